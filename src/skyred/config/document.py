@@ -1,0 +1,160 @@
+"""A YAML text as plain data that knows its lines: every key and value has line and column."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import attrs
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from skyred.errors import ConfigError, Problem
+
+Path = tuple[str | int, ...]
+MAX_DEPTH = 50
+
+
+@attrs.define
+class Document:
+    """Plain data read from YAML.
+
+    Parameters
+    ----------
+    data : object
+        Dicts, lists, texts, numbers, booleans and None.
+    name : str
+        The file's name, for messages.
+    marks : dict
+        From path to (line, column) of the key, counted from 1.
+    problems : list of Problem
+        What is wrong with the text itself: duplicate keys, tags.
+    """
+
+    data: Any
+    name: str
+    marks: dict[Path, tuple[int, int]] = attrs.field(factory=dict)
+    problems: list[Problem] = attrs.field(factory=list)
+
+    @classmethod
+    def parse(cls, text: str, name: str = "<text>") -> Document:
+        """Read a YAML text; raises `ConfigError` if it is no YAML at all."""
+        try:
+            node = _yaml().compose(io.StringIO(text))
+        except MarkedYAMLError as error:
+            raise _unreadable(error, name) from None
+        except (YAMLError, RecursionError) as error:
+            raise ConfigError([Problem((), f"{name} is no YAML: {error}")]) from None
+        document = cls(None, name)
+        document.data = document._build(node, ()) if node is not None else None
+        return document
+
+    def set(self, path: Path, text: str) -> None:
+        """Put a value, written as YAML, in the place of what is at a path."""
+        place = self.data
+        for depth, step in enumerate(path[:-1]):
+            inner = _get(place, step)
+            if not isinstance(inner, (dict, list)):
+                raise _no_such_place(path[: depth + 1], place)
+            place = inner
+        last = path[-1] if path else ""
+        if isinstance(place, list) and _get(place, last) is None:
+            raise _no_such_place(path, place)
+        place[last] = Document.parse(text).data
+        self.marks = {known: at for known, at in self.marks.items() if known[: len(path)] != path}
+
+    def line(self, problem: Problem) -> str:
+        """Write a problem as ``file:line:column: path: what``."""
+        line, column = self.place(problem.path)
+        return f"{self.name}:{line}:{column}: {problem}"
+
+    def place(self, path: Path) -> tuple[int, int]:
+        """Give line and column of a path, or of the nearest thing that holds it."""
+        for length in range(len(path), -1, -1):
+            if path[:length] in self.marks:
+                return self.marks[path[:length]]
+        return (1, 1)
+
+    def _build(self, node: Node, path: Path) -> Any:
+        self.marks.setdefault(path, _place(node))
+        if len(path) > MAX_DEPTH:
+            self.problems.append(Problem(path[:3], "is nested too deeply", "expected a few levels"))
+            return None
+        if node.tag and not str(node.tag).startswith("tag:yaml.org,2002:"):
+            self.problems.append(
+                Problem(path, f"has the YAML tag {node.tag}", "expected no tags: only plain data")
+            )
+        if isinstance(node, MappingNode):
+            return self._mapping(node, path)
+        if isinstance(node, SequenceNode):
+            return [self._build(item, (*path, index)) for index, item in enumerate(node.value)]
+        return _scalar(node)
+
+    def _mapping(self, node: MappingNode, path: Path) -> dict[str, Any]:
+        data: dict[str, Any] = {}
+        for key, held in node.value:
+            name = str(key.value)
+            below = (*path, name)
+            if name in data:
+                line, _ = self.marks[below]
+                self.marks[*below, "(again)"] = _place(key)
+                self.problems.append(
+                    Problem(
+                        (*below, "(again)"),
+                        f"the key {name!r} is here a second time",
+                        f"it is on line {line} already; keep one",
+                    )
+                )
+                continue
+            self.marks[below] = _place(key)
+            data[name] = self._build(held, below)
+        return data
+
+
+def _yaml() -> YAML:
+    yaml = YAML(typ="safe", pure=True)
+    yaml.allow_duplicate_keys = True  # reported by us, all at once, with both lines
+    return yaml
+
+
+def _place(node: Node) -> tuple[int, int]:
+    return node.start_mark.line + 1, node.start_mark.column + 1
+
+
+def _scalar(node: ScalarNode) -> Any:
+    # the constructor of YAML 1.2: 1e-11 is a number, yes and no are texts, dates stay texts
+    if node.tag == "tag:yaml.org,2002:timestamp":
+        return node.value
+    return _yaml().constructor.construct_object(node)
+
+
+def _unreadable(error: MarkedYAMLError, name: str) -> ConfigError:
+    mark = error.problem_mark
+    what = " ".join(str(part) for part in (error.context, error.problem) if part)
+    problem = Problem((), f"this is no YAML: {what}")
+    at = f"{name}:{mark.line + 1}:{mark.column + 1}: " if mark else f"{name}: "
+    return ConfigError([problem], [f"{at}{problem}"])
+
+
+def _get(place: Any, step: str | int) -> Any:
+    try:
+        return place[step]
+    except (KeyError, IndexError, TypeError):
+        return None
+
+
+def _no_such_place(path: Path, place: Any) -> ConfigError:
+    names = ", ".join(place) if isinstance(place, dict) else f"0 to {len(place) - 1}"
+    return ConfigError([Problem(path, "there is nothing here to set", f"expected one of {names}")])
+
+
+def split_path(text: str) -> Path:
+    """Read a path such as ``data.hess.make[1].methods`` or ``data.hess.make.1.methods``."""
+
+    def steps() -> Iterator[str | int]:
+        for step in text.replace("[", ".").replace("]", "").split("."):
+            yield int(step) if step.isdigit() else step
+
+    return tuple(steps())

@@ -1,0 +1,84 @@
+"""Reading a configuration: text to chain, or all that is wrong with it at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TypeVar
+
+from skyred.config.document import Document, split_path
+from skyred.config.structure import Structurer
+from skyred.errors import ConfigError, Problem
+from skyred.interfaces import Chain, Component, walk
+from skyred.plugins import Catalog
+
+C = TypeVar("C", bound=Chain)
+
+
+def read_document(source: str | Path, overrides: Iterable[str] = ()) -> Document:
+    """Read a YAML file (a path) or text (with a line break), and apply ``path=value`` overrides."""
+    document = Document.parse(*_text_and_name(source))
+    for override in overrides:
+        path, sign, text = override.partition("=")
+        if not sign or not path:
+            raise ConfigError([Problem((), f"{override!r} sets nothing", "expected path=value")])
+        document.set(split_path(path), text)
+    return document
+
+
+def load(into: type[C], document: Document, catalog: Catalog) -> C:
+    """Build a chain from a document.
+
+    Raises
+    ------
+    ConfigError
+        With all problems, in the order of the file, each with line and column.
+    """
+    structurer = Structurer(catalog, list(document.problems))
+    made = structurer.build(into, document.data or {})
+    problems = structurer.problems
+    if isinstance(made, into):
+        problems = [*problems, *_whole(made, partial=bool(problems))]
+    if not problems:
+        problems = slow_problems(made)  # type: ignore[arg-type]
+    if problems:
+        raise _config_error(problems, document)
+    return made  # type: ignore[return-value]
+
+
+def _whole(made: Chain, partial: bool) -> list[Problem]:
+    if not partial:
+        return made.problems()
+    found: list[Problem] = []
+    for source in made.checks():
+        try:
+            found += source()
+        except AttributeError:
+            continue  # it stumbled over a part that is wrong, and named already
+    return found
+
+
+def slow_problems(made: Chain) -> list[Problem]:
+    """Name what only gammapy and regions can tell; reads no data, but imports both."""
+    found = []
+    for path, held in walk(made):
+        if isinstance(held, Component):
+            found += [problem.below(*path) for problem in held.check_deeply()]
+    return found
+
+
+def _config_error(problems: list[Problem], document: Document) -> ConfigError:
+    ordered = sorted(dict.fromkeys(problems), key=lambda problem: document.place(problem.path))
+    return ConfigError(ordered, [document.line(problem) for problem in ordered])
+
+
+def _text_and_name(source: str | Path) -> tuple[str, str]:
+    if isinstance(source, str) and ("\n" in source or source.lstrip().startswith("{")):
+        return source, "<text>"
+    path = Path(source)
+    try:
+        return path.read_text(encoding="utf-8"), str(path)
+    except OSError as error:
+        raise ConfigError([Problem((), f"{path}: cannot be read: {error.strerror}")]) from None
+    except UnicodeDecodeError:
+        raise ConfigError([Problem((), f"{path}: is no text in UTF-8")]) from None

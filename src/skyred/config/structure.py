@@ -1,0 +1,151 @@
+"""From plain data to a chain: everything that can be built is, and everything wrong is named.
+
+Parts that are wrong are left unset, and what stands on them is built all the same, so that one
+pass names all mistakes: those of single fields, of whole objects, and of the chain as a whole.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import attrs
+
+from skyred.config.document import Path
+from skyred.errors import FieldError, Problem
+from skyred.fields import REQUIRED, FieldSpec, FrozenMapping, default_of, parse_field, specs
+from skyred.interfaces import Component, Fields
+from skyred.plugins import Catalog
+
+F = TypeVar("F", bound=Fields)
+
+
+class Broken:
+    """Stands where something could not be built; still has what was written in it."""
+
+    def __init__(self, raw: Any) -> None:
+        self._raw = raw if isinstance(raw, Mapping) else {}
+
+    def source_names(self) -> list[str]:
+        """Give its name, so that what refers to it is not blamed too."""
+        name = self._raw.get("name")
+        return [name] if isinstance(name, str) else []
+
+    @property
+    def label(self) -> str:
+        """Its name; unlike any other if it has none."""
+        return str(self._raw.get("name") or self._raw.get("kind") or id(self))
+
+
+@attrs.define
+class Structurer:
+    """Builds objects from plain data, and collects what is wrong with it.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        Where kinds are looked up.
+    problems : list of Problem
+        What was wrong so far.
+    """
+
+    catalog: Catalog
+    problems: list[Problem] = attrs.field(factory=list)
+
+    def build(self, cls: type[F], raw: Any, path: Path = ()) -> F | Broken:
+        """Build a value class, a component of a role, or what could be read of it."""
+        if not isinstance(raw, Mapping):
+            name = cls.__name__.lower()
+            self._say(path, FieldError(f"is {raw!r:.60}", f"expected a mapping: a {name}"))
+            return Broken(raw)
+        if issubclass(cls, Component):
+            chosen = self._choose(cls, raw, path)
+            if chosen is None:
+                return Broken(raw)
+            cls, raw = chosen, {name: held for name, held in raw.items() if name != "kind"}  # type: ignore[assignment]
+        before = len(self.problems)
+        held = self._fields(cls, raw, path)
+        made = _unchecked(cls, held)
+        self._validate(made, path, complete=len(self.problems) == before)
+        return made if len(self.problems) > before else cls(**held)
+
+    def _choose(self, role: type[Component], raw: Mapping[str, Any], path: Path) -> Any:
+        kind = raw.get("kind")
+        if kind is None:
+            kinds = ", ".join(self.catalog.kinds(role.role))
+            self._say(path, FieldError("has no kind", f"expected kind: one of {kinds}"))
+            return None
+        try:
+            return self.catalog.get(role.role, kind)
+        except FieldError as error:
+            self._say((*path, "kind"), error)
+            return None
+
+    def _fields(self, cls: type, raw: Mapping[str, Any], path: Path) -> dict[str, Any]:
+        known = specs(cls)
+        for name in raw:
+            if name not in known:
+                self._unknown(name, list(known), path)
+        held: dict[str, Any] = {}
+        for name, spec in known.items():
+            if name in raw:
+                self._field(held, name, spec, raw[name], (*path, name))
+            elif default_of(cls, name) is REQUIRED:
+                self._say(
+                    path, FieldError(f"lacks {name!r}", f"expected {spec.type_name}: {spec.doc}")
+                )
+        return held
+
+    def _field(
+        self, held: dict[str, Any], name: str, spec: FieldSpec, raw: Any, path: Path
+    ) -> None:
+        if spec.shape != "leaf" and raw is not None:
+            held[name] = self._nested(spec, raw, path)
+            return
+        try:
+            held[name] = parse_field(spec, raw)
+        except FieldError as error:
+            self._say(path, error)
+
+    def _nested(self, spec: FieldSpec, raw: Any, path: Path) -> Any:
+        assert spec.of is not None
+        if spec.shape == "one":
+            return self.build(spec.of, raw, path)
+        if spec.shape == "many":
+            if isinstance(raw, Mapping):  # a list of one may be written without its dash
+                return (self.build(spec.of, raw, path),)
+            if not isinstance(raw, list):
+                self._say(path, FieldError(f"is {raw!r:.60}", f"expected {spec.type_name}"))
+                return ()
+            return tuple(self.build(spec.of, item, (*path, i)) for i, item in enumerate(raw))
+        if not isinstance(raw, Mapping) or not raw:
+            self._say(path, FieldError(f"is {raw!r:.60}", f"expected {spec.type_name}"))
+            return FrozenMapping()
+        return FrozenMapping({n: self.build(spec.of, item, (*path, n)) for n, item in raw.items()})
+
+    def _unknown(self, name: str, known: list[str], path: Path) -> None:
+        near = difflib.get_close_matches(name, known, 1, cutoff=0.5)
+        expected = f"expected one of {', '.join(known)}" if known else "expected no options here"
+        error = FieldError("there is no such key", expected, near[0] if near else "")
+        self._say((*path, name), error)
+
+    def _validate(self, made: Fields, path: Path, complete: bool) -> None:
+        try:
+            self.problems += [problem.below(*path) for problem in made.validate()]
+        except AttributeError:
+            if complete:  # a mistake of the component; otherwise a part that is named already
+                raise
+
+    def _say(self, path: Path, error: FieldError) -> None:
+        self.problems.append(error.problem.below(*path))
+
+
+def _unchecked(cls: type[F], held: Mapping[str, Any]) -> F:
+    """Make an object without its constructor: what is not held has its default, or is not there."""
+    made = cls.__new__(cls)
+    for name in specs(cls):
+        content = held.get(name, default_of(cls, name))
+        if content is not REQUIRED:
+            object.__setattr__(made, name, content)
+    return made

@@ -1,0 +1,42 @@
+"""Writing plain data as YAML that people read: short lists on one line, numbers with all digits."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+
+WIDTH = 100
+
+
+def dump(data: Any) -> str:
+    """Write plain data as YAML text."""
+    yaml = YAML(typ="rt", pure=True)
+    yaml.width = WIDTH
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    stream = io.StringIO()
+    yaml.dump(_styled(data), stream)
+    return stream.getvalue()
+
+
+def _styled(data: Any) -> Any:
+    if isinstance(data, dict):
+        styled = CommentedMap({name: _styled(item) for name, item in data.items()})
+        if data and _short(data) and any(name != "kind" for name in data):
+            styled.fa.set_flow_style()
+        return styled
+    if isinstance(data, (list, tuple)):
+        items = CommentedSeq(_styled(item) for item in data)
+        if _short(data):
+            items.fa.set_flow_style()
+        return items
+    return data
+
+
+def _short(data: Any) -> bool:
+    items = list(data.values()) if isinstance(data, dict) else list(data)
+    return all(not isinstance(item, (dict, list, tuple)) for item in items) and (
+        len(str(data)) < WIDTH - 20
+    )

@@ -1,0 +1,1 @@
+"""The default plugins, reached by entry points like anyone's."""

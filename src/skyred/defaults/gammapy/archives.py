@@ -1,0 +1,144 @@
+"""Archives of DL3 files: a folder or index file of a store, or the files themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from skyred.errors import ArchiveError
+
+if TYPE_CHECKING:
+    from astropy.io.fits import BinTableHDU
+    from gammapy.data import DataStore
+
+HDU_INDEX = "hdu-index.fits.gz"
+HEADER_COLUMNS = ("RA_PNT", "DEC_PNT", "ALT_PNT", "AZ_PNT", "ONTIME", "LIVETIME", "DEADC", "TSTART",
+                  "TSTOP", "OBJECT", "RA_OBJ", "DEC_OBJ", "DATE-OBS", "DATE-END", "N_TELS")  # fmt: skip
+TIME_KEYS = ("MJDREFI", "MJDREFF", "TIMEUNIT", "TIMESYS", "TIMEREF", "GEOLON", "GEOLAT", "ALTITUDE")
+UNITS = {"RA_PNT": "deg", "DEC_PNT": "deg", "ALT_PNT": "deg", "AZ_PNT": "deg", "RA_OBJ": "deg",
+         "DEC_OBJ": "deg", "ONTIME": "s", "LIVETIME": "s", "TSTART": "s", "TSTOP": "s"}  # fmt: skip
+
+
+def open_archive(location: str | tuple[str, ...]) -> DataStore | None:
+    """Open an archive.
+
+    Parameters
+    ----------
+    location : str or tuple of str
+        A folder with index files, an HDU index file (``hdu-index...fits``), or DL3 files.
+
+    Returns
+    -------
+    gammapy.data.DataStore or None
+        None if the location looks like none of these.
+
+    Raises
+    ------
+    ArchiveError
+        If there is nothing at a place, or it is no DL3 store.
+    """
+    if isinstance(location, tuple):
+        return from_files([Path(place) for place in location])
+    if ":" in location and not Path(location).exists():
+        return None  # another plugin's scheme, such as sim:
+    path = Path(location)
+    if not path.exists():
+        raise ArchiveError(f"the archive {location} does not exist")
+    if path.is_dir():
+        return _from_index(path, HDU_INDEX)
+    if "hdu-index" in path.name:
+        return _from_index(path.parent, path.name)
+    return from_files([path])
+
+
+def _from_index(folder: Path, name: str) -> DataStore:
+    from gammapy.data import DataStore
+
+    if not (folder / name).exists() and (folder / name.removesuffix(".gz")).exists():
+        name = name.removesuffix(".gz")
+    index = folder / name
+    if not index.is_file():
+        raise ArchiveError(
+            f"{folder} is no DL3 store: it holds no {HDU_INDEX}; "
+            "give the index file itself, or list the DL3 files"
+        )
+    observations = folder / name.replace("hdu-index", "obs-index")
+    if not observations.is_file():
+        raise ArchiveError(f"{folder} holds {name}, but no {observations.name} beside it")
+    return DataStore.from_dir(folder, name, observations.name)
+
+
+def from_files(paths: list[Path]) -> DataStore:
+    """Make a store of DL3 files, its index from their headers.
+
+    gammapy's own way assumes the HDU names of one simulated data set; this one reads what the
+    files say of themselves.
+    """
+    from astropy.table import Table
+    from gammapy.data import DataStore, HDUIndexTable, ObservationTable
+
+    hdus: list[dict[str, Any]] = []
+    observations: list[dict[str, Any]] = []
+    meta: dict[str, Any] = {}
+    for path in paths:
+        if not path.is_file():
+            raise ArchiveError(f"the DL3 file {path} does not exist")
+        rows, observation, meta = _read_headers(path)
+        hdus += rows
+        observations.append(observation)
+    table = ObservationTable(Table(rows=observations))
+    for name, unit in UNITS.items():
+        if name in table.colnames:
+            table[name].unit = unit
+    table.meta.update(meta)
+    index = HDUIndexTable(Table(rows=hdus))
+    index.meta["BASE_DIR"] = "/"
+    return DataStore(hdu_table=index, obs_table=table)
+
+
+def _read_headers(path: Path) -> tuple[list[dict[str, Any]], dict[str, Any], dict[str, Any]]:
+    from astropy.io import fits
+
+    path = path.resolve()
+    try:
+        with fits.open(path) as hdus:
+            events = next((hdu for hdu in hdus if _type_of(hdu) == "events"), None)
+            if events is None:
+                raise ArchiveError(f"{path} is no DL3 file: it has no EVENTS extension")
+            header = events.header
+            obs_id = int(header["OBS_ID"])
+            rows = [
+                {"OBS_ID": obs_id, "HDU_TYPE": kind, "HDU_CLASS": _class_of(hdu, kind),
+                 "FILE_DIR": str(path.parent).lstrip("/"), "FILE_NAME": path.name,
+                 "HDU_NAME": hdu.name, "SIZE": 0}
+                for hdu, kind in _typed(hdus)
+            ]  # fmt: skip
+            columns = {name: header[name] for name in HEADER_COLUMNS if name in header}
+            meta = {name: header[name] for name in TIME_KEYS if name in header}
+    except (OSError, KeyError) as error:
+        raise ArchiveError(f"{path} cannot be read as a DL3 file: {error}") from None
+    return rows, {"OBS_ID": obs_id, **columns}, meta
+
+
+def _typed(hdus: Any) -> Iterator[tuple[BinTableHDU, str]]:
+    for hdu in hdus[1:]:
+        if kind := _type_of(hdu):
+            yield hdu, kind
+
+
+def _type_of(hdu: BinTableHDU) -> str:
+    """Give gammapy's type of an HDU; "" if it is none that gammapy reads."""
+    first = str(hdu.header.get("HDUCLAS1", "")).lower()
+    if hdu.name in ("EVENTS", "GTI") or first in ("events", "gti"):
+        return str(hdu.name.lower() if hdu.name in ("EVENTS", "GTI") else first)
+    second = str(hdu.header.get("HDUCLAS2", "")).lower()
+    by_class = {"eff_area": "aeff", "edisp": "edisp", "rpsf": "psf", "bkg": "bkg", "rad_max": "rad_max"}
+    return by_class.get(second, "") if first == "response" else ""
+
+
+def _class_of(hdu: BinTableHDU, kind: str) -> str:
+    """Give gammapy's class of an HDU: for responses what HDUCLAS4 says."""
+    if kind in ("events", "gti"):
+        return kind
+    return str(hdu.header["HDUCLAS4"]).lower()

@@ -1,0 +1,160 @@
+"""The estimator `flux-points`: the spectrum of a source in bins of energy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import attrs
+import numpy as np
+from astropy import units as u
+
+from skyred.errors import Problem
+from skyred.fields import option, quantity
+from skyred.interfaces import Chain, Estimator, Product, component
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+    from gammapy.datasets import Datasets
+    from gammapy.estimators import FluxPoints as GammapyFluxPoints
+    from gammapy.modeling.models import Models, SkyModel
+    from matplotlib.axes import Axes
+
+    from skyred.records import FitResult
+
+OPTIONAL = ("errn-errp", "ul", "scan", "sensitivity")
+
+
+@attrs.define(eq=False)
+class FluxPointsProduct(Product):
+    """Flux points of a source, with the model they refer to.
+
+    Parameters
+    ----------
+    flux : gammapy.estimators.FluxPoints
+        The flux points.
+    model : SkyModel or None
+        The fitted model of the source, with its covariance.
+    """
+
+    flux: GammapyFluxPoints
+    model: SkyModel | None = None
+
+    def write(self, folder: Path) -> list[Path]:
+        """Write ``NAME.fits`` (gadf-sed, everything) and ``NAME.ecsv`` (dnde, to be read)."""
+        fits, ecsv = folder / f"{self.name}.fits", folder / f"{self.name}.ecsv"
+        self.flux.write(fits, format="gadf-sed", sed_type="likelihood", overwrite=True)
+        self.table().write(ecsv, format="ascii.ecsv", overwrite=True)
+        return [fits, ecsv]
+
+    @classmethod
+    def read(cls, folder: Path, name: str, models: Models | None) -> Self:
+        """Read ``NAME.fits``, with the model it names."""
+        from astropy.io import fits
+        from gammapy.estimators import FluxPoints as GammapyFluxPoints
+
+        path = folder / f"{name}.fits"
+        source = fits.getheader(path, 1).get("SOURCE", "")
+        model = models[source] if models is not None and source in models.names else None
+        flux = GammapyFluxPoints.read(path, reference_model=model)
+        return cls(name, flux, model)
+
+    def table(self) -> Table:
+        """Give energies, differential flux and all optional columns."""
+        table = self.flux.to_table(sed_type="dnde", format="gadf-sed")
+        for column in table.itercols():
+            if column.dtype.kind == "f" and column.name.startswith("dnde"):
+                column.format = ".4e"
+        return table
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the spectral energy distribution: butterfly, model and flux points."""
+        import matplotlib.pyplot as plt
+
+        if ax is None:
+            _, ax = plt.subplots(figsize=(6.4, 4.8), layout="constrained")
+        bounds = self.flux.energy_axis.bounds
+        if self.model is not None:
+            spectral, style = self.model.spectral_model, {"sed_type": "e2dnde", "color": "tab:blue"}
+            spectral.plot(ax=ax, energy_bounds=bounds, label="fitted model", **style)
+            spectral.plot_error(ax=ax, energy_bounds=bounds, facecolor="tab:blue", alpha=0.25,
+                                sed_type="e2dnde")  # fmt: skip
+        self.flux.plot(ax=ax, sed_type="e2dnde", color="black", label="flux points")
+        ax.set_xlabel(f"Energy [{ax.xaxis.get_units()}]")
+        ax.set_ylabel(f"$E^2\\,dN/dE$ [{u.Unit(ax.yaxis.get_units()):latex_inline}]")
+        ax.set_title(f"{self.flux.meta.get('SOURCE', self.name)}")
+        ax.legend()
+        return ax
+
+
+@component
+class FluxPoints(Estimator):
+    """Flux points of a source: its norm fitted in each bin of energy."""
+
+    kind = "flux-points"
+    product = FluxPointsProduct
+    source: str = option(type=str, doc="Name of the source.")
+    energy_edges: u.Quantity = quantity(many=True, unit="TeV", min="0 TeV", doc="Edges of the bins.")
+    columns: tuple[str, ...] = option(
+        OPTIONAL,
+        choices=OPTIONAL,
+        many=True,
+        doc="Optional columns: asymmetric errors, upper limit, likelihood scan, sensitivity.",
+    )
+    reoptimize: bool = option(False, doc="Whether the other free parameters are fitted again.")
+    n_sigma: float = option(1.0, min=0.1, doc="Width of the errors in sigma.")
+    n_sigma_ul: float = option(2.0, min=0.1, doc="Confidence of the upper limits in sigma.")
+
+    def validate(self) -> Iterable[Problem]:
+        """Edges rise."""
+        if len(self.energy_edges) < 2 or np.any(np.diff(self.energy_edges.value) <= 0):
+            yield Problem(("energy_edges",), "do not rise", "expected two or more rising energies")
+
+    def check(self, pipeline: Chain) -> Iterable[Problem]:
+        """The source must be modelled, and the edges lie on the energy axes."""
+        yield from source_problems(self.source, pipeline)
+        yield from _edge_problems(self.energy_edges, pipeline)
+
+    def estimate(self, datasets: Datasets, fit: FitResult | None) -> FluxPointsProduct:
+        """Estimate with gammapy's `FluxPointsEstimator`."""
+        from gammapy.estimators import FluxPointsEstimator
+
+        estimator = FluxPointsEstimator(
+            source=self.source,
+            energy_edges=self.energy_edges,
+            selection_optional=list(self.columns),
+            reoptimize=self.reoptimize,
+            n_sigma=self.n_sigma,
+            n_sigma_ul=self.n_sigma_ul,
+        )
+        models = datasets.models
+        flux = estimator.run(datasets.copy())
+        flux.meta["SOURCE"] = self.source
+        return FluxPointsProduct(self.label, flux, models[self.source].copy(name=self.source))
+
+
+def source_problems(source: str, pipeline: Chain) -> Iterable[Problem]:
+    """Name a source that no model has."""
+    import difflib
+
+    names = [name for model in pipeline.model for name in model.source_names()]
+    if source not in names:
+        near = difflib.get_close_matches(source, names, 1)
+        known = ", ".join(names) or "none"
+        yield Problem(("source",), f"no model has the source {source!r}", f"there are: {known}", *near)
+
+
+def _edge_problems(edges: u.Quantity, pipeline: Chain) -> Iterable[Problem]:
+    for entry, reduction in pipeline.entries():
+        axis = getattr(getattr(reduction, "geometry", None), "energy", None)
+        if axis is None:
+            continue
+        low, high = axis.bounds
+        slack: Any = 1 + 1e-6  # edges that are the axis's own, written in another unit
+        if edges.max() > high * slack or edges.min() * slack < low:
+            yield Problem(
+                ("energy_edges",),
+                f"{edges.min()} to {edges.max()} reach outside the energy axis of data.{entry}",
+                f"expected edges from {low} to {high}",
+            )

@@ -1,0 +1,159 @@
+"""The geometry `map`: a sky map with energy axes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from astropy import units as u
+
+from skyred.errors import Problem, SkipObservation
+from skyred.fields import Position, option, part, position, quantity
+from skyred.interfaces import Fields, Geometry, Reduction, component, value
+
+if TYPE_CHECKING:
+    from gammapy.data import Observation
+    from gammapy.datasets import MapDataset
+    from gammapy.maps import MapAxis, WcsGeom
+
+
+@value
+class EnergyAxis(Fields):
+    """An energy axis: from min to max in logarithmic bins, or given edges."""
+
+    min: u.Quantity | None = quantity(None, unit="TeV", min="0 TeV", doc="Lowest energy.")
+    max: u.Quantity | None = quantity(None, unit="TeV", min="0 TeV", doc="Highest energy.")
+    bins: int | None = option(None, type=int, min=1, doc="Number of bins, equal in log(energy).")
+    per_decade: bool = option(False, doc="Whether bins is the number for each decade.")
+    edges: u.Quantity | None = quantity(
+        None, unit="TeV", many=True, doc="Bin edges, instead of min, max and bins."
+    )
+
+    def validate(self) -> Iterable[Problem]:
+        """Either rising edges, or a range with a number of bins."""
+        given = [name for name in ("min", "max", "bins") if getattr(self, name) is not None]
+        if self.edges is not None:
+            if given:
+                yield Problem((given[0],), "is given beside edges", "give one of the two")
+            elif len(self.edges) < 2 or np.any(np.diff(self.edges.value) <= 0):
+                yield Problem(("edges",), "do not rise", "expected two or more rising energies")
+            return
+        for name in ("min", "max", "bins"):
+            if name not in given:
+                yield Problem((), f"lacks {name!r}", "expected min, max and bins, or edges")
+        if self.min is not None and self.max is not None and self.min >= self.max:
+            yield Problem(("min",), f"{self.min} is not below the max, {self.max}", "swap them")
+
+    @property
+    def bounds(self) -> u.Quantity:
+        """Lowest and highest energy."""
+        ends = self.edges[[0, -1]] if self.edges is not None else u.Quantity([self.min, self.max])
+        return np.sort(ends)
+
+    def build(self, name: str) -> MapAxis:
+        """Give the axis."""
+        from gammapy.maps import MapAxis
+
+        if self.edges is not None:
+            return MapAxis.from_energy_edges(self.edges, name=name)
+        return MapAxis.from_energy_bounds(
+            self.min, self.max, self.bins, per_decade=self.per_decade, name=name
+        )
+
+
+@component
+class MapGeometry(Geometry):
+    """A sky map with a reconstructed and a true energy axis."""
+
+    kind = "map"
+    center: Position = position(doc="Centre of the map.")
+    width: u.Quantity = quantity(
+        count=2, unit="deg", min="0 deg", doc="Width and height; one value for both."
+    )
+    bin_size: u.Quantity = quantity("0.02 deg", min="1e-5 deg", doc="Size of a pixel.")
+    energy: EnergyAxis = part(EnergyAxis, doc="Reconstructed energy.")
+    energy_true: EnergyAxis = part(EnergyAxis, doc="True energy; wider than the reconstructed one.")
+    frame: str = option("icrs", choices=("icrs", "galactic"), doc="Sky frame of the map.")
+    projection: str = option("CAR", choices=("CAR", "TAN", "AIT", "SIN", "ZEA"), doc="Projection.")
+    cutout_width: u.Quantity | None = quantity(
+        None,
+        unit="deg",
+        min="0 deg",
+        doc="Width of the map made for one run, around its pointing; "
+        "by default twice the safe mask's offset_max, else the whole map.",
+    )
+    irf_bin_size: u.Quantity = quantity(
+        "0.2 deg", min="1e-3 deg", doc="Size of a pixel of the maps of the responses."
+    )
+    psf_max: u.Quantity = quantity("0.66 deg", min="0 deg", doc="Largest radius of the PSF.")
+    psf_bins: int = option(66, min=2, doc="Number of bins of that radius.")
+
+    def validate(self) -> Iterable[Problem]:
+        """The true energies must enclose something of the reconstructed ones."""
+        if np.any(self.width < self.bin_size):
+            yield Problem(("width",), f"{self.width} is below bin_size", "expected some pixels")
+        low, high = self.energy.bounds
+        low_true, high_true = self.energy_true.bounds
+        if high_true <= low or low_true >= high:
+            yield Problem(
+                ("energy_true",), "does not overlap with energy", "expected a range around it"
+            )
+
+    def target(self, name: str) -> MapDataset:
+        """Give the empty dataset of the whole map."""
+        from gammapy.datasets import MapDataset
+        from gammapy.maps import MapAxis
+
+        radius = MapAxis.from_bounds(
+            0, self.psf_max.to_value("deg"), self.psf_bins, unit="deg", name="rad"
+        )
+        return MapDataset.create(
+            geom=self.build(),
+            energy_axis_true=self.energy_true.build("energy_true"),
+            rad_axis=radius,
+            binsz_irf=self.irf_bin_size.to_value("deg"),
+            name=name,
+        )
+
+    def build(self) -> WcsGeom:
+        """Give the geometry of counts: energy, latitude, longitude."""
+        from gammapy.maps import WcsGeom
+
+        return WcsGeom.create(
+            skydir=self.center.skycoord.transform_to(self.frame),
+            width=tuple(self.width.to_value("deg")),
+            binsz=self.bin_size.to_value("deg"),
+            frame=self.frame,
+            proj=self.projection,
+            axes=[self.energy.build("energy")],
+        )
+
+    def cutout(
+        self, target: MapDataset, observation: Observation, reduction: Reduction
+    ) -> MapDataset:
+        """Give the empty dataset of one run: a cutout around its pointing, or the whole map."""
+        from astropy.nddata.utils import NoOverlapError
+
+        name = f"{target.name}-{observation.obs_id}"
+        pointing = observation.get_pointing_icrs(observation.tmid)
+        width = self._width_for(reduction)
+        if width is None:
+            return target.copy(name=name)
+        try:
+            return target.cutout(position=pointing, width=width, name=name)
+        except NoOverlapError:
+            raise SkipObservation(
+                f"points to {pointing.to_string(precision=2)} deg: the map does not overlap with "
+                f"the {width.to('deg'):.2f} around it"
+            ) from None
+
+    def _width_for(self, reduction: Reduction) -> Any:
+        if self.cutout_width is not None:
+            return self.cutout_width
+        offsets = [
+            maker.offset_max
+            for maker in reduction.make
+            if "offset-max" in getattr(maker, "methods", ())
+        ]
+        return 2 * offsets[0] if offsets else None

@@ -1,0 +1,171 @@
+"""The selectors: by position, id, time and any column of the observation table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from astropy import units as u
+
+from skyred.errors import ArchiveError, Problem
+from skyred.fields import Instant, Position, instant, option, position, quantity
+from skyred.interfaces import Selector, component
+
+if TYPE_CHECKING:
+    from astropy.table import Column
+    from gammapy.data import ObservationTable
+
+
+@component
+class Cone(Selector):
+    """Runs that point to within a radius of a position."""
+
+    kind = "cone"
+    center: Position = position(doc="Centre of the cone.")
+    radius: u.Quantity = quantity("5 deg", min="0 deg", doc="Largest offset of the pointing.")
+
+    def select(self, table: ObservationTable) -> ObservationTable:
+        """Keep the runs whose pointing (RA_PNT, DEC_PNT) lies within the radius."""
+        separation = table.pointing_radec.separation(self.center.skycoord)
+        return table[np.asarray(separation <= self.radius)]
+
+
+@component
+class ObservationIds(Selector):
+    """Runs by their OBS_ID."""
+
+    kind = "observation-ids"
+    ids: tuple[int, ...] = option(type=int, many=True, doc="The runs to keep.")
+
+    def validate(self) -> Iterable[Problem]:
+        """Some runs must be asked for."""
+        if not self.ids:
+            yield Problem(("ids",), "is empty", "expected at least one OBS_ID")
+
+    def select(self, table: ObservationTable) -> ObservationTable:
+        """Keep these runs.
+
+        Raises
+        ------
+        ArchiveError
+            If one of them is not in the table (the archive, or what earlier selectors left).
+        """
+        missing = sorted(set(self.ids) - set(table["OBS_ID"].tolist()))
+        if missing:
+            raise ArchiveError(
+                f"the selector 'observation-ids' asks for runs that are not there: {missing}; "
+                "correct ids, or the selectors before it"
+            )
+        return table[np.isin(table["OBS_ID"], self.ids)]
+
+
+@component
+class TimeWindow(Selector):
+    """Runs that lie in a window of time."""
+
+    kind = "time-window"
+    start: Instant | None = instant(None, doc="Begin of the window; open if left out.")
+    stop: Instant | None = instant(None, doc="End of the window; open if left out.")
+    partial: bool = option(
+        False, doc="Whether runs that overlap the window in part are kept too."
+    )
+
+    def validate(self) -> Iterable[Problem]:
+        """The window must be one."""
+        if self.start is None and self.stop is None:
+            yield Problem(("start",), "neither start nor stop is given", "expected at least one")
+        elif self.start and self.stop and self.start.scale == self.stop.scale:
+            if self.start.iso >= self.stop.iso:
+                yield Problem(("start",), f"{self.start} is not before {self.stop}", "swap them")
+
+    def select(self, table: ObservationTable) -> ObservationTable:
+        """Keep the runs whose TSTART and TSTOP lie in the window."""
+        begin, end = table.time_start, table.time_stop
+        first, last = (end, begin) if self.partial else (begin, end)
+        keep = np.ones(len(table), dtype=bool)
+        if self.start is not None:
+            keep &= np.asarray(first >= self.start.time)
+        if self.stop is not None:
+            keep &= np.asarray(last <= self.stop.time)
+        return table[keep]
+
+
+@component
+class ColumnRange(Selector):
+    """Runs by any column of the observation table: a range of numbers, or some values."""
+
+    kind = "column-range"
+    column: str = option(type=str, doc="Name of the column, such as ZEN_PNT or TARGET_NAME.")
+    min: str | None = option(None, type=str, doc="Smallest value, with unit ('10 deg').")
+    max: str | None = option(None, type=str, doc="Largest value, with unit ('50 deg').")
+    values: tuple[str, ...] = option(
+        (), type=str, many=True, doc="Values that are kept, compared as text."
+    )
+    invert: bool = option(False, doc="Whether to keep the runs outside instead.")
+
+    def validate(self) -> Iterable[Problem]:
+        """Either a range or values, and the range the right way round."""
+        if bool(self.values) == (self.min is not None or self.max is not None):
+            yield Problem((), "needs either min and max, or values", "give one of the two")
+        for name in ("min", "max"):
+            text = getattr(self, name)
+            if text is not None and _quantity(text) is None:
+                yield Problem((name,), f"{text!r} is no number", "expected one such as '50 deg'")
+        low, high = _quantity(self.min), _quantity(self.max)
+        if low is not None and high is not None:
+            if not low.unit.is_equivalent(high.unit):
+                yield Problem(("min",), f"{low} and {high} differ in unit", "use one unit for both")
+            elif low > high:
+                yield Problem(("min",), f"{low} is above the max, {high}", "swap them")
+
+    def select(self, table: ObservationTable) -> ObservationTable:
+        """Keep the rows in the range (both ends included), or with one of the values.
+
+        Raises
+        ------
+        ArchiveError
+            If the table has no such column, or the range does not fit its unit.
+        """
+        if self.column not in table.colnames:
+            raise ArchiveError(
+                f"the selector 'column-range' finds no column {self.column!r}; "
+                f"there are {', '.join(table.colnames)}"
+            )
+        keep = self._keep(table[self.column])
+        return table[~keep if self.invert else keep]
+
+    def _keep(self, column: Column) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        if self.values:
+            return np.isin([str(value).strip() for value in column], self.values)
+        keep = np.ones(len(column), dtype=bool)
+        for text, sign in ((self.min, 1), (self.max, -1)):
+            limit = _quantity(text)
+            if limit is not None:
+                keep &= sign * (self._numbers(column) - self._in_unit_of(limit, column)) >= 0
+        return keep
+
+    def _numbers(self, column: Column) -> Any:
+        if column.dtype.kind not in "iuf":
+            raise ArchiveError(
+                f"the column {self.column} holds {column.dtype}, not numbers: select by values"
+            )
+        return np.asarray(column, dtype=float)
+
+    def _in_unit_of(self, limit: u.Quantity, column: Column) -> float:
+        unit = u.Unit(column.unit or "")
+        if limit.unit == u.dimensionless_unscaled and unit != limit.unit:
+            raise ArchiveError(f"the column {self.column} is in {unit}: give {limit} with a unit")
+        try:
+            return float(limit.to_value(unit))
+        except u.UnitConversionError:
+            raise ArchiveError(
+                f"the column {self.column} is in {unit or 'no unit'}, not comparable with {limit}"
+            ) from None
+
+
+def _quantity(text: str | None) -> u.Quantity | None:
+    try:
+        return None if text is None else u.Quantity(text)
+    except (TypeError, ValueError):
+        return None

@@ -1,0 +1,80 @@
+"""Provenance: `report.json`, what went into a run and what came of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from skyred.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from skyred.records import Report, Run
+
+PACKAGES = ("skyred", "gammapy", "astropy", "numpy", "scipy", "regions", "iminuit")
+
+
+@attrs.define
+class Provenance:
+    """Notes when a run started, and writes the report when it ends.
+
+    Nothing of the environment is written but versions: variables may hold secrets.
+    """
+
+    started: datetime = attrs.field(factory=lambda: datetime.now(UTC))
+
+    @hookimpl
+    def skyred_run_started(self, run: Run) -> None:
+        """Note the time."""
+        self.started = datetime.now(UTC)
+
+    @hookimpl
+    def skyred_run_finished(self, run: Run, report: Report) -> None:
+        """Write ``report.json`` into the run folder."""
+        if run.folder is not None:
+            text = json.dumps(self.describe(run, report), indent=1, allow_nan=False)
+            (run.folder / "report.json").write_text(text + "\n", encoding="utf-8")
+
+    def describe(self, run: Run, report: Report) -> dict[str, Any]:
+        """Give all that the report says, as plain data."""
+        return {
+            "state": report.state,
+            "error": report.error,
+            "digest": run.digest,
+            "started": self.started.isoformat(timespec="seconds"),
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "python": sys.version.split()[0],
+            "platform": platform.platform(),
+            "versions": {name: version(name) for name in PACKAGES},
+            "plugins": [attrs.asdict(owner) for owner in report.owners],
+            "watchers": list(report.watchers),
+            "steps": [
+                {"name": step.name, "seconds": round(step.seconds, 3), "summary": step.summary}
+                for step in report.steps
+            ],
+            "inputs": [
+                {"path": str(path), "sha256": sha256(path)}
+                for path in dict.fromkeys(path for step in report.steps for path in step.inputs)
+            ],
+            "outcomes": [_plain(attrs.asdict(outcome)) for outcome in report.outcomes],
+        }
+
+
+def sha256(path: Path) -> str:
+    """Give the digest of a file; "" if it cannot be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return ""
+
+
+def _plain(outcome: dict[str, Any]) -> dict[str, Any]:
+    # JSON has no NaN
+    return {name: None if value != value else value for name, value in outcome.items()}  # noqa: PLR0124

@@ -1,0 +1,140 @@
+"""The errors of skyred: sentences that name the thing, and the exit code each stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import attrs
+
+
+@attrs.frozen
+class Problem:
+    """One thing that is wrong with a configuration.
+
+    Parameters
+    ----------
+    path : tuple of (str or int)
+        Where: names and positions from the top (``("data", "hess", "make", 0, "methods")``).
+    message : str
+        What is wrong.
+    expected : str
+        What was expected, or how to mend it.
+    suggestion : str
+        The nearest valid word, if there is one.
+    """
+
+    path: tuple[str | int, ...]
+    message: str
+    expected: str = ""
+    suggestion: str = ""
+
+    def below(self, *prefix: str | int) -> Problem:
+        """Give the same problem with its path starting further up."""
+        return attrs.evolve(self, path=(*prefix, *self.path))
+
+    def __str__(self) -> str:
+        parts = [self.message]
+        if self.expected:
+            parts.append(self.expected)
+        if self.suggestion:
+            parts.append(f"did you mean {self.suggestion!r}?")
+        place = path_text(self.path)
+        return (f"{place}: " if place else "") + "; ".join(parts)
+
+
+def path_text(path: Iterable[str | int]) -> str:
+    """Write a path as people read it: ``data.hess.make[0].methods``."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+class SkyredWarning(UserWarning):
+    """Something that a user should know, and that does not stop the work."""
+
+
+class SkyredError(Exception):
+    """Any error that skyred raises on purpose; `exit_code` is what the command line ends with."""
+
+    exit_code = 1
+
+
+class FieldError(SkyredError, ValueError):
+    """A value that a field of a component cannot take."""
+
+    exit_code = 2
+
+    def __init__(self, message: str, expected: str = "", suggestion: str = "") -> None:
+        self.problem = Problem((), message, expected, suggestion)
+        super().__init__(str(self.problem))
+
+    def __reduce__(self) -> tuple[type[FieldError], tuple[str, str, str]]:
+        return type(self), (self.problem.message, self.problem.expected, self.problem.suggestion)
+
+
+class ConfigError(SkyredError, ValueError):
+    """A configuration with everything that is wrong with it.
+
+    Parameters
+    ----------
+    problems : sequence of Problem
+        All of them, in the order of the file.
+    lines : sequence of str
+        The same, ready to print (with file, line and column where they are known).
+    """
+
+    exit_code = 2
+
+    def __init__(self, problems: Iterable[Problem], lines: Iterable[str] = ()) -> None:
+        self.problems = tuple(problems)
+        self.lines = tuple(lines) or tuple(str(problem) for problem in self.problems)
+        super().__init__("\n".join(self.lines))
+
+    def __reduce__(self) -> tuple[type[ConfigError], tuple[object, ...]]:
+        return type(self), (self.problems, self.lines)
+
+
+class PluginError(SkyredError):
+    """Plugins that cannot be used together or at all."""
+
+    exit_code = 2
+
+
+class ArchiveError(SkyredError):
+    """An archive that cannot be opened, or that lacks what was asked for."""
+
+    exit_code = 2
+
+
+class OutputError(SkyredError):
+    """A run folder that cannot be written, or that is no run folder."""
+
+    exit_code = 2
+
+
+class RunsFailedError(SkyredError):
+    """Observations that could not be reduced, with one line for each."""
+
+    exit_code = 3
+
+
+class ModelError(SkyredError):
+    """Models that cannot be built from what was configured."""
+
+    exit_code = 2
+
+
+class FitError(SkyredError):
+    """A fit that cannot be made."""
+
+    exit_code = 4
+
+
+class SkipObservation(Exception):  # noqa: N818 - a verdict, not an error: the contract's name
+    """Raised by a maker to leave an observation out; the reason goes into the ledger."""
+
+    @property
+    def reason(self) -> str:
+        """Why the observation is left out."""
+        return str(self.args[0]) if self.args else "no reason given"

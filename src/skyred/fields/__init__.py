@@ -1,0 +1,37 @@
+"""Fields: how components declare their options, and the values they hold."""
+
+from skyred.fields.canonical import FrozenMapping, digest, thaw
+from skyred.fields.foreign import foreign
+from skyred.fields.nested import chain, part, table, write_nested
+from skyred.fields.options import Location, option
+from skyred.fields.places import Position, Regions, position, regions
+from skyred.fields.quantities import quantity
+from skyred.fields.spec import REQUIRED, SPEC, FieldSpec, default_of, parse_field, spec_of, specs
+from skyred.fields.times import Instant, instant
+
+__all__ = [
+    "REQUIRED",
+    "SPEC",
+    "FieldSpec",
+    "FrozenMapping",
+    "Instant",
+    "Location",
+    "Position",
+    "Regions",
+    "chain",
+    "default_of",
+    "digest",
+    "foreign",
+    "instant",
+    "option",
+    "parse_field",
+    "part",
+    "position",
+    "quantity",
+    "regions",
+    "spec_of",
+    "specs",
+    "table",
+    "thaw",
+    "write_nested",
+]

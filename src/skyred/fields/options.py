@@ -1,0 +1,183 @@
+"""Plain options: texts, numbers, switches, lists of them, locations and free mappings."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import os
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from skyred.errors import FieldError
+from skyred.fields.canonical import exact_key, freeze, plain_key, thaw
+from skyred.fields.spec import REQUIRED, FieldSpec, declare
+
+_VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
+
+
+class Location(str):
+    """A path or other place, as it was written; environment variables are kept unexpanded."""
+
+    __slots__ = ()
+
+    def unset(self) -> list[str]:
+        """Name the environment variables in it that are not set."""
+        names = [first or second for first, second in _VARIABLE.findall(self)]
+        return [name for name in names if name not in os.environ]
+
+    def expanded(self) -> str:
+        """Give the place with variables and ``~`` filled in; raises `FieldError` if one is unset."""
+        if missing := self.unset():
+            raise FieldError(
+                f"{str(self)!r} uses the environment variable {missing[0]}, which is not set",
+                f"set it first (export {missing[0]}=...)",
+            )
+        return os.path.expanduser(os.path.expandvars(self))  # noqa: PTH111 - may be no path at all
+
+
+def option(
+    default: Any = REQUIRED,
+    *,
+    doc: str,
+    type: type | None = None,
+    choices: Sequence[str] = (),
+    many: bool = False,
+    min: float | None = None,
+    max: float | None = None,
+) -> Any:
+    """Declare a plain option.
+
+    Parameters
+    ----------
+    default : object
+        The default, or nothing if the option must be given; None makes it optional.
+    doc : str
+        What it is for, one sentence.
+    type : type, optional
+        bool, int, float, str, dict or `Location`; taken from the default if left out.
+    choices : sequence of str
+        The texts that are allowed, if not any.
+    many : bool
+        Whether it is a list of such values, held as a tuple.
+    min, max : float, optional
+        Bounds of a number, both included.
+    """
+    kind = type or _type_of(default, many)
+    item = _ITEMS.get(kind)
+    if item is None:
+        raise TypeError(f"an option cannot be a {kind.__name__}; expected one of {_KNOWN}")
+    parse: Callable[[Any], Any] = _checked(item, tuple(choices), min, max)
+    name = _type_name(kind, tuple(choices), min, max)
+    if many:
+        parse, name = _each(parse), f"a list, each {name}"
+    # only in free mappings may a text be a quantity; elsewhere '1e2' and '100' are two names
+    key = plain_key if kind is dict else exact_key
+    return declare(FieldSpec(type_name=name, doc=doc, parse=parse, key=key, plain=thaw), default)
+
+
+def _type_of(default: Any, many: bool) -> type:
+    sample = next(iter(default), "") if many and default not in (REQUIRED, None) else default
+    return str if sample is REQUIRED or sample is None else sample.__class__
+
+
+def _each(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def parse_all(value: Any) -> tuple[Any, ...]:
+        if isinstance(value, (str, int, float)):
+            value = (value,)  # a list of one may be written without brackets
+        try:
+            return tuple(parse(item) for item in value)
+        except TypeError:
+            raise FieldError(f"is {value!r}", "expected a list") from None
+
+    return parse_all
+
+
+def _checked(
+    item: Callable[[Any], Any], choices: tuple[str, ...], low: float | None, high: float | None
+) -> Callable[[Any], Any]:
+    def parse(value: Any) -> Any:
+        result = item(value)
+        if choices and result not in choices:
+            near = difflib.get_close_matches(str(result), choices, 1)
+            raise FieldError(
+                f"is {result!r}", f"expected one of {', '.join(choices)}", near[0] if near else ""
+            )
+        if (low is not None and result < low) or (high is not None and result > high):
+            raise FieldError(f"is {result}", f"expected {_bounds(low, high)}")
+        return result
+
+    return parse
+
+
+def _bounds(low: float | None, high: float | None) -> str:
+    if low is not None and high is not None:
+        return f"a number from {low} to {high}"
+    return f"a number of at least {low}" if high is None else f"a number of at most {high}"
+
+
+def _bool(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise FieldError(f"is {value!r}", "expected true or false")
+
+
+def _int(value: Any) -> int:
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise FieldError(f"is {value!r}", "expected a whole number")
+    return int(value)
+
+
+def _float(value: Any) -> float:
+    if isinstance(value, (bool, str)) or not hasattr(value, "__float__"):
+        raise FieldError(f"is {value!r}", "expected a number")
+    if math.isnan(number := float(value)):
+        raise FieldError("is not a number", "expected a number")
+    return number
+
+
+def _str(value: Any) -> str:
+    if isinstance(value, str):
+        return str(value)
+    raise FieldError(f"is {value!r}", "expected a text")
+
+
+def _location(value: Any) -> Location:
+    if isinstance(value, (str, os.PathLike)) and str(value):
+        return Location(value)
+    raise FieldError(f"is {value!r}", "expected a path or another location")
+
+
+def _dict(value: Any) -> Any:
+    if hasattr(value, "items"):
+        return freeze(value)
+    raise FieldError(f"is {value!r}", "expected a mapping")
+
+
+_ITEMS: dict[type, Callable[[Any], Any]] = {
+    bool: _bool,
+    int: _int,
+    float: _float,
+    str: _str,
+    dict: _dict,
+    Location: _location,
+}
+_KNOWN = ", ".join(kind.__name__ for kind in _ITEMS)
+_NAMES: dict[type, str] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    dict: "a mapping",
+    Location: "a location",
+}
+
+
+def _type_name(
+    kind: type, choices: tuple[str, ...], low: float | None, high: float | None
+) -> str:
+    if choices:
+        return "one of " + ", ".join(choices)
+    if low is not None or high is not None:
+        return _bounds(low, high).replace("a number", _NAMES[kind])
+    return _NAMES[kind]

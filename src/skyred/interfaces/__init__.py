@@ -1,0 +1,38 @@
+"""The interfaces: what a link of the chain is and does."""
+
+from skyred.interfaces.chain import Chain, Reduction
+from skyred.interfaces.component import Component, Fields, component, value, walk
+from skyred.interfaces.engine import Engine
+from skyred.interfaces.estimator import Estimator, Product
+from skyred.interfaces.fitter import Fitter
+from skyred.interfaces.geometry import Geometry
+from skyred.interfaces.maker import Maker, required_irfs
+from skyred.interfaces.model import Model
+from skyred.interfaces.selector import Selector
+from skyred.interfaces.stacker import Stacker
+
+ROLES: dict[str, type[Component]] = {
+    role.role: role
+    for role in (Selector, Geometry, Maker, Stacker, Model, Fitter, Estimator, Engine)
+}
+
+__all__ = [
+    "ROLES",
+    "Chain",
+    "Component",
+    "Engine",
+    "Estimator",
+    "Fields",
+    "Fitter",
+    "Geometry",
+    "Maker",
+    "Model",
+    "Product",
+    "Reduction",
+    "Selector",
+    "Stacker",
+    "component",
+    "required_irfs",
+    "value",
+    "walk",
+]

@@ -1,0 +1,125 @@
+"""The chain: all links of an analysis as one frozen value."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from skyred.errors import Problem
+from skyred.fields import FrozenMapping, Location, chain, option, part, table
+from skyred.interfaces.component import Component, Fields, value, walk
+from skyred.interfaces.estimator import Estimator
+from skyred.interfaces.fitter import Fitter
+from skyred.interfaces.geometry import Geometry
+from skyred.interfaces.maker import Maker
+from skyred.interfaces.model import Model
+from skyred.interfaces.selector import Selector
+from skyred.interfaces.stacker import Stacker
+
+
+@value
+class Reduction(Fields):
+    """One entry of `data:`: archive, selection, geometry, makers, stacker; gives reduced datasets."""
+
+    archive: tuple[Location, ...] = option(
+        type=Location,
+        many=True,
+        doc="The archive: a folder or index file of a DL3 store, DL3 files, or sim:crab.",
+    )
+    irfs: str | None = option(
+        None,
+        choices=("full-enclosure", "point-like"),
+        doc="Which responses a run must have; by default those that the makers need.",
+    )
+    select: tuple[Selector, ...] = chain(
+        Selector, doc="Which observations, in turn; all of the archive if empty."
+    )
+    geometry: Geometry = part(Geometry, doc="Axes, centre and size of the reduced data.")
+    make: tuple[Maker, ...] = chain(Maker, doc="The makers, in turn.")
+    stack: Stacker = part(Stacker, doc="How the datasets of the observations combine.")
+    on_error: str = option(
+        "stop",
+        choices=("stop", "skip"),
+        doc="Whether failed runs stop the analysis before the fit, or are left out.",
+    )
+
+    def validate(self) -> Iterable[Problem]:
+        """Something must be made."""
+        if not self.make:
+            yield Problem(("make",), "is empty", "expected at least one maker")
+
+
+@value
+class Chain(Fields):
+    """An analysis from archive to estimates; `skyred.Pipeline` adds YAML and running to it."""
+
+    data: FrozenMapping = table(Reduction, doc="What is reduced, by name.")
+    model: tuple[Model, ...] = chain(Model, doc="The models, put together in this order.")
+    fit: Fitter | None = part(Fitter, None, doc="How the models are fitted; not at all if left out.")
+    estimate: tuple[Estimator, ...] = chain(Estimator, doc="What is derived.")
+
+    def _identity(self) -> tuple[str, ...]:
+        return ("pipeline",)
+
+    def entries(self) -> Iterator[tuple[str, Reduction]]:
+        """Yield the reductions with their names."""
+        yield from self.data.items()
+
+    def components(self) -> Iterator[Component]:
+        """Yield every component in it."""
+        for _, held in walk(self):
+            if isinstance(held, Component):
+                yield held
+
+    def problems(self) -> list[Problem]:
+        """Name all that only the whole can tell: no data are read."""
+        return [problem for check in self.checks() for problem in check()]
+
+    def checks(self) -> Iterator[Callable[[], list[Problem]]]:
+        """Yield every check of the whole, to be called one by one."""
+        for own in (self._unset_variables, self._doubled_estimates, self._needless_steps):
+            yield lambda own=own: list(own())
+        for path, held in walk(self):
+            if isinstance(held, Component):
+                yield lambda path=path, held=held: [
+                    problem.below(*path) for problem in held.check(self)
+                ]
+
+    def _unset_variables(self) -> Iterator[Problem]:
+        for path, held in walk(self):
+            for place, location in _locations(held):
+                for name in location.unset():
+                    yield Problem(
+                        (*path, *place),
+                        f"the environment variable {name} is not set",
+                        f"set it first (export {name}=...), or write the path out",
+                    )
+
+    def _doubled_estimates(self) -> Iterator[Problem]:
+        seen: Counter[str] = Counter()
+        for index, estimator in enumerate(self.estimate):
+            seen[estimator.label] += 1
+            if seen[estimator.label] == 2:
+                yield Problem(
+                    ("estimate", index),
+                    f"a second estimate is called {estimator.label!r}",
+                    "give each its own name: ...",
+                )
+
+    def _needless_steps(self) -> Iterator[Problem]:
+        if self.fit is not None and not self.model:
+            yield Problem(("fit",), "there is nothing to fit", "add a model, or leave fit out")
+
+
+def _locations(held: Fields) -> Iterator[tuple[tuple[str | int, ...], Location]]:
+    for name, content in vars(held).items():
+        content = getattr(content, "sources", content)  # Regions hold files too
+        if isinstance(content, Location):
+            yield (name,), content
+        elif isinstance(content, tuple):
+            yield from (
+                ((name, index) if len(content) > 1 else (name,), item)
+                for index, item in enumerate(content)
+                if isinstance(item, Location)
+            )
+
+

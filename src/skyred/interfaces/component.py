@@ -1,0 +1,199 @@
+"""The component: one link of a chain, frozen, with fields that are its configuration."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC
+from collections.abc import Hashable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, dataclass_transform
+
+import attrs
+
+from skyred.errors import FieldError, Problem
+from skyred.fields import (
+    SPEC,
+    FrozenMapping,
+    Location,
+    Position,
+    chain,
+    default_of,
+    digest,
+    foreign,
+    instant,
+    option,
+    part,
+    position,
+    quantity,
+    regions,
+    specs,
+    table,
+    write_nested,
+)
+
+if TYPE_CHECKING:
+    from skyred.interfaces.chain import Chain
+
+__all__ = ["Component", "Fields", "Location", "Position", "component", "value"]
+
+T = TypeVar("T", bound=type)
+_KIND = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_SPECIFIERS = (option, quantity, position, instant, regions, part, chain, table, foreign)
+
+
+class Fields:
+    """What has declared fields: canonical key, digest and plain form come from them."""
+
+    def __init__(self, **fields: Any) -> None:
+        raise TypeError(f"{type(self).__name__} lacks its decorator: put @component above the class")
+
+    def __attrs_post_init__(self) -> None:
+        for problem in self.validate():
+            placed = problem.below(type(self).__name__)
+            raise FieldError(str(attrs.evolve(placed, expected="")), problem.expected)
+
+    def validate(self) -> Iterable[Problem]:
+        """Name what no field can tell alone (min above max); paths start at this object."""
+        return ()
+
+    def key(self) -> Hashable:
+        """Give the canonical key: equal objects have equal keys, in any process."""
+        fields = tuple(
+            (name, None if (held := getattr(self, name)) is None else spec.key(held))
+            for name, spec in specs(type(self)).items()
+        )
+        return (*self._identity(), fields)
+
+    def _identity(self) -> tuple[str, ...]:
+        return (type(self).__name__,)
+
+    def digest(self) -> str:
+        """Give the sha256 of all fields; environment variables and file contents play no part."""
+        return digest(self.key())
+
+    def to_plain(self, complete: bool = False) -> dict[str, Any]:
+        """Give plain YAML data: the fields that differ from their default, or all."""
+        plain: dict[str, Any] = {}
+        for name, spec in specs(type(self)).items():
+            held = getattr(self, name)
+            if not complete and self._is_default(name, held):
+                continue
+            if held is None:
+                plain[name] = None
+            else:
+                plain[name] = (
+                    spec.plain(held) if spec.shape == "leaf" else write_nested(held, complete)
+                )
+        return plain
+
+    def _is_default(self, name: str, held: Any) -> bool:
+        default = default_of(type(self), name)
+        if default is attrs.NOTHING:
+            return False
+        if held is None or default is None:
+            return held is default
+        spec = specs(type(self))[name]
+        return spec.key(held) == spec.key(default)
+
+    def evolve(self, **changes: Any) -> Self:
+        """Give a copy with some fields changed."""
+        return attrs.evolve(self, **changes)  # type: ignore[misc]
+
+
+class Component(Fields, ABC):
+    """One link of a chain.
+
+    Subclass one of the interfaces (`Selector`, `Maker`, `Stacker`, `Model`, `Fitter`,
+    `Estimator`, `Engine`), decorate the class with `component`, give it a `kind`, declare its
+    fields with `option`, `quantity`, `position`, ... and write its verb.
+    """
+
+    role: ClassVar[str] = ""
+    kind: ClassVar[str] = ""
+
+    def _identity(self) -> tuple[str, ...]:
+        return (self.role, self.kind)
+
+    def to_plain(self, complete: bool = False) -> dict[str, Any]:
+        """Give plain YAML data, with the kind first."""
+        return {"kind": self.kind, **super().to_plain(complete)}
+
+    def check(self, pipeline: Chain) -> Iterable[Problem]:
+        """Name what only the whole can tell (a source that no model has); reads no data."""
+        return ()
+
+    def check_deeply(self) -> Iterable[Problem]:
+        """Name what needs slow imports to tell (gammapy models, regions); reads no data."""
+        return ()
+
+    @classmethod
+    def adapt(cls, other: object) -> Component | None:
+        """Take something else as a component of this role; None if it cannot be one."""
+        return None
+
+    @classmethod
+    def summary(cls) -> str:
+        """Give the first line of the class's documentation."""
+        return (cls.__doc__ or "").strip().split("\n")[0]
+
+
+@dataclass_transform(
+    frozen_default=True, kw_only_default=True, field_specifiers=_SPECIFIERS, eq_default=True
+)
+def value(cls: T) -> T:
+    """Make a class of declared fields a frozen value: compared, hashed and written by them."""
+    _refuse_bare_fields(cls)
+    made = attrs.define(cls, frozen=True, kw_only=True, slots=False, auto_attribs=None)
+    return made  # type: ignore[return-value]
+
+
+@dataclass_transform(
+    frozen_default=True, kw_only_default=True, field_specifiers=_SPECIFIERS, eq_default=True
+)
+def component(cls: T) -> T:
+    """Make a class a component: frozen, keyword-only, its fields its configuration.
+
+    Raises
+    ------
+    TypeError
+        If it is no subclass of an interface, has no `kind` in kebab-case, or has a field that
+        is not declared with `option`, `quantity`, ...
+    """
+    if not (isinstance(cls, type) and issubclass(cls, Component) and cls.role):
+        raise TypeError(f"{cls!r} is no subclass of an interface such as skyred.Maker")
+    kind = cls.__dict__.get("kind", "")
+    if not isinstance(kind, str) or not _KIND.fullmatch(kind):
+        raise TypeError(
+            f"{cls.__name__} has the kind {kind!r}; give it one in kebab-case: kind = \"my-kind\""
+        )
+    return value(cls)
+
+
+def _refuse_bare_fields(cls: type) -> None:
+    for name, annotation in cls.__dict__.get("__annotations__", {}).items():
+        if "ClassVar" in str(annotation):
+            continue
+        if SPEC not in getattr(cls.__dict__.get(name), "metadata", {}):
+            raise TypeError(
+                f"{cls.__name__}.{name} is declared without option(), quantity(), position(), ...; "
+                "a field says what it is for, so that help, errors and YAML can"
+            )
+
+
+def walk(root: Fields, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Fields]]:
+    """Yield an object and all that it holds, each with its path."""
+    yield path, root
+    for name, spec in specs(type(root)).items():
+        held = getattr(root, name, None)
+        if spec.shape == "leaf" or held is None:
+            continue
+        for step, item in _items(held):
+            if isinstance(item, Fields):
+                yield from walk(item, (*path, name, *step))
+
+
+def _items(held: Any) -> Iterable[tuple[tuple[str | int, ...], Any]]:
+    if isinstance(held, tuple):
+        return [((index,), item) for index, item in enumerate(held)]
+    if isinstance(held, FrozenMapping):
+        return [((name,), item) for name, item in held.items()]
+    return [((), held)]

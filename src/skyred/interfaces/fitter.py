@@ -1,0 +1,22 @@
+"""The fitter: minimises or samples an objective; knows nothing of gammapy."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, ClassVar
+
+from skyred.interfaces.component import Component
+
+if TYPE_CHECKING:
+    from skyred.objective import Objective
+    from skyred.records import FitResult
+
+
+class Fitter(Component):
+    """Finds the best parameters of an objective."""
+
+    role: ClassVar[str] = "fitter"
+
+    @abstractmethod
+    def fit(self, objective: Objective) -> FitResult:
+        """Give the best parameters, with errors; `success` is never true for a fit that is not."""

@@ -1,0 +1,34 @@
+"""The geometry: a value class that says where a reduction puts its data, found by kind."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, ClassVar
+
+from skyred.interfaces.component import Component
+
+if TYPE_CHECKING:
+    from gammapy.data import Observation
+    from gammapy.datasets import Dataset
+
+    from skyred.interfaces.chain import Reduction
+
+
+class Geometry(Component):
+    """Axes, centre and size of the reduced data: gives empty datasets and their cutouts."""
+
+    role: ClassVar[str] = "geometry"
+
+    @abstractmethod
+    def target(self, name: str) -> Dataset:
+        """Give the empty dataset that everything is stacked onto."""
+
+    @abstractmethod
+    def cutout(self, target: Dataset, observation: Observation, reduction: Reduction) -> Dataset:
+        """Give the empty dataset of one observation.
+
+        Raises
+        ------
+        SkipObservation
+            If the observation does not overlap.
+        """

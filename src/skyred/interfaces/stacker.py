@@ -1,0 +1,46 @@
+"""The stacker: how reduced datasets combine, as a monoid."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from skyred.fields import option
+from skyred.interfaces.component import Component, value
+
+if TYPE_CHECKING:
+    from gammapy.data import Observation
+    from gammapy.datasets import Dataset, Datasets
+
+    from skyred.interfaces.geometry import Geometry
+
+
+@value
+class Stacker(Component):
+    """Combines the datasets of observations into a total.
+
+    Its laws: `zero` is an exact identity on both sides of `merge`; `merge` is associative and
+    ``add(t, d) == merge(t, add(zero, d))``, both to float32 rounding; nothing aliases.
+    Then partial totals of chunks can be made anywhere and merged in order.
+    """
+
+    role: ClassVar[str] = "stacker"
+    chunk: int = option(
+        8, min=1, doc="How many consecutive observations are made and stacked as one piece of work."
+    )
+
+    @abstractmethod
+    def zero(self, geometry: Geometry, name: str) -> Any:
+        """Give the total of nothing yet; its datasets will be called `name`, or start with it."""
+
+    @abstractmethod
+    def add(self, total: Any, dataset: Dataset, observation: Observation) -> Any:
+        """Give the total with one more dataset; owns `total`, leaves `dataset` as it was."""
+
+    @abstractmethod
+    def merge(self, left: Any, right: Any) -> Any:
+        """Give the total of two totals, `left` first; owns both."""
+
+    @abstractmethod
+    def result(self, total: Any) -> Datasets:
+        """Give the datasets of a total."""

@@ -1,0 +1,125 @@
+"""The objective: what a fitter minimises or samples, as a function of a vector."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import numpy as np
+
+from skyred.errors import FitError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from skyred.records import FitResult
+
+    Vector = NDArray[np.float64]
+
+
+def _vector(value: Any) -> Vector:
+    return np.array(value, dtype=float)
+
+
+def _limits(value: Any) -> Vector | None:
+    return None if value is None else np.array(value, dtype=float).reshape(-1, 2)
+
+
+@attrs.define(eq=False, kw_only=True)
+class Objective:
+    """The fit statistic (-2 log L) of the free parameters, each in its own unit.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Parameter names, unique, shape (n,).
+    start : array
+        Starting values, shape (n,).
+    stat : callable
+        From a vector of shape (n,) to the fit statistic, without priors.
+    units : sequence of str, optional
+        Their units.
+    limits : array, optional
+        Lower and upper limits, shape (n, 2); -inf and inf where there are none.
+    steps : array, optional
+        A guess of each parameter's error, shape (n,), for fitters that want one.
+    prior : callable, optional
+        From a vector to the statistic that the priors add.
+    quantiles : sequence, optional
+        For each parameter the inverse cumulative distribution of its prior, or None.
+    gradient_of, fisher_of : callable, optional
+        From a vector to the gradient, shape (n,), and the Fisher matrix, shape (n, n), of the
+        total.
+    on_accept : callable, optional
+        Called with a `FitResult`, writes it back to the models.
+    """
+
+    names: tuple[str, ...] = attrs.field(converter=tuple)
+    start: Vector = attrs.field(converter=_vector)
+    stat: Callable[[Vector], float]
+    units: tuple[str, ...] = attrs.field(converter=tuple)
+    limits: Vector = attrs.field(default=None, converter=_limits)
+    steps: Vector | None = None
+    prior: Callable[[Vector], float] | None = None
+    quantiles: Sequence[Callable[[float], float] | None] = ()
+    gradient_of: Callable[[Vector], Vector] | None = None
+    fisher_of: Callable[[Vector], Vector] | None = None
+    on_accept: Callable[[FitResult], None] | None = None
+
+    @units.default
+    def _no_units(self) -> tuple[str, ...]:
+        return ("",) * len(self.names)
+
+    def __attrs_post_init__(self) -> None:
+        if self.limits is None:
+            self.limits = np.tile([-np.inf, np.inf], (len(self.names), 1))
+        if len(set(self.names)) != len(self.names):
+            raise FitError(f"parameter names are not unique: {', '.join(self.names)}")
+
+    def __call__(self, x: Vector) -> float:
+        """Give the fit statistic at a vector, without priors."""
+        return float(self.stat(np.asarray(x, dtype=float)))
+
+    def prior_stat(self, x: Vector) -> float:
+        """Give what the priors add to the statistic."""
+        return float(self.prior(np.asarray(x, dtype=float))) if self.prior else 0.0
+
+    def total(self, x: Vector) -> float:
+        """Give the statistic with priors: what is minimised."""
+        return self(x) + self.prior_stat(x)
+
+    def gradient(self, x: Vector) -> Vector | None:
+        """Give the gradient of the total, or None if it is not known exactly."""
+        return self.gradient_of(x) if self.gradient_of else None
+
+    def fisher(self, x: Vector) -> Vector | None:
+        """Give the Fisher matrix of the total, or None if it is not known exactly."""
+        return self.fisher_of(x) if self.fisher_of else None
+
+    def transform(self, cube: Vector) -> Vector:
+        """Map the unit cube to parameters by their priors, or evenly between their limits.
+
+        Raises
+        ------
+        FitError
+            For a parameter with neither prior nor limits, naming it.
+        """
+        return np.array([self._quantile(index, q) for index, q in enumerate(cube)])
+
+    def _quantile(self, index: int, q: float) -> float:
+        prior = self.quantiles[index] if self.quantiles else None
+        if prior is not None:
+            return float(prior(q))
+        low, high = self.limits[index]
+        if not (np.isfinite(low) and np.isfinite(high)):
+            raise FitError(
+                f"parameter {self.names[index]!r} has neither a prior nor two limits; "
+                "sampling needs one of them: set its prior, or min and max"
+            )
+        return float(low + q * (high - low))
+
+    def accept(self, result: FitResult) -> None:
+        """Write values and covariance of a result back to the models."""
+        if self.on_accept:
+            self.on_accept(result)

@@ -1,0 +1,64 @@
+"""The log of a run: one JSON object a line."""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+
+class JsonLines(logging.Formatter):
+    """Writes a log record as one line of JSON: time, level, logger, message, traceback."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Give the line."""
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+@contextmanager
+def logged_to(path: Path) -> Iterator[None]:
+    """Write skyred's and gammapy's log messages, and Python's warnings, to a file."""
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(JsonLines())
+    handler.setLevel(logging.INFO)
+    loggers = [logging.getLogger(name) for name in ("skyred", "gammapy", "py.warnings")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.addHandler(handler)
+        if logger.getEffectiveLevel() > logging.INFO:
+            logger.setLevel(logging.INFO)
+    # capturing would silence warnings elsewhere, so they are copied on their way
+    show = warnings.showwarning
+    warnings.showwarning = _copying(show)
+    try:
+        yield
+    finally:
+        warnings.showwarning = show
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.removeHandler(handler)
+            logger.setLevel(level)
+        handler.close()
+
+
+def _copying(show: Any) -> Any:
+    logger = logging.getLogger("py.warnings")
+    logger.propagate = False
+
+    def copying(message: Any, category: Any, filename: str, lineno: int, *rest: Any) -> None:
+        logger.warning("%s: %s (%s:%d)", category.__name__, message, Path(filename).name, lineno)
+        show(message, category, filename, lineno, *rest)
+
+    return copying

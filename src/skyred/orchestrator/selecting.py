@@ -1,0 +1,105 @@
+"""Selecting: an archive's table to the observations of a data entry."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from skyred.errors import ArchiveError
+from skyred.interfaces import Reduction, required_irfs
+from skyred.plugins import Plugins
+from skyred.records import Outcome
+
+if TYPE_CHECKING:
+    from gammapy.data import DataStore, Observations, ObservationTable
+
+log = logging.getLogger(__name__)
+
+
+@attrs.define
+class Selection:
+    """The observations of a data entry.
+
+    Parameters
+    ----------
+    table : ObservationTable
+        The chosen rows, by OBS_ID, each once.
+    observations : Observations
+        Those that can be opened; nothing is read before it is used.
+    outcomes : list of Outcome
+        Those that cannot, with the reason.
+    files : list of Path
+        The files they are read from, the index first.
+    """
+
+    table: ObservationTable
+    observations: Observations
+    outcomes: list[Outcome] = attrs.field(factory=list)
+    files: list[Path] = attrs.field(factory=list)
+
+
+def select(entry: str, reduction: Reduction, plugins: Plugins) -> Selection:
+    """Open the archive of a data entry and choose its observations.
+
+    Raises
+    ------
+    ArchiveError
+        If the archive cannot be opened, or no observation is left.
+    """
+    store = plugins.open_archive(_location(reduction))
+    table = store.obs_table
+    for selector in reduction.select:
+        table = selector.select(table)
+        if len(table) == 0:
+            raise ArchiveError(
+                f"data.{entry}: no observation is left after the selector {selector.kind!r} "
+                f"({len(store.obs_table)} in the archive); loosen it"
+            )
+    table = _each_once(entry, table)
+    return _open(entry, store, table, _needed(reduction))
+
+
+def _location(reduction: Reduction) -> Any:
+    places = tuple(location.expanded() for location in reduction.archive)
+    return places[0] if len(places) == 1 else places
+
+
+def _needed(reduction: Reduction) -> Any:
+    return reduction.irfs or list(required_irfs(reduction.make)) or "full-enclosure"
+
+
+def _each_once(entry: str, table: ObservationTable) -> ObservationTable:
+    import numpy as np
+
+    _, first = np.unique(np.asarray(table["OBS_ID"]), return_index=True)
+    if len(first) < len(table):
+        log.warning("data.%s: %d runs asked for twice are taken once", entry, len(table) - len(first))
+    return table[first]  # np.unique sorts: in order of OBS_ID
+
+
+def _open(entry: str, store: DataStore, table: ObservationTable, needed: Any) -> Selection:
+    from gammapy.data import Observations
+    from gammapy.data.data_store import MissingRequiredHDU
+
+    opened, outcomes = [], []
+    for obs_id in table["OBS_ID"]:
+        try:
+            opened.append(store.obs(obs_id, required_irf=needed))
+        except (MissingRequiredHDU, ValueError) as error:
+            outcomes.append(Outcome(entry, int(obs_id), "skipped", reason=str(error)))
+    return Selection(table, Observations(opened), outcomes, _files(store, table))
+
+
+def _files(store: DataStore, table: ObservationTable) -> list[Path]:
+    hdus = store.hdu_table
+    chosen = set(table["OBS_ID"].tolist())
+    base = Path(str(hdus.meta.get("BASE_DIR", "")))
+    index = hdus.meta.get("BASE_DIR") and [base / "hdu-index.fits.gz", base / "obs-index.fits.gz"]
+    files = dict.fromkeys(path for path in index or [] if path.is_file())
+    for row in hdus:
+        if row["OBS_ID"] in chosen:
+            files[base / str(row["FILE_DIR"]).strip() / str(row["FILE_NAME"]).strip()] = None
+    return list(files)

@@ -1,0 +1,31 @@
+"""Watching: lifecycle hooks called one by one, so that a faulty watcher is named and stops nothing."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import attrs
+
+from skyred.plugins import Plugins
+
+log = logging.getLogger(__name__)
+
+
+@attrs.define
+class Watchers:
+    """Calls the lifecycle hooks, and keeps what went wrong in them."""
+
+    plugins: Plugins
+    faults: list[str] = attrs.field(factory=list)
+
+    def tell(self, hook: str, **record: Any) -> None:
+        """Call a hook of every plugin that has it, each with the arguments it asks for."""
+        for name, implementation in self.plugins.watchers(hook):
+            arguments = [record[argument] for argument in implementation.argnames]
+            try:
+                implementation.function(*arguments)
+            except Exception as error:  # whatever a watcher raises must not stop the run
+                fault = f"plugin {name!r} failed in {hook}: {type(error).__name__}: {error}"
+                log.warning(fault, exc_info=True)
+                self.faults.append(fault)

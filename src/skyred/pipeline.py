@@ -1,0 +1,94 @@
+"""The pipeline: the whole chain as one object, equal in YAML and in Python."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from skyred.config import dump, load, read_document
+from skyred.errors import ConfigError
+from skyred.interfaces import Chain, Engine, value
+from skyred.orchestrator import Orchestrator
+from skyred.plugins import Plugins
+
+if TYPE_CHECKING:
+    from skyred.result import Result
+
+
+@value
+class Pipeline(Chain):
+    """An analysis from archive to estimates, as one frozen value.
+
+    Parameters
+    ----------
+    data : mapping of str to Reduction
+        What is reduced, by name.
+    model : sequence of Model
+        The models; gammapy models are taken as they are.
+    fit : Fitter, optional
+        How the models are fitted.
+    estimate : sequence of Estimator
+        What is derived.
+
+    Examples
+    --------
+    >>> from skyred import Pipeline
+    >>> pipeline = Pipeline.from_yaml("examples/crab.yaml")  # doctest: +SKIP
+    >>> result = pipeline.run("crab")  # doctest: +SKIP
+    """
+
+    @classmethod
+    def from_yaml(
+        cls,
+        source: str | Path,
+        *,
+        overrides: Iterable[str] = (),
+        plugins: Plugins | None = None,
+    ) -> Self:
+        """Read a pipeline from a YAML file, or from a text with line breaks.
+
+        Parameters
+        ----------
+        source : str or Path
+            The file, or the text.
+        overrides : sequence of str
+            ``path=value``, each put in the place of what the YAML says.
+        plugins : Plugins, optional
+            Where kinds come from; by default all that are installed.
+
+        Raises
+        ------
+        ConfigError
+            With everything that is wrong, each with file, line and column.
+        """
+        plugins = plugins or Plugins.load()
+        return load(cls, read_document(source, overrides), plugins.catalog)
+
+    def to_yaml(self, *, complete: bool = False) -> str:
+        """Write the pipeline as YAML; `complete` writes options that have their default too.
+
+        Raises
+        ------
+        ConfigError
+            If it holds a gammapy object as it is.
+        """
+        return dump(self.to_plain(complete))
+
+    def check(self) -> None:
+        """Raise `ConfigError` with all that is wrong with the whole; reads no data."""
+        if problems := self.problems():
+            raise ConfigError(problems)
+
+    def run(
+        self,
+        folder: str | Path | None = None,
+        *,
+        until: str = "estimate",
+        engine: Engine | None = None,
+        overwrite: bool = False,
+        plugins: Plugins | None = None,
+    ) -> Result:
+        """Run it: ``Orchestrator(pipeline).run(folder)`` in short."""
+        orchestrator = Orchestrator(self, plugins=plugins, engine=engine)
+        return orchestrator.run(folder, until=until, overwrite=overwrite)

@@ -1,0 +1,110 @@
+"""The catalog: from role and kind to the class of a component, and whose it is."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import inspect
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import attrs
+
+from skyred.errors import FieldError
+from skyred.interfaces import ROLES, Component
+from skyred.records import Owner
+
+
+@attrs.frozen
+class Entry:
+    """A component class and its owner."""
+
+    cls: type[Component]
+    owner: Owner
+
+    @property
+    def source_digest(self) -> str:
+        """The sha256 of the source of the class's module."""
+        return source_digest(self.cls)
+
+
+def source_digest(cls: type) -> str:
+    """Give the sha256 of the source of a class's module; of its name where there is no source."""
+    try:
+        module = inspect.getmodule(cls)
+        text = inspect.getsource(module) if module else ""
+    except OSError:
+        text = ""
+    return hashlib.sha256((text or cls.__qualname__).encode()).hexdigest()
+
+
+@attrs.define
+class Catalog:
+    """All components that the plugins offer."""
+
+    _entries: dict[tuple[str, str], Entry] = attrs.field(factory=dict)
+
+    def add(self, cls: Any, owner: Owner) -> str:
+        """Take a class in; gives what is wrong with it, "" if nothing is."""
+        if wrong := _unfit(cls):
+            return wrong
+        other = self._entries.get((cls.role, cls.kind))
+        if other is not None:
+            return f"the {cls.role} {cls.kind!r} is offered by {other.owner} already"
+        self._entries[cls.role, cls.kind] = Entry(cls, owner)
+        return ""
+
+    def drop(self, owner: Owner) -> None:
+        """Take out all that a plugin offered."""
+        self._entries = {k: entry for k, entry in self._entries.items() if entry.owner != owner}
+
+    def get(self, role: str, kind: str) -> type[Component]:
+        """Give the class; raises `FieldError` with the nearest kinds if there is none."""
+        entry = self._entries.get((role, kind))
+        if entry is not None:
+            return entry.cls
+        kinds = self.kinds(role)
+        near = difflib.get_close_matches(str(kind), kinds, 1, cutoff=0.5)
+        elsewhere = [other for other, name in self._entries if name == kind]
+        hint = f" ({kind!r} is a {elsewhere[0]})" if elsewhere else ""
+        raise FieldError(
+            f"there is no {role} {kind!r}{hint}",
+            f"expected one of {', '.join(kinds) or 'none: no plugin offers any'}",
+            near[0] if near else "",
+        )
+
+    def kinds(self, role: str) -> list[str]:
+        """Name the kinds of a role."""
+        return sorted(kind for other, kind in self._entries if other == role)
+
+    def find(self, kind: str) -> list[Entry]:
+        """Give what goes by a kind, in any role."""
+        return [entry for (_, name), entry in self._entries.items() if name == kind]
+
+    def owner(self, component: Component) -> Owner | None:
+        """Give whose a component is; None if no plugin offers its class."""
+        entry = self._entries.get((component.role, component.kind))
+        return entry.owner if entry is not None and entry.cls is type(component) else None
+
+    def owners(self, components: Iterable[Component]) -> tuple[Owner, ...]:
+        """Name the owners of components, each once."""
+        owners = (self.owner(component) for component in components)
+        return tuple(dict.fromkeys(owner for owner in owners if owner is not None))
+
+    def __iter__(self) -> Iterator[Entry]:
+        roles = list(ROLES)
+        yield from sorted(
+            self._entries.values(), key=lambda entry: (roles.index(entry.cls.role), entry.cls.kind)
+        )
+
+
+def _unfit(cls: Any) -> str:
+    if not (isinstance(cls, type) and issubclass(cls, Component)):
+        return f"{cls!r} is no component class"
+    if not cls.role:
+        return f"{cls.__name__} is no subclass of an interface such as skyred.Maker"
+    if "__attrs_attrs__" not in cls.__dict__:
+        return f"{cls.__name__} lacks its decorator: put @component above the class"
+    if missing := sorted(getattr(cls, "__abstractmethods__", ())):
+        return f"{cls.__name__} does not say how to {', '.join(missing)}: write the method"
+    return ""

@@ -1,0 +1,185 @@
+"""Loading: entry points to plugins, with one clear error for each that cannot be used."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterable, Iterator
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+import attrs
+import pluggy
+
+from skyred import hookspecs
+from skyred.errors import ArchiveError, PluginError
+from skyred.plugins.catalog import Catalog
+from skyred.records import Owner
+
+GROUP = "skyred"
+BLOCK = "SKYRED_BLOCK"
+
+
+@attrs.frozen
+class Loaded:
+    """A plugin as it was found: whose it is, and what is wrong with it ("" if nothing is)."""
+
+    owner: Owner
+    module: str
+    fault: str = ""
+    blocked: bool = False
+
+
+@attrs.define
+class Plugins:
+    """The plugins of a process: their hooks, their components, and what is wrong with them.
+
+    Parameters
+    ----------
+    manager : pluggy.PluginManager
+        Holds the plugins that work.
+    catalog : Catalog
+        Their components.
+    loaded : list of Loaded
+        All that were found, faulty and blocked ones too.
+    """
+
+    manager: pluggy.PluginManager
+    catalog: Catalog = attrs.field(factory=Catalog)
+    loaded: list[Loaded] = attrs.field(factory=list)
+
+    @classmethod
+    def load(cls, points: Iterable[EntryPoint] | None = None) -> Plugins:
+        """Load all plugins of the entry-point group ``skyred``; faulty ones are kept by name.
+
+        Those named in the environment variable SKYRED_BLOCK (by comma) are left out.
+        """
+        manager = pluggy.PluginManager(hookspecs.PROJECT)
+        manager.add_hookspecs(hookspecs)
+        plugins = cls(manager)
+        found = entry_points(group=GROUP) if points is None else points
+        for point in sorted(found, key=_load_order):
+            plugins._load(point)
+        return plugins
+
+    def _load(self, point: EntryPoint) -> None:
+        owner = _owner(point)
+        if point.name in blocked():
+            self.loaded.append(Loaded(owner, point.value, blocked=True))
+            return
+        if twin := self._named(point.name):
+            self._fault(point, owner, f"{twin.owner} has the same name")
+            return
+        try:
+            plugin = point.load()
+            plugin = plugin() if isinstance(plugin, type) else plugin
+        except Exception as error:  # whatever a plugin's import raises must not stop the others
+            self._fault(point, owner, f"cannot be imported: {type(error).__name__}: {error}")
+            return
+        self.register(plugin, owner, point.value)
+
+    def register(self, plugin: Any, owner: Owner, module: str = "") -> None:
+        """Take in a plugin: a module or object with hook implementations."""
+        fault = _misspelt(self.manager, plugin)
+        if not fault:
+            try:
+                self.manager.register(plugin, name=owner.plugin)
+            except (ValueError, pluggy.PluginValidationError) as error:
+                fault = f"cannot be registered: {error}"
+        if not fault:
+            fault = self._take_components(plugin, owner)
+        if fault and self.manager.has_plugin(owner.plugin):  # all of it or nothing
+            self.manager.unregister(name=owner.plugin)
+            self.catalog.drop(owner)
+        self.loaded.append(Loaded(owner, module, fault))
+
+    def _take_components(self, plugin: Any, owner: Owner) -> str:
+        offer = getattr(plugin, "skyred_components", None)
+        if offer is None:
+            return ""
+        try:
+            faults = [self.catalog.add(cls, owner) for cls in offer()]
+        except Exception as error:  # as above
+            return f"skyred_components() failed: {type(error).__name__}: {error}"
+        return "; ".join(fault for fault in faults if fault)
+
+    def _fault(self, point: EntryPoint, owner: Owner, fault: str) -> None:
+        self.loaded.append(Loaded(owner, point.value, fault))
+
+    def _named(self, name: str) -> Loaded | None:
+        return next((known for known in self.loaded if known.owner.plugin == name), None)
+
+    def faults(self) -> list[str]:
+        """Say what is wrong, one sentence a faulty plugin, with the way out."""
+        return [
+            f"plugin {known.owner.plugin!r} of {known.owner.distribution} {known.owner.version} "
+            f"({known.module}): {known.fault}; mend or remove it, "
+            f"or leave it out with {BLOCK}={known.owner.plugin}"
+            for known in self.loaded
+            if known.fault
+        ]
+
+    def require_sound(self) -> None:
+        """Raise `PluginError` if any plugin is faulty."""
+        if faults := self.faults():
+            raise PluginError("\n".join(faults))
+
+    def watchers(self, hook: str) -> Iterator[tuple[str, Any]]:
+        """Yield plugin name and implementation of a lifecycle hook, in calling order."""
+        for implementation in reversed(getattr(self.manager.hook, hook).get_hookimpls()):
+            yield implementation.plugin_name, implementation
+
+    def open_archive(self, location: str | tuple[str, ...]) -> Any:
+        """Open an archive with the plugin that claims it.
+
+        Raises
+        ------
+        ArchiveError
+            If none does, or more than one.
+        """
+        claims = {}
+        for name, implementation in self.watchers("skyred_archive"):
+            store = implementation.function(location=location)
+            if store is not None:
+                claims[name] = store
+        if len(claims) > 1:
+            raise ArchiveError(
+                f"{location!r} is claimed by the plugins {' and '.join(sorted(claims))}; "
+                f"leave one out with {BLOCK}=NAME"
+            )
+        if not claims:
+            raise ArchiveError(
+                f"no plugin knows how to open {location!r}; expected the folder or index file of "
+                "a DL3 store, a list of DL3 files, or sim:crab"
+            )
+        return next(iter(claims.values()))
+
+
+def blocked() -> set[str]:
+    """Name the plugins that the user left out."""
+    return {name.strip() for name in os.environ.get(BLOCK, "").split(",") if name.strip()}
+
+
+def _load_order(point: EntryPoint) -> tuple[bool, str, str]:
+    # ours first, so that a third party that claims one of our names is the one that is refused
+    owner = _owner(point)
+    return (owner.distribution != "skyred", owner.distribution, point.name)
+
+
+def _owner(point: EntryPoint) -> Owner:
+    distribution = point.dist
+    if distribution is None:
+        return Owner("unknown", "", point.name)
+    return Owner(distribution.name, distribution.version, point.name)
+
+
+def _misspelt(manager: pluggy.PluginManager, plugin: Any) -> str:
+    known = [name for name in vars(hookspecs) if name.startswith("skyred_")]
+    for name in dir(plugin):
+        marked = manager.parse_hookimpl_opts(plugin, name) is not None
+        if name not in known and (marked or name.startswith("skyred_")):
+            near = difflib.get_close_matches(name, known, 1)
+            return f"there is no hook {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+        if name in known and not marked:
+            return f"{name} lacks its decorator: put @hookimpl above it"
+    return ""

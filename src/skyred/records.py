@@ -1,0 +1,216 @@
+"""What is written down about a run: frozen records, handed to plugins and saved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+STEPS = ("select", "reduce", "model", "fit", "estimate")
+STATUSES = ("made", "cached", "skipped", "failed")
+
+
+@attrs.frozen
+class Owner:
+    """Who a component comes from: the distribution, its version and the plugin's name."""
+
+    distribution: str
+    version: str
+    plugin: str
+
+    def __str__(self) -> str:
+        return f"{self.distribution} {self.version} (plugin {self.plugin!r})"
+
+
+@attrs.frozen
+class Outcome:
+    """What became of one observation.
+
+    Parameters
+    ----------
+    entry : str
+        The `data:` entry that asked for it.
+    obs_id : int
+        The observation.
+    status : {"made", "cached", "skipped", "failed"}
+        What became of it.
+    reason : str
+        Why it was skipped, or the error it failed with.
+    maker : str
+        The kind of the maker that skipped or failed it, and whose it is.
+    traceback : str
+        Where it failed.
+    seconds : float
+        Time spent on it, in seconds.
+    counts : int
+        Counts inside its safe mask.
+    background_norm : float
+        The fitted norm of its background; NaN if none was fitted.
+    """
+
+    entry: str
+    obs_id: int
+    status: str = attrs.field(validator=attrs.validators.in_(STATUSES))
+    reason: str = ""
+    maker: str = ""
+    traceback: str = ""
+    seconds: float = 0.0
+    counts: int = 0
+    background_norm: float = float("nan")
+
+
+@attrs.frozen
+class StepRecord:
+    """One step of a run, finished: its name, time in seconds, and what it says of itself."""
+
+    name: str
+    seconds: float
+    summary: str = ""
+    inputs: tuple[Path, ...] = ()
+
+
+@attrs.frozen
+class Run:
+    """A run that watchers see.
+
+    Parameters
+    ----------
+    config : str
+        The complete, normalised configuration as YAML ("" if the pipeline has none).
+    digest : str
+        The pipeline's digest ("" if it has none).
+    folder : Path or None
+        Where the run is being written; before publication this is the staging folder.
+    steps : tuple of str
+        The steps that will be taken.
+    observations : int
+        How many observations will be reduced; 0 until they are selected.
+    """
+
+    config: str = ""
+    digest: str = ""
+    folder: Path | None = None
+    steps: tuple[str, ...] = STEPS
+    observations: int = 0
+
+
+@attrs.frozen
+class Report:
+    """How a run ended, for watchers of its end.
+
+    Parameters
+    ----------
+    state : {"finished", "failed", "interrupted"}
+        How it ended.
+    error : str
+        What it ended with, if not well.
+    steps : tuple of StepRecord
+        The steps that were taken.
+    outcomes : tuple of Outcome
+        One for each requested observation.
+    watchers : tuple of str
+        What went wrong in plugins that watch.
+    owners : tuple of Owner
+        Whose components took part.
+    result : object
+        The `skyred.Result` as far as it got.
+    """
+
+    state: str
+    error: str
+    steps: tuple[StepRecord, ...]
+    outcomes: tuple[Outcome, ...]
+    watchers: tuple[str, ...]
+    owners: tuple[Owner, ...]
+    result: Any
+
+
+def _array(value: Any) -> NDArray[np.float64]:
+    # a copy: the record must not change when its maker goes on working with the array
+    array = np.array(value, dtype=float)
+    array.setflags(write=False)
+    return array
+
+
+_maybe_array = attrs.converters.optional(_array)
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class FitResult:
+    """What a fitter found, parameter by parameter in the order of the objective.
+
+    Parameters
+    ----------
+    names, units : tuple of str
+        Names and units of the free parameters, shape (n,).
+    values, errors : array
+        Best values and their symmetric errors, in those units, shape (n,).
+    covariance : array
+        Covariance matrix, shape (n, n).
+    stat : float
+        The fit statistic (-2 log L, with priors) at the best values.
+    success : bool
+        Whether this is a minimum with a valid covariance. Never true for a fit that is not.
+    message : str
+        What the fitter says; where `success` is false, why.
+    nfev : int
+        Calls of the objective.
+    edm : float
+        Estimated distance to the minimum.
+    at_limit : tuple of str
+        Parameters that ended at one of their limits.
+    samples, weights : array, optional
+        Posterior samples, shape (m, n), and their weights, shape (m,).
+    evidence : float, optional
+        Logarithm of the evidence.
+    """
+
+    names: tuple[str, ...] = attrs.field(converter=tuple)
+    units: tuple[str, ...] = attrs.field(converter=tuple)
+    values: NDArray[np.float64] = attrs.field(converter=_array)
+    errors: NDArray[np.float64] = attrs.field(converter=_array)
+    covariance: NDArray[np.float64] = attrs.field(converter=_array)
+    stat: float = attrs.field(converter=float)
+    success: bool = attrs.field(converter=bool)
+    message: str = ""
+    nfev: int = 0
+    edm: float = float("nan")
+    at_limit: tuple[str, ...] = attrs.field(default=(), converter=tuple)
+    samples: NDArray[np.float64] | None = attrs.field(default=None, converter=_maybe_array)
+    weights: NDArray[np.float64] | None = attrs.field(default=None, converter=_maybe_array)
+    evidence: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give plain Python values, all that `from_dict` needs."""
+        return {
+            name: value.tolist()
+            if isinstance(value, np.ndarray)
+            else list(value)
+            if isinstance(value, tuple)
+            else value
+            for name, value in attrs.asdict(self, recurse=False).items()
+            if value is not None
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> FitResult:
+        """Build the result that `to_dict` described."""
+        return cls(**data)
+
+    def __str__(self) -> str:
+        width = max((len(name) for name in self.names), default=0)
+        lines = [
+            f"  {name:<{width}}  {value: .5g} +- {error:.2g} {unit}".rstrip()
+            for name, value, error, unit in zip(
+                self.names, self.values, self.errors, self.units, strict=True
+            )
+        ]
+        verdict = "converged" if self.success else "did NOT converge"
+        head = f"{verdict}: stat {self.stat:.2f} after {self.nfev} calls, edm {self.edm:.1e}"
+        return "\n".join([head + (f" ({self.message})" if self.message else ""), *lines])

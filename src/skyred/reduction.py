@@ -1,0 +1,131 @@
+"""The reduction: what a worker runs, a chunk of observations to a partial stack and outcomes."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from skyred.errors import SkipObservation
+from skyred.interfaces import Maker, Reduction
+from skyred.records import Outcome
+
+if TYPE_CHECKING:
+    from gammapy.data import Observation
+    from gammapy.datasets import Dataset
+
+
+@attrs.frozen
+class Chunk:
+    """Consecutive observations, and all that is needed to make them.
+
+    It is small (a few kB), so it can be sent anywhere; the empty maps are made by the worker.
+    """
+
+    entry: str
+    reduction: Reduction
+    makers: tuple[Maker, ...]
+    observations: tuple[Observation, ...]
+
+
+@attrs.frozen
+class Partial:
+    """What became of a chunk: its total, and one outcome for each observation."""
+
+    total: Any
+    outcomes: tuple[Outcome, ...]
+
+
+def reduce_chunk(chunk: Chunk) -> Partial:
+    """Make and stack the observations of a chunk; a run that fails does not stop the others."""
+    reduction = chunk.reduction
+    target = reduction.geometry.target(chunk.entry)
+    total = reduction.stack.zero(reduction.geometry, chunk.entry)
+    outcomes = []
+    for observation in chunk.observations:
+        making = Making(chunk, observation)
+        dataset = making.run(target)
+        if dataset is not None:
+            total = making.stack(total, dataset)
+        outcomes.append(making.outcome)
+    return Partial(total, tuple(outcomes))
+
+
+@attrs.define
+class Making:
+    """One observation on its way through the makers, and what becomes of it."""
+
+    chunk: Chunk
+    observation: Observation
+    step: str = "geometry"
+    outcome: Outcome = attrs.field(init=False)
+    _started: float = attrs.field(factory=time.perf_counter)
+
+    def run(self, target: Dataset) -> Dataset | None:
+        """Make the dataset; None if the observation is skipped or fails."""
+        try:
+            dataset, norm = self._make(target)
+        except SkipObservation as skip:
+            self._end("skipped", reason=skip.reason, maker=self.step)
+            return None
+        except Exception as error:  # one bad run must not lose the others
+            self._fail(error)
+            return None
+        self._end("made", counts=_counts(dataset), background_norm=norm)
+        return dataset
+
+    def stack(self, total: Any, dataset: Dataset) -> Any:
+        """Add the dataset to the total; gives the total as it was if that fails."""
+        self.step = "stacker " + self.chunk.reduction.stack.kind
+        try:
+            return self.chunk.reduction.stack.add(total, dataset, self.observation)
+        except Exception as error:  # as above
+            self._fail(error)
+            return total
+
+    def _make(self, target: Dataset) -> tuple[Dataset, float]:
+        dataset = self.chunk.reduction.geometry.cutout(
+            target, self.observation, self.chunk.reduction
+        )
+        for maker in self.chunk.makers:
+            self.step = f"maker {maker.kind}"
+            dataset = maker.make(dataset, self.observation)
+        return dataset, settle(dataset)
+
+    def _fail(self, error: Exception) -> None:
+        reason = f"{type(error).__name__}: {error}"
+        trace = "".join(traceback.format_exception(error))
+        self._end("failed", reason=reason, maker=self.step, traceback=trace)
+
+    def _end(self, status: str, **details: Any) -> None:
+        self.outcome = Outcome(
+            entry=self.chunk.entry,
+            obs_id=int(self.observation.obs_id),
+            status=status,
+            seconds=time.perf_counter() - self._started,
+            **details,
+        )
+
+
+def settle(dataset: Dataset) -> float:
+    """Put a fitted background into the dataset itself, and give its norm (NaN if there is none).
+
+    The norm lives in the dataset's models, and would be lost when models are set again.
+    """
+    model = getattr(dataset, "background_model", None)
+    norm = float("nan")
+    if model is not None:
+        norm = float(model.spectral_model.parameters["norm"].value)
+        dataset.background = dataset.npred_background()
+    if getattr(dataset, "models", None):
+        dataset.models = None
+    return norm
+
+
+def _counts(dataset: Any) -> int:
+    if getattr(dataset, "counts", None) is None:
+        return 0
+    data = dataset.counts.data
+    return int(data[dataset.mask_safe.data].sum() if dataset.mask_safe else data.sum())

@@ -1,0 +1,125 @@
+"""The result of a run: everything it gave, in memory or read from its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from skyred.errors import OutputError
+from skyred.interfaces import Product
+from skyred.plugins import Plugins
+from skyred.records import FitResult, Outcome, StepRecord
+from skyred.result import files
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+    from gammapy.datasets import Datasets
+    from gammapy.modeling.models import Models
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Result:
+    """Everything that a run gave.
+
+    Parameters
+    ----------
+    config : str
+        The complete, normalised configuration as YAML; `Pipeline.from_yaml` reads it.
+    digest : str
+        The pipeline's digest.
+    outcomes : tuple of Outcome
+        What became of each requested observation.
+    steps : tuple of StepRecord
+        The steps that were taken, with their times.
+    datasets : Datasets or None
+        The reduced datasets, with the models on them.
+    models : Models or None
+        The (fitted) models, with covariance.
+    fit : FitResult or None
+        The fit.
+    estimates : mapping of str to Product
+        The estimates by name.
+    kinds : mapping of str to str
+        The kind of the estimator of each.
+    report : mapping
+        Provenance, as ``report.json`` has it; empty for a result that was not read.
+    folder : Path or None
+        Where it was read from or written to.
+    """
+
+    config: str = ""
+    digest: str = ""
+    outcomes: tuple[Outcome, ...] = ()
+    steps: tuple[StepRecord, ...] = ()
+    datasets: Datasets | None = None
+    models: Models | None = None
+    fit: FitResult | None = None
+    estimates: Mapping[str, Product] = attrs.field(factory=dict)
+    kinds: Mapping[str, str] = attrs.field(factory=dict)
+    report: Mapping[str, Any] = attrs.field(factory=dict)
+    folder: Path | None = None
+
+    @property
+    def observations(self) -> Table:
+        """The ledger as a table: one row for each requested observation."""
+        return files.ledger(self.outcomes)
+
+    def write(self, folder: str | Path) -> None:
+        """Write all of it into a folder that exists; files that are there are replaced."""
+        folder = Path(folder)
+        files.write_text(folder / "config.yaml", self.config or files.NO_CONFIG)
+        files.write_ledger(folder, self.outcomes)
+        if self.datasets:
+            files.write_datasets(folder, self.datasets)
+        if self.models:
+            files.write_models(folder, self.models)
+        if self.fit is not None:
+            files.write_fit(folder, self.fit)
+        if self.estimates:
+            files.write_estimates(folder, self.estimates)
+
+    @classmethod
+    def read(cls, folder: str | Path, *, plugins: Plugins | None = None) -> Result:
+        """Read a run folder.
+
+        Parameters
+        ----------
+        folder : str or Path
+            The run folder.
+        plugins : Plugins, optional
+            Where the classes of estimates come from; by default all that are installed.
+
+        Raises
+        ------
+        OutputError
+            If the folder is no run folder.
+        """
+        folder = Path(folder)
+        if not (folder / "config.yaml").is_file():
+            raise OutputError(f"{folder} is no run folder: it holds no config.yaml")
+        config = files.read_config(folder)
+        report = files.read_report(folder)
+        datasets, models = files.read_datasets(folder), files.read_models(folder)
+        if datasets is not None and models is not None:
+            datasets.models = models
+        kinds = files.estimator_kinds(config)
+        catalog = (plugins or Plugins.load()).catalog
+        return cls(
+            config=config,
+            digest=report.get("digest", ""),
+            outcomes=files.read_ledger(folder),
+            steps=tuple(
+                StepRecord(step["name"], step["seconds"], step["summary"])
+                for step in report.get("steps", ())
+            ),
+            datasets=datasets,
+            models=models,
+            fit=files.read_fit(folder),
+            estimates=files.read_estimates(folder, kinds, models, catalog),
+            kinds=kinds,
+            report=report,
+            folder=folder,
+        )

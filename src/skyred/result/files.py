@@ -1,0 +1,154 @@
+"""The files of a run folder: each written and read here, in the field's formats."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from skyred.config import Document, dump
+from skyred.interfaces import Estimator, Product
+from skyred.plugins import Catalog
+from skyred.records import FitResult, Outcome
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+    from gammapy.datasets import Datasets
+    from gammapy.modeling.models import Models
+
+NO_CONFIG = "# This run was made from Python with objects that have no YAML.\n"
+LEDGER = "observations.ecsv"
+DESCRIPTIONS = {
+    "entry": "data entry that asked for the observation",
+    "obs_id": "observation id",
+    "status": "made, cached, skipped or failed",
+    "reason": "why it was skipped, or the error it failed with",
+    "maker": "what skipped or failed it",
+    "seconds": "time spent on it",
+    "counts": "counts inside its safe mask",
+    "background_norm": "fitted background norm",
+    "traceback": "where it failed",
+}
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file in UTF-8."""
+    path.write_text(text, encoding="utf-8")
+
+
+def ledger(outcomes: Iterable[Outcome]) -> Table:
+    """Give outcomes as a table, one row each."""
+    from astropy.table import Table
+
+    rows = [attrs.asdict(outcome) for outcome in outcomes]
+    types = [float if n in ("seconds", "background_norm") else int if n in ("obs_id", "counts") else str
+             for n in DESCRIPTIONS]  # fmt: skip
+    table = Table({n: [row[n] for row in rows] for n in DESCRIPTIONS}, dtype=types)
+    for name, description in DESCRIPTIONS.items():
+        table[name].description = description
+    table["seconds"].unit = "s"
+    return table
+
+
+def write_ledger(folder: Path, outcomes: Iterable[Outcome]) -> None:
+    """Write ``observations.ecsv``."""
+    ledger(outcomes).write(folder / LEDGER, format="ascii.ecsv", overwrite=True)
+
+
+def read_ledger(folder: Path) -> tuple[Outcome, ...]:
+    """Read ``observations.ecsv``."""
+    from astropy.table import Table
+
+    if not (folder / LEDGER).is_file():
+        return ()
+    table = Table.read(folder / LEDGER, format="ascii.ecsv")
+    texts = {name for name in DESCRIPTIONS if table[name].dtype.kind in "UO"}
+    table = table.filled("") if table.has_masked_values else table
+    return tuple(
+        Outcome(**{n: str(row[n]) if n in texts else row[n].item() for n in DESCRIPTIONS})
+        for row in table
+    )
+
+
+def write_datasets(folder: Path, datasets: Datasets) -> None:
+    """Write ``datasets/datasets.yaml`` and one FITS file for each dataset."""
+    (folder / "datasets").mkdir(exist_ok=True)
+    datasets.write(folder / "datasets" / "datasets.yaml", overwrite=True)
+
+
+def read_datasets(folder: Path) -> Datasets | None:
+    """Read the datasets, without models; None if there are none."""
+    from gammapy.datasets import Datasets
+
+    path = folder / "datasets" / "datasets.yaml"
+    return Datasets.read(path) if path.is_file() else None
+
+
+def write_models(folder: Path, models: Models) -> None:
+    """Write ``models.yaml`` and its covariance beside it."""
+    models.write(folder / "models.yaml", overwrite=True, full_output=True)
+
+
+def read_models(folder: Path) -> Models | None:
+    """Read the models with their covariance; None if there are none."""
+    from gammapy.modeling.models import Models
+
+    path = folder / "models.yaml"
+    return Models.read(path) if path.is_file() else None
+
+
+def write_fit(folder: Path, fit: FitResult) -> None:
+    """Write ``fit.yaml``, every number with all its digits."""
+    write_text(folder / "fit.yaml", dump(fit.to_dict()))
+
+
+def read_fit(folder: Path) -> FitResult | None:
+    """Read ``fit.yaml``; None if there was no fit."""
+    path = folder / "fit.yaml"
+    if not path.is_file():
+        return None
+    return FitResult.from_dict(Document.parse(path.read_text(encoding="utf-8"), str(path)).data)
+
+
+def write_estimates(folder: Path, estimates: Mapping[str, Product]) -> None:
+    """Write each product into ``estimates/``."""
+    (folder / "estimates").mkdir(exist_ok=True)
+    for product in estimates.values():
+        product.write(folder / "estimates")
+
+
+def read_estimates(
+    folder: Path, kinds: Mapping[str, str], models: Models | None, catalog: Catalog
+) -> dict[str, Product]:
+    """Read each product with the class that its estimator names."""
+    estimates = {}
+    for name, kind in kinds.items():
+        estimator = catalog.get(Estimator.role, kind)
+        assert issubclass(estimator, Estimator)
+        if any((folder / "estimates").glob(f"{name}.*")):
+            estimates[name] = estimator.product.read(folder / "estimates", name, models)
+    return estimates
+
+
+def read_config(folder: Path) -> str:
+    """Read ``config.yaml``; "" if the run had no YAML."""
+    text = (folder / "config.yaml").read_text(encoding="utf-8")
+    return "" if text == NO_CONFIG else text
+
+
+def estimator_kinds(config: str) -> dict[str, str]:
+    """Give the kind of each estimate by name, from a configuration."""
+    data = Document.parse(config).data if config else None
+    entries = (data or {}).get("estimate") or []
+    return {entry.get("name") or entry["kind"]: entry["kind"] for entry in entries}
+
+
+def read_report(folder: Path) -> dict[str, Any]:
+    """Read ``report.json``; empty if no plugin wrote one."""
+    path = folder / "report.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+

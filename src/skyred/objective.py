@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 def _vector(value: Any) -> Vector:
     return np.array(value, dtype=float)
+
+
+def _texts(value: Iterable[str]) -> tuple[str, ...]:
+    return tuple(value)
 
 
 def _limits(value: Any) -> Vector | None:
@@ -55,10 +59,10 @@ class Objective:
         Called with a `FitResult`, writes it back to the models.
     """
 
-    names: tuple[str, ...] = attrs.field(converter=tuple)
+    names: tuple[str, ...] = attrs.field(converter=_texts)
     start: Vector = attrs.field(converter=_vector)
     stat: Callable[[Vector], float]
-    units: tuple[str, ...] = attrs.field(converter=tuple)
+    units: tuple[str, ...] = attrs.field(converter=_texts)
     limits: Vector = attrs.field(default=None, converter=_limits)
     steps: Vector | None = None
     prior: Callable[[Vector], float] | None = None

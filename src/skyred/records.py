@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -138,7 +138,12 @@ def _array(value: Any) -> NDArray[np.float64]:
     return array
 
 
-_maybe_array = attrs.converters.optional(_array)
+def _maybe_array(value: Any) -> NDArray[np.float64] | None:
+    return None if value is None else _array(value)
+
+
+def _texts(value: Iterable[str]) -> tuple[str, ...]:
+    return tuple(value)
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -171,8 +176,8 @@ class FitResult:
         Logarithm of the evidence.
     """
 
-    names: tuple[str, ...] = attrs.field(converter=tuple)
-    units: tuple[str, ...] = attrs.field(converter=tuple)
+    names: tuple[str, ...] = attrs.field(converter=_texts)
+    units: tuple[str, ...] = attrs.field(converter=_texts)
     values: NDArray[np.float64] = attrs.field(converter=_array)
     errors: NDArray[np.float64] = attrs.field(converter=_array)
     covariance: NDArray[np.float64] = attrs.field(converter=_array)
@@ -181,7 +186,7 @@ class FitResult:
     message: str = ""
     nfev: int = 0
     edm: float = float("nan")
-    at_limit: tuple[str, ...] = attrs.field(default=(), converter=tuple)
+    at_limit: tuple[str, ...] = attrs.field(default=(), converter=_texts)
     samples: NDArray[np.float64] | None = attrs.field(default=None, converter=_maybe_array)
     weights: NDArray[np.float64] | None = attrs.field(default=None, converter=_maybe_array)
     evidence: float | None = None

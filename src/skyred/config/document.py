@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 from skyred.errors import ConfigError, Problem
 
@@ -31,12 +31,15 @@ class Document:
         From path to (line, column) of the key, counted from 1.
     problems : list of Problem
         What is wrong with the text itself: duplicate keys, tags.
+    places : dict
+        Line and column of problems that are not where their path says.
     """
 
     data: Any
     name: str
     marks: dict[Path, tuple[int, int]] = attrs.field(factory=dict)
     problems: list[Problem] = attrs.field(factory=list)
+    places: dict[Problem, tuple[int, int]] = attrs.field(factory=dict)
 
     @classmethod
     def parse(cls, text: str, name: str = "<text>") -> Document:
@@ -67,11 +70,14 @@ class Document:
 
     def line(self, problem: Problem) -> str:
         """Write a problem as ``file:line:column: path: what``."""
-        line, column = self.place(problem.path)
+        line, column = self.place(problem)
         return f"{self.name}:{line}:{column}: {problem}"
 
-    def place(self, path: Path) -> tuple[int, int]:
-        """Give line and column of a path, or of the nearest thing that holds it."""
+    def place(self, problem: Problem) -> tuple[int, int]:
+        """Give line and column of a problem's path, or of the nearest thing that holds it."""
+        if problem in self.places:
+            return self.places[problem]
+        path = problem.path
         for length in range(len(path), -1, -1):
             if path[:length] in self.marks:
                 return self.marks[path[:length]]
@@ -98,19 +104,20 @@ class Document:
             name = str(key.value)
             below = (*path, name)
             if name in data:
-                line, _ = self.marks[below]
-                self.marks[*below, "(again)"] = _place(key)
-                self.problems.append(
-                    Problem(
-                        (*below, "(again)"),
-                        f"the key {name!r} is here a second time",
-                        f"it is on line {line} already; keep one",
-                    )
-                )
+                self._second(name, below, _place(key))
                 continue
             self.marks[below] = _place(key)
             data[name] = self._build(held, below)
         return data
+
+    def _second(self, name: str, path: Path, place: tuple[int, int]) -> None:
+        problem = Problem(
+            path,
+            f"the key {name!r} is here a second time",
+            f"it is on line {self.marks[path][0]} already; keep one",
+        )
+        self.problems.append(problem)
+        self.places[problem] = place
 
 
 def _yaml() -> YAML:
@@ -123,7 +130,7 @@ def _place(node: Node) -> tuple[int, int]:
     return node.start_mark.line + 1, node.start_mark.column + 1
 
 
-def _scalar(node: ScalarNode) -> Any:
+def _scalar(node: Node) -> Any:
     # the constructor of YAML 1.2: 1e-11 is a number, yes and no are texts, dates stay texts
     if node.tag == "tag:yaml.org,2002:timestamp":
         return node.value

@@ -68,7 +68,7 @@ def slow_problems(made: Chain) -> list[Problem]:
 
 
 def _config_error(problems: list[Problem], document: Document) -> ConfigError:
-    ordered = sorted(dict.fromkeys(problems), key=lambda problem: document.place(problem.path))
+    ordered = sorted(dict.fromkeys(problems), key=lambda problem: document.place(problem))
     return ConfigError(ordered, [document.line(problem) for problem in ordered])
 
 

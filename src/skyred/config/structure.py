@@ -63,10 +63,10 @@ class Structurer:
             chosen = self._choose(cls, raw, path)
             if chosen is None:
                 return Broken(raw)
-            cls, raw = chosen, {name: held for name, held in raw.items() if name != "kind"}  # type: ignore[assignment]
+            cls, raw = chosen, {name: held for name, held in raw.items() if name != "kind"}
         before = len(self.problems)
         held = self._fields(cls, raw, path)
-        made = _unchecked(cls, held)
+        made = _unchecked(cls, held, unset=set(raw) - set(held))
         self._validate(made, path, complete=len(self.problems) == before)
         return made if len(self.problems) > before else cls(**held)
 
@@ -132,7 +132,8 @@ class Structurer:
 
     def _validate(self, made: Fields, path: Path, complete: bool) -> None:
         try:
-            self.problems += [problem.below(*path) for problem in made.validate()]
+            for problem in made.validate():  # what is found before it stumbles counts
+                self.problems.append(problem.below(*path))
         except AttributeError:
             if complete:  # a mistake of the component; otherwise a part that is named already
                 raise
@@ -141,11 +142,11 @@ class Structurer:
         self.problems.append(error.problem.below(*path))
 
 
-def _unchecked(cls: type[F], held: Mapping[str, Any]) -> F:
-    """Make an object without its constructor: what is not held has its default, or is not there."""
+def _unchecked(cls: type[F], held: Mapping[str, Any], unset: set[str]) -> F:
+    """Make an object without its constructor: what was wrong is not there at all."""
     made = cls.__new__(cls)
     for name in specs(cls):
         content = held.get(name, default_of(cls, name))
-        if content is not REQUIRED:
+        if content is not REQUIRED and name not in unset:
             object.__setattr__(made, name, content)
     return made

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,7 @@ def pictures(result: Any) -> Iterator[tuple[str, Callable[[], Axes]]]:
     for dataset in result.datasets or ():
         geom = getattr(getattr(dataset, "counts", None), "geom", None)
         if geom is not None and not geom.is_region:
-            yield f"counts-{file_name(dataset.name)}", lambda dataset=dataset: draw_counts(dataset)
+            yield f"counts-{file_name(dataset.name)}", partial(draw_counts, dataset)
     for product in result.estimates.values():
         for suffix, draw in product.pictures().items():
             yield file_name(product.name) + suffix, draw
@@ -54,7 +55,8 @@ def save(draw: Callable[[], Axes], path: Path) -> None:
 
     path.parent.mkdir(exist_ok=True)
     with plt.ioff():
-        figure = draw().figure
+        figure = draw().get_figure(root=True)
+        assert figure is not None
         # a fixed "Software" keeps the bytes of a picture independent of the installed version
         figure.savefig(path, dpi=DPI, metadata={"Software": "skyred"})
         plt.close(figure)

@@ -77,4 +77,4 @@ def sha256(path: Path) -> str:
 
 def _plain(outcome: dict[str, Any]) -> dict[str, Any]:
     # JSON has no NaN
-    return {name: None if value != value else value for name, value in outcome.items()}  # noqa: PLR0124
+    return {name: None if value != value else value for name, value in outcome.items()}

@@ -1,7 +1,8 @@
-"""Fields that hold other objects: value classes, components of a role, lists and mappings of them."""
+"""Fields that hold other objects: value classes and components, lists and mappings of them."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
@@ -71,7 +72,7 @@ def write_nested(value: Any, complete: bool = False) -> Any:
 
 
 def _words(of: type) -> str:
-    name = of.__name__.lower()
+    name = re.sub(r"(?<!^)(?=[A-Z])", " ", of.__name__).lower()
     return f"an {name}" if name[0] in "aeiou" else f"a {name}"
 
 

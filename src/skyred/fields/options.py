@@ -27,7 +27,7 @@ class Location(str):
         return [name for name in names if name not in os.environ]
 
     def expanded(self) -> str:
-        """Give the place with variables and ``~`` filled in; raises `FieldError` if one is unset."""
+        """Fill in variables and ``~``; raises `FieldError` if a variable is not set."""
         if missing := self.unset():
             raise FieldError(
                 f"{str(self)!r} uses the environment variable {missing[0]}, which is not set",
@@ -173,9 +173,7 @@ _NAMES: dict[type, str] = {
 }
 
 
-def _type_name(
-    kind: type, choices: tuple[str, ...], low: float | None, high: float | None
-) -> str:
+def _type_name(kind: type, choices: tuple[str, ...], low: float | None, high: float | None) -> str:
     if choices:
         return "one of " + ", ".join(choices)
     if low is not None or high is not None:

@@ -113,7 +113,7 @@ def _plain_position(value: Position) -> Any:
 
 @attrs.frozen
 class Regions:
-    """Regions of the sky, as they were written: DS9 region texts, or files that hold regions or masks.
+    """Regions of the sky, as they were written: DS9 texts, or files that hold regions or masks.
 
     Parameters
     ----------
@@ -164,7 +164,7 @@ _FILES = (".reg", ".fits", ".fits.gz", ".fit")
 
 
 def regions(default: Any = (), *, doc: str) -> Any:
-    """Declare regions, held as `Regions`: DS9 texts, ``.reg`` files, mask maps, or region objects."""
+    """Declare regions, held as `Regions`: DS9 texts, ``.reg`` files, mask maps, region objects."""
     spec = FieldSpec(
         type_name="regions of the sky",
         doc=doc,

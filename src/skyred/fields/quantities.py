@@ -82,9 +82,7 @@ def _type_words(unit: u.UnitBase) -> str:
     return f"an {name}" if name[0] in "aeiou" else f"a {name}"
 
 
-def _checker(
-    example: u.UnitBase, low: str | None, high: str | None
-) -> Callable[[Any], u.Quantity]:
+def _checker(example: u.UnitBase, low: str | None, high: str | None) -> Callable[[Any], u.Quantity]:
     expected = f"expected {_type_words(example)} such as '1 {example}'".replace(" '1 '", " '1'")
 
     def parse(value: Any) -> u.Quantity:

@@ -62,7 +62,7 @@ def declare(spec: FieldSpec, default: Any) -> Any:
 
     return attrs.field(
         default=default if default is None or default is REQUIRED else spec.parse(default),
-        converter=attrs.Converter(_convert, takes_self=True, takes_field=True),  # type: ignore[call-overload]
+        converter=attrs.Converter(_convert, takes_self=True, takes_field=True),
         eq=key,
         metadata={SPEC: spec},
     )

@@ -15,8 +15,12 @@ if TYPE_CHECKING:
     from astropy.time import Time
 
 SCALES = ("utc", "tt", "tai")
-_TEXT = re.compile(r"(?P<date>\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?)(?: (?P<scale>\w+))?")
-_EXPECTED = "expected a date and time such as 2004-12-06T23:45:00, with tt or tai after it if not utc"
+_TEXT = re.compile(
+    r"(?P<date>\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?)(?: (?P<scale>\w+))?"
+)
+_EXPECTED = (
+    "expected a date and time such as 2004-12-06T23:45:00, with tt or tai after it if not utc"
+)
 
 
 @attrs.frozen
@@ -33,12 +37,16 @@ class Instant:
 
         return Time(self.iso, format="isot", scale=self.scale)
 
+    def before(self, other: Instant) -> bool:
+        """Say whether this is earlier; instants of different scales are not told apart here."""
+        return self.scale != other.scale or self.iso < other.iso
+
     def __str__(self) -> str:
         return self.iso if self.scale == "utc" else f"{self.iso} {self.scale}"
 
 
 def instant(default: Any = REQUIRED, *, doc: str) -> Any:
-    """Declare a point in time, held as an `Instant`: ISO text (utc, or a scale after it), `Time`."""
+    """Declare a point in time, held as an `Instant`; given as ISO text, `datetime` or `Time`."""
     spec = FieldSpec(
         type_name="a date and time",
         doc=doc,

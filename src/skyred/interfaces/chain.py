@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+
 from skyred.errors import Problem
 from skyred.fields import FrozenMapping, Location, chain, option, part, table
 from skyred.interfaces.component import Component, Fields, value, walk
@@ -18,7 +20,7 @@ from skyred.interfaces.stacker import Stacker
 
 @value
 class Reduction(Fields):
-    """One entry of `data:`: archive, selection, geometry, makers, stacker; gives reduced datasets."""
+    """One entry of `data:`: archive, selection, geometry, makers and stacker."""
 
     archive: tuple[Location, ...] = option(
         type=Location,
@@ -54,7 +56,9 @@ class Chain(Fields):
 
     data: FrozenMapping = table(Reduction, doc="What is reduced, by name.")
     model: tuple[Model, ...] = chain(Model, doc="The models, put together in this order.")
-    fit: Fitter | None = part(Fitter, None, doc="How the models are fitted; not at all if left out.")
+    fit: Fitter | None = part(
+        Fitter, None, doc="How the models are fitted; not at all if left out."
+    )
     estimate: tuple[Estimator, ...] = chain(Estimator, doc="What is derived.")
 
     def _identity(self) -> tuple[str, ...]:
@@ -74,15 +78,15 @@ class Chain(Fields):
         """Name all that only the whole can tell: no data are read."""
         return [problem for check in self.checks() for problem in check()]
 
-    def checks(self) -> Iterator[Callable[[], list[Problem]]]:
+    def checks(self) -> Iterator[Callable[[], Iterable[Problem]]]:
         """Yield every check of the whole, to be called one by one."""
-        for own in (self._unset_variables, self._doubled_estimates, self._needless_steps):
-            yield lambda own=own: list(own())
+        yield from (self._unset_variables, self._doubled_estimates, self._needless_steps)
         for path, held in walk(self):
             if isinstance(held, Component):
-                yield lambda path=path, held=held: [
-                    problem.below(*path) for problem in held.check(self)
-                ]
+                yield partial(self._below, path, held)
+
+    def _below(self, path: tuple[str | int, ...], held: Component) -> list[Problem]:
+        return [problem.below(*path) for problem in held.check(self)]
 
     def _unset_variables(self) -> Iterator[Problem]:
         for path, held in walk(self):
@@ -121,5 +125,3 @@ def _locations(held: Fields) -> Iterator[tuple[tuple[str | int, ...], Location]]
                 for index, item in enumerate(content)
                 if isinstance(item, Location)
             )
-
-

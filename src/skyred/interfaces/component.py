@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from abc import ABC
 from collections.abc import Hashable, Iterable, Iterator
@@ -37,14 +38,15 @@ __all__ = ["Component", "Fields", "Location", "Position", "component", "value"]
 
 T = TypeVar("T", bound=type)
 _KIND = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-_SPECIFIERS = (option, quantity, position, instant, regions, part, chain, table, foreign)
 
 
 class Fields:
     """What has declared fields: canonical key, digest and plain form come from them."""
 
     def __init__(self, **fields: Any) -> None:
-        raise TypeError(f"{type(self).__name__} lacks its decorator: put @component above the class")
+        raise TypeError(
+            f"{type(self).__name__} lacks its decorator: put @component above the class"
+        )
 
     def __attrs_post_init__(self) -> None:
         for problem in self.validate():
@@ -137,17 +139,22 @@ class Component(Fields, ABC):
 
 
 @dataclass_transform(
-    frozen_default=True, kw_only_default=True, field_specifiers=_SPECIFIERS, eq_default=True
+    frozen_default=True,
+    kw_only_default=True,
+    field_specifiers=(option, quantity, position, instant, regions, part, chain, table, foreign),
+    eq_default=True,
 )
 def value(cls: T) -> T:
     """Make a class of declared fields a frozen value: compared, hashed and written by them."""
     _refuse_bare_fields(cls)
-    made = attrs.define(cls, frozen=True, kw_only=True, slots=False, auto_attribs=None)
-    return made  # type: ignore[return-value]
+    return attrs.frozen(cls, kw_only=True, slots=False)
 
 
 @dataclass_transform(
-    frozen_default=True, kw_only_default=True, field_specifiers=_SPECIFIERS, eq_default=True
+    frozen_default=True,
+    kw_only_default=True,
+    field_specifiers=(option, quantity, position, instant, regions, part, chain, table, foreign),
+    eq_default=True,
 )
 def component(cls: T) -> T:
     """Make a class a component: frozen, keyword-only, its fields its configuration.
@@ -163,13 +170,13 @@ def component(cls: T) -> T:
     kind = cls.__dict__.get("kind", "")
     if not isinstance(kind, str) or not _KIND.fullmatch(kind):
         raise TypeError(
-            f"{cls.__name__} has the kind {kind!r}; give it one in kebab-case: kind = \"my-kind\""
+            f'{cls.__name__} has the kind {kind!r}; give it one in kebab-case: kind = "my-kind"'
         )
     return value(cls)
 
 
 def _refuse_bare_fields(cls: type) -> None:
-    for name, annotation in cls.__dict__.get("__annotations__", {}).items():
+    for name, annotation in inspect.get_annotations(cls).items():
         if "ClassVar" in str(annotation):
             continue
         if SPEC not in getattr(cls.__dict__.get(name), "metadata", {}):
@@ -179,7 +186,9 @@ def _refuse_bare_fields(cls: type) -> None:
             )
 
 
-def walk(root: Fields, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Fields]]:
+def walk(
+    root: Fields, path: tuple[str | int, ...] = ()
+) -> Iterator[tuple[tuple[str | int, ...], Fields]]:
     """Yield an object and all that it holds, each with its path."""
     yield path, root
     for name, spec in specs(type(root)).items():

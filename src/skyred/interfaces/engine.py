@@ -19,5 +19,3 @@ class Engine(Component):
     @abstractmethod
     def open(self) -> Executor:
         """Give an executor, to be used as a context manager."""
-
-

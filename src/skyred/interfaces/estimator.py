@@ -104,7 +104,8 @@ class GammapyProduct(Product):
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw it by its own `plot`."""
-        return self.value.plot(ax=ax)
+        axes: Axes = self.value.plot(ax=ax)
+        return axes
 
 
 @component

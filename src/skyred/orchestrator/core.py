@@ -111,12 +111,14 @@ class Orchestrator:
     def fit(self) -> FitResult | None:
         """Fit the models; None if the pipeline has no fit. Look at its `success`."""
         self.model()
-        return self._once("fit", self._fit)
+        result: FitResult | None = self._once("fit", self._fit)
+        return result
 
     def estimate(self) -> dict[str, Product]:
         """Derive the estimates, by name."""
         self.fit()
-        return self._once("estimate", self._estimate)
+        products: dict[str, Product] = self._once("estimate", self._estimate)
+        return products
 
     # -- what they gave ----------------------------------------------------------------------
 
@@ -266,7 +268,8 @@ class Orchestrator:
         self.watchers.tell("skyred_step_finished", run=self.record, step=step, record=record)
 
     def _select(self) -> dict[str, Selection]:
-        return self._once("select", self._choose)
+        selections: dict[str, Selection] = self._once("select", self._choose)
+        return selections
 
     def _choose(self, said: dict[str, Any]) -> dict[str, Selection]:
         chosen = {

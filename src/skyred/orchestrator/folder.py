@@ -83,7 +83,7 @@ class RunFolder:
 def _refuse_existing(target: Path, overwrite: bool) -> None:
     if not overwrite:
         raise OutputError(
-            f"{target} exists already; choose another folder with -o, or replace it with --overwrite"
+            f"{target} exists already; choose another folder (-o), or replace it (--overwrite)"
         )
     if not (target / "report.json").is_file():
         raise OutputError(f"{target} is no run folder of skyred, so it will not be replaced")

@@ -76,7 +76,9 @@ def _each_once(entry: str, table: ObservationTable) -> ObservationTable:
 
     _, first = np.unique(np.asarray(table["OBS_ID"]), return_index=True)
     if len(first) < len(table):
-        log.warning("data.%s: %d runs asked for twice are taken once", entry, len(table) - len(first))
+        log.warning(
+            "data.%s: %d runs asked for twice are taken once", entry, len(table) - len(first)
+        )
     return table[first]  # np.unique sorts: in order of OBS_ID
 
 

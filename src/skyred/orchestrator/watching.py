@@ -1,4 +1,4 @@
-"""Watching: lifecycle hooks called one by one, so that a faulty watcher is named and stops nothing."""
+"""Watching: lifecycle hooks called one by one; a faulty watcher is named and stops nothing."""
 
 from __future__ import annotations
 

@@ -33,6 +33,8 @@ DESCRIPTIONS = {
     "traceback": "where it failed",
 }
 
+TYPES = {"obs_id": int, "counts": int, "seconds": float, "background_norm": float}
+
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file in UTF-8."""
@@ -44,8 +46,7 @@ def ledger(outcomes: Iterable[Outcome]) -> Table:
     from astropy.table import Table
 
     rows = [attrs.asdict(outcome) for outcome in outcomes]
-    types = [float if n in ("seconds", "background_norm") else int if n in ("obs_id", "counts") else str
-             for n in DESCRIPTIONS]  # fmt: skip
+    types = [TYPES.get(name, str) for name in DESCRIPTIONS]
     table = Table({n: [row[n] for row in rows] for n in DESCRIPTIONS}, dtype=types)
     for name, description in DESCRIPTIONS.items():
         table[name].description = description
@@ -67,10 +68,11 @@ def read_ledger(folder: Path) -> tuple[Outcome, ...]:
     table = Table.read(folder / LEDGER, format="ascii.ecsv")
     texts = {name for name in DESCRIPTIONS if table[name].dtype.kind in "UO"}
     table = table.filled("") if table.has_masked_values else table
-    return tuple(
-        Outcome(**{n: str(row[n]) if n in texts else row[n].item() for n in DESCRIPTIONS})
-        for row in table
-    )
+    return tuple(Outcome(**_plain_row(row, texts)) for row in table)
+
+
+def _plain_row(row: Any, texts: set[str]) -> dict[str, Any]:
+    return {n: str(row[n]) if n in texts else row[n].item() for n in DESCRIPTIONS}
 
 
 def write_datasets(folder: Path, datasets: Datasets) -> None:
@@ -150,5 +152,3 @@ def read_report(folder: Path) -> dict[str, Any]:
     """Read ``report.json``; empty if no plugin wrote one."""
     path = folder / "report.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-
-

@@ -13,11 +13,17 @@ if TYPE_CHECKING:
     from gammapy.data import DataStore
 
 HDU_INDEX = "hdu-index.fits.gz"
-HEADER_COLUMNS = ("RA_PNT", "DEC_PNT", "ALT_PNT", "AZ_PNT", "ONTIME", "LIVETIME", "DEADC", "TSTART",
-                  "TSTOP", "OBJECT", "RA_OBJ", "DEC_OBJ", "DATE-OBS", "DATE-END", "N_TELS")  # fmt: skip
-TIME_KEYS = ("MJDREFI", "MJDREFF", "TIMEUNIT", "TIMESYS", "TIMEREF", "GEOLON", "GEOLAT", "ALTITUDE")
-UNITS = {"RA_PNT": "deg", "DEC_PNT": "deg", "ALT_PNT": "deg", "AZ_PNT": "deg", "RA_OBJ": "deg",
-         "DEC_OBJ": "deg", "ONTIME": "s", "LIVETIME": "s", "TSTART": "s", "TSTOP": "s"}  # fmt: skip
+HEADER_COLUMNS = (
+    "RA_PNT", "DEC_PNT", "ALT_PNT", "AZ_PNT", "ONTIME", "LIVETIME", "DEADC", "TSTART", "TSTOP",
+    "OBJECT", "RA_OBJ", "DEC_OBJ", "DATE-OBS", "DATE-END", "N_TELS",
+)  # fmt: skip
+TIME_KEYS = (
+    "MJDREFI", "MJDREFF", "TIMEUNIT", "TIMESYS", "TIMEREF", "GEOLON", "GEOLAT", "ALTITUDE",
+)  # fmt: skip
+UNITS = {
+    **dict.fromkeys(("RA_PNT", "DEC_PNT", "ALT_PNT", "AZ_PNT", "RA_OBJ", "DEC_OBJ"), "deg"),
+    **dict.fromkeys(("ONTIME", "LIVETIME", "TSTART", "TSTOP"), "s"),
+}
 
 
 def open_archive(location: str | tuple[str, ...]) -> DataStore | None:
@@ -133,7 +139,13 @@ def _type_of(hdu: BinTableHDU) -> str:
     if hdu.name in ("EVENTS", "GTI") or first in ("events", "gti"):
         return str(hdu.name.lower() if hdu.name in ("EVENTS", "GTI") else first)
     second = str(hdu.header.get("HDUCLAS2", "")).lower()
-    by_class = {"eff_area": "aeff", "edisp": "edisp", "rpsf": "psf", "bkg": "bkg", "rad_max": "rad_max"}
+    by_class = {
+        "eff_area": "aeff",
+        "edisp": "edisp",
+        "rpsf": "psf",
+        "bkg": "bkg",
+        "rad_max": "rad_max",
+    }
     return by_class.get(second, "") if first == "response" else ""
 
 

@@ -39,7 +39,7 @@ def draw_map(image: WcsNDMap, ax: Axes | None, label: str, **style: Any) -> Axes
         names = ("Galactic longitude", "Galactic latitude")
     ax.set_xlabel(f"{names[0]} [deg]")
     ax.set_ylabel(f"{names[1]} [deg]")
-    for coordinate in ax.coords:
+    for coordinate in ax.coords:  # type: ignore[union-attr]
         coordinate.set_major_formatter("d.d")
     return ax
 

@@ -95,7 +95,9 @@ class FluxPoints(Estimator):
     kind = "flux-points"
     product = FluxPointsProduct
     source: str = option(type=str, doc="Name of the source.")
-    energy_edges: u.Quantity = quantity(many=True, unit="TeV", min="0 TeV", doc="Edges of the bins.")
+    energy_edges: u.Quantity = quantity(
+        many=True, unit="TeV", min="0 TeV", doc="Edges of the bins."
+    )
     columns: tuple[str, ...] = option(
         OPTIONAL,
         choices=OPTIONAL,
@@ -142,7 +144,9 @@ def source_problems(source: str, pipeline: Chain) -> Iterable[Problem]:
     if source not in names:
         near = difflib.get_close_matches(source, names, 1)
         known = ", ".join(names) or "none"
-        yield Problem(("source",), f"no model has the source {source!r}", f"there are: {known}", *near)
+        yield Problem(
+            ("source",), f"no model has the source {source!r}", f"there are: {known}", *near
+        )
 
 
 def _edge_problems(edges: u.Quantity, pipeline: Chain) -> Iterable[Problem]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy import units as u
 
+from skyred.defaults.gammapy.makers import SafeMask
 from skyred.errors import Problem, SkipObservation
 from skyred.fields import Position, option, part, position, quantity
 from skyred.interfaces import Fields, Geometry, Reduction, component, value
@@ -32,18 +33,16 @@ class EnergyAxis(Fields):
 
     def validate(self) -> Iterable[Problem]:
         """Either rising edges, or a range with a number of bins."""
-        given = [name for name in ("min", "max", "bins") if getattr(self, name) is not None]
-        if self.edges is not None:
-            if given:
-                yield Problem((given[0],), "is given beside edges", "give one of the two")
-            elif len(self.edges) < 2 or np.any(np.diff(self.edges.value) <= 0):
-                yield Problem(("edges",), "do not rise", "expected two or more rising energies")
-            return
-        for name in ("min", "max", "bins"):
-            if name not in given:
-                yield Problem((), f"lacks {name!r}", "expected min, max and bins, or edges")
         if self.min is not None and self.max is not None and self.min >= self.max:
             yield Problem(("min",), f"{self.min} is not below the max, {self.max}", "swap them")
+        given = [name for name in ("min", "max", "bins") if getattr(self, name) is not None]
+        if self.edges is None:
+            for name in [name for name in ("min", "max", "bins") if name not in given]:
+                yield Problem((), f"lacks {name!r}", "expected min, max and bins, or edges")
+        elif given:
+            yield Problem((given[0],), "is given beside edges", "give one of the two")
+        elif len(self.edges) < 2 or np.any(np.diff(self.edges.value) <= 0):
+            yield Problem(("edges",), "do not rise", "expected two or more rising energies")
 
     @property
     def bounds(self) -> u.Quantity:
@@ -93,6 +92,8 @@ class MapGeometry(Geometry):
         """The true energies must enclose something of the reconstructed ones."""
         if np.any(self.width < self.bin_size):
             yield Problem(("width",), f"{self.width} is below bin_size", "expected some pixels")
+        if any(True for axis in (self.energy, self.energy_true) for _ in axis.validate()):
+            return  # an axis that is wrong is named already
         low, high = self.energy.bounds
         low_true, high_true = self.energy_true.bounds
         if high_true <= low or low_true >= high:
@@ -151,9 +152,7 @@ class MapGeometry(Geometry):
     def _width_for(self, reduction: Reduction) -> Any:
         if self.cutout_width is not None:
             return self.cutout_width
-        offsets = [
-            maker.offset_max
-            for maker in reduction.make
-            if "offset-max" in getattr(maker, "methods", ())
-        ]
-        return 2 * offsets[0] if offsets else None
+        for maker in reduction.make:
+            if isinstance(maker, SafeMask) and "offset-max" in maker.methods:
+                return 2 * maker.offset_max
+        return None

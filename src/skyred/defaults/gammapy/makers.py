@@ -67,7 +67,9 @@ class SafeMask(Maker):
         "3 deg", min="0 deg", doc="Largest offset from the pointing (offset-max)."
     )
     irfs: str = option(
-        "DL4", choices=("DL4", "DL3"), doc="Whether projected (DL4) or raw (DL3) responses are used."
+        "DL4",
+        choices=("DL4", "DL3"),
+        doc="Whether projected (DL4) or raw (DL3) responses are used.",
     )
 
     def validate(self) -> Iterable[Problem]:
@@ -78,7 +80,7 @@ class SafeMask(Maker):
             yield Problem(("position",), "is given beside fixed_offset", "give one of the two")
 
     def make(self, dataset: MapDataset, observation: Observation) -> MapDataset:
-        """Set the safe mask with gammapy's `SafeMaskMaker`; skips a run that is left with nothing."""
+        """Set the mask with gammapy's `SafeMaskMaker`; skips a run that is left with nothing."""
         from gammapy.makers import SafeMaskMaker
 
         maker = SafeMaskMaker(
@@ -132,7 +134,7 @@ class FoVBackground(Maker):
             yield Problem(("exclude",), f"cannot be read: {error}", "expected a file that is there")
 
     def make(self, dataset: MapDataset, observation: Observation) -> MapDataset:
-        """Normalise the background with gammapy's `FoVBackgroundMaker`; skips a run it fails for."""
+        """Normalise with gammapy's `FoVBackgroundMaker`; skips a run that it fails for."""
         from gammapy.makers import FoVBackgroundMaker
 
         maker = FoVBackgroundMaker(
@@ -193,5 +195,3 @@ def _read_mask(path: str) -> WcsNDMap:
         mask = mask.reduce_over_axes()
     mask.data = mask.data.astype(bool)
     return mask
-
-

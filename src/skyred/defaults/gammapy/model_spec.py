@@ -20,7 +20,7 @@ PARAMETER_KEYS = ("value", "unit", "min", "max", "error", "frozen", "prior", "li
                   "scale_method", "scale_transform", "name")  # fmt: skip
 # keys that gammapy's own dictionaries hold beside parameters
 EXTRA_KEYS = {"type", "parameters", "frame", "filename", "unit", "energy", "values", "interp",
-              "normalize", "param", "reference", "redshift", "alpha_norm", "map", "model"}  # fmt: skip
+              "normalize", "param", "map", "model"}  # fmt: skip
 
 
 def to_gammapy(part: str, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -112,9 +112,7 @@ def _spelled_out(value: Any, name: str, default: Any) -> dict[str, Any]:
     entry["value"], entry["unit"] = float(number.value), number.unit.to_string()
     for limit in ("min", "max", "error"):
         if limit in entry:
-            entry[limit] = float(
-                _quantity(entry[limit], number.unit, name).to_value(number.unit)
-            )
+            entry[limit] = float(_quantity(entry[limit], number.unit, name).to_value(number.unit))
     if entry.get("min", float("-inf")) > entry.get("max", float("inf")):
         raise PartError(Problem((name, "min"), "is above the max", "swap them"))
     return {"name": name, "frozen": default.frozen, **entry}

@@ -108,7 +108,7 @@ class GammapyModels(Model):
     """Models in gammapy's own YAML, as they are."""
 
     kind = "gammapy"
-    components: Mapping[str, Any] | tuple[Any, ...] = option(
+    components: tuple[Mapping[str, Any], ...] = option(
         type=dict, many=True, doc="The list that gammapy writes under `components:`."
     )
 

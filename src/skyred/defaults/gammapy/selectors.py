@@ -67,17 +67,14 @@ class TimeWindow(Selector):
     kind = "time-window"
     start: Instant | None = instant(None, doc="Begin of the window; open if left out.")
     stop: Instant | None = instant(None, doc="End of the window; open if left out.")
-    partial: bool = option(
-        False, doc="Whether runs that overlap the window in part are kept too."
-    )
+    partial: bool = option(False, doc="Whether runs that overlap the window in part are kept too.")
 
     def validate(self) -> Iterable[Problem]:
         """The window must be one."""
         if self.start is None and self.stop is None:
             yield Problem(("start",), "neither start nor stop is given", "expected at least one")
-        elif self.start and self.stop and self.start.scale == self.stop.scale:
-            if self.start.iso >= self.stop.iso:
-                yield Problem(("start",), f"{self.start} is not before {self.stop}", "swap them")
+        elif self.start and self.stop and not self.start.before(self.stop):
+            yield Problem(("start",), f"{self.start} is not before {self.stop}", "swap them")
 
     def select(self, table: ObservationTable) -> ObservationTable:
         """Keep the runs whose TSTART and TSTOP lie in the window."""

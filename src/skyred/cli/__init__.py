@@ -1,0 +1,5 @@
+"""The command line: run, check, plugins, show, demo."""
+
+from skyred.cli.main import main
+
+__all__ = ["main"]

@@ -1,0 +1,36 @@
+"""Describing a component: its options as they were declared, and an example."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from skyred.fields import REQUIRED, FieldSpec, default_of, specs
+from skyred.plugins import Entry
+
+
+def describe(entry: Entry) -> str:
+    """Describe a component: what it is, whose it is, its options."""
+    cls = entry.cls
+    lines = [f"{cls.role} {cls.kind}    ({entry.owner})", "", inspect.cleandoc(cls.__doc__ or "")]
+    options = list(_options(cls))
+    lines += ["", "Options:" if options else "It has no options.", *options]
+    return "\n".join(lines).rstrip()
+
+
+def _options(cls: type, indent: str = "  ") -> Any:
+    for name, spec in specs(cls).items():
+        yield f"{indent}{name}: {spec.type_name}{_default(cls, name, spec)}"
+        yield f"{indent}    {spec.doc}"
+        if spec.shape == "one" and spec.of is not None and not getattr(spec.of, "role", ""):
+            yield from _options(spec.of, indent + "    ")
+
+
+def _default(cls: type, name: str, spec: FieldSpec) -> str:
+    default = default_of(cls, name)
+    if default is REQUIRED:
+        return " (must be given)"
+    if default is None:
+        return " (may be left out)"
+    plain = spec.plain(default)
+    return f" {plain}" if isinstance(plain, list) else f" [{plain}]"

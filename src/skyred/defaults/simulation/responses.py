@@ -1,0 +1,132 @@
+"""The instrument: full-enclosure responses like those of H.E.S.S. I, from short formulae.
+
+Levels and shapes were read off run 23523 of the H.E.S.S. DL3 DR1; no file of it is needed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from astropy import units as u
+from gammapy.irf import (
+    PSF3D,
+    Background3D,
+    EffectiveAreaTable2D,
+    EnergyDispersion2D,
+    FoVAlignment,
+)
+from gammapy.maps import MapAxes, MapAxis
+
+if TYPE_CHECKING:
+    from gammapy.irf import IRF
+
+META = {
+    "TELESCOP": "HESS",
+    "INSTRUME": "SIMULATED H.E.S.S.-like",
+    "ORIGIN": "skyred simulation",
+}
+ENERGY_RANGE = ("0.3 TeV", "120 TeV")
+FIELD_RADIUS = 3.0
+"""Half the width of the field of view, in degrees."""
+
+
+def responses() -> dict[str, IRF]:
+    """Build all four responses, by gammapy's names for them (aeff, edisp, psf, bkg)."""
+    return {
+        "aeff": effective_area(),
+        "edisp": energy_dispersion(),
+        "psf": point_spread(),
+        "bkg": background(),
+    }
+
+
+def effective_area() -> EffectiveAreaTable2D:
+    """Build the effective area, in m2, over true energy (32 bins) and offset (6 bins).
+
+    On axis it is 1.9 times the parametrisation of the H.E.S.S. array in Strong et al. (2004),
+    as gammapy has it; that is flat in offset, so the acceptance of the camera is put on top.
+    The thresholds in the header (0.6 and 100 TeV) are those of the safe range.
+    """
+    energy, offset = _energy_true(), _offset()
+    on_axis = EffectiveAreaTable2D.from_parametrization(energy_axis_true=energy, instrument="HESS")
+    area = 1.9 * on_axis.quantity[:, :1] * acceptance(offset.center)[np.newaxis, :]
+    return EffectiveAreaTable2D(
+        axes=MapAxes([energy, offset]),
+        data=_stored(area.to_value("m2")),
+        unit="m2",
+        meta={**META, "LO_THRES": 0.6, "HI_THRES": 100.0},
+    )
+
+
+def energy_dispersion() -> EnergyDispersion2D:
+    """Build the energy dispersion: a Gaussian of 15 % without bias, over migra from 0.2 to 2.2."""
+    response = EnergyDispersion2D.from_gauss(
+        energy_axis_true=_energy_true(),
+        migra_axis=MapAxis.from_edges(np.linspace(0.2, 2.2, 81), name="migra"),
+        offset_axis=_offset(),
+        bias=0.0,
+        sigma=0.15,
+    )
+    return EnergyDispersion2D(
+        axes=response.axes, data=_stored(response.data), unit=response.unit, meta=dict(META)
+    )
+
+
+def point_spread() -> PSF3D:
+    """Build the PSF, in sr-1, over true energy, offset and distance (132 bins up to 0.66 deg).
+
+    A core with 80 % of the events and a tail 2.2 times as wide, both Gaussian; the core's width is
+    0.055 deg at 1 TeV on axis, falls as energy**-0.12 and grows with offset.
+    """
+    rad = MapAxis.from_edges(np.linspace(0, 0.66, 133) * u.deg, name="rad")
+    axes = MapAxes([_energy_true(), _offset(), rad])
+    coords = axes.get_coord()
+    energy, offset = coords["energy_true"].to_value("TeV"), coords["offset"].to_value("deg")
+    core = 0.055 * u.deg * energy**-0.12 * (1 + 0.08 * offset**2)
+    profile = 0.8 * _gauss(coords["rad"], core) + 0.2 * _gauss(coords["rad"], 2.2 * core)
+    psf = PSF3D(axes=axes, data=profile.to_value("sr-1"), unit="sr-1", meta=dict(META))
+    psf.normalize()
+    return PSF3D(axes=axes, data=_stored(psf.data), unit=psf.unit, meta=dict(META))
+
+
+def background() -> Background3D:
+    """Build the background rate, in s-1 MeV-1 sr-1, over energy and field-of-view coordinates.
+
+    A power law of index 2.7, round in the field of view, which makes its alignment immaterial.
+    """
+    energy = MapAxis.from_energy_bounds(*ENERGY_RANGE, nbin=8, per_decade=True, name="energy")
+    edges = np.linspace(-FIELD_RADIUS, FIELD_RADIUS, 25) * u.deg
+    axes = MapAxes([energy, *(MapAxis.from_edges(edges, name=n) for n in ("fov_lon", "fov_lat"))])
+    coords = axes.get_coord()
+    shape = acceptance(np.hypot(coords["fov_lon"], coords["fov_lat"]))
+    rate = 4.7e-4 * coords["energy"].to_value("TeV") ** -2.7 * shape
+    return Background3D(
+        axes=axes,
+        data=_stored(rate),
+        unit="s-1 MeV-1 sr-1",
+        fov_alignment=FoVAlignment.RADEC,
+        meta={**META, "FOVALIGN": "RADEC"},
+    )
+
+
+def acceptance(offset: u.Quantity) -> Any:
+    """Give the camera's acceptance relative to its centre, at offsets from it (any shape)."""
+    return np.exp(-0.25 * (offset / (1.6 * u.deg)).to_value("") ** 4)
+
+
+def _gauss(distance: u.Quantity, sigma: u.Quantity) -> u.Quantity:
+    return np.exp(-0.5 * (distance / sigma).to_value("") ** 2) / (2 * np.pi * sigma**2)
+
+
+def _energy_true() -> MapAxis:
+    return MapAxis.from_energy_bounds(*ENERGY_RANGE, nbin=12, per_decade=True, name="energy_true")
+
+
+def _offset() -> MapAxis:
+    return MapAxis.from_edges(np.linspace(0, FIELD_RADIUS, 7) * u.deg, name="offset")
+
+
+def _stored(values: Any) -> Any:
+    # single precision, as in the real files: what is simulated with is then what is written
+    return np.asarray(values, dtype=np.float32)

@@ -22,7 +22,7 @@ class Program(click.Group):
 
     def invoke(self, ctx: click.Context) -> object:
         """Run a command; errors of skyred are sentences, anything else is a bug of ours."""
-        logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.ERROR)
+        _log_to_console()
         try:
             return super().invoke(ctx)
         except SkyredError as error:
@@ -41,6 +41,14 @@ class Program(click.Group):
                 err=True,
             )
             ctx.exit(BUG)
+
+
+def _log_to_console() -> None:
+    # the level is the handler's: a run sets its loggers lower, for the log in its folder
+    handler = logging.StreamHandler()
+    handler.setLevel(logging.WARNING)
+    handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    logging.basicConfig(handlers=[handler])
 
 
 @click.group(

@@ -100,7 +100,10 @@ def write_back(datasets: Datasets, free: Sequence[Parameter], result: FitResult)
     matrix = np.zeros((len(places), len(places)))
     chosen = [place for place in places if place >= 0]
     matrix[np.ix_(known, known)] = result.covariance[np.ix_(chosen, chosen)]
-    datasets.models.covariance = Covariance(parameters, matrix)
+    covariance = Covariance(parameters, matrix)
+    datasets.models.covariance = covariance
+    # `Datasets.models` is made anew at each access, from this: without it the errors are lost
+    datasets._covariance = covariance
 
 
 def _setter(free: Sequence[Parameter]) -> Callable[[Vector], None]:

@@ -150,7 +150,8 @@ class Orchestrator:
     @property
     def models(self) -> Models:
         """The models, as they are now: fitted, once they are."""
-        return self.model()
+        self.model()
+        return self._models()
 
     @models.setter
     def models(self, models: Models) -> None:
@@ -227,7 +228,7 @@ class Orchestrator:
             outcomes=tuple(self.outcomes),
             steps=tuple(self.steps),
             datasets=self._done.get("reduce"),
-            models=self._done.get("model"),
+            models=self._models() if "model" in self._done else None,
             fit=self._done.get("fit"),
             estimates=dict(self._done.get("estimate", self._estimated)),
             kinds={estimator.label: estimator.kind for estimator in self.pipeline.estimate},
@@ -326,7 +327,12 @@ class Orchestrator:
         datasets = self.reduce()
         datasets.models = build_models(self.pipeline.model, datasets)
         said["summary"] = ", ".join(datasets.models.names) or "no models"
-        return datasets.models
+        return self._models()
+
+    def _models(self) -> Models:
+        from gammapy.modeling.models import Models
+
+        return Models(self._done["reduce"].models)  # with the covariance as it is now
 
     def _fit(self, said: dict[str, Any]) -> FitResult | None:
         if self.pipeline.fit is None:

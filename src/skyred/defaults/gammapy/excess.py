@@ -10,7 +10,7 @@ import attrs
 import numpy as np
 from astropy import units as u
 
-from skyred.defaults.gammapy.drawing import DIVERGING, draw_map
+from skyred.defaults.gammapy.drawing import DIVERGING, draw_map, energy_text
 from skyred.defaults.gammapy.mosaic import choose, mosaic, reco_exposure
 from skyred.errors import Problem
 from skyred.fields import option, quantity
@@ -41,7 +41,9 @@ class ExcessProduct(Product):
     def write(self, folder: Path) -> list[Path]:
         """Write ``NAME.fits``, readable by gammapy's `FluxMaps.read`."""
         path = folder / f"{self.name}.fits"
-        self.maps.write(path, overwrite=True)
+        # not by `FluxMaps.write`: it notes the absolute path of a model file, and the folder moves.
+        # Without it gammapy reads the maps with its E^-2 spectrum, the one they were made with.
+        self.maps.to_hdulist().writeto(path, overwrite=True)
         return [path]
 
     @classmethod
@@ -66,13 +68,16 @@ class ExcessProduct(Product):
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the significance, of the energy bin where it is highest."""
-        planes = list(self.maps.sqrt_ts.iter_by_image(keepdims=False))
-        image = max(planes, key=lambda plane: np.nanmax(plane.data))
+        planes = list(self.maps.sqrt_ts.iter_by_image(keepdims=True))
+        plane = max(planes, key=lambda plane: np.nanmax(plane.data))
+        image = plane.sum_over_axes(keepdims=False)
         limit = max(5.0, float(np.nanmax(np.abs(image.data))))
-        return draw_map(
+        ax = draw_map(
             image, ax, r"Significance of the excess [$\sigma$]", cmap=DIVERGING, vmin=-limit,
             vmax=limit, interpolation="none",
         )  # fmt: skip
+        ax.set_title(energy_text(plane.geom.axes["energy"].edges))
+        return ax
 
 
 @component

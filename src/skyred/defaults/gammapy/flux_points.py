@@ -74,13 +74,13 @@ class FluxPointsProduct(Product):
 
         if ax is None:
             _, ax = plt.subplots(figsize=(6.4, 4.8), layout="constrained")
+        self.flux.plot(ax=ax, sed_type="e2dnde", color="black", label="flux points")
         bounds = self.flux.energy_axis.bounds
         if self.model is not None:
             spectral, style = self.model.spectral_model, {"sed_type": "e2dnde", "color": "tab:blue"}
             spectral.plot(ax=ax, energy_bounds=bounds, label="fitted model", **style)
             spectral.plot_error(ax=ax, energy_bounds=bounds, facecolor="tab:blue", alpha=0.25,
                                 sed_type="e2dnde")  # fmt: skip
-        self.flux.plot(ax=ax, sed_type="e2dnde", color="black", label="flux points")
         ax.set_xlabel(f"Energy [{ax.xaxis.get_units()}]")
         ax.set_ylabel(f"$E^2\\,dN/dE$ [{u.Unit(ax.yaxis.get_units()):latex_inline}]")
         ax.set_title(f"{self.flux.meta.get('SOURCE', self.name)}")
@@ -130,8 +130,10 @@ class FluxPoints(Estimator):
             n_sigma=self.n_sigma,
             n_sigma_ul=self.n_sigma_ul,
         )
-        models = datasets.models
-        flux = estimator.run(datasets.copy())
+        models = datasets.models.copy()
+        apart = datasets.copy()  # gammapy's estimator leaves the models without covariance
+        apart.models = models.copy()
+        flux = estimator.run(apart)
         flux.meta["SOURCE"] = self.source
         return FluxPointsProduct(self.label, flux, models[self.source].copy(name=self.source))
 

@@ -70,7 +70,13 @@ class ResidualsProduct(Product):
         """Draw the residual significance map, from -5 to 5 sigma."""
         label = f"Residual significance [$\\sigma$] ({self.spectrum.meta['correlation_radius']})"
         return draw_map(
-            self.maps["sqrt_ts"], ax, label, cmap=DIVERGING, vmin=-5, vmax=5, interpolation="none"
+            self.maps["sqrt_ts"].sum_over_axes(keepdims=False),
+            ax,
+            label,
+            cmap=DIVERGING,
+            vmin=-5,
+            vmax=5,
+            interpolation="none",
         )
 
     def plot_spectrum(self, ax: Axes | None = None) -> Axes:
@@ -136,7 +142,7 @@ class Residuals(Estimator):
         significance = estimator.run(total).sqrt_ts
         counts = _image(total.counts, total)
         npred = _image(total.background, total)
-        sqrt_ts = Map.from_geom(counts.geom, data=significance.data[0])
+        sqrt_ts = Map.from_geom(counts.geom, data=significance.data)
         maps = Maps(counts=counts, npred=npred, residuals=counts - npred, sqrt_ts=sqrt_ts)
         return ResidualsProduct(self.label, maps, self._spectrum(total))
 
@@ -160,7 +166,7 @@ class Residuals(Estimator):
 
 
 def _image(cube: Any, total: MapDataset) -> Any:
-    return (cube * total.mask_safe).sum_over_axes(keepdims=False)
+    return (cube * total.mask_safe).sum_over_axes(keepdims=True)
 
 
 def _sqrt_ts(counts: Any, npred: Any) -> Any:

@@ -11,10 +11,14 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
-from skyred.errors import ConfigError, Problem
+from skyred.errors import ConfigError, Problem, path_text
 
 Path = tuple[str | int, ...]
 MAX_DEPTH = 50
+_PLAIN_TAGS = {
+    f"tag:yaml.org,2002:{name}"
+    for name in ("map", "seq", "str", "int", "float", "bool", "null", "timestamp", "merge", "value")
+}
 
 
 @attrs.define
@@ -65,7 +69,11 @@ class Document:
         last = path[-1] if path else ""
         if isinstance(place, list) and _get(place, last) is None:
             raise _no_such_place(path, place)
-        place[last] = Document.parse(text).data
+        if not isinstance(place, (dict, list)):
+            raise _no_such_place(path, place)
+        value = Document.parse(text, f"the value of {path_text(path)}")
+        self.problems += [problem.below(*path) for problem in value.problems]
+        place[last] = value.data
         self.marks = {known: at for known, at in self.marks.items() if known[: len(path)] != path}
 
     def line(self, problem: Problem) -> str:
@@ -88,15 +96,20 @@ class Document:
         if len(path) > MAX_DEPTH:
             self.problems.append(Problem(path[:3], "is nested too deeply", "expected a few levels"))
             return None
-        if node.tag and not str(node.tag).startswith("tag:yaml.org,2002:"):
+        if str(node.tag) not in _PLAIN_TAGS:
             self.problems.append(
                 Problem(path, f"has the YAML tag {node.tag}", "expected no tags: only plain data")
             )
+            return None
         if isinstance(node, MappingNode):
             return self._mapping(node, path)
         if isinstance(node, SequenceNode):
             return [self._build(item, (*path, index)) for index, item in enumerate(node.value)]
-        return _scalar(node)
+        try:
+            return _scalar(node)
+        except ValueError:  # !!int abc, or a number of thousands of digits
+            self.problems.append(Problem(path, f"cannot be read: {node.value[:40]!r}"))
+            return None
 
     def _mapping(self, node: MappingNode, path: Path) -> dict[str, Any]:
         data: dict[str, Any] = {}
@@ -153,6 +166,8 @@ def _get(place: Any, step: str | int) -> Any:
 
 
 def _no_such_place(path: Path, place: Any) -> ConfigError:
+    if not isinstance(place, (dict, list)):
+        return ConfigError([Problem(path, f"cannot be set: what holds it is {place!r:.60}")])
     names = ", ".join(place) if isinstance(place, dict) else f"0 to {len(place) - 1}"
     return ConfigError([Problem(path, "there is nothing here to set", f"expected one of {names}")])
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 from skyred.config.document import Document, split_path
 from skyred.config.structure import Structurer
 from skyred.errors import ConfigError, Problem
-from skyred.interfaces import Chain, Component, walk
+from skyred.interfaces import Chain
 from skyred.plugins import Catalog
 
 C = TypeVar("C", bound=Chain)
@@ -40,7 +40,7 @@ def load(into: type[C], document: Document, catalog: Catalog) -> C:
     if isinstance(made, into):
         problems = [*problems, *_whole(made, partial=bool(problems))]
     if not problems:
-        problems = slow_problems(made)  # type: ignore[arg-type]
+        problems = made.deep_problems()  # type: ignore[union-attr]
     if problems:
         raise _config_error(problems, document)
     return made  # type: ignore[return-value]
@@ -55,15 +55,6 @@ def _whole(made: Chain, partial: bool) -> list[Problem]:
             found += source()
         except AttributeError:
             continue  # it stumbled over a part that is wrong, and named already
-    return found
-
-
-def slow_problems(made: Chain) -> list[Problem]:
-    """Name what only gammapy and regions can tell; reads no data, but imports both."""
-    found = []
-    for path, held in walk(made):
-        if isinstance(held, Component):
-            found += [problem.below(*path) for problem in held.check_deeply()]
     return found
 
 

@@ -76,6 +76,9 @@ class Structurer:
             kinds = ", ".join(self.catalog.kinds(role.role))
             self._say(path, FieldError("has no kind", f"expected kind: one of {kinds}"))
             return None
+        if not isinstance(kind, str):
+            self._say((*path, "kind"), FieldError(f"is {kind!r:.60}", "expected a text"))
+            return None
         try:
             return self.catalog.get(role.role, kind)
         except FieldError as error:

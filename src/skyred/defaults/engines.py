@@ -74,11 +74,18 @@ class Processes(Engine):
     @property
     def slots(self) -> int:  # type: ignore[override]
         """How many pieces of work may run at once."""
-        return self.workers or len(os.sched_getaffinity(0))
+        return self.workers or _cores()
 
     def open(self) -> Executor:
         """Give a pool of processes; they start with the first work."""
         return _Pool(self.slots)
+
+
+def _cores() -> int:
+    try:
+        return len(os.sched_getaffinity(0))  # what this process may use, not what there is
+    except AttributeError:  # no such call on macOS
+        return os.cpu_count() or 1
 
 
 @hookimpl

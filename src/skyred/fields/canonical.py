@@ -85,7 +85,7 @@ class FrozenMapping(Mapping[str, Any]):
         return len(self._items)
 
     def __hash__(self) -> int:
-        return hash(tuple(self._items.items()))
+        return hash(frozenset(self._items.items()))  # equal whatever the order, so hashed so
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Mapping):

@@ -7,6 +7,7 @@ import math
 import os
 import re
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from skyred.errors import FieldError
@@ -25,6 +26,14 @@ class Location(str):
         """Name the environment variables in it that are not set."""
         names = [first or second for first, second in _VARIABLE.findall(self)]
         return [name for name in names if name not in os.environ]
+
+    def is_path(self) -> bool:
+        """Say whether it is a path, rather than a place of a scheme such as ``sim:crab``."""
+        return not re.match(r"\w{2,}:", self)
+
+    def path(self) -> Path:
+        """Give it as a path, with variables and ``~`` filled in."""
+        return Path(self.expanded())
 
     def expanded(self) -> str:
         """Fill in variables and ``~``; raises `FieldError` if a variable is not set."""
@@ -83,7 +92,7 @@ def _type_of(default: Any, many: bool) -> type:
 
 def _each(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def parse_all(value: Any) -> tuple[Any, ...]:
-        if isinstance(value, (str, int, float)):
+        if isinstance(value, (str, int, float, os.PathLike)):
             value = (value,)  # a list of one may be written without brackets
         try:
             return tuple(parse(item) for item in value)

@@ -96,6 +96,10 @@ def _angle(value: Any) -> u.Quantity:
         raise FieldError(f"{value!r} cannot be read as an angle", _EXPECTED) from None
     if not angle.unit.is_equivalent("deg"):
         raise FieldError(f"{value!r} is no angle", _EXPECTED)
+    if not (
+        angle.isscalar and angle.value - angle.value == 0
+    ):  # inf and nan differ from themselves
+        raise FieldError(f"{str(value)!r} is not one finite angle", _EXPECTED)
     angle.setflags(write=False)
     return angle
 
@@ -187,7 +191,8 @@ def _parse_regions(value: Any) -> Regions:
 
 def _source(item: Any) -> str:
     if hasattr(item, "serialize"):  # a region object of the regions package
-        return " ".join(str(item.serialize(format="ds9", precision=12)).split("\n")[1:]).strip()
+        lines = str(item.serialize(format="ds9", precision=12)).split("\n")
+        return "; ".join(line for line in lines if line and not line.startswith(("#", "global")))
     if isinstance(item, Location) or hasattr(item, "__fspath__"):
         return Location(item)
     if not isinstance(item, str) or not item.strip():

@@ -17,6 +17,8 @@ from skyred.interfaces.model import Model
 from skyred.interfaces.selector import Selector
 from skyred.interfaces.stacker import Stacker
 
+Path = tuple[str | int, ...]
+
 
 @value
 class Reduction(Fields):
@@ -80,23 +82,41 @@ class Chain(Fields):
 
     def checks(self) -> Iterator[Callable[[], Iterable[Problem]]]:
         """Yield every check of the whole, to be called one by one."""
-        yield from (self._unset_variables, self._doubled_estimates, self._needless_steps)
+        yield from (self._bad_places, self._doubled_estimates, self._needless_steps)
         for path, held in walk(self):
             if isinstance(held, Component):
                 yield partial(self._below, path, held)
 
-    def _below(self, path: tuple[str | int, ...], held: Component) -> list[Problem]:
-        return [problem.below(*path) for problem in held.check(self)]
+    def deep_problems(self) -> list[Problem]:
+        """Name what only gammapy and regions can tell: imports both, reads no data."""
+        return [
+            problem.below(*path)
+            for path, held in walk(self)
+            if isinstance(held, Component)
+            for problem in held.check_deeply()
+        ]
 
-    def _unset_variables(self) -> Iterator[Problem]:
+    def places(self) -> Iterator[tuple[Path, Location]]:
+        """Yield every location in it, with its path: archives, region files, model files, ..."""
         for path, held in walk(self):
             for place, location in _locations(held):
-                for name in location.unset():
-                    yield Problem(
-                        (*path, *place),
-                        f"the environment variable {name} is not set",
-                        f"set it first (export {name}=...), or write the path out",
-                    )
+                yield (*path, *place), location
+
+    def _below(self, path: Path, held: Component) -> Iterator[Problem]:
+        for problem in held.check(self):
+            yield problem.below(*path)
+
+    def _bad_places(self) -> Iterator[Problem]:
+        for path, location in self.places():
+            unset = location.unset()
+            for name in unset:
+                yield Problem(
+                    path,
+                    f"the environment variable {name} is not set",
+                    f"set it first (export {name}=...), or write the path out",
+                )
+            if not unset and location.is_path() and not location.path().exists():
+                yield Problem(path, f"there is nothing at {location}", "expected a place that is")
 
     def _doubled_estimates(self) -> Iterator[Problem]:
         seen: Counter[str] = Counter()
@@ -114,7 +134,7 @@ class Chain(Fields):
             yield Problem(("fit",), "there is nothing to fit", "add a model, or leave fit out")
 
 
-def _locations(held: Fields) -> Iterator[tuple[tuple[str | int, ...], Location]]:
+def _locations(held: Fields) -> Iterator[tuple[Path, Location]]:
     for name, content in vars(held).items():
         content = getattr(content, "sources", content)  # Regions hold files too
         if isinstance(content, Location):

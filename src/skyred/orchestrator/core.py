@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 import attrs
 
 from skyred.config import dump
-from skyred.errors import ConfigError, FitError, Problem, RunsFailedError, SkyredError
+from skyred.errors import ConfigError, FitError, Problem
 from skyred.interfaces import Chain, Engine, Product
-from skyred.likelihood import objective_of
-from skyred.orchestrator.modelling import build_models
 from skyred.orchestrator.publishing import run_to_folder
-from skyred.orchestrator.reducing import reduce
-from skyred.orchestrator.selecting import Selection, select
+from skyred.orchestrator.steps import Steps
 from skyred.orchestrator.watching import Watchers
 from skyred.plugins import Plugins
 from skyred.records import STEPS, FitResult, Outcome, Report, Run, StepRecord
@@ -44,13 +39,6 @@ class Orchestrator:
     engine : Engine, optional
         Where the work runs; by default `serial`.
 
-    Attributes
-    ----------
-    outcomes : list of Outcome
-        What became of each requested observation.
-    steps : list of StepRecord
-        The steps that were taken.
-
     Raises
     ------
     ConfigError
@@ -70,73 +58,72 @@ class Orchestrator:
     def __init__(
         self, pipeline: Chain, *, plugins: Plugins | None = None, engine: Engine | None = None
     ) -> None:
-        if problems := pipeline.problems():
+        if problems := pipeline.problems() or pipeline.deep_problems():
             raise ConfigError(problems)
-        self.pipeline = pipeline
-        self.plugins = plugins or Plugins.load()
-        self.plugins.require_sound()
-        self.engine = engine or self._default_engine()
-        self.outcomes: list[Outcome] = []
-        self.steps: list[StepRecord] = []
-        self.watchers = Watchers(self.plugins)
-        self.record = Run(*describe(pipeline))
-        self._done: dict[str, Any] = {}
-        self._estimated: dict[str, Product] = {}
+        plugins = plugins or Plugins.load()
+        plugins.require_sound()
+        engine = engine or cast(Engine, plugins.catalog.get("engine", "serial")())
+        self._steps = Steps(pipeline, plugins, engine, _describe(pipeline), Watchers(plugins))
 
-    def _default_engine(self) -> Any:
-        return self.plugins.catalog.get("engine", "serial")()
+    @property
+    def pipeline(self) -> Chain:
+        """What is run."""
+        return self._steps.pipeline
+
+    @property
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """What became of each requested observation."""
+        return tuple(self._steps.outcomes)
+
+    @property
+    def steps(self) -> tuple[StepRecord, ...]:
+        """The steps that were taken, with their times."""
+        return tuple(self._steps.records)
 
     # -- the steps ---------------------------------------------------------------------------
 
     def select(self) -> dict[str, ObservationTable]:
         """Choose the observations of each data entry; gives their tables by entry."""
-        return {entry: chosen.table for entry, chosen in self._select().items()}
+        return {entry: chosen.table for entry, chosen in self._steps.take("select").items()}
 
     def reduce(self) -> Datasets:
-        """Reduce the observations; gives the datasets of all entries, without models.
+        """Reduce the observations; gives the datasets of all entries.
 
         Raises
         ------
         RunsFailedError
             If runs failed in an entry with ``on_error: stop`` (after all were tried).
         """
-        self._select()
-        return self._once("reduce", self._reduce)
+        return self._steps.take("reduce")
 
-    def model(self) -> Models:
-        """Build the models and put them on the datasets."""
-        self.reduce()
-        return self._once("model", self._model)
+    def model(self) -> Models | None:
+        """Build the models and put them on the datasets; gives them as they are now."""
+        self._steps.take("model")
+        return self._steps.models()
 
     def fit(self) -> FitResult | None:
         """Fit the models; None if the pipeline has no fit. Look at its `success`."""
-        self.model()
-        result: FitResult | None = self._once("fit", self._fit)
-        return result
+        return cast("FitResult | None", self._steps.take("fit"))
 
     def estimate(self) -> dict[str, Product]:
         """Derive the estimates, by name."""
-        self.fit()
-        products: dict[str, Product] = self._once("estimate", self._estimate)
-        return products
+        return cast("dict[str, Product]", self._steps.take("estimate"))
 
-    # -- what they gave ----------------------------------------------------------------------
+    # -- what they gave: to be looked at and replaced ----------------------------------------
 
     @property
     def observations(self) -> dict[str, Observations]:
         """The observations by data entry; nothing of them is read before it is used."""
-        return {entry: chosen.observations for entry, chosen in self._select().items()}
+        return {entry: chosen.observations for entry, chosen in self._steps.take("select").items()}
 
     @observations.setter
     def observations(self, observations: Mapping[str, Observations]) -> None:
-        selections = self._select()
-        if unknown := set(observations) - set(selections):
-            raise KeyError(f"there is no data entry {sorted(unknown)[0]!r}: {sorted(selections)}")
-        changed = {
-            entry: attrs.evolve(selections[entry], observations=chosen)
-            for entry, chosen in observations.items()
-        }
-        self._replace("select", {**selections, **changed})
+        selections = dict(self._steps.take("select"))
+        for entry, chosen in observations.items():
+            if entry not in selections:
+                raise KeyError(f"there is no data entry {entry!r}; there are {list(selections)}")
+            selections[entry] = attrs.evolve(selections[entry], observations=chosen)
+        self._steps.replace("select", selections)
 
     @property
     def datasets(self) -> Datasets:
@@ -145,18 +132,18 @@ class Orchestrator:
 
     @datasets.setter
     def datasets(self, datasets: Datasets) -> None:
-        self._replace("reduce", datasets)
+        self._steps.take("select")
+        self._steps.replace("reduce", datasets)
 
     @property
-    def models(self) -> Models:
+    def models(self) -> Models | None:
         """The models, as they are now: fitted, once they are."""
-        self.model()
-        return self._models()
+        return self.model()
 
     @models.setter
     def models(self, models: Models) -> None:
         self.reduce().models = models
-        self._replace("model", self.reduce().models)
+        self._steps.replace("model", models)
 
     @property
     def fit_result(self) -> FitResult | None:
@@ -165,7 +152,8 @@ class Orchestrator:
 
     @fit_result.setter
     def fit_result(self, result: FitResult | None) -> None:
-        self._replace("fit", result)
+        self._steps.take("model")
+        self._steps.replace("fit", result)
 
     @property
     def estimates(self) -> dict[str, Product]:
@@ -174,7 +162,8 @@ class Orchestrator:
 
     @estimates.setter
     def estimates(self, estimates: Mapping[str, Product]) -> None:
-        self._replace("estimate", dict(estimates))
+        self._steps.take("fit")
+        self._steps.replace("estimate", dict(estimates))
 
     # -- all of them -------------------------------------------------------------------------
 
@@ -187,12 +176,12 @@ class Orchestrator:
             If the fit did not converge (its result can be looked at all the same).
         """
         if until not in STEPS:
-            raise ConfigError([Problem((), f"there is no step {until!r}", f"expected {STEPS}")])
-        self.record = attrs.evolve(self.record, steps=STEPS[: STEPS.index(until) + 1])
-        for step in self.record.steps:
-            getattr(self, step)()
-            if step == "fit" and self._done["fit"] is not None and not self._done["fit"].success:
-                raise FitError(f"the fit did not converge: {self._done['fit'].message}")
+            expected = f"expected one of {', '.join(STEPS)}"
+            raise ConfigError([Problem((), f"there is no step {until!r}", expected)])
+        for step in STEPS[: STEPS.index(until) + 1]:
+            given = self._steps.take(step)
+            if step == "fit" and given is not None and not given.success:
+                raise FitError(f"the fit did not converge: {given.message}")
 
     def run(
         self, folder: str | Path | None = None, *, until: str = "estimate", overwrite: bool = False
@@ -222,138 +211,51 @@ class Orchestrator:
 
     def result(self) -> Result:
         """Give all that the steps gave so far."""
+        steps = self._steps
         return Result(
-            config=self.record.config,
-            digest=self.record.digest,
-            outcomes=tuple(self.outcomes),
-            steps=tuple(self.steps),
-            datasets=self._done.get("reduce"),
-            models=self._models() if "model" in self._done else None,
-            fit=self._done.get("fit"),
-            estimates=dict(self._done.get("estimate", self._estimated)),
+            config=steps.record.config,
+            digest=steps.record.digest,
+            outcomes=self.outcomes,
+            steps=self.steps,
+            datasets=steps.done.get("reduce"),
+            models=steps.models(),
+            fit=steps.done.get("fit"),
+            estimates=dict(steps.done.get("estimate", steps.estimates)),
             kinds={estimator.label: estimator.kind for estimator in self.pipeline.estimate},
         )
 
     def report(self, state: str, error: str = "") -> Report:
         """Give the record of how the run ended."""
+        steps = self._steps
+        components = [*self.pipeline.components(), steps.engine]
         return Report(
             state=state,
             error=error,
-            steps=tuple(self.steps),
-            outcomes=tuple(self.outcomes),
-            watchers=tuple(self.watchers.faults),
-            owners=self.plugins.catalog.owners([*self.pipeline.components(), self.engine]),
+            steps=self.steps,
+            outcomes=self.outcomes,
+            watchers=tuple(steps.watchers.faults),
+            owners=steps.plugins.catalog.owners(components),
             result=self.result(),
         )
 
-    # -- how ---------------------------------------------------------------------------------
+    @property
+    def record(self) -> Run:
+        """What watchers see of the run."""
+        return self._steps.record
 
-    def _once(self, step: str, make: Any) -> Any:
-        if step not in self._done:
-            with self._step(step) as say:
-                self._done[step] = make(say)
-        return self._done[step]
+    @record.setter
+    def record(self, record: Run) -> None:
+        self._steps.record = record
 
-    def _replace(self, step: str, value: Any) -> None:
-        for later in STEPS[STEPS.index(step) :]:
-            self._done.pop(later, None)
-        self._done[step] = value
-
-    @contextmanager
-    def _step(self, step: str) -> Iterator[dict[str, Any]]:
-        self.watchers.tell("skyred_step_started", run=self.record, step=step)
-        started, said = time.perf_counter(), dict[str, Any]()
-        yield said
-        record = StepRecord(step, time.perf_counter() - started, **said)
-        self.steps.append(record)
-        self.watchers.tell("skyred_step_finished", run=self.record, step=step, record=record)
-
-    def _select(self) -> dict[str, Selection]:
-        selections: dict[str, Selection] = self._once("select", self._choose)
-        return selections
-
-    def _choose(self, said: dict[str, Any]) -> dict[str, Selection]:
-        chosen = {
-            entry: select(entry, reduction, self.plugins)
-            for entry, reduction in self.pipeline.entries()
-        }
-        total = sum(len(selection.table) for selection in chosen.values())
-        self.record = attrs.evolve(self.record, observations=total)
-        said["summary"] = f"{total} observations"
-        said["inputs"] = tuple(path for selection in chosen.values() for path in selection.files)
-        return chosen
-
-    def _reduce(self, said: dict[str, Any]) -> Datasets:
-        from gammapy.datasets import Datasets
-
-        self.outcomes = []
-        datasets = Datasets()
-        with self.engine.open() as executor:
-            for entry, selection in self._select().items():
-                for outcome in selection.outcomes:
-                    self._tell_outcome(outcome)
-                datasets.extend(
-                    reduce(
-                        entry,
-                        self.pipeline.data[entry],
-                        selection.observations,
-                        executor,
-                        self.engine.slots,
-                        self._tell_outcome,
-                    )
-                )
-        said["summary"] = f"{len(datasets)} datasets"
-        self._stop_on_failures()
-        return datasets
-
-    def _tell_outcome(self, outcome: Outcome) -> None:
-        self.outcomes.append(outcome)
-        self.watchers.tell("skyred_observation_reduced", run=self.record, outcome=outcome)
-
-    def _stop_on_failures(self) -> None:
-        failed = [
-            outcome
-            for outcome in self.outcomes
-            if outcome.status == "failed" and self.pipeline.data[outcome.entry].on_error == "stop"
-        ]
-        if failed:
-            lines = [f"  {o.entry} {o.obs_id}: {o.maker}: {o.reason}" for o in failed]
-            raise RunsFailedError(
-                f"{len(failed)} of {len(self.outcomes)} runs failed:\n" + "\n".join(lines) + "\n"
-                "mend them, leave them out, or go on without them with on_error: skip"
-            )
-
-    def _model(self, said: dict[str, Any]) -> Models:
-        datasets = self.reduce()
-        datasets.models = build_models(self.pipeline.model, datasets)
-        said["summary"] = ", ".join(datasets.models.names) or "no models"
-        return self._models()
-
-    def _models(self) -> Models:
-        from gammapy.modeling.models import Models
-
-        return Models(self._done["reduce"].models)  # with the covariance as it is now
-
-    def _fit(self, said: dict[str, Any]) -> FitResult | None:
-        if self.pipeline.fit is None:
-            return None
-        objective = objective_of(self.reduce())
-        result = self.pipeline.fit.fit(objective)
-        objective.accept(result)
-        said["summary"] = str(result).split("\n")[0]
-        return result
-
-    def _estimate(self, said: dict[str, Any]) -> dict[str, Product]:
-        self._estimated = {}  # kept as it grows: a faulty estimator must not lose the others
-        for estimator in self.pipeline.estimate:
-            self._estimated[estimator.label] = estimator.estimate(self.reduce(), self.fit())
-        said["summary"] = ", ".join(self._estimated) or "nothing to estimate"
-        return self._estimated
+    @property
+    def watchers(self) -> Watchers:
+        """Those who watch the run."""
+        return self._steps.watchers
 
 
-def describe(pipeline: Chain) -> tuple[str, str]:
-    """Give configuration and digest of a pipeline; "" where it holds a gammapy object as it is."""
+def _describe(pipeline: Chain) -> Run:
+    """Record configuration and digest; "" where the pipeline holds a gammapy object as it is."""
     try:
-        return dump(pipeline.to_plain(complete=True)), pipeline.digest()
-    except SkyredError:
-        return "", ""
+        return Run(dump(pipeline.to_plain(complete=True)), pipeline.digest())
+    except ConfigError:
+        return Run()

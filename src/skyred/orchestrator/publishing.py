@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from skyred.errors import ConfigError, Problem
 from skyred.orchestrator.folder import RunFolder
-from skyred.orchestrator.logging import logged_to
+from skyred.orchestrator.run_log import logged_to
+from skyred.records import STEPS
 
 if TYPE_CHECKING:
     from skyred.orchestrator.core import Orchestrator
@@ -22,9 +24,12 @@ def run_to_folder(
     orchestrator: Orchestrator, folder: str | Path | None, until: str, overwrite: bool
 ) -> Result:
     """Take the steps of an orchestrator; write and publish what they gave, or what they got to."""
+    last = STEPS.index(until) if until in STEPS else len(STEPS)
+    orchestrator.record = attrs.evolve(orchestrator.record, steps=STEPS[: last + 1])
     if folder is None:
         _watched(orchestrator, until)
         return orchestrator.result()
+    _keep_inputs(orchestrator, Path(folder))
     place = RunFolder.create(folder, overwrite)
     orchestrator.record = attrs.evolve(orchestrator.record, folder=place.staging)
     failed = True
@@ -38,6 +43,14 @@ def run_to_folder(
         if failed:
             log.error("the run failed; what it got to is in %s", published)
     return attrs.evolve(orchestrator.result(), folder=published)
+
+
+def _keep_inputs(orchestrator: Orchestrator, target: Path) -> None:
+    """Refuse a run folder that holds what is read: replacing it would lose the input."""
+    for path, place in orchestrator.pipeline.places():
+        if place.is_path() and place.path().resolve().is_relative_to(target.resolve()):
+            problem = Problem(path, f"{place} lies in the run folder {target}", "choose another -o")
+            raise ConfigError([problem])
 
 
 def _watched(orchestrator: Orchestrator, until: str) -> None:

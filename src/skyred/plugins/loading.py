@@ -139,7 +139,12 @@ class Plugins:
         """
         claims = {}
         for name, implementation in self.watchers("skyred_archive"):
-            store = implementation.function(location=location)
+            try:
+                store = implementation.function(location=location)
+            except ArchiveError:
+                raise
+            except Exception as error:  # whatever a plugin raises is about this location
+                raise ArchiveError(f"plugin {name!r} cannot open {location!r}: {error}") from error
             if store is not None:
                 claims[name] = store
         if len(claims) > 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from skyred.config import Document, dump
+from skyred.errors import SkyredWarning
 from skyred.interfaces import Estimator, Product
 from skyred.plugins import Catalog
 from skyred.records import FitResult, Outcome
@@ -128,6 +130,10 @@ def read_estimates(
     """Read each product with the class that its estimator names."""
     estimates = {}
     for name, kind in kinds.items():
+        if kind not in catalog.kinds(Estimator.role):
+            message = f"{folder}: no plugin offers the estimator {kind!r}: {name} is not read"
+            warnings.warn(message, SkyredWarning, stacklevel=3)
+            continue
         estimator = catalog.get(Estimator.role, kind)
         assert issubclass(estimator, Estimator)
         if any((folder / "estimates").glob(f"{name}.*")):

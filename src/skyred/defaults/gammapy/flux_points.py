@@ -41,10 +41,16 @@ class FluxPointsProduct(Product):
     flux: GammapyFluxPoints
     model: SkyModel | None = None
 
+    @property
+    def source(self) -> str:
+        """Name of the source; "" if its model is not known."""
+        return "" if self.model is None else str(self.model.name)
+
     def write(self, folder: Path) -> list[Path]:
         """Write ``NAME.fits`` (gadf-sed, everything) and ``NAME.ecsv`` (dnde, to be read)."""
         fits, ecsv = folder / f"{self.name}.fits", folder / f"{self.name}.ecsv"
         self.flux.write(fits, format="gadf-sed", sed_type="likelihood", overwrite=True)
+        _note_source(fits, self.source)
         self.table().write(ecsv, format="ascii.ecsv", overwrite=True)
         return [fits, ecsv]
 
@@ -83,9 +89,16 @@ class FluxPointsProduct(Product):
                                 sed_type="e2dnde")  # fmt: skip
         ax.set_xlabel(f"Energy [{ax.xaxis.get_units()}]")
         ax.set_ylabel(f"$E^2\\,dN/dE$ [{u.Unit(ax.yaxis.get_units()):latex_inline}]")
-        ax.set_title(f"{self.flux.meta.get('SOURCE', self.name)}")
+        ax.set_title(self.source or self.name)
         ax.legend()
         return ax
+
+
+def _note_source(path: Path, source: str) -> None:
+    # gammapy's format has no place for it, and reading needs it to find the model again
+    from astropy.io import fits
+
+    fits.setval(path, "SOURCE", value=source, comment="name of the source's model", ext=1)
 
 
 @component
@@ -134,7 +147,6 @@ class FluxPoints(Estimator):
         apart = datasets.copy()  # gammapy's estimator leaves the models without covariance
         apart.models = models.copy()
         flux = estimator.run(apart)
-        flux.meta["SOURCE"] = self.source
         return FluxPointsProduct(self.label, flux, models[self.source].copy(name=self.source))
 
 

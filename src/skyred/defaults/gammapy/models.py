@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from skyred.defaults.gammapy.model_spec import part_problems, to_gammapy
@@ -76,16 +75,11 @@ class ModelFile(Model):
         """Name the sources in the file; none if it cannot be read."""
         return [part["name"] for part in self._components() if "name" in part]
 
-    def check(self, pipeline: Any) -> Iterable[Problem]:
-        """The file must be there."""
-        if not self.path.unset() and not Path(self.path.expanded()).is_file():
-            yield Problem(("path",), f"there is no file {str(self.path)!r}", "expected model YAML")
-
     def build(self, datasets: Datasets) -> Models:
         """Read the models."""
         from gammapy.modeling.models import Models
 
-        path = Path(self.path.expanded())
+        path = self.path.path()
         try:
             return Models.read(path)
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -96,7 +90,7 @@ class ModelFile(Model):
         from ruamel.yaml.error import YAMLError
 
         try:
-            data = YAML(typ="safe", pure=True).load(Path(self.path.expanded()))
+            data = YAML(typ="safe", pure=True).load(self.path.path())
         except (OSError, YAMLError, ValueError):
             return []
         found = data.get("components") if isinstance(data, dict) else None

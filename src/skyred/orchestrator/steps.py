@@ -1,0 +1,179 @@
+"""The steps: what each does, what it gave, and what is to be done anew when one is replaced."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from skyred.errors import RunsFailedError
+from skyred.interfaces import Chain, Engine, Product
+from skyred.likelihood import objective_of
+from skyred.orchestrator.modelling import build_models
+from skyred.orchestrator.reducing import reduce
+from skyred.orchestrator.selecting import Selection, select
+from skyred.orchestrator.watching import Watchers
+from skyred.plugins import Plugins
+from skyred.records import STEPS, FitResult, Outcome, Run, StepRecord
+
+if TYPE_CHECKING:
+    from gammapy.datasets import Datasets
+    from gammapy.modeling.models import Models
+
+
+@attrs.define(eq=False)
+class Steps:
+    """Takes the steps of a pipeline, each once, and keeps what they gave.
+
+    Parameters
+    ----------
+    pipeline : Chain
+        What to run.
+    plugins : Plugins
+        Archives and watchers.
+    engine : Engine
+        Where the work runs.
+    record : Run
+        What watchers see of the run.
+    outcomes : list of Outcome
+        What became of each requested observation.
+    records : list of StepRecord
+        The steps that were taken.
+    estimates : dict of str to Product
+        What was estimated so far: a faulty estimator must not lose the others.
+    done : dict of str to object
+        What each step gave.
+    """
+
+    pipeline: Chain
+    plugins: Plugins
+    engine: Engine
+    record: Run
+    watchers: Watchers
+    outcomes: list[Outcome] = attrs.field(factory=list)
+    records: list[StepRecord] = attrs.field(factory=list)
+    estimates: dict[str, Product] = attrs.field(factory=dict)
+    done: dict[str, Any] = attrs.field(factory=dict)
+
+    def take(self, step: str) -> Any:
+        """Take a step and those before it that are missing; gives what it gave."""
+        for name in STEPS[: STEPS.index(step) + 1]:
+            if name not in self.done:
+                work = _WORK[name]
+                with self._watched(name) as said:
+                    self.done[name] = work(self, said)
+        return self.done[step]
+
+    def replace(self, step: str, value: Any) -> None:
+        """Put something in the place of what a step gave; later steps are to be taken anew."""
+        for later in STEPS[STEPS.index(step) :]:
+            self.done.pop(later, None)
+        if step != "estimate":
+            self.estimates = {}
+        self.done[step] = value
+
+    def models(self) -> Models | None:
+        """Give the models as they are now, with their covariance; None before they are built."""
+        from gammapy.modeling.models import Models
+
+        return Models(self.done["reduce"].models) if "model" in self.done else None
+
+    @contextmanager
+    def _watched(self, step: str) -> Iterator[dict[str, Any]]:
+        self.watchers.tell("skyred_step_started", run=self.record, step=step)
+        started, said = time.perf_counter(), dict[str, Any]()
+        yield said
+        record = StepRecord(step, time.perf_counter() - started, **said)
+        self.records.append(record)
+        self.watchers.tell("skyred_step_finished", run=self.record, step=step, record=record)
+
+    def _select(self, said: dict[str, Any]) -> dict[str, Selection]:
+        chosen = {
+            entry: select(entry, reduction, self.plugins)
+            for entry, reduction in self.pipeline.entries()
+        }
+        total = sum(len(selection.table) for selection in chosen.values())
+        self.record = attrs.evolve(self.record, observations=total)
+        said["summary"] = f"{total} observations"
+        files = [path for selection in chosen.values() for path in selection.files]
+        said["inputs"] = (*files, *self._other_files())
+        return chosen
+
+    def _other_files(self) -> list[Path]:
+        places = (place for _, place in self.pipeline.places() if place.is_path())
+        return [place.path() for place in places if place.path().is_file()]
+
+    def _reduce(self, said: dict[str, Any]) -> Datasets:
+        from gammapy.datasets import Datasets
+
+        self.outcomes = []
+        datasets = Datasets()
+        with self.engine.open() as executor:
+            for entry, selection in self.done["select"].items():
+                for outcome in selection.outcomes:
+                    self._tell(outcome)
+                reduced = reduce(
+                    entry,
+                    self.pipeline.data[entry],
+                    selection.observations,
+                    executor,
+                    self.engine.slots,
+                    self._tell,
+                )
+                datasets.extend(reduced)
+        self._stop_on_failures()
+        said["summary"] = f"{len(datasets)} datasets"
+        return datasets
+
+    def _tell(self, outcome: Outcome) -> None:
+        self.outcomes.append(outcome)
+        self.watchers.tell("skyred_observation_reduced", run=self.record, outcome=outcome)
+
+    def _stop_on_failures(self) -> None:
+        failed = [
+            outcome
+            for outcome in self.outcomes
+            if outcome.status == "failed" and self.pipeline.data[outcome.entry].on_error == "stop"
+        ]
+        if failed:
+            lines = [f"  {o.entry} {o.obs_id}: {o.maker}: {o.reason}" for o in failed]
+            raise RunsFailedError(
+                f"{len(failed)} of {len(self.outcomes)} runs failed:\n" + "\n".join(lines) + "\n"
+                "mend them, leave them out, or go on without them with on_error: skip"
+            )
+
+    def _model(self, said: dict[str, Any]) -> Models | None:
+        datasets = self.done["reduce"]
+        datasets.models = build_models(self.pipeline.model, datasets)
+        said["summary"] = ", ".join(datasets.models.names) or "no models"
+        return datasets.models
+
+    def _fit(self, said: dict[str, Any]) -> FitResult | None:
+        if self.pipeline.fit is None:
+            return None
+        objective = objective_of(self.done["reduce"])
+        result = self.pipeline.fit.fit(objective)
+        objective.accept(result)
+        said["summary"] = str(result).split("\n")[0]
+        return result
+
+    def _estimate(self, said: dict[str, Any]) -> dict[str, Product]:
+        self.estimates = {}
+        for estimator in self.pipeline.estimate:
+            product = estimator.estimate(self.done["reduce"], self.done["fit"])
+            self.estimates[estimator.label] = product
+        said["summary"] = ", ".join(self.estimates) or "nothing to estimate"
+        return self.estimates
+
+
+_WORK: dict[str, Callable[[Steps, dict[str, Any]], Any]] = {
+    "select": Steps._select,
+    "reduce": Steps._reduce,
+    "model": Steps._model,
+    "fit": Steps._fit,
+    "estimate": Steps._estimate,
+}

@@ -11,7 +11,7 @@ import click
 from skyred import __version__
 from skyred.cli.commands import check, plugins, run, show
 from skyred.cli.demo import demo
-from skyred.errors import SkyredError
+from skyred.errors import ConfigError, SkyredError
 
 INTERRUPTED = 130
 BUG = 1
@@ -26,7 +26,7 @@ class Program(click.Group):
         try:
             return super().invoke(ctx)
         except SkyredError as error:
-            click.echo(f"skyred: {error}" if "\n" not in str(error) else str(error), err=True)
+            click.echo(_message(error), err=True)
             ctx.exit(error.exit_code)
         except KeyboardInterrupt:
             click.echo("skyred: interrupted", err=True)
@@ -41,6 +41,13 @@ class Program(click.Group):
                 err=True,
             )
             ctx.exit(BUG)
+
+
+def _message(error: SkyredError) -> str:
+    if not isinstance(error, ConfigError):
+        return f"skyred: {error}"
+    number = len(error.problems)
+    return f"{error}\nskyred: {number} problem{'s' if number > 1 else ''}; nothing was read or run"
 
 
 def _log_to_console() -> None:

@@ -100,7 +100,6 @@ class Document:
             self.problems.append(
                 Problem(path, f"has the YAML tag {node.tag}", "expected no tags: only plain data")
             )
-            return None
         if isinstance(node, MappingNode):
             return self._mapping(node, path)
         if isinstance(node, SequenceNode):
@@ -109,7 +108,7 @@ class Document:
             return _scalar(node)
         except ValueError:  # !!int abc, or a number of thousands of digits
             self.problems.append(Problem(path, f"cannot be read: {node.value[:40]!r}"))
-            return None
+            return node.value
 
     def _mapping(self, node: MappingNode, path: Path) -> dict[str, Any]:
         data: dict[str, Any] = {}
@@ -145,7 +144,7 @@ def _place(node: Node) -> tuple[int, int]:
 
 def _scalar(node: Node) -> Any:
     # the constructor of YAML 1.2: 1e-11 is a number, yes and no are texts, dates stay texts
-    if node.tag == "tag:yaml.org,2002:timestamp":
+    if node.tag == "tag:yaml.org,2002:timestamp" or str(node.tag) not in _PLAIN_TAGS:
         return node.value
     return _yaml().constructor.construct_object(node)
 

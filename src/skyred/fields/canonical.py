@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from astropy import units as u
 
+from skyred.errors import FieldError
+
 # 12 of a double's 15 to 16 digits: far below any measurement, far above rounding in unit changes
 DIGITS = 12
 
@@ -105,7 +107,17 @@ def freeze(value: Any) -> Any:
         return FrozenMapping({str(name): freeze(item) for name, item in value.items()})
     if isinstance(value, (list, tuple)):
         return tuple(freeze(item) for item in value)
-    return value
+    if isinstance(value, u.Quantity):
+        texts = [f"{number!r} {value.unit}".rstrip() for number in np.ravel(value.value).tolist()]
+        return tuple(texts) if value.shape else texts[0]
+    if isinstance(value, (np.generic, np.ndarray)):
+        return freeze(value.tolist())
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise FieldError(
+        f"holds a {type(value).__name__}",
+        "expected plain data: texts, numbers, quantities, lists and mappings",
+    )
 
 
 def thaw(value: Any) -> Any:

@@ -52,7 +52,7 @@ def objective_of(datasets: Datasets) -> Objective:
         if not np.isfinite(parameter.value):
             raise FitError(f"parameter {name} starts at {parameter.value}; give it a finite value")
     set_values = _setter(free)
-    parameters = datasets.models.parameters
+    parameters, penalties = datasets.models.parameters, datasets.models._penalties or ()
 
     def stat(x: Vector) -> float:
         set_values(x)
@@ -60,7 +60,7 @@ def objective_of(datasets: Datasets) -> Objective:
 
     def prior(x: Vector) -> float:
         set_values(x)
-        return float(parameters.prior_stat_sum())
+        return float(parameters.prior_stat_sum() + sum(each.stat_sum() for each in penalties))
 
     return Objective(
         names=names,
@@ -69,7 +69,7 @@ def objective_of(datasets: Datasets) -> Objective:
         limits=[_limits(parameter) for parameter in free],
         steps=np.array([_step(parameter) for parameter in free]),
         stat=stat,
-        prior=prior if any(parameter.prior for parameter in parameters) else None,
+        prior=prior if penalties or any(parameter.prior for parameter in parameters) else None,
         quantiles=[_quantile(parameter) for parameter in free],
         on_accept=lambda result: write_back(datasets, free, result),
     )

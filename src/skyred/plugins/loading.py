@@ -73,7 +73,7 @@ class Plugins:
         try:
             plugin = point.load()
             plugin = plugin() if isinstance(plugin, type) else plugin
-        except Exception as error:  # whatever a plugin's import raises must not stop the others
+        except (Exception, SystemExit) as error:  # a plugin's import must not stop the others
             self._fault(point, owner, f"cannot be imported: {type(error).__name__}: {error}")
             return
         self.register(plugin, owner, point.value)
@@ -88,7 +88,7 @@ class Plugins:
                 fault = f"cannot be registered: {error}"
         if not fault:
             fault = self._take_components(plugin, owner)
-        if fault and self.manager.has_plugin(owner.plugin):  # all of it or nothing
+        if fault and self.manager.get_plugin(owner.plugin) is plugin:  # all of it or nothing
             self.manager.unregister(name=owner.plugin)
             self.catalog.drop(owner)
         self.loaded.append(Loaded(owner, module, fault))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy import units as u
 
 from skyred.errors import FieldError, Problem, SkipObservation
-from skyred.fields import Position, Regions, option, position, quantity, regions
+from skyred.fields import Location, Position, Regions, option, position, quantity, regions
 from skyred.interfaces import Maker, component
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from gammapy.maps import WcsGeom, WcsNDMap
 
 PARTS = ("counts", "exposure", "background", "psf", "edisp")
+NORMS = ("pl-norm", "lp-norm", "ecpl-norm")
 METHODS = ("aeff-default", "aeff-max", "edisp-bias", "offset-max", "bkg-peak")
 
 
@@ -109,7 +111,7 @@ class FoVBackground(Maker):
         doc="Where sources are: DS9 regions, .reg files, or FITS mask maps (0 where excluded).",
     )
     spectral: str = option(
-        "pl-norm", doc="Norm model of the background: pl-norm, piecewise-norm, ..."
+        "pl-norm", choices=NORMS, doc="Norm model of the background, by gammapy's tag."
     )
     free_tilt: bool = option(False, doc="Whether the tilt of pl-norm is fitted too.")
     min_counts: int = option(0, min=0, doc="A run needs more counts than this outside.")
@@ -127,11 +129,11 @@ class FoVBackground(Maker):
         try:
             self.exclude.build()
             for mask in self.exclude.masks:
-                _read_mask(mask.expanded())
+                _mask_map(mask)
         except FieldError as error:
             yield error.problem.below("exclude")
-        except OSError as error:
-            yield Problem(("exclude",), f"cannot be read: {error}", "expected a file that is there")
+        except (OSError, ValueError) as error:
+            yield Problem(("exclude",), f"cannot be read: {error}", "expected regions or a map")
 
     def make(self, dataset: MapDataset, observation: Observation) -> MapDataset:
         """Normalise with gammapy's `FoVBackgroundMaker`; skips a run that it fails for."""
@@ -180,14 +182,19 @@ class FoVBackground(Maker):
             allowed &= image.region_mask(excluded, inside=False).data
         for place in self.exclude.masks:
             # what a mask map does not cover is not excluded
-            covered = _read_mask(place.expanded()).interp_to_geom(image, fill_value=1)
+            covered = _mask_map(place).interp_to_geom(image, fill_value=1)
             allowed &= covered.data.astype(bool)
         return Map.from_geom(geom, data=np.broadcast_to(allowed, geom.data_shape).copy())
 
 
+def _mask_map(place: Location) -> WcsNDMap:
+    """Read a mask map, or take it as it was read for another run if the file is the same still."""
+    state = place.path().stat()
+    return _read_mask(place.path(), state.st_mtime_ns, state.st_size)
+
+
 @functools.lru_cache(maxsize=4)
-def _read_mask(path: str) -> WcsNDMap:
-    """Read a mask map; kept, because every run of a chunk needs it."""
+def _read_mask(path: Path, changed: int, size: int) -> WcsNDMap:
     from gammapy.maps import Map
 
     mask = Map.read(path)

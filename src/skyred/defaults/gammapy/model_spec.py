@@ -106,7 +106,7 @@ def _spelled_out(value: Any, name: str, default: Any) -> dict[str, Any]:
             Problem(
                 (name,),
                 f"{str(entry['value'])!r} is in {number.unit or 'no unit'}",
-                f"expected a unit such as {default.unit or 'none at all'}",
+                f"expected {f'a unit such as {default.unit}' if str(default.unit) else 'no unit'}",
             )
         )
     entry["value"], entry["unit"] = float(number.value), number.unit.to_string()

@@ -46,6 +46,8 @@ class Outcome:
         The kind of the maker that skipped or failed it, and whose it is.
     traceback : str
         Where it failed.
+    notes : tuple of str
+        What libraries warned of while it was made.
     seconds : float
         Time spent on it, in seconds.
     counts : int
@@ -60,6 +62,7 @@ class Outcome:
     reason: str = ""
     maker: str = ""
     traceback: str = ""
+    notes: tuple[str, ...] = ()
     seconds: float = 0.0
     counts: int = 0
     background_norm: float = float("nan")

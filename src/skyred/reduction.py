@@ -10,6 +10,7 @@ import attrs
 
 from skyred.errors import SkipObservation
 from skyred.interfaces import Maker, Reduction
+from skyred.noting import noted
 from skyred.records import Outcome
 
 if TYPE_CHECKING:
@@ -65,6 +66,12 @@ class Making:
 
     def run(self, target: Dataset) -> Dataset | None:
         """Make the dataset; None if the observation is skipped or fails."""
+        with noted() as notes:
+            dataset = self._try(target)
+        self.outcome = attrs.evolve(self.outcome, notes=tuple(notes))
+        return dataset
+
+    def _try(self, target: Dataset) -> Dataset | None:
         try:
             dataset, norm = self._make(target)
         except SkipObservation as skip:

@@ -65,6 +65,7 @@ class ProgressWatcher:
             self.console.print(
                 f"  {outcome.entry} {outcome.obs_id} {outcome.status}: {outcome.reason}",
                 markup=False,
+                soft_wrap=True,
             )
         if self.bars is not None and self.task is not None:
             self.bars.advance(self.task)

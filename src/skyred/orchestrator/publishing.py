@@ -65,7 +65,7 @@ def _watched(orchestrator: Orchestrator, until: str) -> None:
         raise
     except Exception as problem:
         error = f"{type(problem).__name__}: {problem}"
-        log.exception("the run failed")
+        log.info("the run failed: %s", error, exc_info=True)  # for its log; who called is told
         raise
     finally:
         if orchestrator.record.folder is not None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any
 
-from skyred.errors import ArchiveError
+from skyred.errors import RunsFailedError
 from skyred.interfaces import Reduction
 from skyred.records import Outcome
 from skyred.reduction import Chunk, reduce_chunk
@@ -34,21 +34,29 @@ def reduce(
 
     Raises
     ------
-    ArchiveError
+    RunsFailedError
         If no observation gives a dataset.
     """
     makers = tuple(maker.prepare(observations) for maker in reduction.make)
     total: Any = reduction.stack.zero(reduction.geometry, entry)
-    made = 0
+    lost: list[Outcome] = []
     chunks = _chunks(entry, reduction, makers, observations)
     for partial in stream(executor, reduce_chunk, chunks, slots * LOOK_AHEAD):
         for outcome in partial.outcomes:
-            made += outcome.status in ("made", "cached")
             tell(outcome)
+            if outcome.status not in ("made", "cached"):
+                lost.append(outcome)
         total = reduction.stack.merge(total, partial.total)
-    if not made:
-        raise ArchiveError(f"data.{entry}: no observation gave a dataset; see the ledger for why")
+    if len(lost) == len(observations):
+        raise RunsFailedError(
+            f"data.{entry}: none of {len(lost)} observations gave a dataset:\n{describe(lost)}"
+        )
     return reduction.stack.result(total)
+
+
+def describe(outcomes: Iterable[Outcome]) -> str:
+    """Say what became of observations, a line each."""
+    return "\n".join(f"  {o.entry} {o.obs_id} {o.status}: {o.maker}: {o.reason}" for o in outcomes)
 
 
 def _chunks(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from skyred.errors import RunsFailedError
 from skyred.interfaces import Chain, Engine, Product
 from skyred.likelihood import objective_of
 from skyred.orchestrator.modelling import build_models
-from skyred.orchestrator.reducing import reduce
+from skyred.orchestrator.reducing import describe, reduce
 from skyred.orchestrator.selecting import Selection, select
 from skyred.orchestrator.watching import Watchers
 from skyred.plugins import Plugins
@@ -23,6 +24,9 @@ from skyred.records import STEPS, FitResult, Outcome, Run, StepRecord
 if TYPE_CHECKING:
     from gammapy.datasets import Datasets
     from gammapy.modeling.models import Models
+
+log = logging.getLogger(__name__)
+_LEVELS = {"failed": logging.ERROR}
 
 
 @attrs.define(eq=False)
@@ -88,6 +92,7 @@ class Steps:
         started, said = time.perf_counter(), dict[str, Any]()
         yield said
         record = StepRecord(step, time.perf_counter() - started, **said)
+        log.info("%s in %.1f s: %s", step, record.seconds, record.summary)
         self.records.append(record)
         self.watchers.tell("skyred_step_finished", run=self.record, step=step, record=record)
 
@@ -131,6 +136,10 @@ class Steps:
 
     def _tell(self, outcome: Outcome) -> None:
         self.outcomes.append(outcome)
+        level = _LEVELS.get(outcome.status, logging.INFO)
+        log.log(level, "%s %d %s %s", outcome.entry, outcome.obs_id, outcome.status, outcome.reason)
+        for note in outcome.notes:
+            log.info("%s %d: %s", outcome.entry, outcome.obs_id, note)
         self.watchers.tell("skyred_observation_reduced", run=self.record, outcome=outcome)
 
     def _stop_on_failures(self) -> None:
@@ -140,9 +149,8 @@ class Steps:
             if outcome.status == "failed" and self.pipeline.data[outcome.entry].on_error == "stop"
         ]
         if failed:
-            lines = [f"  {o.entry} {o.obs_id}: {o.maker}: {o.reason}" for o in failed]
             raise RunsFailedError(
-                f"{len(failed)} of {len(self.outcomes)} runs failed:\n" + "\n".join(lines) + "\n"
+                f"{len(failed)} of {len(self.outcomes)} runs failed:\n{describe(failed)}\n"
                 "mend them, leave them out, or go on without them with on_error: skip"
             )
 

@@ -32,6 +32,7 @@ DESCRIPTIONS = {
     "seconds": "time spent on it",
     "counts": "counts inside its safe mask",
     "background_norm": "fitted background norm",
+    "notes": "what libraries warned of while it was made",
     "traceback": "where it failed",
 }
 
@@ -47,7 +48,7 @@ def ledger(outcomes: Iterable[Outcome]) -> Table:
     """Give outcomes as a table, one row each."""
     from astropy.table import Table
 
-    rows = [attrs.asdict(outcome) for outcome in outcomes]
+    rows = [{**attrs.asdict(outcome), "notes": "\n".join(outcome.notes)} for outcome in outcomes]
     types = [TYPES.get(name, str) for name in DESCRIPTIONS]
     table = Table({n: [row[n] for row in rows] for n in DESCRIPTIONS}, dtype=types)
     for name, description in DESCRIPTIONS.items():
@@ -74,7 +75,9 @@ def read_ledger(folder: Path) -> tuple[Outcome, ...]:
 
 
 def _plain_row(row: Any, texts: set[str]) -> dict[str, Any]:
-    return {n: str(row[n]) if n in texts else row[n].item() for n in DESCRIPTIONS}
+    plain = {n: str(row[n]) if n in texts else row[n].item() for n in DESCRIPTIONS}
+    plain["notes"] = tuple(plain["notes"].split("\n")) if plain["notes"] else ()
+    return plain
 
 
 def write_datasets(folder: Path, datasets: Datasets) -> None:

@@ -1,0 +1,39 @@
+"""Notes: what libraries warn of while something is made, kept with what it is about."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class _Collector(logging.Handler):
+    def __init__(self, notes: list[str]) -> None:
+        super().__init__(logging.WARNING)
+        self.notes = notes
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.notes.append(record.getMessage())
+
+
+@contextmanager
+def noted(logger: str = "gammapy") -> Iterator[list[str]]:
+    """Collect the warnings of a library's logger and of Python, each once.
+
+    They do not go where they usually would: in a worker nobody would see them there. The list
+    is complete when the context ends.
+    """
+    notes: list[str] = []
+    collector, source = _Collector(notes), logging.getLogger(logger)
+    propagate, source.propagate = source.propagate, False
+    source.addHandler(collector)
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("default")
+            yield notes
+            notes += [f"{each.category.__name__}: {each.message}" for each in caught]
+    finally:
+        source.removeHandler(collector)
+        source.propagate = propagate
+        notes[:] = dict.fromkeys(notes)

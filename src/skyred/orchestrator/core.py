@@ -122,7 +122,7 @@ class Orchestrator:
         for entry, chosen in observations.items():
             if entry not in selections:
                 raise KeyError(f"there is no data entry {entry!r}; there are {list(selections)}")
-            selections[entry] = attrs.evolve(selections[entry], observations=chosen)
+            selections[entry] = attrs.evolve(selections[entry], observations=chosen, outcomes=[])
         self._steps.replace("select", selections)
 
     @property

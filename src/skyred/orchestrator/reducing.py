@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from skyred.errors import RunsFailedError
 from skyred.interfaces import Reduction
+from skyred.orchestrator.selecting import Selection
 from skyred.records import Outcome
 from skyred.reduction import Chunk, reduce_chunk
 from skyred.streaming import stream
@@ -22,12 +23,12 @@ LOOK_AHEAD = 2  # chunks for each slot of the engine: enough to keep it busy, li
 def reduce(
     entry: str,
     reduction: Reduction,
-    observations: Observations,
+    selection: Selection,
     executor: Executor,
     slots: int,
     tell: Callable[[Outcome], None],
 ) -> Datasets:
-    """Make and stack the observations; `tell` is called with each outcome, in order.
+    """Make and stack the chosen observations; `tell` is called with each outcome, in order.
 
     Chunks are fixed by the stacker and merged in order, so the result is the same, bit by bit,
     whatever the engine and however many workers.
@@ -37,19 +38,23 @@ def reduce(
     RunsFailedError
         If no observation gives a dataset.
     """
-    makers = tuple(maker.prepare(observations) for maker in reduction.make)
-    total: Any = reduction.stack.zero(reduction.geometry, entry)
-    lost: list[Outcome] = []
-    chunks = _chunks(entry, reduction, makers, observations)
-    for partial in stream(executor, reduce_chunk, chunks, slots * LOOK_AHEAD):
-        for outcome in partial.outcomes:
+    ended: list[Outcome] = []
+
+    def note(outcomes: Iterable[Outcome]) -> None:
+        for outcome in outcomes:
             tell(outcome)
-            if outcome.status not in ("made", "cached"):
-                lost.append(outcome)
+            ended.append(outcome)
+
+    note(selection.outcomes)
+    makers = tuple(maker.prepare(selection.observations) for maker in reduction.make)
+    total: Any = reduction.stack.zero(reduction.geometry, entry)
+    chunks = _chunks(entry, reduction, makers, selection.observations)
+    for partial in stream(executor, reduce_chunk, chunks, slots * LOOK_AHEAD):
+        note(partial.outcomes)
         total = reduction.stack.merge(total, partial.total)
-    if len(lost) == len(observations):
+    if not any(outcome.status in ("made", "cached") for outcome in ended):
         raise RunsFailedError(
-            f"data.{entry}: none of {len(lost)} observations gave a dataset:\n{describe(lost)}"
+            f"data.{entry}: none of {len(ended)} observations gave a dataset:\n{describe(ended)}"
         )
     return reduction.stack.result(total)
 

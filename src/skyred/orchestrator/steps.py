@@ -119,12 +119,10 @@ class Steps:
         datasets = Datasets()
         with self.engine.open() as executor:
             for entry, selection in self.done["select"].items():
-                for outcome in selection.outcomes:
-                    self._tell(outcome)
                 reduced = reduce(
                     entry,
                     self.pipeline.data[entry],
-                    selection.observations,
+                    selection,
                     executor,
                     self.engine.slots,
                     self._tell,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from typing import Any
@@ -47,7 +48,8 @@ class _Pool(ProcessPoolExecutor):
 
     def __init__(self, workers: int) -> None:
         # spawned, not forked: a fork copies locks that other threads hold
-        super().__init__(workers, mp_context=multiprocessing.get_context("spawn"))
+        context = multiprocessing.get_context("spawn")
+        super().__init__(workers, mp_context=context, initializer=_leave_interrupts)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         before = {name: os.environ.get(name) for name in ONE_THREAD}
@@ -60,6 +62,11 @@ class _Pool(ProcessPoolExecutor):
                     del os.environ[name]
                 else:
                     os.environ[name] = value
+
+
+def _leave_interrupts() -> None:
+    # Ctrl-C reaches every process of a terminal; only the parent is to answer it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @component

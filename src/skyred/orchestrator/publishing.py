@@ -41,8 +41,8 @@ def run_to_folder(
         published = place.publish(failed)
         orchestrator.record = attrs.evolve(orchestrator.record, folder=published)
         if failed:
-            log.error("the run failed; what it got to is in %s", published)
-    return attrs.evolve(orchestrator.result(), folder=published)
+            log.error("the run did not finish; what it got to is in %s", published)
+    return orchestrator.result().placed(published)
 
 
 def _keep_inputs(orchestrator: Orchestrator, target: Path) -> None:

@@ -45,7 +45,7 @@ class Result:
     kinds : mapping of str to str
         The kind of the estimator of each.
     report : mapping
-        Provenance, as ``report.json`` has it; empty for a result that was not read.
+        Provenance, as ``report.json`` has it; empty for a run without folder.
     folder : Path or None
         Where it was read from or written to.
     """
@@ -66,6 +66,10 @@ class Result:
     def observations(self) -> Table:
         """The ledger as a table: one row for each requested observation."""
         return files.ledger(self.outcomes)
+
+    def placed(self, folder: Path) -> Result:
+        """Give the same result as published in a folder, with the report that stands there."""
+        return attrs.evolve(self, folder=folder, report=files.read_report(folder))
 
     def write(self, folder: str | Path) -> None:
         """Write all of it into a folder that exists; files that are there are replaced."""

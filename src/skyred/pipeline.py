@@ -77,7 +77,7 @@ class Pipeline(Chain):
 
     def check(self) -> None:
         """Raise `ConfigError` with all that is wrong with the whole; reads no data."""
-        if problems := self.problems():
+        if problems := self.problems() or self.deep_problems():
             raise ConfigError(problems)
 
     def run(

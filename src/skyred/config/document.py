@@ -52,24 +52,32 @@ class Document:
             node = _yaml().compose(io.StringIO(text))
         except MarkedYAMLError as error:
             raise _unreadable(error, name) from None
-        except (YAMLError, RecursionError) as error:
+        except YAMLError as error:
             raise ConfigError([Problem((), f"{name} is no YAML: {error}")]) from None
+        except RecursionError:
+            raise ConfigError(
+                [Problem((), f"{name} is nested too deeply", "expected a few levels")]
+            ) from None
         document = cls(None, name)
         document.data = document._build(node, ()) if node is not None else None
         return document
 
     def set(self, path: Path, text: str) -> None:
         """Put a value, written as YAML, in the place of what is at a path."""
-        place = self.data
-        for depth, step in enumerate(path[:-1]):
-            inner = _get(place, step)
+        place: Any = self.data
+        above: Path = ()
+        for step in path[:-1]:
+            above = (*above, _as_key(place, step))
+            inner = _get(place, above[-1])
             if not isinstance(inner, (dict, list)):
-                raise _no_such_place(path[: depth + 1], place)
+                raise _no_such_place(above, place)
             place = inner
-        last = path[-1] if path else ""
-        if isinstance(place, list) and _get(place, last) is None:
-            raise _no_such_place(path, place)
-        if not isinstance(place, (dict, list)):
+        last = _as_key(place, path[-1])
+        path = (*above, last)
+        known = isinstance(place, dict) or (
+            isinstance(place, list) and _get(place, last) is not None
+        )
+        if not known:
             raise _no_such_place(path, place)
         value = Document.parse(text, f"the value of {path_text(path)}")
         self.problems += [problem.below(*path) for problem in value.problems]
@@ -106,7 +114,7 @@ class Document:
             return [self._build(item, (*path, index)) for index, item in enumerate(node.value)]
         try:
             return _scalar(node)
-        except ValueError:  # !!int abc, or a number of thousands of digits
+        except (ValueError, KeyError, YAMLError):  # !!int abc, or a number of thousands of digits
             self.problems.append(Problem(path, f"cannot be read: {node.value[:40]!r}"))
             return node.value
 
@@ -162,6 +170,10 @@ def _get(place: Any, step: str | int) -> Any:
         return place[step]
     except (KeyError, IndexError, TypeError):
         return None
+
+
+def _as_key(place: Any, step: str | int) -> str | int:
+    return str(step) if isinstance(place, dict) else step  # a name may consist of digits
 
 
 def _no_such_place(path: Path, place: Any) -> ConfigError:

@@ -53,7 +53,7 @@ def _whole(made: Chain, partial: bool) -> list[Problem]:
     for source in made.checks():
         try:
             found += source()
-        except AttributeError:
+        except Exception:  # whatever a check raises over parts that are not as it expects
             continue  # it stumbled over a part that is wrong, and named already
     return found
 

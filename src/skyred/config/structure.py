@@ -104,12 +104,23 @@ class Structurer:
         self, held: dict[str, Any], name: str, spec: FieldSpec, raw: Any, path: Path
     ) -> None:
         if spec.shape != "leaf" and raw is not None:
-            held[name] = self._nested(spec, raw, path)
+            if self._has_shape(spec, raw, path):
+                held[name] = self._nested(spec, raw, path)
             return
         try:
             held[name] = parse_field(spec, raw)
         except FieldError as error:
             self._say(path, error)
+
+    def _has_shape(self, spec: FieldSpec, raw: Any, path: Path) -> bool:
+        fits = {
+            "one": True,
+            "many": isinstance(raw, (list, Mapping)),
+            "map": isinstance(raw, Mapping) and bool(raw),
+        }[spec.shape]
+        if not fits:
+            self._say(path, FieldError(f"is {raw!r:.60}", f"expected {spec.type_name}"))
+        return fits
 
     def _nested(self, spec: FieldSpec, raw: Any, path: Path) -> Any:
         assert spec.of is not None
@@ -118,13 +129,7 @@ class Structurer:
         if spec.shape == "many":
             if isinstance(raw, Mapping):  # a list of one may be written without its dash
                 return (self.build(spec.of, raw, path),)
-            if not isinstance(raw, list):
-                self._say(path, FieldError(f"is {raw!r:.60}", f"expected {spec.type_name}"))
-                return ()
             return tuple(self.build(spec.of, item, (*path, i)) for i, item in enumerate(raw))
-        if not isinstance(raw, Mapping) or not raw:
-            self._say(path, FieldError(f"is {raw!r:.60}", f"expected {spec.type_name}"))
-            return FrozenMapping()
         return FrozenMapping({n: self.build(spec.of, item, (*path, n)) for n, item in raw.items()})
 
     def _unknown(self, name: str, known: list[str], path: Path) -> None:
@@ -137,7 +142,7 @@ class Structurer:
         try:
             for problem in made.validate():  # what is found before it stumbles counts
                 self.problems.append(problem.below(*path))
-        except AttributeError:
+        except Exception:  # whatever validate() raises over parts that are not as it expects
             if complete:  # a mistake of the component; otherwise a part that is named already
                 raise
 

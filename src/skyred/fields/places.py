@@ -6,6 +6,7 @@ configuration imports neither.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Hashable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -151,13 +152,16 @@ def _build(source: str, masks: tuple[Location, ...]) -> list[Region]:
 
     if source in masks:
         return []
+    text = source
     if isinstance(source, Location):
-        found = list(RegionList.read(source.expanded(), format="ds9"))
-    else:
-        try:
-            found = list(RegionList.parse(source, format="ds9"))
-        except Exception as error:  # the parser raises whatever its parts raise
-            raise FieldError(f"{source!r} is no DS9 region: {error}", _REGION) from None
+        text = source.path().read_text(encoding="utf-8")
+    try:
+        with warnings.catch_warnings():
+            # the parser skips what it does not understand with a warning: an exclusion would be lost
+            warnings.simplefilter("error")
+            found = list(RegionList.parse(text, format="ds9"))
+    except Exception as error:  # the parser raises whatever its parts raise
+        raise FieldError(f"{str(source)!r} is no DS9 region: {error}", _REGION) from None
     if not found:
         raise FieldError(f"{str(source)!r} holds no region at all", _REGION)
     return found

@@ -90,6 +90,8 @@ def _checker(example: u.UnitBase, low: str | None, high: str | None) -> Callable
             result = _read(value)
         except FieldError as error:
             raise FieldError(error.problem.message, expected) from None
+        if result.shape:
+            raise FieldError(f"{str(value)!r} is more than one quantity", expected)
         if not result.unit.is_equivalent(example):
             raise FieldError(f"{str(value)!r} is {_type_words(result.unit)}", expected)
         if not np.all(np.isfinite(result.value)):

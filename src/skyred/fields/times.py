@@ -62,7 +62,9 @@ def _parse(value: Any) -> Instant:
         return value
     if hasattr(value, "isot"):
         scale = value.scale if value.scale in SCALES else "tt"
-        return _instant(getattr(value, scale).isot, scale)
+        moment = getattr(value, scale).copy(format="isot")
+        moment.precision = 6  # astropy writes milliseconds unless told otherwise
+        return _instant(str(moment.value), scale)
     if isinstance(value, datetime):
         if value.tzinfo is not None:
             raise FieldError(f"{value} has a time zone", "expected utc without a zone")

@@ -137,12 +137,13 @@ class Plugins:
         ArchiveError
             If none does, or more than one.
         """
-        claims = {}
+        claims, refused = dict[str, Any](), list[ArchiveError]()
         for name, implementation in self.watchers("skyred_archive"):
             try:
                 store = implementation.function(location=location)
-            except ArchiveError:
-                raise
+            except ArchiveError as error:  # not the last word: another plugin may know the place
+                refused.append(error)
+                continue
             except Exception as error:  # whatever a plugin raises is about this location
                 raise ArchiveError(f"plugin {name!r} cannot open {location!r}: {error}") from error
             if store is not None:
@@ -152,6 +153,8 @@ class Plugins:
                 f"{location!r} is claimed by the plugins {' and '.join(sorted(claims))}; "
                 f"leave one out with {BLOCK}=NAME"
             )
+        if not claims and refused:
+            raise refused[0]
         if not claims:
             raise ArchiveError(
                 f"no plugin knows how to open {location!r}; expected the folder or index file of "

@@ -96,7 +96,8 @@ def read_datasets(folder: Path) -> Datasets | None:
 
 def write_models(folder: Path, models: Models) -> None:
     """Write ``models.yaml`` and its covariance beside it."""
-    models.write(folder / "models.yaml", overwrite=True, full_output=True)
+    # with a checksum, because `Datasets.read` looks for one
+    models.write(folder / "models.yaml", overwrite=True, full_output=True, checksum=True)
 
 
 def read_models(folder: Path) -> Models | None:

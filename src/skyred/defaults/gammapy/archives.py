@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,8 @@ from skyred.errors import ArchiveError
 if TYPE_CHECKING:
     from astropy.io.fits import BinTableHDU
     from gammapy.data import DataStore
+
+log = logging.getLogger(__name__)
 
 HDU_INDEX = "hdu-index.fits.gz"
 HEADER_COLUMNS = (
@@ -72,7 +75,10 @@ def _from_index(folder: Path, name: str) -> DataStore:
     observations = folder / name.replace("hdu-index", "obs-index")
     if not observations.is_file():
         raise ArchiveError(f"{folder} holds {name}, but no {observations.name} beside it")
-    return DataStore.from_dir(folder, name, observations.name)
+    try:
+        return DataStore.from_dir(folder, name, observations.name)
+    except (OSError, ValueError, KeyError) as error:
+        raise ArchiveError(f"the index {index} cannot be read: {error}") from None
 
 
 def from_files(paths: list[Path]) -> DataStore:
@@ -87,10 +93,13 @@ def from_files(paths: list[Path]) -> DataStore:
     hdus: list[dict[str, Any]] = []
     observations: list[dict[str, Any]] = []
     meta: dict[str, Any] = {}
+    holders: dict[int, Path] = {}
     for path in paths:
         if not path.is_file():
             raise ArchiveError(f"the DL3 file {path} does not exist")
         rows, observation, meta = _read_headers(path)
+        if _held_twice(holders, observation["OBS_ID"], path):
+            continue
         hdus += rows
         observations.append(observation)
     table = ObservationTable(Table(rows=observations))
@@ -101,6 +110,17 @@ def from_files(paths: list[Path]) -> DataStore:
     index = HDUIndexTable(Table(rows=hdus))
     index.meta["BASE_DIR"] = "/"
     return DataStore(hdu_table=index, obs_table=table)
+
+
+def _held_twice(holders: dict[int, Path], obs_id: int, path: Path) -> bool:
+    # gammapy would take the first file of a run, and say so once for each of its HDUs
+    holder = holders.setdefault(obs_id, path)
+    if holder is path:
+        return False
+    if holder.resolve() != path.resolve():
+        raise ArchiveError(f"{holder} and {path} both hold run {obs_id}: list one of them")
+    log.warning("the DL3 file %s is listed twice: it is taken once", path)
+    return True
 
 
 def _read_headers(path: Path) -> tuple[list[dict[str, Any]], dict[str, Any], dict[str, Any]]:

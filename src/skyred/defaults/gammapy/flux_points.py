@@ -166,7 +166,7 @@ def source_problems(source: str, pipeline: Chain) -> Iterable[Problem]:
 def _edge_problems(edges: u.Quantity, pipeline: Chain) -> Iterable[Problem]:
     for entry, reduction in pipeline.entries():
         axis = getattr(getattr(reduction, "geometry", None), "energy", None)
-        if axis is None:
+        if axis is None or any(True for _ in axis.validate()):
             continue
         low, high = axis.bounds
         slack: Any = 1 + 1e-6  # edges that are the axis's own, written in another unit

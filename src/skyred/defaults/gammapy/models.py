@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from skyred.defaults.gammapy.model_spec import part_problems, to_gammapy
+from skyred.defaults.gammapy.model_spec import model_class, part_problems, to_gammapy
 from skyred.errors import ModelError, Problem
 from skyred.fields import Location, option, thaw
 from skyred.interfaces import Model, component
@@ -82,7 +82,7 @@ class ModelFile(Model):
         path = self.path.path()
         try:
             return Models.read(path)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except Exception as error:  # gammapy and PyYAML raise whatever their parts raise
             raise ModelError(f"{path} cannot be read as gammapy models: {error}") from error
 
     def _components(self) -> list[dict[str, Any]]:
@@ -142,8 +142,13 @@ class BackgroundModels(Model):
     )
 
     def check_deeply(self) -> Iterable[Problem]:
-        """The norm model must be one that gammapy can build."""
-        yield from part_problems("spectral", self.spectral)
+        """The norm model must be one, and one that gammapy can build."""
+        problems = list(part_problems("spectral", self.spectral))
+        # gammapy tells norm models by their name too
+        if not problems and "Norm" not in model_class("spectral", self.spectral).__name__:
+            problem = f"{self.spectral['type']!r} is no norm model"
+            problems = [Problem(("spectral", "type"), problem, "expected one such as pl-norm")]
+        yield from problems
 
     def build(self, datasets: Datasets) -> Models:
         """Build ``{dataset}-bkg`` for each dataset with a background template."""

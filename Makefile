@@ -1,0 +1,61 @@
+# `make` needs Python >= 3.11 with venv, and nothing else. All is installed into .venv.
+
+PYTHON ?= python3
+VENV ?= .venv
+DEMO ?= demo
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: help demo test lint docs clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make demo   run the whole chain on a simulated Crab, into ./$(DEMO)"
+	@echo "make test   run the tests (those of real data need GAMMAPY_DATA)"
+	@echo "make lint   ruff, mypy and the import contracts"
+	@echo "make docs   build the documentation into docs/_build/html"
+	@echo "make clean  remove .venv and everything that was built"
+	@echo "PYTHON=python3.12 chooses another Python."
+
+demo: $(VENV)/.run
+	$(BIN)/skyred demo -o $(DEMO) --overwrite
+	@echo
+	@echo "The run folder is $(DEMO)/: pictures in $(DEMO)/plots, flux points in $(DEMO)/estimates,"
+	@echo "the fit in $(DEMO)/fit.yaml, what became of each run in $(DEMO)/observations.ecsv."
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/mypy plugins/skyred-example/src
+	$(BIN)/lint-imports
+
+docs: $(VENV)/.docs
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	@echo "The documentation is in docs/_build/html/index.html"
+
+clean:
+	rm -rf $(VENV) build dist docs/_build docs/reference/generated
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+# One stamp for each set of packages, so that each is installed once.
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
+	"skyred needs Python >= 3.11; this is " + sys.version.split()[0] + ": make PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.run: pyproject.toml constraints.txt | $(VENV)/.made
+	$(INSTALL) -e .
+	@touch $@
+
+$(VENV)/.test: pyproject.toml constraints.txt plugins/skyred-example/pyproject.toml | $(VENV)/.made
+	$(INSTALL) -e ".[test]" -e plugins/skyred-example
+	@touch $@
+
+$(VENV)/.docs: pyproject.toml constraints.txt | $(VENV)/.made
+	$(INSTALL) -e ".[docs]"
+	@touch $@

@@ -1,0 +1,172 @@
+"""The reference pages that are made of what the code declares: components, configuration, hooks.
+
+As a Sphinx extension it writes them to ``docs/reference/generated`` before a build; `write_pages`
+writes them anywhere. Components of other installed plugins are left out: these are skyred's pages.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import skyred
+from skyred import Pipeline, Reduction, hookspecs
+from skyred.fields import REQUIRED, FieldSpec, default_of, specs
+from skyred.interfaces import ROLES
+from skyred.plugins import Plugins
+
+INTRODUCTIONS = {
+    "selector": "Choose observations by the archive's table alone; under ``select:``, in turn.",
+    "geometry": "Say where the reduced data lie: axes, centre, size; under ``geometry:``.",
+    "maker": "Make the reduced dataset of one observation, link by link; under ``make:``, in turn.",
+    "stacker": "Combine the datasets of the observations; under ``stack:``.",
+    "model": "Say what is on the sky and in the background; under ``model:``, put together.",
+    "fitter": "Find the best parameters; under ``fit:``.",
+    "estimator": "Derive something from fitted datasets; under ``estimate:``, each by its name.",
+    "engine": "Run the work: ``skyred run --engine KIND``, or ``Orchestrator(engine=...)``.",
+}
+HOOK_KINDS = {
+    "Registration": ("skyred_components", "skyred_archive"),
+    "The life of a run": (
+        "skyred_run_started",
+        "skyred_step_started",
+        "skyred_observation_reduced",
+        "skyred_step_finished",
+        "skyred_run_finished",
+    ),
+}
+
+
+def write_pages(folder: Path) -> list[Path]:
+    """Write all pages; gives them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pages = {"configuration": configuration_page(), "hooks": hooks_page()}
+    pages |= {plural(role): role_page(role) for role in ROLES}
+    written = []
+    for name, lines in pages.items():
+        path = folder / f"{name}.rst"
+        text = "\n".join(lines).rstrip() + "\n"
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")  # untouched where it is the same: less to build
+        written.append(path)
+    return written
+
+
+def plural(role: str) -> str:
+    """Give the plural of a role."""
+    return "geometries" if role == "geometry" else f"{role}s"
+
+
+def role_page(role: str) -> Iterator[str]:
+    """Yield the lines of the page of a role: each of our components with its options."""
+    yield from heading(plural(role).capitalize(), "=")
+    yield from (INTRODUCTIONS[role], "")
+    yield from (f"To write one, subclass `skyred.{role.capitalize()}`.", "") * (role != "geometry")
+    plugins = Plugins.load()
+    modules = {known.owner: known.module for known in plugins.loaded}
+    for entry in plugins.catalog:
+        if entry.cls.role == role and entry.owner.distribution == "skyred":
+            yield from heading(entry.cls.kind, "-")
+            yield from (*inspect.cleandoc(entry.cls.__doc__ or "").split("\n"), "")
+            yield from (f"In Python: ``{modules[entry.owner]}.{entry.cls.__name__}``", "")
+            yield from options(entry.cls)
+
+
+def configuration_page() -> Iterator[str]:
+    """Yield the lines of the page of the keys of a YAML file."""
+    yield from heading("Configuration", "=")
+    yield "The keys of a YAML file, and the arguments of the classes that they become."
+    yield ""
+    for title, cls in (
+        ("The whole: Pipeline", Pipeline),
+        ("An entry of data: Reduction", Reduction),
+    ):
+        yield from heading(title, "-")
+        yield from options(cls)
+
+
+def options(cls: type) -> Iterator[str]:
+    """Yield the options of a class as a list of definitions."""
+    declared = specs(cls)
+    if not declared:
+        yield from ("It has no options.", "")
+    for name, spec in declared.items():
+        yield from option(cls, name, spec)
+        if inner := value_class(spec):
+            yield from (f"    Its keys ({inner.__name__}):", "")
+            for key, held in specs(inner).items():
+                yield from ("    " + line if line else "" for line in option(inner, key, held))
+
+
+def option(cls: type, name: str, spec: FieldSpec) -> Iterator[str]:
+    """Yield the definition of an option: type, unit, default, what it is for."""
+    facts = [spec.type_name, default_text(default_of(cls, name), spec)]
+    if spec.unit:
+        facts.insert(1, f"in a unit like {spec.unit}")
+    yield f"``{name}`` : {', '.join(facts)}"
+    yield f"    {spec.doc}"
+    yield ""
+
+
+def default_text(default: Any, spec: FieldSpec) -> str:
+    """Say what the default is."""
+    if default is REQUIRED:
+        return "must be given"
+    if default is None:
+        return "may be left out"
+    plain = spec.plain(default)
+    if plain in ([], {}):
+        return "empty by default"
+    return f"default ``{yaml_text(plain)}``"
+
+
+def yaml_text(plain: Any) -> str:
+    """Write a default as YAML has it."""
+    if isinstance(plain, bool):
+        return str(plain).lower()
+    if isinstance(plain, list):
+        return f"[{', '.join(map(yaml_text, plain))}]"
+    if isinstance(plain, dict):
+        return f"{{{', '.join(f'{name}: {yaml_text(held)}' for name, held in plain.items())}}}"
+    return str(plain)
+
+
+def value_class(spec: FieldSpec) -> type | None:
+    """Give the class of a nested value that is no component: its keys are shown in place."""
+    if spec.shape != "one" or spec.of is None or getattr(spec.of, "role", ""):
+        return None
+    return spec.of
+
+
+def hooks_page() -> Iterator[str]:
+    """Yield the lines of the page of the hooks, each under a heading that is its signature."""
+    yield from heading("Hooks", "=")
+    yield from (*inspect.cleandoc(hookspecs.__doc__ or "").split("\n"), "")
+    yield "An implementation may leave out arguments that it does not need. The records are"
+    yield from ("documented with the :doc:`public names <../api>`.", "")
+    for title, names in HOOK_KINDS.items():
+        yield from heading(title, "-")
+        for name in names:
+            hook = getattr(hookspecs, name)
+            yield from heading(f"``{name}{signature(hook)}``", "~")
+            yield from (*inspect.cleandoc(hook.__doc__).split("\n"), "")
+
+
+def signature(hook: Any) -> str:
+    """Write the signature of a hook as it stands in the source."""
+    return str(inspect.signature(hook)).replace("'", "")
+
+
+def heading(text: str, line: str) -> tuple[str, str, str]:
+    """Give a heading with its underline."""
+    return text, line * len(text), ""
+
+
+def setup(app: Any) -> dict[str, Any]:
+    """Write the pages before Sphinx looks for them."""
+    app.connect(
+        "builder-inited", lambda app: write_pages(Path(app.srcdir, "reference", "generated"))
+    )
+    return {"version": skyred.__version__, "parallel_read_safe": True}

@@ -1,0 +1,37 @@
+"""The maker `zenith-veto`: a verdict on a run, for a reason that its events do not show."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from skyred import Maker, SkipObservation, component, quantity
+
+if TYPE_CHECKING:
+    from astropy.units import Quantity
+    from gammapy.data import Observation
+    from gammapy.datasets import Dataset
+
+
+@component
+class ZenithVeto(Maker):
+    """Leave out runs taken too close to the horizon."""
+
+    kind = "zenith-veto"
+    zenith_max: Quantity = quantity(
+        "50 deg", min="0 deg", max="90 deg", doc="Largest zenith angle, at mid-run, that is kept."
+    )
+
+    def make(self, dataset: Dataset, observation: Observation) -> Dataset:
+        """Give the dataset as it is.
+
+        Raises
+        ------
+        SkipObservation
+            If the zenith angle at mid-run is above the limit.
+        """
+        zenith = observation.get_pointing_altaz(observation.tmid).zen
+        if zenith > self.zenith_max:
+            raise SkipObservation(
+                f"zenith angle {zenith.to_value('deg'):.1f} deg is above {self.zenith_max}"
+            )
+        return dataset

@@ -1,0 +1,363 @@
+"""Mistakes in a configuration: all named at once, each with its line and column."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from skyred import Pipeline
+from skyred.errors import ConfigError
+from skyred.plugins import Plugins
+
+# each mistake is marked where it is: the mark names it and is taken out before the text is read
+TEN_MISTAKES = """\
+data:
+  hess:
+    archive: sim:crab
+    select:
+      - {kind: cone, center: [83.6 deg, 22.0 deg], «unit»radius: 5 TeV}
+      - {«kind»kind: time-windwo, start: 2004-12-06}
+    geometry:
+      kind: map
+      center: [83.633 deg, 22.014 deg]
+      width: [2 deg, 2 deg]
+      «unknown»binsize: 0.02 deg
+      energy: {«order»min: 50 TeV, max: 1 TeV, bins: 4}
+      energy_true: {min: 0.5 TeV, max: 20 TeV, «bins»bins: -3}
+    make:
+      - {kind: map}
+      - {kind: safe-mask, methods: [offset-max], offset_max: 2.5 deg}
+      - «missing»{method: fit}
+    stack: {kind: sum}
+    «duplicate»stack: {kind: keep}
+  other:
+    «variable»archive: $SKYRED_TEST_NOWHERE/hess
+    geometry:
+      kind: map
+      center: [83.633 deg, 22.014 deg]
+      width: 2 deg
+      energy: {min: 1 TeV, max: 10 TeV, bins: 4}
+      energy_true: {min: 0.5 TeV, max: 20 TeV, bins: 10}
+    make: {kind: map}
+    stack: {kind: sum}
+model:
+  - kind: source
+    name: crab
+    spectral: {type: pl}
+fit: {kind: minuit}
+estimate:
+  - {kind: flux-points, «source»source: carb, energy_edges: [1 TeV, 2 TeV]}
+  - {kind: flux-points, name: b, source: crab, «edges»energy_edges: [1 TeV, 30 TeV]}
+"""
+MESSAGES = {
+    "unit": "data.hess.select[0].radius: '5 TeV' is an energy; expected an angle such as '1 deg'",
+    "kind": "data.hess.select[1].kind: there is no selector 'time-windwo'; expected one of "
+    "column-range, cone, observation-ids, time-window; did you mean 'time-window'?",
+    "unknown": "data.hess.geometry.binsize: there is no such key; expected one of center, width, ",
+    "order": "data.hess.geometry.energy.min: 50.0 TeV is not below the max, 1.0 TeV; swap them",
+    "bins": "data.hess.geometry.energy_true.bins: is -3; expected a number of at least 1",
+    "missing": "data.hess.make[2]: has no kind; expected kind: one of fov-background, map, ",
+    "duplicate": "data.hess.stack: the key 'stack' is here a second time; it is on line 18 already",
+    "variable": "data.other.archive: the environment variable SKYRED_TEST_NOWHERE is not set",
+    "source": "estimate[0].source: no model has the source 'carb'; there are: crab; "
+    "did you mean 'crab'?",
+    "edges": "estimate[1].energy_edges: 1.0 TeV to 30.0 TeV reach outside the energy axis of "
+    "data.other",
+}
+
+
+def unmark(marked: str) -> tuple[str, dict[str, tuple[int, int]]]:
+    """Give the text without marks, and line and column of each mark."""
+    places = {}
+    lines = marked.split("\n")
+    for number, line in enumerate(lines, start=1):
+        while mark := re.search("«(.+?)»", line):
+            places[mark[1]] = (number, mark.start() + 1)
+            line = line[: mark.start()] + line[mark.end() :]
+        lines[number - 1] = line
+    return "\n".join(lines), places
+
+
+@pytest.fixture(scope="module")
+def plugins() -> Plugins:
+    return Plugins.load()
+
+
+def mistakes(text: str, plugins: Plugins, *overrides: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        Pipeline.from_yaml(text, plugins=plugins, overrides=overrides)
+    assert len(caught.value.lines) == len(caught.value.problems)
+    return list(caught.value.lines)
+
+
+def test_ten_mistakes_are_answered_at_once_each_at_its_place(plugins: Plugins) -> None:
+    text, places = unmark(TEN_MISTAKES)
+    assert set(places) == set(MESSAGES)
+    assert len(places) == 10
+    found = mistakes(text, plugins)
+    for name, (line, column) in places.items():
+        start = f"<text>:{line}:{column}: {MESSAGES[name]}"
+        assert any(one.startswith(start) for one in found), f"{start}\nis not in\n" + "\n".join(
+            found
+        )
+    assert len(found) == 10, "\n".join(found)
+    numbers = [tuple(map(int, one.split(":")[1:3])) for one in found]
+    assert numbers == sorted(numbers)
+
+
+def test_mistakes_end_the_command_with_2_and_import_no_gammapy(tmp_path: Path) -> None:
+    text, places = unmark(TEN_MISTAKES)
+    path = tmp_path / "wrong.yaml"
+    path.write_text(text, encoding="utf-8")
+    code = (
+        "import sys\n"
+        "from skyred.cli import main\n"
+        "try:\n"
+        f"    main(['check', {str(path)!r}])\n"
+        "finally:\n"
+        "    slow = {'gammapy', 'regions', 'astropy.coordinates', 'matplotlib'} & set(sys.modules)\n"
+        "    print('imported:', sorted(slow))\n"
+    )
+    env = {name: text for name, text in os.environ.items() if name != "SKYRED_TEST_NOWHERE"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=env
+    )
+    assert done.returncode == 2, done.stderr
+    assert done.stdout.strip() == "imported: []"
+    *problems, last = done.stderr.strip().split("\n")
+    assert len(problems) == 10, done.stderr
+    assert last == "skyred: 10 problems; nothing was read or run"
+    for line, column in places.values():
+        assert f"{path}:{line}:{column}: " in done.stderr
+
+
+SINGLE = [
+    # what the example says, what is wrong instead (with a mark where), what is said
+    ("kind: minuit}", "kind: minuit, «»strategy: 3}", "fit.strategy: is 3; expected a number from"),
+    ("kind: minuit}", "«»kind: minuet}", "fit.kind: there is no fitter 'minuet'; expected one of"),
+    ("kind: minuit}", "«»kind: cone}", "fit.kind: there is no fitter 'cone' ('cone' is a selector)"),
+    ("kind: minuit}", "«»kind: [minuit]}", "fit.kind: is ['minuit']; expected a text"),
+    ("kind: minuit}", "«»kind: 5}", "fit.kind: is 5; expected a text"),
+    ("{kind: minuit}", "[minuit]", "fit: is ['minuit']; expected a mapping: a fitter"),
+    ("fit: {kind: minuit}", "«»fit: minuit", "fit: is 'minuit'; expected a mapping: a fitter"),
+    ("fit: {kind: minuit}", "«»fit: {}", "fit: has no kind; expected kind: one of minuit"),
+    ("fit: {kind: minuit}", "«»fti: {kind: minuit}", "fti: there is no such key; expected one of "
+     "data, model, fit, estimate; did you mean 'fit'?"),
+    ("    stack: {kind: sum}\n", "", "data.hess: lacks 'stack'; expected a stacker: How the"),
+    ("name: crab", "«»name: 5", "model[0].name: is 5; expected a text"),
+    ("radius: 5 deg", "«»radius: 5", "radius: '5' is a number without unit; expected an angle"),
+    ("radius: 5 deg", "«»radius: .nan", "radius: 'nan' is a number without unit; expected an angle"),
+    ("radius: 5 deg", "«»radius: null", "data.hess.select[0].radius: is not set; expected an angle"),
+    ("center: [83.633 deg, 22.014 deg], r", "«»center: [22.014 deg], r", "is ['22.014 deg']; expected"),
+    ("methods: [offset-max, aeff-max]", "«»methods: [offset-mx]", "did you mean 'offset-max'?"),
+    ("exclude: [\"icrs; circle(83.63, 22.14, 0.2)\"]", "«»exclude: [Crab]", "neither a region nor"),
+    ("energy_edges: [1 TeV,", "«»energy_edges: [5 TeV,", "estimate[0].energy_edges: do not rise"),
+    ("{kind: excess-map}", "«»{kind: flux-points, source: crab, energy_edges: [1 TeV, 2 TeV]}",
+     "estimate[2]: a second estimate is called 'flux-points'"),
+    ("kind: sum}", "kind: sum, «»chunk: 0}", "stack.chunk: is 0; expected a number of at least 1"),
+    ("$GAMMAPY_DATA/hess-dl3-dr1", "$GAMMAPY_DATA/hess-dl4", "there is nothing at $GAMMAPY_DATA/h"),
+    ("width: [2 deg, 2 deg]", "«»width: [2 deg, 2 deg, 2 deg]", "width: has 3 values; expected 2"),
+    ("bins: 4}", "«»bins: 4.5}", "data.hess.geometry.energy.bins: is 4.5; expected a whole number"),
+    ("{min: 1 TeV, max: 10 TeV, bins: 4}", "{max: 10 TeV, bins: 4}", "energy: lacks 'min'; expected"),
+    ("{min: 1 TeV, max: 10 TeV, bins: 4}", "{«»min: 1 TeV, edges: [1 TeV, 10 TeV]}", "energy.min: is given beside edges; give one"),
+    ("  hess:\n", "  «»hess: 5\n  other:\n", "data.hess: is 5; expected a mapping: a reduction"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("right", "wrong", "message"), SINGLE, ids=[m for _, _, m in SINGLE])
+def test_a_single_mistake_is_the_only_one_named(
+    crab_yaml: str, plugins: Plugins, right: str, wrong: str, message: str
+) -> None:
+    assert crab_yaml.count(right) >= 1
+    text, places = unmark(crab_yaml.replace(right, wrong.replace("«»", "«here»"), 1))
+    (found,) = mistakes(text, plugins)
+    assert message in found
+    for line, column in places.values():
+        assert found.startswith(f"<text>:{line}:{column}: ")
+
+
+SECOND_PASS = [
+    ("icrs; circle(83.63, 22.14, 0.2)", "icrs; circel(83.63, 22.14, 0.2)", "is no DS9 region"),
+    ("icrs; circle(83.63, 22.01, 0.5)", "icrs; circle(83.63)", "estimate[1].region: "),
+    ("4.712e-11 cm-2 s-1 TeV-1", "4.712e-11 cm-2 s-1", "model[0].spectral.amplitude: "
+     "'4.712e-11 cm-2 s-1' is in 1 / (s cm2); expected a unit such as 1 / (TeV s cm2)"),
+    ("4.712e-11 cm-2 s-1 TeV-1", "many", "model[0].spectral.amplitude: 'many' is no quantity"),
+    ("type: pl,", "type: plaw,", "model[0].spectral.type: there is no spectral model 'plaw'"),
+    ("type: pl,", "type: point,", "model[0].spectral.type: there is no spectral model 'point'"),
+    ("index: 2.702", "indxe: 2.702", "model[0].spectral.indxe: PowerLawSpectralModel has no "
+     "parameter of this name; expected some of index, amplitude, reference; did you mean 'index'?"),
+    ("index: 2.702", "index: {value: 2.7, fixed: true}", "model[0].spectral.index.fixed: there is"),
+    ("index: 2.702", "index: {value: 2.7, min: 3, max: 1}", "model[0].spectral.index.min: is above"),
+    ("lon_0: 83.63308 deg", "lon_0: 83.63308 TeV", "model[0].spatial.lon_0: '83.63308 TeV' is in"),
+    ("{kind: fov-background}\nfit", "{kind: fov-background, spectral: {type: pl-nrom}}\nfit",
+     "model[1].spectral.type: there is no spectral model 'pl-nrom'"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("right", "wrong", "message"), SECOND_PASS, ids=[w for _, w, _ in SECOND_PASS])
+def test_what_only_gammapy_can_tell_is_told_before_data_are_read(
+    crab_yaml: str, plugins: Plugins, right: str, wrong: str, message: str
+) -> None:
+    assert crab_yaml.count(right) == 1
+    (found,) = mistakes(crab_yaml.replace(right, wrong), plugins)
+    assert message in found
+    number = crab_yaml[: crab_yaml.index(right)].count("\n") + 1
+    assert found.startswith(f"<text>:{number}:")
+
+
+def test_mistakes_in_two_models_are_named_together(crab_yaml: str, plugins: Plugins) -> None:
+    text = crab_yaml.replace("index: 2.702", "indxe: 2.702").replace("circle(83.63, ", "circel(1, ")
+    assert len(mistakes(text, plugins)) == 3
+
+
+@pytest.mark.parametrize(
+    "tag",
+    ["!!python/object/apply:os.system", "!!python/name:os.system", "!mine", "!!binary", "!!set",
+     "!!omap", "!<tag:example.org,2000:x>"],
+)  # fmt: skip
+@pytest.mark.parametrize("value", ["x", "[x]", "{kind: minuit}"])
+def test_yaml_tags_are_refused(crab_yaml: str, plugins: Plugins, tag: str, value: str) -> None:
+    found = mistakes(crab_yaml.replace("fit: {kind: minuit}", f"fit: {tag} {value}"), plugins)
+    assert any("fit: has the YAML tag" in one and "expected no tags" in one for one in found)
+
+
+def test_tags_run_nothing(crab_yaml: str, plugins: Plugins, tmp_path: Path) -> None:
+    command = f"!!python/object/apply:os.system ['touch {tmp_path}/ran']"
+    mistakes(crab_yaml.replace("{kind: minuit}", command), plugins)
+    mistakes(crab_yaml, plugins, f"fit={command}")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_the_tags_of_plain_data_are_taken(crab_yaml: str, plugins: Plugins) -> None:
+    text = crab_yaml.replace("name: crab", "name: !!str crab").replace("bins: 4", "bins: !!int 4")
+    assert Pipeline.from_yaml(text, plugins=plugins) == Pipeline.from_yaml(crab_yaml, plugins=plugins)
+
+
+@pytest.mark.parametrize("depth", [60, 5000])
+@pytest.mark.parametrize("brackets", ["[]", "{}"])
+def test_deep_nesting_is_refused(plugins: Plugins, depth: int, brackets: str) -> None:
+    inner = "a: " if brackets == "{}" else ""
+    text = f"data: {(brackets[0] + inner) * depth}1{brackets[1] * depth}\n"
+    found = mistakes(text, plugins)
+    assert any("nested too deeply" in one for one in found), found
+
+
+def test_data_that_hold_themselves_are_refused(plugins: Plugins) -> None:
+    assert any("nested too deeply" in one for one in mistakes("data: &x\n  a: *x\n", plugins))
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "message"),
+    [
+        ("data: [1, 2\nmodel: 3\n", "2:6", "this is no YAML"),
+        ("data:\n\t- 1\n", "2:1", "found character '\\t'"),
+        ("a: *unknown\n", "1:4", "found undefined alias"),
+        ("a: 1\n---\nb: 2\n", "2:1", "this is no YAML: expected a single document"),
+        ("", "1:1", "lacks 'data'"),
+        ("# nothing\n", "1:1", "lacks 'data'"),
+        ("- a\n- b\n", "1:1", "is ['a', 'b']; expected a mapping: a pipeline"),
+        ("just text\n", "1:1", "is 'just text'; expected a mapping: a pipeline"),
+        ("data: {}\n", "1:1", "data: is {}; expected a mapping of names"),
+        ("data:\n", "1:1", "data: is not set; expected a mapping of names"),
+    ],
+)
+def test_what_is_no_configuration_is_said_to_be_none(
+    plugins: Plugins, tmp_path: Path, text: str, place: str, message: str
+) -> None:
+    path = tmp_path / "some.yaml"
+    path.write_text(text, encoding="utf-8")
+    found = mistakes(str(path), plugins)
+    assert found[0].startswith(f"{path}:{place}: ")
+    assert message in found[0]
+
+
+def test_a_file_that_is_not_there_or_no_text_is_named(plugins: Plugins, tmp_path: Path) -> None:
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "zero.yaml").write_bytes(b"a: \x00\n")
+    assert "cannot be read: No such file" in mistakes(str(tmp_path / "none.yaml"), plugins)[0]
+    assert "is no text in UTF-8" in mistakes(str(tmp_path / "binary.yaml"), plugins)[0]
+    assert "is no YAML" in mistakes(str(tmp_path / "zero.yaml"), plugins)[0]
+    assert "cannot be read: Is a directory" in mistakes(str(tmp_path), plugins)[0]
+
+
+@pytest.mark.parametrize("value", ["!!int abc", "!!float x", "9" * 5000, "!!bool maybe"])
+def test_a_value_that_is_not_of_its_tag_is_named(
+    crab_yaml: str, plugins: Plugins, value: str
+) -> None:
+    text = crab_yaml.replace("{kind: minuit}", f"{{kind: minuit, calls: {value}}}")
+    assert any("fit.calls: " in one for one in mistakes(text, plugins))
+
+
+@pytest.mark.parametrize(
+    ("override", "attribute", "expected"),
+    [
+        ("fit.strategy=2", "fit.strategy", 2),
+        ("fit={kind: minuit, calls: 7}", "fit.calls", 7),
+        ("model.0.name=crab", "model[0].name", "crab"),
+        ("data.hess.make[1].aeff_percent=5", "data['hess'].make[1].aeff_percent", 5.0),
+        ("data.hess.stack.kind=keep", "data['hess'].stack.kind", "keep"),
+        ("data.hess.on_error=skip", "data['hess'].on_error", "skip"),
+    ],
+)
+def test_an_override_takes_the_place_of_what_the_file_says(
+    crab_yaml: str, plugins: Plugins, override: str, attribute: str, expected: object
+) -> None:
+    pipeline = Pipeline.from_yaml(crab_yaml, overrides=[override], plugins=plugins)
+    assert eval(f"pipeline.{attribute}") == expected  # noqa: S307
+    assert pipeline.digest() == Pipeline.from_yaml(pipeline.to_yaml(), plugins=plugins).digest()
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("fit.strategy", "'fit.strategy' sets nothing; expected path=value"),
+        ("=3", "'=3' sets nothing; expected path=value"),
+        ("fit.strategy=3", "fit.strategy: is 3; expected a number from 0 to 2"),
+        ("fit.stratgy=1", "did you mean 'strategy'?"),
+        ("data.hes.on_error=skip", "data.hes: there is nothing here to set; expected one of hess"),
+        ("data.hess.make[3].parts=1", "make[3]: there is nothing here to set; expected one of 0 to 2"),
+        ("data.hess.make[x]=1", "make.x: there is nothing here to set"),
+        ("fit.kind.deeper=1", "fit.kind: there is nothing here to set"),
+        ("fit.strategy=[", "this is no YAML"),
+        ("fit.strategy=!!python/name:os.system x", "fit.strategy: has the YAML tag"),
+        ("fit=!mine {kind: minuit}", "fit: has the YAML tag"),
+    ],
+)
+def test_an_override_that_is_wrong_is_named(
+    crab_yaml: str, plugins: Plugins, override: str, message: str
+) -> None:
+    assert any(message in one for one in mistakes(crab_yaml, plugins, override))
+
+
+@pytest.mark.parametrize("text", ["", "5\n", "- 1\n", "x\n"])
+@pytest.mark.parametrize("override", ["fit=1", "fit.kind=minuit"])
+def test_an_override_of_what_is_no_mapping_is_refused(
+    plugins: Plugins, tmp_path: Path, text: str, override: str
+) -> None:
+    (tmp_path / "some.yaml").write_text(text)
+    assert mistakes(str(tmp_path / "some.yaml"), plugins, override)
+
+
+def test_an_entry_with_a_number_for_a_name_can_be_overridden(
+    crab_yaml: str, plugins: Plugins
+) -> None:
+    text = crab_yaml.replace("  hess:", "  2004:")
+    pipeline = Pipeline.from_yaml(text, overrides=["data.2004.on_error=skip"], plugins=plugins)
+    assert pipeline.data["2004"].on_error == "skip"
+
+
+def test_a_mistake_in_one_part_is_not_blamed_on_others(crab_yaml: str, plugins: Plugins) -> None:
+    # the source is there, only its spectrum is wrong; the axis is there, only its bins are
+    text = crab_yaml.replace("{type: pl, index", "{index").replace("bins: 4", "bins: none")
+    assert len(mistakes(text, plugins)) == 2
+
+
+def test_models_that_are_no_list_are_the_only_mistake(crab_yaml: str, plugins: Plugins) -> None:
+    start, end = crab_yaml.index("model:"), crab_yaml.index("fit: {")
+    (found,) = mistakes(crab_yaml[:start] + "model: 5\n" + crab_yaml[end:], plugins)
+    assert "model: is 5; expected a list, each a model" in found

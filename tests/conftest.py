@@ -1,0 +1,33 @@
+"""What all tests share: property tests that fit into a test run, and the example's environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from skyred.plugins import Catalog, Plugins
+
+# no deadline: the first example of a property pays for imports
+settings.register_profile(
+    "skyred", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("skyred")
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def catalog() -> Catalog:
+    plugins = Plugins.load()
+    plugins.require_sound()
+    return plugins.catalog
+
+
+@pytest.fixture
+def crab_yaml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The example of the documentation; its archive is an empty folder."""
+    (tmp_path / "data" / "hess-dl3-dr1").mkdir(parents=True)
+    monkeypatch.setenv("GAMMAPY_DATA", str(tmp_path / "data"))
+    return (ROOT / "examples" / "crab.yaml").read_text(encoding="utf-8")

@@ -1,0 +1,107 @@
+"""What the tests around gammapy share: expensive things are made once for all workers."""
+
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+from filelock import FileLock
+from gammapy.data import DataStore, ObservationTable
+from gammapy.datasets import MapDataset
+from gammapy.modeling.models import Models
+
+import plain_gammapy as plain
+from skyred import Orchestrator, Pipeline, Result
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("data") and not plain.archive().is_dir():
+        pytest.skip("needs $GAMMAPY_DATA/hess-dl3-dr1")
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Any:
+    """Give ``once(name, make)``: what `make` gives, made by one worker and read by the others."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if hasattr(request.config, "workerinput") else base
+
+    def get(name: str, make: Callable[[Path], Any]) -> Any:
+        path = shared / f"{name}.pickle"
+        with FileLock(shared / f"{name}.lock"):
+            if not path.exists():
+                folder = shared / name
+                folder.mkdir()
+                path.write_bytes(pickle.dumps(make(folder)))
+        return pickle.loads(path.read_bytes())
+
+    return get
+
+
+@attrs.define
+class Crab:
+    """The example's run: what it gave, and its folder."""
+
+    pipeline: Pipeline
+    result: Result
+    folder: Path
+
+
+@pytest.fixture(scope="session")
+def crab(once: Any) -> Crab:
+    def run(folder: Path) -> Crab:
+        pipeline = Pipeline.from_yaml(plain.EXAMPLE)
+        return Crab(pipeline, pipeline.run(folder / "crab"), folder / "crab")
+
+    return once("crab", run)
+
+
+@pytest.fixture(scope="session")
+def reduced(once: Any) -> plain.Reduced:
+    return once("plain-reduced", lambda _: plain.reduce_with_templates())
+
+
+@pytest.fixture(scope="session")
+def fitted(once: Any, reduced: plain.Reduced) -> plain.Fitted:
+    return once("plain-fitted", lambda _: plain.fit(reduced.dataset.copy(name="hess")))
+
+
+@pytest.fixture(scope="session")
+def store() -> DataStore:
+    return DataStore.from_dir(plain.archive())
+
+
+@pytest.fixture
+def table(store: DataStore) -> ObservationTable:
+    return store.obs_table.copy()
+
+
+@pytest.fixture(scope="session")
+def runs(once: Any) -> list[MapDataset]:
+    """Give the datasets of the four runs as skyred makes them, without stacking."""
+
+    def make(_: Path) -> list[MapDataset]:
+        changed = ["data.hess.stack.kind=keep"]
+        pipeline = Pipeline.from_yaml(plain.EXAMPLE, overrides=changed)
+        return list(Orchestrator(pipeline).reduce())
+
+    return once("runs", make)
+
+
+@pytest.fixture(scope="session")
+def truth() -> Models:
+    """Give the models that `simulated` is made from."""
+    models = plain.models("sim")
+    models["crab"].spectral_model.index.value = 2.4
+    # between pixel centres: at one of them the likelihood has a kink
+    models["crab"].spatial_model.lon_0.value = 83.652
+    models["crab"].spatial_model.lat_0.value = 22.031
+    return models
+
+
+@pytest.fixture(scope="session")
+def simulated(truth: Models) -> MapDataset:
+    """Give a small simulated dataset: a power law, a flat background, a Gaussian PSF."""
+    return plain.simulate(truth)

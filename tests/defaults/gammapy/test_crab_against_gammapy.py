@@ -1,0 +1,221 @@
+"""The example analysis beside the same analysis in plain gammapy, to the table of tolerances."""
+
+import astropy.units as u
+import numpy as np
+import pytest
+from gammapy.datasets import Datasets
+from gammapy.estimators import FluxPoints
+
+import plain_gammapy as plain
+from plain_gammapy import arrays
+from skyred.likelihood import objective_of
+
+pytestmark = pytest.mark.data
+
+
+@pytest.fixture(scope="session")
+def stack(crab):
+    return crab.result.datasets["hess"]
+
+
+@pytest.fixture(scope="session")
+def plain_points(once, crab, reduced) -> FluxPoints:
+    """Give gammapy's flux points, at the values of our fit."""
+
+    def make(_):
+        dataset = reduced.dataset.copy(name="hess")
+        return plain.flux_points(dataset, crab.result.models.copy()).to_table(sed_type="likelihood")
+
+    return once("plain-points", make)
+
+
+@pytest.fixture(scope="session")
+def points(crab):
+    return crab.result.estimates["flux-points"].flux.to_table(sed_type="likelihood")
+
+
+def fresh(dataset, models) -> Datasets:
+    """Give a copy with the models newly assigned: its PSF kernels are those of these values."""
+    datasets = Datasets([dataset.copy(name="hess")])
+    datasets.models = models.copy()
+    return datasets
+
+
+def background_of(crab, reduced) -> np.ndarray:
+    """Give gammapy's background with our norms."""
+    norms = [outcome.background_norm for outcome in crab.result.outcomes]
+    return sum(norm * template for norm, template in zip(norms, reduced.templates, strict=True))
+
+
+class TestReduction:
+    def test_runs_are_those_that_gammapy_selects(self, crab):
+        expected = [observation.obs_id for observation in plain.observations()]
+        assert [outcome.obs_id for outcome in crab.result.outcomes] == expected
+
+    @pytest.mark.parametrize("name", ["counts", "mask_safe"])
+    def test_counts_and_safe_mask_are_exact(self, stack, reduced, name):
+        np.testing.assert_array_equal(arrays(stack)[name], arrays(reduced.dataset)[name])
+
+    def test_good_time_is_exact(self, stack, reduced):
+        assert str(stack.gti) == str(reduced.dataset.gti)
+        for column in ("START", "STOP"):
+            np.testing.assert_array_equal(
+                stack.gti.table[column].tt.mjd, reduced.dataset.gti.table[column].tt.mjd
+            )
+
+    def test_livetime_agrees_to_1e_9(self, stack, reduced):
+        # a sum of four doubles, in chunks
+        expected = reduced.dataset.exposure.meta["livetime"].to_value("s")
+        assert stack.exposure.meta["livetime"].to_value("s") == pytest.approx(expected, rel=1e-9)
+
+    @pytest.mark.parametrize("name", ["exposure", "psf", "psf_exposure", "edisp", "edisp_exposure"])
+    def test_responses_agree_to_1e_6(self, stack, reduced, name):
+        # float32 sums in chunks; atol only for values that are zero beside the largest
+        expected = arrays(reduced.dataset)[name]
+        np.testing.assert_allclose(
+            arrays(stack)[name], expected, rtol=1e-6, atol=1e-12 * np.abs(expected).max()
+        )
+
+    def test_background_agrees_to_1e_6_with_our_norms(self, crab, stack, reduced):
+        # float32 sums in chunks
+        expected = background_of(crab, reduced)
+        np.testing.assert_allclose(stack.background.data, expected, rtol=1e-6, atol=1e-12)
+
+    def test_background_norms_agree_to_2e_4(self, crab, reduced):
+        # MIGRAD of gammapy stops early
+        norms = [outcome.background_norm for outcome in crab.result.outcomes]
+        np.testing.assert_allclose(norms, reduced.norms, rtol=2e-4)
+
+    def test_background_agrees_to_2e_4_with_gammapys_norms(self, stack, reduced):
+        np.testing.assert_allclose(
+            stack.background.data, reduced.dataset.background.data, rtol=2e-4, atol=1e-12
+        )
+
+    def test_ledger_counts_are_those_inside_each_safe_mask(self, crab, stack):
+        # the runs' cutouts cover the whole map, so each run's counts are in the stack
+        assert sum(outcome.counts for outcome in crab.result.outcomes) == stack.counts.data.sum()
+
+
+class TestReferenceNumbers:
+    """Measured once with plain gammapy 2.1 on the same runs, and written down."""
+
+    def test_reduced_data(self, stack):
+        assert stack.counts.data.sum() == 2479
+        assert stack.counts.data.size == 40000
+        # 2112.97 by gammapy's fitted norms, 2113.10 by the exact maximum
+        assert stack.background.data.sum() == pytest.approx(2113.0, abs=0.2)
+        exposure = stack.exposure.quantity.to_value("m2 s")
+        # three digits are quoted
+        assert exposure.min() == pytest.approx(3.75e8, rel=2e-3)
+        assert exposure.max() == pytest.approx(3.48e9, rel=2e-3)
+
+    def test_background_norms(self, crab):
+        norms = [outcome.background_norm for outcome in crab.result.outcomes]
+        assert np.round(norms, 2).tolist() == [0.99, 1.08, 0.99, 1.10]
+
+    def test_statistic(self, crab):
+        # the PSF kernel depends on the path of a fit, and moves the statistic by up to 0.04
+        assert crab.result.fit.stat == pytest.approx(16240.8, abs=0.3)
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("crab.spectral.index", 2.602),
+            ("crab.spectral.amplitude", 4.592e-11),
+            ("hess-bkg.spectral.norm", 0.935),
+        ],
+    )
+    def test_parameters_lie_within_a_twentieth_of_their_errors(self, crab, name, value):
+        # the values are quoted with as many digits
+        fit = crab.result.fit
+        place = fit.names.index(name)
+        assert abs(fit.values[place] - value) < 0.05 * fit.errors[place]
+
+    def test_flux_points_fall_on_these_energies(self, crab):
+        energies = crab.result.estimates["flux-points"].table()["e_ref"].quantity.to_value("TeV")
+        assert np.round(energies, 2).tolist() == [1.33, 2.37, 5.62]
+
+
+class TestFit:
+    def test_statistic_at_the_same_values_agrees_to_1e_3(self, crab, stack, reduced):
+        # float32 in gammapy; the kernel is at the same position in both, the norms are ours
+        theirs = reduced.dataset.copy(name="hess")
+        theirs.background.data = background_of(crab, reduced)
+        expected = fresh(theirs, crab.result.models).stat_sum()
+        assert fresh(stack, crab.result.models).stat_sum() == pytest.approx(expected, abs=1e-3)
+
+    def test_our_objective_is_gammapys_statistic(self, crab, stack):
+        datasets = fresh(stack, crab.result.models)
+        expected = datasets.stat_sum()
+        objective = objective_of(datasets)
+        # the same kernel, since nothing has moved
+        assert objective(objective.start) == pytest.approx(expected, abs=1e-3)
+
+    def test_best_fit_is_gammapys_or_better(self, crab, reduced, fitted):
+        fit = crab.result.fit
+        pulls = np.abs(fit.values - fitted.values) / fitted.errors
+        # each with the kernel of its own position, on gammapy's dataset
+        ours = fresh(reduced.dataset, crab.result.models).stat_sum()
+        theirs = fresh(reduced.dataset, fitted.models).stat_sum()
+        assert np.all(pulls < 0.01) or ours < theirs
+
+    def test_errors_are_those_of_hesse_to_1_percent(self, crab, reduced):
+        dataset = reduced.dataset.copy(name="hess")
+        expected = plain.hesse_errors(dataset, crab.result.models)
+        np.testing.assert_allclose(crab.result.fit.errors, expected, rtol=0.01)
+
+    def test_parameters_are_named_after_models_and_parts(self, crab, fitted):
+        assert crab.result.fit.names == (
+            "crab.spectral.index",
+            "crab.spectral.amplitude",
+            "crab.spatial.lon_0",
+            "crab.spatial.lat_0",
+            "hess-bkg.spectral.norm",
+        )
+        assert len(fitted.values) == len(crab.result.fit.names)
+
+    def test_models_hold_the_values_and_errors_of_the_fit(self, crab):
+        fit, free = crab.result.fit, crab.result.models.parameters.free_parameters
+        assert [parameter.value for parameter in free] == fit.values.tolist()
+        np.testing.assert_array_equal([parameter.error for parameter in free], fit.errors)
+
+    def test_converged_and_says_so(self, crab):
+        fit = crab.result.fit
+        assert fit.success
+        assert fit.message == ""
+        assert fit.edm < 2e-5  # 0.002 times the tolerance, 0.01
+        assert fit.at_limit == ()
+
+
+class TestFluxPoints:
+    def test_columns_are_gammapys(self, points, plain_points):
+        assert points.colnames == plain_points.colnames
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "e_ref", "e_min", "e_max", "norm", "norm_err", "norm_errn", "norm_errp", "norm_ul",
+            "ts", "sqrt_ts", "npred", "npred_excess", "stat", "stat_null", "stat_scan",
+        ],
+    )  # fmt: skip
+    def test_columns_agree_to_1e_3(self, points, plain_points, name):
+        # gammapy's own root finding
+        np.testing.assert_allclose(points[name].data, plain_points[name].data, rtol=1e-3)
+
+    def test_sensitivity_agrees_to_1e_2(self, points, plain_points):
+        # gammapy's own root finding, coarser here
+        np.testing.assert_allclose(
+            points["norm_sensitivity"].data, plain_points["norm_sensitivity"].data, rtol=1e-2
+        )
+
+    def test_counts_are_exact(self, points, plain_points):
+        np.testing.assert_array_equal(points["counts"].data, plain_points["counts"].data)
+
+    def test_reference_flux_is_that_of_the_fitted_model(self, crab, points):
+        spectral = crab.result.models["crab"].spectral_model
+        expected = spectral(points["e_ref"].quantity).to("cm-2 s-1 TeV-1")
+        # the model is evaluated at the same energies: only rounding is left
+        np.testing.assert_allclose(
+            points["ref_dnde"].quantity.to_value("cm-2 s-1 TeV-1"), expected.value, rtol=1e-9
+        )
+        assert points["e_ref"].quantity.unit.is_equivalent(u.TeV)

@@ -1,0 +1,105 @@
+"""The Crab with one dataset a run, fitted jointly, beside the stacked fit."""
+
+import numpy as np
+import pytest
+from gammapy.datasets import Datasets
+from gammapy.estimators import FluxPointsEstimator
+
+import plain_gammapy as plain
+from skyred import Orchestrator, Result
+
+pytestmark = pytest.mark.data
+
+EDGES = [1, 10] * plain.u.TeV
+
+
+@pytest.fixture(scope="session")
+def joint(once, crab, runs) -> Result:
+    """Give the result of the example with ``keep``, on the runs that are made already."""
+
+    def run(folder):
+        stack = type(crab.pipeline.data["hess"].stack)
+        from skyred import Pipeline
+
+        keep = Pipeline.from_yaml(crab.pipeline.to_yaml(), overrides=["data.hess.stack.kind=keep"])
+        assert type(keep.data["hess"].stack) is not stack
+        points, *others = keep.estimate
+        pipeline = keep.evolve(estimate=[points.evolve(energy_edges=EDGES, columns=()), *others])
+        orchestrator = Orchestrator(pipeline)
+        orchestrator.datasets = Datasets(runs)
+        return orchestrator.run(folder / "joint")
+
+    return once("joint", run)
+
+
+class TestFit:
+    def test_converged(self, joint):
+        assert joint.fit.success
+
+    @pytest.mark.parametrize(
+        "name",
+        ["spectral.index", "spectral.amplitude", "spatial.lon_0", "spatial.lat_0"],
+    )
+    def test_agrees_with_the_stacked_fit_to_a_fifth_of_the_error(self, crab, joint, name):
+        # not the same likelihood: stacking averages responses, and leaves one background norm
+        one, other = crab.result.fit, joint.fit
+        value, error = (getattr(one, part)[one.names.index(f"crab.{name}")] for part in PARTS)
+        assert abs(other.values[other.names.index(f"crab.{name}")] - value) < 0.2 * error
+
+    def test_every_run_has_its_own_background_norm(self, joint):
+        expected = [f"hess-{run}-bkg.spectral.norm" for run in plain.RUNS]
+        assert list(joint.fit.names[4:]) == expected
+
+    def test_background_norms_average_to_that_of_the_stack(self, crab, joint, runs):
+        weights = [run.background.data[run.mask_safe.data].sum() for run in runs]
+        mean = np.average(joint.fit.values[4:], weights=weights)
+        fit = crab.result.fit
+        assert abs(mean - fit.values[-1]) < 0.2 * fit.errors[-1]
+
+    def test_statistic_is_gammapys_at_the_same_values(self, joint, runs):
+        datasets = Datasets([run.copy(name=run.name) for run in runs])
+        datasets.models = joint.models.copy()
+        # each kernel may be made at another place on the way of the fit: up to 0.04 each
+        assert joint.fit.stat == pytest.approx(datasets.stat_sum(), abs=0.16)
+
+
+PARTS = ("values", "errors")
+
+
+class TestEstimates:
+    def test_flux_point_is_gammapys(self, joint, runs):
+        datasets = Datasets([run.copy(name=run.name) for run in runs])
+        datasets.models = joint.models.copy()
+        expected = FluxPointsEstimator(source="crab", energy_edges=EDGES).run(datasets)
+        flux = joint.estimates["flux-points"].flux
+        for name in ("norm", "norm_err", "ts"):
+            # gammapy's own root finding
+            np.testing.assert_allclose(
+                getattr(flux, name).data, getattr(expected, name).data, rtol=1e-3
+            )
+
+    def test_residual_maps_sum_over_the_runs(self, joint, runs):
+        maps = joint.estimates["residuals"].maps
+        counts = sum(run.counts.data[run.mask_safe.data].sum() for run in runs)
+        assert maps["counts"].data.sum() == counts
+        datasets = Datasets([run.copy(name=run.name) for run in runs])
+        datasets.models = joint.models.copy()
+        npred = sum((d.npred().data * d.mask_safe.data).sum() for d in datasets)
+        # kernels as above: a thousandth of the counts is far more than they move
+        assert maps["npred"].data.sum() == pytest.approx(npred, rel=1e-3)
+
+    def test_model_explains_the_counts(self, joint):
+        # the fitted norms make npred equal counts in each dataset: a property of the maximum
+        maps = joint.estimates["residuals"].maps
+        assert maps["residuals"].data.sum() == pytest.approx(0, abs=0.05 * np.sqrt(2479))
+
+    def test_excess_agrees_with_that_of_the_stack(self, crab, joint):
+        # the Crab at its peak: backgrounds of four fits or of one differ by less than the error
+        stacked, kept = (r.estimates["excess-map"].maps.sqrt_ts for r in (crab.result, joint))
+        assert kept.geom.data_shape == stacked.geom.data_shape
+        assert np.nanmax(kept.data) == pytest.approx(np.nanmax(stacked.data), abs=0.2)
+
+    def test_folder_can_be_read_back(self, joint):
+        again = Result.read(joint.folder)
+        assert again.datasets.names == [f"hess-{run}" for run in plain.RUNS]
+        assert set(again.estimates) == set(joint.estimates)

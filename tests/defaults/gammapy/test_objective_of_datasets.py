@@ -1,0 +1,212 @@
+"""The objective of datasets: gammapy's statistic as a function of a vector."""
+
+import numpy as np
+import pytest
+from gammapy.datasets import Datasets, MapDataset
+from gammapy.modeling import Fit
+from gammapy.modeling.models import GaussianPrior, Models
+
+from skyred.defaults.minuit import Minuit
+from skyred.errors import FitError
+from skyred.likelihood import objective_of
+from skyred.likelihood.stat_sum import objective_of as by_stat_sum
+
+NAMES = (
+    "crab.spectral.index",
+    "crab.spectral.amplitude",
+    "crab.spatial.lon_0",
+    "crab.spatial.lat_0",
+    "sim-bkg.spectral.norm",
+)
+
+
+@pytest.fixture(params=[objective_of, by_stat_sum], ids=["default", "stat_sum"])
+def make(request):
+    return request.param
+
+
+@pytest.fixture
+def datasets(simulated: MapDataset, truth: Models) -> Datasets:
+    datasets = Datasets([simulated.copy(name="sim")])
+    datasets.models = truth.copy()
+    return datasets
+
+
+def index(datasets: Datasets):
+    return datasets.models["crab"].spectral_model.index
+
+
+def test_names_start_units_and_limits_are_those_of_the_free_parameters(make, datasets):
+    index(datasets).min, index(datasets).max = 1, 4
+    objective = make(datasets)
+    free = datasets.models.parameters.free_parameters
+    assert objective.names == NAMES
+    assert objective.start.tolist() == [parameter.value for parameter in free]
+    assert list(objective.units) == [str(parameter.unit) for parameter in free]
+    assert objective.limits[0].tolist() == [1, 4]
+    assert objective.limits[1].tolist() == [-np.inf, np.inf]
+    assert objective.limits[3].tolist() == [-90, 90]  # gammapy limits latitudes
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.3, -0.5])
+def test_statistic_is_gammapys(make, datasets, shift):
+    objective = make(datasets)
+    x = objective.start.copy()
+    x[0] += shift
+    x[1] *= 1 + shift / 2
+    x[4] *= 1 - shift / 10
+    found = objective(x)
+    for parameter, value in zip(datasets.models.parameters.free_parameters, x, strict=True):
+        parameter.value = value
+    # float32 in gammapy; the source has not moved, so the kernel is the same
+    assert found == pytest.approx(datasets.stat_sum(), abs=1e-3)
+
+
+def test_priors_count_once(make, datasets):
+    index(datasets).prior = GaussianPrior(mu=2.0, sigma=0.1)
+    objective = make(datasets)
+    x = objective.start.copy()
+    x[0] = 2.3
+    total = objective.total(x)
+    index(datasets).value = 2.3
+    # a Gaussian prior adds ((x - mu) / sigma)^2
+    assert objective.prior_stat(x) == pytest.approx(9, rel=1e-9)
+    assert total == pytest.approx(objective(x) + 9, rel=1e-12)
+    assert total == pytest.approx(datasets.stat_sum(), abs=1e-3)
+
+
+def test_priors_of_several_datasets_count_once(make, simulated, truth):
+    datasets = Datasets([simulated.copy(name=name) for name in ("sim", "other")])
+    datasets.models = truth.copy()
+    index(datasets).prior = GaussianPrior(mu=2.0, sigma=0.1)
+    objective = make(datasets)
+    x = objective.start.copy()
+    expected = ((x[0] - 2.0) / 0.1) ** 2
+    assert objective.prior_stat(x) == pytest.approx(expected, rel=1e-9)
+    single = make(Datasets([datasets[0]]))
+    assert objective(x) > single(x)
+
+
+def test_linked_parameters_are_one(make, datasets):
+    models = datasets.models
+    twin = models["crab"].copy(name="twin")
+    twin.spectral_model.index = models["crab"].spectral_model.index
+    datasets.models = Models([*models, twin])
+    objective = make(datasets)
+    assert objective.names.count("crab.spectral.index") == 1
+    assert not any(name == "twin.spectral.index" for name in objective.names)
+    assert "twin.spectral.amplitude" in objective.names
+
+
+def test_frozen_parameters_are_left_out_and_left_alone(make, datasets):
+    models = datasets.models
+    models["crab"].spatial_model.freeze()
+    objective = make(datasets)
+    assert objective.names == (*NAMES[:2], NAMES[4])
+    before = models["crab"].spatial_model.lon_0.value
+    objective(objective.start * 1.01)
+    assert datasets.models["crab"].spatial_model.lon_0.value == before
+
+
+class TestAccept:
+    @pytest.fixture
+    def fitted(self, make, datasets):
+        objective = make(datasets)
+        result = Minuit().fit(objective)
+        objective(result.values * 1.1)  # a fitter may have looked elsewhere last
+        objective.accept(result)
+        return datasets, result
+
+    def test_values_errors_and_covariance_are_in_the_models(self, fitted):
+        datasets, result = fitted
+        # `Datasets.models` is made anew at each access: what is written must survive that
+        for _ in range(2):
+            free = datasets.models.parameters.free_parameters
+            assert [parameter.value for parameter in free] == result.values.tolist()
+            # gammapy keeps errors as the roots of the covariance
+            np.testing.assert_allclose([p.error for p in free], result.errors, rtol=1e-12)
+            matrix = datasets.models.covariance.data
+            known = [not p.frozen for p in datasets.models.parameters]
+            np.testing.assert_array_equal(matrix[np.ix_(known, known)], result.covariance)
+            assert not matrix[~np.array(known)].any()
+
+    def test_covariance_survives_a_copy_and_a_new_assignment(self, fitted):
+        datasets, result = fitted
+        models = datasets.models.copy()
+        datasets.models = models
+        free = datasets.models.parameters.free_parameters
+        np.testing.assert_allclose([p.error for p in free], result.errors, rtol=1e-12)
+
+    def test_statistic_is_that_of_the_result(self, fitted):
+        datasets, result = fitted
+        # the kernel may have been made anew on the way
+        assert datasets.stat_sum() == pytest.approx(result.stat, abs=0.04)
+
+    def test_fit_recovers_the_truth(self, fitted, truth):
+        datasets, result = fitted
+        expected = [p.value for p in truth.parameters.free_parameters]
+        pulls = (result.values - expected) / result.errors
+        # five numbers of a Gaussian: 4 sigma is one chance in 3000
+        assert np.all(np.abs(pulls) < 4), pulls
+        assert result.success
+
+    def test_fit_is_as_good_as_gammapys(self, fitted, simulated, truth):
+        datasets, result = fitted
+        plain = Datasets([simulated.copy(name="sim")])
+        plain.models = truth.copy()
+        expected = Fit().run(plain)
+        values = np.array([p.value for p in plain.models.parameters.free_parameters])
+        fresh = Datasets([simulated.copy(name="sim") for _ in range(1)])
+        fresh.models = datasets.models.copy()
+        assert np.all(np.abs(result.values - values) < 0.01 * result.errors) or (
+            fresh.stat_sum() < expected.total_stat
+        )
+
+
+def test_linked_parameters_share_their_error(make, simulated, truth):
+    datasets = Datasets([simulated.copy(name="sim")])
+    models = truth.copy()
+    models["crab"].spatial_model.freeze()
+    twin = models["crab"].copy(name="twin")
+    twin.spectral_model.index = models["crab"].spectral_model.index
+    twin.spectral_model.amplitude.frozen = True
+    datasets.models = Models([*models, twin])
+    objective = make(datasets)
+    result = Minuit().fit(objective)
+    objective.accept(result)
+    first, second = (datasets.models[name].spectral_model.index for name in ("crab", "twin"))
+    assert first.value == second.value == result.values[0]
+    assert first.error == second.error == pytest.approx(result.errors[0], rel=1e-12)
+
+
+class TestErrors:
+    def test_no_models(self, make, simulated):
+        with pytest.raises(FitError, match="have no models"):
+            make(Datasets([simulated.copy(name="sim")]))
+
+    def test_nothing_free(self, make, datasets):
+        datasets.models.freeze()
+        with pytest.raises(FitError, match="no parameter is free"):
+            make(datasets)
+
+    def test_start_that_is_not_finite_is_named(self, make, datasets):
+        index(datasets).value = np.nan
+        with pytest.raises(FitError, match=r"crab\.spectral\.index starts at nan"):
+            make(datasets)
+
+    def test_sampling_without_limits_is_named(self, make, datasets):
+        objective = make(datasets)
+        with pytest.raises(FitError, match=r"crab\.spectral\.index.*neither a prior nor"):
+            objective.transform(np.full(len(objective.names), 0.5))
+
+    def test_sampling_by_limits_and_priors(self, make, datasets):
+        models = datasets.models
+        for parameter in models.parameters.free_parameters:
+            parameter.min, parameter.max = parameter.value * 0.5, parameter.value * 1.5
+        models["crab"].spectral_model.index.prior = GaussianPrior(mu=2.0, sigma=0.1)
+        objective = make(datasets)
+        middle = objective.transform(np.full(len(objective.names), 0.5))
+        assert middle[0] == pytest.approx(2.0)  # the median of a Gaussian
+        np.testing.assert_allclose(middle[1:], objective.start[1:])
+        # one sigma above the median
+        assert objective.transform(np.full(5, 0.8413447))[0] == pytest.approx(2.1, abs=1e-6)

@@ -1,0 +1,215 @@
+"""What the README and the documentation say is true: their examples, and the generated reference."""
+
+import importlib.util
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import click
+import pytest
+
+from skyred import Pipeline, hookspecs
+from skyred.cli import main
+from skyred.fields import specs
+from skyred.interfaces import Component
+from skyred.plugins import Entry, Plugins
+from skyred.records import Owner
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+EXAMPLE = ROOT / "plugins" / "skyred-example"
+
+
+def blocks(language: str) -> list[object]:
+    """Give the fenced blocks of a language, each named by its page and line."""
+    found = []
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for match in re.finditer(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+            line = text[: match.start()].count("\n") + 1
+            found.append(pytest.param(match[1], id=f"{page.relative_to(ROOT)}:{line}"))
+    return found
+
+
+def block(page: str, begin: str) -> str:
+    """Give the one block of a page that begins with a text."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    found = [held for held in re.findall(r"^```\w+\n(.*?)^```", text, re.S | re.M)
+             if held.startswith(begin)]  # fmt: skip
+    assert len(found) == 1
+    return str(found[0])
+
+
+PIPELINES = [param for param in blocks("yaml") if re.search(r"^data:", param.values[0], re.M)]
+
+
+@pytest.fixture(scope="module")
+def plugins() -> Plugins:
+    """Give the installed plugins, and the example from its source if it is not installed."""
+    loaded = Plugins.load()
+    if "example" not in [known.owner.plugin for known in loaded.loaded]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.syspath_prepend(EXAMPLE / "src")
+            module = importlib.import_module("skyred_example")
+        loaded.register(module, Owner("skyred-example", "0.1.0", "example"), "skyred_example")
+    loaded.require_sound()
+    return loaded
+
+
+@pytest.fixture(autouse=True)
+def _some_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "hess-dl3-dr1").mkdir()
+    monkeypatch.setenv("GAMMAPY_DATA", str(tmp_path))
+
+
+@pytest.mark.parametrize("text", PIPELINES)
+def test_every_pipeline_in_the_pages_is_valid(text: str, plugins: Plugins) -> None:
+    assert Pipeline.from_yaml(text, plugins=plugins).data
+
+
+def test_there_are_pipelines_in_the_pages() -> None:
+    assert len(PIPELINES) >= 2
+
+
+@pytest.mark.parametrize("path", sorted([*ROOT.glob("examples/*.yaml"),
+                                         *EXAMPLE.glob("examples/*.yaml")]), ids=lambda p: p.name)  # fmt: skip
+def test_every_example_is_valid(path: Path, plugins: Plugins) -> None:
+    assert Pipeline.from_yaml(path, plugins=plugins).data
+
+
+def test_the_yaml_of_the_readme_is_the_example() -> None:
+    example = (ROOT / "examples" / "crab.yaml").read_text(encoding="utf-8")
+    assert block("README.md", "# The H.E.S.S. Crab") == example
+
+
+def test_the_python_of_the_readme_is_the_same_pipeline(plugins: Plugins) -> None:
+    names: dict[str, Pipeline] = {}
+    exec(block("README.md", "from skyred import Pipeline, Reduction"), names)
+    example = Pipeline.from_yaml(ROOT / "examples" / "crab.yaml", plugins=plugins)
+    assert names["pipeline"] == example
+    assert names["pipeline"].digest() == example.digest()
+
+
+@pytest.mark.parametrize("text", blocks("python"))
+def test_every_block_of_python_is_python(text: str) -> None:
+    compile(text, "<page>", "exec")
+
+
+@pytest.mark.parametrize("text", [param for param in blocks("python")
+                                  if re.search(r"^@(component|hookimpl)", param.values[0], re.M)
+                                  and "skyred_example" not in param.values[0]])  # fmt: skip
+def test_every_component_in_the_pages_can_be_registered(text: str) -> None:
+    module = ModuleType("page")
+    exec(text, module.__dict__)
+    if not hasattr(module, "skyred_components"):
+        for cls in list(vars(module).values()):
+            if isinstance(cls, type) and issubclass(cls, Component) and cls.kind:
+                cls()
+        return
+    fresh = Plugins.load(points=[])
+    fresh.register(module, Owner("page", "0", "page"))
+    fresh.require_sound()
+    assert list(fresh.catalog)
+
+
+# -- the generated reference ---------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Give the text of each generated page by its name."""
+    path = ROOT / "docs" / "ext" / "catalog_pages.py"
+    spec = importlib.util.spec_from_file_location("catalog_pages", path)
+    assert spec is not None
+    assert spec.loader is not None
+    pages = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(pages)
+    written = pages.write_pages(tmp_path_factory.mktemp("generated"))
+    return {page.stem: page.read_text(encoding="utf-8") for page in written}
+
+
+HOOKS = [name for name in vars(hookspecs) if name.startswith("skyred_")]
+OURS = [entry for entry in Plugins.load().catalog if entry.owner.distribution == "skyred"]
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_every_hook_has_a_heading_that_is_its_signature(
+    hook: str, reference: dict[str, str]
+) -> None:
+    arguments = getattr(hookspecs, hook).__code__.co_varnames
+    heading = re.search(rf"^``{hook}\((.*)\) -> .*``\n~+$", reference["hooks"], re.M)
+    assert heading
+    assert re.findall(r"(\w+):", heading[1]) == list(arguments)
+
+
+@pytest.mark.parametrize("entry", OURS, ids=lambda entry: f"{entry.cls.role} {entry.cls.kind}")
+def test_every_component_is_in_the_reference_with_all_its_options(
+    entry: Entry, reference: dict[str, str]
+) -> None:
+    role, kind = entry.cls.role, entry.cls.kind
+    page = reference["geometries" if role == "geometry" else f"{role}s"]
+    section = re.search(rf"^{kind}\n-+\n(.*?)(?=^[a-z-]+\n-+\n|\Z)", page, re.S | re.M)
+    assert section
+    assert entry.cls.summary() in section[1]
+    for name, spec in specs(entry.cls).items():
+        assert re.search(rf"^``{name}`` : {re.escape(spec.type_name)}, .*\n    .", section[1], re.M)
+        assert spec.doc in section[1]
+
+
+@pytest.mark.parametrize("page", ["selectors", "makers", "stackers", "models", "hooks"])
+def test_the_index_of_the_reference_names_the_generated_pages(page: str) -> None:
+    text = (ROOT / "docs" / "reference" / "index.md").read_text(encoding="utf-8")
+    assert f"\ngenerated/{page}\n" in text
+
+
+# -- pages that tell of the code ------------------------------------------------------------------
+
+
+def test_the_tree_of_the_onboarding_page_is_that_of_the_source() -> None:
+    listed, folder = set(), [""]
+    for line in block("docs/onboarding.md", "src/skyred/").split("\n\n")[0].split("\n")[1:]:
+        if not line.startswith("  "):
+            break
+        depth, name = (len(line) - len(line.lstrip())) // 2, line.split()[0]
+        folder[depth:] = [name]
+        listed.add("".join(folder))
+    source = ROOT / "src" / "skyred"
+    there = {
+        str(path.relative_to(source)) + "/" * path.is_dir()
+        for path in source.rglob("*")
+        if "__pycache__" not in path.parts and (path.name != "__init__.py" or path.parent == source)
+    }
+    assert listed == there, "add a line to docs/onboarding.md, or take one out"
+
+
+def test_every_name_in_the_life_of_one_run_is_in_the_source() -> None:
+    text = (ROOT / "docs" / "onboarding.md").read_text(encoding="utf-8")
+    life = text[text.index("## The life of one run") :]
+    source = "\n".join(path.read_text("utf-8") for path in (ROOT / "src").rglob("*.py"))
+    modules = {path.stem for path in (ROOT / "src").rglob("*.py")}
+    for name in re.findall(r"`([A-Za-z_][\w.]*)`", life):
+        last = name.split(".")[-1]
+        defined = re.search(rf"\b(def|class) {last}\b|^{last}\b.*=|^ *def {last}\b", source, re.M)
+        assert defined or last in modules or "/" in name or name.endswith((".json", ".yaml")), name
+
+
+def options_of(command: click.Command) -> set[str]:
+    return {option for held in command.params if isinstance(held, click.Option)
+            for option in held.opts if option.startswith("--")}  # fmt: skip
+
+
+def test_every_command_and_option_is_in_the_reference() -> None:
+    assert isinstance(main, click.Group)
+    text = (ROOT / "docs" / "reference" / "command-line.md").read_text(encoding="utf-8")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for name, command in main.commands.items():
+        assert f"`skyred {name}" in text
+        assert f"`skyred {name}" in readme
+        section = text[text.index(f"`skyred {name}") :].split("\n\n`skyred")[0]
+        missing = {option for option in options_of(command) if option not in section}
+        assert not missing - {"--output"} or name == "demo", (name, missing)
+
+
+if __name__ == "__main__":
+    sys.exit(pytest.main([__file__]))

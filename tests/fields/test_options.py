@@ -1,0 +1,193 @@
+"""Plain options: what they take, what they refuse, and what they say then."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from astropy import units as u
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skyred.errors import FieldError
+from skyred.fields import FrozenMapping, Location, digest, option, thaw
+from skyred.interfaces import Fields, value
+
+
+@value
+class Options(Fields):
+    """One option of each sort."""
+
+    switch = option(True, doc="A switch.")
+    whole = option(3, min=1, max=9, doc="A whole number.")
+    number = option(1.0, min=0.5, doc="A number.")
+    text = option("a", doc="A text.")
+    choice = option("red", choices=("red", "green", "blue"), doc="A choice.")
+    several = option(("red",), choices=("red", "green", "blue"), many=True, doc="Choices.")
+    numbers = option((), type=float, many=True, doc="Numbers.")
+    free: Any = option(None, type=dict, doc="Anything.")
+    place: Any = option(None, type=Location, doc="A place.")
+    places = option((), type=Location, many=True, doc="Places.")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"switch": 1}, "Options.switch: is 1; expected true or false"),
+        ({"switch": "yes"}, "Options.switch: is 'yes'; expected true or false"),
+        ({"whole": True}, "Options.whole: is True; expected a whole number"),
+        ({"whole": 2.0}, "Options.whole: is 2.0; expected a whole number"),
+        ({"whole": 0}, "Options.whole: is 0; expected a number from 1 to 9"),
+        ({"whole": 10}, "Options.whole: is 10; expected a number from 1 to 9"),
+        ({"number": "1"}, "Options.number: is '1'; expected a number"),
+        ({"number": 0.4}, "Options.number: is 0.4; expected a number of at least 0.5"),
+        ({"number": float("nan")}, "Options.number: is not a number"),
+        ({"text": 5}, "Options.text: is 5; expected a text"),
+        ({"choice": "grene"}, "Options.choice: is 'grene'; expected one of red, green, blue; "
+                              "did you mean 'green'?"),
+        ({"several": ["red", "pink"]}, "Options.several: is 'pink'; expected one of red"),
+        ({"several": object()}, "Options.several: is <object"),
+        ({"free": [1]}, "Options.free: is [1]; expected a mapping"),
+        ({"free": {"a": object()}}, "Options.free: holds a object; expected plain data"),
+        ({"place": ""}, "Options.place: is ''; expected a path or another location"),
+        ({"place": 3}, "Options.place: is 3; expected a path or another location"),
+    ],
+)  # fmt: skip
+def test_a_wrong_option_is_refused(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(FieldError, match=re.escape(message)):
+        Options(**wrong)
+
+
+def test_bounds_are_included() -> None:
+    assert [Options(whole=n).whole for n in (1, 9)] == [1, 9]
+    assert Options(number=0.5).number == 0.5
+
+
+def test_whole_numbers_of_numpy_and_for_floats_are_taken() -> None:
+    assert Options(whole=np.int64(4)) == Options(whole=4)
+    assert Options(number=2) == Options(number=2.0)
+    assert Options(number=2).digest() == Options(number=np.float32(2)).digest()
+
+
+def test_a_list_of_one_needs_no_brackets() -> None:
+    assert Options(several="blue") == Options(several=["blue"])
+    assert Options(numbers=2) == Options(numbers=[2.0])
+    assert Options(places=Path("x.fits")) == Options(places=["x.fits"])
+
+
+def test_the_caller_cannot_change_a_list_or_mapping_afterwards() -> None:
+    numbers, free = [1.0], {"inner": [1, {"deep": 2}]}
+    made = Options(numbers=numbers, free=free)
+    before = made.digest()
+    numbers.append(2.0)
+    free["inner"][1]["deep"] = 3  # type: ignore[index]
+    assert made.digest() == before
+    assert made.numbers == (1.0,)
+    with pytest.raises(TypeError):
+        made.free["inner"] = ()
+    assert thaw(made.free) == {"inner": [1, {"deep": 2}]}
+
+
+@pytest.mark.parametrize("number", [float(x) for x in (0.1, 1e-300, 1e300, 1 / 3, -2.5)])
+def test_numbers_that_differ_at_the_twelfth_digit_differ(number: float) -> None:
+    @value
+    class Held(Fields):
+        """A number."""
+
+        number = option(0.0, doc="A number.")
+
+    assert Held(number=number) != Held(number=number * (1 + 2e-11))
+    assert Held(number=number) == Held(number=number * (1 + 1e-15))
+
+
+class TestFreeMappings:
+    def test_order_of_keys_does_not_matter(self) -> None:
+        one, other = Options(free={"a": 1, "b": 2}), Options(free={"b": 2, "a": 1})
+        assert one == other
+        assert hash(one) == hash(other)
+        assert one.digest() == other.digest()
+
+    def test_texts_that_are_quantities_compare_as_such(self) -> None:
+        assert Options(free={"x": "0.02 deg"}) == Options(free={"x": "1.2 arcmin"})
+        assert Options(free={"x": "0.02 deg"}) != Options(free={"x": "0.02 rad"})
+
+    def test_texts_that_only_look_like_quantities_are_texts(self) -> None:
+        assert Options(free={"x": "2004-12-06"}) != Options(free={"x": "2004-12-07"})
+        assert Options(free={"x": "-"}) != Options(free={"x": "+"})
+
+    @pytest.mark.parametrize(
+        ("one", "other"), [(1, True), (0, False), (0, None), ("a", ["a"]), ([], {}), ([1], [[1]])]
+    )
+    def test_values_of_different_types_differ(self, one: Any, other: Any) -> None:
+        assert Options(free={"x": one}) != Options(free={"x": other})
+        assert Options(free={"x": one}).digest() != Options(free={"x": other}).digest()
+
+    def test_a_quantity_is_held_as_its_text(self) -> None:
+        made = Options(free={"x": 0.1 * u.Unit("TeV-1 cm-2 s-1"), "y": [1, 2] * u.deg})
+        assert thaw(made.free) == {"x": "0.1 1 / (TeV s cm2)", "y": ["1.0 deg", "2.0 deg"]}
+        assert made == Options(free={"x": "0.1 cm-2 s-1 TeV-1", "y": ["1 deg", "120 arcmin"]})
+
+
+class TestFrozenMapping:
+    @given(items=st.dictionaries(st.text(), st.integers()), random=st.randoms())
+    def test_equal_mappings_have_one_hash(self, items: dict[str, int], random: Any) -> None:
+        shuffled = list(items.items())
+        random.shuffle(shuffled)
+        one, other = FrozenMapping(items), FrozenMapping(tuple(shuffled))
+        assert one == other == items
+        assert hash(one) == hash(other)
+
+
+class TestLocations:
+    def test_variables_are_kept_unexpanded(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("TOY_FOLDER", "/somewhere")
+        made = Options(place="$TOY_FOLDER/a", places=["${TOY_FOLDER}/b"])
+        assert made.to_plain() == {"place": "$TOY_FOLDER/a", "places": ["${TOY_FOLDER}/b"]}
+        assert made.place.expanded() == "/somewhere/a"
+        assert made.places[0].expanded() == "/somewhere/b"
+
+    def test_an_unset_variable_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("TOY_NOWHERE", raising=False)
+        monkeypatch.setenv("TOY_FOLDER", "/somewhere")
+        place = Location("$TOY_FOLDER/${TOY_NOWHERE}/x")
+        assert place.unset() == ["TOY_NOWHERE"]
+        with pytest.raises(FieldError, match=r"variable TOY_NOWHERE, .*\(export TOY_NOWHERE="):
+            place.expanded()
+
+    def test_home_is_filled_in(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("HOME", "/home/someone")
+        assert Location("~/x").path() == Path("/home/someone/x")
+
+    @pytest.mark.parametrize(
+        ("text", "is_path"), [("sim:crab", False), ("a/b", True), ("C:/x", True), ("~/x", True)]
+    )
+    def test_a_scheme_is_no_path(self, text: str, is_path: bool) -> None:
+        assert Location(text).is_path() is is_path
+
+
+@given(
+    one=st.recursive(
+        st.none() | st.booleans() | st.integers(-5, 5) | st.text("ab", max_size=2),
+        lambda inner: st.lists(inner, max_size=3).map(tuple),
+    ),
+    other=st.recursive(
+        st.none() | st.booleans() | st.integers(-5, 5) | st.text("ab", max_size=2),
+        lambda inner: st.lists(inner, max_size=3).map(tuple),
+    ),
+)
+def test_different_keys_have_different_digests(one: Any, other: Any) -> None:
+    same = repr(one) == repr(other)  # unlike ==, tells 1 from True
+    assert (digest(one) == digest(other)) is same
+
+
+def test_an_option_of_an_unknown_type_is_refused_where_it_is_declared() -> None:
+    with pytest.raises(TypeError, match="an option cannot be a complex; expected one of bool"):
+        option(1j, doc="A complex number.")
+
+
+def test_a_default_that_is_no_choice_is_refused_where_it_is_declared() -> None:
+    with pytest.raises(FieldError, match="is 'pink'"):
+        option("pink", choices=("red",), doc="A colour.")

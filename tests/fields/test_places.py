@@ -1,0 +1,175 @@
+"""Positions and regions: every way of writing them, and nonsense refused."""
+
+from __future__ import annotations
+
+import pickle
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from astropy import units as u
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skyred.errors import FieldError
+from skyred.fields import Location, Position, position, regions
+from skyred.interfaces import Fields, value
+
+CIRCLE = "icrs; circle(83.63, 22.14, 0.2)"
+
+
+@value
+class Places(Fields):
+    """A position and regions."""
+
+    center: Any = position(["83.633 deg", "22.014 deg"], doc="A position.")
+    exclude: Any = regions((), doc="Regions.")
+
+
+class TestPositions:
+    def test_a_list_a_mapping_and_a_skycoord_are_one(self) -> None:
+        from astropy.coordinates import SkyCoord
+
+        listed = Places(center=["83.633 deg", "1320.84 arcmin"])
+        assert listed == Places(center={"lon": 83.633 * u.deg, "lat": "22.014 deg"})
+        assert listed == Places(center=SkyCoord(83.633, 22.014, unit="deg"))
+        assert listed == Places(center=Position(83.633 * u.deg, 22.014 * u.deg))
+        assert listed.digest() == Places(center=SkyCoord(83.633, 22.014, unit="deg")).digest()
+
+    def test_a_galactic_position_stays_galactic(self) -> None:
+        from astropy.coordinates import SkyCoord
+
+        written = {"lon": "184.55 deg", "lat": "-5.78 deg", "frame": "galactic"}
+        made = Places(center=written)
+        assert made == Places(center=SkyCoord(184.55, -5.78, unit="deg", frame="galactic"))
+        assert Places(**made.to_plain()) == made
+        assert made != Places(center=["184.55 deg", "-5.78 deg"])
+
+    def test_a_skycoord_of_another_frame_becomes_icrs(self) -> None:
+        from astropy.coordinates import SkyCoord
+
+        coord = SkyCoord(83.633, 22.014, unit="deg", frame="fk5")
+        held = Places(center=coord).center
+        assert held.frame == "icrs"
+        assert held.skycoord.separation(coord).to_value("arcsec") < 1e-6
+
+    @given(lon=st.floats(0, 360), lat=st.floats(-90, 90), frame=st.sampled_from(["icrs", "galactic"]))
+    def test_a_position_reads_back_as_written(self, lon: float, lat: float, frame: str) -> None:
+        made = Places(center={"lon": lon * u.deg, "lat": lat * u.deg, "frame": frame})
+        again = Places(**made.to_plain(complete=True))
+        assert again == made
+        assert again.center.lon.to_value("deg") == lon
+        assert again.center.lat.to_value("deg") == lat
+
+    @pytest.mark.parametrize(
+        ("wrong", "message"),
+        [
+            (["83 deg"], "is ['83 deg']; expected [longitude, latitude]"),
+            (["1 deg", "2 deg", "3 deg"], "expected [longitude, latitude]"),
+            ("83 deg, 22 deg", "is '83 deg, 22 deg'; expected [longitude, latitude]"),
+            (["1 deg", "95 deg"], "has the latitude 95.0 deg; expected -90 deg to 90 deg"),
+            ([83, 22], "83 is no angle"),
+            (["1 TeV", "22 deg"], "'1 TeV' is no angle"),
+            (["nan deg", "22 deg"], "'nan deg' is not one finite angle"),
+            ([[1, 2] * u.deg, [1, 2] * u.deg], "is not one finite angle"),
+            (["Crab", "22 deg"], "'Crab' cannot be read as an angle"),
+            ({"lon": "1 deg"}, "None is no angle"),
+            ({"lon": "1 deg", "lat": "2 deg", "fram": "icrs"}, "has no part 'fram'"),
+            ({"lon": "1 deg", "lat": "2 deg", "frame": "fk5"}, "is in the frame 'fk5'; "
+                                                               "expected one of icrs, galactic"),
+            (None, "is not set; expected a position on the sky"),
+        ],
+    )  # fmt: skip
+    def test_nonsense_is_refused(self, wrong: Any, message: str) -> None:
+        with pytest.raises(FieldError, match=re.escape(message)):
+            Places(center=wrong)
+
+    def test_a_position_cannot_be_changed(self) -> None:
+        made = Places(center=["1 deg", "2 deg"])
+        with pytest.raises(ValueError, match="read-only"):
+            made.center.lon[...] = 5 * u.deg
+
+    def test_a_position_survives_pickling(self) -> None:
+        made = Places(center=["1 deg", "2 deg"], exclude=[CIRCLE, "a.reg"])
+        again = pickle.loads(pickle.dumps(made))
+        assert again == made
+        assert again.exclude.files == (Location("a.reg"),)
+
+
+class TestRegions:
+    def test_text_builds_the_circle_it_describes(self) -> None:
+        (circle,) = Places(exclude=CIRCLE).exclude.build()
+        assert circle.center.ra.deg == pytest.approx(83.63)
+        assert circle.center.dec.deg == pytest.approx(22.14)
+        assert circle.radius.to_value("deg") == pytest.approx(0.2)
+
+    def test_one_text_is_a_list_of_one_and_spaces_do_not_matter(self) -> None:
+        assert Places(exclude=CIRCLE) == Places(exclude=["icrs;  circle(83.63,  22.14, 0.2) "])
+
+    def test_region_objects_keep_their_place(self) -> None:
+        from astropy.coordinates import SkyCoord
+        from regions import CircleSkyRegion, RectangleSkyRegion, Regions
+
+        center = SkyCoord(184.5, -5.8, unit="deg", frame="galactic")
+        circle = CircleSkyRegion(center, 0.25 * u.deg)
+        box = RectangleSkyRegion(SkyCoord(1, 2, unit="deg"), 3 * u.deg, 1 * u.deg, 30 * u.deg)
+        for held in (
+            Places(exclude=[circle, box]),
+            Places(exclude=Regions([circle, box])),
+        ):
+            again = Places(**held.to_plain())
+            first, second = again.exclude.build()
+            assert first.center.separation(center).deg < 1e-9
+            assert first.radius == 0.25 * u.deg
+            assert second.width == 3 * u.deg
+            assert second.angle.to_value("deg") == pytest.approx(30)
+
+    def test_a_region_with_a_label_and_colour_keeps_its_shape(self) -> None:
+        from astropy.coordinates import SkyCoord
+        from regions import CircleSkyRegion
+
+        circle = CircleSkyRegion(
+            SkyCoord(1, 2, unit="deg"),
+            1 * u.deg,
+            meta={"text": "Crab; near"},
+            visual={"color": "red"},
+        )
+        (again,) = Places(exclude=circle).exclude.build()
+        assert again.radius == 1 * u.deg
+
+    def test_a_region_file_is_read_when_it_is_built(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("TOY_REGIONS", str(tmp_path))
+        made = Places(exclude=["$TOY_REGIONS/two.reg", CIRCLE])
+        with pytest.raises(FileNotFoundError):
+            made.exclude.build()
+        (tmp_path / "two.reg").write_text("icrs\ncircle(1, 2, 0.5)\ncircle(3, 4, 0.5)\n")
+        assert [round(region.center.ra.deg, 6) for region in made.exclude.build()] == [1, 3, 83.63]
+        assert made.to_plain() == {"exclude": ["$TOY_REGIONS/two.reg", CIRCLE]}
+
+    def test_mask_maps_are_told_from_regions(self) -> None:
+        held = Places(exclude=["mask.fits.gz", "a.reg", CIRCLE, Path("b.fits")]).exclude
+        assert held.masks == ("mask.fits.gz", "b.fits")
+        assert held.files == ("mask.fits.gz", "a.reg", "b.fits")
+
+    @pytest.mark.parametrize("wrong", ["the Crab", "", "   ", [5], 5, [None], {"a": 1}])
+    def test_what_is_no_region_is_refused_at_once(self, wrong: Any) -> None:
+        with pytest.raises(FieldError, match=r"Places\.exclude: .*expected a DS9 region"):
+            Places(exclude=wrong)
+
+    @pytest.mark.parametrize(
+        "wrong", ["icrs; circel(1, 2, 3)", "icrs; circle(1, 2", "circle(a, b, c)", "(", "icrs; ()"]
+    )
+    @pytest.mark.filterwarnings("ignore")
+    def test_what_cannot_be_built_is_refused(self, wrong: str) -> None:
+        with pytest.raises(FieldError, match="region"):
+            Places(exclude=wrong).exclude.build()
+
+    @pytest.mark.filterwarnings("ignore")
+    def test_no_region_of_several_is_lost(self) -> None:
+        # the parser skips with a warning what it does not understand: an exclusion would be lost
+        held = Places(exclude=f"{CIRCLE}; circel(1, 2, 3)").exclude
+        with pytest.raises(FieldError):
+            held.build()

@@ -1,0 +1,122 @@
+"""Quantities: units checked, bounds kept, arrays nobody else can change."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+from astropy import units as u
+
+from skyred.errors import FieldError
+from skyred.fields import quantity
+from skyred.interfaces import Fields, value
+
+
+@value
+class Quantities(Fields):
+    """One quantity of each sort."""
+
+    size = quantity("0.02 deg", min="0.01 deg", max="600 arcmin", doc="A size.")
+    edges = quantity(None, unit="TeV", many=True, min="1 GeV", doc="Edges.")
+    pair = quantity("1 deg", count=2, doc="Width and height.")
+    ratio = quantity("0.5", doc="A ratio.")
+    flux = quantity(None, unit="cm-2 s-1 TeV-1", doc="A flux.")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"size": "1 TeV"}, "size: '1 TeV' is an energy; expected an angle such as '1 deg'"),
+        ({"size": 1}, "size: '1' is a number without unit; expected an angle"),
+        ({"size": "nan deg"}, "size: 'nan deg' is not finite"),
+        ({"size": "inf deg"}, "size: 'inf deg' is not finite"),
+        ({"size": "1 dge"}, "size: '1 dge' cannot be read as a quantity; expected an angle"),
+        ({"size": {"value": 1}}, "size: {'value': 1} cannot be read as a quantity"),
+        ({"size": "0.5 arcmin"}, "size: is 0.5 arcmin; expected at least 0.01 deg"),
+        ({"size": "11 deg"}, "size: is 11 deg; expected at most 600 arcmin"),
+        ({"edges": []}, "edges: is an empty list; expected at least one quantity"),
+        ({"edges": ["1 TeV", "2 deg"]}, "edges: '2 deg' is an angle; expected an energy"),
+        ({"edges": ["1 TeV", "1 MeV"]}, "edges: is 1 MeV; expected at least 1 GeV"),
+        ({"edges": 5}, "edges: '5' is a number without unit; expected an energy"),
+        ({"pair": ["1 deg", "2 deg", "3 deg"]}, "pair: has 3 values; expected 2"),
+        ({"pair": []}, "pair: has 0 values; expected 2"),
+        ({"ratio": "0.5 m"}, "ratio: '0.5 m' is a length; expected a number without unit"),
+        ({"flux": "1 cm-2 s-1"}, "flux: '1 cm-2 s-1' is"),
+    ],
+)
+def test_a_wrong_quantity_is_refused(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(FieldError, match=re.escape(f"Quantities.{message}")):
+        Quantities(**wrong)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"size": [1, 2] * u.deg},
+        {"edges": [[1, 2], [3, 4]] * u.TeV},
+        {"edges": {"a": "1 TeV"}},
+    ],
+)
+def test_a_quantity_of_the_wrong_shape_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(FieldError):
+        Quantities(**wrong)
+
+
+def test_bounds_are_included_in_any_unit() -> None:
+    assert Quantities(size="0.01 deg").size == 0.6 * u.arcmin
+    assert Quantities(size="10 deg").size == 10 * u.deg
+
+
+def test_one_value_stands_for_all_of_a_count() -> None:
+    assert Quantities(pair="2 deg") == Quantities(pair=["2 deg", "120 arcmin"])
+    assert Quantities(pair="2 deg").pair.shape == (2,)
+
+
+def test_a_list_of_quantities_may_mix_units_and_be_an_array() -> None:
+    mixed = Quantities(edges=["500 GeV", "1 TeV"])
+    assert mixed == Quantities(edges=[0.5, 1] * u.TeV) == Quantities(edges=(500 * u.GeV, "1 TeV"))
+
+
+def test_a_single_quantity_may_stand_for_a_list_of_one() -> None:
+    assert Quantities(edges="1 TeV").edges.shape == (1,)
+
+
+def test_arrays_are_read_only_and_not_the_callers() -> None:
+    edges = np.array([1.0, 2.0]) * u.TeV
+    made = Quantities(edges=edges)
+    before = made.digest()
+    edges[0] = 5 * u.TeV
+    assert made.digest() == before
+    for held in (made.edges, made.size, made.pair):
+        with pytest.raises(ValueError, match="read-only"):
+            held[...] = 3 * held.unit
+
+
+def test_order_matters_in_a_list() -> None:
+    assert Quantities(edges=["1 TeV", "2 TeV"]) != Quantities(edges=["2 TeV", "1 TeV"])
+
+
+@pytest.mark.parametrize("text", ["1.2 arcmin", "0.02 deg", "72.0 arcsec"])
+def test_display_keeps_what_the_user_wrote(text: str) -> None:
+    made = Quantities(size=text)
+    assert made.to_plain(complete=True)["size"] == text
+    assert str(made.size) == text
+
+
+def test_what_is_written_reads_back_to_the_last_digit() -> None:
+    number = 0.1 + 0.2  # 0.30000000000000004
+    plain = Quantities(size=number * u.deg).to_plain()
+    assert plain == {"size": "0.30000000000000004 deg"}
+    assert Quantities(**plain).size.value == number
+
+
+def test_a_unit_with_a_scale_reads_back() -> None:
+    made = Quantities(size=2 * u.Unit("0.1 deg"))
+    assert Quantities(**made.to_plain()) == made
+
+
+def test_a_field_without_default_or_unit_is_refused_where_it_is_declared() -> None:
+    with pytest.raises((TypeError, FieldError)):
+        quantity(doc="A size of nothing.")

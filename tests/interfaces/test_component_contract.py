@@ -1,0 +1,276 @@
+"""A component: frozen, compared by canonical values, the same digest everywhere, honest errors."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import attrs
+import pytest
+from astropy import units as u
+from hypothesis import given
+from hypothesis import strategies as st
+from toys import ToyEstimator, ToyFitter, ToyMaker, ToySum, toy_pipeline
+
+from skyred import FitResult, Maker, Objective, Reduction, component, option, quantity
+from skyred.errors import FieldError, Problem
+from skyred.interfaces import Fields, value
+
+TRIO = [ToyMaker(skip=[3]), ToySum(chunk=3), ToyFitter()]
+
+
+@pytest.mark.parametrize("made", TRIO, ids=lambda made: made.kind)
+def test_a_component_survives_pickling_with_its_digest(made: Fields) -> None:
+    again = pickle.loads(pickle.dumps(made))
+    assert again == made
+    assert hash(again) == hash(made)
+    assert again.digest() == made.digest()
+
+
+@pytest.mark.parametrize("made", TRIO, ids=lambda made: made.kind)
+def test_a_component_cannot_be_changed(made: Fields) -> None:
+    name = attrs.fields(type(made))[0].name
+    before = made.digest()
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        setattr(made, name, getattr(made, name))
+    assert made.digest() == before
+
+
+def test_a_component_takes_no_positional_arguments() -> None:
+    with pytest.raises(TypeError):
+        ToyMaker("700 GeV")  # type: ignore[misc]
+
+
+def test_components_of_other_kinds_with_the_same_fields_differ() -> None:
+    @component
+    class Other(Maker):
+        """One field."""
+
+        kind = "other"
+        scale = quantity("700 GeV", doc="An energy.")
+
+        def make(self, dataset: object, observation: object) -> object:
+            return dataset
+
+    @component
+    class Another(Maker):
+        """The same fields as Other."""
+
+        kind = "another"
+        scale = quantity("700 GeV", doc="An energy.")
+
+        def make(self, dataset: object, observation: object) -> object:
+            return dataset
+
+    assert Other() != Another()
+    assert Other().digest() != Another().digest()
+
+
+def test_one_quantity_in_two_units_is_one_component() -> None:
+    one = ToyMaker(scale="0.7 TeV", threshold="0.02 deg")
+    other = ToyMaker(scale=700 * u.GeV, threshold=1.2 * u.arcmin)
+    assert one == other
+    assert hash(one) == hash(other)
+    assert one.digest() == other.digest()
+    assert ToyMaker(scale="0.7000001 TeV") != one
+
+
+UNITS = {
+    "energy": ("eV", "keV", "MeV", "GeV", "TeV", "PeV", "erg", "J"),
+    "angle": ("rad", "deg", "arcmin", "arcsec", "mas", "hourangle"),
+    "time": ("s", "ms", "min", "h", "d", "yr"),
+    "flux": ("1 / (TeV s cm2)", "1 / (MeV s cm2)", "1 / (erg s m2)"),
+}
+
+
+@value
+class Measured(Fields):
+    """One quantity of each kind."""
+
+    energy = quantity("1 TeV", doc="An energy.")
+    angle = quantity("1 deg", doc="An angle.")
+    time = quantity("1 s", doc="A time.")
+    flux = quantity("1 cm-2 s-1 TeV-1", doc="A flux.")
+
+
+@given(
+    data=st.data(),
+    physical=st.sampled_from(sorted(UNITS)),
+    # seven digits: a measurement, far from where 12 digits are rounded
+    digits=st.integers(-(10**7), 10**7),
+    exponent=st.integers(-30, 20),
+)
+def test_a_quantity_in_any_unit_has_one_digest(
+    data: st.DataObject, physical: str, digits: int, exponent: int
+) -> None:
+    number = float(f"{digits}e{exponent}")
+    first, second = (data.draw(st.sampled_from(UNITS[physical])) for _ in range(2))
+    given_value = u.Quantity(number, first)
+    one = Measured(**{physical: given_value})
+    other = Measured(**{physical: given_value.to(second)})
+    assert one == other
+    assert hash(one) == hash(other)
+    assert one.digest() == other.digest()
+    farther = Measured(**{physical: given_value * (1 + 1e-9)})
+    assert (farther == one) == (number == 0)
+
+
+def test_the_digest_is_the_same_in_every_process() -> None:
+    code = (
+        "from toys import *; print(toy_pipeline(fit=ToyFitter(), estimate=[ToyEstimator()])"
+        ".digest(), ToyMaker(skip=[1, 2], scale='1 TeV').digest())"
+    )
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={
+                **os.environ,
+                "PYTHONHASHSEED": seed,
+                "PYTHONPATH": str(Path(__file__).parent.parent),
+            },
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+        for seed in ("1", "2")
+    }
+    pipeline = toy_pipeline(fit=ToyFitter(), estimate=[ToyEstimator()])
+    maker = ToyMaker(skip=[1, 2], scale="1 TeV")
+    assert found == {f"{pipeline.digest()} {maker.digest()}"}
+
+
+def test_the_digest_does_not_depend_on_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pipeline = toy_pipeline(archive="$TOY_PLACE")
+    monkeypatch.setenv("TOY_PLACE", "toy:3")
+    first = pipeline.digest()
+    monkeypatch.setenv("TOY_PLACE", "toy:4")
+    assert pipeline.digest() == first
+    assert toy_pipeline(archive="toy:3").digest() != first
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"scale": "3 deg"}, "ToyMaker.scale: '3 deg' is an angle; expected an energy"),
+        ({"scale": "3"}, "ToyMaker.scale: '3' is a number without unit; expected an energy"),
+        ({"scale": "much"}, "ToyMaker.scale: 'much' cannot be read as a quantity"),
+        ({"scale": None}, "ToyMaker.scale: is not set"),
+        ({"threshold": "-1 deg"}, "ToyMaker.threshold: is -1 deg; expected at least 0 deg"),
+        ({"threshold": "2 deg"}, "ToyMaker.threshold: is 2 deg; expected at most 1 deg"),
+        ({"skip": ["x"]}, "ToyMaker.skip: is 'x'; expected a whole number"),
+        ({"skip": 1.5}, "ToyMaker.skip: is 1.5; expected a whole number"),
+    ],
+)
+def test_a_wrong_value_names_class_and_field(wrong: dict[str, object], message: str) -> None:
+    with pytest.raises(FieldError) as caught:
+        ToyMaker(**wrong)
+    assert str(caught.value).startswith(message)
+
+
+def test_an_unknown_field_is_refused() -> None:
+    with pytest.raises(TypeError, match="treshold"):
+        ToyMaker(treshold="1 deg")  # type: ignore[call-arg]
+
+
+def test_a_class_without_component_says_so_when_it_is_used() -> None:
+    class Bare(Maker):
+        kind = "bare"
+
+        def make(self, dataset: object, observation: object) -> object:
+            return dataset
+
+    with pytest.raises(TypeError, match="Bare lacks its decorator: put @component above"):
+        Bare()
+
+
+def test_a_field_without_option_is_refused() -> None:
+    class Bare(Maker):
+        kind = "bare"
+        size: float = 3.0
+
+    with pytest.raises(TypeError, match=r"Bare\.size is declared without option\(\)"):
+        component(Bare)
+
+
+def test_class_variables_are_no_fields() -> None:
+    @component
+    class Plain(Maker):
+        """A maker with a constant."""
+
+        kind = "plain"
+        needs = ("aeff",)
+
+        def make(self, dataset: object, observation: object) -> object:
+            return dataset
+
+    assert "needs" not in Plain().to_plain(complete=True)
+
+
+@pytest.mark.parametrize("kind", ["", "Upper", "under_score", "-x", "x-", "1st", "a--b", 5])
+def test_a_kind_that_is_not_kebab_case_is_refused(kind: object) -> None:
+    with pytest.raises(TypeError, match=r"Odd has the kind .*kebab-case"):
+        component(type("Odd", (Maker,), {"kind": kind}))
+
+
+def test_a_kind_is_not_inherited() -> None:
+    with pytest.raises(TypeError, match="kebab-case"):
+        component(type("Child", (ToyMaker,), {}))
+
+
+def test_a_component_must_have_a_role() -> None:
+    with pytest.raises(TypeError, match="no subclass of an interface"):
+        component(type("Nothing", (), {"kind": "nothing"}))
+
+
+def test_a_field_without_doc_is_refused() -> None:
+    with pytest.raises(TypeError, match="a field needs a doc"):
+        option(3, doc=" ")
+
+
+def test_validate_names_the_class_and_keeps_the_hint() -> None:
+    @component
+    class Ordered(Maker):
+        """A maker with two options that belong together."""
+
+        kind = "ordered"
+        low = option(1.0, doc="Low.")
+        high = option(2.0, doc="High.")
+
+        def validate(self) -> list[Problem]:
+            return [Problem(("low",), "is above high", "swap them")] if self.low > self.high else []
+
+        def make(self, dataset: object, observation: object) -> object:
+            return dataset
+
+    Ordered(low=1, high=1)
+    with pytest.raises(FieldError, match=r"Ordered\.low: is above high; swap them"):
+        Ordered(low=2.5)
+
+
+def test_a_reduction_without_makers_is_refused() -> None:
+    base = toy_pipeline().data["toy"]
+    with pytest.raises(FieldError, match="Reduction.make: is empty; expected at least one maker"):
+        Reduction(archive="toy:1", geometry=base.geometry, stack=base.stack)
+
+
+def test_a_class_in_the_place_of_an_object_is_named() -> None:
+    with pytest.raises(FieldError, match=r"is the class ToyMaker; call it: ToyMaker\(\.\.\.\)"):
+        toy_pipeline(make=[ToyMaker])
+
+
+def test_a_toy_fitter_finds_the_bottom_of_a_bowl() -> None:
+    bowl = Objective(names=["x", "y"], start=[5, 5], stat=lambda x: (x[0] - 1) ** 2 + x[1] ** 2 / 4)
+    result: FitResult = ToyFitter().fit(bowl)
+    assert result.values == pytest.approx([1, 0], abs=1e-6)
+    assert result.errors == pytest.approx([1, 2], rel=1e-4)
+
+
+def test_evolve_changes_one_field_of_a_copy() -> None:
+    old = ToyEstimator(name="a")
+    new = old.evolve(breaks=True)
+    assert (old.breaks, new.breaks, new.name) == (False, True, "a")

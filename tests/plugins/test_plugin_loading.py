@@ -1,0 +1,262 @@
+"""Plugins: found by entry point; each that cannot be used is named, and stops no other."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib.metadata import Distribution, distributions
+from pathlib import Path
+from textwrap import dedent
+from types import SimpleNamespace
+
+import pytest
+from toys import ToyMaker, ToySum
+
+from skyred import hookimpl
+from skyred.errors import ArchiveError, FieldError, PluginError
+from skyred.plugins import BLOCK, Plugins
+from skyred.records import Owner
+
+HEAD = "from skyred import Maker, component, hookimpl, option\n"
+GOOD = """
+@component
+class Good(Maker):
+    '''A maker that does nothing.'''
+    kind = "good-maker"
+    size = option(1, doc="A size.")
+    def make(self, dataset, observation):
+        return dataset
+
+@hookimpl
+def skyred_components():
+    return [Good]
+"""
+FAULTS = {
+    "raises on import": ("raise RuntimeError('no such libfoo')", "cannot be imported: RuntimeError: "
+                         "no such libfoo"),
+    "exits on import": ("raise SystemExit('bye')", "cannot be imported: SystemExit: bye"),
+    "is no Python": ("def f(:", "cannot be imported: SyntaxError"),
+    "misspelt hook": (GOOD.replace("skyred_components", "skyred_componets"),
+                      "there is no hook 'skyred_componets'; did you mean 'skyred_components'?"),
+    "undecorated hook": (GOOD.replace("@hookimpl", ""), "skyred_components lacks its decorator: "
+                         "put @hookimpl above it"),
+    "undecorated component": (GOOD.replace("@component", ""), "Good lacks its decorator: put "
+                              "@component above the class"),
+    "unfinished component": (GOOD.replace("def make", "def other"), "Good does not say how to make: "
+                             "write the method"),
+    "wrong argument of a hook": ("@hookimpl\ndef skyred_run_started(rnu):\n    pass\n",
+                                 "cannot be registered"),
+    "claims a kind of ours": (GOOD.replace('"good-maker"', '"safe-mask"'),
+                              "the maker 'safe-mask' is offered by skyred "),
+    "claims a kind twice": (GOOD.replace("[Good]", "[Good, Good]"),
+                            "the maker 'good-maker' is offered by "),
+    "components that raise": (GOOD.replace("return [Good]", "return 1 / 0"),
+                              "skyred_components() failed: ZeroDivisionError"),
+    "components that are none": (GOOD.replace("[Good]", "[Good, 5]"), "5 is no component class"),
+}  # fmt: skip
+
+Distribute = Callable[..., Path]
+
+
+@pytest.fixture
+def distribute(tmp_path: Path) -> Distribute:
+    """Install a distribution: a folder with its metadata and one module."""
+
+    def install(name: str, code: str, *, plugin: str = "", version: str = "1.2") -> Path:
+        module = name.replace("-", "_")
+        (tmp_path / f"{module}.py").write_text(HEAD + dedent(code), encoding="utf-8")
+        info = tmp_path / f"{module}-{version}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        (info / "entry_points.txt").write_text(f"[skyred]\n{plugin or name} = {module}\n")
+        return tmp_path
+
+    return install
+
+
+def load(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Plugins:
+    """Load our own plugins and those in a folder."""
+    monkeypatch.syspath_prepend(str(folder))
+    found = [*Distribution.discover(path=[str(folder)]), *distributions(name="skyred")]
+    return Plugins.load([point for dist in found for point in dist.entry_points.select(group="skyred")])
+
+
+def skyred(folder: Path, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", "from skyred.cli import main; main()", *words],
+        env={**os.environ, "PYTHONPATH": str(folder), **env},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_faulty_plugin_is_named_with_the_way_out_and_stops_no_other(
+    fault: str, distribute: Distribute, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, message = FAULTS[fault]
+    module = f"faulty_{fault.replace(' ', '_')}"  # modules stay imported from test to test
+    name = module.replace("_", "-")
+    distribute(name, code, version="3.4")
+    folder = distribute(f"sound-{name}", GOOD.replace("good-maker", "sound-maker"))
+    plugins = load(folder, monkeypatch)
+    (sentence,) = plugins.faults()
+    assert sentence.startswith(f"plugin '{name}' of {name} 3.4 ({module}): {message}")
+    assert sentence.endswith(f"mend or remove it, or leave it out with SKYRED_BLOCK={name}")
+    with pytest.raises(PluginError, match=name):
+        plugins.require_sound()
+    assert "sound-maker" in plugins.catalog.kinds("maker")
+    assert "safe-mask" in plugins.catalog.kinds("maker")
+    assert "good-maker" not in plugins.catalog.kinds("maker"), "all of a plugin, or nothing"
+    monkeypatch.setenv(BLOCK, f"other, {name}")
+    blocked = load(folder, monkeypatch)
+    blocked.require_sound()
+    assert [known.owner.plugin for known in blocked.loaded if known.blocked] == [name]
+
+
+def test_two_plugins_of_one_name_are_told_apart_by_distribution(
+    distribute: Distribute, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    distribute("twin-one", GOOD.replace("good-maker", "one"), plugin="twin", version="1.0")
+    folder = distribute("twin-two", GOOD.replace("good-maker", "two"), plugin="twin", version="2.0")
+    plugins = load(folder, monkeypatch)
+    (sentence,) = plugins.faults()
+    assert sentence.startswith("plugin 'twin' of twin-two 2.0 (twin_two): twin-one 1.0 ")
+    assert "has the same name" in sentence
+    assert "one" in plugins.catalog.kinds("maker")
+
+
+def test_ours_come_first_so_the_newcomer_is_refused(
+    distribute: Distribute, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = distribute("aaa-first", GOOD.replace("good-maker", "aaa"), plugin="gammapy")
+    plugins = load(folder, monkeypatch)
+    (sentence,) = plugins.faults()
+    assert sentence.startswith("plugin 'gammapy' of aaa-first 1.2")
+    assert "safe-mask" in plugins.catalog.kinds("maker")
+
+
+def test_faulty_plugins_cannot_stop_the_list_of_plugins(distribute: Distribute) -> None:
+    distribute("breaks", "raise RuntimeError('no libfoo')")
+    distribute("leaves", "raise SystemExit(3)")
+    folder = distribute("works", GOOD)
+    listed = skyred(folder, "plugins")
+    assert listed.returncode == 0
+    assert "works  works 1.2  works\n    maker good-maker" in listed.stdout
+    assert "A maker that does nothing." in listed.stdout
+    assert "breaks  breaks 1.2  breaks FAULTY" in listed.stdout
+    assert "maker safe-mask" in listed.stdout
+    assert "plugin 'breaks' of breaks 1.2 (breaks): cannot be imported" in listed.stderr
+    assert "SKYRED_BLOCK=breaks" in listed.stderr
+    assert "SKYRED_BLOCK=leaves" in listed.stderr
+
+
+def test_a_faulty_plugin_stops_check_and_run_with_2(
+    distribute: Distribute, tmp_path: Path
+) -> None:
+    folder = distribute("breaks", "raise RuntimeError('no libfoo')")
+    config = tmp_path / "some.yaml"
+    config.write_text("data: {}\n")
+    for command in ("check", "run"):
+        done = skyred(folder, command, str(config))
+        assert done.returncode == 2
+        assert "plugin 'breaks' of breaks 1.2" in done.stderr
+        assert "Traceback" not in done.stderr
+        allowed = skyred(folder, command, str(config), SKYRED_BLOCK="breaks")
+        assert allowed.returncode == 2
+        assert "breaks" not in allowed.stderr, "now only the configuration is wrong"
+    listed = skyred(folder, "plugins", SKYRED_BLOCK="breaks")
+    assert "breaks (left out by SKYRED_BLOCK)" in listed.stdout
+    assert listed.stderr == ""
+
+
+def test_the_owner_of_a_component_is_its_distribution(
+    distribute: Distribute, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = distribute("gives-owner", GOOD, plugin="nice", version="0.3")
+    catalog = load(folder, monkeypatch).catalog
+    made = catalog.get("maker", "good-maker")()
+    assert catalog.owner(made) == Owner("gives-owner", "0.3", "nice")
+    assert catalog.owner(ToyMaker()) is None
+
+
+def empty(*plugins: tuple[str, object]) -> Plugins:
+    made = Plugins.load(points=[])
+    for name, plugin in plugins:
+        made.register(plugin, Owner(f"{name}-package", "1.0", name))
+    return made
+
+
+def offer(*classes: type) -> SimpleNamespace:
+    return SimpleNamespace(skyred_components=hookimpl(lambda: classes))
+
+
+def test_registering_a_second_of_one_name_leaves_the_first() -> None:
+    plugins = empty(("same", offer(ToyMaker)))
+    plugins.register(offer(ToySum), Owner("other", "2", "same"))
+    assert len(plugins.faults()) == 1
+    assert plugins.catalog.kinds("maker") == ["toy-fill"]
+    assert plugins.catalog.kinds("stacker") == []
+    assert plugins.manager.has_plugin("same")
+
+
+class TestCatalog:
+    def test_an_unknown_kind_is_answered_with_the_nearest(self) -> None:
+        catalog = empty(("toys", offer(ToyMaker, ToySum))).catalog
+        with pytest.raises(FieldError, match="no maker 'toy-fil'; .* did you mean 'toy-fill'?"):
+            catalog.get("maker", "toy-fil")
+        with pytest.raises(FieldError, match=r"no maker 'toy-sum' \('toy-sum' is a stacker\)"):
+            catalog.get("maker", "toy-sum")
+        with pytest.raises(FieldError, match="expected one of none: no plugin offers any"):
+            catalog.get("fitter", "minuit")
+
+    def test_one_kind_may_stand_for_two_roles(self) -> None:
+        plugins = Plugins.load()
+        roles = {entry.cls.role for entry in plugins.catalog.find("map")}
+        assert roles == {"geometry", "maker"}
+
+
+def archive(name: str, scheme: str) -> tuple[str, SimpleNamespace]:
+    def claim(location: object) -> object:
+        return f"the store of {name}" if str(location).startswith(scheme) else None
+
+    def skyred_archive(location: object) -> object:
+        return claim(location)
+
+    return name, SimpleNamespace(skyred_archive=hookimpl(skyred_archive))
+
+
+class TestArchives:
+    def test_the_claimant_opens(self) -> None:
+        plugins = empty(archive("red", "red:"), archive("blue", "blue:"))
+        assert plugins.open_archive("blue:1") == "the store of blue"
+
+    def test_two_claimants_are_an_error_naming_both(self) -> None:
+        plugins = empty(archive("red", "x:"), archive("blue", "x:"), archive("green", "y:"))
+        with pytest.raises(ArchiveError, match="claimed by the plugins blue and red;.*SKYRED_BLOCK"):
+            plugins.open_archive("x:1")
+
+    def test_no_claimant_is_an_error_with_a_hint(self) -> None:
+        with pytest.raises(ArchiveError, match="no plugin knows how to open 'x:1'; expected"):
+            empty(archive("red", "red:")).open_archive("x:1")
+
+    def test_a_plugin_that_fails_to_open_is_named(self) -> None:
+        def skyred_archive(location: object) -> object:
+            raise ValueError("bad options")
+
+        plugins = empty(("red", SimpleNamespace(skyred_archive=hookimpl(skyred_archive))))
+        with pytest.raises(ArchiveError, match="plugin 'red' cannot open 'x:1': bad options"):
+            plugins.open_archive("x:1")
+
+    def test_a_place_that_is_not_there_can_still_be_another_plugins(self) -> None:
+        plugins = Plugins.load()
+        plugins.register(archive("names", "my-")[1], Owner("names", "1", "names"))
+        assert plugins.open_archive("my-observations") == "the store of names"
+
+    def test_a_misspelt_simulation_is_an_error_of_the_user(self) -> None:
+        with pytest.raises(ArchiveError, match="did you mean 'crab'") as caught:
+            Plugins.load().open_archive("sim:carb")
+        assert caught.value.exit_code == 2

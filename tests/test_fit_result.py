@@ -1,0 +1,84 @@
+"""The fit result: saved and read back, whatever is in it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from skyred import FitResult
+from skyred.config import Document, dump
+
+numbers = st.floats(allow_nan=True, allow_infinity=True)
+
+
+@st.composite
+def results(draw: st.DrawFn) -> FitResult:
+    names = draw(st.lists(st.text(min_size=1, max_size=8), min_size=1, max_size=4, unique=True))
+    n, m = len(names), draw(st.integers(0, 3))
+    samples = draw(st.none() | arrays(float, (m, n), elements=numbers)) if m else None
+    return FitResult(
+        names=names,
+        units=draw(st.lists(st.sampled_from(["", "TeV", "1 / (TeV s cm2)"]), min_size=n, max_size=n)),
+        values=draw(arrays(float, n, elements=numbers)),
+        errors=draw(arrays(float, n, elements=numbers)),
+        covariance=draw(arrays(float, (n, n), elements=numbers)),
+        stat=draw(numbers),
+        success=draw(st.booleans()),
+        message=draw(st.text(max_size=20)),
+        nfev=draw(st.integers(0, 10**6)),
+        edm=draw(numbers),
+        at_limit=draw(st.lists(st.sampled_from(names), unique=True)),
+        samples=samples,
+        weights=None if samples is None else draw(arrays(float, m, elements=numbers)),
+        evidence=draw(st.none() | numbers),
+    )
+
+
+def assert_same(one: FitResult, other: FitResult) -> None:
+    for name in FitResult.__annotations__:
+        left, right = getattr(one, name), getattr(other, name)
+        if isinstance(left, np.ndarray):
+            assert left.shape == right.shape
+            np.testing.assert_array_equal(left, right)
+        elif isinstance(left, float):
+            np.testing.assert_equal(left, right)
+        else:
+            assert left == right
+
+
+@given(results())
+def test_a_result_survives_its_dictionary(result: FitResult) -> None:
+    assert_same(FitResult.from_dict(result.to_dict()), result)
+
+
+@given(results())
+def test_a_result_survives_yaml_bit_by_bit(result: FitResult) -> None:
+    data = Document.parse(dump(result.to_dict())).data
+    assert_same(FitResult.from_dict(data), result)
+
+
+def test_a_result_copies_its_arrays_and_locks_them() -> None:
+    values = np.array([1.0, 2.0])
+    result = FitResult(
+        names="ab", units=["", ""], values=values, errors=values, covariance=np.eye(2), stat=0,
+        success=True,
+    )  # fmt: skip
+    values[0] = 9
+    assert result.values[0] == 1
+    with pytest.raises(ValueError, match="read-only"):
+        result.values[0] = 3
+
+
+@pytest.mark.parametrize(("success", "words"), [(True, "converged: "), (False, "did NOT converge")])
+def test_a_result_says_whether_it_converged(success: bool, words: str) -> None:
+    made: dict[str, Any] = {"names": ["x"], "units": ["TeV"], "values": [1], "errors": [0.5]}
+    result = FitResult(**made, covariance=[[0.25]], stat=3, success=success, message="")
+    assert str(result).startswith(words)
+    assert " 1 +- 0.5 TeV" in str(result)
+
+

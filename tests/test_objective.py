@@ -1,0 +1,63 @@
+"""The objective: statistic, priors, limits and the unit cube."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skyred import Objective
+from skyred.errors import FitError
+
+UNIFORM = st.floats(0, 1)
+
+
+def make(**changes: Any) -> Objective:
+    return Objective(
+        **{"names": ["a", "b"], "start": [1, 2], "stat": lambda x: float(x @ x), **changes}
+    )
+
+
+def test_the_total_is_statistic_plus_priors() -> None:
+    objective = make(prior=lambda x: 10 * x[0])
+    assert (objective([1, 2]), objective.prior_stat([1, 2]), objective.total([1, 2])) == (5, 10, 15)
+    assert make().prior_stat([1, 2]) == 0
+
+
+def test_two_parameters_of_one_name_are_refused() -> None:
+    with pytest.raises(FitError, match="not unique: a, a"):
+        make(names=["a", "a"])
+
+
+def test_without_limits_all_values_are_allowed() -> None:
+    assert make().limits.tolist() == [[-np.inf, np.inf]] * 2
+
+
+@given(UNIFORM, UNIFORM, st.floats(-1e3, 1e3), st.floats(1e-3, 1e3))
+def test_the_unit_cube_fills_the_limits_evenly(p: float, q: float, low: float, width: float) -> None:
+    objective = make(limits=[[low, low + width], [0, 1]])
+    x = objective.transform([p, q])
+    assert x == pytest.approx([low + p * width, q])
+    assert low <= x[0] <= low + width + 1e-9 * abs(width + low)
+
+
+def test_a_prior_takes_the_place_of_limits() -> None:
+    objective = make(quantiles=[lambda q: 100 * q, None], limits=[[0, 1], [0, 10]])
+    assert objective.transform([0.5, 0.5]).tolist() == [50, 5]
+
+
+@pytest.mark.parametrize("limits", [None, [[0, 1], [0, np.inf]], [[0, 1], [-np.inf, 1]]])
+def test_a_parameter_that_cannot_be_sampled_is_named(limits: Any) -> None:
+    objective = make(limits=limits, quantiles=[lambda q: q, None])
+    with pytest.raises(FitError, match="parameter 'b' has neither a prior nor two limits"):
+        objective.transform([0.5, 0.5])
+
+
+def test_the_caller_cannot_change_the_start() -> None:
+    start = np.array([1.0, 2.0])
+    objective = make(start=start)
+    start[0] = 99
+    assert objective.start[0] == 1

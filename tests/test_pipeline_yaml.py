@@ -1,0 +1,167 @@
+"""A pipeline is the same in YAML and in Python."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from astropy import units as u
+from toys import ToyEstimator, ToyFitter, toy_pipeline, toy_plugins
+
+from skyred import Pipeline, Reduction
+from skyred.defaults.gammapy import (
+    BackgroundModels,
+    Cone,
+    EnergyAxis,
+    ExcessMap,
+    FluxPoints,
+    FoVBackground,
+    MapData,
+    MapGeometry,
+    Residuals,
+    SafeMask,
+    Source,
+    Sum,
+)
+from skyred.defaults.minuit import Minuit
+from skyred.errors import ConfigError
+
+
+def crab_in_python() -> Pipeline:
+    """Give `examples/crab.yaml`, with other units and orders where they do not matter."""
+    crab = (83.633 * u.deg, 22.014 * u.deg)
+    return Pipeline(
+        data={
+            "hess": Reduction(
+                archive="$GAMMAPY_DATA/hess-dl3-dr1",
+                select=[Cone(center=crab, radius=300 * u.arcmin)],
+                geometry=MapGeometry(
+                    center=crab,
+                    width="2 deg",
+                    bin_size="1.2 arcmin",
+                    energy=EnergyAxis(min="1000 GeV", max="10 TeV", bins=4),
+                    energy_true=EnergyAxis(min="0.5 TeV", max="20 TeV", bins=10),
+                ),
+                make=[
+                    MapData(),
+                    SafeMask(offset_max=2.5 * u.deg, methods=["offset-max", "aeff-max"]),
+                    FoVBackground(method="fit", exclude="icrs; circle(83.63, 22.14, 0.2)"),
+                ],
+                stack=Sum(),
+            )
+        },
+        model=[
+            Source(
+                name="crab",
+                spatial={
+                    "frame": "icrs",
+                    "lon_0": 83.63308 * u.deg,
+                    "lat_0": "22.0145 deg",
+                    "type": "point",
+                },
+                spectral={
+                    "type": "pl",
+                    "index": 2.702,
+                    "amplitude": 4.712e-11 * u.Unit("cm-2 s-1 TeV-1"),
+                    "reference": "1000 GeV",
+                },
+            ),
+            BackgroundModels(),
+        ],
+        fit=Minuit(),
+        estimate=[
+            FluxPoints(source="crab", energy_edges=[1, 2, 4, 10] * u.TeV),
+            Residuals(region="icrs; circle(83.63, 22.01, 0.5)"),
+            ExcessMap(),
+        ],
+    )
+
+
+def test_the_example_written_in_python_is_the_same_pipeline(crab_yaml: str) -> None:
+    pipeline = Pipeline.from_yaml(crab_yaml)
+    assert crab_in_python() == pipeline
+    assert crab_in_python().digest() == pipeline.digest()
+    assert hash(crab_in_python()) == hash(pipeline)
+
+
+@pytest.mark.parametrize("complete", [False, True])
+def test_the_example_reads_back(crab_yaml: str, complete: bool) -> None:
+    pipeline = Pipeline.from_yaml(crab_yaml)
+    text = pipeline.to_yaml(complete=complete)
+    again = Pipeline.from_yaml(text)
+    assert again == pipeline
+    assert again.digest() == pipeline.digest()
+    assert again.to_yaml(complete=complete) == text
+
+
+def test_yaml_keeps_what_was_written(crab_yaml: str) -> None:
+    text = Pipeline.from_yaml(crab_yaml).to_yaml(complete=True)
+    for kept in ("$GAMMAPY_DATA/hess-dl3-dr1", "0.02 deg", "4.712e-11 cm-2 s-1 TeV-1", "bins: 4"):
+        assert kept in text
+    written = crab_in_python().to_yaml(complete=True)
+    for kept in ("300.0 arcmin", "1.2 arcmin", "1000.0 GeV"):
+        assert kept in written
+
+
+def test_complete_yaml_has_the_options_that_were_left_out(crab_yaml: str) -> None:
+    pipeline = Pipeline.from_yaml(crab_yaml)
+    assert "tolerance" not in pipeline.to_yaml()
+    complete = pipeline.to_yaml(complete=True)
+    for left_out in ("tolerance: 0.01", "aeff_percent: 10.0", "chunk: 8", "psf_bins: 66"):
+        assert left_out in complete
+
+
+def test_every_part_of_a_pipeline_matters_to_its_digest() -> None:
+    base = toy_pipeline(estimate=[ToyEstimator()])
+    others = [
+        toy_pipeline(),
+        toy_pipeline(6, estimate=[ToyEstimator()]),
+        toy_pipeline(estimate=[ToyEstimator(name="other")]),
+        toy_pipeline(estimate=[ToyEstimator()], fit=ToyFitter()),
+        toy_pipeline(estimate=[ToyEstimator()], model=False),
+        toy_pipeline(estimate=[ToyEstimator()], on_error="skip"),
+        Pipeline(data={"renamed": base.data["toy"]}, model=base.model, estimate=base.estimate),
+    ]
+    digests = [pipeline.digest() for pipeline in [base, *others]]
+    assert len(set(digests)) == len(digests)
+
+
+def test_a_pipeline_is_read_from_a_file_as_from_text(tmp_path: Path) -> None:
+    plugins = toy_plugins()
+    pipeline = toy_pipeline(fit=ToyFitter())
+    path = tmp_path / "toy.yaml"
+    path.write_text(pipeline.to_yaml(), encoding="utf-8")
+    for source in (path, str(path), pipeline.to_yaml()):
+        assert Pipeline.from_yaml(source, plugins=plugins) == pipeline
+
+
+def test_a_pipeline_with_a_gammapy_object_has_no_yaml_and_says_so() -> None:
+    class Estimator:
+        def run(self, datasets: object) -> None: ...
+
+    pipeline = toy_pipeline(estimate=[Estimator()])
+    for attempt in (pipeline.to_yaml, pipeline.digest):
+        with pytest.raises(ConfigError, match="holds a Estimator as it is, so it has no YAML"):
+            attempt()
+
+
+def test_two_estimates_of_one_name_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"estimate\[1\].*second estimate is called 'toy-total'"):
+        toy_pipeline(estimate=[ToyEstimator(), ToyEstimator()]).check()
+    toy_pipeline(estimate=[ToyEstimator(), ToyEstimator(name="other")]).check()
+
+
+def test_a_fit_without_a_model_is_refused() -> None:
+    with pytest.raises(ConfigError, match="fit: there is nothing to fit"):
+        toy_pipeline(fit=ToyFitter(), model=False).check()
+
+
+@pytest.mark.parametrize(
+    "wrong", ["circel(1, 2, 3)", "icrs; circle(1, 2, 3); circel(1, 2, 3)"]
+)
+def test_a_pipeline_written_in_python_is_checked_as_deeply_as_yaml(
+    crab_yaml: str, wrong: str
+) -> None:
+    pipeline = crab_in_python().evolve(estimate=[Residuals(region=wrong)])
+    with pytest.raises(ConfigError, match=r"estimate\[0\]\.region"):
+        pipeline.check()

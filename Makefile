@@ -49,13 +49,16 @@ $(VENV)/.made:
 	@touch $@
 
 $(VENV)/.run: pyproject.toml constraints.txt | $(VENV)/.made
-	$(INSTALL) -e .
+	@echo "Installing skyred into $(VENV): a minute or two"
+	@$(INSTALL) -e .
 	@touch $@
 
 $(VENV)/.test: pyproject.toml constraints.txt plugins/skyred-example/pyproject.toml | $(VENV)/.made
-	$(INSTALL) -e ".[test]" -e plugins/skyred-example
+	@echo "Installing skyred and what its tests need into $(VENV): a minute or two"
+	@$(INSTALL) -e ".[test]" -e plugins/skyred-example
 	@touch $@
 
 $(VENV)/.docs: pyproject.toml constraints.txt | $(VENV)/.made
-	$(INSTALL) -e ".[docs]"
+	@echo "Installing what the documentation needs into $(VENV): a minute or two"
+	@$(INSTALL) -e ".[docs]"
 	@touch $@

@@ -45,4 +45,4 @@ html_theme_options = {
     "footer_end": [],
     "show_nav_level": 1,
 }
-html_sidebars = {"onboarding": [], "getting-started": []}
+html_sidebars = {"onboarding": [], "getting-started": [], "explanation/index": []}

@@ -19,6 +19,7 @@ TEXTS = st.sampled_from(
     ["crab", "Crab nebula", "yes", "null", "1e3", "0x10", "2004-12-06", "~", "a: b", "# no", "- x",
      "'", '"', "ü", "1_000", ".inf", "{a}", "[b]", "*c", "&d", "!e", "%f", "@g", "12:30", "off", ""]
 ) | st.text(st.characters(codec="utf-8", exclude_categories=["C"]), max_size=6)  # fmt: skip
+NAMES = st.sampled_from(["hess", "a.b", "1", "yes", "1e3", "null", "2004-12-06", "é+-_", "x" * 80])
 PLAIN = st.recursive(
     st.booleans() | st.integers(-(10**6), 10**6) | st.floats(allow_nan=False) | TEXTS,
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(TEXTS, inner, max_size=2),
@@ -63,6 +64,7 @@ def _one(words: str, spec: FieldSpec) -> st.SearchStrategy[Any]:
     known = {
         "true or false": st.booleans(),
         "a text": TEXTS,
+        "a name": NAMES,
         "a mapping": st.dictionaries(TEXTS, PLAIN, max_size=3),
         "a location": PLACES,
         "a position on the sky": POSITIONS,
@@ -143,7 +145,7 @@ def field_values(
         return one
     if spec.shape == "many":
         return st.lists(one, min_size=1, max_size=2)
-    return st.dictionaries(st.sampled_from(["hess", "a b", "1", "yes"]), one, min_size=1, max_size=2)
+    return st.dictionaries(NAMES, one, min_size=1, max_size=2)
 
 
 def instances_of(catalog: Catalog, of: type[Fields]) -> st.SearchStrategy[Any]:

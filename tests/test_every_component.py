@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from drawing import field_values, instances, instances_of
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from drawing import field_values, instances, instances_of
 from skyred import Pipeline
 from skyred.config import Document, dump
 from skyred.config.structure import Structurer
@@ -21,9 +21,7 @@ from skyred.plugins import Catalog, Plugins
 
 CATALOG = Plugins.load().catalog
 CLASSES = sorted((entry.cls for entry in CATALOG), key=lambda cls: (cls.role, cls.kind))
-each_class = pytest.mark.parametrize(
-    "cls", CLASSES, ids=lambda cls: f"{cls.role}-{cls.kind}"
-)
+each_class = pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: f"{cls.role}-{cls.kind}")
 some = settings(
     max_examples=12, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow]
 )
@@ -82,7 +80,7 @@ def test_a_component_survives_pickling(cls: type[Component], data: st.DataObject
     assert again.to_plain(complete=True) == made.to_plain(complete=True)
 
 
-@settings(max_examples=60, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_a_pipeline_of_anything_reads_back_from_its_yaml(data: st.DataObject) -> None:
     parts = {

@@ -23,7 +23,9 @@ def results(draw: st.DrawFn) -> FitResult:
     samples = draw(st.none() | arrays(float, (m, n), elements=numbers)) if m else None
     return FitResult(
         names=names,
-        units=draw(st.lists(st.sampled_from(["", "TeV", "1 / (TeV s cm2)"]), min_size=n, max_size=n)),
+        units=draw(
+            st.lists(st.sampled_from(["", "TeV", "1 / (TeV s cm2)"]), min_size=n, max_size=n)
+        ),
         values=draw(arrays(float, n, elements=numbers)),
         errors=draw(arrays(float, n, elements=numbers)),
         covariance=draw(arrays(float, (n, n), elements=numbers)),
@@ -80,5 +82,3 @@ def test_a_result_says_whether_it_converged(success: bool, words: str) -> None:
     result = FitResult(**made, covariance=[[0.25]], stat=3, success=success, message="")
     assert str(result).startswith(words)
     assert " 1 +- 0.5 TeV" in str(result)
-
-

@@ -37,7 +37,9 @@ def test_without_limits_all_values_are_allowed() -> None:
 
 
 @given(UNIFORM, UNIFORM, st.floats(-1e3, 1e3), st.floats(1e-3, 1e3))
-def test_the_unit_cube_fills_the_limits_evenly(p: float, q: float, low: float, width: float) -> None:
+def test_the_unit_cube_fills_the_limits_evenly(
+    p: float, q: float, low: float, width: float
+) -> None:
     objective = make(limits=[[low, low + width], [0, 1]])
     x = objective.transform([p, q])
     assert x == pytest.approx([low + p * width, q])

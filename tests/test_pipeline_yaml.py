@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from astropy import units as u
-from toys import ToyEstimator, ToyFitter, toy_pipeline, toy_plugins
 
 from skyred import Pipeline, Reduction
 from skyred.defaults.gammapy import (
@@ -25,6 +24,7 @@ from skyred.defaults.gammapy import (
 )
 from skyred.defaults.minuit import Minuit
 from skyred.errors import ConfigError
+from toys import ToyEstimator, ToyFitter, toy_pipeline, toy_plugins
 
 
 def crab_in_python() -> Pipeline:
@@ -156,9 +156,7 @@ def test_a_fit_without_a_model_is_refused() -> None:
         toy_pipeline(fit=ToyFitter(), model=False).check()
 
 
-@pytest.mark.parametrize(
-    "wrong", ["circel(1, 2, 3)", "icrs; circle(1, 2, 3); circel(1, 2, 3)"]
-)
+@pytest.mark.parametrize("wrong", ["circel(1, 2, 3)", "icrs; circle(1, 2, 3); circel(1, 2, 3)"])
 def test_a_pipeline_written_in_python_is_checked_as_deeply_as_yaml(
     crab_yaml: str, wrong: str
 ) -> None:

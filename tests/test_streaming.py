@@ -29,9 +29,7 @@ class Lazy(Executor):
 
 
 @given(st.lists(st.integers()), st.integers(-1, 5), st.integers(1, 3))
-def test_results_come_in_the_order_of_the_items(
-    items: list[int], ahead: int, workers: int
-) -> None:
+def test_results_come_in_the_order_of_the_items(items: list[int], ahead: int, workers: int) -> None:
     with ThreadPoolExecutor(workers) as pool:
         assert list(stream(pool, str, items, ahead)) == [str(item) for item in items]
 

@@ -15,8 +15,8 @@ import numpy as np
 
 from skyred import (
     Estimator,
-    Fitter,
     FitResult,
+    Fitter,
     Maker,
     Model,
     Pipeline,
@@ -301,7 +301,6 @@ class Recorder:
 def toy_plugins(*watchers: tuple[str, Any]) -> Plugins:
     """Give the toys, the engines, provenance and some watchers: no gammapy components."""
     import toys  # itself, as a plugin
-
     from skyred.defaults import engines, minuit, provenance
 
     plugins = Plugins.load(points=[])

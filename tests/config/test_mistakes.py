@@ -120,8 +120,8 @@ def test_mistakes_end_the_command_with_2_and_import_no_gammapy(tmp_path: Path) -
         "try:\n"
         f"    main(['check', {str(path)!r}])\n"
         "finally:\n"
-        "    slow = {'gammapy', 'regions', 'astropy.coordinates', 'matplotlib'} & set(sys.modules)\n"
-        "    print('imported:', sorted(slow))\n"
+        "    slow = {'gammapy', 'regions', 'astropy.coordinates', 'matplotlib'}\n"
+        "    print('imported:', sorted(slow & set(sys.modules)))\n"
     )
     env = {name: text for name, text in os.environ.items() if name != "SKYRED_TEST_NOWHERE"}
     done = subprocess.run(
@@ -140,7 +140,7 @@ SINGLE = [
     # what the example says, what is wrong instead (with a mark where), what is said
     ("kind: minuit}", "kind: minuit, «»strategy: 3}", "fit.strategy: is 3; expected a number from"),
     ("kind: minuit}", "«»kind: minuet}", "fit.kind: there is no fitter 'minuet'; expected one of"),
-    ("kind: minuit}", "«»kind: cone}", "fit.kind: there is no fitter 'cone' ('cone' is a selector)"),
+    ("kind: minuit}", "«»kind: cone}", "no fitter 'cone' ('cone' is a selector)"),
     ("kind: minuit}", "«»kind: [minuit]}", "fit.kind: is ['minuit']; expected a text"),
     ("kind: minuit}", "«»kind: 5}", "fit.kind: is 5; expected a text"),
     ("{kind: minuit}", "[minuit]", "fit: is ['minuit']; expected a mapping: a fitter"),
@@ -151,9 +151,9 @@ SINGLE = [
     ("    stack: {kind: sum}\n", "", "data.hess: lacks 'stack'; expected a stacker: How the"),
     ("name: crab", "«»name: 5", "model[0].name: is 5; expected a text"),
     ("radius: 5 deg", "«»radius: 5", "radius: '5' is a number without unit; expected an angle"),
-    ("radius: 5 deg", "«»radius: .nan", "radius: 'nan' is a number without unit; expected an angle"),
-    ("radius: 5 deg", "«»radius: null", "data.hess.select[0].radius: is not set; expected an angle"),
-    ("center: [83.633 deg, 22.014 deg], r", "«»center: [22.014 deg], r", "is ['22.014 deg']; expected"),
+    ("radius: 5 deg", "«»radius: .nan", "radius: 'nan' is a number without unit; expected"),
+    ("radius: 5 deg", "«»radius: null", "data.hess.select[0].radius: is not set; expected"),
+    ("center: [83.633 deg, 22.014 deg], r", "«»center: [22.014 deg], r", "is ['22.014 deg'];"),
     ("methods: [offset-max, aeff-max]", "«»methods: [offset-mx]", "did you mean 'offset-max'?"),
     ("exclude: [\"icrs; circle(83.63, 22.14, 0.2)\"]", "«»exclude: [Crab]", "neither a region nor"),
     ("energy_edges: [1 TeV,", "«»energy_edges: [5 TeV,", "estimate[0].energy_edges: do not rise"),
@@ -163,8 +163,9 @@ SINGLE = [
     ("$GAMMAPY_DATA/hess-dl3-dr1", "$GAMMAPY_DATA/hess-dl4", "there is nothing at $GAMMAPY_DATA/h"),
     ("width: [2 deg, 2 deg]", "«»width: [2 deg, 2 deg, 2 deg]", "width: has 3 values; expected 2"),
     ("bins: 4}", "«»bins: 4.5}", "data.hess.geometry.energy.bins: is 4.5; expected a whole number"),
-    ("{min: 1 TeV, max: 10 TeV, bins: 4}", "{max: 10 TeV, bins: 4}", "energy: lacks 'min'; expected"),
-    ("{min: 1 TeV, max: 10 TeV, bins: 4}", "{«»min: 1 TeV, edges: [1 TeV, 10 TeV]}", "energy.min: is given beside edges; give one"),
+    ("{min: 1 TeV, max: 10 TeV, bins: 4}", "{max: 10 TeV, bins: 4}", "energy: lacks 'min';"),
+    ("{min: 1 TeV, max: 10 TeV, bins: 4}", "{«»min: 1 TeV, edges: [1 TeV, 10 TeV]}",
+     "energy.min: is given beside edges; give one"),
     ("  hess:\n", "  «»hess: 5\n  other:\n", "data.hess: is 5; expected a mapping: a reduction"),
 ]  # fmt: skip
 
@@ -192,14 +193,16 @@ SECOND_PASS = [
     ("index: 2.702", "indxe: 2.702", "model[0].spectral.indxe: PowerLawSpectralModel has no "
      "parameter of this name; expected some of index, amplitude, reference; did you mean 'index'?"),
     ("index: 2.702", "index: {value: 2.7, fixed: true}", "model[0].spectral.index.fixed: there is"),
-    ("index: 2.702", "index: {value: 2.7, min: 3, max: 1}", "model[0].spectral.index.min: is above"),
+    ("index: 2.702", "index: {value: 2.7, min: 3, max: 1}", "spectral.index.min: is above"),
     ("lon_0: 83.63308 deg", "lon_0: 83.63308 TeV", "model[0].spatial.lon_0: '83.63308 TeV' is in"),
     ("{kind: fov-background}\nfit", "{kind: fov-background, spectral: {type: pl-nrom}}\nfit",
      "model[1].spectral.type: there is no spectral model 'pl-nrom'"),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("right", "wrong", "message"), SECOND_PASS, ids=[w for _, w, _ in SECOND_PASS])
+@pytest.mark.parametrize(
+    ("right", "wrong", "message"), SECOND_PASS, ids=[w for _, w, _ in SECOND_PASS]
+)
 def test_what_only_gammapy_can_tell_is_told_before_data_are_read(
     crab_yaml: str, plugins: Plugins, right: str, wrong: str, message: str
 ) -> None:
@@ -235,10 +238,12 @@ def test_tags_run_nothing(crab_yaml: str, plugins: Plugins, tmp_path: Path) -> N
 
 def test_the_tags_of_plain_data_are_taken(crab_yaml: str, plugins: Plugins) -> None:
     text = crab_yaml.replace("name: crab", "name: !!str crab").replace("bins: 4", "bins: !!int 4")
-    assert Pipeline.from_yaml(text, plugins=plugins) == Pipeline.from_yaml(crab_yaml, plugins=plugins)
+    assert Pipeline.from_yaml(text, plugins=plugins) == Pipeline.from_yaml(
+        crab_yaml, plugins=plugins
+    )
 
 
-@pytest.mark.parametrize("depth", [60, 5000])
+@pytest.mark.parametrize("depth", [60, 1500])
 @pytest.mark.parametrize("brackets", ["[]", "{}"])
 def test_deep_nesting_is_refused(plugins: Plugins, depth: int, brackets: str) -> None:
     inner = "a: " if brackets == "{}" else ""
@@ -308,7 +313,7 @@ def test_an_override_takes_the_place_of_what_the_file_says(
     crab_yaml: str, plugins: Plugins, override: str, attribute: str, expected: object
 ) -> None:
     pipeline = Pipeline.from_yaml(crab_yaml, overrides=[override], plugins=plugins)
-    assert eval(f"pipeline.{attribute}") == expected  # noqa: S307
+    assert eval(f"pipeline.{attribute}") == expected
     assert pipeline.digest() == Pipeline.from_yaml(pipeline.to_yaml(), plugins=plugins).digest()
 
 
@@ -320,7 +325,10 @@ def test_an_override_takes_the_place_of_what_the_file_says(
         ("fit.strategy=3", "fit.strategy: is 3; expected a number from 0 to 2"),
         ("fit.stratgy=1", "did you mean 'strategy'?"),
         ("data.hes.on_error=skip", "data.hes: there is nothing here to set; expected one of hess"),
-        ("data.hess.make[3].parts=1", "make[3]: there is nothing here to set; expected one of 0 to 2"),
+        (
+            "data.hess.make[3].parts=1",
+            "make[3]: there is nothing here to set; expected one of 0 to 2",
+        ),
         ("data.hess.make[x]=1", "make.x: there is nothing here to set"),
         ("fit.kind.deeper=1", "fit.kind: there is nothing here to set"),
         ("fit.strategy=[", "this is no YAML"),

@@ -170,10 +170,21 @@ def test_a_statistic_that_turns_nan_does_not_succeed() -> None:
     assert result.message
 
 
-def test_too_few_calls_are_said_to_be_so() -> None:
-    def banana(x: np.ndarray) -> float:
-        return float(100 * (x[1] - x[0] ** 2) ** 2 + (1 - x[0]) ** 2)
+def banana(x: np.ndarray) -> float:
+    return float(100 * (x[1] - x[0] ** 2) ** 2 + (1 - x[0]) ** 2)
 
+
+@pytest.mark.parametrize("strategy", [0, 1, 2])
+def test_errors_come_from_the_second_derivatives_at_the_bottom(strategy: int) -> None:
+    # MIGRAD's own estimate of them is rough, above all with strategy 0
+    objective = Objective(names=["x", "y"], start=[-1.2, 1.0], stat=banana)
+    result = Minuit(strategy=strategy, tolerance=1e-4).fit(objective)
+    assert result.success, result.message
+    hessian = np.array([[802.0, -400.0], [-400.0, 200.0]])
+    assert result.covariance == pytest.approx(2 * np.linalg.inv(hessian), rel=0.02)
+
+
+def test_too_few_calls_are_said_to_be_so() -> None:
     objective = Objective(names=["x", "y"], start=[-1.2, 1.0], stat=banana)
     stopped = Minuit(calls=10).fit(objective)
     assert not stopped.success

@@ -54,7 +54,9 @@ class TestPositions:
         assert held.frame == "icrs"
         assert held.skycoord.separation(coord).to_value("arcsec") < 1e-6
 
-    @given(lon=st.floats(0, 360), lat=st.floats(-90, 90), frame=st.sampled_from(["icrs", "galactic"]))
+    @given(
+        lon=st.floats(0, 360), lat=st.floats(-90, 90), frame=st.sampled_from(["icrs", "galactic"])
+    )
     def test_a_position_reads_back_as_written(self, lon: float, lat: float, frame: str) -> None:
         made = Places(center={"lon": lon * u.deg, "lat": lat * u.deg, "frame": frame})
         again = Places(**made.to_plain(complete=True))

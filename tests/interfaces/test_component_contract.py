@@ -13,11 +13,11 @@ import pytest
 from astropy import units as u
 from hypothesis import given
 from hypothesis import strategies as st
-from toys import ToyEstimator, ToyFitter, ToyMaker, ToySum, toy_pipeline
 
 from skyred import FitResult, Maker, Objective, Reduction, component, option, quantity
 from skyred.errors import FieldError, Problem
 from skyred.interfaces import Fields, value
+from toys import ToyEstimator, ToyFitter, ToyMaker, ToySum, toy_pipeline
 
 TRIO = [ToyMaker(skip=[3]), ToySum(chunk=3), ToyFitter()]
 
@@ -254,7 +254,7 @@ def test_validate_names_the_class_and_keeps_the_hint() -> None:
 
 def test_a_reduction_without_makers_is_refused() -> None:
     base = toy_pipeline().data["toy"]
-    with pytest.raises(FieldError, match="Reduction.make: is empty; expected at least one maker"):
+    with pytest.raises(FieldError, match=r"Reduction\.make: is empty; expected at least one maker"):
         Reduction(archive="toy:1", geometry=base.geometry, stack=base.stack)
 
 

@@ -6,6 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+
+from skyred import Maker, Orchestrator, Pipeline, component, option
+from skyred.defaults.engines import Processes, Serial
+from skyred.defaults.minuit import Minuit
+from skyred.errors import ArchiveError, ConfigError, FitError, PluginError, RunsFailedError
+from skyred.plugins import Plugins
+from skyred.records import Owner
 from toys import (
     Recorder,
     ToyEstimator,
@@ -17,13 +24,6 @@ from toys import (
     toy_pipeline,
     toy_plugins,
 )
-
-from skyred import Maker, Orchestrator, Pipeline, component, option
-from skyred.defaults.engines import Processes, Serial
-from skyred.defaults.minuit import Minuit
-from skyred.errors import ArchiveError, ConfigError, FitError, PluginError, RunsFailedError
-from skyred.plugins import Plugins
-from skyred.records import Owner
 
 GOLDEN = [
     "run_started",
@@ -143,7 +143,9 @@ class TestReplacing:
 
     def test_observations_redo_the_reduction(self) -> None:
         orchestrator = orchestrate(full())
-        assert orchestrator.estimate()["toy-total"].counts == pytest.approx(2 * counts_of([1, 2, 3]))
+        assert orchestrator.estimate()["toy-total"].counts == pytest.approx(
+            2 * counts_of([1, 2, 3])
+        )
         orchestrator.observations = {"toy": orchestrator.observations["toy"][:2]}
         assert orchestrator.estimate()["toy-total"].counts == pytest.approx(2 * counts_of([1, 2]))
         assert [outcome.obs_id for outcome in orchestrator.outcomes] == [1, 2]
@@ -231,9 +233,6 @@ class TestOutcomes:
         assert "no effective area" in by_id[13].reason
 
     def test_a_stacker_that_fails_fails_the_run(self) -> None:
-        class Broken(Exception):
-            pass
-
         @component
         class Fragile(Maker):
             """Gives what cannot be stacked."""

@@ -8,6 +8,11 @@ from typing import Any
 
 import attrs
 import pytest
+
+from skyred import Estimator, Orchestrator, Pipeline, Result, component, hookimpl
+from skyred.defaults.minuit import Minuit
+from skyred.errors import ConfigError, OutputError, RunsFailedError
+from skyred.orchestrator.folder import RunFolder
 from toys import (
     Recorder,
     ToyEstimator,
@@ -17,11 +22,6 @@ from toys import (
     toy_pipeline,
     toy_plugins,
 )
-
-from skyred import Estimator, Orchestrator, Pipeline, Result, component, hookimpl
-from skyred.defaults.minuit import Minuit
-from skyred.errors import ConfigError, OutputError, RunsFailedError
-from skyred.orchestrator.folder import RunFolder
 
 
 def full(runs: int = 3, **changes: Any) -> Pipeline:
@@ -106,8 +106,16 @@ def test_a_run_folder_holds_everything_and_reads_back(tmp_path: Path) -> None:
 def test_a_second_run_gives_the_same_products(tmp_path: Path) -> None:
     for name in ("a", "b"):
         run(tmp_path / name)
-    for path in ("config.yaml", "fit.yaml", "models.yaml", "estimates/toy-total.txt"):
+    for path in ("config.yaml", "fit.yaml", "models_covariance.dat", "estimates/toy-total.txt"):
         assert (tmp_path / "a" / path).read_bytes() == (tmp_path / "b" / path).read_bytes()
+    one, other = (undated(tmp_path / name / "models.yaml") for name in ("a", "b"))
+    assert one == other
+
+
+def undated(path: Path) -> list[str]:
+    """Give the lines of gammapy's YAML, without its date and the checksum that covers it."""
+    lines = path.read_text().splitlines()
+    return [line for line in lines if not line.strip().startswith(("date:", "checksum:"))]
 
 
 def test_a_failed_run_is_published_as_failed_with_its_ledger(tmp_path: Path) -> None:
@@ -291,7 +299,14 @@ def test_input_inside_the_run_folder_is_refused(tmp_path: Path) -> None:
     assert (tmp_path / "run" / "dl3").is_dir()
 
 
-@pytest.mark.parametrize("name", ["../outside", "a/b", "x" * 300, "..", ".", "[x]", "a b"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("../outside", "a/b", "x" * 300, "[x]"),
+        *("..", ".", "a b"),
+    ],
+    ids=lambda name: name[:12],
+)
 def test_an_estimate_of_any_name_stays_in_its_folder(tmp_path: Path, name: str) -> None:
     target = tmp_path / "deep" / "run"
     plugins = toy_plugins()
@@ -303,13 +318,16 @@ def test_an_estimate_of_any_name_stays_in_its_folder(tmp_path: Path, name: str) 
         return  # refusing the name before anything is done is as good
     assert [path.name for path in tmp_path.iterdir()] == ["deep"]
     assert others(target) == set()
-    written = {path for path in target.rglob("*.txt")}
-    assert {path.parent for path in written} == {target / "estimates"}
+    assert {path.parent for path in target.rglob("*.txt")} == {target / "estimates"}
     again = Result.read(target, plugins=plugins)
     assert again.estimates[name].counts == result.estimates[name].counts
 
 
-@pytest.mark.parametrize("name", ["../outside", "a/b", "a b", "x" * 300])
+@pytest.mark.parametrize(
+    "name",
+    ["../outside", "a/b", "a b", "x" * 300],
+    ids=lambda name: name[:12],
+)
 def test_a_data_entry_of_any_name_stays_in_its_folder(tmp_path: Path, name: str) -> None:
     target = tmp_path / "deep" / "run"
     base = toy_pipeline()
@@ -325,5 +343,5 @@ def test_a_data_entry_of_any_name_stays_in_its_folder(tmp_path: Path, name: str)
 
 
 def test_a_folder_that_is_no_run_folder_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="is no run folder: it holds no config.yaml"):
+    with pytest.raises(OutputError, match=r"is no run folder: it holds no config\.yaml"):
         Result.read(tmp_path)

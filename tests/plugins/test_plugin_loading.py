@@ -12,12 +12,12 @@ from textwrap import dedent
 from types import SimpleNamespace
 
 import pytest
-from toys import ToyMaker, ToySum
 
 from skyred import hookimpl
 from skyred.errors import ArchiveError, FieldError, PluginError
 from skyred.plugins import BLOCK, Plugins
 from skyred.records import Owner
+from toys import ToyMaker, ToySum
 
 HEAD = "from skyred import Maker, component, hookimpl, option\n"
 GOOD = """
@@ -34,8 +34,8 @@ def skyred_components():
     return [Good]
 """
 FAULTS = {
-    "raises on import": ("raise RuntimeError('no such libfoo')", "cannot be imported: RuntimeError: "
-                         "no such libfoo"),
+    "raises on import": ("raise RuntimeError('no libfoo')",
+                         "cannot be imported: RuntimeError: no libfoo"),
     "exits on import": ("raise SystemExit('bye')", "cannot be imported: SystemExit: bye"),
     "is no Python": ("def f(:", "cannot be imported: SyntaxError"),
     "misspelt hook": (GOOD.replace("skyred_components", "skyred_componets"),
@@ -44,8 +44,8 @@ FAULTS = {
                          "put @hookimpl above it"),
     "undecorated component": (GOOD.replace("@component", ""), "Good lacks its decorator: put "
                               "@component above the class"),
-    "unfinished component": (GOOD.replace("def make", "def other"), "Good does not say how to make: "
-                             "write the method"),
+    "unfinished component": (GOOD.replace("def make", "def other"),
+                             "Good does not say how to make: write the method"),
     "wrong argument of a hook": ("@hookimpl\ndef skyred_run_started(rnu):\n    pass\n",
                                  "cannot be registered"),
     "claims a kind of ours": (GOOD.replace('"good-maker"', '"safe-mask"'),
@@ -80,7 +80,9 @@ def load(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Plugins:
     """Load our own plugins and those in a folder."""
     monkeypatch.syspath_prepend(str(folder))
     found = [*Distribution.discover(path=[str(folder)]), *distributions(name="skyred")]
-    return Plugins.load([point for dist in found for point in dist.entry_points.select(group="skyred")])
+    return Plugins.load(
+        [point for dist in found for point in dist.entry_points.select(group="skyred")]
+    )
 
 
 def skyred(folder: Path, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
@@ -154,9 +156,7 @@ def test_faulty_plugins_cannot_stop_the_list_of_plugins(distribute: Distribute) 
     assert "SKYRED_BLOCK=leaves" in listed.stderr
 
 
-def test_a_faulty_plugin_stops_check_and_run_with_2(
-    distribute: Distribute, tmp_path: Path
-) -> None:
+def test_a_faulty_plugin_stops_check_and_run_with_2(distribute: Distribute, tmp_path: Path) -> None:
     folder = distribute("breaks", "raise RuntimeError('no libfoo')")
     config = tmp_path / "some.yaml"
     config.write_text("data: {}\n")
@@ -206,7 +206,7 @@ def test_registering_a_second_of_one_name_leaves_the_first() -> None:
 class TestCatalog:
     def test_an_unknown_kind_is_answered_with_the_nearest(self) -> None:
         catalog = empty(("toys", offer(ToyMaker, ToySum))).catalog
-        with pytest.raises(FieldError, match="no maker 'toy-fil'; .* did you mean 'toy-fill'?"):
+        with pytest.raises(FieldError, match=r"no maker 'toy-fil'; .* did you mean 'toy-fill'\?"):
             catalog.get("maker", "toy-fil")
         with pytest.raises(FieldError, match=r"no maker 'toy-sum' \('toy-sum' is a stacker\)"):
             catalog.get("maker", "toy-sum")
@@ -236,7 +236,9 @@ class TestArchives:
 
     def test_two_claimants_are_an_error_naming_both(self) -> None:
         plugins = empty(archive("red", "x:"), archive("blue", "x:"), archive("green", "y:"))
-        with pytest.raises(ArchiveError, match="claimed by the plugins blue and red;.*SKYRED_BLOCK"):
+        with pytest.raises(
+            ArchiveError, match=r"claimed by the plugins blue and red;.*SKYRED_BLOCK"
+        ):
             plugins.open_archive("x:1")
 
     def test_no_claimant_is_an_error_with_a_hint(self) -> None:

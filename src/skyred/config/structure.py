@@ -14,7 +14,15 @@ import attrs
 
 from skyred.config.document import Path
 from skyred.errors import FieldError, Problem
-from skyred.fields import REQUIRED, FieldSpec, FrozenMapping, default_of, parse_field, specs
+from skyred.fields import (
+    REQUIRED,
+    FieldSpec,
+    FrozenMapping,
+    checked_name,
+    default_of,
+    parse_field,
+    specs,
+)
 from skyred.interfaces import Component, Fields
 from skyred.plugins import Catalog
 
@@ -130,6 +138,11 @@ class Structurer:
             if isinstance(raw, Mapping):  # a list of one may be written without its dash
                 return (self.build(spec.of, raw, path),)
             return tuple(self.build(spec.of, item, (*path, i)) for i, item in enumerate(raw))
+        for name in raw:
+            try:
+                checked_name(name)
+            except FieldError as error:
+                self._say((*path, name), error)
         return FrozenMapping({n: self.build(spec.of, item, (*path, n)) for n, item in raw.items()})
 
     def _unknown(self, name: str, known: list[str], path: Path) -> None:

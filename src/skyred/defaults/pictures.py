@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from skyred.defaults.gammapy.drawing import SEQUENTIAL, draw_map, energy_text
+from skyred.fields import file_name
 from skyred.hookspecs import hookimpl
 
 if TYPE_CHECKING:
@@ -60,8 +60,3 @@ def save(draw: Callable[[], Axes], path: Path) -> None:
         # a fixed "Software" keeps the bytes of a picture independent of the installed version
         figure.savefig(path, dpi=DPI, metadata={"Software": "skyred"})
         plt.close(figure)
-
-
-def file_name(name: str) -> str:
-    """Make a name safe for a file: short, and without separators."""
-    return re.sub(r"[^\w.+-]", "_", name)[:80]

@@ -2,8 +2,9 @@
 
 from skyred.fields.canonical import FrozenMapping, digest, thaw
 from skyred.fields.foreign import foreign
+from skyred.fields.names import checked_name, file_name
 from skyred.fields.nested import chain, part, table, write_nested
-from skyred.fields.options import Location, option
+from skyred.fields.options import Location, Name, option
 from skyred.fields.places import Position, Regions, position, regions
 from skyred.fields.quantities import quantity
 from skyred.fields.spec import REQUIRED, SPEC, FieldSpec, default_of, parse_field, spec_of, specs
@@ -16,11 +17,14 @@ __all__ = [
     "FrozenMapping",
     "Instant",
     "Location",
+    "Name",
     "Position",
     "Regions",
     "chain",
+    "checked_name",
     "default_of",
     "digest",
+    "file_name",
     "foreign",
     "instant",
     "option",

@@ -8,6 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from skyred.errors import FieldError
 from skyred.fields.canonical import FrozenMapping
+from skyred.fields.names import checked_name
 from skyred.fields.spec import REQUIRED, FieldSpec, declare
 
 
@@ -108,12 +109,6 @@ def _table(of: type) -> Callable[[Any], FrozenMapping]:
     def parse(value: Any) -> FrozenMapping:
         if not isinstance(value, Mapping) or not value:
             raise FieldError(f"is {value!r:.80}", "expected at least one name with what it holds")
-        return FrozenMapping({_name(name): one(item) for name, item in value.items()})
+        return FrozenMapping({checked_name(name): one(item) for name, item in value.items()})
 
     return parse
-
-
-def _name(name: Any) -> str:
-    if not isinstance(name, str) or not name.strip():
-        raise FieldError(f"has the name {name!r}", "expected a text")
-    return name

@@ -12,6 +12,7 @@ from typing import Any
 
 from skyred.errors import FieldError
 from skyred.fields.canonical import exact_key, freeze, plain_key, thaw
+from skyred.fields.names import checked_name
 from skyred.fields.spec import REQUIRED, FieldSpec, declare
 
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
@@ -64,7 +65,7 @@ def option(
     doc : str
         What it is for, one sentence.
     type : type, optional
-        bool, int, float, str, dict or `Location`; taken from the default if left out.
+        bool, int, float, str, dict, `Name` or `Location`; taken from the default if left out.
     choices : sequence of str
         The texts that are allowed, if not any.
     many : bool
@@ -163,7 +164,14 @@ def _dict(value: Any) -> Any:
     raise FieldError(f"is {value!r}", "expected a mapping")
 
 
+class Name(str):
+    """The type of an option that names a thing whose file is called after it."""
+
+    __slots__ = ()
+
+
 _ITEMS: dict[type, Callable[[Any], Any]] = {
+    Name: checked_name,
     bool: _bool,
     int: _int,
     float: _float,
@@ -173,6 +181,7 @@ _ITEMS: dict[type, Callable[[Any], Any]] = {
 }
 _KNOWN = ", ".join(kind.__name__ for kind in _ITEMS)
 _NAMES: dict[type, str] = {
+    Name: "a name",
     bool: "true or false",
     int: "a whole number",
     float: "a number",

@@ -157,7 +157,7 @@ def _build(source: str, masks: tuple[Location, ...]) -> list[Region]:
         text = source.path().read_text(encoding="utf-8")
     try:
         with warnings.catch_warnings():
-            # the parser skips what it does not understand with a warning: an exclusion would be lost
+            # the parser skips what it does not know, with a warning: an exclusion would be lost
             warnings.simplefilter("error")
             found = list(RegionList.parse(text, format="ds9"))
     except Exception as error:  # the parser raises whatever its parts raise

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import attrs
 
-from skyred.fields import foreign, option
+from skyred.fields import Name, foreign, option
 from skyred.interfaces.component import Component, component, value
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Estimator(Component):
 
     role: ClassVar[str] = "estimator"
     product: ClassVar[type[Product]]
-    name: str | None = option(None, type=str, doc="Its name in the results; by default its kind.")
+    name: str | None = option(None, type=Name, doc="Its name in the results; by default its kind.")
 
     @abstractmethod
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> Product:

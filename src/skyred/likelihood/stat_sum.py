@@ -51,15 +51,15 @@ def objective_of(datasets: Datasets) -> Objective:
     for parameter, name in zip(free, names := unique_names(datasets, free), strict=True):
         if not np.isfinite(parameter.value):
             raise FitError(f"parameter {name} starts at {parameter.value}; give it a finite value")
-    set_values = _setter(free)
+    stat = _Statistic(datasets, free)
     parameters, penalties = datasets.models.parameters, datasets.models._penalties or ()
 
-    def stat(x: Vector) -> float:
-        set_values(x)
-        return sum(float(dataset.stat_sum()) for dataset in datasets)
+    def accept(result: FitResult) -> None:
+        stat(result.values)  # so that the datasets predict what the models say
+        write_back(datasets, free, result)
 
     def prior(x: Vector) -> float:
-        set_values(x)
+        stat.set_values(x)
         return float(parameters.prior_stat_sum() + sum(each.stat_sum() for each in penalties))
 
     return Objective(
@@ -71,8 +71,34 @@ def objective_of(datasets: Datasets) -> Objective:
         stat=stat,
         prior=prior if penalties or any(parameter.prior for parameter in parameters) else None,
         quantiles=[_quantile(parameter) for parameter in free],
-        on_accept=lambda result: write_back(datasets, free, result),
+        on_accept=accept,
     )
+
+
+class _Statistic:
+    """gammapy's statistic of datasets, as a function of the free parameters."""
+
+    def __init__(self, datasets: Datasets, free: Sequence[Parameter]) -> None:
+        self.datasets = datasets
+        self.set_values = _setter(free)
+        self.places: dict[Any, tuple[float, ...]] = {}
+
+    def __call__(self, x: Vector) -> float:
+        self.set_values(x)
+        self._wake_sources()
+        return sum(float(dataset.stat_sum()) for dataset in self.datasets)
+
+    def _wake_sources(self) -> None:
+        # gammapy never looks again at a source that once left the map: without this, whatever a
+        # fitter tries after such a step is a map without the source
+        for dataset in self.datasets:
+            for evaluator in (getattr(dataset, "evaluators", None) or {}).values():
+                if getattr(evaluator.model, "spatial_model", None) is None:
+                    continue
+                place = tuple(evaluator.model.spatial_model.parameters.value)
+                if not evaluator.contributes and self.places.get(evaluator) != place:
+                    evaluator.contributes, evaluator.exposure = True, None
+                self.places[evaluator] = place
 
 
 def unique_names(datasets: Datasets, free: Sequence[Parameter]) -> list[str]:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, cast
 import attrs
 
 from skyred.config import dump
-from skyred.errors import ConfigError, FitError, Problem
+from skyred.errors import ConfigError, FitError
 from skyred.interfaces import Chain, Engine, Product
-from skyred.orchestrator.publishing import run_to_folder
+from skyred.orchestrator.publishing import run_to_folder, steps_until
 from skyred.orchestrator.steps import Steps
 from skyred.orchestrator.watching import Watchers
 from skyred.plugins import Plugins
-from skyred.records import STEPS, FitResult, Outcome, Report, Run, StepRecord
+from skyred.records import FitResult, Outcome, Report, Run, StepRecord
 from skyred.result import Result
 
 if TYPE_CHECKING:
@@ -175,10 +175,7 @@ class Orchestrator:
         FitError
             If the fit did not converge (its result can be looked at all the same).
         """
-        if until not in STEPS:
-            expected = f"expected one of {', '.join(STEPS)}"
-            raise ConfigError([Problem((), f"there is no step {until!r}", expected)])
-        for step in STEPS[: STEPS.index(until) + 1]:
+        for step in steps_until(until):
             given = self._steps.take(step)
             if step == "fit" and given is not None and not given.success:
                 raise FitError(f"the fit did not converge: {given.message}")

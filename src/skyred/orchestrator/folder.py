@@ -64,7 +64,10 @@ class RunFolder:
         if not place.exists():
             self.staging.rename(place)
             return place
-        _refuse_existing(place, self.overwrite)
+        if not (self.overwrite and is_run_folder(place)):
+            beside = _free(place)
+            self.staging.rename(beside)
+            raise OutputError(f"{place} was made by others meanwhile; this run is in {beside}")
         old = Path(tempfile.mkdtemp(prefix=f".{place.name}.old.", dir=place.parent))
         place.rename(old / place.name)
         try:
@@ -85,8 +88,13 @@ def _refuse_existing(target: Path, overwrite: bool) -> None:
         raise OutputError(
             f"{target} exists already; choose another folder (-o), or replace it (--overwrite)"
         )
-    if not (target / "report.json").is_file():
+    if not is_run_folder(target):
         raise OutputError(f"{target} is no run folder of skyred, so it will not be replaced")
+
+
+def is_run_folder(place: Path) -> bool:
+    """Say whether a place is a run folder, by the files that every run leaves."""
+    return all((place / name).is_file() for name in ("config.yaml", "log.jsonl"))
 
 
 def _free(place: Path) -> Path:

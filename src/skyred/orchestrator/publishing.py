@@ -24,8 +24,9 @@ def run_to_folder(
     orchestrator: Orchestrator, folder: str | Path | None, until: str, overwrite: bool
 ) -> Result:
     """Take the steps of an orchestrator; write and publish what they gave, or what they got to."""
-    last = STEPS.index(until) if until in STEPS else len(STEPS)
-    orchestrator.record = attrs.evolve(orchestrator.record, steps=STEPS[: last + 1])
+    steps = steps_until(until)
+    # without a folder: nothing may go into that of an earlier run
+    orchestrator.record = attrs.evolve(orchestrator.record, steps=steps, folder=None)
     if folder is None:
         _watched(orchestrator, until)
         return orchestrator.result()
@@ -45,6 +46,14 @@ def run_to_folder(
     return orchestrator.result().placed(published)
 
 
+def steps_until(last: str) -> tuple[str, ...]:
+    """Name the steps up to one of them; raises `ConfigError` if there is no such step."""
+    if last not in STEPS:
+        expected = f"expected one of {', '.join(STEPS)}"
+        raise ConfigError([Problem((), f"there is no step {last!r}", expected)])
+    return STEPS[: STEPS.index(last) + 1]
+
+
 def _keep_inputs(orchestrator: Orchestrator, target: Path) -> None:
     """Refuse a run folder that holds what is read: replacing it would lose the input."""
     for path, place in orchestrator.pipeline.places():
@@ -58,7 +67,11 @@ def _watched(orchestrator: Orchestrator, until: str) -> None:
     watchers.tell("skyred_run_started", run=orchestrator.record)
     state, error = "failed", ""
     try:
-        orchestrator.take(until)
+        try:
+            orchestrator.take(until)
+        finally:
+            if orchestrator.record.folder is not None:
+                orchestrator.result().write(orchestrator.record.folder)
         state = "finished"
     except KeyboardInterrupt:
         state, error = "interrupted", "interrupted by the user"
@@ -68,7 +81,5 @@ def _watched(orchestrator: Orchestrator, until: str) -> None:
         log.info("the run failed: %s", error, exc_info=True)  # for its log; who called is told
         raise
     finally:
-        if orchestrator.record.folder is not None:
-            orchestrator.result().write(orchestrator.record.folder)
         report = orchestrator.report(state, error)
         watchers.tell("skyred_run_finished", run=orchestrator.record, report=report)

@@ -12,6 +12,7 @@ import attrs
 
 from skyred.config import Document, dump
 from skyred.errors import SkyredWarning
+from skyred.fields import file_name
 from skyred.interfaces import Estimator, Product
 from skyred.plugins import Catalog
 from skyred.records import FitResult, Outcome
@@ -82,8 +83,17 @@ def _plain_row(row: Any, texts: set[str]) -> dict[str, Any]:
 
 def write_datasets(folder: Path, datasets: Datasets) -> None:
     """Write ``datasets/datasets.yaml`` and one FITS file for each dataset."""
-    (folder / "datasets").mkdir(exist_ok=True)
-    datasets.write(folder / "datasets" / "datasets.yaml", overwrite=True)
+    place = folder / "datasets"
+    place.mkdir(exist_ok=True)
+    described = []
+    for dataset in datasets:
+        data = dataset.to_dict()
+        # as `Datasets.write` does, but with a file name that any name of a dataset can have
+        suffix = Path(data["filename"]).suffix
+        data["filename"] = file_name(dataset.name) + suffix
+        dataset.write(place / data["filename"], overwrite=True)
+        described.append(data)
+    write_text(place / "datasets.yaml", dump({"datasets": described}))
 
 
 def read_datasets(folder: Path) -> Datasets | None:

@@ -121,4 +121,5 @@ class ExcessMap(Estimator):
         exposure = reco_exposure(chosen, total.counts.geom, estimator.spectral_model)
         exposure = exposure.resample_axis(axis=axis, weights=total.mask_safe)
         rebinned = total.resample_energy_axis(energy_axis=axis, name=total.name)
+        rebinned.exposure = exposure  # of a dataset without one, gammapy takes it to be 1
         return ExcessProduct(self.label, estimator.estimate_excess_map(rebinned, exposure))

@@ -19,7 +19,7 @@ TEXTS = st.sampled_from(
     ["crab", "Crab nebula", "yes", "null", "1e3", "0x10", "2004-12-06", "~", "a: b", "# no", "- x",
      "'", '"', "ü", "1_000", ".inf", "{a}", "[b]", "*c", "&d", "!e", "%f", "@g", "12:30", "off", ""]
 ) | st.text(st.characters(codec="utf-8", exclude_categories=["C"]), max_size=6)  # fmt: skip
-NAMES = st.sampled_from(["hess", "a.b", "1", "yes", "1e3", "null", "2004-12-06", "é+-_", "x" * 80])
+NAMES = st.sampled_from(["hess", "a.b", "1", "yes", "1e3", "null", "2004-12-06", "a+-_", "x" * 80])
 PLAIN = st.recursive(
     st.booleans() | st.integers(-(10**6), 10**6) | st.floats(allow_nan=False) | TEXTS,
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(TEXTS, inner, max_size=2),

@@ -124,8 +124,11 @@ def settle(dataset: Dataset) -> float:
     model = getattr(dataset, "background_model", None)
     norm = float("nan")
     if model is not None:
-        norm = float(model.spectral_model.parameters["norm"].value)
-        dataset.background = dataset.npred_background()
+        parameters = model.spectral_model.parameters
+        norm = float(parameters["norm"].value) if "norm" in parameters.names else norm
+        # a copy: gammapy's map is its cache, which the next background model would write into
+        dataset.background = dataset.npred_background().copy()
+        dataset._background_cached = dataset._background_parameters_cached = None
     if getattr(dataset, "models", None):
         dataset.models = None
     return norm

@@ -7,6 +7,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString, SingleQuotedScalarString
 
 WIDTH = 100
 
@@ -23,7 +24,7 @@ def dump(data: Any) -> str:
 
 def _styled(data: Any) -> Any:
     if isinstance(data, dict):
-        styled = CommentedMap({name: _styled(item) for name, item in data.items()})
+        styled = CommentedMap({_styled(name): _styled(item) for name, item in data.items()})
         if data and _short(data) and any(name != "kind" for name in data):
             styled.fa.set_flow_style()
         return styled
@@ -32,6 +33,10 @@ def _styled(data: Any) -> Any:
         if _short(data):
             items.fa.set_flow_style()
         return items
+    if isinstance(data, str) and data.startswith(("?", ":", "-")):
+        return SingleQuotedScalarString(data)  # ruamel writes it plain, and cannot read that
+    if isinstance(data, str) and not data.isprintable():
+        return DoubleQuotedScalarString(data)  # with escapes: YAML takes U+0085 for a line break
     return data
 
 

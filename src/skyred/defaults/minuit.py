@@ -47,6 +47,7 @@ class Minuit(Fitter):
         """
         scale = _scale(objective)
         minuit = self._setup(objective, scale)
+        minuit.hesse()
         minuit.migrad(ncall=self.calls)
         nfev = minuit.nfcn
         minimum, edm = minuit.valid, float(minuit.fmin.edm)

@@ -8,7 +8,7 @@ import re
 from skyred.errors import FieldError
 
 LONGEST = 80
-_SAFE = re.compile(rf"\w[\w.+-]{{0,{LONGEST - 1}}}")
+_SAFE = re.compile(rf"\w[\w.+-]{{0,{LONGEST - 1}}}", re.ASCII)  # FITS headers hold no more
 _EXPECTED = f"expected letters, digits and . + - _, at most {LONGEST}, and no . + - first"
 
 

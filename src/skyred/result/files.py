@@ -83,6 +83,8 @@ def _plain_row(row: Any, texts: set[str]) -> dict[str, Any]:
 
 def write_datasets(folder: Path, datasets: Datasets) -> None:
     """Write ``datasets/datasets.yaml`` and one FITS file for each dataset."""
+    from gammapy.utils.scripts import to_yaml, write_yaml
+
     place = folder / "datasets"
     place.mkdir(exist_ok=True)
     described = []
@@ -91,9 +93,10 @@ def write_datasets(folder: Path, datasets: Datasets) -> None:
         # as `Datasets.write` does, but with a file name that any name of a dataset can have
         suffix = Path(data["filename"]).suffix
         data["filename"] = file_name(dataset.name) + suffix
-        dataset.write(place / data["filename"], overwrite=True)
+        dataset.write(place / data["filename"], overwrite=True, checksum=True)
         described.append(data)
-    write_text(place / "datasets.yaml", dump({"datasets": described}))
+    index = to_yaml({"datasets": described})
+    write_yaml(index, place / "datasets.yaml", overwrite=True, checksum=True)
 
 
 def read_datasets(folder: Path) -> Datasets | None:

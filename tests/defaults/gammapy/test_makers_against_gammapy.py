@@ -11,7 +11,7 @@ from gammapy.data import Observation
 from gammapy.datasets import MapDataset
 from gammapy.makers import FoVBackgroundMaker, MapDatasetMaker, SafeMaskMaker
 from gammapy.maps import Map, MapAxis, WcsGeom
-from gammapy.modeling.models import PowerLawNormSpectralModel
+from gammapy.modeling.models import FoVBackgroundModel, PowerLawNormSpectralModel
 from regions import Regions
 
 import plain_gammapy as plain
@@ -193,6 +193,18 @@ class TestFoVBackground:
         made = FoVBackground(method="scale", exclude=CIRCLE).make(dataset, observation)
         # float32 sum
         assert settle(made) == pytest.approx(expected, rel=1e-6)
+
+    def test_settled_background_is_a_template_like_any_other(self, copies, observation):
+        # gammapy's cache of the fitted background must not be the template of later models
+        dataset = FoVBackground(exclude=CIRCLE).make(copies[0], observation)
+        norm = settle(dataset)
+        template = dataset.background.data.copy()
+        dataset.models = FoVBackgroundModel(dataset_name="run")
+        for value in (norm, 2.0, 0.5, 1.0):
+            dataset.models["run-bkg"].spectral_model.norm.value = value
+            # float32
+            np.testing.assert_allclose(dataset.npred_background().data, value * template, rtol=1e-6)
+            np.testing.assert_array_equal(dataset.background.data, template)
 
     def test_leaves_mask_and_counts_alone(self, copies, observation):
         dataset, before = copies

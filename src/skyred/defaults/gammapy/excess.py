@@ -43,7 +43,7 @@ class ExcessProduct(Product):
         path = folder / f"{self.name}.fits"
         # not by `FluxMaps.write`: it notes the absolute path of a model file, and the folder moves.
         # Without it gammapy reads the maps with its E^-2 spectrum, the one they were made with.
-        self.maps.to_hdulist().writeto(path, overwrite=True)
+        self.maps.to_hdulist("flux").writeto(path, overwrite=True)
         return [path]
 
     @classmethod

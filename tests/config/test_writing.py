@@ -1,0 +1,41 @@
+"""Written YAML reads back as it was, whatever the texts in it look like."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from skyred.config import Document, dump
+
+# what YAML gives a meaning to, at the start of texts
+TEXTS = st.text(st.sampled_from("?:-#&*!|>%@`'\"{}[],~ .=<0e1_ay\n\t\\é"), max_size=5) | st.text(
+    st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=5
+)
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=300)
+@given(st.dictionaries(TEXTS, PLAIN, max_size=4))
+def test_plain_data_read_back_as_they_were_written(data: dict[str, Any]) -> None:
+    again = Document.parse(dump(data))
+    assert again.problems == []
+    assert again.data == data
+    assert repr(again.data) == repr(data), "1 is not True, and 1.0 is not 1"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["?0", "? x", "\x85", "a\u2028b", "\x00", "yes", "1e3", "2004-12-06", "~", "a: b", "# no"],
+)
+@pytest.mark.parametrize(
+    "wrap", [lambda t: {"a": t}, lambda t: {"a": [t, t]}, lambda t: {t: {t: 1}}]
+)
+def test_a_text_that_yaml_gives_a_meaning_stays_a_text(text: str, wrap: Any) -> None:
+    assert Document.parse(dump(wrap(text))).data == wrap(text)

@@ -94,6 +94,8 @@ class Run:
         The steps that will be taken.
     observations : int
         How many observations will be reduced; 0 until they are selected.
+    replaced : tuple of str
+        Steps whose result was replaced from Python: what follows is not of `config` alone.
     """
 
     config: str = ""
@@ -101,6 +103,7 @@ class Run:
     folder: Path | None = None
     steps: tuple[str, ...] = STEPS
     observations: int = 0
+    replaced: tuple[str, ...] = ()
 
 
 @attrs.frozen

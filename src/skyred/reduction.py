@@ -89,7 +89,9 @@ class Making:
         try:
             return self.chunk.reduction.stack.add(total, dataset, self.observation)
         except Exception as error:  # as above
+            notes = self.outcome.notes
             self._fail(error)
+            self.outcome = attrs.evolve(self.outcome, notes=notes)
             return total
 
     def _make(self, target: Dataset) -> tuple[Dataset, float]:
@@ -126,8 +128,8 @@ def settle(dataset: Dataset) -> float:
     if model is not None:
         parameters = model.spectral_model.parameters
         norm = float(parameters["norm"].value) if "norm" in parameters.names else norm
-        # a copy: gammapy's map is its cache, which the next background model would write into
-        dataset.background = dataset.npred_background().copy()
+        dataset.background = dataset.npred_background()
+        # this map is gammapy's cache: the next background model would write its product into it
         dataset._background_cached = dataset._background_parameters_cached = None
     if getattr(dataset, "models", None):
         dataset.models = None

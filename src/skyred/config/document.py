@@ -15,6 +15,7 @@ from skyred.errors import ConfigError, Problem, path_text
 
 Path = tuple[str | int, ...]
 MAX_DEPTH = 50
+MAX_NODES = 20_000
 _PLAIN_TAGS = {
     f"tag:yaml.org,2002:{name}"
     for name in ("map", "seq", "str", "int", "float", "bool", "null", "timestamp", "merge", "value")
@@ -101,6 +102,8 @@ class Document:
 
     def _build(self, node: Node, path: Path) -> Any:
         self.marks.setdefault(path, _place(node))
+        if len(self.marks) > MAX_NODES:  # aliases of aliases grow without bound
+            raise ConfigError([Problem((), f"{self.name} holds too much", "expected a few pages")])
         if len(path) > MAX_DEPTH:
             self.problems.append(Problem(path[:3], "is nested too deeply", "expected a few levels"))
             return None

@@ -48,6 +48,7 @@ class Provenance:
             "state": report.state,
             "error": report.error,
             "digest": run.digest,
+            "replaced": list(run.replaced),
             "started": self.started.isoformat(timespec="seconds"),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "python": sys.version.split()[0],

@@ -42,21 +42,22 @@ def quantity(
     """
     many = many or count is not None
     example = u.Unit(unit) if unit else _read(default).unit
-    parse_one = _checker(example, min, max)
-
-    def parse(value: Any) -> u.Quantity:
-        return _frozen(_array(value, parse_one, count) if many else parse_one(value))
-
     article = _type_words(example)
     spec = FieldSpec(
         type_name=f"a list of quantities, each {article}" if many else article,
         doc=doc,
-        parse=parse,
+        parse=_parser(_checker(example, min, max), many, count),
         key=quantity_key,
         plain=plain,
         unit=example.to_string(),
     )
     return declare(spec, default)
+
+
+def _parser(
+    parse_one: Callable[[Any], u.Quantity], many: bool, count: int | None
+) -> Callable[[Any], u.Quantity]:
+    return lambda value: _frozen(_array(value, parse_one, count) if many else parse_one(value))
 
 
 def plain(value: u.Quantity) -> str | list[str]:

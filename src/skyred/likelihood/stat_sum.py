@@ -43,50 +43,60 @@ def objective_of(datasets: Datasets) -> Objective:
     FitError
         If there are no models, no free parameters, or a parameter that is not finite.
     """
+    statistic = Statistic(datasets, free_parameters(datasets))
+    free = statistic.free
+    return Objective(
+        names=unique_names(datasets, free),
+        units=[str(parameter.unit) for parameter in free],
+        start=[parameter.value for parameter in free],
+        limits=[_limits(parameter) for parameter in free],
+        steps=np.array([_step(parameter) for parameter in free]),
+        stat=statistic,
+        prior=statistic.prior if statistic.has_prior else None,
+        quantiles=[_quantile(parameter) for parameter in free],
+        on_accept=statistic.accept,
+    )
+
+
+def free_parameters(datasets: Datasets) -> list[Parameter]:
+    """Give the free parameters of the models, each once; raises `FitError` if they cannot be."""
     if not datasets.models:
         raise FitError("the datasets have no models: there is nothing to fit")
     free = list(datasets.models.parameters.unique_parameters.free_parameters)
     if not free:
         raise FitError("no parameter is free: there is nothing to fit; set frozen: false on some")
-    for parameter, name in zip(free, names := unique_names(datasets, free), strict=True):
+    for parameter, name in zip(free, unique_names(datasets, free), strict=True):
         if not np.isfinite(parameter.value):
             raise FitError(f"parameter {name} starts at {parameter.value}; give it a finite value")
-    stat = _Statistic(datasets, free)
-    parameters, penalties = datasets.models.parameters, datasets.models._penalties or ()
-
-    def accept(result: FitResult) -> None:
-        stat(result.values)  # so that the datasets predict what the models say
-        write_back(datasets, free, result)
-
-    def prior(x: Vector) -> float:
-        stat.set_values(x)
-        return float(parameters.prior_stat_sum() + sum(each.stat_sum() for each in penalties))
-
-    return Objective(
-        names=names,
-        units=[str(parameter.unit) for parameter in free],
-        start=[parameter.value for parameter in free],
-        limits=[_limits(parameter) for parameter in free],
-        steps=np.array([_step(parameter) for parameter in free]),
-        stat=stat,
-        prior=prior if penalties or any(parameter.prior for parameter in parameters) else None,
-        quantiles=[_quantile(parameter) for parameter in free],
-        on_accept=accept,
-    )
+    return free
 
 
-class _Statistic:
+class Statistic:
     """gammapy's statistic of datasets, as a function of the free parameters."""
 
     def __init__(self, datasets: Datasets, free: Sequence[Parameter]) -> None:
-        self.datasets = datasets
-        self.set_values = _setter(free)
+        self.datasets, self.free = datasets, free
+        models = datasets.models
+        self.parameters, self.penalties = models.parameters, models._penalties or ()
+        self.has_prior = bool(self.penalties) or any(each.prior for each in self.parameters)
         self.places: dict[Any, tuple[float, ...]] = {}
 
     def __call__(self, x: Vector) -> float:
-        self.set_values(x)
+        """Give the statistic without priors."""
+        set_values(self.free, x)
         self._wake_sources()
         return sum(float(dataset.stat_sum()) for dataset in self.datasets)
+
+    def prior(self, x: Vector) -> float:
+        """Give what priors and penalties add."""
+        set_values(self.free, x)
+        penalty = sum(each.stat_sum() for each in self.penalties)
+        return float(self.parameters.prior_stat_sum() + penalty)
+
+    def accept(self, result: FitResult) -> None:
+        """Write a result to the models."""
+        self(result.values)  # so that the datasets predict what the models say
+        write_back(self.datasets, self.free, result)
 
     def _wake_sources(self) -> None:
         # gammapy never looks again at a source that once left the map: without this, whatever a
@@ -118,7 +128,7 @@ def write_back(datasets: Datasets, free: Sequence[Parameter], result: FitResult)
     """
     from gammapy.modeling import Covariance
 
-    _setter(free)(result.values)
+    set_values(free, result.values)
     parameters = datasets.models.parameters
     index = {id(parameter): place for place, parameter in enumerate(free)}
     places = [index.get(id(parameter), -1) for parameter in parameters]
@@ -132,12 +142,10 @@ def write_back(datasets: Datasets, free: Sequence[Parameter], result: FitResult)
     datasets._covariance = covariance
 
 
-def _setter(free: Sequence[Parameter]) -> Callable[[Vector], None]:
-    def set_values(x: Vector) -> None:
-        for parameter, value in zip(free, x, strict=True):
-            parameter.value = value
-
-    return set_values
+def set_values(free: Sequence[Parameter], x: Vector) -> None:
+    """Set the parameters to a vector."""
+    for parameter, value in zip(free, x, strict=True):
+        parameter.value = value
 
 
 def _limits(parameter: Parameter) -> tuple[float, float]:

@@ -11,6 +11,7 @@ import attrs
 from skyred.config import dump
 from skyred.errors import ConfigError, FitError
 from skyred.interfaces import Chain, Engine, Product
+from skyred.likelihood import objective_of
 from skyred.orchestrator.publishing import run_to_folder, steps_until
 from skyred.orchestrator.steps import Steps
 from skyred.orchestrator.watching import Watchers
@@ -132,7 +133,6 @@ class Orchestrator:
 
     @datasets.setter
     def datasets(self, datasets: Datasets) -> None:
-        self._steps.take("select")
         self._steps.replace("reduce", datasets)
 
     @property
@@ -153,6 +153,8 @@ class Orchestrator:
     @fit_result.setter
     def fit_result(self, result: FitResult | None) -> None:
         self._steps.take("model")
+        if result is not None:
+            objective_of(self.datasets).accept(result)  # the models are to be those of the fit
         self._steps.replace("fit", result)
 
     @property
@@ -211,10 +213,11 @@ class Orchestrator:
         steps = self._steps
         return Result(
             config=steps.record.config,
+            replaced=steps.record.replaced,
             digest=steps.record.digest,
             outcomes=self.outcomes,
             steps=self.steps,
-            datasets=steps.done.get("reduce"),
+            datasets=steps.datasets(),
             models=steps.models(),
             fit=steps.done.get("fit"),
             estimates=dict(steps.done.get("estimate", steps.estimates)),

@@ -41,12 +41,12 @@ def logged_to(path: Path) -> Iterator[None]:
         if logger.getEffectiveLevel() > logging.INFO:
             logger.setLevel(logging.INFO)
     # capturing would silence warnings elsewhere, so they are copied on their way
-    show = warnings.showwarning
+    show, loggers[-1].propagate = warnings.showwarning, False
     warnings.showwarning = _copying(show)
     try:
         yield
     finally:
-        warnings.showwarning = show
+        warnings.showwarning, loggers[-1].propagate = show, True
         for logger, level in zip(loggers, levels, strict=True):
             logger.removeHandler(handler)
             logger.setLevel(level)
@@ -55,7 +55,6 @@ def logged_to(path: Path) -> Iterator[None]:
 
 def _copying(show: Any) -> Any:
     logger = logging.getLogger("py.warnings")
-    logger.propagate = False
 
     def copying(message: Any, category: Any, filename: str, lineno: int, *rest: Any) -> None:
         logger.warning("%s: %s (%s:%d)", category.__name__, message, Path(filename).name, lineno)

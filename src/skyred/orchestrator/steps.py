@@ -49,6 +49,8 @@ class Steps:
         The steps that were taken.
     estimates : dict of str to Product
         What was estimated so far: a faulty estimator must not lose the others.
+    reduced : list of Dataset
+        What was reduced so far: a failed run must not lose the others.
     done : dict of str to object
         What each step gave.
     """
@@ -61,6 +63,7 @@ class Steps:
     outcomes: list[Outcome] = attrs.field(factory=list)
     records: list[StepRecord] = attrs.field(factory=list)
     estimates: dict[str, Product] = attrs.field(factory=dict)
+    reduced: list[Any] = attrs.field(factory=list)
     done: dict[str, Any] = attrs.field(factory=dict)
 
     def take(self, step: str) -> Any:
@@ -78,7 +81,10 @@ class Steps:
             self.done.pop(later, None)
         if step != "estimate":
             self.estimates = {}
+        self.done.setdefault("select", {})
         self.done[step] = value
+        replaced = dict.fromkeys((*self.record.replaced, step))
+        self.record = attrs.evolve(self.record, replaced=tuple(replaced))
 
     def models(self) -> Models | None:
         """Give the models as they are now, with their covariance; None before they are built."""
@@ -115,8 +121,7 @@ class Steps:
     def _reduce(self, said: dict[str, Any]) -> Datasets:
         from gammapy.datasets import Datasets
 
-        self.outcomes = []
-        datasets = Datasets()
+        self.outcomes, self.reduced = [], []
         with self.engine.open() as executor:
             for entry, selection in self.done["select"].items():
                 reduced = reduce(
@@ -127,18 +132,31 @@ class Steps:
                     self.engine.slots,
                     self._tell,
                 )
-                datasets.extend(reduced)
+                self.reduced.extend(reduced)
         self._stop_on_failures()
-        said["summary"] = f"{len(datasets)} datasets"
-        return datasets
+        said["summary"] = f"{len(self.reduced)} datasets"
+        return Datasets(self.reduced)
+
+    def datasets(self) -> Datasets | None:
+        """Give what is reduced so far, whether or not runs failed; None if nothing is."""
+        from gammapy.datasets import Datasets
+
+        return self.done.get("reduce", Datasets(self.reduced) if self.reduced else None)
 
     def _tell(self, outcome: Outcome) -> None:
+        outcome = self._with_owner(outcome)
         self.outcomes.append(outcome)
         level = _LEVELS.get(outcome.status, logging.INFO)
         log.log(level, "%s %d %s %s", outcome.entry, outcome.obs_id, outcome.status, outcome.reason)
         for note in outcome.notes:
             log.info("%s %d: %s", outcome.entry, outcome.obs_id, note)
         self.watchers.tell("skyred_observation_reduced", run=self.record, outcome=outcome)
+
+    def _with_owner(self, outcome: Outcome) -> Outcome:
+        """Name whose the maker is that skipped or failed an observation: a worker cannot know."""
+        role, _, kind = outcome.maker.partition(" ")
+        owners = [each.owner for each in self.plugins.catalog.find(kind) if each.cls.role == role]
+        return attrs.evolve(outcome, maker=f"{outcome.maker} of {owners[0]}") if owners else outcome
 
     def _stop_on_failures(self) -> None:
         failed = [

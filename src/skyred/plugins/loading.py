@@ -22,12 +22,18 @@ BLOCK = "SKYRED_BLOCK"
 
 @attrs.frozen
 class Loaded:
-    """A plugin as it was found: whose it is, and what is wrong with it ("" if nothing is)."""
+    """A plugin as it was found: whose it is, and what is wrong with it ("" if nothing is).
+
+    `way_out` is what SKYRED_BLOCK is set to, to leave it out.
+    """
 
     owner: Owner
     module: str
     fault: str = ""
     blocked: bool = False
+    way_out: str = attrs.field(
+        default=attrs.Factory(lambda self: self.owner.plugin, takes_self=True)
+    )
 
 
 @attrs.define
@@ -52,7 +58,8 @@ class Plugins:
     def load(cls, points: Iterable[EntryPoint] | None = None) -> Plugins:
         """Load all plugins of the entry-point group ``skyred``; faulty ones are kept by name.
 
-        Those named in the environment variable SKYRED_BLOCK (by comma) are left out.
+        Those named in the environment variable SKYRED_BLOCK (by comma) are left out: plugins by
+        their names, or all of a distribution by its.
         """
         manager = pluggy.PluginManager(hookspecs.PROJECT)
         manager.add_hookspecs(hookspecs)
@@ -64,11 +71,13 @@ class Plugins:
 
     def _load(self, point: EntryPoint) -> None:
         owner = _owner(point)
-        if point.name in blocked():
+        if blocked() & {owner.plugin, owner.distribution}:
             self.loaded.append(Loaded(owner, point.value, blocked=True))
             return
         if twin := self._named(point.name):
-            self._fault(point, owner, f"{twin.owner} has the same name")
+            # by the plugin's name both would be left out
+            fault = f"{twin.owner} has the same name"
+            self.loaded.append(Loaded(owner, point.value, fault, way_out=owner.distribution))
             return
         try:
             plugin = point.load()
@@ -114,7 +123,7 @@ class Plugins:
         return [
             f"plugin {known.owner.plugin!r} of {known.owner.distribution} {known.owner.version} "
             f"({known.module}): {known.fault}; mend or remove it, "
-            f"or leave it out with {BLOCK}={known.owner.plugin}"
+            f"or leave it out with {BLOCK}={known.way_out}"
             for known in self.loaded
             if known.fault
         ]

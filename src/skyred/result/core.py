@@ -30,6 +30,8 @@ class Result:
         The complete, normalised configuration as YAML; `Pipeline.from_yaml` reads it.
     digest : str
         The pipeline's digest.
+    replaced : tuple of str
+        Steps whose result was replaced from Python: what follows is not of `config` alone.
     outcomes : tuple of Outcome
         What became of each requested observation.
     steps : tuple of StepRecord
@@ -52,6 +54,7 @@ class Result:
 
     config: str = ""
     digest: str = ""
+    replaced: tuple[str, ...] = ()
     outcomes: tuple[Outcome, ...] = ()
     steps: tuple[StepRecord, ...] = ()
     datasets: Datasets | None = None
@@ -74,7 +77,7 @@ class Result:
     def write(self, folder: str | Path) -> None:
         """Write all of it into a folder that exists; files that are there are replaced."""
         folder = Path(folder)
-        files.write_text(folder / "config.yaml", self.config or files.NO_CONFIG)
+        files.write_config(folder, self.config, self.replaced)
         files.write_ledger(folder, self.outcomes)
         if self.datasets:
             files.write_datasets(folder, self.datasets)
@@ -114,11 +117,9 @@ class Result:
         return cls(
             config=config,
             digest=report.get("digest", ""),
+            replaced=tuple(report.get("replaced", ())),
             outcomes=files.read_ledger(folder),
-            steps=tuple(
-                StepRecord(step["name"], step["seconds"], step["summary"])
-                for step in report.get("steps", ())
-            ),
+            steps=files.steps_of(report),
             datasets=datasets,
             models=models,
             fit=files.read_fit(folder),

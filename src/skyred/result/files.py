@@ -15,7 +15,7 @@ from skyred.errors import SkyredWarning
 from skyred.fields import file_name
 from skyred.interfaces import Estimator, Product
 from skyred.plugins import Catalog
-from skyred.records import FitResult, Outcome
+from skyred.records import FitResult, Outcome, StepRecord
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -43,6 +43,13 @@ TYPES = {"obs_id": int, "counts": int, "seconds": float, "background_norm": floa
 def write_text(path: Path, text: str) -> None:
     """Write a text file in UTF-8."""
     path.write_text(text, encoding="utf-8")
+
+
+def write_config(folder: Path, config: str, replaced: Iterable[str]) -> None:
+    """Write ``config.yaml``; where steps were replaced from Python, it says so first."""
+    names = ", ".join(replaced)
+    note = f"# Replaced from Python, so not as configured here: the result of {names}.\n"
+    write_text(folder / "config.yaml", (note if names else "") + (config or NO_CONFIG))
 
 
 def ledger(outcomes: Iterable[Outcome]) -> Table:
@@ -161,7 +168,7 @@ def read_estimates(
 def read_config(folder: Path) -> str:
     """Read ``config.yaml``; "" if the run had no YAML."""
     text = (folder / "config.yaml").read_text(encoding="utf-8")
-    return "" if text == NO_CONFIG else text
+    return "" if text.endswith(NO_CONFIG) else text
 
 
 def estimator_kinds(config: str) -> dict[str, str]:
@@ -169,6 +176,14 @@ def estimator_kinds(config: str) -> dict[str, str]:
     data = Document.parse(config).data if config else None
     entries = (data or {}).get("estimate") or []
     return {entry.get("name") or entry["kind"]: entry["kind"] for entry in entries}
+
+
+def steps_of(report: Mapping[str, Any]) -> tuple[StepRecord, ...]:
+    """Give the steps that a report tells of."""
+    return tuple(
+        StepRecord(step["name"], step["seconds"], step["summary"])
+        for step in report.get("steps", ())
+    )
 
 
 def read_report(folder: Path) -> dict[str, Any]:

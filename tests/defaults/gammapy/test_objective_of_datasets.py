@@ -7,6 +7,7 @@ from gammapy.modeling import Fit
 from gammapy.modeling.models import GaussianPrior, Models
 from scipy.stats import norm
 
+import plain_gammapy as plain
 from skyred.defaults.minuit import Minuit
 from skyred.errors import FitError
 from skyred.likelihood import objective_of
@@ -184,6 +185,12 @@ class TestAccept:
         fresh.models = datasets.models.copy()
         close = np.abs(result.values - values) < 0.01 * result.errors
         assert np.all(close) or fresh.stat_sum() < stat
+
+
+def test_errors_are_those_of_an_explicit_hesse_to_1_percent(fitted, simulated):
+    datasets, result = fitted
+    expected = plain.hesse_errors(simulated.copy(name="sim"), datasets.models)
+    np.testing.assert_allclose(result.errors, expected, rtol=0.01)
 
 
 def test_linked_parameters_share_their_error(make, simulated, truth):

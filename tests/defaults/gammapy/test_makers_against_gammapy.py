@@ -422,7 +422,8 @@ class TestChain:
         with pytest.raises(RunsFailedError, match="cannot be normalised"):
             made.reduce()
         outcome = made.result().outcomes[0]
-        assert (outcome.status, outcome.maker) == ("skipped", "maker fov-background")
+        assert outcome.status == "skipped"
+        assert outcome.maker.startswith("maker fov-background")
 
     def test_run_that_fails_is_told_with_maker_and_traceback(self):
         class Broken:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -83,15 +84,21 @@ class FluxPointsProduct(Product):
         self.flux.plot(ax=ax, sed_type="e2dnde", color="black", label="flux points")
         bounds = self.flux.energy_axis.bounds
         if self.model is not None:
-            spectral, style = self.model.spectral_model, {"sed_type": "e2dnde", "color": "tab:blue"}
-            spectral.plot(ax=ax, energy_bounds=bounds, label="fitted model", **style)
-            spectral.plot_error(ax=ax, energy_bounds=bounds, facecolor="tab:blue", alpha=0.25,
-                                sed_type="e2dnde")  # fmt: skip
+            _draw_model(self.model.spectral_model, ax, bounds)
         ax.set_xlabel(f"Energy [{ax.xaxis.get_units()}]")
         ax.set_ylabel(f"$E^2\\,dN/dE$ [{u.Unit(ax.yaxis.get_units()):latex_inline}]")
         ax.set_title(self.source or self.name)
         ax.legend()
         return ax
+
+
+def _draw_model(spectral: Any, ax: Axes, bounds: u.Quantity) -> None:
+    style = {"ax": ax, "energy_bounds": bounds, "sed_type": "e2dnde"}
+    with warnings.catch_warnings():
+        # gammapy sets the units of the axes each time it draws; they are the same
+        warnings.filterwarnings("ignore", message="This axis already has a converter")
+        spectral.plot(color="tab:blue", label="fitted model", **style)
+        spectral.plot_error(facecolor="tab:blue", alpha=0.25, **style)
 
 
 def _note_source(path: Path, source: str) -> None:

@@ -161,7 +161,8 @@ class FoVBackground(Maker):
         background = float(dataset.background.data[inside].sum())
         return (
             f"the background cannot be normalised: {counts} counts for {background:.1f} predicted "
-            "outside the exclusion"
+            "outside the exclusion; more are needed than "
+            f"{self.min_counts} counts and {self.min_background} predicted"
         )
 
     def _spectral(self) -> Any:

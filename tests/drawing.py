@@ -64,6 +64,8 @@ def _one(words: str, spec: FieldSpec) -> st.SearchStrategy[Any]:
     known = {
         "true or false": st.booleans(),
         "a text": TEXTS,
+        "a text or number": TEXTS | st.integers(-9, 9),
+        "a number, with or without a unit": NUMBERS.map(lambda n: f"{n!r} deg"),
         "a name": NAMES,
         "a mapping": st.dictionaries(TEXTS, PLAIN, max_size=3),
         "a location": PLACES,

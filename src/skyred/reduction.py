@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -39,17 +40,27 @@ class Partial:
     outcomes: tuple[Outcome, ...]
 
 
-def reduce_chunk(chunk: Chunk) -> Partial:
-    """Make and stack the observations of a chunk; a run that fails does not stop the others."""
+def reduce_chunk(chunk: Chunk, lost: Mapping[int, Outcome] | None = None) -> Partial:
+    """Make and stack the observations of a chunk; a run that fails does not stop the others.
+
+    `lost` are observations that could not be stacked in an earlier attempt, with what became of
+    them: they are left out.
+    """
+    lost = lost or {}
     reduction = chunk.reduction
     target = reduction.geometry.target(chunk.entry)
     total = reduction.stack.zero(reduction.geometry, chunk.entry)
     outcomes = []
     for observation in chunk.observations:
+        if observation.obs_id in lost:
+            outcomes.append(lost[observation.obs_id])
+            continue
         making = Making(chunk, observation)
         dataset = making.run(target)
         if dataset is not None:
             total = making.stack(total, dataset)
+        if making.spoilt:  # half of it may be in the total: begin again without it
+            return reduce_chunk(chunk, {**lost, observation.obs_id: making.outcome})
         outcomes.append(making.outcome)
     return Partial(total, tuple(outcomes))
 
@@ -62,6 +73,7 @@ class Making:
     observation: Observation
     step: str = "geometry"
     outcome: Outcome = attrs.field(init=False)
+    spoilt: bool = False
     _started: float = attrs.field(factory=time.perf_counter)
 
     def run(self, target: Dataset) -> Dataset | None:
@@ -84,14 +96,14 @@ class Making:
         return dataset
 
     def stack(self, total: Any, dataset: Dataset) -> Any:
-        """Add the dataset to the total; gives the total as it was if that fails."""
+        """Add the dataset to the total; if that fails, the total is spoilt."""
         self.step = "stacker " + self.chunk.reduction.stack.kind
         try:
             return self.chunk.reduction.stack.add(total, dataset, self.observation)
         except Exception as error:  # as above
             notes = self.outcome.notes
             self._fail(error)
-            self.outcome = attrs.evolve(self.outcome, notes=notes)
+            self.outcome, self.spoilt = attrs.evolve(self.outcome, notes=notes), True
             return total
 
     def _make(self, target: Dataset) -> tuple[Dataset, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import numpy as np
 
 from skyred.errors import FitError
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 
     from skyred.objective import Objective
 
-NEAR_LIMIT = 1e-6
+NEAR_LIMIT = 1e-3  # of its error
+MOST_CARE = 2
 
 
 @component
@@ -46,17 +48,29 @@ class Minuit(Fitter):
             If the objective is not finite at its starting values.
         """
         scale = _scale(objective)
-        minuit = self._setup(objective, scale)
-        minuit.hesse()
-        minuit.migrad(ncall=self.calls)
-        nfev = minuit.nfcn
-        minimum, edm = minuit.valid, float(minuit.fmin.edm)
-        message = "" if minimum else _why_not(minuit)
-        if minimum:
-            minuit.hesse()
-            nfev = max(nfev, minuit.nfcn)
-            message = "" if minuit.accurate else "HESSE failed: the covariance is not exact"
-        return _result(objective, minuit, scale, nfev, edm, message)
+        search = self._setup(objective, scale)
+        search.hesse()  # MIGRAD's first step is then a Newton step: it saves a third of the calls
+        search.migrad(ncall=self.calls)
+        if not search.valid:
+            return _result(objective, search, scale, search.nfcn, search.fmin.edm, _why_not(search))
+        final = self._final(objective, scale, search)
+        message = "" if final.accurate else "HESSE failed: the covariance is not exact"
+        nfev = search.nfcn + final.nfcn
+        return _result(objective, final, scale, nfev, search.fmin.edm, message)
+
+    def _final(self, objective: Objective, scale: NDArray[np.float64], search: IMinuit) -> IMinuit:
+        """Call HESSE at the minimum, with all care and steps as large as the errors.
+
+        On the object of the search its steps are those that MIGRAD ended with: across a kink of the
+        likelihood, as point sources have one at each pixel centre, errors are then 5 % off.
+        """
+        values, errors = np.array(search.values), np.array(search.errors)
+        final = self._setup(
+            attrs.evolve(objective, start=values * scale, steps=errors * scale), scale
+        )
+        final.strategy = MOST_CARE
+        final.hesse()
+        return final
 
     def _setup(self, objective: Objective, scale: NDArray[np.float64]) -> IMinuit:
         from iminuit import Minuit as IMinuit
@@ -128,7 +142,7 @@ def _result(
         success=not message,
         message=message,
         nfev=nfev,
-        edm=edm,
+        edm=float(edm),
         at_limit=_at_limit(objective, values, errors),
     )
 

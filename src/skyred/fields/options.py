@@ -65,7 +65,8 @@ def option(
     doc : str
         What it is for, one sentence.
     type : type, optional
-        bool, int, float, str, dict, `Name` or `Location`; taken from the default if left out.
+        bool, int, float, str, object (texts and numbers, held as text), dict, `Name` or
+        `Location`; taken from the default if left out.
     choices : sequence of str
         The texts that are allowed, if not any.
     many : bool
@@ -146,6 +147,12 @@ def _float(value: Any) -> float:
     return number
 
 
+def _scalar(value: Any) -> str:
+    if isinstance(value, str) or (hasattr(value, "__float__") and not isinstance(value, bool)):
+        return str(value)
+    raise FieldError(f"is {value!r}", "expected a text or a number")
+
+
 def _str(value: Any) -> str:
     if isinstance(value, str):
         return str(value)
@@ -172,6 +179,7 @@ class Name(str):
 
 _ITEMS: dict[type, Callable[[Any], Any]] = {
     Name: checked_name,
+    object: _scalar,
     bool: _bool,
     int: _int,
     float: _float,
@@ -182,6 +190,7 @@ _ITEMS: dict[type, Callable[[Any], Any]] = {
 _KNOWN = ", ".join(kind.__name__ for kind in _ITEMS)
 _NAMES: dict[type, str] = {
     Name: "a name",
+    object: "a text or number",
     bool: "true or false",
     int: "a whole number",
     float: "a number",

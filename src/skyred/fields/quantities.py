@@ -32,7 +32,7 @@ def quantity(
     doc : str
         What it is for, one sentence.
     unit : str
-        A unit that would do; needed where there is no default to take it from.
+        A unit that would do, or "any"; needed where there is no default to take it from.
     many : bool
         Whether it is a list of quantities, held as one array.
     count : int, optional
@@ -41,15 +41,15 @@ def quantity(
         Bounds, both included, as quantities.
     """
     many = many or count is not None
-    example = u.Unit(unit) if unit else _read(default).unit
-    article = _type_words(example)
+    example = None if unit == "any" else u.Unit(unit) if unit else _read(default).unit
+    article = "a number, with or without a unit" if example is None else _type_words(example)
     spec = FieldSpec(
         type_name=f"a list of quantities, each {article}" if many else article,
         doc=doc,
         parse=_parser(_checker(example, min, max), many, count),
         key=quantity_key,
         plain=plain,
-        unit=example.to_string(),
+        unit="" if example is None else example.to_string(),
     )
     return declare(spec, default)
 
@@ -83,8 +83,13 @@ def _type_words(unit: u.UnitBase) -> str:
     return f"an {name}" if name[0] in "aeiou" else f"a {name}"
 
 
-def _checker(example: u.UnitBase, low: str | None, high: str | None) -> Callable[[Any], u.Quantity]:
-    expected = f"expected {_type_words(example)} such as '1 {example}'".replace(" '1 '", " '1'")
+def _checker(
+    example: u.UnitBase | None, low: str | None, high: str | None
+) -> Callable[[Any], u.Quantity]:
+    if example is None:
+        expected = "expected a number such as 4 or '50 deg'"
+    else:
+        expected = f"expected {_type_words(example)} such as '1 {example}'".replace("'1 '", "'1'")
 
     def parse(value: Any) -> u.Quantity:
         try:
@@ -93,7 +98,7 @@ def _checker(example: u.UnitBase, low: str | None, high: str | None) -> Callable
             raise FieldError(error.problem.message, expected) from None
         if result.shape:
             raise FieldError(f"{str(value)!r} is more than one quantity", expected)
-        if not result.unit.is_equivalent(example):
+        if example is not None and not result.unit.is_equivalent(example):
             raise FieldError(f"{str(value)!r} is {_type_words(result.unit)}", expected)
         if not np.all(np.isfinite(result.value)):
             raise FieldError(f"{str(value)!r} is not finite", expected)

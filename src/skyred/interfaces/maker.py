@@ -19,7 +19,7 @@ class Maker(Component):
 
     role: ClassVar[str] = "maker"
     #: Responses that this maker reads, as gammapy names them ("aeff", "edisp", "psf", "bkg").
-    needs: ClassVar[tuple[str, ...]] = ()
+    needs: tuple[str, ...] = ()
 
     @abstractmethod
     def make(self, dataset: Dataset, observation: Observation) -> Dataset:

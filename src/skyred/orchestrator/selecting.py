@@ -99,8 +99,8 @@ def _files(store: DataStore, table: ObservationTable) -> list[Path]:
     hdus = store.hdu_table
     chosen = set(table["OBS_ID"].tolist())
     base = Path(str(hdus.meta.get("BASE_DIR", "")))
-    index = hdus.meta.get("BASE_DIR") and [base / "hdu-index.fits.gz", base / "obs-index.fits.gz"]
-    files = dict.fromkeys(path for path in index or [] if path.is_file())
+    index = sorted(base.glob("*-index.fits*")) if hdus.meta.get("BASE_DIR") else []
+    files: dict[Path, None] = dict.fromkeys(index)
     for row in hdus:
         if row["OBS_ID"] in chosen:
             files[base / str(row["FILE_DIR"]).strip() / str(row["FILE_NAME"]).strip()] = None

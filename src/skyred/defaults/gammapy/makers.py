@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gammapy.maps import WcsGeom, WcsNDMap
 
 PARTS = ("counts", "exposure", "background", "psf", "edisp")
+RESPONSES = {"exposure": "aeff", "background": "bkg", "psf": "psf", "edisp": "edisp"}
 NORMS = ("pl-norm", "lp-norm", "ecpl-norm")
 METHODS = ("aeff-default", "aeff-max", "edisp-bias", "offset-max", "bkg-peak")
 
@@ -29,11 +30,15 @@ class MapData(Maker):
     """Counts, exposure, background, PSF and energy dispersion, projected onto the map."""
 
     kind = "map"
-    needs = ("aeff", "edisp", "psf", "bkg")
     parts: tuple[str, ...] = option(PARTS, choices=PARTS, many=True, doc="What is made.")
     background_oversampling: int | None = option(
         None, type=int, min=1, doc="Oversampling of the background in energy."
     )
+
+    @property
+    def needs(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Responses that the chosen parts are made of."""
+        return tuple(RESPONSES[part] for part in self.parts if part in RESPONSES)
 
     def make(self, dataset: MapDataset, observation: Observation) -> MapDataset:
         """Fill the maps with gammapy's `MapDatasetMaker`."""
@@ -108,7 +113,8 @@ class FoVBackground(Maker):
     method: str = option("fit", choices=("scale", "fit"), doc="How: one factor, or a fit.")
     exclude: Regions = regions(
         (),
-        doc="Where sources are: DS9 regions, .reg files, or FITS mask maps (0 where excluded).",
+        doc="Where sources are: DS9 regions, .reg files, or FITS mask maps (0 where excluded; "
+        "what a mask map does not cover is not excluded).",
     )
     spectral: str = option(
         "pl-norm", choices=NORMS, doc="Norm model of the background, by gammapy's tag."

@@ -94,10 +94,10 @@ class ColumnRange(Selector):
 
     kind = "column-range"
     column: str = option(type=str, doc="Name of the column, such as ZEN_PNT or TARGET_NAME.")
-    min: str | None = option(None, type=str, doc="Smallest value, with unit ('10 deg').")
-    max: str | None = option(None, type=str, doc="Largest value, with unit ('50 deg').")
+    min: u.Quantity | None = quantity(None, unit="any", doc="Smallest value ('10 deg', 4).")
+    max: u.Quantity | None = quantity(None, unit="any", doc="Largest value ('50 deg', 4).")
     values: tuple[str, ...] = option(
-        (), type=str, many=True, doc="Values that are kept, compared as text."
+        (), type=object, many=True, doc="Values that are kept: texts or numbers."
     )
     invert: bool = option(False, doc="Whether to keep the runs outside instead.")
 
@@ -105,11 +105,7 @@ class ColumnRange(Selector):
         """Either a range or values, and the range the right way round."""
         if bool(self.values) == (self.min is not None or self.max is not None):
             yield Problem((), "needs either min and max, or values", "give one of the two")
-        for name in ("min", "max"):
-            text = getattr(self, name)
-            if text is not None and _quantity(text) is None:
-                yield Problem((name,), f"{text!r} is no number", "expected one such as '50 deg'")
-        low, high = _quantity(self.min), _quantity(self.max)
+        low, high = self.min, self.max
         if low is not None and high is not None:
             if not low.unit.is_equivalent(high.unit):
                 yield Problem(("min",), f"{low} and {high} differ in unit", "use one unit for both")
@@ -136,8 +132,7 @@ class ColumnRange(Selector):
         if self.values:
             return np.isin([str(value).strip() for value in column], self.values)
         keep = np.ones(len(column), dtype=bool)
-        for text, sign in ((self.min, 1), (self.max, -1)):
-            limit = _quantity(text)
+        for limit, sign in ((self.min, 1), (self.max, -1)):
             if limit is not None:
                 keep &= sign * (self._numbers(column) - self._in_unit_of(limit, column)) >= 0
         return keep
@@ -159,10 +154,3 @@ class ColumnRange(Selector):
             raise ArchiveError(
                 f"the column {self.column} is in {unit or 'no unit'}, not comparable with {limit}"
             ) from None
-
-
-def _quantity(text: str | None) -> u.Quantity | None:
-    try:
-        return None if text is None else u.Quantity(text)
-    except (TypeError, ValueError):
-        return None

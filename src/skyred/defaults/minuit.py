@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from skyred.objective import Objective
 
-NEAR_LIMIT = 1e-3  # of its error
+NEAR_LIMIT = 0.5  # of its error, by which Minuit too judges a parameter to be at its limit
 MOST_CARE = 2
 
 

@@ -62,7 +62,7 @@ class ToyGeometry(Geometry):
     kind = "toy-region"
     bins: int = option(2, min=1, doc="Number of energy bins.")
 
-    def target(self, name: str) -> Any:
+    def target(self, name: str | None = None) -> Any:
         from gammapy.datasets import SpectrumDataset
         from gammapy.maps import MapAxis, RegionGeom, RegionNDMap
 
@@ -79,7 +79,7 @@ class ToyGeometry(Geometry):
             exposure=RegionNDMap.from_geom(true, unit="cm2 s"),
             background=RegionNDMap.from_geom(reco),
             mask_safe=RegionNDMap.from_geom(reco, data=True, dtype=bool),
-            name=name,
+            name=name or self.name,
         )
 
     def cutout(self, target: Any, observation: Any, reduction: Reduction) -> Any:
@@ -113,8 +113,8 @@ class ToySum(Stacker):
 
     kind = "toy-sum"
 
-    def zero(self, geometry: Geometry, name: str) -> Any:
-        return [name]
+    def zero(self, geometry: Geometry) -> Any:
+        return [geometry.name]
 
     def add(self, total: Any, dataset: Any, observation: Any) -> Any:
         return self.merge(total, [total[0], dataset.copy(name=total[0])])

@@ -48,8 +48,8 @@ def reduce_chunk(chunk: Chunk, lost: Mapping[int, Outcome] | None = None) -> Par
     """
     lost = lost or {}
     reduction = chunk.reduction
-    target = reduction.geometry.target(chunk.entry)
-    total = reduction.stack.zero(reduction.geometry, chunk.entry)
+    target = reduction.geometry.target()
+    total = reduction.stack.zero(reduction.geometry)
     outcomes = []
     for observation in chunk.observations:
         if observation.obs_id in lost:

@@ -21,7 +21,7 @@ SECOND = ("2004-12-10T22:00:00", "2004-12-11T02:00:00")
 @pytest.fixture(scope="module")
 def geometry(example):
     chosen = Pipeline.from_yaml(example).data["crab"].geometry
-    return chosen.evolve(width="1.5 deg", bin_size="0.1 deg", irf_bin_size="0.2 deg")
+    return chosen.evolve(width="1.5 deg", bin_size="0.1 deg", irf_bin_size="0.2 deg", name="toy")
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def run(geometry, number, time):
 
 
 def total(stacker, geometry, runs):
-    held = stacker.zero(geometry, "toy")
+    held = stacker.zero(geometry)
     for dataset, observation in runs:
         held = stacker.add(held, dataset, observation)
     return held
@@ -91,7 +91,7 @@ def test_zero_is_an_exact_identity_on_both_sides(geometry, runs):
 
 def test_zero_alone_gives_no_dataset(geometry):
     stacker = SumByNight()
-    assert len(stacker.result(stacker.zero(geometry, "toy"))) == 0
+    assert len(stacker.result(stacker.zero(geometry))) == 0
 
 
 def test_merge_is_associative(geometry, runs):
@@ -159,7 +159,7 @@ def test_nights_are_named_by_the_day_they_begin_and_come_in_order(geometry, runs
 def test_a_night_goes_from_noon_to_noon(geometry, runs, time, noon, day):
     stacker = SumByNight(noon=noon)
     observation = SimpleNamespace(tmid=Time(time, scale="utc").tt)
-    held = stacker.add(stacker.zero(geometry, "toy"), runs[0][0], observation)
+    held = stacker.add(stacker.zero(geometry), runs[0][0], observation)
     assert stacker.result(held).names == [f"toy-{day}"]
 
 
@@ -167,4 +167,4 @@ def test_datasets_of_another_type_are_refused(geometry, runs):
     dataset, observation = runs[0]
     on_off = MapDatasetOnOff.from_map_dataset(dataset, acceptance=1, acceptance_off=1)
     with pytest.raises(TypeError, match="MapDatasetOnOff"):
-        SumByNight().add(SumByNight().zero(geometry, "toy"), on_off, observation)
+        SumByNight().add(SumByNight().zero(geometry), on_off, observation)

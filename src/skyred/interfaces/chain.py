@@ -46,6 +46,10 @@ class Reduction(Fields):
         doc="Whether failed runs stop the analysis before the fit, or are left out.",
     )
 
+    def named(self, entry: str) -> Reduction:
+        """Give the same with the datasets called after a data entry, unless they have a name."""
+        return self.evolve(geometry=self.geometry.evolve(name=self.geometry.name or entry))
+
     def validate(self) -> Iterable[Problem]:
         """Something must be made."""
         if not self.make:

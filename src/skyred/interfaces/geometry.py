@@ -5,7 +5,8 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
-from skyred.interfaces.component import Component
+from skyred.fields import Name, option
+from skyred.interfaces.component import Component, value
 
 if TYPE_CHECKING:
     from gammapy.data import Observation
@@ -14,14 +15,20 @@ if TYPE_CHECKING:
     from skyred.interfaces.chain import Reduction
 
 
+@value
 class Geometry(Component):
     """Axes, centre and size of the reduced data: gives empty datasets and their cutouts."""
 
     role: ClassVar[str] = "geometry"
+    name: str | None = option(
+        None,
+        type=Name,
+        doc="Name of the datasets, or its start; by default that of the data entry.",
+    )
 
     @abstractmethod
-    def target(self, name: str) -> Dataset:
-        """Give the empty dataset that everything is stacked onto."""
+    def target(self, name: str | None = None) -> Dataset:
+        """Give the empty dataset that everything is stacked onto, called `name` or as it is."""
 
     @abstractmethod
     def cutout(self, target: Dataset, observation: Observation, reduction: Reduction) -> Dataset:

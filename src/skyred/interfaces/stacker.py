@@ -30,8 +30,8 @@ class Stacker(Component):
     )
 
     @abstractmethod
-    def zero(self, geometry: Geometry, name: str) -> Any:
-        """Give the total of nothing yet; its datasets will be called `name`, or start with it."""
+    def zero(self, geometry: Geometry) -> Any:
+        """Give the total of nothing yet; its datasets are called after ``geometry.name``."""
 
     @abstractmethod
     def add(self, total: Any, dataset: Dataset, observation: Observation) -> Any:

@@ -47,7 +47,8 @@ def reduce(
 
     note(selection.outcomes)
     makers = tuple(maker.prepare(selection.observations) for maker in reduction.make)
-    total: Any = reduction.stack.zero(reduction.geometry, entry)
+    reduction = reduction.named(entry)
+    total: Any = reduction.stack.zero(reduction.geometry)
     chunks = _chunks(entry, reduction, makers, selection.observations)
     for partial in stream(executor, reduce_chunk, chunks, slots * LOOK_AHEAD):
         note(partial.outcomes)

@@ -20,7 +20,7 @@ EXACT = ("counts", "mask_safe")
 
 @pytest.fixture(scope="session")
 def geometry():
-    return Pipeline.from_yaml(EXAMPLE).data["hess"].geometry
+    return Pipeline.from_yaml(EXAMPLE).data["hess"].named("hess").geometry
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +45,7 @@ def stacker(request):
 
 
 def fold(stacker, geometry, datasets):
-    total = stacker.zero(geometry, "hess")
+    total = stacker.zero(geometry)
     for dataset in datasets:
         total = stacker.add(total, dataset, observation=None)
     return total
@@ -82,18 +82,18 @@ def times(dataset: MapDataset) -> list[tuple[float, float]]:
 
 def test_zero_on_the_left_changes_nothing(stacker, geometry, datasets):
     expected = results(stacker, fold(stacker, geometry, datasets[:2]))
-    total = stacker.merge(stacker.zero(geometry, "hess"), fold(stacker, geometry, datasets[:2]))
+    total = stacker.merge(stacker.zero(geometry), fold(stacker, geometry, datasets[:2]))
     assert_equal(results(stacker, total), expected, rtol=0)
 
 
 def test_zero_on_the_right_changes_nothing(stacker, geometry, datasets):
     expected = results(stacker, fold(stacker, geometry, datasets[:2]))
-    total = stacker.merge(fold(stacker, geometry, datasets[:2]), stacker.zero(geometry, "hess"))
+    total = stacker.merge(fold(stacker, geometry, datasets[:2]), stacker.zero(geometry))
     assert_equal(results(stacker, total), expected, rtol=0)
 
 
 def test_zero_and_zero_is_nothing(stacker, geometry):
-    total = stacker.merge(stacker.zero(geometry, "hess"), stacker.zero(geometry, "hess"))
+    total = stacker.merge(stacker.zero(geometry), stacker.zero(geometry))
     assert results(stacker, total) == []
 
 
@@ -111,7 +111,7 @@ def test_merge_is_associative(stacker, geometry, datasets):
 
 def test_adding_is_merging_a_total_of_one(stacker, geometry, datasets):
     added = stacker.add(fold(stacker, geometry, datasets[:3]), datasets[3], observation=None)
-    one = stacker.add(stacker.zero(geometry, "hess"), datasets[3], observation=None)
+    one = stacker.add(stacker.zero(geometry), datasets[3], observation=None)
     merged = stacker.merge(fold(stacker, geometry, datasets[:3]), one)
     # float32 sums in another order
     assert_equal(results(stacker, merged), results(stacker, added), rtol=1e-6)
@@ -164,7 +164,7 @@ def test_keep_holds_the_datasets_in_order(geometry, datasets):
 
 
 def test_nothing_gives_no_datasets(stacker, geometry):
-    result = stacker.result(stacker.zero(geometry, "hess"))
+    result = stacker.result(stacker.zero(geometry))
     assert isinstance(result, Datasets)
     assert len(result) == 0
 
@@ -185,4 +185,4 @@ def test_sum_refuses_a_type_that_the_geometry_does_not_give(geometry):
         RegionGeom.create("icrs;circle(83.6, 22, 0.1)", axes=axes), name="spectrum"
     )
     with pytest.raises(TypeError, match=r"starts from a MapDataset"):
-        Sum().add(Sum().zero(geometry, "hess"), spectrum, observation=None)
+        Sum().add(Sum().zero(geometry), spectrum, observation=None)

@@ -22,15 +22,12 @@ class Nights:
     Parameters
     ----------
     geometry : Geometry
-        Gives the empty dataset that a night starts from.
-    name : str
-        What the names of the datasets start with.
+        Gives the empty dataset that a night starts from, and what its name starts with.
     stacks : dict
         From the first MJD of a night, a whole number, to its dataset.
     """
 
     geometry: Any
-    name: str
     stacks: dict[int, Any] = field(default_factory=dict)
 
 
@@ -43,15 +40,16 @@ class SumByNight(Stacker):
         "12 h", min="0 h", max="24 h", doc="Time of day (UTC) at which one night follows another."
     )
 
-    def zero(self, geometry: Any, name: str) -> Nights:
+    def zero(self, geometry: Any) -> Nights:
         """Give the total without any night."""
-        return Nights(geometry, name)
+        return Nights(geometry)
 
     def add(self, total: Nights, dataset: Dataset, observation: Observation) -> Nights:
         """Stack a dataset onto its night's, inside its safe mask."""
         night = self.night(observation)
         if night not in total.stacks:
-            total.stacks[night] = total.geometry.target(f"{total.name}-{date(night)}")
+            name = f"{total.geometry.name}-{date(night)}"
+            total.stacks[night] = total.geometry.target(name)
         stack = total.stacks[night]
         _same_type(stack, dataset)
         stack.stack(dataset)

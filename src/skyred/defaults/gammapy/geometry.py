@@ -101,7 +101,7 @@ class MapGeometry(Geometry):
                 ("energy_true",), "does not overlap with energy", "expected a range around it"
             )
 
-    def target(self, name: str) -> MapDataset:
+    def target(self, name: str | None = None) -> MapDataset:
         """Give the empty dataset of the whole map."""
         from gammapy.datasets import MapDataset
         from gammapy.maps import MapAxis
@@ -114,7 +114,7 @@ class MapGeometry(Geometry):
             energy_axis_true=self.energy_true.build("energy_true"),
             rad_axis=radius,
             binsz_irf=self.irf_bin_size.to_value("deg"),
-            name=name,
+            name=name or self.name,
         )
 
     def build(self) -> WcsGeom:

@@ -18,7 +18,6 @@ class Stack:
     """The total of `sum`: nothing yet, or one dataset; the first one fixes its type."""
 
     geometry: Geometry
-    name: str
     dataset: Any = None
 
 
@@ -28,14 +27,14 @@ class Sum(Stacker):
 
     kind = "sum"
 
-    def zero(self, geometry: Geometry, name: str) -> Stack:
+    def zero(self, geometry: Geometry) -> Stack:
         """Give the total of nothing yet."""
-        return Stack(geometry, name)
+        return Stack(geometry)
 
     def add(self, total: Stack, dataset: Dataset, observation: Observation) -> Stack:
         """Stack one more dataset onto the total, inside its safe mask."""
         if total.dataset is None:
-            target = total.geometry.target(total.name)
+            target = total.geometry.target()
             if type(target) is not type(dataset):
                 raise TypeError(
                     f"the stacker 'sum' starts from a {type(target).__name__} and cannot stack a "
@@ -94,7 +93,7 @@ class Keep(Stacker):
 
     kind = "keep"
 
-    def zero(self, geometry: Geometry, name: str) -> list[Any]:
+    def zero(self, geometry: Geometry) -> list[Any]:
         """Give the total of nothing yet."""
         return []
 

@@ -18,7 +18,7 @@ from skyred.records import Owner
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 EXAMPLE = ROOT / "plugins" / "skyred-example"
-EXAMPLES = [*ROOT.glob("examples/*.yaml"), *EXAMPLE.glob("examples/*.yaml")]
+EXAMPLES = sorted(ROOT.glob("examples/*.yaml"))
 
 
 def blocks(language: str) -> list[object]:

@@ -5,4 +5,4 @@ import pytest
 
 @pytest.fixture(scope="session")
 def example() -> Path:
-    return Path(__file__).parents[1] / "examples" / "nights.yaml"
+    return Path(__file__).parents[3] / "examples" / "nights.yaml"

@@ -63,6 +63,7 @@ class Pipeline(Chain):
             With everything that is wrong, each with file, line and column.
         """
         plugins = plugins or Plugins.load()
+        plugins.require_sound()
         return load(cls, read_document(source, overrides), plugins.catalog)
 
     def to_yaml(self, *, complete: bool = False) -> str:

@@ -218,6 +218,7 @@ class FitResult:
         width = max((len(name) for name in self.names), default=0)
         lines = [
             f"  {name:<{width}}  {value: .5g} +- {error:.2g} {unit}".rstrip()
+            + ("  (at its limit)" if name in self.at_limit else "")
             for name, value, error, unit in zip(
                 self.names, self.values, self.errors, self.units, strict=True
             )

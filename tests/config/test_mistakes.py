@@ -58,7 +58,7 @@ MESSAGES = {
     "unit": "data.hess.select[0].radius: '5 TeV' is an energy; expected an angle such as '1 deg'",
     "kind": "data.hess.select[1].kind: there is no selector 'time-windwo'; expected one of "
     "column-range, cone, observation-ids, time-window; did you mean 'time-window'?",
-    "unknown": "data.hess.geometry.binsize: there is no such key; expected one of center, width, ",
+    "unknown": "data.hess.geometry.binsize: there is no such key; expected one of name, center, ",
     "order": "data.hess.geometry.energy.min: 50.0 TeV is not below the max, 1.0 TeV; swap them",
     "bins": "data.hess.geometry.energy_true.bins: is -3; expected a number of at least 1",
     "missing": "data.hess.make[2]: has no kind; expected kind: one of fov-background, map, ",

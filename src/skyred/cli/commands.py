@@ -142,5 +142,6 @@ def report_result(result: Result) -> None:
     if result.fit is not None:
         click.echo(str(result.fit))
     made = sum(outcome.status in ("made", "cached") for outcome in result.outcomes)
-    click.echo(f"{made} of {len(result.outcomes)} observations are in the result")
+    if result.outcomes:
+        click.echo(f"{made} of {len(result.outcomes)} observations are in the result")
     click.echo(f"results are in {result.folder}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 import traceback
 
 import click
@@ -71,7 +70,3 @@ def main() -> None:
 
 for command in (run, check, plugins, show, demo):
     main.add_command(command)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -191,6 +191,6 @@ def split_path(text: str) -> Path:
 
     def steps() -> Iterator[str | int]:
         for step in text.replace("[", ".").replace("]", "").split("."):
-            yield int(step) if step.isdigit() else step
+            yield int(step) if step.isascii() and step.isdecimal() else step
 
     return tuple(steps())

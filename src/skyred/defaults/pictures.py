@@ -25,8 +25,14 @@ def skyred_run_finished(run: Run, report: Report) -> None:
     """Draw into ``plots/``."""
     if run.folder is None:
         return
+    faults = []
     for name, draw in pictures(report.result):
-        save(draw, run.folder / "plots" / f"{name}.png")
+        try:
+            save(draw, run.folder / "plots" / f"{name}.png")
+        except Exception as error:  # one picture must not cost the others
+            faults.append(f"{name}: {type(error).__name__}: {error}")
+    if faults:
+        raise RuntimeError(f"pictures that could not be drawn: {'; '.join(faults)}")
 
 
 def pictures(result: Any) -> Iterator[tuple[str, Callable[[], Axes]]]:

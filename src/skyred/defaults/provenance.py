@@ -35,7 +35,7 @@ class Provenance:
         """Note the time."""
         self.started = datetime.now(UTC)
 
-    @hookimpl
+    @hookimpl(trylast=True)  # what the others failed in belongs into the report
     def skyred_run_finished(self, run: Run, report: Report) -> None:
         """Write ``report.json`` into the run folder."""
         if run.folder is not None:

@@ -6,7 +6,7 @@ from skyred.interfaces.engine import Engine
 from skyred.interfaces.estimator import Estimator, Product
 from skyred.interfaces.fitter import Fitter
 from skyred.interfaces.geometry import Geometry
-from skyred.interfaces.maker import Maker, required_irfs
+from skyred.interfaces.maker import AdaptedMaker, Maker, required_irfs
 from skyred.interfaces.model import Model
 from skyred.interfaces.selector import Selector
 from skyred.interfaces.stacker import Stacker
@@ -18,6 +18,7 @@ ROLES: dict[str, type[Component]] = {
 
 __all__ = [
     "ROLES",
+    "AdaptedMaker",
     "Chain",
     "Component",
     "Engine",

@@ -32,7 +32,8 @@ class Reduction(Fields):
     irfs: str | None = option(
         None,
         choices=("full-enclosure", "point-like"),
-        doc="Which responses a run must have; by default those that the makers need.",
+        doc="Which responses a run must have; by default those that the makers need "
+        "(full-enclosure, if a gammapy maker is among them as it is).",
     )
     select: tuple[Selector, ...] = chain(
         Selector, doc="Which observations, in turn; all of the archive if empty."
@@ -51,7 +52,9 @@ class Reduction(Fields):
         return self.evolve(geometry=self.geometry.evolve(name=self.geometry.name or entry))
 
     def validate(self) -> Iterable[Problem]:
-        """Something must be made."""
+        """Something must be read and made."""
+        if not self.archive:
+            yield Problem(("archive",), "is empty", "expected a location")
         if not self.make:
             yield Problem(("make",), "is empty", "expected at least one maker")
 
@@ -86,7 +89,8 @@ class Chain(Fields):
 
     def checks(self) -> Iterator[Callable[[], Iterable[Problem]]]:
         """Yield every check of the whole, to be called one by one."""
-        yield from (self._bad_places, self._doubled_estimates, self._needless_steps)
+        yield from (self._bad_places, self._doubled_datasets)
+        yield from (self._doubled_estimates, self._needless_steps)
         for path, held in walk(self):
             if isinstance(held, Component):
                 yield partial(self._below, path, held)
@@ -121,6 +125,15 @@ class Chain(Fields):
                 )
             if not unset and location.is_path() and not location.path().exists():
                 yield Problem(path, f"there is nothing at {location}", "expected a place that is")
+
+    def _doubled_datasets(self) -> Iterator[Problem]:
+        seen = dict[str, str]()
+        for entry, reduction in self.entries():
+            name = reduction.named(entry).geometry.name or entry
+            if name in seen:
+                message = f"the datasets are called {name!r}, as those of data.{seen[name]}"
+                yield Problem(("data", entry), message, "give each its own name")
+            seen[name] = entry
 
     def _doubled_estimates(self) -> Iterator[Problem]:
         seen: Counter[str] = Counter()

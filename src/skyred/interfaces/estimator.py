@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import attrs
 
+from skyred.errors import ModelError
 from skyred.fields import Name, foreign, option
 from skyred.interfaces.component import Component, component, value
 
@@ -90,8 +92,12 @@ class GammapyProduct(Product):
     def write(self, folder: Path) -> list[Path]:
         """Write it by its own `write`."""
         path = folder / f"{self.name}.fits"
-        self.value.write(path)
+        self.value.write(path, overwrite=True)
         return [path]
+
+    def pictures(self) -> dict[str, Callable[[], Axes]]:
+        """Name its picture, if it can draw itself."""
+        return {"": self.plot} if hasattr(self.value, "plot") else {}
 
     @classmethod
     def read(cls, folder: Path, name: str, models: Models | None) -> Self:
@@ -99,11 +105,15 @@ class GammapyProduct(Product):
         raise TypeError(f"read {folder / name}.fits with the gammapy class that wrote it")
 
     def table(self) -> Table:
-        """Give it by its own `to_table`."""
+        """Give it by its own `to_table`; raises `TypeError` if it has none."""
+        if not hasattr(self.value, "to_table"):
+            raise TypeError(f"a {type(self.value).__name__} has no table; look at `value`")
         return self.value.to_table()
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw it by its own `plot`."""
+        """Draw it by its own `plot`; raises `TypeError` if it has none."""
+        if not hasattr(self.value, "plot"):
+            raise TypeError(f"a {type(self.value).__name__} cannot draw itself; look at `value`")
         axes: Axes = self.value.plot(ax=ax)
         return axes
 
@@ -117,5 +127,17 @@ class AdaptedEstimator(Estimator):
     adapted: Any = foreign(doc="Anything with run(datasets).")
 
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> Product:
-        """Run the gammapy estimator."""
-        return GammapyProduct(self.label, self.adapted.run(datasets))
+        """Run the gammapy estimator; those of maps take one dataset.
+
+        Raises
+        ------
+        ModelError
+            If it takes one dataset, and there are several.
+        """
+        one = next(iter(inspect.signature(self.adapted.run).parameters), "") == "dataset"
+        if one and len(datasets) != 1:
+            raise ModelError(
+                f"{type(self.adapted).__name__} takes one dataset, and there are {len(datasets)}: "
+                "stack them, or use a component that can"
+            )
+        return GammapyProduct(self.label, self.adapted.run(datasets[0] if one else datasets))

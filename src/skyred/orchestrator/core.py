@@ -123,8 +123,10 @@ class Orchestrator:
         for entry, chosen in observations.items():
             if entry not in selections:
                 raise KeyError(f"there is no data entry {entry!r}; there are {list(selections)}")
-            selections[entry] = attrs.evolve(selections[entry], observations=chosen, outcomes=[])
+            selections[entry] = selections[entry].of(chosen)
         self._steps.replace("select", selections)
+        total = sum(len(selection.table) for selection in selections.values())
+        self.record = attrs.evolve(self.record, observations=total)
 
     @property
     def datasets(self) -> Datasets:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any
 
-from skyred.errors import RunsFailedError
 from skyred.interfaces import Reduction
 from skyred.orchestrator.selecting import Selection
 from skyred.records import Outcome
@@ -31,38 +30,28 @@ def reduce(
     """Make and stack the chosen observations; `tell` is called with each outcome, in order.
 
     Chunks are fixed by the stacker and merged in order, so the result is the same, bit by bit,
-    whatever the engine and however many workers.
-
-    Raises
-    ------
-    RunsFailedError
-        If no observation gives a dataset.
+    whatever the engine and however many workers. Gives no dataset if no observation gives one.
     """
-    ended: list[Outcome] = []
-
-    def note(outcomes: Iterable[Outcome]) -> None:
-        for outcome in outcomes:
-            tell(outcome)
-            ended.append(outcome)
-
-    note(selection.outcomes)
+    for outcome in selection.outcomes:
+        tell(outcome)
     makers = tuple(maker.prepare(selection.observations) for maker in reduction.make)
     reduction = reduction.named(entry)
     total: Any = reduction.stack.zero(reduction.geometry)
     chunks = _chunks(entry, reduction, makers, selection.observations)
     for partial in stream(executor, reduce_chunk, chunks, slots * LOOK_AHEAD):
-        note(partial.outcomes)
+        for outcome in partial.outcomes:
+            tell(outcome)
         total = reduction.stack.merge(total, partial.total)
-    if not any(outcome.status in ("made", "cached") for outcome in ended):
-        raise RunsFailedError(
-            f"data.{entry}: none of {len(ended)} observations gave a dataset:\n{describe(ended)}"
-        )
     return reduction.stack.result(total)
 
 
 def describe(outcomes: Iterable[Outcome]) -> str:
     """Say what became of observations, a line each."""
-    return "\n".join(f"  {o.entry} {o.obs_id} {o.status}: {o.maker}: {o.reason}" for o in outcomes)
+    return "\n".join(
+        f"  {each.entry} {each.obs_id} "
+        + ": ".join(part for part in (each.status, each.maker, each.reason) if part)
+        for each in outcomes
+    )
 
 
 def _chunks(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from skyred.errors import ArchiveError
-from skyred.interfaces import Reduction, required_irfs
+from skyred.interfaces import AdaptedMaker, Reduction, required_irfs
 from skyred.plugins import Plugins
 from skyred.records import Outcome
 
@@ -40,6 +40,11 @@ class Selection:
     outcomes: list[Outcome] = attrs.field(factory=list)
     files: list[Path] = attrs.field(factory=list)
 
+    def of(self, observations: Observations) -> Selection:
+        """Give the selection of other observations, with the rows of the table that they have."""
+        left = [obs_id in observations.ids for obs_id in self.table["OBS_ID"].astype(str)]
+        return attrs.evolve(self, table=self.table[left], observations=observations, outcomes=[])
+
 
 def select(entry: str, reduction: Reduction, plugins: Plugins) -> Selection:
     """Open the archive of a data entry and choose its observations.
@@ -68,7 +73,9 @@ def _location(reduction: Reduction) -> Any:
 
 
 def _needed(reduction: Reduction) -> Any:
-    return reduction.irfs or list(required_irfs(reduction.make)) or "full-enclosure"
+    # a gammapy maker as it is does not say what it needs
+    known = not any(isinstance(maker, AdaptedMaker) for maker in reduction.make)
+    return reduction.irfs or (list(required_irfs(reduction.make)) if known else "full-enclosure")
 
 
 def _each_once(entry: str, table: ObservationTable) -> ObservationTable:

@@ -6,13 +6,14 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from skyred.errors import RunsFailedError
-from skyred.interfaces import Chain, Engine, Product
+from skyred.errors import ModelError, RunsFailedError
+from skyred.interfaces import Chain, Engine, Product, Reduction
 from skyred.likelihood import objective_of
 from skyred.orchestrator.modelling import build_models
 from skyred.orchestrator.reducing import describe, reduce
@@ -81,6 +82,8 @@ class Steps:
             self.done.pop(later, None)
         if step != "estimate":
             self.estimates = {}
+        if step == "reduce":
+            self.outcomes, self.reduced = [], []
         self.done.setdefault("select", {})
         self.done[step] = value
         replaced = dict.fromkeys((*self.record.replaced, step))
@@ -124,16 +127,12 @@ class Steps:
         self.outcomes, self.reduced = [], []
         with self.engine.open() as executor:
             for entry, selection in self.done["select"].items():
-                reduced = reduce(
-                    entry,
-                    self.pipeline.data[entry],
-                    selection,
-                    executor,
-                    self.engine.slots,
-                    self._tell,
+                tell = partial(self._tell, self.pipeline.data[entry])
+                self.reduced += reduce(
+                    entry, self.pipeline.data[entry], selection, executor, self.engine.slots, tell
                 )
-                self.reduced.extend(reduced)
         self._stop_on_failures()
+        self._stop_on_nothing()
         said["summary"] = f"{len(self.reduced)} datasets"
         return Datasets(self.reduced)
 
@@ -143,8 +142,8 @@ class Steps:
 
         return self.done.get("reduce", Datasets(self.reduced) if self.reduced else None)
 
-    def _tell(self, outcome: Outcome) -> None:
-        outcome = self._with_owner(outcome)
+    def _tell(self, reduction: Reduction, outcome: Outcome) -> None:
+        outcome = self._with_owner(reduction, outcome)
         self.outcomes.append(outcome)
         level = _LEVELS.get(outcome.status, logging.INFO)
         log.log(level, "%s %d %s %s", outcome.entry, outcome.obs_id, outcome.status, outcome.reason)
@@ -152,11 +151,22 @@ class Steps:
             log.info("%s %d: %s", outcome.entry, outcome.obs_id, note)
         self.watchers.tell("skyred_observation_reduced", run=self.record, outcome=outcome)
 
-    def _with_owner(self, outcome: Outcome) -> Outcome:
+    def _with_owner(self, reduction: Reduction, outcome: Outcome) -> Outcome:
         """Name whose the maker is that skipped or failed an observation: a worker cannot know."""
-        role, _, kind = outcome.maker.partition(" ")
-        owners = [each.owner for each in self.plugins.catalog.find(kind) if each.cls.role == role]
-        return attrs.evolve(outcome, maker=f"{outcome.maker} of {owners[0]}") if owners else outcome
+        for link in (*reduction.make, reduction.stack):
+            if outcome.maker == f"{link.role} {link.kind}":
+                owner = self.plugins.catalog.owner(link) or "no plugin"
+                return attrs.evolve(outcome, maker=f"{outcome.maker} of {owner}")
+        return outcome
+
+    def _stop_on_nothing(self) -> None:
+        made = {each.entry for each in self.outcomes if each.status in ("made", "cached")}
+        if barren := [entry for entry in self.done["select"] if entry not in made]:
+            lost = [each for each in self.outcomes if each.entry in barren]
+            raise RunsFailedError(
+                f"none of {len(lost)} observations of data.{', data.'.join(barren)} gave a dataset:"
+                f"\n{describe(lost)}"
+            )
 
     def _stop_on_failures(self) -> None:
         failed = [
@@ -172,9 +182,16 @@ class Steps:
 
     def _model(self, said: dict[str, Any]) -> Models | None:
         datasets = self.done["reduce"]
-        datasets.models = build_models(self.pipeline.model, datasets)
-        said["summary"] = ", ".join(datasets.models.names) or "no models"
-        return datasets.models
+        models = build_models(self.pipeline.model, datasets)
+        datasets.models = models
+        # gammapy leaves out, without a word, a model whose datasets are not there
+        if lost := sorted(set(models.names) - set(datasets.models.names)):
+            raise ModelError(
+                f"no dataset takes the model {', '.join(lost)}: "
+                f"there are {', '.join(datasets.names)}; correct the datasets of the model"
+            )
+        said["summary"] = ", ".join(models.names) or "no models"
+        return models
 
     def _fit(self, said: dict[str, Any]) -> FitResult | None:
         if self.pipeline.fit is None:

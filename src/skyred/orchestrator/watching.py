@@ -22,6 +22,8 @@ class Watchers:
     def tell(self, hook: str, **record: Any) -> None:
         """Call a hook of every plugin that has it, each with the arguments it asks for."""
         for name, implementation in self.plugins.watchers(hook):
+            if "report" in record:  # it is to have the faults of those who were told before
+                record["report"] = attrs.evolve(record["report"], watchers=tuple(self.faults))
             arguments = [record[argument] for argument in implementation.argnames]
             try:
                 implementation.function(*arguments)

@@ -116,7 +116,9 @@ class Plugins:
         self.loaded.append(Loaded(owner, point.value, fault))
 
     def _named(self, name: str) -> Loaded | None:
-        return next((known for known in self.loaded if known.owner.plugin == name), None)
+        return next(
+            (each for each in self.loaded if each.owner.plugin == name and not each.blocked), None
+        )
 
     def faults(self) -> list[str]:
         """Say what is wrong, one sentence a faulty plugin, with the way out."""

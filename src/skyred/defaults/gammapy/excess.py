@@ -10,11 +10,12 @@ import attrs
 import numpy as np
 from astropy import units as u
 
+from skyred.defaults.gammapy.checks import edge_problems, rising_problems
 from skyred.defaults.gammapy.drawing import DIVERGING, draw_map, energy_text
 from skyred.defaults.gammapy.mosaic import choose, mosaic, reco_exposure
 from skyred.errors import Problem
 from skyred.fields import option, quantity
-from skyred.interfaces import Estimator, Product, component
+from skyred.interfaces import Chain, Estimator, Product, component
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -99,9 +100,12 @@ class ExcessMap(Estimator):
 
     def validate(self) -> Iterable[Problem]:
         """Edges rise."""
-        edges = self.energy_edges
-        if edges is not None and (len(edges) < 2 or np.any(np.diff(edges.value) <= 0)):
-            yield Problem(("energy_edges",), "do not rise", "expected two or more rising energies")
+        yield from rising_problems(self.energy_edges)
+
+    def check(self, pipeline: Chain) -> Iterable[Problem]:
+        """The edges must lie on the energy axes."""
+        if self.energy_edges is not None:
+            yield from edge_problems(self.energy_edges, pipeline)
 
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> ExcessProduct:
         """Estimate with gammapy's `ExcessMapEstimator`, over the (fitted) background alone."""

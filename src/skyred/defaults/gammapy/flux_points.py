@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import attrs
-import numpy as np
 from astropy import units as u
 
+from skyred.defaults.gammapy.checks import edge_problems, rising_problems, source_problems
 from skyred.errors import Problem
 from skyred.fields import option, quantity
 from skyred.interfaces import Chain, Estimator, Product, component
@@ -116,7 +116,7 @@ class FluxPoints(Estimator):
     product = FluxPointsProduct
     source: str = option(type=str, doc="Name of the source.")
     energy_edges: u.Quantity = quantity(
-        many=True, unit="TeV", min="0 TeV", doc="Edges of the bins."
+        many=True, unit="TeV", min="1e-9 TeV", doc="Edges of the bins."
     )
     columns: tuple[str, ...] = option(
         OPTIONAL,
@@ -130,13 +130,12 @@ class FluxPoints(Estimator):
 
     def validate(self) -> Iterable[Problem]:
         """Edges rise."""
-        if len(self.energy_edges) < 2 or np.any(np.diff(self.energy_edges.value) <= 0):
-            yield Problem(("energy_edges",), "do not rise", "expected two or more rising energies")
+        yield from rising_problems(self.energy_edges)
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
         """The source must be modelled, and the edges lie on the energy axes."""
         yield from source_problems(self.source, pipeline)
-        yield from _edge_problems(self.energy_edges, pipeline)
+        yield from edge_problems(self.energy_edges, pipeline)
 
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> FluxPointsProduct:
         """Estimate with gammapy's `FluxPointsEstimator`."""
@@ -155,31 +154,3 @@ class FluxPoints(Estimator):
         apart.models = models.copy()
         flux = estimator.run(apart)
         return FluxPointsProduct(self.label, flux, models[self.source].copy(name=self.source))
-
-
-def source_problems(source: str, pipeline: Chain) -> Iterable[Problem]:
-    """Name a source that no model has."""
-    import difflib
-
-    names = [name for model in pipeline.model for name in model.source_names()]
-    if source not in names:
-        near = difflib.get_close_matches(source, names, 1)
-        known = ", ".join(names) or "none"
-        yield Problem(
-            ("source",), f"no model has the source {source!r}", f"there are: {known}", *near
-        )
-
-
-def _edge_problems(edges: u.Quantity, pipeline: Chain) -> Iterable[Problem]:
-    for entry, reduction in pipeline.entries():
-        axis = getattr(getattr(reduction, "geometry", None), "energy", None)
-        if axis is None or any(True for _ in axis.validate()):
-            continue
-        low, high = axis.bounds
-        slack: Any = 1 + 1e-6  # edges that are the axis's own, written in another unit
-        if edges.max() > high * slack or edges.min() * slack < low:
-            yield Problem(
-                ("energy_edges",),
-                f"{edges.min()} to {edges.max()} reach outside the energy axis of data.{entry}",
-                f"expected edges from {low} to {high}",
-            )

@@ -33,6 +33,9 @@ class EnergyAxis(Fields):
 
     def validate(self) -> Iterable[Problem]:
         """Either rising edges, or a range with a number of bins."""
+        for name in ("min", "edges"):
+            if (low := getattr(self, name)) is not None and np.any(low <= 0 * low.unit):
+                yield Problem((name,), f"{low} is not above 0", "bins are logarithmic in energy")
         if self.min is not None and self.max is not None and self.min >= self.max:
             yield Problem(("min",), f"{self.min} is not below the max, {self.max}", "swap them")
         given = [name for name in ("min", "max", "bins") if getattr(self, name) is not None]
@@ -49,6 +52,17 @@ class EnergyAxis(Fields):
         """Lowest and highest energy."""
         ends = self.edges[[0, -1]] if self.edges is not None else u.Quantity([self.min, self.max])
         return np.sort(ends)
+
+    def nodes(self) -> u.Quantity:
+        """Edges of all bins, without gammapy."""
+        if self.edges is not None:
+            return self.edges
+        assert self.min is not None
+        assert self.max is not None
+        assert self.bins is not None
+        low, high = self.bounds.to_value("TeV")
+        bins = int(np.ceil(np.log10(high / low) * self.bins)) if self.per_decade else self.bins
+        return np.geomspace(low, high, bins + 1) * u.TeV
 
     def build(self, name: str) -> MapAxis:
         """Give the axis."""
@@ -78,14 +92,14 @@ class MapGeometry(Geometry):
     cutout_width: u.Quantity | None = quantity(
         None,
         unit="deg",
-        min="0 deg",
+        min="1e-3 deg",
         doc="Width of the map made for one run, around its pointing; "
         "by default twice the safe mask's offset_max, else the whole map.",
     )
     irf_bin_size: u.Quantity = quantity(
         "0.2 deg", min="1e-3 deg", doc="Size of a pixel of the maps of the responses."
     )
-    psf_max: u.Quantity = quantity("0.66 deg", min="0 deg", doc="Largest radius of the PSF.")
+    psf_max: u.Quantity = quantity("0.66 deg", min="1e-3 deg", doc="Largest radius of the PSF.")
     psf_bins: int = option(66, min=2, doc="Number of bins of that radius.")
 
     def validate(self) -> Iterable[Problem]:

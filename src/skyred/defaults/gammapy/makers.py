@@ -165,11 +165,11 @@ class FoVBackground(Maker):
             inside = inside & safe.data
         counts = int(dataset.counts.data[inside].sum())
         background = float(dataset.background.data[inside].sum())
-        return (
-            f"the background cannot be normalised: {counts} counts for {background:.1f} predicted "
-            "outside the exclusion; more are needed than "
-            f"{self.min_counts} counts and {self.min_background} predicted"
-        )
+        found = f"{counts} counts for {background:.1f} predicted outside the exclusion"
+        if counts > self.min_counts and background > self.min_background:
+            return f"the background cannot be normalised: {found}, but gammapy's maker gave up"
+        needed = f"{self.min_counts} counts and {self.min_background} predicted"
+        return f"the background cannot be normalised: {found}, more are needed than {needed}"
 
     def _spectral(self) -> Any:
         from gammapy.modeling.models import Model

@@ -105,7 +105,7 @@ def _spelled_out(value: Any, name: str, default: Any) -> dict[str, Any]:
         raise PartError(
             Problem(
                 (name,),
-                f"{str(entry['value'])!r} is in {number.unit or 'no unit'}",
+                f"{str(entry['value'])!r} is in {str(number.unit) or 'no unit'}",
                 f"expected {f'a unit such as {default.unit}' if str(default.unit) else 'no unit'}",
             )
         )
@@ -115,6 +115,10 @@ def _spelled_out(value: Any, name: str, default: Any) -> dict[str, Any]:
             entry[limit] = float(_quantity(entry[limit], number.unit, name).to_value(number.unit))
     if entry.get("min", float("-inf")) > entry.get("max", float("inf")):
         raise PartError(Problem((name, "min"), "is above the max", "swap them"))
+    if not entry.get("min", float("-inf")) <= entry["value"] <= entry.get("max", float("inf")):
+        raise PartError(
+            Problem((name,), f"starts at {number}, outside min and max", "start inside")
+        )
     return {"name": name, "frozen": default.frozen, **entry}
 
 
@@ -138,6 +142,9 @@ def _complete(name: str, entry: Mapping[str, Any]) -> dict[str, Any]:
 
 def _prior(given: Mapping[str, Any]) -> dict[str, Any]:
     """Give gammapy's dictionary of a prior from ``{type: GaussianPrior, mu: 1, sigma: 0.1}``."""
+    if not isinstance(given, Mapping) or "type" not in given:
+        expected = "expected a mapping such as {type: GaussianPrior, mu: 2, sigma: 0.1}"
+        raise PartError(Problem(("prior",), f"is {given!r:.60}", expected))
     data = dict(given)
     if "parameters" not in data:
         names = [name for name in data if name not in ("type", "weight")]

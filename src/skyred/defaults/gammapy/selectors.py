@@ -104,7 +104,7 @@ class ColumnRange(Selector):
     def validate(self) -> Iterable[Problem]:
         """Either a range or values, and the range the right way round."""
         if bool(self.values) == (self.min is not None or self.max is not None):
-            yield Problem((), "needs either min and max, or values", "give one of the two")
+            yield Problem((), "needs either min or max, or values", "give one of the two")
         low, high = self.min, self.max
         if low is not None and high is not None:
             if not low.unit.is_equivalent(high.unit):

@@ -114,7 +114,6 @@ def _read(file: Path, overrides: tuple[str, ...]) -> tuple[Plugins, Pipeline]:
     from skyred.plugins import Plugins
 
     found = Plugins.load()
-    found.require_sound()
     return found, Pipeline.from_yaml(file, overrides=overrides, plugins=found)
 
 
@@ -141,7 +140,7 @@ def report_result(result: Result) -> None:
     """Say what came out and where it is."""
     if result.fit is not None:
         click.echo(str(result.fit))
-    made = sum(outcome.status in ("made", "cached") for outcome in result.outcomes)
     if result.outcomes:
+        made = sum(outcome.status in ("made", "cached") for outcome in result.outcomes)
         click.echo(f"{made} of {len(result.outcomes)} observations are in the result")
     click.echo(f"results are in {result.folder}")

@@ -35,7 +35,6 @@ def demo(output: Path, overwrite: bool) -> None:
     from skyred.plugins import Plugins
 
     plugins = Plugins.load()
-    plugins.require_sound()
     text = files("skyred.cli").joinpath("demo.yaml").read_text(encoding="utf-8")
     pipeline = Pipeline.from_yaml(text, plugins=plugins)
     engine = make_engine(plugins, "serial", None)

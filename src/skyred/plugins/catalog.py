@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
-import inspect
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -21,21 +19,6 @@ class Entry:
 
     cls: type[Component]
     owner: Owner
-
-    @property
-    def source_digest(self) -> str:
-        """The sha256 of the source of the class's module."""
-        return source_digest(self.cls)
-
-
-def source_digest(cls: type) -> str:
-    """Give the sha256 of the source of a class's module; of its name where there is no source."""
-    try:
-        module = inspect.getmodule(cls)
-        text = inspect.getsource(module) if module else ""
-    except OSError:
-        text = ""
-    return hashlib.sha256((text or cls.__qualname__).encode()).hexdigest()
 
 
 @attrs.define

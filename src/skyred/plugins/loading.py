@@ -83,7 +83,8 @@ class Plugins:
             plugin = point.load()
             plugin = plugin() if isinstance(plugin, type) else plugin
         except (Exception, SystemExit) as error:  # a plugin's import must not stop the others
-            self._fault(point, owner, f"cannot be imported: {type(error).__name__}: {error}")
+            fault = f"cannot be imported: {type(error).__name__}: {error}"
+            self.loaded.append(Loaded(owner, point.value, fault))
             return
         self.register(plugin, owner, point.value)
 
@@ -111,9 +112,6 @@ class Plugins:
         except Exception as error:  # as above
             return f"skyred_components() failed: {type(error).__name__}: {error}"
         return "; ".join(fault for fault in faults if fault)
-
-    def _fault(self, point: EntryPoint, owner: Owner, fault: str) -> None:
-        self.loaded.append(Loaded(owner, point.value, fault))
 
     def _named(self, name: str) -> Loaded | None:
         return next(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,12 @@ from hypothesis import HealthCheck, settings
 from skyred.plugins import Catalog, Plugins
 
 # no deadline: the first example of a property pays for imports
-settings.register_profile(
-    "skyred", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
-)
-settings.load_profile("skyred")
+_COMMON = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# the same examples each time, so that a run says something of the change and not of chance
+settings.register_profile("skyred", _COMMON, max_examples=60, derandomize=True)
+# HYPOTHESIS_PROFILE=explore looks for what is not known yet
+settings.register_profile("explore", _COMMON, max_examples=500)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "skyred"))
 
 ROOT = Path(__file__).parent.parent
 

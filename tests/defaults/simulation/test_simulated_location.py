@@ -1,5 +1,6 @@
 """Reading `sim:` locations, and the hook that opens them."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +20,10 @@ simulations = st.builds(
     runs=st.integers(1, 20_000),
     livetime=st.floats(1e-6, 300),
 )
-folders = st.none() | st.text(st.characters(exclude_characters="\0"), min_size=1).map(Path)
+# what a file can be called: any bytes but the two that separate and end names
+folders = st.none() | st.binary(min_size=1).map(
+    lambda name: Path(os.fsdecode(name.replace(b"\0", b"0")))
+)
 
 
 @given(st.builds(Location, simulations, folders))

@@ -13,6 +13,9 @@ import attrs
 from skyred.defaults.simulation.archive import CrabSimulation
 from skyred.defaults.simulation.cache import kept
 
+# Python gives bytes of file names that are no UTF-8 as lone surrogates; they must come through
+FILE_NAMES = "surrogateescape"
+
 ARCHIVES = ("crab",)
 KEYS = ("seed", "runs", "livetime", "folder")
 MINUTES = {"s": 1 / 60, "min": 1.0, "h": 60.0}
@@ -38,7 +41,7 @@ class Location:
         values = attrs.asdict(self.simulation) | {"livetime": f"{self.simulation.livetime!r}min"}
         if self.folder is not None:
             values["folder"] = str(self.folder)
-        return f"sim:crab?{urlencode(values)}"
+        return f"sim:crab?{urlencode(values, errors=FILE_NAMES)}"
 
 
 def parse(text: str) -> Location:
@@ -89,7 +92,7 @@ def _location(values: Mapping[str, str]) -> Location:
 
 def _values(query: str) -> dict[str, str]:
     values: dict[str, str] = {}
-    for key, value in parse_qsl(query, keep_blank_values=True):
+    for key, value in parse_qsl(query, keep_blank_values=True, errors=FILE_NAMES):
         if key not in KEYS:
             raise ValueError(_unknown("key", key, KEYS))
         if key in values:

@@ -20,7 +20,7 @@ simulations = st.builds(
     runs=st.integers(1, 20_000),
     livetime=st.floats(1e-6, 300),
 )
-# what a file can be called: any bytes but the two that separate and end names
+# what a file can be called: any bytes but the one that ends names
 folders = st.none() | st.binary(min_size=1).map(
     lambda name: Path(os.fsdecode(name.replace(b"\0", b"0")))
 )

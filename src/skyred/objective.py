@@ -57,6 +57,8 @@ class Objective:
         total.
     on_accept : callable, optional
         Called with a `FitResult`, writes it back to the models.
+    notes : sequence of str, optional
+        What should be known of a fit of it; fitters hand them on in their results.
     """
 
     names: tuple[str, ...] = attrs.field(converter=_texts)
@@ -70,6 +72,7 @@ class Objective:
     gradient_of: Callable[[Vector], Vector] | None = None
     fisher_of: Callable[[Vector], Vector] | None = None
     on_accept: Callable[[FitResult], None] | None = None
+    notes: tuple[str, ...] = attrs.field(default=(), converter=_texts)
 
     @units.default
     def _no_units(self) -> tuple[str, ...]:

@@ -180,6 +180,10 @@ class FitResult:
         Posterior samples, shape (m, n), and their weights, shape (m,).
     evidence : float, optional
         Logarithm of the evidence.
+    notes : tuple of str
+        What should be known of it, such as what was evaluated by gammapy itself, and why.
+    errn, errp : array, optional
+        Asymmetric errors, downwards and upwards, both positive, shape (n,).
     """
 
     names: tuple[str, ...] = attrs.field(converter=_texts)
@@ -196,6 +200,9 @@ class FitResult:
     samples: NDArray[np.float64] | None = attrs.field(default=None, converter=_maybe_array)
     weights: NDArray[np.float64] | None = attrs.field(default=None, converter=_maybe_array)
     evidence: float | None = None
+    notes: tuple[str, ...] = attrs.field(default=(), converter=_texts)
+    errn: NDArray[np.float64] | None = attrs.field(default=None, converter=_maybe_array)
+    errp: NDArray[np.float64] | None = attrs.field(default=None, converter=_maybe_array)
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain Python values, all that `from_dict` needs."""
@@ -216,13 +223,15 @@ class FitResult:
 
     def __str__(self) -> str:
         width = max((len(name) for name in self.names), default=0)
-        lines = [
-            f"  {name:<{width}}  {value: .5g} +- {error:.2g} {unit}".rstrip()
-            + ("  (at its limit)" if name in self.at_limit else "")
-            for name, value, error, unit in zip(
-                self.names, self.values, self.errors, self.units, strict=True
-            )
-        ]
+        lines = [self._line(index, width) for index in range(len(self.names))]
         verdict = "converged" if self.success else "did NOT converge"
         head = f"{verdict}: stat {self.stat:.2f} after {self.nfev} calls, edm {self.edm:.1e}"
-        return "\n".join([head + (f" ({self.message})" if self.message else ""), *lines])
+        head += f" ({self.message})" if self.message else ""
+        return "\n".join([head, *lines, *(f"  note: {note}" for note in self.notes)])
+
+    def _line(self, index: int, width: int) -> str:
+        name, error = self.names[index], f"+- {self.errors[index]:.2g}"
+        if self.errn is not None and self.errp is not None:
+            error = f"-{self.errn[index]:.2g} +{self.errp[index]:.2g}"
+        line = f"  {name:<{width}}  {self.values[index]: .5g} {error} {self.units[index]}".rstrip()
+        return line + ("  (at its limit)" if name in self.at_limit else "")

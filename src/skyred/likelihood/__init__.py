@@ -1,5 +1,6 @@
 """The likelihood: from datasets with models to an objective that fitters minimise."""
 
-from skyred.likelihood.stat_sum import objective_of
+from skyred.likelihood.objective import objective_of
+from skyred.likelihood.total import Likelihood
 
-__all__ = ["objective_of"]
+__all__ = ["Likelihood", "objective_of"]

@@ -1,0 +1,200 @@
+"""The cases of the likelihood benchmark: datasets with models assigned, fresh at each call.
+
+What is reduced or simulated is made once and copied. The copies have no models, and with them none
+of what gammapy keeps between evaluations: each fit begins as in a new session, whoever does it.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import attrs
+import likelihood_simulated as simulated
+from astropy import units as u
+from gammapy.datasets import Datasets, FluxPointsDataset, MapDataset, SpectrumDatasetOnOff
+from gammapy.estimators import FluxPoints, FluxPointsEstimator
+from gammapy.modeling import Fit
+from gammapy.modeling.models import (
+    LogParabolaSpectralModel,
+    Models,
+    PowerLawSpectralModel,
+    SkyModel,
+)
+
+import plain_gammapy as plain
+
+
+@attrs.frozen
+class Case:
+    """Something to fit, and a source to derive flux points of.
+
+    Parameters
+    ----------
+    name, title : str
+        What it is called, and what is fitted.
+    bare : callable
+        Gives new datasets without models.
+    start : callable
+        Gives new models, at the values that the fit starts from.
+    target : float, optional
+        How many times faster than gammapy the fit should be.
+    source : str
+        Of which source the flux points are; "" if there are none.
+    edges : array
+        Their energy edges, in TeV.
+    target_points : float, optional
+        How many times faster they should be.
+    pairs : int
+        How many pairs are enough; gammapy takes minutes for some.
+    """
+
+    name: str
+    title: str
+    bare: Callable[[], Datasets]
+    start: Callable[[], Models]
+    target: float | None = None
+    source: str = ""
+    edges: tuple[float, ...] = ()
+    target_points: float | None = None
+    pairs: int = 1000
+
+    def datasets(self, models: Models | None = None) -> Datasets:
+        """Give new datasets with copies of models, by default those that the fit starts from."""
+        datasets = self.bare()
+        datasets.models = self.start() if models is None else models.copy()
+        return datasets
+
+    @property
+    def energy_edges(self) -> u.Quantity:
+        return self.edges * u.TeV
+
+
+def copies(*datasets: MapDataset) -> Datasets:
+    """Copy datasets, each under its own name, without models."""
+    return Datasets([dataset.copy(name=dataset.name) for dataset in datasets])
+
+
+@functools.cache
+def crab_dataset() -> MapDataset:
+    return plain.reduce().copy(name="hess")
+
+
+def crab() -> Case:
+    return Case(
+        name="crab",
+        title="H.E.S.S. Crab, map: point, power law",
+        bare=lambda: copies(crab_dataset()),
+        start=lambda: plain.models("hess"),
+        target=30,
+        source="crab",
+        edges=tuple(plain.EDGES.to_value("TeV")),
+        target_points=120,
+    )
+
+
+def gaussian() -> Case:
+    names = ("gaussian",)
+    return Case(
+        name="gaussian",
+        title="simulated map: Gaussian, log parabola",
+        bare=lambda: copies(simulated.extended_dataset()),
+        start=lambda: simulated.models((simulated.EXTENDED,), names, start=True),
+        target=8,
+        source=simulated.EXTENDED.name,
+        edges=tuple(plain.EDGES.to_value("TeV")),
+    )
+
+
+def five() -> Case:
+    names = tuple(simulated.ARRAYS)
+    return Case(
+        name="five",
+        title="simulated CTA north + south, maps: five sources",
+        bare=lambda: copies(*simulated.five_datasets()),
+        start=lambda: simulated.models(simulated.FIVE, names, start=True),
+        target=30,
+        pairs=3,
+    )
+
+
+@functools.cache
+def onoff_datasets() -> tuple[SpectrumDatasetOnOff, ...]:
+    folder = Path(os.environ["GAMMAPY_DATA"], "joint-crab", "spectra", "hess")
+    files = sorted(folder.glob("pha_obs*.fits"))
+    return tuple(SpectrumDatasetOnOff.read(file) for file in files)
+
+
+def onoff_models() -> Models:
+    spectral = PowerLawSpectralModel(
+        index=2, amplitude="2e-11 cm-2 s-1 TeV-1", reference="1 TeV"
+    )  # where gammapy's tutorial on these spectra starts, with index and amplitude free
+    return Models([SkyModel(spectral_model=spectral, name="crab")])
+
+
+def onoff() -> Case:
+    # up to 20 TeV: beyond there is no count, and gammapy's point is wherever MIGRAD gives up
+    edges = (0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 6.3, 8.9, 12.6, 20.0)
+    return Case(
+        name="onoff",
+        title="H.E.S.S. Crab, 4 on-off spectra, joint: power law",
+        bare=lambda: copies(*onoff_datasets()),
+        start=onoff_models,
+        target=12,
+        source="crab",
+        edges=edges,
+        target_points=80,
+    )
+
+
+@functools.cache
+def crab_points() -> FluxPoints:
+    """Derive flux points of the on-off case with gammapy."""
+    case = onoff()
+    datasets = case.datasets()
+    Fit().run(datasets)
+    estimator = FluxPointsEstimator(energy_edges=case.energy_edges, source=case.source)
+    return estimator.run(datasets)
+
+
+def points_dataset() -> Datasets:
+    return Datasets([FluxPointsDataset(data=crab_points().copy(), name="points")])
+
+
+def points_models() -> Models:
+    spectral = LogParabolaSpectralModel(
+        amplitude="3e-11 cm-2 s-1 TeV-1", reference="1 TeV", alpha=2.3, beta=0.1
+    )
+    return Models([SkyModel(spectral_model=spectral, name="crab", datasets_names=["points"])])
+
+
+def fluxpoints() -> Case:
+    return Case(
+        name="fluxpoints",
+        title="flux points of the H.E.S.S. Crab: log parabola",
+        bare=points_dataset,
+        start=points_models,
+    )
+
+
+def smallest() -> tuple[Case, ...]:
+    """Give what warms both up: a small map and a spectrum, with flux points."""
+    small = plain.simulate(plain.models("sim"))
+    spectrum = onoff_datasets()[0]
+    map_case = Case(
+        name="small-map",
+        title="small map",
+        bare=lambda: copies(small),
+        start=lambda: plain.models("sim"),
+        source="crab",
+        edges=(1, 10),
+    )
+    other = attrs.evolve(
+        onoff(), name="small-spectrum", bare=lambda: copies(spectrum), edges=(1, 10)
+    )
+    return map_case, other
+
+
+CASES = (crab, gaussian, five, onoff, fluxpoints)

@@ -1,0 +1,183 @@
+"""Simulated datasets for the likelihood benchmark: a Gaussian, and five sources seen by two arrays.
+
+Counts are Poisson with a fixed seed. Starting values are off the truth by a few errors of the fit,
+and no point source sits on a pixel centre, where the likelihood has a kink. Positions have limits:
+without them gammapy's fit puts a source off the map in its first steps, and fails on both fields.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from pathlib import Path
+
+import attrs
+from astropy import units as u
+from astropy.coordinates import SkyCoord
+from gammapy.data import FixedPointingInfo, Observation, observatory_locations
+from gammapy.datasets import MapDataset
+from gammapy.irf import load_irf_dict_from_file
+from gammapy.makers import MapDatasetMaker, SafeMaskMaker
+from gammapy.maps import MapAxis, WcsGeom
+from gammapy.modeling.models import FoVBackgroundModel, Models, SkyModel
+
+SEED = 20240601
+CENTER = SkyCoord(266.4, -29.0, unit="deg")
+AMPLITUDE = "cm-2 s-1 TeV-1"
+REACH = 0.5  # degrees, by which a position may leave the value it starts from
+
+
+@attrs.frozen
+class Value:
+    """A parameter: the truth, by how much the fit starts off it, and its unit."""
+
+    true: float
+    off: float = 0.0
+    unit: str = ""
+    frozen: bool = False
+
+
+@attrs.frozen
+class Source:
+    """A source by gammapy's tags of its models, and their parameters."""
+
+    name: str
+    spatial: str
+    spectral: str
+    parameters: dict[str, Value]
+
+    def model(self, *, start: bool) -> SkyModel:
+        """Build the model at its truth, or at the values that the fit starts from."""
+        model = SkyModel.create(self.spectral, self.spatial, name=self.name)
+        model.spatial_model.frame = "icrs"
+        for name, value in self.parameters.items():
+            parameter = model.parameters[name]
+            parameter.quantity = (value.true + start * value.off) * u.Unit(value.unit)
+            parameter.frozen = value.frozen
+            if name in ("lon_0", "lat_0"):
+                parameter.min, parameter.max = parameter.value - REACH, parameter.value + REACH
+        return model
+
+
+def position(lon: float, lat: float, off: float) -> dict[str, Value]:
+    return {"lon_0": Value(lon, off, "deg"), "lat_0": Value(lat, -off, "deg")}
+
+
+def power_law(index: float, amplitude: float) -> dict[str, Value]:
+    return {"index": Value(index, 0.1), "amplitude": Value(amplitude, -0.15 * amplitude, AMPLITUDE)}
+
+
+def log_parabola(alpha: float, beta: float, amplitude: float) -> dict[str, Value]:
+    return {
+        "alpha": Value(alpha, 0.1),
+        "beta": Value(beta, -0.05),
+        "amplitude": Value(amplitude, -0.15 * amplitude, AMPLITUDE),
+        "reference": Value(1.0, unit="TeV", frozen=True),
+    }
+
+
+EXTENDED = Source(
+    "nebula",
+    "gauss",
+    "lp",
+    position(83.65, 22.03, 0.03)
+    | {"sigma": Value(0.12, 0.02, "deg")}
+    | log_parabola(2.4, 0.2, 6e-11),
+)
+
+FIVE = (
+    Source(
+        "pulsar",
+        "point",
+        "ecpl",
+        position(266.417, -29.007, 0.004)
+        | power_law(2.0, 2.5e-12)
+        | {"lambda_": Value(0.1, 0.02, "TeV-1")},
+    ),
+    Source(
+        "nebula",
+        "gauss",
+        "lp",
+        position(266.6, -28.9, 0.01)
+        | {"sigma": Value(0.2, 0.02, "deg")}
+        | log_parabola(2.2, 0.1, 6e-12),
+    ),
+    # a sharp edge would make kinks of the likelihood wherever it passes a pixel
+    Source(
+        "remnant",
+        "disk",
+        "pl",
+        position(266.1, -29.25, 0.02)
+        | {"r_0": Value(0.3, 0.02, "deg"), "edge_width": Value(0.3, frozen=True)}
+        | power_law(2.3, 5e-12),
+    ),
+    Source("blazar", "point", "pl", position(266.833, -29.187, 0.004) | power_law(2.6, 1.5e-12)),
+    Source(
+        "halo",
+        "gauss",
+        "pl",
+        position(266.35, -29.1, 0.03) | {"sigma": Value(0.5, 0.05, "deg")} | power_law(2.4, 1e-11),
+    ),
+)
+ARRAYS = {
+    "north": ("cta_north", "Prod5-North-20deg-AverageAz-4LSTs09MSTs.180000s-v0.1.fits.gz"),
+    "south": ("cta_south", "Prod5-South-20deg-AverageAz-14MSTs37SSTs.180000s-v0.1.fits.gz"),
+}
+
+
+def models(sources: tuple[Source, ...], datasets: tuple[str, ...], *, start: bool) -> Models:
+    """Build the models of sources, and a background norm for each dataset."""
+    backgrounds = [FoVBackgroundModel(dataset_name=name) for name in datasets]
+    if start:
+        for background in backgrounds:
+            background.spectral_model.norm.value = 1.02
+    return Models([*(source.model(start=start) for source in sources), *backgrounds])
+
+
+def faked(dataset: MapDataset, sources: tuple[Source, ...], seed: int) -> MapDataset:
+    """Put Poisson counts of the truth into a dataset."""
+    dataset.models = models(sources, (dataset.name,), start=False)
+    dataset.fake(random_state=seed)
+    dataset.models = None
+    return dataset
+
+
+@functools.cache
+def extended_dataset() -> MapDataset:
+    """Simulate the Gaussian with the responses and the background of the H.E.S.S. Crab runs."""
+    import plain_gammapy
+
+    dataset = plain_gammapy.reduce().copy(name="gaussian")
+    return faked(dataset, (EXTENDED,), SEED)
+
+
+@functools.cache
+def five_datasets() -> tuple[MapDataset, ...]:
+    """Simulate the field of five sources, seen by both CTA arrays from half a degree beside."""
+    return tuple(
+        faked(cta_dataset(name, number, shift), FIVE, SEED + number)
+        for number, (name, shift) in enumerate({"north": 0.5, "south": -0.5}.items(), start=1)
+    )
+
+
+def cta_dataset(name: str, number: int, shift: float) -> MapDataset:
+    """Make the responses and the background of five hours with one of the CTA arrays."""
+    place, file = ARRAYS[name]
+    path = Path(os.environ["GAMMAPY_DATA"], "cta-caldb", file)
+    pointing = CENTER.directional_offset_by(90 * u.deg, shift * u.deg)
+    observation = Observation.create(
+        pointing=FixedPointingInfo(fixed_icrs=pointing.icrs),
+        location=observatory_locations[place],
+        obs_id=number,
+        livetime=5 * u.h,
+        irfs=load_irf_dict_from_file(path),
+    )
+    true = MapAxis.from_energy_bounds("0.1 TeV", "100 TeV", nbin=15, name="energy_true")
+    energy = MapAxis.from_energy_bounds("0.2 TeV", "50 TeV", nbin=9)
+    geom = WcsGeom.create(
+        skydir=CENTER, width=4, binsz=0.03, frame="icrs", proj="CAR", axes=[energy]
+    )
+    empty = MapDataset.create(geom, energy_axis_true=true, name=name)
+    maker = MapDatasetMaker(selection=["exposure", "background", "psf", "edisp"])
+    dataset = maker.run(empty, observation)
+    return SafeMaskMaker(methods=["offset-max"], offset_max=2.8 * u.deg).run(dataset, observation)

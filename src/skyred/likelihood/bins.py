@@ -1,0 +1,138 @@
+"""Bins: the reconstructed bins that a statistic looks at one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import attrs
+import numpy as np
+
+from skyred.likelihood.part import Counts
+from skyred.likelihood.response import Response
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+    Index = NDArray[np.int64]
+
+
+@attrs.define(eq=False)
+class Bins:
+    """Chosen bins of a dataset, and its mask.
+
+    Of the others only the sum of the predicted counts matters, which is linear in the flux.
+
+    Parameters
+    ----------
+    mask : array of bool
+        The bins that are fitted, shape (energies, y, x).
+    chosen : array of int
+        Flat indices of the chosen ones, all inside the mask, shape (k,).
+    """
+
+    mask: NDArray[np.bool_]
+    chosen: Index
+
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+    def of(self, cube: Array) -> Array:
+        """Take the chosen bins out of a cube, shape (k,)."""
+        return cube.ravel()[self.chosen]
+
+
+@attrs.define(eq=False)
+class Template:
+    """Counts per flux: what a source of a given shape would give for 1 cm-2 s-1.
+
+    Parameters
+    ----------
+    counts : array
+        In each chosen bin of the cutout, by true energy, shape (true energies, k').
+    total : array
+        Summed over the mask, by true energy, shape (true energies,).
+    """
+
+    counts: Array
+    total: Array
+
+    def times(self, flux: Array) -> Counts:
+        """Give the counts for a flux in cm-2 s-1 in each bin of true energy."""
+        return Counts(flux @ self.counts, float(flux @ self.total))
+
+
+@attrs.define(eq=False)
+class Mixture:
+    """A weighted sum of templates, each of the same bins.
+
+    Parameters
+    ----------
+    parts : sequence of (float, Template)
+        Weights and templates.
+    size : int
+        Number of bins.
+    """
+
+    parts: Sequence[tuple[float, Template]]
+    size: int
+
+    def times(self, flux: Array) -> Counts:
+        """Give the counts for a flux: a sum over short vectors, not over the templates."""
+        chosen, total = np.zeros(self.size), 0.0
+        for weight, template in self.parts:
+            part = template.times(flux)
+            chosen += weight * part.chosen
+            total += weight * part.total
+        return Counts(chosen, total)
+
+
+class Footprint:
+    """The bins under a source: from its image to its template.
+
+    Parameters
+    ----------
+    response : Response
+        The response at the source.
+    bins : Bins
+        The bins of the dataset.
+    """
+
+    def __init__(self, response: Response, bins: Bins) -> None:
+        self.response, self.shape = response, bins.mask.shape
+        rows, columns = response.slices
+        energy, y, x = np.unravel_index(bins.chosen, self.shape)
+        inside = (y >= rows.start) & (y < rows.stop) & (x >= columns.start) & (x < columns.stop)
+        self.rows = np.flatnonzero(inside)
+        width = columns.stop - columns.start
+        self.pixels = (y[inside] - rows.start) * width + x[inside] - columns.start
+        migration, exposure = response.migration, _flat(response.exposure)
+        mask = bins.mask[:, rows, columns].reshape(len(bins.mask), -1)
+        self.per_bin = exposure[:, self.pixels] * migration[:, energy[inside]]
+        self.per_pixel = exposure * (migration @ mask)
+
+    def template(self, image: Array) -> Template:
+        """Give the template of an image, as the PSF leaves it.
+
+        Parameters
+        ----------
+        image : array
+            Fraction of the flux in each pixel, shape (true energies, y, x) of the cutout.
+        """
+        flat = _flat(image)
+        total = np.einsum("tp,tp->t", flat, self.per_pixel, dtype=float)
+        return Template(flat[:, self.pixels] * self.per_bin, total)
+
+    def cube(self, image: Array, flux: Array) -> Array:
+        """Give the predicted counts in every bin of the dataset, masked or not."""
+        response = self.response
+        seen = np.broadcast_to(image, response.exposure.shape) * response.exposure
+        cube = np.zeros(self.shape)
+        found = np.tensordot(response.migration * flux[:, None], seen, axes=(0, 0))
+        cube[:, response.slices[0], response.slices[1]] = found
+        return cube
+
+
+def _flat(cube: Array) -> Array:
+    return cube.reshape(len(cube), -1)

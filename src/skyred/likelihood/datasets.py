@@ -1,0 +1,196 @@
+"""Datasets, flat: their parts, their statistic, and the derivatives of both together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+import attrs
+import numpy as np
+
+from skyred.likelihood.bins import Bins
+from skyred.likelihood.part import Part
+from skyred.likelihood.statistics import Cash, ChiSquare, WStat
+
+if TYPE_CHECKING:
+    from gammapy.datasets import Dataset
+    from numpy.typing import NDArray
+
+    from skyred.likelihood.parameters import ParameterSpace, Vector
+
+    Array = NDArray[np.float64]
+
+STEP_OUTSIDE = 1e-3  # of a parameter's step: where counts are clipped, slopes are differences
+
+
+@attrs.define(eq=False)
+class Slopes:
+    """First derivatives of the statistic, and what is known of the second, by all parameters.
+
+    Parameters
+    ----------
+    gradient : array
+        Shape (m,).
+    fisher : array
+        Second derivatives without those of the predicted counts: what is left on average.
+        Shape (m, m).
+    """
+
+    gradient: Array
+    fisher: Array
+
+
+class FlatDataset(Protocol):
+    """A dataset, as far as the likelihood needs it.
+
+    Attributes
+    ----------
+    name : str
+        Its name.
+    exact : bool
+        Whether its derivatives are exact.
+    """
+
+    name: str
+    exact: bool
+
+    def stat(self, state: Vector) -> float:
+        """Give the fit statistic for a state of all parameters."""
+        ...
+
+    def slopes(self, state: Vector) -> Slopes:
+        """Give its derivatives."""
+        ...
+
+    def npred(self, state: Vector) -> Array:
+        """Give what is predicted, in the shape of the data."""
+        ...
+
+
+@attrs.define(eq=False)
+class CountsDataset:
+    """Counts in bins, predicted by parts that add up.
+
+    Parameters
+    ----------
+    name : str
+        The name of the dataset.
+    parts : sequence of Part
+        What adds predicted counts.
+    bins : Bins
+        The chosen bins.
+    counts : array
+        Counts in every bin, shape (energies, y, x).
+    statistic : Cash, WStat or ChiSquare
+        Of the chosen bins.
+    """
+
+    name: str
+    parts: Sequence[Part]
+    bins: Bins
+    counts: Array
+    statistic: Cash | WStat | ChiSquare
+
+    @property
+    def exact(self) -> bool:
+        """Whether the derivatives of all parts are exact."""
+        return all(part.exact for part in self.parts)
+
+    def predict(self, state: Vector) -> tuple[Array, float]:
+        """Give the predicted counts in the chosen bins, and summed over the mask."""
+        chosen, total = np.zeros(len(self.bins)), 0.0
+        for part in self.parts:
+            counts = part.counts(state)
+            chosen[part.rows()] += counts.chosen
+            total += counts.total
+        return chosen, total
+
+    def stat(self, state: Vector) -> float:
+        """Give the fit statistic."""
+        if self._must_be_clipped(state):
+            return self._clipped(state)
+        return self.statistic.value(*self.predict(state))
+
+    def _must_be_clipped(self, state: Vector) -> bool:
+        # the sum over all bins is linear in the flux only while none has to be set to zero
+        if not isinstance(self.statistic, Cash):
+            return False
+        return any(part.may_be_negative(state) for part in self.parts)
+
+    def _clipped(self, state: Vector) -> float:
+        """Give the statistic bin by bin, with negative predicted counts set to zero."""
+        predicted = self.npred(state)[self.bins.mask]
+        return Cash(self.counts[self.bins.mask]).value(predicted, float(predicted.sum()))
+
+    def slopes(self, state: Vector) -> Slopes:
+        """Give the derivatives of the statistic."""
+        size = len(state)
+        rows: dict[int, Array] = {}
+        totals = np.zeros(size)
+        for part in self.parts:
+            for place, slope in part.slopes(state):
+                row = rows.setdefault(place, np.zeros(len(self.bins)))
+                row[part.rows()] += slope.chosen
+                totals[place] += slope.total
+        gradient, fisher = np.zeros(size), np.zeros((size, size))
+        if rows:
+            slopes = self.statistic.slopes(self.predict(state)[0])
+            places, jacobian = np.array(list(rows)), np.array(list(rows.values()))
+            gradient[places] = jacobian @ slopes.first + slopes.total * totals[places]
+            fisher[np.ix_(places, places)] = (jacobian * slopes.second) @ jacobian.T
+        return Slopes(gradient, fisher)
+
+    def npred(self, state: Vector) -> Array:
+        """Give the predicted counts in every bin; those of on-off datasets without background."""
+        found = np.zeros(self.bins.mask.shape)
+        for part in self.parts:
+            found += part.cube(state)
+        return np.maximum(found, 0) if isinstance(self.statistic, Cash) else found
+
+
+class GammapyDataset:
+    """A dataset whose statistic gammapy evaluates, for what cannot be laid out flat.
+
+    Parameters
+    ----------
+    dataset : gammapy.datasets.Dataset
+        The dataset.
+    space : ParameterSpace
+        Where the parameters are found.
+    """
+
+    exact = False
+
+    def __init__(self, dataset: Dataset, space: ParameterSpace) -> None:
+        self.dataset, self.space, self.name = dataset, space, str(dataset.name)
+        self.places = dict[Any, tuple[float, ...]]()
+
+    def stat(self, state: Vector) -> float:
+        """Give the statistic."""
+        self._set(state)
+        return float(self.dataset.stat_sum())
+
+    def slopes(self, state: Vector) -> Slopes:
+        """Refuse: they are not known."""
+        raise NotImplementedError(f"{self.name} is evaluated by gammapy, without derivatives")
+
+    def npred(self, state: Vector) -> Array:
+        """Give the predicted counts."""
+        self._set(state)
+        return np.asarray(self.dataset.npred().data, dtype=float)
+
+    def _set(self, state: Vector) -> None:
+        for parameter, value in zip(self.space.all, state, strict=True):
+            parameter.value = value
+        self._wake_sources()
+
+    def _wake_sources(self) -> None:
+        # gammapy never looks again at a source that once left the map: without this, whatever a
+        # fitter tries after such a step is a map without the source
+        for evaluator in (getattr(self.dataset, "evaluators", None) or {}).values():
+            if getattr(evaluator.model, "spatial_model", None) is None:
+                continue
+            place = tuple(evaluator.model.spatial_model.parameters.value)
+            if not evaluator.contributes and self.places.get(evaluator) != place:
+                evaluator.contributes, evaluator.exposure = True, None
+            self.places[evaluator] = place

@@ -1,0 +1,230 @@
+"""From gammapy's datasets to flat ones, with a note for whatever is left to gammapy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import numpy as np
+
+from skyred.likelihood.bins import Bins
+from skyred.likelihood.datasets import CountsDataset, FlatDataset, GammapyDataset
+from skyred.likelihood.opaque import OpaqueCounts
+from skyred.likelihood.part import Part
+from skyred.likelihood.points import flat_points
+from skyred.likelihood.response import Instrument
+from skyred.likelihood.scaled import ScaledCounts
+from skyred.likelihood.source import Source
+from skyred.likelihood.spectra import Spectrum
+from skyred.likelihood.statistics import Cash, WStat
+from skyred.likelihood.trust import Trust
+
+if TYPE_CHECKING:
+    from gammapy.datasets import Dataset, MapDataset
+    from numpy.typing import NDArray
+
+    from skyred.likelihood.parameters import ParameterSpace
+
+    Array = NDArray[np.float64]
+
+
+@attrs.define(eq=False)
+class Flattener:
+    """Lays datasets out flat.
+
+    Parameters
+    ----------
+    space : ParameterSpace
+        The parameters of all models.
+    trust : Trust
+        Which models are compared with gammapy first.
+    notes : list of str
+        What was left to gammapy, and why.
+    """
+
+    space: ParameterSpace
+    trust: Trust
+    notes: list[str] = attrs.field(factory=list)
+    spectra: dict[Any, Spectrum] = attrs.field(factory=dict)
+
+    def flat(self, dataset: Dataset) -> FlatDataset:
+        """Lay out a dataset."""
+        why = why_not_flat(dataset)
+        if why:
+            self.notes.append(f"dataset {dataset.name!r} is evaluated by gammapy: {why}")
+            return GammapyDataset(dataset, self.space)
+        if dataset.tag == "FluxPointsDataset":
+            return flat_points(dataset, self.space)
+        return self._counts(dataset)
+
+    def _counts(self, dataset: MapDataset) -> CountsDataset:
+        counts = np.nan_to_num(dataset.counts.data.astype(float))
+        mask = np.ones(counts.shape, dtype=bool)
+        if dataset.mask is not None:
+            mask = dataset.mask.data.astype(bool)
+        on_off = dataset.stat_type == "wstat"
+        wanted = mask if on_off else mask & ((counts > 0) | _could_be_negative(dataset))
+        bins = Bins(mask, np.flatnonzero(wanted))
+        statistic = _wstat(dataset, bins) if on_off else Cash(bins.of(counts))
+        return CountsDataset(
+            str(dataset.name), self._parts(dataset, bins), bins, counts, statistic
+        )
+
+    def _parts(self, dataset: MapDataset, bins: Bins) -> list[Part]:
+        from gammapy.modeling.models import FoVBackgroundModel
+
+        parts: list[Part] = []
+        if dataset.stat_type == "cash" and dataset.background:
+            parts.append(self._background(dataset, bins))
+        models = [
+            each for each in dataset.models or () if not isinstance(each, FoVBackgroundModel)
+        ]
+        instrument = Instrument(dataset) if models else None
+        for model in models:
+            parts.append(self._model(model, instrument, bins))
+        return parts
+
+    def _background(self, dataset: MapDataset, bins: Bins) -> Part:
+        counts = dataset.background.data.astype(float)
+        energy = dataset.background.geom.axes["energy"].center
+        model = dataset.background_model
+        if model is None:
+            return ScaledCounts(counts, None, energy, bins, self.space)
+        if model.spatial_model is None:
+            return ScaledCounts(counts, model.spectral_model, energy, bins, self.space)
+
+        def predict() -> Array:
+            norm = model.evaluate_geom(dataset.background.geom)
+            return counts * np.asarray(getattr(norm, "value", norm), dtype=float)
+
+        self._note(model.name, dataset.name, "its norm varies over the field of view")
+        return OpaqueCounts(model, predict, bins, self.space)
+
+    def _model(self, model: Any, instrument: Instrument, bins: Bins) -> Part:
+        if model.tag == "TemplateNPredModel":
+            return self._template(model, instrument, bins)
+        why = why_not_source(model, instrument)
+        if not why:
+            source = Source(model, instrument, bins, self.space, self._spectrum(model, instrument))
+            why = self.trust.why_not(source, self.space)
+        if not why:
+            return source
+        self._note(model.name, instrument.dataset.name, why)
+        evaluator = instrument.evaluator(model)
+        return OpaqueCounts(model, Prediction(evaluator, instrument), bins, self.space)
+
+    def _template(self, model: Any, instrument: Instrument, bins: Bins) -> Part:
+        from gammapy.maps import Map
+
+        template = model.map
+        if model.spatial_model is not None:
+            norm = model.spatial_model.evaluate_geom(template.geom).value
+            template = template.copy(data=template.data * norm)
+        onto = Map.from_geom(instrument.geom, dtype=float)
+        onto.stack(template)
+        energy = instrument.geom.axes["energy"].center
+        return ScaledCounts(onto.data, model.spectral_model, energy, bins, self.space)
+
+    def _spectrum(self, model: Any, instrument: Instrument) -> Spectrum:
+        """Give the spectrum of a model; datasets with the same energies share it."""
+        edges = instrument.dataset.exposure.geom.axes["energy_true"].edges
+        key = id(model.spectral_model), edges.to_value("TeV").tobytes()
+        if key not in self.spectra:
+            self.spectra[key] = Spectrum(model.spectral_model, edges, self.space)
+        return self.spectra[key]
+
+    def _note(self, model: str, dataset: str, why: str) -> None:
+        self.notes.append(f"{model} in {dataset} is evaluated by gammapy: {why}")
+
+
+@attrs.define(eq=False)
+class Prediction:
+    """gammapy's predicted counts of one model, on the whole map of a dataset."""
+
+    evaluator: Any
+    instrument: Instrument
+
+    def __call__(self) -> Array:
+        """Give them for the present values of the model's parameters."""
+        from gammapy.maps import Map
+
+        onto, evaluator = Map.from_geom(self.instrument.geom, dtype=float), self.evaluator
+        if not evaluator.contributes:
+            evaluator.contributes, evaluator.exposure = True, None
+        if evaluator.needs_update:
+            self.instrument.update(evaluator)
+        if evaluator.contributes:
+            onto.stack(evaluator.compute_npred())
+        return np.asarray(onto.data, dtype=float)
+
+
+def why_not_flat(dataset: Dataset) -> str:
+    """Say why a dataset cannot be laid out flat; "" if it can."""
+    known = ("MapDataset", "SpectrumDataset", "MapDatasetOnOff", "SpectrumDatasetOnOff",
+             "FluxPointsDataset")  # fmt: skip
+    kind = type(dataset)
+    if not kind.__module__.startswith("gammapy.") or kind.__name__ not in known:
+        return f"{kind.__name__} is no class that skyred knows"
+    if kind.__name__ == "FluxPointsDataset":
+        return _why_not_points(dataset)
+    if dataset.stat_type not in ("cash", "wstat"):
+        return f"its statistic is {dataset.stat_type!r}"
+    if dataset.counts is None or (dataset.stat_type == "wstat" and dataset.counts_off is None):
+        return "it has no counts"
+    geom = dataset._geom
+    if geom.is_hpx:
+        return "its maps are HEALPix"
+    if geom.axes.names != ["energy"]:
+        return f"its axes are {', '.join(geom.axes.names)}"
+    return ""
+
+
+def _why_not_points(dataset: Any) -> str:
+    from gammapy.modeling.models import TemplateSpatialModel
+
+    if dataset.stat_type != "chi2":
+        return f"its statistic is {dataset.stat_type!r}"
+    if dataset.data.geom.axes.names != ["energy"]:
+        return f"its axes are {', '.join(dataset.data.geom.axes.names)}"
+    for model in dataset.models or ():
+        if isinstance(model.spatial_model, TemplateSpatialModel):
+            return f"{model.name} has a template, which gammapy turns into a spectrum each time"
+    return ""
+
+
+def why_not_source(model: Any, instrument: Instrument) -> str:
+    """Say why a model cannot be laid out flat; "" if it can."""
+    from gammapy.modeling.models import SkyModel
+
+    if not isinstance(model, SkyModel):
+        return f"{type(model).__name__} is no sky model"
+    psf = instrument.psf
+    if psf and psf.energy_name == "energy" and model.spatial_model is not None:
+        return "the PSF is known in reconstructed energy"
+    if instrument.dataset.exposure is None:
+        return "the dataset has no exposure"
+    return ""
+
+
+def _could_be_negative(dataset: MapDataset) -> NDArray[np.bool_]:
+    """Tell which bins could have negative predicted counts though every flux is positive."""
+    from gammapy.modeling.models import TemplateNPredModel
+
+    geom = dataset._geom
+    found = np.zeros(geom.data_shape, dtype=bool)
+    if dataset.background:
+        found |= dataset.background.data < 0
+    exposure = dataset.exposure
+    if exposure is not None and exposure.data.shape[1:] == geom.data_shape[1:]:
+        found |= (exposure.data < 0).any(axis=0)
+    templates = [each for each in dataset.models or () if isinstance(each, TemplateNPredModel)]
+    if any((each.map.data < 0).any() for each in templates):
+        found[...] = True
+    return found
+
+
+def _wstat(dataset: Any, bins: Bins) -> WStat:
+    on, off = dataset.counts.data.astype(float), dataset.counts_off.data.astype(float)
+    with np.errstate(all="ignore"):
+        alpha = dataset.alpha.data.astype(float)
+    return WStat(bins.of(on), bins.of(off), bins.of(alpha))

@@ -1,0 +1,74 @@
+"""The objective of datasets, for fitters to minimise or sample."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from skyred.errors import FitError
+from skyred.likelihood.priors import Priors
+from skyred.likelihood.total import Likelihood
+from skyred.objective import Objective
+
+if TYPE_CHECKING:
+    import numpy as np
+    from gammapy.datasets import Datasets
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+    Function = Callable[[Array], Array]
+
+
+def objective_of(datasets: Datasets, check: bool = False) -> Objective:
+    """Make the objective of datasets over the free parameters of their models.
+
+    Parameters
+    ----------
+    datasets : gammapy.datasets.Datasets
+        With models assigned.
+    check : bool
+        Whether every source is compared with gammapy's own evaluation first; else those with
+        classes that are not gammapy's own.
+
+    Returns
+    -------
+    Objective
+        Its statistic is that of `Datasets.stat_sum` without priors; `accept` writes to the models.
+        Its notes tell what is evaluated by gammapy, and why.
+
+    Raises
+    ------
+    FitError
+        If there are no models, no free parameters, or a parameter that is not finite.
+    """
+    if not any(dataset.models for dataset in datasets):
+        raise FitError("the datasets have no models: there is nothing to fit")
+    likelihood = Likelihood(datasets, check)
+    if not len(likelihood.space.free):
+        raise FitError("no parameter is free: there is nothing to fit; set frozen: false on some")
+    return objective_from(likelihood)
+
+
+def objective_from(likelihood: Likelihood) -> Objective:
+    """Make the objective of a likelihood."""
+    space = likelihood.space
+    priors = Priors(space)
+    gradient, fisher = likelihood.gradient, likelihood.fisher
+    return Objective(
+        names=space.names(),
+        units=space.units(),
+        start=likelihood.frozen[space.free],
+        limits=space.limits(),
+        steps=space.steps(),
+        stat=likelihood.stat,
+        prior=priors or None,
+        quantiles=space.quantiles(),
+        gradient_of=_sum(gradient, priors.gradient) if likelihood.exact else None,
+        fisher_of=_sum(fisher, priors.curvature) if likelihood.exact else None,
+        on_accept=likelihood.accept,
+        notes=likelihood.notes,
+    )
+
+
+def _sum(first: Function, second: Function) -> Function:
+    return lambda x: first(x) + second(x)

@@ -1,0 +1,94 @@
+"""What adds predicted counts to a dataset: a source, a background, or gammapy's own evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from skyred.likelihood.parameters import Vector
+
+    Array = NDArray[np.float64]
+    Index = NDArray[np.int64]
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Counts(NamedTuple):
+    """Predicted counts of a part, or their derivatives by a parameter.
+
+    Parameters
+    ----------
+    chosen : array
+        In the chosen bins that the part reaches, shape (k',).
+    total : float
+        Summed over the mask.
+    """
+
+    chosen: Array
+    total: float
+
+
+class Part(Protocol):
+    """A part of the predicted counts of a dataset.
+
+    Attributes
+    ----------
+    exact : bool
+        Whether its derivatives are.
+    """
+
+    exact: bool
+
+    def counts(self, state: Vector) -> Counts:
+        """Give the predicted counts for a state of all parameters."""
+        ...
+
+    def rows(self) -> Index | slice:
+        """Tell which of the chosen bins the last counts are of."""
+        ...
+
+    def slopes(self, state: Vector) -> Iterator[tuple[int, Counts]]:
+        """Give, for each free parameter, its place in the state and the derivatives."""
+        ...
+
+    def cube(self, state: Vector) -> Array:
+        """Give the predicted counts in every bin, masked or not."""
+        ...
+
+    def may_be_negative(self, state: Vector) -> bool:
+        """Tell whether bins that are not chosen could have negative predicted counts."""
+        ...
+
+
+class Recent(Generic[K, V]):
+    """The values of a function at the last few places it was asked for.
+
+    Parameters
+    ----------
+    size : int
+        How many are kept.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size, self.known = size, dict[K, V]()
+
+    def get(self, key: K) -> V | None:
+        """Give what is known at a place."""
+        return self.known.get(key)
+
+    def keep(self, key: K, value: V) -> V:
+        """Keep a value, and forget the oldest."""
+        while len(self.known) >= self.size:
+            self.known.pop(next(iter(self.known)))
+        self.known[key] = value
+        return value
+
+    def clear(self) -> None:
+        """Forget all."""
+        self.known.clear()

@@ -1,0 +1,124 @@
+"""Responses: what the instrument makes of a source near one position, as plain arrays.
+
+gammapy's own evaluator looks the responses up, so their interpolation and the size of cutouts are
+gammapy's; only the PSF kernels come from `skyred.likelihood.psf`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import numpy as np
+
+from skyred.likelihood.psf import CONTAINMENT, KernelMaker
+from skyred.likelihood.units import scale_of
+
+if TYPE_CHECKING:
+    from gammapy.datasets import MapDataset
+    from gammapy.datasets.evaluator import MapEvaluator
+    from gammapy.modeling.models import SkyModel
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+
+
+class Instrument:
+    """The responses of a dataset.
+
+    Parameters
+    ----------
+    dataset : gammapy.datasets.MapDataset
+        The dataset.
+    """
+
+    def __init__(self, dataset: MapDataset) -> None:
+        self.dataset, self.geom = dataset, dataset._geom
+        self.mask_image = dataset.mask_image
+        self.psf: Any = dataset.psf
+        if self.psf and self.psf.energy_name == "energy_true" and not self.geom.is_region:
+            self.psf = KernelMaker(dataset.psf)
+
+    def evaluator(self, model: SkyModel) -> MapEvaluator:
+        """Make an evaluator of gammapy's for a model; it is not the dataset's own."""
+        from gammapy.datasets.evaluator import MapEvaluator
+        from gammapy.datasets.map import EVALUATION_MODE
+
+        mode, gti = EVALUATION_MODE, self.dataset.gti
+        return MapEvaluator(model, psf=self._kernel(), gti=gti, evaluation_mode=mode)
+
+    def _kernel(self) -> Any:
+        # gammapy takes one kernel for all positions if the PSF is known at one place only
+        if not isinstance(self.psf, KernelMaker):
+            return self.dataset._psf_kernel
+        exposure = self.dataset.exposure
+        if not self.psf.has_single_spatial_bin or exposure is None:
+            return None
+        return self.psf.get_psf_kernel(exposure.geom.center_skydir, exposure.geom, CONTAINMENT)
+
+    def update(self, evaluator: MapEvaluator) -> None:
+        """Look the responses up at the present position of the evaluator's model."""
+        dataset = self.dataset
+        evaluator.update(dataset.exposure, self.psf, dataset.edisp, self.geom, self.mask_image)
+        if getattr(evaluator.model, "spatial_model", None) is not None:
+            # else gammapy measures the next move from (0, 0), and makes new kernels for nothing
+            evaluator._cached_position = evaluator.model.position_lonlat
+
+
+@attrs.define(eq=False)
+class Response:
+    """The response at one position, inside the cutout that holds the source.
+
+    Parameters
+    ----------
+    slices : tuple of slice
+        Where the cutout is in the image of the dataset.
+    exposure : array
+        In cm2 s, shape (true energies, y, x).
+    migration : array
+        Energy dispersion: probability of each reconstructed energy, shape (true, reconstructed).
+    kernel : array or None
+        The PSF, shape (true energies, ky, kx), in float32 as gammapy convolves with it.
+    image : gammapy.maps.Geom
+        The geometry of the cutout.
+    """
+
+    slices: tuple[slice, slice]
+    exposure: Array
+    migration: Array
+    kernel: NDArray[np.float32] | None
+    image: Any
+
+    @classmethod
+    def of(cls, evaluator: MapEvaluator, geom: Any) -> Response:
+        """Take the arrays out of an evaluator that has been updated."""
+        applied, cutout = evaluator.model.apply_irf, evaluator.geom
+        edisp = evaluator.edisp if applied["edisp"] and evaluator.edisp else None
+        edisp = edisp or evaluator._edisp_diagonal
+        exposure = np.ones(cutout.data_shape)
+        if applied["exposure"]:
+            exposure = evaluator.exposure.data * scale_of(evaluator.exposure.unit)
+        kernel = None
+        if evaluator.psf and applied["psf"] and not cutout.is_region:
+            kernel = evaluator.psf.psf_kernel_map.data.astype(np.float32)
+        return cls(
+            _slices(cutout, geom),
+            _finite(exposure.astype(float)),
+            np.asarray(edisp.pdf_matrix, dtype=float),
+            kernel,
+            cutout.to_image(),
+        )
+
+
+def _slices(cutout: Any, geom: Any) -> tuple[slice, slice]:
+    shape = cutout.data_shape[1:]
+    if cutout.is_region or shape == geom.data_shape[1:]:
+        return slice(0, shape[0]), slice(0, shape[1])
+    found = cutout.to_image().cutout_slices(geom.to_image(), mode="trim")
+    return found["parent-slices"]  # type: ignore[no-any-return]
+
+
+def _finite(exposure: Array) -> Array:
+    # gammapy counts what is predicted where any true energy has no valid exposure as zero
+    exposure[:, ~np.isfinite(exposure).all(axis=0)] = 0
+    return exposure

@@ -1,0 +1,89 @@
+"""Templates of counts with a norm spectrum: field-of-view backgrounds and `TemplateNPredModel`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from skyred.likelihood.bins import Bins
+from skyred.likelihood.part import Counts
+from skyred.likelihood.spectra import curve_of
+from skyred.likelihood.parameters import Share
+
+if TYPE_CHECKING:
+    from astropy import units as u
+    from numpy.typing import NDArray
+
+    from skyred.likelihood.parameters import ParameterSpace, Vector
+
+    Array = NDArray[np.float64]
+
+SLOPE_STEP = 1e-5  # of a parameter's usual step: norm spectra are smooth
+
+
+class ScaledCounts:
+    """Predicted counts ``mu[e, p] = counts[e, p] norm[e]``.
+
+    Parameters
+    ----------
+    counts : array
+        The template, shape (energies, y, x).
+    spectral : gammapy.modeling.models.SpectralModel or None
+        The norm spectrum, evaluated at the centres of the bins; None for a norm of 1.
+    energy : Quantity
+        The centres, shape (energies,).
+    bins : Bins
+        The bins of the dataset.
+    space : ParameterSpace
+        Where the parameters are found.
+    """
+
+    exact = True
+
+    def __init__(
+        self,
+        counts: Array,
+        spectral: Any,
+        energy: u.Quantity,
+        bins: Bins,
+        space: ParameterSpace,
+    ) -> None:
+        self.template = counts
+        self.curve = spectral and curve_of(spectral, energy.to_value("TeV"))
+        self.share = Share.of(spectral, space)
+        self.chosen = bins.of(counts)
+        self.row_energy = np.unravel_index(bins.chosen, counts.shape)[0]
+        self.totals = np.where(bins.mask, counts, 0).sum(axis=(1, 2))
+        self.known: tuple[bytes, Array] = (b"", np.ones(len(counts)))
+
+    def rows(self) -> slice:
+        """All of the chosen bins."""
+        return slice(None)
+
+    def norm(self, values: Vector) -> Array:
+        """Give the norm in each bin of energy, shape (energies,)."""
+        if self.curve is not None and values.tobytes() != self.known[0]:
+            self.known = values.tobytes(), self.curve(values)
+        return self.known[1]
+
+    def counts(self, state: Vector) -> Counts:
+        """Give the predicted counts."""
+        return self._times(self.norm(self.share.values(state)))
+
+    def _times(self, norm: Array) -> Counts:
+        return Counts(norm[self.row_energy] * self.chosen, float(norm @ self.totals))
+
+    def slopes(self, state: Vector) -> Iterator[tuple[int, Counts]]:
+        """Give the derivatives by the free parameters."""
+        for place, slope in self.share.slopes(self.norm, state, SLOPE_STEP):
+            yield place, self._times(slope)
+
+    def cube(self, state: Vector) -> Array:
+        """Give the predicted counts in every bin."""
+        return self.template * self.norm(self.share.values(state))[:, None, None]
+
+    def may_be_negative(self, state: Vector) -> bool:
+        """Tell whether any norm is negative."""
+        return bool(self.norm(self.share.values(state)).min() < 0)

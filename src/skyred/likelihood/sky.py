@@ -1,0 +1,175 @@
+"""Positions and images of spatial models on the pixels of a map, by gammapy's own formulas."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from gammapy.maps import WcsGeom
+    from gammapy.modeling.models import SpatialModel
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+
+PIXEL_STEP = 1e-6  # rad, for the derivative of a position in pixels
+GRIDS_KEPT = 8
+
+
+class Position:
+    """The position of a model in its own frame.
+
+    Parameters
+    ----------
+    model : gammapy.modeling.models.SpatialModel
+        With ``lon_0`` and ``lat_0``.
+    """
+
+    def __init__(self, model: SpatialModel) -> None:
+        names = [parameter.name for parameter in model.parameters]
+        self.lon, self.lat = names.index("lon_0"), names.index("lat_0")
+        self.units = model.lon_0.unit.to("rad"), model.lat_0.unit.to("rad")
+
+    def radians(self, values: Array) -> tuple[float, float]:
+        """Give longitude and latitude for values of the model's parameters."""
+        return values[self.lon] * self.units[0], values[self.lat] * self.units[1]
+
+
+def separation(lon: float, lat: float, other_lon: float, other_lat: float) -> float:
+    """Give the angle between two directions, all in rad, by the formula of Vincenty."""
+    apart = other_lon - lon
+    y = math.hypot(
+        math.cos(other_lat) * math.sin(apart),
+        math.cos(lat) * math.sin(other_lat)
+        - math.sin(lat) * math.cos(other_lat) * math.cos(apart),
+    )
+    x = math.sin(lat) * math.sin(other_lat) + math.cos(lat) * math.cos(other_lat) * math.cos(apart)
+    return math.atan2(y, x)
+
+
+class PixelPosition(Position):
+    """From the position of a model in its own frame and units to pixels of an image.
+
+    Parameters
+    ----------
+    model : gammapy.modeling.models.SpatialModel
+        With ``lon_0`` and ``lat_0``.
+    image : gammapy.maps.WcsGeom
+        The image.
+    """
+
+    def __init__(self, model: SpatialModel, image: WcsGeom) -> None:
+        super().__init__(model)
+        self.to_pixel = image.wcs.wcs_world2pix
+        self.rotation = _rotation(model.frame, image.frame)
+
+    def __call__(self, values: Array) -> tuple[float, float]:
+        """Give x and y in pixels for values of the model's parameters."""
+        return self._pixel(*self.radians(values))
+
+    def slope(self, values: Array, index: int) -> tuple[float, float]:
+        """Give the derivatives of x and y by one of the parameters."""
+        if index not in (self.lon, self.lat):
+            return 0.0, 0.0
+        axis = (self.lon, self.lat).index(index)
+        step = np.zeros(len(values))
+        step[index] = PIXEL_STEP / self.units[axis]
+        (x1, y1), (x2, y2) = self(values - step), self(values + step)
+        return (x2 - x1) / (2 * step[index]), (y2 - y1) / (2 * step[index])
+
+    def _pixel(self, lon: float, lat: float) -> tuple[float, float]:
+        if self.rotation is not None:
+            out = math.cos(lat)
+            there = self.rotation @ (out * math.cos(lon), out * math.sin(lon), math.sin(lat))
+            lon, lat = math.atan2(there[1], there[0]), math.asin(there[2])
+        # the longitudes that SkyCoord gives are between 0 and 360 deg
+        ((x, y),) = self.to_pixel([(math.degrees(lon) % 360, math.degrees(lat))], 0)
+        return float(x), float(y)
+
+
+def _rotation(frame: str, other: str) -> Array | None:
+    """Give the matrix that rotates one frame into another; None if they are the same."""
+    from astropy.coordinates import SkyCoord
+
+    if frame == other:
+        return None
+    axes = SkyCoord(*np.eye(3), representation_type="cartesian", frame=frame)
+    return np.asarray(axes.transform_to(other).cartesian.xyz.value)
+
+
+class ModelImage:
+    """A spatial model integrated over the pixels of an image.
+
+    The rules are those of `SpatialModel.integrate_geom`: pixels are divided where the model is
+    finer than they are, within the radius that the model asks for.
+
+    Parameters
+    ----------
+    model : gammapy.modeling.models.SpatialModel
+        A model of one image for all energies, with a radius.
+    image : gammapy.maps.WcsGeom
+        The image.
+    """
+
+    def __init__(self, model: SpatialModel, image: WcsGeom) -> None:
+        self.model, self.image = model, image
+        self.pixel = image.pixel_scales.to_value("deg")
+        self.position = PixelPosition(model, image)
+        self.area = image.solid_angle().to_value("sr")
+        self.grids: dict[Any, Any] = {}
+
+    def __call__(self) -> Array:
+        """Give the fraction in each pixel for the present parameters, shape (y, x)."""
+        factor, slices = self._division(), self._around()
+        if factor == 1 or slices is None:
+            factor, slices = 1, (slice(0, self.area.shape[0]), slice(0, self.area.shape[1]))
+        image = np.zeros(self.area.shape)
+        image[slices] = self._mean(factor, slices)
+        return image * self.area
+
+    def _mean(self, factor: int, slices: tuple[slice, slice]) -> Array:
+        model = self.model
+        values = {parameter.name: parameter.quantity for parameter in model.parameters}
+        fine = model.evaluate(*self._grid(factor, slices), **values).to_value("sr-1")
+        shape = [slices[0].stop - slices[0].start, slices[1].stop - slices[1].start]
+        fine = np.broadcast_to(fine, [side * factor for side in shape])
+        return fine.reshape(shape[0], factor, shape[1], factor).mean(axis=(1, 3))  # type: ignore[no-any-return]
+
+    def _division(self) -> int:
+        from gammapy.modeling.models.spatial import MAX_OVERSAMPLING
+
+        smallest = self.model.evaluation_bin_size_min
+        if smallest is None:
+            return 1
+        with np.errstate(divide="ignore"):
+            factor = np.ceil(np.max(self.pixel) / np.float64(smallest.to_value("deg")))
+        return int(min(factor, MAX_OVERSAMPLING)) if factor > 0 else MAX_OVERSAMPLING
+
+    def _around(self) -> tuple[slice, slice] | None:
+        """Give the pixels around the model's position; None if there are none."""
+        from astropy.nddata.utils import NoOverlapError, overlap_slices
+
+        radius = self.model.evaluation_radius.to_value("deg")
+        sides = np.round(np.clip(2 * max(radius, np.max(self.pixel)) / self.pixel, 1, None))
+        x, y = self.position(np.array([each.value for each in self.model.parameters]))
+        size = (int(sides[1]), int(sides[0]))
+        try:
+            return overlap_slices(self.area.shape, size, (y, x), mode="trim")[0]  # type: ignore[no-any-return]
+        except (NoOverlapError, ValueError):
+            return None
+
+    def _grid(self, factor: int, slices: tuple[slice, slice]) -> Any:
+        """Give longitudes and latitudes of the divided pixels in the frame of the model."""
+        from gammapy.maps import WcsGeom
+
+        key = factor, slices[0].start, slices[0].stop, slices[1].start, slices[1].stop
+        if key not in self.grids:
+            if len(self.grids) >= GRIDS_KEPT:
+                self.grids.pop(next(iter(self.grids)))
+            part = WcsGeom(self.image.wcs[slices], npix=(key[4] - key[3], key[2] - key[1]))
+            fine = part.upsample(factor) if factor > 1 else part
+            coordinates = fine.get_coord(frame=self.model.frame, sparse=True)
+            self.grids[key] = coordinates.lon, coordinates.lat
+        return self.grids[key]

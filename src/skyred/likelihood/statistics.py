@@ -1,0 +1,145 @@
+"""Fit statistics: -2 log L of the counts, with its derivatives by the predicted counts.
+
+The formulas and the handling of empty bins are those of `gammapy.stats`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import attrs
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+
+TRUNCATION = 1e-25  # gammapy's smallest predicted counts
+
+
+class Slopes(NamedTuple):
+    """Derivatives of a statistic by the predicted counts.
+
+    Parameters
+    ----------
+    first, second : array
+        By those of each chosen bin, shape (k,).
+    total : float
+        By their sum over the mask.
+    """
+
+    first: Array
+    second: Array
+    total: float
+
+
+@attrs.define(eq=False)
+class Cash:
+    """Counts on a known background: ``2 (sum mu - sum n log mu)`` (Cash 1979, ApJ 228, 939).
+
+    Only bins with counts need a logarithm. The sum over all is linear in the flux, and given.
+
+    Parameters
+    ----------
+    counts : array
+        Counts in the chosen bins, shape (k,).
+    """
+
+    counts: Array
+
+    def value(self, predicted: Array, total: float) -> float:
+        """Give the statistic; negative predicted counts count as none, as in gammapy."""
+        if predicted.size and predicted.min() < 0:
+            total -= predicted[predicted < 0].sum()
+        logs = np.log(np.maximum(predicted, TRUNCATION))
+        return float(2 * (total - self.counts @ logs))
+
+    def slopes(self, predicted: Array) -> Slopes:
+        """Give the derivatives."""
+        # bins of no predicted counts would have infinite ones, which no step could use
+        predicted = np.maximum(predicted, 1e-12)
+        ratio = self.counts / predicted
+        return Slopes(-2 * ratio, 2 * ratio / predicted, 2.0)
+
+
+@attrs.define(eq=False)
+class WStat:
+    """Counts on and off a source, with the background profiled in each bin.
+
+    The formulas are derived in the XSPEC manual, appendix B, and in the habilitation of
+    M. de Naurois, p. 141.
+
+    Parameters
+    ----------
+    on, off : array
+        Counts, shape (k,).
+    alpha : array
+        Ratio of the exposures on and off, shape (k,).
+    """
+
+    on: Array
+    off: Array
+    alpha: Array
+    constant: Array = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        from gammapy.stats import get_wstat_gof_terms
+
+        self.constant = get_wstat_gof_terms(self.on, self.off)
+
+    def background(self, signal: Array) -> Array:
+        """Give the most likely background in the off region, shape (k,)."""
+        return self._background(signal)[0]
+
+    def _background(self, signal: Array) -> tuple[Array, Array]:
+        """Give the background, and its derivative by the signal."""
+        alpha, once = self.alpha, 1 + self.alpha
+        twice = 2 * alpha * once
+        linear = alpha * (self.on + self.off) - once * signal
+        with np.errstate(all="ignore"):
+            root = np.sqrt(linear**2 + 2 * twice * self.off * signal)
+            slope = (twice * self.off - once * linear) / root
+            return (linear + root) / twice, (slope - once) / twice
+
+    def value(self, signal: Array, total: float = 0.0) -> float:  # noqa: ARG002 - as the others
+        """Give the statistic; bins where it is not defined count as zero, as in gammapy."""
+        background = self.background(signal)
+        with np.errstate(all="ignore"):
+            on = np.where(self.on > 0, self.on * np.log(signal + self.alpha * background), 0)
+            off = np.where(self.off > 0, self.off * np.log(background), 0)
+            each = 2 * (signal + (1 + self.alpha) * background - on - off) + self.constant
+        return float(np.nan_to_num(each).sum())
+
+    def slopes(self, signal: Array) -> Slopes:
+        """Give the derivatives; the background is at its optimum, so it adds none to the first."""
+        background, moves = self._background(signal)
+        with np.errstate(all="ignore"):
+            predicted = signal + self.alpha * background
+            ratio = np.where(self.on > 0, self.on / predicted, 0)
+            second = np.where(self.on > 0, ratio * (1 + self.alpha * moves) / predicted, 0)
+        first = np.nan_to_num(2 * (1 - ratio), posinf=0, neginf=0)
+        return Slopes(first, np.nan_to_num(2 * second, posinf=0, neginf=0), 0.0)
+
+
+@attrs.define(eq=False)
+class ChiSquare:
+    """Values with Gaussian errors: ``sum ((d - m) / sigma)^2``.
+
+    Parameters
+    ----------
+    values, errors : array
+        Measured values and their errors, shape (k,).
+    """
+
+    values: Array
+    errors: Array
+
+    def value(self, predicted: Array, total: float = 0.0) -> float:  # noqa: ARG002 - as the others
+        """Give the statistic."""
+        return float((((self.values - predicted) / self.errors) ** 2).sum())
+
+    def slopes(self, predicted: Array) -> Slopes:
+        """Give the derivatives."""
+        weight = 2 / self.errors**2
+        return Slopes(weight * (predicted - self.values), weight, 0.0)

@@ -1,0 +1,97 @@
+"""The likelihood of datasets: the sum over them, as a function of the free parameters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from skyred.likelihood.datasets import FlatDataset, Slopes
+from skyred.likelihood.flatten import Flattener
+from skyred.likelihood.parameters import ParameterSpace
+from skyred.likelihood.trust import Trust
+
+if TYPE_CHECKING:
+    from gammapy.datasets import Datasets
+    from numpy.typing import NDArray
+
+    from skyred.likelihood.parameters import Vector
+    from skyred.records import FitResult
+
+    Array = NDArray[np.float64]
+
+
+class Likelihood:
+    """Datasets with their models, laid out flat.
+
+    One evaluation goes from a vector of the free parameters to a state of all of them
+    (`ParameterSpace`), for each source to its flux (`Spectrum`) and its template (`Shape`,
+    `Footprint`), from both to predicted counts (`Source`, `ScaledCounts`), and from their sum to
+    the statistic (`Cash`, `WStat`, `ChiSquare`).
+
+    Parameters
+    ----------
+    datasets : gammapy.datasets.Datasets
+        With models assigned.
+    check : bool
+        Whether every source is compared with gammapy first; else those with classes that are not
+        gammapy's own.
+
+    Attributes
+    ----------
+    notes : tuple of str
+        What is evaluated by gammapy, and why.
+    """
+
+    def __init__(self, datasets: Datasets, check: bool = False) -> None:
+        self.space = ParameterSpace.of(datasets)
+        flattener = Flattener(self.space, Trust(check))
+        self.datasets: list[FlatDataset] = [flattener.flat(each) for each in datasets]
+        self.notes = tuple(dict.fromkeys(flattener.notes))
+        self.frozen = self.space.state()
+        self.known: tuple[bytes, Slopes] | None = None
+
+    @property
+    def exact(self) -> bool:
+        """Whether gradient and Fisher matrix are."""
+        return all(dataset.exact for dataset in self.datasets)
+
+    def state(self, x: Vector) -> Vector:
+        """Give the values of all parameters for those of the free ones."""
+        state = self.frozen.copy()
+        state[self.space.free] = x
+        return state
+
+    def stat(self, x: Vector) -> float:
+        """Give the fit statistic, without priors."""
+        state = self.state(x)
+        return sum(dataset.stat(state) for dataset in self.datasets)
+
+    def gradient(self, x: Vector) -> Array:
+        """Give its gradient, shape (n,)."""
+        return self._slopes(x).gradient[self.space.free]
+
+    def fisher(self, x: Vector) -> Array:
+        """Give the second derivatives that are left on average, shape (n, n)."""
+        return self._slopes(x).fisher[np.ix_(self.space.free, self.space.free)]
+
+    def _slopes(self, x: Vector) -> Slopes:
+        state = self.state(x)
+        key = state.tobytes()
+        if self.known is None or self.known[0] != key:
+            each = [dataset.slopes(state) for dataset in self.datasets]
+            total = Slopes(
+                np.sum([slopes.gradient for slopes in each], axis=0),
+                np.sum([slopes.fisher for slopes in each], axis=0),
+            )
+            self.known = key, total
+        return self.known[1]
+
+    def npred(self, x: Vector) -> dict[str, Array]:
+        """Give what each dataset predicts, in the shape of its data."""
+        state = self.state(x)
+        return {dataset.name: dataset.npred(state) for dataset in self.datasets}
+
+    def accept(self, result: FitResult) -> None:
+        """Write a result to the models."""
+        self.space.write_back(result)

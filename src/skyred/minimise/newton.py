@@ -1,0 +1,127 @@
+"""Newton steps: to a minimum by gradient and Fisher matrix, with limits.
+
+The method is that of Levenberg and Marquardt (Marquardt 1963, J. SIAM 11, 431): the Fisher matrix
+stands for the second derivatives, and is made steeper until a step leads down.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from skyred.objective import Objective
+
+    Array = NDArray[np.float64]
+
+ITERATIONS = 50
+TRIALS = 12
+LONGEST_STEP = 5.0  # in errors: beyond, the statistic is no parabola
+FIRST_DAMPING = 1e-3
+SINGULAR = 1e-12  # of the largest eigenvalue, below which a direction is not known
+
+
+@attrs.define(eq=False)
+class Descent:
+    """Where Newton steps led.
+
+    Parameters
+    ----------
+    x : array
+        The parameters, shape (n,).
+    errors : array
+        Their errors by the Fisher matrix; where it knows none, the objective's steps.
+    calls : int
+        Calls of the objective.
+    converged : bool
+        Whether no step could lead down by more than the tolerance.
+    """
+
+    x: Array
+    errors: Array
+    calls: int
+    converged: bool
+
+
+def descend(objective: Objective, tolerance: float, x: Array | None = None) -> Descent:
+    """Go down by Newton steps.
+
+    Parameters
+    ----------
+    objective : Objective
+        With gradient and Fisher matrix.
+    tolerance : float
+        The expected gain of a step at which to stop.
+    x : array, optional
+        Where to begin, shape (n,); by default at the objective's start.
+
+    Returns
+    -------
+    Descent
+        Where it ended.
+    """
+    low, high = objective.limits.T
+    x = np.clip(objective.start if x is None else x, low, high)
+    value, calls, damping = objective.total(x), 1, 0.0
+    for _ in range(ITERATIONS):
+        model = _Parabola.at(objective, x)
+        found = None
+        for _ in range(TRIALS):
+            trial = np.clip(x + model.step(damping), low, high)
+            there, calls = objective.total(trial), calls + 1
+            if there <= value:
+                found = trial
+                break
+            damping = max(10 * damping, FIRST_DAMPING)
+        expected = model.gain(model.step(0.0))
+        if found is None:
+            return Descent(x, model.errors, calls, expected < tolerance)
+        gain, x, value, damping = value - there, found, there, damping / 10
+        if expected < tolerance and gain < tolerance:
+            return Descent(x, model.errors, calls, True)
+    return Descent(x, _Parabola.at(objective, x).errors, calls, False)
+
+
+@attrs.define(eq=False)
+class _Parabola:
+    """The statistic around a point, in units of the errors: gradient and second derivatives."""
+
+    gradient: Array
+    matrix: Array
+    scale: Array
+    held: NDArray[np.bool_]
+    errors: Array
+
+    @classmethod
+    def at(cls, objective: Objective, x: Array) -> _Parabola:
+        gradient, matrix = objective.gradient(x), objective.fisher(x)
+        assert gradient is not None
+        assert matrix is not None
+        low, high = objective.limits.T
+        held = ((x <= low) & (gradient > 0)) | ((x >= high) & (gradient < 0))
+        steps = np.abs(x) if objective.steps is None else objective.steps
+        diagonal = np.diag(matrix)
+        known = np.isfinite(diagonal) & (diagonal > 0)
+        scale = np.where(known, np.sqrt(2 / np.where(known, diagonal, 1)), steps)
+        scaled = np.nan_to_num(matrix * np.outer(scale, scale))
+        scaled[held] = scaled[:, held] = 0
+        gradient = np.where(held, 0, np.nan_to_num(gradient) * scale)
+        with np.errstate(all="ignore"):
+            spread = np.sqrt(2 * np.diag(np.linalg.pinv(scaled, rcond=SINGULAR, hermitian=True)))
+        errors = np.where((spread > 0) & ~held, spread * scale, steps)
+        return cls(gradient, scaled, scale, held, errors)
+
+    def step(self, damping: float) -> Array:
+        """Give the step to the minimum of the damped parabola, cut to a length that holds."""
+        damped = self.matrix + damping * np.diag(np.diag(self.matrix))
+        step = -np.linalg.lstsq(damped, self.gradient, rcond=SINGULAR)[0]
+        longest = np.max(np.abs(step), initial=0)
+        return step * min(1, LONGEST_STEP / longest if longest else 1) * self.scale
+
+    def gain(self, step: Array) -> float:
+        """Give what a step is expected to gain."""
+        return float(-0.5 * self.gradient @ (step / self.scale))

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         Stacker,
         component,
     )
+    from skyred.likelihood import fit, flux_points
     from skyred.objective import Objective
     from skyred.orchestrator import Orchestrator
     from skyred.pipeline import Pipeline
@@ -40,6 +41,7 @@ _HOMES = {
         "Engine", "Estimator", "Fitter", "Maker", "Model", "Product", "Reduction", "Selector",
         "Stacker", "component",
     ),
+    "skyred.likelihood": ("fit", "flux_points"),
     "skyred.objective": ("Objective",),
     "skyred.orchestrator": ("Orchestrator",),
     "skyred.pipeline": ("Pipeline",),
@@ -53,6 +55,7 @@ __all__ = [  # noqa: RUF022 - by use, as the reference lists them
     "Selector", "Maker", "Stacker", "Model", "Fitter", "Estimator", "Engine",
     "Objective", "FitResult", "Product", "Outcome", "SkipObservation", "Problem",
     "component", "option", "quantity", "position", "instant", "regions", "hookimpl",
+    "fit", "flux_points",
 ]  # fmt: skip
 
 

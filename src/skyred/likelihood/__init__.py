@@ -1,6 +1,7 @@
 """The likelihood: from datasets with models to an objective that fitters minimise."""
 
+from skyred.likelihood.alone import fit, flux_points
 from skyred.likelihood.objective import objective_of
 from skyred.likelihood.total import Likelihood
 
-__all__ = ["Likelihood", "objective_of"]
+__all__ = ["Likelihood", "fit", "flux_points", "objective_of"]

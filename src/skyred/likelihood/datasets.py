@@ -163,7 +163,7 @@ class GammapyDataset:
 
     def __init__(self, dataset: Dataset, space: ParameterSpace) -> None:
         self.dataset, self.space, self.name = dataset, space, str(dataset.name)
-        self.places = dict[Any, tuple[float, ...]]()
+        self.places: dict[Any, tuple[float, ...]] = {}
 
     def stat(self, state: Vector) -> float:
         """Give the statistic."""

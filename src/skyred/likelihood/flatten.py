@@ -89,9 +89,9 @@ class Flattener:
         energy = dataset.background.geom.axes["energy"].center
         model = dataset.background_model
         if model is None:
-            return ScaledCounts(counts, None, energy, bins, self.space)
+            return ScaledCounts("", counts, None, energy, bins, self.space)
         if model.spatial_model is None:
-            return ScaledCounts(counts, model.spectral_model, energy, bins, self.space)
+            return ScaledCounts(model.name, counts, model.spectral_model, energy, bins, self.space)
 
         def predict() -> Array:
             norm = model.evaluate_geom(dataset.background.geom)
@@ -123,7 +123,7 @@ class Flattener:
         onto = Map.from_geom(instrument.geom, dtype=float)
         onto.stack(template)
         energy = instrument.geom.axes["energy"].center
-        return ScaledCounts(onto.data, model.spectral_model, energy, bins, self.space)
+        return ScaledCounts(model.name, onto.data, model.spectral_model, energy, bins, self.space)
 
     def _spectrum(self, model: Any, instrument: Instrument) -> Spectrum:
         """Give the spectrum of a model; datasets with the same energies share it."""

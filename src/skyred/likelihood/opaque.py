@@ -40,6 +40,7 @@ class OpaqueCounts:
         self, model: Any, predict: Callable[[], Array], bins: Bins, space: ParameterSpace
     ) -> None:
         self.predict, self.bins, self.share = predict, bins, Share.of(model, space)
+        self.name = str(model.name)
         self.exact = not self.share.free
         self.known: tuple[bytes, Array] = (b"", np.zeros(bins.mask.shape))
 

@@ -39,10 +39,13 @@ class Part(Protocol):
 
     Attributes
     ----------
+    name : str
+        The name of its model.
     exact : bool
         Whether its derivatives are.
     """
 
+    name: str
     exact: bool
 
     def counts(self, state: Vector) -> Counts:
@@ -76,7 +79,8 @@ class Recent(Generic[K, V]):
     """
 
     def __init__(self, size: int) -> None:
-        self.size, self.known = size, dict[K, V]()
+        self.size = size
+        self.known: dict[K, V] = {}
 
     def get(self, key: K) -> V | None:
         """Give what is known at a place."""

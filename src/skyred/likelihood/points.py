@@ -75,6 +75,7 @@ class DifferentialFlux:
         self, model: Any, dataset: FluxPointsDataset, bins: Bins, space: ParameterSpace
     ) -> None:
         self.bins, self.share = bins, Share.of(model.spectral_model, space)
+        self.name = str(model.name)
         energy = dataset.data.geom.axes["energy"].center.to_value("TeV")
         self.curve = curve_of(model.spectral_model, energy)
         self.time = TimeFactor(model, dataset.gti, space)

@@ -28,6 +28,8 @@ class ScaledCounts:
 
     Parameters
     ----------
+    name : str
+        The name of its model.
     counts : array
         The template, shape (energies, y, x).
     spectral : gammapy.modeling.models.SpectralModel or None
@@ -44,13 +46,14 @@ class ScaledCounts:
 
     def __init__(
         self,
+        name: str,
         counts: Array,
         spectral: Any,
         energy: u.Quantity,
         bins: Bins,
         space: ParameterSpace,
     ) -> None:
-        self.template = counts
+        self.name, self.template = name, counts
         self.curve = spectral and curve_of(spectral, energy.to_value("TeV"))
         self.share = Share.of(spectral, space)
         self.chosen = bins.of(counts)

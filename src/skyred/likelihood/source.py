@@ -60,6 +60,7 @@ class Source:
         spectrum: Spectrum,
     ) -> None:
         self.model, self.instrument, self.bins, self.spectrum = model, instrument, bins, spectrum
+        self.name = str(model.name)
         self.share = Share.of(model.spatial_model, space)
         self.own = space.places(model.parameters)
         self.time = TimeFactor(model, instrument.dataset.gti, space)

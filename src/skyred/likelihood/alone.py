@@ -1,0 +1,149 @@
+"""Fits and flux points of gammapy's datasets outside a pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from skyred.errors import FitError
+from skyred.likelihood.objective import objective_of
+from skyred.minimise import minimise
+
+if TYPE_CHECKING:
+    from astropy import units as u
+    from gammapy.datasets import Dataset, Datasets
+    from gammapy.estimators import FluxPoints
+
+    from skyred.interfaces import Fitter
+    from skyred.records import FitResult
+
+
+def fit(
+    datasets: Datasets | Dataset | Iterable[Dataset],
+    fitter: Fitter | None = None,
+    *,
+    minos: bool = False,
+    check: bool = False,
+) -> FitResult:
+    """Fit the models of gammapy datasets, as ``gammapy.modeling.Fit().run(datasets)`` does.
+
+    Afterwards the models hold the best values, their errors and covariance. Unlike those of
+    `Fit.run`, the errors are of an explicit HESSE at the minimum.
+
+    Parameters
+    ----------
+    datasets : gammapy.datasets.Datasets, or one or more of its datasets
+        With models assigned.
+    fitter : Fitter, optional
+        What minimises or samples; by default Newton steps, MIGRAD if they fail, and HESSE.
+    minos : bool
+        Whether to find asymmetric errors by MINOS; not with a fitter, which decides by itself.
+    check : bool
+        Whether every source is compared with gammapy's own evaluation first; else those with
+        classes that are not gammapy's own.
+
+    Returns
+    -------
+    FitResult
+        With the parameters in the order of
+        ``datasets.models.parameters.unique_parameters.free_parameters``. Its `success` says
+        whether it is a minimum, its `notes` what gammapy evaluated itself.
+
+    Raises
+    ------
+    FitError
+        If there is nothing to fit, or the statistic is not finite at the start.
+    """
+    gathered = _gathered(datasets)
+    objective = objective_of(gathered, check)
+    before = [(each, each.value) for each in gathered.parameters]
+    try:
+        result = fitter.fit(objective) if fitter else minimise(objective, minos=minos)
+    except BaseException:
+        for parameter, value in before:
+            parameter.value = value
+        raise
+    objective.accept(result)
+    return result
+
+
+def flux_points(
+    datasets: Datasets | Dataset | Iterable[Dataset],
+    source: str,
+    energy_edges: u.Quantity,
+    *,
+    selection_optional: str | Sequence[str] | None = None,
+    n_sigma: float = 1,
+    n_sigma_ul: float = 2,
+    n_sigma_sensitivity: float = 5,
+    reoptimize: bool = False,
+    norm: Any = None,
+    allow_multiple_telescopes: bool = False,
+    check: bool = False,
+) -> FluxPoints:
+    """Estimate flux points of a source, as gammapy's `FluxPointsEstimator` does.
+
+    In each bin of energy the spectrum of the source is scaled by a norm, and the norm is fitted.
+    Datasets and models are left as they were.
+
+    Parameters
+    ----------
+    datasets : gammapy.datasets.Datasets, or one or more of its datasets
+        With (fitted) models assigned.
+    source : str
+        The name of the source.
+    energy_edges : Quantity
+        Edges of the bins, shape (n + 1,); they fall on the nearest edges of the energy axis.
+    selection_optional : "all" or list of {"errn-errp", "ul", "scan", "sensitivity"}, optional
+        Which optional columns to fill.
+    n_sigma, n_sigma_ul, n_sigma_sensitivity : float
+        Width of the errors, confidence of the upper limits and significance of the sensitivity.
+    reoptimize : bool
+        Whether the free parameters of the rest are fitted again in each bin.
+    norm : gammapy.modeling.Parameter or dict, optional
+        Start, limits and scan values of the norm.
+    allow_multiple_telescopes : bool
+        Whether datasets of different telescopes may be taken together.
+    check : bool
+        Whether every source is compared with gammapy's own evaluation first.
+
+    Returns
+    -------
+    gammapy.estimators.FluxPoints
+        As gammapy's estimator gives it.
+
+    Raises
+    ------
+    FitError
+        If no model is called like the source.
+    """
+    from skyred.likelihood.flux_estimator import FlatFluxPointsEstimator
+
+    gathered = _gathered(datasets)
+    names = [model.name for dataset in gathered for model in dataset.models or ()]
+    if source not in names:
+        raise FitError(
+            f"no model is called {source!r}; there are {', '.join(dict.fromkeys(names)) or 'none'}"
+        )
+    estimator = FlatFluxPointsEstimator(
+        check=check,
+        source=source,
+        energy_edges=energy_edges,
+        selection_optional=selection_optional,
+        n_sigma=n_sigma,
+        n_sigma_ul=n_sigma_ul,
+        n_sigma_sensitivity=n_sigma_sensitivity,
+        reoptimize=reoptimize,
+        norm=norm,
+        allow_multiple_telescopes=allow_multiple_telescopes,
+    )
+    return estimator.run(gathered)
+
+
+def _gathered(datasets: Any) -> Datasets:
+    """Make `Datasets` of one dataset or several; gammapy's own keep their covariance."""
+    from gammapy.datasets import Dataset, Datasets
+
+    if isinstance(datasets, Datasets):
+        return datasets
+    return Datasets(datasets if isinstance(datasets, Dataset) else list(datasets))

@@ -1,0 +1,142 @@
+"""Energy slices: the terms of a source's norm in a range of reconstructed energy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import numpy as np
+
+from skyred.likelihood.datasets import CountsDataset
+from skyred.likelihood.profile import CashTerm, Term, WStatTerm
+from skyred.likelihood.statistics import Cash, WStat
+
+if TYPE_CHECKING:
+    from astropy import units as u
+    from numpy.typing import NDArray
+
+    from skyred.likelihood.parameters import Vector
+    from skyred.likelihood.total import Likelihood
+
+    Array = NDArray[np.float64]
+
+
+@attrs.define(eq=False)
+class Slice:
+    """One dataset in a range of energy.
+
+    Parameters
+    ----------
+    name : str
+        The dataset's name.
+    edges : Quantity
+        The energies that the range covers, shape (2,).
+    counts : int
+        Counts inside the mask.
+    bins : int
+        Bins inside the mask.
+    term : Term
+        The statistic along the norm.
+    """
+
+    name: str
+    edges: u.Quantity
+    counts: int
+    bins: int
+    term: Term
+
+
+@attrs.define(eq=False)
+class Seen:
+    """A dataset, split into what the source predicts at norm one, and the rest."""
+
+    dataset: CountsDataset
+    axis: Any
+    signal: Array
+    rest: Array
+
+    @classmethod
+    def of(cls, dataset: CountsDataset, axis: Any, source: str, state: Vector) -> Seen:
+        """Evaluate the parts of a dataset."""
+        shape = dataset.bins.mask.shape
+        signal, rest = np.zeros(shape), np.zeros(shape)
+        for part in dataset.parts:
+            onto = signal if part.name == source else rest
+            onto += part.cube(state)
+        return cls(dataset, axis, signal, rest)
+
+    def slice(self, first: int, last: int) -> Slice:
+        """Take a range of energy bins, without the last."""
+        mask = self.dataset.bins.mask[first:last]
+        signal, rest = self.signal[first:last][mask], self.rest[first:last][mask]
+        counts = self.dataset.counts[first:last][mask]
+        edges = self.axis.edges[[first, last]]
+        term = self._term(first, last, counts, signal, rest)
+        return Slice(self.dataset.name, edges, int(counts.sum()), int(mask.sum()), term)
+
+    def _term(self, first: int, last: int, counts: Array, signal: Array, rest: Array) -> Term:
+        statistic = self.dataset.statistic
+        if not isinstance(statistic, WStat):
+            return CashTerm(counts, signal, rest)
+        energy = np.unravel_index(self.dataset.bins.chosen, self.signal.shape)[0]
+        rows = (energy >= first) & (energy < last)
+        on, off, alpha = statistic.on[rows], statistic.off[rows], statistic.alpha[rows]
+        return WStatTerm(WStat(on, off, alpha), signal, rest)
+
+
+class EnergySlices:
+    """All datasets of a likelihood, at the present values of the parameters.
+
+    Parameters
+    ----------
+    likelihood : Likelihood
+        Of datasets of counts only; see `can_slice`.
+    source : str
+        The source whose norm is asked for.
+    """
+
+    def __init__(self, likelihood: Likelihood, source: str) -> None:
+        state = likelihood.space.state()
+        axes = [each._geom.axes["energy"] for each in likelihood.space.datasets]
+        self.seen = [
+            Seen.of(dataset, axis, source, state)
+            for dataset, axis in zip(likelihood.datasets, axes, strict=True)
+            if isinstance(dataset, CountsDataset)
+        ]
+
+    def between(self, energy_min: u.Quantity, energy_max: u.Quantity) -> list[Slice]:
+        """Take the bins that gammapy takes between two energies; none of some datasets."""
+        found: list[Slice] = []
+        ranges: dict[bytes, tuple[int, int] | None] = {}
+        for seen in self.seen:
+            key = seen.axis.edges.to_value("TeV").tobytes()
+            if key not in ranges:
+                ranges[key] = _range(seen.axis, energy_min, energy_max)
+            if (bins := ranges[key]) is not None:
+                found.append(seen.slice(*bins))
+        return found
+
+    def all(self) -> list[Slice]:
+        """Take all bins."""
+        return [seen.slice(0, len(seen.signal)) for seen in self.seen]
+
+
+def can_slice(likelihood: Likelihood) -> bool:
+    """Tell whether all datasets are of counts, laid out flat."""
+    return all(
+        isinstance(each, CountsDataset) and isinstance(each.statistic, Cash | WStat)
+        for each in likelihood.datasets
+    )
+
+
+def _range(axis: Any, energy_min: u.Quantity, energy_max: u.Quantity) -> tuple[int, int] | None:
+    from astropy import units as u
+
+    try:
+        groups = axis.group_table(edges=u.Quantity([energy_min, energy_max]))
+    except ValueError:  # gammapy's way to say that there is no such bin
+        return None
+    normal = groups[groups["bin_type"] == "normal   "]
+    if len(normal) == 0:
+        return None
+    return int(normal["idx_min"][0]), int(normal["idx_max"][0]) + 1

@@ -56,7 +56,8 @@ def fit(
     """
     gathered = _gathered(datasets)
     objective = objective_of(gathered, check)
-    before = [(each, each.value) for each in gathered.parameters]
+    models = [dataset.models for dataset in gathered if dataset.models]
+    before = [(each, each.value) for part in models for each in part.parameters]
     try:
         result = fitter.fit(objective) if fitter else minimise(objective, minos=minos)
     except BaseException:

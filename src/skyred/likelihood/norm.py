@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 ITERATIONS = 50
 HALVINGS = 40
 ACCURACY = 1e-7  # of the error, at which Newton steps end
+GAIN = 1e-6  # in the statistic, below which a slope is no reason to go on
+FLAT = 1e-6  # a curvature that is rounding
 GROWTH = 1.6  # of a bracket, until it holds the crossing
 BRACKETS = 80
 
@@ -37,6 +39,11 @@ class Norm:
     stat: float
     success: bool
 
+    @property
+    def scale(self) -> float:
+        """How far away to look for crossings first."""
+        return self.error if np.isfinite(self.error) else 1.0
+
 
 def best_norm(
     profile: Profile, start: float = 1.0, low: float = -np.inf, high: float = np.inf
@@ -55,9 +62,10 @@ def best_norm(
     Returns
     -------
     Norm
-        Its success is false where the statistic has no minimum, as without any counts.
+        Its success is false where the statistic has no minimum, as without any counts on a known
+        background. At a kink, as without any counts on the source, its error is NaN.
     """
-    norm, stat, success = float(np.clip(start, low, high)), profile.stat(start), False
+    norm, stat = float(np.clip(start, low, high)), profile.stat(float(np.clip(start, low, high)))
     for _ in range(ITERATIONS):
         slope, curvature = profile.slopes(norm)
         if not (curvature > 0 and np.isfinite(slope)):
@@ -65,11 +73,28 @@ def best_norm(
         trial, there = _downhill(profile, norm, stat, -slope / curvature, low, high)
         step, norm, stat = trial - norm, trial, there
         if abs(step) < ACCURACY * np.sqrt(2 / curvature):
-            success = True
+            if step or slope**2 / (2 * curvature) < GAIN:
+                return Norm(norm, float(np.sqrt(2 / curvature)), stat, True)
             break
-    _, curvature = profile.slopes(norm)
-    error = float(np.sqrt(2 / curvature)) if curvature > 0 else np.nan
-    return Norm(norm, error, stat, success and np.isfinite(error))
+    return _bracketed(profile, norm, low, high)
+
+
+def _bracketed(profile: Profile, norm: float, low: float, high: float) -> Norm:
+    """Find a minimum without derivatives: it may be a kink, as where there are no counts on."""
+    from scipy.optimize import minimize_scalar
+
+    here, width = profile.stat(norm), max(abs(norm), 1.0)
+    for _ in range(BRACKETS):
+        left, right = max(norm - width, low), min(norm + width, high)
+        ends = profile.stat(left), profile.stat(right)
+        if (ends[0] > here or left == low) and (ends[1] > here or right == high):
+            found = minimize_scalar(profile.stat, bounds=(left, right), options={"xatol": 1e-9})
+            curvature = profile.slopes(float(found.x))[1]
+            error = float(np.sqrt(2 / curvature)) if curvature > FLAT else np.nan
+            return Norm(float(found.x), error, float(found.fun), bool(found.success))
+        norm, here = min([(here, norm), (ends[0], left), (ends[1], right)])[::-1]
+        width *= GROWTH
+    return Norm(np.nan, np.nan, np.nan, False)
 
 
 def _downhill(
@@ -107,14 +132,14 @@ def crossing(
     float
         The distance; NaN if there is none.
     """
-    if not np.isfinite(best.error):
+    if not best.success:
         return np.nan
 
     def rise(away: float) -> float:
         return profile.stat(best.value + side * away) - best.stat - sigma**2
 
     farthest = abs(limit - best.value)
-    return root(rise, 0.0, min(sigma * best.error, farthest), farthest)
+    return root(rise, 0.0, min(sigma * best.scale, farthest), farthest)
 
 
 def sensitivity(asimov: Callable[[float], float], best: Norm, sigma: float) -> float:
@@ -129,9 +154,7 @@ def sensitivity(asimov: Callable[[float], float], best: Norm, sigma: float) -> f
     sigma : float
         The significance.
     """
-    if not np.isfinite(best.error):
-        return np.nan
-    return root(lambda norm: asimov(norm) - sigma**2, 0.0, sigma * best.error)
+    return root(lambda norm: asimov(norm) - sigma**2, 0.0, sigma * best.scale)
 
 
 def root(

@@ -54,7 +54,7 @@ class KernelMaker:
         return bool(self.psf.has_single_spatial_bin)
 
     def get_psf_kernel(
-        self, position: SkyCoord, geom: WcsGeom, containment: float, max_radius: Any = None
+        self, position: SkyCoord | None, geom: WcsGeom, containment: float, max_radius: Any = None
     ) -> PSFKernel:
         """Make the kernel at a position, on the pixels and energies of a geometry."""
         from gammapy.irf import PSFKernel
@@ -142,8 +142,10 @@ class RadialProfile:
     steps: Array
 
     @classmethod
-    def at(cls, psf: PSFMap, position: SkyCoord) -> RadialProfile:
+    def at(cls, psf: PSFMap, position: SkyCoord | None) -> RadialProfile:
         """Interpolate the PSF at a position, or at the nearest valid one, as gammapy does."""
+        if position is None:  # of a model without a place
+            position = psf.psf_map.geom.center_skydir
         nearest = psf._get_nearest_valid_position(position)
         geom, rad = psf.psf_map.geom, psf.psf_map.geom.axes["rad"]
         x, y = (float(np.squeeze(each)) for each in geom.to_image().coord_to_pix(nearest))

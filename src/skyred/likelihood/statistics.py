@@ -82,25 +82,26 @@ class WStat:
     off: Array
     alpha: Array
     constant: Array = attrs.field(init=False)
+    linear: Array = attrs.field(init=False)
+    twice: Array = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         from gammapy.stats import get_wstat_gof_terms
 
         self.constant = get_wstat_gof_terms(self.on, self.off)
+        self.linear = self.alpha * (self.on + self.off)
+        self.twice = 2 * self.alpha * (1 + self.alpha)
 
     def background(self, signal: Array) -> Array:
         """Give the most likely background in the off region, shape (k,)."""
         return self._background(signal)[0]
 
-    def _background(self, signal: Array) -> tuple[Array, Array]:
-        """Give the background, and its derivative by the signal."""
-        alpha, once = self.alpha, 1 + self.alpha
-        twice = 2 * alpha * once
-        linear = alpha * (self.on + self.off) - once * signal
+    def _background(self, signal: Array) -> tuple[Array, Array, Array]:
+        """Give the background, and the linear term and the root that it is made of."""
+        linear = self.linear - (1 + self.alpha) * signal
         with np.errstate(all="ignore"):
-            root = np.sqrt(linear**2 + 2 * twice * self.off * signal)
-            slope = (twice * self.off - once * linear) / root
-            return (linear + root) / twice, (slope - once) / twice
+            root = np.sqrt(linear**2 + 2 * self.twice * self.off * signal)
+            return (linear + root) / self.twice, linear, root
 
     def value(self, signal: Array, total: float = 0.0) -> float:  # noqa: ARG002 - as the others
         """Give the statistic; bins where it is not defined count as zero, as in gammapy."""
@@ -109,12 +110,15 @@ class WStat:
             on = np.where(self.on > 0, self.on * np.log(signal + self.alpha * background), 0)
             off = np.where(self.off > 0, self.off * np.log(background), 0)
             each = 2 * (signal + (1 + self.alpha) * background - on - off) + self.constant
-        return float(np.nan_to_num(each).sum())
+        found = each.sum()
+        return float(found if np.isfinite(found) else np.nan_to_num(each).sum())
 
     def slopes(self, signal: Array) -> Slopes:
         """Give the derivatives; the background is at its optimum, so it adds none to the first."""
-        background, moves = self._background(signal)
+        background, linear, root = self._background(signal)
         with np.errstate(all="ignore"):
+            bend = (self.twice * self.off - (1 + self.alpha) * linear) / root
+            moves = (bend - 1 - self.alpha) / self.twice  # of the background, by the signal
             predicted = signal + self.alpha * background
             ratio = np.where(self.on > 0, self.on / predicted, 0)
             second = np.where(self.on > 0, ratio * (1 + self.alpha * moves) / predicted, 0)

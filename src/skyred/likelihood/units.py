@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from astropy import units as u
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
 
 JOULES_IN_TEV = u.TeV.to("J")
 
@@ -22,3 +27,29 @@ def scale_of(unit: u.UnitBase | str) -> float:
     energy = powers.get("kg", 0.0)
     length = powers.get("m", 0.0) - 2 * energy
     return float(si.scale / JOULES_IN_TEV**energy * 100**length)
+
+
+class Plain(np.ndarray[Any, Any]):
+    """Numbers in TeV, cm, s and rad, for formulas that ask their quantities for values.
+
+    It converts nothing. Formulas that rely on a conversion give other numbers than with quantities,
+    so whoever uses it compares the two first.
+    """
+
+    @classmethod
+    def of(cls, numbers: ArrayLike) -> Plain:
+        """Take numbers as they are."""
+        return np.asarray(numbers, dtype=float).view(cls)
+
+    @property
+    def value(self) -> NDArray[np.float64]:
+        """The numbers."""
+        return np.asarray(self)
+
+    def to_value(self, unit: object = None) -> NDArray[np.float64]:  # noqa: ARG002 - a quantity's
+        """Give the numbers."""
+        return np.asarray(self)
+
+    def to(self, unit: object) -> Plain:  # noqa: ARG002 - a quantity's
+        """Give itself."""
+        return self

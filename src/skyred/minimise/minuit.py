@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 MOST_CARE = 2
 EDM_PER_TOLERANCE = 0.002  # Minuit's: where a search ends, per unit of its tolerance
-NEWTON_EDM = 0.1  # of that: Newton steps converge quadratically, so the last one is cheap
 
 
 def minimise(
@@ -103,7 +102,7 @@ class Search:
     def _newton(self) -> Descent | None:
         if self.objective.gradient_of is None or self.objective.fisher_of is None:
             return None
-        return descend(self.objective, NEWTON_EDM * EDM_PER_TOLERANCE * self.tolerance)
+        return descend(self.objective, EDM_PER_TOLERANCE * self.tolerance)
 
     def _migrad(
         self, start: Array, steps: Array | None, nfev: int, gradient: bool = True

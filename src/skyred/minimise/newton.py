@@ -68,21 +68,22 @@ def descend(objective: Objective, tolerance: float, x: Array | None = None) -> D
     x = np.clip(objective.start if x is None else x, low, high)
     value, calls, damping = objective.total(x), 1, 0.0
     for _ in range(ITERATIONS):
-        model = _Parabola.at(objective, x)
+        parabola = _Parabola.at(objective, x)
+        expected = parabola.gain(parabola.step(0.0))
         found = None
         for _ in range(TRIALS):
-            trial = np.clip(x + model.step(damping), low, high)
+            trial = np.clip(x + parabola.step(damping), low, high)
             there, calls = objective.total(trial), calls + 1
             if there <= value:
                 found = trial
                 break
+            if expected < tolerance:  # what is left is lost in rounding
+                break
             damping = max(10 * damping, FIRST_DAMPING)
-        expected = model.gain(model.step(0.0))
-        if found is None:
-            return Descent(x, model.errors, calls, expected < tolerance)
-        gain, x, value, damping = value - there, found, there, damping / 10
-        if expected < tolerance and gain < tolerance:
-            return Descent(x, model.errors, calls, True)
+        if found is not None:
+            x, value, damping = found, there, damping / 10
+        if expected < tolerance or found is None:
+            return Descent(x, parabola.errors, calls, expected < tolerance)
     return Descent(x, _Parabola.at(objective, x).errors, calls, False)
 
 
@@ -94,7 +95,7 @@ class _Parabola:
     matrix: Array
     scale: Array
     held: NDArray[np.bool_]
-    errors: Array
+    steps: Array
 
     @classmethod
     def at(cls, objective: Objective, x: Array) -> _Parabola:
@@ -110,10 +111,14 @@ class _Parabola:
         scaled = np.nan_to_num(matrix * np.outer(scale, scale))
         scaled[held] = scaled[:, held] = 0
         gradient = np.where(held, 0, np.nan_to_num(gradient) * scale)
-        with np.errstate(all="ignore"):
-            spread = np.sqrt(2 * np.diag(np.linalg.pinv(scaled, rcond=SINGULAR, hermitian=True)))
-        errors = np.where((spread > 0) & ~held, spread * scale, steps)
-        return cls(gradient, scaled, scale, held, errors)
+        return cls(gradient, scaled, scale, held, steps)
+
+    @property
+    def errors(self) -> Array:
+        """The errors of the parameters; where they are not known, their steps."""
+        inverse = np.linalg.pinv(self.matrix, rcond=SINGULAR, hermitian=True)
+        spread = np.sqrt(np.maximum(2 * np.diag(inverse), 0))
+        return np.where((spread > 0) & ~self.held, spread * self.scale, self.steps)
 
     def step(self, damping: float) -> Array:
         """Give the step to the minimum of the damped parabola, cut to a length that holds."""

@@ -62,6 +62,10 @@ class Template:
         """Give the counts for a flux in cm-2 s-1 in each bin of true energy."""
         return Counts(flux @ self.counts, float(flux @ self.total))
 
+    def weighted(self, weights: Array, weight: float) -> Array:
+        """Sum over the bins and the total with weights, shape (true energies,)."""
+        return self.counts @ weights + self.total * weight
+
 
 @attrs.define(eq=False)
 class Mixture:
@@ -86,6 +90,12 @@ class Mixture:
             chosen += weight * part.chosen
             total += weight * part.total
         return Counts(chosen, total)
+
+    def weighted(self, weights: Array, weight: float) -> Array:
+        """Sum over the bins and the total with weights, shape (true energies,)."""
+        return sum(  # type: ignore[return-value]
+            share * template.weighted(weights, weight) for share, template in self.parts
+        )
 
 
 class Footprint:

@@ -20,25 +20,6 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-STEP_OUTSIDE = 1e-3  # of a parameter's step: where counts are clipped, slopes are differences
-
-
-@attrs.define(eq=False)
-class Slopes:
-    """First derivatives of the statistic, and what is known of the second, by all parameters.
-
-    Parameters
-    ----------
-    gradient : array
-        Shape (m,).
-    fisher : array
-        Second derivatives without those of the predicted counts: what is left on average.
-        Shape (m, m).
-    """
-
-    gradient: Array
-    fisher: Array
-
 
 class FlatDataset(Protocol):
     """A dataset, as far as the likelihood needs it.
@@ -58,8 +39,16 @@ class FlatDataset(Protocol):
         """Give the fit statistic for a state of all parameters."""
         ...
 
-    def slopes(self, state: Vector) -> Slopes:
-        """Give its derivatives."""
+    def gradient(self, state: Vector) -> Array:
+        """Give its derivatives by all parameters, shape (m,)."""
+        ...
+
+    def fisher(self, state: Vector) -> Array:
+        """Give its second derivatives without those of what is predicted, shape (m, m)."""
+        ...
+
+    def clips(self, state: Vector) -> bool:
+        """Tell whether the derivatives do not hold, since what is predicted is clipped."""
         ...
 
     def npred(self, state: Vector) -> Array:
@@ -107,12 +96,13 @@ class CountsDataset:
 
     def stat(self, state: Vector) -> float:
         """Give the fit statistic."""
-        if self._must_be_clipped(state):
+        if self.clips(state):
             return self._clipped(state)
         return self.statistic.value(*self.predict(state))
 
-    def _must_be_clipped(self, state: Vector) -> bool:
-        # the sum over all bins is linear in the flux only while none has to be set to zero
+    def clips(self, state: Vector) -> bool:
+        """Tell whether negative predicted counts may have to be set to zero, bin by bin."""
+        # the sum over all bins is linear in the flux only while none has to be
         if not isinstance(self.statistic, Cash):
             return False
         return any(part.may_be_negative(state) for part in self.parts)
@@ -122,23 +112,27 @@ class CountsDataset:
         predicted = self.npred(state)[self.bins.mask]
         return Cash(self.counts[self.bins.mask]).value(predicted, float(predicted.sum()))
 
-    def slopes(self, state: Vector) -> Slopes:
-        """Give the derivatives of the statistic."""
-        size = len(state)
+    def gradient(self, state: Vector) -> Array:
+        """Give the derivatives of the statistic by all parameters, shape (m,)."""
+        gradient = np.zeros(len(state))
+        slopes = self.statistic.slopes(self.predict(state)[0])
+        for part in self.parts:
+            for place, slope in part.gradient(state, slopes.first, slopes.total):
+                gradient[place] += slope
+        return gradient
+
+    def fisher(self, state: Vector) -> Array:
+        """Give the second derivatives that are left on average, shape (m, m)."""
         rows: dict[int, Array] = {}
-        totals = np.zeros(size)
         for part in self.parts:
             for place, slope in part.slopes(state):
-                row = rows.setdefault(place, np.zeros(len(self.bins)))
-                row[part.rows()] += slope.chosen
-                totals[place] += slope.total
-        gradient, fisher = np.zeros(size), np.zeros((size, size))
+                rows.setdefault(place, np.zeros(len(self.bins)))[part.rows()] += slope.chosen
+        fisher = np.zeros((len(state), len(state)))
         if rows:
-            slopes = self.statistic.slopes(self.predict(state)[0])
+            weights = self.statistic.slopes(self.predict(state)[0]).second
             places, jacobian = np.array(list(rows)), np.array(list(rows.values()))
-            gradient[places] = jacobian @ slopes.first + slopes.total * totals[places]
-            fisher[np.ix_(places, places)] = (jacobian * slopes.second) @ jacobian.T
-        return Slopes(gradient, fisher)
+            fisher[np.ix_(places, places)] = (jacobian * weights) @ jacobian.T
+        return fisher
 
     def npred(self, state: Vector) -> Array:
         """Give the predicted counts in every bin; those of on-off datasets without background."""
@@ -170,9 +164,15 @@ class GammapyDataset:
         self._set(state)
         return float(self.dataset.stat_sum())
 
-    def slopes(self, state: Vector) -> Slopes:
-        """Refuse: they are not known."""
+    def gradient(self, state: Vector) -> Array:
+        """Refuse: it is not known."""
         raise NotImplementedError(f"{self.name} is evaluated by gammapy, without derivatives")
+
+    fisher = gradient
+
+    def clips(self, state: Vector) -> bool:
+        """Never: there are no derivatives anyway."""
+        return False
 
     def npred(self, state: Vector) -> Array:
         """Give the predicted counts."""

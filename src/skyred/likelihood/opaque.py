@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skyred.likelihood.bins import Bins
-from skyred.likelihood.part import Counts
 from skyred.likelihood.parameters import Share
+from skyred.likelihood.part import Counts, weighted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,7 +42,7 @@ class OpaqueCounts:
         self.predict, self.bins, self.share = predict, bins, Share.of(model, space)
         self.name = str(model.name)
         self.exact = not self.share.free
-        self.known: tuple[bytes, Array] = (b"", np.zeros(bins.mask.shape))
+        self.known: tuple[bytes | None, Array] = (None, np.zeros(bins.mask.shape))
 
     def rows(self) -> slice:
         """All of the chosen bins."""
@@ -65,6 +65,10 @@ class OpaqueCounts:
         """Give the derivatives, by differences."""
         for place, slope in self.share.slopes(self._cube, state, SLOPE_STEP):
             yield place, self._counts(slope)
+
+    def gradient(self, state: Vector, weights: Array, weight: float) -> Iterator[tuple[int, float]]:
+        """Give the weighted sums of the derivatives."""
+        return weighted(self, state, weights, weight)
 
     def cube(self, state: Vector) -> Array:
         """Give the predicted counts in every bin."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 # default here, make gammapy rebuild its PSF kernels at each of them.
 POSITION_STEP = {"deg": 0.02, "rad": 0.02 * np.pi / 180}
 RELATIVE_STEP = 0.1
+TIME_STEP = 0.01  # days: reference times are MJD, so a part of their values would be years
 
 
 @attrs.define(eq=False)
@@ -195,4 +196,6 @@ def usual_step(parameter: Parameter) -> float:
     """Say what a parameter of this kind and value usually varies by."""
     if parameter.name in ("lon_0", "lat_0") and str(parameter.unit) in POSITION_STEP:
         return POSITION_STEP[str(parameter.unit)]
+    if parameter.name == "t_ref":
+        return TIME_STEP
     return abs(parameter.value) * RELATIVE_STEP or RELATIVE_STEP

@@ -60,6 +60,13 @@ class Part(Protocol):
         """Give, for each free parameter, its place in the state and the derivatives."""
         ...
 
+    def gradient(self, state: Vector, weights: Array, weight: float) -> Iterator[tuple[int, float]]:
+        """Give, for each free parameter, its place and the sum of the derivatives, weighted.
+
+        The weights are of the chosen bins, shape (k,), and of the total.
+        """
+        ...
+
     def cube(self, state: Vector) -> Array:
         """Give the predicted counts in every bin, masked or not."""
         ...
@@ -67,6 +74,14 @@ class Part(Protocol):
     def may_be_negative(self, state: Vector) -> bool:
         """Tell whether bins that are not chosen could have negative predicted counts."""
         ...
+
+
+def weighted(
+    part: Part, state: Vector, weights: Array, weight: float
+) -> Iterator[tuple[int, float]]:
+    """Give the weighted sums of the derivatives of a part, one after the other."""
+    for place, slope in part.slopes(state):
+        yield place, float(slope.chosen @ weights[part.rows()] + slope.total * weight)
 
 
 class Recent(Generic[K, V]):

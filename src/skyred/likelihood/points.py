@@ -10,7 +10,7 @@ import numpy as np
 from skyred.likelihood.bins import Bins
 from skyred.likelihood.datasets import CountsDataset
 from skyred.likelihood.parameters import Share
-from skyred.likelihood.part import Counts
+from skyred.likelihood.part import Counts, weighted
 from skyred.likelihood.spectra import curve_of
 from skyred.likelihood.statistics import ChiSquare
 from skyred.likelihood.timing import TimeFactor
@@ -100,11 +100,15 @@ class DifferentialFlux:
         for place, slope in self.time.slopes(state):
             yield place, self._counts(self.curve(self.share.values(state)) * slope)
 
+    def gradient(self, state: Vector, weights: Array, weight: float) -> Iterator[tuple[int, float]]:
+        """Give the weighted sums of the derivatives."""
+        return weighted(self, state, weights, weight)
+
     def cube(self, state: Vector) -> Array:
         """Give the flux in the shape of the flux points."""
         flux = self.curve(self.share.values(state)) * self.time(state)
         return np.broadcast_to(flux[:, None, None], self.bins.mask.shape)
 
-    def may_be_negative(self, state: Vector) -> bool:  # noqa: ARG002 - as the others
+    def may_be_negative(self, state: Vector) -> bool:
         """Never in a way that matters: nothing is clipped."""
         return False

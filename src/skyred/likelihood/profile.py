@@ -7,7 +7,7 @@ limits and significance. `skyred.likelihood.norm` answers.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import attrs
 import numpy as np

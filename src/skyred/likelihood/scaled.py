@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skyred.likelihood.bins import Bins
-from skyred.likelihood.part import Counts
-from skyred.likelihood.spectra import curve_of
 from skyred.likelihood.parameters import Share
+from skyred.likelihood.part import Counts, weighted
+from skyred.likelihood.spectra import curve_of
 
 if TYPE_CHECKING:
     from astropy import units as u
@@ -59,7 +59,7 @@ class ScaledCounts:
         self.chosen = bins.of(counts)
         self.row_energy = np.unravel_index(bins.chosen, counts.shape)[0]
         self.totals = np.where(bins.mask, counts, 0).sum(axis=(1, 2))
-        self.known: tuple[bytes, Array] = (b"", np.ones(len(counts)))
+        self.known: tuple[bytes | None, Array] = (None, np.ones(len(counts)))
 
     def rows(self) -> slice:
         """All of the chosen bins."""
@@ -82,6 +82,10 @@ class ScaledCounts:
         """Give the derivatives by the free parameters."""
         for place, slope in self.share.slopes(self.norm, state, SLOPE_STEP):
             yield place, self._times(slope)
+
+    def gradient(self, state: Vector, weights: Array, weight: float) -> Iterator[tuple[int, float]]:
+        """Give the weighted sums of the derivatives."""
+        return weighted(self, state, weights, weight)
 
     def cube(self, state: Vector) -> Array:
         """Give the predicted counts in every bin."""

@@ -65,6 +65,7 @@ class Source:
         self.own = space.places(model.parameters)
         self.time = TimeFactor(model, instrument.dataset.gti, space)
         self.templates = Recent[bytes, Template | Mixture](2 * len(self.share.free) + 4)
+        self.slopes_known = Recent[tuple[int, bytes], Template | Mixture](2 * len(self.share.free))
         self.states = Recent[bytes, Counts](STATES_KEPT)
         self.evaluator = instrument.evaluator(model)
         local = self.evaluator.evaluation_mode == "local" and not instrument.geom.is_region
@@ -79,8 +80,8 @@ class Source:
         self.instrument.update(self.evaluator)
         self.position = getattr(self.model, "position_lonlat", None)
         self.contributes = bool(self.evaluator.contributes)
-        self.templates.clear()
-        self.states.clear()
+        for known in (self.templates, self.slopes_known, self.states):
+            known.clear()  # type: ignore[attr-defined]
         if self.contributes:
             self.response = Response.of(self.evaluator, self.instrument.geom)
             self.footprint = Footprint(self.response, self.bins)
@@ -149,15 +150,40 @@ class Source:
         template = self._template(state)
         if template is None:
             return
+        for place, slope in self._flux_slopes(state):
+            yield place, template.times(slope)
+        flux = self.flux(state)
+        for place, slope_of_template in self._template_slopes(state):
+            yield place, slope_of_template.times(flux)
+
+    def gradient(self, state: Vector, weights: Array, weight: float) -> Iterator[tuple[int, float]]:
+        """Give the weighted sums of the derivatives: first over bins, once for all spectra."""
+        template = self._template(state)
+        if template is None:
+            return
+        own = weights[self.rows()]
+        by_flux = template.weighted(own, weight)
+        for place, slope in self._flux_slopes(state):
+            yield place, float(by_flux @ slope)
+        flux = self.flux(state)
+        for place, slope_of_template in self._template_slopes(state):
+            yield place, float(slope_of_template.weighted(own, weight) @ flux)
+
+    def _flux_slopes(self, state: Vector) -> Iterator[tuple[int, Array]]:
         factor = self.time(state)
         for place, slope in self.spectrum.slopes(state):
-            yield place, template.times(slope * factor)
-        for place, slope in self.time.slopes(state):
-            yield place, template.times(self.spectrum(state) * slope)
-        flux = self.flux(state)
+            yield place, slope * factor
+        for place, change in self.time.slopes(state):
+            yield place, self.spectrum(state) * change
+
+    def _template_slopes(self, state: Vector) -> Iterator[tuple[int, Template | Mixture]]:
+        values = self.share.values(state)
         for index in self.share.free:
-            slope_of_shape = self.shape.slope(self.share.values(state), index)
-            yield int(self.share.places[index]), slope_of_shape.times(flux)
+            key = index, values.tobytes()
+            known = self.slopes_known.get(key)
+            if known is None:
+                known = self.slopes_known.keep(key, self.shape.slope(values, index))
+            yield int(self.share.places[index]), known
 
     def cube(self, state: Vector) -> Array:
         """Give the predicted counts in every bin."""

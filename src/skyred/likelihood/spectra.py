@@ -7,6 +7,7 @@ compared with `model.integral` when it is chosen.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -45,8 +46,8 @@ class Spectrum:
 
     def __init__(self, model: SpectralModel, edges: u.Quantity, space: ParameterSpace) -> None:
         self.share = Share.of(model, space)
-        self.norm = _norm_of(self.share.parameters)
-        self.known = (b"", np.zeros(0))
+        self.norm = _norm_of(model, self.share.parameters)
+        self.known: tuple[bytes | None, Array] = (None, np.zeros(0))
         self.flux = _way(model, self.share.parameters, edges)
 
     def __call__(self, state: Vector) -> Array:
@@ -69,9 +70,18 @@ class Spectrum:
             yield int(self.share.places[index]), slope
 
 
-def _norm_of(parameters: list[Any]) -> int | None:
+def _norm_of(model: Any, parameters: list[Any]) -> int | None:
+    if not _is_product(model):
+        return None
     found = [index for index, each in enumerate(parameters) if each.name in NORMS]
     return found[0] if len(found) == 1 else None
+
+
+def _is_product(model: Any) -> bool:
+    """Tell whether no parts of a model are added up: then a norm is a factor of the whole."""
+    if not hasattr(model, "operator"):
+        return True
+    return model.operator is operator.mul and all(map(_is_product, (model.model1, model.model2)))
 
 
 Way = Callable[["Vector"], "Array"]
@@ -86,7 +96,7 @@ def _way(model: SpectralModel, parameters: list[Any], edges: u.Quantity) -> Way:
         way = make(model, parameters, edges)
         if way is not None and _agrees(way, values, expected):
             return way
-    return _remembered(plain, _norm_of(parameters))
+    return _remembered(plain, _norm_of(model, parameters))
 
 
 def _agrees(way: Way, values: Vector, expected: Array) -> bool:
@@ -185,7 +195,7 @@ def curve_of(model: Any, energy: Array) -> Way:
     values = np.array([each.value for each in parameters], dtype=float)
     if _agrees(plain, values, quantities(values)):
         return plain
-    return _remembered(quantities, _norm_of(parameters))
+    return _remembered(quantities, _norm_of(model, parameters))
 
 
 class EnergyGrid:

@@ -103,7 +103,7 @@ class WStat:
             root = np.sqrt(linear**2 + 2 * self.twice * self.off * signal)
             return (linear + root) / self.twice, linear, root
 
-    def value(self, signal: Array, total: float = 0.0) -> float:  # noqa: ARG002 - as the others
+    def value(self, signal: Array, total: float = 0.0) -> float:
         """Give the statistic; bins where it is not defined count as zero, as in gammapy."""
         background = self.background(signal)
         with np.errstate(all="ignore"):
@@ -139,7 +139,7 @@ class ChiSquare:
     values: Array
     errors: Array
 
-    def value(self, predicted: Array, total: float = 0.0) -> float:  # noqa: ARG002 - as the others
+    def value(self, predicted: Array, total: float = 0.0) -> float:
         """Give the statistic."""
         return float((((self.values - predicted) / self.errors) ** 2).sum())
 

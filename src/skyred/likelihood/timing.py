@@ -33,7 +33,7 @@ class TimeFactor:
     def __init__(self, model: SkyModel, gti: Any, space: ParameterSpace) -> None:
         self.model, self.gti = model.temporal_model, gti
         self.share = Share.of(self.model, space)
-        self.known = (b"", 1.0)
+        self.known: tuple[bytes | None, float] = (None, 1.0)
 
     def __call__(self, state: Vector) -> float:
         """Give the factor."""

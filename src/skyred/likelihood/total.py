@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from skyred.likelihood.datasets import FlatDataset, Slopes
+from skyred.likelihood.datasets import FlatDataset
 from skyred.likelihood.flatten import Flattener
 from skyred.likelihood.parameters import ParameterSpace
 from skyred.likelihood.trust import Trust
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from skyred.records import FitResult
 
     Array = NDArray[np.float64]
+
+
+STEP_OF_DIFFERENCES = 1e-3  # of a parameter's step
 
 
 class Likelihood:
@@ -49,7 +52,6 @@ class Likelihood:
         self.datasets: list[FlatDataset] = [flattener.flat(each) for each in datasets]
         self.notes = tuple(dict.fromkeys(flattener.notes))
         self.frozen = self.space.state()
-        self.known: tuple[bytes, Slopes] | None = None
 
     @property
     def exact(self) -> bool:
@@ -69,23 +71,27 @@ class Likelihood:
 
     def gradient(self, x: Vector) -> Array:
         """Give its gradient, shape (n,)."""
-        return self._slopes(x).gradient[self.space.free]
+        state = self.state(x)
+        if any(dataset.clips(state) for dataset in self.datasets):
+            return self._differences(x)
+        each = [dataset.gradient(state) for dataset in self.datasets]
+        return np.sum(each, axis=0)[self.space.free]  # type: ignore[no-any-return]
 
     def fisher(self, x: Vector) -> Array:
         """Give the second derivatives that are left on average, shape (n, n)."""
-        return self._slopes(x).fisher[np.ix_(self.space.free, self.space.free)]
-
-    def _slopes(self, x: Vector) -> Slopes:
         state = self.state(x)
-        key = state.tobytes()
-        if self.known is None or self.known[0] != key:
-            each = [dataset.slopes(state) for dataset in self.datasets]
-            total = Slopes(
-                np.sum([slopes.gradient for slopes in each], axis=0),
-                np.sum([slopes.fisher for slopes in each], axis=0),
-            )
-            self.known = key, total
-        return self.known[1]
+        each = [dataset.fisher(state) for dataset in self.datasets]
+        return np.sum(each, axis=0)[np.ix_(self.space.free, self.space.free)]  # type: ignore[no-any-return]
+
+    def _differences(self, x: Vector) -> Array:
+        """Give the gradient by differences, where predicted counts are clipped at zero."""
+        steps = STEP_OF_DIFFERENCES * self.space.steps()
+        return np.array(
+            [
+                (self.stat(x + step) - self.stat(x - step)) / (2 * step.sum())
+                for step in np.diag(steps)
+            ]
+        )
 
     def npred(self, x: Vector) -> dict[str, Array]:
         """Give what each dataset predicts, in the shape of its data."""

@@ -46,10 +46,10 @@ class Plain(np.ndarray[Any, Any]):
         """The numbers."""
         return np.asarray(self)
 
-    def to_value(self, unit: object = None) -> NDArray[np.float64]:  # noqa: ARG002 - a quantity's
+    def to_value(self, unit: object = None) -> NDArray[np.float64]:
         """Give the numbers."""
         return np.asarray(self)
 
-    def to(self, unit: object) -> Plain:  # noqa: ARG002 - a quantity's
+    def to(self, unit: object) -> Plain:
         """Give itself."""
         return self

@@ -22,6 +22,9 @@ ITERATIONS = 50
 TRIALS = 12
 LONGEST_STEP = 5.0  # in errors: beyond, the statistic is no parabola
 FIRST_DAMPING = 1e-3
+HOPS = 5
+HOP = 0.3  # of an error
+HOP_GAIN = 10.0  # times the tolerance: less is no reason to begin again
 SINGULAR = 1e-12  # of the largest eigenvalue, below which a direction is not known
 
 
@@ -39,12 +42,15 @@ class Descent:
         Calls of the objective.
     converged : bool
         Whether no step could lead down by more than the tolerance.
+    held : array of bool
+        Which parameters a limit keeps from going down, shape (n,).
     """
 
     x: Array
     errors: Array
     calls: int
     converged: bool
+    held: NDArray[np.bool_]
 
 
 def descend(objective: Objective, tolerance: float, x: Array | None = None) -> Descent:
@@ -83,8 +89,42 @@ def descend(objective: Objective, tolerance: float, x: Array | None = None) -> D
         if found is not None:
             x, value, damping = found, there, damping / 10
         if expected < tolerance or found is None:
-            return Descent(x, parabola.errors, calls, expected < tolerance)
-    return Descent(x, _Parabola.at(objective, x).errors, calls, False)
+            return Descent(x, parabola.errors, calls, expected < tolerance, parabola.held)
+    return Descent(x, parabola.errors, calls, False, parabola.held)
+
+
+def settle(objective: Objective, tolerance: float) -> Descent:
+    """Go down by Newton steps, and look around: next to a kink there may be a lower minimum.
+
+    The likelihood of a point source has kinks where it crosses the centres of pixels.
+    """
+    found = descend(objective, tolerance)
+    for _ in range(HOPS):
+        if not found.converged:
+            break
+        lower, calls = _lower_nearby(objective, found, tolerance)
+        found.calls += calls
+        if lower is None:
+            break
+        again = descend(objective, tolerance, lower)
+        again.calls += found.calls
+        found = again
+    return found
+
+
+def _lower_nearby(
+    objective: Objective, found: Descent, tolerance: float
+) -> tuple[Array | None, int]:
+    """Look a part of an error to both sides along each parameter for a lower value."""
+    low, high = objective.limits.T
+    lowest, best, calls = objective.total(found.x) - HOP_GAIN * tolerance, None, 1
+    for step in np.diag(HOP * found.errors):
+        for side in (-1, 1):
+            trial = np.clip(found.x + side * step, low, high)
+            value, calls = objective.total(trial), calls + 1
+            if value < lowest:
+                lowest, best = value, trial
+    return best, calls
 
 
 @attrs.define(eq=False)

@@ -1,0 +1,36 @@
+"""What a search found, before it is put down as a result."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+
+
+@attrs.frozen(eq=False)
+class Found:
+    """The end of a search.
+
+    Parameters
+    ----------
+    values, covariance : array
+        Shapes (n,) and (n, n).
+    edm : float
+        Estimated distance to the minimum.
+    calls : int
+        Calls of the objective and its gradient.
+    message : str
+        Why it is not a minimum; "" if it is.
+    """
+
+    values: Array
+    covariance: Array
+    edm: float
+    calls: int
+    message: str

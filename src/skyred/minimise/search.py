@@ -1,0 +1,118 @@
+"""The minimum of an objective: Newton steps first, Minuit if they do not do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+import numpy as np
+
+from skyred.errors import FitError
+from skyred.minimise.found import Found
+from skyred.minimise.hesse import hesse
+from skyred.minimise.minuit import MinuitSearch
+from skyred.minimise.newton import settle
+from skyred.minimise.verdict import at_limit
+from skyred.records import FitResult
+
+if TYPE_CHECKING:
+    from skyred.objective import Objective
+
+EDM_PER_TOLERANCE = 0.002  # Minuit's: where a search ends, per unit of its tolerance
+
+
+def minimise(
+    objective: Objective,
+    *,
+    strategy: int = 1,
+    tolerance: float = 0.01,
+    calls: int = 10000,
+    minos: bool = False,
+) -> FitResult:
+    """Find the minimum of an objective's total, and the covariance there by HESSE.
+
+    With gradient and Fisher matrix, Newton steps lead to the minimum, and HESSE is made of
+    differences of the gradient. MIGRAD and Minuit's HESSE do both if there are no derivatives, or
+    if that does not give a minimum.
+
+    Parameters
+    ----------
+    objective : Objective
+        What to minimise.
+    strategy : int
+        Minuit's strategy for MIGRAD, 0 to 2.
+    tolerance : float
+        Minuit's tolerance: the search ends at an estimated distance of 0.002 times this.
+    calls : int
+        Largest number of calls by MIGRAD.
+    minos : bool
+        Whether to find asymmetric errors by MINOS.
+
+    Returns
+    -------
+    FitResult
+        Its `success` is true only for a valid minimum with a valid covariance.
+
+    Raises
+    ------
+    FitError
+        If the objective is not finite at its starting values.
+    """
+    first = objective.total(objective.start)
+    if not np.isfinite(first):
+        raise FitError(
+            f"the fit statistic is {first} at the starting values; start from values at which "
+            "the model predicts counts wherever there are any"
+        )
+    minuit = MinuitSearch(objective, strategy, tolerance, calls)
+    found = _search(objective, minuit, EDM_PER_TOLERANCE * tolerance)
+    result = _result(objective, found)
+    return _with_minos(minuit, found, result) if minos and result.success else result
+
+
+def _search(objective: Objective, minuit: MinuitSearch, tolerance: float) -> Found:
+    if objective.gradient_of is None or objective.fisher_of is None:
+        return minuit.migrad(objective.start, objective.steps, gradient=True)
+    newton, flat = settle(objective, tolerance), list[str]()
+    if newton.converged:
+        hessian = hesse(objective, newton.x, newton.held)
+        flat = hessian.flat
+        if not flat:
+            calls = newton.calls + hessian.calls
+            return Found(newton.x, hessian.covariance, hessian.edm, calls, "")
+    # the derivatives led nowhere, so MIGRAD goes without them
+    found = minuit.migrad(newton.x, newton.errors, gradient=False)
+    message = found.message
+    if message and flat:
+        message += f"; the statistic hardly depends on {', '.join(flat)}"
+    return attrs.evolve(found, calls=newton.calls + found.calls, message=message)
+
+
+def _result(objective: Objective, found: Found) -> FitResult:
+    message = found.message
+    with np.errstate(invalid="ignore"):
+        errors = np.sqrt(np.diag(found.covariance))
+    if not message and not np.all(np.isfinite(errors) & (errors > 0)):
+        message = "HESSE failed: there are parameters without a valid error"
+    return FitResult(
+        names=objective.names,
+        units=objective.units,
+        values=found.values,
+        errors=errors,
+        covariance=found.covariance,
+        stat=objective.total(found.values),
+        success=not message,
+        message=message,
+        nfev=found.calls + 1,
+        edm=found.edm,
+        at_limit=at_limit(objective, found.values, errors),
+        notes=objective.notes,
+    )
+
+
+def _with_minos(minuit: MinuitSearch, found: Found, result: FitResult) -> FitResult:
+    errn, errp, calls, failed = minuit.minos(found)
+    notes = result.notes
+    if failed:
+        notes = (*notes, f"MINOS found no error of {', '.join(failed)}")
+    return attrs.evolve(result, errn=errn, errp=errp, nfev=result.nfev + calls, notes=notes)

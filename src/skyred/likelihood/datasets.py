@@ -28,12 +28,14 @@ class FlatDataset(Protocol):
     ----------
     name : str
         Its name.
-    exact : bool
-        Whether its derivatives are exact.
     """
 
     name: str
-    exact: bool
+
+    @property
+    def exact(self) -> bool:
+        """Whether its derivatives are exact."""
+        ...
 
     def stat(self, state: Vector) -> float:
         """Give the fit statistic for a state of all parameters."""

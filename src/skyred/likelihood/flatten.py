@@ -66,9 +66,7 @@ class Flattener:
         wanted = mask if on_off else mask & ((counts > 0) | _could_be_negative(dataset))
         bins = Bins(mask, np.flatnonzero(wanted))
         statistic = _wstat(dataset, bins) if on_off else Cash(bins.of(counts))
-        return CountsDataset(
-            str(dataset.name), self._parts(dataset, bins), bins, counts, statistic
-        )
+        return CountsDataset(str(dataset.name), self._parts(dataset, bins), bins, counts, statistic)
 
     def _parts(self, dataset: MapDataset, bins: Bins) -> list[Part]:
         from gammapy.modeling.models import FoVBackgroundModel
@@ -76,12 +74,10 @@ class Flattener:
         parts: list[Part] = []
         if dataset.stat_type == "cash" and dataset.background:
             parts.append(self._background(dataset, bins))
-        models = [
-            each for each in dataset.models or () if not isinstance(each, FoVBackgroundModel)
-        ]
-        instrument = Instrument(dataset) if models else None
-        for model in models:
-            parts.append(self._model(model, instrument, bins))
+        models = [each for each in dataset.models or () if not isinstance(each, FoVBackgroundModel)]
+        if models:
+            instrument = Instrument(dataset)
+            parts += [self._model(model, instrument, bins) for model in models]
         return parts
 
     def _background(self, dataset: MapDataset, bins: Bins) -> Part:
@@ -95,7 +91,7 @@ class Flattener:
 
         def predict() -> Array:
             norm = model.evaluate_geom(dataset.background.geom)
-            return counts * np.asarray(getattr(norm, "value", norm), dtype=float)
+            return np.asarray(counts * np.asarray(getattr(norm, "value", norm), dtype=float))
 
         self._note(model.name, dataset.name, "its norm varies over the field of view")
         return OpaqueCounts(model, predict, bins, self.space)

@@ -30,6 +30,11 @@ if TYPE_CHECKING:
     from gammapy.modeling.models import SkyModel
 
 Row = dict[str, Any]
+OPTIONAL = {
+    "errn-errp": ("norm_errn", "norm_errp"),
+    "ul": ("norm_ul",),
+    "sensitivity": ("norm_sensitivity",),
+}
 
 
 @attrs.define(eq=False)
@@ -42,7 +47,7 @@ class Fitted:
     held: Held
 
 
-class FlatFluxPointsEstimator(FluxPointsEstimator):
+class FlatFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
     """Flux points of a source; takes the options of gammapy's `FluxPointsEstimator`.
 
     Parameters
@@ -77,17 +82,16 @@ class FlatFluxPointsEstimator(FluxPointsEstimator):
     ) -> Row:
         """Estimate one flux point."""
         if not self.flat:
-            return super().estimate_flux_point(datasets, energy_min, energy_max)
+            return dict(super().estimate_flux_point(datasets, energy_min, energy_max))
         slices = self.slices.between(energy_min, energy_max)
         if not slices:
             model = self.model.spectral_model
-            return self._nan_result(datasets, model, energy_min, energy_max)
+            return dict(self._nan_result(datasets, model, energy_min, energy_max))
         row = self._reference(slices)
         names = [each.name for each in slices]
         counts = np.array([each.counts for each in slices], dtype=int)
         if not any(each.bins for each in slices):
-            return {**self._nan_result(datasets, self.model.spectral_model, *row_edges(row)),
-                    **row, **self._nothing(slices), "counts": counts, "datasets": names}  # fmt: skip
+            return {**row, **self._nothing(slices), "counts": counts, "datasets": names}
         if self.reoptimize:
             fitted = self._refit(datasets, energy_min, energy_max)
         else:
@@ -110,9 +114,7 @@ class FlatFluxPointsEstimator(FluxPointsEstimator):
         norm = best_norm(held, self.norm.value, *self._limits())
         return Fitted(norm, held, slices, held)
 
-    def _refit(
-        self, datasets: Datasets, energy_min: u.Quantity, energy_max: u.Quantity
-    ) -> Fitted:
+    def _refit(self, datasets: Datasets, energy_min: u.Quantity, energy_max: u.Quantity) -> Fitted:
         """Fit the norm together with the free parameters of the rest."""
         sliced = datasets.slice_by_energy(energy_min, energy_max)
         models = datasets.models._slice_by_energy(energy_min, energy_max)
@@ -171,13 +173,16 @@ class FlatFluxPointsEstimator(FluxPointsEstimator):
 
     def _nothing(self, slices: list[Slice]) -> Row:
         """Give the columns of a bin that is masked in all datasets, as gammapy fills them."""
-        nan = np.full(len(slices), np.nan)
-        return {"stat": 0.0, "stat_null": 0.0, "npred": nan, "npred_excess": 0 * nan}
-
-
-def row_edges(row: Row) -> tuple[u.Quantity, u.Quantity]:
-    """Give the edges of the bin of a row."""
-    return row["e_min"], row["e_max"]
+        nan = dict.fromkeys(["norm", "norm_err", "ts"], np.nan)
+        for selected, columns in OPTIONAL.items():
+            if selected in self.selection_optional:
+                nan |= dict.fromkeys(columns, np.nan)
+        row: Row = {**nan, "stat": 0.0, "stat_null": 0.0, "success": False}
+        row["npred"], row["npred_excess"] = np.full(len(slices), np.nan), np.zeros(len(slices))
+        if "scan" in self.selection_optional:
+            row["norm_scan"] = scan = self.norm.copy().scan_values
+            row["stat_scan"] = np.nan * scan
+        return row
 
 
 def _priors_of_the_rest(space: ParameterSpace, model: SkyModel) -> float:

@@ -109,9 +109,7 @@ def _downhill(
     return norm, stat
 
 
-def crossing(
-    profile: Profile, best: Norm, sigma: float, side: int, limit: float = np.inf
-) -> float:
+def crossing(profile: Profile, best: Norm, sigma: float, side: int, limit: float = np.inf) -> float:
     """Find how far from its best value the norm is by some sigma.
 
     Parameters

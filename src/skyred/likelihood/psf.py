@@ -82,7 +82,7 @@ class KernelMaker:
             fine = np.maximum(energies.interpolate(row, self._distances(geom, size, factor)), 0)
             plane[inside, inside] = fine.reshape(size, factor, size, factor).sum(axis=(1, 3))
         total = kernel.sum(axis=(1, 2), keepdims=True)
-        return np.divide(kernel, total, out=np.zeros_like(kernel), where=total > 0)
+        return kernel / np.where(total > 0, total, 1)
 
     def _factor(self, pixels: float) -> int:
         from gammapy.irf.psf.map import PSF_MAX_OVERSAMPLING
@@ -166,12 +166,13 @@ class RadialProfile:
         """Interpolate it at other energies."""
         places = [_between(place, len(self.values)) for place in self.axis.coord_to_pix(energy)]
         values = [(1 - f) * self.values[a] + f * self.values[b] for a, b, f in places]
-        containment = [(1 - f) * self.containment[a] + f * self.containment[b] for a, b, f in places]
-        return attrs.evolve(self, values=np.array(values), containment=np.array(containment))
+        inside = [(1 - f) * self.containment[a] + f * self.containment[b] for a, b, f in places]
+        return attrs.evolve(self, values=np.array(values), containment=np.array(inside))
 
     def radii(self, fraction: float) -> Array:
         """Give the radii that contain a fraction, in rad, shape (energies,)."""
-        return self.steps[np.argmin(np.abs(self.containment - fraction), axis=1)]
+        nearest = np.argmin(np.abs(self.containment - fraction), axis=1)
+        return np.asarray(self.steps[nearest])
 
     def interpolate(self, row: Array, distance: Array) -> Array:
         """Interpolate one row linearly, and beyond its ends extrapolate, as gammapy does."""

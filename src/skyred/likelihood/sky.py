@@ -46,8 +46,7 @@ def separation(lon: float, lat: float, other_lon: float, other_lat: float) -> fl
     apart = other_lon - lon
     y = math.hypot(
         math.cos(other_lat) * math.sin(apart),
-        math.cos(lat) * math.sin(other_lat)
-        - math.sin(lat) * math.cos(other_lat) * math.cos(apart),
+        math.cos(lat) * math.sin(other_lat) - math.sin(lat) * math.cos(other_lat) * math.cos(apart),
     )
     x = math.sin(lat) * math.sin(other_lat) + math.cos(lat) * math.cos(other_lat) * math.cos(apart)
     return math.atan2(y, x)
@@ -130,9 +129,9 @@ class ModelImage:
         factor, slices = self._division(), self._around()
         if factor == 1 or slices is None:
             factor, slices = 1, (slice(0, self.area.shape[0]), slice(0, self.area.shape[1]))
-        image = np.zeros(self.area.shape)
+        image: Array = np.zeros(self.area.shape)
         image[slices] = self._mean(factor, slices)
-        return image * self.area
+        return np.asarray(image * self.area)
 
     def _mean(self, factor: int, slices: tuple[slice, slice]) -> Array:
         """Average the model over the pixels, each divided by factor along both axes."""

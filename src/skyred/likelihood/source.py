@@ -78,10 +78,12 @@ class Source:
         """Look the responses up at the present position."""
         self.evaluator.contributes = True  # gammapy never looks again at a source that once left
         self.instrument.update(self.evaluator)
-        self.position = getattr(self.model, "position_lonlat", None)
         self.contributes = bool(self.evaluator.contributes)
-        for known in (self.templates, self.slopes_known, self.states):
-            known.clear()  # type: ignore[attr-defined]
+        if self.place is not None:
+            self.position = self.model.position_lonlat
+        self.templates.clear()
+        self.slopes_known.clear()
+        self.states.clear()
         if self.contributes:
             self.response = Response.of(self.evaluator, self.instrument.geom)
             self.footprint = Footprint(self.response, self.bins)

@@ -1,4 +1,4 @@
-"""The minimum of an objective: Newton steps where its derivatives are known, Minuit for the rest."""
+"""The minimum of an objective: Newton steps where it has derivatives, Minuit for the rest."""
 
 from skyred.minimise.newton import Descent, descend
 from skyred.minimise.search import minimise

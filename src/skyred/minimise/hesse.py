@@ -95,7 +95,7 @@ def _row(objective: Objective, x: Array, scale: Array, index: int) -> Array:
 
 
 def _flat(matrix: Array, names: list[str]) -> list[str]:
-    """Name the parameters of the direction in which the curvature is least, if it is not positive."""
+    """Name the parameters along which the curvature is least, if it is not positive."""
     if not matrix.size:
         return []
     if not np.all(np.isfinite(matrix)):

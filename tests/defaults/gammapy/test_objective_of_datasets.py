@@ -11,7 +11,6 @@ import plain_gammapy as plain
 from skyred.defaults.minuit import Minuit
 from skyred.errors import FitError
 from skyred.likelihood import objective_of
-from skyred.likelihood.stat_sum import objective_of as by_stat_sum
 
 NAMES = (
     "crab.spectral.index",
@@ -20,11 +19,6 @@ NAMES = (
     "crab.spatial.lat_0",
     "sim-bkg.spectral.norm",
 )
-
-
-@pytest.fixture(scope="module", params=[objective_of, by_stat_sum], ids=["default", "stat_sum"])
-def make(request):
-    return request.param
 
 
 @pytest.fixture
@@ -38,9 +32,9 @@ def index(datasets: Datasets):
     return datasets.models["crab"].spectral_model.index
 
 
-def test_names_start_units_and_limits_are_those_of_the_free_parameters(make, datasets):
+def test_names_start_units_and_limits_are_those_of_the_free_parameters(datasets):
     index(datasets).min, index(datasets).max = 1, 4
-    objective = make(datasets)
+    objective = objective_of(datasets)
     free = datasets.models.parameters.free_parameters
     assert objective.names == NAMES
     assert objective.start.tolist() == [parameter.value for parameter in free]
@@ -51,8 +45,8 @@ def test_names_start_units_and_limits_are_those_of_the_free_parameters(make, dat
 
 
 @pytest.mark.parametrize("shift", [0.0, 0.3, -0.5])
-def test_statistic_is_gammapys(make, datasets, shift):
-    objective = make(datasets)
+def test_statistic_is_gammapys(datasets, shift):
+    objective = objective_of(datasets)
     x = objective.start.copy()
     x[0] += shift
     x[1] *= 1 + shift / 2
@@ -64,8 +58,8 @@ def test_statistic_is_gammapys(make, datasets, shift):
     assert found == pytest.approx(datasets.stat_sum(), abs=1e-3)
 
 
-def test_source_that_left_the_map_is_found_again(make, datasets, simulated):
-    objective = make(datasets)
+def test_source_that_left_the_map_is_found_again(datasets, simulated):
+    objective = objective_of(datasets)
     x = objective.start.copy()
     far = x.copy()
     far[2] += 5
@@ -78,9 +72,9 @@ def test_source_that_left_the_map_is_found_again(make, datasets, simulated):
     assert objective(x) == pytest.approx(before, abs=0.04)
 
 
-def test_priors_count_once(make, datasets):
+def test_priors_count_once(datasets):
     index(datasets).prior = GaussianPrior(mu=2.0, sigma=0.1)
-    objective = make(datasets)
+    objective = objective_of(datasets)
     x = objective.start.copy()
     x[0] = 2.3
     total = objective.total(x)
@@ -91,11 +85,11 @@ def test_priors_count_once(make, datasets):
     assert total == pytest.approx(datasets.stat_sum(), abs=1e-3)
 
 
-def test_priors_of_several_datasets_count_once(make, simulated, truth):
+def test_priors_of_several_datasets_count_once(simulated, truth):
     datasets = Datasets([simulated.copy(name=name) for name in ("sim", "other")])
     datasets.models = truth.copy()
     index(datasets).prior = GaussianPrior(mu=2.0, sigma=0.1)
-    objective = make(datasets)
+    objective = objective_of(datasets)
     x = objective.start.copy()
     expected = -2 * norm.logpdf(x[0], 2.0, 0.1)
     assert objective.prior_stat(x) == pytest.approx(expected, rel=1e-9)
@@ -103,21 +97,21 @@ def test_priors_of_several_datasets_count_once(make, simulated, truth):
     assert objective.total(x) == pytest.approx(datasets.stat_sum(), abs=1e-3)
 
 
-def test_linked_parameters_are_one(make, datasets):
+def test_linked_parameters_are_one(datasets):
     models = datasets.models
     twin = models["crab"].copy(name="twin")
     twin.spectral_model.index = models["crab"].spectral_model.index
     datasets.models = Models([*models, twin])
-    objective = make(datasets)
+    objective = objective_of(datasets)
     assert objective.names.count("crab.spectral.index") == 1
     assert not any(name == "twin.spectral.index" for name in objective.names)
     assert "twin.spectral.amplitude" in objective.names
 
 
-def test_frozen_parameters_are_left_out_and_left_alone(make, datasets):
+def test_frozen_parameters_are_left_out_and_left_alone(datasets):
     models = datasets.models
     models["crab"].spatial_model.freeze()
-    objective = make(datasets)
+    objective = objective_of(datasets)
     assert objective.names == (*NAMES[:2], NAMES[4])
     before = models["crab"].spatial_model.lon_0.value
     objective(objective.start * 1.01)
@@ -125,10 +119,10 @@ def test_frozen_parameters_are_left_out_and_left_alone(make, datasets):
 
 
 @pytest.fixture(scope="module")
-def fitted(make, simulated, truth):
+def fitted(simulated, truth):
     datasets = Datasets([simulated.copy(name="sim")])
     datasets.models = truth.copy()
-    objective = make(datasets)
+    objective = objective_of(datasets)
     result = Minuit().fit(objective)
     objective(result.values * 1.1)  # a fitter may have looked elsewhere last
     objective.accept(result)
@@ -193,7 +187,7 @@ def test_errors_are_those_of_an_explicit_hesse_to_1_percent(fitted, simulated):
     np.testing.assert_allclose(result.errors, expected, rtol=0.01)
 
 
-def test_linked_parameters_share_their_error(make, simulated, truth):
+def test_linked_parameters_share_their_error(simulated, truth):
     datasets = Datasets([simulated.copy(name="sim")])
     models = truth.copy()
     models["crab"].spatial_model.freeze()
@@ -201,7 +195,7 @@ def test_linked_parameters_share_their_error(make, simulated, truth):
     twin.spectral_model.index = models["crab"].spectral_model.index
     twin.spectral_model.amplitude.frozen = True
     datasets.models = Models([*models, twin])
-    objective = make(datasets)
+    objective = objective_of(datasets)
     result = Minuit().fit(objective)
     objective.accept(result)
     first, second = (datasets.models[name].spectral_model.index for name in ("crab", "twin"))
@@ -210,31 +204,31 @@ def test_linked_parameters_share_their_error(make, simulated, truth):
 
 
 class TestErrors:
-    def test_no_models(self, make, simulated):
+    def test_no_models(self, simulated):
         with pytest.raises(FitError, match="have no models"):
-            make(Datasets([simulated.copy(name="sim")]))
+            objective_of(Datasets([simulated.copy(name="sim")]))
 
-    def test_nothing_free(self, make, datasets):
+    def test_nothing_free(self, datasets):
         datasets.models.freeze()
         with pytest.raises(FitError, match="no parameter is free"):
-            make(datasets)
+            objective_of(datasets)
 
-    def test_start_that_is_not_finite_is_named(self, make, datasets):
+    def test_start_that_is_not_finite_is_named(self, datasets):
         index(datasets).value = np.nan
         with pytest.raises(FitError, match=r"crab\.spectral\.index starts at nan"):
-            make(datasets)
+            objective_of(datasets)
 
-    def test_sampling_without_limits_is_named(self, make, datasets):
-        objective = make(datasets)
+    def test_sampling_without_limits_is_named(self, datasets):
+        objective = objective_of(datasets)
         with pytest.raises(FitError, match=r"crab\.spectral\.index.*neither a prior nor"):
             objective.transform(np.full(len(objective.names), 0.5))
 
-    def test_sampling_by_limits_and_priors(self, make, datasets):
+    def test_sampling_by_limits_and_priors(self, datasets):
         models = datasets.models
         for parameter in models.parameters.free_parameters:
             parameter.min, parameter.max = parameter.value * 0.5, parameter.value * 1.5
         models["crab"].spectral_model.index.prior = GaussianPrior(mu=2.0, sigma=0.1)
-        objective = make(datasets)
+        objective = objective_of(datasets)
         middle = objective.transform(np.full(len(objective.names), 0.5))
         assert middle[0] == pytest.approx(2.0)  # the median of a Gaussian
         np.testing.assert_allclose(middle[1:], objective.start[1:])

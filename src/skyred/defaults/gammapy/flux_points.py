@@ -138,19 +138,16 @@ class FluxPoints(Estimator):
         yield from edge_problems(self.energy_edges, pipeline)
 
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> FluxPointsProduct:
-        """Estimate with gammapy's `FluxPointsEstimator`."""
-        from gammapy.estimators import FluxPointsEstimator
+        """Estimate by the flat likelihood, with the numbers of gammapy's `FluxPointsEstimator`."""
+        from skyred.likelihood import flux_points
 
-        estimator = FluxPointsEstimator(
-            source=self.source,
-            energy_edges=self.energy_edges,
+        flux = flux_points(
+            datasets,
+            self.source,
+            self.energy_edges,
             selection_optional=list(self.columns),
             reoptimize=self.reoptimize,
             n_sigma=self.n_sigma,
             n_sigma_ul=self.n_sigma_ul,
         )
-        models = datasets.models.copy()
-        apart = datasets.copy()  # gammapy's estimator leaves the models without covariance
-        apart.models = models.copy()
-        flux = estimator.run(apart)
-        return FluxPointsProduct(self.label, flux, models[self.source].copy(name=self.source))
+        return FluxPointsProduct(self.label, flux, datasets.models.copy()[self.source])

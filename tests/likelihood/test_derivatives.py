@@ -1,0 +1,247 @@
+"""Gradient and Fisher matrix: those of the statistic, by differences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from gammapy.modeling.models import (
+    FoVBackgroundModel,
+    GaussianPrior,
+    PowerLawNormSpectralModel,
+    SkyModel,
+    TemplateNPredModel,
+    UniformPrior,
+)
+from gammapy.stats import wstat
+
+from every_light_curve import LIGHT_CURVES
+from every_shape import SPATIAL
+from every_spectrum import NORMS, SOURCES, free_all, power_law
+from side_by_side import Make, with_models
+from skyred.likelihood import Likelihood, objective_of
+from small_datasets import (
+    CRAB,
+    flux_points,
+    map_dataset,
+    map_on_off,
+    spectrum_dataset,
+    spectrum_on_off,
+)
+
+SPECTRA = {name: make for kinds in SOURCES.values() for name, make in kinds.items()}
+FACTORS = {name: make for kinds in NORMS.values() for name, make in kinds.items()}
+SHAPES = {name: make for kinds in SPATIAL.values() for name, make in kinds.items()}
+CURVES = {name: make for kinds in LIGHT_CURVES.values() for name, make in kinds.items()}
+PLACE = (CRAB[0] + 0.071, CRAB[1] - 0.044)  # not near a pixel centre, where the likelihood kinks
+# Both sides are differences, and images are convolved in float32. A fitter needs far less: a
+# gradient that is off by 0.01 of an error moves the minimum by as much.
+IN_ERRORS = 3e-3
+
+
+def errors(likelihood: Likelihood) -> np.ndarray:
+    """Give the errors by the Fisher matrix; 0.01 for what the statistic does not depend on."""
+    diagonal = np.diag(likelihood.fisher(likelihood.frozen[likelihood.space.free]))
+    assert np.all(diagonal >= 0)
+    return np.sqrt(2 / np.where(diagonal > 0, diagonal, 2e4))
+
+
+def slopes(function: Callable[[np.ndarray], Any], x: np.ndarray, step: np.ndarray) -> np.ndarray:
+    """Differentiate by central differences of the fourth order, shape (parameters, ...)."""
+    each = []
+    for size, along in zip(step, np.eye(len(x)), strict=True):
+        move = size * along
+        near = function(x + move) - function(x - move)
+        far = function(x + 2 * move) - function(x - 2 * move)
+        each.append((8 * near - far) / (12 * size))
+    return np.array(each)
+
+
+def assert_slopes_are_right(make: Make, fraction: float = 3e-2, allowed: float = IN_ERRORS) -> None:
+    likelihood = Likelihood(make())
+    assert likelihood.exact
+    x, scale = likelihood.frozen[likelihood.space.free], errors(likelihood)
+    expected = slopes(likelihood.stat, x, fraction * scale) * scale
+    off = likelihood.gradient(x) * scale - expected
+    names = likelihood.space.names()
+    right = np.abs(off) < allowed * (1 + np.abs(expected))
+    assert np.all(right), dict(zip(names, off, strict=True))
+
+
+def source(spectral: Any, shape: str | None = None, temporal: Any = None) -> SkyModel:
+    spatial = None
+    if shape:
+        spatial = SHAPES[shape](PLACE, "icrs")
+        free_all(spatial)
+        if shape in ("gauss", "gauss-narrow", "disk"):  # round, at the end of what e may be
+            spatial.e.frozen = spatial.phi.frozen = True
+    return SkyModel(spectral, spatial, temporal, name="source")
+
+
+@pytest.mark.parametrize(
+    "kind", [kind for kind in SPECTRA if kind not in ("template", "template-short")]
+)
+def test_the_gradient_is_right_for_every_spectrum(kind: str) -> None:
+    def models() -> list[Any]:
+        spectral = SPECTRA[kind]()
+        free_all(spectral)
+        return [source(spectral)]
+
+    assert_slopes_are_right(with_models(lambda: [spectrum_on_off()], models), 3e-3)
+    assert_slopes_are_right(with_models(lambda: [flux_points()], models), 3e-3)
+
+
+@pytest.mark.parametrize("kind", FACTORS)
+def test_the_gradient_is_right_for_every_norm(kind: str) -> None:
+    def models() -> list[Any]:
+        norm, template = FACTORS[kind](), FACTORS[kind]()
+        free_all(norm), free_all(template)
+        return [
+            FoVBackgroundModel("map", spectral_model=norm),
+            TemplateNPredModel(map_dataset().background * 0.3, spectral_model=template),
+        ]
+
+    assert_slopes_are_right(with_models(lambda: [map_dataset()], models))
+
+
+@pytest.mark.parametrize(
+    "shape", [kind for kind in SHAPES if kind not in ("const-flux", "piecewise-norm")]
+)
+@pytest.mark.parametrize("dataset", [map_dataset, map_on_off])
+def test_the_gradient_is_right_for_every_shape(shape: str, dataset: Callable[[], Any]) -> None:
+    make = with_models(lambda: [dataset()], lambda: [source(power_law(), shape)])
+    if shape.startswith(("disk", "shell")):
+        # sharp edges are seen on divided pixels: their likelihood is a flight of small stairs
+        assert_slopes_are_right(make, 3e-3, 0.1)
+    else:
+        assert_slopes_are_right(make)
+
+
+@pytest.mark.parametrize("shape", ["point", "gauss", "gauss-elongated"])
+def test_the_gradient_is_right_in_a_region(shape: str) -> None:
+    def models() -> list[Any]:
+        return [source(power_law(), shape)]
+
+    assert_slopes_are_right(with_models(lambda: [spectrum_dataset(psf=True)], models), 3e-3)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in CURVES if kind not in ("const", "phase-curve")])
+@pytest.mark.parametrize("dataset", [spectrum_dataset, flux_points])
+def test_the_gradient_is_right_for_every_light_curve(kind: str, dataset: Callable[[], Any]) -> None:
+    def models() -> list[Any]:
+        spectral, temporal = power_law(), CURVES[kind]()
+        spectral.amplitude.frozen = True  # some light curves have a norm of their own
+        return [source(spectral, temporal=temporal)]
+
+    assert_slopes_are_right(with_models(lambda: [dataset()], models))
+
+
+def several() -> list[Any]:
+    return [
+        map_dataset(),
+        map_on_off(),
+        spectrum_dataset(psf=True),
+        spectrum_on_off(),
+        flux_points(),
+    ]
+
+
+def linked() -> list[Any]:
+    """Make two sources that share an index and a position, and backgrounds with norms."""
+    first, second = source(power_law(), "point"), source(SPECTRA["ecpl"](), "gauss")
+    second = second.copy(name="second")
+    second.spectral_model.index = first.spectral_model.index
+    second.spatial_model.lon_0 = first.spatial_model.lon_0
+    tilted = FoVBackgroundModel("map", PowerLawNormSpectralModel(tilt=0.1))
+    tilted.spectral_model.tilt.frozen = False
+    return [first, second, tilted, FoVBackgroundModel("spectrum", FACTORS["piecewise-norm"]())]
+
+
+def test_the_gradient_is_right_for_linked_parameters_of_datasets_of_all_kinds() -> None:
+    make = with_models(several, linked)
+    assert len(make().models.parameters.free_parameters) > len(Likelihood(make()).space.free)
+    assert_slopes_are_right(make)
+
+
+def test_the_gradient_is_right_where_bins_are_masked() -> None:
+    def masked() -> list[Any]:
+        made = map_dataset()
+        made.mask_safe.data[0, :7] = False
+        made.mask_fit = made.mask_safe.copy()
+        made.mask_fit.data[:, :, 11:] = False
+        return [made]
+
+    assert_slopes_are_right(with_models(masked, lambda: linked()[:3]))
+
+
+def test_priors_are_in_gradient_and_curvature_of_the_objective() -> None:
+    def models() -> list[Any]:
+        made = linked()
+        made[0].spectral_model.index.prior = GaussianPrior(mu=2.1, sigma=0.04)
+        made[1].spatial_model.sigma.prior = GaussianPrior(mu=0.1, sigma=0.01)
+        made[0].spectral_model.amplitude.prior = UniformPrior(min=0, max=1e-9)
+        return made
+
+    make = with_models(several, models)
+    objective, likelihood = objective_of(make()), Likelihood(make())
+    x, scale = objective.start, errors(likelihood)
+    expected = slopes(objective.total, x, 3e-2 * scale)
+    assert objective.gradient(x) * scale == pytest.approx(expected * scale, abs=0.1, rel=3e-3)
+    curvature = objective.fisher(x) - likelihood.fisher(x)
+    second = slopes(lambda at: slopes(objective.prior_stat, at, scale), x, scale)
+    units = np.outer(scale, scale)
+    assert curvature * units == pytest.approx(second * units, abs=1e-5, rel=1e-5)
+    # the index is that of both sources, and gammapy counts its prior twice
+    assert curvature[0, 0] == pytest.approx(2 * 2 / 0.04**2)
+
+
+def weights(dataset: Any, npred: np.ndarray) -> np.ndarray:
+    """Give the second derivative of the statistic by what is predicted in each bin."""
+    if dataset.stat_type == "chi2":
+        found = 2 / dataset.data.dnde_err.quantity.to_value("cm-2 s-1 TeV-1") ** 2
+        return np.where(dataset.mask, found, 0)
+    counts = dataset.counts.data
+    if dataset.stat_type == "cash":
+        return np.where(dataset.mask.data, 2 * counts / npred**2, 0)
+    off, alpha = dataset.counts_off.data, dataset.alpha.data
+
+    def stat(signal: np.ndarray) -> np.ndarray:
+        return np.nan_to_num(wstat(counts, off, alpha, signal))
+
+    step = 1e-3 * np.maximum(np.abs(npred), 0.3)
+    second = (stat(npred + step) - 2 * stat(npred) + stat(npred - step)) / step**2
+    return np.where(dataset.mask.data, second, 0)
+
+
+@pytest.mark.parametrize("kind", ["map", "map-on-off", "spectrum", "on-off", "points"])
+def test_the_fisher_matrix_is_that_of_the_predicted_counts(kind: str) -> None:
+    def dataset() -> list[Any]:
+        return [each for each in several() if each.name == kind]
+
+    def models() -> list[Any]:
+        return linked() if kind == "map" else linked()[:1]
+
+    make = with_models(dataset, models)
+    likelihood, data = Likelihood(make()), make()[0]
+    x, scale = likelihood.frozen[likelihood.space.free], errors(likelihood)
+    jacobian = (
+        slopes(lambda at: likelihood.npred(at)[kind], x, 3e-2 * scale) * scale[:, None, None, None]
+    )
+    weighted = jacobian * weights(data, likelihood.npred(x)[kind])
+    expected = np.einsum("ikyx,jkyx->ij", weighted, jacobian)
+    # in units of the errors, where the diagonal is 2
+    assert likelihood.fisher(x) * np.outer(scale, scale) == pytest.approx(expected, abs=0.02)
+
+
+def test_statistic_gradient_and_fisher_matrix_do_not_depend_on_what_was_asked_before() -> None:
+    make = with_models(several, linked)
+    used, start = Likelihood(make()), Likelihood(make()).frozen
+    x = start[used.space.free]
+    for move in (1.02, 0.97, 1.0):
+        used.stat(move * x), used.gradient(move * x), used.fisher(move * x)
+    fresh = Likelihood(make())
+    assert used.stat(x) == fresh.stat(x)
+    assert used.gradient(x) == pytest.approx(fresh.gradient(x), rel=1e-12)
+    assert used.fisher(x) == pytest.approx(fresh.fisher(x), rel=1e-12)

@@ -1,0 +1,222 @@
+"""Every spatial model of gammapy in every setting: the flat likelihood has gammapy's numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from astropy import units as u
+from gammapy.modeling.models import (
+    SPATIAL_MODEL_REGISTRY,
+    ConstantFluxSpatialModel,
+    FoVBackgroundModel,
+    PiecewiseNormSpatialModel,
+    PowerLawNormSpectralModel,
+    PowerLawSpectralModel,
+    SkyModel,
+    TemplateSpectralModel,
+)
+
+from every_shape import SPATIAL, LonLat
+from side_by_side import Make, assert_flat_like_gammapy, drawn, with_models
+from small_datasets import CRAB, map_dataset, map_on_off, spectrum_dataset, spectrum_on_off
+
+SOURCES = {
+    name: make
+    for cls, kinds in SPATIAL.items()
+    for name, make in kinds.items()
+    if cls is not PiecewiseNormSpatialModel  # a norm, not a source: it has no unit
+}
+OFF_CENTRE = (CRAB[0] + 0.073, CRAB[1] - 0.041)
+# one of each way that skyred evaluates shapes: a point, one image, one image an energy, no place
+FEW = ["point", "gauss-elongated", "shell", "template-cube", "const"]
+# gammapy cannot evaluate these in a region with a PSF: it asks them for a radius
+PLACELESS = ["const", "const-flux", "template-nd", "template-nd-cube"]
+each_source = pytest.mark.parametrize("kind", SOURCES)
+few_sources = pytest.mark.parametrize("kind", FEW)
+
+
+def source(
+    kind: str, lonlat: LonLat = OFF_CENTRE, frame: str = "icrs", free: bool = True, **options: Any
+) -> SkyModel:
+    amplitude = 1e-13 if kind == "const-flux" else 2e-11  # the former is in every pixel
+    spectral = PowerLawSpectralModel(index=2.3, amplitude=amplitude * u.Unit("cm-2 s-1 TeV-1"))
+    model = SkyModel(spectral, SOURCES[kind](lonlat, frame), name="source", **options)
+    for parameter in model.spatial_model.parameters:
+        parameter.frozen = not free
+    return model
+
+
+def case(dataset: Callable[[], Any], kind: str, **options: Any) -> Make:
+    return with_models(lambda: [dataset()], lambda: [source(kind, **options)])
+
+
+def test_no_spatial_model_is_forgotten() -> None:
+    assert set(SPATIAL) == {*SPATIAL_MODEL_REGISTRY, ConstantFluxSpatialModel}
+
+
+@each_source
+@pytest.mark.parametrize("free", [True, False], ids=["free", "frozen"])
+def test_a_source_of_any_shape_has_gammapys_numbers(kind: str, free: bool) -> None:
+    make = case(map_dataset, kind, free=free)
+    assert_flat_like_gammapy(make, 4)
+
+
+@each_source
+def test_a_source_has_gammapys_numbers_where_psf_and_dispersion_vary(kind: str) -> None:
+    make = case(lambda: map_dataset(psf="varying", edisp="migra"), kind)
+    assert_flat_like_gammapy(make, 2)
+
+
+@each_source
+def test_a_source_has_gammapys_numbers_without_psf_and_dispersion(kind: str) -> None:
+    make = case(lambda: map_dataset(psf="none", edisp="none"), kind)
+    assert_flat_like_gammapy(make, 2)
+
+
+@each_source
+@pytest.mark.parametrize(("frame", "other"), [("icrs", "galactic"), ("galactic", "icrs")])
+def test_a_source_in_another_frame_than_the_map_has_gammapys_numbers(
+    kind: str, frame: str, other: str
+) -> None:
+    make = case(lambda: map_dataset(frame=other), kind, frame=frame)
+    assert_flat_like_gammapy(make, 2)
+
+
+@few_sources
+@pytest.mark.parametrize("proj", ["TAN", "AIT"])
+def test_a_source_has_gammapys_numbers_in_other_projections(kind: str, proj: str) -> None:
+    make = case(lambda: map_dataset(proj=proj), kind)
+    assert_flat_like_gammapy(make, 2)
+
+
+@few_sources
+@pytest.mark.parametrize("longitude", [0.03, 359.98])
+@pytest.mark.parametrize("proj", ["CAR", "TAN"])
+def test_a_source_at_longitude_zero_has_gammapys_numbers(
+    kind: str, longitude: float, proj: str
+) -> None:
+    def dataset() -> Any:
+        return map_dataset(lonlat=(0.0, 5.0), proj=proj)
+
+    make = case(dataset, kind, lonlat=(longitude, 5.02))
+    assert_flat_like_gammapy(make, 2)
+
+
+@few_sources
+def test_a_source_at_a_high_latitude_has_gammapys_numbers(kind: str) -> None:
+    make = case(lambda: map_dataset(lonlat=(120.0, 75.0), proj="TAN"), kind, lonlat=(120.1, 75.04))
+    assert_flat_like_gammapy(make, 2)
+
+
+@pytest.mark.parametrize("free", [True, False], ids=["free", "frozen"])
+@pytest.mark.parametrize("psf", ["same", "none"])
+def test_a_point_on_the_centre_of_a_pixel_has_gammapys_numbers(free: bool, psf: str) -> None:
+    at = map_dataset().counts.geom.to_image().pix_to_coord((8, 11))
+    lonlat = (at[0].to_value("deg"), at[1].to_value("deg"))
+    make = case(lambda: map_dataset(psf=psf), "point", lonlat=lonlat, free=free)
+    assert_flat_like_gammapy(make, 2)
+
+
+@few_sources
+@pytest.mark.parametrize("free", [True, False], ids=["free", "frozen"])
+@pytest.mark.parametrize("irf", ["psf", "edisp"])
+def test_a_source_without_an_irf_has_gammapys_numbers(kind: str, irf: str, free: bool) -> None:
+    flags = {"exposure": True, "psf": True, "edisp": True} | {irf: False}
+    make = case(map_dataset, kind, apply_irf=flags, free=free)
+    assert_flat_like_gammapy(make, 1)
+
+
+@few_sources
+def test_a_source_without_exposure_has_gammapys_numbers(kind: str) -> None:
+    def models() -> list[Any]:
+        flags = {"exposure": False, "psf": True, "edisp": True}
+        counts = TemplateSpectralModel([0.1, 100] * u.TeV, [300, 0.1] * u.Unit("TeV-1"))
+        spectral = counts * PowerLawNormSpectralModel()
+        return [SkyModel(spectral, SOURCES[kind](OFF_CENTRE, "icrs"), apply_irf=flags)]
+
+    make = with_models(lambda: [map_dataset()], models)
+    assert_flat_like_gammapy(make, 1)
+
+
+@each_source
+@pytest.mark.parametrize("shift", [0.45, 0.6, 0.9, 4.0], ids=["edge", "beyond", "psf", "far"])
+def test_a_source_at_the_edge_or_outside_has_gammapys_numbers(kind: str, shift: float) -> None:
+    make = case(map_dataset, kind, lonlat=(CRAB[0], CRAB[1] + shift))
+    assert_flat_like_gammapy(make, 1)
+
+
+@few_sources
+def test_a_source_in_masked_pixels_has_gammapys_numbers(kind: str) -> None:
+    def dataset() -> Any:
+        made = map_dataset()
+        made.mask_safe.data[:, :, :12] = False
+        made.mask_safe.data[0, :5] = False
+        made.mask_fit = made.mask_safe.copy()
+        made.mask_fit.data[:, 14:] = False
+        return made
+
+    make = case(dataset, kind)
+    assert_flat_like_gammapy(make, 2)
+
+
+@each_source
+def test_a_source_in_on_off_maps_has_gammapys_numbers(kind: str) -> None:
+    make = case(map_on_off, kind)
+    assert_flat_like_gammapy(make, 2)
+
+
+REGIONS = {
+    "circle": f"icrs;circle({CRAB[0]}, {CRAB[1]}, 0.2)",
+    "small-circle": f"icrs;circle({CRAB[0]}, {CRAB[1]}, 0.05)",
+    "ellipse": f"icrs;ellipse({CRAB[0]}, {CRAB[1]}, 0.3, 0.15, 20)",
+    "rectangle": f"icrs;box({CRAB[0]}, {CRAB[1]}, 0.4, 0.2, 10)",
+    "point": f"icrs;point({CRAB[0]}, {CRAB[1]})",
+}
+
+
+@pytest.mark.parametrize("kind", [kind for kind in SOURCES if kind not in PLACELESS])
+def test_a_source_in_a_region_has_gammapys_numbers(kind: str) -> None:
+    make = case(lambda: spectrum_dataset(psf=True), kind)
+    assert_flat_like_gammapy(make, 1)
+
+
+@each_source
+def test_a_source_in_a_region_without_psf_has_gammapys_numbers(kind: str) -> None:
+    make = case(spectrum_dataset, kind)
+    assert_flat_like_gammapy(make, 1)
+
+
+@pytest.mark.parametrize("region", REGIONS)
+@pytest.mark.parametrize("kind", ["point", "disk-elongated"])
+def test_a_source_in_regions_of_other_forms_has_gammapys_numbers(kind: str, region: str) -> None:
+    make = case(lambda: spectrum_on_off(region=REGIONS[region], psf=True), kind)
+    assert_flat_like_gammapy(make, 1)
+
+
+@pytest.mark.parametrize("kind", ["point", "shell", "template-cube"])
+def test_a_source_far_from_a_region_has_gammapys_numbers(kind: str) -> None:
+    make = case(lambda: spectrum_dataset(psf=True), kind, lonlat=(CRAB[0], CRAB[1] + 3))
+    assert_flat_like_gammapy(make, 1)
+
+
+@pytest.mark.parametrize("frame", ["icrs", "galactic"])
+def test_a_norm_that_varies_over_the_field_has_gammapys_numbers(frame: str) -> None:
+    def models() -> list[Any]:
+        norm = SPATIAL[PiecewiseNormSpatialModel]["piecewise-norm"](CRAB, frame)
+        background = FoVBackgroundModel(dataset_name="map", spatial_model=norm)
+        return [source("point"), background]
+
+    make = with_models(lambda: [map_dataset(frame=frame)], models)
+    assert_flat_like_gammapy(make, 2, notes=True)
+
+
+def test_a_point_may_be_moved_across_the_map() -> None:
+    # here gammapy's kernels are the same everywhere, and its cutouts move with the source
+    make = case(map_dataset, "point")
+    free = make().models.parameters.free_parameters
+    moves = drawn(free, 6)
+    for shift, values in zip([0.3, -0.3, 0.4, 0.0, -0.42, 0.1], moves, strict=True):
+        values[free.names.index("lat_0")] = CRAB[1] + shift
+    assert_flat_like_gammapy(make, moves=moves)

@@ -1,0 +1,97 @@
+"""Every temporal model of gammapy: the flat likelihood has gammapy's numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from astropy import units as u
+from gammapy.data import GTI
+from gammapy.modeling.models import TEMPORAL_MODEL_REGISTRY, PointSpatialModel, SkyModel
+
+from every_light_curve import LIGHT_CURVES
+from every_spectrum import power_law
+from side_by_side import Make, assert_flat_like_gammapy, with_models
+from small_datasets import (
+    CRAB,
+    REFERENCE,
+    flux_points,
+    gti,
+    map_dataset,
+    map_on_off,
+    spectrum_dataset,
+    spectrum_on_off,
+)
+
+CURVES = {name: make for kinds in LIGHT_CURVES.values() for name, make in kinds.items()}
+
+
+def _parameter(kind: str) -> Any:
+    times = gti()
+    try:
+        CURVES[kind]().integral(times.time_start, times.time_stop)
+    except ValueError as error:  # phase curves: an in-place sum that newer scipy does not allow
+        skipped = pytest.mark.skip(reason=f"gammapy cannot integrate it: {error}")
+        return pytest.param(kind, marks=skipped)
+    return kind
+
+
+each_curve = pytest.mark.parametrize("kind", [_parameter(kind) for kind in CURVES])
+
+
+def source(kind: str, place: bool, free: bool = True) -> SkyModel:
+    temporal = CURVES[kind]()
+    for parameter in temporal.parameters:
+        parameter.frozen = not free
+    spatial = None
+    if place:
+        spatial = PointSpatialModel(lon_0=f"{CRAB[0]} deg", lat_0=f"{CRAB[1]} deg", frame="icrs")
+    return SkyModel(power_law(), spatial, temporal, name="source")
+
+
+def case(dataset: Callable[[], Any], kind: str, place: bool = False, free: bool = True) -> Make:
+    return with_models(lambda: [dataset()], lambda: [source(kind, place, free)])
+
+
+def interval(start: float, stop: float) -> GTI:
+    return GTI.create([start] * u.h, [stop] * u.h, reference_time=REFERENCE)
+
+
+def test_no_temporal_model_is_forgotten() -> None:
+    assert set(LIGHT_CURVES) == set(TEMPORAL_MODEL_REGISTRY)
+    for cls, kinds in LIGHT_CURVES.items():
+        assert all(type(make()) is cls for make in kinds.values())
+
+
+@each_curve
+@pytest.mark.parametrize("free", [True, False], ids=["free", "frozen"])
+def test_a_point_of_any_light_curve_has_gammapys_numbers(kind: str, free: bool) -> None:
+    assert_flat_like_gammapy(case(map_dataset, kind, True, free), 3)
+
+
+@each_curve
+@pytest.mark.parametrize("dataset", [spectrum_dataset, spectrum_on_off, flux_points])
+def test_any_light_curve_has_gammapys_numbers_in_other_datasets(
+    kind: str, dataset: Callable[[], Any]
+) -> None:
+    # nothing is convolved
+    assert_flat_like_gammapy(case(dataset, kind), 2, stat=1e-6, counts=1e-9)
+
+
+@each_curve
+def test_any_light_curve_has_gammapys_numbers_in_on_off_maps(kind: str) -> None:
+    assert_flat_like_gammapy(case(map_on_off, kind, True), 1)
+
+
+@each_curve
+def test_datasets_of_other_times_see_other_parts_of_a_light_curve(kind: str) -> None:
+    def datasets() -> list[Any]:
+        first, later = map_dataset("first"), map_dataset("later", seed=5)
+        first.gti, later.gti = interval(1, 4), interval(5, 8)
+        return [first, later]
+
+    make = with_models(datasets, lambda: [source(kind, True)])
+    likelihood = assert_flat_like_gammapy(make, 2)
+    first, later = likelihood.npred(likelihood.frozen[likelihood.space.free]).values()
+    assert kind == "const" or abs(first.sum() - later.sum()) > 0.1

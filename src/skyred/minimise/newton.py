@@ -23,7 +23,7 @@ TRIALS = 12
 LONGEST_STEP = 5.0  # in errors: beyond, the statistic is no parabola
 FIRST_DAMPING = 1e-3
 HOPS = 5
-HOP = 0.3  # of an error
+HOP = (-0.5, -0.25, 0.25, 0.5)  # of an error
 HOP_GAIN = 10.0  # times the tolerance: less is no reason to begin again
 SINGULAR = 1e-12  # of the largest eigenvalue, below which a direction is not known
 
@@ -118,9 +118,9 @@ def _lower_nearby(
     """Look a part of an error to both sides along each parameter for a lower value."""
     low, high = objective.limits.T
     lowest, best, calls = objective.total(found.x) - HOP_GAIN * tolerance, None, 1
-    for step in np.diag(HOP * found.errors):
-        for side in (-1, 1):
-            trial = np.clip(found.x + side * step, low, high)
+    for step in np.diag(found.errors):
+        for part in HOP:
+            trial = np.clip(found.x + part * step, low, high)
             value, calls = objective.total(trial), calls + 1
             if value < lowest:
                 lowest, best = value, trial

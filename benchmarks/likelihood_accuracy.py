@@ -62,13 +62,13 @@ class Hessian:
     This is what HESSE does, without what makes its errors depend on where it starts from: its steps
     grow with the statistic (to 5 errors at 200000), go along the parameters, which leaves the
     parabola where they are correlated, and are one-sided for pairs of them. Here the steps are
-    fractions of an error along the axes of the fit's own error ellipse, to both sides.
+    fractions of an error along the axes of an error ellipse, to both sides.
     """
 
-    def __init__(self, case: Case, fit: Fitted) -> None:
+    def __init__(self, case: Case, fit: Fitted, ellipse: Vector) -> None:
         self.datasets, self.centre = case.datasets(fit.models), fit.values
         self.free = self.datasets.models.parameters.unique_parameters.free_parameters
-        self.axes = np.linalg.cholesky(fit.covariance)
+        self.axes = np.linalg.cholesky(ellipse)
         self.minimum = self(np.zeros(len(self.centre)))
 
     def __call__(self, steps: Vector) -> float:
@@ -89,11 +89,11 @@ class Hessian:
         return np.sqrt(np.diag(covariance))
 
 
-def compare_fits(case: Case, plain: Fitted, ours: Fitted | None) -> dict[str, Any]:
+def compare_fits(case: Case, plain: Fitted, ours: Fitted) -> dict[str, Any]:
     """Compare two fits: parameters in errors, statistic, errors with those of the Hessian."""
-    ours = ours or plain
     stats = stat_of(case, plain), stat_of(case, ours)
-    hessian = Hessian(case, ours if stats[1] < stats[0] else plain)
+    # the ellipse settles the steps only; gammapy's, of MIGRAD, need not be one
+    hessian = Hessian(case, ours if stats[1] < stats[0] else plain, ours.covariance)
     short, long = (hessian.errors(step) for step in STEPS)
     defined = np.abs(long / short - 1) < UNDEFINED
     return {

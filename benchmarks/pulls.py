@@ -39,11 +39,22 @@ LABELS = {
 }
 BLOCK = "SKYRED_BLOCK"
 BIASED = 3.0  # errors of the mean
-FIRST_SEED = 1000
 
 
-def fit_seed(seed: int) -> dict[str, Any]:
-    """Simulate the archive of a seed, run the chain on it, and give the pulls."""
+@attrs.frozen
+class Chain:
+    """The pipeline of the demonstration, on simulated archives, with some options changed."""
+
+    changes: tuple[str, ...] = ()
+
+    def settings(self) -> dict[str, Any]:
+        """Say what the pulls depend on."""
+        names = ("skyred", "gammapy", "numpy")
+        return {"changes": list(self.changes), "versions": {n: version(n) for n in names}}
+
+
+def fit_seed(seed: int, chain: Chain) -> dict[str, Any]:
+    """Simulate the archive of a seed, run the chain on it, and give what it found."""
     logging.disable(logging.WARNING)
     warnings.simplefilter("ignore")
     os.environ.setdefault(BLOCK, "progress")  # a bar for each seed is none for all
@@ -53,7 +64,8 @@ def fit_seed(seed: int) -> dict[str, Any]:
     text = files("skyred.cli").joinpath("demo.yaml").read_text(encoding="utf-8")
     with TemporaryDirectory() as folder:
         archive = CrabSimulation(seed=seed).write(Path(folder, "archive"))
-        pipeline = Pipeline.from_yaml(text, overrides=[f"data.demo.archive={archive}"])
+        changes = [f"data.demo.archive={archive}", *chain.changes]
+        pipeline = Pipeline.from_yaml(text, overrides=changes)
         orchestrator = Orchestrator(attrs.evolve(pipeline, estimate=()))
         result = orchestrator.fit()
     record = {"seed": seed, "success": result.success, "message": result.message}
@@ -96,21 +108,21 @@ def maker_norm(orchestrator: Any) -> float:
     return float(np.mean([outcome.background_norm for outcome in orchestrator.outcomes]))
 
 
-def records(seeds: list[int], workers: int, path: Path) -> Iterator[list[dict[str, Any]]]:
+def records(chain: Chain, seeds: range, workers: int, path: Path) -> Iterator[list[dict[str, Any]]]:
     """Give the records as they come, saved each time; those that are saved already come first."""
-    versions = {name: version(name) for name in ("skyred", "gammapy", "numpy")}
+    settings = chain.settings()
     known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    if known.get("versions", versions) != versions:
-        raise SystemExit(f"{path} is of {known['versions']}, not {versions}; name another file")
+    if known.get("settings", settings) != settings:
+        raise SystemExit(f"{path} is of {known['settings']}, not {settings}; name another file")
     done = [record for record in known.get("records", []) if record["seed"] in seeds]
     yield done
     missing = sorted(set(seeds) - {record["seed"] for record in done})
     # spawned: a forked worker would inherit locks of libraries in whatever state they are
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context) as executor:
-        for future in as_completed([executor.submit(fit_seed, seed) for seed in missing]):
+        for future in as_completed([executor.submit(fit_seed, seed, chain) for seed in missing]):
             done = sorted([*done, future.result()], key=lambda record: record["seed"])
-            save(path, {"versions": versions, "records": done})
+            save(path, {"settings": settings, "records": done})
             yield done
 
 
@@ -202,15 +214,21 @@ def draw(found: dict[str, np.ndarray], summaries: dict[str, Summary], path: Path
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seeds", type=int, default=100, help="how many archives, at least 10")
+    parser.add_argument("--first", type=int, default=1000, help="the first seed")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="PATH=VALUE",
+        help="change an option of the pipeline, as in data.demo.geometry.energy_true.bins=20",
+    )  # fmt: skip
     parser.add_argument("--workers", type=int, default=1, help="processes")
     parser.add_argument("--json", type=Path, required=True, help="the records; resumed if there")
     parser.add_argument("--figure", type=Path, help="draw histograms into this file")
     arguments = parser.parse_args()
     if arguments.seeds < 10:
         parser.error("fewer than 10 archives tell nothing")
-    seeds = list(range(FIRST_SEED, FIRST_SEED + arguments.seeds))
+    seeds = range(arguments.first, arguments.first + arguments.seeds)
     done: list[dict[str, Any]] = []
-    for done in records(seeds, arguments.workers, arguments.json):
+    chain = Chain(tuple(arguments.set))
+    for done in records(chain, seeds, arguments.workers, arguments.json):
         print(f"{len(done)} of {len(seeds)} archives", end="\r", flush=True)
     found = pulls(done)
     summaries = {name: Summary.of(values) for name, values in found.items()}

@@ -70,7 +70,8 @@ def _evaluators(datasets: Datasets) -> Iterable:
 
 def _npred(dataset: object) -> np.ndarray:
     if dataset.tag == "FluxPointsDataset":
-        flux = dataset.flux_pred().to_value("cm-2 s-1 TeV-1")
+        flux = dataset.flux_pred()  # without models a plain 0
+        flux = flux.to_value("cm-2 s-1 TeV-1") if dataset.models else flux
         return np.broadcast_to(flux, dataset.data.dnde.data.shape)
     on_off = dataset.stat_type == "wstat"
     return (dataset.npred_signal() if on_off else dataset.npred()).data

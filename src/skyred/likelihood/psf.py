@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-CONTAINMENT = 0.999  # of the PSF, inside the kernel
 PIXELS_IN_R68 = 12  # gammapy's `precision_factor`
 UPSAMPLING_OF_RAD = 20  # steps of gammapy's search for containment radii
 

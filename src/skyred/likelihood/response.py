@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import numpy as np
 
-from skyred.likelihood.psf import CONTAINMENT, KernelMaker
+from skyred.likelihood.psf import KernelMaker
 from skyred.likelihood.units import scale_of
 
 if TYPE_CHECKING:
@@ -48,13 +48,16 @@ class Instrument:
         return MapEvaluator(model, psf=self._kernel(), gti=gti, evaluation_mode=mode)
 
     def _kernel(self) -> Any:
+        from gammapy.datasets.evaluator import PSF_CONTAINMENT, PSF_MAX_RADIUS
+
         # gammapy takes one kernel for all positions if the PSF is known at one place only
         if not isinstance(self.psf, KernelMaker):
             return self.dataset._psf_kernel
         exposure = self.dataset.exposure
         if not self.psf.has_single_spatial_bin or exposure is None:
             return None
-        return self.psf.get_psf_kernel(exposure.geom.center_skydir, exposure.geom, CONTAINMENT)
+        centre, size = exposure.geom.center_skydir, (PSF_CONTAINMENT, PSF_MAX_RADIUS)
+        return self.psf.get_psf_kernel(centre, exposure.geom, *size)
 
     def update(self, evaluator: MapEvaluator) -> None:
         """Look the responses up at the present position of the evaluator's model."""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     Index = NDArray[np.int64]
 
 STATES_KEPT = 4
+MEMORY = 2**28  # bytes, for the templates of a source that are kept
 
 
 class Source:
@@ -88,6 +89,9 @@ class Source:
             self.response = Response.of(self.evaluator, self.instrument.geom)
             self.footprint = Footprint(self.response, self.bins)
             self.shape = self._shape()
+            room = MEMORY // max(self.footprint.per_bin.nbytes, 1)
+            self.templates.size = max(2, min(2 * len(self.share.free) + 4, room))
+            self.slopes_known.size = max(1, min(2 * len(self.share.free), room))
 
     def _shape(self) -> Shape:
         from gammapy.modeling.models import PointSpatialModel

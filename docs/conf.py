@@ -18,12 +18,13 @@ extensions = [
     "numpydoc",
     "myst_parser",
     "catalog_pages",  # docs/ext: the pages of components, configuration and hooks
+    "mathml",  # docs/ext: formulas
 ]
 exclude_patterns = ["_build", "ext"]
 # in docstrings `name` is a thing in Python, linked where it is documented
 default_role = "py:obj"
 
-myst_enable_extensions = ["colon_fence", "deflist"]
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 
 autodoc_typehints = "none"  # the types are in the numpydoc sections
@@ -31,6 +32,7 @@ autodoc_member_order = "bysource"
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
 
+html_math_renderer = "mathml"
 html_theme = "pydata_sphinx_theme"
 html_title = "skyred"
 html_static_path = ["_static"]
@@ -45,4 +47,4 @@ html_theme_options = {
     "footer_end": [],
     "show_nav_level": 1,
 }
-html_sidebars = {"onboarding": [], "getting-started": [], "explanation/index": []}
+html_sidebars = {"onboarding": [], "getting-started": [], "explanation/*": []}

@@ -28,8 +28,8 @@ from gammapy.maps import Map, MapAxis, RegionGeom, WcsGeom
 CRAB = (83.633, 22.014)
 REFERENCE = "2020-01-01T00:00:00"
 ENERGY = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=3)
-TRUE = MapAxis.from_energy_bounds("0.5 TeV", "20 TeV", nbin=6, name="energy_true")
-PSF_SIGMA = [0.12, 0.1, 0.09, 0.08, 0.07, 0.06] * u.deg
+TRUE = MapAxis.from_energy_bounds("0.5 TeV", "20 TeV", nbin=4, name="energy_true")
+PSF_SIGMA = [0.12, 0.1, 0.08, 0.06] * u.deg
 
 
 def centre(frame: str = "icrs", lonlat: tuple[float, float] = CRAB) -> SkyCoord:

@@ -30,6 +30,13 @@ SPECTRA = {name: make for kinds in SOURCES.values() for name, make in kinds.item
 FACTORS = {name: make for kinds in NORMS.values() for name, make in kinds.items()}
 each_spectrum = pytest.mark.parametrize("kind", SPECTRA)
 each_norm = pytest.mark.parametrize("kind", FACTORS)
+
+
+def sharp() -> Any:
+    """Give a map without PSF, of which gammapy would make kernels for a long time."""
+    return map_dataset(psf="none")
+
+
 # nothing is convolved, so the sums differ by rounding alone
 EXACT = {"stat": 1e-7, "counts": 1e-9}
 
@@ -59,15 +66,12 @@ def test_no_spectral_model_is_forgotten(cls: type[Any]) -> None:
 
 @each_spectrum
 def test_a_point_of_any_spectrum_has_gammapys_numbers(kind: str) -> None:
-    assert_flat_like_gammapy(case(map_dataset, SPECTRA[kind], place=True), 3)
+    assert_flat_like_gammapy(case(sharp, SPECTRA[kind], place=True), 2)
 
 
 @each_spectrum
-@pytest.mark.parametrize("dataset", [spectrum_dataset, spectrum_on_off])
-def test_any_spectrum_in_a_region_has_gammapys_numbers(
-    kind: str, dataset: Callable[[], Any]
-) -> None:
-    assert_flat_like_gammapy(case(dataset, SPECTRA[kind]), 3, **EXACT)
+def test_any_spectrum_in_a_region_has_gammapys_numbers(kind: str) -> None:
+    assert_flat_like_gammapy(case(spectrum_on_off, SPECTRA[kind]), 2, **EXACT)
 
 
 @each_spectrum
@@ -91,16 +95,27 @@ def test_any_spectrum_that_starts_from_nothing_has_gammapys_numbers(kind: str) -
     assert_flat_like_gammapy(case(spectrum_dataset, spectral), moves=moves, **EXACT)
 
 
-@pytest.mark.parametrize("sign", [-1, 0])
+@pytest.mark.parametrize("kind", [kind for kind in SPECTRA if "template" not in kind])
+def test_any_spectrum_of_negative_flux_has_gammapys_numbers(kind: str) -> None:
+    make = case(spectrum_dataset, SPECTRA[kind])
+    free = make().models.parameters.free_parameters
+    moves = drawn(free, 2)
+    norms = [at for at, name in enumerate(free.names) if name in ("amplitude", "const", "norm")]
+    for place in norms[:1] if kind in ("absorbed", "quotient") else norms:
+        moves[0][place] *= -0.3
+    assert_flat_like_gammapy(make, moves=moves, **EXACT)
+
+
+@pytest.mark.parametrize("factor", [-0.03, 0])
 @pytest.mark.parametrize("dataset", [map_dataset, spectrum_dataset, spectrum_on_off, map_on_off])
 def test_a_source_of_no_or_negative_flux_has_gammapys_numbers(
-    sign: int, dataset: Callable[[], Any]
+    factor: float, dataset: Callable[[], Any]
 ) -> None:
     make = case(dataset, power_law, place=True)
     free = make().models.parameters.free_parameters
     moves = drawn(free, 2)
     for values in moves:
-        values[free.names.index("amplitude")] *= sign
+        values[free.names.index("amplitude")] *= factor
     assert_flat_like_gammapy(make, moves=moves)
 
 
@@ -116,8 +131,8 @@ def test_a_power_law_times_any_norm_has_gammapys_numbers(kind: str) -> None:
     def spectral() -> Any:
         return power_law() * FACTORS[kind]()
 
-    assert_flat_like_gammapy(case(map_dataset, spectral, place=True), 2)
-    assert_flat_like_gammapy(case(spectrum_on_off, spectral), 3, **EXACT)
+    assert_flat_like_gammapy(case(sharp, spectral, place=True), 2)
+    assert_flat_like_gammapy(case(spectrum_on_off, spectral), 2, **EXACT)
     assert_flat_like_gammapy(case(flux_points, spectral), 3, **EXACT)
 
 
@@ -128,7 +143,7 @@ def test_a_background_of_any_norm_has_gammapys_numbers(kind: str) -> None:
         free_all(background)
         return [background]
 
-    assert_flat_like_gammapy(with_models(lambda: [map_dataset()], models), 3, **EXACT)
+    assert_flat_like_gammapy(with_models(lambda: [sharp()], models), 3, **EXACT)
 
 
 @each_norm
@@ -142,4 +157,4 @@ def test_a_template_of_any_norm_has_gammapys_numbers(kind: str, part: bool) -> N
         free_all(model)
         return [model, FoVBackgroundModel("map")]
 
-    assert_flat_like_gammapy(with_models(lambda: [map_dataset()], models), 3, **EXACT)
+    assert_flat_like_gammapy(with_models(lambda: [sharp()], models), 3, **EXACT)

@@ -116,15 +116,18 @@ def flux_points(
     Raises
     ------
     FitError
-        If no model is called like the source.
+        If no source model has that name.
     """
+    from gammapy.modeling.models import SkyModel
+
     from skyred.likelihood.flux_estimator import FlatFluxPointsEstimator
 
     gathered = _gathered(datasets)
-    names = [model.name for dataset in gathered for model in dataset.models or ()]
+    models = [model for dataset in gathered for model in dataset.models or ()]
+    names = [model.name for model in models if isinstance(model, SkyModel)]
     if source not in names:
         raise FitError(
-            f"no model is called {source!r}; there are {', '.join(dict.fromkeys(names)) or 'none'}"
+            f"no source is called {source!r}; there are {', '.join(dict.fromkeys(names)) or 'none'}"
         )
     estimator = FlatFluxPointsEstimator(
         check=check,

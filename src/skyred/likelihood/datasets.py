@@ -177,9 +177,14 @@ class GammapyDataset:
         return False
 
     def npred(self, state: Vector) -> Array:
-        """Give the predicted counts."""
+        """Give the predicted counts; of flux points the flux, in cm-2 s-1 TeV-1."""
         self._set(state)
-        return np.asarray(self.dataset.npred().data, dtype=float)
+        if self.dataset.tag != "FluxPointsDataset":
+            return np.asarray(self.dataset.npred().data, dtype=float)
+        flux = np.zeros(self.dataset.data.dnde.data.shape)
+        if self.dataset.models:
+            flux += self.dataset.flux_pred().to_value("cm-2 s-1 TeV-1")
+        return flux
 
     def _set(self, state: Vector) -> None:
         for parameter, value in zip(self.space.all, state, strict=True):

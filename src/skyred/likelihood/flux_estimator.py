@@ -69,8 +69,10 @@ class FlatFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
         likelihood = Likelihood(datasets, self.check)
         self.model: SkyModel = likelihood.space.models[self.source]
         self.flat = can_slice(likelihood) and (likelihood.exact or not self.reoptimize)
+        why = "; ".join(likelihood.notes) or "its datasets are not of counts"
+        if self.norm.prior is not None:
+            self.flat, why = False, "their norm has a prior"
         if not self.flat:
-            why = "; ".join(likelihood.notes) or "its datasets are not of counts"
             warnings.warn(f"flux points are estimated by gammapy: {why}", SkyredWarning, 3)
         else:
             self.slices = EnergySlices(likelihood, self.model.name)

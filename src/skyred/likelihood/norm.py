@@ -89,9 +89,12 @@ def _bracketed(profile: Profile, norm: float, low: float, high: float) -> Norm:
         ends = profile.stat(left), profile.stat(right)
         if (ends[0] > here or left == low) and (ends[1] > here or right == high):
             found = minimize_scalar(profile.stat, bounds=(left, right), options={"xatol": 1e-9})
-            curvature = profile.slopes(float(found.x))[1]
+            # the search within bounds ends beside them, though a limit may hold the minimum
+            inner = float(found.fun), float(found.x)
+            stat, best = min((ends[0], left), (ends[1], right), inner)
+            curvature = profile.slopes(best)[1]
             error = float(np.sqrt(2 / curvature)) if curvature > FLAT else np.nan
-            return Norm(float(found.x), error, float(found.fun), bool(found.success))
+            return Norm(best, error, stat, bool(found.success))
         norm, here = min([(here, norm), (ends[0], left), (ends[1], right)])[::-1]
         width *= GROWTH
     return Norm(np.nan, np.nan, np.nan, False)

@@ -214,9 +214,11 @@ class EnergyGrid:
         Between two points the curve is a power law of index ``-s``: its integral is
         ``y E (exp((1 + s) w) - 1) / (1 + s)``, with w the logarithm of the ratio of energies.
         """
-        tiny = np.finfo(np.float32).tiny  # gammapy clips at it before taking logarithms
+        tiny = np.finfo(float).tiny  # gammapy clips ratios at it before taking logarithms
         with np.errstate(all="ignore"):
-            slope = 1 + np.diff(np.log(np.maximum(curve, tiny)), axis=-1) / self.width
+            # a ratio has a logarithm also where the flux is negative
+            fall = np.log(np.maximum(curve[:, :-1] / curve[:, 1:], tiny)) / self.width
+            slope = 1 - np.nan_to_num(fall, nan=np.inf, posinf=np.inf, neginf=-np.inf)
             area = np.expm1(slope * self.width) / slope
         area = np.where(np.abs(slope) < 1e-8, self.width, area)
         return (curve[:, :-1] * self.start * area).sum(axis=-1)  # type: ignore[no-any-return]

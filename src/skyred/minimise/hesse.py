@@ -34,6 +34,8 @@ class Hessian:
         held at its limit has its own variance, and no correlation.
     edm : float
         Estimated distance to the minimum, in the statistic.
+    step : array
+        From here to that minimum, shape (n,).
     calls : int
         Calls of the gradient.
     flat : list of str
@@ -42,6 +44,7 @@ class Hessian:
 
     covariance: Array
     edm: float
+    step: Array
     calls: int
     flat: list[str]
 
@@ -67,12 +70,13 @@ def hesse(objective: Objective, x: Array, held: NDArray[np.bool_]) -> Hessian:
     inner, calls = matrix[np.ix_(free, free)], 2 * len(x) + 1
     names = [name for name, known in zip(objective.names, free, strict=True) if known]
     if flat := _flat(inner, names):
-        return Hessian(np.full(matrix.shape, np.nan), np.nan, calls, flat)
+        return Hessian(np.full(matrix.shape, np.nan), np.nan, np.zeros(len(x)), calls, flat)
     inverse = np.diag(1 / np.where(held & (np.diag(matrix) > 0), np.diag(matrix), 2))
     inverse[np.ix_(free, free)] = np.linalg.inv(inner)
     downhill = np.where(free, gradient * scale, 0)
     edm = float(0.5 * downhill @ inverse @ downhill)
-    return Hessian(2 * inverse * np.outer(scale, scale), edm, calls, [])
+    step = -inverse @ downhill * scale
+    return Hessian(2 * inverse * np.outer(scale, scale), edm, step, calls, [])
 
 
 def _scale(objective: Objective, x: Array) -> Array:

@@ -8,7 +8,7 @@ import attrs
 import numpy as np
 
 from skyred.minimise.found import Found
-from skyred.minimise.verdict import why_not
+from skyred.minimise.verdict import FARTHEST, why_not
 
 if TYPE_CHECKING:
     from iminuit import Minuit
@@ -60,6 +60,8 @@ class MinuitSearch:
         # kink of the likelihood, as point sources have at pixel centres, errors are then 5 % off
         final = self._fresh(search)
         message = "" if final.accurate else "HESSE failed: the covariance is not exact"
+        if not final.fmin.edm < FARTHEST:
+            message = f"by HESSE the minimum is elsewhere, {final.fmin.edm:.2g} lower"
         return self._found(final, search.nfcn + final.nfcn, message, search.fmin.edm)
 
     def _fresh(self, search: Minuit) -> Minuit:
@@ -75,7 +77,8 @@ class MinuitSearch:
         Returns
         -------
         errn, errp : array
-            Errors downwards and upwards, both positive, shape (n,); NaN where it finds none.
+            Errors downwards and upwards, both positive, shape (n,); NaN where it finds none, as
+            beyond a limit.
         calls : int
             Calls of the objective.
         failed : list of str
@@ -88,10 +91,12 @@ class MinuitSearch:
             return nothing, nothing, minuit.nfcn, list(self.objective.names)
         minuit.minos()
         each = [minuit.merrors[name] for name in self.objective.names]
-        errn = np.array([-one.lower if one.lower_valid else np.nan for one in each])
-        errp = np.array([one.upper if one.upper_valid else np.nan for one in each])
-        failed = [one.name for one in each if not one.is_valid]
-        return errn * self.scale, errp * self.scale, minuit.nfcn, failed
+        below = [one.lower_valid and not one.at_lower_limit for one in each]
+        above = [one.upper_valid and not one.at_upper_limit for one in each]
+        errn = np.where(below, [-one.lower for one in each], np.nan) * self.scale
+        errp = np.where(above, [one.upper for one in each], np.nan) * self.scale
+        failed = [one.name for one, *ok in zip(each, below, above, strict=True) if not all(ok)]
+        return errn, errp, minuit.nfcn, failed
 
     def _minuit(self, start: Array, steps: Array | None, gradient: bool) -> Minuit:
         from iminuit import Minuit

@@ -26,6 +26,7 @@ HOPS = 5
 HOP = (-0.5, -0.25, 0.25, 0.5)  # of an error
 HOP_GAIN = 10.0  # times the tolerance: less is no reason to begin again
 SINGULAR = 1e-12  # of the largest eigenvalue, below which a direction is not known
+ROUNDING = 1e-9  # of the largest slope, below which there is none
 
 
 @attrs.define(eq=False)
@@ -147,6 +148,7 @@ class _Parabola:
         steps = np.abs(x) if objective.steps is None else objective.steps
         diagonal = np.diag(matrix)
         known = np.isfinite(diagonal) & (diagonal > 0)
+        steps = np.where(steps > 0, steps, 1)
         scale = np.where(known, np.sqrt(2 / np.where(known, diagonal, 1)), steps)
         scaled = np.nan_to_num(matrix * np.outer(scale, scale))
         scaled[held] = scaled[:, held] = 0
@@ -163,7 +165,13 @@ class _Parabola:
     def step(self, damping: float) -> Array:
         """Give the step to the minimum of the damped parabola, cut to a length that holds."""
         damped = self.matrix + damping * np.diag(np.diag(self.matrix))
-        step = -np.linalg.lstsq(damped, self.gradient, rcond=SINGULAR)[0]
+        values, axes = np.linalg.eigh(damped)
+        slopes = axes.T @ self.gradient
+        known = np.abs(values) > SINGULAR * np.max(np.abs(values), initial=0)
+        along = np.where(known, -slopes / np.where(known, np.abs(values), 1), 0)
+        # a slope without curvature, as of a source without any counts, is no minimum: go down it
+        flat = ~known & (np.abs(slopes) > ROUNDING * np.max(np.abs(slopes), initial=0))
+        step = axes @ np.where(flat, -np.sign(slopes) * LONGEST_STEP / (1 + damping), along)
         longest = np.max(np.abs(step), initial=0)
         return step * min(1, LONGEST_STEP / longest if longest else 1) * self.scale
 

@@ -9,16 +9,17 @@ import numpy as np
 
 from skyred.errors import FitError
 from skyred.minimise.found import Found
-from skyred.minimise.hesse import hesse
+from skyred.minimise.hesse import Hessian, hesse
 from skyred.minimise.minuit import MinuitSearch
-from skyred.minimise.newton import settle
-from skyred.minimise.verdict import at_limit
+from skyred.minimise.newton import Descent, settle
+from skyred.minimise.verdict import FARTHEST, at_limit
 from skyred.records import FitResult
 
 if TYPE_CHECKING:
     from skyred.objective import Objective
 
 EDM_PER_TOLERANCE = 0.002  # Minuit's: where a search ends, per unit of its tolerance
+POLISHES = 5
 
 
 def minimise(
@@ -75,17 +76,29 @@ def _search(objective: Objective, minuit: MinuitSearch, tolerance: float) -> Fou
         return minuit.migrad(objective.start, objective.steps, gradient=True)
     newton, flat = settle(objective, tolerance), list[str]()
     if newton.converged:
-        hessian = hesse(objective, newton.x, newton.held)
+        hessian = _polish(objective, newton, tolerance)
         flat = hessian.flat
-        if not flat:
-            calls = newton.calls + hessian.calls
-            return Found(newton.x, hessian.covariance, hessian.edm, calls, "")
+        if hessian.edm < FARTHEST:
+            return Found(newton.x, hessian.covariance, hessian.edm, newton.calls, "")
     # the derivatives led nowhere, so MIGRAD goes without them
     found = minuit.migrad(newton.x, newton.errors, gradient=False)
     message = found.message
     if message and flat:
         message += f"; the statistic hardly depends on {', '.join(flat)}"
     return attrs.evolve(found, calls=newton.calls + found.calls, message=message)
+
+
+def _polish(objective: Objective, newton: Descent, tolerance: float) -> Hessian:
+    """End in steps by the true second derivatives, where the Fisher matrix is too far from them."""
+    hessian = hesse(objective, newton.x, newton.held)
+    newton.calls += hessian.calls
+    for _ in range(POLISHES):
+        trial = np.clip(newton.x + hessian.step, *objective.limits.T)
+        if not hessian.edm > tolerance or objective.total(trial) > objective.total(newton.x):
+            break
+        newton.x, hessian = trial, hesse(objective, trial, newton.held)
+        newton.calls += hessian.calls + 2
+    return hessian
 
 
 def _result(objective: Objective, found: Found) -> FitResult:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
+FARTHEST = 0.1  # in the statistic, that the minimum by HESSE may be lower
 NEAR_LIMIT = 0.5  # of its error, by which Minuit too judges a parameter to be at its limit
 
 

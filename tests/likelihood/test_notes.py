@@ -1,0 +1,194 @@
+"""What cannot be laid out flat: it is named with its reason, and has still gammapy's numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from astropy import units as u
+from astropy.table import Table
+from gammapy.datasets import FluxPointsDataset, MapDataset
+from gammapy.estimators import FluxPoints
+from gammapy.irf import RecoPSFMap
+from gammapy.modeling.models import (
+    FoVBackgroundModel,
+    PiecewiseNormSpatialModel,
+    SkyModel,
+    TemplateSpatialModel,
+)
+
+from every_shape import SPATIAL
+from every_spectrum import power_law
+from side_by_side import assert_flat_like_gammapy, with_models
+from skyred.likelihood import Likelihood, objective_of
+from small_datasets import (
+    CRAB,
+    ENERGY,
+    flux_points,
+    map_dataset,
+    map_on_off,
+    spectrum_dataset,
+    spectrum_on_off,
+)
+
+SHAPES = {name: make for kinds in SPATIAL.values() for name, make in kinds.items()}
+
+
+def star(shape: str | None = "point") -> SkyModel:
+    spatial = SHAPES[shape]((CRAB[0] + 0.04, CRAB[1]), "icrs") if shape else None
+    return SkyModel(power_law(), spatial, name="star")
+
+
+class MyMapDataset(MapDataset):
+    """A dataset of one's own, which skyred cannot know."""
+
+    tag = "MyMapDataset"
+
+
+def weighted() -> Any:
+    dataset = map_dataset()
+    dataset.stat_type = "cash_weighted"
+    weights = np.linspace(0, 1, dataset.counts.data.size).reshape(dataset.counts.data.shape)
+    dataset.mask_fit = dataset.counts.copy(data=weights)
+    dataset.mask_safe = None
+    return dataset
+
+
+def own_kind() -> Any:
+    dataset = map_dataset()
+    parts = {name: getattr(dataset, name) for name in ("counts", "exposure", "background", "psf",
+             "edisp", "mask_safe", "gti", "name")}  # fmt: skip
+    return MyMapDataset(**parts)
+
+
+def reco_psf() -> Any:
+    dataset = map_dataset()
+    dataset.psf = RecoPSFMap.from_gauss(ENERGY, sigma=[0.1, 0.08, 0.06] * u.deg)
+    return dataset
+
+
+def distributed() -> Any:
+    return FluxPointsDataset(data=flux_points().data, name="points", stat_type="distrib")
+
+
+def profiled() -> Any:
+    energy = np.geomspace(0.7, 20, 5) * u.TeV
+    norm = np.linspace(0.2, 3, 9)
+    table = Table(
+        {
+            "e_ref": energy,
+            "ref_dnde": 3e-11 * energy.value**-2.5 * u.Unit("TeV-1 s-1 cm-2"),
+            "norm": np.full(5, 1.1),
+            "norm_err": np.full(5, 0.2),
+            "norm_scan": np.tile(norm, (5, 1)),
+            "stat_scan": np.tile(((norm - 1.1) / 0.2) ** 2, (5, 1)),
+            "stat": np.zeros(5),
+            "is_ul": np.zeros(5, dtype=bool),
+        },
+        meta={"SED_TYPE": "likelihood"},
+    )
+    return FluxPointsDataset(data=FluxPoints.from_table(table), name="points", stat_type="profile")
+
+
+LEFT_WHOLE: dict[str, tuple[Callable[[], Any], str]] = {
+    "weighted": (weighted, "its statistic is 'cash_weighted'"),
+    "own-kind": (own_kind, "MyMapDataset is no class that skyred knows"),
+    "distributed": (distributed, "its statistic is 'distrib'"),
+    "profiled": (profiled, "its statistic is 'profile'"),
+}
+
+
+@pytest.mark.parametrize("kind", LEFT_WHOLE)
+def test_a_dataset_that_is_left_to_gammapy_is_named_with_the_reason(kind: str) -> None:
+    dataset, reason = LEFT_WHOLE[kind]
+    make = with_models(lambda: [dataset(), spectrum_on_off()], lambda: [star()])
+    likelihood = assert_flat_like_gammapy(make, 3, notes=True)
+    (note,) = likelihood.notes
+    assert note == f"dataset '{dataset().name}' is evaluated by gammapy: {reason}"
+    assert not likelihood.exact
+
+
+def test_flux_points_of_a_template_are_left_to_gammapy() -> None:
+    make = with_models(lambda: [flux_points()], lambda: [star("template")])
+    likelihood = assert_flat_like_gammapy(make, 1, notes=True)
+    assert isinstance(make().models[0].spatial_model, TemplateSpatialModel)
+    assert likelihood.notes == (
+        "dataset 'points' is evaluated by gammapy: star has a template, which gammapy turns into a "
+        "spectrum each time",
+    )
+
+
+@pytest.mark.parametrize("shape", ["point", "gauss", "const"])
+def test_a_psf_in_reconstructed_energy_leaves_the_source_to_gammapy(shape: str) -> None:
+    def models() -> list[Any]:
+        return [star(shape), FoVBackgroundModel("map")]
+
+    likelihood = assert_flat_like_gammapy(with_models(lambda: [reco_psf()], models), 3, notes=True)
+    assert likelihood.notes == (
+        "star in map is evaluated by gammapy: the PSF is known in reconstructed energy",
+    )
+    assert not likelihood.exact
+
+
+def test_a_norm_that_varies_over_the_field_is_left_to_gammapy() -> None:
+    def models() -> list[Any]:
+        norm = SPATIAL[PiecewiseNormSpatialModel]["piecewise-norm"](CRAB, "icrs")
+        return [star(), FoVBackgroundModel("map", spatial_model=norm)]
+
+    likelihood = assert_flat_like_gammapy(
+        with_models(lambda: [map_dataset()], models), 3, notes=True
+    )
+    assert likelihood.notes == (
+        "map-bkg in map is evaluated by gammapy: its norm varies over the field of view",
+    )
+
+
+def test_a_healpix_dataset_is_left_to_gammapy() -> None:
+    pytest.importorskip("healpy")
+    from gammapy.maps import HpxGeom
+
+    def dataset() -> Any:
+        geom = HpxGeom.create(nside=64, axes=[ENERGY], region="DISK(83.633,22.014,5)", frame="icrs")
+        made = MapDataset.create(geom, energy_axis_true=ENERGY.copy(name="energy_true"), name="map")
+        made.background.data += 0.3
+        made.counts.data += 1
+        made.exposure.data += 1e13
+        made.psf = made.edisp = None
+        made.mask_safe.data[...] = True
+        return made
+
+    likelihood = assert_flat_like_gammapy(
+        with_models(lambda: [dataset()], lambda: [star()]), 1, notes=True
+    )
+    assert "its maps are HEALPix" in likelihood.notes[0]
+
+
+@pytest.mark.parametrize("move", [0.3, 2.0, 0.0])
+def test_a_source_that_once_left_the_map_is_found_again_by_gammapy_too(move: float) -> None:
+    # gammapy by itself never looks again at a source that left
+    for dataset in (own_kind, reco_psf):
+        make = with_models(lambda made=dataset: [made()], lambda: [star()])
+        likelihood = Likelihood(make())
+        x = likelihood.frozen[likelihood.space.free]
+        expected = likelihood.stat(x)
+        away = x.copy()
+        away[likelihood.space.names().index("star.spatial.lat_0")] += move
+        likelihood.stat(away)
+        assert likelihood.stat(x) == pytest.approx(expected, abs=1e-3)
+
+
+def test_nothing_is_noted_of_what_is_flat() -> None:
+    datasets = [map_dataset, map_on_off, spectrum_dataset, spectrum_on_off, flux_points]
+    make = with_models(lambda: [each() for each in datasets], lambda: [star()])
+    likelihood = Likelihood(make())
+    assert likelihood.notes == ()
+    assert likelihood.exact
+
+
+def test_the_objective_has_the_notes_and_no_derivatives_if_any_are_missing() -> None:
+    objective = objective_of(with_models(lambda: [weighted()], lambda: [star()])())
+    assert "cash_weighted" in objective.notes[0]
+    assert objective.gradient(objective.start) is None
+    assert objective.fisher(objective.start) is None

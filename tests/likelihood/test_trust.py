@@ -1,0 +1,241 @@
+"""Models of others: compared with gammapy's evaluation, and left to it where they differ."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from astropy import units as u
+from gammapy.maps import Map
+from gammapy.modeling import Parameter
+from gammapy.modeling.models import (
+    FoVBackgroundModel,
+    GaussianSpatialModel,
+    PowerLawSpectralModel,
+    SkyModel,
+    SpatialModel,
+    SpectralModel,
+    TemplateNPredModel,
+    TemporalModel,
+)
+
+from every_shape import SPATIAL
+from every_spectrum import power_law
+from side_by_side import Make, assert_flat_like_gammapy, with_models
+from skyred.errors import SkyredWarning
+from skyred.likelihood import Likelihood
+from small_datasets import CRAB, flux_points, map_dataset, spectrum_on_off
+
+PLACE = {"lon_0": f"{CRAB[0] + 0.04} deg", "lat_0": f"{CRAB[1]} deg"}
+SHAPES = {name: make for kinds in SPATIAL.values() for name, make in kinds.items()}
+
+
+class OwnSpectrum(SpectralModel):
+    """A power law with a bend, as anyone may write one."""
+
+    tag = ["OwnSpectrum", "own"]
+    amplitude = Parameter("amplitude", "2e-11 cm-2 s-1 TeV-1")
+    index = Parameter("index", 2.3)
+    bend = Parameter("bend", 0.2)
+    reference = Parameter("reference", "1 TeV", frozen=True)
+
+    @staticmethod
+    def evaluate(energy: Any, amplitude: Any, index: Any, bend: Any, reference: Any) -> Any:
+        ratio = energy / reference
+        return amplitude * ratio**-index * (1 + bend * np.log(ratio) ** 2)
+
+
+class SwitchingSpectrum(SpectralModel):
+    """One that is another without units, but only away from where it starts."""
+
+    tag = ["SwitchingSpectrum", "switching"]
+    amplitude = Parameter("amplitude", "2e-11 cm-2 s-1 TeV-1")
+    index = Parameter("index", 2.3)
+    reference = Parameter("reference", "1 TeV", frozen=True)
+
+    @staticmethod
+    def evaluate(energy: Any, amplitude: Any, index: Any, reference: Any) -> Any:
+        plain = not isinstance(energy, u.Quantity)
+        value = amplitude * (energy / reference) ** -index
+        return value * (1.5 if plain and abs(index - 2.3) > 1e-9 else 1)
+
+
+class OwnShape(SpatialModel):
+    """A cone: its surface falls linearly from the centre."""
+
+    tag = ["OwnShape", "cone"]
+    lon_0 = Parameter("lon_0", "0 deg")
+    lat_0 = Parameter("lat_0", "0 deg", min=-90, max=90)
+    radius = Parameter("radius", "0.2 deg", min=0)
+
+    @property
+    def evaluation_radius(self) -> u.Quantity:
+        return self.radius.quantity
+
+    @staticmethod
+    def evaluate(lon: Any, lat: Any, lon_0: Any, lat_0: Any, radius: Any) -> Any:
+        from astropy.coordinates import angular_separation
+
+        away = angular_separation(lon, lat, lon_0, lat_0)
+        height = 3 / (np.pi * radius**2)
+        return (height * np.clip(1 - (away / radius).to_value(""), 0, None)).to("sr-1")
+
+
+class ShiftingShape(SpatialModel):
+    """A cone that gammapy integrates in a way of its own, which skyred does not know."""
+
+    tag = ["ShiftingShape", "shifting"]
+    lon_0 = Parameter("lon_0", "0 deg")
+    lat_0 = Parameter("lat_0", "0 deg", min=-90, max=90)
+    radius = Parameter("radius", "0.2 deg", min=0)
+    evaluation_radius = OwnShape.evaluation_radius
+    evaluate = staticmethod(OwnShape.evaluate)
+
+    def integrate_geom(self, geom: Any, oversampling_factor: int | None = None) -> Map:
+        return super().integrate_geom(geom, oversampling_factor) * 1.1
+
+
+class OwnLightCurve(TemporalModel):
+    """A parabola in time."""
+
+    tag = ["OwnLightCurve", "parabola"]
+    bend = Parameter("bend", 3.0)
+    t_ref = Parameter("t_ref", 58849.07, unit="day", frozen=True)
+
+    @staticmethod
+    def evaluate(time: Any, bend: Any, t_ref: Any) -> Any:
+        return 1 + bend * ((time - t_ref) / u.d) ** 2
+
+
+class OwnSource(SkyModel):
+    """A sky model whose own evaluation is not that of its parts."""
+
+    tag = ["OwnSource", "own-source"]
+
+    def evaluate(self, *args: Any, **options: Any) -> Any:
+        return 2 * super().evaluate(*args, **options)
+
+
+def case(spectral: Any, spatial: Any = None, temporal: Any = None, cls: Any = SkyModel) -> Make:
+    def models() -> list[Any]:
+        shape = spatial() if spatial else GaussianSpatialModel(**PLACE, sigma="0.1 deg")
+        curve = temporal() if temporal else None
+        return [cls(spectral(), shape, curve, name="star"), FoVBackgroundModel("map")]
+
+    return with_models(lambda: [map_dataset(), spectrum_on_off()], models)
+
+
+@pytest.fixture
+def no_warning() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", SkyredWarning)
+        yield
+
+
+@pytest.mark.usefixtures("no_warning")
+@pytest.mark.parametrize(
+    "make",
+    [
+        case(OwnSpectrum),
+        case(lambda: power_law() + OwnSpectrum()),
+        case(power_law, lambda: OwnShape(**PLACE)),
+        case(power_law, temporal=OwnLightCurve),
+        case(power_law, cls=OwnSource),
+    ],
+    ids=["spectrum", "sum", "shape", "light-curve", "source"],
+)
+def test_a_model_of_ones_own_is_used_flat_if_it_agrees(make: Make) -> None:
+    likelihood = assert_flat_like_gammapy(make, 3)
+    assert likelihood.exact
+
+
+@pytest.mark.parametrize(
+    ("make", "where"),
+    [
+        (case(SwitchingSpectrum), ["map", "on-off"]),
+        (case(lambda: power_law() + SwitchingSpectrum()), ["map", "on-off"]),
+        (case(power_law, lambda: ShiftingShape(**PLACE)), ["map"]),
+    ],
+    ids=["spectrum", "sum", "shape"],
+)
+def test_a_model_that_differs_is_named_and_left_to_gammapy(make: Make, where: list[str]) -> None:
+    with pytest.warns(SkyredWarning, match="star: its predicted counts differ by"):
+        likelihood = assert_flat_like_gammapy(make, 3, notes=True)
+    assert len(likelihood.notes) == len(where)
+    for note, name in zip(likelihood.notes, where, strict=True):
+        assert note.startswith(f"star in {name} is evaluated by gammapy: its predicted counts")
+    assert not likelihood.exact
+
+
+class SwitchingNorm(SpectralModel):
+    """A norm that is another without units, but only away from where it starts."""
+
+    tag = ["SwitchingNorm", "switching-norm"]
+    tilt = Parameter("tilt", 0.1)
+    norm = Parameter("norm", 1)
+    reference = Parameter("reference", "1 TeV", frozen=True)
+
+    @staticmethod
+    def evaluate(energy: Any, tilt: Any, norm: Any, reference: Any) -> Any:
+        plain = not isinstance(energy, u.Quantity)
+        value = norm * (energy / reference) ** -tilt
+        return value * (1.5 if plain and abs(norm - 1) > 1e-9 else 1)
+
+
+def fov() -> list[Any]:
+    return [FoVBackgroundModel("map", spectral_model=SwitchingNorm())]
+
+
+def template() -> list[Any]:
+    return [
+        TemplateNPredModel(map_dataset().background, spectral_model=SwitchingNorm(), name="star")
+    ]
+
+
+def points() -> list[Any]:
+    return [SkyModel(SwitchingSpectrum(), name="star")]
+
+
+@pytest.mark.parametrize(
+    ("dataset", "models"),
+    [(map_dataset, fov), (map_dataset, template), (flux_points, points)],
+    ids=["background", "template", "flux-points"],
+)
+def test_a_norm_or_spectrum_that_differs_is_named_and_left_to_gammapy(
+    dataset: Any, models: Any
+) -> None:
+    with pytest.warns(SkyredWarning, match="differ by"):
+        assert_flat_like_gammapy(with_models(lambda: [dataset()], models), 3, notes=True)
+
+
+@pytest.mark.usefixtures("no_warning")
+@pytest.mark.parametrize("shape", ["point", "gauss-elongated", "shell", "template-cube", "const"])
+def test_checking_all_models_of_gammapy_finds_nothing(shape: str) -> None:
+    make = case(power_law, lambda: SHAPES[shape]((CRAB[0] + 0.04, CRAB[1]), "icrs"))
+    assert Likelihood(make(), check=True).notes == ()
+
+
+def test_all_models_are_checked_only_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = PowerLawSpectralModel.integral
+    monkeypatch.setattr(
+        PowerLawSpectralModel,
+        "evaluate_integral",
+        staticmethod(lambda low, high, index, amplitude, reference: amplitude * (high - low)
+                     * (1 if isinstance(low, u.Quantity) or abs(index - 2.3) < 1e-9 else 2)),
+    )  # fmt: skip
+    assert PowerLawSpectralModel.integral is whole
+    make = case(power_law)
+    assert Likelihood(make()).notes == ()
+    with pytest.warns(SkyredWarning, match="star: its predicted counts differ by"):
+        likelihood = Likelihood(make(), check=True)
+    assert [note.split()[2] for note in likelihood.notes] == ["map", "on-off"]
+
+
+def test_checking_leaves_the_parameters_as_they_were() -> None:
+    datasets = case(power_law, lambda: OwnShape(**PLACE))()
+    before = datasets.models.parameters.value
+    Likelihood(datasets, check=True)
+    assert np.array_equal(datasets.models.parameters.value, before)

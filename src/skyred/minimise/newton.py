@@ -25,6 +25,8 @@ FIRST_DAMPING = 1e-3
 HOPS = 5
 HOP = (-0.5, -0.25, 0.25, 0.5)  # of an error
 HOP_GAIN = 10.0  # times the tolerance: less is no reason to begin again
+TOWARDS_LIMIT = 0.75  # of the way
+SNAP = 0.01  # of an error, from which a step goes to the limit
 SINGULAR = 1e-12  # of the largest eigenvalue, below which a direction is not known
 ROUNDING = 1e-9  # of the largest slope, below which there is none
 
@@ -79,7 +81,7 @@ def descend(objective: Objective, tolerance: float, x: Array | None = None) -> D
         expected = parabola.gain(parabola.step(0.0))
         found = None
         for _ in range(TRIALS):
-            trial = np.clip(x + parabola.step(damping), low, high)
+            trial = _inside(x, parabola.step(damping), parabola.scale, objective.limits)
             there, calls = objective.total(trial), calls + 1
             if there <= value:
                 found = trial
@@ -94,6 +96,20 @@ def descend(objective: Objective, tolerance: float, x: Array | None = None) -> D
     return Descent(x, parabola.errors, calls, False, parabola.held)
 
 
+def _inside(x: Array, step: Array, scale: Array, limits: Array) -> Array:
+    """Step, but towards a limit only part of the way, until it is near.
+
+    At limits models degenerate: a source without width, or flux, has no slopes that lead back.
+    """
+    trial = x + step
+    for limit, side in zip(limits.T, (-1, 1), strict=True):
+        beyond = (trial - limit) * side > 0
+        near = np.abs(limit - x) <= SNAP * scale
+        there = np.where(near, limit, x + TOWARDS_LIMIT * (limit - x))
+        trial = np.where(beyond, there, trial)
+    return trial
+
+
 def settle(objective: Objective, tolerance: float) -> Descent:
     """Go down by Newton steps, and look around: next to a kink there may be a lower minimum.
 
@@ -103,7 +119,7 @@ def settle(objective: Objective, tolerance: float) -> Descent:
     for _ in range(HOPS):
         if not found.converged:
             break
-        lower, calls = _lower_nearby(objective, found, tolerance)
+        lower, calls = lower_nearby(objective, found.x, found.errors, tolerance)
         found.calls += calls
         if lower is None:
             break
@@ -113,15 +129,32 @@ def settle(objective: Objective, tolerance: float) -> Descent:
     return found
 
 
-def _lower_nearby(
-    objective: Objective, found: Descent, tolerance: float
+def lower_nearby(
+    objective: Objective, x: Array, errors: Array, tolerance: float
 ) -> tuple[Array | None, int]:
-    """Look a part of an error to both sides along each parameter for a lower value."""
+    """Look a part of an error to both sides along each parameter for a lower value.
+
+    Parameters
+    ----------
+    objective : Objective
+        What is minimised.
+    x, errors : array
+        A minimum and its errors, shape (n,).
+    tolerance : float
+        How well the minimum is known, in the statistic.
+
+    Returns
+    -------
+    x : array or None
+        The lowest of the places that are lower; None if there is none.
+    calls : int
+        Calls of the objective.
+    """
     low, high = objective.limits.T
-    lowest, best, calls = objective.total(found.x) - HOP_GAIN * tolerance, None, 1
-    for step in np.diag(found.errors):
+    lowest, best, calls = objective.total(x) - HOP_GAIN * tolerance, None, 1
+    for step in np.diag(errors):
         for part in HOP:
-            trial = np.clip(found.x + part * step, low, high)
+            trial = np.clip(x + part * step, low, high)
             value, calls = objective.total(trial), calls + 1
             if value < lowest:
                 lowest, best = value, trial
@@ -145,7 +178,7 @@ class _Parabola:
         assert matrix is not None
         low, high = objective.limits.T
         held = ((x <= low) & (gradient > 0)) | ((x >= high) & (gradient < 0))
-        steps = np.abs(x) if objective.steps is None else objective.steps
+        steps = np.abs(objective.start) if objective.steps is None else objective.steps
         diagonal = np.diag(matrix)
         known = np.isfinite(diagonal) & (diagonal > 0)
         steps = np.where(steps > 0, steps, 1)

@@ -11,7 +11,7 @@ from skyred.errors import FitError
 from skyred.minimise.found import Found
 from skyred.minimise.hesse import Hessian, hesse
 from skyred.minimise.minuit import MinuitSearch
-from skyred.minimise.newton import Descent, settle
+from skyred.minimise.newton import HOPS, Descent, lower_nearby, settle
 from skyred.minimise.verdict import FARTHEST, at_limit
 from skyred.records import FitResult
 
@@ -81,11 +81,36 @@ def _search(objective: Objective, minuit: MinuitSearch, tolerance: float) -> Fou
         if hessian.edm < FARTHEST:
             return Found(newton.x, hessian.covariance, hessian.edm, newton.calls, "")
     # the derivatives led nowhere, so MIGRAD goes without them
-    found = minuit.migrad(newton.x, newton.errors, gradient=False)
+    found = _migrad(objective, minuit, newton, tolerance)
     message = found.message
     if message and flat:
         message += f"; the statistic hardly depends on {', '.join(flat)}"
     return attrs.evolve(found, calls=newton.calls + found.calls, message=message)
+
+
+def _migrad(
+    objective: Objective, minuit: MinuitSearch, newton: Descent, tolerance: float
+) -> Found:
+    """Search by MIGRAD from where Newton steps ended, or else from the start; look around."""
+    found = minuit.migrad(newton.x, newton.errors, gradient=False)
+    if found.message:
+        again = minuit.migrad(objective.start, objective.steps, gradient=False)
+        calls = found.calls + again.calls
+        found = attrs.evolve(found if again.message else again, calls=calls)
+    for _ in range(HOPS):
+        if found.message:
+            break
+        errors = np.sqrt(np.diag(found.covariance))
+        lower, calls = lower_nearby(objective, found.values, errors, tolerance)
+        found = attrs.evolve(found, calls=found.calls + calls)
+        if lower is None:
+            break
+        again = minuit.migrad(lower, errors, gradient=False)
+        calls = found.calls + again.calls
+        found = attrs.evolve(found if again.message else again, calls=calls)
+        if again.message:
+            break
+    return found
 
 
 def _polish(objective: Objective, newton: Descent, tolerance: float) -> Hessian:

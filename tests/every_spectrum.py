@@ -34,6 +34,14 @@ def _template(scale: u.Quantity, **options: Any) -> m.TemplateSpectralModel:
     return m.TemplateSpectralModel(energy, scale * energy.value**-2.2, interp_kwargs=options)
 
 
+def _fixed_norm() -> m.SpectralModel:
+    """Make a norm without any parameter."""
+    energy = MapAxis.from_energy_bounds("0.3 TeV", "30 TeV", nbin=9, name="energy_true")
+    table = RegionNDMap.create(region=None, axes=[energy])
+    table.data = np.linspace(0.6, 1.8, 9).reshape(9, 1, 1)
+    return m.TemplateNDSpectralModel(table, filename="table.fits")
+
+
 def absorption(redshift: float = 0.2, alpha_norm: float = 1.1) -> m.SpectralModel:
     """Make an absorption by the extragalactic background light, of a plausible form."""
     energy, redshifts = np.geomspace(5e6, 5e11, 30) * u.keV, np.linspace(0.01, 1, 8)
@@ -108,8 +116,8 @@ SOURCES: dict[type[m.SpectralModel], dict[str, Spectral]] = {
     },
     m.GaussianSpectralModel: {"gauss": lambda: m.GaussianSpectralModel(**BUMP)},
     m.TemplateSpectralModel: {
-        "template": lambda: _template(AMPLITUDE),
-        "template-short": lambda: m.TemplateSpectralModel(
+        "template-fixed": lambda: _template(AMPLITUDE),
+        "template-fixed-short": lambda: m.TemplateSpectralModel(
             [0.4, 3, 21] * u.TeV, [3e-11, 1e-11, 1e-13] * FLUX
         ),
     },
@@ -151,7 +159,8 @@ NORMS: dict[type[m.SpectralModel], dict[str, Spectral]] = {
     m.TemplateNDSpectralModel: {
         "template-nd-norm": lambda: m.TemplateNDSpectralModel(
             _table("", 1.0), filename="table.fits"
-        )
+        ),
+        "template-fixed-norm": _fixed_norm,
     },
 }
 

@@ -33,9 +33,7 @@ def precise() -> Fit:
     MIGRAD as it comes stops up to 0.05 errors from the minimum, by which norms, errors and the
     scan, whose range follows from them, differ by more than 0.1 %.
     """
-    return Fit(
-        optimize_opts={"tol": 1e-4}, confidence_opts={"backend": "scipy"}
-    )
+    return Fit(optimize_opts={"tol": 1e-4}, confidence_opts={"backend": "scipy"})
 
 
 def by_gammapy(
@@ -93,9 +91,7 @@ def sources() -> Models:
     steep = PowerLawSpectralModel(index=2.5, amplitude="4e-11 cm-2 s-1 TeV-1")
     hard = PowerLawSpectralModel(index=2.0, amplitude="2e-11 cm-2 s-1 TeV-1")
     point = PointSpatialModel(lon_0="83.651 deg", lat_0="22.03 deg", frame="icrs")
-    wide = GaussianSpatialModel(
-        lon_0="83.5 deg", lat_0="21.95 deg", sigma="0.12 deg", frame="icrs"
-    )
+    wide = GaussianSpatialModel(lon_0="83.5 deg", lat_0="21.95 deg", sigma="0.12 deg", frame="icrs")
     return Models([
         SkyModel(spectral_model=steep, spatial_model=point, name="steep"),
         SkyModel(spectral_model=hard, spatial_model=wide, name="hard"),

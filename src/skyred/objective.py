@@ -57,6 +57,8 @@ class Objective:
         total.
     on_accept : callable, optional
         Called with a `FitResult`, writes it back to the models.
+    rough : array of bool, optional
+        Along which parameters there may be kinks, shape (n,); by default all.
     notes : sequence of str, optional
         What should be known of a fit of it; fitters hand them on in their results.
     """
@@ -72,6 +74,7 @@ class Objective:
     gradient_of: Callable[[Vector], Vector] | None = None
     fisher_of: Callable[[Vector], Vector] | None = None
     on_accept: Callable[[FitResult], None] | None = None
+    rough: NDArray[np.bool_] | None = None
     notes: tuple[str, ...] = attrs.field(default=(), converter=_texts)
 
     @units.default

@@ -13,10 +13,12 @@ from gammapy.datasets import FluxPointsDataset, MapDataset
 from gammapy.estimators import FluxPoints
 from gammapy.irf import RecoPSFMap
 from gammapy.modeling.models import (
+    ConstantFluxSpatialModel,
     FoVBackgroundModel,
     PiecewiseNormSpatialModel,
     SkyModel,
     TemplateSpatialModel,
+    TemplateSpectralModel,
 )
 
 from every_shape import SPATIAL
@@ -130,6 +132,18 @@ def test_a_psf_in_reconstructed_energy_leaves_the_source_to_gammapy(shape: str) 
         "star in map is evaluated by gammapy: the PSF is known in reconstructed energy",
     )
     assert not likelihood.exact
+
+
+@pytest.mark.parametrize("dataset", [map_dataset, reco_psf])
+def test_a_source_without_parameters_has_gammapys_numbers(dataset: Callable[[], Any]) -> None:
+    def models() -> list[Any]:
+        spectral = TemplateSpectralModel(
+            [0.1, 100] * u.TeV, [1e-11, 1e-16] * u.Unit("cm-2 s-1 TeV-1")
+        )
+        star = SkyModel(spectral, ConstantFluxSpatialModel(), name="star")
+        return [star, FoVBackgroundModel("map")]
+
+    assert_flat_like_gammapy(with_models(lambda: [dataset()], models), 1, notes=True)
 
 
 def test_a_norm_that_varies_over_the_field_is_left_to_gammapy() -> None:

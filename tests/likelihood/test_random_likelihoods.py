@@ -169,7 +169,7 @@ SKIES = st.builds(
 AMPLITUDES = st.lists(st.sampled_from([1, 1, 1, 0.1, -0.01, 0]), max_size=6)
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(sky=SKIES, seed=st.integers(0, 1000), factors=AMPLITUDES)
 def test_any_likelihood_has_gammapys_numbers(sky: Sky, seed: int, factors: list[float]) -> None:
     free = sky.make().models.parameters.unique_parameters.free_parameters

@@ -199,6 +199,7 @@ def points() -> list[Any]:
     return [SkyModel(SwitchingSpectrum(), name="star")]
 
 
+@pytest.mark.xfail(strict=True, reason="only sources in counts are compared with gammapy so far")
 @pytest.mark.parametrize(
     ("dataset", "models"),
     [(map_dataset, fov), (map_dataset, template), (flux_points, points)],

@@ -49,6 +49,11 @@ class FlatDataset(Protocol):
         """Give its second derivatives without those of what is predicted, shape (m, m)."""
         ...
 
+    @property
+    def rough(self) -> set[int]:
+        """The places of the parameters along which the statistic may have kinks."""
+        ...
+
     def clips(self, state: Vector) -> bool:
         """Tell whether the derivatives do not hold, since what is predicted is clipped."""
         ...
@@ -86,6 +91,11 @@ class CountsDataset:
     def exact(self) -> bool:
         """Whether the derivatives of all parts are exact."""
         return all(part.exact for part in self.parts)
+
+    @property
+    def rough(self) -> set[int]:
+        """The places of the parameters along which any part has kinks."""
+        return set().union(*(part.rough for part in self.parts))
 
     def predict(self, state: Vector) -> tuple[Array, float]:
         """Give the predicted counts in the chosen bins, and summed over the mask."""
@@ -171,6 +181,11 @@ class GammapyDataset:
         raise NotImplementedError(f"{self.name} is evaluated by gammapy, without derivatives")
 
     fisher = gradient
+
+    @property
+    def rough(self) -> set[int]:
+        """All: what gammapy does is not known."""
+        return set(self.space.free.tolist())
 
     def clips(self, state: Vector) -> bool:
         """Never: there are no derivatives anyway."""

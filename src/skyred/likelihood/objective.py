@@ -65,6 +65,7 @@ def objective_from(likelihood: Likelihood) -> Objective:
         quantiles=space.quantiles(),
         gradient_of=_sum(gradient, priors.gradient) if likelihood.exact else None,
         fisher_of=_sum(fisher, priors.curvature) if likelihood.exact else None,
+        rough=likelihood.rough,
         on_accept=likelihood.accept,
         notes=likelihood.notes,
     )

@@ -44,6 +44,11 @@ class OpaqueCounts:
         self.exact = not self.share.free
         self.known: tuple[bytes | None, Array] = (None, np.zeros(bins.mask.shape))
 
+    @property
+    def rough(self) -> set[int]:
+        """All that are free: what gammapy does is not known."""
+        return {int(self.share.places[each]) for each in self.share.free}
+
     def rows(self) -> slice:
         """All of the chosen bins."""
         return slice(None)

@@ -48,6 +48,11 @@ class Part(Protocol):
     name: str
     exact: bool
 
+    @property
+    def rough(self) -> set[int]:
+        """The places of the parameters along which its counts have kinks."""
+        ...
+
     def counts(self, state: Vector) -> Counts:
         """Give the predicted counts for a state of all parameters."""
         ...

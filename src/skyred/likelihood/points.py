@@ -80,6 +80,11 @@ class DifferentialFlux:
         self.curve = curve_of(model.spectral_model, energy)
         self.time = TimeFactor(model, dataset.gti, space)
 
+    @property
+    def rough(self) -> set[int]:
+        """None."""
+        return set()
+
     def rows(self) -> slice:
         """All of the points."""
         return slice(None)

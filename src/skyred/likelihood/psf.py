@@ -6,6 +6,7 @@ the evaluation of sky coordinates: distances from the centre are the same for al
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -42,6 +43,18 @@ class KernelMaker:
     distances: dict[int, Array] = attrs.field(factory=dict)
     centred: WcsGeom | None = None
 
+    @cached_property
+    def valid(self) -> Any:
+        """The map of positions where the PSF is known; gammapy makes it anew at each question."""
+        return self.psf.mask_safe_image
+
+    def _nearest(self, position: SkyCoord | None) -> SkyCoord:
+        """Give a position, or the nearest at which the PSF is known, as gammapy does."""
+        if position is None:  # of a model without a place
+            position = self.psf.psf_map.geom.center_skydir
+        known = np.nan_to_num(self.valid.get_by_coord(position))[0]
+        return position if known else self.psf._get_nearest_valid_position(position)
+
     @property
     def energy_name(self) -> str:
         """The name of its energy axis, as gammapy's evaluator asks for it."""
@@ -61,7 +74,7 @@ class KernelMaker:
 
         if max_radius is not None:
             return self.psf.get_psf_kernel(geom, position, max_radius, containment)
-        profile = RadialProfile.at(self.psf, position)
+        profile = RadialProfile.at(self.psf, self._nearest(position))
         data = self._kernel(profile, geom, containment)
         pixel = geom.pixel_scales.max()
         image = geom.to_odd_npix(max_radius=data.shape[1] / 2 * pixel * (1 - 1e-9))
@@ -141,13 +154,10 @@ class RadialProfile:
     steps: Array
 
     @classmethod
-    def at(cls, psf: PSFMap, position: SkyCoord | None) -> RadialProfile:
-        """Interpolate the PSF at a position, or at the nearest valid one, as gammapy does."""
-        if position is None:  # of a model without a place
-            position = psf.psf_map.geom.center_skydir
-        nearest = psf._get_nearest_valid_position(position)
+    def at(cls, psf: PSFMap, position: SkyCoord) -> RadialProfile:
+        """Interpolate the PSF at a position."""
         geom, rad = psf.psf_map.geom, psf.psf_map.geom.axes["rad"]
-        x, y = (float(np.squeeze(each)) for each in geom.to_image().coord_to_pix(nearest))
+        x, y = (float(np.squeeze(each)) for each in geom.to_image().coord_to_pix(position))
         below, above, part = _between(y, geom.data_shape[2])
         rows = (1 - part) * psf.psf_map.data[:, :, below] + part * psf.psf_map.data[:, :, above]
         below, above, part = _between(x, geom.data_shape[3])

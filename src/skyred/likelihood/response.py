@@ -6,6 +6,7 @@ gammapy's; only the PSF kernels come from `skyred.likelihood.psf`.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -38,6 +39,11 @@ class Instrument:
         self.psf: Any = dataset.psf
         if self.psf and self.psf.energy_name == "energy_true" and not self.geom.is_region:
             self.psf = KernelMaker(dataset.psf)
+
+    @cached_property
+    def area(self) -> Array:
+        """Solid angles of the pixels of the image in sr, shape (y, x)."""
+        return np.asarray(self.geom.to_image().solid_angle().to_value("sr"))
 
     def evaluator(self, model: SkyModel) -> MapEvaluator:
         """Make an evaluator of gammapy's for a model; it is not the dataset's own."""
@@ -84,6 +90,8 @@ class Response:
         The PSF, shape (true energies, ky, kx), in float32 as gammapy convolves with it.
     image : gammapy.maps.Geom
         The geometry of the cutout.
+    area : array or None
+        Solid angles of its pixels in sr, shape (y, x); None for regions.
     """
 
     slices: tuple[slice, slice]
@@ -91,9 +99,10 @@ class Response:
     migration: Array
     kernel: NDArray[np.float32] | None
     image: Any
+    area: Array | None
 
     @classmethod
-    def of(cls, evaluator: MapEvaluator, geom: Any) -> Response:
+    def of(cls, evaluator: MapEvaluator, instrument: Instrument) -> Response:
         """Take the arrays out of an evaluator that has been updated."""
         applied, cutout = evaluator.model.apply_irf, evaluator.geom
         edisp = evaluator.edisp if applied["edisp"] and evaluator.edisp else None
@@ -104,12 +113,14 @@ class Response:
         kernel = None
         if evaluator.psf and applied["psf"] and not cutout.is_region:
             kernel = evaluator.psf.psf_kernel_map.data.astype(np.float32)
+        slices = _slices(cutout, instrument.geom)
         return cls(
-            _slices(cutout, geom),
+            slices,
             _finite(exposure.astype(float)),
             np.asarray(edisp.pdf_matrix, dtype=float),
             kernel,
             cutout.to_image(),
+            None if cutout.is_region else instrument.area[slices],
         )
 
 

@@ -61,6 +61,11 @@ class ScaledCounts:
         self.totals = np.where(bins.mask, counts, 0).sum(axis=(1, 2))
         self.known: tuple[bytes | None, Array] = (None, np.ones(len(counts)))
 
+    @property
+    def rough(self) -> set[int]:
+        """None."""
+        return set()
+
     def rows(self) -> slice:
         """All of the chosen bins."""
         return slice(None)

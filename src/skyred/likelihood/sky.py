@@ -114,13 +114,15 @@ class ModelImage:
         A model of one image for all energies, with a radius.
     image : gammapy.maps.WcsGeom
         The image.
+    area : array, optional
+        Solid angles of its pixels in sr, shape (y, x), if they are known.
     """
 
-    def __init__(self, model: SpatialModel, image: WcsGeom) -> None:
+    def __init__(self, model: SpatialModel, image: WcsGeom, area: Array | None = None) -> None:
         self.model, self.image = model, image
+        self.area = image.solid_angle().to_value("sr") if area is None else area
         self.pixel = image.pixel_scales.to_value("deg")
         self.position = PixelPosition(model, image)
-        self.area = image.solid_angle().to_value("sr")
         self.grids: dict[Any, tuple[Array, Array]] = {}
         self.plain: bool | None = None
 

@@ -73,6 +73,17 @@ class Source:
         self.place = Position(model.spatial_model) if local and self.share.free else None
         self._look_up()
 
+    @property
+    def rough(self) -> set[int]:
+        """Its spatial parameters, but of shapes without edges: pixels are what makes kinks."""
+        from gammapy.modeling.models import GaussianSpatialModel, GeneralizedGaussianSpatialModel
+
+        smooth = type(self.model.spatial_model) in (
+            GaussianSpatialModel,
+            GeneralizedGaussianSpatialModel,
+        )
+        return set() if smooth else {int(self.share.places[each]) for each in self.share.free}
+
     # -- responses ------------------------------------------------------------------------------
 
     def _look_up(self) -> None:
@@ -86,7 +97,7 @@ class Source:
         self.slopes_known.clear()
         self.states.clear()
         if self.contributes:
-            self.response = Response.of(self.evaluator, self.instrument.geom)
+            self.response = Response.of(self.evaluator, self.instrument)
             self.footprint = Footprint(self.response, self.bins)
             self.shape = self._shape()
             room = MEMORY // max(self.footprint.per_bin.nbytes, 1)

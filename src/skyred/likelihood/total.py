@@ -58,6 +58,12 @@ class Likelihood:
         """Whether gradient and Fisher matrix are."""
         return all(dataset.exact for dataset in self.datasets)
 
+    @property
+    def rough(self) -> NDArray[np.bool_]:
+        """Along which free parameters the statistic may have kinks, shape (n,)."""
+        places = {place for dataset in self.datasets for place in dataset.rough}
+        return np.array([place in places for place in self.space.free.tolist()], dtype=bool)
+
     def state(self, x: Vector) -> Vector:
         """Give the values of all parameters for those of the free ones."""
         state = self.frozen.copy()

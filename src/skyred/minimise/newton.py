@@ -152,7 +152,8 @@ def lower_nearby(
     """
     low, high = objective.limits.T
     lowest, best, calls = objective.total(x) - HOP_GAIN * tolerance, None, 1
-    for step in np.diag(errors):
+    rough = np.ones(len(x), dtype=bool) if objective.rough is None else objective.rough
+    for step in np.diag(errors)[rough]:
         for part in HOP:
             trial = np.clip(x + part * step, low, high)
             value, calls = objective.total(trial), calls + 1

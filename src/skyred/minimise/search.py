@@ -88,9 +88,7 @@ def _search(objective: Objective, minuit: MinuitSearch, tolerance: float) -> Fou
     return attrs.evolve(found, calls=newton.calls + found.calls, message=message)
 
 
-def _migrad(
-    objective: Objective, minuit: MinuitSearch, newton: Descent, tolerance: float
-) -> Found:
+def _migrad(objective: Objective, minuit: MinuitSearch, newton: Descent, tolerance: float) -> Found:
     """Search by MIGRAD from where Newton steps ended, or else from the start; look around."""
     found = minuit.migrad(newton.x, newton.errors, gradient=False)
     if found.message:

@@ -1,0 +1,167 @@
+"""The norm of flux points where it is held by limits, or the data have next to nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from astropy import units as u
+from gammapy.datasets import Datasets, SpectrumDataset
+from gammapy.modeling import Parameter
+from gammapy.modeling.models import GaussianPrior, PowerLawSpectralModel, SkyModel
+
+import points_side_by_side as beside
+import skyred
+import small_datasets as small
+from skyred.errors import SkyredWarning
+
+WIDE = [1, 10] * u.TeV
+OPTIONAL = ["errn-errp", "ul", "scan"]
+
+
+def with_model(dataset: Any) -> Datasets:
+    spectral = PowerLawSpectralModel(index=2.6, amplitude="4e-11 cm-2 s-1 TeV-1")
+    datasets = Datasets([dataset])
+    datasets.models = [SkyModel(spectral_model=spectral, name="crab")]
+    return datasets
+
+
+def on_off() -> Datasets:
+    return with_model(small.spectrum_on_off())
+
+
+def value(points: Any, name: str) -> float:
+    return float(np.squeeze(getattr(points, name).data))
+
+
+@pytest.fixture(scope="module")
+def best() -> float:
+    return value(skyred.flux_points(on_off(), "crab", WIDE), "norm")
+
+
+@pytest.mark.parametrize(
+    "norm",
+    [
+        pytest.param({"min": -10, "max": 10}, id="limits"),
+        pytest.param({"value": 3.0, "scan_n_values": 3}, id="start"),
+        pytest.param({"scan_min": 0.01, "scan_max": 2, "scan_n_values": 4}, id="range"),
+        pytest.param({"scan_values": [0.5, 1, 2]}, id="values"),
+        pytest.param(Parameter("norm", 0.5, scan_n_sigma=3, scan_n_values=5), id="sigma"),
+        pytest.param(Parameter("norm", 1, frozen=True), id="frozen"),
+    ],
+)
+def test_options_of_the_norm_are_taken_as_by_gammapy(norm: Any) -> None:
+    beside.assert_like_gammapy(on_off(), "crab", WIDE, selection_optional=OPTIONAL, norm=norm)
+
+
+@pytest.mark.parametrize(("low", "high"), [(1.5, None), (None, 0.5), (0.9, 1.1)])
+def test_a_norm_beyond_its_limit_stays_at_it(best: float, low: Any, high: Any) -> None:
+    limits = {name: part * best for name, part in (("min", low), ("max", high)) if part}
+    options = {"selection_optional": OPTIONAL, "norm": limits}
+    ours = skyred.flux_points(on_off(), "crab", WIDE, **options)
+    theirs = beside.by_gammapy(on_off(), "crab", WIDE, **options)
+    # Minuit's errors and distances of parameters at a limit are of its sine: they tend to zero
+    skip = ("norm_err", "norm_errn", "norm_errp", "norm_ul", "norm_scan", "stat_scan")
+    beside.assert_same_points(ours, theirs, skip)
+    if None in (low, high):
+        assert value(ours, "norm") == next(iter(limits.values()))
+        assert np.isnan(value(ours, "norm_errn" if low else "norm_errp"))
+
+
+def empty_spectrum() -> SpectrumDataset:
+    dataset = small.spectrum_dataset()
+    dataset.counts.data[...] = 0
+    return dataset
+
+
+def test_no_counts_on_a_known_background_have_no_minimum() -> None:
+    # the lower the norm the better, until nothing at all is predicted
+    points = skyred.flux_points(
+        with_model(empty_spectrum()), "crab", WIDE, selection_optional="all"
+    )
+    assert not points.success.data.any()
+    for name in ("norm", "norm_err", "norm_errn", "norm_errp", "norm_ul", "ts"):
+        assert np.isnan(value(points, name)), name
+
+
+def test_no_counts_and_no_negative_norms_give_the_limit_of_poisson() -> None:
+    datasets = with_model(empty_spectrum())
+    points = skyred.flux_points(
+        datasets, "crab", WIDE, selection_optional=OPTIONAL, norm={"min": 0}
+    )
+    # -2 log L = 2 s norm: up by 1 and by 4 at norms of 0.5 / s and 2 / s
+    signal = datasets[0].npred_signal().data.sum()
+    assert value(points, "norm") == 0
+    assert value(points, "ts") == 0
+    assert value(points, "norm_errp") == pytest.approx(0.5 / signal, rel=1e-5)
+    assert value(points, "norm_ul") == pytest.approx(2 / signal, rel=1e-5)
+    assert np.isnan(value(points, "norm_errn"))
+
+
+def test_no_counts_on_have_gammapys_limit_and_no_error() -> None:
+    datasets = on_off()
+    datasets[0].counts.data[...] = 0
+    ours = skyred.flux_points(datasets, "crab", WIDE, selection_optional=OPTIONAL)
+    theirs = beside.by_gammapy(datasets, "crab", WIDE, selection_optional=OPTIONAL)
+    # the statistic has a kink at zero: its second derivative there means nothing
+    beside.assert_same_points(ours, theirs, ("norm_err", "success"))
+    assert np.isnan(value(ours, "norm_err"))
+    assert np.isfinite(value(ours, "norm_ul"))
+
+
+def test_no_counts_at_all_have_a_norm_of_zero_and_gammapys_limit() -> None:
+    datasets = on_off()
+    datasets[0].counts.data[...] = datasets[0].counts_off.data[...] = 0
+    points = skyred.flux_points(datasets, "crab", WIDE, selection_optional=OPTIONAL)
+    signal = datasets[0].npred_signal().data.sum()
+    # 2 s norm again, as the most likely background is zero; downwards it is 2 s norm / alpha
+    assert value(points, "norm") == pytest.approx(0, abs=1e-6)
+    assert value(points, "norm_ul") == pytest.approx(2 / signal, rel=1e-4)
+    assert value(points, "norm_errp") == pytest.approx(0.5 / signal, rel=1e-4)
+    assert value(points, "norm_errn") == pytest.approx(0.25 * 0.5 / signal, rel=1e-4)
+    assert np.isnan(value(points, "norm_err"))
+
+
+def test_no_counts_off_are_gammapys() -> None:
+    datasets = on_off()
+    datasets[0].counts_off.data[...] = 0
+    beside.assert_like_gammapy(datasets, "crab", WIDE, selection_optional=OPTIONAL)
+
+
+@pytest.mark.parametrize("make", [small.spectrum_dataset, small.spectrum_on_off])
+def test_no_exposure_gives_no_norm(make: Any) -> None:
+    datasets = with_model(make())
+    datasets[0].exposure.data[...] = 0
+    points = skyred.flux_points(datasets, "crab", WIDE, selection_optional="all")
+    assert not points.success.data.any()
+    assert np.isnan(value(points, "norm"))
+    assert np.isnan(value(points, "norm_ul"))
+    assert value(points, "counts") == datasets[0].counts.data.sum()
+
+
+def test_a_prior_on_the_norm_leaves_the_work_to_gammapy() -> None:
+    norm = Parameter("norm", 1, prior=GaussianPrior(mu=2, sigma=0.05))
+    with pytest.warns(SkyredWarning, match="estimated by gammapy: their norm has a prior"):
+        ours = skyred.flux_points(on_off(), "crab", WIDE, norm=norm)
+    beside.assert_same_points(ours, beside.by_gammapy(on_off(), "crab", WIDE, norm=norm))
+
+
+def test_datasets_that_cannot_be_flat_are_left_to_gammapy() -> None:
+    class Mine(SpectrumDataset):
+        pass
+
+    dataset = small.spectrum_dataset()
+    dataset.__class__ = Mine
+    with pytest.warns(SkyredWarning, match="by gammapy: .* Mine is no class that skyred knows"):
+        ours = skyred.flux_points(with_model(dataset), "crab", WIDE)
+    theirs = beside.by_gammapy(with_model(small.spectrum_dataset()), "crab", WIDE)
+    beside.assert_same_points(ours, theirs)
+
+
+def test_flux_points_are_no_counts_to_estimate_from() -> None:
+    with (
+        pytest.warns(SkyredWarning, match="its datasets are not of counts"),
+        pytest.raises(AttributeError),
+    ):
+        skyred.flux_points(with_model(small.flux_points()), "crab", WIDE)

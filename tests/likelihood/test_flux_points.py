@@ -1,0 +1,235 @@
+"""`skyred.flux_points` against gammapy's `FluxPointsEstimator`, column by column."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy import units as u
+from gammapy.datasets import Datasets
+from gammapy.estimators import FluxPoints
+from gammapy.maps import Map, MapAxis
+from gammapy.modeling.models import (
+    FoVBackgroundModel,
+    GaussianPrior,
+    PowerLawNormSpectralModel,
+    PowerLawSpectralModel,
+    SkyModel,
+    TemplateSpatialModel,
+)
+
+import points_side_by_side as beside
+import skyred
+import small_datasets as small
+
+WIDE = [1, 10] * u.TeV
+
+
+def power_law(amplitude: float = 4e-11, name: str = "crab") -> SkyModel:
+    spectral = PowerLawSpectralModel(index=2.6, amplitude=f"{amplitude} cm-2 s-1 TeV-1")
+    return SkyModel(spectral_model=spectral, name=name)
+
+
+def on_off(models: list[SkyModel] | None = None) -> Datasets:
+    datasets = Datasets([small.spectrum_on_off()])
+    datasets.models = models or [power_law()]
+    return datasets
+
+
+def test_all_columns_of_one_source_among_several_on_a_map_are_gammapys() -> None:
+    beside.assert_like_gammapy(beside.map_case(), "steep", [1, 3] * u.TeV, selection_optional="all")
+
+
+def test_each_bin_and_source_of_a_map_is_gammapys() -> None:
+    beside.assert_like_gammapy(beside.map_case(), "hard", beside.EDGES)
+
+
+@pytest.mark.data
+def test_on_off_spectra_are_taken_together_as_by_gammapy() -> None:
+    edges = [0.7, 2, 10] * u.TeV
+    datasets = beside.crab_spectra()
+    points = beside.assert_like_gammapy(datasets, "crab", edges, selection_optional="all")
+    assert points.success.data.all()
+    assert points.counts.data.shape[-1] == 4
+
+
+@pytest.mark.data
+def test_bins_beyond_the_data_are_filled_as_by_gammapy() -> None:
+    edges = [0.001, 0.002, 1, 3, 500, 1000] * u.TeV
+    datasets = beside.crab_spectra((23523,))
+    points = beside.assert_like_gammapy(datasets, "crab", edges, selection_optional=["ul", "scan"])
+    assert points.success.data.ravel().tolist() == [False, False, True, True, False]
+
+
+@pytest.mark.data
+def test_other_confidences_are_gammapys() -> None:
+    sigmas = {"n_sigma": 2, "n_sigma_ul": 3, "n_sigma_sensitivity": 3}
+    datasets = beside.crab_spectra((23523,))
+    points = beside.assert_like_gammapy(
+        datasets, "crab", [1, 3] * u.TeV, selection_optional="all", **sigmas
+    )
+    assert (points.n_sigma, points.n_sigma_ul) == (2, 3)
+
+
+def test_a_map_and_a_spectrum_are_taken_together_as_by_gammapy() -> None:
+    datasets = Datasets([small.spectrum_dataset(), small.map_dataset()])
+    datasets.models = [beside.sources()["steep"], FoVBackgroundModel(dataset_name="map")]
+    optional = ["errn-errp", "ul", "scan"]
+    beside.assert_like_gammapy(datasets, "steep", WIDE, selection_optional=optional)
+
+
+def test_a_spectrum_on_known_background_has_gammapys_sensitivity() -> None:
+    datasets = Datasets([small.spectrum_dataset()])
+    datasets.models = [power_law()]
+    points = beside.assert_like_gammapy(datasets, "crab", selection_optional="all")
+    assert np.isfinite(points.norm_sensitivity.data).all()
+
+
+def test_edges_off_the_axis_fall_where_gammapys_do() -> None:
+    edges = [1.3, 3.9, 8] * u.TeV
+    points = beside.assert_like_gammapy(on_off(), "crab", edges)
+    axis = small.ENERGY.edges.to_value("TeV")
+    assert points.energy_min.to_value("TeV") == pytest.approx(axis[[0, 2]])
+
+
+def test_edges_inside_one_bin_are_refused_as_by_gammapy() -> None:
+    edges = [1, 1.1, 1.2] * u.TeV
+    with pytest.raises(ValueError, match="must be sorted") as theirs:
+        beside.by_gammapy(on_off(), "crab", edges)
+    with pytest.raises(ValueError, match=str(theirs.value)):
+        skyred.flux_points(on_off(), "crab", edges)
+
+
+def test_masked_bins_are_left_out_as_by_gammapy() -> None:
+    datasets = Datasets([small.spectrum_on_off("one"), small.spectrum_on_off("two", seed=5)])
+    axis = small.ENERGY.edges
+    datasets[0].mask_fit = datasets[0].counts.geom.energy_mask(axis[1], axis[2])
+    datasets[1].mask_fit = datasets[1].counts.geom.energy_mask(axis[1], axis[3])
+    datasets.models = [power_law()]
+    points = beside.assert_like_gammapy(
+        datasets, "crab", axis, selection_optional=["errn-errp", "ul", "scan"]
+    )
+    assert points.success.data.ravel().tolist() == [False, True, True]
+
+
+def test_models_of_some_of_the_datasets_are_gammapys() -> None:
+    datasets = Datasets([small.spectrum_on_off("one"), small.spectrum_on_off("two", seed=5)])
+    other = power_law(1e-11, "other")
+    other.datasets_names = ["two"]
+    datasets.models = [power_law(), other]
+    beside.assert_like_gammapy(datasets, "crab", WIDE)
+
+
+def test_a_template_in_energy_is_gammapys() -> None:
+    dataset = small.map_dataset()
+    image = dataset.counts.geom.to_image()
+    away = image.separation(small.centre()).to_value("deg")
+    energy = small.TRUE.center.to_value("TeV")[:, None, None]
+    shape = np.exp(-0.5 * (away / (0.15 * energy**-0.2)) ** 2) * 1e-8 * energy**-2.5
+    unit = "cm-2 s-1 TeV-1 sr-1"
+    template = Map.from_geom(image.to_cube([small.TRUE]), data=shape, unit=unit)
+    source = SkyModel(
+        spectral_model=PowerLawNormSpectralModel(),
+        spatial_model=TemplateSpatialModel(template, normalize=False),
+        name="template",
+    )
+    datasets = Datasets([dataset])
+    datasets.models = [source, FoVBackgroundModel(dataset_name="map")]
+    beside.assert_like_gammapy(datasets, "template", [1, 3] * u.TeV)
+
+
+def test_priors_shift_the_statistic_as_in_gammapy() -> None:
+    datasets = beside.map_case()
+    datasets.models["hard"].spectral_model.index.prior = GaussianPrior(mu=2.5, sigma=0.2)
+    datasets.models["steep"].spatial_model.lon_0.prior = GaussianPrior(mu=83.6, sigma=0.02)
+    # gammapy drops the spectrum of the source itself, and its priors
+    datasets.models["steep"].spectral_model.index.prior = GaussianPrior(mu=9, sigma=0.1)
+    points = beside.assert_like_gammapy(datasets, "steep", [1, 3] * u.TeV)
+    datasets.models["hard"].spectral_model.index.prior = None
+    datasets.models["steep"].spatial_model.lon_0.prior = None
+    without = skyred.flux_points(datasets, "steep", [1, 3] * u.TeV)
+    expected = (0.5 / 0.2) ** 2 + (0.051 / 0.02) ** 2
+    assert points.stat.data - without.stat.data == pytest.approx(expected)
+
+
+def test_datasets_and_models_are_left_as_they_were() -> None:
+    datasets = beside.map_case()
+    skyred.fit(datasets)
+    datasets.models["hard"].spectral_model.index.frozen = True
+    kept = [(each.name, each.value, each.error, each.frozen, each.min, each.max)
+            for each in datasets.models.parameters]  # fmt: skip
+    covariance = datasets.models.covariance.data.copy()
+    models = list(datasets[0].models)
+    for reoptimize in (False, True):
+        skyred.flux_points(datasets, "steep", WIDE, selection_optional="all", reoptimize=reoptimize)
+        now = [(each.name, each.value, each.error, each.frozen, each.min, each.max)
+               for each in datasets.models.parameters]  # fmt: skip
+        np.testing.assert_equal(now, kept)
+        assert (datasets.models.covariance.data == covariance).all()
+        assert all(one is other for one, other in zip(datasets[0].models, models, strict=True))
+
+
+def test_points_are_written_read_and_drawn(tmp_path: Path) -> None:
+    points = skyred.flux_points(on_off(), "crab", beside.EDGES, selection_optional="all")
+    path = tmp_path / "points.fits"
+    points.write(path, sed_type="likelihood", format="gadf-sed")
+    again = FluxPoints.read(path, format="gadf-sed", reference_model=points.reference_model)
+    for name in ("dnde", "dnde_err", "dnde_ul", "stat_scan", "counts"):
+        found, expected = getattr(again, name).data, getattr(points, name).data
+        assert np.squeeze(found) == pytest.approx(np.squeeze(expected), nan_ok=True)
+    import matplotlib.pyplot as plt
+
+    assert points.plot(sed_type="e2dnde").lines
+    points.plot_ts_profiles(sed_type="dnde")
+    plt.close("all")
+
+
+# -- what cannot be estimated ----------------------------------------------------------------
+
+
+def test_energy_axes_that_are_not_aligned_are_refused_as_by_gammapy() -> None:
+    other = small.spectrum_dataset("other")
+    coarse = MapAxis.from_energy_edges([1, 3, 10] * u.TeV)
+    other = other.resample_energy_axis(coarse, name="other")
+    datasets = Datasets([small.spectrum_dataset(), other])
+    datasets.models = [power_law()]
+    with pytest.raises(ValueError, match="must have aligned energy axes"):
+        skyred.flux_points(datasets, "crab", WIDE)
+
+
+def test_several_telescopes_are_refused_unless_they_are_allowed() -> None:
+    from astropy.table import Table
+
+    datasets = Datasets([small.spectrum_on_off("one"), small.spectrum_on_off("two")])
+    for dataset, name in zip(datasets, ("HESS", "VERITAS"), strict=True):
+        dataset.meta_table = Table({"TELESCOP": [name]})
+    datasets.models = [power_law()]
+    with pytest.raises(ValueError, match="same value of the 'TELESCOP'"):
+        skyred.flux_points(datasets, "crab", WIDE)
+    points = skyred.flux_points(datasets, "crab", WIDE, allow_multiple_telescopes=True)
+    assert points.success.data.all()
+
+
+@pytest.mark.parametrize("source", ["crob", "sim-bkg", ""])
+def test_a_source_that_is_not_there_is_told_with_those_that_are(source: str) -> None:
+    with pytest.raises(skyred.SkyredError, match=r"no source is called .*; there are steep, hard"):
+        skyred.flux_points(beside.map_case(), source, WIDE)
+
+
+def test_datasets_without_models_have_no_sources() -> None:
+    with pytest.raises(skyred.SkyredError, match="no source is called 'crab'; there are none"):
+        skyred.flux_points(small.spectrum_dataset(), "crab", WIDE)
+
+
+def test_a_list_and_one_dataset_alone_are_taken() -> None:
+    datasets = on_off()
+    several = [skyred.flux_points(each, "crab", WIDE).norm.data
+               for each in (datasets, datasets[0], list(datasets))]  # fmt: skip
+    assert several[0].tolist() == several[1].tolist() == several[2].tolist()
+
+
+def test_a_reference_that_gives_no_counts_has_no_norm() -> None:
+    points = skyred.flux_points(on_off([power_law(0.0)]), "crab", WIDE, selection_optional="all")
+    assert not points.success.data.any()
+    assert np.isnan([points.norm.data, points.norm_err.data, points.norm_ul.data]).all()

@@ -171,7 +171,7 @@ class FitResult:
     message : str
         What the fitter says; where `success` is false, why.
     nfev : int
-        Calls of the objective.
+        Calls of the objective and its derivatives.
     edm : float
         Estimated distance to the minimum.
     at_limit : tuple of str

@@ -14,7 +14,7 @@ from gammapy.modeling.models import GaussianPrior, PowerLawSpectralModel, SkyMod
 import points_side_by_side as beside
 import skyred
 import small_datasets as small
-from skyred.errors import SkyredWarning
+from skyred.errors import FitError, SkyredWarning
 
 WIDE = [1, 10] * u.TeV
 OPTIONAL = ["errn-errp", "ul", "scan"]
@@ -160,8 +160,5 @@ def test_datasets_that_cannot_be_flat_are_left_to_gammapy() -> None:
 
 
 def test_flux_points_are_no_counts_to_estimate_from() -> None:
-    with (
-        pytest.warns(SkyredWarning, match="its datasets are not of counts"),
-        pytest.raises(AttributeError),
-    ):
+    with pytest.raises(FitError, match="'points' holds flux points; only counts give new ones"):
         skyred.flux_points(with_model(small.flux_points()), "crab", WIDE)

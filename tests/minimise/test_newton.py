@@ -31,7 +31,7 @@ def test_one_step_solves_a_parabola() -> None:
     found = descend(quadratic(COVARIANCE, BOTTOM, start=BOTTOM + np.array([1, 1, 1])), TOLERANCE)
     assert found.converged
     assert found.x == pytest.approx(BOTTOM, abs=1e-9)
-    assert found.calls <= 3  # the start, the step, and the one that gains nothing
+    assert found.calls <= 7  # the start; derivatives and the step; those that gain nothing
     assert not found.held.any()
 
 

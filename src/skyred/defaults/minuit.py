@@ -1,4 +1,4 @@
-"""The fitter `minuit`: Newton steps where they are known, MIGRAD, then a real HESSE."""
+"""The fitter `minuit`: Newton steps where derivatives are known, MIGRAD, and HESSE."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @component
 class Minuit(Fitter):
-    """Minimise with iminuit, from where Newton steps lead; then HESSE for the covariance."""
+    """Minimise by Newton steps, by MIGRAD where they do not do; then HESSE for the errors."""
 
     kind = "minuit"
     strategy: int = option(
@@ -28,7 +28,9 @@ class Minuit(Fitter):
         max=10.0,
         doc="Minuit's tolerance: searches end at an estimated distance of 0.002 times this.",
     )
-    calls: int = option(10000, min=1, doc="Largest number of calls of the objective by MIGRAD.")
+    calls: int = option(
+        10000, min=1, doc="Largest number of calls of the objective by MIGRAD, where it is needed."
+    )
     minos: bool = option(False, doc="Whether to find asymmetric errors by MINOS.")
 
     def fit(self, objective: Objective) -> FitResult:

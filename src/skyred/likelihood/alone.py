@@ -28,7 +28,8 @@ def fit(
     """Fit the models of gammapy datasets, as ``gammapy.modeling.Fit().run(datasets)`` does.
 
     Afterwards the models hold the best values, their errors and covariance. Unlike those of
-    `Fit.run`, the errors are of an explicit HESSE at the minimum.
+    `Fit.run`, which MIGRAD builds up on its way, the errors are of the second derivatives at the
+    minimum.
 
     Parameters
     ----------
@@ -37,7 +38,7 @@ def fit(
     fitter : Fitter, optional
         What minimises or samples; by default Newton steps, MIGRAD if they fail, and HESSE.
     minos : bool
-        Whether to find asymmetric errors by MINOS; not with a fitter, which decides by itself.
+        Whether to find asymmetric errors by MINOS; a fitter has its own option for it.
     check : bool
         Whether every source is compared with gammapy's own evaluation first; else those with
         classes that are not gammapy's own.
@@ -52,8 +53,13 @@ def fit(
     Raises
     ------
     FitError
-        If there is nothing to fit, or the statistic is not finite at the start.
+        If there is nothing to fit, the statistic is not finite at the start, or MINOS is asked of a
+        fitter.
     """
+    if fitter and minos:
+        raise FitError(
+            f"minos is of no use with a fitter: give it to {fitter.kind!r}, if it has it"
+        )
     gathered = _gathered(datasets)
     objective = objective_of(gathered, check)
     models = [dataset.models for dataset in gathered if dataset.models]
@@ -116,7 +122,7 @@ def flux_points(
     Raises
     ------
     FitError
-        If no source model has that name.
+        If no source model has that name, or a dataset is not of counts.
     """
     from gammapy.modeling.models import SkyModel
 
@@ -129,6 +135,9 @@ def flux_points(
         raise FitError(
             f"no source is called {source!r}; there are {', '.join(dict.fromkeys(names)) or 'none'}"
         )
+    for dataset in gathered:
+        if dataset.tag == "FluxPointsDataset":
+            raise FitError(f"{dataset.name!r} holds flux points; only counts give new ones")
     estimator = FlatFluxPointsEstimator(
         check=check,
         source=source,

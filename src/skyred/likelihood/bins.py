@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 class Bins:
     """Chosen bins of a dataset, and its mask.
 
-    Of the others only the sum of the predicted counts matters, which is linear in the flux.
+    Of the others only the sum of the predicted counts matters, which is linear in the flux. So all
+    bins are chosen that have counts, or that could have negative predicted counts, which are set to
+    zero, though every flux is positive; if one is not, the statistic looks at all bins.
 
     Parameters
     ----------

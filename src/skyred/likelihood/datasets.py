@@ -127,9 +127,9 @@ class CountsDataset:
     def gradient(self, state: Vector) -> Array:
         """Give the derivatives of the statistic by all parameters, shape (m,)."""
         gradient = np.zeros(len(state))
-        slopes = self.statistic.slopes(self.predict(state)[0])
+        by_counts = self.statistic.derivatives(self.predict(state)[0])
         for part in self.parts:
-            for place, slope in part.gradient(state, slopes.first, slopes.total):
+            for place, slope in part.gradient(state, by_counts.first, by_counts.total):
                 gradient[place] += slope
         return gradient
 
@@ -141,7 +141,7 @@ class CountsDataset:
                 rows.setdefault(place, np.zeros(len(self.bins)))[part.rows()] += slope.chosen
         fisher = np.zeros((len(state), len(state)))
         if rows:
-            weights = self.statistic.slopes(self.predict(state)[0]).second
+            weights = self.statistic.derivatives(self.predict(state)[0]).second
             places, jacobian = np.array(list(rows)), np.array(list(rows.values()))
             fisher[np.ix_(places, places)] = (jacobian * weights) @ jacobian.T
         return fisher
@@ -165,8 +165,6 @@ class GammapyDataset:
         Where the parameters are found.
     """
 
-    exact = False
-
     def __init__(self, dataset: Dataset, space: ParameterSpace) -> None:
         self.dataset, self.space, self.name = dataset, space, str(dataset.name)
         self.places: dict[Any, tuple[float, ...]] = {}
@@ -176,16 +174,24 @@ class GammapyDataset:
         self._set(state)
         return float(self.dataset.stat_sum())
 
-    def gradient(self, state: Vector) -> Array:
-        """Refuse: it is not known."""
-        raise NotImplementedError(f"{self.name} is evaluated by gammapy, without derivatives")
+    @property
+    def exact(self) -> bool:
+        """Whether the derivatives are known: if there is nothing to derive by."""
+        return not self.rough
 
-    fisher = gradient
+    def gradient(self, state: Vector) -> Array:
+        """Give the derivatives by all parameters, of which none is free."""
+        return np.zeros(len(state))
+
+    def fisher(self, state: Vector) -> Array:
+        """Give the second derivatives by all parameters, of which none is free."""
+        return np.zeros((len(state), len(state)))
 
     @property
     def rough(self) -> set[int]:
-        """All: what gammapy does is not known."""
-        return set(self.space.free.tolist())
+        """All free ones of its models: what gammapy does is not known."""
+        own = [each for model in self.dataset.models or () for each in model.parameters]
+        return set(self.space.places(own).tolist()) & set(self.space.free.tolist())
 
     def clips(self, state: Vector) -> bool:
         """Never: there are no derivatives anyway."""

@@ -9,7 +9,7 @@ import attrs
 import numpy as np
 
 if TYPE_CHECKING:
-    from skyred.likelihood.profile import Profile
+    from skyred.likelihood.profile import Held, Profile
 
 ITERATIONS = 50
 HALVINGS = 40
@@ -46,14 +46,14 @@ class Norm:
 
 
 def best_norm(
-    profile: Profile, start: float = 1.0, low: float = -np.inf, high: float = np.inf
+    profile: Held, start: float = 1.0, low: float = -np.inf, high: float = np.inf
 ) -> Norm:
     """Find the minimum of a profile by damped Newton steps.
 
     Parameters
     ----------
-    profile : Profile
-        The statistic along the norm.
+    profile : Held
+        The statistic along the norm, the rest held.
     start : float
         Where to begin.
     low, high : float
@@ -79,7 +79,7 @@ def best_norm(
     return _bracketed(profile, norm, low, high)
 
 
-def _bracketed(profile: Profile, norm: float, low: float, high: float) -> Norm:
+def _bracketed(profile: Held, norm: float, low: float, high: float) -> Norm:
     """Find a minimum without derivatives: it may be a kink, as where there are no counts on."""
     from scipy.optimize import minimize_scalar
 
@@ -101,7 +101,7 @@ def _bracketed(profile: Profile, norm: float, low: float, high: float) -> Norm:
 
 
 def _downhill(
-    profile: Profile, norm: float, stat: float, step: float, low: float, high: float
+    profile: Held, norm: float, stat: float, step: float, low: float, high: float
 ) -> tuple[float, float]:
     for _ in range(HALVINGS):
         trial = float(np.clip(norm + step, low, high))

@@ -33,10 +33,6 @@ class Profile(Protocol):
         """Give the statistic."""
         ...
 
-    def slopes(self, norm: float) -> tuple[float, float]:
-        """Give its first and second derivative."""
-        ...
-
 
 class Term(Protocol):
     """What one dataset adds to a profile with the rest held: ``mu = norm * signal + rest``."""
@@ -70,6 +66,11 @@ class CashTerm:
     counts, signal, rest : array
         Counts, and those predicted at norm one by the source and by the rest, in each bin of the
         mask, shape (k,).
+
+    Attributes
+    ----------
+    lowest : float
+        The norm below which the predicted counts of some bin would be negative.
     """
 
     def __init__(self, counts: Array, signal: Array, rest: Array) -> None:
@@ -95,7 +96,7 @@ class CashTerm:
         if norm < self.lowest:
             return _differences(self.stat, norm)
         cash, signal, rest = self.filled
-        slopes = cash.slopes(norm * signal + rest)
+        slopes = cash.derivatives(norm * signal + rest)
         first = slopes.first @ signal + slopes.total * self.sums[0]
         return float(first), float(slopes.second @ signal**2)
 
@@ -140,7 +141,7 @@ class WStatTerm:
 
     def slopes(self, norm: float) -> tuple[float, float]:
         """Give the first and second derivative."""
-        slopes = self.statistic.slopes(self._signal(norm))
+        slopes = self.statistic.derivatives(self._signal(norm))
         return float(slopes.first @ self.signal), float(slopes.second @ self.signal**2)
 
     def _predicted(self, norm: float) -> Array:
@@ -227,14 +228,3 @@ class Refitted:
     def stat(self, norm: float) -> float:
         """Give the statistic."""
         return self.objective.total(self.rest(norm).x)
-
-    def slopes(self, norm: float) -> tuple[float, float]:
-        """Give its first and second derivative; the rest, at its best, adds none to the first."""
-        x = self.rest(norm).x
-        gradient, matrix = self.objective.gradient(x), self.objective.fisher(x)
-        assert gradient is not None
-        assert matrix is not None
-        others = [place for place in range(len(x)) if place != self.index]
-        mixed = matrix[self.index, others]
-        inner = np.linalg.lstsq(matrix[np.ix_(others, others)], mixed, rcond=None)[0]
-        return float(gradient[self.index]), float(matrix[self.index, self.index] - mixed @ inner)

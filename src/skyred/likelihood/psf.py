@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-PIXELS_IN_R68 = 12  # gammapy's `precision_factor`
+PIXELS_IN_DIAMETER = 12  # gammapy's `precision_factor`
 UPSAMPLING_OF_RAD = 20  # steps of gammapy's search for containment radii
 
 
@@ -100,7 +100,7 @@ class KernelMaker:
         from gammapy.irf.psf.map import PSF_MAX_OVERSAMPLING
 
         with np.errstate(divide="ignore"):
-            wanted = np.ceil(np.float64(PIXELS_IN_R68) / pixels)
+            wanted = np.ceil(np.float64(PIXELS_IN_DIAMETER) / pixels)
         return int(min(wanted, PSF_MAX_OVERSAMPLING))
 
     def _distances(self, geom: WcsGeom, size: int, factor: int) -> Array:

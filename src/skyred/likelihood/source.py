@@ -65,6 +65,8 @@ class Source:
         self.share = Share.of(model.spatial_model, space)
         self.own = space.places(model.parameters)
         self.time = TimeFactor(model, instrument.dataset.gti, space)
+        # kept until a look up of responses: templates and their slopes by spatial values, and the
+        # counts by all values; spectrum and time factor keep their last by their own
         self.templates = Recent[bytes, Template | Mixture](2 * len(self.share.free) + 4)
         self.slopes_known = Recent[tuple[int, bytes], Template | Mixture](2 * len(self.share.free))
         self.states = Recent[bytes, Counts](STATES_KEPT)

@@ -132,11 +132,11 @@ def _remembered(way: Way, norm: int | None) -> Way:
         if factor == 0:
             return way(values)
         others = values if norm is None else np.delete(values, norm)
-        shape = known.get(others.tobytes())
-        if shape is None:
+        flux = known.get(others.tobytes())
+        if flux is None:
             known.clear()
-            shape = known[others.tobytes()] = way(values) / factor
-        return shape * factor
+            flux = known[others.tobytes()] = way(values) / factor
+        return flux * factor
 
     return remembered
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 TRUNCATION = 1e-25  # gammapy's smallest predicted counts
 
 
-class Slopes(NamedTuple):
+class Derivatives(NamedTuple):
     """Derivatives of a statistic by the predicted counts.
 
     Parameters
@@ -55,12 +55,12 @@ class Cash:
         logs = np.log(np.maximum(predicted, TRUNCATION))
         return float(2 * (total - self.counts @ logs))
 
-    def slopes(self, predicted: Array) -> Slopes:
+    def derivatives(self, predicted: Array) -> Derivatives:
         """Give the derivatives."""
         # bins of no predicted counts would have infinite ones, which no step could use
         predicted = np.maximum(predicted, 1e-12)
         ratio = self.counts / predicted
-        return Slopes(-2 * ratio, 2 * ratio / predicted, 2.0)
+        return Derivatives(-2 * ratio, 2 * ratio / predicted, 2.0)
 
 
 @attrs.define(eq=False)
@@ -113,7 +113,7 @@ class WStat:
         found = each.sum()
         return float(found if np.isfinite(found) else np.nan_to_num(each).sum())
 
-    def slopes(self, signal: Array) -> Slopes:
+    def derivatives(self, signal: Array) -> Derivatives:
         """Give the derivatives; the background is at its optimum, so it adds none to the first."""
         background, linear, root = self._background(signal)
         with np.errstate(all="ignore"):
@@ -123,7 +123,7 @@ class WStat:
             ratio = np.where(self.on > 0, self.on / predicted, 0)
             second = np.where(self.on > 0, ratio * (1 + self.alpha * moves) / predicted, 0)
         first = np.nan_to_num(2 * (1 - ratio), posinf=0, neginf=0)
-        return Slopes(first, np.nan_to_num(2 * second, posinf=0, neginf=0), 0.0)
+        return Derivatives(first, np.nan_to_num(2 * second, posinf=0, neginf=0), 0.0)
 
 
 @attrs.define(eq=False)
@@ -143,7 +143,7 @@ class ChiSquare:
         """Give the statistic."""
         return float((((self.values - predicted) / self.errors) ** 2).sum())
 
-    def slopes(self, predicted: Array) -> Slopes:
+    def derivatives(self, predicted: Array) -> Derivatives:
         """Give the derivatives."""
         weight = 2 / self.errors**2
-        return Slopes(weight * (predicted - self.values), weight, 0.0)
+        return Derivatives(weight * (predicted - self.values), weight, 0.0)

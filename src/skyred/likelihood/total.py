@@ -71,7 +71,9 @@ class Likelihood:
         return state
 
     def stat(self, x: Vector) -> float:
-        """Give the fit statistic, without priors."""
+        """Give the fit statistic, without priors; NaN where a parameter is not finite."""
+        if not np.isfinite(x).all():  # as MIGRAD tries when it is lost
+            return np.nan
         state = self.state(x)
         return sum(dataset.stat(state) for dataset in self.datasets)
 

@@ -1,8 +1,9 @@
 """HESSE: the second derivatives at a minimum, by central differences of the exact gradient.
 
 Minuit's HESSE takes differences of the statistic itself. Its steps grow with the value of the
-statistic, to several errors for a map of many counts, and those along pairs of parameters go to
-one side. With the gradient, steps of a small part of an error are enough, to both sides.
+statistic, and those along pairs of parameters go to one side: where parameters are correlated and
+the statistic is no parabola, errors came out a quarter too small. With the gradient, steps of a
+small part of an error are enough, to both sides.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-STEP = 0.1  # of what a parameter alone could vary by: far above rounding, far below a kink or bend
+STEP = 0.1  # of what a parameter alone could vary by: far above rounding, far below a bend
 SMALLEST_EIGENVALUE = 1e-10  # of the largest, for the matrix scaled to ones on its diagonal
 
 

@@ -42,7 +42,7 @@ class Descent:
     errors : array
         Their errors by the Fisher matrix; where it knows none, the objective's steps.
     calls : int
-        Calls of the objective.
+        Calls of the objective, its gradient and its Fisher matrix.
     converged : bool
         Whether no step could lead down by more than the tolerance.
     held : array of bool
@@ -77,7 +77,7 @@ def descend(objective: Objective, tolerance: float, x: Array | None = None) -> D
     x = np.clip(objective.start if x is None else x, low, high)
     value, calls, damping = objective.total(x), 1, 0.0
     for _ in range(ITERATIONS):
-        parabola = _Parabola.at(objective, x)
+        parabola, calls = _Parabola.at(objective, x), calls + 2
         expected = parabola.gain(parabola.step(0.0))
         found = None
         for _ in range(TRIALS):

@@ -78,7 +78,7 @@ def _search(objective: Objective, minuit: MinuitSearch, tolerance: float) -> Fou
     if newton.converged:
         hessian = _polish(objective, newton, tolerance)
         flat = hessian.flat
-        if hessian.edm < FARTHEST:
+        if not flat and hessian.edm < FARTHEST:
             return Found(newton.x, hessian.covariance, hessian.edm, newton.calls, "")
     # the derivatives led nowhere, so MIGRAD goes without them
     found = _migrad(objective, minuit, newton, tolerance)

@@ -1,0 +1,154 @@
+"""`KernelMaker` against `PSFMap.get_psf_kernel`: the same kernels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from astropy import units as u
+from astropy.coordinates import SkyCoord
+from gammapy.irf import PSF3D, PSFMap
+from gammapy.makers.utils import make_psf_map
+from gammapy.maps import Map, MapAxis, WcsGeom
+
+import small_datasets as small
+from skyred.likelihood.psf import CONTAINMENT, KernelMaker
+
+CLOSE = 1e-6  # of the maximum: the same steps, in another order
+
+
+def assert_same_kernel(psf: PSFMap, geom: WcsGeom, position: SkyCoord | None) -> None:
+    ours = KernelMaker(psf).get_psf_kernel(position, geom, CONTAINMENT).psf_kernel_map
+    theirs = psf.get_psf_kernel(geom, position, containment=CONTAINMENT).psf_kernel_map
+    assert ours.data.shape == theirs.data.shape
+    assert np.abs(ours.data - theirs.data).max() < CLOSE * theirs.data.max()
+    assert ours.geom.axes == theirs.geom.axes
+    assert ours.geom.pixel_scales.to_value("deg") == pytest.approx(
+        theirs.geom.pixel_scales.to_value("deg")
+    )
+
+
+def places(geom: WcsGeom) -> list[SkyCoord]:
+    """Give the centre of a map, somewhere inside, its corner and a place beyond its edge."""
+    height, width = geom.data_shape[-2:]
+    pixels = [(width / 2, height / 2), (3.3, 5.8), (-0.4, -0.4), (width + 4, height / 3)]
+    return [SkyCoord(geom.to_image().pix_to_coord(pair)[0], geom.to_image().pix_to_coord(pair)[1],
+                     frame=geom.frame) for pair in pixels]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("frame", "proj", "lonlat"),
+    [
+        ("icrs", "CAR", small.CRAB),
+        ("icrs", "TAN", small.CRAB),
+        ("galactic", "TAN", small.CRAB),
+        ("galactic", "CAR", small.CRAB),
+        ("icrs", "TAN", (0.01, -60.0)),
+    ],
+)
+@pytest.mark.parametrize("varying", [False, True])
+def test_kernels_are_gammapys_in_any_projection(
+    frame: str, proj: str, lonlat: tuple[float, float], varying: bool
+) -> None:
+    image = small.image(frame, proj, lonlat)
+    psf = small.psf_map(image, varying)
+    for position in places(image):
+        assert_same_kernel(psf, image.to_cube([small.TRUE]), position)
+
+
+@pytest.mark.parametrize("pixel", [0.02, 0.03, 0.1, 0.4])
+def test_kernels_are_gammapys_for_any_pixels(pixel: float) -> None:
+    image = WcsGeom.create(skydir=small.centre(), width=1.2, binsz=pixel, frame="icrs", proj="TAN")
+    psf = small.psf_map(small.image(), varying=True)
+    assert_same_kernel(psf, image.to_cube([small.TRUE]), small.centre())
+
+
+def test_pixels_that_are_not_square_have_gammapys_kernels() -> None:
+    image = WcsGeom.create(skydir=small.centre(), npix=(20, 30), binsz=(0.05, 0.03), frame="icrs")
+    psf = small.psf_map(small.image(), varying=True)
+    assert_same_kernel(psf, image.to_cube([small.TRUE]), small.centre())
+
+
+def test_one_maker_serves_positions_in_any_order() -> None:
+    image = small.image()
+    psf, geom = small.psf_map(image, varying=True), image.to_cube([small.TRUE])
+    maker = KernelMaker(psf)
+    for position in [*places(geom), *reversed(places(geom))]:
+        ours = maker.get_psf_kernel(position, geom, CONTAINMENT).psf_kernel_map.data
+        theirs = psf.get_psf_kernel(geom, position, containment=CONTAINMENT).psf_kernel_map.data
+        assert ours == pytest.approx(theirs, abs=CLOSE * theirs.max())
+
+
+def test_no_position_is_the_centre() -> None:
+    assert_same_kernel(
+        small.psf_map(small.image(), True), small.image().to_cube([small.TRUE]), None
+    )
+
+
+def test_energies_between_those_of_the_psf_are_interpolated_as_by_gammapy() -> None:
+    other = MapAxis.from_energy_bounds("0.3 TeV", "30 TeV", nbin=11, name="energy_true")
+    psf = small.psf_map(small.image(), varying=True)
+    assert_same_kernel(psf, small.image().to_cube([other]), small.centre())
+
+
+def test_a_psf_of_one_energy_is_that_of_all() -> None:
+    axis = MapAxis.from_energy_edges([0.5, 20] * u.TeV, name="energy_true")
+    psf = PSFMap.from_gauss(axis, sigma="0.08 deg")
+    assert_same_kernel(psf, small.image().to_cube([axis]), small.centre())
+
+
+def king_tables(rad: MapAxis) -> PSF3D:
+    """A PSF3D of a Gaussian core with a wide tail, wider at larger offsets."""
+    offset = MapAxis.from_edges([0, 0.5, 1, 2], unit="deg", name="offset")
+    distance = rad.center.to_value("deg")[None, None, :]
+    core = 0.05 * (1 + offset.center.to_value("deg"))[None, :, None]
+    core = core * (small.TRUE.center.to_value("TeV") ** -0.2)[:, None, None]
+    shape = np.exp(-0.5 * (distance / core) ** 2) + 0.05 * (1 + (distance / core) ** 2) ** -2
+    area = np.pi * np.diff(rad.edges.to_value("rad") ** 2)
+    data = shape / (shape * area).sum(axis=-1, keepdims=True)
+    return PSF3D(axes=[small.TRUE, offset, rad], data=data, unit="sr-1")
+
+
+@pytest.mark.parametrize(
+    "edges",
+    [
+        pytest.param(np.linspace(0, 0.66, 67), id="even"),
+        pytest.param(np.concatenate([[0], np.geomspace(0.005, 0.66, 60)]), id="uneven"),
+        pytest.param(np.linspace(0, 0.3, 7), id="coarse"),
+    ],
+)
+def test_tables_on_any_axis_of_distance_are_interpolated_as_by_gammapy(edges: np.ndarray) -> None:
+    rad = MapAxis.from_edges(edges, unit="deg", name="rad")
+    pointing = small.centre().directional_offset_by(30 * u.deg, 0.3 * u.deg)
+    coarse = small.image().to_binsz(0.2).to_cube([rad, small.TRUE])
+    psf = make_psf_map(king_tables(rad), pointing, coarse)
+    for position in places(small.image()):
+        assert_same_kernel(psf, small.image().to_cube([small.TRUE]), position)
+
+
+def half_valid() -> PSFMap:
+    """A PSF that has no exposure, and no values, in its eastern half."""
+    psf = small.psf_map(small.image(), varying=True)
+    geom = psf.psf_map.geom.squash("rad")
+    psf.exposure_map = Map.from_geom(geom, data=1e10, unit="cm2 s")
+    psf.exposure_map.data[..., :2] = 0
+    psf.psf_map.data[..., :2] = 0
+    return psf
+
+
+def test_beyond_valid_irfs_the_nearest_valid_ones_are_taken_as_by_gammapy() -> None:
+    for position in places(small.image()):
+        assert_same_kernel(half_valid(), small.image().to_cube([small.TRUE]), position)
+
+
+def test_energies_without_a_psf_have_empty_kernels_as_in_gammapy() -> None:
+    psf = small.psf_map(small.image())
+    psf.psf_map.data[0] = 0
+    assert_same_kernel(psf, small.image().to_cube([small.TRUE]), small.centre())
+
+
+def test_a_given_radius_is_left_to_gammapy() -> None:
+    psf, geom = small.psf_map(small.image()), small.image().to_cube([small.TRUE])
+    ours = KernelMaker(psf).get_psf_kernel(small.centre(), geom, CONTAINMENT, 0.3 * u.deg)
+    theirs = psf.get_psf_kernel(geom, small.centre(), max_radius=0.3 * u.deg)
+    assert ours.data.shape == theirs.data.shape
+    assert ours.data == pytest.approx(theirs.data, abs=CLOSE * theirs.data.max())

@@ -6,19 +6,20 @@ import numpy as np
 import pytest
 from astropy import units as u
 from astropy.coordinates import SkyCoord
+from gammapy.datasets.evaluator import PSF_CONTAINMENT
 from gammapy.irf import PSF3D, PSFMap
 from gammapy.makers.utils import make_psf_map
 from gammapy.maps import Map, MapAxis, WcsGeom
 
 import small_datasets as small
-from skyred.likelihood.psf import CONTAINMENT, KernelMaker
+from skyred.likelihood.psf import KernelMaker
 
 CLOSE = 1e-6  # of the maximum: the same steps, in another order
 
 
 def assert_same_kernel(psf: PSFMap, geom: WcsGeom, position: SkyCoord | None) -> None:
-    ours = KernelMaker(psf).get_psf_kernel(position, geom, CONTAINMENT).psf_kernel_map
-    theirs = psf.get_psf_kernel(geom, position, containment=CONTAINMENT).psf_kernel_map
+    ours = KernelMaker(psf).get_psf_kernel(position, geom, PSF_CONTAINMENT).psf_kernel_map
+    theirs = psf.get_psf_kernel(geom, position, containment=PSF_CONTAINMENT).psf_kernel_map
     assert ours.data.shape == theirs.data.shape
     assert np.abs(ours.data - theirs.data).max() < CLOSE * theirs.data.max()
     assert ours.geom.axes == theirs.geom.axes
@@ -73,8 +74,8 @@ def test_one_maker_serves_positions_in_any_order() -> None:
     psf, geom = small.psf_map(image, varying=True), image.to_cube([small.TRUE])
     maker = KernelMaker(psf)
     for position in [*places(geom), *reversed(places(geom))]:
-        ours = maker.get_psf_kernel(position, geom, CONTAINMENT).psf_kernel_map.data
-        theirs = psf.get_psf_kernel(geom, position, containment=CONTAINMENT).psf_kernel_map.data
+        ours = maker.get_psf_kernel(position, geom, PSF_CONTAINMENT).psf_kernel_map.data
+        theirs = psf.get_psf_kernel(geom, position, containment=PSF_CONTAINMENT).psf_kernel_map.data
         assert ours == pytest.approx(theirs, abs=CLOSE * theirs.max())
 
 
@@ -148,7 +149,7 @@ def test_energies_without_a_psf_have_empty_kernels_as_in_gammapy() -> None:
 
 def test_a_given_radius_is_left_to_gammapy() -> None:
     psf, geom = small.psf_map(small.image()), small.image().to_cube([small.TRUE])
-    ours = KernelMaker(psf).get_psf_kernel(small.centre(), geom, CONTAINMENT, 0.3 * u.deg)
+    ours = KernelMaker(psf).get_psf_kernel(small.centre(), geom, PSF_CONTAINMENT, 0.3 * u.deg)
     theirs = psf.get_psf_kernel(geom, small.centre(), max_radius=0.3 * u.deg)
     assert ours.data.shape == theirs.data.shape
     assert ours.data == pytest.approx(theirs.data, abs=CLOSE * theirs.data.max())

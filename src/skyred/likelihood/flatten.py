@@ -54,7 +54,7 @@ class Flattener:
             self.notes.append(f"dataset {dataset.name!r} is evaluated by gammapy: {why}")
             return GammapyDataset(dataset, self.space)
         if dataset.tag == "FluxPointsDataset":
-            return flat_points(dataset, self.space)
+            return flat_points(dataset, self.space, self.trust)
         return self._counts(dataset)
 
     def _counts(self, dataset: MapDataset) -> CountsDataset:
@@ -87,7 +87,7 @@ class Flattener:
         if model is None:
             return ScaledCounts("", counts, None, energy, bins, self.space)
         if model.spatial_model is None:
-            return ScaledCounts(model.name, counts, model.spectral_model, energy, bins, self.space)
+            return self._scaled(model, counts, energy, bins)
 
         def predict() -> Array:
             norm = model.evaluate_geom(dataset.background.geom)
@@ -119,7 +119,11 @@ class Flattener:
         onto = Map.from_geom(instrument.geom, dtype=float)
         onto.stack(template)
         energy = instrument.geom.axes["energy"].center
-        return ScaledCounts(model.name, onto.data, model.spectral_model, energy, bins, self.space)
+        return self._scaled(model, onto.data, energy, bins)
+
+    def _scaled(self, model: Any, counts: Array, energy: Any, bins: Bins) -> Part:
+        spectral, plain = model.spectral_model, self.trust.knows(model)
+        return ScaledCounts(model.name, counts, spectral, energy, bins, self.space, plain)
 
     def _spectrum(self, model: Any, instrument: Instrument) -> Spectrum:
         """Give the spectrum of a model; datasets with the same energies share it."""

@@ -14,6 +14,7 @@ from skyred.likelihood.part import Counts, weighted
 from skyred.likelihood.spectra import curve_of
 from skyred.likelihood.statistics import ChiSquare
 from skyred.likelihood.timing import TimeFactor
+from skyred.likelihood.trust import Trust
 from skyred.likelihood.units import scale_of
 
 if TYPE_CHECKING:
@@ -27,14 +28,17 @@ if TYPE_CHECKING:
 SLOPE_STEP = 1e-4  # of a parameter's usual step
 
 
-def flat_points(dataset: FluxPointsDataset, space: ParameterSpace) -> CountsDataset:
+def flat_points(dataset: FluxPointsDataset, space: ParameterSpace, trust: Trust) -> CountsDataset:
     """Lay out a dataset of flux points."""
     values, errors = _measured(dataset)
     mask = np.ones(values.shape, dtype=bool)
     if dataset.mask is not None:
         mask = np.asarray(getattr(dataset.mask, "data", dataset.mask), dtype=bool)
     bins = Bins(mask, np.flatnonzero(mask))
-    parts = [DifferentialFlux(model, dataset, bins, space) for model in dataset.models or ()]
+    parts = [
+        DifferentialFlux(model, dataset, bins, space, trust.knows(model))
+        for model in dataset.models or ()
+    ]
     statistic = ChiSquare(bins.of(values), bins.of(errors))
     return CountsDataset(str(dataset.name), parts, bins, values, statistic)
 
@@ -67,17 +71,24 @@ class DifferentialFlux:
         The points that are fitted.
     space : ParameterSpace
         Where the parameters are found.
+    plain : bool
+        Whether the spectrum may be evaluated without units.
     """
 
     exact = True
 
     def __init__(
-        self, model: Any, dataset: FluxPointsDataset, bins: Bins, space: ParameterSpace
+        self,
+        model: Any,
+        dataset: FluxPointsDataset,
+        bins: Bins,
+        space: ParameterSpace,
+        plain: bool,
     ) -> None:
         self.bins, self.share = bins, Share.of(model.spectral_model, space)
         self.name = str(model.name)
         energy = dataset.data.geom.axes["energy"].center.to_value("TeV")
-        self.curve = curve_of(model.spectral_model, energy)
+        self.curve = curve_of(model.spectral_model, energy, plain)
         self.time = TimeFactor(model, dataset.gti, space)
 
     @property

@@ -40,6 +40,8 @@ class ScaledCounts:
         The bins of the dataset.
     space : ParameterSpace
         Where the parameters are found.
+    plain : bool
+        Whether the norm spectrum may be evaluated without units.
     """
 
     exact = True
@@ -52,9 +54,10 @@ class ScaledCounts:
         energy: u.Quantity,
         bins: Bins,
         space: ParameterSpace,
+        plain: bool = True,
     ) -> None:
         self.name, self.template = name, counts
-        self.curve = spectral and curve_of(spectral, energy.to_value("TeV"))
+        self.curve = spectral and curve_of(spectral, energy.to_value("TeV"), plain)
         self.share = Share.of(spectral, space)
         self.chosen = bins.of(counts)
         self.row_energy = np.unravel_index(bins.chosen, counts.shape)[0]

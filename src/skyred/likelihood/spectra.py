@@ -163,7 +163,7 @@ def _on_grid(model: Any, parameters: list[Any], edges: u.Quantity) -> Way | None
     return lambda values: grid.integral(curve(values))
 
 
-def curve_of(model: Any, energy: Array) -> Way:
+def curve_of(model: Any, energy: Array, plain: bool = True) -> Way:
     """Give the differential flux in cm-2 s-1 TeV-1 as a function of a model's parameters.
 
     Parameters
@@ -172,6 +172,8 @@ def curve_of(model: Any, energy: Array) -> Way:
         The model; parts of a compound one are evaluated by themselves.
     energy : array
         The energies in TeV, of any shape.
+    plain : bool
+        Whether it may be evaluated without units, if that agrees at the present values.
 
     Returns
     -------
@@ -184,17 +186,18 @@ def curve_of(model: Any, energy: Array) -> Way:
     parameters = list(model.parameters)
     if type(model) is CompoundSpectralModel:
         split = len(model.model1.parameters)
-        first, second = curve_of(model.model1, energy), curve_of(model.model2, energy)
+        first = curve_of(model.model1, energy, plain)
+        second = curve_of(model.model2, energy, plain)
         return lambda values: model.operator(first(values[:split]), second(values[split:]))
     quantities = _by_gammapy(model, parameters, lambda: u.Quantity(model(energy * u.TeV)))
     scales = _scales(parameters)
 
-    def plain(values: Vector) -> Array:
+    def numbers(values: Vector) -> Array:
         return np.broadcast_to(model.evaluate(energy, *(values * scales)), energy.shape)
 
     values = np.array([each.value for each in parameters], dtype=float)
-    if _agrees(plain, values, quantities(values)):
-        return plain
+    if plain and _agrees(numbers, values, quantities(values)):
+        return numbers
     return _remembered(quantities, _norm_of(model, parameters))
 
 

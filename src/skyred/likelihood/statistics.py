@@ -98,8 +98,8 @@ class WStat:
 
     def _background(self, signal: Array) -> tuple[Array, Array, Array]:
         """Give the background, and the linear term and the root that it is made of."""
-        linear = self.linear - (1 + self.alpha) * signal
         with np.errstate(all="ignore"):
+            linear = self.linear - (1 + self.alpha) * signal
             root = np.sqrt(linear**2 + 2 * self.twice * self.off * signal)
             return (linear + root) / self.twice, linear, root
 

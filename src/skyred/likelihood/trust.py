@@ -38,10 +38,16 @@ class Trust:
 
     check: bool = False
 
+    def knows(self, model: Any) -> bool:
+        """Tell whether a model may be evaluated without units, and without a comparison."""
+        return not self.check and is_known(model)
+
     def why_not(self, source: Source, space: ParameterSpace) -> str:
         """Say why a source must be left to gammapy; "" if it need not."""
-        if not self.check and is_known(source.model):
+        if self.knows(source.model):
             return ""
+        if not source.contributes and not is_known(source.model):
+            return "it could not be compared: where it starts it does not reach the map"
         error = largest_difference(source, space)
         if error <= AGREEMENT:
             return ""

@@ -207,7 +207,7 @@ def draw(found: dict[str, np.ndarray], summaries: dict[str, Summary], path: Path
         )
         axes.set_xlabel("(fitted - true) / error")
         axes.set_ylabel("archives per bin")
-    figure.axes[0].legend(fontsize=8)
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
     figure.savefig(path, dpi=150)
 
 

@@ -143,14 +143,14 @@ class RadialProfile:
         Containment within each of `steps`, shape (energies, len(steps)).
     axis : gammapy.maps.MapAxis
         The energy axis of the PSF.
-    centres, steps : array
-        Distances of the values, and those at which containment is known, in rad.
+    edges, steps : array
+        Edges of the bins of distance, and where containment is known, in rad.
     """
 
     values: Array
     containment: Array
     axis: Any
-    centres: Array
+    edges: Array
     steps: Array
 
     @classmethod
@@ -169,7 +169,7 @@ class RadialProfile:
         steps = steps.to_value("rad")
         containment = np.array([np.interp(steps, edges, row) for row in inside])
         axis = geom.axes[psf.energy_name]
-        return cls(values, containment, axis, rad.center.to_value("rad"), steps)
+        return cls(values, containment, axis, edges, steps)
 
     def onto(self, energy: Any) -> RadialProfile:
         """Interpolate it at other energies."""
@@ -185,10 +185,12 @@ class RadialProfile:
 
     def interpolate(self, row: Array, distance: Array) -> Array:
         """Interpolate one row linearly, and beyond its ends extrapolate, as gammapy does."""
-        place = (distance - self.centres[0]) / (self.centres[1] - self.centres[0])
-        if not np.allclose(np.diff(self.centres), self.centres[1] - self.centres[0]):
-            place = np.interp(distance, self.centres, np.arange(len(self.centres)))
-        index = np.clip(place.astype(int), 0, len(self.centres) - 2)
+        widths = np.diff(self.edges)
+        place = (distance - self.edges[0]) / widths[0] - 0.5
+        if not np.allclose(widths, widths[0]):  # gammapy is half way between bins at their edge
+            place = np.interp(distance, self.edges, np.arange(len(self.edges)) - 0.5)
+            place += np.maximum(distance - self.edges[-1], 0) / widths[-1]
+        index = np.clip(place.astype(int), 0, len(row) - 2)
         return np.asarray(row[index] + (place - index) * np.diff(row)[index])
 
 

@@ -37,8 +37,14 @@ class Instrument:
         self.dataset, self.geom = dataset, dataset._geom
         self.mask_image = dataset.mask_image
         self.psf: Any = dataset.psf
-        if self.psf and self.psf.energy_name == "energy_true" and not self.geom.is_region:
+        if self.psf and not self.geom.is_region and self._has_usual_energies():
             self.psf = KernelMaker(dataset.psf)
+
+    def _has_usual_energies(self) -> bool:
+        """Tell whether the PSF has the energies of the exposure; else its kernels are gammapy's."""
+        exposure, axes = self.dataset.exposure, self.psf.psf_map.geom.axes
+        own = exposure is not None and exposure.geom.axes["energy_true"]
+        return self.psf.energy_name == "energy_true" and axes["energy_true"] == own
 
     @cached_property
     def area(self) -> Array:

@@ -44,7 +44,7 @@ class Instrument:
         """Tell whether the PSF has the energies of the exposure; else its kernels are gammapy's."""
         exposure, axes = self.dataset.exposure, self.psf.psf_map.geom.axes
         own = exposure is not None and exposure.geom.axes["energy_true"]
-        return self.psf.energy_name == "energy_true" and axes["energy_true"] == own
+        return bool(self.psf.energy_name == "energy_true" and axes["energy_true"] == own)
 
     @cached_property
     def area(self) -> Array:

@@ -12,13 +12,14 @@ from skyred.minimise.found import Found
 from skyred.minimise.hesse import Hessian, hesse
 from skyred.minimise.minuit import MinuitSearch
 from skyred.minimise.newton import HOPS, Descent, lower_nearby, settle
-from skyred.minimise.verdict import FARTHEST, at_limit
+from skyred.minimise.verdict import at_limit
 from skyred.records import FitResult
 
 if TYPE_CHECKING:
     from skyred.objective import Objective
 
 EDM_PER_TOLERANCE = 0.002  # Minuit's: where a search ends, per unit of its tolerance
+ABOVE_GOAL = 10  # times that, from which Minuit too takes a minimum not to be one
 POLISHES = 5
 
 
@@ -78,7 +79,7 @@ def _search(objective: Objective, minuit: MinuitSearch, tolerance: float) -> Fou
     if newton.converged:
         hessian = _polish(objective, newton, tolerance)
         flat = hessian.flat
-        if not flat and hessian.edm < FARTHEST:
+        if not flat and hessian.edm < ABOVE_GOAL * tolerance:
             return Found(newton.x, hessian.covariance, hessian.edm, newton.calls, "")
     # the derivatives led nowhere, so MIGRAD goes without them
     found = _migrad(objective, minuit, newton, tolerance)

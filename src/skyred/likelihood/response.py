@@ -42,9 +42,10 @@ class Instrument:
 
     def _has_usual_energies(self) -> bool:
         """Tell whether the PSF has the energies of the exposure; else its kernels are gammapy's."""
-        exposure, axes = self.dataset.exposure, self.psf.psf_map.geom.axes
-        own = exposure is not None and exposure.geom.axes["energy_true"]
-        return bool(self.psf.energy_name == "energy_true" and axes["energy_true"] == own)
+        if self.psf.energy_name != "energy_true" or self.dataset.exposure is None:
+            return self.dataset.exposure is None
+        geoms = self.psf.psf_map.geom, self.dataset.exposure.geom
+        return bool(geoms[0].axes["energy_true"] == geoms[1].axes["energy_true"])
 
     @cached_property
     def area(self) -> Array:

@@ -41,6 +41,8 @@ class Hessian:
         Calls of the gradient.
     flat : list of str
         The parameters along which the curvature is not positive; none if all is well.
+    level : bool
+        Whether it is zero there, not negative: then no search finds a minimum.
     """
 
     covariance: Array
@@ -48,6 +50,7 @@ class Hessian:
     step: Array
     calls: int
     flat: list[str]
+    level: bool = False
 
 
 def hesse(objective: Objective, x: Array, held: NDArray[np.bool_]) -> Hessian:
@@ -70,8 +73,9 @@ def hesse(objective: Objective, x: Array, held: NDArray[np.bool_]) -> Hessian:
     free = ~held
     inner, calls = matrix[np.ix_(free, free)], 2 * len(x) + 1
     names = [name for name, known in zip(objective.names, free, strict=True) if known]
-    if flat := _flat(inner, names):
-        return Hessian(np.full(matrix.shape, np.nan), np.nan, np.zeros(len(x)), calls, flat)
+    flat, level = _flat(inner, names)
+    if flat:
+        return Hessian(np.full(matrix.shape, np.nan), np.nan, np.zeros(len(x)), calls, flat, level)
     inverse = np.diag(1 / np.where(held & (np.diag(matrix) > 0), np.diag(matrix), 2))
     inverse[np.ix_(free, free)] = np.linalg.inv(inner)
     downhill = np.where(free, gradient * scale, 0)
@@ -99,17 +103,20 @@ def _row(objective: Objective, x: Array, scale: Array, index: int) -> Array:
     return rise * scale * scale[index] / (above[index] - below[index])  # type: ignore[no-any-return]
 
 
-def _flat(matrix: Array, names: list[str]) -> list[str]:
+def _flat(matrix: Array, names: list[str]) -> tuple[list[str], bool]:
     """Name the parameters along which the curvature is least, if it is not positive."""
     if not matrix.size:
-        return []
+        return [], False
     if not np.all(np.isfinite(matrix)):
-        return names
-    size = np.sqrt(np.maximum(np.diag(matrix), 0))
-    if np.any(size == 0):
-        return [name for name, own in zip(names, size, strict=True) if own == 0]
+        return names, False
+    own = np.diag(matrix)
+    if np.any(own <= 0):
+        least = [name for name, each in zip(names, own, strict=True) if each <= 0]
+        return least, bool(np.all(own >= 0))
+    size = np.sqrt(own)
     values, vectors = np.linalg.eigh(matrix / np.outer(size, size))
     if values[0] > SMALLEST_EIGENVALUE * values[-1]:
-        return []
+        return [], False
     share = np.abs(vectors[:, 0])
-    return [name for name, part in zip(names, share, strict=True) if part > 0.3 * share.max()]
+    least = [name for name, part in zip(names, share, strict=True) if part > 0.3 * share.max()]
+    return least, bool(values[0] >= -SMALLEST_EIGENVALUE * values[-1])

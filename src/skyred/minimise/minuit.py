@@ -60,9 +60,11 @@ class MinuitSearch:
         # kink of the likelihood, as point sources have at pixel centres, errors are then 5 % off
         final = self._fresh(search)
         message = "" if final.accurate else "HESSE failed: the covariance is not exact"
-        if not final.fmin.edm < FARTHEST:
-            message = f"by HESSE the minimum is elsewhere, {final.fmin.edm:.2g} lower"
-        return self._found(final, search.nfcn + final.nfcn, message, search.fmin.edm)
+        found = self._found(final, search.nfcn + final.nfcn, message, search.fmin.edm)
+        if final.fmin.edm < FARTHEST:
+            return found
+        message = f"by HESSE the minimum is elsewhere, {final.fmin.edm:.2g} lower"
+        return attrs.evolve(found, message=message, covariance=np.nan * found.covariance)
 
     def _fresh(self, search: Minuit) -> Minuit:
         values, errors = np.array(search.values), np.array(search.errors)

@@ -81,12 +81,18 @@ def _search(objective: Objective, minuit: MinuitSearch, tolerance: float) -> Fou
         flat = hessian.flat
         if not flat and hessian.edm < ABOVE_GOAL * tolerance:
             return Found(newton.x, hessian.covariance, hessian.edm, newton.calls, "")
+        if hessian.level:
+            message = f"the statistic does not settle {', '.join(flat)}: freeze some, or give priors"
+            return Found(newton.x, hessian.covariance, hessian.edm, newton.calls, message)
     # the derivatives led nowhere, so MIGRAD goes without them
     found = _migrad(objective, minuit, newton, tolerance)
-    message = found.message
+    message, values = found.message, found.values
+    if message and not objective.total(values) <= objective.total(newton.x):
+        values = newton.x  # MIGRAD, lost, may end anywhere
     if message and flat:
         message += f"; the statistic hardly depends on {', '.join(flat)}"
-    return attrs.evolve(found, calls=newton.calls + found.calls, message=message)
+    calls = newton.calls + found.calls
+    return attrs.evolve(found, values=values, calls=calls, message=message)
 
 
 def _migrad(objective: Objective, minuit: MinuitSearch, newton: Descent, tolerance: float) -> Found:

@@ -8,7 +8,7 @@ compared with `model.integral` when it is chosen.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -48,6 +48,7 @@ class Spectrum:
         self.share = Share.of(model, space)
         self.norm = _norm_of(model, self.share.parameters)
         self.known: tuple[bytes | None, Array] = (None, np.zeros(0))
+        self.known_slopes: tuple[bytes | None, Sequence[tuple[int, Array]]] = (None, ())
         self.flux = _way(model, self.share.parameters, edges)
 
     def __call__(self, state: Vector) -> Array:
@@ -58,16 +59,20 @@ class Spectrum:
             self.known = key, self.flux(values)
         return self.known[1]
 
-    def slopes(self, state: Vector) -> Iterator[tuple[int, Array]]:
+    def slopes(self, state: Vector) -> Sequence[tuple[int, Array]]:
         """Give, for each free parameter, its place in the state and the derivative, shape (n,)."""
         values = self.share.values(state)
-        for index in self.share.free:
-            if index == self.norm and values[index] != 0:
-                slope = self(state) / values[index]
-            else:
-                low, high = self.share.sides(values, index, SLOPE_STEP)
-                slope = (self.flux(high) - self.flux(low)) / (high[index] - low[index])
-            yield int(self.share.places[index]), slope
+        if values.tobytes() != self.known_slopes[0]:
+            slopes = [self._slope(state, values, index) for index in self.share.free]
+            self.known_slopes = values.tobytes(), slopes
+        return self.known_slopes[1]
+
+    def _slope(self, state: Vector, values: Vector, index: int) -> tuple[int, Array]:
+        place = int(self.share.places[index])
+        if index == self.norm and values[index] != 0:
+            return place, self(state) / values[index]
+        low, high = self.share.sides(values, index, SLOPE_STEP)
+        return place, (self.flux(high) - self.flux(low)) / (high[index] - low[index])
 
 
 def _norm_of(model: Any, parameters: list[Any]) -> int | None:

@@ -199,3 +199,33 @@ def test_the_objective_is_left_as_it_was() -> None:
     start = objective.start.copy()
     Minuit().fit(objective)
     assert (objective.start == start).all()
+
+
+def test_minos_is_an_option_and_off_by_default() -> None:
+    assert Minuit().fit(bowl()).errn is None
+    result = Minuit(minos=True).fit(bowl())
+    # of a parabola both errors are its own
+    assert result.errn == pytest.approx(np.sqrt(np.diag(COVARIANCE)), rel=1e-3)
+    assert result.errp == pytest.approx(result.errn, rel=1e-3)
+
+
+def test_minos_follows_the_statistic_where_it_is_no_parabola() -> None:
+    from scipy.optimize import brentq
+
+    stat = poisson([4])
+    objective = Objective(names=["mean"], start=[5.0], stat=stat, limits=[[1e-6, np.inf]])
+    result = Minuit(minos=True).fit(objective)
+    low, high = (
+        brentq(lambda mean: stat([mean]) - stat([4]) - 1, *ends) for ends in [(1, 4), (4, 12)]
+    )
+    assert result.errn == pytest.approx([4 - low], rel=2e-3)
+    assert result.errp == pytest.approx([high - 4], rel=2e-3)
+    assert result.errp[0] > 1.2 * result.errn[0]
+    assert f"-{result.errn[0]:.2g} +{result.errp[0]:.2g}" in str(result)
+
+
+def test_there_is_no_minos_where_there_is_no_minimum() -> None:
+    flat = Objective(names=["x", "y"], start=[0.5, 0.5], stat=lambda x: (x[0] - 1) ** 2)
+    result = Minuit(minos=True).fit(flat)
+    assert not result.success
+    assert result.errn is None

@@ -68,7 +68,7 @@ def on_a_map() -> Datasets:
 
 
 def test_amplitudes_and_background_norm_of_a_map_are_gammapys() -> None:
-    options = {"selection_optional": ["scan"], "norm": SCAN, "reoptimize": True}
+    options = {"reoptimize": True}
     ours = skyred.flux_points(on_a_map(), "steep", WIDE, **options)
     # without asking for more than MIGRAD's own tolerance this takes a minute
     theirs = beside.by_gammapy(on_a_map(), "steep", WIDE, fit=Fit(), **options)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import numpy as np
 
+from skyred.errors import FitError
 from skyred.likelihood.bins import Bins
 from skyred.likelihood.datasets import CountsDataset, FlatDataset, GammapyDataset
 from skyred.likelihood.opaque import OpaqueCounts
@@ -82,6 +83,11 @@ class Flattener:
 
     def _background(self, dataset: MapDataset, bins: Bins) -> Part:
         counts = dataset.background.data.astype(float)
+        if unknown := int((~np.isfinite(counts) & bins.mask).sum()):
+            raise FitError(
+                f"the background of {dataset.name!r} is not finite in {unknown} bins that are "
+                "fitted; take them out of its mask"
+            )
         energy = dataset.background.geom.axes["energy"].center
         model = dataset.background_model
         if model is None:

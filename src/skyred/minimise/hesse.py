@@ -42,7 +42,7 @@ class Hessian:
     flat : list of str
         The parameters along which the curvature is not positive; none if all is well.
     level : bool
-        Whether it is zero there, not negative: then no search finds a minimum.
+        Whether it is zero there, not negative: then all around is as good.
     """
 
     covariance: Array

@@ -75,24 +75,26 @@ def minimise(
 def _search(objective: Objective, minuit: MinuitSearch, tolerance: float) -> Found:
     if objective.gradient_of is None or objective.fisher_of is None:
         return minuit.migrad(objective.start, objective.steps, gradient=True)
-    newton, flat = settle(objective, tolerance), list[str]()
+    newton, flat, level = settle(objective, tolerance), list[str](), False
     if newton.converged:
         hessian = _polish(objective, newton, tolerance)
-        flat = hessian.flat
+        flat, level = hessian.flat, hessian.level
         if not flat and hessian.edm < ABOVE_GOAL * tolerance:
             return Found(newton.x, hessian.covariance, hessian.edm, newton.calls, "")
-        if hessian.level:
-            message = f"the statistic does not settle {', '.join(flat)}: freeze some, or give priors"
-            return Found(newton.x, hessian.covariance, hessian.edm, newton.calls, message)
     # the derivatives led nowhere, so MIGRAD goes without them
     found = _migrad(objective, minuit, newton, tolerance)
-    message, values = found.message, found.values
-    if message and not objective.total(values) <= objective.total(newton.x):
-        values = newton.x  # MIGRAD, lost, may end anywhere
-    if message and flat:
-        message += f"; the statistic hardly depends on {', '.join(flat)}"
-    calls = newton.calls + found.calls
-    return attrs.evolve(found, values=values, calls=calls, message=message)
+    gain = objective.total(newton.x) - objective.total(found.values)
+    found = attrs.evolve(found, calls=newton.calls + found.calls)
+    if level and not gain > ABOVE_GOAL * tolerance:
+        message = f"the statistic does not settle {', '.join(flat)}: freeze some, or set priors"
+        nothing = np.full_like(found.covariance, np.nan)
+        return Found(newton.x, nothing, np.nan, found.calls, message)
+    if found.message and not gain >= 0:
+        found = attrs.evolve(found, values=newton.x)  # MIGRAD, lost, may end anywhere
+    if found.message and flat:
+        hardly = f"{found.message}; the statistic hardly depends on {', '.join(flat)}"
+        found = attrs.evolve(found, message=hardly)
+    return found
 
 
 def _migrad(objective: Objective, minuit: MinuitSearch, newton: Descent, tolerance: float) -> Found:

@@ -1,0 +1,283 @@
+"""`skyred.fit` leaves in models and datasets what gammapy's `Fit.run` does, and true errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from astropy import units as u
+from gammapy.datasets import Datasets
+from gammapy.modeling import Fit
+from gammapy.modeling.models import (
+    FoVBackgroundModel,
+    GaussianPrior,
+    GaussianSpatialModel,
+    Models,
+    PointSpatialModel,
+    PowerLawSpectralModel,
+    SkyModel,
+)
+from gammapy.stats.fit_statistics import GaussianPriorPenalty
+
+import skyred
+import small_datasets as small
+from fits_side_by_side import free, seen
+from skyred import FitResult, Objective
+from skyred.defaults.minuit import Minuit
+from skyred.errors import FitError
+
+Make = Callable[[], Datasets]
+ERRORS = 0.01  # relative, as gammapy's float32 and the steps allow
+
+
+def power_law(index: float = 2.6, amplitude: float = 4e-11) -> PowerLawSpectralModel:
+    return PowerLawSpectralModel(index=index, amplitude=f"{amplitude} cm-2 s-1 TeV-1")
+
+
+def covariance_of_differences(datasets: Datasets, result: FitResult, step: float = 0.3) -> Any:
+    """Give the covariance by symmetric second differences of gammapy's own statistic.
+
+    The steps are parts of an error along the axes of the result's ellipse, on new datasets.
+    """
+    fresh = datasets.copy()
+    fresh.models = datasets.models
+    parameters, axes = free(fresh), np.linalg.cholesky(result.covariance)
+
+    def stat(steps: np.ndarray) -> float:
+        for parameter, value in zip(parameters, result.values + axes @ steps, strict=True):
+            parameter.value = value
+        return float(fresh.stat_sum())
+
+    units = step * np.eye(len(parameters))
+    centre = stat(np.zeros(len(units)))
+    matrix = np.zeros_like(units)
+    for i, one in enumerate(units):
+        matrix[i, i] = stat(one) + stat(-one) - 2 * centre
+    for i, j in zip(*np.tril_indices(len(units), -1), strict=True):
+        both = stat(units[i] + units[j]) + stat(-units[i] - units[j]) - 2 * centre
+        matrix[i, j] = matrix[j, i] = (both - matrix[i, i] - matrix[j, j]) / 2
+    stat(np.zeros(len(units)))
+    return axes @ np.linalg.inv(matrix / 2 / step**2) @ axes.T
+
+
+def wide_on_map() -> Datasets:
+    """A Gaussian, which has no kinks, with its position, width and spectrum free."""
+    dataset = small.map_dataset()
+    spatial = GaussianSpatialModel(
+        lon_0="83.65 deg", lat_0="22.03 deg", sigma="0.15 deg", frame="icrs"
+    )
+    source = SkyModel(spectral_model=power_law(2.3, 6e-11), spatial_model=spatial, name="wide")
+    dataset.models = [source, FoVBackgroundModel(dataset_name="map")]
+    dataset.fake(random_state=7)
+    fresh = Datasets([dataset.copy(name="map")])
+    fresh.models = dataset.models
+    return fresh
+
+
+def on_off() -> Datasets:
+    datasets = Datasets([small.spectrum_on_off("one"), small.spectrum_on_off("two", seed=8)])
+    datasets.models = [SkyModel(spectral_model=power_law(), name="crab")]
+    return datasets
+
+
+def joint() -> Datasets:
+    """One spectrum seen in a map, a spectrum on a known background, on-off counts and points."""
+    spatial = PointSpatialModel(lon_0="83.651 deg", lat_0="22.03 deg", frame="icrs")
+    spatial.freeze()
+    source = SkyModel(spectral_model=power_law(), spatial_model=spatial, name="crab")
+    cash, wstat = small.spectrum_dataset("cash"), small.spectrum_on_off("wstat")
+    source_map = small.map_dataset("map")
+    source_map.models = [source]
+    source_map.fake(random_state=2)
+    for dataset in (cash, wstat):
+        dataset.models = [source]
+        dataset.counts.data += np.random.default_rng(1).poisson(dataset.npred_signal().data)
+    found = [each.copy(name=each.name) for each in (source_map, cash, wstat)]
+    datasets = Datasets([*found, small.flux_points("points")])
+    datasets.models = [source, FoVBackgroundModel(dataset_name="map")]
+    return datasets
+
+
+def with_prior() -> Datasets:
+    datasets = on_off()
+    datasets.models["crab"].spectral_model.index.prior = GaussianPrior(mu=2.2, sigma=0.1)
+    return datasets
+
+
+def with_penalty() -> Datasets:
+    """On-off spectra, of which amplitude and index are known together from elsewhere."""
+    datasets = on_off()
+    models = Models(datasets.models)
+    own = [models["crab"].spectral_model.index, models["crab"].spectral_model.amplitude]
+    sigma = np.array([0.1, 2e-13])
+    covariance = np.array([[1, 0.5], [0.5, 1]]) * np.outer(sigma, sigma)
+    models.set_penalties(GaussianPriorPenalty(own, [2.3, 2e-12], covariance))
+    datasets.models = models
+    return datasets
+
+
+def linked() -> Datasets:
+    """Two sources, each in one dataset, of one index."""
+    datasets = Datasets([small.spectrum_on_off("one"), small.spectrum_on_off("two", seed=8)])
+    first = SkyModel(spectral_model=power_law(), name="first", datasets_names=["one"])
+    second = SkyModel(spectral_model=power_law(), name="second", datasets_names=["two"])
+    second.spectral_model.index = first.spectral_model.index
+    datasets.models = [first, second]
+    return datasets
+
+
+@pytest.mark.parametrize("make", [wide_on_map, on_off, joint, with_prior, with_penalty, linked])
+def test_values_are_gammapys_and_errors_those_of_its_statistic(make: Make) -> None:
+    ours, theirs = make(), make()
+    result = skyred.fit(ours)
+    assert result.success, result.message
+    Fit().run(theirs)
+    # MIGRAD ends up to 2e-4 above the minimum, which is 0.015 errors; from the map it stops far
+    # above it, and says that it converged
+    lower = theirs.copy().stat_sum() - result.stat
+    away = [one.value - other.value for one, other in zip(free(ours), free(theirs), strict=True)]
+    assert lower > 1 or (np.abs(away) < 0.02 * result.errors).all()
+    assert lower > -1e-3
+    assert result.stat == pytest.approx(ours.stat_sum(), abs=1e-3)
+    expected = covariance_of_differences(ours, result)
+    scale = np.sqrt(np.diag(expected))
+    assert result.errors == pytest.approx(scale, rel=ERRORS)
+    assert result.covariance / np.outer(scale, scale) == pytest.approx(
+        expected / np.outer(scale, scale), abs=2 * ERRORS
+    )
+
+
+def test_models_hold_values_errors_and_covariance() -> None:
+    datasets = wide_on_map()
+    result = skyred.fit(datasets)
+    assert [each.value for each in free(datasets)] == result.values.tolist()
+    assert [each.error for each in free(datasets)] == pytest.approx(result.errors)
+    whole = datasets.models.covariance
+    assert whole.get_subcovariance(free(datasets)).data == pytest.approx(result.covariance)
+    frozen = [each for each in datasets.models.parameters if each.frozen]
+    assert [each.error for each in frozen] == [0] * len(frozen)
+    own = datasets.models["wide"].spectral_model
+    chosen = [
+        result.names.index(f"wide.spectral.{each.name}") for each in own.parameters.free_parameters
+    ]
+    expected = result.covariance[np.ix_(chosen, chosen)]
+    assert own.covariance.get_subcovariance(own.parameters.free_parameters).data == pytest.approx(
+        expected
+    )
+    # as after `Fit.run`, each dataset's models know their errors too
+    assert [each.error for each in datasets[0].models.parameters.free_parameters] == pytest.approx(
+        result.errors
+    )
+
+
+def test_errors_of_the_spectrum_follow_from_the_covariance() -> None:
+    datasets = on_off()
+    result = skyred.fit(datasets)
+    model = datasets.models["crab"].spectral_model
+    energy = 3 * u.TeV
+    _, *sides = (each.to_value("cm-2 s-1 TeV-1") for each in model.evaluate_error(energy))
+    value = model(energy).to_value("cm-2 s-1 TeV-1")
+    # d ln f / d index = -ln(E), d ln f / d amplitude = 1 / amplitude
+    slopes = value * np.array([-np.log(3), 1 / model.amplitude.value])
+    # gammapy draws 7000 samples: the mean of both sides is good to a few percent
+    expected = np.sqrt(slopes @ result.covariance @ slopes)
+    assert np.mean(sides) == pytest.approx(expected, rel=0.05)
+
+
+def test_linked_parameters_have_one_value_and_one_error() -> None:
+    datasets = linked()
+    result = skyred.fit(datasets)
+    assert result.names == (
+        "first.spectral.index", "first.spectral.amplitude", "second.spectral.amplitude"
+    )  # fmt: skip
+    first, second = (datasets.models[name].spectral_model for name in ("first", "second"))
+    assert first.index is second.index
+    assert first.index.error == pytest.approx(result.errors[0])
+    for model, place in ((first, 1), (second, 2)):
+        own = model.covariance.get_subcovariance([model.index, model.amplitude]).data
+        assert own == pytest.approx(result.covariance[np.ix_([0, place], [0, place])])
+        assert all(each.value > 0 for each in model.evaluate_error(2 * u.TeV))
+
+
+def test_a_dataset_a_list_and_datasets_are_taken_alike() -> None:
+    found = []
+    for wrap in (lambda each: each, lambda each: each[0], list, tuple, iter):
+        datasets = Datasets([small.spectrum_on_off("one")])
+        datasets.models = [SkyModel(spectral_model=power_law(), name="crab")]
+        found.append(skyred.fit(wrap(datasets)).values.tolist())
+        # `Datasets.models` sets the errors that its own `Datasets` was told: not those of another
+        assert datasets[0].models.parameters["index"].error > 0
+    assert all(values == found[0] for values in found)
+
+
+def test_priors_of_several_parameters_are_part_of_what_is_minimised() -> None:
+    def make() -> Datasets:
+        datasets = linked()
+        for name in ("first", "second"):
+            amplitude = datasets.models[name].spectral_model.amplitude
+            amplitude.prior = GaussianPrior(mu=2e-12, sigma=2e-13)
+        return datasets
+
+    ours, theirs = make(), make()
+    result = skyred.fit(ours)
+    Fit(optimize_opts={"tol": 1e-3}).run(theirs)
+    assert result.stat == pytest.approx(theirs.stat_sum(), abs=1e-3)
+    away = [one.value - other.value for one, other in zip(free(ours), free(theirs), strict=True)]
+    assert (np.abs(away) < 0.02 * result.errors).all()
+
+
+def test_minos_errors_are_those_of_iminuit_on_gammapys_statistic() -> None:
+    ours, theirs = on_off(), on_off()
+    result = skyred.fit(ours, minos=True)
+    fitter = Fit(optimize_opts={"tol": 1e-3})
+    fitter.run(theirs)
+    for index, parameter in enumerate(free(theirs)):
+        expected = fitter.confidence(theirs, parameter)
+        assert result.errn[index] == pytest.approx(expected["errn"], rel=ERRORS)
+        assert result.errp[index] == pytest.approx(expected["errp"], rel=ERRORS)
+    # counts of a few: they are not alike
+    assert abs(result.errp[1] / result.errn[1] - 1) > 2 * ERRORS
+
+
+def test_a_fitter_that_is_passed_in_is_used() -> None:
+    class Counting(Minuit):
+        def fit(self, objective: Objective) -> FitResult:
+            asked.append(objective.names)
+            return super().fit(objective)
+
+    asked: list[tuple[str, ...]] = []
+    result = skyred.fit(on_off(), Counting(tolerance=1e-3))
+    assert result.success
+    assert asked == [("crab.spectral.index", "crab.spectral.amplitude")]
+
+
+def test_minos_is_an_option_of_the_fitter_if_there_is_one() -> None:
+    with pytest.raises(FitError, match="minos is of no use with a fitter: give it to 'minuit'"):
+        skyred.fit(on_off(), Minuit(), minos=True)
+    assert skyred.fit(on_off(), Minuit(minos=True)).errn is not None
+
+
+def test_evaluators_of_the_datasets_are_not_touched() -> None:
+    datasets = seen(free=True)
+    dataset = datasets[0]
+    datasets.stat_sum()
+    kept = dict(dataset.evaluators)
+    arrays = {name: (each.exposure, each.psf) for name, each in kept.items()}
+    counts, masks = dataset.counts.data.copy(), dataset.mask_safe.data.copy()
+    skyred.fit(datasets, check=True)
+    assert dataset.evaluators == kept
+    for name, (exposure, psf) in arrays.items():
+        assert dataset.evaluators[name].exposure is exposure
+        assert dataset.evaluators[name].psf is psf
+    assert (dataset.counts.data == counts).all()
+    assert (dataset.mask_safe.data == masks).all()
+
+
+def test_a_second_fit_changes_nothing() -> None:
+    datasets = wide_on_map()
+    first = skyred.fit(datasets)
+    second = skyred.fit(datasets)
+    assert np.abs((second.values - first.values) / first.errors).max() < 0.005
+    assert second.errors == pytest.approx(first.errors, rel=1e-3)

@@ -1,0 +1,142 @@
+"""`skyred.fit` of what the data do not settle: no success, and the names of what is not known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from gammapy.datasets import Datasets
+
+import skyred
+from fits_side_by_side import (
+    Change,
+    assert_as_good_as_gammapy,
+    assert_fails,
+    assert_sane,
+    free,
+    point,
+    seen,
+    spectrum,
+)
+
+
+def no_mask(datasets: Datasets) -> None:
+    datasets[0].mask_safe.data[...] = False
+
+
+def no_exposure(datasets: Datasets) -> None:
+    datasets[0].exposure.data[...] = 0
+
+
+def hidden(datasets: Datasets) -> None:
+    """Leave the corner of the map that lies farthest from the source."""
+    datasets.models["point"].spatial_model.lon_0.value = 84.1
+    datasets.models["point"].spatial_model.lat_0.value = 22.45
+    datasets[0].mask_safe.data[:, 4:] = datasets[0].mask_safe.data[:, :, :16] = False
+
+
+def test_an_empty_mask_settles_nothing() -> None:
+    names = "point.spectral.index, point.spectral.amplitude, map-bkg.spectral.norm"
+    result = assert_fails(seen(no_mask), f"does not settle {names}")
+    assert result.stat == 0
+
+
+@pytest.mark.parametrize("change", [no_exposure, hidden])
+def test_a_source_that_is_not_seen_is_named_but_not_the_background(change: Change) -> None:
+    datasets = seen(change)
+    start = [each.value for each in datasets.models["point"].parameters]
+    result = assert_fails(datasets, "settle point.spectral.index, point.spectral.amplitude:")
+    assert [each.value for each in datasets.models["point"].parameters] == start
+    assert "map-bkg" not in result.message
+
+
+def test_on_off_counts_without_exposure_settle_no_source() -> None:
+    assert_fails(
+        spectrum(no_exposure, on_off=True), "settle crab.spectral.index, crab.spectral.amp"
+    )
+
+
+def test_a_source_outside_the_map_is_named_if_it_is_free() -> None:
+    datasets = seen()
+    datasets.models = [*datasets.models, point("far", lon=90)]
+    result = assert_fails(datasets, "does not settle far.spectral.index, far.spectral.amplitude")
+    assert "point." not in result.message
+
+
+def test_a_source_outside_the_map_changes_nothing_if_it_is_frozen() -> None:
+    datasets = seen()
+    far = point("far", lon=90)
+    far.freeze()
+    datasets.models = [*datasets.models, far]
+    assert skyred.fit(datasets).values == pytest.approx(skyred.fit(seen()).values, rel=1e-9)
+
+
+def test_two_sources_of_one_shape_and_spectrum_are_not_told_apart() -> None:
+    datasets = seen()
+    datasets.models = [*datasets.models, point("twin")]
+    for name in ("point", "twin"):
+        datasets.models[name].spectral_model.index.frozen = True
+    assert_fails(datasets, "settle point.spectral.amplitude, twin.spectral.amplitude")
+
+
+def test_a_template_like_the_background_is_not_told_from_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # gammapy writes templates with their YAML
+    from gammapy.modeling.models import PowerLawNormSpectralModel, TemplateNPredModel
+
+    datasets = seen()
+    copy = TemplateNPredModel(
+        datasets[0].background.copy(), spectral_model=PowerLawNormSpectralModel(), name="copy"
+    )
+    datasets.models = [*datasets.models, copy]
+    copy.filename = "copy.fits"
+    assert_fails(datasets, "does not settle", "map-bkg.spectral.norm", "copy.spectral.norm")
+
+
+# -- no counts -------------------------------------------------------------------------------
+
+
+def no_counts(datasets: Datasets) -> None:
+    datasets[0].counts.data[...] = 0
+
+
+def no_counts_nor_negative_flux(datasets: Datasets) -> None:
+    no_counts(datasets)
+    for parameter in free(datasets):
+        if parameter.name in ("norm", "amplitude"):
+            parameter.min = 0
+
+
+@pytest.mark.parametrize("make", [seen, spectrum])
+def test_no_counts_on_a_known_background_are_no_fit(make: Any) -> None:
+    result = assert_fails(make(no_counts))
+    # less than nothing cannot be predicted, so the statistic ends at its lowest
+    assert result.stat == pytest.approx(0, abs=1e-9)
+
+
+def test_no_counts_without_negative_fluxes_end_at_their_limits() -> None:
+    datasets = spectrum(no_counts_nor_negative_flux)
+    result = assert_fails(datasets, "does not settle crab.spectral.index")
+    assert result.at_limit == ("crab.spectral.amplitude",)
+    assert datasets.models["crab"].spectral_model.amplitude.value == pytest.approx(0, abs=1e-16)
+    assert result.stat == pytest.approx(2 * datasets[0].background.data.sum())
+
+
+def test_no_counts_on_are_fitted_as_by_gammapy() -> None:
+    assert_as_good_as_gammapy(lambda: spectrum(no_counts, on_off=True))
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_no_counts_at_all_end_without_a_source() -> None:
+    def nothing(datasets: Datasets) -> None:
+        no_counts(datasets)
+        datasets[0].counts_off.data[...] = 0
+
+    datasets = spectrum(nothing, on_off=True)
+    result = skyred.fit(datasets)  # a kink: its errors mean nothing, whatever HESSE makes of it
+    assert_sane(datasets, result)
+    assert result.stat == pytest.approx(0, abs=1e-6)
+    assert np.abs(datasets[0].npred_signal().data).max() < 1e-6

@@ -38,15 +38,9 @@ def on_off(models: list[SkyModel] | None = None) -> Datasets:
     return datasets
 
 
-def test_all_columns_of_one_source_among_several_on_a_map_are_gammapys() -> None:
-    norm = {"scan_values": [0.5, 2]}
-    beside.assert_like_gammapy(
-        beside.map_case(),
-        "steep",
-        [1, 3] * u.TeV,
-        selection_optional=["errn-errp", "ul", "scan"],
-        norm=norm,
-    )
+def test_columns_of_one_source_among_several_on_a_map_are_gammapys() -> None:
+    options = {"selection_optional": ["errn-errp", "ul", "scan"], "norm": {"scan_values": [0.5, 2]}}
+    beside.assert_like_gammapy(beside.map_case(), "steep", [1, 3] * u.TeV, **options)
 
 
 def test_each_bin_and_source_of_a_map_is_gammapys() -> None:

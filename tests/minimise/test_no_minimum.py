@@ -149,3 +149,23 @@ def test_without_a_minimum_there_is_no_minos() -> None:
     result = minimise(bent([2.0, 0.0]), minos=True)
     assert not result.success
     assert result.errn is None
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_search_that_gets_lost_does_not_take_the_parameters_along() -> None:
+    # as of a source without flux, held at its limit: MIGRAD takes its flux to infinity
+    objective = Objective(
+        names=["flux", "index"],
+        start=[0.0, 1.0],
+        limits=[[0, np.inf], [-np.inf, np.inf]],
+        steps=np.array([1, 0.1]),
+        stat=lambda x: x[0] + 7,
+        gradient_of=lambda x: np.array([1, 0] if x.tolist() == [0, 1] else [np.nan, np.nan]),
+        fisher_of=lambda x: np.zeros((2, 2)),
+    )
+    result = minimise(objective)
+    assert not result.success
+    assert result.values.tolist() == [0, 1]
+    assert result.stat == 7
+    assert result.at_limit == ("flux",)
+    assert "the statistic hardly depends on index" in result.message

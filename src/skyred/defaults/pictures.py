@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from skyred.defaults.gammapy.drawing import SEQUENTIAL, draw_map, energy_text
+from skyred.defaults.gammapy.estimators.drawing import SEQUENTIAL, draw_map, energy_text
 from skyred.fields import file_name
 from skyred.hookspecs import hookimpl
 

@@ -126,7 +126,7 @@ def flux_points(
     """
     from gammapy.modeling.models import SkyModel
 
-    from skyred.likelihood.flux_estimator import FlatFluxPointsEstimator
+    from skyred.likelihood.norms.flux_points import FlatFluxPointsEstimator
 
     gathered = _gathered(datasets)
     models = [model for dataset in gathered for model in dataset.models or ()]

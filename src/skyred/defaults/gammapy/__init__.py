@@ -9,12 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from skyred.defaults.gammapy.archives import open_archive
-from skyred.defaults.gammapy.excess import ExcessMap
-from skyred.defaults.gammapy.flux_points import FluxPoints
-from skyred.defaults.gammapy.geometry import EnergyAxis, MapGeometry
+from skyred.defaults.gammapy.estimators import ExcessMap, FluxPoints, Residuals
+from skyred.defaults.gammapy.geometries import EnergyAxis, MapGeometry
 from skyred.defaults.gammapy.makers import FoVBackground, MapData, SafeMask
 from skyred.defaults.gammapy.models import BackgroundModels, GammapyModels, ModelFile, Source
-from skyred.defaults.gammapy.residuals import Residuals
 from skyred.defaults.gammapy.selectors import ColumnRange, Cone, ObservationIds, TimeWindow
 from skyred.defaults.gammapy.stackers import Keep, Sum
 from skyred.hookspecs import hookimpl

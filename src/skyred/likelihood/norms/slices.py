@@ -8,7 +8,7 @@ import attrs
 import numpy as np
 
 from skyred.likelihood.datasets import CountsDataset
-from skyred.likelihood.profile import CashTerm, Term, WStatTerm
+from skyred.likelihood.norms.profile import CashTerm, Term, WStatTerm
 from skyred.likelihood.statistics import Cash, WStat
 
 if TYPE_CHECKING:

@@ -17,11 +17,11 @@ from gammapy.estimators import FluxPoints, FluxPointsEstimator
 from gammapy.maps import MapAxis
 
 from skyred.errors import SkyredWarning
-from skyred.likelihood.norm import Norm, best_norm, crossing, sensitivity
+from skyred.likelihood.norms.norm import Norm, best_norm, crossing, sensitivity
+from skyred.likelihood.norms.profile import Held, Profile, Refitted
+from skyred.likelihood.norms.slices import EnergySlices, Slice, can_slice
 from skyred.likelihood.objective import objective_from
 from skyred.likelihood.parameters import ParameterSpace
-from skyred.likelihood.profile import Held, Profile, Refitted
-from skyred.likelihood.slices import EnergySlices, Slice, can_slice
 from skyred.likelihood.total import Likelihood
 from skyred.minimise import minimise
 

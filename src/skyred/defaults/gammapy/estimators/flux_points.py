@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING, Any, Self
 import attrs
 from astropy import units as u
 
-from skyred.defaults.gammapy.checks import edge_problems, rising_problems, source_problems
+from skyred.defaults.gammapy.estimators.checks import (
+    edge_problems,
+    rising_problems,
+    source_problems,
+)
 from skyred.errors import Problem
 from skyred.fields import option, quantity
 from skyred.interfaces import Chain, Estimator, Product, component

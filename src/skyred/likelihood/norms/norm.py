@@ -9,7 +9,7 @@ import attrs
 import numpy as np
 
 if TYPE_CHECKING:
-    from skyred.likelihood.profile import Held, Profile
+    from skyred.likelihood.norms.profile import Held, Profile
 
 ITERATIONS = 50
 HALVINGS = 40

@@ -1,7 +1,7 @@
 """Profiles: the statistic as a function of the norm of one source, the rest held or fitted.
 
 Flux points, light curves, profiles and maps all ask the same of it: the best norm, its errors,
-limits and significance. `skyred.likelihood.norm` answers.
+limits and significance. `skyred.likelihood.norms.norm` answers.
 """
 
 from __future__ import annotations

@@ -1,24 +1,15 @@
-"""The stackers: `sum` (one dataset of all runs) and `keep` (one dataset a run, for a joint fit)."""
+"""The stackers `sum` (one dataset of all runs) and `keep` (one dataset a run, for a joint fit)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import attrs
-
+from skyred.defaults.gammapy.stackers.stacking import Stack, merge_stacks, mixed_types
 from skyred.interfaces import Geometry, Stacker, component
 
 if TYPE_CHECKING:
     from gammapy.data import Observation
     from gammapy.datasets import Dataset, Datasets
-
-
-@attrs.define(eq=False)
-class Stack:
-    """The total of `sum`: nothing yet, or one dataset; the first one fixes its type."""
-
-    geometry: Geometry
-    dataset: Any = None
 
 
 @component
@@ -42,7 +33,7 @@ class Sum(Stacker):
                 )
             total.dataset = target
         elif type(total.dataset) is not type(dataset):
-            raise _mixed(total.dataset, dataset)
+            raise mixed_types(total.dataset, dataset)
         total.dataset.stack(dataset)
         return total
 
@@ -53,7 +44,7 @@ class Sum(Stacker):
         if left.dataset is None:
             return right
         if type(left.dataset) is not type(right.dataset):
-            raise _mixed(left.dataset, right.dataset)
+            raise mixed_types(left.dataset, right.dataset)
         merge_stacks(left.dataset, right.dataset)
         return left
 
@@ -62,29 +53,6 @@ class Sum(Stacker):
         from gammapy.datasets import Datasets
 
         return Datasets([] if total.dataset is None else [total.dataset])
-
-
-def merge_stacks(left: Any, right: Any) -> None:
-    """Stack two stacks, in place of the left one.
-
-    gammapy's `stack` masks the other dataset's responses on their coarse grid: right for one run,
-    wrong for a stack that was masked when it was made (it erases responses at the edge). So the
-    other's safe mask is all True while it is stacked, and the real masks are combined after it.
-    """
-    safe_right = right.mask_safe
-    if safe_right is None or left.mask_safe is None:
-        left.stack(right)
-        return
-    safe_left = left.mask_safe.copy()  # stacking writes into the original
-    everything = safe_right.copy()
-    everything.data[...] = True
-    right.mask_safe = everything
-    try:
-        left.stack(right)
-    finally:
-        right.mask_safe = safe_right
-    left.mask_safe = safe_left
-    left.mask_safe.data |= safe_right.data
 
 
 @component
@@ -100,14 +68,14 @@ class Keep(Stacker):
     def add(self, total: list[Any], dataset: Dataset, observation: Observation) -> list[Any]:
         """Put a copy of the dataset behind the others."""
         if total and type(total[0]) is not type(dataset):
-            raise _mixed(total[0], dataset)
+            raise mixed_types(total[0], dataset)
         total.append(dataset.copy(name=dataset.name))
         return total
 
     def merge(self, left: list[Any], right: list[Any]) -> list[Any]:
         """Put the right datasets behind the left ones."""
         if left and right and type(left[0]) is not type(right[0]):
-            raise _mixed(left[0], right[0])
+            raise mixed_types(left[0], right[0])
         left.extend(right)
         return left
 
@@ -116,10 +84,3 @@ class Keep(Stacker):
         from gammapy.datasets import Datasets
 
         return Datasets(total)
-
-
-def _mixed(total: Any, dataset: Any) -> TypeError:
-    return TypeError(
-        f"a {type(dataset).__name__} cannot be stacked with a {type(total).__name__}: "
-        "the makers must give the same type for every run"
-    )

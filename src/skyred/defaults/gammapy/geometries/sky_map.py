@@ -8,71 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy import units as u
 
+from skyred.defaults.gammapy.geometries.axes import EnergyAxis
 from skyred.defaults.gammapy.makers import SafeMask
 from skyred.errors import Problem, SkipObservation
 from skyred.fields import Position, option, part, position, quantity
-from skyred.interfaces import Fields, Geometry, Reduction, component, value
+from skyred.interfaces import Geometry, Reduction, component
 
 if TYPE_CHECKING:
     from gammapy.data import Observation
     from gammapy.datasets import MapDataset
-    from gammapy.maps import MapAxis, WcsGeom
-
-
-@value
-class EnergyAxis(Fields):
-    """An energy axis: from min to max in logarithmic bins, or given edges."""
-
-    min: u.Quantity | None = quantity(None, unit="TeV", min="0 TeV", doc="Lowest energy.")
-    max: u.Quantity | None = quantity(None, unit="TeV", min="0 TeV", doc="Highest energy.")
-    bins: int | None = option(None, type=int, min=1, doc="Number of bins, equal in log(energy).")
-    per_decade: bool = option(False, doc="Whether bins is the number for each decade.")
-    edges: u.Quantity | None = quantity(
-        None, unit="TeV", many=True, doc="Bin edges, instead of min, max and bins."
-    )
-
-    def validate(self) -> Iterable[Problem]:
-        """Either rising edges, or a range with a number of bins."""
-        for name in ("min", "edges"):
-            if (low := getattr(self, name)) is not None and np.any(low <= 0 * low.unit):
-                yield Problem((name,), f"{low} is not above 0", "bins are logarithmic in energy")
-        if self.min is not None and self.max is not None and self.min >= self.max:
-            yield Problem(("min",), f"{self.min} is not below the max, {self.max}", "swap them")
-        given = [name for name in ("min", "max", "bins") if getattr(self, name) is not None]
-        if self.edges is None:
-            for name in [name for name in ("min", "max", "bins") if name not in given]:
-                yield Problem((), f"lacks {name!r}", "expected min, max and bins, or edges")
-        elif given:
-            yield Problem((given[0],), "is given beside edges", "give one of the two")
-        elif len(self.edges) < 2 or np.any(np.diff(self.edges.value) <= 0):
-            yield Problem(("edges",), "do not rise", "expected two or more rising energies")
-
-    @property
-    def bounds(self) -> u.Quantity:
-        """Lowest and highest energy."""
-        ends = self.edges[[0, -1]] if self.edges is not None else u.Quantity([self.min, self.max])
-        return np.sort(ends)
-
-    def nodes(self) -> u.Quantity:
-        """Edges of all bins, without gammapy."""
-        if self.edges is not None:
-            return self.edges
-        assert self.min is not None
-        assert self.max is not None
-        assert self.bins is not None
-        low, high = self.bounds.to_value("TeV")
-        bins = int(np.ceil(np.log10(high / low) * self.bins)) if self.per_decade else self.bins
-        return np.geomspace(low, high, bins + 1) * u.TeV
-
-    def build(self, name: str) -> MapAxis:
-        """Give the axis."""
-        from gammapy.maps import MapAxis
-
-        if self.edges is not None:
-            return MapAxis.from_energy_edges(self.edges, name=name)
-        return MapAxis.from_energy_bounds(
-            self.min, self.max, self.bins, per_decade=self.per_decade, name=name
-        )
+    from gammapy.maps import WcsGeom
 
 
 @component

@@ -10,9 +10,9 @@ import attrs
 import numpy as np
 from astropy import units as u
 
-from skyred.defaults.gammapy.checks import edge_problems, rising_problems
-from skyred.defaults.gammapy.drawing import DIVERGING, draw_map, energy_text
-from skyred.defaults.gammapy.mosaic import choose, mosaic, reco_exposure
+from skyred.defaults.gammapy.estimators.checks import edge_problems, rising_problems
+from skyred.defaults.gammapy.estimators.drawing import DIVERGING, draw_map, energy_text
+from skyred.defaults.gammapy.estimators.mosaic import choose, mosaic, reco_exposure
 from skyred.errors import Problem
 from skyred.fields import option, quantity
 from skyred.interfaces import Chain, Estimator, Product, component

@@ -10,8 +10,8 @@ import attrs
 import numpy as np
 from astropy import units as u
 
-from skyred.defaults.gammapy.drawing import DIVERGING, draw_map
-from skyred.defaults.gammapy.mosaic import choose, mosaic
+from skyred.defaults.gammapy.estimators.drawing import DIVERGING, draw_map
+from skyred.defaults.gammapy.estimators.mosaic import choose, mosaic
 from skyred.errors import FieldError, Problem
 from skyred.fields import Regions, option, quantity, regions
 from skyred.interfaces import Estimator, Product, component

@@ -1,0 +1,6 @@
+"""The geometries: where reduced data are put."""
+
+from skyred.defaults.gammapy.geometries.axes import EnergyAxis
+from skyred.defaults.gammapy.geometries.sky_map import MapGeometry
+
+__all__ = ["EnergyAxis", "MapGeometry"]

@@ -1,0 +1,40 @@
+"""The maker `map`: counts and responses on a sky map."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from skyred.fields import option
+from skyred.interfaces import Maker, component
+
+if TYPE_CHECKING:
+    from gammapy.data import Observation
+    from gammapy.datasets import MapDataset
+
+PARTS = ("counts", "exposure", "background", "psf", "edisp")
+RESPONSES = {"exposure": "aeff", "background": "bkg", "psf": "psf", "edisp": "edisp"}
+
+
+@component
+class MapData(Maker):
+    """Counts, exposure, background, PSF and energy dispersion, projected onto the map."""
+
+    kind = "map"
+    parts: tuple[str, ...] = option(PARTS, choices=PARTS, many=True, doc="What is made.")
+    background_oversampling: int | None = option(
+        None, type=int, min=1, doc="Oversampling of the background in energy."
+    )
+
+    @property
+    def needs(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Responses that the chosen parts are made of."""
+        return tuple(RESPONSES[part] for part in self.parts if part in RESPONSES)
+
+    def make(self, dataset: MapDataset, observation: Observation) -> MapDataset:
+        """Fill the maps with gammapy's `MapDatasetMaker`."""
+        from gammapy.makers import MapDatasetMaker
+
+        maker = MapDatasetMaker(
+            selection=list(self.parts), background_oversampling=self.background_oversampling
+        )
+        return maker.run(dataset, observation)

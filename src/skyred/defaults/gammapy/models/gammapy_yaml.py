@@ -1,0 +1,82 @@
+"""The models `file` and `gammapy`: gammapy's own YAML."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from skyred.errors import ModelError, Problem
+from skyred.fields import Location, option, thaw
+from skyred.interfaces import Model, component
+
+if TYPE_CHECKING:
+    from gammapy.datasets import Datasets
+    from gammapy.modeling.models import Models
+
+
+@component
+class ModelFile(Model):
+    """Models read from a file of gammapy's YAML, with the covariance it names."""
+
+    kind = "file"
+    path: Location = option(type=Location, doc="The file.")
+
+    def source_names(self) -> Iterable[str]:
+        """Name the sources in the file; none if it cannot be read."""
+        return [part["name"] for part in self._components() if "name" in part]
+
+    def build(self, datasets: Datasets) -> Models:
+        """Read the models."""
+        from gammapy.modeling.models import Models
+
+        path = self.path.path()
+        try:
+            return Models.read(path)
+        except Exception as error:  # gammapy and PyYAML raise whatever their parts raise
+            raise ModelError(f"{path} cannot be read as gammapy models: {error}") from error
+
+    def _components(self) -> list[dict[str, Any]]:
+        from ruamel.yaml import YAML
+        from ruamel.yaml.error import YAMLError
+
+        try:
+            data = YAML(typ="safe", pure=True).load(self.path.path())
+        except (OSError, YAMLError, ValueError):
+            return []
+        found = data.get("components") if isinstance(data, dict) else None
+        return [part for part in found or [] if isinstance(part, dict)]
+
+
+@component
+class GammapyModels(Model):
+    """Models in gammapy's own YAML, as they are."""
+
+    kind = "gammapy"
+    components: tuple[Mapping[str, Any], ...] = option(
+        type=dict, many=True, doc="The list that gammapy writes under `components:`."
+    )
+
+    def source_names(self) -> Iterable[str]:
+        """Name the models."""
+        return [part["name"] for part in self.components if "name" in part]
+
+    def check_deeply(self) -> Iterable[Problem]:
+        """Every component must be one that gammapy can build."""
+        for index, data in enumerate(self.components):
+            try:
+                _from_dicts([thaw(data)])
+            except ModelError as error:
+                yield Problem(("components", index), str(error), "see gammapy's model gallery")
+
+    def build(self, datasets: Datasets) -> Models:
+        """Build the models."""
+        return _from_dicts([thaw(data) for data in self.components])
+
+
+def _from_dicts(components: list[dict[str, Any]]) -> Models:
+    from gammapy.modeling.models import Models
+
+    try:
+        return Models.from_dict({"components": components})
+    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+        raise ModelError(f"gammapy cannot build it: {type(error).__name__}: {error}") from error

@@ -1,0 +1,1 @@
+"""The norm of a source: flux points, and all else that is found along one norm."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import glob
 import math
 import os
 import re
@@ -35,6 +36,13 @@ class Location(str):
     def path(self) -> Path:
         """Give it as a path, with variables and ``~`` filled in."""
         return Path(self.expanded())
+
+    def matches(self) -> list[Path]:
+        """Give the paths that are there: `*`, `?` and `[...]` stand for any text, as in a shell."""
+        path = self.path()
+        if path.exists():
+            return [path]
+        return [Path(found) for found in sorted(glob.glob(str(path)))]  # noqa: PTH207 - absolute too
 
     def expanded(self) -> str:
         """Fill in variables and ``~``; raises `FieldError` if a variable is not set."""

@@ -4,6 +4,7 @@ from skyred.interfaces.chain import Chain, Reduction
 from skyred.interfaces.component import Component, Fields, component, value, walk
 from skyred.interfaces.engine import Engine
 from skyred.interfaces.estimator import Estimator, Product
+from skyred.interfaces.fit_range import FitRange
 from skyred.interfaces.fitter import Fitter
 from skyred.interfaces.geometry import Geometry
 from skyred.interfaces.maker import AdaptedMaker, Maker, required_irfs
@@ -24,6 +25,7 @@ __all__ = [
     "Engine",
     "Estimator",
     "Fields",
+    "FitRange",
     "Fitter",
     "Geometry",
     "Maker",

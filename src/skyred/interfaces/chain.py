@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 from skyred.errors import Problem
-from skyred.fields import FrozenMapping, Location, chain, option, part, table
+from skyred.fields import FrozenMapping, Location, chain, option, part, specs, table
 from skyred.interfaces.component import Component, Fields, value, walk
 from skyred.interfaces.estimator import Estimator
+from skyred.interfaces.fit_range import FitRange
 from skyred.interfaces.fitter import Fitter
 from skyred.interfaces.geometry import Geometry
 from skyred.interfaces.maker import Maker
@@ -22,9 +23,10 @@ Path = tuple[str | int, ...]
 
 @value
 class Reduction(Fields):
-    """One entry of `data:`: archive, selection, geometry, makers and stacker."""
+    """One entry of `data:`: archive, selection, geometry, makers and stacker; or `datasets`."""
 
     archive: tuple[Location, ...] = option(
+        (),
         type=Location,
         many=True,
         doc="The archive: a folder or index file of a DL3 store, DL3 files, or sim:crab.",
@@ -38,9 +40,20 @@ class Reduction(Fields):
     select: tuple[Selector, ...] = chain(
         Selector, doc="Which observations, in turn; all of the archive if empty."
     )
-    geometry: Geometry = part(Geometry, doc="Axes, centre and size of the reduced data.")
+    # None beside `datasets` only, where nothing is reduced
+    geometry: Geometry = part(Geometry, None, doc="Axes, centre and size of the reduced data.")
     make: tuple[Maker, ...] = chain(Maker, doc="The makers, in turn.")
-    stack: Stacker = part(Stacker, doc="How the datasets of the observations combine.")
+    stack: Stacker = part(Stacker, None, doc="How the datasets of the observations combine.")
+    datasets: tuple[Location, ...] = option(
+        (),
+        type=Location,
+        many=True,
+        doc="Datasets that are reduced already, instead of an archive: gammapy's datasets.yaml, "
+        "or OGIP files (pha_*.fits).",
+    )
+    fit_range: FitRange | None = part(
+        FitRange, None, doc="The bins that are fitted; all safe ones by default."
+    )
     on_error: str = option(
         "stop",
         choices=("stop", "skip"),
@@ -52,9 +65,21 @@ class Reduction(Fields):
         return self.evolve(geometry=self.geometry.evolve(name=self.geometry.name or entry))
 
     def validate(self) -> Iterable[Problem]:
-        """Something must be read and made."""
+        """Something must be read, and made unless it is made already."""
+        if self.datasets:
+            for name in ("archive", "irfs", "select", "geometry", "make", "stack"):
+                if getattr(self, name):
+                    expected = "datasets are reduced already: leave one of the two out"
+                    yield Problem((name,), "is given beside datasets", expected)
+            return
         if not self.archive:
-            yield Problem(("archive",), "is empty", "expected a location")
+            expected = "expected an archive of DL3 data, or datasets that are reduced already"
+            yield Problem((), "has neither archive nor datasets", expected)
+            return
+        for name in ("geometry", "stack"):
+            if getattr(self, name, self) is None:
+                spec = specs(Reduction)[name]
+                yield Problem((), f"lacks {name!r}", f"expected {spec.type_name}: {spec.doc}")
         if not self.make:
             yield Problem(("make",), "is empty", "expected at least one maker")
 
@@ -98,10 +123,7 @@ class Chain(Fields):
     def deep_problems(self) -> list[Problem]:
         """Name what only gammapy and regions can tell: imports both, reads no data."""
         return [
-            problem.below(*path)
-            for path, held in walk(self)
-            if isinstance(held, Component)
-            for problem in held.check_deeply()
+            problem.below(*path) for path, held in walk(self) for problem in held.check_deeply()
         ]
 
     def places(self) -> Iterator[tuple[Path, Location]]:
@@ -123,13 +145,13 @@ class Chain(Fields):
                     f"the environment variable {name} is not set",
                     f"set it first (export {name}=...), or write the path out",
                 )
-            if not unset and location.is_path() and not location.path().exists():
+            if not unset and location.is_path() and not location.matches():
                 yield Problem(path, f"there is nothing at {location}", "expected a place that is")
 
     def _doubled_datasets(self) -> Iterator[Problem]:
         seen = dict[str, str]()
         for entry, reduction in self.entries():
-            name = reduction.named(entry).geometry.name or entry
+            name = getattr(reduction.geometry, "name", None) or entry
             if name in seen:
                 message = f"the datasets are called {name!r}, as those of data.{seen[name]}"
                 yield Problem(("data", entry), message, "give each its own name")

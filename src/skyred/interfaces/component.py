@@ -30,6 +30,7 @@ from skyred.fields import (
     table,
     write_nested,
 )
+from skyred.interfaces.showing import show
 
 if TYPE_CHECKING:
     from skyred.interfaces.chain import Chain
@@ -55,6 +56,10 @@ class Fields:
 
     def validate(self) -> Iterable[Problem]:
         """Name what no field can tell alone (min above max); paths start at this object."""
+        return ()
+
+    def check_deeply(self) -> Iterable[Problem]:
+        """Name what needs slow imports to tell (gammapy models, regions); reads no data."""
         return ()
 
     def key(self) -> Hashable:
@@ -100,6 +105,9 @@ class Fields:
         """Give a copy with some fields changed."""
         return attrs.evolve(self, **changes)  # type: ignore[misc]
 
+    def _repr_html_(self) -> str:
+        return show(self)
+
 
 class Component(Fields, ABC):
     """One link of a chain.
@@ -121,10 +129,6 @@ class Component(Fields, ABC):
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
         """Name what only the whole can tell (a source that no model has); reads no data."""
-        return ()
-
-    def check_deeply(self) -> Iterable[Problem]:
-        """Name what needs slow imports to tell (gammapy models, regions); reads no data."""
         return ()
 
     @classmethod

@@ -13,6 +13,7 @@ from skyred.errors import ConfigError, FitError
 from skyred.interfaces import Chain, Engine, Product
 from skyred.likelihood import objective_of
 from skyred.orchestrator.publishing import run_to_folder, steps_until
+from skyred.orchestrator.showing import show
 from skyred.orchestrator.steps import Steps
 from skyred.orchestrator.watching import Watchers
 from skyred.plugins import Plugins
@@ -239,6 +240,9 @@ class Orchestrator:
             owners=steps.plugins.catalog.owners(components),
             result=self.result(),
         )
+
+    def _repr_html_(self) -> str:
+        return show(self._steps)
 
     @property
     def record(self) -> Run:

@@ -36,6 +36,7 @@ def reduce(
         tell(outcome)
     makers = tuple(maker.prepare(selection.observations) for maker in reduction.make)
     reduction = reduction.named(entry)
+    reduction = reduction.evolve(stack=reduction.stack.prepare(selection.table))
     total: Any = reduction.stack.zero(reduction.geometry)
     chunks = _chunks(entry, reduction, makers, selection.observations)
     for partial in stream(executor, reduce_chunk, chunks, slots * LOOK_AHEAD):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from skyred.errors import ArchiveError
+from skyred.fields import Location
 from skyred.interfaces import AdaptedMaker, Reduction, required_irfs
 from skyred.plugins import Plugins
 from skyred.records import Outcome
@@ -52,7 +53,8 @@ def select(entry: str, reduction: Reduction, plugins: Plugins) -> Selection:
     Raises
     ------
     ArchiveError
-        If the archive cannot be opened, or no observation is left.
+        If the archive cannot be opened, no observation is left, or the table lacks what the
+        stacker needs.
     """
     store = plugins.open_archive(_location(reduction))
     table = store.obs_table
@@ -64,12 +66,18 @@ def select(entry: str, reduction: Reduction, plugins: Plugins) -> Selection:
                 f"({len(store.obs_table)} in the archive); loosen it"
             )
     table = _each_once(entry, table)
+    reduction.stack.prepare(table)  # what the table lacks is named before any data are read
     return _open(entry, store, table, _needed(reduction))
 
 
 def _location(reduction: Reduction) -> Any:
-    places = tuple(location.expanded() for location in reduction.archive)
+    places = tuple(found for place in reduction.archive for found in _found(place))
     return places[0] if len(places) == 1 else places
+
+
+def _found(place: Location) -> list[str]:
+    matches = place.matches() if place.is_path() else []
+    return [str(path) for path in matches] or [place.expanded()]
 
 
 def _needed(reduction: Reduction) -> Any:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ import attrs
 from skyred.errors import ModelError, RunsFailedError
 from skyred.interfaces import Chain, Engine, Product, Reduction
 from skyred.likelihood import objective_of
+from skyred.orchestrator.gathering import gather
 from skyred.orchestrator.modelling import build_models
 from skyred.orchestrator.reducing import describe, reduce
 from skyred.orchestrator.selecting import Selection, select
@@ -109,6 +111,7 @@ class Steps:
         chosen = {
             entry: select(entry, reduction, self.plugins)
             for entry, reduction in self.pipeline.entries()
+            if reduction.archive
         }
         total = sum(len(selection.table) for selection in chosen.values())
         self.record = attrs.evolve(self.record, observations=total)
@@ -119,22 +122,38 @@ class Steps:
 
     def _other_files(self) -> list[Path]:
         places = (place for _, place in self.pipeline.places() if place.is_path())
-        return [place.path() for place in places if place.path().is_file()]
+        return [path for place in places for path in place.matches() if path.is_file()]
 
     def _reduce(self, said: dict[str, Any]) -> Datasets:
         from gammapy.datasets import Datasets
 
         self.outcomes, self.reduced = [], []
+        inputs: list[Path] = []
+        made: list[tuple[Reduction, Sequence[Any]]] = []
         with self.engine.open() as executor:
-            for entry, selection in self.done["select"].items():
-                tell = partial(self._tell, self.pipeline.data[entry])
-                self.reduced += reduce(
-                    entry, self.pipeline.data[entry], selection, executor, self.engine.slots, tell
-                )
+            for entry, reduction in self._present():
+                if reduction.datasets:
+                    gathered = gather(entry, reduction)
+                    inputs += gathered.files
+                    made.append((reduction, gathered.datasets))
+                else:
+                    made.append((reduction, self._reduced(entry, reduction, executor)))
+                self.reduced += made[-1][1]
         self._stop_on_failures()
         self._stop_on_nothing()
+        _set_fit_ranges(made)
         said["summary"] = f"{len(self.reduced)} datasets"
+        said["inputs"] = tuple(inputs)
         return Datasets(self.reduced)
+
+    def _present(self) -> list[tuple[str, Reduction]]:
+        """Give the data entries that are reduced or read: observations may have been replaced."""
+        chosen = self.done["select"]
+        return [each for each in self.pipeline.entries() if each[1].datasets or each[0] in chosen]
+
+    def _reduced(self, entry: str, reduction: Reduction, executor: Executor) -> Datasets:
+        selection, tell = self.done["select"][entry], partial(self._tell, reduction)
+        return reduce(entry, reduction, selection, executor, self.engine.slots, tell)
 
     def datasets(self) -> Datasets | None:
         """Give what is reduced so far, whether or not runs failed; None if nothing is."""
@@ -209,6 +228,13 @@ class Steps:
             self.estimates[estimator.label] = product
         said["summary"] = ", ".join(self.estimates) or "nothing to estimate"
         return self.estimates
+
+
+def _set_fit_ranges(made: Sequence[tuple[Reduction, Sequence[Any]]]) -> None:
+    for reduction, datasets in made:
+        for dataset in datasets:
+            if reduction.fit_range is not None:
+                reduction.fit_range.apply(dataset)
 
 
 _WORK: dict[str, Callable[[Steps, dict[str, Any]], Any]] = {

@@ -12,10 +12,10 @@ import attrs
 
 from skyred.config import Document, dump
 from skyred.errors import SkyredWarning
-from skyred.fields import file_name
 from skyred.interfaces import Estimator, Product
 from skyred.plugins import Catalog
 from skyred.records import FitResult, Outcome, StepRecord
+from skyred.result import dataset_files
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -90,28 +90,15 @@ def _plain_row(row: Any, texts: set[str]) -> dict[str, Any]:
 
 def write_datasets(folder: Path, datasets: Datasets) -> None:
     """Write ``datasets/datasets.yaml`` and one FITS file for each dataset."""
-    from gammapy.utils.scripts import to_yaml, write_yaml
-
     place = folder / "datasets"
     place.mkdir(exist_ok=True)
-    described = []
-    for dataset in datasets:
-        data = dataset.to_dict()
-        # as `Datasets.write` does, but with a file name that any name of a dataset can have
-        suffix = Path(data["filename"]).suffix
-        data["filename"] = file_name(dataset.name) + suffix
-        dataset.write(place / data["filename"], overwrite=True, checksum=True)
-        described.append(data)
-    index = to_yaml({"datasets": described})
-    write_yaml(index, place / "datasets.yaml", overwrite=True, checksum=True)
+    dataset_files.write_datasets(place, datasets)
 
 
 def read_datasets(folder: Path) -> Datasets | None:
     """Read the datasets, without models; None if there are none."""
-    from gammapy.datasets import Datasets
-
-    path = folder / "datasets" / "datasets.yaml"
-    return Datasets.read(path) if path.is_file() else None
+    path = folder / "datasets" / dataset_files.INDEX
+    return dataset_files.read_datasets(path) if path.is_file() else None
 
 
 def write_models(folder: Path, models: Models) -> None:

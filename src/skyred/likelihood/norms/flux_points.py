@@ -8,6 +8,8 @@ itself only imported when flux points are asked for.)
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -17,8 +19,9 @@ from gammapy.estimators import FluxPoints, FluxPointsEstimator
 from gammapy.maps import MapAxis
 
 from skyred.errors import SkyredWarning
-from skyred.likelihood.norms.norm import Norm, best_norm, crossing, sensitivity
-from skyred.likelihood.norms.profile import Held, Profile, Refitted
+from skyred.likelihood.norms.columns import Columns, Fitted, Row
+from skyred.likelihood.norms.norm import Norm
+from skyred.likelihood.norms.profile import Held, Refitted
 from skyred.likelihood.norms.slices import EnergySlices, Slice, can_slice
 from skyred.likelihood.objective import objective_from
 from skyred.likelihood.parameters import ParameterSpace
@@ -28,23 +31,6 @@ from skyred.minimise import minimise
 if TYPE_CHECKING:
     from gammapy.datasets import Datasets
     from gammapy.modeling.models import SkyModel
-
-Row = dict[str, Any]
-OPTIONAL = {
-    "errn-errp": ("norm_errn", "norm_errp"),
-    "ul": ("norm_ul",),
-    "sensitivity": ("norm_sensitivity",),
-}
-
-
-@attrs.define(eq=False)
-class Fitted:
-    """The norm fitted in one bin: along which profile, and where the rest was then."""
-
-    norm: Norm
-    profile: Profile
-    slices: list[Slice]
-    held: Held
 
 
 class FlatFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
@@ -66,6 +52,11 @@ class FlatFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
 
     def run(self, datasets: Datasets) -> FluxPoints:
         """Estimate the flux points; leaves datasets and models as they were."""
+        self.prepare(datasets)
+        return super().run(datasets)
+
+    def prepare(self, datasets: Datasets) -> None:
+        """Lay the datasets out flat; `point` then takes all or some of them."""
         likelihood = Likelihood(datasets, self.check)
         self.model: SkyModel = likelihood.space.models[self.source]
         self.flat = can_slice(likelihood) and (likelihood.exact or not self.reoptimize)
@@ -73,11 +64,11 @@ class FlatFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
         if self.norm.prior is not None:
             self.flat, why = False, "their norm has a prior"
         if not self.flat:
-            warnings.warn(f"flux points are estimated by gammapy: {why}", SkyredWarning, 3)
+            warnings.warn(f"flux points are estimated by gammapy: {why}", SkyredWarning, 4)
         else:
             self.slices = EnergySlices(likelihood, self.model.name)
-            self.offset = _priors_of_the_rest(likelihood.space, self.model)
-        return super().run(datasets)
+            self.priors = _priors_of_the_rest(likelihood.space, self.model)
+            self.columns = Columns.of(self)
 
     def estimate_flux_point(
         self, datasets: Datasets, energy_min: u.Quantity, energy_max: u.Quantity
@@ -89,32 +80,45 @@ class FlatFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
         if not slices:
             model = self.model.spectral_model
             return dict(self._nan_result(datasets, model, energy_min, energy_max))
-        row = self._reference(slices)
-        names = [each.name for each in slices]
-        counts = np.array([each.counts for each in slices], dtype=int)
-        if not any(each.bins for each in slices):
-            return {**row, **self._nothing(slices), "counts": counts, "datasets": names}
-        if self.reoptimize:
-            fitted = self._refit(datasets, energy_min, energy_max)
-        else:
-            fitted = self._fit(slices)
-        return {**row, **self._columns(fitted), "counts": counts, "datasets": names}
+        row = self.point(datasets, energy_min, energy_max)
+        return self._of_all(slices, {**self.reference([each.edges for each in slices]), **row})
 
-    def _reference(self, slices: list[Slice]) -> Row:
-        """Give the fluxes of the model in the bins that the slices cover."""
-        lows, highs = zip(*(each.edges for each in slices), strict=True)
-        axis = MapAxis.from_energy_edges([u.Quantity(lows).min(), u.Quantity(highs).max()])
+    def point(self, datasets: Datasets, energy_min: u.Quantity, energy_max: u.Quantity) -> Row:
+        """Fit the norm in a bin of energy, in datasets that are among the prepared ones."""
+        if not self.flat:
+            return dict(super().estimate_flux_point(datasets, energy_min, energy_max))
+        slices = self.slices.between(energy_min, energy_max, datasets.names)
+        if not slices:
+            return self.columns.missing()
+        if self.reoptimize and any(each.bins for each in slices):
+            row = self.columns.row(self._refit(datasets, energy_min, energy_max))
+        else:
+            offset = sum(prior for prior, applies in self.priors if applies(datasets.names))
+            row = self.columns.held_row(slices, offset)
+        row["counts"] = np.array([each.counts for each in slices], dtype=int)
+        return {**row, "datasets": [each.name for each in slices]}
+
+    def _of_all(self, slices: list[Slice], row: Row) -> Row:
+        """Give counts a place for every dataset, 0 of those that have no bin in the range.
+
+        gammapy makes one axis of the datasets of all rows, and stumbles if some lack one.
+        """
+        names = [seen.dataset.name for seen in self.slices.seen]
+        places = [names.index(each.name) for each in slices]
+        for column in ("counts", "npred", "npred_excess"):
+            spread = np.zeros(len(names), dtype=row[column].dtype)
+            spread[places] = row[column]
+            row[column] = spread
+        return {**row, "datasets": names}
+
+    def reference(self, ranges: Sequence[u.Quantity]) -> Row:
+        """Give the fluxes of the model between the lowest and highest energy of some ranges."""
+        edges = u.Quantity([u.Quantity(ranges).min(), u.Quantity(ranges).max()])
+        # in the unit that was asked for: OGIP files are in keV
+        axis = MapAxis.from_energy_edges(edges.to(self.energy_edges.unit))
         with np.errstate(invalid="ignore", divide="ignore"):
             fluxes = self.model.spectral_model.reference_fluxes(energy_axis=axis)
         return {name: value.item() for name, value in fluxes.items()}
-
-    # -- the norm -------------------------------------------------------------------------------
-
-    def _fit(self, slices: list[Slice]) -> Fitted:
-        """Fit the norm with the rest held."""
-        held = Held([each.term for each in slices], self.offset)
-        norm = best_norm(held, self.norm.value, *self._limits())
-        return Fitted(norm, held, slices, held)
 
     def _refit(self, datasets: Datasets, energy_min: u.Quantity, energy_max: u.Quantity) -> Fitted:
         """Fit the norm together with the free parameters of the rest."""
@@ -136,59 +140,23 @@ class FlatFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
         slices = EnergySlices(likelihood, source.name).all()
         return Fitted(norm, profile, slices, Held([each.term for each in slices]))
 
-    def _limits(self) -> tuple[float, float]:
-        low, high = self.norm.min, self.norm.max
-        return float(np.fmax(low, -np.inf)), float(np.fmin(high, np.inf))  # NaN: none
 
-    # -- the columns ----------------------------------------------------------------------------
+def _priors_of_the_rest(
+    space: ParameterSpace, model: SkyModel
+) -> Sequence[tuple[float, Callable[[Sequence[str]], bool]]]:
+    """Give the priors that gammapy counts: all but those of the source's own spectrum.
 
-    def _columns(self, fitted: Fitted) -> Row:
-        norm, stat_null = fitted.norm, fitted.profile.stat(0.0)
-        row = {
-            "norm": norm.value,
-            "stat": norm.stat,
-            "success": norm.success,
-            "norm_err": norm.error * self.n_sigma,
-            "ts": stat_null - norm.stat,
-            "stat_null": stat_null,
-            "npred": np.array([each.term.npred(norm.value) for each in fitted.slices]),
-            "npred_excess": np.array([each.term.excess(norm.value) for each in fitted.slices]),
-        }
-        low, high = self._limits()
-        if "errn-errp" in self.selection_optional:
-            row["norm_errp"] = crossing(fitted.profile, norm, self.n_sigma, 1, high)
-            row["norm_errn"] = crossing(fitted.profile, norm, self.n_sigma, -1, low)
-        if "ul" in self.selection_optional:
-            row["norm_ul"] = norm.value + crossing(fitted.profile, norm, self.n_sigma_ul, 1, high)
-        if "scan" in self.selection_optional:
-            row["norm_scan"] = scan = self._scan(norm)
-            row["stat_scan"] = np.array([fitted.profile.stat(value) for value in scan])
-        if "sensitivity" in self.selection_optional:
-            sigma = self.n_sigma_sensitivity
-            row["norm_sensitivity"] = sensitivity(fitted.held.asimov, norm, sigma)
-        return row
-
-    def _scan(self, norm: Norm) -> Any:
-        parameter = self.norm.copy()  # its range may depend on value and error
-        parameter.value, parameter.error = norm.value, np.nan_to_num(norm.error)
-        return parameter.scan_values
-
-    def _nothing(self, slices: list[Slice]) -> Row:
-        """Give the columns of a bin that is masked in all datasets, as gammapy fills them."""
-        nan = dict.fromkeys(["norm", "norm_err", "ts"], np.nan)
-        for selected, columns in OPTIONAL.items():
-            if selected in self.selection_optional:
-                nan |= dict.fromkeys(columns, np.nan)
-        row: Row = {**nan, "stat": 0.0, "stat_null": 0.0, "success": False}
-        row["npred"], row["npred_excess"] = np.full(len(slices), np.nan), np.zeros(len(slices))
-        if "scan" in self.selection_optional:
-            row["norm_scan"] = scan = self.norm.copy().scan_values
-            row["stat_scan"] = np.nan * scan
-        return row
-
-
-def _priors_of_the_rest(space: ParameterSpace, model: SkyModel) -> float:
-    """Add up the priors that gammapy counts: all but those of the source's own spectrum."""
+    Each with what tells whether it counts for datasets of some names.
+    """
     own = {id(parameter) for parameter in model.spectral_model.parameters}
-    rest = [each for each in space.models.parameters if id(each) not in own and each.prior]
-    return float(sum(each.prior_stat_sum() for each in rest))
+    found = []
+    for each in space.models:
+        rest = [p for p in each.parameters if id(p) not in own and p.prior]
+        if rest:
+            total = float(sum(parameter.prior_stat_sum() for parameter in rest))
+            found.append((total, partial(_is_of, each)))
+    return found
+
+
+def _is_of(model: SkyModel, names: Sequence[str]) -> bool:
+    return model.datasets_names is None or bool(set(model.datasets_names) & set(names))

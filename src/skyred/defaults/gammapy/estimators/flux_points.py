@@ -153,5 +153,6 @@ class FluxPoints(Estimator):
             reoptimize=self.reoptimize,
             n_sigma=self.n_sigma,
             n_sigma_ul=self.n_sigma_ul,
+            allow_multiple_telescopes=True,  # each data entry is there on purpose
         )
         return FluxPointsProduct(self.label, flux, datasets.models.copy()[self.source])

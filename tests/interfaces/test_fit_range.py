@@ -1,0 +1,114 @@
+"""The range of a fit: the bins of gammapy's own masks, and clear words where there are none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from astropy import units as u
+from regions import CircleSkyRegion
+
+import small_datasets as small
+from skyred.errors import FieldError, ModelError
+from skyred.interfaces import FitRange
+
+
+def messages(**fields: Any) -> list[str]:
+    return [str(problem) for problem in FitRange(**fields).check_deeply()]
+
+
+@pytest.mark.parametrize("make", [small.map_dataset, small.spectrum_on_off, small.map_on_off])
+def test_an_energy_range_is_gammapys_energy_mask(make: Any) -> None:
+    dataset = make()
+    low, high = dataset.counts.geom.axes["energy"].edges[[1, 3]]
+    FitRange(energy=[low, high]).apply(dataset)
+    expected = dataset.counts.geom.energy_mask(low, high)
+    assert expected.data.any()
+    assert not expected.data.all()
+    np.testing.assert_array_equal(dataset.mask_fit.data, expected.data)
+
+
+def test_edges_in_another_unit_are_the_same_edges() -> None:
+    # in MeV the edges differ from the axis's own in the last digit, and a bin must not be lost
+    dataset = small.map_dataset()
+    edges = dataset.counts.geom.axes["energy"].edges
+    FitRange(energy=[f"{edge.to_value('MeV'):.12g} MeV" for edge in edges[[0, -1]]]).apply(dataset)
+    assert dataset.mask_fit.data.all()
+
+
+def test_a_bin_that_lies_inside_in_part_is_left_out() -> None:
+    dataset = small.map_dataset()
+    edges = dataset.counts.geom.axes["energy"].edges
+    FitRange(energy=[1.05 * edges[0], edges[-1]]).apply(dataset)
+    assert dataset.mask_fit.data[0].sum() == 0
+    assert dataset.mask_fit.data[1:].all()
+
+
+def test_a_region_is_gammapys_region_mask() -> None:
+    dataset = small.map_dataset()
+    FitRange(region=small.CIRCLE).apply(dataset)
+    circle = CircleSkyRegion(small.centre(), 0.2 * u.deg)
+    expected = dataset.counts.geom.region_mask([circle])
+    np.testing.assert_array_equal(dataset.mask_fit.data, expected.data)
+
+
+def test_energy_and_region_are_both_asked_for() -> None:
+    dataset = small.map_dataset()
+    edges = dataset.counts.geom.axes["energy"].edges
+    FitRange(energy=edges[[0, 1]], region=small.CIRCLE).apply(dataset)
+    assert dataset.mask_fit.data[0].any()
+    assert not dataset.mask_fit.data[0].all()
+    assert not dataset.mask_fit.data[1:].any()
+
+
+def test_flux_points_are_chosen_by_their_reference_energy() -> None:
+    dataset = small.flux_points()
+    FitRange(energy=["1 TeV", "12 TeV"]).apply(dataset)
+    energy = dataset.data.energy_ref
+    inside = (energy > 1 * u.TeV) & (energy < 12 * u.TeV)
+    assert 0 < inside.sum() < len(inside)
+    np.testing.assert_array_equal(dataset.mask_fit.squeeze(), inside)
+
+
+def test_a_range_that_leaves_nothing_names_the_dataset_and_its_energies() -> None:
+    with pytest.raises(ModelError, match=r"\(30.0 TeV to 40.0 TeV\) leaves nothing of map, .* 10"):
+        FitRange(energy=["30 TeV", "40 TeV"]).apply(small.map_dataset())
+    with pytest.raises(ModelError, match="leaves nothing of points"):
+        FitRange(energy=["30 TeV", "40 TeV"]).apply(small.flux_points())
+
+
+def test_a_range_outside_the_safe_bins_leaves_nothing() -> None:
+    dataset = small.map_dataset()
+    dataset.mask_safe.data[0] = False
+    edges = dataset.counts.geom.axes["energy"].edges
+    with pytest.raises(ModelError, match="leaves nothing"):
+        FitRange(energy=edges[[0, 1]]).apply(dataset)
+
+
+def test_a_region_is_no_range_of_a_spectrum() -> None:
+    with pytest.raises(ModelError, match="on-off is a spectrum, not a map"):
+        FitRange(region=small.CIRCLE).apply(small.spectrum_on_off())
+    with pytest.raises(ModelError, match="points holds flux points"):
+        FitRange(region=small.CIRCLE).apply(small.flux_points())
+
+
+def test_a_range_that_is_none_is_refused() -> None:
+    with pytest.raises(FieldError, match="neither energy nor region"):
+        FitRange()
+    with pytest.raises(FieldError, match=r"10.0 TeV is not below 1.0 TeV; expected \[lowest"):
+        FitRange(energy=["10 TeV", "1 TeV"])
+    with pytest.raises(FieldError, match="is a length"):
+        FitRange(energy=["1 m", "10 m"])
+
+
+def test_a_region_that_is_none_is_named_before_data_are_read(tmp_path: Any) -> None:
+    (problem,) = messages(region="icrs; cirle(83.6, 22.0, 0.2)")
+    assert "no DS9 region" in problem
+    (problem,) = messages(region=str(tmp_path / "nowhere.reg"))
+    assert "cannot be read" in problem
+    assert any("mask map" in problem for problem in messages(region=str(tmp_path / "mask.fits")))
+
+
+def test_ranges_compare_by_what_they_mean() -> None:
+    assert FitRange(energy=["700 GeV", "10 TeV"]) == FitRange(energy=["0.7 TeV", "10000 GeV"])

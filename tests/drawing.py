@@ -9,6 +9,7 @@ from typing import Any
 from hypothesis import assume
 from hypothesis import strategies as st
 
+from skyred.defaults.gammapy import Alternative
 from skyred.errors import FieldError
 from skyred.fields import REQUIRED, FieldSpec, default_of, specs
 from skyred.interfaces import Component, Fields
@@ -72,6 +73,9 @@ def _one(words: str, spec: FieldSpec) -> st.SearchStrategy[Any]:
         "a position on the sky": POSITIONS,
         "regions of the sky": st.lists(REGIONS, min_size=1, max_size=2),
         "a date and time": INSTANTS,
+        "an interval of phase, or a list of them": st.sampled_from(
+            [[0.1, 0.2], [[0, 0.05], [0.1, 0.4]], [0.9, 0.1], [[0.6, 0.7]]]
+        ),
     }
     if words in known:
         return known[words]
@@ -105,6 +109,70 @@ SPECIAL: dict[str, Any] = {
     "Source.spectral": st.dictionaries(TEXTS, PLAIN, max_size=3).map(lambda d: {**d, "type": "pl"}),
     "Source.spatial": st.none() | st.just({"type": "point", "lon_0": "83.6 deg"}),
     "Source.temporal": st.none() | st.just({"type": "const"}),
+    "Absorption": st.builds(
+        lambda which, redshift: {**which, "redshift": redshift},
+        st.sampled_from([{"ebl": "dominguez"}, {"file": "ebl.fits"}]), st.floats(0, 2),
+    ),
+    "Alternative.replace": st.sampled_from(
+        [{}, {"crab": {"spectral": {"type": "pl", "index": 2}}}, {"a": {"spatial": None}}]
+    ),
+    "TemplateSource.spectral": st.just({"type": "pl"}),
+    "TemplateSource.spatial": st.none() | st.just({"type": "point", "lon_0": "83.6 deg"}),
+    "CountsTemplate.spectral": st.just({"type": "pl-norm"}),
+    "ModelComparison.alternatives": st.sampled_from([["a"], ["b", "c"]]).map(
+        lambda names: [Alternative(name=name, without=["crab"]) for name in names]
+    ),
+    "CatalogSources": st.builds(
+        lambda catalog, chosen: {"catalog": catalog, **chosen},
+        st.sampled_from(["3fhl", "gamma-cat"]),
+        st.sampled_from(
+            [{"sources": ["Crab"]}, {"center": ["83 deg", "22 deg"], "radius": "1 deg"}]
+        ),
+    ),
+    "AdaptiveRingBackground": st.builds(
+        lambda r_in, width, more, alpha, method: {
+            "r_in": f"{r_in!r} deg", "width": f"{width!r} deg", "threshold_alpha": alpha,
+            "r_out_max": f"{r_in + width + more!r} deg", "method": method,
+        },
+        st.floats(0, 2), st.floats(0.01, 1), st.floats(0.01, 1), st.floats(0.01, 1),
+        st.sampled_from(["fixed_width", "fixed_r_in"]),
+    ),
+    "GroupRuns": st.one_of(
+        st.fixed_dictionaries({"by": st.sampled_from(["night", "telescope"])}),
+        st.builds(lambda text: {"by": "column", "column": text}, TEXTS),
+        st.builds(
+            lambda low, more: {"by": "zenith", "edges": [f"{low!r} deg", f"{low + more!r} deg"]},
+            st.floats(0, 40), st.floats(1, 40),
+        ),
+        st.lists(INSTANTS, min_size=2, max_size=3, unique=True).map(
+            lambda times: {"by": "time", "times": sorted(times)}
+        ),
+        st.builds(
+            lambda width, start: {"by": "time", "width": f"{width!r} d", "start": start},
+            st.floats(0.01, 30), INSTANTS,
+        ),
+    ),
+    "PhaseBackground": st.builds(
+        lambda edges, wraps, column: {
+            "on_phase": [edges[0], edges[1]] if not wraps else [edges[3], edges[1]],
+            "off_phase": [[edges[2], edges[3]]], "column": column,
+        },
+        st.lists(st.floats(0, 1), min_size=4, max_size=4, unique=True).map(sorted),
+        st.booleans(), TEXTS,
+    ),
+    "ReflectedRegions": st.one_of(
+        st.builds(
+            lambda number, where: {"finder": "wobble", "n_off_regions": number, "exclude": where},
+            st.integers(1, 9), st.lists(REGIONS, max_size=2),
+        ),
+        st.builds(
+            lambda step, apart, number: {
+                "angle_increment": f"{step!r} rad", "min_distance": f"{apart!r} rad",
+                "max_region_number": number,
+            },
+            st.floats(0.01, 1), st.floats(0, 1), st.integers(1, 99),
+        ),
+    ),
     "ColumnRange": st.one_of(
         st.fixed_dictionaries({"column": TEXTS, "values": st.lists(TEXTS, min_size=1)}),
         st.fixed_dictionaries({"column": TEXTS, "min": st.just("1 deg"), "max": st.just("9 deg")}),

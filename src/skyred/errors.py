@@ -132,7 +132,7 @@ class FitError(SkyredError):
 
 
 class SkipObservation(Exception):  # noqa: N818 - a verdict, not an error: the contract's name
-    """Raised by a maker to leave an observation out; the reason goes into the ledger."""
+    """Raised by a maker or a stacker to leave an observation out; the reason is in the ledger."""
 
     @property
     def reason(self) -> str:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import numpy as np
 
+from skyred.html import Html, bold, join, page, paragraph, table
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -224,14 +226,40 @@ class FitResult:
     def __str__(self) -> str:
         width = max((len(name) for name in self.names), default=0)
         lines = [self._line(index, width) for index in range(len(self.names))]
-        verdict = "converged" if self.success else "did NOT converge"
-        head = f"{verdict}: stat {self.stat:.2f} after {self.nfev} calls, edm {self.edm:.1e}"
-        head += f" ({self.message})" if self.message else ""
+        head = f"{self._verdict}: {self._quality}"
         return "\n".join([head, *lines, *(f"  note: {note}" for note in self.notes)])
 
+    @property
+    def _verdict(self) -> str:
+        return "converged" if self.success else "did NOT converge"
+
+    @property
+    def _quality(self) -> str:
+        quality = f"stat {self.stat:.2f} after {self.nfev} calls, edm {self.edm:.1e}"
+        return quality + (f" ({self.message})" if self.message else "")
+
     def _line(self, index: int, width: int) -> str:
-        name, error = self.names[index], f"+- {self.errors[index]:.2g}"
-        if self.errn is not None and self.errp is not None:
-            error = f"-{self.errn[index]:.2g} +{self.errp[index]:.2g}"
+        name, error = self.names[index], self._error(index)
         line = f"  {name:<{width}}  {self.values[index]: .5g} {error} {self.units[index]}".rstrip()
         return line + ("  (at its limit)" if name in self.at_limit else "")
+
+    def _error(self, index: int) -> str:
+        if self.errn is not None and self.errp is not None:
+            return f"-{self.errn[index]:.2g} +{self.errp[index]:.2g}"
+        return f"+- {self.errors[index]:.2g}"
+
+    def _repr_html_(self) -> str:
+        return page(self.html())
+
+    def html(self) -> Html:
+        """Give it as a notebook shows it."""
+        errors = [self._error(index).replace("+-", "\N{PLUS-MINUS SIGN}")
+                  for index in range(len(self.names))]  # fmt: skip
+        remarks = [bold("at its limit") if name in self.at_limit else "" for name in self.names]
+        values = [f"{value:.5g}" for value in self.values]
+        rows = zip(self.names, values, errors, self.units, remarks, strict=True)
+        return join(
+            paragraph("The fit ", bold(self._verdict), ": ", self._quality),
+            table(("Parameter", "Value", "Error", "Unit", ""), rows),
+            *(paragraph("Note: ", note) for note in self.notes),
+        )

@@ -107,9 +107,11 @@ class Making:
             return total
 
     def _make(self, target: Dataset) -> tuple[Dataset, float]:
-        dataset = self.chunk.reduction.geometry.cutout(
-            target, self.observation, self.chunk.reduction
-        )
+        reduction = self.chunk.reduction
+        self.step = f"stacker {reduction.stack.kind}"
+        reduction.stack.admit(self.observation)
+        self.step = "geometry"
+        dataset = reduction.geometry.cutout(target, self.observation, reduction)
         for maker in self.chunk.makers:
             self.step = f"maker {maker.kind}"
             dataset = maker.make(dataset, self.observation)
@@ -133,16 +135,18 @@ class Making:
 def settle(dataset: Dataset) -> float:
     """Put a fitted background into the dataset itself, and give its norm (NaN if there is none).
 
-    The norm lives in the dataset's models, and would be lost when models are set again.
+    The norm lives in the dataset's models, and would be lost when models are set again. Where there
+    are off counts, their maker has put it into the acceptance.
     """
     model = getattr(dataset, "background_model", None)
     norm = float("nan")
     if model is not None:
         parameters = model.spectral_model.parameters
         norm = float(parameters["norm"].value) if "norm" in parameters.names else norm
-        dataset.background = dataset.npred_background()
-        # this map is gammapy's cache: the next background model would write its product into it
-        dataset._background_cached = dataset._background_parameters_cached = None
+        if dataset.stat_type == "cash":
+            dataset.background = dataset.npred_background()
+            # this map is gammapy's cache: the next background model would write its product into it
+            dataset._background_cached = dataset._background_parameters_cached = None
     if getattr(dataset, "models", None):
         dataset.models = None
     return norm

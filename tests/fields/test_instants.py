@@ -91,3 +91,41 @@ def test_before_is_the_order_of_time(moment: datetime, later: int) -> None:
 def test_nonsense_is_refused(wrong: Any, message: str) -> None:
     with pytest.raises(FieldError, match=re.escape(message)):
         Moment(at=wrong)
+
+
+@value
+class Moments(Fields):
+    """Points in time."""
+
+    at: Any = instant(None, many=True, doc="When.")
+
+
+def test_many_instants_are_a_tuple_however_they_are_given() -> None:
+    from astropy.time import Time
+
+    texts = Moments(at=["2004-12-06T23:45:00", "2005-01-01 tt"])
+    assert [str(each) for each in texts.at] == [
+        "2004-12-06T23:45:00.000000", "2005-01-01T00:00:00.000000 tt",
+    ]  # fmt: skip
+    utc = ["2004-12-06T23:45:00", "2005-01-01T00:00:00"]
+    assert Moments(at=Time(utc)) == Moments(at=[datetime.fromisoformat(text) for text in utc])
+    assert Moments(at="2004-12-06") == Moments(at=["2004-12-06"])
+    assert Moments().at is None
+
+
+def test_many_instants_are_written_and_read_again() -> None:
+    moments = Moments(at=["2004-12-06T23:45:00", "2005-01-01 tt"])
+    assert Moments(**moments.to_plain()) == moments
+    assert moments.digest() != Moments(at=moments.at[::-1]).digest()
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["2004-12-06", "soon"], r"Moments\.at: 'soon' is no date and time"),
+        (7, r"Moments\.at: is 7; expected a list of dates and times"),
+    ],
+)
+def test_what_is_no_list_of_instants_is_refused(given: Any, message: str) -> None:
+    with pytest.raises(FieldError, match=message):
+        Moments(at=given)

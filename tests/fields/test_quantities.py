@@ -22,12 +22,14 @@ class Quantities(Fields):
     edges = quantity(None, unit="TeV", many=True, min="1 GeV", doc="Edges.")
     pair = quantity("1 deg", count=2, doc="Width and height.")
     ratio = quantity("0.5", doc="A ratio.")
+    bins = quantity(None, unit="any", many=True, doc="Edges of anything.")
     flux = quantity(None, unit="cm-2 s-1 TeV-1", doc="A flux.")
 
 
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
+        ({"bins": ["1 deg", 2]}, "bins: is ['1 deg', 2]; expected quantities of one kind"),
         ({"size": "1 TeV"}, "size: '1 TeV' is an energy; expected an angle such as '1 deg'"),
         ({"size": 1}, "size: '1' is a number without unit; expected an angle"),
         ({"size": "nan deg"}, "size: 'nan deg' is not finite"),

@@ -40,6 +40,10 @@ class Broken:
         name = self._raw.get("name")
         return [name] if isinstance(name, str) else []
 
+    def knows_names(self) -> bool:
+        """Tell that what it would have built is known, so that other mistakes are named too."""
+        return True
+
     @property
     def label(self) -> str:
         """Its name; unlike any other if it has none."""

@@ -1,14 +1,15 @@
-"""The pictures of a run: smoothed counts of each dataset, and what each product draws."""
+"""The pictures of a run, drawn into its folder: those of the datasets and of each product."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from skyred.defaults.gammapy.estimators.drawing import SEQUENTIAL, draw_map, energy_text
-from skyred.fields import file_name
+import attrs
+
 from skyred.hookspecs import hookimpl
 
 if TYPE_CHECKING:
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
 
     from skyred.records import Report, Run
 
-SMOOTHING = "0.05 deg"
 DPI = 120
+MOST = 12  # datasets that are drawn: a joint fit of a hundred runs need not wait for their pictures
+log = logging.getLogger(__name__)
 
 
 @hookimpl
@@ -26,33 +28,23 @@ def skyred_run_finished(run: Run, report: Report) -> None:
     if run.folder is None:
         return
     faults = []
-    for name, draw in pictures(report.result):
+    plot = _few(report.result).plot
+    for name in plot:  # new pictures of datasets: skyred/drawing/datasets.py
         try:
-            save(draw, run.folder / "plots" / f"{name}.png")
+            save(partial(plot, name), run.folder / "plots" / f"{name}.png")
         except Exception as error:  # one picture must not cost the others
             faults.append(f"{name}: {type(error).__name__}: {error}")
     if faults:
         raise RuntimeError(f"pictures that could not be drawn: {'; '.join(faults)}")
 
 
-def pictures(result: Any) -> Iterator[tuple[str, Callable[[], Axes]]]:
-    """Yield the name of each picture and what draws it."""
-    for dataset in result.datasets or ():
-        geom = getattr(getattr(dataset, "counts", None), "geom", None)
-        if geom is not None and not geom.is_region:
-            yield f"counts-{file_name(dataset.name)}", partial(draw_counts, dataset)
-    for product in result.estimates.values():
-        for suffix, draw in product.pictures().items():
-            yield file_name(product.name) + suffix, draw
-
-
-def draw_counts(dataset: Any, ax: Axes | None = None) -> Axes:
-    """Draw the counts of a map dataset, smoothed with a Gaussian."""
-    counts = dataset.counts if dataset.mask is None else dataset.counts * dataset.mask
-    image = counts.sum_over_axes(keepdims=False).smooth(SMOOTHING)
-    ax = draw_map(image, ax, f"Counts per pixel (smoothed, {SMOOTHING})", cmap=SEQUENTIAL, vmin=0)
-    ax.set_title(f"{dataset.name}, {energy_text(dataset.counts.geom.axes['energy'].edges)}")
-    return ax
+def _few(result: Any) -> Any:
+    """Give a result without the datasets that are too many to be drawn."""
+    datasets = result.datasets or ()
+    if len(datasets) <= MOST:
+        return result
+    log.info("plots/ has the first %d of %d datasets; result.plot has all", MOST, len(datasets))
+    return attrs.evolve(result, datasets=datasets[:MOST])
 
 
 def save(draw: Callable[[], Axes], path: Path) -> None:

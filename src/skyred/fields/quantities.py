@@ -118,7 +118,10 @@ def _array(value: Any, parse_one: Callable[[Any], u.Quantity], count: int | None
         raise FieldError(f"has {len(items)} values", f"expected {count}")
     if not items:
         raise FieldError("is an empty list", "expected at least one quantity")
-    return u.Quantity([parse_one(item) for item in items])
+    try:
+        return u.Quantity([parse_one(item) for item in items])
+    except u.UnitConversionError:
+        raise FieldError(f"is {value!r}", "expected quantities of one kind") from None
 
 
 def _frozen(value: u.Quantity) -> u.Quantity:

@@ -45,16 +45,41 @@ class Instant:
         return self.iso if self.scale == "utc" else f"{self.iso} {self.scale}"
 
 
-def instant(default: Any = REQUIRED, *, doc: str) -> Any:
-    """Declare a point in time, held as an `Instant`; given as ISO text, `datetime` or `Time`."""
-    spec = FieldSpec(
-        type_name="a date and time",
-        doc=doc,
-        parse=_parse,
-        key=lambda value: (value.iso, value.scale),
-        plain=str,
-    )
+def instant(default: Any = REQUIRED, *, doc: str, many: bool = False) -> Any:
+    """Declare a point in time, held as an `Instant`; given as ISO text, `datetime` or `Time`.
+
+    Parameters
+    ----------
+    default : str or datetime or Time
+        The default, or nothing if it must be given; None makes it optional.
+    doc : str
+        What it is for, one sentence.
+    many : bool
+        Whether it is a list of them, held as a tuple.
+    """
+    name = "a date and time"
+    spec = FieldSpec(type_name=name, doc=doc, parse=_parse, key=_key, plain=str)
+    if many:
+        spec = FieldSpec(
+            type_name=f"a list, each {name}",
+            doc=doc,
+            parse=_parse_all,
+            key=lambda moments: tuple(_key(each) for each in moments),
+            plain=lambda moments: [str(each) for each in moments],
+        )
     return declare(spec, default)
+
+
+def _key(moment: Instant) -> tuple[str, str]:
+    return moment.iso, moment.scale
+
+
+def _parse_all(value: Any) -> tuple[Instant, ...]:
+    one = isinstance(value, (str, datetime, Instant)) or getattr(value, "isscalar", False)
+    try:
+        return tuple(_parse(item) for item in ([value] if one else value))
+    except TypeError:
+        raise FieldError(f"is {value!r}", "expected a list of dates and times") from None
 
 
 def _parse(value: Any) -> Instant:

@@ -13,6 +13,7 @@ import attrs
 from skyred.errors import ModelError
 from skyred.fields import Name, foreign, option
 from skyred.interfaces.component import Component, component, value
+from skyred.interfaces.showing import show_product
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -55,6 +56,9 @@ class Product(ABC):
     def pictures(self) -> dict[str, Callable[[], Axes]]:
         """Name its pictures, by what is put behind its name."""
         return {"": self.plot}
+
+    def _repr_html_(self) -> str:
+        return show_product(self)
 
 
 @value

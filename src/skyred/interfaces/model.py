@@ -27,6 +27,10 @@ class Model(Component):
         """Name the sources it will build, as far as the configuration tells."""
         return ()
 
+    def knows_names(self) -> bool:
+        """Tell whether it names all its sources; if not, names are not judged before it builds."""
+        return True
+
     @classmethod
     def adapt(cls, other: object) -> Component | None:
         """Take gammapy models: a `Models`, or one model with a name and parameters."""

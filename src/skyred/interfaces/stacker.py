@@ -9,7 +9,7 @@ from skyred.fields import option
 from skyred.interfaces.component import Component, value
 
 if TYPE_CHECKING:
-    from gammapy.data import Observation
+    from gammapy.data import Observation, ObservationTable
     from gammapy.datasets import Dataset, Datasets
 
     from skyred.interfaces.geometry import Geometry
@@ -28,6 +28,28 @@ class Stacker(Component):
     chunk: int = option(
         8, min=1, doc="How many consecutive observations are made and stacked as one piece of work."
     )
+
+    def prepare(self, table: ObservationTable) -> Stacker:
+        """Learn from the rows of the chosen runs before any data are read; gives what works.
+
+        Called in the parent process, when runs are selected and again when they are reduced. What
+        it returns enters the cache key.
+
+        Raises
+        ------
+        ArchiveError
+            If the table lacks something.
+        """
+        return self
+
+    def admit(self, observation: Observation) -> None:
+        """Judge an observation before it is made.
+
+        Raises
+        ------
+        SkipObservation
+            If it has no place in the total, with the reason.
+        """
 
     @abstractmethod
     def zero(self, geometry: Geometry) -> Any:

@@ -1,7 +1,8 @@
 """The likelihood: from datasets with models to an objective that fitters minimise."""
 
 from skyred.likelihood.alone import fit, flux_points
+from skyred.likelihood.curves import flux_profile, light_curve
 from skyred.likelihood.objective import objective_of
 from skyred.likelihood.total import Likelihood
 
-__all__ = ["Likelihood", "fit", "flux_points", "objective_of"]
+__all__ = ["Likelihood", "fit", "flux_points", "flux_profile", "light_curve", "objective_of"]

@@ -60,9 +60,9 @@ def fit(
         raise FitError(
             f"minos is of no use with a fitter: give it to {fitter.kind!r}, if it has it"
         )
-    gathered = _gathered(datasets)
-    objective = objective_of(gathered, check)
-    models = [dataset.models for dataset in gathered if dataset.models]
+    chosen = gathered(datasets)
+    objective = objective_of(chosen, check)
+    models = [dataset.models for dataset in chosen if dataset.models]
     before = [(each, each.value) for part in models for each in part.parameters]
     try:
         result = fitter.fit(objective) if fitter else minimise(objective, minos=minos)
@@ -124,20 +124,10 @@ def flux_points(
     FitError
         If no source model has that name, or a dataset is not of counts.
     """
-    from gammapy.modeling.models import SkyModel
-
     from skyred.likelihood.norms.flux_points import FlatFluxPointsEstimator
 
-    gathered = _gathered(datasets)
-    models = [model for dataset in gathered for model in dataset.models or ()]
-    names = [model.name for model in models if isinstance(model, SkyModel)]
-    if source not in names:
-        raise FitError(
-            f"no source is called {source!r}; there are {', '.join(dict.fromkeys(names)) or 'none'}"
-        )
-    for dataset in gathered:
-        if dataset.tag == "FluxPointsDataset":
-            raise FitError(f"{dataset.name!r} holds flux points; only counts give new ones")
+    chosen = gathered(datasets)
+    require_source(chosen, source)
     estimator = FlatFluxPointsEstimator(
         check=check,
         source=source,
@@ -150,13 +140,28 @@ def flux_points(
         norm=norm,
         allow_multiple_telescopes=allow_multiple_telescopes,
     )
-    return estimator.run(gathered)
+    return estimator.run(chosen)
 
 
-def _gathered(datasets: Any) -> Datasets:
+def gathered(datasets: Any) -> Datasets:
     """Make `Datasets` of one dataset or several; gammapy's own keep their covariance."""
     from gammapy.datasets import Dataset, Datasets
 
     if isinstance(datasets, Datasets):
         return datasets
     return Datasets(datasets if isinstance(datasets, Dataset) else list(datasets))
+
+
+def require_source(datasets: Datasets, source: str) -> None:
+    """Raise `FitError` unless a model of that name is there, and all datasets are of counts."""
+    from gammapy.modeling.models import SkyModel
+
+    models = [model for dataset in datasets for model in dataset.models or ()]
+    names = [model.name for model in models if isinstance(model, SkyModel)]
+    if source not in names:
+        raise FitError(
+            f"no source is called {source!r}; there are {', '.join(dict.fromkeys(names)) or 'none'}"
+        )
+    for dataset in datasets:
+        if dataset.tag == "FluxPointsDataset":
+            raise FitError(f"{dataset.name!r} holds flux points; only counts give new ones")

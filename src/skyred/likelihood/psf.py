@@ -37,11 +37,14 @@ class KernelMaker:
         key, as far as they were needed.
     centred : WcsGeom or None
         A grid of such pixels, with one at the centre.
+    centre : tuple of float
+        Longitude and latitude of the centre, in rad.
     """
 
     psf: PSFMap
     distances: dict[int, Array] = attrs.field(factory=dict)
     centred: WcsGeom | None = None
+    centre: tuple[float, float] = (0.0, 0.0)
 
     @cached_property
     def valid(self) -> Any:
@@ -116,12 +119,13 @@ class KernelMaker:
 
         if self.centred is None:  # one odd grid around the centre serves for all: it has the pixels
             self.centred = image.to_odd_npix(max_radius=image.pixel_scales.max())
+            there = image.center_skydir.data
+            self.centre = float(there.lon.rad), float(there.lat.rad)
         middle = (self.centred.data_shape[0] - 1) / 2
         offsets = ((np.arange(size * factor) + 0.5) / factor - size / 2) + middle
         x, y = np.meshgrid(offsets, offsets)
         lon, lat = np.deg2rad(self.centred.wcs.wcs_pix2world(x.ravel(), y.ravel(), 0))
-        centre = image.center_skydir.data
-        away = angular_separation(lon, lat, centre.lon.rad, centre.lat.rad)
+        away = angular_separation(lon, lat, *self.centre)
         return np.asarray(away.reshape(x.shape))
 
 

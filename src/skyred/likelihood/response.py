@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import numpy as np
 
+from skyred.likelihood.edisp import looked_up
 from skyred.likelihood.psf import KernelMaker
 from skyred.likelihood.units import scale_of
 
@@ -35,7 +36,7 @@ class Instrument:
 
     def __init__(self, dataset: MapDataset) -> None:
         self.dataset, self.geom = dataset, dataset._geom
-        self.mask_image = dataset.mask_image
+        self.mask_image, self.edisp = _mask_image(dataset), looked_up(dataset.edisp)
         self.psf: Any = dataset.psf
         if self.psf and not self.geom.is_region and self._has_usual_energies():
             self.psf = KernelMaker(dataset.psf)
@@ -75,10 +76,20 @@ class Instrument:
     def update(self, evaluator: MapEvaluator) -> None:
         """Look the responses up at the present position of the evaluator's model."""
         dataset = self.dataset
-        evaluator.update(dataset.exposure, self.psf, dataset.edisp, self.geom, self.mask_image)
+        evaluator.update(dataset.exposure, self.psf, self.edisp, self.geom, self.mask_image)
         if getattr(evaluator.model, "spatial_model", None) is not None:
             # else gammapy measures the next move from (0, 0), and makes new kernels for nothing
             evaluator._cached_position = evaluator.model.position_lonlat
+
+
+def _mask_image(dataset: MapDataset) -> Any:
+    """Give the pixels in which any energy is fitted: gammapy's, which copies geometries deeply."""
+    from gammapy.maps import Map
+
+    if dataset.mask is None:
+        return dataset.mask_image
+    mask = dataset.mask
+    return Map.from_geom(mask.geom.to_image(), data=mask.data.any(axis=0))
 
 
 @attrs.define(eq=False)

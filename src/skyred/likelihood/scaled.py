@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from copy import copy
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -59,10 +60,19 @@ class ScaledCounts:
         self.name, self.template = name, counts
         self.curve = spectral and curve_of(spectral, energy.to_value("TeV"), plain)
         self.share = Share.of(spectral, space)
-        self.chosen = bins.of(counts)
-        self.row_energy = np.unravel_index(bins.chosen, counts.shape)[0]
-        self.totals = np.where(bins.mask, counts, 0).sum(axis=(1, 2))
+        self._choose(bins)
         self.known: tuple[bytes | None, Array] = (None, np.ones(len(counts)))
+
+    def _choose(self, bins: Bins) -> None:
+        self.chosen = bins.of(self.template)
+        self.row_energy = np.unravel_index(bins.chosen, self.template.shape)[0]
+        self.totals = np.where(bins.mask, self.template, 0).sum(axis=(1, 2))
+
+    def within(self, bins: Bins) -> Self:
+        """Give the same in other bins of the dataset."""
+        other = copy(self)
+        other._choose(bins)
+        return other
 
     @property
     def rough(self) -> set[int]:

@@ -110,8 +110,8 @@ class WStat:
             on = np.where(self.on > 0, self.on * np.log(signal + self.alpha * background), 0)
             off = np.where(self.off > 0, self.off * np.log(background), 0)
             each = 2 * (signal + (1 + self.alpha) * background - on - off) + self.constant
-        found = each.sum()
-        return float(found if np.isfinite(found) else np.nan_to_num(each).sum())
+            found = each.sum()
+            return float(found if np.isfinite(found) else np.nan_to_num(each).sum())
 
     def derivatives(self, signal: Array) -> Derivatives:
         """Give the derivatives; the background is at its optimum, so it adds none to the first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,33 +25,24 @@ if TYPE_CHECKING:
 STEP_OF_DIFFERENCES = 1e-3  # of a parameter's step
 
 
-class Likelihood:
-    """Datasets with their models, laid out flat.
-
-    One evaluation goes from a vector of the free parameters to a state of all of them
-    (`ParameterSpace`), for each source to its flux (`Spectrum`) and its template (`Shape`,
-    `Footprint`), from both to predicted counts (`Source`, `ScaledCounts`), and from their sum to
-    the statistic (`Cash`, `WStat`, `ChiSquare`).
+class Total:
+    """The sum over datasets that are laid out flat.
 
     Parameters
     ----------
-    datasets : gammapy.datasets.Datasets
-        With models assigned.
-    check : bool
-        Whether every source is compared with gammapy first; else those with classes that are not
-        gammapy's own.
-
-    Attributes
-    ----------
-    notes : tuple of str
+    space : ParameterSpace
+        Which parameters are free.
+    datasets : sequence of FlatDataset
+        The datasets.
+    notes : sequence of str
         What is evaluated by gammapy, and why.
     """
 
-    def __init__(self, datasets: Datasets, check: bool = False) -> None:
-        self.space = ParameterSpace.of(datasets)
-        flattener = Flattener(self.space, Trust(check))
-        self.datasets: list[FlatDataset] = [flattener.flat(each) for each in datasets]
-        self.notes = tuple(dict.fromkeys(flattener.notes))
+    def __init__(
+        self, space: ParameterSpace, datasets: Sequence[FlatDataset], notes: Iterable[str] = ()
+    ) -> None:
+        self.space, self.datasets = space, datasets
+        self.notes = tuple(dict.fromkeys(notes))
         self.frozen = self.space.state()
 
     @property
@@ -109,3 +101,32 @@ class Likelihood:
     def accept(self, result: FitResult) -> None:
         """Write a result to the models."""
         self.space.write_back(result)
+
+
+class Likelihood(Total):
+    """Datasets with their models, laid out flat.
+
+    One evaluation goes from a vector of the free parameters to a state of all of them
+    (`ParameterSpace`), for each source to its flux (`Spectrum`) and its template (`Shape`,
+    `Footprint`), from both to predicted counts (`Source`, `ScaledCounts`), and from their sum to
+    the statistic (`Cash`, `WStat`, `ChiSquare`).
+
+    Parameters
+    ----------
+    datasets : gammapy.datasets.Datasets
+        With models assigned.
+    check : bool
+        Whether every source is compared with gammapy first; else those with classes that are not
+        gammapy's own.
+
+    Attributes
+    ----------
+    notes : tuple of str
+        What is evaluated by gammapy, and why.
+    """
+
+    def __init__(self, datasets: Datasets, check: bool = False) -> None:
+        space = ParameterSpace.of(datasets)
+        flattener = Flattener(space, Trust(check))
+        flat = [flattener.flat(each) for each in datasets]
+        super().__init__(space, flat, flattener.notes)

@@ -13,6 +13,8 @@ from skyred.interfaces import Product
 from skyred.plugins import Plugins
 from skyred.records import FitResult, Outcome, StepRecord
 from skyred.result import files
+from skyred.result.pictures import Pictures, pictures_of
+from skyred.result.showing import show
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -50,6 +52,17 @@ class Result:
         Provenance, as ``report.json`` has it; empty for a run without folder.
     folder : Path or None
         Where it was read from or written to.
+    plot : Pictures
+        The pictures of datasets and estimates, a method each.
+
+    Examples
+    --------
+    A notebook completes ``result.plot.`` to the pictures that there are; `ax` is optional.
+
+    >>> result = Result.read("crab")  # doctest: +SKIP
+    >>> result.plot.flux_points()  # doctest: +SKIP
+    >>> result.plot.counts_hess(ax=ax)  # doctest: +SKIP
+    >>> result.plot("residuals-spectrum")  # as in plots/  # doctest: +SKIP
     """
 
     config: str = ""
@@ -64,11 +77,20 @@ class Result:
     kinds: Mapping[str, str] = attrs.field(factory=dict)
     report: Mapping[str, Any] = attrs.field(factory=dict)
     folder: Path | None = None
+    # no property: notebooks complete what an attribute holds, and run no property to find out
+    plot: Pictures = attrs.field(init=False, repr=False)
+
+    @plot.default
+    def _pictures(self) -> Pictures:
+        return pictures_of(self.datasets, self.estimates.values())
 
     @property
     def observations(self) -> Table:
         """The ledger as a table: one row for each requested observation."""
         return files.ledger(self.outcomes)
+
+    def _repr_html_(self) -> str:
+        return show(self)
 
     def placed(self, folder: Path) -> Result:
         """Give the same result as published in a folder, with the report that stands there."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from skyred import model_files
 from skyred.config import Document, dump
 from skyred.errors import SkyredWarning
 from skyred.interfaces import Estimator, Product
@@ -102,17 +103,14 @@ def read_datasets(folder: Path) -> Datasets | None:
 
 
 def write_models(folder: Path, models: Models) -> None:
-    """Write ``models.yaml`` and its covariance beside it."""
-    # with a checksum, because `Datasets.read` looks for one
-    models.write(folder / "models.yaml", overwrite=True, full_output=True, checksum=True)
+    """Write ``models.yaml``, its covariance and its templates beside it."""
+    model_files.write_models(folder / "models.yaml", models)
 
 
 def read_models(folder: Path) -> Models | None:
     """Read the models with their covariance; None if there are none."""
-    from gammapy.modeling.models import Models
-
     path = folder / "models.yaml"
-    return Models.read(path) if path.is_file() else None
+    return model_files.read_models(path) if path.is_file() else None
 
 
 def write_fit(folder: Path, fit: FitResult) -> None:

@@ -32,11 +32,20 @@ FILES = [
     "estimates/flux-points.fits",
     "estimates/flux-points.ecsv",
     "estimates/residuals.fits",
+    "estimates/residuals.by-energy.fits",
     "estimates/residuals.ecsv",
     "estimates/excess-map.fits",
+    "estimates/excess-map.yaml",
     "log.jsonl",
 ]
-PLOTS = ["counts-hess", "flux-points", "residuals", "residuals-spectrum", "excess-map"]
+PLOTS = [
+    "counts-hess",
+    "flux-points",
+    "residuals",
+    "residuals-spectrum",
+    "excess-map",
+    "excess-map-counts",
+]
 
 
 @pytest.fixture(scope="session")

@@ -9,12 +9,47 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from skyred.defaults.gammapy.archives import open_archive
-from skyred.defaults.gammapy.estimators import ExcessMap, FluxPoints, Residuals
-from skyred.defaults.gammapy.geometries import EnergyAxis, MapGeometry
-from skyred.defaults.gammapy.makers import FoVBackground, MapData, SafeMask
-from skyred.defaults.gammapy.models import BackgroundModels, GammapyModels, ModelFile, Source
+from skyred.defaults.gammapy.estimators import (
+    Alternative,
+    Contours,
+    ExcessMap,
+    FluxPoints,
+    FluxProfile,
+    Interval,
+    LightCurve,
+    Line,
+    ModelComparison,
+    ProfileLikelihood,
+    Residuals,
+    Rings,
+    Sensitivity,
+    SignificanceMap,
+    SourceDetection,
+    TSMap,
+)
+from skyred.defaults.gammapy.geometries import EnergyAxis, MapGeometry, SpectrumGeometry
+from skyred.defaults.gammapy.makers import (
+    AdaptiveRingBackground,
+    FoVBackground,
+    MapData,
+    PhaseBackground,
+    ReflectedRegions,
+    RingBackground,
+    SafeMask,
+    SpectrumData,
+)
+from skyred.defaults.gammapy.models import (
+    Absorption,
+    BackgroundModels,
+    CatalogSources,
+    CountsTemplate,
+    GammapyModels,
+    ModelFile,
+    Source,
+    TemplateSource,
+)
 from skyred.defaults.gammapy.selectors import ColumnRange, Cone, ObservationIds, TimeWindow
-from skyred.defaults.gammapy.stackers import Keep, Sum
+from skyred.defaults.gammapy.stackers import GroupRuns, Keep, Sum
 from skyred.hookspecs import hookimpl
 
 if TYPE_CHECKING:
@@ -23,23 +58,47 @@ if TYPE_CHECKING:
     from skyred.interfaces import Component
 
 __all__ = [
+    "Absorption",
+    "AdaptiveRingBackground",
+    "Alternative",
     "BackgroundModels",
+    "CatalogSources",
     "ColumnRange",
     "Cone",
+    "Contours",
+    "CountsTemplate",
     "EnergyAxis",
     "ExcessMap",
     "FluxPoints",
+    "FluxProfile",
     "FoVBackground",
     "GammapyModels",
+    "GroupRuns",
+    "Interval",
     "Keep",
+    "LightCurve",
+    "Line",
     "MapData",
     "MapGeometry",
+    "ModelComparison",
     "ModelFile",
     "ObservationIds",
+    "PhaseBackground",
+    "ProfileLikelihood",
+    "ReflectedRegions",
     "Residuals",
+    "RingBackground",
+    "Rings",
     "SafeMask",
+    "Sensitivity",
+    "SignificanceMap",
     "Source",
+    "SourceDetection",
+    "SpectrumData",
+    "SpectrumGeometry",
     "Sum",
+    "TSMap",
+    "TemplateSource",
     "TimeWindow",
 ]
 
@@ -49,11 +108,17 @@ def skyred_components() -> list[type[Component]]:
     """Offer the default components around gammapy."""
     return [
         *(Cone, ObservationIds, TimeWindow, ColumnRange),
-        MapGeometry,
-        *(MapData, SafeMask, FoVBackground),
-        *(Sum, Keep),
+        *(MapGeometry, SpectrumGeometry),
+        *(MapData, SpectrumData, SafeMask),
+        *(FoVBackground, ReflectedRegions, PhaseBackground),
+        *(RingBackground, AdaptiveRingBackground),
+        *(Sum, Keep, GroupRuns),
         *(Source, ModelFile, GammapyModels, BackgroundModels),
+        *(CatalogSources, TemplateSource, CountsTemplate),
+        *(ProfileLikelihood, Contours, ModelComparison),
+        *(LightCurve, FluxProfile, Sensitivity),
         *(FluxPoints, Residuals, ExcessMap),
+        *(SignificanceMap, TSMap, SourceDetection),
     ]
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy import units as u
 
+from skyred.defaults.gammapy.columns import column_of, limits_in
 from skyred.errors import ArchiveError, Problem
 from skyred.fields import Instant, Position, instant, option, position, quantity
 from skyred.interfaces import Selector, component
@@ -120,12 +121,7 @@ class ColumnRange(Selector):
         ArchiveError
             If the table has no such column, or the range does not fit its unit.
         """
-        if self.column not in table.colnames:
-            raise ArchiveError(
-                f"the selector 'column-range' finds no column {self.column!r}; "
-                f"there are {', '.join(table.colnames)}"
-            )
-        keep = self._keep(table[self.column])
+        keep = self._keep(column_of(table, self.column, "the selector 'column-range'"))
         return table[~keep if self.invert else keep]
 
     def _keep(self, column: Column) -> np.ndarray[Any, np.dtype[np.bool_]]:
@@ -134,23 +130,6 @@ class ColumnRange(Selector):
         keep = np.ones(len(column), dtype=bool)
         for limit, sign in ((self.min, 1), (self.max, -1)):
             if limit is not None:
-                keep &= sign * (self._numbers(column) - self._in_unit_of(limit, column)) >= 0
+                bound = limits_in(column, limit, "select by values")
+                keep &= sign * (np.asarray(column, dtype=float) - bound) >= 0
         return keep
-
-    def _numbers(self, column: Column) -> Any:
-        if column.dtype.kind not in "iuf":
-            raise ArchiveError(
-                f"the column {self.column} holds {column.dtype}, not numbers: select by values"
-            )
-        return np.asarray(column, dtype=float)
-
-    def _in_unit_of(self, limit: u.Quantity, column: Column) -> float:
-        unit = u.Unit(column.unit or "")
-        if limit.unit == u.dimensionless_unscaled and unit != limit.unit:
-            raise ArchiveError(f"the column {self.column} is in {unit}: give {limit} with a unit")
-        try:
-            return float(limit.to_value(unit))
-        except u.UnitConversionError:
-            raise ArchiveError(
-                f"the column {self.column} is in {unit or 'no unit'}, not comparable with {limit}"
-            ) from None

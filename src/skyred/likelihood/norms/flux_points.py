@@ -22,6 +22,7 @@ from skyred.errors import SkyredWarning
 from skyred.likelihood.norms.columns import Columns, Fitted, Row
 from skyred.likelihood.norms.norm import Norm
 from skyred.likelihood.norms.profile import Held, Refitted
+from skyred.likelihood.norms.refit import Refit
 from skyred.likelihood.norms.slices import EnergySlices, Slice, can_slice
 from skyred.likelihood.objective import objective_from
 from skyred.likelihood.parameters import ParameterSpace
@@ -69,6 +70,8 @@ class FlatFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
             self.slices = EnergySlices(likelihood, self.model.name)
             self.priors = _priors_of_the_rest(likelihood.space, self.model)
             self.columns = Columns.of(self)
+            free = self.reoptimize and Refit.of(likelihood, self.slices, self.model, self.norm)
+            self.refit = free or None
 
     def estimate_flux_point(
         self, datasets: Datasets, energy_min: u.Quantity, energy_max: u.Quantity
@@ -88,15 +91,15 @@ class FlatFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
         if not self.flat:
             return dict(super().estimate_flux_point(datasets, energy_min, energy_max))
         slices = self.slices.between(energy_min, energy_max, datasets.names)
-        if not slices:
-            return self.columns.missing()
         if self.reoptimize and any(each.bins for each in slices):
-            row = self.columns.row(self._refit(datasets, energy_min, energy_max))
-        else:
-            offset = sum(prior for prior, applies in self.priors if applies(datasets.names))
-            row = self.columns.held_row(slices, offset)
-        row["counts"] = np.array([each.counts for each in slices], dtype=int)
-        return {**row, "datasets": [each.name for each in slices]}
+            if self.refit is None:
+                fitted = self._refit(datasets, energy_min, energy_max)
+            else:
+                ranges = self.slices.ranges_of(energy_min, energy_max, datasets.names)
+                fitted = self.refit.fit(ranges)
+            return self.columns.counted(slices, self.columns.row(fitted))
+        offset = sum(prior for prior, applies in self.priors if applies(datasets.names))
+        return self.columns.held_row(slices, offset)
 
     def _of_all(self, slices: list[Slice], row: Row) -> Row:
         """Give counts a place for every dataset, 0 of those that have no bin in the range.
@@ -121,7 +124,7 @@ class FlatFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
         return {name: value.item() for name, value in fluxes.items()}
 
     def _refit(self, datasets: Datasets, energy_min: u.Quantity, energy_max: u.Quantity) -> Fitted:
-        """Fit the norm together with the free parameters of the rest."""
+        """Fit the norm together with the free parameters of the rest, whatever they are."""
         sliced = datasets.slice_by_energy(energy_min, energy_max)
         models = datasets.models._slice_by_energy(energy_min, energy_max)
         scaled, source = self.get_scale_model(models), models[self.source]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -46,7 +48,7 @@ class Slice:
     term: Term
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, slots=False)
 class Seen:
     """A dataset, split into what the source predicts at norm one, and the rest."""
 
@@ -54,6 +56,11 @@ class Seen:
     axis: Any
     signal: Array
     rest: Array
+
+    @cached_property
+    def edges(self) -> bytes:
+        """Its energies, to be compared."""
+        return self.axis.edges.to_value("TeV").tobytes()  # type: ignore[no-any-return]
 
     @classmethod
     def of(cls, dataset: CountsDataset, axis: Any, source: str, state: Vector) -> Seen:
@@ -74,14 +81,23 @@ class Seen:
         term = self._term(first, last, counts, signal, rest)
         return Slice(self.dataset.name, edges, int(counts.sum()), int(mask.sum()), term)
 
-    def _term(self, first: int, last: int, counts: Array, signal: Array, rest: Array) -> Term:
+    def rows(self, first: int, last: int) -> NDArray[np.bool_]:
+        """Tell which of the chosen bins lie in a range of energy bins, without the last."""
+        energy = np.unravel_index(self.dataset.bins.chosen, self.signal.shape)[0]
+        return np.asarray((energy >= first) & (energy < last))
+
+    def wstat(self, rows: NDArray[np.bool_]) -> WStat | None:
+        """Give the statistic in some of the chosen bins; None of data without counts off."""
         statistic = self.dataset.statistic
         if not isinstance(statistic, WStat):
+            return None
+        return WStat(statistic.on[rows], statistic.off[rows], statistic.alpha[rows])
+
+    def _term(self, first: int, last: int, counts: Array, signal: Array, rest: Array) -> Term:
+        statistic = self.wstat(self.rows(first, last))
+        if statistic is None:
             return CashTerm(counts, signal, rest)
-        energy = np.unravel_index(self.dataset.bins.chosen, self.signal.shape)[0]
-        rows = (energy >= first) & (energy < last)
-        on, off, alpha = statistic.on[rows], statistic.off[rows], statistic.alpha[rows]
-        return WStatTerm(WStat(on, off, alpha), signal, rest)
+        return WStatTerm(statistic, signal, rest)
 
 
 class EnergySlices:
@@ -103,18 +119,37 @@ class EnergySlices:
             for dataset, axis in zip(likelihood.datasets, axes, strict=True)
             if isinstance(dataset, CountsDataset)
         ]
+        self.ranges: dict[tuple[bytes, float, float], tuple[int, int] | None] = {}
 
-    def between(self, energy_min: u.Quantity, energy_max: u.Quantity) -> list[Slice]:
-        """Take the bins that gammapy takes between two energies; none of some datasets."""
-        found: list[Slice] = []
-        ranges: dict[bytes, tuple[int, int] | None] = {}
+    def between(
+        self, energy_min: u.Quantity, energy_max: u.Quantity, names: Collection[str] | None = None
+    ) -> list[Slice]:
+        """Take the bins that gammapy takes between two energies; none of some datasets.
+
+        Of the datasets of some names, or of all.
+        """
+        ranges = self.ranges_of(energy_min, energy_max, names)
+        return [each.slice(*ranges[n]) for each in self.seen if (n := each.dataset.name) in ranges]
+
+    def ranges_of(
+        self, energy_min: u.Quantity, energy_max: u.Quantity, names: Collection[str] | None = None
+    ) -> dict[str, tuple[int, int]]:
+        """Give these bins by dataset: the first, and the one after the last."""
+        found = {}
         for seen in self.seen:
-            key = seen.axis.edges.to_value("TeV").tobytes()
-            if key not in ranges:
-                ranges[key] = _range(seen.axis, energy_min, energy_max)
-            if (bins := ranges[key]) is not None:
-                found.append(seen.slice(*bins))
+            if names is None or seen.dataset.name in names:
+                bins = self._range(seen, energy_min, energy_max)
+                if bins is not None:
+                    found[seen.dataset.name] = bins
         return found
+
+    def _range(
+        self, seen: Seen, energy_min: u.Quantity, energy_max: u.Quantity
+    ) -> tuple[int, int] | None:
+        key = seen.edges, energy_min.to_value("TeV"), energy_max.to_value("TeV")
+        if key not in self.ranges:
+            self.ranges[key] = bins_between(seen.axis, energy_min, energy_max)
+        return self.ranges[key]
 
     def all(self) -> list[Slice]:
         """Take all bins."""
@@ -129,7 +164,10 @@ def can_slice(likelihood: Likelihood) -> bool:
     )
 
 
-def _range(axis: Any, energy_min: u.Quantity, energy_max: u.Quantity) -> tuple[int, int] | None:
+def bins_between(
+    axis: Any, energy_min: u.Quantity, energy_max: u.Quantity
+) -> tuple[int, int] | None:
+    """Give first and last bin, that one not included, between two energies, as gammapy does."""
     from astropy import units as u
 
     try:

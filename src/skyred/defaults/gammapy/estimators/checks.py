@@ -21,7 +21,7 @@ def rising_problems(edges: u.Quantity | None) -> Iterable[Problem]:
 def source_problems(source: str, pipeline: Chain) -> Iterable[Problem]:
     """Name a source that no model has."""
     names = [name for model in pipeline.model for name in model.source_names()]
-    if source not in names:
+    if source not in names and all(model.knows_names() for model in pipeline.model):
         near = difflib.get_close_matches(source, names, 1)
         known = f"there are: {', '.join(names) or 'none'}"
         yield Problem(("source",), f"no model has the source {source!r}", known, *near)
@@ -56,3 +56,10 @@ def edge_problems(edges: u.Quantity, pipeline: Chain) -> Iterable[Problem]:
                 f"two of them lie at the same edge of the energy axis of data.{entry}",
                 f"expected edges near its own: {nodes_text} TeV",
             )
+
+
+def map_problems(pipeline: Chain) -> Iterable[Problem]:
+    """Name data that hold no map at all."""
+    kinds = {getattr(reduction.geometry, "kind", "") for _, reduction in pipeline.entries()}
+    if kinds == {"spectrum"}:
+        yield Problem((), "needs a map, and all of the data are spectra", "leave it out")

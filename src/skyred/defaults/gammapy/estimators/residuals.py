@@ -10,20 +10,23 @@ import attrs
 import numpy as np
 from astropy import units as u
 
-from skyred.defaults.gammapy.estimators.drawing import DIVERGING, draw_map
-from skyred.defaults.gammapy.estimators.mosaic import choose, mosaic
+from skyred.defaults.gammapy.estimators.checks import map_problems
+from skyred.defaults.gammapy.estimators.drawing import DIVERGING, draw_signed, draw_slider
+from skyred.defaults.gammapy.estimators.mosaic import Mosaic, choose
 from skyred.errors import FieldError, Problem
 from skyred.fields import Regions, option, quantity, regions
-from skyred.interfaces import Estimator, Product, component
+from skyred.interfaces import Chain, Estimator, Product, component
 
 if TYPE_CHECKING:
     from astropy.table import Table
     from gammapy.datasets import Datasets, MapDataset
-    from gammapy.maps import Maps
+    from gammapy.maps import Maps, WcsNDMap
     from gammapy.modeling.models import Models
     from matplotlib.axes import Axes
 
     from skyred.records import FitResult
+
+STYLE: dict[str, Any] = {"cmap": DIVERGING, "vmin": -5, "vmax": 5, "interpolation": "none"}
 
 
 @attrs.define(eq=False)
@@ -35,28 +38,35 @@ class ResidualsProduct(Product):
     maps : gammapy.maps.Maps
         Images: ``counts``, ``npred``, ``residuals`` (their difference) and ``sqrt_ts`` (its
         significance within the correlation radius, in sigma).
+    by_energy : WcsNDMap
+        ``sqrt_ts`` in each energy bin.
     spectrum : Table
         Energy bins with counts, npred, residuals and their significance, in the region.
     """
 
     maps: Maps
+    by_energy: WcsNDMap
     spectrum: Table
 
     def write(self, folder: Path) -> list[Path]:
-        """Write ``NAME.fits`` (the images) and ``NAME.ecsv`` (the spectrum)."""
+        """Write ``NAME.fits`` (the images), ``NAME.by-energy.fits`` and ``NAME.ecsv``."""
         fits, ecsv = folder / f"{self.name}.fits", folder / f"{self.name}.ecsv"
+        cube = folder / f"{self.name}.by-energy.fits"
         self.maps.write(fits, overwrite=True)
+        self.by_energy.write(cube, overwrite=True)
         self.spectrum.write(ecsv, format="ascii.ecsv", overwrite=True)
-        return [fits, ecsv]
+        return [fits, cube, ecsv]
 
     @classmethod
     def read(cls, folder: Path, name: str, models: Models | None) -> Self:
-        """Read both files."""
+        """Read all that `write` wrote."""
         from astropy.table import Table
-        from gammapy.maps import Maps
+        from gammapy.maps import Map, Maps
 
+        maps = Maps.read(folder / f"{name}.fits")
+        by_energy = Map.read(folder / f"{name}.by-energy.fits")
         spectrum = Table.read(folder / f"{name}.ecsv", format="ascii.ecsv")
-        return cls(name, Maps.read(folder / f"{name}.fits"), spectrum)
+        return cls(name, maps, by_energy, spectrum)
 
     def table(self) -> Table:
         """Give the residual spectrum."""
@@ -68,16 +78,22 @@ class ResidualsProduct(Product):
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the residual significance map, from -5 to 5 sigma."""
-        label = f"Residual significance [$\\sigma$] ({self.spectrum.meta['correlation_radius']})"
-        return draw_map(
-            self.maps["sqrt_ts"].sum_over_axes(keepdims=False),
-            ax,
-            label,
-            cmap=DIVERGING,
-            vmin=-5,
-            vmax=5,
-            interpolation="none",
-        )
+        image = self.maps["sqrt_ts"].sum_over_axes(keepdims=False)
+        return draw_signed(image, ax, self._label, STYLE["vmax"])
+
+    def plot_interactive(self) -> None:
+        """Draw the residual significance map of the energy bin that a slider chooses.
+
+        Raises
+        ------
+        ModuleNotFoundError
+            If ipywidgets is missing: ``pip install skyred[notebook]`` brings it.
+        """
+        draw_slider(self.by_energy, self._label, **STYLE)
+
+    @property
+    def _label(self) -> str:
+        return f"Residual significance [$\\sigma$] ({self.spectrum.meta['correlation_radius']})"
 
     def plot_spectrum(self, ax: Axes | None = None) -> Axes:
         """Draw residuals over the square root of the prediction, by energy, in the region."""
@@ -118,6 +134,10 @@ class Residuals(Estimator):
         (), type=str, many=True, doc="Names of the datasets (with wildcards); all maps if left out."
     )
 
+    def check(self, pipeline: Chain) -> Iterable[Problem]:
+        """There must be a map."""
+        yield from map_problems(pipeline)
+
     def check_deeply(self) -> Iterable[Problem]:
         """The region must be one."""
         try:
@@ -128,38 +148,41 @@ class Residuals(Estimator):
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> ResidualsProduct:
         """Sum counts and predictions of the datasets, and compare them.
 
-        The significance is that of Li & Ma (1983) for a known background (Cash statistic), by
-        gammapy's `ExcessMapEstimator`, with the whole prediction as background.
+        The significance is that of Li & Ma (1983), by gammapy's `ExcessMapEstimator`: for a known
+        background (Cash statistic), which is the whole prediction, or for counts off (wstat).
         """
-        from gammapy.estimators import ExcessMapEstimator
         from gammapy.maps import Map, Maps
 
-        chosen = choose(datasets, self.datasets)
-        total = mosaic(chosen, [dataset.npred() for dataset in chosen])
-        estimator = ExcessMapEstimator(
-            self.correlation_radius, selection_optional=[], sum_over_energy_groups=True
-        )
-        significance = estimator.run(total).sqrt_ts
-        counts = _image(total.counts, total)
-        npred = _image(total.background, total)
-        sqrt_ts = Map.from_geom(counts.geom, data=significance.data)
+        mosaic = Mosaic.of(choose(datasets, self.datasets), sources=True)
+        counts = _image(mosaic.total.counts, mosaic.total)
+        npred = _image(mosaic.predicted, mosaic.total)
+        summed = self._significance(mosaic, None)
+        sqrt_ts = Map.from_geom(counts.geom, data=summed.data)
         maps = Maps(counts=counts, npred=npred, residuals=counts - npred, sqrt_ts=sqrt_ts)
-        return ResidualsProduct(self.label, maps, self._spectrum(total))
+        by_energy = self._significance(mosaic, mosaic.geom.axes["energy"].edges)
+        return ResidualsProduct(self.label, maps, by_energy, self._spectrum(mosaic))
 
-    def _spectrum(self, total: MapDataset) -> Any:
+    def _significance(self, mosaic: Mosaic, edges: u.Quantity | None) -> WcsNDMap:
+        """Give the significance within the correlation radius, in bins of energy or one."""
+        from gammapy.estimators import ExcessMapEstimator
+
+        estimator = ExcessMapEstimator(self.correlation_radius, selection_optional=[])
+        return mosaic.excess(estimator, edges).sqrt_ts
+
+    def _spectrum(self, mosaic: Mosaic) -> Any:
         from astropy.table import Table
 
-        geom = total.counts.geom
+        geom, total = mosaic.geom, mosaic.total
         regions = self.region.build()
         inside = total.mask_safe.data
         if regions:
             inside = inside & geom.to_image().region_mask(regions).data[None]
         counts = np.where(inside, total.counts.data, 0).sum(axis=(1, 2))
-        npred = np.where(inside, total.background.data, 0).sum(axis=(1, 2))
+        npred = np.where(inside, mosaic.predicted.data, 0).sum(axis=(1, 2))
         edges = geom.axes["energy"].edges.to("TeV")
         table = Table({"e_min": edges[:-1], "e_max": edges[1:], "counts": counts.astype(int),
                        "npred": npred, "residuals": counts - npred,
-                       "sqrt_ts": _sqrt_ts(counts, npred)})  # fmt: skip
+                       "sqrt_ts": _sqrt_ts(mosaic, inside)})  # fmt: skip
         table.meta["region"] = "; ".join(self.region.sources) or "the whole map"
         table.meta["correlation_radius"] = str(self.correlation_radius)
         return table
@@ -169,7 +192,16 @@ def _image(cube: Any, total: MapDataset) -> Any:
     return (cube * total.mask_safe).sum_over_axes(keepdims=True)
 
 
-def _sqrt_ts(counts: Any, npred: Any) -> Any:
-    from gammapy.stats import CashCountsStatistic
+def _sqrt_ts(mosaic: Mosaic, inside: Any) -> Any:
+    from gammapy.stats import CashCountsStatistic, WStatCountsStatistic
 
-    return CashCountsStatistic(counts, npred).sqrt_ts
+    def summed(cube: Any) -> Any:
+        return np.where(inside, cube.data, 0).sum(axis=(1, 2))
+
+    counts, total = summed(mosaic.total.counts), mosaic.total
+    if total.stat_type == "cash":
+        return CashCountsStatistic(counts, summed(mosaic.predicted)).sqrt_ts
+    off, signal = summed(total.counts_off), 0.0 if mosaic.signal is None else summed(mosaic.signal)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        alpha = summed(total.background) / off  # such that counts off stand for the background
+    return WStatCountsStatistic(counts, off, alpha, signal).sqrt_ts

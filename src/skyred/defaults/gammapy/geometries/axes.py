@@ -70,3 +70,15 @@ class EnergyAxis(Fields):
         return MapAxis.from_energy_bounds(
             self.min, self.max, self.bins, per_decade=self.per_decade, name=name
         )
+
+
+def overlap_problems(energy: EnergyAxis, energy_true: EnergyAxis) -> Iterable[Problem]:
+    """Name true energies that enclose nothing of the reconstructed ones."""
+    if any(True for axis in (energy, energy_true) for _ in axis.validate()):
+        return  # an axis that is wrong is named already
+    low, high = energy.bounds
+    low_true, high_true = energy_true.bounds
+    if high_true <= low or low_true >= high:
+        yield Problem(
+            ("energy_true",), "does not overlap with energy", "expected a range around it"
+        )

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from skyred.defaults.gammapy.makers.checks import geometry_problems
 from skyred.defaults.gammapy.makers.exclusions import EXCLUDE, allowed, exclusion_problems
 from skyred.errors import Problem, SkipObservation
 from skyred.fields import Regions, option, regions
-from skyred.interfaces import Maker, component
+from skyred.interfaces import Chain, Maker, component
 
 if TYPE_CHECKING:
     from gammapy.data import Observation
@@ -38,6 +39,10 @@ class FoVBackground(Maker):
         """A tilt can only be fitted."""
         if self.free_tilt and self.method != "fit":
             yield Problem(("free_tilt",), "needs method: fit", "leave it out, or fit")
+
+    def check(self, pipeline: Chain) -> Iterable[Problem]:
+        """The geometry must be a map."""
+        yield from geometry_problems(self, "map", pipeline)
 
     def check_deeply(self) -> Iterable[Problem]:
         """Every exclusion must be one: gammapy takes an unreadable one for none at all."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from skyred.defaults.gammapy.makers.checks import geometry_problems
+from skyred.errors import Problem
 from skyred.fields import option
-from skyred.interfaces import Maker, component
+from skyred.interfaces import Chain, Maker, component
 
 if TYPE_CHECKING:
     from gammapy.data import Observation
@@ -29,6 +32,10 @@ class MapData(Maker):
     def needs(self) -> tuple[str, ...]:  # type: ignore[override]
         """Responses that the chosen parts are made of."""
         return tuple(RESPONSES[part] for part in self.parts if part in RESPONSES)
+
+    def check(self, pipeline: Chain) -> Iterable[Problem]:
+        """The geometry must be a map."""
+        yield from geometry_problems(self, "map", pipeline)
 
     def make(self, dataset: MapDataset, observation: Observation) -> MapDataset:
         """Fill the maps with gammapy's `MapDatasetMaker`."""

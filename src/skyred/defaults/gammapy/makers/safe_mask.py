@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from astropy import units as u
 
+from skyred.defaults.gammapy.makers.checks import on_regions
 from skyred.errors import Problem, SkipObservation
 from skyred.fields import Position, option, position, quantity
-from skyred.interfaces import Maker, component
+from skyred.interfaces import Chain, Maker, component
 
 if TYPE_CHECKING:
     from gammapy.data import Observation
@@ -33,7 +34,7 @@ class SafeMask(Maker):
         10.0, min=0, max=100, doc="Largest energy bias in percent (edisp-bias)."
     )
     position: Position | None = position(
-        None, doc="Where area and bias are judged; by default the centre of the map."
+        None, doc="Where area and bias are judged; by default the centre of the map or on region."
     )
     fixed_offset: u.Quantity | None = quantity(
         None, unit="deg", min="0 deg", doc="Offset at which they are judged, instead of a position."
@@ -53,6 +54,18 @@ class SafeMask(Maker):
             yield Problem(("methods",), "is empty", f"expected some of {', '.join(METHODS)}")
         if self.position is not None and self.fixed_offset is not None:
             yield Problem(("position",), "is given beside fixed_offset", "give one of the two")
+
+    def check(self, pipeline: Chain) -> Iterable[Problem]:
+        """A place must have an effect: gammapy passes over it where there is the on region only."""
+        for name in ("position", "fixed_offset"):
+            if getattr(self, name) is None or self.irfs == "DL3":
+                continue
+            for entry, _ in on_regions(self, pipeline):
+                yield Problem(
+                    (name,),
+                    f"is of no use: the DL4 responses of data.{entry} are those of its on region",
+                    "give irfs: DL3, or leave it out",
+                )
 
     def make(self, dataset: MapDataset, observation: Observation) -> MapDataset:
         """Set the mask with gammapy's `SafeMaskMaker`; skips a run that is left with nothing."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from skyred.defaults.gammapy.models.spec import model_class, part_problems, to_gammapy
+from skyred.defaults.gammapy.models.links import Use, uses
+from skyred.defaults.gammapy.models.spec import is_norm, part_problems, to_gammapy
 from skyred.errors import Problem
 from skyred.fields import option
 from skyred.interfaces import Model, component
@@ -24,11 +25,14 @@ class BackgroundModels(Model):
         {"type": "pl-norm"}, type=dict, doc="Type and parameters of the norm model."
     )
 
+    def links(self) -> Iterable[Use]:
+        """Find the link labels: each stands for the backgrounds of all datasets."""
+        return uses(self.spectral, "the backgrounds", ("spectral",), times=2)
+
     def check_deeply(self) -> Iterable[Problem]:
         """The norm model must be one, and one that gammapy can build."""
         problems = list(part_problems("spectral", self.spectral))
-        # gammapy tells norm models by their name too
-        if not problems and "Norm" not in model_class("spectral", self.spectral).__name__:
+        if not problems and not is_norm(self.spectral):
             problem = f"{self.spectral['type']!r} is no norm model"
             problems = [Problem(("spectral", "type"), problem, "expected one such as pl-norm")]
         yield from problems

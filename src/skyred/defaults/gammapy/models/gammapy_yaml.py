@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
+from skyred.defaults.gammapy.models.links import Use, link_problems, uses
+from skyred.defaults.gammapy.models.map_files import look_at_all
 from skyred.errors import ModelError, Problem
 from skyred.fields import Location, option, thaw
-from skyred.interfaces import Model, component
+from skyred.interfaces import Chain, Model, component
+from skyred.model_files import read_models
 
 if TYPE_CHECKING:
     from gammapy.datasets import Datasets
@@ -25,13 +30,18 @@ class ModelFile(Model):
         """Name the sources in the file; none if it cannot be read."""
         return [part["name"] for part in self._components() if "name" in part]
 
+    def links(self) -> Iterable[Use]:
+        """Find the link labels in the file."""
+        return (
+            attrs.evolve(use, path=("path",)) for use in uses(self._components(), str(self.path))
+        )
+
     def build(self, datasets: Datasets) -> Models:
         """Read the models."""
-        from gammapy.modeling.models import Models
-
         path = self.path.path()
+        look_at_all(self._components(), path.parent)
         try:
-            return Models.read(path)
+            return read_models(path)
         except Exception as error:  # gammapy and PyYAML raise whatever their parts raise
             raise ModelError(f"{path} cannot be read as gammapy models: {error}") from error
 
@@ -60,6 +70,15 @@ class GammapyModels(Model):
         """Name the models."""
         return [part["name"] for part in self.components if "name" in part]
 
+    def links(self) -> Iterable[Use]:
+        """Find the link labels."""
+        for place, held in enumerate(self.components):
+            yield from uses(held, str(held.get("name")), ("components", place))
+
+    def check(self, pipeline: Chain) -> Iterable[Problem]:
+        """Links must link."""
+        yield from link_problems(self, pipeline)
+
     def check_deeply(self) -> Iterable[Problem]:
         """Every component must be one that gammapy can build."""
         for index, data in enumerate(self.components):
@@ -76,6 +95,7 @@ class GammapyModels(Model):
 def _from_dicts(components: list[dict[str, Any]]) -> Models:
     from gammapy.modeling.models import Models
 
+    look_at_all(components)
     try:
         return Models.from_dict({"components": components})
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:

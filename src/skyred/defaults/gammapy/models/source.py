@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from skyred.defaults.gammapy.models.spec import part_problems, to_gammapy
+from skyred.defaults.gammapy.models.absorption import Absorption
+from skyred.defaults.gammapy.models.links import Use, link_problems, uses
+from skyred.defaults.gammapy.models.spec import build_part, part_problems
 from skyred.errors import Problem
-from skyred.fields import option
-from skyred.interfaces import Model, component
+from skyred.fields import option, part
+from skyred.interfaces import Chain, Model, component
 
 if TYPE_CHECKING:
     from gammapy.datasets import Datasets
     from gammapy.modeling.models import Models
+
+PARTS = ("spectral", "spatial", "temporal")
 
 
 @component
@@ -30,35 +34,52 @@ class Source(Model):
     temporal: Mapping[str, Any] | None = option(
         None, type=dict, doc="Type and parameters of the temporal model."
     )
+    absorption: Absorption | None = part(
+        Absorption, None, doc="Absorption of its flux by the extragalactic background light."
+    )
     datasets: tuple[str, ...] | None = option(
         None, type=str, many=True, doc="Names of the datasets it is for; all if left out."
     )
 
     def validate(self) -> Iterable[Problem]:
         """Each part says its type."""
-        for part in ("spectral", "spatial", "temporal"):
-            given = getattr(self, part)
+        for name in PARTS:
+            given = getattr(self, name)
             if given is not None and "type" not in given:
-                example = {"spectral": "pl", "spatial": "point", "temporal": "const"}[part]
-                yield Problem((part,), "has no type", f"expected type: ..., such as {example}")
+                example = {"spectral": "pl", "spatial": "point", "temporal": "const"}[name]
+                yield Problem((name,), "has no type", f"expected type: ..., such as {example}")
 
     def source_names(self) -> Iterable[str]:
         """Name the source."""
         return [self.name]
 
+    def links(self) -> Iterable[Use]:
+        """Find the link labels."""
+        for name in PARTS:
+            yield from uses(getattr(self, name), self.name, (name,))
+        if self.absorption is not None:
+            path = ("absorption", "parameters")
+            yield from uses(self.absorption.parameters, self.name, path)
+
+    def check(self, pipeline: Chain) -> Iterable[Problem]:
+        """Links must link."""
+        yield from link_problems(self, pipeline)
+
     def check_deeply(self) -> Iterable[Problem]:
         """Every part must be a model that gammapy can build."""
-        for part in ("spectral", "spatial", "temporal"):
-            yield from part_problems(part, getattr(self, part))
+        for name in PARTS:
+            yield from part_problems(name, getattr(self, name))
 
     def build(self, datasets: Datasets) -> Models:
         """Build the sky model."""
-        from gammapy.modeling.models import Models
+        from gammapy.modeling.models import Models, SkyModel
 
-        data: dict[str, Any] = {"type": "SkyModel", "name": self.name}
-        for part in ("spectral", "spatial", "temporal"):
-            if (given := getattr(self, part)) is not None:
-                data[part] = to_gammapy(part, given)
-        if self.datasets is not None:
-            data["datasets_names"] = list(self.datasets)
-        return Models.from_dict({"components": [data]})
+        built = {
+            f"{name}_model": build_part(name, given)
+            for name in PARTS
+            if (given := getattr(self, name)) is not None
+        }
+        if self.absorption is not None:
+            built["spectral_model"] = self.absorption.applied(built["spectral_model"])
+        names = None if self.datasets is None else list(self.datasets)
+        return Models([SkyModel(name=self.name, datasets_names=names, **built)])

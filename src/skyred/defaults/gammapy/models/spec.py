@@ -13,7 +13,9 @@ from typing import Any
 
 from astropy import units as u
 
-from skyred.errors import FieldError, Problem
+from skyred.defaults.gammapy.models.map_files import look_at_all
+from skyred.defaults.gammapy.models.priors import About, prior_to_gammapy
+from skyred.errors import FieldError, ModelError, Problem
 from skyred.fields import thaw
 
 PARAMETER_KEYS = ("value", "unit", "min", "max", "error", "frozen", "prior", "link", "interp",
@@ -52,7 +54,9 @@ def to_gammapy(part: str, given: Mapping[str, Any]) -> dict[str, Any]:
             made[name] = _extra(cls, name, value, defaults)
     for name, parameter in defaults.items():
         listed.setdefault(name, parameter.to_dict())
-    made["parameters"] = [_complete(name, entry) for name, entry in listed.items()]
+    made["parameters"] = [
+        _complete(name, entry, defaults.get(name)) for name, entry in listed.items()
+    ]
     if not made["parameters"]:
         del made["parameters"]
     return made
@@ -133,24 +137,15 @@ def _quantity(value: Any, unit: u.UnitBase, name: str) -> u.Quantity:
     return number
 
 
-def _complete(name: str, entry: Mapping[str, Any]) -> dict[str, Any]:
+def _complete(name: str, entry: Mapping[str, Any], default: Any) -> dict[str, Any]:
     entry = {"name": name, **entry}
-    if prior := entry.get("prior"):
-        entry["prior"] = _prior(prior)
+    if given := entry.pop("prior", None):
+        unit = u.Unit(entry.get("unit") or getattr(default, "unit", ""))
+        prior = prior_to_gammapy(given, About(unit, float(entry["value"])))
+        if isinstance(prior, Problem):
+            raise PartError(prior.below(name, "prior"))
+        entry["prior"] = prior
     return entry
-
-
-def _prior(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Give gammapy's dictionary of a prior from ``{type: GaussianPrior, mu: 1, sigma: 0.1}``."""
-    if not isinstance(given, Mapping) or "type" not in given:
-        expected = "expected a mapping such as {type: GaussianPrior, mu: 2, sigma: 0.1}"
-        raise PartError(Problem(("prior",), f"is {given!r:.60}", expected))
-    data = dict(given)
-    if "parameters" not in data:
-        names = [name for name in data if name not in ("type", "weight")]
-        data["parameters"] = [{"name": name, "value": float(data.pop(name))} for name in names]
-    data.setdefault("weight", 1)
-    return data
 
 
 def _extra(cls: Any, name: str, value: Any, defaults: Mapping[str, Any]) -> Any:
@@ -168,14 +163,50 @@ def _extra(cls: Any, name: str, value: Any, defaults: Mapping[str, Any]) -> Any:
     return value
 
 
+def build_part(part: str, given: Mapping[str, Any]) -> Any:
+    """Build a spectral, spatial or temporal model; raises what `to_gammapy` and gammapy raise."""
+    data = to_gammapy(part, given)
+    look_at_all(data)
+    return model_class(part, data).from_dict({part: data})
+
+
+def set_parameters(model: Any, given: Mapping[str, Any]) -> None:
+    """Set parameters of a model that gammapy builds without them.
+
+    Raises
+    ------
+    PartError
+        With the place and what is wrong.
+    """
+    from gammapy.modeling import Parameter
+
+    for name, entry in thaw(given).items():
+        if name not in model.parameters.names:
+            near = difflib.get_close_matches(name, model.parameters.names, 1)
+            expected = f"expected some of {', '.join(model.parameters.names)}"
+            raise PartError(Problem((name,), "there is no such parameter", expected, *near))
+        present = model.parameters[name]
+        spelled = _complete(name, _spelled_out(entry, name, present), present)
+        label = spelled.pop("link", None)
+        made = Parameter(**spelled)
+        made._link_label_io = label
+        setattr(model, name, made)
+
+
+def is_norm(spectral: Mapping[str, Any]) -> bool:
+    """Tell whether a spectral model is one of a norm; gammapy tells them by their name too."""
+    return "Norm" in model_class("spectral", spectral).__name__
+
+
 def part_problems(part: str, given: Mapping[str, Any] | None) -> Iterator[Problem]:
     """Name what is wrong with a part of a model, as far as it goes without data."""
     if given is None:
         return
     try:
-        data = to_gammapy(part, given)
-        model_class(part, data).from_dict({part: data})
+        build_part(part, given)
     except PartError as error:
         yield error.problem.below(part)
+    except ModelError as error:
+        yield Problem((part, "filename"), str(error))
     except (FieldError, ValueError, TypeError, KeyError, AttributeError, OSError) as error:
         yield Problem((part,), f"gammapy cannot build it: {error}", "see gammapy's model gallery")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from skyred.defaults.gammapy.stackers.stacking import Stack, merge_stacks, mixed_types
+from skyred.defaults.gammapy.stackers.stacking import Stack, add_to, merged, mixed_types
 from skyred.interfaces import Geometry, Stacker, component
 
 if TYPE_CHECKING:
@@ -24,29 +24,11 @@ class Sum(Stacker):
 
     def add(self, total: Stack, dataset: Dataset, observation: Observation) -> Stack:
         """Stack one more dataset onto the total, inside its safe mask."""
-        if total.dataset is None:
-            target = total.geometry.target()
-            if type(target) is not type(dataset):
-                raise TypeError(
-                    f"the stacker 'sum' starts from a {type(target).__name__} and cannot stack a "
-                    f"{type(dataset).__name__} onto it"
-                )
-            total.dataset = target
-        elif type(total.dataset) is not type(dataset):
-            raise mixed_types(total.dataset, dataset)
-        total.dataset.stack(dataset)
-        return total
+        return add_to(total, dataset)
 
     def merge(self, left: Stack, right: Stack) -> Stack:
         """Stack the right total onto the left one."""
-        if right.dataset is None:
-            return left
-        if left.dataset is None:
-            return right
-        if type(left.dataset) is not type(right.dataset):
-            raise mixed_types(left.dataset, right.dataset)
-        merge_stacks(left.dataset, right.dataset)
-        return left
+        return merged(left, right)
 
     def result(self, total: Stack) -> Datasets:
         """Give the stacked dataset, or none."""

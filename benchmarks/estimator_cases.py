@@ -1,0 +1,172 @@
+"""The cases of the benchmark of estimators: light curves and flux profiles of real data."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import likelihood_cases as cases
+from astropy import units as u
+from astropy.coordinates import SkyCoord
+from gammapy.datasets import Datasets
+from gammapy.estimators import FluxPoints, FluxProfileEstimator, LightCurveEstimator
+from gammapy.modeling.models import FoVBackgroundModel, Models
+from gammapy.utils.regions import (
+    make_concentric_annulus_sky_regions,
+    make_orthogonal_rectangle_sky_regions,
+)
+
+import plain_flare as flare
+import plain_gammapy as plain
+from skyred.likelihood import flux_profile, light_curve
+
+if TYPE_CHECKING:
+    from regions import SkyRegion
+
+TARGET = 20.0
+ONE_BIN = (0.4, 20.0)
+THREE_BINS = (0.4, 1.0, 3.0, 20.0)
+
+
+@attrs.frozen
+class Job:
+    """Something to estimate.
+
+    Parameters
+    ----------
+    case : Case
+        Gives the datasets, with models.
+    plain, ours : callable
+        From datasets to flux points, by gammapy and by skyred.
+    """
+
+    case: cases.Case
+    plain: Callable[[Datasets], FluxPoints]
+    ours: Callable[[Datasets], FluxPoints]
+
+
+# -- light curves --------------------------------------------------------------------------------
+
+
+@functools.cache
+def flare_datasets() -> Datasets:
+    return flare.reduce(flare.FLARE)
+
+
+@functools.cache
+def crab_runs() -> Datasets:
+    """Reduce the four runs of the Crab, each on its own map, its background at its fitted norm."""
+    found = []
+    for observation in plain.observations(plain.RUNS):
+        dataset = plain.make(observation, plain.target())
+        dataset.background = dataset.npred_background()
+        dataset.models = None
+        found.append(dataset)
+    return Datasets(found)
+
+
+def curve(name: str, title: str, **options: Any) -> Job:
+    """Give the light curve by run, of the flare or of the Crab."""
+    of_flare = name.startswith("flare")
+    datasets, source = (flare_datasets, "pks") if of_flare else (crab_runs, "crab")
+    case = cases.Case(
+        name=name,
+        title=title,
+        bare=lambda: cases.copies(*datasets()),
+        start=flare.models if of_flare else lambda: plain.models(*crab_runs().names),
+        target=TARGET,
+    )
+    return Job(
+        case,
+        lambda data: LightCurveEstimator(source=source, **options).run(data),
+        lambda data: light_curve(data, source, "run", **options).flux,
+    )
+
+
+def flare_run() -> Job:
+    return curve("flare", "PKS 2155-304, 15 on-off spectra", energy_edges=ONE_BIN * u.TeV)
+
+
+def flare_all() -> Job:
+    title = "the same, all optional columns"
+    return curve("flare-all", title, energy_edges=ONE_BIN * u.TeV, selection_optional="all")
+
+
+def flare_bins() -> Job:
+    title = "the same, three bins of energy, errors and limits"
+    optional = ["errn-errp", "ul"]
+    edges = THREE_BINS * u.TeV
+    return curve("flare-bins", title, energy_edges=edges, selection_optional=optional)
+
+
+def maps() -> Job:
+    return curve("maps", "Crab, 4 maps", energy_edges=[1, 10] * u.TeV)
+
+
+def maps_limits() -> Job:
+    title = "the same, errors and limits"
+    optional = ["errn-errp", "ul"]
+    return curve("maps-limits", title, energy_edges=[1, 10] * u.TeV, selection_optional=optional)
+
+
+def maps_free() -> Job:
+    title = "the same, the backgrounds fitted again"
+    return curve("maps-free", title, energy_edges=[1, 10] * u.TeV, reoptimize=True)
+
+
+# -- flux profiles -------------------------------------------------------------------------------
+
+
+def profile(name: str, title: str, regions: Sequence[SkyRegion], **options: Any) -> Job:
+    """Give a profile of the Crab's map."""
+    edges = [1, 10] * u.TeV
+    case = cases.Case(
+        name=name,
+        title=title,
+        bare=lambda: cases.copies(cases.crab_dataset()),
+        start=lambda: Models([FoVBackgroundModel(dataset_name="hess")]),
+        target=TARGET,
+    )
+    return Job(
+        case,
+        lambda data: FluxProfileEstimator(regions, energy_edges=edges, **options).run(data),
+        lambda data: flux_profile(data, regions, None, edges, **options).flux,
+    )
+
+
+def line(name: str = "line", title: str = "Crab, 20 boxes on a line", **options: Any) -> Job:
+    ends = SkyCoord([84.2, 83.1], [22.014, 22.014], unit="deg")
+    wcs = cases.crab_dataset().counts.geom.wcs
+    boxes = make_orthogonal_rectangle_sky_regions(*ends, wcs, 0.2 * u.deg, 20)
+    return profile(name, title, boxes, **options)
+
+
+def line_limits() -> Job:
+    title = "the same, errors and limits"
+    return line("line-limits", title, selection_optional=["errn-errp", "ul"])
+
+
+def rings() -> Job:
+    center = SkyCoord(83.633, 22.014, unit="deg")
+    found = make_concentric_annulus_sky_regions(center, 0.8 * u.deg, nbin=11)
+    return profile("rings", "Crab, 10 rings", found)
+
+
+JOBS: Mapping[str, Callable[[], Job]] = {
+    "flare": flare_run, "flare-all": flare_all, "flare-bins": flare_bins, "maps": maps,
+    "maps-limits": maps_limits,
+    "maps-free": maps_free, "line": line, "line-limits": line_limits, "rings": rings,
+}  # fmt: skip
+
+
+def smallest() -> Sequence[Job]:
+    """Give what warms both up: two runs of each, and a profile."""
+    curves = [flare_run(), maps_free()]
+    shortened = [attrs.evolve(j, case=attrs.evolve(j.case, bare=_first(j))) for j in curves]
+    return [*shortened, attrs.evolve(line(), plain=lambda data: data)]
+
+
+def _first(job: Job) -> Callable[[], Datasets]:
+    return lambda: cases.copies(*job.case.bare()[:2])

@@ -1,0 +1,92 @@
+"""The geometry `spectrum`: an on region with energy axes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from astropy import units as u
+
+from skyred.defaults.gammapy.geometries.axes import EnergyAxis, overlap_problems
+from skyred.errors import FieldError, Problem
+from skyred.fields import REQUIRED, Regions, part, quantity, regions
+from skyred.interfaces import Geometry, Reduction, component
+
+if TYPE_CHECKING:
+    from gammapy.data import Observation
+    from gammapy.datasets import SpectrumDataset
+    from gammapy.maps import RegionGeom
+    from regions import SkyRegion
+
+_EXPECTED = "expected one region such as 'icrs; circle(83.63, 22.01, 0.11)'"
+
+
+@component
+class SpectrumGeometry(Geometry):
+    """A spectrum: counts in an on region, with a reconstructed and a true energy axis."""
+
+    kind = "spectrum"
+    on_region: Regions = regions(
+        REQUIRED,
+        doc="The region that counts are taken from, as one DS9 region: a circle or another shape, "
+        "or a point if its radius depends on energy and is part of the responses (RAD_MAX).",
+    )
+    energy: EnergyAxis = part(EnergyAxis, doc="Reconstructed energy.")
+    energy_true: EnergyAxis = part(EnergyAxis, doc="True energy; wider than the reconstructed one.")
+    bin_size: u.Quantity = quantity(
+        "0.01 deg",
+        min="1e-4 deg",
+        doc="Size of a pixel where something is averaged over the on region.",
+    )
+
+    def validate(self) -> Iterable[Problem]:
+        """The true energies must enclose something of the reconstructed ones."""
+        yield from overlap_problems(self.energy, self.energy_true)
+
+    def check_deeply(self) -> Iterable[Problem]:
+        """The on region must be one region of the sky."""
+        try:
+            self.region()
+        except FieldError as error:
+            yield error.problem.below("on_region")
+        except OSError:
+            pass  # a file that is not there is named already
+
+    def region(self) -> SkyRegion:
+        """Give the on region.
+
+        Raises
+        ------
+        FieldError
+            If it cannot be read, or is not exactly one region of the sky.
+        """
+        from regions import SkyRegion
+
+        if self.on_region.masks:
+            raise FieldError(f"{self.on_region.masks[0]!s} is a map", _EXPECTED)
+        found = self.on_region.build()
+        if len(found) != 1:
+            raise FieldError(f"holds {len(found)} regions", _EXPECTED)
+        if not isinstance(found[0], SkyRegion):
+            raise FieldError("is a region of pixels, not of the sky", _EXPECTED)
+        return found[0]
+
+    def target(self, name: str | None = None) -> SpectrumDataset:
+        """Give the empty spectrum of the on region, without off counts."""
+        from gammapy.datasets import SpectrumDataset
+
+        true = self.energy_true.build("energy_true")
+        return SpectrumDataset.create(self.build(), energy_axis_true=true, name=name or self.name)
+
+    def build(self) -> RegionGeom:
+        """Give the geometry of counts: energy, and the on region as one bin."""
+        from gammapy.maps import RegionGeom
+
+        axes = [self.energy.build("energy")]
+        return RegionGeom.create(self.region(), axes=axes, binsz_wcs=self.bin_size)
+
+    def cutout(
+        self, target: SpectrumDataset, observation: Observation, reduction: Reduction
+    ) -> SpectrumDataset:
+        """Give the empty spectrum of one run: a copy of the target."""
+        return target.copy(name=f"{target.name}-{observation.obs_id}")

@@ -1,0 +1,39 @@
+"""Sky maps by energy, with a slider in a notebook."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gammapy.maps import WcsNDMap
+
+
+def draw_slider(cube: WcsNDMap, label: str, **style: Any) -> None:
+    """Draw the image of a cube that gammapy's slider chooses, with a colour bar.
+
+    Parameters
+    ----------
+    cube : WcsNDMap
+        A map with an energy axis.
+    label : str
+        What the colours mean, with unit.
+    **style
+        Passed to ``imshow``.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If ipywidgets is missing.
+    """
+    if find_spec("ipywidgets") is None:
+        raise ModuleNotFoundError(
+            "the slider needs ipywidgets, which is not installed: pip install skyred[notebook]"
+        )
+    import matplotlib.pyplot as plt
+
+    plt.figure()  # gammapy draws over the current one
+    # not gammapy's default "sqrt": it is for counts, and a significance can be negative
+    cube.plot_interactive(
+        stretch="linear", add_cbar=True, kwargs_colorbar={"label": label}, **style
+    )

@@ -1,0 +1,192 @@
+"""Refits: the norm of a source fitted with backgrounds that scale, on what is laid out already.
+
+Whatever is not fitted is a fixed template, so nothing is evaluated anew but the backgrounds' norms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Self
+
+import attrs
+import numpy as np
+
+from skyred.likelihood.bins import Bins
+from skyred.likelihood.datasets import CountsDataset
+from skyred.likelihood.norms.columns import Fitted
+from skyred.likelihood.norms.norm import Norm
+from skyred.likelihood.norms.profile import Held, Refitted
+from skyred.likelihood.part import Counts, weighted
+from skyred.likelihood.priors import Priors
+from skyred.likelihood.scaled import ScaledCounts
+from skyred.likelihood.statistics import Cash
+from skyred.likelihood.total import Likelihood, Total
+from skyred.minimise import minimise
+from skyred.objective import Objective
+
+if TYPE_CHECKING:
+    from gammapy.modeling import Parameter
+    from gammapy.modeling.models import SkyModel
+    from numpy.typing import NDArray
+
+    from skyred.likelihood.norms.slices import EnergySlices, Seen
+    from skyred.likelihood.parameters import ParameterSpace, Vector
+    from skyred.likelihood.part import Part
+
+    Array = NDArray[np.float64]
+
+
+class Signal:
+    """What the source predicts, with its norm as a parameter.
+
+    Parameters
+    ----------
+    counts : array
+        At norm one, in every bin, shape (energies, y, x).
+    place : int
+        Where the norm is in the state.
+    bins : Bins
+        The bins of the dataset.
+    """
+
+    name, exact = "", True
+
+    def __init__(self, counts: Array, place: int, bins: Bins) -> None:
+        self.template, self.place = counts, place
+        self.unit = Counts(bins.of(counts), float(counts[bins.mask].sum()))
+
+    @property
+    def rough(self) -> set[int]:
+        """None."""
+        return set()
+
+    def rows(self) -> slice:
+        """All of the chosen bins."""
+        return slice(None)
+
+    def counts(self, state: Vector) -> Counts:
+        """Give the predicted counts."""
+        norm = float(state[self.place])
+        return Counts(norm * self.unit.chosen, norm * self.unit.total)
+
+    def slopes(self, state: Vector) -> Iterator[tuple[int, Counts]]:
+        """Give the derivative by the norm."""
+        yield self.place, self.unit
+
+    def gradient(self, state: Vector, weights: Array, weight: float) -> Iterator[tuple[int, float]]:
+        """Give its weighted sum."""
+        return weighted(self, state, weights, weight)
+
+    def cube(self, state: Vector) -> Array:
+        """Give the predicted counts in every bin."""
+        return float(state[self.place]) * self.template
+
+    def may_be_negative(self, state: Vector) -> bool:
+        """Tell whether the norm is negative."""
+        return bool(state[self.place] < 0)
+
+
+@attrs.define(eq=False)
+class Refit:
+    """Fits the norm of a source with what is free of the rest.
+
+    Parameters
+    ----------
+    space : ParameterSpace
+        The parameters of all models, and the norm as the last.
+    seen : dict of Seen
+        The datasets by name, split into source and rest.
+    source : str
+        The name of the source.
+    free : set of int
+        The places of the free parameters that are not of the source.
+    """
+
+    space: ParameterSpace
+    seen: Mapping[str, Seen]
+    source: str
+    free: set[int]
+
+    @classmethod
+    def of(
+        cls, likelihood: Likelihood, slices: EnergySlices, model: SkyModel, norm: Parameter
+    ) -> Self | None:
+        """Take a likelihood; None if more than backgrounds is free, or there are priors."""
+        space = likelihood.space
+        free = set(space.free.tolist()) - set(space.places(model.parameters).tolist())
+        seen = {each.dataset.name: each for each in slices.seen}
+        parts = [part for each in seen.values() for part in each.dataset.parts]
+        others = [part for part in parts if part.name != model.name]
+        if Priors(space) or any(_free_of(part, free) is None for part in others):
+            return None
+        space = attrs.evolve(space, all=[*space.all, norm])
+        return cls(space, seen, str(model.name), free)
+
+    @property
+    def place(self) -> int:
+        """Where the norm is in the state."""
+        return len(self.space.all) - 1
+
+    def fit(self, ranges: Mapping[str, tuple[int, int]]) -> Fitted:
+        """Fit in some datasets, each in a range of energy bins without the last."""
+        datasets = [self._within(self.seen[name], *bins) for name, bins in ranges.items()]
+        parts = [part for name in ranges for part in self.seen[name].dataset.parts]
+        rest = [_free_of(part, self.free) or set() for part in parts if part.name != self.source]
+        free = [*sorted(set().union(*rest)), self.place]
+        total = Total(attrs.evolve(self.space, free=np.array(free)), datasets)
+        objective = objective_of_total(total)
+        found = minimise(objective)
+        value, error = float(found.values[-1]), float(found.errors[-1])
+        norm = Norm(value, error, found.stat, found.success)
+        profile = Refitted(attrs.evolve(objective, start=found.values), len(free) - 1)
+        state = total.state(found.values)
+        slices = [self._at(self.seen[name], state).slice(*bins) for name, bins in ranges.items()]
+        return Fitted(norm, profile, slices, Held([each.term for each in slices]))
+
+    def _within(self, seen: Seen, first: int, last: int) -> CountsDataset:
+        """Give a dataset in a range of energy, with what is fixed summed up."""
+        whole = seen.dataset
+        mask = np.zeros_like(whole.bins.mask)
+        mask[first:last] = whole.bins.mask[first:last]
+        rows = seen.rows(first, last)
+        bins = Bins(mask, whole.bins.chosen[rows])
+        state, fixed = self.space.state(), np.zeros(mask.shape)
+        parts: list[Part] = [Signal(seen.signal, self.place, bins)]
+        for part in whole.parts:
+            if part.name == self.source:
+                continue
+            if isinstance(part, ScaledCounts) and _free_of(part, self.free):
+                parts.append(part.within(bins))
+            else:
+                fixed += part.cube(state)
+        parts.append(ScaledCounts("", fixed, None, seen.axis.center, bins, self.space))
+        statistic: Any = seen.wstat(rows) or Cash(bins.of(whole.counts))
+        return CountsDataset(whole.name, parts, bins, whole.counts, statistic)
+
+    def _at(self, seen: Seen, state: Vector) -> Seen:
+        """Split a dataset at a state, the source at norm one."""
+        others = [part for part in seen.dataset.parts if part.name != self.source]
+        rest = sum((part.cube(state) for part in others), np.zeros(seen.signal.shape))
+        return attrs.evolve(seen, rest=rest)
+
+
+def _free_of(part: Any, free: set[int]) -> set[int] | None:
+    """Give the free parameters of a part; None if it has some and does not merely scale."""
+    places = part.own if hasattr(part, "own") else part.share.places
+    found = set(places.tolist()) & free
+    return None if found and not isinstance(part, ScaledCounts) else found
+
+
+def objective_of_total(total: Total) -> Objective:
+    """Make the objective of datasets that have no priors."""
+    space = total.space
+    return Objective(
+        names=[f"parameter {place}" for place in space.free],
+        start=total.frozen[space.free],
+        limits=space.limits(),
+        steps=space.steps(),
+        stat=total.stat,
+        gradient_of=total.gradient,
+        fisher_of=total.fisher,
+        rough=total.rough,
+    )

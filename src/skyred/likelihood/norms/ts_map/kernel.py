@@ -1,0 +1,95 @@
+"""The kernel of a TS map: how the counts of a source spread over pixels, by energy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from skyred.errors import ModelError
+from skyred.likelihood.response import Instrument
+
+if TYPE_CHECKING:
+    from astropy import units as u
+    from gammapy.datasets import MapDataset
+    from gammapy.maps import WcsGeom
+    from gammapy.modeling.models import SkyModel
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+
+CONTAINED = 0.99  # of the counts, in a kernel of the width that is chosen for the user
+
+
+def source_kernel(dataset: MapDataset, model: SkyModel, width: u.Quantity | None) -> Array:
+    """Give the counts of a source in the middle of a map, normalised in each energy.
+
+    Parameters
+    ----------
+    dataset : gammapy.datasets.MapDataset
+        The responses: those in the middle of the map serve everywhere, as in gammapy.
+    model : gammapy.modeling.models.SkyModel
+        The source.
+    width : Quantity, optional
+        Width of the kernel, which is made an odd number of pixels; by default what contains 99 %
+        of the counts at each energy, and the whole map at most.
+
+    Returns
+    -------
+    array
+        Shape (reconstructed energies, n, n), n odd; zero at energies without any counts.
+
+    Raises
+    ------
+    ModelError
+        If the dataset has no exposure anywhere.
+    """
+    if width is None:
+        width = _width(_counts(dataset, model, None), dataset.exposure.geom)
+    counts = _counts(dataset, model, width)
+    total = counts.sum(axis=(1, 2), keepdims=True)
+    return counts / np.where(total > 0, total, 1)
+
+
+def _counts(dataset: MapDataset, model: SkyModel, width: u.Quantity | None) -> Array:
+    """Follow `TSMapEstimator.estimate_kernel`, with the PSF kernel made on plain arrays."""
+    from gammapy.datasets.evaluator import MapEvaluator
+    from gammapy.maps import Map
+
+    radius = None if width is None else width / 2
+    geom = dataset.exposure.geom.to_odd_npix(max_radius=radius)
+    model = model.copy()
+    model.spatial_model.position = geom.center_skydir
+    exposure = Map.from_geom(geom, unit=dataset.exposure.unit)
+    exposure.data[...] = _exposure(dataset, geom.center_skydir)
+    evaluator = MapEvaluator(model=model)
+    psf, mask = Instrument(dataset).psf, dataset.mask_image
+    evaluator.update(exposure, psf, dataset.edisp, dataset.counts.geom, mask)
+    counts = np.nan_to_num(evaluator.compute_npred().data.astype(float))
+    return np.asarray(np.maximum(counts, 0))  # convolutions leave rounding below zero
+
+
+def _exposure(dataset: MapDataset, centre: Any) -> Array:
+    from gammapy.datasets.utils import get_nearest_valid_exposure_position
+
+    if np.any(dataset.exposure.data > 0):
+        place = get_nearest_valid_exposure_position(dataset.exposure, centre)
+        exposure = dataset.exposure.to_region_nd_map(place).data
+        if np.any(exposure):
+            return np.asarray(exposure, dtype=float)
+    raise ModelError(
+        f"{dataset.name} has no exposure anywhere, so no source can be looked for in it"
+    )
+
+
+def _width(counts: Array, geom: WcsGeom) -> u.Quantity:
+    """Give the width of the smallest box that contains enough at each energy."""
+    middle = counts.shape[1] // 2
+    total = counts.sum(axis=(1, 2))
+    for half in range(middle + 1):
+        box = slice(middle - half, middle + half + 1)
+        inside = counts[:, box, box].sum(axis=(1, 2))
+        if np.all(inside >= CONTAINED * total):
+            break
+    # a little less, so that rounding up to an odd number of pixels gives this one
+    return (2 * half + 1) * (1 - 1e-9) * geom.pixel_scales.max()

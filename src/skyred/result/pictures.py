@@ -1,0 +1,113 @@
+"""The pictures of a result: a method each, and all of them by name."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from keyword import iskeyword
+from typing import TYPE_CHECKING, Any
+
+from skyred.drawing import dataset_pictures
+from skyred.fields import file_name
+from skyred.html import Html, bold, page, paragraph, table
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from skyred.interfaces import Product
+
+    Drawn = dict[str, Callable[..., Axes]]
+
+
+class Pictures:
+    """The pictures of a result: a method each, and all of them by name.
+
+    The names are those of the files in ``plots/``. A method is called after its picture, with
+    underscores: ``plot.residuals_spectrum()`` is ``plot("residuals-spectrum")``. Iterating gives
+    the names.
+
+    Parameters
+    ----------
+    draw : mapping of str to callable
+        What draws each picture, by name.
+    """
+
+    def __init__(self, draw: Mapping[str, Callable[..., Axes]]) -> None:
+        self._draw = dict(draw)
+        self._methods = _methods(draw)
+        # plain attributes: notebooks complete them, and show the help of what is behind them
+        for name, method in self._methods.items():
+            setattr(self, method, draw[name])
+
+    def __call__(self, name: str, ax: Axes | None = None) -> Axes:
+        """Draw a picture by its name, into `ax` or a new figure.
+
+        Raises
+        ------
+        KeyError
+            If there is no picture of this name.
+        """
+        if name not in self._draw:
+            near = difflib.get_close_matches(name, self._draw, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise KeyError(f"there is no picture {name!r}; there are {', '.join(self)}{hint}")
+        return self._draw[name]() if ax is None else self._draw[name](ax=ax)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._draw)
+
+    def __repr__(self) -> str:
+        calls = ", ".join(f"plot{call}" for call in self._calls())
+        return f"<Pictures: {calls or 'none'}>"
+
+    def _calls(self) -> list[str]:
+        methods = self._methods
+        return [f".{methods[name]}()" if name in methods else f"({name!r})" for name in self]
+
+    def _repr_html_(self) -> str:
+        return page(paragraph(bold("Pictures")), pictures_table(self))
+
+
+def pictures_table(pictures: Pictures) -> Html:
+    """Give a table of how each is drawn."""
+    calls = [f"plot{call}" for call in pictures._calls()]
+    return table(("Picture", "Drawn by"), zip(pictures, calls, strict=True))
+
+
+def pictures_of(datasets: Iterable[Any] | None, products: Iterable[Product]) -> Pictures:
+    """Give the pictures of datasets and products."""
+    draw: dict[str, Callable[..., Axes]] = {}
+    for dataset in datasets or ():
+        for kind, picture in _safely(partial(dataset_pictures, dataset)).items():
+            draw[f"{kind or 'dataset'}-{file_name(dataset.name)}"] = picture
+    for product in products:
+        for suffix, picture in _safely(product.pictures).items():
+            draw[file_name(product.name) + suffix] = picture
+    return Pictures(draw)
+
+
+def _safely(name: Callable[[], Drawn]) -> Drawn:
+    """Put off an error until the picture is drawn: a result must not be lost with its pictures."""
+    try:
+        return name()
+    except Exception as error:
+        return {"": partial(_refuse, error)}
+
+
+def _refuse(error: Exception, ax: Axes | None = None) -> Axes:
+    raise error
+
+
+def _methods(names: Iterable[str]) -> dict[str, str]:
+    """Give the methods by picture; none where the name makes none, or one that is not its own."""
+    methods = {name: re.sub(r"\W", "_", name) for name in names}
+    taken = Counter(methods.values())
+    return {
+        name: method
+        for name, method in methods.items()
+        if method.isidentifier() and not method.startswith("_") and not iskeyword(method)
+        and taken[method] == 1
+    }  # fmt: skip

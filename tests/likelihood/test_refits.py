@@ -1,0 +1,91 @@
+"""Norms fitted with the backgrounds, on what is laid out already: the same as laid out anew."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from astropy import units as u
+from gammapy.datasets import Datasets
+from gammapy.modeling.models import FoVBackgroundModel, GaussianPrior, Models
+
+import plain_gammapy as plain
+import points_side_by_side as beside
+import skyred
+import small_datasets as small
+from skyred.likelihood.norms import flux_points
+from skyred.likelihood.norms.refit import Refit
+
+EDGES = [1, 2.5, 10] * u.TeV
+
+
+def two_maps(free_tilt: bool = False) -> Datasets:
+    datasets = Datasets([small.map_dataset("one"), small.map_dataset("two", seed=7)])
+    backgrounds = [FoVBackgroundModel(dataset_name=name) for name in ("one", "two")]
+    for each in backgrounds:
+        each.spectral_model.tilt.frozen = not free_tilt
+    source = plain.models()["crab"].copy(name="crab")
+    datasets.models = Models([source, *backgrounds])
+    return datasets
+
+
+def used(monkeypatch: pytest.MonkeyPatch, datasets: Datasets, source: str) -> list[bool]:
+    """Tell whether the norm was fitted on what was laid out, for each bin."""
+    seen: list[bool] = []
+    plain_refit = flux_points.FlatFluxPointsEstimator._refit
+    fast_fit = Refit.fit
+
+    def slow(self: Any, *args: Any) -> Any:
+        seen.append(False)
+        return plain_refit(self, *args)
+
+    def fast(self: Any, *args: Any) -> Any:
+        seen.append(True)
+        return fast_fit(self, *args)
+
+    monkeypatch.setattr(flux_points.FlatFluxPointsEstimator, "_refit", slow)
+    monkeypatch.setattr(Refit, "fit", fast)
+    skyred.flux_points(datasets, source, EDGES, reoptimize=True)
+    return seen
+
+
+@pytest.mark.parametrize("tilt", [False, True], ids=["norm", "norm and tilt"])
+def test_backgrounds_are_fitted_as_when_they_are_laid_out_anew(
+    monkeypatch: pytest.MonkeyPatch, tilt: bool
+) -> None:
+    datasets = two_maps(tilt)
+    options = {"selection_optional": "all", "reoptimize": True}
+    found = skyred.flux_points(datasets, "crab", EDGES, **options)
+    monkeypatch.setattr(Refit, "of", lambda *_: None)
+    expected = skyred.flux_points(datasets, "crab", EDGES, **options)
+    assert found.available_quantities == expected.available_quantities
+    for name in found.available_quantities:
+        one, other = (getattr(each, name).data.astype(float) for each in (found, expected))
+        # both end where Newton steps do
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6, err_msg=name)
+
+
+def test_a_hole_in_the_background_gives_gammapys_negative_norm() -> None:
+    datasets = two_maps()
+    for dataset in datasets:
+        away = dataset.counts.geom.to_image().separation(small.centre()).to_value("deg")
+        dataset.counts.data *= away > 0.1
+    norm = {"min": -10.0, "max": 10.0}
+    found = skyred.flux_points(datasets, "crab", EDGES, reoptimize=True, norm=norm)
+    expected = beside.by_gammapy(datasets, "crab", EDGES, reoptimize=True, norm=norm)
+    assert (found.norm.data < 0).all()
+    assert (found.stat.data <= expected.stat.data + 1e-3).all()
+    away = (found.norm.data - expected.norm.data) / expected.norm_err.data
+    assert np.abs(away).max() < 0.01
+
+
+def test_only_backgrounds_are_fitted_this_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert used(monkeypatch, two_maps(), "crab") == [True, True]
+    case = beside.map_case()
+    with monkeypatch.context() as patch:
+        assert used(patch, case, "steep") == [False, False]  # the other source is free too
+    case.models["hard"].parameters.freeze_all()
+    assert all(used(monkeypatch, case, "steep"))
+    case.models["sim-bkg"].spectral_model.norm.prior = GaussianPrior(mu=1, sigma=0.1)
+    assert not any(used(monkeypatch, case, "steep"))

@@ -1,0 +1,60 @@
+"""On-off spectra of the flare of PKS 2155-304 (2006-07-29, H.E.S.S. DL3 DR1) in plain gammapy.
+
+This is what light curves are held against, so nothing of skyred is used here.
+"""
+
+from astropy import units as u
+from astropy.coordinates import SkyCoord
+from gammapy.data import DataStore
+from gammapy.datasets import Datasets, SpectrumDataset
+from gammapy.makers import ReflectedRegionsBackgroundMaker, SafeMaskMaker, SpectrumDatasetMaker
+from gammapy.maps import MapAxis, RegionGeom
+from gammapy.modeling.models import Models, PowerLawSpectralModel, SkyModel
+from regions import CircleSkyRegion
+
+import plain_gammapy as plain
+
+PKS_2155 = SkyCoord(329.71693826, -30.2255890, unit="deg", frame="icrs")
+FLARE = tuple(range(33787, 33802))
+STEADY = (47802, 47803, 47804, 47827, 47828, 47829)
+REFERENCE = (
+    3.4,
+    "8e-11 cm-2 s-1 TeV-1",
+)  # index and amplitude at 1 TeV, near the mean of the flare
+
+
+def empty(name: str) -> SpectrumDataset:
+    """Give the empty spectrum in the on region."""
+    region = CircleSkyRegion(center=PKS_2155, radius=0.11 * u.deg)
+    energy = MapAxis.from_energy_bounds("0.4 TeV", "20 TeV", nbin=10)
+    true = MapAxis.from_energy_bounds("0.1 TeV", "40 TeV", nbin=20, name="energy_true")
+    geom = RegionGeom.create(region, axes=[energy])
+    return SpectrumDataset.create(geom=geom, energy_axis_true=true, name=name)
+
+
+def reduce(runs: tuple[int, ...]) -> Datasets:
+    """Give an on-off spectrum for each run, without models."""
+    spectrum = SpectrumDatasetMaker(
+        selection=["counts", "exposure", "edisp"], containment_correction=True
+    )
+    background = ReflectedRegionsBackgroundMaker()
+    safe = SafeMaskMaker(methods=["aeff-max"], aeff_percent=10)
+    found = []
+    for observation in DataStore.from_dir(plain.archive()).get_observations(list(runs)):
+        dataset = spectrum.run(empty(f"run-{observation.obs_id}"), observation)
+        found.append(safe.run(background.run(dataset, observation), observation))
+    return Datasets(found)
+
+
+def models() -> Models:
+    """Give a power law for all runs."""
+    index, amplitude = REFERENCE
+    spectral = PowerLawSpectralModel(index=index, amplitude=amplitude, reference="1 TeV")
+    return Models([SkyModel(spectral_model=spectral, name="pks")])
+
+
+def fresh(datasets: Datasets) -> Datasets:
+    """Copy datasets under their own names, with new models."""
+    copies = Datasets([dataset.copy(name=dataset.name) for dataset in datasets])
+    copies.models = models()
+    return copies

@@ -1,0 +1,72 @@
+"""MSH 15-52 seen by H.E.S.S. in plain gammapy: a ring background, as in gammapy's tutorial.
+
+This is what skyred is held against, so nothing of skyred is used here.
+"""
+
+import astropy.units as u
+import attrs
+from astropy.coordinates import SkyCoord
+from gammapy.data import DataStore
+from gammapy.datasets import MapDataset, MapDatasetOnOff
+from gammapy.makers import (
+    FoVBackgroundMaker,
+    MapDatasetMaker,
+    RingBackgroundMaker,
+    SafeMaskMaker,
+)
+from gammapy.maps import MapAxis, WcsGeom
+from regions import CircleSkyRegion
+
+import plain_gammapy as plain
+
+RUNS = (20282, 20301, 20302)
+CENTER = SkyCoord(228.32, -59.08, unit="deg")
+REGION = "icrs; circle(228.32, -59.08, 0.4)"
+
+
+@attrs.define
+class Msh:
+    """Counts of runs in three bins of energy, and in one with a ring around each pixel.
+
+    Parameters
+    ----------
+    template : MapDataset
+        On a known background, stacked.
+    rings : list of MapDatasetOnOff
+        One a run.
+    """
+
+    template: MapDataset
+    rings: list[MapDatasetOnOff]
+
+    @property
+    def ring(self) -> MapDatasetOnOff:
+        """Stack the runs."""
+        total = MapDatasetOnOff.create(
+            self.rings[0].counts.geom,
+            energy_axis_true=self.rings[0].exposure.geom.axes["energy_true"],
+            name="ring",
+        )
+        for each in self.rings:
+            total.stack(each)
+        return total
+
+
+def reduce(runs: tuple[int, ...] = RUNS, width: float = 3, bin_size: float = 0.03) -> Msh:
+    """Reduce runs to maps of a width in deg."""
+    energy = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=3)
+    true = MapAxis.from_energy_bounds("0.5 TeV", "20 TeV", nbin=8, name="energy_true")
+    geom = WcsGeom.create(skydir=CENTER, width=width, binsz=bin_size, proj="CAR", axes=[energy])
+    source = CircleSkyRegion(CENTER, 0.4 * u.deg)
+    template = MapDataset.create(geom, energy_axis_true=true, name="msh")
+    image = ~geom.squash("energy").region_mask([source])
+    rings = []
+    for observation in DataStore.from_dir(plain.archive()).get_observations(list(runs)):
+        dataset = template.cutout(CENTER, width=width * u.deg, name=f"run-{observation.obs_id}")
+        dataset = MapDatasetMaker().run(dataset, observation)
+        safe = SafeMaskMaker(["offset-max", "aeff-max"], offset_max=1.6 * u.deg)
+        dataset = safe.run(dataset, observation)
+        ring = RingBackgroundMaker(r_in="0.5 deg", width="0.3 deg", exclusion_mask=image)
+        rings.append(ring.run(dataset.to_image(name=f"ring-{observation.obs_id}")))
+        template.stack(FoVBackgroundMaker(exclusion_mask=~geom.region_mask([source])).run(dataset))
+    return Msh(template, rings)

@@ -1,0 +1,111 @@
+"""One-dimensional analyses in plain gammapy, written out as its tutorials do.
+
+This is what skyred is held against, so nothing of skyred is used here.
+"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+from astropy import units as u
+from astropy.coordinates import SkyCoord
+from gammapy.data import DataStore, Observation
+from gammapy.datasets import Datasets, SpectrumDataset, SpectrumDatasetOnOff
+from gammapy.makers import (
+    ReflectedRegionsBackgroundMaker,
+    SafeMaskMaker,
+    SpectrumDatasetMaker,
+    WobbleRegionsFinder,
+)
+from gammapy.maps import MapAxis, RegionGeom, WcsGeom, WcsNDMap
+from gammapy.modeling import Fit
+from gammapy.modeling.models import Models, PowerLawSpectralModel, SkyModel
+from regions import CircleSkyRegion, PointSkyRegion, SkyRegion
+
+CRAB = SkyCoord(83.633, 22.014, unit="deg")
+ON = CircleSkyRegion(CRAB, 0.11 * u.deg)
+EXCLUDED = CircleSkyRegion(CRAB, 0.5 * u.deg)
+EDGES = [0.7, 1, 2, 4, 10, 30] * u.TeV
+
+
+def target(name: str = "plain", region: SkyRegion = ON) -> SpectrumDataset:
+    """Give an empty spectrum, with the axes of ``examples/spectrum.yaml``."""
+    energy = MapAxis.from_energy_bounds("0.1 TeV", "40 TeV", nbin=10, per_decade=True)
+    true = MapAxis.from_energy_bounds(
+        "0.05 TeV", "100 TeV", nbin=20, per_decade=True, name="energy_true"
+    )
+    geom = RegionGeom.create(region, axes=[energy])
+    return SpectrumDataset.create(geom, energy_axis_true=true, name=name)
+
+
+def allowed() -> WcsNDMap:
+    """Give the map that is False around the Crab, fine enough to be a circle."""
+    geom = WcsGeom.create(skydir=CRAB, width=1.2, binsz=0.002, frame="icrs", proj="TAN")
+    return ~geom.region_mask([EXCLUDED])
+
+
+def make_run(observation: Observation) -> SpectrumDatasetOnOff:
+    """Make the spectrum of one run, as in ``examples/spectrum.yaml``."""
+    dataset = target(f"run-{observation.obs_id}")
+    parts = ["counts", "exposure", "edisp"]
+    maker = SpectrumDatasetMaker(containment_correction=True, selection=parts)
+    dataset = maker.run(dataset, observation)
+    dataset = ReflectedRegionsBackgroundMaker(exclusion_mask=allowed()).run(dataset, observation)
+    return SafeMaskMaker(methods=["aeff-max"], aeff_percent=10).run(dataset, observation)
+
+
+def magic_archive() -> Path:
+    return Path(os.environ.get("GAMMAPY_DATA", ""), "magic", "rad_max", "data")
+
+
+def magic_observations() -> list[Observation]:
+    store = DataStore.from_dir(magic_archive())
+    return list(store.get_observations(required_irf="point-like"))
+
+
+def magic_target(name: str = "plain", low: str = "50 GeV") -> SpectrumDataset:
+    energy = MapAxis.from_energy_bounds(low, "100 TeV", nbin=5, per_decade=True)
+    true = MapAxis.from_energy_bounds(
+        "10 GeV", "100 TeV", nbin=10, per_decade=True, name="energy_true"
+    )
+    point = PointSkyRegion(SkyCoord(83.63, 22.01, unit="deg"))
+    geom = RegionGeom.create(point, axes=[energy])
+    return SpectrumDataset.create(geom, energy_axis_true=true, name=name)
+
+
+def make_magic(observation: Observation) -> SpectrumDatasetOnOff:
+    """Make one run as gammapy's tutorial on energy-dependent cuts does."""
+    parts = ["counts", "exposure", "edisp"]
+    name = f"run-{observation.obs_id}"
+    dataset = SpectrumDatasetMaker(selection=parts).run(magic_target(name), observation)
+    finder = WobbleRegionsFinder(n_off_regions=3)
+    dataset = ReflectedRegionsBackgroundMaker(region_finder=finder).run(dataset, observation)
+    dataset = SafeMaskMaker(methods=["aeff-default"]).run(dataset, observation)
+    dataset.mask_fit = dataset.counts.geom.energy_mask(80 * u.GeV, 20 * u.TeV)
+    return dataset
+
+
+def power_law() -> Models:
+    spectral = PowerLawSpectralModel(index=2.6, amplitude="4e-11 cm-2 s-1 TeV-1", reference="1 TeV")
+    return Models([SkyModel(spectral, name="crab")])
+
+
+def fit(datasets: list[SpectrumDatasetOnOff], models: Models) -> tuple[np.ndarray, float]:
+    """Give gammapy's best values of the free parameters and its statistic; models are fitted."""
+    fitted = Datasets(datasets)
+    fitted.models = models
+    stat = float(Fit().run(fitted).total_stat)
+    return np.array([parameter.value for parameter in models.parameters.free_parameters]), stat
+
+
+def arrays(dataset: SpectrumDatasetOnOff) -> dict[str, np.ndarray]:
+    """Give every array that a spectrum holds."""
+    held = {"counts": dataset.counts, "mask_safe": dataset.mask_safe, "exposure": dataset.exposure}
+    if dataset.edisp is not None:
+        held |= {"edisp": dataset.edisp.edisp_map, "edisp_exposure": dataset.edisp.exposure_map}
+    if dataset.tag == "SpectrumDatasetOnOff":
+        names = ("counts_off", "acceptance", "acceptance_off")
+        held |= {name: getattr(dataset, name) for name in names}
+    elif dataset.background is not None:
+        held["background"] = dataset.background
+    return {name: each.data for name, each in held.items() if each is not None}

@@ -85,8 +85,8 @@ def show(results: dict[str, dict[str, Any]], console: Console) -> None:
         )
     console.print(table)
     console.print(
-        "norm: the largest difference from gammapy's, whose MIGRAD stops up to 0.05 sigma off; error: "
-        "the median one; stat: how far skyred's is above gammapy's at most"
+        "norm: the largest difference from gammapy's, whose MIGRAD stops up to 0.05 sigma off; "
+        "error: the median one; stat: how far skyred's is above gammapy's at most"
     )
 
 

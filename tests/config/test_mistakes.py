@@ -61,7 +61,7 @@ MESSAGES = {
     "unknown": "data.hess.geometry.binsize: there is no such key; expected one of name, center, ",
     "order": "data.hess.geometry.energy.min: 50.0 TeV is not below the max, 1.0 TeV; swap them",
     "bins": "data.hess.geometry.energy_true.bins: is -3; expected a number of at least 1",
-    "missing": "data.hess.make[2]: has no kind; expected kind: one of fov-background, map, ",
+    "missing": "data.hess.make[2]: has no kind; expected kind: one of adaptive-ring-background, fov-",
     "duplicate": "data.hess.stack: the key 'stack' is here a second time; it is on line 18 already",
     "variable": "data.other.archive: the environment variable SKYRED_TEST_NOWHERE is not set",
     "source": "estimate[0].source: no model has the source 'carb'; there are: crab; "

@@ -77,7 +77,8 @@ def test_a_hole_in_the_background_gives_gammapys_negative_norm() -> None:
     assert (found.norm.data < 0).all()
     assert (found.stat.data <= expected.stat.data + 1e-3).all()
     away = (found.norm.data - expected.norm.data) / expected.norm_err.data
-    assert np.abs(away).max() < 0.01
+    # where counts are clipped at zero there is a kink, and gammapy has no error
+    assert np.nanmax(np.abs(away)) < 0.01
 
 
 def test_only_backgrounds_are_fitted_this_way(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import erf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.special import erf
 
 from skyred.defaults.gammapy.estimators.tables import read_tables, write_tables
 
@@ -83,7 +83,7 @@ def flux_table(flux: FluxPoints, sed_type: str, details: Table) -> Table:
     """
     table = flux.to_table(sed_type=sed_type)
     # gammapy loses both on the way through its rows
-    table.meta |= {"SED_TYPE": sed_type, "UL_CONF": round(float(erf(flux.n_sigma_ul / 2**0.5)), 7)}
+    table.meta |= {"SED_TYPE": sed_type, "UL_CONF": round(erf(flux.n_sigma_ul / 2**0.5), 7)}
     for name in ("time_min", "time_max"):
         if name in table.colnames:
             table[name].unit = "d"

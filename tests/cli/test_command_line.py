@@ -176,6 +176,10 @@ class TestShow:
         assert "energy: an energy axis (must be given)" in out
         assert "bins: a whole number of at least 1" in out, "options of nested values too"
 
+    def test_options_of_what_a_list_holds_are_shown(self) -> None:
+        assert "start: a date and time (must be given)" in invoke("show", "light-curve").stdout
+        assert "replace: a mapping" in invoke("show", "model-comparison").stdout
+
     def test_an_unknown_kind_ends_with_2_and_the_nearest(self) -> None:
         done = invoke("show", "save-mask")
         assert done.exit_code == 2

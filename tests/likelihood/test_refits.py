@@ -55,7 +55,7 @@ def test_backgrounds_are_fitted_as_when_they_are_laid_out_anew(
     monkeypatch: pytest.MonkeyPatch, tilt: bool
 ) -> None:
     datasets = two_maps(tilt)
-    options = {"selection_optional": "all", "reoptimize": True}
+    options = {"selection_optional": ["ul"], "reoptimize": True}
     found = skyred.flux_points(datasets, "crab", EDGES, **options)
     monkeypatch.setattr(Refit, "of", lambda *_: None)
     expected = skyred.flux_points(datasets, "crab", EDGES, **options)
@@ -72,13 +72,13 @@ def test_a_hole_in_the_background_gives_gammapys_negative_norm() -> None:
         away = dataset.counts.geom.to_image().separation(small.centre()).to_value("deg")
         dataset.counts.data *= away > 0.1
     norm = {"min": -10.0, "max": 10.0}
-    found = skyred.flux_points(datasets, "crab", EDGES, reoptimize=True, norm=norm)
-    expected = beside.by_gammapy(datasets, "crab", EDGES, reoptimize=True, norm=norm)
+    options = {"reoptimize": True, "norm": norm}
+    found = skyred.flux_points(datasets, "crab", EDGES[:2], **options)
+    expected = beside.by_gammapy(datasets, "crab", EDGES[:2], **options)
     assert (found.norm.data < 0).all()
     assert (found.stat.data <= expected.stat.data + 1e-3).all()
     away = (found.norm.data - expected.norm.data) / expected.norm_err.data
-    # where counts are clipped at zero there is a kink, and gammapy has no error
-    assert np.nanmax(np.abs(away)) < 0.01
+    assert np.abs(away).max() < 0.01
 
 
 def test_only_backgrounds_are_fitted_this_way(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,8 +47,9 @@ def test_the_range_of_the_fit_survives(tmp_path: Path, make: Any) -> None:
     assert read.stat_sum() == pytest.approx(dataset.stat_sum(), rel=1e-6)
 
 
-def test_the_livetime_of_on_off_datasets_survives(tmp_path: Path) -> None:
-    spectrum = small.spectrum_on_off()
+@pytest.mark.parametrize("make", MAKERS)
+def test_the_livetime_survives(tmp_path: Path, make: Any) -> None:
+    spectrum = make()
     spectrum.exposure.meta = {"livetime": 1581.73675841 * u.s}
     (read,) = round_trip(tmp_path, spectrum)
     assert read.exposure.meta["livetime"].to_value("s") == 1581.73675841

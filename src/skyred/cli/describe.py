@@ -22,8 +22,9 @@ def _options(cls: type, indent: str = "  ") -> Any:
     for name, spec in specs(cls).items():
         yield f"{indent}{name}: {spec.type_name}{_default(cls, name, spec)}"
         yield f"{indent}    {spec.doc}"
-        if spec.shape == "one" and spec.of is not None and not getattr(spec.of, "role", ""):
-            yield from _options(spec.of, indent + "    ")
+        held = spec.of if spec.shape in ("one", "many") else None
+        if held is not None and not getattr(held, "role", ""):
+            yield from _options(held, indent + "    ")
 
 
 def _default(cls: type, name: str, spec: FieldSpec) -> str:

@@ -22,8 +22,9 @@ from skyred.fields import (
     default_of,
     parse_field,
     specs,
+    with_article,
 )
-from skyred.interfaces import Component, Fields
+from skyred.interfaces import Chain, Component, Fields
 from skyred.plugins import Catalog
 
 F = TypeVar("F", bound=Fields)
@@ -68,8 +69,7 @@ class Structurer:
     def build(self, cls: type[F], raw: Any, path: Path = ()) -> F | Broken:
         """Build a value class, a component of a role, or what could be read of it."""
         if not isinstance(raw, Mapping):
-            name = cls.__name__.lower()
-            self._say(path, FieldError(f"is {raw!r:.60}", f"expected a mapping: a {name}"))
+            self._say(path, FieldError(f"is {raw!r:.60}", f"expected a mapping: {_words(cls)}"))
             return Broken(raw)
         if issubclass(cls, Component):
             chosen = self._choose(cls, raw, path)
@@ -175,3 +175,9 @@ def _unchecked(cls: type[F], held: Mapping[str, Any], unset: set[str]) -> F:
         if content is not REQUIRED and name not in unset:
             object.__setattr__(made, name, content)
     return made
+
+
+def _words(cls: type[Fields]) -> str:
+    if issubclass(cls, (Component, Chain)):
+        return with_article(cls)
+    return f"{with_article(cls)}, with {', '.join(specs(cls))}"

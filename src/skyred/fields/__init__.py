@@ -3,7 +3,7 @@
 from skyred.fields.canonical import FrozenMapping, digest, thaw
 from skyred.fields.foreign import foreign
 from skyred.fields.names import checked_name, file_name
-from skyred.fields.nested import chain, part, table, write_nested
+from skyred.fields.nested import chain, part, table, with_article, write_nested
 from skyred.fields.options import Location, Name, option
 from skyred.fields.places import Position, Regions, position, regions
 from skyred.fields.quantities import quantity
@@ -37,5 +37,6 @@ __all__ = [
     "specs",
     "table",
     "thaw",
+    "with_article",
     "write_nested",
 ]

@@ -27,7 +27,9 @@ class Nested(Protocol):
 
 def part(of: type, default: Any = REQUIRED, *, doc: str) -> Any:
     """Declare one nested object of the class `of`; None as default makes it optional."""
-    return declare(_spec(of, doc, "one", _words(of), _one(of), lambda value: value.key()), default)
+    return declare(
+        _spec(of, doc, "one", with_article(of), _one(of), lambda value: value.key()), default
+    )
 
 
 def chain(of: type, default: Any = (), *, doc: str) -> Any:
@@ -36,7 +38,7 @@ def chain(of: type, default: Any = (), *, doc: str) -> Any:
     def key(values: tuple[Nested, ...]) -> Hashable:
         return tuple(value.key() for value in values)
 
-    name = f"a list, each {_words(of)}"
+    name = f"a list, each {with_article(of)}"
     return declare(_spec(of, doc, "many", name, _many(of), key), default)
 
 
@@ -46,7 +48,7 @@ def table(of: type, default: Any = REQUIRED, *, doc: str) -> Any:
     def key(values: Mapping[str, Nested]) -> Hashable:
         return tuple((name, value.key()) for name, value in values.items())
 
-    name = f"a mapping of names, each to {_words(of)}"
+    name = f"a mapping of names, each to {with_article(of)}"
     return declare(_spec(of, doc, "map", name, _table(of), key), default)
 
 
@@ -72,7 +74,8 @@ def write_nested(value: Any, complete: bool = False) -> Any:
     return value.to_plain(complete)
 
 
-def _words(of: type) -> str:
+def with_article(of: type) -> str:
+    """Name a class in words: an energy axis."""
     name = re.sub(r"(?<!^)(?=[A-Z])", " ", of.__name__).lower()
     return f"an {name}" if name[0] in "aeiou" else f"a {name}"
 
@@ -88,7 +91,7 @@ def _one(of: type) -> Callable[[Any], Any]:
             return adapted
         if isinstance(value, type):
             raise FieldError(f"is the class {value.__name__}", f"call it: {value.__name__}(...)")
-        raise FieldError(f"is {value!r:.80}", f"expected {_words(of)}")
+        raise FieldError(f"is {value!r:.80}", f"expected {with_article(of)}")
 
     return parse
 

@@ -115,15 +115,20 @@ class Chain(Fields):
     def checks(self) -> Iterator[Callable[[], Iterable[Problem]]]:
         """Yield every check of the whole, to be called one by one."""
         yield from (self._bad_places, self._doubled_datasets)
-        yield from (self._doubled_estimates, self._needless_steps)
+        yield from (self._doubled_sources, self._doubled_estimates, self._needless_steps)
         for path, held in walk(self):
             if isinstance(held, Component):
                 yield partial(self._below, path, held)
 
     def deep_problems(self) -> list[Problem]:
         """Name what only gammapy and regions can tell: imports both, reads no data."""
-        return [
-            problem.below(*path) for path, held in walk(self) for problem in held.check_deeply()
+        held_at = list(walk(self))
+        found = [problem.below(*path) for path, held in held_at for problem in held.check_deeply()]
+        return found or [  # what can be built only
+            problem.below(*path)
+            for path, held in held_at
+            if isinstance(held, Component)
+            for problem in held.check_whole_deeply(self)
         ]
 
     def places(self) -> Iterator[tuple[Path, Location]]:
@@ -156,6 +161,15 @@ class Chain(Fields):
                 message = f"the datasets are called {name!r}, as those of data.{seen[name]}"
                 yield Problem(("data", entry), message, "give each its own name")
             seen[name] = entry
+
+    def _doubled_sources(self) -> Iterator[Problem]:
+        seen = set[str]()
+        for index, model in enumerate(self.model):
+            for name in model.source_names():
+                if name in seen:
+                    message = f"a second model is called {name!r}"
+                    yield Problem(("model", index), message, "give each its own name")
+                seen.add(name)
 
     def _doubled_estimates(self) -> Iterator[Problem]:
         seen: Counter[str] = Counter()

@@ -131,6 +131,10 @@ class Component(Fields, ABC):
         """Name what only the whole can tell (a source that no model has); reads no data."""
         return ()
 
+    def check_whole_deeply(self, pipeline: Chain) -> Iterable[Problem]:
+        """Name what takes the whole and slow imports to tell (a parameter that is frozen)."""
+        return ()
+
     @classmethod
     def adapt(cls, other: object) -> Component | None:
         """Take something else as a component of this role; None if it cannot be one."""

@@ -46,7 +46,7 @@ def read_datasets(index: Path) -> Datasets:
     """Read an index and its datasets, without models.
 
     gammapy reads the parts of maps when they are first used; all others are read at once, and get
-    back what it leaves out of on-off datasets: the range of the fit and the livetime.
+    back what it leaves out: the range of the fit of on-off datasets, and the livetime.
     """
     from gammapy.datasets import Datasets
     from gammapy.utils.scripts import read_yaml
@@ -57,14 +57,19 @@ def read_datasets(index: Path) -> Datasets:
     datasets = Datasets.read(index, lazy=not on_off, checksum=True)
     for data, dataset in zip(listed, datasets, strict=True):
         if data["type"].endswith("OnOff"):
-            _mend(dataset, index.parent / data["filename"])
+            _mend_masks(dataset, index.parent / data["filename"])
+        if data["type"].startswith("Spectrum") or data["type"].endswith("OnOff"):
+            _mend_livetime(dataset)
     return datasets
 
 
-def _mend(dataset: Any, path: Path) -> None:
+def _mend_masks(dataset: Any, path: Path) -> None:
     if dataset.mask_safe is not None:  # read as numbers
         dataset.mask_safe.data = dataset.mask_safe.data.astype(bool)
     dataset.mask_fit = _fit_mask(path)
+
+
+def _mend_livetime(dataset: Any) -> None:
     livetime = getattr(dataset.exposure, "meta", {}).get(LIVETIME)
     if livetime is not None:
         from astropy import units as u

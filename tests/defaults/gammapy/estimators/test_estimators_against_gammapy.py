@@ -7,6 +7,7 @@ from gammapy.datasets import Datasets, MapDataset
 from gammapy.estimators import ExcessMapEstimator, FluxPointsEstimator
 from gammapy.modeling.models import Models
 
+import small_datasets as small
 from skyred.defaults.gammapy import ExcessMap, FluxPoints, Residuals
 from skyred.defaults.minuit import Minuit
 from skyred.errors import FieldError, ModelError
@@ -192,6 +193,18 @@ class TestExcess:
             np.testing.assert_allclose(
                 getattr(maps, name).data, getattr(expected, name).data, rtol=1e-3
             )
+
+    def test_flux_of_datasets_counts_their_exposure_where_they_have_counts(self):
+        low, high = small.map_dataset("low"), small.map_dataset("high", seed=5)
+        high.mask_safe.data[0] = False  # as of a run with a higher threshold
+        maps = ExcessMap().estimate(Datasets([low, high]), None).maps
+        plain = ExcessMapEstimator(0.1 * u.deg, selection_optional=[])
+        each = [plain.run(dataset) for dataset in (low, high)]
+        excess = sum(one.npred_excess.data for one in each)
+        exposure = sum(one.npred_excess.data / one.norm.data for one in each)
+        np.testing.assert_allclose(maps.npred_excess.data, excess, rtol=1e-4, atol=1e-4)
+        # float32 maps, convolved by FFT
+        np.testing.assert_allclose(maps.norm.data, excess / exposure, rtol=1e-3, atol=1e-6)
 
     def test_flux_is_about_that_of_the_source(self, datasets, truth):
         # a disk as wide as the map holds nearly all of the source, beside its spectral shape

@@ -286,13 +286,24 @@ def test_two_of_one_name_are_refused():
     [
         ("{name: a, without: [carb]}", r"alternatives\[0\]\.without\[0\].*did you mean 'crab'"),
         ("{name: a, fix: {carb.index: 2}}", r"no model has the source 'carb'"),
+        ("{name: a, fix: {crab.indx: 2}}",
+         r"alternatives\[0\]\.fix.*no parameter is called 'crab.indx'.*did you mean 'crab.index'"),
+        ("{name: a, free: [crab.beta]}",
+         r"alternatives\[0\]\.free\[0\]: no parameter is called 'crab.beta'"),
         ("{name: a, replace: {crab: {spectral: {type: lpp}}}}",
          r"alternatives\[0\]\.replace\.crab\.spectral\.type: there is no spectral model 'lpp'"),
     ],
-    ids=["source", "parameter", "model"],
+    ids=["source", "source of a parameter", "fixed", "freed", "model"],
 )  # fmt: skip
 def test_mistakes_are_named_before_data_are_read(alternative, says):
     changed = ["data.hess.archive=sim:crab",
                f"estimate.0={{kind: model-comparison, alternatives: [{alternative}]}}"]  # fmt: skip
     with pytest.raises(ConfigError, match=says):
         Pipeline.from_yaml(plain.EXAMPLE, overrides=changed)
+
+
+def test_parameters_of_a_model_that_replaces_another_can_be_held():
+    changed = ["data.hess.archive=sim:crab",
+               "estimate.0={kind: model-comparison, alternatives: [{name: a, fix: {crab.beta: 0}, "
+               "replace: {crab: {spectral: {type: lp}}}}]}"]  # fmt: skip
+    assert Pipeline.from_yaml(plain.EXAMPLE, overrides=changed).estimate[0].alternatives

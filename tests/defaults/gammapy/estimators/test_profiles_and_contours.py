@@ -340,8 +340,12 @@ class TestPictures:
          r"no model has the source 'carb' of 'carb.index'.*did you mean 'crab'"),
         ("{kind: contours, parameters: [crab.index, index]}", "'index' names no parameter"),
         ("{kind: profile-likelihood, parameters: [crab.temporal.t0]}", "no temporal model"),
+        ("{kind: contours, parameters: [crab.index, crab.amplitud]}",
+         r"no parameter is called 'crab.amplitud'.*did you mean 'crab.amplitude'"),
+        ("{kind: contours, parameters: [crab.index, crab.reference]}", "'crab.reference' is frozen"),
+        ("{kind: profile-likelihood, parameters: [crab.reference]}", "'crab.reference' is frozen"),
     ],
-    ids=["source", "no source", "part"],
+    ids=["source", "no source", "part", "parameter", "frozen", "frozen alone"],
 )  # fmt: skip
 def test_parameters_that_no_source_has_are_named_before_data_are_read(estimate, says):
     changed = ["data.hess.archive=sim:crab", f"estimate.0={estimate}"]

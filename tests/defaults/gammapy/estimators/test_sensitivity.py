@@ -90,7 +90,8 @@ class TestOfCTA:
         for dataset, alpha in ((on_off, None), (cta, 0.2)):
             estimator = Sensitivity(alpha=alpha, **options)
             assert_same(estimator.estimate(Datasets([dataset]), None).table(), expected)
-        limits = {"significance", "gamma", "bkg"} if options else {"significance"}
+        # each limit is met in one of the two cases
+        limits = {"gamma", "bkg"} if options else {"significance"}
         assert set(expected["criterion"]) == limits
 
     def test_a_known_background_gives_the_asked_significance(self, cta: SpectrumDataset) -> None:
@@ -217,6 +218,14 @@ def test_picture_has_units_and_says_what_limits() -> None:
     assert "erg" in ax.get_ylabel()
     assert all("limited by" in text.get_text() for text in ax.get_legend().get_texts())
     plt.close(ax.figure)
+
+
+def test_picture_can_be_drawn_where_nothing_is_safe() -> None:
+    dataset = small.spectrum_dataset()
+    dataset.mask_safe.data[...] = False
+    product = Sensitivity().estimate(Datasets([dataset]), None)
+    assert np.isnan(product.table()["e2dnde"]).all()
+    product.plot().figure.canvas.draw()
 
 
 class TestWhatCannotBe:

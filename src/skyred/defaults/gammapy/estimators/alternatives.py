@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy import units as u
 
-from skyred.defaults.gammapy.estimators.parameters import PARTS, parameter_problems
+from skyred.defaults.gammapy.estimators.parameters import (
+    PARTS,
+    built_parameter_problems,
+    parameter_problems,
+)
 from skyred.defaults.gammapy.models.spec import build_part, part_problems
 from skyred.errors import ModelError, Problem
 from skyred.fields import Name, option
@@ -75,6 +79,15 @@ class Alternative(Fields):
             yield from parameter_problems([name], pipeline, ("fix", name))
         for place, name in enumerate(self.free):
             yield from parameter_problems([name], pipeline, ("free", place))
+
+    def check_whole_deeply(self, pipeline: Chain) -> Iterator[Problem]:
+        """Sources have the parameters, those aside that get other models here."""
+        for option_name, names in (("fix", tuple(self.fix)), ("free", self.free)):
+            for place, name in enumerate(names):
+                if any(name.startswith(f"{source}.") for source in self.replace):
+                    continue
+                path = (option_name, place if option_name == "free" else name)
+                yield from built_parameter_problems([name], pipeline, path, free=False)
 
     def check_deeply(self) -> Iterable[Problem]:
         """What replaces a part must be a model that gammapy can build."""

@@ -14,6 +14,7 @@ import numpy as np
 from skyred.defaults.gammapy.estimators.contour_pairs import Pair, draw_corner, draw_pair
 from skyred.defaults.gammapy.estimators.parameters import (
     Fitted,
+    built_parameter_problems,
     chosen_parameters,
     fitted,
     parameter_problems,
@@ -142,6 +143,11 @@ class Contours(Estimator):
     def check(self, pipeline: Chain) -> Iterable[Problem]:
         """The parameters must be of sources that there are."""
         yield from parameter_problems(self.parameters, pipeline, ("parameters",))
+
+    def check_whole_deeply(self, pipeline: Chain) -> Iterable[Problem]:
+        """They must be parameters that the sources have, and free."""
+        path = ("parameters",)
+        yield from built_parameter_problems(self.parameters, pipeline, path, free=True)
 
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> ContoursProduct:
         """Find contours of the flat likelihood; gammapy's `Fit.stat_contour` gives the same curves.

@@ -14,13 +14,14 @@ from skyred.defaults.gammapy.estimators.flux_tables import (
     write_flux,
 )
 from skyred.interfaces import Product
-from skyred.likelihood.norms.variability import Variability
 
 if TYPE_CHECKING:
     from astropy.table import Table
     from gammapy.estimators import FluxPoints
     from gammapy.modeling.models import Models, SkyModel
     from matplotlib.axes import Axes
+
+    from skyred.likelihood.norms.variability import Variability
 
 DETAILS = ("n_datasets", "livetime", "reason")
 
@@ -78,6 +79,8 @@ class LightCurveProduct(Product):
 
     def variability(self) -> list[Variability | None]:
         """Compare the flux in each bin of energy with a constant one."""
+        from skyred.likelihood.norms.variability import Variability
+
         flux, errors = (_by_energy(getattr(self.flux, name)) for name in ("flux", "flux_err"))
         return [Variability.of(*pair) for pair in zip(flux, errors, strict=True)]
 

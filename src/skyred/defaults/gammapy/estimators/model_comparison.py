@@ -97,6 +97,12 @@ class ModelComparison(Estimator):
             for problem in each.check(pipeline):
                 yield problem.below("alternatives", place)
 
+    def check_whole_deeply(self, pipeline: Chain) -> Iterable[Problem]:
+        """Sources must have the parameters that alternatives hold or let free."""
+        for place, each in enumerate(self.alternatives):
+            for problem in each.check_whole_deeply(pipeline):
+                yield problem.below("alternatives", place)
+
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> ComparisonProduct:
         """Fit each on copies of the datasets, from the best values of the fitted model.
 

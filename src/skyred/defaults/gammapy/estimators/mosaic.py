@@ -204,7 +204,7 @@ class Mosaic:
             if dataset.exposure is None:
                 raise ModelError(f"{dataset.name} has no exposure, so there is no flux")
             exposure = estimate_exposure_reco_energy(dataset, spectral, normalize=False)
-            total.stack(exposure, weights=dataset.mask_image)
+            total.stack(exposure, weights=_inside(dataset))  # where its counts are too
         return total
 
 

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from skyred.defaults.gammapy.models.source import Source
 from skyred.errors import ModelError, Problem
 from skyred.interfaces import Chain
 
 if TYPE_CHECKING:
     from gammapy.datasets import Datasets
+    from gammapy.modeling import Parameter
+    from gammapy.modeling.models import Models
 
     from skyred.objective import Objective
     from skyred.records import FitResult
@@ -56,14 +59,14 @@ def _names(datasets: Datasets) -> list[list[str]]:
     """Give all names of each free parameter, in the order of the objective."""
     models = datasets.models
     known: dict[int, list[str]] = {}
-    for name, parameter in _named(datasets):
+    for name, parameter in _named(models):
         known.setdefault(id(parameter), []).extend(name)
     return [known[id(each)] for each in models.parameters.unique_parameters.free_parameters]
 
 
-def _named(datasets: Datasets) -> Iterator[tuple[list[str], object]]:
+def _named(models: Models) -> Iterator[tuple[list[str], Parameter]]:
     """Yield the names of each parameter of each model, and the parameter."""
-    for model in datasets.models:
+    for model in models:
         own = model.parameters_unique_names
         for name, parameter in zip(own, model.parameters, strict=True):
             yield [f"{model.name}.{name}", f"{model.name}.{parameter.name}"], parameter
@@ -74,7 +77,7 @@ def _means(pattern: str, names: Iterable[str]) -> bool:
 
 
 def _unknown(pattern: str, datasets: Datasets, names: list[list[str]]) -> str:
-    everything = [name for each, _ in _named(datasets) for name in each]
+    everything = [name for each, _ in _named(datasets.models) for name in each]
     if _means(pattern, everything):
         return f"the parameter {pattern!r} is frozen; set frozen: false in its model"
     near = difflib.get_close_matches(pattern, everything, 1)
@@ -103,6 +106,31 @@ def parameter_problems(
             near = difflib.get_close_matches(source, sources, 1)
             known = f"there are: {', '.join(sources) or 'none'}"
             yield Problem(path, f"no model has the source {source!r} of {name!r}", known, *near)
+
+
+def built_parameter_problems(
+    names: Iterable[str], pipeline: Chain, path: tuple[str | int, ...], *, free: bool
+) -> Iterator[Problem]:
+    """Name parameters that a source has not, or that are frozen where they must be free.
+
+    Builds the sources, so that it needs gammapy; other models are judged after the fit.
+    """
+    from gammapy.datasets import Datasets
+
+    sources = {each.name: each for each in pipeline.model if isinstance(each, Source)}
+    for name in names:
+        owner = next((each for each in sources if name.startswith(f"{each}.")), None)
+        if owner is None:
+            continue
+        named = list(_named(sources[owner].build(Datasets())))
+        meant = [parameter for each, parameter in named if _means(name, each)]
+        if not meant:
+            known = ", ".join(each[0] for each, _ in named)
+            near = difflib.get_close_matches(name, [text for each, _ in named for text in each], 1)
+            yield Problem(path, f"no parameter is called {name!r}", f"there are: {known}", *near)
+        elif free and all(parameter.frozen for parameter in meant):
+            text = f"the parameter {name!r} is frozen"
+            yield Problem(path, text, "set frozen: false in its model")
 
 
 def _told_later(name: str, pipeline: Chain) -> bool:

@@ -21,6 +21,7 @@ from skyred.defaults.gammapy.estimators.curves import (
 )
 from skyred.defaults.gammapy.estimators.parameters import (
     Fitted,
+    built_parameter_problems,
     chosen_parameters,
     fitted,
     parameter_problems,
@@ -120,6 +121,11 @@ class ProfileLikelihood(Estimator):
     def check(self, pipeline: Chain) -> Iterable[Problem]:
         """The parameters must be of sources that there are."""
         yield from parameter_problems(self.parameters, pipeline, ("parameters",))
+
+    def check_whole_deeply(self, pipeline: Chain) -> Iterable[Problem]:
+        """They must be parameters that the sources have, and free."""
+        path = ("parameters",)
+        yield from built_parameter_problems(self.parameters, pipeline, path, free=True)
 
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> ProfileProduct:
         """Follow the statistic of the flat likelihood, as gammapy's `Fit.stat_profile` does.

@@ -82,7 +82,8 @@ class SensitivityProduct(Product):
                 ax.errorbar(energy[chosen], flux[chosen], xerr=sides, marker=marker, color="black",
                             linestyle="none", label=f"limited {WORDS[criterion]}")  # fmt: skip
         ax.set_xscale("log")
-        ax.set_yscale("log")
+        if np.isfinite(flux).any():  # of nothing there is no logarithm
+            ax.set_yscale("log")
         ax.set_xlabel("Reconstructed energy [TeV]")
         ax.set_ylabel(f"$E^2\\,dN/dE$ [{u.Unit('erg cm-2 s-1'):latex_inline}]")
         meta = self.curve.meta

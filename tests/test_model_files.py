@@ -136,3 +136,23 @@ def test_writing_again_replaces_a_template(models, tmp_path):
 def test_models_without_parameters_are_written_too(tmp_path):
     write_models(tmp_path / "models.yaml", Models([]))
     assert len(read_models(tmp_path / "models.yaml")) == 0
+
+
+def test_a_covariance_in_another_folder_is_found_as_by_gammapy(models, tmp_path):
+    write_models(tmp_path / "m.yaml", models)
+    (tmp_path / "errors").mkdir()
+    (tmp_path / "m_covariance.dat").rename(tmp_path / "errors/moved.dat")
+    text = (tmp_path / "m.yaml").read_text()
+    text = text.replace("covariance: m_covariance.dat", "covariance: errors/moved.dat")
+    (tmp_path / "m.yaml").write_text(text)
+    found = read_models(tmp_path / "m.yaml")
+    np.testing.assert_allclose(found.covariance.data, models.covariance.data, rtol=1e-6)
+
+
+def test_a_covariance_of_other_parameters_is_left_out_with_a_warning(tmp_path, caplog):
+    one, other = (SkyModel(PowerLawSpectralModel(), name=name) for name in "ab")
+    write_models(tmp_path / "one.yaml", Models([one]))
+    write_models(tmp_path / "both.yaml", Models([one, other]))
+    (tmp_path / "one_covariance.dat").replace(tmp_path / "both_covariance.dat")
+    assert read_models(tmp_path / "both.yaml").names == ["a", "b"]
+    assert "does not fit its models" in caplog.text

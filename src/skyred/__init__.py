@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from skyred.interfaces import (
         Engine,
         Estimator,
+        FitRange,
         Fitter,
         Maker,
         Model,
@@ -38,8 +39,8 @@ _HOMES = {
     "skyred.fields": ("instant", "option", "position", "quantity", "regions"),
     "skyred.hookspecs": ("hookimpl",),
     "skyred.interfaces": (
-        "Engine", "Estimator", "Fitter", "Maker", "Model", "Product", "Reduction", "Selector",
-        "Stacker", "component",
+        "Engine", "Estimator", "FitRange", "Fitter", "Maker", "Model", "Product", "Reduction",
+        "Selector", "Stacker", "component",
     ),
     "skyred.likelihood": ("fit", "flux_points"),
     "skyred.objective": ("Objective",),
@@ -51,7 +52,7 @@ _HOMES = {
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [  # noqa: RUF022 - by use, as the reference lists them
-    "Pipeline", "Reduction", "Orchestrator", "Result",
+    "Pipeline", "Reduction", "FitRange", "Orchestrator", "Result",
     "Selector", "Maker", "Stacker", "Model", "Fitter", "Estimator", "Engine",
     "Objective", "FitResult", "Product", "Outcome", "SkipObservation", "Problem",
     "component", "option", "quantity", "position", "instant", "regions", "hookimpl",

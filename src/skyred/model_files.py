@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gammapy.modeling.models import Models
 
+log = logging.getLogger(__name__)
 COVARIANCE = "{stem}_covariance.dat"  # as gammapy calls it
 KEPT = ("frozen", "min", "max")
 
@@ -76,8 +78,16 @@ def read_models(path: Path) -> Models:
     for part in _templates(models):  # gammapy leaves the name alone, as if it were here
         part.filename = str(path.parent.absolute() / part.filename)
     if covariance := data.get("covariance"):  # again: it is of the parameters that were there
-        models.read_covariance(path.parent, Path(covariance).name, format="ascii.fixed_width")
+        place = path.parent / covariance
+        _read_covariance(models, place if place.is_file() else Path(covariance))
     return models
+
+
+def _read_covariance(models: Models, path: Path) -> None:
+    try:
+        models.read_covariance(path.parent, path.name, format="ascii.fixed_width")
+    except ValueError as error:  # of other parameters, as where one was edited by hand
+        log.warning("%s does not fit its models, and is left out: %s", path, error)
 
 
 def _restore(part: Any, written: Any, linked: dict[str, Any]) -> None:

@@ -78,6 +78,11 @@ def test_a_range_that_leaves_nothing_names_the_dataset_and_its_energies() -> Non
         FitRange(energy=["30 TeV", "40 TeV"]).apply(small.flux_points())
 
 
+def test_a_region_beside_the_map_is_told_where_the_map_is() -> None:
+    with pytest.raises(ModelError, match=r"leaves nothing of map, .* on a map .* wide .* around"):
+        FitRange(region="icrs; circle(200, -60, 0.1)").apply(small.map_dataset())
+
+
 def test_a_range_outside_the_safe_bins_leaves_nothing() -> None:
     dataset = small.map_dataset()
     dataset.mask_safe.data[0] = False

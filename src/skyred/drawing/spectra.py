@@ -30,10 +30,13 @@ def spectrum_pictures(dataset: Any) -> dict[str, Callable[..., Axes]]:
 def draw_counts_spectrum(dataset: Any, ax: Axes | None = None) -> Axes:
     """Draw counts, background, excess and what models predict of it; what is not used is grey."""
     import matplotlib.pyplot as plt
+    from gammapy.maps import MapAxis
 
     if ax is None:
         _, ax = plt.subplots(figsize=(6.4, 4.8), layout="constrained")
     axis = dataset.counts.geom.axes["energy"]
+    if axis.unit == "keV":  # the unit of OGIP files
+        axis = MapAxis.from_energy_edges(axis.edges.to("TeV"))
     edges, counts = axis.edges.value, _by_energy(dataset.counts)
     ax.stairs(counts, edges, color=ON, label="counts")
     if dataset.background is not None:

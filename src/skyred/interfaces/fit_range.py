@@ -66,7 +66,7 @@ class FitRange(Fields):
         if not (getattr(mask, "data", mask) & inside).any():
             raise ModelError(
                 f"the fit range ({self}) leaves nothing of {dataset.name}, whose data reach from "
-                f"{_span(dataset)}; widen it, or leave the dataset out"
+                f"{self._span(dataset)}; widen it, or leave the dataset out"
             )
         dataset.mask_fit = mask
 
@@ -100,8 +100,14 @@ class FitRange(Fields):
         texts = [f"{self.energy[0]} to {self.energy[1]}"] if self.energy is not None else []
         return ", ".join([*texts, *(str(source) for source in self.region.sources)])
 
-
-def _span(dataset: Any) -> str:
-    holder = dataset.data if dataset.tag == "FluxPointsDataset" else dataset.counts
-    edges = holder.geom.axes["energy"].edges
-    return f"{edges[0]:.3g} to {edges[-1]:.3g}"
+    def _span(self, dataset: Any) -> str:
+        geom = (dataset.data if dataset.tag == "FluxPointsDataset" else dataset.counts).geom
+        edges = geom.axes["energy"].edges
+        if self.energy is not None:
+            edges = edges.to(self.energy[0].unit)  # OGIP files have keV
+        energies = f"{edges[0]:.3g} to {edges[-1]:.3g}"
+        if not self.region:
+            return energies
+        center, width = geom.center_skydir.icrs, geom.width.squeeze()
+        where = f"{center.ra.deg:.2f} deg, {center.dec.deg:.2f} deg (icrs)"
+        return f"{energies}, on a map {width[0]:.3g} wide and {width[1]:.3g} high around {where}"

@@ -38,7 +38,8 @@ def limits_in(column: Column, limits: u.Quantity, instead: str) -> Any:
         If they cannot be compared; `instead` says what to do if the column holds no numbers.
     """
     if column.dtype.kind not in "iuf":
-        raise ArchiveError(f"the column {column.name} holds {column.dtype}, not numbers: {instead}")
+        held = "text" if column.dtype.kind in "SU" else column.dtype
+        raise ArchiveError(f"the column {column.name} holds {held}, not numbers: {instead}")
     unit = u.Unit(column.unit or "")
     if limits.unit == u.dimensionless_unscaled and unit != limits.unit:
         raise ArchiveError(f"the column {column.name} is in {unit}: give {limits} with a unit")

@@ -111,9 +111,9 @@ def why_not(row: Row) -> str:
         return ""
     if not len(row["datasets"]):
         return "no dataset has such energies"
-    if np.isnan(row["npred"]).all():
-        return "masked in all datasets"
-    return "the statistic has no minimum"
+    if np.isnan(row["stat"]):
+        return "the statistic has no minimum"
+    return "masked in all datasets"
 
 
 def why_not_any(rows: Sequence[Row], edges: u.Quantity) -> str:

@@ -206,6 +206,12 @@ class TestExcess:
         # float32 maps, convolved by FFT
         np.testing.assert_allclose(maps.norm.data, excess / exposure, rtol=1e-3, atol=1e-6)
 
+    def test_a_map_without_background_is_refused(self):
+        bare = small.map_dataset("bare")
+        bare.background = None
+        with pytest.raises(ModelError, match="bare has no background"):
+            ExcessMap().estimate(Datasets([bare]), None)
+
     def test_flux_is_about_that_of_the_source(self, datasets, truth):
         # a disk as wide as the map holds nearly all of the source, beside its spectral shape
         maps = (

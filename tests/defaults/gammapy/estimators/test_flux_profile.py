@@ -24,7 +24,7 @@ import plain_gammapy as plain
 import small_datasets as small
 from skyred import Pipeline
 from skyred.defaults.gammapy import FluxProfile, Line, Rings
-from skyred.errors import ConfigError, FieldError, FitError, ModelError
+from skyred.errors import ConfigError, FieldError, FitError, ModelError, SkyredWarning
 from skyred.likelihood import flux_profile
 
 EDGES = [1, 3.16, 10] * u.TeV
@@ -194,6 +194,15 @@ class TestRegionsThatDoNotFit:
         leaves, cut = "the region leaves the map", "the mask divides the region"
         assert found.reasons == ("", "", leaves, leaves, cut, "masked in all datasets")
 
+    def test_without_counts_have_no_flux_and_say_so(self) -> None:
+        dataset = small.map_dataset()
+        dataset.counts.data[...] = 0
+        rings = Rings(center=CRAB, radii=[0, 0.1, 0.2] * u.deg)
+        with pytest.warns(SkyredWarning, match="no flux anywhere: the statistic has no minimum"):
+            product = FluxProfile(rings=rings, columns=()).estimate(Datasets([dataset]), None)
+        assert np.isnan(product.table()["flux"]).all()
+        assert product.details["reason"].tolist() == ["the statistic has no minimum"] * 2
+
     def test_that_hold_no_pixel_say_so(self) -> None:
         dataset = small.map_dataset()
         corner = dataset.counts.geom.to_image().pix_to_coord((9.5, 9.5))
@@ -228,6 +237,18 @@ class TestFiles:
                 np.testing.assert_allclose(np.asarray(again[name]), np.asarray(made[name]))
             else:
                 assert again[name].tolist() == made[name].tolist()
+
+    def test_unequal_rings_keep_their_edges(self, tmp_path: Path) -> None:
+        # gammapy's reading takes edges half way between the centres
+        dataset = small.map_dataset()
+        rings = Rings(center=dataset.counts.geom.center_skydir, radii=[0, 0.1, 0.2, 0.4] * u.deg)
+        product = FluxProfile(rings=rings, columns=()).estimate(Datasets([dataset]), None)
+        product.write(tmp_path)
+        again = type(product).read(tmp_path, product.name, None)
+        for each in (product, again):
+            edges = each.flux.geom.axes["projected-distance"].edges.to_value("deg")
+            np.testing.assert_allclose(edges, [0, 0.1, 0.2, 0.4])
+        np.testing.assert_allclose(again.flux.flux.data, product.flux.flux.data)
 
     def test_distances_begin_where_the_line_does(self, product: Any) -> None:
         axis = product.flux.geom.axes["projected-distance"]

@@ -260,6 +260,10 @@ class TestWhatCannotBe:
             Sensitivity().estimate(datasets, None)
         with pytest.raises(ModelError, match="'points' has no counts and exposure"):
             Sensitivity().estimate(Datasets([small.flux_points()]), None)
+        bare = small.spectrum_dataset("bare")
+        bare.background = None
+        with pytest.raises(ModelError, match="'bare' has no background"):
+            Sensitivity().estimate(Datasets([bare]), None)
 
     @pytest.mark.parametrize(
         ("options", "said"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
@@ -25,7 +26,7 @@ from skyred.defaults.gammapy.estimators.flux_tables import (
     write_flux,
 )
 from skyred.defaults.gammapy.estimators.mosaic import choose
-from skyred.errors import Problem
+from skyred.errors import Problem, SkyredWarning
 from skyred.fields import Position, option, part, position, quantity
 from skyred.interfaces import Chain, Estimator, Fields, Product, component, value
 
@@ -251,6 +252,9 @@ class FluxProfile(Estimator):
             n_sigma=self.n_sigma,
             n_sigma_ul=self.n_sigma_ul,
         )
+        if all(found.reasons):
+            text = f"{self.label}: there is no flux anywhere: {found.reasons[0]}"
+            warnings.warn(text, SkyredWarning, stacklevel=2)
         return FluxProfileProduct(self.label, found.flux, details(regions, geom, found.reasons))
 
 

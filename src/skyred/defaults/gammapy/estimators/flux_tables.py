@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from astropy import units as u
 
 from skyred.defaults.gammapy.estimators.tables import read_tables, write_tables
 
@@ -129,11 +130,13 @@ def read_flux(
     from gammapy.estimators import FluxPoints
 
     path = folder / f"{name}.fits"
-    flux = FluxPoints.read(path, reference_model=model)
+    flux, table = FluxPoints.read(path, reference_model=model), read_tables(path)[0]
     for quantity in flux.available_quantities:
         values = flux._data[quantity]
         values.data = np.ma.filled(values.data, np.nan)  # astropy masks NaN in FITS files
-    kept = read_tables(path)[0][list(details)]
+        if "x_min" in table.colnames:
+            flux._data[quantity] = _between_edges(values, table)
+    kept = table[list(details)]
     for column in kept.colnames:
         if kept[column].dtype.kind in "SU":
             description = kept[column].description
@@ -141,3 +144,13 @@ def read_flux(
             kept[column].description = description
     kept.meta.clear()
     return flux, kept
+
+
+def _between_edges(values: Any, table: Table) -> Any:
+    """Put a map back between the edges that were written: gammapy takes them from the centres."""
+    from gammapy.maps import MapAxis, RegionNDMap
+
+    edges = u.Quantity([*table["x_min"].quantity, table["x_max"].quantity[-1]])
+    axis = MapAxis.from_edges(edges, name="projected-distance")
+    geom = values.geom.replace_axis(axis)
+    return RegionNDMap(geom, data=values.data, unit=values.unit, meta=values.meta)

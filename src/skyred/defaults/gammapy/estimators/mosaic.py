@@ -138,6 +138,9 @@ class Mosaic:
             signals = [dataset.npred_signal() for dataset in datasets] if sources else []
             signal = _summed(geom, datasets, signals) if signals else None
             return cls(datasets, _on_off(geom, datasets), signal)
+        for dataset in datasets:
+            if not sources and dataset.background is None:
+                raise ModelError(f"{dataset.name} has no background that counts could be above")
         predictions = [
             dataset.npred() if sources else dataset.npred_background() for dataset in datasets
         ]

@@ -82,13 +82,13 @@ class SensitivityProduct(Product):
                 ax.errorbar(energy[chosen], flux[chosen], xerr=sides, marker=marker, color="black",
                             linestyle="none", label=f"limited {WORDS[criterion]}")  # fmt: skip
         ax.set_xscale("log")
-        if np.isfinite(flux).any():  # of nothing there is no logarithm
+        if np.isfinite(flux).any():  # of nothing there is neither logarithm nor legend
             ax.set_yscale("log")
+            ax.legend(fontsize="small")
         ax.set_xlabel("Reconstructed energy [TeV]")
         ax.set_ylabel(f"$E^2\\,dN/dE$ [{u.Unit('erg cm-2 s-1'):latex_inline}]")
         meta = self.curve.meta
         ax.set_title(f"Sensitivity, {meta['NSIGMA']:g} sigma in {meta['LIVETIME']:.3g} h")
-        ax.legend(fontsize="small")
         return ax
 
 

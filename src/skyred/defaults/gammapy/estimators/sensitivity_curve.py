@@ -53,6 +53,8 @@ def _spectrum(dataset: Any, region: SkyRegion | None, containment: bool) -> Spec
     geom = getattr(getattr(dataset, "counts", None), "geom", None)
     if geom is None or getattr(dataset, "exposure", None) is None:
         raise ModelError(f"the dataset {dataset.name!r} has no counts and exposure")
+    if dataset.background is None:
+        raise ModelError(f"the dataset {dataset.name!r} has no background to detect a source above")
     if geom.is_region:
         spectrum = dataset.copy(name=dataset.name)
         if dataset.stat_type == "cash":

@@ -82,6 +82,20 @@ class Reduction(Fields):
                 yield Problem((), f"lacks {name!r}", f"expected {spec.type_name}: {spec.doc}")
         if not self.make:
             yield Problem(("make",), "is empty", "expected at least one maker")
+        yield from self._fit_range_problems()
+
+    def _fit_range_problems(self) -> Iterable[Problem]:
+        axis = getattr(self.geometry, "energy", None)
+        energy = None if self.fit_range is None else self.fit_range.energy
+        if axis is None or energy is None or any(True for _ in axis.validate()):
+            return
+        low, high = axis.bounds
+        if energy[0] >= high or energy[1] <= low:
+            yield Problem(
+                ("fit_range", "energy"),
+                f"{energy[0]} to {energy[1]} lies outside the energy axis of the geometry",
+                f"expected a range between {low} and {high}",
+            )
 
 
 @value

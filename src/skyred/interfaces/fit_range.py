@@ -60,10 +60,13 @@ class FitRange(Fields):
         """
         if dataset.tag == "FluxPointsDataset":
             mask, inside = self._points(dataset), dataset.mask_safe
+        elif dataset.counts is None:
+            raise ModelError(f"the fit range needs counts, and {dataset.name} has none")
         else:
             mask = self._map(dataset)
             inside = dataset.mask_safe.data if dataset.mask_safe is not None else True
-        if not (getattr(mask, "data", mask) & inside).any():
+        chosen = mask if dataset.tag == "FluxPointsDataset" else mask.data
+        if not (chosen & inside).any():
             raise ModelError(
                 f"the fit range ({self}) leaves nothing of {dataset.name}, whose data reach from "
                 f"{self._span(dataset)}; widen it, or leave the dataset out"

@@ -84,6 +84,9 @@ def _read(path: Path) -> list[Dataset]:
             )
         if "BACKFILE" not in hdus["SPECTRUM"].header:
             raise ArchiveError(f"{path} names no background file (BACKFILE): wstat needs one")
+    for own in _companions(path):
+        if not own.exists():
+            raise ArchiveError(f"{path} names {own.name}, which is not there: put it beside it")
     return [SpectrumDatasetOnOff.read(path, format="ogip")]
 
 

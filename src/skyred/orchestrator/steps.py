@@ -223,9 +223,16 @@ class Steps:
 
     def _estimate(self, said: dict[str, Any]) -> dict[str, Product]:
         self.estimates = {}
+        faults: list[Exception] = []
         for estimator in self.pipeline.estimate:
-            product = estimator.estimate(self.done["reduce"], self.done["fit"])
-            self.estimates[estimator.label] = product
+            try:
+                product = estimator.estimate(self.done["reduce"], self.done["fit"])
+                self.estimates[estimator.label] = product
+            except Exception as error:  # one estimate must not cost the others
+                log.error("the estimate %s failed: %s", estimator.label, error)
+                faults.append(error)
+        if faults:
+            raise faults[0]
         said["summary"] = ", ".join(self.estimates) or "nothing to estimate"
         return self.estimates
 

@@ -13,7 +13,7 @@ from gammapy.datasets.flux_points import _get_reference_model
 from gammapy.estimators import FluxPoints
 from gammapy.maps import MapAxis, TimeMapAxis
 
-from skyred.errors import FitError
+from skyred.errors import ModelError
 from skyred.likelihood.norms.along import Along, aligned_axes, covered_axis, why_not_any
 from skyred.likelihood.norms.columns import Columns, Row
 from skyred.likelihood.norms.flux_points import FlatFluxPointsEstimator
@@ -74,17 +74,16 @@ class FlatLightCurveEstimator:
 
         Raises
         ------
+        ModelError
+            If no dataset lies in any of them.
         FitError
-            If no dataset lies in any of them, or their energy axes do not fit together.
+            If their energy axes do not fit together.
         """
         axes = aligned_axes(datasets)
         spans = Spans.of(datasets)
         members = [spans.within(interval) for interval in intervals]
         if not any(members):
-            raise FitError(
-                f"none of the {len(datasets)} datasets lies in one of the {len(members)} intervals "
-                "fully; take longer intervals, or reduce the data in shorter pieces"
-            )
+            raise ModelError(_outside(datasets, len(members)))
         self.points.prepare(datasets)
         edges = self.points.energy_edges
         rows = [self._rows(datasets, names) for names in members]
@@ -121,6 +120,16 @@ class FlatLightCurveEstimator:
         # of a spatial template this is the spectrum of its sum
         model = _get_reference_model(self.points.model, self.points.energy_edges)
         return along.flux_points(rows, model.copy(), gti)
+
+
+def _outside(datasets: Datasets, number: int) -> str:
+    gti = datasets.gti
+    first, last = gti.time_start.min().utc.isot[:16], gti.time_stop.max().utc.isot[:16]
+    return (
+        f"none of the {len(datasets)} datasets lies fully in one of the {number} intervals of the "
+        f"light curve: the data are from {first} to {last} (UTC); correct the intervals, or reduce "
+        "the data in shorter pieces"
+    )
 
 
 def _reason(why: str, names: list[str], across: list[str]) -> str:

@@ -285,9 +285,7 @@ class TestWhatCannotBe:
 
     @pytest.mark.data
     def test_intervals_that_hold_no_run_are_refused(self, spectra: Datasets) -> None:
-        with pytest.raises(
-            ModelError, match=r"none of the 5 datasets .* data are from 20"
-        ):
+        with pytest.raises(ModelError, match=r"none of the 5 datasets .* data are from 20"):
             estimated(spectra, by="interval", width="10 min")
 
     @pytest.mark.data

@@ -65,6 +65,10 @@ def assert_same_points(
     found, expected = table(ours), table(theirs)
     assert found.keys() == expected.keys()
     for name in expected.keys() - set(skip):
+        if name in EXACT and expected[name].dtype.kind == "f":
+            # skyred's energies are in the unit that was asked for, gammapy's in that of the axis
+            assert found[name] == pytest.approx(expected[name], rel=1e-12), name
+            continue
         if name in EXACT or expected[name].dtype.kind in "bOU":
             assert found[name].tolist() == expected[name].tolist(), name
             continue

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import numpy as np
 
-from skyred.likelihood.edisp import looked_up
 from skyred.likelihood.psf import KernelMaker
 from skyred.likelihood.units import scale_of
 
@@ -36,7 +35,7 @@ class Instrument:
 
     def __init__(self, dataset: MapDataset) -> None:
         self.dataset, self.geom = dataset, dataset._geom
-        self.mask_image, self.edisp = _mask_image(dataset), looked_up(dataset.edisp)
+        self.mask_image = _mask_image(dataset)
         self.psf: Any = dataset.psf
         if self.psf and not self.geom.is_region and self._has_usual_energies():
             self.psf = KernelMaker(dataset.psf)
@@ -76,7 +75,7 @@ class Instrument:
     def update(self, evaluator: MapEvaluator) -> None:
         """Look the responses up at the present position of the evaluator's model."""
         dataset = self.dataset
-        evaluator.update(dataset.exposure, self.psf, self.edisp, self.geom, self.mask_image)
+        evaluator.update(dataset.exposure, self.psf, dataset.edisp, self.geom, self.mask_image)
         if getattr(evaluator.model, "spatial_model", None) is not None:
             # else gammapy measures the next move from (0, 0), and makes new kernels for nothing
             evaluator._cached_position = evaluator.model.position_lonlat

@@ -14,7 +14,7 @@ from gammapy.modeling.models import Models
 from skyred.defaults.simulation import files, observations
 from skyred.defaults.simulation.archive import CrabSimulation
 from skyred.defaults.simulation.observations import simulate_run
-from skyred.defaults.simulation.sums import SUMS, damage
+from skyred.files.sums import SUMS, damage
 
 
 def contents(folder):

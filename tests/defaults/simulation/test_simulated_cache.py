@@ -11,7 +11,7 @@ import pytest
 from skyred.defaults.simulation import cache
 from skyred.defaults.simulation.archive import CrabSimulation
 from skyred.defaults.simulation.location import ensure
-from skyred.defaults.simulation.sums import SUMS, damage
+from skyred.files.sums import SUMS, damage
 
 LOCATION = "sim:crab?runs=2&livetime=2min"
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import attrs
 
-from skyred.defaults.simulation.publish import published
-from skyred.defaults.simulation.sums import write_sums
+from skyred.files.publish import published
+from skyred.files.sums import write_sums
 from skyred.defaults.simulation.truth import (
     BACKGROUND_NORM,
     FIRST_OBS_ID,

@@ -14,8 +14,8 @@ from filelock import FileLock
 from platformdirs import user_cache_path
 
 from skyred.defaults.simulation.archive import CrabSimulation
-from skyred.defaults.simulation.publish import remove, remove_left_behind
-from skyred.defaults.simulation.sums import damage
+from skyred.files.publish import remove, remove_left_behind
+from skyred.files.sums import damage
 
 log = logging.getLogger("skyred.simulation")
 

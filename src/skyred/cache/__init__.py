@@ -1,0 +1,1 @@
+"""The cache: chunks of observations that were reduced before, kept between runs."""

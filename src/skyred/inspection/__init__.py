@@ -1,0 +1,1 @@
+"""Inspection: input files looked at before they are used; knows astropy, and no gammapy."""

@@ -73,7 +73,7 @@ class RunInput:
     sources : tuple of HduSource
         Its HDUs.
     row : mapping of str to object
-        What the observation index says of it, by column (plain numbers in the index's units, texts).
+        What the observation index says of it, by column (numbers in its units, texts).
     findings : tuple of Finding
         What is wrong with the index: rows twice, files outside the archive.
     """

@@ -10,8 +10,6 @@ from typing import Any
 
 import attrs
 
-from skyred.files.publish import published
-from skyred.files.sums import write_sums
 from skyred.defaults.simulation.truth import (
     BACKGROUND_NORM,
     FIRST_OBS_ID,
@@ -20,6 +18,8 @@ from skyred.defaults.simulation.truth import (
     true_models,
     true_parameters,
 )
+from skyred.files.publish import published
+from skyred.files.sums import write_sums
 
 log = logging.getLogger("skyred.simulation")
 

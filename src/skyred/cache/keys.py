@@ -1,0 +1,120 @@
+"""Keys: digests of everything that a reduced chunk depends on."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Self
+
+import attrs
+
+from skyred.cache.code import NoCacheError, code_digests
+from skyred.errors import ConfigError
+from skyred.fields import Location, digest
+from skyred.inspection.records import RunInput
+from skyred.interfaces import Component, Fields, Maker, Reduction, locations, walk
+from skyred.plugins import Catalog
+
+PACKAGES = ("skyred", "gammapy", "numpy", "scipy", "astropy", "regions")
+
+
+@attrs.frozen
+class Recipe:
+    """All that a chunk depends on beside its observations.
+
+    These are geometry, makers and stacker as they are prepared, with all options; whose they are,
+    and their source; the files that they read; and the versions of what does the numbers. What
+    is done before (selection) and after (fit range, models) plays no part.
+
+    Parameters
+    ----------
+    held : tuple of Fields
+        Geometry, makers and stacker, and all that they hold.
+    digest : str
+        The digest.
+    files : Hashable
+        The sha256 of the files that they read.
+    """
+
+    held: tuple[Fields, ...] = attrs.field(repr=False)
+    digest: str
+    files: Hashable = attrs.field(repr=False)
+
+    @classmethod
+    def of(cls, reduction: Reduction, makers: Iterable[Maker], catalog: Catalog) -> Self:
+        """Give the recipe of a reduction, as it is prepared.
+
+        Raises
+        ------
+        NoCacheError
+            If something of it cannot be put into a digest, with the reason.
+        """
+        links = (reduction.geometry, *reduction.make, *makers, reduction.stack)
+        held = tuple(each for link in links for _, each in walk(link))
+        files = tuple(_contents(held))
+        try:
+            keys = tuple(link.key() for link in links)
+        except ConfigError as error:
+            raise NoCacheError(error.problems[0].message) from None
+        code = tuple(code_digests(type(each) for each in held).items())
+        owners = tuple(_owner(each, catalog) for each in held if isinstance(each, Component))
+        versions = (*((name, version(name)) for name in PACKAGES), platform.python_version())
+        return cls(held, digest((keys, code, owners, files, versions)), files)
+
+    def holds_still(self) -> bool:
+        """Say whether the files that are read are what they were when the recipe was made."""
+        return tuple(_contents(self.held)) == self.files
+
+
+def chunk_key(recipe: Recipe, runs: Iterable[RunInput], sums: Mapping[Path, str]) -> str:
+    """Give the key of a chunk of runs.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        What they are made with.
+    runs : sequence of RunInput
+        The runs, in order.
+    sums : mapping of Path to str
+        The sha256 of their files.
+    """
+    return digest((recipe.digest, tuple(_run(run, sums) for run in runs)))
+
+
+def sums_of(files: Iterable[Path]) -> dict[Path, str]:
+    """Take the sha256 of files; "" for one that cannot be read."""
+    return {path: sha256(path) for path in dict.fromkeys(files)}
+
+
+def sha256(path: Path) -> str:
+    """Give the sha256 of a file; "" if it cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError:
+        return ""
+
+
+def _run(run: RunInput, sums: Mapping[Path, str]) -> Hashable:
+    sources = tuple((each.kind, each.form, each.name, sums[each.path]) for each in run.sources)
+    row = tuple((name, repr(held)) for name, held in sorted(run.row.items()))
+    return (run.obs_id, sources, row)
+
+
+def _owner(component: Component, catalog: Catalog) -> Hashable:
+    owner = catalog.owner(component)
+    return None if owner is None else (owner.distribution, owner.version)
+
+
+def _contents(held: Iterable[Fields]) -> Iterator[Hashable]:
+    for each in held:
+        for _, place in locations(each):
+            yield tuple(sha256(path) for path in _files(place))
+
+
+def _files(place: Location) -> Iterator[Path]:
+    for path in place.matches():
+        yield from sorted(path.rglob("*")) if path.is_dir() else [path]

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
 from skyred.plugins import Catalog, Plugins
@@ -21,6 +22,12 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "skyred"))
 ROOT = Path(__file__).parent.parent
 
 
+@pytest.fixture(autouse=True, scope="session")
+def no_cache() -> None:
+    """Make everything anew: a test of the cache asks for one of its own."""
+    os.environ["SKYRED_CACHE"] = "off"
+
+
 @pytest.fixture(scope="session")
 def catalog() -> Catalog:
     plugins = Plugins.load()
@@ -34,3 +41,15 @@ def crab_yaml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     (tmp_path / "data" / "hess-dl3-dr1").mkdir(parents=True)
     monkeypatch.setenv("GAMMAPY_DATA", str(tmp_path / "data"))
     return (ROOT / "examples" / "crab.yaml").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def crab_archive(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+    """Two short simulated runs, made once for all workers: to be copied, not to be changed."""
+    from skyred.defaults.simulation.archive import CrabSimulation
+
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if hasattr(request.config, "workerinput") else base
+    with FileLock(shared / "crab-archive.lock"):
+        folder = shared / "crab-archive"
+        return folder if folder.exists() else CrabSimulation(runs=2, livetime=3).write(folder)

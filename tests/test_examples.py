@@ -10,10 +10,21 @@ from typing import Any
 import numpy as np
 import pytest
 from astropy.table import Table
+from gammapy.data import DataStore
 
-from skyred import Pipeline, Result
+from skyred import Orchestrator, Pipeline, Result
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.yaml"))
+TARGETS = {"crab": 4, "pks-2155": 21, "msh-15-52": 20, "rx-j1713": 15}
+# all 60 runs of the four targets take a minute: some of each will do
+FEWER = {
+    "targets": [
+        "data.crab.select.0={kind: observation-ids, ids: [23523, 23526]}",
+        "data.pks-2155.select.0={kind: observation-ids, ids: [33787, 47802]}",
+        "data.msh-15-52.select.0={kind: observation-ids, ids: [20136, 20282]}",
+        "data.rx-j1713.select.0={kind: observation-ids, ids: [20326, 20898]}",
+    ]
+}
 
 
 @pytest.fixture(params=EXAMPLES, ids=lambda path: path.stem)
@@ -27,7 +38,8 @@ def example(request: pytest.FixtureRequest) -> Path:
 
 
 def test_the_example_runs(example: Path, tmp_path: Path) -> None:
-    result = Pipeline.from_yaml(example).run(tmp_path / "run")
+    pipeline = Pipeline.from_yaml(example, overrides=FEWER.get(example.stem, []))
+    result = pipeline.run(tmp_path / "run")
     assert result.folder is not None
     assert result.report["state"] == "finished"
     assert not result.report["watchers"], "a picture could not be drawn"
@@ -35,6 +47,22 @@ def test_the_example_runs(example: Path, tmp_path: Path) -> None:
     assert not [each for each in result.outcomes if each.status == "failed"]
     _has_pictures(result)
     _reads_back(result)
+
+
+@pytest.mark.parametrize(
+    "example", [path for path in EXAMPLES if path.stem == "targets"], indirect=True
+)
+def test_the_four_targets_are_chosen_whole_and_alone(example: Path) -> None:
+    tables = Orchestrator(Pipeline.from_yaml(example)).select()
+    assert {entry: len(table) for entry, table in tables.items()} == TARGETS
+    # "PKS 2155-304 (flare)" and "(steady)" are one target
+    names = [set(map(str, table["TARGET_NAME"])) for table in tables.values()]
+    assert [len({name.split(" (")[0] for name in each}) for each in names] == [1, 1, 1, 1]
+    everything = DataStore.from_dir(Path(os.environ["GAMMAPY_DATA"], "hess-dl3-dr1")).obs_table
+    others = [
+        name for name in map(str, everything["TARGET_NAME"]) if name not in set().union(*names)
+    ]
+    assert len(others) == 105 - 60
 
 
 def _has_pictures(result: Result) -> None:

@@ -113,6 +113,28 @@ class OutputError(SkyredError):
     exit_code = 2
 
 
+class DiskError(OutputError):
+    """The disk gave out while a run was written: it is full, over quota, read-only or broken."""
+
+
+class FileError(SkyredError):
+    """A file that is damaged, or that would run code or lead out of its folder if it were read."""
+
+    exit_code = 2
+
+
+class CacheError(SkyredError):
+    """A cache that cannot be used: others could have written to it, or it cannot be made."""
+
+    exit_code = 2
+
+
+class EngineError(SkyredError):
+    """Workers that cannot be started or reached, or that must not be used."""
+
+    exit_code = 2
+
+
 class RunsFailedError(SkyredError):
     """Observations that could not be reduced, with one line for each."""
 

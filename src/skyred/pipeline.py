@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from skyred.cache import Cache
 from skyred.config import dump, load, read_document
 from skyred.errors import ConfigError
 from skyred.interfaces import Chain, Engine, value
@@ -89,7 +90,8 @@ class Pipeline(Chain):
         engine: Engine | None = None,
         overwrite: bool = False,
         plugins: Plugins | None = None,
+        cache: Cache | str | Path | bool | None = None,
     ) -> Result:
         """Run it: ``Orchestrator(pipeline).run(folder)`` in short."""
-        orchestrator = Orchestrator(self, plugins=plugins, engine=engine)
+        orchestrator = Orchestrator(self, plugins=plugins, engine=engine, cache=cache)
         return orchestrator.run(folder, until=until, overwrite=overwrite)

@@ -1,28 +1,119 @@
-"""Work streamed through an executor: in order, with a bounded look-ahead."""
+"""Work streamed through an executor: in order, a bounded look-ahead, and workers that may die."""
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, wait
 from itertools import islice
-from typing import TypeVar
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+
+import attrs
+
+from skyred.errors import EngineError
 
 T = TypeVar("T")
 R = TypeVar("R")
 
+log = logging.getLogger(__name__)
+#: What a future says whose work was lost, and not done wrong: its worker died, or all of them.
+LOST = (BrokenExecutor, CancelledError)
+
+
+class Workers:
+    """An executor that is opened anew when its workers died; a context manager.
+
+    Parameters
+    ----------
+    open_executor : callable
+        Gives an executor: the `open` of an engine.
+    """
+
+    def __init__(self, open_executor: Callable[[], Executor]) -> None:
+        self._open = open_executor
+        self._executor: Executor
+
+    def __enter__(self) -> Self:
+        self._executor = self._open().__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._executor.__exit__(kind, error, trace)
+
+    def submit(self, work: Callable[..., R], /, *args: Any) -> Future[R]:
+        """Start a piece of work; if the workers are dead already, its future says so."""
+        try:
+            return self._executor.submit(work, *args)
+        except BrokenExecutor as error:
+            future: Future[R] = Future()
+            future.set_exception(error)
+            return future
+
+    def attempt(self, work: Callable[..., R], /, *args: Any) -> R:
+        """Do one piece of work and wait for it.
+
+        Raises
+        ------
+        concurrent.futures.BrokenExecutor, concurrent.futures.CancelledError
+            If it is lost with its worker; others stand ready then.
+        """
+        try:
+            return self.submit(work, *args).result()
+        except LOST:
+            self.mend()
+            raise
+
+    def mend(self) -> bool:
+        """Open a new executor if this one takes no work; gives whether it did.
+
+        Raises
+        ------
+        EngineError
+            If the workers of the new one die too, with nothing to do.
+        """
+        try:
+            self._executor.submit(_nothing).cancel()
+        except BrokenExecutor as error:
+            log.warning("a worker died: %s; starting others", error)
+        else:
+            return False
+        self._executor.__exit__(None, None, None)  # after this none of its futures is open
+        self._executor = self._open().__enter__()
+        try:
+            self._executor.submit(_nothing).result()
+        except LOST as error:
+            raise EngineError(
+                f"workers cannot be started: {error}; in a script, put what runs the pipeline "
+                "below if __name__ == '__main__': (each worker imports the script)"
+            ) from error
+        return True
+
 
 def stream(
-    executor: Executor, work: Callable[[T], R], items: Iterable[T], ahead: int = 4
+    workers: Workers,
+    work: Callable[[T], R],
+    items: Iterable[T],
+    ahead: int = 4,
+    rescue: Callable[[T], R] | None = None,
 ) -> Iterator[R]:
     """Yield ``work(item)`` for each item, in the order of the items.
 
     At most `ahead` items are under way or finished and not yet taken, so memory does not grow
     with their number. When the caller stops early, what has not started is cancelled.
 
+    What was under way when a worker died is done again: first together, then, if it is lost a
+    second time, each item with nothing beside it. So it is known which item kills its worker.
+
     Parameters
     ----------
-    executor : concurrent.futures.Executor
+    workers : Workers
         Where the work runs.
     work : callable
         Called with one item.
@@ -30,16 +121,91 @@ def stream(
         What to work on; read no further ahead than needed.
     ahead : int
         The look-ahead, at least 1.
+    rescue : callable, optional
+        Called here, with an item that killed its worker when it was alone; gives what to yield for
+        it. Without it, the error of the executor is raised.
+
+    Raises
+    ------
+    EngineError
+        If the workers cannot be started again.
     """
     waiting = iter(items)
-    pending: deque[Future[R]] = deque(
-        executor.submit(work, item) for item in islice(waiting, max(ahead, 1))
-    )
+    streamed = _Stream(workers, work, rescue)
+    streamed.start(islice(waiting, max(ahead, 1)))
     try:
-        while pending:
-            result = pending.popleft().result()
-            pending.extend(executor.submit(work, item) for item in islice(waiting, 1))
+        while streamed.pending:
+            result = streamed.take()
+            streamed.start(islice(waiting, 1))
             yield result
     finally:
-        for future in pending:
-            future.cancel()
+        for piece in streamed.pending:
+            piece.future.cancel()
+
+
+@attrs.define(eq=False)
+class _Piece(Generic[T, R]):
+    """One item on its way, and how often it was lost."""
+
+    item: T
+    future: Future[R]
+    losses: int = 0
+
+    @property
+    def lost(self) -> bool:
+        if self.future.cancelled():
+            return True
+        return self.future.done() and isinstance(self.future.exception(), LOST)
+
+
+@attrs.define(eq=False)
+class _Stream(Generic[T, R]):
+    """The items under way, in order."""
+
+    workers: Workers
+    work: Callable[[T], R]
+    rescue: Callable[[T], R] | None
+    pending: deque[_Piece[T, R]] = attrs.field(factory=deque)
+
+    def start(self, items: Iterable[T]) -> None:
+        for item in items:
+            self.pending.append(_Piece(item, self.workers.submit(self.work, item)))
+
+    def take(self) -> R:
+        """Wait for the first item's result; what is lost meanwhile is started again."""
+        while True:
+            piece = self.pending.popleft()
+            try:
+                return piece.future.result()
+            except LOST:
+                self.pending.appendleft(piece)
+                self._recover()
+
+    def _recover(self) -> None:
+        anew = self.workers.mend()
+        lost = [piece for piece in self.pending if piece.lost]
+        for piece in lost:
+            piece.losses += 1
+        if anew and all(piece.losses == 1 for piece in lost):
+            for piece in lost:  # nobody knows which one it was, or whether it was one of them
+                piece.future = self.workers.submit(self.work, piece.item)
+        else:
+            for piece in lost:
+                self._again_alone(piece)
+
+    def _again_alone(self, piece: _Piece[T, R]) -> None:
+        wait([other.future for other in self.pending if not other.future.done()])
+        done: Future[R] = Future()
+        try:
+            done.set_result(self.workers.attempt(self.work, piece.item))
+        except LOST:
+            if self.rescue is None:
+                raise
+            done.set_result(self.rescue(piece.item))
+        except Exception as error:  # the work's own: it is raised when it is this item's turn
+            done.set_exception(error)
+        piece.future = done
+
+
+def _nothing() -> None:
+    """Do nothing: whoever can do that is alive."""

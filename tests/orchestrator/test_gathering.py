@@ -160,7 +160,7 @@ def test_what_is_no_dataset_is_named(tmp_path: Path) -> None:
         chain(str(image)).reduce()
     text = tmp_path / "notes.fits"
     text.write_text("no FITS at all")
-    with pytest.raises(ArchiveError, match=r"data.other: .*notes.fits cannot be read as datasets"):
+    with pytest.raises(ArchiveError, match=r"data.other: .*notes.fits cannot be read as FITS"):
         chain(str(text)).reduce()
     yaml = tmp_path / "models.yaml"
     yaml.write_text("components: []")

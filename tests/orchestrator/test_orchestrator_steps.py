@@ -229,7 +229,7 @@ class TestOutcomes:
         assert sorted(result.observations["obs_id"]) == list(range(1, 15))
         by_id = {outcome.obs_id: outcome for outcome in result.outcomes}
         assert [by_id[n].status for n in (1, 2, 3)] == ["skipped", "failed", "made"]
-        assert by_id[13].status == "skipped"
+        assert by_id[13].status == "failed"
         assert "no effective area" in by_id[13].reason
 
     def test_a_stacker_that_fails_fails_the_run(self) -> None:

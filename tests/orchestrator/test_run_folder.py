@@ -12,7 +12,6 @@ import pytest
 from skyred import Estimator, Orchestrator, Pipeline, Result, component, hookimpl
 from skyred.defaults.minuit import Minuit
 from skyred.errors import ConfigError, FieldError, OutputError, RunsFailedError
-from skyred.orchestrator.folder import RunFolder
 from toys import (
     Recorder,
     ToyEstimator,
@@ -195,43 +194,12 @@ def test_a_failed_run_never_replaces_another_but_stands_beside_it(tmp_path: Path
     assert all(state(tmp_path / name) == "failed" for name in beside)
 
 
-def test_a_swap_that_fails_puts_the_old_run_back(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    target = tmp_path / "run"
-    target.mkdir()
-    (target / "report.json").write_text('{"state": "finished"}')
-    for name in ("config.yaml", "log.jsonl"):
-        (target / name).touch()
-    folder = RunFolder.create(target, overwrite=True)
-    rename = Path.rename
-
-    def fails_for_staging(self: Path, other: Path) -> Path:
-        if self == folder.staging:
-            raise OSError("disk on fire")
-        return rename(self, other)
-
-    monkeypatch.setattr(Path, "rename", fails_for_staging)
-    with pytest.raises(OSError, match="disk on fire"):
-        folder.publish()
-    assert state(target) == "finished"
-
-
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     recorder = Recorder()
     with pytest.raises(OutputError, match=r"cannot be written: .*choose another place with -o"):
         run(tmp_path / "file" / "run", None, ("recorder", recorder))
     assert recorder.calls == []
-
-
-def test_a_read_only_place_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(**options: Any) -> str:
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr("tempfile.mkdtemp", refuse)
-    with pytest.raises(OutputError, match="cannot be written: Permission denied; choose another"):
-        run(tmp_path / "run")
 
 
 def test_missing_parents_are_made(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The command line: run, check, plugins, show, demo."""
+"""The command line: run, check, plugins, show, demo, cache."""
 
 from skyred.cli.main import main
 

@@ -1,4 +1,4 @@
-"""The commands run, check, plugins and show.
+"""The commands run, plugins and show.
 
 What is slow to import is imported inside the command that needs it: `--help` is to be quick.
 """
@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from skyred.cli.engine import make_engine
 from skyred.records import STEPS
 
 if TYPE_CHECKING:
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     from skyred.plugins import Plugins
     from skyred.result import Result
 
-_FILE = click.argument("file", type=click.Path(path_type=Path))
-_SET = click.option(
+FILE = click.argument("file", type=click.Path(path_type=Path))
+SET = click.option(
     "--set",
     "overrides",
     metavar="PATH=VALUE",
@@ -29,18 +30,31 @@ _SET = click.option(
 
 
 @click.command()
-@_FILE
+@FILE
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
     help="Run folder; by default the file's name without its ending.",
 )
-@click.option("--engine", default="serial", show_default=True, help="Where the work runs.")
+@click.option(
+    "--engine",
+    default="serial",
+    show_default=True,
+    metavar="KIND|YAML",
+    help="Where the work runs: serial, processes, or with options {kind: processes, workers: 4}.",
+)
 @click.option("--workers", type=click.IntRange(min=1), help="How many workers the engine has.")
 @click.option("--until", type=click.Choice(STEPS), default=STEPS[-1], help="Last step to take.")
 @click.option("--overwrite", is_flag=True, help="Replace a run folder that is there.")
-@_SET
+@click.option(
+    "--cache",
+    "cache_folder",
+    type=click.Path(path_type=Path),
+    help="Folder of the cache; by default the user's (see skyred cache).",
+)
+@click.option("--no-cache", is_flag=True, help="Take nothing from the cache, put nothing there.")
+@SET
 def run(
     file: Path,
     output: Path | None,
@@ -48,26 +62,25 @@ def run(
     workers: int | None,
     until: str,
     overwrite: bool,
+    cache_folder: Path | None,
+    no_cache: bool,
     overrides: tuple[str, ...],
 ) -> None:
     """Run the analysis that FILE describes."""
-    plugins, pipeline = _read(file, overrides)
+    plugins, pipeline = read_pipeline(file, overrides)
     chosen = make_engine(plugins, engine, workers)
     folder = output or Path(file.stem)
-    result = pipeline.run(folder, until=until, engine=chosen, overwrite=overwrite, plugins=plugins)
+    result = pipeline.run(
+        folder,
+        until=until,
+        engine=chosen,
+        overwrite=overwrite,
+        plugins=plugins,
+        cache=False if no_cache else cache_folder,
+    )
     report_result(result)
     if any(outcome.status == "failed" for outcome in result.outcomes):
         sys.exit(3)  # they were left out on purpose (on_error: skip), but the status says so
-
-
-@click.command()
-@_FILE
-@_SET
-def check(file: Path, overrides: tuple[str, ...]) -> None:
-    """Check the analysis that FILE describes, without reading any data."""
-    _, pipeline = _read(file, overrides)
-    links = sum(1 for _ in pipeline.components())
-    click.echo(f"{file}: no problems; {links} components, digest {pipeline.digest()[:16]}")
 
 
 @click.command()
@@ -109,31 +122,13 @@ def show(kind: str) -> None:
     click.echo("\n\n".join(describe(entry) for entry in entries))
 
 
-def _read(file: Path, overrides: tuple[str, ...]) -> tuple[Plugins, Pipeline]:
+def read_pipeline(file: Path, overrides: tuple[str, ...]) -> tuple[Plugins, Pipeline]:
+    """Read the configuration that a command is given, with the plugins that are installed."""
     from skyred.pipeline import Pipeline
     from skyred.plugins import Plugins
 
     found = Plugins.load()
     return found, Pipeline.from_yaml(file, overrides=overrides, plugins=found)
-
-
-def make_engine(plugins: Plugins, kind: str, workers: int | None) -> Any:
-    """Make an engine from what the command line says."""
-    from skyred.errors import ConfigError, Problem
-    from skyred.fields import specs
-
-    engine = plugins.catalog.get("engine", kind)
-    if workers is None:
-        return engine()
-    if "workers" not in specs(engine):
-        raise ConfigError(
-            [
-                Problem(
-                    ("--workers",), f"the engine {kind!r} has no workers", "try --engine processes"
-                )
-            ]
-        )
-    return engine(workers=workers)
 
 
 def report_result(result: Result) -> None:

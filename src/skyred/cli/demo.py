@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from skyred.cli.commands import make_engine, report_result
+from skyred.cli.commands import report_result
+from skyred.cli.engine import make_engine
 
 if TYPE_CHECKING:
     from skyred.result import Result

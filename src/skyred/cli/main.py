@@ -8,7 +8,9 @@ import traceback
 import click
 
 from skyred import __version__
-from skyred.cli.commands import check, plugins, run, show
+from skyred.cli.cache import cache
+from skyred.cli.check import check
+from skyred.cli.commands import plugins, run, show
 from skyred.cli.demo import demo
 from skyred.errors import ConfigError, SkyredError
 
@@ -68,5 +70,5 @@ def main() -> None:
     """Run analyses of gamma-ray telescope data: chains of plugins, on gammapy."""
 
 
-for command in (run, check, plugins, show, demo):
+for command in (run, check, plugins, show, demo, cache):
     main.add_command(command)

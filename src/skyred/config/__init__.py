@@ -1,7 +1,7 @@
 """Configuration: YAML to chain and back, with all mistakes named at once."""
 
 from skyred.config.document import Document
-from skyred.config.reading import load, read_document
+from skyred.config.reading import load, load_component, read_document
 from skyred.config.writing import dump
 
-__all__ = ["Document", "dump", "load", "read_document"]
+__all__ = ["Document", "dump", "load", "load_component", "read_document"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,10 +17,13 @@ from skyred.errors import ConfigError, Problem, path_text
 Path = tuple[str | int, ...]
 MAX_DEPTH = 50
 MAX_NODES = 20_000
+MAX_BRACKETS = 10 * MAX_DEPTH
+MAX_BITS = 1024  # of a whole number: one of thousands of digits cannot even be printed
 _PLAIN_TAGS = {
     f"tag:yaml.org,2002:{name}"
     for name in ("map", "seq", "str", "int", "float", "bool", "null", "timestamp", "merge", "value")
 }
+_TEXTS = {"tag:yaml.org,2002:str", "tag:yaml.org,2002:timestamp"}
 
 
 @attrs.define
@@ -50,6 +54,7 @@ class Document:
     def parse(cls, text: str, name: str = "<text>") -> Document:
         """Read a YAML text; raises `ConfigError` if it is no YAML at all."""
         try:
+            _refuse_brackets(text)  # ruamel takes seconds to find that out
             node = _yaml().compose(io.StringIO(text))
         except MarkedYAMLError as error:
             raise _unreadable(error, name) from None
@@ -143,6 +148,14 @@ class Document:
         self.places[problem] = place
 
 
+def _refuse_brackets(text: str) -> None:
+    depth = 0
+    for bracket in re.findall(r"[\[{}\]]", text):  # those in texts and comments come in pairs
+        depth += 1 if bracket in "[{" else -1
+        if depth > MAX_BRACKETS:
+            raise RecursionError
+
+
 def _yaml() -> YAML:
     yaml = YAML(typ="safe", pure=True)
     yaml.allow_duplicate_keys = True  # reported by us, all at once, with both lines
@@ -155,9 +168,12 @@ def _place(node: Node) -> tuple[int, int]:
 
 def _scalar(node: Node) -> Any:
     # the constructor of YAML 1.2: 1e-11 is a number, yes and no are texts, dates stay texts
-    if node.tag == "tag:yaml.org,2002:timestamp" or str(node.tag) not in _PLAIN_TAGS:
+    if str(node.tag) in _TEXTS or str(node.tag) not in _PLAIN_TAGS:
         return node.value
-    return _yaml().constructor.construct_object(node)
+    value = _yaml().constructor.construct_object(node)
+    if isinstance(value, int) and value.bit_length() > MAX_BITS:
+        raise ValueError("too large")
+    return value
 
 
 def _unreadable(error: MarkedYAMLError, name: str) -> ConfigError:

@@ -9,10 +9,14 @@ from typing import TypeVar
 from skyred.config.document import Document, split_path
 from skyred.config.structure import Structurer
 from skyred.errors import ConfigError, Problem
-from skyred.interfaces import Chain
+from skyred.interfaces import Chain, Fields
 from skyred.plugins import Catalog
 
 C = TypeVar("C", bound=Chain)
+F = TypeVar("F", bound=Fields)
+MAX_BYTES = (
+    300_000  # of a file: what is larger is no configuration, and would take minutes to parse
+)
 
 
 def read_document(source: str | Path, overrides: Iterable[str] = ()) -> Document:
@@ -46,6 +50,21 @@ def load(into: type[C], document: Document, catalog: Catalog) -> C:
     return made  # type: ignore[return-value]
 
 
+def load_component(role: type[F], document: Document, catalog: Catalog) -> F:
+    """Build one component of a role from a document that holds nothing else.
+
+    Raises
+    ------
+    ConfigError
+        With all problems, each with line and column.
+    """
+    structurer = Structurer(catalog, list(document.problems))
+    made = structurer.build(role, document.data)
+    if structurer.problems:
+        raise _config_error(structurer.problems, document)
+    return made  # type: ignore[return-value]
+
+
 def _whole(made: Chain, partial: bool) -> list[Problem]:
     if not partial:
         return made.problems()
@@ -68,7 +87,12 @@ def _text_and_name(source: str | Path) -> tuple[str, str]:
         return source, "<text>"
     path = Path(source)
     try:
-        return path.read_text(encoding="utf-8"), str(path)
+        with path.open("rb") as stream:  # no more than that: it may be a device without end
+            content = stream.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            found = f"{path}: holds more than {MAX_BYTES} bytes"
+            raise ConfigError([Problem((), found, "expected a few pages")])
+        return content.decode(), str(path)
     except OSError as error:
         raise ConfigError([Problem((), f"{path}: cannot be read: {error.strerror}")]) from None
     except UnicodeDecodeError:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import connection
+from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any
 
 from skyred.fields import option
 from skyred.hookspecs import hookimpl
 from skyred.interfaces import Component, Engine, component
+
+log = logging.getLogger(__name__)
 
 # One thread each: workers that share cores must not start as many threads as there are cores.
 ONE_THREAD = dict.fromkeys(
@@ -43,30 +50,94 @@ class Serial(Engine):
         return InlineExecutor()
 
 
+class _Spawn(SpawnContext):
+    """Starts workers afresh, and remembers them: how they ended is known to nobody else.
+
+    They are not forked: a fork copies locks that other threads hold.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.started: list[SpawnProcess] = []
+
+    def Process(self, *args: Any, **kwargs: Any) -> SpawnProcess:  # type: ignore[override]  # noqa: N802
+        self.started.append(SpawnProcess(*args, **kwargs))
+        return self.started[-1]
+
+
 class _Pool(ProcessPoolExecutor):
-    """A pool whose workers are started with one BLAS thread each, whatever the parent has."""
+    """A pool whose workers have one BLAS thread each, and end with it, whatever ends it."""
 
     def __init__(self, workers: int) -> None:
-        # spawned, not forked: a fork copies locks that other threads hold
-        context = multiprocessing.get_context("spawn")
-        super().__init__(workers, mp_context=context, initializer=_leave_interrupts)
+        self._spawn = _Spawn()
+        super().__init__(workers, mp_context=self._spawn, initializer=_begin)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        before = {name: os.environ.get(name) for name in ONE_THREAD}
-        os.environ.update(ONE_THREAD)  # a worker reads them when it starts: on submission
-        try:
+        with _environment(ONE_THREAD), _interrupts_held():  # workers start on submission
             return super().submit(fn, *args, **kwargs)
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    del os.environ[name]
-                else:
-                    os.environ[name] = value
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        if kind is not None:  # nobody wants what they are doing any more
+            self.shutdown(wait=False, cancel_futures=True)
+            for process in self._spawn.started:
+                process.terminate()
+        super().__exit__(kind, error, trace)
+        for process in self._spawn.started:
+            if kind is None and process.exitcode not in _TOLD_TO_END:
+                log.warning("worker %s ended with %s", process.pid, _ending(process.exitcode))
 
 
-def _leave_interrupts() -> None:
-    # Ctrl-C reaches every process of a terminal; only the parent is to answer it
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+_TOLD_TO_END = (0, -signal.SIGTERM, None)
+
+
+def _ending(code: int | None) -> str:
+    if code is None or code >= 0:
+        return f"exit code {code}"
+    memory = ", perhaps for want of memory" if code == -signal.SIGKILL else ""
+    return f"signal {-code} ({signal.Signals(-code).name}){memory}"
+
+
+@contextmanager
+def _environment(changes: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in changes}
+    os.environ.update(changes)
+    try:
+        yield
+    finally:
+        for name, held in before.items():
+            if held is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = held
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Hold Ctrl-C back for a moment: a process that starts meanwhile never gets one.
+
+    It reaches every process of a terminal, and only the parent is to answer it.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _begin() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # as above, where it cannot be held back
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """End at once when the parent is gone: a killed one could not say so."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
 
 
 @component

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from skyred.files.disk import gave_out
 from skyred.hookspecs import hookimpl
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ def skyred_run_finished(run: Run, report: Report) -> None:
         try:
             save(partial(plot, name), run.folder / "plots" / f"{name}.png")
         except Exception as error:  # one picture must not cost the others
+            if gave_out(error):  # half a picture
+                raise
             faults.append(f"{name}: {type(error).__name__}: {error}")
     if faults:
         raise RuntimeError(f"pictures that could not be drawn: {'; '.join(faults)}")

@@ -76,12 +76,15 @@ class RunInput:
         What the observation index says of it, by column (numbers in its units, texts).
     findings : tuple of Finding
         What is wrong with the index: rows twice, files outside the archive.
+    sums : mapping of Path to str
+        The sha256 that the archive's SHA256SUMS states of its files, if it has one.
     """
 
     obs_id: int
     sources: tuple[HduSource, ...]
     row: Mapping[str, Any] = attrs.field(factory=dict)
     findings: tuple[Finding, ...] = ()
+    sums: Mapping[Path, str] = attrs.field(factory=dict)
 
     @property
     def files(self) -> tuple[Path, ...]:

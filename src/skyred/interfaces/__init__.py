@@ -1,7 +1,7 @@
 """The interfaces: what a link of the chain is and does."""
 
 from skyred.interfaces.chain import Chain, Reduction
-from skyred.interfaces.component import Component, Fields, component, value, walk
+from skyred.interfaces.component import Component, Fields, component, locations, value, walk
 from skyred.interfaces.engine import Engine
 from skyred.interfaces.estimator import Estimator, Product
 from skyred.interfaces.fit_range import FitRange
@@ -35,6 +35,7 @@ __all__ = [
     "Selector",
     "Stacker",
     "component",
+    "locations",
     "required_irfs",
     "value",
     "walk",

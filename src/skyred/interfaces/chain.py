@@ -8,7 +8,7 @@ from functools import partial
 
 from skyred.errors import Problem
 from skyred.fields import FrozenMapping, Location, chain, option, part, specs, table
-from skyred.interfaces.component import Component, Fields, value, walk
+from skyred.interfaces.component import Component, Fields, locations, value, walk
 from skyred.interfaces.estimator import Estimator
 from skyred.interfaces.fit_range import FitRange
 from skyred.interfaces.fitter import Fitter
@@ -19,6 +19,7 @@ from skyred.interfaces.selector import Selector
 from skyred.interfaces.stacker import Stacker
 
 Path = tuple[str | int, ...]
+_OF_ARCHIVES = ("archive", "allow_outside", "irfs", "select", "geometry", "make", "stack")
 
 
 @value
@@ -30,6 +31,10 @@ class Reduction(Fields):
         type=Location,
         many=True,
         doc="The archive: a folder or index file of a DL3 store, DL3 files, or sim:crab.",
+    )
+    allow_outside: bool = option(
+        False,
+        doc="Whether the index of the archive may name files outside its folder.",
     )
     irfs: str | None = option(
         None,
@@ -67,7 +72,7 @@ class Reduction(Fields):
     def validate(self) -> Iterable[Problem]:
         """Something must be read, and made unless it is made already."""
         if self.datasets:
-            for name in ("archive", "irfs", "select", "geometry", "make", "stack"):
+            for name in _OF_ARCHIVES:
                 if getattr(self, name):
                     expected = "datasets are reduced already: leave one of the two out"
                     yield Problem((name,), "is given beside datasets", expected)
@@ -148,7 +153,7 @@ class Chain(Fields):
     def places(self) -> Iterator[tuple[Path, Location]]:
         """Yield every location in it, with its path: archives, region files, model files, ..."""
         for path, held in walk(self):
-            for place, location in _locations(held):
+            for place, location in locations(held):
                 yield (*path, *place), location
 
     def _below(self, path: Path, held: Component) -> Iterator[Problem]:
@@ -199,16 +204,3 @@ class Chain(Fields):
     def _needless_steps(self) -> Iterator[Problem]:
         if self.fit is not None and not self.model:
             yield Problem(("fit",), "there is nothing to fit", "add a model, or leave fit out")
-
-
-def _locations(held: Fields) -> Iterator[tuple[Path, Location]]:
-    for name, content in vars(held).items():
-        content = getattr(content, "sources", content)  # Regions hold files too
-        if isinstance(content, Location):
-            yield (name,), content
-        elif isinstance(content, tuple):
-            yield from (
-                ((name, index) if len(content) > 1 else (name,), item)
-                for index, item in enumerate(content)
-                if isinstance(item, Location)
-            )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import time
 from abc import ABC
 from collections.abc import Hashable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, dataclass_transform
@@ -43,6 +44,9 @@ _KIND = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 class Fields:
     """What has declared fields: canonical key, digest and plain form come from them."""
+
+    #: When the class was imported, in seconds since 1970: source that is younger is not what runs.
+    declared_at: ClassVar[float] = 0.0
 
     def __init__(self, **fields: Any) -> None:
         raise TypeError(
@@ -155,7 +159,9 @@ class Component(Fields, ABC):
 def value(cls: T) -> T:
     """Make a class of declared fields a frozen value: compared, hashed and written by them."""
     _refuse_bare_fields(cls)
-    return attrs.frozen(cls, kw_only=True, slots=False)
+    made = attrs.frozen(cls, kw_only=True, slots=False)
+    made.declared_at = time.time()  # type: ignore[attr-defined]
+    return made
 
 
 @dataclass_transform(
@@ -206,6 +212,20 @@ def walk(
         for step, item in _items(held):
             if isinstance(item, Fields):
                 yield from walk(item, (*path, name, *step))
+
+
+def locations(held: Fields) -> Iterator[tuple[tuple[str | int, ...], Location]]:
+    """Yield the locations in an object's own fields, each with its path."""
+    for name, content in vars(held).items():
+        content = getattr(content, "sources", content)  # Regions hold files too
+        if isinstance(content, Location):
+            yield (name,), content
+        elif isinstance(content, tuple):
+            yield from (
+                ((name, index) if len(content) > 1 else (name,), item)
+                for index, item in enumerate(content)
+                if isinstance(item, Location)
+            )
 
 
 def _items(held: Any) -> Iterable[tuple[tuple[str | int, ...], Any]]:

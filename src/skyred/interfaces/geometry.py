@@ -5,12 +5,15 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
+import numpy as np
+
 from skyred.fields import Name, option
 from skyred.interfaces.component import Component, value
 
 if TYPE_CHECKING:
-    from gammapy.data import Observation
+    from gammapy.data import Observation, ObservationTable
     from gammapy.datasets import Dataset
+    from numpy.typing import NDArray
 
     from skyred.interfaces.chain import Reduction
 
@@ -39,3 +42,10 @@ class Geometry(Component):
         SkipObservation
             If the observation does not overlap.
         """
+
+    def shares(self, table: ObservationTable, reduction: Reduction) -> NDArray[np.float64]:
+        """Give the least share of the whole that each run's dataset takes, from the table alone.
+
+        Shape (n,); 0 where that is not known.
+        """
+        return np.zeros(len(table))

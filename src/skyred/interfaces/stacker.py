@@ -9,8 +9,10 @@ from skyred.fields import option
 from skyred.interfaces.component import Component, value
 
 if TYPE_CHECKING:
+    import numpy as np
     from gammapy.data import Observation, ObservationTable
     from gammapy.datasets import Dataset, Datasets
+    from numpy.typing import NDArray
 
     from skyred.interfaces.geometry import Geometry
 
@@ -50,6 +52,16 @@ class Stacker(Component):
         SkipObservation
             If it has no place in the total, with the reason.
         """
+
+    def room(self, shares: NDArray[np.float64]) -> float:
+        """Give how much room the result takes at least, in units of the geometry's whole dataset.
+
+        Parameters
+        ----------
+        shares : array
+            The share of the geometry that each run's dataset takes, if it is made, shape (n,).
+        """
+        return 0.0
 
     @abstractmethod
     def zero(self, geometry: Geometry) -> Any:

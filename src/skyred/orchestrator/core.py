@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, cast
 
 import attrs
 
+from skyred.cache import Cache
 from skyred.config import dump
 from skyred.errors import ConfigError, FitError
 from skyred.interfaces import Chain, Engine, Product
 from skyred.likelihood import objective_of
+from skyred.orchestrator.caching import open_cache
 from skyred.orchestrator.publishing import run_to_folder, steps_until
 from skyred.orchestrator.showing import show
 from skyred.orchestrator.steps import Steps
@@ -40,6 +42,9 @@ class Orchestrator:
         Archives and watchers; by default all that are installed.
     engine : Engine, optional
         Where the work runs; by default `serial`.
+    cache : Cache, str, Path or bool, optional
+        Where reduced chunks are kept and looked up: a folder; by default the user's cache folder
+        (nowhere with ``SKYRED_CACHE=off``); False for nowhere.
 
     Raises
     ------
@@ -47,6 +52,8 @@ class Orchestrator:
         If the pipeline as a whole is wrong.
     PluginError
         If a plugin is faulty.
+    CacheError
+        If a folder is given as cache that cannot be used.
 
     Examples
     --------
@@ -58,14 +65,21 @@ class Orchestrator:
     """
 
     def __init__(
-        self, pipeline: Chain, *, plugins: Plugins | None = None, engine: Engine | None = None
+        self,
+        pipeline: Chain,
+        *,
+        plugins: Plugins | None = None,
+        engine: Engine | None = None,
+        cache: Cache | str | Path | bool | None = None,
     ) -> None:
         if problems := pipeline.problems() or pipeline.deep_problems():
             raise ConfigError(problems)
         plugins = plugins or Plugins.load()
         plugins.require_sound()
         engine = engine or cast(Engine, plugins.catalog.get("engine", "serial")())
-        self._steps = Steps(pipeline, plugins, engine, _describe(pipeline), Watchers(plugins))
+        self._steps = Steps(
+            pipeline, plugins, engine, _describe(pipeline), Watchers(plugins), open_cache(cache)
+        )
 
     @property
     def pipeline(self) -> Chain:

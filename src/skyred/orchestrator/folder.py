@@ -1,20 +1,37 @@
-"""The run folder while it is written: a hidden sibling, renamed into place at the end."""
+"""The run folder while it is written: a hidden sibling, put in its place in one moment.
+
+Beside a folder ``NAME`` stand, while it is written: ``.NAME.lock``, held by the process that writes;
+``.NAME.part``, what it writes; and, where two folders cannot change places in one moment,
+``.NAME.old``, the run that is being replaced. Killed processes leave them to who comes next.
+"""
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 import shutil
-import tempfile
+from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
+from types import TracebackType
 
 import attrs
 
 from skyred.errors import OutputError
+from skyred.files.disk import files_below, sync_folder, sync_names
+from skyred.files.exchange import exchange
+from skyred.files.locks import Lock, holder, take_lock
+from skyred.files.sums import SUMS, write_sums
+from skyred.orchestrator.space import probe
+
+log = logging.getLogger(__name__)
+_TAKEN = {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EISDIR}
 
 
 @attrs.define
 class RunFolder:
-    """A run folder in the making.
+    """A run folder in the making; a context that leaves nothing behind that is not published.
 
     Parameters
     ----------
@@ -24,66 +41,104 @@ class RunFolder:
         Where it is written.
     overwrite : bool
         Whether an existing run folder may be replaced.
+    lock : Lock
+        Keeps others from the same target.
     """
 
     target: Path
     staging: Path
     overwrite: bool
+    lock: Lock
 
     @classmethod
     def create(cls, target: str | Path, overwrite: bool = False) -> RunFolder:
-        """Probe the place and make the staging folder.
+        """Probe the place and make the staging folder, after what killed processes left is gone.
 
         Raises
         ------
         OutputError
-            If the target exists and may not be replaced, or the place cannot be written.
+            If the target exists and may not be replaced, another process is writing it, or the
+            place cannot be written.
         """
         target = Path(os.path.abspath(target))  # noqa: PTH100 - not resolved: links are the user's
-        if target.exists():
-            _refuse_existing(target, overwrite)
+        _refuse_existing(target, overwrite)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+            lock = take_lock(_beside(target, "lock"))
         except OSError as error:
+            raise _unwritable(target.parent, error) from None
+        if lock is None:
+            by = holder(_beside(target, "lock"))
             raise OutputError(
-                f"{target.parent} cannot be written: {error.strerror}; choose another place with -o"
-            ) from None
-        staging.chmod(0o777 & ~_umask())  # mkdtemp lets only its owner in
-        return cls(target, staging, overwrite)
+                f"another run ({by}) is writing {target}; wait for it, or choose another folder "
+                "with -o"
+            )
+        try:
+            _tidy(target, lock)
+            _refuse_existing(target, overwrite)  # what a killed process moved away is back
+            return cls(target, _staging(target), overwrite, lock)
+        except BaseException:
+            lock.release()
+            raise
+
+    def __enter__(self) -> RunFolder:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        _remove(self.staging)
+        self.lock.release()
 
     def publish(self, failed: bool = False) -> Path:
-        """Rename the folder into place, and give where it stands.
+        """Seal the folder with SHA256SUMS, put it in its place, and give where it stands.
 
         The run that stood there is removed after the new one stands; a failed run never replaces
         one, but stands beside it.
+
+        Raises
+        ------
+        OutputError
+            If something else has come to stand there; the run is beside it.
+        OSError
+            If the disk gives out.
         """
-        place = self.target
-        if failed and place.exists():
-            place = _free(place.with_name(f"{place.name}.failed"))
-        if not place.exists():
-            self.staging.rename(place)
-            return place
-        if not (self.overwrite and is_run_folder(place)):
-            beside = _free(place)
-            self.staging.rename(beside)
-            raise OutputError(f"{place} was made by others meanwhile; this run is in {beside}")
-        old = Path(tempfile.mkdtemp(prefix=f".{place.name}.old.", dir=place.parent))
-        place.rename(old / place.name)
-        try:
-            self.staging.rename(place)
-        except OSError:
-            (old / place.name).rename(place)
-            raise
-        shutil.rmtree(old, ignore_errors=True)
+        self._seal()
+        if self.overwrite and not failed and is_run_folder(self.target):
+            _swap(self.staging, self.target)
+            place = self.target
+        elif failed:
+            place = _move(self.staging, self.target, self.target.with_name(self._failed))
+        else:
+            place = _move(self.staging, self.target, self.target)
+        sync_names(place.parent)
+        if place != self.target and not failed:
+            raise OutputError(f"{self.target} was made by others meanwhile; this run is in {place}")
         return place
 
-    def discard(self) -> None:
-        """Remove what was written."""
-        shutil.rmtree(self.staging, ignore_errors=True)
+    @property
+    def _failed(self) -> str:
+        return f"{self.target.name}.failed"
+
+    def _seal(self) -> None:
+        names = [path.relative_to(self.staging).as_posix() for path in files_below(self.staging)]
+        write_sums(self.staging, [name for name in names if name != SUMS])
+        sync_folder(self.staging)
+
+
+def is_run_folder(place: Path) -> bool:
+    """Say whether a place is a run folder, by the files that every run leaves."""
+    return all((place / name).is_file() for name in ("config.yaml", "log.jsonl"))
 
 
 def _refuse_existing(target: Path, overwrite: bool) -> None:
+    if target.is_symlink():
+        raise OutputError(f"{target} is a symbolic link; name the folder it leads to, or another")
+    if not target.exists():
+        return
     if not overwrite:
         raise OutputError(
             f"{target} exists already; choose another folder (-o), or replace it (--overwrite)"
@@ -92,21 +147,85 @@ def _refuse_existing(target: Path, overwrite: bool) -> None:
         raise OutputError(f"{target} is no run folder of skyred, so it will not be replaced")
 
 
-def is_run_folder(place: Path) -> bool:
-    """Say whether a place is a run folder, by the files that every run leaves."""
-    return all((place / name).is_file() for name in ("config.yaml", "log.jsonl"))
+def _beside(target: Path, what: str) -> Path:
+    return target.with_name(f".{target.name}.{what}")
 
 
-def _free(place: Path) -> Path:
-    number = 1
-    free = place
-    while free.exists():
-        number += 1
-        free = place.with_name(f"{place.name}-{number}")
-    return free
+def _unwritable(place: Path, error: OSError) -> OutputError:
+    return OutputError(f"{place} cannot be written: {error.strerror}; choose another place with -o")
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _tidy(target: Path, lock: Lock) -> None:
+    """Put back, or remove, what killed processes left: who holds the lock is alone here."""
+    if not lock.sure:  # it may be somebody's still
+        return
+    old, part = _beside(target, "old"), _beside(target, "part")
+    if old.is_dir() and not target.exists():
+        log.warning("%s is put back: a run that was to replace it was killed", target)
+        old.rename(target)
+    for left in (old, part):
+        if os.path.lexists(left):
+            log.info("%s, which a killed run left behind, is removed", left)
+            _remove(left)
+
+
+def _staging(target: Path) -> Path:
+    staging = _beside(target, "part")
+    try:
+        staging.mkdir()
+    except FileExistsError:
+        raise OutputError(
+            f"{staging} is there: another run is writing {target}, or was killed; "
+            "remove it if none is, or choose another folder with -o"
+        ) from None
+    except OSError as error:
+        raise _unwritable(target.parent, error) from None
+    try:
+        probe(staging)
+    except BaseException:
+        _remove(staging)
+        raise
+    return staging
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _swap(staging: Path, target: Path) -> None:
+    if exchange(staging, target):
+        sync_names(target.parent)
+        _remove(staging)  # the run that stood there
+        return
+    old = _beside(target, "old")
+    target.rename(old)
+    try:
+        staging.rename(target)
+    except OSError:
+        old.rename(target)
+        raise
+    sync_names(target.parent)
+    _remove(old)
+
+
+def _move(staging: Path, wanted: Path, otherwise: Path) -> Path:
+    """Rename to the name that is wanted, or to the first that is free; gives which."""
+    for place in _names(wanted, otherwise):
+        try:
+            if not os.path.lexists(place):
+                staging.rename(place)
+                return place
+        except OSError as error:  # somebody was faster
+            if error.errno not in _TAKEN:
+                raise
+    raise AssertionError("names never end")
+
+
+def _names(wanted: Path, otherwise: Path) -> Iterator[Path]:
+    yield wanted
+    if otherwise != wanted:
+        yield otherwise
+    yield from (otherwise.with_name(f"{otherwise.name}-{number}") for number in count(2))

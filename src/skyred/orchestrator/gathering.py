@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from skyred.errors import ArchiveError
+from skyred.errors import ArchiveError, FileError
 from skyred.fields import Location
 from skyred.interfaces import Reduction
+from skyred.inspection.map_headers import beside, look_at_fits
 from skyred.result.dataset_files import read_datasets
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ def gather(entry: str, reduction: Reduction) -> Gathered:
         try:
             found = list(_read(path))
             files += [path, *_companions(path)]
+        except FileError as error:
+            raise ArchiveError(f"data.{entry}: {error}") from error
         except ArchiveError:
             raise
         except Exception as error:  # gammapy, astropy and YAML raise whatever their parts raise
@@ -76,6 +79,7 @@ def _read(path: Path) -> list[Dataset]:
 
     if path.suffix in (".yaml", ".yml"):
         return list(read_datasets(path))
+    look_at_fits(path)
     with fits.open(path) as hdus:
         if "SPECTRUM" not in hdus:
             raise ArchiveError(
@@ -84,19 +88,17 @@ def _read(path: Path) -> list[Dataset]:
             )
         if "BACKFILE" not in hdus["SPECTRUM"].header:
             raise ArchiveError(f"{path} names no background file (BACKFILE): wstat needs one")
-    for own in _companions(path):
-        if not own.exists():
-            raise ArchiveError(f"{path} names {own.name}, which is not there: put it beside it")
+        named = [hdus["SPECTRUM"].header.get(card) for card in COMPANIONS]
+    for name in named:
+        if name is not None:
+            look_at_fits(beside(path, name))
     return [SpectrumDatasetOnOff.read(path, format="ogip")]
 
 
 def _companions(path: Path) -> list[Path]:
     """Give the files that a file names as parts of its datasets; none of what is no index."""
     if path.suffix in (".yaml", ".yml"):
-        from ruamel.yaml import YAML
-
-        index = YAML(typ="safe", pure=True).load(path)
-        return [path.parent / data["filename"] for data in (index or {}).get("datasets", ())]
+        return _indexed(path)
     from astropy.io import fits
 
     try:
@@ -104,6 +106,17 @@ def _companions(path: Path) -> list[Path]:
     except (OSError, KeyError):
         return []
     return [path.parent / header[card] for card in COMPANIONS if card in header]
+
+
+def _indexed(index: Path) -> list[Path]:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        listed = YAML(typ="safe", pure=True).load(index)["datasets"]
+        return [index.parent / data["filename"] for data in listed]
+    except (YAMLError, OSError, UnicodeDecodeError, TypeError, KeyError):
+        return []  # what is wrong with it is named where it is read
 
 
 def _renamed(dataset: Dataset, name: str, path: Path) -> Dataset:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from skyred.errors import ConfigError, Problem
+from skyred.errors import ConfigError, DiskError, Problem
 from skyred.orchestrator.folder import RunFolder
 from skyred.orchestrator.run_log import logged_to
+from skyred.orchestrator.space import disk_errors, needed_for, refuse_without_room, size_of
 from skyred.records import STEPS
 
 if TYPE_CHECKING:
@@ -31,19 +32,34 @@ def run_to_folder(
         _watched(orchestrator, until)
         return orchestrator.result()
     _keep_inputs(orchestrator, Path(folder))
-    place = RunFolder.create(folder, overwrite)
-    orchestrator.record = attrs.evolve(orchestrator.record, folder=place.staging)
-    failed = True
-    try:
-        with logged_to(place.staging / "log.jsonl"):
-            _watched(orchestrator, until)
-        failed = False
-    finally:
-        published = place.publish(failed)
-        orchestrator.record = attrs.evolve(orchestrator.record, folder=published)
-        if failed:
-            log.error("the run did not finish; what it got to is in %s", published)
+    with RunFolder.create(folder, overwrite) as place:
+        orchestrator.record = attrs.evolve(orchestrator.record, folder=place.staging)
+        error = _error_of(orchestrator, until, place)
+        with disk_errors(place.target.parent):
+            published = place.publish(failed=error is not None)
+    orchestrator.record = attrs.evolve(orchestrator.record, folder=published)
+    if error is not None:
+        log.error("the run did not finish; what it got to is in %s", published)
+        raise error
     return orchestrator.result().placed(published)
+
+
+def _error_of(orchestrator: Orchestrator, until: str, place: RunFolder) -> BaseException | None:
+    """Take the steps and write what they gave; gives what stopped them, if anything did.
+
+    Raises
+    ------
+    DiskError
+        If the disk gave out: what was written is not whole, and not to be published.
+    """
+    try:
+        with disk_errors(place.target.parent), logged_to(place.staging / "log.jsonl"):
+            _watched(orchestrator, until)
+    except DiskError:
+        raise
+    except BaseException as error:  # Ctrl-C too: what it got to is published
+        return error
+    return None
 
 
 def steps_until(last: str) -> tuple[str, ...]:
@@ -68,10 +84,10 @@ def _watched(orchestrator: Orchestrator, until: str) -> None:
     state, error = "failed", ""
     try:
         try:
+            _look_for_room(orchestrator)
             orchestrator.take(until)
         finally:
-            if orchestrator.record.folder is not None:
-                orchestrator.result().write(orchestrator.record.folder)
+            _write(orchestrator.result(), orchestrator.record.folder)
         state = "finished"
     except KeyboardInterrupt:
         state, error = "interrupted", "interrupted by the user"
@@ -83,3 +99,16 @@ def _watched(orchestrator: Orchestrator, until: str) -> None:
     finally:
         report = orchestrator.report(state, error)
         watchers.tell("skyred_run_finished", run=orchestrator.record, report=report)
+
+
+def _write(result: Result, folder: Path | None) -> None:
+    if folder is not None:
+        with disk_errors(folder.parent, needed=size_of(result.datasets or ())):
+            result.write(folder)
+
+
+def _look_for_room(orchestrator: Orchestrator) -> None:
+    folder = orchestrator.record.folder
+    if folder is not None:
+        needed = needed_for(orchestrator.select(), orchestrator.pipeline.data)
+        refuse_without_room(folder.parent, needed)

@@ -28,10 +28,55 @@ class JsonLines(logging.Formatter):
         return json.dumps(line)
 
 
+class LogFile(logging.Handler):
+    """Writes whole lines; those that a full disk refuses are tried again with the next.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._file = path.open("ab", buffering=0)
+        self._waiting = b""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line, or keep it."""
+        try:
+            self._waiting += self.format(record).encode() + b"\n"
+            self.flush()
+        except OSError:
+            return  # not for the terminal, line by line: it is raised at the end
+        except Exception:
+            self.handleError(record)
+
+    def flush(self) -> None:
+        """Write what waits; raises `OSError` if the disk does not take it."""
+        while self._waiting and not self._file.closed:
+            self._waiting = self._waiting[self._file.write(self._waiting) or 0 :]
+
+    def close(self) -> None:
+        """Write what waits, and close the file; raises `OSError` if the disk does not take it."""
+        try:
+            self.flush()
+        finally:
+            self._waiting = b""
+            self._file.close()
+            super().close()
+
+
 @contextmanager
 def logged_to(path: Path) -> Iterator[None]:
-    """Write skyred's and gammapy's log messages, and Python's warnings, to a file."""
-    handler = logging.FileHandler(path, encoding="utf-8")
+    """Write skyred's and gammapy's log messages, and Python's warnings, to a file.
+
+    Raises
+    ------
+    OSError
+        If not all of it could be written.
+    """
+    handler = LogFile(path)
     handler.setFormatter(JsonLines())
     handler.setLevel(logging.INFO)
     loggers = [logging.getLogger(name) for name in ("skyred", "gammapy", "py.warnings")]

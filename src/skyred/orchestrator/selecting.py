@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,8 @@ import attrs
 
 from skyred.errors import ArchiveError
 from skyred.fields import Location
+from skyred.inspection.index import run_inputs
+from skyred.inspection.records import RunInput
 from skyred.interfaces import AdaptedMaker, Reduction, required_irfs
 from skyred.plugins import Plugins
 from skyred.records import Outcome
@@ -34,17 +37,22 @@ class Selection:
         Those that cannot, with the reason.
     files : list of Path
         The files they are read from, the index first.
+    inputs : dict of int to RunInput
+        What the archive says of each, by OBS_ID; empty where observations are not its own.
     """
 
     table: ObservationTable
     observations: Observations
     outcomes: list[Outcome] = attrs.field(factory=list)
     files: list[Path] = attrs.field(factory=list)
+    inputs: dict[int, RunInput] = attrs.field(factory=dict)
 
     def of(self, observations: Observations) -> Selection:
         """Give the selection of other observations, with the rows of the table that they have."""
         left = [obs_id in observations.ids for obs_id in self.table["OBS_ID"].astype(str)]
-        return attrs.evolve(self, table=self.table[left], observations=observations, outcomes=[])
+        return attrs.evolve(
+            self, table=self.table[left], observations=observations, outcomes=[], inputs={}
+        )
 
 
 def select(entry: str, reduction: Reduction, plugins: Plugins) -> Selection:
@@ -56,7 +64,7 @@ def select(entry: str, reduction: Reduction, plugins: Plugins) -> Selection:
         If the archive cannot be opened, no observation is left, or the table lacks what the
         stacker needs.
     """
-    store = plugins.open_archive(_location(reduction))
+    store = open_store(reduction, plugins)
     table = store.obs_table
     for selector in reduction.select:
         table = selector.select(table)
@@ -67,7 +75,13 @@ def select(entry: str, reduction: Reduction, plugins: Plugins) -> Selection:
             )
     table = _each_once(entry, table)
     reduction.stack.prepare(table)  # what the table lacks is named before any data are read
-    return _open(entry, store, table, _needed(reduction))
+    return _open(entry, store, table, reduction)
+
+
+def open_store(reduction: Reduction, plugins: Plugins) -> DataStore:
+    """Open the archive of a data entry."""
+    store: DataStore = plugins.open_archive(_location(reduction))
+    return store
 
 
 def _location(reduction: Reduction) -> Any:
@@ -97,26 +111,40 @@ def _each_once(entry: str, table: ObservationTable) -> ObservationTable:
     return table[first]  # np.unique sorts: in order of OBS_ID
 
 
-def _open(entry: str, store: DataStore, table: ObservationTable, needed: Any) -> Selection:
+def _open(entry: str, store: DataStore, table: ObservationTable, reduction: Reduction) -> Selection:
     from gammapy.data import Observations
     from gammapy.data.data_store import MissingRequiredHDU
 
-    opened, outcomes = [], []
-    for obs_id in table["OBS_ID"]:
+    needed = _needed(reduction)
+    inputs = run_inputs(store.hdu_table, table, allow_outside=reduction.allow_outside)
+    opened, outcomes = [], list[Outcome]()
+    for run, own in zip(inputs, _stores(store, table), strict=True):
         try:
-            opened.append(store.obs(obs_id, required_irf=needed))
+            if run.findings:
+                raise ValueError("; ".join(str(finding) for finding in run.findings))
+            opened.append(own.obs(run.obs_id, required_irf=needed))
         except (MissingRequiredHDU, ValueError) as error:
-            outcomes.append(Outcome(entry, int(obs_id), "skipped", reason=str(error)))
-    return Selection(table, Observations(opened), outcomes, _files(store, table))
+            lost = Outcome(entry, run.obs_id, "failed", reason=str(error), maker="inspection")
+            outcomes.append(lost)
+    sound = {run.obs_id: run for run in inputs if run.sources and not run.findings}
+    files = [*_index(store), *(path for run in sound.values() for path in run.files)]
+    return Selection(table, Observations(opened), outcomes, list(dict.fromkeys(files)), sound)
 
 
-def _files(store: DataStore, table: ObservationTable) -> list[Path]:
-    hdus = store.hdu_table
-    chosen = set(table["OBS_ID"].tolist())
-    base = Path(str(hdus.meta.get("BASE_DIR", "")))
-    index = sorted(base.glob("*-index.fits*")) if hdus.meta.get("BASE_DIR") else []
-    files: dict[Path, None] = dict.fromkeys(index)
-    for row in hdus:
-        if row["OBS_ID"] in chosen:
-            files[base / str(row["FILE_DIR"]).strip() / str(row["FILE_NAME"]).strip()] = None
-    return list(files)
+def _stores(store: DataStore, table: ObservationTable) -> Iterator[DataStore]:
+    """Yield a store of each run alone: looking a run up in an index goes through all of it."""
+    from gammapy.data import DataStore
+
+    if type(store) is not DataStore:  # a plugin's own knows how to look up
+        yield from (store for _ in range(len(table)))
+        return
+    rows: dict[int, list[int]] = {}
+    for row, obs_id in enumerate(store.hdu_table["OBS_ID"].tolist()):
+        rows.setdefault(obs_id, []).append(row)
+    for obs_id in table["OBS_ID"].tolist():
+        yield DataStore(hdu_table=store.hdu_table[rows.get(obs_id, [])])
+
+
+def _index(store: DataStore) -> list[Path]:
+    base = store.hdu_table.meta.get("BASE_DIR")
+    return sorted(Path(str(base)).glob("*-index.fits*")) if base else []

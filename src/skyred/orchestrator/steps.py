@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -13,16 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from skyred.cache import Cache
 from skyred.errors import ModelError, RunsFailedError
 from skyred.interfaces import Chain, Engine, Product, Reduction
 from skyred.likelihood import objective_of
 from skyred.orchestrator.gathering import gather
 from skyred.orchestrator.modelling import build_models
-from skyred.orchestrator.reducing import describe, reduce
+from skyred.orchestrator.reducing import Reducer, describe
 from skyred.orchestrator.selecting import Selection, select
 from skyred.orchestrator.watching import Watchers
 from skyred.plugins import Plugins
 from skyred.records import STEPS, FitResult, Outcome, Run, StepRecord
+from skyred.streaming import Workers
 
 if TYPE_CHECKING:
     from gammapy.datasets import Datasets
@@ -46,6 +47,10 @@ class Steps:
         Where the work runs.
     record : Run
         What watchers see of the run.
+    watchers : Watchers
+        Those who watch.
+    cache : Cache or None
+        Where reduced chunks are kept.
     outcomes : list of Outcome
         What became of each requested observation.
     records : list of StepRecord
@@ -63,6 +68,7 @@ class Steps:
     engine: Engine
     record: Run
     watchers: Watchers
+    cache: Cache | None = None
     outcomes: list[Outcome] = attrs.field(factory=list)
     records: list[StepRecord] = attrs.field(factory=list)
     estimates: dict[str, Product] = attrs.field(factory=dict)
@@ -130,15 +136,18 @@ class Steps:
         self.outcomes, self.reduced = [], []
         inputs: list[Path] = []
         made: list[tuple[Reduction, Sequence[Any]]] = []
-        with self.engine.open() as executor:
+        with Workers(self.engine.open) as workers:
+            reducer = Reducer(workers, self.engine.slots, self.plugins.catalog, self.cache)
             for entry, reduction in self._present():
                 if reduction.datasets:
                     gathered = gather(entry, reduction)
                     inputs += gathered.files
                     made.append((reduction, gathered.datasets))
                 else:
-                    made.append((reduction, self._reduced(entry, reduction, executor)))
+                    made.append((reduction, self._reduced(entry, reduction, reducer)))
                 self.reduced += made[-1][1]
+        if self.cache is not None:
+            self.cache.prune()
         self._stop_on_failures()
         self._stop_on_nothing()
         _set_fit_ranges(made)
@@ -151,9 +160,9 @@ class Steps:
         chosen = self.done["select"]
         return [each for each in self.pipeline.entries() if each[1].datasets or each[0] in chosen]
 
-    def _reduced(self, entry: str, reduction: Reduction, executor: Executor) -> Datasets:
+    def _reduced(self, entry: str, reduction: Reduction, reducer: Reducer) -> Datasets:
         selection, tell = self.done["select"][entry], partial(self._tell, reduction)
-        return reduce(entry, reduction, selection, executor, self.engine.slots, tell)
+        return reducer.reduce(entry, reduction, selection, tell)
 
     def datasets(self) -> Datasets | None:
         """Give what is reduced so far, whether or not runs failed; None if nothing is."""

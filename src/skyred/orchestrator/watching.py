@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 
+from skyred.files.disk import gave_out
 from skyred.plugins import Plugins
 
 log = logging.getLogger(__name__)
@@ -20,7 +21,15 @@ class Watchers:
     faults: list[str] = attrs.field(factory=list)
 
     def tell(self, hook: str, **record: Any) -> None:
-        """Call a hook of every plugin that has it, each with the arguments it asks for."""
+        """Call a hook of every plugin that has it, each with the arguments it asks for.
+
+        Raises
+        ------
+        OSError
+            If the disk gave out under one that adds to the run folder at the end: what it wrote
+            may be half a file. All the others are called first.
+        """
+        lost: Exception | None = None
         for name, implementation in self.plugins.watchers(hook):
             if "report" in record:  # it is to have the faults of those who were told before
                 record["report"] = attrs.evolve(record["report"], watchers=tuple(self.faults))
@@ -31,3 +40,7 @@ class Watchers:
                 fault = f"plugin {name!r} failed in {hook}: {type(error).__name__}: {error}"
                 log.warning(fault, exc_info=True)
                 self.faults.append(fault)
+                if hook == "skyred_run_finished" and gave_out(error):
+                    lost = lost or error
+        if lost is not None:
+            raise lost

@@ -15,6 +15,7 @@ from skyred.records import FitResult, Outcome, StepRecord
 from skyred.result import files
 from skyred.result.pictures import Pictures, pictures_of
 from skyred.result.showing import show
+from skyred.result.verifying import readable, verify_folder
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -111,8 +112,12 @@ class Result:
             files.write_estimates(folder, self.estimates)
 
     @classmethod
-    def read(cls, folder: str | Path, *, plugins: Plugins | None = None) -> Result:
+    def read(
+        cls, folder: str | Path, *, plugins: Plugins | None = None, verify: bool = True
+    ) -> Result:
         """Read a run folder.
+
+        Nothing that it holds is executed, whoever wrote it; estimates are read by installed plugins.
 
         Parameters
         ----------
@@ -120,22 +125,32 @@ class Result:
             The run folder.
         plugins : Plugins, optional
             Where the classes of estimates come from; by default all that are installed.
+        verify : bool
+            Whether its files must be what its SHA256SUMS says. Without such a file there is a
+            `SkyredWarning`.
 
         Raises
         ------
         OutputError
-            If the folder is no run folder.
+            If the folder is no run folder, a file is missing or not what it was, or one cannot be
+            read.
         """
         folder = Path(folder)
         if not (folder / "config.yaml").is_file():
             raise OutputError(f"{folder} is no run folder: it holds no config.yaml")
+        if verify:
+            verify_folder(folder)
+        with readable(folder):
+            return cls._read(folder, plugins or Plugins.load())
+
+    @classmethod
+    def _read(cls, folder: Path, plugins: Plugins) -> Result:
         config = files.read_config(folder)
         report = files.read_report(folder)
         datasets, models = files.read_datasets(folder), files.read_models(folder)
         if datasets is not None and models is not None:
             datasets.models = models
         kinds = files.estimator_kinds(config)
-        catalog = (plugins or Plugins.load()).catalog
         return cls(
             config=config,
             digest=report.get("digest", ""),
@@ -145,7 +160,7 @@ class Result:
             datasets=datasets,
             models=models,
             fit=files.read_fit(folder),
-            estimates=files.read_estimates(folder, kinds, models, catalog),
+            estimates=files.read_estimates(folder, kinds, models, plugins.catalog),
             kinds=kinds,
             report=report,
             folder=folder,

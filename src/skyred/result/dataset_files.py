@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from skyred.fields import file_name
+from skyred.inspection.map_headers import beside, look_at_fits
 
 if TYPE_CHECKING:
     from gammapy.datasets import Dataset, Datasets
@@ -47,11 +48,18 @@ def read_datasets(index: Path) -> Datasets:
 
     gammapy reads the parts of maps when they are first used; all others are read at once, and get
     back what it leaves out: the range of the fit of on-off datasets, and the livetime.
+
+    Raises
+    ------
+    FileError
+        If a file is damaged, would run code, or is not beside the index.
     """
     from gammapy.datasets import Datasets
     from gammapy.utils.scripts import read_yaml
 
     listed = read_yaml(index)["datasets"]
+    for data in listed:
+        look_at_fits(beside(index, data["filename"]))
     on_off = any(data["type"].endswith("OnOff") for data in listed)
     # of on-off maps, gammapy has no lazy reading; it raises
     datasets = Datasets.read(index, lazy=not on_off, checksum=True)

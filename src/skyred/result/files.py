@@ -13,6 +13,8 @@ import attrs
 from skyred import model_files
 from skyred.config import Document, dump
 from skyred.errors import SkyredWarning
+from skyred.fields import checked_name
+from skyred.inspection.map_headers import look_at_models
 from skyred.interfaces import Estimator, Product
 from skyred.plugins import Catalog
 from skyred.records import FitResult, Outcome, StepRecord
@@ -108,9 +110,20 @@ def write_models(folder: Path, models: Models) -> None:
 
 
 def read_models(folder: Path) -> Models | None:
-    """Read the models with their covariance; None if there are none."""
+    """Read the models with their covariance; None if there are none.
+
+    Raises
+    ------
+    FileError
+        If they would run code, or a template is damaged.
+    """
+    from gammapy.utils.scripts import read_yaml
+
     path = folder / "models.yaml"
-    return model_files.read_models(path) if path.is_file() else None
+    if not path.is_file():
+        return None
+    look_at_models(read_yaml(path), folder)
+    return model_files.read_models(path)
 
 
 def write_fit(folder: Path, fit: FitResult) -> None:
@@ -160,7 +173,8 @@ def estimator_kinds(config: str) -> dict[str, str]:
     """Give the kind of each estimate by name, from a configuration."""
     data = Document.parse(config).data if config else None
     entries = (data or {}).get("estimate") or []
-    return {entry.get("name") or entry["kind"]: entry["kind"] for entry in entries}
+    # a name that is none could lead out of the folder
+    return {checked_name(e.get("name") or e["kind"]): e["kind"] for e in entries}
 
 
 def steps_of(report: Mapping[str, Any]) -> tuple[StepRecord, ...]:

@@ -121,9 +121,12 @@ def write_maps(maps: FluxMaps, path: Path) -> list[Path]:
     for key, card in CARDS.items():
         hdulist[0].header[card] = getattr(maps, key)  # gammapy writes no metadata
     hdulist.writeto(path, overwrite=True)
-    model = path.with_suffix(".yaml")
-    Models([maps.reference_model]).write(model, overwrite=True, write_covariance=False)
-    return [path, model]
+    model = maps.reference_model
+    if model.spatial_model is None:  # gammapy's default, with a name by chance
+        model = model.copy(name=path.stem)
+    beside = path.with_suffix(".yaml")
+    Models([model]).write(beside, overwrite=True, write_covariance=False)
+    return [path, beside]
 
 
 def read_maps(path: Path) -> FluxMaps:

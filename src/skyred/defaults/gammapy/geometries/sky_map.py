@@ -15,9 +15,10 @@ from skyred.fields import Position, option, part, position, quantity
 from skyred.interfaces import Geometry, Reduction, component
 
 if TYPE_CHECKING:
-    from gammapy.data import Observation
+    from gammapy.data import Observation, ObservationTable
     from gammapy.datasets import MapDataset
     from gammapy.maps import WcsGeom
+    from numpy.typing import NDArray
 
 
 @component
@@ -100,6 +101,27 @@ class MapGeometry(Geometry):
                 f"points to {pointing.to_string(precision=2)} deg: the map does not overlap with "
                 f"the {width.to('deg'):.2f} around it"
             ) from None
+
+    def shares(self, table: ObservationTable, reduction: Reduction) -> NDArray[np.float64]:
+        """Give the share of the map that the cutout around each pointing takes at least."""
+        width = self._width_for(reduction)
+        if width is None:
+            return np.ones(len(table))
+        if not {"RA_PNT", "DEC_PNT"} <= set(table.colnames):
+            return np.zeros(len(table))
+        from astropy.coordinates import SkyCoord
+
+        lon, lat = (u.Quantity(table[name], "deg") for name in ("RA_PNT", "DEC_PNT"))
+        image = self.build().to_image()
+        half = (width / self.bin_size).to_value("") / 2
+        # the maps of the responses are cut at their own, coarser pixels
+        spare = (self.irf_bin_size / self.bin_size).to_value("")
+        shares = np.ones(len(table))
+        pixels = image.coord_to_pix(SkyCoord(lon, lat))
+        for pixel, count in zip(pixels, image.data_shape[::-1], strict=True):
+            inside = np.minimum(pixel + half, count) - np.maximum(pixel - half, 0) - spare
+            shares *= np.clip(np.nan_to_num(inside), 0, count) / count
+        return shares
 
     def _width_for(self, reduction: Reduction) -> Any:
         if self.cutout_width is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+import numpy as np
 from astropy import units as u
 
 from skyred.defaults.gammapy.geometries.axes import EnergyAxis, overlap_problems
@@ -13,9 +14,10 @@ from skyred.fields import REQUIRED, Regions, part, quantity, regions
 from skyred.interfaces import Geometry, Reduction, component
 
 if TYPE_CHECKING:
-    from gammapy.data import Observation
+    from gammapy.data import Observation, ObservationTable
     from gammapy.datasets import SpectrumDataset
     from gammapy.maps import RegionGeom
+    from numpy.typing import NDArray
     from regions import SkyRegion
 
 _EXPECTED = "expected one region such as 'icrs; circle(83.63, 22.01, 0.11)'"
@@ -90,3 +92,7 @@ class SpectrumGeometry(Geometry):
     ) -> SpectrumDataset:
         """Give the empty spectrum of one run: a copy of the target."""
         return target.copy(name=f"{target.name}-{observation.obs_id}")
+
+    def shares(self, table: ObservationTable, reduction: Reduction) -> NDArray[np.float64]:
+        """Give 1 for each run."""
+        return np.ones(len(table))

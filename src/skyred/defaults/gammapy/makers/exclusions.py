@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from skyred.errors import FieldError, Problem
+from skyred.errors import FieldError, FileError, Problem
 from skyred.fields import Location, Regions
+from skyred.inspection.map_headers import look_at_fits
 
 if TYPE_CHECKING:
     from gammapy.maps import WcsGeom, WcsNDMap
@@ -29,7 +30,7 @@ def exclusion_problems(exclude: Regions) -> Iterable[Problem]:
             _mask_map(mask)
     except FieldError as error:
         yield error.problem.below("exclude")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, FileError) as error:
         yield Problem(("exclude",), f"cannot be read: {error}", "expected regions or a map")
 
 
@@ -58,6 +59,7 @@ def _mask_map(place: Location) -> WcsNDMap:
 def _read_mask(path: Path, changed: int, size: int) -> WcsNDMap:
     from gammapy.maps import Map
 
+    look_at_fits(path)
     mask = Map.read(path)
     if not mask.geom.is_image:
         mask = mask.reduce_over_axes()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from skyred.defaults.gammapy.makers.checks import geometry_problems
 from skyred.defaults.gammapy.makers.exclusions import EXCLUDE, allowed, exclusion_problems
+from skyred.defaults.gammapy.makers.norm_fit import EnergySums, NoMinimumError, fit_norm
 from skyred.errors import Problem, SkipObservation
 from skyred.fields import Regions, option, regions
 from skyred.interfaces import Chain, Maker, component
@@ -14,7 +17,8 @@ from skyred.interfaces import Chain, Maker, component
 if TYPE_CHECKING:
     from gammapy.data import Observation
     from gammapy.datasets import MapDataset
-    from gammapy.maps import WcsNDMap
+    from gammapy.modeling import Parameter
+    from gammapy.modeling.models import SpectralModel
 
 NORMS = ("pl-norm", "lp-norm", "ecpl-norm")
 
@@ -36,9 +40,11 @@ class FoVBackground(Maker):
     )
 
     def validate(self) -> Iterable[Problem]:
-        """A tilt can only be fitted."""
+        """A tilt can only be fitted, and pl-norm alone has one."""
         if self.free_tilt and self.method != "fit":
             yield Problem(("free_tilt",), "needs method: fit", "leave it out, or fit")
+        if self.free_tilt and self.spectral != "pl-norm":
+            yield Problem(("free_tilt",), f"{self.spectral} has no tilt", "it is that of pl-norm")
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
         """The geometry must be a map."""
@@ -49,39 +55,59 @@ class FoVBackground(Maker):
         yield from exclusion_problems(self.exclude)
 
     def make(self, dataset: MapDataset, observation: Observation) -> MapDataset:
-        """Normalise with gammapy's `FoVBackgroundMaker`; skips a run that it fails for."""
-        from gammapy.makers import FoVBackgroundMaker
+        """Put a background model with the norm that the counts ask for onto the dataset.
 
-        maker = FoVBackgroundMaker(
-            method=self.method,
-            exclusion_mask=allowed(self.exclude, dataset.counts.geom),
-            spectral_model=self._spectral(),
-            min_counts=self.min_counts,
-            min_npred_background=self.min_background,
-        )
-        safe = dataset.mask_safe.copy() if dataset.mask_safe else None
-        dataset = maker.run(dataset, observation)
-        # gammapy gives up on a run by emptying its safe mask, with a log line
-        if dataset.mask_safe is not None and not dataset.mask_safe.data.any():
-            raise SkipObservation(self._why_not(dataset, safe))
+        Counts and background are compared inside the safe mask and outside the exclusion.
+        `scale` takes all of them, as gammapy does; a fit takes the pixels that have a background,
+        since the others leave its statistic as it is.
+
+        Raises
+        ------
+        SkipObservation
+            If there are too few counts, or they do not settle what is fitted.
+        """
+        from gammapy.modeling.models import FoVBackgroundModel, Model
+
+        if dataset.models:
+            raise ValueError(
+                f"maker fov-background: the dataset has the models {dataset.models.names} already, "
+                "and the counts are compared with the background alone; set models after it"
+            )
+        sums = self._sums(dataset)
+        model = Model.create(self.spectral, model_type="spectral")
+        try:
+            fit_norm(model, sums, self._shape(model))
+        except NoMinimumError as error:
+            raise SkipObservation(f"the background cannot be normalised: {error}") from error
+        dataset.models = FoVBackgroundModel(dataset_name=dataset.name, spectral_model=model)
         return dataset
 
-    def _why_not(self, dataset: MapDataset, safe: WcsNDMap | None) -> str:
-        inside = allowed(self.exclude, dataset.counts.geom).data
-        if safe is not None:
-            inside = inside & safe.data
-        counts = int(dataset.counts.data[inside].sum())
-        background = float(dataset.background.data[inside].sum())
-        found = f"{counts} counts for {background:.1f} predicted outside the exclusion"
-        if counts > self.min_counts and background > self.min_background:
-            return f"the background cannot be normalised: {found}, but gammapy's maker gave up"
-        needed = f"{self.min_counts} counts and {self.min_background} predicted"
-        return f"the background cannot be normalised: {found}, more are needed than {needed}"
+    def _sums(self, dataset: MapDataset) -> EnergySums:
+        """Sum counts and background by energy; skips a run that has too little of them."""
+        counts, background = dataset.counts.data, dataset.background.data
+        inside = allowed(self.exclude, dataset.counts.geom).data & np.isfinite(background)
+        for mask in (dataset.mask_safe, dataset.mask_fit):
+            if mask is not None:
+                inside &= mask.data
+        if self.method == "fit":
+            inside &= background > 0
+        sums = EnergySums(
+            dataset.counts.geom.axes["energy"].center,
+            *(np.where(inside, data, 0).sum(axis=(1, 2), dtype=float) for data in (counts, background)),
+        )
+        found, predicted = sums.counts.sum(), sums.background.sum()
+        if found <= self.min_counts or predicted <= self.min_background:
+            raise SkipObservation(
+                f"the background cannot be normalised: {found:.0f} counts for {predicted:.1f} "
+                f"predicted outside the exclusion, more are needed than {self.min_counts} counts "
+                f"and {self.min_background} predicted"
+            )
+        return sums
 
-    def _spectral(self) -> Any:
-        from gammapy.modeling.models import Model
-
-        model = Model.create(self.spectral, model_type="spectral")
+    def _shape(self, model: SpectralModel) -> list[Parameter]:
+        """Give what is fitted beside the norm."""
+        if self.method == "scale":
+            return []
         if self.free_tilt:
             model.tilt.frozen = False
-        return model
+        return [each for each in model.parameters.free_parameters if each is not model.norm]

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from skyred.errors import ModelError
-from skyred.fields import Location
-
-# gammapy gives this card to Python's eval(): anything but whole numbers could run code
-SHAPE = re.compile(r"\(\s*\d+\s*(,\s*\d+\s*)*,?\s*\)")
+from skyred.errors import FileError, ModelError
+from skyred.inspection.map_headers import look_at_fits, look_at_models
 
 
 def read_map(path: Path) -> Any:
@@ -28,9 +23,11 @@ def read_map(path: Path) -> Any:
 
     if not path.is_file():
         raise ModelError(f"there is no file {path}")
-    look_at_headers(path)
     try:
+        look_at_fits(path)
         found = Map.read(path)
+    except FileError as error:
+        raise ModelError(str(error)) from error
     except Exception as error:  # gammapy and astropy raise whatever the file leads them to
         raise ModelError(f"{path} cannot be read as a map: {error}") from error
     data = np.asarray(found.data, dtype=float)
@@ -44,43 +41,11 @@ def read_map(path: Path) -> Any:
 
 
 def look_at_all(data: Any, folder: Path | None = None) -> None:
-    """Look at the headers of all maps that gammapy's dictionary of models names.
-
-    Files that are not there, and that are no FITS, are left for gammapy to name.
-
-    Raises
-    ------
-    ModelError
-        If one could run code.
-    """
-    if isinstance(data, Mapping):
-        if isinstance(name := data.get("filename"), str):
-            # beside the models first, as gammapy
-            places = [(folder or Path()) / name, Location(name).path()]
-            if found := [place for place in places if place.is_file()]:
-                look_at_headers(found[0])
-        for held in data.values():
-            look_at_all(held, folder)
-    elif isinstance(data, (list, tuple)):
-        for held in data:
-            look_at_all(held, folder)
-
-
-def look_at_headers(path: Path) -> None:
-    """Raise `ModelError` for a header that gammapy would run as code."""
-    from astropy.io import fits
-
+    """Look at all maps that gammapy's dictionary of models names; raises `ModelError`."""
     try:
-        with fits.open(path) as hdus:
-            shapes = [str(hdu.header["WCSSHAPE"]) for hdu in hdus if "WCSSHAPE" in hdu.header]
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read as FITS: {error}") from error
-    for shape in shapes:
-        if not SHAPE.fullmatch(shape.strip()):
-            raise ModelError(
-                f"{path} has the card WCSSHAPE = {shape!r:.60}; expected whole numbers in brackets "
-                "(gammapy would run anything else as code)"
-            )
+        look_at_models(data, folder)
+    except FileError as error:
+        raise ModelError(str(error)) from error
 
 
 def overlap(one: Any, other: Any) -> bool:

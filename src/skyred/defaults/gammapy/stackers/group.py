@@ -28,6 +28,7 @@ from skyred.interfaces import Geometry, Stacker, component
 if TYPE_CHECKING:
     from gammapy.data import Observation, ObservationTable
     from gammapy.datasets import Dataset, Datasets
+    from numpy.typing import NDArray
 
 TAKES: Mapping[str, tuple[str, ...]] = {
     "night": (),
@@ -152,6 +153,10 @@ class GroupRuns(Stacker):
         if self.by == "column":
             raise TypeError("to group by a column, prepare the stacker with the observation table")
         return Night() if self.by == "night" else Telescopes()
+
+    def room(self, shares: NDArray[np.float64]) -> float:
+        """Give that of one group: how many there are, the runs tell later."""
+        return 1.0
 
     def zero(self, geometry: Geometry) -> Groups:
         """Give the total of nothing yet."""

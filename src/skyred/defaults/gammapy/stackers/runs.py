@@ -8,8 +8,10 @@ from skyred.defaults.gammapy.stackers.stacking import Stack, add_to, merged, mix
 from skyred.interfaces import Geometry, Stacker, component
 
 if TYPE_CHECKING:
+    import numpy as np
     from gammapy.data import Observation
     from gammapy.datasets import Dataset, Datasets
+    from numpy.typing import NDArray
 
 
 @component
@@ -17,6 +19,10 @@ class Sum(Stacker):
     """Stack all runs into one dataset."""
 
     kind = "sum"
+
+    def room(self, shares: NDArray[np.float64]) -> float:
+        """Give that of one dataset."""
+        return 1.0
 
     def zero(self, geometry: Geometry) -> Stack:
         """Give the total of nothing yet."""
@@ -42,6 +48,10 @@ class Keep(Stacker):
     """Keep one dataset for each run, for a joint fit."""
 
     kind = "keep"
+
+    def room(self, shares: NDArray[np.float64]) -> float:
+        """Give that of all runs."""
+        return float(shares.sum())
 
     def zero(self, geometry: Geometry) -> list[Any]:
         """Give the total of nothing yet."""

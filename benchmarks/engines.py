@@ -1,0 +1,155 @@
+"""Whether engines give the same, bit by bit, and what a second worker gains.
+
+The four targets of `examples/targets.yaml` (60 runs) are reduced with each engine in turn, from
+the files, without a cache. Digests of all stacked arrays are printed; the program fails if one of
+them depends on the engine::
+
+    GAMMAPY_DATA=... python benchmarks/engines.py --repeats 2
+
+Times are of the clock, with the start of the workers, the best of the repeats. A second worker
+can only gain where a second core is free: the load before each run is printed too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib.util
+import logging
+import os
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import numpy as np
+
+if TYPE_CHECKING:
+    from gammapy.datasets import MapDataset
+
+    from skyred import Engine
+
+EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "targets.yaml"
+
+
+@attrs.frozen
+class Reduced:
+    """What an engine gave.
+
+    Parameters
+    ----------
+    digests : dict of (str, str) to str
+        The sha256 of each array, by entry and name.
+    seconds : float
+        By the clock.
+    load : float
+        The machine's load before.
+    """
+
+    digests: dict[tuple[str, str], str]
+    seconds: float
+    load: float
+
+
+def arrays(dataset: MapDataset) -> Iterator[tuple[str, np.ndarray]]:
+    """Give every array of a stacked dataset, with its name."""
+    maps = {
+        "counts": dataset.counts,
+        "background": dataset.background,
+        "exposure": dataset.exposure,
+        "mask_safe": dataset.mask_safe,
+        "mask_fit": dataset.mask_fit,
+        "psf": dataset.psf.psf_map,
+        "psf exposure": dataset.psf.exposure_map,
+        "edisp": dataset.edisp.edisp_map,
+        "edisp exposure": dataset.edisp.exposure_map,
+    }
+    yield from ((name, held.data) for name, held in maps.items() if held is not None)
+    for edge in ("START", "STOP"):
+        times = dataset.gti.table[edge]
+        yield f"gti {edge.lower()}", np.stack([times.jd1, times.jd2])
+
+
+def digest(array: np.ndarray) -> str:
+    """Give the sha256 of an array: its type, shape and bytes."""
+    head = f"{array.dtype.str} {array.shape} ".encode()
+    return hashlib.sha256(head + np.ascontiguousarray(array).tobytes()).hexdigest()
+
+
+def engine_of(text: str) -> Engine:
+    """Give the engine that `kind` or `kind:workers` stands for."""
+    from skyred.plugins import Plugins
+
+    kind, _, workers = text.partition(":")
+    options: dict[str, Any] = {"workers": int(workers)} if workers else {}
+    return Plugins.load().catalog.get("engine", kind)(**options)
+
+
+def reduce(engine: str, overrides: list[str]) -> Reduced:
+    from skyred import Orchestrator, Pipeline
+
+    pipeline = Pipeline.from_yaml(EXAMPLE, overrides=overrides)
+    orchestrator = Orchestrator(pipeline, engine=engine_of(engine), cache=False)
+    orchestrator.select()
+    load, started = os.getloadavg()[0], time.perf_counter()
+    datasets = orchestrator.reduce()
+    seconds = time.perf_counter() - started
+    found = {(each.name, name): digest(data) for each in datasets for name, data in arrays(each)}
+    return Reduced(found, seconds, load)
+
+
+def show_times(reduced: dict[str, list[Reduced]]) -> None:
+    print("\n| engine | best, s | all, s | load before |\n|---|---:|---|---|")
+    best = {}
+    for engine, runs in reduced.items():
+        best[engine] = min(run.seconds for run in runs)
+        times, loads = (
+            ", ".join(f"{getattr(run, name):.1f}" for run in runs) for name in ("seconds", "load")
+        )
+        print(f"| {engine} | {best[engine]:.1f} | {times} | {loads} |")
+    for engine in best:
+        kind, _, workers = engine.partition(":")
+        if workers == "2" and f"{kind}:1" in best:
+            print(f"\n{kind}: 2 workers are {best[f'{kind}:1'] / best[engine]:.2f} times as fast")
+
+
+def show_digests(reduced: dict[str, list[Reduced]]) -> bool:
+    """Print each digest; gives whether all engines agree."""
+    runs = [(engine, run.digests) for engine, runs in reduced.items() for run in runs]
+    agree = True
+    for key in sorted(set().union(*(digests for _, digests in runs))):
+        found = {digests.get(key, "missing") for _, digests in runs}
+        print(*key, *found, sep="  ")
+        if len(found) > 1:
+            agree = False
+            print("  DIFFERS:", *((engine, digests.get(key)) for engine, digests in runs))
+    return agree
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--engines", nargs="+", help="kind or kind:workers; default: all")
+    parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("--set", action="append", default=[], help="path=value, as in skyred run")
+    arguments = parser.parse_args()
+    logging.disable(logging.WARNING)
+    warnings.simplefilter("ignore")
+    engines = arguments.engines or ["serial", "processes:1", "processes:2"]
+    if not arguments.engines and importlib.util.find_spec("skyred_dask"):
+        engines += ["dask:1", "dask:2"]
+    reduced: dict[str, list[Reduced]] = {engine: [] for engine in engines}
+    for _ in range(arguments.repeats):
+        for engine in engines:
+            reduced[engine].append(reduce(engine, arguments.set))
+            print(f"{engine}: {reduced[engine][-1].seconds:.1f} s", file=sys.stderr)
+    agree = show_digests(reduced)
+    show_times(reduced)
+    print("\nall engines agree" if agree else "\nengines DIFFER")
+    sys.exit(not agree)
+
+
+if __name__ == "__main__":
+    main()

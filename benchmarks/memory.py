@@ -1,0 +1,170 @@
+"""What the memory of a stacked reduction comes to: few runs, many runs, beside plain gammapy.
+
+The four runs of the H.E.S.S. Crab are repeated under new ids, in an archive that is removed
+afterwards (1 MB a run). Each line of the table is a process of its own::
+
+    OMP_NUM_THREADS=1 GAMMAPY_DATA=... python benchmarks/memory.py --runs 25 100 1000 --plain 25 100
+
+Memory is the largest resident size that the kernel saw: of the process, and of the largest of its
+workers. `--limit` makes the program fail if skyred's grows by more between the first number of
+runs and any other.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import logging
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import attrs
+from engines import engine_of
+
+ROOT = Path(__file__).resolve().parents[1]
+NAME = "hess-dl3-dr1"
+CRAB = (23523, 23526, 23559, 23592)
+FIRST = 100_000
+MB = 1024 if sys.platform != "darwin" else 1024**2  # ru_maxrss: kB, on macOS bytes
+
+
+@attrs.frozen
+class Line:
+    """One process: who reduced how many runs, its memory in MB and its time in seconds."""
+
+    who: str
+    runs: int
+    parent: float
+    worker: float
+    seconds: float
+    counts: float
+
+    def markdown(self) -> str:
+        worker = f"{self.worker:.0f}" if self.worker else ""
+        return f"| {self.who} | {self.runs} | {self.parent:.0f} | {worker} | {self.seconds:.0f} |"
+
+
+def repeat(source: Path, target: Path, number: int) -> None:
+    """Write an archive of `number` runs: the four of the Crab again and again, under new ids."""
+    from astropy.table import Table, vstack
+
+    (target / "data").mkdir(parents=True)
+    indices = {name: Table.read(source / f"{name}.fits.gz") for name in ("obs-index", "hdu-index")}
+    rows: dict[str, list[Any]] = {name: [] for name in indices}
+    for offset in range(number):
+        old, new = CRAB[offset % len(CRAB)], FIRST + offset
+        file = _write_run(source, target, old, new)
+        for name, index in indices.items():
+            row = index[index["OBS_ID"] == old]
+            row["OBS_ID"] = new
+            if name == "hdu-index":
+                row["FILE_DIR"], row["FILE_NAME"] = "data", file
+            rows[name].append(row)
+    for name, parts in rows.items():
+        table = vstack(parts, metadata_conflicts="silent")
+        table.meta = indices[name].meta
+        table.write(target / f"{name}.fits.gz")
+
+
+def _write_run(source: Path, target: Path, old: int, new: int) -> str:
+    """Copy a run uncompressed, with another id in its headers; gives the file's name."""
+    (path,) = source.glob(f"data/*{old:06d}.fits.gz")
+    content = gzip.decompress(path.read_bytes())
+    card = b"OBS_ID  = %20d"
+    if not content.count(card % old):
+        raise SystemExit(f"{path} has no OBS_ID {old} in its headers")
+    name = path.name.replace(f"{old:06d}", f"{new:06d}").removesuffix(".gz")
+    (target / "data" / name).write_bytes(content.replace(card % old, card % new))
+    return name
+
+
+def skyred_reduce(ids: tuple[int, ...], engine: str) -> float:
+    """Reduce with skyred; gives the summed counts."""
+    from skyred import Orchestrator, Pipeline
+    from skyred.defaults.gammapy import ObservationIds
+
+    pipeline = Pipeline.from_yaml(ROOT / "examples" / "crab.yaml")
+    entry = pipeline.data["hess"].evolve(select=[ObservationIds(ids=ids)])
+    pipeline = pipeline.evolve(data={"hess": entry})
+    orchestrator = Orchestrator(pipeline, engine=engine_of(engine), cache=False)
+    return float(orchestrator.reduce()["hess"].counts.data.sum())
+
+
+def plain_reduce(ids: tuple[int, ...]) -> float:
+    """Reduce with the script of gammapy's tutorial; gives the summed counts."""
+    sys.path.insert(0, str(ROOT / "tests"))  # the plain script is what the tests compare with
+    import plain_gammapy
+
+    return float(plain_gammapy.reduce(ids).counts.data.sum())
+
+
+def reduce_here(who: str, runs: int) -> Line:
+    """Reduce in this process, and look at what it took."""
+    logging.disable(logging.WARNING)
+    warnings.simplefilter("ignore")
+    ids = tuple(range(FIRST, FIRST + runs))
+    started = time.perf_counter()
+    counts = plain_reduce(ids) if who == "gammapy" else skyred_reduce(ids, who)
+    seconds = time.perf_counter() - started
+    parent, worker = (
+        resource.getrusage(which).ru_maxrss / MB
+        for which in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+    return Line(who, runs, parent, worker, seconds, counts)
+
+
+def reduce_apart(who: str, runs: int, data: Path) -> Line:
+    """Reduce in a process of its own."""
+    command = [sys.executable, __file__, "--here", who, "--runs", str(runs)]
+    environment = {**os.environ, "GAMMAPY_DATA": str(data)}
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
+    return Line(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def grown(lines: list[Line]) -> float:
+    """Give by how many MB skyred's memory differs between numbers of runs, at most."""
+    growth = [0.0]
+    for who in {line.who for line in lines} - {"gammapy"}:
+        for part in ("parent", "worker"):
+            sizes = [getattr(line, part) for line in lines if line.who == who]
+            growth.append(max(sizes) - min(sizes))
+    return max(growth)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--runs", type=int, nargs="*", default=[25, 100], help="numbers of runs")
+    parser.add_argument("--plain", type=int, nargs="*", default=[25], help="those of gammapy's")
+    parser.add_argument("--engines", nargs="+", default=["serial", "processes:2"])
+    parser.add_argument("--limit", type=float, default=100, help="MB that it may grow")
+    parser.add_argument("--here", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.here:
+        print(json.dumps(attrs.asdict(reduce_here(arguments.here, arguments.runs[0]))))
+        return
+    cases = [(engine, runs) for engine in arguments.engines for runs in arguments.runs]
+    cases += [("gammapy", runs) for runs in arguments.plain]
+    with tempfile.TemporaryDirectory(prefix="skyred-memory-") as folder:
+        repeat(Path(os.environ["GAMMAPY_DATA"], NAME), Path(folder, NAME), max(n for _, n in cases))
+        print("| reduced by | runs | process, MB | largest worker, MB | time, s |")
+        print("|---|---:|---:|---:|---:|", flush=True)
+        lines = []
+        for who, runs in cases:
+            lines.append(reduce_apart(who, runs, Path(folder)))
+            print(lines[-1].markdown(), flush=True)
+    growth = grown(lines)
+    print(f"\nskyred grows by {growth:.0f} MB; limit: {arguments.limit:.0f} MB")
+    if growth > arguments.limit:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,14 @@
+"""The plugin dask: an engine on the workers of dask.distributed."""
+
+from __future__ import annotations
+
+from skyred import hookimpl
+from skyred_dask.engine import Dask
+
+__all__ = ["Dask"]
+
+
+@hookimpl
+def skyred_components() -> list[type]:
+    """Offer the engine."""
+    return [Dask]

@@ -1,0 +1,210 @@
+"""The engine dask: the bits of serial, workers that are really killed, schedulers, Ctrl-C."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from killers import Killer, chunks
+from skyred.defaults.engines import Serial
+from skyred.errors import EngineError, FieldError
+from skyred.orchestrator.rescue import rescue
+from skyred.reduction import reduce_chunk
+from skyred.streaming import Workers, stream
+from skyred_dask import Dask
+
+LIMIT = 90  # seconds: a hang is a failure
+
+
+@pytest.fixture(autouse=True)
+def no_hang():
+    def give_up(*_):
+        raise TimeoutError(f"still not done after {LIMIT} s")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(LIMIT)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+def reduce(maker, engine, runs=7):
+    with Workers(engine.open) as workers:
+        ready = chunks(maker, runs)
+        return list(stream(workers, reduce_chunk, ready, 4, partial(rescue, workers)))
+
+
+def totals(partials):
+    return [float(each.total).hex() for each in partials]
+
+
+def statuses(partials):
+    return [(o.obs_id, o.status) for each in partials for o in each.outcomes]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_totals_are_those_of_serial_to_the_bit(workers):
+    done = reduce(Killer(fails=[4]), Dask(workers=workers))
+    expected = reduce(Killer(fails=[4]), Serial())
+    assert totals(done) == totals(expected)
+    assert statuses(done) == statuses(expected)
+
+
+def test_a_run_that_kills_its_worker_once_costs_nothing_but_time(tmp_path):
+    done = reduce(Killer(victims=[5], times=1, scene=str(tmp_path)), Dask(workers=2))
+    assert [path.name for path in tmp_path.iterdir()] == ["5-0"]
+    assert totals(done) == totals(reduce(Killer(), Serial()))
+
+
+def test_a_run_that_always_kills_is_the_only_one_that_fails(tmp_path):
+    killer = Killer(victims=[5], scene=str(tmp_path))
+    done = reduce(killer, Dask(workers=2, allowed_failures=0))
+    assert statuses(done) == [(n, "failed" if n == 5 else "made") for n in range(1, 8)]
+    assert "dask workers died of it" in done[1].outcomes[1].reason
+    assert totals(done) == totals(reduce(Killer(fails=[5]), Serial()))
+
+
+def test_workers_of_this_machine_have_one_thread_and_no_other_machine_reaches_them():
+    with Dask(workers=1).open() as executor:
+        assert executor.submit(os.getenv, "OMP_NUM_THREADS").result() == "1"
+        (worker,) = executor._client.scheduler_info(n_workers=-1)["workers"].values()
+    assert worker["nthreads"] == 1
+    assert worker["host"] == "127.0.0.1"
+
+
+@pytest.fixture(scope="module")
+def scheduler(tmp_path_factory):
+    """Start a scheduler as on a cluster; gives its file, its address and how to start a worker."""
+    place = tmp_path_factory.mktemp("cluster")
+    file = place / "scheduler.json"
+    paths = os.pathsep.join([str(Path(__file__).parents[3] / "tests"), *sys.path])
+    environment = {**os.environ, "PYTHONPATH": paths, "DASK_LOGGING__DISTRIBUTED": "error"}
+
+    def start(*words):
+        command = [sys.executable, "-m", "dask", *words, "--scheduler-file", str(file)]
+        log = (place / f"{words[0]}.log").open("a")
+        return subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=place)
+
+    started = [start("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")]
+    for _ in range(300):
+        if file.exists():
+            break
+        time.sleep(0.1)
+    yield file, lambda *words: started.append(start("worker", *words)) or started[-1]
+    for process in started:
+        process.terminate()
+    for process in started:
+        process.wait(20)
+
+
+ONE = ("--nthreads", "1", "--no-dashboard", "--no-nanny", "--host", "127.0.0.1")
+
+
+def test_a_scheduler_without_workers_is_told(scheduler):
+    with pytest.raises(EngineError, match=r"has no workers after 0 s; start some"):
+        Dask(scheduler=str(scheduler[0]), workers=1, wait="0.2 s").open()
+
+
+def test_a_worker_with_several_threads_is_refused(scheduler):
+    file, start = scheduler
+    worker = start("--nthreads", "2", "--no-dashboard", "--no-nanny", "--host", "127.0.0.1")
+    try:
+        with pytest.raises(EngineError, match=r"has 2 threads.*--nthreads 1"):
+            Dask(scheduler=str(file), workers=1, wait="30 s").open()
+    finally:
+        worker.terminate()
+        worker.wait(20)
+
+
+def test_a_scheduler_is_found_by_its_file_and_outlives_the_run(scheduler):
+    file, start = scheduler
+    start(*ONE)
+    expected = totals(reduce(Killer(), Serial()))
+    for _ in range(2):
+        done = reduce(Killer(), Dask(scheduler=str(file), workers=1, wait="30 s"))
+        assert totals(done) == expected
+
+
+def test_workers_with_other_versions_are_refused_by_name(scheduler, monkeypatch):
+    from skyred_dask import sameness
+
+    file, start = scheduler
+    start(*ONE)
+    here = {**sameness.versions(), "gammapy": "2.0"}
+    with Dask(scheduler=str(file), workers=1, wait="30 s").open() as executor:
+        theirs = executor._client.run(sameness.versions)
+        monkeypatch.setattr(sameness, "versions", lambda: here)
+        monkeypatch.setattr(sameness, "_versions_of_workers", lambda client: theirs)
+        with pytest.raises(EngineError, match=r"tcp://\S+ has gammapy 2\.1 \(here 2\.0\)"):
+            sameness.require_same(executor._client)
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [("nowhere.json", "no scheduler file nowhere.json"), ("tcp://127.0.0.1:1", "no dask sched")],
+)
+def test_a_scheduler_that_is_not_there_is_told(where, message):
+    import dask
+
+    quick = {"distributed.comm.timeouts.connect": "0.5s"}
+    with dask.config.set(quick), pytest.raises(EngineError, match=message):
+        Dask(scheduler=where, workers=1).open()
+
+
+def test_the_number_of_workers_of_a_scheduler_is_asked_for():
+    with pytest.raises(FieldError, match=r"how many workers it has"):
+        Dask(scheduler="tcp://node1:8786")
+
+
+CHILD = """
+import sys
+from killers import Killer, chunks
+from skyred.reduction import reduce_chunk
+from skyred.streaming import Workers, stream
+from skyred_dask import Dask
+
+if __name__ == "__main__":
+    maker = Killer(seconds=60, scene=sys.argv[1])
+    try:
+        with Workers(Dask(workers=2).open) as workers:
+            list(stream(workers, reduce_chunk, chunks(maker), 4))
+    except KeyboardInterrupt:
+        sys.exit(130)
+"""
+
+
+@pytest.mark.parametrize("whole_group", [False, True])
+def test_ctrl_c_ends_it_and_its_workers(tmp_path, whole_group):
+    script, scene = tmp_path / "child.py", tmp_path / "scene"
+    scene.mkdir()
+    script.write_text(CHILD)
+    paths = os.pathsep.join([str(Path(__file__).parents[3] / "tests"), *sys.path])
+    child = subprocess.Popen(
+        [sys.executable, str(script), str(scene)],
+        env={**os.environ, "PYTHONPATH": paths},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    while len(list(scene.iterdir())) < 2:
+        assert child.poll() is None, child.stderr.read()
+        time.sleep(0.05)
+    started = time.monotonic()
+    (os.killpg if whole_group else os.kill)(child.pid, signal.SIGINT)
+    _, said = child.communicate(timeout=30)
+    assert child.returncode == 130, said
+    assert time.monotonic() - started < 10
+    assert "Traceback" not in said
+    assert not [pid for pid in (int(p.name) for p in scene.iterdir()) if alive(pid)]
+
+
+def alive(pid):
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,97 @@
+"""Rules on the list of events: numbers that are finite and in range, nothing twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from skyred.inspection.header import separation
+from skyred.inspection.parts import Part
+from skyred.inspection.records import Finding
+from skyred.inspection.tables import Floats
+
+COLUMNS = {"TIME": "s", "RA": "deg", "DEC": "deg", "ENERGY": "TeV"}
+# fields of view reach 5 deg; half of the events of real runs lie within 1.8 deg
+DISTANCE = 5.0  # deg
+# in real runs no two events have the same position
+SAME_PLACE, SAME_PLACE_SHARE = 10, 0.01
+
+
+def check_events(events: Part) -> Iterator[Finding]:
+    """Look at the events for themselves."""
+    wrong = list(events.needs(COLUMNS))
+    yield from wrong
+    if wrong:
+        return
+    if len(events.table) == 0:
+        yield events.fault("has no events")
+        return
+    columns = {name: events.values(name, unit) for name, unit in COLUMNS.items()}
+    for name, values in columns.items():
+        if number := int((~np.isfinite(values)).sum()):
+            yield events.fault(f"{name} is not finite for {number} of {len(values)} events")
+    yield from _ranges(events, columns["RA"], columns["DEC"], columns["ENERGY"])
+    yield from _twice(events, columns["TIME"])
+    yield from _places(events, columns["RA"], columns["DEC"])
+
+
+def _ranges(events: Part, ra: Floats, dec: Floats, energy: Floats) -> Iterator[Finding]:
+    for name, outside, expected in (
+        ("ENERGY", energy <= 0, "above 0"),
+        ("RA", (ra < -360) | (ra > 360), "degrees up to 360"),
+        ("DEC", np.abs(dec) > 90, "-90 to 90 deg"),
+    ):
+        if number := int(outside.sum()):
+            yield events.fault(f"{name} of {number} events is out of range; expected {expected}")
+
+
+def _twice(events: Part, time: Floats) -> Iterator[Finding]:
+    if "EVENT_ID" not in events.table.names:
+        return
+    ids = events.table.column("EVENT_ID")
+    repeated = len(ids) - len(np.unique(ids))
+    if not repeated:
+        return
+    pairs = np.stack([ids, time])
+    doubled = len(ids) - np.unique(pairs, axis=1).shape[1]
+    if doubled:
+        yield events.fault(f"{doubled} events are there twice (same EVENT_ID and TIME)")
+    if repeated > doubled:
+        yield events.note(f"has an EVENT_ID more than once ({repeated - doubled})")
+
+
+def _places(events: Part, ra: Floats, dec: Floats) -> Iterator[Finding]:
+    _, counts = np.unique(ra + 1j * dec, return_counts=True)
+    most = int(counts.max())
+    if most > max(SAME_PLACE, SAME_PLACE_SHARE * len(ra)):
+        yield events.fault(f"{most} of {len(ra)} events have one and the same position")
+
+
+def check_field(events: Part) -> Iterator[Finding]:
+    """Compare where the events are with the pointing."""
+    ra, dec = events.values("RA", "deg"), events.values("DEC", "deg")
+    lon, lat = events.number("RA_PNT"), events.number("DEC_PNT")
+    if lon is None or lat is None or str(events.header.get("OBS_MODE", "")).upper() == "DRIFT":
+        return
+    a, b = np.radians(ra), np.radians(dec)
+    direction = np.array([np.cos(b) * np.cos(a), np.cos(b) * np.sin(a), np.sin(b)])
+    # the median, and not the mean: showers are reconstructed as far away as 89 deg
+    x, y, z = np.nanmedian(direction, axis=1)
+    centre = float(np.degrees(np.arctan2(y, x))), float(np.degrees(np.arctan2(z, np.hypot(x, y))))
+    if (apart := separation(lon, lat, *centre)) > DISTANCE:
+        yield events.fault(
+            f"its events lie {apart:.1f} deg from the pointing, around "
+            f"({centre[0]:.2f}, {centre[1]:.2f}) deg; expected within {DISTANCE:g} deg"
+        )
+
+
+def check_energies(events: Part, low: float, high: float) -> Iterator[Finding]:
+    """Compare the energies of events with those for which there is effective area, in TeV."""
+    energy = events.values("ENERGY", "TeV")
+    median = float(np.nanmedian(energy))
+    if not low <= median <= high:
+        yield events.fault(
+            f"the median ENERGY is {median:.3g} TeV, but there is effective area from {low:.3g} "
+            f"to {high:.3g} TeV only: is the unit {events.table.unit('ENERGY')!r} right?"
+        )

@@ -1,0 +1,156 @@
+"""Caching: chunks taken from the cache where they are there, in their order among those made."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import attrs
+
+from skyred.cache import Cache, NoCacheError, Recipe, chunk_key, is_off
+from skyred.errors import CacheError
+from skyred.interfaces import Maker, Reduction
+from skyred.plugins import Catalog
+from skyred.records import Outcome
+from skyred.reduction import Chunk, Partial
+
+log = logging.getLogger(__name__)
+
+Make = Callable[[Iterable[Chunk]], Iterator[Partial]]
+
+
+def open_cache(asked: Cache | str | Path | bool | None) -> Cache | None:
+    """Open the cache that is asked for: by default the user's, none if False.
+
+    Raises
+    ------
+    CacheError
+        If a folder is asked for that cannot be used. The default one is done without, with a
+        warning.
+    """
+    if isinstance(asked, Cache):
+        return asked
+    if asked is False or (asked in (None, True) and is_off()):
+        return None
+    try:
+        return Cache.open(None if asked in (None, True) else asked)  # type: ignore[arg-type]
+    except CacheError as error:
+        if asked not in (None, True):
+            raise
+        log.warning("nothing is cached: %s", error)
+        return None
+
+
+@attrs.define
+class Keeper:
+    """The cache of one data entry.
+
+    Parameters
+    ----------
+    cache : Cache or None
+        Where chunks are kept.
+    recipe : Recipe or None
+        What they are made with; nothing is kept without.
+    """
+
+    cache: Cache | None = None
+    recipe: Recipe | None = None
+
+    @classmethod
+    def of(
+        cls,
+        cache: Cache | None,
+        reduction: Reduction,
+        makers: Iterable[Maker],
+        catalog: Catalog,
+    ) -> Keeper:
+        """Give the cache of a reduction as it is prepared; one that keeps nothing if it cannot."""
+        if cache is None:
+            return cls()
+        try:
+            return cls(cache, Recipe.of(reduction, makers, catalog))
+        except NoCacheError as why:
+            log.info("nothing of data.%s is cached: %s", reduction.geometry.name, why)
+            return cls()
+
+    def key(self, chunk: Chunk) -> str:
+        """Give the key of a chunk; "" if it cannot be kept."""
+        inputs = [chunk.inputs.get(int(each.obs_id)) for each in chunk.observations]
+        runs = [run for run in inputs if run is not None]
+        if self.recipe is None or len(runs) < len(inputs) or not all(chunk.sums.values()):
+            return ""  # of observations in memory, or files that cannot be read
+        return chunk_key(self.recipe, runs, chunk.sums)
+
+    def holds(self, key: str) -> bool:
+        """Say whether there is something under a key."""
+        return bool(key) and self.cache is not None and self.cache.holds(key)
+
+    def get(self, key: str, entry: str) -> Partial | None:
+        """Give a chunk from the cache; None if it is not there, or damaged."""
+        if self.cache is None:
+            return None
+        held = self.cache.get(key)
+        if not isinstance(held, Partial):
+            return None
+        return attrs.evolve(held, outcomes=tuple(_cached(each, entry) for each in held.outcomes))
+
+    def put(self, key: str, partial: Partial) -> None:
+        """Keep a chunk, unless a run of it failed: it is to be tried again, as a whole."""
+        if not key or self.cache is None or self.recipe is None:
+            return
+        if any(outcome.status == "failed" for outcome in partial.outcomes):
+            return
+        if not self.recipe.holds_still():
+            log.warning("a file that the makers read was changed meanwhile: nothing of it is kept")
+            return
+        runs = [outcome.obs_id for outcome in partial.outcomes]
+        about = {"entry": partial.outcomes[0].entry if partial.outcomes else "", "runs": runs}
+        self.cache.put(key, partial, about)
+
+
+def made_or_kept(chunks: Iterable[Chunk], keeper: Keeper, make: Make) -> Iterator[Partial]:
+    """Yield what became of chunks, in their order: from the cache, or made and kept.
+
+    Parameters
+    ----------
+    chunks : iterable of Chunk
+        In order.
+    keeper : Keeper
+        Their cache.
+    make : callable
+        Makes chunks: gives what became of each, in their order, and reads no further than it
+        needs.
+    """
+    order: deque[tuple[Chunk, str, bool]] = deque()
+
+    def missing() -> Iterator[Chunk]:
+        for chunk in chunks:
+            key = keeper.key(chunk)
+            held = keeper.holds(key)
+            order.append((chunk, key, held))
+            if not held:
+                yield chunk
+
+    def kept() -> Iterator[Partial]:
+        while order and order[0][2]:
+            chunk, key, _ = order.popleft()
+            # what is there may be damaged all the same
+            yield keeper.get(key, chunk.entry) or _made(chunk, key)
+
+    def _made(chunk: Chunk, key: str) -> Partial:
+        (partial,) = make([chunk])
+        keeper.put(key, partial)
+        return partial
+
+    for partial in make(missing()):
+        yield from kept()
+        keeper.put(order.popleft()[1], partial)
+        yield partial
+    yield from kept()
+
+
+def _cached(outcome: Outcome, entry: str) -> Outcome:
+    status = "cached" if outcome.status == "made" else outcome.status
+    return attrs.evolve(outcome, entry=entry, status=status, seconds=0.0)

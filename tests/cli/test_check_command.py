@@ -1,0 +1,120 @@
+"""The command check: what it inspects, what it says, and what it exits with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from damaged import RESPONSES, Archive
+from skyred.cli import main
+
+RUN, OTHER = 900002, 900001
+AREA_ZERO = next(damage for damage in RESPONSES if damage.name == "aeff all 0.0")
+
+
+@pytest.fixture
+def damaged(crab_archive: Path, tmp_path: Path) -> Archive:
+    archive = Archive.copy(crab_archive, tmp_path / "archive")
+    AREA_ZERO.apply(archive, RUN, OTHER)
+    return archive
+
+
+def check(*words: object) -> Result:
+    return CliRunner().invoke(main, ["check", *map(str, words)])
+
+
+def configuration(folder: Path, archive: Path, select: str = "[]") -> Path:
+    path = folder / "analysis.yaml"
+    path.write_text(
+        f"""
+data:
+  sim:
+    archive: {archive}
+    select: {select}
+    geometry:
+      kind: map
+      center: [83.633 deg, 22.014 deg]
+      width: [1 deg, 1 deg]
+      bin_size: 0.1 deg
+      energy: {{min: 1 TeV, max: 10 TeV, bins: 2}}
+      energy_true: {{min: 1 TeV, max: 10 TeV, bins: 2}}
+    make: [{{kind: map}}]
+    stack: {{kind: sum}}
+""",
+        encoding="utf-8",
+    )
+    return path
+
+
+def test_a_sound_archive_ends_with_0(crab_archive: Path) -> None:
+    done = check(crab_archive)
+    assert done.exit_code == 0, done.output
+    assert done.stdout == f"{crab_archive}: 2 runs inspected, none with faults\n"
+
+
+def test_a_fault_ends_with_3_and_names_run_file_and_hdu(damaged: Archive) -> None:
+    done = check(damaged.folder)
+    assert done.exit_code == 3
+    assert f"run {RUN}\n  fault: {damaged.path(RUN)}[EFFECTIVE AREA]: EFFAREA" in done.stdout
+    assert f"run {OTHER}" not in done.stdout
+    assert "2 runs inspected, 1 with faults" in done.stdout
+
+
+@pytest.mark.parametrize("place", ["hdu-index.fits.gz", f"data/sim_crab_obs_id_{OTHER}.fits.gz"])
+def test_an_index_or_a_file_is_an_archive_too(damaged: Archive, place: str) -> None:
+    done = check(damaged.folder / place)
+    assert done.exit_code == (3 if "index" in place else 0), done.output
+
+
+def test_the_chosen_runs_of_a_configuration_are_inspected(damaged: Archive, tmp_path: Path) -> None:
+    sound = f"[{{kind: observation-ids, ids: [{OTHER}]}}]"
+    chosen = check(configuration(tmp_path, damaged.folder, sound))
+    assert chosen.exit_code == 0, chosen.output
+    assert "data.sim: 1 run inspected, none with faults" in chosen.stdout
+    assert check(tmp_path / "analysis.yaml", "--all-runs").exit_code == 3
+    everything = check(configuration(tmp_path, damaged.folder))
+    assert everything.exit_code == 3
+    assert f"run {RUN}" in everything.stdout
+
+
+def test_no_data_reads_the_configuration_alone(damaged: Archive, tmp_path: Path) -> None:
+    done = check(configuration(tmp_path, damaged.folder), "--no-data")
+    assert done.exit_code == 0, done.output
+    assert "inspected" not in done.stdout
+
+
+def test_a_run_that_the_index_does_not_know_well_is_a_fault(
+    damaged: Archive, tmp_path: Path
+) -> None:
+    damaged.index("hdu", lambda table: table[table["OBS_ID"] != RUN])
+    done = check(configuration(tmp_path, damaged.folder))
+    assert done.exit_code == 3
+    assert "no rows for this run" in done.stdout
+
+
+def test_notes_are_counted_or_listed(damaged: Archive, crab_archive: Path, tmp_path: Path) -> None:
+    archive = Archive.copy(crab_archive, tmp_path / "noted")
+
+    def below(hdu: object) -> None:
+        hdu.data["RPSF"][0, -1, 0, 0] = -1e-9  # type: ignore[attr-defined]
+
+    for run in archive.runs:
+        archive.hdu(run, "psf", below)
+    done = check(archive.folder)
+    assert done.exit_code == 0, done.output
+    assert "note: 2 runs: psf has negative cells\n" in done.stdout
+    listed = check(archive.folder, "--verbose").stdout
+    assert listed.count("note: ") == 2
+    assert str(archive.path(RUN)) in listed
+
+
+def test_workers_find_the_same(damaged: Archive) -> None:
+    assert check(damaged.folder, "--workers", 2).stdout == check(damaged.folder).stdout
+
+
+def test_a_wrong_configuration_and_no_archive_end_with_2(tmp_path: Path) -> None:
+    (tmp_path / "wrong.yaml").write_text("fti: {}\n")
+    assert check(tmp_path / "wrong.yaml").exit_code == 2
+    assert check(tmp_path).exit_code == 2

@@ -1,0 +1,55 @@
+"""Configurations made to do harm: each is answered at once, with an error that names it."""
+
+from __future__ import annotations
+
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from skyred.config import Document
+from skyred.config.reading import MAX_BYTES, read_document
+from skyred.errors import ConfigError
+
+LETTERS = "abcdefghijkl"
+BOMB = f"a: &a [{'x,' * 9}]\n" + "".join(
+    f"{after}: &{after} [{','.join(['*' + before] * 9)}]\n" for before, after in pairwise(LETTERS)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (BOMB, "holds too much; expected a few pages"),
+        ("a: " + "[" * 20_000, "nested too deeply"),
+        ("".join(" " * depth + "a:\n" for depth in range(400)) + " " * 400 + "b: 1\n", "deeply"),
+        ("a: &a [*a]\n", "is nested too deeply"),
+        ("a: !!python/object/apply:os.system [touch canary]\n", "has the YAML tag"),
+        ("a: !!binary aGVsbG8=\n", "has the YAML tag"),
+        ("a: " + "9" * 100_000 + "\n", "a: cannot be read: '9999"),
+        ("a: 0x" + "f" * 100_000 + "\n", "a: cannot be read: '0xffff"),
+        ("a: 1\n---\nb: 2\n", "expected a single document"),
+        ("a: \x00\n", "special characters are not allowed"),
+    ],
+    ids=["bomb", "flow", "block", "itself", "code", "binary", "digits", "hex", "two", "nul"],
+)
+def test_it_is_named_within_seconds(text: str, says: str) -> None:
+    started = time.process_time()
+    try:
+        message = "\n".join(map(str, Document.parse(text).problems))
+    except ConfigError as error:
+        message = str(error)
+    assert says in message
+    assert time.process_time() - started < 10
+
+
+def test_what_is_too_large_is_not_even_parsed(tmp_path: Path) -> None:
+    path = tmp_path / "large.yaml"
+    path.write_text("a: 1\n" + "# ä\n" * 3_000_000)
+    started = time.process_time()
+    with pytest.raises(ConfigError, match=f"large.yaml: holds more than {MAX_BYTES} bytes"):
+        read_document(path)
+    assert time.process_time() - started < 1
+    with pytest.raises(ConfigError, match="/dev/zero: holds more than"):
+        read_document(Path("/dev/zero"))

@@ -1,0 +1,146 @@
+"""Faults of input files: each is found, in the right run, file and HDU, and said in words."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+from astropy.io import fits
+from astropy.table import Table
+
+import plain_gammapy as plain
+from damaged import CLASSES, DAMAGES, INDEX, RESPONSES, Archive, Damage, find
+from skyred.inspection.index import run_inputs
+from skyred.inspection.reading import read_file
+from skyred.inspection.records import Finding, HduSource, RunInput
+from skyred.inspection.run import inspect_run
+
+NEEDED = ("events", "gti", "aeff", "edisp", "psf", "bkg")
+
+
+def inspect(folder: Path, *runs: int, needed: tuple[str, ...] = NEEDED) -> list[Finding]:
+    hdu_table = Table.read(folder / INDEX["hdu"])
+    hdu_table.meta["BASE_DIR"] = str(folder)
+    table = Table.read(folder / INDEX["obs"])
+    chosen = table[[row["OBS_ID"] in runs for row in table]] if runs else table
+    inputs = run_inputs(hdu_table, chosen, needed=needed)
+    return [finding for run in inputs for finding in inspect_run(run).findings]
+
+
+def faults(found: list[Finding]) -> list[Finding]:
+    return [finding for finding in found if finding.level == "fault"]
+
+
+def hdu_name(path: Path, kind: str) -> str:
+    with fits.open(path) as hdus:
+        return str(find(hdus, kind).name)
+
+
+def test_the_undamaged_archive_has_no_fault_and_no_note(crab_archive: Path) -> None:
+    assert inspect(crab_archive) == []
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.name)
+def test_a_damage_is_a_fault_of_its_run_file_and_hdu(
+    damage: Damage, crab_archive: Path, tmp_path: Path
+) -> None:
+    archive = Archive.copy(crab_archive, tmp_path / "archive")
+    other, run = archive.runs
+    file, name = archive.path(run), damage.kind and hdu_name(archive.path(run), damage.kind)
+    damage.apply(archive, run, other)
+    everything = faults(inspect(archive.folder))
+    found = [finding for finding in everything if finding.obs_id == run]
+    assert damage.other or found == everything, "a run beside it has a fault"
+    said = [finding for finding in found if damage.word in finding.message]
+    assert said, f"{damage.word!r} is not in {[str(finding) for finding in found]}"
+    if damage.file:
+        assert all(finding.file is not None for finding in said)
+        assert {file.name, archive.path(other).name} & {finding.file.name for finding in said}
+    if damage.kind:
+        assert name in {finding.hdu for finding in said}
+
+
+def test_a_file_that_is_not_what_the_sums_say_is_a_fault(
+    crab_archive: Path, tmp_path: Path
+) -> None:
+    archive = Archive.copy(crab_archive, tmp_path / "archive", sums=True)
+    assert inspect(archive.folder) == []
+    run = archive.runs[1]
+    archive.pack(run, lambda packed: gzip.compress(gzip.decompress(packed), 1))
+    (found,) = inspect(archive.folder)
+    assert (found.obs_id, found.file) == (run, archive.path(run))
+    assert "SHA256SUMS" in found.message
+
+
+def test_a_file_that_changed_since_is_a_fault(crab_archive: Path) -> None:
+    hdu_table = Table.read(crab_archive / INDEX["hdu"])
+    hdu_table.meta["BASE_DIR"] = str(crab_archive)
+    run = run_inputs(hdu_table, Table.read(crab_archive / INDEX["obs"]))[0]
+    seen = inspect_run(run)
+    assert inspect_run(run, seen.sha256).faults == ()
+    (found,) = inspect_run(run, dict.fromkeys(seen.sha256, "0" * 64)).faults
+    assert "changed" in found.message
+
+
+def test_what_was_inspected_is_what_is_given(crab_archive: Path) -> None:
+    hdu_table = Table.read(crab_archive / INDEX["hdu"])
+    hdu_table.meta["BASE_DIR"] = str(crab_archive)
+    run = run_inputs(hdu_table, Table.read(crab_archive / INDEX["obs"]))[0]
+    seen = inspect_run(run)
+    assert set(seen.hdus) == set(NEEDED)
+    with fits.open(run.files[0]) as plainly:
+        for kind in NEEDED:
+            assert seen.hdus[kind].data.tobytes() == find(plainly, kind).data.tobytes()
+    assert set(seen.sha256) == set(run.files)
+
+
+@pytest.mark.data
+class TestRealRuns:
+    def test_105_runs_have_no_fault_and_the_known_notes(self) -> None:
+        found = inspect(plain.archive())
+        assert faults(found) == []
+        notes = [finding.message.split(" (")[0] for finding in found]
+        assert notes.count("aeff has negative cells") == 13
+        assert notes.count("psf has negative cells") == 22
+
+    @pytest.mark.parametrize(
+        "damage",
+        [damage for damage in RESPONSES if damage.word == "flipped bit"],
+        ids=lambda damage: damage.name,
+    )
+    def test_a_flipped_bit_is_a_fault(self, damage: Damage, tmp_path: Path) -> None:
+        run, name = 23523, f"hess_dl3_dr1_obs_id_{23523:06d}.fits.gz"
+        (tmp_path / "data").mkdir()
+        (tmp_path / "data" / name).write_bytes((plain.archive() / "data" / name).read_bytes())
+        for index in INDEX.values():
+            (tmp_path / index).write_bytes((plain.archive() / index).read_bytes())
+        damage.apply(Archive(tmp_path), run, run)
+        found = faults(inspect(tmp_path, run))
+        assert any(
+            damage.word in finding.message and finding.hdu == damage.kind.upper()
+            for finding in found
+        ), [str(finding) for finding in found]
+
+    def test_point_like_runs_of_magic_have_no_fault(self) -> None:
+        folder = plain.archive().parent / "magic" / "rad_max" / "data"
+        assert faults(inspect(folder, needed=("events", "gti", "aeff", "edisp", "rad_max"))) == []
+
+    @pytest.mark.parametrize("array", ["South", "North"])
+    def test_responses_of_cta_have_no_fault(self, array: str) -> None:
+        (path,) = (plain.archive().parent / "cta-caldb").glob(f"Prod5-{array}*.fits.gz")
+        with fits.open(path) as hdus:
+            kinds = {CLASSES[hdu.header["HDUCLAS2"]]: hdu for hdu in hdus[1:]}
+            sources = [
+                HduSource(kind, hdu.header["HDUCLAS4"].lower(), path, hdu.name)
+                for kind, hdu in kinds.items()
+            ]
+        seen = inspect_run(RunInput(1, tuple(sources)))
+        assert seen.faults == ()
+        assert set(seen.hdus) == {"aeff", "psf", "edisp", "bkg"}
+
+
+def test_read_file_never_raises_for_what_is_no_file(tmp_path: Path) -> None:
+    for place in (tmp_path, tmp_path / "none"):
+        (found,) = read_file(place).findings
+        assert found.file == place

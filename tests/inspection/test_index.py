@@ -1,0 +1,121 @@
+"""What an index says of runs: in the order that is asked for, and quickly for many."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.table import MaskedColumn, Table
+
+from skyred.errors import ArchiveError
+from skyred.inspection.index import run_inputs
+from skyred.inspection.records import RunInput
+
+KINDS = ("events", "gti", "aeff")
+
+
+def hdu_index(base: Path, runs: int, folder: str = "data", responses: str = "") -> Table:
+    rows = [
+        (run, kind.upper(), f"{kind}_x", folder,
+         responses if responses and kind == "aeff" else f"{run}.fits", f" {kind} ")
+        for run in range(runs)
+        for kind in KINDS
+    ]  # fmt: skip
+    names = ("OBS_ID", "HDU_TYPE", "HDU_CLASS", "FILE_DIR", "FILE_NAME", "HDU_NAME")
+    return Table(rows=rows, names=names, meta={"BASE_DIR": str(base)})
+
+
+def inputs(table: Table, *runs: int, **options: bool) -> list[RunInput]:
+    return run_inputs(table, Table({"OBS_ID": list(runs)}), **options)
+
+
+def test_runs_come_in_the_order_of_the_rows_with_their_hdus(tmp_path: Path) -> None:
+    found = inputs(hdu_index(tmp_path, 4), 3, 1)
+    assert [run.obs_id for run in found] == [3, 1]
+    assert all(run.findings == () for run in found)
+    assert [(source.kind, source.form, source.name) for source in found[0].sources] == [
+        (kind, f"{kind}_x", kind) for kind in KINDS
+    ]
+    assert found[0].files == (tmp_path.resolve() / "data" / "3.fits",)
+
+
+def test_responses_of_their_own_may_serve_many_runs(tmp_path: Path) -> None:
+    found = inputs(hdu_index(tmp_path, 3, responses="caldb.fits"), 0, 1, 2)
+    assert all(run.findings == () for run in found)
+
+
+def test_two_runs_with_the_same_events_are_both_at_fault(tmp_path: Path) -> None:
+    table = hdu_index(tmp_path, 2)
+    table["FILE_NAME"] = "0.fits"
+    first, second = inputs(table, 0, 1)
+    assert "to run 1 too" in first.findings[0].message
+    assert "to run 0 too" in second.findings[0].message
+
+
+@pytest.mark.parametrize("folder", ["..", "/etc", "data/../.."])
+def test_what_leaves_the_archive_is_no_source_unless_it_is_allowed(
+    tmp_path: Path, folder: str
+) -> None:
+    (run,) = inputs(hdu_index(tmp_path, 1, folder), 0)
+    assert run.sources == ()
+    assert "outside the archive" in run.findings[0].message
+    (run,) = inputs(hdu_index(tmp_path, 1, folder), 0, allow_outside=True)
+    assert len(run.sources) == len(KINDS)
+    assert run.findings == ()
+
+
+@pytest.mark.parametrize("folder", ["$HOME", "${HOME}/data", "~", "~root/data"])
+def test_a_variable_is_never_expanded(tmp_path: Path, folder: str) -> None:
+    (run,) = inputs(hdu_index(tmp_path, 1, folder), 0, allow_outside=True)
+    assert run.sources == ()
+    assert "not expanded" in run.findings[0].message
+
+
+def test_a_link_inside_the_archive_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "real.fits").touch()
+    (tmp_path / "data" / "0.fits").symlink_to("real.fits")
+    (run,) = inputs(hdu_index(tmp_path, 1), 0)
+    assert run.findings == ()
+
+
+def test_a_loop_of_links_is_a_fault(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "0.fits").symlink_to("0.fits")
+    (run,) = inputs(hdu_index(tmp_path, 1), 0)
+    assert run.findings or run.sources  # how Python resolves it differs; it is not an exception
+
+
+def test_values_are_in_seconds_and_degrees_and_know_what_is_masked(tmp_path: Path) -> None:
+    rows = Table({"OBS_ID": [0], "OBJECT": [b"Crab "]}, meta={"MJDREFI": 51910})
+    rows["ONTIME"] = np.array([0.5], dtype=">f4")
+    rows["ONTIME"].unit = "h"
+    rows["TARGET_OFFSET"] = MaskedColumn([1.0], mask=[True])
+    (run,) = run_inputs(hdu_index(tmp_path, 1), rows)
+    expected = {"OBS_ID": 0, "OBJECT": "Crab", "ONTIME": 1800.0, "TARGET_OFFSET": None}
+    assert run.row == {"MJDREFI": 51910, **expected}
+
+
+def test_an_index_without_a_column_is_an_error_that_names_it(tmp_path: Path) -> None:
+    table = hdu_index(tmp_path, 1)
+    table.remove_column("HDU_NAME")
+    with pytest.raises(ArchiveError, match="no column HDU_NAME"):
+        inputs(table, 0)
+
+
+def test_a_store_without_files_has_no_sources_and_no_fault() -> None:
+    (run,) = inputs(Table({"OBS_ID": np.array([], int)}), 5)
+    assert run == RunInput(5, ())
+
+
+def test_thousands_of_runs_take_time_in_proportion(tmp_path: Path) -> None:
+    def seconds(runs: int) -> float:
+        table = hdu_index(tmp_path, runs)
+        start = time.process_time()
+        inputs(table, *range(runs))
+        return time.process_time() - start
+
+    seconds(10)
+    assert seconds(2000) < 40 * max(seconds(200), 0.01)

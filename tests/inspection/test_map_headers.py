@@ -1,0 +1,123 @@
+"""FITS files before gammapy reads them: those that are cut off or hold code are refused."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from gammapy.maps import Map
+from hypothesis import given
+from hypothesis import strategies as st
+
+import small_datasets as small
+from skyred.errors import FileError
+from skyred.inspection.map_headers import SHAPE, beside, look_at_fits, look_at_models
+
+ATTACK = "open('canary', 'w') and (20, 20)"
+
+
+def map_file(path: Path, shape: str | None = None) -> Path:
+    written = Map.from_geom(small.image(), data=np.ones((20, 20)))
+    written.write(path, overwrite=True)
+    if shape is not None:
+        with fits.open(path) as hdus:
+            hdus[0].header["WCSSHAPE"] = shape
+            hdus.writeto(path, overwrite=True)
+    return path
+
+
+@pytest.mark.parametrize("name", ["map.fits", "map.fits.gz"])
+def test_a_header_that_gammapy_runs_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = map_file(tmp_path / name, ATTACK)
+    with pytest.raises(FileError, match=r"has the card WCSSHAPE = .*run anything else as code"):
+        look_at_fits(path)
+    assert not Path("canary").exists()
+    Map.read(path)
+    assert Path("canary").exists(), "the attack is real: plain gammapy runs it"
+
+
+@pytest.mark.parametrize("shape", [None, "(20, 20)", "(20,20,)"])
+def test_a_sound_file_is_read(tmp_path: Path, shape: str | None) -> None:
+    for name in ("map.fits", "map.fits.gz"):
+        look_at_fits(map_file(tmp_path / name, shape))
+
+
+def test_the_shape_that_gammapy_writes_itself_is_allowed() -> None:
+    for geom in (small.image(), small.image().to_cube([small.ENERGY])):
+        header = geom.to_header()
+        assert SHAPE.fullmatch(header.get("WCSSHAPE", "(1, 1)"))
+
+
+@given(text=st.text(st.sampled_from("0123456789(),.[]_ ax'\"+*"), max_size=12))
+def test_only_whole_numbers_in_brackets_are_allowed(text: str) -> None:
+    if SHAPE.fullmatch(text):
+        assert set(text) <= set("0123456789(), ")
+        assert all(part.strip().isdigit() for part in text.strip("() ").rstrip(", ").split(","))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("whole") / "dataset.fits"
+    small.map_dataset().write(path)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
+def test_a_file_that_is_cut_off_anywhere_is_refused(
+    tmp_path: Path, whole: bytes, packed: bool
+) -> None:
+    content = gzip.compress(whole) if packed else whole
+    path = tmp_path / f"dataset.fits{'.gz' if packed else ''}"
+    path.write_bytes(content)
+    look_at_fits(path)
+    for length in np.linspace(0, len(content) - 1, 40).astype(int):
+        if length % 2880 == 0 and length and not packed:
+            continue  # between two HDUs it is whole, as far as FITS goes
+        path.write_bytes(content[:length])
+        with pytest.raises(FileError, match=r"cannot be read as FITS|is cut off"):
+            look_at_fits(path)
+
+
+def test_a_flipped_bit_in_a_compressed_file_is_found(tmp_path: Path, whole: bytes) -> None:
+    content = bytearray(gzip.compress(whole))
+    content[-6] ^= 1  # in its checksum
+    (tmp_path / "dataset.fits.gz").write_bytes(content)
+    with pytest.raises(FileError, match="CRC check failed"):
+        look_at_fits(tmp_path / "dataset.fits.gz")
+
+
+@pytest.mark.parametrize(
+    "name", ["/etc/passwd", "../data.fits", "a/../../b.fits", "$HOME/x.fits", "~/x.fits", "a\\b"]
+)
+def test_an_index_does_not_lead_out_of_its_folder(tmp_path: Path, name: str) -> None:
+    (tmp_path / "data.fits").touch()
+    (tmp_path / "in").mkdir()
+    with pytest.raises(FileError, match=r"names the file .*; expected one beside it"):
+        beside(tmp_path / "in" / "datasets.yaml", name)
+
+
+def test_files_beside_an_index_and_below_it_are_found(tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    for name in ("a.fits", "below/b.fits"):
+        (tmp_path / name).touch()
+        assert beside(tmp_path / "datasets.yaml", name) == tmp_path / name
+    with pytest.raises(FileError, match="which is not there: put it beside it"):
+        beside(tmp_path / "datasets.yaml", "c.fits")
+
+
+def test_models_name_no_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLACE", str(tmp_path))
+    path = map_file(tmp_path / "map.fits", ATTACK)
+    for folder, name in ((None, str(path)), (None, "$PLACE/map.fits"), (tmp_path, "map.fits")):
+        with pytest.raises(FileError, match="WCSSHAPE"):
+            look_at_models({"components": [{"spatial": {"filename": name}}]}, folder)
+    compound = {"model1": {}, "model2": {}, "operator": "methodcaller"}
+    with pytest.raises(FileError, match="has the operator 'methodcaller'; expected add, "):
+        look_at_models([{"spectral": compound}])
+    look_at_models([{"spectral": {**compound, "operator": "mul"}}])

@@ -26,7 +26,7 @@ from skyred.orchestrator.folder import RunFolder
 from skyred.orchestrator.space import needed_for, size_of
 from toys import ToyEstimator, ToyGeometry, ToyMaker, ToyProduct, ToySum, toy_pipeline, toy_plugins
 
-KILLING = Path(__file__).with_name("killing.py")
+KILLING = Path(__file__).with_name("killed_publishers.py")
 BIG = bytes(3_000_000)
 FULL = (
     r"cannot be written: No space left on device \(.*[\d.]+ MB are free\); make room, or choose "

@@ -1,7 +1,7 @@
 """The run folder while it is written: a hidden sibling, put in its place in one moment.
 
-Beside a folder ``NAME`` stand, while it is written: ``.NAME.lock``, held by the process that writes;
-``.NAME.part``, what it writes; and, where two folders cannot change places in one moment,
+Beside a folder ``NAME`` stand, while it is written: ``.NAME.lock``, held by the process that
+writes; ``.NAME.part``, what it writes; and, where two folders cannot change places in one moment,
 ``.NAME.old``, the run that is being replaced. Killed processes leave them to who comes next.
 """
 

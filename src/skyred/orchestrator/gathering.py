@@ -11,8 +11,8 @@ import attrs
 
 from skyred.errors import ArchiveError, FileError
 from skyred.fields import Location
-from skyred.interfaces import Reduction
 from skyred.inspection.map_headers import beside, look_at_fits
+from skyred.interfaces import Reduction
 from skyred.result.dataset_files import read_datasets
 
 if TYPE_CHECKING:

@@ -117,7 +117,8 @@ class Result:
     ) -> Result:
         """Read a run folder.
 
-        Nothing that it holds is executed, whoever wrote it; estimates are read by installed plugins.
+        Nothing that it holds is executed, whoever wrote it; estimates are read by the plugins that
+        are installed.
 
         Parameters
         ----------

@@ -84,25 +84,25 @@ class FoVBackground(Maker):
 
     def _sums(self, dataset: MapDataset) -> EnergySums:
         """Sum counts and background by energy; skips a run that has too little of them."""
-        counts, background = dataset.counts.data, dataset.background.data
+        background = dataset.background.data
         inside = allowed(self.exclude, dataset.counts.geom).data & np.isfinite(background)
         for mask in (dataset.mask_safe, dataset.mask_fit):
             if mask is not None:
                 inside &= mask.data
         if self.method == "fit":
             inside &= background > 0
-        sums = EnergySums(
-            dataset.counts.geom.axes["energy"].center,
-            *(np.where(inside, data, 0).sum(axis=(1, 2), dtype=float) for data in (counts, background)),
+        counts, background = (
+            np.where(inside, data, 0).sum(axis=(1, 2), dtype=float)
+            for data in (dataset.counts.data, background)
         )
-        found, predicted = sums.counts.sum(), sums.background.sum()
-        if found <= self.min_counts or predicted <= self.min_background:
+        if counts.sum() <= self.min_counts or background.sum() <= self.min_background:
             raise SkipObservation(
-                f"the background cannot be normalised: {found:.0f} counts for {predicted:.1f} "
-                f"predicted outside the exclusion, more are needed than {self.min_counts} counts "
-                f"and {self.min_background} predicted"
+                "the background cannot be normalised: "
+                f"{counts.sum():.0f} counts for {background.sum():.1f} predicted outside the "
+                f"exclusion, more are needed than {self.min_counts} counts and "
+                f"{self.min_background} predicted"
             )
-        return sums
+        return EnergySums(dataset.counts.geom.axes["energy"].center, counts, background)
 
     def _shape(self, model: SpectralModel) -> list[Parameter]:
         """Give what is fitted beside the norm."""

@@ -6,7 +6,7 @@ are log-linear in their parameters (but for the exponent of the cutoff of ``ecpl
 frozen), the fit is a Poisson regression: its statistic is convex, Newton's steps find its only
 minimum. With the norm alone free that is counts over background.
 
-gammapy's own fit finds the same within MIGRAD's tolerance, takes longer, and leaks.
+gammapy's own fit finds the same within MIGRAD's tolerance, and takes longer.
 """
 
 from __future__ import annotations

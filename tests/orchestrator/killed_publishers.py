@@ -1,6 +1,6 @@
 """Publishes run folders in a loop in processes that are killed, and looks at them all the while.
 
-``python killing.py FOLDER KILLS SEED EXCHANGE`` prints what was seen, as JSON.
+``python killed_publishers.py FOLDER KILLS SEED EXCHANGE`` prints what was seen, as JSON.
 """
 
 from __future__ import annotations

@@ -31,6 +31,7 @@ lint: $(VENV)/.test
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/mypy plugins/skyred-example/src
+	$(BIN)/mypy plugins/skyred-dask/src
 	$(BIN)/lint-imports
 
 docs: $(VENV)/.docs
@@ -53,9 +54,10 @@ $(VENV)/.run: pyproject.toml constraints.txt | $(VENV)/.made
 	@$(INSTALL) -e .
 	@touch $@
 
-$(VENV)/.test: pyproject.toml constraints.txt plugins/skyred-example/pyproject.toml | $(VENV)/.made
+PLUGINS := plugins/skyred-example plugins/skyred-dask
+$(VENV)/.test: pyproject.toml constraints.txt $(PLUGINS:%=%/pyproject.toml) | $(VENV)/.made
 	@echo "Installing skyred and what its tests need into $(VENV): a minute or two"
-	@$(INSTALL) -e ".[test]" -e plugins/skyred-example
+	@$(INSTALL) -e ".[test]" $(PLUGINS:%=-e %)
 	@touch $@
 
 $(VENV)/.docs: pyproject.toml constraints.txt | $(VENV)/.made

@@ -17,11 +17,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import skyred.cache.keys
-from skyred import Pipeline
+from skyred import Pipeline, Reduction
 from skyred.cache import Cache
 from skyred.fields import specs
 from skyred.orchestrator.caching import Keeper
-from skyred.orchestrator.reducing import _chunks
+from skyred.orchestrator.reducing import _Begun, _chunks
 from skyred.orchestrator.selecting import select
 from skyred.plugins import Plugins
 from skyred.records import Owner
@@ -145,15 +145,19 @@ class World:
         pipeline = self.pipeline(plugins)
         ((entry, reduction),) = pipeline.entries()
         selection = select(entry, reduction, plugins)
-        reduction = reduction.named(entry)
-        cache = Cache(self.folder, b"")
-        keeper = Keeper.of(cache, reduction, reduction.make, plugins.catalog)
-        chunks = _chunks(entry, reduction, reduction.make, selection)
+        plan = _begun(self, entry, reduction, plugins)
+        chunks = _chunks(plan, selection)
         return {
-            int(observation.obs_id): keeper.key(chunk)
+            int(observation.obs_id): plan.keeper.key(chunk)
             for chunk in chunks
             for observation in chunk.observations
         }
+
+
+def _begun(world: World, entry: str, reduction: Reduction, plugins: Plugins) -> _Begun:
+    reduction = reduction.named(entry)
+    keeper = Keeper.of(Cache(world.folder, b""), reduction, reduction.make, plugins.catalog)
+    return _Begun(entry, reduction, reduction.make, keeper, None)
 
 
 def _plugins(world: World) -> Plugins:

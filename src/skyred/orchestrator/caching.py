@@ -110,45 +110,54 @@ class Keeper:
         self.cache.put(key, partial, about)
 
 
-def made_or_kept(chunks: Iterable[Chunk], keeper: Keeper, make: Make) -> Iterator[Partial]:
-    """Yield what became of chunks, in their order: from the cache, or made and kept.
+def made_or_kept(
+    chunks: Iterable[tuple[Keeper, Chunk]], make: Make
+) -> Iterator[tuple[Chunk, Partial]]:
+    """Yield chunks with what became of them, in their order: from the cache, or made and kept.
 
     Parameters
     ----------
-    chunks : iterable of Chunk
-        In order.
-    keeper : Keeper
-        Their cache.
+    chunks : iterable of tuple of Keeper and Chunk
+        In order, each with its cache.
     make : callable
         Makes chunks: gives what became of each, in their order, and reads no further than it
         needs.
     """
-    order: deque[tuple[Chunk, str, bool]] = deque()
+    order: deque[_Asked] = deque()
 
     def missing() -> Iterator[Chunk]:
-        for chunk in chunks:
+        for keeper, chunk in chunks:
             key = keeper.key(chunk)
-            held = keeper.holds(key)
-            order.append((chunk, key, held))
-            if not held:
+            order.append(_Asked(keeper, chunk, key, keeper.holds(key)))
+            if not order[-1].held:
                 yield chunk
 
-    def kept() -> Iterator[Partial]:
-        while order and order[0][2]:
-            chunk, key, _ = order.popleft()
+    def kept() -> Iterator[tuple[Chunk, Partial]]:
+        while order and order[0].held:
+            asked = order.popleft()
             # what is there may be damaged all the same
-            yield keeper.get(key, chunk.entry) or _made(chunk, key)
-
-    def _made(chunk: Chunk, key: str) -> Partial:
-        (partial,) = make([chunk])
-        keeper.put(key, partial)
-        return partial
+            found = asked.keeper.get(asked.key, asked.chunk.entry)
+            yield asked.chunk, found or asked.keep(next(make([asked.chunk])))
 
     for partial in make(missing()):
         yield from kept()
-        keeper.put(order.popleft()[1], partial)
-        yield partial
+        asked = order.popleft()
+        yield asked.chunk, asked.keep(partial)
     yield from kept()
+
+
+@attrs.frozen
+class _Asked:
+    """A chunk that is asked for: its cache, its key there, and whether there is something."""
+
+    keeper: Keeper
+    chunk: Chunk
+    key: str
+    held: bool
+
+    def keep(self, partial: Partial) -> Partial:
+        self.keeper.put(self.key, partial)
+        return partial
 
 
 def _cached(outcome: Outcome, entry: str) -> Outcome:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from skyred.cache import Cache, sums_of
-from skyred.interfaces import Reduction
+from skyred.interfaces import Maker, Reduction
 from skyred.orchestrator.caching import Keeper, made_or_kept
 from skyred.orchestrator.rescue import rescue
 from skyred.orchestrator.selecting import Selection
@@ -47,30 +48,37 @@ class Reducer:
 
     def reduce(
         self,
-        entry: str,
-        reduction: Reduction,
-        selection: Selection,
+        entries: Iterable[tuple[str, Reduction, Selection]],
         tell: Callable[[Outcome], None],
-    ) -> Datasets:
-        """Make and stack the chosen observations; `tell` is called with each outcome, in order.
+    ) -> Iterator[tuple[str, Datasets]]:
+        """Make and stack the chosen observations of data entries; yields each entry's datasets.
 
-        Chunks are fixed by the stacker and merged in order, so the result is the same, bit by bit,
-        whatever the engine, however many workers, and whether or not they were made before. Gives
-        no dataset if no observation gives one.
+        `tell` is called with each outcome, in order. Chunks are fixed by the stacker and merged in
+        order, so the result is the same, bit by bit, whatever the engine, however many workers,
+        and whether or not they were made before. The workers go on to the next entry while the
+        last chunks of one are made. An entry gives no dataset if no observation gives one.
         """
-        for outcome in selection.outcomes:
-            tell(outcome)
+        begun: deque[_Begun] = deque()
+
+        def chunks() -> Iterator[tuple[Keeper, Chunk]]:
+            for entry, reduction, selection in entries:
+                begun.append(self._begin(entry, reduction, selection))
+                yield from ((begun[-1].keeper, chunk) for chunk in _chunks(begun[-1], selection))
+
+        for chunk, made in made_or_kept(chunks(), self._make):
+            while begun[0].entry != chunk.entry:
+                yield begun.popleft().end(tell)
+            begun[0].add(made, tell)
+        while begun:
+            yield begun.popleft().end(tell)
+
+    def _begin(self, entry: str, reduction: Reduction, selection: Selection) -> _Begun:
         makers = tuple(maker.prepare(selection.observations) for maker in reduction.make)
         reduction = reduction.named(entry)
         reduction = reduction.evolve(stack=reduction.stack.prepare(selection.table))
         keeper = Keeper.of(self.cache, reduction, makers, self.catalog)
-        total: Any = reduction.stack.zero(reduction.geometry)
-        chunks = _chunks(entry, reduction, makers, selection)
-        for made in made_or_kept(chunks, keeper, self._make):
-            for outcome in made.outcomes:
-                tell(outcome)
-            total = reduction.stack.merge(total, made.total)
-        return reduction.stack.result(total)
+        total = reduction.stack.zero(reduction.geometry)
+        return _Begun(entry, reduction, makers, keeper, total, selection.outcomes)
 
     def _make(self, chunks: Iterable[Chunk]) -> Iterator[Partial]:
         saved = partial(rescue, self.workers)
@@ -86,14 +94,53 @@ def describe(outcomes: Iterable[Outcome]) -> str:
     )
 
 
-def _chunks(
-    entry: str, reduction: Reduction, makers: tuple[Any, ...], selection: Selection
-) -> Iterator[Chunk]:
-    size = reduction.stack.chunk
+@attrs.define
+class _Begun:
+    """A data entry that is being reduced.
+
+    Parameters
+    ----------
+    entry : str
+        Its name.
+    reduction : Reduction
+        With the stacker prepared, and datasets called after the entry.
+    makers : tuple of Maker
+        The makers, prepared.
+    keeper : Keeper
+        Its cache.
+    total : object
+        The stacker's total so far.
+    untold : sequence of Outcome
+        Observations that could not be opened, until they are told.
+    """
+
+    entry: str
+    reduction: Reduction
+    makers: tuple[Maker, ...]
+    keeper: Keeper
+    total: Any
+    untold: Sequence[Outcome] = ()
+
+    def add(self, made: Partial, tell: Callable[[Outcome], None]) -> None:
+        """Merge a chunk."""
+        for outcome in (*self.untold, *made.outcomes):
+            tell(outcome)
+        self.untold = ()
+        self.total = self.reduction.stack.merge(self.total, made.total)
+
+    def end(self, tell: Callable[[Outcome], None]) -> tuple[str, Datasets]:
+        """Give the entry and its datasets."""
+        for outcome in self.untold:
+            tell(outcome)
+        return self.entry, self.reduction.stack.result(self.total)
+
+
+def _chunks(begun: _Begun, selection: Selection) -> Iterator[Chunk]:
+    size = begun.reduction.stack.chunk
     for first in range(0, len(selection.observations), size):
         observations = tuple(selection.observations[first : first + size])
         known = (selection.inputs.get(int(each.obs_id)) for each in observations)
         inputs = {run.obs_id: run for run in known if run is not None}
         # taken here and not when all were selected: what is made is what was hashed just before
         sums = sums_of(path for run in inputs.values() for path in run.files)
-        yield Chunk(entry, reduction, makers, observations, inputs, sums)
+        yield Chunk(begun.entry, begun.reduction, begun.makers, observations, inputs, sums)

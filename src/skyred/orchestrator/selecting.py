@@ -94,10 +94,14 @@ def _found(place: Location) -> list[str]:
     return [str(path) for path in matches] or [place.expanded()]
 
 
-def _needed(reduction: Reduction) -> Any:
+def _needed(reduction: Reduction) -> list[str]:
+    from gammapy.data.data_store import REQUIRED_IRFS
+
     # a gammapy maker as it is does not say what it needs
     known = not any(isinstance(maker, AdaptedMaker) for maker in reduction.make)
-    return reduction.irfs or (list(required_irfs(reduction.make)) if known else "full-enclosure")
+    if reduction.irfs is None and known:
+        return list(required_irfs(reduction.make))
+    return sorted(REQUIRED_IRFS[reduction.irfs or "full-enclosure"])
 
 
 def _each_once(entry: str, table: ObservationTable) -> ObservationTable:
@@ -116,7 +120,12 @@ def _open(entry: str, store: DataStore, table: ObservationTable, reduction: Redu
     from gammapy.data.data_store import MissingRequiredHDU
 
     needed = _needed(reduction)
-    inputs = run_inputs(store.hdu_table, table, allow_outside=reduction.allow_outside)
+    inputs = run_inputs(
+        store.hdu_table,
+        table,
+        allow_outside=reduction.allow_outside,
+        needed=("events", "gti", *needed),
+    )
     opened, outcomes = [], list[Outcome]()
     for run, own in zip(inputs, _stores(store, table), strict=True):
         try:

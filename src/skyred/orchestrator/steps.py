@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -134,35 +133,36 @@ class Steps:
         from gammapy.datasets import Datasets
 
         self.outcomes, self.reduced = [], []
-        inputs: list[Path] = []
-        made: list[tuple[Reduction, Sequence[Any]]] = []
-        with Workers(self.engine.open) as workers:
-            reducer = Reducer(workers, self.engine.slots, self.plugins.catalog, self.cache)
-            for entry, reduction in self._present():
-                if reduction.datasets:
-                    gathered = gather(entry, reduction)
-                    inputs += gathered.files
-                    made.append((reduction, gathered.datasets))
-                else:
-                    made.append((reduction, self._reduced(entry, reduction, reducer)))
-                self.reduced += made[-1][1]
+        gathered = {name: gather(name, each) for name, each in self._present() if each.datasets}
+        made: dict[str, Any] = {name: given.datasets for name, given in gathered.items()}
+        self.reduced += [dataset for held in made.values() for dataset in held]
+        for entry, datasets in self._made():
+            made[entry] = datasets
+            self.reduced += datasets
         if self.cache is not None:
             self.cache.prune()
         self._stop_on_failures()
         self._stop_on_nothing()
-        _set_fit_ranges(made)
+        _set_fit_ranges([(reduction, made[entry]) for entry, reduction in self._present()])
+        # in the order of the configuration, whatever was there first
+        self.reduced = [dataset for entry, _ in self._present() for dataset in made[entry]]
         said["summary"] = f"{len(self.reduced)} datasets"
-        said["inputs"] = tuple(inputs)
+        said["inputs"] = tuple(path for given in gathered.values() for path in given.files)
         return Datasets(self.reduced)
+
+    def _made(self) -> Iterator[tuple[str, Datasets]]:
+        chosen = self.done["select"]
+        entries = [(entry, each, chosen[entry]) for entry, each in self._present() if each.archive]
+        if not entries:
+            return
+        with Workers(self.engine.open) as workers:
+            reducer = Reducer(workers, self.engine.slots, self.plugins.catalog, self.cache)
+            yield from reducer.reduce(entries, self._tell)
 
     def _present(self) -> list[tuple[str, Reduction]]:
         """Give the data entries that are reduced or read: observations may have been replaced."""
         chosen = self.done["select"]
         return [each for each in self.pipeline.entries() if each[1].datasets or each[0] in chosen]
-
-    def _reduced(self, entry: str, reduction: Reduction, reducer: Reducer) -> Datasets:
-        selection, tell = self.done["select"][entry], partial(self._tell, reduction)
-        return reducer.reduce(entry, reduction, selection, tell)
 
     def datasets(self) -> Datasets | None:
         """Give what is reduced so far, whether or not runs failed; None if nothing is."""
@@ -170,8 +170,8 @@ class Steps:
 
         return self.done.get("reduce", Datasets(self.reduced) if self.reduced else None)
 
-    def _tell(self, reduction: Reduction, outcome: Outcome) -> None:
-        outcome = self._with_owner(reduction, outcome)
+    def _tell(self, outcome: Outcome) -> None:
+        outcome = self._with_owner(self.pipeline.data[outcome.entry], outcome)
         self.outcomes.append(outcome)
         level = _LEVELS.get(outcome.status, logging.INFO)
         log.log(level, "%s %d %s %s", outcome.entry, outcome.obs_id, outcome.status, outcome.reason)

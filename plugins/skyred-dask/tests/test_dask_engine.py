@@ -97,8 +97,7 @@ def scheduler(tmp_path_factory):
         time.sleep(0.1)
     yield file, lambda *words: started.append(start("worker", *words)) or started[-1]
     for process in started:
-        process.terminate()
-    for process in started:
+        process.kill()
         process.wait(20)
 
 
@@ -128,6 +127,19 @@ def test_a_scheduler_is_found_by_its_file_and_outlives_the_run(scheduler):
     for _ in range(2):
         done = reduce(Killer(), Dask(scheduler=str(file), workers=1, wait="30 s"))
         assert totals(done) == expected
+
+
+def test_a_scheduler_that_loses_its_workers_ends_the_run_with_an_error(scheduler, tmp_path):
+    file, start = scheduler
+    worker = start(*ONE)
+    killer = Killer(victims=[3], scene=str(tmp_path))  # nobody starts another one
+    with Dask(scheduler=str(file), workers=1, wait="30 s").open():
+        pass  # it is there
+    try:
+        with pytest.raises(EngineError, match=r"no workers for 1 s.*start some and run again"):
+            reduce(killer, Dask(scheduler=str(file), workers=1, wait="1 s"))
+    finally:
+        worker.kill()
 
 
 def test_workers_with_other_versions_are_refused_by_name(scheduler, monkeypatch):

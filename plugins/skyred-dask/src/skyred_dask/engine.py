@@ -27,7 +27,7 @@ class Dask(Engine):
         "by default workers are started on this machine.",
     )
     wait = quantity(
-        "5 min", min="0 s", doc="How long to wait for the scheduler's first worker, at most."
+        "5 min", min="0 s", doc="How long a scheduler may be without any worker, at most."
     )
     allowed_failures: int = option(
         1,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
-from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, InvalidStateError
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from distributed.scheduler import KilledWorker
 
 from skyred.errors import EngineError
 from skyred_dask.sameness import require_same
+from skyred_dask.watch import Watch
 
 START = 60.0  # seconds for workers of this machine to start
 CLOSE = 10.0  # seconds for them to end, and for the connection to close
@@ -34,18 +35,26 @@ class DaskExecutor(Executor):
         The connection to the scheduler; closed at the end.
     cluster : distributed.LocalCluster, optional
         The workers, if they are ours to end.
+    patience : float
+        How many seconds there may be no worker at all, before the work is given up.
     """
 
-    def __init__(self, client: Client, cluster: LocalCluster | None = None) -> None:
+    def __init__(
+        self, client: Client, cluster: LocalCluster | None = None, patience: float = START
+    ) -> None:
         self._client = client
         self._cluster = cluster
         self._inner = client.get_executor(pure=False)
+        self._open: set[Future[Any]] = set()
+        self._watch = Watch(client, patience, self._give_up)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Send a piece of work."""
         if self._client.status != "running":
             raise WorkerDied(f"the connection to the dask scheduler is {self._client.status}")
         told: Future[Any] = Future()
+        self._open.add(told)
+        told.add_done_callback(self._open.discard)
         inner = self._inner.submit(fn, *args, **kwargs)
         inner.add_done_callback(lambda done: _tell(done, told))
         told.add_done_callback(lambda done: inner.cancel() if done.cancelled() else None)
@@ -53,6 +62,7 @@ class DaskExecutor(Executor):
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Close the connection, and end the workers if they are ours."""
+        self._watch.end()
         self._inner.shutdown(wait=wait and self._client.status == "running")
         self._client.close(CLOSE)
         if self._cluster is not None:
@@ -62,6 +72,14 @@ class DaskExecutor(Executor):
         if kind is not None:  # nobody wants what is under way
             self._kill()
         self.shutdown(wait=kind is None)
+
+    def _give_up(self, why: str) -> None:
+        error = EngineError(
+            f"{why}: they ended, or were killed; start some and run again, what is finished is kept"
+        )
+        for told in list(self._open):
+            with suppress(InvalidStateError):  # it was done in this very moment
+                told.set_exception(error)
 
     def _kill(self) -> None:
         """Kill the workers that are ours: asked to end, they would end their work first."""
@@ -80,10 +98,11 @@ def _tell(done: Future[Any], told: Future[Any]) -> None:
         error = WorkerDied(f"{error.allowed_failures + 1} dask workers died of it")
     elif isinstance(error, CancelledError):
         error = WorkerDied("the dask scheduler dropped it")
-    if error is None:
-        told.set_result(done.result())
-    else:
-        told.set_exception(error)
+    with suppress(InvalidStateError):  # given up in this very moment
+        if error is None:
+            told.set_result(done.result())
+        else:
+            told.set_exception(error)
 
 
 def open_local(workers: int, allowed_failures: int) -> DaskExecutor:
@@ -127,7 +146,7 @@ def open_cluster(scheduler: str, wait: float) -> DaskExecutor:
     except BaseException:
         client.close()
         raise
-    return DaskExecutor(client)
+    return DaskExecutor(client, patience=wait)
 
 
 def _connect(scheduler: str) -> Client:

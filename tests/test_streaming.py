@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
@@ -25,6 +26,8 @@ class Lazy(Executor):
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         future: Future[Any] = Future()
         future.result = lambda timeout=None: fn(*args, **kwargs)  # type: ignore[method-assign]
+        future.done = lambda: True  # type: ignore[method-assign]
+        future.exception = lambda timeout=None: None  # type: ignore[method-assign]
         self.futures.append(future)
         return future
 
@@ -43,6 +46,26 @@ def test_a_slow_first_item_still_comes_first() -> None:
     with workers_of(ThreadPoolExecutor(3)) as pool:
         delays = [0.05, 0.0, 0.01]
         assert list(stream(pool, lambda s: (time.sleep(s), s)[1], delays, 3)) == delays
+
+
+def test_what_is_finished_is_told_at_once_and_not_when_it_is_its_turn() -> None:
+    told: list[str] = []
+    first_may_end = threading.Event()
+
+    def work(item: str) -> str:
+        if item == "first":
+            assert first_may_end.wait(20)
+        return item.upper()
+
+    def finished(item: str, result: str) -> None:
+        told.append(f"{item} {result}")
+        first_may_end.set()
+
+    with workers_of(ThreadPoolExecutor(2)) as pool:
+        done = list(stream(pool, work, ["first", "second", "third"], 3, finished=finished))
+    assert done == ["FIRST", "SECOND", "THIRD"]
+    assert sorted(told) == ["first FIRST", "second SECOND", "third THIRD"]  # each once
+    assert told[0] != "first FIRST"
 
 
 @given(st.integers(0, 12), st.integers(1, 5))

@@ -5,7 +5,14 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    Future,
+    wait,
+)
 from itertools import islice
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
@@ -20,6 +27,7 @@ R = TypeVar("R")
 log = logging.getLogger(__name__)
 #: What a future says whose work was lost, and not done wrong: its worker died, or all of them.
 LOST = (BrokenExecutor, CancelledError)
+PATIENCE = 1.0  # seconds until futures are looked at again: one that is cancelled wakes nobody
 
 
 class Workers:
@@ -102,6 +110,7 @@ def stream(
     items: Iterable[T],
     ahead: int = 4,
     rescue: Callable[[T], R] | None = None,
+    finished: Callable[[T, R], None] | None = None,
 ) -> Iterator[R]:
     """Yield ``work(item)`` for each item, in the order of the items.
 
@@ -124,6 +133,9 @@ def stream(
     rescue : callable, optional
         Called here, with an item that killed its worker when it was alone; gives what to yield for
         it. Without it, the error of the executor is raised.
+    finished : callable, optional
+        Called here, with an item and its result, as soon as that is known: it may be long before
+        its turn.
 
     Raises
     ------
@@ -131,7 +143,7 @@ def stream(
         If the workers cannot be started again.
     """
     waiting = iter(items)
-    streamed = _Stream(workers, work, rescue)
+    streamed = _Stream(workers, work, rescue, finished)
     streamed.start(islice(waiting, max(ahead, 1)))
     try:
         while streamed.pending:
@@ -150,6 +162,12 @@ class _Piece(Generic[T, R]):
     item: T
     future: Future[R]
     losses: int = 0
+    told: bool = False
+
+    @property
+    def succeeded(self) -> bool:
+        future = self.future
+        return future.done() and not future.cancelled() and future.exception() is None
 
     @property
     def lost(self) -> bool:
@@ -165,21 +183,33 @@ class _Stream(Generic[T, R]):
     workers: Workers
     work: Callable[[T], R]
     rescue: Callable[[T], R] | None
+    finished: Callable[[T, R], None] | None
     pending: deque[_Piece[T, R]] = attrs.field(factory=deque)
 
     def start(self, items: Iterable[T]) -> None:
         for item in items:
             self.pending.append(_Piece(item, self.workers.submit(self.work, item)))
+            self._tell()
 
     def take(self) -> R:
         """Wait for the first item's result; what is lost meanwhile is started again."""
-        while True:
-            piece = self.pending.popleft()
-            try:
-                return piece.future.result()
-            except LOST:
-                self.pending.appendleft(piece)
+        first = self.pending[0]
+        while not first.succeeded:
+            open_ones = [piece.future for piece in self.pending if not piece.future.done()]
+            if not first.future.done():
+                wait(open_ones, timeout=PATIENCE, return_when=FIRST_COMPLETED)
+            elif first.lost:
                 self._recover()
+            else:
+                break  # the work's own error
+            self._tell()
+        return self.pending.popleft().future.result()
+
+    def _tell(self) -> None:
+        for piece in self.pending:
+            if self.finished is not None and not piece.told and piece.succeeded:
+                piece.told = True
+                self.finished(piece.item, piece.future.result())
 
     def _recover(self) -> None:
         anew = self.workers.mend()

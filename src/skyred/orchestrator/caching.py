@@ -18,7 +18,8 @@ from skyred.reduction import Chunk, Partial
 
 log = logging.getLogger(__name__)
 
-Make = Callable[[Iterable[Chunk]], Iterator[Partial]]
+Finished = Callable[[Chunk, Partial], None]
+Make = Callable[[Iterable[Chunk], Finished], Iterator[Partial]]
 
 
 def open_cache(asked: Cache | str | Path | bool | None) -> Cache | None:
@@ -121,9 +122,14 @@ def made_or_kept(
         In order, each with its cache.
     make : callable
         Makes chunks: gives what became of each, in their order, and reads no further than it
-        needs.
+        needs. It calls what it is given with each chunk as soon as that is made, be it before its
+        turn: a run that is killed has that much more to go on from.
     """
     order: deque[_Asked] = deque()
+
+    def keep(chunk: Chunk, partial: Partial) -> None:
+        asked = next(each for each in order if each.chunk is chunk)
+        asked.keeper.put(asked.key, partial)
 
     def missing() -> Iterator[Chunk]:
         for keeper, chunk in chunks:
@@ -137,12 +143,11 @@ def made_or_kept(
             asked = order.popleft()
             # what is there may be damaged all the same
             found = asked.keeper.get(asked.key, asked.chunk.entry)
-            yield asked.chunk, found or asked.keep(next(make([asked.chunk])))
+            yield asked.chunk, found or asked.make_again(make)
 
-    for partial in make(missing()):
+    for partial in make(missing(), keep):
         yield from kept()
-        asked = order.popleft()
-        yield asked.chunk, asked.keep(partial)
+        yield order.popleft().chunk, partial
     yield from kept()
 
 
@@ -155,9 +160,8 @@ class _Asked:
     key: str
     held: bool
 
-    def keep(self, partial: Partial) -> Partial:
-        self.keeper.put(self.key, partial)
-        return partial
+    def make_again(self, make: Make) -> Partial:
+        return next(make([self.chunk], lambda _, partial: self.keeper.put(self.key, partial)))
 
 
 def _cached(outcome: Outcome, entry: str) -> Outcome:

@@ -11,7 +11,7 @@ import attrs
 
 from skyred.cache import Cache, sums_of
 from skyred.interfaces import Maker, Reduction
-from skyred.orchestrator.caching import Keeper, made_or_kept
+from skyred.orchestrator.caching import Finished, Keeper, made_or_kept
 from skyred.orchestrator.rescue import rescue
 from skyred.orchestrator.selecting import Selection
 from skyred.plugins import Catalog
@@ -80,9 +80,9 @@ class Reducer:
         total = reduction.stack.zero(reduction.geometry)
         return _Begun(entry, reduction, makers, keeper, total, selection.outcomes)
 
-    def _make(self, chunks: Iterable[Chunk]) -> Iterator[Partial]:
-        saved = partial(rescue, self.workers)
-        return stream(self.workers, reduce_chunk, chunks, self.slots * LOOK_AHEAD, saved)
+    def _make(self, chunks: Iterable[Chunk], finished: Finished) -> Iterator[Partial]:
+        saved, ahead = partial(rescue, self.workers), self.slots * LOOK_AHEAD
+        return stream(self.workers, reduce_chunk, chunks, ahead, saved, finished)
 
 
 def describe(outcomes: Iterable[Outcome]) -> str:

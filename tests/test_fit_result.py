@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis.extra.numpy import arrays
 
 from skyred import FitResult
 from skyred.config import Document, dump
+from skyred.result.files import read_fit, write_fit
 
 numbers = st.floats(allow_nan=True, allow_infinity=True)
 
@@ -82,3 +84,20 @@ def test_a_result_says_whether_it_converged(success: bool, words: str) -> None:
     result = FitResult(**made, covariance=[[0.25]], stat=3, success=success, message="")
     assert str(result).startswith(words)
     assert " 1 +- 0.5 TeV" in str(result)
+
+
+def test_a_fit_of_many_parameters_is_read_from_its_folder(tmp_path: Path) -> None:
+    n = 150
+    result = FitResult(
+        names=[f"p{index}" for index in range(n)],
+        units=[""] * n,
+        values=np.arange(n),
+        errors=np.ones(n),
+        covariance=np.eye(n),
+        stat=1.0,
+        success=True,
+    )
+    write_fit(tmp_path, result)
+    read = read_fit(tmp_path)
+    assert read is not None
+    assert_same(read, result)

@@ -21,7 +21,10 @@ from skyred.streaming import Workers, stream
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
 
 CHILD = """
-import sys
+import signal, sys
+
+# who starts tests in the background has interrupts ignored, and that is inherited
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from killers import Killer, chunks
 from skyred.defaults.engines import Processes
 from skyred.reduction import reduce_chunk

@@ -174,7 +174,10 @@ def test_the_number_of_workers_of_a_scheduler_is_asked_for():
 
 
 CHILD = """
-import sys
+import signal, sys
+
+# who starts tests in the background has interrupts ignored, and that is inherited
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from killers import Killer, chunks
 from skyred.reduction import reduce_chunk
 from skyred.streaming import Workers, stream

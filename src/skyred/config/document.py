@@ -42,6 +42,8 @@ class Document:
         What is wrong with the text itself: duplicate keys, tags.
     places : dict
         Line and column of problems that are not where their path says.
+    nodes : int
+        How many values it may hold.
     """
 
     data: Any
@@ -49,10 +51,17 @@ class Document:
     marks: dict[Path, tuple[int, int]] = attrs.field(factory=dict)
     problems: list[Problem] = attrs.field(factory=list)
     places: dict[Problem, tuple[int, int]] = attrs.field(factory=dict)
+    nodes: int = MAX_NODES
 
     @classmethod
-    def parse(cls, text: str, name: str = "<text>") -> Document:
-        """Read a YAML text; raises `ConfigError` if it is no YAML at all."""
+    def parse(cls, text: str, name: str = "<text>", nodes: int = MAX_NODES) -> Document:
+        """Read a YAML text of so many values at most.
+
+        Raises
+        ------
+        ConfigError
+            If it is no YAML at all, or holds more.
+        """
         try:
             _refuse_brackets(text)  # ruamel takes seconds to find that out
             node = _yaml().compose(io.StringIO(text))
@@ -64,7 +73,7 @@ class Document:
             raise ConfigError(
                 [Problem((), f"{name} is nested too deeply", "expected a few levels")]
             ) from None
-        document = cls(None, name)
+        document = cls(None, name, nodes=nodes)
         document.data = document._build(node, ()) if node is not None else None
         return document
 
@@ -107,7 +116,7 @@ class Document:
 
     def _build(self, node: Node, path: Path) -> Any:
         self.marks.setdefault(path, _place(node))
-        if len(self.marks) > MAX_NODES:  # aliases of aliases grow without bound
+        if len(self.marks) > self.nodes:  # aliases of aliases grow without bound
             raise ConfigError([Problem((), f"{self.name} holds too much", "expected a few pages")])
         if len(path) > MAX_DEPTH:
             self.problems.append(Problem(path[:3], "is nested too deeply", "expected a few levels"))

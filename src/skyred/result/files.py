@@ -136,7 +136,9 @@ def read_fit(folder: Path) -> FitResult | None:
     path = folder / "fit.yaml"
     if not path.is_file():
         return None
-    return FitResult.from_dict(Document.parse(path.read_text(encoding="utf-8"), str(path)).data)
+    text = path.read_text(encoding="utf-8")
+    # a covariance has as many values as parameters squared, and samples more
+    return FitResult.from_dict(Document.parse(text, str(path), nodes=len(text)).data)
 
 
 def write_estimates(folder: Path, estimates: Mapping[str, Product]) -> None:

@@ -37,6 +37,7 @@ FILES = [
     "estimates/excess-map.fits",
     "estimates/excess-map.yaml",
     "log.jsonl",
+    "SHA256SUMS",
 ]
 PLOTS = [
     "counts-hess",

@@ -19,6 +19,11 @@ from skyred_dask.sameness import require_same
 from skyred_dask.watch import Watch
 
 START = 60.0  # seconds for workers of this machine to start
+# looking at every worker a hundred times a second makes the work a third slower
+NO_PROFILE = {
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.system-monitor.gil.enabled": False,
+}
 CLOSE = 10.0  # seconds for them to end, and for the connection to close
 
 
@@ -110,6 +115,7 @@ def open_local(workers: int, allowed_failures: int) -> DaskExecutor:
     settings = {
         "distributed.scheduler.allowed-failures": allowed_failures,
         "distributed.comm.timeouts.connect": START,
+        **NO_PROFILE,
     }
     with dask.config.set(settings), _interrupts_held():
         try:

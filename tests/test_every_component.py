@@ -80,7 +80,7 @@ def test_a_component_survives_pickling(cls: type[Component], data: st.DataObject
     assert again.to_plain(complete=True) == made.to_plain(complete=True)
 
 
-@settings(max_examples=15, suppress_health_check=list(HealthCheck))
+@settings(max_examples=6, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_a_pipeline_of_anything_reads_back_from_its_yaml(data: st.DataObject) -> None:
     parts = {

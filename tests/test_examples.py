@@ -24,7 +24,7 @@ FEWER = {
         "data.pks-2155.select.0={kind: observation-ids, ids: [33787, 47802]}",
         "data.msh-15-52.select.0={kind: observation-ids, ids: [20136, 20282]}",
         "data.rx-j1713.select.0={kind: observation-ids, ids: [20326, 20898]}",
-    ]
+    ],
 }
 
 

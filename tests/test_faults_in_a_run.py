@@ -93,3 +93,28 @@ def test_a_damaged_run_is_recorded_and_left_out_to_the_last_bit(
     assert found.outcomes[run].maker == "inspection"
     assert found.outcomes[other].status in ("made", "cached")
     assert found.maps == sound_alone.maps
+
+
+def test_a_fault_can_be_tolerated_and_is_noted(
+    crab_archive: Path, cache: Path, both: Reduced, tmp_path: Path
+) -> None:
+    (damage,) = (each for each in DAMAGES if each.name == "aeff all 0.0")
+    archive = Archive.copy(crab_archive, tmp_path / "archive")
+    other, run = archive.runs
+    damage.apply(archive, run, other)
+    found = reduce(archive.folder, cache, "data.crab.on_fault=note")
+    assert {each.status for each in found.outcomes.values()} == {"made"}
+    assert any(damage.word in note for note in found.outcomes[run].notes)
+    assert found.maps["counts"] == both.maps["counts"]
+    assert found.maps["exposure"] != both.maps["exposure"]
+
+
+def test_a_file_that_cannot_be_read_is_not_tolerated(
+    crab_archive: Path, cache: Path, tmp_path: Path
+) -> None:
+    (damage,) = (each for each in DAMAGES if each.name == "gzip: wrong CRC")
+    archive = Archive.copy(crab_archive, tmp_path / "archive")
+    other, run = archive.runs
+    damage.apply(archive, run, other)
+    found = reduce(archive.folder, cache, "data.crab.on_fault=note")
+    assert found.outcomes[run].status == "failed"

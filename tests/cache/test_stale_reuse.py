@@ -107,6 +107,7 @@ OPTIONS = {
     "stack.chunk": "2",
     "stack.kind": "keep",
     "make.3.kind": "other-mine",
+    "on_fault": "note",
 }
 # what says which runs, or what is done with the result
 NO_OPTIONS = {

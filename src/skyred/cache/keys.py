@@ -62,7 +62,8 @@ class Recipe:
         code = tuple(code_digests(type(each) for each in held).items())
         owners = tuple(_owner(each, catalog) for each in held if isinstance(each, Component))
         versions = (*((name, version(name)) for name in PACKAGES), platform.python_version())
-        return cls(held, digest((keys, code, owners, files, versions)), files)
+        whole = (keys, reduction.on_fault, code, owners, files, versions)
+        return cls(held, digest(whole), files)
 
     def holds_still(self) -> bool:
         """Say whether the files that are read are what they were when the recipe was made."""

@@ -59,6 +59,12 @@ class Reduction(Fields):
     fit_range: FitRange | None = part(
         FitRange, None, doc="The bins that are fitted; all safe ones by default."
     )
+    on_fault: str = option(
+        "fail",
+        choices=("fail", "note"),
+        doc="Whether a run whose input has a fault fails, or is used all the same, with a note in "
+        "the ledger. Files that cannot be read, or that changed, fail in any case.",
+    )
     on_error: str = option(
         "stop",
         choices=("stop", "skip"),

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from gammapy.modeling.models import Models
 
 log = logging.getLogger(__name__)
+_TOLERATE = "use those with faults all the same with on_fault: note, "
 _LEVELS = {"failed": logging.ERROR}
 
 
@@ -203,9 +204,11 @@ class Steps:
             if outcome.status == "failed" and self.pipeline.data[outcome.entry].on_error == "stop"
         ]
         if failed:
+            tolerable = any(outcome.maker == "inspection" for outcome in failed)
             raise RunsFailedError(
                 f"{len(failed)} of {len(self.outcomes)} runs failed:\n{describe(failed)}\n"
-                "mend them, leave them out, or go on without them with on_error: skip"
+                f"mend them, leave them out, {_TOLERATE if tolerable else ''}"
+                "or go on without them with on_error: skip"
             )
 
     def _model(self, said: dict[str, Any]) -> Models | None:

@@ -94,10 +94,12 @@ class Making:
         from skyred.inspection.run import inspect_run
 
         seen = inspect_run(run, self.chunk.sums)
-        if seen.faults:
-            raise Unsound("; ".join(_texts(seen.faults)))
+        tolerated = self.chunk.reduction.on_fault == "note"
+        # what is wrong with a file as a whole is never tolerated: nobody knows what it holds
+        if fatal := [fault for fault in seen.faults if not (tolerated and fault.hdu)]:
+            raise Unsound("; ".join(_texts(fatal)))
         self.observation = opened(self.observation, seen.hdus)
-        return _texts(seen.notes)
+        return _texts(seen.findings)
 
     def _make(self, target: Dataset) -> tuple[Dataset, float]:
         reduction = self.chunk.reduction

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ from skyred.orchestrator.reducing import Reducer, describe
 from skyred.orchestrator.selecting import Selection, select
 from skyred.orchestrator.watching import Watchers
 from skyred.plugins import Plugins
-from skyred.records import STEPS, FitResult, Outcome, Run, StepRecord
+from skyred.records import STATUSES, STEPS, FitResult, Outcome, Run, StepRecord
 from skyred.streaming import Workers
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ class Steps:
         _set_fit_ranges([(reduction, made[entry]) for entry, reduction in self._present()])
         # in the order of the configuration, whatever was there first
         self.reduced = [dataset for entry, _ in self._present() for dataset in made[entry]]
-        said["summary"] = f"{len(self.reduced)} datasets"
+        said["summary"] = f"{len(self.reduced)} datasets{_tally(self.outcomes)}"
         said["inputs"] = tuple(path for given in gathered.values() for path in given.files)
         return Datasets(self.reduced)
 
@@ -247,6 +248,13 @@ class Steps:
             raise faults[0]
         said["summary"] = ", ".join(self.estimates) or "nothing to estimate"
         return self.estimates
+
+
+def _tally(outcomes: Iterable[Outcome]) -> str:
+    """Say how many observations were anything but made: `` (4 cached, 1 failed)``."""
+    numbers = Counter(outcome.status for outcome in outcomes)
+    others = [f"{numbers[status]} {status}" for status in STATUSES[1:] if numbers[status]]
+    return f" ({', '.join(others)})" if others else ""
 
 
 def _set_fit_ranges(made: Sequence[tuple[Reduction, Sequence[Any]]]) -> None:

@@ -144,3 +144,14 @@ def test_read_file_never_raises_for_what_is_no_file(tmp_path: Path) -> None:
     for place in (tmp_path, tmp_path / "none"):
         (found,) = read_file(place).findings
         assert found.file == place
+
+
+def test_a_card_that_gammapy_would_run_is_a_fault_of_the_whole_file(
+    crab_archive: Path, tmp_path: Path
+) -> None:
+    archive = Archive.copy(crab_archive, tmp_path / "archive")
+    _, run = archive.runs
+    code = "(__import__('os').abort(), (4, 4))[1]"
+    archive.hdu(run, "psf", lambda hdu: hdu.header.set("WCSSHAPE", code))
+    found = [each for each in faults(inspect(archive.folder)) if each.obs_id == run]
+    assert any("WCSSHAPE" in each.message and not each.hdu for each in found)

@@ -218,6 +218,15 @@ def test_a_missing_or_cut_dataset_is_named_and_never_read_as_less(folder: Path) 
             Result.read(folder, plugins=toy_plugins(), verify=verify)
 
 
+@pytest.mark.parametrize("cut", ["", "config.yaml"])
+def test_sums_that_were_cut_are_no_sums(folder: Path, cut: str) -> None:
+    sums = folder / "SHA256SUMS"
+    lines = [line for line in sums.read_text().splitlines(True) if cut and cut not in line]
+    sums.write_text("".join(lines))
+    with pytest.raises(OutputError, match=r"SHA256SUMS does not state config\.yaml"):
+        Result.read(folder, plugins=toy_plugins())
+
+
 def test_a_folder_without_sums_is_read_with_a_warning(folder: Path) -> None:
     from skyred.errors import SkyredWarning
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -231,6 +232,23 @@ class TestOutcomes:
         assert [by_id[n].status for n in (1, 2, 3)] == ["skipped", "failed", "made"]
         assert by_id[13].status == "failed"
         assert "no effective area" in by_id[13].reason
+
+    def test_a_maker_that_exits_fails_its_run_and_not_the_program(self) -> None:
+        @component
+        class Exits(Maker):
+            """Ends the program, it thinks."""
+
+            kind = "exits"
+
+            def make(self, dataset: Any, observation: Any) -> Any:
+                if observation.obs_id == 2:
+                    sys.exit(0)
+                return dataset
+
+        pipeline = toy_pipeline(3, make=[ToyMaker(), Exits()], on_error="skip")
+        orchestrator = orchestrate(pipeline)
+        orchestrator.reduce()
+        assert [each.status for each in orchestrator.outcomes] == ["made", "failed", "made"]
 
     def test_a_stacker_that_fails_fails_the_run(self) -> None:
         @component

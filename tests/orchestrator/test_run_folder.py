@@ -182,6 +182,18 @@ def test_overwrite_swaps_the_old_run_for_the_new(tmp_path: Path) -> None:
     assert others(tmp_path / "run") == set()
 
 
+def test_a_run_that_did_not_finish_is_replaced_by_the_same_command(tmp_path: Path) -> None:
+    for _ in range(2):  # the second one fails too, and stands there alone
+        with pytest.raises(RunsFailedError):
+            run(tmp_path / "run", full(3, make=[ToyMaker(fail=[1])]))
+        assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    result = run(tmp_path / "run", full(3))
+    assert result.report["state"] == "finished"
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    with pytest.raises(OutputError, match="exists already"):
+        run(tmp_path / "run", full(3))
+
+
 def test_a_failed_run_never_replaces_another_but_stands_beside_it(tmp_path: Path) -> None:
     run(tmp_path / "run", full(2))
     before = (tmp_path / "run" / "report.json").read_bytes()

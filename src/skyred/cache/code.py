@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
 
 from skyred.errors import SkyredError
 from skyred.interfaces import Fields
 
-SUFFIXES = (".py", ".so", ".pyd")
+# whose versions are in every key, and what is the same wherever Python is
+ELSEWHERE = {"gammapy", "numpy", "scipy", "astropy", "regions", "attr", "attrs"}
+PASSING = {".pyc", ".pyo"}
 
 
 class NoCacheError(SkyredError):
@@ -28,20 +30,23 @@ def code_digests(classes: Iterable[type[Fields]]) -> dict[str, str]:
     NoCacheError
         If there is no source (a notebook), or it was changed after it was imported.
     """
-    by_package: dict[str, list[type[Fields]]] = {}
-    for cls in dict.fromkeys(base for one in classes for base in one.__mro__):
-        if issubclass(cls, Fields) and vars(cls).get("declared_at"):
-            by_package.setdefault(cls.__module__.partition(".")[0], []).append(cls)
-    return {name: _digest_of(held) for name, held in sorted(by_package.items())}
+    by_package: dict[str, dict[type, float]] = {}
+    for one in classes:
+        for cls in one.__mro__:  # bases that are no components too
+            name = cls.__module__.partition(".")[0]
+            if name not in ELSEWHERE and name not in sys.stdlib_module_names:
+                imported = vars(cls).get("declared_at") or one.declared_at
+                by_package.setdefault(name, {}).setdefault(cls, imported)
+    return {name: _digest_of(name, held) for name, held in sorted(by_package.items())}
 
 
-def _digest_of(classes: list[type[Fields]]) -> str:
-    """Give the digest of the files that classes of one package come from."""
-    package = sys.modules.get(classes[0].__module__.partition(".")[0])
-    folders = [Path(folder) for folder in getattr(package, "__path__", ())]
-    modules = dict.fromkeys(_file_of(cls) for cls in classes)
-    files = _below(folders) if folders else sorted({p for file in modules for p in _beside(file)})
-    _refuse_changed(min(classes, key=lambda cls: cls.declared_at), files)
+def _digest_of(name: str, classes: Mapping[type, float]) -> str:
+    """Give the digest of the files that classes of one package come from, by when they came."""
+    folders = [Path(folder) for folder in getattr(sys.modules.get(name), "__path__", ())]
+    modules = [_file_of(cls) for cls in classes]
+    files = _below(folders) if folders else _beside(modules)
+    first = min(classes, key=lambda cls: classes[cls])
+    _refuse_changed(first.__name__, classes[first], files)
     return _digest(files)
 
 
@@ -56,17 +61,16 @@ def _file_of(cls: type) -> Path:
 
 
 def _below(folders: list[Path]) -> list[Path]:
+    """Give all files of a package: it may read any of them."""
     found = (path for folder in folders for path in folder.rglob("*"))
-    return sorted(path for path in found if path.suffix in SUFFIXES)
+    return sorted(path for path in found if path.suffix not in PASSING and path.is_file())
 
 
-def _beside(file: Path) -> Iterator[Path]:
-    """Yield a module without a package, and what was imported from the same folder."""
-    yield file
-    if "site-packages" in file.parts:
-        return
-    others = (_file(module) for module in list(sys.modules.values()))
-    yield from sorted({path for path in others if path and path.parent == file.parent} - {file})
+def _beside(modules: list[Path]) -> list[Path]:
+    """Give modules without a package, and all Python beside them: they may import any of it."""
+    folders = {module.parent for module in modules if "site-packages" not in module.parts}
+    beside = {path for folder in folders for path in folder.glob("*.py")}
+    return sorted({*modules, *beside})
 
 
 def _file(module: ModuleType | None) -> Path | None:
@@ -74,11 +78,13 @@ def _file(module: ModuleType | None) -> Path | None:
     return Path(file) if isinstance(file, str) else None
 
 
-def _refuse_changed(cls: type[Fields], files: Iterable[Path]) -> None:
+def _refuse_changed(name: str, imported: float, files: Iterable[Path]) -> None:
     for path in files:
-        if path.stat().st_mtime > cls.declared_at:
+        state = path.stat()
+        # a file that was moved here may be old: the later time is when it came
+        if max(state.st_mtime, state.st_ctime) > imported:
             raise NoCacheError(
-                f"{path.name} was changed after {cls.__name__} was imported; start Python anew"
+                f"{path.name} was changed after {name} was imported; start Python anew"
             )
 
 

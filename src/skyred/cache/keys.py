@@ -37,11 +37,14 @@ class Recipe:
         The digest.
     files : Hashable
         The sha256 of the files that they read.
+    code : tuple of str
+        The digests of their source: where they work it is to be the same.
     """
 
     held: tuple[Fields, ...] = attrs.field(repr=False)
     digest: str
     files: Hashable = attrs.field(repr=False)
+    code: tuple[str, ...] = attrs.field(repr=False)
 
     @classmethod
     def of(cls, reduction: Reduction, makers: Iterable[Maker], catalog: Catalog) -> Self:
@@ -52,22 +55,39 @@ class Recipe:
         NoCacheError
             If something of it cannot be put into a digest, with the reason.
         """
-        links = (reduction.geometry, *reduction.make, *makers, reduction.stack)
-        held = tuple(each for link in links for _, each in walk(link))
+        held = links(reduction, makers)
         files = tuple(_contents(held))
         try:
-            keys = tuple(link.key() for link in links)
+            keys = tuple(link.key() for link in held)
         except ConfigError as error:
             raise NoCacheError(error.problems[0].message) from None
-        code = tuple(code_digests(type(each) for each in held).items())
+        code = code_of(type(each) for each in held)
         owners = tuple(_owner(each, catalog) for each in held if isinstance(each, Component))
         versions = (*((name, version(name)) for name in PACKAGES), platform.python_version())
         whole = (keys, reduction.on_fault, code, owners, files, versions)
-        return cls(held, digest(whole), files)
+        return cls(held, digest(whole), files, code)
 
     def holds_still(self) -> bool:
         """Say whether the files that are read are what they were when the recipe was made."""
         return tuple(_contents(self.held)) == self.files
+
+
+def links(reduction: Reduction, makers: Iterable[Maker]) -> tuple[Fields, ...]:
+    """Give all that makes a chunk: geometry, makers, stacker, and what they hold."""
+    first = (reduction.geometry, *reduction.make, *makers, reduction.stack)
+    return tuple(each for link in first for _, each in walk(link))
+
+
+def code_of(classes: Iterable[type[Fields]]) -> tuple[str, ...]:
+    """Give the digests of the source behind classes.
+
+    Raises
+    ------
+    NoCacheError
+        If there is no source, or it was changed after it was imported.
+    """
+    # without the names of modules: what is __main__ here has another one in a worker
+    return tuple(sorted(code_digests(dict.fromkeys(classes)).values()))
 
 
 def chunk_key(recipe: Recipe, runs: Iterable[RunInput], sums: Mapping[Path, str]) -> str:

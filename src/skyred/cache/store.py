@@ -89,8 +89,8 @@ class Cache:
     _failed: bool = attrs.field(default=False, init=False)
 
     @classmethod
-    def open(cls, folder: str | Path | None = None) -> Self:
-        """Open the cache in a folder, by default below the user's cache folder.
+    def open(cls, folder: str | Path | None = None, *, make: bool = True) -> Self:
+        """Open the cache in a folder, by default below the user's cache folder; `make` it or not.
 
         Raises
         ------
@@ -99,7 +99,8 @@ class Cache:
         """
         place = (Path(folder) if folder else default_folder()).absolute() / "chunks"
         try:
-            place.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if make:
+                place.mkdir(mode=0o700, parents=True, exist_ok=True)
             state = place.stat()
         except OSError as error:
             raise CacheError(f"the cache {place} cannot be used: {error.strerror}") from error

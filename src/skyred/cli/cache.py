@@ -33,7 +33,8 @@ def cache(ctx: click.Context, folder: Path | None, verbose: bool) -> None:
     if ctx.invoked_subcommand is not None:
         ctx.obj = folder
         return
-    kept = _open(folder)
+    if (kept := _open(folder)) is None:
+        return
     entries = kept.entries()
     click.echo(f"{kept.folder}: {_total(entries)}, at most {_size(kept.limit)}")
     for line in _each(entries) if verbose else _by_entry(entries):
@@ -49,14 +50,19 @@ def cache(ctx: click.Context, folder: Path | None, verbose: bool) -> None:
 @click.pass_obj
 def clear(above: Path | None, folder: Path | None, older_than: float) -> None:
     """Remove what is kept; runs that are under way make it again."""
-    gone = _open(folder or above).clear(older_than * DAY)
-    click.echo(f"removed {_total(gone)}")
+    if (kept := _open(folder or above)) is not None:
+        click.echo(f"removed {_total(kept.clear(older_than * DAY))}")
 
 
-def _open(folder: Path | None) -> Cache:
-    from skyred.cache import Cache
+def _open(folder: Path | None) -> Cache | None:
+    """Open a cache that is there; None, and a word, if it is not."""
+    from skyred.cache import Cache, default_folder
 
-    return Cache.open(folder)
+    place = folder or default_folder()
+    if not (place / "chunks").is_dir():
+        click.echo(f"there is no cache in {place}")
+        return None
+    return Cache.open(place, make=False)
 
 
 def _by_entry(entries: list[Entry]) -> list[str]:

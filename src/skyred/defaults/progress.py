@@ -80,7 +80,7 @@ class ProgressWatcher:
         line = f"{step:<9} {record.seconds:7.1f} s  {record.summary}"
         self.console.print(line, markup=False, soft_wrap=True)
 
-    @hookimpl
+    @hookimpl(trylast=True)  # the others have pictures and reports to write first
     def skyred_run_finished(self, run: Run, report: Report) -> None:
         """End the display."""
         if self.bars is not None:

@@ -15,6 +15,9 @@ AXIS_UNITS = {
     **{"ENERG": "TeV", "THETA": "deg", "RAD": "deg", "DETX": "deg", "DETY": "deg"},
     "MIGRA": "",
 }
+# how far offsets reach: MAGIC to 0.41 deg, H.E.S.S. to 2.5 deg, CTA to 6 deg
+REACH = (0.3, 20.0)  # deg
+OFFSETS = ("THETA", "DETX", "DETY")
 # relative to an edge: what float32 leaves
 CONTIGUOUS = 1e-3
 
@@ -136,6 +139,11 @@ def _wrong_axis(axis: str, low: Floats, high: Floats) -> str | None:
         return "has a gap or an overlap between bins"
     if axis == "ENERG" and low[0] < 0:
         return "has an energy below 0"
+    if axis in OFFSETS and not REACH[0] <= high[-1] <= REACH[1]:
+        return (
+            f"reaches {high[-1]:.3g} deg; expected {REACH[0]:g} to {REACH[1]:g} deg: "
+            "is its unit right?"
+        )
     return None
 
 

@@ -12,10 +12,13 @@ from skyred.inspection.records import Finding
 from skyred.inspection.tables import Floats
 
 COLUMNS = {"TIME": "s", "RA": "deg", "DEC": "deg", "ENERGY": "TeV"}
-# fields of view reach 5 deg; half of the events of real runs lie within 1.8 deg
-DISTANCE = 5.0  # deg
+# the middle of the events of real runs lies within 0.45 deg of the pointing
+DISTANCE = 3.0  # deg
 # in real runs no two events have the same position
 SAME_PLACE, SAME_PLACE_SHARE = 10, 0.01
+# nor position and energy; energies alone (float32) coincide for two events, or for 0.04 %
+DOUBLED, DOUBLED_SHARE = 2, 0.001
+SAME_ENERGY, SAME_ENERGY_SHARE = 10, 0.01
 
 
 def check_events(events: Part) -> Iterator[Finding]:
@@ -34,6 +37,7 @@ def check_events(events: Part) -> Iterator[Finding]:
     yield from _ranges(events, columns["RA"], columns["DEC"], columns["ENERGY"])
     yield from _twice(events, columns["TIME"])
     yield from _places(events, columns["RA"], columns["DEC"])
+    yield from _energies(events, columns["RA"], columns["DEC"], columns["ENERGY"])
 
 
 def _ranges(events: Part, ra: Floats, dec: Floats, energy: Floats) -> Iterator[Finding]:
@@ -66,6 +70,21 @@ def _places(events: Part, ra: Floats, dec: Floats) -> Iterator[Finding]:
     most = int(counts.max())
     if most > max(SAME_PLACE, SAME_PLACE_SHARE * len(ra)):
         yield events.fault(f"{most} of {len(ra)} events have one and the same position")
+
+
+def _energies(events: Part, ra: Floats, dec: Floats, energy: Floats) -> Iterator[Finding]:
+    """Look for energies that are there too often: those of all events, and of doubled ones."""
+    _, inverse, counts = np.unique(energy, return_inverse=True, return_counts=True)
+    most = int(counts.max())
+    if most > max(SAME_ENERGY, SAME_ENERGY_SHARE * len(energy)):
+        yield events.fault(f"{most} of {len(energy)} events have one and the same ENERGY")
+    # few share an energy: to compare the positions of these is fast
+    tied = np.stack([ra, dec, energy])[:, counts[inverse] > 1]
+    doubled = tied.shape[1] - np.unique(tied, axis=1).shape[1]
+    if doubled >= max(DOUBLED, DOUBLED_SHARE * len(energy)):
+        yield events.fault(
+            f"{doubled} of {len(energy)} events are there twice (same RA, DEC and ENERGY)"
+        )
 
 
 def check_field(events: Part) -> Iterator[Finding]:

@@ -46,7 +46,7 @@ def look_at_fits(path: Path) -> None:
     except (OSError, EOFError, zlib.error, ValueError, TypeError, KeyError) as error:
         raise FileError(f"{path} cannot be read as FITS: {error}") from error
     for shape in shapes:
-        if not SHAPE.fullmatch(shape.strip()):
+        if _is_code(shape):
             raise FileError(
                 f"{path} has the card {CARD} = {shape!r:.60}; expected whole numbers in brackets "
                 "(gammapy would run anything else as code)"
@@ -59,6 +59,15 @@ def look_at_fits(path: Path) -> None:
         raise FileError(
             f"{path} is cut off or damaged: {rest} bytes after its HDUs are none; get it once more"
         )
+
+
+def bad_shape(header: Any) -> str:
+    """Give the card of a header that gammapy would run as code; "" if there is none."""
+    return next((shape for shape in _shapes(header) if _is_code(shape)), "")
+
+
+def _is_code(shape: str) -> bool:
+    return not SHAPE.fullmatch(shape.strip())
 
 
 def look_at_models(data: Any, folder: Path | None = None) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import attrs
 
+from skyred.inspection.map_headers import bad_shape
 from skyred.inspection.records import Finding
 from skyred.inspection.structure import flaws, open_hdus
 from skyred.inspection.tables import Table
@@ -77,12 +78,19 @@ def _parsed(path: Path, sha256: str, content: bytes) -> FileContent:
         return FileContent(path, sha256, findings=_faults(path, [("", said)]))
     try:
         opened = open_hdus(content)
-        wrong = list(flaws(opened, content))
+        wrong = [*flaws(opened, content), *_code(opened)]
     except Exception as error:  # astropy raises anything for a damaged header
         said = f"cannot be read as FITS: {_sentence(error)}"
         return FileContent(path, sha256, findings=_faults(path, [("", said)]))
     hdus = {hdu.name: hdu for hdu in reversed(opened)}
     return FileContent(path, sha256, content, hdus, _faults(path, wrong))
+
+
+def _code(hdus: Any) -> Iterator[tuple[str, str]]:
+    # of the file as a whole: no option lets such a file through
+    for hdu in hdus:
+        if shape := bad_shape(hdu.header):
+            yield "", f"{hdu.name} has the card WCSSHAPE = {shape!r:.60}, which gammapy would run"
 
 
 def _bytes_of(path: Path) -> bytes:

@@ -11,6 +11,7 @@ from skyred.inspection.background import check_background
 from skyred.inspection.normalisation import check_dispersion, check_psf
 from skyred.inspection.parts import Part
 from skyred.inspection.records import Finding
+from skyred.inspection.rows import check_rows
 from skyred.inspection.smoothness import check_area
 
 # effective areas of real instruments reach from 1e4 to 5e6 m2
@@ -42,6 +43,7 @@ def check_response(response: Response, area: Response | None) -> Iterator[Findin
     if kind == "aeff":
         yield from _level(response)
         yield from check_area(response)
+        yield from check_rows(response)
     elif kind == "edisp" and area is not None:
         yield from check_dispersion(response, area)
     elif kind == "psf" and area is not None:

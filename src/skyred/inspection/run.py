@@ -8,6 +8,7 @@ from typing import Any, ParamSpec
 
 import attrs
 
+from skyred.inspection.agreement import check_agreement
 from skyred.inspection.axes import Response
 from skyred.inspection.background import check_rate
 from skyred.inspection.events import COLUMNS, check_energies, check_events, check_field
@@ -21,7 +22,13 @@ from skyred.inspection.parts import Part, as_number
 from skyred.inspection.reading import FileContent, read_file
 from skyred.inspection.records import Finding, HduSource, RunInput
 from skyred.inspection.responses import check_response, lit_range, read_response
-from skyred.inspection.times import check_gti, check_gti_of_events, check_references, check_times
+from skyred.inspection.times import (
+    check_gti,
+    check_gti_of_events,
+    check_references,
+    check_time_unit,
+    check_times,
+)
 
 P = ParamSpec("P")
 
@@ -126,6 +133,8 @@ class _Inspection:
         for kind, response in responses.items():
             area = responses.get("aeff")
             yield from _guarded(self.by_kind[kind], check_response, response, area)
+            if area is not None and kind != "aeff":
+                yield from _guarded(self.by_kind[kind], check_agreement, response, area)
         yield from self._of_events_and_responses(responses)
 
     def _read(self, part: Part, responses: dict[str, Response]) -> Iterator[Finding]:
@@ -141,6 +150,7 @@ class _Inspection:
         wrong: list[Finding] = []
         if gti is not None:
             yield from _guarded(gti, check_obs_id, gti, required=False)
+            yield from _guarded(gti, check_time_unit, gti)
             wrong = list(_guarded(gti, check_gti, gti))
             yield from wrong
         if events is None:
@@ -148,6 +158,7 @@ class _Inspection:
         for check in (check_pointing, check_durations, check_count):
             yield from _guarded(events, check, events, row)
         yield from _guarded(events, check_obs_id, events, required=True)
+        yield from _guarded(events, check_time_unit, events)
         yield from _guarded(events, check_events, events)
         if self._readable(events):
             yield from _guarded(events, check_field, events)

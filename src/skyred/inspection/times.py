@@ -18,6 +18,9 @@ OUTSIDE = 0.01
 # of the 105 H.E.S.S. runs one ends 503 s after its last event, the others within a second
 SILENT = 60.0  # s
 REFERENCES = ("MJDREFI", "MJDREFF")
+# headers of all real runs count in seconds; an observation takes less than two days
+TIME_UNITS = ("s", "d")
+LONGEST = 2.0  # d
 
 
 def check_gti(gti: Part) -> Iterator[Finding]:
@@ -50,6 +53,18 @@ def check_references(events: Part, gti: Part) -> Iterator[Finding]:
             continue
         if str(here).strip().upper() != str(there).strip().upper():
             yield gti.fault(f"its {key} is {there!r}, that of the events is {here!r}")
+
+
+def check_time_unit(part: Part) -> Iterator[Finding]:
+    """Look at the unit in which the times of a header count."""
+    unit = str(part.header.get("TIMEUNIT", "s")).strip()
+    begin, end = part.number("TSTART"), part.number("TSTOP")
+    if unit not in TIME_UNITS:
+        yield part.fault(f"its TIMEUNIT is {unit!r}; expected one of {', '.join(TIME_UNITS)}")
+    elif unit == "d" and begin is not None and end is not None and end - begin > LONGEST:
+        yield part.fault(
+            f"its TIMEUNIT is 'd', but TSTART and TSTOP are {end - begin:.6g} apart: seconds?"
+        )
 
 
 def check_gti_of_events(events: Part, gti: Part) -> Iterator[Finding]:

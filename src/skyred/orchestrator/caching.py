@@ -68,19 +68,25 @@ class Keeper:
         catalog: Catalog,
     ) -> Keeper:
         """Give the cache of a reduction as it is prepared; one that keeps nothing if it cannot."""
-        if cache is None:
-            return cls()
         try:
             return cls(cache, Recipe.of(reduction, makers, catalog))
         except NoCacheError as why:
-            log.info("nothing of data.%s is cached: %s", reduction.geometry.name, why)
+            if cache is not None:
+                log.info("nothing of data.%s is cached: %s", reduction.geometry.name, why)
             return cls()
+
+    @property
+    def code(self) -> tuple[str, ...]:
+        """The digests of the source that makes chunks; () where that is not known."""
+        return self.recipe.code if self.recipe is not None else ()
 
     def key(self, chunk: Chunk) -> str:
         """Give the key of a chunk; "" if it cannot be kept."""
         inputs = [chunk.inputs.get(int(each.obs_id)) for each in chunk.observations]
         runs = [run for run in inputs if run is not None]
-        if self.recipe is None or len(runs) < len(inputs) or not all(chunk.sums.values()):
+        if self.cache is None or self.recipe is None:
+            return ""
+        if len(runs) < len(inputs) or not all(chunk.sums.values()):
             return ""  # of observations in memory, or files that cannot be read
         return chunk_key(self.recipe, runs, chunk.sums)
 

@@ -8,6 +8,7 @@ writes; ``.NAME.part``, what it writes; and, where two folders cannot change pla
 from __future__ import annotations
 
 import errno
+import json
 import logging
 import os
 import shutil
@@ -97,7 +98,7 @@ class RunFolder:
         """Seal the folder with SHA256SUMS, put it in its place, and give where it stands.
 
         The run that stood there is removed after the new one stands; a failed run never replaces
-        one, but stands beside it.
+        one that finished, but stands beside it.
 
         Raises
         ------
@@ -107,7 +108,8 @@ class RunFolder:
             If the disk gives out.
         """
         self._seal()
-        if self.overwrite and not failed and is_run_folder(self.target):
+        replaces = is_unfinished(self.target) or (self.overwrite and not failed)
+        if replaces and is_run_folder(self.target):
             _swap(self.staging, self.target)
             place = self.target
         elif failed:
@@ -134,11 +136,20 @@ def is_run_folder(place: Path) -> bool:
     return all((place / name).is_file() for name in ("config.yaml", "log.jsonl"))
 
 
+def is_unfinished(place: Path) -> bool:
+    """Say whether a place is the folder of a run that failed or was interrupted."""
+    try:
+        report = json.loads((place / "report.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(report, dict) and report.get("state") in ("failed", "interrupted")
+
+
 def _refuse_existing(target: Path, overwrite: bool) -> None:
     if target.is_symlink():
         raise OutputError(f"{target} is a symbolic link; name the folder it leads to, or another")
-    if not target.exists():
-        return
+    if not target.exists() or (is_unfinished(target) and is_run_folder(target)):
+        return  # the same command is to go on
     if not overwrite:
         raise OutputError(
             f"{target} exists already; choose another folder (-o), or replace it (--overwrite)"

@@ -22,6 +22,7 @@ from skyred.streaming import Workers, stream
 if TYPE_CHECKING:
     from gammapy.datasets import Datasets
 
+DESCRIBED = 10
 LOOK_AHEAD = 2  # chunks for each slot of the engine: enough to keep it busy, little to hold
 
 
@@ -85,13 +86,16 @@ class Reducer:
         return stream(self.workers, reduce_chunk, chunks, ahead, saved, finished)
 
 
-def describe(outcomes: Iterable[Outcome]) -> str:
-    """Say what became of observations, a line each."""
-    return "\n".join(
+def describe(outcomes: Sequence[Outcome]) -> str:
+    """Say what became of observations, a line each; of many, of the first ones."""
+    lines = [
         f"  {each.entry} {each.obs_id} "
         + ": ".join(part for part in (each.status, each.maker, each.reason) if part)
-        for each in outcomes
-    )
+        for each in outcomes[:DESCRIBED]
+    ]
+    if (more := len(outcomes) - DESCRIBED) > 0:
+        lines.append(f"  and {more} more: see the ledger (observations.ecsv)")
+    return "\n".join(lines)
 
 
 @attrs.define
@@ -143,4 +147,5 @@ def _chunks(begun: _Begun, selection: Selection) -> Iterator[Chunk]:
         inputs = {run.obs_id: run for run in known if run is not None}
         # taken here and not when all were selected: what is made is what was hashed just before
         sums = sums_of(path for run in inputs.values() for path in run.files)
-        yield Chunk(begun.entry, begun.reduction, begun.makers, observations, inputs, sums)
+        made_with = (begun.entry, begun.reduction, begun.makers)
+        yield Chunk(*made_with, observations, inputs, sums, begun.keeper.code)

@@ -137,6 +137,9 @@ def _open(entry: str, store: DataStore, table: ObservationTable, reduction: Redu
             outcomes.append(lost)
     sound = {run.obs_id: run for run in inputs if run.sources and not run.findings}
     files = [*_index(store), *(path for run in sound.values() for path in run.files)]
+    if not _is_plain(store):  # what a plugin's own makes of its files is not known
+        log.info("data.%s: the archive is a plugin's own: its runs are not inspected", entry)
+        sound = {}
     return Selection(table, Observations(opened), outcomes, list(dict.fromkeys(files)), sound)
 
 
@@ -144,7 +147,7 @@ def _stores(store: DataStore, table: ObservationTable) -> Iterator[DataStore]:
     """Yield a store of each run alone: looking a run up in an index goes through all of it."""
     from gammapy.data import DataStore
 
-    if type(store) is not DataStore:  # a plugin's own knows how to look up
+    if not _is_plain(store):  # a plugin's own knows how to look up
         yield from (store for _ in range(len(table)))
         return
     rows: dict[int, list[int]] = {}
@@ -152,6 +155,12 @@ def _stores(store: DataStore, table: ObservationTable) -> Iterator[DataStore]:
         rows.setdefault(obs_id, []).append(row)
     for obs_id in table["OBS_ID"].tolist():
         yield DataStore(hdu_table=store.hdu_table[rows.get(obs_id, [])])
+
+
+def _is_plain(store: DataStore) -> bool:
+    from gammapy.data import DataStore
+
+    return type(store) is DataStore
 
 
 def _index(store: DataStore) -> list[Path]:

@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     from gammapy.modeling.models import Models
 
 log = logging.getLogger(__name__)
-_TOLERATE = "use those with faults all the same with on_fault: note, "
-_LEVELS = {"failed": logging.ERROR}
+_TOLERATE = "use those with faults all the same (data.{}.on_fault: note), "
 
 
 @attrs.define(eq=False)
@@ -175,8 +174,9 @@ class Steps:
     def _tell(self, outcome: Outcome) -> None:
         outcome = self._with_owner(self.pipeline.data[outcome.entry], outcome)
         self.outcomes.append(outcome)
-        level = _LEVELS.get(outcome.status, logging.INFO)
-        log.log(level, "%s %d %s %s", outcome.entry, outcome.obs_id, outcome.status, outcome.reason)
+        # for the run's log: on the terminal it is the watchers' to say
+        said = f"{outcome.status}: {outcome.reason}" if outcome.reason else outcome.status
+        log.info("%s %d %s", outcome.entry, outcome.obs_id, said)
         for note in outcome.notes:
             log.info("%s %d: %s", outcome.entry, outcome.obs_id, note)
         self.watchers.tell("skyred_observation_reduced", run=self.record, outcome=outcome)
@@ -205,11 +205,12 @@ class Steps:
             if outcome.status == "failed" and self.pipeline.data[outcome.entry].on_error == "stop"
         ]
         if failed:
+            entry = failed[0].entry
             tolerable = any(outcome.maker == "inspection" for outcome in failed)
             raise RunsFailedError(
                 f"{len(failed)} of {len(self.outcomes)} runs failed:\n{describe(failed)}\n"
-                f"mend them, leave them out, {_TOLERATE if tolerable else ''}"
-                "or go on without them with on_error: skip"
+                f"mend them, leave them out, {_TOLERATE.format(entry) if tolerable else ''}"
+                f"or go on without them (data.{entry}.on_error: skip)"
             )
 
     def _model(self, said: dict[str, Any]) -> Models | None:

@@ -12,6 +12,7 @@ from skyred.inspection.records import RunInput
 from skyred.interfaces import Maker, Reduction
 from skyred.records import Outcome
 from skyred.reduction.making import Making
+from skyred.reduction.sameness import require_same_code
 
 if TYPE_CHECKING:
     from gammapy.data import Observation
@@ -37,6 +38,8 @@ class Chunk:
         What the archive says of them by OBS_ID; those that it has no files for are left out.
     sums : mapping of Path to str
         The sha256 of files, where they were taken already: what is read is to be the same.
+    code : tuple of str
+        Digests of the source that is to make them; () where that is not known.
     """
 
     entry: str
@@ -45,6 +48,7 @@ class Chunk:
     observations: tuple[Observation, ...]
     inputs: Mapping[int, RunInput] = attrs.field(factory=dict)
     sums: Mapping[Path, str] = attrs.field(factory=dict)
+    code: tuple[str, ...] = ()
 
 
 @attrs.frozen
@@ -60,7 +64,13 @@ def reduce_chunk(chunk: Chunk, lost: Mapping[int, Outcome] | None = None) -> Par
 
     `lost` are observations that could not be stacked in an earlier attempt, with what became of
     them: they are left out.
+
+    Raises
+    ------
+    EngineError
+        If this process has other source than the one that asks.
     """
+    require_same_code(chunk)
     lost = lost or {}
     reduction = chunk.reduction
     target = reduction.geometry.target()

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from skyred.reduction.chunk import Chunk
 
 
+# one bad run must not lose the others, nor end the program as if all were well
+FAILURES = (Exception, SystemExit)
+
+
 class Unsound(Exception):  # noqa: N818 - a verdict of the inspection; it never leaves this module
     """Files of a run have faults."""
 
@@ -64,7 +68,7 @@ class Making:
         self.step = "stacker " + self.chunk.reduction.stack.kind
         try:
             return self.chunk.reduction.stack.add(total, dataset, self.observation)
-        except Exception as error:  # one bad run must not lose the others
+        except FAILURES as error:
             notes = self.outcome.notes
             self._fail(error)
             self.outcome, self.spoilt = attrs.evolve(self.outcome, notes=notes), True
@@ -80,7 +84,7 @@ class Making:
         except SkipObservation as skip:
             self._end("skipped", reason=skip.reason, maker=self.step)
             return None
-        except Exception as error:  # as above
+        except FAILURES as error:
             self._fail(error)
             return None
         self._end("made", counts=_counts(dataset), background_norm=norm)
@@ -112,7 +116,7 @@ class Making:
             dataset = maker.make(dataset, self.observation)
         return dataset, settle(dataset)
 
-    def _fail(self, error: Exception) -> None:
+    def _fail(self, error: BaseException) -> None:
         reason = f"{type(error).__name__}: {error}"
         trace = "".join(traceback.format_exception(error))
         self._end("failed", reason=reason, maker=self.step, traceback=trace)

@@ -8,9 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from skyred.errors import OutputError, SkyredError, SkyredWarning
-from skyred.files.sums import SUMS, damage
+from skyred.files.sums import SUMS, damage, stated_sums
 from skyred.inspection.map_headers import look_at_fits, look_at_models
 
+# what is read of a run folder; beside it users may keep what they like
+READ = ("config.yaml", "report.json", "observations.ecsv", "models.yaml", "fit.yaml")
+READ_BELOW = ("datasets", "estimates")
 READ_ALL_THE_SAME = "Result.read(..., verify=False) reads it all the same"
 
 
@@ -25,8 +28,19 @@ def verify_folder(folder: Path) -> None:
     if not (folder / SUMS).is_file():
         message = f"{folder} holds no {SUMS}: whether its files are what they were is not known"
         warnings.warn(message, SkyredWarning, stacklevel=3)
-    elif wrong := damage(folder):
+    elif wrong := damage(folder) or _unlisted(folder):
         raise OutputError(f"{folder}: {wrong}; make the run again ({READ_ALL_THE_SAME})")
+
+
+def _unlisted(folder: Path) -> str | None:
+    """Name a file that is read and that the sums do not state: they were cut, or it was added."""
+    stated = stated_sums(folder)
+    single = [folder / name for name in READ if (folder / name).is_file()]
+    below = [path for name in READ_BELOW for path in (folder / name).rglob("*") if path.is_file()]
+    for path in (*single, *below):
+        if (name := path.relative_to(folder).as_posix()) not in stated:
+            return f"{SUMS} does not state {name}: it was added, or the sums were cut"
+    return None
 
 
 @contextmanager

@@ -1,11 +1,13 @@
 """Archives: the same runs from a folder, an index file and single files; clear errors."""
 
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from astropy.io import fits
+from astropy.table import Table, vstack
 from gammapy.data import DataStore
 
 import plain_gammapy as plain
@@ -207,3 +209,13 @@ class TestErrors:
         copy.write_bytes(Path(files()[0]).read_bytes())
         with pytest.raises(ArchiveError, match=r"copy\.fits\.gz both hold run 23523"):
             open_archive((files()[0], str(copy)))
+
+
+@data
+def test_run_that_the_index_has_twice_is_told_and_taken_once(tmp_path, caplog):
+    table = Table.read(plain.archive() / "obs-index.fits.gz")[:2]
+    shutil.copy(plain.archive() / "hdu-index.fits.gz", tmp_path)
+    vstack([table, table[:1]]).write(tmp_path / "obs-index.fits.gz")
+    store = open_archive(str(tmp_path))
+    assert len(store.obs_table) == 2
+    assert f"several rows of the runs {table['OBS_ID'][0]}" in caplog.text

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from skyred.errors import ArchiveError
 
 if TYPE_CHECKING:
     from astropy.io.fits import BinTableHDU
-    from gammapy.data import DataStore
+    from gammapy.data import DataStore, ObservationTable
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +64,7 @@ def open_archive(location: str | tuple[str, ...]) -> DataStore | None:
 
 
 def _from_index(folder: Path, name: str) -> DataStore:
-    from gammapy.data import DataStore
+    from gammapy.data import DataStore, HDUIndexTable, ObservationTable
 
     if not (folder / name).exists() and (folder / name.removesuffix(".gz")).exists():
         name = name.removesuffix(".gz")
@@ -76,9 +78,19 @@ def _from_index(folder: Path, name: str) -> DataStore:
     if not observations.is_file():
         raise ArchiveError(f"{folder} holds {name}, but no {observations.name} beside it")
     try:
-        return DataStore.from_dir(folder, name, observations.name)
+        hdus, table = HDUIndexTable.read(index), ObservationTable.read(observations)
+        _warn_of_doubled(table, observations)
+        return DataStore(hdu_table=hdus, obs_table=table)
     except (OSError, ValueError, KeyError) as error:
         raise ArchiveError(f"the index {index} cannot be read: {error}") from None
+
+
+def _warn_of_doubled(table: ObservationTable, index: Path) -> None:
+    # gammapy takes the first row of each, without a word
+    runs, numbers = np.unique(np.asarray(table["OBS_ID"]), return_counts=True)
+    if doubled := runs[numbers > 1].tolist():
+        listed = ", ".join(str(run) for run in doubled[:10])
+        log.warning("%s has several rows of the runs %s: the first one is taken", index, listed)
 
 
 def from_files(paths: list[Path]) -> DataStore:

@@ -97,3 +97,10 @@ def test_bin_without_background_says_nothing():
         for sums in (whole, EnergySums(ENERGY, counts, background))
     )
     np.testing.assert_allclose(one, other, rtol=1e-12)
+
+
+@pytest.mark.parametrize("names", [[], ["tilt"]])
+def test_counts_that_are_no_numbers_end_the_fit(names):
+    counts = np.array([np.nan, 3, 2, 1, 1, 1])
+    with pytest.raises(NoMinimumError):
+        fitted("pl-norm", EnergySums(ENERGY, counts, np.ones(6)), names)

@@ -91,6 +91,11 @@ class FoVBackground(Maker):
                 inside &= mask.data
         if self.method == "fit":
             inside &= background > 0
+        if wrong := int((~np.isfinite(dataset.counts.data[inside])).sum()):
+            raise ValueError(
+                f"maker fov-background: the counts are not finite in {wrong} pixels; "
+                "correct the maker before it"
+            )
         counts, background = (
             np.where(inside, data, 0).sum(axis=(1, 2), dtype=float)
             for data in (dataset.counts.data, background)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 STEPS = 30  # far from the minimum a step can only do so much; without one, they never end
+HALVINGS = 60  # a step that is still too long then leads nowhere
 CONVERGED = 1e-18  # squared distance to the minimum, in standard deviations
 ROUNDING = 1e-6  # the statistic of 1e8 counts is not known better
 
@@ -117,8 +118,10 @@ def _regress(
         step = covariance @ slope
         if 0 <= slope @ step < CONVERGED:
             return values + step, covariance
-        while not stat(values + step) <= stat(values) + ROUNDING:
-            step /= 2
+        for _ in range(HALVINGS):
+            if stat(values + step) <= stat(values) + ROUNDING:
+                break
+            step = step / 2
         values = values + step
     raise np.linalg.LinAlgError("no convergence")
 

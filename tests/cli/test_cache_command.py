@@ -1,0 +1,46 @@
+"""The command cache: what it shows, and what it removes."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from skyred.cache import Cache
+from skyred.cli.cache import cache
+
+KEY = "ab" * 32
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    Cache.open(tmp_path / "cache").put(KEY, bytes(2_000_000), {"entry": "hess", "runs": [1, 2]})
+    return tmp_path / "cache"
+
+
+def call(*words: object) -> Result:
+    return CliRunner().invoke(cache, [str(word) for word in words])
+
+
+def test_it_shows_what_is_kept_of_each_entry(folder: Path) -> None:
+    said = call("--cache", folder).output
+    assert f"{folder / 'chunks'}: 1 chunk, 2.0 MB, at most 20.0 GB" in said
+    assert "hess: 1 chunk, 2.0 MB, used today" in said
+
+
+def test_it_lists_every_chunk_with_its_runs(folder: Path) -> None:
+    assert "hess: runs 1, 2" in call("--cache", folder, "--verbose").output
+
+
+def test_clear_removes_all_or_what_is_old(folder: Path) -> None:
+    assert "removed 0 chunks" in call("clear", "--cache", folder, "--older-than", 1).output
+    assert "removed 1 chunk, 2.0 MB" in call("clear", "--cache", folder).output
+    assert not list(folder.rglob(KEY))
+
+
+def test_a_cache_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    for words in ((), ("clear",)):
+        done = call(*words, "--cache", tmp_path / "nowhere")
+        assert done.exit_code == 0
+        assert f"there is no cache in {tmp_path / 'nowhere'}" in done.output
+    assert not (tmp_path / "nowhere").exists()

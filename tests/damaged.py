@@ -236,6 +236,35 @@ def _twice(data: Any) -> Any:
     return np.concatenate([data, data[:5]]).view(type(data))
 
 
+def _twice_renumbered(data: Any) -> Any:
+    again = data[:40].copy()
+    again["EVENT_ID"] += 10**9
+    return np.concatenate([data, again]).view(type(data))
+
+
+def _units(kind: str, names: tuple[str, ...], unit: str) -> Callable[[Archive, int, int], object]:
+    def edit(hdu: Any) -> None:
+        for name in names:
+            hdu.columns[name].unit = unit
+
+    return lambda archive, run, _: archive.hdu(run, kind, edit)
+
+
+def _in_days(archive: Archive, run: int, _: int) -> None:
+    archive.hdu(run, "events", lambda hdu: hdu.header.set("TIMEUNIT", "d"))
+
+
+def _migrated(by: float) -> Callable[[Archive, int, int], object]:
+    """Stretch MIGRA; what it integrates to is kept."""
+
+    def edit(hdu: Any) -> None:
+        for name in ("MIGRA_LO", "MIGRA_HI"):
+            hdu.data[name] *= by
+        hdu.data["MATRIX"] /= by
+
+    return lambda archive, run, _: archive.hdu(run, "edisp", edit)
+
+
 def _two_intervals(data: Any) -> Any:
     both = np.concatenate([data, data]).view(type(data))
     middle = (data["START"][0] + data["STOP"][0]) / 2
@@ -271,6 +300,9 @@ HDUS = [
     Damage("DEADC = 1.3", _card("events", "DEADC", 1.3), "DEADC", "events"),
     Damage("no DEADC", _card("events", "DEADC", None), "DEADC", "events"),
     Damage("LIVETIME above ONTIME", _card("events", "LIVETIME", 9e3), "LIVETIME", "events"),
+    Damage("TIMEUNIT in days, times in seconds", _in_days, "TIMEUNIT", "events"),
+    Damage("TIMEUNIT of no time", _card("gti", "TIMEUNIT", "m"), "TIMEUNIT", "gti"),
+    Damage("FOVALIGN of no frame", _card("bkg", "FOVALIGN", "NOPE"), "FOVALIGN", "bkg"),
     Damage("no time reference", _card("gti", "MJDREFI", None), "MJDREFI", "gti"),
     Damage("another time reference", _card("gti", "MJDREFI", 51910), "MJDREFI", "gti"),
 ]  # fmt: skip
@@ -287,6 +319,17 @@ EVENTS = [
     Damage("ENERGY in GeV", _unit("events", "ENERGY", "GeV"), "'GeV'", "events"),
     Damage("ENERGY in s", _unit("events", "ENERGY", "s"), "unit 's'", "events"),
     Damage("events twice", _rows("events", _twice), "twice", "events"),
+    Damage("events twice under new numbers", _rows("events", _twice_renumbered),
+           "same RA, DEC and ENERGY", "events"),
+    Damage("a third of the events lost", _rows("events", lambda data: data[len(data) // 3 :]),
+           "the index says", "events"),
+    Damage("all events of one energy", _column("events", "ENERGY", lambda x: x * 0 + 2),
+           "same ENERGY", "events"),
+    Damage("a tenth of the events of one energy",
+           _column("events", "ENERGY", lambda x: _set(x, np.s_[::10], 1.5)), "same ENERGY",
+           "events"),
+    Damage("events 4 deg away", _column("events", "DEC", lambda x: x + 4), "from the pointing",
+           "events"),
     Damage("all events at one place", lambda a, run, _: a.hdu(run, "events", lambda hdu: (
         hdu.data["RA"].fill(83.6), hdu.data["DEC"].fill(22.0))), "same position", "events"),
     Damage("events elsewhere", _column("events", "DEC", lambda x: x - 12), "from the pointing",
@@ -318,6 +361,39 @@ RESPONSES = [
     Damage("edisp: one energy is nothing",
            _column("edisp", "MATRIX", lambda x: _set(x, np.s_[..., x.shape[-1] // 2], 0)),
            "nothing", "edisp"),
+    Damage("edisp 15 % too large", _column("edisp", "MATRIX", lambda x: x * 1.15), "integrates",
+           "edisp"),
+    Damage("psf 15 % too large", _column("psf", "RPSF", lambda x: x * 1.15), "integrates", "psf"),
+    Damage("edisp: MIGRA twice as large", _migrated(2.0), "MIGRA", "edisp"),
+    Damage("edisp: MIGRA reversed", _column("edisp", "MATRIX", lambda x: x[:, :, ::-1].copy()),
+           "MIGRA", "edisp"),
+    *(Damage(f"{kind}: THETA in {unit}", _units(kind, ("THETA_LO", "THETA_HI"), unit), "THETA",
+             kind)
+      for kind in ("aeff", "edisp", "psf") for unit in ("rad", "arcmin")),
+    Damage("edisp: offsets of a third of the area's", lambda a, run, _: a.hdu(
+        run, "edisp", lambda hdu: [hdu.data[name].__imul__(1 / 3) for name in (
+            "THETA_LO", "THETA_HI")]), "that of the area", "edisp"),
+    *(Damage(f"{kind}: ENERG in erg", _units(kind, ("ENERG_LO", "ENERG_HI"), "erg"), "ENERG", kind)
+      for kind in ("edisp", "psf")),
+    Damage("aeff: ENERG in erg", _units("aeff", ("ENERG_LO", "ENERG_HI"), "erg"),
+           "that of the area", "edisp"),
+    Damage("aeff: an offset is nothing", _column("aeff", "EFFAREA",
+           lambda x: _set(x, np.s_[:, 1], 0)), "nothing", "aeff"),
+    Damage("aeff: the inner offsets are nothing", _column("aeff", "EFFAREA",
+           lambda x: _set(x, np.s_[:, :2], 0)), "nothing", "aeff"),
+    Damage("aeff: an offset of twice the area", _column("aeff", "EFFAREA",
+           lambda x: _set(x, np.s_[:, 1], 2 * x[:, 1])), "beside it", "aeff"),
+    Damage("aeff: an offset of a tenth of the area", _column("aeff", "EFFAREA",
+           lambda x: _set(x, np.s_[:, 1], x[:, 1] / 10)), "at the offset", "aeff"),
+    Damage("aeff: offsets reversed", _column("aeff", "EFFAREA", lambda x: x[:, ::-1].copy()),
+           "reversed", "aeff"),
+    Damage("aeff: the upper energies are nothing", _column("aeff", "EFFAREA",
+           lambda x: _set(x, np.s_[..., x.shape[-1] // 2 :], 0)), "nothing above", "aeff"),
+    Damage("bkg: eight times as large", _column("bkg", "BKG", lambda x: x * 8), "predicts", "bkg"),
+    Damage("bkg: half of the camera is nothing", _column("bkg", "BKG",
+           lambda x: _set(x, np.s_[..., x.shape[-1] // 2 :], 0)), "half", "bkg"),
+    Damage("bkg: a quarter of the camera is nothing", _column("bkg", "BKG", lambda x: _set(
+        x, np.s_[..., x.shape[-2] // 2 :, x.shape[-1] // 2 :], 0)), "half", "bkg"),
     Damage("aeff in cm2", _unit("aeff", "EFFAREA", "cm2"), "'cm2'", "aeff"),
     Damage("aeff in TeV", _unit("aeff", "EFFAREA", "TeV"), "unit 'TeV'", "aeff"),
     Damage("bkg per TeV", _unit("bkg", "BKG", "TeV-1 s-1 sr-1"), "predicts", "bkg"),

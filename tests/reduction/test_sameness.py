@@ -22,5 +22,5 @@ def test_the_same_source_makes_it(chunk: Chunk) -> None:
 
 
 def test_other_source_is_told_and_makes_nothing(chunk: Chunk) -> None:
-    with pytest.raises(EngineError, match="a worker has other source .* start the workers anew"):
+    with pytest.raises(EngineError, match=r"a worker has other source .* start the workers anew"):
         reduce_chunk(attrs.evolve(chunk, code=("0" * 64,)))

@@ -8,7 +8,6 @@ import numpy as np
 
 from skyred.inspection.axes import OFFSETS, Response
 from skyred.inspection.records import Finding
-from skyred.inspection.tables import Floats
 
 # all real responses of a run reach the same offset
 OFFSET = 2.0
@@ -58,8 +57,8 @@ def _dark(response: Response, area: Response) -> Iterator[Finding]:
     name = next(iter(response.cubes))
     if name not in ("MATRIX", "RPSF"):
         return
-    here = min(_last_lit(response, response.cube.any(axis=(0, 1))), area.high["ENERG"][-1])
-    there = _last_lit(area, (area.cube > 0).any(axis=0))
+    here = min(_last_lit(response), area.high["ENERG"][-1])
+    there = _last_lit(area)
     if here > DARK_ABOVE * there:
         yield area.part.fault(
             f"EFFAREA is nothing above {there:.3g} TeV, but {name} is something up to {here:.3g} "
@@ -67,5 +66,8 @@ def _dark(response: Response, area: Response) -> Iterator[Finding]:
         )
 
 
-def _last_lit(response: Response, lit: Floats) -> float:
-    return float(response.high["ENERG"][np.flatnonzero(lit)[-1]])
+def _last_lit(response: Response) -> float:
+    """Give the largest energy for which a response is anything."""
+    by_energy = response.cube.reshape(-1, response.cube.shape[-1])
+    lit = np.flatnonzero(by_energy.any(axis=0))
+    return float(response.high["ENERG"][lit[-1]])

@@ -78,7 +78,8 @@ def _from_index(folder: Path, name: str) -> DataStore:
     if not observations.is_file():
         raise ArchiveError(f"{folder} holds {name}, but no {observations.name} beside it")
     try:
-        hdus, table = HDUIndexTable.read(index), ObservationTable.read(observations)
+        hdus = HDUIndexTable.read(index, format="fits")
+        table = ObservationTable.read(observations, format="fits")
         _warn_of_doubled(table, observations)
         return DataStore(hdu_table=hdus, obs_table=table)
     except (OSError, ValueError, KeyError) as error:

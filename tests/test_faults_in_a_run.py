@@ -7,7 +7,8 @@ from pathlib import Path
 import attrs
 import pytest
 
-from damaged import DAMAGES, Archive, Damage
+from damaged import Archive, Damage
+from damages import DAMAGES
 from killing import CONFIG
 from skyred import Orchestrator, Pipeline
 from skyred.errors import RunsFailedError

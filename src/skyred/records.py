@@ -128,6 +128,8 @@ class Report:
         Whose components took part.
     result : object
         The `skyred.Result` as far as it got.
+    engine : mapping of str to object
+        Where the work ran: the engine's kind and options.
     """
 
     state: str
@@ -137,6 +139,7 @@ class Report:
     watchers: tuple[str, ...]
     owners: tuple[Owner, ...]
     result: Any
+    engine: Mapping[str, Any] = attrs.field(factory=dict)
 
 
 def _array(value: Any) -> NDArray[np.float64]:

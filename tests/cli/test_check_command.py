@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from damaged import RESPONSES, Archive
+from damaged import Archive
+from damages import RESPONSES
 from skyred.cli import main
 
 RUN, OTHER = 900002, 900001

@@ -10,12 +10,15 @@ from astropy.io import fits
 from astropy.table import Table
 
 import plain_gammapy as plain
-from damaged import CLASSES, DAMAGES, INDEX, RESPONSES, Archive, Damage, find
+from damaged import CLASSES, INDEX, Archive, Damage, find
+from damages import DAMAGES, RESPONSES
 from skyred.inspection.index import run_inputs
 from skyred.inspection.reading import read_file
 from skyred.inspection.records import Finding, HduSource, RunInput
 from skyred.inspection.run import inspect_run
 
+# what simulated responses, which are smooth and alike, are too easy a trial for
+OF_REAL_RUNS = ("flipped bit", "reversed", "beside it", "nothing above", "MIGRA")
 NEEDED = ("events", "gti", "aeff", "edisp", "psf", "bkg")
 
 
@@ -59,6 +62,21 @@ def test_a_damage_is_a_fault_of_its_run_file_and_hdu(
         assert {file.name, archive.path(other).name} & {finding.file.name for finding in said}
     if damage.kind:
         assert name in {finding.hdu for finding in said}
+
+
+def test_an_event_more_or_less_than_the_index_says_is_a_note(
+    crab_archive: Path, tmp_path: Path
+) -> None:
+    archive = Archive.copy(crab_archive, tmp_path / "archive")
+
+    def one_more(table: Table) -> Table:
+        table["EVENT_COUNT"] += 1
+        return table
+
+    archive.index("obs", one_more)
+    found = inspect(archive.folder)
+    assert [(each.obs_id, each.level) for each in found] == [(run, "note") for run in archive.runs]
+    assert all("the index says" in each.message for each in found)
 
 
 def test_a_file_that_is_not_what_the_sums_say_is_a_fault(
@@ -106,10 +124,10 @@ class TestRealRuns:
 
     @pytest.mark.parametrize(
         "damage",
-        [damage for damage in RESPONSES if damage.word == "flipped bit"],
+        [damage for damage in RESPONSES if damage.word in OF_REAL_RUNS],
         ids=lambda damage: damage.name,
     )
-    def test_a_flipped_bit_is_a_fault(self, damage: Damage, tmp_path: Path) -> None:
+    def test_a_damaged_response_is_a_fault(self, damage: Damage, tmp_path: Path) -> None:
         run, name = 23523, f"hess_dl3_dr1_obs_id_{23523:06d}.fits.gz"
         (tmp_path / "data").mkdir()
         (tmp_path / "data" / name).write_bytes((plain.archive() / "data" / name).read_bytes())

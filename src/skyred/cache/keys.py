@@ -38,7 +38,7 @@ class Recipe:
     files : Hashable
         The sha256 of the files that they read.
     code : tuple of str
-        The digests of their source: where they work it is to be the same.
+        Digests of their source, and versions: where they work they are to be the same.
     """
 
     held: tuple[Fields, ...] = attrs.field(repr=False)
@@ -63,8 +63,7 @@ class Recipe:
             raise NoCacheError(error.problems[0].message) from None
         code = code_of(type(each) for each in held)
         owners = tuple(_owner(each, catalog) for each in held if isinstance(each, Component))
-        versions = (*((name, version(name)) for name in PACKAGES), platform.python_version())
-        whole = (keys, reduction.on_fault, code, owners, files, versions)
+        whole = (keys, reduction.on_fault, code, owners, files)
         return cls(held, digest(whole), files, code)
 
     def holds_still(self) -> bool:
@@ -79,7 +78,7 @@ def links(reduction: Reduction, makers: Iterable[Maker]) -> tuple[Fields, ...]:
 
 
 def code_of(classes: Iterable[type[Fields]]) -> tuple[str, ...]:
-    """Give the digests of the source behind classes.
+    """Give digests of the source behind classes, and the versions of what does the numbers.
 
     Raises
     ------
@@ -87,7 +86,9 @@ def code_of(classes: Iterable[type[Fields]]) -> tuple[str, ...]:
         If there is no source, or it was changed after it was imported.
     """
     # without the names of modules: what is __main__ here has another one in a worker
-    return tuple(sorted(code_digests(dict.fromkeys(classes)).values()))
+    digests = sorted(code_digests(dict.fromkeys(classes)).values())
+    versions = [f"{name} {version(name)}" for name in PACKAGES]
+    return (*digests, *versions, f"python {platform.python_version()}")
 
 
 def chunk_key(recipe: Recipe, runs: Iterable[RunInput], sums: Mapping[Path, str]) -> str:

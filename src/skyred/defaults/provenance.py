@@ -56,6 +56,7 @@ class Provenance:
             "versions": {name: version(name) for name in PACKAGES},
             "plugins": [attrs.asdict(owner) for owner in report.owners],
             "watchers": list(report.watchers),
+            "engine": dict(report.engine),
             "steps": [
                 {"name": step.name, "seconds": round(step.seconds, 3), "summary": step.summary}
                 for step in report.steps

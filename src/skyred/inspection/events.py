@@ -66,25 +66,34 @@ def _twice(events: Part, time: Floats) -> Iterator[Finding]:
 
 
 def _places(events: Part, ra: Floats, dec: Floats) -> Iterator[Finding]:
-    _, counts = np.unique(ra + 1j * dec, return_counts=True)
-    most = int(counts.max())
+    shared, _ = _shared(ra)
+    here = np.isin(ra, shared)
+    _, counts = np.unique(ra[here] + 1j * dec[here], return_counts=True)
+    most = int(counts.max(initial=1))
     if most > max(SAME_PLACE, SAME_PLACE_SHARE * len(ra)):
         yield events.fault(f"{most} of {len(ra)} events have one and the same position")
 
 
 def _energies(events: Part, ra: Floats, dec: Floats, energy: Floats) -> Iterator[Finding]:
     """Look for energies that are there too often: those of all events, and of doubled ones."""
-    _, inverse, counts = np.unique(energy, return_inverse=True, return_counts=True)
-    most = int(counts.max())
+    shared, counts = _shared(energy)
+    most = int(counts.max(initial=1))
     if most > max(SAME_ENERGY, SAME_ENERGY_SHARE * len(energy)):
         yield events.fault(f"{most} of {len(energy)} events have one and the same ENERGY")
     # few share an energy: to compare the positions of these is fast
-    tied = np.stack([ra, dec, energy])[:, counts[inverse] > 1]
+    tied = np.stack([ra, dec, energy])[:, np.isin(energy, shared)]
     doubled = tied.shape[1] - np.unique(tied, axis=1).shape[1]
     if doubled >= max(DOUBLED, DOUBLED_SHARE * len(energy)):
         yield events.fault(
             f"{doubled} of {len(energy)} events are there twice (same RA, DEC and ENERGY)"
         )
+
+
+def _shared(values: Floats) -> tuple[Floats, Floats]:
+    """Give the values that more than one event has, and how many have each."""
+    ordered = np.sort(values)
+    repeated, again = np.unique(ordered[1:][ordered[1:] == ordered[:-1]], return_counts=True)
+    return repeated, again.astype(float) + 1
 
 
 def check_field(events: Part) -> Iterator[Finding]:

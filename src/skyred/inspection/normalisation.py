@@ -33,24 +33,26 @@ def check_dispersion(edisp: Response, area: Response) -> Iterator[Finding]:
     integral = np.einsum("tme,m->te", edisp.cube, edisp.widths("MIGRA"))
     # CTA has sums of 1 in the place of integrals: gammapy takes both
     total = edisp.cube.sum(axis=1)
-    matters = _seen(edisp, area) > BRIGHT
+    seen = _seen(edisp, area)
+    matters = seen > BRIGHT
     level = _level(integral, matters)
     if abs(level - 1) > LEVEL and abs(_level(total, matters) - 1) > LEVEL:
         yield edisp.part.fault(f"MATRIX integrates to {level:.3g} over MIGRA; expected 1")
         return
     empty = matters & (integral <= 0)
-    if lost := _lost(edisp, area, empty):
+    if lost := _lost(edisp, seen, empty):
         yield edisp.part.fault(
             f"MATRIX is nothing for {empty.sum()} of {matters.sum()} energies and offsets that "
             f"have effective area ({lost:.1%} of a flux)"
         )
     yield from _uneven(edisp, integral / level, matters & ~empty, DISPERSION, "MATRIX")
-    yield from _migrated(edisp, (_seen(edisp, area) > BRIGHTEST) & (integral > 0))
+    yield from _migrated(edisp, (seen > BRIGHTEST) & (integral > 0))
 
 
 def check_psf(psf: Response, area: Response) -> Iterator[Finding]:
     """Look at the integral over the sky, or at the widths, for each offset and energy."""
-    matters = _seen(psf, area) > BRIGHT
+    seen = _seen(psf, area)
+    matters = seen > BRIGHT
     if "RPSF" not in psf.cubes:
         yield from _widths(psf, matters)
         return
@@ -61,7 +63,7 @@ def check_psf(psf: Response, area: Response) -> Iterator[Finding]:
         yield psf.part.fault(f"RPSF integrates to {level:.3g} over the sky; expected 1")
         return
     empty = matters & (integral <= 0)
-    if lost := _lost(psf, area, empty):
+    if lost := _lost(psf, seen, empty):
         yield psf.part.fault(
             f"RPSF is nothing for {empty.sum()} of {matters.sum()} energies and offsets that have "
             f"effective area ({lost:.1%} of a flux)"
@@ -121,10 +123,10 @@ def _level(integral: Floats, matters: npt.NDArray[np.bool_]) -> float:
     return float(np.median(filled)) if filled.size else 0.0
 
 
-def _lost(response: Response, area: Response, empty: npt.NDArray[np.bool_]) -> float:
+def _lost(response: Response, seen: Floats, empty: npt.NDArray[np.bool_]) -> float:
     """Give the largest share of a flux that no energy is dispersed from, if it matters."""
     energy = response.centers("ENERG")
-    weight = _seen(response, area) * response.widths("ENERG") * energy**-2
+    weight = seen * response.widths("ENERG") * energy**-2
     share = float(((weight * empty).sum(axis=1) / np.maximum(weight.sum(axis=1), 1e-300)).max())
     return share if share > LOST else 0.0
 

@@ -33,11 +33,12 @@ def check_rows(area: Response) -> Iterator[Finding]:
     if len(dark) and dark[0] < np.flatnonzero(lit)[-1]:
         yield _fault(area, int(dark[0]), "is nothing, but not at larger offsets")
         return
-    for row in range(1, len(values)):
-        if (rise := _ratio(values, row, row - 1)) > RISE:
-            yield _fault(area, row - 1, f"is {1 / rise:.2g} times that at the next")
+    rises = [_ratio(values, row, row - 1) for row in range(1, len(values))]
+    for row, rise in enumerate(rises):
+        if rise > RISE:
+            yield _fault(area, row, f"is {1 / rise:.2g} times that at the next")
     for row in range(1, len(values) - 1):
-        inner, outer = _ratio(values, row, row - 1), _ratio(values, row, row + 1)
+        inner, outer = rises[row - 1], 1 / rises[row]
         if (inner > ABOVE and outer > ABOVE) or (inner < 1 / BELOW and outer < 1 / BELOW):
             yield _fault(area, row, f"is {inner:.2g} and {outer:.2g} times that of those beside it")
     if len(values) > 2:

@@ -253,6 +253,7 @@ class Orchestrator:
             watchers=tuple(steps.watchers.faults),
             owners=steps.plugins.catalog.owners(components),
             result=self.result(),
+            engine=steps.engine.to_plain(complete=True),
         )
 
     def _repr_html_(self) -> str:

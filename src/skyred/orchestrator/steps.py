@@ -147,7 +147,8 @@ class Steps:
         _set_fit_ranges([(reduction, made[entry]) for entry, reduction in self._present()])
         # in the order of the configuration, whatever was there first
         self.reduced = [dataset for entry, _ in self._present() for dataset in made[entry]]
-        said["summary"] = f"{len(self.reduced)} datasets{_tally(self.outcomes)}"
+        number = len(self.reduced)
+        said["summary"] = f"{number} dataset{'' if number == 1 else 's'}{_tally(self.outcomes)}"
         said["inputs"] = tuple(path for given in gathered.values() for path in given.files)
         return Datasets(self.reduced)
 

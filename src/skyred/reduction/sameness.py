@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def require_same_code(chunk: Chunk) -> None:
-    """Compare the source in this process with that of the process that asks for the chunk.
+    """Compare source and versions here with those of the process that asks for the chunk.
 
     Workers may be older than a change of the source, or younger.
 
@@ -32,8 +32,8 @@ def require_same_code(chunk: Chunk) -> None:
         same = False
     if not same:
         raise EngineError(
-            "a worker has other source of skyred or of a plugin than the process that sends the "
-            "work: it was changed meanwhile; start the workers anew, and run again"
+            "a worker has other source of skyred or of a plugin, or other versions of what they "
+            "stand on, than the process that sends the work; start the workers anew, and run again"
         )
 
 

@@ -80,6 +80,18 @@ def test_the_chosen_runs_of_a_configuration_are_inspected(damaged: Archive, tmp_
     assert f"run {RUN}" in everything.stdout
 
 
+def test_an_archive_of_several_entries_is_inspected_once(
+    crab_archive: Path, tmp_path: Path
+) -> None:
+    path = configuration(tmp_path, crab_archive)
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text + text.split("data:\n")[1].replace("  sim:", "  again:"), "utf-8")
+    done = check(path, "--all-runs")
+    assert done.exit_code == 0, done.output
+    assert "data.sim, data.again: 2 runs inspected, none with faults" in done.stdout
+    assert done.stdout.count("inspected") == 1
+
+
 def test_no_data_reads_the_configuration_alone(damaged: Archive, tmp_path: Path) -> None:
     done = check(configuration(tmp_path, damaged.folder), "--no-data")
     assert done.exit_code == 0, done.output

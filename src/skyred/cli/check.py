@@ -16,6 +16,7 @@ from skyred.cli.engine import make_engine
 if TYPE_CHECKING:
     from skyred.inspection.records import Finding, RunInput
     from skyred.interfaces import Reduction
+    from skyred.pipeline import Pipeline
     from skyred.plugins import Plugins
 
 FAULTY = 3
@@ -53,11 +54,7 @@ def check(
         click.echo(f"{file}: no problems; {links} components, digest {pipeline.digest()[:16]}")
         if no_data:
             return
-        entries = {
-            f"data.{name}": _chosen(name, reduction, plugins, all_runs)
-            for name, reduction in pipeline.data.items()
-            if reduction.archive
-        }
+        entries = (_of_archives if all_runs else _of_entries)(pipeline, plugins)
     faulty = [_inspect(name, *given, plugins, workers, verbose) for name, given in entries.items()]
     if any(faulty):
         sys.exit(FAULTY)
@@ -77,13 +74,35 @@ def _all_runs(store: Any, *, allow_outside: bool) -> Runs:
     return run_inputs(store.hdu_table, store.obs_table, allow_outside=allow_outside), ()
 
 
-def _chosen(name: str, reduction: Reduction, plugins: Plugins, all_runs: bool) -> Runs:
-    from skyred.inspection.records import Finding
-    from skyred.orchestrator.selecting import open_store, select
+def _of_archives(pipeline: Pipeline, plugins: Plugins) -> dict[str, Runs]:
+    """Give all runs of the archives, each once, however many entries use it."""
+    from skyred.orchestrator.selecting import open_store
 
-    if all_runs:
-        store = open_store(reduction, plugins)
-        return _all_runs(store, allow_outside=reduction.allow_outside)
+    users: dict[tuple[object, bool], list[str]] = {}
+    for name, reduction in pipeline.data.items():
+        if reduction.archive:
+            users.setdefault((reduction.archive, reduction.allow_outside), []).append(name)
+    return {
+        ", ".join(f"data.{name}" for name in names): _all_runs(
+            open_store(pipeline.data[names[0]], plugins), allow_outside=outside
+        )
+        for (_, outside), names in users.items()
+    }
+
+
+def _of_entries(pipeline: Pipeline, plugins: Plugins) -> dict[str, Runs]:
+    """Give the runs that each entry chooses."""
+    return {
+        f"data.{name}": _chosen(name, reduction, plugins)
+        for name, reduction in pipeline.data.items()
+        if reduction.archive
+    }
+
+
+def _chosen(name: str, reduction: Reduction, plugins: Plugins) -> Runs:
+    from skyred.inspection.records import Finding
+    from skyred.orchestrator.selecting import select
+
     chosen = select(name, reduction, plugins)
     lost = [Finding(outcome.reason, obs_id=outcome.obs_id) for outcome in chosen.outcomes]
     left_out = {outcome.obs_id for outcome in chosen.outcomes}

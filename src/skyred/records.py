@@ -72,12 +72,16 @@ class Outcome:
 
 @attrs.frozen
 class StepRecord:
-    """One step of a run, finished: its name, time in seconds, and what it says of itself."""
+    """One step of a run, finished: its name, time in seconds, and what it says of itself.
+
+    `inputs` are the files that it read, and `sums` the sha256 of those of which it was taken.
+    """
 
     name: str
     seconds: float
     summary: str = ""
     inputs: tuple[Path, ...] = ()
+    sums: Mapping[Path, str] = attrs.field(factory=dict)
 
 
 @attrs.frozen

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future
 from functools import partial
@@ -11,40 +10,20 @@ from typing import Any
 
 import pytest
 
+from deaths import in_time, reduce, statuses, totals
 from killers import Killer, chunks
 from skyred import Engine, Orchestrator, component
 from skyred.defaults.engines import InlineExecutor, Processes, Serial
 from skyred.orchestrator.rescue import rescue
-from skyred.reduction import Partial, reduce_chunk
+from skyred.reduction import reduce_chunk
 from skyred.streaming import Workers, stream
 from toys import ToyMaker, ToySum, toy_pipeline, toy_plugins
-
-LIMIT = 60  # seconds: a hang is a failure
 
 
 @pytest.fixture(autouse=True)
 def no_hang() -> Iterator[None]:
-    def give_up(*_: Any) -> None:
-        raise TimeoutError(f"still not done after {LIMIT} s")
-
-    before = signal.signal(signal.SIGALRM, give_up)
-    signal.alarm(LIMIT)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
-
-
-def reduce(maker: Killer, engine: Engine) -> list[Partial]:
-    with Workers(engine.open) as workers:
-        return list(stream(workers, reduce_chunk, chunks(maker), 4, partial(rescue, workers)))
-
-
-def totals(partials: list[Partial]) -> list[str]:
-    return [float(each.total).hex() for each in partials]
-
-
-def statuses(partials: list[Partial]) -> list[tuple[int, str]]:
-    return [(o.obs_id, o.status) for each in partials for o in each.outcomes]
+    with in_time(60):
+        yield
 
 
 def test_a_run_that_kills_its_worker_once_costs_nothing_but_time(tmp_path: Path) -> None:

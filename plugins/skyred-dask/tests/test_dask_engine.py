@@ -1,50 +1,24 @@
 """The engine dask: the bits of serial, workers that are really killed, schedulers, Ctrl-C."""
 
 import os
-import signal
 import subprocess
 import sys
 import time
-from functools import partial
 from pathlib import Path
 
 import pytest
 
-from killers import Killer, chunks
+from deaths import Child, alive, in_time, reduce, statuses, totals
+from killers import Killer
 from skyred.defaults.engines import Serial
 from skyred.errors import EngineError, FieldError
-from skyred.orchestrator.rescue import rescue
-from skyred.reduction import reduce_chunk
-from skyred.streaming import Workers, stream
 from skyred_dask import Dask
-
-LIMIT = 90  # seconds: a hang is a failure
 
 
 @pytest.fixture(autouse=True)
 def no_hang():
-    def give_up(*_):
-        raise TimeoutError(f"still not done after {LIMIT} s")
-
-    before = signal.signal(signal.SIGALRM, give_up)
-    signal.alarm(LIMIT)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
-
-
-def reduce(maker, engine, runs=7):
-    with Workers(engine.open) as workers:
-        ready = chunks(maker, runs)
-        return list(stream(workers, reduce_chunk, ready, 4, partial(rescue, workers)))
-
-
-def totals(partials):
-    return [float(each.total).hex() for each in partials]
-
-
-def statuses(partials):
-    return [(o.obs_id, o.status) for each in partials for o in each.outcomes]
+    with in_time(90):
+        yield
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -173,53 +147,12 @@ def test_the_number_of_workers_of_a_scheduler_is_asked_for():
         Dask(scheduler="tcp://node1:8786")
 
 
-CHILD = """
-import signal, sys
-
-# who starts tests in the background has interrupts ignored, and that is inherited
-signal.signal(signal.SIGINT, signal.default_int_handler)
-from killers import Killer, chunks
-from skyred.reduction import reduce_chunk
-from skyred.streaming import Workers, stream
-from skyred_dask import Dask
-
-if __name__ == "__main__":
-    maker = Killer(seconds=60, scene=sys.argv[1])
-    try:
-        with Workers(Dask(workers=2).open) as workers:
-            list(stream(workers, reduce_chunk, chunks(maker), 4))
-    except KeyboardInterrupt:
-        sys.exit(130)
-"""
-
-
 @pytest.mark.parametrize("whole_group", [False, True])
 def test_ctrl_c_ends_it_and_its_workers(tmp_path, whole_group):
-    script, scene = tmp_path / "child.py", tmp_path / "scene"
-    scene.mkdir()
-    script.write_text(CHILD)
-    paths = os.pathsep.join([str(Path(__file__).parents[3] / "tests"), *sys.path])
-    child = subprocess.Popen(
-        [sys.executable, str(script), str(scene)],
-        env={**os.environ, "PYTHONPATH": paths},
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    while len(list(scene.iterdir())) < 2:
-        assert child.poll() is None, child.stderr.read()
-        time.sleep(0.05)
-    started = time.monotonic()
-    (os.killpg if whole_group else os.kill)(child.pid, signal.SIGINT)
-    _, said = child.communicate(timeout=30)
-    assert child.returncode == 130, said
-    assert time.monotonic() - started < 10
+    child = Child(tmp_path, "skyred_dask", "Dask")
+    workers = child.workers()
+    said, seconds = child.interrupt(whole_group)
+    assert child.process.returncode == 130, said
+    assert seconds < 10
     assert "Traceback" not in said
-    assert not [pid for pid in (int(p.name) for p in scene.iterdir()) if alive(pid)]
-
-
-def alive(pid):
-    try:
-        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
+    assert not [pid for pid in workers if alive(pid)]

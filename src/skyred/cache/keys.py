@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import platform
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from importlib.metadata import version
@@ -14,6 +13,7 @@ import attrs
 from skyred.cache.code import NoCacheError, code_digests
 from skyred.errors import ConfigError
 from skyred.fields import Location, digest
+from skyred.files.sums import sum_of
 from skyred.inspection.records import RunInput
 from skyred.interfaces import Component, Fields, Maker, Reduction, locations, walk
 from skyred.plugins import Catalog
@@ -108,16 +108,7 @@ def chunk_key(recipe: Recipe, runs: Iterable[RunInput], sums: Mapping[Path, str]
 
 def sums_of(files: Iterable[Path]) -> dict[Path, str]:
     """Take the sha256 of files; "" for one that cannot be read."""
-    return {path: sha256(path) for path in dict.fromkeys(files)}
-
-
-def sha256(path: Path) -> str:
-    """Give the sha256 of a file; "" if it cannot be read."""
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError:
-        return ""
+    return {path: sum_of(path) for path in dict.fromkeys(files)}
 
 
 def _run(run: RunInput, sums: Mapping[Path, str]) -> Hashable:
@@ -134,7 +125,7 @@ def _owner(component: Component, catalog: Catalog) -> Hashable:
 def _contents(held: Iterable[Fields]) -> Iterator[Hashable]:
     for each in held:
         for _, place in locations(each):
-            yield tuple(sha256(path) for path in _files(place))
+            yield tuple(sum_of(path) for path in _files(place))
 
 
 def _files(place: Location) -> Iterator[Path]:

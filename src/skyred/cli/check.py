@@ -118,6 +118,9 @@ def _inspect(
     verbose: bool,
 ) -> bool:
     """Inspect runs, print what is found; true if there is a fault."""
+    if not runs and not lost:
+        click.echo(f"{name}: the archive is a plugin's own, so its runs cannot be inspected")
+        return False
     from skyred.inspection.run import findings_of
     from skyred.streaming import Workers, stream
 

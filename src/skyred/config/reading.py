@@ -14,9 +14,8 @@ from skyred.plugins import Catalog
 
 C = TypeVar("C", bound=Chain)
 F = TypeVar("F", bound=Fields)
-MAX_BYTES = (
-    300_000  # of a file: what is larger is no configuration, and would take minutes to parse
-)
+# of a file: what is larger is no configuration, and would take minutes to parse
+MAX_BYTES = 300_000
 
 
 def read_document(source: str | Path, overrides: Iterable[str] = ()) -> Document:

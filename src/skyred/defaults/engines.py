@@ -17,6 +17,7 @@ from typing import Any
 from skyred.fields import option
 from skyred.hookspecs import hookimpl
 from skyred.interfaces import Component, Engine, component
+from skyred.interfaces.engine import cores, interrupts_held
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +74,7 @@ class _Pool(ProcessPoolExecutor):
         super().__init__(workers, mp_context=self._spawn, initializer=_begin)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        with _environment(ONE_THREAD), _interrupts_held():  # workers start on submission
+        with _environment(ONE_THREAD), interrupts_held():  # workers start on submission
             return super().submit(fn, *args, **kwargs)
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
@@ -111,24 +112,8 @@ def _environment(changes: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = held
 
 
-@contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Hold Ctrl-C back for a moment: a process that starts meanwhile never gets one.
-
-    It reaches every process of a terminal, and only the parent is to answer it.
-    """
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 def _begin() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # as above, where it cannot be held back
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where it cannot be held back
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
@@ -152,18 +137,11 @@ class Processes(Engine):
     @property
     def slots(self) -> int:  # type: ignore[override]
         """How many pieces of work may run at once."""
-        return self.workers or _cores()
+        return self.workers or cores()
 
     def open(self) -> Executor:
         """Give a pool of processes; they start with the first work."""
         return _Pool(self.slots)
-
-
-def _cores() -> int:
-    try:
-        return len(os.sched_getaffinity(0))  # what this process may use, not what there is
-    except AttributeError:  # no such call on macOS
-        return os.cpu_count() or 1
 
 
 @hookimpl

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from skyred.files.sums import sum_of
 from skyred.hookspecs import hookimpl
 
 if TYPE_CHECKING:
@@ -61,20 +62,16 @@ class Provenance:
                 {"name": step.name, "seconds": round(step.seconds, 3), "summary": step.summary}
                 for step in report.steps
             ],
-            "inputs": [
-                {"path": str(path), "sha256": sha256(path)}
-                for path in dict.fromkeys(path for step in report.steps for path in step.inputs)
-            ],
+            "inputs": [{"path": str(path), "sha256": held} for path, held in _inputs(report)],
             "outcomes": [_plain(attrs.asdict(outcome)) for outcome in report.outcomes],
         }
 
 
-def sha256(path: Path) -> str:
-    """Give the digest of a file; "" if it cannot be read."""
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError:
-        return ""
+def _inputs(report: Report) -> Iterator[tuple[Path, str]]:
+    """Yield each input with its sum: that of the bytes that were used, where it was taken."""
+    used = {path: held for step in report.steps for path, held in step.sums.items()}
+    for path in dict.fromkeys(path for step in report.steps for path in step.inputs):
+        yield path, used.get(path) or sum_of(path)
 
 
 def _plain(outcome: dict[str, Any]) -> dict[str, Any]:

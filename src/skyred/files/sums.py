@@ -58,6 +58,14 @@ def stated_sums(folder: Path) -> dict[str, str]:
     return dict(_stated(line) for line in lines if line)
 
 
+def sum_of(path: Path) -> str:
+    """Give the sha256 of a file; "" if it cannot be read."""
+    try:
+        return _digest(path)
+    except OSError:
+        return ""
+
+
 def _line(name: str, digest: str) -> str:
     escaped = name
     for character, escape in _ESCAPES:

@@ -77,8 +77,8 @@ def _against_index(events: Part, row: Mapping[str, Any]) -> Iterator[Finding]:
         here, stated = events.number(name), as_number(row.get(name))
         if here and stated is not None and abs(here - stated) > DURATION * abs(here):
             yield events.fault(f"its {name} is {here:g}, the index says {stated:g}")
-    reference = _reference(row)
-    if reference is None or reference != _reference(events.header):
+    reference = reference_time(row)
+    if reference is None or reference != reference_time(events.header):
         return  # times of the index count from elsewhere
     for name in ("TSTART", "TSTOP"):
         here, stated = events.number(name), as_number(row.get(name))
@@ -111,7 +111,8 @@ def _direction(values: Mapping[str, Any]) -> tuple[float, float] | None:
     return lon, lat
 
 
-def _reference(values: Mapping[str, Any]) -> float | None:
+def reference_time(values: Mapping[str, Any]) -> float | None:
+    """Give what times count from, in seconds (MJD); None if that is not said."""
     whole, rest = as_number(values.get("MJDREFI")), as_number(values.get("MJDREFF"))
     return None if whole is None else round((whole + (rest or 0.0)) * SECONDS_A_DAY, 3)
 

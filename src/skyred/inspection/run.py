@@ -182,10 +182,11 @@ class _Inspection:
 
     def _of_another_run(self) -> Iterator[Finding]:
         """A response without an OBS_ID that lies in the file of another run."""
+        own = {source.path for source in self.run.sources if source.kind == "events"}
         for source in self.run.sources:
             hdus = self.files[source.path].hdus
-            if source.kind in ("events", "gti") or "EVENTS" not in hdus:
-                continue
+            if source.kind in ("events", "gti") or "EVENTS" not in hdus or source.path in own:
+                continue  # beside its own events: these are looked at for themselves
             other = as_number(hdus["EVENTS"].header.get("OBS_ID"))
             if other is not None and other != self.run.obs_id:
                 message = f"lies in a file of run {other:g}"

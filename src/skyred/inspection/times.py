@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from skyred.inspection.header import DURATION, SECONDS
+from skyred.inspection.header import DURATION, SECONDS, reference_time
 from skyred.inspection.parts import Part
 from skyred.inspection.records import Finding
 from skyred.inspection.tables import Floats
@@ -18,6 +18,7 @@ OUTSIDE = 0.01
 # of the 105 H.E.S.S. runs one ends 503 s after its last event, the others within a second
 SILENT = 60.0  # s
 REFERENCES = ("MJDREFI", "MJDREFF")
+SAME_REFERENCE = 0.01  # s: headers write it with different numbers of digits
 # headers of all real runs count in seconds; an observation takes less than two days
 TIME_UNITS = ("s", "d")
 LONGEST = 2.0  # d
@@ -47,12 +48,15 @@ def check_references(events: Part, gti: Part) -> Iterator[Finding]:
         missing = [key for key in REFERENCES if part.number(key) is None]
         if missing:
             yield part.fault(f"its header lacks the time reference {', '.join(missing)}")
-    for key in (*REFERENCES, "TIMESYS"):
-        here, there = events.header.get(key), gti.header.get(key)
-        if here is None or there is None:
-            continue
-        if str(here).strip().upper() != str(there).strip().upper():
-            yield gti.fault(f"its {key} is {there!r}, that of the events is {here!r}")
+    here, there = (reference_time(part.header) for part in (events, gti))
+    if here is not None and there is not None and abs(here - there) > SAME_REFERENCE:
+        yield gti.fault(
+            f"its time reference (MJDREFI, MJDREFF) is {there - here:g} s off that of the events"
+        )
+    names = (str(part.header.get("TIMESYS", "")) for part in (events, gti))
+    system, other = (name.strip().upper() for name in names)
+    if system and other and system != other:
+        yield gti.fault(f"its TIMESYS is {other!r}, that of the events is {system!r}")
 
 
 def check_time_unit(part: Part) -> Iterator[Finding]:

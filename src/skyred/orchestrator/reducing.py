@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -40,12 +41,15 @@ class Reducer:
         Whose the components are.
     cache : Cache or None
         Where chunks are kept.
+    sums : dict of Path to str
+        The sha256 of all files that were used so far.
     """
 
     workers: Workers
     slots: int
     catalog: Catalog
     cache: Cache | None = None
+    sums: dict[Path, str] = attrs.field(factory=dict)
 
     def reduce(
         self,
@@ -64,7 +68,9 @@ class Reducer:
         def chunks() -> Iterator[tuple[Keeper, Chunk]]:
             for entry, reduction, selection in entries:
                 begun.append(self._begin(entry, reduction, selection))
-                yield from ((begun[-1].keeper, chunk) for chunk in _chunks(begun[-1], selection))
+                for chunk in _chunks(begun[-1], selection):
+                    self.sums.update(chunk.sums)
+                    yield begun[-1].keeper, chunk
 
         for chunk, made in made_or_kept(chunks(), self._make):
             while begun[0].entry != chunk.entry:

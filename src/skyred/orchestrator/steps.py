@@ -137,7 +137,7 @@ class Steps:
         gathered = {name: gather(name, each) for name, each in self._present() if each.datasets}
         made: dict[str, Any] = {name: given.datasets for name, given in gathered.items()}
         self.reduced += [dataset for held in made.values() for dataset in held]
-        for entry, datasets in self._made():
+        for entry, datasets in self._made(said):
             made[entry] = datasets
             self.reduced += datasets
         if self.cache is not None:
@@ -152,13 +152,14 @@ class Steps:
         said["inputs"] = tuple(path for given in gathered.values() for path in given.files)
         return Datasets(self.reduced)
 
-    def _made(self) -> Iterator[tuple[str, Datasets]]:
+    def _made(self, said: dict[str, Any]) -> Iterator[tuple[str, Datasets]]:
         chosen = self.done["select"]
         entries = [(entry, each, chosen[entry]) for entry, each in self._present() if each.archive]
         if not entries:
             return
         with Workers(self.engine.open) as workers:
             reducer = Reducer(workers, self.engine.slots, self.plugins.catalog, self.cache)
+            said["sums"] = reducer.sums
             yield from reducer.reduce(entries, self._tell)
 
     def _present(self) -> list[tuple[str, Reduction]]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from concurrent.futures import Executor
 
 from skyred import Engine, Problem, component, option, quantity
+from skyred.interfaces.engine import cores
 
 
 @component
@@ -39,7 +39,7 @@ class Dask(Engine):
     @property
     def slots(self) -> int:  # type: ignore[override]
         """How many pieces of work may run at once."""
-        return self.workers or _cores()
+        return self.workers or cores()
 
     def validate(self) -> Iterable[Problem]:
         """Ask for the number of workers of a scheduler: the look-ahead follows from it."""
@@ -63,10 +63,3 @@ class Dask(Engine):
         if self.scheduler:
             return open_cluster(self.scheduler, float(self.wait.to_value("s")))
         return open_local(self.slots, self.allowed_failures)
-
-
-def _cores() -> int:
-    try:
-        return len(os.sched_getaffinity(0))  # what this process may use, not what there is
-    except AttributeError:  # no such call on macOS
-        return os.cpu_count() or 1

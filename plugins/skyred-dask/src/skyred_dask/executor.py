@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, InvalidStateError
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from distributed import Client, LocalCluster
 from distributed.scheduler import KilledWorker
 
 from skyred.errors import EngineError
+from skyred.interfaces.engine import interrupts_held
 from skyred_dask.sameness import require_same
 from skyred_dask.watch import Watch
 
@@ -117,7 +118,7 @@ def open_local(workers: int, allowed_failures: int) -> DaskExecutor:
         "distributed.comm.timeouts.connect": START,
         **NO_PROFILE,
     }
-    with dask.config.set(settings), _interrupts_held():
+    with dask.config.set(settings), interrupts_held():
         try:
             cluster = LocalCluster(
                 n_workers=workers,
@@ -169,16 +170,3 @@ def _connect(scheduler: str) -> Client:
         raise EngineError(
             f"no dask scheduler answers at {scheduler}: {error}; is it running?"
         ) from error
-
-
-@contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Hold Ctrl-C back: threads and processes that start meanwhile never get one."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

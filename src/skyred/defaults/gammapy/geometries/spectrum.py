@@ -51,8 +51,10 @@ class SpectrumGeometry(Geometry):
             self.region()
         except FieldError as error:
             yield error.problem.below("on_region")
-        except OSError:
-            pass  # a file that is not there is named already
+        except FileNotFoundError:
+            return  # it is named already, with all other places
+        except OSError as error:
+            yield Problem(("on_region",), f"cannot be read: {error}", "expected a region")
 
     def region(self) -> SkyRegion:
         """Give the on region.

@@ -1,0 +1,25 @@
+"""The report says what was used."""
+
+from pathlib import Path
+
+from skyred.defaults.provenance import Provenance
+from skyred.files.sums import sum_of
+from skyred.records import Report, Run, StepRecord
+
+
+def test_a_file_that_changed_after_it_was_used_is_reported_as_it_was(tmp_path: Path) -> None:
+    used, other = tmp_path / "run.fits", tmp_path / "index.fits"
+    for path in (used, other):
+        path.write_text("before")
+    before = sum_of(used)
+    steps = (
+        StepRecord("select", 0.1, inputs=(other, used)),
+        StepRecord("reduce", 0.1, sums={used: before}),
+    )
+    used.write_text("after")
+    report = Report("finished", "", steps, (), (), (), None)
+    inputs = {
+        each["path"]: each["sha256"] for each in Provenance().describe(Run(), report)["inputs"]
+    }
+    assert inputs == {str(used): before, str(other): sum_of(other)}
+    assert sum_of(used) != before

@@ -69,6 +69,11 @@ class Catalog:
         entry = self._entries.get((component.role, component.kind))
         return entry.owner if entry is not None and entry.cls is type(component) else None
 
+    def owner_of(self, role: str, kind: str) -> Owner | None:
+        """Give whose a kind is; None if no plugin offers it."""
+        entry = self._entries.get((role, kind))
+        return None if entry is None else entry.owner
+
     def owners(self, components: Iterable[Component]) -> tuple[Owner, ...]:
         """Name the owners of components, each once."""
         owners = (self.owner(component) for component in components)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -14,6 +15,7 @@ import pluggy
 from skyred import hookspecs
 from skyred.errors import ArchiveError, PluginError
 from skyred.plugins.catalog import Catalog
+from skyred.plugins.one_file import OneFile, place_in
 from skyred.records import Owner
 
 GROUP = "skyred"
@@ -55,42 +57,58 @@ class Plugins:
     loaded: list[Loaded] = attrs.field(factory=list)
 
     @classmethod
-    def load(cls, points: Iterable[EntryPoint] | None = None) -> Plugins:
+    def load(
+        cls, points: Iterable[EntryPoint] | None = None, files: Iterable[str | Path] = ()
+    ) -> Plugins:
         """Load all plugins of the entry-point group ``skyred``; faulty ones are kept by name.
 
         Those named in the environment variable SKYRED_BLOCK (by comma) are left out: plugins by
         their names, or all of a distribution by its.
+
+        Parameters
+        ----------
+        points : iterable of EntryPoint, optional
+            What to load; by default all that is installed.
+        files : iterable of str or Path
+            Python files that are plugins without being installed.
+
+        Raises
+        ------
+        PluginError
+            If one of `files` cannot be read.
         """
         manager = pluggy.PluginManager(hookspecs.PROJECT)
         manager.add_hookspecs(hookspecs)
         plugins = cls(manager)
         found = entry_points(group=GROUP) if points is None else points
         for point in sorted(found, key=_load_order):
-            plugins._load(point)
+            plugins._load(_owner(point), point.value, point.load)
+        for file in dict.fromkeys(OneFile.of(Path(each)) for each in files):
+            plugins._load(file.owner, str(file.path), file.load)
         return plugins
 
-    def _load(self, point: EntryPoint) -> None:
-        owner = _owner(point)
+    def _load(self, owner: Owner, module: str, load: Callable[[], Any]) -> None:
         if blocked() & {owner.plugin, owner.distribution}:
-            self.loaded.append(Loaded(owner, point.value, blocked=True))
+            self.loaded.append(Loaded(owner, module, blocked=True))
             return
-        if twin := self._named(point.name):
+        if twin := self._named(owner.plugin):
             # by the plugin's name both would be left out
             fault = f"{twin.owner} has the same name"
-            self.loaded.append(Loaded(owner, point.value, fault, way_out=owner.distribution))
+            self.loaded.append(Loaded(owner, module, fault, way_out=owner.distribution))
             return
         try:
-            plugin = point.load()
+            plugin = load()
             plugin = plugin() if isinstance(plugin, type) else plugin
         except (Exception, SystemExit) as error:  # a plugin's import must not stop the others
-            fault = f"cannot be imported: {type(error).__name__}: {error}"
-            self.loaded.append(Loaded(owner, point.value, fault))
+            where = place_in(Path(owner.file), error) if owner.file else ""
+            fault = f"cannot be imported: {type(error).__name__}: {error}{where}"
+            self.loaded.append(Loaded(owner, module, fault))
             return
-        self.register(plugin, owner, point.value)
+        self.register(plugin, owner, module)
 
     def register(self, plugin: Any, owner: Owner, module: str = "") -> None:
         """Take in a plugin: a module or object with hook implementations."""
-        fault = _misspelt(self.manager, plugin)
+        fault = _misspelt(self.manager, plugin) or _empty(self.manager, plugin, owner)
         if not fault:
             try:
                 self.manager.register(plugin, name=owner.plugin)
@@ -188,6 +206,13 @@ def _owner(point: EntryPoint) -> Owner:
     if distribution is None:
         return Owner("unknown", "", point.name)
     return Owner(distribution.name, distribution.version, point.name)
+
+
+def _empty(manager: pluggy.PluginManager, plugin: Any, owner: Owner) -> str:
+    """Say that a file has no hooks: whoever names it as a plugin means it to have some."""
+    if not owner.file or any(manager.parse_hookimpl_opts(plugin, name) for name in dir(plugin)):
+        return ""
+    return "offers nothing: expected a function skyred_components() with @hookimpl above it"
 
 
 def _misspelt(manager: pluggy.PluginManager, plugin: Any) -> str:

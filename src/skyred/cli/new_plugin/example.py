@@ -1,0 +1,47 @@
+"""The analysis that a new plugin is tried with: short, simulated, with its components in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from skyred.cli.new_plugin.writing import Draft
+
+
+def example(drafts: Iterable[Draft], name: str) -> dict[str, Any]:
+    """Give the configuration as plain data, each component of a plugin in its place."""
+    kinds: dict[str, list[dict[str, Any]]] = {}
+    for draft in drafts:
+        kinds.setdefault(draft.role, []).append({"kind": draft.kind})
+    chain = [
+        {"kind": "map"},
+        {"kind": "safe-mask", "methods": ["offset-max"], "offset_max": "2.5 deg"},
+        {"kind": "fov-background", "method": "fit", "exclude": ["icrs; circle(83.63, 22.01, 0.3)"]},
+    ]
+    data = {
+        "archive": "sim:crab?runs=4&livetime=10min",
+        "geometry": {
+            "kind": "map",
+            "center": ["83.633 deg", "22.014 deg"],
+            "width": "2 deg",
+            "energy": {"min": "1 TeV", "max": "10 TeV", "bins": 4},
+            "energy_true": {"min": "0.5 TeV", "max": "20 TeV", "bins": 10},
+        },
+        "make": [*chain, *kinds.get("maker", [])],
+        "stack": kinds.get("stacker", [{"kind": "sum"}])[0],
+    }
+    if "selector" in kinds:
+        data["select"] = kinds["selector"]
+    crab = {
+        "kind": "source",
+        "name": "crab",
+        "spatial": {"type": "point", "lon_0": "83.633 deg", "lat_0": "22.014 deg"},
+        "spectral": {"type": "pl", "index": 2.5, "amplitude": "4e-11 cm-2 s-1 TeV-1"},
+    }
+    return {
+        "data": {name: data},
+        "model": [*kinds.get("model", [crab]), {"kind": "fov-background"}],
+        "fit": kinds.get("fitter", [{"kind": "minuit"}])[0],
+        "estimate": [*kinds.get("estimator", []), {"kind": "residuals"}],
+    }

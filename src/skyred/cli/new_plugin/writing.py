@@ -1,0 +1,154 @@
+"""What a new plugin holds: texts made of templates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from sys import stdlib_module_names
+
+import attrs
+
+from skyred.cli.new_plugin.example import example
+from skyred.config import dump
+from skyred.errors import OutputError
+
+WIDTH = 88  # of the lines that are written: what most formatters keep to
+
+
+@attrs.frozen
+class Draft:
+    """A component to begin: its role and kind."""
+
+    role: str
+    kind: str
+
+    @property
+    def name(self) -> str:
+        """The name of its class; two roles may have one kind."""
+        return "".join(word.capitalize() for word in self.kind.split("-"))
+
+
+def write_file(path: Path, drafts: Sequence[Draft]) -> Path:
+    """Write a one-file plugin, and an analysis beside it; gives the plugin.
+
+    Raises
+    ------
+    OutputError
+        If one of them is there.
+    """
+    yaml = path.with_suffix(".yaml")
+    _refuse_existing(path, yaml)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(module_text(drafts), encoding="utf-8")
+    yaml.write_text(_example_text(drafts, path.stem), encoding="utf-8")
+    return path
+
+
+def write_package(parent: Path, name: str, drafts: Sequence[Draft]) -> Path:
+    """Write a distribution: package, test, example and README; gives its folder.
+
+    Raises
+    ------
+    OutputError
+        If the folder is there.
+    """
+    folder, module = parent / name, name.replace("-", "_")
+    _refuse_existing(folder)
+    for path, text in _package_texts(name, module, drafts).items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text, encoding="utf-8")
+    return folder
+
+
+def module_text(drafts: Sequence[Draft]) -> str:
+    """Give the module: the classes of all components under one set of imports, and the hook."""
+    heads, bodies = zip(*(_component_parts(draft) for draft in drafts), strict=True)
+    listed = _wrapped("    return [", [draft.name for draft in drafts], "]")
+    hook = f"@hookimpl\ndef skyred_components():\n{listed}\n"
+    return "\n\n\n".join([f'"""{_title(drafts)}"""\n\n{_imports(heads)}', *bodies, hook])
+
+
+def _package_texts(name: str, module: str, drafts: Sequence[Draft]) -> dict[str, str]:
+    import skyred
+
+    names = sorted(draft.name for draft in drafts)
+    major, minor, *_ = skyred.__version__.split(".")
+    words = {
+        "distribution": name,
+        "module": module,
+        "plugin": name.removeprefix("skyred-"),
+        "version": f"{major}.{minor}",
+        "next_version": f"{major}.{int(minor) + 1}",
+        "import": _import_of(module, names),
+        "components": _wrapped("COMPONENTS = [", names, "]"),
+        "what": ", ".join(f"the {draft.role} `{draft.kind}`" for draft in drafts),
+        "kind": drafts[0].kind,
+        "engine": next((f" --engine {d.kind}" for d in drafts if d.role == "engine"), ""),
+    }
+    return {
+        "pyproject.toml": _template("pyproject").substitute(words),
+        "README.md": _template("readme").substitute(words),
+        "example.yaml": _example_text(drafts, module),
+        f"src/{module}/__init__.py": module_text(drafts),
+        "tests/test_laws.py": _template("test").substitute(words),
+    }
+
+
+def _template(name: str) -> Template:
+    file = files("skyred.cli.new_plugin") / "templates" / f"{name}.txt"
+    return Template(file.read_text(encoding="utf-8"))
+
+
+def _component_parts(draft: Draft) -> tuple[str, str]:
+    """Give the imports of a component, and its class."""
+    text = _template(draft.role).substitute(name=draft.name, kind=draft.kind)
+    head, body = text.split("\n\n\n", 1)
+    return head, body.rstrip("\n")
+
+
+def _title(drafts: Sequence[Draft]) -> str:
+    if len(drafts) == 1:
+        return f"The {drafts[0].role} {drafts[0].kind}, a plugin of skyred."
+    return f"A plugin of skyred: {len(drafts)} components."
+
+
+def _imports(heads: Sequence[str]) -> str:
+    """Give the imports of all components, each once, the standard library's first."""
+    lines = {line for head in heads for line in head.split("\n") if line}
+    ours = {line for line in lines if line.startswith("from skyred import ")}
+    names = {name for line in ours for name in line.split(" import ")[1].split(", ")}
+    listed = sorted({*names, "hookimpl"}, key=lambda name: (name[0].islower(), name))
+    standard = {line for line in lines if line.split()[1].split(".")[0] in stdlib_module_names}
+    third = {*(lines - ours - standard), _import_of("skyred", listed)}
+    groups = (sorted(group, key=_import_order) for group in (standard, third) if group)
+    return "\n\n".join("\n".join(group) for group in groups)
+
+
+def _import_order(line: str) -> tuple[bool, str]:
+    return (line.startswith("from "), line)
+
+
+def _import_of(module: str, names: Sequence[str]) -> str:
+    line = f"from {module} import {', '.join(names)}"
+    return line if len(line) <= WIDTH else _wrapped(f"from {module} import (", names, ")")
+
+
+def _wrapped(head: str, names: Sequence[str], tail: str) -> str:
+    """Write names on one line, or each on its own if that is too long."""
+    line = head + ", ".join(names) + tail
+    if len(line) <= WIDTH:
+        return line
+    indent = " " * (len(head) - len(head.lstrip()))
+    return "\n".join([head, *(f"{indent}    {name}," for name in names), indent + tail])
+
+
+def _example_text(drafts: Sequence[Draft], name: str) -> str:
+    return "# An analysis of a simulated source, to try the plugin.\n" + dump(example(drafts, name))
+
+
+def _refuse_existing(*paths: Path) -> None:
+    for path in paths:
+        if path.exists():
+            raise OutputError(f"{path} is there already; choose another name, or remove it")

@@ -1,0 +1,131 @@
+"""The command new-plugin: what it writes installs, runs, and obeys the laws."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import Distribution
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from skyred.cli import main
+from skyred.plugins import Plugins
+from skyred.result import Result as RunResult
+from skyred.testing import check
+
+ROLES = ("selector", "maker", "stacker", "model", "fitter", "estimator", "engine")
+ALL = [word for role in ROLES for word in (f"--{role}", f"my-{role}")]
+
+
+def new_plugin(folder: Path, *words: str) -> Result:
+    return CliRunner().invoke(main, ["new-plugin", *words, "-o", str(folder)])
+
+
+def lines_of(text: str) -> int:
+    return sum(bool(line.strip()) for line in text.splitlines())
+
+
+def test_a_maker_takes_at_most_15_lines_of_python_and_10_of_pyproject(tmp_path: Path) -> None:
+    assert new_plugin(tmp_path, "skyred-dust", "--maker", "dust-veto").exit_code == 0
+    folder = tmp_path / "skyred-dust"
+    assert lines_of((folder / "src/skyred_dust/__init__.py").read_text()) <= 15
+    assert lines_of((folder / "pyproject.toml").read_text()) <= 10
+
+
+def test_a_package_is_found_by_its_entry_point(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As installed: metadata of what its pyproject.toml says, beside the package."""
+    assert new_plugin(tmp_path, "skyred-dust", "--maker", "dust-veto").exit_code == 0
+    folder = tmp_path / "skyred-dust"
+    project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    info = folder / "src" / "skyred_dust-0.1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
+    )
+    points = project["entry-points"]["skyred"]
+    (info / "entry_points.txt").write_text(
+        "[skyred]\n" + "".join(f"{name} = {module}\n" for name, module in points.items())
+    )
+    monkeypatch.syspath_prepend(str(folder / "src"))
+    (found,) = Distribution.discover(path=[str(folder / "src")])
+    plugins = Plugins.load(found.entry_points)
+    plugins.require_sound()
+    assert plugins.catalog.kinds("maker") == ["dust-veto"]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_what_it_begins_obeys_the_laws(role: str, tmp_path: Path) -> None:
+    done = new_plugin(tmp_path, "mine.py", f"--{role}", f"my-{role}")
+    assert done.exit_code == 0, done.output
+    check(Plugins.load(files=[tmp_path / "mine.py"]).catalog.get(role, f"my-{role}"))
+
+
+def test_a_file_with_one_of_each_role_runs_as_it_says(tmp_path: Path) -> None:
+    done = new_plugin(tmp_path, "mine.py", *ALL)
+    assert done.exit_code == 0, done.output
+    command = done.output.partition("try: ")[2].split()
+    assert command[0] == "skyred"
+    ran = subprocess.run(
+        [sys.executable, "-m", *command, "-o", str(tmp_path / "out")],
+        env=dict(os.environ, SKYRED_BLOCK="progress"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    result = RunResult.read(tmp_path / "out", plugins=Plugins.load(files=[tmp_path / "mine.py"]))
+    counted = result.estimates["my-estimator"].table()
+    assert counted["counts"].sum() == sum(outcome.counts for outcome in result.outcomes)
+    assert (tmp_path / "out" / "plots" / "my-estimator.png").is_file()
+
+
+@pytest.mark.parametrize("words", [ALL, ["--engine", "e"], ["--model", "m", "--maker", "k"]])
+def test_its_source_is_in_order(words: list[str], tmp_path: Path) -> None:
+    assert new_plugin(tmp_path, "skyred-mine", *words).exit_code == 0
+    ruff = [sys.executable, "-m", "ruff"]
+    flags = ["--isolated", "--line-length", "100", "."]
+    for command in (["check", "--select", "E,F,W,I,B,UP"], ["format", "--check"]):
+        done = subprocess.run(
+            [*ruff, *command, *flags],
+            cwd=tmp_path / "skyred-mine",
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout
+
+
+MISTAKES = {
+    "no component": (["skyred-dust"], "there is nothing to begin; name a component: --maker"),
+    "a name of capitals": (["Dust", "--maker", "a"], "'Dust' is no name of a plugin"),
+    "a path for a name": (["../dust", "--maker", "a"], "'../dust' is no name of a plugin"),
+    "a kind that is none": (["dust", "--maker", "DustVeto"], "'DustVeto' is no kind"),
+    "a kind that is taken": (["dust", "--maker", "safe-mask"], "'safe-mask' is offered by skyred"),
+    "a kind twice": (["dust", "--maker", "a", "--maker", "a"], "'a' is named twice"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_named_and_nothing_written(mistake: str, tmp_path: Path) -> None:
+    words, message = MISTAKES[mistake]
+    done = new_plugin(tmp_path, *words)
+    assert done.exit_code == 2
+    assert message in done.output
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_there_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "dust.yaml").write_text("mine", encoding="utf-8")
+    for name in ("dust.py", "skyred-dust"):
+        (tmp_path / "skyred-dust").mkdir(exist_ok=True)
+        done = new_plugin(tmp_path, name, "--maker", "dust-veto")
+        assert done.exit_code == 2
+        assert "is there already; choose another name" in done.output
+    assert (tmp_path / "dust.yaml").read_text(encoding="utf-8") == "mine"
+    assert not (tmp_path / "dust.py").exists()

@@ -1,0 +1,63 @@
+"""TableProduct: a table as a product, written, read and drawn with its units."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy import units as u
+from astropy.table import Column, QTable, Table
+from matplotlib import pyplot as plt
+
+from skyred import TableProduct
+
+
+@pytest.fixture
+def table() -> Table:
+    held = Table(meta={"how": "by hand"})
+    held["energy"] = Column([1.0, 3.0], unit="TeV", description="Where.")
+    held["note"] = ["a", "b"]
+    held["flux"] = Column([2e-12, np.nan], unit="cm-2 s-1")
+    held["flux_err"] = Column([1e-13, 1.0], unit="cm-2 s-1")
+    return held
+
+
+def test_what_is_written_is_read_again(table: Table, tmp_path: Path) -> None:
+    (path,) = TableProduct("fluxes", table).write(tmp_path)
+    assert path == tmp_path / "fluxes.ecsv"
+    again = TableProduct.read(tmp_path, "fluxes", None).table()
+    assert again.colnames == table.colnames
+    assert again.meta == table.meta
+    assert again["flux"].unit == u.Unit("cm-2 s-1")
+    assert again["energy"].description == "Where."
+    for name in table.colnames:
+        np.testing.assert_array_equal(again[name], table[name])
+
+
+@pytest.mark.parametrize("kind", [Table, QTable])
+def test_the_first_numbers_are_drawn_against_the_first_column(kind: type, table: Table) -> None:
+    _, ax = plt.subplots()
+    product = TableProduct("fluxes", kind(table))
+    assert product.plot(ax) is ax
+    assert ax.get_xlabel() == "energy [TeV]"
+    assert ax.get_ylabel().startswith("flux [")
+    (line, _, _) = ax.containers[0]
+    np.testing.assert_array_equal(line.get_xdata(), [1.0, 3.0])
+    np.testing.assert_array_equal(line.get_ydata(), [2e-12, np.nan])
+    assert ax.containers[0].has_yerr
+    plt.close()
+
+
+def test_texts_are_places_on_the_axis() -> None:
+    ax = TableProduct("counts", Table({"dataset": ["a", "b"], "counts": [3, 4]})).plot()
+    assert [each.get_text() for each in ax.get_xticklabels()] == ["a", "b"]
+    plt.close()
+
+
+@pytest.mark.parametrize("columns", [{"a": [1.0]}, {"a": [1.0], "b": ["x"]}, {}])
+def test_without_numbers_there_is_no_picture(columns: dict[str, list[object]]) -> None:
+    product = TableProduct("empty", Table(columns))
+    assert product.pictures() == {}
+    with pytest.raises(TypeError, match="empty: there is no column of numbers"):
+        product.plot()

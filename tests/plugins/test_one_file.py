@@ -1,0 +1,196 @@
+"""One-file plugins: a file named on the command line is a plugin, in workers too."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from skyred import Pipeline
+from skyred.errors import PluginError
+from skyred.plugins import Plugins
+
+FILE = '''"""A plugin in one file."""
+
+from enum import Enum
+
+from skyred import Maker, SkipObservation, component, hookimpl, option
+
+
+class Mood(Enum):
+    GOOD = "good"
+
+
+class Refused(ValueError):
+    pass
+
+
+class Remembered:
+    def __init__(self, number):
+        self.number = number
+
+
+@component
+class EvenRuns(Maker):
+    """Leave out runs with an odd number."""
+
+    kind = "even-runs"
+    start = option(0, doc="Runs below this number are kept.")
+
+    def make(self, dataset, observation):
+        if observation.obs_id % 2 and observation.obs_id >= self.start:
+            raise SkipObservation(f"{observation.obs_id} is odd")
+        return dataset
+
+
+@hookimpl
+def skyred_components():
+    return [EvenRuns]
+'''
+CONFIG = """
+data:
+  crab:
+    archive: sim:crab?runs=2&livetime=2min
+    geometry:
+      kind: map
+      center: [83.633 deg, 22.014 deg]
+      width: 1 deg
+      bin_size: 0.1 deg
+      energy: {min: 1 TeV, max: 10 TeV, bins: 1}
+      energy_true: {min: 0.5 TeV, max: 20 TeV, bins: 2}
+    make: [{kind: even-runs}, {kind: map}]
+    stack: {kind: sum, chunk: 1}
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "my plugin-1.py"
+    path.write_text(FILE, encoding="utf-8")
+    return path
+
+
+def skyred(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "skyred", *words],
+        cwd=folder,
+        env=dict(os.environ, SKYRED_BLOCK="progress"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_its_components_are_in_the_catalog_beside_the_installed_ones(file: Path) -> None:
+    plugins = Plugins.load(files=[file])
+    plugins.require_sound()
+    made = plugins.catalog.get("maker", "even-runs")(start=3)
+    owner = plugins.catalog.owner(made)
+    assert owner is not None
+    assert (owner.distribution, owner.plugin) == ("my plugin-1.py", "my plugin-1")
+    assert owner.version.startswith("sha256:")
+    assert "safe-mask" in plugins.catalog.kinds("maker")
+
+
+def test_loading_it_again_gives_the_same_classes_until_it_is_changed(file: Path) -> None:
+    first = Plugins.load(files=[file, str(file)]).catalog.get("maker", "even-runs")
+    assert Plugins.load(files=[file]).catalog.get("maker", "even-runs") is first
+    file.write_text(FILE.replace("option(0", "option(5"), encoding="utf-8")
+    second = Plugins.load(files=[file]).catalog.get("maker", "even-runs")
+    assert (first().start, second().start) == (0, 5)  # type: ignore[attr-defined]
+
+
+def test_what_it_defines_is_unpickled_where_nobody_loaded_it(file: Path) -> None:
+    cls = Plugins.load(files=[file]).catalog.get("maker", "even-runs")
+    module = sys.modules[cls.__module__]
+    held = [cls(start=3), module.Remembered(4), module.Mood.GOOD, module.Refused("why")]
+    code = (
+        "import pickle, sys\n"
+        "maker, remembered, mood, refused = pickle.load(sys.stdin.buffer)\n"
+        "print(maker.kind, maker.start, remembered.number, mood.value, refused.args)\n"
+        "sys.stdout.flush()\n"
+        "sys.stdout.buffer.write(pickle.dumps([maker, mood]))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=pickle.dumps(held), capture_output=True, check=True
+    )
+    line, back = done.stdout.split(b"\n", 1)
+    assert line == b"even-runs 3 4 good ('why',)"
+    assert pickle.loads(back) == [held[0], held[2]]
+
+
+def test_a_file_that_changed_meanwhile_is_refused_by_a_worker(file: Path) -> None:
+    made = Plugins.load(files=[file]).catalog.get("maker", "even-runs")()
+    pickled = pickle.dumps(made)
+    file.write_text(FILE + "# changed\n", encoding="utf-8")
+    code = "import pickle, sys; pickle.load(sys.stdin.buffer)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=pickled, capture_output=True, check=False
+    )
+    assert b"my plugin-1.py was changed after it was loaded; run skyred again" in done.stderr
+
+
+FAULTS = {
+    "raises": ("import skyred\n\nx = undefined\n", "NameError", "(line 3 of faulty.py)"),
+    "is no Python": ("def f(:\n", "cannot be imported: SyntaxError", "line 1"),
+    "has no hook": ("x = 1\n", "offers nothing: expected a function skyred_components()", ""),
+    "lacks @hookimpl": (FILE.replace("@hookimpl", ""), "put @hookimpl above it", ""),
+    "claims a kind of ours": (FILE.replace("even-runs", "map"), "is offered by skyred", ""),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_faulty_file_is_named_with_what_is_wrong_and_where(fault: str, tmp_path: Path) -> None:
+    code, message, where = FAULTS[fault]
+    path = tmp_path / "faulty.py"
+    path.write_text(code, encoding="utf-8")
+    plugins = Plugins.load(files=[path])
+    (sentence,) = plugins.faults()
+    assert sentence.startswith("plugin 'faulty' of faulty.py sha256:")
+    assert message in sentence
+    assert where in sentence
+    with pytest.raises(PluginError, match="faulty"):
+        plugins.require_sound()
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("absent.py", "cannot be read: No such file"), ("crab.yaml", "is no Python file")],
+)
+def test_what_is_no_file_to_load_is_refused_by_name(name: str, expected: str) -> None:
+    with pytest.raises(PluginError, match=f"{name}.*{expected}|{name} {expected}"):
+        Plugins.load(files=[name])
+
+
+def test_a_run_uses_it_in_its_workers_and_keeps_a_copy(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "crab.yaml").write_text(CONFIG, encoding="utf-8")
+    words = ("crab.yaml", "--plugin", file.name, "--engine", "processes", "--workers", "2")
+    done = skyred(tmp_path, "run", *words)
+    assert done.returncode == 0, done.stderr
+    ledger = (tmp_path / "crab" / "observations.ecsv").read_text(encoding="utf-8")
+    assert "900001 is odd" in ledger
+    assert "even-runs of my plugin-1.py sha256:" in ledger
+    assert (tmp_path / "crab" / "plugins" / file.name).read_bytes() == file.read_bytes()
+    report = json.loads((tmp_path / "crab" / "report.json").read_text(encoding="utf-8"))
+    (used,) = [each for each in report["plugins"] if "file" in each]
+    assert used["file"] == str(file)
+
+
+def test_without_the_file_its_kind_is_unknown(file: Path) -> None:
+    with pytest.raises(Exception, match="there is no maker 'even-runs'"):
+        Pipeline.from_yaml(CONFIG)
+    assert Pipeline.from_yaml(CONFIG, plugins=Plugins.load(files=[file]))
+
+
+@pytest.mark.parametrize("words", [("plugins",), ("show", "even-runs"), ("check", "crab.yaml")])
+def test_other_commands_take_it_too(words: tuple[str, ...], file: Path, tmp_path: Path) -> None:
+    (tmp_path / "crab.yaml").write_text(CONFIG, encoding="utf-8")
+    flags = ("--no-data",) if words[0] == "check" else ()
+    done = skyred(tmp_path, *words, *flags, "--plugin", file.name)
+    assert done.returncode == 0, done.stderr
+    assert "no problems" in done.stdout or "Leave out runs with an odd number" in done.stdout

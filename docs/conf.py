@@ -1,7 +1,8 @@
-"""How the documentation is built. Nothing is fetched: it builds without network."""
+"""How the documentation is built. Nothing is fetched, unless SKYRED_INTERSPHINX asks for it."""
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib.metadata import version as version_of
 from pathlib import Path
@@ -19,8 +20,9 @@ extensions = [
     "myst_parser",
     "catalog_pages",  # docs/ext: the pages of components, configuration and hooks
     "mathml",  # docs/ext: formulas
+    "sphinx_gallery.gen_gallery",  # runs docs/tutorials/*.py into docs/generated
 ]
-exclude_patterns = ["_build", "ext"]
+exclude_patterns = ["_build", "ext", "tutorials", "generated/**.ipynb"]
 # in docstrings `name` is a thing in Python, linked where it is documented
 default_role = "py:obj"
 
@@ -48,3 +50,37 @@ html_theme_options = {
     "show_nav_level": 1,
 }
 html_sidebars = {"onboarding": [], "getting-started": [], "explanation/*": []}
+
+# -- tutorials: what they print is the same in each build, as far as it can be ------------------
+os.environ["SKYRED_CACHE"] = "off"  # each run is "made", not "cached"
+os.environ["SKYRED_BLOCK"] = f"{os.environ.get('SKYRED_BLOCK', '')},progress"  # no times of steps
+sphinx_gallery_conf = {
+    "examples_dirs": "tutorials",
+    "gallery_dirs": "generated/tutorials",
+    "filename_pattern": r"\.py$",  # all of them are run
+    "within_subsection_order": "tutorials_in_order.place",
+    "abort_on_example_error": True,
+    "ignore_repr_types": r"[Aa]xes|^<class 'int'>$",  # axes; what write_text gives
+    "thumbnail_size": (480, 320),
+    "min_reported_time": 1e6,
+    "write_computation_times": False,
+    "download_all_examples": False,
+    "show_signature": False,
+    "first_notebook_cell": '# pip install "skyred[notebook]"\n%matplotlib inline',
+}
+
+# -- links to the documentation of others: their inventories are not ours to keep ----------------
+INVENTORIES = {
+    "python": "https://docs.python.org/3",
+    "numpy": "https://numpy.org/doc/stable",
+    "astropy": "https://docs.astropy.org/en/stable",
+    "gammapy": "https://docs.gammapy.org/2.1",
+    "matplotlib": "https://matplotlib.org/stable",
+}
+if folder := os.environ.get("SKYRED_INTERSPHINX"):
+    extensions.append("sphinx.ext.intersphinx")
+    # NAME.inv in that folder, or else fetched
+    intersphinx_mapping = {
+        name: (url, (str(Path(folder, f"{name}.inv").resolve()), None))
+        for name, url in INVENTORIES.items()
+    }

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pytest
+from astropy import units as u
+from astropy.table import Table
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -40,6 +43,7 @@ def results(draw: st.DrawFn) -> FitResult:
         samples=samples,
         weights=None if samples is None else draw(arrays(float, m, elements=numbers)),
         evidence=draw(st.none() | numbers),
+        evidence_error=draw(st.none() | numbers),
     )
 
 
@@ -101,3 +105,50 @@ def test_a_fit_of_many_parameters_is_read_from_its_folder(tmp_path: Path) -> Non
     read = read_fit(tmp_path)
     assert read is not None
     assert_same(read, result)
+
+
+@given(results())
+def test_a_result_survives_its_folder_bit_by_bit(result: FitResult) -> None:
+    with TemporaryDirectory() as folder:
+        write_fit(Path(folder), result)
+        read = read_fit(Path(folder))
+    assert read is not None
+    assert_same(read, result)
+
+
+def test_samples_are_a_table_beside_fit_yaml_with_names_and_units(tmp_path: Path) -> None:
+    samples = np.random.default_rng(1).normal(size=(4, 3))
+    result = FitResult(
+        names=["a.lon_0", "b.x", "B.x"], units=["deg", "1 / (TeV s cm2)", ""], values=[0, 0, 0],
+        errors=[1, 1, 1], covariance=np.eye(3), stat=0, success=True, samples=samples,
+        weights=[0.1, 0.2, 0.3, 0.4],
+    )  # fmt: skip
+    write_fit(tmp_path, result)
+    table = Table.read(tmp_path / "samples.fits")
+    # FITS does not tell columns apart by their case
+    assert table.colnames == ["WEIGHT", "a_lon_0", "b_x_2", "B_x_3"]
+    assert table["a_lon_0"].unit == u.deg
+    assert table["b_x_2"].unit == u.Unit("TeV-1 s-1 cm-2")
+    assert table["B_x_3"].tolist() == samples[:, 2].tolist()
+    assert "samples: samples.fits" in (tmp_path / "fit.yaml").read_text(encoding="utf-8")
+
+
+def test_a_fit_without_samples_leaves_none_of_an_earlier_one(tmp_path: Path) -> None:
+    made: dict[str, Any] = {"names": ["x"], "units": [""], "values": [1], "errors": [1]}
+    made |= {"covariance": [[1]], "stat": 0, "success": True}
+    write_fit(tmp_path, FitResult(**made, samples=[[1.0], [2.0]]))
+    read = read_fit(tmp_path)
+    assert read is not None
+    assert read.weights is None
+    write_fit(tmp_path, FitResult(**made))
+    assert not (tmp_path / "samples.fits").exists()
+
+
+def test_a_sampler_shows_its_evidence_in_the_place_of_the_distance_to_a_minimum() -> None:
+    result = FitResult(
+        names=["x"], units=[""], values=[1], errors=[1], covariance=[[1]], stat=0, success=True,
+        evidence=-12.345, evidence_error=0.1,
+    )  # fmt: skip
+    assert "log evidence -12.3" in str(result)
+    assert "+- 0.10" in str(result)
+    assert "edm" not in str(result)

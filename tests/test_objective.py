@@ -63,3 +63,26 @@ def test_the_caller_cannot_change_the_start() -> None:
     objective = make(start=start)
     start[0] = 99
     assert objective.start[0] == 1
+
+
+def test_all_parameters_that_cannot_be_sampled_are_named() -> None:
+    objective = make(limits=[[0, np.inf], [-np.inf, 1]])
+    with pytest.raises(FitError, match="parameters 'a', 'b' have neither a prior nor two limits"):
+        objective.transform([0.5, 0.5])
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, 5),
+        ({"prior": lambda x: 10 * x[0]}, 15),
+        ({"prior": lambda x: 10 * x[0], "quantiles": [lambda q: q, None]}, 5),
+        ({"prior": lambda x: 10 * x[0], "quantiles": [lambda q: q, None],
+          "remainder": lambda x: 3 * x[0]}, 8),
+    ],
+    ids=["no prior", "prior without quantiles", "prior in the cube", "a part in the cube"],
+)  # fmt: skip
+def test_what_is_sampled_leaves_out_the_priors_that_the_cube_follows(
+    changes: dict[str, Any], expected: float
+) -> None:
+    assert make(**changes).sampled_stat([1, 2]) == expected

@@ -16,6 +16,7 @@ from skyred import Pipeline, Reduction, hookspecs
 from skyred.fields import REQUIRED, FieldSpec, default_of, specs
 from skyred.interfaces import ROLES
 from skyred.plugins import Plugins
+from skyred.testing import laws
 
 INTRODUCTIONS = {
     "selector": "Choose observations by the archive's table alone; under ``select:``, in turn.",
@@ -42,7 +43,7 @@ HOOK_KINDS = {
 def write_pages(folder: Path) -> list[Path]:
     """Write all pages; gives them."""
     folder.mkdir(parents=True, exist_ok=True)
-    pages = {"configuration": configuration_page(), "hooks": hooks_page()}
+    pages = {"configuration": configuration_page(), "hooks": hooks_page(), "laws": laws_page()}
     pages |= {plural(role): role_page(role) for role in ROLES}
     written = []
     for name, lines in pages.items():
@@ -85,6 +86,19 @@ def configuration_page() -> Iterator[str]:
     ):
         yield from heading(title, "-")
         yield from options(cls)
+
+
+def laws_page() -> Iterator[str]:
+    """Yield the lines of the page of the laws that components obey, each with its mend."""
+    yield from heading("Laws", "=")
+    yield "What `skyred.testing` tries on components, and how what breaks a law is mended."
+    yield ""
+    titles = {"": "Every component"} | {role: plural(role).capitalize() for role in ROLES}
+    for role, title in titles.items():
+        yield from heading(title, "-")
+        for each in laws(role):
+            if (len(each.roles) > 1) is not bool(role):
+                yield from (each.sentence, f"    {each.mend}", "")
 
 
 def options(cls: type) -> Iterator[str]:

@@ -9,8 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from skyred.datasets_maker import DatasetsMaker
     from skyred.errors import Problem, SkipObservation
-    from skyred.fields import instant, option, position, quantity, regions
+    from skyred.fields import array, instant, option, position, quantity, regions
     from skyred.hookspecs import hookimpl
     from skyred.interfaces import (
         Engine,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         Reduction,
         Selector,
         Stacker,
+        TableProduct,
         component,
     )
     from skyred.likelihood import fit, flux_points
@@ -35,12 +37,13 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "skyred.datasets_maker": ("DatasetsMaker",),
     "skyred.errors": ("Problem", "SkipObservation"),
-    "skyred.fields": ("instant", "option", "position", "quantity", "regions"),
+    "skyred.fields": ("array", "instant", "option", "position", "quantity", "regions"),
     "skyred.hookspecs": ("hookimpl",),
     "skyred.interfaces": (
         "Engine", "Estimator", "FitRange", "Fitter", "Maker", "Model", "Product", "Reduction",
-        "Selector", "Stacker", "component",
+        "Selector", "Stacker", "TableProduct", "component",
     ),
     "skyred.likelihood": ("fit", "flux_points"),
     "skyred.objective": ("Objective",),
@@ -54,9 +57,9 @@ _HOME = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = [  # noqa: RUF022 - by use, as the reference lists them
     "Pipeline", "Reduction", "FitRange", "Orchestrator", "Result",
     "Selector", "Maker", "Stacker", "Model", "Fitter", "Estimator", "Engine",
-    "Objective", "FitResult", "Product", "Outcome", "SkipObservation", "Problem",
-    "component", "option", "quantity", "position", "instant", "regions", "hookimpl",
-    "fit", "flux_points",
+    "Objective", "FitResult", "Product", "TableProduct", "Outcome", "SkipObservation", "Problem",
+    "component", "option", "quantity", "position", "instant", "regions", "array", "hookimpl",
+    "fit", "flux_points", "DatasetsMaker",
 ]  # fmt: skip
 
 

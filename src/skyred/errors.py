@@ -141,8 +141,20 @@ class RunsFailedError(SkyredError):
     exit_code = 3
 
 
+class PrepareError(SkyredError):
+    """A maker that cannot learn what it needs from the runs that were chosen."""
+
+    exit_code = 2
+
+
 class ModelError(SkyredError):
     """Models that cannot be built from what was configured."""
+
+    exit_code = 2
+
+
+class ExportError(SkyredError):
+    """Something that has no plain gammapy form."""
 
     exit_code = 2
 

@@ -52,6 +52,9 @@ class Objective:
         From a vector to the statistic that the priors add.
     quantiles : sequence, optional
         For each parameter the inverse cumulative distribution of its prior, or None.
+    remainder : callable, optional
+        From a vector to what of `prior` is not in `quantiles`: penalties, priors without a known
+        distribution. By default all of `prior` where there are no quantiles, else nothing.
     gradient_of, fisher_of : callable, optional
         From a vector to the gradient, shape (n,), and the Fisher matrix, shape (n, n), of the
         total.
@@ -71,6 +74,7 @@ class Objective:
     steps: Vector | None = None
     prior: Callable[[Vector], float] | None = None
     quantiles: Sequence[Callable[[float], float] | None] = ()
+    remainder: Callable[[Vector], float] | None = None
     gradient_of: Callable[[Vector], Vector] | None = None
     fisher_of: Callable[[Vector], Vector] | None = None
     on_accept: Callable[[FitResult], None] | None = None
@@ -107,26 +111,41 @@ class Objective:
         """Give the Fisher matrix of the total, or None if it is not known exactly."""
         return self.fisher_of(x) if self.fisher_of else None
 
+    def sampled_stat(self, x: Vector) -> float:
+        """Give the statistic for samplers: without the priors that `transform` follows."""
+        if self.remainder is not None:
+            return self(x) + float(self.remainder(np.asarray(x, dtype=float)))
+        return self(x) if any(self.quantiles) else self.total(x)
+
     def transform(self, cube: Vector) -> Vector:
         """Map the unit cube to parameters by their priors, or evenly between their limits.
 
         Raises
         ------
         FitError
-            For a parameter with neither prior nor limits, naming it.
+            For parameters with neither prior nor limits, naming all of them.
         """
-        return np.array([self._quantile(index, q) for index, q in enumerate(cube)])
+        self._require_bounded()
+        return np.array([self._quantile(index, float(q)) for index, q in enumerate(cube)])
+
+    def _require_bounded(self) -> None:
+        priors = self.quantiles or [None] * len(self.names)
+        finite = [bool(np.isfinite(pair).all()) for pair in self.limits]
+        known = zip(self.names, priors, finite, strict=True)
+        loose = [name for name, prior, ends in known if prior is None and not ends]
+        if loose:
+            which = "parameters" if len(loose) > 1 else "parameter"
+            verb = "have" if len(loose) > 1 else "has"
+            raise FitError(
+                f"{which} {', '.join(map(repr, loose))} {verb} neither a prior nor two limits; "
+                "sampling needs one of them: set prior, or min and max"
+            )
 
     def _quantile(self, index: int, q: float) -> float:
         prior = self.quantiles[index] if self.quantiles else None
         if prior is not None:
             return float(prior(q))
         low, high = self.limits[index]
-        if not (np.isfinite(low) and np.isfinite(high)):
-            raise FitError(
-                f"parameter {self.names[index]!r} has neither a prior nor two limits; "
-                "sampling needs one of them: set its prior, or min and max"
-            )
         return float(low + q * (high - low))
 
     def accept(self, result: FitResult) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 from skyred.cache import Cache
 from skyred.config import dump, load, read_document
 from skyred.errors import ConfigError
+from skyred.exporting import export
 from skyred.interfaces import Chain, Engine, value
 from skyred.orchestrator import Orchestrator
 from skyred.plugins import Plugins
@@ -76,6 +77,21 @@ class Pipeline(Chain):
             If it holds a gammapy object as it is.
         """
         return dump(self.to_plain(complete))
+
+    def to_script(self, source: str = "") -> str:
+        """Write the pipeline as a Python script that needs gammapy alone.
+
+        Parameters
+        ----------
+        source : str
+            Where the pipeline is from, for the script's docstring.
+
+        Raises
+        ------
+        ExportError
+            If something has no plain gammapy form; names all that has none.
+        """
+        return export(self, source)
 
     def check(self) -> None:
         """Raise `ConfigError` with all that is wrong with the whole; reads no data."""

@@ -20,11 +20,15 @@ STATUSES = ("made", "cached", "skipped", "failed")
 
 @attrs.frozen
 class Owner:
-    """Who a component comes from: the distribution, its version and the plugin's name."""
+    """Who a component comes from: the distribution, its version and the plugin's name.
+
+    A one-file plugin has its `file`, the file's name as distribution and its sum as version.
+    """
 
     distribution: str
     version: str
     plugin: str
+    file: str = attrs.field(default="", eq=False)  # where it lies plays no part
 
     def __str__(self) -> str:
         return f"{self.distribution} {self.version} (plugin {self.plugin!r})"
@@ -187,8 +191,8 @@ class FitResult:
         Parameters that ended at one of their limits.
     samples, weights : array, optional
         Posterior samples, shape (m, n), and their weights, shape (m,).
-    evidence : float, optional
-        Logarithm of the evidence.
+    evidence, evidence_error : float, optional
+        Natural logarithm of the evidence, and its error.
     notes : tuple of str
         What should be known of it, such as what was evaluated by gammapy itself, and why.
     errn, errp : array, optional
@@ -209,6 +213,7 @@ class FitResult:
     samples: NDArray[np.float64] | None = attrs.field(default=None, converter=_maybe_array)
     weights: NDArray[np.float64] | None = attrs.field(default=None, converter=_maybe_array)
     evidence: float | None = None
+    evidence_error: float | None = None
     notes: tuple[str, ...] = attrs.field(default=(), converter=_texts)
     errn: NDArray[np.float64] | None = attrs.field(default=None, converter=_maybe_array)
     errp: NDArray[np.float64] | None = attrs.field(default=None, converter=_maybe_array)
@@ -242,7 +247,12 @@ class FitResult:
 
     @property
     def _quality(self) -> str:
-        quality = f"stat {self.stat:.2f} after {self.nfev} calls, edm {self.edm:.1e}"
+        quality = f"stat {self.stat:.2f} after {self.nfev} calls"
+        if self.evidence is None:
+            quality += f", edm {self.edm:.1e}"
+        else:
+            error = "" if self.evidence_error is None else f" +- {self.evidence_error:.2f}"
+            quality += f", log evidence {self.evidence:.2f}{error}"
         return quality + (f" ({self.message})" if self.message else "")
 
     def _line(self, index: int, width: int) -> str:

@@ -122,3 +122,21 @@ def test_a_unit_with_a_scale_reads_back() -> None:
 def test_a_field_without_default_or_unit_is_refused_where_it_is_declared() -> None:
     with pytest.raises((TypeError, FieldError)):
         quantity(doc="A size of nothing.")
+
+
+def test_the_unit_of_a_list_is_that_of_its_default() -> None:
+    @value
+    class Listed(Fields):
+        """Has a list of energies."""
+
+        energies = quantity(["1 TeV", "500 GeV"], many=True, doc="Energies.")
+
+    np.testing.assert_allclose(Listed().energies.to_value("TeV"), [1, 0.5])
+    with pytest.raises(FieldError, match="expected an energy such as '1 TeV'"):
+        Listed(energies=["1 deg"])
+
+
+@pytest.mark.parametrize("wrong", [True, None, object(), 3])
+def test_what_is_no_list_of_quantities_names_the_field(wrong: object) -> None:
+    with pytest.raises(FieldError, match="pair"):
+        Quantities(pair=wrong)

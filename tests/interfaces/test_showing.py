@@ -122,7 +122,8 @@ def test_a_product_shows_what_it_is_and_its_table() -> None:
 
 
 def test_a_product_without_a_table_says_so() -> None:
-    assert "a dict has no table; look at `value`" in read(GammapyProduct("x", {})).text
+    text = read(GammapyProduct("x", object())).text
+    assert "x: a object cannot be shown as a table: it has no `to_table`; see `value`" in text
 
 
 def test_fit_results_show_values_errors_units_limits_and_notes() -> None:

@@ -66,3 +66,12 @@ def test_names_that_no_file_can_have_are_no_hindrance(tmp_path: Path) -> None:
     name = "[" + "20131003093, " * 120 + "]"
     (read,) = round_trip(tmp_path, small.spectrum_on_off(name))
     assert read.name == name
+
+
+@pytest.mark.parametrize("make", MAKERS)
+def test_a_mask_that_is_not_there_is_none_without_a_word(
+    tmp_path: Path, make: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    (read,) = round_trip(tmp_path, make())
+    assert read.mask_fit is None
+    assert caplog.messages == []

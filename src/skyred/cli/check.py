@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from skyred.cli.commands import FILE, SET, read_pipeline
+from skyred.cli.commands import FILE, PLUGIN, SET, read_pipeline
 from skyred.cli.engine import make_engine
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ AHEAD = 4
 @click.option("--workers", type=click.IntRange(min=1), help="Inspect in so many processes.")
 @click.option("-v", "--verbose", is_flag=True, help="List every note, not only how many runs.")
 @SET
+@PLUGIN
 def check(
     file: Path,
     no_data: bool,
@@ -37,6 +38,7 @@ def check(
     workers: int | None,
     verbose: bool,
     overrides: tuple[str, ...],
+    plugin_files: tuple[Path, ...],
 ) -> None:
     """Check the analysis that FILE describes, and the runs that it chooses.
 
@@ -46,10 +48,10 @@ def check(
     if _is_archive(file):
         from skyred.plugins import Plugins
 
-        plugins = Plugins.load()
+        plugins = Plugins.load(files=plugin_files)
         entries = {str(file): _all_runs(plugins.open_archive(str(file)), allow_outside=False)}
     else:
-        plugins, pipeline = read_pipeline(file, overrides)
+        plugins, pipeline = read_pipeline(file, overrides, plugin_files)
         links = sum(1 for _ in pipeline.components())
         click.echo(f"{file}: no problems; {links} components, digest {pipeline.digest()[:16]}")
         if no_data:

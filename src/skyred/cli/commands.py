@@ -27,6 +27,14 @@ SET = click.option(
     multiple=True,
     help="Put a value in the place of what the file says (data.hess.stack.kind=keep).",
 )
+PLUGIN = click.option(
+    "--plugin",
+    "plugin_files",
+    metavar="FILE.py",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A Python file that is a plugin, beside those that are installed.",
+)
 
 
 @click.command()
@@ -55,6 +63,7 @@ SET = click.option(
 )
 @click.option("--no-cache", is_flag=True, help="Take nothing from the cache, put nothing there.")
 @SET
+@PLUGIN
 def run(
     file: Path,
     output: Path | None,
@@ -65,9 +74,10 @@ def run(
     cache_folder: Path | None,
     no_cache: bool,
     overrides: tuple[str, ...],
+    plugin_files: tuple[Path, ...],
 ) -> None:
     """Run the analysis that FILE describes."""
-    plugins, pipeline = read_pipeline(file, overrides)
+    plugins, pipeline = read_pipeline(file, overrides, plugin_files)
     chosen = make_engine(plugins, engine, workers)
     folder = output or Path(file.stem)
     result = pipeline.run(
@@ -84,11 +94,12 @@ def run(
 
 
 @click.command()
-def plugins() -> None:
+@PLUGIN
+def plugins(plugin_files: tuple[Path, ...]) -> None:
     """List the installed plugins and what they offer; name what is wrong with them."""
     from skyred.plugins import Plugins
 
-    found = Plugins.load()
+    found = Plugins.load(files=plugin_files)
     for known in found.loaded:
         state = " (left out by SKYRED_BLOCK)" if known.blocked else " FAULTY" if known.fault else ""
         owner = known.owner
@@ -103,13 +114,14 @@ def plugins() -> None:
 
 @click.command()
 @click.argument("kind")
-def show(kind: str) -> None:
+@PLUGIN
+def show(kind: str, plugin_files: tuple[Path, ...]) -> None:
     """Show what KIND is: its options with types, units and defaults."""
     from skyred.cli.describe import describe
     from skyred.errors import ConfigError, Problem
     from skyred.plugins import Plugins
 
-    catalog = Plugins.load().catalog
+    catalog = Plugins.load(files=plugin_files).catalog
     entries = catalog.find(kind)
     if not entries:
         import difflib
@@ -122,12 +134,14 @@ def show(kind: str) -> None:
     click.echo("\n\n".join(describe(entry) for entry in entries))
 
 
-def read_pipeline(file: Path, overrides: tuple[str, ...]) -> tuple[Plugins, Pipeline]:
-    """Read the configuration that a command is given, with the plugins that are installed."""
+def read_pipeline(
+    file: Path, overrides: tuple[str, ...], plugin_files: tuple[Path, ...] = ()
+) -> tuple[Plugins, Pipeline]:
+    """Read the configuration that a command is given, with installed plugins and those named."""
     from skyred.pipeline import Pipeline
     from skyred.plugins import Plugins
 
-    found = Plugins.load()
+    found = Plugins.load(files=plugin_files)
     return found, Pipeline.from_yaml(file, overrides=overrides, plugins=found)
 
 

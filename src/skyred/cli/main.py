@@ -12,6 +12,8 @@ from skyred.cli.cache import cache
 from skyred.cli.check import check
 from skyred.cli.commands import plugins, run, show
 from skyred.cli.demo import demo
+from skyred.cli.export import export
+from skyred.cli.new_plugin import new_plugin
 from skyred.errors import ConfigError, SkyredError
 
 INTERRUPTED = 130
@@ -70,5 +72,5 @@ def main() -> None:
     """Run analyses of gamma-ray telescope data: chains of plugins, on gammapy."""
 
 
-for command in (run, check, plugins, show, demo, cache):
+for command in (run, check, export, plugins, show, demo, cache, new_plugin):
     main.add_command(command)

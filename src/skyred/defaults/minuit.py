@@ -8,10 +8,12 @@ from skyred.fields import option
 from skyred.hookspecs import hookimpl
 from skyred.interfaces import Component, Fitter, component
 from skyred.minimise import minimise
+from skyred.scripting import literal
 
 if TYPE_CHECKING:
     from skyred.objective import Objective
     from skyred.records import FitResult
+    from skyred.scripting import Script
 
 
 @component
@@ -48,6 +50,27 @@ class Minuit(Fitter):
             calls=self.calls,
             minos=self.minos,
         )
+
+    def write_script(self, script: Script) -> None:
+        """Fit by gammapy's minuit, with an explicit HESSE."""
+        script.use("gammapy.modeling", "Fit")
+        options = {"strategy": self.strategy, "tol": self.tolerance,
+                   "migrad_opts": {"ncall": self.calls}}  # fmt: skip
+        if self._is_default("calls", self.calls):
+            del options["migrad_opts"]
+        script.body.add(
+            f"fit = Fit(optimize_opts={literal(options)})",
+            "result = fit.run(datasets)",
+            "# once more, with the kernel of the PSF where the source is now",
+            "result = fit.run(datasets)",
+            "# gammapy gives the errors that MIGRAD built up on its way: ask for those of HESSE",
+            'Fit(covariance_opts={"strategy": 2}).covariance(datasets)',
+            "print(result)",
+            "print(datasets.models.to_parameters_table())",
+        )
+        if self.minos:
+            with script.body.inside("for parameter in datasets.parameters.free_parameters:"):
+                script.body.add("print(parameter.name, fit.confidence(datasets, parameter))")
 
 
 @hookimpl

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import shutil
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -40,6 +41,7 @@ class Provenance:
     def skyred_run_finished(self, run: Run, report: Report) -> None:
         """Write ``report.json`` into the run folder."""
         if run.folder is not None:
+            _copy_files(run.folder, report)
             text = json.dumps(self.describe(run, report), indent=1, allow_nan=False)
             (run.folder / "report.json").write_text(text + "\n", encoding="utf-8")
 
@@ -55,7 +57,7 @@ class Provenance:
             "python": sys.version.split()[0],
             "platform": platform.platform(),
             "versions": {name: version(name) for name in PACKAGES},
-            "plugins": [attrs.asdict(owner) for owner in report.owners],
+            "plugins": [attrs.asdict(owner, filter=_is_set) for owner in report.owners],
             "watchers": list(report.watchers),
             "engine": dict(report.engine),
             "steps": [
@@ -63,8 +65,22 @@ class Provenance:
                 for step in report.steps
             ],
             "inputs": [{"path": str(path), "sha256": held} for path, held in _inputs(report)],
+            # a pipeline without YAML says it nowhere else
+            "estimates": dict(report.result.kinds),
             "outcomes": [_plain(attrs.asdict(outcome)) for outcome in report.outcomes],
         }
+
+
+def _copy_files(folder: Path, report: Report) -> None:
+    """Keep the one-file plugins that took part: no version number brings them back."""
+    for owner in report.owners:
+        if owner.file:
+            (folder / "plugins").mkdir(exist_ok=True)
+            shutil.copyfile(owner.file, folder / "plugins" / owner.distribution)
+
+
+def _is_set(_: object, value: object) -> bool:
+    return value != ""
 
 
 def _inputs(report: Report) -> Iterator[tuple[Path, str]]:

@@ -1,5 +1,6 @@
 """Fields: how components declare their options, and the values they hold."""
 
+from skyred.fields.arrays import array
 from skyred.fields.canonical import FrozenMapping, digest, thaw
 from skyred.fields.foreign import foreign
 from skyred.fields.names import checked_name, file_name
@@ -20,6 +21,7 @@ __all__ = [
     "Name",
     "Position",
     "Regions",
+    "array",
     "chain",
     "checked_name",
     "default_of",

@@ -27,7 +27,7 @@ def quantity(
 
     Parameters
     ----------
-    default : str or Quantity
+    default : str or Quantity or list of them
         The default, or nothing if it must be given; None makes it optional.
     doc : str
         What it is for, one sentence.
@@ -41,7 +41,7 @@ def quantity(
         Bounds, both included, as quantities.
     """
     many = many or count is not None
-    example = None if unit == "any" else u.Unit(unit) if unit else _read(default).unit
+    example = None if unit == "any" else u.Unit(unit) if unit else _unit_of(default)
     article = "a number, with or without a unit" if example is None else _type_words(example)
     spec = FieldSpec(
         type_name=f"a list of quantities, each {article}" if many else article,
@@ -72,6 +72,11 @@ def _read(value: Any) -> u.Quantity:
         return u.Quantity(value)
     except (TypeError, ValueError):
         raise FieldError(f"{value!r} cannot be read as a quantity") from None
+
+
+def _unit_of(default: Any) -> u.UnitBase:
+    first = default[0] if isinstance(default, (list, tuple)) and default else default
+    return _read(first).unit
 
 
 def _type_words(unit: u.UnitBase) -> str:
@@ -113,7 +118,10 @@ def _checker(
 
 def _array(value: Any, parse_one: Callable[[Any], u.Quantity], count: int | None) -> u.Quantity:
     one = isinstance(value, (str, int, float)) or getattr(value, "shape", None) == ()
-    items = [value] * (count or 1) if one else list(value)
+    try:
+        items = [value] * (count or 1) if one else list(value)
+    except TypeError:
+        raise FieldError(f"is {value!r}", "expected a list of quantities") from None
     if count is not None and len(items) != count:
         raise FieldError(f"has {len(items)} values", f"expected {count}")
     if not items:

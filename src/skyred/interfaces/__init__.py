@@ -3,14 +3,16 @@
 from skyred.interfaces.chain import Chain, Reduction
 from skyred.interfaces.component import Component, Fields, component, locations, value, walk
 from skyred.interfaces.engine import Engine
-from skyred.interfaces.estimator import Estimator, Product
+from skyred.interfaces.estimator import AdaptedEstimator, Estimator
 from skyred.interfaces.fit_range import FitRange
 from skyred.interfaces.fitter import Fitter
 from skyred.interfaces.geometry import Geometry
 from skyred.interfaces.maker import AdaptedMaker, Maker, required_irfs
 from skyred.interfaces.model import Model
+from skyred.interfaces.product import Product
 from skyred.interfaces.selector import Selector
 from skyred.interfaces.stacker import Stacker
+from skyred.interfaces.table_product import TableProduct
 
 ROLES: dict[str, type[Component]] = {
     role.role: role
@@ -19,6 +21,7 @@ ROLES: dict[str, type[Component]] = {
 
 __all__ = [
     "ROLES",
+    "AdaptedEstimator",
     "AdaptedMaker",
     "Chain",
     "Component",
@@ -34,6 +37,7 @@ __all__ = [
     "Reduction",
     "Selector",
     "Stacker",
+    "TableProduct",
     "component",
     "locations",
     "required_irfs",

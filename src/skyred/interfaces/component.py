@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, dataclass_transf
 
 import attrs
 
-from skyred.errors import FieldError, Problem
+from skyred.errors import ExportError, FieldError, Problem
 from skyred.fields import (
     SPEC,
     FrozenMapping,
     Location,
     Position,
+    array,
     chain,
     default_of,
     digest,
@@ -35,6 +36,7 @@ from skyred.interfaces.showing import show
 
 if TYPE_CHECKING:
     from skyred.interfaces.chain import Chain
+    from skyred.scripting import Script
 
 __all__ = ["Component", "Fields", "Location", "Position", "component", "value"]
 
@@ -139,6 +141,16 @@ class Component(Fields, ABC):
         """Name what takes the whole and slow imports to tell (a parameter that is frozen)."""
         return ()
 
+    def write_script(self, script: Script) -> None:
+        """Add what this does to a plain gammapy script (`skyred export`).
+
+        Raises
+        ------
+        ExportError
+            If it has no plain gammapy form, or not with these options: the message says why.
+        """
+        raise ExportError("has no plain gammapy form")
+
     @classmethod
     def adapt(cls, other: object) -> Component | None:
         """Take something else as a component of this role; None if it cannot be one."""
@@ -153,7 +165,18 @@ class Component(Fields, ABC):
 @dataclass_transform(
     frozen_default=True,
     kw_only_default=True,
-    field_specifiers=(option, quantity, position, instant, regions, part, chain, table, foreign),
+    field_specifiers=(
+        option,
+        quantity,
+        position,
+        instant,
+        regions,
+        part,
+        chain,
+        table,
+        array,
+        foreign,
+    ),
     eq_default=True,
 )
 def value(cls: T) -> T:
@@ -167,7 +190,18 @@ def value(cls: T) -> T:
 @dataclass_transform(
     frozen_default=True,
     kw_only_default=True,
-    field_specifiers=(option, quantity, position, instant, regions, part, chain, table, foreign),
+    field_specifiers=(
+        option,
+        quantity,
+        position,
+        instant,
+        regions,
+        part,
+        chain,
+        table,
+        array,
+        foreign,
+    ),
     eq_default=True,
 )
 def component(cls: T) -> T:

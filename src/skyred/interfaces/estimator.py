@@ -1,64 +1,27 @@
-"""The estimator and its product: what is derived, and how it is written, listed and drawn."""
+"""The estimator: what is derived from fitted datasets."""
 
 from __future__ import annotations
 
-import inspect
-from abc import ABC, abstractmethod
-from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
-
-import attrs
+import copy
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from skyred.errors import ModelError
 from skyred.fields import Name, foreign, option
+from skyred.interfaces.adapting import refusal, run_takes, runs, runs_with
 from skyred.interfaces.component import Component, component, value
-from skyred.interfaces.showing import show_product
+from skyred.interfaces.gammapy_product import GammapyProduct
+from skyred.interfaces.product import Product
 
 if TYPE_CHECKING:
-    from astropy.table import Table
     from gammapy.datasets import Datasets
-    from gammapy.modeling.models import Models
-    from matplotlib.axes import Axes
+    from gammapy.modeling import Parameter
 
     from skyred.records import FitResult
 
+__all__ = ["AdaptedEstimator", "Estimator", "GammapyProduct", "Product"]
 
-@attrs.define(eq=False)
-class Product(ABC):
-    """What an estimator gives.
-
-    Parameters
-    ----------
-    name : str
-        The estimate's name; its files are called after it.
-    """
-
-    name: str
-
-    @abstractmethod
-    def write(self, folder: Path) -> list[Path]:
-        """Write it in the field's file formats; gives the files."""
-
-    @classmethod
-    @abstractmethod
-    def read(cls, folder: Path, name: str, models: Models | None) -> Self:
-        """Read what `write` wrote; `models` are the run's fitted models."""
-
-    @abstractmethod
-    def table(self) -> Table:
-        """Give it as a table, with units."""
-
-    @abstractmethod
-    def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw it."""
-
-    def pictures(self) -> dict[str, Callable[[], Axes]]:
-        """Name its pictures, by what is put behind its name."""
-        return {"": self.plot}
-
-    def _repr_html_(self) -> str:
-        return show_product(self)
+_TAKES = (("datasets",), ("dataset",), ("datasets", "parameter"))
 
 
 @value
@@ -79,47 +42,37 @@ class Estimator(Component):
         return self.name or self.kind
 
     @classmethod
-    def adapt(cls, other: object) -> Component | None:
-        """Take a gammapy estimator: anything with ``run(datasets)``."""
-        run = getattr(other, "run", None)
-        if run is None or isinstance(other, type):
+    def adapt(
+        cls, other: object, *, name: str | None = None, parameter: str | None = None
+    ) -> Component | None:
+        """Take a gammapy estimator: anything with ``run(datasets)`` or ``run(dataset)``.
+
+        Parameters
+        ----------
+        other : object
+            The estimator.
+        name : str, optional
+            What its product is called; by default like its class.
+        parameter : str, optional
+            The parameter that it is run for, if its ``run`` takes one too; by default each that is
+            free.
+
+        Raises
+        ------
+        FieldError
+            If its ``run`` takes something else.
+        """
+        if not runs(other):
             return None
-        return AdaptedEstimator(adapted=other, name=type(other).__name__)
-
-
-@attrs.define(eq=False)
-class GammapyProduct(Product):
-    """Whatever a gammapy estimator gave."""
-
-    value: Any
-
-    def write(self, folder: Path) -> list[Path]:
-        """Write it by its own `write`."""
-        path = folder / f"{self.name}.fits"
-        self.value.write(path, overwrite=True)
-        return [path]
-
-    def pictures(self) -> dict[str, Callable[[], Axes]]:
-        """Name its picture, if it can draw itself."""
-        return {"": self.plot} if hasattr(self.value, "plot") else {}
-
-    @classmethod
-    def read(cls, folder: Path, name: str, models: Models | None) -> Self:
-        """Refuse: only its estimator knows what it was."""
-        raise TypeError(f"read {folder / name}.fits with the gammapy class that wrote it")
-
-    def table(self) -> Table:
-        """Give it by its own `to_table`; raises `TypeError` if it has none."""
-        if not hasattr(self.value, "to_table"):
-            raise TypeError(f"a {type(self.value).__name__} has no table; look at `value`")
-        return self.value.to_table()
-
-    def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw it by its own `plot`; raises `TypeError` if it has none."""
-        if not hasattr(self.value, "plot"):
-            raise TypeError(f"a {type(self.value).__name__} cannot draw itself; look at `value`")
-        axes: Axes = self.value.plot(ax=ax)
-        return axes
+        takes = any(runs_with(other, *names) for names in _TAKES)
+        if not takes or "observation" in run_takes(other):
+            raise refusal(
+                other,
+                "expected an estimator, with run(datasets) or run(dataset); put it into a small "
+                "skyred.Estimator that calls it",
+            )
+        called = name or type(other).__name__
+        return AdaptedEstimator(adapted=other, name=called, parameter=parameter)
 
 
 @component
@@ -129,19 +82,70 @@ class AdaptedEstimator(Estimator):
     kind = "adapted"
     product = GammapyProduct
     adapted: Any = foreign(doc="Anything with run(datasets).")
+    parameter: str | None = option(
+        None,
+        type=str,
+        doc="The parameter it is run for, if it takes one; by default each free one.",
+    )
 
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> Product:
-        """Run the gammapy estimator; those of maps take one dataset.
+        """Run the gammapy estimator, on a copy of the datasets: many leave theirs changed.
 
         Raises
         ------
         ModelError
-            If it takes one dataset, and there are several.
+            If it takes one dataset, and there are several; if there is no such parameter.
         """
-        one = next(iter(inspect.signature(self.adapted.run).parameters), "") == "dataset"
-        if one and len(datasets) != 1:
+        datasets = copy.deepcopy(datasets)  # in one go: models that datasets share stay shared
+        estimator = self._with_parameter_of(datasets)
+        if runs_with(estimator, "datasets"):
+            return GammapyProduct(self.label, _with_unit(estimator, estimator.run(datasets)))
+        if runs_with(estimator, "dataset"):
+            return GammapyProduct(self.label, estimator.run(self._only(datasets)))
+        return GammapyProduct(self.label, self._by_parameter(datasets))
+
+    def _only(self, datasets: Datasets) -> Any:
+        if len(datasets) != 1:
             raise ModelError(
                 f"{type(self.adapted).__name__} takes one dataset, and there are {len(datasets)}: "
                 "stack them, or use a component that can"
             )
-        return GammapyProduct(self.label, self.adapted.run(datasets[0] if one else datasets))
+        return datasets[0]
+
+    def _by_parameter(self, datasets: Datasets) -> Any:
+        """Run it for a parameter; for several, give what it gives for each by name."""
+        if self.parameter is not None:
+            return self.adapted.run(datasets, _parameter(datasets, self.parameter))
+        named = enumerate(datasets.models.parameters_unique_names)
+        free = [not each.frozen for each in datasets.models.parameters]
+        return {name: self._of(copy.deepcopy(datasets), at) for at, name in named if free[at]}
+
+    def _of(self, datasets: Datasets, at: int) -> Any:
+        return self.adapted.run(datasets, datasets.models.parameters[at])
+
+    def _with_parameter_of(self, datasets: Datasets) -> Any:
+        """Give the estimator with the parameter of these datasets, if it holds one of others."""
+        held: Any = getattr(self.adapted, "parameter", None)
+        if not hasattr(held, "frozen"):
+            return self.adapted
+        found = _parameter(datasets, self.parameter or held.name)
+        return copy.deepcopy(self.adapted, {id(held): found})
+
+
+def _parameter(datasets: Datasets, name: str) -> Parameter:
+    """Find a parameter by its name, or by that with its model (``crab.spectral.index``)."""
+    models = datasets.models
+    named = zip(models.parameters_unique_names, models.parameters, strict=True)
+    found = [each for unique, each in named if name in (unique, each.name)]
+    if len(found) == 1:
+        return found[0]
+    raise ModelError(
+        f"{len(found) or 'no'} parameters are called {name!r}; expected one of "
+        f"{', '.join(models.parameters_unique_names)}: Estimator.adapt(..., parameter=...)"
+    )
+
+
+def _with_unit(estimator: Any, result: Any) -> Any:
+    """Give the sensitivity of a parameter, which gammapy gives as a bare number, its unit."""
+    unit = getattr(getattr(estimator, "parameter", None), "unit", None)
+    return result * unit if isinstance(result, float) and unit is not None else result

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from skyred.errors import SkipObservation
 from skyred.fields import foreign
+from skyred.interfaces.adapting import refusal, runs, runs_with
 from skyred.interfaces.component import Component, component
 
 if TYPE_CHECKING:
-    from gammapy.data import Observation, Observations
+    from gammapy.data import Observation
     from gammapy.datasets import Dataset
 
 
@@ -20,6 +22,13 @@ class Maker(Component):
     role: ClassVar[str] = "maker"
     #: Responses that this maker reads, as gammapy names them ("aeff", "edisp", "psf", "bkg").
     needs: tuple[str, ...] = ()
+    #: What gammapy's logs call it: its kind.
+    tag: ClassVar[str] = ""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "tag" not in vars(cls):  # a maker may have an option of this name
+            cls.tag = cls.kind
 
     @abstractmethod
     def make(self, dataset: Dataset, observation: Observation) -> Dataset:
@@ -31,18 +40,55 @@ class Maker(Component):
             To leave the observation out, with the reason.
         """
 
-    def prepare(self, observations: Observations) -> Maker:
+    def prepare(self, observations: Iterable[Observation]) -> Maker:
         """Learn from all observations before any is made; gives the maker to work with.
 
-        Called once, in the parent process. What it returns enters the cache key.
+        Called once, in the parent process. What it returns is sent to the workers and enters the
+        cache key, so what is learnt belongs into fields (`skyred.array` for many numbers).
+
+        Parameters
+        ----------
+        observations : iterable of Observation
+            Those that are sound, each read when its turn comes: keep what was learnt of it, not
+            the observation. One with a fault is left out here, and fails when it is made.
         """
         return self
 
+    def run(self, dataset: Dataset, observation: Observation) -> Dataset:
+        """Make it, as gammapy's makers do: any maker may stand in gammapy's `DatasetsMaker`.
+
+        That one knows neither `prepare` nor skipped runs; `skyred.DatasetsMaker` does.
+
+        Raises
+        ------
+        SkipObservation
+            If the observation is to be left out.
+        """
+        try:
+            return self.make(dataset, observation)
+        except SkipObservation as skip:
+            raise SkipObservation(
+                f"run {observation.obs_id} is to be left out: {skip.reason} (maker {self.kind}); "
+                "gammapy's DatasetsMaker cannot: use skyred.DatasetsMaker, or leave it out before"
+            ) from skip
+
     @classmethod
     def adapt(cls, other: object) -> Component | None:
-        """Take a gammapy maker: anything with ``run(dataset, observation)``."""
-        run = getattr(other, "run", None)
-        return None if run is None or isinstance(other, type) else AdaptedMaker(adapted=other)
+        """Take a gammapy maker: anything with ``run(dataset, observation)``.
+
+        Raises
+        ------
+        FieldError
+            If its ``run`` takes something else.
+        """
+        if not runs(other):
+            return None
+        if not runs_with(other, "dataset", "observation"):
+            what = "expected a maker, with run(dataset, observation)"
+            if hasattr(other, "makers"):
+                what += "; it is a chain of its own: put its makers here, one by one"
+            raise refusal(other, what)
+        return AdaptedMaker(adapted=other)
 
 
 @component
@@ -53,8 +99,27 @@ class AdaptedMaker(Maker):
     adapted: Any = foreign(doc="Anything with run(dataset, observation).")
 
     def make(self, dataset: Dataset, observation: Observation) -> Dataset:
-        """Run the gammapy maker."""
-        return self.adapted.run(dataset, observation)
+        """Run the gammapy maker.
+
+        Raises
+        ------
+        SkipObservation
+            If it empties the safe mask: so gammapy's makers leave out a run.
+        TypeError
+            If it gives no dataset.
+        """
+        held = _holds_something(dataset)
+        made = self.adapted.run(dataset=dataset, observation=observation)
+        name = type(self.adapted).__name__
+        if not hasattr(made, "mask_safe"):
+            raise TypeError(f"{name}.run gave {made!r:.80}; expected a dataset")
+        if held and not _holds_something(made):
+            raise SkipObservation(f"{name} leaves nothing in the safe mask")
+        return made
+
+
+def _holds_something(dataset: Dataset) -> bool:
+    return dataset.mask_safe is not None and bool(dataset.mask_safe.data.any())
 
 
 def required_irfs(makers: Sequence[Maker]) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from skyred.errors import FitError
-from skyred.likelihood.objective import objective_of
+from skyred.likelihood.objective import objective_of, restored_on_error
 from skyred.minimise import minimise
 
 if TYPE_CHECKING:
@@ -62,14 +62,8 @@ def fit(
         )
     chosen = gathered(datasets)
     objective = objective_of(chosen, check)
-    models = [dataset.models for dataset in chosen if dataset.models]
-    before = [(each, each.value) for part in models for each in part.parameters]
-    try:
+    with restored_on_error(chosen):
         result = fitter.fit(objective) if fitter else minimise(objective, minos=minos)
-    except BaseException:
-        for parameter, value in before:
-            parameter.value = value
-        raise
     objective.accept(result)
     return result
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from skyred.errors import FitError
@@ -49,6 +50,22 @@ def objective_of(datasets: Datasets, check: bool = False) -> Objective:
     return objective_from(likelihood)
 
 
+@contextmanager
+def restored_on_error(datasets: Datasets) -> Iterator[None]:
+    """Put the values of all parameters back if a fit ends with an error, Ctrl-C too.
+
+    What gammapy evaluates sets them, so that they would stay where the fitter looked last.
+    """
+    models = [dataset.models for dataset in datasets if dataset.models]
+    before = [(each, each.value) for part in models for each in part.parameters]
+    try:
+        yield
+    except BaseException:
+        for parameter, value in before:
+            parameter.value = value
+        raise
+
+
 def objective_from(likelihood: Likelihood) -> Objective:
     """Make the objective of a likelihood."""
     space = likelihood.space
@@ -62,7 +79,8 @@ def objective_from(likelihood: Likelihood) -> Objective:
         steps=space.steps(),
         stat=likelihood.stat,
         prior=priors or None,
-        quantiles=space.quantiles(),
+        quantiles=priors.quantiles,
+        remainder=priors.remainder if priors.has_remainder else None,
         gradient_of=_sum(gradient, priors.gradient) if likelihood.exact else None,
         fisher_of=_sum(fisher, priors.curvature) if likelihood.exact else None,
         rough=likelihood.rough,

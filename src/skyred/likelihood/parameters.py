@@ -108,11 +108,6 @@ class ParameterSpace:
         """Guess the errors of the free parameters, shape (n,)."""
         return np.array([step_of(parameter) for parameter in self.free_parameters], dtype=float)
 
-    def quantiles(self) -> list[Callable[[float], float] | None]:
-        """Give the inverse cumulative distribution of each prior; None where there is none."""
-        priors: list[Any] = [parameter.prior for parameter in self.free_parameters]
-        return [None if prior is None else prior._inverse_cdf for prior in priors]
-
     def write_back(self, result: FitResult) -> None:
         """Write values, errors and covariance of a fit to the models."""
         from gammapy.modeling import Covariance

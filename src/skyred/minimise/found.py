@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import attrs
+import numpy as np
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     Array = NDArray[np.float64]
@@ -34,3 +34,9 @@ class Found:
     edm: float
     calls: int
     message: str
+
+    @property
+    def errors(self) -> Array:
+        """The roots of the variances, shape (n,); NaN where there are none."""
+        with np.errstate(invalid="ignore"):
+            return np.sqrt(np.diag(self.covariance))

@@ -61,6 +61,7 @@ def holding(
         return None if known is None else np.asarray(known)[free]
 
     gradient, fisher = objective.gradient_of, objective.fisher_of
+    remainder = objective.remainder
     return attrs.evolve(
         objective,
         names=[objective.names[place] for place in free],
@@ -71,6 +72,7 @@ def holding(
         rough=of_free(objective.rough),
         stat=lambda x: objective.stat(full(x)),
         prior=None if objective.prior is None else lambda x: objective.prior_stat(full(x)),
+        remainder=None if remainder is None else lambda x: remainder(full(x)),
         quantiles=[objective.quantiles[place] for place in free] if objective.quantiles else (),
         gradient_of=None if gradient is None else lambda x: gradient(full(x))[free],
         fisher_of=None if fisher is None else lambda x: fisher(full(x))[np.ix_(free, free)],

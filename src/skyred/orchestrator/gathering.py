@@ -42,7 +42,7 @@ def gather(entry: str, reduction: Reduction) -> Gathered:
     """
     datasets: list[Dataset] = []
     files: list[Path] = []
-    for path in _paths(entry, reduction.datasets):
+    for path in dataset_files(entry, reduction):
         try:
             found = list(_read(path))
             files += [path, *_companions(path)]
@@ -60,9 +60,16 @@ def gather(entry: str, reduction: Reduction) -> Gathered:
     return Gathered(datasets, files)
 
 
-def _paths(entry: str, places: tuple[Location, ...]) -> Iterator[Path]:
+def dataset_files(entry: str, reduction: Reduction) -> Iterator[Path]:
+    """Give the files of the datasets of a data entry, each once, without their companions.
+
+    Raises
+    ------
+    ArchiveError
+        If there is nothing at a place.
+    """
     found: dict[Path, Path] = {}
-    for place in places:
+    for place in reduction.datasets:
         if not (matches := place.matches()):
             raise ArchiveError(f"data.{entry}: there is nothing at {place}")
         for path in matches:

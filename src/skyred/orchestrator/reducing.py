@@ -13,6 +13,7 @@ import attrs
 from skyred.cache import Cache, sums_of
 from skyred.interfaces import Maker, Reduction
 from skyred.orchestrator.caching import Finished, Keeper, made_or_kept
+from skyred.orchestrator.learning import prepared
 from skyred.orchestrator.rescue import rescue
 from skyred.orchestrator.selecting import Selection
 from skyred.plugins import Catalog
@@ -80,7 +81,7 @@ class Reducer:
             yield begun.popleft().end(tell)
 
     def _begin(self, entry: str, reduction: Reduction, selection: Selection) -> _Begun:
-        makers = tuple(maker.prepare(selection.observations) for maker in reduction.make)
+        makers = prepared(entry, reduction, selection)
         reduction = reduction.named(entry)
         reduction = reduction.evolve(stack=reduction.stack.prepare(selection.table))
         keeper = Keeper.of(self.cache, reduction, makers, self.catalog)

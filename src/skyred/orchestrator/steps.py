@@ -15,7 +15,7 @@ import attrs
 from skyred.cache import Cache
 from skyred.errors import ModelError, RunsFailedError
 from skyred.interfaces import Chain, Engine, Product, Reduction
-from skyred.likelihood import objective_of
+from skyred.likelihood import objective_of, restored_on_error
 from skyred.orchestrator.gathering import gather
 from skyred.orchestrator.modelling import build_models
 from skyred.orchestrator.reducing import Reducer, describe
@@ -232,7 +232,8 @@ class Steps:
         if self.pipeline.fit is None:
             return None
         objective = objective_of(self.done["reduce"])
-        result = self.pipeline.fit.fit(objective)
+        with restored_on_error(self.done["reduce"]):
+            result = self.pipeline.fit.fit(objective)
         objective.accept(result)
         said["summary"] = str(result).split("\n")[0]
         return result

@@ -71,6 +71,7 @@ class OneFile:
             )
         module = ModuleType(self.module_name)
         module.__file__ = str(self.path)
+        module.__skyred_plugin__ = self  # type: ignore[attr-defined]
         sys.modules[module.__name__] = module
         try:
             exec(compile(source, self.path, "exec"), module.__dict__)
@@ -93,6 +94,11 @@ class OneFile:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _loaded, (self.path, self.sha256)
+
+
+def file_of(cls: type) -> OneFile | None:
+    """Give the one-file plugin that defines a class; None if it comes from elsewhere."""
+    return getattr(sys.modules.get(cls.__module__), "__skyred_plugin__", None)
 
 
 def _loaded(path: Path, sha256: str) -> OneFile:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from skyred.errors import SkipObservation
-from skyred.inspection.records import Finding
 from skyred.noting import noted
 from skyred.records import Outcome
-from skyred.reduction.opening import opened
+from skyred.reduction.opening import Unsound, inspected
 
 if TYPE_CHECKING:
     from gammapy.data import Observation
@@ -24,10 +22,6 @@ if TYPE_CHECKING:
 
 # one bad run must not lose the others, nor end the program as if all were well
 FAILURES = (Exception, SystemExit)
-
-
-class Unsound(Exception):  # noqa: N818 - a verdict of the inspection; it never leaves this module
-    """Files of a run have faults."""
 
 
 @attrs.define
@@ -95,15 +89,9 @@ class Making:
         run = self.chunk.inputs.get(int(self.observation.obs_id))
         if run is None:  # an observation in memory, or of an archive without an index
             return []
-        from skyred.inspection.run import inspect_run
-
-        seen = inspect_run(run, self.chunk.sums)
-        tolerated = self.chunk.reduction.on_fault == "note"
-        # what is wrong with a file as a whole is never tolerated: nobody knows what it holds
-        if fatal := [fault for fault in seen.faults if not (tolerated and fault.hdu)]:
-            raise Unsound("; ".join(_texts(fatal)))
-        self.observation = opened(self.observation, seen.hdus)
-        return _texts(seen.findings)
+        tolerant = self.chunk.reduction.on_fault == "note"
+        self.observation, seen = inspected(self.observation, run, self.chunk.sums, tolerant)
+        return seen
 
     def _make(self, target: Dataset) -> tuple[Dataset, float]:
         reduction = self.chunk.reduction
@@ -156,7 +144,3 @@ def _counts(dataset: Any) -> int:
         return 0
     data = dataset.counts.data
     return int(data[dataset.mask_safe.data].sum() if dataset.mask_safe else data.sum())
-
-
-def _texts(findings: Iterable[Finding]) -> list[str]:
-    return [str(finding) for finding in findings]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from skyred.inspection.records import RunInput
 
 if TYPE_CHECKING:
     from astropy.io.fits import BinTableHDU
@@ -21,6 +24,40 @@ PARTS = {
     "gti": "_gti",
 }
 OF_EVENTS = ("_pointing", "_meta")
+
+
+class Unsound(Exception):  # noqa: N818 - a verdict of the inspection, for the ledger
+    """Files of a run have faults."""
+
+
+def inspected(
+    observation: Observation, run: RunInput, sums: Mapping[Path, str], tolerant: bool
+) -> tuple[Observation, list[str]]:
+    """Look at the files of a run; gives it as it was read, and what is to be known of it.
+
+    Parameters
+    ----------
+    observation : Observation
+        As the archive gave it; left as it is.
+    run : RunInput
+        What the archive says of it.
+    sums : mapping of Path to str
+        The sha256 of files, where they were taken already.
+    tolerant : bool
+        Whether faults of single HDUs are only to be known (``on_fault: note``).
+
+    Raises
+    ------
+    Unsound
+        If there are faults that forbid its use.
+    """
+    from skyred.inspection.run import inspect_run
+
+    seen = inspect_run(run, sums)
+    # what is wrong with a file as a whole is never tolerated: nobody knows what it holds
+    if fatal := [fault for fault in seen.faults if not (tolerant and fault.hdu)]:
+        raise Unsound("; ".join(str(fault) for fault in fatal))
+    return opened(observation, seen.hdus), [str(finding) for finding in seen.findings]
 
 
 def opened(observation: Observation, hdus: Mapping[str, BinTableHDU]) -> Observation:

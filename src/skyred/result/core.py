@@ -151,7 +151,7 @@ class Result:
         datasets, models = files.read_datasets(folder), files.read_models(folder)
         if datasets is not None and models is not None:
             datasets.models = models
-        kinds = files.estimator_kinds(config)
+        kinds = files.estimator_kinds(config) if config else files.reported_kinds(report)
         return cls(
             config=config,
             digest=report.get("digest", ""),

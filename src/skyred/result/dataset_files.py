@@ -68,7 +68,19 @@ def read_datasets(index: Path) -> Datasets:
             _mend_masks(dataset, index.parent / data["filename"])
         if data["type"].startswith("Spectrum") or data["type"].endswith("OnOff"):
             _mend_livetime(dataset)
+        if data["type"] in ("MapDataset", "SpectrumDataset"):  # the lazy ones
+            _leave_out_masks(dataset, index.parent / data["filename"])
     return datasets
+
+
+def _leave_out_masks(dataset: Any, path: Path) -> None:
+    """Say which masks there are none of: gammapy warns of each when it is asked for."""
+    from astropy.io import fits
+
+    with fits.open(path) as hdus:
+        for name in ("mask_safe", "mask_fit"):
+            if name.upper() not in hdus:
+                setattr(dataset, name, None)
 
 
 def _mend_masks(dataset: Any, path: Path) -> None:

@@ -15,10 +15,10 @@ from skyred.config import Document, dump
 from skyred.errors import SkyredWarning
 from skyred.fields import checked_name
 from skyred.inspection.map_headers import look_at_models
-from skyred.interfaces import Estimator, Product
+from skyred.interfaces import AdaptedEstimator, Estimator, Product
 from skyred.plugins import Catalog
 from skyred.records import FitResult, Outcome, StepRecord
-from skyred.result import dataset_files
+from skyred.result import dataset_files, sample_files
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -127,18 +127,20 @@ def read_models(folder: Path) -> Models | None:
 
 
 def write_fit(folder: Path, fit: FitResult) -> None:
-    """Write ``fit.yaml``, every number with all its digits."""
-    write_text(folder / "fit.yaml", dump(fit.to_dict()))
+    """Write ``fit.yaml``, every number with all its digits, and the samples of a sampler."""
+    data = fit.to_dict() | sample_files.write_samples(folder, fit)
+    write_text(folder / "fit.yaml", dump(data))
 
 
 def read_fit(folder: Path) -> FitResult | None:
-    """Read ``fit.yaml``; None if there was no fit."""
+    """Read ``fit.yaml``, with its samples; None if there was no fit."""
     path = folder / "fit.yaml"
     if not path.is_file():
         return None
     text = path.read_text(encoding="utf-8")
-    # a covariance has as many values as parameters squared, and samples more
-    return FitResult.from_dict(Document.parse(text, str(path), nodes=len(text)).data)
+    # a covariance has as many values as parameters squared
+    data = Document.parse(text, str(path), nodes=len(text)).data
+    return FitResult.from_dict(data | sample_files.read_samples(folder, data))
 
 
 def write_estimates(folder: Path, estimates: Mapping[str, Product]) -> None:
@@ -152,8 +154,11 @@ def read_estimates(
     folder: Path, kinds: Mapping[str, str], models: Models | None, catalog: Catalog
 ) -> dict[str, Product]:
     """Read each product with the class that its estimator names."""
-    estimates = {}
+    estimates = dict[str, Product]()
     for name, kind in kinds.items():
+        if kind == AdaptedEstimator.kind:
+            estimates[name] = AdaptedEstimator.product.read(folder / "estimates", name, models)
+            continue
         if kind not in catalog.kinds(Estimator.role):
             message = f"{folder}: no plugin offers the estimator {kind!r}: {name} is not read"
             warnings.warn(message, SkyredWarning, stacklevel=3)
@@ -177,6 +182,11 @@ def estimator_kinds(config: str) -> dict[str, str]:
     entries = (data or {}).get("estimate") or []
     # a name that is none could lead out of the folder
     return {checked_name(e.get("name") or e["kind"]): e["kind"] for e in entries}
+
+
+def reported_kinds(report: Mapping[str, Any]) -> dict[str, str]:
+    """Give the kind of each estimate by name, from the report of a run without a configuration."""
+    return {checked_name(name): str(kind) for name, kind in report.get("estimates", {}).items()}
 
 
 def steps_of(report: Mapping[str, Any]) -> tuple[StepRecord, ...]:

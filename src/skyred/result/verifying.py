@@ -12,7 +12,8 @@ from skyred.files.sums import SUMS, damage, stated_sums
 from skyred.inspection.map_headers import look_at_fits, look_at_models
 
 # what is read of a run folder; beside it users may keep what they like
-READ = ("config.yaml", "report.json", "observations.ecsv", "models.yaml", "fit.yaml")
+READ = ("config.yaml", "report.json", "observations.ecsv", "models.yaml", "fit.yaml",
+        "samples.fits")  # fmt: skip
 READ_BELOW = ("datasets", "estimates")
 READ_ALL_THE_SAME = "Result.read(..., verify=False) reads it all the same"
 

@@ -27,6 +27,7 @@ from skyred.defaults.gammapy.estimators import (
     SourceDetection,
     TSMap,
 )
+from skyred.defaults.gammapy.fitters import GammapyFit
 from skyred.defaults.gammapy.geometries import EnergyAxis, MapGeometry, SpectrumGeometry
 from skyred.defaults.gammapy.makers import (
     AdaptiveRingBackground,
@@ -72,6 +73,7 @@ __all__ = [
     "FluxPoints",
     "FluxProfile",
     "FoVBackground",
+    "GammapyFit",
     "GammapyModels",
     "GroupRuns",
     "Interval",
@@ -115,6 +117,7 @@ def skyred_components() -> list[type[Component]]:
         *(Sum, Keep, GroupRuns),
         *(Source, ModelFile, GammapyModels, BackgroundModels),
         *(CatalogSources, TemplateSource, CountsTemplate),
+        GammapyFit,
         *(ProfileLikelihood, Contours, ModelComparison),
         *(LightCurve, FluxProfile, Sensitivity),
         *(FluxPoints, Residuals, ExcessMap),

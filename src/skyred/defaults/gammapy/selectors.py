@@ -12,10 +12,13 @@ from skyred.defaults.gammapy.columns import column_of, limits_in
 from skyred.errors import ArchiveError, Problem
 from skyred.fields import Instant, Position, instant, option, position, quantity
 from skyred.interfaces import Selector, component
+from skyred.scripting import literal
 
 if TYPE_CHECKING:
     from astropy.table import Column
     from gammapy.data import ObservationTable
+
+    from skyred.scripting import Script
 
 
 @component
@@ -30,6 +33,11 @@ class Cone(Selector):
         """Keep the runs whose pointing (RA_PNT, DEC_PNT) lies within the radius."""
         separation = table.pointing_radec.separation(self.center.skycoord)
         return table[np.asarray(separation <= self.radius)]
+
+    def write_script(self, script: Script) -> None:
+        """Compare the separation of the pointing."""
+        center, radius = script.position("CENTER", self.center), script.quantity(self.radius)
+        script.body.add(f"table = table[table.pointing_radec.separation({center}) <= {radius}]")
 
 
 @component
@@ -60,6 +68,12 @@ class ObservationIds(Selector):
             )
         return table[np.isin(table["OBS_ID"], self.ids)]
 
+    def write_script(self, script: Script) -> None:
+        """Pick the rows."""
+        script.use("numpy as np")
+        runs = script.constant(f"{script.entry}_RUNS", literal(self.ids))
+        script.body.add(f'table = table[np.isin(table["OBS_ID"], {runs})]')
+
 
 @component
 class TimeWindow(Selector):
@@ -87,6 +101,15 @@ class TimeWindow(Selector):
         if self.stop is not None:
             keep &= np.asarray(last <= self.stop.time)
         return table[keep]
+
+    def write_script(self, script: Script) -> None:
+        """Compare starts and stops."""
+        script.use("astropy.time", "Time")
+        first, last = ("stop", "start") if self.partial else ("start", "stop")
+        for moment, sign, end in ((self.start, ">=", first), (self.stop, "<=", last)):
+            if moment is not None:
+                time = f"Time({literal(moment.iso)}, scale={literal(moment.scale)})"
+                script.body.add(f"table = table[table.time_{end} {sign} {time}]")
 
 
 @component
@@ -133,3 +156,21 @@ class ColumnRange(Selector):
                 bound = limits_in(column, limit, "select by values")
                 keep &= sign * (np.asarray(column, dtype=float) - bound) >= 0
         return keep
+
+    def write_script(self, script: Script) -> None:
+        """Compare the column."""
+        column = f"table[{literal(self.column)}]"
+        if self.values:
+            script.use("numpy as np")
+            held = f"[str(value).strip() for value in {column}]"
+            script.body.add(f"keep = np.isin({held}, {literal(self.values)})")
+        else:
+            limits = ((self.min, ">="), (self.max, "<="))
+            compared = [
+                f"{column}{'.quantity' if str(limit.unit) else ''} {sign} {script.quantity(limit)}"
+                for limit, sign in limits
+                if limit is not None
+            ]
+            both = " & ".join(f"({each})" for each in compared)
+            script.body.add(f"keep = {both if len(compared) > 1 else compared[0]}")
+        script.body.add(f"table = table[{'~' if self.invert else ''}keep]")

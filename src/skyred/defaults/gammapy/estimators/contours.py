@@ -19,10 +19,12 @@ from skyred.defaults.gammapy.estimators.parameters import (
     fitted,
     parameter_problems,
 )
+from skyred.defaults.gammapy.estimators.scripted import write_parameters
 from skyred.defaults.gammapy.estimators.tables import read_tables, write_tables
 from skyred.errors import ModelError, Problem
 from skyred.fields import file_name, option
 from skyred.interfaces import Chain, Estimator, Product, component
+from skyred.scripting import literal
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from skyred.records import FitResult
+    from skyred.scripting import Script
 
 DESCRIPTIONS = {
     "x": "first parameter",
@@ -164,6 +167,32 @@ class Contours(Estimator):
                 raise ModelError(f"contours are of two parameters; {names}")
             pairs = [self._pair(found, *both) for both in combinations(places, 2)]
         return ContoursProduct(self.label, pairs)
+
+    def write_script(self, script: Script) -> None:
+        """Find contours with gammapy's `Fit.stat_contour`."""
+        script.use("gammapy.modeling", "Fit")
+        script.use("astropy.table", "Table")
+        script.use("itertools", "combinations")
+        script.use("matplotlib.pyplot as plt")
+        script.use("numpy as np")
+        write_parameters(script, self.parameters)
+        sigmas = [float(np.round(np.sqrt(rise), 6)) for rise in self._rises()]
+        script.body.add("fit = Fit()")
+        with script.body.inside("for (x, px), (y, py) in combinations(parameters.items(), 2):"):
+            script.body.add("figure, axes = plt.subplots()")
+            with script.body.inside(f"for sigma in {literal(sigmas)}:"):
+                script.body.add(
+                    "# gammapy takes sigma for the root of the rise of the statistic",
+                    f"found = fit.stat_contour(datasets, px, py, {self.points}, sigma)",
+                    'line = Table({x: found[f"{x}_scan"], y: found[f"{y}_scan"]})',
+                    f'line.write(folder / f"{self.label}-{{x}}-{{y}}-{{sigma:g}}.ecsv")',
+                    'axes.plot(line[x], line[y], label=f"{sigma:g} sigma")',
+                )
+            script.body.add(
+                "axes.set(xlabel=x, ylabel=y)",
+                "axes.legend()",
+                f'figure.savefig(folder / f"{self.label}-{{x}}-{{y}}.png")',
+            )
 
     def _pair(self, around: Fitted, x: int, y: int) -> Pair:
         from skyred.minimise.profile import contour

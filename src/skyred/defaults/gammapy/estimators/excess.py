@@ -11,8 +11,15 @@ from astropy import units as u
 from skyred.defaults.gammapy.estimators.drawing import SEQUENTIAL, draw_map, energy_text
 from skyred.defaults.gammapy.estimators.flux_maps import FluxMapsProduct, MapEstimator
 from skyred.defaults.gammapy.estimators.mosaic import Mosaic, choose
+from skyred.defaults.gammapy.estimators.scripted import (
+    edges_option,
+    write_map,
+    write_maps,
+    write_without_sources,
+)
 from skyred.fields import option, quantity
 from skyred.interfaces import component, value
+from skyred.scripting import literal
 
 if TYPE_CHECKING:
     from gammapy.datasets import Datasets
@@ -20,6 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from skyred.records import FitResult
+    from skyred.scripting import Script
 
 
 @attrs.define(eq=False)
@@ -71,6 +79,21 @@ class Correlated(MapEstimator):
         exposure = mosaic.reco_exposure(estimator.spectral_model)
         return mosaic.excess(estimator, self.energy_edges, exposure)
 
+    def write_maps_of(self, script: Script, columns: Sequence[str] = ()) -> None:
+        """Write ``maps``, and their file and picture."""
+        script.use("gammapy.estimators", "ExcessMapEstimator")
+        write_without_sources(script, write_map(script, self.datasets))
+        options = [script.quantity(self.correlation_radius)]
+        options += edges_option(script, self.label, self.energy_edges)
+        options.append(f"selection_optional={literal(columns)}")
+        if not self.correlate_off:
+            options.append("correlate_off=False")
+        script.body.add(
+            f"estimator = ExcessMapEstimator({', '.join(options)})",
+            "maps = estimator.run(dataset)",
+        )
+        write_maps(script, self.label)
+
 
 @component
 class ExcessMap(Correlated):
@@ -84,3 +107,7 @@ class ExcessMap(Correlated):
         """Sum counts, and compare them with the background."""
         columns = ["errn-errp", "ul"] if self.errors else []
         return ExcessProduct(self.label, self.excess_maps(datasets, columns))
+
+    def write_script(self, script: Script) -> None:
+        """Run gammapy's estimator."""
+        self.write_maps_of(script, ["errn-errp", "ul"] if self.errors else [])

@@ -19,6 +19,7 @@ from skyred.defaults.gammapy.estimators.drawing import draw_signed, energy_text
 from skyred.errors import Problem
 from skyred.fields import option, quantity
 from skyred.interfaces import Chain, Estimator, Product, value
+from skyred.interfaces.flux_files import read_maps, write_maps
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from gammapy.modeling.models import Models
     from matplotlib.axes import Axes
 
-CARDS = {"n_sigma": "NSIGMA", "n_sigma_ul": "NSIGMAUL"}
 COLUMNS = {
     "e_min": "Lower edge of the energy bin",
     "e_max": "Upper edge of the energy bin",
@@ -107,43 +107,6 @@ class MapEstimator(Estimator):
         yield from map_problems(pipeline)
         if self.energy_edges is not None:
             yield from edge_problems(self.energy_edges, pipeline)
-
-
-def write_maps(maps: FluxMaps, path: Path) -> list[Path]:
-    """Write maps of flux as FITS, and their reference model as YAML beside it.
-
-    Not by `FluxMaps.write`: it notes the absolute path of the model file, and the folder moves.
-    Without it gammapy reads the same fluxes, with an E^-2 spectrum as reference.
-    """
-    from gammapy.modeling.models import Models
-
-    hdulist = maps.to_hdulist("flux")
-    for key, card in CARDS.items():
-        hdulist[0].header[card] = getattr(maps, key)  # gammapy writes no metadata
-    hdulist.writeto(path, overwrite=True)
-    model = maps.reference_model
-    if model.spatial_model is None:  # gammapy's default, with a name by chance
-        model = model.copy(name=path.stem)
-    beside = path.with_suffix(".yaml")
-    Models([model]).write(beside, overwrite=True, write_covariance=False)
-    return [path, beside]
-
-
-def read_maps(path: Path) -> FluxMaps:
-    """Read what `write_maps` wrote."""
-    from astropy.io import fits
-    from gammapy.data import GTI
-    from gammapy.estimators import FluxMaps
-    from gammapy.maps import Maps
-    from gammapy.modeling.models import Models
-
-    model = Models.read(path.with_suffix(".yaml"))[0]
-    with fits.open(path, memmap=False) as hdulist:
-        header = hdulist[0].header
-        gti = GTI.from_table_hdu(hdulist["GTI"]) if "GTI" in hdulist else None
-        maps = Maps.from_hdulist(hdulist, hdu_bands=None)
-    meta = {key: header[card] for key, card in CARDS.items() if card in header}
-    return FluxMaps.from_maps(maps, header["SED_TYPE"], model, gti, meta)
 
 
 def draw_significance(plane: WcsNDMap, ax: Axes | None, label: str) -> Axes:

@@ -15,9 +15,11 @@ from skyred.defaults.gammapy.estimators.checks import (
     rising_problems,
     source_problems,
 )
+from skyred.defaults.gammapy.estimators.scripted import changed_options, edges_option
 from skyred.errors import Problem
 from skyred.fields import option, quantity
 from skyred.interfaces import Chain, Estimator, Product, component
+from skyred.scripting import literal
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from skyred.records import FitResult
+    from skyred.scripting import Script
 
 OPTIONAL = ("errn-errp", "ul", "scan", "sensitivity")
 
@@ -156,3 +159,53 @@ class FluxPoints(Estimator):
             allow_multiple_telescopes=True,  # each data entry is there on purpose
         )
         return FluxPointsProduct(self.label, flux, datasets.models.copy()[self.source])
+
+    def write_script(self, script: Script) -> None:
+        """Run gammapy's estimator."""
+        script.use("gammapy.estimators", "FluxPointsEstimator")
+        # each dataset is there on purpose, whatever its telescope
+        options = [*flux_options(self, script), "allow_multiple_telescopes=True"]
+        if len(script.datasets_made) > 1:
+            self._write_by_bin(script, options)
+            return
+        script.body.add(
+            f"estimator = FluxPointsEstimator({', '.join(options)})",
+            "flux_points = estimator.run(datasets)",
+            'print(flux_points.to_table(sed_type="dnde", format="gadf-sed"))',
+            f'flux_points.write(folder / "{self.label}.fits", sed_type="likelihood", '
+            "overwrite=True)",
+        )
+        script.draw('flux_points.plot(ax=axes, sed_type="e2dnde")', self.label)
+
+    def _write_by_bin(self, script: Script, options: list[str]) -> None:
+        """Write one bin after the other: gammapy stumbles where a dataset lacks one of them."""
+        script.use("itertools", "pairwise")
+        script.use("astropy.table", "vstack")
+        edges = options[1].removeprefix("energy_edges=")
+        options[1] = "energy_edges=u.Quantity(bounds)"
+        script.body.add(
+            "# one bin after the other: gammapy stumbles where a dataset has nothing in one",
+            "tables = []",
+        )
+        with script.body.inside(f"for bounds in pairwise({edges}):"):
+            script.body.add(
+                f"estimator = FluxPointsEstimator({', '.join(options)})",
+                "flux_points = estimator.run(datasets)",
+                'table = flux_points.to_table(sed_type="dnde", format="gadf-sed")',
+                "# what is of each dataset differs in length",
+                "table.keep_columns([each for each in table.colnames if table[each].ndim == 1])",
+                "tables.append(table)",
+            )
+        script.body.add(
+            'table = vstack(tables, metadata_conflicts="silent")',
+            "print(table)",
+            f'table.write(folder / "{self.label}.ecsv", overwrite=True)',
+        )
+
+
+def flux_options(estimator: Any, script: Script) -> list[str]:
+    """Write the options that gammapy's estimators of fluxes share."""
+    options = [f"source={literal(estimator.source)}"]
+    options += edges_option(script, estimator.label, estimator.energy_edges)
+    options.append(f"selection_optional={literal(estimator.columns)}")
+    return options + changed_options(estimator, "reoptimize", "n_sigma", "n_sigma_ul")

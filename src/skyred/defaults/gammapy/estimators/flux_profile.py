@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -26,82 +25,28 @@ from skyred.defaults.gammapy.estimators.flux_tables import (
     write_flux,
 )
 from skyred.defaults.gammapy.estimators.mosaic import choose
-from skyred.errors import Problem, SkyredWarning
-from skyred.fields import Position, option, part, position, quantity
-from skyred.interfaces import Chain, Estimator, Fields, Product, component, value
+from skyred.defaults.gammapy.estimators.profile_shapes import Line, Rings
+from skyred.defaults.gammapy.estimators.scripted import (
+    changed_options,
+    edges_option,
+    write_map,
+    write_without_sources,
+)
+from skyred.errors import ExportError, Problem, SkyredWarning
+from skyred.fields import option, part, quantity
+from skyred.interfaces import Chain, Estimator, Product, component
+from skyred.scripting import literal
 
 if TYPE_CHECKING:
     from astropy.table import Table
     from gammapy.datasets import Datasets
     from gammapy.estimators import FluxPoints
-    from gammapy.maps import MapAxis
     from gammapy.modeling.models import Models
     from matplotlib.axes import Axes
     from regions import SkyRegion
 
     from skyred.records import FitResult
-
-NO_HOLE = 1e-5 * u.deg  # what a ring needs inside, as gammapy's own have
-
-
-@value
-class Line(Fields):
-    """A line on the sky, cut into boxes."""
-
-    start: Position = position(doc="Where it starts.")
-    stop: Position = position(doc="Where it ends.")
-    width: u.Quantity = quantity(
-        "0.2 deg", min="1e-3 deg", doc="Size of the boxes across the line."
-    )
-    bins: int = option(20, min=2, doc="Number of boxes.")
-
-    def validate(self) -> Iterable[Problem]:
-        """It must lead somewhere."""
-        if self.start == self.stop:
-            yield Problem(("stop",), "is where the line starts", "expected another position")
-
-    def regions(self, wcs: Any) -> list[SkyRegion]:
-        """Give the boxes, equally long in the pixels of a map."""
-        from gammapy.utils.regions import make_orthogonal_rectangle_sky_regions
-
-        ends = self.start.skycoord, self.stop.skycoord
-        return list(make_orthogonal_rectangle_sky_regions(*ends, wcs, self.width, self.bins))
-
-    def axis(self) -> MapAxis:
-        """Give the distances from the start of the line."""
-        from gammapy.maps import MapAxis
-
-        length = self.start.skycoord.separation(self.stop.skycoord).to_value("deg")
-        edges = np.linspace(0, length, self.bins + 1)
-        return MapAxis.from_edges(edges, unit="deg", name="projected-distance")
-
-
-@value
-class Rings(Fields):
-    """Rings around a position."""
-
-    center: Position = position(doc="Their centre.")
-    radii: u.Quantity = quantity(
-        many=True, unit="deg", min="0 deg", doc="Radii between them, rising; the first may be 0."
-    )
-
-    def validate(self) -> Iterable[Problem]:
-        """There must be two rings, and their radii rise."""
-        if len(self.radii) < 3 or np.any(np.diff(self.radii.value) <= 0):
-            yield Problem(("radii",), "are no two rings", "expected three or more rising radii")
-
-    def regions(self, wcs: Any) -> list[SkyRegion]:
-        """Give the rings."""
-        from regions import CircleAnnulusSkyRegion
-
-        center, radii = self.center.skycoord, np.maximum(self.radii, NO_HOLE)
-        return [CircleAnnulusSkyRegion(center, *ends) for ends in pairwise(radii)]
-
-    def axis(self) -> MapAxis:
-        """Give the radii."""
-        from gammapy.maps import MapAxis
-
-        return MapAxis.from_edges(self.radii.to("deg"), name="projected-distance")
+    from skyred.scripting import Script
 
 
 @attrs.define(eq=False)
@@ -256,6 +201,33 @@ class FluxProfile(Estimator):
             text = f"{self.label}: there is no flux anywhere: {found.reasons[0]}"
             warnings.warn(text, SkyredWarning, stacklevel=2)
         return FluxProfileProduct(self.label, found.flux, details(regions, geom, found.reasons))
+
+    def write_script(self, script: Script) -> None:
+        """Run gammapy's estimator, over the fitted background alone."""
+        if self.background_sources:
+            raise ExportError("has sources in the background, which gammapy's would all be in")
+        script.use("gammapy.estimators", "FluxProfileEstimator")
+        script.use("gammapy.modeling.models", "PowerLawSpectralModel")
+        write_without_sources(script, write_map(script, self.datasets))
+        shape = self.line or self.rings
+        assert shape is not None
+        shape.write_regions(script)
+        spectral = f"PowerLawSpectralModel(index={literal(self.index)})"
+        options = ["regions=regions", f"spectral_model={spectral}"]
+        options += edges_option(script, self.label, self.energy_edges)
+        if self.energy_edges is None:
+            script.body.add('edges = dataset.counts.geom.axes["energy"].edges[[0, -1]]')
+            options.append("energy_edges=edges")
+        options.append(f"selection_optional={literal(self.columns)}")
+        options += changed_options(self, "n_sigma", "n_sigma_ul")
+        script.body.add(
+            f"estimator = FluxProfileEstimator({', '.join(options)})",
+            "profile = estimator.run(dataset)",
+            'table = profile.to_table(format="profile", sed_type="flux")',
+            "print(table)",
+            f'table.write(folder / "{self.label}.ecsv", overwrite=True)',
+        )
+        script.draw('profile.plot(ax=axes, sed_type="flux")', self.label)
 
 
 def details(regions: list[SkyRegion], geom: Any, reasons: Iterable[str]) -> Table:

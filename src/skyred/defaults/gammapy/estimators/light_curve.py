@@ -15,12 +15,14 @@ from skyred.defaults.gammapy.estimators.checks import (
     rising_problems,
     source_problems,
 )
-from skyred.defaults.gammapy.estimators.flux_points import OPTIONAL
+from skyred.defaults.gammapy.estimators.flux_points import OPTIONAL, flux_options
 from skyred.defaults.gammapy.estimators.light_curve_product import LightCurveProduct
+from skyred.defaults.gammapy.estimators.scripted import write_nights, write_steps
 from skyred.defaults.gammapy.estimators.times import livetime
 from skyred.errors import Problem, SkyredWarning
 from skyred.fields import Instant, chain, instant, option, quantity
 from skyred.interfaces import Chain, Component, Estimator, Fields, component, value
+from skyred.scripting import literal
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
     from skyred.likelihood.norms.light_curve import LightCurve as Found
     from skyred.records import FitResult
+    from skyred.scripting import Script
 
 
 @value
@@ -145,6 +148,37 @@ class LightCurve(Estimator):
             warn_of_one_point(datasets)
         model = datasets.models.copy()[self.source]
         return LightCurveProduct(self.label, found.flux, details(found, datasets), model)
+
+    def write_script(self, script: Script) -> None:
+        """Run gammapy's estimator."""
+        script.use("gammapy.estimators", "LightCurveEstimator")
+        options = flux_options(self, script)
+        if self.energy_edges is None:
+            script.body.add('edges = datasets[0].counts.geom.axes["energy"].edges[[0, -1]]')
+            options.append("energy_edges=edges")
+        if self.by == "interval":
+            options.append(f"time_intervals={self._intervals_code(script)}")
+        elif self.by == "night":
+            options.append(f"time_intervals={write_nights(script)}")
+        script.body.add(
+            f"estimator = LightCurveEstimator({', '.join(options)})",
+            "light_curve = estimator.run(datasets)",
+            'table = light_curve.to_table(format="lightcurve", sed_type="flux")',
+            "print(table)",
+            f'table.write(folder / "{self.label}.ecsv", overwrite=True)',
+        )
+        script.draw('light_curve.plot(ax=axes, sed_type="flux")', self.label)
+
+    def _intervals_code(self, script: Script) -> str:
+        if self.width is not None:
+            return write_steps(script, self.width)
+        script.use("astropy.time", "Time")
+        pairs = (
+            f"Time([{literal(each.start.iso)}, {literal(each.stop.iso)}], "
+            f"scale={literal(each.start.scale)})"
+            for each in self.intervals
+        )
+        return script.constant(f"{self.label}_INTERVALS", f"[{', '.join(pairs)}]")
 
 
 def warn_of_one_point(datasets: Datasets) -> None:

@@ -26,10 +26,12 @@ from skyred.defaults.gammapy.estimators.parameters import (
     fitted,
     parameter_problems,
 )
+from skyred.defaults.gammapy.estimators.scripted import write_parameters
 from skyred.defaults.gammapy.estimators.tables import read_tables, write_tables
-from skyred.errors import ModelError, Problem, SkyredWarning
+from skyred.errors import ExportError, ModelError, Problem, SkyredWarning
 from skyred.fields import file_name, option, quantity
 from skyred.interfaces import Chain, Estimator, Product, component
+from skyred.scripting import literal
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 
     from skyred.minimise.rest import Rest
     from skyred.records import FitResult
+    from skyred.scripting import Script
 
 LOWER = 0.05  # in the statistic, by which a profile shows that the fit was not at its minimum
 
@@ -144,6 +147,27 @@ class ProfileLikelihood(Estimator):
                 raise ModelError(f"values are of one parameter; {self.parameters[0]} means {names}")
             rests = [Rest(found.objective, found.best, [place]) for place in places]
             return ProfileProduct(self.label, [self._curve(found, rest) for rest in rests])
+
+    def write_script(self, script: Script) -> None:
+        """Follow each parameter with gammapy's `Fit.stat_profile`."""
+        if self.values is not None:
+            raise ExportError("has values; the script takes width and points")
+        script.use("gammapy.modeling", "Fit")
+        script.use("astropy.table", "QTable")
+        write_parameters(script, self.parameters)
+        script.body.add("fit = Fit()")
+        with script.body.inside("for name, parameter in parameters.items():"):
+            script.body.add(
+                f"parameter.scan_n_values = {self.points}",
+                f"parameter.scan_n_sigma = {literal(self.width)}",
+                "profile = fit.stat_profile(datasets, parameter, reoptimize=True)",
+                'values, stat = profile[f"{name}_scan"], profile["stat_scan"]',
+                'table = QTable({"value": values * parameter.unit, "stat": stat})',
+                f'table.write(folder / f"{self.label}-{{name}}.ecsv", overwrite=True)',
+            )
+            for sigma in self.sigmas:
+                asked = f"datasets, parameter, sigma={literal(sigma)}"
+                script.body.add(f"print(name, {literal(sigma)}, fit.confidence({asked}))")
 
     def _curve(self, around: Fitted, rest: Rest) -> Curve:
         from skyred.minimise.profile import interval, profile

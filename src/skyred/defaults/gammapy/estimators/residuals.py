@@ -13,6 +13,7 @@ from astropy import units as u
 from skyred.defaults.gammapy.estimators.checks import map_problems
 from skyred.defaults.gammapy.estimators.drawing import DIVERGING, draw_signed, draw_slider
 from skyred.defaults.gammapy.estimators.mosaic import Mosaic, choose
+from skyred.defaults.gammapy.estimators.scripted import write_map, write_maps
 from skyred.errors import FieldError, Problem
 from skyred.fields import Regions, option, quantity, regions
 from skyred.interfaces import Chain, Estimator, Product, component
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from skyred.records import FitResult
+    from skyred.scripting import Script
 
 STYLE: dict[str, Any] = {"cmap": DIVERGING, "vmin": -5, "vmax": 5, "interpolation": "none"}
 
@@ -161,6 +163,31 @@ class Residuals(Estimator):
         maps = Maps(counts=counts, npred=npred, residuals=counts - npred, sqrt_ts=sqrt_ts)
         by_energy = self._significance(mosaic, mosaic.geom.axes["energy"].edges)
         return ResidualsProduct(self.label, maps, by_energy, self._spectrum(mosaic))
+
+    def write_script(self, script: Script) -> None:
+        """Run gammapy's `ExcessMapEstimator` over the prediction; sum counts in the region."""
+        script.use("gammapy.estimators", "ExcessMapEstimator")
+        script.use("astropy.table", "QTable")
+        write_map(script, self.datasets)
+        script.body.add(
+            "# with its models, a dataset is compared with all that they predict",
+            f"estimator = ExcessMapEstimator({script.quantity(self.correlation_radius)})",
+            "maps = estimator.run(dataset)",
+        )
+        write_maps(script, self.label)
+        script.body.add("", "inside = dataset.mask")
+        if self.region:
+            region = script.regions(f"{self.label}_REGION", self.region)
+            script.body.add(f"inside &= dataset.counts.geom.region_mask({region})")
+        script.body.add(
+            'energy = dataset.counts.geom.axes["energy"]',
+            "counts = (dataset.counts.data * inside.data).sum(axis=(1, 2))",
+            "npred = (dataset.npred().data * inside.data).sum(axis=(1, 2))",
+            "table = QTable([energy.edges_min, energy.edges_max, counts, npred, counts - npred], "
+            'names=["e_min", "e_max", "counts", "npred", "residuals"])',
+            "print(table)",
+            f'table.write(folder / "{self.label}.ecsv", overwrite=True)',
+        )
 
     def _significance(self, mosaic: Mosaic, edges: u.Quantity | None) -> WcsNDMap:
         """Give the significance within the correlation radius, in bins of energy or one."""

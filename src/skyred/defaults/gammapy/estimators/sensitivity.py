@@ -11,10 +11,12 @@ import numpy as np
 from astropy import units as u
 
 from skyred.defaults.gammapy.estimators.checks import edge_problems, rising_problems
+from skyred.defaults.gammapy.estimators.scripted import changed_options
 from skyred.defaults.gammapy.estimators.tables import read_tables, write_tables
-from skyred.errors import FieldError, Problem
+from skyred.errors import ExportError, FieldError, Problem
 from skyred.fields import Regions, option, quantity, regions
 from skyred.interfaces import Chain, Estimator, Product, component
+from skyred.scripting import literal
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from regions import SkyRegion
 
     from skyred.records import FitResult
+    from skyred.scripting import Script
 
 CRITERIA = {"significance": "o", "gamma": "v", "bkg": "s"}
 WORDS = {
@@ -174,3 +177,39 @@ class Sensitivity(Estimator):
             axis = MapAxis.from_energy_edges(self.energy_edges)
             dataset = dataset.resample_energy_axis(axis, name=dataset.name)
         return SensitivityProduct(self.label, curve(dataset, self))
+
+    def write_script(self, script: Script) -> None:
+        """Run gammapy's estimator on one spectrum of all datasets."""
+        if self.alpha is not None:
+            raise ExportError("has alpha, a measured background, which gammapy's estimator has not")
+        script.use("gammapy.estimators", "SensitivityEstimator")
+        script.use("gammapy.modeling.models", "PowerLawSpectralModel")
+        if self.region:
+            region = script.regions(f"{self.label}_REGION", self.region, "[0]")
+            script.body.add(
+                f"spectra = Datasets([each.to_spectrum_dataset({region}, "
+                f"containment_correction={self.containment}) for each in datasets])",
+                "spectrum = spectra.stack_reduce()",
+            )
+        else:
+            script.body.add("spectrum = datasets.stack_reduce()")
+        if self.energy_edges is not None:
+            script.use("gammapy.maps", "MapAxis")
+            edges = script.constant(f"{self.label}_EDGES", script.quantity(self.energy_edges))
+            script.body.add(
+                f"axis = MapAxis.from_energy_edges({edges})",
+                "spectrum = spectrum.resample_energy_axis(axis)",
+            )
+        script.use("astropy", "units as u")
+        options = [f"spectral_model=PowerLawSpectralModel(index={literal(self.index)})"]
+        options += changed_options(self, "n_sigma", "gamma_min")
+        if not self._is_default("background_systematics", self.background_systematics):
+            options.append(f"bkg_syst_fraction={literal(self.background_systematics)}")
+        script.body.add(
+            f"estimator = SensitivityEstimator({', '.join(options)})",
+            "table = estimator.run(spectrum)",
+            "# gammapy gives numbers for bins that are not safe too",
+            'table["safe"] = spectrum.mask_safe.data.ravel()',
+            "print(table)",
+            f'table.write(folder / "{self.label}.ecsv", overwrite=True)',
+        )

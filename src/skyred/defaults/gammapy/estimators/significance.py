@@ -11,14 +11,13 @@ import numpy as np
 
 from skyred.defaults.gammapy.estimators.drawing import energy_text
 from skyred.defaults.gammapy.estimators.excess import Correlated
-from skyred.defaults.gammapy.estimators.flux_maps import (
-    FluxMapsProduct,
-    read_maps,
-)
+from skyred.defaults.gammapy.estimators.flux_maps import FluxMapsProduct
 from skyred.defaults.gammapy.makers.exclusions import EXCLUDE, allowed, exclusion_problems
+from skyred.defaults.gammapy.makers.scripted import write_exclusion
 from skyred.errors import Problem
 from skyred.fields import Regions, regions
 from skyred.interfaces import component
+from skyred.interfaces.flux_files import read_maps
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from skyred.records import FitResult
+    from skyred.scripting import Script
 
     Array = NDArray[np.float64]
 
@@ -150,3 +150,16 @@ class SignificanceMap(Correlated):
         """Sum counts, and compare them with the background."""
         maps = self.excess_maps(datasets)
         return SignificanceProduct(self.label, maps, allowed(self.exclude, maps.geom.to_image()))
+
+    def write_script(self, script: Script) -> None:
+        """Run gammapy's estimator; print how significances scatter outside the exclusion."""
+        self.write_maps_of(script)
+        script.use("numpy as np")
+        script.body.add("known = np.isfinite(maps.sqrt_ts.data)")
+        if self.exclude:
+            mask = write_exclusion(script, self.exclude, "maps.geom")
+            script.body.add(f"known &= {mask}.data")
+        script.body.add(
+            "outside = maps.sqrt_ts.data[known]",
+            'print(f"significances: mean {outside.mean():.2f}, width {outside.std():.2f}")',
+        )

@@ -10,18 +10,15 @@ import attrs
 import numpy as np
 from astropy import units as u
 
-from skyred.defaults.gammapy.estimators.flux_maps import (
-    FluxMapsProduct,
-    draw_significance,
-    read_maps,
-    write_maps,
-)
+from skyred.defaults.gammapy.estimators.flux_maps import FluxMapsProduct, draw_significance
 from skyred.defaults.gammapy.estimators.tables import read_tables, write_tables
 from skyred.defaults.gammapy.estimators.ts_map import TSMap, amplitude
 from skyred.errors import ModelError, Problem
 from skyred.fields import option, part, quantity
 from skyred.interfaces import Estimator, Product, component
 from skyred.interfaces.estimator import GammapyProduct
+from skyred.interfaces.flux_files import read_maps, write_maps
+from skyred.scripting import literal
 
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
@@ -32,6 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from skyred.records import FitResult
+    from skyred.scripting import Script
 
 DESCRIPTIONS = {
     "name": "Name by position (ICRS)",
@@ -186,6 +184,20 @@ class SourceDetection(Estimator):
         product = self.on.estimate(datasets, fit)
         maps = _maps_of(product)
         return DetectionProduct(self.label, self._found(maps), maps)
+
+    def write_script(self, script: Script) -> None:
+        """Make the map as its estimator says, and find its peaks with gammapy's `find_peaks`."""
+        self.on.write_script(script)
+        script.use("gammapy.estimators.utils", "find_peaks")
+        script.body.add(
+            "",
+            "pixel = maps.sqrt_ts.geom.pixel_scales.mean()",
+            f'distance = ({script.quantity(self.min_distance)} / pixel).to_value("")',
+            "# gammapy takes what is below half a pixel for no distance at all",
+            f"peaks = find_peaks(maps.sqrt_ts, {literal(self.threshold)}, max(1, round(distance)))",
+            "print(peaks)",
+            f'peaks.write(folder / "{self.label}.ecsv", overwrite=True)',
+        )
 
     def _found(self, maps: FluxMaps) -> Table:
         from gammapy.estimators.utils import find_peaks

@@ -14,10 +14,18 @@ from skyred.defaults.gammapy.estimators.checks import source_problems
 from skyred.defaults.gammapy.estimators.drawing import SEQUENTIAL, draw_map, energy_text
 from skyred.defaults.gammapy.estimators.flux_maps import FluxMapsProduct, MapEstimator
 from skyred.defaults.gammapy.estimators.mosaic import maps_called
+from skyred.defaults.gammapy.estimators.scripted import (
+    changed_options,
+    edges_option,
+    write_map,
+    write_maps,
+)
+from skyred.defaults.gammapy.models.scripted import ModelWriter
 from skyred.defaults.gammapy.models.spec import build_part, part_problems
-from skyred.errors import ModelError, Problem, SkyredWarning
+from skyred.errors import ExportError, ModelError, Problem, SkyredWarning
 from skyred.fields import option, quantity
 from skyred.interfaces import Chain, component
+from skyred.scripting import literal
 
 if TYPE_CHECKING:
     from gammapy.datasets import Datasets, MapDataset
@@ -25,6 +33,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from skyred.records import FitResult
+    from skyred.scripting import Script
 
 OPTIONAL = ("errn-errp", "ul", "sensitivity")
 
@@ -146,6 +155,31 @@ class TSMap(MapEstimator):
         if edges is None:
             edges = chosen[0].counts.geom.axes["energy"].edges[[0, -1]]
         return TSMapProduct(self.label, maker.run(chosen, edges))
+
+    def write_script(self, script: Script) -> None:
+        """Run gammapy's estimator."""
+        script.use("gammapy.estimators", "TSMapEstimator")
+        name = write_map(script, self.datasets)
+        if any(each.on_off for each in script.datasets_made if each.name == name):
+            raise ExportError("takes the background of off counts as known, which gammapy does not")
+        if self.without:
+            script.body.add(
+                f'dataset = dataset.copy(name="{name}")',
+                f"left_out = {literal(self.without)}",
+                "dataset.models = [each for each in datasets.models if each.name not in left_out]",
+            )
+        made = ModelWriter(script, script.body).sky_model(self.source())
+        options = [f"kernel_model={made}"]
+        if self.kernel_width is not None:
+            options.append(f"kernel_width={script.quantity(self.kernel_width)}")
+        options += edges_option(script, self.label, self.energy_edges)
+        options.append(f"selection_optional={literal(self.columns)}")
+        names = ("sum_over_energy_groups", "n_sigma", "n_sigma_ul", "n_sigma_sensitivity")
+        options += changed_options(self, *names)
+        script.body.add(
+            f"estimator = TSMapEstimator({', '.join(options)})", "maps = estimator.run(dataset)"
+        )
+        write_maps(script, self.label)
 
     def source(self) -> SkyModel:
         """Build the source that is looked for."""

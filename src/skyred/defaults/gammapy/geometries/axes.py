@@ -11,9 +11,12 @@ from astropy import units as u
 from skyred.errors import Problem
 from skyred.fields import option, quantity
 from skyred.interfaces import Fields, value
+from skyred.scripting import literal, quantity_text
 
 if TYPE_CHECKING:
     from gammapy.maps import MapAxis
+
+    from skyred.scripting import Script
 
 
 @value
@@ -70,6 +73,19 @@ class EnergyAxis(Fields):
         return MapAxis.from_energy_bounds(
             self.min, self.max, self.bins, per_decade=self.per_decade, name=name
         )
+
+    def code(self, name: str, script: Script) -> str:
+        """Write the axis for a plain gammapy script."""
+        script.use("gammapy.maps", "MapAxis")
+        named = "" if name == "energy" else f", name={literal(name)}"
+        if self.edges is not None:
+            edges = script.quantity(self.edges)
+            return f"MapAxis.from_energy_edges({edges}{named})"
+        assert self.min is not None
+        assert self.max is not None
+        low, high = (quantity_text(each.value, each.unit) for each in (self.min, self.max))
+        decade = ", per_decade=True" if self.per_decade else ""
+        return f"MapAxis.from_energy_bounds({low}, {high}, nbin={self.bins}{decade}{named})"
 
 
 def overlap_problems(energy: EnergyAxis, energy_true: EnergyAxis) -> Iterable[Problem]:

@@ -13,12 +13,15 @@ from skyred.defaults.gammapy.makers import SafeMask
 from skyred.errors import Problem, SkipObservation
 from skyred.fields import Position, option, part, position, quantity
 from skyred.interfaces import Geometry, Reduction, component
+from skyred.scripting import literal
 
 if TYPE_CHECKING:
     from gammapy.data import Observation, ObservationTable
     from gammapy.datasets import MapDataset
     from gammapy.maps import WcsGeom
     from numpy.typing import NDArray
+
+    from skyred.scripting import Script
 
 
 @component
@@ -101,6 +104,43 @@ class MapGeometry(Geometry):
                 f"points to {pointing.to_string(precision=2)} deg: the map does not overlap with "
                 f"the {width.to('deg'):.2f} around it"
             ) from None
+
+    def write_script(self, script: Script) -> None:
+        """Make the empty dataset, and for each run a cutout of it or a copy."""
+        script.use("gammapy.maps", "WcsGeom")
+        script.use("gammapy.datasets", "MapDataset")
+        center, width = script.position("CENTER", self.center), self.width.to_value("deg")
+        script.body.add(
+            f"energy = {self.energy.code('energy', script)}",
+            f"energy_true = {self.energy_true.code('energy_true', script)}",
+            f"geom = WcsGeom.create(skydir={center}, width=({literal(width)[1:-1]}), "
+            f"binsz={literal(self.bin_size.to_value('deg'))}, frame={literal(self.frame)}, "
+            f"proj={literal(self.projection)}, axes=[energy])",
+        )
+        more = ""
+        if not self._is_default("irf_bin_size", self.irf_bin_size):
+            more += f", binsz_irf={literal(self.irf_bin_size.to_value('deg'))}"
+        if (self.psf_max.to_value("deg"), self.psf_bins) != (0.66, 66):
+            script.use("gammapy.maps", "MapAxis")
+            radius = f"0, {literal(self.psf_max.to_value('deg'))}, {self.psf_bins}"
+            script.body.add(f'rad = MapAxis.from_bounds({radius}, unit="deg", name="rad")')
+            more += ", rad_axis=rad"
+        script.body.add(f"target = MapDataset.create(geom, energy_axis_true=energy_true{more})")
+        self._write_cutout(script)
+
+    def _write_cutout(self, script: Script) -> None:
+        name = f'f"{script.entry}-{{observation.obs_id}}"'
+        width = self._width_for(script.reduction)
+        if width is None:
+            script.loop.add(f"dataset = target.copy(name={name})")
+            return
+        script.use("astropy.nddata.utils", "NoOverlapError")
+        script.loop.add("pointing = observation.get_pointing_icrs(observation.tmid)")
+        with script.loop.inside("try:"):
+            cutout = f"pointing, width={script.quantity(width)}, name={name}"
+            script.loop.add(f"dataset = target.cutout({cutout})")
+        with script.loop.inside("except NoOverlapError:  # the run points elsewhere"):
+            script.loop.add("continue")
 
     def shares(self, table: ObservationTable, reduction: Reduction) -> NDArray[np.float64]:
         """Give the share of the map that the cutout around each pointing takes at least."""

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from regions import SkyRegion
 
+    from skyred.scripting import Script
+
 _EXPECTED = "expected one region such as 'icrs; circle(83.63, 22.01, 0.11)'"
 
 
@@ -94,6 +96,23 @@ class SpectrumGeometry(Geometry):
     ) -> SpectrumDataset:
         """Give the empty spectrum of one run: a copy of the target."""
         return target.copy(name=f"{target.name}-{observation.obs_id}")
+
+    def write_script(self, script: Script) -> None:
+        """Make the empty spectrum, and for each run a copy."""
+        script.use("gammapy.maps", "RegionGeom")
+        script.use("gammapy.datasets", "SpectrumDataset")
+        region = script.regions(f"{script.entry}_ON", self.on_region, "[0]")
+        bins = ""
+        if not self._is_default("bin_size", self.bin_size):
+            bins = f", binsz_wcs={script.quantity(self.bin_size)}"
+        script.body.add(
+            f"energy = {self.energy.code('energy', script)}",
+            f"energy_true = {self.energy_true.code('energy_true', script)}",
+            f"geom = RegionGeom.create({region}, axes=[energy]{bins})",
+            "target = SpectrumDataset.create(geom, energy_axis_true=energy_true)",
+        )
+        name = f'f"{script.entry}-{{observation.obs_id}}"'
+        script.loop.add(f"dataset = target.copy(name={name})")
 
     def shares(self, table: ObservationTable, reduction: Reduction) -> NDArray[np.float64]:
         """Give 1 for each run."""

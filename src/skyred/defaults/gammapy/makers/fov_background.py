@@ -10,15 +10,19 @@ import numpy as np
 from skyred.defaults.gammapy.makers.checks import geometry_problems
 from skyred.defaults.gammapy.makers.exclusions import EXCLUDE, allowed, exclusion_problems
 from skyred.defaults.gammapy.makers.norm_fit import EnergySums, NoMinimumError, fit_norm
+from skyred.defaults.gammapy.makers.scripted import skip_if_empty, write_exclusion
 from skyred.errors import Problem, SkipObservation
 from skyred.fields import Regions, option, regions
 from skyred.interfaces import Chain, Maker, component
+from skyred.scripting import literal
 
 if TYPE_CHECKING:
     from gammapy.data import Observation
     from gammapy.datasets import MapDataset
     from gammapy.modeling import Parameter
     from gammapy.modeling.models import SpectralModel
+
+    from skyred.scripting import Script
 
 NORMS = ("pl-norm", "lp-norm", "ecpl-norm")
 
@@ -116,3 +120,29 @@ class FoVBackground(Maker):
         if self.free_tilt:
             model.tilt.frozen = False
         return [each for each in model.parameters.free_parameters if each is not model.norm]
+
+    def write_script(self, script: Script) -> None:
+        """Run gammapy's `FoVBackgroundMaker`, and put the norm into the background itself."""
+        script.use("gammapy.makers", "FoVBackgroundMaker")
+        maker = script.local("fov_background_maker")
+        script.body.add(f"{maker} = FoVBackgroundMaker({', '.join(self._options(script))})")
+        if self.free_tilt:
+            script.body.add(f"{maker}.default_spectral_model.tilt.frozen = False")
+        script.loop.add(f"dataset = {maker}.run(dataset)")
+        skip_if_empty(script)
+        script.loop.add(
+            "# the norm lives in the models, and would be lost when others are set",
+            "dataset.background = dataset.npred_background()",
+            "dataset.models = None",
+        )
+
+    def _options(self, script: Script) -> list[str]:
+        options = [f"method={literal(self.method)}"]
+        if self.exclude:
+            options.append(f"exclusion_mask={write_exclusion(script, self.exclude, 'geom')}")
+        names = {"spectral": "spectral_model", "min_counts": "min_counts",
+                 "min_background": "min_npred_background"}  # fmt: skip
+        for name, theirs in names.items():
+            if not self._is_default(name, held := getattr(self, name)):
+                options.append(f"{theirs}={literal(held)}")
+        return options

@@ -9,10 +9,13 @@ from skyred.defaults.gammapy.makers.checks import geometry_problems
 from skyred.errors import Problem
 from skyred.fields import option
 from skyred.interfaces import Chain, Maker, component
+from skyred.scripting import literal
 
 if TYPE_CHECKING:
     from gammapy.data import Observation
     from gammapy.datasets import MapDataset
+
+    from skyred.scripting import Script
 
 PARTS = ("counts", "exposure", "background", "psf", "edisp")
 RESPONSES = {"exposure": "aeff", "background": "bkg", "psf": "psf", "edisp": "edisp"}
@@ -45,3 +48,13 @@ class MapData(Maker):
             selection=list(self.parts), background_oversampling=self.background_oversampling
         )
         return maker.run(dataset, observation)
+
+    def write_script(self, script: Script) -> None:
+        """Run the same maker."""
+        script.use("gammapy.makers", "MapDatasetMaker")
+        options = [] if self.parts == PARTS else [f"selection={literal(self.parts)}"]
+        if self.background_oversampling is not None:
+            options.append(f"background_oversampling={self.background_oversampling}")
+        maker = script.local("map_maker")
+        script.body.add(f"{maker} = MapDatasetMaker({', '.join(options)})")
+        script.loop.add(f"dataset = {maker}.run(dataset, observation)")

@@ -11,15 +11,19 @@ from astropy import units as u
 from skyred.defaults.gammapy.makers.checks import geometry_problems, on_regions
 from skyred.defaults.gammapy.makers.exclusions import EXCLUDE, allowed, exclusion_problems
 from skyred.defaults.gammapy.makers.on_off import with_off
+from skyred.defaults.gammapy.makers.scripted import write_exclusion
 from skyred.errors import Problem, SkipObservation
 from skyred.fields import Regions, option, quantity, regions
 from skyred.interfaces import Chain, Maker, component
+from skyred.scripting import literal
 
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
     from gammapy.data import Observation
     from gammapy.datasets import SpectrumDataset, SpectrumDatasetOnOff
     from gammapy.maps import RegionGeom, WcsGeom, WcsNDMap
+
+    from skyred.scripting import Script
 
 REFLECTED_ONLY = ("angle_increment", "min_distance", "min_distance_input", "max_region_number")
 
@@ -99,6 +103,42 @@ class ReflectedRegions(Maker):
         if counts_off is None or self._overlap(geom, counts_off.geom, search):
             raise SkipObservation(self._why_not(geom, pointing, mask))
         return with_off(dataset, counts_off, acceptance=1, acceptance_off=acceptance_off)
+
+    def write_script(self, script: Script) -> None:
+        """Run the same maker; the exclusion is drawn on the map that its finder looks at."""
+        finder = "WobbleRegionsFinder" if self.finder == "wobble" else "ReflectedRegionsFinder"
+        script.use("gammapy.makers", "ReflectedRegionsBackgroundMaker", finder)
+        options = [] if self.n_off_regions is None else [f"n_off_regions={self.n_off_regions}"]
+        for name in REFLECTED_ONLY:
+            if not self._is_default(name, held := getattr(self, name)):
+                code = literal(held) if isinstance(held, int) else script.quantity(held)
+                options.append(f"{name}={code}")
+        options.append(f"binsz={script.quantity(self.bin_size)}")
+        maker, found = script.local("reflected_regions_maker"), script.local("region_finder")
+        script.body.add(
+            f"{found} = {finder}({', '.join(options)})",
+            f"{maker} = ReflectedRegionsBackgroundMaker(region_finder={found})",
+        )
+        if self.exclude:
+            self._write_search(script, maker)
+        script.loop.add(f"dataset = {maker}.run(dataset, observation)")
+        with script.loop.inside("if dataset.counts_off is None:  # there is no room for any"):
+            script.loop.add("continue")
+        script.on_off = True
+
+    def _write_search(self, script: Script, maker: str) -> None:
+        script.use("gammapy.maps", "WcsGeom")
+        script.use("astropy", "units as u")
+        script.loop.add(
+            "# the exclusion, on the map around the pointing where regions are looked for",
+            "pointing = observation.get_pointing_icrs(observation.tmid)",
+            "center = geom.region.center",
+            "width = 4 * center.separation(pointing) + 0.3 * u.deg",
+            f"search = WcsGeom.create(skydir=pointing, width=width, "
+            f'binsz={script.quantity(self.bin_size)}, frame=center.frame.name, proj="TAN")',
+        )
+        mask = write_exclusion(script, self.exclude, "search", "loop")
+        script.loop.add(f"{maker}.exclusion_mask = {mask}")
 
     def _finder(self) -> Any:
         from gammapy.makers import ReflectedRegionsFinder, WobbleRegionsFinder

@@ -14,7 +14,8 @@ from skyred.defaults.gammapy.makers.exclusions import EXCLUDE, allowed, exclusio
 from skyred.defaults.gammapy.makers.on_off import with_off
 from skyred.defaults.gammapy.makers.ring_checks import ring_problems
 from skyred.defaults.gammapy.makers.ring_sums import OffMaps, add_around, first_enough
-from skyred.errors import Problem, SkipObservation, SkyredWarning
+from skyred.defaults.gammapy.makers.scripted import skip_if_empty, write_exclusion
+from skyred.errors import ExportError, Problem, SkipObservation, SkyredWarning
 from skyred.fields import Regions, option, quantity, regions
 from skyred.interfaces import Chain, Maker, component, value
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from gammapy.data import Observation
     from gammapy.datasets import MapDataset, MapDatasetOnOff
     from gammapy.maps import WcsNDMap
+
+    from skyred.scripting import Script
 
 
 @value
@@ -114,6 +117,24 @@ class RingBackground(Ring):
         ring = RingBackgroundMaker(r_in=self.r_in, width=self.width).kernel(counts).array
         return add_around(counts.data[0], background.data[0], inside, ring)
 
+    def write_script(self, script: Script) -> None:
+        """Run gammapy's maker, its exclusion all that is not safe too."""
+        script.use("gammapy.makers", "RingBackgroundMaker")
+        maker, radii = script.local("ring_maker"), (self.r_in, self.width)
+        r_in, width = (script.quantity(each) for each in radii)
+        script.body.add(f"{maker} = RingBackgroundMaker(r_in={r_in}, width={width})")
+        script.loop.add("# off counts are taken from where the data are safe, and no source is")
+        allowed = "dataset.mask_safe"
+        if self.exclude:
+            mask = write_exclusion(script, self.exclude, "dataset.counts.geom", "loop")
+            allowed = f"{mask} & {allowed}"
+        script.loop.add(
+            f"{maker}.exclusion_mask = {allowed}",
+            f"dataset = {maker}.run(dataset)",
+        )
+        skip_if_empty(script)
+        script.on_off = True
+
 
 @component
 class AdaptiveRingBackground(Ring):
@@ -157,6 +178,13 @@ class AdaptiveRingBackground(Ring):
         pairs = (counts.data[0], background.data[0])
         rings = (add_around(*pairs, inside, ring) for ring in self._rings(counts))
         return first_enough(rings, around, self.threshold_alpha)
+
+    def write_script(self, script: Script) -> None:
+        """Refuse: gammapy's maker takes `theta` for something else."""
+        raise ExportError(
+            "has no plain gammapy form: gammapy's maker multiplies theta by the size of a pixel "
+            "instead of dividing by it; take ring-background"
+        )
 
     def _rings(self, counts: WcsNDMap) -> Sequence[Any]:
         from gammapy.makers import AdaptiveRingBackgroundMaker

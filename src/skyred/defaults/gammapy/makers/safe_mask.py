@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING
 from astropy import units as u
 
 from skyred.defaults.gammapy.makers.checks import on_regions
+from skyred.defaults.gammapy.makers.scripted import skip_if_empty
 from skyred.errors import Problem, SkipObservation
 from skyred.fields import Position, option, position, quantity
 from skyred.interfaces import Chain, Maker, component
+from skyred.scripting import literal
 
 if TYPE_CHECKING:
     from gammapy.data import Observation
     from gammapy.datasets import MapDataset
+
+    from skyred.scripting import Script
 
 METHODS = ("aeff-default", "aeff-max", "edisp-bias", "offset-max", "bkg-peak")
 
@@ -84,3 +88,24 @@ class SafeMask(Maker):
         if not dataset.mask_safe.data.any():
             raise SkipObservation(f"the safe mask ({', '.join(self.methods)}) leaves nothing")
         return dataset
+
+    def write_script(self, script: Script) -> None:
+        """Run the same maker, with the options that its methods look at."""
+        script.use("gammapy.makers", "SafeMaskMaker")
+        options = [f"methods={literal(self.methods)}"]
+        if "aeff-max" in self.methods:
+            options.append(f"aeff_percent={literal(self.aeff_percent)}")
+        if "edisp-bias" in self.methods:
+            options.append(f"bias_percent={literal(self.bias_percent)}")
+        if "offset-max" in self.methods:
+            options.append(f"offset_max={script.quantity(self.offset_max)}")
+        if self.position is not None:
+            options.append(f"position={script.position('SAFE_AT', self.position)}")
+        if self.fixed_offset is not None:
+            options.append(f"fixed_offset={script.quantity(self.fixed_offset)}")
+        if self.irfs != "DL4":
+            options.append(f"irfs={literal(self.irfs)}")
+        maker = script.local("safe_mask_maker")
+        script.body.add(f"{maker} = SafeMaskMaker({', '.join(options)})")
+        script.loop.add(f"dataset = {maker}.run(dataset, observation)")
+        skip_if_empty(script)

@@ -10,11 +10,14 @@ from skyred.defaults.gammapy.makers.safe_mask import SafeMask
 from skyred.errors import ArchiveError, Problem, SkipObservation
 from skyred.fields import option
 from skyred.interfaces import Chain, Maker, component
+from skyred.scripting import literal
 
 if TYPE_CHECKING:
     from gammapy.data import Observation
     from gammapy.datasets import SpectrumDataset
     from gammapy.maps import RegionGeom
+
+    from skyred.scripting import Script
 
 PARTS = ("counts", "exposure", "edisp", "background")
 RADIUS_TOLERANCE = 1e-3  # relative; gammapy's
@@ -87,6 +90,17 @@ class SpectrumData(Maker):
             use_region_center=self.use_region_center,
         )
         return maker.run(dataset, observation)
+
+    def write_script(self, script: Script) -> None:
+        """Run the same maker."""
+        script.use("gammapy.makers", "SpectrumDatasetMaker")
+        options = [f"selection={literal(self.parts)}"]
+        for name in ("containment_correction", "background_oversampling", "use_region_center"):
+            if not self._is_default(name, held := getattr(self, name)):
+                options.append(f"{name}={literal(held)}")
+        maker = script.local("spectrum_maker")
+        script.body.add(f"{maker} = SpectrumDatasetMaker({', '.join(options)})")
+        script.loop.add(f"dataset = {maker}.run(dataset, observation)")
 
     def _require_fitting(self, geom: RegionGeom, observation: Observation) -> None:
         aeff = observation.aeff

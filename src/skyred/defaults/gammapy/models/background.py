@@ -6,14 +6,22 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from skyred.defaults.gammapy.models.links import Use, uses
-from skyred.defaults.gammapy.models.spec import is_norm, part_problems, to_gammapy
-from skyred.errors import Problem
+from skyred.defaults.gammapy.models.scripted import ModelWriter, is_plain
+from skyred.defaults.gammapy.models.spec import (
+    build_part,
+    is_norm,
+    part_problems,
+    to_gammapy,
+)
+from skyred.errors import ExportError, Problem
 from skyred.fields import option
 from skyred.interfaces import Model, component
 
 if TYPE_CHECKING:
     from gammapy.datasets import Datasets
     from gammapy.modeling.models import Models
+
+    from skyred.scripting import Script
 
 
 @component
@@ -50,3 +58,21 @@ class BackgroundModels(Model):
             norm = FoVBackgroundModel.from_dict(spectral).spectral_model
             models.append(FoVBackgroundModel(spectral_model=norm, dataset_name=dataset.name))
         return models
+
+    def write_script(self, script: Script) -> None:
+        """Write a model for each dataset that has a background template."""
+        if list(self.links()):
+            raise ExportError("has linked parameters, which the script would not link")
+        script.use("gammapy.modeling.models", "FoVBackgroundModel")
+        with script.body.inside("for dataset in datasets:"):
+            # in one dataset the off counts are the background, in another there is none
+            head = 'if dataset.stat_type == "cash" and dataset.background is not None:'
+            with script.body.inside(head):
+                self._write_norm(script)
+
+    def _write_norm(self, script: Script) -> None:
+        norm, options = build_part("spectral", self.spectral), "dataset_name=dataset.name"
+        if type(norm).__name__ != "PowerLawNormSpectralModel" or not is_plain(norm):
+            made = ModelWriter(script, script.body).part(norm, "norm")
+            options = f"spectral_model={made}, {options}"
+        script.body.add(f"models.append(FoVBackgroundModel({options}))")

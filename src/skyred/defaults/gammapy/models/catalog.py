@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy import units as u
 
+from skyred.defaults.gammapy.models.scripted import ModelWriter
 from skyred.errors import ModelError, Problem, SkyredWarning
 from skyred.fields import Location, Position, option, position, quantity
 from skyred.interfaces import Model, component
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from gammapy.catalog import SourceCatalog, SourceCatalogObject
     from gammapy.datasets import Datasets
     from gammapy.modeling.models import Models, SkyModel
+
+    from skyred.scripting import Script
 
 CATALOGS = ("gamma-cat", "hgps", "2hwc", "3hwc", "1LHAASO", "3fgl", "4fgl", "2fhl", "3fhl", "2PC",
             "3PC")  # fmt: skip
@@ -104,6 +107,14 @@ class CatalogSources(Model):
             model.datasets_names = None if self.datasets is None else list(self.datasets)
             freeze(model, self.freeze)
         return Models(models)
+
+    def write_script(self, script: Script) -> None:
+        """Write the models with the numbers that the catalogue has."""
+        from gammapy.datasets import Datasets
+
+        script.body.add(f"# as the catalogue {self.catalog} has them")
+        for model in self.build(Datasets()):
+            ModelWriter(script, script.body).source(model)
 
     def _models(self) -> list[SkyModel]:
         catalog = self._read()

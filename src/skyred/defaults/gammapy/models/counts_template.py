@@ -9,14 +9,18 @@ from astropy import units as u
 
 from skyred.defaults.gammapy.models.links import Use, link_problems, uses
 from skyred.defaults.gammapy.models.map_files import overlap, read_map
+from skyred.defaults.gammapy.models.scripted import ModelWriter
 from skyred.defaults.gammapy.models.spec import build_part, is_norm, part_problems
 from skyred.errors import ModelError, Problem
 from skyred.fields import Location, option
 from skyred.interfaces import Chain, Model, component
+from skyred.scripting import literal
 
 if TYPE_CHECKING:
     from gammapy.datasets import Datasets
     from gammapy.modeling.models import Models
+
+    from skyred.scripting import Script
 
 
 @component
@@ -79,6 +83,18 @@ class CountsTemplate(Model):
             if dataset.name == self.dataset:
                 _refuse_other_bins(model, dataset, str(self.map))
         return Models([model])
+
+    def write_script(self, script: Script) -> None:
+        """Write the template, its map by its path."""
+        script.use("gammapy.modeling.models", "TemplateNPredModel")
+        script.use("gammapy.maps", "Map")
+        place = script.constant(f"{self.name}_MAP", literal(self.map))
+        norm = ModelWriter(script, script.body).part(build_part("spectral", self.spectral), "norm")
+        script.body.add(
+            f"models.append(TemplateNPredModel(map=Map.read({place}), spectral_model={norm}, "
+            f"name={literal(self.name)}, filename={place}, "
+            f"datasets_names={literal([self.dataset])}))"
+        )
 
     def _counts(self) -> Any:
         found = read_map(self.map.path())

@@ -13,10 +13,13 @@ from skyred.errors import ModelError, Problem
 from skyred.fields import Location, option, thaw
 from skyred.interfaces import Chain, Model, component
 from skyred.model_files import read_models
+from skyred.scripting import literal
 
 if TYPE_CHECKING:
     from gammapy.datasets import Datasets
     from gammapy.modeling.models import Models
+
+    from skyred.scripting import Script
 
 
 @component
@@ -44,6 +47,11 @@ class ModelFile(Model):
             return read_models(path)
         except Exception as error:  # gammapy and PyYAML raise whatever their parts raise
             raise ModelError(f"{path} cannot be read as gammapy models: {error}") from error
+
+    def write_script(self, script: Script) -> None:
+        """Read the same file."""
+        place = script.constant("MODEL_FILE", literal(self.path))
+        script.body.add(f"models.extend(Models.read({place}))")
 
     def _components(self) -> list[dict[str, Any]]:
         from ruamel.yaml import YAML
@@ -90,6 +98,12 @@ class GammapyModels(Model):
     def build(self, datasets: Datasets) -> Models:
         """Build the models."""
         return _from_dicts([thaw(data) for data in self.components])
+
+    def write_script(self, script: Script) -> None:
+        """Give gammapy the same list."""
+        listed = {"components": [thaw(data) for data in self.components]}
+        held = script.constant("GAMMAPY_MODELS", literal(listed))
+        script.body.add(f"models.extend(Models.from_dict({held}))")
 
 
 def _from_dicts(components: list[dict[str, Any]]) -> Models:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from skyred.defaults.gammapy.models.absorption import Absorption
 from skyred.defaults.gammapy.models.links import Use, link_problems, uses
+from skyred.defaults.gammapy.models.scripted import ModelWriter
 from skyred.defaults.gammapy.models.spec import build_part, part_problems
 from skyred.errors import Problem
 from skyred.fields import option, part
@@ -15,6 +16,8 @@ from skyred.interfaces import Chain, Model, component
 if TYPE_CHECKING:
     from gammapy.datasets import Datasets
     from gammapy.modeling.models import Models
+
+    from skyred.scripting import Script
 
 PARTS = ("spectral", "spatial", "temporal")
 
@@ -83,3 +86,12 @@ class Source(Model):
             built["spectral_model"] = self.absorption.applied(built["spectral_model"])
         names = None if self.datasets is None else list(self.datasets)
         return Models([SkyModel(name=self.name, datasets_names=names, **built)])
+
+    def write_script(self, script: Script) -> None:
+        """Write the sky model."""
+        from gammapy.datasets import Datasets
+
+        for model in self.build(Datasets()):
+            if self.absorption is not None and self.absorption.file is not None:
+                model.spectral_model.model2.filename = str(self.absorption.file)
+            ModelWriter(script, script.body).source(model)

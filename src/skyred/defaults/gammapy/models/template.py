@@ -10,6 +10,7 @@ from astropy import units as u
 
 from skyred.defaults.gammapy.models.links import Use, link_problems, uses
 from skyred.defaults.gammapy.models.map_files import overlap, read_map
+from skyred.defaults.gammapy.models.scripted import ModelWriter
 from skyred.defaults.gammapy.models.spec import build_part, is_norm, part_problems
 from skyred.errors import ModelError, Problem
 from skyred.fields import Location, option
@@ -18,6 +19,8 @@ from skyred.interfaces import Chain, Model, component
 if TYPE_CHECKING:
     from gammapy.datasets import Datasets
     from gammapy.modeling.models import Models, SpatialModel, SpectralModel
+
+    from skyred.scripting import Script
 
 NORM = {"type": "pl-norm"}
 COLUMNS = ("energy", "dnde")
@@ -112,6 +115,16 @@ class TemplateSource(Model):
         if self.map is not None:
             _refuse_elsewhere(model, datasets, str(self.map))
         return Models([model])
+
+    def write_script(self, script: Script) -> None:
+        """Write the sky model, its files by the paths that they have."""
+        model = self._model()
+        if self.map is not None:
+            model.spatial_model.normalize = self.normalize
+            model.spatial_model.filename = str(self.map)
+        if self.spectrum is not None:
+            model.spectral_model.model1.meta["filename"] = str(self.spectrum.path())
+        ModelWriter(script, script.body).source(model)
 
     def _model(self) -> Any:
         from gammapy.modeling.models import SkyModel

@@ -20,6 +20,7 @@ from skyred.defaults.gammapy.stackers.groupings import (
     Way,
     ZenithBins,
 )
+from skyred.defaults.gammapy.stackers.scripted import write_group
 from skyred.defaults.gammapy.stackers.stacking import Stack, add_to, merged, mixed_types
 from skyred.errors import Problem, SkipObservation
 from skyred.fields import Instant, instant, option, quantity, specs
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from gammapy.data import Observation, ObservationTable
     from gammapy.datasets import Dataset, Datasets
     from numpy.typing import NDArray
+
+    from skyred.scripting import Script
 
 TAKES: Mapping[str, tuple[str, ...]] = {
     "night": (),
@@ -153,6 +156,10 @@ class GroupRuns(Stacker):
         if self.by == "column":
             raise TypeError("to group by a column, prepare the stacker with the observation table")
         return Night() if self.by == "night" else Telescopes()
+
+    def write_script(self, script: Script) -> None:
+        """Stack onto the empty dataset of the run's group, made when its first run comes."""
+        write_group(self, script)
 
     def room(self, shares: NDArray[np.float64]) -> float:
         """Give that of one group: how many there are, the runs tell later."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from skyred.defaults.gammapy.stackers.scripted import write_empty
 from skyred.defaults.gammapy.stackers.stacking import Stack, add_to, merged, mixed_types
 from skyred.interfaces import Geometry, Stacker, component
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from gammapy.data import Observation
     from gammapy.datasets import Dataset, Datasets
     from numpy.typing import NDArray
+
+    from skyred.scripting import Script
 
 
 @component
@@ -41,6 +44,13 @@ class Sum(Stacker):
         from gammapy.datasets import Datasets
 
         return Datasets([] if total.dataset is None else [total.dataset])
+
+    def write_script(self, script: Script) -> None:
+        """Stack onto an empty dataset of the type that the makers give."""
+        write_empty(script, script.body, "stacked", f'"{script.entry}"')
+        script.loop.add("stacked.stack(dataset)")
+        script.datasets = "Datasets([stacked])"
+        script.made(alone=True)
 
 
 @component
@@ -76,3 +86,9 @@ class Keep(Stacker):
         from gammapy.datasets import Datasets
 
         return Datasets(total)
+
+    def write_script(self, script: Script) -> None:
+        """Put the datasets behind one another."""
+        script.body.add("datasets = Datasets()")
+        script.loop.add("datasets.append(dataset)")
+        script.made(alone=False)

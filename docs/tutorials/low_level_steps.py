@@ -1,0 +1,242 @@
+"""
+The low-level steps in Python
+=============================
+
+Each link of the chain by itself: what goes in, what comes out, and how they make a pipeline.
+"""
+
+# %%
+# gammapy's *low level analysis* writes the loop over runs by hand. Here the same is done with
+# skyred's links, one by one, so that each can be looked at; what goes in and comes out are
+# gammapy's objects. At the end the same links make a :class:`~skyred.Pipeline`, with the same
+# numbers.
+
+import os
+
+import matplotlib.pyplot as plt
+
+from skyred.plugins import Plugins
+
+archive = "$GAMMAPY_DATA/hess-dl3-dr1" if "GAMMAPY_DATA" in os.environ else "sim:crab"
+
+# %%
+# The archive
+# -----------
+# Plugins open archives; for a folder of DL3 files the result is gammapy's ``DataStore``.
+
+store = Plugins.load().open_archive(os.path.expandvars(archive))
+print(type(store).__name__, "of", len(store.obs_table), "runs")
+
+# %%
+# Select
+# ------
+# A selector takes the table of observations, and gives the rows that are wanted. No event is read.
+
+from skyred.defaults.gammapy import Cone
+
+cone = Cone(center=["83.633 deg", "22.014 deg"], radius="5 deg")
+table = cone.select(store.obs_table)
+columns = table["OBS_ID", "RA_PNT", "DEC_PNT", "ZEN_PNT", "LIVETIME"]
+columns.round(2)
+columns
+
+# %%
+# A link is a frozen value. It shows its options with their units, defaults and meaning; what is not
+# the default is bold.
+
+cone
+
+# %%
+# The observations are gammapy's, and are read when they are used.
+
+observations = store.get_observations(table["OBS_ID"])
+print(observations[0].events)
+
+# %%
+# Geometry
+# --------
+# The geometry gives the empty dataset that the runs are stacked onto.
+
+from skyred.defaults.gammapy import EnergyAxis, MapGeometry
+
+geometry = MapGeometry(
+    name="crab",
+    center=["83.633 deg", "22.014 deg"],
+    width="2 deg",
+    bin_size="0.04 deg",
+    energy=EnergyAxis(min="1 TeV", max="10 TeV", bins=4),
+    energy_true=EnergyAxis(min="0.5 TeV", max="20 TeV", bins=20),
+)
+empty = geometry.target()
+print(empty.counts.geom)
+
+# %%
+# Make
+# ----
+# A maker takes a dataset and an observation, and gives the dataset one step further. The first
+# fills in counts, exposure, background, PSF and energy dispersion:
+
+from skyred.defaults.gammapy import FoVBackground, MapData, SafeMask
+
+first = observations[0]
+dataset = MapData().make(empty.copy(name=f"crab-{first.obs_id}"), first)
+print(f"{dataset.counts.data.sum():.0f} counts")
+print(f"{dataset.background.data.sum():.1f} counts of background expected")
+
+# %%
+# The second marks where the responses can be relied on:
+
+safe_mask = SafeMask(methods=["offset-max", "aeff-max"], offset_max="1.2 deg")
+dataset = safe_mask.make(dataset, first)
+fraction = dataset.mask_safe.data.mean(axis=(1, 2))
+for energy, safe in zip(dataset.counts.geom.axes["energy"].center, fraction, strict=True):
+    print(f"{energy:.2f}: {safe:.0%} of the map is safe")
+
+# %%
+# The third normalises the background to the counts outside an exclusion. It leaves a model with the
+# fitted norm on the dataset:
+
+background = FoVBackground(exclude="icrs; circle(83.633, 22.014, 0.3)")
+dataset = background.make(dataset, first)
+norm = dataset.background_model.spectral_model.norm
+print(f"norm {norm.value:.3f} +- {norm.error:.3f}")
+
+# %%
+# One map for each of these steps, summed over energy:
+
+figure = plt.figure(figsize=(12, 3.6))
+maps = {
+    "counts per pixel": dataset.counts.sum_over_axes(),
+    "safe bins of energy": dataset.mask_safe.sum_over_axes(),
+    "background per pixel, normalised": dataset.npred_background().sum_over_axes(),
+}
+for place, (title, image) in enumerate(maps.items(), start=1):
+    ax = figure.add_subplot(1, 3, place, projection=image.geom.wcs)
+    image.plot(ax=ax, add_cbar=True)
+    ax.set_title(title)
+figure.tight_layout()
+
+# %%
+# Stack
+# -----
+# The same for every run. A stacker begins with nothing, and adds one dataset after the other;
+# ``total`` belongs to it. Before a dataset is stacked, the background with its norm takes the place
+# of the template and its model.
+
+from skyred.defaults.gammapy import Sum
+
+makers = [MapData(), safe_mask, background]
+stacker = Sum()
+total = stacker.zero(geometry)
+for observation in observations:
+    dataset = empty.copy(name=f"crab-{observation.obs_id}")
+    for maker in makers:
+        dataset = maker.make(dataset, observation)
+    dataset.background = dataset.npred_background()
+    dataset.models = None
+    total = stacker.add(total, dataset, observation)
+    print(observation.obs_id, dataset.counts.data[dataset.mask_safe.data].sum(), "counts")
+
+datasets = stacker.result(total)
+print(datasets["crab"])
+
+# %%
+# Model
+# -----
+# Models are built for the datasets they are put on. Spectral and spatial models have the names and
+# parameters that gammapy has for them.
+
+from skyred.defaults.gammapy import BackgroundModels, Source
+
+crab = Source(
+    name="crab",
+    spatial={"type": "point", "lon_0": "83.6 deg", "lat_0": "22.0 deg", "frame": "icrs"},
+    spectral={
+        "type": "pl",
+        "index": 2.3,
+        "amplitude": "3e-11 cm-2 s-1 TeV-1",
+        "reference": "1 TeV",
+    },
+)
+backgrounds = BackgroundModels()
+datasets.models = [*crab.build(datasets), *backgrounds.build(datasets)]
+print(datasets.models.names)
+
+# %%
+# Fit
+# ---
+# What a fitter sees is an :class:`~skyred.Objective`: parameters and their limits, and a function
+# that gives the fit statistic at any values of them. It knows nothing of gammapy.
+
+from skyred.defaults.minuit import Minuit
+from skyred.likelihood import objective_of
+
+objective = objective_of(datasets)
+for name, start, unit in zip(objective.names, objective.start, objective.units, strict=True):
+    print(f"{name:26} {start:.5g} {unit}")
+print("stat at the start:", round(objective(objective.start), 2))
+
+# %%
+# The fitter finds the minimum; ``accept`` writes values, errors and covariance back to the models.
+
+fitter = Minuit()
+fit = fitter.fit(objective)
+objective.accept(fit)
+print(fit)
+
+# %%
+# Estimate
+# --------
+# An estimator derives a product from the fitted datasets. A product has a table and a picture, and
+# holds gammapy's object:
+
+from skyred.defaults.gammapy import FluxPoints
+
+estimator = FluxPoints(source="crab", energy_edges=["1 TeV", "2 TeV", "4 TeV", "10 TeV"])
+product = estimator.estimate(datasets, fit)
+product.plot()
+
+# %%
+product.flux.to_table(sed_type="dnde", formatted=True)["e_ref", "dnde", "dnde_err", "sqrt_ts"]
+
+# %%
+# All of it as a pipeline
+# -----------------------
+# The links that were used above, in their places:
+
+from skyred import Orchestrator, Pipeline, Reduction
+
+pipeline = Pipeline(
+    data={
+        "crab": Reduction(
+            archive=archive, select=cone, geometry=geometry, make=makers, stack=stacker
+        )
+    },
+    model=[crab, backgrounds],
+    fit=fitter,
+    estimate=[estimator],
+)
+
+# %%
+# An :class:`~skyred.Orchestrator` takes the steps, each when it is asked for. It inspects the files
+# of each run before they are used, keeps the ledger, and works on several cores, if it is told to.
+
+orchestrator = Orchestrator(pipeline)
+again = orchestrator.fit()
+print(again)
+
+# %%
+# The values by hand and those of the pipeline, and how far they are from each other in units of the
+# error:
+
+print(f"{'parameter':26} {'by hand':>12} {'pipeline':>12}  difference")
+for name, mine, its, error in zip(fit.names, fit.values, again.values, fit.errors, strict=True):
+    print(f"{name:26} {mine:12.6g} {its:12.6g}  {abs(mine - its) / error:.1e} sigma")
+
+# %%
+# The same pipeline as YAML, for ``skyred run``:
+
+print(pipeline.to_yaml())
+
+# %%
+# Next: any of these links can be replaced by :doc:`one of your own </how-to/own-maker>`.

@@ -1,0 +1,189 @@
+"""
+Your own estimator and fitter
+=============================
+
+What to derive, and how to fit, as classes of your own: flux in units of the Crab, and a fit that nobody's starting values
+can lead astray.
+"""
+
+# %%
+# Something to derive from
+# ------------------------
+# A map of the Crab and a model, fitted: what an estimator is given.
+
+import os
+
+from skyred import Orchestrator, Pipeline
+
+archive = "$GAMMAPY_DATA/hess-dl3-dr1" if "GAMMAPY_DATA" in os.environ else "sim:crab"
+pipeline = Pipeline.from_yaml(f"""
+data:
+  crab:
+    archive: {archive}
+    select:
+      - {{kind: cone, center: [83.633 deg, 22.014 deg], radius: 5 deg}}
+    geometry:
+      kind: map
+      center: [83.633 deg, 22.014 deg]
+      width: 2 deg
+      bin_size: 0.04 deg
+      energy: {{min: 1 TeV, max: 10 TeV, bins: 4}}
+      energy_true: {{min: 0.5 TeV, max: 20 TeV, bins: 12}}
+    make:
+      - {{kind: map}}
+      - {{kind: safe-mask, methods: offset-max, offset_max: 2.5 deg}}
+      - {{kind: fov-background, exclude: ["icrs; circle(83.633, 22.014, 0.3)"]}}
+    stack: {{kind: sum}}
+model:
+  - kind: source
+    name: crab
+    spatial: {{type: point, lon_0: 83.633 deg, lat_0: 22.014 deg, frame: icrs}}
+    spectral: {{type: pl, index: 2.5, amplitude: 4e-11 cm-2 s-1 TeV-1, reference: 1 TeV}}
+  - {{kind: fov-background}}
+""")
+orchestrator = Orchestrator(pipeline)
+fit = orchestrator.fit()
+print(fit)
+
+# %%
+# An estimator
+# ------------
+# It has one verb, ``estimate``, from datasets with their fitted models to a product: what can be written, listed, drawn, and read again. For a
+# table all of that is there: ``TableProduct``. Units and descriptions of its columns end up in the file, and on the axes of the picture.
+#
+# This one gives the integral flux of a source above some energies, in units of that of the Crab nebula as H.E.S.S. published it
+# (`Aharonian et al. 2006, A&A 457, 899 <https://doi.org/10.1051/0004-6361:20065351>`_).
+
+from astropy import units as u
+from astropy.table import Table
+
+from skyred import Estimator, Problem, TableProduct, component, option, quantity
+
+
+@component
+class CrabUnits(Estimator):
+    """Integral fluxes of a source in units of the Crab nebula."""
+
+    kind = "crab-units"
+    product = TableProduct
+    source = option(type=str, doc="Which source.")
+    energy_min = quantity(["1 TeV", "2 TeV", "5 TeV"], many=True, doc="Energies above which it is.")
+
+    def check(self, pipeline):
+        names = [name for name in (getattr(model, "name", None) for model in pipeline.model) if name]
+        if self.source not in names:
+            yield Problem(("source",), f"no model is called {self.source!r}", f"expected one of {names}")
+
+    def estimate(self, datasets, fit):
+        from gammapy.modeling.models import create_crab_spectral_model
+
+        crab = create_crab_spectral_model("hess_pl")
+        spectrum = datasets.models[self.source].spectral_model
+        rows = []
+        for energy in self.energy_min:
+            unit = crab.integral(energy, 100 * u.TeV)
+            flux, below, above = spectrum.integral_error(energy, 100 * u.TeV)
+            rows.append((energy.to_value("TeV"), *(float(value / unit) for value in (flux, (below + above) / 2))))
+        table = Table(rows=rows, names=["energy_min", "flux", "flux_err"], units=["TeV", "", ""])
+        table["flux"].description = "Integral flux above energy_min, in units of the Crab nebula."
+        return TableProduct(self.label, table)
+
+
+# %%
+# Tried alone:
+
+crab_units = CrabUnits(source="crab")
+product = crab_units.estimate(orchestrator.datasets, fit)
+product.table()
+
+# %%
+product.plot()
+
+# %%
+# In the chain it stands in ``estimate``. Its table is then written into the run folder, and its picture drawn. ``check`` sees the whole
+# chain before any data are read; here it finds a mistake:
+
+from skyred.errors import ConfigError
+
+try:
+    Orchestrator(pipeline.evolve(estimate=[CrabUnits(source="carb")]))
+except ConfigError as error:
+    print(error)
+
+# %%
+# A fitter
+# --------
+# A fitter knows nothing of gammapy: it is given an objective, a function of a vector, with names, starting values and limits. Let us look at
+# it.
+
+from skyred.likelihood import objective_of
+
+objective = objective_of(orchestrator.datasets)
+print(objective.names)
+print(f"{objective(objective.start):.3f}")
+
+# %%
+# Searches that follow the slope end in the minimum that is nearest. This fitter looks everywhere between the limits first, by
+# `differential evolution <https://docs.scipy.org/doc/scipy/reference/generated/scipy.optimize.differential_evolution.html>`_, and leaves
+# the last steps and the errors to skyred's own search, which also decides whether it is a minimum at all. Parameters
+# without limits are searched within some of their ``steps``: a guess of their errors.
+
+import attrs
+import numpy as np
+
+from skyred import Fitter
+from skyred.minimise import minimise
+
+
+@component
+class Everywhere(Fitter):
+    """Search everywhere between the limits, then for the minimum there."""
+
+    kind = "everywhere"
+    reach = option(10.0, min=1.0, doc="How far to search without limits, in steps of a parameter.")
+    seed = option(0, min=0, doc="Seed of the search: the same seed, the same result.")
+
+    def fit(self, objective):
+        from scipy.optimize import differential_evolution
+
+        near = minimise(objective)  # for parameters without limits
+        steps = np.where(near.errors > 0, near.errors, 1.0)
+        low, high = objective.limits.T
+        low = np.where(np.isfinite(low), low, near.values - self.reach * steps)
+        high = np.where(np.isfinite(high), high, near.values + self.reach * steps)
+        found = differential_evolution(
+            objective.total, list(zip(low, high)), seed=self.seed, popsize=6, maxiter=30, polish=False
+        )
+        best = minimise(attrs.evolve(objective, start=found.x))
+        return attrs.evolve(best, nfev=best.nfev + near.nfev + found.nfev)
+
+
+# %%
+# First on something of which everything is known: two valleys, the deeper one at 3. A search from 0 ends in the other.
+
+from skyred import Objective
+
+valleys = Objective(
+    names=["x"], start=[0.0], limits=[[-5, 5]], stat=lambda x: float((x[0] ** 2 - 9) ** 2 / 9 - x[0])
+)
+print(minimise(attrs.evolve(valleys, start=[-2.0])))
+print(Everywhere().fit(attrs.evolve(valleys, start=[-2.0])))
+
+# %%
+# Then on the Crab, in the place of ``minuit``. It is the same minimum, so the first search had not gone astray:
+
+again = Orchestrator(pipeline.evolve(fit=Everywhere()))
+again.datasets = orchestrator.datasets
+print(again.fit())
+
+# %%
+# Both obey the laws of their roles. For a fitter that means: bowls of which the minimum is known, minima at limits, valleys without one,
+# statistics that are not finite, and never ``success`` for what is no minimum.
+
+from skyred.testing import check
+
+check(Everywhere)
+
+# %%
+# Their samples can be handed over where the simulated Crab of the kit does not do: see :doc:`/how-to/conformance`. To use them in YAML, put them
+# into a plugin, :doc:`in one file <own_maker>` or :doc:`as a package <plugin_for_others>`.

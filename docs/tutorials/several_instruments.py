@@ -1,0 +1,158 @@
+"""
+A joint fit of several instruments
+==================================
+
+Maps of one instrument and spectra of another, each with its own reduction, in one fit.
+"""
+
+# %%
+# Each entry of ``data:`` is reduced, or read, by itself; then all are fitted together. Here one
+# entry is reduced from event lists to a map, and the other comes as on-off spectra that somebody
+# else has reduced. With gammapy's example data the spectra are those that VERITAS published of the
+# Crab nebula. Without them they are of a second simulated array, with more time: we reduce them
+# first, as that somebody would have.
+
+import os
+import tempfile
+from pathlib import Path
+
+from skyred import Pipeline
+
+here = Path(tempfile.mkdtemp())
+real = "GAMMAPY_DATA" in os.environ
+archive = "$GAMMAPY_DATA/hess-dl3-dr1" if real else "sim:crab"
+spectra = "$GAMMAPY_DATA/joint-crab/spectra/veritas/pha_obs*.fits"
+
+if not real:
+    others = Pipeline.from_yaml("""
+data:
+  other:
+    archive: sim:crab?seed=7&runs=2&livetime=40min
+    geometry:
+      kind: spectrum
+      on_region: "icrs; circle(83.633, 22.014, 0.11)"
+      energy: {min: 1 TeV, max: 100 TeV, bins: 20, per_decade: true}
+      energy_true: {min: 0.4 TeV, max: 80 TeV, bins: 30}
+    make:
+      - {kind: spectrum, containment_correction: true}
+      - {kind: reflected-regions}
+      - {kind: safe-mask, methods: aeff-max, aeff_percent: 10}
+    stack: {kind: keep}
+""")
+    others.run(here / "others")
+    spectra = here / "others" / "datasets" / "datasets.yaml"
+
+# %%
+# One file, two entries
+# ---------------------
+# ``archive`` starts from event lists, ``datasets`` from what is reduced already: gammapy's
+# ``datasets.yaml``, or spectra in OGIP format (``pha_*.fits``). ``fit_range`` says which energies
+# of an entry are fitted. There is one source, in both entries; the model of the background is for
+# the maps alone, since the spectra bring their off counts. All have 20 bins of energy in a decade:
+# flux points of several datasets need bins that fall on each other.
+
+text = """
+data:
+  maps:
+    archive: sim:crab
+    select:
+      - {kind: cone, center: [83.633 deg, 22.014 deg], radius: 5 deg}
+    geometry:
+      kind: map
+      center: [83.633 deg, 22.014 deg]
+      width: [2 deg, 2 deg]
+      bin_size: 0.04 deg
+      energy: {min: 1 TeV, max: 10 TeV, bins: 20, per_decade: true}
+      energy_true: {min: 0.5 TeV, max: 20 TeV, bins: 20}
+    make:
+      - {kind: map}
+      - {kind: safe-mask, methods: [offset-max, aeff-max], offset_max: 2.5 deg}
+      - {kind: fov-background, exclude: ["icrs; circle(83.633, 22.014, 0.3)"]}
+    stack: {kind: sum}
+  spectra:
+    datasets: SPECTRA
+    fit_range: {energy: [1 TeV, 20 TeV]}
+model:
+  - kind: source
+    name: crab
+    spatial: {type: point, lon_0: 83.633 deg, lat_0: 22.0145 deg, frame: icrs}
+    spectral: {type: pl, index: 2.3, amplitude: 3e-11 cm-2 s-1 TeV-1, reference: 1 TeV}
+  - {kind: fov-background}
+fit: {kind: minuit}
+estimate:
+  - {kind: flux-points, source: crab, energy_edges: [1 TeV, 2 TeV, 4 TeV, 10 TeV]}
+""".replace("sim:crab", archive).replace("SPECTRA", str(spectra))
+
+# %%
+# Reduce, and look
+# ----------------
+# Datasets that are read are called after their entry and numbered, so that names cannot clash.
+
+from skyred import Orchestrator
+
+joint = Orchestrator(Pipeline.from_yaml(text))
+datasets = joint.reduce()
+for dataset in datasets:
+    counts = dataset.counts.data.sum()
+    print(f"{dataset.name:10} {dataset.tag:22} {dataset.stat_type:6} {counts:.0f} counts")
+
+# %%
+# Maps have a Cash statistic, spectra with off counts a W statistic; their sum is what is minimised.
+# The parameters of the source are shared, the norm of the background belongs to the maps.
+
+fit = joint.fit()
+print(fit)
+
+# %%
+# What each adds
+# --------------
+# The same models on the datasets of one entry, fitted with :func:`skyred.fit`. Spectra know nothing
+# of the position, so it is held for them.
+
+from gammapy.datasets import Datasets
+
+import skyred
+
+fits = {"joint": fit}
+for entry in ("maps", "spectra"):
+    names = [name for name in datasets.names if name.startswith(entry)]
+    alone = Datasets([datasets[name].copy(name=name) for name in names])
+    alone.models = joint.models.copy()
+    if entry == "spectra":
+        alone.models["crab"].spatial_model.freeze()
+    fits[entry] = skyred.fit(alone)
+
+# %%
+# Index and amplitude with the region that holds 68 % of the probability for both together, from the
+# covariance of each fit:
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+figure, ax = plt.subplots(figsize=(7, 4.5))
+angle = np.linspace(0, 2 * np.pi, 200)
+circle = np.sqrt(2.30) * np.array([np.cos(angle), np.sin(angle)])
+for name, found in fits.items():
+    where = [found.names.index(f"crab.spectral.{each}") for each in ("index", "amplitude")]
+    values, covariance = found.values[where], found.covariance[np.ix_(where, where)]
+    index, amplitude = values[:, np.newaxis] + np.linalg.cholesky(covariance) @ circle
+    (line,) = ax.plot(index, amplitude * 1e11, label=name)
+    ax.plot(values[0], values[1] * 1e11, "+", color=line.get_color())
+ax.set_xlabel("index")
+ax.set_ylabel("amplitude at 1 TeV [10$^{-11}$ cm$^{-2}$ s$^{-1}$ TeV$^{-1}$]")
+ax.legend()
+figure.tight_layout()
+
+# %%
+# If the joint region did not lie where the two others overlap, the instruments would not agree:
+# then look at their energy scales and backgrounds before the errors of the joint fit are believed.
+#
+# The spectrum
+# ------------
+# In each bin of energy the norm of the source is fitted to all instruments together.
+
+joint.estimate()["flux-points"].plot()
+
+# %%
+# :doc:`/how-to/several-instruments` fits five instruments from 30 GeV to 30 TeV, and compares the
+# result with what is published.

@@ -1,0 +1,38 @@
+"""Checks by the whole pipeline: beyond the reach of the model there is no background."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from astropy import units as u
+
+from skyred import Maker, Problem
+from skyred.defaults.gammapy.makers.checks import entries_of
+from skyred.interfaces import Chain
+
+
+def reach_problems(
+    maker: Maker, energy: u.Quantity, offset_max: u.Quantity, pipeline: Chain
+) -> Iterable[Problem]:
+    """Name energies and offsets of a data entry that the model does not reach."""
+    for entry, reduction in entries_of(maker, pipeline):
+        axis = getattr(reduction.geometry, "energy", None)
+        if axis is not None and not any(axis.validate()):
+            low, high = axis.bounds
+            # rounding of units must not make a range reach beyond itself
+            if low < energy[0] * (1 - 1e-9) or high > energy[1] * (1 + 1e-9):
+                yield Problem(
+                    ("energy",),
+                    f"{energy[0]} to {energy[1]} does not cover the energies of data.{entry}, "
+                    f"{low} to {high}: there would be no background",
+                    "take a wider range",
+                )
+        for other in getattr(reduction, "make", ()):
+            reach = getattr(other, "offset_max", None)
+            if other.kind == "safe-mask" and "offset-max" in other.methods and reach > offset_max:
+                yield Problem(
+                    ("offset_max",),
+                    f"{offset_max} is less than that of the safe-mask of data.{entry}, {reach}: "
+                    "there would be no background",
+                    "let it be as large",
+                )

@@ -1,0 +1,12 @@
+"""The laws that every component obeys."""
+
+from skyred_acceptance import Acceptance
+
+from skyred.testing import parametrize_with_checks
+
+
+@parametrize_with_checks(
+    [Acceptance(energy=["0.6 TeV", "20 TeV"], energy_bins=2, offset_bins=2, min_counts=1)]
+)
+def test_the_maker_obeys_the_laws(check):
+    check()

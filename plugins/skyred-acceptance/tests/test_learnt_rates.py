@@ -1,0 +1,99 @@
+"""What is learnt from simulated runs, against the rates that they were drawn from."""
+
+import pickle
+from copy import copy
+
+import attrs
+import numpy as np
+import pytest
+from acceptance_truth import Truth, event_list, run
+from astropy import units as u
+from astropy.coordinates import SkyCoord
+from astropy.table import vstack
+from gammapy.data import EventList
+from scipy.stats import chi2
+from skyred_acceptance import Acceptance
+from skyred_acceptance.maker import zenith_angle
+from skyred_acceptance.tally import Tally
+
+SOURCE = "icrs; circle(83.63, 22.01, 0.5)"
+RANGE = {"energy": ["0.9 TeV", "12 TeV"], "energy_bins": 6, "offset_max": "2.4 deg"}
+
+
+def maker(model, **options):
+    bins = {"radial": 8, "3d": 4}[model]
+    return Acceptance(model=model, offset_bins=bins, **RANGE, **options)
+
+
+def tally_of(maker, runs):
+    tallies = (Tally.of(maker.camera, each, 50, maker.exclude, None) for each in runs)
+    return sum(tallies, Tally.nothing(maker.camera))
+
+
+def expected(truth, camera, exposure):
+    """Give the counts that the truth stands for in each bin, by its own integrals."""
+    truth = attrs.evolve(truth, slope=0.0) if camera.radial else truth
+    spectrum = truth.rate * truth.spectrum(camera.energy)
+    field = truth.on_field(camera) / camera.solid_angle() * exposure
+    return spectrum.reshape(-1, *[1] * field.ndim) * field
+
+
+@pytest.mark.parametrize("exclude", [[], [SOURCE]], ids=["everywhere", "outside a region"])
+@pytest.mark.parametrize("model", ["radial", "3d"])
+def test_counts_over_exposure_are_the_true_rates_within_poisson_errors(
+    model, exclude, tilted, runs
+):
+    chosen = maker(model, exclude=exclude)
+    tally = tally_of(chosen, runs)
+    true = expected(tilted, chosen.camera, tally.exposure)
+    enough = true > 5
+    total = ((tally.counts - true)[enough] ** 2 / true[enough]).sum()
+    # the seeds are fixed: one in a thousand on either side
+    assert 1e-3 < chi2.sf(total, enough.sum()) < 1 - 1e-3
+    assert tally.counts.sum() == pytest.approx(true.sum(), abs=3.5 * np.sqrt(true.sum()))
+
+
+def test_a_source_in_the_exclusion_changes_nothing(runs):
+    chosen = maker("radial", exclude=[SOURCE])
+    source = SkyCoord(83.63, 22.01, unit="deg")
+    sky = source.directional_offset_by(np.arange(500) * u.deg, np.linspace(0, 0.45, 500) * u.deg)
+    bright = event_list(sky, np.full(500, 2.0), runs[0].tstart + np.arange(500) * u.s)
+    both = vstack([runs[0].events.table, bright.table], metadata_conflicts="silent")
+    spoilt = copy(runs[0])
+    spoilt._events = EventList(both)
+    assert len(spoilt.events.table) == len(runs[0].events.table) + 500
+    assert np.array_equal(tally_of(chosen, [spoilt]).counts, tally_of(chosen, runs[:1]).counts)
+
+
+def test_each_bin_in_zenith_angle_has_its_own_rates_and_between_them_is_interpolated():
+    truth = Truth(rate=3e-3, fall=1.0)
+    steep = SkyCoord(83.63, -10.0, unit="deg")
+    low = SkyCoord(83.63, 30.0, unit="deg")
+    runs = [
+        run(truth, number, pointing=steep if number < 2 else low, hours=0.5) for number in range(4)
+    ]
+    angles = [zenith_angle(each) for each in runs]
+    assert max(angles[:2]) < 40 < min(angles[2:])
+    chosen = maker("radial", zenith_edges=["0 deg", "40 deg", "70 deg"], zenith="interpolate")
+    learnt = chosen.prepare(runs)
+    for zenith in (np.mean(angles[:2]), np.mean(angles[2:]), 38.0):
+        rate = learnt.irf(zenith).evaluate(energy=2 * u.TeV, offset=0.8 * u.deg)
+        true = truth.at_zenith(zenith) * 2.0**-truth.index * truth.shape(0.8, 0)
+        # some 600 counts in each bin around it: 4 % are one standard deviation
+        assert rate.to_value("s-1 MeV-1 sr-1") == pytest.approx(true, rel=0.12)
+    nearest = attrs.evolve(learnt, zenith="nearest")
+    assert np.array_equal(nearest.irf(41).data, nearest.irf(60).data)
+    assert not np.array_equal(learnt.irf(41).data, learnt.irf(60).data)
+
+
+def test_what_is_learnt_is_the_same_again_and_survives_a_pickle(runs):
+    chosen = maker("radial")
+    learnt = chosen.prepare(runs)
+    assert learnt == chosen.prepare(iter(runs)) == pickle.loads(pickle.dumps(learnt))
+    assert learnt.digest() == chosen.prepare(runs).digest()
+    assert not learnt.rates.flags.writeable
+
+
+def test_other_runs_give_another_digest(runs):
+    chosen = maker("radial")
+    assert chosen.prepare(runs).digest() != chosen.prepare(runs[:3]).digest()

@@ -1,0 +1,121 @@
+"""The estimator `posterior`: what the samples of a fit say of each parameter, and a corner plot."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import attrs
+import numpy as np
+
+from skyred import Estimator, Problem, Product, component, option
+from skyred.errors import FitError
+from skyred_sampling import tables
+from skyred_sampling.corner import draw_corner
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+    from gammapy.datasets import Datasets
+    from gammapy.modeling.models import Models
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+    from skyred import FitResult
+    from skyred.interfaces import Chain
+
+    Array = NDArray[np.float64]
+
+
+@attrs.define(eq=False)
+class PosteriorProduct(Product):
+    """The posterior of some parameters.
+
+    Parameters
+    ----------
+    summary : Table
+        A row for each parameter; the evidence and the effective number of samples in its metadata.
+    samples, weights : array
+        The samples, shape (m, number of rows), and their weights, shape (m,).
+    """
+
+    summary: Table
+    samples: Array
+    weights: Array
+
+    def write(self, folder: Path) -> list[Path]:
+        """Write ``NAME.ecsv`` (the table) and ``NAME.fits`` (weights and samples)."""
+        ecsv, fits = folder / f"{self.name}.ecsv", folder / f"{self.name}.fits"
+        self.summary.write(ecsv, format="ascii.ecsv", overwrite=True)
+        tables.write_samples(fits, self.summary, self.samples, self.weights)
+        return [ecsv, fits]
+
+    @classmethod
+    def read(cls, folder: Path, name: str, models: Models | None) -> Self:
+        """Read both files."""
+        from astropy.table import Table
+
+        summary = Table.read(folder / f"{name}.ecsv", format="ascii.ecsv")
+        return cls(name, summary, *tables.read_samples(folder / f"{name}.fits"))
+
+    def table(self) -> Table:
+        """Give mean, standard deviation, median, central 68 % interval and best sample."""
+        return self.summary
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw a corner plot: each parameter, and each pair with 1 and 2 sigma contours."""
+        return draw_corner(self.summary, self.samples, self.weights, ax)
+
+
+@component
+class Posterior(Estimator):
+    """Posterior of the parameters: means, intervals, evidence, and a corner plot."""
+
+    kind = "posterior"
+    product = PosteriorProduct
+    parameters: tuple[str, ...] = option(
+        (),
+        type=str,
+        many=True,
+        doc="Names of the parameters (with wildcards), such as crab.spatial.*; all if empty.",
+    )
+
+    def check(self, pipeline: Chain) -> Iterable[Problem]:
+        """The fit must be one that gives samples."""
+        fitter = pipeline.fit
+        if fitter is None or fitter.kind == "minuit":
+            found = "there is no fit" if fitter is None else "fit: minuit gives no samples"
+            yield Problem((), found, "expected a fitter that samples, such as fit: {kind: nested}")
+
+    def estimate(self, datasets: Datasets, fit: FitResult | None) -> PosteriorProduct:
+        """Take the samples of the fit.
+
+        Raises
+        ------
+        FitError
+            If it has none, or a name means no parameter of it.
+        """
+        if fit is None or fit.samples is None:
+            raise FitError(
+                f"{self.label}: the fit has no samples; use a fitter that samples, such as nested"
+            )
+        places = self._places(fit.names)
+        weights = np.ones(len(fit.samples)) if fit.weights is None else fit.weights
+        summary = tables.summarise(fit, places, weights)
+        return PosteriorProduct(self.label, summary, fit.samples[:, places], weights)
+
+    def _places(self, names: tuple[str, ...]) -> list[int]:
+        places = dict[int, None]()
+        for pattern in self.parameters or ("*",):
+            meant = [place for place, name in enumerate(names) if fnmatchcase(name, pattern)]
+            if not meant:
+                near = difflib.get_close_matches(pattern, names, 1)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                raise FitError(
+                    f"{self.label}: no parameter that was sampled is called {pattern!r}; there are "
+                    f"{', '.join(names)}{hint}"
+                )
+            places |= dict.fromkeys(meant)
+        return list(places)

@@ -1,0 +1,189 @@
+"""The fitter `gammapy`: gammapy's backends for fits, on any objective."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import numpy as np
+
+from skyred.defaults.gammapy.fitters.minimum import look_around
+from skyred.defaults.gammapy.fitters.scaled import Scaled
+from skyred.errors import FitError, Problem
+from skyred.fields import FrozenMapping, option, thaw
+from skyred.interfaces import Fitter, component
+from skyred.minimise.found import Found
+from skyred.minimise.newton import HOPS, lower_nearby
+from skyred.minimise.verdict import at_limit
+from skyred.records import FitResult
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from skyred.objective import Objective
+
+    Array = NDArray[np.float64]
+
+# by backend: its methods, the first one gammapy's own choice
+METHODS: Mapping[str, tuple[str, ...]] = {
+    "minuit": ("migrad",),
+    "scipy": (
+        "Nelder-Mead", "Powell",
+        "L-BFGS-B", "TNC", "SLSQP", "trust-constr", "BFGS", "CG",
+    ),
+    # not levmar: it wants residuals, and gammapy gives it none
+    "sherpa": ("simplex", "moncar", "gridsearch"),
+}  # fmt: skip
+WITH_GRADIENT = ("L-BFGS-B", "TNC", "SLSQP", "trust-constr", "BFGS", "CG")
+WITHOUT_LIMITS = ("BFGS", "CG")
+GOAL = 2e-5  # in the statistic, by which another minimum must be lower: as the fitter minuit has it
+TOLERANCES = {"minuit": "tol", "scipy": "tol", "sherpa": "ftol"}
+
+
+@component
+class GammapyFit(Fitter):
+    """Minimise by a backend of gammapy: minuit, scipy or sherpa; errors by its HESSE."""
+
+    kind = "gammapy"
+    backend: str = option("scipy", choices=tuple(METHODS), doc="The backend that minimises.")
+    method: str | None = option(
+        None,
+        type=str,
+        doc="Its method; by default gammapy's: Nelder-Mead of scipy, simplex of sherpa.",
+    )
+    tolerance: float | None = option(
+        None,
+        type=float,
+        min=0,
+        doc="The backend's tolerance (tol, or sherpa's ftol); its own if left out.",
+    )
+    options: FrozenMapping = option(
+        FrozenMapping({}),
+        type=dict,
+        doc="Options of the method, as the backend calls them: those of scipy.optimize.minimize, "
+        "of Minuit.migrad (ncall) or of sherpa's method.",
+    )
+
+    def validate(self) -> Iterable[Problem]:
+        """The method is one of the backend's."""
+        known = METHODS[self.backend]
+        if self.method is not None and self.method not in known:
+            expected = f"expected one of {', '.join(known)}"
+            yield Problem(("method",), f"{self.backend} has no method {self.method!r}", expected)
+
+    def check_deeply(self) -> Iterable[Problem]:
+        """The backend must be installed."""
+        if self._is_missing():
+            yield Problem(("backend",), "sherpa is not installed", 'pip install "skyred[sherpa]"')
+
+    def fit(self, objective: Objective) -> FitResult:
+        """Minimise the objective's total, and look whether it is a minimum.
+
+        Raises
+        ------
+        FitError
+            If the backend is not installed, the objective is not finite at its starting values, or
+            the method knows no limits and there are some.
+        """
+        scaled = Scaled(objective)
+        self._require_possible(objective, scaled.first)
+        found = self._minimum(scaled)
+        for _ in range(HOPS):
+            if found.message:
+                break
+            # the likelihood of a point source has kinks, and a minimum on each side of them
+            lower, calls = lower_nearby(objective, found.values, found.errors, GOAL)
+            if lower is None:
+                break
+            nearby = attrs.evolve(objective, start=lower, steps=found.errors)
+            found = self._minimum(Scaled(nearby, calls=found.calls + calls))
+        return FitResult(
+            names=objective.names,
+            units=objective.units,
+            values=found.values,
+            errors=found.errors,
+            covariance=found.covariance,
+            stat=objective.total(found.values),
+            success=not found.message,
+            message=found.message,
+            nfev=found.calls + 1,
+            edm=found.edm,
+            at_limit=at_limit(objective, found.values, found.errors),
+            notes=objective.notes,
+        )
+
+    def _minimum(self, scaled: Scaled) -> Found:
+        """Search once, and look whether it ended at a minimum."""
+        factors, message = self._search(scaled)
+        values = scaled.values(factors)
+        minimum = look_around(scaled, (values - scaled.objective.start) / scaled.steps)
+        covariance = minimum.covariance * np.outer(scaled.steps, scaled.steps)
+        why = "; ".join(part for part in (message, minimum.message) if part)
+        return Found(values, covariance, minimum.edm, scaled.calls, why)
+
+    def _is_missing(self) -> bool:
+        return self.backend == "sherpa" and find_spec("sherpa") is None
+
+    def _require_possible(self, objective: Objective, first: float) -> None:
+        if self._is_missing():
+            raise FitError('sherpa is not installed: pip install "skyred[sherpa]"')
+        if not np.isfinite(first):
+            raise FitError(
+                f"the fit statistic is {first} at the starting values; start from values at which "
+                "the model predicts counts wherever there are any"
+            )
+        limits = zip(objective.names, objective.limits, strict=True)
+        names = [name for name, pair in limits if np.isfinite(pair).any()]
+        if self.method in WITHOUT_LIMITS and names:
+            raise FitError(
+                f"{self.method} knows no limits, and {', '.join(names)} have some; "
+                "use L-BFGS-B, or take the limits away"
+            )
+
+    def _search(self, scaled: Scaled) -> tuple[Array, str]:
+        """Give where the backend's search ended, and why that is no minimum by its own word."""
+        from gammapy.modeling.fit import registry
+
+        parameters = scaled.parameters(np.zeros(len(scaled.steps)))
+        compute = registry.get("optimize", self.backend)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # inf beyond the limits is meant
+            factors, info, _ = compute(
+                parameters=parameters,
+                function=scaled.function(parameters),
+                **self._arguments(scaled),
+            )
+        failed = "" if info["success"] else f"{self._called()} did not converge: {info['message']}"
+        return np.array(factors, dtype=float), failed
+
+    def _called(self) -> str:
+        return f"{self.backend}'s {self.method or METHODS[self.backend][0]}"
+
+    def _arguments(self, scaled: Scaled) -> dict[str, Any]:
+        """Give what the backend's function of gammapy takes besides."""
+        options = thaw(self.options)
+        given: dict[str, Any] = (
+            {} if self.tolerance is None else {TOLERANCES[self.backend]: self.tolerance}
+        )
+        method = self.method or METHODS[self.backend][0]
+        if self.backend == "minuit":
+            return {**given, "migrad_opts": options}
+        if self.backend == "sherpa":
+            return {**given, **options, "method": method}
+        if method == "Nelder-Mead":
+            # its own first steps are 0.00025 from a start of zero: far too small, in errors
+            options = {"initial_simplex": _simplex(scaled), **options}
+        if method in WITH_GRADIENT:
+            known = scaled.objective.gradient_of is not None
+            given["jac"] = scaled.gradient if known else "3-point"
+        return {**given, "method": method, "options": options}
+
+
+def _simplex(scaled: Scaled) -> Array:
+    """Give the start, and a step from it along each parameter, within the limits."""
+    low, high = scaled.limits.T
+    steps = np.where(high >= 1, 1.0, np.where(low <= -1, -1.0, np.where(high > -low, high, low)))
+    return np.vstack([np.zeros(len(steps)), np.diag(steps)])

@@ -1,0 +1,80 @@
+"""Flux points and flux maps of gammapy in files, with the model that their norms refer to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gammapy.estimators import FluxMaps, FluxPoints
+
+CARDS = {"n_sigma": "NSIGMA", "n_sigma_ul": "NSIGMAUL"}
+
+
+def write_maps(maps: FluxMaps, path: Path) -> list[Path]:
+    """Write maps of flux as FITS, and their reference model as YAML beside it.
+
+    Not by `FluxMaps.write`: it notes the absolute path of the model file, and the folder moves.
+    Without it gammapy reads the same fluxes, with an E^-2 spectrum as reference.
+    """
+    hdulist = maps.to_hdulist("flux")
+    for key, card in CARDS.items():
+        hdulist[0].header[card] = getattr(maps, key)  # gammapy writes no metadata
+    hdulist.writeto(path, overwrite=True)
+    return [path, _write_model(maps, path)]
+
+
+def read_maps(path: Path) -> FluxMaps:
+    """Read what `write_maps` wrote."""
+    from astropy.io import fits
+    from gammapy.data import GTI
+    from gammapy.estimators import FluxMaps
+    from gammapy.maps import Maps
+
+    with fits.open(path, memmap=False) as hdulist:
+        header = hdulist[0].header
+        gti = GTI.from_table_hdu(hdulist["GTI"]) if "GTI" in hdulist else None
+        maps = Maps.from_hdulist(hdulist, hdu_bands=None)
+    meta = {key: header[card] for key, card in CARDS.items() if card in header}
+    return FluxMaps.from_maps(maps, header["SED_TYPE"], _read_model(path), gti, meta)
+
+
+def write_points(points: FluxPoints, path: Path) -> list[Path]:
+    """Write flux points, a light curve or a profile as FITS, and their reference model as YAML."""
+    from astropy.io import fits
+
+    points.write(path, overwrite=True)
+    with fits.open(path, mode="update") as hdulist:
+        header = hdulist["FLUXPOINTS"].header
+        header["SED_TYPE"] = points.sed_type_init  # gammapy forgets it along time and distance
+        for key, card in CARDS.items():
+            header[card] = getattr(points, key)
+    return [path, _write_model(points, path)]
+
+
+def read_points(path: Path) -> FluxPoints:
+    """Read what `write_points` wrote."""
+    from astropy.io import fits
+    from gammapy.estimators import FluxPoints
+
+    points = FluxPoints.read(path, reference_model=_read_model(path))
+    header = fits.getheader(path, "FLUXPOINTS")
+    points.meta.update({key: header[card] for key, card in CARDS.items() if card in header})
+    return points
+
+
+def _write_model(maps: FluxMaps, path: Path) -> Path:
+    from gammapy.modeling.models import Models
+
+    model = maps.reference_model
+    if model.spatial_model is None:  # gammapy's default, with a name by chance
+        model = model.copy(name=path.stem)
+    beside = path.with_suffix(".yaml")
+    Models([model]).write(beside, overwrite=True, write_covariance=False)
+    return beside
+
+
+def _read_model(path: Path) -> Any:
+    from gammapy.modeling.models import Models
+
+    return Models.read(path.with_suffix(".yaml"))[0]

@@ -1,0 +1,136 @@
+"""Laws of models: new gammapy models at each build, that predict counts and can be written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from skyred.testing.case import Case, duplicate
+from skyred.testing.contents import contents, differences
+from skyred.testing.law import law, require
+
+
+@law("builds gammapy models with names of their own", "model", mend="Return Models([...]).")
+def unique_names(case: Case) -> None:
+    """At least one."""
+    from gammapy.modeling.models import Models
+
+    built = _build(case)
+    require(isinstance(built, Models), f"build gives {type(built).__name__}, and not Models")
+    require(len(built) > 0, "it builds no model")
+    names = list(built.names)
+    require(len(set(names)) == len(names), f"it builds {', '.join(names)}")
+
+
+@law(
+    "builds new models each time, and the same",
+    "model",
+    mend="Make the models in build(), or copy them there, with names that come from the options: a "
+    "fit changes what it is given.",
+)
+def new_each_time(case: Case) -> None:
+    """What is changed in one is not in the next."""
+    first = _build(case)
+    before = contents(duplicate(first))
+    for parameter in first.parameters:
+        parameter.value = parameter.value * 1.5 + 1
+    changed = differences(before, contents(_build(case)))
+    require(not changed, f"the second time, {'; '.join(changed[:3])}")
+
+
+@law(
+    "leaves the datasets as they were when it builds",
+    "model",
+    mend="Do not set datasets.models in build: those of all parts are set together.",
+)
+def leaves_datasets(case: Case) -> None:
+    """Their models too."""
+    datasets = _datasets(case)
+    before = contents(_datasets(case))
+    case.component.build(datasets)
+    changed = differences(before, contents(datasets))
+    require(not changed, "; ".join(changed[:3]))
+
+
+@law(
+    "starts from values that are finite and inside their limits",
+    "model",
+    mend="Give every parameter a value, and limits around it.",
+)
+def finite(case: Case) -> None:
+    """A fit from NaN ends nowhere."""
+    for each in _build(case).parameters:
+        require(np.isfinite(each.value), f"{each.name} is {each.value}")
+        # a limit that is NaN is none
+        outside = each.value < each.min or each.value > each.max
+        limits = f"{each.min:g} to {each.max:g}"
+        require(not outside, f"{each.name} = {each.value:g} is outside its limits {limits}")
+
+
+@law(
+    "predicts a finite number of counts",
+    "model",
+    mend="Set the models on the datasets, look at dataset.npred(), and mend units and ranges.",
+)
+def predicts(case: Case) -> None:
+    """In every bin that is safe."""
+    datasets = _datasets(case)
+    datasets.models = _build(case)
+    for dataset in datasets:
+        npred = dataset.npred().data[dataset.mask_safe.data]
+        bad = int((~np.isfinite(npred)).sum())
+        require(not bad, f"npred of {dataset.name} is not finite in {bad} bins")
+
+
+@law(
+    "names the sources that it builds",
+    "model",
+    mend="Return the names in source_names(), or let knows_names() be False where only building "
+    "tells: estimators are checked against them before any data are read.",
+)
+def names_truly(case: Case) -> None:
+    """What it says before is what it does."""
+    told = set(case.component.source_names())
+    built = set(_build(case).names)
+    require(told <= built, f"it names {', '.join(sorted(told - built))}, and builds no such model")
+
+
+@law(
+    "builds what gammapy writes and reads",
+    "model",
+    mend="Use gammapy's model classes, or register your own in its MODEL_REGISTRY: the run folder "
+    "holds models.yaml.",
+)
+def written(case: Case) -> None:
+    """Values, units, limits and whether they are frozen."""
+    from gammapy.modeling.models import Models
+
+    built = _build(case)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "models.yaml"
+        for model in built:  # maps of templates are written beside
+            for part in (model, getattr(model, "spatial_model", None)):
+                if part is not None and getattr(part, "filename", None) is not None:
+                    part.filename = Path(folder) / Path(part.filename).name
+        built.write(path, full_output=True, overwrite_templates=True)
+        again = Models.read(path)
+        changed = differences(_values(built), _values(again))
+    require(not changed, f"read again, {'; '.join(changed[:3])}")
+
+
+def _values(models: Any) -> dict[str, Any]:
+    held = contents(models)
+    return {name: value for name, value in held.items() if not name.endswith("covariance")}
+
+
+def _build(case: Case) -> Any:
+    return case.component.build(_datasets(case))
+
+
+def _datasets(case: Case) -> Any:
+    if case.sample.datasets is not None:
+        return duplicate(case.sample.datasets)
+    return case.crab.stacked()

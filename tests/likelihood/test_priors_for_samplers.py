@@ -1,0 +1,95 @@
+"""Priors for samplers: the unit cube follows the density that the statistic counts.
+
+For any prior, -2 log of the density of what `transform` gives, plus the remainder that is counted
+in the sampled statistic, must be the prior's own statistic but for a constant.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from gammapy.datasets import Datasets
+from gammapy.modeling.models import (
+    GaussianPrior,
+    GeneralizedGaussianPrior,
+    LogUniformPrior,
+    Models,
+    PowerLawSpectralModel,
+    SkyModel,
+    UniformPrior,
+)
+from scipy import stats
+
+from skyred.likelihood import objective_of
+from small_datasets import spectrum_dataset
+
+CUBE = np.linspace(0.02, 0.98, 25)
+STEP = 1e-4
+PRIORS = {
+    "gaussian": GaussianPrior(mu=2.4, sigma=0.3),
+    "uniform": UniformPrior(min=1, max=4),
+    "log-uniform": LogUniformPrior(min=0.5, max=5),
+    "laplace": GeneralizedGaussianPrior(mu=2.4, sigma=0.3, eta=1),
+    "weighted": GaussianPrior(mu=2.4, sigma=0.3, weight=2),
+    "weighted log-uniform": LogUniformPrior(min=0.5, max=5, weight=0.5),
+}
+
+
+def objective_with(prior, limits=(np.nan, np.nan), linked=False):
+    models = [SkyModel(PowerLawSpectralModel(index=2.3, amplitude="4e-11 cm-2 s-1 TeV-1"), name=n)
+              for n in ("a", "b")[: 2 if linked else 1]]  # fmt: skip
+    index = models[0].spectral_model.index
+    index.prior, index.min, index.max = prior, *limits
+    for model in models:
+        model.spectral_model.amplitude.frozen = True
+        model.spectral_model.index = index
+    datasets = Datasets([spectrum_dataset("s")])
+    datasets.models = Models(models)
+    return objective_of(datasets)
+
+
+def offsets(objective):
+    """Give what must be constant: both ways to count the prior, at places in the cube."""
+    for q in CUBE:
+        low, x, high = (objective.transform([q + side])[0] for side in (-STEP, 0, STEP))
+        density = 2 * STEP / (high - low)
+        counted = objective.sampled_stat([x]) - objective([x])
+        yield -2 * np.log(density) + counted - objective.prior_stat([x])
+
+
+@pytest.mark.parametrize("prior", PRIORS.values(), ids=PRIORS)
+@pytest.mark.parametrize("limits", [(np.nan, np.nan), (2.0, np.nan), (1.5, 3.0)])
+@pytest.mark.parametrize("linked", [False, True])
+def test_the_cube_and_the_remainder_count_a_prior_as_the_statistic_does(prior, limits, linked):
+    objective = objective_with(prior, limits, linked)
+    found = np.array(list(offsets(objective)))
+    # differences over steps of 1e-4 are good to better than 1e-6, but at the kink of Laplace's
+    assert np.median(np.abs(found - np.median(found))) < 1e-6
+    low, high = limits
+    x = np.array([objective.transform([q])[0] for q in CUBE])
+    if not isinstance(prior, (UniformPrior, LogUniformPrior)):  # gammapy: these are limits too
+        assert np.all(x >= np.nan_to_num(low, nan=-np.inf))
+        assert np.all(x <= np.nan_to_num(high, nan=np.inf))
+
+
+@pytest.mark.parametrize(
+    ("prior", "law"),
+    [
+        (PRIORS["gaussian"], stats.norm(2.4, 0.3)),
+        (PRIORS["uniform"], stats.uniform(1, 3)),
+        (PRIORS["log-uniform"], stats.loguniform(0.5, 5)),
+        (PRIORS["laplace"], stats.laplace(2.4, 0.3 * np.sqrt(2))),
+    ],
+    ids=["gaussian", "uniform", "log-uniform", "laplace"],
+)
+def test_quantiles_are_those_of_the_distribution(prior, law):
+    objective = objective_with(prior)
+    found = [objective.transform([q])[0] for q in CUBE]
+    assert found == pytest.approx(law.ppf(CUBE), rel=1e-12)
+
+
+def test_a_prior_next_to_nothing_between_two_limits_is_counted_in_the_statistic():
+    objective = objective_with(GaussianPrior(mu=0, sigma=0.1), (2.0, 3.0))
+    assert objective.transform([0.5]).tolist() == [2.5]
+    counted = objective.sampled_stat([2.5]) - objective([2.5])
+    assert counted == pytest.approx(-2 * stats.norm(0, 0.1).logpdf(2.5))

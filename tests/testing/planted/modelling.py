@@ -1,0 +1,332 @@
+"""Models, fitters, estimators and engines with one defect each."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor, Future
+from pathlib import Path
+from typing import Any, ClassVar
+
+import attrs
+import numpy as np
+
+from skyred import Engine, Estimator, FitResult, Fitter, Model, Product, component
+from skyred.interfaces import value
+
+
+def flat_source(name: str, const: float = 1e-12) -> Any:
+    from gammapy.modeling.models import ConstantSpectralModel, SkyModel
+
+    return SkyModel(ConstantSpectralModel(const=f"{const} cm-2 s-1 TeV-1"), name=name)
+
+
+def models_of(*held: Any) -> Any:
+    from gammapy.modeling.models import Models
+
+    return Models(list(held))
+
+
+@component
+class Flat(Model):
+    """A source with a flat spectrum: a sound model."""
+
+    kind = "planted-flat"
+
+    def source_names(self) -> list[str]:
+        return ["flat"]
+
+    def build(self, datasets: Any) -> Any:
+        return models_of(flat_source("flat"))
+
+
+@component
+class Promises(Flat):
+    """Names a source that it does not build."""
+
+    kind = "planted-promises"
+
+    def source_names(self) -> list[str]:
+        return ["steep"]
+
+
+@component
+class SetsModels(Flat):
+    """Sets its models on the datasets."""
+
+    kind = "planted-sets-models"
+
+    def build(self, datasets: Any) -> Any:
+        datasets.models = models_of(flat_source("flat"))
+        return models_of(flat_source("flat"))
+
+
+@component
+class NotANumber(Flat):
+    """Starts from NaN."""
+
+    kind = "planted-not-a-number"
+
+    def build(self, datasets: Any) -> Any:
+        return models_of(flat_source("flat", np.nan))
+
+
+@component
+class RandomName(Flat):
+    """Calls its source something else each time."""
+
+    kind = "planted-random-name"
+
+    def source_names(self) -> list[str]:
+        return []
+
+    def build(self, datasets: Any) -> Any:
+        return models_of(flat_source(f"s{np.random.randint(10**9)}"))
+
+
+@value
+class Newton(Fitter):
+    """Newton steps with differences: what the others come from."""
+
+    factor: ClassVar[float] = 1.0
+    honest: ClassVar[bool] = True
+
+    def fit(self, objective: Any) -> FitResult:
+        low, high = objective.limits.T
+        sigma = objective.steps if objective.steps is not None else np.ones(len(objective.start))
+        x = np.array(objective.start)
+        for _ in range(30):
+            gradient, hessian = derivatives(objective.total, x, 1e-3 * sigma)
+            fine = np.isfinite(hessian).all() and np.linalg.matrix_rank(
+                hessian * np.outer(sigma, sigma), tol=1e-6, hermitian=True
+            ) == len(x)
+            x = np.clip(x - np.linalg.solve(hessian, gradient), low, high) if fine else x
+        at = (x <= low) | (x >= high)
+        gradient, _ = derivatives(objective.total, x, 1e-3 * sigma)
+        covariance = 2 * np.linalg.inv(hessian) if fine else np.diag(sigma**2)
+        still = abs(gradient @ covariance @ gradient) < 1e-3
+        return FitResult(
+            names=objective.names, units=objective.units, values=x,
+            errors=self.factor * np.sqrt(np.abs(np.diag(covariance))),
+            covariance=self.factor**2 * covariance, stat=objective.total(x),
+            success=bool(fine and still and np.linalg.eigvalsh(hessian).min() > 0)
+            or not self.honest,
+            at_limit=[name for name, held in zip(objective.names, at, strict=True) if held],
+            notes=objective.notes,
+        )  # fmt: skip
+
+
+def derivatives(stat: Any, x: Any, steps: Any) -> tuple[Any, Any]:
+    eye = np.diag(steps)
+    gradient = np.array([(stat(x + e) - stat(x - e)) / 2 for e in eye]) / steps
+    second = [
+        [(stat(x + a + b) - stat(x + a - b) - stat(x - a + b) + stat(x - a - b)) / 4 for b in eye]
+        for a in eye
+    ]
+    return gradient, np.array(second) / np.outer(steps, steps)
+
+
+@component
+class SmallErrors(Newton):
+    """Gives errors of -log L, and not of -2 log L."""
+
+    kind = "planted-small-errors"
+    factor = 1 / np.sqrt(2)
+
+
+@component
+class Liar(Newton):
+    """Has success always."""
+
+    kind = "planted-liar"
+    honest = False
+
+
+@component
+class Forgetful(Newton):
+    """Does not hand on notes."""
+
+    kind = "planted-forgetful"
+
+    def fit(self, objective: Any) -> FitResult:
+        return attrs.evolve(super().fit(objective), notes=())
+
+
+@component
+class MovesStart(Newton):
+    """Leaves the start where it ended."""
+
+    kind = "planted-moves-start"
+
+    def fit(self, objective: Any) -> FitResult:
+        result = super().fit(objective)
+        objective.start[...] = result.values
+        return result
+
+
+@attrs.define(eq=False)
+class Total(Product):
+    """The sum of counts."""
+
+    counts: float
+
+    def write(self, folder: Path) -> list[Path]:
+        path = folder / f"{self.name}.txt"
+        path.write_text(repr(self.counts), encoding="utf-8")
+        return [path]
+
+    @classmethod
+    def read(cls, folder: Path, name: str, models: Any) -> Any:
+        return cls(name, float((folder / f"{name}.txt").read_text(encoding="utf-8")))
+
+    def table(self) -> Any:
+        from astropy.table import Table
+
+        return Table({"counts": [self.counts]})
+
+    def plot(self, ax: Any = None) -> Any:
+        import matplotlib.pyplot as plt
+
+        ax = plt.gca() if ax is None else ax
+        ax.plot([0, 1], [0, self.counts])
+        ax.set(xlabel="Time [s]", ylabel="Counts")
+        return ax
+
+
+@component
+class SumOfCounts(Estimator):
+    """The sum of all counts: a sound estimator."""
+
+    kind = "planted-sum-of-counts"
+    product = Total
+
+    def estimate(self, datasets: Any, fit: Any) -> Any:
+        return self.product(self.label, float(sum(d.counts.data.sum() for d in datasets)))
+
+
+@component
+class SpoilsDatasets(SumOfCounts):
+    """Sets the index of the source."""
+
+    kind = "planted-spoils-datasets"
+
+    def estimate(self, datasets: Any, fit: Any) -> Any:
+        datasets.models["crab"].spectral_model.index.value = 2
+        return super().estimate(datasets, fit)
+
+
+class Untold(Total):
+    """Writes a file that it does not tell of."""
+
+    def write(self, folder: Path) -> list[Path]:
+        (folder / "more.txt").write_text("more", encoding="utf-8")
+        return super().write(folder)
+
+
+class NotRead(Total):
+    """Reads half of what it wrote."""
+
+    @classmethod
+    def read(cls, folder: Path, name: str, models: Any) -> Any:
+        return cls(name, 0.0)
+
+
+class Unitless(Total):
+    """Has energies without a unit."""
+
+    def table(self) -> Any:
+        from astropy.table import Table
+
+        return Table({"e_ref": [1.0], "counts": [self.counts]})
+
+
+class OwnFigure(Total):
+    """Draws into a figure of its own."""
+
+    def plot(self, ax: Any = None) -> Any:
+        import matplotlib.pyplot as plt
+
+        return super().plot(plt.figure().gca())
+
+
+@component
+class WritesUntold(SumOfCounts):
+    """Writes a file too many."""
+
+    kind = "planted-untold"
+    product = Untold
+
+
+@component
+class ReadsWrong(SumOfCounts):
+    """Reads something else."""
+
+    kind = "planted-reads-wrong"
+    product = NotRead
+
+
+@component
+class NoUnits(SumOfCounts):
+    """Has no units."""
+
+    kind = "planted-no-units"
+    product = Unitless
+
+
+@component
+class DrawsElsewhere(SumOfCounts):
+    """Draws elsewhere."""
+
+    kind = "planted-draws-elsewhere"
+    product = OwnFigure
+
+
+class Inline(Executor):
+    """Does work at once."""
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            self.failed(future, error)
+        return future
+
+    def failed(self, future: Any, error: Exception) -> None:
+        future.set_exception(error)
+
+
+class Swallowing(Inline):
+    """Swallows errors."""
+
+    def failed(self, future: Any, error: Exception) -> None:
+        future.set_result(None)
+
+
+@component
+class AtOnce(Engine):
+    """Work done at once: a sound engine."""
+
+    kind = "planted-at-once"
+
+    def open(self) -> Executor:
+        return Inline()
+
+
+@component
+class Swallows(Engine):
+    """Swallows errors."""
+
+    kind = "planted-swallows"
+
+    def open(self) -> Executor:
+        return Swallowing()
+
+
+@component
+class NoSlots(Engine):
+    """Has no room for work."""
+
+    kind = "planted-no-slots"
+    slots = 0
+
+    def open(self) -> Executor:
+        return Inline()

@@ -2,7 +2,8 @@
 Many runs on a cluster
 ======================
 
-The same command on one core, on several, or on a cluster: the same numbers; and what happens when a run is broken.
+The same command on one core, on several, or on a cluster: the same numbers; and what happens
+when a run is broken.
 """
 
 # %%
@@ -156,7 +157,8 @@ shell("skyred run many.yaml -o broken --set data.many.archive=copy --until reduc
 # says so. To go on without it is a decision, which stands in the file:
 
 shell(
-    "skyred run many.yaml -o without --set data.many.archive=copy --set data.many.on_error=skip --until reduce"
+    "skyred run many.yaml -o without --until reduce "
+    "--set data.many.archive=copy --set data.many.on_error=skip"
 )
 
 without = Result.read(here / "without")

@@ -2,8 +2,8 @@
 Your own estimator and fitter
 =============================
 
-What to derive, and how to fit, as classes of your own: flux in units of the Crab, and a fit that nobody's starting values
-can lead astray.
+What to derive, and how to fit, as classes of your own: flux in units of the Crab, and a search for
+lower minima.
 """
 
 # %%
@@ -40,6 +40,7 @@ model:
     spatial: {{type: point, lon_0: 83.633 deg, lat_0: 22.014 deg, frame: icrs}}
     spectral: {{type: pl, index: 2.5, amplitude: 4e-11 cm-2 s-1 TeV-1, reference: 1 TeV}}
   - {{kind: fov-background}}
+fit: {{kind: minuit}}
 """)
 orchestrator = Orchestrator(pipeline)
 fit = orchestrator.fit()
@@ -48,11 +49,13 @@ print(fit)
 # %%
 # An estimator
 # ------------
-# It has one verb, ``estimate``, from datasets with their fitted models to a product: what can be written, listed, drawn, and read again. For a
-# table all of that is there: ``TableProduct``. Units and descriptions of its columns end up in the file, and on the axes of the picture.
+# It has one verb, ``estimate``, from datasets with their fitted models to a product: what can be
+# written, listed, drawn, and read again. For a table all of that is there: ``TableProduct``. Units
+# and descriptions of its columns end up in the file, and on the axes of the picture.
 #
-# This one gives the integral flux of a source above some energies, in units of that of the Crab nebula as H.E.S.S. published it
-# (`Aharonian et al. 2006, A&A 457, 899 <https://doi.org/10.1051/0004-6361:20065351>`_).
+# This one gives the integral flux of a source above some energies, in units of that of the Crab
+# nebula as H.E.S.S. published it (`Aharonian et al. 2006, A&A 457, 899
+# <https://doi.org/10.1051/0004-6361:20065351>`_).
 
 from astropy import units as u
 from astropy.table import Table
@@ -70,9 +73,13 @@ class CrabUnits(Estimator):
     energy_min = quantity(["1 TeV", "2 TeV", "5 TeV"], many=True, doc="Energies above which it is.")
 
     def check(self, pipeline):
-        names = [name for name in (getattr(model, "name", None) for model in pipeline.model) if name]
+        names = [
+            name for name in (getattr(model, "name", None) for model in pipeline.model) if name
+        ]
         if self.source not in names:
-            yield Problem(("source",), f"no model is called {self.source!r}", f"expected one of {names}")
+            yield Problem(
+                ("source",), f"no model is called {self.source!r}", f"expected one of {names}"
+            )
 
     def estimate(self, datasets, fit):
         from gammapy.modeling.models import create_crab_spectral_model
@@ -83,7 +90,12 @@ class CrabUnits(Estimator):
         for energy in self.energy_min:
             unit = crab.integral(energy, 100 * u.TeV)
             flux, below, above = spectrum.integral_error(energy, 100 * u.TeV)
-            rows.append((energy.to_value("TeV"), *(float(value / unit) for value in (flux, (below + above) / 2))))
+            rows.append(
+                (
+                    energy.to_value("TeV"),
+                    *(float(value / unit) for value in (flux, (below + above) / 2)),
+                )
+            )
         table = Table(rows=rows, names=["energy_min", "flux", "flux_err"], units=["TeV", "", ""])
         table["flux"].description = "Integral flux above energy_min, in units of the Crab nebula."
         return TableProduct(self.label, table)
@@ -100,8 +112,8 @@ product.table()
 product.plot()
 
 # %%
-# In the chain it stands in ``estimate``. Its table is then written into the run folder, and its picture drawn. ``check`` sees the whole
-# chain before any data are read; here it finds a mistake:
+# In the chain it stands in ``estimate``. Its table is then written into the run folder, and its
+# picture drawn. ``check`` sees the whole chain before any data are read; here it finds a mistake:
 
 from skyred.errors import ConfigError
 
@@ -113,8 +125,8 @@ except ConfigError as error:
 # %%
 # A fitter
 # --------
-# A fitter knows nothing of gammapy: it is given an objective, a function of a vector, with names, starting values and limits. Let us look at
-# it.
+# A fitter knows nothing of gammapy: it is given an objective, a function of a vector, with names,
+# starting values and limits. Let us look at it.
 
 from skyred.likelihood import objective_of
 
@@ -123,10 +135,11 @@ print(objective.names)
 print(f"{objective(objective.start):.3f}")
 
 # %%
-# Searches that follow the slope end in the minimum that is nearest. This fitter looks everywhere between the limits first, by
-# `differential evolution <https://docs.scipy.org/doc/scipy/reference/generated/scipy.optimize.differential_evolution.html>`_, and leaves
-# the last steps and the errors to skyred's own search, which also decides whether it is a minimum at all. Parameters
-# without limits are searched within some of their ``steps``: a guess of their errors.
+# Searches that follow the slope end in the minimum that is nearest. This fitter looks everywhere
+# around it, by `differential evolution
+# <https://docs.scipy.org/doc/scipy/reference/generated/scipy.optimize.differential_evolution.html>`_,
+# and leaves the last steps and the errors to skyred's own search, which also decides whether it is
+# a minimum at all.
 
 import attrs
 import numpy as np
@@ -137,53 +150,69 @@ from skyred.minimise import minimise
 
 @component
 class Everywhere(Fitter):
-    """Search everywhere between the limits, then for the minimum there."""
+    """Search all around the nearest minimum for a lower one."""
 
     kind = "everywhere"
-    reach = option(10.0, min=1.0, doc="How far to search without limits, in steps of a parameter.")
+    reach = option(10.0, min=1.0, doc="How far to search, in errors of a parameter.")
     seed = option(0, min=0, doc="Seed of the search: the same seed, the same result.")
 
     def fit(self, objective):
         from scipy.optimize import differential_evolution
 
-        near = minimise(objective)  # for parameters without limits
-        steps = np.where(near.errors > 0, near.errors, 1.0)
-        low, high = objective.limits.T
-        low = np.where(np.isfinite(low), low, near.values - self.reach * steps)
-        high = np.where(np.isfinite(high), high, near.values + self.reach * steps)
+        near = minimise(objective)
+        if not near.success:
+            return near
+        far = self.reach * near.errors
+        low = np.maximum(near.values - far, objective.limits[:, 0])
+        high = np.minimum(near.values + far, objective.limits[:, 1])
         found = differential_evolution(
-            objective.total, list(zip(low, high)), seed=self.seed, popsize=6, maxiter=30, polish=False
+            objective.total,
+            list(zip(low, high, strict=True)),
+            rng=self.seed,
+            popsize=6,
+            maxiter=30,
+            tol=0,
+            atol=0.01,
+            polish=False,
         )
         best = minimise(attrs.evolve(objective, start=found.x))
+        best = best if best.success and best.stat < near.stat else near
         return attrs.evolve(best, nfev=best.nfev + near.nfev + found.nfev)
 
 
 # %%
-# First on something of which everything is known: two valleys, the deeper one at 3. A search from 0 ends in the other.
+# First on something of which everything is known: two valleys, the deeper one at 3. A search from 0
+# ends in the other.
 
 from skyred import Objective
 
 valleys = Objective(
-    names=["x"], start=[0.0], limits=[[-5, 5]], stat=lambda x: float((x[0] ** 2 - 9) ** 2 / 9 - x[0])
+    names=["x"],
+    start=[0.0],
+    limits=[[-5, 5]],
+    stat=lambda x: float((x[0] ** 2 - 9) ** 2 / 9 - x[0]),
 )
 print(minimise(attrs.evolve(valleys, start=[-2.0])))
 print(Everywhere().fit(attrs.evolve(valleys, start=[-2.0])))
 
 # %%
-# Then on the Crab, in the place of ``minuit``. It is the same minimum, so the first search had not gone astray:
+# Then on the Crab, in the place of ``minuit``. It is the same minimum, so the first search had not
+# gone astray:
 
 again = Orchestrator(pipeline.evolve(fit=Everywhere()))
 again.datasets = orchestrator.datasets
 print(again.fit())
 
 # %%
-# Both obey the laws of their roles. For a fitter that means: bowls of which the minimum is known, minima at limits, valleys without one,
-# statistics that are not finite, and never ``success`` for what is no minimum.
+# Both obey the laws of their roles. For a fitter that means: bowls of which the minimum is known,
+# minima at limits, valleys without one, statistics that are not finite, and never ``success`` for
+# what is no minimum.
 
 from skyred.testing import check
 
 check(Everywhere)
 
 # %%
-# Their samples can be handed over where the simulated Crab of the kit does not do: see :doc:`/how-to/conformance`. To use them in YAML, put them
-# into a plugin, :doc:`in one file <own_maker>` or :doc:`as a package <plugin_for_others>`.
+# Their samples can be handed over where the simulated Crab of the kit does not do: see
+# :doc:`/how-to/conformance`. To use them in YAML, put them into a plugin, :doc:`in one file
+# <own_maker>` or :doc:`as a package <plugin_for_others>`.

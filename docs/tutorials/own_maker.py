@@ -2,16 +2,18 @@
 Your own maker
 ==============
 
-A link of your own in the chain: a class of a few lines, tried on one run, then on all of them, then from a YAML file.
+A link of your own in the chain: a class of a few lines, tried on one run, then on all of them, then
+from a YAML file.
 """
 
 # %%
 # What it is for
 # --------------
-# Clouds lower the rate of events for minutes. A run with clouds has too few counts for its exposure, and nothing in the index of the
-# archive tells. A maker sees the events, so it can.
+# Clouds lower the rate of events for minutes. A run with clouds has too few counts for its
+# exposure, and nothing in the index of the archive tells. A maker sees the events, so it can.
 #
-# A maker takes the dataset of one observation from the maker before it, and gives it to the next. Let us look at what it is given.
+# A maker takes the dataset of one observation from the maker before it, and gives it to the next.
+# Let us look at what it is given.
 
 import os
 
@@ -46,8 +48,9 @@ plt.ylim(bottom=0)
 # %%
 # The class
 # ---------
-# A maker says what it is in its docstring, what it is called in its ``kind``, and what can be chosen in its fields, each with a default and
-# a word on what it is for. ``component`` makes it a frozen value. To leave a run out, it raises ``SkipObservation`` with the reason.
+# A maker says what it is in its docstring, what it is called in its ``kind``, and what can be
+# chosen in its fields, each with a default and a word on what it is for. ``component`` makes it a
+# frozen value. To leave a run out, it raises ``SkipObservation`` with the reason.
 
 from skyred import Maker, SkipObservation, component, option, quantity
 
@@ -62,7 +65,7 @@ class SteadyRate(Maker):
 
     def make(self, dataset, observation):
         counts = counts_by_minute(observation, self.interval.to_value("min"))
-        chi2 = counts.var(ddof=1) / counts.mean()
+        chi2 = counts.var(ddof=1) / counts.mean() if counts.any() else 0.0
         if chi2 > self.chi2_max:
             raise SkipObservation(f"chi2 per degree of freedom of {chi2:.2f} for a steady rate")
         return dataset
@@ -78,7 +81,8 @@ except SkipObservation as reason:
     print(f"skipped: {reason}")
 
 # %%
-# A notebook shows what it holds. Its options were checked when it was made; a mistake names the field:
+# A notebook shows what it holds. Its options were checked when it was made; a mistake names the
+# field:
 
 from skyred.errors import FieldError
 
@@ -92,8 +96,8 @@ SteadyRate(interval="90 s")
 # %%
 # In the chain
 # ------------
-# It stands in ``make``, here before all others, so that no time is spent on a run that is left out. The threshold is too strict on
-# purpose.
+# It stands in ``make``, here before all others, so that no time is spent on a run that is left out.
+# The threshold is too strict on purpose.
 
 from skyred import Orchestrator, Pipeline
 
@@ -125,11 +129,13 @@ for outcome in orchestrator.outcomes:
     print(outcome.obs_id, outcome.status, outcome.reason)
 
 # %%
-# Nothing is dropped silently: each run that was asked for is in this ledger, and in ``observations.ecsv`` of a run folder.
+# Nothing is dropped silently: each run that was asked for is in this ledger, and in
+# ``observations.ecsv`` of a run folder.
 #
 # A plugin in one file
 # --------------------
-# With three lines more, a Python file with the class in it is a plugin: the hook tells skyred what the file offers.
+# With three lines more, a Python file with the class in it is a plugin: the hook tells skyred what
+# the file offers.
 
 import tempfile
 from pathlib import Path
@@ -152,10 +158,10 @@ class SteadyRate(Maker):
 
     def make(self, dataset, observation):
         start, stop = observation.tstart.mjd, observation.tstop.mjd
-        number = int((stop - start) / self.interval.to_value("day"))
+        number = max(2, round((stop - start) / self.interval.to_value("day")))
         edges = np.linspace(start, stop, number + 1)
         counts = np.histogram(observation.events.time.mjd, edges)[0]
-        chi2 = counts.var(ddof=1) / counts.mean()
+        chi2 = counts.var(ddof=1) / counts.mean() if counts.any() else 0.0
         if chi2 > self.chi2_max:
             raise SkipObservation(f"chi2 per degree of freedom of {chi2:.2f} for a steady rate")
         return dataset
@@ -167,11 +173,13 @@ def skyred_components():
 ''')
 
 # %%
-# Now ``{kind: steady-rate}`` can stand in a YAML file, and every command takes ``--plugin steady.py``:
+# Now ``{kind: steady-rate}`` can stand in a YAML file, and every command takes ``--plugin
+# steady.py``:
 
 import subprocess
 
-(here / "crab.yaml").write_text(chain.replace("make:\n", "make:\n      - {kind: steady-rate, chi2_max: 1.0}\n"))
+with_rate = "make:\n      - {kind: steady-rate, chi2_max: 1.0}\n"
+(here / "crab.yaml").write_text(chain.replace("make:\n", with_rate))
 
 
 def shell(command):
@@ -185,13 +193,15 @@ shell("skyred show steady-rate --plugin steady.py")
 shell("skyred run crab.yaml --plugin steady.py --engine processes --workers 2 --until reduce")
 
 # %%
-# The workers found it too, and the run folder keeps a copy of the file, since no version number would bring it back.
+# The workers found it too, and the run folder keeps a copy of the file, since no version number
+# would bring it back.
 #
 # Does it obey the laws?
 # ----------------------
-# skyred sends components to workers, keeps what they made, and writes them to files. That is only right if a maker leaves the observation as it
-# was, gives the same result twice, can be written as YAML and read again, and so on. The conformance kit tries all of that on a
-# small simulated archive, and says nothing if all is well:
+# skyred sends components to workers, keeps what they made, and writes them to files. That is only
+# right if a maker leaves the observation as it was, gives the same result twice, can be written as
+# YAML and read again, and so on. The conformance kit tries all of that on a small simulated
+# archive, and says nothing if all is well:
 
 from skyred.testing import check
 
@@ -220,5 +230,5 @@ except AssertionError as error:
     print(error)
 
 # %%
-# Next: :doc:`a plugin that others can install <plugin_for_others>`. All kinds of fields, and the rules for makers, are in
-# :doc:`/how-to/own-maker`; the laws in :doc:`/how-to/conformance`.
+# Next: :doc:`a plugin that others can install <plugin_for_others>`. All kinds of fields, and the
+# rules for makers, are in :doc:`/how-to/own-maker`; the laws in :doc:`/how-to/conformance`.

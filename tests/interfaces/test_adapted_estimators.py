@@ -46,9 +46,18 @@ def maps() -> Datasets:
     return Datasets([dataset])
 
 
-def spectrum() -> Datasets:
+def sharp() -> Datasets:
+    """Give maps without a PSF: gammapy's kernels cost most of a fit."""
+    dataset = small.map_dataset(psf="none")
+    dataset.models = [source(), FoVBackgroundModel(dataset_name="map")]
+    dataset.fake(1)
+    return Datasets([dataset])
+
+
+def spectrum(index_frozen: bool = True) -> Datasets:
     dataset = small.spectrum_on_off()
     dataset.models = [source(spatial=False)]
+    dataset.models["crab"].spectral_model.index.frozen = index_frozen
     return Datasets([dataset])
 
 
@@ -89,10 +98,13 @@ CASES = {
     ),
     ge.SensitivityEstimator: Case(ge.SensitivityEstimator, spectrum, alone),
     ge.FluxProfileEstimator: Case(
-        lambda: ge.FluxProfileEstimator(annuli(), energy_edges=ALL), maps
+        lambda: ge.FluxProfileEstimator(annuli(), energy_edges=ALL), sharp
     ),
     ge.ParameterEstimator: Case(
-        ge.ParameterEstimator, spectrum, lambda e, d: e.run(d, "amplitude"), "amplitude"
+        ge.ParameterEstimator,
+        lambda: spectrum(index_frozen=False),  # another parameter must be free
+        lambda estimator, datasets: estimator.run(datasets, "amplitude"),
+        "amplitude",
     ),
     # its parameter is of a model that is not that of the datasets, as in a pipeline
     ge.ParameterSensitivityEstimator: Case(
@@ -102,7 +114,7 @@ CASES = {
     ),
     # not in the registry
     ge.EnergyDependentMorphologyEstimator: Case(
-        lambda: ge.EnergyDependentMorphologyEstimator(EDGES, source="crab"), maps
+        lambda: ge.EnergyDependentMorphologyEstimator(EDGES, source="crab"), sharp
     ),
 }
 

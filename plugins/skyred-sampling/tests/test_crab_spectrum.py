@@ -1,9 +1,9 @@
 """The Crab's spectrum sampled, from its file to its corner plot, against HESSE and MINOS.
 
 The priors are flat and far wider than the errors, so that the posterior is the likelihood: mean,
-standard deviation and quantiles differ from Minuit's by its skewness (an integral on a grid: the means by 6 %
-of the errors, the errors by 0.2 %), and by chance: of 3000 effective samples, a mean is good to 1.8 %
-of the error, a quantile at 1 sigma to 2.8 %.
+standard deviation and quantiles differ from Minuit's by its skewness (by an integral on a grid: the
+means by 6 % of the errors, the errors by 0.2 %), and by chance. Of 3000 effective samples, a mean
+is good to 1.8 % of the error, a quantile at 1 sigma to 2.8 %.
 """
 
 from pathlib import Path
@@ -92,6 +92,7 @@ def test_the_folder_gives_back_samples_and_posterior_to_the_bit(ran):
     one, other = ran.estimates["posterior"], read.estimates["posterior"]
     assert one.samples.tobytes() == other.samples.tobytes()
     assert one.weights.tobytes() == other.weights.tobytes()
+    assert list(one.table()["unit"]) == list(other.table()["unit"]) == list(ran.fit.units)
     assert list(one.table()["mean"]) == list(other.table()["mean"])
     assert other.table().meta["evidence"] == ran.fit.evidence
     assert (ran.folder / "plots" / "posterior.png").is_file()

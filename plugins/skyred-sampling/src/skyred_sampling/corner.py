@@ -20,7 +20,8 @@ MOST = 10  # parameters in one picture
 INSIDE = (0.393469340287, 0.864664716763)  # of a Gaussian in two dimensions, within 1 and 2 sigma
 EDGES = (0.0005, 0.9995)  # quantiles between which is drawn
 BINS, SMOOTHING = 36, 1.5  # bins of a histogram; how many of them it is smoothed over
-PANEL, MARGIN = 2.0, (0.13, 0.11, 0.97, 0.95)  # inches; left, bottom, right, top of the panels
+PANEL = 2.0  # inches
+LEFT, BOTTOM, RIGHT, TOP = 1.3, 1.05, 0.15, 0.4  # of the margins, in inches
 COLOUR, SHADES = "#1f5a8c", ("#c9dcec", "#6fa3cc")
 
 
@@ -91,10 +92,10 @@ def draw_corner(summary: Table, samples: Array, weights: Array, ax: Axes | None 
 def _frame(n: int) -> Axes:
     import matplotlib.pyplot as plt
 
-    size = 1.2 + PANEL * max(n, 2)
-    left, bottom, right, top = MARGIN
-    figure = plt.figure(figsize=(size, size))
-    axes: Axes = figure.add_axes((left, bottom, right - left, top - bottom))
+    side = PANEL * max(n, 2)
+    width, height = LEFT + side + RIGHT, BOTTOM + side + TOP
+    figure = plt.figure(figsize=(width, height))
+    axes: Axes = figure.add_axes((LEFT / width, BOTTOM / height, side / width, side / height))
     return axes
 
 
@@ -229,7 +230,7 @@ def _head(ax: Axes, summary: Table, drawn: int) -> None:
     if "effective_samples" in meta:
         lines.append(f"{meta['effective_samples']:.0f} effective samples")
     if drawn > 1:
-        lines.append("contours: 1 and 2 sigma (39.3 % and 86.5 %)")
+        lines.append("contours: 1 and 2 sigma\n(39.3 % and 86.5 %)")
     if drawn < len(summary):
         lines.append(f"the first {drawn} of {len(summary)} parameters")
     corner = 1.0 if drawn > 1 else 0.92  # of one parameter alone: inside its panel

@@ -58,6 +58,8 @@ class PosteriorProduct(Product):
         from astropy.table import Table
 
         summary = Table.read(folder / f"{name}.ecsv", format="ascii.ecsv")
+        # no unit is read as no value
+        summary = summary.filled("") if summary.has_masked_values else summary
         return cls(name, summary, *tables.read_samples(folder / f"{name}.fits"))
 
     def table(self) -> Table:

@@ -30,14 +30,12 @@ if TYPE_CHECKING:
 # by backend: its methods, the first one gammapy's own choice
 METHODS: Mapping[str, tuple[str, ...]] = {
     "minuit": ("migrad",),
-    "scipy": (
-        "Nelder-Mead", "Powell",
-        "L-BFGS-B", "TNC", "SLSQP", "trust-constr", "BFGS", "CG",
-    ),
+    # not COBYLA, which looks beyond limits, and not trust-constr, which cannot start at one
+    "scipy": ("Nelder-Mead", "Powell", "L-BFGS-B", "TNC", "SLSQP", "BFGS", "CG"),
     # not levmar: it wants residuals, and gammapy gives it none
     "sherpa": ("simplex", "moncar", "gridsearch"),
-}  # fmt: skip
-WITH_GRADIENT = ("L-BFGS-B", "TNC", "SLSQP", "trust-constr", "BFGS", "CG")
+}
+WITH_GRADIENT = ("L-BFGS-B", "TNC", "SLSQP", "BFGS", "CG")
 WITHOUT_LIMITS = ("BFGS", "CG")
 GOAL = 2e-5  # in the statistic, by which another minimum must be lower: as the fitter minuit has it
 TOLERANCES = {"minuit": "tol", "scipy": "tol", "sherpa": "ftol"}

@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 DEMO ?= demo
+PLUGINS := $(patsubst %/,%,$(wildcard plugins/*/))
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
@@ -13,7 +14,7 @@ help:
 	@echo "make demo   run the whole chain on a simulated Crab, into ./$(DEMO)"
 	@echo "make test   run the tests (those of real data need GAMMAPY_DATA)"
 	@echo "make lint   ruff, mypy and the import contracts"
-	@echo "make docs   build the documentation into docs/_build/html"
+	@echo "make docs   build the documentation into docs/_build/html, and run its tutorials"
 	@echo "make clean  remove .venv and everything that was built"
 	@echo "PYTHON=python3.12 chooses another Python."
 
@@ -30,8 +31,7 @@ lint: $(VENV)/.test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/mypy plugins/skyred-example/src
-	$(BIN)/mypy plugins/skyred-dask/src
+	$(foreach plugin,$(PLUGINS),$(BIN)/mypy $(plugin)/src &&) true
 	$(BIN)/lint-imports
 
 docs: $(VENV)/.docs
@@ -39,7 +39,7 @@ docs: $(VENV)/.docs
 	@echo "The documentation is in docs/_build/html/index.html"
 
 clean:
-	rm -rf $(VENV) build dist docs/_build docs/reference/generated
+	rm -rf $(VENV) build dist docs/_build docs/reference/generated docs/generated
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 # One stamp for each set of packages, so that each is installed once.
@@ -54,13 +54,12 @@ $(VENV)/.run: pyproject.toml constraints.txt | $(VENV)/.made
 	@$(INSTALL) -e .
 	@touch $@
 
-PLUGINS := plugins/skyred-example plugins/skyred-dask
 $(VENV)/.test: pyproject.toml constraints.txt $(PLUGINS:%=%/pyproject.toml) | $(VENV)/.made
 	@echo "Installing skyred and what its tests need into $(VENV): a minute or two"
 	@$(INSTALL) -e ".[test]" $(PLUGINS:%=-e %)
 	@touch $@
 
-$(VENV)/.docs: pyproject.toml constraints.txt | $(VENV)/.made
+$(VENV)/.docs: pyproject.toml constraints.txt $(PLUGINS:%=%/pyproject.toml) | $(VENV)/.made
 	@echo "Installing what the documentation needs into $(VENV): a minute or two"
-	@$(INSTALL) -e ".[docs]"
+	@$(INSTALL) -e ".[docs]" $(PLUGINS:%=-e %)
 	@touch $@

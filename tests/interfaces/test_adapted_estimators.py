@@ -14,6 +14,7 @@ from astropy.table import Table
 from gammapy import estimators as ge
 from gammapy.datasets import Datasets
 from gammapy.maps import Map, Maps
+from gammapy.modeling import Fit
 from gammapy.modeling.models import (
     FoVBackgroundModel,
     PointSpatialModel,
@@ -29,6 +30,7 @@ from skyred.interfaces.estimator import GammapyProduct
 
 EDGES = [1, 3, 10] * u.TeV
 ALL = [1, 10] * u.TeV
+ROUGH = Fit(optimize_opts={"strategy": 0, "tol": 1000})  # soon done
 
 
 def source(spatial: bool = True) -> SkyModel:
@@ -101,7 +103,7 @@ CASES = {
         lambda: ge.FluxProfileEstimator(annuli(), energy_edges=ALL), sharp
     ),
     ge.ParameterEstimator: Case(
-        ge.ParameterEstimator,
+        lambda: ge.ParameterEstimator(null_value=1e-11),
         lambda: spectrum(index_frozen=False),  # another parameter must be free
         lambda estimator, datasets: estimator.run(datasets, "amplitude"),
         "amplitude",
@@ -114,7 +116,7 @@ CASES = {
     ),
     # not in the registry
     ge.EnergyDependentMorphologyEstimator: Case(
-        lambda: ge.EnergyDependentMorphologyEstimator(EDGES, source="crab"), sharp
+        lambda: ge.EnergyDependentMorphologyEstimator(EDGES, source="crab", fit=ROUGH), sharp
     ),
 }
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from skyred.cli.commands import FILE, SET, read_pipeline
+from skyred.cli.commands import FILE, PLUGIN, SET, read_pipeline
 
 
 @click.command()
@@ -18,11 +18,17 @@ from skyred.cli.commands import FILE, SET, read_pipeline
     help="The script; printed if left out.",
 )
 @SET
-def export(file: Path, output: Path | None, overrides: tuple[str, ...]) -> None:
+@PLUGIN
+def export(
+    file: Path,
+    output: Path | None,
+    overrides: tuple[str, ...],
+    plugin_files: tuple[Path, ...],
+) -> None:
     """Write the analysis that FILE describes as a Python script that needs gammapy alone."""
     from skyred.exporting import export as exported
 
-    plugins, pipeline = read_pipeline(file, overrides)
+    plugins, pipeline = read_pipeline(file, overrides, plugin_files)
     owners = {entry.cls: entry.owner.distribution for entry in plugins.catalog}
     text = exported(pipeline, str(file), lambda each: owners.get(type(each), ""))
     if output is None:

@@ -59,10 +59,14 @@ class Minuit(Fitter):
         if self._is_default("calls", self.calls):
             del options["migrad_opts"]
         script.body.add(
-            f"fit = Fit(optimize_opts={literal(options)})",
-            "result = fit.run(datasets)",
-            "# once more, with the kernel of the PSF where the source is now",
-            "result = fit.run(datasets)",
+            f"fit = Fit(optimize_opts={literal(options)})", "result = fit.run(datasets)"
+        )
+        if any(each.is_map for each in script.datasets_made):
+            script.body.add(
+                "# once more, with the kernel of the PSF where the source is now",
+                "result = fit.run(datasets)",
+            )
+        script.body.add(
             "# gammapy gives the errors that MIGRAD built up on its way: ask for those of HESSE",
             'Fit(covariance_opts={"strategy": 2}).covariance(datasets)',
             "print(result)",

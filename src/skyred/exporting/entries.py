@@ -64,12 +64,13 @@ def _needed(reduction: Reduction) -> str:
 
 def write_datasets(script: Script, entry: str, reduction: Reduction) -> None:
     """Write the reading of datasets that are reduced already, and their new names."""
-    script.datasets_made.append(Made(f"{entry}-*", is_map=True, on_off=False, alone=False))
     files = [_as_written(path, reduction.datasets) for path in dataset_files(entry, reduction)]
     constant = script.constant(f"{entry}_FILES", literal(files))
     tables = [Path(place).suffix in (".yaml", ".yml") for place in files]
     if any(tables) and not all(tables):
         raise ExportError("mixes datasets.yaml with OGIP files: make them two entries")
+    made = Made(f"{entry}-*", is_map=any(tables), on_off=not any(tables), alone=False)
+    script.datasets_made.append(made)
     if any(tables):
         read, found = "read_datasets", "each for path in paths for each in Datasets.read(path)"
     else:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import copy
 import inspect
-import pickle
 from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -14,6 +12,7 @@ import attrs
 from skyred.errors import ConfigError
 from skyred.fields import REQUIRED, default_of, specs
 from skyred.interfaces import ROLES, Component
+from skyred.testing.copies import Kept
 from skyred.testing.law import NotTried
 from skyred.testing.sample import Crab, Sample, crab
 
@@ -90,13 +89,13 @@ class Case:
         """Give the observations; new copies each time."""
         if self.sample.observations is None:
             return self.crab.observations()
-        return list(pickle.loads(self._own_observations))
+        return list(self._own_observations.copy())
 
     @cached_property
-    def _own_observations(self) -> bytes:
+    def _own_observations(self) -> Kept:
         assert self.sample.observations is not None
         held = self.sample.observations
-        return pickle.dumps([each.copy(in_memory=True, obs_id=each.obs_id) for each in held])
+        return Kept([each.copy(in_memory=True, obs_id=each.obs_id) for each in held])
 
     def table(self) -> ObservationTable:
         """Give the table of observations; a new copy each time."""
@@ -119,11 +118,3 @@ def digest_or_skip(component: Component) -> str:
         return component.digest()
     except ConfigError as error:
         raise NotTried("it holds a Python object as it is, so it has no digest") from error
-
-
-def duplicate(held: Any) -> Any:
-    """Give a copy that shares nothing."""
-    try:
-        return pickle.loads(pickle.dumps(held))
-    except Exception:  # what cannot be pickled may be copied all the same
-        return copy.deepcopy(held)

@@ -9,7 +9,8 @@ import attrs
 
 from skyred.errors import SkipObservation
 from skyred.interfaces import Maker
-from skyred.testing.case import Case, duplicate
+from skyred.testing.case import Case
+from skyred.testing.copies import duplicate
 from skyred.testing.contents import Contents, contents
 from skyred.testing.law import Broken, NotTried
 from skyred.testing.sample import NAME, Place
@@ -52,9 +53,12 @@ class Bench:
 def bench(case: Case) -> Bench:
     """Find where a maker can stand; raises `NotTried` if nowhere, which is a law of its own."""
     try:
-        return find_bench(case)
+        found = find_bench(case)
     except Broken as broken:
         raise NotTried(f"it makes nothing: {broken}") from broken
+    if not all(hasattr(made, "stat_type") for _, made in found.made()):
+        raise NotTried("what it makes is no dataset")
+    return found
 
 
 def find_bench(case: Case) -> Bench:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Sequence
 from functools import cache, cached_property
 from pathlib import Path
@@ -15,6 +14,7 @@ from skyred.interfaces import Geometry, Maker, Reduction
 from skyred.pipeline import Pipeline
 from skyred.plugins import Plugins
 from skyred.reduction.making import settle
+from skyred.testing.copies import Kept
 
 if TYPE_CHECKING:
     from gammapy.data import Observation, ObservationTable
@@ -81,14 +81,18 @@ class Crab:
 
     Parameters
     ----------
-    pipeline : Pipeline
-        How.
     plugins : Plugins
         Where its components come from.
     """
 
-    pipeline: Pipeline
     plugins: Plugins
+
+    @cached_property
+    def pipeline(self) -> Pipeline:
+        """How it is reduced and fitted."""
+        # not by Pipeline.from_yaml: a faulty plugin of others is not what is checked
+        text = read_document(Path(__file__).with_name("sample.yaml"))
+        return load(Pipeline, text, self.plugins.catalog)
 
     @cached_property
     def _store(self) -> Any:
@@ -96,7 +100,7 @@ class Crab:
         return self.plugins.open_archive(str(archive))
 
     @cached_property
-    def _observations(self) -> bytes:
+    def _observations(self) -> Kept:
         import numpy as np
 
         held = self._store.get_observations()
@@ -104,11 +108,11 @@ class Crab:
         for number, each in enumerate(copies):  # for makers that judge by phase
             table = each.events.table
             table["PHASE"] = np.random.default_rng(number).random(len(table))
-        return pickle.dumps(copies)
+        return Kept(copies)
 
     def observations(self) -> list[Observation]:
         """Give the runs, in memory; new ones each time."""
-        return list(pickle.loads(self._observations))
+        return list(self._observations.copy())
 
     def table(self) -> ObservationTable:
         """Give a table of twelve runs: the three, and the same later and elsewhere."""
@@ -143,14 +147,14 @@ class Crab:
         return held
 
     @cache  # noqa: B019 - there is one, and it lives as long as the process
-    def _reduced(self, name: str) -> bytes:
+    def _reduced(self, name: str) -> Kept:
         reduction = self.reduction(name)
         runs = self.observations()
-        return pickle.dumps([make_run(reduction, reduction.make, run) for run in runs])
+        return Kept([make_run(reduction, reduction.make, run) for run in runs])
 
     def reduced(self, name: str) -> list[Dataset]:
         """Give the reduced dataset of each run; new ones each time."""
-        return list(pickle.loads(self._reduced(name)))
+        return list(self._reduced(name).copy())
 
     def stacked(self) -> Datasets:
         """Give the maps of all runs as one dataset."""
@@ -161,7 +165,7 @@ class Crab:
         return reduction.stack.result(total)
 
     @cached_property
-    def _fitted(self) -> bytes:
+    def _fitted(self) -> Kept:
         from skyred.likelihood import objective_of
         from skyred.orchestrator.modelling import build_models
 
@@ -171,21 +175,18 @@ class Crab:
         objective = objective_of(datasets)
         result = self.pipeline.fit.fit(objective)
         objective.accept(result)
-        return pickle.dumps((datasets, result))
+        return Kept((datasets, result))
 
     def fitted(self) -> tuple[Datasets, FitResult]:
         """Give the stacked dataset with fitted models (crab, and its background), and the fit."""
-        datasets, result = pickle.loads(self._fitted)
+        datasets, result = self._fitted.copy()
         return datasets, result
 
 
 @cache
 def crab() -> Crab:
     """Give the simulated Crab; it is made once in a process, part by part when it is needed."""
-    plugins = Plugins.load()
-    text = Path(__file__).with_name("sample.yaml")
-    # not by Pipeline.from_yaml: a faulty plugin of others is not what is checked
-    return Crab(load(Pipeline, read_document(text), plugins.catalog), plugins)
+    return Crab(Plugins.load())
 
 
 def make_run(reduction: Reduction, makers: Sequence[Maker], run: Observation) -> Dataset:

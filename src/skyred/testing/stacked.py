@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from skyred.interfaces import Geometry, Stacker
-from skyred.testing.case import Case, duplicate
+from skyred.testing.case import Case
+from skyred.testing.copies import duplicate
 from skyred.testing.contents import Contents, contents
 from skyred.testing.law import Broken
 from skyred.testing.sample import NAME

@@ -91,7 +91,7 @@ class ImportsGammapy(Everything):
     kind = "planted-imports-gammapy"
 
     def __attrs_post_init__(self) -> None:
-        import gammapy.maps  # noqa: F401
+        import gammapy  # noqa: F401
 
 
 @component

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ import numpy as np
 from skyred import Maker, SkipObservation, component, option
 
 _COUNTER = itertools.count()
-_HOME = os.getpid()
+_SCALES = list[float]()
 
 
 @component
@@ -77,12 +76,15 @@ class CountsCalls(Maker):
 
 @component
 class StaysHome(Maker):
-    """Makes something else in another process."""
+    """Keeps in its module what it needs, which does not come with it to another process."""
 
     kind = "planted-stays-home"
 
+    def __attrs_post_init__(self) -> None:
+        _SCALES.append(1.1)
+
     def make(self, dataset: Any, observation: Any) -> Any:
-        dataset.background.data *= 1.0 if os.getpid() == _HOME else 1.1
+        dataset.background.data *= _SCALES[0] if _SCALES else 1.0
         return dataset
 
 

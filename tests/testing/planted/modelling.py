@@ -98,11 +98,15 @@ class Newton(Fitter):
             fine = np.isfinite(hessian).all() and np.linalg.matrix_rank(
                 hessian * np.outer(sigma, sigma), tol=1e-6, hermitian=True
             ) == len(x)
-            x = np.clip(x - np.linalg.solve(hessian, gradient), low, high) if fine else x
+            free = ~(((x <= low) & (gradient > 0)) | ((x >= high) & (gradient < 0)))
+            if fine and free.any():
+                inner = hessian[np.ix_(free, free)]
+                x[free] -= np.linalg.solve(inner, gradient[free])
+                x = np.clip(x, low, high)
         at = (x <= low) | (x >= high)
         gradient, _ = derivatives(objective.total, x, 1e-3 * sigma)
         covariance = 2 * np.linalg.inv(hessian) if fine else np.diag(sigma**2)
-        still = abs(gradient @ covariance @ gradient) < 1e-3
+        still = abs(gradient @ covariance @ (gradient * ~at)) < 1e-3
         return FitResult(
             names=objective.names, units=objective.units, values=x,
             errors=self.factor * np.sqrt(np.abs(np.diag(covariance))),
@@ -122,6 +126,13 @@ def derivatives(stat: Any, x: Any, steps: Any) -> tuple[Any, Any]:
         for a in eye
     ]
     return gradient, np.array(second) / np.outer(steps, steps)
+
+
+@component
+class SoundNewton(Newton):
+    """Newton steps: a sound fitter."""
+
+    kind = "planted-newton"
 
 
 @component

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skyred.interfaces import Product
-from skyred.testing.case import Case, duplicate
+from skyred.testing.case import Case
+from skyred.testing.copies import duplicate
 from skyred.testing.contents import contents, differences
 from skyred.testing.law import NotTried, law, require
 

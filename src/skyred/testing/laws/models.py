@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from skyred.testing.case import Case, duplicate
+from skyred.testing.case import Case
+from skyred.testing.copies import duplicate
 from skyred.testing.contents import contents, differences
 from skyred.testing.law import law, require
 

@@ -175,10 +175,12 @@ class Residuals(Estimator):
             "maps = estimator.run(dataset)",
         )
         write_maps(script, self.label)
-        script.body.add("", "inside = dataset.mask")
+        inside = "dataset.mask"
         if self.region:
+            # never in place: that would be the mask of the dataset
             region = script.regions(f"{self.label}_REGION", self.region)
-            script.body.add(f"inside &= dataset.counts.geom.region_mask({region})")
+            inside += f" & dataset.counts.geom.region_mask({region})"
+        script.body.add("", f"inside = {inside}")
         script.body.add(
             'energy = dataset.counts.geom.axes["energy"]',
             "counts = (dataset.counts.data * inside.data).sum(axis=(1, 2))",

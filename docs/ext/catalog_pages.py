@@ -1,7 +1,7 @@
 """The reference pages that are made of what the code declares: components, configuration, hooks.
 
 As a Sphinx extension it writes them to ``docs/reference/generated`` before a build; `write_pages`
-writes them anywhere. Components of other installed plugins are left out: these are skyred's pages.
+writes them anywhere. Components of plugins that are not in this repository are left out.
 """
 
 from __future__ import annotations
@@ -11,13 +11,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from catalog_examples import example
+
 import skyred
 from skyred import Pipeline, Reduction, hookspecs
 from skyred.fields import REQUIRED, FieldSpec, default_of, specs
 from skyred.interfaces import ROLES
-from skyred.plugins import Plugins
+from skyred.plugins import Entry, Plugins
 from skyred.testing import laws
 
+PLUGINS = Plugins.load()
 INTRODUCTIONS = {
     "selector": "Choose observations by the archive's table alone; under ``select:``, in turn.",
     "geometry": "Say where the reduced data lie: axes, centre, size; under ``geometry:``.",
@@ -44,6 +47,7 @@ def write_pages(folder: Path) -> list[Path]:
     """Write all pages; gives them."""
     folder.mkdir(parents=True, exist_ok=True)
     pages = {"configuration": configuration_page(), "hooks": hooks_page(), "laws": laws_page()}
+    pages["plugins"] = plugins_page()
     pages |= {plural(role): role_page(role) for role in ROLES}
     written = []
     for name, lines in pages.items():
@@ -65,14 +69,38 @@ def role_page(role: str) -> Iterator[str]:
     yield from heading(plural(role).capitalize(), "=")
     yield from (INTRODUCTIONS[role], "")
     yield from (f"To write one, subclass `skyred.{role.capitalize()}`.", "") * (role != "geometry")
-    plugins = Plugins.load()
-    modules = {known.owner: known.module for known in plugins.loaded}
-    for entry in plugins.catalog:
+    for entry in PLUGINS.catalog:
         if entry.cls.role == role and entry.owner.distribution == "skyred":
-            yield from heading(entry.cls.kind, "-")
-            yield from (*inspect.cleandoc(entry.cls.__doc__ or "").split("\n"), "")
-            yield from (f"In Python: ``{modules[entry.owner]}.{entry.cls.__name__}``", "")
-            yield from options(entry.cls)
+            yield from component(entry)
+
+
+def plugins_page() -> Iterator[str]:
+    """Yield the lines of the page of the components of our plugins."""
+    yield from heading("Components of plugins", "=")
+    yield from (
+        "Of the distributions in ``plugins/``; :doc:`/plugins/index` tells what they are for.",
+        "",
+    )
+    for folder in sorted((Path(__file__).parents[2] / "plugins").iterdir()):
+        entries = [each for each in PLUGINS.catalog if each.owner.distribution == folder.name]
+        if entries:
+            yield from heading(folder.name, "-")
+        for entry in entries:
+            yield from component(entry, "~")
+
+
+def component(entry: Entry, line: str = "-") -> Iterator[str]:
+    """Yield the section of a component: what it is, an example, its options."""
+    modules = {known.owner: known.module for known in PLUGINS.loaded}
+    yield from heading(entry.cls.kind, line)
+    yield from (*inspect.cleandoc(entry.cls.__doc__ or "").split("\n"), "")
+    role = f" ({entry.cls.role})" if line == "~" else ""
+    yield from (f"In Python: ``{modules[entry.owner]}.{entry.cls.__name__}``{role}", "")
+    text, file = example(entry.cls)
+    if text:
+        yield from (f"As in ``{file}``:", "", ".. code-block:: yaml", "")
+        yield from (*(f"    {each}" for each in text.rstrip().split("\n")), "")
+    yield from options(entry.cls)
 
 
 def configuration_page() -> Iterator[str]:

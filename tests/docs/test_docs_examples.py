@@ -4,14 +4,17 @@ import importlib.util
 import re
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import click
 import pytest
 
-from skyred import Pipeline, hookspecs
+from skyred import Pipeline, Reduction, hookspecs
 from skyred.cli import main
+from skyred.config import Document
+from skyred.config.structure import Structurer
 from skyred.fields import specs
-from skyred.interfaces import Component
+from skyred.interfaces import ROLES, Component
 from skyred.plugins import Entry, Plugins
 from skyred.records import Owner
 
@@ -77,6 +80,33 @@ def test_there_are_pipelines_in_the_pages() -> None:
     assert len(PIPELINES) >= 2
 
 
+FRAGMENTS = [param for param in blocks("yaml") if param not in PIPELINES]
+
+
+@pytest.mark.parametrize("text", FRAGMENTS)
+def test_every_part_of_a_pipeline_in_the_pages_is_valid(text: str, plugins: Plugins) -> None:
+    """Kinds, options, units and values; what only the whole can tell is not looked at."""
+    document = Document.parse(text)
+    structurer = Structurer(plugins.catalog, document.problems)
+    for role, part in parts_of(document.data):
+        structurer.build(ROLES[role], part)
+    assert structurer.problems == []
+
+
+def parts_of(data: Any) -> list[tuple[str, Any]]:
+    """Give each component in a part of a file, with its role."""
+    if "spectral" in data and "kind" not in data:  # a part of a source
+        data = {"kind": "source", "name": "any", **data}
+    if "kind" in data:  # alone
+        return [("model", data)]
+    fields = {**specs(Pipeline), **specs(Reduction)}
+    found = []
+    for key, held in data.items():
+        role = fields[key].of.role
+        found += [(role, part) for part in (held if isinstance(held, list) else [held])]
+    return found
+
+
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_every_example_is_valid(path: Path, plugins: Plugins) -> None:
     assert Pipeline.from_yaml(path, plugins=plugins).data
@@ -129,13 +159,16 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     assert spec is not None
     assert spec.loader is not None
     pages = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(pages)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(path.parent)
+        spec.loader.exec_module(pages)
     written = pages.write_pages(tmp_path_factory.mktemp("generated"))
     return {page.stem: page.read_text(encoding="utf-8") for page in written}
 
 
 HOOKS = [name for name in vars(hookspecs) if name.startswith("skyred_")]
-OURS = [entry for entry in Plugins.load().catalog if entry.owner.distribution == "skyred"]
+DISTRIBUTIONS = ["skyred", *(path.name for path in (ROOT / "plugins").iterdir())]
+OURS = [entry for entry in Plugins.load().catalog if entry.owner.distribution in DISTRIBUTIONS]
 
 
 @pytest.mark.parametrize("hook", HOOKS)
@@ -153,10 +186,13 @@ def test_every_component_is_in_the_reference_with_all_its_options(
     entry: Entry, reference: dict[str, str]
 ) -> None:
     role, kind = entry.cls.role, entry.cls.kind
-    page = reference["geometries" if role == "geometry" else f"{role}s"]
-    section = re.search(rf"^{kind}\n-+\n(.*?)(?=^[a-z-]+\n-+\n|\Z)", page, re.S | re.M)
+    ours = entry.owner.distribution == "skyred"
+    page = reference["plugins" if not ours else "geometries" if role == "geometry" else f"{role}s"]
+    section = re.search(rf"^{kind}\n[-~]+\n(.*?)(?=^[a-z-]+\n[-~]+\n|\Z)", page, re.S | re.M)
     assert section
     assert entry.cls.summary() in section[1]
+    if role != "engine":  # which no file names
+        assert f"kind: {kind}" in section[1], "it stands in no example and on no page"
     for name, spec in specs(entry.cls).items():
         assert re.search(rf"^``{name}`` : {re.escape(spec.type_name)}, .*\n    .", section[1], re.M)
         assert spec.doc in section[1]

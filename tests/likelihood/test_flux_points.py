@@ -188,13 +188,14 @@ def test_points_are_written_read_and_drawn(tmp_path: Path) -> None:
 # -- what cannot be estimated ----------------------------------------------------------------
 
 
-def test_energy_axes_that_are_not_aligned_are_refused_as_by_gammapy() -> None:
+def test_datasets_without_common_bins_are_refused_by_name() -> None:
     other = small.spectrum_dataset("other")
     coarse = MapAxis.from_energy_edges([1, 3, 10] * u.TeV)
     other = other.resample_energy_axis(coarse, name="other")
     datasets = Datasets([small.spectrum_dataset(), other])
     datasets.models = [power_law()]
-    with pytest.raises(ValueError, match="must have aligned energy axes"):
+    named = r"spectrum \(1 TeV to 10 TeV in 3 bins\) and other \(1 TeV to 10 TeV in 2 bins\) have no"
+    with pytest.raises(FitError, match=named):
         skyred.flux_points(datasets, "crab", WIDE)
 
 

@@ -16,10 +16,8 @@ from gammapy.maps import Map
 
 import small_datasets as small
 from skyred import Orchestrator, Pipeline, Reduction, Result
-from skyred.defaults.gammapy.makers.exclusions import exclusion_problems
 from skyred.errors import ArchiveError, OutputError
-from skyred.fields import Location
-from skyred.fields.places import Regions
+from skyred.fields import Location, Regions
 from skyred.result.dataset_files import write_datasets
 from toys import ToyEstimator, toy_pipeline, toy_plugins
 
@@ -84,7 +82,7 @@ def test_a_spectrum_and_its_companions(tmp_path: Path, part: str) -> None:
 def test_an_exclusion_mask(tmp_path: Path) -> None:
     Map.from_geom(small.image(), data=np.ones((20, 20))).write(tmp_path / "mask.fits")
     craft(tmp_path / "mask.fits", 0)
-    (problem,) = exclusion_problems(Regions((Location(tmp_path / "mask.fits"),)))
+    (problem,) = Regions((Location(tmp_path / "mask.fits"),)).problems("exclude")
     assert "has the card WCSSHAPE" in str(problem)
 
 

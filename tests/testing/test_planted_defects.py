@@ -13,7 +13,8 @@ MEND = {each.name: each.mend for each in laws()}
 
 SOUND = [
     declaring.Sound, selecting.EveryOther, making.EnoughEvents, making.MeanEvents,
-    stacking.SoundList, modelling.Flat, modelling.SumOfCounts, modelling.AtOnce,
+    stacking.SoundList, modelling.Flat, modelling.SoundNewton, modelling.SumOfCounts,
+    modelling.AtOnce,
 ]  # fmt: skip
 
 _KIND = "is declared with @component and a kind of its own"
@@ -32,11 +33,7 @@ DEFECTS: dict[type[Any], tuple[str, ...]] = {
     declaring.UnitInDoc: ("has units on the options that are quantities",),
     declaring.Thawed: ("is frozen",),
     declaring.OpensFile: ("stores its options and does nothing else when it is built",),
-    # gammapy's imports read configuration files
-    declaring.ImportsGammapy: (
-        "does not import gammapy before it is used",
-        "stores its options and does nothing else when it is built",
-    ),
+    declaring.ImportsGammapy: ("does not import gammapy before it is used",),
     declaring.RandomDigest: (
         "is equal to what is built again from its options, with the same hash and digest",
         "survives pickling",
@@ -78,7 +75,11 @@ DEFECTS: dict[type[Any], tuple[str, ...]] = {
     ),
     modelling.RandomName: (_NEW,),
     modelling.SmallErrors: ("gives the errors and the covariance of bowls that are known",),
-    modelling.Liar: (_WITHOUT,),
+    modelling.Liar: (
+        _WITHOUT,
+        "claims no success in a valley without a lowest point",
+        "claims no success where nothing depends on the parameters",
+    ),
     modelling.Forgetful: ("hands on what the objective tells",),
     modelling.MovesStart: ("leaves the objective as it was",),
     modelling.SpoilsDatasets: ("leaves datasets, models and fit as they were",),

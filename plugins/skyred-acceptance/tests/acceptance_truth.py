@@ -13,6 +13,7 @@ from gammapy.data import EventList, FixedPointingInfo, Observation, observatory_
 from gammapy.irf import Background3D, FoVAlignment
 from gammapy.maps import MapAxes, MapAxis
 from gammapy.utils.coordinates import FoVAltAzFrame
+
 from skyred_acceptance.maker import zenith_angle
 
 HESS = observatory_locations["hess"]

@@ -10,12 +10,12 @@ from gammapy.datasets import MapDataset
 from gammapy.makers.utils import make_map_background_irf
 from gammapy.maps import MapAxis, WcsGeom
 from gammapy.modeling.models import FoVBackgroundModel
+
+from skyred import SkipObservation
 from skyred_acceptance import Acceptance
 from skyred_acceptance.maker import LearntAcceptance, zenith_angle
 from skyred_acceptance.model import rates
 from skyred_acceptance.tally import Tally
-
-from skyred import SkipObservation
 
 CHOSEN = {
     "model": "3d",

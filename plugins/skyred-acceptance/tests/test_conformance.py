@@ -1,8 +1,7 @@
 """The laws that every component obeys."""
 
-from skyred_acceptance import Acceptance
-
 from skyred.testing import parametrize_with_checks
+from skyred_acceptance import Acceptance
 
 
 @parametrize_with_checks(

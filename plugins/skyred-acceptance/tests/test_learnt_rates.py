@@ -12,6 +12,7 @@ from astropy.coordinates import SkyCoord
 from astropy.table import vstack
 from gammapy.data import EventList
 from scipy.stats import chi2
+
 from skyred_acceptance import Acceptance
 from skyred_acceptance.maker import zenith_angle
 from skyred_acceptance.tally import Tally

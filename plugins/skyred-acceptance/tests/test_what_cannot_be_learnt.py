@@ -3,9 +3,9 @@
 from copy import copy
 
 import pytest
-from skyred_acceptance import Acceptance
 
 from skyred import Problem
+from skyred_acceptance import Acceptance
 
 CHOSEN = {"energy": ["0.9 TeV", "12 TeV"], "offset_max": "2.4 deg"}
 

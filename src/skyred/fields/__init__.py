@@ -6,8 +6,9 @@ from skyred.fields.foreign import foreign
 from skyred.fields.names import checked_name, file_name
 from skyred.fields.nested import chain, part, table, with_article, write_nested
 from skyred.fields.options import Location, Name, option
-from skyred.fields.places import Position, Regions, position, regions
+from skyred.fields.places import Position, position
 from skyred.fields.quantities import quantity
+from skyred.fields.sky_regions import Regions, exclusion, regions
 from skyred.fields.spec import REQUIRED, SPEC, FieldSpec, default_of, parse_field, spec_of, specs
 from skyred.fields.times import Instant, instant
 
@@ -26,6 +27,7 @@ __all__ = [
     "checked_name",
     "default_of",
     "digest",
+    "exclusion",
     "file_name",
     "foreign",
     "instant",

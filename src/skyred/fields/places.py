@@ -1,12 +1,10 @@
-"""Places on the sky: positions and regions, held as small values that need no astropy.coordinates.
+"""Positions on the sky, held as small values that need no astropy.coordinates.
 
-Importing `SkyCoord` takes a second and `regions` another, so both are built on demand: reading a
-configuration imports neither.
+Importing `SkyCoord` takes a second, so it is built on demand: reading a configuration does not.
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Hashable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +12,12 @@ import attrs
 from astropy import units as u
 
 from skyred.errors import FieldError
-from skyred.fields.canonical import exact_key, quantity_key
-from skyred.fields.options import Location
+from skyred.fields.canonical import quantity_key
 from skyred.fields.quantities import plain as plain_quantity
 from skyred.fields.spec import REQUIRED, FieldSpec, declare
 
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
-    from regions import Region
 
 FRAMES = ("icrs", "galactic")
 _EXPECTED = "expected [longitude, latitude] such as [83.633 deg, 22.014 deg], or lon, lat and frame"
@@ -114,96 +110,3 @@ def _plain_position(value: Position) -> Any:
     if value.frame == "icrs":
         return pair
     return {"lon": pair[0], "lat": pair[1], "frame": value.frame}
-
-
-@attrs.frozen
-class Regions:
-    """Regions of the sky, as they were written: DS9 texts, or files that hold regions or masks.
-
-    Parameters
-    ----------
-    sources : tuple of str
-        Region texts such as ``icrs; circle(83.63, 22.14, 0.2)``, and `Location` of ``.reg`` files
-        or of FITS mask maps.
-    """
-
-    sources: tuple[str, ...] = ()
-
-    @property
-    def files(self) -> tuple[Location, ...]:
-        """The files among them."""
-        return tuple(source for source in self.sources if isinstance(source, Location))
-
-    @property
-    def masks(self) -> tuple[Location, ...]:
-        """The files that hold mask maps (FITS)."""
-        return tuple(name for name in self.files if not name.lower().endswith(".reg"))
-
-    def build(self) -> list[Region]:
-        """Give the regions of all texts and region files; raises `FieldError` if one holds none."""
-        return [region for source in self.sources for region in _build(source, self.masks)]
-
-    def __bool__(self) -> bool:
-        return bool(self.sources)
-
-
-def _build(source: str, masks: tuple[Location, ...]) -> list[Region]:
-    from regions import Regions as RegionList
-
-    if source in masks:
-        return []
-    text = source
-    if isinstance(source, Location):
-        text = source.path().read_text(encoding="utf-8")
-    try:
-        with warnings.catch_warnings():
-            # the parser skips what it does not know, with a warning: an exclusion would be lost
-            warnings.simplefilter("error")
-            found = list(RegionList.parse(text, format="ds9"))
-    except Exception as error:  # the parser raises whatever its parts raise
-        raise FieldError(f"{str(source)!r} is no DS9 region: {error}", _REGION) from None
-    if not found:
-        raise FieldError(f"{str(source)!r} holds no region at all", _REGION)
-    return found
-
-
-_REGION = "expected a DS9 region such as 'icrs; circle(83.63, 22.14, 0.2)', or a .reg or FITS file"
-_FILES = (".reg", ".fits", ".fits.gz", ".fit")
-
-
-def regions(default: Any = (), *, doc: str) -> Any:
-    """Declare regions, held as `Regions`: DS9 texts, ``.reg`` files, mask maps, region objects."""
-    spec = FieldSpec(
-        type_name="regions of the sky",
-        doc=doc,
-        parse=_parse_regions,
-        key=lambda value: exact_key(value.sources),
-        plain=lambda value: [str(source) for source in value.sources],
-    )
-    return declare(spec, default)
-
-
-def _parse_regions(value: Any) -> Regions:
-    if isinstance(value, Regions):
-        return value
-    items = [value] if isinstance(value, (str, Location)) or hasattr(value, "serialize") else value
-    try:
-        return Regions(tuple(_source(item) for item in items))
-    except TypeError:
-        raise FieldError(f"is {value!r}", _REGION) from None
-
-
-def _source(item: Any) -> str:
-    if hasattr(item, "serialize"):  # a region object of the regions package
-        lines = str(item.serialize(format="ds9", precision=12)).split("\n")
-        return "; ".join(line for line in lines if line and not line.startswith(("#", "global")))
-    if isinstance(item, Location) or hasattr(item, "__fspath__"):
-        return Location(item)
-    if not isinstance(item, str) or not item.strip():
-        raise FieldError(f"{item!r} is no region", _REGION)
-    text = " ".join(item.split())
-    if text.lower().endswith(_FILES):
-        return Location(text)
-    if "(" not in text:
-        raise FieldError(f"{text!r} is neither a region nor a region file", _REGION)
-    return text

@@ -3,6 +3,7 @@
 from skyred.interfaces.chain import Chain, Reduction
 from skyred.interfaces.component import Component, Fields, component, locations, value, walk
 from skyred.interfaces.engine import Engine
+from skyred.interfaces.entries import entries_of, geometry_problems
 from skyred.interfaces.estimator import AdaptedEstimator, Estimator
 from skyred.interfaces.fit_range import FitRange
 from skyred.interfaces.fitter import Fitter
@@ -39,6 +40,8 @@ __all__ = [
     "Stacker",
     "TableProduct",
     "component",
+    "entries_of",
+    "geometry_problems",
     "locations",
     "required_irfs",
     "value",

@@ -116,7 +116,8 @@ def flux_points(
     Raises
     ------
     FitError
-        If no source model has that name, or a dataset is not of counts.
+        If no source model has that name, a dataset is not of counts, or the energy axes are no
+        parts of one axis.
     """
     from skyred.likelihood.norms.flux_points import FlatFluxPointsEstimator
 

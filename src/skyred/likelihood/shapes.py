@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     Weights = Iterator[tuple[tuple[int, int], float]]
 
 SLOPE_STEP = 0.01  # of a parameter's usual step, for derivatives of images
-CORNERS_KEPT = 24
+CORNERS_KEPT = 24  # at least: the pixels that a fit and its errors come across
+CORNERS_MEMORY = 2**26  # bytes, for more of them: samplers jump from pixel to pixel and back
 
 
 class Shape(ABC):
@@ -99,6 +100,8 @@ class PointShape(Shape):
         super().__init__(evaluator, response, footprint, share)
         self.position = PixelPosition(evaluator.model.spatial_model, response.image)
         self.corners: dict[tuple[int, int], Template] = {}
+        one = max(footprint.per_bin.nbytes, 1)
+        self.corners_kept = max(CORNERS_KEPT, CORNERS_MEMORY // one)
 
     def image(self, values: Array) -> Array:
         """Give four kernels, each around one of the pixels."""
@@ -126,7 +129,7 @@ class PointShape(Shape):
             image = np.zeros(self.response.exposure.shape)
             self._add_kernel(image, pixel, 1.0)
             known = self.footprint.template(image)
-            while len(self.corners) >= CORNERS_KEPT:
+            while len(self.corners) >= self.corners_kept:
                 self.corners.pop(next(iter(self.corners)))
             self.corners[pixel] = known
         return known

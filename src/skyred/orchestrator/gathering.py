@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from skyred.errors import ArchiveError, FileError
-from skyred.fields import Location
 from skyred.inspection.map_headers import beside, look_at_fits
 from skyred.interfaces import Reduction
 from skyred.result.dataset_files import read_datasets

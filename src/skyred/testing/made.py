@@ -13,7 +13,7 @@ from skyred.testing.case import Case
 from skyred.testing.copies import duplicate
 from skyred.testing.contents import Contents, contents
 from skyred.testing.law import Broken, NotTried
-from skyred.testing.sample import NAME, Place
+from skyred.testing.sample import NAME, Place, made_before
 
 if TYPE_CHECKING:
     from gammapy.data import Observation
@@ -122,7 +122,7 @@ def _try(case: Case, place: Place) -> Bench | str:
     observations = case.observations()
     try:
         maker = case.component.prepare(case.observations())
-        inputs = [_before(place, run) for run in observations]
+        inputs = _inputs(case, place)
         outputs = [make(maker, *given) for given in zip(inputs, observations, strict=True)]
     except Exception as error:  # this place does not do
         return f"{type(error).__name__}: {error}"
@@ -134,14 +134,10 @@ def _try(case: Case, place: Place) -> Bench | str:
     return found
 
 
-def _before(place: Place, run: Any) -> Any:
-    dataset = place.reduction.geometry.cutout(
-        place.reduction.geometry.target(), run, place.reduction
-    )
-    if place.filled:
-        for maker in place.reduction.make:
-            dataset = maker.make(dataset, run)
-    return dataset
+def _inputs(case: Case, place: Place) -> list[Any]:
+    if case.sample.observations is None and case.sample.geometry is None:
+        return case.crab.before(place)
+    return [made_before(place, run) for run in case.observations()]
 
 
 def _fills(found: Bench) -> bool:

@@ -147,6 +147,14 @@ class Crab:
         return held
 
     @cache  # noqa: B019 - there is one, and it lives as long as the process
+    def _before(self, place: Place) -> Kept:
+        return Kept([made_before(place, run) for run in self.observations()])
+
+    def before(self, place: Place) -> list[Dataset]:
+        """Give what the makers before make of each run; new ones each time."""
+        return list(self._before(place).copy())
+
+    @cache  # noqa: B019 - as above
     def _reduced(self, name: str) -> Kept:
         reduction = self.reduction(name)
         runs = self.observations()
@@ -157,12 +165,17 @@ class Crab:
         return list(self._reduced(name).copy())
 
     def stacked(self) -> Datasets:
-        """Give the maps of all runs as one dataset."""
+        """Give the maps of all runs as one dataset; a new one each time."""
+        datasets: Datasets = self._stacked.copy()
+        return datasets
+
+    @cached_property
+    def _stacked(self) -> Kept:
         reduction = self.reduction("maps")
         total = reduction.stack.zero(reduction.geometry)
         for dataset, run in zip(self.reduced("maps"), self.observations(), strict=True):
             total = reduction.stack.add(total, dataset, run)
-        return reduction.stack.result(total)
+        return Kept(reduction.stack.result(total))
 
     @cached_property
     def _fitted(self) -> Kept:
@@ -196,6 +209,15 @@ def make_run(reduction: Reduction, makers: Sequence[Maker], run: Observation) ->
     for maker in makers:
         dataset = maker.make(dataset, run)
     settle(dataset)
+    return dataset
+
+
+def made_before(place: Place, run: Observation) -> Dataset:
+    """Make of a run what a maker is given at a place."""
+    geometry = place.reduction.geometry
+    dataset = geometry.cutout(geometry.target(), run, place.reduction)
+    for maker in place.reduction.make if place.filled else ():
+        dataset = maker.make(dataset, run)
     return dataset
 
 

@@ -7,8 +7,7 @@ from collections.abc import Iterable
 from astropy import units as u
 
 from skyred import Maker, Problem
-from skyred.defaults.gammapy.makers.checks import entries_of
-from skyred.interfaces import Chain
+from skyred.interfaces import Chain, entries_of
 
 
 def reach_problems(

@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from astropy import units as u
 
-from skyred import Maker, Problem, SkipObservation, array, component, option, quantity, regions
-from skyred.defaults.gammapy.makers.checks import geometry_problems
-from skyred.defaults.gammapy.makers.exclusions import EXCLUDE, exclusion_problems
-from skyred.fields import Regions, specs
-from skyred.interfaces import Chain
+from skyred import Maker, Problem, SkipObservation, array, component, option, quantity
+from skyred.fields import Regions, exclusion, specs
+from skyred.interfaces import Chain, geometry_problems
 from skyred_acceptance.camera import Array, Camera, site
 from skyred_acceptance.checks import reach_problems
 from skyred_acceptance.model import rates, response
@@ -66,7 +64,7 @@ class Acceptance(Maker):
         choices=("nearest", "interpolate"),
         doc="Model of a run: that of its bin, or linear in cos(zenith) between those of two.",
     )
-    exclude: Regions = regions((), doc=EXCLUDE)
+    exclude: Regions = exclusion()
     target_radius: u.Quantity | None = quantity(
         None, unit="deg", min="0 deg", doc="Radius around the target of each run to exclude too."
     )
@@ -90,7 +88,7 @@ class Acceptance(Maker):
 
     def check_deeply(self) -> Iterable[Problem]:
         """Every exclusion must be one."""
-        yield from exclusion_problems(self.exclude)
+        yield from self.exclude.problems("exclude")
 
     @property
     def camera(self) -> Camera:

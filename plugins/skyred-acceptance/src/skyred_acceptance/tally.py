@@ -8,7 +8,6 @@ import attrs
 import numpy as np
 from astropy import units as u
 
-from skyred.defaults.gammapy.makers.exclusions import allowed
 from skyred.fields import Regions
 from skyred_acceptance.camera import Array, Camera
 
@@ -96,7 +95,7 @@ def _outside(
     width = 2 * camera.reach * (1 if camera.radial else np.sqrt(2)) * u.deg + 4 * PIXEL
     pointing = observation.pointing.fixed_icrs
     geom = WcsGeom.create(skydir=pointing, width=width, binsz=PIXEL, proj="TAN", frame="icrs")
-    outside = allowed(exclude, geom)
+    outside = exclude.outside(geom)
     if radius is not None:
         away = geom.get_coord().skycoord.separation(_target(observation)) > radius
         outside.data &= away

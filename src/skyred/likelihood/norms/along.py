@@ -128,7 +128,13 @@ def why_not_any(rows: Sequence[Row], edges: u.Quantity) -> str:
 
 
 def aligned_axes(datasets: Datasets) -> list[MapAxis]:
-    """Give the energy axes of datasets, each once; raises `FitError` unless they fit together."""
+    """Give the energy axes of datasets, each once.
+
+    Raises
+    ------
+    FitError
+        Unless they are parts of one axis.
+    """
     axes: dict[bytes, tuple[MapAxis, str]] = {}
     for dataset in datasets:
         axis = dataset.counts.geom.axes["energy"]
@@ -137,10 +143,15 @@ def aligned_axes(datasets: Datasets) -> list[MapAxis]:
     for axis, other in others:
         if not first.is_aligned(axis):
             raise FitError(
-                f"the energy axes of {name} and {other} have no common edges; "
-                "reduce the data with one axis"
+                f"the datasets {name} ({_bins(first)}) and {other} ({_bins(axis)}) have no common "
+                "bins of energy; reduce them with the same bins per decade, from the same edge"
             )
     return [axis for axis, _ in axes.values()]
+
+
+def _bins(axis: MapAxis) -> str:
+    low, high = axis.bounds
+    return f"{low:.4g} to {high:.4g} in {axis.nbin} bins"
 
 
 def whole_range(axes: Sequence[MapAxis]) -> u.Quantity:

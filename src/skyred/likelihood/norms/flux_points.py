@@ -19,6 +19,7 @@ from gammapy.estimators import FluxPoints, FluxPointsEstimator
 from gammapy.maps import MapAxis
 
 from skyred.errors import SkyredWarning
+from skyred.likelihood.norms.along import aligned_axes
 from skyred.likelihood.norms.columns import Columns, Fitted, Row
 from skyred.likelihood.norms.norm import Norm
 from skyred.likelihood.norms.profile import Held, Refitted
@@ -52,7 +53,14 @@ class FlatFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
         super().__init__(**options)
 
     def run(self, datasets: Datasets) -> FluxPoints:
-        """Estimate the flux points; leaves datasets and models as they were."""
+        """Estimate the flux points; leaves datasets and models as they were.
+
+        Raises
+        ------
+        FitError
+            If the energy axes of the datasets are no parts of one axis.
+        """
+        aligned_axes(datasets)
         self.prepare(datasets)
         return super().run(datasets)
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 from astropy import units as u
 
+from skyred.defaults.gammapy.geometries.axes import EnergyAxis
 from skyred.errors import Problem
 from skyred.interfaces import Chain
+
+SLACK = 1 + 1e-6  # for edges that are the axis's own, written in another unit
 
 
 def rising_problems(edges: u.Quantity | None) -> Iterable[Problem]:
@@ -28,27 +31,17 @@ def source_problems(source: str, pipeline: Chain) -> Iterable[Problem]:
 
 
 def edge_problems(edges: u.Quantity, pipeline: Chain) -> Iterable[Problem]:
-    """Name edges outside an energy axis, and bins that hold no edge of the axis between them.
+    """Name edges outside all energy axes, and bins that hold no edge of an axis between them.
 
     gammapy moves each edge to the nearest one of the axis, so such bins would be empty.
     """
-    for entry, reduction in pipeline.entries():
-        axis = getattr(getattr(reduction, "geometry", None), "energy", None)
-        if axis is None:
-            continue
+    axes = dict(_known_axes(pipeline))
+    yield from _range_problems(edges, axes, complete=len(axes) == len(list(pipeline.entries())))
+    for entry, axis in axes.items():
         low, high = axis.bounds
-        slack = 1 + 1e-6  # edges that are the axis's own, written in another unit
-        if edges.max() > high * slack or edges.min() * slack < low:
-            yield Problem(
-                ("energy_edges",),
-                f"{edges.min()} to {edges.max()} reach outside the energy axis of data.{entry}",
-                f"expected edges from {low} to {high}",
-            )
-            continue
-        if any(True for _ in axis.validate()):
-            continue  # named already
+        inside = edges[(edges >= low / SLACK) & (edges <= high * SLACK)]
         nodes = np.log(axis.nodes().to_value("TeV"))
-        moved = [int(np.argmin(np.abs(nodes - edge))) for edge in np.log(edges.to_value("TeV"))]
+        moved = [int(np.argmin(np.abs(nodes - edge))) for edge in np.log(inside.to_value("TeV"))]
         if len(set(moved)) < len(moved):
             nodes_text = ", ".join(f"{node:.4g}" for node in np.exp(nodes))
             yield Problem(
@@ -56,6 +49,42 @@ def edge_problems(edges: u.Quantity, pipeline: Chain) -> Iterable[Problem]:
                 f"two of them lie at the same edge of the energy axis of data.{entry}",
                 f"expected edges near its own: {nodes_text} TeV",
             )
+
+
+def _range_problems(
+    edges: u.Quantity, axes: Mapping[str, EnergyAxis], complete: bool
+) -> Iterable[Problem]:
+    """Name edges outside all axes, unless there are axes that only the data will tell."""
+    bounds = u.Quantity([axis.bounds for axis in axes.values()] or [[0, np.inf]] * u.TeV)
+    low, high = bounds.min(), bounds.max()
+    if complete and (edges.max() > high * SLACK or edges.min() * SLACK < low):
+        named = " and ".join(f"data.{entry}" for entry in axes)
+        yield Problem(
+            ("energy_edges",),
+            f"{edges.min()} to {edges.max()} reach outside the energy "
+            f"{'axis' if len(axes) == 1 else 'axes'} of {named}",
+            f"expected edges from {low} to {high}",
+        )
+
+
+def alignment_problems(pipeline: Chain) -> Iterable[Problem]:
+    """Name data entries whose energy axes are no parts of one axis: there are no common bins."""
+    (first, axis), *others = [*_known_axes(pipeline)] or [("", None)]
+    for entry, other in others:
+        if axis is not None and not axis.build("energy").is_aligned(other.build("energy")):
+            yield Problem(
+                (),
+                f"data.{first} and data.{entry} have no common bins of energy",
+                "expected the same bins per decade, from the same edge",
+            )
+
+
+def _known_axes(pipeline: Chain) -> Iterator[tuple[str, EnergyAxis]]:
+    """Yield the energy axes of data entries that have one of ours; a wrong one is named already."""
+    for entry, reduction in pipeline.entries():
+        axis = getattr(getattr(reduction, "geometry", None), "energy", None)
+        if isinstance(axis, EnergyAxis) and not any(True for _ in axis.validate()):
+            yield entry, axis
 
 
 def map_problems(pipeline: Chain) -> Iterable[Problem]:

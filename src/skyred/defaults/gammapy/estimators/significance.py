@@ -12,10 +12,9 @@ import numpy as np
 from skyred.defaults.gammapy.estimators.drawing import energy_text
 from skyred.defaults.gammapy.estimators.excess import Correlated
 from skyred.defaults.gammapy.estimators.flux_maps import FluxMapsProduct
-from skyred.defaults.gammapy.makers.exclusions import EXCLUDE, allowed, exclusion_problems
 from skyred.defaults.gammapy.makers.scripted import write_exclusion
 from skyred.errors import Problem
-from skyred.fields import Regions, regions
+from skyred.fields import Regions, exclusion
 from skyred.interfaces import component
 from skyred.interfaces.flux_files import read_maps
 
@@ -140,16 +139,16 @@ class SignificanceMap(Correlated):
 
     kind = "significance-map"
     product = SignificanceProduct
-    exclude: Regions = regions((), doc=EXCLUDE)
+    exclude: Regions = exclusion()
 
     def check_deeply(self) -> Iterable[Problem]:
         """Every exclusion must be one."""
-        yield from exclusion_problems(self.exclude)
+        yield from self.exclude.problems("exclude")
 
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> SignificanceProduct:
         """Sum counts, and compare them with the background."""
         maps = self.excess_maps(datasets)
-        return SignificanceProduct(self.label, maps, allowed(self.exclude, maps.geom.to_image()))
+        return SignificanceProduct(self.label, maps, self.exclude.outside(maps.geom.to_image()))
 
     def write_script(self, script: Script) -> None:
         """Run gammapy's estimator; print how significances scatter outside the exclusion."""

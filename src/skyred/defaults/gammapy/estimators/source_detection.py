@@ -187,7 +187,7 @@ class SourceDetection(Estimator):
 
     def write_script(self, script: Script) -> None:
         """Make the map as its estimator says, and find its peaks with gammapy's `find_peaks`."""
-        attrs.evolve(self.on, name=f"{self.label}-map").write_script(script)
+        self.on.evolve(name=f"{self.label}-map").write_script(script)
         script.use("gammapy.estimators.utils", "find_peaks")
         script.body.add(
             "",

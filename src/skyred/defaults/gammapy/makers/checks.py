@@ -1,35 +1,15 @@
-"""Checks of makers that need the whole pipeline: the geometry that their datasets have."""
+"""Checks of makers that need the whole pipeline: the on regions that their datasets have."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from skyred.errors import Problem, SkyredError
-from skyred.interfaces import Chain, Maker, Reduction
+from skyred.errors import SkyredError
+from skyred.interfaces import Chain, Maker, entries_of
 
 if TYPE_CHECKING:
     from regions import SkyRegion
-
-
-def entries_of(maker: Maker, pipeline: Chain) -> Iterator[tuple[str, Reduction]]:
-    """Yield the data entries that a maker is part of, with their names."""
-    for entry, reduction in pipeline.entries():
-        if any(other is maker for other in getattr(reduction, "make", ())):
-            yield entry, reduction
-
-
-def geometry_problems(maker: Maker, kind: str, pipeline: Chain) -> Iterable[Problem]:
-    """Name a geometry of ours that is not of the kind that a maker needs."""
-    for entry, reduction in entries_of(maker, pipeline):
-        found = reduction.geometry.kind
-        if found != kind and found in ("map", "spectrum"):
-            yield Problem(
-                (),
-                f"the maker {maker.kind!r} needs the geometry {kind!r}, "
-                f"and that of data.{entry} is {found!r}",
-                "change one of the two",
-            )
 
 
 def on_regions(maker: Maker, pipeline: Chain) -> Iterator[tuple[str, SkyRegion]]:

@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from skyred.defaults.gammapy.makers.checks import geometry_problems
-from skyred.defaults.gammapy.makers.exclusions import EXCLUDE, allowed, exclusion_problems
 from skyred.defaults.gammapy.makers.norm_fit import EnergySums, NoMinimumError, fit_norm
 from skyred.defaults.gammapy.makers.scripted import skip_if_empty, write_exclusion
 from skyred.errors import Problem, SkipObservation
-from skyred.fields import Regions, option, regions
-from skyred.interfaces import Chain, Maker, component
+from skyred.fields import Regions, exclusion, option
+from skyred.interfaces import Chain, Maker, component, geometry_problems
 from skyred.scripting import literal
 
 if TYPE_CHECKING:
@@ -33,7 +31,7 @@ class FoVBackground(Maker):
 
     kind = "fov-background"
     method: str = option("fit", choices=("scale", "fit"), doc="How: one factor, or a fit.")
-    exclude: Regions = regions((), doc=EXCLUDE)
+    exclude: Regions = exclusion()
     spectral: str = option(
         "pl-norm", choices=NORMS, doc="Norm model of the background, by gammapy's tag."
     )
@@ -56,7 +54,7 @@ class FoVBackground(Maker):
 
     def check_deeply(self) -> Iterable[Problem]:
         """Every exclusion must be one: gammapy takes an unreadable one for none at all."""
-        yield from exclusion_problems(self.exclude)
+        yield from self.exclude.problems("exclude")
 
     def make(self, dataset: MapDataset, observation: Observation) -> MapDataset:
         """Put a background model with the norm that the counts ask for onto the dataset.
@@ -89,7 +87,7 @@ class FoVBackground(Maker):
     def _sums(self, dataset: MapDataset) -> EnergySums:
         """Sum counts and background by energy; skips a run that has too little of them."""
         background = dataset.background.data
-        inside = allowed(self.exclude, dataset.counts.geom).data & np.isfinite(background)
+        inside = self.exclude.outside(dataset.counts.geom).data & np.isfinite(background)
         for mask in (dataset.mask_safe, dataset.mask_fit):
             if mask is not None:
                 inside &= mask.data

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from skyred.defaults.gammapy.makers.checks import geometry_problems
 from skyred.errors import Problem
 from skyred.fields import option
-from skyred.interfaces import Chain, Maker, component
+from skyred.interfaces import Chain, Maker, component, geometry_problems
 from skyred.scripting import literal
 
 if TYPE_CHECKING:

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy import units as u
 
-from skyred.defaults.gammapy.makers.checks import geometry_problems, on_regions
-from skyred.defaults.gammapy.makers.exclusions import EXCLUDE, allowed, exclusion_problems
+from skyred.defaults.gammapy.makers.checks import on_regions
 from skyred.defaults.gammapy.makers.on_off import with_off
 from skyred.defaults.gammapy.makers.scripted import write_exclusion
 from skyred.errors import Problem, SkipObservation
-from skyred.fields import Regions, option, quantity, regions
-from skyred.interfaces import Chain, Maker, component
+from skyred.fields import Regions, exclusion, option, quantity
+from skyred.interfaces import Chain, Maker, component, geometry_problems
 from skyred.scripting import literal
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ class ReflectedRegions(Maker):
         choices=("reflected", "wobble"),
         doc="As many off regions as there is room for, or a number of them in equal steps.",
     )
-    exclude: Regions = regions((), doc=EXCLUDE)
+    exclude: Regions = exclusion()
     angle_increment: u.Quantity = quantity(
         "0.1 rad", min="1e-4 rad", doc="Step to the next place if one is excluded (reflected)."
     )
@@ -88,7 +87,7 @@ class ReflectedRegions(Maker):
 
     def check_deeply(self) -> Iterable[Problem]:
         """Every exclusion must be one: gammapy takes an unreadable one for none at all."""
-        yield from exclusion_problems(self.exclude)
+        yield from self.exclude.problems("exclude")
 
     def make(self, dataset: SpectrumDataset, observation: Observation) -> SpectrumDatasetOnOff:
         """Count with gammapy's `ReflectedRegionsBackgroundMaker`; skips a run without a place."""
@@ -96,7 +95,7 @@ class ReflectedRegions(Maker):
 
         geom, pointing = dataset.counts.geom, observation.get_pointing_icrs(observation.tmid)
         search = self._search(geom, pointing)
-        mask = allowed(self.exclude, search) if self.exclude else None
+        mask = self.exclude.outside(search) if self.exclude else None
         maker = ReflectedRegionsBackgroundMaker(region_finder=self._finder(), exclusion_mask=mask)
         # not by `run`: with a background template it makes up off counts where it finds no region
         counts_off, acceptance_off = maker.make_counts_off(dataset, observation)

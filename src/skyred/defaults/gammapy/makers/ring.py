@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy import units as u
 
-from skyred.defaults.gammapy.makers.exclusions import EXCLUDE, allowed, exclusion_problems
 from skyred.defaults.gammapy.makers.on_off import with_off
 from skyred.defaults.gammapy.makers.ring_checks import ring_problems
 from skyred.defaults.gammapy.makers.ring_sums import OffMaps, add_around, first_enough
 from skyred.defaults.gammapy.makers.scripted import skip_if_empty, write_exclusion
 from skyred.errors import ExportError, Problem, SkipObservation, SkyredWarning
-from skyred.fields import Regions, option, quantity, regions
+from skyred.fields import Regions, exclusion, option, quantity
 from skyred.interfaces import Chain, Maker, component, value
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ class Ring(Maker):
 
     needs = ("bkg",)
     r_in: u.Quantity = quantity(unit="deg", min="0 deg", doc="Inner radius of the ring.")
-    exclude: Regions = regions((), doc=EXCLUDE)
+    exclude: Regions = exclusion()
 
     @property
     @abstractmethod
@@ -54,7 +53,7 @@ class Ring(Maker):
 
     def check_deeply(self) -> Iterable[Problem]:
         """Every exclusion must be one."""
-        yield from exclusion_problems(self.exclude)
+        yield from self.exclude.problems("exclude")
 
     def make(self, dataset: MapDataset, observation: Observation) -> MapDatasetOnOff:
         """Give the dataset with off counts.
@@ -70,7 +69,7 @@ class Ring(Maker):
                 f"the maker {self.kind!r} needs a background template in one energy bin"
             )
         # only what is safe: gammapy takes off counts from outside the safe mask too
-        inside = allowed(self.exclude, geom) & safe
+        inside = self.exclude.outside(geom) & safe
         if not inside.data.any():
             raise SkipObservation("the exclusion leaves nothing inside the safe mask")
         background = dataset.npred_background()

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy import units as u
 
-from skyred.defaults.gammapy.makers.checks import entries_of, geometry_problems
 from skyred.defaults.gammapy.makers.map_data import MapData
 from skyred.errors import Problem
-from skyred.interfaces import Chain, Maker
+from skyred.interfaces import Chain, Maker, entries_of, geometry_problems
 
 if TYPE_CHECKING:
     from skyred.defaults.gammapy.makers.ring import Ring

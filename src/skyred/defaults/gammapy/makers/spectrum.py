@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from skyred.defaults.gammapy.makers.checks import entries_of, geometry_problems, on_regions
+from skyred.defaults.gammapy.makers.checks import on_regions
 from skyred.defaults.gammapy.makers.safe_mask import SafeMask
 from skyred.errors import ArchiveError, Problem, SkipObservation
 from skyred.fields import option
-from skyred.interfaces import Chain, Maker, component
+from skyred.interfaces import Chain, Maker, component, entries_of, geometry_problems
 from skyred.scripting import literal
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ MODELS = "gammapy.modeling.models"
 PARTS = ("spectral", "spatial", "temporal")
 OPERATORS = {"add": "+", "sub": "-", "mul": "*", "truediv": "/"}
 SAID = ("min", "max", "frozen")
-# what gammapy's models take beside parameters; others are read of files
-OTHERS = ("frame",)
+# what gammapy's models take beside parameters, unless it is the usual; others are read of files
+OTHERS = {"frame": None, "scale": "utc"}
 
 
 @attrs.define(eq=False)
@@ -125,7 +125,11 @@ def _options(model: Any) -> list[str]:
         usual = defaults[each.name]
         if each.value != usual.value or each.unit != usual.unit:
             options.append(f"{each.name}={quantity_text(each.value, each.unit)}")
-    return options + [f"{name}={literal(written[name])}" for name in OTHERS if name in written]
+    return options + [
+        f"{name}={literal(written[name])}"
+        for name, usual in OTHERS.items()
+        if written.get(name, usual) != usual
+    ]
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -164,7 +168,7 @@ def _template_map(script: Script, model: Any) -> str:
 
 def _template_table(script: Script, model: Any) -> str:
     script.use("astropy.table", "QTable")
-    place = script.constant("SPECTRUM", literal(str(model.meta["filename"])))
+    place = script.constant("SPECTRUM", script.place(str(model.meta["filename"])))
     columns = ", ".join(
         f'{theirs}=QTable.read({place})["{name}"]'
         for theirs, name in (("energy", "energy"), ("values", "dnde"))

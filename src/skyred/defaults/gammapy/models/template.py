@@ -123,7 +123,7 @@ class TemplateSource(Model):
             model.spatial_model.normalize = self.normalize
             model.spatial_model.filename = str(self.map)
         if self.spectrum is not None:
-            model.spectral_model.model1.meta["filename"] = str(self.spectrum.path())
+            model.spectral_model.model1.meta["filename"] = str(self.spectrum)
         ModelWriter(script, script.body).source(model)
 
     def _model(self) -> Any:

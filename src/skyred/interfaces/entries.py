@@ -1,0 +1,29 @@
+"""What a maker asks of the whole pipeline: its data entries, and the geometry they have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from skyred.errors import Problem
+from skyred.interfaces.chain import Chain, Reduction
+from skyred.interfaces.maker import Maker
+
+
+def entries_of(maker: Maker, pipeline: Chain) -> Iterator[tuple[str, Reduction]]:
+    """Yield the data entries that a maker is part of, with their names."""
+    for entry, reduction in pipeline.entries():
+        if any(other is maker for other in getattr(reduction, "make", ())):
+            yield entry, reduction
+
+
+def geometry_problems(maker: Maker, kind: str, pipeline: Chain) -> Iterable[Problem]:
+    """Name a geometry of ours that is not of the kind that a maker needs."""
+    for entry, reduction in entries_of(maker, pipeline):
+        found = reduction.geometry.kind
+        if found != kind and found in ("map", "spectrum"):
+            yield Problem(
+                (),
+                f"the maker {maker.kind!r} needs the geometry {kind!r}, "
+                f"and that of data.{entry} is {found!r}",
+                "change one of the two",
+            )

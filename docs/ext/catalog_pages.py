@@ -7,6 +7,7 @@ writes them anywhere. Components of plugins that are not in this repository are 
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -126,7 +127,12 @@ def laws_page() -> Iterator[str]:
         yield from heading(title, "-")
         for each in laws(role):
             if (len(each.roles) > 1) is not bool(role):
-                yield from (each.sentence, f"    {each.mend}", "")
+                yield from (plainly(each.sentence), f"    {plainly(each.mend)}", "")
+
+
+def plainly(text: str) -> str:
+    """Write a text so that none of its signs means anything in reStructuredText."""
+    return re.sub(r"([*|`\\])", r"\\\1", text)
 
 
 def options(cls: type) -> Iterator[str]:

@@ -26,7 +26,7 @@ observation = Plugins.load().open_archive(os.path.expandvars(archive)).obs(obs_i
 print(observation)
 
 # %%
-# The events of this run by minute:
+# The events of this run, in intervals of two minutes:
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -41,9 +41,9 @@ def counts_by_minute(observation, minutes=2.0):
 
 counts = counts_by_minute(observation)
 plt.stairs(counts, baseline=None)
+plt.ylim(bottom=0)
 plt.xlabel("Interval of two minutes")
 plt.ylabel("Counts")
-plt.ylim(bottom=0)
 
 # %%
 # The class

@@ -61,7 +61,7 @@ MESSAGES = {
     "unknown": "data.hess.geometry.binsize: there is no such key; expected one of name, center, ",
     "order": "data.hess.geometry.energy.min: 50.0 TeV is not below the max, 1.0 TeV; swap them",
     "bins": "data.hess.geometry.energy_true.bins: is -3; expected a number of at least 1",
-    "missing": "data.hess.make[2]: has no kind; expected kind: one of adaptive-ring-background",
+    "missing": "data.hess.make[2]: has no kind; expected kind: one of ",
     "duplicate": "data.hess.stack: the key 'stack' is here a second time; it is on line 18 already",
     "variable": "data.other.archive: the environment variable SKYRED_TEST_NOWHERE is not set",
     "source": "estimate[0].source: no model has the source 'carb'; there are: crab; "
@@ -145,7 +145,7 @@ SINGLE = [
     ("kind: minuit}", "«»kind: 5}", "fit.kind: is 5; expected a text"),
     ("{kind: minuit}", "[minuit]", "fit: is ['minuit']; expected a mapping: a fitter"),
     ("fit: {kind: minuit}", "«»fit: minuit", "fit: is 'minuit'; expected a mapping: a fitter"),
-    ("fit: {kind: minuit}", "«»fit: {}", "fit: has no kind; expected kind: one of minuit"),
+    ("fit: {kind: minuit}", "«»fit: {}", "fit: has no kind; expected kind: one of gammapy, minuit"),
     ("fit: {kind: minuit}", "«»fti: {kind: minuit}", "fti: there is no such key; expected one of "
      "data, model, fit, estimate; did you mean 'fit'?"),
     ("    stack: {kind: sum}\n", "", "data.hess: lacks 'stack'; expected a stacker: How the"),

@@ -1,6 +1,7 @@
 """The report says what was used."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 from skyred.defaults.provenance import Provenance
 from skyred.files.sums import sum_of
@@ -17,7 +18,7 @@ def test_a_file_that_changed_after_it_was_used_is_reported_as_it_was(tmp_path: P
         StepRecord("reduce", 0.1, sums={used: before}),
     )
     used.write_text("after")
-    report = Report("finished", "", steps, (), (), (), None)
+    report = Report("finished", "", steps, (), (), (), SimpleNamespace(kinds={}))
     inputs = {
         each["path"]: each["sha256"] for each in Provenance().describe(Run(), report)["inputs"]
     }

@@ -1,4 +1,4 @@
-"""The models that a script builds are those that skyred builds: parts, parameters, priors, links."""
+"""The models that a script builds are those that skyred builds: parts, parameters, links."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ def sensitivity(_: Any, datasets: Datasets) -> Any:
 # a class of gammapy's registry without a case here fails the test: look whether it works
 CASES = {
     ge.ExcessMapEstimator: Case(lambda: ge.ExcessMapEstimator("0.1 deg"), maps, alone),
-    ge.TSMapEstimator: Case(lambda: ge.TSMapEstimator(kernel_width="0.2 deg"), maps),
+    ge.TSMapEstimator: Case(lambda: ge.TSMapEstimator(kernel_width="0.2 deg"), sharp),
     ge.FluxPointsEstimator: Case(lambda: ge.FluxPointsEstimator(EDGES, source="crab"), spectrum),
     ge.ASmoothMapEstimator: Case(
         lambda: ge.ASmoothMapEstimator(scales=[0.05, 0.1] * u.deg, threshold=2.5), maps, alone
@@ -125,7 +125,8 @@ def assert_same(given: Any, wanted: Any, where: str = "") -> None:
     """Compare what estimators give, whatever it is."""
     assert type(given) is type(wanted) or np.isscalar(wanted) or isinstance(wanted, list), where
     if isinstance(wanted, ge.FluxMaps):
-        for name in wanted.available_quantities:
+        # gammapy never sets niter where its search does not begin
+        for name in set(wanted.available_quantities) - {"niter"}:
             assert_same(getattr(given, name), getattr(wanted, name), name)
     elif isinstance(wanted, dict | Maps):
         assert set(given) == set(wanted)

@@ -194,7 +194,9 @@ def test_datasets_without_common_bins_are_refused_by_name() -> None:
     other = other.resample_energy_axis(coarse, name="other")
     datasets = Datasets([small.spectrum_dataset(), other])
     datasets.models = [power_law()]
-    named = r"spectrum \(1 TeV to 10 TeV in 3 bins\) and other \(1 TeV to 10 TeV in 2 bins\) have no"
+    named = (
+        r"spectrum \(1 TeV to 10 TeV in 3 bins\) and other \(1 TeV to 10 TeV in 2 bins\) have no"
+    )
     with pytest.raises(FitError, match=named):
         skyred.flux_points(datasets, "crab", WIDE)
 

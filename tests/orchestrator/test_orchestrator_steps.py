@@ -39,6 +39,17 @@ GOLDEN = [
 ]  # fmt: skip
 
 
+@component
+class Lost(ToyFitter):
+    """Goes to another place, and raises."""
+
+    kind = "lost"
+
+    def fit(self, objective: Any) -> Any:
+        objective.total(objective.start + 3)
+        raise ArithmeticError("lost my way")
+
+
 def orchestrate(pipeline: Pipeline | None = None, *watchers: Any, **options: Any) -> Orchestrator:
     return Orchestrator(pipeline or toy_pipeline(), plugins=toy_plugins(*watchers), **options)
 
@@ -384,6 +395,17 @@ class TestRefusals:
         assert caught.value.exit_code == 4
         assert orchestrator.fit().success is False
         assert orchestrator.result().estimates == {}
+
+    def test_a_fit_that_ends_with_an_error_leaves_the_models_as_they_were(self) -> None:
+        from gammapy.modeling.models import GaussianPrior
+
+        orchestrator = orchestrate(toy_pipeline(3, fit=Lost()))
+        (const,) = orchestrator.model().parameters.free_parameters
+        const.prior = GaussianPrior(mu=1, sigma=1)  # gammapy evaluates it, at its own value
+        before = const.value
+        with pytest.raises(ArithmeticError, match="lost my way"):
+            orchestrator.fit()
+        assert orchestrator.models.parameters.free_parameters[0].value == before
 
     def test_a_faulty_estimator_does_not_lose_the_others(self) -> None:
         faulty = ToyEstimator(name="b", breaks=True)

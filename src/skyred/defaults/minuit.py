@@ -54,14 +54,17 @@ class Minuit(Fitter):
     def write_script(self, script: Script) -> None:
         """Fit by gammapy's minuit, with an explicit HESSE."""
         script.use("gammapy.modeling", "Fit")
-        options = {"strategy": self.strategy, "tol": self.tolerance,
-                   "migrad_opts": {"ncall": self.calls}}  # fmt: skip
-        if self._is_default("calls", self.calls):
-            del options["migrad_opts"]
+        options: dict[str, object] = {"strategy": self.strategy, "tol": self.tolerance}
+        if not self._is_default("calls", self.calls):
+            options["migrad_opts"] = {"ncall": self.calls}
+        maps = any(each.is_map for each in script.datasets_made)
+        if maps:
+            options["strategy"] = 2
+            script.body.add("# the likelihood of a point source has kinks: less care stops in one")
         script.body.add(
             f"fit = Fit(optimize_opts={literal(options)})", "result = fit.run(datasets)"
         )
-        if any(each.is_map for each in script.datasets_made):
+        if maps:
             script.body.add(
                 "# once more, with the kernel of the PSF where the source is now",
                 "result = fit.run(datasets)",

@@ -10,8 +10,8 @@ import attrs
 from skyred.errors import SkipObservation
 from skyred.interfaces import Maker
 from skyred.testing.case import Case
-from skyred.testing.copies import duplicate
 from skyred.testing.contents import Contents, contents
+from skyred.testing.copies import duplicate
 from skyred.testing.law import Broken, NotTried
 from skyred.testing.sample import NAME, Place, made_before
 

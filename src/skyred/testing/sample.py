@@ -115,7 +115,12 @@ class Crab:
         return list(self._observations.copy())
 
     def table(self) -> ObservationTable:
-        """Give a table of twelve runs: the three, and the same later and elsewhere."""
+        """Give a table of twelve runs: the three, and the same later and elsewhere; a new one."""
+        table: ObservationTable = self._table.copy()
+        return table
+
+    @cached_property
+    def _table(self) -> Kept:
         from astropy.table import vstack
 
         parts = []
@@ -126,7 +131,7 @@ class Crab:
             for column in ("TSTART", "TSTOP"):
                 part[column] += 86400.0 * number
             parts.append(part)
-        return vstack(parts, metadata_conflicts="silent")
+        return Kept(vstack(parts, metadata_conflicts="silent"))
 
     def places(self) -> list[Place]:
         """Give where a maker may stand, likely ones first."""

@@ -9,8 +9,8 @@ import attrs
 
 from skyred.interfaces import Geometry, Stacker
 from skyred.testing.case import Case
-from skyred.testing.copies import duplicate
 from skyred.testing.contents import Contents, contents
+from skyred.testing.copies import duplicate
 from skyred.testing.law import Broken
 from skyred.testing.sample import NAME
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +13,10 @@ from gammapy.estimators import FluxPoints
 from gammapy.modeling.models import Models
 
 import plain_gammapy as plain
+from exported import run_without_skyred
 from skyred import Pipeline
 
 pytestmark = pytest.mark.data
-# runs a script where skyred cannot be imported
-WITHOUT = """
-import runpy, sys
-
-class Blocked:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] == "skyred":
-            raise ImportError("there is no skyred here")
-
-sys.meta_path.insert(0, Blocked())
-sys.argv = sys.argv[1:]
-runpy.run_path(sys.argv[0], run_name="__main__")
-"""
 # gammapy finds scans and asymmetric errors by a fit for each: they take longest
 FEWER = "estimate.0.columns=[ul]"
 
@@ -40,7 +25,6 @@ FEWER = "estimate.0.columns=[ul]"
 class Exported:
     """What the script wrote."""
 
-    printed: str
     dataset: Any
     models: Models
     flux: FluxPoints
@@ -49,20 +33,13 @@ class Exported:
 @pytest.fixture(scope="module")
 def exported(once: Any) -> Exported:
     def run(folder: Path) -> Exported:
-        script, results = folder / "crab.py", folder / "results"
-        text = Pipeline.from_yaml(plain.EXAMPLE, overrides=[FEWER]).to_script("crab.yaml")
-        script.write_text(text, encoding="utf-8")
-        command = [sys.executable, "-I", "-c", WITHOUT, str(script), str(results)]
-        environment = os.environ | {"MPLBACKEND": "agg"}
-        found = subprocess.run(
-            command, capture_output=True, text=True, env=environment, check=False
-        )
-        assert found.returncode == 0, found.stderr
+        pipeline = Pipeline.from_yaml(plain.EXAMPLE, overrides=[FEWER])
+        results = run_without_skyred(pipeline.to_script("crab.yaml"), folder)
         models = Models.read(results / "models.yaml")
         flux = FluxPoints.read(results / "flux-points.fits")
         assert (results / "flux-points.png").stat().st_size > 1000
         dataset = Datasets.read(results / "datasets.yaml", lazy=False)["hess"]
-        return Exported(found.stdout, dataset, models, flux)
+        return Exported(dataset, models, flux)
 
     return once("exported-crab", run)
 
@@ -81,19 +58,37 @@ def test_maps_are_the_same(crab: Any, exported: Exported) -> None:
     np.testing.assert_allclose(theirs.background.data, ours.background.data, rtol=2e-4)
 
 
+def statistic(dataset: Any, models: Models) -> float:
+    """Give gammapy's statistic, with the kernel of the PSF of these values."""
+    datasets = Datasets([dataset.copy(name="hess")])
+    datasets.models = models.copy()
+    return float(datasets.stat_sum())
+
+
+def test_the_statistic_is_the_same_at_the_same_values(crab: Any, exported: Exported) -> None:
+    expected = statistic(crab.result.datasets["hess"], crab.result.models)
+    theirs = exported.dataset.copy(name="hess")
+    # gammapy's norms stop before the optimum; what they change is tested with the maps
+    theirs.background.data = crab.result.datasets["hess"].background.data
+    assert statistic(theirs, crab.result.models) == pytest.approx(expected, abs=1e-3)
+
+
 def test_the_fit_is_the_same_or_ours_is_lower(crab: Any, exported: Exported) -> None:
     ours, theirs = crab.result.fit, exported.models.parameters.free_parameters
+    assert [parameter.name for parameter in theirs] == [n.split(".")[-1] for n in ours.names]
     found = np.array([parameter.value for parameter in theirs])
     pulls = np.abs(found - ours.values) / ours.errors
-    assert [parameter.name for parameter in theirs] == [n.split(".")[-1] for n in ours.names]
-    printed = float(exported.printed.split("total stat")[1].split()[1])
-    assert printed == pytest.approx(ours.stat, abs=0.01)  # it has two decimals
-    # beside pixel centres, where the likelihood has kinks, MIGRAD stops above the minimum
+    lower = statistic(exported.dataset, crab.result.models) < statistic(
+        exported.dataset, exported.models
+    )
+    assert np.all(pulls < 0.01) or lower
+    # beside pixel centres, where the likelihood has kinks, MIGRAD may stop above the minimum
     position = np.array([name.endswith(("lon_0", "lat_0")) for name in ours.names])
     assert np.all(pulls[~position] < 0.01)
-    assert np.all(pulls < 0.5)
     errors = np.array([parameter.error for parameter in theirs])
     np.testing.assert_allclose(errors[~position], ours.errors[~position], rtol=0.01)
+    # those of a position depend on where HESSE starts, by 2 to 5 % with gammapy alone
+    np.testing.assert_allclose(errors[position], ours.errors[position], rtol=0.06)
 
 
 def test_flux_points_are_the_same(crab: Any, exported: Exported) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from skyred.testing.case import Case
-from skyred.testing.copies import duplicate
 from skyred.testing.contents import Contents, contents, differences
+from skyred.testing.copies import duplicate
 from skyred.testing.law import Broken, law, require
 from skyred.testing.stacked import FLOAT32, Pile, piles
 

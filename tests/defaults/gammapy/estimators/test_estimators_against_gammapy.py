@@ -293,4 +293,6 @@ def test_gammapy_estimator_is_taken_as_it_is(fitted, datasets, tmp_path):
     expected = plain.run(fresh(fitted))
     np.testing.assert_allclose(product.value.norm.data, expected.norm.data, rtol=1e-3)
     assert product.table()["norm" if "norm" in product.table().colnames else "dnde"] is not None
-    assert [path.is_file() for path in product.write(tmp_path)] == [True]
+    written = product.write(tmp_path)
+    assert [path.suffix for path in written] == [".fits", ".yaml"]
+    assert all(path.is_file() for path in written)

@@ -17,6 +17,8 @@ from skyred import Pipeline
 from skyred.defaults.gammapy import CatalogSources
 from skyred.defaults.gammapy.models.catalog import CATALOGS
 from skyred.errors import ConfigError, FieldError, ModelError, SkyredWarning
+from skyred.testing import Sample, check
+from small_datasets import map_dataset
 
 FLUX = "cm-2 s-1 GeV-1"
 TEXTS = {"ASSOC1": ["Crab Nebula", "IC 443", "NVSS J0000"], "ASSOC2": ["", "", ""],
@@ -261,3 +263,8 @@ def test_sources_of_a_cone_are_judged_when_they_are_known(fermi):
     model = f"model.0={{kind: catalog, catalog: 3fhl, file: {fermi}, {cone}}}"
     changed = ["data.hess.archive=sim:crab", model, "estimate.0.source=3FHL-J0534.5+2201"]
     Pipeline.from_yaml(plain.EXAMPLE, overrides=changed)
+
+
+def test_it_obeys_the_laws_of_models(fermi):
+    sample = Sample(datasets=Datasets([map_dataset()]))
+    check(CatalogSources(catalog="3fhl", file=str(fermi), sources=["Crab"]), sample=sample)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from astropy import units as u
@@ -35,8 +35,8 @@ def edge_problems(edges: u.Quantity, pipeline: Chain) -> Iterable[Problem]:
 
     gammapy moves each edge to the nearest one of the axis, so such bins would be empty.
     """
-    axes = dict(_known_axes(pipeline))
-    yield from _range_problems(edges, axes, complete=len(axes) == len(list(pipeline.entries())))
+    axes = _known_axes(pipeline)
+    yield from _range_problems(edges, axes, pipeline)
     for entry, axis in axes.items():
         low, high = axis.bounds
         inside = edges[(edges >= low / SLACK) & (edges <= high * SLACK)]
@@ -52,12 +52,14 @@ def edge_problems(edges: u.Quantity, pipeline: Chain) -> Iterable[Problem]:
 
 
 def _range_problems(
-    edges: u.Quantity, axes: Mapping[str, EnergyAxis], complete: bool
+    edges: u.Quantity, axes: Mapping[str, EnergyAxis], pipeline: Chain
 ) -> Iterable[Problem]:
-    """Name edges outside all axes, unless there are axes that only the data will tell."""
-    bounds = u.Quantity([axis.bounds for axis in axes.values()] or [[0, np.inf]] * u.TeV)
+    """Name edges outside all axes, unless there are datasets whose axes only they can tell."""
+    if not axes or any(getattr(entry, "datasets", ()) for _, entry in pipeline.entries()):
+        return
+    bounds = u.Quantity([axis.bounds for axis in axes.values()])
     low, high = bounds.min(), bounds.max()
-    if complete and (edges.max() > high * SLACK or edges.min() * SLACK < low):
+    if edges.max() > high * SLACK or edges.min() * SLACK < low:
         named = " and ".join(f"data.{entry}" for entry in axes)
         yield Problem(
             ("energy_edges",),
@@ -69,9 +71,10 @@ def _range_problems(
 
 def alignment_problems(pipeline: Chain) -> Iterable[Problem]:
     """Name data entries whose energy axes are no parts of one axis: there are no common bins."""
-    (first, axis), *others = [*_known_axes(pipeline)] or [("", None)]
-    for entry, other in others:
-        if axis is not None and not axis.build("energy").is_aligned(other.build("energy")):
+    axes = {entry: axis.build("energy") for entry, axis in _known_axes(pipeline).items()}
+    first = next(iter(axes), "")
+    for entry, axis in axes.items():
+        if not axes[first].is_aligned(axis):
             yield Problem(
                 (),
                 f"data.{first} and data.{entry} have no common bins of energy",
@@ -79,12 +82,17 @@ def alignment_problems(pipeline: Chain) -> Iterable[Problem]:
             )
 
 
-def _known_axes(pipeline: Chain) -> Iterator[tuple[str, EnergyAxis]]:
-    """Yield the energy axes of data entries that have one of ours; a wrong one is named already."""
-    for entry, reduction in pipeline.entries():
-        axis = getattr(getattr(reduction, "geometry", None), "energy", None)
-        if isinstance(axis, EnergyAxis) and not any(True for _ in axis.validate()):
-            yield entry, axis
+def _known_axes(pipeline: Chain) -> dict[str, EnergyAxis]:
+    """Give the energy axes by data entry; one that is wrong is named already."""
+    found = {
+        entry: getattr(getattr(reduction, "geometry", None), "energy", None)
+        for entry, reduction in pipeline.entries()
+    }
+    return {
+        entry: axis
+        for entry, axis in found.items()
+        if isinstance(axis, EnergyAxis) and not any(True for _ in axis.validate())
+    }
 
 
 def map_problems(pipeline: Chain) -> Iterable[Problem]:

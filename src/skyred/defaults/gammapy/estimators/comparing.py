@@ -156,6 +156,7 @@ def draw_comparison(table: Table, ax: Axes | None = None) -> Axes:
     ax.set_yticks(places, [f"{row['model']}\n{_verdict(row)}" for row in rows])
     ax.invert_yaxis()
     ax.set_xlabel(r"$\Delta$ fit statistic: a worse description to the right")
+    ax.set_ylabel("Alternative")
     ax.set_title(f"Compared with the model {first!r}", fontsize="medium")
     return ax
 

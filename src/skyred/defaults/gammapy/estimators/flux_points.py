@@ -11,6 +11,7 @@ import attrs
 from astropy import units as u
 
 from skyred.defaults.gammapy.estimators.checks import (
+    alignment_problems,
     edge_problems,
     rising_problems,
     source_problems,
@@ -143,6 +144,10 @@ class FluxPoints(Estimator):
         """The source must be modelled, and the edges lie on the energy axes."""
         yield from source_problems(self.source, pipeline)
         yield from edge_problems(self.energy_edges, pipeline)
+
+    def check_whole_deeply(self, pipeline: Chain) -> Iterable[Problem]:
+        """Energy axes are parts of one."""
+        yield from alignment_problems(pipeline)
 
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> FluxPointsProduct:
         """Estimate by the flat likelihood, with the numbers of gammapy's `FluxPointsEstimator`."""

@@ -227,7 +227,9 @@ class FluxProfile(Estimator):
             "print(table)",
             f'table.write(folder / "{self.label}.ecsv", overwrite=True)',
         )
-        script.draw('profile.plot(ax=axes, sed_type="flux")', self.label)
+        script.draw(
+            'profile.plot(ax=axes, sed_type="flux", axis_name="projected-distance")', self.label
+        )
 
 
 def details(regions: list[SkyRegion], geom: Any, reasons: Iterable[str]) -> Table:

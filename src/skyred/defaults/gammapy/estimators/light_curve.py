@@ -11,6 +11,7 @@ import attrs
 from astropy import units as u
 
 from skyred.defaults.gammapy.estimators.checks import (
+    alignment_problems,
     edge_problems,
     rising_problems,
     source_problems,
@@ -116,6 +117,10 @@ class LightCurve(Estimator):
                     f"keep the runs apart (data.{entry}.stack: {{kind: keep}}), or group them",
                 )
 
+    def check_whole_deeply(self, pipeline: Chain) -> Iterable[Problem]:
+        """Energy axes are parts of one."""
+        yield from alignment_problems(pipeline)
+
     def check_deeply(self) -> Iterable[Problem]:
         """Intervals of different time scales must rise too."""
         from skyred.errors import FitError
@@ -167,7 +172,7 @@ class LightCurve(Estimator):
             "print(table)",
             f'table.write(folder / "{self.label}.ecsv", overwrite=True)',
         )
-        script.draw('light_curve.plot(ax=axes, sed_type="flux")', self.label)
+        script.draw('light_curve.plot(ax=axes, sed_type="flux", axis_name="time")', self.label)
 
     def _intervals_code(self, script: Script) -> str:
         if self.width is not None:

@@ -1,0 +1,103 @@
+"""The exported spectrum script runs without skyred, and holds the table of the same numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+import pytest
+from astropy import units as u
+from gammapy.datasets import Datasets, SpectrumDatasetOnOff
+from gammapy.estimators import FluxPoints
+from gammapy.modeling.models import Models
+
+import plain_gammapy as plain
+import plain_spectra as spectra
+import skyred
+from exported import run_without_skyred
+from skyred import Pipeline
+
+pytestmark = pytest.mark.data
+# gammapy finds scans and asymmetric errors by a fit for each: they take longest
+FEWER = [
+    "data.hess.select=[{kind: observation-ids, ids: [23526, 23523]}]",
+    "estimate.0.columns=[ul]",
+    "estimate.0.energy_edges=[1 TeV, 4 TeV, 10 TeV]",
+]
+RUNS = plain.RUNS[:2]
+EXAMPLE = plain.EXAMPLE.parent / "spectrum.yaml"
+
+
+@attrs.define
+class Exported:
+    """What the script wrote."""
+
+    datasets: Datasets
+    models: Models
+    flux: FluxPoints
+
+
+@pytest.fixture(scope="module")
+def exported(once: Any) -> Exported:
+    def run(folder: Path) -> Exported:
+        pipeline = Pipeline.from_yaml(EXAMPLE, overrides=FEWER)
+        results = run_without_skyred(pipeline.to_script("spectrum.yaml"), folder)
+        return Exported(
+            Datasets.read(results / "datasets.yaml", lazy=False),
+            Models.read(results / "models.yaml"),
+            FluxPoints.read(results / "flux-points.fits"),
+        )
+
+    return once("exported-spectrum", run)
+
+
+@pytest.fixture(scope="module")
+def expected(once: Any) -> list[SpectrumDatasetOnOff]:
+    def make(_: Path) -> list[SpectrumDatasetOnOff]:
+        return [spectra.make_run(each) for each in plain.observations(plain.RUNS)]
+
+    return once("plain-spectra", make)
+
+
+def with_start(exported: Exported) -> Datasets:
+    """Give the script's datasets with the models that its fit begins at."""
+    datasets = exported.datasets.copy()
+    datasets.models = Pipeline.from_yaml(EXAMPLE).model[0].build(datasets)
+    return datasets
+
+
+def test_spectra_are_gammapys(exported: Exported, expected: list[SpectrumDatasetOnOff]) -> None:
+    assert exported.datasets.names == [f"hess-{run}" for run in RUNS]
+    for ours, theirs in zip(exported.datasets, expected[:2], strict=True):
+        for name in ("counts", "counts_off", "mask_safe", "acceptance", "acceptance_off"):
+            found, wanted = (getattr(each, name).data for each in (ours, theirs))
+            np.testing.assert_array_equal(found, wanted)
+        # written as float32
+        np.testing.assert_allclose(ours.exposure.data, theirs.exposure.data, rtol=1e-6)
+
+
+def test_the_fit_is_the_same(exported: Exported) -> None:
+    datasets = with_start(exported)
+    fit = skyred.fit(datasets)
+    theirs = exported.models.parameters.free_parameters
+    pulls = [(each.value - ours) / error
+             for each, ours, error in zip(theirs, fit.values, fit.errors, strict=True)]  # fmt: skip
+    assert np.max(np.abs(pulls)) < 0.01
+    np.testing.assert_allclose([each.error for each in theirs], fit.errors, rtol=0.01)
+    assert datasets.stat_sum() == pytest.approx(fit.stat, abs=1e-3)
+
+
+def test_flux_points_are_the_same(exported: Exported) -> None:
+    datasets = exported.datasets.copy()
+    datasets.models = exported.models
+    edges = [1, 4, 10] * u.TeV
+    ours = skyred.flux_points(datasets, "crab", edges, selection_optional="ul")
+    for name in ("norm_err", "norm_ul", "ts"):
+        found, wanted = (getattr(each, name).data for each in (exported.flux, ours))
+        np.testing.assert_allclose(found, wanted, rtol=1e-3)
+    # gammapy's fit of a norm stops early, the more so where there are few counts
+    away = (exported.flux.norm.data - ours.norm.data) / ours.norm_err.data
+    assert np.max(np.abs(away)) < 0.01
+    np.testing.assert_array_equal(exported.flux.counts.data, ours.counts.data)

@@ -1,0 +1,78 @@
+"""Estimates of a run that has no YAML, since it held objects of gammapy: read from its folder."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from astropy import units as u
+from gammapy import estimators as ge
+from gammapy.datasets import Datasets
+
+import small_datasets as small
+from skyred import Estimator, Pipeline, Reduction, Result
+from skyred.defaults.gammapy import FluxPoints, Source
+from skyred.errors import OutputError, SkyredWarning
+
+EDGES = [1, 3, 10] * u.TeV
+NAMES = ["by-gammapy", "flux-points", "numbers"]
+
+
+class Numbers:
+    """An estimator that anyone could have written for gammapy."""
+
+    def run(self, datasets: Datasets) -> dict[str, Any]:
+        """Give the counts."""
+        return {"counts": sum(float(each.counts.data.sum()) for each in datasets)}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Path]:
+    folder = tmp_path_factory.mktemp("run")
+    Datasets([small.spectrum_dataset()]).write(folder / "datasets.yaml")
+    spectral = {"type": "pl", "index": 2, "amplitude": "1e-11 cm-2 s-1 TeV-1", "reference": "1 TeV"}
+    pipeline = Pipeline(
+        data={"small": Reduction(datasets=str(folder / "datasets.yaml"))},
+        model=[Source(name="crab", spectral=spectral)],
+        estimate=[
+            Estimator.adapt(ge.FluxPointsEstimator(EDGES, source="crab"), name="by-gammapy"),
+            FluxPoints(source="crab", energy_edges=EDGES, columns=[]),
+            Estimator.adapt(Numbers(), name="numbers"),
+        ],
+    )
+    return pipeline.run(folder / "out"), folder / "out"
+
+
+def test_estimates_of_gammapy_and_of_skyred_are_read_by_their_names(
+    run: tuple[Result, Path],
+) -> None:
+    result, folder = run
+    again = Result.read(folder)
+    assert again.config == ""
+    assert sorted(again.estimates) == NAMES
+    assert again.estimates["numbers"].value == result.estimates["numbers"].value
+    for read, made in (
+        (again.estimates["by-gammapy"].value, result.estimates["by-gammapy"].value),
+        (again.estimates["flux-points"].flux, result.estimates["flux-points"].flux),
+    ):
+        np.testing.assert_allclose(read.dnde.data, made.dnde.data, rtol=1e-6)  # float32 in files
+        assert read.dnde.unit == made.dnde.unit
+    assert again.estimates["flux-points"].source == "crab"
+
+
+def test_a_name_in_the_report_cannot_lead_out_of_the_folder(
+    run: tuple[Result, Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(run[1], folder)
+    report = json.loads((folder / "report.json").read_text())
+    report["estimates"] = {"../numbers": "adapted"}
+    (folder / "report.json").write_text(json.dumps(report))
+    (folder / "SHA256SUMS").unlink()
+    named = pytest.raises(OutputError, match=r"cannot be read: has the name '\.\./numbers'")
+    with pytest.warns(SkyredWarning, match="holds no SHA256SUMS"), named:
+        Result.read(folder)

@@ -5,6 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import attrs
+from gammapy.datasets import Datasets
+from gammapy.estimators import FluxPoints
+from gammapy.modeling.models import Models
+
+from skyred import Pipeline
+
 WITHOUT = """
 import runpy, sys
 
@@ -19,12 +26,26 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
-def run_without_skyred(text: str, folder: Path) -> Path:
-    """Run a script in a process that cannot import skyred; gives the folder of its results."""
+@attrs.define
+class Exported:
+    """What a script wrote."""
+
+    datasets: Datasets
+    models: Models
+    flux: FluxPoints
+
+
+def run_exported(pipeline: Pipeline, folder: Path) -> Exported:
+    """Run the script of a pipeline with flux points, in a process that cannot import skyred."""
     script, results = folder / "script.py", folder / "results"
-    script.write_text(text, encoding="utf-8")
+    script.write_text(pipeline.to_script(), encoding="utf-8")
     command = [sys.executable, "-I", "-c", WITHOUT, str(script), str(results)]
     environment = os.environ | {"MPLBACKEND": "agg"}
     found = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert found.returncode == 0, found.stderr
-    return results
+    assert (results / "flux-points.png").stat().st_size > 1000
+    return Exported(
+        Datasets.read(results / "datasets.yaml", lazy=False),
+        Models.read(results / "models.yaml"),
+        FluxPoints.read(results / "flux-points.fits"),
+    )

@@ -8,7 +8,7 @@ import pytest
 from killing import Victim, differences, moments
 from skyred.defaults.simulation.archive import CrabSimulation
 
-KILLS = 5
+KILLS = 3
 
 
 @pytest.fixture(scope="module")

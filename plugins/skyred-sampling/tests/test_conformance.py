@@ -1,9 +1,9 @@
 """The laws that every component obeys."""
 
-import small_datasets as small
 from gammapy.datasets import Datasets
 from gammapy.modeling.models import PowerLawSpectralModel, SkyModel
 
+import small_datasets as small
 from skyred.likelihood import objective_of
 from skyred.testing import Case, Sample, parametrize_with_checks
 from skyred_sampling import Nested, Posterior

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from skyred_sampling import weighted
 
 from skyred import Pipeline, Result, fit
 from skyred.errors import ConfigError
 from skyred.likelihood import objective_of
+from skyred_sampling import weighted
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.yaml"))
 SPECTRUM = next(path for path in EXAMPLES if path.stem == "spectrum")

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.special import erf
-from skyred_sampling import Nested, weighted
 
 from bowls import quadratic
 from skyred import Objective
 from skyred.errors import FitError
+from skyred_sampling import Nested, weighted
 
 # correlated by 0.9, in units as far apart as those of an index and an amplitude
 SCALE = np.array([0.1, 3e-12])

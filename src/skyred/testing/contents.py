@@ -59,6 +59,8 @@ def _by(one: Any, other: Any) -> str:
         return f" ({one!s:.60} became {other!s:.60})"
     if one.shape != other.shape:
         return f" (shape {one.shape} became {other.shape})"
+    if one.dtype.kind != other.dtype.kind:
+        return f" ({one.dtype} became {other.dtype})"
     if one.dtype.kind not in "fiu":
         return f" in {int((one != other).sum())} of {one.size} values"
     return f" (sum {np.nansum(one):.8g} became {np.nansum(other):.8g})"

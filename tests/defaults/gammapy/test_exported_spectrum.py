@@ -5,18 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import attrs
 import numpy as np
 import pytest
 from astropy import units as u
 from gammapy.datasets import Datasets, SpectrumDatasetOnOff
-from gammapy.estimators import FluxPoints
-from gammapy.modeling.models import Models
 
 import plain_gammapy as plain
 import plain_spectra as spectra
 import skyred
-from exported import run_without_skyred
+from exported import Exported, run_exported
 from skyred import Pipeline
 
 pytestmark = pytest.mark.data
@@ -30,27 +27,10 @@ RUNS = plain.RUNS[:2]
 EXAMPLE = plain.EXAMPLE.parent / "spectrum.yaml"
 
 
-@attrs.define
-class Exported:
-    """What the script wrote."""
-
-    datasets: Datasets
-    models: Models
-    flux: FluxPoints
-
-
 @pytest.fixture(scope="module")
 def exported(once: Any) -> Exported:
-    def run(folder: Path) -> Exported:
-        pipeline = Pipeline.from_yaml(EXAMPLE, overrides=FEWER)
-        results = run_without_skyred(pipeline.to_script("spectrum.yaml"), folder)
-        return Exported(
-            Datasets.read(results / "datasets.yaml", lazy=False),
-            Models.read(results / "models.yaml"),
-            FluxPoints.read(results / "flux-points.fits"),
-        )
-
-    return once("exported-spectrum", run)
+    pipeline = Pipeline.from_yaml(EXAMPLE, overrides=FEWER)
+    return once("exported-spectrum", lambda folder: run_exported(pipeline, folder))
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +73,7 @@ def test_flux_points_are_the_same(exported: Exported) -> None:
     datasets = exported.datasets.copy()
     datasets.models = exported.models
     edges = [1, 4, 10] * u.TeV
-    ours = skyred.flux_points(datasets, "crab", edges, selection_optional="ul")
+    ours = skyred.flux_points(datasets, "crab", edges, selection_optional=["ul"])
     for name in ("norm_err", "norm_ul", "ts"):
         found, wanted = (getattr(each, name).data for each in (exported.flux, ours))
         np.testing.assert_allclose(found, wanted, rtol=1e-3)

@@ -52,6 +52,8 @@ html_theme_options = {
 html_sidebars = {"onboarding": [], "getting-started": [], "explanation/*": []}
 
 # -- tutorials: what they print is the same in each build, as far as it can be ------------------
+# what a tutorial calls as a command is that of this environment, activated or not
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 os.environ["SKYRED_CACHE"] = "off"  # each run is "made", not "cached"
 os.environ["SKYRED_BLOCK"] = f"{os.environ.get('SKYRED_BLOCK', '')},progress"  # no times of steps
 sphinx_gallery_conf = {

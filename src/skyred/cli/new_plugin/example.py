@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from skyred.cli.new_plugin.writing import Draft
 
 
-def example(drafts: Iterable[Draft], name: str) -> dict[str, Any]:
+def example(drafts: Iterable[Draft]) -> dict[str, Any]:
     """Give the configuration as plain data, each component of a plugin in its place."""
     kinds: dict[str, list[dict[str, Any]]] = {}
     for draft in drafts:
@@ -26,7 +26,7 @@ def example(drafts: Iterable[Draft], name: str) -> dict[str, Any]:
             "center": ["83.633 deg", "22.014 deg"],
             "width": "2 deg",
             "energy": {"min": "1 TeV", "max": "10 TeV", "bins": 4},
-            "energy_true": {"min": "0.5 TeV", "max": "20 TeV", "bins": 10},
+            "energy_true": {"min": "0.5 TeV", "max": "20 TeV", "bins": 20},
         },
         "make": [*chain, *kinds.get("maker", [])],
         "stack": kinds.get("stacker", [{"kind": "sum"}])[0],
@@ -40,7 +40,7 @@ def example(drafts: Iterable[Draft], name: str) -> dict[str, Any]:
         "spectral": {"type": "pl", "index": 2.5, "amplitude": "4e-11 cm-2 s-1 TeV-1"},
     }
     return {
-        "data": {name: data},
+        "data": {"crab": data},
         "model": [*kinds.get("model", [crab]), {"kind": "fov-background"}],
         "fit": kinds.get("fitter", [{"kind": "minuit"}])[0],
         "estimate": [*kinds.get("estimator", []), {"kind": "residuals"}],

@@ -42,7 +42,7 @@ def write_file(path: Path, drafts: Sequence[Draft]) -> Path:
     _refuse_existing(path, yaml)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(module_text(drafts), encoding="utf-8")
-    yaml.write_text(_example_text(drafts, path.stem), encoding="utf-8")
+    yaml.write_text(_example_text(drafts), encoding="utf-8")
     return path
 
 
@@ -90,7 +90,7 @@ def _package_texts(name: str, module: str, drafts: Sequence[Draft]) -> dict[str,
     return {
         "pyproject.toml": _template("pyproject").substitute(words),
         "README.md": _template("readme").substitute(words),
-        "example.yaml": _example_text(drafts, module),
+        "example.yaml": _example_text(drafts),
         f"src/{module}/__init__.py": module_text(drafts),
         "tests/test_laws.py": _template("test").substitute(words),
     }
@@ -144,8 +144,8 @@ def _wrapped(head: str, names: Sequence[str], tail: str) -> str:
     return "\n".join([head, *(f"{indent}    {name}," for name in names), indent + tail])
 
 
-def _example_text(drafts: Sequence[Draft], name: str) -> str:
-    return "# An analysis of a simulated source, to try the plugin.\n" + dump(example(drafts, name))
+def _example_text(drafts: Sequence[Draft]) -> str:
+    return "# An analysis of a simulated source, to try the plugin.\n" + dump(example(drafts))
 
 
 def _refuse_existing(*paths: Path) -> None:

@@ -24,17 +24,17 @@ demo: $(VENV)/.run
 	@echo "The run folder is $(DEMO)/: pictures in $(DEMO)/plots, flux points in $(DEMO)/estimates,"
 	@echo "the fit in $(DEMO)/fit.yaml, what became of each run in $(DEMO)/observations.ecsv."
 
-test: $(VENV)/.test
+test: $(VENV)/.dev
 	$(BIN)/python -m pytest
 
-lint: $(VENV)/.test
+lint: $(VENV)/.dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(foreach plugin,$(PLUGINS),$(BIN)/mypy $(plugin)/src &&) true
 	$(BIN)/lint-imports
 
-docs: $(VENV)/.docs
+docs: $(VENV)/.dev
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 	@echo "The documentation is in docs/_build/html/index.html"
 
@@ -54,12 +54,7 @@ $(VENV)/.run: pyproject.toml constraints.txt | $(VENV)/.made
 	@$(INSTALL) -e .
 	@touch $@
 
-$(VENV)/.test: pyproject.toml constraints.txt $(PLUGINS:%=%/pyproject.toml) | $(VENV)/.made
-	@echo "Installing skyred and what its tests need into $(VENV): a minute or two"
-	@$(INSTALL) -e ".[test]" $(PLUGINS:%=-e %)
-	@touch $@
-
-$(VENV)/.docs: pyproject.toml constraints.txt $(PLUGINS:%=%/pyproject.toml) | $(VENV)/.made
-	@echo "Installing what the documentation needs into $(VENV): a minute or two"
-	@$(INSTALL) -e ".[docs]" $(PLUGINS:%=-e %)
+$(VENV)/.dev: pyproject.toml constraints.txt $(PLUGINS:%=%/pyproject.toml) | $(VENV)/.made
+	@echo "Installing skyred, its plugins, and what tests and docs need into $(VENV): two minutes"
+	@$(INSTALL) -e ".[test,docs]" $(PLUGINS:%=-e %)
 	@touch $@

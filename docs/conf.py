@@ -49,7 +49,7 @@ html_theme_options = {
     "footer_end": [],
     "show_nav_level": 1,
 }
-html_sidebars = {"onboarding": [], "getting-started": [], "explanation/*": []}
+html_sidebars = {"onboarding": [], "getting-started": []}
 
 # -- tutorials: what they print is the same in each build, as far as it can be ------------------
 # what a tutorial calls as a command is that of this environment, activated or not

@@ -18,6 +18,9 @@ EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.yaml"))
 TARGETS = {"crab": 4, "pks-2155": 21, "msh-15-52": 20, "rx-j1713": 15}
 # all 60 runs of the four targets take a minute, and pictures of all runs half of one: some will do
 FEWER = {
+    "comparison": ["estimate.1.parameters=[crab.alpha, crab.beta]"],
+    "sensitivity": ["data.hess.select.0={kind: observation-ids, ids: [23523]}"],
+    "spectrum": ["data.hess.select.0={kind: observation-ids, ids: [23523, 23526]}"],
     "groups": ["data.hess.geometry.bin_size=0.1 deg"],
     "maps": ["data.hess.geometry.bin_size=0.06 deg"],
     "nights": ["data.crab.archive=sim:crab?runs=4&livetime=10min"],

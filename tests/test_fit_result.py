@@ -16,6 +16,7 @@ from hypothesis.extra.numpy import arrays
 
 from skyred import FitResult
 from skyred.config import Document, dump
+from skyred.errors import FileError
 from skyred.result.files import read_fit, write_fit
 
 numbers = st.floats(allow_nan=True, allow_infinity=True)
@@ -131,6 +132,24 @@ def test_samples_are_a_table_beside_fit_yaml_with_names_and_units(tmp_path: Path
     assert table["b_x_2"].unit == u.Unit("TeV-1 s-1 cm-2")
     assert table["B_x_3"].tolist() == samples[:, 2].tolist()
     assert "samples: samples.fits" in (tmp_path / "fit.yaml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("fault", ["absent", "cut off", "of another fit"])
+def test_samples_that_cannot_be_those_of_the_fit_are_refused(fault: str, tmp_path: Path) -> None:
+    fit = FitResult(
+        names=["a", "b"], units=["", ""], values=[1, 2], errors=[1, 1], covariance=np.eye(2),
+        stat=0, success=True, samples=np.ones((4, 2)),
+    )  # fmt: skip
+    write_fit(tmp_path, fit)
+    path = tmp_path / "samples.fits"
+    if fault == "absent":
+        path.unlink()
+    elif fault == "cut off":
+        path.write_bytes(path.read_bytes()[:3000])
+    else:
+        Table({"WEIGHT": np.ones(4)}).write(path, overwrite=True)
+    with pytest.raises(FileError, match=r"samples\.fits"):
+        read_fit(tmp_path)
 
 
 def test_a_fit_without_samples_leaves_none_of_an_earlier_one(tmp_path: Path) -> None:

@@ -132,7 +132,8 @@ def laws_page() -> Iterator[str]:
 
 def plainly(text: str) -> str:
     """Write a text so that none of its signs means anything in reStructuredText."""
-    return re.sub(r"([*|`\\])", r"\\\1", text)
+    marked = re.sub(r"`([^`]+)`", r"``\1``", text)
+    return re.sub(r"([*|\\])", r"\\\1", marked)
 
 
 def options(cls: type) -> Iterator[str]:

@@ -22,6 +22,7 @@ from pathlib import Path
 here = Path(tempfile.mkdtemp())
 real = "GAMMAPY_DATA" in os.environ
 archive = "$GAMMAPY_DATA/hess-dl3-dr1" if real else "sim:crab?runs=8&livetime=5min"
+around = f"icrs; circle({'329.717, -30.226' if real else '83.633, 22.014'}, 0.3)"
 center = "[329.717 deg, -30.226 deg]" if real else "[83.633 deg, 22.014 deg]"
 
 (here / "many.yaml").write_text(f"""
@@ -40,7 +41,7 @@ data:
     make:
       - {{kind: map}}
       - {{kind: safe-mask, methods: offset-max, offset_max: 2.5 deg}}
-      - {{kind: fov-background}}
+      - {{kind: fov-background, exclude: ["{around}"]}}
     stack: {{kind: sum, chunk: 2}}
 """)
 
@@ -80,7 +81,9 @@ shell("skyred run many.yaml -o many --engine processes --workers 2 --until reduc
 from skyred import Result
 
 many = Result.read(here / "many")
-many.observations["obs_id", "status", "counts", "background_norm"]
+ledger = many.observations["obs_id", "status", "counts", "background_norm"]
+ledger["background_norm"].info.format = ".3f"
+ledger
 
 # %%
 # The counts of all runs together:
@@ -97,7 +100,7 @@ many.plot.counts_many()
 shell("skyred run many.yaml -o again --until reduce")
 
 again = Result.read(here / "again")
-print(sorted(set(again.observations["status"])))
+print(set(map(str, again.observations["status"])))
 
 # %%
 # On a cluster

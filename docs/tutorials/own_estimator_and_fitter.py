@@ -51,12 +51,13 @@ print(fit)
 # ------------
 # It has one verb, ``estimate``, from datasets with their fitted models to a product: what can be
 # written, listed, drawn, and read again. For a table all of that is there: ``TableProduct``. Units
-# and descriptions of its columns end up in the file, and on the axes of the picture.
+# and descriptions of its columns end up in the file, and names and units on the axes of the picture.
 #
 # This one gives the integral flux of a source above some energies, in units of that of the Crab
 # nebula as H.E.S.S. published it (`Aharonian et al. 2006, A&A 457, 899
 # <https://doi.org/10.1051/0004-6361:20065351>`_).
 
+import numpy as np
 from astropy import units as u
 from astropy.table import Table
 
@@ -90,14 +91,11 @@ class CrabUnits(Estimator):
         for energy in self.energy_min:
             unit = crab.integral(energy, 100 * u.TeV)
             flux, below, above = spectrum.integral_error(energy, 100 * u.TeV)
-            rows.append(
-                (
-                    energy.to_value("TeV"),
-                    *(float(value / unit) for value in (flux, (below + above) / 2)),
-                )
-            )
-        table = Table(rows=rows, names=["energy_min", "flux", "flux_err"], units=["TeV", "", ""])
-        table["flux"].description = "Integral flux above energy_min, in units of the Crab nebula."
+            ratios = [float(value / unit) for value in (flux, (below + above) / 2)]
+            rows.append((energy.to_value("TeV"), *np.round(ratios, 3)))
+        names = ["energy_min", "crab_units", "crab_units_err"]
+        table = Table(rows=rows, names=names, units=["TeV", "", ""])
+        table["crab_units"].description = "Integral flux above energy_min, in Crab units."
         return TableProduct(self.label, table)
 
 
@@ -131,7 +129,7 @@ except ConfigError as error:
 from skyred.likelihood import objective_of
 
 objective = objective_of(orchestrator.datasets)
-print(objective.names)
+print(*objective.names, sep="\n")
 print(f"{objective(objective.start):.3f}")
 
 # %%
@@ -142,7 +140,6 @@ print(f"{objective(objective.start):.3f}")
 # a minimum at all.
 
 import attrs
-import numpy as np
 
 from skyred import Fitter
 from skyred.minimise import minimise
@@ -181,19 +178,19 @@ class Everywhere(Fitter):
 
 
 # %%
-# First on something of which everything is known: two valleys, the deeper one at 3. A search from 0
+# First on something of which everything is known: two valleys, the deeper one at 3. A search from -2
 # ends in the other.
 
 from skyred import Objective
 
 valleys = Objective(
     names=["x"],
-    start=[0.0],
+    start=[-2.0],
     limits=[[-5, 5]],
     stat=lambda x: float((x[0] ** 2 - 9) ** 2 / 9 - x[0]),
 )
-print(minimise(attrs.evolve(valleys, start=[-2.0])))
-print(Everywhere().fit(attrs.evolve(valleys, start=[-2.0])))
+print(minimise(valleys))
+print(Everywhere().fit(valleys))
 
 # %%
 # Then on the Crab, in the place of ``minuit``. It is the same minimum, so the first search had not
@@ -204,7 +201,7 @@ again.datasets = orchestrator.datasets
 print(again.fit())
 
 # %%
-# Both obey the laws of their roles. For a fitter that means: bowls of which the minimum is known,
+# It obeys the laws of its role. For a fitter that means: bowls of which the minimum is known,
 # minima at limits, valleys without one, statistics that are not finite, and never ``success`` for
 # what is no minimum.
 

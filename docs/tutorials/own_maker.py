@@ -35,15 +35,14 @@ import numpy as np
 def counts_by_minute(observation, minutes=2.0):
     times = observation.events.time.mjd
     start, stop = observation.tstart.mjd, observation.tstop.mjd
-    number = int((stop - start) * 24 * 60 / minutes)
+    number = round((stop - start) * 24 * 60 / minutes)
     return np.histogram(times, np.linspace(start, stop, number + 1))[0]
 
 
 counts = counts_by_minute(observation)
-plt.stairs(counts, baseline=None)
-plt.ylim(bottom=0)
-plt.xlabel("Interval of two minutes")
-plt.ylabel("Counts")
+figure, ax = plt.subplots()
+ax.stairs(counts, baseline=None)
+_ = ax.set(xlabel="Interval of two minutes", ylabel="Counts", ylim=(0, 1.2 * counts.max()))
 
 # %%
 # The class

@@ -65,7 +65,7 @@ shell("skyred show dust-veto")
 # cannot be imported, a kind that another distribution offers, a misspelt hook. No such fault stops
 # the other plugins.
 
-shell("skyred plugins | grep -A 1 dust")
+shell("skyred plugins | grep -A 1 '^dust'")
 
 # %%
 # Run

@@ -131,7 +131,7 @@ print(report["digest"] == pipeline.digest())
 # %%
 # A file that was changed
 # -----------------------
-# One number in the fitted models, changed by hand:
+# One word in the fitted models, changed by hand:
 
 from skyred.errors import OutputError
 

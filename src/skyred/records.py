@@ -22,13 +22,15 @@ STATUSES = ("made", "cached", "skipped", "failed")
 class Owner:
     """Who a component comes from: the distribution, its version and the plugin's name.
 
-    A one-file plugin has its `file`, the file's name as distribution and its sum as version.
+    A one-file plugin has its `file` and the `source` that was read from it, the file's name as
+    distribution and its sum as version.
     """
 
     distribution: str
     version: str
     plugin: str
     file: str = attrs.field(default="", eq=False)  # where it lies plays no part
+    source: bytes = attrs.field(default=b"", eq=False, repr=False)
 
     def __str__(self) -> str:
         return f"{self.distribution} {self.version} (plugin {self.plugin!r})"

@@ -28,7 +28,7 @@ def invoke(*words: str) -> Result:
 @pytest.fixture
 def toys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Let the commands find the toys alone, in an empty folder."""
-    monkeypatch.setattr(Plugins, "load", classmethod(lambda cls: PLUGINS))
+    monkeypatch.setattr(Plugins, "load", classmethod(lambda cls, **_: PLUGINS))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from skyred import TableProduct
 from skyred.cli import main
 from skyred.plugins import Plugins
 from skyred.result import Result as RunResult
@@ -107,6 +108,9 @@ MISTAKES = {
     "a path for a name": (["../dust", "--maker", "a"], "'../dust' is no name of a plugin"),
     "a kind that is none": (["dust", "--maker", "DustVeto"], "'DustVeto' is no kind"),
     "a kind that is taken": (["dust", "--maker", "safe-mask"], "'safe-mask' is offered by skyred"),
+    "a keyword": (["class", "--maker", "a"], "'class' is a name that Python has"),
+    "a package that is there": (["numpy", "--maker", "a"], "'numpy' is a name that Python has"),
+    "a kind for two roles": (["dust", "--maker", "a", "--model", "a"], "'a' is named twice"),
     "a kind twice": (["dust", "--maker", "a", "--maker", "a"], "'a' is named twice"),
 }
 
@@ -120,10 +124,18 @@ def test_a_mistake_is_named_and_nothing_written(mistake: str, tmp_path: Path) ->
     assert not list(tmp_path.iterdir())
 
 
+def test_a_class_is_not_called_like_what_it_imports(tmp_path: Path) -> None:
+    done = new_plugin(tmp_path, "mine.py", "--estimator", "table-product")
+    assert done.exit_code == 0, done.output
+    made = Plugins.load(files=[tmp_path / "mine.py"]).catalog.get("estimator", "table-product")
+    assert made.__name__ == "TableProductEstimator"
+    assert made.product is TableProduct  # type: ignore[attr-defined]
+
+
 def test_what_is_there_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "dust.yaml").write_text("mine", encoding="utf-8")
-    for name in ("dust.py", "skyred-dust"):
-        (tmp_path / "skyred-dust").mkdir(exist_ok=True)
+    for name in ("dust.py", "skyred-sand"):
+        (tmp_path / "skyred-sand").mkdir(exist_ok=True)
         done = new_plugin(tmp_path, name, "--maker", "dust-veto")
         assert done.exit_code == 2
         assert "is there already; choose another name" in done.output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -52,6 +53,9 @@ data:
     fit_range: {energy: [1 TeV, 5 TeV]}
 model: MODEL
 fit: {kind: minuit, minos: true, calls: 500}
+estimate:
+  - {kind: contours, parameters: [my source.amplitude, other.amplitude]}
+  - {kind: profile-likelihood, parameters: [other.amplitude]}
 """
 SPECTRUM = "spectrum\n      on_region: 'icrs; circle(83.63, 22.01, 0.1)'"
 MAP = (
@@ -116,6 +120,16 @@ def require_neat(scripts: dict[str, str], folder: Path) -> None:
         assert found.returncode == 0, found.stdout + found.stderr
 
 
+def require_writing_twice(scripts: dict[str, str]) -> None:
+    """Raise unless each file that is written may be there already: a script is run again."""
+    for name, text in scripts.items():
+        calls = [each for each in ast.walk(ast.parse(text)) if isinstance(each, ast.Call)]
+        writes = [each for each in calls if getattr(each.func, "attr", "") == "write"]
+        assert writes, name
+        for call in writes:
+            assert "overwrite" in [each.arg for each in call.keywords], ast.unparse(call)
+
+
 def test_examples_are_exported_as_neat_scripts(tmp_path: Path) -> None:
     scripts = {}
     for path in EXAMPLES:
@@ -126,12 +140,15 @@ def test_examples_are_exported_as_neat_scripts(tmp_path: Path) -> None:
     folder = tmp_path / "scripts"
     folder.mkdir()
     require_neat(scripts, folder)
+    require_writing_twice(scripts)
 
 
 def test_other_components_are_exported_as_neat_scripts(tmp_path: Path) -> None:
     folder = tmp_path / "scripts"
     folder.mkdir()
-    require_neat({name: Pipeline.from_yaml(of(name)).to_script() for name in PIPELINES}, folder)
+    scripts = {name: Pipeline.from_yaml(of(name)).to_script() for name in PIPELINES}
+    require_neat(scripts, folder)
+    require_writing_twice(scripts)
 
 
 @pytest.mark.parametrize("name", LACKING)
@@ -155,6 +172,8 @@ def test_every_default_component_has_a_plain_form_or_a_reason_not_to(catalog: Ca
     own = [entry.cls for entry in catalog if entry.owner.distribution == "skyred"]
     without = {(cls.role, cls.kind) for cls in own if cls.write_script is Component.write_script}
     assert without == set(WITHOUT)
+    # one that inherits it would be refused
+    assert all("write_script" in vars(cls) for cls in own if (cls.role, cls.kind) not in WITHOUT)
 
 
 def test_the_digest_of_a_script_is_that_of_its_pipeline() -> None:

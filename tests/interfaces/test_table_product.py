@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from astropy import units as u
 from astropy.table import Column, QTable, Table
+from astropy.time import Time
 from matplotlib import pyplot as plt
 
 from skyred import TableProduct
@@ -46,6 +47,16 @@ def test_the_first_numbers_are_drawn_against_the_first_column(kind: type, table:
     np.testing.assert_array_equal(line.get_xdata(), [1.0, 3.0])
     np.testing.assert_array_equal(line.get_ydata(), [2e-12, np.nan])
     assert ax.containers[0].has_yerr
+    plt.close()
+
+
+def test_times_are_dates_on_the_axis_and_no_numbers_to_draw() -> None:
+    times = Time(["2004-12-06", "2004-12-08"])
+    table = QTable({"time": times, "again": times, "counts": [3, 4]})
+    ax = TableProduct("counts", table).plot()
+    (line, _, _) = ax.containers[0]
+    np.testing.assert_array_equal(line.get_xdata(), [time.datetime for time in times])
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("time", "counts")
     plt.close()
 
 

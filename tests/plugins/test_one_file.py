@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pickle
@@ -179,6 +180,31 @@ def test_a_run_uses_it_in_its_workers_and_keeps_a_copy(file: Path, tmp_path: Pat
     report = json.loads((tmp_path / "crab" / "report.json").read_text(encoding="utf-8"))
     (used,) = [each for each in report["plugins"] if "file" in each]
     assert used["file"] == str(file)
+
+
+@pytest.mark.parametrize("ending", ["changed", "gone"])
+def test_the_run_folder_keeps_the_file_as_it_was_loaded(
+    ending: str, file: Path, tmp_path: Path
+) -> None:
+    """In Python too, where the pipeline runs without being told of the file again."""
+    pipeline = Pipeline.from_yaml(CONFIG, plugins=Plugins.load(files=[file]))
+    was = file.read_bytes()
+    file.write_text(FILE + "# changed\n", encoding="utf-8")
+    if ending == "gone":
+        file.unlink()
+    pipeline.run(tmp_path / "run")
+    assert (tmp_path / "run" / "plugins" / file.name).read_bytes() == was
+    report = json.loads((tmp_path / "run" / "report.json").read_text(encoding="utf-8"))
+    (used,) = [each for each in report["plugins"] if "file" in each]
+    assert used["version"].removeprefix("sha256:") == hashlib.sha256(was).hexdigest()[:12]
+
+
+def test_two_files_of_one_name_are_told_apart_by_renaming(file: Path) -> None:
+    other = file.parent / "other" / file.name
+    other.parent.mkdir()
+    other.write_text(FILE.replace("even-runs", "odd-runs"), encoding="utf-8")
+    (sentence,) = Plugins.load(files=[file, other]).faults()
+    assert "has the same name; rename the file" in sentence
 
 
 def test_without_the_file_its_kind_is_unknown(file: Path) -> None:

@@ -7,19 +7,21 @@ from typing import Any
 import pytest
 
 from skyred.testing import LawsBrokenError, check, laws
-from testing.planted import declaring, making, modelling, selecting, stacking
+from testing.planted import declaring, fitting, making, modelling, selecting, stacking
 
 MEND = {each.name: each.mend for each in laws()}
 
 SOUND = [
     declaring.Sound, selecting.EveryOther, making.EnoughEvents, making.MeanEvents,
-    stacking.SoundList, modelling.Flat, modelling.SoundNewton, modelling.SumOfCounts,
-    modelling.AtOnce,
+    stacking.SoundList, stacking.EachAlone, modelling.Flat, fitting.SoundNewton, fitting.SoundBoxes,
+    modelling.SumOfCounts, modelling.AtOnce,
 ]  # fmt: skip
 
 _KIND = "is declared with @component and a kind of its own"
 _SAME_RUNS = "makes the same each time, whatever it made before"
 _COUNTED = "counts every livetime and every count once"
+_MIXED = "loses nothing where datasets are of two types"
+_PRIORS = "counts priors, and counts them once"
 _WITHOUT = "claims no success where the statistic is not a number"
 _NEW = "builds new models each time, and the same"
 
@@ -63,7 +65,8 @@ DEFECTS: dict[type[Any], tuple[str, ...]] = {
     stacking.Backwards: ("adds as it merges a total of one",),
     stacking.LosesRight: ("has a zero that changes nothing on the left",),
     stacking.Twice: (_COUNTED, "merges in any grouping", "adds as it merges a total of one"),
-    stacking.Mixes: ("refuses datasets of two types",),
+    stacking.ForgetsOff: (_MIXED,),
+    stacking.ForgetsDataset: (_MIXED,),
     stacking.SpoilsDataset: ("leaves the datasets it adds as they were",),
     stacking.Generates: ("gives totals that survive pickling",),
     stacking.OneName: ("gives datasets with names of their own",),
@@ -74,14 +77,18 @@ DEFECTS: dict[type[Any], tuple[str, ...]] = {
         "predicts a finite number of counts",
     ),
     modelling.RandomName: (_NEW,),
-    modelling.SmallErrors: ("gives the errors and the covariance of bowls that are known",),
-    modelling.Liar: (
+    fitting.SmallErrors: ("gives the errors and the covariance of bowls that are known", _PRIORS),
+    fitting.Liar: (
         _WITHOUT,
         "claims no success in a valley without a lowest point",
         "claims no success where nothing depends on the parameters",
     ),
-    modelling.Forgetful: ("hands on what the objective tells",),
-    modelling.MovesStart: ("leaves the objective as it was",),
+    fitting.Forgetful: ("hands on what the objective tells",),
+    fitting.MovesStart: ("leaves the objective as it was",),
+    fitting.NoPrior: (_PRIORS,),
+    fitting.TwicePrior: (_PRIORS,),
+    fitting.NoUpper: ("stays inside the limits, and tells of parameters that end there",),
+    fitting.TwiceSampled: (_PRIORS,),
     modelling.SpoilsDatasets: ("leaves datasets, models and fit as they were",),
     modelling.WritesUntold: ("writes files, in its folder only",),
     modelling.ReadsWrong: ("reads what it wrote",),

@@ -73,3 +73,12 @@ def test_what_lies_beyond_the_model_is_named_before_anything_is_read(archive):
     with pytest.raises(ValueError, match=r"does not cover the energies of data\.crab") as error:
         Pipeline.from_yaml(text)
     assert "less than that of the safe-mask" in str(error.value)
+
+
+def test_a_chain_that_keeps_to_no_offset_is_told_to(archive):
+    text = YAML.format(archive=archive).replace(
+        "      - {kind: safe-mask, methods: [offset-max], offset_max: 2 deg}\n", ""
+    )
+    with pytest.raises(ValueError, match=r"no maker of data\.crab keeps to 2\.5 deg") as error:
+        Pipeline.from_yaml(text)
+    assert "add {kind: safe-mask, methods: [offset-max], offset_max: 2.5 deg}" in str(error.value)

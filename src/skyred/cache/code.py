@@ -80,7 +80,10 @@ def _file(module: ModuleType | None) -> Path | None:
 
 def _refuse_changed(name: str, imported: float, files: Iterable[Path]) -> None:
     for path in files:
-        state = path.stat()
+        try:
+            state = path.stat()
+        except OSError:
+            raise NoCacheError(f"{path.name}, where {name} came from, is gone") from None
         # a file that was moved here may be old: the later time is when it came
         if max(state.st_mtime, state.st_ctime) > imported:
             raise NoCacheError(

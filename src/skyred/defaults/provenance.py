@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import platform
-import shutil
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -18,7 +17,7 @@ from skyred.files.sums import sum_of
 from skyred.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from skyred.records import Report, Run
+    from skyred.records import Owner, Report, Run
 
 PACKAGES = ("skyred", "gammapy", "astropy", "numpy", "scipy", "regions", "iminuit")
 
@@ -57,7 +56,7 @@ class Provenance:
             "python": sys.version.split()[0],
             "platform": platform.platform(),
             "versions": {name: version(name) for name in PACKAGES},
-            "plugins": [attrs.asdict(owner, filter=_is_set) for owner in report.owners],
+            "plugins": [_owner(owner) for owner in report.owners],
             "watchers": list(report.watchers),
             "engine": dict(report.engine),
             "steps": [
@@ -72,15 +71,16 @@ class Provenance:
 
 
 def _copy_files(folder: Path, report: Report) -> None:
-    """Keep the one-file plugins that took part: no version number brings them back."""
+    """Keep the one-file plugins that took part, as they were: no version brings them back."""
     for owner in report.owners:
         if owner.file:
             (folder / "plugins").mkdir(exist_ok=True)
-            shutil.copyfile(owner.file, folder / "plugins" / owner.distribution)
+            (folder / "plugins" / owner.distribution).write_bytes(owner.source)
 
 
-def _is_set(_: object, value: object) -> bool:
-    return value != ""
+def _owner(owner: Owner) -> dict[str, str]:
+    names = ("distribution", "version", "plugin", "file")
+    return {name: getattr(owner, name) for name in names if getattr(owner, name)}
 
 
 def _inputs(report: Report) -> Iterator[tuple[Path, str]]:

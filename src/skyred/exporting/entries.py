@@ -76,14 +76,14 @@ def write_datasets(script: Script, entry: str, reduction: Reduction) -> None:
     else:
         script.use("gammapy.datasets", "SpectrumDatasetOnOff")
         read, found = "read_spectra", "SpectrumDatasetOnOff.read(path) for path in paths"
-    script.shared(
+    function = script.shared(
         f"{read}(entry, paths)",
         "Read datasets, called after their entry.",
         f"found = [{found}]",
         'named = [each.copy(name=f"{entry}-{i}") for i, each in enumerate(found, 1)]',
         "return Datasets(named)",
     )
-    script.datasets = f"{read}({literal(entry)}, {constant})"
+    script.datasets = f"{function}({literal(entry)}, {constant})"
 
 
 def _as_written(path: Path, places: Iterable[Location]) -> str:
@@ -102,21 +102,28 @@ def write_fit_range(script: Script, fit_range: FitRange) -> None:
     if script.datasets != "datasets":
         script.end.add(f"datasets = {script.datasets}")
         script.datasets = "datasets"
-    masks, options = [], ""
+    masks: list[str] = []
+    options: dict[str, str] = {}
     if fit_range.energy is not None:
         # an edge of the axis, written in another unit, is still that edge
         masks.append(f"geom.energy_mask({1 - SLACK} * low, {1 + SLACK} * high)")
-        low, high = (script.quantity(each) for each in fit_range.energy)
-        options += f", low={low}, high={high}"
+        options |= zip(("low", "high"), map(script.quantity, fit_range.energy), strict=True)
     if fit_range.region:
         masks.append("geom.region_mask(regions)")
-        options += f", regions={script.regions(f'{script.entry}_FITTED', fit_range.region)}"
-    names = [each.split("=")[0] for each in options.split(", ")[1:] if "=" in each]
-    script.shared(
-        f"fit_within({', '.join(['datasets', *names])})",
+        options["regions"] = script.regions(f"{script.entry}_FITTED", fit_range.region)
+    function = script.shared(
+        f"{_fit_within(fit_range)}({', '.join(['datasets', *options])})",
         "Restrict the fit; an edge that is rounded in another unit is still that edge.",
         "for dataset in datasets:",
         "    geom = dataset.counts.geom",
         f"    dataset.mask_fit = {' & '.join(masks)}",
     )
-    script.end.add(f"fit_within(datasets{options})")
+    given = [f"{name}={code}" for name, code in options.items()]
+    script.end.add(f"{function}({', '.join(['datasets', *given])})")
+
+
+def _fit_within(fit_range: FitRange) -> str:
+    """Name the function of a kind of range: each has its own."""
+    if not fit_range.region:
+        return "fit_within_energies"
+    return "fit_within" if fit_range.energy is not None else "fit_within_region"

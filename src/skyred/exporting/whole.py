@@ -10,8 +10,8 @@ import attrs
 
 from skyred.errors import ExportError
 from skyred.exporting.entries import write_archive, write_datasets, write_fit_range
-from skyred.interfaces import Chain, Component, Estimator, Reduction
-from skyred.scripting import Script
+from skyred.interfaces import Chain, Component, Estimator, Reduction, write_component
+from skyred.scripting import Script, literal
 
 LONGEST = 70  # of a line of documentation
 Owner = Callable[[Component], str]
@@ -75,7 +75,7 @@ class _Exporter:
     def _write(self, component: Component) -> None:
         owner = self.owner(component)
         with self._noting(f"`{component.kind}`{f' of {owner}' if owner else ''}"):
-            component.write_script(self.script)
+            write_component(component, self.script)
 
     # -- data ------------------------------------------------------------------------------------
 
@@ -94,7 +94,7 @@ class _Exporter:
                 write_fit_range(script, reduction.fit_range)
         script.end.add(f"return {script.datasets}")
         verb = "read" if reduction.datasets else "reduce"
-        function = f"{verb}_{script.local(name)}"
+        function = script.name(f"{verb}_{name}")
         doc = "Read the datasets" if reduction.datasets else "Reduce the runs"
         script.function(f"{function}()", f"{doc} of {name}.")
         return function
@@ -135,7 +135,7 @@ class _Exporter:
         self.script.function("fit_models(datasets)", "Fit the models to all datasets together.")
 
     def _estimate(self, estimator: Estimator) -> str:
-        function = f"estimate_{Script().local(estimator.label)}"
+        function = self.script.name(f"estimate_{estimator.label}")
         self._write(estimator)
         summary = estimator.summary().rstrip(".")
         # what is behind the colon says how
@@ -148,7 +148,7 @@ class _Exporter:
         script.use("sys")
         script.use("pathlib", "Path")
         add(
-            f'folder = Path(sys.argv[1] if len(sys.argv) > 1 else "{self._folder}")',
+            f"folder = Path(sys.argv[1] if len(sys.argv) > 1 else {literal(self._folder)})",
             "folder.mkdir(parents=True, exist_ok=True)",
             "",
         )

@@ -1,7 +1,15 @@
 """The interfaces: what a link of the chain is and does."""
 
 from skyred.interfaces.chain import Chain, Reduction
-from skyred.interfaces.component import Component, Fields, component, locations, value, walk
+from skyred.interfaces.component import (
+    Component,
+    Fields,
+    component,
+    locations,
+    value,
+    walk,
+    write_component,
+)
 from skyred.interfaces.engine import Engine
 from skyred.interfaces.entries import entries_of, geometry_problems
 from skyred.interfaces.estimator import AdaptedEstimator, Estimator
@@ -46,4 +54,5 @@ __all__ = [
     "required_irfs",
     "value",
     "walk",
+    "write_component",
 ]

@@ -38,7 +38,15 @@ if TYPE_CHECKING:
     from skyred.interfaces.chain import Chain
     from skyred.scripting import Script
 
-__all__ = ["Component", "Fields", "Location", "Position", "component", "value"]
+__all__ = [
+    "Component",
+    "Fields",
+    "Location",
+    "Position",
+    "component",
+    "value",
+    "write_component",
+]
 
 T = TypeVar("T", bound=type)
 _KIND = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -160,6 +168,27 @@ class Component(Fields, ABC):
     def summary(cls) -> str:
         """Give the first line of the class's documentation."""
         return (cls.__doc__ or "").strip().split("\n")[0]
+
+
+def write_component(component: Component, script: Script) -> None:
+    """Add what a component does to a script, if its own class says how.
+
+    A class that inherits `write_script` may do something else than what its parent writes.
+
+    Raises
+    ------
+    ExportError
+        If it has no plain gammapy form, or only its parent has one.
+    """
+    cls = type(component)
+    said = next(each for each in cls.__mro__ if "write_script" in vars(each))
+    if said not in (cls, Component):
+        raise ExportError(
+            f"has no plain gammapy form of its own, only that of its parent {said.__name__}: give "
+            f"{cls.__name__} a method write_script, or, if it does the same as its parent, "
+            f"write_script = {said.__name__}.write_script"
+        )
+    component.write_script(script)
 
 
 @dataclass_transform(

@@ -12,7 +12,7 @@ import numpy as np
 from skyred.interfaces.product import Product
 
 if TYPE_CHECKING:
-    from astropy.table import Column, Table
+    from astropy.table import Table
     from gammapy.modeling.models import Models
     from matplotlib.axes import Axes
 
@@ -73,8 +73,7 @@ class TableProduct(Product):
         x, y = self.value.columns[0], self.value[drawn]
         errors = f"{drawn}_err"
         spread = _numbers(self.value[errors]) if errors in self.value.colnames else None
-        across = _numbers(x) if _is_numeric(x) else [str(each) for each in x]
-        ax.errorbar(across, _numbers(y), yerr=spread, fmt="o", capsize=2)
+        ax.errorbar(_places(x), _numbers(y), yerr=spread, fmt="o", capsize=2)
         ax.set_xlabel(_label(x))
         ax.set_ylabel(_label(y))
         ax.set_title(self.name)
@@ -86,16 +85,24 @@ class TableProduct(Product):
         return next((name for name in names if _is_numeric(self.value[name])), None)
 
 
-def _is_numeric(column: Column) -> bool:
-    return column.dtype.kind in "iuf" and column.ndim == 1
+def _is_numeric(column: Any) -> bool:
+    dtype = getattr(column, "dtype", None)  # times and positions have none
+    return dtype is not None and dtype.kind in "iuf" and column.ndim == 1
 
 
-def _numbers(column: Column) -> Any:
+def _places(column: Any) -> Any:
+    """Give where on the axis the rows of the first column are: numbers, dates or texts."""
+    if _is_numeric(column):
+        return _numbers(column)
+    return column.datetime if hasattr(column, "datetime") else [str(each) for each in column]
+
+
+def _numbers(column: Any) -> Any:
     # masked entries are not drawn, and a Quantity column is drawn as its numbers
     values = getattr(column, "value", column)
     return np.ma.filled(np.ma.asarray(values, dtype=float), np.nan)
 
 
-def _label(column: Column) -> str:
-    unit = f" [{column.unit}]" if column.unit else ""
-    return f"{column.info.name}{unit}"
+def _label(column: Any) -> str:
+    unit = getattr(column, "unit", None)
+    return f"{column.info.name} [{unit}]" if unit else str(column.info.name)

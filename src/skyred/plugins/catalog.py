@@ -10,6 +10,7 @@ import attrs
 
 from skyred.errors import FieldError
 from skyred.interfaces import ROLES, Component
+from skyred.plugins.one_file import file_of
 from skyred.records import Owner
 
 
@@ -67,7 +68,10 @@ class Catalog:
     def owner(self, component: Component) -> Owner | None:
         """Give whose a component is; None if no plugin offers its class."""
         entry = self._entries.get((component.role, component.kind))
-        return entry.owner if entry is not None and entry.cls is type(component) else None
+        if entry is not None and entry.cls is type(component):
+            return entry.owner
+        file = file_of(type(component))  # loaded for a configuration, and not for this catalog
+        return None if file is None else file.owner
 
     def owner_of(self, role: str, kind: str) -> Owner | None:
         """Give whose a kind is; None if no plugin offers it."""

@@ -93,7 +93,7 @@ class Plugins:
             return
         if twin := self._named(owner.plugin):
             # by the plugin's name both would be left out
-            fault = f"{twin.owner} has the same name"
+            fault = f"{twin.owner} has the same name" + "; rename the file" * bool(owner.file)
             self.loaded.append(Loaded(owner, module, fault, way_out=owner.distribution))
             return
         try:

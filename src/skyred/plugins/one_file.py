@@ -30,6 +30,7 @@ class OneFile:
 
     path: Path
     sha256: str
+    source: bytes = attrs.field(default=b"", eq=False, repr=False)
 
     @classmethod
     def of(cls, path: Path) -> OneFile:
@@ -40,13 +41,16 @@ class OneFile:
         PluginError
             If there is none, or it does not end in ``.py``.
         """
-        return cls(path.resolve(), hashlib.sha256(_source(path)).hexdigest())
+        source = _source(path)
+        return cls(path.resolve(), hashlib.sha256(source).hexdigest(), source)
 
     @property
     def owner(self) -> Owner:
         """Whose its components are: the file is the distribution, its sum the version."""
         name = self.path.name
-        return Owner(name, f"sha256:{self.sha256[:SHOWN]}", self.path.stem, file=str(self.path))
+        return Owner(
+            name, f"sha256:{self.sha256[:SHOWN]}", self.path.stem, str(self.path), self.source
+        )
 
     @property
     def module_name(self) -> str:
@@ -64,7 +68,7 @@ class OneFile:
         """
         if held := sys.modules.get(self.module_name):
             return held
-        source = _source(self.path)
+        source = self.source or _source(self.path)
         if hashlib.sha256(source).hexdigest() != self.sha256:
             raise PluginError(
                 f"the plugin {self.path} was changed after it was loaded; run skyred again"

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skyred.errors import FileError
+from skyred.inspection.map_headers import look_at_fits
+
 if TYPE_CHECKING:
     from astropy.table import Table
 
@@ -69,13 +72,27 @@ def _ascii(text: str) -> str:
 
 
 def read_samples(folder: Path, data: Mapping[str, Any]) -> dict[str, Any]:
-    """Read the samples and weights that ``fit.yaml`` speaks of; nothing if it holds its own."""
+    """Read the samples and weights that ``fit.yaml`` speaks of; nothing if it holds its own.
+
+    Raises
+    ------
+    FileError
+        If the file is absent or damaged, or has not one column for each parameter.
+    """
     from astropy.io import fits
 
     if data.get("samples") != SAMPLES:
         return {}
-    with fits.open(folder / SAMPLES) as file:
-        table = file["SAMPLES"].data
-        columns = [np.array(table.field(place), dtype=float) for place in range(len(table.dtype))]
+    path = folder / SAMPLES
+    look_at_fits(path)
+    with fits.open(path) as file:
+        table = file["SAMPLES"].data if "SAMPLES" in file else None
+        count = 0 if table is None else len(table.dtype)
+        if table is None or count != 1 + len(data["names"]):
+            raise FileError(
+                f"{path} has {count} columns; expected {1 + len(data['names'])}, of weights and "
+                "of the parameters of fit.yaml"
+            )
+        columns = [np.array(table.field(place), dtype=float) for place in range(count)]
     samples = np.stack(columns[1:], axis=1)
     return {"samples": samples, **({"weights": columns[0]} if "weights" in data else {})}

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from skyred.fields import Position, Regions
 
+FUNCTIONS = ("build_models", "fit_models", "main")  # what the functions of a whole are called
 STANDARD = ("os", "sys", "pathlib", "fnmatch", "itertools")
 
 
@@ -117,6 +118,8 @@ class Script:
     _imports: dict[str, set[str]] = attrs.field(factory=dict)
     _constants: dict[str, str] = attrs.field(factory=dict)
     _functions: list[str] = attrs.field(factory=list)
+    _names: set[str] = attrs.field(factory=lambda: set(FUNCTIONS))
+    _shared: dict[str, str] = attrs.field(factory=dict)
     _parameters: dict[str, str] = attrs.field(factory=dict)
     _locals: set[str] = attrs.field(factory=set)
 
@@ -128,7 +131,7 @@ class Script:
 
     def constant(self, name: str, code: str) -> str:
         """Put a value to the top of the script; gives its name, a further one if that is taken."""
-        base = re.sub(r"\W+", "_", name).strip("_").upper()
+        base = _identifier(name.upper())
         number, chosen = 1, base
         while self._constants.setdefault(chosen, code) != code:
             number += 1
@@ -137,14 +140,11 @@ class Script:
 
     def local(self, name: str) -> str:
         """Give a name for a variable of the function that is being written."""
-        base = re.sub(r"\W+", "_", name).strip("_").lower()
-        base = f"{base}_" if keyword.iskeyword(base) or not base.isidentifier() else base
-        chosen, number = base, 1
-        while chosen in self._locals:
-            number += 1
-            chosen = f"{base}_{number}"
-        self._locals.add(chosen)
-        return chosen
+        return _free(name, self._locals)
+
+    def name(self, name: str) -> str:
+        """Give a name for a function: no other of the script has it."""
+        return _free(name, self._names)
 
     def quantity(self, value: u.Quantity) -> str:
         """Write a quantity, and import what it takes."""
@@ -195,20 +195,23 @@ class Script:
         first = self._parameters.setdefault(label, parameter)
         return None if first == parameter else first
 
-    def shared(self, head: str, doc: str, *lines: str) -> None:
-        """Define a function for all entries, once; its lines are indented below it."""
-        text = "\n".join(
-            [f"def {head}:", f'{INDENT}"""{doc}"""', *(INDENT + each for each in lines)]
-        )
-        if text not in self._functions:
-            self._functions.append(text)
+    def shared(self, head: str, doc: str, *lines: str) -> str:
+        """Define a function for all entries, once; its lines are indented below it.
+
+        Gives its name: a further one if another function has that of `head`.
+        """
+        text = "\n".join([_head(head, doc), *(INDENT + each for each in lines)])
+        if text not in self._shared:
+            wish = head.split("(")[0]
+            name = self._shared[text] = self.name(wish)
+            self._functions.append(f"def {name}{text.removeprefix(f'def {wish}')}")
+        return self._shared[text]
 
     # -- what they make ----------------------------------------------------------------------
 
     def function(self, head: str, doc: str) -> None:
         """End a function: of what was written since the last one."""
-        lines = [f"def {head}:", f'{INDENT}"""{doc}"""']
-        self._functions.append("\n".join([*lines, *self._written()]))
+        self._functions.append("\n".join([_head(head, doc), *self._written()]))
         self.body, self.loop, self.end = _body(), _loop(), _body()
         self._locals.clear()
 
@@ -224,7 +227,7 @@ class Script:
         constants = [
             line for name, code in self._constants.items() for line in lay_out(f"{name} = {code}")
         ]
-        head = ['"""' + "\n".join(doc) + '\n"""', "\n".join(self._import_lines())]
+        head = [_docstring("\n".join([*doc, ""])), "\n".join(self._import_lines())]
         parts = ["\n\n".join([*head, *(["\n".join(constants)] if constants else [])])]
         parts += [*self._functions, 'if __name__ == "__main__":\n    main()\n']
         return "\n\n\n".join(parts)
@@ -239,6 +242,33 @@ class Script:
             for own in (True, False)
         ]
         return [*groups[0], *([""] if all(groups) else []), *groups[1]]
+
+
+def _identifier(name: str) -> str:
+    found = re.sub(r"\W+", "_", name).strip("_")
+    if keyword.iskeyword(found):
+        return f"{found}_"
+    return found if found.isidentifier() else f"_{found}"
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """Give the identifier of a name, numbered if it is taken, and take it."""
+    base = _identifier(name.lower())
+    chosen, number = base, 1
+    while chosen in taken:
+        number += 1
+        chosen = f"{base}_{number}"
+    taken.add(chosen)
+    return chosen
+
+
+def _head(head: str, doc: str) -> str:
+    return f"def {head}:\n{INDENT}{_docstring(doc)}"
+
+
+def _docstring(text: str) -> str:
+    """Quote a text, and escape what would end it or mean something else in it."""
+    return '"""' + re.sub(r'"(?="|\Z)', r'\\"', text.replace("\\", r"\\")) + '"""'
 
 
 def _import_of(module: str, names: set[str]) -> list[str]:

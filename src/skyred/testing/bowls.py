@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 import numpy as np
+from scipy.special import ndtri
 
 from skyred.objective import Objective
 
@@ -100,18 +101,50 @@ def counts() -> Bowl:
     return Bowl("Poisson counts", objective, best, np.diag(observed), stat(best))
 
 
-def over_the_limit() -> Bowl:
-    """A parabola whose bottom lies two sigma below the limit of its first parameter.
+def over_the_limit(side: int = -1) -> Bowl:
+    """A parabola whose bottom lies two sigma beyond a limit of its first parameter.
 
     With x held at the limit, y follows by the correlation: y = y0 + rho sy/sx (x - x0).
+
+    Parameters
+    ----------
+    side : int
+        -1 for its lower limit, 1 for its upper one.
     """
-    limits, rho = [[2.0, 40.0], [-30.0, 30.0]], 0.5
+    limits, rho = [sorted((-2.0 * side, -40.0 * side)), [-30.0, 30.0]], 0.5
     bowl = parabola(
-        "a parabola with its bottom beyond a limit", [0, 0], [[1, rho], [rho, 1]], limits=limits,
-        start=[4.0, 3.0],
+        f"a parabola with its bottom {'below' if side < 0 else 'above'} a limit", [0, 0],
+        [[1, rho], [rho, 1]], limits=limits, start=[-4.0 * side, -3.0 * side],
     )  # fmt: skip
-    values = np.array([2.0, 2 * rho])
+    values = np.array([-2.0 * side, -2 * rho * side])
     return attrs.evolve(bowl, values=values, stat=bowl.objective(values))
+
+
+def with_prior() -> Bowl:
+    """A parabola with a Gaussian prior of its first parameter, as narrow, and 6 sigma off.
+
+    The product of Gaussians: inverse covariances W add up, and the mean is C (W1 x1 + W2 x2).
+    """
+    sigma, mean = 0.2, 3.2
+    free = parabola("", [2.0, 10.0], [[sigma**2, 0.2], [0.2, 4.0]])
+    weights = np.linalg.inv(free.covariance).astype(float)
+    prior: Array = np.diag([1 / sigma**2, 0.0])
+    centre, likelihood = np.array([mean, 0.0]), free.objective
+    covariance = np.linalg.inv(weights + prior).astype(float)
+
+    def prior_stat(x: Array) -> float:
+        return float(((x[0] - mean) / sigma) ** 2)
+
+    objective = attrs.evolve(
+        likelihood,
+        prior=prior_stat,
+        quantiles=[lambda q: float(mean + sigma * ndtri(q)), None],
+        gradient_of=lambda x: 2 * weights @ (x - free.values) + 2 * prior @ (x - centre),
+        fisher_of=lambda x: np.asarray(2 * (weights + prior)),
+    )
+    values: Array = covariance @ (weights @ free.values + prior @ centre)
+    words = "a parabola with a Gaussian prior"
+    return Bowl(words, objective, values, covariance, objective.total(values))
 
 
 def valley(half_width: float = 10.0) -> Objective:

@@ -33,7 +33,7 @@ def test_maps_are_the_same(crab: Any, exported: Exported) -> None:
     for part in ("psf.psf_map", "edisp.edisp_map"):
         first, second = part.split(".")
         maps = [getattr(getattr(each, first), second).data for each in (theirs, ours)]
-        np.testing.assert_allclose(*maps, rtol=1e-5, atol=1e-6 * maps[1].max())
+        np.testing.assert_allclose(*maps, rtol=1e-6, atol=1e-9 * maps[1].max())
     # gammapy's norms are those of MIGRAD, ours are exact
     np.testing.assert_allclose(theirs.background.data, ours.background.data, rtol=2e-4)
 

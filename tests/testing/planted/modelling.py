@@ -1,16 +1,15 @@
-"""Models, fitters, estimators and engines with one defect each."""
+"""Models, estimators and engines with one defect each."""
 
 from __future__ import annotations
 
 from concurrent.futures import Executor, Future
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import attrs
 import numpy as np
 
-from skyred import Engine, Estimator, FitResult, Fitter, Model, Product, component
-from skyred.interfaces import value
+from skyred import Engine, Estimator, Model, Product, component
 
 
 def flat_source(name: str, const: float = 1e-12) -> Any:
@@ -80,97 +79,6 @@ class RandomName(Flat):
 
     def build(self, datasets: Any) -> Any:
         return models_of(flat_source(f"s{np.random.randint(10**9)}"))
-
-
-@value
-class Newton(Fitter):
-    """Newton steps with differences: what the others come from."""
-
-    factor: ClassVar[float] = 1.0
-    honest: ClassVar[bool] = True
-
-    def fit(self, objective: Any) -> FitResult:
-        low, high = objective.limits.T
-        sigma = objective.steps if objective.steps is not None else np.ones(len(objective.start))
-        x = np.array(objective.start)
-        for _ in range(30):
-            gradient, hessian = derivatives(objective.total, x, 1e-3 * sigma)
-            fine = np.isfinite(hessian).all() and np.linalg.matrix_rank(
-                hessian * np.outer(sigma, sigma), tol=1e-6, hermitian=True
-            ) == len(x)
-            free = ~(((x <= low) & (gradient > 0)) | ((x >= high) & (gradient < 0)))
-            if fine and free.any():
-                inner = hessian[np.ix_(free, free)]
-                x[free] -= np.linalg.solve(inner, gradient[free])
-                x = np.clip(x, low, high)
-        at = (x <= low) | (x >= high)
-        gradient, _ = derivatives(objective.total, x, 1e-3 * sigma)
-        covariance = 2 * np.linalg.inv(hessian) if fine else np.diag(sigma**2)
-        still = abs(gradient @ covariance @ (gradient * ~at)) < 1e-3
-        return FitResult(
-            names=objective.names, units=objective.units, values=x,
-            errors=self.factor * np.sqrt(np.abs(np.diag(covariance))),
-            covariance=self.factor**2 * covariance, stat=objective.total(x),
-            success=bool(fine and still and np.linalg.eigvalsh(hessian).min() > 0)
-            or not self.honest,
-            at_limit=[name for name, held in zip(objective.names, at, strict=True) if held],
-            notes=objective.notes,
-        )  # fmt: skip
-
-
-def derivatives(stat: Any, x: Any, steps: Any) -> tuple[Any, Any]:
-    eye = np.diag(steps)
-    gradient = np.array([(stat(x + e) - stat(x - e)) / 2 for e in eye]) / steps
-    second = [
-        [(stat(x + a + b) - stat(x + a - b) - stat(x - a + b) + stat(x - a - b)) / 4 for b in eye]
-        for a in eye
-    ]
-    return gradient, np.array(second) / np.outer(steps, steps)
-
-
-@component
-class SoundNewton(Newton):
-    """Newton steps: a sound fitter."""
-
-    kind = "planted-newton"
-
-
-@component
-class SmallErrors(Newton):
-    """Gives errors of -log L, and not of -2 log L."""
-
-    kind = "planted-small-errors"
-    factor = 1 / np.sqrt(2)
-
-
-@component
-class Liar(Newton):
-    """Has success always."""
-
-    kind = "planted-liar"
-    honest = False
-
-
-@component
-class Forgetful(Newton):
-    """Does not hand on notes."""
-
-    kind = "planted-forgetful"
-
-    def fit(self, objective: Any) -> FitResult:
-        return attrs.evolve(super().fit(objective), notes=())
-
-
-@component
-class MovesStart(Newton):
-    """Leaves the start where it ended."""
-
-    kind = "planted-moves-start"
-
-    def fit(self, objective: Any) -> FitResult:
-        result = super().fit(objective)
-        objective.start[...] = result.values
-        return result
 
 
 @attrs.define(eq=False)

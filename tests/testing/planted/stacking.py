@@ -81,13 +81,36 @@ class Twice(Listing):
 
 
 @component
-class Mixes(Listing):
-    """Takes datasets of any type together."""
+class EachAlone(Listing):
+    """Keeps each dataset on its own, of whatever type: a sound stacker."""
 
-    kind = "planted-mixes"
+    kind = "planted-each-alone"
 
     def add(self, total: Any, dataset: Any, observation: Any) -> Any:
         return [*total, dataset.copy(name=dataset.name)]
+
+
+@component
+class ForgetsOff(EachAlone):
+    """Takes datasets of two types, as those of the first."""
+
+    kind = "planted-forgets-off"
+
+    def add(self, total: Any, dataset: Any, observation: Any) -> Any:
+        if total and type(total[0]) is not type(dataset) and dataset.tag.endswith("OnOff"):
+            dataset = dataset.to_spectrum_dataset(name=dataset.name)
+        return super().add(total, dataset, observation)
+
+
+@component
+class ForgetsDataset(EachAlone):
+    """Leaves out datasets of another type than the first."""
+
+    kind = "planted-forgets-dataset"
+
+    def add(self, total: Any, dataset: Any, observation: Any) -> Any:
+        mixed = total and type(total[0]) is not type(dataset)
+        return total if mixed else super().add(total, dataset, observation)
 
 
 @component

@@ -26,12 +26,23 @@ def reach_problems(
                     f"{low} to {high}: there would be no background",
                     "take a wider range",
                 )
-        for other in getattr(reduction, "make", ()):
-            reach = getattr(other, "offset_max", None)
-            if other.kind == "safe-mask" and "offset-max" in other.methods and reach > offset_max:
-                yield Problem(
-                    ("offset_max",),
-                    f"{offset_max} is less than that of the safe-mask of data.{entry}, {reach}: "
-                    "there would be no background",
-                    "let it be as large",
-                )
+        makers = getattr(reduction, "make", ())
+        reaches = [
+            other.offset_max
+            for other in makers
+            if other.kind == "safe-mask" and "offset-max" in other.methods
+        ]
+        if reaches and min(reaches) > offset_max:
+            yield Problem(
+                ("offset_max",),
+                f"{offset_max} is less than that of the safe-mask of data.{entry}, {min(reaches)}: "
+                "there would be no background",
+                "let it be as large",
+            )
+        if not reaches and not any(other.kind == "adapted" for other in makers):
+            yield Problem(
+                ("offset_max",),
+                f"no maker of data.{entry} keeps to {offset_max}, beyond which there is no "
+                "background",
+                f"add {{kind: safe-mask, methods: [offset-max], offset_max: {offset_max}}}",
+            )

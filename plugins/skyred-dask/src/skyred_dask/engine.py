@@ -23,7 +23,7 @@ class Dask(Engine):
     scheduler: str | None = option(
         None,
         type=str,
-        doc="Address of a scheduler (tcp://node1:8786), or the path of its scheduler file; "
+        doc="Address of a scheduler (node1:8786), or the path of its scheduler file; "
         "by default workers are started on this machine.",
     )
     wait = quantity(

@@ -69,6 +69,8 @@ def _problems(name: str, drafts: list[Any]) -> Iterator[Any]:
     if not re.fullmatch(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*(\.py)?", name):
         expected = "expected small letters, digits and hyphens, such as skyred-dust or dust.py"
         yield Problem(("NAME",), f"{name!r} is no name of a plugin", expected)
+    elif not name.endswith(".py") and not _is_free(name.replace("-", "_")):
+        yield Problem(("NAME",), f"{name!r} is a name that Python has", "choose another name")
     if not drafts:
         yield Problem((), "there is nothing to begin", "name a component: --maker my-kind")
     catalog = Plugins.load().catalog
@@ -76,8 +78,16 @@ def _problems(name: str, drafts: list[Any]) -> Iterator[Any]:
         where = (f"--{draft.role}",)
         if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", draft.kind):
             yield Problem(where, f"{draft.kind!r} is no kind", "expected kebab-case: my-kind")
-        elif draft in drafts[:place]:
+        elif draft.kind in [other.kind for other in drafts[:place]]:
             yield Problem(where, f"{draft.kind!r} is named twice", "expected each kind once")
         elif draft.kind in catalog.kinds(draft.role):
             owner = catalog.owner_of(draft.role, draft.kind)
             yield Problem(where, f"{draft.kind!r} is offered by {owner}", "choose another kind")
+
+
+def _is_free(module: str) -> bool:
+    """Tell whether a package can be called so: no keyword, and nothing that is installed."""
+    import keyword
+    from importlib.util import find_spec
+
+    return not keyword.iskeyword(module) and find_spec(module) is None

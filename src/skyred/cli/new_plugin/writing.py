@@ -10,10 +10,12 @@ from sys import stdlib_module_names
 
 import attrs
 
+import skyred
 from skyred.cli.new_plugin.example import example
 from skyred.config import dump
 from skyred.errors import OutputError
 
+IMPORTED = {*skyred.__all__, *("Models", "SkyModel", "Table", "Datasets")}
 WIDTH = 88  # of the lines that are written: what most formatters keep to
 
 
@@ -26,8 +28,9 @@ class Draft:
 
     @property
     def name(self) -> str:
-        """The name of its class; two roles may have one kind."""
-        return "".join(word.capitalize() for word in self.kind.split("-"))
+        """The name of its class: that of its kind, with its role where that has another meaning."""
+        name = "".join(word.capitalize() for word in self.kind.split("-"))
+        return name + self.role.capitalize() * (name in IMPORTED)
 
 
 def write_file(path: Path, drafts: Sequence[Draft]) -> Path:
@@ -71,8 +74,6 @@ def module_text(drafts: Sequence[Draft]) -> str:
 
 
 def _package_texts(name: str, module: str, drafts: Sequence[Draft]) -> dict[str, str]:
-    import skyred
-
     names = sorted(draft.name for draft in drafts)
     major, minor, *_ = skyred.__version__.split(".")
     words = {

@@ -80,7 +80,7 @@ class TimeWindow(Selector):
     """Runs that lie in a window of time."""
 
     kind = "time-window"
-    start: Instant | None = instant(None, doc="Begin of the window; open if left out.")
+    start: Instant | None = instant(None, doc="Start of the window; open if left out.")
     stop: Instant | None = instant(None, doc="End of the window; open if left out.")
     partial: bool = option(False, doc="Whether runs that overlap the window in part are kept too.")
 

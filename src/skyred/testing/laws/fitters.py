@@ -18,6 +18,7 @@ from skyred.testing.bowls import (
     flat,
     over_the_limit,
     valley,
+    with_prior,
     without_derivatives,
 )
 from skyred.testing.case import Case
@@ -41,15 +42,22 @@ _LIES = (
 def finds_minimum(case: Case) -> None:
     """To 0.05 sigma, or a sampler's precision."""
     for bowl in (correlated(), without_derivatives(), counts()):
-        result = _fit(case, bowl)
-        require(result.success, f"on {bowl.words} it has no success: {result.message!r}")
-        away = np.abs(result.values - bowl.values) / bowl.errors
-        close = away.max() < 0.05 + _blur(result)
-        require(close, f"on {bowl.words} it ends {away.max():.2g} sigma from the minimum")
-        above = result.stat - bowl.stat
-        slack = 0.01 + 4 * len(bowl.values) * bool(_blur(result)) * _blur(result)
-        what = f"on {bowl.words} it says stat = {result.stat:.6g}, and it is {bowl.stat:.6g}"
-        require(abs(above) < slack, what)
+        _at_bottom(case, bowl)
+
+
+@law(
+    "counts priors, and counts them once",
+    "fitter",
+    mend="Minimise objective.total. A sampler that draws by objective.transform takes "
+    "objective.sampled_stat, and one that does not, objective.total.",
+)
+def counts_priors(case: Case) -> None:
+    """A Gaussian prior that draws as strongly as the likelihood."""
+    bowl = with_prior()
+    _at_bottom(case, bowl)
+    ratio, precision = _fit(case, bowl).errors / bowl.errors, 0.02 + _blur(_fit(case, bowl))
+    close = np.abs(ratio - 1).max() < precision
+    require(close, f"on {bowl.words} the errors are {ratio.round(3)} of the true ones")
 
 
 @law(
@@ -105,20 +113,9 @@ def sound_covariance(case: Case) -> None:
     mend="Search between objective.limits, and name in at_limit what ends at one.",
 )
 def inside_limits(case: Case) -> None:
-    """The bottom of a parabola lies beyond the limit of a parameter."""
-    bowl = over_the_limit()
-    result = _fit(case, bowl)
-    low, high = bowl.objective.limits.T
-    inside = (result.values >= low).all() and (result.values <= high).all()
-    require(inside, f"it ends at {result.values}, outside the limits")
-    if result.samples is not None:  # a posterior does not end at a limit
-        within = (result.samples >= low).all() and (result.samples <= high).all()
-        require(within, "some samples lie outside the limits")
-        return
-    above = result.stat - bowl.stat
-    require(above < 0.01, f"it ends {above:.2g} above the lowest statistic inside the limits")
-    at = "p0" in result.at_limit
-    require(at, "p0 ends at its limit, and at_limit does not name it")
+    """The bottom of a parabola lies beyond the lower limit of a parameter, or the upper one."""
+    for side in (-1, 1):
+        _stays_inside(case, over_the_limit(side))
 
 
 @law("claims no success in a valley without a lowest point", "fitter", mend=_LIES)
@@ -231,6 +228,35 @@ def _fit(case: Case, bowl: Bowl) -> FitResult:
     if bowl.words not in fits:
         fits[bowl.words] = _minimise(case, bowl.objective)
     return fits[bowl.words]
+
+
+def _at_bottom(case: Case, bowl: Bowl) -> None:
+    """See that a fit ends at the minimum."""
+    result = _fit(case, bowl)
+    require(result.success, f"on {bowl.words} it has no success: {result.message!r}")
+    away = np.abs(result.values - bowl.values) / bowl.errors
+    close = away.max() < 0.05 + _blur(result)
+    require(close, f"on {bowl.words} it ends {away.max():.2g} sigma from the minimum")
+    above = result.stat - bowl.stat
+    slack = 0.01 + 4 * len(bowl.values) * bool(_blur(result)) * _blur(result)
+    what = f"on {bowl.words} it says stat = {result.stat:.6g}, and it is {bowl.stat:.6g}"
+    require(abs(above) < slack, what)
+
+
+def _stays_inside(case: Case, bowl: Bowl) -> None:
+    result = _fit(case, bowl)
+    low, high = bowl.objective.limits.T
+    inside = (result.values >= low).all() and (result.values <= high).all()
+    require(inside, f"on {bowl.words} it ends at {result.values}, outside the limits")
+    if result.samples is not None:  # a posterior does not end at a limit
+        within = (result.samples >= low).all() and (result.samples <= high).all()
+        require(within, f"on {bowl.words} some samples lie outside the limits")
+        return
+    above = result.stat - bowl.stat
+    what = f"on {bowl.words} it ends {above:.2g} above the lowest statistic inside the limits"
+    require(above < 0.01, what)
+    at = "p0" in result.at_limit
+    require(at, f"on {bowl.words} p0 ends at its limit, and at_limit does not name it")
 
 
 def _minimise(case: Case, objective: Objective) -> FitResult:

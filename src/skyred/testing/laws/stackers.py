@@ -161,25 +161,29 @@ def unique_names(case: Case) -> None:
 
 
 @law(
-    "refuses datasets of two types",
+    "loses nothing where datasets are of two types",
     "stacker",
-    mend="Raise TypeError if a dataset's type is not that of the total: gammapy stacks an on-off "
-    "spectrum onto a plain one without a word, and forgets the off counts.",
+    mend="Raise TypeError if a dataset's type is not that of the total, or keep each on its own: "
+    "gammapy stacks an on-off spectrum onto a plain one without a word, and forgets the off "
+    "counts.",
 )
-def refuses_mixture(case: Case) -> None:
-    """A spectrum without off counts onto one that has them."""
+def keeps_mixture(case: Case) -> None:
+    """A spectrum without off counts, and one that has them: refused, or both there."""
     for pile in piles(case):
         dataset, run = duplicate(pile.runs[0])
         if not dataset.tag.endswith("OnOff"):
             continue
-        plain = dataset.to_spectrum_dataset(name=dataset.name)
+        plain = dataset.to_spectrum_dataset(name=f"{dataset.name}-plain")
         for first, second in ((dataset, plain), (plain, dataset)):
             try:
-                pile.stacker.add(pile.stacker.add(pile.zero(), first, run), second, run)
+                total = pile.stacker.add(pile.stacker.add(pile.zero(), first, run), second, run)
+                held = pile.result(total)
             except Exception:  # of whatever type: it does not go on
                 continue
-            what = f"a {type(second).__name__} to a total of a {type(first).__name__}"
-            require(False, f"it adds {what}")
+            what = f"a {type(second).__name__} is added to a total of a {type(first).__name__}"
+            require(len(held) == 2, f"{what}, and {len(held)} datasets are left of 2")
+            kept = any(getattr(each, "counts_off", None) is not None for each in held)
+            require(kept, f"{what}, and the off counts are lost")
 
 
 @law(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import attrs
 import numpy as np
 import pytest
 
@@ -12,6 +13,8 @@ import plain_gammapy as plain
 from skyred import Objective
 from skyred.defaults.gammapy import GammapyFit
 from skyred.defaults.gammapy.fitters.backends import METHODS, WITHOUT_LIMITS
+from skyred.defaults.gammapy.fitters.minimum import look_around
+from skyred.defaults.gammapy.fitters.scaled import Scaled
 from skyred.defaults.minuit import Minuit
 from skyred.errors import FieldError, FitError
 
@@ -80,6 +83,55 @@ def test_poisson_counts_give_what_minuit_gives(backend: str, method: str) -> Non
     result = GammapyFit(backend=backend, method=method).fit(objective)
     assert result.success, result.message
     np.testing.assert_allclose((result.values - expected.values) / expected.errors, 0, atol=0.01)
+    np.testing.assert_allclose(result.errors, expected.errors, rtol=0.01)
+
+
+@pytest.mark.parametrize(("backend", "method"), LIMITED)
+@pytest.mark.parametrize(
+    ("start", "step"), [(5000.0, None), (50000.0, 5000.0), (5000.0, 1e-3), (0.0, 5e4), (1.0, 1e-4)]
+)
+def test_a_bad_guess_of_the_error_does_not_mislead(
+    backend: str, method: str, start: float, step: float | None
+) -> None:
+    # n = 3 counts over b = 0.5: s = n - b, and its error is the root of n
+    objective = Objective(
+        names=["s"], start=[start], limits=[[0, 1e5]],
+        stat=lambda x: float(2 * (x[0] + 0.5 - 3 * np.log(x[0] + 0.5))),
+        steps=None if step is None else np.array([step]),
+    )  # fmt: skip
+    result = GammapyFit(backend=backend, method=method).fit(objective)
+    assert result.success, result.message
+    assert result.values[0] == pytest.approx(2.5, abs=0.01)
+    assert result.errors[0] == pytest.approx(np.sqrt(3), rel=0.01)
+    assert result.at_limit == ()
+
+
+def test_a_limit_where_the_statistic_falls_inward_is_no_minimum() -> None:
+    # the bottom lies 2e-3 inside, and a step is 1
+    stat = lambda x: float(((x[0] - 2e-3) / 1e-3) ** 2)  # noqa: E731
+    limits = [[0, np.inf]]
+    objective = Objective(names=["s"], start=[0], stat=stat, limits=limits, steps=np.ones(1))
+    minimum = look_around(Scaled(objective), np.zeros(1))
+    assert minimum.message == "stopped at the limit of s, where the statistic falls inward"
+    result = GammapyFit().fit(objective)
+    assert result.success, result.message
+    assert result.values[0] == pytest.approx(2e-3, abs=1e-5)
+
+
+@pytest.mark.parametrize("start", [1e-9, 1e-8, 1e-7])
+@pytest.mark.parametrize(("backend", "method"), LIMITED)
+def test_a_flux_from_zero_on_is_found_from_far_above(
+    backend: str, method: str, start: float
+) -> None:
+    # counts of a source of about 4e-11 cm-2 s-1 TeV-1 in three bins
+    observed, background = np.array([60.0, 20.0, 5.0]), np.array([20.0, 8.0, 2.0])
+    signal = np.array([[1.2e12], [5e11], [1.5e11]])
+    objective = bowls.poisson(observed, signal, background, limits=[[0, np.inf]])
+    expected = Minuit().fit(objective)
+    far = attrs.evolve(objective, start=[start], steps=np.array([start]))
+    result = GammapyFit(backend=backend, method=method).fit(far)
+    assert result.success, result.message
+    assert abs(result.values - expected.values) < 0.01 * expected.errors
     np.testing.assert_allclose(result.errors, expected.errors, rtol=0.01)
 
 

@@ -185,7 +185,8 @@ class Contours(Estimator):
                     "# gammapy takes sigma for the root of the rise of the statistic",
                     f"found = fit.stat_contour(datasets, px, py, {self.points}, sigma)",
                     'line = Table({x: found[f"{x}_scan"], y: found[f"{y}_scan"]})',
-                    f'line.write(folder / f"{self.label}-{{x}}-{{y}}-{{sigma:g}}.ecsv")',
+                    f'path = folder / f"{self.label}-{{x}}-{{y}}-{{sigma:g}}.ecsv"',
+                    "line.write(path, overwrite=True)",
                     'axes.plot(line[x], line[y], label=f"{sigma:g} sigma")',
                 )
             script.body.add(

@@ -15,7 +15,7 @@ from skyred.defaults.gammapy.estimators.tables import read_tables, write_tables
 from skyred.defaults.gammapy.estimators.ts_map import TSMap, amplitude
 from skyred.errors import ModelError, Problem
 from skyred.fields import option, part, quantity
-from skyred.interfaces import Estimator, Product, component
+from skyred.interfaces import Estimator, Product, component, write_component
 from skyred.interfaces.estimator import GammapyProduct
 from skyred.interfaces.flux_files import read_maps, write_maps
 from skyred.scripting import literal
@@ -187,7 +187,7 @@ class SourceDetection(Estimator):
 
     def write_script(self, script: Script) -> None:
         """Make the map as its estimator says, and find its peaks with gammapy's `find_peaks`."""
-        self.on.evolve(name=f"{self.label}-map").write_script(script)
+        write_component(self.on.evolve(name=f"{self.label}-map"), script)
         script.use("gammapy.estimators.utils", "find_peaks")
         script.body.add(
             "",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import numpy as np
 
-from skyred.defaults.gammapy.fitters.minimum import look_around
+from skyred.defaults.gammapy.fitters.minimum import further_in, look_around
 from skyred.defaults.gammapy.fitters.scaled import Scaled
 from skyred.errors import FitError, Problem
 from skyred.fields import FrozenMapping, option, thaw
@@ -37,6 +37,7 @@ METHODS: Mapping[str, tuple[str, ...]] = {
 }
 WITH_GRADIENT = ("L-BFGS-B", "TNC", "SLSQP", "BFGS", "CG")
 WITHOUT_LIMITS = ("BFGS", "CG")
+MISJUDGED = 10.0  # times an error, or a part of it, from which a step was a bad guess
 GOAL = 2e-5  # in the statistic, by which another minimum must be lower: as the fitter minuit has it
 TOLERANCES = {"minuit": "tol", "scipy": "tol", "sherpa": "ftol"}
 
@@ -90,14 +91,11 @@ class GammapyFit(Fitter):
         self._require_possible(objective, scaled.first)
         found = self._minimum(scaled)
         for _ in range(HOPS):
-            if found.message:
+            nearby = _elsewhere(scaled, found)
+            if nearby is None:
                 break
-            # the likelihood of a point source has kinks, and a minimum on each side of them
-            lower, calls = lower_nearby(objective, found.values, found.errors, GOAL)
-            if lower is None:
-                break
-            nearby = attrs.evolve(objective, start=lower, steps=found.errors)
-            found = self._minimum(Scaled(nearby, calls=found.calls + calls))
+            scaled = Scaled(nearby, calls=scaled.calls)
+            found = self._minimum(scaled)
         return FitResult(
             names=objective.names,
             units=objective.units,
@@ -107,7 +105,7 @@ class GammapyFit(Fitter):
             stat=objective.total(found.values),
             success=not found.message,
             message=found.message,
-            nfev=found.calls + 1,
+            nfev=scaled.calls + 1,
             edm=found.edm,
             at_limit=at_limit(objective, found.values, found.errors),
             notes=objective.notes,
@@ -117,7 +115,7 @@ class GammapyFit(Fitter):
         """Search once, and look whether it ended at a minimum."""
         factors, message = self._search(scaled)
         values = scaled.values(factors)
-        minimum = look_around(scaled, (values - scaled.objective.start) / scaled.steps)
+        minimum = look_around(scaled, scaled.factors(values))
         covariance = minimum.covariance * np.outer(scaled.steps, scaled.steps)
         why = "; ".join(part for part in (message, minimum.message) if part)
         return Found(values, covariance, minimum.edm, scaled.calls, why)
@@ -178,6 +176,25 @@ class GammapyFit(Fitter):
             known = scaled.objective.gradient_of is not None
             given["jac"] = scaled.gradient if known else "3-point"
         return {**given, "method": method, "options": options}
+
+
+def _elsewhere(scaled: Scaled, found: Found) -> Objective | None:
+    """Give where to search again, and in which steps; None if that is not needed, or no use."""
+    objective, errors = scaled.objective, found.errors
+    factors = scaled.factors(found.values)
+    inside = further_in(scaled, factors)
+    if inside is not None:
+        way = scaled.steps * (inside - factors)
+        start = np.clip(found.values + way, *objective.limits.T)
+        return attrs.evolve(objective, start=start, steps=np.where(way, np.abs(way), scaled.steps))
+    if np.any(np.abs(np.log(errors / scaled.steps)) > np.log(MISJUDGED)):
+        return attrs.evolve(objective, start=found.values, steps=errors)
+    if found.message:
+        return None
+    # the likelihood of a point source has kinks, and a minimum on each side of them
+    lower, calls = lower_nearby(objective, found.values, errors, GOAL)
+    scaled.calls += calls
+    return None if lower is None else attrs.evolve(objective, start=lower, steps=errors)
 
 
 def _simplex(scaled: Scaled) -> Array:

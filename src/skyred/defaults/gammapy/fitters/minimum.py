@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 ASIDE = 0.1  # of an error: how far the statistic is looked at along each axis of the covariance
 FARTHEST = 0.01  # that the minimum may be lower: a tenth of an error
 FIRMNESS = (0.3, 3.0)  # the curvature there, in units of the covariance's
+FALL = 1e-5  # in the statistic, by which it must fall inward: a limit holds what falls less
+INWARD = np.logspace(-8, 2, 11)  # in steps, which may be no errors at all
 
 
 @attrs.frozen(eq=False)
@@ -48,7 +50,12 @@ def look_around(scaled: Scaled, factors: Array) -> Minimum:
     at a tenth of an error to both sides along each axis of the covariance: it must rise there as
     the covariance says, and not be lower on one side.
     """
-    held = _held(scaled, factors)
+    held, _ = _at_limits(scaled, factors)
+    inward = further_in(scaled, factors)
+    if inward is not None:
+        name = scaled.objective.names[int(np.argmax(np.abs(inward - factors)))]
+        why = f"stopped at the limit of {name}, where the statistic falls inward"
+        return Minimum(np.full((len(factors),) * 2, np.nan), np.nan, why)
     covariance = np.full((len(factors),) * 2, np.nan)
     if not held.all():
         covariance[np.ix_(~held, ~held)] = _hesse(scaled, factors, held)
@@ -62,20 +69,36 @@ def look_around(scaled: Scaled, factors: Array) -> Minimum:
     return Minimum(covariance, edm, message)
 
 
-def _held(scaled: Scaled, factors: Array) -> Mask:
-    """Tell which parameters a limit holds: at it, where the statistic would fall beyond."""
-    held = np.zeros(len(factors), dtype=bool)
-    here = scaled.stat(factors)
-    for at, inward in _at_limits(scaled, factors):
-        step = 0.01 * inward * _unit(len(factors), at)
-        held[at] = scaled.stat(factors + step) >= here
-    return held
+def further_in(scaled: Scaled, factors: Array) -> Array | None:
+    """Look inward from the limits that were reached; give the lowest place that is lower.
+
+    Parameters
+    ----------
+    scaled : Scaled
+        The objective over factors.
+    factors : array
+        Where a search ended, shape (n,).
+
+    Returns
+    -------
+    array or None
+        Factors that differ in one parameter; None if limits hold all that are at them.
+    """
+    lowest, best = scaled.stat(factors) - FALL, None
+    at_limit, inward = _at_limits(scaled, factors)
+    for at in np.flatnonzero(at_limit).tolist():
+        for step in INWARD:
+            trial = factors + step * inward[at] * _unit(len(factors), at)
+            there = scaled.stat(trial)
+            if there < lowest:
+                lowest, best = there, trial
+    return best
 
 
-def _at_limits(scaled: Scaled, factors: Array) -> list[tuple[int, int]]:
+def _at_limits(scaled: Scaled, factors: Array) -> tuple[Mask, Array]:
+    """Tell which parameters are at a limit, and on which side inward is, as 1 or -1."""
     low, high = scaled.limits.T
-    below, above = np.isclose(factors, low), np.isclose(factors, high)
-    return [(at, 1 if below[at] else -1) for at in np.flatnonzero(below | above).tolist()]
+    return (factors <= low) | (factors >= high), np.where(factors <= low, 1, -1)
 
 
 def _hesse(scaled: Scaled, factors: Array, held: Mask) -> Array:
@@ -90,7 +113,7 @@ def _hesse(scaled: Scaled, factors: Array, held: Mask) -> Array:
 
 def _own_variance(scaled: Scaled, factors: Array, at: int) -> float:
     """Give the variance of one parameter at its limit, from the curvature further in."""
-    inward = dict(_at_limits(scaled, factors))[at]
+    inward = _at_limits(scaled, factors)[1][at]
     here, near, far = (
         scaled.stat(factors + step * inward * _unit(len(factors), at)) for step in (0, 0.5, 1)
     )

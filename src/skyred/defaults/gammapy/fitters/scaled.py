@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-CLOSE = 1e-3  # in steps: a search that comes so close to a limit has ended at it
+CLOSE = 1e-3  # in steps: a search that comes so close to a limit may have ended at it
+ALIKE = 1e-6  # in the statistic: it is the same at the limit
 
 
 @attrs.define(eq=False)
@@ -52,11 +53,28 @@ class Scaled:
         return (self.objective.limits - self.objective.start[:, None]) / self.steps[:, None]
 
     def values(self, factors: Array) -> Array:
-        """Give the parameters of factors, at a limit if that is where they end."""
-        values = self.objective.start + self.steps * factors
+        """Give the parameters of factors, at a limit if that is where they end.
+
+        How close a step is may be misjudged: the statistic must be no higher at the limit.
+        """
         low, high = self.objective.limits.T
-        values = np.where(values - low < CLOSE * self.steps, low, values)
-        return np.where(high - values < CLOSE * self.steps, high, values)
+        values = np.clip(self.objective.start + self.steps * factors, low, high)
+        below, above = values - low < CLOSE * self.steps, high - values < CLOSE * self.steps
+        lowest = self._total(values) + ALIKE
+        for at in np.flatnonzero(below | above):
+            trial = values.copy()
+            trial[at] = low[at] if below[at] else high[at]
+            if self._total(trial) <= lowest:
+                values = trial
+        return values
+
+    def factors(self, values: Array) -> Array:
+        """Give the factors of parameters."""
+        return np.asarray((values - self.objective.start) / self.steps)
+
+    def _total(self, values: Array) -> float:
+        self.calls += 1
+        return self.objective.total(values)
 
     def stat(self, factors: Array) -> float:
         """Give the total less that at the start; inf where it is no number, or beyond limits."""
@@ -65,8 +83,7 @@ class Scaled:
         spare = 1e-9 * self.steps  # the way there and back costs digits
         if np.any(values < low - spare) or np.any(values > high + spare):
             return float("inf")
-        self.calls += 1
-        total = self.objective.total(np.clip(values, low, high)) - self.first
+        total = self._total(np.clip(values, low, high)) - self.first
         return float("inf") if np.isnan(total) else total
 
     def gradient(self, factors: Array) -> Array:

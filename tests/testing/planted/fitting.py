@@ -1,0 +1,182 @@
+"""Fitters with one defect each; the sound ones they come from."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import attrs
+import numpy as np
+
+from skyred import FitResult, Fitter, component
+from skyred.interfaces import value
+
+
+@value
+class Newton(Fitter):
+    """Newton steps with differences: what the others come from."""
+
+    factor: ClassVar[float] = 1.0
+    honest: ClassVar[bool] = True
+
+    def fit(self, objective: Any) -> FitResult:
+        low, high = objective.limits.T
+        sigma = objective.steps if objective.steps is not None else np.ones(len(objective.start))
+        x = np.array(objective.start)
+        for _ in range(30):
+            gradient, hessian = derivatives(objective.total, x, 1e-3 * sigma)
+            fine = np.isfinite(hessian).all() and np.linalg.matrix_rank(
+                hessian * np.outer(sigma, sigma), tol=1e-6, hermitian=True
+            ) == len(x)
+            free = ~(((x <= low) & (gradient > 0)) | ((x >= high) & (gradient < 0)))
+            if fine and free.any():
+                inner = hessian[np.ix_(free, free)]
+                x[free] -= np.linalg.solve(inner, gradient[free])
+                x = np.clip(x, low, high)
+        at = (x <= low) | (x >= high)
+        gradient, _ = derivatives(objective.total, x, 1e-3 * sigma)
+        covariance = 2 * np.linalg.inv(hessian) if fine else np.diag(sigma**2)
+        still = abs(gradient @ covariance @ (gradient * ~at)) < 1e-3
+        return FitResult(
+            names=objective.names, units=objective.units, values=x,
+            errors=self.factor * np.sqrt(np.abs(np.diag(covariance))),
+            covariance=self.factor**2 * covariance, stat=objective.total(x),
+            success=bool(fine and still and np.linalg.eigvalsh(hessian).min() > 0)
+            or not self.honest,
+            at_limit=[name for name, held in zip(objective.names, at, strict=True) if held],
+            notes=objective.notes,
+        )  # fmt: skip
+
+
+def derivatives(stat: Any, x: Any, steps: Any) -> tuple[Any, Any]:
+    eye = np.diag(steps)
+    gradient = np.array([(stat(x + e) - stat(x - e)) / 2 for e in eye]) / steps
+    second = [
+        [(stat(x + a + b) - stat(x + a - b) - stat(x - a + b) + stat(x - a - b)) / 4 for b in eye]
+        for a in eye
+    ]
+    return gradient, np.array(second) / np.outer(steps, steps)
+
+
+@component
+class SoundNewton(Newton):
+    """Newton steps: a sound fitter."""
+
+    kind = "planted-newton"
+
+
+@component
+class SmallErrors(Newton):
+    """Gives errors of -log L, and not of -2 log L."""
+
+    kind = "planted-small-errors"
+    factor = 1 / np.sqrt(2)
+
+
+@component
+class Liar(Newton):
+    """Has success always."""
+
+    kind = "planted-liar"
+    honest = False
+
+
+@component
+class Forgetful(Newton):
+    """Does not hand on notes."""
+
+    kind = "planted-forgetful"
+
+    def fit(self, objective: Any) -> FitResult:
+        return attrs.evolve(super().fit(objective), notes=())
+
+
+@component
+class MovesStart(Newton):
+    """Leaves the start where it ended."""
+
+    kind = "planted-moves-start"
+
+    def fit(self, objective: Any) -> FitResult:
+        result = super().fit(objective)
+        objective.start[...] = result.values
+        return result
+
+
+@component
+class NoPrior(Newton):
+    """Takes no notice of priors."""
+
+    kind = "planted-no-prior"
+
+    def fit(self, objective: Any) -> FitResult:
+        return super().fit(attrs.evolve(objective, prior=None))
+
+
+@component
+class TwicePrior(Newton):
+    """Counts priors twice."""
+
+    kind = "planted-twice-prior"
+
+    def fit(self, objective: Any) -> FitResult:
+        return super().fit(attrs.evolve(objective, stat=objective.total))
+
+
+@component
+class NoUpper(Newton):
+    """Knows lower limits only."""
+
+    kind = "planted-no-upper"
+
+    def fit(self, objective: Any) -> FitResult:
+        limits = np.array(objective.limits)
+        limits[:, 1] = np.inf
+        return super().fit(attrs.evolve(objective, limits=limits))
+
+
+@value
+class Boxes(Fitter):
+    """Samples weighted by their likelihood, each time in a smaller box of the unit cube."""
+
+    def stat(self, objective: Any, x: Any) -> float:
+        return float(objective.sampled_stat(x))
+
+    def fit(self, objective: Any) -> FitResult:
+        random, n = np.random.default_rng(0), len(objective.names)
+        low, high = np.zeros(n), np.ones(n)
+        for size in (*[200] * 8, 1500):
+            cube = random.uniform(low, high, (size, n))
+            samples = np.array([objective.transform(each) for each in cube])
+            stat = np.array([self.stat(objective, x) for x in samples])
+            near = cube[stat <= max(stat.min() + 20, np.quantile(stat, 0.2))]
+            if not len(near):
+                break
+            ends, room = (near.min(axis=0), near.max(axis=0)), 0.1 * np.ptp(near, axis=0)
+            low, high = np.maximum(low, ends[0] - room), np.minimum(high, ends[1] + room)
+        weights = np.nan_to_num(np.exp(-0.5 * (stat - stat.min())))
+        weights = weights / max(weights.sum(), 1)
+        values = weights @ samples
+        covariance = (samples - values).T @ ((samples - values) * weights[:, None])
+        return FitResult(
+            names=objective.names, units=objective.units, values=values,
+            errors=np.sqrt(np.diag(covariance)), covariance=covariance,
+            stat=objective.total(values), success=bool(np.isfinite(stat).any()),
+            samples=samples, weights=weights, notes=objective.notes,
+        )  # fmt: skip
+
+
+@component
+class SoundBoxes(Boxes):
+    """Samples in boxes: a sound sampler."""
+
+    kind = "planted-boxes"
+
+
+@component
+class TwiceSampled(Boxes):
+    """Draws by the priors, and weighs by them too."""
+
+    kind = "planted-twice-sampled"
+
+    def stat(self, objective: Any, x: Any) -> float:
+        return float(objective.total(x))

@@ -51,7 +51,7 @@ print(fit)
 # ------------
 # It has one verb, ``estimate``, from datasets with their fitted models to a product: what can be
 # written, listed, drawn, and read again. For a table all of that is there: ``TableProduct``. Units
-# and descriptions of its columns end up in the file, and names and units on the axes of the picture.
+# and descriptions of its columns end up in the file, names and units on the axes of the picture.
 #
 # This one gives the integral flux of a source above some energies, in units of that of the Crab
 # nebula as H.E.S.S. published it (`Aharonian et al. 2006, A&A 457, 899
@@ -178,8 +178,8 @@ class Everywhere(Fitter):
 
 
 # %%
-# First on something of which everything is known: two valleys, the deeper one at 3. A search from -2
-# ends in the other.
+# First on something of which everything is known: two valleys, the deeper one at 3. A search from
+# -2 ends in the other.
 
 from skyred import Objective
 

@@ -68,6 +68,12 @@ class Pipeline(Chain):
         plugins.require_sound()
         return load(cls, read_document(source, overrides), plugins.catalog)
 
+    def __str__(self) -> str:
+        try:
+            return self.to_yaml()
+        except ConfigError:  # it holds a Python object
+            return repr(self)
+
     def to_yaml(self, *, complete: bool = False) -> str:
         """Write the pipeline as YAML; `complete` writes options that have their default too.
 

@@ -122,7 +122,7 @@ def test_a_file_of_any_name_is_exported(
     monkeypatch.setattr(sys, "argv", ["script.py"])
     monkeypatch.chdir(tmp_path)
     held["main"]()
-    assert (tmp_path / name.removesuffix(".yaml") / "datasets.yaml").exists()
+    assert (tmp_path / f"{name.removesuffix('.yaml')}-gammapy" / "datasets.yaml").exists()
 
 
 @settings(max_examples=30)

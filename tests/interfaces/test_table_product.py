@@ -72,3 +72,11 @@ def test_without_numbers_there_is_no_picture(columns: dict[str, list[object]]) -
     assert product.pictures() == {}
     with pytest.raises(TypeError, match="empty: there is no column of numbers"):
         product.plot()
+
+
+def test_upper_edges_and_errors_are_not_what_is_drawn_and_energies_are_logarithmic() -> None:
+    table = Table({"e_min": [1.0, 3.0], "e_max": [3.0, 9.0], "eflux_err": [1, 1], "eflux": [5, 4]})
+    table["e_min"].unit = table["e_max"].unit = "TeV"
+    ax = TableProduct("fluxes", table).plot()
+    assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_xscale()) == ("e_min [TeV]", "eflux", "log")
+    plt.close()

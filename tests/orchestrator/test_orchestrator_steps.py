@@ -244,6 +244,23 @@ class TestOutcomes:
         assert by_id[13].status == "failed"
         assert "no effective area" in by_id[13].reason
 
+    def test_a_maker_that_gives_nothing_is_blamed_and_not_the_next(self) -> None:
+        @component
+        class Forgets(Maker):
+            """Forgets to return the dataset."""
+
+            kind = "forgets"
+
+            def make(self, dataset: Any, observation: Any) -> Any:
+                pass
+
+        orchestrator = orchestrate(toy_pipeline(1, make=[Forgets(), ToyMaker()]))
+        with pytest.raises(RunsFailedError, match=r"tracebacks are in observations\.ecsv"):
+            orchestrator.reduce()
+        (outcome,) = orchestrator.outcomes
+        assert outcome.maker.startswith("maker forgets")
+        assert "make() gave None; return the dataset at its end" in outcome.reason
+
     def test_a_maker_that_exits_fails_its_run_and_not_the_program(self) -> None:
         @component
         class Exits(Maker):
@@ -411,8 +428,9 @@ class TestRefusals:
         faulty = ToyEstimator(name="b", breaks=True)
         pipeline = toy_pipeline(estimate=[ToyEstimator(), faulty, ToyEstimator(name="c")])
         orchestrator = orchestrate(pipeline)
-        with pytest.raises(RuntimeError, match="nothing to add up"):
+        with pytest.raises(RuntimeError, match="nothing to add up") as error:
             orchestrator.run()
+        assert error.value.__notes__[0].startswith("this was in the estimator toy-total of ")
         assert list(orchestrator.result().estimates) == ["toy-total", "c"]
 
     def test_two_models_of_one_name_are_refused(self) -> None:

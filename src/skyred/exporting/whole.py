@@ -148,7 +148,7 @@ class _Exporter:
         script.use("sys")
         script.use("pathlib", "Path")
         add(
-            f"folder = Path(sys.argv[1] if len(sys.argv) > 1 else {literal(self._folder)})",
+            f"folder = Path(sys.argv[1] if len(sys.argv) > 1 else {literal(self._results)})",
             "folder.mkdir(parents=True, exist_ok=True)",
             "",
         )
@@ -170,6 +170,10 @@ class _Exporter:
     def _folder(self) -> str:
         return self.source.rsplit("/", 1)[-1].rsplit(".", 1)[0] or "results"
 
+    @property
+    def _results(self) -> str:
+        return f"{self._folder}-gammapy"  # not where skyred puts its own
+
     def _doc(self) -> list[str]:
         of = f" of {self.source.rsplit('/', 1)[-1]}" if self.source else ""
         lines = [
@@ -178,7 +182,8 @@ class _Exporter:
             f"Exported by skyred {version('skyred')}; digest of the pipeline:",
             self.pipeline.digest(),
             "",
-            f"Usage: python {self._folder}.py [FOLDER], where the results go.",
+            f"Usage: python {self._folder}.py [FOLDER]",
+            f"The results go to FOLDER, by default {self._results}.",
         ]
         if any(each.archive for each in self.pipeline.data.values()):
             lines += ["", "A run that cannot be read or reduced ends the script, and files are not",

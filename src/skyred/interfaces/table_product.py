@@ -17,12 +17,16 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+BESIDE = ("_err", "_errn", "_errp", "_max")  # of columns that belong to another one
+
+
 @attrs.define(eq=False)
 class TableProduct(Product):
     """A table of plain columns, each with its unit.
 
     It draws the first column of numbers behind the first column against the first one, with a
-    column called like it and ``_err`` as its errors.
+    column called like it and ``_err`` as its errors. Errors and upper edges (``_err``, ``_max``)
+    are not what is drawn; energies are drawn on a logarithmic axis.
 
     Parameters
     ----------
@@ -74,6 +78,8 @@ class TableProduct(Product):
         errors = f"{drawn}_err"
         spread = _numbers(self.value[errors]) if errors in self.value.colnames else None
         ax.errorbar(_places(x), _numbers(y), yerr=spread, fmt="o", capsize=2)
+        if getattr(getattr(x, "unit", None), "physical_type", None) == "energy":
+            ax.set_xscale("log")
         ax.set_xlabel(_label(x))
         ax.set_ylabel(_label(y))
         ax.set_title(self.name)
@@ -81,7 +87,7 @@ class TableProduct(Product):
 
     def _drawn(self) -> str | None:
         """Name the column that is drawn."""
-        names = self.value.colnames[1:]
+        names = [name for name in self.value.colnames[1:] if not name.endswith(BESIDE)]
         return next((name for name in names if _is_numeric(self.value[name])), None)
 
 

@@ -213,6 +213,8 @@ class Steps:
                 f"{len(failed)} of {len(self.outcomes)} runs failed:\n{describe(failed)}\n"
                 f"mend them, leave them out, {_TOLERATE.format(entry) if tolerable else ''}"
                 f"or go on without them (data.{entry}.on_error: skip)"
+                + "; tracebacks are in observations.ecsv"
+                * any(each.traceback for each in failed)
             )
 
     def _model(self, said: dict[str, Any]) -> Models | None:
@@ -247,6 +249,8 @@ class Steps:
                 self.estimates[estimator.label] = product
             except Exception as error:  # one estimate must not cost the others
                 log.error("the estimate %s failed: %s", estimator.label, error)
+                owner = self.plugins.catalog.owner(estimator) or "no plugin"
+                error.add_note(f"this was in the estimator {estimator.kind} of {owner}")
                 faults.append(error)
         if faults:
             raise faults[0]

@@ -102,6 +102,8 @@ class Making:
         for maker in self.chunk.makers:
             self.step = f"maker {maker.kind}"
             dataset = maker.make(dataset, self.observation)
+            if dataset is None:  # the next maker would be blamed
+                raise TypeError("make() gave None; return the dataset at its end")
         return dataset, settle(dataset)
 
     def _fail(self, error: BaseException) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -89,6 +90,19 @@ class Result:
     def observations(self) -> Table:
         """The ledger as a table: one row for each requested observation."""
         return files.ledger(self.outcomes)
+
+    def __str__(self) -> str:
+        states = Counter(outcome.status for outcome in self.outcomes)
+        runs = ", ".join(f"{count} {status}" for status, count in states.items())
+        names = [dataset.name for dataset in self.datasets or ()]
+        lines = [
+            f"folder: {self.folder}" if self.folder else "",
+            f"runs: {runs}" if runs else "",
+            f"datasets: {', '.join(names)}" if names else "",
+            f"fit: {self.fit}" if self.fit is not None else "",
+            f"estimates: {', '.join(self.estimates)}" if self.estimates else "",
+        ]
+        return "\n".join(line for line in lines if line) or "an empty result"
 
     def _repr_html_(self) -> str:
         return show(self)

@@ -161,6 +161,8 @@ def read_estimates(
             continue
         if kind not in catalog.kinds(Estimator.role):
             message = f"{folder}: no plugin offers the estimator {kind!r}: {name} is not read"
+            if (folder / "plugins").is_dir():
+                message += "; give plugins=Plugins.load(files=[...]) with the files in plugins/"
             warnings.warn(message, SkyredWarning, stacklevel=3)
             continue
         estimator = catalog.get(Estimator.role, kind)

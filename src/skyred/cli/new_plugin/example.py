@@ -28,7 +28,8 @@ def example(drafts: Iterable[Draft]) -> dict[str, Any]:
             "energy": {"min": "1 TeV", "max": "10 TeV", "bins": 4},
             "energy_true": {"min": "0.5 TeV", "max": "20 TeV", "bins": 20},
         },
-        "make": [*chain, *kinds.get("maker", [])],
+        # what changes the safe mask belongs between the safe mask and the background
+        "make": [*chain[:2], *kinds.get("maker", []), chain[2]],
         "stack": kinds.get("stacker", [{"kind": "sum"}])[0],
     }
     if "selector" in kinds:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from gammapy.datasets import Datasets
+from gammapy.modeling.models import PowerLawSpectralModel, SkyModel
 
+import small_datasets as small
 from skyred import Estimator, Pipeline, Reduction
 from skyred.defaults.gammapy import (
     EnergyAxis,
@@ -75,3 +78,17 @@ def test_axes_without_common_bins_are_told_by_entry(estimate: Estimator, other: 
     (problem,) = told(estimate, one=entry(HIGH), other=entry(other))
     assert "data.one and data.other have no common bins of energy" in problem
     assert told(estimate, one=entry(HIGH), other=entry(HIGH)) == []
+
+
+def test_edges_that_the_axis_lacks_are_told_with_those_that_are_taken(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    datasets = Datasets([small.spectrum_on_off()])
+    datasets.models = [SkyModel(PowerLawSpectralModel(), name="crab")]
+    edges = datasets[0].counts.geom.axes["energy"].edges
+    FluxPoints(source="crab", energy_edges=edges, columns=[]).estimate(datasets, None)
+    assert caplog.messages == []
+    moved = [edges[0], 1.2 * edges[1], edges[3]]
+    FluxPoints(source="crab", energy_edges=moved, columns=[]).estimate(datasets, None)
+    (message,) = caplog.messages
+    assert message.startswith(f"flux-points: the energy axis has no edge at {1.2 * edges[1]:.4g};")

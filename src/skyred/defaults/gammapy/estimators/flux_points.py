@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import attrs
+import numpy as np
 from astropy import units as u
 
 from skyred.defaults.gammapy.estimators.checks import (
@@ -33,6 +35,10 @@ if TYPE_CHECKING:
     from skyred.scripting import Script
 
 OPTIONAL = ("errn-errp", "ul", "scan", "sensitivity")
+
+
+log = logging.getLogger(__name__)
+NEAR = 0.01  # of an energy: what two edges may differ by and be one
 
 
 @attrs.define(eq=False)
@@ -124,7 +130,10 @@ class FluxPoints(Estimator):
     product = FluxPointsProduct
     source: str = option(type=str, doc="Name of the source.")
     energy_edges: u.Quantity = quantity(
-        many=True, unit="TeV", min="1e-9 TeV", doc="Edges of the bins."
+        many=True,
+        unit="TeV",
+        min="1e-9 TeV",
+        doc="Edges of the bins; an edge of the energy axis is taken for each.",
     )
     columns: tuple[str, ...] = option(
         OPTIONAL,
@@ -163,6 +172,7 @@ class FluxPoints(Estimator):
             n_sigma_ul=self.n_sigma_ul,
             allow_multiple_telescopes=True,  # each data entry is there on purpose
         )
+        _tell_of_moved_edges(self.label, self.energy_edges, flux.geom.axes["energy"].edges)
         return FluxPointsProduct(self.label, flux, datasets.models.copy()[self.source])
 
     def write_script(self, script: Script) -> None:
@@ -214,3 +224,16 @@ def flux_options(estimator: Any, script: Script) -> list[str]:
     options += edges_option(script, estimator.label, estimator.energy_edges)
     options.append(f"selection_optional={literal(estimator.columns)}")
     return options + changed_options(estimator, "reoptimize", "n_sigma", "n_sigma_ul")
+
+
+def _tell_of_moved_edges(label: str, asked: u.Quantity, made: u.Quantity) -> None:
+    """Say in the log which edges are others than those asked for: the axis has none there."""
+    near = np.abs(np.log(asked[:, None] / made[None, :]).to_value("")).min(axis=1)
+    if moved := [f"{edge:.4g}" for edge, far in zip(asked, near, strict=True) if far > NEAR]:
+        log.warning(
+            "%s: the energy axis has no edge at %s; the bins have the edges %s %s",
+            label,
+            ", ".join(moved),
+            ", ".join(f"{edge:.4g}" for edge in made.to_value(asked.unit)),
+            asked.unit,
+        )

@@ -21,6 +21,7 @@ FEWER = {
     "comparison": ["estimate.1.parameters=[crab.alpha, crab.beta]"],
     "sensitivity": ["data.hess.select.0={kind: observation-ids, ids: [23523]}"],
     "spectrum": ["data.hess.select.0={kind: observation-ids, ids: [23523, 23526]}"],
+    "profile": ["data.hess.geometry.bin_size=0.05 deg"],
     "groups": ["data.hess.geometry.bin_size=0.1 deg"],
     "maps": ["data.hess.geometry.bin_size=0.06 deg"],
     "nights": ["data.crab.archive=sim:crab?runs=4&livetime=10min"],

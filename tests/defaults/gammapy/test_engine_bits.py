@@ -28,7 +28,7 @@ def serial():
     return {chunk: reduce(chunk, Serial()) for chunk in (1, 2, 8)}
 
 
-@pytest.fixture(scope="module", params=[(1, 2), (2, 1), (8, 2)], ids=str)
+@pytest.fixture(scope="module", params=[(1, 2), (2, 1)], ids=str)
 def both(request, serial):
     """Give the same reduction by `serial` and by `processes`, for some chunks and workers."""
     chunk, workers = request.param

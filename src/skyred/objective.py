@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from skyred.records import FitResult
 
     Vector = NDArray[np.float64]
+    Derivative = Callable[[Vector], Vector]
 
 
 def _vector(value: Any) -> Vector:
@@ -28,6 +29,42 @@ def _texts(value: Iterable[str]) -> tuple[str, ...]:
 
 def _limits(value: Any) -> Vector | None:
     return None if value is None else np.array(value, dtype=float).reshape(-1, 2)
+
+
+@attrs.frozen(eq=False, kw_only=True)
+class PixelGrid:
+    """The pixel grid under one source: the statistic is not differentiable on its lines.
+
+    A point source is spread on the four pixels around it, so the likelihood is smooth only between
+    the lines through pixel centres, where pixel coordinates are integers.
+
+    Parameters
+    ----------
+    name : str
+        The name of the source.
+    places : array of int
+        The free position parameters in the vector, shape (1,) or (2,).
+    related : array of int
+        All free parameters of the source, its position included, shape (k,).
+    to_pixels : callable
+        From a vector of all free parameters, shape (n,), to the pixel coordinates, shape (1,) or
+        (2,).
+    to_sky : callable
+        From pixel coordinates and a nearby vector to the position parameters, the inverse.
+    piecewise : bool
+        Whether the statistic is smooth between the lines, as for a point. It is not for an extended
+        source of about the size of a pixel.
+    size : int, optional
+        The place of the size of an extended source in the vector, if it is free.
+    """
+
+    name: str
+    places: NDArray[np.int64]
+    related: NDArray[np.int64]
+    to_pixels: Callable[[Vector], Vector]
+    to_sky: Callable[[Vector, Vector], Vector]
+    piecewise: bool = True
+    size: int | None = None
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -62,6 +99,21 @@ class Objective:
         Called with a `FitResult`, writes it back to the models.
     rough : array of bool, optional
         Along which parameters there may be kinks, shape (n,); by default all.
+    blocks : sequence of array of int, optional
+        Parameters that belong together, each in one block. Between parameters of different blocks
+        the Fisher matrix is then the exact second derivative, as for sources whose counts add up.
+    grids : sequence of PixelGrid, optional
+        Where the statistic is not differentiable, as far as it is known.
+    refresh : callable, optional
+        From a vector to whether the IRFs were looked up anew there. The statistic may change by
+        that; a fitter calls it before it ends.
+    relocate : callable, optional
+        From a vector to vectors with one source moved to where the counts exceed the prediction
+        most, the best first; for sources that are not detected where they are.
+    restrict : callable, optional
+        From places of parameters, shape (k,), to functions for the gradient, shape (k,), and the
+        Fisher matrix, shape (k, k), of these alone, both of the whole vector. Cheaper than to cut
+        them out of the whole.
     notes : sequence of str, optional
         What should be known of a fit of it; fitters hand them on in their results.
     """
@@ -79,6 +131,11 @@ class Objective:
     fisher_of: Callable[[Vector], Vector] | None = None
     on_accept: Callable[[FitResult], None] | None = None
     rough: NDArray[np.bool_] | None = None
+    blocks: Sequence[NDArray[np.int64]] = ()
+    grids: Sequence[PixelGrid] = ()
+    refresh: Callable[[Vector], bool] | None = None
+    relocate: Callable[[Vector], Sequence[Vector]] | None = None
+    restrict: Callable[[NDArray[np.int64]], tuple[Derivative, Derivative]] | None = None
     notes: tuple[str, ...] = attrs.field(default=(), converter=_texts)
 
     @units.default

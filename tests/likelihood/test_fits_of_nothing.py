@@ -1,4 +1,4 @@
-"""`skyred.fit` of what the data do not settle: no success, and the names of what is not known."""
+"""`skyred.fit` of what the data do not constrain: no success, and the names of what is not known."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def hidden(datasets: Datasets) -> None:
 
 def test_an_empty_mask_settles_nothing() -> None:
     names = "point.spectral.index, point.spectral.amplitude, map-bkg.spectral.norm"
-    result = assert_fails(seen(no_mask), f"does not settle {names}")
+    result = assert_fails(seen(no_mask), f"does not constrain {names}")
     assert result.stat == 0
 
 
@@ -47,21 +47,21 @@ def test_an_empty_mask_settles_nothing() -> None:
 def test_a_source_that_is_not_seen_is_named_but_not_the_background(change: Change) -> None:
     datasets = seen(change)
     start = [each.value for each in datasets.models["point"].parameters]
-    result = assert_fails(datasets, "settle point.spectral.index, point.spectral.amplitude:")
+    result = assert_fails(datasets, "constrain point.spectral.index, point.spectral.amplitude:")
     assert [each.value for each in datasets.models["point"].parameters] == start
     assert "map-bkg" not in result.message
 
 
 def test_on_off_counts_without_exposure_settle_no_source() -> None:
     assert_fails(
-        spectrum(no_exposure, on_off=True), "settle crab.spectral.index, crab.spectral.amp"
+        spectrum(no_exposure, on_off=True), "constrain crab.spectral.index, crab.spectral.amp"
     )
 
 
 def test_a_source_outside_the_map_is_named_if_it_is_free() -> None:
     datasets = seen()
     datasets.models = [*datasets.models, point("far", lon=90)]
-    result = assert_fails(datasets, "does not settle far.spectral.index, far.spectral.amplitude")
+    result = assert_fails(datasets, "does not constrain far.spectral.index, far.spectral.amplitude")
     assert "point." not in result.message
 
 
@@ -78,7 +78,7 @@ def test_two_sources_of_one_shape_and_spectrum_are_not_told_apart() -> None:
     datasets.models = [*datasets.models, point("twin")]
     for name in ("point", "twin"):
         datasets.models[name].spectral_model.index.frozen = True
-    assert_fails(datasets, "settle point.spectral.amplitude, twin.spectral.amplitude")
+    assert_fails(datasets, "constrain point.spectral.amplitude, twin.spectral.amplitude")
 
 
 def test_a_template_like_the_background_is_not_told_from_it(
@@ -93,7 +93,7 @@ def test_a_template_like_the_background_is_not_told_from_it(
     )
     datasets.models = [*datasets.models, copy]
     copy.filename = "copy.fits"
-    assert_fails(datasets, "does not settle", "map-bkg.spectral.norm", "copy.spectral.norm")
+    assert_fails(datasets, "does not constrain", "map-bkg.spectral.norm", "copy.spectral.norm")
 
 
 # -- no counts -------------------------------------------------------------------------------
@@ -119,7 +119,7 @@ def test_no_counts_on_a_known_background_are_no_fit(make: Any) -> None:
 
 def test_no_counts_without_negative_fluxes_end_at_their_limits() -> None:
     datasets = spectrum(no_counts_nor_negative_flux)
-    result = assert_fails(datasets, "does not settle crab.spectral.index")
+    result = assert_fails(datasets, "does not constrain crab.spectral.index")
     assert result.at_limit == ("crab.spectral.amplitude",)
     assert datasets.models["crab"].spectral_model.amplitude.value == pytest.approx(0, abs=1e-16)
     assert result.stat == pytest.approx(2 * datasets[0].background.data.sum())

@@ -50,7 +50,7 @@ def test_a_saddle_or_flat_direction_is_no_success(
 
 def test_a_flat_direction_is_named() -> None:
     result = minimise(bent([2.0, 0.0]))
-    assert "the statistic does not settle lost: freeze" in result.message
+    assert "the likelihood does not constrain lost: freeze" in result.message
 
 
 def test_all_of_a_degenerate_sum_are_named() -> None:
@@ -68,7 +68,7 @@ def test_all_of_a_degenerate_sum_are_named() -> None:
         )
     )
     assert not result.success
-    assert "the statistic does not settle one, other: freeze" in result.message
+    assert "the likelihood does not constrain one, other: freeze" in result.message
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")

@@ -13,8 +13,9 @@ from bowls import banana, poisson, quadratic
 from skyred import Objective
 from skyred.errors import FitError
 from skyred.minimise import minimise
+from skyred.minimise.conditional import conditional
+from skyred.minimise.conditional_fit import Rest
 from skyred.minimise.profile import ACCURACY, contour, edge, interval, profile
-from skyred.minimise.rest import Rest, holding
 from skyred.records import FitResult
 
 
@@ -159,18 +160,18 @@ def test_a_statistic_that_does_not_rise_has_no_error() -> None:
     assert len(rest.known) < 200  # it gives up
 
 
-def test_holding_all_parameters_leaves_nothing_to_fit() -> None:
+def test_fixing_all_parameters_leaves_nothing_to_fit() -> None:
     rest, _ = fitted(quadratic(np.eye(2), [1, 2]), 0, 1)
     assert rest.fit([2, 4]).stat == pytest.approx(5)
 
 
-def test_the_rest_keeps_what_is_known_of_it() -> None:
+def test_a_conditional_objective_keeps_units_limits_and_derivatives() -> None:
     limits = [[-1.0, 4.0], [-2.0, 5.0], [-3.0, 6.0]]
     objective = quadratic(
         np.diag([1.0, 4.0, 9.0]), [0, 0, 0], limits=limits, units=["a", "b", "c"],
         rough=np.array([True, False, True]), prior=lambda x: float(x.sum()),
     )  # fmt: skip
-    rest = holding(objective, [1], [0.5])
+    rest = conditional(objective, np.array([0, 2]), np.array([9.0, 0.5, 9.0]))
     assert (rest.names, rest.units) == (("p0", "p2"), ("a", "c"))
     np.testing.assert_array_equal(rest.limits, [[-1, 4], [-3, 6]])
     np.testing.assert_array_equal(rest.rough, [True, True])

@@ -1,4 +1,4 @@
-"""The fitter `minuit`: Newton steps where derivatives are known, MIGRAD, and HESSE."""
+"""The fitters `newton` and `minuit`."""
 
 from __future__ import annotations
 
@@ -16,51 +16,39 @@ if TYPE_CHECKING:
     from skyred.scripting import Script
 
 
-@component
-class Minuit(Fitter):
-    """Minimise by Newton steps, by MIGRAD where they do not do; then HESSE for the errors."""
+TOLERANCE = option(
+    0.01,
+    min=1e-6,
+    max=10.0,
+    doc="Tolerance as of Minuit: searches end at an estimated distance of 0.002 times this.",
+)
+MINOS = option(False, doc="Whether to find asymmetric errors, as MINOS does.")
 
-    kind = "minuit"
-    strategy: int = option(
-        1, min=0, max=2, doc="Minuit's strategy for MIGRAD: 0 is fast, 2 takes the most care."
-    )
-    tolerance: float = option(
-        0.01,
-        min=1e-6,
-        max=10.0,
-        doc="Minuit's tolerance: searches end at an estimated distance of 0.002 times this.",
-    )
-    calls: int = option(
-        10000, min=1, doc="Largest number of calls of the objective by MIGRAD, where it is needed."
-    )
-    minos: bool = option(False, doc="Whether to find asymmetric errors by MINOS.")
 
-    def fit(self, objective: Objective) -> FitResult:
-        """Minimise the objective's total.
+class _Minimiser(Fitter):
+    """A fitter that minimises, and its form in plain gammapy."""
 
-        Raises
-        ------
-        FitError
-            If the objective is not finite at its starting values.
-        """
-        return minimise(
-            objective,
-            strategy=self.strategy,
-            tolerance=self.tolerance,
-            calls=self.calls,
-            minos=self.minos,
-        )
+    @property
+    def _minuit_options(self) -> tuple[int, int | None]:
+        """Minuit's strategy, and the limit on calls if it is not the default."""
+        return 1, None
+
+    tolerance: float
+    minos: bool
 
     def write_script(self, script: Script) -> None:
         """Fit by gammapy's minuit, with an explicit HESSE."""
         script.use("gammapy.modeling", "Fit")
-        options: dict[str, object] = {"strategy": self.strategy, "tol": self.tolerance}
-        if not self._is_default("calls", self.calls):
-            options["migrad_opts"] = {"ncall": self.calls}
+        strategy, calls = self._minuit_options
+        options: dict[str, object] = {"strategy": strategy, "tol": self.tolerance}
+        if calls is not None:
+            options["migrad_opts"] = {"ncall": calls}
         maps = any(each.is_map for each in script.datasets_made)
         if maps:
             options["strategy"] = 2
-            script.body.add("# the likelihood of a point source has kinks: less care stops in one")
+            script.body.add(
+                "# the likelihood of a point source is not smooth: less care stops early"
+            )
         script.body.add(
             f"fit = Fit(optimize_opts={literal(options)})", "result = fit.run(datasets)"
         )
@@ -80,7 +68,87 @@ class Minuit(Fitter):
                 script.body.add("print(parameter.name, fit.confidence(datasets, parameter))")
 
 
+@component
+class Newton(_Minimiser):
+    """Minimise by Newton steps with exact derivatives; the errors are of the second derivatives.
+
+    Where Newton steps fail, MIGRAD takes over, and the result says so. The pixels around small
+    sources are searched for lower minima.
+    """
+
+    kind = "newton"
+    tolerance: float = TOLERANCE
+    minos: bool = MINOS
+
+    def fit(self, objective: Objective) -> FitResult:
+        """Minimise the objective's total.
+
+        Parameters
+        ----------
+        objective : Objective
+            The function to minimise.
+
+        Returns
+        -------
+        FitResult
+            The minimum, its errors and covariance.
+
+        Raises
+        ------
+        FitError
+            If the objective is not finite at its starting values.
+        """
+        return minimise(objective, tolerance=self.tolerance, minos=self.minos)
+
+
+@component
+class Minuit(_Minimiser):
+    """Minimise by MIGRAD of Minuit, with exact gradients where they are known; errors by HESSE.
+
+    The pixels around small sources are searched for lower minima, from which MIGRAD starts again.
+    """
+
+    kind = "minuit"
+    strategy: int = option(
+        1, min=0, max=2, doc="Minuit's strategy for MIGRAD: 0 is fast, 2 takes the most care."
+    )
+    tolerance: float = TOLERANCE
+    calls: int = option(10000, min=1, doc="Largest number of calls of the objective by MIGRAD.")
+    minos: bool = MINOS
+
+    def fit(self, objective: Objective) -> FitResult:
+        """Minimise the objective's total.
+
+        Parameters
+        ----------
+        objective : Objective
+            The function to minimise.
+
+        Returns
+        -------
+        FitResult
+            The minimum, its errors and covariance.
+
+        Raises
+        ------
+        FitError
+            If the objective is not finite at its starting values.
+        """
+        return minimise(
+            objective,
+            method="minuit",
+            strategy=self.strategy,
+            tolerance=self.tolerance,
+            calls=self.calls,
+            minos=self.minos,
+        )
+
+    @property
+    def _minuit_options(self) -> tuple[int, int | None]:
+        return self.strategy, None if self._is_default("calls", self.calls) else self.calls
+
+
 @hookimpl
 def skyred_components() -> list[type[Component]]:
-    """Offer the fitter."""
-    return [Minuit]
+    """Offer the fitters."""
+    return [Newton, Minuit]

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from skyred.errors import FitError
+from skyred.likelihood.pixel_grids import pixel_grids
 from skyred.likelihood.priors import Priors
 from skyred.likelihood.total import Likelihood
 from skyred.objective import Objective
@@ -84,6 +85,7 @@ def objective_from(likelihood: Likelihood) -> Objective:
         gradient_of=_sum(gradient, priors.gradient) if likelihood.exact else None,
         fisher_of=_sum(fisher, priors.curvature) if likelihood.exact else None,
         rough=likelihood.rough,
+        grids=pixel_grids(likelihood),
         on_accept=likelihood.accept,
         notes=likelihood.notes,
     )

@@ -65,12 +65,21 @@ class PixelPosition(Position):
 
     def __init__(self, model: SpatialModel, image: WcsGeom) -> None:
         super().__init__(model)
-        self.to_pixel = image.wcs.wcs_world2pix
+        self.to_pixel, self.to_world = image.wcs.wcs_world2pix, image.wcs.wcs_pix2world
         self.rotation = _rotation(model.frame, image.frame)
 
     def __call__(self, values: Array) -> tuple[float, float]:
         """Give x and y in pixels for values of the model's parameters."""
         return self._pixel(*self.radians(values))
+
+    def inverse(self, x: float, y: float) -> tuple[float, float]:
+        """Return longitude and latitude in rad, in the frame of the model, at pixel coordinates."""
+        ((lon, lat),) = np.deg2rad(self.to_world([(x, y)], 0))
+        if self.rotation is None:
+            return float(lon), float(lat)
+        out = math.cos(lat)
+        there = (out * math.cos(lon), out * math.sin(lon), math.sin(lat)) @ self.rotation
+        return math.atan2(there[1], there[0]), math.asin(there[2])
 
     def slope(self, values: Array, index: int) -> tuple[float, float]:
         """Give the derivatives of x and y by one of the parameters."""

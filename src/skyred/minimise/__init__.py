@@ -1,4 +1,9 @@
-"""The minimum of an objective: Newton steps where it has derivatives, Minuit for the rest."""
+"""The minimum of an objective, its errors and profiles.
+
+`minimise` finds the minimum and its covariance: by Newton steps (`newton_search`) or by Minuit
+(`minuit_rounds`), both with a search of the pixels around small sources (`pixel_cells`). `profile`
+follows the statistic away from it, with conditional fits of the other parameters.
+"""
 
 from skyred.minimise.newton import Descent, descend
 from skyred.minimise.search import minimise

@@ -1,13 +1,14 @@
-"""HESSE: the second derivatives at a minimum, by central differences of the exact gradient.
+"""Second derivatives at a minimum, by central differences of the exact gradient.
 
-Minuit's HESSE takes differences of the statistic itself. Its steps grow with the value of the
-statistic, and those along pairs of parameters go to one side: where parameters are correlated and
-the statistic is no parabola, errors came out a quarter too small. With the gradient, steps of a
-small part of an error are enough, to both sides.
+They are taken in scaled and decorrelated directions, in which the statistic is about a circle, so
+they do not depend on units, scales or the reference energy of a spectrum. Minuit's HESSE takes
+differences of the statistic itself along the parameters: where these are nearly degenerate, it
+ends far off.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import attrs
@@ -16,12 +17,18 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from skyred.objective import Objective
+    from skyred.objective import Derivative, Objective
 
     Array = NDArray[np.float64]
+    Index = NDArray[np.int64]
 
-STEP = 0.1  # of what a parameter alone could vary by: far above rounding, far below a bend
+STEPS = (0.1, 0.03, 0.01, 0.003)  # errors, each far above rounding: shorter in bent valleys
+NEAR_LINE = 0.5  # errors: positions closer to a non-differentiable line have no second derivative
+RISES = 8  # evaluations at most, to find where the statistic has risen by one
 SMALLEST_EIGENVALUE = 1e-10  # of the largest, for the matrix scaled to ones on its diagonal
+RISE_ACCURACY = 0.01
+FIRST_AGREEMENT = 0.1  # with the Fisher matrix, from which one pass is enough
+AGREEMENT = 0.02  # of a pass with the one before
 
 
 @attrs.define(eq=False)
@@ -53,8 +60,10 @@ class Hessian:
     level: bool = False
 
 
-def hesse(objective: Objective, x: Array, held: NDArray[np.bool_]) -> Hessian:
-    """Find the curvature of an objective's total.
+def hesse(
+    objective: Objective, x: Array, held: NDArray[np.bool_], lines: Sequence[int] | Index = ()
+) -> Hessian:
+    """Compute the second derivatives of an objective's total.
 
     Parameters
     ----------
@@ -64,59 +73,191 @@ def hesse(objective: Objective, x: Array, held: NDArray[np.bool_]) -> Hessian:
         The minimum, shape (n,).
     held : array of bool
         Which parameters a limit holds there, shape (n,).
+    lines : sequence of int
+        Pixel coordinates, which have no second derivative at integers. Close to one, the curvature
+        is that of the parabola which has risen by one as far away as the statistic has.
+
+    Returns
+    -------
+    Hessian
+        The covariance and what goes with it.
     """
-    scale = _scale(objective, x)
-    matrix = np.array([_row(objective, x, scale, index) for index in range(len(x))])
-    matrix = (matrix + matrix.T) / 2
+    matrix, calls, on_lines = _matrix(objective, x, held, np.array(lines, dtype=int))
     gradient = objective.gradient(x)
     assert gradient is not None
     free = ~held
-    inner, calls = matrix[np.ix_(free, free)], 2 * len(x) + 1
-    names = [name for name, known in zip(objective.names, free, strict=True) if known]
-    flat, level = _flat(inner, names)
+    names = [name for name, wanted in zip(objective.names, free, strict=True) if wanted]
+    flat, level = _flat(matrix[np.ix_(free, free)], names)
     if flat:
-        return Hessian(np.full(matrix.shape, np.nan), np.nan, np.zeros(len(x)), calls, flat, level)
-    inverse = np.diag(1 / np.where(held & (np.diag(matrix) > 0), np.diag(matrix), 2))
-    inverse[np.ix_(free, free)] = np.linalg.inv(inner)
-    downhill = np.where(free, gradient * scale, 0)
+        nothing = np.full(matrix.shape, np.nan)
+        return Hessian(nothing, np.nan, np.zeros(len(x)), calls, flat, level)
+    own = np.diag(matrix)
+    inverse = np.diag(1 / np.where(held & (own > 0), own, 2))
+    inverse[np.ix_(free, free)] = _inverse(matrix[np.ix_(free, free)])
+    downhill = np.where(free, gradient, 0)
+    downhill[on_lines] = 0  # the statistic may rise to both sides: no distance from the minimum
     edm = float(0.5 * downhill @ inverse @ downhill)
-    step = -inverse @ downhill * scale
-    return Hessian(2 * inverse * np.outer(scale, scale), edm, step, calls, [])
+    return Hessian(2 * inverse, edm, -inverse @ downhill, calls, [], False)
 
 
-def _scale(objective: Objective, x: Array) -> Array:
-    """Give what each parameter alone could vary by, for the statistic to rise by about one."""
+def _inverse(matrix: Array) -> Array:
+    if not matrix.size:
+        return matrix
+    scale = 1 / np.sqrt(np.diag(matrix))
+    return np.asarray(np.linalg.inv(matrix * np.outer(scale, scale)) * np.outer(scale, scale))
+
+
+def _matrix(
+    objective: Objective, x: Array, held: NDArray[np.bool_], lines: Index
+) -> tuple[Array, int, Index]:
+    """Return the second derivatives, the calls that they took, and the coordinates on lines."""
+    matrix, calls = _known(objective, x), 1
+    away = np.abs(x[lines] - np.round(x[lines]))
+    errors = np.sqrt(2 / np.diag(matrix)[lines])
+    on_lines = lines[(away < NEAR_LINE * errors) & ~held[lines]]
+    for place in on_lines.tolist():
+        matrix[place], taken = _across(objective, x, place, matrix[place, place])
+        matrix[:, place] = matrix[place]
+        calls += taken
+    smooth = ~held
+    smooth[on_lines] = False
+    for block in list(objective.blocks) or [np.arange(len(x))]:
+        inner, outer = block[smooth[block]], block[held[block]]
+        for places in ([inner] if len(inner) else []) + [outer[[i]] for i in range(len(outer))]:
+            part, taken = _block(objective, x, places, matrix)
+            matrix[np.ix_(places, places)] = part
+            calls += taken
+    return matrix, calls, on_lines
+
+
+def _across(objective: Objective, x: Array, place: int, curvature: float) -> tuple[Array, int]:
+    """Return the curvature along a coordinate with lines, over a rise of the statistic by one."""
+    lowest, ends, gradients, calls = objective.total(x), [], [], 1
+    for side in (-1, 1):
+        step = np.sqrt(2 / curvature)
+        for _ in range(RISES):
+            point = x.copy()
+            point[place] += side * step
+            rise, calls = objective.total(point) - lowest, calls + 1
+            if not np.isfinite(rise):
+                step /= 2
+            elif abs(rise - 1) < RISE_ACCURACY:
+                break
+            else:
+                step *= float(np.clip(1 / np.sqrt(max(rise, 0.1)), 0.5, 2))
+        ends.append(step)
+        gradient = objective.gradient(point)
+        assert gradient is not None
+        gradients.append(gradient)
+    row = np.nan_to_num((gradients[1] - gradients[0]) / sum(ends))
+    row[place] = 2 / np.mean(ends) ** 2
+    return row, calls + 2
+
+
+def _known(objective: Objective, x: Array) -> Array:
+    """Return the Fisher matrix, with guesses where it is not known."""
     fisher = objective.fisher(x)
     assert fisher is not None
-    diagonal = np.diag(fisher)
-    known = np.isfinite(diagonal) & (diagonal > 0)
+    matrix = np.nan_to_num(np.array(fisher, dtype=float), posinf=0, neginf=0)
+    own = np.diag(matrix)
     steps = np.abs(x) if objective.steps is None else objective.steps
-    return np.where(known, np.sqrt(2 / np.where(known, diagonal, 1)), np.where(steps > 0, steps, 1))
+    guess = 2 / np.where(steps > 0, steps, 1.0) ** 2
+    unknown = ~(own > 0)
+    matrix[unknown] = matrix[:, unknown] = 0
+    matrix[unknown, unknown] = guess[unknown]
+    return matrix
 
 
-def _row(objective: Objective, x: Array, scale: Array, index: int) -> Array:
-    low, high = objective.limits[index]
-    below, above = x.copy(), x.copy()
-    below[index] = max(x[index] - STEP * scale[index], low)
-    above[index] = min(x[index] + STEP * scale[index], high)
-    rise = objective.gradient(above) - objective.gradient(below)  # type: ignore[operator]
-    return rise * scale * scale[index] / (above[index] - below[index])  # type: ignore[no-any-return]
+def _block(objective: Objective, x: Array, places: Index, matrix: Array) -> tuple[Array, int]:
+    """Return the second derivatives of some parameters, and the calls that they took.
+
+    The directions are those of their covariance by the matrix as it is known. If the result is far
+    from it, they are taken again by the result, with shorter steps.
+    """
+    if objective.restrict is not None and len(places) < len(x):
+        gradient_of = objective.restrict(places)[0]
+    else:
+        gradient_of = lambda point: objective.gradient(point)[places]  # type: ignore[index]  # noqa: E731
+    part, calls = matrix[np.ix_(places, places)], 0
+    for step in STEPS:
+        directions = _directions(part)
+        if np.any([np.ptp(_lengths(objective, x, places, d, step)) < step for d in directions.T]):
+            directions = np.diag(np.sqrt(2 / np.diag(part)))  # a limit is in the way
+        rows = []
+        for direction in directions.T:
+            slope, taken = _secant(objective, gradient_of, x, places, direction, step)
+            rows.append(directions.T @ slope)
+            calls += taken
+        white = (np.array(rows) + np.array(rows).T) / 2
+        back = np.linalg.inv(directions)
+        part = back.T @ white @ back
+        if not np.all(np.isfinite(white)):
+            break
+        values = np.linalg.eigvalsh(white)
+        agreement = FIRST_AGREEMENT if step == STEPS[0] else AGREEMENT
+        if not values[0] > 0 or np.all(np.abs(values / 2 - 1) < agreement):
+            break
+    return part, calls
+
+
+def _directions(part: Array) -> Array:
+    """Return a step of one error in each decorrelated direction, as columns, shape (k, k)."""
+    size = 1 / np.sqrt(np.diag(part))
+    values, axes = np.linalg.eigh(part * np.outer(size, size))
+    # a degenerate direction has no error: there a step as of the parameters alone
+    lengths = np.where(values > SMALLEST_EIGENVALUE * values[-1], values, 1.0)
+    return np.asarray(size[:, None] * axes * np.sqrt(2 / lengths))
+
+
+def _secant(
+    objective: Objective,
+    gradient_of: Derivative,
+    x: Array,
+    places: Index,
+    direction: Array,
+    length: float,
+) -> tuple[Array, int]:
+    """Return the change of the gradient along a direction, per step of it, shape (k,)."""
+    limits, lengths = objective.limits[places], _lengths(objective, x, places, direction, length)
+    points = []
+    for signed in lengths:
+        point = x.copy()
+        point[places] = np.clip(x[places] + signed * direction, *limits.T)
+        points.append(gradient_of(point))
+    width = lengths[1] - lengths[0]
+    if not width > 0:
+        return np.full(len(places), np.nan), 2
+    return np.asarray((points[1] - points[0]) / width), 2
+
+
+def _lengths(
+    objective: Objective, x: Array, places: Index, direction: Array, length: float
+) -> tuple[float, float]:
+    """Return how far to step backward and forward along a direction, within the limits."""
+    limits, lengths = objective.limits[places], []
+    for side in (-1, 1):
+        step = side * direction
+        room = np.where(step > 0, limits[:, 1] - x[places], x[places] - limits[:, 0])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            most = np.min(np.where(step != 0, room / np.abs(step), np.inf), initial=np.inf)
+        lengths.append(side * float(np.clip(most, 0, length)))
+    return lengths[0], lengths[1]
 
 
 def _flat(matrix: Array, names: list[str]) -> tuple[list[str], bool]:
-    """Name the parameters along which the curvature is least, if it is not positive."""
+    """Return the parameters along which the curvature is least, if it is not positive."""
     if not matrix.size:
         return [], False
     if not np.all(np.isfinite(matrix)):
         return names, False
     own = np.diag(matrix)
     if np.any(own <= 0):
-        least = [name for name, each in zip(names, own, strict=True) if each <= 0]
+        least = [name for name, value in zip(names, own, strict=True) if value <= 0]
         return least, bool(np.all(own >= 0))
     size = np.sqrt(own)
     values, vectors = np.linalg.eigh(matrix / np.outer(size, size))
     if values[0] > SMALLEST_EIGENVALUE * values[-1]:
         return [], False
-    share = np.abs(vectors[:, 0])
-    least = [name for name, part in zip(names, share, strict=True) if part > 0.3 * share.max()]
+    weight = np.abs(vectors[:, 0])
+    least = [name for name, part in zip(names, weight, strict=True) if part > 0.3 * weight.max()]
     return least, bool(values[0] >= -SMALLEST_EIGENVALUE * values[-1])

@@ -1,4 +1,4 @@
-"""Minuit: MIGRAD and HESSE where there are no derivatives or they lead nowhere, and MINOS."""
+"""Minuit: MIGRAD with our gradient where it is known, and HESSE."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import attrs
 import numpy as np
 
-from skyred.minimise.found import Found
-from skyred.minimise.verdict import FARTHEST, why_not
+from skyred.minimise.convergence import FARTHEST, why_not
+from skyred.minimise.search_result import SearchResult
 
 if TYPE_CHECKING:
     from iminuit import Minuit
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 MOST_CARE = 2
+HESSE_FIRST = 10  # times the square of the parameters: calls from which HESSE first is affordable
 
 
 @attrs.define(eq=False)
@@ -35,13 +36,19 @@ class MinuitSearch:
         Minuit's tolerance.
     calls : int
         Largest number of calls by MIGRAD.
+    exact : bool
+        Whether MIGRAD takes the gradient of the objective, if it has one.
+    exhausted : bool
+        Whether the last search reached the limit on calls.
     """
 
     objective: Objective
     strategy: int
     tolerance: float
     calls: int
+    exact: bool = True
     scale: Array = attrs.field(init=False)
+    exhausted: bool = attrs.field(init=False, default=False)
 
     def __attrs_post_init__(self) -> None:
         # Minuit wants parameters of order one: an amplitude of 1e-11 is lost in its rounding
@@ -49,22 +56,37 @@ class MinuitSearch:
         scale = np.where(start > 0, start, 0.0 if steps is None else np.abs(steps))
         self.scale = np.where(scale > 0, scale, 1.0)
 
-    def migrad(self, start: Array, steps: Array | None, gradient: bool) -> Found:
-        """Search by MIGRAD, and call HESSE at the end."""
-        search = self._minuit(start, steps, gradient)
-        search.hesse()  # MIGRAD's first step is then a Newton step: it saves a third of the calls
+    def migrad(self, start: Array, steps: Array | None) -> SearchResult:
+        """Search by MIGRAD, and call HESSE at the end.
+
+        Parameters
+        ----------
+        start, steps : array
+            Where to begin, and a guess of the errors, shape (n,).
+
+        Returns
+        -------
+        SearchResult
+            Its message says why MIGRAD or HESSE failed, the limit on calls included.
+        """
+        search = self._minuit(start, steps, gradient=self.exact)
+        known = self.exact and self.objective.gradient_of is not None
+        if not known and self.calls > HESSE_FIRST * len(start) ** 2:
+            search.hesse()  # the first step is then a Newton step: it saves a third of the calls
         search.migrad(ncall=self.calls)
+        self.exhausted = bool(search.fmin.has_reached_call_limit)
+        calls = search.nfcn + search.ngrad
         if not search.valid:
-            return self._found(search, search.nfcn, why_not(search))
+            return self._result(search, calls, why_not(search))
         # HESSE on the object of the search would take the steps that MIGRAD ended with: across a
-        # kink of the likelihood, as point sources have at pixel centres, errors are then 5 % off
+        # pixel centre, where the likelihood of a point source has no derivative, errors are 5 % off
         final = self._fresh(search)
         message = "" if final.accurate else "HESSE failed: the covariance is not exact"
-        found = self._found(final, search.nfcn + final.nfcn, message, search.fmin.edm)
+        end = self._result(final, calls + final.nfcn, message, search.fmin.edm)
         if final.fmin.edm < FARTHEST:
-            return found
+            return end
         message = f"by HESSE the minimum is elsewhere, {final.fmin.edm:.2g} lower"
-        return attrs.evolve(found, message=message, covariance=np.nan * found.covariance)
+        return attrs.evolve(end, message=message, covariance=np.nan * end.covariance)
 
     def _fresh(self, search: Minuit) -> Minuit:
         values, errors = np.array(search.values), np.array(search.errors)
@@ -72,33 +94,6 @@ class MinuitSearch:
         final.strategy = MOST_CARE
         final.hesse()
         return final
-
-    def minos(self, found: Found) -> tuple[Array, Array, int, list[str]]:
-        """Find the errors by MINOS at a minimum.
-
-        Returns
-        -------
-        errn, errp : array
-            Errors downwards and upwards, both positive, shape (n,); NaN where it finds none, as
-            beyond a limit.
-        calls : int
-            Calls of the objective.
-        failed : list of str
-            The parameters without one of the errors.
-        """
-        minuit = self._minuit(found.values, np.sqrt(np.diag(found.covariance)), gradient=False)
-        minuit.migrad(ncall=self.calls)
-        if not minuit.valid:
-            nothing = np.full(len(found.values), np.nan)
-            return nothing, nothing, minuit.nfcn, list(self.objective.names)
-        minuit.minos()
-        each = [minuit.merrors[name] for name in self.objective.names]
-        below = [one.lower_valid and not one.at_lower_limit for one in each]
-        above = [one.upper_valid and not one.at_upper_limit for one in each]
-        errn = np.where(below, [-one.lower for one in each], np.nan) * self.scale
-        errp = np.where(above, [one.upper for one in each], np.nan) * self.scale
-        failed = [one.name for one, *ok in zip(each, below, above, strict=True) if not all(ok)]
-        return errn, errp, minuit.nfcn, failed
 
     def _minuit(self, start: Array, steps: Array | None, gradient: bool) -> Minuit:
         from iminuit import Minuit
@@ -119,10 +114,12 @@ class MinuitSearch:
     def _gradient(self, x: Array) -> Array:
         return self.objective.gradient(x * self.scale) * self.scale  # type: ignore[operator]
 
-    def _found(self, minuit: Minuit, calls: int, message: str, edm: float | None = None) -> Found:
+    def _result(
+        self, minuit: Minuit, calls: int, message: str, edm: float | None = None
+    ) -> SearchResult:
         values = np.array(minuit.values) * self.scale
         covariance = np.full((len(values), len(values)), np.nan)
         if minuit.covariance is not None:
             covariance = np.array(minuit.covariance) * np.outer(self.scale, self.scale)
         edm = float(minuit.fmin.edm if edm is None else edm)
-        return Found(values, covariance, edm, calls, message)
+        return SearchResult(values, covariance, edm, calls, message)

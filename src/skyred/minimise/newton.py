@@ -22,9 +22,6 @@ ITERATIONS = 50
 TRIALS = 12
 LONGEST_STEP = 5.0  # in errors: beyond, the statistic is no parabola
 FIRST_DAMPING = 1e-3
-HOPS = 5
-HOP = (-0.5, -0.25, 0.25, 0.5)  # of an error
-HOP_GAIN = 10.0  # times the tolerance: less is no reason to begin again
 TOWARDS_LIMIT = 0.75  # of the way
 SNAP = 0.01  # of an error, from which a step goes to the limit
 SINGULAR = 1e-12  # of the largest eigenvalue, below which a direction is not known
@@ -56,7 +53,16 @@ class Descent:
     held: NDArray[np.bool_]
 
 
-def descend(objective: Objective, tolerance: float, x: Array | None = None) -> Descent:
+def descend(
+    objective: Objective,
+    tolerance: float,
+    x: Array | None = None,
+    *,
+    box: Array | None = None,
+    lines: NDArray[np.int64] | None = None,
+    iterations: int = ITERATIONS,
+    level: float = np.inf,
+) -> Descent:
     """Go down by Newton steps.
 
     Parameters
@@ -67,99 +73,60 @@ def descend(objective: Objective, tolerance: float, x: Array | None = None) -> D
         The expected gain of a step at which to stop.
     x : array, optional
         Where to begin, shape (n,); by default at the objective's start.
+    box : array, optional
+        Bounds to stay within, shape (n, 2); by default the limits of the objective.
+    lines : array of int, optional
+        The parameters whose bounds may be reached in one step: sides of a pixel cell, where models
+        do not degenerate as they do at limits.
+    iterations : int
+        Largest number of steps.
+    level : float
+        A statistic that is of no interest if it is not reached: the search ends where twice the
+        expected gain would still leave it above.
 
     Returns
     -------
     Descent
         Where it ended.
     """
-    low, high = objective.limits.T
-    x = np.clip(objective.start if x is None else x, low, high)
+    bounds = objective.limits if box is None else box
+    x = np.clip(objective.start if x is None else x, *bounds.T)
     value, calls, damping = objective.total(x), 1, 0.0
-    for _ in range(ITERATIONS):
-        parabola, calls = _Parabola.at(objective, x), calls + 2
+    direct = np.zeros(len(x), dtype=bool)
+    direct[[] if lines is None else lines] = True
+    for _ in range(iterations):
+        parabola, calls = _Parabola.at(objective, x, bounds), calls + 2
         expected = parabola.gain(parabola.step(0.0))
-        found = None
+        lower = None
         for _ in range(TRIALS):
-            trial = _inside(x, parabola.step(damping), parabola.scale, objective.limits)
+            trial = _inside(x, parabola.step(damping), parabola.scale, bounds, direct)
             there, calls = objective.total(trial), calls + 1
             if there <= value:
-                found = trial
+                lower = trial
                 break
-            if expected < tolerance:  # what is left is lost in rounding
+            if expected < tolerance:  # the remaining gain is lost in rounding
                 break
             damping = max(10 * damping, FIRST_DAMPING)
-        if found is not None:
-            x, value, damping = found, there, damping / 10
-        if expected < tolerance or found is None:
+        if lower is not None:
+            x, value, damping = lower, there, damping / 10
+        hopeless = value - 2 * expected > level
+        if expected < tolerance or lower is None or hopeless:
             return Descent(x, parabola.errors, calls, expected < tolerance, parabola.held)
     return Descent(x, parabola.errors, calls, False, parabola.held)
 
 
-def _inside(x: Array, step: Array, scale: Array, limits: Array) -> Array:
-    """Step, but towards a limit only part of the way, until it is near.
+def _inside(x: Array, step: Array, scale: Array, bounds: Array, direct: NDArray[np.bool_]) -> Array:
+    """Return the end of a step; towards a limit only part of the way, until it is near.
 
     At limits models degenerate: a source without width, or flux, has no slopes that lead back.
     """
     trial = x + step
-    for limit, side in zip(limits.T, (-1, 1), strict=True):
+    for limit, side in zip(bounds.T, (-1, 1), strict=True):
         beyond = (trial - limit) * side > 0
-        near = np.abs(limit - x) <= SNAP * scale
+        near = direct | (np.abs(limit - x) <= SNAP * scale)
         there = np.where(near, limit, x + TOWARDS_LIMIT * (limit - x))
         trial = np.where(beyond, there, trial)
     return trial
-
-
-def settle(objective: Objective, tolerance: float) -> Descent:
-    """Go down by Newton steps, and look around: next to a kink there may be a lower minimum.
-
-    The likelihood of a point source has kinks where it crosses the centres of pixels.
-    """
-    found = descend(objective, tolerance)
-    for _ in range(HOPS):
-        if not found.converged:
-            break
-        lower, calls = lower_nearby(objective, found.x, found.errors, tolerance)
-        found.calls += calls
-        if lower is None:
-            break
-        again = descend(objective, tolerance, lower)
-        again.calls += found.calls
-        found = again
-    return found
-
-
-def lower_nearby(
-    objective: Objective, x: Array, errors: Array, tolerance: float
-) -> tuple[Array | None, int]:
-    """Look a part of an error to both sides along each parameter for a lower value.
-
-    Parameters
-    ----------
-    objective : Objective
-        What is minimised.
-    x, errors : array
-        A minimum and its errors, shape (n,).
-    tolerance : float
-        How well the minimum is known, in the statistic.
-
-    Returns
-    -------
-    x : array or None
-        The lowest of the places that are lower; None if there is none.
-    calls : int
-        Calls of the objective.
-    """
-    low, high = objective.limits.T
-    lowest, best, calls = objective.total(x) - HOP_GAIN * tolerance, None, 1
-    rough = np.ones(len(x), dtype=bool) if objective.rough is None else objective.rough
-    for step in np.diag(errors)[rough]:
-        for part in HOP:
-            trial = np.clip(x + part * step, low, high)
-            value, calls = objective.total(trial), calls + 1
-            if value < lowest:
-                lowest, best = value, trial
-    return best, calls
 
 
 @attrs.define(eq=False)
@@ -173,11 +140,11 @@ class _Parabola:
     steps: Array
 
     @classmethod
-    def at(cls, objective: Objective, x: Array) -> _Parabola:
+    def at(cls, objective: Objective, x: Array, bounds: Array) -> _Parabola:
         gradient, matrix = objective.gradient(x), objective.fisher(x)
         assert gradient is not None
         assert matrix is not None
-        low, high = objective.limits.T
+        low, high = bounds.T
         held = ((x <= low) & (gradient > 0)) | ((x >= high) & (gradient < 0))
         steps = np.abs(objective.start) if objective.steps is None else objective.steps
         diagonal = np.diag(matrix)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import attrs
 import numpy as np
 
-from skyred.minimise.rest import Rest, Rested
+from skyred.minimise.conditional_fit import Rest, Rested
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

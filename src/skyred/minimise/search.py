@@ -1,18 +1,19 @@
-"""The minimum of an objective: Newton steps first, Minuit if they do not do."""
+"""The minimum of an objective: a search, its covariance, and the checks before it is a success."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import attrs
 import numpy as np
 
 from skyred.errors import FitError
-from skyred.minimise.found import Found
-from skyred.minimise.hesse import Hessian, hesse
+from skyred.minimise.convergence import asymmetric, at_limit
 from skyred.minimise.minuit import MinuitSearch
-from skyred.minimise.newton import HOPS, Descent, lower_nearby, settle
-from skyred.minimise.verdict import at_limit
+from skyred.minimise.minuit_rounds import search_by_minuit
+from skyred.minimise.newton_search import NewtonEnd, NewtonSearch
+from skyred.minimise.profile import interval
+from skyred.minimise.search_result import SearchResult
 from skyred.records import FitResult
 
 if TYPE_CHECKING:
@@ -20,27 +21,33 @@ if TYPE_CHECKING:
 
 EDM_PER_TOLERANCE = 0.002  # Minuit's: where a search ends, per unit of its tolerance
 ABOVE_GOAL = 10  # times that, from which Minuit too takes a minimum not to be one
-POLISHES = 5
+
+Method = Literal["newton", "minuit"]
 
 
 def minimise(
     objective: Objective,
     *,
+    method: Method = "newton",
     strategy: int = 1,
     tolerance: float = 0.01,
     calls: int = 10000,
     minos: bool = False,
 ) -> FitResult:
-    """Find the minimum of an objective's total, and the covariance there by HESSE.
+    """Find the minimum of an objective's total, and the covariance there.
 
-    With gradient and Fisher matrix, Newton steps lead to the minimum, and HESSE is made of
-    differences of the gradient. MIGRAD and Minuit's HESSE do both if there are no derivatives, or
-    if that does not give a minimum.
+    The statistic of small sources is not differentiable at pixel centres and has false minima
+    between them. Both methods search the neighbouring pixels of each such source, and begin again
+    from what is lower.
 
     Parameters
     ----------
     objective : Objective
-        What to minimise.
+        The function to minimise.
+    method : {"newton", "minuit"}
+        Newton steps with second derivatives from differences of the gradient, and MIGRAD if they
+        fail, which the result's notes report; or MIGRAD and HESSE of Minuit. Without derivatives
+        both are Minuit.
     strategy : int
         Minuit's strategy for MIGRAD, 0 to 2.
     tolerance : float
@@ -48,7 +55,7 @@ def minimise(
     calls : int
         Largest number of calls by MIGRAD.
     minos : bool
-        Whether to find asymmetric errors by MINOS.
+        Whether to find asymmetric errors, as MINOS does.
 
     Returns
     -------
@@ -67,97 +74,86 @@ def minimise(
             "the model predicts counts wherever there are any"
         )
     minuit = MinuitSearch(objective, strategy, tolerance, calls)
-    found = _search(objective, minuit, EDM_PER_TOLERANCE * tolerance)
-    result = _result(objective, found)
-    return _with_minos(minuit, found, result) if minos and result.success else result
+    goal = EDM_PER_TOLERANCE * tolerance
+    if method == "minuit" or objective.gradient_of is None or objective.fisher_of is None:
+        end = search_by_minuit(objective, minuit, goal)
+        if method == "newton":
+            end = attrs.evolve(end, notes=(*end.notes, "fitted by MIGRAD: no exact derivatives"))
+    else:
+        end = _by_newton(objective, minuit, goal)
+    result = _result(objective, end)
+    return _with_minos(objective, result) if minos and result.success else result
 
 
-def _search(objective: Objective, minuit: MinuitSearch, tolerance: float) -> Found:
-    if objective.gradient_of is None or objective.fisher_of is None:
-        return minuit.migrad(objective.start, objective.steps, gradient=True)
-    newton, flat, level = settle(objective, tolerance), list[str](), False
-    if newton.converged:
-        hessian = _polish(objective, newton, tolerance)
-        flat, level = hessian.flat, hessian.level
-        if not flat and hessian.edm < ABOVE_GOAL * tolerance:
-            return Found(newton.x, hessian.covariance, hessian.edm, newton.calls, "")
-    # the derivatives led nowhere, so MIGRAD goes without them
-    found = _migrad(objective, minuit, newton, tolerance)
-    gain = objective.total(newton.x) - objective.total(found.values)
-    found = attrs.evolve(found, calls=newton.calls + found.calls)
-    if level and not gain > ABOVE_GOAL * tolerance:
-        message = f"the statistic does not settle {', '.join(flat)}: freeze some, or set priors"
-        nothing = np.full_like(found.covariance, np.nan)
-        return Found(newton.x, nothing, np.nan, found.calls, message)
-    if found.message and not gain >= 0:
-        found = attrs.evolve(found, values=newton.x)  # MIGRAD, lost, may end anywhere
-    if found.message and flat:
-        hardly = f"{found.message}; the statistic hardly depends on {', '.join(flat)}"
-        found = attrs.evolve(found, message=hardly)
-    return found
+def _by_newton(objective: Objective, minuit: MinuitSearch, goal: float) -> SearchResult:
+    newton = NewtonSearch(objective, goal).run(objective.start)
+    hessian = newton.hessian
+    if hessian is not None and not hessian.flat and hessian.edm < ABOVE_GOAL * goal:
+        notes = _line_notes(newton)
+        return SearchResult(newton.x, hessian.covariance, hessian.edm, newton.calls, "", notes)
+    minuit.exact = False  # the derivatives led nowhere
+    end = search_by_minuit(objective, minuit, goal, newton.x, newton.errors)
+    gain = objective.total(newton.x) - objective.total(end.values)
+    end = attrs.evolve(end, calls=newton.calls + end.calls)
+    flat = [] if hessian is None else hessian.flat
+    if hessian is not None and hessian.level and not gain > ABOVE_GOAL * goal:
+        message = f"the likelihood does not constrain {', '.join(flat)}: freeze some, or set priors"
+        nothing = np.full_like(end.covariance, np.nan)
+        return SearchResult(newton.x, nothing, np.nan, end.calls, message)
+    if end.message and not gain >= 0:
+        end = attrs.evolve(end, values=newton.x)  # MIGRAD may have ended anywhere
+    if end.message and flat:
+        hardly = f"{end.message}; the statistic hardly depends on {', '.join(flat)}"
+        end = attrs.evolve(end, message=hardly)
+    return attrs.evolve(end, notes=(*end.notes, "found by MIGRAD, since Newton steps failed"))
 
 
-def _migrad(objective: Objective, minuit: MinuitSearch, newton: Descent, tolerance: float) -> Found:
-    """Search by MIGRAD from where Newton steps ended, or else from the start; look around."""
-    found = minuit.migrad(newton.x, newton.errors, gradient=False)
-    if found.message:
-        again = minuit.migrad(objective.start, objective.steps, gradient=False)
-        calls = found.calls + again.calls
-        found = attrs.evolve(found if again.message else again, calls=calls)
-    for _ in range(HOPS):
-        if found.message:
-            break
-        errors = np.sqrt(np.diag(found.covariance))
-        lower, calls = lower_nearby(objective, found.values, errors, tolerance)
-        found = attrs.evolve(found, calls=found.calls + calls)
-        if lower is None:
-            break
-        again = minuit.migrad(lower, errors, gradient=False)
-        calls = found.calls + again.calls
-        found = attrs.evolve(found if again.message else again, calls=calls)
-        if again.message:
-            break
-    return found
-
-
-def _polish(objective: Objective, newton: Descent, tolerance: float) -> Hessian:
-    """End in steps by the true second derivatives, where the Fisher matrix is too far from them."""
-    hessian = hesse(objective, newton.x, newton.held)
-    newton.calls += hessian.calls
-    for _ in range(POLISHES):
-        trial = np.clip(newton.x + hessian.step, *objective.limits.T)
-        if not hessian.edm > tolerance or objective.total(trial) > objective.total(newton.x):
-            break
-        newton.x, hessian = trial, hesse(objective, trial, newton.held)
-        newton.calls += hessian.calls + 2
-    return hessian
-
-
-def _result(objective: Objective, found: Found) -> FitResult:
-    message = found.message
-    with np.errstate(invalid="ignore"):
-        errors = np.sqrt(np.diag(found.covariance))
-    if not message and not np.all(np.isfinite(errors) & (errors > 0)):
-        message = "HESSE failed: there are parameters without a valid error"
-    return FitResult(
-        names=objective.names,
-        units=objective.units,
-        values=found.values,
-        errors=errors,
-        covariance=found.covariance,
-        stat=objective.total(found.values),
-        success=not message,
-        message=message,
-        nfev=found.calls + 1,
-        edm=found.edm,
-        at_limit=at_limit(objective, found.values, errors),
-        notes=objective.notes,
+def _line_notes(newton: NewtonEnd) -> tuple[str, ...]:
+    if not newton.lines:
+        return ()
+    return (
+        f"{', '.join(newton.lines)}: the best value is at a pixel centre, where the statistic has "
+        "no second derivative; the error is about half the width of the profile",
     )
 
 
-def _with_minos(minuit: MinuitSearch, found: Found, result: FitResult) -> FitResult:
-    errn, errp, calls, failed = minuit.minos(found)
+def _result(objective: Objective, end: SearchResult) -> FitResult:
+    message, errors, notes = end.message, end.errors, (*objective.notes, *end.notes)
+    if not message and not np.all(np.isfinite(errors) & (errors > 0)):
+        bad = [n for n, e in zip(objective.names, errors, strict=True) if not e > 0]
+        message = f"no valid error of {', '.join(bad)}: the likelihood does not constrain it"
+    names = [] if message else asymmetric(objective, end.values, end.covariance)
+    if names:
+        notes = (
+            *notes,
+            f"the likelihood of {', '.join(names)} is not parabolic: minos gives both errors",
+        )
+    return FitResult(
+        names=objective.names,
+        units=objective.units,
+        values=end.values,
+        errors=errors,
+        covariance=end.covariance,
+        stat=objective.total(end.values),
+        success=not message,
+        message=message,
+        nfev=end.calls + 1,
+        edm=end.edm,
+        at_limit=at_limit(objective, end.values, errors),
+        notes=notes,
+    )
+
+
+def _with_minos(objective: Objective, result: FitResult) -> FitResult:
+    errn, errp = np.full((2, len(result.names)), np.nan)
+    missing = []
+    for place, name in enumerate(result.names):
+        errn[place], errp[place] = interval(objective, result, place, 1.0)
+        sides = [side for side, error in (("lower", errn), ("upper", errp))
+                 if not np.isfinite(error[place])]  # fmt: skip
+        missing += [f"{side} error of {name}" for side in sides]
     notes = result.notes
-    if failed:
-        notes = (*notes, f"MINOS found no error of {', '.join(failed)}")
-    return attrs.evolve(result, errn=errn, errp=errp, nfev=result.nfev + calls, notes=notes)
+    if missing:
+        notes = (*notes, f"MINOS found no {', no '.join(missing)}: the statistic does not rise "
+                         "by 1 before a limit")  # fmt: skip
+    return attrs.evolve(result, errn=errn, errp=errp, notes=notes)

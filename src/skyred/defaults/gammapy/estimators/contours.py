@@ -196,8 +196,8 @@ class Contours(Estimator):
             )
 
     def _pair(self, around: Fitted, x: int, y: int) -> Pair:
+        from skyred.minimise.conditional_fit import Rest
         from skyred.minimise.profile import contour
-        from skyred.minimise.rest import Rest
 
         best, rest = around.best, Rest(around.objective, around.best, [x, y])
         covariance = best.covariance[np.ix_([x, y], [x, y])]

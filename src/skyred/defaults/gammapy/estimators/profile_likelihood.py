@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from gammapy.modeling.models import Models
     from matplotlib.axes import Axes
 
-    from skyred.minimise.rest import Rest
+    from skyred.minimise.conditional_fit import Rest
     from skyred.records import FitResult
     from skyred.scripting import Script
 
@@ -138,7 +138,7 @@ class ProfileLikelihood(Estimator):
         ModelError
             If a name means no free parameter, values are in a wrong unit, or there is no minimum.
         """
-        from skyred.minimise.rest import Rest
+        from skyred.minimise.conditional_fit import Rest
 
         with fitted(datasets) as found:
             places = chosen_parameters(self.parameters, found.datasets, found.objective)

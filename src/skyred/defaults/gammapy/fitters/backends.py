@@ -15,9 +15,9 @@ from skyred.defaults.gammapy.fitters.scaled import Scaled
 from skyred.errors import FitError, Problem
 from skyred.fields import FrozenMapping, option, thaw
 from skyred.interfaces import Fitter, component
-from skyred.minimise.found import Found
-from skyred.minimise.newton import HOPS, lower_nearby
-from skyred.minimise.verdict import at_limit
+from skyred.minimise.convergence import at_limit
+from skyred.minimise.nearby import RESTARTS, lower_nearby
+from skyred.minimise.search_result import SearchResult
 from skyred.records import FitResult
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class GammapyFit(Fitter):
         scaled = Scaled(objective)
         self._require_possible(objective, scaled.first)
         found = self._minimum(scaled)
-        for _ in range(HOPS):
+        for _ in range(RESTARTS):
             nearby = _elsewhere(scaled, found)
             if nearby is None:
                 break
@@ -111,14 +111,14 @@ class GammapyFit(Fitter):
             notes=objective.notes,
         )
 
-    def _minimum(self, scaled: Scaled) -> Found:
+    def _minimum(self, scaled: Scaled) -> SearchResult:
         """Search once, and look whether it ended at a minimum."""
         factors, message = self._search(scaled)
         values = scaled.values(factors)
         minimum = look_around(scaled, scaled.factors(values))
         covariance = minimum.covariance * np.outer(scaled.steps, scaled.steps)
         why = "; ".join(part for part in (message, minimum.message) if part)
-        return Found(values, covariance, minimum.edm, scaled.calls, why)
+        return SearchResult(values, covariance, minimum.edm, scaled.calls, why)
 
     def _is_missing(self) -> bool:
         return self.backend == "sherpa" and find_spec("sherpa") is None
@@ -178,7 +178,7 @@ class GammapyFit(Fitter):
         return {**given, "method": method, "options": options}
 
 
-def _elsewhere(scaled: Scaled, found: Found) -> Objective | None:
+def _elsewhere(scaled: Scaled, found: SearchResult) -> Objective | None:
     """Give where to search again, and in which steps; None if that is not needed, or no use."""
     objective, errors = scaled.objective, found.errors
     factors = scaled.factors(found.values)

@@ -1,4 +1,4 @@
-"""The rest at its best: some parameters held, the others fitted again, from the nearest fit known.
+"""Conditional fits: some parameters fixed, the others fitted, from the nearest fit that is known.
 
 The method is that of profile likelihoods (Rolke, Lopez & Conrad 2005, NIM A 551, 493): parameters
 of no interest are at their best for each value of those of interest.
@@ -7,14 +7,16 @@ of no interest are at their best for each value of those of interest.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 import numpy as np
 
 from skyred.errors import FitError
+from skyred.minimise.conditional import conditional
 from skyred.minimise.minuit import MinuitSearch
-from skyred.minimise.newton import settle
+from skyred.minimise.pixel_cells import CellSearch
+from skyred.minimise.pixel_coordinates import PixelCoordinates
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,57 +29,6 @@ if TYPE_CHECKING:
 TOLERANCE = 1e-4  # of a fit of the rest, in the statistic: a hundredth of what a picture shows
 MINUIT_TOLERANCE = 0.05  # Minuit stops at 0.002 times this
 CALLS = 10000
-
-
-def holding(
-    objective: Objective, places: Sequence[int], values: Sequence[float] | Array
-) -> Objective:
-    """Give the objective of the other parameters, with some held.
-
-    Parameters
-    ----------
-    objective : Objective
-        Of n parameters.
-    places : sequence of int
-        Which are held, shape (k,).
-    values : sequence of float
-        At which values, shape (k,).
-
-    Returns
-    -------
-    Objective
-        Of the n - k others, in their order. Its priors are those of all n parameters.
-    """
-    free = np.setdiff1d(np.arange(len(objective.names)), places)
-    whole = objective.start.copy()
-    whole[list(places)] = values
-
-    def full(x: Array) -> Array:
-        complete = whole.copy()
-        complete[free] = x
-        return complete
-
-    def of_free(known: Any) -> Any:
-        return None if known is None else np.asarray(known)[free]
-
-    gradient, fisher = objective.gradient_of, objective.fisher_of
-    remainder = objective.remainder
-    return attrs.evolve(
-        objective,
-        names=[objective.names[place] for place in free],
-        units=[objective.units[place] for place in free],
-        start=objective.start[free],
-        limits=objective.limits[free],
-        steps=of_free(objective.steps),
-        rough=of_free(objective.rough),
-        stat=lambda x: objective.stat(full(x)),
-        prior=None if objective.prior is None else lambda x: objective.prior_stat(full(x)),
-        remainder=None if remainder is None else lambda x: remainder(full(x)),
-        quantiles=[objective.quantiles[place] for place in free] if objective.quantiles else (),
-        gradient_of=None if gradient is None else lambda x: gradient(full(x))[free],
-        fisher_of=None if fisher is None else lambda x: fisher(full(x))[np.ix_(free, free)],
-        on_accept=None,
-    )
 
 
 @attrs.frozen(eq=False)
@@ -157,9 +108,8 @@ class Rest:
         return min(self.known, key=distance)
 
     def _from(self, start: Array) -> Rested:
-        objective = attrs.evolve(self.objective, start=start)
-        rest = holding(objective, self.places, start[self.places])
-        x, success = fit_all(rest)
+        free = np.flatnonzero(~self._held())
+        x, success = fit_all(conditional(self.objective, free, start))
         values = start.copy()
         values[~self._held()] = x
         stat = self.objective.total(values)
@@ -167,19 +117,34 @@ class Rest:
 
 
 def fit_all(objective: Objective) -> tuple[Array, bool]:
-    """Find the minimum without its covariance: by Newton steps, or by MIGRAD if they do not do."""
+    """Find the minimum without its covariance: by Newton steps, or by MIGRAD if these fail.
+
+    Parameters
+    ----------
+    objective : Objective
+        With a start near the minimum.
+
+    Returns
+    -------
+    x : array
+        The minimum, shape (n,).
+    success : bool
+        Whether it is one.
+    """
     if not objective.names:
         return objective.start, True
     start, errors = objective.start, objective.steps
     if not np.isfinite(objective.total(start)):
         return start, False
     if objective.gradient_of is not None and objective.fisher_of is not None:
-        newton = settle(objective, TOLERANCE)
-        if newton.converged:
-            return newton.x, True
-        start, errors = newton.x, newton.errors
+        pixels = PixelCoordinates(objective, start)
+        cells = CellSearch(pixels, TOLERANCE, TOLERANCE)
+        end = cells.descend(pixels.to_pixels(start))
+        start = np.clip(pixels.to_sky(end.x), *objective.limits.T)
+        if end.converged:
+            return start, True
     minuit = MinuitSearch(objective, 1, MINUIT_TOLERANCE, CALLS)
-    found = minuit.migrad(start, errors, gradient=False)
-    # what MIGRAD says of its covariance is of no matter here
-    lower = objective.total(found.values) <= objective.total(start)
-    return (found.values, not found.message) if lower else (start, False)
+    search = minuit.migrad(start, errors)
+    # a failure of HESSE does not matter here
+    lower = objective.total(search.values) <= objective.total(start)
+    return (search.values, not search.message) if lower else (start, False)

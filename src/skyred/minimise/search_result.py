@@ -1,4 +1,4 @@
-"""What a search found, before it is put down as a result."""
+"""The end of a search, before it becomes a fit result."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @attrs.frozen(eq=False)
-class Found:
+class SearchResult:
     """The end of a search.
 
     Parameters
@@ -22,11 +22,13 @@ class Found:
     values, covariance : array
         Shapes (n,) and (n, n).
     edm : float
-        Estimated distance to the minimum.
+        Estimated distance to the minimum, in the statistic.
     calls : int
-        Calls of the objective and its gradient.
+        Calls of the objective and its derivatives.
     message : str
         Why it is not a minimum; "" if it is.
+    notes : tuple of str
+        Remarks for the user, such as which method had to help.
     """
 
     values: Array
@@ -34,6 +36,7 @@ class Found:
     edm: float
     calls: int
     message: str
+    notes: tuple[str, ...] = ()
 
     @property
     def errors(self) -> Array:

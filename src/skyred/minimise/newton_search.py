@@ -1,0 +1,170 @@
+"""The search by Newton steps: down, among pixel cells, elsewhere on the map, and its curvature."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+import numpy as np
+
+from skyred.minimise.hesse import Hessian, hesse
+from skyred.minimise.nearby import GAIN, RESTARTS, lower_nearby
+from skyred.minimise.newton import Descent
+from skyred.minimise.pixel_cells import CellSearch
+from skyred.minimise.pixel_coordinates import PixelCoordinates
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from skyred.objective import Objective
+
+    Array = NDArray[np.float64]
+
+POLISHES = 8
+REFRESHES = 5
+
+
+@attrs.define(eq=False)
+class NewtonEnd:
+    """Where a search by Newton steps ended.
+
+    Parameters
+    ----------
+    x, errors : array
+        The parameters and a guess of their errors, shape (n,).
+    calls : int
+        Calls of the objective and its derivatives.
+    converged : bool
+        Whether no step leads down by more than the tolerance.
+    hessian : Hessian or None
+        The curvature there, in the parameters of the models; None if it did not converge.
+    lines : list of str
+        The positions that ended at a non-differentiable point.
+    """
+
+    x: Array
+    errors: Array
+    calls: int
+    converged: bool
+    hessian: Hessian | None = None
+    lines: list[str] = attrs.field(factory=list)
+
+
+class NewtonSearch:
+    """Finds the minimum of an objective with gradient and Fisher matrix.
+
+    Parameters
+    ----------
+    objective : Objective
+        In the parameters of the models.
+    tolerance : float
+        The expected gain at which it ends.
+    """
+
+    def __init__(self, objective: Objective, tolerance: float) -> None:
+        self.objective, self.tolerance = objective, tolerance
+        self.calls = 0
+
+    def run(self, start: Array) -> NewtonEnd:
+        """Search from a start, shape (n,)."""
+        x = np.clip(start, *self.objective.limits.T)
+        for _ in range(REFRESHES):
+            cells = CellSearch(PixelCoordinates(self.objective, x), self.tolerance, self._gain)
+            end = self._lowest(cells, cells.pixels.to_pixels(x))
+            x = self._sky(cells, end.x)
+            if not end.converged:
+                return NewtonEnd(x, self._errors(cells, end), self._count(cells), False)
+            end, hessian = self._polish(cells, end)
+            x = self._sky(cells, end.x)
+            self._count(cells)
+            if self.objective.refresh is None or not self.objective.refresh(x):
+                break
+        return self._ended(cells, end, hessian, x)
+
+    @property
+    def _gain(self) -> float:
+        return GAIN * self.tolerance
+
+    def _count(self, cells: CellSearch) -> int:
+        self.calls, cells.calls = self.calls + cells.calls, 0
+        return self.calls
+
+    def _sky(self, cells: CellSearch, z: Array) -> Array:
+        return np.clip(cells.pixels.to_sky(z), *self.objective.limits.T)
+
+    def _errors(self, cells: CellSearch, end: Descent) -> Array:
+        jacobian = cells.pixels.jacobian(cells.pixels.to_sky(end.x), end.x)
+        return np.sqrt((jacobian**2) @ end.errors**2)
+
+    def _lowest(self, cells: CellSearch, z: Array) -> Descent:
+        """Return the lowest minimum: restart from whatever is lower until nothing is."""
+        end = cells.descend(z)
+        for _ in range(RESTARTS):
+            if not end.converged:
+                break
+            lower = self._elsewhere(cells, end)
+            if lower is None:
+                break
+            again = cells.descend(lower)
+            if not again.converged and again.calls:
+                again = cells.descend(again.x)
+            end = again
+        return end
+
+    def _elsewhere(self, cells: CellSearch, end: Descent) -> Array | None:
+        """Return a lower point: in neighbouring cells, nearby, or elsewhere on the map."""
+        lower = cells.lower(end.x)
+        if lower is not None:
+            return lower
+        objective = cells.objective
+        rough = np.ones(len(end.x), dtype=bool) if objective.rough is None else objective.rough
+        off_grid = rough.copy()
+        off_grid[cells.pixels.lines] = False
+        if off_grid.any():
+            plain = attrs.evolve(objective, rough=off_grid)
+            lower, calls = lower_nearby(plain, end.x, end.errors, self.tolerance)
+            cells.calls += calls
+            if lower is not None:
+                return lower
+        return self._relocated(cells, end)
+
+    def _relocated(self, cells: CellSearch, end: Descent) -> Array | None:
+        """Return a lower minimum with an undetected source moved to where counts are in excess."""
+        if self.objective.relocate is None:
+            return None
+        stat = cells.objective.total(end.x)
+        for x in self.objective.relocate(self._sky(cells, end.x)):
+            trial = cells.descend(cells.pixels.to_pixels(x))
+            if cells.objective.total(trial.x) < stat - self._gain:
+                return trial.x
+        return None
+
+    def _polish(self, cells: CellSearch, end: Descent) -> tuple[Descent, Hessian]:
+        """Take the last steps by the true second derivatives; the Fisher matrix may be far off."""
+        objective, on_lines = cells.objective, self._on_lines(cells, end)
+        held = end.held.copy()
+        held[on_lines] = False
+        hessian = hesse(objective, end.x, held, cells.pixels.lines)
+        cells.calls += hessian.calls
+        for _ in range(POLISHES):
+            trial = np.clip(end.x + hessian.step, *objective.limits.T)
+            trial[on_lines] = end.x[on_lines]
+            if not hessian.edm > self.tolerance:
+                break
+            if not objective.total(trial) <= objective.total(end.x):
+                break
+            end = attrs.evolve(end, x=trial)
+            hessian = hesse(objective, trial, held, cells.pixels.lines)
+            cells.calls += hessian.calls + 2
+        return end, hessian
+
+    def _on_lines(self, cells: CellSearch, end: Descent) -> NDArray[np.int64]:
+        lines = cells.pixels.lines
+        return lines[end.held[lines]]
+
+    def _ended(self, cells: CellSearch, end: Descent, hessian: Hessian, x: Array) -> NewtonEnd:
+        jacobian = cells.pixels.jacobian(cells.pixels.to_sky(end.x), end.x)
+        covariance = jacobian @ hessian.covariance @ jacobian.T
+        names = [self.objective.names[place] for place in self._on_lines(cells, end)]
+        sky = attrs.evolve(hessian, covariance=covariance, step=jacobian @ hessian.step)
+        return NewtonEnd(x, self._errors(cells, end), self.calls, True, sky, names)

@@ -1,0 +1,198 @@
+"""The search among pixel cells: a minimum in each cell, and the cells around it.
+
+Along one pixel axis the predicted counts of a point source are a mixture of two templates, so with
+all else fixed the statistic is convex inside a cell: it has one minimum there. Between cells there
+are ridges, and false minima behind them. The pixelisation repeats from cell to cell, so that the
+minima of a row of cells follow the smooth likelihood below: from a false minimum a neighbouring
+cell is lower, or else no cell is. So the search goes to the minimum of its cell, then over the
+lines into neighbouring cells as long as the statistic falls there, and then fits the source in each
+of the cells around; it begins again from the lowest, and ends where none is lower.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import TYPE_CHECKING
+
+import attrs
+import numpy as np
+
+from skyred.minimise.conditional import conditional
+from skyred.minimise.newton import Descent, descend
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from skyred.minimise.pixel_coordinates import PixelCoordinates
+    from skyred.objective import Objective, PixelGrid
+
+    Array = NDArray[np.float64]
+    Index = NDArray[np.int64]
+
+EDGE = 1e-7  # pixels: how close to a line the search stays on its side
+CROSSINGS = 40
+ITERATIONS = 12  # of a fit in a neighbouring cell
+NEAR_MISS = 2.0  # in the statistic: cells that are higher by less are fitted with all parameters
+COARSE = 1e-2  # in the statistic, at which fits in neighbouring cells end
+SHIFTS = (0.0, -1.0, 1.0)  # pixels, of extended sources
+FACTORS = (1.0, 0.5, 2.0)  # of their size
+
+
+@attrs.define(eq=False)
+class CellSearch:
+    """Searches the cells of an objective in pixel coordinates.
+
+    Parameters
+    ----------
+    pixels : PixelCoordinates
+        The change of coordinates.
+    tolerance : float
+        The expected gain at which Newton steps end.
+    gain : float
+        How much lower another minimum must be.
+    calls : int
+        Calls of the objective and its derivatives.
+    """
+
+    pixels: PixelCoordinates
+    tolerance: float
+    gain: float
+    calls: int = 0
+
+    @property
+    def objective(self) -> Objective:
+        """The objective in pixel coordinates."""
+        return self.pixels.objective
+
+    def descend(self, z: Array) -> Descent:
+        """Go down to a minimum inside a cell, over lines where the statistic falls beyond them.
+
+        Parameters
+        ----------
+        z : array
+            Where to begin, in pixel coordinates, shape (n,).
+
+        Returns
+        -------
+        Descent
+            Its `held` includes the positions on lines from which the statistic rises to both
+            sides: minima without derivatives.
+        """
+        lines = self.pixels.lines
+        end = descend(self.objective, self.tolerance, z)
+        if not len(lines):
+            return self._counted(end)
+        cells = np.floor(end.x[lines])
+        for _ in range(CROSSINGS):
+            self._counted(end)
+            end = descend(
+                self.objective, self.tolerance, end.x, box=self._box(lines, cells), lines=lines
+            )
+            beyond = self._beyond(end, cells)
+            if not beyond.any():
+                break
+            cells = cells + beyond
+        return self._counted(end)
+
+    def _counted(self, descent: Descent) -> Descent:
+        self.calls += descent.calls
+        return descent
+
+    def _box(self, lines: Index, cells: Array) -> Array:
+        box = self.objective.limits.copy()
+        box[lines] = np.array([cells + EDGE, cells + 1 - EDGE]).T
+        return box
+
+    def _beyond(self, end: Descent, cells: Array) -> Array:
+        """Return by how many cells to go on along each line: -1, 0 or 1, shape (lines,)."""
+        lines = self.pixels.lines
+        inside = end.x[lines] - cells
+        side = np.where(inside < 0.5, -1, 1)
+        held = end.held[lines] & (np.minimum(inside, 1 - inside) < 2 * EDGE)
+        if not held.any():
+            return np.zeros(len(lines))
+        other = end.x.copy()
+        other[lines] += np.where(held, 2 * EDGE * side, 0)
+        gradient = self.objective.gradient(other)
+        assert gradient is not None
+        self.calls += 1
+        return np.where(held & (gradient[lines] * side < 0), side, 0)
+
+    def lower(self, z: Array) -> Array | None:
+        """Return where a source fits better in a neighbouring cell; None if none does.
+
+        Parameters
+        ----------
+        z : array
+            A minimum in its cells, shape (n,).
+
+        Returns
+        -------
+        array or None
+            With the sources in their best neighbouring cells, shape (n,).
+        """
+        best, stat = z, self.objective.total(z)
+        for grid in self.pixels.grids:
+            best, stat = self._around(grid, best, stat)
+        return None if best is z else best
+
+    def _around(self, grid: PixelGrid, z: Array, stat: float) -> tuple[Array, float]:
+        """Fit one source in each of the cells around it; return the lowest of all."""
+        best, lowest = z, stat - self.gain
+        for start, box in _neighbours(grid, z, self.objective.limits):
+            trial, value = self._fit(grid, start, box, grid.related, lowest + NEAR_MISS)
+            if lowest - COARSE <= value < lowest + NEAR_MISS:
+                trial, value = self._fit(grid, trial, box, np.arange(len(z)), lowest)
+            if value < lowest:
+                best, lowest = trial, value
+        return (z, stat) if best is z else (best, lowest)
+
+    def _fit(
+        self, grid: PixelGrid, start: Array, box: Array, free: Index, level: float
+    ) -> tuple[Array, float]:
+        every = len(free) == len(start)
+        some = self.objective if every else conditional(self.objective, free, start)
+        lines = np.flatnonzero(np.isin(free, grid.places)) if grid.piecewise else None
+        end = descend(
+            some,
+            self.tolerance if every else COARSE,
+            start[free],
+            box=box[free],
+            lines=lines,
+            iterations=ITERATIONS,
+            level=level,
+        )
+        self.calls += end.calls
+        trial = start.copy()
+        trial[free] = end.x
+        value = some.total(end.x)
+        return trial, value if np.isfinite(value) else np.inf
+
+
+def _neighbours(grid: PixelGrid, z: Array, limits: Array) -> list[tuple[Array, Array]]:
+    """Return where to begin around a source, and the bounds to stay within."""
+    if grid.piecewise:
+        return _cells_around(grid, z, limits)
+    starts = []
+    sizes = FACTORS if grid.size is not None else (1.0,)
+    for *shift, factor in product(*[SHIFTS] * len(grid.places), sizes):
+        if not any(shift) and factor == 1:
+            continue
+        start = z.copy()
+        start[grid.places] += shift
+        if grid.size is not None:
+            start[grid.size] = np.clip(factor * z[grid.size], *limits[grid.size])
+        starts.append((start, limits))
+    return starts
+
+
+def _cells_around(grid: PixelGrid, z: Array, limits: Array) -> list[tuple[Array, Array]]:
+    cell, starts = np.floor(z[grid.places]), []
+    for shift in product((-1, 0, 1), repeat=len(grid.places)):
+        if not any(shift):
+            continue
+        start, box, there = z.copy(), limits.copy(), cell + shift
+        start[grid.places] = there + 0.5
+        box[grid.places] = np.array([there + EDGE, there + 1 - EDGE]).T
+        starts.append((start, box))
+    return starts

@@ -85,6 +85,8 @@ def outcomes(names: list[str], jobs: list[Job], arguments: argparse.Namespace) -
         for _ in pool.imap_unordered(prepare_named, [(name, cache) for name in names]):
             pass
         yield from pool.imap_unordered(work, [(job, cache) for job in jobs])
+        pool.close()
+        pool.join()
 
 
 def report(names: list[str], records: list[Record], lowest: dict[str, float], path: Path | None):

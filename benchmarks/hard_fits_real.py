@@ -124,6 +124,47 @@ def cta_gc_two_models() -> Models:
     return Models([second, *cta_gc_models()])
 
 
+# H.E.S.S. MSH 15-52
+
+
+def msh() -> Datasets:
+    """Reduce three runs to 60 x 60 pixels in three bins of energy."""
+    import plain_msh
+
+    return Datasets([plain_msh.reduce(width=1.8).template.copy(name="msh")])
+
+
+def msh_ring() -> Datasets:
+    """Reduce the runs to one bin of energy with a ring around each pixel."""
+    import plain_msh
+
+    return Datasets([plain_msh.reduce(width=1.8).ring.copy(name="msh-ring")])
+
+
+def msh_source(*, elongated: bool) -> SkyModel:
+    spatial = GaussianSpatialModel(
+        lon_0="228.54 deg", lat_0="-59.17 deg", sigma="0.1 deg", frame="icrs"
+    )
+    if elongated:
+        spatial.e.value, spatial.phi.quantity = 0.8, 150 * u.deg
+        spatial.e.frozen = spatial.phi.frozen = False
+    return SkyModel(power_law(2.3, 6e-12), spatial, name="msh")
+
+
+def msh_models() -> Models:
+    return Models([msh_source(elongated=False), FoVBackgroundModel(dataset_name="msh")])
+
+
+def msh_elongated_models() -> Models:
+    return Models([msh_source(elongated=True), FoVBackgroundModel(dataset_name="msh")])
+
+
+def msh_ring_models() -> Models:
+    source = msh_source(elongated=False)
+    source.spectral_model.index.frozen = True  # one bin of energy
+    return Models([source])
+
+
 PROBLEMS = (
     Problem(
         "fermi-gc",
@@ -164,5 +205,36 @@ PROBLEMS = (
         cta_gc_two_models,
         starts=12,
         gammapy=True,
+    ),
+    Problem(
+        "msh",
+        "H.E.S.S. MSH 15-52, map: Gaussian",
+        msh,
+        msh_models,
+        gammapy=True,
+    ),
+    Problem(
+        "msh-elongated",
+        "H.E.S.S. MSH 15-52, map: elongated Gaussian",
+        msh,
+        msh_elongated_models,
+        gammapy=True,
+        starts=10,
+    ),
+    Problem(
+        "msh-ring",
+        "H.E.S.S. MSH 15-52, on-off map: Gaussian",
+        msh_ring,
+        msh_ring_models,
+        gammapy=True,
+        starts=8,
+    ),
+    Problem(
+        "hess-crab-gauss",
+        "H.E.S.S. Crab, map: Gaussian",
+        hess_crab,
+        hess_crab_gauss_models,
+        gammapy=True,
+        starts=10,
     ),
 )

@@ -12,7 +12,15 @@ from rich.console import Console
 from rich.table import Table
 
 TOLERANCE = 0.01  # a statistic that is higher than the lowest one by more is a false minimum
-HEADS = ("fits", "success", "false minima", "largest excess", "failures", "median CPU [s]")
+HEADS = (
+    "fits",
+    "success",
+    "false minima",
+    "largest excess",
+    "failures",
+    "reported stat",
+    "median CPU [s]",
+)
 SHORT = 90  # characters of a message in the list of failures
 
 
@@ -28,6 +36,8 @@ class Summary:
         Number of fits with success above the lowest statistic by more than the tolerance.
     largest_excess : float
         Of the fits with success; 0 if there is none.
+    largest_difference : float
+        Between the reported statistic and gammapy's, of the fits with success.
     lost : int
         Number of fits without success above the lowest statistic by more than the tolerance.
     cpu : float
@@ -38,6 +48,7 @@ class Summary:
     successes: int
     false_minima: int
     largest_excess: float
+    largest_difference: float
     lost: int
     cpu: float
 
@@ -49,6 +60,7 @@ class Summary:
             str(self.false_minima),
             f"{self.largest_excess:.3g}",
             f"{failures} ({self.lost} not at the minimum)" if failures else "0",
+            f"{self.largest_difference:.1g}",
             f"{self.cpu:.2f}",
         ]
 
@@ -69,6 +81,7 @@ def summarize(records: list[Record], lowest: dict[str, float]) -> Summary:
         Their numbers.
     """
     excesses = np.array([record.fresh_stat - lowest[record.job.problem] for record in records])
+    differences = np.array([record.stat - record.fresh_stat for record in records])
     success = np.array([record.success for record in records], dtype=bool)
     wrong = ~(excesses <= TOLERANCE)  # a statistic that is not a number is wrong
     return Summary(
@@ -76,6 +89,7 @@ def summarize(records: list[Record], lowest: dict[str, float]) -> Summary:
         successes=int(success.sum()),
         false_minima=int((success & wrong).sum()),
         largest_excess=max([0.0, *excesses[success]]),
+        largest_difference=max([0.0, *np.abs(differences[success])]),
         lost=int((~success & wrong).sum()),
         cpu=float(np.median([record.cpu for record in records])) if records else np.nan,
     )

@@ -178,6 +178,8 @@ def problems() -> dict[str, Problem]:
     sys.path.insert(0, str(TESTS))
     import hard_fits_real
     import hard_fits_simulated
+    import hard_fits_spectra
 
-    every = (*hard_fits_real.PROBLEMS, *hard_fits_simulated.PROBLEMS)
+    modules = (hard_fits_real, hard_fits_spectra, hard_fits_simulated)
+    every = [problem for module in modules for problem in module.PROBLEMS]
     return {problem.name: problem for problem in every}

@@ -128,24 +128,86 @@ def single(tag: str, amplitude: float = 2e-11, **sizes: float) -> tuple[Shape, .
     return (Shape(tag, 1.3, -0.7, amplitude, sizes=sizes),)
 
 
-CLOSE = (Shape("point", 0, 0), Shape("point", 3.1, 1.2, 3e-11, 2.0), Shape("point", -1.4, 3.3))
+def field(columns: int, lines: int, spacing: float, seed: int) -> tuple[Shape, ...]:
+    """Return point sources on a grid with random offsets of up to 2 pixels."""
+    random = np.random.default_rng(seed)
+    shapes = []
+    for number in range(columns * lines):
+        x = spacing * (number % columns - (columns - 1) / 2) + random.uniform(-2, 2)
+        y = spacing * (number // columns - (lines - 1) / 2) + random.uniform(-2, 2)
+        amplitude = 1e-11 * 4 ** random.uniform(0, 1)
+        shapes.append(Shape("point", x, y, amplitude, random.uniform(1.9, 2.6)))
+    return tuple(shapes)
 
-PROBLEMS = (
-    problem(Spec("point-fine", single("point"), 0.3), "point, pixel of 0.3 PSF", gammapy=True),
-    problem(Spec("point-equal", single("point"), 1.0), "point, pixel of 1 PSF", gammapy=True),
-    problem(Spec("point-coarse", single("point"), 3.0, 30), "point, pixel of 3 PSF", gammapy=True),
-    problem(Spec("close-three", CLOSE), "three close points", gammapy=True),
+
+PAIR = (Shape("point", 0.2, 0.3, 4e-11), Shape("point", 2.0, 1.2, 3e-11, 2.0))
+CLOSE = (Shape("point", 0, 0), Shape("point", 3.1, 1.2, 3e-11, 2.0), Shape("point", -1.4, 3.3))
+CROWDED = (
+    Shape("gauss", 1.2, -0.3, 4e-11, sizes={"sigma": 2.5}),
+    Shape("point", 2.4, 1.3, 1.5e-11, 2.0),
+    Shape("point", -5.6, -4.2, 1e-11, 2.5),
+)
+MIXED = (
+    Shape("point", -11.3, 9.8),
+    Shape("gauss", 10.4, 9.1, 4e-11, 2.1, {"sigma": 2.0}),
+    Shape("disk", -9.7, -10.2, 6e-11, 2.5, {"r_0": 3.0}),
+    Shape("shell", 10.8, -9.6, 1e-10, 2.2, {"radius": 3.0, "width": 1.5}),
+    Shape("point", 0.4, 0.6, 1e-11, 2.0),
+)
+
+ONE = (
+    problem(Spec("point-fine", single("point"), 0.3), "point, pixel of 0.3 PSF", starts=16),
+    problem(Spec("point-half", single("point"), 0.5), "point, pixel of 0.5 PSF"),
+    problem(Spec("point-equal", single("point"), 1.0), "point, pixel of 1 PSF", starts=16),
+    problem(Spec("point-double", single("point"), 2.0, 40), "point, pixel of 2 PSF"),
+    problem(Spec("point-coarse", single("point"), 3.0, 30), "point, pixel of 3 PSF", starts=16),
     problem(
-        Spec("gauss-pixel", single("gauss", 4e-11, sigma=1.0)),
-        "Gaussian, sigma of a pixel",
-        gammapy=True,
+        Spec("point-centre", (Shape("point", 0, 0),), 0.5, 51), "point on the centre of a pixel"
     ),
     problem(
-        Spec("disk-small", single("disk", 6e-11, r_0=3.0)), "disk, radius of 3 pixels", gammapy=True
+        Spec("point-faint", single("point", 1.5e-12), 0.5),
+        "faint point (8 to 9 sigma), pixel of 0.5 PSF",
     ),
+    problem(
+        Spec("far-fine", single("point"), 0.5),
+        "point, 8 to 10 pixels of 0.5 PSF off",
+        pixels=(8.0, 10.0),
+    ),
+    problem(
+        Spec("far-equal", single("point"), 1.0),
+        "point, 8 to 10 pixels of 1 PSF off",
+        pixels=(8.0, 10.0),
+    ),
+    problem(Spec("gauss-pixel", single("gauss", 4e-11, sigma=1.0)), "Gaussian, sigma of a pixel"),
+    problem(
+        Spec("gauss-coarse", single("gauss", 8e-11, sigma=0.7), 2.0, 40),
+        "Gaussian, sigma of 0.7 pixels of 2 PSF",
+    ),
+    problem(Spec("gauss-large", single("gauss", 8e-11, sigma=5.0)), "Gaussian, sigma of 5 pixels"),
+    problem(Spec("disk-pixel", single("disk", 4e-11, r_0=1.0)), "disk, radius of a pixel"),
+    problem(Spec("disk-small", single("disk", 6e-11, r_0=3.0)), "disk, radius of 3 pixels"),
     problem(
         Spec("shell-small", single("shell", 1e-10, radius=4.0, width=2.0)),
         "shell, radius of 4 pixels, width of 2",
-        gammapy=True,
+        starts=8,
     ),
 )
+SEVERAL = (
+    problem(Spec("close-equal", PAIR, 1.0), "two points, 2 PSF apart, pixel of 1 PSF"),
+    problem(Spec("close-half", PAIR), "two points, 1 PSF apart"),
+    problem(Spec("close-three", CLOSE), "three points, 1.7 PSF apart", starts=14),
+    problem(Spec("crowded", CROWDED), "point inside a Gaussian, and a point"),
+    problem(Spec("mixed", MIXED), "two points, Gaussian, disk, shell", starts=8),
+    problem(Spec("points-5", field(5, 1, 11, 5), 0.5, 70), "5 points", starts=10),
+)
+MANY = (
+    problem(Spec("points-10", field(5, 2, 14, 10), 0.5, 80), "10 points", starts=8),
+    problem(Spec("points-20", field(5, 4, 16, 20), 0.5, 100), "20 points", starts=6),
+    problem(Spec("points-30", field(6, 5, 16, 30), 0.5, 100), "30 points", starts=6),
+    problem(
+        Spec("points-30-equal", field(6, 5, 16, 31), 1.0, 100),
+        "30 points, pixel of 1 PSF",
+        starts=6,
+    ),
+)
+PROBLEMS = (*(attrs.evolve(each, gammapy=True) for each in (*ONE, *SEVERAL)), *MANY)

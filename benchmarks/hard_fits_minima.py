@@ -56,7 +56,7 @@ class Minima:
         for record in records:
             key = identity(problems()[record.job.problem])
             known = minima.get(key, {"stat": np.inf})["stat"]
-            if record.fresh_stat < known:
+            if record.fresh_stat < known and np.isfinite(record.values).all():
                 minima[key] = {
                     "stat": record.fresh_stat,
                     "values": record.values,

@@ -19,7 +19,7 @@ import numpy as np
 from gammapy.datasets import Datasets
 from gammapy.modeling import Parameter
 from gammapy.modeling.models import Models, SkyModel
-from hard_fits_scale import expected_errors
+from hard_fits_scale import expected_errors, prediction
 from numpy.random import Generator
 from platformdirs import user_cache_path
 
@@ -52,6 +52,9 @@ class Problem:
         Whether it belongs to the subset that gammapy's own fit is compared on.
     constrained : bool
         Whether the data constrain all free parameters.
+    sharp : bool
+        Whether a source has a sharp edge. gammapy evaluates it on a grid whose step depends on the
+        size, and the statistic has jumps and many minima within an error.
     version : str
         Cached datasets of other versions are ignored.
     """
@@ -64,6 +67,7 @@ class Problem:
     starts: int = 12
     gammapy: bool = False
     constrained: bool = True
+    sharp: bool = False
     version: str = "1"
 
     def datasets(self, models: Models | None, cache: Path) -> Datasets:
@@ -152,7 +156,7 @@ def start(problem: Problem, number: int, cache: Path) -> Models:
     for _ in range(DRAWS):
         models = draw(problem, generator, number % 2 == 1, cache)
         datasets = problem.datasets(models, cache)
-        if on_map(datasets) and np.isfinite(datasets.stat_sum()):
+        if on_map(datasets) and is_finite(datasets):
             return models
     raise RuntimeError(f"{problem.name}: no valid start in {DRAWS} draws")
 
@@ -217,6 +221,13 @@ def drawn_value(parameter: Parameter, error: float, generator: Generator) -> flo
     else:
         value += deviate * min(MAX_ERRORS * error, MAX_SHIFT[parameter.name])
     return float(np.fmin(np.fmax(value, parameter.min), parameter.max))  # limits may be NaN
+
+
+def is_finite(datasets: Datasets) -> bool:
+    """Return whether statistic and prediction are finite; gammapy's statistic hides NaN."""
+    if not np.isfinite(datasets.stat_sum()):
+        return False
+    return all(np.isfinite(prediction(dataset)).all() for dataset in datasets)
 
 
 def on_map(datasets: Datasets) -> bool:

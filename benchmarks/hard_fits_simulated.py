@@ -36,7 +36,7 @@ class Shape:
     index : float
         Of the power law.
     sizes : dict
-        Names of sizes, and values in pixels.
+        Names of sizes, and values in pixels; of `edge_width` relative to the radius.
     """
 
     tag: str
@@ -56,7 +56,8 @@ class Shape:
         values["index"].value = self.index
         values["amplitude"].quantity = self.amplitude * u.Unit(DNDE)
         for size, value in self.sizes.items():
-            values[size].quantity = value * pixel * u.deg
+            unit = u.Unit("") if size == "edge_width" else pixel * u.deg
+            values[size].quantity = value * unit
         return model
 
 
@@ -184,12 +185,21 @@ ONE = (
         "Gaussian, sigma of 0.7 pixels of 2 PSF",
     ),
     problem(Spec("gauss-large", single("gauss", 8e-11, sigma=5.0)), "Gaussian, sigma of 5 pixels"),
-    problem(Spec("disk-pixel", single("disk", 4e-11, r_0=1.0)), "disk, radius of a pixel"),
-    problem(Spec("disk-small", single("disk", 6e-11, r_0=3.0)), "disk, radius of 3 pixels"),
+    problem(
+        Spec("disk-pixel", single("disk", 4e-11, r_0=1.0)), "disk, radius of a pixel", sharp=True
+    ),
+    problem(
+        Spec("disk-small", single("disk", 6e-11, r_0=3.0)), "disk, radius of 3 pixels", sharp=True
+    ),
+    problem(
+        Spec("disk-soft", single("disk", 6e-11, r_0=3.0, edge_width=0.5)),
+        "disk with a soft edge, radius of 3 pixels",
+    ),
     problem(
         Spec("shell-small", single("shell", 1e-10, radius=4.0, width=2.0)),
         "shell, radius of 4 pixels, width of 2",
         starts=8,
+        sharp=True,
     ),
 )
 SEVERAL = (
@@ -197,7 +207,7 @@ SEVERAL = (
     problem(Spec("close-half", PAIR), "two points, 1 PSF apart"),
     problem(Spec("close-three", CLOSE), "three points, 1.7 PSF apart", starts=14),
     problem(Spec("crowded", CROWDED), "point inside a Gaussian, and a point"),
-    problem(Spec("mixed", MIXED), "two points, Gaussian, disk, shell", starts=8),
+    problem(Spec("mixed", MIXED), "two points, Gaussian, disk, shell", starts=8, sharp=True),
     problem(Spec("points-5", field(5, 1, 11, 5), 0.5, 70), "5 points", starts=10),
 )
 MANY = (

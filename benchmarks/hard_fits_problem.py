@@ -1,0 +1,244 @@
+"""Problems of the benchmark of hard fits: datasets, reference models, and random starts.
+
+The starts are spread by the errors that the expected second derivatives of gammapy's prediction
+give, so they do not depend on the fitter. What is expensive is computed once and cached on disk.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import pickle
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import attrs
+import gammapy
+import numpy as np
+from gammapy.datasets import Datasets
+from gammapy.modeling import Parameter
+from gammapy.modeling.models import Models, SkyModel
+from hard_fits_scale import expected_errors, prediction
+from numpy.random import Generator
+from platformdirs import user_cache_path
+
+SEED = 20250301
+MAX_ERRORS = 10.0  # largest shift of a start, in errors of the parameter
+MAX_FACTOR = 10.0  # largest factor on amplitudes and norms
+MAX_SIZE_FACTOR = 4.0  # largest factor on sizes and cutoff energies
+MAX_SHIFT = {"index": 1.5, "alpha": 1.5, "beta": 0.4, "tilt": 0.5, "e": 0.5, "phi": 60.0}
+SCALES = ("sigma", "r_0", "radius", "width", "lambda_")
+DRAWS = 200
+
+
+@attrs.frozen(eq=False)
+class Problem:
+    """Datasets to fit, and models close to the best fit.
+
+    Parameters
+    ----------
+    name, title : str
+        Identifier, and one line for tables.
+    build : callable
+        Return the datasets without models.
+    reference : callable
+        Return the true models of a simulation, or models near the best fit to real data.
+    pixels : tuple of float
+        Smallest and largest distance of a far start from the reference position, in pixels.
+    starts : int
+        Number of random starts of a full run.
+    gammapy : bool
+        Whether it belongs to the subset that gammapy's own fit is compared on.
+    constrained : bool
+        Whether the data constrain all free parameters.
+    sharp : bool
+        Whether a source has a sharp edge. gammapy evaluates it on a grid whose step depends on the
+        size, and the statistic has jumps and many minima within an error.
+    version : str
+        Cached datasets of other versions are ignored.
+    """
+
+    name: str
+    title: str
+    build: Callable[[], Datasets]
+    reference: Callable[[], Models]
+    pixels: tuple[float, float] = (0.0, 5.0)
+    starts: int = 12
+    gammapy: bool = False
+    constrained: bool = True
+    sharp: bool = False
+    version: str = "1"
+
+    def datasets(self, models: Models | None, cache: Path) -> Datasets:
+        """Return fresh copies of the datasets with copies of models assigned."""
+        bare = prepare(self, cache).datasets
+        datasets = Datasets([dataset.copy(name=dataset.name) for dataset in bare])
+        if models is not None:
+            datasets.models = models.copy()
+        return datasets
+
+
+@attrs.frozen(eq=False)
+class Prepared:
+    """Datasets without models, and the expected errors of the free parameters."""
+
+    datasets: Datasets
+    errors: np.ndarray
+
+
+def default_cache() -> Path:
+    return user_cache_path("skyred-benchmarks") / "hard-fits"
+
+
+def identity(problem: Problem) -> str:
+    """Return a name that changes with the version of the problem and of gammapy."""
+    text = repr((problem.name, problem.version, gammapy.__version__))
+    return f"{problem.name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+@functools.cache
+def prepare(problem: Problem, cache: Path) -> Prepared:
+    """Return the datasets and errors of a problem, from the cache if they are there.
+
+    Parameters
+    ----------
+    problem : Problem
+        Problem to prepare.
+    cache : pathlib.Path
+        Directory of the cache.
+
+    Returns
+    -------
+    Prepared
+        Read back from disk, so that every run fits the same numbers.
+    """
+    path = cache / f"{identity(problem)}.pickle"
+    if not path.exists():
+        bare = problem.build()
+        models = problem.reference()
+        with_models = Datasets([dataset.copy(name=dataset.name) for dataset in bare])
+        with_models.models = models
+        prepared = Prepared(bare, expected_errors(with_models))
+        cache.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial")
+        partial.write_bytes(pickle.dumps(prepared))
+        partial.replace(path)
+    prepared = pickle.loads(path.read_bytes())
+    assert isinstance(prepared, Prepared)
+    return prepared
+
+
+def free_parameters(models: Models) -> list[Parameter]:
+    return list(models.parameters.unique_parameters.free_parameters)
+
+
+def start(problem: Problem, number: int, cache: Path) -> Models:
+    """Draw a random start of a problem.
+
+    Starts with even numbers are near (positions up to 10 errors off), others are far.
+
+    Parameters
+    ----------
+    problem : Problem
+        Problem to start.
+    number : int
+        Number of the start; the same number always gives the same models.
+    cache : pathlib.Path
+        Directory of the cache.
+
+    Returns
+    -------
+    gammapy.modeling.models.Models
+        Models with a finite statistic, all sources on the map.
+    """
+    generator = np.random.default_rng([SEED, zlib.crc32(problem.name.encode()), number])
+    for _ in range(DRAWS):
+        models = draw(problem, generator, number % 2 == 1, cache)
+        datasets = problem.datasets(models, cache)
+        if on_map(datasets) and is_finite(datasets):
+            return models
+    raise RuntimeError(f"{problem.name}: no valid start in {DRAWS} draws")
+
+
+def draw(problem: Problem, generator: Generator, far: bool, cache: Path) -> Models:
+    """Draw models around the reference."""
+    models = problem.reference()
+    prepared = prepare(problem, cache)
+    errors = dict(zip(free_parameters(models), prepared.errors, strict=True))
+    pixel = pixel_size(prepared.datasets)
+    for model in models:
+        position = [p for p in model.parameters.free_parameters if p.name in ("lon_0", "lat_0")]
+        if position:
+            shift_position(position, problem.pixels, far, pixel, errors, generator)
+        for parameter in model.parameters.free_parameters:
+            if parameter.name not in ("lon_0", "lat_0"):
+                parameter.value = drawn_value(parameter, errors[parameter], generator)
+    return models
+
+
+def pixel_size(datasets: Datasets) -> float:
+    """Return the size of a pixel of the first map in degrees, 0 if there is no map."""
+    for dataset in datasets:
+        counts = getattr(dataset, "counts", None)
+        if counts is not None and not counts.geom.is_region:
+            return float(abs(counts.geom.pixel_scales[0].to_value("deg")))
+    return 0.0
+
+
+def shift_position(
+    position: list[Parameter],
+    pixels: tuple[float, float],
+    far: bool,
+    pixel: float,
+    errors: dict[Parameter, float],
+    generator: Generator,
+) -> None:
+    """Shift a position in a random direction."""
+    low, high = pixels
+    if not far:
+        error = np.mean([errors[parameter] for parameter in position])
+        high = min(high, max(MAX_ERRORS * error / pixel, low))
+    distance = generator.uniform(low, high) * pixel
+    angle = generator.uniform(0, 2 * np.pi)
+    latitude = next(p.value for p in position if p.name == "lat_0")
+    shifts = {
+        "lon_0": distance * np.cos(angle) / np.cos(np.radians(latitude)),
+        "lat_0": distance * np.sin(angle),
+    }
+    for parameter in position:
+        parameter.value += shifts[parameter.name]
+
+
+def drawn_value(parameter: Parameter, error: float, generator: Generator) -> float:
+    """Draw a value of a parameter that is not a position, within its limits."""
+    value, deviate = float(parameter.value), generator.uniform(-1, 1)
+    if parameter.name in ("amplitude", "norm"):
+        value *= MAX_FACTOR**deviate
+    elif parameter.name in SCALES:
+        reach = min(MAX_ERRORS * error / abs(value), np.log(MAX_SIZE_FACTOR))
+        value *= np.exp(reach * deviate)
+    else:
+        value += deviate * min(MAX_ERRORS * error, MAX_SHIFT[parameter.name])
+    return float(np.fmin(np.fmax(value, parameter.min), parameter.max))  # limits may be NaN
+
+
+def is_finite(datasets: Datasets) -> bool:
+    """Return whether statistic and prediction are finite; gammapy's statistic hides NaN."""
+    if not np.isfinite(datasets.stat_sum()):
+        return False
+    return all(np.isfinite(prediction(dataset)).all() for dataset in datasets)
+
+
+def on_map(datasets: Datasets) -> bool:
+    """Return whether the centres of all sources are on all maps."""
+    for dataset in datasets:
+        counts = getattr(dataset, "counts", None)
+        if counts is None or counts.geom.is_region:
+            continue
+        for model in dataset.models or ():
+            if not isinstance(model, SkyModel) or model.spatial_model is None:
+                continue
+            if not counts.geom.to_image().contains(model.position).all():
+                return False
+    return True

@@ -1,0 +1,251 @@
+"""Tables of the benchmark of hard fits."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import attrs
+import numpy as np
+from hard_fits_errors import ErrorRecord
+from hard_fits_problem import Problem
+from hard_fits_run import Record
+from rich.console import Console
+from rich.table import Table
+
+TOLERANCE = 0.01  # a statistic that is higher than the lowest one by more is a false minimum
+HEADS = (
+    "problem",
+    "data and model",
+    "fits",
+    "success",
+    "false minima",
+    "largest excess",
+    "failures",
+    "reported stat",
+    "median CPU [s]",
+)
+ERROR_HEADS = (
+    "problem",
+    "data and model",
+    "parameters",
+    "no success",
+    "near a pixel centre",
+    "not parabolic",
+    "compared",
+    "off by over 2 %",
+    "largest difference",
+)
+TEXT_COLUMNS = 2
+SHORT = 90  # characters of a message in the list of failures
+
+
+@attrs.frozen
+class Summary:
+    """The outcomes of one fitter on one problem, or on several.
+
+    Parameters
+    ----------
+    fits, successes : int
+        Number of fits, and of those with success.
+    false_minima : int
+        Number of fits with success above the lowest statistic by more than the tolerance.
+    largest_excess : float
+        Of the fits with success; 0 if there is none.
+    largest_difference : float
+        Between the reported statistic and gammapy's, of the fits with success.
+    lost : int
+        Number of fits without success above the lowest statistic by more than the tolerance.
+    cpu : float
+        Median CPU time in seconds.
+    """
+
+    fits: int
+    successes: int
+    false_minima: int
+    largest_excess: float
+    largest_difference: float
+    lost: int
+    cpu: float
+
+    def cells(self) -> list[str]:
+        failures = self.fits - self.successes
+        return [
+            str(self.fits),
+            f"{100 * self.successes / max(self.fits, 1):.0f} %",
+            str(self.false_minima),
+            f"{self.largest_excess:.3g}",
+            f"{failures} ({self.lost} not at the minimum)" if failures else "0",
+            f"{self.largest_difference:.1g}",
+            f"{self.cpu:.2f}",
+        ]
+
+
+def summarize(records: list[Record], lowest: dict[str, float]) -> Summary:
+    """Summarize the fits of one fitter.
+
+    Parameters
+    ----------
+    records : list of Record
+        Outcomes.
+    lowest : dict
+        Lowest known statistic of each problem.
+
+    Returns
+    -------
+    Summary
+        Their numbers.
+    """
+    excesses = np.array([record.fresh_stat - lowest[record.job.problem] for record in records])
+    differences = np.array([record.stat - record.fresh_stat for record in records])
+    success = np.array([record.success for record in records], dtype=bool)
+    wrong = ~(excesses <= TOLERANCE)  # a statistic that is not a number is wrong
+    return Summary(
+        fits=len(records),
+        successes=int(success.sum()),
+        false_minima=int((success & wrong).sum()),
+        largest_excess=max([0.0, *excesses[success]]),
+        largest_difference=max([0.0, *np.abs(differences[success])]),
+        lost=int((~success & wrong).sum()),
+        cpu=float(np.median([record.cpu for record in records])) if records else np.nan,
+    )
+
+
+def rows(
+    problems: dict[str, Problem], records: list[Record], lowest: dict[str, float], fitter: str
+) -> list[list[str]]:
+    """Return the rows of the table of a fitter, the totals last."""
+    chosen = [r for r in records if r.job.fitter == fitter and r.job.number >= 0]
+    table = []
+    for name, problem in problems.items():
+        own = [record for record in chosen if record.job.problem == name]
+        if own:
+            table.append([name, problem.title + flag(problem), *summarize(own, lowest).cells()])
+    constrained = [r for r in chosen if problems[r.job.problem].constrained]
+    smooth = [r for r in constrained if not problems[r.job.problem].sharp]
+    totals = {"all": chosen, "constrained": constrained, "constrained, no sharp edges": smooth}
+    for title, total in totals.items():
+        if total:
+            table.append(["total", title, *summarize(total, lowest).cells()])
+    return table
+
+
+def flag(problem: Problem) -> str:
+    flags = {"not constrained": not problem.constrained, "sharp edge": problem.sharp}
+    chosen = [text for text, applies in flags.items() if applies]
+    return f" ({', '.join(chosen)})" if chosen else ""
+
+
+def failures(records: list[Record], lowest: dict[str, float]) -> list[str]:
+    """Return a line for each fit that is a false minimum or has no success."""
+    lines = []
+    for record in records:
+        excess = record.fresh_stat - lowest[record.job.problem]
+        if record.success and excess <= TOLERANCE:
+            continue
+        what = "false minimum" if record.success else "no success"
+        job = record.job
+        message = record.message.replace("\n", " ")[:SHORT]
+        lines.append(
+            f"{job.problem} {job.fitter} start {job.number}: {what}, excess {excess:.4g}, "
+            f"reported {record.stat - record.fresh_stat:+.2g}, CPU {record.cpu:.1f} s: {message}"
+        )
+    return lines
+
+
+def message_counts(records: list[Record]) -> list[str]:
+    """Return the messages of fits without success, the most frequent first."""
+    messages = Counter(record.message[:SHORT] for record in records if not record.success)
+    return [f"{count} x {message}" for message, count in messages.most_common()]
+
+
+def error_rows(problems: dict[str, Problem], records: list[ErrorRecord]) -> list[list[str]]:
+    """Return the rows of the table of errors, the total last."""
+    table = []
+    for name, problem in problems.items():
+        own = [record for record in records if record.job.problem == name]
+        if own:
+            table.append([name, problem.title, *error_cells(own)])
+    return [*table, ["total", "", *error_cells(records)]]
+
+
+def error_cells(records: list[ErrorRecord]) -> list[str]:
+    compared = [record for record in records if record.compared]
+    largest = max((abs(record.difference) for record in compared), default=0.0)
+    counts = (
+        len(records),
+        sum(not record.success for record in records),
+        sum(record.success and record.near_centre for record in records),
+        sum(record.success and not record.parabolic for record in records),
+        len(compared),
+        sum(record.wrong for record in compared),
+    )
+    return [*map(str, counts), f"{100 * largest:.2g} %"]
+
+
+def error_lines(records: list[ErrorRecord]) -> list[str]:
+    """Return a line for each error that does not agree, and for each profile that failed."""
+    return [
+        f"{record.job.problem} {record.name}: error {record.error:.4g}, profile "
+        f"+{record.errp:.4g} -{record.errn:.4g} ({100 * record.difference:+.1f} %): "
+        f"{record.message[:SHORT]}"
+        for record in records
+        if record.wrong or not record.success or not np.isfinite(record.mean)
+    ]
+
+
+@attrs.frozen
+class Report:
+    """The tables of a run.
+
+    Parameters
+    ----------
+    problems : dict
+        Problems by name.
+    fits : list of Record
+        Outcomes of the fits.
+    lowest : dict
+        Lowest known statistic of each problem.
+    errors : list of ErrorRecord
+        Comparisons of errors.
+    """
+
+    problems: dict[str, Problem]
+    fits: list[Record]
+    lowest: dict[str, float]
+    errors: list[ErrorRecord]
+
+    def tables(self) -> list[tuple[str, tuple[str, ...], list[list[str]]]]:
+        """Return titles, heads and rows of the tables that have any."""
+        tables = [
+            (f"Fits by {fitter}", HEADS, rows(self.problems, self.fits, self.lowest, fitter))
+            for fitter in ("skyred", "gammapy")
+        ]
+        if self.errors:
+            tables.append(
+                ("Errors and profiles", ERROR_HEADS, error_rows(self.problems, self.errors))
+            )
+        return [table for table in tables if table[2]]
+
+    def show(self) -> None:
+        """Print the tables, and a line for each failure."""
+        console = Console(width=160)
+        for line in (*failures(self.fits, self.lowest), *error_lines(self.errors)):
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+        for title, heads, body in self.tables():
+            table = Table(title=title, title_justify="left")
+            for number, head in enumerate(heads):
+                table.add_column(head, justify="left" if number < TEXT_COLUMNS else "right")
+            for row in body:
+                table.add_row(*row)
+            console.print(table)
+        for line in message_counts(self.fits):
+            console.print(line, markup=False, highlight=False)
+
+    def markdown(self) -> str:
+        """Return the tables as Markdown."""
+        texts = []
+        for title, heads, body in self.tables():
+            marks = ["---" if n < TEXT_COLUMNS else "---:" for n in range(len(heads))]
+            lines = ["| " + " | ".join(line) + " |" for line in (heads, marks, *body)]
+            texts.append(f"### {title}\n\n" + "\n".join(lines) + "\n")
+        return "\n".join(texts)

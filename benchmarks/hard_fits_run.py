@@ -1,0 +1,185 @@
+"""Run single fits of the benchmark of hard fits, and record their outcomes."""
+
+from __future__ import annotations
+
+import functools
+import gc
+import logging
+import signal
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import attrs
+import numpy as np
+from gammapy.datasets import Datasets
+from gammapy.modeling.models import Models
+from hard_fits_problem import Problem, free_parameters, start
+
+TESTS = Path(__file__).resolve().parents[1] / "tests"  # they reduce some of the data
+CPU_LIMIT = {"skyred": 120.0, "gammapy": 300.0}  # seconds per fit
+
+
+@attrs.frozen
+class Job:
+    """A fit: of a problem, by a fitter, from a numbered start; -1 is the reference."""
+
+    problem: str
+    fitter: str
+    number: int
+
+
+@attrs.define
+class Record:
+    """The outcome of a fit.
+
+    Parameters
+    ----------
+    job : Job
+        The fit.
+    success : bool
+        As the fitter reports it; false after an exception.
+    message : str
+        Of the fitter, or of the exception.
+    notes : list of str
+        Of skyred's result.
+    stat : float
+        As the fitter reports it.
+    fresh_stat : float
+        gammapy's statistic at the result, with models assigned anew.
+    names : list of str
+        Of the free parameters.
+    values, errors : list of float
+        Of the free parameters.
+    nfev : int
+        Calls of the objective.
+    cpu : float
+        CPU time of the fit in seconds.
+    """
+
+    job: Job
+    success: bool = False
+    message: str = ""
+    notes: list[str] = attrs.field(factory=list)
+    stat: float = np.nan
+    fresh_stat: float = np.nan
+    names: list[str] = attrs.field(factory=list)
+    values: list[float] = attrs.field(factory=list)
+    errors: list[float] = attrs.field(factory=list)
+    nfev: int = 0
+    cpu: float = np.nan
+
+
+class CpuLimitError(Exception):
+    """A fit took more CPU time than it may."""
+
+
+@contextmanager
+def cpu_limit(seconds: float) -> Iterator[None]:
+    """Raise `CpuLimitError` after a number of seconds of CPU time."""
+
+    def stop(*_: object) -> None:
+        raise CpuLimitError(f"more than {seconds:g} s of CPU time")
+
+    previous = signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, previous)
+
+
+def quiet() -> None:
+    logging.disable(logging.WARNING)
+    warnings.simplefilter("ignore")
+
+
+def run_skyred(datasets: Datasets, record: Record) -> None:
+    import skyred
+
+    result = skyred.fit(datasets)
+    record.success, record.message = bool(result.success), result.message
+    record.notes, record.nfev, record.stat = list(result.notes), result.nfev, result.stat
+
+
+def run_gammapy(datasets: Datasets, record: Record) -> None:
+    from gammapy.modeling import Fit
+
+    result = Fit().run(datasets)
+    record.success = bool(result.success)
+    record.message = str(result.optimize_result.message)
+    record.nfev, record.stat = int(result.optimize_result.nfev), float(result.total_stat)
+
+
+FITTERS: dict[str, Callable[[Datasets, Record], None]] = {
+    "skyred": run_skyred,
+    "gammapy": run_gammapy,
+}
+
+
+def starting_models(problem: Problem, number: int, cache: Path) -> Models:
+    return problem.reference() if number < 0 else start(problem, number, cache)
+
+
+def run_job(job: Job, problem: Problem, cache: Path) -> Record:
+    """Fit fresh copies of the datasets and models of a problem.
+
+    Parameters
+    ----------
+    job : Job
+        The fit.
+    problem : Problem
+        Its problem.
+    cache : pathlib.Path
+        Directory of the cache.
+
+    Returns
+    -------
+    Record
+        The outcome; an exception of the fitter is an outcome as well.
+    """
+    record = Record(job)
+    datasets = problem.datasets(starting_models(problem, job.number, cache), cache)
+    gc.collect()
+    started = time.process_time()
+    try:
+        with cpu_limit(CPU_LIMIT[job.fitter]):
+            FITTERS[job.fitter](datasets, record)
+    except Exception as error:  # any exception of a fitter is recorded
+        record.success, record.message = False, f"{type(error).__name__}: {error}"
+    record.cpu = time.process_time() - started
+    describe_result(record, datasets)
+    record.fresh_stat = fresh_stat(problem, datasets.models, cache)
+    return record
+
+
+def describe_result(record: Record, datasets: Datasets) -> None:
+    """Record names, values and errors of the free parameters."""
+    parameters = free_parameters(datasets.models)
+    owners = {p: model.name for model in datasets.models for p in model.parameters}
+    record.names = [f"{owners[p]}.{p.name}" for p in parameters]
+    record.values = [float(p.value) for p in parameters]
+    record.errors = [float(p.error) for p in parameters]
+
+
+def fresh_stat(problem: Problem, models: Models, cache: Path) -> float:
+    """Return gammapy's statistic of models, with IRFs at their positions."""
+    with np.errstate(all="ignore"):
+        return float(problem.datasets(models, cache).stat_sum())
+
+
+@functools.cache
+def problems() -> dict[str, Problem]:
+    """Return all problems by name."""
+    sys.path.insert(0, str(TESTS))
+    import hard_fits_real
+    import hard_fits_simulated
+    import hard_fits_spectra
+
+    modules = (hard_fits_real, hard_fits_spectra, hard_fits_simulated)
+    every = [problem for module in modules for problem in module.PROBLEMS]
+    return {problem.name: problem for problem in every}

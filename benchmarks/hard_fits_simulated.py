@@ -1,0 +1,223 @@
+"""Hard fits of simulated data: a spec of sources and pixels for each problem."""
+
+from __future__ import annotations
+
+import zlib
+
+import attrs
+import numpy as np
+from astropy import units as u
+from astropy.coordinates import SkyCoord
+from gammapy.datasets import Datasets, MapDataset
+from gammapy.irf import EDispKernelMap, PSFMap
+from gammapy.maps import Map, MapAxis, WcsGeom
+from gammapy.modeling.models import FoVBackgroundModel, Models, SkyModel
+from hard_fits_problem import Problem
+
+CENTER = SkyCoord(83.0, 22.0, unit="deg")
+PSF = 0.09  # 68 % containment at 1 TeV, in degrees
+EXPOSURE = 3e9  # m2 s
+BACKGROUND = (600.0, 150.0, 40.0)  # counts per square degree in each bin of energy
+DNDE = "cm-2 s-1 TeV-1"
+
+
+@attrs.frozen
+class Shape:
+    """A source: gammapy's tag of its spatial model, its position and sizes.
+
+    Parameters
+    ----------
+    tag : str
+        Of the spatial model.
+    x, y : float
+        Offset from the centre of the map, in pixels.
+    amplitude : float
+        At 1 TeV, in cm-2 s-1 TeV-1.
+    index : float
+        Of the power law.
+    sizes : dict
+        Names of sizes, and values in pixels; of `edge_width` relative to the radius.
+    """
+
+    tag: str
+    x: float
+    y: float
+    amplitude: float = 2e-11
+    index: float = 2.3
+    sizes: dict[str, float] = attrs.field(factory=dict)
+
+    def model(self, name: str, pixel: float) -> SkyModel:
+        """Build the model."""
+        model = SkyModel.create("pl", self.tag, name=name)
+        model.spatial_model.frame = "icrs"
+        values = model.parameters
+        values["lat_0"].value = CENTER.dec.deg + pixel * self.y
+        values["lon_0"].value = CENTER.ra.deg - pixel * self.x / np.cos(CENTER.dec.rad)
+        values["index"].value = self.index
+        values["amplitude"].quantity = self.amplitude * u.Unit(DNDE)
+        for size, value in self.sizes.items():
+            unit = u.Unit("") if size == "edge_width" else pixel * u.deg
+            values[size].quantity = value * unit
+        return model
+
+
+@attrs.frozen
+class Spec:
+    """A simulated map.
+
+    Parameters
+    ----------
+    name : str
+        Of the problem; it seeds the counts.
+    shapes : tuple of Shape
+        The sources.
+    ratio : float
+        Size of a pixel over the 68 % containment of the PSF.
+    npix : int
+        Number of pixels along each side.
+    """
+
+    name: str
+    shapes: tuple[Shape, ...]
+    ratio: float = 0.5
+    npix: int = 50
+
+    @property
+    def pixel(self) -> float:
+        return self.ratio * PSF
+
+    def models(self) -> Models:
+        """Build the true models."""
+        sources = [
+            shape.model(f"source-{number}", self.pixel) for number, shape in enumerate(self.shapes)
+        ]
+        return Models([*sources, FoVBackgroundModel(dataset_name=self.name)])
+
+    def datasets(self) -> Datasets:
+        """Simulate Poisson counts of the true models."""
+        dataset = empty_dataset(self.name, self.pixel, self.npix)
+        dataset.models = self.models()
+        dataset.fake(random_state=zlib.crc32(self.name.encode()))
+        dataset.models = None
+        return Datasets([dataset])
+
+
+def empty_dataset(name: str, pixel: float, npix: int) -> MapDataset:
+    """Create IRFs and background of a map of npix x npix pixels in three bins of energy."""
+    energy = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=3)
+    true = MapAxis.from_energy_bounds("0.5 TeV", "20 TeV", nbin=6, name="energy_true")
+    image = WcsGeom.create(skydir=CENTER, npix=(npix, npix), binsz=pixel, proj="TAN")
+    dataset = MapDataset.create(
+        image.to_cube([energy]), energy_axis_true=true, name=name, migra_axis=None
+    )
+    dataset.exposure = Map.from_geom(image.to_cube([true]), data=EXPOSURE, unit="m2 s")
+    sigma = PSF / 1.515 * (true.center.to_value("TeV")) ** -0.15
+    dataset.psf = PSFMap.from_gauss(true, sigma=sigma * u.deg)
+    dataset.edisp = EDispKernelMap.from_gauss(energy, true, sigma=0.15, bias=0)
+    dataset.background.data[...] = (np.array(BACKGROUND) * pixel**2)[:, None, None]
+    dataset.mask_safe.data[...] = True
+    return dataset
+
+
+def problem(spec: Spec, title: str, **options: object) -> Problem:
+    """Return the problem of a spec; datasets are simulated anew when the spec changes."""
+    return Problem(spec.name, title, spec.datasets, spec.models, version=repr(spec), **options)
+
+
+def single(tag: str, amplitude: float = 2e-11, **sizes: float) -> tuple[Shape, ...]:
+    """Return one source beside a pixel centre."""
+    return (Shape(tag, 1.3, -0.7, amplitude, sizes=sizes),)
+
+
+def field(columns: int, lines: int, spacing: float, seed: int) -> tuple[Shape, ...]:
+    """Return point sources on a grid with random offsets of up to 2 pixels."""
+    random = np.random.default_rng(seed)
+    shapes = []
+    for number in range(columns * lines):
+        x = spacing * (number % columns - (columns - 1) / 2) + random.uniform(-2, 2)
+        y = spacing * (number // columns - (lines - 1) / 2) + random.uniform(-2, 2)
+        amplitude = 1e-11 * 4 ** random.uniform(0, 1)
+        shapes.append(Shape("point", x, y, amplitude, random.uniform(1.9, 2.6)))
+    return tuple(shapes)
+
+
+PAIR = (Shape("point", 0.2, 0.3, 4e-11), Shape("point", 2.0, 1.2, 3e-11, 2.0))
+CLOSE = (Shape("point", 0, 0), Shape("point", 3.1, 1.2, 3e-11, 2.0), Shape("point", -1.4, 3.3))
+CROWDED = (
+    Shape("gauss", 1.2, -0.3, 4e-11, sizes={"sigma": 2.5}),
+    Shape("point", 2.4, 1.3, 1.5e-11, 2.0),
+    Shape("point", -5.6, -4.2, 1e-11, 2.5),
+)
+MIXED = (
+    Shape("point", -11.3, 9.8),
+    Shape("gauss", 10.4, 9.1, 4e-11, 2.1, {"sigma": 2.0}),
+    Shape("disk", -9.7, -10.2, 6e-11, 2.5, {"r_0": 3.0}),
+    Shape("shell", 10.8, -9.6, 1e-10, 2.2, {"radius": 3.0, "width": 1.5}),
+    Shape("point", 0.4, 0.6, 1e-11, 2.0),
+)
+
+ONE = (
+    problem(Spec("point-fine", single("point"), 0.3), "point, pixel of 0.3 PSF", starts=16),
+    problem(Spec("point-half", single("point"), 0.5), "point, pixel of 0.5 PSF"),
+    problem(Spec("point-equal", single("point"), 1.0), "point, pixel of 1 PSF", starts=16),
+    problem(Spec("point-double", single("point"), 2.0, 40), "point, pixel of 2 PSF"),
+    problem(Spec("point-coarse", single("point"), 3.0, 30), "point, pixel of 3 PSF", starts=16),
+    problem(
+        Spec("point-centre", (Shape("point", 0, 0),), 0.5, 51), "point on the centre of a pixel"
+    ),
+    problem(
+        Spec("point-faint", single("point", 1.5e-12), 0.5),
+        "faint point (8 to 9 sigma), pixel of 0.5 PSF",
+    ),
+    problem(
+        Spec("far-fine", single("point"), 0.5),
+        "point, 8 to 10 pixels of 0.5 PSF off",
+        pixels=(8.0, 10.0),
+    ),
+    problem(
+        Spec("far-equal", single("point"), 1.0),
+        "point, 8 to 10 pixels of 1 PSF off",
+        pixels=(8.0, 10.0),
+    ),
+    problem(Spec("gauss-pixel", single("gauss", 4e-11, sigma=1.0)), "Gaussian, sigma of a pixel"),
+    problem(
+        Spec("gauss-coarse", single("gauss", 8e-11, sigma=0.7), 2.0, 40),
+        "Gaussian, sigma of 0.7 pixels of 2 PSF",
+    ),
+    problem(Spec("gauss-large", single("gauss", 8e-11, sigma=5.0)), "Gaussian, sigma of 5 pixels"),
+    problem(
+        Spec("disk-pixel", single("disk", 4e-11, r_0=1.0)), "disk, radius of a pixel", sharp=True
+    ),
+    problem(
+        Spec("disk-small", single("disk", 6e-11, r_0=3.0)), "disk, radius of 3 pixels", sharp=True
+    ),
+    problem(
+        Spec("disk-soft", single("disk", 6e-11, r_0=3.0, edge_width=0.5)),
+        "disk with a soft edge, radius of 3 pixels",
+    ),
+    problem(
+        Spec("shell-small", single("shell", 1e-10, radius=4.0, width=2.0)),
+        "shell, radius of 4 pixels, width of 2",
+        starts=8,
+        sharp=True,
+    ),
+)
+SEVERAL = (
+    problem(Spec("close-equal", PAIR, 1.0), "two points, 2 PSF apart, pixel of 1 PSF"),
+    problem(Spec("close-half", PAIR), "two points, 1 PSF apart"),
+    problem(Spec("close-three", CLOSE), "three points, 1.7 PSF apart", starts=14),
+    problem(Spec("crowded", CROWDED), "point inside a Gaussian, and a point"),
+    problem(Spec("mixed", MIXED), "two points, Gaussian, disk, shell", starts=8, sharp=True),
+    problem(Spec("points-5", field(5, 1, 11, 5), 0.5, 70), "5 points", starts=10),
+)
+MANY = (
+    problem(Spec("points-10", field(5, 2, 14, 10), 0.5, 80), "10 points", starts=8),
+    problem(Spec("points-20", field(5, 4, 16, 20), 0.5, 100), "20 points", starts=6),
+    problem(Spec("points-30", field(6, 5, 16, 30), 0.5, 100), "30 points", starts=6),
+    problem(
+        Spec("points-30-equal", field(6, 5, 16, 31), 1.0, 100),
+        "30 points, pixel of 1 PSF",
+        starts=6,
+    ),
+)
+PROBLEMS = (*(attrs.evolve(each, gammapy=True) for each in (*ONE, *SEVERAL)), *MANY)

@@ -7,15 +7,16 @@ PLUGINS := $(patsubst %/,%,$(wildcard plugins/*/))
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test lint docs clean
+.PHONY: help demo test test-all lint docs clean
 .DELETE_ON_ERROR:
 
 help:
-	@echo "make demo   run the whole chain on a simulated Crab, into ./$(DEMO)"
-	@echo "make test   run the tests (those of real data need GAMMAPY_DATA)"
-	@echo "make lint   ruff, mypy and the import contracts"
-	@echo "make docs   build the documentation into docs/_build/html, and run its tutorials"
-	@echo "make clean  remove .venv and everything that was built"
+	@echo "make demo      run the whole chain on a simulated Crab, into ./$(DEMO)"
+	@echo "make test      run the quick tests (those of real data need GAMMAPY_DATA)"
+	@echo "make test-all  run all tests, the slow ones too"
+	@echo "make lint      ruff, mypy and the import contracts"
+	@echo "make docs      build the documentation into docs/_build/html, and run its tutorials"
+	@echo "make clean     remove .venv and everything that was built"
 	@echo "PYTHON=python3.12 chooses another Python."
 
 demo: $(VENV)/.run
@@ -25,6 +26,10 @@ demo: $(VENV)/.run
 	@echo "the fit in $(DEMO)/fit.yaml, what became of each run in $(DEMO)/observations.ecsv."
 
 test: $(VENV)/.dev
+	@echo "The quick tests only: make test-all runs the slow ones too."
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: $(VENV)/.dev
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/.dev

@@ -1,4 +1,4 @@
-"""Reductions that are killed and interrupted: ended in time, or in a process of their own."""
+"""Reductions that are killed and interrupted, in this process or in one of their own."""
 
 from __future__ import annotations
 
@@ -6,19 +6,18 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from killers import Killer, chunks
 from skyred import Engine
 from skyred.orchestrator.rescue import rescue
 from skyred.reduction import Partial, reduce_chunk
 from skyred.streaming import Workers, stream
+from waiting import LIMIT, wait_for
 
+# seconds that each run sleeps: a process that waits for the end of one runs into the limit
+ASLEEP = 2 * LIMIT
 SCRIPT = """
 import signal, sys
 
@@ -30,29 +29,13 @@ from skyred.reduction import reduce_chunk
 from skyred.streaming import Workers, stream
 
 if __name__ == "__main__":
-    maker = Killer(seconds=60, scene=sys.argv[1])
+    maker = Killer(seconds={asleep}, scene=sys.argv[1])
     try:
         with Workers({name}(workers=2).open) as workers:
             list(stream(workers, reduce_chunk, chunks(maker), 4))
     except KeyboardInterrupt:
         sys.exit(130)
 """
-
-
-@contextmanager
-def in_time(seconds: int) -> Iterator[None]:
-    """Raise `TimeoutError` if it takes longer: a hang is a failure."""
-
-    def give_up(*_: Any) -> None:
-        raise TimeoutError(f"still not done after {seconds} s")
-
-    before = signal.signal(signal.SIGALRM, give_up)
-    signal.alarm(seconds)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
 
 
 def reduce(maker: Killer, engine: Engine) -> list[Partial]:
@@ -71,19 +54,6 @@ def statuses(partials: list[Partial]) -> list[tuple[int, str]]:
     return [(o.obs_id, o.status) for each in partials for o in each.outcomes]
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 30) -> None:
-    """Wait until something holds."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"still waiting after {seconds} s"
-        time.sleep(0.02)
-
-
-def alive(pid: int) -> bool:
-    """Say whether a process runs."""
-    return _fields(pid)[:1] not in ([], ["Z"])
-
-
 def _fields(pid: int) -> list[str]:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -98,9 +68,13 @@ class Child:
         self.scene = folder / "scene"
         self.scene.mkdir()
         script = folder / "child.py"
-        script.write_text(SCRIPT.format(module=module, name=name))
+        script.write_text(SCRIPT.format(module=module, name=name, asleep=ASLEEP))
         self.process = start(script, self.scene)
-        wait_for(self._working)
+        try:
+            wait_for(self._working)
+        except BaseException:
+            self.end()
+            raise
 
     def _working(self) -> bool:
         assert self.process.poll() is None, self.process.stderr.read()  # type: ignore[union-attr]
@@ -110,12 +84,26 @@ class Child:
         """Give the processes that sleep."""
         return [int(mark.name) for mark in self.scene.iterdir()]
 
-    def interrupt(self, whole_group: bool) -> tuple[str, float]:
-        """Interrupt it, or its group as a terminal does; what it said, and in how long."""
-        started = time.monotonic()
+    def interrupt(self, whole_group: bool) -> str:
+        """Interrupt it while its runs sleep, and wait for its end.
+
+        Parameters
+        ----------
+        whole_group : bool
+            Whether to interrupt its process group, as a terminal does, or it alone.
+
+        Returns
+        -------
+        str
+            Its error output.
+
+        Raises
+        ------
+        subprocess.TimeoutExpired
+            If it does not end before its runs do.
+        """
         (os.killpg if whole_group else os.kill)(self.process.pid, signal.SIGINT)
-        _, said = self.process.communicate(timeout=30)
-        return said, time.monotonic() - started
+        return self.process.communicate(timeout=LIMIT)[1]
 
     def family(self) -> list[int]:
         """Give everything of its session: workers, and what else multiprocessing starts."""
@@ -131,7 +119,7 @@ class Child:
         """Leave nothing of it behind."""
         for pid in self.family():
             os.kill(pid, signal.SIGKILL)
-        self.process.wait(10)
+        self.process.wait(LIMIT)
 
 
 def start(script: Path, scene: Path) -> subprocess.Popen[str]:

@@ -15,6 +15,7 @@ from astropy.io import fits
 
 from skyred import Result
 from skyred.cache import Cache
+from waiting import LIMIT
 
 CONFIG = """
 data:
@@ -86,7 +87,7 @@ class Victim:
     def finish(self) -> Result:
         """Run it to its end."""
         process = self.start()
-        said, _ = process.communicate(timeout=180)
+        said, _ = process.communicate(timeout=LIMIT)
         assert process.returncode == 0, said
         return Result.read(self.output)
 

@@ -68,6 +68,7 @@ def test_every_option_of_a_component_matters(data: st.DataObject) -> None:
     assert (changed.digest() == made.digest()) is same
 
 
+@pytest.mark.slow
 @settings(max_examples=2, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_a_pipeline_of_anything_reads_back_from_its_yaml(data: st.DataObject) -> None:

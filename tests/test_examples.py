@@ -15,6 +15,8 @@ from gammapy.data import DataStore
 from skyred import Orchestrator, Pipeline, Result
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.yaml"))
+# it needs no data; each of the others takes seconds
+QUICK = {"nights"}
 TARGETS = {"crab": 4, "pks-2155": 21, "msh-15-52": 20, "rx-j1713": 15}
 # all 60 runs of the four targets take a minute, and pictures of all runs half of one: some will do
 FEWER = {
@@ -35,7 +37,12 @@ FEWER = {
 }
 
 
-@pytest.fixture(params=EXAMPLES, ids=lambda path: path.stem)
+@pytest.fixture(
+    params=[
+        pytest.param(path, marks=[] if path.stem in QUICK else [pytest.mark.slow], id=path.stem)
+        for path in EXAMPLES
+    ]
+)
 def example(request: pytest.FixtureRequest) -> Path:
     text = request.param.read_text(encoding="utf-8")
     if "$GAMMAPY_DATA" in text and not Path(os.environ.get("GAMMAPY_DATA", "?")).is_dir():

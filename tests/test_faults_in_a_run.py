@@ -68,6 +68,7 @@ def test_undamaged_runs_have_no_fault(both: Reduced) -> None:
     assert {outcome.status for outcome in both.outcomes.values()} <= {"made", "cached"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.name)
 def test_a_damaged_run_is_recorded_and_left_out_to_the_last_bit(
     damage: Damage,

@@ -91,6 +91,7 @@ def test_a_result_says_whether_it_converged(success: bool, words: str) -> None:
     assert " 1 +- 0.5 TeV" in str(result)
 
 
+@pytest.mark.slow
 def test_a_fit_of_many_parameters_is_read_from_its_folder(tmp_path: Path) -> None:
     n = 150
     result = FitResult(

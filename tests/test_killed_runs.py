@@ -17,6 +17,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(simulation.write(tmp_path_factory.mktemp("simulated") / "archive"))
 
 
+@pytest.mark.slow
 def test_a_run_killed_at_random_moments_ends_as_if_it_never_was(
     archive: str, tmp_path: Path
 ) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from typing import Any
@@ -15,6 +14,7 @@ from hypothesis import strategies as st
 from skyred.defaults.engines import InlineExecutor
 from skyred.errors import EngineError
 from skyred.streaming import Workers, stream
+from waiting import LIMIT
 
 
 class Lazy(Executor):
@@ -43,9 +43,17 @@ def test_results_come_in_the_order_of_the_items(items: list[int], ahead: int, wo
 
 
 def test_a_slow_first_item_still_comes_first() -> None:
+    last_is_done = threading.Event()
+
+    def work(item: int) -> int:
+        if item == 0:
+            assert last_is_done.wait(LIMIT)
+        elif item == 2:
+            last_is_done.set()
+        return item
+
     with workers_of(ThreadPoolExecutor(3)) as pool:
-        delays = [0.05, 0.0, 0.01]
-        assert list(stream(pool, lambda s: (time.sleep(s), s)[1], delays, 3)) == delays
+        assert list(stream(pool, work, range(3), 3)) == [0, 1, 2]
 
 
 def test_what_is_finished_is_told_at_once_and_not_when_it_is_its_turn() -> None:
@@ -54,7 +62,7 @@ def test_what_is_finished_is_told_at_once_and_not_when_it_is_its_turn() -> None:
 
     def work(item: str) -> str:
         if item == "first":
-            assert first_may_end.wait(20)
+            assert first_may_end.wait(LIMIT)
         return item.upper()
 
     def finished(item: str, result: str) -> None:

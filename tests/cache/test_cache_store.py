@@ -16,12 +16,13 @@ from hypothesis import strategies as st
 from skyred.cache import Cache
 from skyred.cache.secret import read_or_make
 from skyred.errors import CacheError
+from waiting import LIMIT
 
 KEY = "ab" * 32
 OTHER = "cd" * 32
 SECRET = b"s" * 32
 
-shared = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+shared = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 @pytest.fixture
@@ -59,6 +60,7 @@ plain = st.recursive(
 )
 
 
+@pytest.mark.slow
 @shared
 @given(value=plain.filter(lambda value: value is not None))
 def test_what_is_put_in_comes_out(cache: Cache, value: Any) -> None:
@@ -175,7 +177,7 @@ def test_processes_that_put_get_and_clear_at_once_never_see_half_an_entry(cache:
     )
     command = [sys.executable, "-c", script, str(cache.folder)]
     running = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
-    errors = [process.communicate(timeout=60)[1] for process in running]
+    errors = [process.communicate(timeout=LIMIT)[1] for process in running]
     assert [process.returncode for process in running] == [0, 0]
     assert "cannot be used" not in "".join(errors)
 

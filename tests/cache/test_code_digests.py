@@ -3,12 +3,12 @@
 import importlib
 import os
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from skyred.cache.code import NoCacheError, code_digests
+from waiting import wait_for
 
 COMPONENT = """
 from skyred import Maker, component
@@ -90,7 +90,8 @@ def test_an_old_file_that_was_moved_over_imported_source_is_seen(place: Path) ->
     digests("digested_a")
     newer = place / "other.py.kept"
     newer.write_text((place / "digested_a.py").read_text() + "# changed\n")
-    time.sleep(0.05)
+    imported = sys.modules["digested_a"].Mine.declared_at
+    wait_for(lambda: newer.touch() or newer.stat().st_ctime > imported)  # file clocks are coarse
     os.utime(newer, (0, 0))
     newer.rename(place / "digested_a.py")
     with pytest.raises(NoCacheError, match="was changed after Mine was imported"):

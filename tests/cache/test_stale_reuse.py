@@ -312,7 +312,10 @@ def test_any_single_change_is_seen_by_the_chunks_that_it_concerns_and_by_no_othe
     assert concerned(before, change, tmp_path_factory) == expected
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=20,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(run=st.sampled_from(RUNS), where=st.integers(0, 10_000))
 def test_any_bit_of_a_run_is_seen_by_its_chunk_alone(
     run: int,

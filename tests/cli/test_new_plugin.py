@@ -19,6 +19,7 @@ from skyred.result import Result as RunResult
 from skyred.testing import check
 
 ROLES = ("selector", "maker", "stacker", "model", "fitter", "estimator", "engine")
+SLOW = {"maker", "engine"}  # those that are checked in more than a second
 ALL = [word for role in ROLES for word in (f"--{role}", f"my-{role}")]
 
 
@@ -60,13 +61,17 @@ def test_a_package_is_found_by_its_entry_point(
     assert plugins.catalog.kinds("maker") == ["dust-veto"]
 
 
-@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize(
+    "role",
+    [pytest.param(role, marks=[pytest.mark.slow] if role in SLOW else []) for role in ROLES],
+)
 def test_what_it_begins_obeys_the_laws(role: str, tmp_path: Path) -> None:
     done = new_plugin(tmp_path, "mine.py", f"--{role}", f"my-{role}")
     assert done.exit_code == 0, done.output
     check(Plugins.load(files=[tmp_path / "mine.py"]).catalog.get(role, f"my-{role}"))
 
 
+@pytest.mark.slow
 def test_a_file_with_one_of_each_role_runs_as_it_says(tmp_path: Path) -> None:
     done = new_plugin(tmp_path, "mine.py", *ALL)
     assert done.exit_code == 0, done.output

@@ -1,8 +1,7 @@
-"""Configurations made to do harm: each is answered at once, with an error that names it."""
+"""Configurations made to do harm: each is refused, with an error that names it."""
 
 from __future__ import annotations
 
-import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from skyred.config import Document
 from skyred.config.reading import MAX_BYTES, read_document
 from skyred.errors import ConfigError
+from waiting import hang_guard
 
 LETTERS = "abcdefghijkl"
 BOMB = f"a: &a [{'x,' * 9}]\n" + "".join(
@@ -34,22 +34,22 @@ BOMB = f"a: &a [{'x,' * 9}]\n" + "".join(
     ],
     ids=["bomb", "flow", "block", "itself", "code", "binary", "digits", "hex", "two", "nul"],
 )
-def test_it_is_named_within_seconds(text: str, says: str) -> None:
-    started = time.process_time()
-    try:
-        message = "\n".join(map(str, Document.parse(text).problems))
-    except ConfigError as error:
-        message = str(error)
+def test_it_is_named(text: str, says: str) -> None:
+    with hang_guard():  # expanded, the bomb has more nodes than can be counted
+        try:
+            message = "\n".join(map(str, Document.parse(text).problems))
+        except ConfigError as error:
+            message = str(error)
     assert says in message
-    assert time.process_time() - started < 10
 
 
-def test_what_is_too_large_is_not_even_parsed(tmp_path: Path) -> None:
+def test_what_is_too_large_is_not_even_parsed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Document, "parse", lambda *_: pytest.fail("it is parsed"))
     path = tmp_path / "large.yaml"
     path.write_text("a: 1\n" + "# ä\n" * 3_000_000)
-    started = time.process_time()
     with pytest.raises(ConfigError, match=f"large.yaml: holds more than {MAX_BYTES} bytes"):
         read_document(path)
-    assert time.process_time() - started < 1
-    with pytest.raises(ConfigError, match="/dev/zero: holds more than"):
+    with hang_guard(), pytest.raises(ConfigError, match="/dev/zero: holds more than"):
         read_document(Path("/dev/zero"))

@@ -21,6 +21,7 @@ PLAIN = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(st.dictionaries(TEXTS, PLAIN, max_size=4))
 def test_plain_data_read_back_as_they_were_written(data: dict[str, Any]) -> None:

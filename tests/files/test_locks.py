@@ -14,12 +14,12 @@ from skyred.files import locks
 from skyred.files.locks import holder, take_lock
 
 HOLD = """
-import sys, time
+import sys
 from pathlib import Path
 from skyred.files.locks import take_lock
 lock = take_lock(Path(sys.argv[1]))
 print("held" if lock else "refused", flush=True)
-time.sleep(60)
+sys.stdin.read()
 """
 
 
@@ -38,7 +38,10 @@ def test_a_second_taker_is_refused_and_told_who_holds_it(tmp_path: Path) -> None
 
 def test_a_killed_process_lets_go_of_its_lock(tmp_path: Path) -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(tmp_path / "lock")], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", HOLD, str(tmp_path / "lock")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "held\n"

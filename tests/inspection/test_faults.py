@@ -115,6 +115,7 @@ def test_what_was_inspected_is_what_is_given(crab_archive: Path) -> None:
 
 @pytest.mark.data
 class TestRealRuns:
+    @pytest.mark.slow
     def test_105_runs_have_no_fault_and_the_known_notes(self) -> None:
         found = inspect(plain.archive())
         assert faults(found) == []

@@ -1,15 +1,19 @@
-"""What an index says of runs: in the order that is asked for, and quickly for many."""
+"""What an index says of runs: in the order that is asked for, in work that grows as they do."""
 
 from __future__ import annotations
 
-import time
+import sys
+from collections import Counter
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import numpy as np
 import pytest
 from astropy.table import MaskedColumn, Table
 
 from skyred.errors import ArchiveError
+from skyred.inspection import index
 from skyred.inspection.index import run_inputs
 from skyred.inspection.records import RunInput
 
@@ -110,12 +114,37 @@ def test_a_store_without_files_has_no_sources_and_no_fault() -> None:
     assert run == RunInput(5, ())
 
 
-def test_thousands_of_runs_take_time_in_proportion(tmp_path: Path) -> None:
-    def seconds(runs: int) -> float:
-        table = hdu_index(tmp_path, runs)
-        start = time.process_time()
-        inputs(table, *range(runs))
-        return time.process_time() - start
+class CountedTable(Table):
+    """Counts how often something of it is read."""
 
-    seconds(10)
-    assert seconds(2000) < 40 * max(seconds(200), 0.01)
+    reads = 0
+
+    def __getitem__(self, item: Any) -> Any:
+        CountedTable.reads += 1
+        return super().__getitem__(item)
+
+
+def work_of(base: Path, runs: int, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Count the reads of an HDU index, and the lines executed in `skyred.inspection.index`."""
+    table, work = CountedTable(hdu_index(base, runs), copy=False), Counter[str]()
+
+    def trace(frame: FrameType, event: str, _: Any) -> Any:
+        work["lines"] += event == "line"
+        return trace if frame.f_code.co_filename == index.__file__ else None
+
+    monkeypatch.setattr(CountedTable, "reads", 0)
+    previous = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        inputs(table, *range(runs))
+    finally:
+        sys.settrace(previous)
+    return work + Counter(reads=CountedTable.reads)
+
+
+def test_work_grows_in_proportion_to_the_number_of_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few, many = (work_of(tmp_path, runs, monkeypatch) for runs in (20, 200))
+    assert many["reads"] == few["reads"] > 0  # whole columns, not rows
+    assert 5 * few["lines"] < many["lines"] < 10.5 * few["lines"]

@@ -148,6 +148,7 @@ def registered() -> list[type]:
     return [*ge.ESTIMATOR_REGISTRY, ge.EnergyDependentMorphologyEstimator]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("cls", registered(), ids=lambda cls: cls.__name__)
 def test_every_estimator_of_gammapy_gives_writes_reads_lists_and_draws(

@@ -118,6 +118,7 @@ def test_a_quantity_in_any_unit_has_one_digest(
     assert (farther == one) == (number == 0)
 
 
+@pytest.mark.slow
 def test_the_digest_is_the_same_in_every_process() -> None:
     code = (
         "from toys import *; print(toy_pipeline(fit=ToyFitter(), estimate=[ToyEstimator()])"

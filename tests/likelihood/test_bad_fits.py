@@ -29,6 +29,7 @@ def test_a_fit_without_trouble_is_gammapys() -> None:
 # -- limits ----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "limits"),
     [("index", {"min": 2.75}), ("index", {"max": 2.0}), ("amplitude", {"max": 3e-11})],
@@ -55,6 +56,7 @@ def negative_norm(datasets: Datasets) -> None:
     datasets.models["map-bkg"].spectral_model.norm.value = -0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", [negative_amplitude, negative_norm])
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # gammapy's, far out where it is lost
 def test_a_start_with_negative_predicted_counts_leads_out_of_them(start: Change) -> None:
@@ -72,6 +74,7 @@ def test_a_source_that_starts_half_a_map_away_is_found() -> None:
     assert abs(away) < 4 * errors["point.spatial.lon_0"]
 
 
+@pytest.mark.slow
 def test_a_source_at_the_edge_ends_in_a_minimum_or_says_that_it_does_not() -> None:
     datasets = seen()
     edge = point("edge", lon=84.15, free=True)

@@ -185,6 +185,7 @@ def test_the_gradient_is_right_where_bins_are_masked() -> None:
     assert_slopes_are_right(with_models(masked, lambda: linked()[:3]))
 
 
+@pytest.mark.slow
 def test_priors_are_in_gradient_and_curvature_of_the_objective() -> None:
     def models() -> list[Any]:
         made = linked()
@@ -244,6 +245,7 @@ def test_the_fisher_matrix_is_that_of_the_predicted_counts(kind: str) -> None:
     assert likelihood.fisher(x) * np.outer(scale, scale) == pytest.approx(expected, abs=0.02)
 
 
+@pytest.mark.slow
 def test_statistic_gradient_and_fisher_matrix_do_not_depend_on_what_was_asked_before() -> None:
     make = with_models(several, linked)
     used, start = Likelihood(make()), Likelihood(make()).frozen

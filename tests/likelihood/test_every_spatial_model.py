@@ -59,11 +59,13 @@ def test_a_source_of_any_shape_has_gammapys_numbers(kind: str) -> None:
     assert_flat_like_gammapy(case(map_dataset, kind), 3)
 
 
+@pytest.mark.slow
 @each_source
 def test_a_source_of_any_shape_that_is_frozen_has_gammapys_numbers(kind: str) -> None:
     assert_flat_like_gammapy(case(map_dataset, kind, free=False), 1)
 
 
+@pytest.mark.slow
 @each_source
 def test_a_source_has_gammapys_numbers_where_psf_and_dispersion_vary(kind: str) -> None:
     make = case(lambda: map_dataset(psf="varying", edisp="migra"), kind)
@@ -76,6 +78,7 @@ def test_a_source_has_gammapys_numbers_without_psf_and_dispersion(kind: str) -> 
     assert_flat_like_gammapy(make, 1)
 
 
+@pytest.mark.slow
 @few_sources
 @pytest.mark.parametrize(("frame", "other"), [("icrs", "galactic"), ("galactic", "icrs")])
 def test_a_source_in_another_frame_than_the_map_has_gammapys_numbers(
@@ -85,6 +88,7 @@ def test_a_source_in_another_frame_than_the_map_has_gammapys_numbers(
     assert_flat_like_gammapy(make, 1)
 
 
+@pytest.mark.slow
 @few_sources
 @pytest.mark.parametrize("proj", ["TAN", "AIT"])
 def test_a_source_has_gammapys_numbers_in_other_projections(kind: str, proj: str) -> None:
@@ -92,6 +96,7 @@ def test_a_source_has_gammapys_numbers_in_other_projections(kind: str, proj: str
     assert_flat_like_gammapy(make, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["point", "gauss-elongated", "template-cube"])
 @pytest.mark.parametrize("longitude", [0.03, 359.98])
 @pytest.mark.parametrize("proj", ["CAR", "TAN"])
@@ -140,11 +145,13 @@ def test_a_source_without_exposure_has_gammapys_numbers(kind: str) -> None:
     assert_flat_like_gammapy(make, 1)
 
 
+@pytest.mark.slow
 @each_source
 def test_a_source_at_the_edge_has_gammapys_numbers(kind: str) -> None:
     assert_flat_like_gammapy(case(map_dataset, kind, lonlat=(CRAB[0], CRAB[1] + 0.45)), 1)
 
 
+@pytest.mark.slow
 @few_sources
 @pytest.mark.parametrize("shift", [0.6, 0.9, 4.0], ids=["beyond", "psf", "far"])
 def test_a_source_outside_has_gammapys_numbers(kind: str, shift: float) -> None:
@@ -193,6 +200,7 @@ def test_a_source_in_a_region_without_psf_has_gammapys_numbers(kind: str) -> Non
     assert_flat_like_gammapy(make, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("region", REGIONS)
 @pytest.mark.parametrize("kind", ["point", "disk-elongated"])
 def test_a_source_in_regions_of_other_forms_has_gammapys_numbers(kind: str, region: str) -> None:

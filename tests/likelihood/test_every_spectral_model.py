@@ -80,6 +80,7 @@ def test_any_spectrum_by_energies_in_gev_has_gammapys_numbers(kind: str) -> None
     assert_flat_like_gammapy(make, 1, **EXACT)
 
 
+@pytest.mark.slow
 # a quotient would start from 0 / 0; of a sum gammapy predicts nothing while its amplitude is 0
 @pytest.mark.parametrize("kind", sorted({*SPECTRA} - {"quotient", "sum-const"}))
 def test_any_spectrum_that_starts_from_nothing_has_gammapys_numbers(kind: str) -> None:
@@ -95,6 +96,7 @@ def test_any_spectrum_that_starts_from_nothing_has_gammapys_numbers(kind: str) -
     assert_flat_like_gammapy(case(spectrum_dataset, spectral), moves=moves, **EXACT)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [kind for kind in SPECTRA if "template" not in kind])
 def test_any_spectrum_of_negative_flux_has_gammapys_numbers(kind: str) -> None:
     make = case(spectrum_dataset, SPECTRA[kind])
@@ -119,6 +121,7 @@ def test_a_source_of_no_or_negative_flux_has_gammapys_numbers(
     assert_flat_like_gammapy(make, moves=moves)
 
 
+@pytest.mark.slow
 @each_spectrum
 @pytest.mark.parametrize("asymmetric", [False, True])
 def test_any_spectrum_through_flux_points_has_gammapys_numbers(kind: str, asymmetric: bool) -> None:
@@ -126,6 +129,7 @@ def test_any_spectrum_through_flux_points_has_gammapys_numbers(kind: str, asymme
     assert_flat_like_gammapy(make, 3, **EXACT)
 
 
+@pytest.mark.slow
 @each_norm
 def test_a_power_law_times_any_norm_has_gammapys_numbers(kind: str) -> None:
     def spectral() -> Any:

@@ -128,6 +128,7 @@ def linked() -> Datasets:
     return datasets
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [wide_on_map, on_off, joint, with_prior, with_penalty, linked])
 def test_values_are_gammapys_and_errors_those_of_its_statistic(make: Make) -> None:
     ours, theirs = make(), make()
@@ -212,6 +213,7 @@ def test_a_dataset_a_list_and_datasets_are_taken_alike() -> None:
     assert all(values == found[0] for values in found)
 
 
+@pytest.mark.slow
 def test_priors_of_several_parameters_are_part_of_what_is_minimised() -> None:
     def make() -> Datasets:
         datasets = linked()
@@ -228,6 +230,7 @@ def test_priors_of_several_parameters_are_part_of_what_is_minimised() -> None:
     assert (np.abs(away) < 0.02 * result.errors).all()
 
 
+@pytest.mark.slow
 def test_minos_errors_are_those_of_iminuit_on_gammapys_statistic() -> None:
     ours, theirs = on_off(), on_off()
     result = skyred.fit(ours, minos=True)

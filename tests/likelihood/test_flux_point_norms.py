@@ -40,6 +40,7 @@ def best() -> float:
     return value(skyred.flux_points(on_off(), "crab", WIDE), "norm")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "norm",
     [

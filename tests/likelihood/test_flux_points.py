@@ -38,6 +38,7 @@ def on_off(models: list[SkyModel] | None = None) -> Datasets:
     return datasets
 
 
+@pytest.mark.slow
 def test_columns_of_one_source_among_several_on_a_map_are_gammapys() -> None:
     options = {"selection_optional": ["errn-errp", "ul", "scan"], "norm": {"scan_values": [0.5, 2]}}
     beside.assert_like_gammapy(beside.map_case(), "steep", [1, 3] * u.TeV, **options)

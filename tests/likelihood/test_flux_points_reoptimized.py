@@ -44,6 +44,7 @@ def two_on_one() -> Datasets:
     return datasets
 
 
+@pytest.mark.slow
 def test_all_columns_are_gammapys() -> None:
     options = {"selection_optional": ["errn-errp", "ul", "scan"], "norm": SCAN, "reoptimize": True}
     ours = skyred.flux_points(two_on_one(), "crab", WIDE, **options)
@@ -51,6 +52,7 @@ def test_all_columns_are_gammapys() -> None:
     beside.assert_same_points(ours, theirs, **ERRORS)
 
 
+@pytest.mark.slow
 def test_the_sensitivity_is_gammapys() -> None:
     options = {"selection_optional": ["sensitivity"], "reoptimize": True}
     ours = skyred.flux_points(two_on_one(), "crab", WIDE, **options)
@@ -67,6 +69,7 @@ def on_a_map() -> Datasets:
     return datasets
 
 
+@pytest.mark.slow
 def test_amplitudes_and_background_norm_of_a_map_are_gammapys() -> None:
     options = {"reoptimize": True}
     ours = skyred.flux_points(on_a_map(), "steep", WIDE, **options)
@@ -123,6 +126,7 @@ def test_without_other_free_parameters_it_changes_nothing() -> None:
     beside.assert_same_points(again, once)
 
 
+@pytest.mark.slow
 def test_what_cannot_be_flat_is_left_to_gammapy() -> None:
     class Mine(SpectrumDatasetOnOff):
         pass

@@ -57,6 +57,7 @@ def offsets(objective):
         yield -2 * np.log(density) + counted - objective.prior_stat([x])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prior", PRIORS.values(), ids=PRIORS)
 @pytest.mark.parametrize("limits", [(np.nan, np.nan), (2.0, np.nan), (1.5, 3.0)])
 @pytest.mark.parametrize("linked", [False, True])

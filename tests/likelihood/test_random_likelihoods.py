@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 import numpy as np
+import pytest
 from gammapy.datasets import Datasets
 from gammapy.modeling.models import (
     FoVBackgroundModel,
@@ -169,6 +170,7 @@ SKIES = st.builds(
 AMPLITUDES = st.lists(st.sampled_from([1, 1, 1, 0.1, -0.01, 0]), max_size=6)
 
 
+@pytest.mark.slow
 @settings(max_examples=20)
 @given(sky=SKIES, seed=st.integers(0, 1000), factors=AMPLITUDES)
 def test_any_likelihood_has_gammapys_numbers(sky: Sky, seed: int, factors: list[float]) -> None:

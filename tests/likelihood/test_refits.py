@@ -81,6 +81,7 @@ def test_a_hole_in_the_background_gives_gammapys_negative_norm() -> None:
     assert np.abs(away).max() < 0.01
 
 
+@pytest.mark.slow
 def test_only_backgrounds_are_fitted_this_way(monkeypatch: pytest.MonkeyPatch) -> None:
     assert used(monkeypatch, two_maps(), "crab") == [True, True]
     case = beside.map_case()

@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from collections import Counter
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
@@ -34,6 +35,13 @@ def publish(target: Path, text: str) -> None:
 def publish_for_ever(target: Path) -> None:
     for number in count():
         publish(target, f"{os.getpid()} {number}\n")
+
+
+def published_by(process: int, target: Path) -> bool:
+    """Return whether the run under the final name is from this process."""
+    with suppress(FileNotFoundError):
+        return (target / FILES[0]).read_text().startswith(f"{process} ")
+    return False
 
 
 def look(target: Path) -> str:
@@ -63,8 +71,9 @@ def main(target: Path, kills: int, seed: int, can_exchange: bool) -> None:
         child = os.fork()
         if child == 0:
             publish_for_ever(target)
-        until = time.monotonic() + chance.uniform(0.01, 0.1)
-        while time.monotonic() < until:
+        while not published_by(child, target):
+            time.sleep(0.001)
+        for _ in range(chance.randint(10, 100)):
             seen[look(target)] += 1
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)

@@ -25,6 +25,7 @@ from skyred.orchestrator import space
 from skyred.orchestrator.folder import RunFolder
 from skyred.orchestrator.space import needed_for, size_of
 from toys import ToyEstimator, ToyGeometry, ToyMaker, ToyProduct, ToySum, toy_pipeline, toy_plugins
+from waiting import LIMIT
 
 KILLING = Path(__file__).with_name("killed_publishers.py")
 BIG = bytes(3_000_000)
@@ -309,6 +310,7 @@ def test_a_link_is_no_place_for_a_run(tmp_path: Path, where: str) -> None:
 # -- killed processes ------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["exchange", "renames"])
 def test_kill_9_at_any_moment_leaves_a_whole_run(tmp_path: Path, how: str) -> None:
     if how == "exchange" and not can_exchange(tmp_path):
@@ -316,7 +318,7 @@ def test_kill_9_at_any_moment_leaves_a_whole_run(tmp_path: Path, how: str) -> No
     place = tmp_path / "place"
     place.mkdir()
     command = [sys.executable, str(KILLING), str(place / "run"), "25", "7", how]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=LIMIT)
     seen = json.loads(done.stdout)
     # two renames leave a moment without a run; whoever comes next puts the old one back
     assert set(seen["seen"]) <= ({""} if how == "exchange" else {"", "nothing is there"})

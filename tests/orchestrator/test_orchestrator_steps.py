@@ -322,6 +322,7 @@ class TestSelection:
 
 
 class TestEngines:
+    @pytest.mark.slow
     def test_serial_and_processes_give_the_same_bit_by_bit(self) -> None:
         pipeline = toy_pipeline(9, make=[ToyMaker(skip=[3])], stack=ToySum(chunk=2))
         one = orchestrate(pipeline, engine=Serial())

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from deaths import in_time, reduce, statuses, totals
+from deaths import reduce, statuses, totals
 from killers import Killer, chunks
 from skyred import Engine, Orchestrator, component
 from skyred.defaults.engines import InlineExecutor, Processes, Serial
@@ -18,11 +18,12 @@ from skyred.orchestrator.rescue import rescue
 from skyred.reduction import reduce_chunk
 from skyred.streaming import Workers, stream
 from toys import ToyMaker, ToySum, toy_pipeline, toy_plugins
+from waiting import hang_guard
 
 
 @pytest.fixture(autouse=True)
 def no_hang() -> Iterator[None]:
-    with in_time(60):
+    with hang_guard():
         yield
 
 
@@ -33,6 +34,7 @@ def test_a_run_that_kills_its_worker_once_costs_nothing_but_time(tmp_path: Path)
     assert totals(done) == totals(reduce(Killer(), Serial()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_run_that_always_kills_is_the_only_one_that_fails(
     tmp_path: Path, workers: int, caplog: pytest.LogCaptureFixture

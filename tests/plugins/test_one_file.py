@@ -168,6 +168,7 @@ def test_what_is_no_file_to_load_is_refused_by_name(name: str, expected: str) ->
         Plugins.load(files=[name])
 
 
+@pytest.mark.slow
 def test_a_run_uses_it_in_its_workers_and_keeps_a_copy(file: Path, tmp_path: Path) -> None:
     (tmp_path / "crab.yaml").write_text(CONFIG, encoding="utf-8")
     words = ("crab.yaml", "--plugin", file.name, "--engine", "processes", "--workers", "2")

@@ -156,6 +156,7 @@ def test_faulty_plugins_cannot_stop_the_list_of_plugins(distribute: Distribute) 
     assert "SKYRED_BLOCK=leaves" in listed.stderr
 
 
+@pytest.mark.slow
 def test_a_faulty_plugin_stops_check_and_run_with_2(distribute: Distribute, tmp_path: Path) -> None:
     folder = distribute("breaks", "raise RuntimeError('no libfoo')")
     config = tmp_path / "some.yaml"

@@ -73,6 +73,7 @@ def test_methods_are_seen_by_dir_and_have_the_help_of_what_draws() -> None:
     assert plot.flux_points_by_run.__doc__ == "Draw it run by run."
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jedi", [False, True])
 def test_a_notebook_completes_them(jedi: bool) -> None:
     completer = pytest.importorskip("IPython.core.completer")

@@ -65,6 +65,15 @@ GIVEN: dict[tuple[str, str], dict[str, Any]] = {
 # it needs a catalogue: its own tests have one
 ELSEWHERE = {("model", "catalog")}
 
+# those that take more than a second
+SLOW = {
+    ("engine", "dask"),
+    ("engine", "processes"),
+    ("maker", "reflected-regions"),
+    ("stacker", "group"),
+    ("stacker", "sum"),
+}
+
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -99,10 +108,19 @@ def sample_of(cls: type[Component]) -> Sample:
     return Sample(datasets=datasets)
 
 
+def parameter(cls: type[Component]) -> Any:
+    """Return a component as a parameter of a test, marked if it is slow."""
+    marks = [pytest.mark.slow] if (cls.role, cls.kind) in SLOW else []
+    return pytest.param(cls, marks=marks, id=f"{cls.role}-{cls.kind}")
+
+
 @pytest.mark.parametrize(
     "cls",
-    [entry.cls for entry in ENTRIES if (entry.cls.role, entry.cls.kind) not in ELSEWHERE],
-    ids=lambda cls: f"{cls.role}-{cls.kind}",
+    [
+        parameter(entry.cls)
+        for entry in ENTRIES
+        if (entry.cls.role, entry.cls.kind) not in ELSEWHERE
+    ],
 )
 def test_our_own_components_obey_the_laws(
     cls: type[Component], folder: Path, monkeypatch: pytest.MonkeyPatch

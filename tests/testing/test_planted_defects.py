@@ -104,6 +104,7 @@ def test_a_sound_component_breaks_no_law(sound: type[Any]) -> None:
     check(sound)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("planted", DEFECTS, ids=lambda cls: cls.__name__)
 def test_a_defect_is_found_by_its_law_alone(planted: type[Any]) -> None:
     with pytest.raises(LawsBrokenError) as caught:

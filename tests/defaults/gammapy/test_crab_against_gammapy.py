@@ -159,6 +159,7 @@ class TestFit:
         theirs = fresh(reduced.dataset, fitted.models).stat_sum()
         assert np.all(pulls < 0.01) or ours < theirs
 
+    @pytest.mark.slow
     def test_errors_are_those_of_hesse_to_1_percent(self, crab, reduced):
         dataset = reduced.dataset.copy(name="hess")
         expected = plain.hesse_errors(dataset, crab.result.models)
@@ -193,6 +194,7 @@ class TestFit:
         assert fit.at_limit == ()
 
 
+@pytest.mark.slow
 class TestFluxPoints:
     def test_columns_are_gammapys(self, points, plain_points):
         assert points.colnames == plain_points.colnames

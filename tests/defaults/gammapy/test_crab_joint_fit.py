@@ -9,7 +9,7 @@ from gammapy.estimators import FluxPointsEstimator
 import plain_gammapy as plain
 from skyred import Orchestrator, Pipeline, Result
 
-pytestmark = pytest.mark.data
+pytestmark = [pytest.mark.data, pytest.mark.slow]
 
 EDGES = [1, 10] * u.TeV
 PARTS = ("values", "errors")

@@ -79,6 +79,7 @@ class TestFiles:
     def test_no_staging_folder_is_left_beside_it(self, crab):
         assert list(crab.folder.parent.iterdir()) == [crab.folder]
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("name", PLOTS)
     def test_plot_shows_something(self, crab, name):
         picture = matplotlib.image.imread(crab.folder / "plots" / f"{name}.png")

@@ -7,7 +7,7 @@ from plain_gammapy import EXAMPLE, arrays
 from skyred import Orchestrator, Pipeline
 from skyred.defaults.engines import Processes, Serial
 
-pytestmark = pytest.mark.data
+pytestmark = [pytest.mark.data, pytest.mark.slow]
 
 # fewer pixels and no fits: this is about the order of sums
 SMALL = [

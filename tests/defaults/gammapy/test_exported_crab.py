@@ -13,7 +13,7 @@ import plain_gammapy as plain
 from exported import Exported, run_exported
 from skyred import Pipeline
 
-pytestmark = pytest.mark.data
+pytestmark = [pytest.mark.data, pytest.mark.slow]
 # gammapy finds scans and asymmetric errors by a fit for each: they take longest
 FEWER = "estimate.0.columns=[ul]"
 

@@ -16,7 +16,7 @@ import skyred
 from exported import Exported, run_exported
 from skyred import Pipeline
 
-pytestmark = pytest.mark.data
+pytestmark = [pytest.mark.data, pytest.mark.slow]
 # gammapy finds scans and asymmetric errors by a fit for each: they take longest
 FEWER = [
     "data.hess.select=[{kind: observation-ids, ids: [23526, 23523]}]",

@@ -18,7 +18,7 @@ from gammapy.modeling.models import LogParabolaSpectralModel, Models, SkyModel
 import plain_gammapy as plain
 from skyred import Pipeline, Result
 
-pytestmark = pytest.mark.data
+pytestmark = [pytest.mark.data, pytest.mark.slow]
 EXAMPLE = plain.EXAMPLE.with_name("joint-crab.yaml")
 RANGES = {"hess": (0.66, 30), "magic": (0.08, 30), "veritas": (0.15, 30), "fact": (0.4, 30),
           "fermi": (0.03, 2)}  # fmt: skip

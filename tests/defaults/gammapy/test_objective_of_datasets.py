@@ -181,6 +181,7 @@ class TestAccept:
         assert np.all(close) or fresh.stat_sum() < stat
 
 
+@pytest.mark.slow
 def test_errors_are_those_of_an_explicit_hesse_to_1_percent(fitted, simulated):
     datasets, result = fitted
     expected = plain.hesse_errors(simulated.copy(name="sim"), datasets.models)

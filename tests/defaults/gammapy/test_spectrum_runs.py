@@ -193,6 +193,7 @@ class TestFit:
 
 
 class TestFluxPoints:
+    @pytest.mark.slow
     def test_of_a_joint_fit_are_gammapys(self, joint, expected):
         datasets = Datasets([each.copy(name=each.name) for each in expected])
         datasets.models = joint.result.models.copy()
@@ -211,7 +212,7 @@ class TestFluxPoints:
 
 
 class TestFolder:
-    @pytest.fixture(params=["summed", "magic"])
+    @pytest.fixture(params=["summed", pytest.param("magic", marks=pytest.mark.slow)])
     def run(self, request) -> Run:
         return request.getfixturevalue(request.param)
 
@@ -250,6 +251,7 @@ def assert_same_but_livetime(dataset: SpectrumDatasetOnOff, other: SpectrumDatas
         np.testing.assert_array_equal(array, theirs[name], err_msg=name)
 
 
+@pytest.mark.slow
 class TestMagic:
     """Two runs with a radius that depends on energy, against gammapy's tutorial on them."""
 

@@ -30,6 +30,7 @@ def run_bytes(number, seed=42):
     return files.fits_bytes(files.observation_hdus(observation))
 
 
+@pytest.mark.slow
 def test_the_same_simulation_gives_the_same_bytes(archive, simulation, tmp_path):
     again = simulation.write(tmp_path / "again")
     assert contents(again) == contents(archive)

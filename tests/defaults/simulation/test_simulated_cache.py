@@ -12,6 +12,7 @@ from skyred.defaults.simulation import cache
 from skyred.defaults.simulation.archive import CrabSimulation
 from skyred.defaults.simulation.location import ensure
 from skyred.files.sums import SUMS, damage
+from waiting import LIMIT
 
 LOCATION = "sim:crab?runs=2&livetime=2min"
 
@@ -101,10 +102,11 @@ print(ensure(sys.argv[1]))
 """
 
 
+@pytest.mark.slow
 def test_two_processes_at_once_make_it_once(tmp_path):
     command = [sys.executable, "-c", ENSURE, f"sim:crab?runs=1&livetime=1min&folder={tmp_path}"]
     processes = [Popen(command, stdout=PIPE, text=True) for _ in range(2)]
-    lines = [process.communicate(timeout=120)[0].splitlines() for process in processes]
+    lines = [process.communicate(timeout=LIMIT)[0].splitlines() for process in processes]
     assert [process.returncode for process in processes] == [0, 0]
     assert lines[0][-1] == lines[1][-1]
     assert len([line for line in lines[0] + lines[1] if line.startswith("Making the")]) == 1

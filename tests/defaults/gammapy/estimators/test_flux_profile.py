@@ -40,6 +40,7 @@ def boxes(dataset: MapDataset, bins: int, length: float = 0.5) -> list[Any]:
     return make_orthogonal_rectangle_sky_regions(*ends, wcs, 0.2 * u.deg, bins)
 
 
+@pytest.mark.slow
 @pytest.mark.data
 class TestOfTheCrab:
     @pytest.fixture
@@ -97,6 +98,7 @@ class TestOfSmallMaps:
         )
         beside.assert_same(found.flux, expected)
 
+    @pytest.mark.slow
     def test_several_datasets_are_taken_together_as_by_gammapy(self) -> None:
         datasets = Datasets([small.map_dataset("one"), small.map_dataset("two", seed=7)])
         regions = boxes(datasets[0], 2)

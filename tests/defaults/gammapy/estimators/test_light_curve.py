@@ -49,6 +49,7 @@ def spans(datasets: Datasets) -> list[tuple[Time, Time]]:
 
 @pytest.mark.data
 class TestOfSpectra:
+    @pytest.mark.slow
     def test_runs_in_bins_of_energy_are_gammapys(self, spectra: Datasets) -> None:
         some = Datasets(spectra[:2])
         found = estimated(some, energy_edges=EDGES, columns=LIMITS).flux
@@ -161,6 +162,7 @@ class TestOfMaps:
         datasets.models = plain.models(*datasets.names)
         return datasets
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("reoptimize", [False, True], ids=["held", "refitted"])
     def test_runs_are_gammapys(self, maps: Datasets, reoptimize: bool) -> None:
         found = estimated(maps, source="crab", reoptimize=reoptimize).flux

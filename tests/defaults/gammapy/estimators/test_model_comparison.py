@@ -41,6 +41,7 @@ def compare(datasets: Datasets, **alternative: object) -> ComparisonProduct:
     return ModelComparison(alternatives=[made]).estimate(datasets, None)
 
 
+@pytest.mark.slow
 def test_is_the_fit_that_gammapy_makes(datasets):
     datasets.models["crab"].spatial_model.freeze()  # gammapy rebuilds kernels otherwise
     product = compare(datasets, replace={"crab": {"spectral": LOG_PARABOLA}})

@@ -75,6 +75,7 @@ class TestProfiles:
         # gammapy's MIGRAD stops at an estimated distance of 2e-4
         np.testing.assert_allclose(curve.delta_stat, expected, atol=2e-3)
 
+    @pytest.mark.slow
     @pytest.mark.data
     def test_errors_are_those_of_minos(self, spectrum):
         product = ProfileLikelihood(sigmas=[1, 2], points=3).estimate(spectrum, None)
@@ -86,6 +87,7 @@ class TestProfiles:
                 assert crossing.errp == pytest.approx(plain["errp"], rel=1e-3), name
                 assert crossing.errn == pytest.approx(plain["errn"], rel=1e-3), name
 
+    @pytest.mark.slow
     @pytest.mark.data
     def test_of_the_crab_map_is_gammapys(self, reduced, fitted):
         datasets = Datasets([reduced.dataset.copy(name="hess")])
@@ -190,6 +192,7 @@ class TestContours:
                 assert spectrum.stat_sum() - lowest == pytest.approx(line.rise, abs=2e-3)
         assert [line.rise for line in pair.lines] == [1, 4]
 
+    @pytest.mark.slow
     def test_of_a_map_is_where_gammapys_refits_rise_so_far(self, small):
         estimator = Contours(parameters=["crab.index", "sim-bkg.norm"], sigmas=[1.5], points=8)
         (pair,) = estimator.estimate(small, None).pairs

@@ -382,6 +382,7 @@ class TestLikelihood:
         objective = objective_of(Datasets([dataset]))
         assert objective(objective.start) == pytest.approx(dataset.stat_sum(), abs=1e-3)
 
+    @pytest.mark.slow
     def test_the_best_fit_is_gammapys_without_its_help(self, dataset):
         plain_dataset = dataset.copy(name="hess")
         plain_dataset.models = source()

@@ -106,6 +106,7 @@ class TestPriors:
         (problem,) = with_prior("index", prior, 2.2).check_deeply()
         assert re.search(says, str(problem)), str(problem)
 
+    @pytest.mark.slow
     def test_fit_is_gammapys(self):
         prior = {"type": "gaussian", "mu": 2.0, "sigma": 0.02}
         datasets = []

@@ -118,6 +118,7 @@ def test_nights_are_what_gammapy_stacks(by_night, kept):
         assert_same(dataset, by_hand(kept, runs))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stack", "groups"),
     [
@@ -179,6 +180,7 @@ def test_the_folder_has_a_file_for_each_night(by_night):
     assert [dataset.counts.data.sum() for dataset in by_night[1].datasets] == counts
 
 
+@pytest.mark.slow
 def test_processes_give_the_bits_of_chunks_stacked_here(kept):
     changes = {"data.hess.select[0].ids": str(list(RUNS[2:]))}
     stack = "{kind: group, by: night, chunk: 2}"

@@ -23,7 +23,7 @@ from skyred import Pipeline
 from skyred.defaults.gammapy import EnergyAxis, SpectrumGeometry
 from skyred.defaults.gammapy.stackers import GroupRuns, Keep, Stack, Sum
 
-pytestmark = pytest.mark.data
+pytestmark = [pytest.mark.data, pytest.mark.slow]
 
 STACKERS = [Sum(), Keep(), GroupRuns(by="night")]
 # what is not a sum of float32 is exact

@@ -1,4 +1,4 @@
-"""`skyred.fit` of what the data do not constrain: no success, and the names of what is not known."""
+"""`skyred.fit` of what the data do not constrain: no success, and the names of what is not."""
 
 from __future__ import annotations
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from skyred.errors import FitError
 from skyred.likelihood.pixel_grids import pixel_grids
 from skyred.likelihood.priors import Priors
+from skyred.likelihood.relocation import Relocation
 from skyred.likelihood.total import Likelihood
 from skyred.objective import Objective
 
@@ -72,6 +74,7 @@ def objective_from(likelihood: Likelihood) -> Objective:
     space = likelihood.space
     priors = Priors(space)
     gradient, fisher = likelihood.gradient, likelihood.fisher
+    grids = tuple(pixel_grids(likelihood))
     return Objective(
         names=space.names(),
         units=space.units(),
@@ -85,7 +88,8 @@ def objective_from(likelihood: Likelihood) -> Objective:
         gradient_of=_sum(gradient, priors.gradient) if likelihood.exact else None,
         fisher_of=_sum(fisher, priors.curvature) if likelihood.exact else None,
         rough=likelihood.rough,
-        grids=pixel_grids(likelihood),
+        grids=grids,
+        relocate=partial(Relocation(likelihood), grids=grids),
         on_accept=likelihood.accept,
         notes=likelihood.notes,
     )

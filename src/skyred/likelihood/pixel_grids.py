@@ -75,7 +75,8 @@ def _grid(source: Source, total: Total) -> PixelGrid | None:
     sizes = [index for index, name in enumerate(names) if name in SIZES]
     if not piecewise and not _is_small(source, sizes, total):
         return None
-    pixels = shape.position if isinstance(shape, PointShape) else shape.model_image.position
+    # of the whole map: cutouts move with the source
+    pixels = PixelPosition(source.model.spatial_model, source.instrument.geom.to_image())
     free = [axis for axis in (pixels.lon, pixels.lat) if axis in source.share.free]
     places = np.array([vector[int(source.share.places[axis])] for axis in free], dtype=int)
     size = next((vector.get(int(source.share.places[index])) for index in sizes), None)

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 POLISHES = 8
 REFRESHES = 5
+RELOCATED = (
+    "a source was not detected where it started: the fit began again where the counts exceed the "
+    "prediction most"
+)
 
 
 @attrs.define(eq=False)
@@ -40,6 +44,8 @@ class NewtonEnd:
         The curvature there, in the parameters of the models; None if it did not converge.
     lines : list of str
         The positions that ended at a non-differentiable point.
+    notes : tuple of str
+        Remarks for the user.
     """
 
     x: Array
@@ -48,6 +54,7 @@ class NewtonEnd:
     converged: bool
     hessian: Hessian | None = None
     lines: list[str] = attrs.field(factory=list)
+    notes: tuple[str, ...] = ()
 
 
 class NewtonSearch:
@@ -63,7 +70,7 @@ class NewtonSearch:
 
     def __init__(self, objective: Objective, tolerance: float) -> None:
         self.objective, self.tolerance = objective, tolerance
-        self.calls = 0
+        self.calls, self.notes = 0, list[str]()
 
     def run(self, start: Array) -> NewtonEnd:
         """Search from a start, shape (n,)."""
@@ -100,9 +107,8 @@ class NewtonSearch:
         """Return the lowest minimum: restart from whatever is lower until nothing is."""
         end = cells.descend(z)
         for _ in range(RESTARTS):
-            if not end.converged:
-                break
-            lower = self._elsewhere(cells, end)
+            # a source that is not seen where it starts has no position to converge to
+            lower = self._elsewhere(cells, end) if end.converged else self._relocated(cells, end)
             if lower is None:
                 break
             again = cells.descend(lower)
@@ -136,6 +142,7 @@ class NewtonSearch:
         for x in self.objective.relocate(self._sky(cells, end.x)):
             trial = cells.descend(cells.pixels.to_pixels(x))
             if cells.objective.total(trial.x) < stat - self._gain:
+                self.notes.append(RELOCATED)
                 return trial.x
         return None
 
@@ -167,4 +174,5 @@ class NewtonSearch:
         covariance = jacobian @ hessian.covariance @ jacobian.T
         names = [self.objective.names[place] for place in self._on_lines(cells, end)]
         sky = attrs.evolve(hessian, covariance=covariance, step=jacobian @ hessian.step)
-        return NewtonEnd(x, self._errors(cells, end), self.calls, True, sky, names)
+        notes = tuple(dict.fromkeys(self.notes))
+        return NewtonEnd(x, self._errors(cells, end), self.calls, True, sky, names, notes)

@@ -110,8 +110,9 @@ def _by_newton(objective: Objective, minuit: MinuitSearch, goal: float) -> Searc
 
 def _line_notes(newton: NewtonEnd) -> tuple[str, ...]:
     if not newton.lines:
-        return ()
+        return newton.notes
     return (
+        *newton.notes,
         f"{', '.join(newton.lines)}: the best value is at a pixel centre, where the statistic has "
         "no second derivative; the error is about half the width of the profile",
     )

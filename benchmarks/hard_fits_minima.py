@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 import numpy as np
+from filelock import FileLock
 from hard_fits_problem import Problem, identity
 from hard_fits_run import Record, problems
 
@@ -52,7 +53,18 @@ class Minima:
         dict
             Lowest statistic by the name of the problem.
         """
-        minima, names = self.read(), {record.job.problem for record in records}
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.path.with_suffix(".lock")):
+            minima = self.merged(records)
+            partial = self.path.with_suffix(".partial")
+            partial.write_text(json.dumps(minima, indent=1) + "\n", encoding="utf-8")
+            partial.replace(self.path)
+        names = {record.job.problem for record in records}
+        return {name: minima[identity(problems()[name])]["stat"] for name in names}
+
+    def merged(self, records: list[Record]) -> dict[str, dict[str, Any]]:
+        """Return the known minima and lower ones of fits."""
+        minima = self.read()
         for record in records:
             key = identity(problems()[record.job.problem])
             known = minima.get(key, {"stat": np.inf})["stat"]
@@ -63,8 +75,4 @@ class Minima:
                     "names": record.names,
                     "by": [record.job.fitter, record.job.number],
                 }
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.path.with_suffix(".partial")
-        partial.write_text(json.dumps(minima, indent=1) + "\n", encoding="utf-8")
-        partial.replace(self.path)
-        return {name: minima[identity(problems()[name])]["stat"] for name in names}
+        return minima

@@ -28,6 +28,7 @@ MAX_ERRORS = 10.0  # largest shift of a start, in errors of the parameter
 MAX_FACTOR = 10.0  # largest factor on amplitudes and norms
 MAX_SIZE_FACTOR = 4.0  # largest factor on sizes and cutoff energies
 MAX_SHIFT = {"index": 1.5, "alpha": 1.5, "beta": 0.4, "tilt": 0.5, "e": 0.5, "phi": 60.0}
+MAX_ECCENTRICITY = 0.95  # at 1 the Gaussian has no width across
 SCALES = ("sigma", "r_0", "radius", "width", "lambda_")
 DRAWS = 200
 
@@ -220,7 +221,8 @@ def drawn_value(parameter: Parameter, error: float, generator: Generator) -> flo
         value *= np.exp(reach * deviate)
     else:
         value += deviate * min(MAX_ERRORS * error, MAX_SHIFT[parameter.name])
-    return float(np.fmin(np.fmax(value, parameter.min), parameter.max))  # limits may be NaN
+    high = min(parameter.max, MAX_ECCENTRICITY) if parameter.name == "e" else parameter.max
+    return float(np.fmin(np.fmax(value, parameter.min), high))  # limits may be NaN
 
 
 def is_finite(datasets: Datasets) -> bool:

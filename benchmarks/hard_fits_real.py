@@ -42,6 +42,12 @@ def point(lon: float, lat: float, frame: str) -> PointSpatialModel:
     return PointSpatialModel(lon_0=lon * u.deg, lat_0=lat * u.deg, frame=frame)
 
 
+def background(dataset: str, norm: float) -> FoVBackgroundModel:
+    model = FoVBackgroundModel(dataset_name=dataset)
+    model.spectral_model.norm.value = norm
+    return model
+
+
 # Fermi-LAT
 
 
@@ -52,9 +58,9 @@ def fermi_gc() -> Datasets:
 
 def fermi_gc_models() -> Models:
     source = SkyModel(
-        power_law(2.7, 1e-11, "100 GeV"), point(-0.055, -0.046, "galactic"), name="gc"
+        power_law(2.8, 4.2e-10, "100 GeV"), point(-0.0476, -0.0491, "galactic"), name="gc"
     )
-    return Models([source, FoVBackgroundModel(dataset_name="fermi-gc")])
+    return Models([source, background("fermi-gc", 1.14)])
 
 
 def fermi_crab_read() -> Datasets:
@@ -115,40 +121,42 @@ def cta_gc() -> Datasets:
 
 
 def cta_gc_models() -> Models:
-    source = SkyModel(power_law(2.3, 3e-12), point(-0.05, -0.05, "galactic"), name="gc")
-    return Models([source, FoVBackgroundModel(dataset_name="cta-gc")])
+    source = SkyModel(power_law(2.3, 2.3e-12), point(-0.051, -0.052, "galactic"), name="gc")
+    return Models([source, background("cta-gc", 1.64)])
 
 
 def cta_gc_two_models() -> Models:
-    second = SkyModel(power_law(2.4, 8e-13), point(0.87, 0.08, "galactic"), name="g09")
+    second = SkyModel(power_law(2.2, 9.4e-13), point(0.865, 0.085, "galactic"), name="g09")
     return Models([second, *cta_gc_models()])
 
 
 # H.E.S.S. MSH 15-52
 
+MSH_RUNS = (20282, 20283, 20301, 20302, 20303, 20322, 20323, 20324, 20325, 20343)
+
 
 def msh() -> Datasets:
-    """Reduce three runs to 60 x 60 pixels in three bins of energy."""
+    """Reduce ten runs to 60 x 60 pixels in three bins of energy."""
     import plain_msh
 
-    return Datasets([plain_msh.reduce(width=1.8).template.copy(name="msh")])
+    return Datasets([plain_msh.reduce(MSH_RUNS, width=1.8).template.copy(name="msh")])
 
 
 def msh_ring() -> Datasets:
     """Reduce the runs to one bin of energy with a ring around each pixel."""
     import plain_msh
 
-    return Datasets([plain_msh.reduce(width=1.8).ring.copy(name="msh-ring")])
+    return Datasets([plain_msh.reduce(MSH_RUNS, width=1.8).ring.copy(name="msh-ring")])
 
 
 def msh_source(*, elongated: bool) -> SkyModel:
     spatial = GaussianSpatialModel(
-        lon_0="228.54 deg", lat_0="-59.17 deg", sigma="0.1 deg", frame="icrs"
+        lon_0="228.5 deg", lat_0="-59.17 deg", sigma="0.09 deg", frame="icrs"
     )
     if elongated:
-        spatial.e.value, spatial.phi.quantity = 0.8, 150 * u.deg
+        spatial.e.value, spatial.phi.quantity = 0.87, 131 * u.deg
         spatial.e.frozen = spatial.phi.frozen = False
-    return SkyModel(power_law(2.3, 6e-12), spatial, name="msh")
+    return SkyModel(power_law(2.5, 8.3e-12), spatial, name="msh")
 
 
 def msh_models() -> Models:
@@ -173,6 +181,7 @@ PROBLEMS = (
         fermi_gc_models,
         starts=16,
         gammapy=True,
+        version="2",
     ),
     Problem(
         "fermi-crab",
@@ -197,6 +206,7 @@ PROBLEMS = (
         cta_gc_models,
         starts=16,
         gammapy=True,
+        version="2",
     ),
     Problem(
         "cta-gc-two",
@@ -205,6 +215,7 @@ PROBLEMS = (
         cta_gc_two_models,
         starts=12,
         gammapy=True,
+        version="2",
     ),
     Problem(
         "msh",
@@ -212,6 +223,7 @@ PROBLEMS = (
         msh,
         msh_models,
         gammapy=True,
+        version="3",
     ),
     Problem(
         "msh-elongated",
@@ -219,6 +231,7 @@ PROBLEMS = (
         msh,
         msh_elongated_models,
         gammapy=True,
+        version="3",
         starts=10,
     ),
     Problem(
@@ -227,6 +240,7 @@ PROBLEMS = (
         msh_ring,
         msh_ring_models,
         gammapy=True,
+        version="3",
         starts=8,
     ),
     Problem(

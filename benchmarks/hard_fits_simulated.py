@@ -35,6 +35,8 @@ class Shape:
         At 1 TeV, in cm-2 s-1 TeV-1.
     index : float
         Of the power law.
+    beta : float
+        Curvature; with 0 the spectrum is a power law, else a log parabola.
     sizes : dict
         Names of sizes, and values in pixels; of `edge_width` relative to the radius.
     """
@@ -44,16 +46,19 @@ class Shape:
     y: float
     amplitude: float = 2e-11
     index: float = 2.3
+    beta: float = 0.0
     sizes: dict[str, float] = attrs.field(factory=dict)
 
     def model(self, name: str, pixel: float) -> SkyModel:
         """Build the model."""
-        model = SkyModel.create("pl", self.tag, name=name)
+        model = SkyModel.create("lp" if self.beta else "pl", self.tag, name=name)
         model.spatial_model.frame = "icrs"
         values = model.parameters
         values["lat_0"].value = CENTER.dec.deg + pixel * self.y
         values["lon_0"].value = CENTER.ra.deg - pixel * self.x / np.cos(CENTER.dec.rad)
-        values["index"].value = self.index
+        values["alpha" if self.beta else "index"].value = self.index
+        if self.beta:
+            values["beta"].value = self.beta
         values["amplitude"].quantity = self.amplitude * u.Unit(DNDE)
         for size, value in self.sizes.items():
             unit = u.Unit("") if size == "edge_width" else pixel * u.deg
@@ -75,12 +80,18 @@ class Spec:
         Size of a pixel over the 68 % containment of the PSF.
     npix : int
         Number of pixels along each side.
+    tilt : bool
+        Whether the background has a free spectral tilt.
+    second : float
+        Size of a pixel, relative to the first, of a second dataset; with 0 there is one.
     """
 
     name: str
     shapes: tuple[Shape, ...]
     ratio: float = 0.5
     npix: int = 50
+    tilt: bool = False
+    second: float = 0.0
 
     @property
     def pixel(self) -> float:
@@ -91,15 +102,27 @@ class Spec:
         sources = [
             shape.model(f"source-{number}", self.pixel) for number, shape in enumerate(self.shapes)
         ]
-        return Models([*sources, FoVBackgroundModel(dataset_name=self.name)])
+        backgrounds = [FoVBackgroundModel(dataset_name=name) for name in self.pixels]
+        for background in backgrounds:
+            background.spectral_model.tilt.frozen = not self.tilt
+        return Models([*sources, *backgrounds])
+
+    @property
+    def pixels(self) -> dict[str, float]:
+        """Return the sizes of pixels of the datasets in degrees, by their names."""
+        sizes = {self.name: self.pixel}
+        return sizes | ({f"{self.name}-2": self.pixel * self.second} if self.second else {})
 
     def datasets(self) -> Datasets:
         """Simulate Poisson counts of the true models."""
-        dataset = empty_dataset(self.name, self.pixel, self.npix)
-        dataset.models = self.models()
-        dataset.fake(random_state=zlib.crc32(self.name.encode()))
-        dataset.models = None
-        return Datasets([dataset])
+        datasets = Datasets(
+            [empty_dataset(name, pixel, self.npix) for name, pixel in self.pixels.items()]
+        )
+        datasets.models = self.models()
+        for dataset in datasets:
+            dataset.fake(random_state=zlib.crc32(dataset.name.encode()))
+        datasets.models = None
+        return datasets
 
 
 def empty_dataset(name: str, pixel: float, npix: int) -> MapDataset:
@@ -150,9 +173,9 @@ CROWDED = (
 )
 MIXED = (
     Shape("point", -11.3, 9.8),
-    Shape("gauss", 10.4, 9.1, 4e-11, 2.1, {"sigma": 2.0}),
-    Shape("disk", -9.7, -10.2, 6e-11, 2.5, {"r_0": 3.0}),
-    Shape("shell", 10.8, -9.6, 1e-10, 2.2, {"radius": 3.0, "width": 1.5}),
+    Shape("gauss", 10.4, 9.1, 4e-11, 2.1, sizes={"sigma": 2.0}),
+    Shape("disk", -9.7, -10.2, 6e-11, 2.5, sizes={"r_0": 3.0}),
+    Shape("shell", 10.8, -9.6, 1e-10, 2.2, sizes={"radius": 3.0, "width": 1.5}),
     Shape("point", 0.4, 0.6, 1e-11, 2.0),
 )
 
@@ -165,9 +188,14 @@ ONE = (
     problem(
         Spec("point-centre", (Shape("point", 0, 0),), 0.5, 51), "point on the centre of a pixel"
     ),
+    problem(Spec("point-faint", single("point", 5e-12)), "faint point, pixel of 0.5 PSF"),
     problem(
-        Spec("point-faint", single("point", 1.5e-12), 0.5),
-        "faint point (8 to 9 sigma), pixel of 0.5 PSF",
+        Spec("point-curved", (Shape("point", 1.3, -0.7, beta=0.2),), tilt=True),
+        "point, log parabola, background with tilt",
+    ),
+    problem(
+        Spec("point-joint", single("point"), 0.5, second=1.3),
+        "point, two datasets with pixels of 0.5 and 0.65 PSF",
     ),
     problem(
         Spec("far-fine", single("point"), 0.5),

@@ -172,7 +172,7 @@ def problem(spec: Simulated, title: str) -> Problem:
 POWER_LAW = {"index": 2.4, "amplitude": 2e-11}
 CUTOFF = {"index": 1.9, "amplitude": 2e-11, "lambda_": 0.15}
 CURVED = {"alpha": 2.3, "beta": 0.15, "amplitude": 2e-11, "reference": 2.0}
-FLARE = {"index": 3.4, "amplitude": 4e-11}
+FLARE = {"index": 3.5, "amplitude": 7.4e-11}
 CRAB = {"alpha": 2.6, "beta": 0.15, "amplitude": 3.8e-11, "reference": 1.0}
 
 PROBLEMS = (
@@ -182,13 +182,15 @@ PROBLEMS = (
         pks_spectra,
         lambda: Models([spectral("pl", **FLARE)]),
         gammapy=True,
+        version="2",
     ),
     Problem(
         "pks-lp",
         "H.E.S.S. PKS 2155-304, 4 on-off spectra: log parabola",
         pks_spectra,
-        lambda: Models([spectral("lp", alpha=3.4, beta=0.2, amplitude=4e-11, reference=1.0)]),
+        lambda: Models([spectral("lp", alpha=4.0, beta=0.45, amplitude=8e-11, reference=1.0)]),
         gammapy=True,
+        version="2",
     ),
     Problem(
         "hess-crab-onoff",

@@ -9,6 +9,7 @@ import numpy as np
 
 from skyred.errors import FitError
 from skyred.likelihood.bins import Bins
+from skyred.likelihood.convolution_rounding import counts_on_rounding, is_convolved
 from skyred.likelihood.datasets import CountsDataset, FlatDataset, GammapyDataset
 from skyred.likelihood.opaque import OpaqueCounts
 from skyred.likelihood.part import Part
@@ -67,7 +68,29 @@ class Flattener:
         wanted = mask if on_off else mask & ((counts > 0) | _could_be_negative(dataset))
         bins = Bins(mask, np.flatnonzero(wanted))
         statistic = _wstat(dataset, bins) if on_off else Cash(bins.of(counts))
-        return CountsDataset(str(dataset.name), self._parts(dataset, bins), bins, counts, statistic)
+        parts = self._parts(dataset, bins)
+        compiled = CountsDataset(str(dataset.name), parts, bins, counts, statistic)
+        if number := counts_on_rounding(compiled, self.space.state()):
+            self._convolve_by_gammapy(compiled, dataset, number)
+        return compiled
+
+    def _convolve_by_gammapy(
+        self, compiled: CountsDataset, dataset: MapDataset, number: int
+    ) -> None:
+        """Replace sources by gammapy's own evaluation, to the last digit."""
+        instrument = Instrument(dataset, fast_kernels=False)
+        why = (
+            "nothing but the rounding errors of its PSF convolution is predicted where "
+            f"{number} of the counts lie; set mask_fit to false where the background is zero"
+        )
+        parts: list[Part] = []
+        for part in compiled.parts:
+            if is_convolved(part):
+                self._note(part.name, compiled.name, why)
+                prediction = Prediction(instrument.evaluator(part.model), instrument)
+                part = OpaqueCounts(part.model, prediction, compiled.bins, self.space)
+            parts.append(part)
+        compiled.parts = parts
 
     def _parts(self, dataset: MapDataset, bins: Bins) -> list[Part]:
         from gammapy.modeling.models import FoVBackgroundModel

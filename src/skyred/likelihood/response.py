@@ -31,13 +31,15 @@ class Instrument:
     ----------
     dataset : gammapy.datasets.MapDataset
         The dataset.
+    fast_kernels : bool
+        Whether PSF kernels may be made by `KernelMaker`, equal to gammapy's but for rounding.
     """
 
-    def __init__(self, dataset: MapDataset) -> None:
+    def __init__(self, dataset: MapDataset, fast_kernels: bool = True) -> None:
         self.dataset, self.geom = dataset, dataset._geom
         self.mask_image = _mask_image(dataset)
         self.psf: Any = dataset.psf
-        if self.psf and not self.geom.is_region and self._has_usual_energies():
+        if fast_kernels and self.psf and not self.geom.is_region and self._has_usual_energies():
             self.psf = KernelMaker(dataset.psf)
 
     def _has_usual_energies(self) -> bool:

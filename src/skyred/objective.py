@@ -62,6 +62,9 @@ class Objective:
         Called with a `FitResult`, writes it back to the models.
     rough : array of bool, optional
         Along which parameters there may be kinks, shape (n,); by default all.
+    refresh : callable, optional
+        From a vector to whether the IRFs were looked up anew there. The statistic may change by
+        that; a fitter calls it before it ends.
     notes : sequence of str, optional
         What should be known of a fit of it; fitters hand them on in their results.
     """
@@ -79,6 +82,7 @@ class Objective:
     fisher_of: Callable[[Vector], Vector] | None = None
     on_accept: Callable[[FitResult], None] | None = None
     rough: NDArray[np.bool_] | None = None
+    refresh: Callable[[Vector], bool] | None = None
     notes: tuple[str, ...] = attrs.field(default=(), converter=_texts)
 
     @units.default

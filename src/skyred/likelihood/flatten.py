@@ -11,7 +11,7 @@ from skyred.errors import FitError
 from skyred.likelihood.bins import Bins
 from skyred.likelihood.convolution_rounding import counts_on_rounding, is_convolved
 from skyred.likelihood.datasets import CountsDataset, FlatDataset, GammapyDataset
-from skyred.likelihood.opaque import OpaqueCounts
+from skyred.likelihood.opaque import OpaqueCounts, Prediction
 from skyred.likelihood.part import Part
 from skyred.likelihood.points import flat_points
 from skyred.likelihood.response import Instrument
@@ -87,8 +87,7 @@ class Flattener:
         for part in compiled.parts:
             if is_convolved(part):
                 self._note(part.name, compiled.name, why)
-                prediction = Prediction(instrument.evaluator(part.model), instrument)
-                part = OpaqueCounts(part.model, prediction, compiled.bins, self.space)
+                part = self._by_gammapy(part.model, instrument, compiled.bins)
             parts.append(part)
         compiled.parts = parts
 
@@ -135,8 +134,11 @@ class Flattener:
         if not why:
             return source
         self._note(model.name, instrument.dataset.name, why)
-        evaluator = instrument.evaluator(model)
-        return OpaqueCounts(model, Prediction(evaluator, instrument), bins, self.space)
+        return self._by_gammapy(model, instrument, bins)
+
+    def _by_gammapy(self, model: Any, instrument: Instrument, bins: Bins) -> Part:
+        prediction = Prediction(model, instrument, self.space)
+        return OpaqueCounts(model, prediction, bins, self.space, prediction.refresh)
 
     def _template(self, model: Any, instrument: Instrument, bins: Bins) -> Part:
         from gammapy.maps import Map
@@ -164,27 +166,6 @@ class Flattener:
 
     def _note(self, model: str, dataset: str, why: str) -> None:
         self.notes.append(f"{model} in {dataset} is evaluated by gammapy: {why}")
-
-
-@attrs.define(eq=False)
-class Prediction:
-    """gammapy's predicted counts of one model, on the whole map of a dataset."""
-
-    evaluator: Any
-    instrument: Instrument
-
-    def __call__(self) -> Array:
-        """Give them for the present values of the model's parameters."""
-        from gammapy.maps import Map
-
-        onto, evaluator = Map.from_geom(self.instrument.geom, dtype=float), self.evaluator
-        if not evaluator.contributes:
-            evaluator.contributes, evaluator.exposure = True, None
-        if evaluator.needs_update:
-            self.instrument.update(evaluator)
-        if evaluator.contributes:
-            onto.stack(evaluator.compute_npred())
-        return np.asarray(onto.data, dtype=float)
 
 
 def why_not_flat(dataset: Dataset) -> str:

@@ -84,6 +84,7 @@ def objective_from(likelihood: Likelihood) -> Objective:
         gradient_of=_sum(gradient, priors.gradient) if likelihood.exact else None,
         fisher_of=_sum(fisher, priors.curvature) if likelihood.exact else None,
         rough=likelihood.rough,
+        refresh=likelihood.refresh,
         on_accept=likelihood.accept,
         notes=likelihood.notes,
     )

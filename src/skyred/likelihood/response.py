@@ -60,8 +60,13 @@ class Instrument:
         from gammapy.datasets.map import EVALUATION_MODE
 
         mode, gti = EVALUATION_MODE, self.dataset.gti
-        return MapEvaluator(model, psf=self._kernel(), gti=gti, evaluation_mode=mode)
+        return MapEvaluator(model, psf=self._kernel, gti=gti, evaluation_mode=mode)
 
+    def moves(self, model: SkyModel) -> bool:
+        """Return whether gammapy looks the IRFs up again where a model has left its cutout."""
+        return not self.geom.is_region and self.evaluator(model).evaluation_mode == "local"
+
+    @cached_property
     def _kernel(self) -> Any:
         from gammapy.datasets.evaluator import PSF_CONTAINMENT, PSF_MAX_RADIUS
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 import numpy as np
 
 from skyred.likelihood.bins import Bins
-from skyred.likelihood.part import Part
+from skyred.likelihood.part import Part, Refreshable
 from skyred.likelihood.statistics import Cash, ChiSquare, WStat
 
 if TYPE_CHECKING:
@@ -56,6 +56,10 @@ class FlatDataset(Protocol):
 
     def clips(self, state: Vector) -> bool:
         """Tell whether the derivatives do not hold, since what is predicted is clipped."""
+        ...
+
+    def refresh(self, state: Vector) -> bool:
+        """Look the IRFs up at the values in a state; return whether any differ from before."""
         ...
 
     def npred(self, state: Vector) -> Array:
@@ -119,6 +123,11 @@ class CountsDataset:
             return False
         return any(part.may_be_negative(state) for part in self.parts)
 
+    def refresh(self, state: Vector) -> bool:
+        """Look the IRFs up at the values in a state; return whether any differ from before."""
+        changes = [part.refresh(state) for part in self.parts if isinstance(part, Refreshable)]
+        return any(changes)
+
     def _clipped(self, state: Vector) -> float:
         """Give the statistic bin by bin, with negative predicted counts set to zero."""
         predicted = self.npred(state)[self.bins.mask]
@@ -168,6 +177,7 @@ class GammapyDataset:
     def __init__(self, dataset: Dataset, space: ParameterSpace) -> None:
         self.dataset, self.space, self.name = dataset, space, str(dataset.name)
         self.places: dict[Any, tuple[float, ...]] = {}
+        self.looked_up: dict[Any, tuple[float, ...]] = {}
 
     def stat(self, state: Vector) -> float:
         """Give the statistic."""
@@ -197,6 +207,19 @@ class GammapyDataset:
         """Never: there are no derivatives anyway."""
         return False
 
+    def refresh(self, state: Vector) -> bool:
+        """Look the IRFs up at the values in a state; return whether any differ from before."""
+        self._set(state)
+        changed = False
+        for evaluator in self._placed_evaluators():
+            parameters = evaluator.model.spatial_model.parameters
+            values = tuple(parameters.value)
+            if parameters.free_parameters and self.looked_up.get(evaluator) != values:
+                self.looked_up[evaluator], changed = values, True
+                evaluator.contributes, evaluator.exposure = True, None
+                evaluator._cached_parameter_values = None
+        return changed
+
     def npred(self, state: Vector) -> Array:
         """Give the predicted counts; of flux points the flux, in cm-2 s-1 TeV-1."""
         self._set(state)
@@ -215,10 +238,13 @@ class GammapyDataset:
     def _wake_sources(self) -> None:
         # gammapy never looks again at a source that once left the map: without this, whatever a
         # fitter tries after such a step is a map without the source
-        for evaluator in (getattr(self.dataset, "evaluators", None) or {}).values():
-            if getattr(evaluator.model, "spatial_model", None) is None:
-                continue
+        for evaluator in self._placed_evaluators():
             place = tuple(evaluator.model.spatial_model.parameters.value)
             if not evaluator.contributes and self.places.get(evaluator) != place:
                 evaluator.contributes, evaluator.exposure = True, None
             self.places[evaluator] = place
+
+    def _placed_evaluators(self) -> Iterator[Any]:
+        for evaluator in (getattr(self.dataset, "evaluators", None) or {}).values():
+            if getattr(evaluator.model, "spatial_model", None) is not None:
+                yield evaluator

@@ -9,8 +9,9 @@ import numpy as np
 
 from skyred.errors import FitError
 from skyred.likelihood.bins import Bins
+from skyred.likelihood.convolution_rounding import counts_on_rounding, is_convolved
 from skyred.likelihood.datasets import CountsDataset, FlatDataset, GammapyDataset
-from skyred.likelihood.opaque import OpaqueCounts
+from skyred.likelihood.opaque import OpaqueCounts, Prediction
 from skyred.likelihood.part import Part
 from skyred.likelihood.points import flat_points
 from skyred.likelihood.response import Instrument
@@ -67,7 +68,28 @@ class Flattener:
         wanted = mask if on_off else mask & ((counts > 0) | _could_be_negative(dataset))
         bins = Bins(mask, np.flatnonzero(wanted))
         statistic = _wstat(dataset, bins) if on_off else Cash(bins.of(counts))
-        return CountsDataset(str(dataset.name), self._parts(dataset, bins), bins, counts, statistic)
+        parts = self._parts(dataset, bins)
+        compiled = CountsDataset(str(dataset.name), parts, bins, counts, statistic)
+        if number := counts_on_rounding(compiled, self.space.state()):
+            self._convolve_by_gammapy(compiled, dataset, number)
+        return compiled
+
+    def _convolve_by_gammapy(
+        self, compiled: CountsDataset, dataset: MapDataset, number: int
+    ) -> None:
+        """Replace sources by gammapy's own evaluation, to the last digit."""
+        instrument = Instrument(dataset, fast_kernels=False)
+        why = (
+            "nothing but the rounding errors of its PSF convolution is predicted where "
+            f"{number} of the counts lie; set mask_fit to false where the background is zero"
+        )
+        parts: list[Part] = []
+        for part in compiled.parts:
+            if is_convolved(part):
+                self._note(part.name, compiled.name, why)
+                part = self._by_gammapy(part.model, instrument, compiled.bins)
+            parts.append(part)
+        compiled.parts = parts
 
     def _parts(self, dataset: MapDataset, bins: Bins) -> list[Part]:
         from gammapy.modeling.models import FoVBackgroundModel
@@ -112,8 +134,11 @@ class Flattener:
         if not why:
             return source
         self._note(model.name, instrument.dataset.name, why)
-        evaluator = instrument.evaluator(model)
-        return OpaqueCounts(model, Prediction(evaluator, instrument), bins, self.space)
+        return self._by_gammapy(model, instrument, bins)
+
+    def _by_gammapy(self, model: Any, instrument: Instrument, bins: Bins) -> Part:
+        prediction = Prediction(model, instrument, self.space)
+        return OpaqueCounts(model, prediction, bins, self.space, prediction.refresh)
 
     def _template(self, model: Any, instrument: Instrument, bins: Bins) -> Part:
         from gammapy.maps import Map
@@ -141,27 +166,6 @@ class Flattener:
 
     def _note(self, model: str, dataset: str, why: str) -> None:
         self.notes.append(f"{model} in {dataset} is evaluated by gammapy: {why}")
-
-
-@attrs.define(eq=False)
-class Prediction:
-    """gammapy's predicted counts of one model, on the whole map of a dataset."""
-
-    evaluator: Any
-    instrument: Instrument
-
-    def __call__(self) -> Array:
-        """Give them for the present values of the model's parameters."""
-        from gammapy.maps import Map
-
-        onto, evaluator = Map.from_geom(self.instrument.geom, dtype=float), self.evaluator
-        if not evaluator.contributes:
-            evaluator.contributes, evaluator.exposure = True, None
-        if evaluator.needs_update:
-            self.instrument.update(evaluator)
-        if evaluator.contributes:
-            onto.stack(evaluator.compute_npred())
-        return np.asarray(onto.data, dtype=float)
 
 
 def why_not_flat(dataset: Dataset) -> str:

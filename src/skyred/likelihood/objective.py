@@ -90,6 +90,7 @@ def objective_from(likelihood: Likelihood) -> Objective:
         rough=likelihood.rough,
         grids=grids,
         relocate=partial(Relocation(likelihood), grids=grids),
+        refresh=likelihood.refresh,
         on_accept=likelihood.accept,
         notes=likelihood.notes,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
@@ -78,6 +78,15 @@ class Part(Protocol):
 
     def may_be_negative(self, state: Vector) -> bool:
         """Tell whether bins that are not chosen could have negative predicted counts."""
+        ...
+
+
+@runtime_checkable
+class Refreshable(Protocol):
+    """Something with IRFs that can be looked up anew."""
+
+    def refresh(self, state: Vector) -> bool:
+        """Look the IRFs up at the values in a state; return whether they differ from before."""
         ...
 
 

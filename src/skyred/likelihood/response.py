@@ -31,13 +31,15 @@ class Instrument:
     ----------
     dataset : gammapy.datasets.MapDataset
         The dataset.
+    fast_kernels : bool
+        Whether PSF kernels may be made by `KernelMaker`, equal to gammapy's but for rounding.
     """
 
-    def __init__(self, dataset: MapDataset) -> None:
+    def __init__(self, dataset: MapDataset, fast_kernels: bool = True) -> None:
         self.dataset, self.geom = dataset, dataset._geom
         self.mask_image = _mask_image(dataset)
         self.psf: Any = dataset.psf
-        if self.psf and not self.geom.is_region and self._has_usual_energies():
+        if fast_kernels and self.psf and not self.geom.is_region and self._has_usual_energies():
             self.psf = KernelMaker(dataset.psf)
 
     def _has_usual_energies(self) -> bool:
@@ -58,8 +60,13 @@ class Instrument:
         from gammapy.datasets.map import EVALUATION_MODE
 
         mode, gti = EVALUATION_MODE, self.dataset.gti
-        return MapEvaluator(model, psf=self._kernel(), gti=gti, evaluation_mode=mode)
+        return MapEvaluator(model, psf=self._kernel, gti=gti, evaluation_mode=mode)
 
+    def moves(self, model: SkyModel) -> bool:
+        """Return whether gammapy looks the IRFs up again where a model has left its cutout."""
+        return not self.geom.is_region and self.evaluator(model).evaluation_mode == "local"
+
+    @cached_property
     def _kernel(self) -> Any:
         from gammapy.datasets.evaluator import PSF_CONTAINMENT, PSF_MAX_RADIUS
 

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from skyred.likelihood.bins import Bins, Footprint, Mixture, Template
+from skyred.likelihood.irf_positions import IrfPositions
 from skyred.likelihood.parameters import Share
 from skyred.likelihood.part import Counts, Recent
 from skyred.likelihood.response import Instrument, Response
-from skyred.likelihood.shapes import ExtendedShape, GeneralShape, PointShape, Shape
-from skyred.likelihood.sky import Position, separation
+from skyred.likelihood.shapes import Shape
+from skyred.likelihood.source_cutout import SourceCutout
 from skyred.likelihood.spectra import Spectrum
 from skyred.likelihood.timing import TimeFactor
 
 if TYPE_CHECKING:
+    from gammapy.datasets.evaluator import MapEvaluator
     from gammapy.modeling.models import SkyModel
     from numpy.typing import NDArray
 
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     Index = NDArray[np.int64]
 
 STATES_KEPT = 4
-MEMORY = 2**28  # bytes, for the templates of a source that are kept
+CUTOUTS_KEPT = 4
 
 
 class Source:
@@ -65,15 +67,11 @@ class Source:
         self.share = Share.of(model.spatial_model, space)
         self.own = space.places(model.parameters)
         self.time = TimeFactor(model, instrument.dataset.gti, space)
-        # kept until a look up of responses: templates and their slopes by spatial values, and the
         # counts by all values; spectrum and time factor keep their last by their own
-        self.templates = Recent[bytes, Template | Mixture](2 * len(self.share.free) + 4)
-        self.slopes_known = Recent[tuple[int, bytes], Template | Mixture](2 * len(self.share.free))
-        self.states = Recent[bytes, Counts](STATES_KEPT)
-        self.evaluator = instrument.evaluator(model)
-        local = self.evaluator.evaluation_mode == "local" and not instrument.geom.is_region
-        self.place = Position(model.spatial_model) if local and self.share.free else None
-        self._look_up()
+        self.states = Recent[bytes, tuple[SourceCutout, Counts]](STATES_KEPT)
+        self.cutouts = Recent[tuple[int, int], SourceCutout](CUTOUTS_KEPT)
+        self.positions = IrfPositions(model.spatial_model, self.share, instrument.moves(model))
+        self.cutout = self._select(self.positions.reference)
 
     @property
     def rough(self) -> set[int]:
@@ -86,83 +84,87 @@ class Source:
         )
         return set() if smooth else {int(self.share.places[each]) for each in self.share.free}
 
-    # -- responses ------------------------------------------------------------------------------
+    # -- IRFs -----------------------------------------------------------------------------------
 
-    def _look_up(self) -> None:
-        """Look the responses up at the present position."""
-        self.evaluator.contributes = True  # gammapy never looks again at a source that once left
-        self.instrument.update(self.evaluator)
-        self.contributes = bool(self.evaluator.contributes)
-        if self.place is not None:
-            self.position = self.model.position_lonlat
-        self.templates.clear()
-        self.slopes_known.clear()
+    def _select(self, values: Vector) -> SourceCutout:
+        """Make the cutout for values of the spatial parameters the present one."""
+        node = self.positions.node(values)
+        known = self.cutouts.get(node)
+        if known is None:
+            self.share.set(self.positions.values_at(node))
+            made = SourceCutout(self.model, self.instrument, self.bins, self.share)
+            known = self.cutouts.keep(node, made)
+        self.cutout = known
+        return known
+
+    def refresh(self, state: Vector) -> bool:
+        """Look the IRFs up at the values in a state, as gammapy does for newly assigned models.
+
+        Returns
+        -------
+        bool
+            Whether the values are others than at the last look-up.
+        """
+        values = self.share.values(state)
+        if not self.share.free or not self.positions.move_to(values):
+            return False
+        self.cutouts.clear()
         self.states.clear()
-        if self.contributes:
-            self.response = Response.of(self.evaluator, self.instrument)
-            self.footprint = Footprint(self.response, self.bins)
-            self.shape = self._shape()
-            room = MEMORY // max(self.footprint.per_bin.nbytes, 1)
-            self.templates.size = max(2, min(2 * len(self.share.free) + 4, room))
-            self.slopes_known.size = max(1, min(2 * len(self.share.free), room))
+        self._select(values)
+        return True
 
-    def _shape(self) -> Shape:
-        from gammapy.modeling.models import PointSpatialModel
+    @property
+    def contributes(self) -> bool:
+        """Whether the source reaches the map from where it was evaluated last."""
+        return self.cutout.contributes
 
-        spatial, image = self.model.spatial_model, self.response.image
-        kind: type[Shape] = GeneralShape
-        if spatial is not None and not image.is_region and self.share.free:
-            if type(spatial) is PointSpatialModel:
-                kind = PointShape
-            elif spatial.evaluation_radius is not None and _has_one_image(spatial):
-                kind = ExtendedShape
-        return kind(self.evaluator, self.response, self.footprint, self.share)
+    @property
+    def evaluator(self) -> MapEvaluator:
+        """gammapy's evaluator of the present cutout."""
+        return self.cutout.evaluator
 
-    def _follow(self, values: Vector) -> None:
-        """Look the responses up anew where gammapy would: if the source left its cutout."""
-        from gammapy.datasets.evaluator import CUTOUT_MARGIN
+    @property
+    def response(self) -> Response:
+        """The response of the present cutout."""
+        return self.cutout.response
 
-        if self.place is None:
-            return
-        away = separation(*self.place.radians(values), *self.position)
-        if self.contributes and away <= CUTOUT_MARGIN.to_value("rad"):
-            return
-        self.share.set(values)
-        reach = (self.model.evaluation_radius + CUTOUT_MARGIN).to_value("rad")
-        if away > reach or not self.contributes:
-            self._look_up()
+    @property
+    def footprint(self) -> Footprint:
+        """The footprint of the present cutout."""
+        return self.cutout.footprint
+
+    @property
+    def shape(self) -> Shape:
+        """The shape in the present cutout."""
+        return self.cutout.shape
 
     # -- predicted counts -----------------------------------------------------------------------
 
     def _template(self, state: Vector) -> Template | Mixture | None:
         values = self.share.values(state)
-        key = values.tobytes()
-        known = self.templates.get(key)
-        if known is None:
-            self._follow(values)
-            if not self.contributes:
-                return None
-            known = self.templates.keep(key, self.shape.template(values))
-        return known
+        cutout = self._select(values)
+        return cutout.template(values) if cutout.contributes else None
 
     def rows(self) -> Index:
-        """Tell which of the chosen bins lie under the source."""
-        return self.footprint.rows if self.contributes else np.zeros(0, dtype=int)
+        """Return which of the chosen bins lie in the present cutout."""
+        return self.cutout.rows
 
     def flux(self, state: Vector) -> Array:
         """Give the flux in each bin of true energy, with the factor of a temporal model."""
         return self.spectrum(state) * self.time(state)
 
     def counts(self, state: Vector) -> Counts:
-        """Give the predicted counts."""
+        """Return the predicted counts."""
         key = state[self.own].tobytes()
         known = self.states.get(key)
         if known is None:
             template = self._template(state)
-            if template is None:
-                return Counts(np.zeros(0), 0.0)
-            known = self.states.keep(key, template.times(self.flux(state)))
-        return known
+            counts = Counts(np.zeros(0), 0.0)
+            if template is not None:
+                counts = template.times(self.flux(state))
+            known = self.states.keep(key, (self.cutout, counts))
+        self.cutout = known[0]
+        return known[1]
 
     def slopes(self, state: Vector) -> Iterator[tuple[int, Counts]]:
         """Give the derivatives by the free parameters."""
@@ -198,11 +200,7 @@ class Source:
     def _template_slopes(self, state: Vector) -> Iterator[tuple[int, Template | Mixture]]:
         values = self.share.values(state)
         for index in self.share.free:
-            key = index, values.tobytes()
-            known = self.slopes_known.get(key)
-            if known is None:
-                known = self.slopes_known.keep(key, self.shape.slope(values, index))
-            yield int(self.share.places[index]), known
+            yield int(self.share.places[index]), self.cutout.slope(values, index)
 
     def cube(self, state: Vector) -> Array:
         """Give the predicted counts in every bin."""
@@ -213,9 +211,3 @@ class Source:
     def may_be_negative(self, state: Vector) -> bool:
         """Tell whether any flux is negative."""
         return bool(np.min(self.flux(state), initial=0) < 0)
-
-
-def _has_one_image(spatial: object) -> bool:
-    names = {parameter.name for parameter in spatial.parameters}  # type: ignore[attr-defined]
-    placed = {"lon_0", "lat_0"} <= names
-    return placed and not spatial.is_energy_dependent  # type: ignore[attr-defined]

@@ -56,11 +56,19 @@ class Cash:
         return float(2 * (total - self.counts @ logs))
 
     def derivatives(self, predicted: Array) -> Derivatives:
-        """Give the derivatives."""
-        # bins of no predicted counts would have infinite ones, which no step could use
-        predicted = np.maximum(predicted, 1e-12)
-        ratio = self.counts / predicted
-        return Derivatives(-2 * ratio, 2 * ratio / predicted, 2.0)
+        """Return the derivatives of `value`, as it is truncated.
+
+        A bin below the truncation value has the constant ``log(TRUNCATION)``, so its logarithm has
+        no slope. Where negative predicted counts are set to zero, it has none in the sum either.
+        """
+        above = predicted > TRUNCATION
+        if above.all():
+            ratio = self.counts / predicted
+            return Derivatives(-2 * ratio, 2 * ratio / predicted, 2.0)
+        positive = np.where(above, predicted, 1.0)
+        ratio = np.where(above, self.counts / positive, 0.0)
+        first = np.where(predicted < 0, -2.0, -2 * ratio)  # takes the slope of the sum away
+        return Derivatives(first, 2 * ratio / positive, 2.0)
 
 
 @attrs.define(eq=False)
@@ -89,8 +97,9 @@ class WStat:
         from gammapy.stats import get_wstat_gof_terms
 
         self.constant = get_wstat_gof_terms(self.on, self.off)
-        self.linear = self.alpha * (self.on + self.off)
-        self.twice = 2 * self.alpha * (1 + self.alpha)
+        with np.errstate(over="ignore"):  # without acceptance off alpha is the largest number
+            self.linear = self.alpha * (self.on + self.off)
+            self.twice = 2 * self.alpha * (1 + self.alpha)
 
     def background(self, signal: Array) -> Array:
         """Give the most likely background in the off region, shape (k,)."""
@@ -105,25 +114,37 @@ class WStat:
 
     def value(self, signal: Array, total: float = 0.0) -> float:
         """Give the statistic; bins where it is not defined count as zero, as in gammapy."""
-        background = self.background(signal)
         with np.errstate(all="ignore"):
-            on = np.where(self.on > 0, self.on * np.log(signal + self.alpha * background), 0)
-            off = np.where(self.off > 0, self.off * np.log(background), 0)
-            each = 2 * (signal + (1 + self.alpha) * background - on - off) + self.constant
-            found = each.sum()
-            return float(found if np.isfinite(found) else np.nan_to_num(each).sum())
+            terms = self._each(signal, self.background(signal))
+            total = terms.sum()
+            return float(total if np.isfinite(total) else np.nan_to_num(terms).sum())
+
+    def _each(self, signal: Array, background: Array) -> Array:
+        """Return the statistic of each bin; NaN where it is not defined, as without exposure."""
+        on = np.where(self.on == 0, 0, self.on * np.log(signal + self.alpha * background))
+        off = np.where(self.off == 0, 0, self.off * np.log(background))
+        return 2 * (signal + (1 + self.alpha) * background - on - off) + self.constant
 
     def derivatives(self, signal: Array) -> Derivatives:
-        """Give the derivatives; the background is at its optimum, so it adds none to the first."""
+        """Return the derivatives.
+
+        The background is at its optimum, so it adds none to the first; but without counts on, a
+        negative signal holds it where nothing is predicted, and it moves with the signal.
+        """
         background, linear, root = self._background(signal)
         with np.errstate(all="ignore"):
+            defined = np.isfinite(self._each(signal, background))
             bend = (self.twice * self.off - (1 + self.alpha) * linear) / root
             moves = (bend - 1 - self.alpha) / self.twice  # of the background, by the signal
             predicted = signal + self.alpha * background
             ratio = np.where(self.on > 0, self.on / predicted, 0)
             second = np.where(self.on > 0, ratio * (1 + self.alpha * moves) / predicted, 0)
-        first = np.nan_to_num(2 * (1 - ratio), posinf=0, neginf=0)
-        return Derivatives(first, np.nan_to_num(2 * second, posinf=0, neginf=0), 0.0)
+            off = np.where(self.off > 0, self.off / background, 0)
+            forced = np.where(self.on == 0, moves * (1 + self.alpha - off), 0)
+        first = 2 * (1 - ratio + np.nan_to_num(forced, posinf=0, neginf=0))
+        first = np.where(defined, np.nan_to_num(first, posinf=0, neginf=0), 0)
+        second = np.where(defined, np.nan_to_num(2 * second, posinf=0, neginf=0), 0)
+        return Derivatives(first, second, 0.0)
 
 
 @attrs.define(eq=False)

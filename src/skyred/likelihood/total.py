@@ -93,6 +93,28 @@ class Total:
             ]
         )
 
+    def refresh(self, x: Vector) -> bool:
+        """Look the IRFs of all sources up at the values in a vector.
+
+        Between two calls the statistic is a function of the vector alone: IRFs are those of the
+        last call, or of the start; sources that leave their cutout have those of the nearest node
+        of a grid. After a call it is that of `Datasets.stat_sum` for models that are assigned anew.
+
+        Parameters
+        ----------
+        x : array
+            The free parameters, shape (n,).
+
+        Returns
+        -------
+        bool
+            Whether any source has other spatial parameters than at the last call; if not, the
+            statistic is unchanged.
+        """
+        state = self.state(x)
+        changes = [dataset.refresh(state) for dataset in self.datasets]
+        return any(changes)
+
     def npred(self, x: Vector) -> dict[str, Array]:
         """Give what each dataset predicts, in the shape of its data."""
         state = self.state(x)

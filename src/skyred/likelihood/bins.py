@@ -59,14 +59,26 @@ class Template:
 
     counts: Array
     total: Array
+    last_counts: tuple[bytes, Counts | None] = (b"", None)
+    last_sum: tuple[Array | None, float, Array | None] = (None, 0.0, None)
 
     def times(self, flux: Array) -> Counts:
-        """Give the counts for a flux in cm-2 s-1 in each bin of true energy."""
-        return Counts(flux @ self.counts, float(flux @ self.total))
+        """Return the counts for a flux in cm-2 s-1 in each bin of true energy.
+
+        The last are kept: mixtures for different derivatives ask for the same.
+        """
+        key, counts = flux.tobytes(), self.last_counts[1]
+        if counts is None or self.last_counts[0] != key:
+            counts = Counts(flux @ self.counts, float(flux @ self.total))
+            self.last_counts = key, counts
+        return counts
 
     def weighted(self, weights: Array, weight: float) -> Array:
         """Sum over the bins and the total with weights, shape (true energies,)."""
-        return self.counts @ weights + self.total * weight
+        known = self.last_sum
+        if known[0] is not weights or known[1] != weight or known[2] is None:
+            known = self.last_sum = weights, weight, self.counts @ weights + self.total * weight
+        return known[2]  # type: ignore[return-value]
 
 
 @attrs.define(eq=False)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from skyred.likelihood.parameters import ParameterSpace, Vector
 
     Array = NDArray[np.float64]
+    Index = NDArray[np.int64]
+    Places = frozenset[int]
 
 
 class FlatDataset(Protocol):
@@ -41,12 +43,12 @@ class FlatDataset(Protocol):
         """Give the fit statistic for a state of all parameters."""
         ...
 
-    def gradient(self, state: Vector) -> Array:
-        """Give its derivatives by all parameters, shape (m,)."""
+    def gradient(self, state: Vector, wanted: Places) -> dict[int, float]:
+        """Return the derivatives by the wanted parameters that it depends on, by their place."""
         ...
 
-    def fisher(self, state: Vector) -> Array:
-        """Give its second derivatives without those of what is predicted, shape (m, m)."""
+    def fisher(self, state: Vector, wanted: Places) -> tuple[Index, Array]:
+        """Return the Fisher matrix by the wanted parameters that it depends on, and their places."""
         ...
 
     @property
@@ -133,27 +135,35 @@ class CountsDataset:
         predicted = self.npred(state)[self.bins.mask]
         return Cash(self.counts[self.bins.mask]).value(predicted, float(predicted.sum()))
 
-    def gradient(self, state: Vector) -> Array:
-        """Give the derivatives of the statistic by all parameters, shape (m,)."""
-        gradient = np.zeros(len(state))
+    def gradient(self, state: Vector, wanted: Places) -> dict[int, float]:
+        """Return the derivatives of the statistic by the wanted parameters that it depends on."""
+        gradient: dict[int, float] = {}
         by_counts = self.statistic.derivatives(self.predict(state)[0])
         for part in self.parts:
+            if wanted.isdisjoint(part.free):
+                continue
             for place, slope in part.gradient(state, by_counts.first, by_counts.total):
-                gradient[place] += slope
-        return gradient
+                gradient[place] = gradient.get(place, 0.0) + slope
+        return {place: slope for place, slope in gradient.items() if place in wanted}
 
-    def fisher(self, state: Vector) -> Array:
-        """Give the second derivatives that are left on average, shape (m, m)."""
+    def fisher(self, state: Vector, wanted: Places) -> tuple[Index, Array]:
+        """Return the places of the wanted parameters that it depends on, and their Fisher matrix.
+
+        Second derivatives of the statistic without those of the predicted counts, shape (k, k).
+        """
         rows: dict[int, Array] = {}
         for part in self.parts:
+            if wanted.isdisjoint(part.free):
+                continue
             for place, slope in part.slopes(state):
-                rows.setdefault(place, np.zeros(len(self.bins)))[part.rows()] += slope.chosen
-        fisher = np.zeros((len(state), len(state)))
-        if rows:
-            weights = self.statistic.derivatives(self.predict(state)[0]).second
-            places, jacobian = np.array(list(rows)), np.array(list(rows.values()))
-            fisher[np.ix_(places, places)] = (jacobian * weights) @ jacobian.T
-        return fisher
+                if place in wanted:
+                    row = rows.setdefault(place, np.zeros(len(self.bins)))
+                    row[part.rows()] += slope.chosen
+        if not rows:
+            return np.zeros(0, dtype=int), np.zeros((0, 0))
+        weights = self.statistic.derivatives(self.predict(state)[0]).second
+        jacobian = np.array(list(rows.values()))
+        return np.array(list(rows)), (jacobian * weights) @ jacobian.T
 
     def npred(self, state: Vector) -> Array:
         """Give the predicted counts in every bin; those of on-off datasets without background."""
@@ -189,13 +199,13 @@ class GammapyDataset:
         """Whether the derivatives are known: if there is nothing to derive by."""
         return not self.rough
 
-    def gradient(self, state: Vector) -> Array:
-        """Give the derivatives by all parameters, of which none is free."""
-        return np.zeros(len(state))
+    def gradient(self, state: Vector, wanted: Places) -> dict[int, float]:
+        """Return no derivatives: no parameter is free."""
+        return {}
 
-    def fisher(self, state: Vector) -> Array:
-        """Give the second derivatives by all parameters, of which none is free."""
-        return np.zeros((len(state), len(state)))
+    def fisher(self, state: Vector, wanted: Places) -> tuple[Index, Array]:
+        """Return no derivatives: no parameter is free."""
+        return np.zeros(0, dtype=int), np.zeros((0, 0))
 
     @property
     def rough(self) -> set[int]:

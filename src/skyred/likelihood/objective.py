@@ -91,6 +91,8 @@ def objective_from(likelihood: Likelihood) -> Objective:
         grids=grids,
         relocate=partial(Relocation(likelihood), grids=grids),
         refresh=likelihood.refresh,
+        blocks=likelihood.blocks if likelihood.exact else (),
+        restrict=_restriction(likelihood, priors) if likelihood.exact else None,
         on_accept=likelihood.accept,
         notes=likelihood.notes,
     )
@@ -98,3 +100,20 @@ def objective_from(likelihood: Likelihood) -> Objective:
 
 def _sum(first: Function, second: Function) -> Function:
     return lambda x: first(x) + second(x)
+
+
+def _restriction(
+    likelihood: Likelihood, priors: Priors
+) -> Callable[[NDArray[np.int64]], tuple[Function, Function]]:
+    """Return what gives gradient and Fisher matrix of some parameters, priors included."""
+
+    def restrict(places: NDArray[np.int64]) -> tuple[Function, Function]:
+        gradient, fisher = likelihood.restrict(places)
+        if not priors:
+            return gradient, fisher
+        return (
+            lambda x: gradient(x) + priors.gradient(x)[places],
+            lambda x: fisher(x) + priors.curvature(x)[np.ix_(places, places)],
+        )
+
+    return restrict

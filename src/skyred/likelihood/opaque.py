@@ -52,6 +52,7 @@ class OpaqueCounts:
         self.predict, self.bins, self.share = predict, bins, Share.of(model, space)
         self.look_up = look_up
         self.name = str(model.name)
+        self.free = self.share.free_places
         self.exact = not self.share.free
         self.known: tuple[bytes | None, Array] = (None, np.zeros(bins.mask.shape))
 

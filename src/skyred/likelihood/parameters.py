@@ -155,6 +155,11 @@ class Share:
         chosen = [index for index, place in enumerate(places.tolist()) if place in free]
         return cls(parameters, places, chosen, np.array([usual_step(each) for each in parameters]))
 
+    @property
+    def free_places(self) -> frozenset[int]:
+        """The places of the free ones in the state."""
+        return frozenset(self.places[self.free].tolist())
+
     def values(self, state: Vector) -> Vector:
         """Take their values out of a state."""
         return state[self.places]

@@ -43,10 +43,13 @@ class Part(Protocol):
         The name of its model.
     exact : bool
         Whether its derivatives are.
+    free : frozenset of int
+        The places of its free parameters in the state.
     """
 
     name: str
     exact: bool
+    free: frozenset[int]
 
     @property
     def rough(self) -> set[int]:

@@ -90,6 +90,7 @@ class DifferentialFlux:
         energy = dataset.data.geom.axes["energy"].center.to_value("TeV")
         self.curve = curve_of(model.spectral_model, energy, plain)
         self.time = TimeFactor(model, dataset.gti, space)
+        self.free = self.share.free_places | self.time.share.free_places
 
     @property
     def rough(self) -> set[int]:

@@ -60,6 +60,7 @@ class ScaledCounts:
         self.name, self.template = name, counts
         self.curve = spectral and curve_of(spectral, energy.to_value("TeV"), plain)
         self.share = Share.of(spectral, space)
+        self.free = self.share.free_places
         self._choose(bins)
         self.known: tuple[bytes | None, Array] = (None, np.ones(len(counts)))
 

@@ -159,8 +159,10 @@ def _weights(x: float, y: float) -> Weights:
 def _weight_slopes(x: float, y: float, dx: float, dy: float) -> Weights:
     """Give the derivatives of the weights, for derivatives of the position."""
     left, low = int(np.floor(x)), int(np.floor(y))
-    yield from _products(low, left, (-dy, dy), (1 - x + left, x - left))
-    yield from _products(low, left, (1 - y + low, y - low), (-dx, dx))
+    along_y = _products(low, left, (-dy, dy), (1 - x + left, x - left))
+    along_x = _products(low, left, (1 - y + low, y - low), (-dx, dx))
+    for (pixel, first), (_, second) in zip(along_y, along_x, strict=True):
+        yield pixel, first + second
 
 
 def _products(low: int, left: int, rows: Pair, columns: Pair) -> Weights:

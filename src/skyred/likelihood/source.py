@@ -66,6 +66,7 @@ class Source:
         self.name = str(model.name)
         self.share = Share.of(model.spatial_model, space)
         self.own = space.places(model.parameters)
+        self.free = frozenset(self.own.tolist()) & frozenset(space.free.tolist())
         self.time = TimeFactor(model, instrument.dataset.gti, space)
         # counts by all values; spectrum and time factor keep their last by their own
         self.states = Recent[bytes, tuple[SourceCutout, Counts]](STATES_KEPT)

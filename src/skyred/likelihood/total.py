@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,9 +18,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from skyred.likelihood.parameters import Vector
+    from skyred.objective import Derivative
     from skyred.records import FitResult
 
     Array = NDArray[np.float64]
+    Index = NDArray[np.int64]
 
 
 STEP_OF_DIFFERENCES = 1e-3  # of a parameter's step
@@ -70,26 +73,72 @@ class Total:
         return sum(dataset.stat(state) for dataset in self.datasets)
 
     def gradient(self, x: Vector) -> Array:
-        """Give its gradient, shape (n,)."""
-        state = self.state(x)
-        if any(dataset.clips(state) for dataset in self.datasets):
-            return self._differences(x)
-        each = [dataset.gradient(state) for dataset in self.datasets]
-        return np.sum(each, axis=0)[self.space.free]  # type: ignore[no-any-return]
+        """Return its gradient, shape (n,)."""
+        return self._gradient(self.space.free, x)
 
     def fisher(self, x: Vector) -> Array:
-        """Give the second derivatives that are left on average, shape (n, n)."""
-        state = self.state(x)
-        each = [dataset.fisher(state) for dataset in self.datasets]
-        return np.sum(each, axis=0)[np.ix_(self.space.free, self.space.free)]  # type: ignore[no-any-return]
+        """Return the Fisher matrix, the second derivatives that are left on average, (n, n)."""
+        return self._fisher(self.space.free, x)
 
-    def _differences(self, x: Vector) -> Array:
-        """Give the gradient by differences, where predicted counts are clipped at zero."""
+    def restrict(self, places: Index) -> tuple[Derivative, Derivative]:
+        """Return functions for gradient and Fisher matrix by some of the free parameters.
+
+        Parameters
+        ----------
+        places : array of int
+            Which of the free parameters, shape (k,).
+
+        Returns
+        -------
+        gradient, fisher : callable
+            From a vector of all free parameters, shape (n,), to arrays of shape (k,) and (k, k).
+            Only the model contributions that depend on these parameters are evaluated.
+        """
+        chosen = self.space.free[places]
+        return partial(self._gradient, chosen), partial(self._fisher, chosen)
+
+    @property
+    def blocks(self) -> list[Index]:
+        """The free parameters that belong to one model or to models with common parameters."""
+        index = {place: at for at, place in enumerate(self.space.free.tolist())}
+        groups = [set(part.free) for each in self.datasets for part in getattr(each, "parts", ())]
+        blocks: list[set[int]] = []
+        for group in groups:
+            apart = [block for block in blocks if block.isdisjoint(group)]
+            blocks = [*apart, group.union(*(b for b in blocks if not b.isdisjoint(group)))]
+        ordered = [np.array(sorted(index[place] for place in block)) for block in blocks if block]
+        complete = sum(map(len, ordered)) == len(index)
+        return sorted(ordered, key=lambda block: int(block[0])) if complete else []
+
+    def _gradient(self, chosen: Index, x: Vector) -> Array:
+        state = self.state(x)
+        if any(dataset.clips(state) for dataset in self.datasets):
+            return self._differences(chosen, x)
+        index = {place: at for at, place in enumerate(chosen.tolist())}
+        gradient, wanted = np.zeros(len(chosen)), frozenset(index)
+        for dataset in self.datasets:
+            for place, slope in dataset.gradient(state, wanted).items():
+                gradient[index[place]] += slope
+        return gradient
+
+    def _fisher(self, chosen: Index, x: Vector) -> Array:
+        state = self.state(x)
+        index = {place: at for at, place in enumerate(chosen.tolist())}
+        fisher, wanted = np.zeros((len(chosen), len(chosen))), frozenset(index)
+        for dataset in self.datasets:
+            places, block = dataset.fisher(state, wanted)
+            at = np.array([index[place] for place in places.tolist()], dtype=int)
+            fisher[np.ix_(at, at)] += block
+        return fisher
+
+    def _differences(self, chosen: Index, x: Vector) -> Array:
+        """Return the gradient by differences, where predicted counts are clipped at zero."""
+        wanted = np.isin(self.space.free, chosen)
         steps = STEP_OF_DIFFERENCES * self.space.steps()
         return np.array(
             [
                 (self.stat(x + step) - self.stat(x - step)) / (2 * step.sum())
-                for step in np.diag(steps)
+                for step in np.diag(steps)[wanted]
             ]
         )
 

@@ -50,6 +50,9 @@ class Hessian:
         The parameters along which the curvature is not positive; none if all is well.
     level : bool
         Whether it is zero there, not negative: then all around is as good.
+    on_lines : array of bool
+        Positions close to a non-differentiable line: their slope is no distance from the minimum,
+        for the statistic may rise to both sides, shape (n,).
     """
 
     covariance: Array
@@ -58,6 +61,13 @@ class Hessian:
     calls: int
     flat: list[str]
     level: bool = False
+    on_lines: NDArray[np.bool_] = attrs.field(factory=lambda: np.zeros(0, dtype=bool))
+
+    def at(self, gradient: Array) -> Hessian:
+        """Return the same curvature with the distance to the minimum for another gradient."""
+        downhill = np.where(self.on_lines, 0, gradient)
+        step = -self.covariance @ downhill / 2
+        return attrs.evolve(self, edm=float(-0.5 * downhill @ step), step=step)
 
 
 def hesse(
@@ -94,10 +104,9 @@ def hesse(
     own = np.diag(matrix)
     inverse = np.diag(1 / np.where(held & (own > 0), own, 2))
     inverse[np.ix_(free, free)] = _inverse(matrix[np.ix_(free, free)])
-    downhill = np.where(free, gradient, 0)
-    downhill[on_lines] = 0  # the statistic may rise to both sides: no distance from the minimum
-    edm = float(0.5 * downhill @ inverse @ downhill)
-    return Hessian(2 * inverse, edm, -inverse @ downhill, calls, [], False)
+    near = np.isin(np.arange(len(x)), on_lines)
+    hessian = Hessian(2 * inverse, np.nan, np.zeros(len(x)), calls, [], False, near)
+    return hessian.at(np.where(free, gradient, 0))
 
 
 def _inverse(matrix: Array) -> Array:

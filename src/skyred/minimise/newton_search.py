@@ -75,17 +75,25 @@ class NewtonSearch:
     def run(self, start: Array) -> NewtonEnd:
         """Search from a start, shape (n,)."""
         x = np.clip(start, *self.objective.limits.T)
+        cells = CellSearch(PixelCoordinates(self.objective, x), self.tolerance, self._gain)
+        end = self._lowest(cells, cells.pixels.to_pixels(x))
+        hessian, x = None, self._sky(cells, end.x)
         for _ in range(REFRESHES):
-            cells = CellSearch(PixelCoordinates(self.objective, x), self.tolerance, self._gain)
-            end = self._lowest(cells, cells.pixels.to_pixels(x))
-            x = self._sky(cells, end.x)
+            refreshed = self.objective.refresh is not None and self.objective.refresh(x)
+            if refreshed and hessian is None:
+                end = cells.descend(end.x)
             if not end.converged:
-                return NewtonEnd(x, self._errors(cells, end), self._count(cells), False)
-            end, hessian = self._polish(cells, end)
-            x = self._sky(cells, end.x)
-            self._count(cells)
-            if self.objective.refresh is None or not self.objective.refresh(x):
                 break
+            if hessian is None:
+                end, hessian = self._polish(cells, end)
+            elif refreshed and not hessian.flat:
+                end, hessian = self._correct(cells, end, hessian)
+            before, x = x, self._sky(cells, end.x)
+            if not refreshed or np.array_equal(before, x):
+                break
+        self._count(cells)
+        if not end.converged or hessian is None:
+            return NewtonEnd(x, self._errors(cells, end), self.calls, False)
         return self._ended(cells, end, hessian, x)
 
     @property
@@ -163,6 +171,19 @@ class NewtonSearch:
             end = attrs.evolve(end, x=trial)
             hessian = hesse(objective, trial, held, cells.pixels.lines)
             cells.calls += hessian.calls + 2
+        return end, hessian
+
+    def _correct(
+        self, cells: CellSearch, end: Descent, hessian: Hessian
+    ) -> tuple[Descent, Hessian]:
+        """Take a step to the minimum if new IRFs moved it; the curvature stays."""
+        gradient = cells.objective.gradient(end.x)
+        assert gradient is not None
+        cells.calls += 1
+        hessian = hessian.at(np.where(end.held & ~hessian.on_lines, 0, gradient))
+        if hessian.edm > self.tolerance:
+            trial = np.clip(end.x + hessian.step, *cells.objective.limits.T)
+            end = attrs.evolve(end, x=trial)
         return end, hessian
 
     def _on_lines(self, cells: CellSearch, end: Descent) -> NDArray[np.int64]:

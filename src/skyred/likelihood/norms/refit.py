@@ -53,6 +53,7 @@ class Signal:
 
     def __init__(self, counts: Array, place: int, bins: Bins) -> None:
         self.template, self.place = counts, place
+        self.free = frozenset([place])
         self.unit = Counts(bins.of(counts), float(counts[bins.mask].sum()))
 
     @property

@@ -48,7 +48,7 @@ class FlatDataset(Protocol):
         ...
 
     def fisher(self, state: Vector, wanted: Places) -> tuple[Index, Array]:
-        """Return the Fisher matrix by the wanted parameters that it depends on, and their places."""
+        """Return the Fisher matrix by wanted parameters that it depends on, and their places."""
         ...
 
     @property

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 REFERENCE = (0, 0)  # the grid node at the reference position
+SAME_POSITION = 1e-7  # rad: IRFs vary over degrees
 CLOSEST_TO_POLE = 1e-3  # cosine of the latitude
 
 
@@ -54,7 +55,7 @@ class IrfPositions:
         from gammapy.datasets.evaluator import CUTOUT_MARGIN
 
         known = getattr(self, "reference", None)
-        if known is not None and np.array_equal(known, values):
+        if known is not None and self._is_same(known, values):
             return False
         self.reference = values.copy()
         if self.place is not None:
@@ -62,6 +63,15 @@ class IrfPositions:
             self.centre = self.place.radians(values)
             self.reach = (self.spatial.evaluation_radius + CUTOUT_MARGIN).to_value("rad")
         return True
+
+    def _is_same(self, known: Array, values: Array) -> bool:
+        """Return whether the IRFs for two sets of values differ by rounding only."""
+        if self.place is None:
+            return np.array_equal(known, values)
+        axes = [self.place.lon, self.place.lat]
+        away = separation(*self.place.radians(known), *self.place.radians(values))
+        others = np.delete(known, axes), np.delete(values, axes)
+        return away < SAME_POSITION and np.array_equal(*others)
 
     def node(self, values: Array) -> tuple[int, int]:
         """Return the node whose IRFs apply to values of the spatial parameters."""

@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 EDGE = 1e-7  # pixels: how close to a line the search stays on its side
 CROSSINGS = 40
 ITERATIONS = 12  # of a fit in a neighbouring cell
-NEAR_MISS = 2.0  # in the statistic: cells that are higher by less are fitted with all parameters
+NEAR_MISS = (
+    2.0  # in the statistic: cells that are higher by less are fitted with what is correlated
+)
+CORRELATED = 0.03  # of the Fisher matrix, from which parameters are fitted together with a source
 COARSE = 1e-2  # in the statistic, at which fits in neighbouring cells end
 SHIFTS = (0.0, -1.0, 1.0)  # pixels, of extended sources
 FACTORS = (1.0, 0.5, 2.0)  # of their size
@@ -58,6 +61,7 @@ class CellSearch:
     tolerance: float
     gain: float
     calls: int = 0
+    correlations: Array | None = attrs.field(init=False, default=None)
 
     @property
     def objective(self) -> Objective:
@@ -132,6 +136,7 @@ class CellSearch:
             With the sources in their best neighbouring cells, shape (n,).
         """
         best, stat = z, self.objective.total(z)
+        self.correlations = None
         for grid in self.pixels.grids:
             best, stat = self._around(grid, best, stat)
         return None if best is z else best
@@ -142,20 +147,33 @@ class CellSearch:
         for start, box in _neighbours(grid, z, self.objective.limits):
             trial, value = self._fit(grid, start, box, grid.related, lowest + NEAR_MISS)
             if lowest - COARSE <= value < lowest + NEAR_MISS:
-                trial, value = self._fit(grid, trial, box, np.arange(len(z)), lowest)
+                together = self._correlated(grid, z)
+                trial, value = self._fit(grid, trial, box, together, lowest)
             if value < lowest:
                 best, lowest = trial, value
         return (z, stat) if best is z else (best, lowest)
 
+    def _correlated(self, grid: PixelGrid, z: Array) -> Index:
+        """Return the parameters of a source and those that are correlated with them."""
+        if self.correlations is None:
+            fisher = self.objective.fisher(z)
+            assert fisher is not None
+            own = np.sqrt(np.where(np.diag(fisher) > 0, np.diag(fisher), np.inf))
+            self.correlations = np.abs(fisher / np.outer(own, own))
+            self.calls += 1
+        linked = (self.correlations[grid.related] > CORRELATED).any(axis=0)
+        linked[grid.related] = True
+        return np.flatnonzero(linked)
+
     def _fit(
         self, grid: PixelGrid, start: Array, box: Array, free: Index, level: float
     ) -> tuple[Array, float]:
-        every = len(free) == len(start)
-        some = self.objective if every else conditional(self.objective, free, start)
+        fine = len(free) > len(grid.related)
+        some = conditional(self.objective, free, start)
         lines = np.flatnonzero(np.isin(free, grid.places)) if grid.piecewise else None
         end = descend(
             some,
-            self.tolerance if every else COARSE,
+            self.tolerance if fine else COARSE,
             start[free],
             box=box[free],
             lines=lines,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     Index = NDArray[np.int64]
 
 STEP = 1e-3  # of a pixel, for the derivatives of the sky position: projections are nearly linear
+POSITIONS_KEPT = 20  # for each source: fits of one leave the others where they are
 LIMIT_DISTANCE = 1.0  # pixels: sources closer to a limit of their position stay on the sky
 
 
@@ -38,6 +39,7 @@ class PixelCoordinates:
 
     def __init__(self, objective: Objective, near: Array) -> None:
         self.sky, self.near = objective, np.array(near, dtype=float)
+        self.positions: dict[tuple[float, ...], Array] = {}
         self.blocks: dict[tuple[int, ...], Array] = {}
         self.grids = [grid for grid in objective.grids if self._is_free(grid)]
         self.lines: Index = _concatenate([grid.places for grid in self.grids if grid.piecewise])
@@ -62,8 +64,13 @@ class PixelCoordinates:
         """Return the vector of parameters, shape (n,)."""
         x = np.array(z, dtype=float)
         for grid in self.grids:
-            x[grid.places] = self.near[grid.places]
-            x[grid.places] = grid.to_sky(z[grid.places], x)
+            key = (*grid.places.tolist(), *z[grid.places].tolist())
+            if key not in self.positions:
+                if len(self.positions) > POSITIONS_KEPT * len(self.grids):
+                    self.positions.clear()
+                x[grid.places] = self.near[grid.places]
+                self.positions[key] = grid.to_sky(z[grid.places], x)
+            x[grid.places] = self.positions[key]
         return x
 
     def _block(self, grid: PixelGrid, x: Array, z: Array) -> Array:

@@ -19,6 +19,7 @@ from skyred.defaults.gammapy.estimators.checks import (
     source_problems,
 )
 from skyred.defaults.gammapy.estimators.scripted import changed_options, edges_option
+from skyred.defaults.gammapy.estimators.flux_tables import reference_of
 from skyred.errors import Problem
 from skyred.fields import option, quantity
 from skyred.interfaces import Chain, Estimator, Product, component
@@ -43,7 +44,12 @@ NEAR = 0.01  # of an energy: what two edges may differ by and be one
 
 @attrs.define(eq=False)
 class FluxPointsProduct(Product):
-    """Flux points of a source, with the model they refer to.
+    """Flux points of a source, with its fitted model.
+
+    Norms are fluxes in units of the magnitude of the model's flux: ``flux.reference_model`` is the
+    fitted model where that is positive, and its opposite where it is negative. Without a reference
+    model gammapy's ``FluxPoints.read`` takes the positive reference fluxes in the file; with one it
+    needs that one, not a fitted model of negative amplitude.
 
     Parameters
     ----------
@@ -78,7 +84,7 @@ class FluxPointsProduct(Product):
         path = folder / f"{name}.fits"
         source = fits.getheader(path, 1).get("SOURCE", "")
         model = models[source] if models is not None and source in models.names else None
-        flux = GammapyFluxPoints.read(path, reference_model=model)
+        flux = GammapyFluxPoints.read(path, reference_model=reference_of(path, model))
         return cls(name, flux, model)
 
     def table(self) -> Table:

@@ -1,8 +1,8 @@
 """Reference spectra: those that norms of fluxes refer to, with positive fluxes.
 
-A norm is a flux in units of a reference flux. If that is negative, as after a fit whose best amplitude
-is negative, every sign is reversed: errors are negative, upper limits lie below the estimate. So
-the reference is the magnitude of the model's flux, and the norm has the sign of the flux.
+A norm is a flux in units of a reference flux. If that is negative, as after a fit with a negative
+best amplitude, every sign is reversed: errors are negative, upper limits lie below the estimate.
+So the reference is the magnitude of the model's flux, and the norm has the sign of the flux.
 """
 
 from __future__ import annotations

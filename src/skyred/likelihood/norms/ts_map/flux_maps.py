@@ -176,7 +176,8 @@ def _positive(model: SkyModel, datasets: Sequence[MapDataset]) -> SkyModel:
         model = positive_model(model, dataset.counts.geom.axes["energy"].edges)
     if isinstance(model.spectral_model, MagnitudeSpectralModel):
         raise ModelError(
-            "the flux of the source changes its sign with energy: a TS map needs a spectrum of one sign"
+            "the flux of the source changes its sign with energy: a TS map needs a spectrum "
+            "that does not"
         )
     return model
 

@@ -115,13 +115,13 @@ class FlatFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
         spectral = self.model.spectral_model
         if not self.flat:
             # where the sign changes gammapy warns of it
-            self.sign = flux_sign(spectral, u.Quantity([energy_min, energy_max])) or 1
+            self.sign = flux_sign(spectral, energy_min, energy_max) or 1
             return dict(super().estimate_flux_point(datasets, energy_min, energy_max))
         ranges = u.Quantity([each.edges for each in self.slices.between(energy_min, energy_max)])
         slices = self.slices.between(energy_min, energy_max, datasets.names)
         if not slices or not any(each.bins for each in slices):
             return self.columns.held_row(slices)
-        self.sign = flux_sign(spectral, u.Quantity([ranges.min(), ranges.max()]))
+        self.sign = flux_sign(spectral, ranges.min(), ranges.max())
         if not self.sign:
             return self._no_reference(slices, energy_min, energy_max)
         slices = self.slices.between(energy_min, energy_max, datasets.names, self.sign)

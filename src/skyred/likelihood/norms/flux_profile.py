@@ -94,7 +94,7 @@ class FlatFluxProfileEstimator:
         sums = [Sums(each, part, self.spectral) for each, part in zip(datasets, rest, strict=True)]
         ends = list(pairwise(self.points.energy_edges))
         bins = [[bins_between(each.axis, *pair) for each in sums] for pair in ends]
-        signs = [flux_sign(self.spectral, pair) for pair in pairwise(energy.edges)]
+        signs = [flux_sign(self.spectral, *pair) for pair in pairwise(energy.edges)]
         rows, reasons = [], []
         for region in regions:
             found, reason = self._region(sums, region, columns, list(zip(bins, signs, strict=True)))

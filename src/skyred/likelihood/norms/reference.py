@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from astropy.table import Table
     from gammapy.modeling.models import SkyModel
 
+SAMPLES = 21  # energies in a bin
 FACTORS = ("amplitude", "norm")  # parameters that spectra of gammapy are proportional to
 
 
@@ -145,26 +146,24 @@ def stored_reference(model: SkyModel, table: Table) -> SpectralModel:
     return reference_spectrum(model, edges)
 
 
-def flux_sign(spectral: SpectralModel, bounds: u.Quantity) -> int:
+def flux_sign(spectral: SpectralModel, low: u.Quantity, high: u.Quantity) -> int:
     """Return the sign of a spectrum's flux in an energy bin.
 
     Parameters
     ----------
     spectral : gammapy.modeling.models.SpectralModel
         The spectrum.
-    bounds : Quantity
-        Edges of the bin, shape (2,).
+    low, high : Quantity
+        Edges of the bin.
 
     Returns
     -------
     int
-        1 or -1; 0 if fluxes are zero or not finite, or if differential and integral flux have
-        opposite signs.
+        1 or -1; 0 if the differential flux is zero or not finite everywhere in the bin, or has
+        both signs there.
     """
-    axis = MapAxis.from_energy_edges(bounds)
+    energies = np.geomspace(low.to_value("TeV"), high.to_value("TeV"), SAMPLES) * u.TeV
     with np.errstate(all="ignore"):
-        fluxes = spectral.reference_fluxes(energy_axis=axis)
-    names = ("ref_dnde", "ref_flux", "ref_eflux")
-    signs = {float(np.sign(fluxes[name].value.item())) for name in names}
-    signs = {sign for sign in signs if sign in (-1, 1)}
-    return int(signs.pop()) if len(signs) == 1 else 0
+        signs = np.sign(spectral(energies).value)
+    signs = signs[np.abs(signs) == 1]
+    return int(signs[0]) if len(signs) and np.all(signs == signs[0]) else 0

@@ -18,8 +18,8 @@ from skyred.defaults.gammapy.estimators.checks import (
     rising_problems,
     source_problems,
 )
-from skyred.defaults.gammapy.estimators.scripted import changed_options, edges_option
 from skyred.defaults.gammapy.estimators.flux_tables import reference_of
+from skyred.defaults.gammapy.estimators.scripted import changed_options, edges_option
 from skyred.errors import Problem
 from skyred.fields import option, quantity
 from skyred.interfaces import Chain, Estimator, Product, component

@@ -26,6 +26,7 @@ from skyred.defaults.gammapy.estimators.light_curve_product import LightCurvePro
 from skyred.errors import SkyredWarning
 from skyred.likelihood import flux_profile, light_curve
 from skyred.likelihood.norms.reference import MagnitudeSpectralModel, positive_spectrum
+from skyred.likelihood.norms.variability import Variability
 
 EDGES = small.ENERGY.edges
 OPTIONAL = ["errn-errp", "ul", "sensitivity", "scan"]
@@ -250,3 +251,11 @@ def test_a_flux_profile() -> None:
     known = flux.success.data
     assert known.any()
     assert np.all(flux.flux_ul.data[known] > flux.flux.data[known])
+
+
+def test_fluxes_of_a_negative_mean_have_no_fractional_variance() -> None:
+    flux, error = np.array([-3.0, 1.0, -5.0]), np.full(3, 0.5)
+    found = Variability.of(flux, error)
+    assert found is not None
+    assert np.isnan([found.fvar, found.fvar_err]).all()
+    assert found.chi2 == Variability.of(-flux, error).chi2

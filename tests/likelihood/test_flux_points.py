@@ -22,7 +22,7 @@ from gammapy.modeling.models import (
 import points_side_by_side as beside
 import skyred
 import small_datasets as small
-from skyred.errors import FitError
+from skyred.errors import FitError, SkyredWarning
 
 WIDE = [1, 10] * u.TeV
 
@@ -234,6 +234,9 @@ def test_a_list_and_one_dataset_alone_are_taken() -> None:
 
 
 def test_a_reference_that_gives_no_counts_has_no_norm() -> None:
-    points = skyred.flux_points(on_off([power_law(0.0)]), "crab", WIDE, selection_optional="all")
+    with pytest.warns(SkyredWarning, match="the reference flux is zero"):
+        points = skyred.flux_points(
+            on_off([power_law(0.0)]), "crab", WIDE, selection_optional="all"
+        )
     assert not points.success.data.any()
     assert np.isnan([points.norm.data, points.norm_err.data, points.norm_ul.data]).all()

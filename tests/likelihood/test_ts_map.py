@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import warnings
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from gammapy.datasets import Datasets, MapDataset
 from gammapy.estimators import TSMapEstimator
 from gammapy.modeling.models import (
+    CompoundSpectralModel,
     FoVBackgroundModel,
     GaussianSpatialModel,
     Models,
@@ -189,6 +191,21 @@ class TestTheKernel:
         with pytest.raises(ModelError, match="dark has no exposure: make it"):
             TSMapMaker(source()).run([dark], EDGES)
 
+    def test_where_a_source_has_no_counts_it_gains_nothing(self, dataset: MapDataset) -> None:
+        dark = dataset.copy(name="dark")
+        dark.exposure.data[:, 5:15, 5:15] = 0
+        edges, width = [1, 10] * u.TeV, 0.25 * u.deg
+        ours = TSMapMaker(source(), width, True, ALL).run([dark], edges)
+        expected = plain_maps(dark, source(), width, True, energy_edges=edges, columns=[])
+        # gammapy's norm is -1e14 there
+        nothing = ~ours.success.data & np.isfinite(expected.ts.data)
+        assert nothing.sum() > 10
+        for name in ("ts", "npred", "npred_excess", "stat", "stat_null"):
+            one, other = (getattr(maps, name).data[nothing] for maps in (ours, expected))
+            np.testing.assert_allclose(one, other, rtol=1e-5, err_msg=name)
+        for name in ("norm", "norm_err", "norm_ul", "norm_sensitivity"):
+            assert np.isnan(getattr(ours, name).data[nothing]).all()
+
     def test_everything_masked_is_named(self, dataset: MapDataset) -> None:
         masked = dataset.copy(name="masked")
         masked.mask_safe.data[...] = False
@@ -202,6 +219,33 @@ class TestTheKernel:
         assert np.isfinite(ours.ts.data[0]).any()
         assert np.isnan(ours.ts.data[1]).all()
         assert not ours.success.data[1].any()
+
+
+class TestTheSignOfTheSource:
+    def test_it_changes_no_flux(self, dataset: MapDataset) -> None:
+        edges, width, found = [1, 10] * u.TeV, 0.35 * u.deg, []
+        for amplitude in (1e-12, -1e-12):
+            model = source()
+            model.spectral_model.amplitude.value = amplitude
+            found.append(TSMapMaker(model, width, True, ALL).run([dataset], edges))
+        for name in ("flux", "flux_err", "flux_errn", "flux_errp", "flux_ul", "flux_sensitivity",
+                     "sqrt_ts", "ts", "npred_excess"):  # fmt: skip
+            one, other = (getattr(maps, name).data for maps in found)
+            np.testing.assert_allclose(other, one, rtol=1e-9, err_msg=name)
+        maps = found[1]
+        known = maps.success.data
+        assert np.all(maps.flux_ul.data[known] > maps.flux.data[known])
+        assert np.all(maps.flux_err.data[known] > 0)
+        assert np.all(maps.flux_sensitivity.data[known] > 0)
+        assert np.all(np.sign(maps.sqrt_ts.data[known]) == np.sign(maps.flux.data[known]))
+        assert np.any(maps.flux.data[known] < 0)
+
+    def test_a_source_of_both_signs_is_refused(self, few: MapDataset) -> None:
+        steep, hard = (PowerLawSpectralModel(index=index) for index in (3, 2))
+        hard.amplitude.value *= 0.3
+        model = SkyModel(CompoundSpectralModel(steep, hard, operator.sub), PointSpatialModel())
+        with pytest.raises(ModelError, match="the source changes its sign with energy"):
+            TSMapMaker(model, 0.35 * u.deg).run([few], [1, 10] * u.TeV)
 
 
 def layer(counts: np.ndarray, background: float = 0.5, kernel: Any = None) -> Layer:

@@ -77,7 +77,7 @@ def _draw_excess(dataset: Any, ax: Axes, axis: MapAxis, counts: Any) -> None:
 def _shade_unused(dataset: Any, ax: Axes, edges: Any) -> None:
     if dataset.mask is None:
         return
-    unused = ~dataset.mask.data.ravel()
+    unused = ~dataset.mask.data.astype(bool).ravel()
     label = "not used"
     for low, high in zip(edges[:-1][unused], edges[1:][unused], strict=True):
         ax.axvspan(low, high, color="0.9", linewidth=0, zorder=-1, label=label)

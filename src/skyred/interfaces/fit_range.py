@@ -64,7 +64,7 @@ class FitRange(Fields):
             raise ModelError(f"the fit range needs counts, and {dataset.name} has none")
         else:
             mask = self._map(dataset)
-            inside = dataset.mask_safe.data if dataset.mask_safe is not None else True
+            inside = True if dataset.mask_safe is None else dataset.mask_safe.data.astype(bool)
         chosen = mask if dataset.tag == "FluxPointsDataset" else mask.data
         if not (chosen & inside).any():
             raise ModelError(

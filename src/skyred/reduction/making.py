@@ -145,4 +145,5 @@ def _counts(dataset: Any) -> int:
     if getattr(dataset, "counts", None) is None:
         return 0
     data = dataset.counts.data
-    return int(data[dataset.mask_safe.data].sum() if dataset.mask_safe else data.sum())
+    safe = dataset.mask_safe.data.astype(bool) if dataset.mask_safe else slice(None)
+    return int(data[safe].sum())

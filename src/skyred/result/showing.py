@@ -90,7 +90,7 @@ def _dataset(dataset: Any) -> tuple[object, ...]:
     if getattr(dataset, "counts", None) is None:  # flux points
         return (dataset.name, kind, "", "", "", "", "")
     size = dataset.counts.data.size
-    used = size if dataset.mask is None else int(dataset.mask.data.sum())
+    used = size if dataset.mask is None else int(np.count_nonzero(dataset.mask.data))
     energies = _energies(dataset) if used else ""
     return (dataset.name, kind, f"{_sum(dataset.counts, dataset):.0f}",
             "" if dataset.background is None else f"{_sum(dataset.background, dataset):.1f}",
@@ -98,7 +98,7 @@ def _dataset(dataset: Any) -> tuple[object, ...]:
 
 
 def _sum(content: Any, dataset: Any) -> float:
-    inside = True if dataset.mask is None else dataset.mask.data
+    inside = True if dataset.mask is None else dataset.mask.data.astype(bool)
     return float(np.sum(content.data, where=inside, dtype=float))
 
 

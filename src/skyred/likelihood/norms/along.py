@@ -11,7 +11,7 @@ import numpy as np
 from astropy import units as u
 
 from skyred.errors import FitError
-from skyred.likelihood.norms.columns import Columns, Row
+from skyred.likelihood.norms.columns import NO_MINIMUM, Columns, Row
 from skyred.likelihood.norms.slices import bins_between
 
 if TYPE_CHECKING:
@@ -100,20 +100,17 @@ class Along:
     def _scan(self, rows: Sequence[Sequence[Row]]) -> RegionNDMap:
         from gammapy.maps import MapAxis
 
-        # one axis for all, as gammapy has it: the range of its scan does not depend on the fit
-        axis = MapAxis.from_nodes(rows[0][0]["norm_scan"], name="norm")
+        # one axis for all rows, as gammapy has it
+        scans = [
+            row["norm_scan"] for some in rows for row in some if np.isfinite(row["stat_scan"]).any()
+        ]
+        axis = MapAxis.from_nodes((scans or [rows[0][0]["norm_scan"]])[0], name="norm")
         return self._map([[row["stat_scan"] for row in some] for some in rows], [axis])
 
 
 def why_not(row: Row) -> str:
-    """Say why a bin has no norm; "" if it has one."""
-    if np.isfinite(row["norm"]):
-        return ""
-    if not len(row["datasets"]):
-        return "no dataset has such energies"
-    if np.isnan(row["stat"]):
-        return "the statistic has no minimum"
-    return "masked in all datasets"
+    """Return why a bin has no norm; "" if it has one."""
+    return "" if np.isfinite(row["norm"]) else str(row.get("reason", NO_MINIMUM))
 
 
 def why_not_any(rows: Sequence[Row], edges: u.Quantity) -> str:

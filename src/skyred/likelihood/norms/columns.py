@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 import attrs
 import numpy as np
 
-from skyred.likelihood.norms.norm import Norm, best_norm, crossing, sensitivity
+from skyred.likelihood.norms.norm import Norm, best_norm, crossing, sensitivity, upper_limit
 from skyred.likelihood.norms.profile import Held, Profile
 from skyred.likelihood.norms.slices import Slice
 
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Row = dict[str, Any]
+MASKED = "masked in all datasets"
+NO_DATASET = "no dataset has such energies"
+NO_MINIMUM = "the statistic has no minimum"
+NO_REFERENCE = "the reference flux is zero, not finite or changes its sign in the bin"
 OPTIONAL = {
     "errn-errp": ("norm_errn", "norm_errp"),
     "ul": ("norm_ul",),
@@ -47,6 +51,9 @@ class Columns:
         Width of the errors, confidence of the upper limits and significance of the sensitivity.
     parameter : gammapy.modeling.Parameter
         The norm: its start, limits and scan values.
+    scans : list of array
+        The norms of the scan, once they are known. All rows have the same, because `FluxPoints` has
+        one axis for them; if they depend on the fit, they are those of the first row.
     """
 
     selected: Sequence[str]
@@ -54,6 +61,7 @@ class Columns:
     n_sigma_ul: float
     n_sigma_sensitivity: float
     parameter: Any
+    scans: list[NDArray[np.float64]] = attrs.field(factory=list)
 
     @classmethod
     def of(cls, estimator: FluxPointsEstimator) -> Self:
@@ -104,27 +112,29 @@ class Columns:
             row["norm_errp"] = crossing(profile, norm, self.n_sigma, 1, high)
             row["norm_errn"] = crossing(profile, norm, self.n_sigma, -1, low)
         if "ul" in self.selected:
-            row["norm_ul"] = norm.value + crossing(profile, norm, self.n_sigma_ul, 1, high)
+            row["norm_ul"] = upper_limit(profile, norm, self.n_sigma_ul, high)
         if "scan" in self.selected:
             row["norm_scan"] = scan = self._scan(norm)
             row["stat_scan"] = np.array([profile.stat(value) for value in scan])
         if "sensitivity" in self.selected:
             sigma = self.n_sigma_sensitivity
-            row["norm_sensitivity"] = sensitivity(fitted.held.asimov, norm, sigma)
-        return row
+            row["norm_sensitivity"] = sensitivity(fitted.held.asimov, norm.scale, sigma)
+        return {**row, "reason": "" if np.isfinite(norm.value) else NO_MINIMUM}
 
     def _scan(self, norm: Norm) -> NDArray[np.float64]:
-        parameter = self.parameter.copy()  # its range may depend on value and error
-        parameter.value, parameter.error = norm.value, np.nan_to_num(norm.error)
-        return np.asarray(parameter.scan_values)
+        if not self.scans:
+            parameter = self.parameter.copy()  # its range may depend on value and error
+            parameter.value, parameter.error = norm.value, np.nan_to_num(norm.error)
+            self.scans.append(np.asarray(parameter.scan_values))
+        return self.scans[0]
 
-    def nothing(self, datasets: int) -> Row:
-        """Give the columns of a bin that is masked in all datasets, as gammapy fills them."""
+    def nothing(self, datasets: int, reason: str = MASKED) -> Row:
+        """Return the columns of a bin without a norm, filled as gammapy fills masked ones."""
         nan = dict.fromkeys(["norm", "norm_err", "ts"], np.nan)
         for selected, columns in OPTIONAL.items():
             if selected in self.selected:
                 nan |= dict.fromkeys(columns, np.nan)
-        row: Row = {**nan, "stat": 0.0, "stat_null": 0.0, "success": False}
+        row: Row = {**nan, "stat": 0.0, "stat_null": 0.0, "success": False, "reason": reason}
         row["npred"], row["npred_excess"] = np.full(datasets, np.nan), np.zeros(datasets)
         if "scan" in self.selected:
             row["norm_scan"] = scan = np.asarray(self.parameter.copy().scan_values)
@@ -134,4 +144,4 @@ class Columns:
     def missing(self) -> Row:
         """Give the columns of a bin without any dataset: gammapy leaves such intervals out."""
         unknown = {"stat": np.nan, "stat_null": np.nan, "npred": [], "npred_excess": []}
-        return {**self.nothing(0), **unknown, "counts": [], "datasets": []}
+        return {**self.nothing(0, NO_DATASET), **unknown, "counts": [], "datasets": []}

@@ -17,13 +17,15 @@ import numpy as np
 from astropy import units as u
 from gammapy.estimators import FluxPoints, FluxPointsEstimator
 from gammapy.maps import MapAxis
+from gammapy.modeling.models import ScaleSpectralModel
 
 from skyred.errors import SkyredWarning
 from skyred.likelihood.norms.along import aligned_axes
-from skyred.likelihood.norms.columns import Columns, Fitted, Row
+from skyred.likelihood.norms.columns import NO_REFERENCE, Columns, Fitted, Row
 from skyred.likelihood.norms.norm import Norm
 from skyred.likelihood.norms.profile import Held, Refitted
-from skyred.likelihood.norms.refit import Refit
+from skyred.likelihood.norms.reference import flux_sign, positive_spectrum, reference_spectrum
+from skyred.likelihood.norms.refit import Refit, fitted_norm, started_at
 from skyred.likelihood.norms.slices import EnergySlices, Slice, can_slice
 from skyred.likelihood.objective import objective_from
 from skyred.likelihood.parameters import ParameterSpace
@@ -32,7 +34,7 @@ from skyred.minimise import minimise
 
 if TYPE_CHECKING:
     from gammapy.datasets import Datasets
-    from gammapy.modeling.models import SkyModel
+    from gammapy.modeling.models import SkyModel, SpectralModel
 
 
 class FlatFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
@@ -62,12 +64,18 @@ class FlatFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
         """
         aligned_axes(datasets)
         self.prepare(datasets)
-        return super().run(datasets)
+        points = super().run(datasets)
+        return FluxPoints(points._data, self.reference_spectrum(), points.meta, points.gti)
+
+    def reference_spectrum(self) -> SpectralModel:
+        """Return the spectrum that the norms refer to, its fluxes positive."""
+        return reference_spectrum(self.model, self.energy_edges).copy()
 
     def prepare(self, datasets: Datasets) -> None:
         """Lay the datasets out flat; `point` then takes all or some of them."""
         likelihood = Likelihood(datasets, self.check)
         self.model: SkyModel = likelihood.space.models[self.source]
+        self.sign = 1
         self.flat = can_slice(likelihood) and (likelihood.exact or not self.reoptimize)
         why = "; ".join(likelihood.notes) or "its datasets are not of counts"
         if self.norm.prior is not None:
@@ -81,33 +89,60 @@ class FlatFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
             free = self.reoptimize and Refit.of(likelihood, self.slices, self.model, self.norm)
             self.refit = free or None
 
+    def get_scale_model(self, models: Any) -> ScaleSpectralModel:
+        """Return the spectrum of the source times a norm, positive in the bin at norm 1."""
+        scaled = super().get_scale_model(models)
+        if self.sign < 0:
+            scaled.model = ScaleSpectralModel(scaled.model, norm=-1)
+        return scaled
+
     def estimate_flux_point(
         self, datasets: Datasets, energy_min: u.Quantity, energy_max: u.Quantity
     ) -> Row:
         """Estimate one flux point."""
         if not self.flat:
-            return dict(super().estimate_flux_point(datasets, energy_min, energy_max))
+            return self.point(datasets, energy_min, energy_max)
         slices = self.slices.between(energy_min, energy_max)
         if not slices:
-            model = self.model.spectral_model
+            model = positive_spectrum(self.model.spectral_model, self.energy_edges)
             return dict(self._nan_result(datasets, model, energy_min, energy_max))
         row = self.point(datasets, energy_min, energy_max)
+        row.pop("reason")
         return self._of_all(slices, {**self.reference([each.edges for each in slices]), **row})
 
     def point(self, datasets: Datasets, energy_min: u.Quantity, energy_max: u.Quantity) -> Row:
         """Fit the norm in a bin of energy, in datasets that are among the prepared ones."""
+        spectral = self.model.spectral_model
         if not self.flat:
+            # where the sign changes gammapy warns of it
+            self.sign = flux_sign(spectral, energy_min, energy_max) or 1
             return dict(super().estimate_flux_point(datasets, energy_min, energy_max))
+        ranges = u.Quantity([each.edges for each in self.slices.between(energy_min, energy_max)])
         slices = self.slices.between(energy_min, energy_max, datasets.names)
-        if self.reoptimize and any(each.bins for each in slices):
-            if self.refit is None:
-                fitted = self._refit(datasets, energy_min, energy_max)
-            else:
-                ranges = self.slices.ranges_of(energy_min, energy_max, datasets.names)
-                fitted = self.refit.fit(ranges)
-            return self.columns.counted(slices, self.columns.row(fitted))
+        if not slices or not any(each.bins for each in slices):
+            return self.columns.held_row(slices)
+        self.sign = flux_sign(spectral, ranges.min(), ranges.max())
+        if not self.sign:
+            return self._no_reference(slices, energy_min, energy_max)
+        slices = self.slices.between(energy_min, energy_max, datasets.names, self.sign)
         offset = sum(prior for prior, applies in self.priors if applies(datasets.names))
-        return self.columns.held_row(slices, offset)
+        fitted = self.columns.fit(slices, offset)
+        if self.reoptimize:
+            fitted = self._reoptimized(datasets, energy_min, energy_max, fitted.norm)
+        return self.columns.counted(slices, self.columns.row(fitted))
+
+    def _no_reference(self, slices: list[Slice], low: u.Quantity, high: u.Quantity) -> Row:
+        text = f"{self.model.name}: no flux point from {low:.4g} to {high:.4g}: {NO_REFERENCE}"
+        warnings.warn(text, SkyredWarning, stacklevel=2)
+        return self.columns.counted(slices, self.columns.nothing(len(slices), NO_REFERENCE))
+
+    def _reoptimized(
+        self, datasets: Datasets, low: u.Quantity, high: u.Quantity, start: Norm
+    ) -> Fitted:
+        """Fit the norm together with the free parameters of the rest."""
+        if self.refit is None:
+            return self._refit(datasets, low, high, start)
+        return self.refit.fit(self.slices.ranges_of(low, high, datasets.names), start, self.sign)
 
     def _of_all(self, slices: list[Slice], row: Row) -> Row:
         """Give counts a place for every dataset, 0 of those that have no bin in the range.
@@ -123,15 +158,18 @@ class FlatFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
         return {**row, "datasets": names}
 
     def reference(self, ranges: Sequence[u.Quantity]) -> Row:
-        """Give the fluxes of the model between the lowest and highest energy of some ranges."""
+        """Return the reference fluxes between the lowest and highest energy of some ranges."""
         edges = u.Quantity([u.Quantity(ranges).min(), u.Quantity(ranges).max()])
         # in the unit that was asked for: OGIP files are in keV
         axis = MapAxis.from_energy_edges(edges.to(self.energy_edges.unit))
         with np.errstate(invalid="ignore", divide="ignore"):
-            fluxes = self.model.spectral_model.reference_fluxes(energy_axis=axis)
+            spectral = positive_spectrum(self.model.spectral_model, axis.edges)
+            fluxes = spectral.reference_fluxes(energy_axis=axis)
         return {name: value.item() for name, value in fluxes.items()}
 
-    def _refit(self, datasets: Datasets, energy_min: u.Quantity, energy_max: u.Quantity) -> Fitted:
+    def _refit(
+        self, datasets: Datasets, energy_min: u.Quantity, energy_max: u.Quantity, start: Norm
+    ) -> Fitted:
         """Fit the norm together with the free parameters of the rest, whatever they are."""
         sliced = datasets.slice_by_energy(energy_min, energy_max)
         models = datasets.models._slice_by_energy(energy_min, energy_max)
@@ -140,12 +178,11 @@ class FlatFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
         source.spectral_model = scaled
         sliced.models = models
         likelihood = Likelihood(sliced, self.check)
-        objective = objective_from(likelihood)
+        index = [id(each) for each in likelihood.space.free_parameters].index(id(scaled.norm))
+        objective = started_at(objective_from(likelihood), index, start)
         found = minimise(objective)
         likelihood.space.set(found.values)
-        index = [id(each) for each in likelihood.space.free_parameters].index(id(scaled.norm))
-        value, error = float(found.values[index]), float(found.errors[index])
-        norm = Norm(value, error, found.stat, found.success)
+        norm = fitted_norm(found, index, start.scale)
         profile = Refitted(attrs.evolve(objective, start=found.values), index)
         scaled.norm.value = 1.0
         slices = EnergySlices(likelihood, source.name).all()

@@ -17,7 +17,8 @@ from gammapy.datasets import Datasets
 from gammapy.estimators import FluxPoints, FluxPointsEstimator
 
 from skyred.likelihood.norms.along import Along, aligned_axes, covered_axis, why_not_any
-from skyred.likelihood.norms.columns import Columns, Row
+from skyred.likelihood.norms.columns import NO_REFERENCE, Columns, Row
+from skyred.likelihood.norms.reference import flux_sign, positive_spectrum
 from skyred.likelihood.norms.regions import Sums, Unusable
 from skyred.likelihood.norms.slices import bins_between
 
@@ -93,13 +94,15 @@ class FlatFluxProfileEstimator:
         sums = [Sums(each, part, self.spectral) for each, part in zip(datasets, rest, strict=True)]
         ends = list(pairwise(self.points.energy_edges))
         bins = [[bins_between(each.axis, *pair) for each in sums] for pair in ends]
+        signs = [flux_sign(self.spectral, *pair) for pair in pairwise(energy.edges)]
         rows, reasons = [], []
         for region in regions:
-            found, reason = self._region(sums, region, columns, bins)
+            found, reason = self._region(sums, region, columns, list(zip(bins, signs, strict=True)))
             rows.append(found)
             reasons.append(reason)
         along = Along(distance, energy, datasets.names, columns)
-        flux = along.flux_points(rows, self.spectral.copy(), datasets.gti)
+        reference = positive_spectrum(self.spectral, energy.edges).copy()
+        flux = along.flux_points(rows, reference, datasets.gti)
         return FluxProfile(flux, tuple(reasons))
 
     def _region(
@@ -107,16 +110,19 @@ class FlatFluxProfileEstimator:
         sums: list[Sums],
         region: SkyRegion,
         columns: Columns,
-        bins: list[list[tuple[int, int] | None]],
+        bins: list[tuple[list[tuple[int, int] | None], int]],
     ) -> tuple[list[Row], str]:
         try:
             spectra = [each.spectrum(region) for each in sums]
         except Unusable as reason:
             return [columns.missing() for _ in bins], str(reason)
         rows = []
-        for here in bins:
+        for here, sign in bins:
             chosen = zip(sums, spectra, here, strict=True)
-            rows.append(
-                columns.held_row([s.slice(each.name, each.axis, b) for each, s, b in chosen if b])
-            )
+            slices = [s.slice(each.name, each.axis, b, sign or 1) for each, s, b in chosen if b]
+            row = columns.held_row(slices)
+            if slices and not sign:
+                nothing = columns.nothing(len(slices), NO_REFERENCE)
+                row = columns.counted(slices, nothing)
+            rows.append(row)
         return rows, why_not_any(rows, self.points.energy_edges)

@@ -9,7 +9,6 @@ import attrs
 import numpy as np
 from astropy import units as u
 from gammapy.datasets import Datasets
-from gammapy.datasets.flux_points import _get_reference_model
 from gammapy.estimators import FluxPoints
 from gammapy.maps import MapAxis, TimeMapAxis
 
@@ -117,9 +116,7 @@ class FlatLightCurveEstimator:
         along = Along(time, energy, datasets.names, Columns.of(self.points))
         used = {name for some in rows for row in some for name in row["datasets"]}
         gti = Datasets([each for each in datasets if each.name in used]).gti
-        # of a spatial template this is the spectrum of its sum
-        model = _get_reference_model(self.points.model, self.points.energy_edges)
-        return along.flux_points(rows, model.copy(), gti)
+        return along.flux_points(rows, self.points.reference_spectrum(), gti)
 
 
 def _outside(datasets: Datasets, number: int) -> str:

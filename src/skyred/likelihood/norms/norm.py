@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING
 import attrs
 import numpy as np
 
+from skyred.likelihood.norms.minimum import Minimum, find_minimum
+
 if TYPE_CHECKING:
     from skyred.likelihood.norms.profile import Held, Profile
 
-ITERATIONS = 50
-HALVINGS = 40
-ACCURACY = 1e-7  # of the error, at which Newton steps end
-GAIN = 1e-6  # in the statistic, below which a slope is no reason to go on
-FLAT = 1e-6  # a curvature that is rounding
 GROWTH = 1.6  # of a bracket, until it holds the crossing
-BRACKETS = 80
+BRACKETS = 120
+LOWER = 0.01  # in the statistic: a profile that falls by more below its minimum has another one
+SIDE = 1e-5  # of the least statistic on a half-line of norms, by which its end is exceeded
 
 
 @attrs.frozen
@@ -29,26 +28,32 @@ class Norm:
     value, error : float
         The best norm and its error by the second derivative; NaN if it has none.
     stat : float
-        The statistic there.
+        The least statistic.
     success : bool
-        Whether this is a minimum.
+        Whether there is one best norm.
+    scale : float
+        How far away crossings are searched first.
+    origin : float
+        A norm of the least statistic: the best one, or, where the statistic is the same for all
+        norms below, one of them.
     """
 
     value: float
     error: float
     stat: float
     success: bool
+    scale: float = 1.0
+    origin: float = attrs.field()
 
-    @property
-    def scale(self) -> float:
-        """How far away to look for crossings first."""
-        return self.error if np.isfinite(self.error) else 1.0
+    @origin.default
+    def _best(self) -> float:
+        return self.value if self.success else np.nan
 
 
 def best_norm(
     profile: Held, start: float = 1.0, low: float = -np.inf, high: float = np.inf
 ) -> Norm:
-    """Find the minimum of a profile by damped Newton steps.
+    """Find the minimum of a profile by safeguarded Newton steps.
 
     Parameters
     ----------
@@ -62,54 +67,29 @@ def best_norm(
     Returns
     -------
     Norm
-        Its success is false where the statistic has no minimum, as without any counts on a known
-        background. At a kink, as without any counts on the source, its error is NaN.
+        Its success is false where the statistic has no minimum. Without any counts on a known
+        background the statistic is the same for all norms below some value: there is no best norm,
+        but there are upper limits. At a non-differentiable point, and at a limit, the error is NaN
+        if the curvature there is zero.
     """
-    norm, stat = float(np.clip(start, low, high)), profile.stat(float(np.clip(start, low, high)))
-    for _ in range(ITERATIONS):
-        slope, curvature = profile.slopes(norm)
-        if not (curvature > 0 and np.isfinite(slope)):
-            break
-        trial, there = _downhill(profile, norm, stat, -slope / curvature, low, high)
-        step, norm, stat = trial - norm, trial, there
-        if abs(step) < ACCURACY * np.sqrt(2 / curvature):
-            if step or slope**2 / (2 * curvature) < GAIN:
-                return Norm(norm, float(np.sqrt(2 / curvature)), stat, True)
-            break
-    return _bracketed(profile, norm, low, high)
+    scale = profile.scale
+    minimum = find_minimum(profile, start, low, high)
+    if minimum is None:
+        return Norm(np.nan, np.nan, np.nan, False, scale)
+    if minimum.unbounded:
+        return _half_line(profile, minimum, scale)
+    error = np.sqrt(2 / minimum.curvature) if minimum.curvature > 0 else np.nan
+    first = error if np.isfinite(error) else scale
+    return Norm(minimum.norm, float(error), profile.stat(minimum.norm), True, float(first))
 
 
-def _bracketed(profile: Held, norm: float, low: float, high: float) -> Norm:
-    """Find a minimum without derivatives: it may be a kink, as where there are no counts on."""
-    from scipy.optimize import minimize_scalar
-
-    here, width = profile.stat(norm), max(abs(norm), 1.0)
-    for _ in range(BRACKETS):
-        left, right = max(norm - width, low), min(norm + width, high)
-        ends = profile.stat(left), profile.stat(right)
-        if (ends[0] > here or left == low) and (ends[1] > here or right == high):
-            found = minimize_scalar(profile.stat, bounds=(left, right), options={"xatol": 1e-9})
-            # the search within bounds ends beside them, though a limit may hold the minimum
-            inner = float(found.fun), float(found.x)
-            stat, best = min((ends[0], left), (ends[1], right), inner)
-            curvature = profile.slopes(best)[1]
-            error = float(np.sqrt(2 / curvature)) if curvature > FLAT else np.nan
-            return Norm(best, error, stat, bool(found.success))
-        norm, here = min([(here, norm), (ends[0], left), (ends[1], right)])[::-1]
-        width *= GROWTH
-    return Norm(np.nan, np.nan, np.nan, False)
-
-
-def _downhill(
-    profile: Held, norm: float, stat: float, step: float, low: float, high: float
-) -> tuple[float, float]:
-    for _ in range(HALVINGS):
-        trial = float(np.clip(norm + step, low, high))
-        there = profile.stat(trial)
-        if there <= stat + 1e-9:
-            return trial, there
-        step /= 2
-    return norm, stat
+def _half_line(profile: Held, minimum: Minimum, scale: float) -> Norm:
+    """Return the result for a statistic that is least for all norms below some value."""
+    stat, away = profile.stat(minimum.norm), scale
+    origin = 0.0
+    while origin > minimum.norm and profile.stat(origin) > stat + SIDE:
+        origin, away = -away, GROWTH * away
+    return Norm(np.nan, np.nan, stat, False, scale, max(origin, minimum.norm))
 
 
 def crossing(profile: Profile, best: Norm, sigma: float, side: int, limit: float = np.inf) -> float:
@@ -133,29 +113,58 @@ def crossing(profile: Profile, best: Norm, sigma: float, side: int, limit: float
     float
         The distance; NaN if there is none.
     """
-    if not best.success:
+    return _distance(profile, best, sigma, side, limit) if best.success else np.nan
+
+
+def upper_limit(profile: Profile, best: Norm, sigma: float, limit: float = np.inf) -> float:
+    """Find the norm above the best one at which the statistic has risen by sigma squared.
+
+    Parameters
+    ----------
+    profile, best, sigma, limit
+        As for `crossing`.
+
+    Returns
+    -------
+    float
+        The upper limit, which exists also where any lower norm is as good as the best one; NaN if
+        there is none.
+    """
+    return best.origin + _distance(profile, best, sigma, 1, limit)
+
+
+def _distance(profile: Profile, best: Norm, sigma: float, side: int, limit: float) -> float:
+    """Find how far from the origin of a minimum the statistic has risen by sigma squared."""
+    if not np.isfinite(best.origin):
         return np.nan
+    lowest = 0.0
 
     def rise(away: float) -> float:
-        return profile.stat(best.value + side * away) - best.stat - sigma**2
+        nonlocal lowest
+        value = profile.stat(best.origin + side * away) - best.stat
+        lowest = min(lowest, value)
+        return value - sigma**2
 
-    farthest = abs(limit - best.value)
-    return root(rise, 0.0, min(sigma * best.scale, farthest), farthest)
+    low, high = profile.domain
+    ends = (limit, high) if side > 0 else (-limit, -low)
+    farthest = max(0.0, min(ends) - side * best.origin)
+    distance = root(rise, 0.0, min(sigma * best.scale, farthest), farthest)
+    return distance if lowest > -LOWER else np.nan
 
 
-def sensitivity(asimov: Callable[[float], float], best: Norm, sigma: float) -> float:
+def sensitivity(asimov: Callable[[float], float], scale: float, sigma: float) -> float:
     """Find the norm that would be significant by some sigma; NaN if there is none.
 
     Parameters
     ----------
     asimov : callable
         From a norm to the gain in the statistic that it is expected to give.
-    best : Norm
-        The fitted norm, for its error.
+    scale : float
+        The order of magnitude of the norm's error.
     sigma : float
         The significance.
     """
-    return root(lambda norm: asimov(norm) - sigma**2, 0.0, sigma * best.scale)
+    return root(lambda norm: asimov(norm) - sigma**2, 0.0, sigma * scale)
 
 
 def root(
@@ -171,7 +180,7 @@ def root(
     for _ in range(BRACKETS):
         value = function(high)
         if value > 0:
-            return float(brentq(function, low, high, xtol=1e-9 * high, rtol=1e-9))
+            return float(brentq(function, low, high, xtol=1e-14 * high, rtol=1e-9, maxiter=500))
         if high >= highest or not np.isfinite(value):
             break
         low, high = high, min(GROWTH * high, highest)

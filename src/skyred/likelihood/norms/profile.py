@@ -23,11 +23,15 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 NEWTON_TOLERANCE = 1e-8  # of a fit of the rest: far below what crossings of the statistic need
-SLOPE_STEP = 1e-4  # of the norm's range of interest, where counts are clipped
 
 
 class Profile(Protocol):
     """The statistic along the norm of a source."""
+
+    @property
+    def domain(self) -> tuple[float, float]:
+        """Return between which norms the statistic is convex."""
+        ...
 
     def stat(self, norm: float) -> float:
         """Give the statistic."""
@@ -35,7 +39,15 @@ class Profile(Protocol):
 
 
 class Term(Protocol):
-    """What one dataset adds to a profile with the rest held: ``mu = norm * signal + rest``."""
+    """What one dataset adds to a profile with the rest held: ``mu = norm * signal + rest``.
+
+    Attributes
+    ----------
+    domain : tuple of float
+        The norms between which it is convex: at the ends a bin with counts has none predicted.
+    """
+
+    domain: tuple[float, float]
 
     def stat(self, norm: float) -> float:
         """Give the statistic."""
@@ -71,6 +83,8 @@ class CashTerm:
     ----------
     lowest : float
         The norm below which the predicted counts of some bin would be negative.
+    domain : tuple of float
+        The norms between which all bins with counts have some predicted.
     """
 
     def __init__(self, counts: Array, signal: Array, rest: Array) -> None:
@@ -81,7 +95,10 @@ class CashTerm:
         with np.errstate(all="ignore"):
             # where any bin of the rest is negative by itself, all is clipped bin by bin
             zero = np.where(signal > 0, -rest / signal, np.where(rest < 0, np.inf, -np.inf))
+            ends = -rest[filled] / signal[filled]
         self.lowest = float(zero.max(initial=-np.inf)) if signal.min(initial=0) >= 0 else np.inf
+        low, high = ends[signal[filled] > 0], ends[signal[filled] < 0]
+        self.domain = float(low.max(initial=-np.inf)), float(high.min(initial=np.inf))
 
     def stat(self, norm: float) -> float:
         """Give the statistic; negative predicted counts count as none, as in gammapy."""
@@ -92,13 +109,16 @@ class CashTerm:
         return cash.value(norm * signal + rest, self.npred(norm))
 
     def slopes(self, norm: float) -> tuple[float, float]:
-        """Give the first and second derivative."""
-        if norm < self.lowest:
-            return _differences(self.stat, norm)
+        """Return the first and second derivative; bins without predicted counts add nothing."""
         cash, signal, rest = self.filled
-        slopes = cash.derivatives(norm * signal + rest)
-        first = slopes.first @ signal + slopes.total * self.sums[0]
-        return float(first), float(slopes.second @ signal**2)
+        predicted = norm * signal + rest
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = np.where(predicted > TRUNCATION, signal / predicted, 0)
+        total = self.sums[0]
+        if norm < self.lowest:
+            total = float(self.signal[norm * self.signal + self.rest > 0].sum())
+        weighted = cash.counts * ratio
+        return float(2 * (total - weighted.sum())), float(2 * weighted @ ratio)
 
     def npred(self, norm: float) -> float:
         """Give all predicted counts."""
@@ -129,8 +149,13 @@ class WStatTerm:
         What the source at norm one, and other sources, predict in them, shape (k,).
     """
 
+    domain = (-np.inf, np.inf)  # the statistic is convex everywhere
+
     def __init__(self, statistic: WStat, signal: Array, rest: Array) -> None:
         self.statistic, self.signal, self.rest = statistic, signal, rest
+        # gammapy counts bins as zero where the statistic is not defined
+        self.used = np.isfinite(statistic.alpha) & (statistic.alpha > 0)
+        self.empty = self.used & (statistic.on == 0)
 
     def _signal(self, norm: float) -> Array:
         return norm * self.signal + self.rest
@@ -140,9 +165,16 @@ class WStatTerm:
         return self.statistic.value(self._signal(norm))
 
     def slopes(self, norm: float) -> tuple[float, float]:
-        """Give the first and second derivative."""
-        slopes = self.statistic.derivatives(self._signal(norm))
-        return float(slopes.first @ self.signal), float(slopes.second @ self.signal**2)
+        """Return the first and second derivative."""
+        predicted = self._signal(norm)
+        slopes = self.statistic.derivatives(predicted)
+        first, second = np.where(self.used, slopes.first, 0), np.where(self.used, slopes.second, 0)
+        off, alpha = self.statistic.off, self.statistic.alpha
+        # so few signal counts that the background alone makes up for them: ``b = -mu / alpha``
+        below = self.empty & (predicted < -alpha * off / (1 + alpha))
+        first[below] = -2 * (1 / alpha[below] + off[below] / predicted[below])
+        second[below] = 2 * off[below] / predicted[below] ** 2
+        return float(first @ self.signal), float(second @ self.signal**2)
 
     def _predicted(self, norm: float) -> Array:
         """Give the predicted counts on the source, with the background at its optimum."""
@@ -164,12 +196,6 @@ class WStatTerm:
         return asimov.value(self.rest) - asimov.value(self._signal(norm))
 
 
-def _differences(stat: object, norm: float) -> tuple[float, float]:
-    step = SLOPE_STEP * max(abs(norm), 1e-2)
-    low, here, high = (stat(norm + side * step) for side in (-1, 0, 1))  # type: ignore[operator]
-    return (high - low) / (2 * step), (high + low - 2 * here) / step**2
-
-
 @attrs.define(eq=False)
 class Held:
     """A profile with the rest held.
@@ -185,14 +211,26 @@ class Held:
     terms: Sequence[Term]
     offset: float = 0.0
 
+    @property
+    def domain(self) -> tuple[float, float]:
+        """Return between which norms the statistic is convex."""
+        ends = [term.domain for term in self.terms]
+        return max(low for low, _ in ends), min(high for _, high in ends)
+
+    @property
+    def scale(self) -> float:
+        """Return the norm that predicts one count; 1 if there is none."""
+        signal = abs(sum(term.excess(1.0) for term in self.terms))
+        return 1 / signal if signal > 0 and np.isfinite(1 / signal) else 1.0
+
     def stat(self, norm: float) -> float:
         """Give the statistic."""
         return sum(term.stat(norm) for term in self.terms) + self.offset
 
     def slopes(self, norm: float) -> tuple[float, float]:
-        """Give its first and second derivative."""
-        each = [term.slopes(norm) for term in self.terms]
-        return sum(first for first, _ in each), sum(second for _, second in each)
+        """Return its first and second derivative."""
+        slopes = [term.slopes(norm) for term in self.terms]
+        return sum(first for first, _ in slopes), sum(second for _, second in slopes)
 
     def asimov(self, norm: float) -> float:
         """Give the gain over norm zero, if the counts were those that the norm predicts."""
@@ -209,6 +247,8 @@ class Refitted:
     index : int
         Which of its parameters is the norm.
     """
+
+    domain = (-np.inf, np.inf)
 
     def __init__(self, objective: Objective, index: int) -> None:
         self.objective, self.index = objective, index

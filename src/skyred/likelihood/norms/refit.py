@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from skyred.likelihood.norms.slices import EnergySlices, Seen
     from skyred.likelihood.parameters import ParameterSpace, Vector
     from skyred.likelihood.part import Part
+    from skyred.records import FitResult
 
     Array = NDArray[np.float64]
 
@@ -128,23 +129,39 @@ class Refit:
         """Where the norm is in the state."""
         return len(self.space.all) - 1
 
-    def fit(self, ranges: Mapping[str, tuple[int, int]]) -> Fitted:
-        """Fit in some datasets, each in a range of energy bins without the last."""
-        datasets = [self._within(self.seen[name], *bins) for name, bins in ranges.items()]
+    def fit(self, ranges: Mapping[str, tuple[int, int]], start: Norm, sign: int = 1) -> Fitted:
+        """Fit in some datasets.
+
+        Parameters
+        ----------
+        ranges : dict of tuple of int
+            The energy bins of each dataset: the first, and the one after the last.
+        start : Norm
+            Where to begin: the norm with all else fixed.
+        sign : {-1, 1}
+            What the signal is multiplied by.
+
+        Returns
+        -------
+        Fitted
+            The fitted norm.
+        """
+        datasets = [self._within(self.seen[name], *bins, sign) for name, bins in ranges.items()]
         parts = [part for name in ranges for part in self.seen[name].dataset.parts]
         rest = [_free_of(part, self.free) or set() for part in parts if part.name != self.source]
         free = [*sorted(set().union(*rest)), self.place]
         total = Total(attrs.evolve(self.space, free=np.array(free)), datasets)
-        objective = objective_of_total(total)
+        objective = started_at(objective_of_total(total), len(free) - 1, start)
         found = minimise(objective)
-        value, error = float(found.values[-1]), float(found.errors[-1])
-        norm = Norm(value, error, found.stat, found.success)
+        norm = fitted_norm(found, len(free) - 1, start.scale)
         profile = Refitted(attrs.evolve(objective, start=found.values), len(free) - 1)
         state = total.state(found.values)
-        slices = [self._at(self.seen[name], state).slice(*bins) for name, bins in ranges.items()]
+        slices = [
+            self._at(self.seen[name], state).slice(*bins, sign) for name, bins in ranges.items()
+        ]
         return Fitted(norm, profile, slices, Held([each.term for each in slices]))
 
-    def _within(self, seen: Seen, first: int, last: int) -> CountsDataset:
+    def _within(self, seen: Seen, first: int, last: int, sign: int) -> CountsDataset:
         """Give a dataset in a range of energy, with what is fixed summed up."""
         whole = seen.dataset
         mask = np.zeros_like(whole.bins.mask)
@@ -152,7 +169,7 @@ class Refit:
         rows = seen.rows(first, last)
         bins = Bins(mask, whole.bins.chosen[rows])
         state, fixed = self.space.state(), np.zeros(mask.shape)
-        parts: list[Part] = [Signal(seen.signal, self.place, bins)]
+        parts: list[Part] = [Signal(sign * seen.signal, self.place, bins)]
         for part in whole.parts:
             if part.name == self.source:
                 continue
@@ -176,6 +193,33 @@ def _free_of(part: Any, free: set[int]) -> set[int] | None:
     places = part.own if hasattr(part, "own") else part.share.places
     found = set(places.tolist()) & free
     return None if found and not isinstance(part, ScaledCounts) else found
+
+
+def started_at(objective: Objective, index: int, norm: Norm) -> Objective:
+    """Return an objective that starts at a norm, if that is known and within its limits."""
+    low, high = objective.limits[index]
+    if not norm.success or not np.isfinite(norm.value):
+        return objective
+    start = objective.start.copy()
+    start[index] = np.clip(norm.value, low, high)
+    return attrs.evolve(objective, start=start)
+
+
+def fitted_norm(result: FitResult, index: int, scale: float) -> Norm:
+    """Return the norm of a fit result.
+
+    Parameters
+    ----------
+    result : FitResult
+        The fit of the norm and of other parameters.
+    index : int
+        Which of the parameters is the norm.
+    scale : float
+        Where crossings are searched first if the norm has no error.
+    """
+    value, error = float(result.values[index]), float(result.errors[index])
+    first = error if np.isfinite(error) and error > 0 else scale
+    return Norm(value, error, float(result.stat), bool(result.success), first)
 
 
 def objective_of_total(total: Total) -> Objective:

@@ -101,8 +101,8 @@ class Sums:
         self.axis = dataset.counts.geom.axes["energy"]
         self.safe = np.ones(dataset.counts.data.shape, dtype=bool)
         if dataset.mask_safe:
-            self.safe = dataset.mask_safe.data
-        self.mask = dataset.mask.data if dataset.mask else self.safe
+            self.safe = dataset.mask_safe.data.astype(bool)
+        self.mask = dataset.mask.data.astype(bool) if dataset.mask else self.safe
         self.pixels = self.exposed = Pixels(dataset.counts.geom)
         if dataset.exposure.geom.to_image() != self.pixels.geom:
             self.exposed = Pixels(dataset.exposure.geom)
@@ -186,18 +186,19 @@ class Spectrum:
     mask: NDArray[np.bool_]
     off: Array | None = None
 
-    def slice(self, name: str, axis: MapAxis, bins: tuple[int, int]) -> Slice:
-        """Take a range of energies."""
+    def slice(self, name: str, axis: MapAxis, bins: tuple[int, int], sign: int = 1) -> Slice:
+        """Take a range of energies, the signal times the given sign."""
         rows = np.flatnonzero(self.mask[slice(*bins)]) + bins[0]
         counts = self.counts[rows]
         edges = axis.edges[list(bins)]
-        return Slice(name, edges, int(counts.sum()), len(rows), self._term(rows, counts))
+        return Slice(name, edges, int(counts.sum()), len(rows), self._term(rows, counts, sign))
 
-    def _term(self, rows: NDArray[np.int64], counts: Array) -> Term:
+    def _term(self, rows: NDArray[np.int64], counts: Array, sign: int) -> Term:
+        signal = sign * self.signal[rows]
         if self.off is None:
-            return CashTerm(counts, self.signal[rows], self.rest[rows])
+            return CashTerm(counts, signal, self.rest[rows])
         off = self.off[rows]
         with np.errstate(all="ignore"):
             # so that the background is that of the map; without counts off gammapy takes none
             alpha = np.where(off > 0, self.rest[rows] / off, 0.0)
-        return WStatTerm(WStat(counts, off, alpha), self.signal[rows], np.zeros(len(rows)))
+        return WStatTerm(WStat(counts, off, alpha), signal, np.zeros(len(rows)))

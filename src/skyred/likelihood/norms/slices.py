@@ -72,10 +72,10 @@ class Seen:
             onto += part.cube(state)
         return cls(dataset, axis, signal, rest)
 
-    def slice(self, first: int, last: int) -> Slice:
-        """Take a range of energy bins, without the last."""
+    def slice(self, first: int, last: int, sign: int = 1) -> Slice:
+        """Take a range of energy bins, without the last, the signal times the given sign."""
         mask = self.dataset.bins.mask[first:last]
-        signal, rest = self.signal[first:last][mask], self.rest[first:last][mask]
+        signal, rest = sign * self.signal[first:last][mask], self.rest[first:last][mask]
         counts = self.dataset.counts[first:last][mask]
         edges = self.axis.edges[[first, last]]
         term = self._term(first, last, counts, signal, rest)
@@ -122,14 +122,19 @@ class EnergySlices:
         self.ranges: dict[tuple[bytes, float, float], tuple[int, int] | None] = {}
 
     def between(
-        self, energy_min: u.Quantity, energy_max: u.Quantity, names: Collection[str] | None = None
+        self,
+        energy_min: u.Quantity,
+        energy_max: u.Quantity,
+        names: Collection[str] | None = None,
+        sign: int = 1,
     ) -> list[Slice]:
         """Take the bins that gammapy takes between two energies; none of some datasets.
 
-        Of the datasets of some names, or of all.
+        Of the datasets of some names, or of all; the signal is multiplied by the sign.
         """
         ranges = self.ranges_of(energy_min, energy_max, names)
-        return [each.slice(*ranges[n]) for each in self.seen if (n := each.dataset.name) in ranges]
+        seen = [(ranges.get(each.dataset.name), each) for each in self.seen]
+        return [each.slice(*bins, sign) for bins, each in seen if bins is not None]
 
     def ranges_of(
         self, energy_min: u.Quantity, energy_max: u.Quantity, names: Collection[str] | None = None

@@ -19,7 +19,7 @@ class Variability:
     ----------
     fvar, fvar_err : float
         Fractional excess variance (Vaughan et al. 2003, MNRAS 345, 1271, eqs. 10 and B2); NaN if
-        the fluxes scatter less than their errors say.
+        the fluxes scatter less than their errors say, or their mean is not positive.
     chi2 : float
         Of the fluxes around their weighted mean.
     dof : int
@@ -49,6 +49,8 @@ class Variability:
         found = float((((values - mean) / errors) ** 2).sum())
         with np.errstate(all="ignore"):
             fvar, fvar_err = compute_fvar(values, errors)
+        if values.mean() <= 0:  # a fraction of nothing
+            fvar = fvar_err = np.nan
         dof = len(values) - 1
         return cls(float(fvar), float(fvar_err), found, dof, float(chi2.sf(found, dof)))
 

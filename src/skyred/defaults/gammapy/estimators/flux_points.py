@@ -18,6 +18,7 @@ from skyred.defaults.gammapy.estimators.checks import (
     rising_problems,
     source_problems,
 )
+from skyred.defaults.gammapy.estimators.flux_tables import reference_of
 from skyred.defaults.gammapy.estimators.scripted import changed_options, edges_option
 from skyred.errors import Problem
 from skyred.fields import option, quantity
@@ -43,7 +44,12 @@ NEAR = 0.01  # of an energy: what two edges may differ by and be one
 
 @attrs.define(eq=False)
 class FluxPointsProduct(Product):
-    """Flux points of a source, with the model they refer to.
+    """Flux points of a source, with its fitted model.
+
+    Norms are fluxes in units of the magnitude of the model's flux: ``flux.reference_model`` is the
+    fitted model where that is positive, and its opposite where it is negative. Without a reference
+    model gammapy's ``FluxPoints.read`` takes the positive reference fluxes in the file; with one it
+    needs that one, not a fitted model of negative amplitude.
 
     Parameters
     ----------
@@ -78,7 +84,7 @@ class FluxPointsProduct(Product):
         path = folder / f"{name}.fits"
         source = fits.getheader(path, 1).get("SOURCE", "")
         model = models[source] if models is not None and source in models.names else None
-        flux = GammapyFluxPoints.read(path, reference_model=model)
+        flux = GammapyFluxPoints.read(path, reference_model=reference_of(path, model))
         return cls(name, flux, model)
 
     def table(self) -> Table:
@@ -90,12 +96,18 @@ class FluxPointsProduct(Product):
         return table
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the spectral energy distribution: butterfly, model and flux points."""
+        """Draw the spectral energy distribution: butterfly, model and flux points.
+
+        Fluxes of less than 2 sigma, negative ones among them, are drawn as upper limits.
+        """
         import matplotlib.pyplot as plt
 
         if ax is None:
             _, ax = plt.subplots(figsize=(6.4, 4.8), layout="constrained")
-        self.flux.plot(ax=ax, sed_type="e2dnde", color="black", label="flux points")
+        label = "flux points"
+        if hidden := _below_zero(self.flux):
+            label += f" ({hidden} below zero: not on a logarithmic axis)"
+        self.flux.plot(ax=ax, sed_type="e2dnde", color="black", label=label)
         bounds = self.flux.energy_axis.bounds
         if self.model is not None:
             _draw_model(self.model.spectral_model, ax, bounds)
@@ -106,12 +118,22 @@ class FluxPointsProduct(Product):
         return ax
 
 
+def _below_zero(flux: GammapyFluxPoints) -> int:
+    """Count the fluxes, or upper limits in their place, that are not positive."""
+    drawn = flux.dnde.data
+    if flux.has_ul:
+        drawn = np.where(flux.is_ul.data, flux.dnde_ul.data, drawn)
+    return int(np.count_nonzero(drawn <= 0))
+
+
 def _draw_model(spectral: Any, ax: Axes, bounds: u.Quantity) -> None:
     style = {"ax": ax, "energy_bounds": bounds, "sed_type": "e2dnde"}
     with warnings.catch_warnings():
         # gammapy sets the units of the axes each time it draws; they are the same
         warnings.filterwarnings("ignore", message="This axis already has a converter")
-        spectral.plot(color="tab:blue", label="fitted model", **style)
+        negative = np.any(spectral(bounds).value < 0)
+        label = "fitted model (negative)" if negative else "fitted model"
+        spectral.plot(color="tab:blue", label=label, **style)
         spectral.plot_error(facecolor="tab:blue", alpha=0.25, **style)
 
 

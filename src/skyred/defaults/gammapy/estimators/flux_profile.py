@@ -78,10 +78,10 @@ class FluxProfileProduct(Product):
     @classmethod
     def read(cls, folder: Path, name: str, models: Models | None) -> Self:
         """Read ``NAME.fits``."""
-        from gammapy.modeling.models import PowerLawSpectralModel
+        from gammapy.modeling.models import PowerLawSpectralModel, SkyModel
 
         # without it gammapy takes a straight line through the reference fluxes
-        model = PowerLawSpectralModel(index=read_header(folder, name)["INDEX"])
+        model = SkyModel(PowerLawSpectralModel(index=read_header(folder, name)["INDEX"]))
         return cls(name, *read_flux(folder, name, model, ("solid_angle", "reason")))
 
     def table(self) -> Table:

@@ -28,11 +28,11 @@ DESCRIPTIONS: Mapping[str, str] = {
     "ref_dnde": "differential flux of the reference model at e_ref",
     "ref_flux": "integral flux of the reference model in the bin",
     "ref_eflux": "energy flux of the reference model in the bin",
-    "norm": "flux over that of the reference model",
+    "norm": "flux over that of the reference model, which is positive",
     "flux": "integral flux in the bin",
     "dnde": "differential flux at e_ref",
     "ts": "likelihood ratio against no source",
-    "sqrt_ts": "significance against no source, with the sign of the norm",
+    "sqrt_ts": "significance against no source, with the sign of the flux",
     "stat": "fit statistic at the best norm",
     "stat_null": "fit statistic without the source",
     "stat_scan": "fit statistic at norm_scan",
@@ -126,11 +126,24 @@ def read_header(folder: Path, name: str) -> Mapping[str, Any]:
 def read_flux(
     folder: Path, name: str, model: Any, details: tuple[str, ...]
 ) -> tuple[FluxPoints, Table]:
-    """Read the flux points, which refer to a model, and the named columns of the details."""
+    """Read the flux points, with the spectrum that they refer to, and the named columns.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder of the file.
+    name : str
+        The name of the product.
+    model : SkyModel or None
+        The source, as it was fitted.
+    details : tuple of str
+        Names of the columns that are not gammapy's.
+    """
     from gammapy.estimators import FluxPoints
 
     path = folder / f"{name}.fits"
-    flux, table = FluxPoints.read(path, reference_model=model), read_tables(path)[0]
+    flux = FluxPoints.read(path, reference_model=reference_of(path, model))
+    table = read_tables(path)[0]
     for quantity in flux.available_quantities:
         values = flux._data[quantity]
         values.data = np.ma.filled(values.data, np.nan)  # astropy masks NaN in FITS files
@@ -144,6 +157,13 @@ def read_flux(
             kept[column].description = description
     kept.meta.clear()
     return flux, kept
+
+
+def reference_of(path: Path, model: Any) -> Any:
+    """Return the spectrum that the norms in a file refer to; None if the source is not known."""
+    from skyred.likelihood.norms.reference import stored_reference
+
+    return None if model is None else stored_reference(model, read_tables(path)[0])
 
 
 def _between_edges(values: Any, table: Table) -> Any:

@@ -113,6 +113,7 @@ class Bin:
             sides = [take("flux_errn"), take("flux_errp")]
         errn, errp = (np.where(np.isfinite(each) & (each > 0), each, error) for each in sides)
         limit = take("flux_ul") if flux.has_ul else np.full(len(middle), np.nan)
+        weak |= np.isnan(take("flux"))  # without a best flux there can be a limit
         return cls(
             f"{low.value:.3g} to {high.value:.3g} {low.unit}",
             start,

@@ -263,5 +263,5 @@ def _inside(dataset: MapDataset) -> WcsNDMap:
     from gammapy.maps import Map
 
     if dataset.mask is not None:
-        return dataset.mask
+        return dataset.mask.copy(data=dataset.mask.data.astype(bool))
     return Map.from_geom(dataset.counts.geom, data=np.ones(dataset.counts.geom.data_shape, bool))

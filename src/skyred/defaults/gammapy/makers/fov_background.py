@@ -90,7 +90,7 @@ class FoVBackground(Maker):
         inside = self.exclude.outside(dataset.counts.geom).data & np.isfinite(background)
         for mask in (dataset.mask_safe, dataset.mask_fit):
             if mask is not None:
-                inside &= mask.data
+                inside &= mask.data.astype(bool)
         if self.method == "fit":
             inside &= background > 0
         if wrong := int((~np.isfinite(dataset.counts.data[inside])).sum()):

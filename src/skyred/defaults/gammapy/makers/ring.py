@@ -63,7 +63,8 @@ class Ring(Maker):
         SkipObservation
             If no pixel finds background in its ring.
         """
-        geom, safe = dataset.counts.geom, dataset.mask_safe
+        geom = dataset.counts.geom
+        safe = dataset.mask_safe.copy(data=dataset.mask_safe.data.astype(bool))
         if dataset.background is None or geom.data_shape[0] != 1:
             raise ValueError(
                 f"the maker {self.kind!r} needs a background template in one energy bin"

@@ -72,7 +72,7 @@ def merge_stacks(left: Any, right: Any) -> None:
     finally:
         right.mask_safe = safe_right
     left.mask_safe = safe_left
-    left.mask_safe.data |= safe_right.data
+    left.mask_safe.data = np.logical_or(left.mask_safe.data, safe_right.data)
 
 
 def mixed_types(total: Any, dataset: Any) -> TypeError:

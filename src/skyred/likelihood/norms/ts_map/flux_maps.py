@@ -65,9 +65,11 @@ class TSMapMaker:
         Raises
         ------
         ModelError
-            If a dataset has no exposure, or nothing is left to look at.
+            If a dataset has no exposure, the flux of the source changes its sign with energy, or
+            nothing is left to look at.
         """
-        seen = [Seen.of(dataset, self) for dataset in datasets]
+        maker = attrs.evolve(self, model=_positive(self.model, datasets))
+        seen = [Seen.of(dataset, maker) for dataset in datasets]
         planes, nodes = [], []
         for low, high in pairwise(edges):
             ranges = [(each, bins_between(each.axis, low, high)) for each in seen]
@@ -81,7 +83,7 @@ class TSMapMaker:
             raise ModelError(
                 "there is no pixel to look at: everything is masked, or no background is predicted"
             )
-        return self._flux_maps(datasets, planes, nodes)
+        return maker._flux_maps(datasets, planes, nodes)
 
     def _plane(self, chosen: Sequence[tuple[Seen, slice]]) -> NormMaps:
         layers = [each.layer(bins, self.summed) for each, bins in chosen]
@@ -147,7 +149,9 @@ class Seen:
         spectrum = maker.model.spectral_model
         exposure = estimate_exposure_reco_energy(dataset, spectrum, normalize=False)
         background = _null(dataset, maker.without)
-        mask = np.isfinite(background) & (dataset.mask.data if dataset.mask else True)
+        mask = np.isfinite(background)
+        if dataset.mask:
+            mask &= dataset.mask.data.astype(bool)
         axis, counts = dataset.counts.geom.axes["energy"], dataset.counts.data
         return cls(axis, counts, background, exposure.data, mask, kernel)
 
@@ -162,6 +166,20 @@ class Seen:
         mask = self.mask[bins]
         predicted = np.where(mask, self.background[bins], 0).sum(axis=0)
         return np.asarray(mask.any(axis=0) & (predicted > 0))
+
+
+def _positive(model: SkyModel, datasets: Sequence[MapDataset]) -> SkyModel:
+    """Return the source with positive fluxes, which the norms refer to."""
+    from skyred.likelihood.norms.reference import MagnitudeSpectralModel, positive_model
+
+    for dataset in datasets:
+        model = positive_model(model, dataset.counts.geom.axes["energy"].edges)
+    if isinstance(model.spectral_model, MagnitudeSpectralModel):
+        raise ModelError(
+            "the flux of the source changes its sign with energy: a TS map needs a spectrum "
+            "that does not"
+        )
+    return model
 
 
 def _null(dataset: MapDataset, without: Collection[str]) -> Array:

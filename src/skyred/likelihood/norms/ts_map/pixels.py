@@ -154,13 +154,14 @@ class Solver:
         if wanted.sensitivity is not None:
             every = _around(self.every, rows, columns)
             sensitivity = sensitivities(every, signal, wanted.sensitivity)
+        lit = signal > 0  # elsewhere the source has no counts: there is no norm, and no gain
         return Columns(
-            best.ts,
+            np.where(lit, best.ts, 0),
             best.value,
             found.niter.astype(float),
             best.error * wanted.n_sigma,
-            best.value * signal,
-            (found.success & (signal > 0)).astype(float),
+            np.where(lit, best.value * signal, 0),
+            (found.success & lit).astype(float),
             errn,
             errp,
             limit,

@@ -1,0 +1,173 @@
+"""The minimum of a convex statistic along a norm, which may be non-differentiable or one-sided."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import attrs
+import numpy as np
+
+STEPS = 300
+EXPANSION = 4.0  # of a bracket
+FARTHEST = 1e60  # from the start, in steps that matter
+LEAP = 1e10  # the same where the function is constant
+ACCURACY = 1e-7  # of the error, at which Newton steps end
+GAIN = 1e-6  # in the statistic, below which a slope is rounding
+ROUNDING = 1e-14  # of a bracket, relative to its ends
+
+
+class Convex(Protocol):
+    """A convex function with its derivatives."""
+
+    @property
+    def scale(self) -> float:
+        """Return the order of magnitude of a step that matters."""
+        ...
+
+    @property
+    def domain(self) -> tuple[float, float]:
+        """Return between which values it is convex, ends excluded."""
+        ...
+
+    def slopes(self, norm: float) -> tuple[float, float]:
+        """Return the first and second derivative."""
+        ...
+
+
+@attrs.frozen
+class Minimum:
+    """A minimum.
+
+    Parameters
+    ----------
+    norm : float
+        Where it is.
+    curvature : float
+        The second derivative, zero where the first one jumps.
+    unbounded : bool
+        Whether any lower norm gives the same statistic.
+    """
+
+    norm: float
+    curvature: float
+    unbounded: bool = False
+
+
+def find_minimum(
+    function: Convex, start: float, low: float = -np.inf, high: float = np.inf
+) -> Minimum | None:
+    """Find the minimum of a convex function between limits.
+
+    Parameters
+    ----------
+    function : Convex
+        The function.
+    start : float
+        Where to begin.
+    low, high : float
+        Limits, which can be the minimum.
+
+    Returns
+    -------
+    Minimum or None
+        None if the function falls without end, or does not depend on the norm.
+    """
+    pole, top = function.domain
+    if max(pole, low) >= min(top, high):  # the limits allow none of the domain
+        pole, top = -np.inf, np.inf
+    ends = Ends(function, low, high, pole, top)
+    right = ends.beyond(ends.inside(start), 1)
+    if right is None:
+        return None
+    if isinstance(right, Minimum):
+        return right
+    left = ends.beyond(right, -1)
+    if left is None:
+        return Minimum(ends.farthest, 0.0, unbounded=True)
+    if isinstance(left, Minimum):
+        return left
+    return _between(function, left, right, start)
+
+
+@attrs.define
+class Ends:
+    """Searches for the ends of a bracket.
+
+    Parameters
+    ----------
+    function : Convex
+        The function.
+    low, high : float
+        Limits of the norm.
+    pole, top : float
+        Ends of the domain, where the function rises towards infinity.
+    farthest : float
+        The last norm that was tried.
+    """
+
+    function: Convex
+    low: float
+    high: float
+    pole: float
+    top: float
+    farthest: float = np.nan
+
+    def inside(self, start: float) -> float:
+        """Return the start, or a norm within limits and domain."""
+        low, high = max(self.low, self.pole), min(self.high, self.top)
+        if low < start < high:
+            return start
+        if np.isfinite(low) and np.isfinite(high):
+            return 0.5 * (low + high)
+        scale = self.function.scale
+        return low + max(scale, 1e-3 * abs(low)) if np.isfinite(low) else high - scale
+
+    def beyond(self, norm: float, side: int) -> float | Minimum | None:
+        """Find a norm on one side of the minimum.
+
+        Returns
+        -------
+        float, Minimum or None
+            The norm; the minimum if a limit is it; None if there is neither.
+        """
+        limit, wall = (self.high, self.top) if side > 0 else (self.low, self.pole)
+        width = self.function.scale
+        for _ in range(STEPS):
+            self.farthest = norm
+            if side * norm >= side * wall:
+                return wall
+            slope, curvature = self.function.slopes(norm)
+            if side * slope > 0:
+                return norm
+            if norm == limit:
+                return Minimum(norm, curvature) if slope or curvature else None
+            if not slope and not curvature:
+                width *= LEAP
+            norm += side * max(width, 1e-3 * abs(norm))
+            norm = min(norm, limit, wall) if side > 0 else max(norm, limit, wall)
+            width *= EXPANSION
+            if width > FARTHEST * self.function.scale:
+                break
+        return None
+
+
+def _between(function: Convex, left: float, right: float, start: float) -> Minimum:
+    """Find the minimum in a bracket by Newton steps, and by halving where they fail."""
+    norm = start if left < start < right else 0.5 * (left + right)
+    before = right - left
+    slope, curvature = function.slopes(norm)
+    for _ in range(STEPS):
+        left, right = (left, norm) if slope > 0 else (norm, right)
+        step = -slope / curvature if curvature > 0 else np.inf
+        if abs(step) < ACCURACY * np.sqrt(2 / curvature) if curvature > 0 else slope == 0:
+            return Minimum(norm + step if left < norm + step < right else norm, curvature)
+        if right - left <= ROUNDING * max(abs(left), abs(right), function.scale):
+            break
+        if not left < norm + step < right or abs(step) > 0.5 * before:
+            step = 0.5 * (left + right) - norm
+        before, norm = abs(step), norm + step
+        slope, curvature = function.slopes(norm)
+    if curvature > 0 and slope**2 < 2 * GAIN * curvature:
+        return Minimum(norm, curvature)
+    # bins without any counts have their non-differentiable point at zero
+    return Minimum(0.0 if left <= 0 <= right else norm, 0.0)

@@ -1,0 +1,169 @@
+"""Reference spectra: those that norms of fluxes refer to, with positive fluxes.
+
+A norm is a flux in units of a reference flux. If that is negative, as after a fit with a negative
+best amplitude, every sign is reversed: errors are negative, upper limits lie below the estimate.
+So the reference is the magnitude of the model's flux, and the norm has the sign of the flux.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from astropy import units as u
+from gammapy.datasets.flux_points import _get_reference_model
+from gammapy.maps import MapAxis
+from gammapy.modeling.models import SpectralModel
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+    from gammapy.modeling.models import SkyModel
+
+SAMPLES = 21  # energies in a bin
+FACTORS = ("amplitude", "norm")  # parameters that spectra of gammapy are proportional to
+
+
+class MagnitudeSpectralModel(SpectralModel):  # type: ignore[misc]
+    """The magnitude of another spectrum.
+
+    It is the reference of spectra whose sign is not that of one parameter. Integrals are the
+    magnitude of the other's integrals, which is exact unless the sign changes within the bin.
+
+    Parameters
+    ----------
+    model : gammapy.modeling.models.SpectralModel
+        The other spectrum.
+    """
+
+    tag = ("MagnitudeSpectralModel", "magnitude")
+
+    def __init__(self, model: SpectralModel) -> None:
+        self.model = model
+        super().__init__()
+
+    def evaluate(self, energy: u.Quantity) -> u.Quantity:
+        """Evaluate the magnitude of the differential flux."""
+        return np.abs(self.model(energy))
+
+    def integral(self, energy_min: u.Quantity, energy_max: u.Quantity, **options: Any) -> Any:
+        """Integrate, and return the magnitude."""
+        return np.abs(self.model.integral(energy_min, energy_max, **options))
+
+    def energy_flux(self, energy_min: u.Quantity, energy_max: u.Quantity, **options: Any) -> Any:
+        """Integrate the energy flux, and return the magnitude."""
+        return np.abs(self.model.energy_flux(energy_min, energy_max, **options))
+
+
+def positive_spectrum(spectral: SpectralModel, edges: u.Quantity) -> SpectralModel:
+    """Return a spectrum with the magnitude of another one's fluxes.
+
+    Parameters
+    ----------
+    spectral : gammapy.modeling.models.SpectralModel
+        The spectrum.
+    edges : Quantity
+        Edges of the energy bins where it is used, shape (n + 1,).
+
+    Returns
+    -------
+    gammapy.modeling.models.SpectralModel
+        The spectrum itself if its flux is nowhere negative; a copy with the opposite amplitude if
+        it is nowhere positive; else a `MagnitudeSpectralModel`.
+    """
+    energies = np.sort(u.Quantity([*edges, *MapAxis.from_energy_edges(edges).center]))
+    with np.errstate(all="ignore"):
+        values = spectral(energies)
+    if not np.any(values.value < 0):
+        return spectral
+    if not np.any(values.value > 0):
+        for name in FACTORS:
+            opposite = _opposite(spectral, name)
+            if opposite is not None and u.allclose(opposite(energies), -values, equal_nan=True):
+                return opposite
+    return MagnitudeSpectralModel(spectral)
+
+
+def _opposite(spectral: SpectralModel, name: str) -> SpectralModel | None:
+    """Return a copy with the opposite of one parameter; None if there is no such parameter."""
+    if name not in spectral.parameters.names:
+        return None
+    opposite = spectral.copy()
+    parameter = opposite.parameters[name]
+    low, high = parameter.min, parameter.max
+    parameter.min = parameter.max = np.nan
+    parameter.value = -parameter.value
+    parameter.min, parameter.max = -high, -low
+    signs = np.where([each is parameter for each in opposite.parameters], -1.0, 1.0)
+    opposite.covariance = spectral.covariance.data * np.outer(signs, signs)
+    return opposite
+
+
+def positive_model(model: SkyModel, edges: u.Quantity) -> SkyModel:
+    """Return a source with the magnitude of another one's fluxes; see `positive_spectrum`."""
+    spectral = positive_spectrum(model.spectral_model, edges)
+    if spectral is model.spectral_model:
+        return model
+    positive = model.copy(name=model.name)
+    positive.spectral_model = spectral
+    return positive
+
+
+def reference_spectrum(model: SkyModel, edges: u.Quantity) -> SpectralModel:
+    """Return the spectrum that the norms of a source's flux points refer to.
+
+    Parameters
+    ----------
+    model : gammapy.modeling.models.SkyModel
+        The source. Of a spatial template the spectrum is that of its sum, as in gammapy.
+    edges : Quantity
+        Edges of the energy bins, shape (n + 1,).
+    """
+    return _get_reference_model(positive_model(model, edges), edges)
+
+
+def stored_reference(model: SkyModel, table: Table) -> SpectralModel:
+    """Return the spectrum that the norms in a table of flux points refer to.
+
+    Parameters
+    ----------
+    model : gammapy.modeling.models.SkyModel
+        The source, as it was fitted.
+    table : astropy.table.Table
+        gammapy's table of norms, with a row for each energy, time or distance.
+
+    Returns
+    -------
+    gammapy.modeling.models.SpectralModel
+        The spectrum of the source, its fluxes positive unless those in the table are negative, as
+        older versions wrote them.
+    """
+    low, high = (table[name].quantity for name in ("e_min", "e_max"))
+    if low.ndim > 1:  # along time or distance all rows have the same energies
+        low, high = low[0], high[0]
+    edges = u.Quantity([*low, high[-1]])
+    if np.any(table["ref_dnde"].quantity.value < 0):
+        return _get_reference_model(model, edges)
+    return reference_spectrum(model, edges)
+
+
+def flux_sign(spectral: SpectralModel, low: u.Quantity, high: u.Quantity) -> int:
+    """Return the sign of a spectrum's flux in an energy bin.
+
+    Parameters
+    ----------
+    spectral : gammapy.modeling.models.SpectralModel
+        The spectrum.
+    low, high : Quantity
+        Edges of the bin.
+
+    Returns
+    -------
+    int
+        1 or -1; 0 if the differential flux is zero or not finite everywhere in the bin, or has
+        both signs there.
+    """
+    energies = np.geomspace(low.to_value("TeV"), high.to_value("TeV"), SAMPLES) * u.TeV
+    with np.errstate(all="ignore"):
+        signs = np.sign(spectral(energies).value)
+    signs = signs[np.abs(signs) == 1]
+    return int(signs[0]) if len(signs) and np.all(signs == signs[0]) else 0

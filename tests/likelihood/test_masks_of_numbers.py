@@ -1,0 +1,126 @@
+"""Masks that hold numbers instead of truth values, as some files have them: read as bool."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from astropy import units as u
+from gammapy.datasets import Datasets, MapDataset
+from gammapy.modeling.models import (
+    FoVBackgroundModel,
+    GaussianSpatialModel,
+    PowerLawSpectralModel,
+    SkyModel,
+)
+from regions import CircleSkyRegion
+
+import skyred
+import small_datasets as small
+from skyred import FitRange
+from skyred.defaults.gammapy import (
+    ExcessMap,
+    Residuals,
+    Sensitivity,
+    SignificanceMap,
+    TSMap,
+)
+from skyred.drawing.spectra import draw_counts_spectrum
+from skyred.likelihood import flux_profile
+
+SPATIAL = {"type": "gauss", "sigma": "0.1 deg"}
+
+
+def with_masks(dataset: Any, kind: Any, name: str) -> Datasets:
+    """Return a dataset with some bins masked, the mask of the given type."""
+    safe = np.ones(dataset.counts.data.shape, dtype=bool)
+    safe[0, :2] = safe[-1] = False
+    masks = {"mask_safe": dataset.mask_safe.copy(data=safe.astype(kind))}
+    if name == "mask_fit":
+        masks["mask_fit"] = masks["mask_safe"]
+        masks["mask_safe"] = dataset.mask_safe.copy(data=np.ones_like(safe).astype(kind))
+    for mask, values in masks.items():
+        setattr(dataset, mask, values)
+    centre = {"lon_0": f"{small.CRAB[0]} deg", "lat_0": f"{small.CRAB[1]} deg", "frame": "icrs"}
+    spatial = GaussianSpatialModel(sigma="0.1 deg", **centre)
+    spectral = PowerLawSpectralModel(amplitude="1e-12 cm-2 s-1 TeV-1")
+    spatial.freeze()
+    spectral.index.frozen = True
+    datasets = Datasets([dataset])
+    models = [SkyModel(spectral, spatial, name="crab")]
+    if isinstance(dataset, MapDataset) and not dataset.counts.geom.is_region:
+        models.append(FoVBackgroundModel(dataset_name=dataset.name))
+    datasets.models = models
+    return datasets
+
+
+def ts_map(datasets: Datasets) -> Any:
+    columns = ("errn-errp", "ul", "sensitivity")
+    maps = TSMap(spatial=SPATIAL, columns=columns).estimate(datasets, None).maps
+    return [maps.ts.data, maps.norm_ul.data, maps.norm_sensitivity.data]
+
+
+def profile(datasets: Datasets) -> Any:
+    centres = [small.centre().directional_offset_by(90 * u.deg, far * u.deg) for far in (0, 0.2)]
+    regions = [CircleSkyRegion(centre, 0.1 * u.deg) for centre in centres]
+    return flux_profile(datasets, regions, energy_edges=small.ENERGY.edges).flux.norm.data
+
+
+def points(datasets: Datasets) -> Any:
+    return skyred.flux_points(datasets, "crab", small.ENERGY.edges).norm.data
+
+
+def fitted(datasets: Datasets) -> Any:
+    return skyred.fit(datasets).values
+
+
+ESTIMATES = [
+    pytest.param(ts_map, id="ts-map"),
+    pytest.param(profile, id="flux-profile"),
+    pytest.param(points, id="flux-points"),
+    pytest.param(fitted, id="fit"),
+    pytest.param(lambda d: ExcessMap().estimate(d, None).maps.sqrt_ts.data, id="excess-map"),
+    pytest.param(lambda d: SignificanceMap().estimate(d, None).maps.flux.data, id="significance"),
+    pytest.param(lambda d: Residuals().estimate(d, None).table()["residuals"], id="residuals"),
+]
+
+
+@pytest.mark.parametrize("estimate", ESTIMATES)
+@pytest.mark.parametrize("name", ["mask_safe", "mask_fit"])
+def test_estimates_of_maps(estimate: Any, name: str) -> None:
+    found = [estimate(with_masks(small.map_dataset(), kind, name)) for kind in (float, bool)]
+    np.testing.assert_allclose(*found, rtol=1e-12)
+    assert np.isfinite(found[0]).any()
+
+
+def test_estimates_of_spectra() -> None:
+    for estimate in (points, fitted):
+        found = [
+            estimate(with_masks(small.spectrum_on_off(psf=True), kind, "mask_safe"))
+            for kind in (np.uint8, bool)
+        ]
+        np.testing.assert_allclose(*found, rtol=1e-12)
+
+
+def test_the_sensitivity_of_spectra() -> None:
+    found = [
+        Sensitivity().estimate(with_masks(small.spectrum_on_off(), kind, "mask_safe"), None)
+        for kind in (float, bool)
+    ]
+    first, second = (product.table()["dnde"] for product in found)
+    np.testing.assert_allclose(first, second)
+    assert np.isnan(first[-1])
+
+
+def test_a_fit_range() -> None:
+    dataset = with_masks(small.spectrum_on_off(), float, "mask_safe")[0]
+    FitRange(energy=small.ENERGY.edges[:3:2]).apply(dataset)
+    assert dataset.mask.data.ravel().tolist() == [False, True, False]
+
+
+def test_the_picture_of_a_spectrum() -> None:
+    datasets = with_masks(small.spectrum_on_off(), float, "mask_safe")
+    datasets.models = None
+    ax = draw_counts_spectrum(datasets[0])
+    assert "not used" in [text.get_text() for text in ax.get_legend().get_texts()]

@@ -1,0 +1,261 @@
+"""Fluxes where the reference model is negative, changes its sign with energy, or is zero."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from astropy import units as u
+from gammapy.datasets import Datasets, SpectrumDatasetOnOff
+from gammapy.estimators import FluxPoints
+from gammapy.modeling import Parameter
+from gammapy.modeling.models import (
+    LogParabolaSpectralModel,
+    PowerLawSpectralModel,
+    SkyModel,
+    SpectralModel,
+)
+from regions import CircleSkyRegion
+
+import skyred
+import small_datasets as small
+from skyred.defaults.gammapy.estimators.flux_points import FluxPointsProduct
+from skyred.defaults.gammapy.estimators.light_curve_product import LightCurveProduct
+from skyred.errors import SkyredWarning
+from skyred.likelihood import flux_profile, light_curve
+from skyred.likelihood.norms.reference import MagnitudeSpectralModel, positive_spectrum
+from skyred.likelihood.norms.variability import Variability
+
+EDGES = small.ENERGY.edges
+OPTIONAL = ["errn-errp", "ul", "sensitivity", "scan"]
+FLUXES = ("dnde", "dnde_err", "dnde_errn", "dnde_errp", "dnde_ul", "dnde_sensitivity", "flux",
+          "flux_ul", "eflux", "eflux_ul", "sqrt_ts", "ts", "stat", "npred_excess")  # fmt: skip
+
+
+def power_law(amplitude: float, index: float = 2.3) -> PowerLawSpectralModel:
+    return PowerLawSpectralModel(index=index, amplitude=amplitude * u.Unit("cm-2 s-1 TeV-1"))
+
+
+def with_model(spectral: Any, *datasets: Any) -> Datasets:
+    made = Datasets(list(datasets) or [small.spectrum_on_off()])
+    made.models = [SkyModel(spectral, name="crab")]
+    return made
+
+
+def points(spectral: Any, edges: u.Quantity = EDGES, **options: Any) -> FluxPoints:
+    datasets = with_model(spectral)
+    return skyred.flux_points(datasets, "crab", edges, selection_optional=OPTIONAL, **options)
+
+
+def assert_same_fluxes(one: FluxPoints, other: FluxPoints, rtol: float = 1e-6) -> None:
+    for name in FLUXES:
+        if name.removeprefix("dnde_") == "err" and name not in one.available_quantities:
+            continue
+        first, second = (getattr(each, name) for each in (one, other))
+        np.testing.assert_allclose(
+            second.data, first.data, rtol=rtol, atol=1e-6 * np.nanmax(abs(first.data)), err_msg=name
+        )
+        assert first.unit == second.unit
+
+
+class Changing(SpectralModel):
+    """A spectrum that is positive in the first bin, and negative in the last.
+
+    Its integral is exact; gammapy's numerical one fails where the sign changes.
+    """
+
+    tag = ("Changing", "changing")
+    amplitude = Parameter("amplitude", "1e-11 cm-2 s-1 TeV-1")
+
+    @staticmethod
+    def evaluate(energy: Any, amplitude: Any) -> Any:
+        x = (energy / u.TeV).to("").value
+        return amplitude * (x**-3 - 0.3 * x**-2)
+
+    @staticmethod
+    def evaluate_integral(energy_min: Any, energy_max: Any, amplitude: Any) -> Any:
+        low, high = ((each / u.TeV).to("").value for each in (energy_min, energy_max))
+        return amplitude * u.TeV * (0.5 * (low**-2 - high**-2) - 0.3 * (1 / low - 1 / high))
+
+
+class TestTheReference:
+    def test_a_positive_spectrum_is_itself(self) -> None:
+        spectral = power_law(1e-12)
+        assert positive_spectrum(spectral, EDGES) is spectral
+
+    def test_the_opposite_has_the_opposite_amplitude_limits_and_covariances(self) -> None:
+        spectral = LogParabolaSpectralModel(amplitude="-2e-12 cm-2 s-1 TeV-1")
+        spectral.amplitude.max = 1e-13
+        spectral.covariance = np.diag([4e-26, 0, 1, 1]) + 1e-14 * np.eye(4)[::-1]
+        opposite = positive_spectrum(spectral, EDGES)
+        assert type(opposite) is LogParabolaSpectralModel
+        assert opposite.amplitude.value == 2e-12
+        assert opposite.amplitude.min == -1e-13
+        assert np.isnan(opposite.amplitude.max)
+        assert spectral.amplitude.value == -2e-12
+        energy = 3 * u.TeV
+        np.testing.assert_allclose(opposite(energy), -spectral(energy))
+        expected = spectral.covariance.data.copy()
+        expected[0, 1:] *= -1
+        expected[1:, 0] *= -1
+        np.testing.assert_array_equal(opposite.covariance.data, expected)
+
+    def test_a_spectrum_of_both_signs_has_its_magnitude(self) -> None:
+        spectral = Changing()
+        magnitude = positive_spectrum(spectral, EDGES)
+        assert isinstance(magnitude, MagnitudeSpectralModel)
+        np.testing.assert_allclose(
+            magnitude.integral(EDGES[:-1], EDGES[1:]),
+            abs(spectral.integral(EDGES[:-1], EDGES[1:])),
+        )
+
+
+class TestFluxPoints:
+    @pytest.mark.parametrize("amplitude", [-1e-12, -3.5e-20, 3.5e-20])
+    def test_fluxes_do_not_depend_on_the_amplitude(self, amplitude: float) -> None:
+        assert_same_fluxes(points(power_law(1e-12)), points(power_law(amplitude)))
+
+    def test_a_norm_limit_of_zero_is_one_of_the_flux(self) -> None:
+        limited = points(power_law(-1e-12), norm={"min": 0})
+        free = points(power_law(1e-12))
+        np.testing.assert_allclose(
+            limited.flux.data, np.maximum(free.flux.data, 0), rtol=1e-6, atol=1e-20
+        )
+        assert np.all(limited.flux_ul.data > limited.flux.data)
+        at_limit = limited.flux.data == 0
+        assert np.isnan(limited.flux_errn.data[at_limit]).all()
+        np.testing.assert_allclose(limited.ts.data[at_limit], 0, atol=1e-9)
+
+    def test_a_spectrum_that_changes_its_sign_between_bins(self) -> None:
+        datasets = with_model(Changing())
+        # without dispersion, so that a bin's counts are those of its own flux
+        datasets[0].edisp = None
+        with pytest.warns(SkyredWarning, match="no flux point .* changes its sign in the bin"):
+            found = skyred.flux_points(datasets, "crab", EDGES, selection_optional=OPTIONAL)
+        assert np.all(found.dnde_ref > 0)
+        assert found.success.data.ravel().tolist() == [True, False, True]
+        for name in ("norm", "norm_ul", "flux", "ts"):
+            assert np.isnan(getattr(found, name).data[1]).all()
+        for number, amplitude in ((0, 1e-11), (2, -1e-11)):
+            bounds = EDGES[number : number + 2]
+            spectral = Changing(amplitude=amplitude * u.Unit("cm-2 s-1 TeV-1"))
+            datasets.models = [SkyModel(spectral, name="crab")]
+            alone = skyred.flux_points(datasets, "crab", bounds, selection_optional=OPTIONAL)
+            for name in ("flux", "flux_ul", "dnde", "dnde_errp", "sqrt_ts"):
+                both = (getattr(found, name).data[number], getattr(alone, name).data[0])
+                np.testing.assert_allclose(*both, rtol=1e-6, err_msg=name)
+
+    def test_a_reference_of_zero_has_no_flux(self) -> None:
+        with pytest.warns(SkyredWarning, match="the reference flux is zero"):
+            found = points(power_law(0.0))
+        assert not found.success.data.any()
+        assert np.isnan(found.flux_ul.data).all()
+
+    def test_gammapy_is_given_a_positive_reference_too(self) -> None:
+        class Mine(SpectrumDatasetOnOff):
+            pass
+
+        datasets = with_model(power_law(-1e-12))
+        datasets[0].__class__ = Mine
+        optional = ["errn-errp", "ul"]
+        with pytest.warns(SkyredWarning, match="estimated by gammapy"):
+            ours = skyred.flux_points(datasets, "crab", EDGES, selection_optional=optional)
+        expected = points(power_law(1e-12))
+        for name in ("dnde", "dnde_ul", "dnde_errn", "dnde_errp", "flux_ul"):
+            both = (getattr(each, name).data for each in (ours, expected))
+            np.testing.assert_allclose(*both, rtol=1e-3, atol=1e-16, err_msg=name)
+
+    def test_other_free_parameters_of_any_kind(self) -> None:
+        found = []
+        for amplitude in (4e-11, -4e-11):
+            datasets = with_model(power_law(amplitude), small.spectrum_on_off())
+            weak = SkyModel(power_law(5e-13, 2.6), name="weak")
+            weak.spectral_model.index.min, weak.spectral_model.index.max = 2.5, 2.7
+            weak.spectral_model.amplitude.frozen = True
+            datasets.models = [*datasets.models, weak]
+            options = {"selection_optional": ["errn-errp", "ul"], "reoptimize": True}
+            found.append(skyred.flux_points(datasets, "crab", [1, 10] * u.TeV, **options))
+        for name in ("dnde", "dnde_ul", "dnde_errn", "dnde_errp", "sqrt_ts"):
+            one, other = (getattr(each, name).data for each in found)
+            np.testing.assert_allclose(other, one, rtol=1e-3, err_msg=name)
+
+    def test_a_scan_that_depends_on_the_fit_is_the_same_for_all_bins(self) -> None:
+        norm = Parameter("norm", 0.5, scan_n_sigma=3, scan_n_values=5)
+        datasets = with_model(power_law(-4e-11))
+        found = skyred.flux_points(datasets, "crab", EDGES, selection_optional=["scan"], norm=norm)
+        norms = found.stat_scan.geom.axes["norm"].center
+        for number in range(3):
+            bounds, row = EDGES[number : number + 2], found.stat_scan.data[number].ravel()
+            alone = {"norm": {"scan_values": norms}, "selection_optional": ["scan"]}
+            expected = skyred.flux_points(datasets, "crab", bounds, **alone).stat_scan.data.ravel()
+            np.testing.assert_allclose(row, expected, rtol=1e-9)
+
+
+class TestFiles:
+    def test_flux_points(self, tmp_path: Path) -> None:
+        flux, model = points(power_law(-1e-12)), SkyModel(power_law(-1e-12), name="crab")
+        product = FluxPointsProduct("fp", flux, model)
+        product.write(tmp_path)
+        path = tmp_path / "fp.fits"
+        assert_same_fluxes(flux, FluxPointsProduct.read(tmp_path, "fp", model_list(model)).flux)
+        assert_same_fluxes(flux, FluxPoints.read(path, reference_model=flux.reference_model))
+        # without a model gammapy interpolates the reference fluxes, which only dnde is exact of
+        plain = FluxPoints.read(path)
+        for name in ("dnde", "dnde_ul", "dnde_errn", "sqrt_ts"):
+            both = (getattr(each, name).data for each in (plain, flux))
+            np.testing.assert_allclose(*both, rtol=1e-5, err_msg=name)
+
+    def test_files_of_a_negative_reference_keep_their_fluxes(self, tmp_path: Path) -> None:
+        model = SkyModel(power_law(-1e-12), name="crab")
+        flux = points(power_law(-1e-12))
+        maps = {"norm": flux.norm * -1, "norm_err": flux.norm_err * -1}
+        old = FluxPoints.from_maps(maps, "likelihood", model)
+        FluxPointsProduct("old", old, model).write(tmp_path)
+        read = FluxPointsProduct.read(tmp_path, "old", model_list(model)).flux
+        np.testing.assert_allclose(read.dnde.data, flux.dnde.data, rtol=1e-6)
+
+    def test_a_light_curve(self, tmp_path: Path) -> None:
+        found = []
+        for amplitude in (-1e-12, 1e-12):
+            datasets = with_model(power_law(amplitude))
+            found.append(light_curve(datasets, "crab", "run", EDGES, selection_optional=OPTIONAL))
+        assert_same_fluxes(*(each.flux for each in found))
+        model = SkyModel(power_law(-1e-12), name="crab")
+        from skyred.defaults.gammapy.estimators.light_curve import details
+
+        table = details(found[0], with_model(power_law(-1e-12)))
+        LightCurveProduct("lc", found[0].flux, table, model).write(tmp_path)
+        read = LightCurveProduct.read(tmp_path, "lc", model_list(model))
+        assert_same_fluxes(found[0].flux, read.flux)
+
+
+def model_list(model: SkyModel) -> Any:
+    from gammapy.modeling.models import Models
+
+    return Models([model])
+
+
+def test_a_flux_profile() -> None:
+    dataset = small.map_dataset()
+    dataset.mask_safe.data = dataset.mask_safe.data.astype(float)
+    centres = [small.centre().directional_offset_by(90 * u.deg, far * u.deg) for far in (0, 0.2)]
+    regions = [CircleSkyRegion(centre, 0.1 * u.deg) for centre in centres]
+    found = [
+        flux_profile(dataset, regions, power_law(amplitude), EDGES, selection_optional=OPTIONAL)
+        for amplitude in (-1e-12, 1e-12)
+    ]
+    assert_same_fluxes(*(each.flux for each in found))
+    flux = found[0].flux
+    known = flux.success.data
+    assert known.any()
+    assert np.all(flux.flux_ul.data[known] > flux.flux.data[known])
+
+
+def test_fluxes_of_a_negative_mean_have_no_fractional_variance() -> None:
+    flux, error = np.array([-3.0, 1.0, -5.0]), np.full(3, 0.5)
+    found = Variability.of(flux, error)
+    assert found is not None
+    assert np.isnan([found.fvar, found.fvar_err]).all()
+    assert found.chi2 == Variability.of(-flux, error).chi2

@@ -1,0 +1,151 @@
+"""Signs, errors and limits of fluxes, whatever the sign of the reference amplitude.
+
+The expected numbers are those of gammapy's own `stat_sum` as a function of the amplitude.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from astropy import units as u
+from gammapy.datasets import Datasets
+from gammapy.estimators import FluxPoints
+from gammapy.modeling.models import (
+    GaussianSpatialModel,
+    Models,
+    PowerLawSpectralModel,
+    SkyModel,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import skyred
+import small_datasets as small
+
+WIDE = [1, 10] * u.TeV
+ALL = ["errn-errp", "ul", "sensitivity"]
+UNIT = "cm-2 s-1 TeV-1"
+COUNTS = st.lists(st.integers(0, 300) | st.integers(0, 3), min_size=3, max_size=3)
+AMPLITUDES = st.builds(
+    lambda sign, power: sign * 10.0**power, st.sampled_from([-1, 1]), st.integers(-20, -10)
+)
+
+
+def spectra(on: Sequence[int], off: Sequence[int], amplitude: float) -> Datasets:
+    """Return on-off data of three bins."""
+    dataset = small.spectrum_on_off()
+    dataset.counts.data = np.reshape(np.array(on, dtype=float), (3, 1, 1))
+    dataset.counts_off.data = np.reshape(np.array(off, dtype=float), (3, 1, 1))
+    return with_model(dataset, amplitude)
+
+
+def maps(seed: int, level: float, amplitude: float) -> Datasets:
+    """Return a map with counts of so many times the background."""
+    dataset = small.map_dataset()
+    counts = np.random.default_rng(seed).poisson(level * dataset.background.data)
+    dataset.counts.data = counts.astype(float)
+    centre = {"lon_0": f"{small.CRAB[0]} deg", "lat_0": f"{small.CRAB[1]} deg", "frame": "icrs"}
+    return with_model(dataset, amplitude, GaussianSpatialModel(sigma="0.15 deg", **centre))
+
+
+def with_model(dataset: Any, amplitude: float, spatial: Any = None) -> Datasets:
+    spectral = PowerLawSpectralModel(index=2.3, amplitude=amplitude * u.Unit(UNIT))
+    datasets = Datasets([dataset])
+    datasets.models = [SkyModel(spectral, spatial, name="crab")]
+    return datasets
+
+
+def statistic(datasets: Datasets, points: FluxPoints) -> Callable[[float], float]:
+    """Return gammapy's statistic as a function of the norm of the flux points."""
+    parameter = datasets.models["crab"].spectral_model.amplitude
+    magnitude = abs(parameter.value)
+
+    def stat(norm: float) -> float:
+        parameter.value = norm * magnitude
+        return float(datasets.stat_sum())
+
+    return stat
+
+
+def value(points: FluxPoints, name: str) -> float:
+    return float(np.squeeze(getattr(points, name).data))
+
+
+def assert_signs(points: FluxPoints) -> None:
+    """Check what holds of every flux: the order of limit and estimate, and the signs."""
+    assert points.success.data.all()
+    assert value(points, "dnde_ref") > 0
+    assert value(points, "dnde_ul") > value(points, "dnde")
+    for name in ("dnde_sensitivity", "dnde_errn", "dnde_errp"):
+        assert value(points, name) > 0, name
+    flux, significance = value(points, "flux"), value(points, "sqrt_ts")
+    if abs(significance) > 1e-3:
+        assert np.sign(significance) == np.sign(flux)
+    assert np.sign(flux) == np.sign(value(points, "dnde"))
+
+
+def assert_like_scan(datasets: Datasets, points: FluxPoints) -> None:
+    """Compare the columns with gammapy's statistic, which is convex, at norms around them."""
+    stat, norm = statistic(datasets, points), value(points, "norm")
+    error, errn, errp = (value(points, f"norm_{name}") for name in ("err", "errn", "errp"))
+    least = stat(norm)
+    assert value(points, "stat") == pytest.approx(least, rel=1e-7, abs=1e-7)
+    assert value(points, "ts") == pytest.approx(stat(0) - least, rel=1e-6, abs=1e-4)
+    assert stat(norm - 0.1 * errn) > least
+    assert stat(norm + 0.1 * errp) > least
+    ul = value(points, "norm_ul") - norm
+    for side, distance, sigma in ((1, errp, 1), (-1, errn, 1), (1, ul, 2)):
+        below, above = (stat(norm + side * part * distance) for part in (0.999, 1.001))
+        assert below - least < sigma**2 < above - least
+    if np.isnan(error):  # the first derivative jumps where there are counts neither on nor off
+        dataset = datasets[0]
+        assert np.any((dataset.counts.data == 0) & (dataset.counts_off.data == 0))
+    elif abs(errp - errn) < 0.05 * (errp + errn):
+        assert error == pytest.approx(0.5 * (errp + errn), rel=0.02)
+
+
+@pytest.mark.slow
+@settings(max_examples=40)
+@given(on=COUNTS, off=COUNTS, amplitude=AMPLITUDES)
+def test_on_off_spectra(on: list[int], off: list[int], amplitude: float) -> None:
+    datasets = spectra(on, off, amplitude)
+    points = skyred.flux_points(datasets, "crab", WIDE, selection_optional=ALL)
+    assert_signs(points)
+    assert_like_scan(datasets, points)
+
+
+@pytest.mark.slow
+@settings(max_examples=25)
+@given(
+    seed=st.integers(0, 10**6),
+    level=st.sampled_from([0.01, 0.1, 0.7, 1.0, 1.3]),
+    amplitude=AMPLITUDES,
+)
+def test_maps(seed: int, level: float, amplitude: float) -> None:
+    datasets = maps(seed, level, amplitude)
+    points = skyred.flux_points(datasets, "crab", WIDE, selection_optional=ALL)
+    assert_signs(points)
+    assert_like_scan(datasets, points)
+
+
+@pytest.mark.parametrize("reoptimize", [False, True])
+def test_the_sign_of_the_amplitude_changes_no_flux(reoptimize: bool) -> None:
+    on, off, edges = [30, 14, 1], [200, 61, 0], small.ENERGY.edges
+    options = {"selection_optional": "all", "reoptimize": reoptimize}
+    found = []
+    for amplitude in (1e-12, -1e-12):
+        datasets = spectra(on, off, amplitude)
+        weak = PowerLawSpectralModel(index=2.6, amplitude=f"5e-13 {UNIT}")
+        weak.index.frozen = True
+        datasets.models = Models([*datasets.models, SkyModel(weak, name="weak")])
+        if reoptimize:
+            weak.amplitude.min = weak.amplitude.value
+            weak.amplitude.max = 1.2 * weak.amplitude.value
+        found.append(skyred.flux_points(datasets, "crab", edges, **options))
+    tables = [each.to_table(sed_type="likelihood") for each in found]
+    for name in tables[0].colnames:
+        one, other = (np.asarray(each[name], dtype=float) for each in tables)
+        np.testing.assert_allclose(other, one, rtol=2e-3, atol=1e-9, err_msg=name)

@@ -22,7 +22,7 @@ from skyred.defaults.gammapy import (
     Source,
     Sum,
 )
-from skyred.defaults.minuit import Minuit
+from skyred.defaults.minuit import Newton
 from skyred.errors import ConfigError
 from toys import ToyEstimator, ToyFitter, toy_pipeline, toy_plugins
 
@@ -68,7 +68,7 @@ def crab_in_python() -> Pipeline:
             ),
             BackgroundModels(),
         ],
-        fit=Minuit(),
+        fit=Newton(),
         estimate=[
             FluxPoints(source="crab", energy_edges=[1, 2, 4, 10] * u.TeV),
             Residuals(region="icrs; circle(83.63, 22.01, 0.5)"),

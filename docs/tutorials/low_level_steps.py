@@ -168,7 +168,7 @@ print(datasets.models.names)
 # What a fitter sees is an :class:`~skyred.Objective`: parameters and their limits, and a function
 # that gives the fit statistic at any values of them. It knows nothing of gammapy.
 
-from skyred.defaults.minuit import Minuit
+from skyred.defaults.minuit import Newton
 from skyred.likelihood import objective_of
 
 objective = objective_of(datasets)
@@ -179,7 +179,7 @@ print("stat at the start:", round(objective(objective.start), 2))
 # %%
 # The fitter finds the minimum; ``accept`` writes values, errors and covariance back to the models.
 
-fitter = Minuit()
+fitter = Newton()
 fit = fitter.fit(objective)
 objective.accept(fit)
 print(fit)

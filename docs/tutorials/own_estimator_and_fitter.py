@@ -40,7 +40,7 @@ model:
     spatial: {{type: point, lon_0: 83.633 deg, lat_0: 22.014 deg, frame: icrs}}
     spectral: {{type: pl, index: 2.5, amplitude: 4e-11 cm-2 s-1 TeV-1, reference: 1 TeV}}
   - {{kind: fov-background}}
-fit: {{kind: minuit}}
+fit: {{kind: newton}}
 """)
 orchestrator = Orchestrator(pipeline)
 fit = orchestrator.fit()

@@ -42,7 +42,7 @@ model:
   - kind: source
     name: crab
     spectral: {type: pl, index: 2.3, amplitude: 3e-11 cm-2 s-1 TeV-1, reference: 1 TeV}
-fit: {kind: minuit}
+fit: {kind: newton}
 estimate:
   - {kind: flux-points, source: crab, energy_edges: [0.7 TeV, 1 TeV, 2 TeV, 4 TeV, 10 TeV, 30 TeV]}
 """.replace("sim:crab", archive)

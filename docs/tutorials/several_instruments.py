@@ -78,7 +78,7 @@ model:
     spatial: {type: point, lon_0: 83.633 deg, lat_0: 22.0145 deg, frame: icrs}
     spectral: {type: pl, index: 2.3, amplitude: 3e-11 cm-2 s-1 TeV-1, reference: 1 TeV}
   - {kind: fov-background}
-fit: {kind: minuit}
+fit: {kind: newton}
 estimate:
   - {kind: flux-points, source: crab, energy_edges: [1 TeV, 2 TeV, 4 TeV, 10 TeV]}
 """.replace("sim:crab", archive).replace("SPECTRA", str(spectra))

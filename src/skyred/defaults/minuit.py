@@ -28,6 +28,8 @@ MINOS = option(False, doc="Whether to find asymmetric errors, as MINOS does.")
 class _Minimiser(Fitter):
     """A fitter that minimises, and its form in plain gammapy."""
 
+    samples = False
+
     @property
     def _minuit_options(self) -> tuple[int, int | None]:
         """Minuit's strategy, and the limit on calls if it is not the default."""

@@ -13,9 +13,17 @@ if TYPE_CHECKING:
 
 
 class Fitter(Component):
-    """Finds the best parameters of an objective."""
+    """Finds the best parameters of an objective.
+
+    Attributes
+    ----------
+    samples : bool or None
+        Whether its results hold samples of the posterior; None if that is not declared. Estimators
+        that need samples refuse fitters that declare to have none.
+    """
 
     role: ClassVar[str] = "fitter"
+    samples: ClassVar[bool | None] = None
 
     @abstractmethod
     def fit(self, objective: Objective) -> FitResult:

@@ -30,6 +30,7 @@ class Nested(Fitter):
     """Sample the posterior and integrate the evidence, by nested sampling with dynesty."""
 
     kind = "nested"
+    samples = True
     live_points: int = option(
         500, min=10, doc="How many live points: errors of the evidence go with the root of it."
     )

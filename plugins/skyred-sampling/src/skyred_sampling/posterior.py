@@ -87,8 +87,8 @@ class Posterior(Estimator):
     def check(self, pipeline: Chain) -> Iterable[Problem]:
         """The fit must be one that gives samples."""
         fitter = pipeline.fit
-        if fitter is None or fitter.kind == "minuit":
-            found = "there is no fit" if fitter is None else "fit: minuit gives no samples"
+        if fitter is None or fitter.samples is False:
+            found = "there is no fit" if fitter is None else f"fit: {fitter.kind} gives no samples"
             yield Problem((), found, "expected a fitter that samples, such as fit: {kind: nested}")
 
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> PosteriorProduct:

@@ -43,6 +43,6 @@ def example(drafts: Iterable[Draft]) -> dict[str, Any]:
     return {
         "data": {"crab": data},
         "model": [*kinds.get("model", [crab]), {"kind": "fov-background"}],
-        "fit": kinds.get("fitter", [{"kind": "minuit"}])[0],
+        "fit": kinds.get("fitter", [{"kind": "newton"}])[0],
         "estimate": [*kinds.get("estimator", []), {"kind": "residuals"}],
     }

@@ -45,7 +45,7 @@ model:
     spectral: {{type: pl, index: {{value: 3.4, frozen: true}},
                amplitude: 1e-10 cm-2 s-1 TeV-1, reference: 1 TeV}}
   - {{kind: fov-background}}
-fit: {{kind: minuit}}
+fit: {{kind: newton}}
 """
 
 

@@ -47,6 +47,7 @@ class GammapyFit(Fitter):
     """Minimise by a backend of gammapy: minuit, scipy or sherpa; errors by its HESSE."""
 
     kind = "gammapy"
+    samples = False
     backend: str = option("scipy", choices=tuple(METHODS), doc="The backend that minimises.")
     method: str | None = option(
         None,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 ROUNDING = 3e-8  # of the maximum: the largest errors measured; their standard deviation is 1e-9
 LARGEST_RATIO = 50.0  # of the logarithms of a rounding error and of the truncation value
-TOLERANCE = 0.1  # in the statistic, for the largest errors: a third of an error bar has 0.1
+TOLERANCE = 5e-3  # in the statistic, for the largest errors: half of what tells two minima apart
 RELATIVE_TOLERANCE = 3e-8  # of the statistic
 
 

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from skyred.errors import FitError
 from skyred.likelihood.pixel_grids import pixel_grids
 from skyred.likelihood.priors import Priors
@@ -15,7 +17,6 @@ from skyred.likelihood.total import Likelihood
 from skyred.objective import Objective
 
 if TYPE_CHECKING:
-    import numpy as np
     from gammapy.datasets import Datasets
     from numpy.typing import NDArray
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -10,7 +11,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from skyred.objective import Derivative, Objective
+    from skyred.objective import Derivative, Objective, PixelGrid
 
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
@@ -78,7 +79,15 @@ def _derivatives(objective: Objective, free: Index) -> tuple[Derivative | None, 
     )
 
 
-def conditional_grids(objective: Objective, free: Index, full: Any) -> list[Any]:
+def _to_pixels(grid: PixelGrid, full: Derivative, x: Array) -> Array:
+    return grid.to_pixels(full(x))
+
+
+def _to_sky(grid: PixelGrid, full: Derivative, pixel: Array, x: Array) -> Array:
+    return grid.to_sky(pixel, full(x))
+
+
+def conditional_grids(objective: Objective, free: Index, full: Derivative) -> list[PixelGrid]:
     """Return the pixel grids of the sources whose position is free as before."""
     index = {int(place): at for at, place in enumerate(free)}
     grids = []
@@ -92,8 +101,8 @@ def conditional_grids(objective: Objective, free: Index, full: Any) -> list[Any]
                 related=np.array(
                     [index[p] for p in grid.related.tolist() if p in index], dtype=int
                 ),
-                to_pixels=lambda x, grid=grid: grid.to_pixels(full(x)),
-                to_sky=lambda pixel, x, grid=grid: grid.to_sky(pixel, full(x)),
+                to_pixels=partial(_to_pixels, grid, full),
+                to_sky=partial(_to_sky, grid, full),
                 size=None if grid.size is None else index.get(grid.size),
             )
         )

@@ -161,7 +161,7 @@ class CellSearch:
             own = np.sqrt(np.where(np.diag(fisher) > 0, np.diag(fisher), np.inf))
             self.correlations = np.abs(fisher / np.outer(own, own))
             self.calls += 1
-        linked = (self.correlations[grid.related] > CORRELATED).any(axis=0)
+        linked = np.array(np.any(self.correlations[grid.related] > CORRELATED, axis=0), dtype=bool)
         linked[grid.related] = True
         return np.flatnonzero(linked)
 

@@ -156,7 +156,7 @@ class TestCheck:
         example = str(ROOT / "examples" / "crab.yaml")
         done = invoke("check", example, "--set", "fit.tolerance=70")
         assert done.exit_code == 2
-        assert "fit.tolerance: is 70; expected a number from 1e-06 to 10.0" in done.stderr
+        assert "fit.tolerance: is 70.0; expected a number from 1e-06 to 10.0" in done.stderr
 
 
 class TestShow:

@@ -187,7 +187,7 @@ def _cut(objective: Objective, places: Index) -> Derivative:
     def gradient_of(point: Array) -> Array:
         gradient = objective.gradient(point)
         assert gradient is not None
-        return np.asarray(gradient[places])
+        return np.asarray(gradient)[places]
 
     return gradient_of
 

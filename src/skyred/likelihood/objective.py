@@ -89,6 +89,7 @@ def objective_from(likelihood: Likelihood) -> Objective:
         gradient_of=_sum(gradient, priors.gradient) if likelihood.exact else None,
         fisher_of=_sum(fisher, priors.curvature) if likelihood.exact else None,
         rough=likelihood.rough,
+        factors=likelihood.factors,
         grids=grids,
         relocate=partial(Relocation(likelihood), grids=grids),
         refresh=likelihood.refresh,

@@ -54,6 +54,7 @@ def conditional(objective: Objective, free: Index, values: Array) -> Objective:
         limits=objective.limits[free],
         steps=of_free(objective.steps),
         rough=of_free(objective.rough),
+        factors=of_free(objective.factors),
         stat=lambda x: objective.stat(full(x)),
         prior=None if objective.prior is None else lambda x: objective.prior_stat(full(x)),
         remainder=None if remainder is None else lambda x: remainder(full(x)),

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 import attrs
 import numpy as np
 
+from skyred.minimise.logarithmic_factors import LogarithmicFactors
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 STEPS = (0.1, 0.03, 0.01, 0.003)  # errors, each far above rounding: shorter in bent valleys
 NEAR_LINE = 0.5  # errors: positions closer to a non-differentiable line have no second derivative
 RISES = 8  # evaluations at most, to find where the statistic has risen by one
-SMALLEST_EIGENVALUE = 1e-10  # of the largest, for the matrix scaled to ones on its diagonal
+SMALLEST_EIGENVALUE = 1e-12  # of the largest, for the matrix scaled to ones on its diagonal
 SOFT, SOFTEST = 3e-3, 1e-4  # of the largest eigenvalue, of the matrix scaled to ones
 SOFT_DIRECTIONS = 4
 RISE_ACCURACY = 0.01
@@ -94,10 +96,13 @@ def hesse(
     Hessian
         The covariance and what goes with it.
     """
-    matrix, calls, on_lines = _matrix(objective, x, held, np.array(lines, dtype=int))
+    logarithmic = LogarithmicFactors(objective, x)
+    matrix, calls, on_lines = _matrix(
+        logarithmic.objective, logarithmic.start, held, np.array(lines, dtype=int)
+    )
     gradient = objective.gradient(x)
     assert gradient is not None
-    free = ~held
+    free, scale = ~held, logarithmic.scale
     names = [name for name, wanted in zip(objective.names, free, strict=True) if wanted]
     flat, level = _flat(matrix[np.ix_(free, free)], names)
     if flat:
@@ -107,7 +112,8 @@ def hesse(
     inverse = np.diag(1 / np.where(held & (own > 0), own, 2))
     inverse[np.ix_(free, free)] = _inverse(matrix[np.ix_(free, free)])
     near = np.isin(np.arange(len(x)), on_lines)
-    hessian = Hessian(2 * inverse, np.nan, np.zeros(len(x)), calls, [], False, near)
+    covariance = 2 * inverse * np.outer(scale, scale)
+    hessian = Hessian(covariance, np.nan, np.zeros(len(x)), calls, [], False, near)
     return hessian.at(np.where(free, gradient, 0))
 
 
@@ -227,7 +233,7 @@ def _known(objective: Objective, x: Array) -> Array:
     unknown = ~(own > 0)
     matrix[unknown] = matrix[:, unknown] = 0
     matrix[unknown, unknown] = guess[unknown]
-    return matrix
+    return np.asarray(matrix)
 
 
 def _block(objective: Objective, x: Array, places: Index, matrix: Array) -> tuple[Array, int]:

@@ -50,7 +50,7 @@ def objective_of(datasets: Datasets, check: bool = False) -> Objective:
         raise FitError("the datasets have no models: there is nothing to fit")
     likelihood = Likelihood(datasets, check)
     if not len(likelihood.space.free):
-        raise FitError("no parameter is free: there is nothing to fit; set frozen: false on some")
+        raise FitError("No free parameters for fitting: set frozen to false for at least one")
     return objective_from(likelihood)
 
 

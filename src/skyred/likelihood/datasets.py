@@ -9,6 +9,7 @@ import attrs
 import numpy as np
 
 from skyred.likelihood.bins import Bins
+from skyred.likelihood.fisher import Contribution, fisher_matrix
 from skyred.likelihood.part import Part, Refreshable
 from skyred.likelihood.statistics import Cash, ChiSquare, WStat
 
@@ -151,19 +152,15 @@ class CountsDataset:
 
         Second derivatives of the statistic without those of the predicted counts, shape (k, k).
         """
-        rows: dict[int, Array] = {}
-        for part in self.parts:
-            if wanted.isdisjoint(part.free):
-                continue
-            for place, slope in part.slopes(state):
-                if place in wanted:
-                    row = rows.setdefault(place, np.zeros(len(self.bins)))
-                    row[part.rows()] += slope.chosen
-        if not rows:
+        contributions = [
+            Contribution.of(part, state, wanted)
+            for part in self.parts
+            if not wanted.isdisjoint(part.free)
+        ]
+        if not contributions:
             return np.zeros(0, dtype=int), np.zeros((0, 0))
         weights = self.statistic.derivatives(self.predict(state)[0]).second
-        jacobian = np.array(list(rows.values()))
-        return np.array(list(rows)), (jacobian * weights) @ jacobian.T
+        return fisher_matrix(contributions, weights)
 
     def npred(self, state: Vector) -> Array:
         """Give the predicted counts in every bin; those of on-off datasets without background."""

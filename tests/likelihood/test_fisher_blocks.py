@@ -1,0 +1,75 @@
+"""Fisher matrices from blocks: the same as the product of all derivatives with themselves."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from gammapy.datasets import Datasets
+from gammapy.modeling.models import FoVBackgroundModel, Models
+from hypothesis import given
+from hypothesis import strategies as st
+
+import plain_gammapy as plain
+import small_datasets as small
+from skyred.likelihood import Likelihood
+from skyred.likelihood.fisher import Contribution, fisher_matrix
+
+BINS = 40
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    sizes=st.lists(st.integers(0, 25), max_size=5),
+    everywhere=st.integers(0, 2),
+    parameters=st.integers(1, 8),
+)
+def test_blocks_add_up_to_the_product_of_all_derivatives(
+    seed: int, sizes: list[int], everywhere: int, parameters: int
+) -> None:
+    random = np.random.default_rng(seed)
+    contributions, dense = [], np.zeros((parameters, BINS))
+    for size in [*sizes, *[BINS] * everywhere]:
+        places = random.permutation(parameters)[: random.integers(0, 4)].tolist()
+        rows = random.permutation(BINS)[:size]
+        slopes = random.normal(size=(len(places), size))
+        whole = size == BINS and everywhere > 0
+        if whole:
+            rows = np.arange(BINS)
+        contributions.append(Contribution(places, slice(None) if whole else rows, slopes))
+        dense[np.ix_(places, rows)] += slopes
+    weights = random.uniform(0, 2, size=BINS)
+    places, matrix = fisher_matrix(contributions, weights)
+    expected = (dense * weights) @ dense.T
+    assert matrix == pytest.approx(expected[np.ix_(places, places)], abs=1e-12)
+    others = np.delete(expected, places, axis=0)
+    assert not others.any()
+
+
+def test_the_matrix_is_the_expected_curvature_of_the_statistic() -> None:
+    datasets = Datasets([small.map_dataset("one"), small.map_dataset("two", seed=5)])
+    first, second = (plain.models()["crab"].copy(name=name) for name in ("first", "second"))
+    second.spatial_model.lon_0.value += 0.25
+    second.spectral_model.index = first.spectral_model.index  # linked
+    backgrounds = [FoVBackgroundModel(dataset_name=name) for name in ("one", "two")]
+    datasets.models = Models([first, second, *backgrounds])
+    likelihood = Likelihood(datasets)
+    x, steps = likelihood.frozen[likelihood.space.free], 1e-4 * likelihood.space.steps()
+    slopes = []
+    for step in np.diag(steps):
+        low, high = likelihood.npred(x - step), likelihood.npred(x + step)
+        slopes.append({name: (high[name] - low[name]) / (2 * step.sum()) for name in low})
+    mu = likelihood.npred(x)
+    expected = [
+        [
+            # Cash: the second derivative by the predicted counts is 2 n / mu^2
+            sum(
+                np.sum(2 * each.counts.data / mu[each.name] ** 2 * a[each.name] * b[each.name])
+                for each in datasets
+            )
+            for b in slopes
+        ]
+        for a in slopes
+    ]
+    scale = np.sqrt(np.diag(expected))
+    fisher = likelihood.fisher(x) / np.outer(scale, scale)
+    assert fisher == pytest.approx(np.array(expected) / np.outer(scale, scale), abs=1e-4)

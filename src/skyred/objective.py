@@ -54,6 +54,8 @@ class PixelGrid:
     piecewise : bool
         Whether the statistic is smooth between the lines, as for a point. It is not for an extended
         source of about the size of a pixel.
+    small : bool
+        Whether the source is small enough to feel the pixels; of others only the position matters.
     size : int, optional
         The place of the size of an extended source in the vector, if it is free.
     """
@@ -64,6 +66,7 @@ class PixelGrid:
     to_pixels: Callable[[Vector], Vector]
     to_sky: Callable[[Vector, Vector], Vector]
     piecewise: bool = True
+    small: bool = True
     size: int | None = None
 
 

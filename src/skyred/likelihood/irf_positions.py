@@ -96,5 +96,8 @@ class IrfPositions:
             column, row = node
             east, north = column * self._width(row), row * self.reach
             values[self.place.lon] += east / self.place.units[0]
-            values[self.place.lat] += north / self.place.units[1]
+            pole = np.pi / 2 / self.place.units[1]
+            values[self.place.lat] = np.clip(
+                values[self.place.lat] + north / self.place.units[1], -pole, pole
+            )
         return values

@@ -28,7 +28,7 @@ STEP = 1e-3  # of a pixel
 
 
 def pixel_grids(total: Total) -> list[PixelGrid]:
-    """Return a pixel grid for each small source with a free position.
+    """Return a pixel grid for each source with a free position.
 
     A source in several datasets has the grid of the first that it reaches; datasets with other
     pixels add non-differentiable points that are not on this grid.
@@ -73,8 +73,7 @@ def _grid(source: Source, total: Total) -> PixelGrid | None:
     names = [parameter.name for parameter in source.share.parameters]
     piecewise = isinstance(shape, PointShape)
     sizes = [index for index, name in enumerate(names) if name in SIZES]
-    if not piecewise and not _is_small(source, sizes, total):
-        return None
+    small = piecewise or _is_small(source, sizes, total)
     # of the whole map: cutouts move with the source
     pixels = PixelPosition(source.model.spatial_model, source.instrument.geom.to_image())
     free = [axis for axis in (pixels.lon, pixels.lat) if axis in source.share.free]
@@ -88,6 +87,7 @@ def _grid(source: Source, total: Total) -> PixelGrid | None:
         to_pixels=mapping.to_pixels,
         to_sky=mapping.to_sky,
         piecewise=piecewise,
+        small=small,
         size=size,
     )
 

@@ -41,7 +41,7 @@ class PixelCoordinates:
         self.sky, self.near = objective, np.array(near, dtype=float)
         self.positions: dict[tuple[float, ...], Array] = {}
         self.blocks: dict[tuple[int, ...], Array] = {}
-        self.grids = [grid for grid in objective.grids if self._is_free(grid)]
+        self.grids = [grid for grid in objective.grids if grid.small and self._is_free(grid)]
         self.lines: Index = _concatenate([grid.places for grid in self.grids if grid.piecewise])
         self.objective = self._transform() if self.grids else objective
 

@@ -11,6 +11,7 @@ from skyred.errors import FitError
 from skyred.likelihood.bins import Bins
 from skyred.likelihood.convolution_rounding import counts_on_rounding, is_convolved
 from skyred.likelihood.datasets import CountsDataset, FlatDataset, GammapyDataset
+from skyred.likelihood.input_checks import check_counts
 from skyred.likelihood.opaque import OpaqueCounts, Prediction
 from skyred.likelihood.part import Part
 from skyred.likelihood.points import flat_points
@@ -51,6 +52,7 @@ class Flattener:
 
     def flat(self, dataset: Dataset) -> FlatDataset:
         """Lay out a dataset."""
+        check_counts(dataset)
         why = why_not_flat(dataset)
         if why:
             self.notes.append(f"dataset {dataset.name!r} is evaluated by gammapy: {why}")

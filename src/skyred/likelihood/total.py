@@ -10,6 +10,7 @@ import numpy as np
 
 from skyred.likelihood.datasets import FlatDataset
 from skyred.likelihood.flatten import Flattener
+from skyred.likelihood.input_checks import check_parameters
 from skyred.likelihood.parameters import ParameterSpace
 from skyred.likelihood.trust import Trust
 
@@ -198,6 +199,7 @@ class Likelihood(Total):
 
     def __init__(self, datasets: Datasets, check: bool = False) -> None:
         space = ParameterSpace.of(datasets)
+        check_parameters(space)
         flattener = Flattener(space, Trust(check))
         flat = [flattener.flat(each) for each in datasets]
         super().__init__(space, flat, flattener.notes)

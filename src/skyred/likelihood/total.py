@@ -166,7 +166,11 @@ class Total:
         return any(changes)
 
     def npred(self, x: Vector) -> dict[str, Array]:
-        """Give what each dataset predicts, in the shape of its data."""
+        """Return the predicted counts of each dataset, as gammapy's `Dataset.npred`.
+
+        They include the background, of on-off data too. Of flux points the predicted flux, in
+        cm-2 s-1 TeV-1.
+        """
         state = self.state(x)
         return {dataset.name: dataset.npred(state) for dataset in self.datasets}
 

@@ -55,7 +55,11 @@ class SkyredWarning(UserWarning):
 
 
 class SkyredError(Exception):
-    """Any error that skyred raises on purpose; `exit_code` is what the command line ends with."""
+    """Any error that skyred raises on purpose; `exit_code` is what the command line ends with.
+
+    Errors about values that gammapy refuses with a `ValueError` are also a `ValueError`: wrong
+    models, fits that are not possible, runs that an archive does not have.
+    """
 
     exit_code = 1
 
@@ -101,7 +105,7 @@ class PluginError(SkyredError):
     exit_code = 2
 
 
-class ArchiveError(SkyredError):
+class ArchiveError(SkyredError, ValueError):
     """An archive that cannot be opened, or that lacks what was asked for."""
 
     exit_code = 2
@@ -147,7 +151,7 @@ class PrepareError(SkyredError):
     exit_code = 2
 
 
-class ModelError(SkyredError):
+class ModelError(SkyredError, ValueError):
     """Models that cannot be built from what was configured."""
 
     exit_code = 2
@@ -159,7 +163,7 @@ class ExportError(SkyredError):
     exit_code = 2
 
 
-class FitError(SkyredError):
+class FitError(SkyredError, ValueError):
     """A fit that cannot be made."""
 
     exit_code = 4

@@ -102,6 +102,9 @@ class Objective:
     blocks : sequence of array of int, optional
         Parameters that belong together, each in one block. Between parameters of different blocks
         the Fisher matrix is then the exact second derivative, as for sources whose counts add up.
+    factors : array of bool, optional
+        Which parameters are factors of predicted counts, shape (n,): amplitudes and norms. Their
+        logarithms go together with the other parameters of a spectrum.
     grids : sequence of PixelGrid, optional
         Where the statistic is not differentiable, as far as it is known.
     refresh : callable, optional
@@ -132,6 +135,7 @@ class Objective:
     on_accept: Callable[[FitResult], None] | None = None
     rough: NDArray[np.bool_] | None = None
     blocks: Sequence[NDArray[np.int64]] = ()
+    factors: NDArray[np.bool_] | None = None
     grids: Sequence[PixelGrid] = ()
     refresh: Callable[[Vector], bool] | None = None
     relocate: Callable[[Vector], Sequence[Vector]] | None = None

@@ -154,9 +154,9 @@ class TestCheck:
 
     def test_an_override_is_checked(self, crab_yaml: str) -> None:
         example = str(ROOT / "examples" / "crab.yaml")
-        done = invoke("check", example, "--set", "fit.strategy=7")
+        done = invoke("check", example, "--set", "fit.tolerance=70")
         assert done.exit_code == 2
-        assert "fit.strategy: is 7; expected a number from 0 to 2" in done.stderr
+        assert "fit.tolerance: is 70.0; expected a number from 1e-06 to 10.0" in done.stderr
 
 
 class TestShow:

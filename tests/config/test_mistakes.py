@@ -54,6 +54,14 @@ estimate:
   - {kind: flux-points, «source»source: carb, energy_edges: [1 TeV, 2 TeV]}
   - {kind: flux-points, name: b, source: crab, «edges»energy_edges: [1 TeV, 30 TeV]}
 """
+
+
+@pytest.fixture
+def crab_yaml(crab_yaml: str) -> str:
+    """The example with the fitter that has most options."""
+    return crab_yaml.replace("kind: newton", "kind: minuit")
+
+
 MESSAGES = {
     "unit": "data.hess.select[0].radius: '5 TeV' is an energy; expected an angle such as '1 deg'",
     "kind": "data.hess.select[1].kind: there is no selector 'time-windwo'; expected one of "

@@ -158,7 +158,7 @@ def test_the_limit_on_calls_is_said_and_leaves_values_that_can_be_used() -> None
 def test_without_free_parameters_there_is_nothing_to_fit() -> None:
     datasets = seen()
     datasets.models.freeze()
-    with pytest.raises(FitError, match="no parameter is free"):
+    with pytest.raises(FitError, match="No free parameters"):
         skyred.fit(datasets)
 
 

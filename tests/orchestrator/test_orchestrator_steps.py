@@ -174,7 +174,7 @@ class TestReplacing:
         models[0].spectral_model.const.value = 0.3
         models[0].spectral_model.const.frozen = True
         orchestrator.models = models
-        with pytest.raises(FitError, match="no parameter is free"):
+        with pytest.raises(FitError, match="No free parameters"):
             orchestrator.fit()
         models[0].spectral_model.const.frozen = False
         orchestrator.models = models

@@ -102,6 +102,8 @@ class Newton(_Minimiser):
         """
         return minimise(objective, tolerance=self.tolerance, minos=self.minos)
 
+    write_script = _Minimiser.write_script
+
 
 @component
 class Minuit(_Minimiser):
@@ -144,6 +146,8 @@ class Minuit(_Minimiser):
             calls=self.calls,
             minos=self.minos,
         )
+
+    write_script = _Minimiser.write_script
 
     @property
     def _minuit_options(self) -> tuple[int, int | None]:

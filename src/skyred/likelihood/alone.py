@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from astropy import units as u
     from gammapy.datasets import Dataset, Datasets
     from gammapy.estimators import FluxPoints
+    from gammapy.modeling.models import SkyModel
 
     from skyred.interfaces import Fitter
     from skyred.records import FitResult
@@ -70,7 +71,7 @@ def fit(
 
 def flux_points(
     datasets: Datasets | Dataset | Iterable[Dataset],
-    source: str,
+    source: str | int,
     energy_edges: u.Quantity,
     *,
     selection_optional: str | Sequence[str] | None = None,
@@ -91,8 +92,8 @@ def flux_points(
     ----------
     datasets : gammapy.datasets.Datasets, or one or more of its datasets
         With (fitted) models assigned.
-    source : str
-        The name of the source.
+    source : str or int
+        The name of the source, or its index in ``datasets.models``.
     energy_edges : Quantity
         Edges of the bins, shape (n + 1,); they fall on the nearest edges of the energy axis.
     selection_optional : "all" or list of {"errn-errp", "ul", "scan", "sensitivity"}, optional
@@ -116,16 +117,24 @@ def flux_points(
     Raises
     ------
     FitError
-        If no source model has that name, a dataset is not of counts, or the energy axes are no
-        parts of one axis.
+        If there is no such source model, a dataset is not of counts, the energy axes are no
+        parts of one axis, there are several telescopes without `allow_multiple_telescopes`, or
+        nothing is free to reoptimize.
     """
+    from skyred.likelihood.norms.along import aligned_axes
     from skyred.likelihood.norms.flux_points import FlatFluxPointsEstimator
 
     chosen = gathered(datasets)
-    require_source(chosen, source)
+    require_counts(chosen)
+    aligned_axes(chosen)
+    if not allow_multiple_telescopes:
+        require_one_telescope(chosen)
+    model = find_source(chosen, source)
+    if reoptimize:
+        require_free_background(chosen, model)
     estimator = FlatFluxPointsEstimator(
         check=check,
-        source=source,
+        source=str(model.name),
         energy_edges=energy_edges,
         selection_optional=selection_optional,
         n_sigma=n_sigma,
@@ -147,16 +156,67 @@ def gathered(datasets: Any) -> Datasets:
     return Datasets(datasets if isinstance(datasets, Dataset) else list(datasets))
 
 
-def require_source(datasets: Datasets, source: str) -> None:
-    """Raise `FitError` unless a model of that name is there, and all datasets are of counts."""
+def find_source(datasets: Datasets, source: str | int) -> SkyModel:
+    """Return a source model of datasets of counts.
+
+    Parameters
+    ----------
+    datasets : gammapy.datasets.Datasets
+        With models assigned.
+    source : str or int
+        Its name, or its index in ``datasets.models``, as gammapy's estimators take it.
+
+    Returns
+    -------
+    gammapy.modeling.models.SkyModel
+        The source model.
+
+    Raises
+    ------
+    FitError
+        If there is no such source model, or a dataset is not of counts.
+    """
     from gammapy.modeling.models import SkyModel
 
+    require_counts(datasets)
     models = [model for dataset in datasets for model in dataset.models or ()]
     names = [model.name for model in models if isinstance(model, SkyModel)]
+    listed = list(datasets.models or ())
+    if isinstance(source, int):
+        if not -len(listed) <= source < len(listed):
+            raise FitError(f"no model has the index {source}: the datasets have {len(listed)}")
+        source = str(listed[source].name)
     if source not in names:
         raise FitError(
             f"no source is called {source!r}; there are {', '.join(dict.fromkeys(names)) or 'none'}"
         )
+    return next(model for model in listed if model.name == source)
+
+
+def require_counts(datasets: Datasets) -> None:
+    """Raise `FitError` unless all datasets are of counts."""
     for dataset in datasets:
         if dataset.tag == "FluxPointsDataset":
             raise FitError(f"{dataset.name!r} holds flux points; only counts give new ones")
+
+
+def require_one_telescope(datasets: Datasets) -> None:
+    """Raise `FitError` if the meta tables of datasets name several telescopes."""
+    tables = [each.meta_table for each in datasets if each.meta_table is not None]
+    columns = [table["TELESCOP"] for table in tables if "TELESCOP" in table.colnames]
+    names = {str(name) for column in columns for name in column.flatten()}
+    if len(names) > 1:
+        raise FitError(
+            "All datasets must use the same value of the 'TELESCOP' meta keyword: these have "
+            f"{', '.join(sorted(names))}; pass allow_multiple_telescopes=True to combine them"
+        )
+
+
+def require_free_background(datasets: Datasets, source: SkyModel) -> None:
+    """Raise `FitError` if nothing but the source has free parameters: nothing to reoptimize."""
+    own = {id(parameter) for parameter in source.parameters}
+    if all(id(each) in own for each in datasets.models.parameters.free_parameters):
+        raise FitError(
+            f"No free parameters for fitting: reoptimize=True, but all models except {source.name} "
+            "are frozen; pass reoptimize=False"
+        )

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from skyred.errors import FitError
-from skyred.likelihood.alone import gathered, require_source
+from skyred.likelihood.alone import find_source, gathered
 
 if TYPE_CHECKING:
     from astropy import units as u
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def light_curve(
     datasets: Datasets | Dataset | Iterable[Dataset],
-    source: str,
+    source: str | int,
     intervals: str | u.Quantity | Sequence[tuple[Time, Time]] = "run",
     energy_edges: u.Quantity | None = None,
     *,
@@ -45,8 +45,8 @@ def light_curve(
     ----------
     datasets : gammapy.datasets.Datasets, or one or more of its datasets
         With (fitted) models assigned.
-    source : str
-        The name of the source.
+    source : str or int
+        The name of the source, or its index in ``datasets.models``.
     intervals : {"run", "night"}, Quantity or list of pairs of Time
         One interval a dataset or a night, intervals of equal width from the first start on, or
         start and stop of each.
@@ -64,16 +64,16 @@ def light_curve(
     Raises
     ------
     FitError
-        If no source has that name, intervals overlap, or no dataset lies in one of them.
+        If there is no such source, intervals overlap, or no dataset lies in one of them.
     """
     from skyred.likelihood.norms.flux_points import FlatFluxPointsEstimator
     from skyred.likelihood.norms.light_curve import FlatLightCurveEstimator
 
     chosen = gathered(datasets)
-    require_source(chosen, source)
+    model = find_source(chosen, source)
     points = FlatFluxPointsEstimator(
         check=check,
-        source=source,
+        source=str(model.name),
         energy_edges=_whole_axis(chosen) if energy_edges is None else energy_edges,
         selection_optional=selection_optional,
         n_sigma=n_sigma,

@@ -54,7 +54,7 @@ def objective_of(datasets: Datasets, check: bool = False) -> Objective:
         raise FitError("the datasets have no models: there is nothing to fit")
     likelihood = Likelihood(datasets, check)
     if not len(likelihood.space.free):
-        raise FitError("no parameter is free: there is nothing to fit; set frozen: false on some")
+        raise FitError("No free parameters for fitting: set frozen to false for at least one")
     check_bins(likelihood)
     check_reach(likelihood)
     objective = objective_from(likelihood)
@@ -97,6 +97,7 @@ def objective_from(likelihood: Likelihood) -> Objective:
         gradient_of=_sum(gradient, priors.gradient) if likelihood.exact else None,
         fisher_of=_sum(fisher, priors.curvature) if likelihood.exact else None,
         rough=likelihood.rough,
+        factors=likelihood.factors,
         grids=grids,
         relocate=partial(Relocation(likelihood), grids=grids),
         refresh=likelihood.refresh,

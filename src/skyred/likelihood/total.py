@@ -60,6 +60,14 @@ class Total:
         places = {place for dataset in self.datasets for place in dataset.rough}
         return np.array([place in places for place in self.space.free.tolist()], dtype=bool)
 
+    @property
+    def factors(self) -> NDArray[np.bool_]:
+        """Which free parameters are factors of the flux of a source, shape (n,)."""
+        parts = [part for dataset in self.datasets for part in getattr(dataset, "parts", ())]
+        spectra = [part.spectrum for part in parts if hasattr(part, "spectrum")]
+        places = {int(each.share.places[each.norm]) for each in spectra if each.norm is not None}
+        return np.array([place in places for place in self.space.free.tolist()], dtype=bool)
+
     def state(self, x: Vector) -> Vector:
         """Give the values of all parameters for those of the free ones."""
         state = self.frozen.copy()

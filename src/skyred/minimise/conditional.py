@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -10,7 +11,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from skyred.objective import Derivative, Objective
+    from skyred.objective import Derivative, Objective, PixelGrid
 
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
@@ -53,6 +54,7 @@ def conditional(objective: Objective, free: Index, values: Array) -> Objective:
         limits=objective.limits[free],
         steps=of_free(objective.steps),
         rough=of_free(objective.rough),
+        factors=of_free(objective.factors),
         stat=lambda x: objective.stat(full(x)),
         prior=None if objective.prior is None else lambda x: objective.prior_stat(full(x)),
         remainder=None if remainder is None else lambda x: remainder(full(x)),
@@ -78,7 +80,15 @@ def _derivatives(objective: Objective, free: Index) -> tuple[Derivative | None, 
     )
 
 
-def conditional_grids(objective: Objective, free: Index, full: Any) -> list[Any]:
+def _to_pixels(grid: PixelGrid, full: Derivative, x: Array) -> Array:
+    return grid.to_pixels(full(x))
+
+
+def _to_sky(grid: PixelGrid, full: Derivative, pixel: Array, x: Array) -> Array:
+    return grid.to_sky(pixel, full(x))
+
+
+def conditional_grids(objective: Objective, free: Index, full: Derivative) -> list[PixelGrid]:
     """Return the pixel grids of the sources whose position is free as before."""
     index = {int(place): at for at, place in enumerate(free)}
     grids = []
@@ -92,8 +102,8 @@ def conditional_grids(objective: Objective, free: Index, full: Any) -> list[Any]
                 related=np.array(
                     [index[p] for p in grid.related.tolist() if p in index], dtype=int
                 ),
-                to_pixels=lambda x, grid=grid: grid.to_pixels(full(x)),
-                to_sky=lambda pixel, x, grid=grid: grid.to_sky(pixel, full(x)),
+                to_pixels=partial(_to_pixels, grid, full),
+                to_sky=partial(_to_sky, grid, full),
                 size=None if grid.size is None else index.get(grid.size),
             )
         )

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 import attrs
 import numpy as np
 
+from skyred.minimise.logarithmic_factors import LogarithmicFactors
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -25,7 +27,9 @@ if TYPE_CHECKING:
 STEPS = (0.1, 0.03, 0.01, 0.003)  # errors, each far above rounding: shorter in bent valleys
 NEAR_LINE = 0.5  # errors: positions closer to a non-differentiable line have no second derivative
 RISES = 8  # evaluations at most, to find where the statistic has risen by one
-SMALLEST_EIGENVALUE = 1e-10  # of the largest, for the matrix scaled to ones on its diagonal
+SMALLEST_EIGENVALUE = 1e-12  # of the largest, for the matrix scaled to ones on its diagonal
+SOFT, SOFTEST = 3e-3, 1e-4  # of the largest eigenvalue, of the matrix scaled to ones
+SOFT_DIRECTIONS = 4
 RISE_ACCURACY = 0.01
 FIRST_AGREEMENT = 0.1  # with the Fisher matrix, from which one pass is enough
 AGREEMENT = 0.02  # of a pass with the one before
@@ -92,10 +96,13 @@ def hesse(
     Hessian
         The covariance and what goes with it.
     """
-    matrix, calls, on_lines = _matrix(objective, x, held, np.array(lines, dtype=int))
+    logarithmic = LogarithmicFactors(objective, x)
+    matrix, calls, on_lines = _matrix(
+        logarithmic.objective, logarithmic.start, held, np.array(lines, dtype=int)
+    )
     gradient = objective.gradient(x)
     assert gradient is not None
-    free = ~held
+    free, scale = ~held, logarithmic.scale
     names = [name for name, wanted in zip(objective.names, free, strict=True) if wanted]
     flat, level = _flat(matrix[np.ix_(free, free)], names)
     if flat:
@@ -105,7 +112,8 @@ def hesse(
     inverse = np.diag(1 / np.where(held & (own > 0), own, 2))
     inverse[np.ix_(free, free)] = _inverse(matrix[np.ix_(free, free)])
     near = np.isin(np.arange(len(x)), on_lines)
-    hessian = Hessian(2 * inverse, np.nan, np.zeros(len(x)), calls, [], False, near)
+    covariance = 2 * inverse * np.outer(scale, scale)
+    hessian = Hessian(covariance, np.nan, np.zeros(len(x)), calls, [], False, near)
     return hessian.at(np.where(free, gradient, 0))
 
 
@@ -136,7 +144,58 @@ def _matrix(
             part, taken = _block(objective, x, places, matrix)
             matrix[np.ix_(places, places)] = part
             calls += taken
+    if len(objective.blocks) > 1:
+        calls += _measure_soft_directions(objective, x, matrix, np.flatnonzero(smooth))
     return matrix, calls, on_lines
+
+
+def _measure_soft_directions(objective: Objective, x: Array, matrix: Array, places: Index) -> int:
+    """Take the curvature along soft directions again, across blocks, in place; return the calls.
+
+    Two sources that are nearly the same have a direction in which the blocks cancel: what is left
+    is less than their accuracy. The update is that of Powell, symmetric Broyden (Powell 1970, in
+    Nonlinear Programming, ed. Rosen et al., 31): the smallest that has the measured product.
+    """
+    part, calls = matrix[np.ix_(places, places)], 0
+    if not part.size or not np.all(np.isfinite(part)) or np.any(np.diag(part) <= 0):
+        return calls
+    scale = 1 / np.sqrt(np.diag(part))
+    scaled = part * np.outer(scale, scale)
+    for _ in range(SOFT_DIRECTIONS):
+        values, axes = np.linalg.eigh(scaled)
+        soft = [
+            (value, axis)
+            for value, axis in zip(values, axes.T, strict=True)
+            if value < SOFT * values[-1]
+        ]
+        wrong = False
+        for value, axis in soft[:SOFT_DIRECTIONS]:
+            direction = scale * axis * np.sqrt(2 / max(value, SOFTEST * values[-1]))
+            slope, taken = _secant(
+                objective, _cut(objective, places), x, places, direction, STEPS[0]
+            )
+            calls += taken
+            if not np.all(np.isfinite(slope)):
+                continue
+            product = scale * slope * np.sqrt(max(value, SOFTEST * values[-1]) / 2)
+            off = product - scaled @ axis
+            wrong = wrong or abs(axis @ off) > AGREEMENT * abs(value)
+            scaled += (
+                np.outer(off, axis) + np.outer(axis, off) - (axis @ off) * np.outer(axis, axis)
+            )
+        if not wrong:
+            break
+    matrix[np.ix_(places, places)] = scaled / np.outer(scale, scale)
+    return calls
+
+
+def _cut(objective: Objective, places: Index) -> Derivative:
+    def gradient_of(point: Array) -> Array:
+        gradient = objective.gradient(point)
+        assert gradient is not None
+        return np.asarray(gradient)[places]
+
+    return gradient_of
 
 
 def _across(objective: Objective, x: Array, place: int, curvature: float) -> tuple[Array, int]:
@@ -174,7 +233,7 @@ def _known(objective: Objective, x: Array) -> Array:
     unknown = ~(own > 0)
     matrix[unknown] = matrix[:, unknown] = 0
     matrix[unknown, unknown] = guess[unknown]
-    return matrix
+    return np.asarray(matrix)
 
 
 def _block(objective: Objective, x: Array, places: Index, matrix: Array) -> tuple[Array, int]:
@@ -183,10 +242,8 @@ def _block(objective: Objective, x: Array, places: Index, matrix: Array) -> tupl
     The directions are those of their covariance by the matrix as it is known. If the result is far
     from it, they are taken again by the result, with shorter steps.
     """
-    if objective.restrict is not None and len(places) < len(x):
-        gradient_of = objective.restrict(places)[0]
-    else:
-        gradient_of = lambda point: objective.gradient(point)[places]  # type: ignore[index]  # noqa: E731
+    restricted = objective.restrict is not None and len(places) < len(x)
+    gradient_of = objective.restrict(places)[0] if restricted else _cut(objective, places)  # type: ignore[misc]
     part, calls = matrix[np.ix_(places, places)], 0
     for step in STEPS:
         directions = _directions(part)

@@ -35,6 +35,7 @@ ITERATIONS = 12  # of a fit in a neighbouring cell
 NEAR_MISS = (
     2.0  # in the statistic: cells that are higher by less are fitted with what is correlated
 )
+FAR_MISS = 5.0  # in the statistic: cells that were higher by more are not fitted again
 CORRELATED = 0.03  # of the Fisher matrix, from which parameters are fitted together with a source
 COARSE = 1e-2  # in the statistic, at which fits in neighbouring cells end
 SHIFTS = (0.0, -1.0, 1.0)  # pixels, of extended sources
@@ -62,6 +63,7 @@ class CellSearch:
     gain: float
     calls: int = 0
     correlations: Array | None = attrs.field(init=False, default=None)
+    heights: dict[tuple[float, ...], float] = attrs.field(init=False, factory=dict)
 
     @property
     def objective(self) -> Objective:
@@ -145,7 +147,11 @@ class CellSearch:
         """Fit one source in each of the cells around it; return the lowest of all."""
         best, lowest = z, stat - self.gain
         for start, box in _neighbours(grid, z, self.objective.limits):
+            key = (*grid.places.tolist(), *np.floor(start[grid.places]).tolist())
+            if grid.piecewise and self.heights.get(key, -np.inf) > lowest + FAR_MISS:
+                continue
             trial, value = self._fit(grid, start, box, grid.related, lowest + NEAR_MISS)
+            self.heights[key] = value
             if lowest - COARSE <= value < lowest + NEAR_MISS:
                 together = self._correlated(grid, z)
                 trial, value = self._fit(grid, trial, box, together, lowest)
@@ -161,7 +167,7 @@ class CellSearch:
             own = np.sqrt(np.where(np.diag(fisher) > 0, np.diag(fisher), np.inf))
             self.correlations = np.abs(fisher / np.outer(own, own))
             self.calls += 1
-        linked = (self.correlations[grid.related] > CORRELATED).any(axis=0)
+        linked = np.array(np.any(self.correlations[grid.related] > CORRELATED, axis=0), dtype=bool)
         linked[grid.related] = True
         return np.flatnonzero(linked)
 

@@ -8,9 +8,12 @@ import attrs
 import numpy as np
 
 from skyred.errors import FitError
-from skyred.minimise.convergence import asymmetric, at_limit
+from skyred.minimise.convergence import FARTHEST, asymmetric, at_limit
+from skyred.minimise.hesse import hesse
+from skyred.minimise.logarithmic_factors import LogarithmicFactors
 from skyred.minimise.minuit import MinuitSearch
 from skyred.minimise.minuit_rounds import search_by_minuit
+from skyred.minimise.newton import descend
 from skyred.minimise.newton_search import NewtonEnd, NewtonSearch
 from skyred.minimise.profile import interval
 from skyred.minimise.search_result import SearchResult
@@ -86,7 +89,7 @@ def minimise(
 
 
 def _by_newton(objective: Objective, minuit: MinuitSearch, goal: float) -> SearchResult:
-    newton = NewtonSearch(objective, goal).run(objective.start)
+    newton = _newton(objective, goal)
     hessian = newton.hessian
     if hessian is not None and not hessian.flat and hessian.edm < ABOVE_GOAL * goal:
         notes = _line_notes(newton)
@@ -105,7 +108,37 @@ def _by_newton(objective: Objective, minuit: MinuitSearch, goal: float) -> Searc
     if end.message and flat:
         hardly = f"{end.message}; the statistic hardly depends on {', '.join(flat)}"
         end = attrs.evolve(end, message=hardly)
-    return attrs.evolve(end, notes=(*end.notes, "found by MIGRAD, since Newton steps failed"))
+    return _with_own_errors(objective, end)
+
+
+def _newton(objective: Objective, goal: float) -> NewtonEnd:
+    """Search by Newton steps; in bent valleys, along the logarithms of amplitudes as well."""
+    newton = NewtonSearch(objective, goal).run(objective.start)
+    hessian = newton.hessian
+    if (hessian is not None and not hessian.flat) or objective.factors is None:
+        return newton
+    logarithmic = LogarithmicFactors(objective, newton.x)
+    if not logarithmic.factors.any():
+        return newton
+    end = descend(logarithmic.objective, goal, logarithmic.start)
+    again = NewtonSearch(objective, goal).run(logarithmic.to_plain(end.x))
+    calls = newton.calls + end.calls + again.calls
+    better = again.hessian is not None and not again.hessian.flat
+    return attrs.evolve(again if better else newton, calls=calls)
+
+
+def _with_own_errors(objective: Objective, end: SearchResult) -> SearchResult:
+    """Replace Minuit's covariance by that of second derivatives, and note who found the minimum."""
+    end = attrs.evolve(end, notes=(*end.notes, "found by MIGRAD, since Newton steps failed"))
+    if end.message:
+        return end
+    low, high = objective.limits.T
+    held = (end.values <= low) | (end.values >= high)
+    hessian = hesse(objective, end.values, held)
+    calls = end.calls + hessian.calls
+    if hessian.flat or not hessian.edm < FARTHEST:
+        return attrs.evolve(end, calls=calls)
+    return attrs.evolve(end, covariance=hessian.covariance, calls=calls)
 
 
 def _line_notes(newton: NewtonEnd) -> tuple[str, ...]:

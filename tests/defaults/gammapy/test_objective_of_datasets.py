@@ -211,7 +211,7 @@ class TestErrors:
 
     def test_nothing_free(self, datasets):
         datasets.models.freeze()
-        with pytest.raises(FitError, match="no parameter is free"):
+        with pytest.raises(FitError, match="No free parameters"):
             objective_of(datasets)
 
     def test_start_that_is_not_finite_is_named(self, datasets):

@@ -140,8 +140,9 @@ def aligned_axes(datasets: Datasets) -> list[MapAxis]:
     for axis, other in others:
         if not first.is_aligned(axis):
             raise FitError(
-                f"the datasets {name} ({_bins(first)}) and {other} ({_bins(axis)}) have no common "
-                "bins of energy; reduce them with the same bins per decade, from the same edge"
+                f"All datasets must have aligned energy axes: {name} ({_bins(first)}) and {other} "
+                f"({_bins(axis)}) have no common bins; reduce them with the same bins per decade, "
+                "from the same edge"
             )
     return [axis for axis, _ in axes.values()]
 

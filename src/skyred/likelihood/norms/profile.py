@@ -124,11 +124,11 @@ class CashTerm:
         """Give all predicted counts."""
         if norm < self.lowest:
             return float(np.maximum(norm * self.signal + self.rest, 0).sum())
-        return norm * self.sums[0] + self.sums[1]
+        return self.excess(norm) + self.sums[1]
 
     def excess(self, norm: float) -> float:
-        """Give those of the source."""
-        return norm * self.sums[0]
+        """Give those of the source: none without exposure, though the norm is NaN."""
+        return norm * self.sums[0] if self.sums[0] else 0.0
 
     def asimov(self, norm: float) -> float:
         """Give the gain over norm zero on the Asimov data (Cowan et al. 2011, EPJ C 71, 1554)."""
@@ -178,7 +178,7 @@ class WStatTerm:
 
     def _predicted(self, norm: float) -> Array:
         """Give the predicted counts on the source, with the background at its optimum."""
-        signal = self._signal(norm)
+        signal = self._signal(norm) if self.signal.any() else self.rest
         background = np.nan_to_num(self.statistic.alpha * self.statistic.background(signal))
         return np.maximum(signal + background, 0)
 
@@ -187,8 +187,8 @@ class WStatTerm:
         return float(self._predicted(norm).sum())
 
     def excess(self, norm: float) -> float:
-        """Give those of the source."""
-        return float(norm * self.signal.sum())
+        """Give those of the source: none without exposure, though the norm is NaN."""
+        return float(norm * self.signal.sum()) if self.signal.any() else 0.0
 
     def asimov(self, norm: float) -> float:
         """Give the gain over norm zero on the Asimov data: counts off are as they were."""

@@ -184,6 +184,9 @@ class TestSource:
         )
         (problem,) = component.check_deeply()
         assert says in str(problem)
+        with pytest.raises(ModelError) as error:
+            component.build(Datasets())
+        assert str(error.value) in str(problem)
 
     def test_maps_that_gammapys_own_yaml_names_run_no_code_either(self, tmp_path):
         path = write_map(tmp_path / "wrong.fits", WCSSHAPE="__import__('os').abort()")

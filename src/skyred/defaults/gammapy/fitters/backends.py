@@ -97,6 +97,11 @@ class GammapyFit(Fitter):
                 break
             scaled = Scaled(nearby, calls=scaled.calls)
             found = self._minimum(scaled)
+        if not found.message and objective.refresh is not None and objective.refresh(found.values):
+            # the IRFs at the fitted position are others than at the start
+            again = attrs.evolve(objective, start=found.values, steps=found.errors)
+            scaled = Scaled(again, calls=scaled.calls)
+            found = self._minimum(scaled)
         return FitResult(
             names=objective.names,
             units=objective.units,

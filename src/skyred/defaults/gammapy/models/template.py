@@ -140,6 +140,8 @@ class TemplateSource(Model):
                 datasets_names=names,
             )
             model._check_unit()
+        except ModelError:  # a ValueError too, and about the map alone
+            raise
         except (ValueError, u.UnitsError) as error:
             # of a map, the unit is per solid angle
             expected = "spectrum and map together must be a flux, in cm-2 s-1 TeV-1 (sr-1)"

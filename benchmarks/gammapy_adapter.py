@@ -1,0 +1,153 @@
+"""skyred in the place of gammapy's `Fit.run` and `FluxPointsEstimator.run`, as a pytest plugin.
+
+``pytest -p gammapy_adapter`` replaces both methods for the session. `Fit.run` still returns
+gammapy's `FitResult`, and `FluxPointsEstimator.run` gammapy's `FluxPoints`. Calls that skyred has
+no counterpart for go to gammapy's own method; ``--adapter-calls FILE`` writes the numbers of both.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from astropy.table import Table
+from gammapy.datasets import Datasets
+from gammapy.datasets.actors import DatasetsActor
+from gammapy.estimators import FluxPointsEstimator
+from gammapy.modeling import Fit
+from gammapy.modeling.fit import CovarianceResult, FitResult, OptimizeResult
+
+import skyred
+from skyred.defaults.minuit import Minuit
+
+if TYPE_CHECKING:
+    import pytest
+
+ESTIMATOR_OPTIONS = (
+    "source", "energy_edges", "selection_optional", "n_sigma", "n_sigma_ul", "n_sigma_sensitivity",
+    "reoptimize", "norm", "allow_multiple_telescopes",
+)  # fmt: skip
+MINUIT_OPTIONS = {"tol": "tolerance", "strategy": "strategy"}  # gammapy's names and skyred's
+BY_SKYRED = "skyred"
+
+calls: Counter[str] = Counter()
+_running = False
+
+
+@contextmanager
+def running_skyred() -> Iterator[None]:
+    """Send calls that skyred itself makes to gammapy's own methods."""
+    global _running
+    _running = True
+    try:
+        yield
+    finally:
+        _running = False
+
+
+def replaced(
+    original: Callable[..., Any],
+    replacement: Callable[..., Any],
+    reason_against: Callable[[Any, Any], str],
+) -> Callable[..., Any]:
+    """Return a method that calls skyred, or the original where there is a reason against it.
+
+    Parameters
+    ----------
+    original : callable
+        gammapy's method, of an object and datasets.
+    replacement : callable
+        The same by skyred.
+    reason_against : callable
+        Returns why gammapy's method is called; "" for skyred.
+    """
+
+    @wraps(original)
+    def run(self: Any, datasets: Any) -> Any:
+        if _running:
+            return original(self, datasets)
+        reason = reason_against(self, datasets)
+        calls[f"{original.__qualname__}: {reason or BY_SKYRED}"] += 1
+        if reason:
+            return original(self, datasets)
+        with running_skyred():
+            return replacement(self, datasets)
+
+    return run
+
+
+def why_gammapy_fits(fit: Fit, datasets: Any) -> str:
+    """Return why a fit is left to gammapy; "" for skyred."""
+    backends = {fit.backend, fit.optimize_opts.get("backend", fit.backend)}
+    if backends != {"minuit"}:
+        return f"the backend is {', '.join(sorted(backends - {'minuit'}))}"
+    if others := set(fit.optimize_opts) - {"backend", *MINUIT_OPTIONS}:
+        return f"options of Minuit without a counterpart ({', '.join(sorted(others))})"
+    if fit.store_trace:
+        return "the trace is stored"
+    return "the datasets are Ray actors" if isinstance(datasets, DatasetsActor) else ""
+
+
+def why_gammapy_estimates(estimator: FluxPointsEstimator, datasets: Any) -> str:
+    """Return why flux points are left to gammapy; "" for skyred."""
+    if isinstance(datasets, DatasetsActor):
+        return "the datasets are Ray actors"
+    if estimator.sum_over_energy_groups:
+        return "counts are summed over energy groups"
+    backend = estimator.fit.optimize_opts.get("backend", estimator.fit.backend)
+    return "" if backend == "minuit" else f"the backend is {backend}"
+
+
+def fit_by_skyred(fit: Fit, datasets: Any) -> FitResult:
+    """Fit by `skyred.fit`, and return gammapy's record of a fit."""
+    chosen = datasets if isinstance(datasets, Datasets) else Datasets(datasets)
+    asked = fit.optimize_opts
+    options = {ours: asked[theirs] for theirs, ours in MINUIT_OPTIONS.items() if theirs in asked}
+    result = skyred.fit(chosen, Minuit(**options) if options else None)
+    fit._minuit = result  # skyred has no Minuit object
+    models = chosen.models
+    state = {"backend": "minuit", "success": result.success, "message": result.message}
+    optimised = OptimizeResult(
+        models=models.copy(),
+        nfev=result.nfev,
+        total_stat=result.stat,
+        trace=Table(),
+        minuit=result,
+        method="migrad",
+        **state,
+    )
+    matrix = models.covariance.data.copy()
+    optimised.models.covariance = matrix
+    covariance = CovarianceResult(matrix=matrix, method="hesse", **state)
+    return FitResult(optimize_result=optimised, covariance_result=covariance)
+
+
+def estimate_by_skyred(estimator: FluxPointsEstimator, datasets: Any) -> Any:
+    """Estimate flux points by `skyred.flux_points` with the options of an estimator."""
+    options = {name: getattr(estimator, name) for name in ESTIMATOR_OPTIONS}
+    return skyred.flux_points(datasets, **options)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option for the numbers of calls."""
+    parser.addoption("--adapter-calls", help="file for the numbers of calls to each method")
+
+
+def pytest_configure() -> None:
+    """Replace gammapy's methods."""
+    Fit.run = replaced(Fit.run, fit_by_skyred, why_gammapy_fits)
+    FluxPointsEstimator.run = replaced(
+        FluxPointsEstimator.run, estimate_by_skyred, why_gammapy_estimates
+    )
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Write the numbers of calls."""
+    path = session.config.getoption("--adapter-calls")
+    if path:
+        Path(path).write_text(json.dumps(calls, indent=2) + "\n")

@@ -1,0 +1,20 @@
+"""The fixture of gammapy's ``conftest.py`` as a pytest plugin, for runs with ``--noconftest``.
+
+That file also imports the plugin of a header of pytest's report, which need not be installed.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+from types import ModuleType
+
+if find_spec("pytest_astropy_header") is None:
+    header, display = ModuleType("pytest_astropy_header"), ModuleType("display")
+    display.PYTEST_HEADER_MODULES, display.TESTED_VERSIONS = {}, {}  # type: ignore[attr-defined]
+    sys.modules["pytest_astropy_header"] = header
+    sys.modules["pytest_astropy_header.display"] = display
+
+from gammapy.conftest import spectrum_dataset
+
+__all__ = ["spectrum_dataset"]

@@ -1,0 +1,103 @@
+"""Sources and datasets that `skyred.flux_points` accepts and refuses, as gammapy's estimator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from astropy import units as u
+from astropy.table import Table
+from gammapy.datasets import Datasets, MapDataset, SpectrumDataset
+from gammapy.estimators import FluxPoints, FluxPointsEstimator
+from gammapy.maps import MapAxis, RegionGeom, WcsGeom
+from gammapy.modeling.models import GaussianSpatialModel, PowerLawSpectralModel, SkyModel
+
+import points_side_by_side as beside
+import skyred
+import small_datasets as small
+from skyred.errors import FitError
+from skyred.likelihood import light_curve
+
+WIDE = [1, 10] * u.TeV
+Estimate = Callable[..., FluxPoints]
+
+
+def by_gammapy(datasets: Datasets, source: str | int, edges: u.Quantity, **options) -> FluxPoints:
+    return FluxPointsEstimator(source=source, energy_edges=edges, **options).run(datasets)
+
+
+both = pytest.mark.parametrize("estimate", [by_gammapy, skyred.flux_points])
+
+
+def on_off(name: str = "on-off") -> Datasets:
+    datasets = Datasets([small.spectrum_on_off(name)])
+    spectral = PowerLawSpectralModel(index=2.6, amplitude="4e-11 cm-2 s-1 TeV-1")
+    datasets.models = [SkyModel(spectral_model=spectral, name="crab")]
+    return datasets
+
+
+@pytest.mark.parametrize("source", [0, 1, -2])
+def test_a_source_is_chosen_by_its_index_as_by_gammapy(source: int) -> None:
+    beside.assert_like_gammapy(beside.map_case(), source, [1, 3] * u.TeV)
+
+
+def test_a_light_curve_takes_an_index_too() -> None:
+    by_name, by_index = (light_curve(on_off(), source) for source in ("crab", 0))
+    np.testing.assert_array_equal(by_index.flux.norm.data, by_name.flux.norm.data)
+
+
+@both
+@pytest.mark.parametrize("source", [5, "vela"])
+def test_an_unknown_source_is_refused(estimate: Estimate, source: str | int) -> None:
+    with pytest.raises((IndexError, ValueError)):
+        estimate(on_off(), source, WIDE)
+
+
+def test_an_index_out_of_range_is_named() -> None:
+    with pytest.raises(FitError, match="no model has the index 5: the datasets have 1"):
+        skyred.flux_points(on_off(), 5, WIDE)
+
+
+def spectra(bins: tuple[int, int], telescopes: tuple[str, str]) -> Datasets:
+    datasets = Datasets()
+    for name, number, telescope in zip("ab", bins, telescopes, strict=True):
+        axis = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=number)
+        geom = RegionGeom.create("icrs;circle(0, 0, 0.1)", axes=[axis])
+        table = Table({"TELESCOP": [telescope]})
+        datasets.append(SpectrumDataset.create(geom=geom, name=name, meta_table=table))
+    return datasets
+
+
+@both
+def test_energy_axes_that_are_not_aligned_are_refused_before_models(estimate: Estimate) -> None:
+    with pytest.raises(ValueError, match="All datasets must have aligned energy axes"):
+        estimate(spectra((10, 7), ("A", "A")), 0, WIDE)
+
+
+@both
+def test_two_telescopes_are_refused_before_models(estimate: Estimate) -> None:
+    match = "All datasets must use the same value of the 'TELESCOP' meta keyword"
+    with pytest.raises(ValueError, match=match):
+        estimate(spectra((10, 10), ("A", "B")), 0, WIDE)
+
+
+@both
+def test_reoptimize_with_nothing_free_is_refused(estimate: Estimate) -> None:
+    with pytest.raises(ValueError, match="No free parameters for fitting"):
+        estimate(on_off(), "crab", WIDE, reoptimize=True)
+
+
+@both
+def test_without_exposure_predicted_counts_are_those_of_the_background(estimate: Estimate) -> None:
+    axis = MapAxis.from_energy_edges([1, 3, 10], unit="TeV")
+    dataset = MapDataset.create(WcsGeom.create(binsz=1, width=3, axes=[axis]), name="empty")
+    dataset.gti = dataset.psf = dataset.edisp = dataset.mask_safe = None
+    dataset.background.data += 0.5
+    dataset.counts.data += 1
+    shape = GaussianSpatialModel()
+    dataset.models = SkyModel(PowerLawSpectralModel(), spatial_model=shape, name="source")
+    points = estimate(Datasets([dataset]), "source", WIDE)
+    assert points.counts.data.item() == 18
+    assert points.npred.data.item() == pytest.approx(9)
+    assert points.npred_excess.data.item() == 0

@@ -1,0 +1,58 @@
+"""Errors about values are also `ValueError`, as gammapy's are in the same situations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from gammapy.data import DataStore, HDUIndexTable
+from gammapy.datasets import Datasets
+from gammapy.modeling import Fit
+from gammapy.modeling.models import Models, PowerLawSpectralModel, SkyModel
+
+import skyred
+import small_datasets as small
+from skyred.errors import (
+    ArchiveError,
+    ConfigError,
+    FieldError,
+    FitError,
+    ModelError,
+    PluginError,
+    SkyredError,
+)
+
+
+@pytest.mark.parametrize("kind", [ArchiveError, ConfigError, FieldError, FitError, ModelError])
+def test_errors_about_values_are_value_errors(kind: type[SkyredError]) -> None:
+    assert issubclass(kind, ValueError)
+
+
+def test_errors_about_the_installation_are_not() -> None:
+    assert not issubclass(PluginError, ValueError)
+
+
+def all_frozen() -> Datasets:
+    source = SkyModel(spectral_model=PowerLawSpectralModel(), name="source")
+    datasets = Datasets([small.spectrum_on_off()])
+    datasets.models = [source]
+    source.freeze()
+    return datasets
+
+
+@pytest.mark.parametrize("fit", [Fit().run, skyred.fit])
+def test_a_fit_without_free_parameters_raises_as_gammapy(fit: Callable[[Datasets], object]) -> None:
+    with pytest.raises(ValueError, match="No free parameters for fitting"):
+        fit(all_frozen())
+
+
+def test_two_models_of_one_name_raise_a_value_error_as_in_gammapy() -> None:
+    source = SkyModel(spectral_model=PowerLawSpectralModel(), name="source")
+    with pytest.raises(ValueError, match="Model names must be unique"):
+        Models([source, source.copy(name="source")])
+
+
+def test_a_run_that_is_not_there_raises_a_value_error_as_in_gammapy() -> None:
+    store = DataStore(hdu_table=HDUIndexTable({"OBS_ID": [1]}))
+    with pytest.raises(ValueError, match="OBS_ID = 7 not in HDU index table"):
+        store.obs(7)

@@ -75,8 +75,7 @@ def _npred(dataset: Any) -> np.ndarray:
         flux = dataset.flux_pred()  # without models a plain 0
         flux = flux.to_value("cm-2 s-1 TeV-1") if dataset.models else flux
         return np.broadcast_to(flux, dataset.data.dnde.data.shape)
-    on_off = dataset.stat_type == "wstat"
-    return (dataset.npred_signal() if on_off else dataset.npred()).data
+    return dataset.npred().data
 
 
 def assert_same(ours: Numbers, theirs: Numbers, stat: float = STAT, counts: float = COUNTS) -> None:

@@ -236,10 +236,13 @@ def test_the_fisher_matrix_is_that_of_the_predicted_counts(kind: str) -> None:
     make = with_models(dataset, models)
     likelihood, data = Likelihood(make()), make()[0]
     x, scale = likelihood.frozen[likelihood.space.free], errors(likelihood)
-    jacobian = (
-        slopes(lambda at: likelihood.npred(at)[kind], x, 3e-2 * scale) * scale[:, None, None, None]
-    )
-    weighted = jacobian * weights(data, likelihood.npred(x)[kind])
+
+    def signal(at: np.ndarray) -> np.ndarray:  # by which the statistic of on-off data is derived
+        state = likelihood.state(at)
+        return sum(part.cube(state) for part in likelihood.datasets[0].parts)
+
+    jacobian = slopes(signal, x, 3e-2 * scale) * scale[:, None, None, None]
+    weighted = jacobian * weights(data, signal(x))
     expected = np.einsum("ikyx,jkyx->ij", weighted, jacobian)
     # in units of the errors, where the diagonal is 2
     assert likelihood.fisher(x) * np.outer(scale, scale) == pytest.approx(expected, abs=0.02)

@@ -66,7 +66,7 @@ class FlatDataset(Protocol):
         ...
 
     def npred(self, state: Vector) -> Array:
-        """Give what is predicted, in the shape of the data."""
+        """Return the predicted counts with the background, in the shape of the data."""
         ...
 
 
@@ -86,6 +86,8 @@ class CountsDataset:
         Counts in every bin, shape (energies, y, x).
     statistic : Cash, WStat or ChiSquare
         Of the chosen bins.
+    on_off : WStat, optional
+        The statistic of all bins of on-off data, masked or not, for the predicted background.
     """
 
     name: str
@@ -93,6 +95,7 @@ class CountsDataset:
     bins: Bins
     counts: Array
     statistic: Cash | WStat | ChiSquare
+    on_off: WStat | None = None
 
     @property
     def exact(self) -> bool:
@@ -133,7 +136,7 @@ class CountsDataset:
 
     def _clipped(self, state: Vector) -> float:
         """Give the statistic bin by bin, with negative predicted counts set to zero."""
-        predicted = self.npred(state)[self.bins.mask]
+        predicted = np.maximum(self._signal(state)[self.bins.mask], 0)
         return Cash(self.counts[self.bins.mask]).value(predicted, float(predicted.sum()))
 
     def gradient(self, state: Vector, wanted: Places) -> dict[int, float]:
@@ -163,11 +166,26 @@ class CountsDataset:
         return fisher_matrix(contributions, weights)
 
     def npred(self, state: Vector) -> Array:
-        """Give the predicted counts in every bin; those of on-off datasets without background."""
-        found = np.zeros(self.bins.mask.shape)
+        """Return the predicted counts in every bin, with the background.
+
+        That of on-off data is the most likely one, as in gammapy's `npred`. Of flux points the
+        predicted flux, in cm-2 s-1 TeV-1.
+        """
+        signal = self._signal(state)
+        if isinstance(self.statistic, ChiSquare):
+            return signal
+        if self.on_off is not None:
+            with np.errstate(all="ignore"):
+                background = self.on_off.alpha * self.on_off.background(signal.ravel())
+            signal = signal + np.nan_to_num(background).reshape(signal.shape)
+        return np.maximum(signal, 0)
+
+    def _signal(self, state: Vector) -> Array:
+        """Return the sum of all contributions in every bin; without the background of on-off."""
+        cube = np.zeros(self.bins.mask.shape)
         for part in self.parts:
-            found += part.cube(state)
-        return np.maximum(found, 0) if isinstance(self.statistic, Cash) else found
+            cube += part.cube(state)
+        return cube
 
 
 class GammapyDataset:

@@ -11,6 +11,7 @@ from skyred.errors import FitError
 from skyred.likelihood.bins import Bins
 from skyred.likelihood.convolution_rounding import counts_on_rounding, is_convolved
 from skyred.likelihood.datasets import CountsDataset, FlatDataset, GammapyDataset
+from skyred.likelihood.input_checks import check_counts
 from skyred.likelihood.opaque import OpaqueCounts, Prediction
 from skyred.likelihood.part import Part
 from skyred.likelihood.points import flat_points
@@ -51,6 +52,7 @@ class Flattener:
 
     def flat(self, dataset: Dataset) -> FlatDataset:
         """Lay out a dataset."""
+        check_counts(dataset)
         why = why_not_flat(dataset)
         if why:
             self.notes.append(f"dataset {dataset.name!r} is evaluated by gammapy: {why}")
@@ -67,9 +69,10 @@ class Flattener:
         on_off = dataset.stat_type == "wstat"
         wanted = mask if on_off else mask & ((counts > 0) | _could_be_negative(dataset))
         bins = Bins(mask, np.flatnonzero(wanted))
-        statistic = _wstat(dataset, bins) if on_off else Cash(bins.of(counts))
+        whole = _wstat(dataset) if on_off else None
+        statistic = whole.within(bins) if whole else Cash(bins.of(counts))
         parts = self._parts(dataset, bins)
-        compiled = CountsDataset(str(dataset.name), parts, bins, counts, statistic)
+        compiled = CountsDataset(str(dataset.name), parts, bins, counts, statistic, whole)
         if number := counts_on_rounding(compiled, self.space.state()):
             self._convolve_by_gammapy(compiled, dataset, number)
         return compiled
@@ -233,8 +236,7 @@ def _could_be_negative(dataset: MapDataset) -> NDArray[np.bool_]:
     return found
 
 
-def _wstat(dataset: Any, bins: Bins) -> WStat:
-    on, off = dataset.counts.data.astype(float), dataset.counts_off.data.astype(float)
+def _wstat(dataset: Any) -> WStat:
     with np.errstate(all="ignore"):
-        alpha = dataset.alpha.data.astype(float)
-    return WStat(bins.of(on), bins.of(off), bins.of(alpha))
+        maps = dataset.counts, dataset.counts_off, dataset.alpha
+        return WStat(*(each.data.astype(float).ravel() for each in maps))

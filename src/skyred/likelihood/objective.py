@@ -7,9 +7,11 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
+import attrs
 import numpy as np
 
 from skyred.errors import FitError
+from skyred.likelihood.input_checks import check_bins, check_reach, starts_outside_limits
 from skyred.likelihood.pixel_grids import pixel_grids
 from skyred.likelihood.priors import Priors
 from skyred.likelihood.relocation import Relocation
@@ -44,14 +46,20 @@ def objective_of(datasets: Datasets, check: bool = False) -> Objective:
     Raises
     ------
     FitError
-        If there are no models, no free parameters, or a parameter that is not finite.
+        If there are no models, no free parameters or no bins to fit, a parameter is not finite or
+        its limits leave no value, counts or flux points are not valid, or a source with free
+        parameters reaches no dataset.
     """
     if not any(dataset.models for dataset in datasets):
         raise FitError("the datasets have no models: there is nothing to fit")
     likelihood = Likelihood(datasets, check)
     if not len(likelihood.space.free):
         raise FitError("No free parameters for fitting: set frozen to false for at least one")
-    return objective_from(likelihood)
+    check_bins(likelihood)
+    check_reach(likelihood)
+    objective = objective_from(likelihood)
+    notes = (*objective.notes, *starts_outside_limits(likelihood.space))
+    return attrs.evolve(objective, start=np.clip(objective.start, *objective.limits.T), notes=notes)
 
 
 @contextmanager

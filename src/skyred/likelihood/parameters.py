@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import numpy as np
 
-from skyred.errors import FitError
-
 if TYPE_CHECKING:
     from gammapy.datasets import Datasets
     from gammapy.modeling import Parameter
@@ -50,17 +48,11 @@ class ParameterSpace:
 
     @classmethod
     def of(cls, datasets: Datasets) -> ParameterSpace:
-        """Collect the parameters; raises `FitError` for one that is not finite."""
+        """Collect the parameters."""
         models = datasets.models  # made anew at each access, which takes 5 ms
         found = list(models.parameters.unique_parameters)
         free = [place for place, parameter in enumerate(found) if not parameter.frozen]
-        space = cls(datasets, models, found, np.array(free, dtype=int))
-        for parameter, name in zip(space.free_parameters, space.names(), strict=True):
-            if not np.isfinite(parameter.value):
-                raise FitError(
-                    f"parameter {name} starts at {parameter.value}; give it a finite value"
-                )
-        return space
+        return cls(datasets, models, found, np.array(free, dtype=int))
 
     @property
     def free_parameters(self) -> list[Parameter]:

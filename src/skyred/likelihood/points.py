@@ -9,6 +9,7 @@ import numpy as np
 
 from skyred.likelihood.bins import Bins
 from skyred.likelihood.datasets import CountsDataset
+from skyred.likelihood.input_checks import check_flux_points
 from skyred.likelihood.parameters import Share
 from skyred.likelihood.part import Counts, weighted
 from skyred.likelihood.spectra import curve_of
@@ -35,6 +36,7 @@ def flat_points(dataset: FluxPointsDataset, space: ParameterSpace, trust: Trust)
     if dataset.mask is not None:
         mask = np.asarray(getattr(dataset.mask, "data", dataset.mask), dtype=bool)
     bins = Bins(mask, np.flatnonzero(mask))
+    check_flux_points(str(dataset.name), bins, values, errors)
     parts = [
         DifferentialFlux(model, dataset, bins, space, trust.knows(model))
         for model in dataset.models or ()

@@ -13,6 +13,8 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from skyred.likelihood.bins import Bins
+
     Array = NDArray[np.float64]
 
 TRUNCATION = 1e-25  # gammapy's smallest predicted counts
@@ -100,6 +102,10 @@ class WStat:
         with np.errstate(over="ignore"):  # without acceptance off alpha is the largest number
             self.linear = self.alpha * (self.on + self.off)
             self.twice = 2 * self.alpha * (1 + self.alpha)
+
+    def within(self, bins: Bins) -> WStat:
+        """Return the statistic of the chosen bins, for one of all bins of a dataset."""
+        return WStat(bins.of(self.on), bins.of(self.off), bins.of(self.alpha))
 
     def background(self, signal: Array) -> Array:
         """Give the most likely background in the off region, shape (k,)."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from skyred.likelihood.datasets import FlatDataset
 from skyred.likelihood.flatten import Flattener
+from skyred.likelihood.input_checks import check_parameters
 from skyred.likelihood.parameters import ParameterSpace
 from skyred.likelihood.trust import Trust
 
@@ -173,7 +174,11 @@ class Total:
         return any(changes)
 
     def npred(self, x: Vector) -> dict[str, Array]:
-        """Give what each dataset predicts, in the shape of its data."""
+        """Return the predicted counts of each dataset, as gammapy's `Dataset.npred`.
+
+        They include the background, of on-off data too. Of flux points the predicted flux, in
+        cm-2 s-1 TeV-1.
+        """
         state = self.state(x)
         return {dataset.name: dataset.npred(state) for dataset in self.datasets}
 
@@ -206,6 +211,7 @@ class Likelihood(Total):
 
     def __init__(self, datasets: Datasets, check: bool = False) -> None:
         space = ParameterSpace.of(datasets)
+        check_parameters(space)
         flattener = Flattener(space, Trust(check))
         flat = [flattener.flat(each) for each in datasets]
         super().__init__(space, flat, flattener.notes)

@@ -1,0 +1,204 @@
+"""Checks of what is to be fitted: data and models that no fit could use are refused by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from skyred.errors import FitError
+from skyred.likelihood.datasets import GammapyDataset
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from skyred.likelihood.bins import Bins
+    from skyred.likelihood.parameters import ParameterSpace
+    from skyred.likelihood.total import Total
+
+    Array = NDArray[np.float64]
+
+
+def check_parameters(space: ParameterSpace) -> None:
+    """Check values and limits of the free parameters.
+
+    Parameters
+    ----------
+    space : ParameterSpace
+        The parameters.
+
+    Raises
+    ------
+    FitError
+        If one is not finite, or its limits leave no value.
+    """
+    for parameter, name in zip(space.free_parameters, space.names(), strict=True):
+        if not np.isfinite(parameter.value):
+            raise FitError(f"parameter {name} starts at {parameter.value}; give it a finite value")
+        if parameter.min > parameter.max:
+            raise FitError(
+                f"parameter {name} has a minimum, {parameter.min:.6g}, above its maximum, "
+                f"{parameter.max:.6g}; correct its limits"
+            )
+
+
+def starts_outside_limits(space: ParameterSpace) -> list[str]:
+    """Return a note for each free parameter that starts outside its limits.
+
+    Parameters
+    ----------
+    space : ParameterSpace
+        The parameters.
+
+    Returns
+    -------
+    list of str
+        One sentence each.
+    """
+    notes = []
+    parameters = zip(space.free_parameters, space.names(), space.limits(), strict=True)
+    for parameter, name, (low, high) in parameters:
+        if not low <= parameter.value <= high:
+            side, limit = ("below", low) if parameter.value < low else ("above", high)
+            notes.append(
+                f"{name} starts at {parameter.value:.6g}, {side} its limit: the fit begins at "
+                f"{limit:.6g}"
+            )
+    return notes
+
+
+def check_counts(dataset: Any) -> None:
+    """Check that the counts that are fitted are numbers of events.
+
+    Parameters
+    ----------
+    dataset : gammapy.datasets.Dataset
+        Of counts, with or without off counts; of others nothing is checked.
+
+    Raises
+    ------
+    FitError
+        If counts inside the mask are NaN, infinite or negative.
+    """
+    mask = True if dataset.mask is None else np.asarray(_data(dataset.mask), dtype=bool)
+    for attribute, name in (("counts", "counts"), ("counts_off", "off counts")):
+        counts = getattr(dataset, attribute, None)
+        if counts is None:
+            continue
+        values = np.asarray(_data(counts), dtype=float)
+        for bad, kind in ((~np.isfinite(values), "not finite"), (values < 0, "negative")):
+            if number := int((bad & mask).sum()):
+                raise FitError(
+                    f"the {name} of {dataset.name!r} are {kind} in {_bins(number)} that "
+                    f"{_verb(number)} fitted; correct them, or set mask_fit to false there"
+                )
+
+
+def check_flux_points(name: str, bins: Bins, values: Array, errors: Array) -> None:
+    """Check that the flux points that are fitted have values and errors.
+
+    Parameters
+    ----------
+    name : str
+        The name of the dataset.
+    bins : Bins
+        The points that are fitted.
+    values, errors : array
+        The fluxes and their errors.
+
+    Raises
+    ------
+    FitError
+        If a value is not finite, or an error not positive.
+    """
+    if number := int((~np.isfinite(bins.of(values))).sum()):
+        raise FitError(
+            f"{_points(number)} of {name!r} that {_verb(number)} fitted {_has(number)} no finite "
+            "flux; set mask_fit to false there"
+        )
+    if number := int((~(np.isfinite(bins.of(errors)) & (bins.of(errors) > 0))).sum()):
+        raise FitError(
+            f"{_points(number)} of {name!r} that {_verb(number)} fitted {_has(number)} no positive "
+            "error; give them errors, or set mask_fit to false there"
+        )
+
+
+def check_bins(total: Total) -> None:
+    """Check that there are bins to fit.
+
+    Parameters
+    ----------
+    total : Total
+        The compiled likelihood.
+
+    Raises
+    ------
+    FitError
+        If the masks of all datasets are empty.
+    """
+    masks = [getattr(dataset, "bins", None) for dataset in total.datasets]
+    if masks and all(bins is not None and not bins.mask.any() for bins in masks):
+        names = _names(dataset.name for dataset in total.datasets)
+        raise FitError(f"no bin is fitted: the mask of {names} is empty; widen mask_safe, mask_fit")
+
+
+def check_reach(total: Total) -> None:
+    """Check that every source with free parameters reaches a dataset.
+
+    Parameters
+    ----------
+    total : Total
+        The compiled likelihood.
+
+    Raises
+    ------
+    FitError
+        If a source starts outside the fitted part of all maps.
+    """
+    outside: dict[str, list[tuple[str, Any]]] = {}
+    reaching, constrained = set[str](), set[int]()
+    for dataset in total.datasets:
+        for part in getattr(dataset, "parts", ()):
+            if getattr(part, "contributes", True):
+                reaching.add(part.name)
+                constrained.update(part.free)
+            else:
+                outside.setdefault(part.name, []).append((dataset.name, part))
+        if isinstance(dataset, GammapyDataset):  # which does not say what reaches it
+            reaching.update(model.name for model in dataset.dataset.models or ())
+    for name, parts in outside.items():
+        source = parts[0][1]
+        if name in reaching or source.free <= constrained:
+            continue
+        position = source.model.position
+        longitude, latitude = position.data.lon.deg, position.data.lat.deg
+        raise FitError(
+            f"source {name!r} reaches no dataset: at longitude {longitude:.6g} deg, latitude "
+            f"{latitude:.6g} deg ({position.frame.name}) it lies outside the fitted part of the "
+            f"maps of {_names(name for name, _ in parts)}; move it, or remove it"
+        )
+
+
+def _data(array: Any) -> Any:
+    return getattr(array, "data", array)
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(repr(name) for name in names)
+
+
+def _bins(number: int) -> str:
+    return "1 bin" if number == 1 else f"{number} bins"
+
+
+def _points(number: int) -> str:
+    return "1 flux point" if number == 1 else f"{number} flux points"
+
+
+def _verb(number: int) -> str:
+    return "is" if number == 1 else "are"
+
+
+def _has(number: int) -> str:
+    return "has" if number == 1 else "have"

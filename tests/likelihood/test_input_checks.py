@@ -1,0 +1,207 @@
+"""What no fit could use is refused before it, by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from astropy import units as u
+from astropy.table import Table
+from gammapy.datasets import Datasets, FluxPointsDataset
+from gammapy.estimators import FluxPoints
+
+import skyred
+import small_datasets as small
+from fits_side_by_side import Change, assert_as_good_as_gammapy, background, point, seen, spectrum
+from skyred.errors import FitError
+from skyred.likelihood import Likelihood, objective_of
+
+EXACT = 1e-8  # relative, of the statistic
+
+
+def refused(datasets: Datasets, message: str) -> None:
+    before = [parameter.value for parameter in datasets.models.parameters]
+    with pytest.raises(FitError, match=message):
+        skyred.fit(datasets)
+    assert [parameter.value for parameter in datasets.models.parameters] == pytest.approx(
+        before, nan_ok=True
+    )
+
+
+# -- data ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("bad", "kind"), [(np.nan, "not finite"), (np.inf, "not finite"), (-1.0, "negative")]
+)
+@pytest.mark.parametrize("attribute", ["counts", "counts_off"])
+def test_counts_that_are_no_numbers_of_events_are_refused(
+    attribute: str, bad: float, kind: str
+) -> None:
+    def spoil(datasets: Datasets) -> None:
+        getattr(datasets[0], attribute).data[1, 0, 0] = bad
+
+    name = "off counts" if attribute == "counts_off" else "counts"
+    refused(spectrum(spoil, on_off=True), f"the {name} of 'on-off' are {kind} in 1 bin that is")
+
+
+def test_counts_are_refused_with_the_number_of_bins() -> None:
+    def spoil(datasets: Datasets) -> None:
+        datasets[0].counts.data[1, 3:6, 4] = -1
+
+    refused(seen(spoil), "the counts of 'map' are negative in 3 bins that are fitted")
+
+
+def test_counts_outside_the_mask_do_no_harm() -> None:
+    def spoil(datasets: Datasets) -> None:
+        datasets[0].counts.data[1, 3:6, 4] = [np.nan, np.inf, -1]
+        datasets[0].mask_safe.data[1, 3:6, 4] = False
+
+    assert_as_good_as_gammapy(lambda: seen(spoil))
+
+
+def points(errors: list[float], masked: bool = False) -> Datasets:
+    """Make flux points with a third error of one's own."""
+    energy = [1, 3, 9] * u.TeV
+    dnde = 4e-11 * energy.value**-2.6 * u.Unit("TeV-1 s-1 cm-2")
+    table = Table({"e_ref": energy, "dnde": dnde}, meta={"SED_TYPE": "dnde"})
+    table["dnde_err"] = [*(0.1 * dnde[:2].value), *errors] * dnde.unit
+    dataset = FluxPointsDataset(data=FluxPoints.from_table(table), name="points")
+    if masked:
+        dataset.mask_fit = np.array([True, True, False]).reshape(3, 1, 1)
+    datasets = Datasets([dataset])
+    datasets.models = [point()]
+    return datasets
+
+
+@pytest.mark.parametrize("bad", [np.nan, 0.0, -1e-14, np.inf])
+def test_flux_points_without_errors_are_refused(bad: float) -> None:
+    refused(points([bad]), "1 flux point of 'points' that is fitted has no positive error")
+
+
+def test_flux_points_that_are_masked_need_no_errors() -> None:
+    likelihood = Likelihood(points([np.nan], masked=True))
+    x = likelihood.frozen[likelihood.space.free]
+    expected = likelihood.space.datasets.stat_sum()
+    assert likelihood.stat(x) == pytest.approx(expected, rel=EXACT, abs=1e-12)
+
+
+def test_acceptances_that_are_not_finite_are_taken_as_by_gammapy() -> None:
+    def spoil(datasets: Datasets) -> None:
+        acceptance = np.array([1.0, np.nan, 1.0]).reshape(3, 1, 1)
+        datasets[0].acceptance = datasets[0].counts.copy(data=acceptance)
+
+    datasets = spectrum(spoil, on_off=True)
+    likelihood = Likelihood(datasets)
+    x = likelihood.frozen[likelihood.space.free]
+    assert likelihood.stat(x) == pytest.approx(datasets.stat_sum(), rel=EXACT)
+
+
+def test_empty_masks_are_refused_if_no_dataset_has_bins_left() -> None:
+    def empty(datasets: Datasets) -> None:
+        datasets[0].mask_safe.data[...] = False
+
+    refused(seen(empty), "no bin is fitted: the mask of 'map' is empty")
+    datasets = Datasets([*seen(empty), small.map_dataset("other")])
+    datasets.models = [point(), background("map"), background("other")]
+    datasets.models["map-bkg"].freeze()
+    assert objective_of(datasets).names
+
+
+@pytest.mark.parametrize("make", [small.map_dataset, small.map_on_off])
+def test_masks_of_numbers_are_read_as_bool(make: Any) -> None:
+    stats = []
+    for kind in (bool, float):
+        dataset = make("map")
+        weights = np.linspace(-0.5, 2, dataset.mask_safe.data.size).round(1)
+        mask = dataset.mask_safe.data & (weights.reshape(dataset.mask_safe.data.shape) != 0)
+        scaled = np.where(mask, weights.reshape(mask.shape), 0)
+        dataset.mask_safe.data = mask if kind is bool else scaled
+        datasets = Datasets([dataset])
+        datasets.models = [point()]
+        likelihood = Likelihood(datasets)
+        stats.append(likelihood.stat(likelihood.frozen[likelihood.space.free]))
+        if kind is bool:
+            assert stats[0] == pytest.approx(datasets.stat_sum(), rel=1e-7)
+    assert stats[0] == stats[1]
+
+
+# -- parameters ------------------------------------------------------------------------------
+
+
+def test_limits_that_leave_no_value_are_refused() -> None:
+    def limit(datasets: Datasets) -> None:
+        datasets.models["point"].spectral_model.index.min = 3
+        datasets.models["point"].spectral_model.index.max = 2
+
+    refused(seen(limit), "point.spectral.index has a minimum, 3, above its maximum, 2")
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_start_that_is_not_finite_is_refused(bad: float) -> None:
+    def spoil(datasets: Datasets) -> None:
+        datasets.models["point"].spectral_model.index.value = bad
+
+    refused(seen(spoil), f"point.spectral.index starts at {bad}")
+
+
+def test_a_start_outside_its_limits_is_noted_and_moved_to_the_limit() -> None:
+    def limit(datasets: Datasets) -> None:
+        datasets.models["point"].spectral_model.index.max = 2
+
+    datasets = seen(limit)
+    objective = objective_of(datasets)
+    assert objective.start[objective.names.index("point.spectral.index")] == 2
+    note = "point.spectral.index starts at 2.6, above its limit: the fit begins at 2"
+    assert note in objective.notes
+    assert note in skyred.fit(datasets).notes
+
+
+# -- sources ---------------------------------------------------------------------------------
+
+
+def with_far(change: Change | None = None, free: bool = False) -> Datasets:
+    datasets = seen()
+    datasets.models = [*datasets.models, point("far", lon=90, free=free)]
+    if change:
+        change(datasets)
+    return datasets
+
+
+@pytest.mark.parametrize("free", [False, True])
+def test_a_source_that_reaches_no_dataset_is_refused(free: bool) -> None:
+    message = (
+        r"source 'far' reaches no dataset: at longitude 90 deg, latitude 22.03 deg \(icrs\) it "
+        "lies outside the fitted part of the maps of 'map'"
+    )
+    refused(with_far(free=free), message)
+
+
+def test_a_source_that_lies_where_nothing_is_fitted_is_refused() -> None:
+    def hide(datasets: Datasets) -> None:
+        """Leave the corner of the map that lies farthest from the source."""
+        datasets.models["point"].spatial_model.lon_0.value = 84.1
+        datasets.models["point"].spatial_model.lat_0.value = 22.45
+        datasets[0].mask_safe.data[:, 4:] = datasets[0].mask_safe.data[:, :, :16] = False
+
+    refused(seen(hide), "source 'point' reaches no dataset")
+
+
+def test_a_source_that_reaches_one_of_two_datasets_is_fitted() -> None:
+    datasets = Datasets([*seen(), small.map_dataset("other", lonlat=(90.0, 22.03))])
+    datasets.models = [point(), point("far", lon=90), background("map"), background("other")]
+    assert objective_of(datasets).names
+
+
+def test_a_frozen_source_outside_the_map_is_no_matter() -> None:
+    datasets = with_far(lambda each: each.models["far"].freeze())
+    assert objective_of(datasets).names
+
+
+def test_a_source_outside_with_parameters_of_another_only_is_no_matter() -> None:
+    def link(datasets: Datasets) -> None:
+        far, near = datasets.models["far"], datasets.models["point"]
+        far.spectral_model = near.spectral_model
+
+    assert objective_of(with_far(link)).names

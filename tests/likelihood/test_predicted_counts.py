@@ -1,0 +1,46 @@
+"""Predicted counts: those of gammapy's `Dataset.npred`, with the background of on-off data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from gammapy.datasets import Datasets
+
+import plain_gammapy as plain
+import small_datasets as small
+from skyred.likelihood import Likelihood
+
+CONVOLVED = 1e-6  # of the maximum: float32
+
+
+@pytest.mark.parametrize(
+    "make", [small.map_dataset, small.spectrum_dataset, small.spectrum_on_off, small.map_on_off]
+)
+@pytest.mark.parametrize("factor", [1.0, 0.0, -0.5])
+def test_predicted_counts_are_gammapys_inside_and_outside_the_mask(
+    make: Callable[..., Any], factor: float
+) -> None:
+    dataset = make("d")
+    dataset.mask_safe.data[0] = False
+    datasets = Datasets([dataset])
+    datasets.models = [plain.models()["crab"].copy(name="crab")]
+    datasets.models["crab"].spectral_model.amplitude.value *= factor
+    likelihood = Likelihood(datasets)
+    ours = likelihood.npred(likelihood.frozen[likelihood.space.free])["d"]
+    expected = dataset.npred().data
+    assert ours == pytest.approx(expected, abs=CONVOLVED * np.max(expected))
+
+
+def test_predicted_counts_of_on_off_data_include_the_background() -> None:
+    dataset = small.spectrum_on_off("d")
+    datasets = Datasets([dataset])
+    datasets.models = [plain.models()["crab"].copy(name="crab")]
+    likelihood = Likelihood(datasets)
+    npred = likelihood.npred(likelihood.frozen[likelihood.space.free])["d"]
+    signal = dataset.npred_signal().data
+    background = dataset.npred_background().data
+    assert background.sum() > 1
+    assert npred == pytest.approx(signal + background, rel=1e-6)

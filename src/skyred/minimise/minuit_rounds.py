@@ -82,6 +82,9 @@ def _lower(objective: Objective, end: SearchResult, tolerance: float) -> tuple[A
 
 
 def _at_fresh_irfs(objective: Objective, minuit: MinuitSearch, end: SearchResult) -> SearchResult:
-    if end.message or objective.refresh is None or not objective.refresh(end.values):
+    """Look the IRFs up at the end, for the statistic that is reported, and go on from there."""
+    if objective.refresh is None or not objective.refresh(end.values) or end.message:
         return end
-    return _better(end, minuit.migrad(end.values, end.errors))
+    end = _better(end, minuit.migrad(end.values, end.errors))
+    objective.refresh(end.values)
+    return end

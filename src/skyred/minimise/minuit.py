@@ -38,8 +38,6 @@ class MinuitSearch:
         Largest number of calls by MIGRAD.
     exact : bool
         Whether MIGRAD takes the gradient of the objective, if it has one.
-    exhausted : bool
-        Whether the last search reached the limit on calls.
     """
 
     objective: Objective
@@ -48,7 +46,6 @@ class MinuitSearch:
     calls: int
     exact: bool = True
     scale: Array = attrs.field(init=False)
-    exhausted: bool = attrs.field(init=False, default=False)
 
     def __attrs_post_init__(self) -> None:
         # Minuit wants parameters of order one: an amplitude of 1e-11 is lost in its rounding
@@ -74,7 +71,6 @@ class MinuitSearch:
         if not known and self.calls > HESSE_FIRST * len(start) ** 2:
             search.hesse()  # the first step is then a Newton step: it saves a third of the calls
         search.migrad(ncall=self.calls)
-        self.exhausted = bool(search.fmin.has_reached_call_limit)
         calls = search.nfcn + search.ngrad
         if not search.valid:
             return self._result(search, calls, why_not(search))

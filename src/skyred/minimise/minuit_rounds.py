@@ -49,10 +49,10 @@ def search_by_minuit(
     start = objective.start if start is None else start
     steps = objective.steps if errors is None else errors
     end = minuit.migrad(start, steps)
-    if end.message and not minuit.exhausted and errors is not None:
+    if end.message and end.calls < minuit.calls and errors is not None:
         end = _better(end, minuit.migrad(objective.start, objective.steps))
     for _ in range(RESTARTS):
-        if end.message:
+        if end.message or end.calls > minuit.calls:
             break
         lower, calls = _lower(objective, end, tolerance)
         end = attrs.evolve(end, calls=end.calls + calls)

@@ -35,7 +35,6 @@ ITERATIONS = 12  # of a fit in a neighbouring cell
 NEAR_MISS = (
     2.0  # in the statistic: cells that are higher by less are fitted with what is correlated
 )
-FAR_MISS = 5.0  # in the statistic: cells that were higher by more are not fitted again
 CORRELATED = 0.03  # of the Fisher matrix, from which parameters are fitted together with a source
 COARSE = 1e-2  # in the statistic, at which fits in neighbouring cells end
 SHIFTS = (0.0, -1.0, 1.0)  # pixels, of extended sources
@@ -63,7 +62,7 @@ class CellSearch:
     gain: float
     calls: int = 0
     correlations: Array | None = attrs.field(init=False, default=None)
-    heights: dict[tuple[float, ...], float] = attrs.field(init=False, factory=dict)
+    rejected: set[tuple[float, ...]] = attrs.field(init=False, factory=set)
 
     @property
     def objective(self) -> Objective:
@@ -140,7 +139,11 @@ class CellSearch:
         best, stat = z, self.objective.total(z)
         self.correlations = None
         for grid in self.pixels.grids:
+            before = best
             best, stat = self._around(grid, best, stat)
+            if best is not before:  # for the others, cells that were too high may be so no more
+                own = tuple(grid.places.tolist())
+                self.rejected = {key for key in self.rejected if key[: len(own)] == own}
         return None if best is z else best
 
     def _around(self, grid: PixelGrid, z: Array, stat: float) -> tuple[Array, float]:
@@ -148,10 +151,11 @@ class CellSearch:
         best, lowest = z, stat - self.gain
         for start, box in _neighbours(grid, z, self.objective.limits):
             key = (*grid.places.tolist(), *np.floor(start[grid.places]).tolist())
-            if grid.piecewise and self.heights.get(key, -np.inf) > lowest + FAR_MISS:
+            if grid.piecewise and key in self.rejected:
                 continue
             trial, value = self._fit(grid, start, box, grid.related, lowest + NEAR_MISS)
-            self.heights[key] = value
+            if value > lowest + NEAR_MISS:
+                self.rejected.add(key)
             if lowest - COARSE <= value < lowest + NEAR_MISS:
                 together = self._correlated(grid, z)
                 trial, value = self._fit(grid, trial, box, together, lowest)

@@ -1,0 +1,124 @@
+"""Fits that start far off: their minima are compared with gammapy's and with simulated truth."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from gammapy.datasets import Datasets, MapDataset, SpectrumDatasetOnOff
+from gammapy.modeling.models import (
+    FoVBackgroundModel,
+    LogParabolaSpectralModel,
+    Models,
+    PointSpatialModel,
+    PowerLawSpectralModel,
+    SkyModel,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import skyred
+from fits_side_by_side import background, point, seen
+from skyred.defaults.minuit import Minuit, Newton
+
+data = pytest.mark.data
+
+
+def fresh_stat(datasets: Datasets) -> float:
+    """gammapy's statistic with the IRFs at the present positions."""
+    models = datasets.models
+    datasets.models = models
+    return float(datasets.stat_sum())
+
+
+@pytest.fixture(scope="module")
+def galactic_centre() -> MapDataset:
+    path = Path(os.environ["GAMMAPY_DATA"], "fermi-3fhl-gc", "fermi-3fhl-gc.fits.gz")
+    return MapDataset.read(path, name="fermi-gc")
+
+
+def at(dataset: MapDataset, lon: float, lat: float) -> Datasets:
+    spectral = PowerLawSpectralModel(
+        amplitude="1e-11 cm-2 s-1 TeV-1", reference="100 GeV", index=2.7
+    )
+    spatial = PointSpatialModel(lon_0=f"{lon} deg", lat_0=f"{lat} deg", frame="galactic")
+    datasets = Datasets([dataset.copy(name="fermi-gc")])
+    datasets.models = Models(
+        [SkyModel(spectral, spatial, name="gc"), FoVBackgroundModel(dataset_name="fermi-gc")]
+    )
+    return datasets
+
+
+@data
+@pytest.mark.slow
+@pytest.mark.parametrize("fitter", [Newton(), Minuit()], ids=lambda fitter: fitter.kind)
+@pytest.mark.parametrize("start", [(0, 0), (-0.1, -0.1), (0.15, 0.1)])
+def test_the_galactic_centre_is_found_behind_the_barrier(
+    galactic_centre: MapDataset, start: tuple[float, float], fitter: Newton | Minuit
+) -> None:
+    datasets = at(galactic_centre, *start)
+    result = skyred.fit(datasets, fitter)
+    assert result.success, result.message
+    # gammapy's statistic at the minimum that its own fit finds from (-0.04, -0.04) deg
+    there = at(galactic_centre, -0.0476, -0.0491)
+    for name in ("index", "amplitude"):
+        there.models["gc"].spectral_model.parameters[name].value = float(
+            datasets.models["gc"].spectral_model.parameters[name].value
+        )
+    there.models["fermi-gc-bkg"].parameters["norm"].value = float(
+        datasets.models["fermi-gc-bkg"].parameters["norm"].value
+    )
+    assert fresh_stat(datasets) <= fresh_stat(there) + 0.01
+    assert result.stat == pytest.approx(fresh_stat(datasets), rel=1e-8)
+
+
+def test_a_source_that_is_not_seen_where_it_starts_is_found_on_the_map() -> None:
+    datasets = seen(free=True)
+    truth = datasets.models["point"].spatial_model.lon_0.value
+    shifted = point(free=True)
+    shifted.spatial_model.lon_0.value = truth + 0.6
+    datasets.models = [shifted, background()]
+    result = skyred.fit(datasets)
+    assert result.success, result.message
+    place = [name.endswith("lon_0") for name in result.names].index(True)
+    assert abs(result.values[place] - truth) < 5 * result.errors[place]
+    assert any("not detected where it started" in note for note in result.notes)
+
+
+def spectra() -> Datasets:
+    folder = Path(os.environ["GAMMAPY_DATA"], "joint-crab", "spectra", "hess")
+    return Datasets([SpectrumDatasetOnOff.read(path) for path in sorted(folder.glob("pha_obs*"))])
+
+
+@data
+@settings(deadline=None, max_examples=8)
+@given(decades=st.floats(-4, 1), scale=st.sampled_from(["cm-2 s-1 TeV-1", "m-2 s-1 GeV-1"]))
+def test_errors_do_not_depend_on_reference_energy_and_units(decades: float, scale: str) -> None:
+    datasets, reference = spectra(), 10**decades
+    plain = LogParabolaSpectralModel(
+        amplitude="4e-11 cm-2 s-1 TeV-1", reference="1 TeV", alpha=2.5, beta=0.2
+    )
+    datasets.models = [SkyModel(spectral_model=plain, name="crab")]
+    expected = skyred.fit(datasets)
+    beta = expected.names.index("crab.spectral.beta")
+    # the same curve from another reference energy
+    shift = np.log(reference)
+    moved = LogParabolaSpectralModel(
+        amplitude=plain(reference * plain.reference.quantity).to(scale),
+        reference=reference * plain.reference.quantity,
+        alpha=plain.alpha.value + 2 * plain.beta.value * shift,
+        beta=plain.beta.value,
+    )
+    datasets.models = [SkyModel(spectral_model=moved, name="crab")]
+    result = skyred.fit(datasets)
+    assert result.success, result.message
+    assert result.stat == pytest.approx(expected.stat, abs=1e-3)
+    assert result.errors[beta] == pytest.approx(expected.errors[beta], rel=0.01)
+
+
+def test_one_call_is_not_enough_for_migrad() -> None:
+    result = skyred.fit(seen(), Minuit(calls=1))
+    assert not result.success
+    assert "limit on calls" in result.message

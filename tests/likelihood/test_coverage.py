@@ -1,4 +1,4 @@
-"""Upper limits hold the truth as often as they should."""
+"""Coverage of upper limits: how often they are above the true flux of simulated data."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def study() -> ModuleType:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["on-off", "map"])
+@pytest.mark.parametrize("kind", ["on-off", "map", "TS map"])
 @pytest.mark.parametrize("background", [20, 100, 1000])
-def test_limits_hold_the_truth(study: ModuleType, kind: str, background: float) -> None:
+def test_limits_are_above_the_true_flux(study: ModuleType, kind: str, background: float) -> None:
     for flux in (0.0, background**0.5):
         for row in study.coverage(kind, background, flux, 1000, seed=1):
             low, high = INTERVALS[row.sigma]
@@ -43,7 +43,7 @@ def test_limits_hold_the_truth(study: ModuleType, kind: str, background: float) 
 
 
 @pytest.mark.slow
-def test_flux_points_of_simulated_spectra_hold_the_truth() -> None:
+def test_limits_of_flux_points_are_above_the_true_flux() -> None:
     """The same through `skyred.flux_points`, with fewer simulations."""
     dataset, random = small.spectrum_on_off(), np.random.default_rng(2)
     spectral = PowerLawSpectralModel(amplitude="-1e-12 cm-2 s-1 TeV-1")

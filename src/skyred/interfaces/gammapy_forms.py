@@ -75,15 +75,16 @@ class _Points(Form):
     def draw(self, value: Any, name: str, ax: Axes | None) -> Axes:
         import matplotlib.pyplot as plt
 
-        if ax is None:
-            _, ax = plt.subplots(figsize=(6.4, 4.8), layout="constrained")
+        from skyred.drawing.flux_points import draw_flux_points
+
         along = next((axis for axis in value.geom.axes if axis.name != "energy"), None)
         if along is None:
-            value.plot(ax=ax, sed_type="e2dnde")
-        else:
-            value.plot(ax=ax, sed_type="flux", axis_name=along.name)
-            ax.set_yscale("linear")  # a flux may be negative
-            ax.autoscale()
+            return draw_flux_points(value, None, name, ax)
+        if ax is None:
+            _, ax = plt.subplots(figsize=(6.4, 4.8), layout="constrained")
+        value.plot(ax=ax, sed_type="flux", axis_name=along.name)
+        ax.set_yscale("linear")  # a flux may be negative
+        ax.autoscale()
         ax.set_title(name)
         return ax
 

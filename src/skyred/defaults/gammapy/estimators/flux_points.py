@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -98,43 +97,13 @@ class FluxPointsProduct(Product):
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the spectral energy distribution: butterfly, model and flux points.
 
-        Fluxes of less than 2 sigma, negative ones among them, are drawn as upper limits.
+        Fluxes of less than 2 sigma, negative ones among them, are drawn as upper limits. The axis
+        is logarithmic, unless something drawn is not positive.
         """
-        import matplotlib.pyplot as plt
+        from skyred.drawing.flux_points import draw_flux_points
 
-        if ax is None:
-            _, ax = plt.subplots(figsize=(6.4, 4.8), layout="constrained")
-        label = "flux points"
-        if hidden := _below_zero(self.flux):
-            label += f" ({hidden} below zero: not on a logarithmic axis)"
-        self.flux.plot(ax=ax, sed_type="e2dnde", color="black", label=label)
-        bounds = self.flux.energy_axis.bounds
-        if self.model is not None:
-            _draw_model(self.model.spectral_model, ax, bounds)
-        ax.set_xlabel(f"Energy [{ax.xaxis.get_units()}]")
-        ax.set_ylabel(f"$E^2\\,dN/dE$ [{u.Unit(ax.yaxis.get_units()):latex_inline}]")
-        ax.set_title(self.source or self.name)
-        ax.legend()
-        return ax
-
-
-def _below_zero(flux: GammapyFluxPoints) -> int:
-    """Count the fluxes, or upper limits in their place, that are not positive."""
-    drawn = flux.dnde.data
-    if flux.has_ul:
-        drawn = np.where(flux.is_ul.data, flux.dnde_ul.data, drawn)
-    return int(np.count_nonzero(drawn <= 0))
-
-
-def _draw_model(spectral: Any, ax: Axes, bounds: u.Quantity) -> None:
-    style = {"ax": ax, "energy_bounds": bounds, "sed_type": "e2dnde"}
-    with warnings.catch_warnings():
-        # gammapy sets the units of the axes each time it draws; they are the same
-        warnings.filterwarnings("ignore", message="This axis already has a converter")
-        negative = np.any(spectral(bounds).value < 0)
-        label = "fitted model (negative)" if negative else "fitted model"
-        spectral.plot(color="tab:blue", label=label, **style)
-        spectral.plot_error(facecolor="tab:blue", alpha=0.25, **style)
+        spectral = None if self.model is None else self.model.spectral_model
+        return draw_flux_points(self.flux, spectral, self.source or self.name, ax)
 
 
 def _note_source(path: Path, source: str) -> None:

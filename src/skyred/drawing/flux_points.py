@@ -1,0 +1,104 @@
+"""The picture of flux points: the spectral energy distribution with its fitted model."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from astropy import units as u
+
+if TYPE_CHECKING:
+    from gammapy.estimators import FluxPoints
+    from gammapy.modeling.models import SpectralModel
+    from matplotlib.axes import Axes
+
+RANGE_OF_SYMLOG = 20  # largest flux in units of the median error, above which decades are drawn
+
+
+def draw_flux_points(
+    flux: FluxPoints, spectral: SpectralModel | None, title: str, ax: Axes | None = None
+) -> Axes:
+    """Draw the spectral energy distribution: butterfly, model and flux points.
+
+    Parameters
+    ----------
+    flux : gammapy.estimators.FluxPoints
+        Flux points along energy. Where there is a limit, it is drawn instead of fluxes of less
+        than 2 sigma.
+    spectral : gammapy.modeling.models.SpectralModel or None
+        The fitted spectrum, with its covariance.
+    title : str
+        The source.
+    ax : matplotlib axes, optional
+        Where to draw; a new figure by default.
+
+    Returns
+    -------
+    matplotlib axes
+        Its flux axis is logarithmic, unless a flux, a limit or the model is not positive: then it
+        is linear, or linear around zero only, where the fluxes span decades.
+    """
+    import matplotlib.pyplot as plt
+
+    if ax is None:
+        _, ax = plt.subplots(figsize=(6.4, 4.8), layout="constrained")
+    shown = _with_limits(flux)
+    shown.plot(ax=ax, sed_type="e2dnde", color="black", label="flux points")
+    if spectral is not None:
+        _draw_model(spectral, ax, flux.energy_axis.bounds)
+    _set_scale(ax, shown, spectral)
+    ax.set_xlabel(f"Energy [{ax.xaxis.get_units()}]")
+    ax.set_ylabel(f"$E^2\\,dN/dE$ [{u.Unit(ax.yaxis.get_units()):latex_inline}]")
+    # the legend lies between title and axes, where it hides no point
+    ax.set_title(title, pad=28)
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False)
+    return ax
+
+
+def _with_limits(flux: FluxPoints) -> FluxPoints:
+    """Return the flux points, with limits also for bins that have a limit but no best flux."""
+    shown = flux.copy()
+    if flux.has_ul:
+        only_limit = np.isnan(flux.norm.data) & np.isfinite(flux.norm_ul.data)
+        shown.is_ul = flux.is_ul.data.astype(bool) | only_limit
+    return shown
+
+
+def _draw_model(spectral: SpectralModel, ax: Axes, bounds: u.Quantity) -> None:
+    style: dict[str, Any] = {"ax": ax, "energy_bounds": bounds, "sed_type": "e2dnde"}
+    with warnings.catch_warnings():
+        # gammapy sets the units of the axes each time it draws; they are the same
+        warnings.filterwarnings("ignore", message="This axis already has a converter")
+        spectral.plot(color="tab:blue", label="fitted model", **style)
+        spectral.plot_error(facecolor="tab:blue", alpha=0.25, **style)
+
+
+def _set_scale(ax: Axes, flux: FluxPoints, spectral: SpectralModel | None) -> None:
+    """Choose the scale of the flux axis, such that everything drawn is visible."""
+    axis: Any = ax.yaxis  # matplotlib has no types for units
+    unit = u.Unit(axis.get_units())
+    values = flux.e2dnde.quantity.to_value(unit)
+    if flux.has_ul:
+        values = np.where(flux.is_ul.data, flux.e2dnde_ul.quantity.to_value(unit), values)
+    values = values[np.isfinite(values)]
+    negative = spectral is not None and np.any(spectral(flux.energy_axis.bounds).value < 0)
+    if not negative and not np.any(values <= 0):
+        return
+    width = _median_error(flux, unit)
+    if width > 0 and np.max(np.abs(values), initial=0) > RANGE_OF_SYMLOG * width:
+        # a power of ten, so that ticks do not crowd around zero
+        ax.set_yscale("symlog", linthresh=10 ** np.ceil(np.log10(width)))
+    else:
+        ax.set_yscale("linear")
+    ax.axhline(0, color="0.5", linewidth=0.8)
+    ax.autoscale(axis="y")
+
+
+def _median_error(flux: FluxPoints, unit: u.UnitBase) -> float:
+    """Return the median error of the fluxes that have one, or zero."""
+    if "norm_err" not in flux.available_quantities:
+        return 0.0
+    errors = flux.e2dnde_err.quantity.to_value(unit)
+    errors = errors[np.isfinite(errors) & (errors > 0)]
+    return float(np.median(errors)) if len(errors) else 0.0

@@ -30,6 +30,8 @@ RISES = 8  # evaluations at most, to find where the statistic has risen by one
 SMALLEST_EIGENVALUE = 1e-12  # of the largest, for the matrix scaled to ones on its diagonal
 SOFT, SOFTEST = 3e-3, 1e-4  # of the largest eigenvalue, of the matrix scaled to ones
 SOFT_DIRECTIONS = 4
+SOFT_STEP = 0.01  # errors
+DEGENERATE = 0.05  # of the curvature, below which a direction has but a term of fourth order
 RISE_ACCURACY = 0.01
 FIRST_AGREEMENT = 0.1  # with the Fisher matrix, from which one pass is enough
 AGREEMENT = 0.02  # of a pass with the one before
@@ -170,14 +172,19 @@ def _measure_soft_directions(objective: Objective, x: Array, matrix: Array, plac
         ]
         wrong = False
         for value, axis in soft[:SOFT_DIRECTIONS]:
-            direction = scale * axis * np.sqrt(2 / max(value, SOFTEST * values[-1]))
-            slope, taken = _secant(
-                objective, _cut(objective, places), x, places, direction, STEPS[0]
+            length = np.sqrt(2 / max(value, SOFTEST * values[-1]))
+            direction, gradient_of = scale * axis * length, _cut(objective, places)
+            far, near = (
+                _secant(objective, gradient_of, x, places, direction, step)[0]
+                for step in (SOFT_STEP, SOFT_STEP / 3)
             )
-            calls += taken
-            if not np.all(np.isfinite(slope)):
+            calls += 4
+            if not np.all(np.isfinite(near + far)):
                 continue
-            product = scale * slope * np.sqrt(max(value, SOFTEST * values[-1]) / 2)
+            # without the term of fourth order; if there is no other, the direction is degenerate
+            product = scale * (9 * near - far) / 8 / length
+            if abs(axis @ product) < DEGENERATE * abs(axis @ (scale * far)) / length:
+                product -= (axis @ product) * axis
             off = product - scaled @ axis
             wrong = wrong or abs(axis @ off) > AGREEMENT * abs(value)
             scaled += (

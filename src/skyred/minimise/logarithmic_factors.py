@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
 
+SIGNIFICANT = 5.0  # errors, with all else fixed
+
 
 class LogarithmicFactors:
     """An objective with the logarithms of amplitudes and norms in their place.
@@ -43,6 +45,11 @@ class LogarithmicFactors:
         factors = np.zeros(len(x), dtype=bool) if objective.factors is None else objective.factors
         low, high = objective.limits.T
         self.factors = factors & (x > 0) & (np.isinf(low) | (low <= 0)) & np.isinf(high)
+        if self.factors.any():
+            fisher = objective.fisher(x)
+            assert fisher is not None
+            # a weak source may be without flux, where there is no logarithm
+            self.factors &= x * np.sqrt(np.maximum(np.diag(fisher), 0) / 2) > SIGNIFICANT
         self.scale = np.where(self.factors, x, 1.0)
         self.start = np.where(self.factors, 0.0, x)
         self.objective = self._transform() if self.factors.any() else objective

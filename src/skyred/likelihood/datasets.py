@@ -10,8 +10,8 @@ import numpy as np
 
 from skyred.likelihood.bins import Bins
 from skyred.likelihood.fisher import Contribution, fisher_matrix
-from skyred.likelihood.part import Part, Refreshable
-from skyred.likelihood.statistics import Cash, ChiSquare, WStat
+from skyred.likelihood.part import Part, Recent, Refreshable
+from skyred.likelihood.statistics import Cash, ChiSquare, Derivatives, WStat
 
 if TYPE_CHECKING:
     from gammapy.datasets import Dataset
@@ -71,6 +71,15 @@ class FlatDataset(Protocol):
 
 
 @attrs.define(eq=False)
+class Prediction:
+    """Predicted counts in the chosen bins and summed over the mask, and what follows from them."""
+
+    chosen: Array
+    total: float
+    derivatives: Derivatives | None = None
+
+
+@attrs.define(eq=False)
 class CountsDataset:
     """Counts in bins, predicted by parts that add up.
 
@@ -96,6 +105,7 @@ class CountsDataset:
     counts: Array
     statistic: Cash | WStat | ChiSquare
     on_off: WStat | None = None
+    last: Recent[bytes, Prediction] = attrs.field(init=False, factory=lambda: Recent(1))
 
     @property
     def exact(self) -> bool:
@@ -108,7 +118,24 @@ class CountsDataset:
         return set().union(*(part.rough for part in self.parts))
 
     def predict(self, state: Vector) -> tuple[Array, float]:
-        """Give the predicted counts in the chosen bins, and summed over the mask."""
+        """Return the predicted counts in the chosen bins, and summed over the mask."""
+        prediction = self._prediction(state)
+        return prediction.chosen, prediction.total
+
+    def _prediction(self, state: Vector) -> Prediction:
+        """Return the prediction, kept for the derivatives at the same values."""
+        key = state.tobytes()
+        known = self.last.get(key)
+        return self.last.keep(key, Prediction(*self._sum(state))) if known is None else known
+
+    def _derivatives(self, state: Vector) -> Derivatives:
+        """Return the derivatives of the statistic by the predicted counts."""
+        prediction = self._prediction(state)
+        if prediction.derivatives is None:
+            prediction.derivatives = self.statistic.derivatives(prediction.chosen)
+        return prediction.derivatives
+
+    def _sum(self, state: Vector) -> tuple[Array, float]:
         chosen, total = np.zeros(len(self.bins)), 0.0
         for part in self.parts:
             counts = part.counts(state)
@@ -132,6 +159,7 @@ class CountsDataset:
     def refresh(self, state: Vector) -> bool:
         """Look the IRFs up at the values in a state; return whether any differ from before."""
         changes = [part.refresh(state) for part in self.parts if isinstance(part, Refreshable)]
+        self.last.clear()
         return any(changes)
 
     def _clipped(self, state: Vector) -> float:
@@ -142,7 +170,7 @@ class CountsDataset:
     def gradient(self, state: Vector, wanted: Places) -> dict[int, float]:
         """Return the derivatives of the statistic by the wanted parameters that it depends on."""
         gradient: dict[int, float] = {}
-        by_counts = self.statistic.derivatives(self.predict(state)[0])
+        by_counts = self._derivatives(state)
         for part in self.parts:
             if wanted.isdisjoint(part.free):
                 continue
@@ -162,7 +190,7 @@ class CountsDataset:
         ]
         if not contributions:
             return np.zeros(0, dtype=int), np.zeros((0, 0))
-        weights = self.statistic.derivatives(self.predict(state)[0]).second
+        weights = self._derivatives(state).second
         return fisher_matrix(contributions, weights)
 
     def npred(self, state: Vector) -> Array:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import numpy as np
 
+from skyred.likelihood.edisp import EdispLookup
 from skyred.likelihood.psf import KernelMaker
 from skyred.likelihood.units import scale_of
 
@@ -41,6 +42,16 @@ class Instrument:
         self.psf: Any = dataset.psf
         if fast_kernels and self.psf and not self.geom.is_region and self._has_usual_energies():
             self.psf = KernelMaker(dataset.psf)
+        self.edisp: Any = dataset.edisp
+        if self._has_kernel_per_pixel():
+            self.edisp = EdispLookup(dataset.edisp)
+
+    def _has_kernel_per_pixel(self) -> bool:
+        """Return whether the energy dispersion is a map of kernels, on pixels of the sky."""
+        from gammapy.irf import EDispKernelMap
+
+        edisp = self.dataset.edisp
+        return type(edisp) is EDispKernelMap and not edisp.edisp_map.geom.is_region
 
     def _has_usual_energies(self) -> bool:
         """Tell whether the PSF has the energies of the exposure; else its kernels are gammapy's."""
@@ -82,7 +93,7 @@ class Instrument:
     def update(self, evaluator: MapEvaluator) -> None:
         """Look the responses up at the present position of the evaluator's model."""
         dataset = self.dataset
-        evaluator.update(dataset.exposure, self.psf, dataset.edisp, self.geom, self.mask_image)
+        evaluator.update(dataset.exposure, self.psf, self.edisp, self.geom, self.mask_image)
         if getattr(evaluator.model, "spatial_model", None) is not None:
             # else gammapy measures the next move from (0, 0), and makes new kernels for nothing
             evaluator._cached_position = evaluator.model.position_lonlat

@@ -97,6 +97,8 @@ def descend(
     for _ in range(iterations):
         parabola, calls = _Parabola.at(objective, x, bounds), calls + 2
         expected = parabola.gain(parabola.step(0.0))
+        if value - 2 * parabola.full_gain > level:
+            return Descent(x, parabola.errors, calls, False, parabola.held)
         lower = None
         for _ in range(TRIALS):
             trial = _inside(x, parabola.step(damping), parabola.scale, bounds, direct)
@@ -109,8 +111,7 @@ def descend(
             damping = max(10 * damping, FIRST_DAMPING)
         if lower is not None:
             x, value, damping = lower, there, damping / 10
-        hopeless = value - 2 * expected > level
-        if expected < tolerance or lower is None or hopeless:
+        if expected < tolerance or lower is None:
             return Descent(x, parabola.errors, calls, expected < tolerance, parabola.held)
     return Descent(x, parabola.errors, calls, False, parabola.held)
 
@@ -175,6 +176,12 @@ class _Parabola:
         step = axes @ np.where(flat, -np.sign(slopes) * LONGEST_STEP / (1 + damping), along)
         longest = np.max(np.abs(step), initial=0)
         return step * min(1, LONGEST_STEP / longest if longest else 1) * self.scale
+
+    @property
+    def full_gain(self) -> float:
+        """The gain of a step to the minimum of the parabola, however long."""
+        inverse = np.linalg.pinv(self.matrix, rcond=SINGULAR, hermitian=True)
+        return float(0.5 * self.gradient @ inverse @ self.gradient)
 
     def gain(self, step: Array) -> float:
         """Give what a step is expected to gain."""

@@ -149,14 +149,17 @@ class CellSearch:
     def _around(self, grid: PixelGrid, z: Array, stat: float) -> tuple[Array, float]:
         """Fit one source in each of the cells around it; return the lowest of all."""
         best, lowest = z, stat - self.gain
+        cell = np.floor(z[grid.places])
+        self.rejected.add(_key(grid, cell))
         for start, box in _neighbours(grid, z, self.objective.limits):
-            key = (*grid.places.tolist(), *np.floor(start[grid.places]).tolist())
+            key = _key(grid, np.floor(start[grid.places]))
             if grid.piecewise and key in self.rejected:
                 continue
             trial, value = self._fit(grid, start, box, grid.related, lowest + NEAR_MISS)
-            if value > lowest + NEAR_MISS:
+            if value > lowest + NEAR_MISS or _is_on_side(grid, trial, box, cell):
                 self.rejected.add(key)
-            if lowest - COARSE <= value < lowest + NEAR_MISS:
+                continue
+            if lowest - COARSE <= value:
                 together = self._correlated(grid, z)
                 trial, value = self._fit(grid, trial, box, together, lowest)
             if value < lowest:
@@ -195,6 +198,23 @@ class CellSearch:
         trial[free] = end.x
         value = some.total(end.x)
         return trial, value if np.isfinite(value) else np.inf
+
+
+def _key(grid: PixelGrid, cell: Array) -> tuple[float, ...]:
+    return (*grid.places.tolist(), *cell.tolist())
+
+
+def _is_on_side(grid: PixelGrid, trial: Array, box: Array, cell: Array) -> bool:
+    """Return whether a fit in a cell ended on its side towards the cell that the source is in.
+
+    That side belongs to the cell beyond it, too, which has a minimum of its own and is compared.
+    """
+    if not grid.piecewise:
+        return False
+    low, high = box[grid.places].T
+    away = np.floor((low + high) / 2) - cell
+    at_side = np.where(away > 0, trial[grid.places] - low, high - trial[grid.places])
+    return bool(np.any((away != 0) & (at_side <= 0)))
 
 
 def _neighbours(grid: PixelGrid, z: Array, limits: Array) -> list[tuple[Array, Array]]:

@@ -1,0 +1,82 @@
+"""Energy dispersion: kernels of a map, each looked up by gammapy once.
+
+gammapy takes the kernel of the nearest pixel of an `EDispKernelMap`, without interpolation. Within
+a pixel it is the same for all positions, so it is kept for the next source, or the next position.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import numpy as np
+
+if TYPE_CHECKING:
+    from astropy.coordinates import SkyCoord
+    from gammapy.irf import EDispKernel, EDispKernelMap
+    from gammapy.maps import MapAxis
+
+TIE = 1e-3  # of a pixel, around its sides, where rounding decides which one is nearest
+
+
+@attrs.define(eq=False, slots=False)
+class EdispLookup:
+    """Stands in for the energy dispersion of a dataset in gammapy's evaluator.
+
+    Parameters
+    ----------
+    edisp : gammapy.irf.EDispKernelMap
+        The energy dispersion.
+    kernels : dict
+        The kernels that are known, by column and row of the pixel.
+    """
+
+    edisp: EDispKernelMap
+    kernels: dict[tuple[int, int], EDispKernel] = attrs.field(factory=dict)
+
+    @cached_property
+    def _valid(self) -> Any:
+        """Whether each pixel has an energy dispersion, shape (y, x)."""
+        return np.asarray(self.edisp.mask_safe_image.data) > 0
+
+    @cached_property
+    def _image(self) -> Any:
+        return self.edisp.edisp_map.geom.to_image()
+
+    def get_edisp_kernel(
+        self, position: SkyCoord | None = None, energy_axis: MapAxis | None = None
+    ) -> EDispKernel:
+        """Return the kernel at a position, as `EDispKernelMap.get_edisp_kernel` does.
+
+        Parameters
+        ----------
+        position : SkyCoord, optional
+            The position; by default the centre of the map.
+        energy_axis : MapAxis, optional
+            The axis of reconstructed energy, which must be that of the map.
+
+        Returns
+        -------
+        gammapy.irf.EDispKernel
+            The kernel.
+        """
+        key = None if position is None else self._pixel(position)
+        kernel = None if key is None else self.kernels.get(key)
+        if kernel is None:
+            kernel = self.edisp.get_edisp_kernel(position=position, energy_axis=energy_axis)
+            if key is not None:
+                self.kernels[key] = kernel
+        return kernel
+
+    def _pixel(self, position: SkyCoord) -> tuple[int, int] | None:
+        """Return the nearest pixel; None if that is not certain, or it has no energy dispersion."""
+        x, y = (float(np.squeeze(each)) for each in self._image.coord_to_pix(position))
+        if not (np.isfinite(x) and np.isfinite(y)):
+            return None
+        column, row = round(x), round(y)
+        if max(abs(x - column), abs(y - row)) > 0.5 - TIE:
+            return None
+        height, width = self._valid.shape
+        inside = 0 <= column < width and 0 <= row < height
+        return (column, row) if inside and self._valid[row, column] else None

@@ -177,7 +177,10 @@ class ModelImage:
 
     def _on_quantities(self, lon: Array, lat: Array) -> Array:
         values = {each.name: each.quantity for each in self.model.parameters}
-        found = self.model.evaluate(lon * u.rad, lat * u.rad, **values)
+        try:
+            found = self.model.evaluate(lon * u.rad, lat * u.rad, **values)
+        except ZeroDivisionError:  # of a model without extent, which has no surface brightness
+            return np.full(np.broadcast(lon, lat).shape, np.nan)
         return np.asarray(found.to_value("sr-1"), dtype=float)
 
     def _division(self) -> int:

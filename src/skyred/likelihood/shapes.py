@@ -28,16 +28,8 @@ if TYPE_CHECKING:
     Weights = Iterator[tuple[tuple[int, int], float]]
 
 SLOPE_STEP = 0.01  # of a parameter's usual step, for derivatives of images
-SHARP_STEP = 0.1  # of a pixel, for derivatives of images with sharp edges
 CORNERS_KEPT = 24  # at least: the pixels that a fit and its errors come across
 CORNERS_MEMORY = 2**26  # bytes, for more of them: samplers jump from pixel to pixel and back
-
-
-def is_smooth(spatial: object) -> bool:
-    """Return whether a spatial model is smooth everywhere: pixels are what makes it not so."""
-    from gammapy.modeling.models import GaussianSpatialModel, GeneralizedGaussianSpatialModel
-
-    return type(spatial) in (GaussianSpatialModel, GeneralizedGaussianSpatialModel)
 
 
 class Shape(ABC):
@@ -71,12 +63,8 @@ class Shape(ABC):
 
     def slope(self, values: Array, index: int) -> Template | Mixture:
         """Give the derivative of the template by one of the parameters."""
-        low, high = self.share.sides(values, index, self._slope_step(index))
+        low, high = self.share.sides(values, index, SLOPE_STEP)
         return self.footprint.template(self._rise(low, high) / (high[index] - low[index]))
-
-    def _slope_step(self, index: int) -> float:
-        """Return the step of differences, as a fraction of the parameter's usual step."""
-        return SLOPE_STEP
 
     def _rise(self, low: Array, high: Array) -> Array:
         """Give the difference of two images."""
@@ -198,7 +186,6 @@ class ExtendedShape(Shape):
     ) -> None:
         super().__init__(evaluator, response, footprint, share)
         self.model_image = ModelImage(evaluator.model.spatial_model, response.image, response.area)
-        self.sharp = not is_smooth(evaluator.model.spatial_model)
         self.convolution = None
         if response.kernel is not None:
             self.convolution = Convolution(response.kernel, response.image.data_shape)
@@ -215,15 +202,6 @@ class ExtendedShape(Shape):
         if self.convolution is None:
             return np.broadcast_to(plain, self.response.exposure.shape)
         return self.convolution(plain)
-
-    def _slope_step(self, index: int) -> float:
-        """Return a step that is long beside the grid on which gammapy evaluates sharp edges."""
-        parameter = self.share.parameters[index]
-        if not self.sharp or not parameter.unit.is_equivalent("deg") or parameter.name == "phi":
-            return SLOPE_STEP
-        step = self.share.steps[index] * parameter.unit.to("deg")
-        pixel = float(np.min(self.model_image.pixel))
-        return max(SLOPE_STEP, SHARP_STEP * pixel / float(step))
 
     def _rise(self, low: Array, high: Array) -> Array:
         # one convolution of the difference: half the work, and no difference of rounded numbers

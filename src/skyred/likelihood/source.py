@@ -12,7 +12,7 @@ from skyred.likelihood.irf_positions import IrfPositions
 from skyred.likelihood.parameters import Share
 from skyred.likelihood.part import Counts, Recent
 from skyred.likelihood.response import Instrument, Response
-from skyred.likelihood.shapes import Shape, is_smooth
+from skyred.likelihood.shapes import Shape
 from skyred.likelihood.source_cutout import SourceCutout
 from skyred.likelihood.spectra import Spectrum
 from skyred.likelihood.timing import TimeFactor
@@ -76,10 +76,14 @@ class Source:
 
     @property
     def rough(self) -> set[int]:
-        """Its spatial parameters, unless its shape is smooth."""
-        if is_smooth(self.model.spatial_model):
-            return set()
-        return {int(self.share.places[index]) for index in self.share.free}
+        """Its spatial parameters, but of shapes without edges: pixels are what makes kinks."""
+        from gammapy.modeling.models import GaussianSpatialModel, GeneralizedGaussianSpatialModel
+
+        smooth = type(self.model.spatial_model) in (
+            GaussianSpatialModel,
+            GeneralizedGaussianSpatialModel,
+        )
+        return set() if smooth else {int(self.share.places[each]) for each in self.share.free}
 
     # -- IRFs -----------------------------------------------------------------------------------
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 DETECTED = 25.0  # the test statistic from which a source stays where it is: 5 sigma
-GAIN = 10.0  # in the test statistic, by which another place must be better
+GAIN = 9.0  # in the test statistic, by which another place must be better, all else fixed
 CANDIDATES = 3
 SMALLEST = 1e-12  # predicted counts, below which a bin carries no information
 
@@ -96,11 +96,15 @@ class Relocation:
             yield float(test[row, column]), start
 
     def _sources(self, grid: PixelGrid) -> Iterator[tuple[CountsDataset, Source]]:
+        start = self.total.state(self.total.frozen[self.total.space.free])
         for dataset in self.total.datasets:
             if not isinstance(dataset, CountsDataset):
                 continue
             for part in dataset.parts:
-                if isinstance(part, Source) and part.name == grid.name and part.contributes:
+                if not isinstance(part, Source) or part.name != grid.name:
+                    continue
+                part.counts(start)  # with the IRFs of the start: it may have left the map since
+                if part.contributes:
                     yield dataset, part
 
     def _norm_place(self, grid: PixelGrid) -> int | None:
@@ -125,8 +129,8 @@ class Relocation:
         state, flux_state = self.total.state(without), self.total.state(spectrum)
         score, information = None, np.zeros((0, 0))
         for dataset, source in self._sources(grid):
+            kernels = _kernels(source, flux_state)  # before its cutout is another
             first_order, second_order = _weights(dataset, state)
-            kernels = _kernels(source, flux_state)
             parts = [
                 sum(
                     fftconvolve(plane, kernel[::-1, ::-1], mode="same")

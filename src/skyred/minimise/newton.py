@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 ITERATIONS = 50
 TRIALS = 12
 LONGEST_STEP = 5.0  # in errors: beyond, the statistic is no parabola
+GROWTH = 4.0  # of the longest step, where steps keep gaining what they should
+FAR = 0.5  # of the expected gain of the step that was cut
 FIRST_DAMPING = 1e-3
 TOWARDS_LIMIT = 0.75  # of the way
 SNAP = 0.01  # of an error, from which a step goes to the limit
@@ -91,7 +93,7 @@ def descend(
     """
     bounds = objective.limits if box is None else box
     x = np.clip(objective.start if x is None else x, *bounds.T)
-    value, calls, damping = objective.total(x), 1, 0.0
+    value, calls, damping, radius = objective.total(x), 1, 0.0, LONGEST_STEP
     direct = np.zeros(len(x), dtype=bool)
     direct[[] if lines is None else lines] = True
     for _ in range(iterations):
@@ -101,15 +103,18 @@ def descend(
             return Descent(x, parabola.errors, calls, False, parabola.held)
         lower = None
         for _ in range(TRIALS):
-            trial = _inside(x, parabola.step(damping), parabola.scale, bounds, direct)
+            trial = _inside(x, parabola.step(damping, radius), parabola.scale, bounds, direct)
             there, calls = objective.total(trial), calls + 1
             if there <= value:
                 lower = trial
                 break
+            radius = max(radius / GROWTH, LONGEST_STEP)
             if expected < tolerance:  # the remaining gain is lost in rounding
                 break
             damping = max(10 * damping, FIRST_DAMPING)
         if lower is not None:
+            # far from the minimum errors are small, and steps of some errors lead nowhere
+            radius *= GROWTH if damping == 0 and value - there > FAR * expected else 1
             x, value, damping = lower, there, damping / 10
         if expected < tolerance or lower is None:
             return Descent(x, parabola.errors, calls, expected < tolerance, parabola.held)
@@ -164,8 +169,8 @@ class _Parabola:
         spread = np.sqrt(np.maximum(2 * np.diag(inverse), 0))
         return np.where((spread > 0) & ~self.held, spread * self.scale, self.steps)
 
-    def step(self, damping: float) -> Array:
-        """Give the step to the minimum of the damped parabola, cut to a length that holds."""
+    def step(self, damping: float, longest: float = LONGEST_STEP) -> Array:
+        """Return the step to the minimum of the damped parabola, cut to a length in errors."""
         damped = self.matrix + damping * np.diag(np.diag(self.matrix))
         values, axes = np.linalg.eigh(damped)
         slopes = axes.T @ self.gradient
@@ -173,9 +178,9 @@ class _Parabola:
         along = np.where(known, -slopes / np.where(known, np.abs(values), 1), 0)
         # a slope without curvature, as of a source without any counts, is no minimum: go down it
         flat = ~known & (np.abs(slopes) > ROUNDING * np.max(np.abs(slopes), initial=0))
-        step = axes @ np.where(flat, -np.sign(slopes) * LONGEST_STEP / (1 + damping), along)
-        longest = np.max(np.abs(step), initial=0)
-        return step * min(1, LONGEST_STEP / longest if longest else 1) * self.scale
+        step = axes @ np.where(flat, -np.sign(slopes) * longest / (1 + damping), along)
+        length = np.max(np.abs(step), initial=0)
+        return step * min(1, longest / length if length else 1) * self.scale
 
     @property
     def full_gain(self) -> float:

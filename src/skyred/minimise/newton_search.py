@@ -113,7 +113,7 @@ class NewtonSearch:
 
     def _lowest(self, cells: CellSearch, z: Array) -> Descent:
         """Return the lowest minimum: restart from whatever is lower until nothing is."""
-        end = cells.descend(z)
+        end = cells.descend(self._seen(cells, z))
         for _ in range(RESTARTS):
             # a source that is not seen where it starts has no position to converge to
             lower = self._elsewhere(cells, end) if end.converged else self._relocated(cells, end)
@@ -124,6 +124,24 @@ class NewtonSearch:
                 again = cells.descend(again.x)
             end = again
         return end
+
+    def _seen(self, cells: CellSearch, z: Array) -> Array:
+        """Return a start from which all sources are seen, as far as the map tells."""
+        end = cells.descend_with_fluxes(z)
+        factors = cells.objective.factors
+        if factors is None or self.objective.relocate is None:
+            return end.x
+        for _ in range(RESTARTS):
+            if not (end.held & factors).any():
+                break
+            starts = self.objective.relocate(self._sky(cells, end.x))
+            trials = [cells.descend_with_fluxes(cells.pixels.to_pixels(x)) for x in starts[:1]]
+            stat = cells.objective.total(end.x)
+            if not trials or not cells.objective.total(trials[0].x) < stat - self._gain:
+                break
+            self.notes.append(RELOCATED)
+            end = trials[0]
+        return end.x
 
     def _elsewhere(self, cells: CellSearch, end: Descent) -> Array | None:
         """Return a lower point: in neighbouring cells, nearby, or elsewhere on the map."""

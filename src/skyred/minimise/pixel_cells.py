@@ -69,6 +69,28 @@ class CellSearch:
         """The objective in pixel coordinates."""
         return self.pixels.objective
 
+    def descend_with_fluxes(self, z: Array) -> Descent:
+        """Go down with all amplitudes positive that are so now.
+
+        A source that is far from where it starts would else take a negative flux, and with it leave
+        the map, or cancel another one.
+
+        Parameters
+        ----------
+        z : array
+            Where to begin, in pixel coordinates, shape (n,).
+
+        Returns
+        -------
+        Descent
+            Where it ended; sources without flux are where they began.
+        """
+        factors, box = self.objective.factors, self.objective.limits.copy()
+        if factors is not None:
+            positive = factors & (z > 0)
+            box[positive, 0] = np.maximum(box[positive, 0], 0)
+        return self._counted(descend(self.objective, self.tolerance, z, box=box))
+
     def descend(self, z: Array) -> Descent:
         """Go down to a minimum inside a cell, over lines where the statistic falls beyond them.
 

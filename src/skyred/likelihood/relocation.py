@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING
 import attrs
 import numpy as np
 from scipy.ndimage import maximum_filter
-from scipy.signal import fftconvolve
 
 from skyred.likelihood.datasets import CountsDataset
+from skyred.likelihood.score_maps import Maps, point_kernels
 from skyred.likelihood.source import Source
-from skyred.likelihood.statistics import Cash, WStat
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,11 +26,13 @@ if TYPE_CHECKING:
     from skyred.objective import PixelGrid
 
     Array = NDArray[np.float64]
+    Index = NDArray[np.int64]
 
 DETECTED = 25.0  # the test statistic from which a source stays where it is: 5 sigma
 GAIN = 9.0  # in the test statistic, by which another place must be better, all else fixed
 CANDIDATES = 3
-SMALLEST = 1e-12  # predicted counts, below which a bin carries no information
+MOST_OTHERS = 40  # parameters of other models that are fitted again
+STEP = 0.1  # of an error, for derivatives of predicted counts
 
 
 @attrs.define(eq=False)
@@ -122,55 +123,28 @@ class Relocation:
     ) -> tuple[Array | None, Array]:
         """Return score and information of an amplitude in each pixel, shape (y, x) each.
 
-        Of the datasets with the same pixels; in units of the starting amplitude.
+        Of the datasets with the same pixels; in units of the starting amplitude. The information is
+        what is left when the parameters of the other models are fitted again: a neighbour may have
+        taken the place of the source, and leave no excess.
         """
         spectrum = first.copy()
         spectrum[norm] = scale
+        others = np.setdiff1d(np.arange(len(without), dtype=np.int64), grid.related)
+        others = others if len(others) <= MOST_OTHERS else others[:0]
+        steps = self._steps(without, others)
         state, flux_state = self.total.state(without), self.total.state(spectrum)
-        score, information = None, np.zeros((0, 0))
+        maps: Maps | None = None
         for dataset, source in self._sources(grid):
-            kernels = _kernels(source, flux_state)  # before its cutout is another
-            first_order, second_order = _weights(dataset, state)
-            parts = [
-                sum(
-                    fftconvolve(plane, kernel[::-1, ::-1], mode="same")
-                    for plane, kernel in zip(weights, shapes, strict=True)
-                )
-                for weights, shapes in ((first_order, kernels), (second_order, kernels**2))
-            ]
-            if score is None:
-                score, information = parts
-            elif score.shape == parts[0].shape:
-                score, information = score + parts[0], information + parts[1]
-        return score, information
+            kernels = point_kernels(source, flux_state)  # before its cutout is another
+            part = Maps.of(dataset, state, kernels, self.total.space.free[others], steps)
+            if maps is None:
+                maps = part
+            elif maps.score.shape == part.score.shape:
+                maps = maps + part
+        return (None, np.zeros((0, 0))) if maps is None else (maps.score, maps.remaining())
 
-
-def _weights(dataset: CountsDataset, state: Array) -> tuple[Array, Array]:
-    """Return the derivatives of the log likelihood by the predicted counts, in every bin.
-
-    The second with the expected counts in the place of the counts, and positive.
-    """
-    shape, mask = dataset.bins.mask.shape, dataset.bins.mask
-    if isinstance(dataset.statistic, WStat):
-        slopes = dataset.statistic.derivatives(dataset.predict(state)[0])
-        both = np.zeros((2, mask.size))
-        both[:, dataset.bins.chosen] = -slopes.first / 2, np.maximum(slopes.second / 2, 0)
-        return both[0].reshape(shape), both[1].reshape(shape)
-    if not isinstance(dataset.statistic, Cash):
-        return np.zeros(shape), np.zeros(shape)
-    predicted = dataset.npred(state)
-    known = mask & (predicted > SMALLEST)
-    inverse = np.where(known, 1 / np.where(known, predicted, 1), 0)
-    return np.where(known, dataset.counts * inverse - 1, 0), inverse
-
-
-def _kernels(source: Source, state: Array) -> Array:
-    """Return the counts of a point in each energy bin, around the middle, shape (energies, k, k).
-
-    The exposure is taken to be the mean of the cutout.
-    """
-    response = source.response
-    exposure = response.exposure.mean(axis=(1, 2))
-    kernel = np.ones((len(exposure), 1, 1)) if response.kernel is None else response.kernel
-    by_energy = response.migration * (source.flux(state) * exposure)[:, None]
-    return np.tensordot(by_energy, kernel.astype(float), axes=(0, 0))
+    def _steps(self, x: Array, places: Index) -> Array:
+        """Return a small part of the errors of some parameters, for differences."""
+        own = np.array([self.total.restrict(places[[i]])[1](x)[0, 0] for i in range(len(places))])
+        usual = self.total.space.steps()[places]
+        return STEP * np.where(own > 0, np.sqrt(2 / np.where(own > 0, own, 1)), usual)

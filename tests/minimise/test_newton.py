@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bowls import banana, noisy, on_limits, poisson, quadratic
 from skyred import Objective
-from skyred.minimise.newton import ITERATIONS, descend
+from skyred.minimise.newton import descend
 from skyred.minimise.newton_search import NewtonEnd, NewtonSearch
 
 TOLERANCE = 2e-5  # in the statistic: what `minimise` asks for by default
@@ -53,8 +53,16 @@ def test_a_start_hundred_errors_away_arrives() -> None:
 
 
 def test_a_start_too_far_away_is_not_called_a_minimum() -> None:
-    objective = quadratic(np.eye(1), [0.0], start=[6.0 * ITERATIONS])
-    assert not descend(objective, TOLERANCE).converged
+    objective = quadratic(np.eye(1), [0.0], start=[300.0])
+    assert not descend(objective, TOLERANCE, iterations=2).converged
+
+
+def test_steps_grow_where_errors_are_far_too_small() -> None:
+    # ten million counts predicted for ten: errors at the start are 1e-4 of the way
+    objective = poisson(np.array([10.0]), np.ones((1, 1)), np.zeros(1), start=[1e7])
+    end = descend(objective, TOLERANCE)
+    assert end.converged
+    assert end.x == pytest.approx([10.0], abs=0.02)
 
 
 def test_a_start_outside_the_limits_is_moved_inside() -> None:

@@ -108,6 +108,8 @@ class Objective:
     factors : array of bool, optional
         Which parameters are factors of predicted counts, shape (n,): amplitudes and norms. Their
         logarithms go together with the other parameters of a spectrum.
+    costly : array of bool, optional
+        Which parameters are costly to change, shape (n,): those of the shape of extended sources.
     grids : sequence of PixelGrid, optional
         Where the statistic is not differentiable, as far as it is known.
     refresh : callable, optional
@@ -139,6 +141,7 @@ class Objective:
     rough: NDArray[np.bool_] | None = None
     blocks: Sequence[NDArray[np.int64]] = ()
     factors: NDArray[np.bool_] | None = None
+    costly: NDArray[np.bool_] | None = None
     grids: Sequence[PixelGrid] = ()
     refresh: Callable[[Vector], bool] | None = None
     relocate: Callable[[Vector], Sequence[Vector]] | None = None

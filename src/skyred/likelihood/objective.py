@@ -98,6 +98,7 @@ def objective_from(likelihood: Likelihood) -> Objective:
         fisher_of=_sum(fisher, priors.curvature) if likelihood.exact else None,
         rough=likelihood.rough,
         factors=likelihood.factors,
+        costly=likelihood.costly,
         grids=grids,
         relocate=partial(Relocation(likelihood), grids=grids),
         refresh=likelihood.refresh,

@@ -12,6 +12,7 @@ from skyred.likelihood.datasets import FlatDataset
 from skyred.likelihood.flatten import Flattener
 from skyred.likelihood.input_checks import check_parameters
 from skyred.likelihood.parameters import ParameterSpace
+from skyred.likelihood.shapes import PointShape
 from skyred.likelihood.trust import Trust
 
 if TYPE_CHECKING:
@@ -58,6 +59,17 @@ class Total:
     def rough(self) -> NDArray[np.bool_]:
         """Along which free parameters the statistic may have kinks, shape (n,)."""
         places = {place for dataset in self.datasets for place in dataset.rough}
+        return np.array([place in places for place in self.space.free.tolist()], dtype=bool)
+
+    @property
+    def costly(self) -> NDArray[np.bool_]:
+        """Which free parameters are of the shape of an extended source, shape (n,)."""
+        places: set[int] = set()
+        for dataset in self.datasets:
+            for part in getattr(dataset, "parts", ()):
+                if hasattr(part, "cutout") and part.contributes:
+                    point = isinstance(part.shape, PointShape)
+                    places |= set() if point else part.share.free_places
         return np.array([place in places for place in self.space.free.tolist()], dtype=bool)
 
     @property

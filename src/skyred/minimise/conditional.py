@@ -55,6 +55,7 @@ def conditional(objective: Objective, free: Index, values: Array) -> Objective:
         steps=of_free(objective.steps),
         rough=of_free(objective.rough),
         factors=of_free(objective.factors),
+        costly=of_free(objective.costly),
         stat=lambda x: objective.stat(full(x)),
         prior=None if objective.prior is None else lambda x: objective.prior_stat(full(x)),
         remainder=None if remainder is None else lambda x: remainder(full(x)),

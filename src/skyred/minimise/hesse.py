@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 STEPS = (0.1, 0.03, 0.01, 0.003)  # errors, each far above rounding: shorter in bent valleys
 NEAR_LINE = 0.5  # errors: positions closer to a non-differentiable line have no second derivative
 RISES = 8  # evaluations at most, to find where the statistic has risen by one
+WELL_KNOWN = 1e-9  # of the largest eigenvalue, above which a matrix can be inverted
 SMALLEST_EIGENVALUE = 1e-12  # of the largest, for the matrix scaled to ones on its diagonal
 SOFT, SOFTEST = 3e-3, 1e-4  # of the largest eigenvalue, of the matrix scaled to ones
 SOFT_DIRECTIONS = 4
@@ -251,9 +252,10 @@ def _block(objective: Objective, x: Array, places: Index, matrix: Array) -> tupl
     """
     restricted = objective.restrict is not None and len(places) < len(x)
     gradient_of = objective.restrict(places)[0] if restricted else _cut(objective, places)  # type: ignore[misc]
+    costly = np.zeros(len(x), dtype=bool) if objective.costly is None else objective.costly
     part, calls = matrix[np.ix_(places, places)], 0
     for step in STEPS:
-        directions = _directions(part)
+        directions = _directions(part, costly[places])
         if np.any([np.ptp(_lengths(objective, x, places, d, step)) < step for d in directions.T]):
             directions = np.diag(np.sqrt(2 / np.diag(part)))  # a limit is in the way
         rows = []
@@ -273,13 +275,24 @@ def _block(objective: Objective, x: Array, places: Index, matrix: Array) -> tupl
     return part, calls
 
 
-def _directions(part: Array) -> Array:
-    """Return a step of one error in each decorrelated direction, as columns, shape (k, k)."""
+def _directions(part: Array, costly: NDArray[np.bool_]) -> Array:
+    """Return a step of one error in each decorrelated direction, as columns, shape (k, k).
+
+    They are columns of a Cholesky factor of the covariance, with the costly parameters first: the
+    directions of the others leave these as they are.
+    """
     size = 1 / np.sqrt(np.diag(part))
-    values, axes = np.linalg.eigh(part * np.outer(size, size))
-    # a degenerate direction has no error: there a step as of the parameters alone
-    lengths = np.where(values > SMALLEST_EIGENVALUE * values[-1], values, 1.0)
-    return np.asarray(size[:, None] * axes * np.sqrt(2 / lengths))
+    scaled = part * np.outer(size, size)
+    values, axes = np.linalg.eigh(scaled)
+    if not values[0] > WELL_KNOWN * values[-1]:
+        # a degenerate direction has no error: there a step as of the parameters alone
+        lengths = np.where(values > SMALLEST_EIGENVALUE * values[-1], values, 1.0)
+        return np.asarray(size[:, None] * axes * np.sqrt(2 / lengths))
+    order = np.argsort(~costly, kind="stable")
+    directions = np.zeros_like(part)
+    covariance = np.linalg.inv(scaled[np.ix_(order, order)])
+    directions[order] = np.linalg.cholesky((covariance + covariance.T) / 2)
+    return np.asarray(size[:, None] * directions * np.sqrt(2))
 
 
 def _secant(

@@ -113,7 +113,9 @@ class NewtonSearch:
 
     def _lowest(self, cells: CellSearch, z: Array) -> Descent:
         """Return the lowest minimum: restart from whatever is lower until nothing is."""
-        end = cells.descend(self._seen(cells, z))
+        end = self._seen(cells, z)
+        if len(cells.pixels.lines) or not end.converged or self._any_held(cells, end):
+            end = cells.descend(end.x)
         for _ in range(RESTARTS):
             # a source that is not seen where it starts has no position to converge to
             lower = self._elsewhere(cells, end) if end.converged else self._relocated(cells, end)
@@ -125,14 +127,18 @@ class NewtonSearch:
             end = again
         return end
 
-    def _seen(self, cells: CellSearch, z: Array) -> Array:
-        """Return a start from which all sources are seen, as far as the map tells."""
-        end = cells.descend_with_fluxes(z)
+    def _any_held(self, cells: CellSearch, end: Descent) -> bool:
+        """Return whether an amplitude is kept from being negative."""
         factors = cells.objective.factors
-        if factors is None or self.objective.relocate is None:
-            return end.x
+        return factors is not None and bool((end.held & factors).any())
+
+    def _seen(self, cells: CellSearch, z: Array) -> Descent:
+        """Return where all sources are seen, as far as the map tells, with positive fluxes."""
+        end = cells.descend_with_fluxes(z)
+        if self.objective.relocate is None:
+            return end
         for _ in range(RESTARTS):
-            if not (end.held & factors).any():
+            if not self._any_held(cells, end):
                 break
             starts = self.objective.relocate(self._sky(cells, end.x))
             trials = [cells.descend_with_fluxes(cells.pixels.to_pixels(x)) for x in starts[:1]]
@@ -141,7 +147,7 @@ class NewtonSearch:
                 break
             self.notes.append(RELOCATED)
             end = trials[0]
-        return end.x
+        return end
 
     def _elsewhere(self, cells: CellSearch, end: Descent) -> Array | None:
         """Return a lower point: in neighbouring cells, nearby, or elsewhere on the map."""

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
 
-STEPS = (0.1, 0.03, 0.01, 0.003)  # errors, each far above rounding: shorter in bent valleys
+STEPS = (0.03, 0.01, 0.003, 0.001)  # errors, each far above rounding: shorter in bent valleys
 NEAR_LINE = 0.5  # errors: positions closer to a non-differentiable line have no second derivative
 RISES = 8  # evaluations at most, to find where the statistic has risen by one
 WELL_KNOWN = 1e-9  # of the largest eigenvalue, above which a matrix can be inverted
-SMALLEST_EIGENVALUE = 1e-12  # of the largest, for the matrix scaled to ones on its diagonal
+SMALLEST_EIGENVALUE = 1e-10  # of the largest, for the matrix scaled to ones on its diagonal
 SOFT, SOFTEST = 3e-3, 1e-4  # of the largest eigenvalue, of the matrix scaled to ones
 SOFT_DIRECTIONS = 4
 SOFT_STEP = 0.01  # errors

@@ -199,6 +199,9 @@ class FitResult:
         What should be known of it, such as what was evaluated by gammapy itself, and why.
     errn, errp : array, optional
         Asymmetric errors, downwards and upwards, both positive, shape (n,).
+    unconstrained : tuple of str
+        Parameters that the likelihood does not constrain; errors of the others may hold all the
+        same.
     """
 
     names: tuple[str, ...] = attrs.field(converter=_texts)
@@ -219,6 +222,7 @@ class FitResult:
     notes: tuple[str, ...] = attrs.field(default=(), converter=_texts)
     errn: NDArray[np.float64] | None = attrs.field(default=None, converter=_maybe_array)
     errp: NDArray[np.float64] | None = attrs.field(default=None, converter=_maybe_array)
+    unconstrained: tuple[str, ...] = attrs.field(default=(), converter=_texts)
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain Python values, all that `from_dict` needs."""

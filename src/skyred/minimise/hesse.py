@@ -32,6 +32,8 @@ SMALLEST_EIGENVALUE = 1e-10  # of the largest, for the matrix scaled to ones on 
 SOFT, SOFTEST = 3e-3, 1e-4  # of the largest eigenvalue, of the matrix scaled to ones
 SOFT_DIRECTIONS = 4
 SOFT_STEP = 0.01  # errors
+FLAT = 1e-8  # curvature over the error of a parameter alone, which is rounding
+MOVED = 1e-3  # of a flat direction, from which a parameter is not known
 DEGENERATE = 0.05  # of the curvature, below which a direction has but a term of fourth order
 RISE_ACCURACY = 0.01
 FIRST_AGREEMENT = 0.1  # with the Fisher matrix, from which one pass is enough
@@ -45,8 +47,9 @@ class Hessian:
     Parameters
     ----------
     covariance : array
-        Shape (n, n); NaN if the curvature is not positive in all directions. A parameter that is
-        held at its limit has its own variance, and no correlation.
+        Shape (n, n). A parameter that is held at its limit has its own variance, and no
+        correlation. NaN where the curvature is not positive: of all parameters, or if it is zero of
+        those that it leaves open.
     edm : float
         Estimated distance to the minimum, in the statistic.
     step : array
@@ -109,8 +112,11 @@ def hesse(
     names = [name for name, wanted in zip(objective.names, free, strict=True) if wanted]
     flat, level = _flat(matrix[np.ix_(free, free)], names)
     if flat:
-        nothing = np.full(matrix.shape, np.nan)
-        return Hessian(nothing, np.nan, np.zeros(len(x)), calls, flat, level)
+        covariance = np.full(matrix.shape, np.nan)
+        if level:
+            inner = np.ix_(free, free)
+            covariance[inner] = _constrained(matrix[inner]) * np.outer(scale, scale)[inner]
+        return Hessian(covariance, np.nan, np.zeros(len(x)), calls, flat, level)
     own = np.diag(matrix)
     inverse = np.diag(1 / np.where(held & (own > 0), own, 2))
     inverse[np.ix_(free, free)] = _inverse(matrix[np.ix_(free, free)])
@@ -118,6 +124,19 @@ def hesse(
     covariance = 2 * inverse * np.outer(scale, scale)
     hessian = Hessian(covariance, np.nan, np.zeros(len(x)), calls, [], False, near)
     return hessian.at(np.where(free, gradient, 0))
+
+
+def _constrained(matrix: Array) -> Array:
+    """Return the covariance of the parameters that no flat direction moves; NaN of the others."""
+    own = np.diag(matrix)
+    size = np.where(own > 0, 1 / np.sqrt(np.where(own > 0, own, 1)), 0)
+    scaled = matrix * np.outer(size, size)
+    values, axes = np.linalg.eigh(scaled)
+    flat = values <= SMALLEST_EIGENVALUE * values[-1]
+    moved = (np.abs(axes[:, flat]) > MOVED).any(axis=1) | (own <= 0)
+    covariance = 2 * np.linalg.pinv(scaled, rcond=SMALLEST_EIGENVALUE, hermitian=True)
+    covariance[moved] = covariance[:, moved] = np.nan
+    return np.asarray(covariance * np.outer(size, size))
 
 
 def _inverse(matrix: Array) -> Array:
@@ -272,7 +291,59 @@ def _block(objective: Objective, x: Array, places: Index, matrix: Array) -> tupl
         agreement = FIRST_AGREEMENT if step == STEPS[0] else AGREEMENT
         if not values[0] > 0 or np.all(np.abs(values / 2 - 1) < agreement):
             break
+    for direction in _degenerate_directions(matrix[np.ix_(places, places)]):
+        part, taken = _without_bend(objective, gradient_of, x, places, part, direction)
+        calls += taken
     return part, calls
+
+
+def _degenerate_directions(part: Array) -> Array:
+    """Return steps without curvature, as long as errors of parameters alone, shape (m, k)."""
+    size = 1 / np.sqrt(np.diag(part))
+    values, axes = np.linalg.eigh(part * np.outer(size, size))
+    flat = values <= SMALLEST_EIGENVALUE * values[-1]
+    return np.asarray(axes.T[flat] * size * np.sqrt(2))
+
+
+def _without_bend(
+    objective: Objective,
+    gradient_of: Derivative,
+    x: Array,
+    places: Index,
+    part: Array,
+    direction: Array,
+) -> tuple[Array, int]:
+    """Take the curvature along a direction to be zero if it is but that of a bent valley.
+
+    Parameters
+    ----------
+    objective, gradient_of, x, places, part
+        As in `_block`.
+    direction : array
+        A step in that direction, shape (k,).
+
+    Returns
+    -------
+    part : array
+        The second derivatives, shape (k, k).
+    calls : int
+        Calls of the gradient.
+    """
+    if not np.all(np.isfinite(part)) or np.any(np.diag(part) <= 0):
+        return part, 0
+    far, near = (
+        float(direction @ _secant(objective, gradient_of, x, places, direction, step)[0])
+        for step in (SOFT_STEP, SOFT_STEP / 3)
+    )
+    rest = (9 * near - far) / 8
+    if abs(rest) > max(DEGENERATE * abs(far), FLAT):
+        return part, 4
+    size = 1 / np.sqrt(np.diag(part))
+    axis = direction / size
+    axis /= np.linalg.norm(axis)
+    remove = np.eye(len(axis)) - np.outer(axis, axis)
+    scaled = remove @ (part * np.outer(size, size)) @ remove
+    return scaled / np.outer(size, size), 4
 
 
 def _directions(part: Array, costly: NDArray[np.bool_]) -> Array:
@@ -344,6 +415,8 @@ def _flat(matrix: Array, names: list[str]) -> tuple[list[str], bool]:
     values, vectors = np.linalg.eigh(matrix / np.outer(size, size))
     if values[0] > SMALLEST_EIGENVALUE * values[-1]:
         return [], False
-    weight = np.abs(vectors[:, 0])
-    least = [name for name, part in zip(names, weight, strict=True) if part > 0.3 * weight.max()]
-    return least, bool(values[0] >= -SMALLEST_EIGENVALUE * values[-1])
+    flat = values <= SMALLEST_EIGENVALUE * values[-1]
+    weight = np.abs(vectors[:, flat])
+    unknown = (weight > 0.3 * weight.max(axis=0)).any(axis=1)
+    least = [name for name, wanted in zip(names, unknown, strict=True) if wanted]
+    return least, bool(values[0] >= -FLAT * values[-1])

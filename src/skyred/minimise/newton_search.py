@@ -216,7 +216,9 @@ class NewtonSearch:
 
     def _ended(self, cells: CellSearch, end: Descent, hessian: Hessian, x: Array) -> NewtonEnd:
         jacobian = cells.pixels.jacobian(cells.pixels.to_sky(end.x), end.x)
-        covariance = jacobian @ hessian.covariance @ jacobian.T
+        unknown = np.abs(jacobian) @ np.isnan(np.diag(hessian.covariance)) > 0
+        covariance = jacobian @ np.nan_to_num(hessian.covariance) @ jacobian.T
+        covariance[unknown] = covariance[:, unknown] = np.nan
         names = [self.objective.names[place] for place in self._on_lines(cells, end)]
         sky = attrs.evolve(hessian, covariance=covariance, step=jacobian @ hessian.step)
         notes = tuple(dict.fromkeys(self.notes))

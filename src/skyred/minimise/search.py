@@ -9,7 +9,7 @@ import numpy as np
 
 from skyred.errors import FitError
 from skyred.minimise.convergence import FARTHEST, asymmetric, at_limit
-from skyred.minimise.hesse import hesse
+from skyred.minimise.hesse import Hessian, hesse
 from skyred.minimise.logarithmic_factors import LogarithmicFactors
 from skyred.minimise.minuit import MinuitSearch
 from skyred.minimise.minuit_rounds import search_by_minuit
@@ -20,7 +20,11 @@ from skyred.minimise.search_result import SearchResult
 from skyred.records import FitResult
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from skyred.objective import Objective
+
+    Array = NDArray[np.float64]
 
 EDM_PER_TOLERANCE = 0.002  # Minuit's: where a search ends, per unit of its tolerance
 ABOVE_GOAL = 10  # times that, from which Minuit too takes a minimum not to be one
@@ -100,15 +104,20 @@ def _by_newton(objective: Objective, minuit: MinuitSearch, goal: float) -> Searc
     end = attrs.evolve(end, calls=newton.calls + end.calls)
     flat = [] if hessian is None else hessian.flat
     if hessian is not None and hessian.level and not gain > ABOVE_GOAL * goal:
-        message = f"the likelihood does not constrain {', '.join(flat)}: freeze some, or set priors"
-        nothing = np.full_like(end.covariance, np.nan)
-        return SearchResult(newton.x, nothing, np.nan, end.calls, message)
+        return _unconstrained(newton.x, hessian, end.calls)
     if end.message and not gain >= 0:
         end = attrs.evolve(end, values=newton.x)  # MIGRAD may have ended anywhere
     if end.message and flat:
         hardly = f"{end.message}; the statistic hardly depends on {', '.join(flat)}"
         end = attrs.evolve(end, message=hardly)
     return _with_own_errors(objective, end)
+
+
+def _unconstrained(values: Array, hessian: Hessian, calls: int) -> SearchResult:
+    names = tuple(hessian.flat)
+    message = f"the likelihood does not constrain {', '.join(names)}: freeze some, or set priors"
+    covariance = hessian.covariance
+    return SearchResult(values, covariance, np.nan, calls, message, unconstrained=names)
 
 
 def _newton(objective: Objective, goal: float) -> NewtonEnd:
@@ -136,6 +145,8 @@ def _with_own_errors(objective: Objective, end: SearchResult) -> SearchResult:
     held = (end.values <= low) | (end.values >= high)
     hessian = hesse(objective, end.values, held)
     calls = end.calls + hessian.calls
+    if hessian.flat and hessian.level:  # MIGRAD takes any place in a valley for the minimum
+        return _unconstrained(end.values, hessian, calls)
     if hessian.flat or not hessian.edm < FARTHEST:
         return attrs.evolve(end, calls=calls)
     return attrs.evolve(end, covariance=hessian.covariance, calls=calls)
@@ -175,6 +186,7 @@ def _result(objective: Objective, end: SearchResult) -> FitResult:
         edm=end.edm,
         at_limit=at_limit(objective, end.values, errors),
         notes=notes,
+        unconstrained=end.unconstrained,
     )
 
 

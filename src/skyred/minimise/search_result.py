@@ -29,6 +29,8 @@ class SearchResult:
         Why it is not a minimum; "" if it is.
     notes : tuple of str
         Remarks for the user, such as which method had to help.
+    unconstrained : tuple of str
+        Parameters that the likelihood does not constrain.
     """
 
     values: Array
@@ -37,6 +39,7 @@ class SearchResult:
     calls: int
     message: str
     notes: tuple[str, ...] = ()
+    unconstrained: tuple[str, ...] = ()
 
     @property
     def errors(self) -> Array:

@@ -218,8 +218,11 @@ def fitted_norm(result: FitResult, index: int, scale: float) -> Norm:
         Where crossings are searched first if the norm has no error.
     """
     value, error = float(result.values[index]), float(result.errors[index])
-    first = error if np.isfinite(error) and error > 0 else scale
-    return Norm(value, error, float(result.stat), bool(result.success), first)
+    known = np.isfinite(error) and error > 0
+    # where others are degenerate, such as norm and tilt in one bin, the norm may be known all the
+    # same
+    success = result.success or (bool(result.unconstrained) and known)
+    return Norm(value, error, float(result.stat), bool(success), error if known else scale)
 
 
 def objective_of_total(total: Total) -> Objective:

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from astropy import units as u
 from astropy.table import Table
-from gammapy.datasets import Datasets, FluxPointsDataset
+from gammapy.datasets import Dataset, Datasets, FluxPointsDataset
 from gammapy.estimators import FluxPoints
+from gammapy.modeling.models import ConstantSpectralModel, Models, SkyModel
 
 import skyred
 import small_datasets as small
@@ -44,6 +45,33 @@ def test_counts_that_are_no_numbers_of_events_are_refused(
 
     name = "off counts" if attribute == "counts_off" else "counts"
     refused(spectrum(spoil, on_off=True), f"the {name} of 'on-off' are {kind} in 1 bin that is")
+
+
+class Parabola(Dataset):
+    """A dataset without counts and masks, with its minimum at a constant of 3."""
+
+    tag, data_shape, meta_table = "parabola", (1,), None
+
+    def __init__(self) -> None:
+        self._name = "parabola"
+        spectrum = ConstantSpectralModel(const="2 cm-2 s-1 TeV-1")
+        self._models = Models([SkyModel(spectral_model=spectrum, name="source")])
+
+    @property
+    def models(self) -> Models:
+        return self._models
+
+    def stat_sum(self) -> float:
+        return float((self._models.parameters["const"].value - 3) ** 2)
+
+    def stat_array(self) -> None:
+        """Not needed for fits."""
+
+
+def test_a_dataset_without_counts_and_masks_is_fitted() -> None:
+    result = skyred.fit(Parabola())
+    assert result.success
+    assert result.values == pytest.approx([3], abs=1e-4)  # an error of 1
 
 
 def test_counts_are_refused_with_the_number_of_bins() -> None:

@@ -54,14 +54,15 @@ def fit(
     Raises
     ------
     FitError
-        If there is nothing to fit, the statistic is not finite at the start, or MINOS is asked of a
-        fitter.
+        If there is nothing to fit, the statistic is not finite at the start, MINOS is asked of a
+        fitter, or free parameters share one value without being linked.
     """
     if fitter and minos:
         raise FitError(
             f"minos is of no use with a fitter: give it to {fitter.kind!r}, if it has it"
         )
     chosen = gathered(datasets)
+    require_separate_values(chosen)
     objective = objective_of(chosen, check)
     with restored_on_error(chosen):
         result = fitter.fit(objective) if fitter else minimise(objective, minos=minos)
@@ -191,6 +192,26 @@ def find_source(datasets: Datasets, source: str | int) -> SkyModel:
             f"no source is called {source!r}; there are {', '.join(dict.fromkeys(names)) or 'none'}"
         )
     return next(model for model in listed if model.name == source)
+
+
+def require_separate_values(datasets: Datasets) -> None:
+    """Raise `FitError` if free parameters that are not linked share one value.
+
+    `gammapy.modeling.selection.NestedModelSelection` shares the ``__dict__`` of two parameters.
+    They would be fitted as two, although setting one sets the other.
+    """
+    models = datasets.models
+    if not models:
+        return
+    first: dict[int, tuple[Any, str]] = {}
+    pairs = zip(models.parameters, models.parameters_unique_names, strict=True)
+    for parameter, name in pairs:
+        other, other_name = first.setdefault(id(parameter.__dict__), (parameter, name))
+        if other is not parameter and not parameter.frozen:
+            raise FitError(
+                f"parameters {other_name} and {name} share one value without being linked; link "
+                "them by assigning the same parameter to both models"
+            )
 
 
 def require_counts(datasets: Datasets) -> None:

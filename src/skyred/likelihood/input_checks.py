@@ -81,11 +81,11 @@ def check_counts(dataset: Any) -> None:
     FitError
         If counts inside the mask are NaN, infinite or negative.
     """
-    mask = True if dataset.mask is None else np.asarray(_data(dataset.mask), dtype=bool)
     for attribute, name in (("counts", "counts"), ("counts_off", "off counts")):
         counts = getattr(dataset, attribute, None)
         if counts is None:
             continue
+        mask = True if dataset.mask is None else np.asarray(_data(dataset.mask), dtype=bool)
         values = np.asarray(_data(counts), dtype=float)
         for bad, kind in ((~np.isfinite(values), "not finite"), (values < 0, "negative")):
             if number := int((bad & mask).sum()):

@@ -74,13 +74,16 @@ def test_the_galactic_centre_is_found_behind_the_barrier(
     assert result.stat == pytest.approx(fresh_stat(datasets), rel=1e-8)
 
 
-def test_a_source_that_is_not_seen_where_it_starts_is_found_on_the_map() -> None:
+@pytest.mark.parametrize("fitter", [Newton(), Minuit()], ids=lambda fitter: fitter.kind)
+def test_a_source_that_is_not_seen_where_it_starts_is_found_on_the_map(
+    fitter: Newton | Minuit,
+) -> None:
     datasets = seen(free=True)
     truth = datasets.models["point"].spatial_model.lon_0.value
     shifted = point(free=True)
     shifted.spatial_model.lon_0.value = truth + 0.6
     datasets.models = [shifted, background()]
-    result = skyred.fit(datasets)
+    result = skyred.fit(datasets, fitter)
     assert result.success, result.message
     place = [name.endswith("lon_0") for name in result.names].index(True)
     assert abs(result.values[place] - truth) < 5 * result.errors[place]

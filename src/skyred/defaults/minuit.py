@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from skyred.fields import option
 from skyred.hookspecs import hookimpl
@@ -29,14 +29,38 @@ class _Minimiser(Fitter):
     """A fitter that minimises, and its form in plain gammapy."""
 
     samples = False
+    tolerance: float
+    minos: bool
+
+    @property
+    def _method(self) -> dict[str, Any]:
+        """How `minimise` goes down."""
+        return {"method": "newton"}
+
+    def fit(self, objective: Objective) -> FitResult:
+        """Minimise the objective's total.
+
+        Parameters
+        ----------
+        objective : Objective
+            The function to minimise.
+
+        Returns
+        -------
+        FitResult
+            The minimum, its errors and covariance.
+
+        Raises
+        ------
+        FitError
+            If the objective is not finite at its starting values.
+        """
+        return minimise(objective, tolerance=self.tolerance, minos=self.minos, **self._method)
 
     @property
     def _minuit_options(self) -> tuple[int, int | None]:
         """Minuit's strategy, and the limit on calls if it is not the default."""
         return 1, None
-
-    tolerance: float
-    minos: bool
 
     def write_script(self, script: Script) -> None:
         """Fit by gammapy's minuit, with an explicit HESSE."""
@@ -82,26 +106,6 @@ class Newton(_Minimiser):
     tolerance: float = TOLERANCE
     minos: bool = MINOS
 
-    def fit(self, objective: Objective) -> FitResult:
-        """Minimise the objective's total.
-
-        Parameters
-        ----------
-        objective : Objective
-            The function to minimise.
-
-        Returns
-        -------
-        FitResult
-            The minimum, its errors and covariance.
-
-        Raises
-        ------
-        FitError
-            If the objective is not finite at its starting values.
-        """
-        return minimise(objective, tolerance=self.tolerance, minos=self.minos)
-
     write_script = _Minimiser.write_script
 
 
@@ -120,34 +124,11 @@ class Minuit(_Minimiser):
     calls: int = option(10000, min=1, doc="Largest number of calls of the objective by MIGRAD.")
     minos: bool = MINOS
 
-    def fit(self, objective: Objective) -> FitResult:
-        """Minimise the objective's total.
-
-        Parameters
-        ----------
-        objective : Objective
-            The function to minimise.
-
-        Returns
-        -------
-        FitResult
-            The minimum, its errors and covariance.
-
-        Raises
-        ------
-        FitError
-            If the objective is not finite at its starting values.
-        """
-        return minimise(
-            objective,
-            method="minuit",
-            strategy=self.strategy,
-            tolerance=self.tolerance,
-            calls=self.calls,
-            minos=self.minos,
-        )
-
     write_script = _Minimiser.write_script
+
+    @property
+    def _method(self) -> dict[str, Any]:
+        return {"method": "minuit", "strategy": self.strategy, "calls": self.calls}
 
     @property
     def _minuit_options(self) -> tuple[int, int | None]:

@@ -6,6 +6,9 @@ gammapy's; only the PSF kernels come from `skyred.likelihood.psf`.
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +26,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[np.float64]
+
+
+@contextmanager
+def quiet_evaluator() -> Iterator[None]:
+    """Keep gammapy's evaluator from logging warnings about sources outside of a map."""
+    log = logging.getLogger("gammapy.datasets.evaluator")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
 
 
 class Instrument:

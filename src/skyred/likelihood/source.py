@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,7 @@ from skyred.likelihood.bins import Bins, Footprint, Mixture, Template
 from skyred.likelihood.irf_positions import IrfPositions
 from skyred.likelihood.parameters import Share
 from skyred.likelihood.part import Counts, Recent
-from skyred.likelihood.response import Instrument, Response
+from skyred.likelihood.response import Instrument, Response, quiet_evaluator
 from skyred.likelihood.shapes import Shape
 from skyred.likelihood.source_cutout import SourceCutout
 from skyred.likelihood.spectra import Spectrum
@@ -93,8 +94,10 @@ class Source:
         known = self.cutouts.get(node)
         if known is None:
             self.share.set(self.positions.values_at(node))
-            made = SourceCutout(self.model, self.instrument, self.bins, self.share)
-            known = self.cutouts.keep(node, made)
+            # where a search goes on its way is no news: gammapy warns of the start alone
+            with quiet_evaluator() if hasattr(self, "cutout") else nullcontext():
+                cutout = SourceCutout(self.model, self.instrument, self.bins, self.share)
+            known = self.cutouts.keep(node, cutout)
         self.cutout = known
         return known
 

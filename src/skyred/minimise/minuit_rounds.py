@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import attrs
+import numpy as np
 
+from skyred.minimise.elsewhere import lower_elsewhere, relocated
 from skyred.minimise.minuit import MinuitSearch
 from skyred.minimise.nearby import GAIN, RESTARTS, lower_nearby
 from skyred.minimise.pixel_cells import CellSearch
@@ -13,7 +15,6 @@ from skyred.minimise.pixel_coordinates import PixelCoordinates
 from skyred.minimise.search_result import SearchResult
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from skyred.objective import Objective
@@ -50,41 +51,55 @@ def search_by_minuit(
     steps = objective.steps if errors is None else errors
     end = minuit.migrad(start, steps)
     if end.message and end.calls < minuit.calls and errors is not None:
-        end = _better(end, minuit.migrad(objective.start, objective.steps))
+        end = _better(objective, end, minuit.migrad(objective.start, objective.steps))
     for _ in range(RESTARTS):
-        if end.message or end.calls > minuit.calls:
+        if end.calls > minuit.calls:
             break
-        lower, calls = _lower(objective, end, tolerance)
+        lower, notes, calls = _lower(objective, end, tolerance)
         end = attrs.evolve(end, calls=end.calls + calls)
         if lower is None:
             break
-        end = _better(end, minuit.migrad(lower, end.errors))
+        again = minuit.migrad(lower, end.errors)
+        end = _better(objective, end, attrs.evolve(again, notes=notes))
+        if end.values is not again.values:
+            # MIGRAD did not follow to what is lower
+            end = attrs.evolve(end, message=again.message or "MIGRAD ended above a lower point")
     return _at_fresh_irfs(objective, minuit, end)
 
 
-def _better(first: SearchResult, second: SearchResult) -> SearchResult:
-    calls = first.calls + second.calls
-    return attrs.evolve(first if second.message else second, calls=calls)
+def _better(objective: Objective, first: SearchResult, second: SearchResult) -> SearchResult:
+    """Return the lower one of two searches that are valid, else the valid one."""
+    calls, notes = first.calls + second.calls, dict.fromkeys((*first.notes, *second.notes))
+    higher = objective.total(second.values) > objective.total(first.values)
+    better = first if second.message or (higher and not first.message) else second
+    return attrs.evolve(better, calls=calls, notes=tuple(notes))
 
 
-def _lower(objective: Objective, end: SearchResult, tolerance: float) -> tuple[Array | None, int]:
-    """Return a lower point in neighbouring pixels or nearby, or None; and the calls it took."""
-    calls = 0
-    if objective.gradient_of is not None and objective.fisher_of is not None:
-        pixels = PixelCoordinates(objective, end.values)
-        cells = CellSearch(pixels, tolerance, GAIN * tolerance)
-        lower = cells.lower(pixels.to_pixels(end.values)) if pixels.grids else None
-        if lower is not None:
-            return pixels.to_sky(lower), cells.calls
-        calls = cells.calls
-    lower, more = lower_nearby(objective, end.values, end.errors, tolerance)
-    return lower, calls + more
+def _lower(
+    objective: Objective, end: SearchResult, tolerance: float
+) -> tuple[Array | None, tuple[str, ...], int]:
+    """Return a lower point elsewhere or None, remarks on it, and the calls that it took."""
+    if objective.gradient_of is None or objective.fisher_of is None:
+        if end.message:
+            return None, (), 0
+        lower, calls = lower_nearby(objective, end.values, end.errors, tolerance)
+        return lower, (), calls
+    pixels = PixelCoordinates(objective, end.values)
+    cells = CellSearch(pixels, tolerance, GAIN * tolerance)
+    z = pixels.to_pixels(end.values)
+    if end.message:  # a source that is not seen where it starts has no position to converge to
+        point = relocated(cells, z)
+    else:
+        point = lower_elsewhere(cells, z, pixels.errors(end.values, end.errors))
+    if point is None:
+        return None, (), cells.calls
+    return np.clip(pixels.to_sky(point.z), *objective.limits.T), point.notes, cells.calls
 
 
 def _at_fresh_irfs(objective: Objective, minuit: MinuitSearch, end: SearchResult) -> SearchResult:
     """Look the IRFs up at the end, for the statistic that is reported, and go on from there."""
     if objective.refresh is None or not objective.refresh(end.values) or end.message:
         return end
-    end = _better(end, minuit.migrad(end.values, end.errors))
+    end = _better(objective, end, minuit.migrad(end.values, end.errors))
     objective.refresh(end.values)
     return end

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import attrs
 import numpy as np
 
+from skyred.minimise.elsewhere import RELOCATED, lower_elsewhere, relocated
 from skyred.minimise.hesse import Hessian, hesse
-from skyred.minimise.nearby import GAIN, RESTARTS, lower_nearby
+from skyred.minimise.nearby import GAIN, RESTARTS
 from skyred.minimise.newton import Descent
 from skyred.minimise.pixel_cells import CellSearch
 from skyred.minimise.pixel_coordinates import PixelCoordinates
@@ -22,10 +23,6 @@ if TYPE_CHECKING:
 
 POLISHES = 8
 REFRESHES = 5
-RELOCATED = (
-    "a source was not detected where it started: the fit began again where the counts exceed the "
-    "prediction most"
-)
 
 
 @attrs.define(eq=False)
@@ -118,10 +115,15 @@ class NewtonSearch:
             end = cells.descend(end.x)
         for _ in range(RESTARTS):
             # a source that is not seen where it starts has no position to converge to
-            lower = self._elsewhere(cells, end) if end.converged else self._relocated(cells, end)
+            lower = (
+                lower_elsewhere(cells, end.x, end.errors)
+                if end.converged
+                else relocated(cells, end.x)
+            )
             if lower is None:
                 break
-            again = cells.descend(lower)
+            self.notes += lower.notes
+            again = cells.descend(lower.z)
             if not again.converged and again.calls:
                 again = cells.descend(again.x)
             end = again
@@ -148,35 +150,6 @@ class NewtonSearch:
             self.notes.append(RELOCATED)
             end = trials[0]
         return end
-
-    def _elsewhere(self, cells: CellSearch, end: Descent) -> Array | None:
-        """Return a lower point: in neighbouring cells, nearby, or elsewhere on the map."""
-        lower = cells.lower(end.x)
-        if lower is not None:
-            return lower
-        objective = cells.objective
-        rough = np.ones(len(end.x), dtype=bool) if objective.rough is None else objective.rough
-        off_grid = rough.copy()
-        off_grid[cells.pixels.lines] = False
-        if off_grid.any():
-            plain = attrs.evolve(objective, rough=off_grid)
-            lower, calls = lower_nearby(plain, end.x, end.errors, self.tolerance)
-            cells.calls += calls
-            if lower is not None:
-                return lower
-        return self._relocated(cells, end)
-
-    def _relocated(self, cells: CellSearch, end: Descent) -> Array | None:
-        """Return a lower minimum with an undetected source moved to where counts are in excess."""
-        if self.objective.relocate is None:
-            return None
-        stat = cells.objective.total(end.x)
-        for x in self.objective.relocate(self._sky(cells, end.x)):
-            trial = cells.descend(cells.pixels.to_pixels(x))
-            if cells.objective.total(trial.x) < stat - self._gain:
-                self.notes.append(RELOCATED)
-                return trial.x
-        return None
 
     def _polish(self, cells: CellSearch, end: Descent) -> tuple[Descent, Hessian]:
         """Take the last steps by the true second derivatives; the Fisher matrix may be far off."""

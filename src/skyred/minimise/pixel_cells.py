@@ -32,9 +32,7 @@ if TYPE_CHECKING:
 EDGE = 1e-7  # pixels: how close to a line the search stays on its side
 CROSSINGS = 40
 ITERATIONS = 12  # of a fit in a neighbouring cell
-NEAR_MISS = (
-    2.0  # in the statistic: cells that are higher by less are fitted with what is correlated
-)
+NEAR_MISS = 2.0  # in the statistic: cells higher by less are fitted with what is correlated
 CORRELATED = 0.03  # of the Fisher matrix, from which parameters are fitted together with a source
 COARSE = 1e-2  # in the statistic, at which fits in neighbouring cells end
 SHIFTS = (0.0, -1.0, 1.0)  # pixels, of extended sources

@@ -87,6 +87,11 @@ class PixelCoordinates:
             matrix[np.ix_(grid.places, grid.places)] = self._block(grid, x, z)
         return matrix
 
+    def errors(self, x: Array, errors: Array) -> Array:
+        """Return errors of the parameters, shape (n,), in pixel coordinates."""
+        inverse = np.linalg.inv(self.jacobian(x, self.to_pixels(x)))
+        return np.asarray(np.sqrt((inverse**2) @ errors**2))
+
     def _transform(self) -> Objective:
         sky, places = self.sky, _concatenate([grid.places for grid in self.grids])
         start = self.to_pixels(self.near)

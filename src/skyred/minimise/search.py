@@ -8,8 +8,8 @@ import attrs
 import numpy as np
 
 from skyred.errors import FitError
-from skyred.minimise.convergence import FARTHEST, asymmetric, at_limit
-from skyred.minimise.hesse import Hessian, hesse
+from skyred.minimise.convergence import asymmetric, at_limit
+from skyred.minimise.hesse import Hessian
 from skyred.minimise.logarithmic_factors import LogarithmicFactors
 from skyred.minimise.minuit import MinuitSearch
 from skyred.minimise.minuit_rounds import search_by_minuit
@@ -110,7 +110,7 @@ def _by_newton(objective: Objective, minuit: MinuitSearch, goal: float) -> Searc
     if end.message and flat:
         hardly = f"{end.message}; the statistic hardly depends on {', '.join(flat)}"
         end = attrs.evolve(end, message=hardly)
-    return _with_own_errors(objective, end)
+    return _after_migrad(objective, end, goal)
 
 
 def _unconstrained(values: Array, hessian: Hessian, calls: int) -> SearchResult:
@@ -136,20 +136,25 @@ def _newton(objective: Objective, goal: float) -> NewtonEnd:
     return attrs.evolve(again if better else newton, calls=calls)
 
 
-def _with_own_errors(objective: Objective, end: SearchResult) -> SearchResult:
-    """Replace Minuit's covariance by that of second derivatives, and note who found the minimum."""
-    end = attrs.evolve(end, notes=(*end.notes, "found by MIGRAD, since Newton steps failed"))
+def _after_migrad(objective: Objective, end: SearchResult, goal: float) -> SearchResult:
+    """Take the last steps and the errors from Newton steps, if they agree with MIGRAD's minimum."""
     if end.message:
-        return end
-    low, high = objective.limits.T
-    held = (end.values <= low) | (end.values >= high)
-    hessian = hesse(objective, end.values, held)
-    calls = end.calls + hessian.calls
+        return attrs.evolve(end, notes=(*end.notes, "MIGRAD was tried, since Newton steps failed"))
+    notes = (*end.notes, "found with the help of MIGRAD, since Newton steps failed at first")
+    stat = objective.total(end.values)
+    newton = NewtonSearch(objective, goal).run(end.values)
+    hessian, calls = newton.hessian, end.calls + newton.calls
+    agrees = objective.total(newton.x) <= stat + goal
+    if hessian is None or not agrees:
+        if objective.refresh is not None:
+            objective.refresh(end.values)
+        return attrs.evolve(end, calls=calls, notes=notes)
     if hessian.flat and hessian.level:  # MIGRAD takes any place in a valley for the minimum
-        return _unconstrained(end.values, hessian, calls)
-    if hessian.flat or not hessian.edm < FARTHEST:
-        return attrs.evolve(end, calls=calls)
-    return attrs.evolve(end, covariance=hessian.covariance, calls=calls)
+        return _unconstrained(newton.x, hessian, calls)
+    if hessian.flat or not hessian.edm < ABOVE_GOAL * goal:
+        return attrs.evolve(end, calls=calls, notes=notes)
+    notes = (*notes, *_line_notes(newton))
+    return SearchResult(newton.x, hessian.covariance, hessian.edm, calls, "", notes)
 
 
 def _line_notes(newton: NewtonEnd) -> tuple[str, ...]:

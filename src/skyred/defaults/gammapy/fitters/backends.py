@@ -102,6 +102,7 @@ class GammapyFit(Fitter):
             again = attrs.evolve(objective, start=found.values, steps=found.errors)
             scaled = Scaled(again, calls=scaled.calls)
             found = self._minimum(scaled)
+            objective.refresh(found.values)
         return FitResult(
             names=objective.names,
             units=objective.units,

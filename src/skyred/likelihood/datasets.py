@@ -174,9 +174,9 @@ class CountsDataset:
         for part in self.parts:
             if wanted.isdisjoint(part.free):
                 continue
-            for place, slope in part.gradient(state, by_counts.first, by_counts.total):
+            for place, slope in part.gradient(state, by_counts.first, by_counts.total, wanted):
                 gradient[place] = gradient.get(place, 0.0) + slope
-        return {place: slope for place, slope in gradient.items() if place in wanted}
+        return gradient
 
     def fisher(self, state: Vector, wanted: Places) -> tuple[Index, Array]:
         """Return the places of the wanted parameters that it depends on, and their Fisher matrix.

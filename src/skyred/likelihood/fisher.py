@@ -45,10 +45,9 @@ class Contribution:
     def of(cls, part: Part, state: Vector, wanted: frozenset[int]) -> Contribution:
         """Evaluate a model contribution; linked parameters of it add up."""
         slopes: dict[int, Array] = {}
-        for place, slope in part.slopes(state):
-            if place in wanted:
-                known = slopes.get(place)
-                slopes[place] = slope.chosen if known is None else known + slope.chosen
+        for place, slope in part.slopes(state, wanted):
+            known = slopes.get(place)
+            slopes[place] = slope.chosen if known is None else known + slope.chosen
         return cls(list(slopes), part.rows(), np.array(list(slopes.values())))
 
     @property

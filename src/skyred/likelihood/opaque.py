@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from skyred.likelihood.parameters import ParameterSpace, Vector
 
     Array = NDArray[np.float64]
+    Places = frozenset[int]
 
 SLOPE_STEP = 0.01  # of a parameter's usual step
 EVALUATORS_KEPT = 4
@@ -86,14 +87,16 @@ class OpaqueCounts:
         """Give the predicted counts."""
         return self._counts(self._cube(self.share.values(state)))
 
-    def slopes(self, state: Vector) -> Iterator[tuple[int, Counts]]:
+    def slopes(self, state: Vector, wanted: Places) -> Iterator[tuple[int, Counts]]:
         """Give the derivatives, by differences."""
-        for place, slope in self.share.slopes(self._cube, state, SLOPE_STEP):
+        for place, slope in self.share.slopes(self._cube, state, SLOPE_STEP, wanted):
             yield place, self._counts(slope)
 
-    def gradient(self, state: Vector, weights: Array, weight: float) -> Iterator[tuple[int, float]]:
+    def gradient(
+        self, state: Vector, weights: Array, weight: float, wanted: Places
+    ) -> Iterator[tuple[int, float]]:
         """Give the weighted sums of the derivatives."""
-        return weighted(self, state, weights, weight)
+        return weighted(self, state, weights, weight, wanted)
 
     def cube(self, state: Vector) -> Array:
         """Give the predicted counts in every bin."""

@@ -170,10 +170,16 @@ class Share:
         return low, high
 
     def slopes(
-        self, function: Callable[[Vector], Any], state: Vector, fraction: float
+        self,
+        function: Callable[[Vector], Any],
+        state: Vector,
+        fraction: float,
+        wanted: frozenset[int],
     ) -> Iterator[tuple[int, Any]]:
-        """Give, for each free one, its place in the state and the slope of a function."""
+        """Return, for each wanted one, its place in the state and the slope of a function."""
         for index in self.free:
+            if int(self.places[index]) not in wanted:
+                continue
             low, high = self.sides(self.values(state), index, fraction)
             rise = function(high) - function(low)
             yield int(self.places[index]), rise / (high[index] - low[index])

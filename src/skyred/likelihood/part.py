@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
+    Places = frozenset[int]
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -64,12 +65,14 @@ class Part(Protocol):
         """Tell which of the chosen bins the last counts are of."""
         ...
 
-    def slopes(self, state: Vector) -> Iterator[tuple[int, Counts]]:
-        """Give, for each free parameter, its place in the state and the derivatives."""
+    def slopes(self, state: Vector, wanted: Places) -> Iterator[tuple[int, Counts]]:
+        """Return, for each wanted parameter, its place in the state and the derivatives."""
         ...
 
-    def gradient(self, state: Vector, weights: Array, weight: float) -> Iterator[tuple[int, float]]:
-        """Give, for each free parameter, its place and the sum of the derivatives, weighted.
+    def gradient(
+        self, state: Vector, weights: Array, weight: float, wanted: Places
+    ) -> Iterator[tuple[int, float]]:
+        """Return, for each wanted parameter, its place and the weighted sum of derivatives.
 
         The weights are of the chosen bins, shape (k,), and of the total.
         """
@@ -94,10 +97,10 @@ class Refreshable(Protocol):
 
 
 def weighted(
-    part: Part, state: Vector, weights: Array, weight: float
+    part: Part, state: Vector, weights: Array, weight: float, wanted: Places
 ) -> Iterator[tuple[int, float]]:
     """Give the weighted sums of the derivatives of a part, one after the other."""
-    for place, slope in part.slopes(state):
+    for place, slope in part.slopes(state, wanted):
         yield place, float(slope.chosen @ weights[part.rows()] + slope.total * weight)
 
 

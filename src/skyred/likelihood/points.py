@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from skyred.likelihood.parameters import ParameterSpace, Vector
 
     Array = NDArray[np.float64]
+    Places = frozenset[int]
 
 SLOPE_STEP = 1e-4  # of a parameter's usual step
 
@@ -111,17 +112,19 @@ class DifferentialFlux:
         """Give the flux."""
         return self._counts(self.curve(self.share.values(state)) * self.time(state))
 
-    def slopes(self, state: Vector) -> Iterator[tuple[int, Counts]]:
+    def slopes(self, state: Vector, wanted: Places) -> Iterator[tuple[int, Counts]]:
         """Give the derivatives by the free parameters."""
         factor = self.time(state)
-        for place, slope in self.share.slopes(self.curve, state, SLOPE_STEP):
+        for place, slope in self.share.slopes(self.curve, state, SLOPE_STEP, wanted):
             yield place, self._counts(slope * factor)
-        for place, slope in self.time.slopes(state):
+        for place, slope in self.time.slopes(state, wanted):
             yield place, self._counts(self.curve(self.share.values(state)) * slope)
 
-    def gradient(self, state: Vector, weights: Array, weight: float) -> Iterator[tuple[int, float]]:
+    def gradient(
+        self, state: Vector, weights: Array, weight: float, wanted: Places
+    ) -> Iterator[tuple[int, float]]:
         """Give the weighted sums of the derivatives."""
-        return weighted(self, state, weights, weight)
+        return weighted(self, state, weights, weight, wanted)
 
     def cube(self, state: Vector) -> Array:
         """Give the flux in the shape of the flux points."""

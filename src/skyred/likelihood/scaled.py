@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from skyred.likelihood.parameters import ParameterSpace, Vector
 
     Array = NDArray[np.float64]
+    Places = frozenset[int]
 
 SLOPE_STEP = 1e-5  # of a parameter's usual step: norm spectra are smooth
 
@@ -97,14 +98,16 @@ class ScaledCounts:
     def _times(self, norm: Array) -> Counts:
         return Counts(norm[self.row_energy] * self.chosen, float(norm @ self.totals))
 
-    def slopes(self, state: Vector) -> Iterator[tuple[int, Counts]]:
+    def slopes(self, state: Vector, wanted: Places) -> Iterator[tuple[int, Counts]]:
         """Give the derivatives by the free parameters."""
-        for place, slope in self.share.slopes(self.norm, state, SLOPE_STEP):
+        for place, slope in self.share.slopes(self.norm, state, SLOPE_STEP, wanted):
             yield place, self._times(slope)
 
-    def gradient(self, state: Vector, weights: Array, weight: float) -> Iterator[tuple[int, float]]:
+    def gradient(
+        self, state: Vector, weights: Array, weight: float, wanted: Places
+    ) -> Iterator[tuple[int, float]]:
         """Give the weighted sums of the derivatives."""
-        return weighted(self, state, weights, weight)
+        return weighted(self, state, weights, weight, wanted)
 
     def cube(self, state: Vector) -> Array:
         """Give the predicted counts in every bin."""

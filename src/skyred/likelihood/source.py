@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
+    Places = frozenset[int]
 
 STATES_KEPT = 4
 CUTOUTS_KEPT = 4
@@ -170,41 +171,47 @@ class Source:
         self.cutout = known[0]
         return known[1]
 
-    def slopes(self, state: Vector) -> Iterator[tuple[int, Counts]]:
-        """Give the derivatives by the free parameters."""
+    def slopes(self, state: Vector, wanted: Places) -> Iterator[tuple[int, Counts]]:
+        """Return the derivatives by the wanted parameters."""
         template = self._template(state)
         if template is None:
             return
-        for place, slope in self._flux_slopes(state):
+        for place, slope in self._flux_slopes(state, wanted):
             yield place, template.times(slope)
         flux = self.flux(state)
-        for place, slope_of_template in self._template_slopes(state):
+        for place, slope_of_template in self._template_slopes(state, wanted):
             yield place, slope_of_template.times(flux)
 
-    def gradient(self, state: Vector, weights: Array, weight: float) -> Iterator[tuple[int, float]]:
+    def gradient(
+        self, state: Vector, weights: Array, weight: float, wanted: Places
+    ) -> Iterator[tuple[int, float]]:
         """Give the weighted sums of the derivatives: first over bins, once for all spectra."""
         template = self._template(state)
         if template is None:
             return
         own = weights[self.rows()]
         by_flux = template.weighted(own, weight)
-        for place, slope in self._flux_slopes(state):
+        for place, slope in self._flux_slopes(state, wanted):
             yield place, float(by_flux @ slope)
         flux = self.flux(state)
-        for place, slope_of_template in self._template_slopes(state):
+        for place, slope_of_template in self._template_slopes(state, wanted):
             yield place, float(slope_of_template.weighted(own, weight) @ flux)
 
-    def _flux_slopes(self, state: Vector) -> Iterator[tuple[int, Array]]:
+    def _flux_slopes(self, state: Vector, wanted: Places) -> Iterator[tuple[int, Array]]:
         factor = self.time(state)
         for place, slope in self.spectrum.slopes(state):
-            yield place, slope * factor
-        for place, change in self.time.slopes(state):
+            if place in wanted:
+                yield place, slope * factor
+        for place, change in self.time.slopes(state, wanted):
             yield place, self.spectrum(state) * change
 
-    def _template_slopes(self, state: Vector) -> Iterator[tuple[int, Template | Mixture]]:
+    def _template_slopes(
+        self, state: Vector, wanted: Places
+    ) -> Iterator[tuple[int, Template | Mixture]]:
         values = self.share.values(state)
         for index in self.share.free:
-            yield int(self.share.places[index]), self.cutout.slope(values, index)
+            if int(self.share.places[index]) in wanted:
+                yield int(self.share.places[index]), self.cutout.slope(values, index)
 
     def cube(self, state: Vector) -> Array:
         """Give the predicted counts in every bin."""

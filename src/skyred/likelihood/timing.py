@@ -48,6 +48,6 @@ class TimeFactor:
             self.known = values.tobytes(), float(factor)
         return self.known[1]
 
-    def slopes(self, state: Vector) -> Iterator[tuple[int, float]]:
-        """Give, for each free parameter, its place in the state and the derivative."""
-        return self.share.slopes(self._at, state, SLOPE_STEP)
+    def slopes(self, state: Vector, wanted: frozenset[int]) -> Iterator[tuple[int, float]]:
+        """Return, for each wanted parameter, its place in the state and the derivative."""
+        return self.share.slopes(self._at, state, SLOPE_STEP, wanted)

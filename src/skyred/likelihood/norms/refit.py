@@ -71,13 +71,15 @@ class Signal:
         norm = float(state[self.place])
         return Counts(norm * self.unit.chosen, norm * self.unit.total)
 
-    def slopes(self, state: Vector) -> Iterator[tuple[int, Counts]]:
+    def slopes(self, state: Vector, wanted: frozenset[int]) -> Iterator[tuple[int, Counts]]:
         """Give the derivative by the norm."""
         yield self.place, self.unit
 
-    def gradient(self, state: Vector, weights: Array, weight: float) -> Iterator[tuple[int, float]]:
+    def gradient(
+        self, state: Vector, weights: Array, weight: float, wanted: frozenset[int]
+    ) -> Iterator[tuple[int, float]]:
         """Give its weighted sum."""
-        return weighted(self, state, weights, weight)
+        return weighted(self, state, weights, weight, wanted)
 
     def cube(self, state: Vector) -> Array:
         """Give the predicted counts in every bin."""

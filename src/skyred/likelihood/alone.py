@@ -200,11 +200,14 @@ def require_separate_values(datasets: Datasets) -> None:
     `gammapy.modeling.selection.NestedModelSelection` shares the ``__dict__`` of two parameters.
     They would be fitted as two, although setting one sets the other.
     """
-    models = datasets.models
-    if not models:
-        return
+    # `Datasets.models` would build covariances
+    models = {id(model): model for dataset in datasets for model in dataset.models or ()}
     first: dict[int, tuple[Any, str]] = {}
-    pairs = zip(models.parameters, models.parameters_unique_names, strict=True)
+    pairs = [
+        (parameter, f"{model.name}.{name}")
+        for model in models.values()
+        for parameter, name in zip(model.parameters, model.parameters_unique_names, strict=True)
+    ]
     for parameter, name in pairs:
         other, other_name = first.setdefault(id(parameter.__dict__), (parameter, name))
         if other is not parameter and not parameter.frozen:

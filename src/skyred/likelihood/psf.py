@@ -39,17 +39,24 @@ class KernelMaker:
         A grid of such pixels, with one at the centre.
     centre : tuple of float
         Longitude and latitude of the centre, in rad.
+    images : dict
+        Geometries of kernels, by their number of pixels along each side.
     """
 
     psf: PSFMap
     distances: dict[int, Array] = attrs.field(factory=dict)
     centred: WcsGeom | None = None
     centre: tuple[float, float] = (0.0, 0.0)
+    images: dict[int, WcsGeom] = attrs.field(factory=dict)
 
     @cached_property
     def valid(self) -> Any:
         """The map of positions where the PSF is known; gammapy makes it anew at each question."""
-        return self.psf.mask_safe_image
+        from gammapy.maps import Map
+
+        psf_map = self.psf.psf_map
+        known = np.any(psf_map.data > 0, axis=(0, 1))
+        return Map.from_geom(psf_map.geom.to_image(), data=known)
 
     def _nearest(self, position: SkyCoord | None) -> SkyCoord:
         """Give a position, or the nearest at which the PSF is known, as gammapy does."""
@@ -79,9 +86,14 @@ class KernelMaker:
             return self.psf.get_psf_kernel(geom, position, max_radius, containment)
         profile = RadialProfile.at(self.psf, self._nearest(position))
         data = self._kernel(profile, geom, containment)
-        pixel = geom.pixel_scales.max()
-        image = geom.to_odd_npix(max_radius=data.shape[1] / 2 * pixel * (1 - 1e-9))
-        return PSFKernel(Map.from_geom(image, data=data), normalize=False)
+        return PSFKernel(Map.from_geom(self._image(geom, len(data[0])), data=data), normalize=False)
+
+    def _image(self, geom: WcsGeom, size: int) -> WcsGeom:
+        """Return the geometry of a kernel; kernels of one size share it."""
+        if size not in self.images:
+            pixel = geom.pixel_scales.max()
+            self.images[size] = geom.to_odd_npix(max_radius=size / 2 * pixel * (1 - 1e-9))
+        return self.images[size]
 
     def _kernel(self, profile: RadialProfile, geom: WcsGeom, containment: float) -> Array:
         """Average the profile over pixels, each energy as far as it contains enough."""

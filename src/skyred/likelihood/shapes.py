@@ -185,7 +185,8 @@ class ExtendedShape(Shape):
         self, evaluator: MapEvaluator, response: Response, footprint: Footprint, share: Share
     ) -> None:
         super().__init__(evaluator, response, footprint, share)
-        self.model_image = ModelImage(evaluator.model.spatial_model, response.image, response.area)
+        area = response.area()
+        self.model_image = ModelImage(evaluator.model.spatial_model, response.image, area)
         self.convolution = None
         if response.kernel is not None:
             self.convolution = Convolution(response.kernel, response.image.data_shape)

@@ -52,12 +52,12 @@ class SourceCutout:
     def __init__(self, model: SkyModel, instrument: Instrument, bins: Bins, share: Share) -> None:
         self.share = share
         self.evaluator: MapEvaluator = instrument.evaluator(model)
-        instrument.update(self.evaluator)
+        slices = instrument.update(self.evaluator)
         self.contributes = bool(self.evaluator.contributes)
         self.templates = Recent[bytes, Template | Mixture](2 * len(share.free) + 4)
         self.slopes = Recent[tuple[int, bytes], Template | Mixture](max(1, 2 * len(share.free)))
         if self.contributes:
-            self.response = Response.of(self.evaluator, instrument)
+            self.response = Response.of(self.evaluator, instrument, slices)
             self.footprint = Footprint(self.response, bins)
             self.shape = self._shape()
             room = MEMORY // max(self.footprint.per_bin.nbytes, 1)

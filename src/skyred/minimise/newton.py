@@ -64,6 +64,7 @@ def descend(
     lines: NDArray[np.int64] | None = None,
     iterations: int = ITERATIONS,
     level: float = np.inf,
+    least_gain: float = 0.0,
 ) -> Descent:
     """Go down by Newton steps.
 
@@ -85,6 +86,9 @@ def descend(
     level : float
         A statistic that is of no interest if it is not reached: the search ends where twice the
         expected gain would still leave it above.
+    least_gain : float
+        The gain of a step below which the search ends without having converged, if the step gains
+        less than half of the expected: at a non-differentiable line steps lead from side to side.
 
     Returns
     -------
@@ -114,9 +118,11 @@ def descend(
             damping = max(10 * damping, FIRST_DAMPING)
         if lower is not None:
             # far from the minimum errors are small, and steps of some errors lead nowhere
-            radius *= GROWTH if damping == 0 and value - there > FAR * expected else 1
+            gain = value - there
+            radius *= GROWTH if damping == 0 and gain > FAR * expected else 1
+            stalled = gain < min(least_gain, FAR * expected)
             x, value, damping = lower, there, damping / 10
-        if expected < tolerance or lower is None:
+        if expected < tolerance or lower is None or stalled:
             return Descent(x, parabola.errors, calls, expected < tolerance, parabola.held)
     return Descent(x, parabola.errors, calls, False, parabola.held)
 
@@ -147,7 +153,8 @@ class _Parabola:
 
     @classmethod
     def at(cls, objective: Objective, x: Array, bounds: Array) -> _Parabola:
-        gradient, matrix = objective.gradient(x), objective.fisher(x)
+        # the derivatives of the counts for the matrix serve the gradient as well
+        matrix, gradient = objective.fisher(x), objective.gradient(x)
         assert gradient is not None
         assert matrix is not None
         low, high = bounds.T

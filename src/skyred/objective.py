@@ -70,6 +70,25 @@ class PixelGrid:
     size: int | None = None
 
 
+@attrs.frozen(eq=False)
+class Conditional:
+    """The statistic as a function of some parameters, with the others fixed.
+
+    Parameters
+    ----------
+    stat : callable
+        From a vector of all parameters, in which the others have their fixed values, to the fit
+        statistic without priors.
+    gradient_of, fisher_of : callable
+        From such a vector to gradient, shape (k,), and Fisher matrix, shape (k, k), of the total by
+        these parameters.
+    """
+
+    stat: Callable[[Vector], float]
+    gradient_of: Derivative
+    fisher_of: Derivative
+
+
 @attrs.define(eq=False, kw_only=True)
 class Objective:
     """The fit statistic (-2 log L) of the free parameters, each in its own unit.
@@ -118,10 +137,9 @@ class Objective:
     relocate : callable, optional
         From a vector to vectors with one source moved to where the counts exceed the prediction
         most, the best first; for sources that are not detected where they are.
-    restrict : callable, optional
-        From places of parameters, shape (k,), to functions for the gradient, shape (k,), and the
-        Fisher matrix, shape (k, k), of these alone, both of the whole vector. Cheaper than to cut
-        them out of the whole.
+    condition : callable, optional
+        From places of parameters, shape (k,), and a vector with the values of the others to the
+        `Conditional` of these parameters. Cheaper than the whole.
     notes : sequence of str, optional
         What should be known of a fit of it; fitters hand them on in their results.
     """
@@ -145,7 +163,7 @@ class Objective:
     grids: Sequence[PixelGrid] = ()
     refresh: Callable[[Vector], bool] | None = None
     relocate: Callable[[Vector], Sequence[Vector]] | None = None
-    restrict: Callable[[NDArray[np.int64]], tuple[Derivative, Derivative]] | None = None
+    condition: Callable[[NDArray[np.int64], Vector], Conditional] | None = None
     notes: tuple[str, ...] = attrs.field(default=(), converter=_texts)
 
     @units.default

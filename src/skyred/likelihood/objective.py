@@ -16,7 +16,7 @@ from skyred.likelihood.pixel_grids import pixel_grids
 from skyred.likelihood.priors import Priors
 from skyred.likelihood.relocation import Relocation
 from skyred.likelihood.total import Likelihood
-from skyred.objective import Objective
+from skyred.objective import Conditional, Objective
 
 if TYPE_CHECKING:
     from gammapy.datasets import Datasets
@@ -103,7 +103,7 @@ def objective_from(likelihood: Likelihood) -> Objective:
         relocate=partial(Relocation(likelihood), grids=grids),
         refresh=likelihood.refresh,
         blocks=likelihood.blocks if likelihood.exact else (),
-        restrict=_restriction(likelihood, priors) if likelihood.exact else None,
+        condition=_condition(likelihood, priors) if likelihood.exact else None,
         on_accept=likelihood.accept,
         notes=likelihood.notes,
     )
@@ -113,18 +113,19 @@ def _sum(first: Function, second: Function) -> Function:
     return lambda x: first(x) + second(x)
 
 
-def _restriction(
+def _condition(
     likelihood: Likelihood, priors: Priors
-) -> Callable[[NDArray[np.int64]], tuple[Function, Function]]:
-    """Return what gives gradient and Fisher matrix of some parameters, priors included."""
+) -> Callable[[NDArray[np.int64], Array], Conditional]:
+    """Return what fixes all but some parameters, with priors in gradient and Fisher matrix."""
 
-    def restrict(places: NDArray[np.int64]) -> tuple[Function, Function]:
-        gradient, fisher = likelihood.restrict(places)
+    def condition(places: NDArray[np.int64], values: Array) -> Conditional:
+        some = likelihood.condition(places, values)
         if not priors:
-            return gradient, fisher
-        return (
-            lambda x: gradient(x) + priors.gradient(x)[places],
-            lambda x: fisher(x) + priors.curvature(x)[np.ix_(places, places)],
+            return some
+        return Conditional(
+            some.stat,
+            lambda x: some.gradient_of(x) + priors.gradient(x)[places],
+            lambda x: some.fisher_of(x) + priors.curvature(x)[np.ix_(places, places)],
         )
 
-    return restrict
+    return condition

@@ -66,6 +66,22 @@ class Shape(ABC):
         low, high = self.share.sides(values, index, SLOPE_STEP)
         return self.footprint.template(self._rise(low, high) / (high[index] - low[index]))
 
+    def weighted_slope(
+        self, values: Array, index: int, flux: Array, weights: Array, weight: float
+    ) -> float:
+        """Return the derivative of the weighted sum of counts by one of the parameters.
+
+        Parameters
+        ----------
+        values, index : array, int
+            Of the spatial parameters, shape (k,), and which of them.
+        flux : array
+            In cm-2 s-1, shape (true energies,).
+        weights, weight : array, float
+            Of the counts in the chosen bins of the cutout, shape (k',), and of their total.
+        """
+        return float(self.slope(values, index).weighted(weights, weight) @ flux)
+
     def _rise(self, low: Array, high: Array) -> Array:
         """Give the difference of two images."""
         return self.image(high) - self.image(low)
@@ -188,6 +204,7 @@ class ExtendedShape(Shape):
         area = response.area()
         self.model_image = ModelImage(evaluator.model.spatial_model, response.image, area)
         self.convolution = None
+        self.last_weights: tuple[Array, tuple[bytes, float], Array] | None = None
         if response.kernel is not None:
             self.convolution = Convolution(response.kernel, response.image.data_shape)
 
@@ -197,7 +214,7 @@ class ExtendedShape(Shape):
 
     def _plain(self, values: Array) -> Array:
         self.share.set(values)
-        return self.model_image()
+        return self.model_image(values)
 
     def _spread(self, plain: Array) -> Array:
         if self.convolution is None:
@@ -207,6 +224,29 @@ class ExtendedShape(Shape):
     def _rise(self, low: Array, high: Array) -> Array:
         # one convolution of the difference: half the work, and no difference of rounded numbers
         return self._spread(self._plain(high) - self._plain(low))
+
+    def weighted_slope(
+        self, values: Array, index: int, flux: Array, weights: Array, weight: float
+    ) -> float:
+        """Return the derivative of the weighted sum of counts, without convolving the image.
+
+        The weights are convolved instead, once for all parameters.
+        """
+        low, high = self.share.sides(values, index, SLOPE_STEP)
+        rise = self._plain(high) - self._plain(low)
+        by_pixel = self._by_pixel(flux, weights, weight)
+        return float(np.vdot(by_pixel, rise) / (high[index] - low[index]))
+
+    def _by_pixel(self, flux: Array, weights: Array, weight: float) -> Array:
+        """Return the derivatives of the weighted sum by the pixels of the image, shape (y, x)."""
+        known = self.last_weights
+        if known is None or known[0] is not weights or known[1] != (flux.tobytes(), weight):
+            seen = self.footprint.back_projection(flux, weights, weight)
+            by_pixel = seen.sum(axis=0)
+            if self.convolution is not None:
+                by_pixel = self.convolution.transposed(seen)
+            known = self.last_weights = weights, (flux.tobytes(), weight), by_pixel
+        return known[2]
 
 
 class Convolution:
@@ -237,3 +277,15 @@ class Convolution:
         spectrum = fft.rfft2(image.astype(np.float32), self.padded)
         found = fft.irfft2(spectrum * self.kernel, self.padded)
         return found[:, self.inside[0], self.inside[1]]  # type: ignore[no-any-return]
+
+    def transposed(self, images: Array) -> Array:
+        """Return the sum over energies of images convolved with the mirrored kernels, shape (y, x).
+
+        It is the transposed matrix of the convolution, applied in double precision: the weights
+        cancel where the gradient is zero.
+        """
+        padded = np.zeros((len(images), *self.padded))
+        padded[:, self.inside[0], self.inside[1]] = images
+        spectrum = np.einsum("tyx,tyx->yx", fft.rfft2(padded, self.padded), self.kernel.conj())
+        height, width = (part.stop - part.start for part in self.inside)
+        return np.asarray(fft.irfft2(spectrum, self.padded)[:height, :width])

@@ -190,9 +190,10 @@ class Source:
         by_flux = template.weighted(own, weight)
         for place, slope in self._flux_slopes(state):
             yield place, float(by_flux @ slope)
-        flux = self.flux(state)
-        for place, slope_of_template in self._template_slopes(state):
-            yield place, float(slope_of_template.weighted(own, weight) @ flux)
+        flux, values = self.flux(state), self.share.values(state)
+        for index in self.share.free:
+            slope_of_sum = self.cutout.weighted_slope(values, index, flux, own, weight)
+            yield int(self.share.places[index]), slope_of_sum
 
     def _flux_slopes(self, state: Vector) -> Iterator[tuple[int, Array]]:
         factor = self.time(state)

@@ -93,6 +93,15 @@ class SourceCutout:
         known = self.slopes.get(key)
         return self.slopes.keep(key, self.shape.slope(values, index)) if known is None else known
 
+    def weighted_slope(
+        self, values: Array, index: int, flux: Array, weights: Array, weight: float
+    ) -> float:
+        """Return the derivative of the weighted sum of counts by one of the spatial parameters."""
+        known = self.slopes.get((index, values.tobytes()))
+        if known is None:
+            return self.shape.weighted_slope(values, index, flux, weights, weight)
+        return float(known.weighted(weights, weight) @ flux)
+
 
 def _has_one_image(spatial: object) -> bool:
     names = {parameter.name for parameter in spatial.parameters}  # type: ignore[attr-defined]

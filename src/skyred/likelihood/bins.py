@@ -146,7 +146,7 @@ class Footprint:
         """
         flat = _flat(image)
         total = np.einsum("tp,tp->t", flat, self.per_pixel, dtype=float)
-        return Template(flat[:, self.pixels] * self.per_bin, total)
+        return Template(np.take(flat, self.pixels, axis=1) * self.per_bin, total)
 
     def back_projection(self, flux: Array, weights: Array, weight: float) -> Array:
         """Return the derivatives of weighted sums of counts by the image, as the PSF leaves it.

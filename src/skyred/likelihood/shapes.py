@@ -15,6 +15,7 @@ from scipy import fft
 
 from skyred.likelihood.bins import Footprint, Mixture, Template
 from skyred.likelihood.parameters import Share
+from skyred.likelihood.part import Recent
 from skyred.likelihood.response import Response
 from skyred.likelihood.sky import ModelImage, PixelPosition
 from skyred.likelihood.units import scale_of
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     Weights = Iterator[tuple[tuple[int, int], float]]
 
 SLOPE_STEP = 0.01  # of a parameter's usual step, for derivatives of images
+DIFFERENCES_KEPT = 2  # for each spatial parameter
 CORNERS_KEPT = 24  # at least: the pixels that a fit and its errors come across
 CORNERS_MEMORY = 2**26  # bytes, for more of them: samplers jump from pixel to pixel and back
 
@@ -65,22 +67,6 @@ class Shape(ABC):
         """Give the derivative of the template by one of the parameters."""
         low, high = self.share.sides(values, index, SLOPE_STEP)
         return self.footprint.template(self._rise(low, high) / (high[index] - low[index]))
-
-    def weighted_slope(
-        self, values: Array, index: int, flux: Array, weights: Array, weight: float
-    ) -> float:
-        """Return the derivative of the weighted sum of counts by one of the parameters.
-
-        Parameters
-        ----------
-        values, index : array, int
-            Of the spatial parameters, shape (k,), and which of them.
-        flux : array
-            In cm-2 s-1, shape (true energies,).
-        weights, weight : array, float
-            Of the counts in the chosen bins of the cutout, shape (k',), and of their total.
-        """
-        return float(self.slope(values, index).weighted(weights, weight) @ flux)
 
     def _rise(self, low: Array, high: Array) -> Array:
         """Give the difference of two images."""
@@ -203,6 +189,8 @@ class ExtendedShape(Shape):
         super().__init__(evaluator, response, footprint, share)
         area = response.area()
         self.model_image = ModelImage(evaluator.model.spatial_model, response.image, area)
+        kept = DIFFERENCES_KEPT * len(share.free)
+        self.differences: Recent[tuple[bytes, bytes], Array] = Recent(kept)
         self.convolution = None
         self.last_weights: tuple[Array, tuple[bytes, float], Array] | None = None
         if response.kernel is not None:
@@ -223,19 +211,41 @@ class ExtendedShape(Shape):
 
     def _rise(self, low: Array, high: Array) -> Array:
         # one convolution of the difference: half the work, and no difference of rounded numbers
-        return self._spread(self._plain(high) - self._plain(low))
+        return self._spread(self._difference(low, high))
+
+    def _difference(self, low: Array, high: Array) -> Array:
+        """Return the difference of two images before the PSF; the last are kept."""
+        key = low.tobytes(), high.tobytes()
+        known = self.differences.get(key)
+        if known is None:
+            known = self.differences.keep(key, self._plain(high) - self._plain(low))
+        return known
 
     def weighted_slope(
         self, values: Array, index: int, flux: Array, weights: Array, weight: float
     ) -> float:
-        """Return the derivative of the weighted sum of counts, without convolving the image.
+        """Return the derivative of the weighted sum of counts by one of the parameters.
 
-        The weights are convolved instead, once for all parameters.
+        The weights are convolved instead of the image, once for all parameters.
+
+        Parameters
+        ----------
+        values, index : array, int
+            Of the spatial parameters, shape (k,), and which of them.
+        flux : array
+            In cm-2 s-1, shape (true energies,).
+        weights, weight : array, float
+            Of the counts in the chosen bins of the cutout, shape (k',), and of their total.
+
+        Returns
+        -------
+        float
+            The derivative.
         """
         low, high = self.share.sides(values, index, SLOPE_STEP)
-        rise = self._plain(high) - self._plain(low)
         by_pixel = self._by_pixel(flux, weights, weight)
-        return float(np.vdot(by_pixel, rise) / (high[index] - low[index]))
+        rise = np.vdot(by_pixel, self._difference(low, high))
+        return float(rise / (high[index] - low[index]))
 
     def _by_pixel(self, flux: Array, weights: Array, weight: float) -> Array:
         """Return the derivatives of the weighted sum by the pixels of the image, shape (y, x)."""

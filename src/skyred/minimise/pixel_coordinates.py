@@ -92,7 +92,7 @@ class PixelCoordinates:
     def _jacobian(self, grids: Sequence[PixelGrid], x: Array, z: Array) -> Array:
         matrix = np.eye(len(x))
         for grid in grids:
-            matrix[np.ix_(grid.places, grid.places)] = self._block(grid, x, z)
+            matrix[grid.places[:, None], grid.places] = self._block(grid, x, z)
         return matrix
 
     def errors(self, x: Array, errors: Array) -> Array:

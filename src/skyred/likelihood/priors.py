@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skyred.likelihood.parameters import ParameterSpace, step_of
+from skyred.likelihood.parameters import ParameterSpace, step_of, value_key
 
 if TYPE_CHECKING:
     from gammapy.modeling import Parameter
@@ -41,12 +41,12 @@ class Priors:
     def __init__(self, space: ParameterSpace) -> None:
         self.space, self.parameters = space, space.models.parameters
         self.penalties = tuple(space.models._penalties or ())
-        penalised = {id(each) for penalty in self.penalties for each in penalty.parameters}
+        penalised = {value_key(each) for penalty in self.penalties for each in penalty.parameters}
         self.steps = np.array([SLOPE_STEP * step_of(each) for each in space.free_parameters])
         self.places = [
             place
             for place, each in enumerate(space.free_parameters)
-            if each.prior or id(each) in penalised
+            if each.prior or value_key(each) in penalised
         ]
         self.quantiles = [quantile_of(each) for each in space.free_parameters]
         known = zip(space.free_parameters, self.quantiles, strict=True)

@@ -62,6 +62,11 @@ class Rest:
     places : sequence of int
         Which parameters are held, shape (k,).
 
+    Attributes
+    ----------
+    lowest : Rested
+        The lowest of the best fit and all fits of the rest, even of those without success.
+
     Raises
     ------
     FitError
@@ -79,7 +84,7 @@ class Rest:
         held = covariance[np.ix_(self.places, self.places)]
         # how the best values of all parameters move with those that are held
         self.slope = covariance[:, self.places] @ np.linalg.pinv(held, hermitian=True)
-        self.known = [self.best]
+        self.known, self.lowest = [self.best], self.best
 
     def fit(self, values: Sequence[float] | Array) -> Rested:
         """Fit the rest, with the held parameters at some values, shape (k,)."""
@@ -113,7 +118,10 @@ class Rest:
         values = start.copy()
         values[~self._held()] = x
         stat = self.objective.total(values)
-        return Rested(values, stat, success and bool(np.isfinite(stat)))
+        rested = Rested(values, stat, success and bool(np.isfinite(stat)))
+        if stat < self.lowest.stat:
+            self.lowest = rested
+        return rested
 
 
 def fit_all(objective: Objective) -> tuple[Array, bool]:

@@ -120,16 +120,19 @@ def flux_points(
     ------
     FitError
         If there is no such source model, a dataset is not of counts, the energy axes are no
-        parts of one axis, there are several telescopes without `allow_multiple_telescopes`,
-        nothing is free to reoptimize, or gammapy's estimator, where it has to be used, would lose
-        that free parameters share values.
+        parts of one axis, `energy_edges` are no finite energies or two of them fall on one edge,
+        there are several telescopes without `allow_multiple_telescopes`, nothing is free to
+        reoptimize, or gammapy's estimator, where it has to be used, would lose that free
+        parameters share values.
     """
-    from skyred.likelihood.norms.along import aligned_axes
+    from astropy import units as u
+
+    from skyred.likelihood.norms.along import aligned_axes, covered_axis
     from skyred.likelihood.norms.flux_points import FlatFluxPointsEstimator
 
-    chosen = gathered(datasets)
+    chosen, edges = gathered(datasets), u.Quantity(energy_edges)
     require_counts(chosen)
-    aligned_axes(chosen)
+    covered_axis(aligned_axes(chosen), edges)
     if not allow_multiple_telescopes:
         require_one_telescope(chosen)
     model = find_source(chosen, source)
@@ -138,7 +141,7 @@ def flux_points(
     estimator = FlatFluxPointsEstimator(
         check=check,
         source=str(model.name),
-        energy_edges=energy_edges,
+        energy_edges=edges,
         selection_optional=selection_optional,
         n_sigma=n_sigma,
         n_sigma_ul=n_sigma_ul,

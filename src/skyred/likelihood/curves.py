@@ -74,7 +74,7 @@ def light_curve(
     points = FlatFluxPointsEstimator(
         check=check,
         source=str(model.name),
-        energy_edges=_whole_axis(chosen) if energy_edges is None else energy_edges,
+        energy_edges=_edges(chosen, energy_edges),
         selection_optional=selection_optional,
         n_sigma=n_sigma,
         n_sigma_ul=n_sigma_ul,
@@ -98,10 +98,13 @@ def _intervals(datasets: Datasets, intervals: Any) -> NDArray[Any]:
     return given(intervals)
 
 
-def _whole_axis(datasets: Datasets) -> u.Quantity:
+def _edges(datasets: Datasets, edges: Any) -> u.Quantity:
+    """Return edges of bins as one quantity, for None those of the whole energy axis."""
+    from astropy import units as u
+
     from skyred.likelihood.norms.along import aligned_axes, whole_range
 
-    return whole_range(aligned_axes(datasets))
+    return whole_range(aligned_axes(datasets)) if edges is None else u.Quantity(edges)
 
 
 def flux_profile(
@@ -158,7 +161,7 @@ def flux_profile(
 
     chosen = gathered(datasets)
     points = FluxPointsEstimator(
-        energy_edges=_whole_axis(chosen) if energy_edges is None else energy_edges,
+        energy_edges=_edges(chosen, energy_edges),
         selection_optional=selection_optional,
         n_sigma=n_sigma,
         n_sigma_ul=n_sigma_ul,

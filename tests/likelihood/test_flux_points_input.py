@@ -78,6 +78,17 @@ def test_energy_edges_may_be_a_list_of_energies() -> None:
     assert curve.norm.data.squeeze() == pytest.approx(expected.norm.data.squeeze())
 
 
+@pytest.mark.parametrize("width", [0 * u.h, -3 * u.h, np.inf * u.h, 3 * u.m, [1, 2] * u.h])
+def test_intervals_of_no_positive_width_are_refused(width: u.Quantity) -> None:
+    with pytest.raises(FitError, match=r"the width of the intervals is .*; expected a positive"):
+        light_curve(on_off(), "crab", width)
+
+
+def test_a_light_curve_without_intervals_is_refused() -> None:
+    with pytest.raises(FitError, match="there are no intervals"):
+        light_curve(on_off(), "crab", [])
+
+
 def test_an_index_out_of_range_is_named() -> None:
     with pytest.raises(FitError, match="no model has the index 5: the datasets have 1"):
         skyred.flux_points(on_off(), 5, WIDE)

@@ -93,8 +93,13 @@ def _intervals(datasets: Datasets, intervals: Any) -> NDArray[Any]:
         if intervals not in ("run", "night"):
             raise FitError(f"there are no intervals by {intervals!r}; expected 'run' or 'night'")
         return spans.runs() if intervals == "run" else spans.nights()
-    if hasattr(intervals, "to_value"):
+    if hasattr(intervals, "to_value") and hasattr(intervals, "unit"):
+        is_time = intervals.isscalar and intervals.unit.is_equivalent("s")
+        if not (is_time and 0 < intervals.value < float("inf")):
+            raise FitError(f"the width of the intervals is {intervals}; expected a positive time")
         return spans.steps(float(intervals.to_value("s")))
+    if not len(intervals):
+        raise FitError("there are no intervals; expected start and stop of at least one")
     return given(intervals)
 
 

@@ -29,9 +29,9 @@ def fit(
 ) -> FitResult:
     """Fit the models of gammapy datasets, as ``gammapy.modeling.Fit().run(datasets)`` does.
 
-    Afterwards the models hold the best values, their errors and covariance. Unlike those of
-    `Fit.run`, which MIGRAD builds up on its way, the errors are of the second derivatives at the
-    minimum.
+    Afterwards the models hold the best values, their errors and covariance; errors that are NaN in
+    the result are 0 there. Unlike those of `Fit.run`, which MIGRAD builds up on its way, the errors
+    are of the second derivatives at the minimum.
 
     Parameters
     ----------

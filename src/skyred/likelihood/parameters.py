@@ -104,7 +104,11 @@ class ParameterSpace:
         return np.array([step_of(parameter) for parameter in self.free_parameters], dtype=float)
 
     def write_back(self, result: FitResult) -> None:
-        """Write values, errors and covariance of a fit to the models."""
+        """Write values, errors and covariance of a fit to the models.
+
+        Errors that are not known become 0, as in gammapy before a fit: of NaN, gammapy makes 1 when
+        models are copied or written.
+        """
         from gammapy.modeling import Covariance
 
         self.set(result.values)
@@ -115,7 +119,7 @@ class ParameterSpace:
         known = np.array([place >= 0 for place in places])
         matrix = np.zeros((len(places), len(places)))
         chosen = [place for place in places if place >= 0]
-        matrix[np.ix_(known, known)] = result.covariance[np.ix_(chosen, chosen)]
+        matrix[np.ix_(known, known)] = np.nan_to_num(result.covariance)[np.ix_(chosen, chosen)]
         covariance = Covariance(parameters, matrix)
         self.models.covariance = covariance
         # `Datasets.models` takes the errors from here: without it they are lost

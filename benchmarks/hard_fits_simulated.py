@@ -242,6 +242,7 @@ MANY = (
     problem(Spec("points-10", field(5, 2, 14, 10), 0.5, 80), "10 points", starts=8),
     problem(Spec("points-20", field(5, 4, 16, 20), 0.5, 100), "20 points", starts=6),
     problem(Spec("points-30", field(6, 5, 16, 30), 0.5, 100), "30 points", starts=6),
+    problem(Spec("points-50", field(10, 5, 12, 50), 0.5, 130), "50 points", starts=3),
     problem(
         Spec("points-30-equal", field(6, 5, 16, 31), 1.0, 100),
         "30 points, pixel of 1 PSF",

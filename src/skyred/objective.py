@@ -70,6 +70,50 @@ class PixelGrid:
     size: int | None = None
 
 
+@attrs.frozen(eq=False, kw_only=True)
+class SharpSource:
+    """A source with sharp edges: along its parameters the statistic has kinks and many minima.
+
+    Parameters
+    ----------
+    name : str
+        The name of the source.
+    places : array of int
+        Its free spatial parameters in the vector, shape (k,).
+    pixels : array
+        The size of a pixel in the unit of each of them, shape (k,).
+    sizes : array of int
+        Those of them that are lengths, not positions.
+    related : array of int
+        All free parameters of the source, these included.
+    """
+
+    name: str
+    places: NDArray[np.int64]
+    pixels: Vector
+    sizes: NDArray[np.int64]
+    related: NDArray[np.int64]
+
+
+@attrs.frozen(eq=False)
+class Conditional:
+    """The statistic as a function of some parameters, with the others fixed.
+
+    Parameters
+    ----------
+    stat : callable
+        From a vector of all parameters, in which the others have their fixed values, to the fit
+        statistic without priors.
+    gradient_of, fisher_of : callable
+        From such a vector to gradient, shape (k,), and Fisher matrix, shape (k, k), of the total by
+        these parameters.
+    """
+
+    stat: Callable[[Vector], float]
+    gradient_of: Derivative
+    fisher_of: Derivative
+
+
 @attrs.define(eq=False, kw_only=True)
 class Objective:
     """The fit statistic (-2 log L) of the free parameters, each in its own unit.
@@ -112,16 +156,20 @@ class Objective:
         Which parameters are costly to change, shape (n,): those of the shape of extended sources.
     grids : sequence of PixelGrid, optional
         Where the statistic is not differentiable, as far as it is known.
+    sharp : callable, optional
+        From a vector to the sources with sharp edges there, a sequence of `SharpSource`.
     refresh : callable, optional
         From a vector to whether the IRFs were looked up anew there. The statistic may change by
         that; a fitter calls it before it ends.
     relocate : callable, optional
         From a vector to vectors with one source moved to where the counts exceed the prediction
         most, the best first; for sources that are not detected where they are.
-    restrict : callable, optional
-        From places of parameters, shape (k,), to functions for the gradient, shape (k,), and the
-        Fisher matrix, shape (k, k), of these alone, both of the whole vector. Cheaper than to cut
-        them out of the whole.
+    condition : callable, optional
+        From places of parameters, shape (k,), and a vector with the values of the others to the
+        `Conditional` of these parameters. Cheaper than the whole.
+    gradient_by : callable, optional
+        From places of parameters, shape (k,), to a function from a vector to the gradient by these
+        alone, shape (k,), which costs less than the whole.
     notes : sequence of str, optional
         What should be known of a fit of it; fitters hand them on in their results.
     """
@@ -143,9 +191,11 @@ class Objective:
     factors: NDArray[np.bool_] | None = None
     costly: NDArray[np.bool_] | None = None
     grids: Sequence[PixelGrid] = ()
+    sharp: Callable[[Vector], Sequence[SharpSource]] | None = None
     refresh: Callable[[Vector], bool] | None = None
     relocate: Callable[[Vector], Sequence[Vector]] | None = None
-    restrict: Callable[[NDArray[np.int64]], tuple[Derivative, Derivative]] | None = None
+    condition: Callable[[NDArray[np.int64], Vector], Conditional] | None = None
+    gradient_by: Callable[[NDArray[np.int64]], Derivative] | None = None
     notes: tuple[str, ...] = attrs.field(default=(), converter=_texts)
 
     @units.default

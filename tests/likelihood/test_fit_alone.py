@@ -284,25 +284,3 @@ def test_a_second_fit_changes_nothing() -> None:
     second = skyred.fit(datasets)
     assert np.abs((second.values - first.values) / first.errors).max() < 0.005
     assert second.errors == pytest.approx(first.errors, rel=1e-3)
-
-
-@pytest.mark.parametrize("frozen", [False, True])
-def test_values_shared_without_a_link_are_refused_if_free(frozen: bool) -> None:
-    datasets = seen()
-    models = [*datasets.models, SkyModel(spectral_model=power_law(), name="other")]
-    models[-1].spatial_model = datasets.models["point"].spatial_model.copy()
-    models[-1].parameters["amplitude"].frozen = True
-    first, second = (model.parameters["index"] for model in (models[0], models[-1]))
-    first.frozen = frozen
-    second.__dict__ = first.__dict__  # as gammapy's NestedModelSelection does
-    datasets.models = models
-    if frozen:
-        result = skyred.fit(datasets)
-        assert result.stat == pytest.approx(datasets.stat_sum(), rel=1e-8)
-        return
-    with pytest.raises(FitError, match="share one value without being linked"):
-        skyred.fit(datasets)
-    models[-1].spectral_model.index = first  # a link
-    result = skyred.fit(datasets)
-    assert result.names.count("point.spectral.index") == 1
-    assert result.stat == pytest.approx(datasets.stat_sum(), rel=1e-8)

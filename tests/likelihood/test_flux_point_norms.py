@@ -9,7 +9,12 @@ import pytest
 from astropy import units as u
 from gammapy.datasets import Datasets, SpectrumDataset
 from gammapy.modeling import Parameter
-from gammapy.modeling.models import GaussianPrior, PowerLawSpectralModel, SkyModel
+from gammapy.modeling.models import (
+    GaussianPrior,
+    PointSpatialModel,
+    PowerLawSpectralModel,
+    SkyModel,
+)
 
 import points_side_by_side as beside
 import skyred
@@ -68,6 +73,18 @@ def test_a_norm_beyond_its_limit_stays_at_it(best: float, low: Any, high: Any) -
     if None in (low, high):
         assert value(ours, "norm") == next(iter(limits.values()))
         assert np.isnan(value(ours, "norm_errn" if low else "norm_errp"))
+
+
+def test_a_source_without_any_background_has_gammapys_errors_and_limits() -> None:
+    # where nothing is predicted, rounding errors of the PSF convolution have either sign
+    dataset = small.map_dataset()
+    datasets = Datasets([dataset])
+    dataset.background.data[...] = 0
+    spectral = PowerLawSpectralModel(index=2.6, amplitude="4e-11 cm-2 s-1 TeV-1")
+    spatial = PointSpatialModel(lon_0="83.651 deg", lat_0="22.03 deg", frame="icrs")
+    datasets.models = [SkyModel(spectral_model=spectral, spatial_model=spatial, name="crab")]
+    options = {"selection_optional": ["errn-errp", "ul"]}
+    beside.assert_like_gammapy(datasets, "crab", small.ENERGY.edges, **options)
 
 
 def empty_spectrum() -> SpectrumDataset:

@@ -54,6 +54,41 @@ def test_an_unknown_source_is_refused(estimate: Estimate, source: str | int) -> 
         estimate(on_off(), source, WIDE)
 
 
+@pytest.mark.parametrize(
+    ("edges", "message"),
+    [
+        ([1, 1.1, 1.2, 10] * u.TeV, "fall on one edge of the energy axis; expected edges near"),
+        ([1, 2, 2, 10] * u.TeV, "expected two or more, all finite and none of them twice"),
+        ([1, np.nan, 10] * u.TeV, "expected two or more, all finite"),
+        ([1] * u.TeV, "expected two or more"),
+        ([1, 10], r"expected energies, such as \[1, 10\] \* u.TeV"),
+        ([1, 10] * u.m, "expected energies"),
+    ],
+)
+def test_energy_edges_that_give_no_bins_are_refused(edges: u.Quantity, message: str) -> None:
+    with pytest.raises(FitError, match=message):
+        skyred.flux_points(on_off(), "crab", edges)
+
+
+def test_energy_edges_may_be_a_list_of_energies() -> None:
+    listed = skyred.flux_points(on_off(), "crab", [1000 * u.GeV, 10 * u.TeV])
+    expected = skyred.flux_points(on_off(), "crab", WIDE.to("GeV"))
+    np.testing.assert_array_equal(listed.norm.data, expected.norm.data)
+    curve = light_curve(on_off(), "crab", energy_edges=[1000 * u.GeV, 10 * u.TeV]).flux
+    assert curve.norm.data.squeeze() == pytest.approx(expected.norm.data.squeeze())
+
+
+@pytest.mark.parametrize("width", [0 * u.h, -3 * u.h, np.inf * u.h, 3 * u.m, [1, 2] * u.h])
+def test_intervals_of_no_positive_width_are_refused(width: u.Quantity) -> None:
+    with pytest.raises(FitError, match=r"the width of the intervals is .*; expected a positive"):
+        light_curve(on_off(), "crab", width)
+
+
+def test_a_light_curve_without_intervals_is_refused() -> None:
+    with pytest.raises(FitError, match="there are no intervals"):
+        light_curve(on_off(), "crab", [])
+
+
 def test_an_index_out_of_range_is_named() -> None:
     with pytest.raises(FitError, match="no model has the index 5: the datasets have 1"):
         skyred.flux_points(on_off(), 5, WIDE)

@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 from gammapy.datasets import Datasets, SpectrumDatasetOnOff
 from gammapy.modeling import Fit
-from gammapy.modeling.models import FoVBackgroundModel, Models, PowerLawSpectralModel, SkyModel
+from gammapy.modeling.models import (
+    FoVBackgroundModel,
+    Models,
+    PowerLawSpectralModel,
+    SkyModel,
+    SuperExpCutoffPowerLaw4FGLDR3SpectralModel,
+)
 from gammapy.stats import cash, wstat
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -123,6 +129,27 @@ def test_wstat_is_gammapys_and_its_slopes_are_those_of_its_value(
         assert slopes.first[0] == pytest.approx((sides[2] - sides[0]) / (2 * step), abs=1e-3)
 
 
+@pytest.mark.parametrize("signal", [np.nan, np.inf, -np.inf, 1e200])
+def test_wstat_of_a_signal_that_overflows_is_no_number(signal: float) -> None:
+    """gammapy's is zero there, below any minimum: a search would end at it."""
+    on, off, alpha = np.array([3.0, 2.0]), np.array([1.0, 4.0]), np.array([0.5, 0.5])
+    statistic = WStat(on, off, alpha)
+    assert np.isnan(statistic.value(np.array([1.0, signal])))
+    assert np.isfinite(statistic.value(np.array([1.0, 1e100])))
+
+
+def test_a_fit_does_not_end_where_the_flux_overflows() -> None:
+    spectral = SuperExpCutoffPowerLaw4FGLDR3SpectralModel(
+        amplitude="1e-11 cm-2 s-1 TeV-1", reference="1 TeV"
+    )
+    datasets = Datasets([small.spectrum_on_off()])  # three bins for four parameters
+    datasets.models = [SkyModel(spectral_model=spectral, name="crab")]
+    start = datasets.stat_sum()
+    result = skyred.fit(datasets)
+    assert 0 < result.stat < start
+    assert result.stat == pytest.approx(fresh_stat(datasets), rel=EXACT)
+
+
 @pytest.mark.parametrize("kind", ["spectrum", "map"])
 def test_a_fit_with_bins_without_background_ends_at_gammapys_minimum(kind: str) -> None:
     def datasets() -> Datasets:
@@ -159,6 +186,22 @@ def test_counts_on_rounding_errors_of_the_convolution_are_left_to_gammapy_and_na
     result = skyred.fit(datasets)
     assert result.notes[0] == note
     assert result.stat == pytest.approx(fresh_stat(datasets), rel=EXACT)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_negative_start_is_no_reason_to_leave_counts_to_gammapy(sign: int) -> None:
+    dataset = small.map_dataset("map")
+    dataset.background.data[:, :10] = 0
+    dataset.models = Models([point(), FoVBackgroundModel(dataset_name="map")])
+    predicted = np.maximum(dataset.npred().data, 0)
+    dataset.counts.data = np.random.default_rng(1).poisson(predicted).astype(float)
+    datasets = Datasets([dataset.copy(name="map")])
+    datasets.models = Models([point(), FoVBackgroundModel(dataset_name="map")])
+    datasets.models["crab"].spectral_model.amplitude.value *= sign
+    assert not Likelihood(datasets).notes
+    result = skyred.fit(datasets)
+    assert result.success, result.message
+    assert result.values[1] > 0
 
 
 def test_the_same_map_with_background_is_compiled() -> None:

@@ -215,3 +215,22 @@ def test_noise_as_of_float32_does_not_keep_it_from_the_minimum(seed: int) -> Non
     assert found.converged
     # of the tolerance and twice the noise: sqrt(4e-5) = 0.0063 errors
     assert np.abs(found.x - BOTTOM).max() < 0.0063
+
+
+def test_steps_from_side_to_side_of_a_valley_end_early() -> None:
+    def stat(x: np.ndarray) -> float:
+        return float(x[0] ** 2 + 3 * abs(x[0] - 0.1) + (x[1] - 2) ** 2)
+
+    objective = Objective(
+        names=("x", "y"),
+        start=np.array([1.0, 0.0]),
+        stat=stat,
+        gradient_of=lambda x: np.array([2 * x[0] + 3 * np.sign(x[0] - 0.1), 2 * (x[1] - 2)]),
+        fisher_of=lambda x: np.diag([2.0, 2.0]),
+    )
+    patient, early = (descend(objective, TOLERANCE, least_gain=gain) for gain in (0.0, 0.01))
+    assert not early.converged
+    assert early.calls < patient.calls
+    assert stat(early.x) < stat(patient.x) + 0.05
+    plain = descend(quadratic(COVARIANCE, BOTTOM), TOLERANCE, least_gain=0.01)
+    assert plain.converged

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from skyred.errors import FitError
 from skyred.likelihood.objective import objective_of, restored_on_error
+from skyred.likelihood.parameters import value_key
 from skyred.minimise import minimise
 
 if TYPE_CHECKING:
@@ -28,9 +29,9 @@ def fit(
 ) -> FitResult:
     """Fit the models of gammapy datasets, as ``gammapy.modeling.Fit().run(datasets)`` does.
 
-    Afterwards the models hold the best values, their errors and covariance. Unlike those of
-    `Fit.run`, which MIGRAD builds up on its way, the errors are of the second derivatives at the
-    minimum.
+    Afterwards the models hold the best values, their errors and covariance; errors that are NaN in
+    the result are 0 there. Unlike those of `Fit.run`, which MIGRAD builds up on its way, the errors
+    are of the second derivatives at the minimum.
 
     Parameters
     ----------
@@ -48,21 +49,21 @@ def fit(
     -------
     FitResult
         With the parameters in the order of
-        ``datasets.models.parameters.unique_parameters.free_parameters``. Its `success` says
-        whether it is a minimum, its `notes` what gammapy evaluated itself.
+        ``datasets.models.parameters.unique_parameters.free_parameters``; of parameters that share
+        one value, as those of gammapy's `NestedModelSelection`, only the first. Its `success`
+        says whether it is a minimum, its `notes` what gammapy evaluated itself.
 
     Raises
     ------
     FitError
-        If there is nothing to fit, the statistic is not finite at the start, MINOS is asked of a
-        fitter, or free parameters share one value without being linked.
+        If there is nothing to fit, the statistic is not finite at the start, or MINOS is asked of a
+        fitter.
     """
     if fitter and minos:
         raise FitError(
             f"minos is of no use with a fitter: give it to {fitter.kind!r}, if it has it"
         )
     chosen = gathered(datasets)
-    require_separate_values(chosen)
     objective = objective_of(chosen, check)
     with restored_on_error(chosen):
         result = fitter.fit(objective) if fitter else minimise(objective, minos=minos)
@@ -119,15 +120,19 @@ def flux_points(
     ------
     FitError
         If there is no such source model, a dataset is not of counts, the energy axes are no
-        parts of one axis, there are several telescopes without `allow_multiple_telescopes`, or
-        nothing is free to reoptimize.
+        parts of one axis, `energy_edges` are no finite energies or two of them fall on one edge,
+        there are several telescopes without `allow_multiple_telescopes`, nothing is free to
+        reoptimize, or gammapy's estimator, where it has to be used, would lose that free
+        parameters share values.
     """
-    from skyred.likelihood.norms.along import aligned_axes
+    from astropy import units as u
+
+    from skyred.likelihood.norms.along import aligned_axes, covered_axis
     from skyred.likelihood.norms.flux_points import FlatFluxPointsEstimator
 
-    chosen = gathered(datasets)
+    chosen, edges = gathered(datasets), u.Quantity(energy_edges)
     require_counts(chosen)
-    aligned_axes(chosen)
+    covered_axis(aligned_axes(chosen), edges)
     if not allow_multiple_telescopes:
         require_one_telescope(chosen)
     model = find_source(chosen, source)
@@ -136,7 +141,7 @@ def flux_points(
     estimator = FlatFluxPointsEstimator(
         check=check,
         source=str(model.name),
-        energy_edges=energy_edges,
+        energy_edges=edges,
         selection_optional=selection_optional,
         n_sigma=n_sigma,
         n_sigma_ul=n_sigma_ul,
@@ -194,26 +199,6 @@ def find_source(datasets: Datasets, source: str | int) -> SkyModel:
     return next(model for model in listed if model.name == source)
 
 
-def require_separate_values(datasets: Datasets) -> None:
-    """Raise `FitError` if free parameters that are not linked share one value.
-
-    `gammapy.modeling.selection.NestedModelSelection` shares the ``__dict__`` of two parameters.
-    They would be fitted as two, although setting one sets the other.
-    """
-    models = datasets.models
-    if not models:
-        return
-    first: dict[int, tuple[Any, str]] = {}
-    pairs = zip(models.parameters, models.parameters_unique_names, strict=True)
-    for parameter, name in pairs:
-        other, other_name = first.setdefault(id(parameter.__dict__), (parameter, name))
-        if other is not parameter and not parameter.frozen:
-            raise FitError(
-                f"parameters {other_name} and {name} share one value without being linked; link "
-                "them by assigning the same parameter to both models"
-            )
-
-
 def require_counts(datasets: Datasets) -> None:
     """Raise `FitError` unless all datasets are of counts."""
     for dataset in datasets:
@@ -235,8 +220,8 @@ def require_one_telescope(datasets: Datasets) -> None:
 
 def require_free_background(datasets: Datasets, source: SkyModel) -> None:
     """Raise `FitError` if nothing but the source has free parameters: nothing to reoptimize."""
-    own = {id(parameter) for parameter in source.parameters}
-    if all(id(each) in own for each in datasets.models.parameters.free_parameters):
+    own = {value_key(parameter) for parameter in source.parameters}
+    if all(value_key(each) in own for each in datasets.models.parameters.free_parameters):
         raise FitError(
             f"No free parameters for fitting: reoptimize=True, but all models except {source.name} "
             "are frozen; pass reoptimize=False"

@@ -128,12 +128,12 @@ class Footprint:
         rows, columns = response.slices
         energy, y, x = np.unravel_index(bins.chosen, self.shape)
         inside = (y >= rows.start) & (y < rows.stop) & (x >= columns.start) & (x < columns.stop)
-        self.rows = np.flatnonzero(inside)
+        self.rows, self.energies = np.flatnonzero(inside), energy[inside]
         width = columns.stop - columns.start
         self.pixels = (y[inside] - rows.start) * width + x[inside] - columns.start
         migration, exposure = response.migration, _flat(response.exposure)
         mask = bins.mask[:, rows, columns].reshape(len(bins.mask), -1)
-        self.per_bin = exposure[:, self.pixels] * migration[:, energy[inside]]
+        self.per_bin = exposure[:, self.pixels] * migration[:, self.energies]
         self.per_pixel = exposure * (migration @ mask)
 
     def template(self, image: Array) -> Template:
@@ -146,7 +146,30 @@ class Footprint:
         """
         flat = _flat(image)
         total = np.einsum("tp,tp->t", flat, self.per_pixel, dtype=float)
-        return Template(flat[:, self.pixels] * self.per_bin, total)
+        return Template(np.take(flat, self.pixels, axis=1) * self.per_bin, total)
+
+    def back_projection(self, flux: Array, weights: Array, weight: float) -> Array:
+        """Return the derivatives of weighted sums of counts by the image, as the PSF leaves it.
+
+        Parameters
+        ----------
+        flux : array
+            In cm-2 s-1, shape (true energies,).
+        weights, weight : array, float
+            Of the counts in each chosen bin of the cutout, shape (k',), and of their total.
+
+        Returns
+        -------
+        array
+            Shape (true energies, y, x).
+        """
+        response = self.response
+        by_bin = np.zeros((len(response.migration[0]), response.exposure[0].size))
+        by_bin[self.energies, self.pixels] = weights
+        by_energy = response.migration @ by_bin
+        by_energy *= _flat(response.exposure)
+        by_energy += weight * self.per_pixel
+        return np.asarray((flux[:, None] * by_energy).reshape(response.exposure.shape))
 
     def cube(self, image: Array, flux: Array) -> Array:
         """Give the predicted counts in every bin of the dataset, masked or not."""

@@ -78,8 +78,12 @@ def _change(counts: Array, predicted: Array, rounding: Array | float) -> float:
 
 
 def _limited(source: Source, dataset: CountsDataset, state: Vector) -> Array:
-    """Return the predicted counts of a source, scaled down to the counts of each energy."""
+    """Return the predicted counts of a source, scaled down to the counts of each energy.
+
+    Those of a source that starts negative are made positive, as fits make them first.
+    """
     predicted = source.cube(state)
+    predicted = predicted * (-1 if predicted.sum() < 0 else 1)
     counts = np.where(dataset.bins.mask, dataset.counts, 0).sum(axis=(1, 2), keepdims=True)
     total = np.abs(predicted).sum(axis=(1, 2), keepdims=True)
     return predicted * np.where(total > counts, counts / np.where(total > 0, total, 1), 1)

@@ -74,7 +74,7 @@ def light_curve(
     points = FlatFluxPointsEstimator(
         check=check,
         source=str(model.name),
-        energy_edges=_whole_axis(chosen) if energy_edges is None else energy_edges,
+        energy_edges=_edges(chosen, energy_edges),
         selection_optional=selection_optional,
         n_sigma=n_sigma,
         n_sigma_ul=n_sigma_ul,
@@ -93,15 +93,23 @@ def _intervals(datasets: Datasets, intervals: Any) -> NDArray[Any]:
         if intervals not in ("run", "night"):
             raise FitError(f"there are no intervals by {intervals!r}; expected 'run' or 'night'")
         return spans.runs() if intervals == "run" else spans.nights()
-    if hasattr(intervals, "to_value"):
+    if hasattr(intervals, "to_value") and hasattr(intervals, "unit"):
+        is_time = intervals.isscalar and intervals.unit.is_equivalent("s")
+        if not (is_time and 0 < intervals.value < float("inf")):
+            raise FitError(f"the width of the intervals is {intervals}; expected a positive time")
         return spans.steps(float(intervals.to_value("s")))
+    if not len(intervals):
+        raise FitError("there are no intervals; expected start and stop of at least one")
     return given(intervals)
 
 
-def _whole_axis(datasets: Datasets) -> u.Quantity:
+def _edges(datasets: Datasets, edges: Any) -> u.Quantity:
+    """Return edges of bins as one quantity, for None those of the whole energy axis."""
+    from astropy import units as u
+
     from skyred.likelihood.norms.along import aligned_axes, whole_range
 
-    return whole_range(aligned_axes(datasets))
+    return whole_range(aligned_axes(datasets)) if edges is None else u.Quantity(edges)
 
 
 def flux_profile(
@@ -158,7 +166,7 @@ def flux_profile(
 
     chosen = gathered(datasets)
     points = FluxPointsEstimator(
-        energy_edges=_whole_axis(chosen) if energy_edges is None else energy_edges,
+        energy_edges=_edges(chosen, energy_edges),
         selection_optional=selection_optional,
         n_sigma=n_sigma,
         n_sigma_ul=n_sigma_ul,

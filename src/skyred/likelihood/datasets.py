@@ -10,6 +10,7 @@ import numpy as np
 
 from skyred.likelihood.bins import Bins
 from skyred.likelihood.fisher import Contribution, fisher_matrix
+from skyred.likelihood.fixed_counts import FixedCounts, FixedDataset, sum_of_counts
 from skyred.likelihood.part import Part, Recent, Refreshable
 from skyred.likelihood.statistics import Cash, ChiSquare, Derivatives, WStat
 
@@ -63,6 +64,10 @@ class FlatDataset(Protocol):
 
     def refresh(self, state: Vector) -> bool:
         """Look the IRFs up at the values in a state; return whether any differ from before."""
+        ...
+
+    def condition(self, state: Vector, wanted: Places) -> FlatDataset:
+        """Return the dataset as a function of the wanted parameters, the others as in a state."""
         ...
 
     def npred(self, state: Vector) -> Array:
@@ -126,7 +131,10 @@ class CountsDataset:
         """Return the prediction, kept for the derivatives at the same values."""
         key = state.tobytes()
         known = self.last.get(key)
-        return self.last.keep(key, Prediction(*self._sum(state))) if known is None else known
+        if known is None:
+            counts = sum_of_counts(self.parts, len(self.bins), state)
+            known = self.last.keep(key, Prediction(*counts))
+        return known
 
     def _derivatives(self, state: Vector) -> Derivatives:
         """Return the derivatives of the statistic by the predicted counts."""
@@ -134,14 +142,6 @@ class CountsDataset:
         if prediction.derivatives is None:
             prediction.derivatives = self.statistic.derivatives(prediction.chosen)
         return prediction.derivatives
-
-    def _sum(self, state: Vector) -> tuple[Array, float]:
-        chosen, total = np.zeros(len(self.bins)), 0.0
-        for part in self.parts:
-            counts = part.counts(state)
-            chosen[part.rows()] += counts.chosen
-            total += counts.total
-        return chosen, total
 
     def stat(self, state: Vector) -> float:
         """Give the fit statistic."""
@@ -161,6 +161,14 @@ class CountsDataset:
         changes = [part.refresh(state) for part in self.parts if isinstance(part, Refreshable)]
         self.last.clear()
         return any(changes)
+
+    def condition(self, state: Vector, wanted: Places) -> FlatDataset:
+        """Return the dataset as a function of the wanted parameters, the others as in a state."""
+        moving = [part for part in self.parts if not wanted.isdisjoint(part.free)]
+        if not moving:
+            return FixedDataset(self, state)
+        others = [part for part in self.parts if wanted.isdisjoint(part.free)]
+        return attrs.evolve(self, parts=[FixedCounts(others, self.bins, state), *moving])
 
     def _clipped(self, state: Vector) -> float:
         """Give the statistic bin by bin, with negative predicted counts set to zero."""
@@ -272,6 +280,10 @@ class GammapyDataset:
                 evaluator.contributes, evaluator.exposure = True, None
                 evaluator._cached_parameter_values = None
         return changed
+
+    def condition(self, state: Vector, wanted: Places) -> FlatDataset:
+        """Return itself: gammapy evaluates the whole."""
+        return self
 
     def npred(self, state: Vector) -> Array:
         """Give the predicted counts; of flux points the flux, in cm-2 s-1 TeV-1."""

@@ -1,4 +1,4 @@
-"""Energy dispersion: kernels of a map, each looked up by gammapy once.
+"""Energy dispersion: kernels of a map, without the detour over regions that gammapy takes.
 
 gammapy takes the kernel of the nearest pixel of an `EDispKernelMap`, without interpolation. Within
 a pixel it is the same for all positions, so it is kept for the next source, or the next position.
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gammapy.irf import EDispKernel, EDispKernelMap
     from gammapy.maps import MapAxis
 
-TIE = 1e-3  # of a pixel, around its sides, where rounding decides which one is nearest
+TIE = 1e-5  # of a pixel, around its sides, where rounding decides which one is nearest
 
 
 @attrs.define(eq=False, slots=False)
@@ -38,7 +38,7 @@ class EdispLookup:
     @cached_property
     def _valid(self) -> Any:
         """Whether each pixel has an energy dispersion, shape (y, x)."""
-        return np.asarray(self.edisp.mask_safe_image.data) > 0
+        return np.any(self.edisp.edisp_map.data > 0, axis=(0, 1))
 
     @cached_property
     def _image(self) -> Any:
@@ -62,12 +62,21 @@ class EdispLookup:
             The kernel.
         """
         key = None if position is None else self._pixel(position)
-        kernel = None if key is None else self.kernels.get(key)
-        if kernel is None:
-            kernel = self.edisp.get_edisp_kernel(position=position, energy_axis=energy_axis)
-            if key is not None:
-                self.kernels[key] = kernel
-        return kernel
+        if key is None:
+            return self.edisp.get_edisp_kernel(position=position, energy_axis=energy_axis)
+        if key not in self.kernels:
+            self.kernels[key] = self._kernel(*key, energy_axis)
+        return self.kernels[key]
+
+    def _kernel(self, column: int, row: int, energy_axis: MapAxis | None) -> EDispKernel:
+        from gammapy.irf import EDispKernel
+
+        geom = self.edisp.edisp_map.geom
+        if energy_axis is not None:
+            assert energy_axis == geom.axes["energy"]
+        data = self.edisp.edisp_map.data[..., row, column]
+        data = np.where(np.isfinite(data), data, 0)  # as interpolation replaces them
+        return EDispKernel(axes=geom.axes[["energy_true", "energy"]], data=data)
 
     def _pixel(self, position: SkyCoord) -> tuple[int, int] | None:
         """Return the nearest pixel; None if that is not certain, or it has no energy dispersion."""

@@ -15,8 +15,9 @@ from skyred.likelihood.input_checks import check_bins, check_reach, starts_outsi
 from skyred.likelihood.pixel_grids import pixel_grids
 from skyred.likelihood.priors import Priors
 from skyred.likelihood.relocation import Relocation
+from skyred.likelihood.sharp_edges import sharp_sources
 from skyred.likelihood.total import Likelihood
-from skyred.objective import Objective
+from skyred.objective import Conditional, Objective
 
 if TYPE_CHECKING:
     from gammapy.datasets import Datasets
@@ -100,10 +101,12 @@ def objective_from(likelihood: Likelihood) -> Objective:
         factors=likelihood.factors,
         costly=likelihood.costly,
         grids=grids,
+        sharp=partial(sharp_sources, likelihood) if likelihood.exact else None,
         relocate=partial(Relocation(likelihood), grids=grids),
         refresh=likelihood.refresh,
         blocks=likelihood.blocks if likelihood.exact else (),
-        restrict=_restriction(likelihood, priors) if likelihood.exact else None,
+        condition=_condition(likelihood, priors) if likelihood.exact else None,
+        gradient_by=partial(_gradient_by, likelihood, priors) if likelihood.exact else None,
         on_accept=likelihood.accept,
         notes=likelihood.notes,
     )
@@ -113,18 +116,24 @@ def _sum(first: Function, second: Function) -> Function:
     return lambda x: first(x) + second(x)
 
 
-def _restriction(
-    likelihood: Likelihood, priors: Priors
-) -> Callable[[NDArray[np.int64]], tuple[Function, Function]]:
-    """Return what gives gradient and Fisher matrix of some parameters, priors included."""
+def _gradient_by(likelihood: Likelihood, priors: Priors, places: NDArray[np.int64]) -> Function:
+    gradient = likelihood.gradient_by(places)
+    return _sum(gradient, lambda x: priors.gradient(x)[places]) if priors else gradient
 
-    def restrict(places: NDArray[np.int64]) -> tuple[Function, Function]:
-        gradient, fisher = likelihood.restrict(places)
+
+def _condition(
+    likelihood: Likelihood, priors: Priors
+) -> Callable[[NDArray[np.int64], Array], Conditional]:
+    """Return what fixes all but some parameters, with priors in gradient and Fisher matrix."""
+
+    def condition(places: NDArray[np.int64], values: Array) -> Conditional:
+        some = likelihood.condition(places, values)
         if not priors:
-            return gradient, fisher
-        return (
-            lambda x: gradient(x) + priors.gradient(x)[places],
-            lambda x: fisher(x) + priors.curvature(x)[np.ix_(places, places)],
+            return some
+        return Conditional(
+            some.stat,
+            lambda x: some.gradient_of(x) + priors.gradient(x)[places],
+            lambda x: some.fisher_of(x) + priors.curvature(x)[np.ix_(places, places)],
         )
 
-    return restrict
+    return condition

@@ -29,6 +29,9 @@ TIME_STEP = 0.01  # days: reference times are MJD, so a part of their values wou
 class ParameterSpace:
     """The parameters of all models, linked ones once; a vector holds the free ones.
 
+    Parameters that share one value without being the same object, as gammapy's
+    `NestedModelSelection` makes them, are linked too.
+
     Parameters
     ----------
     datasets : gammapy.datasets.Datasets
@@ -50,7 +53,7 @@ class ParameterSpace:
     def of(cls, datasets: Datasets) -> ParameterSpace:
         """Collect the parameters."""
         models = datasets.models  # made anew at each access, which takes 5 ms
-        found = list(models.parameters.unique_parameters)
+        found = unique_parameters(models.parameters)
         free = [place for place, parameter in enumerate(found) if not parameter.frozen]
         return cls(datasets, models, found, np.array(free, dtype=int))
 
@@ -61,8 +64,8 @@ class ParameterSpace:
 
     def places(self, parameters: Iterable[Parameter]) -> NDArray[np.int64]:
         """Find parameters of a model in the state, shape (number of parameters,)."""
-        index = {id(parameter): place for place, parameter in enumerate(self.all)}
-        return np.array([index[id(parameter)] for parameter in parameters], dtype=int)
+        index = {value_key(parameter): place for place, parameter in enumerate(self.all)}
+        return np.array([index[value_key(parameter)] for parameter in parameters], dtype=int)
 
     def state(self, x: Vector | None = None) -> Vector:
         """Give the values of all parameters, with the free ones replaced by a vector."""
@@ -81,8 +84,8 @@ class ParameterSpace:
         known: dict[int, str] = {}
         names = self.models.parameters_unique_names
         for parameter, name in zip(self.models.parameters, names, strict=True):
-            known.setdefault(id(parameter), name)
-        return [known[id(parameter)] for parameter in self.free_parameters]
+            known.setdefault(value_key(parameter), name)
+        return [known[value_key(parameter)] for parameter in self.free_parameters]
 
     def units(self) -> list[str]:
         """Give the units of the free parameters."""
@@ -101,17 +104,22 @@ class ParameterSpace:
         return np.array([step_of(parameter) for parameter in self.free_parameters], dtype=float)
 
     def write_back(self, result: FitResult) -> None:
-        """Write values, errors and covariance of a fit to the models."""
+        """Write values, errors and covariance of a fit to the models.
+
+        Errors that are not known become 0, as in gammapy before a fit: of NaN, gammapy makes 1 when
+        models are copied or written.
+        """
         from gammapy.modeling import Covariance
 
         self.set(result.values)
         parameters = self.models.parameters
-        index = {id(parameter): place for place, parameter in enumerate(self.free_parameters)}
-        places = [index.get(id(parameter), -1) for parameter in parameters]
+        free = self.free_parameters
+        index = {value_key(parameter): place for place, parameter in enumerate(free)}
+        places = [index.get(value_key(parameter), -1) for parameter in parameters]
         known = np.array([place >= 0 for place in places])
         matrix = np.zeros((len(places), len(places)))
         chosen = [place for place in places if place >= 0]
-        matrix[np.ix_(known, known)] = result.covariance[np.ix_(chosen, chosen)]
+        matrix[np.ix_(known, known)] = np.nan_to_num(result.covariance)[np.ix_(chosen, chosen)]
         covariance = Covariance(parameters, matrix)
         self.models.covariance = covariance
         # `Datasets.models` takes the errors from here: without it they are lost
@@ -183,6 +191,51 @@ class Share:
             low, high = self.sides(self.values(state), index, fraction)
             rise = function(high) - function(low)
             yield int(self.places[index]), rise / (high[index] - low[index])
+
+
+def value_key(parameter: Parameter) -> int:
+    """Return a key that parameters have in common if setting one sets the others.
+
+    They are one object if they are linked by gammapy's models. `NestedModelSelection` of gammapy
+    shares the ``__dict__`` of parameters instead.
+    """
+    return id(parameter.__dict__)
+
+
+def unique_parameters(parameters: Iterable[Parameter]) -> list[Parameter]:
+    """Return parameters in their order, of those that share one value the first."""
+    unique: dict[int, Parameter] = {}
+    for parameter in parameters:
+        unique.setdefault(value_key(parameter), parameter)
+    return list(unique.values())
+
+
+def share_values(models: DatasetModels, copies: DatasetModels) -> None:
+    """Share values among copied parameters wherever the original ones do.
+
+    Copies of models keep gammapy's links, but not a common ``__dict__``.
+
+    Parameters
+    ----------
+    models : gammapy.modeling.models.DatasetModels
+        The original models.
+    copies : gammapy.modeling.models.DatasetModels
+        Their copies, in the same order.
+    """
+    first: dict[int, Parameter] = {}
+    for original, parameter in zip(models.parameters, copies.parameters, strict=True):
+        parameter.__dict__ = first.setdefault(value_key(original), parameter).__dict__
+
+
+def names_sharing_values(models: DatasetModels) -> list[str]:
+    """Return the names of free parameters that share the value of another without being linked."""
+    first: dict[int, tuple[Parameter, str]] = {}
+    names: dict[str, None] = {}
+    for parameter, name in zip(models.parameters, models.parameters_unique_names, strict=True):
+        other, other_name = first.setdefault(value_key(parameter), (parameter, name))
+        if other is not parameter and not parameter.frozen:
+            names |= dict.fromkeys((other_name, name))
+    return list(names)
 
 
 def step_of(parameter: Parameter) -> float:

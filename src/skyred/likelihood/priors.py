@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skyred.likelihood.parameters import ParameterSpace, step_of
+from skyred.likelihood.parameters import ParameterSpace, step_of, value_key
 
 if TYPE_CHECKING:
     from gammapy.modeling import Parameter
@@ -41,12 +41,13 @@ class Priors:
     def __init__(self, space: ParameterSpace) -> None:
         self.space, self.parameters = space, space.models.parameters
         self.penalties = tuple(space.models._penalties or ())
-        penalised = {id(each) for penalty in self.penalties for each in penalty.parameters}
+        penalised = {value_key(each) for penalty in self.penalties for each in penalty.parameters}
         self.steps = np.array([SLOPE_STEP * step_of(each) for each in space.free_parameters])
+        self.limits = np.array(space.limits())
         self.places = [
             place
             for place, each in enumerate(space.free_parameters)
-            if each.prior or id(each) in penalised
+            if each.prior or value_key(each) in penalised
         ]
         self.quantiles = [quantile_of(each) for each in space.free_parameters]
         known = zip(space.free_parameters, self.quantiles, strict=True)
@@ -92,10 +93,12 @@ class Priors:
 
     def _slope(self, function: Callable[[Vector], float | Array], x: Vector, onto: Array) -> Array:
         for place in self.places:
-            step = np.zeros(len(x))
-            step[place] = self.steps[place]
-            rise = function(x + step) - function(x - step)
-            onto[place] = rise / (2 * self.steps[place])
+            low, high = x.copy(), x.copy()
+            # a uniform prior is infinite beyond its ends, which are limits of the parameter
+            ends = x[place] + np.array([-1, 1]) * self.steps[place]
+            low[place], high[place] = np.clip(ends, *self.limits[place])
+            if (width := high[place] - low[place]) > 0:
+                onto[place] = (function(high) - function(low)) / width
         return onto
 
 

@@ -39,17 +39,33 @@ class KernelMaker:
         A grid of such pixels, with one at the centre.
     centre : tuple of float
         Longitude and latitude of the centre, in rad.
+    images : dict
+        Geometries of kernels, by their number of pixels along each side.
+    kernels : dict
+        Kernels by their containment, if the PSF is the same everywhere.
     """
 
     psf: PSFMap
     distances: dict[int, Array] = attrs.field(factory=dict)
     centred: WcsGeom | None = None
     centre: tuple[float, float] = (0.0, 0.0)
+    images: dict[int, WcsGeom] = attrs.field(factory=dict)
+    kernels: dict[float, PSFKernel] = attrs.field(factory=dict)
 
     @cached_property
     def valid(self) -> Any:
         """The map of positions where the PSF is known; gammapy makes it anew at each question."""
-        return self.psf.mask_safe_image
+        from gammapy.maps import Map
+
+        psf_map = self.psf.psf_map
+        known = np.any(psf_map.data > 0, axis=(0, 1))
+        return Map.from_geom(psf_map.geom.to_image(), data=known)
+
+    @cached_property
+    def is_uniform(self) -> bool:
+        """Whether all pixels of the PSF map are equal, so that one kernel serves everywhere."""
+        data = self.psf.psf_map.data
+        return bool(np.all(data == data[..., :1, :1]))
 
     def _nearest(self, position: SkyCoord | None) -> SkyCoord:
         """Give a position, or the nearest at which the PSF is known, as gammapy does."""
@@ -77,11 +93,22 @@ class KernelMaker:
 
         if max_radius is not None:
             return self.psf.get_psf_kernel(geom, position, max_radius, containment)
+        if self.is_uniform and containment in self.kernels:
+            return self.kernels[containment]
         profile = RadialProfile.at(self.psf, self._nearest(position))
         data = self._kernel(profile, geom, containment)
-        pixel = geom.pixel_scales.max()
-        image = geom.to_odd_npix(max_radius=data.shape[1] / 2 * pixel * (1 - 1e-9))
-        return PSFKernel(Map.from_geom(image, data=data), normalize=False)
+        image = self._image(geom, len(data[0]))
+        kernel = PSFKernel(Map.from_geom(image, data=data), normalize=False)
+        if self.is_uniform:
+            self.kernels[containment] = kernel
+        return kernel
+
+    def _image(self, geom: WcsGeom, size: int) -> WcsGeom:
+        """Return the geometry of a kernel; kernels of one size share it."""
+        if size not in self.images:
+            pixel = geom.pixel_scales.max()
+            self.images[size] = geom.to_odd_npix(max_radius=size / 2 * pixel * (1 - 1e-9))
+        return self.images[size]
 
     def _kernel(self, profile: RadialProfile, geom: WcsGeom, containment: float) -> Array:
         """Average the profile over pixels, each energy as far as it contains enough."""
@@ -135,7 +162,7 @@ def _odd(size: float) -> int:
     return int(round_up_to_odd(size))
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, slots=False)
 class RadialProfile:
     """The PSF at one position: its density against the distance, one row an energy.
 
@@ -175,6 +202,12 @@ class RadialProfile:
         axis = geom.axes[psf.energy_name]
         return cls(values, containment, axis, edges, steps)
 
+    @cached_property
+    def has_equal_bins(self) -> bool:
+        """Whether all bins of distance have the same width."""
+        widths = np.diff(self.edges)
+        return bool(np.allclose(widths, widths[0]))
+
     def onto(self, energy: Any) -> RadialProfile:
         """Interpolate it at other energies."""
         places = [_between(place, len(self.values)) for place in self.axis.coord_to_pix(energy)]
@@ -191,7 +224,7 @@ class RadialProfile:
         """Interpolate one row linearly, and beyond its ends extrapolate, as gammapy does."""
         widths = np.diff(self.edges)
         place = (distance - self.edges[0]) / widths[0] - 0.5
-        if not np.allclose(widths, widths[0]):  # gammapy is half way between bins at their edge
+        if not self.has_equal_bins:  # gammapy is half way between bins at their edge
             place = np.interp(distance, self.edges, np.arange(len(self.edges)) - 0.5)
             place += np.maximum(distance - self.edges[-1], 0) / widths[-1]
         index = np.clip(place.astype(int), 0, len(row) - 2)

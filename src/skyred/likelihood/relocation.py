@@ -145,6 +145,6 @@ class Relocation:
 
     def _steps(self, x: Array, places: Index) -> Array:
         """Return a small part of the errors of some parameters, for differences."""
-        own = np.array([self.total.restrict(places[[i]])[1](x)[0, 0] for i in range(len(places))])
+        own = np.array([self.total.condition(p, x).fisher_of(x)[0, 0] for p in places[:, None]])
         usual = self.total.space.steps()[places]
         return STEP * np.where(own > 0, np.sqrt(2 / np.where(own > 0, own, 1)), usual)

@@ -1,20 +1,21 @@
 """Responses: what the instrument makes of a source near one position, as plain arrays.
 
-gammapy's own evaluator looks the responses up, so their interpolation and the size of cutouts are
-gammapy's; only the PSF kernels come from `skyred.likelihood.psf`.
+They are those that gammapy's own evaluator looks up: its interpolation and size of cutouts, taken
+from `skyred.likelihood.psf`, `edisp` and `cutouts` where these know the kind of IRFs.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import attrs
 import numpy as np
 
+from skyred.likelihood.cutouts import CutoutLookup
 from skyred.likelihood.edisp import EdispLookup
 from skyred.likelihood.psf import KernelMaker
 from skyred.likelihood.units import scale_of
@@ -60,6 +61,7 @@ class Instrument:
         self.edisp: Any = dataset.edisp
         if self._has_kernel_per_pixel():
             self.edisp = EdispLookup(dataset.edisp)
+        self.cutouts = CutoutLookup.of(dataset.exposure, self.mask_image)
 
     def _has_kernel_per_pixel(self) -> bool:
         """Return whether the energy dispersion is a map of kernels, on pixels of the sky."""
@@ -79,6 +81,10 @@ class Instrument:
     def area(self) -> Array:
         """Solid angles of the pixels of the image in sr, shape (y, x)."""
         return np.asarray(self.geom.to_image().solid_angle().to_value("sr"))
+
+    def area_of(self, slices: tuple[slice, slice]) -> Array | None:
+        """Return the solid angles of the pixels of a cutout in sr; None of a region."""
+        return None if self.geom.is_region else self.area[slices]
 
     def evaluator(self, model: SkyModel) -> MapEvaluator:
         """Make an evaluator of gammapy's for a model; it is not the dataset's own."""
@@ -105,13 +111,50 @@ class Instrument:
         centre, size = exposure.geom.center_skydir, (PSF_CONTAINMENT, PSF_MAX_RADIUS)
         return self.psf.get_psf_kernel(centre, exposure.geom, *size)
 
-    def update(self, evaluator: MapEvaluator) -> None:
-        """Look the responses up at the present position of the evaluator's model."""
-        dataset = self.dataset
-        evaluator.update(dataset.exposure, self.psf, self.edisp, self.geom, self.mask_image)
+    def update(self, evaluator: MapEvaluator) -> tuple[slice, slice] | None:
+        """Look the responses up at the present position of the evaluator's model.
+
+        Parameters
+        ----------
+        evaluator : gammapy.datasets.evaluator.MapEvaluator
+            The evaluator; afterwards it is as after its own `update`.
+
+        Returns
+        -------
+        tuple of slice or None
+            The rows and columns of the cutout, if they are known.
+        """
+        dataset, slices = self.dataset, None
+        if self.cutouts is not None and evaluator.evaluation_mode == "local":
+            self._update_kernels(evaluator)
+            slices = self.cutouts.cut(evaluator)
+            evaluator.reset_cache_properties()
+        else:
+            mask = self.mask_image
+            evaluator.update(dataset.exposure, self.psf, self.edisp, self.geom, mask)
         if getattr(evaluator.model, "spatial_model", None) is not None:
             # else gammapy measures the next move from (0, 0), and makes new kernels for nothing
             evaluator._cached_position = evaluator.model.position_lonlat
+        return slices
+
+    def _update_kernels(self, evaluator: MapEvaluator) -> None:
+        """Look energy dispersion and PSF kernel up, as the evaluator does on maps of the sky."""
+        from gammapy.datasets.evaluator import PSF_CONTAINMENT, PSF_MAX_RADIUS
+        from gammapy.irf import PSFKernel
+
+        del evaluator.position, evaluator.cutout_width, evaluator._edisp_diagonal
+        axis, position = self.geom.axes["energy"], evaluator.position
+        evaluator._geom_reco_axis = axis
+        if self.edisp:
+            evaluator.edisp = self.edisp.get_edisp_kernel(position=position, energy_axis=axis)
+        if not self.psf or (
+            isinstance(evaluator.psf, PSFKernel) and self.psf.has_single_spatial_bin
+        ):
+            return
+        geom = self.geom if self.psf.energy_name == "energy" else self.dataset.exposure.geom
+        evaluator.psf = self.psf.get_psf_kernel(
+            position=position, geom=geom, containment=PSF_CONTAINMENT, max_radius=PSF_MAX_RADIUS
+        )
 
 
 def _mask_image(dataset: MapDataset) -> Any:
@@ -140,8 +183,8 @@ class Response:
         The PSF, shape (true energies, ky, kx), in float32 as gammapy convolves with it.
     image : gammapy.maps.Geom
         The geometry of the cutout.
-    area : array or None
-        Solid angles of its pixels in sr, shape (y, x); None for regions.
+    area : callable
+        Returns the solid angles of its pixels in sr, shape (y, x); None of regions.
     """
 
     slices: tuple[slice, slice]
@@ -149,11 +192,16 @@ class Response:
     migration: Array
     kernel: NDArray[np.float32] | None
     image: Any
-    area: Array | None
+    area: Callable[[], Array | None]
 
     @classmethod
-    def of(cls, evaluator: MapEvaluator, instrument: Instrument) -> Response:
-        """Take the arrays out of an evaluator that has been updated."""
+    def of(
+        cls,
+        evaluator: MapEvaluator,
+        instrument: Instrument,
+        slices: tuple[slice, slice] | None = None,
+    ) -> Response:
+        """Take the arrays out of an evaluator that has been updated, with its slices if known."""
         applied, cutout = evaluator.model.apply_irf, evaluator.geom
         edisp = evaluator.edisp if applied["edisp"] and evaluator.edisp else None
         edisp = edisp or evaluator._edisp_diagonal
@@ -163,14 +211,14 @@ class Response:
         kernel = None
         if evaluator.psf and applied["psf"] and not cutout.is_region:
             kernel = evaluator.psf.psf_kernel_map.data.astype(np.float32)
-        slices = _slices(cutout, instrument.geom)
+        slices = _slices(cutout, instrument.geom) if slices is None else slices
         return cls(
             slices,
             _finite(exposure.astype(float)),
             np.asarray(edisp.pdf_matrix, dtype=float),
             kernel,
             cutout.to_image(),
-            None if cutout.is_region else instrument.area[slices],
+            partial(instrument.area_of, slices),
         )
 
 

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import fft
 
+from skyred.likelihood import sharp_edges
 from skyred.likelihood.bins import Footprint, Mixture, Template
 from skyred.likelihood.parameters import Share
+from skyred.likelihood.part import Recent
 from skyred.likelihood.response import Response
 from skyred.likelihood.sky import ModelImage, PixelPosition
 from skyred.likelihood.units import scale_of
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     Weights = Iterator[tuple[tuple[int, int], float]]
 
 SLOPE_STEP = 0.01  # of a parameter's usual step, for derivatives of images
+DIFFERENCES_KEPT = 2  # for each spatial parameter
 CORNERS_KEPT = 24  # at least: the pixels that a fit and its errors come across
 CORNERS_MEMORY = 2**26  # bytes, for more of them: samplers jump from pixel to pixel and back
 
@@ -47,6 +50,8 @@ class Shape(ABC):
         The spatial parameters.
     """
 
+    pixels: Array  # the size of a pixel in the units of the spatial parameters, if extended
+
     def __init__(
         self, evaluator: MapEvaluator, response: Response, footprint: Footprint, share: Share
     ) -> None:
@@ -61,9 +66,17 @@ class Shape(ABC):
         """Give the template for values of the spatial parameters."""
         return self.footprint.template(self.image(values))
 
+    def is_sharp(self, values: Array) -> bool:
+        """Return whether the image has sharp edges; only of extended sources it is known."""
+        return False
+
+    def _sides(self, values: Array, index: int) -> tuple[Array, Array]:
+        """Return the values between which a derivative is taken."""
+        return self.share.sides(values, index, SLOPE_STEP)
+
     def slope(self, values: Array, index: int) -> Template | Mixture:
         """Give the derivative of the template by one of the parameters."""
-        low, high = self.share.sides(values, index, SLOPE_STEP)
+        low, high = self._sides(values, index)
         return self.footprint.template(self._rise(low, high) / (high[index] - low[index]))
 
     def _rise(self, low: Array, high: Array) -> Array:
@@ -185,10 +198,30 @@ class ExtendedShape(Shape):
         self, evaluator: MapEvaluator, response: Response, footprint: Footprint, share: Share
     ) -> None:
         super().__init__(evaluator, response, footprint, share)
-        self.model_image = ModelImage(evaluator.model.spatial_model, response.image, response.area)
+        area = response.area()
+        self.model_image = ModelImage(evaluator.model.spatial_model, response.image, area)
+        kept = DIFFERENCES_KEPT * len(share.free)
+        self.differences: Recent[tuple[bytes, bytes], Array] = Recent(kept)
         self.convolution = None
+        self.last_weights: tuple[Array, tuple[bytes, float], Array] | None = None
         if response.kernel is not None:
             self.convolution = Convolution(response.kernel, response.image.data_shape)
+        self.pixels = sharp_edges.pixels_of(share, float(np.max(self.model_image.pixel)))
+        self.sharp: bool | None = None
+
+    def is_sharp(self, values: Array) -> bool:
+        """Return whether the image has sharp edges; examined once."""
+        if self.sharp is None:
+            axis = self.model_image.position.lat
+            pixel = float(self.pixels[axis])
+            self.sharp = sharp_edges.changes_unevenly(self._plain, values, axis, pixel)
+        return self.sharp
+
+    def _sides(self, values: Array, index: int) -> tuple[Array, Array]:
+        if not self.is_sharp(values):
+            return super()._sides(values, index)
+        fraction = sharp_edges.SLOPE_STEP * self.pixels[index] / self.share.steps[index]
+        return self.share.sides(values, index, fraction)
 
     def image(self, values: Array) -> Array:
         """Give the image, convolved."""
@@ -196,7 +229,7 @@ class ExtendedShape(Shape):
 
     def _plain(self, values: Array) -> Array:
         self.share.set(values)
-        return self.model_image()
+        return self.model_image(values)
 
     def _spread(self, plain: Array) -> Array:
         if self.convolution is None:
@@ -205,7 +238,52 @@ class ExtendedShape(Shape):
 
     def _rise(self, low: Array, high: Array) -> Array:
         # one convolution of the difference: half the work, and no difference of rounded numbers
-        return self._spread(self._plain(high) - self._plain(low))
+        return self._spread(self._difference(low, high))
+
+    def _difference(self, low: Array, high: Array) -> Array:
+        """Return the difference of two images before the PSF; the last are kept."""
+        key = low.tobytes(), high.tobytes()
+        known = self.differences.get(key)
+        if known is None:
+            known = self.differences.keep(key, self._plain(high) - self._plain(low))
+        return known
+
+    def weighted_slope(
+        self, values: Array, index: int, flux: Array, weights: Array, weight: float
+    ) -> float:
+        """Return the derivative of the weighted sum of counts by one of the parameters.
+
+        The weights are convolved instead of the image, once for all parameters.
+
+        Parameters
+        ----------
+        values, index : array, int
+            Of the spatial parameters, shape (k,), and which of them.
+        flux : array
+            In cm-2 s-1, shape (true energies,).
+        weights, weight : array, float
+            Of the counts in the chosen bins of the cutout, shape (k',), and of their total.
+
+        Returns
+        -------
+        float
+            The derivative.
+        """
+        low, high = self._sides(values, index)
+        by_pixel = self._by_pixel(flux, weights, weight)
+        rise = np.vdot(by_pixel, self._difference(low, high))
+        return float(rise / (high[index] - low[index]))
+
+    def _by_pixel(self, flux: Array, weights: Array, weight: float) -> Array:
+        """Return the derivatives of the weighted sum by the pixels of the image, shape (y, x)."""
+        known = self.last_weights
+        if known is None or known[0] is not weights or known[1] != (flux.tobytes(), weight):
+            seen = self.footprint.back_projection(flux, weights, weight)
+            by_pixel = seen.sum(axis=0)
+            if self.convolution is not None:
+                by_pixel = self.convolution.transposed(seen)
+            known = self.last_weights = weights, (flux.tobytes(), weight), by_pixel
+        return known[2]
 
 
 class Convolution:
@@ -236,3 +314,15 @@ class Convolution:
         spectrum = fft.rfft2(image.astype(np.float32), self.padded)
         found = fft.irfft2(spectrum * self.kernel, self.padded)
         return found[:, self.inside[0], self.inside[1]]  # type: ignore[no-any-return]
+
+    def transposed(self, images: Array) -> Array:
+        """Return the sum over energies of images convolved with the mirrored kernels, shape (y, x).
+
+        It is the transposed matrix of the convolution, applied in double precision: the weights
+        cancel where the gradient is zero.
+        """
+        padded = np.zeros((len(images), *self.padded))
+        padded[:, self.inside[0], self.inside[1]] = images
+        spectrum = np.einsum("tyx,tyx->yx", fft.rfft2(padded, self.padded), self.kernel.conj())
+        height, width = (part.stop - part.start for part in self.inside)
+        return np.asarray(fft.irfft2(spectrum, self.padded)[:height, :width])

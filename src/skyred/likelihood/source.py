@@ -143,6 +143,11 @@ class Source:
         """The shape in the present cutout."""
         return self.cutout.shape
 
+    def shape_at(self, state: Vector) -> Shape | None:
+        """Return the shape for a state, if it has free parameters; None of what is not reached."""
+        cutout = self._select(self.share.values(state))
+        return cutout.shape if cutout.contributes and self.share.free else None
+
     # -- predicted counts -----------------------------------------------------------------------
 
     def _template(self, state: Vector) -> Template | Mixture | None:
@@ -193,9 +198,11 @@ class Source:
         by_flux = template.weighted(own, weight)
         for place, slope in self._flux_slopes(state, wanted):
             yield place, float(by_flux @ slope)
-        flux = self.flux(state)
-        for place, slope_of_template in self._template_slopes(state, wanted):
-            yield place, float(slope_of_template.weighted(own, weight) @ flux)
+        flux, values = self.flux(state), self.share.values(state)
+        for index in self.share.free:
+            if int(self.share.places[index]) in wanted:
+                slope_of_sum = self.cutout.weighted_slope(values, index, flux, own, weight)
+                yield int(self.share.places[index]), slope_of_sum
 
     def _flux_slopes(self, state: Vector, wanted: Places) -> Iterator[tuple[int, Array]]:
         factor = self.time(state)

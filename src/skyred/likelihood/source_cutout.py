@@ -52,12 +52,12 @@ class SourceCutout:
     def __init__(self, model: SkyModel, instrument: Instrument, bins: Bins, share: Share) -> None:
         self.share = share
         self.evaluator: MapEvaluator = instrument.evaluator(model)
-        instrument.update(self.evaluator)
+        slices = instrument.update(self.evaluator)
         self.contributes = bool(self.evaluator.contributes)
         self.templates = Recent[bytes, Template | Mixture](2 * len(share.free) + 4)
         self.slopes = Recent[tuple[int, bytes], Template | Mixture](max(1, 2 * len(share.free)))
         if self.contributes:
-            self.response = Response.of(self.evaluator, instrument)
+            self.response = Response.of(self.evaluator, instrument, slices)
             self.footprint = Footprint(self.response, bins)
             self.shape = self._shape()
             room = MEMORY // max(self.footprint.per_bin.nbytes, 1)
@@ -92,6 +92,14 @@ class SourceCutout:
         key = index, values.tobytes()
         known = self.slopes.get(key)
         return self.slopes.keep(key, self.shape.slope(values, index)) if known is None else known
+
+    def weighted_slope(
+        self, values: Array, index: int, flux: Array, weights: Array, weight: float
+    ) -> float:
+        """Return the derivative of the weighted sum of counts by one of the spatial parameters."""
+        if isinstance(self.shape, ExtendedShape):
+            return self.shape.weighted_slope(values, index, flux, weights, weight)
+        return float(self.slope(values, index).weighted(weights, weight) @ flux)
 
 
 def _has_one_image(spatial: object) -> bool:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 TRUNCATION = 1e-25  # gammapy's smallest predicted counts
+LARGEST_SIGNAL = 1e150  # counts: the squares of more are not finite
 
 
 class Derivatives(NamedTuple):
@@ -119,10 +120,15 @@ class WStat:
             return (linear + root) / self.twice, linear, root
 
     def value(self, signal: Array, total: float = 0.0) -> float:
-        """Give the statistic; bins where it is not defined count as zero, as in gammapy."""
+        """Return the statistic; bins where it is not defined count as zero, as in gammapy.
+
+        NaN if that is because of the signal: zero would be lower than any minimum.
+        """
         with np.errstate(all="ignore"):
             terms = self._each(signal, self.background(signal))
             total = terms.sum()
+            if not np.isfinite(total) and not (np.abs(signal) < LARGEST_SIGNAL).all():
+                return np.nan
             return float(total if np.isfinite(total) else np.nan_to_num(terms).sum())
 
     def _each(self, signal: Array, background: Array) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from skyred.likelihood.input_checks import check_parameters
 from skyred.likelihood.parameters import ParameterSpace
 from skyred.likelihood.shapes import PointShape
 from skyred.likelihood.trust import Trust
+from skyred.objective import Conditional
 
 if TYPE_CHECKING:
     from gammapy.datasets import Datasets
@@ -97,26 +99,35 @@ class Total:
         """Return its gradient, shape (n,)."""
         return self._gradient(self.space.free, x)
 
+    def gradient_by(self, places: Index) -> Derivative:
+        """Return a function for the gradient by some of the free parameters, shape (k,)."""
+        return partial(self._gradient, self.space.free[places])
+
     def fisher(self, x: Vector) -> Array:
         """Return the Fisher matrix, the second derivatives that are left on average, (n, n)."""
         return self._fisher(self.space.free, x)
 
-    def restrict(self, places: Index) -> tuple[Derivative, Derivative]:
-        """Return functions for gradient and Fisher matrix by some of the free parameters.
+    def condition(self, places: Index, x: Vector) -> Conditional:
+        """Return the statistic as a function of some of the free parameters.
 
         Parameters
         ----------
         places : array of int
             Which of the free parameters, shape (k,).
+        x : array
+            The free parameters, shape (n,): the values of the others.
 
         Returns
         -------
-        gradient, fisher : callable
-            From a vector of all free parameters, shape (n,), to arrays of shape (k,) and (k, k).
+        Conditional
             Only the model contributions that depend on these parameters are evaluated.
         """
-        chosen = self.space.free[places]
-        return partial(self._gradient, chosen), partial(self._fisher, chosen)
+        chosen, state = self.space.free[places], self.state(x)
+        wanted = frozenset(chosen.tolist())
+        total = copy(self)
+        total.datasets = [dataset.condition(state, wanted) for dataset in self.datasets]
+        gradient, fisher = partial(total._gradient, chosen), partial(total._fisher, chosen)
+        return Conditional(total.stat, gradient, fisher)
 
     @property
     def blocks(self) -> list[Index]:

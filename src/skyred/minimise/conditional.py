@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import numpy as np
 
+from skyred.minimise.differences import gradient_by
+from skyred.objective import Conditional
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from skyred.objective import Derivative, Objective, PixelGrid
+    from skyred.objective import Derivative, Objective, PixelGrid, SharpSource
 
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
@@ -44,7 +47,13 @@ def conditional(objective: Objective, free: Index, values: Array) -> Objective:
     def of_free(array: Any) -> Any:
         return None if array is None else np.asarray(array)[free]
 
-    gradient, fisher = _derivatives(objective, free)
+    def gradient_of_some(places: Index) -> Derivative:
+        of_full = gradient_by(objective, free[places])
+        return lambda x: of_full(full(x))
+
+    some = _functions(objective, free, fixed)
+    gradient, fisher = some.gradient_of, some.fisher_of
+    index = {int(place): at for at, place in enumerate(free)}
     remainder = objective.remainder
     return attrs.evolve(
         objective,
@@ -56,29 +65,54 @@ def conditional(objective: Objective, free: Index, values: Array) -> Objective:
         rough=of_free(objective.rough),
         factors=of_free(objective.factors),
         costly=of_free(objective.costly),
-        stat=lambda x: objective.stat(full(x)),
+        stat=lambda x: some.stat(full(x)),
         prior=None if objective.prior is None else lambda x: objective.prior_stat(full(x)),
         remainder=None if remainder is None else lambda x: remainder(full(x)),
         quantiles=[objective.quantiles[place] for place in free] if objective.quantiles else (),
-        gradient_of=None if gradient is None else lambda x: gradient(full(x)),
-        fisher_of=None if fisher is None else lambda x: fisher(full(x)),
+        gradient_of=None if objective.gradient_of is None else lambda x: gradient(full(x)),
+        fisher_of=None if objective.fisher_of is None else lambda x: fisher(full(x)),
         grids=conditional_grids(objective, free, full),
+        sharp=None if objective.sharp is None else lambda x: _sharp(objective, index, full(x)),
         blocks=(),
         refresh=None,
         relocate=None,
-        restrict=None,
+        condition=None,
+        gradient_by=None if objective.gradient_by is None else gradient_of_some,
         on_accept=None,
     )
 
 
-def _derivatives(objective: Objective, free: Index) -> tuple[Derivative | None, Derivative | None]:
-    if objective.restrict is not None:
-        return objective.restrict(free)
-    gradient, fisher = objective.gradient_of, objective.fisher_of
-    return (
-        None if gradient is None else lambda x: gradient(x)[free],
-        None if fisher is None else lambda x: fisher(x)[np.ix_(free, free)],
+def _functions(objective: Objective, free: Index, values: Array) -> Conditional:
+    if objective.condition is not None:
+        return objective.condition(free, values)
+    return Conditional(
+        objective.stat, gradient_by(objective, free), lambda x: fisher_by(objective, free, x)
     )
+
+
+def _sharp(objective: Objective, index: dict[int, int], x: Array) -> list[SharpSource]:
+    """Return the sources with sharp edges that have free parameters left."""
+    sources = []
+    for source in objective.sharp(x) if objective.sharp else ():
+        left = [place in index for place in source.places.tolist()]
+        if not any(left):
+            continue
+        places, sizes, related = (
+            np.array([index[place] for place in every.tolist() if place in index], dtype=int)
+            for every in (source.places, source.sizes, source.related)
+        )
+        pixels = source.pixels[left]
+        sources.append(
+            attrs.evolve(source, places=places, pixels=pixels, sizes=sizes, related=related)
+        )
+    return sources
+
+
+def fisher_by(objective: Objective, places: Index, x: Array) -> Array:
+    """Return the Fisher matrix by some parameters, shape (k, k)."""
+    fisher = objective.fisher(x)
+    assert fisher is not None
+    return np.asarray(fisher)[np.ix_(places, places)]
 
 
 def _to_pixels(grid: PixelGrid, full: Derivative, x: Array) -> Array:

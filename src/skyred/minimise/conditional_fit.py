@@ -17,6 +17,7 @@ from skyred.minimise.conditional import conditional
 from skyred.minimise.minuit import MinuitSearch
 from skyred.minimise.pixel_cells import CellSearch
 from skyred.minimise.pixel_coordinates import PixelCoordinates
+from skyred.minimise.sharp_search import SharpSearch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -62,6 +63,11 @@ class Rest:
     places : sequence of int
         Which parameters are held, shape (k,).
 
+    Attributes
+    ----------
+    lowest : Rested
+        The lowest of the best fit and all fits of the rest, even of those without success.
+
     Raises
     ------
     FitError
@@ -79,7 +85,7 @@ class Rest:
         held = covariance[np.ix_(self.places, self.places)]
         # how the best values of all parameters move with those that are held
         self.slope = covariance[:, self.places] @ np.linalg.pinv(held, hermitian=True)
-        self.known = [self.best]
+        self.known, self.lowest = [self.best], self.best
 
     def fit(self, values: Sequence[float] | Array) -> Rested:
         """Fit the rest, with the held parameters at some values, shape (k,)."""
@@ -113,7 +119,10 @@ class Rest:
         values = start.copy()
         values[~self._held()] = x
         stat = self.objective.total(values)
-        return Rested(values, stat, success and bool(np.isfinite(stat)))
+        rested = Rested(values, stat, success and bool(np.isfinite(stat)))
+        if stat < self.lowest.stat:
+            self.lowest = rested
+        return rested
 
 
 def fit_all(objective: Objective) -> tuple[Array, bool]:
@@ -137,6 +146,8 @@ def fit_all(objective: Objective) -> tuple[Array, bool]:
     if not np.isfinite(objective.total(start)):
         return start, False
     if objective.gradient_of is not None and objective.fisher_of is not None:
+        if objective.sharp is not None and objective.sharp(start):
+            return SharpSearch(objective, TOLERANCE).follow(start), True
         pixels = PixelCoordinates(objective, start)
         cells = CellSearch(pixels, TOLERANCE, TOLERANCE)
         end = cells.descend(pixels.to_pixels(start))

@@ -31,8 +31,9 @@ def block_curvature(
     The directions are those of their covariance by the matrix as it is known. If the result is far
     from it, they are taken again by the result, with shorter steps.
     """
-    restricted = objective.restrict is not None and len(places) < len(x)
-    gradient_of = objective.restrict(places)[0] if restricted else gradient_by(objective, places)  # type: ignore[misc]
+    gradient_of = gradient_by(objective, places)
+    if objective.condition is not None and len(places) < len(x):
+        gradient_of = objective.condition(places, x).gradient_of
     costly = np.zeros(len(x), dtype=bool) if objective.costly is None else objective.costly
     part, calls = matrix[np.ix_(places, places)], 0
     for step in STEPS:

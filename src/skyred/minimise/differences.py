@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 def gradient_by(objective: Objective, places: Index) -> Derivative:
     """Return a function for the gradient by some parameters, shape (k,)."""
+    if objective.gradient_by is not None:
+        return objective.gradient_by(places)
 
     def gradient_of(point: Array) -> Array:
         gradient = objective.gradient(point)

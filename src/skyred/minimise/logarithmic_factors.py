@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 import attrs
 import numpy as np
 
+from skyred.objective import Conditional
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from skyred.objective import Derivative, Objective
+    from skyred.objective import Objective
 
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
@@ -59,7 +61,6 @@ class LogarithmicFactors:
         limits = plain.limits.copy()
         limits[self.factors] = [-np.inf, np.inf]
         steps = np.abs(self.x) if plain.steps is None else plain.steps
-        restrict = plain.restrict
         return attrs.evolve(
             plain,
             start=self.start,
@@ -69,8 +70,10 @@ class LogarithmicFactors:
             prior=None if plain.prior is None else lambda u: plain.prior_stat(self.to_plain(u)),
             gradient_of=self._gradient,
             fisher_of=self._fisher,
-            restrict=None if restrict is None else self._restrict,
+            condition=None if plain.condition is None else self._condition,
+            gradient_by=None,
             grids=(),
+            sharp=None,
             refresh=None,
             relocate=None,
             on_accept=None,
@@ -96,16 +99,16 @@ class LogarithmicFactors:
         assert fisher is not None
         return np.asarray(fisher) * np.outer(slope, slope)
 
-    def _restrict(self, places: Index) -> tuple[Derivative, Derivative]:
-        assert self.plain.restrict is not None
-        gradient, fisher = self.plain.restrict(places)
+    def _condition(self, places: Index, values: Array) -> Conditional:
+        assert self.plain.condition is not None
+        some = self.plain.condition(places, self.to_plain(values))
 
         def gradient_of(u: Array) -> Array:
             x, slope = self._slope(u)
-            return np.asarray(gradient(x)) * slope[places]
+            return np.asarray(some.gradient_of(x)) * slope[places]
 
         def fisher_of(u: Array) -> Array:
             x, slope = self._slope(u)
-            return np.asarray(fisher(x)) * np.outer(slope[places], slope[places])
+            return np.asarray(some.fisher_of(x)) * np.outer(slope[places], slope[places])
 
-        return gradient_of, fisher_of
+        return Conditional(lambda u: some.stat(self.to_plain(u)), gradient_of, fisher_of)

@@ -6,6 +6,7 @@ stands for the second derivatives, and is made steeper until a step leads down.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import attrs
@@ -64,6 +65,7 @@ def descend(
     lines: NDArray[np.int64] | None = None,
     iterations: int = ITERATIONS,
     level: float = np.inf,
+    least_gain: float = 0.0,
 ) -> Descent:
     """Go down by Newton steps.
 
@@ -85,6 +87,9 @@ def descend(
     level : float
         A statistic that is of no interest if it is not reached: the search ends where twice the
         expected gain would still leave it above.
+    least_gain : float
+        The gain of a step below which the search ends without having converged, if the step gains
+        less than half of the expected: at a non-differentiable line steps lead from side to side.
 
     Returns
     -------
@@ -99,7 +104,7 @@ def descend(
     for _ in range(iterations):
         parabola, calls = _Parabola.at(objective, x, bounds), calls + 2
         expected = parabola.gain(parabola.step(0.0))
-        if value - 2 * parabola.full_gain > level:
+        if level < np.inf and value - 2 * parabola.full_gain > level:
             return Descent(x, parabola.errors, calls, False, parabola.held)
         lower = None
         for _ in range(TRIALS):
@@ -114,9 +119,11 @@ def descend(
             damping = max(10 * damping, FIRST_DAMPING)
         if lower is not None:
             # far from the minimum errors are small, and steps of some errors lead nowhere
-            radius *= GROWTH if damping == 0 and value - there > FAR * expected else 1
+            gain = value - there
+            radius *= GROWTH if damping == 0 and gain > FAR * expected else 1
+            stalled = gain < min(least_gain, FAR * expected)
             x, value, damping = lower, there, damping / 10
-        if expected < tolerance or lower is None:
+        if expected < tolerance or lower is None or stalled:
             return Descent(x, parabola.errors, calls, expected < tolerance, parabola.held)
     return Descent(x, parabola.errors, calls, False, parabola.held)
 
@@ -135,7 +142,13 @@ def _inside(x: Array, step: Array, scale: Array, bounds: Array, direct: NDArray[
     return trial
 
 
-@attrs.define(eq=False)
+def _known(values: Array) -> NDArray[np.bool_]:
+    """Return which eigenvalues are no rounding errors."""
+    size = np.abs(values)
+    return np.asarray(size > SINGULAR * np.max(size, initial=0))
+
+
+@attrs.define(eq=False, slots=False)
 class _Parabola:
     """The statistic around a point, in units of the errors: gradient and second derivatives."""
 
@@ -162,19 +175,29 @@ class _Parabola:
         gradient = np.where(held, 0, np.nan_to_num(gradient) * scale)
         return cls(gradient, scaled, scale, held, steps)
 
+    @cached_property
+    def decomposition(self) -> tuple[Array, Array]:
+        """The eigenvalues and eigenvectors of the matrix, as `numpy.linalg.eigh`."""
+        values, axes = np.linalg.eigh(self.matrix)
+        return values, axes
+
     @property
     def errors(self) -> Array:
         """The errors of the parameters; where they are not known, their steps."""
-        inverse = np.linalg.pinv(self.matrix, rcond=SINGULAR, hermitian=True)
-        spread = np.sqrt(np.maximum(2 * np.diag(inverse), 0))
+        values, axes = self.decomposition
+        known = _known(values)
+        variances = np.square(axes[:, known]) @ (1 / values[known])
+        spread = np.sqrt(np.maximum(2 * variances, 0))
         return np.where((spread > 0) & ~self.held, spread * self.scale, self.steps)
 
     def step(self, damping: float, longest: float = LONGEST_STEP) -> Array:
         """Return the step to the minimum of the damped parabola, cut to a length in errors."""
-        damped = self.matrix + damping * np.diag(np.diag(self.matrix))
-        values, axes = np.linalg.eigh(damped)
+        values, axes = self.decomposition
+        if damping > 0:
+            damped = self.matrix + damping * np.diag(np.diag(self.matrix))
+            values, axes = np.linalg.eigh(damped)
         slopes = axes.T @ self.gradient
-        known = np.abs(values) > SINGULAR * np.max(np.abs(values), initial=0)
+        known = _known(values)
         along = np.where(known, -slopes / np.where(known, np.abs(values), 1), 0)
         # a slope without curvature, as of a source without any counts, is no minimum: go down it
         flat = ~known & (np.abs(slopes) > ROUNDING * np.max(np.abs(slopes), initial=0))
@@ -185,8 +208,10 @@ class _Parabola:
     @property
     def full_gain(self) -> float:
         """The gain of a step to the minimum of the parabola, however long."""
-        inverse = np.linalg.pinv(self.matrix, rcond=SINGULAR, hermitian=True)
-        return float(0.5 * self.gradient @ inverse @ self.gradient)
+        values, axes = self.decomposition
+        known = _known(values)
+        slopes = axes[:, known].T @ self.gradient
+        return float(0.5 * np.square(slopes) @ (1 / values[known]))
 
     def gain(self, step: Array) -> float:
         """Give what a step is expected to gain."""

@@ -140,7 +140,7 @@ class NewtonSearch:
         if self.objective.relocate is None:
             return end
         for _ in range(RESTARTS):
-            if not self._any_held(cells, end):
+            if end.converged and not self._any_held(cells, end):
                 break
             starts = self.objective.relocate(self._sky(cells, end.x))
             trials = [cells.descend_with_fluxes(cells.pixels.to_pixels(x)) for x in starts[:1]]

@@ -87,7 +87,12 @@ class CellSearch:
         if factors is not None:
             positive = factors & (z > 0)
             box[positive, 0] = np.maximum(box[positive, 0], 0)
-        return self._counted(descend(self.objective, self.tolerance, z, box=box))
+        return self._counted(self._across_lines(z, box))
+
+    def _across_lines(self, z: Array, box: Array) -> Descent:
+        """Go down across lines; where one is a valley, only until steps gain little."""
+        least_gain = COARSE if len(self.pixels.lines) else 0.0
+        return descend(self.objective, self.tolerance, z, box=box, least_gain=least_gain)
 
     def descend(self, z: Array) -> Descent:
         """Go down to a minimum inside a cell, over lines where the statistic falls beyond them.
@@ -104,7 +109,7 @@ class CellSearch:
             sides: minima without derivatives.
         """
         lines = self.pixels.lines
-        end = descend(self.objective, self.tolerance, z)
+        end = self._across_lines(z, self.objective.limits)
         if not len(lines):
             return self._counted(end)
         cells = np.floor(end.x[lines])

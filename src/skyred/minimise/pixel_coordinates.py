@@ -6,16 +6,18 @@ cells between pixel centres. In pixel coordinates those cells are boxes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import attrs
 import numpy as np
 
+from skyred.objective import Conditional
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from skyred.objective import Derivative, Objective, PixelGrid
+    from skyred.objective import Objective, PixelGrid
 
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
@@ -62,8 +64,11 @@ class PixelCoordinates:
 
     def to_sky(self, z: Array) -> Array:
         """Return the vector of parameters, shape (n,)."""
-        x = np.array(z, dtype=float)
-        for grid in self.grids:
+        return self._to_sky(self.grids, z, np.array(z, dtype=float))
+
+    def _to_sky(self, grids: Sequence[PixelGrid], z: Array, x: Array) -> Array:
+        """Set the positions of some sources in a vector of parameters."""
+        for grid in grids:
             key = (*grid.places.tolist(), *z[grid.places].tolist())
             if key not in self.positions:
                 if len(self.positions) > POSITIONS_KEPT * len(self.grids):
@@ -82,9 +87,12 @@ class PixelCoordinates:
 
     def jacobian(self, x: Array, z: Array) -> Array:
         """Return the derivatives of parameters by pixel coordinates, shape (n, n)."""
+        return self._jacobian(self.grids, x, z)
+
+    def _jacobian(self, grids: Sequence[PixelGrid], x: Array, z: Array) -> Array:
         matrix = np.eye(len(x))
-        for grid in self.grids:
-            matrix[np.ix_(grid.places, grid.places)] = self._block(grid, x, z)
+        for grid in grids:
+            matrix[grid.places[:, None], grid.places] = self._block(grid, x, z)
         return matrix
 
     def errors(self, x: Array, errors: Array) -> Array:
@@ -101,7 +109,7 @@ class PixelCoordinates:
         for grid in self.grids:
             pixel = np.abs(_slope(grid, self.near)).max(axis=1)
             steps[grid.places] = np.clip(steps[grid.places] / pixel, 0.1, 1.0)
-        prior, refresh, restrict = sky.prior, sky.refresh, sky.restrict
+        prior, refresh = sky.prior, sky.refresh
         return attrs.evolve(
             sky,
             start=start,
@@ -111,17 +119,22 @@ class PixelCoordinates:
             prior=None if prior is None else lambda z: sky.prior_stat(self.to_sky(z)),
             gradient_of=self._gradient if sky.gradient_of else None,
             fisher_of=self._fisher if sky.fisher_of else None,
-            restrict=None if restrict is None else self._restrict,
+            condition=None if sky.condition is None else self._condition,
+            gradient_by=None,
             refresh=None if refresh is None else lambda z: refresh(self.to_sky(z)),
+            sharp=None,
             on_accept=None,
         )
 
     def _stat(self, z: Array) -> float:
-        x = self.to_sky(z)
+        return self._inside(self.sky.stat, self.to_sky(z))
+
+    def _inside(self, stat: Callable[[Array], float], x: Array) -> float:
+        """Return the statistic; beyond the limits it is infinite."""
         low, high = self.sky.limits.T
         if not np.all(np.isfinite(x)) or np.any((x < low) | (x > high)):
             return np.inf
-        return float(self.sky.stat(x))
+        return float(stat(x))
 
     def _gradient(self, z: Array) -> Array:
         x = self.to_sky(z)
@@ -135,21 +148,33 @@ class PixelCoordinates:
         assert fisher is not None
         return jacobian.T @ fisher @ jacobian
 
-    def _restrict(self, places: Index) -> tuple[Derivative, Derivative]:
-        assert self.sky.restrict is not None
-        gradient, fisher = self.sky.restrict(places)
-        cut = np.ix_(places, places)
+    def _condition(self, places: Index, values: Array) -> Conditional:
+        assert self.sky.condition is not None
+        fixed, chosen = self.to_sky(values), set(places.tolist())
+        some = self.sky.condition(places, fixed)
+        grids = [grid for grid in self.grids if not chosen.isdisjoint(grid.places.tolist())]
+
+        def to_sky(z: Array) -> Array:
+            x = fixed.copy()
+            x[places] = z[places]
+            return self._to_sky(grids, z, x)
+
+        def jacobian(x: Array, z: Array) -> Array:
+            return self._jacobian(grids, x, z)[np.ix_(places, places)]
+
+        def stat(z: Array) -> float:
+            return self._inside(some.stat, to_sky(z))
 
         def gradient_of(z: Array) -> Array:
-            x = self.to_sky(z)
-            return self.jacobian(x, z)[cut].T @ gradient(x)
+            x = to_sky(z)
+            return jacobian(x, z).T @ some.gradient_of(x)
 
         def fisher_of(z: Array) -> Array:
-            x = self.to_sky(z)
-            jacobian = self.jacobian(x, z)[cut]
-            return jacobian.T @ fisher(x) @ jacobian
+            x = to_sky(z)
+            slopes = jacobian(x, z)
+            return slopes.T @ some.fisher_of(x) @ slopes
 
-        return gradient_of, fisher_of
+        return Conditional(stat, gradient_of, fisher_of)
 
 
 def _slope(grid: PixelGrid, x: Array) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import attrs
@@ -11,12 +12,13 @@ from skyred.errors import FitError
 from skyred.minimise.convergence import asymmetric, at_limit
 from skyred.minimise.hesse import Hessian
 from skyred.minimise.logarithmic_factors import LogarithmicFactors
+from skyred.minimise.minos import add_asymmetric_errors
 from skyred.minimise.minuit import MinuitSearch
 from skyred.minimise.minuit_rounds import search_by_minuit
 from skyred.minimise.newton import descend
 from skyred.minimise.newton_search import NewtonEnd, NewtonSearch
-from skyred.minimise.profile import interval
 from skyred.minimise.search_result import SearchResult
+from skyred.minimise.sharp_search import SharpSearch
 from skyred.records import FitResult
 
 if TYPE_CHECKING:
@@ -62,7 +64,8 @@ def minimise(
     calls : int
         Largest number of calls by MIGRAD.
     minos : bool
-        Whether to find asymmetric errors, as MINOS does.
+        Whether to find asymmetric errors, as MINOS does. If their profiles find lower values, the
+        fit begins again from there, which the result's notes report.
 
     Returns
     -------
@@ -74,6 +77,18 @@ def minimise(
     FitError
         If the objective is not finite at its starting values.
     """
+    search = partial(_search, method=method, strategy=strategy, tolerance=tolerance, calls=calls)
+    result = search(objective)
+    if not minos or not result.success:
+        return result
+    gain = ABOVE_GOAL * EDM_PER_TOLERANCE * tolerance
+    return add_asymmetric_errors(objective, result, search, gain)
+
+
+def _search(
+    objective: Objective, *, method: Method, strategy: int, tolerance: float, calls: int
+) -> FitResult:
+    """Find the minimum and its covariance from the start of an objective."""
     first = objective.total(objective.start)
     if not np.isfinite(first):
         raise FitError(
@@ -84,16 +99,19 @@ def minimise(
     goal = EDM_PER_TOLERANCE * tolerance
     if method == "minuit" or objective.gradient_of is None or objective.fisher_of is None:
         end = search_by_minuit(objective, minuit, goal)
+        if end.calls <= calls and objective.sharp is not None and objective.sharp(end.values):
+            end = _with_sharp_edges(objective, end.values, end.calls, goal, end.notes)
         if method == "newton":
             end = attrs.evolve(end, notes=(*end.notes, "fitted by MIGRAD: no exact derivatives"))
     else:
         end = _by_newton(objective, minuit, goal)
-    result = _result(objective, end)
-    return _with_minos(objective, result) if minos and result.success else result
+    return _result(objective, end)
 
 
 def _by_newton(objective: Objective, minuit: MinuitSearch, goal: float) -> SearchResult:
     newton = _newton(objective, goal)
+    if objective.sharp is not None and objective.sharp(newton.x):
+        return _with_sharp_edges(objective, newton.x, newton.calls, goal, newton.notes)
     hessian = newton.hessian
     if hessian is not None and not hessian.flat and hessian.edm < ABOVE_GOAL * goal:
         notes = _line_notes(newton)
@@ -111,6 +129,14 @@ def _by_newton(objective: Objective, minuit: MinuitSearch, goal: float) -> Searc
         hardly = f"{end.message}; the statistic hardly depends on {', '.join(flat)}"
         end = attrs.evolve(end, message=hardly)
     return _after_migrad(objective, end, goal)
+
+
+def _with_sharp_edges(
+    objective: Objective, x: Array, calls: int, goal: float, notes: tuple[str, ...]
+) -> SearchResult:
+    """Search on from a point near the minimum, if a source has sharp edges."""
+    end = SharpSearch(objective, goal).run(x)
+    return attrs.evolve(end, calls=calls + end.calls, notes=(*notes, *end.notes))
 
 
 def _unconstrained(values: Array, hessian: Hessian, calls: int) -> SearchResult:
@@ -193,18 +219,3 @@ def _result(objective: Objective, end: SearchResult) -> FitResult:
         notes=notes,
         unconstrained=end.unconstrained,
     )
-
-
-def _with_minos(objective: Objective, result: FitResult) -> FitResult:
-    errn, errp = np.full((2, len(result.names)), np.nan)
-    missing = []
-    for place, name in enumerate(result.names):
-        errn[place], errp[place] = interval(objective, result, place, 1.0)
-        sides = [side for side, error in (("lower", errn), ("upper", errp))
-                 if not np.isfinite(error[place])]  # fmt: skip
-        missing += [f"{side} error of {name}" for side in sides]
-    notes = result.notes
-    if missing:
-        notes = (*notes, f"MINOS found no {', no '.join(missing)}: the statistic does not rise "
-                         "by 1 before a limit")  # fmt: skip
-    return attrs.evolve(result, errn=errn, errp=errp, notes=notes)

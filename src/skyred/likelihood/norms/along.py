@@ -164,10 +164,11 @@ def covered_axis(axes: Sequence[MapAxis], edges: u.Quantity) -> MapAxis:
     Raises
     ------
     FitError
-        If two fall on one.
+        If two fall on one, or they are not two or more finite energies.
     """
     from gammapy.maps import MapAxis
 
+    _check_energies(edges)
     ends = [_covered(axes, *pair) for pair in pairwise(edges)]
     found = u.Quantity([*(low for low, _ in ends), ends[-1][1]]).to(edges.unit)
     if np.any(np.diff(found.value) <= 0):
@@ -176,6 +177,16 @@ def covered_axis(axes: Sequence[MapAxis], edges: u.Quantity) -> MapAxis:
             f"expected edges near its own: {axes[0].edges.to(edges.unit)}"
         )
     return MapAxis.from_energy_edges(found)
+
+
+def _check_energies(edges: u.Quantity) -> None:
+    """Raise `FitError` unless edges of bins are two or more finite energies, each another."""
+    if not edges.unit.is_equivalent("TeV") or edges.ndim != 1:
+        raise FitError(f"energy_edges are {edges}; expected energies, such as [1, 10] * u.TeV")
+    if len(edges) < 2 or not np.isfinite(edges.value).all() or not np.diff(edges.value).all():
+        raise FitError(
+            f"energy_edges are {edges}; expected two or more, all finite and none of them twice"
+        )
 
 
 def _covered(axes: Sequence[MapAxis], low: u.Quantity, high: u.Quantity) -> list[u.Quantity]:

@@ -19,7 +19,7 @@ from gammapy.estimators import FluxPoints, FluxPointsEstimator
 from gammapy.maps import MapAxis
 from gammapy.modeling.models import ScaleSpectralModel
 
-from skyred.errors import SkyredWarning
+from skyred.errors import FitError, SkyredWarning
 from skyred.likelihood.norms.along import aligned_axes
 from skyred.likelihood.norms.columns import NO_REFERENCE, Columns, Fitted, Row
 from skyred.likelihood.norms.norm import Norm
@@ -28,13 +28,18 @@ from skyred.likelihood.norms.reference import flux_sign, positive_spectrum, refe
 from skyred.likelihood.norms.refit import Refit, fitted_norm, started_at
 from skyred.likelihood.norms.slices import EnergySlices, Slice, can_slice
 from skyred.likelihood.objective import objective_from
-from skyred.likelihood.parameters import ParameterSpace
+from skyred.likelihood.parameters import (
+    ParameterSpace,
+    names_sharing_values,
+    share_values,
+    value_key,
+)
 from skyred.likelihood.total import Likelihood
 from skyred.minimise import minimise
 
 if TYPE_CHECKING:
     from gammapy.datasets import Datasets
-    from gammapy.modeling.models import SkyModel, SpectralModel
+    from gammapy.modeling.models import DatasetModels, SkyModel, SpectralModel
 
 
 class FlatFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
@@ -60,7 +65,8 @@ class FlatFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
         Raises
         ------
         FitError
-            If the energy axes of the datasets are no parts of one axis.
+            If the energy axes of the datasets are no parts of one axis, or gammapy's estimator,
+            where it has to be used, would lose that free parameters share values.
         """
         aligned_axes(datasets)
         self.prepare(datasets)
@@ -81,6 +87,7 @@ class FlatFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
         if self.norm.prior is not None:
             self.flat, why = False, "their norm has a prior"
         if not self.flat:
+            self._require_links(likelihood.space.models, why)
             warnings.warn(f"flux points are estimated by gammapy: {why}", SkyredWarning, 4)
         else:
             self.slices = EnergySlices(likelihood, self.model.name)
@@ -88,6 +95,15 @@ class FlatFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
             self.columns = Columns.of(self)
             free = self.reoptimize and Refit.of(likelihood, self.slices, self.model, self.norm)
             self.refit = free or None
+
+    def _require_links(self, models: DatasetModels, why: str) -> None:
+        """Raise `FitError` if gammapy's copies of models would lose what parameters share."""
+        names = names_sharing_values(models) if self.reoptimize else []
+        if names:
+            raise FitError(
+                f"parameters {', '.join(names)} share values without being linked, which gammapy's "
+                f"estimator loses ({why}): link them by assigning one parameter to all their models"
+            )
 
     def get_scale_model(self, models: Any) -> ScaleSpectralModel:
         """Return the spectrum of the source times a norm, positive in the bin at norm 1."""
@@ -173,6 +189,7 @@ class FlatFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
         """Fit the norm together with the free parameters of the rest, whatever they are."""
         sliced = datasets.slice_by_energy(energy_min, energy_max)
         models = datasets.models._slice_by_energy(energy_min, energy_max)
+        share_values(datasets.models, models)
         scaled, source = self.get_scale_model(models), models[self.source]
         source.parameters.freeze_all()
         source.spectral_model = scaled
@@ -196,10 +213,10 @@ def _priors_of_the_rest(
 
     Each with what tells whether it counts for datasets of some names.
     """
-    own = {id(parameter) for parameter in model.spectral_model.parameters}
+    own = {value_key(parameter) for parameter in model.spectral_model.parameters}
     found = []
     for each in space.models:
-        rest = [p for p in each.parameters if id(p) not in own and p.prior]
+        rest = [p for p in each.parameters if value_key(p) not in own and p.prior]
         if rest:
             total = float(sum(parameter.prior_stat_sum() for parameter in rest))
             found.append((total, partial(_is_of, each)))

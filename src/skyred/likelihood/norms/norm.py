@@ -146,6 +146,8 @@ def _distance(profile: Profile, best: Norm, sigma: float, side: int, limit: floa
         return value - sigma**2
 
     low, high = profile.domain
+    if low >= high:  # no norm is inside, as for `find_minimum`
+        low, high = -np.inf, np.inf
     ends = (limit, high) if side > 0 else (-limit, -low)
     farthest = max(0.0, min(ends) - side * best.origin)
     distance = root(rise, 0.0, min(sigma * best.scale, farthest), farthest)

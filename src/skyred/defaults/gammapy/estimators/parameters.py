@@ -57,11 +57,14 @@ def chosen_parameters(
 
 def _names(datasets: Datasets) -> list[list[str]]:
     """Give all names of each free parameter, in the order of the objective."""
+    from skyred.likelihood.parameters import unique_parameters, value_key
+
     models = datasets.models
     known: dict[int, list[str]] = {}
     for name, parameter in _named(models):
-        known.setdefault(id(parameter), []).extend(name)
-    return [known[id(each)] for each in models.parameters.unique_parameters.free_parameters]
+        known.setdefault(value_key(parameter), []).extend(name)
+    unique = unique_parameters(models.parameters)
+    return [known[value_key(each)] for each in unique if not each.frozen]
 
 
 def _named(models: Models) -> Iterator[tuple[list[str], Parameter]]:
@@ -203,7 +206,11 @@ def copies(datasets: Datasets) -> Datasets:
     """Copy datasets with their models, each under its own name."""
     from gammapy.datasets import Datasets
 
+    from skyred.likelihood.parameters import share_values
+
     copied = Datasets([dataset.copy(name=dataset.name) for dataset in datasets])
     if datasets.models:
-        copied.models = datasets.models.copy()
+        models = datasets.models.copy()
+        share_values(datasets.models, models)
+        copied.models = models
     return copied

@@ -1,0 +1,125 @@
+"""Cutouts around sources: the pixels that gammapy's evaluator takes, without copies of geometries.
+
+`MapEvaluator.update` cuts the mask out twice and the exposure once, and each time copies and
+transforms geometries. Where all of them have the same pixels, their slices are enough.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import numpy as np
+
+if TYPE_CHECKING:
+    from astropy import units as u
+    from gammapy.datasets.evaluator import MapEvaluator
+    from gammapy.maps import WcsNDMap
+    from numpy.typing import NDArray
+
+    Slices = tuple[slice, slice]
+
+log = logging.getLogger("gammapy.datasets.evaluator")  # its messages are gammapy's
+
+
+@attrs.define(eq=False)
+class CutoutLookup:
+    """Finds the cutouts of sources in one dataset.
+
+    Parameters
+    ----------
+    exposure : gammapy.maps.WcsNDMap
+        The exposure.
+    mask : gammapy.maps.WcsNDMap
+        The pixels in which any energy is fitted, on those of the exposure.
+    """
+
+    exposure: WcsNDMap
+    mask: WcsNDMap
+    scales: Any = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.scales = self.exposure.geom.pixel_scales
+
+    @classmethod
+    def of(cls, exposure: Any, mask: Any) -> CutoutLookup | None:
+        """Return the look-up; None if gammapy has to make the cutouts, as of other geometries."""
+        from gammapy.maps import WcsNDMap
+
+        if type(exposure) is not WcsNDMap or type(mask) is not WcsNDMap:
+            return None
+        first, second = exposure.geom, mask.geom
+        usual = first.is_regular and second.is_regular and not first.wcs.has_distortion
+        same = first.data_shape[-2:] == second.data_shape[-2:] and first.frame == second.frame
+        if usual and same and first.wcs.wcs.compare(second.wcs.wcs):
+            return cls(exposure, mask)
+        return None
+
+    def cut(self, evaluator: MapEvaluator) -> Slices | None:
+        """Take the cutout of the exposure at the position of an evaluator's model.
+
+        Parameters
+        ----------
+        evaluator : gammapy.datasets.evaluator.MapEvaluator
+            With the PSF of that position. Its exposure becomes the cutout, and it learns whether
+            the model contributes.
+
+        Returns
+        -------
+        tuple of slice or None
+            The rows and columns of the cutout; None if the model does not contribute.
+        """
+        from astropy.wcs.utils import skycoord_to_pixel
+        from gammapy.datasets.evaluator import CUTOUT_MARGIN
+
+        evaluator.exposure = self.exposure
+        model, wcs = evaluator.model, self.exposure.geom.wcs
+        pixel = np.array(skycoord_to_pixel(evaluator.position, wcs, mode="all"))
+        width = 2 * model.evaluation_radius + CUTOUT_MARGIN
+        evaluator.contributes = self._reaches(pixel, width + evaluator.psf_width)
+        if not evaluator.contributes:
+            return None
+        if not self._reaches(pixel, width):
+            log.warning(
+                "Model %s is outside the target geom but contributes inside through the psf. "
+                "This contribution cannot be estimated precisely. Consider extending the dataset "
+                "geom and/or the masked margin in the mask_fit.",
+                model.name,
+            )
+        slices = self._slices(pixel, evaluator.cutout_width, odd=True)
+        evaluator.exposure = self._view(slices)
+        return slices
+
+    def _reaches(self, pixel: NDArray[np.float64], width: u.Quantity) -> bool:
+        """Return whether any pixel of the mask is true in a cutout."""
+        from astropy.nddata.utils import NoOverlapError
+
+        try:
+            return bool(self.mask.data[self._slices(pixel, width)].any())
+        except (NoOverlapError, ValueError):
+            return False
+
+    def _slices(
+        self, pixel: NDArray[np.float64], width: u.Quantity, *, odd: bool = False
+    ) -> Slices:
+        """Return the rows and columns of a cutout, by the arithmetic of `WcsGeom.cutout`."""
+        from astropy.nddata.utils import overlap_slices
+        from gammapy.maps.wcs.geom import round_up_to_odd
+
+        sides = np.clip((width.to("deg") / self.scales).to_value(""), 1, None)
+        sides = round_up_to_odd(sides) if odd else np.round(sides).astype(int)
+        shape = self.mask.data.shape[-2:]
+        return overlap_slices(shape, tuple(sides[::-1]), pixel[::-1], mode="trim")[0]  # type: ignore[no-any-return]
+
+    def _view(self, slices: Slices) -> WcsNDMap:
+        """Return a part of the exposure, on the same data."""
+        from gammapy.maps import Map, WcsGeom
+
+        geom, (rows, columns) = self.exposure.geom, slices
+        wcs, shape = geom.wcs.deepcopy(), (rows.stop - rows.start, columns.stop - columns.start)
+        wcs.wcs.crpix -= (columns.start, rows.start)
+        wcs.array_shape = shape
+        part = WcsGeom(wcs, npix=shape[::-1], cdelt=geom._cdelt, crpix=geom._crpix, axes=geom.axes)
+        data = self.exposure.data[..., rows, columns]
+        return Map.from_geom(geom=part, data=data, unit=self.exposure.unit)

@@ -1,0 +1,85 @@
+"""The likelihood with some parameters fixed: the same numbers as the whole."""
+
+from __future__ import annotations
+
+from itertools import chain
+
+import numpy as np
+import pytest
+from gammapy.datasets import Datasets
+from gammapy.modeling.models import FoVBackgroundModel, GaussianPrior, Models, SkyModel
+
+import plain_gammapy as plain
+import small_datasets as small
+from skyred.likelihood import Likelihood, objective_of
+
+STEP = 0.2  # errors
+
+
+def datasets_with_models(negative: bool = False) -> Datasets:
+    """Return two maps and a spectrum, with sources that overlap, one of them linked."""
+    datasets = Datasets(
+        [small.map_dataset("one"), small.map_on_off("two"), small.spectrum_dataset("three")]
+    )
+    first, second = (plain.models()["crab"].copy(name=name) for name in ("first", "second"))
+    second.spatial_model.lon_0.value += 0.1
+    second.spectral_model.index = first.spectral_model.index
+    if negative:
+        second.spectral_model.amplitude.value *= -1
+    third = SkyModel.create("pl", "gauss", name="third")
+    third.spatial_model.frame = "icrs"
+    third.spatial_model.lon_0.value, third.spatial_model.lat_0.value = small.CRAB
+    third.spatial_model.sigma.value = 0.1
+    third.spectral_model.amplitude.value = 1e-11
+    third.spectral_model.index.prior = GaussianPrior(mu=2, sigma=0.3)
+    datasets.models = Models([first, second, third, FoVBackgroundModel(dataset_name="one")])
+    return datasets
+
+
+@pytest.mark.parametrize("negative", [False, True])
+def test_functions_of_some_parameters_are_those_of_all(negative: bool) -> None:
+    objective = objective_of(datasets_with_models(negative))
+    assert objective.condition is not None
+    x = objective.start
+    errors = np.sqrt(2 / np.diag(objective.fisher(x)))
+    random = np.random.default_rng(3)
+    blocks = [np.array([place]) for place in range(len(x))]
+    for places in chain(blocks, [np.array([1, 4]), np.arange(5), np.arange(len(x))]):
+        values = x + STEP * errors * random.uniform(-1, 1, len(x))
+        some = objective.condition(places, values)
+        for _ in range(2):
+            point = values.copy()
+            point[places] += STEP * errors[places] * random.uniform(-1, 1, len(places))
+            assert some.stat(point) == pytest.approx(objective(point), rel=1e-12)
+            gradient = objective.gradient(point)[places] * errors[places]
+            assert some.gradient_of(point) * errors[places] == pytest.approx(gradient, abs=1e-6)
+            scale = np.outer(errors[places], errors[places])
+            fisher = objective.fisher(point)[np.ix_(places, places)] * scale
+            assert some.fisher_of(point) * scale == pytest.approx(fisher, rel=1e-9, abs=1e-9)
+
+
+def test_a_source_may_leave_its_cutout_while_others_are_fixed() -> None:
+    likelihood = Likelihood(datasets_with_models())
+    names = likelihood.space.names()
+    x = likelihood.frozen[likelihood.space.free]
+    place = names.index("first.spatial.lon_0")
+    some = likelihood.condition(np.array([place]), x)
+    for step in (0.0, 0.25, -0.45, 0.9):
+        point = x.copy()
+        point[place] += step
+        assert some.stat(point) == pytest.approx(likelihood.stat(point), rel=1e-12)
+
+
+def test_predicted_counts_of_fixed_datasets_stay() -> None:
+    likelihood = Likelihood(datasets_with_models())
+    x = likelihood.frozen[likelihood.space.free]
+    norm = likelihood.space.names().index("one-bkg.spectral.norm")
+    state = likelihood.state(x)
+    wanted = frozenset([int(likelihood.space.free[norm])])
+    spectrum = likelihood.datasets[2].condition(state, wanted)
+    other = likelihood.state(1.1 * x)
+    assert spectrum.stat(other) == likelihood.datasets[2].stat(state)
+    np.testing.assert_array_equal(spectrum.npred(other), likelihood.datasets[2].npred(state))
+    assert not spectrum.clips(other)
+    assert not spectrum.refresh(other)
+    assert spectrum.condition(other, wanted) is spectrum

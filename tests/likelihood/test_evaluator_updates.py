@@ -1,0 +1,133 @@
+"""`Instrument.update` against `MapEvaluator.update`: the same IRFs and cutouts."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+from astropy import units as u
+from gammapy.datasets import MapDataset
+from gammapy.datasets.evaluator import MapEvaluator
+from gammapy.irf import EDispKernelMap
+from gammapy.maps import Map
+from gammapy.modeling.models import SkyModel
+
+import small_datasets as small
+from skyred.likelihood.response import Instrument, Response
+
+KINDS = {
+    "point": {},
+    "gauss": {"sigma": 0.07 * u.deg},
+    "disk": {"r_0": 0.2 * u.deg},
+}
+# pixels: the middle of the map, centres and sides of pixels, the rim, and beyond it
+PIXELS = (9.5, 9.0, 12.25, 0.0, -0.5, 19.6, -3.0, 24.0, 80.0)
+
+
+def model_at(dataset: MapDataset, kind: str, pixel: tuple[float, float]) -> SkyModel:
+    model = SkyModel.create("pl", kind, name="source")
+    position = dataset.counts.geom.to_image().pix_to_coord(pixel)
+    model.spatial_model.frame = dataset.counts.geom.frame
+    for name, value in zip(("lon_0", "lat_0"), position, strict=True):
+        model.parameters[name].quantity = value
+    for name, size in KINDS[kind].items():
+        model.parameters[name].quantity = size
+    return model
+
+
+def updated(
+    dataset: MapDataset, model: SkyModel
+) -> tuple[MapEvaluator, MapEvaluator, Response | None]:
+    """Return our evaluator, gammapy's, and the response of ours."""
+    instrument = Instrument(dataset)
+    ours = instrument.evaluator(model)
+    slices = instrument.update(ours)
+    plain = Instrument(dataset, fast_kernels=False)
+    theirs = plain.evaluator(model)
+    theirs.update(
+        dataset.exposure, plain.psf, dataset.edisp, dataset.counts.geom, instrument.mask_image
+    )
+    response = Response.of(ours, instrument, slices) if ours.contributes else None
+    return ours, theirs, response
+
+
+def assert_same_update(dataset: MapDataset, model: SkyModel) -> None:
+    ours, theirs, response = updated(dataset, model)
+    assert ours.contributes == theirs.contributes
+    assert ours.exposure.geom.data_shape == theirs.exposure.geom.data_shape
+    np.testing.assert_array_equal(ours.exposure.data, theirs.exposure.data)
+    assert ours.exposure.unit == theirs.exposure.unit
+    assert ours.exposure.geom.wcs.wcs.compare(theirs.exposure.geom.wcs.wcs)
+    assert ours.exposure.geom == theirs.exposure.geom
+    if dataset.edisp:
+        np.testing.assert_array_equal(ours.edisp.pdf_matrix, theirs.edisp.pdf_matrix)
+        assert ours.edisp.axes == theirs.edisp.axes
+    if dataset.psf:
+        assert ours.psf_width == theirs.psf_width
+    if response is not None:
+        expected = Response.of(theirs, Instrument(dataset))
+        assert response.slices == expected.slices
+        np.testing.assert_array_equal(response.exposure, expected.exposure)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("frame", "proj"), [("icrs", "CAR"), ("galactic", "TAN")])
+def test_cutouts_are_gammapys_everywhere_on_the_map(kind: str, frame: str, proj: str) -> None:
+    dataset = small.map_dataset(frame=frame, proj=proj)
+    for pixel in product(PIXELS, (9.5, 3.0, -0.5, 22.0)):
+        assert_same_update(dataset, model_at(dataset, kind, pixel))
+
+
+@pytest.mark.parametrize("psf", ["none", "varying"])
+@pytest.mark.parametrize("edisp", ["none", "migra"])
+def test_updates_are_gammapys_for_other_irfs(psf: str, edisp: str) -> None:
+    dataset = small.map_dataset(psf=psf, edisp=edisp)
+    for pixel in ((9.5, 9.5), (3.2, 15.8), (19.4, 4.0), (21.0, 3.0)):
+        assert_same_update(dataset, model_at(dataset, "gauss", pixel))
+
+
+def test_updates_are_gammapys_for_a_model_in_another_frame() -> None:
+    dataset = small.map_dataset(frame="galactic", psf="varying")
+    model = model_at(small.map_dataset(), "point", (9.5, 11.0))
+    assert_same_update(dataset, model)
+
+
+def with_partial_mask(dataset: MapDataset) -> MapDataset:
+    mask = np.zeros(dataset.counts.data.shape, dtype=bool)
+    mask[1:, :8, 4:] = True
+    dataset.mask_fit = Map.from_geom(dataset.counts.geom, data=mask)
+    return dataset
+
+
+def test_contributions_to_a_partial_mask_are_gammapys() -> None:
+    dataset = with_partial_mask(small.map_dataset())
+    for pixel in product((0.0, 5.5, 12.0), (2.0, 9.0, 11.5, 15.0, 19.0)):
+        assert_same_update(dataset, model_at(dataset, "point", pixel))
+
+
+def with_kernel_per_pixel(dataset: MapDataset) -> MapDataset:
+    edisp = dataset.edisp.to_edisp_kernel_map(small.ENERGY)
+    data = edisp.edisp_map.data
+    data[..., 0, 1] = 0  # a pixel without energy dispersion
+    data[2, 1, 1, 2] = np.nan
+    dataset.edisp = EDispKernelMap(edisp.edisp_map, edisp.exposure_map)
+    return dataset
+
+
+def test_energy_dispersion_is_gammapys_in_all_pixels_and_between_them() -> None:
+    dataset = with_kernel_per_pixel(small.map_dataset(edisp="migra"))
+    coarse = dataset.edisp.edisp_map.geom.to_image()
+    places = (-0.6, 0.0, 0.3, 0.5, 0.5 + 1e-9, 1.0, 1.5 - 1e-4, 1.5 + 1e-4, 2.2)
+    for pixel in product(places, places):
+        position = coarse.pix_to_coord(pixel)
+        model = model_at(dataset, "point", (9.5, 9.5))
+        for name, value in zip(("lon_0", "lat_0"), position, strict=True):
+            model.parameters[name].quantity = value
+        assert_same_update(dataset, model)
+
+
+def test_exposures_on_other_pixels_are_left_to_gammapy() -> None:
+    dataset = small.map_dataset()
+    dataset.exposure = small.map_dataset(lonlat=(83.5, 22.1)).exposure
+    assert Instrument(dataset).cutouts is None

@@ -1,0 +1,44 @@
+"""Priors of parameters at their limits: the best value and the error are those of the limits."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from gammapy.datasets import Datasets
+from gammapy.modeling.models import GaussianPrior, LogUniformPrior, Prior, UniformPrior
+
+import skyred
+from fits_side_by_side import seen
+
+LOW, HIGH = 1e-12, 3e-11  # of the amplitude, whose best value without limits is 4.4e-11
+
+
+def limited(prior: Prior | None = None) -> Datasets:
+    datasets = seen()
+    amplitude = datasets.models["point"].spectral_model.amplitude
+    amplitude.prior = prior
+    if prior is None:
+        amplitude.min, amplitude.max = LOW, HIGH
+    return datasets
+
+
+@pytest.mark.parametrize("kind", [UniformPrior, LogUniformPrior])
+def test_a_uniform_prior_at_its_end_is_a_limit(kind: type[Prior]) -> None:
+    expected, datasets = skyred.fit(limited()), limited(kind(min=LOW, max=HIGH))
+    result = skyred.fit(datasets)
+    assert result.success, result.message
+    assert result.at_limit == expected.at_limit == ("point.spectral.amplitude",)
+    assert result.values == pytest.approx(expected.values, rel=1e-6)
+    assert result.errors == pytest.approx(expected.errors, rel=5e-3)
+    assert result.stat == pytest.approx(datasets.stat_sum(), abs=1e-3)
+    assert not any("MIGRAD" in note for note in result.notes)
+
+
+def test_a_prior_of_a_parameter_whose_limits_leave_one_value_does_not_move_it() -> None:
+    datasets = seen()
+    index = datasets.models["point"].spectral_model.index
+    index.prior = GaussianPrior(mu=2.0, sigma=0.1)
+    index.min = index.max = index.value = 2.6
+    result = skyred.fit(datasets)
+    assert np.isfinite(result.stat)
+    assert index.value == 2.6

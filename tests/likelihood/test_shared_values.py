@@ -1,0 +1,204 @@
+"""Parameters that share one value without being linked are fitted as linked ones.
+
+gammapy's `NestedModelSelection` makes such by a common ``__dict__``. gammapy's own fit takes them
+for two, so that the expected values are those of gammapy with a link.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from astropy import units as u
+from gammapy.datasets import Datasets
+from gammapy.modeling import Fit
+from gammapy.modeling.models import (
+    GaussianPrior,
+    Models,
+    PowerLawSpectralModel,
+    SkyModel,
+)
+from gammapy.modeling.selection import NestedModelSelection
+from gammapy.stats.fit_statistics import GaussianPriorPenalty
+
+import points_side_by_side as beside
+import skyred
+import small_datasets as small
+from skyred.defaults.gammapy.estimators.parameters import chosen_parameters, copies
+from skyred.errors import FitError
+from skyred.likelihood import objective_of
+from skyred.minimise import minimise
+
+WIDE = [1, 10] * u.TeV
+Join = Callable[[SkyModel, SkyModel], None]
+
+
+def share(first: SkyModel, second: SkyModel) -> None:
+    second.spectral_model.index.__dict__ = first.spectral_model.index.__dict__
+
+
+def link(first: SkyModel, second: SkyModel) -> None:
+    second.spectral_model.index = first.spectral_model.index
+
+
+def two_sources(join: Join | None = None) -> Datasets:
+    """Two spectra of different sources, whose indices are joined."""
+    names = ("one", "two")
+    datasets = Datasets([small.spectrum_on_off(name, seed=n) for n, name in enumerate(names)])
+    models = [
+        SkyModel(
+            spectral_model=PowerLawSpectralModel(index=index, amplitude="4e-11 cm-2 s-1 TeV-1"),
+            name=f"source-{name}",
+            datasets_names=[name],
+        )
+        for name, index in zip(names, (2.4, 2.8), strict=True)
+    ]
+    if join:
+        join(*models)
+    datasets.models = models
+    return datasets
+
+
+def test_a_shared_value_is_fitted_as_a_link() -> None:
+    shared, linked = two_sources(share), two_sources(link)
+    ours, expected = skyred.fit(shared, minos=True), skyred.fit(linked, minos=True)
+    assert ours.success
+    assert ours.names == expected.names
+    assert len(ours.names) == 3
+    for name in ("values", "errors", "covariance", "errn", "errp", "stat"):
+        assert np.array_equal(getattr(ours, name), getattr(expected, name)), name
+    assert ours.stat == pytest.approx(shared.stat_sum(), rel=1e-8)
+    indices = [model.spectral_model.index for model in shared.models]
+    assert {each.value for each in indices} == {ours.values[ours.names.index(expected.names[0])]}
+    assert {each.error for each in indices} == {ours.errors[ours.names.index(expected.names[0])]}
+    assert np.array_equal(shared.models.covariance.data, linked.models.covariance.data)
+
+
+def test_the_fit_of_a_shared_value_is_gammapys_of_a_link() -> None:
+    ours, theirs = skyred.fit(two_sources(share)), two_sources(link)
+    assert Fit(optimize_opts={"tol": 1e-4}).run(theirs).success
+    values = [each.value for each in theirs.models.parameters.free_unique_parameters]
+    assert ours.values == pytest.approx(values, abs=0.01 * ours.errors.min(), rel=1e-3)
+    assert ours.stat == pytest.approx(theirs.stat_sum(), abs=1e-3)
+
+
+def test_a_shared_frozen_value_stays() -> None:
+    datasets = two_sources(share)
+    datasets.models[0].spectral_model.index.frozen = True
+    result = skyred.fit(datasets)
+    assert [name.split(".")[-1] for name in result.names] == ["amplitude", "amplitude"]
+    assert [model.spectral_model.index.value for model in datasets.models] == [2.4, 2.4]
+
+
+def test_the_derivatives_by_a_shared_value_are_those_of_the_statistic() -> None:
+    objective = objective_of(two_sources(share))
+    step = 1e-4 * np.eye(3)[0]
+    rise = objective.stat(objective.start + step) - objective.stat(objective.start - step)
+    assert objective.gradient_of(objective.start)[0] == pytest.approx(rise / 2e-4, rel=1e-4)
+
+
+def test_the_null_hypothesis_of_nested_models_is_fitted() -> None:
+    datasets, unlinked, linked = two_sources(), two_sources(), two_sources(link)
+    first, second = (model.spectral_model.index for model in datasets.models)
+    free = skyred.fit(datasets)
+    NestedModelSelection([first], [second])._apply_null_hypothesis(datasets)
+    null = skyred.fit(datasets)
+    for each in (linked, unlinked):
+        assert Fit(optimize_opts={"tol": 1e-4}).run(each).success
+    expected = linked.stat_sum() - unlinked.stat_sum()
+    assert null.stat - free.stat == pytest.approx(expected, abs=2e-3)
+
+
+def test_values_may_be_shared_within_one_model() -> None:
+    datasets = Datasets([small.spectrum_on_off()])
+    first = PowerLawSpectralModel(index=2.3, amplitude="4e-12 cm-2 s-1 TeV-1")
+    second = PowerLawSpectralModel(index=2.9, amplitude="2e-12 cm-2 s-1 TeV-1")
+    second.amplitude.frozen = True
+    second.index.__dict__ = first.index.__dict__
+    datasets.models = [SkyModel(spectral_model=first + second, name="crab")]
+    ours = skyred.fit(datasets)
+    assert ours.stat == pytest.approx(datasets.stat_sum(), rel=1e-8)
+    plain = PowerLawSpectralModel(index=2.3, amplitude="4e-12 cm-2 s-1 TeV-1")
+    datasets.models = [SkyModel(spectral_model=plain, name="crab")]
+    expected = skyred.fit(datasets)
+    assert ours.values + np.array([0, 2e-12]) == pytest.approx(expected.values, rel=1e-4)
+    assert ours.errors == pytest.approx(expected.errors, rel=1e-3)
+    assert ours.stat == pytest.approx(expected.stat, abs=1e-3)
+
+
+def test_priors_and_penalties_of_a_shared_value_are_those_of_a_link() -> None:
+    def case(join: Join) -> Datasets:
+        datasets = two_sources(join)
+        index = datasets.models[1].spectral_model.index
+        index.prior = GaussianPrior(mu=2.2, sigma=0.1)
+        models = Models(datasets.models)
+        models.set_penalties(GaussianPriorPenalty([index], [2.0], [[0.01]]))
+        datasets.models = models
+        return datasets
+
+    shared = case(share)
+    ours, expected = skyred.fit(shared), skyred.fit(case(link))
+    assert np.array_equal(ours.values, expected.values)
+    assert np.array_equal(ours.errors, expected.errors)
+    assert ours.stat == pytest.approx(shared.stat_sum(), rel=1e-8)
+
+
+def three_sources(join: Join) -> Datasets:
+    """A source in both of two spectra, and two weak ones with joined amplitudes."""
+    datasets = Datasets([small.spectrum_on_off("one"), small.spectrum_on_off("two", seed=5)])
+    crab = PowerLawSpectralModel(index=2.6, amplitude="4e-11 cm-2 s-1 TeV-1")
+    models = [SkyModel(spectral_model=crab, name="crab")]
+    for name in ("one", "two"):
+        weak = PowerLawSpectralModel(index=2.6, amplitude="5e-12 cm-2 s-1 TeV-1")
+        weak.index.frozen = True
+        weak.amplitude.prior = GaussianPrior(mu=6e-12, sigma=3e-12)
+        models.append(SkyModel(spectral_model=weak, name=f"weak-{name}", datasets_names=[name]))
+    first, second = (model.spectral_model for model in models[1:])
+    if join is share:
+        second.amplitude.__dict__ = first.amplitude.__dict__
+    else:
+        second.amplitude = first.amplitude
+    datasets.models = models
+    return datasets
+
+
+def test_flux_points_are_those_of_a_link() -> None:
+    shared, options = three_sources(share), {"reoptimize": True}
+    ours = skyred.flux_points(shared, "crab", WIDE, **options)
+    linked = skyred.flux_points(three_sources(link), "crab", WIDE, **options)
+    beside.assert_same_points(ours, linked)
+    first, second = (shared.models[name].spectral_model for name in ("weak-one", "weak-two"))
+    assert first.amplitude.__dict__ is second.amplitude.__dict__
+    theirs = beside.by_gammapy(three_sources(link), "crab", WIDE, **options)
+    beside.assert_same_points(ours, theirs)
+
+
+def test_flux_points_by_gammapy_that_would_lose_a_shared_value_are_refused() -> None:
+    options = {"reoptimize": True, "norm": {"prior": GaussianPrior(mu=1, sigma=0.1)}}
+    with pytest.raises(FitError, match=r"weak-one.*, weak-two.* share values without being linked"):
+        skyred.flux_points(three_sources(share), "crab", WIDE, **options)
+
+
+def test_only_the_source_being_free_is_refused_if_it_shares_its_values() -> None:
+    datasets = two_sources(share)
+    datasets.models[1].spectral_model.amplitude.frozen = True
+    with pytest.raises(FitError, match="No free parameters for fitting"):
+        skyred.flux_points(datasets, "source-one", WIDE, reoptimize=True)
+
+
+def test_a_shared_parameter_is_found_by_its_name_in_each_model() -> None:
+    datasets = two_sources(share)
+    objective = objective_of(datasets)
+    for name in ("source-one.index", "source-two.index"):
+        assert chosen_parameters([name], datasets, objective) == [0]
+
+
+def test_copies_for_estimators_share_values_as_well() -> None:
+    datasets = two_sources(share)
+    copied = copies(datasets)
+    expected = minimise(objective_of(datasets))
+    assert np.array_equal(minimise(objective_of(copied)).values, expected.values)
+    copied.models[0].spectral_model.index.value = 3.0
+    assert [model.spectral_model.index.value for model in copied.models] == [3.0, 3.0]
+    assert datasets.models[0].spectral_model.index.value == 2.4

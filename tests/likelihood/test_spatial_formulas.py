@@ -1,0 +1,117 @@
+"""Formulas of spatial models on unit vectors, and gradients without convolutions: gammapy's."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from astropy import units as u
+from gammapy.modeling import Parameter
+from gammapy.modeling.models import DiskSpatialModel, GaussianSpatialModel, SpatialModel
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.signal import fftconvolve
+
+from skyred.likelihood.shapes import Convolution
+from skyred.likelihood.sky import ModelImage
+from skyred.likelihood.spatial_formulas import SkyGrid, formula_of
+from small_datasets import image
+
+ROUNDING = 3e-16  # of cosines, which gammapy subtracts from one
+
+
+def grid_around(lon: float, lat: float, width: float) -> SkyGrid:
+    offsets = np.linspace(-width, width, 21)
+    return SkyGrid(lon + offsets / np.cos(lat), (lat + offsets)[:, None])
+
+
+@given(
+    size=st.floats(1e-4, 0.1),
+    eccentricity=st.one_of(st.just(0.0), st.floats(0.01, 0.95)),
+    angle=st.floats(-np.pi, np.pi),
+    lon=st.floats(0, 6.28),
+    lat=st.floats(-1.4, 1.4),
+    extended=st.booleans(),
+)
+def test_formulas_are_gammapys(
+    size: float, eccentricity: float, angle: float, lon: float, lat: float, extended: bool
+) -> None:
+    grid = grid_around(lon, lat, 2 * size)
+    values = {"lon_0": lon, "lat_0": lat, "e": eccentricity, "phi": angle}
+    cls: type[SpatialModel] = GaussianSpatialModel
+    values["sigma"] = size
+    if extended:
+        cls = DiskSpatialModel
+        values["r_0"], values["edge_width"] = values.pop("sigma"), 0.2
+    units = {name: u.Unit("" if name in ("e", "edge_width") else "rad") for name in values}
+    quantities = {name: value * units[name] for name, value in values.items()}
+    expected = cls.evaluate(grid.lon * u.rad, grid.lat * u.rad, **quantities).to_value("sr-1")
+    formula = formula_of(cls())
+    assert formula is not None
+    smallest = size * np.sqrt(1 - eccentricity**2)
+    tolerance = 1e-9 + 100 * ROUNDING / smallest**2
+    absolute = tolerance * expected.max()
+    assert formula(grid, values) == pytest.approx(expected, rel=1e-9, abs=absolute)
+
+
+class OwnGaussian(GaussianSpatialModel):
+    """A model of a class that is not gammapy's."""
+
+    tag = ["OwnGaussian", "own-gauss"]
+    lon_0, lat_0, sigma, e, phi = (
+        Parameter(name, value, frozen=name in ("e", "phi"))
+        for name, value in (
+            ("lon_0", "0 deg"), ("lat_0", "0 deg"), ("sigma", "1 deg"), ("e", 0), ("phi", "0 deg"),
+        )
+    )  # fmt: skip
+
+
+def test_a_gaussian_is_evaluated_by_its_formula_and_a_subclass_by_gammapys() -> None:
+    geom = image()
+    at = geom.center_skydir
+    ways, images = [], []
+    for cls in (GaussianSpatialModel, OwnGaussian):
+        model = cls(lon_0=at.ra, lat_0=at.dec, sigma=0.1 * u.deg, frame="icrs")
+        model_image = ModelImage(model, geom)
+        model_image(np.array([parameter.value for parameter in model.parameters]))
+        ways.append(model_image.way)
+        images.append(model_image(np.array([parameter.value for parameter in model.parameters])))
+        expected = model.integrate_geom(geom).quantity.to_value("")  # with areas of fine pixels
+        assert images[-1] == pytest.approx(expected, rel=1e-6, abs=1e-9 * expected.max())
+    assert images[0] == pytest.approx(images[1], rel=1e-9, abs=1e-9 * images[1].max())
+    assert [getattr(way, "__name__", "") for way in ways] == ["_by_formula", "_on_numbers"]
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    shape=st.tuples(st.integers(1, 12), st.integers(1, 12)),
+    half=st.tuples(st.integers(0, 7), st.integers(0, 7)),
+)
+def test_the_transposed_convolution_has_the_transposed_matrix(
+    seed: int, shape: tuple[int, int], half: tuple[int, int]
+) -> None:
+    random = np.random.default_rng(seed)
+    kernel = random.uniform(size=(3, 2 * half[0] + 1, 2 * half[1] + 1)).astype(np.float32)
+    plain, weights = random.uniform(size=shape), random.normal(size=(3, *shape))
+    convolution = Convolution(kernel, shape)
+    padded = np.pad(plain, [(k, k) for k in half])
+    expected = sum(
+        np.sum(weight * fftconvolve(padded, one, mode="valid"))
+        for weight, one in zip(weights, kernel.astype(float), strict=True)
+    )
+    found = np.vdot(convolution.transposed(weights), plain)
+    assert found == pytest.approx(expected, abs=1e-6 * float(kernel.sum()))
+    assert np.sum(weights * convolution(plain)) == pytest.approx(
+        expected, abs=1e-5 * float(kernel.sum())
+    )
+
+
+def test_a_model_without_extent_has_no_surface_brightness() -> None:
+    geom = image()
+    at = geom.center_skydir
+    model = GaussianSpatialModel(lon_0=at.ra, lat_0=at.dec, sigma=0.1 * u.deg, frame="icrs")
+    model_image = ModelImage(model, geom)
+    model_image(np.array([parameter.value for parameter in model.parameters]))
+    model.sigma.value = 0
+    with np.errstate(all="ignore"):
+        found = model_image(np.array([parameter.value for parameter in model.parameters]))
+    assert not np.isfinite(found).all()

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 ROUNDING = 3e-8  # of the maximum: the largest errors measured; their standard deviation is 1e-9
 LARGEST_RATIO = 50.0  # of the logarithms of a rounding error and of the truncation value
 TOLERANCE = 0.05  # in the statistic, for the largest errors: usual ones are thirty times smaller
+UNPREDICTED, FACTOR = 3.0, 10.0  # counts of a bin that a fit may leave unpredicted, and times these
 RELATIVE_TOLERANCE = 3e-8  # of the statistic
 
 
@@ -74,7 +75,9 @@ def is_convolved(part: object) -> TypeGuard[Source]:
 
 def _change(counts: Array, predicted: Array, rounding: Array | float) -> float:
     ratio = np.minimum(rounding / predicted, LARGEST_RATIO)
-    return float(np.sqrt(np.sum((2 * counts * ratio) ** 2)))
+    # a start may be beside a bright source, where no fit ends
+    plausible = np.minimum(counts, UNPREDICTED + FACTOR * predicted)
+    return float(np.sqrt(np.sum((2 * plausible * ratio) ** 2)))
 
 
 def _limited(source: Source, dataset: CountsDataset, state: Vector) -> Array:

@@ -212,9 +212,9 @@ class ExtendedShape(Shape):
     def is_sharp(self, values: Array) -> bool:
         """Return whether the image has sharp edges; examined once."""
         if self.sharp is None:
-            axis = self.model_image.position.lat
-            pixel = float(self.pixels[axis])
-            self.sharp = sharp_edges.changes_unevenly(self._plain, values, axis, pixel)
+            axes = [self.model_image.position.lon, self.model_image.position.lat]
+            pixels = self.pixels[axes]
+            self.sharp = sharp_edges.changes_unevenly(self._plain, values, axes, pixels)
         return self.sharp
 
     def _sides(self, values: Array, index: int) -> tuple[Array, Array]:

@@ -7,7 +7,7 @@ the statistic has kinks and many minima within the errors.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 STEP = 0.03  # pixels, between the positions at which images are compared
 STEPS = np.arange(-4, 5)
+ALONG = np.array([0.0, 1.0])
+ASIDE = np.array([0.31, 0.17])  # pixels: centred on a pixel, points pass an edge in pairs
 UNEVEN = 0.15  # of the changes, by which they vary: 0.1 for a Gaussian of 0.3 pixels, disks 0.4
 SLOPE_STEP = 0.1  # pixels: derivatives over less are of single points that pass an edge
 PART_OF_STEP = 0.3  # the same for eccentricities and angles, of their usual step
@@ -32,7 +34,7 @@ ROTATIONS = ("phi",)
 
 
 def changes_unevenly(
-    image: Callable[[Array], Array], values: Array, axis: int, pixel: float
+    image: Callable[[Array], Array], values: Array, axes: Sequence[int], pixels: Array
 ) -> bool:
     """Return whether an image has sharp edges.
 
@@ -42,10 +44,10 @@ def changes_unevenly(
         From values of the spatial parameters, shape (k,), to the image before the PSF.
     values : array
         Of the spatial parameters, shape (k,).
-    axis : int
-        Which of them is moved: a coordinate of the position.
-    pixel : float
-        The size of a pixel in the unit of that coordinate.
+    axes : sequence of int
+        Which of them are the position.
+    pixels : array
+        The size of a pixel in the unit of each of the two, shape (2,).
 
     Returns
     -------
@@ -56,7 +58,7 @@ def changes_unevenly(
     images = []
     for step in STEPS:
         moved = values.copy()
-        moved[axis] += step * STEP * pixel
+        moved[axes] += (ASIDE + step * ALONG * STEP) * pixels
         images.append(image(moved))
     rises, bends = np.diff(images, axis=0), np.diff(images, 2, axis=0)
     return bool(np.linalg.norm(bends) > UNEVEN * np.linalg.norm(rises[1:] + rises[:-1]))

@@ -146,8 +146,9 @@ def fit_all(objective: Objective) -> tuple[Array, bool]:
     if not np.isfinite(objective.total(start)):
         return start, False
     if objective.gradient_of is not None and objective.fisher_of is not None:
-        if objective.sharp is not None and objective.sharp(start):
-            return SharpSearch(objective, TOLERANCE).follow(start), True
+        sources = objective.sharp(start) if objective.sharp else ()
+        if sources:
+            return SharpSearch(objective, TOLERANCE).follow(start, sources), True
         pixels = PixelCoordinates(objective, start)
         cells = CellSearch(pixels, TOLERANCE, TOLERANCE)
         end = cells.descend(pixels.to_pixels(start))

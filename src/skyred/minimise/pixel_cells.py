@@ -34,6 +34,7 @@ CROSSINGS = 40
 ITERATIONS = 12  # of a fit in a neighbouring cell
 NEAR_MISS = 2.0  # in the statistic: cells higher by less are fitted with what is correlated
 CORRELATED = 0.03  # of the Fisher matrix, from which parameters are fitted together with a source
+STALE = 0.5  # in the statistic: cells that were too high before it fell by more may be so no more
 COARSE = 1e-2  # in the statistic, at which fits in neighbouring cells end
 SHIFTS = (0.0, -1.0, 1.0)  # pixels, of extended sources
 FACTORS = (1.0, 0.5, 2.0)  # of their size
@@ -60,7 +61,7 @@ class CellSearch:
     gain: float
     calls: int = 0
     correlations: Array | None = attrs.field(init=False, default=None)
-    rejected: set[tuple[float, ...]] = attrs.field(init=False, factory=set)
+    rejected: dict[tuple[float, ...], float] = attrs.field(init=False, factory=dict)
 
     @property
     def objective(self) -> Objective:
@@ -168,21 +169,22 @@ class CellSearch:
             best, stat = self._around(grid, best, stat)
             if best is not before:  # for the others, cells that were too high may be so no more
                 own = tuple(grid.places.tolist())
-                self.rejected = {key for key in self.rejected if key[: len(own)] == own}
+                kept = {key: at for key, at in self.rejected.items() if key[: len(own)] == own}
+                self.rejected = kept
         return None if best is z else best
 
     def _around(self, grid: PixelGrid, z: Array, stat: float) -> tuple[Array, float]:
         """Fit one source in each of the cells around it; return the lowest of all."""
         best, lowest = z, stat - self.gain
         cell = np.floor(z[grid.places])
-        self.rejected.add(_key(grid, cell))
+        self.rejected[_key(grid, cell)] = stat
         for start, box in _neighbours(grid, z, self.objective.limits):
             key = _key(grid, np.floor(start[grid.places]))
-            if grid.piecewise and key in self.rejected:
+            if grid.piecewise and self.rejected.get(key, np.inf) < stat + STALE:
                 continue
             trial, value = self._fit(grid, start, box, grid.related, lowest + NEAR_MISS)
             if value > lowest + NEAR_MISS or _is_on_side(grid, trial, box, cell):
-                self.rejected.add(key)
+                self.rejected[key] = stat
                 continue
             if lowest - COARSE <= value:
                 together = self._correlated(grid, z)

@@ -18,7 +18,7 @@ from skyred.minimise.minuit_rounds import search_by_minuit
 from skyred.minimise.newton import descend
 from skyred.minimise.newton_search import NewtonEnd, NewtonSearch
 from skyred.minimise.search_result import SearchResult
-from skyred.minimise.sharp_search import SharpSearch
+from skyred.minimise.sharp_search import SharpSearch, is_uneven, without_small_sizes
 from skyred.records import FitResult
 
 if TYPE_CHECKING:
@@ -99,8 +99,10 @@ def _search(
     goal = EDM_PER_TOLERANCE * tolerance
     if method == "minuit" or objective.gradient_of is None or objective.fisher_of is None:
         end = search_by_minuit(objective, minuit, goal)
-        if end.calls <= calls and objective.sharp is not None and objective.sharp(end.values):
-            end = _with_sharp_edges(objective, end.values, end.calls, goal, end.notes)
+        sources = objective.sharp(end.values) if objective.sharp else ()
+        if sources and end.calls <= calls and is_uneven(objective, end.values, sources):
+            sharp = SharpSearch(objective, goal).run(end.values, sources)
+            end = _after(sharp, end.calls, end.notes)
         if method == "newton":
             end = attrs.evolve(end, notes=(*end.notes, "fitted by MIGRAD: no exact derivatives"))
     else:
@@ -109,11 +111,16 @@ def _search(
 
 
 def _by_newton(objective: Objective, minuit: MinuitSearch, goal: float) -> SearchResult:
-    newton = _newton(objective, goal)
-    if objective.sharp is not None and objective.sharp(newton.x):
-        return _with_sharp_edges(objective, newton.x, newton.calls, goal, newton.notes)
+    sources = objective.sharp(objective.start) if objective.sharp else ()
+    if sources:
+        newton = NewtonSearch(without_small_sizes(objective, sources), goal).run(objective.start)
+        if not _is_minimum(newton, goal) or is_uneven(objective, newton.x, sources):
+            end = SharpSearch(objective, goal).run(newton.x, sources)
+            return _after(end, newton.calls, newton.notes)
+    else:
+        newton = _newton(objective, goal)
     hessian = newton.hessian
-    if hessian is not None and not hessian.flat and hessian.edm < ABOVE_GOAL * goal:
+    if hessian is not None and _is_minimum(newton, goal):
         notes = _line_notes(newton)
         return SearchResult(newton.x, hessian.covariance, hessian.edm, newton.calls, "", notes)
     minuit.exact = False  # the derivatives led nowhere
@@ -131,11 +138,13 @@ def _by_newton(objective: Objective, minuit: MinuitSearch, goal: float) -> Searc
     return _after_migrad(objective, end, goal)
 
 
-def _with_sharp_edges(
-    objective: Objective, x: Array, calls: int, goal: float, notes: tuple[str, ...]
-) -> SearchResult:
-    """Search on from a point near the minimum, if a source has sharp edges."""
-    end = SharpSearch(objective, goal).run(x)
+def _is_minimum(newton: NewtonEnd, goal: float) -> bool:
+    hessian = newton.hessian
+    return hessian is not None and not hessian.flat and hessian.edm < ABOVE_GOAL * goal
+
+
+def _after(end: SearchResult, calls: int, notes: tuple[str, ...]) -> SearchResult:
+    """Return the end of a search with the calls and notes of one before it."""
     return attrs.evolve(end, calls=calls + end.calls, notes=(*notes, *end.notes))
 
 

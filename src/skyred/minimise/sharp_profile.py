@@ -22,6 +22,9 @@ FARTHEST = 6.0  # scales: beyond, the other parameters do not follow linearly
 LARGEST_SCALE = 2.0  # pixels
 SMALLEST_SCALE = 1e-3
 SPREAD = 1.5  # scales, of samples
+ALONG, DEGREE = 17, 4  # values, and the polynomial through them that is smooth
+UNEVEN = 0.003  # in the statistic: less than what makes another minimum
+ROUNDING = 1e-8  # of the statistic
 EFFECTIVE = 0.2  # of the samples, which must count for a covariance
 
 
@@ -156,6 +159,19 @@ class SharpProfile:
     def point(self, shift: Array) -> Array:
         """Return all parameters at a shift, shape (n,)."""
         return self._with_others(self._moved(shift))
+
+    @property
+    def is_uneven(self) -> bool:
+        """Whether the statistic is not smooth within an error, along any direction."""
+        steps = np.linspace(-1, 1, ALONG)
+        for direction in np.eye(len(self.places)):
+            stats = np.array([self(step * direction) for step in steps])
+            if not np.isfinite(stats).all():
+                return True
+            smooth = np.polyval(np.polyfit(steps, stats, DEGREE), steps)
+            if np.std(stats - smooth) > max(UNEVEN, ROUNDING * np.abs(stats).max()):
+                return True
+        return False
 
     def sample(self, random: np.random.Generator, number: int) -> Samples:
         """Evaluate the statistic at random shifts; the first is none."""

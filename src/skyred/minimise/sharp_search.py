@@ -49,6 +49,7 @@ CENTRED = 1.5  # scales
 CENTRES = 6
 FACTORS = (1.0, 1 / 3, 3.0)  # of sizes, to begin again from
 SMALLEST = 0.5  # pixels, of these sizes
+TINY = 0.2  # pixels: sizes below are searched last
 COARSE = 1e-2  # in the statistic, at which fits from there end
 ITERATIONS = 15
 ROUNDS = 10
@@ -74,20 +75,21 @@ class SharpSearch:
         init=False, factory=lambda: np.random.default_rng(SEED)
     )
 
-    def run(self, x: Array) -> SearchResult:
+    def run(self, x: Array, sources: Sequence[SharpSource]) -> SearchResult:
         """Search around a point near the minimum.
 
         Parameters
         ----------
         x : array
             All parameters, shape (n,).
+        sources : sequence of SharpSource
+            Those with sharp edges, at least one.
 
         Returns
         -------
         SearchResult
             With a message if the lowest value was not found repeatedly.
         """
-        sources = self._sources(x)
         agreeing = []
         for source in sources:
             x, count = self._explore(source, x, sources)
@@ -103,20 +105,21 @@ class SharpSearch:
         self._refresh(x)
         return self._result(x, sources, agreeing)
 
-    def follow(self, x: Array) -> Array:
+    def follow(self, x: Array, sources: Sequence[SharpSource]) -> Array:
         """Return the lowest point around one that was the lowest for slightly other parameters.
 
         Parameters
         ----------
         x : array
             All parameters, shape (n,).
+        sources : sequence of SharpSource
+            Those with sharp edges, at least one.
 
         Returns
         -------
         array
             Shape (n,). There is no check of how many searches find it.
         """
-        sources = self._sources(x)
         for _ in range(ROUNDS):
             before = self.objective.total(x)
             for source in sources:
@@ -132,9 +135,6 @@ class SharpSearch:
     def _refresh(self, x: Array) -> None:
         if self.objective.refresh is not None:
             self.objective.refresh(x)
-
-    def _sources(self, x: Array) -> Sequence[SharpSource]:
-        return self.objective.sharp(x) if self.objective.sharp else ()
 
     def _profile(
         self,
@@ -298,6 +298,53 @@ class SharpSearch:
             covariance[np.ix_(sharp, others)] = cross.T
             covariance[np.ix_(others, others)] = inner + cross @ slope.T
         return covariance, edm
+
+
+def is_uneven(objective: Objective, x: Array, sources: Sequence[SharpSource]) -> bool:
+    """Return whether the sharp edges of sources can be seen in the statistic around a minimum.
+
+    Those of a source that is large beside the pixels, or weak, even out.
+
+    Parameters
+    ----------
+    objective : Objective
+        What is minimised.
+    x : array
+        The minimum, shape (n,).
+    sources : sequence of SharpSource
+        Those with sharp edges.
+    """
+    places = _places(sources)
+    return any(
+        SharpProfile(objective, source, x, np.setdiff1d(places, source.places)).is_uneven
+        for source in sources
+    )
+
+
+def without_small_sizes(objective: Objective, sources: Sequence[SharpSource]) -> Objective:
+    """Return an objective with lower limits on the sizes of sources with sharp edges.
+
+    Where these are small beside a pixel, the model is evaluated at thousands of points for each
+    pixel, and the statistic hardly depends on them.
+
+    Parameters
+    ----------
+    objective : Objective
+        What is minimised.
+    sources : sequence of SharpSource
+        Those with sharp edges.
+
+    Returns
+    -------
+    Objective
+        Sizes that start below the limit stay above their start.
+    """
+    limits, start = objective.limits.copy(), objective.start
+    for source in sources:
+        pixels = source.pixels[np.isin(source.places, source.sizes)]
+        smallest = np.minimum(TINY * pixels, start[source.sizes])
+        limits[source.sizes, 0] = np.maximum(limits[source.sizes, 0], smallest)
+    return attrs.evolve(objective, limits=limits)
 
 
 def _places(sources: Sequence[SharpSource]) -> Index:

@@ -20,6 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import skyred
+import small_datasets as small
 from fits_side_by_side import background, point, seen
 from skyred.defaults.minuit import Minuit, Newton
 
@@ -88,6 +89,36 @@ def test_a_source_that_is_not_seen_where_it_starts_is_found_on_the_map(
     place = [name.endswith("lon_0") for name in result.names].index(True)
     assert abs(result.values[place] - truth) < 5 * result.errors[place]
     assert any("not detected where it started" in note for note in result.notes)
+
+
+def two_sources() -> Datasets:
+    """A map of two sources, as bright as each other, one of which covers four pixels evenly."""
+    dataset = small.map_dataset()
+    models = [point("first", 83.408), point("second", 83.9)]
+    models[0].spatial_model.lat_0.value, models[1].spatial_model.lat_0.value = 21.839, 22.24
+    dataset.models = [*models, background()]
+    dataset.fake(random_state=5)
+    for model in models:
+        model.spatial_model.unfreeze()
+    datasets = Datasets([dataset.copy(name="map")])
+    datasets.models = [*models, background()]
+    return datasets
+
+
+@pytest.mark.parametrize("fitter", [Newton(), Minuit()], ids=lambda fitter: fitter.kind)
+@pytest.mark.parametrize("apart", [0.02, 0.06, 0.1])
+def test_two_models_do_not_share_one_source_while_another_has_none(
+    fitter: Newton | Minuit, apart: float
+) -> None:
+    expected = skyred.fit(two_sources())
+    datasets = two_sources()
+    first, second = (datasets.models[name].spatial_model for name in ("first", "second"))
+    # each side of the first source: both seem to be detected there
+    second.lon_0.value, second.lat_0.value = first.lon_0.value + apart, first.lat_0.value + apart
+    first.lon_0.value -= apart
+    result = skyred.fit(datasets, fitter)
+    assert result.success, result.message
+    assert result.stat == pytest.approx(expected.stat, abs=0.01)  # the two may be exchanged
 
 
 def spectra() -> Datasets:

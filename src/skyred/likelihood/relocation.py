@@ -32,6 +32,7 @@ DETECTED = 25.0  # the test statistic from which a source stays where it is: 5 s
 GAIN = 9.0  # in the test statistic, by which another place must be better, all else fixed
 CANDIDATES = 3
 MOST_OTHERS = 40  # parameters of other models that are fitted again
+SINGULAR = 1e-8  # of the largest eigenvalue of the scaled Fisher matrix
 STEP = 0.1  # of an error, for derivatives of predicted counts
 
 
@@ -63,30 +64,58 @@ class Relocation:
             Vectors of all free parameters, the most significant place first; empty if all sources
             are detected.
         """
+        norms = {grid: self._norm_place(grid) for grid in grids if len(grid.places) == 2}
+        placed = {grid: norm for grid, norm in norms.items() if norm is not None}
         starts: list[tuple[float, Array]] = []
-        for grid in grids:
-            if len(grid.places) == 2:
-                starts += self._of_source(x, grid)
+        for grid, norm in placed.items():
+            without = x.copy()
+            without[norm] = 0
+            significance = self.total.stat(without) - self.total.stat(x)
+            if not x[norm] > 0 or significance <= DETECTED:
+                starts += self._elsewhere(x, norm, grid, significance)
+        if not starts and len(placed) > 1:
+            starts = list(self._of_shared(x, placed))
         starts.sort(key=lambda start: -start[0])
         return [start for _, start in starts]
 
-    def _of_source(self, x: Array, grid: PixelGrid) -> Iterator[tuple[float, Array]]:
-        norm = self._norm_place(grid)
-        if norm is None:
+    def _of_shared(self, x: Array, placed: dict[PixelGrid, int]) -> Iterator[tuple[float, Array]]:
+        """Return other places of the source that is missed least, if an excess is left.
+
+        Two sources may share the counts of one: either seems to be detected as long as the other
+        stays as it is, but not if the other is fitted again, as in the inverse Fisher matrix.
+        """
+        score, information = self._maps(x, *next((norm, grid) for grid, norm in placed.items()))
+        if score is None:
             return
+        excess = float(np.max(_tests(score, information)))
+        if excess < DETECTED + GAIN:
+            return
+        fisher = self.total.fisher(x)
+        size = 1 / np.sqrt(np.where(np.diag(fisher) > 0, np.diag(fisher), np.inf))
+        inverse = np.linalg.pinv(fisher * np.outer(size, size), rcond=SINGULAR, hermitian=True)
+        variances = 2 * np.diag(inverse) * size**2
+        missed = {
+            grid: x[norm] ** 2 / variances[norm]
+            for grid, norm in placed.items()
+            if variances[norm] > 0
+        }
+        if missed and min(missed.values()) < excess - GAIN:
+            grid = min(missed, key=lambda each: missed[each])
+            yield from self._elsewhere(x, placed[grid], grid, missed[grid])
+
+    def _elsewhere(
+        self, x: Array, norm: int, grid: PixelGrid, significance: float
+    ) -> Iterator[tuple[float, Array]]:
+        """Return where a source is more significant than where it is."""
         without = x.copy()
         without[norm] = 0
-        significance = self.total.stat(without) - self.total.stat(x)
-        if x[norm] > 0 and significance > DETECTED:
+        score, information = self._maps(without, norm, grid)
+        if score is None:
             return
         # a fit without the source leaves its spectrum anywhere
         first = self.total.frozen[self.total.space.free]
         scale = abs(first[norm]) or 1.0
-        score, information = self._maps(without, first, norm, scale, grid)
-        if score is None:
-            return
-        with np.errstate(divide="ignore", invalid="ignore"):
-            test = np.where((score > 0) & (information > 0), score**2 / information, 0)
+        test = _tests(score, information)
         peaks = (test == maximum_filter(test, size=3)) & (test > max(DETECTED, significance + GAIN))
         rows = sorted(zip(*np.nonzero(peaks), strict=True), key=lambda pixel: -test[pixel])
         for row, column in rows[:CANDIDATES]:
@@ -118,17 +147,15 @@ class Relocation:
             return int(index[0]) if len(index) else None
         return None
 
-    def _maps(
-        self, without: Array, first: Array, norm: int, scale: float, grid: PixelGrid
-    ) -> tuple[Array | None, Array]:
+    def _maps(self, without: Array, norm: int, grid: PixelGrid) -> tuple[Array | None, Array]:
         """Return score and information of an amplitude in each pixel, shape (y, x) each.
 
         Of the datasets with the same pixels; in units of the starting amplitude. The information is
         what is left when the parameters of the other models are fitted again: a neighbour may have
         taken the place of the source, and leave no excess.
         """
-        spectrum = first.copy()
-        spectrum[norm] = scale
+        spectrum = self.total.frozen[self.total.space.free]
+        spectrum[norm] = abs(spectrum[norm]) or 1.0
         others = np.setdiff1d(np.arange(len(without), dtype=np.int64), grid.related)
         others = others if len(others) <= MOST_OTHERS else others[:0]
         steps = self._steps(without, others)
@@ -148,3 +175,9 @@ class Relocation:
         own = np.array([self.total.condition(p, x).fisher_of(x)[0, 0] for p in places[:, None]])
         usual = self.total.space.steps()[places]
         return STEP * np.where(own > 0, np.sqrt(2 / np.where(own > 0, own, 1)), usual)
+
+
+def _tests(score: Array, information: Array) -> Array:
+    """Return the test statistic of a positive amplitude in each pixel, shape (y, x)."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where((score > 0) & (information > 0), score**2 / information, 0)

@@ -18,7 +18,8 @@ from skyred.minimise.minuit_rounds import search_by_minuit
 from skyred.minimise.newton import descend
 from skyred.minimise.newton_search import NewtonEnd, NewtonSearch
 from skyred.minimise.search_result import SearchResult
-from skyred.minimise.sharp_search import SharpSearch, is_uneven, without_small_sizes
+from skyred.minimise.sharp_search import SharpSearch
+from skyred.minimise.sharp_sources import is_uneven, without_small_sizes
 from skyred.records import FitResult
 
 if TYPE_CHECKING:

@@ -22,6 +22,7 @@ from skyred.minimise.newton import descend
 from skyred.minimise.newton_search import NewtonSearch
 from skyred.minimise.search_result import SearchResult
 from skyred.minimise.sharp_profile import SharpProfile
+from skyred.minimise.sharp_sources import places_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,7 +50,6 @@ CENTRED = 1.5  # scales
 CENTRES = 6
 FACTORS = (1.0, 1 / 3, 3.0)  # of sizes, to begin again from
 SMALLEST = 0.5  # pixels, of these sizes
-TINY = 0.2  # pixels: sizes below are searched last
 COARSE = 1e-2  # in the statistic, at which fits from there end
 ITERATIONS = 15
 ROUNDS = 10
@@ -143,7 +143,7 @@ class SharpSearch:
         sources: Sequence[SharpSource],
         scale: Array | None = None,
     ) -> SharpProfile:
-        fixed = np.setdiff1d(_places(sources), source.places)
+        fixed = np.setdiff1d(places_of(sources), source.places)
         return SharpProfile(self.objective, source, x, fixed, scale)
 
     def _explore(
@@ -244,7 +244,7 @@ class SharpSearch:
 
     def _fit_others(self, x: Array, sources: Sequence[SharpSource]) -> Array:
         """Fit all parameters but those of the sources with sharp edges."""
-        others = np.setdiff1d(np.arange(len(x)), _places(sources))
+        others = np.setdiff1d(np.arange(len(x)), places_of(sources))
         if not len(others):
             return x
         end = NewtonSearch(conditional(self.objective, others, x), self.tolerance).run(x[others])
@@ -256,7 +256,7 @@ class SharpSearch:
     def _result(
         self, x: Array, sources: Sequence[SharpSource], agreeing: Sequence[int]
     ) -> SearchResult:
-        names = ", ".join(self.objective.names[place] for place in _places(sources))
+        names = ", ".join(self.objective.names[place] for place in places_of(sources))
         covariance, edm = self._covariance(x, sources)
         notes = (
             f"the statistic has many minima along {names}, since the model has sharp edges: the "
@@ -272,7 +272,7 @@ class SharpSearch:
 
     def _covariance(self, x: Array, sources: Sequence[SharpSource]) -> tuple[Array, float]:
         """Return the covariance of all parameters, and the estimated distance to the minimum."""
-        sharp = _places(sources)
+        sharp = places_of(sources)
         others = np.setdiff1d(np.arange(len(x)), sharp)
         fisher = self.objective.fisher(x)
         assert fisher is not None
@@ -298,57 +298,6 @@ class SharpSearch:
             covariance[np.ix_(sharp, others)] = cross.T
             covariance[np.ix_(others, others)] = inner + cross @ slope.T
         return covariance, edm
-
-
-def is_uneven(objective: Objective, x: Array, sources: Sequence[SharpSource]) -> bool:
-    """Return whether the sharp edges of sources can be seen in the statistic around a minimum.
-
-    Those of a source that is large beside the pixels, or weak, even out.
-
-    Parameters
-    ----------
-    objective : Objective
-        What is minimised.
-    x : array
-        The minimum, shape (n,).
-    sources : sequence of SharpSource
-        Those with sharp edges.
-    """
-    places = _places(sources)
-    return any(
-        SharpProfile(objective, source, x, np.setdiff1d(places, source.places)).is_uneven
-        for source in sources
-    )
-
-
-def without_small_sizes(objective: Objective, sources: Sequence[SharpSource]) -> Objective:
-    """Return an objective with lower limits on the sizes of sources with sharp edges.
-
-    Where these are small beside a pixel, the model is evaluated at thousands of points for each
-    pixel, and the statistic hardly depends on them.
-
-    Parameters
-    ----------
-    objective : Objective
-        What is minimised.
-    sources : sequence of SharpSource
-        Those with sharp edges.
-
-    Returns
-    -------
-    Objective
-        Sizes that start below the limit stay above their start.
-    """
-    limits, start = objective.limits.copy(), objective.start
-    for source in sources:
-        pixels = source.pixels[np.isin(source.places, source.sizes)]
-        smallest = np.minimum(TINY * pixels, start[source.sizes])
-        limits[source.sizes, 0] = np.maximum(limits[source.sizes, 0], smallest)
-    return attrs.evolve(objective, limits=limits)
-
-
-def _places(sources: Sequence[SharpSource]) -> Index:
-    return np.concatenate([source.places for source in sources])
 
 
 def _apart(points: Array, number: int) -> list[Array]:

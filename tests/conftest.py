@@ -22,6 +22,18 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "skyred"))
 ROOT = Path(__file__).parent.parent
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test marked ``data("folder", ...)`` where these folders of gammapy's data are absent.
+
+    Without names the marker stands for the runs of H.E.S.S.
+    """
+    for marker in item.iter_markers("data"):
+        for folder in marker.args or ("hess-dl3-dr1",):
+            if not Path(os.environ.get("GAMMAPY_DATA", ""), folder).is_dir():
+                pytest.skip(f"needs $GAMMAPY_DATA/{folder}")
+
+
 @pytest.fixture(autouse=True, scope="session")
 def no_cache() -> None:
     """Make everything anew: a test of the cache asks for one of its own."""

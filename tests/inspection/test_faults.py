@@ -141,10 +141,12 @@ class TestRealRuns:
             for finding in found
         ), [str(finding) for finding in found]
 
+    @pytest.mark.data("magic")
     def test_point_like_runs_of_magic_have_no_fault(self) -> None:
         folder = plain.archive().parent / "magic" / "rad_max" / "data"
         assert faults(inspect(folder, needed=("events", "gti", "aeff", "edisp", "rad_max"))) == []
 
+    @pytest.mark.data("cta-caldb")
     @pytest.mark.parametrize("array", ["South", "North"])
     def test_responses_of_cta_have_no_fault(self, array: str) -> None:
         (path,) = (plain.archive().parent / "cta-caldb").glob(f"Prod5-{array}*.fits.gz")

@@ -48,14 +48,14 @@ def test_each_bin_and_source_of_a_map_is_gammapys() -> None:
     beside.assert_like_gammapy(beside.map_case(), "hard", [1, 2, 10] * u.TeV)
 
 
-@pytest.mark.data
+@pytest.mark.data("joint-crab")
 def test_on_off_spectra_are_taken_together_as_by_gammapy() -> None:
     optional = ["errn-errp", "ul"]
     edges = [0.7, 2, 10] * u.TeV
     beside.assert_like_gammapy(beside.crab_spectra(), "crab", edges, selection_optional=optional)
 
 
-@pytest.mark.data
+@pytest.mark.data("joint-crab")
 def test_bins_beyond_the_data_are_filled_as_by_gammapy() -> None:
     edges = [0.001, 0.002, 1, 3, 500, 1000] * u.TeV
     datasets = beside.crab_spectra((23523,))
@@ -63,7 +63,7 @@ def test_bins_beyond_the_data_are_filled_as_by_gammapy() -> None:
     assert points.success.data.ravel().tolist() == [False, True, True, True, False]
 
 
-@pytest.mark.data
+@pytest.mark.data("joint-crab")
 def test_other_confidences_are_gammapys() -> None:
     sigmas = {"n_sigma": 2, "n_sigma_ul": 3, "n_sigma_sensitivity": 3}
     datasets = beside.crab_spectra((23523,))

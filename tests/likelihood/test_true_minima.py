@@ -24,8 +24,6 @@ import small_datasets as small
 from fits_side_by_side import background, point, seen
 from skyred.defaults.minuit import Minuit, Newton
 
-data = pytest.mark.data
-
 
 def fresh_stat(datasets: Datasets) -> float:
     """gammapy's statistic with the IRFs at the present positions."""
@@ -52,7 +50,7 @@ def at(dataset: MapDataset, lon: float, lat: float) -> Datasets:
     return datasets
 
 
-@data
+@pytest.mark.data("fermi-3fhl-gc")
 @pytest.mark.slow
 @pytest.mark.parametrize("fitter", [Newton(), Minuit()], ids=lambda fitter: fitter.kind)
 @pytest.mark.parametrize("start", [(0, 0), (-0.1, -0.1), (0.15, 0.1)])
@@ -126,7 +124,7 @@ def spectra() -> Datasets:
     return Datasets([SpectrumDatasetOnOff.read(path) for path in sorted(folder.glob("pha_obs*"))])
 
 
-@data
+@pytest.mark.data("joint-crab")
 @settings(deadline=None, max_examples=8)
 @given(decades=st.floats(-4, 1), scale=st.sampled_from(["cm-2 s-1 TeV-1", "m-2 s-1 GeV-1"]))
 def test_errors_do_not_depend_on_reference_energy_and_units(decades: float, scale: str) -> None:

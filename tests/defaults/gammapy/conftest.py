@@ -16,12 +16,6 @@ import plain_gammapy as plain
 from skyred import Orchestrator, Pipeline, Result
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    if item.get_closest_marker("data") and not plain.archive().is_dir():
-        pytest.skip("needs $GAMMAPY_DATA/hess-dl3-dr1")
-
-
 @pytest.fixture(scope="session")
 def once(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Any:
     """Give ``once(name, make)``: what `make` gives, made by one worker and read by the others."""

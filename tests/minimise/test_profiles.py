@@ -14,8 +14,8 @@ from skyred import Objective
 from skyred.errors import FitError
 from skyred.minimise import minimise
 from skyred.minimise.conditional import conditional
-from skyred.minimise.conditional_fit import Rest
-from skyred.minimise.profile import ACCURACY, contour, edge, interval, profile
+from skyred.minimise.conditional_fit import Rest, Rested
+from skyred.minimise.profile import ACCURACY, contour, crossing, edge, interval, profile
 from skyred.records import FitResult
 
 
@@ -147,6 +147,20 @@ def test_points_of_a_contour_at_a_limit_are_marked() -> None:
     assert 0 < found.at_limit.sum() < 16
     inside = ~found.at_limit
     np.testing.assert_allclose(found.x[inside] ** 2 + found.y[inside] ** 2, 1, rtol=2e-3)
+
+
+@given(wall=st.floats(0.62, 1.0), height=st.floats(10, 1e6), width=st.floats(0.3, 0.6))
+def test_a_wall_behind_a_crossing_does_not_hide_it(
+    wall: float, height: float, width: float
+) -> None:
+    """Such as of a negative amplitude, an error away from the minimum."""
+
+    def fit(length: float) -> Rested:
+        stat = (length / width) ** 2 + (height if length >= wall else 0)
+        return Rested(np.array([length]), stat, True)
+
+    # the statistic is accurate to ACCURACY, and rises there with a slope of 2 / width
+    assert crossing(fit, 0.0, 1.0) == pytest.approx(width, abs=ACCURACY * width)
 
 
 def test_a_statistic_that_does_not_rise_has_no_error() -> None:

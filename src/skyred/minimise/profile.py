@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 ACCURACY = 1e-3  # of a crossing, in the statistic: a two thousandth of an error
 GROWTH = 2.0  # of a step that did not reach the crossing
 TRIALS = 40
+STEEP = 3.0  # of the root of the rise
 FARTHEST = 100.0  # in errors, where a crossing is given up
 
 
@@ -158,7 +159,7 @@ def _next(
     if np.isinf(high):
         steeper = low * goal / max(below + goal, goal / GROWTH)
         return min(max(steeper, low * 1.05), low * GROWTH, farthest)
-    if np.isinf(above):
+    if above > STEEP * goal:  # as beyond a wall: a secant would hardly leave the lower end
         return (low + high) / 2
     share = -below / (above - below)
     # at least a little off both ends, lest one of them stays for ever

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import numpy as np
 
+from skyred.likelihood.sky import pixel_at
+
 if TYPE_CHECKING:
     from astropy import units as u
     from gammapy.datasets.evaluator import MapEvaluator
@@ -70,12 +72,11 @@ class CutoutLookup:
         tuple of slice or None
             The rows and columns of the cutout; None if the model does not contribute.
         """
-        from astropy.wcs.utils import skycoord_to_pixel
         from gammapy.datasets.evaluator import CUTOUT_MARGIN
 
         evaluator.exposure = self.exposure
-        model, wcs = evaluator.model, self.exposure.geom.wcs
-        pixel = np.array(skycoord_to_pixel(evaluator.position, wcs, mode="all"))
+        model = evaluator.model
+        pixel = np.array(pixel_at(evaluator.position, self.exposure.geom))
         width = 2 * model.evaluation_radius + CUTOUT_MARGIN
         evaluator.contributes = self._reaches(pixel, width + evaluator.psf_width)
         if not evaluator.contributes:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import numpy as np
 
+from skyred.likelihood.sky import pixel_at
+
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
     from gammapy.irf import EDispKernel, EDispKernelMap
@@ -78,9 +80,16 @@ class EdispLookup:
         data = np.where(np.isfinite(data), data, 0)  # as interpolation replaces them
         return EDispKernel(axes=geom.axes[["energy_true", "energy"]], data=data)
 
+    def _at(self, position: SkyCoord) -> tuple[float, float]:
+        image = self._image
+        if position.isscalar and image.is_regular and not image.wcs.has_distortion:
+            return pixel_at(position, image)
+        x, y = (float(np.squeeze(each)) for each in image.coord_to_pix(position))
+        return x, y
+
     def _pixel(self, position: SkyCoord) -> tuple[int, int] | None:
         """Return the nearest pixel; None if that is not certain, or it has no energy dispersion."""
-        x, y = (float(np.squeeze(each)) for each in self._image.coord_to_pix(position))
+        x, y = self._at(position)
         if not (np.isfinite(x) and np.isfinite(y)):
             return None
         column, row = round(x), round(y)

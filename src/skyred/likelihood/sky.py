@@ -13,6 +13,7 @@ from skyred.likelihood.spatial_formulas import SkyGrid, formula_of
 from skyred.likelihood.units import Plain, scale_of
 
 if TYPE_CHECKING:
+    from astropy.coordinates import SkyCoord
     from gammapy.maps import WcsGeom
     from gammapy.modeling.models import SpatialModel
     from numpy.typing import NDArray
@@ -52,6 +53,22 @@ def separation(lon: float, lat: float, other_lon: float, other_lat: float) -> fl
     )
     x = math.sin(lat) * math.sin(other_lat) + math.cos(lat) * math.cos(other_lat) * math.cos(apart)
     return math.atan2(y, x)
+
+
+def pixel_at(position: SkyCoord, geom: WcsGeom) -> tuple[float, float]:
+    """Return x and y in pixels of a geometry without distortion, at one position.
+
+    As `astropy.wcs.utils.skycoord_to_pixel`, but without a change of frames where there is none.
+    """
+    from astropy.wcs.utils import skycoord_to_pixel
+
+    if position.frame.name == geom.frame and geom.frame in ("icrs", "galactic"):
+        angles = position.data
+        lon, lat = float(angles.lon.deg) % 360, float(angles.lat.deg)
+        ((x, y),) = geom.wcs.wcs_world2pix([(lon, lat)], 0)
+    else:
+        x, y = skycoord_to_pixel(position, geom.wcs, mode="all")
+    return float(x), float(y)
 
 
 class PixelPosition(Position):

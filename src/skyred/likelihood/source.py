@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     Places = frozenset[int]
 
 STATES_KEPT = 4
-CUTOUTS_KEPT = 4
+CUTOUTS_KEPT = 9  # a search fits sources in the eight pixels around
 
 
 class Source:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
 
-MEMORY = 2**26  # bytes, for the templates of a cutout that are kept
+MEMORY = 2**25  # bytes, for the templates of a cutout that are kept
 
 
 class SourceCutout:

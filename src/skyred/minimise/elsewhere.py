@@ -90,8 +90,9 @@ def relocated(cells: CellSearch, z: Array) -> LowerPoint | None:
     if relocate is None:
         return None
     stat = cells.objective.total(z)
-    for x in relocate(np.clip(pixels.to_sky(z), *pixels.sky.limits.T)):
-        trial = cells.descend(pixels.to_pixels(x))
+    sky = np.clip(pixels.to_sky(z), *pixels.sky.limits.T)
+    for x in relocate(sky):
+        trial = cells.descend(pixels.moved(z, sky, x))
         if cells.objective.total(trial.x) < stat - cells.gain:
             return LowerPoint(trial.x, (RELOCATED,))
     return None

@@ -142,14 +142,32 @@ class NewtonSearch:
         for _ in range(RESTARTS):
             if end.converged and not self._any_held(cells, end):
                 break
-            starts = self.objective.relocate(self._sky(cells, end.x))
-            trials = [cells.descend_with_fluxes(cells.pixels.to_pixels(x)) for x in starts[:1]]
-            stat = cells.objective.total(end.x)
-            if not trials or not cells.objective.total(trials[0].x) < stat - self._gain:
+            moved = self._moved(cells, end.x)
+            if moved is None:
                 break
             self.notes.append(RELOCATED)
-            end = trials[0]
+            end = cells.descend_with_fluxes(moved)
         return end
+
+    def _moved(self, cells: CellSearch, z: Array) -> Array | None:
+        """Return undetected sources in better places, one after the other; None if there are none.
+
+        Of each only itself and its neighbours are fitted, which is quick if there are many sources.
+        """
+        assert self.objective.relocate is not None
+        best, stat = z, cells.objective.total(z)
+        for _ in range(RESTARTS):
+            sky = self._sky(cells, best)
+            starts = self.objective.relocate(sky)
+            if not starts:
+                break
+            start = cells.pixels.moved(best, sky, starts[0])
+            trial = cells.place(start, np.flatnonzero(starts[0] != sky))
+            value = cells.objective.total(trial)
+            if not value < stat - self._gain:
+                break
+            best, stat = trial, value
+        return None if best is z else best
 
     def _polish(self, cells: CellSearch, end: Descent) -> tuple[Descent, Hessian]:
         """Take the last steps by the true second derivatives; the Fisher matrix may be far off."""

@@ -84,11 +84,38 @@ class CellSearch:
         Descent
             Where it ended; sources without flux are where they began.
         """
+        return self._counted(self._across_lines(z, self._box_of_fluxes(z)))
+
+    def place(self, z: Array, moved: Index) -> Array:
+        """Fit a source that was moved, and what is correlated with it there; all else stays.
+
+        Parameters
+        ----------
+        z : array
+            With the move, in pixel coordinates, shape (n,).
+        moved : array of int
+            The parameters that were changed, shape (k,).
+
+        Returns
+        -------
+        array
+            Where it ended, shape (n,), with positive fluxes as in `descend_with_fluxes`.
+        """
+        free = self._linked(moved, self._correlations_at(z))
+        some, box = conditional(self.objective, free, z), self._box_of_fluxes(z)[free]
+        end = self._counted(
+            descend(some, COARSE, z[free], box=box, iterations=ITERATIONS, least_gain=COARSE)
+        )
+        placed = z.copy()
+        placed[free] = end.x
+        return placed
+
+    def _box_of_fluxes(self, z: Array) -> Array:
         factors, box = self.objective.factors, self.objective.limits.copy()
         if factors is not None:
             positive = factors & (z > 0)
             box[positive, 0] = np.maximum(box[positive, 0], 0)
-        return self._counted(self._across_lines(z, box))
+        return box
 
     def _across_lines(self, z: Array, box: Array) -> Descent:
         """Go down across lines; where one is a valley, only until steps gain little."""
@@ -165,12 +192,10 @@ class CellSearch:
         best, stat = z, self.objective.total(z)
         self.correlations = None
         for grid in self.pixels.grids:
-            before = best
+            before, at = best, stat
             best, stat = self._around(grid, best, stat)
-            if best is not before:  # for the others, cells that were too high may be so no more
-                own = tuple(grid.places.tolist())
-                kept = {key: at for key, at in self.rejected.items() if key[: len(own)] == own}
-                self.rejected = kept
+            if best is not before:
+                self._forget(grid, z, at - stat)
         return None if best is z else best
 
     def _around(self, grid: PixelGrid, z: Array, stat: float) -> tuple[Array, float]:
@@ -193,16 +218,35 @@ class CellSearch:
                 best, lowest = trial, value
         return (z, stat) if best is z else (best, lowest)
 
+    def _forget(self, grid: PixelGrid, z: Array, gain: float) -> None:
+        """Forget which cells were too high for the neighbours of a source that has moved.
+
+        For all others they stay too high, by what they were: all fell by the gain of the source.
+        """
+        own, linked = tuple(grid.places.tolist()), set(self._correlated(grid, z).tolist())
+        self.rejected = {
+            key: stat if key[: len(own)] == own else stat - gain
+            for key, stat in self.rejected.items()
+            if key[: len(own)] == own or key[0] not in linked
+        }
+
     def _correlated(self, grid: PixelGrid, z: Array) -> Index:
         """Return the parameters of a source and those that are correlated with them."""
         if self.correlations is None:
-            fisher = self.objective.fisher(z)
-            assert fisher is not None
-            own = np.sqrt(np.where(np.diag(fisher) > 0, np.diag(fisher), np.inf))
-            self.correlations = np.abs(fisher / np.outer(own, own))
-            self.calls += 1
-        linked = np.array(np.any(self.correlations[grid.related] > CORRELATED, axis=0), dtype=bool)
-        linked[grid.related] = True
+            self.correlations = self._correlations_at(z)
+        return self._linked(grid.related, self.correlations)
+
+    def _correlations_at(self, z: Array) -> Array:
+        fisher = self.objective.fisher(z)
+        assert fisher is not None
+        self.calls += 1
+        own = np.sqrt(np.where(np.diag(fisher) > 0, np.diag(fisher), np.inf))
+        return np.asarray(np.abs(fisher / np.outer(own, own)))
+
+    @staticmethod
+    def _linked(places: Index, correlations: Array) -> Index:
+        linked = np.array(np.any(correlations[places] > CORRELATED, axis=0), dtype=bool)
+        linked[places] = True
         return np.flatnonzero(linked)
 
     def _fit(

@@ -62,6 +62,27 @@ class PixelCoordinates:
             z[grid.places] = grid.to_pixels(x)
         return z
 
+    def moved(self, z: Array, before: Array, x: Array) -> Array:
+        """Return a vector in pixel coordinates with some parameters changed.
+
+        Parameters
+        ----------
+        z, before : array
+            A vector in pixel coordinates and as parameters, shape (n,).
+        x : array
+            The parameters after the change, shape (n,).
+
+        Returns
+        -------
+        array
+            Equal to `z` where `x` is equal to `before`: positions far outside of a map may have no
+            pixel coordinates, and others would be changed by rounding.
+        """
+        changed = x != before
+        moved = z.copy()
+        moved[changed] = self.to_pixels(x)[changed]
+        return moved
+
     def to_sky(self, z: Array) -> Array:
         """Return the vector of parameters, shape (n,)."""
         return self._to_sky(self.grids, z, np.array(z, dtype=float))

@@ -10,11 +10,25 @@ from astropy import units as u
 from astropy.table import Table
 from gammapy.datasets import Dataset, Datasets, FluxPointsDataset
 from gammapy.estimators import FluxPoints
-from gammapy.modeling.models import ConstantSpectralModel, Models, SkyModel
+from gammapy.modeling import Fit
+from gammapy.modeling.models import (
+    ConstantSpectralModel,
+    GaussianSpatialModel,
+    Models,
+    SkyModel,
+)
 
 import skyred
 import small_datasets as small
-from fits_side_by_side import Change, assert_as_good_as_gammapy, background, point, seen, spectrum
+from fits_side_by_side import (
+    CLOSE,
+    Change,
+    assert_as_good_as_gammapy,
+    background,
+    point,
+    seen,
+    spectrum,
+)
 from skyred.errors import FitError
 from skyred.likelihood import Likelihood, objective_of
 
@@ -101,6 +115,42 @@ def points(errors: list[float], masked: bool = False) -> Datasets:
     datasets = Datasets([dataset])
     datasets.models = [point()]
     return datasets
+
+
+def test_a_parameter_with_equal_limits_is_held_as_by_gammapy() -> None:
+    def hold(datasets: Datasets) -> None:
+        index = datasets.models["crab"].parameters["index"]
+        index.min = index.max = index.value
+
+    ours, theirs = spectrum(hold), spectrum(hold)
+    result, by_gammapy = skyred.fit(ours), Fit().run(theirs)
+    assert result.success, result.message
+    assert by_gammapy.success
+    assert result.names == ("crab.spectral.amplitude",)
+    amplitudes = [each.models.parameters["amplitude"].value for each in (ours, theirs)]
+    assert abs(amplitudes[0] - amplitudes[1]) < CLOSE * result.errors[0]
+
+
+def test_equal_limits_that_leave_only_another_value_are_refused() -> None:
+    def hold(datasets: Datasets) -> None:
+        index = datasets.models["crab"].parameters["index"]
+        index.min = index.max = index.value + 1
+
+    refused(spectrum(hold), "index starts at .*, but its limits leave only")
+
+
+def test_a_model_that_predicts_no_numbers_is_refused_by_name() -> None:
+    datasets = seen()
+    point_like = datasets.models["point"]
+    gauss = GaussianSpatialModel(
+        lon_0=point_like.spatial_model.lon_0.quantity,
+        lat_0=point_like.spatial_model.lat_0.quantity,
+        sigma="0 deg",
+        frame=point_like.spatial_model.frame,
+    )
+    model = SkyModel(point_like.spectral_model, gauss, name="point")
+    datasets.models = [model, background()]
+    refused(datasets, r"'point' predicts no finite counts .* \(sigma = 0 deg")
 
 
 @pytest.mark.parametrize("bad", [np.nan, 0.0, -1e-14, np.inf])

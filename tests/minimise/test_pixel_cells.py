@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from skyred import Objective
 from skyred.minimise import minimise
+from skyred.minimise.pixel_coordinates import PixelCoordinates
 from skyred.objective import PixelGrid
 
 PIXEL = 0.02  # deg
@@ -95,3 +97,81 @@ def test_a_minimum_on_a_line_is_a_success_that_says_so(
     slope, curvature = 4 * depth, 1 - 4 * depth
     half_width = (-slope + np.sqrt(slope**2 + 4 * curvature)) / (2 * curvature)
     assert result.errors[:2] / PIXEL == pytest.approx(half_width, rel=0.02)
+
+
+def combs(ridge: float, bottoms: list[float], starts: list[float], coupling: float) -> Objective:
+    """Many combs along one axis, whose parabolas are coupled to their neighbours."""
+    number, middle = len(bottoms), np.array(bottoms)
+    matrix = np.eye(number) + coupling * (np.eye(number, k=1) + np.eye(number, k=-1))
+
+    def stat(z: np.ndarray) -> float:
+        inside = z - np.floor(z)
+        bumps = ridge * (4 * inside * (1 - inside)).sum()
+        return float((z - middle) @ matrix @ (z - middle) - bumps)
+
+    def gradient(z: np.ndarray) -> np.ndarray:
+        return 2 * matrix @ (z - middle) - ridge * (4 - 8 * (z - np.floor(z)))
+
+    def grid(place: int) -> PixelGrid:
+        return PixelGrid(
+            name=f"source-{place}",
+            places=np.array([place]),
+            related=np.array([place]),
+            to_pixels=lambda x: x[[place]],
+            to_sky=lambda pixels, x: pixels,
+        )
+
+    return Objective(
+        names=[f"x{place}" for place in range(number)],
+        start=starts,
+        stat=stat,
+        gradient_of=gradient,
+        fisher_of=lambda z: 2 * matrix + 8 * ridge * np.eye(number),
+        grids=[grid(place) for place in range(number)],
+    )
+
+
+@given(
+    bottoms=st.lists(st.floats(-2, 2), min_size=4, max_size=4),
+    starts=st.lists(st.floats(-3, 3), min_size=4, max_size=4),
+)
+def test_many_sources_that_do_not_overlap_each_find_their_lowest_cell(
+    bottoms: list[float], starts: list[float]
+) -> None:
+    result = minimise(combs(0.3, bottoms, starts, 0.0))
+    assert result.success, result.message
+    assert result.stat <= sum(lowest(0.3, bottom) for bottom in bottoms) + 0.01
+
+
+@given(starts=st.lists(st.floats(-3, 3), min_size=3, max_size=3))
+def test_sources_that_overlap_are_looked_at_again_when_one_has_moved(starts: list[float]) -> None:
+    bottoms, coupling, ridge = [0.3, 0.9, -0.4], 0.2, 0.3
+    result = minimise(combs(ridge, bottoms, starts, coupling))
+    assert result.success, result.message
+    # the exact minimum: a parabola in each combination of cells
+    matrix = np.eye(3) + coupling * (np.eye(3, k=1) + np.eye(3, k=-1))
+    objective = combs(ridge, bottoms, starts, coupling)
+    best = np.inf
+    for cells in np.ndindex(5, 5, 5):
+        cell = np.array(cells) - 2
+        curved = matrix + 4 * ridge * np.eye(3)
+        inner = np.linalg.solve(curved, matrix @ bottoms + 4 * ridge * (cell + 0.5))
+        if np.all((inner > cell) & (inner < cell + 1)):
+            best = min(best, objective.total(inner))
+    assert result.stat <= best + 0.01
+
+
+def test_parameters_that_do_not_change_keep_their_pixels_exactly() -> None:
+    objective = comb(0.3, (0.4, 0.4), (1.3, 0.7))
+    far = np.array([np.nan, 1.0])  # a position that has no pixel coordinates
+
+    def to_pixels(x: np.ndarray) -> np.ndarray:
+        return x[:2] / PIXEL if abs(x[0]) < 1 else far
+
+    objective.grids = [attrs.evolve(objective.grids[0], to_pixels=to_pixels)]
+    pixels = PixelCoordinates(objective, objective.start)
+    z = np.array([1e3, 2.5, 1.0])
+    before = np.array([20.0, 0.05, 1.0])
+    x = before.copy()
+    x[2] = 4.0
+    assert pixels.moved(z, before, x).tolist() == [1e3, 2.5, 4.0]

@@ -31,7 +31,7 @@ def check_parameters(space: ParameterSpace) -> None:
     Raises
     ------
     FitError
-        If one is not finite, or its limits leave no value.
+        If one is not finite, or its limits leave no value, or only another one.
     """
     for parameter, name in zip(space.free_parameters, space.names(), strict=True):
         if not np.isfinite(parameter.value):
@@ -40,6 +40,11 @@ def check_parameters(space: ParameterSpace) -> None:
             raise FitError(
                 f"parameter {name} has a minimum, {parameter.min:.6g}, above its maximum, "
                 f"{parameter.max:.6g}; correct its limits"
+            )
+        if parameter.min == parameter.max:
+            raise FitError(
+                f"parameter {name} starts at {parameter.value:.6g}, but its limits leave only "
+                f"{parameter.min:.6g}; set it to that value, or widen its limits"
             )
 
 
@@ -178,6 +183,45 @@ def check_reach(total: Total) -> None:
             f"{latitude:.6g} deg ({position.frame.name}) it lies outside the fitted part of the "
             f"maps of {_names(name for name, _ in parts)}; move it, or remove it"
         )
+
+
+def check_predictions(total: Total) -> None:
+    """Check that every model predicts numbers where the fit starts.
+
+    Parameters
+    ----------
+    total : Total
+        The compiled likelihood.
+
+    Raises
+    ------
+    FitError
+        If a contribution to the counts is NaN or infinite; with the values of the parameters that
+        are zero or at a limit, where models degenerate.
+    """
+    space = total.space
+    limits = np.array(space.limits()).reshape(-1, 2)
+    start = total.state(np.clip(total.frozen[space.free], *limits.T))
+    for dataset in total.datasets:
+        for part in getattr(dataset, "parts", ()):
+            if np.isfinite(part.counts(start).total):
+                continue
+            values = _degenerate_values(space, part.name)
+            raise FitError(
+                f"model {part.name!r} predicts no finite counts for {dataset.name!r} where the fit "
+                f"starts{f' ({values})' if values else ''}; start from other values"
+            )
+
+
+def _degenerate_values(space: ParameterSpace, name: str) -> str:
+    """Return the parameters of a model that are zero or at a limit, as text."""
+    model = next((model for model in space.models if model.name == name), None)
+    chosen = [
+        f"{each.name} = {each.value:.6g} {each.unit}".rstrip()
+        for each in (() if model is None else model.parameters)
+        if each.value in (0, each.min, each.max) and each.name not in ("lon_0", "lat_0")
+    ]
+    return ", ".join(chosen)
 
 
 def _data(array: Any) -> Any:

@@ -11,7 +11,12 @@ import attrs
 import numpy as np
 
 from skyred.errors import FitError
-from skyred.likelihood.input_checks import check_bins, check_reach, starts_outside_limits
+from skyred.likelihood.input_checks import (
+    check_bins,
+    check_predictions,
+    check_reach,
+    starts_outside_limits,
+)
 from skyred.likelihood.pixel_grids import pixel_grids
 from skyred.likelihood.priors import Priors
 from skyred.likelihood.relocation import Relocation
@@ -58,6 +63,7 @@ def objective_of(datasets: Datasets, check: bool = False) -> Objective:
         raise FitError("No free parameters for fitting: set frozen to false for at least one")
     check_bins(likelihood)
     check_reach(likelihood)
+    check_predictions(likelihood)
     objective = objective_from(likelihood)
     notes = (*objective.notes, *starts_outside_limits(likelihood.space))
     return attrs.evolve(objective, start=np.clip(objective.start, *objective.limits.T), notes=notes)

@@ -41,7 +41,8 @@ class ParameterSpace:
     all : list of Parameter
         Every parameter, free or frozen, once; a `state` holds a value for each, shape (m,).
     free : array of int
-        Where the free ones are among them, shape (n,).
+        Where the free ones are among them, shape (n,); parameters whose limits leave their value
+        alone are not free, as in gammapy.
     """
 
     datasets: Datasets
@@ -54,7 +55,7 @@ class ParameterSpace:
         """Collect the parameters."""
         models = datasets.models  # made anew at each access, which takes 5 ms
         found = unique_parameters(models.parameters)
-        free = [place for place, parameter in enumerate(found) if not parameter.frozen]
+        free = [place for place, parameter in enumerate(found) if not is_fixed(parameter)]
         return cls(datasets, models, found, np.array(free, dtype=int))
 
     @property
@@ -191,6 +192,11 @@ class Share:
             low, high = self.sides(self.values(state), index, fraction)
             rise = function(high) - function(low)
             yield int(self.places[index]), rise / (high[index] - low[index])
+
+
+def is_fixed(parameter: Parameter) -> bool:
+    """Return whether a parameter is frozen, or held by equal limits."""
+    return bool(parameter.frozen or parameter.min == parameter.max == parameter.value)
 
 
 def value_key(parameter: Parameter) -> int:

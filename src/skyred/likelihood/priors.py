@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skyred.likelihood.parameters import ParameterSpace, step_of, value_key
+from skyred.likelihood.parameters import ParameterSpace, is_fixed, step_of, value_key
 
 if TYPE_CHECKING:
     from gammapy.modeling import Parameter
@@ -65,7 +65,7 @@ class Priors:
     @property
     def has_remainder(self) -> bool:
         """Whether they add anything that is not in the quantiles."""
-        priors = [each for each in self.parameters if each.prior and not each.frozen]
+        priors = [each for each in self.parameters if each.prior and not is_fixed(each)]
         plain = all(each.prior.weight == 1 for each in priors)
         return bool(self.penalties) or not plain or len(priors) > len(self.sampled)
 
@@ -77,7 +77,7 @@ class Priors:
         are constant, and left out.
         """
         total = self(x)
-        held = [each for each in self.parameters if each.prior and each.frozen]
+        held = [each for each in self.parameters if each.prior and is_fixed(each)]
         frozen = sum(each.prior_stat_sum() for each in held)
         once = sum(each.prior_stat_sum() / each.prior.weight for each in self.sampled)
         return float(total - frozen - once)

@@ -21,6 +21,7 @@ Row = dict[str, Any]
 MASKED = "masked in all datasets"
 NO_DATASET = "no dataset has such energies"
 NO_MINIMUM = "the statistic has no minimum"
+NO_COUNTS = "the source predicts no counts: there is no exposure for it"
 NO_REFERENCE = "the reference flux is zero, not finite or changes its sign in the bin"
 OPTIONAL = {
     "errn-errp": ("norm_errn", "norm_errp"),
@@ -119,7 +120,7 @@ class Columns:
         if "sensitivity" in self.selected:
             sigma = self.n_sigma_sensitivity
             row["norm_sensitivity"] = sensitivity(fitted.held.asimov, norm.scale, sigma)
-        return {**row, "reason": "" if np.isfinite(norm.value) else NO_MINIMUM}
+        return {**row, "reason": "" if np.isfinite(norm.value) else _reason(fitted)}
 
     def _scan(self, norm: Norm) -> NDArray[np.float64]:
         if not self.scans:
@@ -145,3 +146,9 @@ class Columns:
         """Give the columns of a bin without any dataset: gammapy leaves such intervals out."""
         unknown = {"stat": np.nan, "stat_null": np.nan, "npred": [], "npred_excess": []}
         return {**self.nothing(0, NO_DATASET), **unknown, "counts": [], "datasets": []}
+
+
+def _reason(fitted: Fitted) -> str:
+    """Return why there is no norm."""
+    predicted = any(each.term.excess(1.0) for each in fitted.slices)
+    return NO_MINIMUM if predicted else NO_COUNTS

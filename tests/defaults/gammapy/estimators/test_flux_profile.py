@@ -205,6 +205,14 @@ class TestRegionsThatDoNotFit:
         assert np.isnan(product.table()["flux"]).all()
         assert product.details["reason"].tolist() == ["the statistic has no minimum"] * 2
 
+    def test_without_exposure_have_no_flux_and_say_so(self) -> None:
+        dataset = small.map_dataset()
+        dataset.exposure.data[...] = 0
+        rings = Rings(center=CRAB, radii=[0, 0.1, 0.2] * u.deg)
+        with pytest.warns(SkyredWarning, match="no flux anywhere: the source predicts no counts"):
+            product = FluxProfile(rings=rings, columns=()).estimate(Datasets([dataset]), None)
+        assert np.isnan(product.table()["flux"]).all()
+
     def test_that_hold_no_pixel_say_so(self) -> None:
         dataset = small.map_dataset()
         corner = dataset.counts.geom.to_image().pix_to_coord((9.5, 9.5))

@@ -57,14 +57,14 @@ def chosen_parameters(
 
 def _names(datasets: Datasets) -> list[list[str]]:
     """Give all names of each free parameter, in the order of the objective."""
-    from skyred.likelihood.parameters import unique_parameters, value_key
+    from skyred.likelihood.parameters import is_fixed, unique_parameters, value_key
 
     models = datasets.models
     known: dict[int, list[str]] = {}
     for name, parameter in _named(models):
         known.setdefault(value_key(parameter), []).extend(name)
     unique = unique_parameters(models.parameters)
-    return [known[value_key(each)] for each in unique if not each.frozen]
+    return [known[value_key(each)] for each in unique if not is_fixed(each)]
 
 
 def _named(models: Models) -> Iterator[tuple[list[str], Parameter]]:

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 TOLERANCE = 1e-4  # of a fit of the rest, in the statistic: a hundredth of what a picture shows
 MINUIT_TOLERANCE = 0.05  # Minuit stops at 0.002 times this
-CALLS = 10000
+CALLS = 10000  # without derivatives
+CALLS_WITH_GRADIENT = 500  # a fit that Newton steps could not do, and that takes more, is given up
 
 
 @attrs.frozen(eq=False)
@@ -155,7 +156,8 @@ def fit_all(objective: Objective) -> tuple[Array, bool]:
         start = np.clip(pixels.to_sky(end.x), *objective.limits.T)
         if end.converged:
             return start, True
-    minuit = MinuitSearch(objective, 1, MINUIT_TOLERANCE, CALLS)
+    calls = CALLS if objective.gradient_of is None else CALLS_WITH_GRADIENT
+    minuit = MinuitSearch(objective, 1, MINUIT_TOLERANCE, calls)
     search = minuit.migrad(start, errors)
     # a failure of HESSE does not matter here
     lower = objective.total(search.values) <= objective.total(start)

@@ -22,6 +22,8 @@ ACCURACY = 1e-3  # of a crossing, in the statistic: a two thousandth of an error
 GROWTH = 2.0  # of a step that did not reach the crossing
 TRIALS = 40
 STEEP = 3.0  # of the root of the rise
+WALL = 0.02  # of the length, within which the root of the rise makes a step: enough to know of it
+STEP = 0.5
 FARTHEST = 100.0  # in errors, where a crossing is given up
 
 
@@ -149,6 +151,8 @@ def crossing(
             low, below = length, float(height)
         else:
             high, above = length, float(height)
+        if high - low < WALL * high and above - below > STEP * goal:
+            return (low + high) / 2
         length = _next(low, below, high, above, goal, farthest)
     return length if high - low < ACCURACY * high else np.nan
 

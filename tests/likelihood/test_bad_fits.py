@@ -186,6 +186,6 @@ def test_a_start_of_no_statistic_leaves_the_models_as_before() -> None:
     datasets = seen()
     datasets.models["point"].spectral_model.amplitude.value = 1e300
     before = [each.value for each in datasets.models.parameters]
-    with pytest.raises(FitError, match=r"the fit statistic is (inf|nan) at the starting values"):
+    with pytest.raises(FitError, match=r"'point' predicts no finite counts for 'map' where"):
         skyred.fit(datasets)
     assert [each.value for each in datasets.models.parameters] == before

@@ -20,10 +20,10 @@ import attrs
 import numpy as np
 from scipy.stats import norm as gauss
 
-from skyred.likelihood.norms.norm import best_norm, upper_limit
-from skyred.likelihood.norms.profile import CashTerm, Held, WStatTerm
-from skyred.likelihood.norms.ts_map.layers import Layer
-from skyred.likelihood.norms.ts_map.pixels import Wanted, norm_maps
+from skyred.likelihood.flux.norm import best_norm, upper_limit
+from skyred.likelihood.flux.profile import CashTerm, Held, WStatTerm
+from skyred.likelihood.flux.ts_map.layers import Layer
+from skyred.likelihood.flux.ts_map.pixels import Wanted, norm_maps
 from skyred.likelihood.statistics import WStat
 
 BACKGROUNDS = (3, 8, 20, 100, 1000)

@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from likelihood import Turns, prepare, surroundings
 from rich.console import Console
 from rich.table import Table
-
-from likelihood import Turns, prepare, surroundings
 
 if TYPE_CHECKING:
     from estimator_cases import Job

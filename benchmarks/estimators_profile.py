@@ -19,10 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from likelihood import Turns, prepare, report, skyred_fit, surroundings
 from rich.console import Console
 from rich.table import Table
-
-from likelihood import Turns, prepare, report, skyred_fit, surroundings
 
 if TYPE_CHECKING:
     from gammapy.datasets import Datasets
@@ -50,7 +49,7 @@ def plain_profile(datasets: Datasets, name: str) -> np.ndarray:
 
 
 def skyred_profile(datasets: Datasets, name: str) -> np.ndarray:
-    from skyred.defaults.gammapy import ProfileLikelihood
+    from skyred.components.gammapy import ProfileLikelihood
 
     unit = datasets.models.parameters[name].unit
     values = values_of(datasets, name) * unit
@@ -68,7 +67,7 @@ def plain_contour(datasets: Datasets, x: str, y: str) -> np.ndarray:
 
 
 def skyred_contour(datasets: Datasets, x: str, y: str) -> np.ndarray:
-    from skyred.defaults.gammapy import Contours
+    from skyred.components.gammapy import Contours
 
     names = [f"crab.{x}", f"crab.{y}"]
     estimator = Contours(parameters=names, sigmas=[1], points=CONTOUR)

@@ -23,7 +23,7 @@ from gammapy.modeling import Fit
 from gammapy.modeling.fit import CovarianceResult, FitResult, OptimizeResult
 
 import skyred
-from skyred.defaults.minuit import Minuit
+from skyred.components.fitters.minuit import Minuit
 
 if TYPE_CHECKING:
     import pytest

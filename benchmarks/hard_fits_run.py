@@ -19,7 +19,7 @@ from gammapy.datasets import Datasets
 from gammapy.modeling.models import Models
 from hard_fits_problem import Problem, free_parameters, start
 
-TESTS = Path(__file__).resolve().parents[1] / "tests"  # they reduce some of the data
+TESTS = Path(__file__).resolve().parents[1] / "tests" / "helpers"  # they reduce some of the data
 CPU_LIMIT = {"skyred": 120.0, "gammapy": 300.0}  # seconds per fit
 
 

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT / "tests"))  # the tests do the same, with fewer kills
+sys.path.insert(0, str(ROOT / "tests" / "helpers"))  # the tests do the same, with fewer kills
 
 from killing import Victim, differences  # noqa: E402
 

@@ -216,7 +216,9 @@ def report(cases: dict[str, dict[str, Any]], path: Path | None) -> None:
 
 
 def prepare() -> None:
-    sys.path.insert(0, str(ROOT / "tests"))  # the plain script is what the tests compare with
+    sys.path.insert(
+        0, str(ROOT / "tests" / "helpers")
+    )  # the plain script is what the tests compare with
     logging.disable(logging.WARNING)
     warnings.simplefilter("ignore")
 

@@ -89,7 +89,7 @@ def _write_run(source: Path, target: Path, old: int, new: int) -> str:
 def skyred_reduce(ids: tuple[int, ...], engine: str) -> float:
     """Reduce with skyred; gives the summed counts."""
     from skyred import Orchestrator, Pipeline
-    from skyred.defaults.gammapy import ObservationIds
+    from skyred.components.gammapy import ObservationIds
 
     pipeline = Pipeline.from_yaml(ROOT / "examples" / "crab.yaml")
     entry = pipeline.data["hess"].evolve(select=[ObservationIds(ids=ids)])
@@ -100,7 +100,9 @@ def skyred_reduce(ids: tuple[int, ...], engine: str) -> float:
 
 def plain_reduce(ids: tuple[int, ...]) -> float:
     """Reduce with the script of gammapy's tutorial; gives the summed counts."""
-    sys.path.insert(0, str(ROOT / "tests"))  # the plain script is what the tests compare with
+    sys.path.insert(
+        0, str(ROOT / "tests" / "helpers")
+    )  # the plain script is what the tests compare with
     import plain_gammapy
 
     return float(plain_gammapy.reduce(ids).counts.data.sum())

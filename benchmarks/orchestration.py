@@ -91,13 +91,14 @@ def watch_extras(clock: Clock) -> None:
     """Time what plain gammapy does not do: inspection, cache, plugins, ledger."""
     import skyred.inspection.run
     from skyred.interfaces import Chain
-    from skyred.orchestrator import caching, core, reducing, selecting, steps
+    from skyred.run import cached_chunks, orchestrator, reduce, select, steps
 
     places = [
-        (skyred.inspection.run, "inspect_run"), (selecting, "run_inputs"), (reducing, "sums_of"),
-        (caching.Keeper, "key"), (caching.Keeper, "get"), (caching.Keeper, "put"),
-        (caching.Recipe, "of"), (caching.Cache, "prune"), (core.Plugins, "load"),
-        (core, "open_cache"), (core, "_describe"), (steps.Steps, "_tell"),
+        (skyred.inspection.run, "inspect_run"), (select, "run_inputs"), (reduce, "sums_of"),
+        (cached_chunks.Keeper, "key"), (cached_chunks.Keeper, "get"), (cached_chunks.Keeper, "put"),
+        (cached_chunks.Recipe, "of"), (cached_chunks.Cache, "prune"),
+        (orchestrator.Plugins, "load"),
+        (orchestrator, "open_cache"), (orchestrator, "_describe"), (steps.Steps, "_tell"),
         (Chain, "problems"), (Chain, "deep_problems"),
     ]  # fmt: skip
     for owner, name in places:
@@ -194,7 +195,9 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.rounds < 5:
         parser.error("fewer than 5 rounds tell nothing")
-    sys.path.insert(0, str(ROOT / "tests"))  # the plain script is what the tests compare with
+    sys.path.insert(
+        0, str(ROOT / "tests" / "helpers")
+    )  # the plain script is what the tests compare with
     logging.disable(logging.WARNING)
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory() as folder:

@@ -59,7 +59,7 @@ def fit_seed(seed: int, chain: Chain) -> dict[str, Any]:
     warnings.simplefilter("ignore")
     os.environ.setdefault(BLOCK, "progress")  # a bar for each seed is none for all
     from skyred import Orchestrator, Pipeline
-    from skyred.defaults.simulation.archive import CrabSimulation
+    from skyred.components.simulation.archive import CrabSimulation
 
     text = files("skyred.cli").joinpath("demo.yaml").read_text(encoding="utf-8")
     with TemporaryDirectory() as folder:
@@ -74,7 +74,7 @@ def fit_seed(seed: int, chain: Chain) -> dict[str, Any]:
 
 def parameters(orchestrator: Any) -> dict[str, dict[str, float]]:
     """Give value, error and truth of each free parameter whose truth is known."""
-    from skyred.defaults.simulation.truth import BACKGROUND_NORM, SOURCE, true_parameters
+    from skyred.components.simulation.truth import BACKGROUND_NORM, SOURCE, true_parameters
 
     truth = true_parameters()
     found = {

@@ -20,10 +20,9 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import numpy as np
 from astropy import units as u
+from likelihood import Turns, prepare, surroundings
 from rich.console import Console
 from rich.table import Table
-
-from likelihood import Turns, prepare, surroundings
 
 if TYPE_CHECKING:
     from gammapy.datasets import Datasets, MapDataset
@@ -48,7 +47,7 @@ class Job:
         return TSMapEstimator(kernel_width=width, selection_optional=columns).run(datasets)
 
     def ours(self, datasets: Datasets) -> FluxMaps:
-        from skyred.defaults.gammapy import TSMap
+        from skyred.components.gammapy import TSMap
 
         return TSMap(kernel_width=self.width, columns=self.columns).estimate(datasets, None).maps
 

@@ -58,7 +58,7 @@ def crab_yaml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 @pytest.fixture(scope="session")
 def crab_archive(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
     """Two short simulated runs, made once for all workers: to be copied, not to be changed."""
-    from skyred.defaults.simulation.archive import CrabSimulation
+    from skyred.components.simulation.archive import CrabSimulation
 
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if hasattr(request.config, "workerinput") else base

@@ -12,7 +12,7 @@ from damages import DAMAGES
 from killing import CONFIG
 from skyred import Orchestrator, Pipeline
 from skyred.errors import RunsFailedError
-from skyred.records import Outcome
+from skyred.interfaces.records import Outcome
 
 HARMLESS = {"run twice"}
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from killing import Victim, differences, moments
-from skyred.defaults.simulation.archive import CrabSimulation
+from skyred.components.simulation.archive import CrabSimulation
 
 KILLS = 3
 

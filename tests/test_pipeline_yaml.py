@@ -8,7 +8,8 @@ import pytest
 from astropy import units as u
 
 from skyred import Pipeline, Reduction
-from skyred.defaults.gammapy import (
+from skyred.components.fitters.minuit import Newton
+from skyred.components.gammapy import (
     BackgroundModels,
     Cone,
     EnergyAxis,
@@ -22,7 +23,6 @@ from skyred.defaults.gammapy import (
     Source,
     Sum,
 )
-from skyred.defaults.minuit import Newton
 from skyred.errors import ConfigError
 from toys import ToyEstimator, ToyFitter, toy_pipeline, toy_plugins
 

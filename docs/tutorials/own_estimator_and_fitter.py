@@ -142,7 +142,7 @@ print(f"{objective(objective.start):.3f}")
 import attrs
 
 from skyred import Fitter
-from skyred.minimise import minimise
+from skyred.likelihood.minimise import minimise
 
 
 @component

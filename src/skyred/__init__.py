@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from skyred.datasets_maker import DatasetsMaker
+    from skyred.adapters.datasets_maker import DatasetsMaker
     from skyred.errors import Problem, SkipObservation
     from skyred.fields import array, instant, option, position, quantity, regions
     from skyred.hookspecs import hookimpl
@@ -24,32 +24,33 @@ if TYPE_CHECKING:
         Reduction,
         Selector,
         Stacker,
-        TableProduct,
         component,
     )
+    from skyred.interfaces.objective import Objective
+    from skyred.interfaces.records import FitResult, Outcome
     from skyred.likelihood import fit, flux_points
-    from skyred.objective import Objective
-    from skyred.orchestrator import Orchestrator
     from skyred.pipeline import Pipeline
-    from skyred.records import FitResult, Outcome
+    from skyred.products.table import TableProduct
     from skyred.result import Result
+    from skyred.run import Orchestrator
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "skyred.datasets_maker": ("DatasetsMaker",),
+    "skyred.adapters.datasets_maker": ("DatasetsMaker",),
     "skyred.errors": ("Problem", "SkipObservation"),
     "skyred.fields": ("array", "instant", "option", "position", "quantity", "regions"),
     "skyred.hookspecs": ("hookimpl",),
     "skyred.interfaces": (
         "Engine", "Estimator", "FitRange", "Fitter", "Maker", "Model", "Product", "Reduction",
-        "Selector", "Stacker", "TableProduct", "component",
+        "Selector", "Stacker", "component",
     ),
     "skyred.likelihood": ("fit", "flux_points"),
-    "skyred.objective": ("Objective",),
-    "skyred.orchestrator": ("Orchestrator",),
+    "skyred.interfaces.objective": ("Objective",),
+    "skyred.products.table": ("TableProduct",),
+    "skyred.run": ("Orchestrator",),
     "skyred.pipeline": ("Pipeline",),
-    "skyred.records": ("FitResult", "Outcome"),
+    "skyred.interfaces.records": ("FitResult", "Outcome"),
     "skyred.result": ("Result",),
 }  # fmt: skip
 _HOME = {name: module for module, names in _HOMES.items() for name in names}

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gammapy.data import DataStore
 
     from skyred.interfaces import Component
-    from skyred.records import Outcome, Report, Run, StepRecord
+    from skyred.interfaces.records import Outcome, Report, Run, StepRecord
 
 PROJECT = "skyred"
 hookspec = pluggy.HookspecMarker(PROJECT)

@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from skyred.cache import Cache
 from skyred.config import dump, load, read_document
 from skyred.errors import ConfigError
-from skyred.exporting import export
+from skyred.export import export
 from skyred.interfaces import Chain, Engine, value
-from skyred.orchestrator import Orchestrator
 from skyred.plugins import Plugins
+from skyred.run import Orchestrator
+from skyred.run.cache import Cache
 
 if TYPE_CHECKING:
     from skyred.result import Result

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from skyred.cache import Cache
 from skyred.cli.cache import cache
+from skyred.run.cache import Cache
 
 KEY = "ab" * 32
 

@@ -130,7 +130,7 @@ def test_the_digest_is_the_same_in_every_process() -> None:
             env={
                 **os.environ,
                 "PYTHONHASHSEED": seed,
-                "PYTHONPATH": str(Path(__file__).parent.parent),
+                "PYTHONPATH": str(Path(__file__).parents[1] / "helpers"),
             },
             capture_output=True,
             text=True,

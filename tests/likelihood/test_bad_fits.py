@@ -18,7 +18,7 @@ from fits_side_by_side import (
     seen,
 )
 from skyred import FitResult
-from skyred.defaults.minuit import Minuit
+from skyred.components.fitters.minuit import Minuit
 from skyred.errors import FitError
 
 
@@ -186,6 +186,8 @@ def test_a_start_of_no_statistic_leaves_the_models_as_before() -> None:
     datasets = seen()
     datasets.models["point"].spectral_model.amplitude.value = 1e300
     before = [each.value for each in datasets.models.parameters]
-    with pytest.raises(FitError, match=r"'point' predicts no finite counts for 'map' where"):
+    with pytest.raises(
+        FitError, match=r"'point' predicts no finite counts for 'map' where the fit"
+    ):
         skyred.fit(datasets)
     assert [each.value for each in datasets.models.parameters] == before

@@ -25,7 +25,7 @@ import skyred
 import small_datasets as small
 from fits_side_by_side import free, seen
 from skyred import FitResult, Objective
-from skyred.defaults.minuit import Minuit
+from skyred.components.fitters.minuit import Minuit
 from skyred.errors import FitError
 
 Make = Callable[[], Datasets]

@@ -143,7 +143,7 @@ class OwnSkyModel(SkyModel):
 
 
 def test_what_gammapy_evaluates_is_refreshed_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("skyred.likelihood.trust.AGREEMENT", -1.0)  # no comparison is passed
+    monkeypatch.setattr("skyred.likelihood.cross_check.AGREEMENT", -1.0)  # no comparison is passed
 
     def models() -> list[SkyModel]:
         model = point()

@@ -19,15 +19,15 @@ from regions import CircleSkyRegion
 import skyred
 import small_datasets as small
 from skyred import FitRange
-from skyred.defaults.gammapy import (
+from skyred.components.gammapy import (
     ExcessMap,
     Residuals,
     Sensitivity,
     SignificanceMap,
     TSMap,
 )
-from skyred.drawing.spectra import draw_counts_spectrum
 from skyred.likelihood import flux_profile
+from skyred.products.plotting.spectra import draw_counts_spectrum
 
 SPATIAL = {"type": "gauss", "sigma": "0.1 deg"}
 

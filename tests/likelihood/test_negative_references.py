@@ -21,12 +21,12 @@ from regions import CircleSkyRegion
 
 import skyred
 import small_datasets as small
-from skyred.defaults.gammapy.estimators.flux_points import FluxPointsProduct
-from skyred.defaults.gammapy.estimators.light_curve_product import LightCurveProduct
+from skyred.components.estimators.flux_points import FluxPointsProduct
 from skyred.errors import SkyredWarning
 from skyred.likelihood import flux_profile, light_curve
-from skyred.likelihood.norms.reference import MagnitudeSpectralModel, positive_spectrum
-from skyred.likelihood.norms.variability import Variability
+from skyred.likelihood.flux.reference import MagnitudeSpectralModel, positive_spectrum
+from skyred.likelihood.flux.variability import Variability
+from skyred.products.light_curve import LightCurveProduct
 
 EDGES = small.ENERGY.edges
 OPTIONAL = ["errn-errp", "ul", "sensitivity", "scan"]
@@ -223,7 +223,7 @@ class TestFiles:
             found.append(light_curve(datasets, "crab", "run", EDGES, selection_optional=OPTIONAL))
         assert_same_fluxes(*(each.flux for each in found))
         model = SkyModel(power_law(-1e-12), name="crab")
-        from skyred.defaults.gammapy.estimators.light_curve import details
+        from skyred.components.estimators.light_curve import details
 
         table = details(found[0], with_model(power_law(-1e-12)))
         LightCurveProduct("lc", found[0].flux, table, model).write(tmp_path)

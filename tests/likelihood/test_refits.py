@@ -14,8 +14,8 @@ import plain_gammapy as plain
 import points_side_by_side as beside
 import skyred
 import small_datasets as small
-from skyred.likelihood.norms import flux_points
-from skyred.likelihood.norms.refit import Refit
+from skyred.likelihood.flux import flux_points
+from skyred.likelihood.flux.refit import Refit
 
 EDGES = [1, 2.5, 10] * u.TeV
 

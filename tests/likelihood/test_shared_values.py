@@ -25,10 +25,10 @@ from gammapy.stats.fit_statistics import GaussianPriorPenalty
 import points_side_by_side as beside
 import skyred
 import small_datasets as small
-from skyred.defaults.gammapy.estimators.parameters import chosen_parameters, copies
+from skyred.components.estimators.parameters import chosen_parameters, copies
 from skyred.errors import FitError
 from skyred.likelihood import objective_of
-from skyred.minimise import minimise
+from skyred.likelihood.minimise import minimise
 
 WIDE = [1, 10] * u.TeV
 Join = Callable[[SkyModel, SkyModel], None]

@@ -25,7 +25,7 @@ from gammapy.modeling.models import (
 import skyred
 import small_datasets as small
 from fits_side_by_side import free
-from skyred.defaults.minuit import Minuit, Newton
+from skyred.components.fitters.minuit import Minuit, Newton
 from skyred.likelihood import Likelihood, objective_of
 from skyred.likelihood.sharp_edges import SLOPE_STEP, changes_unevenly
 from skyred.likelihood.sky import ModelImage

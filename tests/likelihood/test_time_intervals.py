@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 import small_datasets as small
 from skyred.errors import FitError
-from skyred.likelihood.norms import intervals
-from skyred.likelihood.norms.intervals import DAY, Spans
-from skyred.likelihood.norms.variability import Variability
+from skyred.likelihood.flux import intervals
+from skyred.likelihood.flux.intervals import DAY, Spans
+from skyred.likelihood.flux.variability import Variability
 
 
 def spans(*times: tuple[float, float]) -> Spans:

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 import skyred
 import small_datasets as small
 from fits_side_by_side import background, point, seen
-from skyred.defaults.minuit import Minuit, Newton
+from skyred.components.fitters.minuit import Minuit, Newton
 
 
 def fresh_stat(datasets: Datasets) -> float:

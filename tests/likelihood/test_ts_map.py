@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 
 import plain_gammapy as plain
 from skyred.errors import ModelError
-from skyred.likelihood.norms.ts_map import Layer, TSMapMaker, Wanted, norm_maps
+from skyred.likelihood.flux.ts_map import Layer, TSMapMaker, Wanted, norm_maps
 
 EDGES = [1, 2.2, 10] * u.TeV
 ALL = Wanted(errors=True, limit=2.0, sensitivity=5.0)
@@ -328,7 +328,7 @@ class TestWhatCanBeCalculated:
         data = layer(np.random.default_rng(2).poisson(0.7, (9, 9)).astype(float))
         mask = np.random.default_rng(3).random((9, 9)) > 0.2
         whole = norm_maps([data], mask, ALL)
-        monkeypatch.setattr("skyred.likelihood.norms.ts_map.pixels.PAIRS", 20)
+        monkeypatch.setattr("skyred.likelihood.flux.ts_map.pixels.PAIRS", 20)
         parts = norm_maps([data], mask, ALL)
         for name in attrs.fields_dict(type(whole)):
             # sums in another order

@@ -15,8 +15,8 @@ import pytest
 
 from skyred import hookimpl
 from skyred.errors import ArchiveError, FieldError, PluginError
+from skyred.interfaces.records import Owner
 from skyred.plugins import BLOCK, Plugins
-from skyred.records import Owner
 from toys import ToyMaker, ToySum
 
 HEAD = "from skyred import Maker, component, hookimpl, option\n"

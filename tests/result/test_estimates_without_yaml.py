@@ -15,7 +15,7 @@ from gammapy.datasets import Datasets
 
 import small_datasets as small
 from skyred import Estimator, Pipeline, Reduction, Result
-from skyred.defaults.gammapy import FluxPoints, Source
+from skyred.components.gammapy import FluxPoints, Source
 from skyred.errors import OutputError, SkyredWarning
 
 EDGES = [1, 3, 10] * u.TeV

@@ -10,8 +10,8 @@ import pytest
 import small_datasets as small
 from html_reading import read
 from skyred import Orchestrator, Result
-from skyred.defaults import pictures
-from skyred.records import Report, Run
+from skyred.components.watchers import pictures
+from skyred.interfaces.records import Report, Run
 from toys import ToyEstimator, ToyProduct, toy_pipeline, toy_plugins
 
 

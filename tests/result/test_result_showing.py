@@ -8,9 +8,9 @@ import pytest
 
 from html_reading import read
 from skyred import Orchestrator, Result
-from skyred.defaults.minuit import Minuit
+from skyred.components.fitters.minuit import Minuit
 from skyred.errors import RunsFailedError
-from skyred.records import Outcome
+from skyred.interfaces.records import Outcome
 from toys import ToyEstimator, ToyMaker, ToyProduct, toy_pipeline, toy_plugins
 
 EVIL = "<script>alert('1')</script>"

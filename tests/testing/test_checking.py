@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from planted_defects import declaring, selecting
 from skyred import Maker, component, option
 from skyred.interfaces import ROLES
 from skyred.testing import Case, LawsBrokenError, check, laws, parametrize_with_checks
-from testing.planted import declaring, selecting
 
 UNCHANGED = "gives a sub-table with its rows unchanged"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from skyred.defaults.gammapy import Alternative, Rings
+from skyred.components.gammapy import Alternative, Rings
 from skyred.interfaces import ROLES, Component
 from skyred.plugins import Catalog, Plugins
 from skyred.testing import Sample, check

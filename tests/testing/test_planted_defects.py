@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from planted_defects import declaring, fitting, making, modelling, selecting, stacking
 from skyred.testing import LawsBrokenError, check, laws
-from testing.planted import declaring, fitting, making, modelling, selecting, stacking
 
 MEND = {each.name: each.mend for each in laws()}
 

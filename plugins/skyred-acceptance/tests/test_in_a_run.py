@@ -5,8 +5,8 @@ import shutil
 import pytest
 
 from skyred import Orchestrator, Pipeline
-from skyred.defaults.simulation.archive import CrabSimulation
-from skyred.defaults.simulation.cache import kept
+from skyred.components.simulation.archive import CrabSimulation
+from skyred.components.simulation.cache import kept
 
 YAML = """
 data:

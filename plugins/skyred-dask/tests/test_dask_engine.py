@@ -9,7 +9,7 @@ import pytest
 
 from deaths import Child, reduce, statuses, totals
 from killers import Killer
-from skyred.defaults.engines import Serial
+from skyred.components.engines import Serial
 from skyred.errors import EngineError, FieldError
 from skyred_dask import Dask
 from waiting import LIMIT, hang_guard, wait_for
@@ -58,7 +58,7 @@ def scheduler(tmp_path_factory):
     """Start a scheduler as on a cluster; gives its file, its address and how to start a worker."""
     place = tmp_path_factory.mktemp("cluster")
     file = place / "scheduler.json"
-    paths = os.pathsep.join([str(Path(__file__).parents[3] / "tests"), *sys.path])
+    paths = os.pathsep.join([str(Path(__file__).parents[3] / "tests" / "helpers"), *sys.path])
     environment = {**os.environ, "PYTHONPATH": paths, "DASK_LOGGING__DISTRIBUTED": "error"}
 
     def start(*words):

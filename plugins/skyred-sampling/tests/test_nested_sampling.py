@@ -186,7 +186,11 @@ def sums(seed):
 
 def test_the_same_seed_gives_the_same_bytes_in_another_process_and_another_seed_others():
     program = "import test_nested_sampling as here; print(here.sums(1))"
-    path = [str(Path(__file__).parent), str(Path(__file__).parents[3] / "tests"), *sys.path]
+    path = [
+        str(Path(__file__).parent),
+        str(Path(__file__).parents[3] / "tests" / "helpers"),
+        *sys.path,
+    ]
     there = subprocess.run(
         [sys.executable, "-c", program],
         env=os.environ | {"PYTHONPATH": os.pathsep.join(path)},

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from skyred.cache import Cache, Entry
+    from skyred.run.cache import Cache, Entry
 
 DAY = 86400.0
 _DIR = click.option(
@@ -56,7 +56,7 @@ def clear(above: Path | None, folder: Path | None, older_than: float) -> None:
 
 def _open(folder: Path | None) -> Cache | None:
     """Open a cache that is there; None, and a word, if it is not."""
-    from skyred.cache import Cache, default_folder
+    from skyred.run.cache import Cache, default_folder
 
     place = folder or default_folder()
     if not (place / "chunks").is_dir():

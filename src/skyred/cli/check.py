@@ -78,7 +78,7 @@ def _all_runs(store: Any, *, allow_outside: bool) -> Runs:
 
 def _of_archives(pipeline: Pipeline, plugins: Plugins) -> dict[str, Runs]:
     """Give all runs of the archives, each once, however many entries use it."""
-    from skyred.orchestrator.selecting import open_store
+    from skyred.run.select import open_store
 
     users: dict[tuple[object, bool], list[str]] = {}
     for name, reduction in pipeline.data.items():
@@ -103,7 +103,7 @@ def _of_entries(pipeline: Pipeline, plugins: Plugins) -> dict[str, Runs]:
 
 def _chosen(name: str, reduction: Reduction, plugins: Plugins) -> Runs:
     from skyred.inspection.records import Finding
-    from skyred.orchestrator.selecting import select
+    from skyred.run.select import select
 
     chosen = select(name, reduction, plugins)
     lost = [Finding(outcome.reason, obs_id=outcome.obs_id) for outcome in chosen.outcomes]
@@ -124,7 +124,7 @@ def _inspect(
         click.echo(f"{name}: the archive is a plugin's own, so its runs cannot be inspected")
         return False
     from skyred.inspection.run import findings_of
-    from skyred.streaming import Workers, stream
+    from skyred.io.streaming import Workers, stream
 
     engine = make_engine(plugins, "serial" if workers is None else "processes", workers)
     found = list(lost)

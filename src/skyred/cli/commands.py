@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from skyred.cli.engine import make_engine
-from skyred.records import STEPS
+from skyred.interfaces.records import STEPS
 
 if TYPE_CHECKING:
     from skyred.pipeline import Pipeline

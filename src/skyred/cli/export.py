@@ -26,7 +26,7 @@ def export(
     plugin_files: tuple[Path, ...],
 ) -> None:
     """Write the analysis that FILE describes as a Python script that needs gammapy alone."""
-    from skyred.exporting import export as exported
+    from skyred.export import export as exported
 
     plugins, pipeline = read_pipeline(file, overrides, plugin_files)
     owners = {entry.cls: entry.owner.distribution for entry in plugins.catalog}

@@ -11,9 +11,9 @@ import attrs
 import numpy as np
 
 from skyred.errors import ArchiveError
-from skyred.files.sums import stated_sums
 from skyred.inspection.records import Finding, HduSource, RunInput
 from skyred.inspection.units import factor
+from skyred.io.sums import stated_sums
 
 NEEDED = ("events", "gti")
 _TEXTS = ("HDU_TYPE", "HDU_CLASS", "FILE_DIR", "FILE_NAME", "HDU_NAME")

@@ -11,17 +11,16 @@ from skyred.interfaces.component import (
     write_component,
 )
 from skyred.interfaces.engine import Engine
-from skyred.interfaces.entries import entries_of, geometry_problems
-from skyred.interfaces.estimator import AdaptedEstimator, Estimator
+from skyred.interfaces.estimator import Estimator
 from skyred.interfaces.fit_range import FitRange
 from skyred.interfaces.fitter import Fitter
 from skyred.interfaces.geometry import Geometry
-from skyred.interfaces.maker import AdaptedMaker, Maker, required_irfs
+from skyred.interfaces.geometry_checks import entries_of, geometry_problems
+from skyred.interfaces.maker import Maker, required_irfs
 from skyred.interfaces.model import Model
 from skyred.interfaces.product import Product
 from skyred.interfaces.selector import Selector
 from skyred.interfaces.stacker import Stacker
-from skyred.interfaces.table_product import TableProduct
 
 ROLES: dict[str, type[Component]] = {
     role.role: role
@@ -30,8 +29,6 @@ ROLES: dict[str, type[Component]] = {
 
 __all__ = [
     "ROLES",
-    "AdaptedEstimator",
-    "AdaptedMaker",
     "Chain",
     "Component",
     "Engine",
@@ -46,7 +43,6 @@ __all__ = [
     "Reduction",
     "Selector",
     "Stacker",
-    "TableProduct",
     "component",
     "entries_of",
     "geometry_problems",

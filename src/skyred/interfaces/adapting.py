@@ -1,36 +1,51 @@
-"""Adapting: whether a gammapy object can stand in a chain, by what its `run` takes."""
+"""Adapting: components made of objects that are none, such as gammapy's makers and models.
+
+Entry points of the group ``skyred.adapters`` name the functions that do so, by role: ``maker``,
+``model``, ``estimator``. Each takes an object and returns a component, or None for what it does not
+know. Those for gammapy's objects come with skyred; another package may add its own.
+"""
 
 from __future__ import annotations
 
-import inspect
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, Any
 
-from skyred.errors import FieldError
+if TYPE_CHECKING:
+    from skyred.interfaces.component import Component
 
-
-def runs(other: object) -> bool:
-    """Tell whether something is an object, not a class, that has a `run`."""
-    return callable(getattr(other, "run", None)) and not isinstance(other, type)
-
-
-def run_takes(other: object) -> tuple[str, ...]:
-    """Name what the `run` of an object takes, in order."""
-    return tuple(_run(other).parameters)
+GROUP = "skyred.adapters"
 
 
-def runs_with(other: object, *names: str) -> bool:
-    """Tell whether the `run` of an object can be called with these names, and no others."""
-    try:
-        _run(other).bind(**dict.fromkeys(names))
-    except TypeError:
-        return False
-    return True
+@cache
+def _adapters(role: str) -> tuple[EntryPoint, ...]:
+    return tuple(entry_points(group=GROUP, name=role))
 
 
-def refusal(other: object, expected: str) -> FieldError:
-    """Say that an object's `run` is not the one that is expected here."""
-    takes = ", ".join(run_takes(other))
-    return FieldError(f"is a {type(other).__name__}, with run({takes})", expected)
+def adapted(role: str, other: object, **options: Any) -> Component | None:
+    """Return an object as a component.
 
+    Parameters
+    ----------
+    role : str
+        The role of the component: ``maker``, ``model`` or ``estimator``.
+    other : object
+        The object.
+    **options
+        Passed on to the adapters.
 
-def _run(other: object) -> inspect.Signature:
-    return inspect.signature(other.run)  # type: ignore[attr-defined]
+    Returns
+    -------
+    Component or None
+        Of the first adapter that knows the object; None if none does.
+
+    Raises
+    ------
+    FieldError
+        If an adapter knows the object, but it cannot stand in a chain.
+    """
+    for point in _adapters(role):
+        component: Component | None = point.load()(other, **options)
+        if component is not None:
+            return component
+    return None

@@ -32,7 +32,7 @@ from skyred.fields import (
     table,
     write_nested,
 )
-from skyred.interfaces.showing import show
+from skyred.interfaces.html import show
 
 if TYPE_CHECKING:
     from skyred.interfaces.chain import Chain

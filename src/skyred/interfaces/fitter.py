@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 from skyred.interfaces.component import Component
 
 if TYPE_CHECKING:
-    from skyred.objective import Objective
-    from skyred.records import FitResult
+    from skyred.interfaces.objective import Objective
+    from skyred.interfaces.records import FitResult
 
 
 class Fitter(Component):

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from skyred.errors import SkipObservation
-from skyred.fields import foreign
-from skyred.interfaces.adapting import refusal, runs, runs_with
-from skyred.interfaces.component import Component, component
+from skyred.interfaces.adapting import adapted
+from skyred.interfaces.component import Component
 
 if TYPE_CHECKING:
     from gammapy.data import Observation
@@ -20,8 +19,9 @@ class Maker(Component):
     """Makes one part of the reduced dataset of one observation."""
 
     role: ClassVar[str] = "maker"
-    #: Responses that this maker reads, as gammapy names them ("aeff", "edisp", "psf", "bkg").
-    needs: tuple[str, ...] = ()
+    #: Responses that this maker reads, as gammapy names them ("aeff", "edisp", "psf", "bkg"); None
+    #: if that is not known, so that an observation must have all.
+    needs: tuple[str, ...] | None = ()
     #: What gammapy's logs call it: its kind.
     tag: ClassVar[str] = ""
 
@@ -81,47 +81,12 @@ class Maker(Component):
         FieldError
             If its ``run`` takes something else.
         """
-        if not runs(other):
-            return None
-        if not runs_with(other, "dataset", "observation"):
-            what = "expected a maker, with run(dataset, observation)"
-            if hasattr(other, "makers"):
-                what += "; it is a chain of its own: put its makers here, one by one"
-            raise refusal(other, what)
-        return AdaptedMaker(adapted=other)
+        return adapted(cls.role, other)
 
 
-@component
-class AdaptedMaker(Maker):
-    """A gammapy maker as it is."""
-
-    kind = "adapted"
-    adapted: Any = foreign(doc="Anything with run(dataset, observation).")
-
-    def make(self, dataset: Dataset, observation: Observation) -> Dataset:
-        """Run the gammapy maker.
-
-        Raises
-        ------
-        SkipObservation
-            If it empties the safe mask: so gammapy's makers leave out a run.
-        TypeError
-            If it gives no dataset.
-        """
-        held = _holds_something(dataset)
-        made = self.adapted.run(dataset=dataset, observation=observation)
-        name = type(self.adapted).__name__
-        if not hasattr(made, "mask_safe"):
-            raise TypeError(f"{name}.run gave {made!r:.80}; expected a dataset")
-        if held and not _holds_something(made):
-            raise SkipObservation(f"{name} leaves nothing in the safe mask")
-        return made
-
-
-def _holds_something(dataset: Dataset) -> bool:
-    return dataset.mask_safe is not None and bool(dataset.mask_safe.data.any())
-
-
-def required_irfs(makers: Sequence[Maker]) -> tuple[str, ...]:
-    """Give the responses that a chain of makers reads, each once."""
-    return tuple(dict.fromkeys(name for maker in makers for name in maker.needs))
+def required_irfs(makers: Sequence[Maker]) -> tuple[str, ...] | None:
+    """Return the IRFs that makers read, each once; None if one of the makers does not say."""
+    needs = [maker.needs for maker in makers]
+    if any(each is None for each in needs):
+        return None
+    return tuple(dict.fromkeys(name for each in needs for name in each or ()))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from skyred.fields import foreign
-from skyred.interfaces.component import Component, component
+from skyred.interfaces.adapting import adapted
+from skyred.interfaces.component import Component
 
 if TYPE_CHECKING:
     from gammapy.datasets import Datasets
@@ -34,24 +34,4 @@ class Model(Component):
     @classmethod
     def adapt(cls, other: object) -> Component | None:
         """Take gammapy models: a `Models`, or one model with a name and parameters."""
-        if isinstance(other, type) or not hasattr(other, "parameters"):
-            return None
-        return AdaptedModel(adapted=other)
-
-
-@component
-class AdaptedModel(Model):
-    """Gammapy models as they are; each build starts from a copy."""
-
-    kind = "adapted"
-    adapted: Any = foreign(doc="A gammapy Models or a single model.")
-
-    def build(self, datasets: Datasets) -> Models:
-        """Give a copy, so that a fit leaves the original alone."""
-        from gammapy.modeling.models import Models
-
-        return Models(self.adapted).copy()
-
-    def source_names(self) -> Iterable[str]:
-        """Name the sources."""
-        return getattr(self.adapted, "names", None) or [self.adapted.name]
+        return adapted(cls.role, other)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 import attrs
 
-from skyred.interfaces.showing import show_product
+from skyred.interfaces.html import show_product
 
 if TYPE_CHECKING:
     from astropy.table import Table

@@ -1,9 +1,29 @@
-"""The likelihood: from datasets with models to an objective that fitters minimise."""
+"""The likelihood: from datasets with models to an objective that fitters minimise.
 
-from skyred.likelihood.alone import fit, flux_points
-from skyred.likelihood.curves import flux_profile, light_curve
-from skyred.likelihood.objective import objective_of, restored_on_error
-from skyred.likelihood.total import Likelihood
+The names below are imported when they are first used: `skyred.likelihood.minimise` does without
+scipy and gammapy.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from skyred.likelihood.alone import fit, flux_points
+    from skyred.likelihood.curves import flux_profile, light_curve
+    from skyred.likelihood.likelihood import Likelihood
+    from skyred.likelihood.objective import objective_of, restored_on_error
+
+_HOME = {
+    "Likelihood": "likelihood",
+    "fit": "alone",
+    "flux_points": "alone",
+    "flux_profile": "curves",
+    "light_curve": "curves",
+    "objective_of": "objective",
+    "restored_on_error": "objective",
+}
 
 __all__ = [
     "Likelihood",
@@ -14,3 +34,9 @@ __all__ = [
     "objective_of",
     "restored_on_error",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'skyred.likelihood' has no attribute {name!r}")
+    return getattr(import_module(f"skyred.likelihood.{_HOME[name]}"), name)

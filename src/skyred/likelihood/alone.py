@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from skyred.errors import FitError
+from skyred.likelihood.minimise import minimise
 from skyred.likelihood.objective import objective_of, restored_on_error
 from skyred.likelihood.parameters import value_key
-from skyred.minimise import minimise
 
 if TYPE_CHECKING:
     from astropy import units as u
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gammapy.modeling.models import SkyModel
 
     from skyred.interfaces import Fitter
-    from skyred.records import FitResult
+    from skyred.interfaces.records import FitResult
 
 
 def fit(
@@ -127,8 +127,8 @@ def flux_points(
     """
     from astropy import units as u
 
-    from skyred.likelihood.norms.along import aligned_axes, covered_axis
-    from skyred.likelihood.norms.flux_points import FlatFluxPointsEstimator
+    from skyred.likelihood.flux.flux_points import FlatFluxPointsEstimator
+    from skyred.likelihood.flux.stack_axis import aligned_axes, covered_axis
 
     chosen, edges = gathered(datasets), u.Quantity(energy_edges)
     require_counts(chosen)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import attrs
 import numpy as np
 
-from skyred.likelihood.part import Counts
+from skyred.likelihood.contribution import Counts
 from skyred.likelihood.response import Response
 
 if TYPE_CHECKING:

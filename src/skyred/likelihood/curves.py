@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from regions import SkyRegion
 
-    from skyred.likelihood.norms.flux_profile import FluxProfile
-    from skyred.likelihood.norms.light_curve import LightCurve
+    from skyred.likelihood.flux.flux_profile import FluxProfile
+    from skyred.likelihood.flux.light_curve import LightCurve
 
 
 def light_curve(
@@ -66,8 +66,8 @@ def light_curve(
     FitError
         If there is no such source, intervals overlap, or no dataset lies in one of them.
     """
-    from skyred.likelihood.norms.flux_points import FlatFluxPointsEstimator
-    from skyred.likelihood.norms.light_curve import FlatLightCurveEstimator
+    from skyred.likelihood.flux.flux_points import FlatFluxPointsEstimator
+    from skyred.likelihood.flux.light_curve import FlatLightCurveEstimator
 
     chosen = gathered(datasets)
     model = find_source(chosen, source)
@@ -86,7 +86,7 @@ def light_curve(
 
 
 def _intervals(datasets: Datasets, intervals: Any) -> NDArray[Any]:
-    from skyred.likelihood.norms.intervals import Spans, given
+    from skyred.likelihood.flux.intervals import Spans, given
 
     spans = Spans.of(datasets)
     if isinstance(intervals, str):
@@ -107,7 +107,7 @@ def _edges(datasets: Datasets, edges: Any) -> u.Quantity:
     """Return edges of bins as one quantity, for None those of the whole energy axis."""
     from astropy import units as u
 
-    from skyred.likelihood.norms.along import aligned_axes, whole_range
+    from skyred.likelihood.flux.stack_axis import aligned_axes, whole_range
 
     return whole_range(aligned_axes(datasets)) if edges is None else u.Quantity(edges)
 
@@ -161,8 +161,8 @@ def flux_profile(
     from gammapy.estimators import FluxPointsEstimator, FluxProfileEstimator
     from gammapy.modeling.models import PowerLawSpectralModel
 
-    from skyred.likelihood.norms.flux_profile import FlatFluxProfileEstimator
-    from skyred.likelihood.norms.regions import rest_of
+    from skyred.likelihood.flux.flux_profile import FlatFluxProfileEstimator
+    from skyred.likelihood.flux.regions import rest_of
 
     chosen = gathered(datasets)
     points = FluxPointsEstimator(

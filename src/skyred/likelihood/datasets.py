@@ -9,9 +9,9 @@ import attrs
 import numpy as np
 
 from skyred.likelihood.bins import Bins
+from skyred.likelihood.contribution import Part, Recent, Refreshable
 from skyred.likelihood.fisher import Contribution, fisher_matrix
 from skyred.likelihood.fixed_counts import FixedCounts, FixedDataset, sum_of_counts
-from skyred.likelihood.part import Part, Recent, Refreshable
 from skyred.likelihood.statistics import Cash, ChiSquare, Derivatives, WStat
 
 if TYPE_CHECKING:

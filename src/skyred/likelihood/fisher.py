@@ -15,8 +15,8 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from skyred.likelihood.contribution import Part
     from skyred.likelihood.parameters import Vector
-    from skyred.likelihood.part import Part
 
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from skyred.likelihood.part import Counts, Part
+from skyred.likelihood.contribution import Counts, Part
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from skyred.likelihood.bins import Bins
+    from skyred.likelihood.likelihood import Total
     from skyred.likelihood.parameters import ParameterSpace
-    from skyred.likelihood.total import Total
 
     Array = NDArray[np.float64]
 

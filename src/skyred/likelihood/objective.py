@@ -11,18 +11,18 @@ import attrs
 import numpy as np
 
 from skyred.errors import FitError
+from skyred.interfaces.objective import Conditional, Objective
 from skyred.likelihood.input_checks import (
     check_bins,
     check_predictions,
     check_reach,
     starts_outside_limits,
 )
+from skyred.likelihood.likelihood import Likelihood
 from skyred.likelihood.pixel_grids import pixel_grids
 from skyred.likelihood.priors import Priors
 from skyred.likelihood.relocation import Relocation
 from skyred.likelihood.sharp_edges import sharp_sources
-from skyred.likelihood.total import Likelihood
-from skyred.objective import Conditional, Objective
 
 if TYPE_CHECKING:
     from gammapy.datasets import Datasets

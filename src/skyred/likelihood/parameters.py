@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from gammapy.modeling.models import DatasetModels
     from numpy.typing import NDArray
 
-    from skyred.records import FitResult
+    from skyred.interfaces.records import FitResult
 
     Vector = NDArray[np.float64]
 

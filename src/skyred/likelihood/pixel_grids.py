@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import attrs
 import numpy as np
 
+from skyred.interfaces.objective import PixelGrid
 from skyred.likelihood.shapes import ExtendedShape, PointShape
 from skyred.likelihood.sky import PixelPosition
 from skyred.likelihood.source import Source
-from skyred.objective import PixelGrid
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from skyred.likelihood.total import Total
+    from skyred.likelihood.likelihood import Total
 
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]

@@ -22,8 +22,8 @@ from skyred.likelihood.source import Source
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from skyred.likelihood.total import Total
-    from skyred.objective import PixelGrid
+    from skyred.interfaces.objective import PixelGrid
+    from skyred.likelihood.likelihood import Total
 
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]

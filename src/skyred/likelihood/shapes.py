@@ -15,8 +15,8 @@ from scipy import fft
 
 from skyred.likelihood import sharp_edges
 from skyred.likelihood.bins import Footprint, Mixture, Template
+from skyred.likelihood.contribution import Recent
 from skyred.likelihood.parameters import Share
-from skyred.likelihood.part import Recent
 from skyred.likelihood.response import Response
 from skyred.likelihood.sky import ModelImage, PixelPosition
 from skyred.likelihood.units import scale_of

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from skyred.interfaces.objective import SharpSource
 from skyred.likelihood.parameters import Share, usual_step
-from skyred.objective import SharpSource
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from skyred.likelihood.likelihood import Total
     from skyred.likelihood.source import Source
-    from skyred.likelihood.total import Total
 
     Array = NDArray[np.float64]
 

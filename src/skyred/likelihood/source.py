@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from skyred.likelihood.bins import Bins, Footprint, Mixture, Template
+from skyred.likelihood.contribution import Counts, Recent
 from skyred.likelihood.irf_positions import IrfPositions
 from skyred.likelihood.parameters import Share
-from skyred.likelihood.part import Counts, Recent
 from skyred.likelihood.response import Instrument, Response, quiet_evaluator
 from skyred.likelihood.shapes import Shape
 from skyred.likelihood.source_cutout import SourceCutout

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from skyred.likelihood.bins import Bins, Footprint, Mixture, Template
+from skyred.likelihood.contribution import Recent
 from skyred.likelihood.parameters import Share
-from skyred.likelihood.part import Recent
 from skyred.likelihood.response import Instrument, Response
 from skyred.likelihood.shapes import ExtendedShape, GeneralShape, PointShape, Shape
 

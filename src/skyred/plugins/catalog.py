@@ -10,8 +10,8 @@ import attrs
 
 from skyred.errors import FieldError
 from skyred.interfaces import ROLES, Component
+from skyred.interfaces.records import Owner
 from skyred.plugins.one_file import file_of
-from skyred.records import Owner
 
 
 @attrs.frozen

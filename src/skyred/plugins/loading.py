@@ -14,9 +14,9 @@ import pluggy
 
 from skyred import hookspecs
 from skyred.errors import ArchiveError, PluginError
+from skyred.interfaces.records import Owner
 from skyred.plugins.catalog import Catalog
 from skyred.plugins.one_file import OneFile, place_in
-from skyred.records import Owner
 
 GROUP = "skyred"
 BLOCK = "SKYRED_BLOCK"

@@ -15,7 +15,7 @@ from typing import Any, cast
 import attrs
 
 from skyred.errors import PluginError
-from skyred.records import Owner
+from skyred.interfaces.records import Owner
 
 SHOWN = 12  # digits of a sum that stand for the version of a file
 

@@ -11,11 +11,11 @@ import attrs
 
 from skyred.errors import OutputError
 from skyred.interfaces import Product
+from skyred.interfaces.records import FitResult, Outcome, StepRecord
 from skyred.plugins import Plugins
-from skyred.records import FitResult, Outcome, StepRecord
 from skyred.result import files
+from skyred.result.html import show
 from skyred.result.pictures import Pictures, pictures_of
-from skyred.result.showing import show
 from skyred.result.verifying import readable, verify_folder
 
 if TYPE_CHECKING:

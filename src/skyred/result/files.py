@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from skyred import model_files
+from skyred.adapters.estimators import AdaptedEstimator
 from skyred.config import Document, dump
 from skyred.errors import SkyredWarning
 from skyred.fields import checked_name
 from skyred.inspection.map_headers import look_at_models
-from skyred.interfaces import AdaptedEstimator, Estimator, Product
+from skyred.interfaces import Estimator, Product
+from skyred.interfaces.records import FitResult, Outcome, StepRecord
+from skyred.io import model_files
 from skyred.plugins import Catalog
-from skyred.records import FitResult, Outcome, StepRecord
 from skyred.result import dataset_files, sample_files
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from functools import partial
 from keyword import iskeyword
 from typing import TYPE_CHECKING, Any
 
-from skyred.drawing import dataset_pictures
 from skyred.fields import file_name
-from skyred.html import Html, bold, page, paragraph, table
+from skyred.io.html import Html, bold, page, paragraph, table
+from skyred.products.plotting import dataset_pictures
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

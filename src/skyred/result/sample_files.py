@@ -16,7 +16,7 @@ from skyred.inspection.map_headers import look_at_fits
 if TYPE_CHECKING:
     from astropy.table import Table
 
-    from skyred.records import FitResult
+    from skyred.interfaces.records import FitResult
 
 SAMPLES = "samples.fits"
 WEIGHTS = "WEIGHT"

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from skyred.errors import OutputError, SkyredError, SkyredWarning
-from skyred.files.sums import SUMS, damage, stated_sums
 from skyred.inspection.map_headers import look_at_fits, look_at_models
+from skyred.io.sums import SUMS, damage, stated_sums
 
 # what is read of a run folder; beside it users may keep what they like
 READ = ("config.yaml", "report.json", "observations.ecsv", "models.yaml", "fit.yaml",

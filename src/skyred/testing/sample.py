@@ -13,14 +13,14 @@ from skyred.config import load, read_document
 from skyred.interfaces import Geometry, Maker, Reduction
 from skyred.pipeline import Pipeline
 from skyred.plugins import Plugins
-from skyred.reduction.making import settle
+from skyred.run.worker.observation import settle
 from skyred.testing.copies import Kept
 
 if TYPE_CHECKING:
     from gammapy.data import Observation, ObservationTable
     from gammapy.datasets import Dataset, Datasets
 
-    from skyred.records import FitResult
+    from skyred.interfaces.records import FitResult
 
 NAME = "sample"
 
@@ -185,7 +185,7 @@ class Crab:
     @cached_property
     def _fitted(self) -> Kept:
         from skyred.likelihood import objective_of
-        from skyred.orchestrator.modelling import build_models
+        from skyred.run.build_models import build_models
 
         datasets = self.stacked()
         datasets.models = build_models(self.pipeline.model, datasets)

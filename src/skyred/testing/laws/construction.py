@@ -8,10 +8,10 @@ from skyred.config import Document, dump, load_component
 from skyred.errors import ConfigError
 from skyred.fields import specs
 from skyred.interfaces import ROLES, Component
+from skyred.interfaces.records import Owner
 from skyred.plugins import Catalog
-from skyred.records import Owner
-from skyred.testing.building import Built, shared_watch
 from skyred.testing.case import Case, digest_or_skip, stored
+from skyred.testing.construction_probe import Built, shared_watch
 from skyred.testing.law import Broken, law, require
 from skyred.testing.variations import variations
 

@@ -13,14 +13,14 @@ import numpy as np
 
 from skyred.interfaces import Product
 from skyred.testing.case import Case
-from skyred.testing.contents import contents, differences
+from skyred.testing.compare import contents, differences
 from skyred.testing.copies import duplicate
 from skyred.testing.law import NotTried, law, require
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from skyred.records import FitResult
+    from skyred.interfaces.records import FitResult
 
 # columns that mean nothing without a unit
 _NEED_UNITS = re.compile(

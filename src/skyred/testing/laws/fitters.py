@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skyred.errors import SkyredError
-from skyred.records import FitResult
-from skyred.testing.bowls import (
+from skyred.interfaces.records import FitResult
+from skyred.testing.case import Case
+from skyred.testing.law import Broken, law, require
+from skyred.testing.objectives import (
     Bowl,
     banana,
     constant,
@@ -21,11 +23,9 @@ from skyred.testing.bowls import (
     with_prior,
     without_derivatives,
 )
-from skyred.testing.case import Case
-from skyred.testing.law import Broken, law, require
 
 if TYPE_CHECKING:
-    from skyred.objective import Objective
+    from skyred.interfaces.objective import Objective
 
 _LIES = (
     "Say success=False where the search did not end, or second derivatives are not positive and "

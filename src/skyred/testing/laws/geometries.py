@@ -6,7 +6,7 @@ from typing import Any
 
 from skyred.errors import SkipObservation
 from skyred.testing.case import Case
-from skyred.testing.contents import contents, differences
+from skyred.testing.compare import contents, differences
 from skyred.testing.law import law, require
 from skyred.testing.sample import NAME
 

@@ -9,11 +9,11 @@ import numpy as np
 from skyred.errors import SkipObservation
 from skyred.interfaces import Maker
 from skyred.testing.case import Case, digest_or_skip
-from skyred.testing.contents import contents, differences
+from skyred.testing.compare import contents, differences
 from skyred.testing.copies import duplicate
 from skyred.testing.law import NotTried, law, require
-from skyred.testing.made import bench, find_bench, made_contents, make, make_there
-from skyred.testing.worker import shared_worker
+from skyred.testing.maker_bench import bench, find_bench, made_contents, make, make_there
+from skyred.testing.subprocess_worker import shared_worker
 
 
 @law(

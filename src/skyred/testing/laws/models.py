@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from skyred.testing.case import Case
-from skyred.testing.contents import contents, differences
+from skyred.testing.compare import contents, differences
 from skyred.testing.copies import duplicate
 from skyred.testing.law import NotTried, law, require
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from skyred.errors import SkyredError
 from skyred.testing.case import Case
-from skyred.testing.contents import contents, differences
+from skyred.testing.compare import contents, differences
 from skyred.testing.law import law, require
 
 _SUB_TABLE = "Return table[mask] or table[indices]: the rows as they were, of all columns."

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from skyred.testing.case import Case
-from skyred.testing.contents import Contents, contents, differences
+from skyred.testing.compare import Contents, contents, differences
 from skyred.testing.copies import duplicate
 from skyred.testing.law import Broken, law, require
-from skyred.testing.stacked import FLOAT32, Pile, piles
+from skyred.testing.stacker_bench import FLOAT32, Pile, piles
 
 _MERGE = (
     "MapDataset.stack masks the other dataset once more, on its coarse responses: to merge "

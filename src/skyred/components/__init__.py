@@ -1,0 +1,1 @@
+"""The default components, by role; reached by entry points like anyone's."""

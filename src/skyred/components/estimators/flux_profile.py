@@ -1,0 +1,244 @@
+"""The estimator `flux-profile`: the flux along a line or in rings."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import attrs
+import numpy as np
+from astropy import units as u
+
+from skyred.components.estimators.checks import (
+    edge_problems,
+    map_problems,
+    rising_problems,
+)
+from skyred.components.estimators.flux_points import OPTIONAL
+from skyred.components.estimators.mosaic import choose
+from skyred.components.estimators.profile_shapes import Line, Rings
+from skyred.components.estimators.scripted import (
+    changed_options,
+    edges_option,
+    write_map,
+    write_without_sources,
+)
+from skyred.errors import ExportError, Problem, SkyredWarning
+from skyred.fields import option, part, quantity
+from skyred.interfaces import Chain, Estimator, Product, component
+from skyred.products.flux_tables import (
+    flux_table,
+    read_flux,
+    read_header,
+    write_flux,
+)
+from skyred.products.plotting import bin_style
+from skyred.scripting import literal
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+    from gammapy.datasets import Datasets
+    from gammapy.estimators import FluxPoints
+    from gammapy.modeling.models import Models
+    from matplotlib.axes import Axes
+    from regions import SkyRegion
+
+    from skyred.interfaces.records import FitResult
+    from skyred.scripting import Script
+
+
+@attrs.define(eq=False)
+class FluxProfileProduct(Product):
+    """A flux profile.
+
+    Parameters
+    ----------
+    flux : gammapy.estimators.FluxPoints
+        With axes energy and projected-distance; NaN where there is no flux.
+    details : Table
+        For each region its ``solid_angle``, and ``reason``: why there is no flux.
+    """
+
+    flux: FluxPoints
+    details: Table
+
+    def write(self, folder: Path) -> list[Path]:
+        """Write ``NAME.fits`` (everything) and ``NAME.ecsv`` (fluxes, to be read).
+
+        Both are read by gammapy's ``FluxPoints.read(format="profile")``.
+        """
+        index = self.flux.reference_model.spectral_model.index.value
+        fits = write_flux(folder, self.name, self.flux, self.details, {"INDEX": index})
+        ecsv = folder / f"{self.name}.ecsv"
+        self.table().write(ecsv, format="ascii.ecsv", overwrite=True)
+        return [fits, ecsv]
+
+    @classmethod
+    def read(cls, folder: Path, name: str, models: Models | None) -> Self:
+        """Read ``NAME.fits``."""
+        from gammapy.modeling.models import PowerLawSpectralModel, SkyModel
+
+        # without it gammapy takes a straight line through the reference fluxes
+        model = SkyModel(PowerLawSpectralModel(index=read_header(folder, name)["INDEX"]))
+        return cls(name, *read_flux(folder, name, model, ("solid_angle", "reason")))
+
+    def table(self) -> Table:
+        """Give a row for each region, fluxes by energy."""
+        table = flux_table(self.flux, "flux", self.details)
+        for column in table.itercols():
+            if column.dtype.kind == "f" and column.name.startswith("flux"):
+                column.format = ".4e"
+        return table
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the flux per solid angle over the distance."""
+        import matplotlib.pyplot as plt
+
+        if ax is None:
+            _, ax = plt.subplots(figsize=(6.4, 4.4), layout="constrained")
+        unit = self.flux.flux.unit / u.deg**2
+        axis = self.flux.geom.axes["projected-distance"]
+        edges = axis.edges.to_value("deg")
+        area = self.details["solid_angle"].quantity.to_value("deg2")
+        for number, (low, high) in enumerate(self.flux.energy_axis.iter_by_edges):
+            colour, marker = bin_style(number)
+            flux, error = (
+                getattr(self.flux, name).data[:, number, 0, 0] / area
+                for name in ("flux", "flux_err")
+            )
+            ax.errorbar((edges[1:] + edges[:-1]) / 2, flux, yerr=np.nan_to_num(error),
+                        xerr=np.diff(edges) / 2, color=colour,
+                        marker=marker, markersize=4, linestyle="none",
+                        label=f"{low.value:.3g} to {high.value:.3g} {high.unit}")  # fmt: skip
+        unknown = np.isnan(self.flux.norm.data).all(axis=(1, 2, 3))
+        for ends in zip(edges[:-1][unknown], edges[1:][unknown], strict=True):
+            ax.axvspan(*ends, facecolor="none", edgecolor="0.7",
+                       hatch="///", linewidth=0)  # fmt: skip
+        ax.axhline(0, color="0.5", linewidth=0.8)
+        ax.set_xlabel("Projected distance [deg]")
+        ax.set_ylabel(f"Flux per solid angle [{unit:latex_inline}]")
+        index = self.flux.reference_model.spectral_model.index.value
+        ax.set_title(f"{self.name}, spectral index {index:.3g}")
+        ax.legend(fontsize="small")
+        return ax
+
+
+@component
+class FluxProfile(Estimator):
+    """Flux along a line or in rings, above the fitted background."""
+
+    kind = "flux-profile"
+    product = FluxProfileProduct
+    line: Line | None = part(Line, None, doc="A line, cut into boxes.")
+    rings: Rings | None = part(Rings, None, doc="Rings around a position, instead of a line.")
+    index: float = option(2.0, min=-5, max=10, doc="Index of the power law that is scaled.")
+    energy_edges: u.Quantity | None = quantity(
+        None,
+        many=True,
+        unit="TeV",
+        min="1e-9 TeV",
+        doc="Edges of the energy bins; one bin of the whole energy axis if left out.",
+    )
+    background_sources: tuple[str, ...] = option(
+        (), type=str, many=True, doc="Sources that belong to the background; by default none."
+    )
+    columns: tuple[str, ...] = option(
+        OPTIONAL,
+        choices=OPTIONAL,
+        many=True,
+        doc="Optional columns: asymmetric errors, upper limit, likelihood scan, sensitivity.",
+    )
+    n_sigma: float = option(1.0, min=0.1, doc="Width of the errors in sigma.")
+    n_sigma_ul: float = option(2.0, min=0.1, doc="Confidence of the upper limits in sigma.")
+    datasets: tuple[str, ...] = option(
+        (), type=str, many=True, doc="Names of the datasets (with wildcards); all maps if left out."
+    )
+
+    def validate(self) -> Iterable[Problem]:
+        """Edges rise, and there is a line or rings."""
+        yield from rising_problems(self.energy_edges)
+        if (self.line is None) == (self.rings is None):
+            found = "there is neither line nor rings" if self.line is None else "has both"
+            yield Problem(("line",), found, "give one of the two: line or rings")
+
+    def check(self, pipeline: Chain) -> Iterable[Problem]:
+        """There must be maps and the sources that are named, and the edges lie on the axes."""
+        yield from map_problems(pipeline)
+        if self.energy_edges is not None:
+            yield from edge_problems(self.energy_edges, pipeline)
+        names = [name for model in pipeline.model for name in model.source_names()]
+        for number, source in enumerate(self.background_sources):
+            if source not in names and all(model.knows_names() for model in pipeline.model):
+                known = f"there are: {', '.join(names) or 'none'}"
+                place = ("background_sources", number)
+                yield Problem(place, f"no model has the source {source!r}", known)
+
+    def estimate(self, datasets: Datasets, fit: FitResult | None) -> FluxProfileProduct:
+        """Estimate by sums over regions, with the numbers of gammapy's `FluxProfileEstimator`."""
+        from gammapy.modeling.models import PowerLawSpectralModel
+
+        from skyred.likelihood import flux_profile
+
+        chosen = choose(datasets, self.datasets)
+        shape = self.line or self.rings
+        assert shape is not None
+        geom = chosen[0].counts.geom
+        regions = shape.regions(geom.wcs)
+        found = flux_profile(
+            chosen,
+            regions,
+            PowerLawSpectralModel(index=self.index),
+            self.energy_edges,
+            background_sources=self.background_sources,
+            distance=shape.axis(),
+            selection_optional=list(self.columns),
+            n_sigma=self.n_sigma,
+            n_sigma_ul=self.n_sigma_ul,
+        )
+        if all(found.reasons):
+            text = f"{self.label}: there is no flux anywhere: {found.reasons[0]}"
+            warnings.warn(text, SkyredWarning, stacklevel=2)
+        return FluxProfileProduct(self.label, found.flux, details(regions, geom, found.reasons))
+
+    def write_script(self, script: Script) -> None:
+        """Run gammapy's estimator, over the fitted background alone."""
+        if self.background_sources:
+            raise ExportError("has sources in the background, which gammapy's would all be in")
+        script.use("gammapy.estimators", "FluxProfileEstimator")
+        script.use("gammapy.modeling.models", "PowerLawSpectralModel")
+        write_without_sources(script, write_map(script, self.datasets))
+        shape = self.line or self.rings
+        assert shape is not None
+        shape.write_regions(script)
+        spectral = f"PowerLawSpectralModel(index={literal(self.index)})"
+        options = ["regions=regions", f"spectral_model={spectral}"]
+        options += edges_option(script, self.label, self.energy_edges)
+        if self.energy_edges is None:
+            script.body.add('edges = dataset.counts.geom.axes["energy"].edges[[0, -1]]')
+            options.append("energy_edges=edges")
+        options.append(f"selection_optional={literal(self.columns)}")
+        options += changed_options(self, "n_sigma", "n_sigma_ul")
+        script.body.add(
+            f"estimator = FluxProfileEstimator({', '.join(options)})",
+            "profile = estimator.run(dataset)",
+            'table = profile.to_table(format="profile", sed_type="flux")',
+            "print(table)",
+            f'table.write(folder / "{self.label}.ecsv", overwrite=True)',
+        )
+        script.draw(
+            'profile.plot(ax=axes, sed_type="flux", axis_name="projected-distance")', self.label
+        )
+
+
+def details(regions: list[SkyRegion], geom: Any, reasons: Iterable[str]) -> Table:
+    """Give the solid angle of each region, and why there is no flux."""
+    from astropy.table import Table
+
+    pixel = abs(np.linalg.det(geom.wcs.celestial.pixel_scale_matrix)) * u.deg**2
+    area = u.Quantity([region.to_pixel(geom.wcs).area * pixel for region in regions])
+    table = Table({"solid_angle": area, "reason": list(reasons)})
+    table["solid_angle"].description = "solid angle of the region"
+    table["reason"].description = "why there is no flux"
+    return table

@@ -1,0 +1,236 @@
+"""The estimator `residuals`: what the model leaves, as a significance map and as a spectrum."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import attrs
+import numpy as np
+from astropy import units as u
+
+from skyred.components.estimators.checks import map_problems
+from skyred.components.estimators.mosaic import Mosaic, choose
+from skyred.components.estimators.scripted import write_map, write_maps
+from skyred.errors import FieldError, Problem
+from skyred.fields import Regions, option, quantity, regions
+from skyred.interfaces import Chain, Estimator, Product, component
+from skyred.products.plotting import DIVERGING, draw_signed, draw_slider
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+    from gammapy.datasets import Datasets, MapDataset
+    from gammapy.maps import Maps, WcsNDMap
+    from gammapy.modeling.models import Models
+    from matplotlib.axes import Axes
+
+    from skyred.interfaces.records import FitResult
+    from skyred.scripting import Script
+
+STYLE: dict[str, Any] = {"cmap": DIVERGING, "vmin": -5, "vmax": 5, "interpolation": "none"}
+
+
+@attrs.define(eq=False)
+class ResidualsProduct(Product):
+    """Residuals of a model.
+
+    Parameters
+    ----------
+    maps : gammapy.maps.Maps
+        Images: ``counts``, ``npred``, ``residuals`` (their difference) and ``sqrt_ts`` (its
+        significance within the correlation radius, in sigma).
+    by_energy : WcsNDMap
+        ``sqrt_ts`` in each energy bin.
+    spectrum : Table
+        Energy bins with counts, npred, residuals and their significance, in the region.
+    """
+
+    maps: Maps
+    by_energy: WcsNDMap
+    spectrum: Table
+
+    def write(self, folder: Path) -> list[Path]:
+        """Write ``NAME.fits`` (the images), ``NAME.by-energy.fits`` and ``NAME.ecsv``."""
+        fits, ecsv = folder / f"{self.name}.fits", folder / f"{self.name}.ecsv"
+        cube = folder / f"{self.name}.by-energy.fits"
+        self.maps.write(fits, overwrite=True)
+        self.by_energy.write(cube, overwrite=True)
+        self.spectrum.write(ecsv, format="ascii.ecsv", overwrite=True)
+        return [fits, cube, ecsv]
+
+    @classmethod
+    def read(cls, folder: Path, name: str, models: Models | None) -> Self:
+        """Read all that `write` wrote."""
+        from astropy.table import Table
+        from gammapy.maps import Map, Maps
+
+        maps = Maps.read(folder / f"{name}.fits")
+        by_energy = Map.read(folder / f"{name}.by-energy.fits")
+        spectrum = Table.read(folder / f"{name}.ecsv", format="ascii.ecsv")
+        return cls(name, maps, by_energy, spectrum)
+
+    def table(self) -> Table:
+        """Give the residual spectrum."""
+        return self.spectrum
+
+    def pictures(self) -> dict[str, Callable[[], Axes]]:
+        """Name its two pictures."""
+        return {"": self.plot, "-spectrum": self.plot_spectrum}
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the residual significance map, from -5 to 5 sigma."""
+        image = self.maps["sqrt_ts"].sum_over_axes(keepdims=False)
+        return draw_signed(image, ax, self._label, STYLE["vmax"])
+
+    def plot_interactive(self) -> None:
+        """Draw the residual significance map of the energy bin that a slider chooses.
+
+        Raises
+        ------
+        ModuleNotFoundError
+            If ipywidgets is missing: ``pip install skyred[notebook]`` brings it.
+        """
+        draw_slider(self.by_energy, self._label, **STYLE)
+
+    @property
+    def _label(self) -> str:
+        return f"Residual significance [$\\sigma$] ({self.spectrum.meta['correlation_radius']})"
+
+    def plot_spectrum(self, ax: Axes | None = None) -> Axes:
+        """Draw residuals over the square root of the prediction, by energy, in the region."""
+        import matplotlib.pyplot as plt
+
+        if ax is None:
+            _, ax = plt.subplots(figsize=(6.4, 4.0), layout="constrained")
+        low, high = (self.spectrum[name].quantity.to_value("TeV") for name in ("e_min", "e_max"))
+        center = np.sqrt(low * high)
+        scale = np.sqrt(np.maximum(self.spectrum["npred"], 1e-12))
+        pull = np.asarray(self.spectrum["residuals"]) / scale
+        error = np.sqrt(np.maximum(self.spectrum["counts"], 1)) / scale
+        ax.errorbar(center, pull, yerr=error, xerr=[center - low, high - center], fmt="o",
+                    color="black")  # fmt: skip
+        ax.axhline(0, color="tab:blue", linewidth=1)
+        ax.set_xscale("log")
+        limit = 1.1 * max(3.0, float(np.max(np.abs(pull) + error)))
+        ax.set_ylim(-limit, limit)
+        ax.set_xlabel("Reconstructed energy [TeV]")
+        ax.set_ylabel(r"(counts - npred) / $\sqrt{\mathrm{npred}}$")
+        ax.set_title(f"Residuals in {self.spectrum.meta['region']}", fontsize="medium")
+        return ax
+
+
+@component
+class Residuals(Estimator):
+    """What the model leaves of the counts: a significance map and a spectrum in a region."""
+
+    kind = "residuals"
+    product = ResidualsProduct
+    correlation_radius: u.Quantity = quantity(
+        "0.1 deg", min="1e-3 deg", doc="Radius of the disk that counts are summed over."
+    )
+    region: Regions = regions(
+        (), doc="Where the residual spectrum is taken; the whole map if left out."
+    )
+    datasets: tuple[str, ...] = option(
+        (), type=str, many=True, doc="Names of the datasets (with wildcards); all maps if left out."
+    )
+
+    def check(self, pipeline: Chain) -> Iterable[Problem]:
+        """There must be a map."""
+        yield from map_problems(pipeline)
+
+    def check_deeply(self) -> Iterable[Problem]:
+        """The region must be one."""
+        try:
+            self.region.build()
+        except (FieldError, OSError) as error:
+            yield Problem(("region",), str(error))
+
+    def estimate(self, datasets: Datasets, fit: FitResult | None) -> ResidualsProduct:
+        """Sum counts and predictions of the datasets, and compare them.
+
+        The significance is that of Li & Ma (1983), by gammapy's `ExcessMapEstimator`: for a known
+        background (Cash statistic), which is the whole prediction, or for counts off (wstat).
+        """
+        from gammapy.maps import Map, Maps
+
+        mosaic = Mosaic.of(choose(datasets, self.datasets), sources=True)
+        counts = _image(mosaic.total.counts, mosaic.total)
+        npred = _image(mosaic.predicted, mosaic.total)
+        summed = self._significance(mosaic, None)
+        sqrt_ts = Map.from_geom(counts.geom, data=summed.data)
+        maps = Maps(counts=counts, npred=npred, residuals=counts - npred, sqrt_ts=sqrt_ts)
+        by_energy = self._significance(mosaic, mosaic.geom.axes["energy"].edges)
+        return ResidualsProduct(self.label, maps, by_energy, self._spectrum(mosaic))
+
+    def write_script(self, script: Script) -> None:
+        """Run gammapy's `ExcessMapEstimator` over the prediction; sum counts in the region."""
+        script.use("gammapy.estimators", "ExcessMapEstimator")
+        script.use("astropy.table", "QTable")
+        write_map(script, self.datasets)
+        script.body.add(
+            "# with its models, a dataset is compared with all that they predict",
+            f"estimator = ExcessMapEstimator({script.quantity(self.correlation_radius)})",
+            "maps = estimator.run(dataset)",
+        )
+        write_maps(script, self.label)
+        inside = "dataset.mask"
+        if self.region:
+            # never in place: that would be the mask of the dataset
+            region = script.regions(f"{self.label}_REGION", self.region)
+            inside += f" & dataset.counts.geom.region_mask({region})"
+        script.body.add("", f"inside = {inside}")
+        script.body.add(
+            'energy = dataset.counts.geom.axes["energy"]',
+            "counts = (dataset.counts.data * inside.data).sum(axis=(1, 2))",
+            "npred = (dataset.npred().data * inside.data).sum(axis=(1, 2))",
+            "table = QTable([energy.edges_min, energy.edges_max, counts, npred, counts - npred], "
+            'names=["e_min", "e_max", "counts", "npred", "residuals"])',
+            "print(table)",
+            f'table.write(folder / "{self.label}.ecsv", overwrite=True)',
+        )
+
+    def _significance(self, mosaic: Mosaic, edges: u.Quantity | None) -> WcsNDMap:
+        """Give the significance within the correlation radius, in bins of energy or one."""
+        from gammapy.estimators import ExcessMapEstimator
+
+        estimator = ExcessMapEstimator(self.correlation_radius, selection_optional=[])
+        return mosaic.excess(estimator, edges).sqrt_ts
+
+    def _spectrum(self, mosaic: Mosaic) -> Any:
+        from astropy.table import Table
+
+        geom, total = mosaic.geom, mosaic.total
+        regions = self.region.build()
+        inside = total.mask_safe.data
+        if regions:
+            inside = inside & geom.to_image().region_mask(regions).data[None]
+        counts = np.where(inside, total.counts.data, 0).sum(axis=(1, 2))
+        npred = np.where(inside, mosaic.predicted.data, 0).sum(axis=(1, 2))
+        edges = geom.axes["energy"].edges.to("TeV")
+        table = Table({"e_min": edges[:-1], "e_max": edges[1:], "counts": counts.astype(int),
+                       "npred": npred, "residuals": counts - npred,
+                       "sqrt_ts": _sqrt_ts(mosaic, inside)})  # fmt: skip
+        table.meta["region"] = "; ".join(self.region.sources) or "the whole map"
+        table.meta["correlation_radius"] = str(self.correlation_radius)
+        return table
+
+
+def _image(cube: Any, total: MapDataset) -> Any:
+    return (cube * total.mask_safe).sum_over_axes(keepdims=True)
+
+
+def _sqrt_ts(mosaic: Mosaic, inside: Any) -> Any:
+    from gammapy.stats import CashCountsStatistic, WStatCountsStatistic
+
+    def summed(cube: Any) -> Any:
+        return np.where(inside, cube.data, 0).sum(axis=(1, 2))
+
+    counts, total = summed(mosaic.total.counts), mosaic.total
+    if total.stat_type == "cash":
+        return CashCountsStatistic(counts, summed(mosaic.predicted)).sqrt_ts
+    off, signal = summed(total.counts_off), 0.0 if mosaic.signal is None else summed(mosaic.signal)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        alpha = summed(total.background) / off  # such that counts off stand for the background
+    return WStatCountsStatistic(counts, off, alpha, signal).sqrt_ts

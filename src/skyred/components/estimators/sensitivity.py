@@ -1,0 +1,215 @@
+"""The estimator `sensitivity`: the flux that would be significant, by energy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import attrs
+import numpy as np
+from astropy import units as u
+
+from skyred.components.estimators.checks import edge_problems, rising_problems
+from skyred.components.estimators.scripted import changed_options
+from skyred.errors import ExportError, FieldError, Problem
+from skyred.fields import Regions, option, quantity, regions
+from skyred.interfaces import Chain, Estimator, Product, component
+from skyred.products.fits_tables import read_tables, write_tables
+from skyred.scripting import literal
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+    from gammapy.datasets import Datasets
+    from gammapy.modeling.models import Models
+    from matplotlib.axes import Axes
+    from regions import SkyRegion
+
+    from skyred.interfaces.records import FitResult
+    from skyred.scripting import Script
+
+CRITERIA = {"significance": "o", "gamma": "v", "bkg": "s"}
+WORDS = {
+    "significance": "by significance",
+    "gamma": "by the number of gammas",
+    "bkg": "by the systematics of the background",
+}
+
+
+@attrs.define(eq=False)
+class SensitivityProduct(Product):
+    """A sensitivity curve.
+
+    Parameters
+    ----------
+    curve : Table
+        A row for each bin of energy, as gammapy's `SensitivityEstimator` gives it, with ``dnde``.
+    """
+
+    curve: Table
+
+    def write(self, folder: Path) -> list[Path]:
+        """Write ``NAME.fits`` and ``NAME.ecsv``."""
+        fits, ecsv = folder / f"{self.name}.fits", folder / f"{self.name}.ecsv"
+        write_tables(fits, [self.curve])
+        self.curve.write(ecsv, format="ascii.ecsv", overwrite=True)
+        return [fits, ecsv]
+
+    @classmethod
+    def read(cls, folder: Path, name: str, models: Models | None) -> Self:
+        """Read ``NAME.fits``."""
+        table = read_tables(folder / f"{name}.fits")[0]
+        table = table.filled(np.nan)  # astropy masks NaN in FITS files
+        table["criterion"] = table["criterion"].astype(str)
+        return cls(name, table)
+
+    def table(self) -> Table:
+        """Give the curve."""
+        return self.curve
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the sensitivity; the markers say what limits it."""
+        import matplotlib.pyplot as plt
+
+        if ax is None:
+            _, ax = plt.subplots(figsize=(6.4, 4.6), layout="constrained")
+        energy, low, high = (
+            self.curve[name].quantity.to_value("TeV") for name in ("e_ref", "e_min", "e_max")
+        )
+        flux = self.curve["e2dnde"].quantity.to_value("erg cm-2 s-1")
+        ax.plot(energy, flux, color="0.6", linewidth=1)
+        for criterion, marker in CRITERIA.items():
+            chosen = np.asarray(self.curve["criterion"] == criterion)
+            if chosen.any():
+                sides = [(energy - low)[chosen], (high - energy)[chosen]]
+                ax.errorbar(energy[chosen], flux[chosen], xerr=sides, marker=marker, color="black",
+                            linestyle="none", label=f"limited {WORDS[criterion]}")  # fmt: skip
+        ax.set_xscale("log")
+        if np.isfinite(flux).any():  # of nothing there is neither logarithm nor legend
+            ax.set_yscale("log")
+            ax.legend(fontsize="small")
+        ax.set_xlabel("Reconstructed energy [TeV]")
+        ax.set_ylabel(f"$E^2\\,dN/dE$ [{u.Unit('erg cm-2 s-1'):latex_inline}]")
+        meta = self.curve.meta
+        ax.set_title(f"Sensitivity, {meta['NSIGMA']:g} sigma in {meta['LIVETIME']:.3g} h")
+        return ax
+
+
+@component
+class Sensitivity(Estimator):
+    """Sensitivity: the smallest flux that would be detected, by energy."""
+
+    kind = "sensitivity"
+    product = SensitivityProduct
+    region: Regions = regions(
+        (), doc="The on region on a map: one circle; data that are spectra have theirs."
+    )
+    containment: bool = option(
+        True, doc="Whether the exposure of a map counts what a point source has in the region."
+    )
+    index: float = option(2.0, min=-5, max=10, doc="Index of the power law that is assumed.")
+    energy_edges: u.Quantity | None = quantity(
+        None,
+        many=True,
+        unit="TeV",
+        min="1e-9 TeV",
+        doc="Edges of the energy bins; those of the energy axis if left out.",
+    )
+    n_sigma: float = option(5.0, min=0.1, doc="Significance of a detection.")
+    gamma_min: float = option(10.0, min=0, doc="Number of gammas that a detection needs.")
+    background_systematics: float = option(
+        0.05, min=0, doc="Part of the background that a detection must be above."
+    )
+    alpha: float | None = option(
+        None,
+        type=float,
+        min=1e-6,
+        doc="Ratio of the exposures on and off that a known background is taken to be measured "
+        "with; if left out, it is known exactly. On-off data have their own.",
+    )
+
+    def validate(self) -> Iterable[Problem]:
+        """Edges rise."""
+        yield from rising_problems(self.energy_edges)
+
+    def check(self, pipeline: Chain) -> Iterable[Problem]:
+        """Maps need a region, and the edges must lie on the axes."""
+        if self.energy_edges is not None:
+            yield from edge_problems(self.energy_edges, pipeline)
+        kinds = {getattr(entry.geometry, "kind", "") for _, entry in pipeline.entries()}
+        if "map" in kinds and not self.region:
+            expected = "expected the on region, such as 'icrs; circle(83.63, 22.01, 0.11)'"
+            yield Problem(("region",), "is missing, and the data are maps", expected)
+
+    def check_deeply(self) -> Iterable[Problem]:
+        """The region must be one circle, or one region of any kind without containment."""
+        try:
+            yield from self._region_problems(self.region.build())
+        except (FieldError, OSError) as error:
+            yield Problem(("region",), str(error))
+
+    def _region_problems(self, found: list[SkyRegion]) -> Iterable[Problem]:
+        from regions import CircleSkyRegion
+
+        if not self.region:
+            return
+        if len(found) != 1:
+            yield Problem(("region",), f"holds {len(found)} regions", "expected one")
+        elif self.containment and not isinstance(found[0], CircleSkyRegion):
+            text = f"is a {type(found[0]).__name__}, and containment is known for circles only"
+            yield Problem(("region",), text, "expected a circle, or containment: false")
+
+    def estimate(self, datasets: Datasets, fit: FitResult | None) -> SensitivityProduct:
+        """Estimate it as gammapy's `SensitivityEstimator` does, of all datasets together.
+
+        Raises
+        ------
+        ModelError
+            If there are maps and no region, or on-off data and others.
+        """
+        from skyred.components.estimators.sensitivity_curve import curve, together
+
+        found = self.region.build()
+        dataset = together(datasets, found[0] if found else None, self.containment)
+        if self.energy_edges is not None:
+            from gammapy.maps import MapAxis
+
+            axis = MapAxis.from_energy_edges(self.energy_edges)
+            dataset = dataset.resample_energy_axis(axis, name=dataset.name)
+        return SensitivityProduct(self.label, curve(dataset, self))
+
+    def write_script(self, script: Script) -> None:
+        """Run gammapy's estimator on one spectrum of all datasets."""
+        if self.alpha is not None:
+            raise ExportError("has alpha, a measured background, which gammapy's estimator has not")
+        script.use("gammapy.estimators", "SensitivityEstimator")
+        script.use("gammapy.modeling.models", "PowerLawSpectralModel")
+        if self.region:
+            region = script.regions(f"{self.label}_REGION", self.region, "[0]")
+            script.body.add(
+                f"spectra = Datasets([each.to_spectrum_dataset({region}, "
+                f"containment_correction={self.containment}) for each in datasets])",
+                "spectrum = spectra.stack_reduce()",
+            )
+        else:
+            script.body.add("spectrum = datasets.stack_reduce()")
+        if self.energy_edges is not None:
+            script.use("gammapy.maps", "MapAxis")
+            edges = script.constant(f"{self.label}_EDGES", script.quantity(self.energy_edges))
+            script.body.add(
+                f"axis = MapAxis.from_energy_edges({edges})",
+                "spectrum = spectrum.resample_energy_axis(axis)",
+            )
+        script.use("astropy", "units as u")
+        options = [f"spectral_model=PowerLawSpectralModel(index={literal(self.index)})"]
+        options += changed_options(self, "n_sigma", "gamma_min")
+        if not self._is_default("background_systematics", self.background_systematics):
+            options.append(f"bkg_syst_fraction={literal(self.background_systematics)}")
+        script.body.add(
+            f"estimator = SensitivityEstimator({', '.join(options)})",
+            "table = estimator.run(spectrum)",
+            "# gammapy gives numbers for bins that are not safe too",
+            'table["safe"] = spectrum.mask_safe.data.ravel()',
+            "print(table)",
+            f'table.write(folder / "{self.label}.ecsv", overwrite=True)',
+        )

@@ -1,0 +1,131 @@
+"""The default components around gammapy.
+
+gammapy takes seconds to import, so throughout this package it is imported inside the functions that
+need it: loading all plugins, checking a configuration and `--help` do without.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from skyred.components.archives import open_archive
+from skyred.components.estimators import (
+    Alternative,
+    Contours,
+    ExcessMap,
+    FluxPoints,
+    FluxProfile,
+    Interval,
+    LightCurve,
+    Line,
+    ModelComparison,
+    ProfileLikelihood,
+    Residuals,
+    Rings,
+    Sensitivity,
+    SignificanceMap,
+    SourceDetection,
+    TSMap,
+)
+from skyred.components.fitters import GammapyFit
+from skyred.components.geometries import EnergyAxis, MapGeometry, SpectrumGeometry
+from skyred.components.makers import (
+    AdaptiveRingBackground,
+    FoVBackground,
+    MapData,
+    PhaseBackground,
+    ReflectedRegions,
+    RingBackground,
+    SafeMask,
+    SpectrumData,
+)
+from skyred.components.models import (
+    Absorption,
+    BackgroundModels,
+    CatalogSources,
+    CountsTemplate,
+    GammapyModels,
+    ModelFile,
+    Source,
+    TemplateSource,
+)
+from skyred.components.selectors import ColumnRange, Cone, ObservationIds, TimeWindow
+from skyred.components.stackers import GroupRuns, Keep, Sum
+from skyred.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from gammapy.data import DataStore
+
+    from skyred.interfaces import Component
+
+__all__ = [
+    "Absorption",
+    "AdaptiveRingBackground",
+    "Alternative",
+    "BackgroundModels",
+    "CatalogSources",
+    "ColumnRange",
+    "Cone",
+    "Contours",
+    "CountsTemplate",
+    "EnergyAxis",
+    "ExcessMap",
+    "FluxPoints",
+    "FluxProfile",
+    "FoVBackground",
+    "GammapyFit",
+    "GammapyModels",
+    "GroupRuns",
+    "Interval",
+    "Keep",
+    "LightCurve",
+    "Line",
+    "MapData",
+    "MapGeometry",
+    "ModelComparison",
+    "ModelFile",
+    "ObservationIds",
+    "PhaseBackground",
+    "ProfileLikelihood",
+    "ReflectedRegions",
+    "Residuals",
+    "RingBackground",
+    "Rings",
+    "SafeMask",
+    "Sensitivity",
+    "SignificanceMap",
+    "Source",
+    "SourceDetection",
+    "SpectrumData",
+    "SpectrumGeometry",
+    "Sum",
+    "TSMap",
+    "TemplateSource",
+    "TimeWindow",
+]
+
+
+@hookimpl
+def skyred_components() -> list[type[Component]]:
+    """Offer the default components around gammapy."""
+    return [
+        *(Cone, ObservationIds, TimeWindow, ColumnRange),
+        *(MapGeometry, SpectrumGeometry),
+        *(MapData, SpectrumData, SafeMask),
+        *(FoVBackground, ReflectedRegions, PhaseBackground),
+        *(RingBackground, AdaptiveRingBackground),
+        *(Sum, Keep, GroupRuns),
+        *(Source, ModelFile, GammapyModels, BackgroundModels),
+        *(CatalogSources, TemplateSource, CountsTemplate),
+        GammapyFit,
+        *(ProfileLikelihood, Contours, ModelComparison),
+        *(LightCurve, FluxProfile, Sensitivity),
+        *(FluxPoints, Residuals, ExcessMap),
+        *(SignificanceMap, TSMap, SourceDetection),
+    ]
+
+
+@hookimpl
+def skyred_archive(location: str | tuple[str, ...]) -> DataStore | None:
+    """Open a folder or index file of a DL3 store, or DL3 files."""
+    return open_archive(location)

@@ -1,0 +1,7 @@
+"""The geometries: where reduced data are put."""
+
+from skyred.components.geometries.axes import EnergyAxis
+from skyred.components.geometries.sky_map import MapGeometry
+from skyred.components.geometries.spectrum import SpectrumGeometry
+
+__all__ = ["EnergyAxis", "MapGeometry", "SpectrumGeometry"]

@@ -1,0 +1,20 @@
+"""The makers, around gammapy's."""
+
+from skyred.components.makers.fov_background import FoVBackground
+from skyred.components.makers.map_data import MapData
+from skyred.components.makers.phase_background import PhaseBackground
+from skyred.components.makers.reflected_regions import ReflectedRegions
+from skyred.components.makers.ring import AdaptiveRingBackground, RingBackground
+from skyred.components.makers.safe_mask import SafeMask
+from skyred.components.makers.spectrum import SpectrumData
+
+__all__ = [
+    "AdaptiveRingBackground",
+    "FoVBackground",
+    "MapData",
+    "PhaseBackground",
+    "ReflectedRegions",
+    "RingBackground",
+    "SafeMask",
+    "SpectrumData",
+]

@@ -1,0 +1,24 @@
+"""Checks of makers that need the whole pipeline: the on regions that their datasets have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from skyred.errors import SkyredError
+from skyred.interfaces import Chain, Maker, entries_of
+
+if TYPE_CHECKING:
+    from regions import SkyRegion
+
+
+def on_regions(maker: Maker, pipeline: Chain) -> Iterator[tuple[str, SkyRegion]]:
+    """Yield the on regions that a maker works on; one that cannot be read is named elsewhere."""
+    from skyred.components.geometries import SpectrumGeometry
+
+    for entry, reduction in entries_of(maker, pipeline):
+        if isinstance(reduction.geometry, SpectrumGeometry):
+            try:
+                yield entry, reduction.geometry.region()
+            except (SkyredError, OSError):
+                continue

@@ -1,0 +1,146 @@
+"""The maker `fov-background`: the template normalised to the counts of the field of view."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from skyred.components.makers.norm_fit import EnergySums, NoMinimumError, fit_norm
+from skyred.components.makers.scripted import skip_if_empty, write_exclusion
+from skyred.errors import Problem, SkipObservation
+from skyred.fields import Regions, exclusion, option
+from skyred.interfaces import Chain, Maker, component, geometry_problems
+from skyred.scripting import literal
+
+if TYPE_CHECKING:
+    from gammapy.data import Observation
+    from gammapy.datasets import MapDataset
+    from gammapy.modeling import Parameter
+    from gammapy.modeling.models import SpectralModel
+
+    from skyred.scripting import Script
+
+NORMS = ("pl-norm", "lp-norm", "ecpl-norm")
+
+
+@component
+class FoVBackground(Maker):
+    """The background template, normalised to the counts outside an exclusion."""
+
+    kind = "fov-background"
+    method: str = option("fit", choices=("scale", "fit"), doc="How: one factor, or a fit.")
+    exclude: Regions = exclusion()
+    spectral: str = option(
+        "pl-norm", choices=NORMS, doc="Norm model of the background, by gammapy's tag."
+    )
+    free_tilt: bool = option(False, doc="Whether the tilt of pl-norm is fitted too.")
+    min_counts: int = option(0, min=0, doc="A run needs more counts than this outside.")
+    min_background: float = option(
+        0.0, min=0, doc="A run needs more predicted background than this outside."
+    )
+
+    def validate(self) -> Iterable[Problem]:
+        """A tilt can only be fitted, and pl-norm alone has one."""
+        if self.free_tilt and self.method != "fit":
+            yield Problem(("free_tilt",), "needs method: fit", "leave it out, or fit")
+        if self.free_tilt and self.spectral != "pl-norm":
+            yield Problem(("free_tilt",), f"{self.spectral} has no tilt", "it is that of pl-norm")
+
+    def check(self, pipeline: Chain) -> Iterable[Problem]:
+        """The geometry must be a map."""
+        yield from geometry_problems(self, "map", pipeline)
+
+    def check_deeply(self) -> Iterable[Problem]:
+        """Every exclusion must be one: gammapy takes an unreadable one for none at all."""
+        yield from self.exclude.problems("exclude")
+
+    def make(self, dataset: MapDataset, observation: Observation) -> MapDataset:
+        """Put a background model with the norm that the counts ask for onto the dataset.
+
+        Counts and background are compared inside the safe mask and outside the exclusion.
+        `scale` takes all of them, as gammapy does; a fit takes the pixels that have a background,
+        since the others leave its statistic as it is.
+
+        Raises
+        ------
+        SkipObservation
+            If there are too few counts, or they do not settle what is fitted.
+        """
+        from gammapy.modeling.models import FoVBackgroundModel, Model
+
+        if dataset.models:
+            raise ValueError(
+                f"maker fov-background: the dataset has the models {dataset.models.names} already, "
+                "and the counts are compared with the background alone; set models after it"
+            )
+        sums = self._sums(dataset)
+        model = Model.create(self.spectral, model_type="spectral")
+        try:
+            fit_norm(model, sums, self._shape(model))
+        except NoMinimumError as error:
+            raise SkipObservation(f"the background cannot be normalised: {error}") from error
+        dataset.models = FoVBackgroundModel(dataset_name=dataset.name, spectral_model=model)
+        return dataset
+
+    def _sums(self, dataset: MapDataset) -> EnergySums:
+        """Sum counts and background by energy; skips a run that has too little of them."""
+        background = dataset.background.data
+        inside = self.exclude.outside(dataset.counts.geom).data & np.isfinite(background)
+        for mask in (dataset.mask_safe, dataset.mask_fit):
+            if mask is not None:
+                inside &= mask.data.astype(bool)
+        if self.method == "fit":
+            inside &= background > 0
+        if wrong := int((~np.isfinite(dataset.counts.data[inside])).sum()):
+            raise ValueError(
+                f"maker fov-background: the counts are not finite in {wrong} pixels; "
+                "correct the maker before it"
+            )
+        counts, background = (
+            np.where(inside, data, 0).sum(axis=(1, 2), dtype=float)
+            for data in (dataset.counts.data, background)
+        )
+        if counts.sum() <= self.min_counts or background.sum() <= self.min_background:
+            raise SkipObservation(
+                "the background cannot be normalised: "
+                f"{counts.sum():.0f} counts for {background.sum():.1f} predicted outside the "
+                f"exclusion, more are needed than {self.min_counts} counts and "
+                f"{self.min_background} predicted"
+            )
+        return EnergySums(dataset.counts.geom.axes["energy"].center, counts, background)
+
+    def _shape(self, model: SpectralModel) -> list[Parameter]:
+        """Give what is fitted beside the norm."""
+        if self.method == "scale":
+            return []
+        if self.free_tilt:
+            model.tilt.frozen = False
+        return [each for each in model.parameters.free_parameters if each is not model.norm]
+
+    def write_script(self, script: Script) -> None:
+        """Run gammapy's `FoVBackgroundMaker`, and put the norm into the background itself."""
+        script.use("gammapy.makers", "FoVBackgroundMaker")
+        maker = script.local("fov_background_maker")
+        script.body.add(f"{maker} = FoVBackgroundMaker({', '.join(self._options(script))})")
+        if self.free_tilt:
+            script.body.add(f"{maker}.default_spectral_model.tilt.frozen = False")
+        script.loop.add(f"dataset = {maker}.run(dataset)")
+        skip_if_empty(script)
+        script.loop.add(
+            "# the norm lives in the models, and would be lost when others are set",
+            "dataset.background = dataset.npred_background()",
+            "dataset.models = None",
+        )
+
+    def _options(self, script: Script) -> list[str]:
+        options = [f"method={literal(self.method)}"]
+        if self.exclude:
+            options.append(f"exclusion_mask={write_exclusion(script, self.exclude, 'geom')}")
+        names = {"spectral": "spectral_model", "min_counts": "min_counts",
+                 "min_background": "min_npred_background"}  # fmt: skip
+        for name, theirs in names.items():
+            if not self._is_default(name, held := getattr(self, name)):
+                options.append(f"{theirs}={literal(held)}")
+        return options

@@ -1,0 +1,192 @@
+"""The maker `reflected-regions`: off counts at the same distance from the pointing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from astropy import units as u
+
+from skyred.components.makers.checks import on_regions
+from skyred.components.makers.on_off import with_off
+from skyred.components.makers.scripted import write_exclusion
+from skyred.errors import Problem, SkipObservation
+from skyred.fields import Regions, exclusion, option, quantity
+from skyred.interfaces import Chain, Maker, component, geometry_problems
+from skyred.scripting import literal
+
+if TYPE_CHECKING:
+    from astropy.coordinates import SkyCoord
+    from gammapy.data import Observation
+    from gammapy.datasets import SpectrumDataset, SpectrumDatasetOnOff
+    from gammapy.maps import RegionGeom, WcsGeom, WcsNDMap
+
+    from skyred.scripting import Script
+
+REFLECTED_ONLY = ("angle_increment", "min_distance", "min_distance_input", "max_region_number")
+
+
+@component
+class ReflectedRegions(Maker):
+    """Off counts from regions like the on region, at the same distance from the pointing."""
+
+    kind = "reflected-regions"
+    finder: str = option(
+        "reflected",
+        choices=("reflected", "wobble"),
+        doc="As many off regions as there is room for, or a number of them in equal steps.",
+    )
+    exclude: Regions = exclusion()
+    angle_increment: u.Quantity = quantity(
+        "0.1 rad", min="1e-4 rad", doc="Step to the next place if one is excluded (reflected)."
+    )
+    min_distance: u.Quantity = quantity(
+        "0 rad", min="0 rad", doc="Smallest angle between two off regions (reflected)."
+    )
+    min_distance_input: u.Quantity = quantity(
+        "0.1 rad", min="0 rad", doc="Smallest angle between on and off regions (reflected)."
+    )
+    max_region_number: int = option(
+        10000, min=1, doc="Largest number of off regions of a run (reflected)."
+    )
+    n_off_regions: int | None = option(
+        None, type=int, min=1, doc="Number of off regions, where none is excluded (wobble)."
+    )
+    bin_size: u.Quantity = quantity(
+        "0.01 deg", min="1e-4 deg", doc="Size of a pixel of the map on which they are looked for."
+    )
+
+    def validate(self) -> Iterable[Problem]:
+        """Each finder has its own options."""
+        if self.finder == "wobble":
+            if self.n_off_regions is None:
+                yield Problem(("n_off_regions",), "is not set", "finder: wobble needs it")
+            for name in REFLECTED_ONLY:
+                if not self._is_default(name, getattr(self, name)):
+                    yield Problem((name,), "is of no use to finder: wobble", "leave it out")
+        elif self.n_off_regions is not None:
+            yield Problem(
+                ("n_off_regions",),
+                "is of no use to finder: reflected",
+                "give max_region_number, or finder: wobble",
+            )
+
+    def check(self, pipeline: Chain) -> Iterable[Problem]:
+        """The geometry must be a spectrum, and its region one that can be turned around."""
+        from regions import PointSkyRegion
+
+        yield from geometry_problems(self, "spectrum", pipeline)
+        for entry, region in on_regions(self, pipeline):
+            if self.finder == "reflected" and isinstance(region, PointSkyRegion):
+                message = f"is 'reflected', and the on region of data.{entry} is a point"
+                yield Problem(("finder",), message, "expected finder: wobble, with n_off_regions")
+            if not hasattr(region, "center"):
+                message = f"the on region of data.{entry} is a {type(region).__name__}"
+                yield Problem((), message, "expected one with a centre, such as a circle")
+
+    def check_deeply(self) -> Iterable[Problem]:
+        """Every exclusion must be one: gammapy takes an unreadable one for none at all."""
+        yield from self.exclude.problems("exclude")
+
+    def make(self, dataset: SpectrumDataset, observation: Observation) -> SpectrumDatasetOnOff:
+        """Count with gammapy's `ReflectedRegionsBackgroundMaker`; skips a run without a place."""
+        from gammapy.makers import ReflectedRegionsBackgroundMaker
+
+        geom, pointing = dataset.counts.geom, observation.get_pointing_icrs(observation.tmid)
+        search = self._search(geom, pointing)
+        mask = self.exclude.outside(search) if self.exclude else None
+        maker = ReflectedRegionsBackgroundMaker(region_finder=self._finder(), exclusion_mask=mask)
+        # not by `run`: with a background template it makes up off counts where it finds no region
+        counts_off, acceptance_off = maker.make_counts_off(dataset, observation)
+        if counts_off is None or self._overlap(geom, counts_off.geom, search):
+            raise SkipObservation(self._why_not(geom, pointing, mask))
+        return with_off(dataset, counts_off, acceptance=1, acceptance_off=acceptance_off)
+
+    def write_script(self, script: Script) -> None:
+        """Run the same maker; the exclusion is drawn on the map that its finder looks at."""
+        finder = "WobbleRegionsFinder" if self.finder == "wobble" else "ReflectedRegionsFinder"
+        script.use("gammapy.makers", "ReflectedRegionsBackgroundMaker", finder)
+        options = [] if self.n_off_regions is None else [f"n_off_regions={self.n_off_regions}"]
+        for name in REFLECTED_ONLY:
+            if not self._is_default(name, held := getattr(self, name)):
+                code = literal(held) if isinstance(held, int) else script.quantity(held)
+                options.append(f"{name}={code}")
+        options.append(f"binsz={script.quantity(self.bin_size)}")
+        maker, found = script.local("reflected_regions_maker"), script.local("region_finder")
+        script.body.add(
+            f"{found} = {finder}({', '.join(options)})",
+            f"{maker} = ReflectedRegionsBackgroundMaker(region_finder={found})",
+        )
+        if self.exclude:
+            self._write_search(script, maker)
+        script.loop.add(f"dataset = {maker}.run(dataset, observation)")
+        with script.loop.inside("if dataset.counts_off is None:  # there is no room for any"):
+            script.loop.add("continue")
+        script.on_off = True
+
+    def _write_search(self, script: Script, maker: str) -> None:
+        script.use("gammapy.maps", "WcsGeom")
+        script.use("astropy", "units as u")
+        script.loop.add(
+            "# the exclusion, on the map around the pointing where regions are looked for",
+            "pointing = observation.get_pointing_icrs(observation.tmid)",
+            "center = geom.region.center",
+            "width = 4 * center.separation(pointing) + 0.3 * u.deg",
+            f"search = WcsGeom.create(skydir=pointing, width=width, "
+            f'binsz={script.quantity(self.bin_size)}, frame=center.frame.name, proj="TAN")',
+        )
+        mask = write_exclusion(script, self.exclude, "search", "loop")
+        script.loop.add(f"{maker}.exclusion_mask = {mask}")
+
+    def _finder(self) -> Any:
+        from gammapy.makers import ReflectedRegionsFinder, WobbleRegionsFinder
+
+        if self.finder == "wobble":
+            return WobbleRegionsFinder(self.n_off_regions, binsz=self.bin_size)
+        return ReflectedRegionsFinder(
+            angle_increment=self.angle_increment,
+            min_distance=self.min_distance,
+            min_distance_input=self.min_distance_input,
+            max_region_number=self.max_region_number,
+            binsz=self.bin_size,
+        )
+
+    def _search(self, geom: RegionGeom, pointing: SkyCoord) -> WcsGeom:
+        """Give the map that gammapy looks for off regions on: around the pointing, TAN."""
+        from gammapy.maps import WcsGeom
+
+        center = geom.region.center
+        width = 4 * center.separation(pointing) + 0.3 * u.deg
+        return WcsGeom.create(
+            skydir=pointing, binsz=self.bin_size, width=width, frame=center.frame.name, proj="TAN"
+        )
+
+    def _overlap(self, geom: RegionGeom, geom_off: RegionGeom, search: WcsGeom) -> bool:
+        """Say whether an off region reaches into the on region: the wobble finder does not look."""
+        from gammapy.utils.regions import compound_region_to_regions
+        from regions import CircleSkyRegion
+
+        if self.finder == "reflected" or geom.is_all_point_sky_regions:
+            return False  # of points, gammapy has compared the radii
+        if isinstance(geom.region, CircleSkyRegion):
+            center, width = geom.region.center, 2 * geom.region.radius
+            others = compound_region_to_regions(geom_off.region)
+            return any(center.separation(other.center) < width for other in others)
+        on, off = (search.region_mask([each.region]).data for each in (geom, geom_off))
+        return bool(np.any(on & off))
+
+    def _why_not(self, geom: RegionGeom, pointing: SkyCoord, mask: WcsNDMap | None) -> str:
+        found, wcs = self._finder().run(geom.region, pointing, mask)
+        separation = geom.region.center.separation(pointing).to_value("deg")
+        where = f"no off region is found {separation:.2f} deg from the pointing: "
+        if geom.is_all_point_sky_regions and found:
+            return where + (
+                f"{len(found)} of them would overlap with the radius (RAD_MAX) of some energies; "
+                "take fewer n_off_regions, or energies with a smaller radius"
+            )
+        if not geom.is_all_point_sky_regions and geom.region.contains(pointing, wcs):
+            return where + "it lies inside the on region"
+        if self.finder == "wobble":
+            return where + f"{self.n_off_regions} of them would overlap, or all are excluded"
+        return where + "there is no room, or all of it is excluded"

@@ -1,0 +1,56 @@
+"""Rings, judged by the whole pipeline: what they need of the geometry and the other makers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from astropy import units as u
+
+from skyred.components.makers.map_data import MapData
+from skyred.errors import Problem
+from skyred.interfaces import Chain, Maker, entries_of, geometry_problems
+
+if TYPE_CHECKING:
+    from skyred.components.makers.ring import Ring
+
+RINGS = ("ring-background", "adaptive-ring-background")
+BEFORE = ("map", "safe-mask", "fov-background", *RINGS)
+
+
+def ring_problems(ring: Ring, pipeline: Chain) -> Iterator[Problem]:
+    """Name what keeps a ring from being made, in every data entry that it is in."""
+    yield from geometry_problems(ring, "map", pipeline)
+    for entry, reduction in entries_of(ring, pipeline):
+        if reduction.geometry.kind == "map":
+            yield from _problems_of_map(ring, f"data.{entry}.geometry", reduction.geometry)
+        yield from _problems_of_order(ring, reduction.make)
+
+
+def _problems_of_map(ring: Ring, where: str, geometry: Any) -> Iterable[Problem]:
+    if (bins := len(geometry.energy.nodes()) - 1) > 1:
+        # gammapy's adaptive ring gives the off counts of the first bin to all of them
+        yield Problem(
+            (),
+            f"makes an image, and the map has {bins} bins of energy",
+            f"give {where}.energy one bin: bins: 1",
+        )
+    for name in ("width", "stepsize"):
+        if (length := getattr(ring, name, None)) is not None and length < geometry.bin_size:
+            expected = f"expected at least a pixel, {geometry.bin_size}"
+            yield Problem((name,), f"is {length}", expected)
+    diagonal = np.hypot(*geometry.width.to_value("deg")) * u.deg
+    if ring.r_in >= diagonal:
+        expected = f"expected less than its diagonal, {diagonal:.3g}"
+        yield Problem(("r_in",), f"is {ring.r_in}: every ring lies outside the map", expected)
+
+
+def _problems_of_order(ring: Ring, makers: Sequence[Maker]) -> Iterable[Problem]:
+    place = next(place for place, maker in enumerate(makers) if maker is ring)
+    for maker in makers[:place]:
+        if isinstance(maker, MapData) and "background" not in maker.parts:
+            yield Problem((), "needs the background template", "add background to the parts of map")
+    for maker in makers[place + 1 :]:
+        if maker.kind in BEFORE:
+            yield Problem((), f"comes before the maker {maker.kind!r}", "put the ring last")

@@ -1,0 +1,111 @@
+"""The maker `safe-mask`: the range in which the data can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from astropy import units as u
+
+from skyred.components.makers.checks import on_regions
+from skyred.components.makers.scripted import skip_if_empty
+from skyred.errors import Problem, SkipObservation
+from skyred.fields import Position, option, position, quantity
+from skyred.interfaces import Chain, Maker, component
+from skyred.scripting import literal
+
+if TYPE_CHECKING:
+    from gammapy.data import Observation
+    from gammapy.datasets import MapDataset
+
+    from skyred.scripting import Script
+
+METHODS = ("aeff-default", "aeff-max", "edisp-bias", "offset-max", "bkg-peak")
+
+
+@component
+class SafeMask(Maker):
+    """The range of energy and offset in which the data can be trusted."""
+
+    kind = "safe-mask"
+    methods: tuple[str, ...] = option(
+        ("aeff-default",), choices=METHODS, many=True, doc="Methods, combined with and."
+    )
+    aeff_percent: float = option(
+        10.0, min=0, max=100, doc="Percentage of the largest effective area (aeff-max)."
+    )
+    bias_percent: float = option(
+        10.0, min=0, max=100, doc="Largest energy bias in percent (edisp-bias)."
+    )
+    position: Position | None = position(
+        None, doc="Where area and bias are judged; by default the centre of the map or on region."
+    )
+    fixed_offset: u.Quantity | None = quantity(
+        None, unit="deg", min="0 deg", doc="Offset at which they are judged, instead of a position."
+    )
+    offset_max: u.Quantity = quantity(
+        "3 deg", min="0 deg", doc="Largest offset from the pointing (offset-max)."
+    )
+    irfs: str = option(
+        "DL4",
+        choices=("DL4", "DL3"),
+        doc="Whether projected (DL4) or raw (DL3) responses are used.",
+    )
+
+    def validate(self) -> Iterable[Problem]:
+        """A position or an offset, not both; some method."""
+        if not self.methods:
+            yield Problem(("methods",), "is empty", f"expected some of {', '.join(METHODS)}")
+        if self.position is not None and self.fixed_offset is not None:
+            yield Problem(("position",), "is given beside fixed_offset", "give one of the two")
+
+    def check(self, pipeline: Chain) -> Iterable[Problem]:
+        """A place must have an effect: gammapy passes over it where there is the on region only."""
+        for name in ("position", "fixed_offset"):
+            if getattr(self, name) is None or self.irfs == "DL3":
+                continue
+            for entry, _ in on_regions(self, pipeline):
+                yield Problem(
+                    (name,),
+                    f"is of no use: the DL4 responses of data.{entry} are those of its on region",
+                    "give irfs: DL3, or leave it out",
+                )
+
+    def make(self, dataset: MapDataset, observation: Observation) -> MapDataset:
+        """Set the mask with gammapy's `SafeMaskMaker`; skips a run that is left with nothing."""
+        from gammapy.makers import SafeMaskMaker
+
+        maker = SafeMaskMaker(
+            methods=list(self.methods),
+            aeff_percent=self.aeff_percent,
+            bias_percent=self.bias_percent,
+            position=self.position.skycoord if self.position else None,
+            fixed_offset=self.fixed_offset,
+            offset_max=self.offset_max,
+            irfs=self.irfs,
+        )
+        dataset = maker.run(dataset, observation)
+        if not dataset.mask_safe.data.any():
+            raise SkipObservation(f"the safe mask ({', '.join(self.methods)}) leaves nothing")
+        return dataset
+
+    def write_script(self, script: Script) -> None:
+        """Run the same maker, with the options that its methods look at."""
+        script.use("gammapy.makers", "SafeMaskMaker")
+        options = [f"methods={literal(self.methods)}"]
+        if "aeff-max" in self.methods:
+            options.append(f"aeff_percent={literal(self.aeff_percent)}")
+        if "edisp-bias" in self.methods:
+            options.append(f"bias_percent={literal(self.bias_percent)}")
+        if "offset-max" in self.methods:
+            options.append(f"offset_max={script.quantity(self.offset_max)}")
+        if self.position is not None:
+            options.append(f"position={script.position('SAFE_AT', self.position)}")
+        if self.fixed_offset is not None:
+            options.append(f"fixed_offset={script.quantity(self.fixed_offset)}")
+        if self.irfs != "DL4":
+            options.append(f"irfs={literal(self.irfs)}")
+        maker = script.local("safe_mask_maker")
+        script.body.add(f"{maker} = SafeMaskMaker({', '.join(options)})")
+        script.loop.add(f"dataset = {maker}.run(dataset, observation)")
+        skip_if_empty(script)

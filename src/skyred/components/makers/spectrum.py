@@ -1,0 +1,156 @@
+"""The maker `spectrum`: counts and responses in the on region."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from skyred.components.makers.checks import on_regions
+from skyred.components.makers.safe_mask import SafeMask
+from skyred.errors import ArchiveError, Problem, SkipObservation
+from skyred.fields import option
+from skyred.interfaces import Chain, Maker, component, entries_of, geometry_problems
+from skyred.scripting import literal
+
+if TYPE_CHECKING:
+    from gammapy.data import Observation
+    from gammapy.datasets import SpectrumDataset
+    from gammapy.maps import RegionGeom
+
+    from skyred.scripting import Script
+
+PARTS = ("counts", "exposure", "edisp", "background")
+RADIUS_TOLERANCE = 1e-3  # relative; gammapy's
+
+
+@component
+class SpectrumData(Maker):
+    """Counts, exposure and energy dispersion in the on region, and the background template."""
+
+    kind = "spectrum"
+    parts: tuple[str, ...] = option(
+        PARTS[:-1],
+        choices=PARTS,
+        many=True,
+        doc="What is made; the background template is for data without off counts.",
+    )
+    containment_correction: bool = option(
+        False, doc="Whether the exposure is reduced to the part of the PSF inside the on region."
+    )
+    background_oversampling: int | None = option(
+        None, type=int, min=1, doc="Oversampling of the background in energy."
+    )
+    use_region_center: bool = option(
+        True, doc="Whether responses are those at the region's centre, or averaged over it."
+    )
+
+    @property
+    def needs(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Responses that the chosen parts are made of; the effective area in any case."""
+        psf = ("psf",) if self.containment_correction else ()
+        parts = {"edisp": "edisp", "background": "bkg"}
+        return ("aeff", *(name for part, name in parts.items() if part in self.parts), *psf)
+
+    def check(self, pipeline: Chain) -> Iterable[Problem]:
+        """The geometry must be a spectrum, its region fit the options, and a background be made."""
+        yield from geometry_problems(self, "spectrum", pipeline)
+        yield from self._region_problems(pipeline)
+        for entry, reduction in entries_of(self, pipeline):
+            if "background" not in self.parts and all(
+                isinstance(maker, SpectrumData | SafeMask) for maker in reduction.make
+            ):
+                yield Problem(
+                    (),
+                    f"nothing in data.{entry} makes a background",
+                    "add a maker such as reflected-regions, or background to the parts",
+                )
+
+    def _region_problems(self, pipeline: Chain) -> Iterable[Problem]:
+        from regions import CircleSkyRegion, PointSkyRegion
+
+        for entry, region in on_regions(self, pipeline):
+            where = f"the on region of data.{entry}"
+            if self.containment_correction and not isinstance(region, CircleSkyRegion):
+                found = type(region).__name__
+                yield Problem(
+                    ("containment_correction",), f"needs a circle, and {where} is a {found}"
+                )
+            if not self.use_region_center and isinstance(region, PointSkyRegion):
+                yield Problem(("use_region_center",), f"must be true: {where} is a point")
+
+    def make(self, dataset: SpectrumDataset, observation: Observation) -> SpectrumDataset:
+        """Fill the spectrum with gammapy's `SpectrumDatasetMaker`."""
+        from gammapy.makers import SpectrumDatasetMaker
+
+        self._require_fitting(dataset.counts.geom, observation)
+        maker = SpectrumDatasetMaker(
+            selection=list(self.parts),
+            containment_correction=self.containment_correction,
+            background_oversampling=self.background_oversampling,
+            use_region_center=self.use_region_center,
+        )
+        return maker.run(dataset, observation)
+
+    def write_script(self, script: Script) -> None:
+        """Run the same maker."""
+        script.use("gammapy.makers", "SpectrumDatasetMaker")
+        options = [f"selection={literal(self.parts)}"]
+        for name in ("containment_correction", "background_oversampling", "use_region_center"):
+            if not self._is_default(name, held := getattr(self, name)):
+                options.append(f"{name}={literal(held)}")
+        maker = script.local("spectrum_maker")
+        script.body.add(f"{maker} = SpectrumDatasetMaker({', '.join(options)})")
+        script.loop.add(f"dataset = {maker}.run(dataset, observation)")
+
+    def _require_fitting(self, geom: RegionGeom, observation: Observation) -> None:
+        aeff = observation.aeff
+        _require_inside(geom, observation, aeff)
+        if geom.is_all_point_sky_regions or aeff.is_pointlike:
+            _require_radius(geom, observation.rad_max)
+        if self.containment_correction and aeff.is_pointlike:
+            raise ArchiveError(
+                "the responses are those after a cut on the direction (point-like), so there is "
+                "nothing to correct for: leave containment_correction out"
+            )
+
+
+def _require_inside(geom: RegionGeom, observation: Observation, aeff: Any) -> None:
+    # gammapy extrapolates responses without a word
+    offsets = aeff.axes["offset"].edges
+    separation = geom.separation(observation.get_pointing_icrs(observation.tmid)).squeeze()
+    # responses of a single offset do not say how far they hold
+    if len(offsets) > 2 and separation > offsets[-1]:
+        raise SkipObservation(
+            f"the on region lies {separation.deg:.2f} deg from the pointing, and the responses "
+            f"end at {offsets[-1].to_value('deg'):.2f} deg"
+        )
+
+
+def _require_radius(geom: RegionGeom, rad_max: Any) -> None:
+    """Raise if the on region and the radius in point-like responses do not fit together.
+
+    gammapy counts in any region that it is given, and says so only when it looks for off regions.
+    """
+    from regions import CircleSkyRegion
+
+    point = geom.is_all_point_sky_regions
+    if rad_max is None:
+        if point:
+            raise ArchiveError(
+                "the on region is a point, and the responses hold no radius (RAD_MAX): "
+                "give a circle, such as on_region: 'icrs; circle(83.63, 22.01, 0.11)'"
+            )
+    elif not point and not rad_max.is_fixed_rad_max:
+        raise ArchiveError(
+            "the responses are for a radius that depends on energy (RAD_MAX): "
+            "give a point, such as on_region: 'icrs; point(83.63, 22.01)'"
+        )
+    elif not point:
+        expected = rad_max.quantity.to_value("deg").item()
+        circle = isinstance(geom.region, CircleSkyRegion)
+        radius = geom.region.radius.to_value("deg") if circle else 0.0
+        if abs(radius - expected) > RADIUS_TOLERANCE * expected:
+            raise ArchiveError(
+                f"the responses are for a circle of {expected:.4g} deg (RAD_MAX): "
+                "give the on region that radius, or a point"
+            )

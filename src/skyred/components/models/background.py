@@ -1,0 +1,78 @@
+"""The model `fov-background`: a norm for the background of each dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from skyred.components.models.links import Use, uses
+from skyred.components.models.scripted import ModelWriter, is_plain
+from skyred.components.models.spec import (
+    build_part,
+    is_norm,
+    part_problems,
+    to_gammapy,
+)
+from skyred.errors import ExportError, Problem
+from skyred.fields import option
+from skyred.interfaces import Model, component
+
+if TYPE_CHECKING:
+    from gammapy.datasets import Datasets
+    from gammapy.modeling.models import Models
+
+    from skyred.scripting import Script
+
+
+@component
+class BackgroundModels(Model):
+    """One background model for each dataset that has a background template."""
+
+    kind = "fov-background"
+    spectral: Mapping[str, Any] = option(
+        {"type": "pl-norm"}, type=dict, doc="Type and parameters of the norm model."
+    )
+
+    def links(self) -> Iterable[Use]:
+        """Find the link labels: each stands for the backgrounds of all datasets."""
+        return uses(self.spectral, "the backgrounds", ("spectral",), times=2)
+
+    def check_deeply(self) -> Iterable[Problem]:
+        """The norm model must be one, and one that gammapy can build."""
+        problems = list(part_problems("spectral", self.spectral))
+        if not problems and not is_norm(self.spectral):
+            problem = f"{self.spectral['type']!r} is no norm model"
+            problems = [Problem(("spectral", "type"), problem, "expected one such as pl-norm")]
+        yield from problems
+
+    def build(self, datasets: Datasets) -> Models:
+        """Build ``{dataset}-bkg`` for each dataset with a background template."""
+        from gammapy.modeling.models import FoVBackgroundModel, Models
+
+        models = Models()
+        for dataset in datasets:
+            if getattr(dataset, "background", None) is None or dataset.stat_type != "cash":
+                continue
+            spectral = {"type": "FoVBackgroundModel", "datasets_names": [dataset.name],
+                        "spectral": to_gammapy("spectral", self.spectral)}  # fmt: skip
+            norm = FoVBackgroundModel.from_dict(spectral).spectral_model
+            models.append(FoVBackgroundModel(spectral_model=norm, dataset_name=dataset.name))
+        return models
+
+    def write_script(self, script: Script) -> None:
+        """Write a model for each dataset that has a background template."""
+        if list(self.links()):
+            raise ExportError("has linked parameters, which the script would not link")
+        script.use("gammapy.modeling.models", "FoVBackgroundModel")
+        with script.body.inside("for dataset in datasets:"):
+            # in one dataset the off counts are the background, in another there is none
+            head = 'if dataset.stat_type == "cash" and dataset.background is not None:'
+            with script.body.inside(head):
+                self._write_norm(script)
+
+    def _write_norm(self, script: Script) -> None:
+        norm, options = build_part("spectral", self.spectral), "dataset_name=dataset.name"
+        if type(norm).__name__ != "PowerLawNormSpectralModel" or not is_plain(norm):
+            made = ModelWriter(script, script.body).part(norm, "norm")
+            options = f"spectral_model={made}, {options}"
+        script.body.add(f"models.append(FoVBackgroundModel({options}))")

@@ -1,0 +1,143 @@
+"""The simulated archive as an object: what settles its content, and writing it to a folder."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from skyred.components.simulation.truth import (
+    BACKGROUND_NORM,
+    FIRST_OBS_ID,
+    SOURCE,
+    TrueValue,
+    true_models,
+    true_parameters,
+)
+from skyred.io.publish import published
+from skyred.io.sums import write_sums
+
+log = logging.getLogger("skyred.simulation")
+
+INDEXES = ("hdu-index.fits.gz", "obs-index.fits.gz")
+TRUTH = "truth.json"
+MODELS = "models.yaml"
+SEED_MAX = 2**32 - 1
+RUNS_MAX = 20_000
+LIVETIME_MAX = 300.0
+
+
+def _whole(low: int, high: int) -> Any:
+    def check(_: object, field: attrs.Attribute[int], value: object) -> None:
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise ValueError(
+                f"{field.name} is {value!r}, expected a whole number from {low} to {high}"
+            )
+
+    return check
+
+
+def _minutes(value: Any) -> Any:
+    # 12 digits, so that 0.7 h and 42 min are the same archive
+    return float(f"{value:.12g}") if isinstance(value, (int, float)) else value
+
+
+def _duration(_: object, field: attrs.Attribute[float], value: object) -> None:
+    if not isinstance(value, float) or not math.isfinite(value) or not 0 < value <= LIVETIME_MAX:
+        raise ValueError(
+            f"{field.name} is {value!r} (minutes), expected above 0 and up to {LIVETIME_MAX:g}"
+        )
+
+
+@attrs.frozen
+class CrabSimulation:
+    """A H.E.S.S.-like archive of wobble runs on the Crab, simulated offline.
+
+    Parameters
+    ----------
+    seed : int
+        Of the random numbers; each run has its own stream.
+    runs : int
+        How many.
+    livetime : float
+        Of each run, in minutes.
+
+    Raises
+    ------
+    ValueError
+        If one is out of its range.
+    """
+
+    seed: int = attrs.field(default=42, validator=_whole(0, SEED_MAX))
+    runs: int = attrs.field(default=4, validator=_whole(1, RUNS_MAX))
+    livetime: float = attrs.field(default=28.0, converter=_minutes, validator=_duration)
+
+    @property
+    def data_files(self) -> tuple[str, ...]:
+        """The names of the DL3 files in the archive, in order of the runs."""
+        numbers = range(FIRST_OBS_ID, FIRST_OBS_ID + self.runs)
+        return tuple(f"data/sim_crab_obs_id_{number}.fits.gz" for number in numbers)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The names of all files in the archive but the sums."""
+        return (*self.data_files, *INDEXES, TRUTH, MODELS)
+
+    def truth(self) -> dict[str, Any]:
+        """Give the content of truth.json: what was put in, with units."""
+        parameters = {name: attrs.asdict(true) for name, true in true_parameters().items()}
+        return {
+            "source": SOURCE,
+            "frame": "icrs",
+            "parameters": parameters,
+            "background_norm": BACKGROUND_NORM,
+            "seed": self.seed,
+            "runs": self.runs,
+            "livetime": attrs.asdict(TrueValue(self.livetime, "min")),
+        }
+
+    def write(self, folder: Path | str) -> Path:
+        """Make the archive: DL3 files, both indexes, the truth, and SHA256SUMS.
+
+        It is made in a hidden folder beside and renamed at the end. The same simulation gives the
+        same bytes with the same versions of gammapy, numpy and astropy.
+
+        Parameters
+        ----------
+        folder : pathlib.Path or str
+            Must not exist, or be empty.
+
+        Raises
+        ------
+        FileExistsError
+            If there is something already.
+        """
+        folder = Path(folder)
+        with published(folder) as staging:
+            log.info(
+                "Making the simulated archive sim:crab in %s: %d x %g min; about %.0f s.",
+                *(folder, self.runs, self.livetime, 2 + self.runs * (1 + self.livetime / 100)),
+            )
+            self._fill(staging)
+        return folder
+
+    def _fill(self, folder: Path) -> None:
+        from skyred.components.simulation import files, index, observations
+
+        (folder / "data").mkdir()
+        for run, name in enumerate(self.data_files):
+            observation = observations.simulate_run(run, livetime=self.livetime, seed=self.seed)
+            hdus = files.observation_hdus(observation)
+            (folder / name).write_bytes(files.fits_bytes(hdus))
+        for name, hdus in zip(INDEXES, index.index_tables(folder, self.data_files), strict=True):
+            (folder / name).write_bytes(files.fits_bytes(hdus))
+        truth = json.dumps(self.truth(), indent=1) + "\n"
+        (folder / TRUTH).write_text(truth, encoding="utf-8", newline="\n")
+        # without the block that states the time of writing
+        models, _, _ = true_models().to_yaml().partition("metadata:")
+        (folder / MODELS).write_text(models, encoding="utf-8", newline="\n")
+        write_sums(folder, self.files)

@@ -1,0 +1,100 @@
+"""The two index tables of an archive, made from the headers of its files.
+
+gammapy's `DataStoreMaker` would write the HDU names of another archive into them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from astropy.coordinates import SkyCoord
+from astropy.io import fits
+from astropy.table import Table
+
+from skyred.components.simulation.files import CONVENTION
+
+HDU_COLUMNS = ("OBS_ID", "HDU_TYPE", "HDU_CLASS", "FILE_DIR", "FILE_NAME", "HDU_NAME", "SIZE")
+DEGREES = (
+    *("RA_PNT", "DEC_PNT", "GLON_PNT", "GLAT_PNT", "ZEN_PNT", "ALT_PNT", "AZ_PNT"),
+    *("RA_OBJ", "DEC_OBJ", "OFFSET_OBJ"),
+)
+SECONDS = ("ONTIME", "LIVETIME", "TSTART", "TSTOP")
+COPIED = (
+    *("OBS_ID", "OBS_MODE", "TELESCOP", "INSTRUME", "RA_PNT", "DEC_PNT", "ALT_PNT", "AZ_PNT"),
+    *("OBJECT", "RA_OBJ", "DEC_OBJ", *SECONDS, "DEADC", "DATE-OBS", "DATE-END"),
+    *("N_TELS", "TELLIST"),
+)
+COMMON = ("MJDREFI", "MJDREFF", "TIMEUNIT", "TIMESYS", "TIMEREF", "GEOLON", "GEOLAT", "ALTITUDE")
+# the words of the index for what the headers of responses say
+TYPES = {"EFF_AREA": "aeff", "EDISP": "edisp", "RPSF": "psf", "BKG": "bkg"}
+
+
+def index_tables(folder: Path, names: Iterable[str]) -> tuple[fits.HDUList, fits.HDUList]:
+    """Make the HDU index and the observation index of an archive.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The archive.
+    names : iterable of str
+        Its DL3 files, relative to the folder, with forward slashes.
+
+    Returns
+    -------
+    hdu_index, obs_index : astropy.io.fits.HDUList
+        As GADF 0.2 describes them.
+    """
+    rows: list[tuple[Any, ...]] = []
+    observations: list[dict[str, Any]] = []
+    common: dict[str, Any] = {}
+    for name in names:
+        with fits.open(folder / name) as hdus:
+            rows += hdu_rows(hdus, name)
+            observations.append(observation_row(hdus["EVENTS"].header))
+            common = {key: hdus["EVENTS"].header[key] for key in COMMON}
+    obs_table = Table(rows=observations)
+    for column in DEGREES:
+        obs_table[column].unit = "deg"
+    for column in SECONDS:
+        obs_table[column].unit = "s"
+    obs_table.meta.update(common)
+    return _index(Table(rows=rows, names=HDU_COLUMNS), "HDU"), _index(obs_table, "OBS")
+
+
+def hdu_rows(hdus: fits.HDUList, name: str) -> list[tuple[Any, ...]]:
+    """Describe each HDU of a DL3 file for the HDU index; SIZE is in bytes, unpacked."""
+    directory, _, file_name = name.rpartition("/")
+    obs_id = hdus["EVENTS"].header["OBS_ID"]
+    rows = []
+    for hdu in hdus[1:]:
+        kind = hdu_class = hdu.header["HDUCLAS1"].lower()
+        if kind == "response":
+            kind = TYPES[hdu.header["HDUCLAS2"]]
+            hdu_class = hdu.header["HDUCLAS4"].lower()
+        place = hdu.fileinfo()
+        size = place["datLoc"] + place["datSpan"] - place["hdrLoc"]
+        rows.append((obs_id, kind, hdu_class, directory, file_name, hdu.name, size))
+    return rows
+
+
+def observation_row(header: fits.Header) -> dict[str, Any]:
+    """Describe a run for the observation index, from the header of its events."""
+    row = {key: header[key] for key in COPIED}
+    pointing = SkyCoord(row["RA_PNT"], row["DEC_PNT"], unit="deg", frame="icrs")
+    target = SkyCoord(row["RA_OBJ"], row["DEC_OBJ"], unit="deg", frame="icrs")
+    row["GLON_PNT"] = pointing.galactic.l.deg
+    row["GLAT_PNT"] = pointing.galactic.b.deg
+    row["ZEN_PNT"] = 90 - row["ALT_PNT"]
+    row["OFFSET_OBJ"] = pointing.separation(target).deg
+    row["QUALITY"] = 0
+    row["EVENT_COUNT"] = header["NAXIS2"]
+    return row
+
+
+def _index(table: Table, kind: str) -> fits.HDUList:
+    table.meta.update(
+        {**CONVENTION, "HDUCLAS1": "INDEX", "HDUCLAS2": kind, "EXTNAME": f"{kind}_INDEX"}
+    )
+    return fits.HDUList([fits.PrimaryHDU(), fits.BinTableHDU(table)])

@@ -1,0 +1,1 @@
+"""What watches a run: progress, provenance and pictures."""

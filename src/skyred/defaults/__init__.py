@@ -1,1 +1,0 @@
-"""The default plugins, reached by entry points like anyone's."""

@@ -1,5 +1,0 @@
-"""Fitters around gammapy: those that its fits can be made with."""
-
-from skyred.defaults.gammapy.fitters.backends import GammapyFit
-
-__all__ = ["GammapyFit"]

@@ -1,0 +1,191 @@
+"""The whole script: what its components add to it, in its functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+
+import attrs
+
+from skyred.errors import ExportError
+from skyred.export.entries import write_archive, write_datasets, write_fit_range
+from skyred.interfaces import Chain, Component, Estimator, Reduction, write_component
+from skyred.scripting import Script, literal
+
+LONGEST = 70  # of a line of documentation
+Owner = Callable[[Component], str]
+
+
+def export(pipeline: Chain, source: str = "", owner: Owner = lambda _: "") -> str:
+    """Write a pipeline as a Python script that needs gammapy alone.
+
+    Parameters
+    ----------
+    pipeline : Chain
+        What is to be exported.
+    source : str
+        Where it is from, for the script's docstring, and for the name of its folder.
+    owner : callable
+        Gives the distribution of a component, for messages.
+
+    Returns
+    -------
+    str
+        The script.
+
+    Raises
+    ------
+    ExportError
+        If something has no plain gammapy form; names all that has none.
+    """
+    return _Exporter(pipeline, source, owner).text()
+
+
+@attrs.define(eq=False)
+class _Exporter:
+    pipeline: Chain
+    source: str
+    owner: Owner
+    script: Script = attrs.field(factory=Script)
+    lacking: list[str] = attrs.field(factory=list)
+
+    def text(self) -> str:
+        calls = [self._entry(name, each) for name, each in self.pipeline.entries()]
+        self._models()
+        self._fit()
+        estimates = [self._estimate(each) for each in self.pipeline.estimate]
+        self._main(calls, [each for each in estimates if each])
+        if self.lacking:
+            raise ExportError(
+                f"{self.source or 'the pipeline'} cannot be exported:\n  "
+                + "\n  ".join(dict.fromkeys(self.lacking))
+                + "\nleave them out (--set), or run it with skyred"
+            )
+        return self.script.text(self._doc())
+
+    @contextmanager
+    def _noting(self, what: str) -> Iterator[None]:
+        """Note what has no plain form, and go on: all of them are to be named at once."""
+        try:
+            yield
+        except ExportError as error:
+            self.lacking.append(f"{what} {error}")
+
+    def _write(self, component: Component) -> None:
+        owner = self.owner(component)
+        with self._noting(f"`{component.kind}`{f' of {owner}' if owner else ''}"):
+            write_component(component, self.script)
+
+    # -- data ------------------------------------------------------------------------------------
+
+    def _entry(self, name: str, reduction: Reduction) -> str:
+        script = self.script
+        script.use("gammapy.datasets", "Datasets")
+        script.entry, script.reduction, script.on_off = name, reduction, False
+        script.datasets = "datasets"
+        if reduction.datasets:
+            with self._noting(f"data.{name}"):
+                write_datasets(script, name, reduction)
+        else:
+            self._reduction(name, reduction)
+        if reduction.fit_range is not None:
+            with self._noting(f"data.{name}.fit_range"):
+                write_fit_range(script, reduction.fit_range)
+        script.end.add(f"return {script.datasets}")
+        verb = "read" if reduction.datasets else "reduce"
+        function = script.name(f"{verb}_{name}")
+        doc = "Read the datasets" if reduction.datasets else "Reduce the runs"
+        script.function(f"{function}()", f"{doc} of {name}.")
+        return function
+
+    def _reduction(self, name: str, reduction: Reduction) -> None:
+        script = self.script
+        script.entry = reduction.geometry.name or name
+        with self._noting(f"data.{name}"):
+            write_archive(script, reduction, [self._selector(each) for each in reduction.select])
+        script.body.add("")
+        self._write(reduction.geometry)
+        script.body.add("")
+        for maker in reduction.make:
+            self._write(maker)
+        script.body.add("")
+        self._write(reduction.stack)
+
+    def _selector(self, selector: Component) -> Callable[[], None]:
+        return lambda: self._write(selector)
+
+    # -- what follows ----------------------------------------------------------------------------
+
+    def _models(self) -> None:
+        if not self.pipeline.model:
+            return
+        script = self.script
+        script.use("gammapy.modeling.models", "Models")
+        script.body.add("models = Models()")
+        for model in self.pipeline.model:
+            self._write(model)
+        script.body.add("return models")
+        script.function("build_models(datasets)", "Give the models of the datasets.")
+
+    def _fit(self) -> None:
+        if self.pipeline.fit is None:
+            return
+        self._write(self.pipeline.fit)
+        self.script.function("fit_models(datasets)", "Fit the models to all datasets together.")
+
+    def _estimate(self, estimator: Estimator) -> str:
+        function = self.script.name(f"estimate_{estimator.label}")
+        self._write(estimator)
+        summary = estimator.summary().rstrip(".")
+        # what is behind the colon says how
+        doc = summary if len(summary) < LONGEST else summary.split(":")[0]
+        self.script.function(f"{function}(datasets, folder)", f"{doc}.")
+        return function
+
+    def _main(self, entries: list[str], estimates: list[str]) -> None:
+        script, add = self.script, self.script.body.add
+        script.use("sys")
+        script.use("pathlib", "Path")
+        add(
+            f"folder = Path(sys.argv[1] if len(sys.argv) > 1 else {literal(self._results)})",
+            "folder.mkdir(parents=True, exist_ok=True)",
+            "",
+        )
+        if len(entries) == 1:
+            add(f"datasets = {entries[0]}()")
+        else:
+            add(f"datasets = Datasets([{', '.join(f'*{each}()' for each in entries)}])")
+        models = ""
+        if self.pipeline.model:
+            add("datasets.models = build_models(datasets)")
+            models = ', filename_models=folder / "models.yaml"'
+        if self.pipeline.fit is not None:
+            add("fit_models(datasets)")
+        add(f'datasets.write(folder / "datasets.yaml"{models}, overwrite=True)')
+        add(*(f"{each}(datasets, folder)" for each in estimates))
+        script.function("main()", "Run the analysis; its results go to a folder.")
+
+    @property
+    def _folder(self) -> str:
+        return self.source.rsplit("/", 1)[-1].rsplit(".", 1)[0] or "results"
+
+    @property
+    def _results(self) -> str:
+        return f"{self._folder}-gammapy"  # not where skyred puts its own
+
+    def _doc(self) -> list[str]:
+        of = f" of {self.source.rsplit('/', 1)[-1]}" if self.source else ""
+        lines = [
+            f"The analysis{of} in plain gammapy.",
+            "",
+            f"Exported by skyred {version('skyred')}; digest of the pipeline:",
+            self.pipeline.digest(),
+            "",
+            f"Usage: python {self._folder}.py [FOLDER]",
+            f"The results go to FOLDER, by default {self._results}.",
+        ]
+        if any(each.archive for each in self.pipeline.data.values()):
+            lines += ["", "A run that cannot be read or reduced ends the script, and files are not",
+                      "looked at before they are used: skyred does both."]  # fmt: skip
+        return lines

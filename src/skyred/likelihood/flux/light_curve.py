@@ -1,0 +1,137 @@
+"""Light curves: the norm of a source in each interval of time, on datasets laid out flat once."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import attrs
+import numpy as np
+from astropy import units as u
+from gammapy.datasets import Datasets
+from gammapy.estimators import FluxPoints
+from gammapy.maps import MapAxis, TimeMapAxis
+
+from skyred.errors import ModelError
+from skyred.likelihood.flux.columns import Columns, Row
+from skyred.likelihood.flux.flux_points import FlatFluxPointsEstimator
+from skyred.likelihood.flux.intervals import Spans, reference
+from skyred.likelihood.flux.stack_axis import Along, aligned_axes, covered_axis, why_not_any
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+
+NO_SOURCE = "the source is in none of its datasets"
+
+
+@attrs.frozen(eq=False)
+class LightCurve:
+    """A light curve.
+
+    Parameters
+    ----------
+    flux : gammapy.estimators.FluxPoints
+        With axes energy and time; NaN where there is no norm.
+    datasets : tuple of tuple of str
+        Which datasets lie in each interval.
+    reasons : tuple of str
+        For each interval why norms are missing, and which datasets were left out; mostly "".
+    """
+
+    flux: FluxPoints
+    datasets: tuple[tuple[str, ...], ...]
+    reasons: tuple[str, ...]
+
+
+@attrs.define(eq=False)
+class FlatLightCurveEstimator:
+    """Light curves, with the numbers of gammapy's `LightCurveEstimator`.
+
+    gammapy cuts and evaluates the datasets for each interval anew, and leaves intervals out in
+    which there is none. Here all are laid out flat once, and each interval sums the terms of its
+    own; an interval without any is a row of NaN, with its reason.
+
+    Parameters
+    ----------
+    points : FlatFluxPointsEstimator
+        What finds the norms, with its options.
+    """
+
+    points: FlatFluxPointsEstimator
+
+    def run(self, datasets: Datasets, intervals: Array) -> LightCurve:
+        """Estimate it; leaves datasets and models as they were.
+
+        Parameters
+        ----------
+        datasets : gammapy.datasets.Datasets
+            With models.
+        intervals : array
+            Start and stop in seconds as `Spans` has them, rising, shape (n, 2).
+
+        Raises
+        ------
+        ModelError
+            If no dataset lies in any of them.
+        FitError
+            If their energy axes do not fit together.
+        """
+        axes = aligned_axes(datasets)
+        spans = Spans.of(datasets)
+        members = [spans.within(interval) for interval in intervals]
+        if not any(members):
+            raise ModelError(_outside(datasets, len(members)))
+        self.points.prepare(datasets)
+        edges = self.points.energy_edges
+        rows = [self._rows(datasets, names) for names in members]
+        reasons = []
+        for some, names, interval in zip(rows, members, intervals, strict=True):
+            why = why_not_any(some, edges) if self._has_source(names) else NO_SOURCE
+            reasons.append(_reason(why, names, spans.across(interval)))
+        return LightCurve(
+            self._flux_points(datasets, axes, rows, intervals),
+            tuple(tuple(names) for names in members),
+            tuple(reasons),
+        )
+
+    def _rows(self, datasets: Datasets, names: list[str]) -> list[Row]:
+        edges = self.points.energy_edges
+        if not self._has_source(names):
+            return [Columns.of(self.points).missing() for _ in edges[1:]]
+        subset = Datasets([datasets[name] for name in names])
+        return [self.points.point(subset, *ends) for ends in pairwise(edges)]
+
+    def _has_source(self, names: list[str]) -> bool:
+        allowed = self.points.model.datasets_names
+        return bool(names) and (allowed is None or bool(set(names) & set(allowed)))
+
+    def _flux_points(
+        self, datasets: Datasets, axes: list[MapAxis], rows: list[list[Row]], intervals: Array
+    ) -> FluxPoints:
+        start, stop = intervals.T * u.s
+        time = TimeMapAxis(edges_min=start, edges_max=stop, reference_time=reference())
+        energy = covered_axis(axes, self.points.energy_edges)
+        along = Along(time, energy, datasets.names, Columns.of(self.points))
+        used = {name for some in rows for row in some for name in row["datasets"]}
+        gti = Datasets([each for each in datasets if each.name in used]).gti
+        return along.flux_points(rows, self.points.reference_spectrum(), gti)
+
+
+def _outside(datasets: Datasets, number: int) -> str:
+    gti = datasets.gti
+    first, last = gti.time_start.min().utc.isot[:16], gti.time_stop.max().utc.isot[:16]
+    return (
+        f"none of the {len(datasets)} datasets lies fully in one of the {number} intervals of the "
+        f"light curve: the data are from {first} to {last} (UTC); correct the intervals, or reduce "
+        "the data in shorter pieces"
+    )
+
+
+def _reason(why: str, names: list[str], across: list[str]) -> str:
+    left_out = f"{', '.join(across)} {'lies' if len(across) == 1 else 'lie'} across its border"
+    if not names:
+        return f"only partly covered: {left_out}" if across else "no dataset lies in it"
+    reasons = [why, f"left out: {left_out}" if across else ""]
+    return "; ".join(reason for reason in reasons if reason)

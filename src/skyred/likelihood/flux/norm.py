@@ -1,0 +1,189 @@
+"""The norm of a source: its best value, errors, limits and significance along a profile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import attrs
+import numpy as np
+
+from skyred.likelihood.flux.minimum import Minimum, find_minimum
+
+if TYPE_CHECKING:
+    from skyred.likelihood.flux.profile import Held, Profile
+
+GROWTH = 1.6  # of a bracket, until it holds the crossing
+BRACKETS = 120
+LOWER = 0.01  # in the statistic: a profile that falls by more below its minimum has another one
+SIDE = 1e-5  # of the least statistic on a half-line of norms, by which its end is exceeded
+
+
+@attrs.frozen
+class Norm:
+    """A fitted norm.
+
+    Parameters
+    ----------
+    value, error : float
+        The best norm and its error by the second derivative; NaN if it has none.
+    stat : float
+        The least statistic.
+    success : bool
+        Whether there is one best norm.
+    scale : float
+        How far away crossings are searched first.
+    origin : float
+        A norm of the least statistic: the best one, or, where the statistic is the same for all
+        norms below, one of them.
+    """
+
+    value: float
+    error: float
+    stat: float
+    success: bool
+    scale: float = 1.0
+    origin: float = attrs.field()
+
+    @origin.default
+    def _best(self) -> float:
+        return self.value if self.success else np.nan
+
+
+def best_norm(
+    profile: Held, start: float = 1.0, low: float = -np.inf, high: float = np.inf
+) -> Norm:
+    """Find the minimum of a profile by safeguarded Newton steps.
+
+    Parameters
+    ----------
+    profile : Held
+        The statistic along the norm, the rest held.
+    start : float
+        Where to begin.
+    low, high : float
+        The limits of the norm.
+
+    Returns
+    -------
+    Norm
+        Its success is false where the statistic has no minimum. Without any counts on a known
+        background the statistic is the same for all norms below some value: there is no best norm,
+        but there are upper limits. At a non-differentiable point, and at a limit, the error is NaN
+        if the curvature there is zero.
+    """
+    scale = profile.scale
+    minimum = find_minimum(profile, start, low, high)
+    if minimum is None:
+        return Norm(np.nan, np.nan, np.nan, False, scale)
+    if minimum.unbounded:
+        return _half_line(profile, minimum, scale)
+    error = np.sqrt(2 / minimum.curvature) if minimum.curvature > 0 else np.nan
+    first = error if np.isfinite(error) else scale
+    return Norm(minimum.norm, float(error), profile.stat(minimum.norm), True, float(first))
+
+
+def _half_line(profile: Held, minimum: Minimum, scale: float) -> Norm:
+    """Return the result for a statistic that is least for all norms below some value."""
+    stat, away = profile.stat(minimum.norm), scale
+    origin = 0.0
+    while origin > minimum.norm and profile.stat(origin) > stat + SIDE:
+        origin, away = -away, GROWTH * away
+    return Norm(np.nan, np.nan, stat, False, scale, max(origin, minimum.norm))
+
+
+def crossing(profile: Profile, best: Norm, sigma: float, side: int, limit: float = np.inf) -> float:
+    """Find how far from its best value the norm is by some sigma.
+
+    Parameters
+    ----------
+    profile : Profile
+        The statistic along the norm.
+    best : Norm
+        Its minimum.
+    sigma : float
+        The statistic rises by its square.
+    side : {-1, 1}
+        Whether to go down or up.
+    limit : float
+        The limit of the norm on that side.
+
+    Returns
+    -------
+    float
+        The distance; NaN if there is none.
+    """
+    return _distance(profile, best, sigma, side, limit) if best.success else np.nan
+
+
+def upper_limit(profile: Profile, best: Norm, sigma: float, limit: float = np.inf) -> float:
+    """Find the norm above the best one at which the statistic has risen by sigma squared.
+
+    Parameters
+    ----------
+    profile, best, sigma, limit
+        As for `crossing`.
+
+    Returns
+    -------
+    float
+        The upper limit, which exists also where any lower norm is as good as the best one; NaN if
+        there is none.
+    """
+    return best.origin + _distance(profile, best, sigma, 1, limit)
+
+
+def _distance(profile: Profile, best: Norm, sigma: float, side: int, limit: float) -> float:
+    """Find how far from the origin of a minimum the statistic has risen by sigma squared."""
+    if not np.isfinite(best.origin):
+        return np.nan
+    lowest = 0.0
+
+    def rise(away: float) -> float:
+        nonlocal lowest
+        value = profile.stat(best.origin + side * away) - best.stat
+        lowest = min(lowest, value)
+        return value - sigma**2
+
+    low, high = profile.domain
+    if low >= high:  # no norm is inside, as for `find_minimum`
+        low, high = -np.inf, np.inf
+    ends = (limit, high) if side > 0 else (-limit, -low)
+    farthest = max(0.0, min(ends) - side * best.origin)
+    distance = root(rise, 0.0, min(sigma * best.scale, farthest), farthest)
+    return distance if lowest > -LOWER else np.nan
+
+
+def sensitivity(asimov: Callable[[float], float], scale: float, sigma: float) -> float:
+    """Find the norm that would be significant by some sigma; NaN if there is none.
+
+    Parameters
+    ----------
+    asimov : callable
+        From a norm to the gain in the statistic that it is expected to give.
+    scale : float
+        The order of magnitude of the norm's error.
+    sigma : float
+        The significance.
+    """
+    return root(lambda norm: asimov(norm) - sigma**2, 0.0, sigma * scale)
+
+
+def root(
+    function: Callable[[float], float], low: float, first: float, highest: float = np.inf
+) -> float:
+    """Find where a function that is negative at `low` becomes positive; NaN if it does not.
+
+    The bracket begins at `first` and grows up to `highest`.
+    """
+    from scipy.optimize import brentq
+
+    high = first
+    for _ in range(BRACKETS):
+        value = function(high)
+        if value > 0:
+            return float(brentq(function, low, high, xtol=1e-14 * high, rtol=1e-9, maxiter=500))
+        if high >= highest or not np.isfinite(value):
+            break
+        low, high = high, min(GROWTH * high, highest)
+    return np.nan

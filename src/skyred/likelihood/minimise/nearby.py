@@ -1,0 +1,51 @@
+"""Lower values near a minimum, for statistics that are not smooth in unknown places."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from skyred.interfaces.objective import Objective
+
+    Array = NDArray[np.float64]
+
+RESTARTS = 20  # from lower values, before a search is given up
+FRACTIONS = (-0.5, -0.25, 0.25, 0.5)  # of an error
+GAIN = 10.0  # times the tolerance: less is no reason to begin again
+
+
+def lower_nearby(
+    objective: Objective, x: Array, errors: Array, tolerance: float
+) -> tuple[Array | None, int]:
+    """Look for lower values a fraction of an error to both sides along each parameter.
+
+    Parameters
+    ----------
+    objective : Objective
+        What is minimised.
+    x, errors : array
+        A minimum and its errors, shape (n,).
+    tolerance : float
+        How well the minimum is known, in the statistic.
+
+    Returns
+    -------
+    x : array or None
+        The lowest of the lower points, shape (n,); None if there is none.
+    calls : int
+        Calls of the objective.
+    """
+    low, high = objective.limits.T
+    lowest, best, calls = objective.total(x) - GAIN * tolerance, None, 1
+    rough = np.ones(len(x), dtype=bool) if objective.rough is None else objective.rough
+    for step in np.diag(np.nan_to_num(errors))[rough]:
+        for fraction in FRACTIONS:
+            trial = np.clip(x + fraction * step, low, high)
+            value, calls = objective.total(trial), calls + 1
+            if value < lowest:
+                lowest, best = value, trial
+    return best, calls

@@ -1,0 +1,210 @@
+"""Objectives in pixel coordinates, where the lines without derivatives are integers.
+
+A point source is spread on the four pixels around it, so its likelihood is smooth only inside the
+cells between pixel centres. In pixel coordinates those cells are boxes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import attrs
+import numpy as np
+
+from skyred.interfaces.objective import Conditional
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from skyred.interfaces.objective import Objective, PixelGrid
+
+    Array = NDArray[np.float64]
+    Index = NDArray[np.int64]
+
+STEP = 1e-3  # of a pixel, for the derivatives of the sky position: projections are nearly linear
+POSITIONS_KEPT = 20  # for each source: fits of one leave the others where they are
+LIMIT_DISTANCE = 1.0  # pixels: sources closer to a limit of their position stay on the sky
+
+
+class PixelCoordinates:
+    """The change of coordinates of one objective.
+
+    Parameters
+    ----------
+    objective : Objective
+        In the parameters of the models.
+    near : array
+        Where a search begins, shape (n,). Sources that are closer than a pixel to a limit of their
+        position there keep their sky coordinates, in which the limit is exact.
+    """
+
+    def __init__(self, objective: Objective, near: Array) -> None:
+        self.sky, self.near = objective, np.array(near, dtype=float)
+        self.positions: dict[tuple[float, ...], Array] = {}
+        self.blocks: dict[tuple[int, ...], Array] = {}
+        self.grids = [grid for grid in objective.grids if grid.small and self._is_free(grid)]
+        self.lines: Index = _concatenate([grid.places for grid in self.grids if grid.piecewise])
+        self.objective = self._transform() if self.grids else objective
+
+    def _is_free(self, grid: PixelGrid) -> bool:
+        limits = self.sky.limits[grid.places]
+        if not np.isfinite(limits).any():
+            return True
+        away = np.where(np.isfinite(limits), limits - self.near[grid.places, None], np.inf)
+        pixel = np.abs(_slope(grid, self.near)).max(axis=1)
+        return bool(np.all(np.abs(away) > LIMIT_DISTANCE * pixel[:, None]))
+
+    def to_pixels(self, x: Array) -> Array:
+        """Return a vector with positions in pixels, shape (n,)."""
+        z = np.array(x, dtype=float)
+        for grid in self.grids:
+            z[grid.places] = grid.to_pixels(x)
+        return z
+
+    def moved(self, z: Array, before: Array, x: Array) -> Array:
+        """Return a vector in pixel coordinates with some parameters changed.
+
+        Parameters
+        ----------
+        z, before : array
+            A vector in pixel coordinates and as parameters, shape (n,).
+        x : array
+            The parameters after the change, shape (n,).
+
+        Returns
+        -------
+        array
+            Equal to `z` where `x` is equal to `before`: positions far outside of a map may have no
+            pixel coordinates, and others would be changed by rounding.
+        """
+        changed = x != before
+        moved = z.copy()
+        moved[changed] = self.to_pixels(x)[changed]
+        return moved
+
+    def to_sky(self, z: Array) -> Array:
+        """Return the vector of parameters, shape (n,)."""
+        return self._to_sky(self.grids, z, np.array(z, dtype=float))
+
+    def _to_sky(self, grids: Sequence[PixelGrid], z: Array, x: Array) -> Array:
+        """Set the positions of some sources in a vector of parameters."""
+        for grid in grids:
+            key = (*grid.places.tolist(), *z[grid.places].tolist())
+            if key not in self.positions:
+                if len(self.positions) > POSITIONS_KEPT * len(self.grids):
+                    self.positions.clear()
+                x[grid.places] = self.near[grid.places]
+                self.positions[key] = grid.to_sky(z[grid.places], x)
+            x[grid.places] = self.positions[key]
+        return x
+
+    def _block(self, grid: PixelGrid, x: Array, z: Array) -> Array:
+        """Return the derivatives of the sky position by pixels, once for each cell."""
+        key = (*grid.places.tolist(), *np.floor(z[grid.places]).astype(int).tolist())
+        if key not in self.blocks:
+            self.blocks[key] = _slope(grid, x)
+        return self.blocks[key]
+
+    def jacobian(self, x: Array, z: Array) -> Array:
+        """Return the derivatives of parameters by pixel coordinates, shape (n, n)."""
+        return self._jacobian(self.grids, x, z)
+
+    def _jacobian(self, grids: Sequence[PixelGrid], x: Array, z: Array) -> Array:
+        matrix = np.eye(len(x))
+        for grid in grids:
+            matrix[grid.places[:, None], grid.places] = self._block(grid, x, z)
+        return matrix
+
+    def errors(self, x: Array, errors: Array) -> Array:
+        """Return errors of the parameters, shape (n,), in pixel coordinates."""
+        inverse = np.linalg.inv(self.jacobian(x, self.to_pixels(x)))
+        return np.asarray(np.sqrt((inverse**2) @ errors**2))
+
+    def _transform(self) -> Objective:
+        sky, places = self.sky, _concatenate([grid.places for grid in self.grids])
+        start = self.to_pixels(self.near)
+        limits = sky.limits.copy()
+        limits[places] = [-np.inf, np.inf]
+        steps = np.abs(sky.start) if sky.steps is None else np.array(sky.steps)
+        for grid in self.grids:
+            pixel = np.abs(_slope(grid, self.near)).max(axis=1)
+            steps[grid.places] = np.clip(steps[grid.places] / pixel, 0.1, 1.0)
+        prior, refresh = sky.prior, sky.refresh
+        return attrs.evolve(
+            sky,
+            start=start,
+            limits=limits,
+            steps=steps,
+            stat=self._stat,
+            prior=None if prior is None else lambda z: sky.prior_stat(self.to_sky(z)),
+            gradient_of=self._gradient if sky.gradient_of else None,
+            fisher_of=self._fisher if sky.fisher_of else None,
+            condition=None if sky.condition is None else self._condition,
+            gradient_by=None,
+            refresh=None if refresh is None else lambda z: refresh(self.to_sky(z)),
+            sharp=None,
+            on_accept=None,
+        )
+
+    def _stat(self, z: Array) -> float:
+        return self._inside(self.sky.stat, self.to_sky(z))
+
+    def _inside(self, stat: Callable[[Array], float], x: Array) -> float:
+        """Return the statistic; beyond the limits it is infinite."""
+        low, high = self.sky.limits.T
+        if not np.all(np.isfinite(x)) or np.any((x < low) | (x > high)):
+            return np.inf
+        return float(stat(x))
+
+    def _gradient(self, z: Array) -> Array:
+        x = self.to_sky(z)
+        gradient = self.sky.gradient(x)
+        assert gradient is not None
+        return self.jacobian(x, z).T @ gradient
+
+    def _fisher(self, z: Array) -> Array:
+        x = self.to_sky(z)
+        fisher, jacobian = self.sky.fisher(x), self.jacobian(x, z)
+        assert fisher is not None
+        return jacobian.T @ fisher @ jacobian
+
+    def _condition(self, places: Index, values: Array) -> Conditional:
+        assert self.sky.condition is not None
+        fixed, chosen = self.to_sky(values), set(places.tolist())
+        some = self.sky.condition(places, fixed)
+        grids = [grid for grid in self.grids if not chosen.isdisjoint(grid.places.tolist())]
+
+        def to_sky(z: Array) -> Array:
+            x = fixed.copy()
+            x[places] = z[places]
+            return self._to_sky(grids, z, x)
+
+        def jacobian(x: Array, z: Array) -> Array:
+            return self._jacobian(grids, x, z)[np.ix_(places, places)]
+
+        def stat(z: Array) -> float:
+            return self._inside(some.stat, to_sky(z))
+
+        def gradient_of(z: Array) -> Array:
+            x = to_sky(z)
+            return jacobian(x, z).T @ some.gradient_of(x)
+
+        def fisher_of(z: Array) -> Array:
+            x = to_sky(z)
+            slopes = jacobian(x, z)
+            return slopes.T @ some.fisher_of(x) @ slopes
+
+        return Conditional(stat, gradient_of, fisher_of)
+
+
+def _slope(grid: PixelGrid, x: Array) -> Array:
+    """Return the derivatives of position parameters (rows) by pixel coordinates (columns)."""
+    pixel = grid.to_pixels(x)
+    steps = STEP * np.eye(len(pixel))
+    rises = [grid.to_sky(pixel + step, x) - grid.to_sky(pixel - step, x) for step in steps]
+    return np.array(rises).T / (2 * STEP)
+
+
+def _concatenate(places: Sequence[Index]) -> Index:
+    return np.concatenate(places) if places else np.zeros(0, dtype=int)

@@ -1,0 +1,96 @@
+"""What the estimator `light-curve` gives: its files, table and picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import attrs
+
+from skyred.interfaces import Product
+from skyred.products.flux_tables import (
+    flux_table,
+    read_flux,
+    read_header,
+    write_flux,
+)
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+    from gammapy.estimators import FluxPoints
+    from gammapy.modeling.models import Models, SkyModel
+    from matplotlib.axes import Axes
+
+    from skyred.likelihood.flux.variability import Variability
+
+DETAILS = ("n_datasets", "livetime", "reason")
+
+
+@attrs.define(eq=False)
+class LightCurveProduct(Product):
+    """A light curve.
+
+    Parameters
+    ----------
+    flux : gammapy.estimators.FluxPoints
+        With axes energy and time; NaN where there is no flux.
+    details : Table
+        For each interval ``n_datasets``, ``livetime`` and ``reason``: why there is no flux, or
+        which datasets were left out.
+    model : SkyModel or None
+        The fitted model of the source.
+    """
+
+    flux: FluxPoints
+    details: Table
+    model: SkyModel | None = None
+
+    @property
+    def source(self) -> str:
+        """Name of the source; "" if its model is not known."""
+        return "" if self.model is None else str(self.model.name)
+
+    def write(self, folder: Path) -> list[Path]:
+        """Write ``NAME.fits`` (everything) and ``NAME.ecsv`` (fluxes, to be read).
+
+        Both are read by gammapy's ``FluxPoints.read(format="lightcurve")``.
+        """
+        fits = write_flux(folder, self.name, self.flux, self.details, {"SOURCE": self.source})
+        ecsv = folder / f"{self.name}.ecsv"
+        self.table().write(ecsv, format="ascii.ecsv", overwrite=True)
+        return [fits, ecsv]
+
+    @classmethod
+    def read(cls, folder: Path, name: str, models: Models | None) -> Self:
+        """Read ``NAME.fits``."""
+        source = read_header(folder, name).get("SOURCE")
+        model = models[source] if models is not None and source in models.names else None
+        return cls(name, *read_flux(folder, name, model, DETAILS), model)
+
+    def table(self) -> Table:
+        """Give a row for each interval, fluxes by energy; in the metadata scale and variability."""
+        table = flux_table(self.flux, "flux", self.details)
+        for column in table.itercols():
+            if column.dtype.kind == "f" and column.name.startswith("flux"):
+                column.format = ".4e"
+        found = [each and attrs.asdict(each) for each in self.variability()]
+        table.meta["variability"] = found
+        return table
+
+    def variability(self) -> list[Variability | None]:
+        """Compare the flux in each bin of energy with a constant one."""
+        from skyred.likelihood.flux.variability import Variability
+
+        flux, errors = (_by_energy(getattr(self.flux, name)) for name in ("flux", "flux_err"))
+        return [Variability.of(*pair) for pair in zip(flux, errors, strict=True)]
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the flux over time, UTC: upper limits where TS is below 4, grey without flux."""
+        from skyred.products.light_curve_plot import draw_light_curve
+
+        return draw_light_curve(self.flux, self.variability(), self.source or self.name, ax)
+
+
+def _by_energy(quantity: Any) -> Any:
+    """Give a map along energy and time as an array, shape (energies, times)."""
+    return quantity.data[:, :, 0, 0].T

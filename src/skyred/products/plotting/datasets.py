@@ -1,0 +1,37 @@
+"""The pictures of datasets: the smoothed counts of a map."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from skyred.products.plotting.sky import SEQUENTIAL, draw_map, energy_text
+from skyred.products.plotting.spectra import spectrum_pictures
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SMOOTHING = "0.05 deg"
+
+
+def dataset_pictures(dataset: Any) -> dict[str, Callable[..., Axes]]:
+    """Give what draws each picture of a dataset, by what is put in front of its name.
+
+    Each takes the axes to draw into, or makes its own.
+    """
+    geom = getattr(getattr(dataset, "counts", None), "geom", None)
+    if geom is None:
+        return {}
+    if geom.is_region:
+        return spectrum_pictures(dataset)
+    return {"counts": partial(draw_counts, dataset)}
+
+
+def draw_counts(dataset: Any, ax: Axes | None = None) -> Axes:
+    """Draw the counts of a map dataset, smoothed with a Gaussian."""
+    counts = dataset.counts if dataset.mask is None else dataset.counts * dataset.mask
+    image = counts.sum_over_axes(keepdims=False).smooth(SMOOTHING)
+    ax = draw_map(image, ax, f"Counts per pixel (smoothed, {SMOOTHING})", cmap=SEQUENTIAL, vmin=0)
+    ax.set_title(f"{dataset.name}, {energy_text(dataset.counts.geom.axes['energy'].edges)}")
+    return ax

@@ -1,0 +1,155 @@
+"""The pictures of spectra: counts by energy, and the on and off regions on the sky."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from skyred.products.plotting.sky import energy_text, label_sky
+
+if TYPE_CHECKING:
+    from astropy.coordinates import SkyCoord
+    from gammapy.maps import MapAxis, RegionNDMap, WcsGeom
+    from matplotlib.axes import Axes
+    from regions import SkyRegion
+
+ON, OFF = "tab:red", "tab:blue"
+
+
+def spectrum_pictures(dataset: Any) -> dict[str, Callable[..., Axes]]:
+    """Give what draws each picture of a spectrum."""
+    pictures: dict[str, Callable[..., Axes]] = {"counts": partial(draw_counts_spectrum, dataset)}
+    if _off_regions(dataset):
+        pictures["regions"] = partial(draw_regions, dataset)
+    return pictures
+
+
+def draw_counts_spectrum(dataset: Any, ax: Axes | None = None) -> Axes:
+    """Draw counts, background, excess and what models predict of it; what is not used is grey."""
+    import matplotlib.pyplot as plt
+    from gammapy.maps import MapAxis
+
+    if ax is None:
+        _, ax = plt.subplots(figsize=(6.4, 4.8), layout="constrained")
+    axis = dataset.counts.geom.axes["energy"]
+    if axis.unit == "keV":  # the unit of OGIP files
+        axis = MapAxis.from_energy_edges(axis.edges.to("TeV"))
+    edges, counts = axis.edges.value, _by_energy(dataset.counts)
+    ax.stairs(counts, edges, color=ON, label="counts")
+    if dataset.background is not None:
+        _draw_excess(dataset, ax, axis, counts)
+    if dataset.models:
+        predicted = _by_energy(dataset.npred_signal())
+        ax.stairs(predicted, edges, color="black", linewidth=0.8, label="model of the excess")
+    ax.set_xscale("log")
+    ax.set_yscale("symlog", linthresh=1)  # linear around zero, where excesses can be negative
+    ax.set_ylim(top=3 * max(1, counts.max()))
+    ax.axhline(0, color="0.7", linewidth=0.8, zorder=0)
+    _shade_unused(dataset, ax, edges)
+    ax.set_xlim(edges[0], edges[-1])
+    ax.set_xlabel(f"Energy [{axis.unit}]")
+    ax.set_ylabel("Counts per bin")
+    ax.set_title(f"{dataset.name}, {energy_text(axis.edges)}")
+    ax.legend()
+    return ax
+
+
+def _by_energy(counts: RegionNDMap) -> Any:
+    return counts.data.astype(float).ravel()
+
+
+def _draw_excess(dataset: Any, ax: Axes, axis: MapAxis, counts: Any) -> None:
+    background = _by_energy(dataset.background)
+    ax.stairs(background, axis.edges.value, color=OFF, label="background", linestyle="--")
+    # Poisson errors of the counts, and of the off counts, each of which stands for alpha
+    alpha = _by_energy(dataset.alpha) if hasattr(dataset, "alpha") else 0.0
+    error = np.sqrt(counts + alpha * background)
+    some = error > 0
+    ax.errorbar(
+        axis.center.value[some], (counts - background)[some], error[some], fmt="o", color="black",
+        markersize=4, label="excess",
+    )  # fmt: skip
+
+
+def _shade_unused(dataset: Any, ax: Axes, edges: Any) -> None:
+    if dataset.mask is None:
+        return
+    unused = ~dataset.mask.data.astype(bool).ravel()
+    label = "not used"
+    for low, high in zip(edges[:-1][unused], edges[1:][unused], strict=True):
+        ax.axvspan(low, high, color="0.9", linewidth=0, zorder=-1, label=label)
+        label = "_"  # one entry in the legend is enough
+
+
+def draw_regions(dataset: Any, ax: Axes | None = None) -> Axes:
+    """Draw the on region, its off regions, and where the telescopes pointed, on the sky."""
+    import matplotlib.pyplot as plt
+
+    on, off, pointings = dataset.counts.geom.region, _off_regions(dataset), _pointings(dataset)
+    geom = _field([on, *off])
+    if ax is None:
+        figure = plt.figure(figsize=(5.6, 5.2), layout="constrained")
+        ax = figure.add_subplot(projection=geom.wcs)
+    _draw([on], ax, geom, color=ON, label="on region", fill=True)
+    _draw(off, ax, geom, color=OFF, label="off regions", fill=False)
+    if pointings is not None:
+        ax.plot(*geom.wcs.world_to_pixel(pointings), "+k", markersize=10, label="pointing")
+    label_sky(ax, geom.frame)
+    height, width = geom.data_shape
+    ax.set_xlim(-0.5, width - 0.5)
+    ax.set_ylim(-0.5, height - 0.5)
+    ax.set_aspect("equal")
+    ax.set_title(dataset.name)
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=3, frameon=False)
+    return ax
+
+
+def _draw(regions: Iterable[SkyRegion], ax: Axes, geom: WcsGeom, **style: Any) -> None:
+    from regions import PointSkyRegion
+
+    color, fill = style["color"], style["fill"]
+    for region in regions:
+        pixels = region.to_pixel(geom.wcs)
+        if isinstance(region, PointSkyRegion):  # its radius depends on energy
+            marker = "*" if fill else "o"
+            ax.plot(pixels.center.x, pixels.center.y, marker, color=color, label=style["label"])
+        else:
+            pixels.plot(ax=ax, facecolor=color, edgecolor=color, alpha=0.6 if fill else 1,
+                        fill=fill, label=style["label"])  # fmt: skip
+        style["label"] = "_"
+
+
+def _off_regions(dataset: Any) -> list[SkyRegion]:
+    """Give the off regions; a stack has none left, and of phases they are the on region."""
+    from gammapy.utils.regions import compound_region_to_regions
+
+    counts_off = getattr(dataset, "counts_off", None)
+    if counts_off is None or counts_off.geom.region is None:
+        return []
+    found = list(compound_region_to_regions(counts_off.geom.region))
+    return [each for each in found if repr(each) != repr(dataset.counts.geom.region)]
+
+
+def _pointings(dataset: Any) -> SkyCoord | None:
+    from astropy.coordinates import SkyCoord
+
+    table = dataset.meta_table
+    if table is None or "RA_PNT" not in table.colnames:
+        return None
+    return SkyCoord(*(np.ravel(table[name].data) for name in ("RA_PNT", "DEC_PNT")), unit="deg")
+
+
+def _field(regions: list[SkyRegion]) -> WcsGeom:
+    """Give a field of view that holds all regions, with the half of it again around them."""
+    from astropy.coordinates import SkyCoord
+    from gammapy.maps import RegionGeom, WcsGeom
+
+    whole = RegionGeom.from_regions(regions)
+    around = whole.to_wcs_geom(width_min="0.5 deg")
+    width = 1.25 * around.width.max()
+    center = SkyCoord(around.center_skydir)
+    return WcsGeom.create(skydir=center, width=width, binsz=width / 400, proj="TAN",
+                          frame=around.frame)  # fmt: skip

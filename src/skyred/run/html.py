@@ -1,0 +1,32 @@
+"""The orchestrator as a notebook shows it: which steps were taken, and what they are of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from skyred.interfaces.html import body
+from skyred.interfaces.records import STEPS
+from skyred.io.html import bold, details, page, paragraph, table
+
+if TYPE_CHECKING:
+    from skyred.run.steps import Steps
+
+
+def show(steps: Steps) -> str:
+    """Give the HTML of an orchestrator by its steps; takes none of them."""
+    return page(
+        paragraph(bold("Orchestrator"), f" on the engine {steps.engine.kind}"),
+        table(("Step", "State", "Time", "What it gave"), [_row(steps, name) for name in STEPS]),
+        details(bold("pipeline"), body(steps.pipeline)),
+    )
+
+
+def _row(steps: Steps, name: str) -> tuple[str, ...]:
+    if name not in steps.done:
+        return (name, "to be taken", "", "")
+    if name in steps.record.replaced:
+        return (name, "replaced from Python", "", "")
+    for record in reversed(steps.records):  # the last time it was taken
+        if record.name == name:
+            return (name, "taken", f"{record.seconds:.1f} s", record.summary)
+    return (name, "not needed", "", "")

@@ -1,0 +1,164 @@
+"""skyred's makers in gammapy's `DatasetsMaker` and in skyred's, against gammapy's own chain."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from astropy import units as u
+from astropy.coordinates import SkyCoord
+from gammapy import makers as gm
+from gammapy.data import DataStore, Observation, Observations
+from gammapy.datasets import MapDataset
+from gammapy.maps import MapAxis, WcsGeom
+
+from plain_gammapy import arrays
+from skyred import DatasetsMaker, Maker, SkipObservation, component, option
+from skyred.components.gammapy import FoVBackground, MapData, SafeMask
+
+OFFSET = 1.5 * u.deg
+
+
+@component
+class Veto(Maker):
+    """Leave out one run."""
+
+    kind = "veto"
+    obs_id: int = option(1, doc="The run.")
+
+    def make(self, dataset: Any, observation: Observation) -> Any:
+        if int(observation.obs_id) == self.obs_id:
+            raise SkipObservation("it rained")
+        return dataset
+
+
+@component
+class Share(Maker):
+    """Scale the counts by what share of all runs one is."""
+
+    kind = "share"
+    runs: int = option(0, doc="How many there are; learnt.")
+
+    def prepare(self, observations: Iterable[Observation]) -> Maker:
+        return self.evolve(runs=len(list(observations)))
+
+    def make(self, dataset: Any, observation: Observation) -> Any:
+        dataset.counts.data *= 12 / self.runs
+        return dataset
+
+
+@pytest.fixture(scope="module")
+def observations(crab_archive: Path) -> Observations:
+    return DataStore.from_dir(crab_archive).get_observations()
+
+
+def target() -> MapDataset:
+    energy = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=2)
+    true = MapAxis.from_energy_bounds("0.5 TeV", "20 TeV", nbin=4, name="energy_true")
+    center = SkyCoord(83.633, 22.014, unit="deg")
+    geom = WcsGeom.create(skydir=center, width=4, binsz=0.1, frame="icrs", axes=[energy])
+    return MapDataset.create(geom, energy_axis_true=true, binsz_irf=0.5 * u.deg, name="stacked")
+
+
+def ours() -> list[Maker]:
+    safe = SafeMask(methods=["offset-max"], offset_max=OFFSET)
+    return [MapData(), safe, FoVBackground(method="scale")]
+
+
+def theirs() -> list[gm.Maker]:
+    safe = gm.SafeMaskMaker(methods=["offset-max"], offset_max=OFFSET)
+    return [gm.MapDatasetMaker(), safe, gm.FoVBackgroundMaker(method="scale")]
+
+
+@pytest.fixture(scope="module")
+def plain(observations: Observations) -> dict[str, np.ndarray]:
+    (dataset,) = gm.DatasetsMaker(theirs()).run(target(), observations)
+    return arrays(dataset)
+
+
+def assert_same(dataset: MapDataset, plain: dict[str, np.ndarray]) -> None:
+    for name, data in arrays(dataset).items():
+        # the norm of the background is a sum in another precision
+        np.testing.assert_allclose(data, plain[name], rtol=1e-6, err_msg=name)
+
+
+def test_skyreds_chain_in_gammapys_datasets_maker_is_gammapys_own(
+    observations: Observations, plain: dict[str, np.ndarray]
+) -> None:
+    (dataset,) = gm.DatasetsMaker(ours(), cutout_width=2 * OFFSET).run(target(), observations)
+    assert_same(dataset, plain)
+    mixed = [ours()[0], theirs()[1], ours()[2]]
+    assert_same(gm.DatasetsMaker(mixed).run(target(), observations)[0], plain)
+
+
+def test_skyreds_datasets_maker_takes_the_cutouts_from_skyreds_safe_mask(
+    observations: Observations, plain: dict[str, np.ndarray]
+) -> None:
+    maker = DatasetsMaker(ours())
+    assert maker.cutout_width == 2 * OFFSET
+    assert DatasetsMaker(theirs()).cutout_width == 2 * OFFSET
+    assert DatasetsMaker([MapData(), SafeMask()]).cutout_width is None
+    assert_same(maker.run(target(), observations)[0], plain)
+    assert maker.skipped == []
+
+
+def test_skyreds_reduction_is_gammapys_own_chain(
+    crab_archive: Path, plain: dict[str, np.ndarray]
+) -> None:
+    from skyred import Orchestrator, Pipeline, Reduction
+    from skyred.components.gammapy import EnergyAxis, MapGeometry, Sum
+
+    geometry = MapGeometry(
+        center=SkyCoord(83.633, 22.014, unit="deg"),
+        width="4 deg",
+        bin_size="0.1 deg",
+        irf_bin_size="0.5 deg",
+        energy=EnergyAxis(min="1 TeV", max="10 TeV", bins=2),
+        energy_true=EnergyAxis(min="0.5 TeV", max="20 TeV", bins=4),
+    )
+    reduction = Reduction(archive=str(crab_archive), geometry=geometry, make=ours(), stack=Sum())
+    (dataset,) = Orchestrator(Pipeline(data={"stacked": reduction})).reduce()
+    assert_same(dataset, plain)
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_a_skipped_run_is_left_out_with_its_reason(
+    n_jobs: int, observations: Observations, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second = observations.ids
+    maker = DatasetsMaker([Veto(obs_id=int(first)), *ours()], n_jobs=n_jobs)
+    with caplog.at_level(logging.WARNING, "skyred"):
+        (dataset,) = maker.run(target(), observations)
+    assert [(each.obs_id, each.status, each.reason) for each in maker.skipped] == [
+        (int(first), "skipped", "it rained")
+    ]
+    assert f"run {first} is left out: it rained" in caplog.text
+    (alone,) = gm.DatasetsMaker(theirs()).run(target(), observations[[second]])
+    assert_same(dataset, arrays(alone))
+    # neither its time nor its number is in the stack
+    assert u.isclose(dataset.gti.time_sum, alone.gti.time_sum)
+    assert maker.run(target(), observations[[second]])[0].counts.data.sum() > 0
+    assert maker.skipped == []
+
+
+def test_a_skipped_run_stops_gammapys_own_with_the_way_out(observations: Observations) -> None:
+    first = int(observations.ids[0])
+    maker = gm.DatasetsMaker([Veto(obs_id=first), *ours()])
+    with pytest.raises(SkipObservation, match=rf"run {first} .*it rained.*skyred\.DatasetsMaker"):
+        maker.run(target(), observations)
+
+
+def test_makers_learn_from_all_runs_first(observations: Observations) -> None:
+    learning = Share()
+    maker = DatasetsMaker([gm.MapDatasetMaker(), learning], stack_datasets=False)
+    made = maker.run(target(), observations)
+    plain = gm.DatasetsMaker([gm.MapDatasetMaker()], stack_datasets=False).run(
+        target(), observations
+    )
+    for one, other in zip(made, plain, strict=True):
+        assert (one.counts.data == 12 / len(observations) * other.counts.data).all()
+    assert maker.makers[1] is learning

@@ -1,0 +1,364 @@
+"""Profiles and contours against gammapy's own: on the H.E.S.S. Crab, on maps and spectra."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import attrs
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from astropy import units as u
+from gammapy.datasets import Datasets, SpectrumDatasetOnOff
+from gammapy.modeling import Fit
+from gammapy.modeling.models import (
+    GaussianPrior,
+    PowerLawSpectralModel,
+    SkyModel,
+)
+
+import plain_gammapy as plain
+import skyred
+from skyred import Pipeline
+from skyred.components.estimators.contours import ContoursProduct
+from skyred.components.estimators.profile_likelihood import ProfileProduct
+from skyred.components.gammapy import Contours, ProfileLikelihood
+from skyred.errors import ConfigError, FieldError, ModelError, SkyredWarning
+from skyred.likelihood.minimise import minimise
+
+
+def on_off(spectral: object) -> Datasets:
+    """Give one H.E.S.S. spectrum of the Crab (joint-crab) with a model at its best."""
+    path = Path(os.environ["GAMMAPY_DATA"], "joint-crab", "spectra", "hess", "pha_obs23523.fits")
+    datasets = Datasets([SpectrumDatasetOnOff.read(path)])
+    datasets.models = [SkyModel(spectral_model=spectral, name="crab")]
+    skyred.fit(datasets)
+    return datasets
+
+
+@pytest.fixture
+def spectrum() -> Datasets:
+    return on_off(PowerLawSpectralModel(amplitude="3e-11 cm-2 s-1 TeV-1", index=2.6))
+
+
+@pytest.fixture
+def small(simulated, truth) -> Datasets:
+    datasets = Datasets([simulated.copy(name="sim")])
+    datasets.models = truth.copy()
+    skyred.fit(datasets)
+    return datasets
+
+
+def gammapys_profile(datasets: Datasets, name: str, values: np.ndarray) -> np.ndarray:
+    """Give gammapy's profile above its lowest value, the rest fitted again."""
+    parameter = datasets.models.parameters[name]
+    parameter.scan_values = np.append(values, parameter.value)
+    scan = Fit().stat_profile(datasets, parameter, reoptimize=True)["stat_scan"]
+    return scan[:-1] - scan[-1]
+
+
+def taken(datasets: Datasets) -> list[object]:
+    state = [(p.name, p.value, p.error, p.frozen, p.min, p.max) for p in datasets.parameters]
+    arrays = [dataset.counts.data.copy() for dataset in datasets]
+    return [repr(state), datasets.names, datasets.models.names, arrays,
+            datasets.models.covariance.data.copy()]  # fmt: skip
+
+
+class TestProfiles:
+    @pytest.mark.data
+    def test_of_a_spectrum_is_gammapys(self, spectrum):
+        estimator = ProfileLikelihood(parameters=["crab.index"], points=5, width=2)
+        (curve,) = estimator.estimate(spectrum, None).curves
+        assert curve.value == pytest.approx(spectrum.parameters["index"].value, rel=1e-3)
+        expected = gammapys_profile(spectrum, "index", curve.values)
+        # gammapy's MIGRAD stops at an estimated distance of 2e-4
+        np.testing.assert_allclose(curve.delta_stat, expected, atol=2e-3)
+
+    @pytest.mark.slow
+    @pytest.mark.data
+    def test_errors_are_those_of_minos(self, spectrum):
+        product = ProfileLikelihood(sigmas=[1, 2], points=3).estimate(spectrum, None)
+        for curve in product.curves:
+            name = curve.name.split(".")[-1]
+            for crossing in curve.crossings:
+                plain = Fit().confidence(spectrum, spectrum.parameters[name], sigma=crossing.sigma)
+                # ours ends at 5e-4 of an error, MINOS about so
+                assert crossing.errp == pytest.approx(plain["errp"], rel=1e-3), name
+                assert crossing.errn == pytest.approx(plain["errn"], rel=1e-3), name
+
+    @pytest.mark.slow
+    @pytest.mark.data
+    def test_of_the_crab_map_is_gammapys(self, reduced, fitted):
+        datasets = Datasets([reduced.dataset.copy(name="hess")])
+        datasets.models = fitted.models.copy()
+        skyred.fit(datasets)
+        amplitude = datasets.parameters["amplitude"]
+        values = [amplitude.value - 2 * amplitude.error]
+        product = ProfileLikelihood(
+            parameters=["crab.amplitude"], values=values * amplitude.unit
+        ).estimate(datasets, None)
+        expected = gammapys_profile(datasets, "amplitude", np.array(values))
+        np.testing.assert_allclose(product.curves[0].delta_stat, expected, atol=0.02)
+
+    def test_all_free_parameters_are_taken_by_default(self, small):
+        product = ProfileLikelihood(points=3, sigmas=[1]).estimate(small, None)
+        assert [curve.name for curve in product.curves] == [
+            "crab.spectral.index", "crab.spectral.amplitude", "crab.spatial.lon_0",
+            "crab.spatial.lat_0", "sim-bkg.spectral.norm",
+        ]  # fmt: skip
+
+    def test_values_are_read_in_any_unit(self, small):
+        lon = small.parameters["lon_0"].value
+        values = [(lon - 0.01) * 60, (lon + 0.01) * 60] * u.arcmin
+        product = ProfileLikelihood(parameters=["crab.lon_0"], values=values).estimate(small, None)
+        np.testing.assert_allclose(product.curves[0].values, [lon - 0.01, lon + 0.01], rtol=1e-12)
+        assert product.curves[0].unit == "deg"
+
+    def test_a_prior_counts(self, small):
+        index = small.parameters["index"]
+        index.prior = GaussianPrior(mu=index.value, sigma=0.01)
+        (curve,) = (
+            ProfileLikelihood(parameters=["crab.index"], points=5).estimate(small, None).curves
+        )
+        # far narrower than what the counts tell, so it is the prior's parabola
+        assert curve.error == pytest.approx(0.01, rel=0.02)
+        np.testing.assert_allclose(curve.delta_stat, [9, 2.25, 0, 2.25, 9], rtol=0.03, atol=1e-3)
+
+    def test_limits_end_a_profile(self, small):
+        index = small.parameters["index"]
+        index.min = index.value - 1.5 * index.error
+        (curve,) = (
+            ProfileLikelihood(parameters=["crab.index"], points=9, sigmas=[1, 2])
+            .estimate(small, None)
+            .curves
+        )
+        assert curve.values[0] == index.min
+        assert np.all(np.diff(curve.values) > 0)
+        assert np.isfinite(curve.crossings[0].errn)
+        assert np.isnan(curve.crossings[1].errn)
+
+    def test_a_fit_that_was_no_minimum_is_told(self, small, monkeypatch):
+        def stops_early(objective):
+            found = minimise(objective)
+            aside = np.array([1, 0, 0, 0, 0]) * found.errors
+            return attrs.evolve(found, values=found.values + aside, stat=found.stat + 1)
+
+        monkeypatch.setattr("skyred.likelihood.minimise.minimise", stops_early)
+        with pytest.warns(SkyredWarning, match=r"profile of crab\.spectral\.index is .* lower"):
+            ProfileLikelihood(parameters=["crab.index"], sigmas=[]).estimate(small, None)
+
+    @pytest.mark.parametrize(
+        ("options", "says"),
+        [
+            ({"parameters": ["crab.indx"]}, r"called 'crab.indx'.*did you mean 'crab.index'"),
+            ({"parameters": ["crab.reference"]}, r"'crab.reference' is frozen"),
+            ({"parameters": ["crab.*"], "values": [1, 2]}, r"crab\.\* means crab.spectral.index, "),
+            ({"parameters": ["crab.index"], "values": [1, 2] * u.TeV}, r"in TeV; .* in no unit"),
+            ({"parameters": ["crab.lat_0"], "values": [-91, 20] * u.deg}, "outside the limits"),
+        ],
+        ids=["misspelt", "frozen", "several", "unit", "limits"],
+    )
+    def test_what_cannot_be_looked_at_is_named(self, small, options, says):
+        with pytest.raises(ModelError, match=says):
+            ProfileLikelihood(**options).estimate(small, None)
+
+    def test_values_need_one_parameter(self):
+        with pytest.raises(FieldError, match=r"values: are given for all parameters"):
+            ProfileLikelihood(values=[1, 2])
+
+
+class TestContours:
+    @pytest.mark.data
+    def test_is_gammapys(self, spectrum):
+        (pair,) = (
+            Contours(parameters=["crab.index", "crab.amplitude"]).estimate(spectrum, None).pairs
+        )
+        x, y = (spectrum.parameters[name] for name in ("index", "amplitude"))
+        plain = Fit().stat_contour(spectrum, x, y, numpoints=8, sigma=1)
+        line = pair.lines[0]
+        # gammapy's points hold the ends of both parameters, ours are near: 40 of them
+        for ours, theirs in (
+            (line.x, plain["crab.spectral.index"]),
+            (line.y, plain["crab.spectral.amplitude"]),
+        ):
+            width = np.ptp(theirs)
+            assert ours.min() == pytest.approx(theirs.min(), abs=0.01 * width)
+            assert ours.max() == pytest.approx(theirs.max(), abs=0.01 * width)
+        lowest = spectrum.stat_sum()
+        for line in pair.lines:
+            # both are the only free parameters, so gammapy's statistic needs no fit
+            for x.value, y.value in zip(line.x[::5], line.y[::5], strict=True):
+                assert spectrum.stat_sum() - lowest == pytest.approx(line.rise, abs=2e-3)
+        assert [line.rise for line in pair.lines] == [1, 4]
+
+    @pytest.mark.slow
+    def test_of_a_map_is_where_gammapys_refits_rise_so_far(self, small):
+        estimator = Contours(parameters=["crab.index", "sim-bkg.norm"], sigmas=[1.5], points=8)
+        (pair,) = estimator.estimate(small, None).pairs
+        lowest = Fit().optimize(small).total_stat
+        x, y = (small.parameters[name] for name in ("index", "norm"))
+        x.frozen = y.frozen = True
+        x.value, y.value = pair.lines[0].x[3], pair.lines[0].y[3]
+        rise = Fit().optimize(small).total_stat - lowest
+        # the kernels of gammapy's fits are at other positions each time
+        assert rise == pytest.approx(2.25, abs=0.03)
+
+    def test_probabilities_are_those_of_two_parameters(self, small):
+        estimator = Contours(
+            parameters=["crab.lon_0", "crab.lat_0"], sigmas=[], probabilities=[0.95, 0.68], points=4
+        )
+        table = estimator.estimate(small, None).table()
+        # Particle Data Group, Review of Particle Physics, table 40.2: 2.28 for 68 %, 5.99 for 95 %
+        np.testing.assert_allclose(table["delta_stat"], [2.279, 5.991], atol=1e-3)
+        np.testing.assert_allclose(table["probability"], [0.68, 0.95])
+
+    def test_every_pair_of_several_is_taken(self, small):
+        estimator = Contours(parameters=["crab.spectral.*", "sim-bkg.norm"], points=4, sigmas=[1])
+        product = estimator.estimate(small, None)
+        assert [(pair.x, pair.y) for pair in product.pairs] == [
+            ("crab.spectral.index", "crab.spectral.amplitude"),
+            ("crab.spectral.index", "sim-bkg.spectral.norm"),
+            ("crab.spectral.amplitude", "sim-bkg.spectral.norm"),
+        ]
+
+    def test_one_parameter_alone_is_refused(self, small):
+        with pytest.raises(FieldError, match=r"parameters: is one"):
+            Contours(parameters=["crab.index"])
+        with pytest.raises(ModelError, match="contours are of two parameters"):
+            Contours(parameters=["crab.ind*"]).estimate(small, None)
+        with pytest.raises(FieldError, match="expected sigmas, or probabilities"):
+            Contours(parameters=["a.b", "c.d"], sigmas=[])
+
+
+def test_a_linked_parameter_goes_by_either_name(small):
+    models = small.models.copy()
+    second = SkyModel(
+        PowerLawSpectralModel(amplitude="3e-12 cm-2 s-1 TeV-1"),
+        models["crab"].spatial_model.copy(), name="b",
+    )  # fmt: skip
+    second.spatial_model.lon_0.value += 0.3
+    second.spatial_model.freeze()
+    second.spectral_model.amplitude.frozen = True
+    second.spectral_model.index = models["crab"].spectral_model.index
+    small.models = [*models, second]
+    product = ProfileLikelihood(parameters=["b.index"], points=3).estimate(small, None)
+    assert [curve.name for curve in product.curves] == ["crab.spectral.index"]
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [ProfileLikelihood(points=3), Contours(parameters=["crab.index", "crab.lon_0"], points=4)],
+    ids=["profile", "contours"],
+)
+def test_leaves_datasets_and_models_as_they_were(small, estimator):
+    before = taken(small)
+    estimator.estimate(small, None)
+    for one, other in zip(taken(small), before, strict=True):
+        np.testing.assert_equal(one, other)
+
+
+class TestFiles:
+    def test_profiles_read_back(self, small, tmp_path):
+        product = ProfileLikelihood(points=5, sigmas=[1, 6]).estimate(small, None)
+        assert [path.name for path in product.write(tmp_path)] == [
+            "profile-likelihood.fits", "profile-likelihood.ecsv",
+        ]  # fmt: skip
+        again = ProfileProduct.read(tmp_path, "profile-likelihood", None)
+        for one, other in zip(again.curves, product.curves, strict=True):
+            assert (one.name, one.unit, one.value, one.error) == (
+                other.name, other.unit, other.value, other.error,
+            )  # fmt: skip
+            np.testing.assert_array_equal(one.values, other.values)
+            np.testing.assert_array_equal(one.delta_stat, other.delta_stat)
+            np.testing.assert_equal(str(one.crossings), str(other.crossings))
+        table = product.table().__class__.read(tmp_path / "profile-likelihood.ecsv")
+        assert table.colnames[-2:] == ["errn_6.0sigma", "errp_6.0sigma"]
+        assert all(column.description for column in table.itercols())
+
+    def test_columns_of_a_profile_have_units_and_say_what_they_are(self, small, tmp_path):
+        from astropy.io import fits
+        from astropy.table import Table
+
+        ProfileLikelihood(points=3).estimate(small, None).write(tmp_path)
+        table = Table.read(tmp_path / "profile-likelihood.fits", hdu=3)
+        assert table["value"].unit == u.Unit("cm-2 s-1 TeV-1")
+        header = fits.getheader(tmp_path / "profile-likelihood.fits", 3)
+        assert header["PARNAME"] == "crab.spectral.amplitude"
+        assert header["TCOMM1"] == "crab.spectral.amplitude"
+
+    def test_contours_read_back(self, small, tmp_path):
+        estimator = Contours(parameters=["crab.spectral.*", "sim-bkg.norm"], points=5)
+        product = estimator.estimate(small, None)
+        product.write(tmp_path)
+        again = ContoursProduct.read(tmp_path, "contours", None)
+        for one, other in zip(again.pairs, product.pairs, strict=True):
+            assert (one.x, one.y, one.units, one.best) == (
+                other.x, other.y, other.units, other.best,
+            )  # fmt: skip
+            for line, expected in zip(one.lines, other.lines, strict=True):
+                assert line.rise == expected.rise
+                np.testing.assert_array_equal(line.x, expected.x)
+                np.testing.assert_array_equal(line.y, expected.y)
+                np.testing.assert_array_equal(line.at_limit, expected.at_limit)
+        assert all(column.description for column in product.table().itercols())
+
+
+class TestPictures:
+    def draw(self, product):
+        drawn = {name: draw() for name, draw in product.pictures().items()}
+        plt.close("all")
+        return drawn
+
+    def test_profiles_are_labelled_with_units(self, small):
+        product = ProfileLikelihood(parameters=["crab.*"], points=5).estimate(small, None)
+        drawn = self.draw(product)
+        assert list(drawn) == ["", "-crab.spectral.index", "-crab.spectral.amplitude",
+                               "-crab.spatial.lon_0", "-crab.spatial.lat_0"]  # fmt: skip
+        assert "TeV^{-1}" in drawn["-crab.spectral.amplitude"].get_xlabel()
+        assert drawn["-crab.spatial.lon_0"].get_xlabel() == "crab.spatial.lon_0 [deg]"
+        assert drawn[""].get_ylabel() == r"$\Delta$ fit statistic"
+        texts = [text.get_text() for text in drawn[""].get_legend().get_texts()]
+        assert texts[:1] == ["crab.spectral.index"]
+
+    def test_contours_are_labelled_with_units_and_levels(self, small):
+        product = Contours(parameters=["crab.lon_0", "crab.lat_0"], points=8).estimate(small, None)
+        drawn = self.draw(product)
+        assert list(drawn) == [""]
+        assert drawn[""].get_xlabel() == "crab.spatial.lon_0 [deg]"
+        texts = [text.get_text() for text in drawn[""].get_legend().get_texts()]
+        assert texts == ["best fit", r"1$\sigma$ (39.3 %)", r"2$\sigma$ (86.5 %)"]
+
+    def test_several_pairs_are_drawn_together_and_alone(self, small):
+        estimator = Contours(parameters=["crab.spectral.*", "sim-bkg.norm"], points=5)
+        drawn = self.draw(estimator.estimate(small, None))
+        assert len(drawn) == 4
+        assert len(drawn[""].figure.axes) == 4
+
+
+@pytest.mark.parametrize(
+    ("estimate", "says"),
+    [
+        ("{kind: profile-likelihood, parameters: [carb.index]}",
+         r"no model has the source 'carb' of 'carb.index'.*did you mean 'crab'"),
+        ("{kind: contours, parameters: [crab.index, index]}", "'index' names no parameter"),
+        ("{kind: profile-likelihood, parameters: [crab.temporal.t0]}", "no temporal model"),
+        ("{kind: contours, parameters: [crab.index, crab.amplitud]}",
+         r"no parameter is called 'crab.amplitud'.*did you mean 'crab.amplitude'"),
+        ("{kind: contours, parameters: [crab.index, crab.reference]}",
+         "'crab.reference' is frozen"),
+        ("{kind: profile-likelihood, parameters: [crab.reference]}", "'crab.reference' is frozen"),
+    ],
+    ids=["source", "no source", "part", "parameter", "frozen", "frozen alone"],
+)  # fmt: skip
+def test_parameters_that_no_source_has_are_named_before_data_are_read(estimate, says):
+    changed = ["data.hess.archive=sim:crab", f"estimate.0={estimate}"]
+    with pytest.raises(ConfigError, match=says):
+        Pipeline.from_yaml(plain.EXAMPLE, overrides=changed)
+
+
+def test_parameters_of_backgrounds_and_wildcards_are_judged_when_they_are_known():
+    names = "[hess-bkg.norm, '*.index', crab.lon_0]"
+    changed = ["data.hess.archive=sim:crab",
+               f"estimate.0={{kind: contours, parameters: {names}}}"]  # fmt: skip
+    assert Pipeline.from_yaml(plain.EXAMPLE, overrides=changed).estimate[0].kind == "contours"

@@ -1,0 +1,284 @@
+"""The estimator sensitivity against gammapy's `SensitivityEstimator`, and against its meaning."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+import pytest
+from astropy import units as u
+from astropy.coordinates import SkyCoord
+from gammapy.data import FixedPointingInfo, Observation, observatory_locations
+from gammapy.datasets import Datasets, SpectrumDataset, SpectrumDatasetOnOff
+from gammapy.estimators import SensitivityEstimator
+from gammapy.irf import load_irf_dict_from_file
+from gammapy.makers import SpectrumDatasetMaker
+from gammapy.maps import MapAxis, RegionGeom
+from gammapy.modeling.models import PowerLawSpectralModel
+from gammapy.stats import CashCountsStatistic
+from hypothesis import given
+from hypothesis import strategies as st
+from regions import CircleSkyRegion
+
+import curves_side_by_side as beside
+import plain_gammapy as plain
+import points_side_by_side
+import small_datasets as small
+from skyred import Pipeline
+from skyred.components.estimators.sensitivity_curve import detected
+from skyred.components.gammapy import Sensitivity
+from skyred.errors import ConfigError, FieldError, ModelError
+
+ON = CircleSkyRegion(SkyCoord(83.633, 22.014, unit="deg"), 0.2 * u.deg)
+ON_TEXT = "icrs; circle(83.633, 22.014, 0.2)"
+RESPONSES = "Prod5-South-20deg-AverageAz-14MSTs37SSTs.180000s-v0.1.fits.gz"
+EXAMPLE = plain.EXAMPLE.with_name("sensitivity.yaml")
+COLUMNS = ("e_ref", "e_min", "e_max", "e2dnde", "excess", "background")
+
+
+def by_gammapy(dataset: SpectrumDatasetOnOff, **options: Any) -> Any:
+    names = {"background_systematics": "bkg_syst_fraction"}
+    options = {names.get(name, name): value for name, value in options.items()}
+    spectral = PowerLawSpectralModel(index=options.pop("index", 2))
+    copy = dataset.copy(name=dataset.name)  # gammapy leaves its model in the dataset
+    return SensitivityEstimator(spectral_model=spectral, **options).run(copy)
+
+
+def assert_same(found: Any, expected: Any, known: Any = slice(None)) -> None:
+    """Compare where it is known; gammapy's counts are float32 in part."""
+    for name in COLUMNS:
+        one, other = found[name].quantity, expected[name].quantity
+        np.testing.assert_allclose(one.to_value(other.unit)[known], other.value[known], rtol=1e-5)
+    assert found["criterion"][known].tolist() == expected["criterion"][known].tolist()
+
+
+@pytest.fixture(scope="module")
+def cta() -> SpectrumDataset:
+    """Give 50 h of the Crab as CTA South would see it, as gammapy's tutorial makes it."""
+    pytest.importorskip("gammapy")
+    file = plain.archive().parent / "cta-caldb" / RESPONSES
+    if not file.is_file():
+        pytest.skip("needs $GAMMAPY_DATA/cta-caldb")
+    energy = MapAxis.from_energy_bounds("0.03 TeV", "30 TeV", nbin=8)
+    true = MapAxis.from_energy_bounds("0.01 TeV", "100 TeV", nbin=30, name="energy_true")
+    geom = RegionGeom.create("icrs;circle(83.63, 22.01, 0.1)", axes=[energy])
+    pointing = FixedPointingInfo(fixed_icrs=SkyCoord(83.63, 21.51, unit="deg"))
+    observation = Observation.create(
+        pointing=pointing, irfs=load_irf_dict_from_file(file), livetime="50 h",
+        location=observatory_locations["ctao_south"],
+    )  # fmt: skip
+    parts = ["exposure", "edisp", "background"]
+    empty = SpectrumDataset.create(geom, energy_axis_true=true, name="cta")
+    return SpectrumDatasetMaker(selection=parts).run(empty, observation)
+
+
+class TestOfCTA:
+    @pytest.mark.parametrize(
+        "options",
+        [{}, {"index": 3.0, "n_sigma": 3.0, "gamma_min": 40.0, "background_systematics": 0.5}],
+        ids=["default", "other"],
+    )
+    def test_with_counts_off_is_gammapys(
+        self, cta: SpectrumDataset, options: dict[str, float]
+    ) -> None:
+        on_off = SpectrumDatasetOnOff.from_spectrum_dataset(
+            dataset=cta, acceptance=1, acceptance_off=5, counts_off=cta.background * 5, name="cta"
+        )
+        expected = by_gammapy(on_off, **options)
+        for dataset, alpha in ((on_off, None), (cta, 0.2)):
+            estimator = Sensitivity(alpha=alpha, **options)
+            assert_same(estimator.estimate(Datasets([dataset]), None).table(), expected)
+        # each limit is met in one of the two cases
+        limits = {"gamma", "bkg"} if options else {"significance"}
+        assert set(expected["criterion"]) == limits
+
+    def test_a_known_background_gives_the_asked_significance(self, cta: SpectrumDataset) -> None:
+        estimator = Sensitivity(n_sigma=4, gamma_min=0, background_systematics=0)
+        table = estimator.estimate(Datasets([cta]), None).table()
+        counts = CashCountsStatistic(table["excess"] + table["background"], table["background"])
+        np.testing.assert_allclose(counts.sqrt_ts, 4, rtol=1e-6)
+        assert set(table["criterion"]) == {"significance"}
+
+    def test_an_exactly_known_background_is_the_better_one(self, cta: SpectrumDataset) -> None:
+        known, measured = (
+            Sensitivity(alpha=alpha).estimate(Datasets([cta]), None).table()
+            for alpha in (None, 0.2)
+        )
+        limited = known["criterion"] == "significance"
+        assert limited.any()
+        assert (known["e2dnde"][limited] < measured["e2dnde"][limited]).all()
+
+
+@pytest.mark.data
+class TestOfHess:
+    @pytest.fixture
+    def spectra(self) -> Datasets:
+        datasets = points_side_by_side.crab_spectra((23523, 23526))
+        datasets.models = None
+        return datasets
+
+    def test_several_runs_are_gammapys_of_their_stack(self, spectra: Datasets) -> None:
+        table = Sensitivity().estimate(spectra, None).table()
+        stacked = spectra.stack_reduce(name="all")
+        expected = by_gammapy(stacked)
+        safe = stacked.mask_safe.data.ravel()
+        assert_same(table, expected, safe)
+        assert (table["criterion"][~safe] == "masked").all()
+        assert np.isnan(table["e2dnde"][~safe]).all()
+        hours = sum(each.exposure.meta["livetime"].to_value("h") for each in spectra)
+        assert table.meta["LIVETIME"] == pytest.approx(hours)
+
+    def test_bins_are_put_together_to_the_edges(self, spectra: Datasets) -> None:
+        edges = [1, 3, 10] * u.TeV
+        table = Sensitivity(energy_edges=edges).estimate(spectra, None).table()
+        axis = MapAxis.from_energy_edges(edges)
+        stacked = spectra.stack_reduce(name="all").resample_energy_axis(axis, name="all")
+        assert_same(table, by_gammapy(stacked))
+        assert len(table) == 2
+
+    def test_leaves_datasets_as_they_were(self, spectra: Datasets) -> None:
+        before = beside.copied(spectra)
+        Sensitivity().estimate(spectra, None)
+        for one, other in zip(spectra, before, strict=True):
+            np.testing.assert_array_equal(one.counts_off.data, other.counts_off.data)
+            np.testing.assert_array_equal(one.mask_safe.data, other.mask_safe.data)
+            assert one.models is None
+
+
+class TestOfMaps:
+    def test_a_map_is_its_spectrum_in_the_region(self) -> None:
+        dataset = small.map_dataset()
+        table = Sensitivity(region=ON_TEXT, alpha=0.2).estimate(Datasets([dataset]), None).table()
+        spectrum = dataset.to_spectrum_dataset(ON, containment_correction=True, name="map")
+        on_off = SpectrumDatasetOnOff.from_spectrum_dataset(
+            dataset=spectrum, acceptance=1, acceptance_off=5, counts_off=spectrum.background * 5
+        )
+        assert_same(table, by_gammapy(on_off))
+
+    def test_containment_costs_sensitivity(self) -> None:
+        datasets = Datasets([small.map_dataset()])
+        corrected, whole = (
+            Sensitivity(region=ON_TEXT, containment=each).estimate(datasets, None).table()
+            for each in (True, False)
+        )
+        assert (corrected["e2dnde"] > whole["e2dnde"]).all()
+
+    def test_on_off_maps_keep_their_counts_off(self) -> None:
+        dataset = small.map_on_off()
+        table = Sensitivity(region=ON_TEXT).estimate(Datasets([dataset]), None).table()
+        spectrum = dataset.to_spectrum_dataset(ON, containment_correction=True, name="map")
+        assert_same(table, by_gammapy(spectrum))
+
+
+@given(
+    st.lists(st.floats(0.1, 1e4), min_size=1, max_size=5),
+    st.floats(0, 1e5),
+    st.floats(0, 100),
+    st.floats(0, 1),
+)
+def test_a_detection_takes_the_largest_of_three(
+    significant: list[float], background: float, floor: float, part: float
+) -> None:
+    options = Sensitivity(gamma_min=floor, background_systematics=part)
+    level = np.full(len(significant), background)
+    excess, criterion = detected(np.array(significant), level, options)
+    three = np.stack([significant, np.full(len(level), floor), part * level])
+    np.testing.assert_array_equal(excess, three.max(axis=0))
+    names = np.array(["significance", "gamma", "bkg"])
+    chosen = {name: number for number, name in enumerate(names)}
+    for place, name in enumerate(criterion):
+        assert three[chosen[name], place] == excess[place]
+
+
+def test_files_are_read_back(tmp_path: Path) -> None:
+    dataset = small.spectrum_on_off()
+    dataset.mask_safe.data[0] = False
+    product = Sensitivity().estimate(Datasets([dataset]), None)
+    product.write(tmp_path)
+    made, read = product.table(), type(product).read(tmp_path, product.name, None).table()
+    assert read.colnames == made.colnames
+    assert read.meta == made.meta
+    for name in made.colnames:
+        assert read[name].unit == made[name].unit
+        assert read[name].description == made[name].description
+        assert made[name].description
+        if made[name].dtype.kind == "f":
+            np.testing.assert_array_equal(np.asarray(read[name]), np.asarray(made[name]))
+        else:
+            assert read[name].tolist() == made[name].tolist()
+
+
+def test_picture_has_units_and_says_what_limits() -> None:
+    import matplotlib.pyplot as plt
+
+    ax = Sensitivity().estimate(Datasets([small.spectrum_on_off()]), None).plot()
+    assert ax.get_xlabel() == "Reconstructed energy [TeV]"
+    assert "erg" in ax.get_ylabel()
+    assert all("limited by" in text.get_text() for text in ax.get_legend().get_texts())
+    plt.close(ax.figure)
+
+
+def test_picture_can_be_drawn_where_nothing_is_safe() -> None:
+    dataset = small.spectrum_dataset()
+    dataset.mask_safe.data[...] = False
+    product = Sensitivity().estimate(Datasets([dataset]), None)
+    assert np.isnan(product.table()["e2dnde"]).all()
+    product.plot().figure.canvas.draw()
+
+
+class TestWhatCannotBe:
+    def test_maps_without_a_region_are_refused(self) -> None:
+        with pytest.raises(ModelError, match="'map' is a map: give the on region"):
+            Sensitivity().estimate(Datasets([small.map_dataset()]), None)
+        changed = ["estimate=[{kind: sensitivity}]"]
+        with pytest.raises(ConfigError, match="is missing, and the data are maps"):
+            Pipeline.from_yaml(plain.EXAMPLE, overrides=changed)
+
+    def test_a_region_that_leaves_the_map_is_named(self) -> None:
+        estimator = Sensitivity(region="icrs; circle(83.633, 22.014, 3)")
+        with pytest.raises(ModelError, match=r"no spectrum of 'map' in the region: .*contained"):
+            estimator.estimate(Datasets([small.map_dataset()]), None)
+
+    @pytest.mark.parametrize(
+        ("region", "said"),
+        [
+            ("icrs; box(83.6, 22, 0.2, 0.2, 0)", "containment is known for circles only"),
+            (["icrs; circle(83.6, 22, 0.1)", "icrs; circle(84, 22, 0.1)"], "holds 2 regions"),
+            ("icrs; nonsense(1)", "is no DS9 region"),
+        ],
+    )
+    def test_regions_that_do_not_fit_are_named(self, region: Any, said: str) -> None:
+        (problem,) = Sensitivity(region=region).check_deeply()
+        assert said in problem.message
+        assert attrs.asdict(problem)["path"] == ("region",)
+
+    def test_data_of_two_kinds_are_refused(self) -> None:
+        datasets = Datasets([small.spectrum_dataset(), small.spectrum_on_off()])
+        with pytest.raises(ModelError, match="data of one kind, not of"):
+            Sensitivity().estimate(datasets, None)
+        with pytest.raises(ModelError, match="'points' has no counts and exposure"):
+            Sensitivity().estimate(Datasets([small.flux_points()]), None)
+        bare = small.spectrum_dataset("bare")
+        bare.background = None
+        with pytest.raises(ModelError, match="'bare' has no background"):
+            Sensitivity().estimate(Datasets([bare]), None)
+
+    @pytest.mark.parametrize(
+        ("options", "said"),
+        [
+            ({"n_sigma": 0}, "at least 0.1"),
+            ({"alpha": 0}, "at least"),
+            ({"energy_edges": ["2 TeV", "1 TeV"]}, "do not rise"),
+        ],
+    )
+    def test_options_that_do_not_fit_are_refused(self, options: Any, said: str) -> None:
+        with pytest.raises(FieldError, match=said):
+            Sensitivity(**options)
+
+    @pytest.mark.data
+    def test_edges_outside_the_axis_are_named_before_data_are_read(self) -> None:
+        changed = ["estimate.0.energy_edges=[0.1 TeV, 1 TeV]"]
+        with pytest.raises(ConfigError, match="reach outside the energy axis"):
+            Pipeline.from_yaml(EXAMPLE, overrides=changed)

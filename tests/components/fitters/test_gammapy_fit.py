@@ -1,0 +1,226 @@
+"""The fitter `gammapy`: every method of its backends, on bowls whose bottom is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+import numpy as np
+import pytest
+
+import bowls
+import plain_gammapy as plain
+from skyred import Objective
+from skyred.components.fitters.backends import METHODS, WITHOUT_LIMITS
+from skyred.components.fitters.check_minimum import look_around
+from skyred.components.fitters.minuit import Newton
+from skyred.components.fitters.scaled import Scaled
+from skyred.components.gammapy import GammapyFit
+from skyred.errors import FieldError, FitError
+
+COVARIANCE = np.array([[4.0, 1.2, 0.0], [1.2, 1.0, -0.3], [0.0, -0.3, 0.25]])
+BOTTOM = np.array([1.0, -2.0, 30.0])
+EVERY = [(backend, method) for backend in ("minuit", "scipy") for method in METHODS[backend]]
+LIMITED = [(backend, method) for backend, method in EVERY if method not in WITHOUT_LIMITS]
+SOME = [("minuit", "migrad"), ("scipy", "Nelder-Mead"), ("scipy", "L-BFGS-B")]
+
+
+@pytest.mark.parametrize(("backend", "method"), EVERY)
+@pytest.mark.parametrize("derivatives", [True, False])
+def test_a_quadratic_gives_its_covariance(backend: str, method: str, derivatives: bool) -> None:
+    details = {} if derivatives else {"gradient_of": None, "fisher_of": None, "steps": None}
+    unit = np.array([1e-13, 1.0, 1e6])  # of any size
+    objective = bowls.quadratic(COVARIANCE * np.outer(unit, unit), BOTTOM * unit, **details)
+    result = GammapyFit(backend=backend, method=method).fit(objective)
+    assert result.success, result.message
+    assert result.message == ""
+    errors = np.sqrt(np.diag(COVARIANCE)) * unit
+    np.testing.assert_allclose((result.values - BOTTOM * unit) / errors, 0, atol=0.01)
+    np.testing.assert_allclose(result.covariance / np.outer(errors, errors),
+                               COVARIANCE * np.outer(unit, unit) / np.outer(errors, errors),
+                               atol=0.01)  # fmt: skip
+    assert result.stat == objective.total(result.values)
+    assert result.nfev > 0
+    assert result.at_limit == ()
+
+
+@pytest.mark.parametrize(("backend", "method"), LIMITED)
+@pytest.mark.parametrize(("low", "high"), [(2.0, np.inf), (-np.inf, 0.5), (2.0, 5.0)])
+def test_a_minimum_beyond_a_limit_ends_exactly_at_it(
+    backend: str, method: str, low: float, high: float
+) -> None:
+    limits = np.array([[low, high], [-np.inf, np.inf], [-np.inf, np.inf]])
+    asked = []
+
+    def stat(x: np.ndarray) -> float:
+        asked.append(x[0])
+        return float(((x - BOTTOM) ** 2).sum())
+
+    start = [min(max(0.7, low), high - 0.1), 0.5, 0.5]
+    objective = Objective(names=["a", "b", "c"], start=start, stat=stat, limits=limits)
+    result = GammapyFit(backend=backend, method=method).fit(objective)
+    assert result.success, result.message
+    assert result.at_limit == ("a",)
+    assert result.values[0] == (low if low > 1 else high)
+    np.testing.assert_allclose(result.values[1:], BOTTOM[1:], atol=0.01)
+    np.testing.assert_allclose(result.errors, 1, rtol=0.01)
+    assert (np.array(asked) >= low).all()
+    assert (np.array(asked) <= high).all()
+
+
+def test_a_method_without_limits_refuses_them_by_name() -> None:
+    objective = bowls.quadratic(COVARIANCE, BOTTOM, limits=[[0, 9]] + [[-np.inf, np.inf]] * 2)
+    with pytest.raises(FitError, match="BFGS knows no limits, and p0 have some; use L-BFGS-B"):
+        GammapyFit(method="BFGS").fit(objective)
+
+
+@pytest.mark.parametrize(("backend", "method"), SOME)
+def test_poisson_counts_give_what_minuit_gives(backend: str, method: str) -> None:
+    signal = np.array([[1.0, 0], [10, 2], [0, 5]])
+    limits = [[0, np.inf]] * 2
+    objective = bowls.poisson(np.array([5.0, 30, 11]), signal, np.ones(3), limits=limits)
+    expected = Newton().fit(objective)
+    result = GammapyFit(backend=backend, method=method).fit(objective)
+    assert result.success, result.message
+    np.testing.assert_allclose((result.values - expected.values) / expected.errors, 0, atol=0.02)
+    # the declination is 0.1 errors from a pixel centre, where there is no second derivative
+    smooth = np.array([not name.endswith("lat_0") for name in result.names])
+    np.testing.assert_allclose(result.errors[smooth], expected.errors[smooth], rtol=0.01)
+    np.testing.assert_allclose(result.errors[~smooth], expected.errors[~smooth], rtol=0.15)
+
+
+@pytest.mark.parametrize(("backend", "method"), LIMITED)
+@pytest.mark.parametrize(
+    ("start", "step"), [(5000.0, None), (50000.0, 5000.0), (5000.0, 1e-3), (0.0, 5e4), (1.0, 1e-4)]
+)
+def test_a_bad_guess_of_the_error_does_not_mislead(
+    backend: str, method: str, start: float, step: float | None
+) -> None:
+    # n = 3 counts over b = 0.5: s = n - b, and its error is the root of n
+    objective = Objective(
+        names=["s"], start=[start], limits=[[0, 1e5]],
+        stat=lambda x: float(2 * (x[0] + 0.5 - 3 * np.log(x[0] + 0.5))),
+        steps=None if step is None else np.array([step]),
+    )  # fmt: skip
+    result = GammapyFit(backend=backend, method=method).fit(objective)
+    assert result.success, result.message
+    assert result.values[0] == pytest.approx(2.5, abs=0.01)
+    assert result.errors[0] == pytest.approx(np.sqrt(3), rel=0.01)
+    assert result.at_limit == ()
+
+
+def test_a_limit_where_the_statistic_falls_inward_is_no_minimum() -> None:
+    # the bottom lies 2e-3 inside, and a step is 1
+    stat = lambda x: float(((x[0] - 2e-3) / 1e-3) ** 2)  # noqa: E731
+    limits = [[0, np.inf]]
+    objective = Objective(names=["s"], start=[0], stat=stat, limits=limits, steps=np.ones(1))
+    minimum = look_around(Scaled(objective), np.zeros(1))
+    assert minimum.message == "stopped at the limit of s, where the statistic falls inward"
+    result = GammapyFit().fit(objective)
+    assert result.success, result.message
+    assert result.values[0] == pytest.approx(2e-3, abs=1e-5)
+
+
+@pytest.mark.parametrize("start", [1e-9, 1e-8, 1e-7])
+@pytest.mark.parametrize(("backend", "method"), LIMITED)
+def test_a_flux_from_zero_on_is_found_from_far_above(
+    backend: str, method: str, start: float
+) -> None:
+    # counts of a source of about 4e-11 cm-2 s-1 TeV-1 in three bins
+    observed, background = np.array([60.0, 20.0, 5.0]), np.array([20.0, 8.0, 2.0])
+    signal = np.array([[1.2e12], [5e11], [1.5e11]])
+    objective = bowls.poisson(observed, signal, background, limits=[[0, np.inf]])
+    expected = Newton().fit(objective)
+    far = attrs.evolve(objective, start=[start], steps=np.array([start]))
+    result = GammapyFit(backend=backend, method=method).fit(far)
+    assert result.success, result.message
+    assert abs(result.values - expected.values) < 0.01 * expected.errors
+    np.testing.assert_allclose(result.errors, expected.errors, rtol=0.01)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("backend", "method"), [each for each in EVERY if each[1] != "CG"])
+@pytest.mark.parametrize(
+    "stat",
+    [
+        pytest.param(lambda x: (x[0] - 1) ** 2, id="a parameter without effect"),
+        pytest.param(lambda x: (x[0] + x[1] - 1) ** 2, id="only the sum is known"),
+        pytest.param(lambda x: (x[0] - 1) ** 2 - x[1], id="no bottom"),
+        pytest.param(lambda x: (x[0] - 1) ** 2 - x[1] ** 2, id="a saddle"),
+    ],
+)
+def test_a_fit_without_a_minimum_does_not_succeed(
+    backend: str, method: str, stat: Callable[[np.ndarray], float]
+) -> None:
+    # CG is left out: it runs away for seconds
+    objective = Objective(names=["x", "y"], start=[0.5, 0.5], stat=stat)
+    result = GammapyFit(backend=backend, method=method).fit(objective)
+    assert not result.success
+    assert result.message
+
+
+def test_a_search_that_is_stopped_does_not_succeed() -> None:
+    result = GammapyFit(options={"maxiter": 5}).fit(bowls.quadratic(COVARIANCE, BOTTOM))
+    assert not result.success
+    assert "scipy's Nelder-Mead did not converge: Maximum number of iterations" in result.message
+
+
+def test_a_methods_word_alone_is_not_believed() -> None:
+    # with this tolerance scipy calls the start a minimum
+    result = GammapyFit(tolerance=1e9).fit(bowls.quadratic(COVARIANCE, BOTTOM))
+    assert not result.success
+    assert "lower" in result.message
+
+
+def test_a_lower_minimum_beyond_a_kink_is_found() -> None:
+    def stat(x: np.ndarray) -> float:  # two valleys that meet in a kink, one lower by 0.05
+        return float(min((x[0] - 0.3) ** 2, x[0] ** 2 + 0.05))
+
+    result = GammapyFit().fit(Objective(names=["x"], start=[-1.0], stat=stat, steps=np.ones(1)))
+    assert result.success, result.message
+    assert result.values[0] == pytest.approx(0.3, abs=0.01)
+
+
+def test_a_start_that_is_not_finite_is_refused() -> None:
+    objective = Objective(names=["x"], start=[1.0], stat=lambda x: np.nan)
+    with pytest.raises(FitError, match="the fit statistic is nan at the starting values"):
+        GammapyFit().fit(objective)
+
+
+def test_a_method_of_another_backend_is_refused_with_its_own() -> None:
+    with pytest.raises(FieldError, match="minuit has no method 'Powell'; expected one of migrad"):
+        GammapyFit(backend="minuit", method="Powell")
+
+
+def test_without_sherpa_the_extra_is_named_before_and_at_the_fit() -> None:
+    fitter = GammapyFit(backend="sherpa")
+    if not fitter._is_missing():
+        pytest.skip("sherpa is installed")
+    (problem,) = fitter.check_deeply()
+    assert "skyred[sherpa]" in problem.expected
+    with pytest.raises(FitError, match=r"pip install \"skyred\[sherpa\]\""):
+        fitter.fit(bowls.quadratic(COVARIANCE, BOTTOM))
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(("backend", "method"), SOME)
+def test_the_crab_is_fitted_as_by_newton_steps(
+    backend: str, method: str, reduced: plain.Reduced
+) -> None:
+    from gammapy.datasets import Datasets
+
+    from skyred.likelihood import objective_of
+
+    def objective() -> Objective:
+        datasets = Datasets([reduced.dataset.copy(name="hess")])
+        datasets.models = plain.models("hess")
+        return objective_of(datasets)
+
+    expected = Newton().fit(objective())
+    result = GammapyFit(backend=backend, method=method).fit(objective())
+    assert result.success, result.message
+    np.testing.assert_allclose((result.values - expected.values) / expected.errors, 0, atol=0.02)
+    # the declination is 0.1 errors from a pixel centre, where there is no second derivative
+    smooth = np.array([not name.endswith("lat_0") for name in result.names])
+    np.testing.assert_allclose(result.errors[smooth], expected.errors[smooth], rtol=0.01)
+    np.testing.assert_allclose(result.errors[~smooth], expected.errors[~smooth], rtol=0.15)

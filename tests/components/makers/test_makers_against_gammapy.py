@@ -1,0 +1,499 @@
+"""Makers on a real run, against gammapy's own makers with the same options."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import astropy.units as u
+import numpy as np
+import pytest
+from astropy.coordinates import SkyCoord
+from gammapy.data import Observation
+from gammapy.datasets import Datasets, MapDataset
+from gammapy.makers import FoVBackgroundMaker, MapDatasetMaker, SafeMaskMaker
+from gammapy.maps import Map, MapAxis, WcsGeom
+from gammapy.modeling import Fit
+from gammapy.modeling.models import FoVBackgroundModel, Model
+from regions import Regions
+
+import plain_gammapy as plain
+from skyred import Maker, Orchestrator, Pipeline, SkipObservation
+from skyred.components.gammapy import FoVBackground, MapData, SafeMask
+from skyred.errors import ConfigError, FieldError, RunsFailedError
+from skyred.run.worker import settle
+
+pytestmark = pytest.mark.data
+
+RUN = 23523
+CIRCLE = "icrs; circle(83.63, 22.14, 0.2)"
+BOX = "icrs; circle(83.0, 21.6, 0.3)"
+CRAB = SkyCoord(83.633, 22.014, unit="deg")
+
+
+def blank() -> MapDataset:
+    energy = MapAxis.from_energy_bounds("0.7 TeV", "10 TeV", nbin=4)
+    geom = WcsGeom.create(skydir=CRAB, width=2.4, binsz=0.05, frame="icrs", axes=[energy])
+    true = MapAxis.from_energy_bounds("0.5 TeV", "20 TeV", nbin=8, name="energy_true")
+    return MapDataset.create(geom, energy_axis_true=true, name="run")
+
+
+@pytest.fixture(scope="session")
+def observation() -> Observation:
+    return plain.observations((RUN,))[0]
+
+
+@pytest.fixture(scope="session")
+def filled(observation) -> MapDataset:
+    return MapDatasetMaker().run(blank(), observation)
+
+
+@pytest.fixture(scope="session")
+def masked(filled, observation) -> MapDataset:
+    maker = SafeMaskMaker(methods=["offset-max"], offset_max="1.2 deg")
+    return maker.run(filled.copy(name="run"), observation)
+
+
+@pytest.fixture
+def copies(masked) -> tuple[MapDataset, MapDataset]:
+    return masked.copy(name="run"), masked.copy(name="run")
+
+
+def parts(dataset: MapDataset) -> dict[str, np.ndarray]:
+    found = {"counts": dataset.counts, "background": dataset.background,
+             "exposure": dataset.exposure, "mask_safe": dataset.mask_safe}  # fmt: skip
+    if dataset.psf:
+        found |= {"psf": dataset.psf.psf_map, "psf_exposure": dataset.psf.exposure_map}
+    if dataset.edisp:
+        found |= {"edisp": dataset.edisp.edisp_map, "edisp_exposure": dataset.edisp.exposure_map}
+    return {name: held.data for name, held in found.items() if held is not None}
+
+
+def assert_equal(dataset: MapDataset, expected: MapDataset) -> None:
+    """The same gammapy code on the same numbers gives the same bits."""
+    ours, theirs = parts(dataset), parts(expected)
+    assert ours.keys() == theirs.keys()
+    for name, array in ours.items():
+        np.testing.assert_array_equal(array, theirs[name], err_msg=name)
+    assert str(dataset.gti) == str(expected.gti)
+    if expected.exposure:
+        assert dataset.exposure.meta == expected.exposure.meta
+
+
+def assert_errors_are_hesses(dataset: MapDataset) -> None:
+    """Hold errors against an explicit HESSE at the same values: `Fit.run` calls none."""
+    parameters = dataset.models.parameters.free_parameters
+    ours = [parameter.error for parameter in parameters]
+    Fit(covariance_opts={"strategy": 2}).covariance(Datasets([dataset]))
+    assert ours == pytest.approx([parameter.error for parameter in parameters], rel=0.01)
+
+
+class TestMap:
+    def test_fills_all_maps_as_gammapy_does(self, observation, filled):
+        assert_equal(MapData().make(blank(), observation), filled)
+
+    @pytest.mark.parametrize(
+        "chosen",
+        [["counts"], ["counts", "exposure"], ["exposure", "psf", "edisp"], ["background"]],
+        ids="+".join,
+    )
+    def test_fills_the_parts_that_are_asked_for(self, observation, chosen):
+        expected = MapDatasetMaker(selection=chosen).run(blank(), observation)
+        assert_equal(MapData(parts=chosen).make(blank(), observation), expected)
+
+    def test_background_oversampling(self, observation, filled):
+        expected = MapDatasetMaker(background_oversampling=4).run(blank(), observation)
+        dataset = MapData(background_oversampling=4).make(blank(), observation)
+        assert_equal(dataset, expected)
+        assert not np.array_equal(dataset.background.data, filled.background.data)
+
+    def test_unknown_part_is_refused(self):
+        with pytest.raises(FieldError, match=r"MapData\.parts.*'count'.*did you mean 'counts'"):
+            MapData(parts=["count"])
+
+
+class TestSafeMask:
+    @pytest.mark.parametrize(
+        ("ours", "theirs"),
+        [
+            ({"methods": "aeff-default"}, {"methods": ["aeff-default"]}),
+            (
+                {"methods": "aeff-max", "aeff_percent": 30},
+                {"methods": ["aeff-max"], "aeff_percent": 30},
+            ),
+            (
+                {"methods": "edisp-bias", "bias_percent": 5},
+                {"methods": ["edisp-bias"], "bias_percent": 5},
+            ),
+            (
+                {"methods": "offset-max", "offset_max": "60 arcmin"},
+                {"methods": ["offset-max"], "offset_max": 1 * u.deg},
+            ),
+            ({"methods": "bkg-peak"}, {"methods": ["bkg-peak"]}),
+            (
+                {"methods": "aeff-max", "position": CRAB, "aeff_percent": 20},
+                {"methods": ["aeff-max"], "position": CRAB, "aeff_percent": 20},
+            ),
+            (
+                {"methods": "aeff-max", "fixed_offset": "1.5 deg", "irfs": "DL3"},
+                {"methods": ["aeff-max"], "fixed_offset": 1.5 * u.deg, "irfs": "DL3"},
+            ),
+            (
+                {"methods": "edisp-bias", "fixed_offset": "0.5 deg", "irfs": "DL3"},
+                {"methods": ["edisp-bias"], "fixed_offset": 0.5 * u.deg, "irfs": "DL3"},
+            ),
+            (
+                {"methods": ["offset-max", "aeff-max", "bkg-peak"], "offset_max": "1.3 deg"},
+                {"methods": ["offset-max", "aeff-max", "bkg-peak"], "offset_max": 1.3 * u.deg},
+            ),
+        ],
+        ids=lambda options: "+".join(f"{v}" for v in options.values()),
+    )
+    def test_is_gammapys(self, filled, observation, ours, theirs):
+        expected = SafeMaskMaker(**theirs).run(filled.copy(name="run"), observation)
+        dataset = SafeMask(**ours).make(filled.copy(name="run"), observation)
+        assert_equal(dataset, expected)
+        assert dataset.mask_safe.data.any()
+
+    def test_defaults_are_gammapys(self, filled, observation):
+        # but for the method: gammapy's is aeff-default too
+        expected = SafeMaskMaker().run(filled.copy(name="run"), observation)
+        assert_equal(SafeMask().make(filled.copy(name="run"), observation), expected)
+
+    def test_run_that_is_left_with_nothing_is_skipped(self, filled, observation):
+        maker = SafeMask(methods="offset-max", offset_max="0 deg")
+        with pytest.raises(SkipObservation, match=r"safe mask \(offset-max\) leaves nothing"):
+            maker.make(filled.copy(name="run"), observation)
+
+    def test_position_beside_offset_is_refused(self):
+        with pytest.raises(FieldError, match="beside fixed_offset"):
+            SafeMask(position=CRAB, fixed_offset="1 deg")
+
+
+class TestFoVBackground:
+    @pytest.mark.parametrize(
+        ("method", "spectral", "free_tilt", "tolerance"),
+        [
+            ("scale", "pl-norm", False, 1e-6),  # float32 sums
+            ("scale", "ecpl-norm", False, 1e-6),
+            ("fit", "pl-norm", False, 2e-4),  # MIGRAD stops early
+            ("fit", "pl-norm", True, 2e-4),
+            # MIGRAD stops early along the degeneracy of norm and shape, so more here
+            ("fit", "lp-norm", False, 2e-3),
+            ("fit", "ecpl-norm", False, 2e-3),
+        ],
+    )
+    def test_is_gammapys(self, copies, observation, method, spectral, free_tilt, tolerance):
+        ours, theirs = copies
+        mask = ~ours.counts.geom.region_mask(Regions.parse(CIRCLE, format="ds9"))
+        norm_model = Model.create(spectral, model_type="spectral")
+        if free_tilt:
+            norm_model.tilt.frozen = False
+        gammapys = FoVBackgroundMaker(method, mask, spectral_model=norm_model)
+        theirs = gammapys.run(theirs, observation)
+        maker = FoVBackground(method=method, spectral=spectral, free_tilt=free_tilt, exclude=CIRCLE)
+        ours = maker.make(ours, observation)
+        ours.mask_fit = theirs.mask_fit = mask
+        expected = theirs.npred_background().data
+        parameters = ours.background_model.parameters, theirs.background_model.parameters
+        assert [p.frozen for p in parameters[0]] == [p.frozen for p in parameters[1]]
+        for one, other in zip(*parameters, strict=True):
+            sigma = other.error if method == "fit" else 0
+            assert one.value == pytest.approx(other.value, rel=tolerance, abs=0.02 * sigma)
+        assert parameters[0]["norm"].error == pytest.approx(parameters[1]["norm"].error, rel=0.1)
+        if method == "fit":
+            assert ours.stat_sum() <= theirs.stat_sum() + 1e-3
+        if spectral == "pl-norm" and method == "fit":  # HESSE is 6 % off along degeneracies
+            assert_errors_are_hesses(ours)
+        assert settle(ours) == parameters[0]["norm"].value
+        np.testing.assert_allclose(ours.background.data, expected, rtol=tolerance)
+        assert ours.models is None
+
+    def test_scale_is_counts_over_background_outside_the_exclusion(self, copies, observation):
+        dataset, _ = copies
+        outside = ~dataset.counts.geom.region_mask(Regions.parse(CIRCLE, format="ds9")).data
+        inside = dataset.mask_safe.data & outside
+        expected = dataset.counts.data[inside].sum() / dataset.background.data[inside].sum()
+        made = FoVBackground(method="scale", exclude=CIRCLE).make(dataset, observation)
+        # float32 sum
+        assert settle(made) == pytest.approx(expected, rel=1e-6)
+
+    def test_settled_background_is_a_template_like_any_other(self, copies, observation):
+        # gammapy's cache of the fitted background must not be the template of later models
+        dataset = FoVBackground(exclude=CIRCLE).make(copies[0], observation)
+        norm = settle(dataset)
+        template = dataset.background.data.copy()
+        dataset.models = FoVBackgroundModel(dataset_name="run")
+        for value in (norm, 2.0, 0.5, 1.0):
+            dataset.models["run-bkg"].spectral_model.norm.value = value
+            # float32
+            np.testing.assert_allclose(dataset.npred_background().data, value * template, rtol=1e-6)
+            np.testing.assert_array_equal(dataset.background.data, template)
+
+    def test_leaves_mask_and_counts_alone(self, copies, observation):
+        dataset, before = copies
+        dataset = FoVBackground(exclude=CIRCLE).make(dataset, observation)
+        np.testing.assert_array_equal(dataset.mask_safe.data, before.mask_safe.data)
+        np.testing.assert_array_equal(dataset.counts.data, before.counts.data)
+        assert dataset.mask_fit is None
+
+    @pytest.mark.parametrize(
+        ("options", "reason"),
+        [
+            ({"min_counts": 10**6}, r"\d+ counts for \d+\.\d predicted"),
+            ({"min_background": 1e6}, r"\d+ counts for \d+\.\d predicted"),
+            ({"exclude": "icrs; circle(83.6, 22.0, 5)"}, r"0 counts for 0\.0 predicted"),
+        ],
+        ids=["few counts", "little background", "all excluded"],
+    )
+    def test_run_that_cannot_be_normalised_is_skipped(self, copies, observation, options, reason):
+        with pytest.raises(SkipObservation, match="cannot be normalised: " + reason):
+            FoVBackground(method="scale", **options).make(copies[0], observation)
+
+    @pytest.mark.parametrize("method", ["scale", "fit"])
+    def test_run_without_counts_is_skipped(self, copies, observation, method):
+        copies[0].counts.data[...] = 0
+        with pytest.raises(SkipObservation, match=r"0 counts for \d+\.\d predicted"):
+            FoVBackground(method=method).make(copies[0], observation)
+
+    def test_run_whose_counts_cannot_settle_a_tilt_is_skipped(self, copies, observation):
+        copies[0].counts.data[1:] = 0
+        with pytest.raises(SkipObservation, match=r"runs away: .* cannot settle norm and tilt"):
+            FoVBackground(free_tilt=True).make(copies[0], observation)
+
+    def test_what_has_no_background_or_none_that_is_a_number_is_left_out(self, copies, observation):
+        dataset, plain_dataset = copies
+        expected = settle(FoVBackground(method="scale").make(plain_dataset, observation))
+        for value, pixel in ((np.nan, 20), (0, 28)):
+            dataset.counts.data[:, pixel] = 10 * (dataset.background.data[:, pixel] > 0)
+            dataset.background.data[:, pixel] = value
+        assert dataset.counts.data[dataset.mask_safe.data].sum() > 1000
+        found = settle(FoVBackground().make(dataset, observation))
+        assert found == pytest.approx(expected, rel=0.1)
+
+    def test_dataset_with_models_fails_by_name(self, copies, observation):
+        copies[0].models = FoVBackgroundModel(dataset_name="run")
+        with pytest.raises(ValueError, match=r"has the models \['run-bkg'\] already"):
+            FoVBackground().make(copies[0], observation)
+
+    def test_tilt_needs_a_fit(self):
+        with pytest.raises(FieldError, match="needs method: fit"):
+            FoVBackground(method="scale", free_tilt=True)
+
+    def test_tilt_is_that_of_pl_norm(self):
+        with pytest.raises(FieldError, match="lp-norm has no tilt"):
+            FoVBackground(spectral="lp-norm", free_tilt=True)
+
+
+class TestExclusion:
+    """What is excluded, seen in the norm that `scale` gives outside of it."""
+
+    def norm(self, dataset, observation, exclude) -> float:
+        return settle(FoVBackground(method="scale", exclude=exclude).make(dataset, observation))
+
+    def expected(self, dataset, observation, allowed) -> Any:
+        geom = dataset.counts.geom
+        data = np.broadcast_to(allowed, geom.data_shape).copy()
+        mask = Map.from_geom(geom, data=data)
+        made = FoVBackgroundMaker(method="scale", exclusion_mask=mask).run(dataset, observation)
+        # float32 sums
+        return pytest.approx(made.models["run-bkg"].spectral_model.norm.value, rel=1e-6)
+
+    @pytest.fixture
+    def image(self, masked) -> WcsGeom:
+        return masked.counts.geom.to_image()
+
+    @pytest.fixture
+    def reg_file(self, tmp_path) -> Path:
+        path = tmp_path / "sources.reg"
+        Regions.parse(BOX, format="ds9").write(path, format="ds9")
+        return path
+
+    @pytest.fixture
+    def mask_file(self, tmp_path) -> tuple[Path, Map]:
+        # on another grid than the dataset's, and covering a part of it
+        geom = WcsGeom.create(skydir=(84.2, 22.6), width=1, binsz=0.02, frame="icrs")
+        mask = geom.region_mask("icrs; circle(84.2, 22.6, 0.25)", inside=False)
+        mask = Map.from_geom(geom, data=mask.data.astype(np.int16))
+        mask.write(tmp_path / "mask.fits.gz")
+        return tmp_path / "mask.fits.gz", mask
+
+    def allowed_by(self, image, *texts) -> np.ndarray:
+        regions = [region for text in texts for region in Regions.parse(text, format="ds9")]
+        return ~image.region_mask(regions).data
+
+    def test_by_region_text(self, copies, observation, image):
+        norm = self.norm(copies[0], observation, CIRCLE)
+        assert norm == self.expected(copies[1], observation, self.allowed_by(image, CIRCLE))
+
+    def test_by_several_regions_in_one_text_and_in_a_list(self, copies, observation, image):
+        allowed = self.allowed_by(image, CIRCLE, BOX)
+        expected = self.expected(copies[1], observation, allowed)
+        assert self.norm(copies[0].copy(name="run"), observation, [CIRCLE, BOX]) == expected
+        text = f"{CIRCLE}; {BOX.removeprefix('icrs; ')}"
+        assert self.norm(copies[0], observation, text) == expected
+
+    def test_by_region_object(self, copies, observation, image):
+        region = Regions.parse(CIRCLE, format="ds9")[0]
+        norm = self.norm(copies[0], observation, region)
+        assert norm == self.expected(copies[1], observation, self.allowed_by(image, CIRCLE))
+
+    def test_by_region_file(self, copies, observation, image, reg_file):
+        norm = self.norm(copies[0], observation, [reg_file])
+        assert norm == self.expected(copies[1], observation, self.allowed_by(image, BOX))
+
+    def test_by_mask_map_that_covers_a_part(self, copies, observation, image, mask_file):
+        path, mask = mask_file
+        # the pixel of the mask that holds each centre; outside of the mask nothing is excluded
+        values = mask.get_by_coord(image.get_coord())
+        allowed = np.where(np.isnan(values), 1, values).astype(bool)
+        assert 0 < (~allowed).sum() < allowed.size / 10
+        norm = self.norm(copies[0], observation, [path])
+        assert norm == self.expected(copies[1], observation, allowed)
+
+    def test_by_the_mask_map_of_the_joint_crab(self, copies, observation, image):
+        folder = Path(os.environ["GAMMAPY_DATA"], "joint-crab", "exclusion")
+        if not folder.is_dir():
+            pytest.skip("needs $GAMMAPY_DATA/joint-crab")
+        mask = Map.read(folder / "exclusion_mask_crab.fits.gz")
+        mask.data = mask.data.astype(bool)
+        made = FoVBackgroundMaker(method="scale", exclusion_mask=mask).run(copies[1], observation)
+        expected = made.models["run-bkg"].spectral_model.norm.value
+        place = "$GAMMAPY_DATA/joint-crab/exclusion/exclusion_mask_crab.fits.gz"
+        assert self.norm(copies[0], observation, place) == pytest.approx(expected, rel=1e-6)
+
+    def test_all_together(self, copies, observation, image, reg_file, mask_file):
+        path, mask = mask_file
+        allowed = self.allowed_by(image, CIRCLE, BOX)
+        values = mask.get_by_coord(image.get_coord())
+        allowed &= np.where(np.isnan(values), 1, values).astype(bool)
+        norm = self.norm(copies[0], observation, [CIRCLE, reg_file, path])
+        assert norm == self.expected(copies[1], observation, allowed)
+
+    def test_what_is_excluded_by_a_mask_is_no_more_than_by_its_region(
+        self, copies, observation, image, mask_file
+    ):
+        # truth: the mask was drawn from this circle, so both exclude the same pixels but at the rim
+        text = "icrs; circle(84.2, 22.6, 0.25)"
+        by_mask = self.norm(copies[0], observation, [mask_file[0]])
+        by_region = self.norm(copies[1], observation, [text])
+        everything = copies[0].mask_safe.data.sum()
+        rim = 2 * np.pi * 0.25 * 0.05 / 0.05**2
+        # each pixel of the rim holds about one count in everything
+        assert by_mask == pytest.approx(by_region, rel=rim / everything * 4)
+
+
+class TestExclusionErrors:
+    """An exclusion that is none must not pass for "nothing is excluded"."""
+
+    @pytest.mark.parametrize(
+        "text",
+        ["garbage", "icrs; circl(83.63, 22.14, 0.2)", "icrs; circle(83.63", "circle(a, b, c)"],
+    )
+    def test_that_parses_to_nothing_stops_before_data_are_read(self, text):
+        configured = plain.EXAMPLE.read_text().replace(CIRCLE, text)
+        with pytest.raises(ConfigError, match=r"data\.hess\.make\[2\]\.exclude") as caught:
+            Pipeline.from_yaml(configured)
+        assert text in str(caught.value)
+
+    @pytest.mark.parametrize("name", ["none.reg", "none.fits"])
+    def test_file_that_is_not_there_stops_before_data_are_read(self, tmp_path, name):
+        configured = plain.EXAMPLE.read_text().replace(CIRCLE, str(tmp_path / name))
+        with pytest.raises(ConfigError, match=r"make\[2\]\.exclude"):
+            Pipeline.from_yaml(configured)
+
+    def test_region_file_without_regions(self, tmp_path):
+        path = tmp_path / "empty.reg"
+        path.write_text("# Region file format: DS9\n")
+        configured = plain.EXAMPLE.read_text().replace(CIRCLE, str(path))
+        with pytest.raises(ConfigError, match=r"empty\.reg' holds no region at all"):
+            Pipeline.from_yaml(configured)
+
+    def test_written_in_python_it_stops_before_data_are_read_too(self):
+        pipeline = Pipeline.from_yaml(plain.EXAMPLE)
+        entry = pipeline.data["hess"]
+        makers = [*entry.make[:2], FoVBackground(exclude="icrs; circl(83.63, 22.14, 0.2)")]
+        changed = pipeline.evolve(data={"hess": entry.evolve(make=makers)})
+        with pytest.raises(ConfigError, match=r"make\[2\]\.exclude: .*circl\(83\.63"):
+            Orchestrator(changed)
+
+
+def orchestrator(*makers, **changes) -> Orchestrator:
+    """Give an orchestrator of one run of the example, with other makers."""
+    smaller = ["data.hess.geometry.bin_size=0.1 deg", "data.hess.geometry.width=0.6 deg"]
+    pipeline = Pipeline.from_yaml(plain.EXAMPLE, overrides=smaller)
+    entry = pipeline.data["hess"]
+    changed = entry.evolve(make=makers or entry.make, **changes)
+    made = Orchestrator(pipeline.evolve(data={"hess": changed}))
+    made.observations = {"hess": made.observations["hess"][:1]}
+    return made
+
+
+class TestChain:
+    SAFE = SafeMask(methods=["offset-max", "aeff-max"], offset_max="2.5 deg")
+    FIELD = FoVBackground(method="scale", exclude=CIRCLE)
+
+    def test_adapted_gammapy_makers_give_what_their_counterparts_give(self):
+        ours = orchestrator(MapData(), self.SAFE, self.FIELD)
+        # the cutout follows our own safe mask's offset, so here it is given
+        geometry = ours.pipeline.data["hess"].geometry.evolve(cutout_width="5 deg")
+        target = geometry.target("x")
+        mask = ~target.counts.geom.region_mask(Regions.parse(CIRCLE, format="ds9"))
+        safe = SafeMaskMaker(methods=["offset-max", "aeff-max"], offset_max=2.5 * u.deg)
+        field = FoVBackgroundMaker(method="scale", exclusion_mask=mask)
+        theirs = orchestrator(MapDatasetMaker(), safe, field, geometry=geometry)
+        assert_equal(theirs.reduce()["hess"], ours.reduce()["hess"])
+        one, other = (o.result().outcomes[0] for o in (ours, theirs))
+        assert other.background_norm == pytest.approx(one.background_norm, rel=1e-6)
+
+    def test_adapted_maker_has_no_yaml_and_says_why(self):
+        pipeline = orchestrator(MapDatasetMaker(), self.SAFE).pipeline
+        with pytest.raises(ConfigError, match="holds a MapDatasetMaker as it is"):
+            pipeline.to_yaml()
+
+    def test_pipeline_with_adapted_makers_leaves_a_readable_folder(self, tmp_path):
+        from skyred import Result
+
+        made = orchestrator(MapDatasetMaker(), self.SAFE, self.FIELD)
+        made.run(tmp_path / "run", until="reduce")
+        result = Result.read(tmp_path / "run")
+        assert result.config == ""
+        assert result.digest == ""
+        assert result.datasets["hess"].counts.data.sum() > 0
+
+    def test_run_that_does_not_overlap_is_skipped_with_where_it_points(self):
+        makers = (MapData(), SafeMask(methods="offset-max", offset_max="0.1 deg"))
+        made = orchestrator(*makers)
+        with pytest.raises(RunsFailedError, match="does not overlap"):
+            made.reduce()
+        outcome = made.result().outcomes[0]
+        assert outcome.status == "skipped"
+        assert outcome.maker == "geometry"
+        assert "83.63 21.51" in outcome.reason
+        assert "0.20 deg" in outcome.reason
+
+    def test_run_that_cannot_be_normalised_is_skipped_by_name(self):
+        made = orchestrator(MapData(), self.SAFE, FoVBackground(min_counts=10**6))
+        with pytest.raises(RunsFailedError, match="cannot be normalised"):
+            made.reduce()
+        outcome = made.result().outcomes[0]
+        assert outcome.status == "skipped"
+        assert outcome.maker.startswith("maker fov-background")
+
+    def test_run_that_fails_is_told_with_maker_and_traceback(self):
+        class Broken:
+            def run(self, dataset, observation):
+                raise RuntimeError("the moon was up")
+
+        made = orchestrator(MapData(), Broken())
+        with pytest.raises(RunsFailedError, match="the moon was up"):
+            made.reduce()
+        outcome = made.result().outcomes[0]
+        assert outcome.status == "failed"
+        assert outcome.reason == "RuntimeError: the moon was up"
+        assert "in run" in outcome.traceback
+
+    def test_makers_are_not_changed_by_their_use(self):
+        makers: list[Maker] = [MapData(), self.SAFE, self.FIELD]
+        before = [maker.digest() for maker in makers]
+        orchestrator(*makers).reduce()
+        assert [maker.digest() for maker in makers] == before

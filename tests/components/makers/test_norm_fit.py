@@ -1,0 +1,106 @@
+"""Norm models fitted to counts by energy: laws of the minimum, and what has none."""
+
+import astropy.units as u
+import numpy as np
+import pytest
+from gammapy.modeling.models import Model
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skyred.components.makers.norm_fit import EnergySums, NoMinimumError, fit_norm
+
+ENERGY = np.geomspace(0.3, 80, 6) * u.TeV
+SHAPES = {
+    "pl-norm": {"tilt": 0.4},
+    "lp-norm": {"alpha": -0.3, "beta": 0.1},
+    "ecpl-norm": {"index": 0.2, "lambda_": "0.03 TeV-1"},
+}
+backgrounds = st.lists(st.floats(0.1, 1e5), min_size=6, max_size=6).map(np.array)
+counts = st.lists(st.integers(1, 10**5), min_size=6, max_size=6).map(np.array)
+tags = st.sampled_from(sorted(SHAPES))
+
+
+def fitted(tag: str, sums: EnergySums, names: list[str]) -> Model:
+    model = Model.create(tag, model_type="spectral")
+    fit_norm(model, sums, [model.parameters[name] for name in names])
+    return model
+
+
+@given(tags, backgrounds, st.floats(0.1, 10))
+def test_finds_the_parameters_that_predict_the_counts_exactly(tag, background, norm):
+    truth = Model.create(tag, model_type="spectral", norm=norm, **SHAPES[tag])
+    counts = background * truth(ENERGY).value
+    model = fitted(tag, EnergySums(ENERGY, counts, background), list(SHAPES[tag]))
+    np.testing.assert_allclose(model.parameters.value, truth.parameters.value, rtol=1e-7)
+
+
+@pytest.mark.parametrize("tag", sorted(SHAPES))
+def test_errors_are_those_of_the_curvature_of_the_statistic(tag):
+    counts, background = np.arange(60.0, 0.0, -10.0), np.full(6, 40.0)
+    model = fitted(tag, EnergySums(ENERGY, counts, background), list(SHAPES[tag]))
+    free = [model.norm, *(model.parameters[name] for name in SHAPES[tag])]
+    best, sigma = (np.array([getattr(p, name) for p in free]) for name in ("value", "error"))
+
+    def log_likelihood(shifts: np.ndarray) -> float:
+        for parameter, value in zip(free, best + shifts, strict=True):
+            parameter.value = value
+        predicted = background * model(ENERGY).value
+        return float(counts @ np.log(predicted) - predicted.sum())
+
+    # central differences; degenerate parameters must be moved by much less than their errors
+    one = np.diag(1e-3 * sigma)
+    moved = [[sum(s * t * log_likelihood(s * a + t * b) for s in (1, -1) for t in (1, -1))
+              for b in one] for a in one]  # fmt: skip
+    information = -np.array(moved) / 4 / np.outer(*2 * [1e-3 * sigma])
+    np.testing.assert_allclose(sigma, np.sqrt(np.diag(np.linalg.inv(information))), rtol=1e-3)
+
+
+@given(counts, backgrounds)
+def test_at_the_minimum_a_tilt_leaves_counts_and_their_log_energies_as_they_are(counts, background):
+    # the score equations of norm and tilt; the statistic is convex, so they hold there alone
+    model = fitted("pl-norm", EnergySums(ENERGY, counts, background), ["tilt"])
+    predicted = background * model(ENERGY).value
+    weights = np.log(ENERGY.value)
+    assert predicted.sum() == pytest.approx(counts.sum(), rel=1e-9)
+    scale = np.abs(weights) @ counts
+    assert weights @ predicted == pytest.approx(weights @ counts, abs=1e-9 * scale)
+
+
+@given(tags, counts, backgrounds)
+def test_norm_alone_is_counts_over_prediction(tag, counts, background):
+    unit = background * Model.create(tag, model_type="spectral")(ENERGY).value
+    norm = fitted(tag, EnergySums(ENERGY, counts, background), []).norm
+    assert norm.value == pytest.approx(counts.sum() / unit.sum(), rel=1e-12)
+    assert norm.error == pytest.approx(norm.value / np.sqrt(counts.sum()), rel=1e-9)
+
+
+@pytest.mark.parametrize("filled", [0, 5], ids=["lowest", "highest"])
+def test_counts_in_one_bin_do_not_settle_a_tilt(filled):
+    counts = np.zeros(6)
+    counts[filled] = 30
+    with pytest.raises(NoMinimumError, match="runs away: the counts cannot settle norm and tilt"):
+        fitted("pl-norm", EnergySums(ENERGY, counts, np.full(6, 5.0)), ["tilt"])
+
+
+def test_two_bins_do_not_settle_three_parameters():
+    sums = EnergySums(ENERGY, np.full(6, 7.0), np.array([3.0, 2.0, 0, 0, 0, 0]))
+    with pytest.raises(NoMinimumError, match="2 bins of energy cannot settle norm and alpha and b"):
+        fitted("lp-norm", sums, ["alpha", "beta"])
+
+
+def test_bin_without_background_says_nothing():
+    counts, background = np.arange(4.0, 10.0), np.arange(9.0, 3.0, -1.0)
+    whole = EnergySums(ENERGY[:5], counts[:5], background[:5])
+    background[5] = 0
+    one, other = (
+        fitted("pl-norm", sums, ["tilt"]).parameters.value
+        for sums in (whole, EnergySums(ENERGY, counts, background))
+    )
+    np.testing.assert_allclose(one, other, rtol=1e-12)
+
+
+@pytest.mark.parametrize("names", [[], ["tilt"]])
+def test_counts_that_are_no_numbers_end_the_fit(names):
+    counts = np.array([np.nan, 3, 2, 1, 1, 1])
+    with pytest.raises(NoMinimumError):
+        fitted("pl-norm", EnergySums(ENERGY, counts, np.ones(6)), names)

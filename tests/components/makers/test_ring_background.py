@@ -1,0 +1,398 @@
+"""Ring backgrounds on real runs, against gammapy's makers and what the method is defined to be."""
+
+import warnings
+
+import numpy as np
+import pytest
+from astropy import units as u
+from astropy.coordinates import SkyCoord
+from gammapy.datasets import Datasets, MapDataset, MapDatasetOnOff
+from gammapy.makers import (
+    AdaptiveRingBackgroundMaker,
+    FoVBackgroundMaker,
+    MapDatasetMaker,
+    RingBackgroundMaker,
+    SafeMaskMaker,
+)
+from gammapy.maps import MapAxis, WcsGeom
+from gammapy.modeling import Fit
+from gammapy.modeling.models import GaussianSpatialModel, Models, PowerLawSpectralModel, SkyModel
+from regions import CircleSkyRegion
+
+import plain_gammapy as plain
+import skyred
+from skyred import Orchestrator, Pipeline, Result, SkipObservation
+from skyred.components.gammapy import AdaptiveRingBackground, RingBackground
+from skyred.errors import ConfigError, FieldError, RunsFailedError
+from skyred.likelihood import objective_of
+
+pytestmark = pytest.mark.data
+
+MSH = SkyCoord(228.32, -59.08, unit="deg")
+CIRCLE = "icrs; circle(228.32, -59.08, 0.3)"
+RUNS = (20136, 20282)
+RING = {"r_in": "0.5 deg", "width": "0.3 deg"}
+ADAPTIVE = {"r_in": "0.3 deg", "width": "0.3 deg", "r_out_max": "1.2 deg", "stepsize": "0.04 deg"}
+YAML = """
+data:
+  hess:
+    archive: $GAMMAPY_DATA/hess-dl3-dr1
+    select: [{kind: observation-ids, ids: [20136, 20282]}]
+    geometry:
+      kind: map
+      center: [228.32 deg, -59.08 deg]
+      width: 3 deg
+      bin_size: 0.04 deg
+      energy: {min: 1 TeV, max: 10 TeV, bins: 1}
+      energy_true: {min: 0.5 TeV, max: 20 TeV, bins: 6}
+    make:
+      - {kind: map}
+      - {kind: safe-mask, methods: offset-max, offset_max: 1.6 deg}
+      - {kind: ring-background, r_in: 0.5 deg, width: 0.3 deg,
+         exclude: "icrs; circle(228.32, -59.08, 0.3)"}
+    stack: {kind: sum}
+"""
+
+
+def target(bins: int = 1) -> MapDataset:
+    energy = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=bins)
+    true = MapAxis.from_energy_bounds("0.5 TeV", "20 TeV", nbin=6, name="energy_true")
+    geom = WcsGeom.create(skydir=MSH, width=3, binsz=0.04, frame="icrs", axes=[energy])
+    return MapDataset.create(geom, energy_axis_true=true, name="plain")
+
+
+def exclusion(geom: WcsGeom):
+    return ~geom.region_mask([CircleSkyRegion(MSH, 0.3 * u.deg)])
+
+
+def make(observation, onto: MapDataset) -> MapDataset:
+    pointing = observation.get_pointing_icrs(observation.tmid)
+    dataset = onto.cutout(pointing, 3.2 * u.deg, name=f"run-{observation.obs_id}")
+    dataset = MapDatasetMaker().run(dataset, observation)
+    return SafeMaskMaker(methods=["offset-max"], offset_max=1.6 * u.deg).run(dataset, observation)
+
+
+@pytest.fixture(scope="session")
+def observations():
+    return plain.observations(RUNS)
+
+
+@pytest.fixture(scope="session")
+def made(once) -> list[MapDataset]:
+    """Give the two runs, by gammapy, before a ring is made."""
+    return once("msh-runs", lambda _: [make(each, target()) for each in plain.observations(RUNS)])
+
+
+@pytest.fixture
+def run(made) -> MapDataset:
+    return made[0].copy(name="run")
+
+
+def ring(dataset: MapDataset, **changes) -> MapDatasetOnOff:
+    return RingBackground(**{**RING, "exclude": CIRCLE, **changes}).make(dataset, None)
+
+
+def adaptive(dataset: MapDataset, **changes) -> MapDatasetOnOff:
+    options = {**ADAPTIVE, "exclude": CIRCLE, **changes}
+    return AdaptiveRingBackground(**options).make(dataset, None)
+
+
+def assert_like_gammapy(ours: MapDatasetOnOff, theirs: MapDatasetOnOff) -> None:
+    safe = ours.mask_safe.data
+    np.testing.assert_array_equal(safe, theirs.mask_safe.data)
+    np.testing.assert_array_equal(ours.counts.data[safe], theirs.counts.data[safe])
+    # gammapy's float32 Fourier sums are off whole numbers by some 1e-5
+    np.testing.assert_array_equal(ours.counts_off.data[safe], np.rint(theirs.counts_off.data[safe]))
+    np.testing.assert_allclose(
+        ours.acceptance_off.data[safe], theirs.acceptance_off.data[safe], rtol=1e-6
+    )
+    # float32 there
+    np.testing.assert_allclose(ours.acceptance.data[safe], theirs.acceptance.data[safe], rtol=1e-6)
+    assert str(ours.gti) == str(theirs.gti)
+    assert ours.exposure.meta == theirs.exposure.meta
+    # gammapy's statistic of its own off counts
+    assert ours.stat_sum() == pytest.approx(theirs.stat_sum(), abs=1e-2)
+
+
+class TestRing:
+    def test_is_gammapys_inside_the_safe_mask(self, run):
+        # gammapy's tutorial turns the dataset into an image, which applies the safe mask
+        maker = RingBackgroundMaker(**RING, exclusion_mask=exclusion(run.counts.geom))
+        theirs = maker.run(run.to_image(name="plain"))
+        ours = ring(run)
+        assert 0 < ours.mask_safe.data.sum() < ours.mask_safe.data.size
+        assert_like_gammapy(ours, theirs)
+
+    def test_what_is_unsafe_is_in_no_ring(self, run):
+        before = ring(run.copy(name="run"))
+        run.counts.data[~run.mask_safe.data] += 1000
+        after = ring(run)
+        np.testing.assert_array_equal(after.counts_off.data, before.counts_off.data)
+
+    def test_has_whole_off_counts_and_nothing_that_is_not_finite(self, run):
+        made = ring(run)
+        assert made.tag == "MapDatasetOnOff"
+        np.testing.assert_array_equal(made.counts_off.data, np.rint(made.counts_off.data))
+        for part in (made.counts_off, made.acceptance, made.acceptance_off, made.alpha):
+            assert np.isfinite(part.data).all()
+        assert (made.alpha.data[made.mask_safe.data] > 0).all()
+
+    def test_keeps_name_and_metadata(self, run):
+        made = ring(run)
+        assert made.name == "run"
+        assert made.meta.obs_info[0].obs_id == RUNS[0]  # gammapy's own is empty
+        assert made.meta_table is run.meta_table
+
+    def test_a_norm_fitted_before_is_in_the_acceptance(self, run):
+        maker = FoVBackgroundMaker(method="scale", exclusion_mask=exclusion(run.counts.geom))
+        plain_ring, template = ring(run.copy(name="run")), run.background.data.copy()
+        scaled = maker.run(run)
+        norm = scaled.background_model.spectral_model.norm.value
+        assert norm != 1
+        made = ring(scaled)
+        safe = made.mask_safe.data
+        expected = norm * template[safe]
+        np.testing.assert_allclose(made.acceptance.data[safe], expected, rtol=1e-6)
+        # the ring takes any norm out again
+        np.testing.assert_allclose(made.alpha.data[safe], plain_ring.alpha.data[safe], rtol=1e-5)
+
+    def test_exclusion_of_everything_skips_the_run(self, run):
+        with pytest.raises(SkipObservation, match="leaves nothing inside the safe mask"):
+            ring(run, exclude="icrs; circle(228.32, -59.08, 10)")
+
+    def test_ring_beyond_the_map_skips_the_run(self, run):
+        # gammapy keeps thousands of pixels here: Fourier noise for off acceptance
+        with pytest.raises(SkipObservation, match=r"no pixel finds background.*6.0 deg to 6.3 deg"):
+            ring(run, r_in="6 deg")
+
+    def test_pixels_whose_ring_is_excluded_are_taken_out_and_told(self, run):
+        with pytest.warns(UserWarning, match=r"\d+ of \d+ safe pixels find no background"):
+            made = ring(run, r_in="0.1 deg", width="0.08 deg")
+        near = made.counts.geom.separation(MSH) < 0.1 * u.deg  # the exclusion has 0.3 deg
+        assert not made.mask_safe.data[0][near].any()
+        far = made.counts.geom.separation(MSH) > 0.5 * u.deg
+        np.testing.assert_array_equal(made.mask_safe.data[0][far], run.mask_safe.data[0][far])
+
+    def test_needs_one_bin_of_energy_and_a_background(self, observations):
+        cube = make(observations[0], target(bins=2))
+        with pytest.raises(
+            ValueError, match="'ring-background' needs a background template in one"
+        ):
+            ring(cube)
+        cube.background = None
+        with pytest.raises(ValueError, match="needs a background template"):
+            ring(cube)
+
+
+class TestAdaptiveRing:
+    @pytest.mark.parametrize("method", ["fixed_width", "fixed_r_in"])
+    @pytest.mark.parametrize("alpha", [0.1, 0.0022])
+    def test_is_gammapys_where_theta_is_one_pixel(self, run, method, alpha):
+        # to gammapy theta is always one pixel, whatever is given: see below
+        maker = AdaptiveRingBackgroundMaker(
+            **ADAPTIVE, method=method, threshold_alpha=alpha,
+            exclusion_mask=exclusion(run.counts.geom) & run.mask_safe,
+        )  # fmt: skip
+        theirs = maker.run(run.copy(name="plain"))
+        # gammapy leaves pixels without a ring in the safe mask, with off counts of NaN
+        theirs.mask_safe.data &= np.isfinite(theirs.counts_off.data)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ours = adaptive(run, theta="0.001 deg", method=method, threshold_alpha=alpha)
+        grew = ours.counts_off.data != adaptive(run, theta="0.001 deg").counts_off.data
+        assert grew.any() == (alpha < 0.1)
+        assert_like_gammapy(ours, theirs)
+
+    def test_takes_the_first_ring_whose_alpha_within_theta_is_small_enough(self, run):
+        with pytest.warns(UserWarning, match="find no background"):
+            made = adaptive(run, theta="0.12 deg", threshold_alpha=0.05, r_out_max="0.8 deg")
+        safe, background = run.mask_safe.data[0], run.background.data[0]
+        inside = safe & exclusion(run.counts.geom).data[0]
+        y, x = np.indices(safe.shape)
+        taken = set()
+        for row, column in np.argwhere(safe)[::97]:
+            distance = np.hypot(x - column, y - row) * 0.04
+            near = background[safe & (distance <= 0.121)].sum()
+            radii = 0.3 + 0.04 * np.arange(5)  # rings of 0.3 deg, up to 0.8 deg
+            rings = [inside & (distance > r - 1e-3) & (distance < r + 0.301) for r in radii]
+            found = [near <= 0.05 * background[each].sum() for each in rings]
+            first = found.index(True) if any(found) else None
+            taken.add(first)
+            assert made.mask_safe.data[0, row, column] == (first is not None)
+            expected = 0 if first is None else run.counts.data[0][rings[first]].sum()
+            assert made.counts_off.data[0, row, column] == expected
+        assert {None, 2, 3} <= taken  # not the same ring for all
+
+    def test_acceptance_is_that_of_the_pixel(self, run):
+        made = adaptive(run, theta="0.1 deg")
+        safe = made.mask_safe.data
+        np.testing.assert_array_equal(made.acceptance.data[safe], run.background.data[safe])
+
+    def test_pixels_without_a_large_enough_ring_are_taken_out(self, run):
+        with pytest.warns(UserWarning, match=r"up to 1.2 deg, with alpha up to 0.04\): taken out"):
+            made = adaptive(run, threshold_alpha=0.04, theta="0.1 deg")
+        assert 0 < made.mask_safe.data.sum() < run.mask_safe.data.sum()
+        for part in (made.counts_off, made.acceptance_off, made.alpha):
+            assert np.isfinite(part.data).all()
+        assert np.isfinite(made.stat_sum())
+
+    def test_no_ring_at_all_skips_the_run(self, run):
+        with pytest.raises(SkipObservation, match=r"no pixel finds background.*alpha up to 1e-05"):
+            adaptive(run, threshold_alpha=1e-5)
+
+
+class TestMistakes:
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"width": "0 deg"}, r"width: is 0\.0 deg"),
+            ({"theta": "0 deg"}, r"theta: is 0\.0 deg"),
+            ({"stepsize": "0 deg"}, r"stepsize: is 0\.0 deg"),
+            ({"threshold_alpha": 0}, r"threshold_alpha: is 0"),
+            (
+                {"r_out_max": "0.5 deg"},
+                r"r_out_max: is 0\.5 deg; expected more than r_in and width",
+            ),
+            ({"method": "fixed"}, "did you mean"),
+        ],
+    )
+    def test_adaptive_ring_that_is_none_is_refused(self, changes, message):
+        with pytest.raises(FieldError, match=message):
+            AdaptiveRingBackground(**{**ADAPTIVE, **changes})
+
+    def test_ring_without_width_is_refused(self):
+        with pytest.raises(FieldError, match=r"RingBackground\.width: is 0\.0 deg"):
+            RingBackground(r_in="1 deg", width="0 deg")
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            ("geometry.energy.bins=3",
+             r"make\[2\]: makes an image, and the map has 3 bins of energy; "
+             r"give data\.hess\.geometry\.energy one bin: bins: 1"),
+            ("make[2].width=0.02 deg",
+             r"make\[2\]\.width: is 0\.02 deg; expected at least a pixel"),
+            ("make[2].r_in=4.3 deg", r"make\[2\]\.r_in: is 4\.3 deg: every ring lies outside"),
+            ("make[0]={kind: map, parts: [counts, exposure]}",
+             r"make\[2\]: needs the background template; add background"),
+            ("make[1]={kind: ring-background, r_in: 1 deg, width: 1 deg}",
+             r"make\[1\]: comes before the maker 'ring-background'; put the ring last"),
+            ("geometry={kind: spectrum, on_region: 'icrs; circle(228.3, -59.1, 0.1)', "
+             "energy: {min: 1 TeV, max: 10 TeV, bins: 1}, "
+             "energy_true: {min: 1 TeV, max: 10 TeV, bins: 1}}",
+             r"make\[2\]: the maker 'ring-background' needs the geometry 'map'"),
+            ("make[2].exclude=icrs; circel(1, 2, 3)", r"make\[2\]\.exclude: .*circel"),
+        ],
+    )  # fmt: skip
+    def test_what_a_ring_needs_is_named_before_any_data_are_read(self, change, message):
+        with pytest.raises(ConfigError, match=message):
+            Pipeline.from_yaml(YAML, overrides=[f"data.hess.{change}"])
+
+
+@pytest.fixture(scope="session")
+def stacked(once):
+    """Give the pipeline's run, in memory and as it is read from its folder."""
+
+    def reduce(folder):
+        result = Pipeline.from_yaml(YAML).run(folder / "ring")
+        return result, Result.read(folder / "ring")
+
+    return once("ring-run", reduce)
+
+
+def source() -> Models:
+    spectral = PowerLawSpectralModel(index=2.3, amplitude="8e-12 cm-2 s-1 TeV-1")
+    spatial = GaussianSpatialModel(lon_0="228.54 deg", lat_0="-59.17 deg", sigma="0.1 deg")
+    spectral.index.frozen = True
+    return Models([SkyModel(spectral, spatial, name="msh")])
+
+
+class TestInAPipeline:
+    def test_the_stack_is_that_of_plain_gammapy(self, stacked, made):
+        true = target().exposure.geom.axes["energy_true"]
+        expected = MapDatasetOnOff.create(target().counts.geom, energy_axis_true=true, name="hess")
+        for dataset in made:
+            image = dataset.to_image(name=dataset.name)
+            maker = RingBackgroundMaker(**RING, exclusion_mask=exclusion(image.counts.geom))
+            expected.stack(maker.run(image))
+        (ours,) = stacked[0].datasets
+        safe = expected.mask_safe.data
+        np.testing.assert_array_equal(ours.mask_safe.data, safe)
+        np.testing.assert_array_equal(ours.counts.data, expected.counts.data)
+        np.testing.assert_array_equal(ours.counts_off.data, np.rint(expected.counts_off.data))
+        for name in ("acceptance", "acceptance_off", "alpha", "background"):
+            left, right = getattr(ours, name).data[safe], getattr(expected, name).data[safe]
+            # float32 sums in chunks; gammapy's off counts are off whole numbers by 1e-5
+            np.testing.assert_allclose(left, right, rtol=2e-6, err_msg=name)
+        np.testing.assert_allclose(ours.exposure.data, expected.exposure.data, rtol=1e-6)
+        livetime = expected.exposure.meta["livetime"].to_value("s")
+        assert ours.exposure.meta["livetime"].to_value("s") == pytest.approx(livetime, rel=1e-9)
+        assert str(ours.gti) == str(expected.gti)
+
+    def test_the_ledger_has_every_run(self, stacked):
+        outcomes = stacked[0].outcomes
+        assert [(each.obs_id, each.status) for each in outcomes] == [(id_, "made") for id_ in RUNS]
+
+    def test_the_folder_reads_back(self, stacked):
+        (before,), (after,) = stacked[0].datasets, stacked[1].datasets
+        assert after.tag == "MapDatasetOnOff"
+        assert after.stat_sum() == pytest.approx(before.stat_sum(), abs=1e-3)
+
+    def test_keep_gives_a_dataset_for_each_run_and_chunks_change_nothing(self, stacked):
+        changes = ["data.hess.stack={kind: keep, chunk: 1}"]
+        kept = Orchestrator(Pipeline.from_yaml(YAML, overrides=changes)).reduce()
+        assert kept.names == [f"hess-{run}" for run in RUNS]
+        off = [d.counts_off.data[d.mask_safe.data].sum() for d in kept]
+        assert stacked[0].datasets[0].counts_off.data.sum() == sum(off)
+
+    def test_runs_that_find_no_ring_are_in_the_ledger_with_the_reason(self):
+        changes = ["data.hess.make[2].exclude=icrs; circle(228.32, -59.08, 10)",
+                   "data.hess.make[0].parts=[counts, background]"]  # fmt: skip
+        orchestrator = Orchestrator(Pipeline.from_yaml(YAML, overrides=changes))
+        with pytest.raises(RunsFailedError, match="none of 2 observations") as error:
+            orchestrator.reduce()
+        assert str(error.value).count("the exclusion leaves nothing inside the safe mask") == 2
+
+    def test_what_is_taken_out_is_noted_with_the_run_and_a_norm_before_too(self):
+        fov = '{kind: fov-background, method: scale, exclude: "icrs; circle(228.32, -59.08, 0.3)"}'
+        small = "{kind: ring-background, r_in: 0.1 deg, width: 0.08 deg, "
+        small += 'exclude: "icrs; circle(228.32, -59.08, 0.3)"}'
+        mask = "{kind: safe-mask, methods: offset-max, offset_max: 1.6 deg}"
+        changes = [f"data.hess.make=[{{kind: map}}, {mask}, {fov}, {small}]",
+                   "data.hess.select=[{kind: observation-ids, ids: [20136]}]"]  # fmt: skip
+        orchestrator = Orchestrator(Pipeline.from_yaml(YAML, overrides=changes))
+        (dataset,) = orchestrator.reduce()
+        (outcome,) = orchestrator.outcomes
+        assert "safe pixels find no background in their ring" in "\n".join(outcome.notes)
+        assert 0.5 < outcome.background_norm < 2
+        assert dataset.models is None
+        assert dataset.tag == "MapDatasetOnOff"
+
+
+class TestLikelihood:
+    """The flat likelihood takes maps with off counts as they are."""
+
+    @pytest.fixture
+    def dataset(self, stacked):
+        dataset = stacked[0].datasets[0].copy(name="hess")
+        dataset.models = source()
+        return dataset
+
+    def test_the_statistic_is_gammapys(self, dataset):
+        objective = objective_of(Datasets([dataset]))
+        assert objective(objective.start) == pytest.approx(dataset.stat_sum(), abs=1e-3)
+
+    @pytest.mark.slow
+    def test_the_best_fit_is_gammapys_without_its_help(self, dataset):
+        plain_dataset = dataset.copy(name="hess")
+        plain_dataset.models = source()
+        ours = skyred.fit(Datasets([dataset]))
+        assert ours.success
+        assert not [note for note in ours.notes if "gammapy" in note]
+        theirs = Fit().run(Datasets([plain_dataset]))
+        free = theirs.parameters.free_parameters
+        sigma = np.array([each.error for each in free])
+        expected = np.array([each.value for each in free])
+        lower = ours.stat < theirs.total_stat - 1e-3
+        assert lower or np.abs((ours.values - expected) / sigma).max() < 0.01
+        assert ours.values[0] > 4 * ours.errors[0]  # MSH 15-52 is seen

@@ -1,0 +1,318 @@
+"""The makers of spectra on real runs, against gammapy's own makers with the same options."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy import units as u
+from astropy.coordinates import SkyCoord
+from gammapy.data import Observation
+from gammapy.datasets import SpectrumDataset, SpectrumDatasetOnOff
+from gammapy.makers import (
+    ReflectedRegionsBackgroundMaker,
+    ReflectedRegionsFinder,
+    SafeMaskMaker,
+    SpectrumDatasetMaker,
+    WobbleRegionsFinder,
+)
+from gammapy.maps import Map
+from regions import CircleSkyRegion, EllipseSkyRegion, Regions
+
+import plain_gammapy as plain
+import plain_spectra as spectra
+from skyred import SkipObservation
+from skyred.components.gammapy import ReflectedRegions, SafeMask, SpectrumData
+from skyred.errors import ArchiveError
+
+pytestmark = pytest.mark.data
+
+RUN = 23523  # 0.5 deg beside the Crab
+PARTS = ["counts", "exposure", "edisp"]
+JOINT_CRAB = "$GAMMAPY_DATA/joint-crab/exclusion/exclusion_mask_crab.fits.gz"
+ELLIPSE = EllipseSkyRegion(spectra.CRAB, 0.4 * u.deg, 0.2 * u.deg, 30 * u.deg)
+
+
+@pytest.fixture(scope="session")
+def observation() -> Observation:
+    return plain.observations((RUN,))[0]
+
+
+@pytest.fixture(scope="session")
+def magic() -> Observation:
+    if not spectra.magic_archive().is_dir():
+        pytest.skip("needs $GAMMAPY_DATA/magic")
+    return spectra.magic_observations()[0]
+
+
+@pytest.fixture(scope="session")
+def filled(observation) -> SpectrumDataset:
+    return SpectrumDatasetMaker(selection=PARTS).run(spectra.target("run"), observation)
+
+
+@pytest.fixture(scope="session")
+def with_off(filled, observation) -> SpectrumDatasetOnOff:
+    return ReflectedRegionsBackgroundMaker().run(filled.copy(name="run"), observation)
+
+
+@pytest.fixture
+def spectrum(filled) -> SpectrumDataset:
+    return filled.copy(name="run")
+
+
+def assert_equal(dataset: SpectrumDataset, expected: SpectrumDataset) -> None:
+    """The same gammapy code on the same numbers gives the same bits."""
+    assert type(dataset) is type(expected)
+    assert dataset.name == expected.name
+    ours, theirs = spectra.arrays(dataset), spectra.arrays(expected)
+    assert ours.keys() == theirs.keys()
+    for name, array in ours.items():
+        np.testing.assert_array_equal(array, theirs[name], err_msg=name)
+    assert str(dataset.gti) == str(expected.gti)
+    assert dataset.meta_table.pformat() == expected.meta_table.pformat()
+    assert dataset.exposure is None or dataset.exposure.meta == expected.exposure.meta
+
+
+class TestSpectrum:
+    def test_fills_the_spectrum_as_gammapy_does(self, observation, filled):
+        assert_equal(SpectrumData().make(spectra.target("run"), observation), filled)
+        assert filled.counts.data.sum() > 100
+
+    @pytest.mark.parametrize(
+        ("ours", "region"),
+        [
+            ({"parts": ["counts", "exposure", "edisp", "background"]}, spectra.ON),
+            ({"parts": ["counts"]}, spectra.ON),
+            ({"parts": ["background"], "background_oversampling": 4}, spectra.ON),
+            ({"containment_correction": True}, spectra.ON),
+            ({"parts": ["exposure", "background"], "use_region_center": False}, ELLIPSE),
+        ],
+        ids=["all parts", "counts", "oversampling", "containment", "averaged"],
+    )
+    def test_is_gammapys(self, observation, ours, region):
+        theirs = {name: value for name, value in ours.items() if name != "parts"}
+        maker = SpectrumDatasetMaker(selection=ours.get("parts", PARTS), **theirs)
+        expected = maker.run(spectra.target("run", region), observation)
+        dataset = SpectrumData(**ours).make(spectra.target("run", region), observation)
+        assert_equal(dataset, expected)
+
+    def test_containment_is_what_the_psf_holds(self, observation, filled):
+        maker = SpectrumData(parts=["exposure"], containment_correction=True)
+        corrected = maker.make(spectra.target("run"), observation).exposure.data.ravel()
+        offset = spectra.CRAB.separation(observation.get_pointing_icrs(observation.tmid))
+        energy = filled.exposure.geom.axes["energy_true"].center
+        share = observation.psf.containment(energy_true=energy, offset=offset, rad=0.11 * u.deg)
+        whole = filled.exposure.data.ravel()
+        np.testing.assert_allclose(corrected, share.value.ravel() * whole, rtol=1e-6)  # float32
+        assert 0.4 < corrected.sum() / whole.sum() < 0.95
+
+    def test_needs_what_it_reads(self):
+        assert set(SpectrumData().needs) == {"aeff", "edisp"}
+        assert set(SpectrumData(parts=["counts"]).needs) == {"aeff"}
+        assert "psf" in SpectrumData(containment_correction=True).needs
+        assert "bkg" in SpectrumData(parts=["counts", "background"]).needs
+
+    def test_run_whose_responses_do_not_reach_the_on_region_is_skipped(self, observation):
+        far = CircleSkyRegion(SkyCoord(83.6, 25.5, unit="deg"), 0.1 * u.deg)
+        with pytest.raises(SkipObservation, match=r"lies 3\.99 deg from .* end at 2\.75 deg"):
+            SpectrumData().make(spectra.target("run", far), observation)
+
+    def test_point_needs_a_radius_in_the_responses(self, observation):
+        with pytest.raises(ArchiveError, match=r"is a point, .* hold no radius .*circle"):
+            SpectrumData().make(spectra.magic_target("run"), observation)
+
+    def test_circle_is_refused_where_the_radius_depends_on_energy(self, magic):
+        with pytest.raises(ArchiveError, match=r"radius that depends on energy .*point\("):
+            SpectrumData().make(spectra.target("run"), magic)
+
+    def test_circle_must_have_the_fixed_radius_of_the_responses(self, magic):
+        class Fixed:
+            """A run whose responses are for 0.1 deg at all energies."""
+
+            rad_max = type("Fixed", (), {"is_fixed_rad_max": True, "quantity": [[0.1]] * u.deg})()
+
+            def __getattr__(self, name):
+                return getattr(magic, name)
+
+        with pytest.raises(ArchiveError, match=r"circle of 0\.1 deg"):
+            SpectrumData().make(spectra.target("run"), Fixed())
+        circle = CircleSkyRegion(spectra.CRAB, 0.1 * u.deg)
+        made = SpectrumData().make(spectra.target("run", circle), Fixed())
+        inside = magic.events.radec.separation(spectra.CRAB) < 0.1 * u.deg
+        energy = magic.events.energy[inside].to_value("TeV")
+        assert made.counts.data.sum() == ((energy > 0.1) & (energy < 39.9)).sum()
+
+    def test_point_like_responses_hold_no_psf_to_correct_with(self, magic):
+        with pytest.raises(ArchiveError, match=r"leave containment_correction out"):
+            SpectrumData(containment_correction=True).make(spectra.magic_target("run"), magic)
+
+
+class TestReflectedRegions:
+    @pytest.mark.parametrize(
+        ("ours", "finder"),
+        [
+            ({}, ReflectedRegionsFinder()),
+            (
+                {"min_distance": "0.3 rad", "min_distance_input": "0.5 rad"},
+                ReflectedRegionsFinder(min_distance="0.3 rad", min_distance_input="0.5 rad"),
+            ),
+            (
+                {"max_region_number": 2, "bin_size": "0.02 deg"},
+                ReflectedRegionsFinder(max_region_number=2, binsz="0.02 deg"),
+            ),
+            ({"finder": "wobble", "n_off_regions": 3}, WobbleRegionsFinder(n_off_regions=3)),
+            ({"finder": "wobble", "n_off_regions": 1}, WobbleRegionsFinder(n_off_regions=1)),
+        ],
+        ids=["reflected", "distances", "number", "wobble", "wobble of one"],
+    )
+    def test_is_gammapys(self, spectrum, filled, observation, ours, finder):
+        expected = ReflectedRegionsBackgroundMaker(region_finder=finder).run(filled, observation)
+        dataset = ReflectedRegions(**ours).make(spectrum, observation)
+        assert_equal(dataset, expected)
+        assert repr(dataset.counts_off.geom.region) == repr(expected.counts_off.geom.region)
+        assert dataset.counts_off.data.sum() > 0
+
+    def test_angle_increment_is_gammapys(self, spectrum, filled, observation):
+        mask = spectra.allowed()  # an excluded place is passed in such steps
+        finder = ReflectedRegionsFinder(angle_increment="0.5 rad")
+        maker = ReflectedRegionsBackgroundMaker(region_finder=finder, exclusion_mask=mask)
+        ours = ReflectedRegions(exclude=spectra.EXCLUDED, angle_increment="0.5 rad")
+        assert_equal(ours.make(spectrum, observation), maker.run(filled, observation))
+
+    def test_metadata_are_kept(self, spectrum, observation):
+        # gammapy's own conversion forgets them
+        dataset = ReflectedRegions().make(spectrum, observation)
+        assert dataset.meta.obs_info[0].obs_id == RUN
+
+    def test_exclusion_by_region_is_that_by_a_fine_mask(self, spectrum, filled, observation):
+        maker = ReflectedRegionsBackgroundMaker(exclusion_mask=spectra.allowed())
+        expected = maker.run(filled, observation)
+        dataset = ReflectedRegions(exclude=spectra.EXCLUDED).make(spectrum, observation)
+        assert_equal(dataset, expected)
+        free = ReflectedRegions().make(filled.copy(name="run"), observation)
+        assert dataset.acceptance_off.data.max() < free.acceptance_off.data.max()
+
+    def test_exclusion_by_the_mask_map_of_the_joint_crab(self, spectrum, filled, observation):
+        place = Path(os.path.expandvars(JOINT_CRAB))
+        if not place.is_file():
+            pytest.skip("needs $GAMMAPY_DATA/joint-crab")
+        mask = Map.read(place)
+        mask.data = mask.data.astype(bool)
+        expected = ReflectedRegionsBackgroundMaker(exclusion_mask=mask).run(filled, observation)
+        assert_equal(ReflectedRegions(exclude=JOINT_CRAB).make(spectrum, observation), expected)
+
+    def test_exclusion_by_region_file(self, spectrum, filled, observation, tmp_path):
+        Regions([spectra.EXCLUDED]).write(tmp_path / "crab.reg", format="ds9")
+        by_file = ReflectedRegions(exclude=[tmp_path / "crab.reg"]).make(spectrum, observation)
+        expected = ReflectedRegions(exclude=spectra.EXCLUDED).make(filled, observation)
+        assert_equal(by_file, expected)
+
+    @pytest.mark.parametrize(
+        ("options", "reason"),
+        [
+            ({}, r"there is no room, or all of it is excluded"),
+            ({"finder": "wobble", "n_off_regions": 3}, r"3 of them would overlap, or all are excl"),
+        ],
+        ids=["reflected", "wobble"],
+    )
+    def test_run_is_skipped_where_everything_is_excluded(
+        self, spectrum, observation, options, reason
+    ):
+        maker = ReflectedRegions(exclude="icrs; circle(83.63, 21.5, 3)", **options)
+        with pytest.raises(SkipObservation, match=r"found 0\.50 deg from the pointing: " + reason):
+            maker.make(spectrum, observation)
+
+    def test_no_off_counts_are_made_up_from_the_template(self, observation):
+        # gammapy does, where no off region is found and there is a background template
+        everything = [*PARTS, "background"]
+        dataset = SpectrumDatasetMaker(selection=everything).run(spectra.target("run"), observation)
+        with pytest.raises(SkipObservation, match="no off region"):
+            ReflectedRegions(exclude="icrs; circle(83.63, 21.5, 3)").make(dataset, observation)
+
+    @pytest.mark.parametrize(
+        "options", [{}, {"finder": "wobble", "n_off_regions": 1}], ids=["reflected", "wobble"]
+    )
+    def test_run_is_skipped_that_points_into_the_on_region(self, observation, options):
+        pointing = observation.get_pointing_icrs(observation.tmid)
+        beside = pointing.directional_offset_by(0 * u.deg, 0.05 * u.deg)
+        target = spectra.target("run", CircleSkyRegion(beside, 0.11 * u.deg))
+        dataset = SpectrumDatasetMaker(selection=PARTS).run(target, observation)
+        with pytest.raises(SkipObservation, match=r"0\.05 deg .* lies inside the on region"):
+            ReflectedRegions(**options).make(dataset, observation)
+
+    def test_wobble_regions_that_reach_into_the_on_region_are_none(self, observation):
+        # gammapy compares off regions with each other only: here it finds one that is half signal
+        pointing = observation.get_pointing_icrs(observation.tmid)
+        beside = pointing.directional_offset_by(0 * u.deg, 0.12 * u.deg)
+        maker = ReflectedRegions(finder="wobble", n_off_regions=1)
+        shapes = {
+            "apart": CircleSkyRegion(beside, 0.119 * u.deg),
+            "overlapping": CircleSkyRegion(beside, 0.121 * u.deg),
+            "turned": EllipseSkyRegion(beside, 0.1 * u.deg, 0.3 * u.deg),
+        }
+        counts = SpectrumDatasetMaker(selection=["counts"])
+        made = {n: counts.run(spectra.target("run", r), observation) for n, r in shapes.items()}
+        assert maker.make(made["apart"], observation).acceptance_off.data.max() == 1
+        for name in ("overlapping", "turned"):
+            finder = WobbleRegionsFinder(n_off_regions=1)
+            assert len(finder.run(shapes[name], pointing)[0]) == 1
+            with pytest.raises(SkipObservation, match="no off region"):
+                maker.make(made[name], observation)
+
+    def test_points_whose_radii_overlap_are_skipped_with_the_reason(self, magic):
+        # below 50 GeV the radius is too large for three off regions at 0.4 deg
+        target = spectra.magic_target("run", low="10 GeV")
+        dataset = SpectrumDatasetMaker(selection=PARTS).run(target, magic)
+        maker = ReflectedRegions(finder="wobble", n_off_regions=3)
+        with pytest.raises(SkipObservation, match=r"3 of them would overlap with the radius"):
+            maker.make(dataset, magic)
+
+
+class TestSafeMask:
+    @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"methods": ["aeff-default"]},
+            {"methods": ["aeff-max"], "aeff_percent": 20},
+            {"methods": ["edisp-bias"], "bias_percent": 5},
+            {"methods": ["offset-max"], "offset_max": 1 * u.deg},
+            {"methods": ["aeff-max"], "position": spectra.CRAB, "irfs": "DL3"},
+            {"methods": ["edisp-bias"], "fixed_offset": 0.5 * u.deg, "irfs": "DL3"},
+        ],
+        ids=lambda options: "+".join(options),
+    )
+    def test_of_spectra_is_gammapys(self, filled, with_off, observation, options, after):
+        """Both before the off counts are there and after."""
+        spectrum = with_off if after else filled
+        expected = SafeMaskMaker(**options).run(spectrum.copy(name="run"), observation)
+        dataset = SafeMask(**options).make(spectrum.copy(name="run"), observation)
+        assert_equal(dataset, expected)
+        assert dataset.mask_safe.data.any()
+
+    def test_run_whose_on_region_is_too_far_off_is_skipped(self, spectrum, observation):
+        with pytest.raises(SkipObservation, match=r"\(offset-max\) leaves nothing"):
+            SafeMask(methods="offset-max", offset_max="0.4 deg").make(spectrum, observation)
+
+
+def test_whole_run_is_gammapys(observation):
+    dataset = spectra.target(f"run-{RUN}")
+    for maker in (
+        SpectrumData(containment_correction=True),
+        ReflectedRegions(exclude=spectra.EXCLUDED),
+        SafeMask(methods="aeff-max"),
+    ):
+        dataset = maker.make(dataset, observation)
+    assert isinstance(dataset, SpectrumDatasetOnOff)
+    assert_equal(dataset, spectra.make_run(observation))
+
+
+def test_point_like_run_is_gammapys(magic):
+    dataset = spectra.magic_target(f"run-{magic.obs_id}")
+    for maker in (
+        SpectrumData(),
+        ReflectedRegions(finder="wobble", n_off_regions=3),
+        SafeMask(methods="aeff-default"),
+    ):
+        dataset = maker.make(dataset, magic)
+    assert_equal(dataset, spectra.make_magic(magic))

@@ -1,0 +1,173 @@
+"""Absorption by the extragalactic background light, against gammapy's model of the same table."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from astropy import units as u
+from gammapy.datasets import Datasets
+from gammapy.modeling.models import (
+    EBL_DATA_BUILTIN,
+    EBLAbsorptionNormSpectralModel,
+    PowerLawSpectralModel,
+    SkyModel,
+)
+
+import plain_gammapy as plain
+import skyred
+from ebl_table import write_table
+from skyred import Pipeline
+from skyred.components.gammapy import Absorption, Source
+from skyred.components.models.absorption import EBL
+from skyred.errors import ConfigError, FieldError
+from skyred.likelihood import objective_of
+from small_datasets import spectrum_dataset
+
+POWER_LAW = {"type": "pl", "index": 2.3, "amplitude": "4e-11 cm-2 s-1 TeV-1", "reference": "1 TeV"}
+ENERGIES = [0.1, 1, 8] * u.TeV
+
+
+@pytest.fixture
+def table(tmp_path) -> str:
+    return str(write_table(tmp_path / "ebl.fits"))
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch) -> None:
+    """Give gammapy's data, with the table of `dominguez` only."""
+    monkeypatch.setenv("GAMMAPY_DATA", str(tmp_path))
+    write_table(tmp_path / "ebl" / "ebl_dominguez11.fits.gz")
+
+
+def source(**absorption: object) -> Source:
+    return Source(name="agn", spectral=POWER_LAW, absorption=Absorption(**absorption))
+
+
+def build(component: Source) -> SkyModel:
+    assert list(component.absorption.check_deeply()) == []
+    (model,) = component.build(Datasets())
+    return model
+
+
+def absorbed(ebl: EBLAbsorptionNormSpectralModel) -> object:
+    return PowerLawSpectralModel(index=2.3, amplitude="4e-11 cm-2 s-1 TeV-1") * ebl
+
+
+def test_spectrum_of_a_file_is_gammapys(table):
+    model = build(source(file=table, redshift=0.116))
+    expected = absorbed(EBLAbsorptionNormSpectralModel.read(table, redshift=0.116))
+    np.testing.assert_array_equal(model.spectral_model(ENERGIES), expected(ENERGIES))
+    unabsorbed = PowerLawSpectralModel(index=2.3, amplitude="4e-11 cm-2 s-1 TeV-1")(ENERGIES)
+    # the table's depth: 10 z E/TeV
+    np.testing.assert_allclose(
+        (model.spectral_model(ENERGIES) / unabsorbed)[:2], np.exp([-0.116, -1.16]), rtol=0.02
+    )
+
+
+@pytest.mark.usefixtures("data")
+def test_model_is_found_by_name():
+    model = build(source(ebl="dominguez", redshift=0.2))
+    expected = absorbed(EBLAbsorptionNormSpectralModel.read_builtin("dominguez", redshift=0.2))
+    np.testing.assert_array_equal(model.spectral_model(ENERGIES), expected(ENERGIES))
+
+
+def test_names_are_gammapys():
+    assert set(EBL) == set(EBL_DATA_BUILTIN)
+
+
+def test_parameters_are_held_unless_they_are_freed(table):
+    model = build(source(file=table, redshift=0.1))
+    assert {p.name: p.frozen for p in model.parameters} == {
+        "index": False, "amplitude": False, "reference": True, "redshift": True, "alpha_norm": True,
+    }  # fmt: skip
+    free = {"alpha_norm": {"value": 0.9, "frozen": False, "min": 0,
+                           "prior": {"type": "gaussian", "mu": 1, "sigma": 0.2}}}  # fmt: skip
+    alpha = build(source(file=table, redshift=0.1, parameters=free)).parameters["alpha_norm"]
+    assert (alpha.value, alpha.frozen, alpha.min) == (0.9, False, 0)
+    assert alpha.prior.sigma.value == 0.2
+
+
+def test_fit_finds_the_light_that_was_put_in(table):
+    dataset = spectrum_dataset("agn")
+    free = {"alpha_norm": {"value": 0.7, "frozen": False, "min": 0}}
+    model = build(source(file=table, redshift=0.1, parameters=free))
+    model.parameters["alpha_norm"].value = 1
+    dataset.models = [model]
+    dataset.counts.data = dataset.npred().data  # no scatter, so the truth is the best fit
+    model.parameters["alpha_norm"].value = 0.7
+    model.parameters["index"].frozen = True
+    datasets = Datasets([dataset])
+    objective = objective_of(datasets)
+    assert objective.notes == ()  # evaluated flat
+    assert objective(objective.start) == pytest.approx(datasets.stat_sum(), abs=1e-3)
+    result = skyred.fit(datasets)
+    assert result.success
+    place = result.names.index("agn.spectral.model2.alpha_norm")
+    assert result.values[place] == pytest.approx(1, abs=0.05 * result.errors[place])
+
+
+@pytest.mark.usefixtures("data")
+def test_table_that_is_not_there_is_named_with_the_way_to_it(tmp_path, monkeypatch):
+    (problem,) = Absorption(ebl="finke", redshift=0.1).check_deeply()
+    assert f"no table of absorption at {tmp_path}/ebl/frd_abs.fits.gz" in str(problem)
+    assert "gammapy download datasets" in str(problem)
+    monkeypatch.delenv("GAMMAPY_DATA")
+    (problem,) = Absorption(ebl="finke", redshift=0.1).check_deeply()
+    assert "GAMMAPY_DATA is not set" in str(problem)
+
+
+def test_redshift_beyond_the_table_is_refused(table):
+    (problem,) = Absorption(file=table, redshift=0.9).check_deeply()
+    assert "ends at redshift 0.6, below 0.9" in str(problem)
+
+
+def test_file_that_is_no_table_is_named(tmp_path):
+    path = tmp_path / "odd.fits"
+    path.write_text("no FITS")
+    (problem,) = Absorption(file=str(path), redshift=0.1).check_deeply()
+    assert "odd.fits cannot be read as a table of absorption" in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "says"),
+    [
+        ({"alpha": 1}, r"parameters\.alpha: there is no such parameter.*'alpha_norm'"),
+        ({"alpha_norm": {"value": 1, "fozen": False}}, r"alpha_norm\.fozen.*did you mean 'frozen'"),
+        ({"redshift": "1 TeV"}, "is in TeV"),
+    ],
+)
+def test_wrong_parameters_are_named(table, parameters, says):
+    (problem,) = Absorption(file=table, redshift=0.1, parameters=parameters).check_deeply()
+    assert re.search(says, str(problem))
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"redshift": 0.1}, "neither ebl nor file"),
+        ({"redshift": 0.1, "ebl": "finke", "file": "a.fits"}, "both ebl and file"),
+        ({"redshift": -0.1, "ebl": "finke"}, "at least 0"),
+        ({"redshift": 0.1, "ebl": "dominguez11"}, "did you mean 'dominguez'"),
+        ({"ebl": "finke"}, "redshift"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(options, says):
+    with pytest.raises((FieldError, TypeError), match=says):
+        Absorption(**options)
+
+
+def test_yaml_of_a_source(table):
+    absorption = f"model.0.absorption={{file: {table}, redshift: 0.1}}"
+    pipeline = Pipeline.from_yaml(
+        plain.EXAMPLE, overrides=["data.hess.archive=sim:crab", absorption]
+    )
+    assert pipeline.model[0].absorption.redshift == 0.1
+    again = Pipeline.from_yaml(pipeline.to_yaml())
+    assert again.digest() == pipeline.digest()
+    with pytest.raises(ConfigError, match=r"model\[0\]\.absorption\.file: there is nothing at"):
+        Pipeline.from_yaml(
+            plain.EXAMPLE,
+            overrides=["data.hess.archive=sim:crab", "model.0.absorption={file: no, redshift: 1}"],
+        )

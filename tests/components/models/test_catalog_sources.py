@@ -1,0 +1,270 @@
+"""Sources of catalogues, against gammapy's own models of the same small files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy import units as u
+from astropy.io import fits
+from astropy.table import Table
+from gammapy.catalog import CATALOG_REGISTRY, SourceCatalog2HWC, SourceCatalog3FHL
+from gammapy.datasets import Datasets
+
+import plain_gammapy as plain
+from skyred import Pipeline
+from skyred.components.gammapy import CatalogSources
+from skyred.components.models.catalog import CATALOGS
+from skyred.errors import ConfigError, FieldError, ModelError, SkyredWarning
+from skyred.testing import Sample, check
+from small_datasets import map_dataset
+
+FLUX = "cm-2 s-1 GeV-1"
+TEXTS = {"ASSOC1": ["Crab Nebula", "IC 443", "NVSS J0000"], "ASSOC2": ["", "", ""],
+         "ASSOC_TEV": ["Crab", "IC 443", ""], "ASSOC_GAM": ["3FGL J0534.5+2201i", "", ""],
+         "CLASS": ["PWN", "snr", "bcu"]}  # fmt: skip
+
+
+@pytest.fixture
+def fermi(tmp_path) -> Path:
+    """Write three rows in the format of 3FHL; the Crab's are of Ajello et al. 2017, its table 7."""
+    table = Table(
+        {
+            "Source_Name": ["3FHL J0534.5+2201", "3FHL J0617.2+2234e", "3FHL J0001.2-0748"],
+            "RAJ2000": [83.6346, 94.31, 0.3151] * u.deg,
+            "DEJ2000": [22.0191, 22.58, -7.8075] * u.deg,
+            "GLON": [184.556, 189.05, 89.0355] * u.deg,
+            "GLAT": [-5.7798, 3.033, -67.3045] * u.deg,
+            "Conf_95_SemiMajor": [0.0047, 0.03, 0.0424] * u.deg,
+            "Conf_95_SemiMinor": [0.0047, 0.03, 0.0424] * u.deg,
+            "Conf_95_PosAng": [0, 0, 0] * u.deg,
+            "Pivot_Energy": [55.29, 37.63, 23.23] * u.GeV,
+            "Flux_Density": u.Quantity([1.3e-11, 8e-12, 8.5e-13], FLUX),
+            "Unc_Flux_Density": u.Quantity([3e-13, 6e-13, 3e-13], FLUX),
+            "SpectrumType": ["PowerLaw", "LogParabola", "PowerLaw"],
+            "PowerLaw_Index": [2.22, 3.0, np.nan],
+            "Unc_PowerLaw_Index": [0.0249, 0.1, 0.5],
+            "Spectral_Index": [2.22, 2.97, 1.86],
+            "Unc_Spectral_Index": [0.02, 0.09, 0.5],
+            "beta": [0, 0.1, 0],
+            "Unc_beta": [0, 0.07, 0],
+            "Extended_Source_Name": ["", "IC 443", ""],
+            **TEXTS,
+        }
+    )
+    extended = Table(
+        {
+            "Source_Name": ["IC 443"],
+            "Spatial_Function": ["RadialDisk"],
+            "Model_SemiMajor": [0.27] * u.deg,
+            "Model_SemiMinor": [0.27] * u.deg,
+            "Model_PosAng": [0.0] * u.deg,
+            "Spatial_Filename": [""],
+        }
+    )
+    empty = Table({"x": [0]})
+    names = ("LAT_Point_Source_Catalog", "ExtendedSources", "ROIs", "EnergyBounds")
+    path = tmp_path / "3fhl.fits"
+    hdus = [fits.table_to_hdu(each) for each in (table, extended, empty, empty)]
+    for name, hdu in zip(names, hdus, strict=True):
+        hdu.name = name
+    fits.HDUList([fits.PrimaryHDU(), *hdus]).writeto(path)
+    return path
+
+
+@pytest.fixture
+def hawc(tmp_path) -> Path:
+    """Write the Crab in the format of 2HWC (Abeysekara et al. 2017, table 3)."""
+    table = Table(
+        {
+            "source_name": ["2HWC J0534+220", "2HWC J0631+169"],
+            "ra": [83.63, 97.998] * u.deg,
+            "dec": [22.02, 16.997] * u.deg,
+            "glon": [184.55, 195.614] * u.deg,
+            "glat": [-5.78, 3.507] * u.deg,
+            "pos_err": [0.06, 0.11] * u.deg,
+            "spec0_dnde": u.Quantity([1.85e-13, 6.7e-15], "cm-2 s-1 TeV-1"),
+            "spec0_dnde_err": u.Quantity([2.4e-15, 1.5e-15], "cm-2 s-1 TeV-1"),
+            "spec0_index": [-2.58, -2.57],
+            "spec0_index_err": [0.01, 0.15],
+            "spec0_radius": [0, 0] * u.deg,
+            "spec1_dnde": u.Quantity([np.nan, 4.87e-14], "cm-2 s-1 TeV-1"),
+            "spec1_dnde_err": u.Quantity([np.nan, 6.85e-15], "cm-2 s-1 TeV-1"),
+            "spec1_index": [np.nan, -2.23],
+            "spec1_index_err": [np.nan, 0.08],
+            "spec1_radius": [np.nan, 2.0] * u.deg,
+        }
+    )
+    path = tmp_path / "2HWC.ecsv"
+    table.write(path, format="ascii.ecsv")
+    return path
+
+
+def build(**options: object):
+    component = CatalogSources(**options)
+    assert list(component.check_deeply()) == []
+    return component.build(Datasets())
+
+
+def assert_same(model, expected) -> None:
+    assert type(model.spatial_model) is type(expected.spatial_model)
+    assert type(model.spectral_model) is type(expected.spectral_model)
+    for one, other in zip(model.parameters, expected.parameters, strict=True):
+        assert (one.name, one.quantity, one.error) == (other.name, other.quantity, other.error)
+
+
+@pytest.mark.parametrize("name", ["3FHL J0534.5+2201", "Crab", "3FHL J0617.2+2234e", "IC 443"])
+def test_models_are_gammapys(fermi, name):
+    (model,) = build(catalog="3fhl", file=str(fermi), sources=[name])
+    assert_same(model, SourceCatalog3FHL(fermi)[name].sky_model())
+    assert " " not in model.name
+
+
+def test_published_values_of_the_crab(hawc):
+    (model,) = build(catalog="2hwc", file=str(hawc), sources=["2HWC J0534+220"])
+    assert model.name == "2HWC-J0534+220"
+    assert model.spectral_model.index.value == 2.58
+    assert model.spectral_model(7 * u.TeV).to_value("cm-2 s-1 TeV-1") == pytest.approx(1.85e-13)
+    assert model.spatial_model.position.icrs.ra.deg == pytest.approx(83.63, abs=0.01)
+
+
+def test_the_model_that_is_asked_for_is_taken(hawc):
+    options = {"catalog": "2hwc", "file": str(hawc), "sources": ["2HWC J0631+169"]}
+    catalog = SourceCatalog2HWC(hawc)
+    for which in ("point", "extended"):
+        (model,) = build(**options, which=which)
+        assert_same(model, catalog["2HWC J0631+169"].sky_model(which))
+    assert_same(build(**options)[0], catalog["2HWC J0631+169"].sky_model("point"))
+
+
+def test_cone_takes_what_is_inside(fermi):
+    models = build(catalog="3fhl", file=str(fermi), center=["83.6 deg", "22 deg"], radius="15 deg")
+    assert models.names == ["3FHL-J0534.5+2201", "3FHL-J0617.2+2234e"]
+    assert len(build(catalog="3fhl", file=str(fermi), center=["83.6 deg", "22 deg"],
+                     radius="1 deg")) == 1  # fmt: skip
+
+
+def test_cone_beside_names_takes_each_source_once(fermi):
+    models = build(
+        catalog="3fhl", file=str(fermi), sources=["Crab"], center=["83.6 deg", "22 deg"],
+        radius="15 deg",
+    )  # fmt: skip
+    assert models.names == ["Crab", "3FHL-J0617.2+2234e"]
+
+
+def test_source_of_a_cone_that_has_no_model_is_left_out_with_a_warning(fermi):
+    component = CatalogSources(
+        catalog="3fhl", file=str(fermi), center=["83.6 deg", "22 deg"], radius="180 deg"
+    )
+    assert list(component.check_deeply()) == []
+    with pytest.warns(SkyredWarning, match=r"3FHL-J0001\.2-0748 has no index in the catalogue"):
+        assert len(component.build(Datasets())) == 2
+
+
+@pytest.mark.parametrize(
+    ("freeze", "free"),
+    [
+        ("nothing", ["index", "amplitude", "lon_0", "lat_0"]),
+        ("spatial", ["index", "amplitude"]),
+        ("all-but-norm", ["amplitude"]),
+        ("all", []),
+    ],
+)
+def test_what_is_frozen(fermi, freeze, free):
+    (model,) = build(catalog="3fhl", file=str(fermi), sources=["Crab"], freeze=freeze)
+    assert [each.name for each in model.parameters if not each.frozen] == free
+
+
+def test_is_for_the_datasets_it_names(fermi):
+    (model,) = build(catalog="3fhl", file=str(fermi), sources=["Crab"], datasets=["hess"])
+    assert model.datasets_names == ["hess"]
+
+
+def test_catalogue_that_is_not_there_is_named_with_its_file_and_the_way_to_it(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("GAMMAPY_DATA", str(tmp_path))
+    for catalog in CATALOGS:
+        (problem,) = CatalogSources(catalog=catalog, sources=["x"]).check_deeply()
+        assert f"no file {tmp_path}/catalogs/" in str(problem)
+        assert "gammapy download datasets" in str(problem)
+    monkeypatch.delenv("GAMMAPY_DATA")
+    (problem,) = CatalogSources(catalog="3fhl", sources=["x"]).check_deeply()
+    assert "GAMMAPY_DATA is not set" in str(problem)
+
+
+def test_every_catalogue_of_gammapy_is_offered():
+    assert sorted(CATALOGS) == sorted(cls.tag for cls in CATALOG_REGISTRY)
+
+
+def test_source_that_is_not_there_is_named_with_the_nearest(fermi):
+    component = CatalogSources(catalog="3fhl", file=str(fermi), sources=["Crab nebul"])
+    (problem,) = component.check_deeply()
+    assert "has no source 'Crab nebul'; the nearest are Crab Nebula" in str(problem)
+
+
+def test_source_without_the_model_that_is_asked_for_is_named(hawc):
+    component = CatalogSources(
+        catalog="2hwc", file=str(hawc), sources=["2HWC J0534+220"], which="extended"
+    )
+    (problem,) = component.check_deeply()
+    assert "2HWC J0534+220 has no model that gammapy can make" in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"sources": ["Crab", "Crab Nebula"]}, "'Crab' and 'Crab Nebula' are one source"),
+        ({"sources": ["3FHL J0001.2-0748"]}, "has no index in the catalogue"),
+        ({"center": ["200 deg", "60 deg"], "radius": "1 deg"}, "no source within"),
+    ],
+    ids=["two names", "no index", "empty cone"],
+)
+def test_choices_that_give_nothing_are_refused(fermi, options, says):
+    component = CatalogSources(catalog="3fhl", file=str(fermi), **options)
+    with pytest.raises(ModelError, match=says):
+        component.build(Datasets())
+
+
+def test_file_that_is_no_catalogue_is_named(tmp_path):
+    path = tmp_path / "x.fits"
+    path.write_text("no FITS")
+    (problem,) = CatalogSources(catalog="3fhl", file=str(path), sources=["Crab"]).check_deeply()
+    assert "x.fits cannot be read as 3fhl" in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"catalog": "3fhl"}, "chooses no sources"),
+        ({"catalog": "3fhl", "center": ["1 deg", "2 deg"]}, "lacks 'radius'"),
+        ({"catalog": "4fhl", "sources": ["x"]}, "did you mean '[34]f[gh]l'"),
+        ({"catalog": "3fhl", "sources": ["x"], "which": "point"}, "3fhl has not"),
+        ({"catalog": "2hwc", "sources": ["x"], "which": "pl"}, "expected one of point, extended"),
+    ],
+    ids=["none", "half a cone", "catalogue", "one model", "model"],
+)
+def test_options_that_make_no_sense_are_refused(options, says):
+    with pytest.raises(FieldError, match=says):
+        CatalogSources(**options)
+
+
+def test_estimators_find_the_sources_that_are_named(fermi):
+    model = f"model.0={{kind: catalog, catalog: 3fhl, file: {fermi}, sources: [Crab]}}"
+    changed = ["data.hess.archive=sim:crab", model]
+    with pytest.raises(ConfigError, match=r"no model has the source 'crab'; there are: Crab"):
+        Pipeline.from_yaml(plain.EXAMPLE, overrides=changed)
+    Pipeline.from_yaml(plain.EXAMPLE, overrides=[*changed, "estimate.0.source=Crab"])
+
+
+def test_sources_of_a_cone_are_judged_when_they_are_known(fermi):
+    cone = "center: [83.6 deg, 22 deg], radius: 1 deg"
+    model = f"model.0={{kind: catalog, catalog: 3fhl, file: {fermi}, {cone}}}"
+    changed = ["data.hess.archive=sim:crab", model, "estimate.0.source=3FHL-J0534.5+2201"]
+    Pipeline.from_yaml(plain.EXAMPLE, overrides=changed)
+
+
+def test_it_obeys_the_laws_of_models(fermi):
+    sample = Sample(datasets=Datasets([map_dataset()]))
+    check(CatalogSources(catalog="3fhl", file=str(fermi), sources=["Crab"]), sample=sample)

@@ -1,0 +1,413 @@
+"""Models from a configuration, against the same models in plain gammapy code."""
+
+import operator
+
+import numpy as np
+import pytest
+from astropy import units as u
+from gammapy.datasets import Datasets, MapDataset
+from gammapy.maps import MapAxis, WcsGeom
+from gammapy.modeling.models import (
+    CompoundSpectralModel,
+    ConstantSpectralModel,
+    DiskSpatialModel,
+    ExpCutoffPowerLawSpectralModel,
+    FoVBackgroundModel,
+    GaussianPrior,
+    GaussianSpatialModel,
+    LogParabolaSpectralModel,
+    Models,
+    PointSpatialModel,
+    PowerLawNormSpectralModel,
+    PowerLawSpectralModel,
+    SkyModel,
+    UniformPrior,
+)
+
+import plain_gammapy as plain
+from skyred import Orchestrator, Pipeline
+from skyred.adapters.models import AdaptedModel
+from skyred.components.gammapy import BackgroundModels, GammapyModels, ModelFile, Source
+from skyred.errors import ConfigError, ModelError
+from skyred.interfaces import Model
+from skyred.run.build_models import build_models
+
+POWER_LAW = {"type": "pl", "index": 2.7, "amplitude": "4e-11 cm-2 s-1 TeV-1", "reference": "1 TeV"}
+POINT = {"type": "point", "lon_0": "83.63 deg", "lat_0": "22.01 deg", "frame": "icrs"}
+
+
+def dataset(name: str, background: bool = True) -> MapDataset:
+    energy = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=2)
+    true = MapAxis.from_energy_bounds("0.5 TeV", "20 TeV", nbin=3, name="energy_true")
+    geom = WcsGeom.create(skydir=(83.63, 22.01), width=1, binsz=0.1, axes=[energy])
+    made = MapDataset.create(geom, energy_axis_true=true, name=name)
+    if not background:
+        made.background = None
+    return made
+
+
+def build(component: Model, *datasets: MapDataset) -> Models:
+    return component.build(Datasets(list(datasets)))
+
+
+def described(model) -> list[tuple]:
+    return [
+        (p.name, p.quantity.to_string(), float(p.min), float(p.max), p.frozen)
+        for p in model.parameters
+    ]
+
+
+def assert_same(model, expected) -> None:
+    assert type(model) is type(expected)
+    assert model.name == expected.name
+    for part in ("spectral_model", "spatial_model", "temporal_model"):
+        assert type(getattr(model, part)) is type(getattr(expected, part)), part
+    assert [p.name for p in model.parameters] == [p.name for p in expected.parameters]
+    for one, other in zip(model.parameters, expected.parameters, strict=True):
+        assert one.quantity == other.quantity, one.name
+        assert one.unit == other.unit, one.name
+        assert one.frozen == other.frozen, one.name
+        np.testing.assert_array_equal([one.min, one.max], [other.min, other.max], one.name)
+
+
+def power_law(index: float, amplitude: str, reference: str) -> PowerLawSpectralModel:
+    return PowerLawSpectralModel(index=index, amplitude=amplitude, reference=reference)
+
+
+SPECTRAL = {
+    "power law": (POWER_LAW, power_law(2.7, "4e-11 cm-2 s-1 TeV-1", "1 TeV")),
+    "defaults": ({"type": "PowerLawSpectralModel"}, PowerLawSpectralModel()),
+    "other units": (
+        {"type": "pl", "index": 2, "amplitude": "4e-7 m-2 s-1 TeV-1", "reference": "1000 GeV"},
+        power_law(2, "4e-7 m-2 s-1 TeV-1", "1000 GeV"),
+    ),
+    "log parabola": (
+        {"type": "lp", "alpha": 2.3, "beta": 0.4, "amplitude": "1e-11 TeV-1 s-1 cm-2"},
+        LogParabolaSpectralModel(alpha=2.3, beta=0.4, amplitude="1e-11 TeV-1 s-1 cm-2"),
+    ),
+    "cutoff": (
+        {"type": "ecpl", "index": 2, "lambda_": "0.1 TeV-1", "amplitude": "1e-11 TeV-1 s-1 cm-2"},
+        ExpCutoffPowerLawSpectralModel(
+            index=2, lambda_="0.1 TeV-1", amplitude="1e-11 TeV-1 s-1 cm-2"
+        ),
+    ),
+}  # fmt: skip
+SPATIAL = {
+    "point": (POINT, PointSpatialModel(lon_0="83.63 deg", lat_0="22.01 deg", frame="icrs")),
+    "Gaussian": (
+        {"type": "gauss", "lon_0": "184.5 deg", "lat_0": "-5.8 deg", "sigma": "6 arcmin",
+         "frame": "galactic"},
+        GaussianSpatialModel(lon_0="184.5 deg", lat_0="-5.8 deg", sigma="6 arcmin",
+                             frame="galactic"),
+    ),
+    "disk": (
+        {"type": "disk", "lon_0": "1 deg", "lat_0": "2 deg", "r_0": "0.5 deg", "e": 0.3,
+         "phi": "30 deg", "frame": "icrs"},
+        DiskSpatialModel(lon_0="1 deg", lat_0="2 deg", r_0="0.5 deg", e=0.3, phi="30 deg",
+                         frame="icrs"),
+    ),
+}  # fmt: skip
+
+
+class TestSource:
+    @pytest.mark.parametrize(("given", "expected"), SPECTRAL.values(), ids=SPECTRAL)
+    def test_spectral_model_is_that_of_plain_code(self, given, expected):
+        model = build(Source(name="crab", spectral=given))["crab"]
+        assert_same(model, SkyModel(spectral_model=expected, name="crab"))
+        energies = [0.5, 1, 7] * u.TeV
+        np.testing.assert_array_equal(model.spectral_model(energies), expected(energies))
+
+    @pytest.mark.parametrize(("given", "expected"), SPATIAL.values(), ids=SPATIAL)
+    def test_spatial_model_is_that_of_plain_code(self, given, expected):
+        model = build(Source(name="crab", spectral=POWER_LAW, spatial=given))["crab"]
+        spectral = SPECTRAL["power law"][1]
+        assert_same(model, SkyModel(spectral, spatial_model=expected, name="crab"))
+        assert model.spatial_model.frame == expected.frame
+
+    def test_gammapys_own_list_of_parameters_gives_the_same(self):
+        listed = SPECTRAL["cutoff"][1].to_dict()["spectral"]
+        model = build(Source(name="crab", spectral=listed))["crab"]
+        assert_same(model, SkyModel(SPECTRAL["cutoff"][1], name="crab"))
+
+    def test_limits_and_frozen(self):
+        spectral = {
+            **POWER_LAW,
+            "index": {"value": 2.7, "min": 1, "max": 5},
+            "amplitude": {
+                "value": 4e-11, "unit": "cm-2 s-1 TeV-1", "min": 0, "max": "1e-6 m-2 s-1 TeV-1",
+                "frozen": True,
+            },
+        }  # fmt: skip
+        parameters = build(Source(name="crab", spectral=spectral))["crab"].parameters
+        assert (parameters["index"].min, parameters["index"].max) == (1, 5)
+        assert parameters["amplitude"].frozen
+        assert parameters["amplitude"].min == 0
+        # a limit in another unit is converted: 1e-6 m-2 are 1e-10 cm-2, to rounding
+        assert parameters["amplitude"].max == pytest.approx(1e-10, rel=1e-12)
+        assert parameters["reference"].frozen
+        assert not parameters["index"].frozen
+
+    @pytest.mark.parametrize(
+        ("given", "expected"),
+        [
+            ({"type": "GaussianPrior", "mu": 2.5, "sigma": 0.2}, GaussianPrior(mu=2.5, sigma=0.2)),
+            ({"type": "UniformPrior", "min": 1, "max": 4}, UniformPrior(min=1, max=4)),
+        ],
+        ids=["Gaussian", "uniform"],
+    )
+    def test_prior(self, given, expected):
+        spectral = {**POWER_LAW, "index": {"value": 2.7, "prior": given}}
+        index = build(Source(name="crab", spectral=spectral))["crab"].parameters["index"]
+        assert type(index.prior) is type(expected)
+        for value in (2.0, 2.5, 3.1):
+            index.value = value
+            assert index.prior(index) == expected(index)
+
+    def test_link_within_one_source(self):
+        spectral = {
+            "type": "lp",
+            "alpha": {"value": 2.2, "link": "shape"},
+            "beta": {"value": 0.1, "link": "other"},
+        }
+        models = build_models([Source(name="a", spectral=spectral)], Datasets())
+        assert len(models.parameters.unique_parameters) == len(models.parameters)
+
+    def test_link_of_two_sources_makes_one_parameter(self):
+        linked = {**POWER_LAW, "index": {"value": 2.3, "link": "index"}}
+        parts = [Source(name=name, spectral=linked) for name in ("a", "b")]
+        models = build_models(parts, Datasets())
+        first, second = (models[name].spectral_model.index for name in ("a", "b"))
+        assert first is second
+        assert models["a"].spectral_model.amplitude is not models["b"].spectral_model.amplitude
+        assert len(models.parameters.unique_parameters) == len(models.parameters) - 1
+        first.value = 3
+        assert models["b"].spectral_model(10 * u.TeV) == models["a"].spectral_model(10 * u.TeV)
+
+    def test_link_survives_being_put_on_datasets(self):
+        linked = {**POWER_LAW, "index": {"value": 2.3, "link": "index"}}
+        datasets = Datasets([dataset("x")])
+        datasets.models = build_models(
+            [Source(name=name, spectral=linked, spatial=POINT) for name in ("a", "b")], datasets
+        )
+        models = datasets.models
+        assert models["a"].spectral_model.index is models["b"].spectral_model.index
+
+    def test_compound_spectrum(self):
+        spectral = {
+            "type": "CompoundSpectralModel",
+            "model1": POWER_LAW,
+            "model2": {"type": "const", "const": "1e-12 cm-2 s-1 TeV-1"},
+            "operator": "add",
+        }
+        model = build(Source(name="crab", spectral=spectral))["crab"]
+        expected = CompoundSpectralModel(
+            SPECTRAL["power law"][1],
+            ConstantSpectralModel(const="1e-12 cm-2 s-1 TeV-1"),
+            operator.add,
+        )
+        energies = [0.5, 1, 7] * u.TeV
+        np.testing.assert_array_equal(model.spectral_model(energies), expected(energies))
+        assert {p.name for p in model.parameters} == {p.name for p in expected.parameters}
+
+    def test_temporal_model(self):
+        temporal = {"type": "ExpDecayTemporalModel", "t0": "2 h", "t_ref": "53343.9 d"}
+        model = build(Source(name="crab", spectral=POWER_LAW, temporal=temporal))["crab"]
+        assert model.temporal_model.t0.quantity == 2 * u.h
+        assert model.temporal_model.t_ref.frozen
+
+    def test_is_for_the_datasets_it_names(self):
+        model = build(Source(name="crab", spectral=POWER_LAW, datasets=["hess"]))["crab"]
+        assert model.datasets_names == ["hess"]
+
+    def test_builds_a_new_model_each_time(self):
+        source = Source(name="crab", spectral=POWER_LAW)
+        first = build(source)["crab"]
+        first.parameters["index"].value = 9
+        assert build(source)["crab"].parameters["index"].value == 2.7
+
+    @pytest.mark.parametrize(
+        ("change", "place", "says"),
+        [
+            ({"amplitude": "4e-11 cm-2 s-1"}, "spectral.amplitude", "expected a unit such as"),
+            ({"amplitude": "4e-11 pigs"}, "spectral.amplitude", "is no quantity"),
+            ({"index": "2 TeV"}, "spectral.index", "is in TeV"),
+            ({"indx": 2}, "spectral.indx", "did you mean 'index'"),
+            ({"type": "power"}, "spectral.type", "there is no spectral model 'power'"),
+            ({"type": "gauss"}, "spectral.index", "expected some of amplitude, mean, sigma"),
+            ({"type": "point"}, "spectral.type", "there is no spectral model 'point'"),
+            ({"index": {"value": 2, "mn": 1}}, "spectral.index.mn", "did you mean 'min'"),
+            ({"index": {"value": 2, "min": 3, "max": 1}}, "spectral.index.min", "above the max"),
+            ({"index": {"value": 2, "prior": {"type": "GausPrior"}}}, "spectral", "GausPrior"),
+        ],
+        ids=lambda case: str(case)[:40],
+    )
+    def test_what_is_wrong_is_named_with_its_place(self, change, place, says):
+        source = Source(name="crab", spectral={**POWER_LAW, **change})
+        problems = list(source.check_deeply())
+        assert len(problems) == 1
+        assert str(problems[0]).startswith(place)
+        assert says in str(problems[0])
+
+    def test_wrong_model_in_a_file_is_told_with_line_and_column(self):
+        text = """\
+data: {x: {archive: 'sim:crab', geometry: {kind: map, center: [83 deg, 22 deg], width: 1 deg,
+  energy: {min: 1 TeV, max: 10 TeV, bins: 2}, energy_true: {min: 1 TeV, max: 10 TeV, bins: 2}},
+  make: [{kind: map}], stack: {kind: sum}}}
+model:
+  - kind: source
+    name: crab
+    spectral: {type: pl, amplitude: 4e-11 cm-2 s-1}
+    spatial: {type: point, lon: 83 deg}
+"""
+        with pytest.raises(ConfigError) as caught:
+            Pipeline.from_yaml(text)
+        first, second = caught.value.lines
+        assert first.startswith("<text>:7:")
+        assert "model[0].spectral.amplitude" in first
+        assert second.startswith("<text>:8:")
+        assert "did you mean 'lon_0'" in second
+
+
+class TestFov:
+    def test_one_model_for_each_dataset_with_a_background(self):
+        models = build(
+            BackgroundModels(), dataset("a"), dataset("b", background=False), dataset("c")
+        )
+        assert models.names == ["a-bkg", "c-bkg"]
+        assert [model.datasets_names for model in models] == [["a"], ["c"]]
+        assert_background(models["a-bkg"], FoVBackgroundModel(dataset_name="a"))
+
+    def test_options_of_the_norm(self):
+        norm = {
+            "type": "pl-norm",
+            "tilt": {"value": 0, "frozen": False},
+            "norm": {"value": 1, "min": 0},
+        }
+        model = build(BackgroundModels(spectral=norm), dataset("a"))["a-bkg"]
+        expected = PowerLawNormSpectralModel()
+        expected.tilt.frozen = False
+        expected.norm.min = 0
+        assert_background(model, FoVBackgroundModel(spectral_model=expected, dataset_name="a"))
+
+    def test_norm_that_is_none_is_named(self):
+        problems = list(BackgroundModels(spectral={"type": "pl-nrm"}).check_deeply())
+        assert "did you mean 'pl-norm'" in str(problems[0])
+
+    def test_spectral_model_that_is_no_norm_is_named(self):
+        problems = list(BackgroundModels(spectral={"type": "pl"}).check_deeply())
+        assert "'pl' is no norm model" in str(problems[0])
+
+
+def assert_background(model, expected) -> None:
+    assert type(model.spectral_model) is type(expected.spectral_model)
+    assert model.name == expected.name
+    for one, other in zip(model.parameters, expected.parameters, strict=True):
+        assert (one.name, one.quantity, one.frozen) == (other.name, other.quantity, other.frozen)
+        np.testing.assert_array_equal([one.min, one.max], [other.min, other.max])
+
+
+@pytest.fixture
+def written(tmp_path) -> tuple[Models, str]:
+    spectral = SPECTRAL["power law"][1].copy()
+    models = Models(
+        [SkyModel(spectral, PointSpatialModel(lon_0="83 deg", lat_0="22 deg"), name="crab")]
+    )
+    models.covariance = np.diag([0.01, 1e-24, 0, 1e-6, 1e-6])
+    models.write(tmp_path / "models.yaml")
+    return models, str(tmp_path / "models.yaml")
+
+
+class TestFile:
+    def test_gives_the_models_with_their_covariance(self, written):
+        models, path = written
+        read = build(ModelFile(path=path))
+        assert_same(read["crab"], models["crab"])
+        np.testing.assert_array_equal(read.covariance.data, models.covariance.data)
+
+    def test_names_its_sources_without_gammapy(self, written):
+        assert list(ModelFile(path=written[1]).source_names()) == ["crab"]
+
+    def test_file_that_is_not_there_is_named_before_data_are_read(self, tmp_path):
+        changed = [
+            "data.hess.archive=sim:crab",
+            f"model.0={{kind: file, path: {tmp_path}/no.yaml}}",
+        ]
+        with pytest.raises(ConfigError, match=r"model\[0\]\.path.*no\.yaml"):
+            Pipeline.from_yaml(plain.EXAMPLE, overrides=changed)
+
+    @pytest.mark.parametrize(
+        "text", ["components: [{name: x, type: Skymodel}]", "just text", "a: b", "a: [b"]
+    )
+    def test_file_without_models_is_one_clear_error(self, tmp_path, text):
+        path = tmp_path / "odd.yaml"
+        path.write_text(text)
+        with pytest.raises(ModelError, match=r"odd\.yaml cannot be read as gammapy models"):
+            build(ModelFile(path=str(path)))
+
+
+class TestGammapyYaml:
+    def test_gives_the_models_as_they_are(self, written):
+        models, _ = written
+        read = build(GammapyModels(components=models.to_dict(full_output=True)["components"]))
+        assert_same(read["crab"], models["crab"])
+
+    def test_wrong_component_is_named_by_its_place(self):
+        component = GammapyModels(
+            components=[{"type": "SkyModel", "name": "x", "spectral": {"type": "nope"}}]
+        )
+        problem = next(iter(component.check_deeply()))
+        assert problem.path == ("components", 0)
+        assert "nope" in str(problem)
+
+
+class TestAdapted:
+    def test_models_are_built_as_copies(self, written):
+        models, _ = written
+        component = Model.adapt(models)
+        assert isinstance(component, AdaptedModel)
+        built = build(component)
+        assert_same(built["crab"], models["crab"])
+        built["crab"].parameters["index"].value = 9
+        assert models["crab"].parameters["index"].value == 2.7
+
+    def test_single_model_is_taken_too(self, written):
+        model = written[0]["crab"]
+        component = Model.adapt(model)
+        assert list(component.source_names()) == ["crab"]
+        assert_same(build(component)["crab"], model)
+
+    def test_copies_keep_links_and_covariance(self):
+        first, second = (SkyModel(PowerLawSpectralModel(), name=name) for name in "ab")
+        second.spectral_model.index = first.spectral_model.index
+        models = Models([first, second])
+        models.parameters["amplitude"].error = 1e-13
+        built = build(Model.adapt(models))
+        assert built["a"].spectral_model.index is built["b"].spectral_model.index
+
+    def test_something_else_is_refused(self):
+        assert Model.adapt("crab") is None
+        assert Model.adapt(SkyModel) is None
+
+
+class TestTogether:
+    def test_two_models_of_one_name_are_refused_with_their_kinds(self):
+        parts = [Source(name="crab", spectral=POWER_LAW)] * 2
+        with pytest.raises(ModelError, match="two models are called 'crab'"):
+            build_models(parts, Datasets())
+
+    def test_order_is_that_of_the_parts(self):
+        parts = [BackgroundModels(), Source(name="z", spectral=POWER_LAW),
+                 Source(name="a", spectral=POWER_LAW)]  # fmt: skip
+        assert build_models(parts, Datasets([dataset("x")])).names == ["x-bkg", "z", "a"]
+
+    def test_source_that_no_model_has_is_named_before_data_are_read(self):
+        changed = ["estimate.0.source=crap", "data.hess.archive=sim:crab"]
+        with pytest.raises(
+            ConfigError, match=r"no model has the source 'crap'.*did you mean 'crab'"
+        ):
+            Pipeline.from_yaml(plain.EXAMPLE, overrides=changed)
+
+    def test_adapted_models_are_sources_for_estimators(self):
+        pipeline = Pipeline.from_yaml(plain.EXAMPLE, overrides=["data.hess.archive=sim:crab"])
+        changed = pipeline.evolve(model=[plain.models("hess")])
+        assert Orchestrator(changed).pipeline is changed

@@ -1,0 +1,240 @@
+"""Priors and links from a configuration, against the same in plain gammapy, up to the fit."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from astropy import units as u
+from gammapy.datasets import Datasets
+from gammapy.modeling import Fit
+from gammapy.modeling.models import (
+    CompoundSpectralModel,
+    GaussianPrior,
+    GeneralizedGaussianPrior,
+    LogUniformPrior,
+    UniformPrior,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+import plain_gammapy as plain
+import skyred
+from skyred import Pipeline
+from skyred.components.gammapy import BackgroundModels, Source
+from skyred.errors import ConfigError, ModelError
+from skyred.likelihood import objective_of
+from skyred.run.build_models import build_models
+from small_datasets import spectrum_dataset
+
+POWER_LAW = {"type": "pl", "index": 2.3, "amplitude": "4e-11 cm-2 s-1 TeV-1", "reference": "1 TeV"}
+
+
+def with_prior(name: str, prior: object, value: object) -> Source:
+    return Source(name="crab", spectral={**POWER_LAW, name: {"value": value, "prior": prior}})
+
+
+def built(source: Source, name: str):
+    assert list(source.check_deeply()) == []
+    (model,) = source.build(Datasets())
+    return model.parameters[name]
+
+
+class TestPriors:
+    @pytest.mark.parametrize(
+        ("given", "expected"),
+        [
+            ({"type": "gaussian", "mu": 2.5, "sigma": 0.1}, GaussianPrior(mu=2.5, sigma=0.1)),
+            ({"type": "uniform", "min": 1, "max": 4}, UniformPrior(min=1, max=4)),
+            ({"type": "log-uniform", "min": 0.5, "max": 5}, LogUniformPrior(min=0.5, max=5)),
+            ({"type": "generalized-gaussian", "mu": 2, "sigma": 1},
+             GeneralizedGaussianPrior(mu=2, sigma=1, eta=0.5)),
+            ({"type": "GaussianPrior", "parameters": [{"name": "mu", "value": 2},
+                                                      {"name": "sigma", "value": 0.3}],
+              "weight": 2}, GaussianPrior(mu=2, sigma=0.3, weight=2)),
+        ],
+        ids=["gaussian", "uniform", "log-uniform", "generalized", "gammapy's own"],
+    )  # fmt: skip
+    def test_is_gammapys(self, given, expected):
+        index = built(with_prior("index", given, 2.2), "index")
+        assert type(index.prior) is type(expected)
+        for value in (1.5, 2.2, 3.1):
+            index.value = value
+            assert index.prior(index) == expected(index)
+
+    def test_numbers_are_converted_to_the_unit_of_the_parameter(self):
+        prior = {"type": "gaussian", "mu": "4e-7 m-2 s-1 TeV-1", "sigma": "1e-12 cm-2 s-1 TeV-1"}
+        amplitude = built(with_prior("amplitude", prior, "4e-11 cm-2 s-1 TeV-1"), "amplitude")
+        assert amplitude.prior.mu.value == pytest.approx(4e-11)
+        assert amplitude.prior.sigma.value == pytest.approx(1e-12)
+        # where the parameter is at its mean: -2 log of the density there
+        expected = -2 * np.log(1 / (np.sqrt(2 * np.pi) * 1e-12))
+        assert amplitude.prior_stat_sum() == pytest.approx(expected)
+
+    @given(st.floats(0.5, 5), st.floats(0.01, 2), st.sampled_from(["", "TeV-1", "GeV-1"]))
+    def test_any_unit_gives_the_same_prior(self, mu, sigma, unit):
+        given = {
+            name: f"{(number / u.TeV).to_value(unit or '1/TeV').item()!r} {unit}"
+            for name, number in {"mu": mu, "sigma": sigma}.items()
+        }
+        entry = {"value": "0.1 TeV-1", "prior": {"type": "gaussian", **given}}
+        spectral = {"type": "ecpl", "lambda_": entry}
+        lambda_ = built(Source(name="x", spectral=spectral), "lambda_")
+        assert lambda_.prior.mu.value == pytest.approx(mu)
+        assert lambda_.prior.sigma.value == pytest.approx(sigma)
+
+    @pytest.mark.parametrize(
+        ("prior", "says"),
+        [
+            ({"type": "gausian", "mu": 2, "sigma": 1}, r"index\.prior\.type.*mean 'gaussian'"),
+            ({"type": "gaussian", "mean": 2, "sigma": 1}, r"index\.prior\.mean: there is no such"),
+            ({"type": "gaussian", "mu": 2}, r"index\.prior: lacks 'sigma'"),
+            ({"type": "gaussian", "mu": "2 TeV", "sigma": 1}, r"prior\.mu: '2 TeV' is in TeV"),
+            ({"type": "gaussian", "mu": 2, "sigma": 0}, r"prior\.sigma: is 0; expected more"),
+            ({"type": "gaussian", "mu": "two", "sigma": 1}, "is no quantity"),
+            ({"type": "uniform", "min": 3, "max": 1}, r"prior\.min: is not below the max"),
+            ({"type": "uniform", "min": 3, "max": 4}, "does not allow the starting value 2.2"),
+            ({"type": "log-uniform", "min": -1, "max": 4}, "expected more than 0"),
+            ({"mu": 2, "sigma": 1}, "expected a mapping such as"),
+            (2.5, "expected a mapping such as"),
+        ],
+        ids=["type", "key", "missing", "unit", "sigma", "text", "order", "start", "log", "no type",
+             "number"],
+    )  # fmt: skip
+    def test_what_is_wrong_is_named_with_its_place(self, prior, says):
+        (problem,) = with_prior("index", prior, 2.2).check_deeply()
+        assert re.search(says, str(problem)), str(problem)
+
+    @pytest.mark.slow
+    def test_fit_is_gammapys(self):
+        prior = {"type": "gaussian", "mu": 2.0, "sigma": 0.02}
+        datasets = []
+        for _ in range(2):
+            dataset = spectrum_dataset("s")
+            dataset.models = with_prior("index", prior, 2.3).build(Datasets())
+            datasets.append(Datasets([dataset]))
+        ours, theirs = datasets
+        result = skyred.fit(ours)
+        Fit().run(theirs)
+        assert result.stat == pytest.approx(theirs.stat_sum(), abs=2e-3)
+        for one, other, error in zip(
+            ours.parameters.free_parameters, theirs.parameters.free_parameters, result.errors,
+            strict=True,
+        ):  # fmt: skip
+            assert one.value == pytest.approx(other.value, abs=0.01 * error), one.name
+        # the prior is stronger than the counts
+        assert result.errors[0] == pytest.approx(0.02, rel=0.1)
+
+
+def linked(name: str, **index: object) -> Source:
+    entry = {"link": "shape", **index}
+    return Source(name=name, spectral={**POWER_LAW, "index": entry}, datasets=[name])
+
+
+class TestLinks:
+    def test_fit_is_gammapys(self):
+        def both() -> Datasets:
+            return Datasets([spectrum_dataset("a", seed=2), spectrum_dataset("b", seed=5)])
+
+        ours = both()
+        ours.models = build_models([linked("a", value=2.3), linked("b")], ours)
+        result = skyred.fit(ours)
+        theirs = both()
+        models = build_models(
+            [Source(name=n, spectral=POWER_LAW, datasets=[n]) for n in "ab"], theirs
+        )
+        models["b"].spectral_model.index = models["a"].spectral_model.index
+        theirs.models = models
+        Fit(optimize_opts={"tol": 1e-4}).run(theirs)  # by default it stops early
+        assert len(result.names) == 3
+        assert result.stat == pytest.approx(theirs.stat_sum(), abs=2e-3)
+        expected = [p.value for p in theirs.models.parameters.unique_parameters.free_parameters]
+        np.testing.assert_allclose((result.values - expected) / result.errors, 0, atol=0.01)
+        assert ours.models["b"].parameters["index"].value == result.values[0]
+        # of both, the error is the one
+        assert ours.models["b"].parameters["index"].error == result.errors[0]
+
+    def test_within_a_compound_model(self):
+        def compound(name: str) -> Source:
+            spectral = {
+                "type": "compound",
+                "model1": {**POWER_LAW, "index": {"value": 2.3, "link": "shape"}},
+                "model2": {"type": "pl-norm"},
+                "operator": "mul",
+            }
+            return Source(name=name, spectral=spectral)
+
+        models = build_models([compound("a"), compound("b")], Datasets())
+        one, other = (models[name].spectral_model for name in "ab")
+        assert isinstance(one, CompoundSpectralModel)
+        assert one.model1.index is other.model1.index
+        one.model1.index.value = 3
+        assert other(10 * u.TeV) == one(10 * u.TeV)
+
+    def test_value_frozen_and_limits_are_those_of_the_first(self):
+        parts = [linked("a", value=2.6, frozen=True, min=1), linked("b")]
+        index = build_models(parts, Datasets())["b"].parameters["index"]
+        assert (index.value, index.frozen, index.min) == (2.6, True, 1)
+
+    def test_background_norms_of_all_datasets(self):
+        from small_datasets import map_dataset
+
+        datasets = Datasets([map_dataset("a"), map_dataset("b")])
+        norm = BackgroundModels(spectral={"type": "pl-norm", "norm": {"link": "norm"}})
+        models = build_models([norm], datasets)
+        assert models["a-bkg"].parameters["norm"] is models["b-bkg"].parameters["norm"]
+
+    def test_parameters_of_other_units_are_refused(self):
+        other = Source(name="b", spectral={**POWER_LAW, "index": {"value": 2, "link": "shape"}})
+        wrong = Source(
+            name="a", spectral={**POWER_LAW, "amplitude": {"value": "1e-12 cm-2 s-1 TeV-1",
+                                                           "link": "shape"}}
+        )  # fmt: skip
+        with pytest.raises(ModelError, match=r"'shape' is on amplitude of a .* and on index of b"):
+            build_models([wrong, other], Datasets())
+
+    @pytest.mark.parametrize(
+        ("second", "says"),
+        [
+            ("index: {value: 2.6, link: shap}",
+             r"index\.link: the link 'shap' is used once, .*did you mean 'shape'"),
+            ("index: {value: 2.6, link: shape}", r"index\.value: is 2.6, and 2.5 in crab"),
+            ("index: {link: shape, frozen: true}", r"index\.frozen: is not said of crab"),
+            ("amplitude: {value: 1e-12 cm-2 s-1 TeV-1, link: shape}",
+             r"amplitude\.link: links amplitude with index of crab"),
+        ],
+        ids=["once", "value", "frozen", "name"],
+    )  # fmt: skip
+    def test_links_that_cannot_be_are_named_before_data_are_read(self, second, says):
+        changed = [
+            "data.hess.archive=sim:crab",
+            "model.0.spectral.index={value: 2.5, link: shape}",
+            f"model.1={{kind: source, name: b, spectral: {{type: pl, {second}}}}}",
+        ]
+        with pytest.raises(ConfigError, match=says):
+            Pipeline.from_yaml(plain.EXAMPLE, overrides=changed)
+
+    def test_the_same_value_in_another_unit_is_the_same(self):
+        amplitude = "amplitude: {{value: {}, link: flux}}"
+        spectra = [amplitude.format(each) for each in ("4e-11 cm-2 s-1 TeV-1",
+                                                       "4e-7 m-2 s-1 TeV-1")]  # fmt: skip
+        changed = [
+            "data.hess.archive=sim:crab",
+            f"model.0.spectral={{type: pl, {spectra[0]}}}",
+            f"model.1={{kind: source, name: b, spectral: {{type: pl, {spectra[1]}}}}}",
+        ]
+        Pipeline.from_yaml(plain.EXAMPLE, overrides=changed)
+
+    def test_linked_parameters_and_priors_count_once_in_the_statistic_as_gammapys(self):
+        prior = {"type": "gaussian", "mu": 2.0, "sigma": 0.1}
+        dataset = spectrum_dataset("a")
+        datasets = Datasets([dataset])
+        parts = [
+            Source(name=name, spectral={**POWER_LAW, "index": {
+                "value": 2.3, "link": "i", **({"prior": prior} if name == "x" else {})}})
+            for name in "xy"
+        ]  # fmt: skip
+        datasets.models = build_models(parts, datasets)
+        objective = objective_of(datasets)
+        assert objective.total(objective.start) == pytest.approx(datasets.stat_sum(), abs=1e-3)

@@ -1,0 +1,301 @@
+"""Templates of maps and tables, against gammapy's own models of the same files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy import units as u
+from astropy.io import fits
+from astropy.table import Table
+from gammapy.datasets import Datasets
+from gammapy.maps import Map, MapAxis, WcsGeom
+from gammapy.modeling.models import (
+    PowerLawNormSpectralModel,
+    SkyModel,
+    TemplateNPredModel,
+    TemplateSpatialModel,
+    TemplateSpectralModel,
+)
+
+import plain_gammapy as plain
+import skyred
+from skyred import Pipeline
+from skyred.components.gammapy import (
+    CountsTemplate,
+    GammapyModels,
+    ModelFile,
+    Source,
+    TemplateSource,
+)
+from skyred.errors import ConfigError, FieldError, ModelError
+from skyred.likelihood import objective_of
+from small_datasets import map_dataset
+
+POWER_LAW = {"type": "pl", "index": 2.3, "amplitude": "4e-11 cm-2 s-1 TeV-1", "reference": "1 TeV"}
+POINT = {"type": "point", "lon_0": "83.63 deg", "lat_0": "22.01 deg", "frame": "icrs"}
+CENTRE = (83.633, 22.014)
+
+
+def write_map(
+    path: Path, centre=CENTRE, axes=(), unit: str = "", scale: float = 1.0, **header: str
+) -> str:
+    """Write a bump on a map of 0.8 deg, falling with energy if it has an axis."""
+    geom = WcsGeom.create(skydir=centre, width=0.8, binsz=0.04, frame="icrs", axes=list(axes))
+    away = geom.to_image().get_coord().skycoord.separation(geom.center_skydir).deg
+    data = scale * np.exp(-0.5 * (away / 0.1) ** 2) * np.ones(geom.data_shape)
+    if axes:
+        data *= axes[0].center.value[:, None, None] ** -2
+    Map.from_geom(geom, data=data, unit=unit).write(path)
+    for card, value in header.items():
+        fits.setval(path, card, value=value)
+    return str(path)
+
+
+@pytest.fixture
+def image(tmp_path) -> str:
+    return write_map(tmp_path / "image.fits")
+
+
+@pytest.fixture
+def table(tmp_path) -> str:
+    energy = np.geomspace(0.3, 30, 9) * u.TeV
+    dnde = 3e-11 * energy.value**-2.4 * u.Unit("cm-2 s-1 TeV-1")
+    path = tmp_path / "spectrum.ecsv"
+    Table({"energy": energy, "dnde": dnde}).write(path)
+    return str(path)
+
+
+def build(component, *datasets):
+    assert list(component.check_deeply()) == []
+    (model,) = component.build(Datasets(list(datasets)))
+    return model
+
+
+def npred(model) -> np.ndarray:
+    """Give what gammapy predicts."""
+    dataset = map_dataset("map")
+    dataset.models = [model]
+    return dataset.npred_signal().data
+
+
+def flat_npred(model) -> np.ndarray:
+    """Give what the flat likelihood predicts: its statistic, with the model alone."""
+    dataset = map_dataset("map")
+    dataset.models = [model]
+    datasets = Datasets([dataset])
+    return objective_of(datasets)(objective_of(datasets).start), datasets.stat_sum()
+
+
+class TestSource:
+    def test_map_is_gammapys(self, image):
+        model = build(TemplateSource(name="blob", map=image, spectral=POWER_LAW))
+        expected = TemplateSpatialModel.read(image)
+        assert isinstance(model.spatial_model, TemplateSpatialModel)
+        np.testing.assert_array_equal(model.spatial_model.map.data, expected.map.data)
+        plain_model = SkyModel(model.spectral_model.copy(), expected, name="plain")
+        np.testing.assert_array_equal(npred(model), npred(plain_model))
+        ours, theirs = flat_npred(model)
+        assert ours == pytest.approx(theirs, abs=1e-3)
+
+    def test_copies_are_what_they_are_of(self, tmp_path):
+        # pixels are not of one size: gammapy divides by it once more in each copy
+        path = write_map(tmp_path / "map.fits")
+        model = build(TemplateSource(name="blob", map=path, spectral=POWER_LAW))
+        data = model.spatial_model.map.data
+        np.testing.assert_array_equal(model.copy(name="c").spatial_model.map.data, data)
+        again = TemplateSpatialModel.read(path).copy().map.data
+        assert not np.allclose(again, data, rtol=1e-6)
+
+    def test_cube_in_units_of_flux_takes_a_norm(self, tmp_path):
+        axis = MapAxis.from_energy_bounds("0.3 TeV", "30 TeV", nbin=5, name="energy_true")
+        cube = write_map(
+            tmp_path / "cube.fits", axes=[axis], unit="cm-2 s-1 TeV-1 sr-1", scale=1e-9
+        )
+        model = build(TemplateSource(name="diffuse", map=cube, normalize=False))
+        expected = SkyModel(
+            PowerLawNormSpectralModel(), TemplateSpatialModel.read(cube, normalize=False)
+        )
+        np.testing.assert_array_equal(npred(model), npred(expected))
+        assert npred(model).sum() > 0.5
+        assert [p.name for p in model.parameters if not p.frozen] == ["norm"]
+
+    def test_table_is_gammapys_times_a_norm(self, table):
+        model = build(TemplateSource(name="s", spectrum=table, spatial=POINT))
+        read = Table.read(table)
+        expected = TemplateSpectralModel(read["energy"].quantity, read["dnde"].quantity)
+        energies = [0.5, 1, 7] * u.TeV
+        np.testing.assert_allclose(model.spectral_model(energies), expected(energies))
+        model.parameters["norm"].value = 2
+        np.testing.assert_allclose(model.spectral_model(energies), 2 * expected(energies))
+        ours, theirs = flat_npred(model)
+        assert ours == pytest.approx(theirs, abs=1e-3)
+
+    def test_table_and_map_together(self, image, table):
+        model = build(TemplateSource(name="s", spectrum=table, map=image))
+        assert isinstance(model.spatial_model, TemplateSpatialModel)
+        assert npred(model).sum() > 0
+
+    def test_norm_is_fitted(self, image):
+        dataset = map_dataset("map")
+        model = build(TemplateSource(name="s", map=image, spectral=POWER_LAW))
+        model.parameters["index"].frozen = True
+        dataset.models = [model]
+        dataset.counts.data = np.round(2 * dataset.npred_signal().data + dataset.background.data)
+        datasets = Datasets([dataset])
+        result = skyred.fit(datasets)
+        assert result.success
+        # truth, and rounding of the counts
+        assert datasets.parameters["amplitude"].value == pytest.approx(8e-11, rel=0.1)
+
+    def test_map_elsewhere_is_refused(self, tmp_path):
+        far = write_map(tmp_path / "far.fits", centre=(100, 22))
+        component = TemplateSource(name="s", map=far, spectral=POWER_LAW)
+        assert list(component.check_deeply()) == []
+        with pytest.raises(ModelError, match=r"s: .*far\.fits does not overlap map"):
+            component.build(Datasets([map_dataset("map")]))
+
+    def test_map_that_is_larger_than_the_dataset_overlaps(self, tmp_path):
+        geom = WcsGeom.create(skydir=(90, 20), width=40, binsz=1)
+        path = tmp_path / "large.fits"
+        Map.from_geom(geom, data=np.ones(geom.data_shape)).write(path)
+        build(TemplateSource(name="s", map=str(path), spectral=POWER_LAW), map_dataset("map"))
+
+    @pytest.mark.parametrize(
+        ("wrong", "says"),
+        [
+            ({"unit": "TeV"}, "spectrum and map together must be a flux"),
+            ({"scale": 0.0}, "holds nothing but zeros"),
+            ({"scale": np.nan}, "values that are not finite"),
+            ({"WCSSHAPE": "__import__('os').abort()"}, "gammapy would run anything else as code"),
+            (
+                {"axes": [MapAxis.from_energy_bounds("1 TeV", "9 TeV", nbin=2)]},
+                "has the axes energy;",
+            ),
+        ],
+        ids=["unit", "zeros", "nan", "code", "axis"],
+    )
+    def test_maps_that_cannot_be_used_are_named(self, tmp_path, wrong, says):
+        path = write_map(tmp_path / "wrong.fits", **wrong)
+        component = TemplateSource(
+            name="s", map=path, spectral=POWER_LAW, normalize="unit" not in wrong
+        )
+        (problem,) = component.check_deeply()
+        assert says in str(problem)
+        with pytest.raises(ModelError) as error:
+            component.build(Datasets())
+        assert str(error.value) in str(problem)
+
+    def test_maps_that_gammapys_own_yaml_names_run_no_code_either(self, tmp_path):
+        path = write_map(tmp_path / "wrong.fits", WCSSHAPE="__import__('os').abort()")
+        spatial = {"type": "template", "filename": path}
+        (problem,) = Source(name="s", spectral=POWER_LAW, spatial=spatial).check_deeply()
+        assert "would run anything else as code" in str(problem)
+        described = {"name": "s", "type": "SkyModel", "spatial": spatial, "spectral": POWER_LAW}
+        (problem,) = GammapyModels(components=[described]).check_deeply()
+        assert "would run anything else as code" in str(problem)
+        listed = tmp_path / "models.yaml"
+        listed.write_text(json.dumps({"components": [described]}))
+        with pytest.raises(ModelError, match="would run anything else as code"):
+            ModelFile(path=str(listed)).build(Datasets())
+
+    def test_header_that_gammapy_writes_itself_is_read(self, tmp_path):
+        path = write_map(tmp_path / "fine.fits", WCSSHAPE="(20, 20)")
+        build(TemplateSource(name="s", map=path, spectral=POWER_LAW))
+
+    def test_file_that_is_no_map_is_named(self, tmp_path):
+        path = tmp_path / "odd.fits"
+        path.write_text("no FITS")
+        component = TemplateSource(name="s", map=str(path), spectral=POWER_LAW)
+        (problem,) = component.check_deeply()
+        assert "odd.fits cannot be read as FITS" in str(problem)
+
+    @pytest.mark.parametrize(
+        ("columns", "says"),
+        [
+            ({"energy": [1, 2] * u.TeV}, "lacks the column dnde; it has energy"),
+            ({"energy": [1, 2], "dnde": [1, 1]}, "energy is in no unit"),
+            ({"energy": [1, 2] * u.TeV, "dnde": [1, 1] / u.TeV}, "dnde is in 1 / TeV"),
+            ({"energy": [2, 1] * u.TeV, "dnde": [1, 1] / u.cm**2 / u.s / u.TeV}, "does not rise"),
+            ({"energy": [1, 2] * u.TeV, "dnde": [1, -1] / u.cm**2 / u.s / u.TeV}, "negative"),
+        ],
+        ids=["column", "no unit", "unit", "order", "negative"],
+    )
+    def test_tables_that_are_no_spectrum_are_named(self, tmp_path, columns, says):
+        path = tmp_path / "s.ecsv"
+        Table(columns).write(path)
+        (problem,) = TemplateSource(name="s", spectrum=str(path)).check_deeply()
+        assert says in str(problem)
+
+    @pytest.mark.parametrize(
+        ("options", "says"),
+        [
+            ({}, "has neither map nor spectrum"),
+            ({"map": "a.fits", "spatial": POINT}, "given beside map"),
+            ({"map": "a.fits", "spectral": {"index": 2}}, "has no type"),
+        ],
+    )
+    def test_options_that_make_no_sense_are_refused(self, options, says):
+        with pytest.raises(FieldError, match=says):
+            TemplateSource(name="s", **options)
+
+    def test_spectrum_that_is_no_norm_is_named(self, table):
+        (problem,) = TemplateSource(name="s", spectrum=table, spectral=POWER_LAW).check_deeply()
+        assert "'pl' is no norm model" in str(problem)
+
+    def test_file_that_is_not_there_is_named_before_data_are_read(self, tmp_path):
+        model = f"{{kind: template, name: crab, map: {tmp_path}/no.fits, spectral: {{type: pl}}}}"
+        changed = ["data.hess.archive=sim:crab", f"model.0={model}"]
+        with pytest.raises(ConfigError, match=r"model\[0\]\.map: there is nothing at .*no\.fits"):
+            Pipeline.from_yaml(plain.EXAMPLE, overrides=changed)
+
+
+class TestCounts:
+    @pytest.fixture
+    def counts(self, tmp_path) -> str:
+        dataset = map_dataset("map")
+        path = tmp_path / "counts.fits"
+        dataset.background.write(path)
+        return str(path)
+
+    def test_is_gammapys(self, counts):
+        component = CountsTemplate(name="extra", map=counts, dataset="map")
+        model = build(component, map_dataset("map"))
+        expected = TemplateNPredModel(Map.read(counts), name="plain")
+        np.testing.assert_array_equal(npred(model), npred(expected))
+        assert model.datasets_names == ["map"]
+        ours, theirs = flat_npred(model)
+        assert ours == pytest.approx(theirs, abs=1e-3)
+
+    def test_other_energies_are_refused(self, tmp_path):
+        axis = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=5)
+        path = write_map(tmp_path / "five.fits", axes=[axis])
+        component = CountsTemplate(name="extra", map=path, dataset="map")
+        with pytest.raises(ModelError, match="has the energy edges"):
+            component.build(Datasets([map_dataset("map")]))
+
+    def test_map_elsewhere_is_refused(self, tmp_path):
+        axis = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=3)
+        path = write_map(tmp_path / "far.fits", centre=(100, 22), axes=[axis])
+        component = CountsTemplate(name="extra", map=path, dataset="map")
+        with pytest.raises(ModelError, match="does not overlap map"):
+            component.build(Datasets([map_dataset("map")]))
+
+    @pytest.mark.parametrize(
+        ("wrong", "says"),
+        [({}, "has the axes: none"), ({"unit": "TeV", "axes": True}, "is in TeV; expected counts")],
+        ids=["image", "unit"],
+    )
+    def test_maps_that_are_no_counts_are_named(self, tmp_path, wrong, says):
+        if "axes" in wrong:
+            wrong = {**wrong, "axes": [MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=3)]}
+        path = write_map(tmp_path / "wrong.fits", **wrong)
+        (problem,) = CountsTemplate(name="extra", map=path, dataset="map").check_deeply()
+        assert says in str(problem)
+
+    def test_spectrum_that_is_no_norm_is_named(self, counts):
+        component = CountsTemplate(name="x", map=counts, dataset="map", spectral=POWER_LAW)
+        (problem,) = component.check_deeply()
+        assert "'pl' is no norm model" in str(problem)

@@ -1,0 +1,157 @@
+"""The content of a simulated archive, seen with gammapy and astropy."""
+
+import json
+import stat
+import warnings
+
+import numpy as np
+import pytest
+from astropy import units as u
+from astropy.io import fits
+from gammapy.data import DataStore
+from gammapy.modeling.models import Models
+
+from skyred.components.simulation import files, observations
+from skyred.components.simulation.archive import CrabSimulation
+from skyred.components.simulation.observations import simulate_run
+from skyred.io.sums import SUMS, damage
+
+
+def contents(folder):
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def run_bytes(number, seed=42):
+    observation = simulate_run(number, livetime=2.0, seed=seed)
+    return files.fits_bytes(files.observation_hdus(observation))
+
+
+@pytest.mark.slow
+def test_the_same_simulation_gives_the_same_bytes(archive, simulation, tmp_path):
+    again = simulation.write(tmp_path / "again")
+    assert contents(again) == contents(archive)
+
+
+def test_a_run_is_the_same_whatever_other_runs_are_made(archive):
+    assert run_bytes(1) == (archive / "data/sim_crab_obs_id_900002.fits.gz").read_bytes()
+
+
+def test_another_seed_gives_other_events(archive, other_run):
+    events = DataStore.from_dir(archive).obs(900001).events
+    assert set(events.time.mjd).isdisjoint(other_run.events.time.mjd)
+
+
+def test_an_archive_holds_the_files_it_states_and_nothing_else(archive, simulation):
+    assert set(contents(archive)) == {*simulation.files, SUMS}
+    assert damage(archive, simulation.files) is None
+
+
+def test_gammapy_finds_full_enclosure_observations(archive):
+    observations = DataStore.from_dir(archive).get_observations(required_irf="full-enclosure")
+    assert observations.ids == ["900001", "900002"]
+    for observation in observations:
+        assert observation.available_irfs == ["aeff", "edisp", "psf", "bkg"]
+        assert observation.observation_live_time_duration.to_value("s") == pytest.approx(120)
+        assert observation.gti.time_start[0] <= observation.events.time.min()
+        assert observation.events.time.max() <= observation.gti.time_stop[0]
+        offset = observation.get_pointing_icrs(observation.tmid).separation(
+            Models.read(archive / "models.yaml")[0].position
+        )
+        assert offset.deg == pytest.approx(0.5)
+
+
+def test_the_observation_index_says_what_the_files_say(archive):
+    store = DataStore.from_dir(archive)
+    for row, observation in zip(store.obs_table, store.get_observations(), strict=True):
+        assert row["EVENT_COUNT"] == len(observation.events.table)
+        assert row["LIVETIME"] == observation.events.table.meta["LIVETIME"]
+        assert row["ALT_PNT"] > 30
+
+
+def test_responses_that_were_written_are_those_that_were_simulated_with(archive, other_run):
+    written = DataStore.from_dir(archive).obs(900001)
+    for name in written.available_irfs:
+        np.testing.assert_array_equal(getattr(written, name).data, getattr(other_run, name).data)
+
+
+def test_every_event_tells_where_it_came_from(archive):
+    events = DataStore.from_dir(archive).obs(900001).events.table
+    assert set(np.unique(events["MC_ID"])) == {0, 1}
+    source = events[events["MC_ID"] == 1]
+    assert source["RA_TRUE"].quantity.to_value("deg") == pytest.approx(83.63308, abs=0.02)
+    assert source["DEC_TRUE"].quantity.to_value("deg") == pytest.approx(22.0145, abs=0.02)
+    assert len(set(events["EVENT_ID"])) == len(events)
+
+
+def test_truth_and_models_agree(archive, simulation):
+    truth = json.loads((archive / "truth.json").read_text())
+    assert truth == simulation.truth()
+    (model,) = Models.read(archive / "models.yaml")
+    assert model.name == truth["source"]
+    assert model.spatial_model.frame == truth["frame"]
+    for name, true in truth["parameters"].items():
+        assert u.isclose(model.parameters[name].quantity, u.Quantity(**true), rtol=1e-12)
+    assert truth["background_norm"] == 1
+    assert (truth["seed"], truth["runs"]) == (42, 2)
+
+
+def test_files_are_sound_to_a_strict_reader(archive):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for path in archive.rglob("*.fits.gz"):
+            with fits.open(path, checksum=True) as hdus:
+                hdus.verify("exception")
+                for hdu in hdus:
+                    assert {"CHECKSUM", "DATASUM"} <= set(hdu.header)
+                    assert not any(key.startswith("TNULL") for key in hdu.header)
+
+
+def test_a_run_without_events_is_an_empty_list():
+    observation = simulate_run(0, livetime=1e-6, seed=42)
+    assert len(observation.events.table) == 0
+    assert files.fits_bytes(files.observation_hdus(observation))
+
+
+def test_nothing_is_seen_if_the_making_is_interrupted(monkeypatch, tmp_path, simulation, other_run):
+    seen = []
+
+    def interrupted(number, *, livetime, seed):
+        seen.append(sorted(path.name for path in tmp_path.rglob("*")))
+        if number == 1:
+            raise KeyboardInterrupt
+        return other_run
+
+    monkeypatch.setattr(observations, "simulate_run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        simulation.write(tmp_path / "archive")
+    assert "sim_crab_obs_id_900001.fits.gz" in seen[1]
+    assert "archive" not in seen[1]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_there_is_never_overwritten(tmp_path, simulation):
+    (tmp_path / "mine.txt").touch()
+    with pytest.raises(FileExistsError, match="exists already"):
+        simulation.write(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_modes_are_those_that_the_umask_leaves(archive, tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    for path in (archive, *archive.rglob("*")):
+        like = tmp_path / ("folder" if path.is_dir() else "file")
+        assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE(like.stat().st_mode)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("seed", -1), ("seed", 1.0), ("runs", 0), ("runs", True), ("livetime", 0), ("livetime", "2")],
+)
+def test_a_value_out_of_range_is_refused_by_name(field, value):
+    with pytest.raises(ValueError, match=f"^{field} is .*, expected "):
+        CrabSimulation(**{field: value})

@@ -1,0 +1,113 @@
+"""Archives that are kept: made once, checked when used, made again when damaged."""
+
+import logging
+import shutil
+import sys
+from pathlib import Path
+from subprocess import PIPE, Popen
+
+import pytest
+
+from skyred.components.simulation import cache
+from skyred.components.simulation.archive import CrabSimulation
+from skyred.components.simulation.location import ensure
+from skyred.io.sums import SUMS, damage
+from waiting import LIMIT
+
+LOCATION = "sim:crab?runs=2&livetime=2min"
+
+
+@pytest.fixture
+def made(monkeypatch, archive):
+    """Where archives were made: copies of the shared one, to save time."""
+    folders = []
+
+    def copy(self, folder):
+        folders.append(folder)
+        return shutil.copytree(archive, folder)
+
+    monkeypatch.setattr(CrabSimulation, "write", copy)
+    return folders
+
+
+def test_an_archive_is_made_on_first_use_only(made, tmp_path):
+    location = f"{LOCATION}&folder={tmp_path}"
+    assert [ensure(location), ensure(location)] == made * 2
+
+
+def test_the_cache_folder_is_the_one_that_the_environment_names(made, monkeypatch, tmp_path):
+    monkeypatch.setenv("SKYRED_CACHE_DIR", str(tmp_path))
+    assert ensure(LOCATION).is_relative_to(tmp_path)
+
+
+@pytest.mark.parametrize("change", [{"seed": 1}, {"runs": 1}, {"livetime": 3.0}])
+def test_other_simulations_have_other_folders(made, tmp_path, change):
+    usual = {"seed": 42, "runs": 2, "livetime": 2.0}
+    one, other = (
+        cache.kept(CrabSimulation(**values), tmp_path) for values in (usual, usual | change)
+    )
+    assert one != other
+
+
+@pytest.mark.parametrize("matter", ["gammapy", "numpy", "astropy", "format"])
+def test_another_version_has_another_folder(made, monkeypatch, tmp_path, matter):
+    before = cache.kept(CrabSimulation(runs=2, livetime=2), tmp_path)
+    if matter == "format":
+        monkeypatch.setattr(cache, "FORMAT_VERSION", 999)
+    else:
+        monkeypatch.setattr(cache, "version", {"gammapy": "", "numpy": "", "astropy": ""}.get)
+    assert cache.kept(CrabSimulation(runs=2, livetime=2), tmp_path) != before
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+DAMAGES = {
+    "a flipped bit": lambda folder: flip(folder / "data/sim_crab_obs_id_900001.fits.gz"),
+    "a missing file": lambda folder: (folder / "truth.json").unlink(),
+    "empty sums": lambda folder: (folder / SUMS).write_text(""),
+    "no sums": lambda folder: (folder / SUMS).unlink(),
+    "everything gone": lambda folder: shutil.rmtree(folder / "data"),
+}
+
+
+@pytest.mark.parametrize("harm", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_archive_is_made_again_with_a_warning(made, tmp_path, caplog, simulation, harm):
+    location = f"{LOCATION}&folder={tmp_path}"
+    folder = ensure(location)
+    harm(folder)
+    with caplog.at_level(logging.WARNING, logger="skyred.simulation"):
+        assert ensure(location) == folder
+    assert damage(folder, simulation.files) is None
+    assert len(made) == 2
+    assert "is damaged" in caplog.text
+
+
+def test_what_a_killed_process_left_behind_is_removed(made, tmp_path):
+    folder = cache.kept(CrabSimulation(runs=2, livetime=2), tmp_path)
+    shutil.rmtree(folder)
+    folder.with_name(f".{folder.name}.0123abcd.part").mkdir()
+    cache.kept(CrabSimulation(runs=2, livetime=2), tmp_path)
+    assert [path.name for path in tmp_path.iterdir() if path.suffix != ".lock"] == [folder.name]
+
+
+ENSURE = """
+import logging, sys
+logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+from skyred.components.simulation.location import ensure
+print(ensure(sys.argv[1]))
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_at_once_make_it_once(tmp_path):
+    command = [sys.executable, "-c", ENSURE, f"sim:crab?runs=1&livetime=1min&folder={tmp_path}"]
+    processes = [Popen(command, stdout=PIPE, text=True) for _ in range(2)]
+    lines = [process.communicate(timeout=LIMIT)[0].splitlines() for process in processes]
+    assert [process.returncode for process in processes] == [0, 0]
+    assert lines[0][-1] == lines[1][-1]
+    assert len([line for line in lines[0] + lines[1] if line.startswith("Making the")]) == 1
+    assert damage(Path(lines[0][-1]), CrabSimulation(runs=1, livetime=1).files) is None

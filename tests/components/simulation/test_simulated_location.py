@@ -1,0 +1,111 @@
+"""Reading `sim:` locations, and the hook that opens them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from gammapy.data import DataStore
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skyred.components import simulation as plugin
+from skyred.components.simulation.archive import CrabSimulation
+from skyred.components.simulation.location import Location, parse
+
+simulations = st.builds(
+    CrabSimulation,
+    seed=st.integers(0, 2**32 - 1),
+    runs=st.integers(1, 20_000),
+    livetime=st.floats(1e-6, 300),
+)
+# what a file can be called: any bytes but the one that ends names
+folders = st.none() | st.binary(min_size=1).map(
+    lambda name: Path(os.fsdecode(name.replace(b"\0", b"0")))
+)
+
+
+@given(st.builds(Location, simulations, folders))
+def test_a_location_written_and_read_is_the_same(location):
+    assert parse(str(location)) == location
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("sim:crab", CrabSimulation()),
+        ("sim:crab?", CrabSimulation(seed=42, runs=4, livetime=28)),
+        ("sim:crab?seed=7&runs=2&livetime=10min", CrabSimulation(seed=7, runs=2, livetime=10)),
+        ("sim:crab?livetime=90s", CrabSimulation(livetime=1.5)),
+        ("sim:crab?livetime=0.7h", CrabSimulation(livetime=42)),
+        ("sim:crab?livetime=10%20min", CrabSimulation(livetime=10)),
+    ],
+)
+def test_what_a_location_says(text, expected):
+    assert parse(text) == Location(expected)
+
+
+def test_a_folder_may_be_named():
+    assert parse("sim:crab?folder=/some/dir%26more").folder == Path("/some/dir&more")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("sim:crap", "no simulated archive 'crap', expected one of crab; did you mean 'crab'?"),
+        ("sim:", "no simulated archive '', expected one of crab"),
+        (
+            "sim:crab?seeds=7",
+            "no key 'seeds', expected one of folder, livetime, runs, seed; did you",
+        ),
+        ("sim:crab?seed=1&seed=1", "seed is given twice, expected once"),
+        ("sim:crab?seed", "seed is '', expected a whole number"),
+        ("sim:crab?seed=1.5", "seed is '1.5', expected a whole number"),
+        ("sim:crab?seed=-1", "seed is -1, expected a whole number from 0 to 4294967295"),
+        ("sim:crab?runs=0", "runs is 0, expected a whole number from 1 to 20000"),
+        ("sim:crab?runs=two", "runs is 'two', expected a whole number"),
+        ("sim:crab?livetime=28", "livetime is '28', expected a number with s, min or h"),
+        ("sim:crab?livetime=1.2.3min", "livetime is '1.2.3min', expected a number with"),
+        ("sim:crab?livetime=nanmin", "livetime is 'nanmin', expected a number with"),
+        ("sim:crab?livetime=0min", "livetime is 0.0 (minutes), expected above 0 and up to 300"),
+        ("sim:crab?livetime=1e999h", "livetime is inf (minutes), expected above 0 and up to 300"),
+        ("sim:crab?folder=", "folder is empty, expected the name of a folder"),
+    ],
+)
+def test_a_faulty_location_is_one_clear_error(text, message):
+    with pytest.raises(ValueError, match=r"^sim:") as caught:
+        parse(text)
+    assert str(caught.value).startswith(f"{text}: ")
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "location", ["crab", "/data/sim:crab", ("sim:crab",), ("a.fits", "b.fits")]
+)
+def test_the_hook_leaves_other_locations_to_others(location):
+    assert plugin.skyred_archive(location=location) is None
+
+
+def test_the_hook_says_which_simulations_there_are():
+    with pytest.raises(ValueError, match="'vela', expected one of crab"):
+        plugin.skyred_archive(location="sim:vela")
+
+
+def test_the_hook_opens_the_archive(monkeypatch, archive):
+    monkeypatch.setattr(
+        "skyred.components.simulation.location.kept", lambda simulation, base: archive
+    )
+    store = plugin.skyred_archive(location="sim:crab?runs=2&livetime=2min")
+    assert isinstance(store, DataStore)
+    assert list(store.obs_ids) == [900001, 900002]
+
+
+def test_the_plugin_is_imported_without_gammapy_and_astropy():
+    code = (
+        "import sys, skyred.hookspecs; before = set(sys.modules);"
+        "import skyred.components.simulation, skyred.components.simulation.location;"
+        "print({m.partition('.')[0] for m in set(sys.modules) - before} & {'gammapy', 'astropy'})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

@@ -1,0 +1,230 @@
+"""Runs of PKS 2155-304 in groups: against plain gammapy stacking the same runs by hand."""
+
+import numpy as np
+import pytest
+from gammapy.datasets import MapDataset
+
+import plain_gammapy as plain
+import skyred
+from skyred import Orchestrator, Pipeline
+from skyred.components.engines import Processes
+from skyred.components.gammapy import GroupRuns
+from skyred.errors import ArchiveError, ConfigError
+
+pytestmark = pytest.mark.data
+
+# two nights of different years, and one more; zenith angles at mid-run by the column ZEN_PNT:
+#        50     43     23     36     30     29
+RUNS = (33787, 33788, 47804, 47802, 47803, 47828)
+NIGHTS = {
+    "2006-07-29": (33787, 33788),
+    "2008-08-27": (47802, 47803, 47804),
+    "2008-08-28": (47828,),
+}
+YAML = f"""
+data:
+  hess:
+    archive: $GAMMAPY_DATA/hess-dl3-dr1
+    select: [{{kind: observation-ids, ids: {list(RUNS)}}}]
+    geometry:
+      kind: map
+      center: [329.717 deg, -30.226 deg]
+      width: 2 deg
+      bin_size: 0.05 deg
+      energy: {{min: 1 TeV, max: 10 TeV, bins: 2}}
+      energy_true: {{min: 0.5 TeV, max: 20 TeV, bins: 5}}
+    make:
+      - {{kind: map}}
+      - {{kind: safe-mask, methods: [offset-max], offset_max: 1.3 deg}}
+    stack: {{kind: group, by: night}}
+model:
+  - kind: source
+    name: pks
+    spatial: {{type: point, lon_0: {{value: 329.717 deg, frozen: true}},
+              lat_0: {{value: -30.226 deg, frozen: true}}}}
+    spectral: {{type: pl, index: {{value: 3.4, frozen: true}},
+               amplitude: 1e-10 cm-2 s-1 TeV-1, reference: 1 TeV}}
+  - {{kind: fov-background}}
+fit: {{kind: newton}}
+"""
+
+
+def pipeline(stack: str = "{kind: group, by: night}", **changes: str) -> Pipeline:
+    overrides = [f"data.hess.stack={stack}", *(f"{k}={v}" for k, v in changes.items())]
+    return Pipeline.from_yaml(YAML, overrides=overrides)
+
+
+@pytest.fixture(scope="session")
+def kept(once) -> dict[int, MapDataset]:
+    """Give each run's dataset, as the makers leave it."""
+
+    def make(_):
+        datasets = Orchestrator(pipeline("{kind: keep}")).reduce()
+        return {int(dataset.name.removeprefix("hess-")): dataset for dataset in datasets}
+
+    return once("pks-runs", make)
+
+
+@pytest.fixture(scope="session")
+def by_night(once):
+    """Give the fitted run in groups by night, with its folder's datasets."""
+
+    def run(folder):
+        result = pipeline().run(folder / "nights")
+        return result, skyred.Result.read(folder / "nights")
+
+    return once("pks-nights", run)
+
+
+def by_hand(kept: dict[int, MapDataset], runs: tuple[int, ...]) -> MapDataset:
+    expected = pipeline().data["hess"].named("hess").geometry.target("plain")
+    for run in sorted(runs):
+        expected.stack(kept[run])
+    return expected
+
+
+def assert_same(ours: MapDataset, theirs: MapDataset) -> None:
+    expected = plain.arrays(theirs)
+    for name, array in plain.arrays(ours).items():
+        exact = name in ("counts", "mask_safe")
+        scale = 1e-7 * np.abs(expected[name]).max()
+        # float32 sums in chunks
+        np.testing.assert_allclose(
+            array, expected[name], rtol=0 if exact else 1e-6, atol=0 if exact else scale
+        )
+    livetime = theirs.exposure.meta["livetime"].to_value("s")
+    assert ours.exposure.meta["livetime"].to_value("s") == pytest.approx(livetime, rel=1e-9)
+    assert str(ours.gti) == str(theirs.gti)
+    assert ours.meta.obs_info == theirs.meta.obs_info
+    assert str(ours.meta_table) == str(theirs.meta_table)
+
+
+def groups_of(kept: dict[int, MapDataset], stack: str, runs=RUNS) -> dict[str, MapDataset]:
+    """Stack what the makers gave, as the reduction does, without making it again."""
+    orchestrator = Orchestrator(pipeline(stack))
+    reduction = orchestrator.pipeline.data["hess"].named("hess")
+    stacker = reduction.stack.prepare(orchestrator.select()["hess"])
+    total = stacker.zero(reduction.geometry)
+    for observation in plain.observations(tuple(sorted(runs))):
+        dataset = kept[observation.obs_id]
+        total = stacker.add(total, dataset, observation)
+    return {dataset.name: dataset for dataset in stacker.result(total)}
+
+
+def test_nights_are_what_gammapy_stacks(by_night, kept):
+    datasets = by_night[0].datasets
+    assert datasets.names == [f"hess-{night}" for night in NIGHTS]
+    for dataset, runs in zip(datasets, NIGHTS.values(), strict=True):
+        assert_same(dataset, by_hand(kept, runs))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("stack", "groups"),
+    [
+        ("{kind: group, by: zenith, edges: [0 deg, 25 deg, 40 deg, 60 deg]}",
+         {"zenith-0-25": (47804,), "zenith-25-40": (47802, 47803, 47828),
+          "zenith-40-60": (33787, 33788)}),
+        ("{kind: group, by: column, column: TARGET_NAME}",
+         {"PKS_2155-304_flare": RUNS[:2], "PKS_2155-304_steady": RUNS[2:]}),
+        ("{kind: group, by: column, column: MUONEFF, edges: [0, 1, 2]}", None),
+        ("{kind: group, by: time, times: [2006-01-01, 2007-01-01, 2009-01-01]}",
+         {"2006-01-01": RUNS[:2], "2007-01-01": RUNS[2:]}),
+        ("{kind: group, by: time, width: 1 d, start: 2008-08-27T12:00:00}",
+         {f"{night}T1200": runs for night, runs in NIGHTS.items()}),
+        ("{kind: group, by: telescope}", {"HESS-1-2-3-4": RUNS}),
+    ],
+    ids=["zenith", "target", "muons", "years", "days", "telescope"],
+)  # fmt: skip
+def test_groups_are_what_gammapy_stacks(kept, stack, groups):
+    made = groups_of(kept, stack)
+    if groups is None:  # as the table has it
+        table = Orchestrator(pipeline()).select()["hess"]
+        dim = tuple(table["OBS_ID"][table["MUONEFF"] < 1].tolist())
+        groups = {"MUONEFF-0-1": dim, "MUONEFF-1-2": tuple(set(RUNS) - set(dim))}
+        groups = {name: runs for name, runs in groups.items() if runs}
+    assert list(made) == [f"hess-{label}" for label in groups]
+    for name, runs in groups.items():
+        assert_same(made[f"hess-{name}"], by_hand(kept, runs))
+
+
+def test_zenith_angles_are_those_of_the_pointing_at_mid_run():
+    stacker = GroupRuns(by="zenith", edges=[f"{edge} deg" for edge in range(0, 91, 1)])
+    table = Orchestrator(pipeline()).select()["hess"]
+    for observation, row in zip(plain.observations(tuple(sorted(RUNS))), table, strict=True):
+        low = int(stacker.group(observation).label.split("-")[1])
+        # the column has one value of the run, which is 28 minutes long: 7 deg at the most
+        assert low <= row["ZEN_PNT"] + 1
+        assert abs(low + 0.5 - row["ZEN_PNT"]) < 4
+
+
+def test_order_of_the_runs_does_not_matter_to_the_order_of_groups(kept):
+    stack = "{kind: group, by: night}"
+    some = groups_of(kept, stack, RUNS[:1]), groups_of(kept, stack, RUNS)
+    assert list(some[0]) == ["hess-2006-07-29"]
+    assert list(some[1]) == [f"hess-{night}" for night in NIGHTS]
+
+
+def test_nights_are_fitted_together(by_night):
+    result = by_night[0]
+    assert result.fit.success
+    names = [f"hess-{night}-bkg.spectral.norm" for night in NIGHTS]
+    assert [name for name in result.fit.names if name.endswith("norm")] == names
+    stat = sum(dataset.stat_sum() for dataset in result.datasets)
+    assert result.fit.stat == pytest.approx(stat, abs=1e-3)
+
+
+def test_the_folder_has_a_file_for_each_night(by_night):
+    assert by_night[1].datasets.names == by_night[0].datasets.names
+    counts = [dataset.counts.data.sum() for dataset in by_night[0].datasets]
+    assert [dataset.counts.data.sum() for dataset in by_night[1].datasets] == counts
+
+
+@pytest.mark.slow
+def test_processes_give_the_bits_of_chunks_stacked_here(kept):
+    changes = {"data.hess.select[0].ids": str(list(RUNS[2:]))}
+    stack = "{kind: group, by: night, chunk: 2}"
+    chunked = Orchestrator(pipeline(stack, **changes), engine=Processes(workers=2)).reduce()
+    stacker = GroupRuns(by="night", chunk=2)
+    geometry = pipeline().data["hess"].named("hess").geometry
+    total = stacker.zero(geometry)
+    for runs in ((47802, 47803), (47804, 47828)):
+        part = stacker.zero(geometry)
+        for observation in plain.observations(runs):
+            part = stacker.add(part, kept[observation.obs_id], observation)
+        total = stacker.merge(total, part)
+    for one, other in zip(chunked, stacker.result(total), strict=True):
+        assert one.name == other.name
+        expected = plain.arrays(other)
+        for name, array in plain.arrays(one).items():
+            np.testing.assert_array_equal(array, expected[name], err_msg=name)
+
+
+def test_runs_in_no_group_are_in_the_ledger_with_the_reason():
+    stack = "{kind: group, by: zenith, edges: [26 deg, 33 deg]}"
+    few = {"data.hess.make[0].parts": "[counts]", "data.hess.make[1].methods": "[offset-max]"}
+    ids = {"data.hess.select[0].ids": "[47802, 47803]"}
+    orchestrator = Orchestrator(pipeline(stack, **few, **ids))
+    assert orchestrator.reduce().names == ["hess-zenith-26-33"]
+    first, second = orchestrator.outcomes
+    assert (first.obs_id, first.status) == (47802, "skipped")
+    assert first.reason.startswith("zenith angle 37.2 deg is in no bin (26.0 deg to 33.0 deg)")
+    assert first.maker.startswith("stacker group of skyred")
+    assert second.status == "made"
+
+
+def test_a_column_that_is_not_there_is_named_before_any_data_are_read():
+    orchestrator = Orchestrator(pipeline("{kind: group, by: column, column: NIGHT}"))
+    with pytest.raises(
+        ArchiveError, match=r"'group' finds no column 'NIGHT'; there are OBS_ID, RA"
+    ):
+        orchestrator.select()
+
+
+def test_mistakes_are_named_with_their_place():
+    with pytest.raises(ConfigError) as error:
+        pipeline("{kind: group, by: zenith, times: [2008-01-01, 2007-01-01]}")
+    message = str(error.value)
+    assert "data.hess.stack.times: says nothing to by: zenith" in message
+    assert "data.hess.stack.times: do not rise" in message
+    assert "data.hess.stack: lacks 'edges'" in message

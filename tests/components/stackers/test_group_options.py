@@ -1,0 +1,272 @@
+"""The groups of the stacker `group`: to which a run belongs, and what it is called."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from astropy import units as u
+from astropy.coordinates import EarthLocation
+from astropy.table import MaskedColumn
+from astropy.time import Time
+from gammapy.data import ObservationTable
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skyred import SkipObservation
+from skyred.components.gammapy import GroupRuns
+from skyred.errors import ArchiveError, FieldError
+
+NAMIBIA = EarthLocation.from_geodetic(16.5, -23.27, 1835)
+ARIZONA = EarthLocation.from_geodetic(-110.95, 31.67, 1268)
+
+
+def run(time="2004-12-04T22:30:00", location=NAMIBIA, obs_id=1, zenith=20.0, **header):
+    """Give what a stacker asks of an observation."""
+    telescope = header.pop("TELESCOP", None)
+    return SimpleNamespace(
+        obs_id=obs_id,
+        tmid=Time(time, scale="utc").tt,
+        observatory_earth_location=location,
+        get_pointing_altaz=lambda time: SimpleNamespace(zen=zenith * u.deg),
+        meta=SimpleNamespace(obs_info=SimpleNamespace(telescope=telescope), optional=header),
+    )
+
+
+def label(observation, table=None, **options) -> str:
+    stacker = GroupRuns(**options)
+    if table is not None:
+        stacker = stacker.prepare(table)
+    return stacker.group(observation).label
+
+
+class TestNight:
+    @pytest.mark.parametrize(
+        ("time", "location", "night"),
+        [
+            ("2004-12-04T22:30:00", NAMIBIA, "2004-12-04"),
+            ("2004-12-05T01:30:00", NAMIBIA, "2004-12-04"),
+            # noon of the mean sun at 16.5 deg east is at 10:54 UTC
+            ("2004-12-05T10:53:00", NAMIBIA, "2004-12-04"),
+            ("2004-12-05T10:55:00", NAMIBIA, "2004-12-05"),
+            # the evening of the fourth in Arizona is after midnight UTC, and noon at 19:24 UTC
+            ("2004-12-05T03:00:00", ARIZONA, "2004-12-04"),
+            ("2004-12-05T13:00:00", ARIZONA, "2004-12-04"),
+            ("2004-12-05T19:23:00", ARIZONA, "2004-12-04"),
+            ("2004-12-05T19:25:00", ARIZONA, "2004-12-05"),
+        ],
+    )
+    def test_goes_from_noon_to_noon_at_the_site(self, time, location, night):
+        assert label(run(time, location), by="night") == night
+
+    def test_needs_a_site(self):
+        with pytest.raises(ValueError, match=r"run 7 does not say where it was taken \(GEOLON"):
+            label(run(location=None, obs_id=7), by="night")
+
+
+class TestTime:
+    @pytest.mark.parametrize(
+        ("times", "time", "expected"),
+        [
+            (["2004-12-01", "2005-01-01", "2005-02-01"], "2004-12-31T23:59:59", "2004-12-01"),
+            (["2004-12-01", "2005-01-01", "2005-02-01"], "2005-01-01", "2005-01-01"),
+            (["2004-12-04T22:00:00", "2004-12-05"], "2004-12-04T22:00:00", "2004-12-04T2200"),
+            (["2004-12-04T22:00:07", "2004-12-05"], "2004-12-04T22:30:00", "2004-12-04T220007"),
+            # 22:00:00 TT is 64 s before 22:00:00 UTC
+            (["2004-12-04T22:00:00 tt", "2004-12-05T00:00:00 tt"], "2004-12-04T21:59:00",
+             "2004-12-04T215856"),
+        ],
+    )  # fmt: skip
+    def test_bins_have_their_lower_edge_and_are_called_after_it(self, times, time, expected):
+        assert label(run(time), by="time", times=times) == expected
+
+    @pytest.mark.parametrize("time", ["2004-11-30T23:59:59", "2005-01-01T00:00:00"])
+    def test_a_run_outside_all_bins_is_skipped_with_the_reason(self, time):
+        stacker = GroupRuns(by="time", times=["2004-12-01", "2005-01-01"])
+        expected = rf"its middle, {time}.*, is in no bin of time \(2004-12-01.* to 2005-01-01"
+        with pytest.raises(SkipObservation, match=expected):
+            stacker.admit(run(time))
+
+    @pytest.mark.parametrize(
+        ("options", "time", "expected"),
+        [
+            ({"width": "1 d"}, "2004-12-04T22:30:00", "2004-12-04"),
+            # days begin at midnight though there was a leap second since the start
+            ({"width": "1 d"}, "2006-07-29T00:00:00", "2006-07-29"),
+            ({"width": "7 d", "start": "2004-12-01"}, "2004-12-14T22:00:00", "2004-12-08"),
+            ({"width": "7 d", "start": "2004-12-01"}, "2004-11-30T22:00:00", "2004-11-24"),
+            ({"width": "30 min"}, "2004-12-04T22:31:00", "2004-12-04T2230"),
+            ({"width": "12 s"}, "2004-12-04T22:31:14", "2004-12-04T223112"),
+        ],
+    )
+    def test_bins_of_one_width_go_on_in_both_directions(self, options, time, expected):
+        assert label(run(time), by="time", **options) == expected
+
+    @given(st.integers(1, 10**7), st.floats(0, 10**8), st.floats(0, 10**8))
+    def test_two_runs_share_a_bin_of_a_width_only_if_it_holds_both(self, width, one, other):
+        stacker = GroupRuns(by="time", width=f"{width} s")
+        start = Time("2000-01-01", scale="utc").mjd
+        times = [Time(start + s / 86400, format="mjd", scale="utc").isot for s in (one, other)]
+        first, second = (stacker.group(run(time)) for time in times)
+        assert (first == second) == (first.label == second.label)
+        assert (first < second) == (first.order < second.order)
+        if first == second:
+            assert abs(one - other) < width + 0.01
+        elif abs(one - other) > 0.01:
+            assert (first < second) == (one < other)
+
+
+class TestZenith:
+    @pytest.mark.parametrize(
+        ("angle", "expected"),
+        [(0, "zenith-0-22.5"), (22.4, "zenith-0-22.5"), (22.5, "zenith-22.5-45")],
+    )
+    def test_bins_have_their_lower_edge(self, angle, expected):
+        edges = ["0 deg", "22.5 deg", "0.785398163397448 rad"]
+        assert label(run(zenith=angle), by="zenith", edges=edges) == expected
+
+    def test_a_run_outside_all_bins_is_skipped_with_the_reason(self):
+        stacker = GroupRuns(by="zenith", edges=["0 deg", "30 deg", "60 deg"])
+        expected = r"zenith angle 61\.2 deg is in no bin \(0\.0 deg to 60\.0 deg\)"
+        with pytest.raises(SkipObservation, match=expected):
+            stacker.admit(run(zenith=61.2))
+
+
+class TestTelescope:
+    @pytest.mark.parametrize(
+        ("header", "expected"),
+        [
+            ({"TELESCOP": "HESS", "TELLIST": "1,2,3,4"}, "HESS-1-2-3-4"),
+            ({"TELESCOP": "HESS", "TELLIST": "1, 2"}, "HESS-1-2"),
+            ({"TELESCOP": "MAGIC"}, "MAGIC"),
+            ({"TELESCOP": "CTA (North)", "TELLIST": ""}, "CTA_North"),
+        ],
+    )
+    def test_is_the_array_and_its_telescopes(self, header, expected):
+        assert label(run(**header), by="telescope") == expected
+
+    def test_must_be_named(self):
+        with pytest.raises(ValueError, match=r"run 1 does not name its telescope \(TELESCOP\)"):
+            label(run(), by="telescope")
+
+
+def table() -> ObservationTable:
+    made = ObservationTable()
+    made["OBS_ID"] = [1, 2, 3, 4]
+    made["TARGET_NAME"] = ["MSH 15-52", "Crab  ", "", "MSH 15-52"]
+    made["N_TELS"] = [4, 3, 3, 4]
+    made["MUONEFF"] = [0.8, np.nan, 1.0, 1.3]
+    made["ZEN_PNT"] = MaskedColumn([10.0, 20.0, 30.0, 40.0], mask=[0, 1, 0, 0], unit="deg")
+    return made
+
+
+class TestColumn:
+    def labels(self, **options) -> list[str]:
+        found = []
+        for obs_id in (1, 2, 3, 4):
+            try:
+                found.append(label(run(obs_id=obs_id), table(), by="column", **options))
+            except SkipObservation as skip:
+                found.append(skip.reason)
+        return found
+
+    def test_texts(self):
+        expected = ["MSH_15-52", "Crab", "its TARGET_NAME is not known", "MSH_15-52"]
+        assert self.labels(column="TARGET_NAME") == expected
+
+    def test_numbers(self):
+        assert self.labels(column="N_TELS") == ["N_TELS-4", "N_TELS-3", "N_TELS-3", "N_TELS-4"]
+
+    def test_bins_of_numbers(self):
+        no_bin = "its MUONEFF, {}, is in no bin (0.7 to 1.2)"
+        assert self.labels(column="MUONEFF", edges=[0.7, 1, 1.2]) == [
+            "MUONEFF-0.7-1", no_bin.format("nan"), "MUONEFF-1-1.2", no_bin.format("1.3"),
+        ]  # fmt: skip
+
+    def test_bins_in_the_unit_of_the_column(self):
+        edges = ["0 rad", "0.5 rad", "1 rad"]
+        first, second, third, fourth = self.labels(column="ZEN_PNT", edges=edges)
+        assert first == "ZEN_PNT-0-28.6479"
+        assert second == "its ZEN_PNT, --, is in no bin (0.0 rad to 1.0 rad)"
+        assert third == fourth == "ZEN_PNT-28.6479-57.2958"
+
+    def test_numbers_come_in_their_order_and_texts_in_theirs(self):
+        counts = GroupRuns(by="column", column="N_TELS").prepare(table())
+        groups = {counts.group(run(obs_id=obs_id)) for obs_id in (1, 2, 3, 4)}
+        assert [group.label for group in sorted(groups)] == ["N_TELS-3", "N_TELS-4"]
+
+    def test_a_run_that_is_not_in_the_table_is_an_error(self):
+        with pytest.raises(ValueError, match="run 9 is not in the observation table"):
+            label(run(obs_id=9), table(), by="column", column="N_TELS")
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"column": "OBJECT"}, r"no column 'OBJECT'.*there are OBS_ID, TARGET_NAME, N_TELS"),
+            ({"column": "TARGET_NAME", "edges": [1, 2]}, "not numbers: group by it without edges"),
+            (
+                {"column": "ZEN_PNT", "edges": [1, 2]},
+                r"ZEN_PNT is in deg: give \[1\. 2\.\] with a unit",
+            ),
+            (
+                {"column": "ZEN_PNT", "edges": ["1 TeV", "2 TeV"]},
+                "not comparable with .* TeV",
+            ),
+            ({"column": "N_TELS", "edges": ["1 m", "2 m"]}, "in no unit, not comparable"),
+        ],
+    )
+    def test_what_does_not_fit_the_table_is_named(self, options, message):
+        with pytest.raises(ArchiveError, match=message):
+            GroupRuns(by="column", **options).prepare(table())
+
+    def test_values_that_would_have_one_name_are_refused(self):
+        clashing = table()
+        clashing["TARGET_NAME"] = ["MSH 15-52", "MSH_15-52", "Crab", "Crab"]
+        with pytest.raises(ArchiveError, match=r"MSH 15-52 and MSH_15-52 .* alike: MSH_15-52"):
+            GroupRuns(by="column", column="TARGET_NAME").prepare(clashing)
+
+    def test_it_must_be_prepared(self):
+        with pytest.raises(TypeError, match="prepare the stacker with the observation table"):
+            label(run(), by="column", column="N_TELS")
+
+    def test_what_it_learns_changes_its_digest_and_survives_pickling(self):
+        import pickle
+
+        stacker = GroupRuns(by="column", column="N_TELS", chunk=3)
+        prepared = stacker.prepare(table())
+        assert prepared.chunk == 3
+        assert prepared.digest() != stacker.prepare(table()[:2]).digest()
+        assert pickle.loads(pickle.dumps(prepared)) == prepared
+
+    def test_other_ways_learn_nothing(self):
+        stacker = GroupRuns(by="night")
+        assert stacker.prepare(table()) is stacker
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"by": "nights"}, r"by: is 'nights'.*did you mean 'night'"),
+        ({"by": "column"}, "lacks 'column'"),
+        ({"by": "zenith"}, "lacks 'edges'"),
+        ({"by": "time"}, "needs either times or width"),
+        ({"by": "time", "times": ["2004-01-01", "2005-01-01"], "width": "1 d"}, "either times or"),
+        ({"by": "night", "edges": ["1 deg", "2 deg"]},
+         r"edges: says nothing to by: night; leave it out, or group by: zenith or column"),
+        ({"by": "night", "column": "OBJECT"}, "column: says nothing to by: night"),
+        ({"by": "zenith", "edges": ["30 deg", "0 deg"]}, "edges: .* do not rise"),
+        ({"by": "zenith", "edges": ["30 deg"]}, "edges: .* do not rise"),
+        ({"by": "zenith", "edges": [0, 30]}, "edges: .* are no angles"),
+        ({"by": "zenith", "edges": ["0 deg", 30]}, "expected quantities of one kind"),
+        ({"by": "time", "times": ["2005-01-01", "2004-01-01"]}, "times: do not rise"),
+        ({"by": "time", "times": "2005-01-01"}, "times: do not rise"),
+        ({"by": "time", "times": ["2005-01-01", "soon"]}, "times: 'soon' is no date and time"),
+        ({"by": "time", "times": ["2004-01-01", "2005-01-01T00:00:00 tt"]}, "differ in time scale"),
+        ({"by": "time", "width": "0 s"}, r"width: is 0 s; expected at least 1 s"),
+        ({"by": "time", "width": "1 deg"}, "width: '1 deg' is an angle"),
+        ({"by": "time", "times": ["2004-01-01", "2005-01-01"], "start": "2004-01-01"},
+         "start: is given beside times"),
+    ],
+)  # fmt: skip
+def test_options_that_make_no_sense_are_refused(options, message):
+    with pytest.raises(FieldError, match=message):
+        GroupRuns(**options)

@@ -1,0 +1,343 @@
+"""The laws of the stackers, on the datasets of real runs: maps, spectra, with and without off."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from astropy import units as u
+from astropy.coordinates import EarthLocation, SkyCoord
+from gammapy.datasets import (
+    Datasets,
+    MapDataset,
+    MapDatasetOnOff,
+    SpectrumDataset,
+    SpectrumDatasetOnOff,
+)
+from gammapy.makers import RingBackgroundMaker
+from gammapy.maps import Map, RegionGeom
+
+from plain_gammapy import EXAMPLE, RUNS, arrays, observations
+from plain_spectra import make_run
+from plain_spectra import target as spectrum_target
+from skyred import Pipeline
+from skyred.components.gammapy import EnergyAxis, SpectrumGeometry
+from skyred.components.stackers import GroupRuns, Keep, Stack, Sum
+
+pytestmark = [pytest.mark.data, pytest.mark.slow]
+
+STACKERS = [Sum(), Keep(), GroupRuns(by="night")]
+# what is not a sum of float32 is exact
+EXACT = ("counts", "mask_safe", "counts_off")
+
+
+@pytest.fixture(scope="session")
+def map_geometry():
+    return Pipeline.from_yaml(EXAMPLE).data["hess"].named("hess").geometry
+
+
+@pytest.fixture(scope="session")
+def spectrum_geometry():
+    axes = spectrum_target().exposure.geom.axes, spectrum_target().counts.geom.axes
+    true, energy = (EnergyAxis(edges=each[0].edges) for each in axes)
+    region = spectrum_target().counts.geom.region
+    return SpectrumGeometry(on_region=region, energy=energy, energy_true=true, name="hess")
+
+
+@pytest.fixture
+def geometry(kind, map_geometry, spectrum_geometry):
+    return spectrum_geometry if kind == "spectra" else map_geometry
+
+
+@pytest.fixture(scope="session")
+def spectra(once) -> list[SpectrumDatasetOnOff]:
+    """Give the spectra of the runs by plain gammapy: each with its own safe mask and alpha."""
+    found = once("plain-spectra", lambda _: [make_run(each) for each in observations(RUNS)])
+    assert len({spectrum.mask_safe.data.sum() for spectrum in found}) > 1
+    assert any((spectrum.counts_off.data == 0).any() for spectrum in found)
+    return found
+
+
+@pytest.fixture(scope="session")
+def on_off_maps(corners) -> list[MapDatasetOnOff]:
+    """Give maps that overlap in part with some off counts, none of them in many of the pixels."""
+    random = np.random.default_rng(5)
+    found = []
+    for number, dataset in enumerate(corners, start=2):
+        geom = dataset.counts.geom
+        off = Map.from_geom(geom, data=random.poisson(number * dataset.background.data))
+        acceptance = Map.from_geom(geom, data=0.5 + random.random(geom.data_shape))
+        made = MapDatasetOnOff.from_map_dataset(
+            dataset, acceptance, acceptance * number, counts_off=off, name=dataset.name
+        )
+        found.append(made)
+    return found
+
+
+@pytest.fixture(scope="session")
+def rings(runs) -> list[MapDatasetOnOff]:
+    """Give the runs with the off counts of rings, by gammapy but for its rounding."""
+    maker = RingBackgroundMaker(r_in="0.3 deg", width="0.2 deg")
+    found = [maker.run(run.copy(name=run.name)) for run in runs]
+    for made in found:
+        made.counts_off.data = np.rint(made.counts_off.data)
+    return found
+
+
+@pytest.fixture(scope="session")
+def corners(runs) -> list[MapDataset]:
+    """Give parts of the runs that overlap only in part, the last one with none of the others."""
+    places = [(83.2, 21.6), (83.7, 22.1), (84.3, 22.6), (82.9, 22.8)]
+    return [
+        run.cutout(SkyCoord(*place, unit="deg"), width=w * u.deg, name=run.name)
+        for run, place, w in zip(runs, places, (1.0, 1.2, 0.8, 0.3), strict=True)
+    ]
+
+
+@pytest.fixture(params=["runs", "corners", "spectra", "on_off_maps", "rings"])
+def kind(request) -> str:
+    return request.param
+
+
+@pytest.fixture
+def datasets(request, kind) -> list[MapDataset]:
+    originals = request.getfixturevalue(kind)
+    return [dataset.copy(name=dataset.name) for dataset in originals]
+
+
+@pytest.fixture(params=STACKERS, ids=lambda stacker: stacker.kind)
+def stacker(request):
+    return request.param
+
+
+def fold(stacker, geometry, datasets):
+    total = stacker.zero(geometry)
+    for dataset in datasets:
+        total = stacker.add(total, dataset, run_of(dataset))
+    return total
+
+
+def run_of(dataset):
+    """Give the observation of a dataset, as far as a stacker looks at it."""
+    middle = dataset.gti.time_start[0] + dataset.gti.time_sum / 2
+    site = EarthLocation.from_geodetic(16.5, -23.27, 1835)
+    return SimpleNamespace(tmid=middle, observatory_earth_location=site)
+
+
+def results(stacker, total) -> list[MapDataset]:
+    return list(stacker.result(total))
+
+
+def assert_equal(left: list[MapDataset], right: list[MapDataset], rtol: float) -> None:
+    assert [dataset.name for dataset in left] == [dataset.name for dataset in right]
+    for one, other in zip(left, right, strict=True):
+        assert type(one) is type(other)
+        expected = every_array(other)
+        for name, array in every_array(one).items():
+            tolerance = 0 if name in EXACT else rtol
+            scale = np.abs(expected[name]).max() if tolerance else 0
+            # rounding is relative to the largest summand of a pixel, at most the largest value
+            np.testing.assert_allclose(
+                array, expected[name], rtol=tolerance, atol=1e-7 * scale * bool(rtol), err_msg=name
+            )
+        assert livetime(one) == pytest.approx(livetime(other), rel=1e-9)
+        assert str(one.gti) == str(other.gti)
+        assert times(one) == times(other)
+        assert one.meta_table is None or one.meta_table.pformat() == other.meta_table.pformat()
+
+
+def every_array(dataset) -> dict[str, np.ndarray]:
+    if dataset.tag == "MapDataset":
+        return arrays(dataset)
+    held = {"counts": dataset.counts, "mask_safe": dataset.mask_safe,
+            "exposure": dataset.exposure, "edisp": dataset.edisp.edisp_map,
+            "edisp_exposure": dataset.edisp.exposure_map, "counts_off": dataset.counts_off,
+            "acceptance": dataset.acceptance, "acceptance_off": dataset.acceptance_off,
+            "alpha": dataset.alpha, "background": dataset.background}  # fmt: skip
+    return {name: each.data for name, each in held.items()}
+
+
+def livetime(dataset: MapDataset) -> float:
+    return dataset.exposure.meta["livetime"].to_value("s")
+
+
+def times(dataset: MapDataset) -> list[tuple[float, float]]:
+    return list(zip(dataset.gti.time_start.mjd, dataset.gti.time_stop.mjd, strict=True))
+
+
+def test_zero_on_the_left_changes_nothing(stacker, geometry, datasets):
+    expected = results(stacker, fold(stacker, geometry, datasets[:2]))
+    total = stacker.merge(stacker.zero(geometry), fold(stacker, geometry, datasets[:2]))
+    assert_equal(results(stacker, total), expected, rtol=0)
+
+
+def test_zero_on_the_right_changes_nothing(stacker, geometry, datasets):
+    expected = results(stacker, fold(stacker, geometry, datasets[:2]))
+    total = stacker.merge(fold(stacker, geometry, datasets[:2]), stacker.zero(geometry))
+    assert_equal(results(stacker, total), expected, rtol=0)
+
+
+def test_zero_and_zero_is_nothing(stacker, map_geometry):
+    total = stacker.merge(stacker.zero(map_geometry), stacker.zero(map_geometry))
+    assert results(stacker, total) == []
+
+
+def test_merge_is_associative(stacker, geometry, datasets):
+    def parts():
+        return [fold(stacker, geometry, [dataset]) for dataset in datasets[:3]]
+
+    a, b, c = parts()
+    left = stacker.merge(stacker.merge(a, b), c)
+    a, b, c = parts()
+    right = stacker.merge(a, stacker.merge(b, c))
+    # float32 sums in another order
+    assert_equal(results(stacker, left), results(stacker, right), rtol=1e-6)
+
+
+def test_adding_is_merging_a_total_of_one(stacker, geometry, datasets):
+    added = stacker.add(fold(stacker, geometry, datasets[:3]), datasets[3], run_of(datasets[3]))
+    one = stacker.add(stacker.zero(geometry), datasets[3], run_of(datasets[3]))
+    merged = stacker.merge(fold(stacker, geometry, datasets[:3]), one)
+    # float32 sums in another order
+    assert_equal(results(stacker, merged), results(stacker, added), rtol=1e-6)
+
+
+def test_adding_leaves_the_dataset_as_it_was(stacker, geometry, datasets):
+    before = datasets[1].copy(name=datasets[1].name)
+    fold(stacker, geometry, datasets)
+    assert_equal([datasets[1]], [before], rtol=0)
+    assert datasets[1].models == before.models
+
+
+def test_total_shares_nothing_with_what_was_added(stacker, geometry, datasets):
+    total = fold(stacker, geometry, datasets[:1])
+    before = [dataset.copy(name=dataset.name) for dataset in results(stacker, total)]
+    for array in every_array(datasets[0]).values():
+        array[...] = 0
+    datasets[0].exposure.meta["livetime"] *= 3
+    datasets[0].gti.table["STOP"] = datasets[0].gti.table["START"]
+    assert_equal(results(stacker, total), before, rtol=0)
+
+
+def test_adding_after_a_merge_leaves_the_other_total_alone(geometry, datasets):
+    stacker = Sum()
+    right = fold(stacker, geometry, datasets[1:2])
+    before = right.dataset.copy(name="hess")
+    merged = stacker.merge(fold(stacker, geometry, datasets[:1]), right)
+    stacker.add(merged, datasets[2], observation=None)
+    assert_equal([right.dataset], [before], rtol=0)
+
+
+def test_sum_is_what_gammapy_stacks(geometry, datasets):
+    expected = empty_like(datasets[0], geometry.target("hess"))
+    for dataset in datasets:
+        expected.stack(dataset)
+    assert_equal(results(Sum(), fold(Sum(), geometry, datasets)), [expected], rtol=0)
+
+
+def test_sum_of_two_halves_has_every_livetime_once(geometry, datasets):
+    stacker = Sum()
+    halves = [fold(stacker, geometry, datasets[:2]), fold(stacker, geometry, datasets[2:])]
+    merged = results(stacker, stacker.merge(*halves))[0]
+    expected = sum(livetime(dataset) for dataset in datasets if dataset.mask_safe.data.any())
+    assert livetime(merged) == pytest.approx(expected, rel=1e-9)
+
+
+def test_keep_holds_the_datasets_in_order(geometry, datasets):
+    kept = results(Keep(), fold(Keep(), geometry, datasets))
+    assert_equal(kept, datasets, rtol=0)
+
+
+def test_nothing_gives_no_datasets(stacker, map_geometry):
+    result = stacker.result(stacker.zero(map_geometry))
+    assert isinstance(result, Datasets)
+    assert len(result) == 0
+
+
+def empty_like(dataset, target):
+    """Give gammapy's own empty dataset of the type of a dataset."""
+    if not dataset.tag.endswith("OnOff"):
+        return target
+    true = target.exposure.geom.axes["energy_true"]
+    if dataset.tag == "SpectrumDatasetOnOff":
+        return type(dataset).create(target.counts.geom, energy_axis_true=true, name=target.name)
+    rad = target.psf.psf_map.geom.axes["rad"]
+    return type(dataset).create(
+        target.counts.geom, energy_axis_true=true, rad_axis=rad, name=target.name
+    )
+
+
+def without_off_counts(spectrum: SpectrumDatasetOnOff) -> SpectrumDatasetOnOff:
+    made = spectrum.copy(name=spectrum.name)
+    made.counts_off.data[...] = 0
+    return made
+
+
+class TestOnOff:
+    """Spectra with off counts; the sums by hand, inside the safe masks."""
+
+    def sums(self, spectra, *parts) -> np.ndarray:
+        values = [np.prod([getattr(s, part).data for part in parts], axis=0) for s in spectra]
+        inside = [spectrum.mask_safe.data for spectrum in spectra]
+        return sum(value * safe for value, safe in zip(values, inside, strict=True))
+
+    def test_sum_keeps_the_off_counts_and_their_statistic(self, spectrum_geometry, spectra):
+        (total,) = results(Sum(), fold(Sum(), spectrum_geometry, spectra))
+        assert total.tag == "SpectrumDatasetOnOff"
+        assert total.stat_type == "wstat"
+        assert total.name == "hess"
+        np.testing.assert_array_equal(total.counts.data, self.sums(spectra, "counts"))
+        np.testing.assert_array_equal(total.counts_off.data, self.sums(spectra, "counts_off"))
+        background = self.sums(spectra, "alpha", "counts_off")
+        # float32
+        np.testing.assert_allclose(total.background.data, background, rtol=1e-6)
+        assert total.stat_sum() > 0
+
+    def test_halves_that_have_no_off_counts_do_not_lose_their_acceptance(
+        self, spectrum_geometry, spectra
+    ):
+        # gammapy makes the off acceptance NaN here, and alpha 0
+        empty = [without_off_counts(each) for each in spectra]
+        left, right = (fold(Sum(), spectrum_geometry, half) for half in (empty[:2], empty[2:]))
+        (total,) = results(Sum(), Sum().merge(left, right))
+        acceptance = self.sums(empty, "acceptance")
+        expected = self.sums(empty, "acceptance_off")
+        np.testing.assert_allclose(total.acceptance.data, acceptance, rtol=1e-6)
+        np.testing.assert_allclose(total.acceptance_off.data, expected, rtol=1e-6)
+        used = total.mask_safe.data
+        assert (total.alpha.data[used] > 0).all()
+
+    def test_part_without_off_counts_changes_nothing_of_the_rest(self, spectrum_geometry, spectra):
+        mixed = [without_off_counts(spectra[0]), *spectra[1:]]
+        expected = empty_like(spectra[0], spectrum_geometry.target("hess"))
+        for spectrum in mixed:
+            expected.stack(spectrum)
+        halves = [fold(Sum(), spectrum_geometry, half) for half in (mixed[:1], mixed[1:])]
+        # float32 sums in another order
+        assert_equal(results(Sum(), Sum().merge(*halves)), [expected], rtol=1e-6)
+
+    def test_on_off_cannot_be_stacked_onto_what_has_no_off_counts(self, spectrum_geometry, spectra):
+        total = Stack(spectrum_geometry, spectrum_target("plain"))
+        with pytest.raises(TypeError, match="OnOff cannot be stacked with a SpectrumDataset"):
+            Sum().add(total, spectra[0], observation=None)
+
+    def test_spectrum_cannot_be_stacked_onto_a_map(self, map_geometry, spectra):
+        with pytest.raises(TypeError, match=r"'map' gives a MapDataset, and no SpectrumDatasetOn"):
+            fold(Sum(), map_geometry, spectra[:1])
+
+
+def spectrum_on_map_axes(geometry) -> SpectrumDataset:
+    axes = geometry.target("x").counts.geom.axes
+    return SpectrumDataset.create(
+        RegionGeom.create("icrs;circle(83.6, 22, 0.1)", axes=axes), name="spectrum"
+    )
+
+
+def test_types_cannot_be_mixed(stacker, map_geometry, corners):
+    total = fold(stacker, map_geometry, corners[:1])
+    with pytest.raises(TypeError, match=r"SpectrumDataset cannot be stacked with a MapDataset"):
+        stacker.add(total, spectrum_on_map_axes(map_geometry), observation=None)
+
+
+def test_sum_refuses_a_type_that_the_geometry_does_not_give(map_geometry):
+    with pytest.raises(TypeError, match=r"gives a MapDataset, and no SpectrumDataset can"):
+        Sum().add(Sum().zero(map_geometry), spectrum_on_map_axes(map_geometry), observation=None)

@@ -1,0 +1,221 @@
+"""Archives: the same runs from a folder, an index file and single files; clear errors."""
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.table import Table, vstack
+from gammapy.data import DataStore
+
+import plain_gammapy as plain
+from skyred import Orchestrator, Pipeline
+from skyred.components.archives import open_archive
+from skyred.errors import ArchiveError, ConfigError, RunsFailedError
+from skyred.plugins import Plugins
+
+data = pytest.mark.data
+RUNS = (23523, 23526)
+
+
+def files() -> tuple[str, ...]:
+    return tuple(
+        str(plain.archive() / "data" / f"hess_dl3_dr1_obs_id_{run:06d}.fits.gz") for run in RUNS
+    )
+
+
+def magic() -> Path:
+    folder = Path(os.environ.get("GAMMAPY_DATA", ""), "magic", "rad_max", "data")
+    if not folder.is_dir():
+        pytest.skip("needs $GAMMAPY_DATA/magic/rad_max")
+    return folder
+
+
+def assert_same_run(one, other):
+    assert one.obs_id == other.obs_id
+    assert set(one.available_irfs) == set(other.available_irfs)
+    ours, theirs = one.events.table, other.events.table
+    assert ours.colnames == theirs.colnames
+    for name in ("EVENT_ID", "RA", "DEC", "ENERGY"):
+        np.testing.assert_array_equal(ours[name].data, theirs[name].data)
+    np.testing.assert_array_equal(ours["TIME"].mjd, theirs["TIME"].mjd)
+    for name in one.available_irfs:
+        first, second = getattr(one, name), getattr(other, name)
+        assert type(first) is type(second)
+        if hasattr(first, "quantity"):
+            np.testing.assert_array_equal(first.quantity, second.quantity)
+        assert first.axes == second.axes
+    assert one.observation_live_time_duration == other.observation_live_time_duration
+    assert one.get_pointing_icrs(one.tmid).separation(
+        other.get_pointing_icrs(other.tmid)
+    ).deg == pytest.approx(0, abs=1e-9)  # the same header, read twice
+    assert str(one.gti) == str(other.gti)
+
+
+@data
+class TestStore:
+    def test_folder_is_gammapys_store(self):
+        store = open_archive(str(plain.archive()))
+        expected = DataStore.from_dir(plain.archive())
+        assert store.obs_table["OBS_ID"].tolist() == expected.obs_table["OBS_ID"].tolist()
+        assert len(store.hdu_table) == len(expected.hdu_table)
+
+    def test_index_file_opens_the_store_around_it(self):
+        index = open_archive(str(plain.archive() / "hdu-index.fits.gz"))
+        folder = open_archive(str(plain.archive()))
+        assert index.obs_table["OBS_ID"].tolist() == folder.obs_table["OBS_ID"].tolist()
+        assert_same_run(index.obs(RUNS[0]), folder.obs(RUNS[0]))
+
+    def test_files_give_the_runs_of_the_folder(self):
+        listed, folder = open_archive(files()), open_archive(str(plain.archive()))
+        assert listed.obs_table["OBS_ID"].tolist() == list(RUNS)
+        for run in RUNS:
+            assert_same_run(listed.obs(run), folder.obs(run))
+
+    def test_one_file_is_an_archive_of_one_run(self):
+        store = open_archive(files()[0])
+        assert store.obs_table["OBS_ID"].tolist() == [RUNS[0]]
+
+    def test_table_of_files_says_what_selectors_need(self):
+        table = open_archive(files()).obs_table
+        expected = DataStore.from_dir(plain.archive()).obs_table
+        expected = expected[np.isin(expected["OBS_ID"], RUNS)]
+        # the index holds single precision
+        separation = table.pointing_radec.separation(expected.pointing_radec)
+        assert separation.arcsec.max() < 1
+        assert np.abs((table.time_start - expected.time_start).sec).max() < 1
+        assert table["TSTART"].unit == "s"
+
+    def test_files_make_the_same_dataset_as_the_folder(self):
+        text = plain.EXAMPLE.read_text()
+
+        def reduce(archive):
+            changed = [f"data.hess.archive={archive}", "data.hess.geometry.bin_size=0.1 deg"]
+            orchestrator = Orchestrator(Pipeline.from_yaml(text, overrides=changed))
+            orchestrator.observations = {"hess": orchestrator.observations["hess"][:1]}
+            return orchestrator.reduce()["hess"]
+
+        one, other = reduce(f"[{', '.join(files())}]"), reduce("$GAMMAPY_DATA/hess-dl3-dr1")
+        for name, array in plain.arrays(one).items():
+            np.testing.assert_array_equal(array, plain.arrays(other)[name])
+
+
+@data
+class TestPointLike:
+    def test_folder_opens_with_point_like_responses(self):
+        store = open_archive(str(magic()))
+        observation = store.obs(5029747, required_irf="point-like")
+        assert set(observation.available_irfs) == {"aeff", "edisp", "rad_max"}
+
+    def test_files_are_the_runs_of_the_folder(self):
+        paths = tuple(str(path) for path in sorted(magic().glob("*DL3*.fits")))
+        listed, folder = open_archive(paths), open_archive(str(magic()))
+        for run in (5029747, 5029748):
+            assert_same_run(
+                listed.obs(run, required_irf="point-like"),
+                folder.obs(run, required_irf="point-like"),
+            )
+
+    def pipeline(self, irfs):
+        return Pipeline.from_yaml(
+            plain.EXAMPLE.read_text(), overrides=[f"data.hess.archive={magic()}", *irfs]
+        )
+
+    def test_runs_are_found_where_they_are_asked_for(self):
+        orchestrator = Orchestrator(self.pipeline(["data.hess.irfs=point-like"]))
+        assert len(orchestrator.observations["hess"]) == 2
+
+    def test_runs_without_the_responses_of_the_makers_fail_with_the_reason(self):
+        orchestrator = Orchestrator(self.pipeline([]))
+        with pytest.raises(RunsFailedError, match="5029747 failed"):
+            orchestrator.reduce()
+        outcomes = orchestrator.result().outcomes
+        assert [outcome.status for outcome in outcomes] == ["failed", "failed"]
+        for outcome in outcomes:
+            assert "psf" in outcome.reason
+            assert "bkg" in outcome.reason
+
+
+class TestErrors:
+    def test_place_that_is_not_there(self, tmp_path):
+        with pytest.raises(ArchiveError, match="nowhere does not exist"):
+            open_archive(str(tmp_path / "nowhere"))
+
+    def test_file_of_a_list_that_is_not_there(self, tmp_path):
+        with pytest.raises(ArchiveError, match=r"run\.fits does not exist"):
+            open_archive((str(tmp_path / "run.fits"),))
+
+    def test_folder_without_an_index(self, tmp_path):
+        with pytest.raises(ArchiveError, match="is no DL3 store: it holds no hdu-index"):
+            open_archive(str(tmp_path))
+
+    @data
+    def test_folder_with_one_of_two_index_files(self, tmp_path):
+        (tmp_path / "hdu-index.fits.gz").symlink_to(plain.archive() / "hdu-index.fits.gz")
+        with pytest.raises(ArchiveError, match="but no obs-index"):
+            open_archive(str(tmp_path))
+
+    @pytest.mark.parametrize("name", ["notes.txt", "image.fits"])
+    def test_file_that_is_no_dl3_file(self, tmp_path, name):
+        path = tmp_path / name
+        if name.endswith(".fits"):
+            fits.PrimaryHDU(data=np.zeros((2, 2))).writeto(path)
+        else:
+            path.write_text("nothing of the kind\n" * 200)
+        with pytest.raises(ArchiveError, match=name):
+            open_archive(str(path))
+
+    def test_empty_file(self, tmp_path):
+        path = tmp_path / "empty.fits"
+        path.touch()
+        with pytest.raises(ArchiveError, match=r"empty\.fits"):
+            open_archive(str(path))
+
+    def test_index_file_that_is_none(self, tmp_path):
+        for name in ("hdu-index.fits.gz", "obs-index.fits.gz"):
+            (tmp_path / name).write_text("nothing of the kind")
+        with pytest.raises(ArchiveError, match="hdu-index"):
+            open_archive(str(tmp_path))
+
+    def test_scheme_that_no_plugin_knows(self):
+        with pytest.raises(ArchiveError, match="no plugin knows how to open 'vo:hess'"):
+            Plugins.load().open_archive("vo:hess")
+
+    def test_variable_that_is_not_set(self, monkeypatch):
+        monkeypatch.delenv("GAMMAPY_DATA", raising=False)
+        with pytest.raises(ConfigError, match="GAMMAPY_DATA is not set"):
+            Pipeline.from_yaml(plain.EXAMPLE)
+
+    @data
+    def test_selector_that_leaves_nothing_is_named(self):
+        changed = ["data.hess.select.0.center=[0 deg, 89 deg]"]
+        orchestrator = Orchestrator(Pipeline.from_yaml(plain.EXAMPLE, overrides=changed))
+        with pytest.raises(ArchiveError, match=r"no observation is left after .*'cone' \(105 in"):
+            orchestrator.select()
+
+    @data
+    def test_file_listed_twice_is_taken_once_and_said_so(self, caplog):
+        with caplog.at_level("WARNING"):
+            store = open_archive((*files(), files()[0]))
+        assert store.obs_table["OBS_ID"].tolist() == list(RUNS)
+        assert store.hdu_table["OBS_ID"].tolist().count(RUNS[0]) == 6
+        assert "023523.fits.gz is listed twice: it is taken once" in caplog.text
+
+    @data
+    def test_two_files_of_one_run_are_refused(self, tmp_path):
+        copy = tmp_path / "copy.fits.gz"
+        copy.write_bytes(Path(files()[0]).read_bytes())
+        with pytest.raises(ArchiveError, match=r"copy\.fits\.gz both hold run 23523"):
+            open_archive((files()[0], str(copy)))
+
+
+@data
+def test_run_that_the_index_has_twice_is_told_and_taken_once(tmp_path, caplog):
+    table = Table.read(plain.archive() / "obs-index.fits.gz")[:2]
+    shutil.copy(plain.archive() / "hdu-index.fits.gz", tmp_path)
+    vstack([table, table[:1]]).write(tmp_path / "obs-index.fits.gz")
+    store = open_archive(str(tmp_path))
+    assert len(store.obs_table) == 2
+    assert f"several rows of the runs {table['OBS_ID'][0]}" in caplog.text

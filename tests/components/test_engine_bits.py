@@ -1,0 +1,71 @@
+"""Engines: the same bits whatever the engine and however many workers."""
+
+import numpy as np
+import pytest
+
+from plain_gammapy import EXAMPLE, arrays
+from skyred import Orchestrator, Pipeline
+from skyred.components.engines import Processes, Serial
+
+pytestmark = [pytest.mark.data, pytest.mark.slow]
+
+# fewer pixels and no fits: this is about the order of sums
+SMALL = [
+    "data.hess.geometry.width=[1 deg, 1 deg]",
+    "data.hess.geometry.bin_size=0.04 deg",
+    "data.hess.make.2.method=scale",
+]
+
+
+def reduce(chunk, engine):
+    pipeline = Pipeline.from_yaml(EXAMPLE, overrides=[*SMALL, f"data.hess.stack.chunk={chunk}"])
+    orchestrator = Orchestrator(pipeline, engine=engine)
+    return orchestrator.reduce()["hess"], orchestrator.outcomes
+
+
+@pytest.fixture(scope="module")
+def serial():
+    return {chunk: reduce(chunk, Serial()) for chunk in (1, 2, 8)}
+
+
+@pytest.fixture(scope="module", params=[(1, 2), (2, 1)], ids=str)
+def both(request, serial):
+    """Give the same reduction by `serial` and by `processes`, for some chunks and workers."""
+    chunk, workers = request.param
+    return serial[chunk], reduce(chunk, Processes(workers=workers))
+
+
+def assert_same_bits(one, other):
+    expected = arrays(other)
+    for name, array in arrays(one).items():
+        assert array.dtype == expected[name].dtype
+        np.testing.assert_array_equal(array, expected[name], err_msg=name)
+    assert one.exposure.meta["livetime"] == other.exposure.meta["livetime"]
+    for column in ("START", "STOP"):
+        np.testing.assert_array_equal(one.gti.table[column].tt.mjd, other.gti.table[column].tt.mjd)
+
+
+def test_processes_give_the_bits_of_serial(both):
+    (one, _), (other, _) = both
+    assert_same_bits(other, one)
+
+
+def test_processes_give_the_outcomes_of_serial_in_order(both):
+    (_, one), (_, other) = both
+    kept = ("obs_id", "status", "reason", "maker", "counts", "background_norm")
+    assert [[getattr(outcome, name) for name in kept] for outcome in other] == [
+        [getattr(outcome, name) for name in kept] for outcome in one
+    ]
+
+
+def test_serial_gives_the_same_bits_again(serial):
+    assert_same_bits(reduce(2, Serial())[0], serial[2][0])
+
+
+def test_chunks_differ_in_rounding_only(serial):
+    # float32 sums in another order: to 1e-6 of the largest summand
+    for chunk in (1, 2):
+        expected = arrays(serial[8][0])
+        for name, array in arrays(serial[chunk][0]).items():
+            scale = np.abs(expected[name]).max()
+            np.testing.assert_allclose(array, expected[name], rtol=1e-6, atol=1e-7 * scale)

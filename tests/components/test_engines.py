@@ -1,0 +1,78 @@
+"""The engine processes: one thread each, started once, and nobody left behind however it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deaths import ASLEEP, SCRIPT, Child, start
+from killers import Killer, chunks
+from skyred.components.engines import Processes
+from skyred.io.streaming import Workers, stream
+from skyred.run.worker import reduce_chunk
+from waiting import LIMIT, wait_for
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+
+
+@pytest.fixture
+def child(tmp_path: Path) -> Iterator[Child]:
+    started = Child(tmp_path, "skyred.components.engines", "Processes")
+    yield started
+    started.end()
+
+
+@pytest.mark.parametrize("whole_group", [False, True], ids=["parent", "group"])
+def test_ctrl_c_ends_it_in_the_middle_of_runs_with_all_its_workers(
+    child: Child, whole_group: bool
+) -> None:
+    said = child.interrupt(whole_group)
+    assert child.process.returncode == 130
+    assert said == ""  # no worker tells of an interrupt of its own
+    wait_for(lambda: not child.family())
+
+
+def test_workers_end_when_their_parent_is_killed(child: Child) -> None:
+    os.kill(child.process.pid, signal.SIGKILL)
+    wait_for(lambda: not child.family())
+
+
+@pytest.mark.slow
+def test_a_script_that_starts_itself_again_is_told_what_to_change(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    text = SCRIPT.format(module="skyred.components.engines", name="Processes", asleep=ASLEEP)
+    script.write_text(text.replace('if __name__ == "__main__":', "if True:"))
+    process = start(script, tmp_path)
+    _, said = process.communicate(timeout=LIMIT)
+    assert process.returncode == 1
+    last = said.rpartition("EngineError: ")[2]
+    assert last.startswith("workers cannot be started")
+    assert "if __name__ == '__main__'" in last
+
+
+def test_workers_start_once_and_have_one_thread_each_whatever_the_parent_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "7")
+    maker = Killer(seconds=0.01, scene=str(tmp_path))
+    with Workers(Processes(workers=2).open) as workers:
+        for _ in range(3):  # as for three data entries
+            list(stream(workers, reduce_chunk, chunks(maker, 8, 2), 4))
+        threads = workers.submit(_threads_of_blas).result()
+    assert 1 <= len(list(tmp_path.iterdir())) <= 2
+    assert threads == 0
+    assert os.environ["OPENBLAS_NUM_THREADS"] == "7"
+
+
+def _threads_of_blas() -> int:
+    """Count the threads that a multiplication of matrices leaves behind."""
+    import numpy as np
+
+    before = len(list(Path("/proc/self/task").iterdir()))
+    matrix = np.ones((600, 600))
+    assert np.isfinite(matrix @ matrix).all()
+    return len(list(Path("/proc/self/task").iterdir())) - before

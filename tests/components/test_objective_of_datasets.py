@@ -1,0 +1,237 @@
+"""The objective of datasets: gammapy's statistic as a function of a vector."""
+
+import numpy as np
+import pytest
+from gammapy.datasets import Datasets, MapDataset
+from gammapy.modeling import Fit
+from gammapy.modeling.models import GaussianPrior, Models
+from scipy.stats import norm
+
+import plain_gammapy as plain
+from skyred.components.fitters.minuit import Minuit
+from skyred.errors import FitError
+from skyred.likelihood import objective_of
+
+NAMES = (
+    "crab.spectral.index",
+    "crab.spectral.amplitude",
+    "crab.spatial.lon_0",
+    "crab.spatial.lat_0",
+    "sim-bkg.spectral.norm",
+)
+
+
+@pytest.fixture
+def datasets(simulated: MapDataset, truth: Models) -> Datasets:
+    datasets = Datasets([simulated.copy(name="sim")])
+    datasets.models = truth.copy()
+    return datasets
+
+
+def index(datasets: Datasets):
+    return datasets.models["crab"].spectral_model.index
+
+
+def test_names_start_units_and_limits_are_those_of_the_free_parameters(datasets):
+    index(datasets).min, index(datasets).max = 1, 4
+    objective = objective_of(datasets)
+    free = datasets.models.parameters.free_parameters
+    assert objective.names == NAMES
+    assert objective.start.tolist() == [parameter.value for parameter in free]
+    assert list(objective.units) == [str(parameter.unit) for parameter in free]
+    assert objective.limits[0].tolist() == [1, 4]
+    assert objective.limits[1].tolist() == [-np.inf, np.inf]
+    assert objective.limits[3].tolist() == [-90, 90]  # gammapy limits latitudes
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.3, -0.5])
+def test_statistic_is_gammapys(datasets, shift):
+    objective = objective_of(datasets)
+    x = objective.start.copy()
+    x[0] += shift
+    x[1] *= 1 + shift / 2
+    x[4] *= 1 - shift / 10
+    found = objective(x)
+    for parameter, value in zip(datasets.models.parameters.free_parameters, x, strict=True):
+        parameter.value = value
+    # float32 in gammapy; the source has not moved, so the kernel is the same
+    assert found == pytest.approx(datasets.stat_sum(), abs=1e-3)
+
+
+def test_source_that_left_the_map_is_found_again(datasets, simulated):
+    objective = objective_of(datasets)
+    x = objective.start.copy()
+    far = x.copy()
+    far[2] += 5
+    before, without = objective(x), objective(far)
+    datasets.models["crab"].spatial_model.lon_0.value = far[2]
+    empty = Datasets([simulated.copy(name="sim")])
+    empty.models = Models([datasets.models["sim-bkg"].copy(name="sim-bkg")])
+    assert without == pytest.approx(empty.stat_sum(), abs=1e-3)  # float32 in gammapy
+    # the kernel is made anew
+    assert objective(x) == pytest.approx(before, abs=0.04)
+
+
+def test_priors_count_once(datasets):
+    index(datasets).prior = GaussianPrior(mu=2.0, sigma=0.1)
+    objective = objective_of(datasets)
+    x = objective.start.copy()
+    x[0] = 2.3
+    total = objective.total(x)
+    index(datasets).value = 2.3
+    expected = -2 * norm.logpdf(2.3, 2.0, 0.1)
+    assert objective.prior_stat(x) == pytest.approx(expected, rel=1e-9)
+    assert total == pytest.approx(objective(x) + expected, rel=1e-12)
+    assert total == pytest.approx(datasets.stat_sum(), abs=1e-3)
+
+
+def test_priors_of_several_datasets_count_once(simulated, truth):
+    datasets = Datasets([simulated.copy(name=name) for name in ("sim", "other")])
+    datasets.models = truth.copy()
+    index(datasets).prior = GaussianPrior(mu=2.0, sigma=0.1)
+    objective = objective_of(datasets)
+    x = objective.start.copy()
+    expected = -2 * norm.logpdf(x[0], 2.0, 0.1)
+    assert objective.prior_stat(x) == pytest.approx(expected, rel=1e-9)
+    # float32 in gammapy
+    assert objective.total(x) == pytest.approx(datasets.stat_sum(), abs=1e-3)
+
+
+def test_linked_parameters_are_one(datasets):
+    models = datasets.models
+    twin = models["crab"].copy(name="twin")
+    twin.spectral_model.index = models["crab"].spectral_model.index
+    datasets.models = Models([*models, twin])
+    objective = objective_of(datasets)
+    assert objective.names.count("crab.spectral.index") == 1
+    assert not any(name == "twin.spectral.index" for name in objective.names)
+    assert "twin.spectral.amplitude" in objective.names
+
+
+def test_frozen_parameters_are_left_out_and_left_alone(datasets):
+    models = datasets.models
+    models["crab"].spatial_model.freeze()
+    objective = objective_of(datasets)
+    assert objective.names == (*NAMES[:2], NAMES[4])
+    before = models["crab"].spatial_model.lon_0.value
+    objective(objective.start * 1.01)
+    assert datasets.models["crab"].spatial_model.lon_0.value == before
+
+
+@pytest.fixture(scope="module")
+def fitted(simulated, truth):
+    datasets = Datasets([simulated.copy(name="sim")])
+    datasets.models = truth.copy()
+    objective = objective_of(datasets)
+    result = Minuit().fit(objective)
+    objective(result.values * 1.1)  # a fitter may have looked elsewhere last
+    objective.accept(result)
+    return datasets, result
+
+
+@pytest.fixture(scope="module")
+def plain_fit(simulated, truth):
+    """Give gammapy's optimum: values and statistic."""
+    datasets = Datasets([simulated.copy(name="sim")])
+    datasets.models = truth.copy()
+    stat = Fit().run(datasets).total_stat
+    return np.array([p.value for p in datasets.models.parameters.free_parameters]), stat
+
+
+class TestAccept:
+    def test_values_errors_and_covariance_are_in_the_models(self, fitted):
+        datasets, result = fitted
+        # `Datasets.models` is made anew at each access: what is written must survive that
+        for _ in range(2):
+            free = datasets.models.parameters.free_parameters
+            assert [parameter.value for parameter in free] == result.values.tolist()
+            # gammapy keeps errors as the roots of the covariance
+            np.testing.assert_allclose([p.error for p in free], result.errors, rtol=1e-12)
+            matrix = datasets.models.covariance.data
+            known = [not p.frozen for p in datasets.models.parameters]
+            np.testing.assert_allclose(matrix[np.ix_(known, known)], result.covariance, rtol=1e-12)
+            assert not matrix[~np.array(known)].any()
+
+    def test_covariance_survives_a_copy_and_a_new_assignment(self, fitted, simulated):
+        datasets, result = fitted
+        others = Datasets([simulated.copy(name="sim")])
+        others.models = datasets.models.copy()
+        free = others.models.parameters.free_parameters
+        np.testing.assert_allclose([p.error for p in free], result.errors, rtol=1e-12)
+
+    def test_statistic_is_that_of_the_result(self, fitted):
+        datasets, result = fitted
+        # the kernel may have been made anew on the way
+        assert datasets.stat_sum() == pytest.approx(result.stat, abs=0.04)
+
+    def test_fit_recovers_the_truth(self, fitted, truth):
+        _, result = fitted
+        expected = [p.value for p in truth.parameters.free_parameters]
+        pulls = (result.values - expected) / result.errors
+        # five numbers of a Gaussian: 4 sigma is one chance in 3000
+        assert np.all(np.abs(pulls) < 4), pulls
+        assert result.success
+
+    def test_fit_is_as_good_as_gammapys(self, fitted, simulated, plain_fit):
+        datasets, result = fitted
+        values, stat = plain_fit
+        fresh = Datasets([simulated.copy(name="sim")])
+        fresh.models = datasets.models.copy()
+        close = np.abs(result.values - values) < 0.01 * result.errors
+        assert np.all(close) or fresh.stat_sum() < stat
+
+
+@pytest.mark.slow
+def test_errors_are_those_of_an_explicit_hesse_to_1_percent(fitted, simulated):
+    datasets, result = fitted
+    expected = plain.hesse_errors(simulated.copy(name="sim"), datasets.models)
+    np.testing.assert_allclose(result.errors, expected, rtol=0.01)
+
+
+def test_linked_parameters_share_their_error(simulated, truth):
+    datasets = Datasets([simulated.copy(name="sim")])
+    models = truth.copy()
+    models["crab"].spatial_model.freeze()
+    twin = models["crab"].copy(name="twin")
+    twin.spectral_model.index = models["crab"].spectral_model.index
+    twin.spectral_model.amplitude.frozen = True
+    datasets.models = Models([*models, twin])
+    objective = objective_of(datasets)
+    result = Minuit().fit(objective)
+    objective.accept(result)
+    first, second = (datasets.models[name].spectral_model.index for name in ("crab", "twin"))
+    assert first.value == second.value == result.values[0]
+    assert first.error == second.error == pytest.approx(result.errors[0], rel=1e-12)
+
+
+class TestErrors:
+    def test_no_models(self, simulated):
+        with pytest.raises(FitError, match="have no models"):
+            objective_of(Datasets([simulated.copy(name="sim")]))
+
+    def test_nothing_free(self, datasets):
+        datasets.models.freeze()
+        with pytest.raises(FitError, match="No free parameters"):
+            objective_of(datasets)
+
+    def test_start_that_is_not_finite_is_named(self, datasets):
+        index(datasets).value = np.nan
+        with pytest.raises(FitError, match=r"crab\.spectral\.index starts at nan"):
+            objective_of(datasets)
+
+    def test_sampling_without_limits_is_named(self, datasets):
+        objective = objective_of(datasets)
+        with pytest.raises(FitError, match=r"crab\.spectral\.index.*neither a prior nor"):
+            objective.transform(np.full(len(objective.names), 0.5))
+
+    def test_sampling_by_limits_and_priors(self, datasets):
+        models = datasets.models
+        for parameter in models.parameters.free_parameters:
+            parameter.min, parameter.max = parameter.value * 0.5, parameter.value * 1.5
+        models["crab"].spectral_model.index.prior = GaussianPrior(mu=2.0, sigma=0.1)
+        objective = objective_of(datasets)
+        middle = objective.transform(np.full(len(objective.names), 0.5))
+        assert middle[0] == pytest.approx(2.0)  # the median of a Gaussian
+        np.testing.assert_allclose(middle[1:], objective.start[1:])
+        # one sigma above the median
+        assert objective.transform(np.full(5, 0.8413447))[0] == pytest.approx(2.1, abs=1e-6)

@@ -1,0 +1,115 @@
+"""The pictures of spectra: what they show, and that it is labelled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from astropy.coordinates import SkyCoord
+from astropy.table import Table
+from gammapy.datasets import SpectrumDatasetOnOff
+from gammapy.maps import RegionGeom, RegionNDMap
+from gammapy.modeling.models import PowerLawSpectralModel, SkyModel
+from matplotlib.axes import Axes
+from regions import CircleSkyRegion, PointSkyRegion, SkyRegion
+
+import small_datasets as small
+from skyred.products.plotting import dataset_pictures
+
+
+@pytest.fixture(autouse=True)
+def closed() -> Iterator[None]:
+    yield
+    plt.close("all")
+
+
+@pytest.fixture
+def on_off() -> SpectrumDatasetOnOff:
+    dataset = small.spectrum_on_off("crab")
+    dataset.mask_safe.data[0] = False
+    return dataset
+
+
+def with_regions(dataset: SpectrumDatasetOnOff, *regions: SkyRegion) -> SpectrumDatasetOnOff:
+    geom = RegionGeom.from_regions(list(regions), axes=dataset.counts.geom.axes)
+    dataset.counts_off = RegionNDMap.from_geom(geom, data=dataset.counts_off.data)
+    dataset.meta_table = Table({"RA_PNT": [[83.633]], "DEC_PNT": [[22.514]]})
+    return dataset
+
+
+def drawn(ax: Axes) -> dict[str, object]:
+    return dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
+
+
+def test_counts_background_and_excess_are_drawn_by_energy(on_off):
+    ax = dataset_pictures(on_off)["counts"]()
+    shown = drawn(ax)
+    counts, off = on_off.counts.data.ravel(), on_off.counts_off.data.ravel()
+    np.testing.assert_array_equal(shown["counts"].get_data().values, counts)
+    np.testing.assert_allclose(shown["background"].get_data().values, off / 4)
+    np.testing.assert_allclose(shown["excess"][0].get_ydata(), counts - off / 4)
+    segments = shown["excess"][2][0].get_segments()
+    half = [(top - bottom) / 2 for (_, bottom), (_, top) in segments]
+    np.testing.assert_allclose(half, np.sqrt(counts + off / 16))
+    assert ax.get_xlabel() == "Energy [TeV]"
+    assert ax.get_ylabel() == "Counts per bin"
+    assert ax.get_title() == "crab, 1 TeV to 10 TeV"
+
+
+def test_what_is_not_used_is_grey(on_off):
+    ax = dataset_pictures(on_off)["counts"]()
+    box = drawn(ax)["not used"].get_bbox()
+    np.testing.assert_allclose([box.x0, box.x1], small.ENERGY.edges.to_value("TeV")[:2])
+
+
+def test_model_is_drawn_once_there_is_one(on_off):
+    assert "model of the excess" not in drawn(dataset_pictures(on_off)["counts"]())
+    on_off.models = SkyModel(PowerLawSpectralModel(amplitude="1e-11 cm-2 s-1 TeV-1"), name="crab")
+    shown = drawn(dataset_pictures(on_off)["counts"]())
+    expected = on_off.npred_signal().data.ravel()
+    np.testing.assert_allclose(shown["model of the excess"].get_data().values, expected)
+
+
+def test_spectrum_without_off_counts_is_drawn_too():
+    dataset = small.spectrum_dataset("plain")
+    shown = drawn(dataset_pictures(dataset)["counts"]())
+    expected = dataset.background.data.ravel()
+    np.testing.assert_allclose(shown["background"].get_data().values, expected)
+    dataset.background = None
+    assert "excess" not in drawn(dataset_pictures(dataset)["counts"]())
+    assert list(dataset_pictures(dataset)) == ["counts"]
+
+
+def test_regions_and_pointing_are_drawn_on_the_sky(on_off):
+    radius = on_off.counts.geom.region.radius
+    centres = [SkyCoord(83.633, 23.014, unit="deg"), SkyCoord(83.1, 22.5, unit="deg")]
+    with_regions(on_off, *(CircleSkyRegion(centre, radius) for centre in centres))
+    ax = dataset_pictures(on_off)["regions"]()
+    assert set(drawn(ax)) == {"on region", "off regions", "pointing"}
+    assert len(ax.patches) == 3
+    wcs = ax.wcs
+    for patch, centre in zip(ax.patches, [small.centre(), *centres], strict=True):
+        found = wcs.pixel_to_world(*patch.center)
+        assert found.separation(centre).deg < 1e-6
+    assert wcs.pixel_to_world(*drawn(ax)["pointing"].get_xydata()[0]).dec.deg == pytest.approx(
+        22.514
+    )
+    low, high = ax.get_xlim()
+    assert all(low < patch.center[0] - patch.radius for patch in ax.patches)
+    assert all(patch.center[0] + patch.radius < high for patch in ax.patches)
+    assert ax.get_xlabel() == "Right ascension [deg]"
+
+
+def test_points_are_drawn_as_marks():
+    dataset = small.spectrum_on_off("crab", region="icrs;point(83.633, 22.014)")
+    with_regions(dataset, PointSkyRegion(SkyCoord(83.633, 22.8, unit="deg")))
+    ax = dataset_pictures(dataset)["regions"]()
+    assert len(ax.patches) == 0
+    assert set(drawn(ax)) == {"on region", "off regions", "pointing"}
+
+
+def test_phases_have_no_off_regions(on_off):
+    # their off counts come from the on region
+    assert list(dataset_pictures(on_off)) == ["counts"]

@@ -1,0 +1,181 @@
+"""The examples, and every default component, as plain gammapy scripts."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from skyred import Pipeline
+from skyred.errors import ExportError
+from skyred.export import export
+from skyred.interfaces import Component
+from skyred.plugins import Catalog
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
+# what cannot be exported, and why
+LACKING = {
+    "comparison": ["sim:crab", "`model-comparison`"],
+    "nights": ["sim:crab", "`zenith-veto`", "`sum-by-night`"],
+}
+# components of skyred's own that have no plain form
+WITHOUT = {
+    ("estimator", "model-comparison"): "it fits several models; export each on its own",
+    ("fitter", "gammapy"): "it looks for lower minima beside that of the backend",
+    ("engine", "serial"): "where the work runs is no part of the pipeline",
+    ("engine", "processes"): "where the work runs is no part of the pipeline",
+}
+# the other ways of the components, on archives and files that need not hold anything
+MAKE = """
+      - {kind: map, parts: [counts, exposure, background, psf, edisp], background_oversampling: 2}
+      - {kind: safe-mask, methods: [aeff-default, edisp-bias], bias_percent: 5, fixed_offset: 1 deg}
+"""
+MORE = """
+data:
+  one:
+    archive: $EXPORT_DATA/store
+    select:
+      - {kind: observation-ids, ids: [2, 1]}
+      - {kind: column-range, column: ZEN_PNT, max: 50 deg, invert: true}
+      - {kind: column-range, column: N_TELS, min: 3, max: 4}
+      - {kind: column-range, column: OBJECT, values: [Crab]}
+      - {kind: time-window, start: 2004-12-04T22:00:00, partial: true}
+    geometry:
+      kind: GEOMETRY
+      energy: {edges: [1 TeV, 10 TeV]}
+      energy_true: {min: 0.5 TeV, max: 20 TeV, bins: 5}
+    make: MAKE
+    stack: {kind: STACK}
+    fit_range: {energy: [1 TeV, 5 TeV]}
+model: MODEL
+fit: {kind: minuit, minos: true, calls: 500}
+estimate:
+  - {kind: contours, parameters: [my source.amplitude, other.amplitude]}
+  - {kind: profile-likelihood, parameters: [other.amplitude]}
+"""
+SPECTRUM = "spectrum\n      on_region: 'icrs; circle(83.63, 22.01, 0.1)'"
+MAP = (
+    "map\n      center: {lon: 184.5 deg, lat: -5.8 deg, frame: galactic}\n"
+    "      width: 2 deg\n      frame: galactic\n      psf_max: 0.5 deg\n      irf_bin_size: 0.1 deg"
+)
+SOURCE = """
+  - kind: source
+    name: my source
+    datasets: [one]
+    spatial: {type: gauss, lon_0: {value: 83.6 deg, frozen: true}, lat_0: 22 deg, sigma: 0.1 deg}
+    spectral:
+      type: ecpl
+      index: {value: 2, min: 1, max: 3, prior: {type: gaussian, mu: 2, sigma: 0.1}, link: shared}
+      amplitude: 1e-11 cm-2 s-1 TeV-1
+  - kind: source
+    name: other
+    spectral: {type: pl, index: {value: 2, link: shared}}
+"""
+PIPELINES = {
+    "phases": (SPECTRUM, "[{kind: spectrum}, {kind: phase-background, on_phase: [0, 0.4], "
+               "off_phase: [[0.5, 0.6], [0.8, 0.9]]}]", "sum", SOURCE),
+    "wobble": (SPECTRUM, "[{kind: spectrum, use_region_center: false}, {kind: reflected-regions, "
+               "finder: wobble, n_off_regions: 3}]", "group\n      by: night", SOURCE),
+    "ring": (MAP, "[{kind: map}, {kind: ring-background, r_in: 0.5 deg, width: 0.2 deg}]", "sum",
+             SOURCE),
+    "tilt": (MAP, MAKE + "      - {kind: fov-background, free_tilt: true, min_counts: 3}",
+             "keep", SOURCE + "  - {kind: fov-background, spectral: {type: pl-norm, tilt: "
+             "{value: 0, frozen: false}}}"),
+}  # fmt: skip
+
+
+def of(name: str) -> str:
+    geometry, make, stack, model = PIPELINES[name]
+    text = MORE.replace("GEOMETRY", geometry).replace("MAKE", make).replace("MODEL", model)
+    return text.replace("{kind: STACK}", f"\n      kind: {stack}")
+
+
+@pytest.fixture(autouse=True)
+def archives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Empty folders in the place of archives: none of them is read."""
+    monkeypatch.setenv("EXPORT_DATA", str(tmp_path))
+    monkeypatch.setenv("GAMMAPY_DATA", str(tmp_path))
+    for name in ("store", "hess-dl3-dr1", "magic/rad_max/data"):
+        (tmp_path / name).mkdir(parents=True)
+
+
+def require_neat(scripts: dict[str, str], folder: Path) -> None:
+    """Raise unless a formatter and a linter find nothing, and nothing is said of skyred."""
+    for name, text in scripts.items():
+        compile(text, name, "exec")
+        assert not [line for line in text.split("\n") if "import" in line and "skyred" in line]
+        (folder / f"{name.replace('-', '_')}.py").write_text(text, encoding="utf-8")
+    rules = "E,F,W,I,N,UP,B,C4,SIM,RET,RUF,D1"
+    checks = (
+        ["format", "--diff", "--isolated", "--line-length", "88"],
+        ["check", "--select", rules, "--isolated", "--line-length", "100"],
+    )
+    for check in checks:
+        command = [sys.executable, "-m", "ruff", *check, "--no-cache", str(folder)]
+        found = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert found.returncode == 0, found.stdout + found.stderr
+
+
+def require_writing_twice(scripts: dict[str, str]) -> None:
+    """Raise unless each file that is written may be there already: a script is run again."""
+    for name, text in scripts.items():
+        calls = [each for each in ast.walk(ast.parse(text)) if isinstance(each, ast.Call)]
+        writes = [each for each in calls if getattr(each.func, "attr", "") == "write"]
+        assert writes, name
+        for call in writes:
+            assert "overwrite" in [each.arg for each in call.keywords], ast.unparse(call)
+
+
+def test_examples_are_exported_as_neat_scripts(tmp_path: Path) -> None:
+    scripts = {}
+    for path in EXAMPLES:
+        if path.stem in LACKING or path.stem == "joint-crab":  # whose files must be there
+            continue
+        scripts[path.stem] = Pipeline.from_yaml(path).to_script(path.name)
+    assert len(scripts) >= 9
+    folder = tmp_path / "scripts"
+    folder.mkdir()
+    require_neat(scripts, folder)
+    require_writing_twice(scripts)
+
+
+def test_other_components_are_exported_as_neat_scripts(tmp_path: Path) -> None:
+    folder = tmp_path / "scripts"
+    folder.mkdir()
+    scripts = {name: Pipeline.from_yaml(of(name)).to_script() for name in PIPELINES}
+    require_neat(scripts, folder)
+    require_writing_twice(scripts)
+
+
+@pytest.mark.parametrize("name", LACKING)
+def test_all_that_has_no_plain_form_is_named_at_once(name: str, catalog: Catalog) -> None:
+    path = ROOT / "examples" / f"{name}.yaml"
+    if name == "nights" and ("maker", "zenith-veto") not in {
+        (entry.cls.role, entry.cls.kind) for entry in catalog
+    }:
+        pytest.skip("needs the plugin skyred-example")
+    owners = {entry.cls: entry.owner.distribution for entry in catalog}
+    with pytest.raises(ExportError) as raised:
+        export(Pipeline.from_yaml(path), path.name, lambda each: owners[type(each)])
+    assert raised.value.exit_code == 2
+    for text in LACKING[name]:
+        assert text in str(raised.value)
+    if name == "nights":
+        assert "`zenith-veto` of skyred-example has no plain gammapy form" in str(raised.value)
+
+
+def test_every_default_component_has_a_plain_form_or_a_reason_not_to(catalog: Catalog) -> None:
+    own = [entry.cls for entry in catalog if entry.owner.distribution == "skyred"]
+    without = {(cls.role, cls.kind) for cls in own if cls.write_script is Component.write_script}
+    assert without == set(WITHOUT)
+    # one that inherits it would be refused
+    assert all("write_script" in vars(cls) for cls in own if (cls.role, cls.kind) not in WITHOUT)
+
+
+def test_the_digest_of_a_script_is_that_of_its_pipeline() -> None:
+    pipeline = Pipeline.from_yaml(of("ring"))
+    assert pipeline.digest() in pipeline.to_script()

@@ -1,0 +1,87 @@
+"""A component that inherits its plain form is not exported as its parent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+import pytest
+
+from skyred import Pipeline, Reduction, component
+from skyred.components.estimators.source_detection import SourceDetection
+from skyred.components.estimators.ts_map import TSMap
+from skyred.components.makers.safe_mask import SafeMask
+from skyred.errors import ExportError
+
+if TYPE_CHECKING:
+    from gammapy.data import Observation
+    from gammapy.datasets import Dataset
+
+PIPELINE = """
+data:
+  crab:
+    archive: $EXPORT_DATA
+    geometry: {kind: map, center: [83.6 deg, 22 deg], width: 1 deg,
+               energy: {edges: [1 TeV, 10 TeV]}, energy_true: {edges: [0.5 TeV, 20 TeV]}}
+    make: [{kind: map}]
+    stack: {kind: sum}
+"""
+
+
+@component
+class Harder(SafeMask):
+    """Does something else than its parent."""
+
+    kind = "harder"
+
+    def make(self, dataset: Dataset, observation: Observation) -> Dataset:
+        return dataset
+
+
+@component
+class Renamed(SafeMask):
+    """Does the same as its parent, and says so."""
+
+    kind = "renamed"
+    write_script = SafeMask.write_script
+
+
+@component
+class OwnMap(TSMap):
+    """A map of its own."""
+
+    kind = "own-map"
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
+    monkeypatch.setenv("EXPORT_DATA", str(tmp_path))
+    return Pipeline.from_yaml(PIPELINE)
+
+
+def with_maker(pipeline: Pipeline, maker: SafeMask) -> Pipeline:
+    reduction: Reduction = pipeline.data["crab"]
+    return attrs.evolve(
+        pipeline, data={"crab": attrs.evolve(reduction, make=(*reduction.make, maker))}
+    )
+
+
+def test_a_subclass_that_says_nothing_of_its_own_is_refused(pipeline: Pipeline) -> None:
+    words = r"`harder` has no .* of its own, .*parent SafeMask: .* = SafeMask.write_script"
+    with pytest.raises(ExportError, match=words):
+        with_maker(pipeline, Harder(methods=["aeff-max"])).to_script()
+
+
+def test_a_subclass_that_takes_the_form_of_its_parent_is_exported(pipeline: Pipeline) -> None:
+    made = [
+        with_maker(pipeline, cls(methods=["aeff-max"])).to_script() for cls in (Renamed, SafeMask)
+    ]
+    assert "SafeMaskMaker(" in made[0]
+    assert made[0].split("import", 1)[1] == made[1].split("import", 1)[1]  # but for the digest
+
+
+def test_a_subclass_within_a_component_is_refused(pipeline: Pipeline) -> None:
+    detection = SourceDetection(on=OwnMap())
+    with pytest.raises(ExportError, match="parent TSMap"):
+        attrs.evolve(pipeline, estimate=(detection,)).to_script()

@@ -1,0 +1,173 @@
+"""The models that a script builds are those that skyred builds: parts, parameters, links."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from astropy import units as u
+from astropy.table import Table
+from gammapy.datasets import Datasets
+from gammapy.maps import Map, MapAxis, WcsGeom
+from gammapy.modeling.models import Models
+
+from ebl_table import write_table
+from skyred import Pipeline
+from skyred.run.build_models import build_models
+from small_datasets import map_dataset, spectrum_dataset
+
+ENERGIES = [0.5, 1, 8] * u.TeV
+PIPELINE = """
+data:
+  hess: {archive: $EXPORT_DATA, geometry: GEOMETRY, make: [{kind: map}], stack: {kind: sum}}
+model: MODEL
+"""
+GEOMETRY = (
+    "{kind: map, center: [83.633 deg, 22.014 deg], width: 2 deg, "
+    "energy: {edges: [1 TeV, 10 TeV]}, energy_true: {edges: [1 TeV, 10 TeV]}}"
+)
+SHAPE = "spatial: {type: gauss, lon_0: 83.6 deg, lat_0: 22 deg, sigma: 0.1 deg, frame: icrs}"
+POWER_LAW = "spectral: {type: pl, index: 2.3, amplitude: 4e-11 cm-2 s-1 TeV-1}"
+MODELS = {
+    "limits": """
+  - kind: source
+    name: crab
+    datasets: [hess]
+    spatial:
+      type: disk
+      lon_0: {value: 83.6 deg, frozen: true}
+      lat_0: {value: 22 deg, min: 21.9, max: 22.1}
+      r_0: 6 arcmin
+      e: {value: 0.3, frozen: false}
+      frame: galactic
+    spectral: {type: lp, alpha: {value: 2.1, max: 3}, amplitude: 3e-11 cm-2 s-1 TeV-1,
+               reference: 3 TeV, beta: {value: 0.1, frozen: true}}""",
+    "priors": f"""
+  - kind: source
+    name: crab
+    {SHAPE}
+    spectral:
+      type: pl
+      index: {{value: 2.3, prior: {{type: gaussian, mu: 2.5, sigma: 0.1}}}}
+      amplitude: {{value: 4e-11 cm-2 s-1 TeV-1, prior: {{type: log-uniform, min: 1e-12, max: 1e-10}}}}""",  # noqa: E501
+    "links": f"""
+  - kind: source
+    name: one
+    {SHAPE}
+    spectral: {{type: ecpl, index: {{value: 2.3, min: 1, link: shared}},
+                lambda_: {{value: 0.1 TeV-1, link: cut}}}}
+  - kind: source
+    name: other
+    {SHAPE}
+    spectral: {{type: ecpl, index: {{value: 2.3, link: shared}}, lambda_: {{value: 0.1 TeV-1, link: cut}}}}""",  # noqa: E501
+    "backgrounds": f"""
+  - {{kind: source, name: crab, {SHAPE}, {POWER_LAW}}}
+  - kind: fov-background
+    spectral: {{type: pl-norm, norm: {{value: 1.1, min: 0.5}}, tilt: {{value: 0.1, frozen: false}}}}""",  # noqa: E501
+    "absorption": f"""
+  - kind: source
+    name: agn
+    {SHAPE}
+    {POWER_LAW}
+    absorption: {{file: $EXPORT_DATA/ebl.fits, redshift: 0.2,
+                  parameters: {{alpha_norm: {{value: 0.9, frozen: false}}}}}}""",
+    "absorption by name": f"""
+  - {{kind: source, name: agn, {SHAPE}, {POWER_LAW},
+     absorption: {{ebl: dominguez, redshift: 0.2}}}}""",
+    "templates": """
+  - kind: template
+    name: cloud
+    map: $EXPORT_DATA/image.fits
+    spectrum: $EXPORT_DATA/spectrum.ecsv
+    spectral: {type: pl-norm, norm: {value: 1.2, max: 3}, tilt: {value: 0.1, frozen: false}}
+  - kind: counts-template
+    name: template
+    map: $EXPORT_DATA/counts.fits
+    dataset: hess
+    spectral: {type: pl-norm, norm: {value: 0.7}}""",
+    "gammapy": """
+  - kind: gammapy
+    components:
+      - name: crab
+        type: SkyModel
+        spectral:
+          type: PowerLawSpectralModel
+          parameters: [{name: index, value: 2.2, max: 3}, {name: amplitude, value: 3.0e-12,
+                        unit: TeV-1 s-1 cm-2}]""",
+    "times": f"""
+  - kind: source
+    name: flare
+    {SHAPE}
+    {POWER_LAW}
+    temporal: {{type: GaussianTemporalModel, t_ref: 53000 d, sigma: {{value: 0.1 d, min: 0}}}}""",
+}
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give files of models, where variables say."""
+    monkeypatch.setenv("EXPORT_DATA", str(tmp_path))
+    monkeypatch.setenv("GAMMAPY_DATA", str(tmp_path))
+    write_table(tmp_path / "ebl.fits")
+    write_table(tmp_path / "ebl" / "ebl_dominguez11.fits.gz")
+    dnde = 3e-11 * np.array([1, 0.2, 0.01]) * u.Unit("cm-2 s-1 TeV-1")
+    Table({"energy": [0.3, 1, 30] * u.TeV, "dnde": dnde}).write(tmp_path / "spectrum.ecsv")
+    image = WcsGeom.create(skydir=(83.633, 22.014), width=0.4, binsz=0.1, frame="icrs")
+    Map.from_geom(image, data=np.arange(16.0).reshape(4, 4)).write(tmp_path / "image.fits")
+    energy = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=3)  # that of the datasets
+    Map.from_geom(image.to_cube([energy]), data=np.ones((3, 4, 4))).write(tmp_path / "counts.fits")
+
+
+def both(model: str) -> tuple[Models, Models]:
+    """Build models as skyred does, and as the exported script does."""
+    datasets = Datasets([map_dataset("hess"), spectrum_dataset("other")])
+    text = PIPELINE.replace("GEOMETRY", GEOMETRY).replace("MODEL", model)
+    pipeline = Pipeline.from_yaml(text)
+    namespace: dict[str, Any] = {"__name__": "exported"}
+    exec(compile(pipeline.to_script(), "exported.py", "exec"), namespace)
+    return build_models(pipeline.model, datasets), namespace["build_models"](datasets)
+
+
+def parameters(models: Models) -> list[tuple[object, ...]]:
+    """List all of each parameter, and which of them it is: linked ones are one."""
+    order: dict[int, int] = {}
+    return [
+        (each.name, each.value, str(each.unit), str(each.min), str(each.max), each.frozen,
+         each.prior and each.prior.to_dict(full_output=True),
+         order.setdefault(id(each), len(order)))
+        for model in models
+        for each in model.parameters
+    ]  # fmt: skip
+
+
+@pytest.mark.usefixtures("files")
+@pytest.mark.parametrize("name", MODELS)
+def test_exported_models_are_those_that_are_built(name: str) -> None:
+    built, exported = both(MODELS[name])
+    assert exported.names == built.names
+    assert [type(each) for each in exported] == [type(each) for each in built]
+    assert parameters(exported) == parameters(built)
+    for ours, theirs in zip(built, exported, strict=True):
+        assert theirs.datasets_names == ours.datasets_names
+        for part in ("spectral_model", "spatial_model", "temporal_model"):
+            parts = [getattr(each, part, None) for each in (ours, theirs)]
+            assert type(parts[0]) is type(parts[1])
+        np.testing.assert_array_equal(
+            theirs.spectral_model(ENERGIES).value, ours.spectral_model(ENERGIES).value
+        )
+        if (spatial := getattr(ours, "spatial_model", None)) is not None:
+            assert theirs.spatial_model.frame == spatial.frame
+            values = [each.spatial_model.evaluate_geom for each in (theirs, ours)]
+            geom = WcsGeom.create(skydir=spatial.position, width=0.3, binsz=0.05, frame="icrs")
+            np.testing.assert_array_equal(*(value(geom).value for value in values))
+
+
+@pytest.mark.usefixtures("files")
+def test_linked_parameters_are_one_in_the_script() -> None:
+    _, exported = both(MODELS["links"])
+    one, other = (each.spectral_model for each in exported)
+    assert one.index is other.index
+    assert one.lambda_ is other.lambda_
+    assert one.amplitude is not other.amplitude

@@ -1,0 +1,134 @@
+"""Reductions that are killed and interrupted, in this process or in one of their own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+from killers import Killer, chunks
+from skyred import Engine
+from skyred.io.streaming import Workers, stream
+from skyred.run.worker import Partial, reduce_chunk
+from skyred.run.worker_recovery import rescue
+from waiting import LIMIT, wait_for
+
+# seconds that each run sleeps: a process that waits for the end of one runs into the limit
+ASLEEP = 2 * LIMIT
+SCRIPT = """
+import signal, sys
+
+# who starts tests in the background has interrupts ignored, and that is inherited
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from killers import Killer, chunks
+from {module} import {name}
+from skyred.run.worker import reduce_chunk
+from skyred.io.streaming import Workers, stream
+
+if __name__ == "__main__":
+    maker = Killer(seconds={asleep}, scene=sys.argv[1])
+    try:
+        with Workers({name}(workers=2).open) as workers:
+            list(stream(workers, reduce_chunk, chunks(maker), 4))
+    except KeyboardInterrupt:
+        sys.exit(130)
+"""
+
+
+def reduce(maker: Killer, engine: Engine) -> list[Partial]:
+    """Reduce seven runs in chunks of three, whatever dies."""
+    with Workers(engine.open) as workers:
+        return list(stream(workers, reduce_chunk, chunks(maker), 4, partial(rescue, workers)))
+
+
+def totals(partials: list[Partial]) -> list[str]:
+    """Give the totals of chunks, to the bit."""
+    return [float(each.total).hex() for each in partials]
+
+
+def statuses(partials: list[Partial]) -> list[tuple[int, str]]:
+    """Give what became of each run."""
+    return [(o.obs_id, o.status) for each in partials for o in each.outcomes]
+
+
+def _fields(pid: int) -> list[str]:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+class Child:
+    """A process that reduces sleeping runs with two workers of an engine."""
+
+    def __init__(self, folder: Path, module: str, name: str) -> None:
+        self.scene = folder / "scene"
+        self.scene.mkdir()
+        script = folder / "child.py"
+        script.write_text(SCRIPT.format(module=module, name=name, asleep=ASLEEP))
+        self.process = start(script, self.scene)
+        try:
+            wait_for(self._working)
+        except BaseException:
+            self.end()
+            raise
+
+    def _working(self) -> bool:
+        assert self.process.poll() is None, self.process.stderr.read()  # type: ignore[union-attr]
+        return len(self.workers()) == 2
+
+    def workers(self) -> list[int]:
+        """Give the processes that sleep."""
+        return [int(mark.name) for mark in self.scene.iterdir()]
+
+    def interrupt(self, whole_group: bool) -> str:
+        """Interrupt it while its runs sleep, and wait for its end.
+
+        Parameters
+        ----------
+        whole_group : bool
+            Whether to interrupt its process group, as a terminal does, or it alone.
+
+        Returns
+        -------
+        str
+            Its error output.
+
+        Raises
+        ------
+        subprocess.TimeoutExpired
+            If it does not end before its runs do.
+        """
+        (os.killpg if whole_group else os.kill)(self.process.pid, signal.SIGINT)
+        return self.process.communicate(timeout=LIMIT)[1]
+
+    def family(self) -> list[int]:
+        """Give everything of its session: workers, and what else multiprocessing starts."""
+        pids = [int(place.name) for place in Path("/proc").glob("[0-9]*")]
+        held = {pid: _fields(pid) for pid in pids}
+        return [
+            pid
+            for pid, fields in held.items()
+            if fields and int(fields[3]) == self.process.pid and fields[0] != "Z"
+        ]
+
+    def end(self) -> None:
+        """Leave nothing of it behind."""
+        for pid in self.family():
+            os.kill(pid, signal.SIGKILL)
+        self.process.wait(LIMIT)
+
+
+def start(script: Path, scene: Path) -> subprocess.Popen[str]:
+    """Start a script that finds the tests' modules, in a session of its own."""
+    paths = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    return subprocess.Popen(
+        [sys.executable, str(script), str(scene)],
+        env={**os.environ, "PYTHONPATH": paths},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )

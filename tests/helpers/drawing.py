@@ -1,0 +1,226 @@
+"""Strategies: random instances of any component, from nothing but its declared fields."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Any
+
+from hypothesis import assume
+from hypothesis import strategies as st
+
+from skyred.components.gammapy import Alternative
+from skyred.errors import FieldError
+from skyred.fields import REQUIRED, FieldSpec, default_of, specs
+from skyred.interfaces import Component, Fields
+from skyred.plugins import Catalog
+
+# texts that a YAML reader could take for something else
+TEXTS = st.sampled_from(
+    ["crab", "Crab nebula", "yes", "null", "1e3", "0x10", "2004-12-06", "~", "a: b", "# no", "- x",
+     "'", '"', "ü", "1_000", ".inf", "{a}", "[b]", "*c", "&d", "!e", "%f", "@g", "12:30", "off", ""]
+) | st.text(st.characters(codec="utf-8", exclude_categories=["C"]), max_size=6)  # fmt: skip
+NAMES = st.sampled_from(["hess", "a.b", "1", "yes", "1e3", "null", "2004-12-06", "a+-_", "x" * 80])
+PLAIN = st.recursive(
+    st.booleans() | st.integers(-(10**6), 10**6) | st.floats(allow_nan=False) | TEXTS,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(TEXTS, inner, max_size=2),
+    max_leaves=4,
+)
+NUMBERS = st.integers(1, 99999).flatmap(lambda n: st.integers(-4, 2).map(lambda e: n * 10.0**e))
+PLACES = st.sampled_from(["$SOMEWHERE/a b", "${SOMEWHERE}/c", "~/d", "sim:crab?runs=2", "e.fits"])
+REGIONS = st.sampled_from(
+    ["icrs; circle(83.63, 22.14, 0.2)", "galactic; box(1, 2, 3, 4, 5)", "a.reg", "$B/mask.fits"]
+)
+LON = st.floats(0, 360).map(lambda x: f"{x!r} deg")
+LAT = st.floats(-90, 90).map(lambda x: f"{x!r} deg")
+POSITIONS = st.tuples(LON, LAT).map(list) | st.fixed_dictionaries(
+    {"lon": LON, "lat": LAT, "frame": st.sampled_from(["icrs", "galactic"])}
+)
+INSTANTS = st.datetimes(datetime(2000, 1, 1), datetime(2030, 1, 1)).map(datetime.isoformat)
+
+
+def raw_values(spec: FieldSpec) -> st.SearchStrategy[Any]:
+    """Give values as YAML has them that a leaf field takes."""
+    words = spec.type_name
+    if words.startswith("a list of quantities"):
+        numbers = st.lists(NUMBERS, min_size=2, max_size=4, unique=True).map(sorted)
+        drawn: Any = numbers.map(lambda some: [f"{n!r} {spec.unit}" for n in some])
+    elif words.startswith("a list, each "):
+        drawn = st.lists(_one(words.removeprefix("a list, each "), spec), min_size=1, max_size=3)
+    else:
+        drawn = _one(words, spec)
+    return drawn.filter(lambda raw: _taken(spec, raw))
+
+
+def _one(words: str, spec: FieldSpec) -> st.SearchStrategy[Any]:
+    if words.startswith("one of "):
+        return st.sampled_from(words.removeprefix("one of ").split(", "))
+    bounds = [float(n) for n in re.findall(r"(?:from|to|least|most) (-?[\d.e+-]+)", words)]
+    low = bounds[0] if bounds else -1000.0
+    high = bounds[1] if len(bounds) > 1 else low + 2000.0
+    if words.startswith("a whole number"):
+        return st.integers(int(low), int(high))
+    if re.match("a number (from|of)|a number$", words):
+        return st.floats(low, high)
+    known = {
+        "true or false": st.booleans(),
+        "a text": TEXTS,
+        "a text or number": TEXTS | st.integers(-9, 9),
+        "a number, with or without a unit": NUMBERS.map(lambda n: f"{n!r} deg"),
+        "a name": NAMES,
+        "a mapping": st.dictionaries(TEXTS, PLAIN, max_size=3),
+        "a location": PLACES,
+        "a position on the sky": POSITIONS,
+        "regions of the sky": st.lists(REGIONS, min_size=1, max_size=2),
+        "a date and time": INSTANTS,
+        "an interval of phase, or a list of them": st.sampled_from(
+            [[0.1, 0.2], [[0, 0.05], [0.1, 0.4]], [0.9, 0.1], [[0.6, 0.7]]]
+        ),
+    }
+    if words in known:
+        return known[words]
+    if spec.unit or words == "a number without unit":
+        return NUMBERS.map(lambda n: f"{n!r} {spec.unit}".rstrip())
+    raise AssertionError(f"no strategy for {words!r}: teach tests/helpers/drawing.py")
+
+
+def _taken(spec: FieldSpec, raw: Any) -> bool:
+    try:
+        spec.parse(raw)
+    except FieldError:
+        return False
+    return True
+
+
+# what validate() asks for, and chance would rarely give
+SPECIAL: dict[str, Any] = {
+    "EnergyAxis": st.one_of(
+        st.builds(
+            lambda low, factor, bins, decade: {
+                "min": f"{low!r} TeV", "max": f"{low * factor!r} TeV", "bins": bins,
+                "per_decade": decade,
+            },
+            st.floats(0.01, 1), st.floats(2, 100), st.integers(1, 20), st.booleans(),
+        ),
+        st.lists(st.floats(0.01, 100), min_size=2, max_size=4, unique=True).map(
+            lambda edges: {"edges": [f"{edge!r} TeV" for edge in sorted(edges)]}
+        ),
+    ),
+    "Source.spectral": st.dictionaries(TEXTS, PLAIN, max_size=3).map(lambda d: {**d, "type": "pl"}),
+    "Source.spatial": st.none() | st.just({"type": "point", "lon_0": "83.6 deg"}),
+    "Source.temporal": st.none() | st.just({"type": "const"}),
+    "Absorption": st.builds(
+        lambda which, redshift: {**which, "redshift": redshift},
+        st.sampled_from([{"ebl": "dominguez"}, {"file": "ebl.fits"}]), st.floats(0, 2),
+    ),
+    "Alternative.replace": st.sampled_from(
+        [{}, {"crab": {"spectral": {"type": "pl", "index": 2}}}, {"a": {"spatial": None}}]
+    ),
+    "TemplateSource.spectral": st.just({"type": "pl"}),
+    "TemplateSource.spatial": st.none() | st.just({"type": "point", "lon_0": "83.6 deg"}),
+    "CountsTemplate.spectral": st.just({"type": "pl-norm"}),
+    "ModelComparison.alternatives": st.sampled_from([["a"], ["b", "c"]]).map(
+        lambda names: [Alternative(name=name, without=["crab"]) for name in names]
+    ),
+    "CatalogSources": st.builds(
+        lambda catalog, chosen: {"catalog": catalog, **chosen},
+        st.sampled_from(["3fhl", "gamma-cat"]),
+        st.sampled_from(
+            [{"sources": ["Crab"]}, {"center": ["83 deg", "22 deg"], "radius": "1 deg"}]
+        ),
+    ),
+    "AdaptiveRingBackground": st.builds(
+        lambda r_in, width, more, alpha, method: {
+            "r_in": f"{r_in!r} deg", "width": f"{width!r} deg", "threshold_alpha": alpha,
+            "r_out_max": f"{r_in + width + more!r} deg", "method": method,
+        },
+        st.floats(0, 2), st.floats(0.01, 1), st.floats(0.01, 1), st.floats(0.01, 1),
+        st.sampled_from(["fixed_width", "fixed_r_in"]),
+    ),
+    "GroupRuns": st.one_of(
+        st.fixed_dictionaries({"by": st.sampled_from(["night", "telescope"])}),
+        st.builds(lambda text: {"by": "column", "column": text}, TEXTS),
+        st.builds(
+            lambda low, more: {"by": "zenith", "edges": [f"{low!r} deg", f"{low + more!r} deg"]},
+            st.floats(0, 40), st.floats(1, 40),
+        ),
+        st.lists(INSTANTS, min_size=2, max_size=3, unique=True).map(
+            lambda times: {"by": "time", "times": sorted(times)}
+        ),
+        st.builds(
+            lambda width, start: {"by": "time", "width": f"{width!r} d", "start": start},
+            st.floats(0.01, 30), INSTANTS,
+        ),
+    ),
+    "PhaseBackground": st.builds(
+        lambda edges, wraps, column: {
+            "on_phase": [edges[0], edges[1]] if not wraps else [edges[3], edges[1]],
+            "off_phase": [[edges[2], edges[3]]], "column": column,
+        },
+        st.lists(st.floats(0, 1), min_size=4, max_size=4, unique=True).map(sorted),
+        st.booleans(), TEXTS,
+    ),
+    "ReflectedRegions": st.one_of(
+        st.builds(
+            lambda number, where: {"finder": "wobble", "n_off_regions": number, "exclude": where},
+            st.integers(1, 9), st.lists(REGIONS, max_size=2),
+        ),
+        st.builds(
+            lambda step, apart, number: {
+                "angle_increment": f"{step!r} rad", "min_distance": f"{apart!r} rad",
+                "max_region_number": number,
+            },
+            st.floats(0.01, 1), st.floats(0, 1), st.integers(1, 99),
+        ),
+    ),
+    "ColumnRange": st.one_of(
+        st.fixed_dictionaries({"column": TEXTS, "values": st.lists(TEXTS, min_size=1)}),
+        st.fixed_dictionaries({"column": TEXTS, "min": st.just("1 deg"), "max": st.just("9 deg")}),
+    ),
+}  # fmt: skip
+
+
+def instances(catalog: Catalog, cls: type[Fields]) -> st.SearchStrategy[Any]:
+    """Give random instances of a component or value class."""
+
+    @st.composite
+    def build(draw: st.DrawFn) -> Any:
+        if cls.__name__ in SPECIAL:
+            return cls(**draw(SPECIAL[cls.__name__]))
+        chosen: dict[str, Any] = {}
+        for name, spec in specs(cls).items():
+            if default_of(cls, name) is not REQUIRED and draw(st.booleans()):
+                continue
+            chosen[name] = draw(field_values(catalog, cls, name, spec))
+        try:
+            return cls(**chosen)
+        except FieldError:
+            assume(False)
+
+    return build()
+
+
+def field_values(
+    catalog: Catalog, cls: type[Fields], name: str, spec: FieldSpec
+) -> st.SearchStrategy[Any]:
+    """Give random values of one field."""
+    special = SPECIAL.get(f"{cls.__name__}.{name}")
+    if special is not None:
+        return special
+    if spec.shape == "leaf":
+        return raw_values(spec)
+    assert spec.of is not None
+    one = instances_of(catalog, spec.of)
+    if spec.shape == "one":
+        return one
+    if spec.shape == "many":
+        return st.lists(one, min_size=1, max_size=2)
+    return st.dictionaries(NAMES, one, min_size=1, max_size=2)
+
+
+def instances_of(catalog: Catalog, of: type[Fields]) -> st.SearchStrategy[Any]:
+    """Give random instances of a value class, or of any component of a role."""
+    if not issubclass(of, Component):
+        return instances(catalog, of)
+    classes = [entry.cls for entry in catalog if entry.cls.role == of.role]
+    return st.sampled_from(classes).flatmap(lambda cls: instances(catalog, cls))

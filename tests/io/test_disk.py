@@ -1,0 +1,47 @@
+"""The disk: that it gave out is seen through errors that others make of it."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from skyred.io.disk import gave_out
+from skyred.io.exchange import exchange
+
+
+def wrapped(error: Exception, chained: bool) -> Exception:
+    try:
+        try:
+            raise error
+        except Exception as cause:
+            if chained:
+                raise RuntimeError("pictures") from cause
+            raise OSError("Not enough space on disk") from None  # the context stays
+    except Exception as outer:
+        return outer
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
+@pytest.mark.parametrize("chained", [True, False])
+def test_it_is_seen_below_other_errors(number: int, chained: bool) -> None:
+    error = OSError(number, "what the system says")
+    assert gave_out(error) == gave_out(wrapped(error, chained)) == "what the system says"
+
+
+@pytest.mark.parametrize("error", [OSError("disk full"), FileNotFoundError(2, "x"), ValueError(28)])
+def test_other_errors_are_others(error: Exception) -> None:
+    assert gave_out(wrapped(error, True)) == ""
+
+
+def test_two_folders_change_places(tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).touch()
+    if not exchange(tmp_path / "a", tmp_path / "b"):
+        pytest.skip("this file system cannot exchange")
+    assert (tmp_path / "a" / "b").exists()
+    assert (tmp_path / "b" / "a").exists()
+    with pytest.raises(FileNotFoundError):
+        exchange(tmp_path / "a", tmp_path / "c")

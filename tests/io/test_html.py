@@ -1,0 +1,66 @@
+"""The builders of HTML: everything is escaped once, and tables are left as they were."""
+
+import numpy as np
+from astropy import units as u
+from astropy.table import MaskedColumn, QTable
+from astropy.time import Time
+from hypothesis import given
+from hypothesis import strategies as st
+
+from html_reading import read
+from skyred.io.html import data_table, details, hint, join, page, paragraph, table
+
+EVIL = "<script>alert('1')</script> & \"x\" <!-- "
+# a parser takes any of the line ends of HTML for \n
+TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\r\0")) | st.just(EVIL)
+
+
+@given(text=TEXTS)
+def test_any_text_is_shown_as_it_is(text: str) -> None:
+    shown = page(
+        paragraph(text), details(text, text), hint(text, text), table([text], [[join(text)]])
+    )
+    read_back = read(shown)
+    assert read_back.text == 6 * text
+    assert read_back.hints == [text]
+    assert read_back.tables == [[[text], [text]]]
+
+
+def measured() -> QTable:
+    return QTable({
+        "energy": [1.23456789, 2] * u.TeV,
+        "flux": MaskedColumn([1.23456789e-11, 2], mask=[False, True], unit="cm-2 s-1"),
+        "counts": [12345678, 1],
+        "start": Time([51544.5, 51545.5], format="mjd"),
+        "scan": np.ones((2, 3)),
+        EVIL: [EVIL, "b"],
+    }, descriptions={"energy": "reference <energy>"})  # fmt: skip
+
+
+def test_a_table_of_data_shows_units_descriptions_and_five_digits() -> None:
+    shown = read(page(data_table(measured())))
+    assert shown.tables[0][2].pop(1) in ("--", "\N{EM DASH}")  # masked, as astropy writes it
+    assert shown.tables == [[
+        ["energy [TeV]", "flux [1 / (s cm2)]", "counts", "start", "scan", EVIL],
+        ["1.2346", "1.2346e-11", "12345678", "51544.5", "1 .. 1", EVIL],
+        ["2", "1", "51545.5", "1 .. 1", "b"],
+    ]]  # fmt: skip
+    assert shown.hints == ["reference <energy>"]
+
+
+def test_formats_that_a_table_has_are_kept_and_none_are_left_behind() -> None:
+    data = measured()
+    data["flux"].info.format = ".1e"
+    assert read(page(data_table(data))).tables[0][1][1] == "1.2e-11"
+    assert data["flux"].info.format == ".1e"
+    assert data["energy"].info.format is None
+
+
+def test_long_tables_are_cut_and_say_so() -> None:
+    shown = read(page(data_table(QTable({"x": np.arange(12)}))))
+    assert [row[0] for row in shown.tables[0]] == ["x", "0", "1", "2", "3", "4"]
+    assert "and 7 more rows" in shown.text
+
+
+def test_an_empty_table_has_its_headings() -> None:
+    assert read(page(data_table(measured()[:0]))).tables[0][0][0] == "energy [TeV]"

@@ -1,0 +1,158 @@
+"""Models in files: what gammapy loses on the way is there again, and files move together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from gammapy.maps import Map, WcsGeom
+from gammapy.modeling.models import (
+    FoVBackgroundModel,
+    GaussianPrior,
+    Models,
+    PowerLawSpectralModel,
+    SkyModel,
+    TemplateNPredModel,
+    TemplateSpatialModel,
+    UniformPrior,
+)
+
+from ebl_table import write_table
+from skyred.components.gammapy import Absorption
+from skyred.io.model_files import read_models, write_models
+from small_datasets import map_dataset
+
+
+def absorbed(name: str, table: Path) -> SkyModel:
+    ebl = Absorption(file=str(table), redshift=0.116, parameters={"alpha_norm": 0.9}).build()
+    return SkyModel(PowerLawSpectralModel() * ebl, name=name)
+
+
+@pytest.fixture
+def models(tmp_path) -> Models:
+    """Give linked sources with priors, absorption, templates and a covariance."""
+    one, other = (absorbed(name, write_table(tmp_path / f"{name}.fits")) for name in "ab")
+    alpha = one.parameters["alpha_norm"]
+    alpha.frozen, alpha.min, alpha.max = False, 0, 3
+    alpha.prior = GaussianPrior(mu=1, sigma=0.2)
+    other.spectral_model.model2.alpha_norm = alpha
+    other.spectral_model.model1.index = one.spectral_model.model1.index
+    one.parameters["index"].prior = UniformPrior(min=1, max=4)
+    geom = WcsGeom.create(skydir=(83.6, 22), width=0.5, binsz=0.05)
+    blob = Map.from_geom(geom, data=np.random.default_rng(1).random((10, 10)))
+    blob.write(tmp_path / "blob.fits")
+    shape = TemplateSpatialModel.read(str(tmp_path / "blob.fits"))
+    shape.lon_0.frozen = False
+    diffuse = SkyModel(PowerLawSpectralModel(), shape, name="diffuse")
+    counts = TemplateNPredModel(
+        map_dataset("map").background, name="counts", datasets_names=["map"],
+        filename=str(tmp_path / "counts.fits"),
+    )  # fmt: skip
+    models = Models([one, other, diffuse, counts, FoVBackgroundModel(dataset_name="map")])
+    size = len(models.parameters)
+    errors = np.linspace(0.1, 0.2, size) * np.array([not p.frozen for p in models.parameters])
+    models.covariance = np.diag(errors**2)
+    return models
+
+
+def state(models: Models) -> list[tuple]:
+    prior = [p.prior and (type(p.prior).__name__, p.prior.parameters.value.tolist())
+             for p in models.parameters]  # fmt: skip
+    rows = [(p.name, p.value, str(p.unit), p.frozen, p.error) for p in models.parameters]
+    limits = [str((p.min, p.max)) for p in models.parameters]
+    return [*zip(rows, prior, limits, strict=True)]
+
+
+def test_parameters_priors_links_and_covariance_read_back(models, tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    expected = state(models)
+    write_models(folder / "models.yaml", models)
+    again = read_models(folder / "models.yaml")
+    assert state(again) == expected
+    assert again.names == models.names
+    np.testing.assert_allclose(again.covariance.data, models.covariance.data, rtol=1e-12)
+    unique = len(models.parameters.unique_parameters)
+    assert len(again.parameters.unique_parameters) == unique == len(models.parameters) - 2
+    for part, name in (("model1", "index"), ("model2", "alpha_norm")):
+        one, other = (getattr(again[each].spectral_model, part) for each in "ab")
+        assert getattr(one, name) is getattr(other, name)
+
+
+def test_plain_gammapy_reads_them_too(models, tmp_path):
+    write_models(tmp_path / "models.yaml", models)
+    read = Models.read(tmp_path / "models.yaml", checksum=True)
+    assert read.names == models.names
+    for one, other in zip(read.parameters, models.parameters, strict=True):
+        assert one.quantity == other.quantity
+
+
+def test_files_can_be_moved_together(models, tmp_path, monkeypatch):
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    write_models(first / "models.yaml", models)
+    assert str(tmp_path) not in (first / "models.yaml").read_text()
+    first.rename(second)
+    for path in tmp_path.glob("*.fits"):
+        path.unlink()
+    monkeypatch.chdir(tmp_path)
+    again = read_models(second / "models.yaml")
+    one, other = (each["diffuse"].spatial_model.map for each in (again, models))
+    np.testing.assert_array_equal(one.data, other.data)
+    np.testing.assert_array_equal(again["counts"].map.data, models["counts"].map.data)
+    write_models(tmp_path / "again.yaml", again)
+    assert state(read_models(tmp_path / "again.yaml")) == state(models)
+
+
+def test_writing_leaves_models_as_they_were(models, tmp_path):
+    before = state(models)
+    names = models["diffuse"].spatial_model.filename, models["counts"].filename
+    write_models(tmp_path / "models.yaml", models)
+    assert state(models) == before
+    assert (models["diffuse"].spatial_model.filename, models["counts"].filename) == names
+
+
+def test_the_same_models_give_the_same_bytes(models, tmp_path):
+    texts = []
+    for name in ("one", "two"):
+        folder = tmp_path / name
+        folder.mkdir()
+        write_models(folder / "models.yaml", models)
+        lines = (folder / "models.yaml").read_text().split("\n")
+        texts.append([line for line in lines if "date" not in line and "checksum" not in line])
+    assert texts[0] == texts[1]
+    assert any("link: index@1" in line for line in texts[0])
+
+
+def test_writing_again_replaces_a_template(models, tmp_path):
+    write_models(tmp_path / "models.yaml", models)
+    models["counts"].map.data *= 2
+    write_models(tmp_path / "models.yaml", models)
+    again = read_models(tmp_path / "models.yaml")
+    np.testing.assert_array_equal(again["counts"].map.data, models["counts"].map.data)
+
+
+def test_models_without_parameters_are_written_too(tmp_path):
+    write_models(tmp_path / "models.yaml", Models([]))
+    assert len(read_models(tmp_path / "models.yaml")) == 0
+
+
+def test_a_covariance_in_another_folder_is_found_as_by_gammapy(models, tmp_path):
+    write_models(tmp_path / "m.yaml", models)
+    (tmp_path / "errors").mkdir()
+    (tmp_path / "m_covariance.dat").rename(tmp_path / "errors/moved.dat")
+    text = (tmp_path / "m.yaml").read_text()
+    text = text.replace("covariance: m_covariance.dat", "covariance: errors/moved.dat")
+    (tmp_path / "m.yaml").write_text(text)
+    found = read_models(tmp_path / "m.yaml")
+    np.testing.assert_allclose(found.covariance.data, models.covariance.data, rtol=1e-6)
+
+
+def test_a_covariance_of_other_parameters_is_left_out_with_a_warning(tmp_path, caplog):
+    one, other = (SkyModel(PowerLawSpectralModel(), name=name) for name in "ab")
+    write_models(tmp_path / "one.yaml", Models([one]))
+    write_models(tmp_path / "both.yaml", Models([one, other]))
+    (tmp_path / "one_covariance.dat").replace(tmp_path / "both_covariance.dat")
+    assert read_models(tmp_path / "both.yaml").names == ["a", "b"]
+    assert "does not fit its models" in caplog.text

@@ -1,0 +1,156 @@
+"""Asymmetric errors where profiles find a lower minimum, on objectives with two minima.
+
+The statistic along x is a polynomial of fourth degree with minima at 0 and at a place beyond 1, and
+a barrier at 1 that is less than 1 above the first: a profile that begins there passes it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import numpy as np
+import pytest
+
+from bowls import quadratic
+from skyred import FitResult, Objective
+from skyred.likelihood.minimise import minimise
+from skyred.likelihood.minimise.minos import RESTARTS, add_asymmetric_errors
+
+SECOND = 2.2  # where the lower minimum is
+PLAIN = {"gradient_of": None, "fisher_of": None}
+DERIVATIVES = pytest.mark.parametrize(
+    "known", [pytest.param({}, id="both"), pytest.param(PLAIN, id="none")]
+)
+# the derivative is 2.5 x (x - 1) (x - SECOND)
+POLYNOMIAL = np.polynomial.Polynomial.fromroots([0, 1, SECOND]).integ() * 2.5
+SLOPE, CURVATURE = POLYNOMIAL.deriv(), POLYNOMIAL.deriv(2)
+
+
+def two_minima(start: float, tilt: float = 0.5, **details: Any) -> Objective:
+    """Two minima along x; y is best at ``tilt x``, with a variance of 0.04 there."""
+
+    def away(x: np.ndarray) -> float:
+        return float((x[1] - tilt * x[0]) / 0.2)
+
+    def gradient(x: np.ndarray) -> np.ndarray:
+        slope = 2 * away(x) / 0.2
+        return np.array([SLOPE(x[0]) - tilt * slope, slope])
+
+    def fisher(x: np.ndarray) -> np.ndarray:
+        line = np.array([-tilt, 1.0]) / 0.2
+        own = np.diag([max(CURVATURE(x[0]), 0.5), 0])
+        return own + 2 * np.outer(line, line)
+
+    known = {
+        "names": ["x", "y"],
+        "start": [start, tilt * start],
+        "stat": lambda x: float(POLYNOMIAL(x[0]) + away(x) ** 2),
+        "gradient_of": gradient,
+        "fisher_of": fisher,
+    }
+    return Objective(**{**known, **details})
+
+
+def crossings(minimum: float) -> tuple[float, float]:
+    """Return the nearest values on both sides where the polynomial is 1 above a minimum."""
+    roots = (POLYNOMIAL - POLYNOMIAL(minimum) - 1).roots()
+    real = roots[np.abs(roots.imag) < 1e-9].real
+    return float(real[real < minimum].max()), float(real[real > minimum].min())
+
+
+@DERIVATIVES
+def test_without_minos_the_fit_ends_in_the_minimum_that_is_near(known: dict[str, Any]) -> None:
+    result = minimise(two_minima(0.05, **known))
+    assert result.success, result.message
+    assert result.values == pytest.approx([0, 0], abs=0.005)
+    assert result.stat == pytest.approx(0, abs=1e-4)
+
+
+@DERIVATIVES
+def test_the_fit_begins_again_from_a_lower_minimum(known: dict[str, Any]) -> None:
+    result = minimise(two_minima(0.05, **known), minos=True)
+    assert result.success, result.message
+    assert result.values == pytest.approx([SECOND, SECOND / 2], abs=0.005)
+    assert result.stat == pytest.approx(POLYNOMIAL(SECOND), abs=1e-4)
+    expected = np.sqrt(2 / CURVATURE(SECOND))
+    assert result.errors[0] == pytest.approx(expected, rel=0.02)
+    gain = -POLYNOMIAL(SECOND)
+    note = f"MINOS found a lower minimum, by {gain:.2g}: the fit began again from there"
+    assert result.notes.count(note) == 1
+
+
+@DERIVATIVES
+def test_the_asymmetric_errors_are_those_of_the_lower_minimum(known: dict[str, Any]) -> None:
+    result = minimise(two_minima(0.05, **known), minos=True)
+    low, high = crossings(SECOND)
+    assert result.errn[0] == pytest.approx(SECOND - low, rel=2e-3)
+    assert result.errp[0] == pytest.approx(high - SECOND, rel=2e-3)
+
+
+def test_the_note_is_missing_if_nothing_is_lower() -> None:
+    result = minimise(two_minima(SECOND), minos=True)
+    low, high = crossings(SECOND)
+    assert result.errn[0] == pytest.approx(SECOND - low, rel=2e-3)
+    assert result.errp[0] == pytest.approx(high - SECOND, rel=2e-3)
+    assert not any(note.startswith("MINOS") for note in result.notes)
+
+
+def test_a_lower_minimum_in_another_parameter_is_found_as_well() -> None:
+    """The profile of y, which is best at x / 2, passes the barrier of x."""
+    first = minimise(two_minima(0.05))
+    assert first.success
+    swapped = minimise(two_minima(0.05, tilt=-2.0), minos=True)
+    assert swapped.values == pytest.approx([SECOND, -2 * SECOND], abs=0.01)
+
+
+def test_calls_of_all_fits_are_counted() -> None:
+    once = minimise(two_minima(SECOND))
+    again = minimise(two_minima(0.05), minos=True)
+    assert again.nfev > once.nfev
+
+
+BOWL = quadratic([[1.0]], [0.0])
+
+
+def parabola(bottom: float, stat: float, **details: Any) -> FitResult:
+    """Return the minimum of a parabola of variance 1, with a statistic of its own."""
+    result = minimise(quadratic([[1.0]], [bottom]))
+    return attrs.evolve(result, stat=stat, **details)
+
+
+def test_a_new_fit_that_fails_is_no_success() -> None:
+    first = parabola(0.0, 3.0)  # where the statistic is 0: profiles find lower values
+    failed = parabola(0.0, 0.0, success=False, message="it diverges")
+    result = add_asymmetric_errors(BOWL, first, lambda objective: failed, 0.1)
+    assert not result.success
+    assert result.message == "it diverges"
+    assert any(note.startswith("MINOS found a lower minimum") for note in result.notes)
+
+
+def test_a_new_fit_that_ends_no_lower_is_ignored() -> None:
+    first = parabola(0.0, 2.0)
+    refreshed = []
+    objective = attrs.evolve(BOWL, refresh=lambda x: refreshed.append(x) or False)
+    result = add_asymmetric_errors(objective, first, lambda objective: first, 0.1)
+    assert result.success
+    assert np.array_equal(result.values, first.values)
+    assert result.errp == pytest.approx([np.sqrt(3)], rel=2e-3)
+    assert not any(note.startswith("MINOS") for note in result.notes)
+    assert np.array_equal(refreshed, [first.values])  # the IRFs of the result, not of the new fit
+
+
+def test_lower_values_after_each_new_fit_are_no_success() -> None:
+    stats = iter(np.arange(10, 0, -1.0))
+    first = parabola(0.0, 11.0)
+    searches = []
+
+    def search(objective: Objective) -> FitResult:
+        searches.append(objective.start)
+        return parabola(0.0, next(stats))
+
+    result = add_asymmetric_errors(BOWL, first, search, 0.1)
+    assert len(searches) == RESTARTS
+    assert not result.success
+    assert result.message == "MINOS found lower values after each of 3 new fits"
+    assert result.errn is None

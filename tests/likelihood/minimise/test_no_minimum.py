@@ -1,0 +1,171 @@
+"""`minimise` where there is no minimum, or none that can be reached: it must not call it one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bowls import banana, poisson, quadratic
+from skyred import Objective
+from skyred.errors import FitError
+from skyred.likelihood.minimise import minimise
+
+COVARIANCE = np.array([[4.0, 1.2, 0.0], [1.2, 1.0, -0.3], [0.0, -0.3, 0.25]])
+BOTTOM = np.array([1.0, -2.0, 30.0])
+ERRORS = np.sqrt(np.diag(COVARIANCE))
+PLAIN = {"gradient_of": None, "fisher_of": None}
+DERIVATIVES = pytest.mark.parametrize(
+    "known",
+    [pytest.param({}, id="both"), pytest.param({"fisher_of": None}, id="gradient"),
+     pytest.param(PLAIN, id="none")],
+)  # fmt: skip
+
+
+def bent(matrix: list[float], **details: Any) -> Objective:
+    """Second derivatives `matrix` along the axes; what it calls its Fisher matrix is positive."""
+    diagonal = np.array(matrix)
+    known = {
+        "names": ["kept", "lost"],
+        "start": [1.0, 1.0],
+        "stat": lambda x: float(diagonal @ x**2 / 2),
+        "gradient_of": lambda x: diagonal * x,
+        "fisher_of": lambda x: np.diag(np.abs(diagonal)),
+    }
+    return Objective(**{**known, **details})
+
+
+@DERIVATIVES
+@pytest.mark.parametrize("start", [[1.0, 1.0], [0.0, 0.0], [1.0, 0.0]])
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("second", [-1.0, 0.0])
+def test_a_saddle_or_flat_direction_is_no_success(
+    known: dict[str, Any], start: list[float], second: float
+) -> None:
+    result = minimise(bent([2.0, second], start=start, **known), calls=500)
+    assert not result.success
+    assert result.message
+
+
+def test_a_flat_direction_is_named() -> None:
+    result = minimise(bent([2.0, 0.0]))
+    assert "the likelihood does not constrain lost: freeze" in result.message
+
+
+def test_all_of_a_degenerate_sum_are_named() -> None:
+    def stat(x: np.ndarray) -> float:
+        return float((x[0] + x[1] - 1) ** 2 + x[2] ** 2)
+
+    both = np.array([[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    result = minimise(
+        Objective(
+            names=["one", "other", "third"],
+            start=[2.0, 2.0, 2.0],
+            stat=stat,
+            gradient_of=lambda x: 2 * (both @ x - [1, 1, 0]),
+            fisher_of=lambda x: 2 * both,
+        )
+    )
+    assert not result.success
+    assert "the likelihood does not constrain one, other: freeze" in result.message
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_slope_without_end_is_no_success() -> None:
+    objective = Objective(
+        names=["kept", "endless"],
+        start=[2.0, 2.0],
+        stat=lambda x: float(x[0] ** 2 - x[1]),
+        gradient_of=lambda x: np.array([2 * x[0], -1]),
+        fisher_of=lambda x: np.diag([2.0, 0.0]),
+    )
+    result = minimise(objective)
+    assert not result.success
+    assert result.message
+
+
+def test_a_slope_without_curvature_ends_at_its_limit() -> None:
+    # as of a source without any counts: the statistic is 2 npred
+    objective = poisson(np.zeros(3), np.ones((3, 1)), np.ones(3), limits=[[0, np.inf]])
+    result = minimise(objective)
+    assert result.values == pytest.approx([0], abs=1e-6)
+    assert result.at_limit == ("s0",)
+    assert result.stat == pytest.approx(6, abs=1e-4)
+
+
+def broken(bad: float, beyond: float) -> Objective:
+    """A parabola around 9 that is not finite beyond a value."""
+
+    def stat(x: np.ndarray) -> float:
+        return float((x[0] - 9) ** 2) if x[0] < beyond else bad
+
+    return quadratic(np.eye(1), [9.0], start=[1.0], stat=stat)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("known", [{}, PLAIN], ids=["derivatives", "none"])
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_minimum_beyond_a_wall_of_nan_is_no_success(bad: float, known: dict) -> None:
+    objective = broken(bad, 3)
+    objective.gradient_of = known.get("gradient_of", objective.gradient_of)
+    objective.fisher_of = known.get("fisher_of", objective.fisher_of)
+    result = minimise(objective)
+    assert not result.success
+    assert result.message
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_steps_that_are_not_finite_on_the_way_do_no_harm(bad: float) -> None:
+    objective = broken(bad, 10.5)
+    result = minimise(objective)
+    assert result.success, result.message
+    assert result.values == pytest.approx([9], abs=0.0045)
+
+
+@pytest.mark.parametrize("where", ["gradient_of", "fisher_of"])
+def test_derivatives_that_are_not_finite_are_not_needed(where: str) -> None:
+    bad = {"gradient_of": lambda x: np.full(3, np.nan),
+           "fisher_of": lambda x: np.full((3, 3), np.nan)}  # fmt: skip
+    result = minimise(quadratic(COVARIANCE, BOTTOM, **{where: bad[where]}))
+    assert result.success, result.message
+    assert np.abs((result.values - BOTTOM) / ERRORS).max() < 0.0045
+    assert result.errors == pytest.approx(ERRORS, rel=1e-3)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_start_that_is_not_finite_is_refused(bad: float) -> None:
+    with pytest.raises(FitError, match=r"the fit statistic is (nan|inf|-inf) at the starting"):
+        minimise(quadratic(COVARIANCE, BOTTOM, stat=lambda x: bad))
+
+
+def test_the_limit_on_calls_is_named() -> None:
+    result = minimise(banana(**PLAIN), calls=10)
+    assert not result.success
+    assert "the limit on calls was reached; allow more with calls" in result.message
+
+
+def test_without_a_minimum_there_is_no_minos() -> None:
+    result = minimise(bent([2.0, 0.0]), minos=True)
+    assert not result.success
+    assert result.errn is None
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_search_that_gets_lost_does_not_take_the_parameters_along() -> None:
+    # as of a source without flux, held at its limit: MIGRAD takes its flux to infinity
+    objective = Objective(
+        names=["flux", "index"],
+        start=[0.0, 1.0],
+        limits=[[0, np.inf], [-np.inf, np.inf]],
+        steps=np.array([1, 0.1]),
+        stat=lambda x: x[0] + 7,
+        gradient_of=lambda x: np.array([1, 0] if x.tolist() == [0, 1] else [np.nan, np.nan]),
+        fisher_of=lambda x: np.zeros((2, 2)),
+    )
+    result = minimise(objective)
+    assert not result.success
+    assert result.values.tolist() == [0, 1]
+    assert result.stat == 7
+    assert result.at_limit == ("flux",)
+    assert "the statistic hardly depends on index" in result.message

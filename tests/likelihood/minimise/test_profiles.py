@@ -1,0 +1,203 @@
+"""Profiles, asymmetric errors and contours of objectives that are known in closed form."""
+
+from __future__ import annotations
+
+import attrs
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.optimize import brentq
+
+from bowls import banana, poisson, quadratic
+from skyred import Objective
+from skyred.errors import FitError
+from skyred.interfaces.records import FitResult
+from skyred.likelihood.minimise import minimise
+from skyred.likelihood.minimise.conditional import conditional
+from skyred.likelihood.minimise.conditional_fit import Rest, Rested
+from skyred.likelihood.minimise.profile import ACCURACY, contour, crossing, edge, interval, profile
+
+
+@st.composite
+def parabolas(draw: st.DrawFn) -> tuple[Objective, np.ndarray, np.ndarray]:
+    """Give a parabola of 2 to 4 parameters of any scale and correlation."""
+    size = draw(st.integers(2, 4))
+    random = np.random.default_rng(draw(st.integers(0, 10**6)))
+    root = random.normal(size=(size, size))
+    scale = 10.0 ** random.uniform(-12, 3, size)
+    covariance = (root @ root.T + 0.1 * np.eye(size)) * np.outer(scale, scale)
+    bottom = random.normal(size=size) * scale * 5
+    return quadratic(covariance, bottom), covariance, bottom
+
+
+def fitted(objective: Objective, *places: int) -> tuple[Rest, FitResult]:
+    best = minimise(objective)
+    assert best.success
+    return Rest(objective, best, places), best
+
+
+@given(parabolas())
+def test_profile_of_a_parabola_is_the_parabola_of_its_error(drawn) -> None:
+    objective, covariance, bottom = drawn
+    rest, best = fitted(objective, 1)
+    error = np.sqrt(covariance[1, 1])
+    away = np.array([-4, -1, 0, 0.5, 3])
+    found = profile(rest, bottom[1] + away * error)
+    np.testing.assert_allclose(found.stat - best.stat, away**2, rtol=1e-4, atol=1e-4)
+    # the others follow by the regression coefficients of the covariance
+    slope = covariance[:, 1] / covariance[1, 1]
+    expected = bottom + np.outer(away * error, slope)
+    np.testing.assert_allclose(
+        (found.others - expected) / np.sqrt(np.diag(covariance)), 0, atol=0.01
+    )
+
+
+@given(parabolas(), st.floats(0.3, 5))
+def test_asymmetric_errors_of_a_parabola_are_its_error(drawn, sigma: float) -> None:
+    objective, covariance, _ = drawn
+    best = minimise(objective)
+    expected = sigma * np.sqrt(covariance[0, 0])
+    for end in interval(objective, best, 0, sigma):
+        # the accuracy of a crossing is one of the statistic
+        assert end == pytest.approx(expected, rel=ACCURACY / sigma**2)
+
+
+@given(parabolas(), st.sampled_from([1.0, 2.3, 9.0]))
+def test_contour_of_a_parabola_is_the_ellipse_of_its_covariance(drawn, rise: float) -> None:
+    objective, covariance, bottom = drawn
+    rest, best = fitted(objective, 0, 1)
+    held = np.ix_([0, 1], [0, 1])
+    found = contour(rest, best.covariance[held], rise, 12)
+    scale = np.sqrt(np.diag(covariance)[:2])
+    inverse = np.linalg.inv(covariance[held] / np.outer(scale, scale))
+    away = (np.array([found.x, found.y]).T - bottom[:2]) / scale
+    np.testing.assert_allclose(np.einsum("ij,jk,ik->i", away, inverse, away), rise, rtol=2e-3)
+    assert not found.at_limit.any()
+    # the points go around once
+    whitened = away @ np.linalg.cholesky(inverse)
+    turns = np.unwrap(np.arctan2(whitened[:, 1], whitened[:, 0]))
+    assert abs(abs(turns[-1] - turns[0]) - 2 * np.pi * 11 / 12) < 1e-3
+
+
+def test_crossings_of_counts_are_those_of_their_own_statistic() -> None:
+    # one bin, 4 counts, no background: stat = 2 (x - 4 log x), far from a parabola
+    objective = poisson(np.array([4.0]), np.array([[1.0]]), np.array([0.0]))
+    best = minimise(objective)
+
+    def rise(x: float) -> float:
+        return 2 * (x - 4 - 4 * np.log(x / 4)) - 4
+
+    expected = 4 - brentq(rise, 0.1, 4), brentq(rise, 4, 30) - 4
+    assert interval(objective, best, 0, 2.0) == pytest.approx(expected, rel=ACCURACY / 4)
+
+
+def test_rest_follows_a_bent_valley() -> None:
+    # Rosenbrock's valley: with x held, y is x^2 and the statistic (1 - x)^2
+    rest, best = fitted(banana(), 0)
+    values = np.linspace(-1, 3, 9)
+    found = profile(rest, values)
+    np.testing.assert_allclose(found.stat - best.stat, (1 - values) ** 2, atol=1e-3)
+    np.testing.assert_allclose(found.others[:, 1], values**2, atol=0.01)
+
+
+def without_derivatives(objective: Objective) -> Objective:
+    return attrs.evolve(objective, gradient_of=None, fisher_of=None)
+
+
+def test_without_derivatives_migrad_gives_the_same() -> None:
+    counts, signal = np.array([9.0, 4.0, 6.0]), np.array([[1.0, 0.2], [0.3, 1.0], [1.0, 1.0]])
+    objective = poisson(counts, signal, np.ones(3))
+    values = [1.0, 3.0, 5.0]
+    exact, other = (
+        profile(fitted(each, 0)[0], values).stat
+        for each in (objective, without_derivatives(objective))
+    )
+    # MIGRAD stops early
+    np.testing.assert_allclose(other, exact, atol=2e-3)
+
+
+def test_a_rest_without_a_minimum_is_unknown_not_wrong() -> None:
+    objective = poisson(np.array([9.0, 4.0]), np.eye(2), np.array([1.0, 1.0]))
+    rest, _ = fitted(objective, 0)
+    # below -1 the predicted counts are negative: the statistic is infinite whatever the rest
+    found = profile(rest, [-2.0, 8.0])
+    assert np.isnan(found.stat[0])
+    assert np.isfinite(found.stat[1])
+
+
+def test_a_limit_that_comes_first_is_told() -> None:
+    limits = [[-1.0, np.inf], [-np.inf, np.inf]]
+    rest, best = fitted(quadratic(np.eye(2), [0, 0], limits=limits), 0)
+    below, above = (edge(rest, np.array([side]), 4.0) for side in (-1.0, 1.0))
+    assert below.at_limit
+    assert below.place == pytest.approx([-1])
+    assert not above.at_limit
+    assert above.place == pytest.approx([2], rel=ACCURACY)
+    errn, errp = interval(rest.objective, best, 0, 2.0)
+    assert np.isnan(errn)
+    assert errp == pytest.approx(2, rel=ACCURACY)
+
+
+def test_points_of_a_contour_at_a_limit_are_marked() -> None:
+    limits = [[-0.5, np.inf], [-np.inf, np.inf]]
+    rest, best = fitted(quadratic(np.eye(2), [0, 0], limits=limits), 0, 1)
+    found = contour(rest, best.covariance, 1.0, 16)
+    np.testing.assert_array_equal(found.at_limit, found.x < -0.499)
+    assert 0 < found.at_limit.sum() < 16
+    inside = ~found.at_limit
+    np.testing.assert_allclose(found.x[inside] ** 2 + found.y[inside] ** 2, 1, rtol=2e-3)
+
+
+@given(wall=st.floats(0.62, 1.0), height=st.floats(10, 1e6), width=st.floats(0.3, 0.6))
+def test_a_wall_behind_a_crossing_does_not_hide_it(
+    wall: float, height: float, width: float
+) -> None:
+    """Such as of a negative amplitude, an error away from the minimum."""
+
+    def fit(length: float) -> Rested:
+        stat = (length / width) ** 2 + (height if length >= wall else 0)
+        return Rested(np.array([length]), stat, True)
+
+    # the statistic is accurate to ACCURACY, and rises there with a slope of 2 / width
+    assert crossing(fit, 0.0, 1.0) == pytest.approx(width, abs=ACCURACY * width)
+
+
+def test_a_statistic_that_does_not_rise_has_no_error() -> None:
+    # saturates at 1 above its minimum: there is no crossing at 4
+    objective = Objective(
+        names=["x"], start=[0.3], steps=[0.5], stat=lambda x: float(1 - np.exp(-(x[0] ** 2)))
+    )
+    rest, best = fitted(objective, 0)
+    assert np.isnan(interval(objective, best, 0, 2.0)).all()
+    assert np.isfinite(interval(objective, best, 0, 0.5)).all()
+    assert len(rest.known) < 200  # it gives up
+
+
+def test_fixing_all_parameters_leaves_nothing_to_fit() -> None:
+    rest, _ = fitted(quadratic(np.eye(2), [1, 2]), 0, 1)
+    assert rest.fit([2, 4]).stat == pytest.approx(5)
+
+
+def test_a_conditional_objective_keeps_units_limits_and_derivatives() -> None:
+    limits = [[-1.0, 4.0], [-2.0, 5.0], [-3.0, 6.0]]
+    objective = quadratic(
+        np.diag([1.0, 4.0, 9.0]), [0, 0, 0], limits=limits, units=["a", "b", "c"],
+        rough=np.array([True, False, True]), prior=lambda x: float(x.sum()),
+    )  # fmt: skip
+    rest = conditional(objective, np.array([0, 2]), np.array([9.0, 0.5, 9.0]))
+    assert (rest.names, rest.units) == (("p0", "p2"), ("a", "c"))
+    np.testing.assert_array_equal(rest.limits, [[-1, 4], [-3, 6]])
+    np.testing.assert_array_equal(rest.rough, [True, True])
+    x = np.array([1.0, 2.0])
+    whole = np.array([1.0, 0.5, 2.0])
+    assert rest.total(x) == objective.total(whole)
+    np.testing.assert_array_equal(rest.gradient(x), objective.gradient(whole)[[0, 2]])
+    np.testing.assert_array_equal(rest.fisher(x), objective.fisher(whole)[np.ix_([0, 2], [0, 2])])
+
+
+def test_a_fit_without_errors_is_refused() -> None:
+    objective = quadratic(np.eye(2), [0, 0])
+    best = attrs.evolve(minimise(objective), errors=[np.nan, 1.0], message="HESSE failed")
+    with pytest.raises(FitError, match="no errors of p0: HESSE failed"):
+        Rest(objective, best, [0])

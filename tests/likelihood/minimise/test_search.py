@@ -1,0 +1,218 @@
+"""`minimise` on objectives whose minimum is known: values, covariance and what it says of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from bowls import banana, noisy, on_limits, poisson, quadratic
+from skyred.likelihood.minimise import minimise
+
+COVARIANCE = np.array([[4.0, 1.2, 0.0], [1.2, 1.0, -0.3], [0.0, -0.3, 0.25]])
+BOTTOM = np.array([1.0, -2.0, 30.0])
+ERRORS = np.sqrt(np.diag(COVARIANCE))
+PLAIN = {"gradient_of": None, "fisher_of": None}
+GRADIENT = {"fisher_of": None}
+DERIVATIVES = pytest.mark.parametrize(
+    "known",
+    [pytest.param({}, id="both"), pytest.param(GRADIENT, id="gradient"),
+     pytest.param(PLAIN, id="none")],
+)  # fmt: skip
+
+
+@DERIVATIVES
+def test_a_parabola_gives_its_covariance(known: dict[str, Any]) -> None:
+    result = minimise(quadratic(COVARIANCE, BOTTOM, **known))
+    assert result.success, result.message
+    assert result.message == ""
+    # the search ends at a distance of 2e-5 in the statistic: 0.0045 errors
+    assert np.abs(result.values - BOTTOM).max() < 0.0045
+    assert result.covariance == pytest.approx(COVARIANCE, abs=1e-3)
+    assert result.errors == pytest.approx(ERRORS, rel=1e-3)
+    assert 0 <= result.stat < 2e-5
+    assert 0 <= result.edm < 2e-5
+    assert result.nfev > 0
+    assert result.at_limit == ()
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    size=st.integers(1, 4),
+    exponents=st.lists(st.floats(-12, 12), min_size=4, max_size=4),
+)
+def test_parabolas_of_any_scale_are_solved(seed: int, size: int, exponents: list[float]) -> None:
+    random = np.random.default_rng(seed)
+    root = random.normal(size=(size, size)) + 2 * np.eye(size)
+    scale = 10 ** np.array(exponents[:size])
+    covariance = (root @ root.T + 0.1 * np.eye(size)) * np.outer(scale, scale)
+    bottom = random.uniform(-10, 10, size) * scale
+    result = minimise(quadratic(covariance, bottom))
+    assert result.success, result.message
+    errors = np.sqrt(np.diag(covariance))
+    assert np.abs((result.values - bottom) / errors).max() < 1e-6
+    ratio = result.covariance / np.outer(errors, errors)
+    assert ratio == pytest.approx(covariance / np.outer(errors, errors), abs=1e-6)
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    exponents=st.lists(st.floats(-12, 12), min_size=3, max_size=3),
+    edges=st.lists(st.tuples(st.floats(-3, 3), st.floats(-3, 3)), min_size=3, max_size=3),
+)
+def test_limits_of_any_scale_are_kept_and_named(
+    seed: int, exponents: list[float], edges: list[tuple[float, float]]
+) -> None:
+    random, scale = np.random.default_rng(seed), 10 ** np.array(exponents)
+    bottom = random.uniform(-10, 10, 3) * scale
+    covariance = COVARIANCE * np.outer(scale, scale)
+    # half an error between them, at least
+    low, width = np.min(edges, axis=1), np.abs(np.diff(edges, axis=1)[:, 0]) + 0.5
+    errors = np.sqrt(np.diag(covariance))
+    limits = np.array([bottom + low * errors, bottom + (low + width) * errors]).T
+    expected, held = on_limits(covariance, bottom, limits)
+    bowl = quadratic(covariance, bottom, limits=limits)
+    # what a limit keeps from a gain of less than the tolerance may end beside it, and what touches
+    # a limit without being held may be called held
+    inside = np.min(np.abs(limits - expected[:, None]), axis=1) / errors
+    assume(np.all(inside[~held] > 0.05))
+    assume(np.all(np.abs(bowl.gradient(expected) * errors)[held] > 0.05))
+    result = minimise(bowl)
+    assert result.success, result.message
+    # the steps end at an expected gain of 2e-5, which is 0.0045 errors
+    assert np.abs((result.values - expected) / errors).max() < 0.0045
+    assert {f"p{index}" for index in np.flatnonzero(held)} <= set(result.at_limit)
+    inverse = np.linalg.inv(COVARIANCE)[np.ix_(~held, ~held)]
+    free = np.ix_(~held, ~held)
+    found = result.covariance[free] / np.outer(scale, scale)[free]
+    assert found == pytest.approx(np.linalg.inv(inverse), abs=1e-6)
+
+
+@DERIVATIVES
+@pytest.mark.parametrize(("low", "high"), [(2.0, np.inf), (2.0, 5.0), (-np.inf, 0.5)])
+def test_a_minimum_beyond_a_limit_ends_at_it(known: dict, low: float, high: float) -> None:
+    limits = [[low, high], [-np.inf, np.inf], [-np.inf, np.inf]]
+    start = [min(max(0.7, low), high), 0.5, 29]
+    result = minimise(quadratic(COVARIANCE, BOTTOM, limits=limits, start=start, **known))
+    expected, _ = on_limits(COVARIANCE, BOTTOM, limits)
+    assert low <= result.values[0] <= high
+    # Minuit's sine of a limited parameter is flat at its end
+    assert result.values == pytest.approx(expected, abs=0.005)
+    assert "p0" in result.at_limit
+    assert "p1" not in result.at_limit
+
+
+def test_priors_are_part_of_what_is_minimised() -> None:
+    bowl = quadratic(np.eye(1), [1.0])
+    objective = quadratic(
+        np.eye(1),
+        [1.0],
+        prior=lambda x: float((x[0] - 3) ** 2),
+        gradient_of=lambda x: bowl.gradient(x) + 2 * (x - 3),
+        fisher_of=lambda x: 4 * np.eye(1),
+    )
+    result = minimise(objective)
+    assert result.values == pytest.approx([2], abs=1e-6)
+    assert result.errors == pytest.approx([np.sqrt(0.5)], rel=1e-6)
+    assert result.stat == pytest.approx(2)
+
+
+@DERIVATIVES
+def test_poisson_sources_on_background_are_solved(known: dict[str, Any]) -> None:
+    # each source has bins of its own: (n - b) / s, and a variance of n / s^2
+    signal, background = np.diag([2.0, 5.0, 1.0]), np.array([10.0, 4.0, 2.0])
+    counts = np.array([50.0, 29.0, 14.0])
+    objective = poisson(counts, signal, background, limits=[[0, np.inf]] * 3, **known)
+    result = minimise(objective)
+    assert result.success, result.message
+    errors = np.sqrt(counts) / np.diag(signal)
+    assert np.abs(result.values - [20, 5, 12]).max() < 0.0045 * errors.max()
+    # HESSE steps by a tenth of an error: 1e-2 / n of the fourth derivative
+    assert result.errors == pytest.approx(errors, rel=2e-3)
+
+
+@DERIVATIVES
+@pytest.mark.parametrize("stretch", [1.0, 100.0, 1e4])
+def test_a_bent_valley_is_followed_to_its_end(known: dict[str, Any], stretch: float) -> None:
+    result = minimise(banana(stretch, **known), tolerance=1e-3)
+    assert result.success, result.message
+    hessian = np.array([[8 * stretch + 2, -4 * stretch], [-4 * stretch, 2 * stretch]])
+    expected = 2 * np.linalg.inv(hessian)
+    assert np.abs(result.values - 1).max() < 0.005 * np.sqrt(np.max(expected))
+    if stretch <= 100:  # steps of the last, 1e-3, leave its curved ground
+        assert result.covariance == pytest.approx(expected, rel=0.02)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@DERIVATIVES
+def test_noise_as_of_float32_changes_nothing_that_matters(known: dict, seed: int) -> None:
+    bowl = quadratic(COVARIANCE, BOTTOM)
+    start = BOTTOM + np.random.default_rng(seed).uniform(-3, 3, 3) * ERRORS
+    objective = quadratic(COVARIANCE, BOTTOM, stat=noisy(bowl.stat, 1e-5), start=start, **known)
+    result = minimise(objective)
+    # without derivatives, noise may spoil Minuit's differences: then it must not succeed
+    assert result.success or known
+    if result.success:
+        assert np.abs((result.values - BOTTOM) / ERRORS).max() < 0.02
+        assert result.errors == pytest.approx(ERRORS, rel=0.02)
+
+
+@pytest.mark.parametrize("factor", [0.2, 3.0, 100.0, 1e4])
+def test_a_fisher_matrix_that_is_far_off_costs_calls_but_no_accuracy(factor: float) -> None:
+    bowl = quadratic(COVARIANCE, BOTTOM)
+    result = minimise(quadratic(COVARIANCE, BOTTOM, fisher_of=lambda x: factor * bowl.fisher(x)))
+    assert result.success, result.message
+    assert result.edm < 2e-5
+    assert np.abs((result.values - BOTTOM) / ERRORS).max() < 0.0045
+    assert result.covariance == pytest.approx(COVARIANCE, abs=1e-3)
+
+
+def test_the_true_second_derivatives_end_a_search_that_fisher_would_end_too_soon() -> None:
+    bowl = quadratic(COVARIANCE, BOTTOM)
+    start = BOTTOM + np.array([0.2, 0, 0])  # which Fisher takes for 0.0003 errors
+    result = minimise(
+        quadratic(COVARIANCE, BOTTOM, start=start, fisher_of=lambda x: 1e5 * bowl.fisher(x))
+    )
+    assert result.success, result.message
+    assert result.edm < 2e-5
+    assert np.abs((result.values - BOTTOM) / ERRORS).max() < 0.0045
+
+
+def test_a_gradient_that_is_wrong_is_not_trusted() -> None:
+    bowl = quadratic(COVARIANCE, BOTTOM)
+    result = minimise(quadratic(COVARIANCE, BOTTOM, gradient_of=lambda x: -bowl.gradient(x)))
+    assert result.success, result.message
+    assert np.abs((result.values - BOTTOM) / ERRORS).max() < 0.0045
+
+
+def test_minos_of_a_parabola_gives_its_errors() -> None:
+    result = minimise(quadratic(COVARIANCE, BOTTOM), minos=True)
+    assert result.errn == pytest.approx(ERRORS, rel=1e-3)
+    assert result.errp == pytest.approx(ERRORS, rel=1e-3)
+
+
+@DERIVATIVES
+def test_minos_of_poisson_counts_is_where_the_statistic_rises_by_one(known: dict) -> None:
+    from scipy.optimize import brentq
+
+    counts = 9.0
+    objective = poisson(np.array([counts]), np.eye(1), np.zeros(1), **known)
+    result = minimise(objective, minos=True)
+    low, high = (
+        brentq(lambda mean: 2 * (mean - counts + counts * np.log(counts / mean)) - 1, *ends)
+        for ends in [(3, 9), (9, 20)]
+    )
+    assert result.errn == pytest.approx([counts - low], rel=2e-3)
+    assert result.errp == pytest.approx([high - counts], rel=2e-3)
+
+
+def test_minos_names_what_it_finds_no_error_of() -> None:
+    objective = poisson(np.array([2.0]), np.eye(1), np.zeros(1), limits=[[1.9, np.inf]])
+    result = minimise(objective, minos=True)
+    assert result.success, result.message
+    assert np.isnan(result.errn[0])
+    assert np.isfinite(result.errp[0])
+    assert any(note.startswith("MINOS found no lower error of s0:") for note in result.notes)

@@ -1,0 +1,96 @@
+"""The search with sharp edges, on objectives with many minima of which the lowest is known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from skyred import Objective
+from skyred.interfaces.objective import SharpSource
+from skyred.likelihood.minimise import minimise
+
+PIXEL = 0.02  # deg
+ERRORS = 0.3  # pixels
+WAVE = 0.25  # pixels, between minima
+# the widths of the likelihood are found by about 120 samples that count
+OF_WIDTHS = 0.15
+
+
+def waves(ripple: float, start: tuple[float, float, float], seed: int | None = None) -> Objective:
+    """A parabola with ripples along two of its three parameters, all zero at the same place.
+
+    The two are positions in steps of a pixel, the third is an amplitude that is correlated with
+    the first. The derivatives given are those of the parabola alone, as over a tenth of a pixel.
+    With a seed the ripples are noise instead.
+    """
+    bottom = np.array([1.3 * PIXEL, -0.7 * PIXEL, 3.0])
+    inverse = np.linalg.inv([[1, 0, 0.4], [0, 1, 0], [0.4, 0, 1]])
+    scale = np.array([ERRORS * PIXEL, ERRORS * PIXEL, 0.2])
+    curvature = inverse / np.outer(scale, scale)
+
+    def stat(x: np.ndarray) -> float:
+        away = x - bottom
+        parabola = float(away @ curvature @ away)
+        if seed is not None:
+            words = np.frombuffer(x.tobytes(), dtype=np.uint32)
+            return parabola + ripple * float(np.random.default_rng([seed, *words]).random())
+        return parabola + float(ripple * np.sin(np.pi * away[:2] / (WAVE * PIXEL)) ** 2 @ [1, 1])
+
+    source = SharpSource(
+        name="disk",
+        places=np.array([0, 1]),
+        pixels=np.full(2, PIXEL),
+        sizes=np.zeros(0, dtype=int),
+        related=np.arange(3),
+    )
+    return Objective(
+        names=["lon", "lat", "amplitude"],
+        start=np.array(start) * [PIXEL, PIXEL, 1],
+        stat=stat,
+        gradient_of=lambda x: 2 * curvature @ (x - bottom),
+        fisher_of=lambda x: 2 * curvature,
+        sharp=lambda x: [source],
+    )
+
+
+def width(ripple: float) -> float:
+    """The standard deviation of the likelihood along a rippled axis, in pixels, by integration."""
+    x = np.linspace(-3, 3, 20001)
+    weights = np.exp(-0.5 * ((x / ERRORS) ** 2 + ripple * np.sin(np.pi * x / WAVE) ** 2))
+    return float(np.sqrt(np.average(x**2, weights=weights)))
+
+
+@pytest.mark.parametrize("method", ["newton", "minuit"])
+@pytest.mark.parametrize("start", [(1.3, -0.7, 3.0), (3.0, 1.0, 1.0), (-4.0, -4.0, 9.0)])
+@pytest.mark.parametrize("ripple", [0.5, 2.0])
+def test_the_lowest_of_many_minima_is_found(
+    method: Any, start: tuple[float, float, float], ripple: float
+) -> None:
+    result = minimise(waves(ripple, start), method=method)
+    assert result.success, result.message
+    assert 0 <= result.stat < 1e-3
+    assert np.abs(result.values / [PIXEL, PIXEL, 1] - [1.3, -0.7, 3.0]).max() < 0.01
+
+
+@pytest.mark.parametrize("ripple", [0.5, 2.0])
+def test_errors_are_the_widths_of_the_likelihood(ripple: float) -> None:
+    result = minimise(waves(ripple, (3.0, 1.0, 1.0)))
+    expected = width(ripple) * PIXEL
+    # the ripples are along the first parameter without the third one, so that its width is less
+    assert result.errors[1] == pytest.approx(expected, rel=OF_WIDTHS)
+    assert result.errors[0] == pytest.approx(expected, rel=2 * OF_WIDTHS)
+    assert any("many minima along lon, lat" in note for note in result.notes)
+
+
+def test_the_same_fit_gives_the_same_numbers() -> None:
+    first, second = (minimise(waves(0.5, (3.0, 1.0, 1.0))) for _ in range(2))
+    assert np.array_equal(first.values, second.values)
+    assert np.array_equal(first.covariance, second.covariance)
+
+
+def test_a_lowest_value_that_is_not_found_again_is_no_success() -> None:
+    result = minimise(waves(300.0, (1.3, -0.7, 3.0), seed=5))
+    assert not result.success
+    assert "a lower one may exist" in result.message

@@ -1,0 +1,217 @@
+"""The store of the cache: what it gives back, and what it refuses to read."""
+
+import os
+import pickle
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from skyred.errors import CacheError
+from skyred.run.cache import Cache
+from skyred.run.cache.secret import read_or_make
+from waiting import LIMIT
+
+KEY = "ab" * 32
+OTHER = "cd" * 32
+SECRET = b"s" * 32
+
+shared = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Cache:
+    return Cache(_folder(tmp_path), SECRET)
+
+
+def _folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "chunks"
+    folder.mkdir(mode=0o700)
+    return folder
+
+
+def _file(cache: Cache, key: str = KEY) -> Path:
+    return cache.folder / key[:2] / key
+
+
+class Canary:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Callable[[str], Any], tuple[str]]:
+        return _sing, (str(self.path),)
+
+
+def _sing(path: str) -> None:
+    Path(path).touch()
+
+
+plain = st.recursive(
+    st.none() | st.integers() | st.text() | st.binary() | st.floats(allow_nan=False),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@pytest.mark.slow
+@shared
+@given(value=plain.filter(lambda value: value is not None))
+def test_what_is_put_in_comes_out(cache: Cache, value: Any) -> None:
+    cache.put(KEY, value, {"entry": "hess"})
+    assert cache.get(KEY) == value
+    assert [(entry.key, entry.about) for entry in cache.entries()] == [(KEY, {"entry": "hess"})]
+
+
+def test_nothing_is_under_a_key_that_was_never_used(cache: Cache) -> None:
+    assert cache.get(KEY) is None
+    assert not cache.holds(KEY)
+
+
+@shared
+@given(data=st.data())
+def test_a_flipped_bit_anywhere_makes_an_entry_worthless(cache: Cache, data: st.DataObject) -> None:
+    cache.put(KEY, {"counts": list(range(50))}, {"entry": "hess"})
+    content = bytearray(_file(cache).read_bytes())
+    where = data.draw(st.integers(0, 8 * len(content) - 1))
+    content[where // 8] ^= 1 << where % 8
+    _file(cache).write_bytes(content)
+    assert cache.get(KEY) is None
+    assert not cache.holds(KEY)  # thrown away
+
+
+@shared
+@given(data=st.data())
+def test_a_truncated_entry_is_worthless(cache: Cache, data: st.DataObject) -> None:
+    cache.put(KEY, list(range(50)), {})
+    content = _file(cache).read_bytes()
+    _file(cache).write_bytes(content[: data.draw(st.integers(0, len(content) - 1))])
+    assert cache.get(KEY) is None
+
+
+def test_an_entry_of_somebody_else_is_never_unpickled(cache: Cache, tmp_path: Path) -> None:
+    canary = tmp_path / "canary"
+    Cache(cache.folder, b"x" * 32).put(KEY, Canary(canary), {})
+    assert cache.get(KEY) is None
+    assert not canary.exists()
+
+
+def test_a_bare_pickle_is_never_unpickled(cache: Cache, tmp_path: Path) -> None:
+    canary = tmp_path / "canary"
+    _file(cache).parent.mkdir()
+    _file(cache).write_bytes(pickle.dumps(Canary(canary)))
+    assert cache.get(KEY) is None
+    assert not canary.exists()
+
+
+def test_an_entry_that_was_moved_under_another_key_is_not_read(cache: Cache) -> None:
+    cache.put(OTHER, "something else", {})
+    _file(cache).parent.mkdir()
+    _file(cache, OTHER).rename(_file(cache))
+    assert cache.get(KEY) is None
+
+
+def test_a_value_that_cannot_be_pickled_costs_a_warning_only(
+    cache: Cache, caplog: pytest.LogCaptureFixture
+) -> None:
+    cache.put(KEY, lambda: None, {})
+    assert "nothing more is put into the cache" in caplog.text
+    assert not list(cache.folder.rglob("*.part"))
+
+
+def test_a_cache_that_cannot_be_written_costs_a_warning_only(
+    cache: Cache, caplog: pytest.LogCaptureFixture
+) -> None:
+    cache.folder.rmdir()
+    cache.folder.touch()  # a file in its place stops root too
+    cache.put(KEY, 1, {})
+    cache.put(OTHER, 1, {})
+    assert caplog.text.count("nothing more is put into the cache") == 1
+
+
+def test_what_was_not_used_for_longest_goes_first(tmp_path: Path) -> None:
+    cache = Cache(_folder(tmp_path), SECRET, limit=2500)
+    for number in range(3):
+        key = f"{number}a" * 32
+        cache.put(key, bytes(1000), {})
+        os.utime(_file(cache, key), (time.time() - 100 + number,) * 2)
+    assert cache.get("0a" * 32) is not None  # used now
+    cache.prune()
+    assert {entry.key[:2] for entry in cache.entries()} == {"0a", "2a"}
+
+
+def test_clear_removes_all_or_what_is_old(cache: Cache) -> None:
+    cache.put(KEY, 1, {})
+    cache.put(OTHER, 1, {})
+    os.utime(_file(cache), (time.time() - 1000,) * 2)
+    assert [entry.key for entry in cache.clear(older_than=500)] == [KEY]
+    assert [entry.key for entry in cache.entries()] == [OTHER]
+    cache.clear()
+    assert not cache.entries()
+
+
+def test_left_overs_of_killed_processes_are_swept(cache: Cache) -> None:
+    cache.put(KEY, 1, {})
+    old, young = (_file(cache).with_name(f".{KEY}.{age}.part") for age in ("old", "young"))
+    for part in (old, young):
+        part.touch()
+    os.utime(old, (time.time() - 2 * 86400,) * 2)
+    cache.prune()
+    assert (old.exists(), young.exists()) == (False, True)
+
+
+def test_processes_that_put_get_and_clear_at_once_never_see_half_an_entry(cache: Cache) -> None:
+    script = (
+        "import sys; from pathlib import Path; from skyred.run.cache import Cache\n"
+        "cache = Cache(Path(sys.argv[1]), b's' * 32)\n"
+        "for turn in range(60):\n"
+        f"    cache.put({KEY!r}, bytes(300_000), {{}})\n"
+        f"    assert cache.get({KEY!r}) in (None, bytes(300_000))\n"
+        "    if turn % 20 == 19: cache.clear()\n"
+    )
+    command = [sys.executable, "-c", script, str(cache.folder)]
+    running = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    errors = [process.communicate(timeout=LIMIT)[1] for process in running]
+    assert [process.returncode for process in running] == [0, 0]
+    assert "cannot be used" not in "".join(errors)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs POSIX modes")
+def test_a_cache_that_others_can_write_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    Cache.open(tmp_path)
+    (tmp_path / "chunks").chmod(0o777)
+    with pytest.raises(CacheError, match="can be written by others"):
+        Cache.open(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs POSIX modes")
+def test_a_secret_that_others_can_read_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    assert read_or_make(path) == read_or_make(path)
+    path.chmod(0o644)
+    with pytest.raises(CacheError, match="can be read by others; remove it"):
+        read_or_make(path)
+
+
+def test_a_secret_that_is_cut_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    secret = read_or_make(path)
+    path.write_bytes(secret[:16])
+    with pytest.raises(CacheError, match="is damaged"):
+        read_or_make(path)
+
+
+def test_a_secret_that_is_a_link_is_refused(tmp_path: Path) -> None:
+    read_or_make(tmp_path / "elsewhere")
+    (tmp_path / "secret").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(CacheError, match="no plain file"):
+        read_or_make(tmp_path / "secret")

@@ -1,0 +1,108 @@
+"""The digest of code: all that runs when a component works, wherever it stands."""
+
+import importlib
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from skyred.run.cache.code import NoCacheError, code_digests
+from waiting import wait_for
+
+COMPONENT = """
+from skyred import Maker, component
+{imports}
+
+@component
+class Mine(Maker{bases}):
+    \"\"\"Does nothing.\"\"\"
+
+    kind = "mine"
+
+    def make(self, dataset, observation):
+        {work}
+        return dataset
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    before = set(sys.modules)
+    yield tmp_path
+    for name in set(sys.modules) - before:
+        del sys.modules[name]
+
+
+def write(path: Path, imports: str = "", bases: str = "", work: str = "pass") -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(COMPONENT.format(imports=imports, bases=bases, work=work))
+
+
+def digests(module: str) -> dict[str, str]:
+    """Import a module anew, and give the digests of its component, without skyred's own."""
+    for name in [name for name in sys.modules if name.split("_")[0] == "digested"]:
+        del sys.modules[name]
+    importlib.invalidate_caches()
+    found = code_digests([importlib.import_module(module).Mine])
+    return {name: held for name, held in found.items() if name != "skyred"}
+
+
+def test_a_module_that_is_imported_while_it_works_matters(place: Path) -> None:
+    write(place / "digested_a.py", work="from digested_helper import FACTOR")
+    (place / "digested_helper.py").write_text("FACTOR = 1\n")
+    before = digests("digested_a")
+    (place / "digested_helper.py").write_text("FACTOR = 3\n")
+    assert digests("digested_a") != before
+
+
+def test_a_base_that_is_no_component_matters(place: Path) -> None:
+    (place / "elsewhere").mkdir()
+    sys.path.append(str(place / "elsewhere"))
+    base = place / "elsewhere" / "digested_base.py"
+    base.write_text("class Mix:\n    factor = 1\n")
+    write(place / "digested_a.py", "from digested_base import Mix", ", Mix")
+    before = digests("digested_a")
+    base.write_text("class Mix:\n    factor = 3\n")
+    assert digests("digested_a") != before
+    sys.path.remove(str(place / "elsewhere"))
+
+
+def test_a_data_file_in_a_package_matters(place: Path) -> None:
+    write(place / "digested_package" / "__init__.py")
+    table = place / "digested_package" / "table.txt"
+    table.write_text("1\n")
+    before = digests("digested_package")
+    table.write_text("3\n")
+    assert digests("digested_package") != before
+
+
+def test_nothing_else_matters(place: Path) -> None:
+    write(place / "digested_a.py")
+    before = digests("digested_a")
+    (place / "notes.txt").write_text("anything")
+    assert digests("digested_a") == before
+
+
+def test_an_old_file_that_was_moved_over_imported_source_is_seen(place: Path) -> None:
+    write(place / "digested_a.py")
+    digests("digested_a")
+    newer = place / "other.py.kept"
+    newer.write_text((place / "digested_a.py").read_text() + "# changed\n")
+    imported = sys.modules["digested_a"].Mine.declared_at
+    wait_for(lambda: newer.touch() or newer.stat().st_ctime > imported)  # file clocks are coarse
+    os.utime(newer, (0, 0))
+    newer.rename(place / "digested_a.py")
+    with pytest.raises(NoCacheError, match="was changed after Mine was imported"):
+        code_digests([sys.modules["digested_a"].Mine])
+
+
+def test_a_class_without_a_file_cannot_be_cached() -> None:
+    from skyred import Maker, component
+
+    source = COMPONENT.format(imports="", bases="", work="pass")
+    space = {"__name__": "notebook_of_nobody", "Maker": Maker, "component": component}
+    exec(source, space)
+    with pytest.raises(NoCacheError, match="put it into a module"):
+        code_digests([space["Mine"]])

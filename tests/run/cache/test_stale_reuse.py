@@ -1,0 +1,380 @@
+"""What a chunk's key depends on: everything that its content does, and nothing else."""
+
+import importlib.util
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.table import Table
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import skyred.run.cache.keys
+from skyred import Pipeline, Reduction
+from skyred.fields import specs
+from skyred.interfaces.records import Owner
+from skyred.plugins import Plugins
+from skyred.run.cache import Cache
+from skyred.run.cached_chunks import Keeper
+from skyred.run.reduce import _Begun, _chunks
+from skyred.run.select import select
+
+RUNS = (1, 2, 3)
+KINDS = ("events", "gti", "aeff", "edisp", "psf", "bkg")
+ALL, NONE = frozenset(RUNS), frozenset[int]()
+
+PLUGIN = '''
+from skyred import Maker, component, hookimpl, option
+
+
+@component
+class Mine(Maker):
+    """Does nothing, in its own way."""
+
+    kind = "{kind}"
+    way = option("left", doc="Which way.")
+
+    def make(self, dataset, observation):
+        return dataset
+
+
+@hookimpl
+def skyred_components():
+    return [Mine]
+'''
+
+PIPELINE = """
+data:
+  hess:
+    archive: $SKYRED_TEST_WORLD/archive
+    select: [{kind: observation-ids, ids: [1, 2, 3]}]
+    geometry:
+      kind: map
+      center: [83.633 deg, 22.014 deg]
+      width: 2 deg
+      energy: {min: 1 TeV, max: 10 TeV, bins: 4}
+      energy_true: {min: 0.5 TeV, max: 20 TeV, bins: 10}
+    make:
+      - {kind: map}
+      - {kind: safe-mask, methods: [offset-max], offset_max: 2.5 deg}
+      - {kind: fov-background, exclude: [$SKYRED_TEST_WORLD/sources.reg]}
+      - {kind: mine}
+    stack: {kind: sum, chunk: 1}
+    on_error: skip
+model: [{kind: fov-background}]
+estimate: [{kind: excess-map}]
+"""
+
+# another value for every option of every link that takes part in making
+OPTIONS = {
+    "geometry.name": "other",
+    "geometry.center": "[83.7 deg, 22.014 deg]",
+    "geometry.width": "3 deg",
+    "geometry.bin_size": "0.05 deg",
+    "geometry.energy.min": "2 TeV",
+    "geometry.energy.max": "11 TeV",
+    "geometry.energy.bins": "5",
+    "geometry.energy_true.bins": "12",
+    "geometry.frame": "galactic",
+    "geometry.projection": "TAN",
+    "geometry.cutout_width": "4 deg",
+    "geometry.irf_bin_size": "0.1 deg",
+    "geometry.psf_max": "0.5 deg",
+    "geometry.psf_bins": "60",
+    "make.0.parts": "[counts, exposure, background]",
+    "make.0.background_oversampling": "2",
+    "make.1.methods": "[aeff-max]",
+    "make.1.aeff_percent": "12",
+    "make.1.bias_percent": "12",
+    "make.1.position": "[83.63 deg, 22.01 deg]",
+    "make.1.fixed_offset": "0.5 deg",
+    "make.1.irfs": "DL3",
+    "make.1.offset_max": "2 deg",
+    "make.2.method": "scale",
+    "make.2.exclude": "['icrs; circle(83, 22, 0.2)']",
+    "make.2.spectral": "lp-norm",
+    "make.2.free_tilt": "true",
+    "make.2.min_counts": "3",
+    "make.2.min_background": "2.5",
+    "make.3.way": "right",
+    "stack.chunk": "2",
+    "stack.kind": "keep",
+    "make.3.kind": "other-mine",
+    "on_fault": "note",
+}
+# what says which runs, or what is done with the result
+NO_OPTIONS = {
+    "data.hess.select": "[]",
+    "data.hess.on_error": "stop",
+    "data.hess.fit_range": "{energy: [1 TeV, 5 TeV]}",
+    "data.hess.irfs": "full-enclosure",
+    "model": "[]",
+    "fit": "{kind: minuit}",
+    "estimate": "[]",
+}
+
+
+@attrs.define
+class World:
+    """Everything that a chain could read, on disk and installed."""
+
+    folder: Path
+    version: str = "1.0"
+    overrides: list[str] = attrs.field(factory=list)
+
+    @property
+    def archive(self) -> Path:
+        return self.folder / "archive"
+
+    def run(self, number: int) -> Path:
+        return self.archive / f"run{number}.fits"
+
+    def pipeline(self, plugins: Plugins) -> Pipeline:
+        os.environ["SKYRED_TEST_WORLD"] = str(self.folder)  # as it is written, it is an option
+        return Pipeline.from_yaml(PIPELINE, overrides=self.overrides, plugins=plugins)
+
+    def keys(self) -> dict[int, str]:
+        """Give the key of each run's chunk."""
+        plugins = _plugins(self)
+        pipeline = self.pipeline(plugins)
+        ((entry, reduction),) = pipeline.entries()
+        selection = select(entry, reduction, plugins)
+        plan = _begun(self, entry, reduction, plugins)
+        chunks = _chunks(plan, selection)
+        return {
+            int(observation.obs_id): plan.keeper.key(chunk)
+            for chunk in chunks
+            for observation in chunk.observations
+        }
+
+
+def _begun(world: World, entry: str, reduction: Reduction, plugins: Plugins) -> _Begun:
+    reduction = reduction.named(entry)
+    keeper = Keeper.of(Cache(world.folder, b""), reduction, reduction.make, plugins.catalog)
+    return _Begun(entry, reduction, reduction.make, keeper, None)
+
+
+def _plugins(world: World) -> Plugins:
+    from skyred.components import engines, gammapy
+    from skyred.components.fitters import minuit
+
+    plugins = Plugins.load(points=[])
+    for name, module in (("gammapy", gammapy), ("minuit", minuit), ("engines", engines)):
+        plugins.register(module, Owner("skyred", "0.1.0", name))
+    for kind, name in (("mine", "mine"), ("other-mine", "other_mine")):
+        version = world.version if kind == "mine" else "1.0"
+        plugins.register(_module(world, name), Owner(name, version, name))
+    plugins.require_sound()
+    return plugins
+
+
+def _module(world: World, name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(name, world.folder / name / "__init__.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # as an import does; it may have been another world's
+    module.__path__ = [str(world.folder / name)]
+    spec.loader.exec_module(module)
+    return module
+
+
+def _write(folder: Path) -> World:
+    world = World(folder)
+    world.archive.mkdir(parents=True)
+    rows = [
+        (run, kind, kind, ".", f"run{run}.fits", kind.upper()) for run in RUNS for kind in KINDS
+    ]
+    names = ("OBS_ID", "HDU_TYPE", "HDU_CLASS", "FILE_DIR", "FILE_NAME", "HDU_NAME")
+    Table(rows=rows, names=names).write(world.archive / "hdu-index.fits.gz")
+    pointings = {"OBS_ID": RUNS, "RA_PNT": [83.0, 84.0, 83.5], "DEC_PNT": [22.0, 22.0, 22.5]}
+    Table(pointings).write(world.archive / "obs-index.fits.gz")
+    for run in RUNS:
+        world.run(run).write_bytes(bytes(range(256)) * (run + 4))
+    (folder / "sources.reg").write_text("icrs\ncircle(83.63, 22.01, 0.2)\n")
+    for name, kind in (("mine", "mine"), ("other_mine", "other-mine")):
+        (folder / name).mkdir()
+        (folder / name / "__init__.py").write_text(PLUGIN.format(kind=kind))
+        (folder / name / "helper.py").write_text("FACTOR = 1\n")
+    return world
+
+
+@pytest.fixture(scope="module")
+def before(tmp_path_factory: pytest.TempPathFactory) -> tuple[World, dict[int, str]]:
+    world = _write(tmp_path_factory.mktemp("world"))
+    return world, world.keys()
+
+
+def _byte(run: int, where: int) -> Callable[[World], Any]:
+    def change(world: World) -> None:
+        content = bytearray(world.run(run).read_bytes())
+        content[where % len(content)] ^= 1 << where % 8
+        world.run(run).write_bytes(content)
+
+    return change
+
+
+def _text(name: str) -> Callable[[World], Any]:
+    def change(world: World) -> None:
+        path = world.folder / name
+        path.write_text(path.read_text() + "# changed\n")
+        os.utime(path, (0, 0))  # before it is imported
+
+    return change
+
+
+def _row(run: int) -> Callable[[World], Any]:
+    def change(world: World) -> None:
+        path = world.archive / "obs-index.fits.gz"
+        table = Table.read(path)
+        table["RA_PNT"][RUNS.index(run)] += 0.1
+        table.write(path, overwrite=True)
+
+    return change
+
+
+def _hdu(run: int) -> Callable[[World], Any]:
+    def change(world: World) -> None:
+        path = world.archive / "hdu-index.fits.gz"
+        table = Table.read(path)
+        mine = (table["OBS_ID"] == run) & (table["HDU_TYPE"] == "aeff")
+        table["HDU_NAME"][mine] = "BKG"
+        table.write(path, overwrite=True)
+
+    return change
+
+
+def _version(world: World) -> None:
+    world.version = "1.1"
+
+
+def _set(path: str, value: str) -> Callable[[World], Any]:
+    return lambda world: world.overrides.append(f"{path}={value}")
+
+
+def _touch(world: World) -> None:
+    os.utime(world.run(1), (1, 1))
+
+
+def _another_run(world: World) -> None:
+    (world.archive / "run4.fits").write_bytes(b"4")
+
+
+def _comment_in_index(world: World) -> None:
+    with fits.open(world.archive / "obs-index.fits.gz", mode="update") as hdus:
+        hdus[1].header["COMMENT"] = "made on a Monday"
+
+
+Change = Callable[[World], Any]
+
+CHANGES: dict[str, tuple[Change, frozenset[int]]] = {
+    **{path: (_set(f"data.hess.{path}", text), ALL) for path, text in OPTIONS.items()},
+    **{path: (_set(path, text), NONE) for path, text in NO_OPTIONS.items()},
+    **{f"row of run {run}": (_row(run), frozenset({run})) for run in RUNS},
+    **{f"HDU of run {run}": (_hdu(run), frozenset({run})) for run in RUNS},
+    "region file": (_text("sources.reg"), ALL),
+    "source of a component": (_text("mine/__init__.py"), ALL),
+    "source of its helper": (_text("mine/helper.py"), ALL),
+    "version of a plugin": (_version, ALL),
+    "source of a plugin that takes no part": (_text("other_mine/__init__.py"), NONE),
+    "times of a file": (_touch, NONE),
+    "a run that was not chosen": (_another_run, NONE),
+    "comment in the index": (_comment_in_index, NONE),
+    "nothing but the place": (lambda world: None, NONE),
+}
+
+
+def concerned(
+    before: tuple[World, dict[int, str]], change: Change, factory: pytest.TempPathFactory
+) -> set[int]:
+    """Give the runs whose chunks have another key after a change."""
+    world, keys = before
+    copy = World(factory.mktemp("changed") / "world")
+    shutil.copytree(world.folder, copy.folder)  # somewhere else: places play no part
+    change(copy)
+    after = copy.keys()
+    shutil.rmtree(copy.folder)
+    assert all(keys.values())
+    return {run for run in RUNS if after[run] != keys[run]}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_any_single_change_is_seen_by_the_chunks_that_it_concerns_and_by_no_other(
+    what: str, before: tuple[World, dict[int, str]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    change, expected = CHANGES[what]
+    assert concerned(before, change, tmp_path_factory) == expected
+
+
+@settings(
+    max_examples=20,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(run=st.sampled_from(RUNS), where=st.integers(0, 10_000))
+def test_any_bit_of_a_run_is_seen_by_its_chunk_alone(
+    run: int,
+    where: int,
+    before: tuple[World, dict[int, str]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    assert concerned(before, _byte(run, where), tmp_path_factory) == {run}
+
+
+def test_every_option_of_the_chain_is_among_the_changes(
+    before: tuple[World, dict[int, str]],
+) -> None:
+    world, _ = before
+    reduction = world.pipeline(_plugins(world)).data["hess"]
+    links = {"geometry": reduction.geometry, "stack": reduction.stack}
+    links |= {f"make.{index}": maker for index, maker in enumerate(reduction.make)}
+    options = {f"{path}.{name}" for path, link in links.items() for name in specs(type(link))}
+    tried = {".".join(path.split(".")[: 3 if path.startswith("make") else 2]) for path in OPTIONS}
+    assert options <= tried
+
+
+@pytest.mark.parametrize("package", ["gammapy", "numpy", "astropy"])
+def test_another_version_of_what_does_the_numbers_makes_all_anew(
+    package: str, before: tuple[World, dict[int, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, keys = before
+    known = skyred.run.cache.keys.version
+    monkeypatch.setattr(
+        skyred.run.cache.keys, "version", lambda name: "9" if name == package else known(name)
+    )
+    after = world.keys()
+    assert all(after[run] != keys[run] for run in RUNS)
+
+
+def test_source_that_changed_after_it_was_imported_is_not_cached(tmp_path: Path) -> None:
+    world = _write(tmp_path / "world")
+    plugins = _plugins(world)
+    path = world.folder / "mine" / "helper.py"
+    path.write_text("FACTOR = 2\n")
+    os.utime(path, (2**33, 2**33))
+    reduction = world.pipeline(plugins).data["hess"].named("hess")
+    keeper = Keeper.of(Cache(tmp_path, b""), reduction, reduction.make, plugins.catalog)
+    assert keeper.recipe is None
+
+
+def test_a_file_that_changes_while_chunks_are_made_spoils_what_is_kept_of_them(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    from skyred.interfaces.records import Outcome
+    from skyred.run.worker import Partial
+
+    world = _write(tmp_path / "world")
+    plugins = _plugins(world)
+    reduction = world.pipeline(plugins).data["hess"].named("hess")
+    (tmp_path / "chunks").mkdir()
+    keeper = Keeper.of(Cache(tmp_path / "chunks", b"s"), reduction, reduction.make, plugins.catalog)
+    _text("sources.reg")(world)
+    keeper.put("ab" * 32, Partial(np.ones(3), (Outcome("hess", 1, "made"),)))
+    assert not keeper.holds("ab" * 32)
+    assert "changed meanwhile" in caplog.text

@@ -1,0 +1,88 @@
+"""Publishes run folders in a loop in processes that are killed, and looks at them all the while.
+
+``python killed_publishers.py FOLDER KILLS SEED EXCHANGE`` prints what was seen, as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import sys
+import time
+from collections import Counter
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+
+from skyred.io.sums import damage
+from skyred.run import run_folder as folder
+from skyred.run.run_folder import RunFolder
+
+NOTHING = "nothing is there"
+FILES = ("config.yaml", "log.jsonl", "datasets/a.fits", "datasets/b.fits")
+
+
+def publish(target: Path, text: str) -> None:
+    with RunFolder.create(target, overwrite=True) as place:
+        for name in FILES:
+            (place.staging / name).parent.mkdir(exist_ok=True)
+            (place.staging / name).write_text(text * 2000)
+        place.publish()
+
+
+def publish_for_ever(target: Path) -> None:
+    for number in count():
+        publish(target, f"{os.getpid()} {number}\n")
+
+
+def published_by(process: int, target: Path) -> bool:
+    """Return whether the run under the final name is from this process."""
+    with suppress(FileNotFoundError):
+        return (target / FILES[0]).read_text().startswith(f"{process} ")
+    return False
+
+
+def look(target: Path) -> str:
+    """Say what is wrong with a folder; "" if it is whole, or changed while it was looked at."""
+    try:
+        before = target.stat()
+    except FileNotFoundError:
+        return NOTHING
+    try:
+        wrong = damage(target) or ""
+        if not wrong and len({(target / name).read_text() for name in FILES}) > 1:
+            wrong = "files of two runs"
+        after = target.stat()
+    except FileNotFoundError:
+        return ""
+    same = (before.st_ino, before.st_ctime_ns) == (after.st_ino, after.st_ctime_ns)
+    return wrong if same else ""
+
+
+def main(target: Path, kills: int, seed: int, can_exchange: bool) -> None:
+    if not can_exchange:
+        folder.exchange = lambda one, other: False
+    chance, left = random.Random(seed), 0
+    seen, later = Counter[str](), Counter[str]()
+    publish(target, "the first\n")
+    for _ in range(kills):
+        child = os.fork()
+        if child == 0:
+            publish_for_ever(target)
+        while not published_by(child, target):
+            time.sleep(0.001)
+        for _ in range(chance.randint(10, 100)):
+            seen[look(target)] += 1
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        left += any(path.name.startswith(".") for path in target.parent.iterdir())
+        with RunFolder.create(target, overwrite=True):
+            later[look(target)] += 1  # whoever comes next finds a run, and tidies up
+    stray = sorted(path.name for path in target.parent.iterdir() if path != target)
+    print(json.dumps({"seen": seen, "later": later, "left": left, "stray": stray}))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4] == "exchange")

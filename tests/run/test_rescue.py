@@ -1,0 +1,93 @@
+"""Rescue: workers that are really killed in the middle of a chunk, and what becomes of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import BrokenExecutor, Executor, Future
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deaths import reduce, statuses, totals
+from killers import Killer, chunks
+from skyred import Engine, Orchestrator, component
+from skyred.components.engines import InlineExecutor, Processes, Serial
+from skyred.io.streaming import Workers, stream
+from skyred.run.worker import reduce_chunk
+from skyred.run.worker_recovery import rescue
+from toys import ToyMaker, ToySum, toy_pipeline, toy_plugins
+from waiting import hang_guard
+
+
+@pytest.fixture(autouse=True)
+def no_hang() -> Iterator[None]:
+    with hang_guard():
+        yield
+
+
+def test_a_run_that_kills_its_worker_once_costs_nothing_but_time(tmp_path: Path) -> None:
+    done = reduce(Killer(victims=[5], times=1, scene=str(tmp_path)), Processes(workers=2))
+    assert [path.name for path in tmp_path.iterdir()] == ["5-0"]
+    assert statuses(done) == [(n, "made") for n in range(1, 8)]
+    assert totals(done) == totals(reduce(Killer(), Serial()))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_run_that_always_kills_is_the_only_one_that_fails(
+    tmp_path: Path, workers: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    done = reduce(Killer(victims=[5], scene=str(tmp_path)), Processes(workers=workers))
+    assert statuses(done) == [(n, "failed" if n == 5 else "made") for n in range(1, 8)]
+    reason = done[1].outcomes[1].reason
+    assert "the worker that made it was killed" in reason
+    assert "out of memory?" in reason
+    assert "ended with signal 9 (SIGKILL)" in caplog.text
+    # the bits are those of a chunk whose run failed in the usual way
+    assert totals(done) == totals(reduce(Killer(fails=[5]), Serial()))
+
+
+class Fragile(InlineExecutor):
+    """Loses every chunk that one of its rules holds for."""
+
+    def __init__(self, rule: Any) -> None:
+        self.rule = rule
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        lost = args[1] if len(args) > 1 else {}
+        ids = {int(o.obs_id) for o in args[0].observations} - set(lost) if args else set()
+        if self.rule(ids):
+            future: Future[Any] = Future()
+            future.set_exception(BrokenExecutor("gone"))
+            return future
+        return super().submit(fn, *args, **kwargs)
+
+
+def test_runs_that_kill_only_together_fail_together_and_the_others_go_on() -> None:
+    with Workers(lambda: Fragile({4, 6}.issubset)) as workers:
+        done = list(stream(workers, reduce_chunk, chunks(Killer()), 4, partial(rescue, workers)))
+    assert statuses(done) == [(n, "failed" if n in (4, 5, 6) else "made") for n in range(1, 8)]
+    assert "smaller stack.chunk" in done[1].outcomes[0].reason
+    assert done[1].total == 0.0
+
+
+def test_a_pipeline_loses_no_more_than_the_run_that_kills() -> None:
+    @component
+    class Weak(Engine):
+        """Loses the chunk that holds run 5."""
+
+        kind = "weak"
+
+        def open(self) -> Executor:
+            return Fragile(lambda ids: 5 in ids)
+
+    pipeline = toy_pipeline(7, stack=ToySum(chunk=3), on_error="skip")
+    one = Orchestrator(pipeline, plugins=toy_plugins(), engine=Weak())
+    other = Orchestrator(
+        toy_pipeline(7, make=[ToyMaker(fail=[5])], stack=ToySum(chunk=3), on_error="skip"),
+        plugins=toy_plugins(),
+    )
+    assert one.reduce()[0].counts.data.tobytes() == other.reduce()[0].counts.data.tobytes()
+    assert [o.status for o in one.outcomes] == [o.status for o in other.outcomes]

@@ -1,0 +1,309 @@
+"""The run folder: whole or not there, never replaced by accident, read back as it was."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+from skyred import Estimator, Orchestrator, Pipeline, Result, component, hookimpl
+from skyred.components.fitters.minuit import Minuit
+from skyred.errors import ConfigError, FieldError, OutputError, RunsFailedError
+from toys import (
+    Recorder,
+    ToyEstimator,
+    ToyFitter,
+    ToyMaker,
+    ToyProduct,
+    toy_pipeline,
+    toy_plugins,
+)
+
+
+def full(runs: int = 3, **changes: Any) -> Pipeline:
+    return toy_pipeline(runs, fit=Minuit(), estimate=[ToyEstimator()], **changes)
+
+
+def run(folder: Path, pipeline: Pipeline | None = None, *watchers: Any, **options: Any) -> Result:
+    orchestrator = Orchestrator(pipeline or full(), plugins=toy_plugins(*watchers))
+    return orchestrator.run(folder, **options)
+
+
+def state(folder: Path) -> str:
+    return json.loads((folder / "report.json").read_text())["state"]
+
+
+def others(folder: Path) -> set[str]:
+    return {path.name for path in folder.parent.iterdir()} - {folder.name}
+
+
+@attrs.define
+class Spy:
+    """Looks at the final name and at the staging folder while a run is under way."""
+
+    target: Path
+    seen: list[bool] = attrs.field(factory=list)
+    staging: Path | None = None
+
+    @hookimpl
+    def skyred_run_started(self, run: Any) -> None:
+        self.staging = run.folder
+        self.seen.append(self.target.exists())
+
+    @hookimpl
+    def skyred_step_finished(self, run: Any) -> None:
+        self.seen.append(self.target.exists())
+
+    @hookimpl
+    def skyred_run_finished(self, run: Any) -> None:
+        self.seen.append(self.target.exists())
+        (run.folder / "added.txt").write_text("by a plugin")
+
+
+def test_nothing_is_under_the_final_name_before_the_end(tmp_path: Path) -> None:
+    spy = Spy(tmp_path / "run")
+    result = run(spy.target, None, ("spy", spy))
+    assert spy.seen == [False] * 7
+    assert result.folder == spy.target
+    assert spy.staging is not None
+    assert spy.staging.parent == tmp_path
+    assert spy.staging.name.startswith(".run.")
+    assert not spy.staging.exists()
+    assert (spy.target / "added.txt").read_text() == "by a plugin"
+    assert others(spy.target) == set()
+
+
+def test_a_run_folder_holds_everything_and_reads_back(tmp_path: Path) -> None:
+    plugins = toy_plugins()
+    pipeline = full(5, make=[ToyMaker(skip=[2])])
+    result = Orchestrator(pipeline, plugins=plugins).run(tmp_path / "run")
+    again = Result.read(tmp_path / "run", plugins=plugins)
+    assert Pipeline.from_yaml(again.config, plugins=plugins) == pipeline
+    assert again.digest == result.digest == pipeline.digest()
+    assert [o.status for o in again.outcomes] == ["made", "skipped", "made", "made", "made"]
+    for one, other in zip(again.outcomes, result.outcomes, strict=True):
+        # NaN is unlike itself
+        assert attrs.evolve(one, background_norm=0) == attrs.evolve(other, background_norm=0)
+    assert again.datasets is not None
+    assert again.datasets.names == ["toy"]
+    assert (again.datasets[0].counts.data == result.datasets[0].counts.data).all()
+    assert again.fit is not None
+    assert again.fit.to_dict() == result.fit.to_dict()
+    (parameter,) = again.models.parameters.free_parameters
+    assert parameter.value == result.fit.values[0]
+    assert parameter.error == pytest.approx(result.fit.errors[0])
+    assert again.estimates["toy-total"].counts == result.estimates["toy-total"].counts
+    assert [step.name for step in again.steps] == ["select", "reduce", "model", "fit", "estimate"]
+    assert state(tmp_path / "run") == "finished"
+    for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines():
+        assert {"time", "level", "message"} <= set(json.loads(line))
+
+
+def test_a_second_run_gives_the_same_products(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        run(tmp_path / name)
+    for path in ("config.yaml", "fit.yaml", "models_covariance.dat", "estimates/toy-total.txt"):
+        assert (tmp_path / "a" / path).read_bytes() == (tmp_path / "b" / path).read_bytes()
+    one, other = (undated(tmp_path / name / "models.yaml") for name in ("a", "b"))
+    assert one == other
+
+
+def undated(path: Path) -> list[str]:
+    """Give the lines of gammapy's YAML, without its date and the checksum that covers it."""
+    lines = path.read_text().splitlines()
+    return [line for line in lines if not line.strip().startswith(("date:", "checksum:"))]
+
+
+def test_a_failed_run_is_published_as_failed_with_its_ledger(tmp_path: Path) -> None:
+    pipeline = full(3, make=[ToyMaker(fail=[2])])
+    with pytest.raises(RunsFailedError):
+        run(tmp_path / "run", pipeline)
+    assert state(tmp_path / "run") == "failed"
+    read = Result.read(tmp_path / "run", plugins=toy_plugins())
+    assert [outcome.status for outcome in read.outcomes] == ["made", "failed", "made"]
+    assert "run 2 is broken" in read.outcomes[1].traceback
+    assert "run 2 is broken" in (tmp_path / "run" / "log.jsonl").read_text()
+    assert others(tmp_path / "run") == set()
+
+
+def test_an_interrupted_run_says_so(tmp_path: Path) -> None:
+    @component
+    class Interrupts(Estimator):
+        """Ctrl-C."""
+
+        kind = "interrupts"
+        product = ToyProduct
+
+        def estimate(self, datasets: Any, fit: Any) -> Any:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "run", toy_pipeline(estimate=[Interrupts()]))
+    assert state(tmp_path / "run") == "interrupted"
+
+
+def test_an_existing_target_is_refused_before_any_work(tmp_path: Path) -> None:
+    run(tmp_path / "run")
+    before = (tmp_path / "run" / "report.json").read_bytes()
+    recorder = Recorder()
+    with pytest.raises(OutputError, match=r"exists already; .* \(--overwrite\)") as caught:
+        run(tmp_path / "run", None, ("recorder", recorder))
+    assert caught.value.exit_code == 2
+    assert recorder.calls == []
+    assert (tmp_path / "run" / "report.json").read_bytes() == before
+    assert others(tmp_path / "run") == set()
+
+
+@pytest.mark.parametrize("what", ["folder", "file"])
+def test_what_is_no_run_folder_is_never_replaced(tmp_path: Path, what: str) -> None:
+    target = tmp_path / "precious"
+    if what == "folder":
+        target.mkdir()
+        (target / "thesis.tex").write_text("years")
+    else:
+        target.write_text("years")
+    with pytest.raises(OutputError, match="is no run folder of skyred, so it will not be replaced"):
+        run(target, overwrite=True)
+    assert target.exists()
+    assert others(target) == set()
+
+
+def test_overwrite_swaps_the_old_run_for_the_new(tmp_path: Path) -> None:
+    run(tmp_path / "run", full(2))
+    (tmp_path / "run" / "old.txt").write_text("of the old run")
+    spy = Spy(tmp_path / "run")
+    run(tmp_path / "run", full(3), ("spy", spy), overwrite=True)
+    assert all(spy.seen), "the old one stands until the new one is whole"
+    assert not (tmp_path / "run" / "old.txt").exists()
+    assert len(Result.read(tmp_path / "run", plugins=toy_plugins()).outcomes) == 3
+    assert others(tmp_path / "run") == set()
+
+
+def test_a_run_that_did_not_finish_is_replaced_by_the_same_command(tmp_path: Path) -> None:
+    for _ in range(2):  # the second one fails too, and stands there alone
+        with pytest.raises(RunsFailedError):
+            run(tmp_path / "run", full(3, make=[ToyMaker(fail=[1])]))
+        assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    result = run(tmp_path / "run", full(3))
+    assert result.report["state"] == "finished"
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    with pytest.raises(OutputError, match="exists already"):
+        run(tmp_path / "run", full(3))
+
+
+def test_a_failed_run_never_replaces_another_but_stands_beside_it(tmp_path: Path) -> None:
+    run(tmp_path / "run", full(2))
+    before = (tmp_path / "run" / "report.json").read_bytes()
+    for _ in range(2):
+        with pytest.raises(RunsFailedError):
+            run(tmp_path / "run", full(3, make=[ToyMaker(fail=[1])]), overwrite=True)
+    assert (tmp_path / "run" / "report.json").read_bytes() == before
+    beside = others(tmp_path / "run")
+    assert len(beside) == 2
+    assert all(state(tmp_path / name) == "failed" for name in beside)
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    recorder = Recorder()
+    with pytest.raises(OutputError, match=r"cannot be written: .*choose another place with -o"):
+        run(tmp_path / "file" / "run", None, ("recorder", recorder))
+    assert recorder.calls == []
+
+
+def test_missing_parents_are_made(tmp_path: Path) -> None:
+    assert run(tmp_path / "a" / "b" / "run").folder == tmp_path / "a" / "b" / "run"
+
+
+def test_a_run_without_folder_leaves_an_earlier_folder_alone(tmp_path: Path) -> None:
+    orchestrator = Orchestrator(full(), plugins=toy_plugins())
+    orchestrator.run(tmp_path / "run", until="reduce")
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")}
+    result = orchestrator.run()
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")} == before
+    assert result.fit is not None
+
+
+def test_a_step_that_is_none_writes_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no step 'fitt'"):
+        run(tmp_path / "run", until="fitt")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_product_that_cannot_be_written_fails_the_run_but_not_the_rest(tmp_path: Path) -> None:
+    @attrs.define(eq=False)
+    class Unwritable(ToyProduct):
+        def write(self, folder: Path) -> list[Path]:
+            raise OSError("disk full")
+
+    @component
+    class Breaks(Estimator):
+        """Gives what cannot be written."""
+
+        kind = "breaks"
+        product = Unwritable
+
+        def estimate(self, datasets: Any, fit: Any) -> Any:
+            return Unwritable(self.label, 1.0)
+
+    pipeline = toy_pipeline(fit=ToyFitter(), estimate=[Breaks(), ToyEstimator()])
+    with pytest.raises(OSError, match="disk full"):
+        run(tmp_path / "run", pipeline)
+    assert state(tmp_path / "run") == "failed"
+    assert (tmp_path / "run" / "fit.yaml").is_file()
+
+
+def test_a_target_that_appears_during_the_run_is_not_touched_and_nothing_is_lost(
+    tmp_path: Path,
+) -> None:
+    class Rival:
+        @hookimpl
+        def skyred_step_finished(self, step: str) -> None:
+            if step == "estimate":
+                (tmp_path / "run").mkdir()
+                (tmp_path / "run" / "theirs").write_text("precious")
+
+    with pytest.raises(OutputError) as caught:
+        run(tmp_path / "run", None, ("rival", Rival()))
+    assert (tmp_path / "run" / "theirs").read_text() == "precious"
+    (mine,) = others(tmp_path / "run")
+    assert state(tmp_path / mine) == "finished"
+    assert mine in str(caught.value), "the message says where the results are"
+
+
+def test_input_inside_the_run_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "run" / "dl3").mkdir(parents=True)
+    with pytest.raises((ConfigError, OutputError)):
+        run(tmp_path / "run", toy_pipeline(archive=str(tmp_path / "run" / "dl3")), overwrite=True)
+    assert (tmp_path / "run" / "dl3").is_dir()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../outside", "a/b", "a b", "..", ".", ".hidden", "-x", "[x]", "", "x" * 81, "a\nb", "naïve"],
+)
+def test_a_name_that_would_be_no_good_file_name_is_refused(name: str) -> None:
+    reduction = toy_pipeline().data["toy"]
+    with pytest.raises(FieldError, match=r"ToyEstimator\.name: has the name"):
+        ToyEstimator(name=name)
+    with pytest.raises(FieldError, match=r"Pipeline\.data: has the name"):
+        Pipeline(data={name: reduction})
+
+
+@pytest.mark.parametrize("name", ["a.b", "1", "x" * 80, "a+b-c_d"])
+def test_estimates_and_entries_of_any_allowed_name_read_back(tmp_path: Path, name: str) -> None:
+    pipeline = Pipeline(data={name: toy_pipeline().data["toy"]}, estimate=[ToyEstimator(name=name)])
+    plugins = toy_plugins()
+    result = Orchestrator(pipeline, plugins=plugins).run(tmp_path / "run")
+    again = Result.read(tmp_path / "run", plugins=plugins)
+    assert again.estimates[name].counts == result.estimates[name].counts
+    assert again.datasets is not None
+    assert again.datasets.names == [name]
+
+
+def test_a_folder_that_is_no_run_folder_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"is no run folder: it holds no config\.yaml"):
+        Result.read(tmp_path)

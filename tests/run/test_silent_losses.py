@@ -1,0 +1,124 @@
+"""Nothing is lost without a word: models, data entries, edges, watchers' faults, owners."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+from skyred import Maker, Orchestrator, Pipeline, Reduction, component, hookimpl
+from skyred.components.gammapy import BackgroundModels, EnergyAxis, FluxPoints, Source
+from skyred.errors import ConfigError, ModelError, RunsFailedError
+from toys import toy_pipeline, toy_plugins
+
+
+def source(**changes: Any) -> Source:
+    return Source(name="crab", spectral={"type": "pl"}, **changes)
+
+
+def test_a_model_that_no_dataset_takes_is_named() -> None:
+    pipeline = toy_pipeline().evolve(model=[source(datasets="hes")])
+    with pytest.raises(ModelError, match=r"takes the model crab: there are toy"):
+        Orchestrator(pipeline, plugins=toy_plugins()).model()
+
+
+def test_background_models_of_no_use_are_not_missed() -> None:
+    # a spectrum dataset with a background takes one; nothing is lost
+    pipeline = toy_pipeline().evolve(model=[source(), BackgroundModels()])
+    models = Orchestrator(pipeline, plugins=toy_plugins()).model()
+    assert models is not None
+    assert "crab" in models.names
+
+
+@component
+class FailAll(Maker):
+    """Fails for every run."""
+
+    kind = "fail-all"
+
+    def make(self, dataset: Any, observation: Any) -> Any:
+        raise OSError("no such thing")
+
+
+def two_entries() -> Pipeline:
+    (good,) = toy_pipeline().data.values()
+    bad = good.evolve(make=[FailAll()])
+    return Pipeline(data={"one": bad, "two": good})
+
+
+def test_every_entry_is_tried_although_the_first_gives_nothing() -> None:
+    orchestrator = Orchestrator(two_entries(), plugins=toy_plugins())
+    with pytest.raises(RunsFailedError):
+        orchestrator.reduce()
+    assert {outcome.entry for outcome in orchestrator.outcomes} == {"one", "two"}
+    datasets = orchestrator.result().datasets
+    assert datasets is not None
+    assert datasets.names == ["two"]
+
+
+def test_a_maker_that_no_plugin_offers_is_not_said_to_be_somebodys() -> None:
+    orchestrator = Orchestrator(two_entries(), plugins=toy_plugins())
+    with pytest.raises(RunsFailedError):
+        orchestrator.reduce()
+    assert orchestrator.outcomes[0].maker == "maker fail-all of no plugin"
+
+
+def test_two_entries_cannot_call_their_datasets_the_same() -> None:
+    (reduction,) = toy_pipeline().data.values()
+    same: Reduction = reduction.evolve(geometry=reduction.geometry.evolve(name="same"))
+    pipeline = Pipeline(data={"one": same, "two": same})
+    with pytest.raises(ConfigError, match=r"data.two: the datasets are called 'same'"):
+        Orchestrator(pipeline, plugins=toy_plugins())
+
+
+@attrs.define
+class Faulty:
+    """Fails when the run ends."""
+
+    @hookimpl
+    def skyred_run_finished(self, run: Any, report: Any) -> None:
+        raise ValueError("too late")
+
+
+def test_what_fails_at_the_end_of_a_run_is_in_its_report(tmp_path: Path) -> None:
+    Orchestrator(toy_pipeline(), plugins=toy_plugins(("faulty", Faulty()))).run(tmp_path / "run")
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert any("too late" in fault for fault in report["watchers"])
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"min": "0 TeV", "max": "1 TeV", "bins": 2}, {"edges": ["0 TeV", "1 TeV"]}],
+    ids=["min", "edges"],
+)
+def test_a_logarithmic_axis_does_not_start_at_zero(given: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="not above 0"):
+        EnergyAxis(**given)
+
+
+@pytest.mark.parametrize(
+    "axis",
+    [
+        EnergyAxis(min="1 TeV", max="100 TeV", bins=4),
+        EnergyAxis(min="0.3 TeV", max="50 TeV", bins=5, per_decade=True),
+        EnergyAxis(edges=["1 TeV", "3 TeV", "7 TeV"]),
+    ],
+    ids=["bins", "per decade", "edges"],
+)
+def test_an_axis_knows_its_edges_as_gammapy_makes_them(axis: EnergyAxis) -> None:
+    expected = axis.build("energy").edges.to_value("TeV")
+    assert axis.nodes().to_value("TeV") == pytest.approx(expected, rel=1e-9)
+
+
+def test_flux_points_whose_bins_fall_together_are_refused_before_data_are_read(
+    crab_yaml: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "hess-dl3-dr1").mkdir()
+    monkeypatch.setenv("GAMMAPY_DATA", str(tmp_path))
+    pipeline = Pipeline.from_yaml(crab_yaml)
+    crowded = FluxPoints(source="crab", energy_edges=["1 TeV", "1.1 TeV", "1.2 TeV", "10 TeV"])
+    with pytest.raises(ConfigError, match="two of them lie at the same edge"):
+        Orchestrator(pipeline.evolve(estimate=[crowded]))

@@ -1,0 +1,26 @@
+"""A chunk is made by the source that was meant, or not at all."""
+
+import attrs
+import pytest
+
+from killers import Killer, chunks
+from skyred.errors import EngineError
+from skyred.run.cache import code_of, links
+from skyred.run.worker import Chunk, reduce_chunk
+
+
+@pytest.fixture
+def chunk() -> Chunk:
+    first: Chunk = next(iter(chunks(Killer(), 2)))
+    return first
+
+
+def test_the_same_source_makes_it(chunk: Chunk) -> None:
+    code = code_of(type(each) for each in links(chunk.reduction, chunk.makers))
+    done = reduce_chunk(attrs.evolve(chunk, code=code))
+    assert {each.status for each in done.outcomes} == {"made"}
+
+
+def test_other_source_is_told_and_makes_nothing(chunk: Chunk) -> None:
+    with pytest.raises(EngineError, match=r"a worker has other source .* start the workers anew"):
+        reduce_chunk(attrs.evolve(chunk, code=("0" * 64,)))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gammapy import makers
 
 from skyred.errors import SkipObservation
-from skyred.interfaces import Maker
+from skyred.interfaces import Maker, largest_offset
 from skyred.interfaces.records import Outcome
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class DatasetsMaker(makers.DatasetsMaker):  # type: ignore[misc]
 
     skyred's makers work in gammapy's own too. This one also lets them learn from all observations
     first (`Maker.prepare`), leaves out the runs that one of them skips, and takes the width of the
-    cutouts from skyred's safe mask as from gammapy's. Options are those of gammapy's.
+    cutouts from `Maker.largest_offset` as from gammapy's safe mask. Options are those of gammapy's.
 
     Attributes
     ----------
@@ -45,12 +45,10 @@ class DatasetsMaker(makers.DatasetsMaker):  # type: ignore[misc]
 
     @property
     def offset_max(self) -> Angle | None:
-        """The largest offset of the safe mask, gammapy's or skyred's; None without."""
-        known: Angle | None = super().offset_max
-        if known is not None:
-            return known
-        ours = (maker for maker in self.makers if getattr(maker, "kind", "") == "safe-mask")
-        return next((each.offset_max for each in ours if "offset-max" in each.methods), None)
+        """The largest offset that gammapy's and skyred's makers leave; None without a limit."""
+        ours = largest_offset([maker for maker in self.makers if isinstance(maker, Maker)])
+        offsets = [offset for offset in (super().offset_max, ours) if offset is not None]
+        return min(offsets, default=None)
 
     def make_dataset(self, dataset: Dataset, observation: Observation) -> Dataset | Outcome | None:
         """Make the dataset of one observation; gives what became of it if a maker skips it."""

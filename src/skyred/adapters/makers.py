@@ -10,6 +10,7 @@ from skyred.fields import foreign
 from skyred.interfaces import Maker, component
 
 if TYPE_CHECKING:
+    from astropy.units import Quantity
     from gammapy.data import Observation
     from gammapy.datasets import Dataset
 
@@ -44,6 +45,13 @@ class AdaptedMaker(Maker):
     kind = "adapted"
     needs = None
     adapted: Any = foreign(doc="Anything with run(dataset, observation).")
+
+    @property
+    def largest_offset(self) -> Quantity | None:
+        """The ``offset_max`` of gammapy's safe mask, if its method is used."""
+        methods = getattr(self.adapted, "methods", ())
+        found: Quantity | None = getattr(self.adapted, "offset_max", None)
+        return found if "offset-max" in methods else None
 
     def make(self, dataset: Dataset, observation: Observation) -> Dataset:
         """Run the gammapy maker.

@@ -16,7 +16,7 @@ from skyred.interfaces.fit_range import FitRange
 from skyred.interfaces.fitter import Fitter
 from skyred.interfaces.geometry import Geometry
 from skyred.interfaces.geometry_checks import entries_of, geometry_problems
-from skyred.interfaces.maker import Maker, required_irfs
+from skyred.interfaces.maker import Maker, largest_offset, required_irfs
 from skyred.interfaces.model import Model
 from skyred.interfaces.product import Product
 from skyred.interfaces.selector import Selector
@@ -46,6 +46,7 @@ __all__ = [
     "component",
     "entries_of",
     "geometry_problems",
+    "largest_offset",
     "locations",
     "required_irfs",
     "value",

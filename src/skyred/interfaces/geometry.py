@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from gammapy.data import Observation, ObservationTable
     from gammapy.datasets import Dataset
     from numpy.typing import NDArray
+    from regions import SkyRegion
 
     from skyred.interfaces.chain import Reduction
 
@@ -23,6 +24,9 @@ class Geometry(Component):
     """Axes, centre and size of the reduced data: gives empty datasets and their cutouts."""
 
     role: ClassVar[str] = "geometry"
+    #: What its datasets are, "map" or "spectrum": makers that need one of the two refuse the other;
+    #: None if they are something else.
+    dataset_type: ClassVar[Literal["map", "spectrum"] | None] = None
     name: str | None = option(
         None,
         type=Name,
@@ -42,6 +46,16 @@ class Geometry(Component):
         SkipObservation
             If the observation does not overlap.
         """
+
+    def sky_region(self) -> SkyRegion | None:
+        """Return the region in which counts are taken; None of maps.
+
+        Raises
+        ------
+        SkyredError
+            If its file cannot be read.
+        """
+        return None
 
     def shares(self, table: ObservationTable, reduction: Reduction) -> NDArray[np.float64]:
         """Give the least share of the whole that each run's dataset takes, from the table alone.

@@ -16,14 +16,24 @@ def entries_of(maker: Maker, pipeline: Chain) -> Iterator[tuple[str, Reduction]]
             yield entry, reduction
 
 
-def geometry_problems(maker: Maker, kind: str, pipeline: Chain) -> Iterable[Problem]:
-    """Name a geometry of ours that is not of the kind that a maker needs."""
+def geometry_problems(maker: Maker, needed: str, pipeline: Chain) -> Iterable[Problem]:
+    """Name a geometry whose datasets are not of the type that a maker needs.
+
+    Parameters
+    ----------
+    maker : Maker
+        The maker.
+    needed : {"map", "spectrum"}
+        The type, as `Geometry.dataset_type`.
+    pipeline : Chain
+        All of the pipeline.
+    """
     for entry, reduction in entries_of(maker, pipeline):
-        found = reduction.geometry.kind
-        if found != kind and found in ("map", "spectrum"):
+        found = reduction.geometry.dataset_type
+        if found not in (None, needed):
             yield Problem(
                 (),
-                f"the maker {maker.kind!r} needs the geometry {kind!r}, "
-                f"and that of data.{entry} is {found!r}",
+                f"the maker {maker.kind!r} needs the geometry {needed!r}, "
+                f"and that of data.{entry} is {reduction.geometry.kind!r}",
                 "change one of the two",
             )

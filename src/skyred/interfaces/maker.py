@@ -11,6 +11,7 @@ from skyred.interfaces.adapting import adapted
 from skyred.interfaces.component import Component
 
 if TYPE_CHECKING:
+    from astropy.units import Quantity
     from gammapy.data import Observation
     from gammapy.datasets import Dataset
 
@@ -22,6 +23,10 @@ class Maker(Component):
     #: Responses that this maker reads, as gammapy names them ("aeff", "edisp", "psf", "bkg"); None
     #: if that is not known, so that an observation must have all.
     needs: tuple[str, ...] | None = ()
+    #: Parts of the dataset that this maker makes: "counts", "exposure", "edisp", "psf",
+    #: "background", "mask" or "off" (counts off); None if that is not known, so that others do not
+    #: judge its place in the chain.
+    makes: tuple[str, ...] | None = None
     #: What gammapy's logs call it: its kind.
     tag: ClassVar[str] = ""
 
@@ -39,6 +44,18 @@ class Maker(Component):
         SkipObservation
             To leave the observation out, with the reason.
         """
+
+    @property
+    def largest_offset(self) -> Quantity | None:
+        """The largest offset from the pointing at which it leaves events, None without a limit.
+
+        Geometries make the dataset of a run no larger. By default the option ``offset_max`` of a
+        maker that makes the mask, or that does not say what it makes.
+        """
+        if self.makes is not None and "mask" not in self.makes:
+            return None
+        found: Quantity | None = getattr(self, "offset_max", None)
+        return found
 
     def prepare(self, observations: Iterable[Observation]) -> Maker:
         """Learn from all observations before any is made; gives the maker to work with.
@@ -82,6 +99,12 @@ class Maker(Component):
             If its ``run`` takes something else.
         """
         return adapted(cls.role, other)
+
+
+def largest_offset(makers: Sequence[Maker]) -> Quantity | None:
+    """Return the largest offset that all makers leave, None if none of them limits it."""
+    offsets = [offset for maker in makers if (offset := maker.largest_offset) is not None]
+    return min(offsets, default=None)
 
 
 def required_irfs(makers: Sequence[Maker]) -> tuple[str, ...] | None:

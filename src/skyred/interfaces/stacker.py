@@ -27,6 +27,8 @@ class Stacker(Component):
     """
 
     role: ClassVar[str] = "stacker"
+    #: Whether all observations become one dataset, in which their times are lost.
+    one_dataset: ClassVar[bool] = False
     chunk: int = option(
         8, min=1, doc="How many consecutive observations are made and stacked as one piece of work."
     )

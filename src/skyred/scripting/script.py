@@ -182,12 +182,12 @@ class Script:
 
     def on_off_type(self) -> str:
         """Name gammapy's dataset with off counts that belongs to the geometry."""
-        kind = self.reduction.geometry.kind
-        return "SpectrumDatasetOnOff" if kind == "spectrum" else "MapDatasetOnOff"
+        is_spectrum = self.reduction.geometry.dataset_type == "spectrum"
+        return "SpectrumDatasetOnOff" if is_spectrum else "MapDatasetOnOff"
 
     def made(self, *, alone: bool) -> None:
         """Note the datasets of the entry: one, called after it, or several."""
-        is_map = self.reduction.geometry.kind != "spectrum"
+        is_map = self.reduction.geometry.dataset_type != "spectrum"
         self.datasets_made.append(Made(self.entry, is_map, self.on_off, alone))
 
     def linked(self, label: str, parameter: str) -> str | None:

@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 class Acceptance(Maker):
     """Background from an acceptance model learnt from all runs, outside an exclusion."""
 
+    makes = ("background",)
     kind = "acceptance"
     model: str = option(
         "radial",

@@ -97,6 +97,6 @@ def _known_axes(pipeline: Chain) -> dict[str, EnergyAxis]:
 
 def map_problems(pipeline: Chain) -> Iterable[Problem]:
     """Name data that hold no map at all."""
-    kinds = {getattr(reduction.geometry, "kind", "") for _, reduction in pipeline.entries()}
-    if kinds == {"spectrum"}:
+    types = {getattr(reduction.geometry, "dataset_type", "") for _, reduction in pipeline.entries()}
+    if types == {"spectrum"}:
         yield Problem((), "needs a map, and all of the data are spectra", "leave it out")

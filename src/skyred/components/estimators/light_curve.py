@@ -110,7 +110,7 @@ class LightCurve(Estimator):
         stackers = [(entry, reduction.stack) for entry, reduction in pipeline.entries()]
         if len(stackers) == 1 and isinstance(stackers[0][1], Component):
             entry, stacker = stackers[0]
-            if stacker.kind == "sum":
+            if stacker.one_dataset:
                 yield Problem(
                     ("by",),
                     f"data.{entry} is stacked to one dataset, which would give one point only",

@@ -9,10 +9,9 @@ import numpy as np
 from astropy import units as u
 
 from skyred.components.geometries.axes import EnergyAxis, overlap_problems
-from skyred.components.makers import SafeMask
 from skyred.errors import Problem, SkipObservation
 from skyred.fields import Position, option, part, position, quantity
-from skyred.interfaces import Geometry, Reduction, component
+from skyred.interfaces import Geometry, Reduction, component, largest_offset
 from skyred.scripting import literal
 
 if TYPE_CHECKING:
@@ -29,6 +28,7 @@ class MapGeometry(Geometry):
     """A sky map with a reconstructed and a true energy axis."""
 
     kind = "map"
+    dataset_type = "map"
     center: Position = position(doc="Centre of the map.")
     width: u.Quantity = quantity(
         count=2, unit="deg", min="0 deg", doc="Width and height; one value for both."
@@ -43,7 +43,8 @@ class MapGeometry(Geometry):
         unit="deg",
         min="1e-3 deg",
         doc="Width of the map made for one run, around its pointing; "
-        "by default twice the safe mask's offset_max, else the whole map.",
+        "by default twice the largest offset that the makers leave (the safe mask's "
+        "offset_max), else the whole map.",
     )
     irf_bin_size: u.Quantity = quantity(
         "0.2 deg", min="1e-3 deg", doc="Size of a pixel of the maps of the responses."
@@ -166,7 +167,5 @@ class MapGeometry(Geometry):
     def _width_for(self, reduction: Reduction) -> Any:
         if self.cutout_width is not None:
             return self.cutout_width
-        for maker in reduction.make:
-            if isinstance(maker, SafeMask) and "offset-max" in maker.methods:
-                return 2 * maker.offset_max
-        return None
+        offset = largest_offset(reduction.make)
+        return None if offset is None else 2 * offset

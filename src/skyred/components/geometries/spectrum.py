@@ -30,6 +30,7 @@ class SpectrumGeometry(Geometry):
     """A spectrum: counts in an on region, with a reconstructed and a true energy axis."""
 
     kind = "spectrum"
+    dataset_type = "spectrum"
     on_region: Regions = regions(
         REQUIRED,
         doc="The region that counts are taken from, as one DS9 region: a circle or another shape, "
@@ -57,6 +58,10 @@ class SpectrumGeometry(Geometry):
             return  # it is named already, with all other places
         except OSError as error:
             yield Problem(("on_region",), f"cannot be read: {error}", "expected a region")
+
+    def sky_region(self) -> SkyRegion:
+        """Return the on region, as `region` does."""
+        return self.region()
 
     def region(self) -> SkyRegion:
         """Give the on region.

@@ -14,11 +14,10 @@ if TYPE_CHECKING:
 
 def on_regions(maker: Maker, pipeline: Chain) -> Iterator[tuple[str, SkyRegion]]:
     """Yield the on regions that a maker works on; one that cannot be read is named elsewhere."""
-    from skyred.components.geometries import SpectrumGeometry
-
     for entry, reduction in entries_of(maker, pipeline):
-        if isinstance(reduction.geometry, SpectrumGeometry):
-            try:
-                yield entry, reduction.geometry.region()
-            except (SkyredError, OSError):
-                continue
+        try:
+            region = reduction.geometry.sky_region()
+        except (SkyredError, OSError):
+            continue
+        if region is not None:
+            yield entry, region

@@ -30,6 +30,7 @@ class FoVBackground(Maker):
     """The background template, normalised to the counts outside an exclusion."""
 
     kind = "fov-background"
+    makes = ("background",)
     method: str = option("fit", choices=("scale", "fit"), doc="How: one factor, or a fit.")
     exclude: Regions = exclusion()
     spectral: str = option(

@@ -35,6 +35,11 @@ class MapData(Maker):
         """Responses that the chosen parts are made of."""
         return tuple(RESPONSES[part] for part in self.parts if part in RESPONSES)
 
+    @property
+    def makes(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Its parts."""
+        return self.parts
+
     def check(self, pipeline: Chain) -> Iterable[Problem]:
         """The geometry must be a map."""
         yield from geometry_problems(self, "map", pipeline)

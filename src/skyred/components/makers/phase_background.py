@@ -67,6 +67,7 @@ class PhaseBackground(Maker):
     """On counts from some phases of a pulsar, and off counts from others, in one place."""
 
     kind = "phase-background"
+    makes = ("off",)
     on_phase: tuple[Interval, ...] = _phases("Phases of the on counts; the upper end excluded.")
     off_phase: tuple[Interval, ...] = _phases("Phases of the off counts; the upper end excluded.")
     column: str = option("PHASE", doc="Column of the event list with the phases, from 0 to 1.")

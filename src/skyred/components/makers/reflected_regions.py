@@ -32,6 +32,7 @@ class ReflectedRegions(Maker):
     """Off counts from regions like the on region, at the same distance from the pointing."""
 
     kind = "reflected-regions"
+    makes = ("off",)
     finder: str = option(
         "reflected",
         choices=("reflected", "wobble"),

@@ -98,6 +98,7 @@ class RingBackground(Ring):
     """Background of each pixel from a ring around it; gives off counts."""
 
     kind = "ring-background"
+    makes = ("off",)
     width: u.Quantity = quantity(unit="deg", min="0 deg", doc="Width of the ring.")
 
     def validate(self) -> Iterable[Problem]:
@@ -141,6 +142,7 @@ class AdaptiveRingBackground(Ring):
     """Background of each pixel from a ring that grows until it holds enough; gives off counts."""
 
     kind = "adaptive-ring-background"
+    makes = ("off",)
     r_out_max: u.Quantity = quantity(
         unit="deg", min="0 deg", doc="Largest outer radius of the ring."
     )

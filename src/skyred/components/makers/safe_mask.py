@@ -28,6 +28,7 @@ class SafeMask(Maker):
     """The range of energy and offset in which the data can be trusted."""
 
     kind = "safe-mask"
+    makes = ("mask",)
     methods: tuple[str, ...] = option(
         ("aeff-default",), choices=METHODS, many=True, doc="Methods, combined with and."
     )
@@ -51,6 +52,11 @@ class SafeMask(Maker):
         choices=("DL4", "DL3"),
         doc="Whether projected (DL4) or raw (DL3) responses are used.",
     )
+
+    @property
+    def largest_offset(self) -> u.Quantity | None:
+        """The option ``offset_max`` if its method is used; else there is no limit."""
+        return self.offset_max if "offset-max" in self.methods else None
 
     def validate(self) -> Iterable[Problem]:
         """A position or an offset, not both; some method."""

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from skyred.components.makers.checks import on_regions
-from skyred.components.makers.safe_mask import SafeMask
 from skyred.errors import ArchiveError, Problem, SkipObservation
 from skyred.fields import option
 from skyred.interfaces import Chain, Maker, component, entries_of, geometry_problems
@@ -51,14 +50,18 @@ class SpectrumData(Maker):
         parts = {"edisp": "edisp", "background": "bkg"}
         return ("aeff", *(name for part, name in parts.items() if part in self.parts), *psf)
 
+    @property
+    def makes(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Its parts."""
+        return self.parts
+
     def check(self, pipeline: Chain) -> Iterable[Problem]:
         """The geometry must be a spectrum, its region fit the options, and a background be made."""
         yield from geometry_problems(self, "spectrum", pipeline)
         yield from self._region_problems(pipeline)
         for entry, reduction in entries_of(self, pipeline):
-            if "background" not in self.parts and all(
-                isinstance(maker, SpectrumData | SafeMask) for maker in reduction.make
-            ):
+            made = [maker.makes for maker in reduction.make]
+            if all(parts is not None and not {"background", "off"} & set(parts) for parts in made):
                 yield Problem(
                     (),
                     f"nothing in data.{entry} makes a background",

@@ -22,6 +22,7 @@ class Sum(Stacker):
     """Stack all runs into one dataset."""
 
     kind = "sum"
+    one_dataset = True
 
     def room(self, shares: NDArray[np.float64]) -> float:
         """Give that of one dataset."""

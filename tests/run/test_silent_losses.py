@@ -12,7 +12,7 @@ import pytest
 from skyred import Maker, Orchestrator, Pipeline, Reduction, component, hookimpl
 from skyred.components.gammapy import BackgroundModels, EnergyAxis, FluxPoints, Source
 from skyred.errors import ConfigError, ModelError, RunsFailedError
-from toys import toy_pipeline, toy_plugins
+from toys import ToyMaker, toy_pipeline, toy_plugins
 
 
 def source(**changes: Any) -> Source:
@@ -64,6 +64,21 @@ def test_a_maker_that_no_plugin_offers_is_not_said_to_be_somebodys() -> None:
     with pytest.raises(RunsFailedError):
         orchestrator.reduce()
     assert orchestrator.outcomes[0].maker == "maker fail-all of no plugin"
+
+
+def test_the_second_of_two_makers_of_one_kind_is_said_to_be_its_own_plugins() -> None:
+    @component
+    class Other(FailAll):
+        """Fails, under the kind of a toy."""
+
+        kind = ToyMaker.kind
+
+    (good,) = toy_pipeline().data.values()
+    pipeline = Pipeline(data={"one": good.evolve(make=[ToyMaker(), Other()])})
+    orchestrator = Orchestrator(pipeline, plugins=toy_plugins())
+    with pytest.raises(RunsFailedError):
+        orchestrator.reduce()
+    assert orchestrator.outcomes[0].maker == f"maker {ToyMaker.kind} of no plugin"
 
 
 def test_two_entries_cannot_call_their_datasets_the_same() -> None:

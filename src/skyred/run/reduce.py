@@ -81,12 +81,14 @@ class Reducer:
             yield begun.popleft().end(tell)
 
     def _begin(self, entry: str, reduction: Reduction, selection: Selection) -> _Begun:
+        links = (*reduction.make, reduction.stack)
+        owners = tuple(str(self.catalog.owner(link) or "no plugin") for link in links)
         makers = prepared(entry, reduction, selection)
         reduction = reduction.named(entry)
         reduction = reduction.evolve(stack=reduction.stack.prepare(selection.table))
         keeper = Keeper.of(self.cache, reduction, makers, self.catalog)
         total = reduction.stack.zero(reduction.geometry)
-        return _Begun(entry, reduction, makers, keeper, total, selection.outcomes)
+        return _Begun(entry, reduction, makers, owners, keeper, total, selection.outcomes)
 
     def _make(self, chunks: Iterable[Chunk], finished: Finished) -> Iterator[Partial]:
         saved, ahead = partial(rescue, self.workers), self.slots * LOOK_AHEAD
@@ -117,6 +119,8 @@ class _Begun:
         With the stacker prepared, and datasets called after the entry.
     makers : tuple of Maker
         The makers, prepared.
+    owners : tuple of str
+        Whose the makers and, last, the stacker are.
     keeper : Keeper
         Its cache.
     total : object
@@ -128,6 +132,7 @@ class _Begun:
     entry: str
     reduction: Reduction
     makers: tuple[Maker, ...]
+    owners: tuple[str, ...]
     keeper: Keeper
     total: Any
     untold: Sequence[Outcome] = ()
@@ -155,4 +160,4 @@ def _chunks(begun: _Begun, selection: Selection) -> Iterator[Chunk]:
         # taken here and not when all were selected: what is made is what was hashed just before
         sums = sums_of(path for run in inputs.values() for path in run.files)
         made_with = (begun.entry, begun.reduction, begun.makers)
-        yield Chunk(*made_with, observations, inputs, sums, begun.keeper.code)
+        yield Chunk(*made_with, observations, inputs, sums, begun.owners, begun.keeper.code)

@@ -174,7 +174,6 @@ class Steps:
         return self.done.get("reduce", Datasets(self.reduced) if self.reduced else None)
 
     def _tell(self, outcome: Outcome) -> None:
-        outcome = self._with_owner(self.pipeline.data[outcome.entry], outcome)
         self.outcomes.append(outcome)
         # for the run's log: on the terminal it is the watchers' to say
         said = f"{outcome.status}: {outcome.reason}" if outcome.reason else outcome.status
@@ -182,14 +181,6 @@ class Steps:
         for note in outcome.notes:
             log.info("%s %d: %s", outcome.entry, outcome.obs_id, note)
         self.watchers.tell("skyred_observation_reduced", run=self.record, outcome=outcome)
-
-    def _with_owner(self, reduction: Reduction, outcome: Outcome) -> Outcome:
-        """Name whose the maker is that skipped or failed an observation: a worker cannot know."""
-        for link in (*reduction.make, reduction.stack):
-            if outcome.maker == f"{link.role} {link.kind}":
-                owner = self.plugins.catalog.owner(link) or "no plugin"
-                return attrs.evolve(outcome, maker=f"{outcome.maker} of {owner}")
-        return outcome
 
     def _stop_on_nothing(self) -> None:
         made = {each.entry for each in self.outcomes if each.status in ("made", "cached")}

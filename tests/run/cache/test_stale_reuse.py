@@ -158,7 +158,7 @@ class World:
 def _begun(world: World, entry: str, reduction: Reduction, plugins: Plugins) -> _Begun:
     reduction = reduction.named(entry)
     keeper = Keeper.of(Cache(world.folder, b""), reduction, reduction.make, plugins.catalog)
-    return _Begun(entry, reduction, reduction.make, keeper, None)
+    return _Begun(entry, reduction, reduction.make, (), keeper, None)
 
 
 def _plugins(world: World) -> Plugins:

@@ -38,6 +38,8 @@ class Chunk:
         What the archive says of them by OBS_ID; those that it has no files for are left out.
     sums : mapping of Path to str
         The sha256 of files, where they were taken already: what is read is to be the same.
+    owners : tuple of str
+        Whose each of the makers is, and last the stacker; () where that is not known.
     code : tuple of str
         Digests of the source that is to make them; () where that is not known.
     """
@@ -48,6 +50,7 @@ class Chunk:
     observations: tuple[Observation, ...]
     inputs: Mapping[int, RunInput] = attrs.field(factory=dict)
     sums: Mapping[Path, str] = attrs.field(factory=dict)
+    owners: tuple[str, ...] = ()
     code: tuple[str, ...] = ()
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gammapy.data import Observation
     from gammapy.datasets import Dataset
 
+    from skyred.interfaces import Component
     from skyred.run.worker.chunk import Chunk
 
 
@@ -59,7 +60,7 @@ class Making:
 
     def stack(self, total: Any, dataset: Dataset) -> Any:
         """Add the dataset to the total; if that fails, the total is spoilt."""
-        self.step = "stacker " + self.chunk.reduction.stack.kind
+        self._begin_link(-1, self.chunk.reduction.stack)
         try:
             return self.chunk.reduction.stack.add(total, dataset, self.observation)
         except FAILURES as error:
@@ -95,16 +96,22 @@ class Making:
 
     def _make(self, target: Dataset) -> tuple[Dataset, float]:
         reduction = self.chunk.reduction
-        self.step = f"stacker {reduction.stack.kind}"
+        self._begin_link(-1, reduction.stack)
         reduction.stack.admit(self.observation)
         self.step = "geometry"
         dataset = reduction.geometry.cutout(target, self.observation, reduction)
-        for maker in self.chunk.makers:
-            self.step = f"maker {maker.kind}"
+        for place, maker in enumerate(self.chunk.makers):
+            self._begin_link(place, maker)
             dataset = maker.make(dataset, self.observation)
             if dataset is None:  # the next maker would be blamed
                 raise TypeError("make() gave None; return the dataset at its end")
         return dataset, settle(dataset)
+
+    def _begin_link(self, place: int, link: Component) -> None:
+        """Say what works now, and whose it is."""
+        owners = self.chunk.owners
+        owner = f" of {owners[place]}" if owners else ""
+        self.step = f"{link.role} {link.kind}{owner}"
 
     def _fail(self, error: BaseException) -> None:
         reason = f"{type(error).__name__}: {error}"

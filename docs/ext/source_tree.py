@@ -38,7 +38,13 @@ def _entries(folder: Path) -> Iterator[Path]:
             continue
         if path.suffix == ".txt":  # the templates of a new plugin
             continue
+        if path.is_dir() and not any(_files(path)):  # what was moved away leaves caches behind
+            continue
         yield path
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    return (each for each in folder.rglob("*.*") if "__pycache__" not in each.parts)
 
 
 def _order(folder: Path):

@@ -84,7 +84,7 @@ pipeline
 # %%
 # Mistakes are named all at once, each with its line and what was expected. Here are two:
 
-from skyred.errors import ConfigError
+from skyred import ConfigError
 
 wrong = text.replace("min: 1 TeV", "min: 1 s").replace("offset-max", "offset-mx")
 try:

@@ -21,7 +21,7 @@ from gammapy.makers import FoVBackgroundMaker, MapDatasetMaker, SafeMaskMaker
 from gammapy.maps import MapAxis, WcsGeom
 from regions import CircleSkyRegion
 
-from skyred.plugins import Plugins
+from skyred import Plugins
 
 archive = "$GAMMAPY_DATA/hess-dl3-dr1" if "GAMMAPY_DATA" in os.environ else "sim:crab"
 store = Plugins.load().open_archive(os.path.expandvars(archive))

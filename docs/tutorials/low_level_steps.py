@@ -15,7 +15,7 @@ import os
 
 import matplotlib.pyplot as plt
 
-from skyred.plugins import Plugins
+from skyred import Plugins
 
 archive = "$GAMMAPY_DATA/hess-dl3-dr1" if "GAMMAPY_DATA" in os.environ else "sim:crab"
 
@@ -32,7 +32,7 @@ print(type(store).__name__, "of", len(store.obs_table), "runs")
 # ------
 # A selector takes the table of observations, and gives the rows that are wanted. No event is read.
 
-from skyred.components.gammapy import Cone
+from skyred import Cone
 
 cone = Cone(center=["83.633 deg", "22.014 deg"], radius="5 deg")
 table = cone.select(store.obs_table)
@@ -57,7 +57,7 @@ print(observations[0].events)
 # --------
 # The geometry gives the empty dataset that the runs are stacked onto.
 
-from skyred.components.gammapy import EnergyAxis, MapGeometry
+from skyred import EnergyAxis, MapGeometry
 
 geometry = MapGeometry(
     name="crab",
@@ -76,7 +76,7 @@ print(empty.counts.geom)
 # A maker takes a dataset and an observation, and gives the dataset one step further. The first
 # fills in counts, exposure, background, PSF and energy dispersion:
 
-from skyred.components.gammapy import FoVBackground, MapData, SafeMask
+from skyred import FoVBackground, MapData, SafeMask
 
 first = observations[0]
 dataset = MapData().make(empty.copy(name=f"crab-{first.obs_id}"), first)
@@ -123,7 +123,7 @@ figure.tight_layout()
 # ``total`` belongs to it. Before a dataset is stacked, the background with its norm takes the place
 # of the template and its model.
 
-from skyred.components.gammapy import Sum
+from skyred import Sum
 
 makers = [MapData(), safe_mask, background]
 stacker = Sum()
@@ -146,7 +146,7 @@ print(datasets["crab"])
 # Models are built for the datasets they are put on. Spectral and spatial models have the names and
 # parameters that gammapy has for them.
 
-from skyred.components.gammapy import BackgroundModels, Source
+from skyred import BackgroundModels, Source
 
 crab = Source(
     name="crab",
@@ -168,8 +168,7 @@ print(datasets.models.names)
 # What a fitter sees is an :class:`~skyred.Objective`: parameters and their limits, and a function
 # that gives the fit statistic at any values of them. It knows nothing of gammapy.
 
-from skyred.components.fitters.minuit import Newton
-from skyred.likelihood import objective_of
+from skyred import Newton, objective_of
 
 objective = objective_of(datasets)
 for name, start, unit in zip(objective.names, objective.start, objective.units, strict=True):
@@ -190,7 +189,7 @@ print(fit)
 # An estimator derives a product from the fitted datasets. A product has a table and a picture, and
 # holds gammapy's object:
 
-from skyred.components.gammapy import FluxPoints
+from skyred import FluxPoints
 
 estimator = FluxPoints(source="crab", energy_edges=["1 TeV", "2 TeV", "4 TeV", "10 TeV"])
 product = estimator.estimate(datasets, fit)

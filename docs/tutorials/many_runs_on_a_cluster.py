@@ -142,7 +142,7 @@ for name in ("counts", "background", "exposure", "mask_safe"):
 
 import shutil
 
-from skyred.plugins import Plugins
+from skyred import Plugins
 
 table = Plugins.load().open_archive(os.path.expandvars(archive)).hdu_table
 shutil.copytree(table.meta["BASE_DIR"], here / "copy")

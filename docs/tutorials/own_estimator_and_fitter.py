@@ -113,7 +113,7 @@ product.plot()
 # In the chain it stands in ``estimate``. Its table is then written into the run folder, and its
 # picture drawn. ``check`` sees the whole chain before any data are read; here it finds a mistake:
 
-from skyred.errors import ConfigError
+from skyred import ConfigError
 
 try:
     Orchestrator(pipeline.evolve(estimate=[CrabUnits(source="carb")]))
@@ -126,7 +126,7 @@ except ConfigError as error:
 # A fitter knows nothing of gammapy: it is given an objective, a function of a vector, with names,
 # starting values and limits. Let us look at it.
 
-from skyred.likelihood import objective_of
+from skyred import objective_of
 
 objective = objective_of(orchestrator.datasets)
 print(*objective.names, sep="\n")
@@ -141,8 +141,7 @@ print(f"{objective(objective.start):.3f}")
 
 import attrs
 
-from skyred import Fitter
-from skyred.likelihood.minimise import minimise
+from skyred import Fitter, minimise
 
 
 @component

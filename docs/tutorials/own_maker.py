@@ -17,7 +17,7 @@ from a YAML file.
 
 import os
 
-from skyred.plugins import Plugins
+from skyred import Plugins
 
 archive = "$GAMMAPY_DATA/hess-dl3-dr1" if "GAMMAPY_DATA" in os.environ else "sim:crab"
 obs_id = 23523 if "GAMMAPY_DATA" in os.environ else 900001
@@ -83,7 +83,7 @@ except SkipObservation as reason:
 # A notebook shows what it holds. Its options were checked when it was made; a mistake names the
 # field:
 
-from skyred.errors import FieldError
+from skyred import FieldError
 
 try:
     SteadyRate(interval="2 TeV")

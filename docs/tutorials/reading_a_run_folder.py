@@ -133,7 +133,7 @@ print(report["digest"] == pipeline.digest())
 # -----------------------
 # One word in the fitted models, changed by hand:
 
-from skyred.errors import OutputError
+from skyred import OutputError
 
 path = here / "crab" / "models.yaml"
 original = path.read_text()

@@ -1,12 +1,11 @@
 """The maker in pipelines: runs that cannot be read, and the cache."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 
-from skyred import Orchestrator, Pipeline
-from skyred.components.simulation.archive import CrabSimulation
-from skyred.components.simulation.cache import kept
+from skyred import Orchestrator, Pipeline, Plugins
 
 YAML = """
 data:
@@ -35,7 +34,8 @@ data:
 @pytest.fixture(scope="module")
 def archive():
     """Give three short runs: those of the conformance kit, made once; to be copied, not changed."""
-    return kept(CrabSimulation(runs=3, livetime=3))
+    store = Plugins.load().open_archive("sim:crab?runs=3&livetime=3min")
+    return Path(store.hdu_table.meta["BASE_DIR"])
 
 
 def test_a_run_that_cannot_be_read_is_in_the_ledger_and_the_others_are_made(archive, tmp_path):
@@ -72,7 +72,7 @@ def test_what_lies_beyond_the_model_is_named_before_anything_is_read(archive):
     text = text.replace("offset_bins: 4", "offset_max: 1 deg")
     with pytest.raises(ValueError, match=r"does not cover the energies of data\.crab") as error:
         Pipeline.from_yaml(text)
-    assert "less than that of the safe-mask" in str(error.value)
+    assert "less than that of the masks" in str(error.value)
 
 
 def test_a_chain_that_keeps_to_no_offset_is_told_to(archive):

@@ -9,8 +9,7 @@ import pytest
 
 from deaths import Child, reduce, statuses, totals
 from killers import Killer
-from skyred.components.engines import Serial
-from skyred.errors import EngineError, FieldError
+from skyred import EngineError, FieldError, Serial
 from skyred_dask import Dask
 from waiting import LIMIT, hang_guard, wait_for
 

@@ -4,7 +4,7 @@ from gammapy.datasets import Datasets
 from gammapy.modeling.models import PowerLawSpectralModel, SkyModel
 
 import small_datasets as small
-from skyred.likelihood import objective_of
+from skyred import objective_of
 from skyred.testing import Case, Sample, parametrize_with_checks
 from skyred_sampling import Nested, Posterior
 

@@ -12,9 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from skyred import Pipeline, Result, fit
-from skyred.errors import ConfigError
-from skyred.likelihood import objective_of
+from skyred import ConfigError, Pipeline, Result, fit, objective_of
 from skyred_sampling import weighted
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.yaml"))

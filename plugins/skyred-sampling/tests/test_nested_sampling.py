@@ -15,8 +15,7 @@ import pytest
 from scipy.special import erf
 
 from bowls import quadratic
-from skyred import Objective
-from skyred.errors import FitError
+from skyred import FitError, Objective
 from skyred_sampling import Nested, weighted
 
 # correlated by 0.9, in units as far apart as those of an index and an amplitude

@@ -6,8 +6,7 @@ from collections.abc import Iterable
 
 from astropy import units as u
 
-from skyred import Maker, Problem
-from skyred.interfaces import Chain, entries_of
+from skyred import Chain, Maker, Problem, entries_of, largest_offset
 
 
 def reach_problems(
@@ -27,19 +26,15 @@ def reach_problems(
                     "take a wider range",
                 )
         makers = getattr(reduction, "make", ())
-        reaches = [
-            other.offset_max
-            for other in makers
-            if other.kind == "safe-mask" and "offset-max" in other.methods
-        ]
-        if reaches and min(reaches) > offset_max:
+        reach = largest_offset(makers)
+        if reach is not None and reach > offset_max:
             yield Problem(
                 ("offset_max",),
-                f"{offset_max} is less than that of the safe-mask of data.{entry}, {min(reaches)}: "
+                f"{offset_max} is less than that of the masks of data.{entry}, {reach}: "
                 "there would be no background",
                 "let it be as large",
             )
-        if not reaches and not any(other.kind == "adapted" for other in makers):
+        if reach is None and not any(other.makes is None for other in makers):
             yield Problem(
                 ("offset_max",),
                 f"no maker of data.{entry} keeps to {offset_max}, beyond which there is no "

@@ -10,9 +10,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 from astropy import units as u
 
-from skyred import Maker, Problem, SkipObservation, array, component, option, quantity
-from skyred.fields import Regions, exclusion, specs
-from skyred.interfaces import Chain, geometry_problems
+from skyred import (
+    Chain,
+    Maker,
+    Problem,
+    Regions,
+    SkipObservation,
+    array,
+    component,
+    exclusion,
+    geometry_problems,
+    option,
+    quantity,
+    specs,
+)
 from skyred_acceptance.camera import Array, Camera, site
 from skyred_acceptance.checks import reach_problems
 from skyred_acceptance.model import rates, response

@@ -8,7 +8,7 @@ import attrs
 import numpy as np
 from astropy import units as u
 
-from skyred.fields import Regions
+from skyred import Regions
 from skyred_acceptance.camera import Array, Camera
 
 if TYPE_CHECKING:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from concurrent.futures import Executor
 
-from skyred import Engine, Problem, component, option, quantity
-from skyred.interfaces.engine import cores
+from skyred import Engine, Problem, component, cores, option, quantity
 
 
 @component

@@ -14,8 +14,7 @@ import dask
 from distributed import Client, LocalCluster
 from distributed.scheduler import KilledWorker
 
-from skyred.errors import EngineError
-from skyred.interfaces.engine import interrupts_held
+from skyred import EngineError, interrupts_held
 from skyred_dask.sameness import require_same
 from skyred_dask.watch import Watch
 

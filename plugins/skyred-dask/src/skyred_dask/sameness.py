@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, entry_points, version
 
 from distributed import Client
 
-from skyred.errors import EngineError
+from skyred import EngineError
 
 NUMERIC = ("gammapy", "astropy", "numpy", "scipy", "regions")
 

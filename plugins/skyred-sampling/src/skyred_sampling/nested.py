@@ -14,8 +14,7 @@ from skyred_sampling.sampling import Sampled, sample
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from skyred import Objective
-    from skyred.interfaces import Chain
+    from skyred import Chain, Objective
 
     Array = NDArray[np.float64]
 

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Self
 import attrs
 import numpy as np
 
-from skyred import Estimator, Problem, Product, component, option
-from skyred.errors import FitError
+from skyred import Estimator, FitError, Problem, Product, component, option
 from skyred_sampling import tables
 from skyred_sampling.corner import draw_corner
 
@@ -23,8 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-    from skyred import FitResult
-    from skyred.interfaces import Chain
+    from skyred import Chain, FitResult
 
     Array = NDArray[np.float64]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import numpy as np
 
-from skyred.errors import FitError
+from skyred import FitError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

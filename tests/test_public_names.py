@@ -1,0 +1,67 @@
+"""The public names are complete: plugins, examples and the documentation need no others."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import skyred
+from skyred.plugins import Plugins
+
+ROOT = Path(__file__).parents[1]
+PUBLIC = {"skyred", "skyred.testing"}
+CODE = (
+    "plugins/*/src/**/*.py",
+    "plugins/*/tests/**/*.py",
+    "docs/tutorials/*.py",
+    "examples/**/*.py",
+    "src/skyred/cli/new_plugin/templates/*",
+)
+PAGES = ("README.md", "docs/**/*.md", "plugins/*/README.md")
+
+
+def sources() -> Iterator[tuple[Path, str]]:
+    for pattern in CODE:
+        for path in ROOT.glob(pattern):
+            yield path, path.read_text("utf-8")
+    for pattern in PAGES:
+        for path in ROOT.glob(pattern):
+            if "_build" not in path.parts:
+                blocks = re.findall(r"```python\n(.*?)```", path.read_text("utf-8"), re.DOTALL)
+                yield path, "\n".join(blocks)
+
+
+def test_plugins_examples_and_pages_import_public_names_only() -> None:
+    inner = [
+        f"{path.relative_to(ROOT)}: {module}"
+        for path, text in sources()
+        for module in re.findall(r"^\s*(?:from|import) (skyred(?:\.[\w.]+)?)\b", text, re.MULTILINE)
+        if module not in PUBLIC
+    ]
+    assert not inner
+
+
+@pytest.mark.parametrize("name", sorted(skyred.__all__))
+def test_a_public_name_is_there(name: str) -> None:
+    assert getattr(skyred, name) is not None
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    page = (ROOT / "docs" / "reference" / "api.rst").read_text("utf-8")
+    described = set(re.findall(r"^\.\. (?:auto\w+|data):: (?:[\w.]+\.)?(\w+)$", page, re.MULTILINE))
+    # default components and the values of their options have pages of their own
+    others = {
+        name
+        for name in skyred.__all__
+        if not getattr(getattr(skyred, name), "__module__", "").startswith("skyred.components")
+    }
+    assert others <= described
+
+
+def test_every_default_component_is_public() -> None:
+    ours = [each for each in Plugins.load().catalog if each.owner.distribution == "skyred"]
+    missing = [each.cls.__name__ for each in ours if not hasattr(skyred, each.cls.__name__)]
+    assert not missing

@@ -65,3 +65,14 @@ def test_every_default_component_is_public() -> None:
     ours = [each for each in Plugins.load().catalog if each.owner.distribution == "skyred"]
     missing = [each.cls.__name__ for each in ours if not hasattr(skyred, each.cls.__name__)]
     assert not missing
+
+
+def test_modules_that_pages_name_are_in_the_source() -> None:
+    known = {path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*.py")}
+    gone = [
+        f"{page.relative_to(ROOT)}: {name}"
+        for page in [ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/explanation/*.md")]
+        for name in re.findall(r"`([\w/]+\.py)`", page.read_text("utf-8"))
+        if not any(path == name or path.endswith(f"/{name}") for path in known)
+    ]
+    assert not gone

@@ -1,4 +1,4 @@
-"""Adapting: whether a gammapy object can stand in a chain, by what its `run` takes."""
+"""Signatures: whether a gammapy object can stand in a chain, by what its `run` takes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line: run, check, plugins, show, demo, cache."""
+"""The command line: run, check, plugins, show, demo, cache, export, new-plugin."""
 
 from skyred.cli.main import main
 

@@ -1,7 +1,7 @@
-"""The default components around gammapy.
+"""The plugin `gammapy`: the list of the default components, and its archives.
 
-gammapy takes seconds to import, so throughout this package it is imported inside the functions that
-need it: loading all plugins, checking a configuration and `--help` do without.
+gammapy takes seconds to import, so throughout `skyred.components` it is imported inside the
+functions that need it: loading all plugins, checking a configuration and `--help` do without.
 """
 
 from __future__ import annotations

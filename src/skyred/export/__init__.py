@@ -1,4 +1,4 @@
-"""Exporting: a pipeline as a plain gammapy script."""
+"""Export: a pipeline as a plain gammapy script."""
 
 from skyred.export.whole import export
 

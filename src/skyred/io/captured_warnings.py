@@ -1,4 +1,4 @@
-"""Notes: what libraries warn of while something is made, kept with what it is about."""
+"""Captured warnings: what libraries warn of while something is made, kept with what it is about."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trust: models that are not known are compared with gammapy before they are used."""
+"""Cross-checks: models that are not known are compared with gammapy before they are used."""
 
 from __future__ import annotations
 

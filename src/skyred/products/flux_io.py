@@ -1,4 +1,4 @@
-"""Flux points and flux maps of gammapy in files, with the model that their norms refer to."""
+"""Flux points, light curves, profiles and flux maps in files, with the model of their norms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The files of a run folder: each written and read here, in the field's formats."""
+"""The files of a run folder (fit, ledger of observations, estimates): written and read here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gathering: datasets that others have reduced, from their files."""
+"""Loading datasets: datasets that others have reduced, from their files."""
 
 from __future__ import annotations
 

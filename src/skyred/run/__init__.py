@@ -1,4 +1,4 @@
-"""The orchestrator: select, reduce, model, fit, estimate; no printing, no parsing."""
+"""The run: select, reduce, model, fit, estimate; no printing, no parsing."""
 
 from skyred.run.orchestrator import Orchestrator
 

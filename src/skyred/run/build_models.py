@@ -1,4 +1,4 @@
-"""Modelling: the parts of `model:` to one set of models on the datasets."""
+"""Building models: the parts of `model:` to one set of models on the datasets."""
 
 from __future__ import annotations
 

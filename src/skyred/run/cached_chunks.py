@@ -1,4 +1,4 @@
-"""Caching: chunks taken from the cache where they are there, in their order among those made."""
+"""Cached chunks: taken from the cache where they are there, in their order among those made."""
 
 from __future__ import annotations
 

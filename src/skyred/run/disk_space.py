@@ -1,4 +1,4 @@
-"""Space: whether a place takes what a run will write, and what is said when it does not."""
+"""Disk space: whether a place takes what a run will write, and what is said when it does not."""
 
 from __future__ import annotations
 

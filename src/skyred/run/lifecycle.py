@@ -1,4 +1,4 @@
-"""Watching: lifecycle hooks called one by one; a faulty watcher is named and stops nothing."""
+"""Lifecycle: lifecycle hooks called one by one; a faulty watcher is named and stops nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Learning: makers prepared with what all observations show, each of them inspected first."""
+"""Preparing makers with what all observations show, each of them inspected first."""
 
 from __future__ import annotations
 

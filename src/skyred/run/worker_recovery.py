@@ -1,4 +1,4 @@
-"""Rescue: a chunk that kills its worker, done run by run and then without the runs that do it."""
+"""Worker recovery: a chunk that kills its worker, run by run and then without those that do it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks of estimators that need the whole pipeline: the source, and the edges of energy bins."""
+"""Checks of estimators that need the whole pipeline: sources that no model has, energy edges."""
 
 from __future__ import annotations
 

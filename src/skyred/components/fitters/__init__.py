@@ -1,4 +1,4 @@
-"""Fitters around gammapy: those that its fits can be made with."""
+"""The fitters: skyred's own, and gammapy's backends."""
 
 from skyred.components.fitters.backends import GammapyFit
 

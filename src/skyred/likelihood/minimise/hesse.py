@@ -1,4 +1,4 @@
-"""Second derivatives at a minimum, by central differences of the exact gradient.
+"""The covariance at a minimum: second derivatives by differences of the exact gradient.
 
 They are taken in scaled and decorrelated directions, in which the statistic is about a circle, so
 they do not depend on units, scales or the reference energy of a spectrum. Minuit's HESSE takes

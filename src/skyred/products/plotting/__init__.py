@@ -1,4 +1,4 @@
-"""Drawing: what all pictures share, and the pictures of datasets; knows gammapy's objects only."""
+"""Plotting: what all pictures share, and the pictures of datasets; knows gammapy's objects only."""
 
 from skyred.products.plotting.datasets import dataset_pictures
 from skyred.products.plotting.sky import (

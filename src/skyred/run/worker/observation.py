@@ -1,4 +1,4 @@
-"""Making: one observation on its way through inspection and makers, and what becomes of it."""
+"""One observation on its way through inspection and makers, and what becomes of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Opening: an observation that is read from the very bytes that were inspected."""
+"""Opening an observation: it is read from the very bytes that were inspected."""
 
 from __future__ import annotations
 

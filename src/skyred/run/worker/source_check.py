@@ -1,4 +1,4 @@
-"""Sameness: what makes a chunk is the source that was meant, wherever it is made."""
+"""Source check: what makes a chunk is the source that was meant, wherever it is made."""
 
 from __future__ import annotations
 

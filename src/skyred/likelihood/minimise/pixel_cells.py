@@ -223,12 +223,18 @@ class CellSearch:
 
         For all others they stay too high, by what they were: all fell by the gain of the source.
         """
-        own, linked = tuple(grid.places.tolist()), set(self._correlated(grid, z).tolist())
-        self.rejected = {
-            key: stat if key[: len(own)] == own else stat - gain
-            for key, stat in self.rejected.items()
-            if key[: len(own)] == own or key[0] not in linked
+        linked = set(self._correlated(grid, z).tolist())
+        neighbours = {
+            tuple(other.places.tolist())
+            for other in self.pixels.grids
+            if other is not grid and not linked.isdisjoint(other.related.tolist())
         }
+        own, kept = tuple(grid.places.tolist()), dict[tuple[float, ...], float]()
+        for key, stat in self.rejected.items():
+            places = key[: len(key) // 2]
+            if places not in neighbours:
+                kept[key] = stat if places == own else stat - gain
+        self.rejected = kept
 
     def _correlated(self, grid: PixelGrid, z: Array) -> Index:
         """Return the parameters of a source and those that are correlated with them."""

@@ -1,5 +1,6 @@
 """The engine dask: the bits of serial, workers that are really killed, schedulers, Ctrl-C."""
 
+import logging
 import os
 import subprocess
 import sys
@@ -50,6 +51,13 @@ def test_workers_of_this_machine_have_one_thread_and_no_other_machine_reaches_th
         (worker,) = executor._client.scheduler_info(n_workers=-1)["workers"].values()
     assert worker["nthreads"] == 1
     assert worker["host"] == "127.0.0.1"
+
+
+def test_connections_that_break_while_it_closes_are_not_logged():
+    with Dask(workers=1).open():
+        pass
+    for name in ("distributed.batched", "distributed.client"):  # threads of it may not have ended
+        assert not logging.getLogger(name).isEnabledFor(logging.WARNING)
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 from collections.abc import Callable
@@ -110,8 +111,20 @@ def _tell(done: Future[Any], told: Future[Any]) -> None:
             told.set_exception(error)
 
 
+def silence_logs() -> None:
+    """Let distributed log errors only, from now on.
+
+    Whatever matters is raised. A cluster restores its level when it closes, while connections to
+    workers that were killed still log how they broke, with a traceback.
+    """
+    for name in ("distributed", "distributed.client"):  # which has a level of its own
+        logger = logging.getLogger(name)
+        logger.setLevel(max(logger.level, logging.ERROR))
+
+
 def open_local(workers: int, allowed_failures: int) -> DaskExecutor:
     """Start workers on this machine, one thread each, that only this machine can reach."""
+    silence_logs()
     settings = {
         "distributed.scheduler.allowed-failures": allowed_failures,
         "distributed.comm.timeouts.connect": START,
@@ -139,6 +152,7 @@ def open_local(workers: int, allowed_failures: int) -> DaskExecutor:
 
 def open_cluster(scheduler: str, wait: float) -> DaskExecutor:
     """Connect to a scheduler, by address or by scheduler file, and look at its workers."""
+    silence_logs()
     client = _connect(scheduler)
     try:
         client.wait_for_workers(1, timeout=wait)

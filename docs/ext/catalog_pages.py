@@ -15,7 +15,7 @@ from typing import Any
 from catalog_examples import example
 
 import skyred
-from skyred import Pipeline, Reduction, hookspecs
+from skyred import Pipeline, ReducedData, Reduction, hookspecs
 from skyred.fields import REQUIRED, FieldSpec, default_of, specs
 from skyred.interfaces import ROLES
 from skyred.plugins import Entry, Plugins
@@ -111,7 +111,8 @@ def configuration_page() -> Iterator[str]:
     yield ""
     for title, cls in (
         ("The whole: Pipeline", Pipeline),
-        ("An entry of data: Reduction", Reduction),
+        ("An entry of data with an archive: Reduction", Reduction),
+        ("An entry of data with datasets: ReducedData", ReducedData),
     ):
         yield from heading(title, "-")
         yield from options(cls)

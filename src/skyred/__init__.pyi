@@ -246,6 +246,9 @@ from .interfaces import (
     Component as Component,
 )
 from .interfaces import (
+    DataEntry as DataEntry,
+)
+from .interfaces import (
     Engine as Engine,
 )
 from .interfaces import (
@@ -270,6 +273,9 @@ from .interfaces import (
     Product as Product,
 )
 from .interfaces import (
+    ReducedData as ReducedData,
+)
+from .interfaces import (
     Reduction as Reduction,
 )
 from .interfaces import (
@@ -282,13 +288,13 @@ from .interfaces import (
     component as component,
 )
 from .interfaces import (
-    entries_of as entries_of,
-)
-from .interfaces import (
     geometry_problems as geometry_problems,
 )
 from .interfaces import (
     largest_offset as largest_offset,
+)
+from .interfaces import (
+    reductions_using as reductions_using,
 )
 from .interfaces import (
     value as value,

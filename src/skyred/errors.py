@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 
 import attrs
@@ -52,6 +53,16 @@ def path_text(path: Iterable[str | int]) -> str:
 
 class SkyredWarning(UserWarning):
     """Something that a user should know, and that does not stop the work."""
+
+
+class OldNameWarning(SkyredWarning, FutureWarning):
+    """An old name of something that was renamed: it works for one release more."""
+
+
+def warn_of_old_name(old: str, new: str) -> None:
+    """Warn that something is called by its old name, which the next release does not know."""
+    message = f"{old} is now called {new}; the old name works until the next release"
+    warnings.warn(message, OldNameWarning, stacklevel=4)
 
 
 class SkyredError(Exception):

@@ -178,7 +178,8 @@ SINGLE = [
     ("{min: 1 TeV, max: 10 TeV, bins: 4}", "{max: 10 TeV, bins: 4}", "energy: lacks 'min';"),
     ("{min: 1 TeV, max: 10 TeV, bins: 4}", "{«»min: 1 TeV, edges: [1 TeV, 10 TeV]}",
      "energy.min: is given beside edges; give one"),
-    ("  hess:\n", "  «»hess: 5\n  other:\n", "data.hess: is 5; expected a mapping: a reduction"),
+    ("  hess:\n", "  «»hess: 5\n  other:\n",
+     "data.hess: is 5; expected a mapping: a data entry, with an archive, or with"),
 ]  # fmt: skip
 
 

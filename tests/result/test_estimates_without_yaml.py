@@ -14,7 +14,7 @@ from gammapy import estimators as ge
 from gammapy.datasets import Datasets
 
 import small_datasets as small
-from skyred import Estimator, Pipeline, Reduction, Result
+from skyred import Estimator, Pipeline, ReducedData, Result
 from skyred.components.gammapy import FluxPoints, Source
 from skyred.errors import OutputError, SkyredWarning
 
@@ -36,7 +36,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Path]:
     Datasets([small.spectrum_dataset()]).write(folder / "datasets.yaml")
     spectral = {"type": "pl", "index": 2, "amplitude": "1e-11 cm-2 s-1 TeV-1", "reference": "1 TeV"}
     pipeline = Pipeline(
-        data={"small": Reduction(datasets=str(folder / "datasets.yaml"))},
+        data={"small": ReducedData(datasets=str(folder / "datasets.yaml"))},
         model=[Source(name="crab", spectral=spectral)],
         estimate=[
             Estimator.adapt(ge.FluxPointsEstimator(EDGES, source="crab"), name="by-gammapy"),

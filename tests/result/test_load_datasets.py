@@ -13,11 +13,11 @@ from astropy.io import fits
 from gammapy.datasets import Datasets
 
 import small_datasets as small
-from skyred import Orchestrator, Pipeline, Reduction, Result
+from skyred import Orchestrator, Pipeline, ReducedData, Reduction, Result
 from skyred.components.gammapy import EnergyAxis, SpectrumData, SpectrumGeometry, Sum
 from skyred.errors import ArchiveError, ConfigError, FieldError, ModelError
 from skyred.interfaces import FitRange
-from toys import ToyModel, ToySum, toy_pipeline, toy_plugins
+from toys import ToyModel, toy_pipeline, toy_plugins
 
 
 def written(folder: Path, *datasets: Any) -> Path:
@@ -34,7 +34,7 @@ def ogip(folder: Path, name: str, seed: int = 3) -> Path:
 
 
 def chain(places: Any, **options: Any) -> Orchestrator:
-    pipeline = Pipeline(data={"other": Reduction(datasets=places, **options)})
+    pipeline = Pipeline(data={"other": ReducedData(datasets=places, **options)})
     return Orchestrator(pipeline, plugins=toy_plugins())
 
 
@@ -119,7 +119,7 @@ def test_a_fit_range_holds_for_what_is_reduced_too() -> None:
 
 def test_datasets_are_joined_with_those_that_are_reduced(tmp_path: Path) -> None:
     (toy,) = toy_pipeline().data.values()
-    other = Reduction(datasets=str(written(tmp_path, small.spectrum_dataset())))
+    other = ReducedData(datasets=str(written(tmp_path, small.spectrum_dataset())))
     pipeline = Pipeline(data={"other": other, "toy": toy}, model=[ToyModel()])
     orchestrator = Orchestrator(pipeline, plugins=toy_plugins())
     assert orchestrator.reduce().names == ["other-1", "toy"]
@@ -129,7 +129,7 @@ def test_datasets_are_joined_with_those_that_are_reduced(tmp_path: Path) -> None
 def test_every_file_that_is_read_is_an_input_of_the_run(tmp_path: Path) -> None:
     path = ogip(tmp_path, "run7")
     index = written(tmp_path, small.map_dataset())
-    pipeline = Pipeline(data={"other": Reduction(datasets=[str(path), str(index)])})
+    pipeline = Pipeline(data={"other": ReducedData(datasets=[str(path), str(index)])})
     result = pipeline.run(tmp_path / "out", plugins=toy_plugins())
     assert result.folder is not None
     report = json.loads((result.folder / "report.json").read_text())
@@ -186,18 +186,26 @@ def test_a_place_where_nothing_is_is_found_before_anything_is_read(tmp_path: Pat
 
 
 def test_an_entry_is_either_reduced_or_read() -> None:
-    with pytest.raises(FieldError, match="neither archive nor datasets"):
-        Reduction()
-    with pytest.raises(FieldError, match=r"stack: is given beside datasets"):
-        Reduction(datasets="datasets.yaml", stack=ToySum())
-    with pytest.raises(FieldError, match=r"lacks 'geometry'; expected a geometry"):
-        Reduction(archive="toy:2", stack=ToySum())
+    for written, message in (
+        ("{fit_range: {energy: [1 TeV, 2 TeV]}}", r"data.other: has neither archive nor datasets"),
+        ("{archive: 'sim:crab', datasets: x.fits}", r"data.other: has datasets beside an archive"),
+        ("{datasets: x.fits, stack: {kind: sum}}", r"data.other.stack: there is no such key"),
+        ("{archive: 'sim:crab'}", r"data.other: lacks 'geometry'; expected a geometry"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            Pipeline.from_yaml(f"data:\n  other: {written}\n", plugins=toy_plugins())
+
+
+def test_reduced_data_stand_where_a_reduction_does() -> None:
+    pipeline = Pipeline(data={"other": ReducedData(datasets="datasets.yaml")})
+    assert list(pipeline.reductions()) == []
+    assert not hasattr(pipeline.data["other"], "with_name")  # there is no geometry to name
 
 
 def test_the_entry_is_the_same_in_yaml(tmp_path: Path) -> None:
     index = written(tmp_path, small.map_dataset())
     text = f"data:\n  other:\n    datasets: {index}\n    fit_range: {{energy: [1 TeV, 5 TeV]}}\n"
     pipeline = Pipeline.from_yaml(text, plugins=toy_plugins())
-    entry = Reduction(datasets=str(index), fit_range=FitRange(energy=["1 TeV", "5 TeV"]))
+    entry = ReducedData(datasets=str(index), fit_range=FitRange(energy=["1 TeV", "5 TeV"]))
     assert pipeline == Pipeline(data={"other": entry})
     assert Pipeline.from_yaml(pipeline.to_yaml(), plugins=toy_plugins()) == pipeline

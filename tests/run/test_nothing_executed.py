@@ -15,7 +15,7 @@ from astropy.io import fits
 from gammapy.maps import Map
 
 import small_datasets as small
-from skyred import Orchestrator, Pipeline, Reduction, Result
+from skyred import Orchestrator, Pipeline, ReducedData, Result
 from skyred.errors import ArchiveError, OutputError
 from skyred.fields import Location, Regions
 from skyred.result.dataset_files import write_datasets
@@ -40,7 +40,7 @@ def craft(path: Path, hdu: str | int) -> None:
 
 
 def gather(place: Path) -> Any:
-    pipeline = Pipeline(data={"other": Reduction(datasets=[str(place)])})
+    pipeline = Pipeline(data={"other": ReducedData(datasets=[str(place)])})
     return Orchestrator(pipeline, plugins=toy_plugins()).reduce()
 
 
@@ -120,7 +120,7 @@ def test_a_tag_in_an_index(tmp_path: Path) -> None:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("made")
     pipeline = Pipeline(
-        data={"other": Reduction(datasets=[str(index(place))])},
+        data={"other": ReducedData(datasets=[str(index(place))])},
         model=toy_pipeline().model,
         estimate=[ToyEstimator()],
     )

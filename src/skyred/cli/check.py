@@ -81,9 +81,8 @@ def _of_archives(pipeline: Pipeline, plugins: Plugins) -> dict[str, Runs]:
     from skyred.run.select import open_store
 
     users: dict[tuple[object, bool], list[str]] = {}
-    for name, reduction in pipeline.data.items():
-        if reduction.archive:
-            users.setdefault((reduction.archive, reduction.allow_outside), []).append(name)
+    for name, reduction in pipeline.reductions():
+        users.setdefault((reduction.archive, reduction.allow_outside), []).append(name)
     return {
         ", ".join(f"data.{name}" for name in names): _all_runs(
             open_store(pipeline.data[names[0]], plugins), allow_outside=outside
@@ -96,8 +95,7 @@ def _of_entries(pipeline: Pipeline, plugins: Plugins) -> dict[str, Runs]:
     """Give the runs that each entry chooses."""
     return {
         f"data.{name}": _chosen(name, reduction, plugins)
-        for name, reduction in pipeline.data.items()
-        if reduction.archive
+        for name, reduction in pipeline.reductions()
     }
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import attrs
 
 from skyred.config.document import Path
-from skyred.errors import FieldError, Problem
+from skyred.errors import FieldError, Problem, warn_of_old_name
 from skyred.fields import (
     REQUIRED,
     FieldSpec,
@@ -24,7 +25,7 @@ from skyred.fields import (
     specs,
     with_article,
 )
-from skyred.interfaces import Chain, Component, Fields
+from skyred.interfaces import Chain, Component, DataEntry, Fields
 from skyred.plugins import Catalog
 
 F = TypeVar("F", bound=Fields)
@@ -76,11 +77,41 @@ class Structurer:
             if chosen is None:
                 return Broken(raw)
             cls, raw = chosen, {name: held for name, held in raw.items() if name != "kind"}
+        try:
+            cls = cls.variant(raw)  # type: ignore[assignment]
+        except FieldError as error:
+            self._say(path, error)
+            return Broken(raw)
         before = len(self.problems)
-        held = self._fields(cls, raw, path)
-        made = _unchecked(cls, held, unset=set(raw) - set(held))
-        self._validate(made, path, complete=len(self.problems) == before)
-        return made if len(self.problems) > before else cls(**held)
+        written = self._written(cls, raw, path)
+        held = self._nested_fields(cls, written, raw, path)
+        sound = len(self.problems) == before
+        if sound:
+            leaves = {name: raw[key] for name, key in written.items() if name not in held}
+            with suppress(FieldError):  # what is below names it, and whatever else is wrong
+                return cls(**held, **leaves)
+        sound &= self._parse_leaves(held, cls, written, raw, path)
+        made = _unchecked(cls, held, unset=set(written) - set(held))
+        self._validate(made, path, sound)
+        return made
+
+    def _parse_leaves(
+        self,
+        held: dict[str, Any],
+        cls: type[F],
+        written: Mapping[str, str],
+        raw: Mapping[str, Any],
+        path: Path,
+    ) -> bool:
+        """Parse plain fields into `held`, and name each that is wrong; true if none is."""
+        before, known = len(self.problems), specs(cls)
+        for name, key in written.items():
+            if known[name].shape == "leaf" or raw[key] is None:
+                try:
+                    held[name] = parse_field(known[name], raw[key])
+                except FieldError as error:
+                    self._say((*path, key), error)
+        return len(self.problems) == before
 
     def _choose(self, role: type[Component], raw: Mapping[str, Any], path: Path) -> Any:
         kind = raw.get("kind")
@@ -97,32 +128,39 @@ class Structurer:
             self._say((*path, "kind"), error)
             return None
 
-    def _fields(self, cls: type, raw: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    def _written(self, cls: type[F], raw: Mapping[str, Any], path: Path) -> dict[str, str]:
+        """Return the key of each field that is given, and name keys that are wrong or missing."""
         known = specs(cls)
-        for name in raw:
+        written: dict[str, str] = {}
+        for key in raw:
+            name = cls.old_names.get(key, key)
             if name not in known:
-                self._unknown(name, list(known), path)
-        held: dict[str, Any] = {}
+                self._unknown(key, list(known), path)
+            elif name in written:
+                error = FieldError(f"is the old name of {name!r}", "leave one of the two out")
+                self._say((*path, key if name != key else written[name]), error)
+            else:
+                written[name] = key
+                if name != key:
+                    warn_of_old_name(f"the option {key!r} of {cls.__name__}", repr(name))
         for name, spec in known.items():
-            if name in raw:
-                self._field(held, name, spec, raw[name], (*path, name))
-            elif default_of(cls, name) is REQUIRED:
+            if name not in written and default_of(cls, name) is REQUIRED:
                 self._say(
                     path, FieldError(f"lacks {name!r}", f"expected {spec.type_name}: {spec.doc}")
                 )
-        return held
+        return written
 
-    def _field(
-        self, held: dict[str, Any], name: str, spec: FieldSpec, raw: Any, path: Path
-    ) -> None:
-        if spec.shape != "leaf" and raw is not None:
-            if self._has_shape(spec, raw, path):
-                held[name] = self._nested(spec, raw, path)
-            return
-        try:
-            held[name] = parse_field(spec, raw)
-        except FieldError as error:
-            self._say(path, error)
+    def _nested_fields(
+        self, cls: type, written: Mapping[str, str], raw: Mapping[str, Any], path: Path
+    ) -> dict[str, Any]:
+        held: dict[str, Any] = {}
+        for name, spec in specs(cls).items():
+            key = written.get(name)
+            if spec.shape != "leaf" and key is not None and raw[key] is not None:
+                below = (*path, key)
+                if self._has_shape(spec, raw[key], below):
+                    held[name] = self._nested(spec, raw[key], below)
+        return held
 
     def _has_shape(self, spec: FieldSpec, raw: Any, path: Path) -> bool:
         fits = {
@@ -178,6 +216,8 @@ def _unchecked(cls: type[F], held: Mapping[str, Any], unset: set[str]) -> F:
 
 
 def _words(cls: type[Fields]) -> str:
+    if cls is DataEntry:
+        return f"{with_article(cls)}, with an archive, or with datasets"
     if issubclass(cls, (Component, Chain)):
         return with_article(cls)
     return f"{with_article(cls)}, with {', '.join(specs(cls))}"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from skyred.errors import ExportError
 from skyred.fields import Location
-from skyred.interfaces import FitRange, Reduction, required_irfs
+from skyred.interfaces import FitRange, ReducedData, Reduction, required_irfs
 from skyred.interfaces.fit_range import SLACK
 from skyred.result.load_datasets import dataset_files
 from skyred.scripting import Made, Script, literal
@@ -63,9 +63,9 @@ def _needed(reduction: Reduction) -> str:
     return literal("full-enclosure" if needed is None else needed)
 
 
-def write_datasets(script: Script, entry: str, reduction: Reduction) -> None:
+def write_datasets(script: Script, entry: str, data: ReducedData) -> None:
     """Write the reading of datasets that are reduced already, and their new names."""
-    files = [_as_written(path, reduction.datasets) for path in dataset_files(entry, reduction)]
+    files = [_as_written(path, data.datasets) for path in dataset_files(entry, data)]
     constant = script.constant(f"{entry}_FILES", literal(files))
     tables = [Path(place).suffix in (".yaml", ".yml") for place in files]
     if any(tables) and not all(tables):

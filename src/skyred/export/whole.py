@@ -10,7 +10,15 @@ import attrs
 
 from skyred.errors import ExportError
 from skyred.export.entries import write_archive, write_datasets, write_fit_range
-from skyred.interfaces import Chain, Component, Estimator, Reduction, write_component
+from skyred.interfaces import (
+    Chain,
+    Component,
+    DataEntry,
+    Estimator,
+    ReducedData,
+    Reduction,
+    write_component,
+)
 from skyred.scripting import Script, literal
 
 LONGEST = 70  # of a line of documentation
@@ -79,23 +87,24 @@ class _Exporter:
 
     # -- data ------------------------------------------------------------------------------------
 
-    def _entry(self, name: str, reduction: Reduction) -> str:
+    def _entry(self, name: str, entry: DataEntry) -> str:
         script = self.script
         script.use("gammapy.datasets", "Datasets")
-        script.entry, script.reduction, script.on_off = name, reduction, False
+        script.entry, script.on_off = name, False
+        script.reduction = entry if isinstance(entry, Reduction) else None
         script.datasets = "datasets"
-        if reduction.datasets:
+        verb, doc = "read", "Read the datasets"
+        if isinstance(entry, ReducedData):
             with self._noting(f"data.{name}"):
-                write_datasets(script, name, reduction)
-        else:
-            self._reduction(name, reduction)
-        if reduction.fit_range is not None:
+                write_datasets(script, name, entry)
+        elif isinstance(entry, Reduction):
+            verb, doc = "reduce", "Reduce the runs"
+            self._reduction(name, entry)
+        if entry.fit_range is not None:
             with self._noting(f"data.{name}.fit_range"):
-                write_fit_range(script, reduction.fit_range)
+                write_fit_range(script, entry.fit_range)
         script.end.add(f"return {script.datasets}")
-        verb = "read" if reduction.datasets else "reduce"
         function = script.name(f"{verb}_{name}")
-        doc = "Read the datasets" if reduction.datasets else "Reduce the runs"
         script.function(f"{function}()", f"{doc} of {name}.")
         return function
 

@@ -1,6 +1,6 @@
 """The interfaces: what a link of the chain is and does."""
 
-from skyred.interfaces.chain import Chain, Reduction
+from skyred.interfaces.chain import Chain
 from skyred.interfaces.component import (
     Component,
     Fields,
@@ -10,12 +10,13 @@ from skyred.interfaces.component import (
     walk,
     write_component,
 )
+from skyred.interfaces.data_entry import DataEntry, ReducedData, Reduction
 from skyred.interfaces.engine import Engine
 from skyred.interfaces.estimator import Estimator
 from skyred.interfaces.fit_range import FitRange
 from skyred.interfaces.fitter import Fitter
 from skyred.interfaces.geometry import Geometry
-from skyred.interfaces.geometry_checks import entries_of, geometry_problems
+from skyred.interfaces.geometry_checks import geometry_problems, reductions_using
 from skyred.interfaces.maker import Maker, largest_offset, required_irfs
 from skyred.interfaces.model import Model
 from skyred.interfaces.product import Product
@@ -31,6 +32,7 @@ __all__ = [
     "ROLES",
     "Chain",
     "Component",
+    "DataEntry",
     "Engine",
     "Estimator",
     "Fields",
@@ -40,14 +42,15 @@ __all__ = [
     "Maker",
     "Model",
     "Product",
+    "ReducedData",
     "Reduction",
     "Selector",
     "Stacker",
     "component",
-    "entries_of",
     "geometry_problems",
     "largest_offset",
     "locations",
+    "reductions_using",
     "required_irfs",
     "value",
     "walk",

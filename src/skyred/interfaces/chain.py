@@ -7,113 +7,21 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 from skyred.errors import Problem
-from skyred.fields import FrozenMapping, Location, chain, option, part, specs, table
+from skyred.fields import FrozenMapping, Location, chain, part, table
 from skyred.interfaces.component import Component, Fields, locations, value, walk
+from skyred.interfaces.data_entry import DataEntry, Reduction
 from skyred.interfaces.estimator import Estimator
-from skyred.interfaces.fit_range import FitRange
 from skyred.interfaces.fitter import Fitter
-from skyred.interfaces.geometry import Geometry
-from skyred.interfaces.maker import Maker
 from skyred.interfaces.model import Model
-from skyred.interfaces.selector import Selector
-from skyred.interfaces.stacker import Stacker
 
 Path = tuple[str | int, ...]
-_OF_ARCHIVES = ("archive", "allow_outside", "irfs", "select", "geometry", "make", "stack")
-
-
-@value
-class Reduction(Fields):
-    """One entry of `data:`: archive, selection, geometry, makers and stacker; or `datasets`."""
-
-    archive: tuple[Location, ...] = option(
-        (),
-        type=Location,
-        many=True,
-        doc="The archive: a folder or index file of a DL3 store, DL3 files, or sim:crab.",
-    )
-    allow_outside: bool = option(
-        False,
-        doc="Whether the index of the archive may name files outside its folder.",
-    )
-    irfs: str | None = option(
-        None,
-        choices=("full-enclosure", "point-like"),
-        doc="Which responses a run must have; by default those that the makers need "
-        "(full-enclosure, if a gammapy maker is among them as it is).",
-    )
-    select: tuple[Selector, ...] = chain(
-        Selector, doc="Which observations, in turn; all of the archive if empty."
-    )
-    # None beside `datasets` only, where nothing is reduced
-    geometry: Geometry = part(Geometry, None, doc="Axes, centre and size of the reduced data.")
-    make: tuple[Maker, ...] = chain(Maker, doc="The makers, in turn.")
-    stack: Stacker = part(Stacker, None, doc="How the datasets of the observations combine.")
-    datasets: tuple[Location, ...] = option(
-        (),
-        type=Location,
-        many=True,
-        doc="Datasets that are reduced already, instead of an archive: gammapy's datasets.yaml, "
-        "or OGIP files (pha_*.fits).",
-    )
-    fit_range: FitRange | None = part(
-        FitRange, None, doc="The bins that are fitted; all safe ones by default."
-    )
-    on_fault: str = option(
-        "fail",
-        choices=("fail", "note"),
-        doc="Whether a run whose input has a fault fails, or is used all the same, with a note in "
-        "the ledger. Files that cannot be read, or that changed, fail in any case.",
-    )
-    on_error: str = option(
-        "stop",
-        choices=("stop", "skip"),
-        doc="Whether failed runs stop the analysis before the fit, or are left out.",
-    )
-
-    def named(self, entry: str) -> Reduction:
-        """Give the same with the datasets called after a data entry, unless they have a name."""
-        return self.evolve(geometry=self.geometry.evolve(name=self.geometry.name or entry))
-
-    def validate(self) -> Iterable[Problem]:
-        """Something must be read, and made unless it is made already."""
-        if self.datasets:
-            for name in _OF_ARCHIVES:
-                if getattr(self, name):
-                    expected = "datasets are reduced already: leave one of the two out"
-                    yield Problem((name,), "is given beside datasets", expected)
-            return
-        if not self.archive:
-            expected = "expected an archive of DL3 data, or datasets that are reduced already"
-            yield Problem((), "has neither archive nor datasets", expected)
-            return
-        for name in ("geometry", "stack"):
-            if getattr(self, name, self) is None:
-                spec = specs(Reduction)[name]
-                yield Problem((), f"lacks {name!r}", f"expected {spec.type_name}: {spec.doc}")
-        if not self.make:
-            yield Problem(("make",), "is empty", "expected at least one maker")
-        yield from self._fit_range_problems()
-
-    def _fit_range_problems(self) -> Iterable[Problem]:
-        axis = getattr(self.geometry, "energy", None)
-        energy = None if self.fit_range is None else self.fit_range.energy
-        if axis is None or energy is None or any(True for _ in axis.validate()):
-            return
-        low, high = axis.bounds
-        if energy[0] >= high or energy[1] <= low:
-            yield Problem(
-                ("fit_range", "energy"),
-                f"{energy[0]} to {energy[1]} lies outside the energy axis of the geometry",
-                f"expected a range between {low} and {high}",
-            )
 
 
 @value
 class Chain(Fields):
     """An analysis from archive to estimates; `skyred.Pipeline` adds YAML and running to it."""
 
-    data: FrozenMapping = table(Reduction, doc="What is reduced, by name.")
+    data: FrozenMapping = table(DataEntry, doc="What is reduced or read, by name.")
     model: tuple[Model, ...] = chain(Model, doc="The models, put together in this order.")
     fit: Fitter | None = part(
         Fitter, None, doc="How the models are fitted; not at all if left out."
@@ -123,9 +31,15 @@ class Chain(Fields):
     def _identity(self) -> tuple[str, ...]:
         return ("pipeline",)
 
-    def entries(self) -> Iterator[tuple[str, Reduction]]:
-        """Yield the reductions with their names."""
+    def entries(self) -> Iterator[tuple[str, DataEntry]]:
+        """Yield the data entries with their names."""
         yield from self.data.items()
+
+    def reductions(self) -> Iterator[tuple[str, Reduction]]:
+        """Yield the data entries that are reduced from an archive, with their names."""
+        for name, entry in self.entries():
+            if isinstance(entry, Reduction):
+                yield name, entry
 
     def components(self) -> Iterator[Component]:
         """Yield every component in it."""
@@ -180,8 +94,8 @@ class Chain(Fields):
 
     def _doubled_datasets(self) -> Iterator[Problem]:
         seen = dict[str, str]()
-        for entry, reduction in self.entries():
-            name = getattr(reduction.geometry, "name", None) or entry
+        for entry, held in self.entries():
+            name = getattr(getattr(held, "geometry", None), "name", None) or entry
             if name in seen:
                 message = f"the datasets are called {name!r}, as those of data.{seen[name]}"
                 yield Problem(("data", entry), message, "give each its own name")

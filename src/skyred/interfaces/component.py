@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
+import operator
 import re
 import time
 from abc import ABC
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, dataclass_transform
 
 import attrs
 
-from skyred.errors import ExportError, FieldError, Problem
+from skyred.errors import ExportError, FieldError, Problem, warn_of_old_name
 from skyred.fields import (
     SPEC,
     FrozenMapping,
@@ -57,6 +59,8 @@ class Fields:
 
     #: When the class was imported, in seconds since 1970: source that is younger is not what runs.
     declared_at: ClassVar[float] = 0.0
+    #: Old names of options, each with the present one: they work, with a warning, for one release.
+    old_names: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, **fields: Any) -> None:
         raise TypeError(
@@ -71,6 +75,22 @@ class Fields:
     def validate(self) -> Iterable[Problem]:
         """Name what no field can tell alone (min above max); paths start at this object."""
         return ()
+
+    @classmethod
+    def variant(cls, raw: Mapping[str, Any]) -> type[Fields]:
+        """Choose the class of what has these options: by default this one.
+
+        Parameters
+        ----------
+        raw : mapping of str to object
+            The options, as they are written.
+
+        Raises
+        ------
+        FieldError
+            If they fit none.
+        """
+        return cls
 
     def check_deeply(self) -> Iterable[Problem]:
         """Name what needs slow imports to tell (gammapy models, regions); reads no data."""
@@ -133,6 +153,8 @@ class Component(Fields, ABC):
 
     role: ClassVar[str] = ""
     kind: ClassVar[str] = ""
+    #: What the kind was called before: it works in YAML, with a warning, for one release.
+    old_kinds: ClassVar[tuple[str, ...]] = ()
 
     def _identity(self) -> tuple[str, ...]:
         return (self.role, self.kind)
@@ -212,6 +234,8 @@ def value(cls: T) -> T:
     """Make a class of declared fields a frozen value: compared, hashed and written by them."""
     _refuse_bare_fields(cls)
     made = attrs.frozen(cls, kw_only=True, slots=False)
+    if made.old_names:  # type: ignore[attr-defined]
+        _take_old_names(made)
     made.declared_at = time.time()  # type: ignore[attr-defined]
     return made
 
@@ -250,6 +274,27 @@ def component(cls: T) -> T:
             f'{cls.__name__} has the kind {kind!r}; give it one in kebab-case: kind = "my-kind"'
         )
     return value(cls)
+
+
+def _take_old_names(cls: Any) -> None:
+    """Let a class take, and give, its options by their old names too, with a warning."""
+    construct = cls.__init__
+    if unknown := sorted(set(cls.old_names.values()) - set(specs(cls))):
+        raise TypeError(f"{cls.__name__}.old_names leads to no option: {', '.join(unknown)}")
+
+    @functools.wraps(construct)
+    def construct_by_any_name(self: Any, **fields: Any) -> None:
+        for old in [name for name in fields if name in cls.old_names]:
+            new = cls.old_names[old]
+            if new in fields:
+                raise TypeError(f"{cls.__name__} is given both {new!r} and its old name {old!r}")
+            warn_of_old_name(f"the option {old!r} of {cls.__name__}", repr(new))
+            fields[new] = fields.pop(old)
+        construct(self, **fields)
+
+    cls.__init__ = construct_by_any_name
+    for old, new in cls.old_names.items():
+        setattr(cls, old, property(operator.attrgetter(new), doc=f"The old name of `{new}`."))
 
 
 def _refuse_bare_fields(cls: type) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from regions import SkyRegion
 
-    from skyred.interfaces.chain import Reduction
+    from skyred.interfaces.data_entry import Reduction
 
 
 @value

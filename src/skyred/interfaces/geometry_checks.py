@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from skyred.errors import Problem
-from skyred.interfaces.chain import Chain, Reduction
+from skyred.interfaces.chain import Chain
+from skyred.interfaces.data_entry import Reduction
 from skyred.interfaces.maker import Maker
 
 
-def entries_of(maker: Maker, pipeline: Chain) -> Iterator[tuple[str, Reduction]]:
+def reductions_using(maker: Maker, pipeline: Chain) -> Iterator[tuple[str, Reduction]]:
     """Yield the data entries that a maker is part of, with their names."""
-    for entry, reduction in pipeline.entries():
+    for entry, reduction in pipeline.reductions():
         if any(other is maker for other in getattr(reduction, "make", ())):
             yield entry, reduction
 
@@ -28,7 +29,7 @@ def geometry_problems(maker: Maker, needed: str, pipeline: Chain) -> Iterable[Pr
     pipeline : Chain
         All of the pipeline.
     """
-    for entry, reduction in entries_of(maker, pipeline):
+    for entry, reduction in reductions_using(maker, pipeline):
         found = reduction.geometry.dataset_type
         if found not in (None, needed):
             yield Problem(

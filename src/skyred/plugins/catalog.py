@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from skyred.errors import FieldError
+from skyred.errors import FieldError, warn_of_old_name
 from skyred.interfaces import ROLES, Component
 from skyred.interfaces.records import Owner
 from skyred.plugins.one_file import file_of
@@ -27,24 +27,35 @@ class Catalog:
     """All components that the plugins offer."""
 
     _entries: dict[tuple[str, str], Entry] = attrs.field(factory=dict)
+    _old: dict[tuple[str, str], Entry] = attrs.field(factory=dict)  # by the kind it had before
 
     def add(self, cls: Any, owner: Owner) -> str:
         """Take a class in; gives what is wrong with it, "" if nothing is."""
         if wrong := _unfit(cls):
             return wrong
-        other = self._entries.get((cls.role, cls.kind))
+        key = cls.role, cls.kind
+        other = self._entries.get(key) or self._old.get(key)
         if other is not None:
             return f"the {cls.role} {cls.kind!r} is offered by {other.owner} already"
-        self._entries[cls.role, cls.kind] = Entry(cls, owner)
+        for kind in cls.old_kinds:
+            held = self._entries.get((cls.role, kind)) or self._old.get((cls.role, kind))
+            if held is not None:
+                return f"the {cls.role} {kind!r}, its old kind, is offered by {held.owner}"
+        entry = self._entries[cls.role, cls.kind] = Entry(cls, owner)
+        self._old.update(dict.fromkeys(((cls.role, kind) for kind in cls.old_kinds), entry))
         return ""
 
     def drop(self, owner: Owner) -> None:
         """Take out all that a plugin offered."""
-        self._entries = {k: entry for k, entry in self._entries.items() if entry.owner != owner}
+        for held in (self._entries, self._old):
+            for key in [key for key, entry in held.items() if entry.owner == owner]:
+                del held[key]
 
     def get(self, role: str, kind: str) -> type[Component]:
         """Give the class; raises `FieldError` with the nearest kinds if there is none."""
         entry = self._entries.get((role, kind))
+        if entry is None and (entry := self._old.get((role, kind))) is not None:
+            warn_of_old_name(f"the {role} {kind!r}", repr(entry.cls.kind))
         if entry is not None:
             return entry.cls
         kinds = self.kinds(role)

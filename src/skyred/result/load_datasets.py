@@ -11,7 +11,7 @@ import attrs
 
 from skyred.errors import ArchiveError, FileError
 from skyred.inspection.map_headers import beside, look_at_fits
-from skyred.interfaces import Reduction
+from skyred.interfaces import ReducedData
 from skyred.result.dataset_files import read_datasets
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Gathered:
     files: list[Path]
 
 
-def gather(entry: str, reduction: Reduction) -> Gathered:
+def gather(entry: str, data: ReducedData) -> Gathered:
     """Read the datasets of a data entry, called ``{entry}-1``, ``{entry}-2``, ...
 
     The name that each had, and its file, are kept in its `meta_table`.
@@ -41,7 +41,7 @@ def gather(entry: str, reduction: Reduction) -> Gathered:
     """
     datasets: list[Dataset] = []
     files: list[Path] = []
-    for path in dataset_files(entry, reduction):
+    for path in dataset_files(entry, data):
         try:
             found = list(_read(path))
             files += [path, *_companions(path)]
@@ -59,7 +59,7 @@ def gather(entry: str, reduction: Reduction) -> Gathered:
     return Gathered(datasets, files)
 
 
-def dataset_files(entry: str, reduction: Reduction) -> Iterator[Path]:
+def dataset_files(entry: str, data: ReducedData) -> Iterator[Path]:
     """Give the files of the datasets of a data entry, each once, without their companions.
 
     Raises
@@ -68,7 +68,7 @@ def dataset_files(entry: str, reduction: Reduction) -> Iterator[Path]:
         If there is nothing at a place.
     """
     found: dict[Path, Path] = {}
-    for place in reduction.datasets:
+    for place in data.datasets:
         if not (matches := place.matches()):
             raise ArchiveError(f"data.{entry}: there is nothing at {place}")
         for path in matches:

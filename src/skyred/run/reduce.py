@@ -84,7 +84,7 @@ class Reducer:
         links = (*reduction.make, reduction.stack)
         owners = tuple(str(self.catalog.owner(link) or "no plugin") for link in links)
         makers = prepared(entry, reduction, selection)
-        reduction = reduction.named(entry)
+        reduction = reduction.with_name(entry)
         reduction = reduction.evolve(stack=reduction.stack.prepare(selection.table))
         keeper = Keeper.of(self.cache, reduction, makers, self.catalog)
         total = reduction.stack.zero(reduction.geometry)

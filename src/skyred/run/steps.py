@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from skyred.errors import ModelError, RunsFailedError
-from skyred.interfaces import Chain, Engine, Product, Reduction
+from skyred.interfaces import Chain, DataEntry, Engine, Product, ReducedData
 from skyred.interfaces.records import STATUSES, STEPS, FitResult, Outcome, Run, StepRecord
 from skyred.io.streaming import Workers
 from skyred.likelihood import objective_of, restored_on_error
@@ -116,8 +116,7 @@ class Steps:
     def _select(self, said: dict[str, Any]) -> dict[str, Selection]:
         chosen = {
             entry: select(entry, reduction, self.plugins)
-            for entry, reduction in self.pipeline.entries()
-            if reduction.archive
+            for entry, reduction in self.pipeline.reductions()
         }
         total = sum(len(selection.table) for selection in chosen.values())
         self.record = attrs.evolve(self.record, observations=total)
@@ -134,7 +133,11 @@ class Steps:
         from gammapy.datasets import Datasets
 
         self.outcomes, self.reduced = [], []
-        gathered = {name: gather(name, each) for name, each in self._present() if each.datasets}
+        gathered = {
+            name: gather(name, each)
+            for name, each in self._present()
+            if isinstance(each, ReducedData)
+        }
         made: dict[str, Any] = {name: given.datasets for name, given in gathered.items()}
         self.reduced += [dataset for held in made.values() for dataset in held]
         for entry, datasets in self._made(said):
@@ -144,7 +147,7 @@ class Steps:
             self.cache.prune()
         self._stop_on_failures()
         self._stop_on_nothing()
-        _set_fit_ranges([(reduction, made[entry]) for entry, reduction in self._present()])
+        _set_fit_ranges([(entry, made[name]) for name, entry in self._present()])
         # in the order of the configuration, whatever was there first
         self.reduced = [dataset for entry, _ in self._present() for dataset in made[entry]]
         number = len(self.reduced)
@@ -154,7 +157,11 @@ class Steps:
 
     def _made(self, said: dict[str, Any]) -> Iterator[tuple[str, Datasets]]:
         chosen = self.done["select"]
-        entries = [(entry, each, chosen[entry]) for entry, each in self._present() if each.archive]
+        entries = [
+            (entry, each, chosen[entry])
+            for entry, each in self.pipeline.reductions()
+            if entry in chosen
+        ]
         if not entries:
             return
         with Workers(self.engine.open) as workers:
@@ -162,10 +169,14 @@ class Steps:
             said["sums"] = reducer.sums
             yield from reducer.reduce(entries, self._tell)
 
-    def _present(self) -> list[tuple[str, Reduction]]:
+    def _present(self) -> list[tuple[str, DataEntry]]:
         """Give the data entries that are reduced or read: observations may have been replaced."""
         chosen = self.done["select"]
-        return [each for each in self.pipeline.entries() if each[1].datasets or each[0] in chosen]
+        return [
+            (name, each)
+            for name, each in self.pipeline.entries()
+            if isinstance(each, ReducedData) or name in chosen
+        ]
 
     def datasets(self) -> Datasets | None:
         """Give what is reduced so far, whether or not runs failed; None if nothing is."""
@@ -256,11 +267,11 @@ def _tally(outcomes: Iterable[Outcome]) -> str:
     return f" ({', '.join(others)})" if others else ""
 
 
-def _set_fit_ranges(made: Sequence[tuple[Reduction, Sequence[Any]]]) -> None:
-    for reduction, datasets in made:
+def _set_fit_ranges(made: Sequence[tuple[DataEntry, Sequence[Any]]]) -> None:
+    for entry, datasets in made:
         for dataset in datasets:
-            if reduction.fit_range is not None:
-                reduction.fit_range.apply(dataset)
+            if entry.fit_range is not None:
+                entry.fit_range.apply(dataset)
 
 
 _WORK: dict[str, Callable[[Steps, dict[str, Any]], Any]] = {

@@ -114,7 +114,7 @@ def _places(case: Case) -> Iterator[Place]:
     )
     words = ", ".join(maker.kind for maker in sample.after)
     words = f"your geometry after {words}" if words else "your geometry"
-    yield Place(words, own.named(NAME), filled=bool(sample.after))
+    yield Place(words, own.with_name(NAME), filled=bool(sample.after))
 
 
 def _try(case: Case, place: Place) -> Bench | str:

@@ -147,7 +147,7 @@ class Crab:
 
     def reduction(self, name: str) -> Reduction:
         """Give the chain of a data entry."""
-        held = self.pipeline.data[name].named(NAME)
+        held = self.pipeline.data[name].with_name(NAME)
         assert isinstance(held, Reduction)
         return held
 
@@ -227,5 +227,5 @@ def made_before(place: Place, run: Observation) -> Dataset:
 
 
 def _place(words: str, reduction: Reduction, makers: int) -> Place:
-    before = reduction.named(NAME).evolve(make=reduction.make[:makers] or reduction.make)
+    before = reduction.with_name(NAME).evolve(make=reduction.make[:makers] or reduction.make)
     return Place(words, before, filled=makers > 0)

@@ -7,7 +7,7 @@ from gammapy.datasets import Datasets
 from gammapy.modeling.models import PowerLawSpectralModel, SkyModel
 
 import small_datasets as small
-from skyred import Estimator, Pipeline, Reduction
+from skyred import Estimator, Pipeline, ReducedData, Reduction
 from skyred.components.gammapy import (
     EnergyAxis,
     FluxPoints,
@@ -60,7 +60,7 @@ def test_edges_outside_all_axes_are_told_with_their_range() -> None:
 
 
 def test_edges_that_only_datasets_could_have_are_left_to_them() -> None:
-    read = Reduction(datasets=["spectra/pha_*.fits"])
+    read = ReducedData(datasets=["spectra/pha_*.fits"])
     (problem,) = told(points(0.1, 1, 30), high=entry(HIGH), read=read)
     assert "there is nothing at spectra/pha_*.fits" in problem  # that alone
 

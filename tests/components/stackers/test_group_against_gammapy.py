@@ -77,7 +77,7 @@ def by_night(once):
 
 
 def by_hand(kept: dict[int, MapDataset], runs: tuple[int, ...]) -> MapDataset:
-    expected = pipeline().data["hess"].named("hess").geometry.target("plain")
+    expected = pipeline().data["hess"].with_name("hess").geometry.target("plain")
     for run in sorted(runs):
         expected.stack(kept[run])
     return expected
@@ -102,7 +102,7 @@ def assert_same(ours: MapDataset, theirs: MapDataset) -> None:
 def groups_of(kept: dict[int, MapDataset], stack: str, runs=RUNS) -> dict[str, MapDataset]:
     """Stack what the makers gave, as the reduction does, without making it again."""
     orchestrator = Orchestrator(pipeline(stack))
-    reduction = orchestrator.pipeline.data["hess"].named("hess")
+    reduction = orchestrator.pipeline.data["hess"].with_name("hess")
     stacker = reduction.stack.prepare(orchestrator.select()["hess"])
     total = stacker.zero(reduction.geometry)
     for observation in plain.observations(tuple(sorted(runs))):
@@ -186,7 +186,7 @@ def test_processes_give_the_bits_of_chunks_stacked_here(kept):
     stack = "{kind: group, by: night, chunk: 2}"
     chunked = Orchestrator(pipeline(stack, **changes), engine=Processes(workers=2)).reduce()
     stacker = GroupRuns(by="night", chunk=2)
-    geometry = pipeline().data["hess"].named("hess").geometry
+    geometry = pipeline().data["hess"].with_name("hess").geometry
     total = stacker.zero(geometry)
     for runs in ((47802, 47803), (47804, 47828)):
         part = stacker.zero(geometry)

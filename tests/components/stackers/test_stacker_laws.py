@@ -32,7 +32,7 @@ EXACT = ("counts", "mask_safe", "counts_off")
 
 @pytest.fixture(scope="session")
 def map_geometry():
-    return Pipeline.from_yaml(EXAMPLE).data["hess"].named("hess").geometry
+    return Pipeline.from_yaml(EXAMPLE).data["hess"].with_name("hess").geometry
 
 
 @pytest.fixture(scope="session")

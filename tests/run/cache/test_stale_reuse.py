@@ -156,7 +156,7 @@ class World:
 
 
 def _begun(world: World, entry: str, reduction: Reduction, plugins: Plugins) -> _Begun:
-    reduction = reduction.named(entry)
+    reduction = reduction.with_name(entry)
     keeper = Keeper.of(Cache(world.folder, b""), reduction, reduction.make, plugins.catalog)
     return _Begun(entry, reduction, reduction.make, (), keeper, None)
 
@@ -358,7 +358,7 @@ def test_source_that_changed_after_it_was_imported_is_not_cached(tmp_path: Path)
     path = world.folder / "mine" / "helper.py"
     path.write_text("FACTOR = 2\n")
     os.utime(path, (2**33, 2**33))
-    reduction = world.pipeline(plugins).data["hess"].named("hess")
+    reduction = world.pipeline(plugins).data["hess"].with_name("hess")
     keeper = Keeper.of(Cache(tmp_path, b""), reduction, reduction.make, plugins.catalog)
     assert keeper.recipe is None
 
@@ -371,7 +371,7 @@ def test_a_file_that_changes_while_chunks_are_made_spoils_what_is_kept_of_them(
 
     world = _write(tmp_path / "world")
     plugins = _plugins(world)
-    reduction = world.pipeline(plugins).data["hess"].named("hess")
+    reduction = world.pipeline(plugins).data["hess"].with_name("hess")
     (tmp_path / "chunks").mkdir()
     keeper = Keeper.of(Cache(tmp_path / "chunks", b"s"), reduction, reduction.make, plugins.catalog)
     _text("sources.reg")(world)

@@ -6,14 +6,14 @@ from collections.abc import Iterable
 
 from astropy import units as u
 
-from skyred import Chain, Maker, Problem, entries_of, largest_offset
+from skyred import Chain, Maker, Problem, largest_offset, reductions_using
 
 
 def reach_problems(
     maker: Maker, energy: u.Quantity, offset_max: u.Quantity, pipeline: Chain
 ) -> Iterable[Problem]:
     """Name energies and offsets of a data entry that the model does not reach."""
-    for entry, reduction in entries_of(maker, pipeline):
+    for entry, reduction in reductions_using(maker, pipeline):
         axis = getattr(reduction.geometry, "energy", None)
         if axis is not None and not any(axis.validate()):
             low, high = axis.bounds

@@ -10,7 +10,7 @@ from astropy import units as u
 
 from skyred.components.geometries.axes import EnergyAxis
 from skyred.errors import Problem
-from skyred.interfaces import Chain
+from skyred.interfaces import Chain, ReducedData
 
 SLACK = 1 + 1e-6  # for edges that are the axis's own, written in another unit
 
@@ -55,7 +55,7 @@ def _range_problems(
     edges: u.Quantity, axes: Mapping[str, EnergyAxis], pipeline: Chain
 ) -> Iterable[Problem]:
     """Name edges outside all axes, unless there are datasets whose axes only they can tell."""
-    if not axes or any(getattr(entry, "datasets", ()) for _, entry in pipeline.entries()):
+    if not axes or any(isinstance(entry, ReducedData) for _, entry in pipeline.entries()):
         return
     bounds = u.Quantity([axis.bounds for axis in axes.values()])
     low, high = bounds.min(), bounds.max()
@@ -86,7 +86,7 @@ def _known_axes(pipeline: Chain) -> dict[str, EnergyAxis]:
     """Give the energy axes by data entry; one that is wrong is named already."""
     found = {
         entry: getattr(getattr(reduction, "geometry", None), "energy", None)
-        for entry, reduction in pipeline.entries()
+        for entry, reduction in pipeline.reductions()
     }
     return {
         entry: axis
@@ -97,6 +97,9 @@ def _known_axes(pipeline: Chain) -> dict[str, EnergyAxis]:
 
 def map_problems(pipeline: Chain) -> Iterable[Problem]:
     """Name data that hold no map at all."""
-    types = {getattr(reduction.geometry, "dataset_type", "") for _, reduction in pipeline.entries()}
+    types = {
+        getattr(getattr(entry, "geometry", None), "dataset_type", "")
+        for _, entry in pipeline.entries()
+    }
     if types == {"spectrum"}:
         yield Problem((), "needs a map, and all of the data are spectra", "leave it out")

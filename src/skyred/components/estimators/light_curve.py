@@ -107,7 +107,7 @@ class LightCurve(Estimator):
         yield from source_problems(self.source, pipeline)
         if self.energy_edges is not None:
             yield from edge_problems(self.energy_edges, pipeline)
-        stackers = [(entry, reduction.stack) for entry, reduction in pipeline.entries()]
+        stackers = [(entry, reduction.stack) for entry, reduction in pipeline.reductions()]
         if len(stackers) == 1 and isinstance(stackers[0][1], Component):
             entry, stacker = stackers[0]
             if stacker.one_dataset:

@@ -136,7 +136,9 @@ class Sensitivity(Estimator):
         """Maps need a region, and the edges must lie on the axes."""
         if self.energy_edges is not None:
             yield from edge_problems(self.energy_edges, pipeline)
-        kinds = {getattr(entry.geometry, "kind", "") for _, entry in pipeline.entries()}
+        kinds = {
+            getattr(getattr(entry, "geometry", None), "kind", "") for _, entry in pipeline.entries()
+        }
         if "map" in kinds and not self.region:
             expected = "expected the on region, such as 'icrs; circle(83.63, 22.01, 0.11)'"
             yield Problem(("region",), "is missing, and the data are maps", expected)

@@ -10,7 +10,7 @@ from astropy import units as u
 
 from skyred.components.geometries.axes import EnergyAxis
 from skyred.errors import Problem
-from skyred.interfaces import Chain, Maker, entries_of, geometry_problems
+from skyred.interfaces import Chain, Maker, geometry_problems, reductions_using
 
 if TYPE_CHECKING:
     from skyred.components.makers.ring import Ring
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def ring_problems(ring: Ring, pipeline: Chain) -> Iterator[Problem]:
     """Name what keeps a ring from being made, in every data entry that it is in."""
     yield from geometry_problems(ring, "map", pipeline)
-    for entry, reduction in entries_of(ring, pipeline):
+    for entry, reduction in reductions_using(ring, pipeline):
         if reduction.geometry.dataset_type == "map":
             yield from _problems_of_map(ring, f"data.{entry}.geometry", reduction.geometry)
         yield from _problems_of_order(ring, reduction.make)

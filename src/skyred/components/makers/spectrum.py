@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from skyred.components.makers.checks import on_regions
 from skyred.errors import ArchiveError, Problem, SkipObservation
 from skyred.fields import option
-from skyred.interfaces import Chain, Maker, component, entries_of, geometry_problems
+from skyred.interfaces import Chain, Maker, component, geometry_problems, reductions_using
 from skyred.scripting import literal
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class SpectrumData(Maker):
         """The geometry must be a spectrum, its region fit the options, and a background be made."""
         yield from geometry_problems(self, "spectrum", pipeline)
         yield from self._region_problems(pipeline)
-        for entry, reduction in entries_of(self, pipeline):
+        for entry, reduction in reductions_using(self, pipeline):
             made = [maker.makes for maker in reduction.make]
             if all(parts is not None and not {"background", "off"} & set(parts) for parts in made):
                 yield Problem(

@@ -1,0 +1,131 @@
+"""Old names of options, kinds and classes: they work with a warning, and are written anew."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import skyred
+from skyred import ConfigError, Pipeline, ReducedData, Reduction, Selector, component, option
+from skyred.errors import OldNameWarning
+from skyred.interfaces.records import Owner
+from skyred.plugins import Catalog
+from toys import toy_pipeline, toy_plugins
+
+pytestmark = pytest.mark.filterwarnings("default::skyred.errors.OldNameWarning")
+
+
+@component
+class Renamed(Selector):
+    """A selector that has a new kind, and an option that has a new name."""
+
+    kind = "renamed"
+    old_kinds = ("first-name",)
+    old_names = {"limit": "largest"}
+
+    largest: int = option(3, min=1, doc="How many observations, at most.")
+
+    def select(self, table: Any) -> Any:
+        return table[: self.largest]
+
+
+@pytest.fixture
+def plugins() -> Any:
+    given = toy_plugins()
+    assert given.catalog.add(Renamed, Owner("renamed", "1", "renamed")) == ""
+    return given
+
+
+def yaml(select: str) -> str:
+    text = toy_pipeline().to_yaml()
+    assert "  toy:\n" in text
+    return text.replace("  toy:\n", f"  toy:\n    select: {select}\n", 1)
+
+
+def test_an_old_option_works_in_python_with_a_warning_that_names_the_new_one() -> None:
+    with pytest.warns(OldNameWarning, match="'limit' of Renamed is now called 'largest'"):
+        made = Renamed(limit=2)
+    assert made == Renamed(largest=2)
+    assert made.limit == made.largest == 2
+    assert made.to_plain() == {"kind": "renamed", "largest": 2}
+    assert made.evolve(largest=5).largest == 5
+
+
+def test_an_old_option_and_an_old_kind_work_in_yaml_and_are_written_anew(plugins: Any) -> None:
+    with pytest.warns(OldNameWarning) as warned:
+        read = Pipeline.from_yaml(yaml("{kind: first-name, limit: 2}"), plugins=plugins)
+    said = sorted(str(each.message) for each in warned)
+    assert len(said) == 2
+    assert said[0].startswith("the option 'limit' of Renamed is now called 'largest'")
+    assert said[1].startswith("the selector 'first-name' is now called 'renamed'")
+    assert read == Pipeline.from_yaml(yaml("{kind: renamed, largest: 2}"), plugins=plugins)
+    assert "first-name" not in read.to_yaml(complete=True)
+    assert "limit" not in read.to_yaml(complete=True)
+
+
+def test_what_is_wrong_with_an_old_option_is_named_where_it_is_written(plugins: Any) -> None:
+    text = yaml("{kind: renamed, limit: 0}")
+    with pytest.warns(OldNameWarning), pytest.raises(ConfigError) as refused:
+        Pipeline.from_yaml(text, plugins=plugins)
+    (line,) = refused.value.lines
+    number = next(i for i, each in enumerate(text.split("\n"), 1) if "limit" in each)
+    column = text.split("\n")[number - 1].index("limit") + 1
+    assert line.startswith(f"<text>:{number}:{column}: data.toy.select[0].limit: is 0") or (
+        f"{number}:{column}" in line and "limit" in line
+    )
+
+
+@pytest.mark.parametrize(
+    "select", ["{kind: renamed, limit: 1, largest: 2}", "{kind: renamed, largest: 2, limit: 1}"]
+)
+def test_both_names_of_an_option_at_once_are_refused(plugins: Any, select: str) -> None:
+    with pytest.raises(ConfigError, match=r"limit: is the old name of 'largest'; leave one"):
+        Pipeline.from_yaml(yaml(select), plugins=plugins)
+    with pytest.raises(TypeError, match="both 'largest' and its old name 'limit'"):
+        Renamed(largest=1, limit=2)
+
+
+def test_an_old_kind_that_somebody_offers_is_a_clash() -> None:
+    @component
+    class Other(Selector):
+        """It has the name that the other one had."""
+
+        kind = "first-name"
+
+        def select(self, table: Any) -> Any:
+            return table
+
+    owner = Owner("other", "1", "other")
+    for first, second in ((Renamed, Other), (Other, Renamed)):
+        catalog = Catalog()
+        assert catalog.add(first, owner) == ""
+        assert "first-name" in catalog.add(second, owner)
+        catalog.drop(owner)
+        assert catalog.add(second, owner) == ""
+
+
+def test_an_old_name_that_leads_nowhere_is_refused() -> None:
+    with pytest.raises(TypeError, match="old_names leads to no option: size"):
+
+        @component
+        class Wrong(Selector):
+            """It names an option that it does not have."""
+
+            kind = "wrong"
+            old_names = {"limit": "size"}
+
+            def select(self, table: Any) -> Any:
+                return table
+
+
+def test_an_old_public_name_gives_the_new_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(skyred._OLD_NAMES, "Chainlet", "Pipeline")
+    with pytest.warns(OldNameWarning, match=r"skyred.Chainlet is now called skyred.Pipeline"):
+        assert skyred.Chainlet is Pipeline
+
+
+def test_a_reduction_of_datasets_is_reduced_data(tmp_path: Path) -> None:
+    place = str(tmp_path / "datasets.yaml")
+    with pytest.warns(OldNameWarning, match=r"ReducedData\(datasets=...\)"):
+        entry = Reduction(datasets=place)
+    assert entry == ReducedData(datasets=place)

@@ -197,6 +197,9 @@ from .errors import (
 from .errors import (
     SkyredWarning as SkyredWarning,
 )
+from .errors import (
+    StepError as StepError,
+)
 from .fields import (
     Position as Position,
 )

@@ -150,6 +150,10 @@ class EngineError(SkyredError):
     exit_code = 2
 
 
+class StepError(SkyredError, AttributeError):
+    """A result of a step that is set before the step it stands on is taken."""
+
+
 class RunsFailedError(SkyredError):
     """Observations that could not be reduced, with one line for each."""
 

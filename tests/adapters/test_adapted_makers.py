@@ -151,6 +151,7 @@ def test_every_maker_of_gammapy_works_in_a_pipeline_or_is_refused(
         expected = maker.run(expected, observation)
     assert any(isinstance(maker, cls) for maker in chain.makers())
     orchestrator = Orchestrator(pipeline(crab_archive, chain.makers(), chain.spectrum))
+    orchestrator.select()
     orchestrator.observations = {"sim": Observations([observation])}
     (made,) = orchestrator.reduce()
     assert type(made) is type(expected)

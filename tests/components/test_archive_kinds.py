@@ -94,6 +94,7 @@ class TestStore:
         def reduce(archive):
             changed = [f"data.hess.archive={archive}", "data.hess.geometry.bin_size=0.1 deg"]
             orchestrator = Orchestrator(Pipeline.from_yaml(text, overrides=changed))
+            orchestrator.select()
             orchestrator.observations = {"hess": orchestrator.observations["hess"][:1]}
             return orchestrator.reduce()["hess"]
 
@@ -125,6 +126,7 @@ class TestPointLike:
 
     def test_runs_are_found_where_they_are_asked_for(self):
         orchestrator = Orchestrator(self.pipeline(["data.hess.irfs=point-like"]))
+        orchestrator.select()
         assert len(orchestrator.observations["hess"]) == 2
 
     def test_runs_without_the_responses_of_the_makers_fail_with_the_reason(self):

@@ -78,7 +78,7 @@ def test_a_failed_run_shows_its_error_and_how_far_it_got(tmp_path: Path) -> None
 
 def test_replaced_steps_are_named() -> None:
     orchestrator = orchestrate()
-    orchestrator.models = orchestrator.models
+    orchestrator.models = orchestrator.model()
     assert "not as configured: the result of model" in read(orchestrator.run()).text
 
 

@@ -11,7 +11,14 @@ import pytest
 from skyred import Maker, Orchestrator, Pipeline, component, option
 from skyred.components.engines import Processes, Serial
 from skyred.components.fitters.minuit import Minuit
-from skyred.errors import ArchiveError, ConfigError, FitError, PluginError, RunsFailedError
+from skyred.errors import (
+    ArchiveError,
+    ConfigError,
+    FitError,
+    PluginError,
+    RunsFailedError,
+    StepError,
+)
 from skyred.interfaces.records import Owner
 from skyred.plugins import Plugins
 from toys import (
@@ -141,6 +148,51 @@ def test_a_watcher_that_raises_is_recorded_and_stops_nothing(hook: str) -> None:
     assert orchestrator.report("finished").watchers[0] == fault
 
 
+ATTRIBUTES = ("observations", "datasets", "models", "fit_result", "estimates")
+
+
+class TestAttributes:
+    def test_attributes_are_none_before_their_step_and_run_nothing(self) -> None:
+        recorder = Recorder()
+        orchestrator = orchestrate(full(), ("recorder", recorder))
+        assert [getattr(orchestrator, name) for name in ATTRIBUTES] == [None] * 5
+        orchestrator.reduce()
+        there = [getattr(orchestrator, name) is not None for name in ATTRIBUTES]
+        assert there == [True, True, False, False, False]
+        taken = [name for name in names(recorder) if name.startswith("step_started")]
+        assert taken == ["step_started select", "step_started reduce"]
+
+    def test_attributes_are_what_the_steps_gave(self) -> None:
+        orchestrator = orchestrate(full())
+        estimates = orchestrator.estimate()
+        assert orchestrator.estimates is estimates
+        assert orchestrator.fit_result is orchestrator.fit()
+        assert orchestrator.datasets is orchestrator.reduce()
+        assert orchestrator.models.names == orchestrator.model().names
+        assert list(orchestrator.observations) == list(orchestrator.select())
+
+    def test_datasets_that_were_reduced_before_a_run_failed_are_there(self) -> None:
+        orchestrator = orchestrate(full(5, make=[ToyMaker(fail=[2])]))
+        with pytest.raises(RunsFailedError):
+            orchestrator.reduce()
+        assert len(orchestrator.datasets) == 1
+
+    @pytest.mark.parametrize(
+        ("name", "step"),
+        [
+            ("observations", "select"),
+            ("models", "reduce"),
+            ("fit_result", "model"),
+            ("estimates", "fit"),
+        ],
+    )
+    def test_what_is_set_too_early_is_refused_and_runs_nothing(self, name: str, step: str) -> None:
+        orchestrator = orchestrate(full())
+        with pytest.raises(StepError, match=rf"{name} cannot be set before {step}\(\) is called"):
+            setattr(orchestrator, name, None)
+        assert orchestrator.steps == ()
+
+
 class TestReplacing:
     def test_datasets_redo_what_depends_on_them(self) -> None:
         orchestrator = orchestrate(full())
@@ -163,8 +215,10 @@ class TestReplacing:
         assert [outcome.obs_id for outcome in orchestrator.outcomes] == [1, 2]
 
     def test_observations_of_an_unknown_entry_are_refused(self) -> None:
+        orchestrator = orchestrate()
+        orchestrator.select()
         with pytest.raises(KeyError, match="no data entry 'other'"):
-            orchestrate().observations = {"other": []}
+            orchestrator.observations = {"other": []}
 
     def test_models_redo_the_fit_but_not_the_reduction(self) -> None:
         recorder = Recorder()

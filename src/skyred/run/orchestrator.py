@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 
 from skyred.config import dump
-from skyred.errors import ConfigError, FitError
+from skyred.errors import ConfigError, FitError, StepError
 from skyred.interfaces import Chain, Engine, Product
 from skyred.interfaces.records import FitResult, Outcome, Report, Run, StepRecord
 from skyred.likelihood import objective_of
@@ -31,8 +31,10 @@ if TYPE_CHECKING:
 class Orchestrator:
     """Runs a pipeline, all at once or step by step.
 
-    Each step does what is still missing before it. What a step gave can be looked at and replaced;
-    what depends on it is then done anew.
+    The methods `select`, `reduce`, `model`, `fit` and `estimate` take a step, and what is still
+    missing before it. The attributes `observations`, `datasets`, `models`, `fit_result` and
+    `estimates` are what the steps gave so far, None before that: they run nothing. Each can be
+    replaced; what depends on it is then done anew.
 
     Parameters
     ----------
@@ -125,16 +127,22 @@ class Orchestrator:
         """Derive the estimates, by name."""
         return cast("dict[str, Product]", self._steps.take("estimate"))
 
-    # -- what they gave: to be looked at and replaced ----------------------------------------
+    # -- what they gave: to be looked at and replaced; nothing is run -------------------------
 
     @property
-    def observations(self) -> dict[str, Observations]:
-        """The observations by data entry; nothing of them is read before it is used."""
-        return {entry: chosen.observations for entry, chosen in self._steps.take("select").items()}
+    def observations(self) -> dict[str, Observations] | None:
+        """The observations by data entry, None before they are selected.
+
+        Nothing of them is read before it is used.
+        """
+        selections = self._steps.done.get("select")
+        if selections is None:
+            return None
+        return {entry: chosen.observations for entry, chosen in selections.items()}
 
     @observations.setter
     def observations(self, observations: Mapping[str, Observations]) -> None:
-        selections = dict(self._steps.take("select"))
+        selections = dict(self._given("select", "observations"))
         for entry, chosen in observations.items():
             if entry not in selections:
                 raise KeyError(f"there is no data entry {entry!r}; there are {list(selections)}")
@@ -144,9 +152,9 @@ class Orchestrator:
         self.record = attrs.evolve(self.record, observations=total)
 
     @property
-    def datasets(self) -> Datasets:
-        """The reduced datasets."""
-        return self.reduce()
+    def datasets(self) -> Datasets | None:
+        """The reduced datasets, as many as there are; None before any is reduced."""
+        return self._steps.datasets()
 
     @datasets.setter
     def datasets(self, datasets: Datasets) -> None:
@@ -154,35 +162,42 @@ class Orchestrator:
 
     @property
     def models(self) -> Models | None:
-        """The models, as they are now: fitted, once they are."""
-        return self.model()
+        """The models as they are now, fitted or not; None before they are built."""
+        return self._steps.models()
 
     @models.setter
     def models(self, models: Models) -> None:
-        self.reduce().models = models
+        self._given("reduce", "models").models = models
         self._steps.replace("model", models)
 
     @property
     def fit_result(self) -> FitResult | None:
-        """The result of the fit."""
-        return self.fit()
+        """The result of the fit; None before it, or without one."""
+        return cast("FitResult | None", self._steps.done.get("fit"))
 
     @fit_result.setter
     def fit_result(self, result: FitResult | None) -> None:
-        self._steps.take("model")
-        if result is not None:
-            objective_of(self.datasets).accept(result)  # the models are to be those of the fit
+        self._given("model", "fit_result")
+        if result is not None:  # the models are to be those of the fit
+            objective_of(self._given("reduce", "fit_result")).accept(result)
         self._steps.replace("fit", result)
 
     @property
-    def estimates(self) -> dict[str, Product]:
-        """The estimates by name."""
-        return self.estimate()
+    def estimates(self) -> dict[str, Product] | None:
+        """The estimates by name, as many as there are; None before any is derived."""
+        given = self._steps.done.get("estimate", self._steps.estimates or None)
+        return cast("dict[str, Product] | None", given)
 
     @estimates.setter
     def estimates(self, estimates: Mapping[str, Product]) -> None:
-        self._steps.take("fit")
+        self._given("fit", "estimates")
         self._steps.replace("estimate", dict(estimates))
+
+    def _given(self, step: str, attribute: str) -> Any:
+        """Return what a step gave; an attribute that is set runs nothing that is missing."""
+        if step not in self._steps.done:
+            raise StepError(f"{attribute} cannot be set before {step}() is called: call it first")
+        return self._steps.done[step]
 
     # -- all of them -------------------------------------------------------------------------
 

@@ -95,7 +95,7 @@ def watch_extras(clock: Clock) -> None:
 
     places = [
         (skyred.inspection.run, "inspect_run"), (select, "run_inputs"), (reduce, "sums_of"),
-        (cached_chunks.Keeper, "key"), (cached_chunks.Keeper, "get"), (cached_chunks.Keeper, "put"),
+        *((cached_chunks.EntryCache, name) for name in ("key", "get", "put")),
         (cached_chunks.Recipe, "of"), (cached_chunks.Cache, "prune"),
         (orchestrator.Plugins, "load"),
         (orchestrator, "open_cache"), (orchestrator, "_describe"), (steps.Steps, "_tell"),

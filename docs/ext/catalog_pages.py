@@ -18,7 +18,7 @@ import skyred
 from skyred import Pipeline, ReducedData, Reduction, hookspecs
 from skyred.fields import REQUIRED, FieldSpec, default_of, specs
 from skyred.interfaces import ROLES
-from skyred.plugins import Entry, Plugins
+from skyred.plugins import CatalogEntry, Plugins
 from skyred.testing import laws
 
 PLUGINS = Plugins.load()
@@ -90,7 +90,7 @@ def plugins_page() -> Iterator[str]:
             yield from component(entry, "~")
 
 
-def component(entry: Entry, line: str = "-") -> Iterator[str]:
+def component(entry: CatalogEntry, line: str = "-") -> Iterator[str]:
     """Yield the section of a component: what it is, an example, its options."""
     modules = {known.owner: known.module for known in PLUGINS.loaded}
     yield from heading(entry.cls.kind, line)

@@ -17,7 +17,7 @@ from skyred.config.structure import Structurer
 from skyred.fields import specs
 from skyred.interfaces import ROLES, Component
 from skyred.interfaces.records import Owner
-from skyred.plugins import Entry, Plugins
+from skyred.plugins import CatalogEntry, Plugins
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -184,7 +184,7 @@ def test_every_hook_has_a_heading_that_is_its_signature(
 
 @pytest.mark.parametrize("entry", OURS, ids=lambda entry: f"{entry.cls.role} {entry.cls.kind}")
 def test_every_component_is_in_the_reference_with_all_its_options(
-    entry: Entry, reference: dict[str, str]
+    entry: CatalogEntry, reference: dict[str, str]
 ) -> None:
     role, kind = entry.cls.role, entry.cls.kind
     ours = entry.owner.distribution == "skyred"

@@ -78,7 +78,7 @@ def test_all_parameters_that_cannot_be_sampled_are_named() -> None:
         ({"prior": lambda x: 10 * x[0]}, 15),
         ({"prior": lambda x: 10 * x[0], "quantiles": [lambda q: q, None]}, 5),
         ({"prior": lambda x: 10 * x[0], "quantiles": [lambda q: q, None],
-          "remainder": lambda x: 3 * x[0]}, 8),
+          "prior_without_quantile": lambda x: 3 * x[0]}, 8),
     ],
     ids=["no prior", "prior without quantiles", "prior in the cube", "a part in the cube"],
 )  # fmt: skip

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import plain_gammapy as plain
 import small_datasets as small
 from skyred.likelihood import Likelihood
-from skyred.likelihood.fisher import Contribution, fisher_matrix
+from skyred.likelihood.fisher import ContributionGradient, fisher_matrix
 
 BINS = 40
 
@@ -35,7 +35,7 @@ def test_blocks_add_up_to_the_product_of_all_derivatives(
         whole = size == BINS and everywhere > 0
         if whole:
             rows = np.arange(BINS)
-        contributions.append(Contribution(places, slice(None) if whole else rows, slopes))
+        contributions.append(ContributionGradient(places, slice(None) if whole else rows, slopes))
         dense[np.ix_(places, rows)] += slopes
     weights = random.uniform(0, 2, size=BINS)
     places, matrix = fisher_matrix(contributions, weights)

@@ -189,8 +189,8 @@ class KeepsRuns(ToySum):
 
     kind = "keeps-runs"
 
-    def room(self, shares: Any) -> float:
-        return float(shares.sum())
+    def minimum_size(self, coverage_fractions: Any) -> float:
+        return float(coverage_fractions.sum())
 
 
 @component
@@ -199,7 +199,7 @@ class Shared(ToyGeometry):
 
     kind = "shared"
 
-    def shares(self, table: Any, reduction: Any) -> Any:
+    def coverage_fractions(self, table: Any, reduction: Any) -> Any:
         import numpy as np
 
         return np.full(len(table), 0.5)
@@ -213,7 +213,7 @@ def test_room_is_counted_by_what_geometry_and_stacker_say() -> None:
     assert needed_for(selected, pipeline.data) == 4 * 0.5 * one
     unknown = toy_pipeline(4)
     assert needed_for(selected, unknown.data) == 0
-    assert Stacker.room is ToySum.room
+    assert Stacker.minimum_size is ToySum.minimum_size
 
 
 def test_a_place_that_is_too_small_is_refused_before_data_are_read(

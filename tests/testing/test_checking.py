@@ -9,7 +9,7 @@ import pytest
 from planted_defects import declaring, selecting
 from skyred import Maker, component, option
 from skyred.interfaces import ROLES
-from skyred.testing import Case, LawsBrokenError, check, laws, parametrize_with_checks
+from skyred.testing import ComponentCase, LawsBrokenError, check, laws, parametrize_with_checks
 
 UNCHANGED = "gives a sub-table with its rows unchanged"
 
@@ -79,7 +79,7 @@ def test_each_law_has_a_name_of_its_own_in_its_role() -> None:
 
 def test_there_is_one_pytest_parameter_for_each_component_and_law() -> None:
     reasons = {UNCHANGED: "it rounds on purpose"}
-    both = [selecting.EveryOther, Case(selecting.ChangesRows, expected_failures=reasons)]
+    both = [selecting.EveryOther, ComponentCase(selecting.ChangesRows, expected_failures=reasons)]
     _, params = parametrize_with_checks(both).args
     assert len(params) == 2 * len(laws("selector"))
     assert params[0].id == "planted-every-other: " + laws("selector")[0].name
@@ -91,7 +91,7 @@ def test_there_is_one_pytest_parameter_for_each_component_and_law() -> None:
 @parametrize_with_checks(
     [
         selecting.EveryOther,
-        Case(selecting.ChangesRows, expected_failures={UNCHANGED: "it rounds on purpose"}),
+        ComponentCase(selecting.ChangesRows, expected_failures={UNCHANGED: "it rounds on purpose"}),
     ]
 )
 def test_selectors_by_decorator(check: Any) -> None:

@@ -5,7 +5,7 @@ from gammapy.modeling.models import PowerLawSpectralModel, SkyModel
 
 import small_datasets as small
 from skyred import objective_of
-from skyred.testing import Case, Sample, parametrize_with_checks
+from skyred.testing import ComponentCase, Sample, parametrize_with_checks
 from skyred_sampling import Nested, Posterior
 
 # the laws allow for the precision of the samples that there are
@@ -25,6 +25,6 @@ def sampled() -> Sample:
     return Sample(datasets=datasets, fit=fit)
 
 
-@parametrize_with_checks([NESTED, Case(Posterior(), sample=sampled())])
+@parametrize_with_checks([NESTED, ComponentCase(Posterior(), sample=sampled())])
 def test_fitter_and_estimator_obey_the_laws(check):
     check()

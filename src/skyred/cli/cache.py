@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from skyred.run.cache import Cache, Entry
+    from skyred.run.cache import Cache, CachedEntry
 
 DAY = 86400.0
 _DIR = click.option(
@@ -65,14 +65,14 @@ def _open(folder: Path | None) -> Cache | None:
     return Cache.open(place, make=False)
 
 
-def _by_entry(entries: list[Entry]) -> list[str]:
-    grouped: dict[str, list[Entry]] = {}
+def _by_entry(entries: list[CachedEntry]) -> list[str]:
+    grouped: dict[str, list[CachedEntry]] = {}
     for entry in entries:
         grouped.setdefault(str(entry.about.get("entry", "unknown")), []).append(entry)
     return [f"{name}: {_total(held)}, {_last(held[0])}" for name, held in sorted(grouped.items())]
 
 
-def _each(entries: list[Entry]) -> list[str]:
+def _each(entries: list[CachedEntry]) -> list[str]:
     return [
         f"{entry.key[:16]} {_size(entry.size):>9}  {_last(entry)}  "
         f"{entry.about.get('entry', '?')}: runs {_runs(entry)}"
@@ -80,17 +80,17 @@ def _each(entries: list[Entry]) -> list[str]:
     ]
 
 
-def _runs(entry: Entry) -> str:
+def _runs(entry: CachedEntry) -> str:
     return ", ".join(str(run) for run in entry.about.get("runs", ()))
 
 
-def _total(entries: list[Entry]) -> str:
+def _total(entries: list[CachedEntry]) -> str:
     number = len(entries)
     size = _size(sum(entry.size for entry in entries))
     return f"{number} chunk{'' if number == 1 else 's'}, {size}"
 
 
-def _last(entry: Entry) -> str:
+def _last(entry: CachedEntry) -> str:
     days = (time.time() - entry.used) / DAY
     return "used today" if days < 1 else f"used {days:.0f} days ago"
 

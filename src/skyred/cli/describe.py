@@ -6,10 +6,10 @@ import inspect
 from typing import Any
 
 from skyred.fields import REQUIRED, FieldSpec, default_of, specs
-from skyred.plugins import Entry
+from skyred.plugins import CatalogEntry
 
 
-def describe(entry: Entry) -> str:
+def describe(entry: CatalogEntry) -> str:
     """Describe a component: what it is, whose it is, its options."""
     cls = entry.cls
     lines = [f"{cls.role} {cls.kind}    ({entry.owner})", "", inspect.cleandoc(cls.__doc__ or "")]

@@ -31,7 +31,7 @@ from skyred.plugins import Catalog
 F = TypeVar("F", bound=Fields)
 
 
-class Broken:
+class InvalidNode:
     """Stands where something could not be built; still has what was written in it."""
 
     def __init__(self, raw: Any) -> None:
@@ -67,21 +67,21 @@ class Structurer:
     catalog: Catalog
     problems: list[Problem] = attrs.field(factory=list)
 
-    def build(self, cls: type[F], raw: Any, path: Path = ()) -> F | Broken:
+    def build(self, cls: type[F], raw: Any, path: Path = ()) -> F | InvalidNode:
         """Build a value class, a component of a role, or what could be read of it."""
         if not isinstance(raw, Mapping):
             self._say(path, FieldError(f"is {raw!r:.60}", f"expected a mapping: {_words(cls)}"))
-            return Broken(raw)
+            return InvalidNode(raw)
         if issubclass(cls, Component):
             chosen = self._choose(cls, raw, path)
             if chosen is None:
-                return Broken(raw)
+                return InvalidNode(raw)
             cls, raw = chosen, {name: held for name, held in raw.items() if name != "kind"}
         try:
             cls = cls.variant(raw)  # type: ignore[assignment]
         except FieldError as error:
             self._say(path, error)
-            return Broken(raw)
+            return InvalidNode(raw)
         before = len(self.problems)
         written = self._written(cls, raw, path)
         held = self._nested_fields(cls, written, raw, path)

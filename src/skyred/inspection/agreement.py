@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from skyred.inspection.axes import OFFSETS, Response
+from skyred.inspection.axes import OFFSETS, ResponseTable
 from skyred.inspection.records import Finding
 
 # all real responses of a run reach the same offset
@@ -17,7 +17,7 @@ EDGE = 1.5
 DARK_ABOVE = 4.0
 
 
-def check_agreement(response: Response, area: Response) -> Iterator[Finding]:
+def check_agreement(response: ResponseTable, area: ResponseTable) -> Iterator[Finding]:
     """Compare the axes of a response with those of the area, and where there is something."""
     yield from _offsets(response, area)
     if response.part.kind in ("edisp", "psf"):
@@ -25,7 +25,7 @@ def check_agreement(response: Response, area: Response) -> Iterator[Finding]:
         yield from _dark(response, area)
 
 
-def _offsets(response: Response, area: Response) -> Iterator[Finding]:
+def _offsets(response: ResponseTable, area: ResponseTable) -> Iterator[Finding]:
     axis = next((name for name in OFFSETS if name in response.high), None)
     if axis is None or len(area.high["THETA"]) == 1:
         return
@@ -37,7 +37,7 @@ def _offsets(response: Response, area: Response) -> Iterator[Finding]:
         )
 
 
-def _energies(response: Response, area: Response) -> Iterator[Finding]:
+def _energies(response: ResponseTable, area: ResponseTable) -> Iterator[Finding]:
     first, of_area = float(response.low["ENERG"][0]), float(area.low["ENERG"][0])
     if min(first, of_area) > 0 and not 1 / EDGE <= first / of_area <= EDGE:
         yield response.part.fault(
@@ -52,7 +52,7 @@ def _energies(response: Response, area: Response) -> Iterator[Finding]:
         )
 
 
-def _dark(response: Response, area: Response) -> Iterator[Finding]:
+def _dark(response: ResponseTable, area: ResponseTable) -> Iterator[Finding]:
     """Look for area that ends where the response shows that showers were simulated beyond."""
     name = next(iter(response.cubes))
     if name not in ("MATRIX", "RPSF"):
@@ -66,7 +66,7 @@ def _dark(response: Response, area: Response) -> Iterator[Finding]:
         )
 
 
-def _last_lit(response: Response) -> float:
+def _last_lit(response: ResponseTable) -> float:
     """Give the largest energy for which a response is anything."""
     by_energy = response.cube.reshape(-1, response.cube.shape[-1])
     lit = np.flatnonzero(by_energy.any(axis=0))

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import attrs
 import numpy as np
 
-from skyred.inspection.parts import Part
+from skyred.inspection.parts import RunHdu
 from skyred.inspection.records import Finding
 from skyred.inspection.tables import Floats
 
@@ -23,7 +23,7 @@ CONTIGUOUS = 1e-3
 
 
 @attrs.frozen
-class Form:
+class ResponseForm:
     """The form of a response: its axes in the order of numpy, its cubes and their units."""
 
     axes: tuple[str, ...]
@@ -37,30 +37,30 @@ class Form:
 
 
 FORMS = {
-    "aeff_2d": Form(("THETA", "ENERG"), {"EFFAREA": "m2"}),
-    "edisp_2d": Form(("THETA", "MIGRA", "ENERG"), {"MATRIX": ""}),
-    "psf_table": Form(("RAD", "THETA", "ENERG"), {"RPSF": "sr-1"}),
-    "psf_3gauss": Form(
+    "aeff_2d": ResponseForm(("THETA", "ENERG"), {"EFFAREA": "m2"}),
+    "edisp_2d": ResponseForm(("THETA", "MIGRA", "ENERG"), {"MATRIX": ""}),
+    "psf_table": ResponseForm(("RAD", "THETA", "ENERG"), {"RPSF": "sr-1"}),
+    "psf_3gauss": ResponseForm(
         ("THETA", "ENERG"),
         {
             **{"SCALE": "sr-1", "SIGMA_1": "deg", "SIGMA_2": "deg", "SIGMA_3": "deg"},
             **{"AMPL_2": "", "AMPL_3": ""},
         },
     ),
-    "psf_king": Form(("THETA", "ENERG"), {"GAMMA": "", "SIGMA": "deg"}),
-    "bkg_2d": Form(("THETA", "ENERG"), {"BKG": "MeV-1 s-1 sr-1"}),
-    "bkg_3d": Form(("ENERG", "DETY", "DETX"), {"BKG": "MeV-1 s-1 sr-1"}),
-    "rad_max_2d": Form(("THETA", "ENERG"), {"RAD_MAX": "deg"}),
+    "psf_king": ResponseForm(("THETA", "ENERG"), {"GAMMA": "", "SIGMA": "deg"}),
+    "bkg_2d": ResponseForm(("THETA", "ENERG"), {"BKG": "MeV-1 s-1 sr-1"}),
+    "bkg_3d": ResponseForm(("ENERG", "DETY", "DETX"), {"BKG": "MeV-1 s-1 sr-1"}),
+    "rad_max_2d": ResponseForm(("THETA", "ENERG"), {"RAD_MAX": "deg"}),
 }
 
 
 @attrs.frozen(eq=False)
-class Response:
+class ResponseTable:
     """A response whose axes and shapes are sound.
 
     Parameters
     ----------
-    part : Part
+    part : RunHdu
         Where it is from.
     low, high : mapping of str to array
         The edges of each axis, in TeV, deg or none.
@@ -68,7 +68,7 @@ class Response:
         Its values, in the order of its form's axes, in the units of its form.
     """
 
-    part: Part
+    part: RunHdu
     low: Mapping[str, Floats]
     high: Mapping[str, Floats]
     cubes: Mapping[str, Floats]
@@ -88,7 +88,7 @@ class Response:
         return self.high[axis] - self.low[axis]
 
 
-def check_axes(part: Part, form: Form) -> Iterator[Finding]:
+def check_axes(part: RunHdu, form: ResponseForm) -> Iterator[Finding]:
     """Look at columns, units, axes and shapes of a response."""
     wrong = list(part.needs(form.columns))
     if not wrong and len(part.table) != 1:
@@ -106,12 +106,12 @@ def check_axes(part: Part, form: Form) -> Iterator[Finding]:
             yield part.fault(f"{name} has the shape {shape}, its axes have {lengths}")
 
 
-def response_of(part: Part, form: Form) -> Response:
+def response_of(part: RunHdu, form: ResponseForm) -> ResponseTable:
     """Give a response in which `check_axes` found no fault."""
     edges = {axis: _edges(part, axis) for axis in form.axes}
     lengths = tuple(len(low) for low, _ in edges.values())
     cubes = {name: _arranged(part.cell(name, unit), lengths) for name, unit in form.cubes.items()}
-    return Response(
+    return ResponseTable(
         part,
         {axis: low for axis, (low, _) in edges.items()},
         {axis: high for axis, (_, high) in edges.items()},
@@ -119,7 +119,7 @@ def response_of(part: Part, form: Form) -> Response:
     )
 
 
-def _edges(part: Part, axis: str) -> tuple[Floats, Floats]:
+def _edges(part: RunHdu, axis: str) -> tuple[Floats, Floats]:
     unit = AXIS_UNITS[axis]
     return part.cell(f"{axis}_LO", unit), part.cell(f"{axis}_HI", unit)
 

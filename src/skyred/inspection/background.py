@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from skyred.inspection.axes import Response
-from skyred.inspection.parts import Part
+from skyred.inspection.axes import ResponseTable
+from skyred.inspection.parts import RunHdu
 from skyred.inspection.records import Finding
 from skyred.inspection.tables import Floats
 
@@ -24,7 +24,7 @@ CENTRED = 1e-3  # deg
 ALIGNMENTS = ("ALTAZ", "RADEC")
 
 
-def check_background(background: Response) -> Iterator[Finding]:
+def check_background(background: ResponseTable) -> Iterator[Finding]:
     """Look at its alignment, its halves, and for cells that stand out in a plane of the camera."""
     alignment = str(background.part.header.get("FOVALIGN", ALIGNMENTS[0])).strip().upper()
     if alignment not in ALIGNMENTS:
@@ -36,7 +36,7 @@ def check_background(background: Response) -> Iterator[Finding]:
         yield from _cells(background)
 
 
-def _halves(background: Response) -> Iterator[Finding]:
+def _halves(background: ResponseTable) -> Iterator[Finding]:
     """Compare the halves of the camera with each other."""
     weight = background.widths("ENERG")
     plane = np.einsum(
@@ -58,7 +58,7 @@ def _halves(background: Response) -> Iterator[Finding]:
             )
 
 
-def _cells(background: Response) -> Iterator[Finding]:
+def _cells(background: ResponseTable) -> Iterator[Finding]:
     if background.cube.ndim != 3 or min(background.cube.shape[1:]) < 3:
         return
     cube = background.cube
@@ -80,7 +80,7 @@ def _cells(background: Response) -> Iterator[Finding]:
     )
 
 
-def check_rate(background: Response, events: Part) -> Iterator[Finding]:
+def check_rate(background: ResponseTable, events: RunHdu) -> Iterator[Finding]:
     """Compare the rate of the background with that of the events."""
     livetime = events.number("LIVETIME")
     number = len(events.table)
@@ -95,7 +95,7 @@ def check_rate(background: Response, events: Part) -> Iterator[Finding]:
         )
 
 
-def _rate(background: Response) -> float:
+def _rate(background: ResponseTable) -> float:
     """Integrate over energy and the camera: events per second."""
     cube, energy = background.cube, background.widths("ENERG") * 1e6  # MeV
     if cube.ndim == 2:

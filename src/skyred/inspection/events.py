@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from skyred.inspection.header import separation
-from skyred.inspection.parts import Part
+from skyred.inspection.parts import RunHdu
 from skyred.inspection.records import Finding
 from skyred.inspection.tables import Floats
 
@@ -21,7 +21,7 @@ DOUBLED, DOUBLED_SHARE = 2, 0.001
 SAME_ENERGY, SAME_ENERGY_SHARE = 10, 0.01
 
 
-def check_events(events: Part) -> Iterator[Finding]:
+def check_events(events: RunHdu) -> Iterator[Finding]:
     """Look at the events for themselves."""
     wrong = list(events.needs(COLUMNS))
     yield from wrong
@@ -40,7 +40,7 @@ def check_events(events: Part) -> Iterator[Finding]:
     yield from _energies(events, columns["RA"], columns["DEC"], columns["ENERGY"])
 
 
-def _ranges(events: Part, ra: Floats, dec: Floats, energy: Floats) -> Iterator[Finding]:
+def _ranges(events: RunHdu, ra: Floats, dec: Floats, energy: Floats) -> Iterator[Finding]:
     for name, outside, expected in (
         ("ENERGY", energy <= 0, "above 0"),
         ("RA", (ra < -360) | (ra > 360), "degrees up to 360"),
@@ -50,7 +50,7 @@ def _ranges(events: Part, ra: Floats, dec: Floats, energy: Floats) -> Iterator[F
             yield events.fault(f"{name} of {number} events is out of range; expected {expected}")
 
 
-def _twice(events: Part, time: Floats) -> Iterator[Finding]:
+def _twice(events: RunHdu, time: Floats) -> Iterator[Finding]:
     if "EVENT_ID" not in events.table.names:
         return
     ids = events.table.column("EVENT_ID")
@@ -65,7 +65,7 @@ def _twice(events: Part, time: Floats) -> Iterator[Finding]:
         yield events.note(f"has an EVENT_ID more than once ({repeated - doubled})")
 
 
-def _places(events: Part, ra: Floats, dec: Floats) -> Iterator[Finding]:
+def _places(events: RunHdu, ra: Floats, dec: Floats) -> Iterator[Finding]:
     shared, _ = _shared(ra)
     here = np.isin(ra, shared)
     _, counts = np.unique(ra[here] + 1j * dec[here], return_counts=True)
@@ -74,7 +74,7 @@ def _places(events: Part, ra: Floats, dec: Floats) -> Iterator[Finding]:
         yield events.fault(f"{most} of {len(ra)} events have one and the same position")
 
 
-def _energies(events: Part, ra: Floats, dec: Floats, energy: Floats) -> Iterator[Finding]:
+def _energies(events: RunHdu, ra: Floats, dec: Floats, energy: Floats) -> Iterator[Finding]:
     """Look for energies that are there too often: those of all events, and of doubled ones."""
     shared, counts = _shared(energy)
     most = int(counts.max(initial=1))
@@ -96,7 +96,7 @@ def _shared(values: Floats) -> tuple[Floats, Floats]:
     return repeated, again.astype(float) + 1
 
 
-def check_field(events: Part) -> Iterator[Finding]:
+def check_field(events: RunHdu) -> Iterator[Finding]:
     """Compare where the events are with the pointing."""
     ra, dec = events.values("RA", "deg"), events.values("DEC", "deg")
     lon, lat = events.number("RA_PNT"), events.number("DEC_PNT")
@@ -114,7 +114,7 @@ def check_field(events: Part) -> Iterator[Finding]:
         )
 
 
-def check_energies(events: Part, low: float, high: float) -> Iterator[Finding]:
+def check_energies(events: RunHdu, low: float, high: float) -> Iterator[Finding]:
     """Compare the energies of events with those for which there is effective area, in TeV."""
     energy = events.values("ENERGY", "TeV")
     median = float(np.nanmedian(energy))

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from skyred.inspection.parts import Part, as_number
+from skyred.inspection.parts import RunHdu, as_number
 from skyred.inspection.records import Finding
 
 # index and header of the H.E.S.S. runs agree to 1.4e-5 deg (float32); half a PSF would matter
@@ -21,7 +21,7 @@ SECONDS = 2.0
 SECONDS_A_DAY = 86400.0
 
 
-def check_obs_id(part: Part, *, required: bool) -> Iterator[Finding]:
+def check_obs_id(part: RunHdu, *, required: bool) -> Iterator[Finding]:
     """Compare the run id of a header with that of the index."""
     found = part.number("OBS_ID")
     if found is None and required:
@@ -30,7 +30,7 @@ def check_obs_id(part: Part, *, required: bool) -> Iterator[Finding]:
         yield part.fault(f"its header says OBS_ID {found:g}, the index says {part.obs_id}")
 
 
-def check_pointing(events: Part, row: Mapping[str, Any]) -> Iterator[Finding]:
+def check_pointing(events: RunHdu, row: Mapping[str, Any]) -> Iterator[Finding]:
     """Look at the pointing of a header, and compare it with that of the index."""
     if str(events.header.get("OBS_MODE", "")).upper() == "DRIFT":
         return  # it follows from altitude and azimuth
@@ -46,7 +46,7 @@ def check_pointing(events: Part, row: Mapping[str, Any]) -> Iterator[Finding]:
         )
 
 
-def check_durations(events: Part, row: Mapping[str, Any]) -> Iterator[Finding]:
+def check_durations(events: RunHdu, row: Mapping[str, Any]) -> Iterator[Finding]:
     """Look at ONTIME, LIVETIME and DEADC, in the header and in the index."""
     ontime, livetime = events.number("ONTIME"), events.number("LIVETIME")
     for name, value in (("ONTIME", ontime), ("LIVETIME", livetime)):
@@ -63,7 +63,7 @@ def check_durations(events: Part, row: Mapping[str, Any]) -> Iterator[Finding]:
     yield from _against_index(events, row)
 
 
-def _deadtime(events: Part, ontime: float, livetime: float, deadc: float) -> Iterator[Finding]:
+def _deadtime(events: RunHdu, ontime: float, livetime: float, deadc: float) -> Iterator[Finding]:
     if livetime > ontime * (1 + DURATION):
         yield events.fault(f"its LIVETIME {livetime:g} s is above its ONTIME {ontime:g} s")
     elif abs(livetime / ontime - deadc) > DEADTIME:
@@ -72,7 +72,7 @@ def _deadtime(events: Part, ontime: float, livetime: float, deadc: float) -> Ite
         )
 
 
-def _against_index(events: Part, row: Mapping[str, Any]) -> Iterator[Finding]:
+def _against_index(events: RunHdu, row: Mapping[str, Any]) -> Iterator[Finding]:
     for name in ("ONTIME", "LIVETIME", "DEADC"):
         here, stated = events.number(name), as_number(row.get(name))
         if here and stated is not None and abs(here - stated) > DURATION * abs(here):
@@ -86,7 +86,7 @@ def _against_index(events: Part, row: Mapping[str, Any]) -> Iterator[Finding]:
             yield events.fault(f"its {name} is {here:.1f} s, the index says {stated:.1f} s")
 
 
-def check_count(events: Part, row: Mapping[str, Any]) -> Iterator[Finding]:
+def check_count(events: RunHdu, row: Mapping[str, Any]) -> Iterator[Finding]:
     """Compare the number of events with that of the index."""
     stated = as_number(row.get("EVENT_COUNT"))
     if stated is not None and stated != len(events.table):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from skyred.inspection.axes import Response
+from skyred.inspection.axes import ResponseTable
 from skyred.inspection.records import Finding
 from skyred.inspection.tables import Floats
 
@@ -28,7 +28,7 @@ LOST = 0.01
 SIGMA_MAX = 5.0  # deg
 
 
-def check_dispersion(edisp: Response, area: Response) -> Iterator[Finding]:
+def check_dispersion(edisp: ResponseTable, area: ResponseTable) -> Iterator[Finding]:
     """Look at the integral over MIGRA, for each offset and energy."""
     integral = np.einsum("tme,m->te", edisp.cube, edisp.widths("MIGRA"))
     # CTA has sums of 1 in the place of integrals: gammapy takes both
@@ -49,7 +49,7 @@ def check_dispersion(edisp: Response, area: Response) -> Iterator[Finding]:
     yield from _migrated(edisp, (seen > BRIGHTEST) & (integral > 0))
 
 
-def check_psf(psf: Response, area: Response) -> Iterator[Finding]:
+def check_psf(psf: ResponseTable, area: ResponseTable) -> Iterator[Finding]:
     """Look at the integral over the sky, or at the widths, for each offset and energy."""
     seen = _seen(psf, area)
     matters = seen > BRIGHT
@@ -71,7 +71,7 @@ def check_psf(psf: Response, area: Response) -> Iterator[Finding]:
     yield from _uneven(psf, integral / level, matters & ~empty, PSF, "RPSF")
 
 
-def _migrated(edisp: Response, bright: npt.NDArray[np.bool_]) -> Iterator[Finding]:
+def _migrated(edisp: ResponseTable, bright: npt.NDArray[np.bool_]) -> Iterator[Finding]:
     """Look at the median of MIGRA where there is most area."""
     if not bright.any():
         return
@@ -87,7 +87,7 @@ def _migrated(edisp: Response, bright: npt.NDArray[np.bool_]) -> Iterator[Findin
         )
 
 
-def _widths(psf: Response, matters: npt.NDArray[np.bool_]) -> Iterator[Finding]:
+def _widths(psf: ResponseTable, matters: npt.NDArray[np.bool_]) -> Iterator[Finding]:
     """Look at the parameters of a formula: King, or three Gaussians."""
     narrow = "SIGMA" if "SIGMA" in psf.cubes else "SIGMA_1"
     if number := int((psf.cubes[narrow][matters] <= 0).sum()):
@@ -102,7 +102,7 @@ def _widths(psf: Response, matters: npt.NDArray[np.bool_]) -> Iterator[Finding]:
 
 
 def _uneven(
-    response: Response,
+    response: ResponseTable,
     integral: Floats,
     matters: npt.NDArray[np.bool_],
     tolerance: float,
@@ -123,7 +123,7 @@ def _level(integral: Floats, matters: npt.NDArray[np.bool_]) -> float:
     return float(np.median(filled)) if filled.size else 0.0
 
 
-def _lost(response: Response, seen: Floats, empty: npt.NDArray[np.bool_]) -> float:
+def _lost(response: ResponseTable, seen: Floats, empty: npt.NDArray[np.bool_]) -> float:
     """Give the largest share of a flux that no energy is dispersed from, if it matters."""
     energy = response.centers("ENERG")
     weight = seen * response.widths("ENERG") * energy**-2
@@ -131,7 +131,7 @@ def _lost(response: Response, seen: Floats, empty: npt.NDArray[np.bool_]) -> flo
     return share if share > LOST else 0.0
 
 
-def _seen(response: Response, area: Response) -> Floats:
+def _seen(response: ResponseTable, area: ResponseTable) -> Floats:
     """Give the effective area on the axes of another response, as part of the largest."""
     energy, offset = np.log(area.centers("ENERG")), area.centers("THETA")
     values = np.clip(area.cube, 0, None) / area.cube.max()

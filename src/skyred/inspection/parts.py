@@ -15,7 +15,7 @@ from skyred.inspection.units import factor
 
 
 @attrs.frozen(eq=False)
-class Part:
+class RunHdu:
     """One HDU of a run.
 
     Parameters

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from skyred.inspection.axes import FORMS, Response, check_axes, response_of
+from skyred.inspection.axes import FORMS, ResponseTable, check_axes, response_of
 from skyred.inspection.background import check_background
 from skyred.inspection.normalisation import check_dispersion, check_psf
-from skyred.inspection.parts import Part
+from skyred.inspection.parts import RunHdu
 from skyred.inspection.records import Finding
 from skyred.inspection.rows import check_rows
 from skyred.inspection.smoothness import check_area
@@ -21,7 +21,7 @@ RAD_MAX = 10.0  # deg
 MAY_BE_ZERO = ("SIGMA_2", "SIGMA_3", "AMPL_2", "AMPL_3")
 
 
-def read_response(part: Part) -> tuple[Response | None, list[Finding]]:
+def read_response(part: RunHdu) -> tuple[ResponseTable | None, list[Finding]]:
     """Read a response; None, and why, if it is not sound enough to be looked at further."""
     form = FORMS.get(part.form.lower())
     if form is None:
@@ -37,7 +37,7 @@ def read_response(part: Part) -> tuple[Response | None, list[Finding]]:
     return (None if faults else response), wrong
 
 
-def check_response(response: Response, area: Response | None) -> Iterator[Finding]:
+def check_response(response: ResponseTable, area: ResponseTable | None) -> Iterator[Finding]:
     """Look at the values of a response; `area` tells where they matter."""
     kind = response.part.kind
     if kind == "aeff":
@@ -54,13 +54,13 @@ def check_response(response: Response, area: Response | None) -> Iterator[Findin
         yield response.part.fault(f"RAD_MAX is not between 0 and {RAD_MAX:g} deg everywhere")
 
 
-def lit_range(area: Response) -> tuple[float, float]:
+def sensitive_energy_range(area: ResponseTable) -> tuple[float, float]:
     """Give the range of energies for which there is any effective area, in TeV."""
     lit = np.flatnonzero((area.cube > 0).any(axis=0))
     return float(area.low["ENERG"][lit[0]]), float(area.high["ENERG"][lit[-1]])
 
 
-def _values(response: Response) -> Iterator[Finding]:
+def _values(response: ResponseTable) -> Iterator[Finding]:
     part = response.part
     for name, cube in response.cubes.items():
         if number := int((~np.isfinite(cube)).sum()):
@@ -74,7 +74,7 @@ def _values(response: Response) -> Iterator[Finding]:
             )
 
 
-def _level(area: Response) -> Iterator[Finding]:
+def _level(area: ResponseTable) -> Iterator[Finding]:
     largest = float(area.cube.max())
     if not AREA[0] <= largest <= AREA[1]:
         yield area.part.fault(

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from skyred.inspection.axes import Response
+from skyred.inspection.axes import ResponseTable
 from skyred.inspection.records import Finding
 from skyred.inspection.smoothness import DARK
 from skyred.inspection.tables import Floats
@@ -25,7 +25,7 @@ ABOVE, BELOW = 1.4, 1.8
 RISE, OUTERMOST = 4.2, 1.5
 
 
-def check_rows(area: Response) -> Iterator[Finding]:
+def check_rows(area: ResponseTable) -> Iterator[Finding]:
     """Look at each offset beside its neighbours."""
     values = area.cube
     lit = (values > DARK * values.max()).any(axis=1)
@@ -57,5 +57,5 @@ def _ratio(values: Floats, row: int, other: int) -> float:
     return float(np.median(above))
 
 
-def _fault(area: Response, row: int, said: str) -> Finding:
+def _fault(area: ResponseTable, row: int, said: str) -> Finding:
     return area.part.fault(f"EFFAREA at the offset {area.centers('THETA')[row]:.3g} deg {said}")

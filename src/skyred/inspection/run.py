@@ -9,7 +9,7 @@ from typing import Any, ParamSpec
 import attrs
 
 from skyred.inspection.agreement import check_agreement
-from skyred.inspection.axes import Response
+from skyred.inspection.axes import ResponseTable
 from skyred.inspection.background import check_rate
 from skyred.inspection.events import COLUMNS, check_energies, check_events, check_field
 from skyred.inspection.header import (
@@ -18,10 +18,10 @@ from skyred.inspection.header import (
     check_obs_id,
     check_pointing,
 )
-from skyred.inspection.parts import Part, as_number
+from skyred.inspection.parts import RunHdu, as_number
 from skyred.inspection.reading import FileContent, read_file
 from skyred.inspection.records import Finding, HduSource, RunInput
-from skyred.inspection.responses import check_response, lit_range, read_response
+from skyred.inspection.responses import check_response, read_response, sensitive_energy_range
 from skyred.inspection.times import (
     check_gti,
     check_gti_of_events,
@@ -126,7 +126,7 @@ class _Inspection:
 
     def of_parts(self) -> Iterator[Finding]:
         yield from self._rules_of_events()
-        responses: dict[str, Response] = {}
+        responses: dict[str, ResponseTable] = {}
         for part in self.sound:
             if part.kind not in ("events", "gti", "pointing"):
                 yield from _guarded(part, self._read, part, responses)
@@ -137,7 +137,7 @@ class _Inspection:
                 yield from _guarded(self.by_kind[kind], check_agreement, response, area)
         yield from self._of_events_and_responses(responses)
 
-    def _read(self, part: Part, responses: dict[str, Response]) -> Iterator[Finding]:
+    def _read(self, part: RunHdu, responses: dict[str, ResponseTable]) -> Iterator[Finding]:
         yield from check_obs_id(part, required=False)
         response, findings = read_response(part)
         yield from findings
@@ -169,12 +169,12 @@ class _Inspection:
             if self._readable(events):
                 yield from _guarded(events, check_times, events, gti)
 
-    def _of_events_and_responses(self, responses: Mapping[str, Response]) -> Iterator[Finding]:
+    def _of_events_and_responses(self, responses: Mapping[str, ResponseTable]) -> Iterator[Finding]:
         events = self.by_kind.get("events")
         if events is None or not self._readable(events):
             return
         if "aeff" in responses:
-            low, high = lit_range(responses["aeff"])
+            low, high = sensitive_energy_range(responses["aeff"])
             yield from _guarded(events, check_energies, events, low, high)
         if "bkg" in responses:
             background = responses["bkg"]
@@ -196,18 +196,18 @@ class _Inspection:
         hdu = self.files[source.path].hdus.get(source.name.upper())
         return hdu is not None and "TFIELDS" in hdu.header
 
-    def _part(self, source: HduSource) -> Part:
+    def _part(self, source: HduSource) -> RunHdu:
         name = source.name.upper()
         table = self.files[source.path].table(name)
-        return Part(self.run.obs_id, source.kind, source.form, source.path, name, table)
+        return RunHdu(self.run.obs_id, source.kind, source.form, source.path, name, table)
 
     @staticmethod
-    def _readable(events: Part) -> bool:
+    def _readable(events: RunHdu) -> bool:
         return len(events.table) > 0 and not list(_guarded(events, events.needs, COLUMNS))
 
 
 def _guarded(
-    part: Part, rule: Callable[P, Iterable[Finding]], *given: P.args, **options: P.kwargs
+    part: RunHdu, rule: Callable[P, Iterable[Finding]], *given: P.args, **options: P.kwargs
 ) -> Iterator[Finding]:
     """Turn what a rule stumbles over into a fault: a damaged header can hold anything."""
     try:

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from skyred.inspection.axes import Response
+from skyred.inspection.axes import ResponseTable
 from skyred.inspection.records import Finding
 from skyred.inspection.tables import Floats
 
@@ -30,7 +30,7 @@ EDGE_LIMIT = 1.0
 SEEN_AT_EDGES = 0.03
 
 
-def check_area(area: Response) -> Iterator[Finding]:
+def check_area(area: ResponseTable) -> Iterator[Finding]:
     """Look for cells that stand out."""
     if len(area.low["ENERG"]) < 5:
         return

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from skyred.inspection.header import DURATION, SECONDS, reference_time
-from skyred.inspection.parts import Part
+from skyred.inspection.parts import RunHdu
 from skyred.inspection.records import Finding
 from skyred.inspection.tables import Floats
 
@@ -24,7 +24,7 @@ TIME_UNITS = ("s", "d")
 LONGEST = 2.0  # d
 
 
-def check_gti(gti: Part) -> Iterator[Finding]:
+def check_gti(gti: RunHdu) -> Iterator[Finding]:
     """Look at the good time intervals for themselves."""
     wrong = list(gti.needs({"START": "s", "STOP": "s"}))
     yield from wrong
@@ -42,7 +42,7 @@ def check_gti(gti: Part) -> Iterator[Finding]:
         yield gti.fault(f"its rows overlap by {shared:.3f} s, which would count twice")
 
 
-def check_references(events: Part, gti: Part) -> Iterator[Finding]:
+def check_references(events: RunHdu, gti: RunHdu) -> Iterator[Finding]:
     """Look at what the times of events and of intervals count from."""
     for part in (events, gti):
         missing = [key for key in REFERENCES if part.number(key) is None]
@@ -59,7 +59,7 @@ def check_references(events: Part, gti: Part) -> Iterator[Finding]:
         yield gti.fault(f"its TIMESYS is {other!r}, that of the events is {system!r}")
 
 
-def check_time_unit(part: Part) -> Iterator[Finding]:
+def check_time_unit(part: RunHdu) -> Iterator[Finding]:
     """Look at the unit in which the times of a header count."""
     unit = str(part.header.get("TIMEUNIT", "s")).strip()
     begin, end = part.number("TSTART"), part.number("TSTOP")
@@ -71,7 +71,7 @@ def check_time_unit(part: Part) -> Iterator[Finding]:
         )
 
 
-def check_gti_of_events(events: Part, gti: Part) -> Iterator[Finding]:
+def check_gti_of_events(events: RunHdu, gti: RunHdu) -> Iterator[Finding]:
     """Compare sound intervals with what the header of the events says of its times."""
     start, stop = intervals(gti)
     ontime = events.number("ONTIME")
@@ -90,7 +90,7 @@ def check_gti_of_events(events: Part, gti: Part) -> Iterator[Finding]:
         )
 
 
-def check_times(events: Part, gti: Part) -> Iterator[Finding]:
+def check_times(events: RunHdu, gti: RunHdu) -> Iterator[Finding]:
     """Compare the times of events with sound intervals."""
     times = events.values("TIME", "s")
     times = times[np.isfinite(times)]
@@ -109,7 +109,7 @@ def check_times(events: Part, gti: Part) -> Iterator[Finding]:
         yield from _silence(events, times[~outside], first, last)
 
 
-def intervals(gti: Part) -> tuple[Floats, Floats]:
+def intervals(gti: RunHdu) -> tuple[Floats, Floats]:
     """Give starts and stops in seconds, by start."""
     start, stop = gti.values("START", "s"), gti.values("STOP", "s")
     order = np.argsort(start)
@@ -120,7 +120,7 @@ def _overlap(start: Floats, stop: Floats) -> float:
     return max(0.0, *(np.maximum.accumulate(stop)[:-1] - start[1:])) if len(start) > 1 else 0.0
 
 
-def _silence(events: Part, times: Floats, first: float, last: float) -> Iterator[Finding]:
+def _silence(events: RunHdu, times: Floats, first: float, last: float) -> Iterator[Finding]:
     quiet = max(times.min() - first, last - times.max())
     if quiet > SILENT:
         yield events.note(

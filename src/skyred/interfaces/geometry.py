@@ -57,8 +57,10 @@ class Geometry(Component):
         """
         return None
 
-    def shares(self, table: ObservationTable, reduction: Reduction) -> NDArray[np.float64]:
-        """Give the least share of the whole that each run's dataset takes, from the table alone.
+    def coverage_fractions(
+        self, table: ObservationTable, reduction: Reduction
+    ) -> NDArray[np.float64]:
+        """Return the least fraction of the geometry that each run's dataset covers, from the table.
 
         Shape (n,); 0 where that is not known.
         """

@@ -136,7 +136,7 @@ class Objective:
         From a vector to the statistic that the priors add.
     quantiles : sequence, optional
         For each parameter the inverse cumulative distribution of its prior, or None.
-    remainder : callable, optional
+    prior_without_quantile : callable, optional
         From a vector to what of `prior` is not in `quantiles`: penalties, priors without a known
         distribution. By default all of `prior` where there are no quantiles, else nothing.
     gradient_of, fisher_of : callable, optional
@@ -144,7 +144,7 @@ class Objective:
         total.
     on_accept : callable, optional
         Called with a `FitResult`, writes it back to the models.
-    rough : array of bool, optional
+    may_be_non_smooth : array of bool, optional
         Along which parameters there may be kinks, shape (n,); by default all.
     blocks : sequence of array of int, optional
         Parameters that belong together, each in one block. Between parameters of different blocks
@@ -182,11 +182,11 @@ class Objective:
     steps: Vector | None = None
     prior: Callable[[Vector], float] | None = None
     quantiles: Sequence[Callable[[float], float] | None] = ()
-    remainder: Callable[[Vector], float] | None = None
+    prior_without_quantile: Callable[[Vector], float] | None = None
     gradient_of: Callable[[Vector], Vector] | None = None
     fisher_of: Callable[[Vector], Vector] | None = None
     on_accept: Callable[[FitResult], None] | None = None
-    rough: NDArray[np.bool_] | None = None
+    may_be_non_smooth: NDArray[np.bool_] | None = None
     blocks: Sequence[NDArray[np.int64]] = ()
     factors: NDArray[np.bool_] | None = None
     costly: NDArray[np.bool_] | None = None
@@ -230,8 +230,8 @@ class Objective:
 
     def sampled_stat(self, x: Vector) -> float:
         """Give the statistic for samplers: without the priors that `transform` follows."""
-        if self.remainder is not None:
-            return self(x) + float(self.remainder(np.asarray(x, dtype=float)))
+        if self.prior_without_quantile is not None:
+            return self(x) + float(self.prior_without_quantile(np.asarray(x, dtype=float)))
         return self(x) if any(self.quantiles) else self.total(x)
 
     def transform(self, cube: Vector) -> Vector:

@@ -55,12 +55,12 @@ class Stacker(Component):
             If it has no place in the total, with the reason.
         """
 
-    def room(self, shares: NDArray[np.float64]) -> float:
-        """Give how much room the result takes at least, in units of the geometry's whole dataset.
+    def minimum_size(self, coverage_fractions: NDArray[np.float64]) -> float:
+        """Return the least size of the result, in units of the geometry's whole dataset.
 
         Parameters
         ----------
-        shares : array
+        coverage_fractions : array
             The share of the geometry that each run's dataset takes, if it is made, shape (n,).
         """
         return 0.0

@@ -18,7 +18,7 @@ class _Collector(logging.Handler):
 
 
 @contextmanager
-def noted(logger: str = "gammapy") -> Iterator[list[str]]:
+def capture_warnings(logger: str = "gammapy") -> Iterator[list[str]]:
     """Collect the warnings of a library's logger and of Python, each once.
 
     They do not go where they usually would: in a worker nobody would see them there. The list

@@ -9,7 +9,7 @@ import numpy as np
 
 from skyred.errors import FitError
 from skyred.likelihood.bins import Bins
-from skyred.likelihood.contribution import Part
+from skyred.likelihood.contribution import Contribution
 from skyred.likelihood.convolution_rounding import counts_on_rounding, is_convolved
 from skyred.likelihood.count_templates import ScaledCounts
 from skyred.likelihood.cross_check import Trust
@@ -18,8 +18,8 @@ from skyred.likelihood.flux_points_data import flat_points
 from skyred.likelihood.gammapy_evaluated import OpaqueCounts, Prediction
 from skyred.likelihood.input_checks import check_counts
 from skyred.likelihood.response import Instrument
-from skyred.likelihood.source import Source
-from skyred.likelihood.spectra import Spectrum
+from skyred.likelihood.source import SourceContribution
+from skyred.likelihood.spectra import SpectralFlux
 from skyred.likelihood.statistics import Cash, WStat
 
 if TYPE_CHECKING:
@@ -48,12 +48,12 @@ class Flattener:
     space: ParameterSpace
     trust: Trust
     notes: list[str] = attrs.field(factory=list)
-    spectra: dict[Any, Spectrum] = attrs.field(factory=dict)
+    spectra: dict[Any, SpectralFlux] = attrs.field(factory=dict)
 
     def flat(self, dataset: Dataset) -> FlatDataset:
         """Lay out a dataset."""
         check_counts(dataset)
-        why = why_not_flat(dataset)
+        why = reason_not_compilable(dataset)
         if why:
             self.notes.append(f"dataset {dataset.name!r} is evaluated by gammapy: {why}")
             return GammapyDataset(dataset, self.space)
@@ -86,7 +86,7 @@ class Flattener:
             "nothing but the rounding errors of its PSF convolution is predicted where "
             f"{number} of the counts lie; set mask_fit to false where the background is zero"
         )
-        parts: list[Part] = []
+        parts: list[Contribution] = []
         for part in compiled.parts:
             if is_convolved(part):
                 self._note(part.name, compiled.name, why)
@@ -94,10 +94,10 @@ class Flattener:
             parts.append(part)
         compiled.parts = parts
 
-    def _parts(self, dataset: MapDataset, bins: Bins) -> list[Part]:
+    def _parts(self, dataset: MapDataset, bins: Bins) -> list[Contribution]:
         from gammapy.modeling.models import FoVBackgroundModel
 
-        parts: list[Part] = []
+        parts: list[Contribution] = []
         if dataset.stat_type == "cash" and dataset.background:
             parts.append(self._background(dataset, bins))
         models = [each for each in dataset.models or () if not isinstance(each, FoVBackgroundModel)]
@@ -106,7 +106,7 @@ class Flattener:
             parts += [self._model(model, instrument, bins) for model in models]
         return parts
 
-    def _background(self, dataset: MapDataset, bins: Bins) -> Part:
+    def _background(self, dataset: MapDataset, bins: Bins) -> Contribution:
         counts = dataset.background.data.astype(float)
         if unknown := int((~np.isfinite(counts) & bins.mask).sum()):
             raise FitError(
@@ -127,23 +127,25 @@ class Flattener:
         self._note(model.name, dataset.name, "its norm varies over the field of view")
         return OpaqueCounts(model, predict, bins, self.space)
 
-    def _model(self, model: Any, instrument: Instrument, bins: Bins) -> Part:
+    def _model(self, model: Any, instrument: Instrument, bins: Bins) -> Contribution:
         if model.tag == "TemplateNPredModel":
             return self._template(model, instrument, bins)
         why = why_not_source(model, instrument)
         if not why:
-            source = Source(model, instrument, bins, self.space, self._spectrum(model, instrument))
+            source = SourceContribution(
+                model, instrument, bins, self.space, self._spectrum(model, instrument)
+            )
             why = self.trust.why_not(source, self.space)
         if not why:
             return source
         self._note(model.name, instrument.dataset.name, why)
         return self._by_gammapy(model, instrument, bins)
 
-    def _by_gammapy(self, model: Any, instrument: Instrument, bins: Bins) -> Part:
+    def _by_gammapy(self, model: Any, instrument: Instrument, bins: Bins) -> Contribution:
         prediction = Prediction(model, instrument, self.space)
         return OpaqueCounts(model, prediction, bins, self.space, prediction.refresh)
 
-    def _template(self, model: Any, instrument: Instrument, bins: Bins) -> Part:
+    def _template(self, model: Any, instrument: Instrument, bins: Bins) -> Contribution:
         from gammapy.maps import Map
 
         template = model.map
@@ -155,23 +157,23 @@ class Flattener:
         energy = instrument.geom.axes["energy"].center
         return self._scaled(model, onto.data, energy, bins)
 
-    def _scaled(self, model: Any, counts: Array, energy: Any, bins: Bins) -> Part:
+    def _scaled(self, model: Any, counts: Array, energy: Any, bins: Bins) -> Contribution:
         spectral, plain = model.spectral_model, self.trust.knows(model)
         return ScaledCounts(model.name, counts, spectral, energy, bins, self.space, plain)
 
-    def _spectrum(self, model: Any, instrument: Instrument) -> Spectrum:
+    def _spectrum(self, model: Any, instrument: Instrument) -> SpectralFlux:
         """Give the spectrum of a model; datasets with the same energies share it."""
         edges = instrument.dataset.exposure.geom.axes["energy_true"].edges
         key = id(model.spectral_model), edges.to_value("TeV").tobytes()
         if key not in self.spectra:
-            self.spectra[key] = Spectrum(model.spectral_model, edges, self.space)
+            self.spectra[key] = SpectralFlux(model.spectral_model, edges, self.space)
         return self.spectra[key]
 
     def _note(self, model: str, dataset: str, why: str) -> None:
         self.notes.append(f"{model} in {dataset} is evaluated by gammapy: {why}")
 
 
-def why_not_flat(dataset: Dataset) -> str:
+def reason_not_compilable(dataset: Dataset) -> str:
     """Say why a dataset cannot be laid out flat; "" if it can."""
     known = ("MapDataset", "SpectrumDataset", "MapDatasetOnOff", "SpectrumDatasetOnOff",
              "FluxPointsDataset")  # fmt: skip

@@ -35,7 +35,7 @@ class Counts(NamedTuple):
     total: float
 
 
-class Part(Protocol):
+class Contribution(Protocol):
     """A part of the predicted counts of a dataset.
 
     Attributes
@@ -53,7 +53,7 @@ class Part(Protocol):
     free: frozenset[int]
 
     @property
-    def rough(self) -> set[int]:
+    def may_be_non_smooth(self) -> set[int]:
         """The places of the parameters along which its counts have kinks."""
         ...
 
@@ -97,7 +97,7 @@ class Refreshable(Protocol):
 
 
 def weighted(
-    part: Part, state: Vector, weights: Array, weight: float, wanted: Places
+    part: Contribution, state: Vector, weights: Array, weight: float, wanted: Places
 ) -> Iterator[tuple[int, float]]:
     """Give the weighted sums of the derivatives of a part, one after the other."""
     for place, slope in part.slopes(state, wanted):

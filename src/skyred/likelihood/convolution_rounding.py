@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeGuard
 
 import numpy as np
 
-from skyred.likelihood.source import Source
+from skyred.likelihood.source import SourceContribution
 from skyred.likelihood.statistics import TRUNCATION, Cash
 
 if TYPE_CHECKING:
@@ -68,9 +68,13 @@ def counts_on_rounding(dataset: CountsDataset, state: Vector) -> int:
         return max(1, int(counts[rounding > 0.01 * predicted].sum()))
 
 
-def is_convolved(part: object) -> TypeGuard[Source]:
+def is_convolved(part: object) -> TypeGuard[SourceContribution]:
     """Return whether a model contribution is an image that is convolved with a PSF."""
-    return isinstance(part, Source) and part.contributes and part.response.kernel is not None
+    return (
+        isinstance(part, SourceContribution)
+        and part.contributes
+        and part.response.kernel is not None
+    )
 
 
 def _change(counts: Array, predicted: Array, rounding: Array | float) -> float:
@@ -80,7 +84,7 @@ def _change(counts: Array, predicted: Array, rounding: Array | float) -> float:
     return float(np.sqrt(np.sum((2 * plausible * ratio) ** 2)))
 
 
-def _limited(source: Source, dataset: CountsDataset, state: Vector) -> Array:
+def _limited(source: SourceContribution, dataset: CountsDataset, state: Vector) -> Array:
     """Return the predicted counts of a source, scaled down to the counts of each energy.
 
     Those of a source that starts negative are made positive, as fits make them first.
@@ -92,7 +96,7 @@ def _limited(source: Source, dataset: CountsDataset, state: Vector) -> Array:
     return predicted * np.where(total > counts, counts / np.where(total > 0, total, 1), 1)
 
 
-def _maxima(source: Source, predicted: Array, dataset: CountsDataset) -> Array:
+def _maxima(source: SourceContribution, predicted: Array, dataset: CountsDataset) -> Array:
     """Return the largest predicted counts of a source in each energy, shape (chosen bins,).
 
     Zero outside its cutout, where gammapy predicts exactly nothing.

@@ -77,7 +77,7 @@ class ScaledCounts:
         return other
 
     @property
-    def rough(self) -> set[int]:
+    def may_be_non_smooth(self) -> set[int]:
         """None."""
         return set()
 

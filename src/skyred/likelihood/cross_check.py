@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from skyred.likelihood.parameters import ParameterSpace, Vector
-    from skyred.likelihood.source import Source
+    from skyred.likelihood.source import SourceContribution
 
     Array = NDArray[np.float64]
 
@@ -42,7 +42,7 @@ class Trust:
         """Tell whether a model may be evaluated without units, and without a comparison."""
         return not self.check and is_known(model)
 
-    def why_not(self, source: Source, space: ParameterSpace) -> str:
+    def why_not(self, source: SourceContribution, space: ParameterSpace) -> str:
         """Say why a source must be left to gammapy; "" if it need not."""
         if self.knows(source.model):
             return ""
@@ -73,7 +73,7 @@ def _parts(model: Any) -> Iterator[Any]:
             yield from _parts(part)
 
 
-def largest_difference(source: Source, space: ParameterSpace) -> float:
+def largest_difference(source: SourceContribution, space: ParameterSpace) -> float:
     """Compare the counts of a source with gammapy's, at its values and at some around them.
 
     Both use one PSF kernel: it does not depend on the class of a model, and making it as gammapy
@@ -105,7 +105,7 @@ def _states(space: ParameterSpace, start: Vector) -> Iterator[Vector]:
         yield state
 
 
-def _by_gammapy(source: Source, space: ParameterSpace, state: Vector) -> Array:
+def _by_gammapy(source: SourceContribution, space: ParameterSpace, state: Vector) -> Array:
     from gammapy.maps import Map
 
     _set(space, state)

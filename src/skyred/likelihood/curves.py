@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from regions import SkyRegion
 
-    from skyred.likelihood.flux.flux_profile import FluxProfile
-    from skyred.likelihood.flux.light_curve import LightCurve
+    from skyred.likelihood.flux.flux_profile import FluxProfileData
+    from skyred.likelihood.flux.light_curve import LightCurveData
 
 
 def light_curve(
@@ -34,7 +34,7 @@ def light_curve(
     reoptimize: bool = False,
     norm: Any = None,
     check: bool = False,
-) -> LightCurve:
+) -> LightCurveData:
     """Estimate the light curve of a source, as gammapy's `LightCurveEstimator` does.
 
     In each interval of time and bin of energy the spectrum of the source is scaled by a norm, and
@@ -125,7 +125,7 @@ def flux_profile(
     n_sigma_ul: float = 2,
     n_sigma_sensitivity: float = 5,
     norm: Any = None,
-) -> FluxProfile:
+) -> FluxProfileData:
     """Estimate the flux in each of some regions, as gammapy's `FluxProfileEstimator` does.
 
     Parameters

@@ -9,8 +9,8 @@ import attrs
 import numpy as np
 
 from skyred.likelihood.bins import Bins
-from skyred.likelihood.contribution import Part, Recent, Refreshable
-from skyred.likelihood.fisher import Contribution, fisher_matrix
+from skyred.likelihood.contribution import Contribution, Recent, Refreshable
+from skyred.likelihood.fisher import ContributionGradient, fisher_matrix
 from skyred.likelihood.fixed_counts import FixedCounts, FixedDataset, sum_of_counts
 from skyred.likelihood.statistics import Cash, ChiSquare, Derivatives, WStat
 
@@ -54,7 +54,7 @@ class FlatDataset(Protocol):
         ...
 
     @property
-    def rough(self) -> set[int]:
+    def may_be_non_smooth(self) -> set[int]:
         """The places of the parameters along which the statistic may have kinks."""
         ...
 
@@ -92,7 +92,7 @@ class CountsDataset:
     ----------
     name : str
         The name of the dataset.
-    parts : sequence of Part
+    parts : sequence of Contribution
         What adds predicted counts.
     bins : Bins
         The chosen bins.
@@ -105,7 +105,7 @@ class CountsDataset:
     """
 
     name: str
-    parts: Sequence[Part]
+    parts: Sequence[Contribution]
     bins: Bins
     counts: Array
     statistic: Cash | WStat | ChiSquare
@@ -118,9 +118,9 @@ class CountsDataset:
         return all(part.exact for part in self.parts)
 
     @property
-    def rough(self) -> set[int]:
+    def may_be_non_smooth(self) -> set[int]:
         """The places of the parameters along which any part has kinks."""
-        return set().union(*(part.rough for part in self.parts))
+        return set().union(*(part.may_be_non_smooth for part in self.parts))
 
     def predict(self, state: Vector) -> tuple[Array, float]:
         """Return the predicted counts in the chosen bins, and summed over the mask."""
@@ -192,7 +192,7 @@ class CountsDataset:
         Second derivatives of the statistic without those of the predicted counts, shape (k, k).
         """
         contributions = [
-            Contribution.of(part, state, wanted)
+            ContributionGradient.of(part, state, wanted)
             for part in self.parts
             if not wanted.isdisjoint(part.free)
         ]
@@ -248,7 +248,7 @@ class GammapyDataset:
     @property
     def exact(self) -> bool:
         """Whether the derivatives are known: if there is nothing to derive by."""
-        return not self.rough
+        return not self.may_be_non_smooth
 
     def gradient(self, state: Vector, wanted: Places) -> dict[int, float]:
         """Return no derivatives: no parameter is free."""
@@ -259,7 +259,7 @@ class GammapyDataset:
         return np.zeros(0, dtype=int), np.zeros((0, 0))
 
     @property
-    def rough(self) -> set[int]:
+    def may_be_non_smooth(self) -> set[int]:
         """All free ones of its models: what gammapy does is not known."""
         own = [each for model in self.dataset.models or () for each in model.parameters]
         return set(self.space.places(own).tolist()) & set(self.space.free.tolist())

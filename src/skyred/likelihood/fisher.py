@@ -15,7 +15,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from skyred.likelihood.contribution import Part
+    from skyred.likelihood.contribution import Contribution
     from skyred.likelihood.parameters import Vector
 
     Array = NDArray[np.float64]
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @attrs.frozen(eq=False)
-class Contribution:
+class ContributionGradient:
     """The derivatives of the predicted counts of one model contribution.
 
     Parameters
@@ -42,7 +42,7 @@ class Contribution:
     slopes: Array
 
     @classmethod
-    def of(cls, part: Part, state: Vector, wanted: frozenset[int]) -> Contribution:
+    def of(cls, part: Contribution, state: Vector, wanted: frozenset[int]) -> ContributionGradient:
         """Evaluate a model contribution; linked parameters of it add up."""
         slopes: dict[int, Array] = {}
         for place, slope in part.slopes(state, wanted):
@@ -56,12 +56,14 @@ class Contribution:
         return isinstance(self.rows, slice)
 
 
-def fisher_matrix(contributions: Sequence[Contribution], weights: Array) -> tuple[Index, Array]:
+def fisher_matrix(
+    contributions: Sequence[ContributionGradient], weights: Array
+) -> tuple[Index, Array]:
     """Return the sum over bins of weighted products of derivatives.
 
     Parameters
     ----------
-    contributions : sequence of Contribution
+    contributions : sequence of ContributionGradient
         Of the model contributions of a dataset.
     weights : array
         The second derivatives of the statistic by the predicted counts, shape (k,).
@@ -100,19 +102,21 @@ class _Spread:
         self.values = np.zeros((bins, parameters))
         self.reached = np.zeros(bins, dtype=bool)
 
-    def put(self, first: Contribution, weighted: Array) -> None:
+    def put(self, first: ContributionGradient, weighted: Array) -> None:
         """Set the bins that a contribution reaches, unless it reaches all."""
         if not first.everywhere:
             self.values[first.rows, : len(weighted)] = weighted.T
             self.reached[first.rows] = True
 
-    def clear(self, first: Contribution) -> None:
+    def clear(self, first: ContributionGradient) -> None:
         """Set them to zero again."""
         if not first.everywhere:
             self.values[first.rows] = 0
             self.reached[first.rows] = False
 
-    def product(self, first: Contribution, weighted: Array, second: Contribution) -> Array | None:
+    def product(
+        self, first: ContributionGradient, weighted: Array, second: ContributionGradient
+    ) -> Array | None:
         """Return the products with another contribution; None if they have no bin in common."""
         if second.everywhere:
             return np.asarray(weighted @ second.slopes[:, first.rows].T)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from skyred.likelihood.contribution import Counts, Part
+from skyred.likelihood.contribution import Contribution, Counts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,7 +25,7 @@ class FixedCounts:
 
     Parameters
     ----------
-    parts : sequence of Part
+    parts : sequence of Contribution
         The contributions.
     bins : Bins
         The bins of the dataset.
@@ -37,13 +37,13 @@ class FixedCounts:
     exact = True
     free: frozenset[int] = frozenset()
 
-    def __init__(self, parts: Sequence[Part], bins: Bins, state: Vector) -> None:
+    def __init__(self, parts: Sequence[Contribution], bins: Bins, state: Vector) -> None:
         self.parts, self.bins, self.state = parts, bins, state
         self.negative = any(part.may_be_negative(state) for part in parts)
         self.sum = sum_of_counts(parts, len(bins), state)
 
     @property
-    def rough(self) -> set[int]:
+    def may_be_non_smooth(self) -> set[int]:
         """None."""
         return set()
 
@@ -107,7 +107,7 @@ class FixedDataset:
         return np.zeros(0, dtype=int), np.zeros((0, 0))
 
     @property
-    def rough(self) -> set[int]:
+    def may_be_non_smooth(self) -> set[int]:
         """None."""
         return set()
 
@@ -128,7 +128,7 @@ class FixedDataset:
         return self.dataset.npred(self.state)
 
 
-def sum_of_counts(parts: Sequence[Part], bins: int, state: Vector) -> Counts:
+def sum_of_counts(parts: Sequence[Contribution], bins: int, state: Vector) -> Counts:
     """Return the predicted counts of contributions, in the chosen bins and over the mask."""
     chosen, total = np.zeros(bins), 0.0
     for part in parts:

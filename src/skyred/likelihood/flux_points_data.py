@@ -96,7 +96,7 @@ class DifferentialFlux:
         self.free = self.share.free_places | self.time.share.free_places
 
     @property
-    def rough(self) -> set[int]:
+    def may_be_non_smooth(self) -> set[int]:
         """None."""
         return set()
 

@@ -58,7 +58,7 @@ class OpaqueCounts:
         self.known: tuple[bytes | None, Array] = (None, np.zeros(bins.mask.shape))
 
     @property
-    def rough(self) -> set[int]:
+    def may_be_non_smooth(self) -> set[int]:
         """All that are free: what gammapy does is not known."""
         return {int(self.share.places[each]) for each in self.share.free}
 

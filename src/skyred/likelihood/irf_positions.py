@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skyred.likelihood.sky import Position, separation
+from skyred.likelihood.sky import ModelPosition, separation
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,7 +47,7 @@ class IrfPositions:
 
     def __init__(self, spatial: Any, share: Share, moves: bool) -> None:
         self.spatial, self.share = spatial, share
-        self.place = Position(spatial) if moves and share.free else None
+        self.place = ModelPosition(spatial) if moves and share.free else None
         self.move_to(np.array([parameter.value for parameter in share.parameters], dtype=float))
 
     def move_to(self, values: Array) -> bool:

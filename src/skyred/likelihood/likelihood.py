@@ -58,9 +58,9 @@ class Total:
         return all(dataset.exact for dataset in self.datasets)
 
     @property
-    def rough(self) -> NDArray[np.bool_]:
+    def may_be_non_smooth(self) -> NDArray[np.bool_]:
         """Along which free parameters the statistic may have kinks, shape (n,)."""
-        places = {place for dataset in self.datasets for place in dataset.rough}
+        places = {place for dataset in self.datasets for place in dataset.may_be_non_smooth}
         return np.array([place in places for place in self.space.free.tolist()], dtype=bool)
 
     @property

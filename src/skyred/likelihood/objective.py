@@ -100,10 +100,12 @@ def objective_from(likelihood: Likelihood) -> Objective:
         stat=likelihood.stat,
         prior=priors or None,
         quantiles=priors.quantiles,
-        remainder=priors.remainder if priors.has_remainder else None,
+        prior_without_quantile=priors.prior_without_quantile
+        if priors.has_prior_without_quantile
+        else None,
         gradient_of=_sum(gradient, priors.gradient) if likelihood.exact else None,
         fisher_of=_sum(fisher, priors.curvature) if likelihood.exact else None,
-        rough=likelihood.rough,
+        may_be_non_smooth=likelihood.may_be_non_smooth,
         factors=likelihood.factors,
         costly=likelihood.costly,
         grids=grids,

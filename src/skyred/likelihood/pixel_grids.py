@@ -11,7 +11,7 @@ import numpy as np
 from skyred.interfaces.objective import PixelGrid
 from skyred.likelihood.shapes import ExtendedShape, PointShape
 from skyred.likelihood.sky import PixelPosition
-from skyred.likelihood.source import Source
+from skyred.likelihood.source import SourceContribution
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -58,14 +58,14 @@ def pixel_grids(total: Total) -> list[PixelGrid]:
     return list(grids.values())
 
 
-def _sources(total: Total) -> Iterator[Source]:
+def _sources(total: Total) -> Iterator[SourceContribution]:
     for dataset in total.datasets:
         for part in getattr(dataset, "parts", ()):
-            if isinstance(part, Source) and part.contributes and part.share.free:
+            if isinstance(part, SourceContribution) and part.contributes and part.share.free:
                 yield part
 
 
-def _grid(source: Source, total: Total) -> PixelGrid | None:
+def _grid(source: SourceContribution, total: Total) -> PixelGrid | None:
     shape = source.shape
     if not isinstance(shape, PointShape | ExtendedShape):
         return None
@@ -92,7 +92,7 @@ def _grid(source: Source, total: Total) -> PixelGrid | None:
     )
 
 
-def _is_small(source: Source, sizes: Sequence[int], total: Total) -> bool:
+def _is_small(source: SourceContribution, sizes: Sequence[int], total: Total) -> bool:
     values = source.share.values(total.frozen)
     pixel = float(np.min(source.shape.model_image.pixel))  # type: ignore[attr-defined]
     units = [source.share.parameters[index].unit.to("deg") for index in sizes]

@@ -63,13 +63,13 @@ class Priors:
         return float(self.parameters.prior_stat_sum() + penalty)
 
     @property
-    def has_remainder(self) -> bool:
+    def has_prior_without_quantile(self) -> bool:
         """Whether they add anything that is not in the quantiles."""
         priors = [each for each in self.parameters if each.prior and not is_fixed(each)]
         plain = all(each.prior.weight == 1 for each in priors)
         return bool(self.penalties) or not plain or len(priors) > len(self.sampled)
 
-    def remainder(self, x: Vector) -> float:
+    def prior_without_quantile(self, x: Vector) -> float:
         """Give what they add beyond the quantiles.
 
         That is penalties, priors whose quantiles are not known, and all but one time of a prior

@@ -17,7 +17,7 @@ from scipy.ndimage import maximum_filter
 
 from skyred.likelihood.datasets import CountsDataset
 from skyred.likelihood.score_maps import Maps, point_kernels
-from skyred.likelihood.source import Source
+from skyred.likelihood.source import SourceContribution
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -125,13 +125,13 @@ class Relocation:
             start[norm] = scale * score[row, column] / information[row, column]
             yield float(test[row, column]), start
 
-    def _sources(self, grid: PixelGrid) -> Iterator[tuple[CountsDataset, Source]]:
+    def _sources(self, grid: PixelGrid) -> Iterator[tuple[CountsDataset, SourceContribution]]:
         start = self.total.state(self.total.frozen[self.total.space.free])
         for dataset in self.total.datasets:
             if not isinstance(dataset, CountsDataset):
                 continue
             for part in dataset.parts:
-                if not isinstance(part, Source) or part.name != grid.name:
+                if not isinstance(part, SourceContribution) or part.name != grid.name:
                     continue
                 part.counts(start)  # with the IRFs of the start: it may have left the map since
                 if part.contributes:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from skyred.likelihood.datasets import CountsDataset
-    from skyred.likelihood.source import Source
+    from skyred.likelihood.source import SourceContribution
 
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
@@ -118,7 +118,7 @@ def _weights(dataset: CountsDataset, state: Array) -> tuple[Array, Array]:
     return np.where(known, dataset.counts * inverse - 1, 0), inverse
 
 
-def point_kernels(source: Source, state: Array) -> Array:
+def point_kernels(source: SourceContribution, state: Array) -> Array:
     """Return the counts of a point in each energy bin, around the middle, shape (energies, k, k).
 
     The exposure is taken to be the mean of the cutout.

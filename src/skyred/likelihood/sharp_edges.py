@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from skyred.likelihood.likelihood import Total
-    from skyred.likelihood.source import Source
+    from skyred.likelihood.source import SourceContribution
 
     Array = NDArray[np.float64]
 
@@ -120,7 +120,7 @@ def _sources(total: Total, x: Array) -> Iterator[SharpSource]:
                 continue
             free, sizes = part.share.free, [i for i in part.share.free if _is_size(part.share, i)]
 
-            def at(indices: list[int], part: Source = part) -> NDArray[np.int64]:
+            def at(indices: list[int], part: SourceContribution = part) -> NDArray[np.int64]:
                 return np.array([vector[int(part.share.places[index])] for index in indices], int)
 
             related = [vector[place] for place in part.own.tolist() if place in vector]

@@ -25,7 +25,7 @@ GRIDS_KEPT = 8
 AGREEMENT = 1e-9  # rounding alone: the same formula on plain numbers
 
 
-class Position:
+class ModelPosition:
     """The position of a model in its own frame.
 
     Parameters
@@ -71,7 +71,7 @@ def pixel_at(position: SkyCoord, geom: WcsGeom) -> tuple[float, float]:
     return float(x), float(y)
 
 
-class PixelPosition(Position):
+class PixelPosition(ModelPosition):
     """From the position of a model in its own frame and units to pixels of an image.
 
     Parameters

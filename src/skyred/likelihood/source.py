@@ -15,7 +15,7 @@ from skyred.likelihood.parameters import Share
 from skyred.likelihood.response import Instrument, Response, quiet_evaluator
 from skyred.likelihood.shapes import Shape
 from skyred.likelihood.source_cutout import SourceCutout
-from skyred.likelihood.spectra import Spectrum
+from skyred.likelihood.spectra import SpectralFlux
 from skyred.likelihood.timing import TimeFactor
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ STATES_KEPT = 4
 CUTOUTS_KEPT = 9  # a search fits sources in the eight pixels around
 
 
-class Source:
+class SourceContribution:
     """One sky model in one dataset of counts.
 
     Its predicted counts in a bin of reconstructed energy e and pixel p are
@@ -50,7 +50,7 @@ class Source:
         Its bins.
     space : ParameterSpace
         Where the parameters are found.
-    spectrum : Spectrum
+    spectrum : SpectralFlux
         The flux of the source in the bins of true energy.
     """
 
@@ -62,7 +62,7 @@ class Source:
         instrument: Instrument,
         bins: Bins,
         space: ParameterSpace,
-        spectrum: Spectrum,
+        spectrum: SpectralFlux,
     ) -> None:
         self.model, self.instrument, self.bins, self.spectrum = model, instrument, bins, spectrum
         self.name = str(model.name)
@@ -77,7 +77,7 @@ class Source:
         self.cutout = self._select(self.positions.reference)
 
     @property
-    def rough(self) -> set[int]:
+    def may_be_non_smooth(self) -> set[int]:
         """Its spatial parameters, but of shapes without edges: pixels are what makes kinks."""
         from gammapy.modeling.models import GaussianSpatialModel, GeneralizedGaussianSpatialModel
 

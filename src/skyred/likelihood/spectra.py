@@ -31,7 +31,7 @@ SLOPE_STEP = 1e-4  # of a parameter's usual step: central differences are then g
 NORMS = ("norm", "amplitude")  # parameters that gammapy too takes to be factors
 
 
-class Spectrum:
+class SpectralFlux:
     """The integral flux of a spectral model in each bin of true energy, in cm-2 s-1.
 
     Parameters

@@ -15,7 +15,7 @@ from skyred.plugins.one_file import file_of
 
 
 @attrs.frozen
-class Entry:
+class CatalogEntry:
     """A component class and its owner."""
 
     cls: type[Component]
@@ -26,8 +26,10 @@ class Entry:
 class Catalog:
     """All components that the plugins offer."""
 
-    _entries: dict[tuple[str, str], Entry] = attrs.field(factory=dict)
-    _old: dict[tuple[str, str], Entry] = attrs.field(factory=dict)  # by the kind it had before
+    _entries: dict[tuple[str, str], CatalogEntry] = attrs.field(factory=dict)
+    _old: dict[tuple[str, str], CatalogEntry] = attrs.field(
+        factory=dict
+    )  # by the kind it had before
 
     def add(self, cls: Any, owner: Owner) -> str:
         """Take a class in; gives what is wrong with it, "" if nothing is."""
@@ -41,7 +43,7 @@ class Catalog:
             held = self._entries.get((cls.role, kind)) or self._old.get((cls.role, kind))
             if held is not None:
                 return f"the {cls.role} {kind!r}, its old kind, is offered by {held.owner}"
-        entry = self._entries[cls.role, cls.kind] = Entry(cls, owner)
+        entry = self._entries[cls.role, cls.kind] = CatalogEntry(cls, owner)
         self._old.update(dict.fromkeys(((cls.role, kind) for kind in cls.old_kinds), entry))
         return ""
 
@@ -72,7 +74,7 @@ class Catalog:
         """Name the kinds of a role."""
         return sorted(kind for other, kind in self._entries if other == role)
 
-    def find(self, kind: str) -> list[Entry]:
+    def find(self, kind: str) -> list[CatalogEntry]:
         """Give what goes by a kind, in any role."""
         return [entry for (_, name), entry in self._entries.items() if name == kind]
 
@@ -94,7 +96,7 @@ class Catalog:
         owners = (self.owner(component) for component in components)
         return tuple(dict.fromkeys(owner for owner in owners if owner is not None))
 
-    def __iter__(self) -> Iterator[Entry]:
+    def __iter__(self) -> Iterator[CatalogEntry]:
         roles = list(ROLES)
         yield from sorted(
             self._entries.values(), key=lambda entry: (roles.index(entry.cls.role), entry.cls.kind)

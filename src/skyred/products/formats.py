@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ONE = "value"  # what a number without a name is called
 
 
-class Form(ABC):
+class ProductFormat(ABC):
     """How results of some class are written, read, listed and drawn.
 
     Parameters
@@ -55,7 +55,7 @@ class Form(ABC):
         """Draw it."""
 
 
-class _Points(Form):
+class _Points(ProductFormat):
     """Flux points, light curves and profiles."""
 
     def holds(self, value: Any) -> bool:
@@ -89,7 +89,7 @@ class _Points(Form):
         return ax
 
 
-class _FluxMaps(Form):
+class _FluxMaps(ProductFormat):
     """Maps of flux and significance."""
 
     def holds(self, value: Any) -> bool:
@@ -110,7 +110,7 @@ class _FluxMaps(Form):
         return draw_clearest(_quantities(value), name, ax)
 
 
-class _Maps(Form):
+class _Maps(ProductFormat):
     """One map, or maps by name."""
 
     def holds(self, value: Any) -> bool:
@@ -136,7 +136,7 @@ class _Maps(Form):
         return draw_clearest(_by_name(value), name, ax)
 
 
-class _Tables(Form):
+class _Tables(ProductFormat):
     """Tables, and what keeps all that it has in its `table`, as image profiles do."""
 
     def holds(self, value: Any) -> bool:
@@ -164,7 +164,7 @@ class _Tables(Form):
         return ax
 
 
-class _Values(Form):
+class _Values(ProductFormat):
     """Numbers, and mappings of them."""
 
     drawable = False
@@ -189,7 +189,7 @@ class _Values(Form):
 
 
 # most particular first
-FORMS: tuple[Form, ...] = (_Points(), _FluxMaps(), _Maps(), _Tables(), _Values())
+FORMS: tuple[ProductFormat, ...] = (_Points(), _FluxMaps(), _Maps(), _Tables(), _Values())
 
 
 def _with(path: Path, ending: str) -> Path:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import attrs
 
 from skyred.interfaces.product import Product
-from skyred.products.formats import FORMS, Form
+from skyred.products.formats import FORMS, ProductFormat
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -95,7 +95,7 @@ class GammapyProduct(Product):
         return axes
 
     @property
-    def _form(self) -> Form | None:
+    def _form(self) -> ProductFormat | None:
         return next((form for form in FORMS if form.holds(self.value)), None)
 
     def _cannot(self, what: str) -> TypeError:

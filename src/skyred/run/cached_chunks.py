@@ -45,7 +45,7 @@ def open_cache(asked: Cache | str | Path | bool | None) -> Cache | None:
 
 
 @attrs.define
-class Keeper:
+class EntryCache:
     """The cache of one data entry.
 
     Parameters
@@ -66,7 +66,7 @@ class Keeper:
         reduction: Reduction,
         makers: Iterable[Maker],
         catalog: Catalog,
-    ) -> Keeper:
+    ) -> EntryCache:
         """Give the cache of a reduction as it is prepared; one that keeps nothing if it cannot."""
         try:
             return cls(cache, Recipe.of(reduction, makers, catalog))
@@ -117,14 +117,14 @@ class Keeper:
         self.cache.put(key, partial, about)
 
 
-def made_or_kept(
-    chunks: Iterable[tuple[Keeper, Chunk]], make: Make
+def iter_reduced_chunks(
+    chunks: Iterable[tuple[EntryCache, Chunk]], make: Make
 ) -> Iterator[tuple[Chunk, Partial]]:
     """Yield chunks with what became of them, in their order: from the cache, or made and kept.
 
     Parameters
     ----------
-    chunks : iterable of tuple of Keeper and Chunk
+    chunks : iterable of tuple of EntryCache and Chunk
         In order, each with its cache.
     make : callable
         Makes chunks: gives what became of each, in their order, and reads no further than it
@@ -161,7 +161,7 @@ def made_or_kept(
 class _Asked:
     """A chunk that is asked for: its cache, its key there, and whether there is something."""
 
-    keeper: Keeper
+    keeper: EntryCache
     chunk: Chunk
     key: str
     held: bool

@@ -82,9 +82,9 @@ def needed_for(selected: Mapping[str, ObservationTable], data: Mapping[str, Redu
     needed = 0.0
     for entry, table in selected.items():
         reduction = data[entry]
-        shares = reduction.geometry.shares(table, reduction)
-        if room := reduction.stack.room(shares):
-            needed += room * size_of([reduction.geometry.target(entry)])
+        fractions = reduction.geometry.coverage_fractions(table, reduction)
+        if size := reduction.stack.minimum_size(fractions):
+            needed += size * size_of([reduction.geometry.target(entry)])
     return needed
 
 

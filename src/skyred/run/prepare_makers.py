@@ -11,7 +11,7 @@ import attrs
 from skyred.errors import PrepareError, SkyredError
 from skyred.interfaces import Maker, Reduction
 from skyred.run.select import Selection
-from skyred.run.worker.open_observation import Unsound, inspected
+from skyred.run.worker.open_observation import InspectionFailed, inspected
 
 if TYPE_CHECKING:
     from gammapy.data import Observation
@@ -74,7 +74,7 @@ class SoundRuns:
                 continue
             try:
                 sound, _ = inspected(observation, run, {}, self.tolerant)
-            except Unsound as verdict:
+            except InspectionFailed as verdict:
                 self._warn(run.obs_id, verdict)
             else:
                 yield sound
@@ -82,7 +82,7 @@ class SoundRuns:
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
-    def _warn(self, obs_id: int, verdict: Unsound) -> None:
+    def _warn(self, obs_id: int, verdict: InspectionFailed) -> None:
         if obs_id not in self._told:
             log.warning("data.%s: nothing is learnt from run %d: %s", self.entry, obs_id, verdict)
             self._told.add(obs_id)

@@ -15,7 +15,7 @@ from skyred.interfaces.records import Outcome
 from skyred.io.streaming import Workers, stream
 from skyred.plugins import Catalog
 from skyred.run.cache import Cache, sums_of
-from skyred.run.cached_chunks import Finished, Keeper, made_or_kept
+from skyred.run.cached_chunks import EntryCache, Finished, iter_reduced_chunks
 from skyred.run.prepare_makers import prepared
 from skyred.run.select import Selection
 from skyred.run.worker import Chunk, Partial, reduce_chunk
@@ -66,14 +66,14 @@ class Reducer:
         """
         begun: deque[_Begun] = deque()
 
-        def chunks() -> Iterator[tuple[Keeper, Chunk]]:
+        def chunks() -> Iterator[tuple[EntryCache, Chunk]]:
             for entry, reduction, selection in entries:
                 begun.append(self._begin(entry, reduction, selection))
                 for chunk in _chunks(begun[-1], selection):
                     self.sums.update(chunk.sums)
                     yield begun[-1].keeper, chunk
 
-        for chunk, made in made_or_kept(chunks(), self._make):
+        for chunk, made in iter_reduced_chunks(chunks(), self._make):
             while begun[0].entry != chunk.entry:
                 yield begun.popleft().end(tell)
             begun[0].add(made, tell)
@@ -86,7 +86,7 @@ class Reducer:
         makers = prepared(entry, reduction, selection)
         reduction = reduction.with_name(entry)
         reduction = reduction.evolve(stack=reduction.stack.prepare(selection.table))
-        keeper = Keeper.of(self.cache, reduction, makers, self.catalog)
+        keeper = EntryCache.of(self.cache, reduction, makers, self.catalog)
         total = reduction.stack.zero(reduction.geometry)
         return _Begun(entry, reduction, makers, owners, keeper, total, selection.outcomes)
 
@@ -121,7 +121,7 @@ class _Begun:
         The makers, prepared.
     owners : tuple of str
         Whose the makers and, last, the stacker are.
-    keeper : Keeper
+    keeper : EntryCache
         Its cache.
     total : object
         The stacker's total so far.
@@ -133,7 +133,7 @@ class _Begun:
     reduction: Reduction
     makers: tuple[Maker, ...]
     owners: tuple[str, ...]
-    keeper: Keeper
+    keeper: EntryCache
     total: Any
     untold: Sequence[Outcome] = ()
 

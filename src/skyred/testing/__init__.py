@@ -1,18 +1,18 @@
 """The conformance kit: whether a component obeys the laws of its role, for authors of plugins."""
 
-from skyred.testing.case import Case
-from skyred.testing.checking import Breach, LawsBrokenError, check
+from skyred.testing.case import ComponentCase
+from skyred.testing.checking import LawsBrokenError, Violation, check
 from skyred.testing.law import Law
 from skyred.testing.laws import laws
 from skyred.testing.parametrize import parametrize_with_checks
 from skyred.testing.sample import Sample
 
 __all__ = [
-    "Breach",
-    "Case",
+    "ComponentCase",
     "Law",
     "LawsBrokenError",
     "Sample",
+    "Violation",
     "check",
     "laws",
     "parametrize_with_checks",

@@ -47,7 +47,7 @@ def _missing(cls: type[Component]) -> list[str]:
 
 
 @attrs.frozen(eq=False, slots=False)
-class Case:
+class ComponentCase:
     """A component to be checked.
 
     Parameters

@@ -11,14 +11,14 @@ from typing import Any
 import attrs
 
 from skyred.interfaces import Component
-from skyred.testing.case import Case
-from skyred.testing.law import Broken, Law, NotTried
+from skyred.testing.case import ComponentCase
+from skyred.testing.law import Law, LawBroken, NotTried
 from skyred.testing.laws import laws
 from skyred.testing.sample import Sample
 
 
 @attrs.frozen
-class Breach:
+class Violation:
     """A law that a component breaks, and what was seen."""
 
     law: Law
@@ -35,11 +35,11 @@ class LawsBrokenError(AssertionError):
     ----------
     name : str
         The component.
-    breaches : sequence of Breach
+    breaches : sequence of Violation
         All that was found.
     """
 
-    def __init__(self, name: str, breaches: Sequence[Breach]) -> None:
+    def __init__(self, name: str, breaches: Sequence[Violation]) -> None:
         self.name, self.breaches = name, tuple(breaches)
         count = len(self.breaches)
         head = f"{name} breaks {count} law{'s' * (count > 1)}"
@@ -78,13 +78,13 @@ def check(
     >>> from skyred.testing import check
     >>> check(MyMaker(threshold="1 TeV"))  # doctest: +SKIP
     """
-    case = Case(component, sample or Sample(), expected_failures or {})
+    case = ComponentCase(component, sample or Sample(), expected_failures or {})
     breaches = [found for each in binding(case) if (found := judge(case, each))]
     if breaches:
         raise LawsBrokenError(case.name, breaches)
 
 
-def binding(case: Case) -> tuple[Law, ...]:
+def binding(case: ComponentCase) -> tuple[Law, ...]:
     """Give the laws that bind a case; raises `ValueError` if an expected failure is none."""
     found = laws(case.component.role)
     names = [each.name for each in found]
@@ -98,24 +98,24 @@ def binding(case: Case) -> tuple[Law, ...]:
     return found
 
 
-def judge(case: Case, law: Law) -> Breach | None:
+def judge(case: ComponentCase, law: Law) -> Violation | None:
     """Try one law, with regard to what is expected; None if all is as it should be."""
     try:
         seen = attempt(case, law)
     except NotTried:
         return None
     if law.name not in case.expected_failures:
-        return Breach(law, seen) if seen else None
+        return Violation(law, seen) if seen else None
     if not seen:
-        return Breach(law, "it was expected to fail, and holds: take it off expected_failures")
+        return Violation(law, "it was expected to fail, and holds: take it off expected_failures")
     return None
 
 
-def attempt(case: Case, law: Law) -> str:
+def attempt(case: ComponentCase, law: Law) -> str:
     """Try one law; gives what was seen if it is broken, or "". Raises `NotTried`."""
     try:
         law.test(case)
-    except Broken as broken:
+    except LawBroken as broken:
         return str(broken).rstrip(".")
     except NotTried:
         raise

@@ -16,7 +16,7 @@ import attrs
 from skyred.fields import specs
 from skyred.interfaces import Component
 from skyred.plugins.one_file import OneFile, file_of
-from skyred.testing.law import Broken, NotTried
+from skyred.testing.law import LawBroken, NotTried
 from skyred.testing.subprocess_worker import Worker
 
 _HEAVY = "gammapy"
@@ -79,7 +79,7 @@ class Watch:
             built = self.worker.call(
                 build_there, file_of(cls), cls.__module__, cls.__qualname__, given
             )
-        except Broken:
+        except LawBroken:
             self._end()
             raise
         assert isinstance(built, Built)

@@ -10,10 +10,10 @@ import attrs
 from skyred.interfaces import ROLES
 
 if TYPE_CHECKING:
-    from skyred.testing.case import Case
+    from skyred.testing.case import ComponentCase
 
 
-class Broken(Exception):  # noqa: N818 - a verdict, not an error
+class LawBroken(Exception):  # noqa: N818 - a verdict, not an error
     """A law does not hold; says what was seen."""
 
 
@@ -34,13 +34,13 @@ class Law:
     mend : str
         How a component that breaks it is mended.
     test : callable
-        Tries a `Case`; raises `Broken` if the law does not hold.
+        Tries a `ComponentCase`; raises `LawBroken` if the law does not hold.
     """
 
     name: str
     roles: tuple[str, ...]
     mend: str
-    test: Callable[[Case], None]
+    test: Callable[[ComponentCase], None]
 
     @property
     def sentence(self) -> str:
@@ -49,12 +49,12 @@ class Law:
         return f"{'An' if who[0] in 'aeiou' else 'A'} {who} {self.name}."
 
 
-def law(name: str, *roles: str, mend: str) -> Callable[[Callable[[Case], None]], Law]:
+def law(name: str, *roles: str, mend: str) -> Callable[[Callable[[ComponentCase], None]], Law]:
     """Make a function the check of a law of some roles; of all, if none are named."""
     return lambda test: Law(name, roles or tuple(ROLES), mend, test)
 
 
 def require(holds: object, seen: str) -> None:
-    """Raise `Broken` with what was seen unless something holds."""
+    """Raise `LawBroken` with what was seen unless something holds."""
     if not holds:
-        raise Broken(seen)
+        raise LawBroken(seen)

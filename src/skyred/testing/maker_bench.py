@@ -9,10 +9,10 @@ import attrs
 
 from skyred.errors import SkipObservation
 from skyred.interfaces import Maker
-from skyred.testing.case import Case
+from skyred.testing.case import ComponentCase
 from skyred.testing.compare import Contents, contents
 from skyred.testing.copies import duplicate
-from skyred.testing.law import Broken, NotTried
+from skyred.testing.law import LawBroken, NotTried
 from skyred.testing.sample import NAME, Place, made_before
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ Made: TypeAlias = "Dataset | SkipObservation"
 
 
 @attrs.frozen(eq=False)
-class Bench:
+class MakerBench:
     """A maker where it can stand.
 
     Parameters
@@ -50,18 +50,18 @@ class Bench:
         return [(n, each) for n, each in held if not isinstance(each, SkipObservation)]
 
 
-def bench(case: Case) -> Bench:
+def bench(case: ComponentCase) -> MakerBench:
     """Find where a maker can stand; raises `NotTried` if nowhere, which is a law of its own."""
     try:
         found = find_bench(case)
-    except Broken as broken:
+    except LawBroken as broken:
         raise NotTried(f"it makes nothing: {broken}") from broken
     if not all(hasattr(made, "stat_type") for _, made in found.made()):
         raise NotTried("what it makes is no dataset")
     return found
 
 
-def find_bench(case: Case) -> Bench:
+def find_bench(case: ComponentCase) -> MakerBench:
     """Find where a maker can stand: the likeliest place in which it makes a dataset.
 
     Raises
@@ -73,14 +73,14 @@ def find_bench(case: Case) -> Bench:
         said = []
         for place in _places(case):
             found = _try(case, place)
-            if isinstance(found, Bench):
+            if isinstance(found, MakerBench):
                 case.memo["bench"] = found
                 break
             said.append(f"on {place.words}: {found}")
         else:
-            raise Broken(f"there is no dataset that it makes something of: {'; '.join(said)}")
+            raise LawBroken(f"there is no dataset that it makes something of: {'; '.join(said)}")
     held = case.memo["bench"]
-    assert isinstance(held, Bench)
+    assert isinstance(held, MakerBench)
     return held
 
 
@@ -104,7 +104,7 @@ def make_there(maker: Maker, dataset: Dataset, observation: Observation) -> Cont
     return made_contents(make(maker, dataset, observation))
 
 
-def _places(case: Case) -> Iterator[Place]:
+def _places(case: ComponentCase) -> Iterator[Place]:
     sample, crab = case.sample, case.crab
     if sample.geometry is None:
         yield from crab.places()
@@ -117,7 +117,7 @@ def _places(case: Case) -> Iterator[Place]:
     yield Place(words, own.with_name(NAME), filled=bool(sample.after))
 
 
-def _try(case: Case, place: Place) -> Bench | str:
+def _try(case: ComponentCase, place: Place) -> MakerBench | str:
     """Give the bench at a place, or why it does not do."""
     observations = case.observations()
     try:
@@ -126,7 +126,7 @@ def _try(case: Case, place: Place) -> Bench | str:
         outputs = [make(maker, *given) for given in zip(inputs, observations, strict=True)]
     except Exception as error:  # this place does not do
         return f"{type(error).__name__}: {error}"
-    found = Bench(place, maker, inputs, outputs)
+    found = MakerBench(place, maker, inputs, outputs)
     if not found.made():
         return f"it skips every run ({outputs[0].reason})" if outputs else "there is no run"
     if not place.filled and not case.sample.geometry and not _fills(found):
@@ -134,12 +134,12 @@ def _try(case: Case, place: Place) -> Bench | str:
     return found
 
 
-def _inputs(case: Case, place: Place) -> list[Any]:
+def _inputs(case: ComponentCase, place: Place) -> list[Any]:
     if case.sample.observations is None and case.sample.geometry is None:
         return case.crab.before(place)
     return [made_before(place, run) for run in case.observations()]
 
 
-def _fills(found: Bench) -> bool:
+def _fills(found: MakerBench) -> bool:
     (_, made), *_ = found.made()
     return getattr(made, "counts", None) is not None and made.counts.data.sum() > 0

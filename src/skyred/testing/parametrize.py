@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import attrs
 
 from skyred.interfaces import Component
-from skyred.testing.case import Case
-from skyred.testing.checking import Breach, LawsBrokenError, attempt, binding
+from skyred.testing.case import ComponentCase
+from skyred.testing.checking import LawsBrokenError, Violation, attempt, binding
 from skyred.testing.law import Law, NotTried
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def parametrize_with_checks(
-    components: Iterable[Component | type[Component] | Case],
+    components: Iterable[Component | type[Component] | ComponentCase],
 ) -> pytest.MarkDecorator:
     """Make one test of each law for each component; the test calls what it is given.
 
@@ -25,8 +25,8 @@ def parametrize_with_checks(
 
     Parameters
     ----------
-    components : iterable of Component, type of Component or Case
-        A `Case` has a sample of its own, or expected failures.
+    components : iterable of Component, type of Component or ComponentCase
+        A `ComponentCase` has a sample of its own, or expected failures.
 
     Examples
     --------
@@ -36,7 +36,9 @@ def parametrize_with_checks(
     """
     import pytest
 
-    cases = [held if isinstance(held, Case) else Case(held) for held in components]
+    cases = [
+        held if isinstance(held, ComponentCase) else ComponentCase(held) for held in components
+    ]
     found = []
     for name, case in zip(_names(cases), cases, strict=True):
         for each in binding(case):
@@ -52,7 +54,7 @@ def parametrize_with_checks(
 class Check:
     """One law to be tried on one component."""
 
-    case: Case
+    case: ComponentCase
     law: Law
 
     def __call__(self) -> None:
@@ -64,10 +66,10 @@ class Check:
         except NotTried as reason:
             pytest.skip(str(reason))
         if seen:
-            raise LawsBrokenError(self.case.name, [Breach(self.law, seen)])
+            raise LawsBrokenError(self.case.name, [Violation(self.law, seen)])
 
 
-def _names(cases: Iterable[Case]) -> Iterable[str]:
+def _names(cases: Iterable[ComponentCase]) -> Iterable[str]:
     """Yield a name for each case, with a number where two would have the same."""
     seen = list[str]()
     for case in cases:

@@ -13,7 +13,7 @@ from skyred.config import load, read_document
 from skyred.interfaces import Geometry, Maker, Reduction
 from skyred.pipeline import Pipeline
 from skyred.plugins import Plugins
-from skyred.run.worker.observation import settle
+from skyred.run.worker.observation import apply_background_norm
 from skyred.testing.copies import Kept
 
 if TYPE_CHECKING:
@@ -213,7 +213,7 @@ def make_run(reduction: Reduction, makers: Sequence[Maker], run: Observation) ->
     dataset = reduction.geometry.cutout(target, run, reduction)
     for maker in makers:
         dataset = maker.make(dataset, run)
-    settle(dataset)
+    apply_background_norm(dataset)
     return dataset
 
 

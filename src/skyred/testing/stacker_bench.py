@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from skyred.interfaces import Geometry, Stacker
-from skyred.testing.case import Case
+from skyred.testing.case import ComponentCase
 from skyred.testing.compare import Contents, contents
 from skyred.testing.copies import duplicate
-from skyred.testing.law import Broken
+from skyred.testing.law import LawBroken
 from skyred.testing.sample import NAME
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ FLOAT32 = 1e-6  # relative: sums of float32 in another order
 
 
 @attrs.frozen(eq=False)
-class Pile:
+class StackerInputs:
     """A stacker with runs to be stacked.
 
     Parameters
@@ -63,7 +63,7 @@ class Pile:
         return contents(self.result(total))
 
 
-def piles(case: Case) -> list[Pile]:
+def piles(case: ComponentCase) -> list[StackerInputs]:
     """Give all that a stacker takes, of maps and of spectra with off counts.
 
     Raises
@@ -80,26 +80,26 @@ def piles(case: Case) -> list[Pile]:
             except Exception as error:  # it may be for other datasets
                 said.append(f"{pile.words}: {type(error).__name__}: {error}")
         if not taken:
-            raise Broken(f"it takes none of the datasets: {'; '.join(said)}")
+            raise LawBroken(f"it takes none of the datasets: {'; '.join(said)}")
         case.memo["piles"] = taken
-    found: list[Pile] = case.memo["piles"]
+    found: list[StackerInputs] = case.memo["piles"]
     return found
 
 
-def _piles(case: Case) -> Iterable[Pile]:
+def _piles(case: ComponentCase) -> Iterable[StackerInputs]:
     stacker = case.component.prepare(_table(case))
     crab, sample = case.crab, case.sample
     if sample.datasets is not None:
         geometry = sample.geometry or crab.reduction("maps").geometry
         runs = list(zip(duplicate(sample.datasets), case.observations(), strict=True))
-        yield Pile("your datasets", stacker, geometry.evolve(name=NAME), runs)
+        yield StackerInputs("your datasets", stacker, geometry.evolve(name=NAME), runs)
         return
     for words, entry in (("maps", "maps"), ("spectra with off counts", "spectra")):
         runs = list(zip(crab.reduced(entry), case.observations(), strict=True))
-        yield Pile(words, stacker, crab.reduction(entry).geometry, runs)
+        yield StackerInputs(words, stacker, crab.reduction(entry).geometry, runs)
 
 
-def _table(case: Case) -> Any:
+def _table(case: ComponentCase) -> Any:
     if case.sample.table is not None:
         return case.table()
     ids = [int(run.obs_id) for run in case.observations()]

@@ -18,7 +18,7 @@ from typing import Any
 
 import attrs
 
-from skyred.testing.law import Broken
+from skyred.testing.law import LawBroken
 
 _HERE = "from skyred.testing.subprocess_worker import serve; serve()"
 
@@ -59,11 +59,11 @@ class Worker:
             stdin.flush()
             answer = pickle.loads(pickle.load(stdout))
         except (EOFError, BrokenPipeError) as error:
-            raise Broken("the other process died of it") from error
+            raise LawBroken("the other process died of it") from error
         except (pickle.PicklingError, AttributeError, TypeError) as error:
-            raise Broken(f"it cannot be sent to another process: {error}") from error
+            raise LawBroken(f"it cannot be sent to another process: {error}") from error
         if isinstance(answer, Raised):
-            raise Broken(f"in another process: {answer.text}")
+            raise LawBroken(f"in another process: {answer.text}")
         return answer
 
     def close(self) -> None:

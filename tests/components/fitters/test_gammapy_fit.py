@@ -12,7 +12,7 @@ import bowls
 import plain_gammapy as plain
 from skyred import Objective
 from skyred.components.fitters.backends import METHODS, WITHOUT_LIMITS
-from skyred.components.fitters.check_minimum import look_around
+from skyred.components.fitters.check_minimum import check_minimum
 from skyred.components.fitters.minuit import Newton
 from skyred.components.fitters.scaled import Scaled
 from skyred.components.gammapy import GammapyFit
@@ -114,7 +114,7 @@ def test_a_limit_where_the_statistic_falls_inward_is_no_minimum() -> None:
     stat = lambda x: float(((x[0] - 2e-3) / 1e-3) ** 2)  # noqa: E731
     limits = [[0, np.inf]]
     objective = Objective(names=["s"], start=[0], stat=stat, limits=limits, steps=np.ones(1))
-    minimum = look_around(Scaled(objective), np.zeros(1))
+    minimum = check_minimum(Scaled(objective), np.zeros(1))
     assert minimum.message == "stopped at the limit of s, where the statistic falls inward"
     result = GammapyFit().fit(objective)
     assert result.success, result.message

@@ -20,7 +20,7 @@ import plain_gammapy as plain
 from skyred import Maker, Orchestrator, Pipeline, SkipObservation
 from skyred.components.gammapy import FoVBackground, MapData, SafeMask
 from skyred.errors import ConfigError, FieldError, RunsFailedError
-from skyred.run.worker import settle
+from skyred.run.worker import apply_background_norm
 
 pytestmark = pytest.mark.data
 
@@ -204,7 +204,7 @@ class TestFoVBackground:
             assert ours.stat_sum() <= theirs.stat_sum() + 1e-3
         if spectral == "pl-norm" and method == "fit":  # HESSE is 6 % off along degeneracies
             assert_errors_are_hesses(ours)
-        assert settle(ours) == parameters[0]["norm"].value
+        assert apply_background_norm(ours) == parameters[0]["norm"].value
         np.testing.assert_allclose(ours.background.data, expected, rtol=tolerance)
         assert ours.models is None
 
@@ -215,12 +215,12 @@ class TestFoVBackground:
         expected = dataset.counts.data[inside].sum() / dataset.background.data[inside].sum()
         made = FoVBackground(method="scale", exclude=CIRCLE).make(dataset, observation)
         # float32 sum
-        assert settle(made) == pytest.approx(expected, rel=1e-6)
+        assert apply_background_norm(made) == pytest.approx(expected, rel=1e-6)
 
     def test_settled_background_is_a_template_like_any_other(self, copies, observation):
         # gammapy's cache of the fitted background must not be the template of later models
         dataset = FoVBackground(exclude=CIRCLE).make(copies[0], observation)
-        norm = settle(dataset)
+        norm = apply_background_norm(dataset)
         template = dataset.background.data.copy()
         dataset.models = FoVBackgroundModel(dataset_name="run")
         for value in (norm, 2.0, 0.5, 1.0):
@@ -262,12 +262,14 @@ class TestFoVBackground:
 
     def test_what_has_no_background_or_none_that_is_a_number_is_left_out(self, copies, observation):
         dataset, plain_dataset = copies
-        expected = settle(FoVBackground(method="scale").make(plain_dataset, observation))
+        expected = apply_background_norm(
+            FoVBackground(method="scale").make(plain_dataset, observation)
+        )
         for value, pixel in ((np.nan, 20), (0, 28)):
             dataset.counts.data[:, pixel] = 10 * (dataset.background.data[:, pixel] > 0)
             dataset.background.data[:, pixel] = value
         assert dataset.counts.data[dataset.mask_safe.data].sum() > 1000
-        found = settle(FoVBackground().make(dataset, observation))
+        found = apply_background_norm(FoVBackground().make(dataset, observation))
         assert found == pytest.approx(expected, rel=0.1)
 
     def test_dataset_with_models_fails_by_name(self, copies, observation):
@@ -288,7 +290,9 @@ class TestExclusion:
     """What is excluded, seen in the norm that `scale` gives outside of it."""
 
     def norm(self, dataset, observation, exclude) -> float:
-        return settle(FoVBackground(method="scale", exclude=exclude).make(dataset, observation))
+        return apply_background_norm(
+            FoVBackground(method="scale", exclude=exclude).make(dataset, observation)
+        )
 
     def expected(self, dataset, observation, allowed) -> Any:
         geom = dataset.counts.geom

@@ -152,7 +152,10 @@ class Boxes(Fitter):
             if not len(near):
                 break
             ends, room = (near.min(axis=0), near.max(axis=0)), 0.1 * np.ptp(near, axis=0)
-            low, high = np.maximum(low, ends[0] - room), np.minimum(high, ends[1] + room)
+            low, high = (
+                np.maximum(low, ends[0] - room),
+                np.minimum(high, ends[1] + room),
+            )
         weights = np.nan_to_num(np.exp(-0.5 * (stat - stat.min())))
         weights = weights / max(weights.sum(), 1)
         values = weights @ samples

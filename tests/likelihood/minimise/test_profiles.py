@@ -15,7 +15,7 @@ from skyred.errors import FitError
 from skyred.interfaces.records import FitResult
 from skyred.likelihood.minimise import minimise
 from skyred.likelihood.minimise.conditional import conditional
-from skyred.likelihood.minimise.conditional_fit import Rest, Rested
+from skyred.likelihood.minimise.conditional_fit import ConditionalFit, ConditionalMinimum
 from skyred.likelihood.minimise.profile import ACCURACY, contour, crossing, edge, interval, profile
 
 
@@ -31,10 +31,10 @@ def parabolas(draw: st.DrawFn) -> tuple[Objective, np.ndarray, np.ndarray]:
     return quadratic(covariance, bottom), covariance, bottom
 
 
-def fitted(objective: Objective, *places: int) -> tuple[Rest, FitResult]:
+def fitted(objective: Objective, *places: int) -> tuple[ConditionalFit, FitResult]:
     best = minimise(objective)
     assert best.success
-    return Rest(objective, best, places), best
+    return ConditionalFit(objective, best, places), best
 
 
 @given(parabolas())
@@ -155,9 +155,9 @@ def test_a_wall_behind_a_crossing_does_not_hide_it(
 ) -> None:
     """Such as of a negative amplitude, an error away from the minimum."""
 
-    def fit(length: float) -> Rested:
+    def fit(length: float) -> ConditionalMinimum:
         stat = (length / width) ** 2 + (height if length >= wall else 0)
-        return Rested(np.array([length]), stat, True)
+        return ConditionalMinimum(np.array([length]), stat, True)
 
     # the statistic is accurate to ACCURACY, and rises there with a slope of 2 / width
     assert crossing(fit, 0.0, 1.0) == pytest.approx(width, abs=ACCURACY * width)
@@ -183,12 +183,12 @@ def test_a_conditional_objective_keeps_units_limits_and_derivatives() -> None:
     limits = [[-1.0, 4.0], [-2.0, 5.0], [-3.0, 6.0]]
     objective = quadratic(
         np.diag([1.0, 4.0, 9.0]), [0, 0, 0], limits=limits, units=["a", "b", "c"],
-        rough=np.array([True, False, True]), prior=lambda x: float(x.sum()),
+        may_be_non_smooth=np.array([True, False, True]), prior=lambda x: float(x.sum()),
     )  # fmt: skip
     rest = conditional(objective, np.array([0, 2]), np.array([9.0, 0.5, 9.0]))
     assert (rest.names, rest.units) == (("p0", "p2"), ("a", "c"))
     np.testing.assert_array_equal(rest.limits, [[-1, 4], [-3, 6]])
-    np.testing.assert_array_equal(rest.rough, [True, True])
+    np.testing.assert_array_equal(rest.may_be_non_smooth, [True, True])
     x = np.array([1.0, 2.0])
     whole = np.array([1.0, 0.5, 2.0])
     assert rest.total(x) == objective.total(whole)
@@ -200,4 +200,4 @@ def test_a_fit_without_errors_is_refused() -> None:
     objective = quadratic(np.eye(2), [0, 0])
     best = attrs.evolve(minimise(objective), errors=[np.nan, 1.0], message="HESSE failed")
     with pytest.raises(FitError, match="no errors of p0: HESSE failed"):
-        Rest(objective, best, [0])
+        ConditionalFit(objective, best, [0])

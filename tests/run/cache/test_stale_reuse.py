@@ -22,7 +22,7 @@ from skyred.fields import specs
 from skyred.interfaces.records import Owner
 from skyred.plugins import Plugins
 from skyred.run.cache import Cache
-from skyred.run.cached_chunks import Keeper
+from skyred.run.cached_chunks import EntryCache
 from skyred.run.reduce import _Begun, _chunks
 from skyred.run.select import select
 
@@ -157,7 +157,7 @@ class World:
 
 def _begun(world: World, entry: str, reduction: Reduction, plugins: Plugins) -> _Begun:
     reduction = reduction.with_name(entry)
-    keeper = Keeper.of(Cache(world.folder, b""), reduction, reduction.make, plugins.catalog)
+    keeper = EntryCache.of(Cache(world.folder, b""), reduction, reduction.make, plugins.catalog)
     return _Begun(entry, reduction, reduction.make, (), keeper, None)
 
 
@@ -359,7 +359,7 @@ def test_source_that_changed_after_it_was_imported_is_not_cached(tmp_path: Path)
     path.write_text("FACTOR = 2\n")
     os.utime(path, (2**33, 2**33))
     reduction = world.pipeline(plugins).data["hess"].with_name("hess")
-    keeper = Keeper.of(Cache(tmp_path, b""), reduction, reduction.make, plugins.catalog)
+    keeper = EntryCache.of(Cache(tmp_path, b""), reduction, reduction.make, plugins.catalog)
     assert keeper.recipe is None
 
 
@@ -373,7 +373,9 @@ def test_a_file_that_changes_while_chunks_are_made_spoils_what_is_kept_of_them(
     plugins = _plugins(world)
     reduction = world.pipeline(plugins).data["hess"].with_name("hess")
     (tmp_path / "chunks").mkdir()
-    keeper = Keeper.of(Cache(tmp_path / "chunks", b"s"), reduction, reduction.make, plugins.catalog)
+    keeper = EntryCache.of(
+        Cache(tmp_path / "chunks", b"s"), reduction, reduction.make, plugins.catalog
+    )
     _text("sources.reg")(world)
     keeper.put("ab" * 32, Partial(np.ones(3), (Outcome("hess", 1, "made"),)))
     assert not keeper.holds("ab" * 32)

@@ -13,7 +13,7 @@ import numpy as np
 
 from skyred.components.estimators.contour_pairs import Pair, draw_corner, draw_pair
 from skyred.components.estimators.parameters import (
-    Fitted,
+    FittedMinimum,
     built_parameter_problems,
     chosen_parameters,
     fitted,
@@ -195,11 +195,11 @@ class Contours(Estimator):
                 f'figure.savefig(folder / f"{self.label}-{{x}}-{{y}}.png")',
             )
 
-    def _pair(self, around: Fitted, x: int, y: int) -> Pair:
-        from skyred.likelihood.minimise.conditional_fit import Rest
+    def _pair(self, around: FittedMinimum, x: int, y: int) -> Pair:
+        from skyred.likelihood.minimise.conditional_fit import ConditionalFit
         from skyred.likelihood.minimise.profile import contour
 
-        best, rest = around.best, Rest(around.objective, around.best, [x, y])
+        best, rest = around.best, ConditionalFit(around.objective, around.best, [x, y])
         covariance = best.covariance[np.ix_([x, y], [x, y])]
         found = [contour(rest, covariance, rise, self.points) for rise in self._rises()]
         return Pair(

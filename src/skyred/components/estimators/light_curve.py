@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from gammapy.datasets import Datasets
 
     from skyred.interfaces.records import FitResult
-    from skyred.likelihood.flux.light_curve import LightCurve as Found
+    from skyred.likelihood.flux.light_curve import LightCurveData
     from skyred.scripting import Script
 
 
@@ -197,7 +197,7 @@ def warn_of_one_point(datasets: Datasets) -> None:
     warnings.warn(f"the light curve by run has one point: {why}", SkyredWarning, stacklevel=3)
 
 
-def details(found: Found, datasets: Datasets) -> Table:
+def details(found: LightCurveData, datasets: Datasets) -> Table:
     """Give for each interval how many datasets lie in it, their livetime, and what is missing."""
     from astropy.table import Table
 

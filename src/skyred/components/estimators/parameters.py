@@ -155,7 +155,7 @@ def _missing_part(
 
 
 @attrs.frozen(eq=False)
-class Fitted:
+class FittedMinimum:
     """A minimum to look around.
 
     Parameters
@@ -174,7 +174,7 @@ class Fitted:
 
 
 @contextmanager
-def fitted(datasets: Datasets) -> Iterator[Fitted]:
+def fitted(datasets: Datasets) -> Iterator[FittedMinimum]:
     """Find the minimum from where the models are; leaves datasets and models as they were.
 
     A sampler, or a fit that stopped early, leaves the models elsewhere.
@@ -196,7 +196,7 @@ def fitted(datasets: Datasets) -> Iterator[Fitted]:
         best = minimise(objective)
         if not best.success:
             raise ModelError(f"there is no minimum to look around: {best.message}")
-        yield Fitted(datasets, objective, best)
+        yield FittedMinimum(datasets, objective, best)
     finally:
         for parameter, value in before:
             parameter.value = value

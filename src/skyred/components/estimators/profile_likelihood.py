@@ -20,7 +20,7 @@ from skyred.components.estimators.curves import (
     summary,
 )
 from skyred.components.estimators.parameters import (
-    Fitted,
+    FittedMinimum,
     built_parameter_problems,
     chosen_parameters,
     fitted,
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from skyred.interfaces.records import FitResult
-    from skyred.likelihood.minimise.conditional_fit import Rest
+    from skyred.likelihood.minimise.conditional_fit import ConditionalFit
     from skyred.scripting import Script
 
 LOWER = 0.05  # in the statistic, by which a profile shows that the fit was not at its minimum
@@ -138,14 +138,14 @@ class ProfileLikelihood(Estimator):
         ModelError
             If a name means no free parameter, values are in a wrong unit, or there is no minimum.
         """
-        from skyred.likelihood.minimise.conditional_fit import Rest
+        from skyred.likelihood.minimise.conditional_fit import ConditionalFit
 
         with fitted(datasets) as found:
             places = chosen_parameters(self.parameters, found.datasets, found.objective)
             if self.values is not None and len(places) > 1:
                 names = ", ".join(found.objective.names[place] for place in places)
                 raise ModelError(f"values are of one parameter; {self.parameters[0]} means {names}")
-            rests = [Rest(found.objective, found.best, [place]) for place in places]
+            rests = [ConditionalFit(found.objective, found.best, [place]) for place in places]
             return ProfileProduct(self.label, [self._curve(found, rest) for rest in rests])
 
     def write_script(self, script: Script) -> None:
@@ -169,7 +169,7 @@ class ProfileLikelihood(Estimator):
                 asked = f"datasets, parameter, sigma={literal(sigma)}"
                 script.body.add(f"print(name, {literal(sigma)}, fit.confidence({asked}))")
 
-    def _curve(self, around: Fitted, rest: Rest) -> Curve:
+    def _curve(self, around: FittedMinimum, rest: ConditionalFit) -> Curve:
         from skyred.likelihood.minimise.profile import interval, profile
 
         (place,), best = rest.places, around.best
@@ -191,7 +191,7 @@ class ProfileLikelihood(Estimator):
             crossings=tuple(map(Crossing, self.sigmas, *zip(*ends, strict=True))),
         )
 
-    def _values(self, around: Fitted, place: int) -> Any:
+    def _values(self, around: FittedMinimum, place: int) -> Any:
         best, error = around.best.values[place], around.best.errors[place]
         if self.values is None:
             values = best + error * np.linspace(-self.width, self.width, self.points)
@@ -206,7 +206,7 @@ class ProfileLikelihood(Estimator):
         return _within(self.values.to_value(unit), around, place)
 
 
-def _within(values: Any, around: Fitted, place: int) -> Sequence[float]:
+def _within(values: Any, around: FittedMinimum, place: int) -> Sequence[float]:
     low, high = around.objective.limits[place]
     if np.any((values < low) | (values > high)):
         name, unit = around.best.names[place], around.best.units[place]

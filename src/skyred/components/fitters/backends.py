@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import numpy as np
 
-from skyred.components.fitters.check_minimum import further_in, look_around
+from skyred.components.fitters.check_minimum import check_minimum, lower_point_inside_limits
 from skyred.components.fitters.scaled import Scaled
 from skyred.errors import FitError, Problem
 from skyred.fields import FrozenMapping, option, thaw
 from skyred.interfaces import Fitter, component
 from skyred.interfaces.records import FitResult
 from skyred.likelihood.minimise.convergence import at_limit
-from skyred.likelihood.minimise.nearby import RESTARTS, lower_nearby
+from skyred.likelihood.minimise.nearby import RESTARTS, find_lower_neighbour
 from skyred.likelihood.minimise.search_result import SearchResult
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class GammapyFit(Fitter):
         """Search once, and look whether it ended at a minimum."""
         factors, message = self._search(scaled)
         values = scaled.values(factors)
-        minimum = look_around(scaled, scaled.factors(values))
+        minimum = check_minimum(scaled, scaled.factors(values))
         covariance = minimum.covariance * np.outer(scaled.steps, scaled.steps)
         why = "; ".join(part for part in (message, minimum.message) if part)
         return SearchResult(values, covariance, minimum.edm, scaled.calls, why)
@@ -189,7 +189,7 @@ def _elsewhere(scaled: Scaled, found: SearchResult) -> Objective | None:
     """Give where to search again, and in which steps; None if that is not needed, or no use."""
     objective, errors = scaled.objective, found.errors
     factors = scaled.factors(found.values)
-    inside = further_in(scaled, factors)
+    inside = lower_point_inside_limits(scaled, factors)
     if inside is not None:
         way = scaled.steps * (inside - factors)
         start = np.clip(found.values + way, *objective.limits.T)
@@ -199,7 +199,7 @@ def _elsewhere(scaled: Scaled, found: SearchResult) -> Objective | None:
     if found.message:
         return None
     # the likelihood of a point source has kinks, and a minimum on each side of them
-    lower, calls = lower_nearby(objective, found.values, errors, GOAL)
+    lower, calls = find_lower_neighbour(objective, found.values, errors, GOAL)
     scaled.calls += calls
     return None if lower is None else attrs.evolve(objective, start=lower, steps=errors)
 

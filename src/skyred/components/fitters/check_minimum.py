@@ -42,7 +42,7 @@ class Minimum:
     message: str
 
 
-def look_around(scaled: Scaled, factors: Array) -> Minimum:
+def check_minimum(scaled: Scaled, factors: Array) -> Minimum:
     """Take the covariance at a point by gammapy's backend, and look whether it is a minimum.
 
     gammapy does not tell when HESSE failed, Minuit bends a matrix that is not positive until it is,
@@ -51,7 +51,7 @@ def look_around(scaled: Scaled, factors: Array) -> Minimum:
     the covariance says, and not be lower on one side.
     """
     held, _ = _at_limits(scaled, factors)
-    inward = further_in(scaled, factors)
+    inward = lower_point_inside_limits(scaled, factors)
     if inward is not None:
         name = scaled.objective.names[int(np.argmax(np.abs(inward - factors)))]
         why = f"stopped at the limit of {name}, where the statistic falls inward"
@@ -69,7 +69,7 @@ def look_around(scaled: Scaled, factors: Array) -> Minimum:
     return Minimum(covariance, edm, message)
 
 
-def further_in(scaled: Scaled, factors: Array) -> Array | None:
+def lower_point_inside_limits(scaled: Scaled, factors: Array) -> Array | None:
     """Look inward from the limits that were reached; give the lowest place that is lower.
 
     Parameters

@@ -143,7 +143,9 @@ class MapGeometry(Geometry):
         with script.loop.inside("except NoOverlapError:  # the run points elsewhere"):
             script.loop.add("continue")
 
-    def shares(self, table: ObservationTable, reduction: Reduction) -> NDArray[np.float64]:
+    def coverage_fractions(
+        self, table: ObservationTable, reduction: Reduction
+    ) -> NDArray[np.float64]:
         """Give the share of the map that the cutout around each pointing takes at least."""
         width = self._width_for(reduction)
         if width is None:
@@ -157,12 +159,12 @@ class MapGeometry(Geometry):
         half = (width / self.bin_size).to_value("") / 2
         # the maps of the responses are cut at their own, coarser pixels
         spare = (self.irf_bin_size / self.bin_size).to_value("")
-        shares = np.ones(len(table))
+        fractions = np.ones(len(table))
         pixels = image.coord_to_pix(SkyCoord(lon, lat))
         for pixel, count in zip(pixels, image.data_shape[::-1], strict=True):
             inside = np.minimum(pixel + half, count) - np.maximum(pixel - half, 0) - spare
-            shares *= np.clip(np.nan_to_num(inside), 0, count) / count
-        return shares
+            fractions *= np.clip(np.nan_to_num(inside), 0, count) / count
+        return fractions
 
     def _width_for(self, reduction: Reduction) -> Any:
         if self.cutout_width is not None:

@@ -119,6 +119,8 @@ class SpectrumGeometry(Geometry):
         name = f'f"{script.entry}-{{observation.obs_id}}"'
         script.loop.add(f"dataset = target.copy(name={name})")
 
-    def shares(self, table: ObservationTable, reduction: Reduction) -> NDArray[np.float64]:
+    def coverage_fractions(
+        self, table: ObservationTable, reduction: Reduction
+    ) -> NDArray[np.float64]:
         """Give 1 for each run."""
         return np.ones(len(table))

@@ -161,7 +161,7 @@ class GroupRuns(Stacker):
         """Stack onto the empty dataset of the run's group, made when its first run comes."""
         write_group(self, script)
 
-    def room(self, shares: NDArray[np.float64]) -> float:
+    def minimum_size(self, coverage_fractions: NDArray[np.float64]) -> float:
         """Give that of one group: how many there are, the runs tell later."""
         return 1.0
 

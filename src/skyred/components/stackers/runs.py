@@ -24,7 +24,7 @@ class Sum(Stacker):
     kind = "sum"
     one_dataset = True
 
-    def room(self, shares: NDArray[np.float64]) -> float:
+    def minimum_size(self, coverage_fractions: NDArray[np.float64]) -> float:
         """Give that of one dataset."""
         return 1.0
 
@@ -60,9 +60,9 @@ class Keep(Stacker):
 
     kind = "keep"
 
-    def room(self, shares: NDArray[np.float64]) -> float:
+    def minimum_size(self, coverage_fractions: NDArray[np.float64]) -> float:
         """Give that of all runs."""
-        return float(shares.sum())
+        return float(coverage_fractions.sum())
 
     def zero(self, geometry: Geometry) -> list[Any]:
         """Give the total of nothing yet."""

@@ -8,7 +8,7 @@ import attrs
 import numpy as np
 
 from skyred.likelihood.flux.norm import Norm, best_norm, crossing, sensitivity, upper_limit
-from skyred.likelihood.flux.profile import Held, Profile
+from skyred.likelihood.flux.profile import Held, NormProfile
 from skyred.likelihood.flux.slices import Slice
 
 if TYPE_CHECKING:
@@ -31,17 +31,17 @@ OPTIONAL = {
 
 
 @attrs.define(eq=False)
-class Fitted:
+class FittedNorm:
     """The norm fitted in one bin: along which profile, and where the rest was then."""
 
     norm: Norm
-    profile: Profile
+    profile: NormProfile
     slices: Sequence[Slice]
     held: Held
 
 
 @attrs.frozen(eq=False)
-class Columns:
+class FluxColumns:
     """Which columns there are, and how wide errors and limits are, as gammapy has them.
 
     Parameters
@@ -76,10 +76,10 @@ class Columns:
         low, high = self.parameter.min, self.parameter.max
         return float(np.fmax(low, -np.inf)), float(np.fmin(high, np.inf))  # NaN: none
 
-    def fit(self, slices: Sequence[Slice], offset: float = 0.0) -> Fitted:
+    def fit(self, slices: Sequence[Slice], offset: float = 0.0) -> FittedNorm:
         """Fit the norm with the rest held; `offset` is what priors add."""
         held = Held([each.term for each in slices], offset)
-        return Fitted(best_norm(held, self.parameter.value, *self.limits), held, slices, held)
+        return FittedNorm(best_norm(held, self.parameter.value, *self.limits), held, slices, held)
 
     def held_row(self, slices: Sequence[Slice], offset: float = 0.0) -> Row:
         """Give the columns of a bin in some datasets, the rest held."""
@@ -95,7 +95,7 @@ class Columns:
         counts = np.array([each.counts for each in slices], dtype=int)
         return {**row, "counts": counts, "datasets": [each.name for each in slices]}
 
-    def row(self, fitted: Fitted) -> Row:
+    def row(self, fitted: FittedNorm) -> Row:
         """Give the columns of a fitted norm."""
         norm, profile, stat_null = fitted.norm, fitted.profile, fitted.profile.stat(0.0)
         row = {
@@ -148,7 +148,7 @@ class Columns:
         return {**self.nothing(0, NO_DATASET), **unknown, "counts": [], "datasets": []}
 
 
-def _reason(fitted: Fitted) -> str:
+def _reason(fitted: FittedNorm) -> str:
     """Return why there is no norm."""
     predicted = any(each.term.excess(1.0) for each in fitted.slices)
     return NO_MINIMUM if predicted else NO_COUNTS

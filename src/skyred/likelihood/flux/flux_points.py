@@ -20,7 +20,7 @@ from gammapy.maps import MapAxis
 from gammapy.modeling.models import ScaleSpectralModel
 
 from skyred.errors import FitError, SkyredWarning
-from skyred.likelihood.flux.columns import NO_REFERENCE, Columns, Fitted, Row
+from skyred.likelihood.flux.columns import NO_REFERENCE, FittedNorm, FluxColumns, Row
 from skyred.likelihood.flux.norm import Norm
 from skyred.likelihood.flux.profile import Held, Refitted
 from skyred.likelihood.flux.reference import flux_sign, positive_spectrum, reference_spectrum
@@ -92,7 +92,7 @@ class FlatFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
         else:
             self.slices = EnergySlices(likelihood, self.model.name)
             self.priors = _priors_of_the_rest(likelihood.space, self.model)
-            self.columns = Columns.of(self)
+            self.columns = FluxColumns.of(self)
             free = self.reoptimize and Refit.of(likelihood, self.slices, self.model, self.norm)
             self.refit = free or None
 
@@ -154,7 +154,7 @@ class FlatFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
 
     def _reoptimized(
         self, datasets: Datasets, low: u.Quantity, high: u.Quantity, start: Norm
-    ) -> Fitted:
+    ) -> FittedNorm:
         """Fit the norm together with the free parameters of the rest."""
         if self.refit is None:
             return self._refit(datasets, low, high, start)
@@ -185,7 +185,7 @@ class FlatFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
 
     def _refit(
         self, datasets: Datasets, energy_min: u.Quantity, energy_max: u.Quantity, start: Norm
-    ) -> Fitted:
+    ) -> FittedNorm:
         """Fit the norm together with the free parameters of the rest, whatever they are."""
         sliced = datasets.slice_by_energy(energy_min, energy_max)
         models = datasets.models._slice_by_energy(energy_min, energy_max)
@@ -203,7 +203,7 @@ class FlatFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
         profile = Refitted(attrs.evolve(objective, start=found.values), index)
         scaled.norm.value = 1.0
         slices = EnergySlices(likelihood, source.name).all()
-        return Fitted(norm, profile, slices, Held([each.term for each in slices]))
+        return FittedNorm(norm, profile, slices, Held([each.term for each in slices]))
 
 
 def _priors_of_the_rest(

@@ -16,7 +16,7 @@ import numpy as np
 from gammapy.datasets import Datasets
 from gammapy.estimators import FluxPoints, FluxPointsEstimator
 
-from skyred.likelihood.flux.columns import NO_REFERENCE, Columns, Row
+from skyred.likelihood.flux.columns import NO_REFERENCE, FluxColumns, Row
 from skyred.likelihood.flux.reference import flux_sign, positive_spectrum
 from skyred.likelihood.flux.regions import Sums, Unusable
 from skyred.likelihood.flux.slices import bins_between
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 @attrs.frozen(eq=False)
-class FluxProfile:
+class FluxProfileData:
     """A flux profile.
 
     Parameters
@@ -68,7 +68,7 @@ class FlatFluxProfileEstimator:
         rest: Sequence[Array],
         regions: Sequence[SkyRegion],
         distance: MapAxis,
-    ) -> FluxProfile:
+    ) -> FluxProfileData:
         """Estimate it.
 
         Parameters
@@ -90,7 +90,7 @@ class FlatFluxProfileEstimator:
         """
         axes = aligned_axes(datasets)
         energy = covered_axis(axes, self.points.energy_edges)
-        columns = Columns.of(self.points)
+        columns = FluxColumns.of(self.points)
         sums = [Sums(each, part, self.spectral) for each, part in zip(datasets, rest, strict=True)]
         ends = list(pairwise(self.points.energy_edges))
         bins = [[bins_between(each.axis, *pair) for each in sums] for pair in ends]
@@ -103,13 +103,13 @@ class FlatFluxProfileEstimator:
         along = Along(distance, energy, datasets.names, columns)
         reference = positive_spectrum(self.spectral, energy.edges).copy()
         flux = along.flux_points(rows, reference, datasets.gti)
-        return FluxProfile(flux, tuple(reasons))
+        return FluxProfileData(flux, tuple(reasons))
 
     def _region(
         self,
         sums: list[Sums],
         region: SkyRegion,
-        columns: Columns,
+        columns: FluxColumns,
         bins: list[tuple[list[tuple[int, int] | None], int]],
     ) -> tuple[list[Row], str]:
         try:

@@ -13,7 +13,7 @@ from gammapy.estimators import FluxPoints
 from gammapy.maps import MapAxis, TimeMapAxis
 
 from skyred.errors import ModelError
-from skyred.likelihood.flux.columns import Columns, Row
+from skyred.likelihood.flux.columns import FluxColumns, Row
 from skyred.likelihood.flux.flux_points import FlatFluxPointsEstimator
 from skyred.likelihood.flux.intervals import Spans, reference
 from skyred.likelihood.flux.stack_axis import Along, aligned_axes, covered_axis, why_not_any
@@ -27,7 +27,7 @@ NO_SOURCE = "the source is in none of its datasets"
 
 
 @attrs.frozen(eq=False)
-class LightCurve:
+class LightCurveData:
     """A light curve.
 
     Parameters
@@ -61,7 +61,7 @@ class FlatLightCurveEstimator:
 
     points: FlatFluxPointsEstimator
 
-    def run(self, datasets: Datasets, intervals: Array) -> LightCurve:
+    def run(self, datasets: Datasets, intervals: Array) -> LightCurveData:
         """Estimate it; leaves datasets and models as they were.
 
         Parameters
@@ -90,7 +90,7 @@ class FlatLightCurveEstimator:
         for some, names, interval in zip(rows, members, intervals, strict=True):
             why = why_not_any(some, edges) if self._has_source(names) else NO_SOURCE
             reasons.append(_reason(why, names, spans.across(interval)))
-        return LightCurve(
+        return LightCurveData(
             self._flux_points(datasets, axes, rows, intervals),
             tuple(tuple(names) for names in members),
             tuple(reasons),
@@ -99,7 +99,7 @@ class FlatLightCurveEstimator:
     def _rows(self, datasets: Datasets, names: list[str]) -> list[Row]:
         edges = self.points.energy_edges
         if not self._has_source(names):
-            return [Columns.of(self.points).missing() for _ in edges[1:]]
+            return [FluxColumns.of(self.points).missing() for _ in edges[1:]]
         subset = Datasets([datasets[name] for name in names])
         return [self.points.point(subset, *ends) for ends in pairwise(edges)]
 
@@ -113,7 +113,7 @@ class FlatLightCurveEstimator:
         start, stop = intervals.T * u.s
         time = TimeMapAxis(edges_min=start, edges_max=stop, reference_time=reference())
         energy = covered_axis(axes, self.points.energy_edges)
-        along = Along(time, energy, datasets.names, Columns.of(self.points))
+        along = Along(time, energy, datasets.names, FluxColumns.of(self.points))
         used = {name for some in rows for row in some for name in row["datasets"]}
         gti = Datasets([each for each in datasets if each.name in used]).gti
         return along.flux_points(rows, self.points.reference_spectrum(), gti)

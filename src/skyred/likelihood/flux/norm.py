@@ -11,7 +11,7 @@ import numpy as np
 from skyred.likelihood.flux.minimum import Minimum, find_minimum
 
 if TYPE_CHECKING:
-    from skyred.likelihood.flux.profile import Held, Profile
+    from skyred.likelihood.flux.profile import Held, NormProfile
 
 GROWTH = 1.6  # of a bracket, until it holds the crossing
 BRACKETS = 120
@@ -92,12 +92,14 @@ def _half_line(profile: Held, minimum: Minimum, scale: float) -> Norm:
     return Norm(np.nan, np.nan, stat, False, scale, max(origin, minimum.norm))
 
 
-def crossing(profile: Profile, best: Norm, sigma: float, side: int, limit: float = np.inf) -> float:
+def crossing(
+    profile: NormProfile, best: Norm, sigma: float, side: int, limit: float = np.inf
+) -> float:
     """Find how far from its best value the norm is by some sigma.
 
     Parameters
     ----------
-    profile : Profile
+    profile : NormProfile
         The statistic along the norm.
     best : Norm
         Its minimum.
@@ -116,7 +118,7 @@ def crossing(profile: Profile, best: Norm, sigma: float, side: int, limit: float
     return _distance(profile, best, sigma, side, limit) if best.success else np.nan
 
 
-def upper_limit(profile: Profile, best: Norm, sigma: float, limit: float = np.inf) -> float:
+def upper_limit(profile: NormProfile, best: Norm, sigma: float, limit: float = np.inf) -> float:
     """Find the norm above the best one at which the statistic has risen by sigma squared.
 
     Parameters
@@ -133,7 +135,7 @@ def upper_limit(profile: Profile, best: Norm, sigma: float, limit: float = np.in
     return best.origin + _distance(profile, best, sigma, 1, limit)
 
 
-def _distance(profile: Profile, best: Norm, sigma: float, side: int, limit: float) -> float:
+def _distance(profile: NormProfile, best: Norm, sigma: float, side: int, limit: float) -> float:
     """Find how far from the origin of a minimum the statistic has risen by sigma squared."""
     if not np.isfinite(best.origin):
         return np.nan

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 NEWTON_TOLERANCE = 1e-8  # of a fit of the rest: far below what crossings of the statistic need
 
 
-class Profile(Protocol):
+class NormProfile(Protocol):
     """The statistic along the norm of a source."""
 
     @property

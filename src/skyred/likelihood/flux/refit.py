@@ -16,7 +16,7 @@ from skyred.likelihood.bins import Bins
 from skyred.likelihood.contribution import Counts, weighted
 from skyred.likelihood.count_templates import ScaledCounts
 from skyred.likelihood.datasets import CountsDataset
-from skyred.likelihood.flux.columns import Fitted
+from skyred.likelihood.flux.columns import FittedNorm
 from skyred.likelihood.flux.norm import Norm
 from skyred.likelihood.flux.profile import Held, Refitted
 from skyred.likelihood.likelihood import Likelihood, Total
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from skyred.interfaces.records import FitResult
-    from skyred.likelihood.contribution import Part
-    from skyred.likelihood.flux.slices import EnergySlices, Seen
+    from skyred.likelihood.contribution import Contribution
+    from skyred.likelihood.flux.slices import EnergySlices, SplitDataset
     from skyred.likelihood.parameters import ParameterSpace, Vector
 
     Array = NDArray[np.float64]
@@ -58,7 +58,7 @@ class Signal:
         self.unit = Counts(bins.of(counts), float(counts[bins.mask].sum()))
 
     @property
-    def rough(self) -> set[int]:
+    def may_be_non_smooth(self) -> set[int]:
         """None."""
         return set()
 
@@ -98,7 +98,7 @@ class Refit:
     ----------
     space : ParameterSpace
         The parameters of all models, and the norm as the last.
-    seen : dict of Seen
+    seen : dict of SplitDataset
         The datasets by name, split into source and rest.
     source : str
         The name of the source.
@@ -107,7 +107,7 @@ class Refit:
     """
 
     space: ParameterSpace
-    seen: Mapping[str, Seen]
+    seen: Mapping[str, SplitDataset]
     source: str
     free: set[int]
 
@@ -131,7 +131,7 @@ class Refit:
         """Where the norm is in the state."""
         return len(self.space.all) - 1
 
-    def fit(self, ranges: Mapping[str, tuple[int, int]], start: Norm, sign: int = 1) -> Fitted:
+    def fit(self, ranges: Mapping[str, tuple[int, int]], start: Norm, sign: int = 1) -> FittedNorm:
         """Fit in some datasets.
 
         Parameters
@@ -161,9 +161,9 @@ class Refit:
         slices = [
             self._at(self.seen[name], state).slice(*bins, sign) for name, bins in ranges.items()
         ]
-        return Fitted(norm, profile, slices, Held([each.term for each in slices]))
+        return FittedNorm(norm, profile, slices, Held([each.term for each in slices]))
 
-    def _within(self, seen: Seen, first: int, last: int, sign: int) -> CountsDataset:
+    def _within(self, seen: SplitDataset, first: int, last: int, sign: int) -> CountsDataset:
         """Give a dataset in a range of energy, with what is fixed summed up."""
         whole = seen.dataset
         mask = np.zeros_like(whole.bins.mask)
@@ -171,7 +171,7 @@ class Refit:
         rows = seen.rows(first, last)
         bins = Bins(mask, whole.bins.chosen[rows])
         state, fixed = self.space.state(), np.zeros(mask.shape)
-        parts: list[Part] = [Signal(sign * seen.signal, self.place, bins)]
+        parts: list[Contribution] = [Signal(sign * seen.signal, self.place, bins)]
         for part in whole.parts:
             if part.name == self.source:
                 continue
@@ -183,7 +183,7 @@ class Refit:
         statistic: Any = seen.wstat(rows) or Cash(bins.of(whole.counts))
         return CountsDataset(whole.name, parts, bins, whole.counts, statistic)
 
-    def _at(self, seen: Seen, state: Vector) -> Seen:
+    def _at(self, seen: SplitDataset, state: Vector) -> SplitDataset:
         """Split a dataset at a state, the source at norm one."""
         others = [part for part in seen.dataset.parts if part.name != self.source]
         rest = sum((part.cube(state) for part in others), np.zeros(seen.signal.shape))
@@ -238,5 +238,5 @@ def objective_of_total(total: Total) -> Objective:
         stat=total.stat,
         gradient_of=total.gradient,
         fisher_of=total.fisher,
-        rough=total.rough,
+        may_be_non_smooth=total.may_be_non_smooth,
     )

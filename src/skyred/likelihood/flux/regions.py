@@ -115,7 +115,7 @@ class Sums:
             self.background = np.nan_to_num(dataset.background.data.astype(float))
         self.migrations: dict[tuple[int, int], Array] = {}
 
-    def spectrum(self, region: SkyRegion) -> Spectrum:
+    def spectrum(self, region: SkyRegion) -> RegionSpectrum:
         """Sum over a region; raises `Unusable` if gammapy would refuse it."""
         inside = self.pixels.inside(region)
         uniform = self.mask[:, inside]
@@ -125,7 +125,7 @@ class Sums:
         exposed = inside if self.exposed is self.pixels else self.exposed.inside(region)
         exposure = self.dataset.exposure.data[:, exposed].mean(axis=1)
         exposure = np.nan_to_num(exposure * scale_of(self.dataset.exposure.unit))
-        found = Spectrum(
+        found = RegionSpectrum(
             counts=_sum(self.dataset.counts.data, weights),
             signal=(self.flux * exposure) @ self._migration(region.center),
             rest=_sum(self.rest, weights),
@@ -166,7 +166,7 @@ def _sum(cube: Array, weights: NDArray[np.bool_]) -> Array:
 
 
 @attrs.define(eq=False)
-class Spectrum:
+class RegionSpectrum:
     """A region in one dataset, by reconstructed energy.
 
     Parameters

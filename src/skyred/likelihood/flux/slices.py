@@ -49,7 +49,7 @@ class Slice:
 
 
 @attrs.define(eq=False, slots=False)
-class Seen:
+class SplitDataset:
     """A dataset, split into what the source predicts at norm one, and the rest."""
 
     dataset: CountsDataset
@@ -63,7 +63,7 @@ class Seen:
         return self.axis.edges.to_value("TeV").tobytes()  # type: ignore[no-any-return]
 
     @classmethod
-    def of(cls, dataset: CountsDataset, axis: Any, source: str, state: Vector) -> Seen:
+    def of(cls, dataset: CountsDataset, axis: Any, source: str, state: Vector) -> SplitDataset:
         """Evaluate the parts of a dataset."""
         shape = dataset.bins.mask.shape
         signal, rest = np.zeros(shape), np.zeros(shape)
@@ -115,7 +115,7 @@ class EnergySlices:
         state = likelihood.space.state()
         axes = [each._geom.axes["energy"] for each in likelihood.space.datasets]
         self.seen = [
-            Seen.of(dataset, axis, source, state)
+            SplitDataset.of(dataset, axis, source, state)
             for dataset, axis in zip(likelihood.datasets, axes, strict=True)
             if isinstance(dataset, CountsDataset)
         ]
@@ -149,7 +149,7 @@ class EnergySlices:
         return found
 
     def _range(
-        self, seen: Seen, energy_min: u.Quantity, energy_max: u.Quantity
+        self, seen: SplitDataset, energy_min: u.Quantity, energy_max: u.Quantity
     ) -> tuple[int, int] | None:
         key = seen.edges, energy_min.to_value("TeV"), energy_max.to_value("TeV")
         if key not in self.ranges:

@@ -11,7 +11,7 @@ import numpy as np
 from astropy import units as u
 
 from skyred.errors import FitError
-from skyred.likelihood.flux.columns import NO_MINIMUM, Columns, Row
+from skyred.likelihood.flux.columns import NO_MINIMUM, FluxColumns, Row
 from skyred.likelihood.flux.slices import bins_between
 
 if TYPE_CHECKING:
@@ -37,14 +37,14 @@ class Along:
         The bins of energy.
     datasets : sequence of str
         All datasets, in their order.
-    columns : Columns
+    columns : FluxColumns
         The columns' options.
     """
 
     axis: MapAxis | TimeMapAxis
     energy: MapAxis
     datasets: Sequence[str]
-    columns: Columns
+    columns: FluxColumns
 
     def flux_points(self, rows: Sequence[Sequence[Row]], model: Any, gti: GTI | None) -> FluxPoints:
         """Make flux points.

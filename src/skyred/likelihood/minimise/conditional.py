@@ -54,7 +54,7 @@ def conditional(objective: Objective, free: Index, values: Array) -> Objective:
     some = _functions(objective, free, fixed)
     gradient, fisher = some.gradient_of, some.fisher_of
     index = {int(place): at for at, place in enumerate(free)}
-    remainder = objective.remainder
+    others = objective.prior_without_quantile
     return attrs.evolve(
         objective,
         names=[objective.names[place] for place in free],
@@ -62,12 +62,12 @@ def conditional(objective: Objective, free: Index, values: Array) -> Objective:
         start=fixed[free],
         limits=objective.limits[free],
         steps=of_free(objective.steps),
-        rough=of_free(objective.rough),
+        may_be_non_smooth=of_free(objective.may_be_non_smooth),
         factors=of_free(objective.factors),
         costly=of_free(objective.costly),
         stat=lambda x: some.stat(full(x)),
         prior=None if objective.prior is None else lambda x: objective.prior_stat(full(x)),
-        remainder=None if remainder is None else lambda x: remainder(full(x)),
+        prior_without_quantile=None if others is None else lambda x: others(full(x)),
         quantiles=[objective.quantiles[place] for place in free] if objective.quantiles else (),
         gradient_of=None if objective.gradient_of is None else lambda x: gradient(full(x)),
         fisher_of=None if objective.fisher_of is None else lambda x: fisher(full(x)),

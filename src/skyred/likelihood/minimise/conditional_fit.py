@@ -34,7 +34,7 @@ CALLS_WITH_GRADIENT = 500  # a fit that Newton steps could not do, and that take
 
 
 @attrs.frozen(eq=False)
-class Rested:
+class ConditionalMinimum:
     """A fit of the rest.
 
     Parameters
@@ -52,7 +52,7 @@ class Rested:
     success: bool
 
 
-class Rest:
+class ConditionalFit:
     """Fits what is not held, each time from the nearest fit that is known.
 
     Parameters
@@ -66,7 +66,7 @@ class Rest:
 
     Attributes
     ----------
-    lowest : Rested
+    lowest : ConditionalMinimum
         The lowest of the best fit and all fits of the rest, even of those without success.
 
     Raises
@@ -80,7 +80,7 @@ class Rest:
             names = ", ".join(objective.names[place] for place in places)
             raise FitError(f"the fit has no errors of {names}: {best.message or 'it did not end'}")
         self.objective, self.places = objective, list(places)
-        self.best = Rested(np.array(best.values), best.stat, True)
+        self.best = ConditionalMinimum(np.array(best.values), best.stat, True)
         self.errors = np.array(best.errors[self.places])
         covariance = np.nan_to_num(best.covariance)
         held = covariance[np.ix_(self.places, self.places)]
@@ -88,7 +88,7 @@ class Rest:
         self.slope = covariance[:, self.places] @ np.linalg.pinv(held, hermitian=True)
         self.known, self.lowest = [self.best], self.best
 
-    def fit(self, values: Sequence[float] | Array) -> Rested:
+    def fit(self, values: Sequence[float] | Array) -> ConditionalMinimum:
         """Fit the rest, with the held parameters at some values, shape (k,)."""
         wanted = np.asarray(values, dtype=float)
         near = self._nearest(wanted)
@@ -108,19 +108,19 @@ class Rest:
         held[self.places] = True
         return held
 
-    def _nearest(self, wanted: Array) -> Rested:
-        def distance(known: Rested) -> float:
+    def _nearest(self, wanted: Array) -> ConditionalMinimum:
+        def distance(known: ConditionalMinimum) -> float:
             return float(np.sum(((known.values[self.places] - wanted) / self.errors) ** 2))
 
         return min(self.known, key=distance)
 
-    def _from(self, start: Array) -> Rested:
+    def _from(self, start: Array) -> ConditionalMinimum:
         free = np.flatnonzero(~self._held())
         x, success = fit_all(conditional(self.objective, free, start))
         values = start.copy()
         values[~self._held()] = x
         stat = self.objective.total(values)
-        rested = Rested(values, stat, success and bool(np.isfinite(stat)))
+        rested = ConditionalMinimum(values, stat, success and bool(np.isfinite(stat)))
         if stat < self.lowest.stat:
             self.lowest = rested
         return rested

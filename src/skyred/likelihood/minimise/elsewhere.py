@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import attrs
 import numpy as np
 
-from skyred.likelihood.minimise.nearby import lower_nearby
+from skyred.likelihood.minimise.nearby import find_lower_neighbour
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -61,12 +61,16 @@ def lower_elsewhere(cells: CellSearch, z: Array, errors: Array) -> LowerPoint | 
 
 def _nearby(cells: CellSearch, z: Array, errors: Array) -> Array | None:
     objective = cells.objective
-    rough = np.ones(len(z), dtype=bool) if objective.rough is None else objective.rough.copy()
-    rough[cells.pixels.lines] = False  # those have been searched by pixels
-    if not rough.any():
+    kinked = (
+        np.ones(len(z), dtype=bool)
+        if objective.may_be_non_smooth is None
+        else objective.may_be_non_smooth.copy()
+    )
+    kinked[cells.pixels.lines] = False  # those have been searched by pixels
+    if not kinked.any():
         return None
-    plain = attrs.evolve(objective, rough=rough)
-    lower, calls = lower_nearby(plain, z, errors, cells.tolerance)
+    plain = attrs.evolve(objective, may_be_non_smooth=kinked)
+    lower, calls = find_lower_neighbour(plain, z, errors, cells.tolerance)
     cells.calls += calls
     return lower
 

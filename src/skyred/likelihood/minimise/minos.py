@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import attrs
 import numpy as np
 
-from skyred.likelihood.minimise.conditional_fit import Rest
+from skyred.likelihood.minimise.conditional_fit import ConditionalFit
 from skyred.likelihood.minimise.profile import interval
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def _intervals(objective: Objective, result: FitResult, threshold: float) -> Int
     """Find the errors of each parameter, but end where the statistic is below a threshold."""
     errn, errp = np.full((2, len(result.names)), np.nan)
     for place in range(len(result.names)):
-        rest = Rest(objective, result, [place])
+        rest = ConditionalFit(objective, result, [place])
         errn[place], errp[place] = interval(objective, result, place, 1.0, rest)
         if rest.lowest.stat < threshold:
             return Intervals(errn, errp, rest.lowest.values)

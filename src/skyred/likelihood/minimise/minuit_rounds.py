@@ -9,7 +9,7 @@ import numpy as np
 
 from skyred.likelihood.minimise.elsewhere import lower_elsewhere, relocated
 from skyred.likelihood.minimise.minuit import MinuitSearch
-from skyred.likelihood.minimise.nearby import GAIN, RESTARTS, lower_nearby
+from skyred.likelihood.minimise.nearby import GAIN, RESTARTS, find_lower_neighbour
 from skyred.likelihood.minimise.pixel_cells import CellSearch
 from skyred.likelihood.minimise.pixel_coordinates import PixelCoordinates
 from skyred.likelihood.minimise.search_result import SearchResult
@@ -82,7 +82,7 @@ def _lower(
     if objective.gradient_of is None or objective.fisher_of is None:
         if end.message:
             return None, (), 0
-        lower, calls = lower_nearby(objective, end.values, end.errors, tolerance)
+        lower, calls = find_lower_neighbour(objective, end.values, end.errors, tolerance)
         return lower, (), calls
     pixels = PixelCoordinates(objective, end.values)
     cells = CellSearch(pixels, tolerance, GAIN * tolerance)

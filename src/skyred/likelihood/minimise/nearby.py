@@ -18,7 +18,7 @@ FRACTIONS = (-0.5, -0.25, 0.25, 0.5)  # of an error
 GAIN = 10.0  # times the tolerance: less is no reason to begin again
 
 
-def lower_nearby(
+def find_lower_neighbour(
     objective: Objective, x: Array, errors: Array, tolerance: float
 ) -> tuple[Array | None, int]:
     """Look for lower values a fraction of an error to both sides along each parameter.
@@ -41,8 +41,12 @@ def lower_nearby(
     """
     low, high = objective.limits.T
     lowest, best, calls = objective.total(x) - GAIN * tolerance, None, 1
-    rough = np.ones(len(x), dtype=bool) if objective.rough is None else objective.rough
-    for step in np.diag(np.nan_to_num(errors))[rough]:
+    kinked = (
+        np.ones(len(x), dtype=bool)
+        if objective.may_be_non_smooth is None
+        else objective.may_be_non_smooth
+    )
+    for step in np.diag(np.nan_to_num(errors))[kinked]:
         for fraction in FRACTIONS:
             trial = np.clip(x + fraction * step, low, high)
             value, calls = objective.total(trial), calls + 1

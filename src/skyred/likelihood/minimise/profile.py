@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import attrs
 import numpy as np
 
-from skyred.likelihood.minimise.conditional_fit import Rest, Rested
+from skyred.likelihood.minimise.conditional_fit import ConditionalFit, ConditionalMinimum
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,7 +28,7 @@ FARTHEST = 100.0  # in errors, where a crossing is given up
 
 
 @attrs.frozen(eq=False)
-class Profile:
+class ParameterProfile:
     """The statistic along one parameter, with the rest at its best.
 
     Parameters
@@ -45,14 +45,14 @@ class Profile:
     others: Array
 
 
-def profile(rest: Rest, values: Sequence[float] | Array) -> Profile:
+def profile(rest: ConditionalFit, values: Sequence[float] | Array) -> ParameterProfile:
     """Follow the statistic along the parameter that is held.
 
     Each fit begins where its neighbour ended, from the best value outwards to both sides.
 
     Parameters
     ----------
-    rest : Rest
+    rest : ConditionalFit
         With one parameter held.
     values : array
         Where to look, shape (m,).
@@ -63,13 +63,13 @@ def profile(rest: Rest, values: Sequence[float] | Array) -> Profile:
         In the order of the values.
     """
     wanted = np.asarray(values, dtype=float)
-    found: dict[int, Rested] = {}
+    found: dict[int, ConditionalMinimum] = {}
     for index in np.argsort(np.abs(wanted - rest.best.values[rest.places[0]]), kind="stable"):
         found[int(index)] = rest.fit([wanted[index]])
     each = [found[index] for index in range(len(wanted))]
     stat = np.array([one.stat if one.success else np.nan for one in each])
     others = np.array([one.values for one in each])
-    return Profile(wanted, stat, others)
+    return ParameterProfile(wanted, stat, others)
 
 
 @attrs.frozen(eq=False)
@@ -88,12 +88,12 @@ class Edge:
     at_limit: bool = False
 
 
-def edge(rest: Rest, direction: Array, rise: float) -> Edge:
+def edge(rest: ConditionalFit, direction: Array, rise: float) -> Edge:
     """Find where the statistic has risen by an amount, going from the best fit in a direction.
 
     Parameters
     ----------
-    rest : Rest
+    rest : ConditionalFit
         With the parameters held that the direction is of.
     direction : array
         A step of about one error, in the units of the parameters, shape (k,).
@@ -118,7 +118,7 @@ def _to_limits(best: Array, direction: Array, limits: Array) -> float:
 
 
 def crossing(
-    fit: Callable[[float], Rested], lowest: float, rise: float, farthest: float = np.inf
+    fit: Callable[[float], ConditionalMinimum], lowest: float, rise: float, farthest: float = np.inf
 ) -> float:
     """Find how far to go for the statistic to rise by an amount; NaN if it does not.
 
@@ -171,7 +171,11 @@ def _next(
 
 
 def interval(
-    objective: Objective, best: FitResult, place: int, sigma: float, rest: Rest | None = None
+    objective: Objective,
+    best: FitResult,
+    place: int,
+    sigma: float,
+    rest: ConditionalFit | None = None,
 ) -> tuple[float, float]:
     """Find the asymmetric errors of a parameter, as MINOS does.
 
@@ -181,7 +185,7 @@ def interval(
         How far down and up the statistic rises by ``sigma**2``, both positive; NaN where a limit
         comes before, or it does not rise so far.
     """
-    rest = rest or Rest(objective, best, [place])
+    rest = rest or ConditionalFit(objective, best, [place])
     ends = [edge(rest, np.array([side * best.errors[place]]), sigma**2) for side in (-1, 1)]
     errn, errp = (
         np.nan if end.at_limit else abs(float(end.place[0] - best.values[place])) for end in ends
@@ -209,7 +213,7 @@ class Contour:
     at_limit: NDArray[np.bool_]
 
 
-def contour(rest: Rest, covariance: Array, rise: float, points: int) -> Contour:
+def contour(rest: ConditionalFit, covariance: Array, rise: float, points: int) -> Contour:
     """Find the points around the best fit where the statistic has risen by an amount.
 
     They lie on rays from the best fit, even in angle where the two parameters are scaled to make
@@ -217,7 +221,7 @@ def contour(rest: Rest, covariance: Array, rise: float, points: int) -> Contour:
 
     Parameters
     ----------
-    rest : Rest
+    rest : ConditionalFit
         With two parameters held.
     covariance : array
         Of these two, shape (2, 2).

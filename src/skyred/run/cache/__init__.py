@@ -2,11 +2,11 @@
 
 from skyred.run.cache.code import NoCacheError
 from skyred.run.cache.keys import Recipe, chunk_key, code_of, links, sums_of
-from skyred.run.cache.store import Cache, Entry, default_folder, is_off
+from skyred.run.cache.store import Cache, CachedEntry, default_folder, is_off
 
 __all__ = [
     "Cache",
-    "Entry",
+    "CachedEntry",
     "NoCacheError",
     "Recipe",
     "chunk_key",

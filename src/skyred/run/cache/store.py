@@ -40,7 +40,7 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 
 
 @attrs.frozen
-class Entry:
+class CachedEntry:
     """One entry of the cache.
 
     Parameters
@@ -154,12 +154,12 @@ class Cache:
             log.warning("nothing more is put into the cache %s: %s", self.folder, error)
             _drop(part)
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[CachedEntry]:
         """Give all entries, the last used one first."""
         found = [entry for path in self.folder.glob("??/*") if (entry := _entry(path))]
         return sorted(found, key=lambda entry: entry.used, reverse=True)
 
-    def clear(self, older_than: float = 0.0) -> list[Entry]:
+    def clear(self, older_than: float = 0.0) -> list[CachedEntry]:
         """Remove the entries that were not used for some seconds; gives those."""
         now = time.time()
         gone = [entry for entry in self.entries() if now - entry.used >= older_than]
@@ -177,7 +177,7 @@ class Cache:
             if _age(part) > _ABANDONED:
                 _drop(part)
 
-    def _remove(self, entries: list[Entry]) -> None:
+    def _remove(self, entries: list[CachedEntry]) -> None:
         for entry in entries:
             _drop(entry.path)
 
@@ -209,7 +209,7 @@ def default_folder() -> Path:
     return Path(named) if named else user_cache_path("skyred")
 
 
-def _entry(path: Path) -> Entry | None:
+def _entry(path: Path) -> CachedEntry | None:
     if not _KEY.fullmatch(path.name):
         return None
     try:
@@ -218,8 +218,8 @@ def _entry(path: Path) -> Entry | None:
             head = [stream.readline(_HEAD) for _ in range(3)]
         about = json.loads(head[2]) if head[0].strip() == FORMAT else {}
     except (OSError, ValueError):
-        return None if not path.exists() else Entry(path.name, path, 0, 0.0)
-    return Entry(path.name, path, state.st_size, state.st_mtime, about)
+        return None if not path.exists() else CachedEntry(path.name, path, 0, 0.0)
+    return CachedEntry(path.name, path, state.st_size, state.st_mtime, about)
 
 
 def _drop(path: Path) -> None:

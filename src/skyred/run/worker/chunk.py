@@ -11,7 +11,7 @@ import attrs
 from skyred.inspection.records import RunInput
 from skyred.interfaces import Maker, Reduction
 from skyred.interfaces.records import Outcome
-from skyred.run.worker.observation import Making
+from skyred.run.worker.observation import RunReduction
 from skyred.run.worker.source_check import require_same_code
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def reduce_chunk(chunk: Chunk, lost: Mapping[int, Outcome] | None = None) -> Par
         if obs_id in lost:
             outcomes.append(lost[obs_id])
             continue
-        making = Making(chunk, observation)
+        making = RunReduction(chunk, observation)
         dataset = making.run(target)
         if dataset is not None:
             total = making.stack(total, dataset)

@@ -10,8 +10,8 @@ import attrs
 
 from skyred.errors import SkipObservation
 from skyred.interfaces.records import Outcome
-from skyred.io.captured_warnings import noted
-from skyred.run.worker.open_observation import Unsound, inspected
+from skyred.io.captured_warnings import capture_warnings
+from skyred.run.worker.open_observation import InspectionFailed, inspected
 
 if TYPE_CHECKING:
     from gammapy.data import Observation
@@ -26,7 +26,7 @@ FAILURES = (Exception, SystemExit)
 
 
 @attrs.define
-class Making:
+class RunReduction:
     """One observation of a chunk, and what becomes of it.
 
     Parameters
@@ -53,7 +53,7 @@ class Making:
     def run(self, target: Dataset) -> Dataset | None:
         """Make the dataset; None if the observation is skipped or fails."""
         found: list[str] = []
-        with noted() as warned:
+        with capture_warnings() as warned:
             dataset = self._try(target, found)
         self.outcome = attrs.evolve(self.outcome, notes=(*found, *warned))
         return dataset
@@ -73,7 +73,7 @@ class Making:
         try:
             notes += self._inspect()
             dataset, norm = self._make(target)
-        except Unsound as verdict:
+        except InspectionFailed as verdict:
             self._end("failed", reason=str(verdict), maker=self.step)
             return None
         except SkipObservation as skip:
@@ -105,7 +105,7 @@ class Making:
             dataset = maker.make(dataset, self.observation)
             if dataset is None:  # the next maker would be blamed
                 raise TypeError("make() gave None; return the dataset at its end")
-        return dataset, settle(dataset)
+        return dataset, apply_background_norm(dataset)
 
     def _begin_link(self, place: int, link: Component) -> None:
         """Say what works now, and whose it is."""
@@ -128,7 +128,7 @@ class Making:
         )
 
 
-def settle(dataset: Dataset) -> float:
+def apply_background_norm(dataset: Dataset) -> float:
     """Put a fitted background into the dataset itself, and give its norm (NaN if there is none).
 
     The norm lives in the dataset's models, and would be lost when models are set again. Where there

@@ -26,7 +26,7 @@ PARTS = {
 OF_EVENTS = ("_pointing", "_meta")
 
 
-class Unsound(Exception):  # noqa: N818 - a verdict of the inspection, for the ledger
+class InspectionFailed(Exception):  # noqa: N818 - a verdict of the inspection, for the ledger
     """Files of a run have faults."""
 
 
@@ -48,7 +48,7 @@ def inspected(
 
     Raises
     ------
-    Unsound
+    InspectionFailed
         If there are faults that forbid its use.
     """
     from skyred.inspection.run import inspect_run
@@ -56,7 +56,7 @@ def inspected(
     seen = inspect_run(run, sums)
     # what is wrong with a file as a whole is never tolerated: nobody knows what it holds
     if fatal := [fault for fault in seen.faults if not (tolerant and fault.hdu)]:
-        raise Unsound("; ".join(str(fault) for fault in fatal))
+        raise InspectionFailed("; ".join(str(fault) for fault in fatal))
     return opened(observation, seen.hdus), [str(finding) for finding in seen.findings]
 
 
@@ -89,10 +89,10 @@ def _hold(observation: Any, part: str, hdu: BinTableHDU) -> None:
     if location is None or location.hdu_class == "map":
         return
     own.pop(part, None)  # read before, from bytes that nobody looked at
-    own[f"_{part}_hdu"] = HeldHdu(location.hdu_class, hdu)
+    own[f"_{part}_hdu"] = InMemoryHDU(location.hdu_class, hdu)
 
 
-class HeldHdu:
+class InMemoryHDU:
     """Stands for gammapy's `HDULocation`: loads from an HDU in memory, and keeps what it gave."""
 
     cache = True

@@ -10,7 +10,7 @@ from astropy import units as u
 from skyred.errors import FieldError
 from skyred.fields import FieldSpec, specs
 from skyred.interfaces import Component
-from skyred.testing.case import Case
+from skyred.testing.case import ComponentCase
 from skyred.testing.law import law, require
 
 _KIND = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -25,7 +25,7 @@ _IN_UNITS = re.compile(rf"\bin (?:units of )?({_UNITS})\b")
     mend='Put @component above the class, and kind = "my-kind" in it: a class without takes both '
     "from its parent, and YAML would build the parent.",
 )
-def declared(case: Case) -> None:
+def declared(case: ComponentCase) -> None:
     """It must not be its parent under another name."""
     own = vars(case.cls)
     require("__attrs_attrs__" in own, f"{case.cls.__name__} has no decorator of its own")
@@ -38,7 +38,7 @@ def declared(case: Case) -> None:
     mend="Choose another kind: two of one kind cannot be installed together, and neither "
     "would load.",
 )
-def unique_kind(case: Case) -> None:
+def unique_kind(case: ComponentCase) -> None:
     """Of all that are installed here."""
     for entry in case.crab.plugins.catalog:
         if (entry.cls.role, entry.cls.kind) == (case.cls.role, case.cls.kind):
@@ -51,7 +51,7 @@ def unique_kind(case: Case) -> None:
     mend="Begin the docstring of the class with one sentence: skyred show and the reference page "
     "print it.",
 )
-def summarised(case: Case) -> None:
+def summarised(case: ComponentCase) -> None:
     """The first line of its docstring."""
     require(_is_sentence(case.cls.summary()), f"its docstring begins {case.cls.summary()!r}")
 
@@ -60,7 +60,7 @@ def summarised(case: Case) -> None:
     "says of each option what it is for",
     mend="Write a doc that is one sentence, from capital letter to full stop.",
 )
-def documented(case: Case) -> None:
+def documented(case: ComponentCase) -> None:
     """The doc of its declaration."""
     for name, spec in specs(case.cls).items():
         require(_is_sentence(spec.doc), f"the doc of {name} is {spec.doc!r}")
@@ -71,7 +71,7 @@ def documented(case: Case) -> None:
     mend='Declare it with quantity("50 deg", doc=...): the unit is then checked and converted, '
     "and 0.02 deg is the same as 1.2 arcmin.",
 )
-def with_units(case: Case) -> None:
+def with_units(case: ComponentCase) -> None:
     """A plain number whose doc names a unit is a quantity without one."""
     for name, spec in specs(case.cls).items():
         number = spec.shape == "leaf" and re.search(r"\b(whole )?number\b", spec.type_name)
@@ -85,7 +85,7 @@ def with_units(case: Case) -> None:
     mend="Declare options with option(), quantity(), position(), ... and leave their converters "
     "alone; in validate(), yield a Problem that names the option.",
 )
-def refusing(case: Case) -> None:
+def refusing(case: ComponentCase) -> None:
     """An object of no type at all, and a quantity in a unit of another kind."""
     for name, spec in specs(case.cls).items():
         if spec.type_name == "a Python object":

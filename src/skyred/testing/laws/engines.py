@@ -9,15 +9,15 @@ from concurrent.futures import Executor
 from contextlib import suppress
 from typing import Any
 
-from skyred.testing.case import Case
-from skyred.testing.law import Broken, law, require
+from skyred.testing.case import ComponentCase
+from skyred.testing.law import LawBroken, law, require
 
 PATIENCE = 120.0  # seconds that workers get to end: against a hang, on a machine of any speed
 _EXECUTOR = "Return a concurrent.futures.Executor from open(), or a subclass of it."
 
 
 @law("opens an executor that does work, and gives it in order", "engine", mend=_EXECUTOR)
-def works(case: Case) -> None:
+def works(case: ComponentCase) -> None:
     """Slow work first."""
     with _open(case) as executor:
         require(isinstance(executor, Executor), f"open gives {type(executor).__name__}")
@@ -31,7 +31,7 @@ def works(case: Case) -> None:
     "engine",
     mend="Let the future hold the exception (set_exception): runs are told by their errors.",
 )
-def raises(case: Case) -> None:
+def raises(case: ComponentCase) -> None:
     """By type and text, and goes on with other work."""
     with _open(case) as executor:
         try:
@@ -39,9 +39,9 @@ def raises(case: Case) -> None:
         except ArithmeticError as error:
             require("run 7 is broken" in str(error), f"the error's text is {error}")
         except Exception as error:  # whatever the engine makes of it
-            raise Broken(f"an ArithmeticError became {type(error).__name__}: {error}") from error
+            raise LawBroken(f"an ArithmeticError became {type(error).__name__}: {error}") from error
         else:
-            raise Broken(f"work that fails gives {given!r}")
+            raise LawBroken(f"work that fails gives {given!r}")
         require(executor.submit(slow_square, 3).result() == 9, "it does no more work after that")
 
 
@@ -50,7 +50,7 @@ def raises(case: Case) -> None:
     "engine",
     mend="End what you started in the executor's __exit__ (or shutdown), and wait for it.",
 )
-def ends_workers(case: Case) -> None:
+def ends_workers(case: ComponentCase) -> None:
     """Also if the caller fails inside."""
     for fails in (False, True):
         pids = set[int]()
@@ -71,7 +71,7 @@ def ends_workers(case: Case) -> None:
     "engine",
     mend="Let `slots` be a whole number, at least 1: so much work is sent ahead.",
 )
-def slots(case: Case) -> None:
+def slots(case: ComponentCase) -> None:
     """A whole number, at least 1."""
     found = case.component.slots
     require(isinstance(found, int) and found >= 1, f"slots is {found!r}")
@@ -94,7 +94,7 @@ def who() -> int:
     return os.getpid()
 
 
-def _open(case: Case) -> Any:
+def _open(case: ComponentCase) -> Any:
     return case.component.open()
 
 

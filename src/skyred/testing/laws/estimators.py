@@ -12,7 +12,7 @@ import attrs
 import numpy as np
 
 from skyred.interfaces import Product
-from skyred.testing.case import Case
+from skyred.testing.case import ComponentCase
 from skyred.testing.compare import contents, differences
 from skyred.testing.copies import duplicate
 from skyred.testing.law import NotTried, law, require
@@ -38,7 +38,7 @@ RTOL = 1e-6  # files hold float32 or texts
     "that class. If it needs other datasets, or another fit, give them: check(estimator, "
     "sample=Sample(datasets=..., fit=...)).",
 )
-def gives_product(case: Case) -> None:
+def gives_product(case: ComponentCase) -> None:
     """Of the class that it announces."""
     made = _first(case).product
     require(isinstance(made, Product), f"estimate gives {type(made).__name__}, and no Product")
@@ -55,7 +55,7 @@ def gives_product(case: Case) -> None:
     mend="Copy the datasets, with their models, before you set or fit anything on them: the next "
     "estimate starts from the same.",
 )
-def leaves_inputs(case: Case) -> None:
+def leaves_inputs(case: ComponentCase) -> None:
     """Values, covariance and masks."""
     _product(case)
     changed = _first(case).changed
@@ -67,7 +67,7 @@ def leaves_inputs(case: Case) -> None:
     "estimator",
     mend="Give random numbers a seed that is an option, and keep nothing between estimates.",
 )
-def estimates_again(case: Case) -> None:
+def estimates_again(case: ComponentCase) -> None:
     """The table, bit by bit."""
     first = contents(_product(case).table())
     again = case.component.estimate(*_inputs(case))
@@ -80,7 +80,7 @@ def estimates_again(case: Case) -> None:
     "estimator",
     mend="Write below `folder`, named after self.name, and return all paths that were written.",
 )
-def writes(case: Case) -> None:
+def writes(case: ComponentCase) -> None:
     """Those that it says, and no others; none of them empty."""
     with _written(case) as (folder, files):
         require(files, "write gives no file")
@@ -100,7 +100,7 @@ def writes(case: Case) -> None:
     mend="Let Product.read(folder, name, models) build what write() wrote: results are restored "
     "from their folder.",
 )
-def reads(case: Case) -> None:
+def reads(case: ComponentCase) -> None:
     """The table is the same."""
     made = _product(case)
     with _written(case) as (folder, _):
@@ -116,7 +116,7 @@ def reads(case: Case) -> None:
     "estimator",
     mend='Set table["dnde"].unit, or fill the column with a quantity.',
 )
-def table_units(case: Case) -> None:
+def table_units(case: ComponentCase) -> None:
     """Energies, fluxes, positions, times."""
     table = _product(case).table()
     require(hasattr(table, "colnames"), f"table gives {type(table).__name__}, and no astropy Table")
@@ -136,7 +136,7 @@ def table_units(case: Case) -> None:
     mend="Draw on `ax`, make one with plt.gca() or plt.subplot() only if it is None, and set the "
     "labels of both axes, with units.",
 )
-def draws(case: Case) -> None:
+def draws(case: ComponentCase) -> None:
     """Into no other figure."""
     product = _product(case)
     if not product.pictures():
@@ -180,7 +180,7 @@ def _like(axes: Any, figure: Any) -> Any:
 
 
 @contextmanager
-def _written(case: Case) -> Iterator[tuple[Path, list[Path]]]:
+def _written(case: ComponentCase) -> Iterator[tuple[Path, list[Path]]]:
     with TemporaryDirectory() as above:
         folder = Path(above) / "estimates"
         folder.mkdir()
@@ -200,7 +200,7 @@ class _Estimate:
     changed: list[str]
 
 
-def _product(case: Case) -> Any:
+def _product(case: ComponentCase) -> Any:
     """Give the product; that there is one is a law of its own."""
     try:
         product = _first(case).product
@@ -211,7 +211,7 @@ def _product(case: Case) -> Any:
     return product
 
 
-def _first(case: Case) -> _Estimate:
+def _first(case: ComponentCase) -> _Estimate:
     if "estimate" not in case.memo:
         datasets, fit = _inputs(case)
         before = _state(datasets, fit)
@@ -223,7 +223,7 @@ def _first(case: Case) -> _Estimate:
     return found
 
 
-def _inputs(case: Case) -> tuple[Any, FitResult | None]:
+def _inputs(case: ComponentCase) -> tuple[Any, FitResult | None]:
     if case.sample.datasets is not None:
         datasets, fit = duplicate((case.sample.datasets, case.sample.fit))
         return datasets, fit

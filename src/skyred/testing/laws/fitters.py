@@ -9,8 +9,8 @@ import numpy as np
 
 from skyred.errors import SkyredError
 from skyred.interfaces.records import FitResult
-from skyred.testing.case import Case
-from skyred.testing.law import Broken, law, require
+from skyred.testing.case import ComponentCase
+from skyred.testing.law import LawBroken, law, require
 from skyred.testing.objectives import (
     Bowl,
     banana,
@@ -39,7 +39,7 @@ _LIES = (
     mend="Minimise objective.total, from objective.start, and with no more than the tolerance of "
     "an EDM of 1e-3; do without gradient and fisher where they are None.",
 )
-def finds_minimum(case: Case) -> None:
+def finds_minimum(case: ComponentCase) -> None:
     """To 0.05 sigma, or a sampler's precision."""
     for bowl in (correlated(), without_derivatives(), counts()):
         _at_bottom(case, bowl)
@@ -51,7 +51,7 @@ def finds_minimum(case: Case) -> None:
     mend="Minimise objective.total. A sampler that draws by objective.transform takes "
     "objective.sampled_stat, and one that does not, objective.total.",
 )
-def counts_priors(case: Case) -> None:
+def counts_priors(case: ComponentCase) -> None:
     """A Gaussian prior that draws as strongly as the likelihood."""
     bowl = with_prior()
     _at_bottom(case, bowl)
@@ -66,7 +66,7 @@ def counts_priors(case: Case) -> None:
     mend="Take the covariance from second derivatives at the minimum: of -2 log L it is 2 H^-1. "
     "MIGRAD's own estimate can be wrong by factors.",
 )
-def finds_errors(case: Case) -> None:
+def finds_errors(case: ComponentCase) -> None:
     """To 2 percent, or a sampler's precision; the correlation to 0.02."""
     for bowl in (correlated(), without_derivatives(), counts()):
         result = _fit(case, bowl)
@@ -89,7 +89,7 @@ def finds_errors(case: Case) -> None:
     "fitter",
     mend="Take errors = sqrt(diag(covariance)), and say success=False where that cannot be.",
 )
-def sound_covariance(case: Case) -> None:
+def sound_covariance(case: ComponentCase) -> None:
     """Shapes, names and units are those of the objective."""
     for bowl in (correlated(), counts()):
         result = _fit(case, bowl)
@@ -112,14 +112,14 @@ def sound_covariance(case: Case) -> None:
     "fitter",
     mend="Search between objective.limits, and name in at_limit what ends at one.",
 )
-def inside_limits(case: Case) -> None:
+def inside_limits(case: ComponentCase) -> None:
     """The bottom of a parabola lies beyond the lower limit of a parameter, or the upper one."""
     for side in (-1, 1):
         _stays_inside(case, over_the_limit(side))
 
 
 @law("claims no success in a valley without a lowest point", "fitter", mend=_LIES)
-def degenerate(case: Case) -> None:
+def degenerate(case: ComponentCase) -> None:
     """Only the sum of two parameters is known, to 0.1: errors of that size are nonsense."""
     result = _fit_or_none(case, valley())
     if result is not None and result.success:
@@ -128,7 +128,7 @@ def degenerate(case: Case) -> None:
 
 
 @law("claims no success where nothing depends on the parameters", "fitter", mend=_LIES)
-def indifferent(case: Case) -> None:
+def indifferent(case: ComponentCase) -> None:
     """A sampler may: its posterior is as wide as the limits."""
     result = _fit_or_none(case, flat())
     if result is not None and result.success:
@@ -137,7 +137,7 @@ def indifferent(case: Case) -> None:
 
 
 @law("claims no success where the statistic is not a number", "fitter", mend=_LIES)
-def not_a_number(case: Case) -> None:
+def not_a_number(case: ComponentCase) -> None:
     """NaN or infinite everywhere; an error of skyred is an answer too."""
     for value in (np.nan, np.inf):
         result = _fit_or_none(case, constant(value))
@@ -152,7 +152,7 @@ def not_a_number(case: Case) -> None:
     mend="Look at the gradient where the search ended: its estimated distance to the minimum is "
     "g C g / 2. " + _LIES,
 )
-def at_rest(case: Case) -> None:
+def at_rest(case: ComponentCase) -> None:
     """In Rosenbrock's curved valley it may fail, but not lie."""
     bowl = banana()
     result = _fit_or_none(case, bowl.objective)
@@ -168,7 +168,7 @@ def at_rest(case: Case) -> None:
     mend="Copy objective.start and objective.limits before you change them; objective.accept is "
     "called by whoever asked for the fit.",
 )
-def leaves_objective(case: Case) -> None:
+def leaves_objective(case: ComponentCase) -> None:
     """Start, limits, steps, names; and nothing is written to models."""
     bowl, accepted = correlated(), list[FitResult]()
     objective = bowl.objective
@@ -186,7 +186,7 @@ def leaves_objective(case: Case) -> None:
     "fitter",
     mend="Make random numbers from a seed that is an option, and keep nothing between fits.",
 )
-def fits_again(case: Case) -> None:
+def fits_again(case: ComponentCase) -> None:
     """Bit by bit, with another fit between."""
     first = _minimise(case, correlated().objective)
     _minimise(case, counts().objective)
@@ -201,7 +201,7 @@ def fits_again(case: Case) -> None:
     "fitter",
     mend="Give FitResult plain numbers, texts and arrays of them.",
 )
-def saved(case: Case) -> None:
+def saved(case: ComponentCase) -> None:
     """Through text, as fit.yaml."""
     result = _fit(case, counts())
     again = FitResult.from_dict(json.loads(json.dumps(result.to_dict())))
@@ -215,14 +215,14 @@ def saved(case: Case) -> None:
     "fitter",
     mend="Give FitResult(notes=objective.notes, ...): they tell what is not evaluated as usual.",
 )
-def hands_on_notes(case: Case) -> None:
+def hands_on_notes(case: ComponentCase) -> None:
     """The notes of the objective are among those of the result."""
     bowl = correlated()
     notes = _fit(case, bowl).notes
     require(set(bowl.objective.notes) <= set(notes), f"of its note, the result has {notes!r}")
 
 
-def _fit(case: Case, bowl: Bowl) -> FitResult:
+def _fit(case: ComponentCase, bowl: Bowl) -> FitResult:
     """Fit a bowl, once for all laws."""
     fits: dict[str, FitResult] = case.memo.setdefault("fits", {})
     if bowl.words not in fits:
@@ -230,7 +230,7 @@ def _fit(case: Case, bowl: Bowl) -> FitResult:
     return fits[bowl.words]
 
 
-def _at_bottom(case: Case, bowl: Bowl) -> None:
+def _at_bottom(case: ComponentCase, bowl: Bowl) -> None:
     """See that a fit ends at the minimum."""
     result = _fit(case, bowl)
     require(result.success, f"on {bowl.words} it has no success: {result.message!r}")
@@ -243,7 +243,7 @@ def _at_bottom(case: Case, bowl: Bowl) -> None:
     require(abs(above) < slack, what)
 
 
-def _stays_inside(case: Case, bowl: Bowl) -> None:
+def _stays_inside(case: ComponentCase, bowl: Bowl) -> None:
     result = _fit(case, bowl)
     low, high = bowl.objective.limits.T
     inside = (result.values >= low).all() and (result.values <= high).all()
@@ -259,14 +259,14 @@ def _stays_inside(case: Case, bowl: Bowl) -> None:
     require(at, f"on {bowl.words} p0 ends at its limit, and at_limit does not name it")
 
 
-def _minimise(case: Case, objective: Objective) -> FitResult:
+def _minimise(case: ComponentCase, objective: Objective) -> FitResult:
     result: Any = case.component.fit(objective)
     if not isinstance(result, FitResult):
-        raise Broken(f"fit gives {type(result).__name__}, and no FitResult")
+        raise LawBroken(f"fit gives {type(result).__name__}, and no FitResult")
     return result
 
 
-def _fit_or_none(case: Case, objective: Objective) -> FitResult | None:
+def _fit_or_none(case: ComponentCase, objective: Objective) -> FitResult | None:
     try:
         with np.errstate(all="ignore"):
             return _minimise(case, objective)

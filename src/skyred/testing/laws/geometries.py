@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from skyred.errors import SkipObservation
-from skyred.testing.case import Case
+from skyred.testing.case import ComponentCase
 from skyred.testing.compare import contents, differences
 from skyred.testing.law import law, require
 from skyred.testing.sample import NAME
@@ -17,7 +17,7 @@ from skyred.testing.sample import NAME
     mend="Create the dataset with gammapy's `create`, with name=name or self.name, and fill "
     "nothing in.",
 )
-def empty(case: Case) -> None:
+def empty(case: ComponentCase) -> None:
     """No counts, no exposure."""
     target = _target(case)
     require(target.name == NAME, f"asked for {NAME!r}, it gives {target.name!r}")
@@ -31,7 +31,7 @@ def empty(case: Case) -> None:
     "geometry",
     mend="Make the dataset in target(), and keep none: whoever asks next would stack onto it.",
 )
-def new_each_time(case: Case) -> None:
+def new_each_time(case: ComponentCase) -> None:
     """What is filled into one is not in the next."""
     before = contents(_target(case))
     first = _target(case)
@@ -46,7 +46,7 @@ def new_each_time(case: Case) -> None:
     "geometry",
     mend="Copy or cut out (dataset.cutout): makers write to what cutout() gives.",
 )
-def cuts_out(case: Case) -> None:
+def cuts_out(case: ComponentCase) -> None:
     """Filling a run's dataset leaves the whole empty."""
     geometry = case.component
     reduction = case.crab.reduction("maps").evolve(geometry=geometry)
@@ -66,5 +66,5 @@ def cuts_out(case: Case) -> None:
     require(not changed, f"of the whole, {'; '.join(changed[:3])}")
 
 
-def _target(case: Case) -> Any:
+def _target(case: ComponentCase) -> Any:
     return case.component.target(NAME)

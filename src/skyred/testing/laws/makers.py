@@ -8,7 +8,7 @@ import numpy as np
 
 from skyred.errors import SkipObservation
 from skyred.interfaces import Maker
-from skyred.testing.case import Case, digest_or_skip
+from skyred.testing.case import ComponentCase, digest_or_skip
 from skyred.testing.compare import contents, differences
 from skyred.testing.copies import duplicate
 from skyred.testing.law import NotTried, law, require
@@ -22,7 +22,7 @@ from skyred.testing.subprocess_worker import shared_worker
     mend="Return the dataset. If it needs another geometry, other makers before it, or other "
     "observations, give them: check(maker, sample=Sample(geometry=..., after=[...])).",
 )
-def makes(case: Case) -> None:
+def makes(case: ComponentCase) -> None:
     """On a map, an image or a spectrum; empty, or after makers that fill it."""
     _, made = find_bench(case).made()[0]
     require(hasattr(made, "stat_type"), f"make gives {type(made).__name__}, which is no dataset")
@@ -34,7 +34,7 @@ def makes(case: Case) -> None:
     mend="Copy what you change (events, tables, responses): the next maker reads the same "
     "observation.",
 )
-def leaves_observation(case: Case) -> None:
+def leaves_observation(case: ComponentCase) -> None:
     """Events, good time intervals, responses, pointing, metadata."""
     found = bench(case)
     for dataset, run, as_it_was in zip(
@@ -51,7 +51,7 @@ def leaves_observation(case: Case) -> None:
     mend="Keep nothing between calls, and use random numbers with a seed only: runs are made in "
     "any order, and what is cached must be what would be made again.",
 )
-def makes_again(case: Case) -> None:
+def makes_again(case: ComponentCase) -> None:
     """The first run, the others, and the first once more; bit by bit."""
     found = bench(case)
     first = made_contents(make(found.maker, found.inputs[0], case.observations()[0]))
@@ -68,7 +68,7 @@ def makes_again(case: Case) -> None:
     mend="Hold all that make() needs in options, or in what prepare() returns: module variables "
     "and open files are not sent to workers.",
 )
-def makes_elsewhere(case: Case) -> None:
+def makes_elsewhere(case: ComponentCase) -> None:
     """Bit by bit; sent there by pickle."""
     if case.cls.__module__ == "__main__":
         raise NotTried("its class stands in a notebook or script")
@@ -86,7 +86,7 @@ def makes_elsewhere(case: Case) -> None:
     mend="Change the dataset that is given, or pass name=dataset.name where a new one is made: the "
     "stacker puts runs together by axes, and results are called after names.",
 )
-def keeps_frame(case: Case) -> None:
+def keeps_frame(case: ComponentCase) -> None:
     """Where gammapy makes an on-off dataset, it forgets the name."""
     found = bench(case)
     for number, made in found.made():
@@ -101,7 +101,7 @@ def keeps_frame(case: Case) -> None:
     "maker",
     mend="Combine masks with &: what a maker before found unsafe is unsafe.",
 )
-def narrows_mask(case: Case) -> None:
+def narrows_mask(case: ComponentCase) -> None:
     """Bins that were not safe do not become so, once there are counts."""
     found = bench(case)
     if not found.place.filled:
@@ -118,7 +118,7 @@ def narrows_mask(case: Case) -> None:
     "maker",
     mend="Copy gti and meta_table to the dataset that you return.",
 )
-def keeps_times(case: Case) -> None:
+def keeps_times(case: ComponentCase) -> None:
     """Good time intervals, livetime, and the table of what the dataset is made of."""
     found = bench(case)
     for number, made in found.made():
@@ -139,7 +139,7 @@ def keeps_times(case: Case) -> None:
     "maker",
     mend='raise SkipObservation("why"): the reason is all that the ledger can show.',
 )
-def says_why(case: Case) -> None:
+def says_why(case: ComponentCase) -> None:
     """On each run, and on one without events."""
     found = bench(case)
     given = list(zip(found.inputs, case.observations(), strict=True))
@@ -157,7 +157,7 @@ def says_why(case: Case) -> None:
     mend="Return self.evolve(...) from prepare, with what was learnt in an option: components are "
     "frozen, and what prepare returns enters the cache key.",
 )
-def prepares(case: Case) -> None:
+def prepares(case: ComponentCase) -> None:
     """What comes back is a maker like any; the one that was asked and the runs stay."""
     runs, before = case.observations(), duplicate(case.component)
     prepared = case.component.prepare(runs)
@@ -176,7 +176,7 @@ def prepares(case: Case) -> None:
     mend="Hold all that prepare learns in options of the maker that it returns: else the cache "
     "gives datasets that were made with what was learnt from other runs.",
 )
-def learns_in_digest(case: Case) -> None:
+def learns_in_digest(case: ComponentCase) -> None:
     """Prepared with one run and with all: makers that make different datasets differ."""
     found = bench(case)
     one = case.component.prepare(case.observations()[-1:])

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from skyred.testing.case import Case
+from skyred.testing.case import ComponentCase
 from skyred.testing.compare import contents, differences
 from skyred.testing.copies import duplicate
 from skyred.testing.law import NotTried, law, require
@@ -20,7 +20,7 @@ from skyred.testing.law import NotTried, law, require
     mend="Return Models([...]). If it needs other datasets, give them: check(model, "
     "sample=Sample(datasets=...)).",
 )
-def unique_names(case: Case) -> None:
+def unique_names(case: ComponentCase) -> None:
     """At least one."""
     from gammapy.modeling.models import Models
 
@@ -37,7 +37,7 @@ def unique_names(case: Case) -> None:
     mend="Make the models in build(), or copy them there, with names that come from the options: a "
     "fit changes what it is given.",
 )
-def new_each_time(case: Case) -> None:
+def new_each_time(case: ComponentCase) -> None:
     """What is changed in one is not in the next."""
     first = _build(case)
     before = contents(duplicate(first))
@@ -52,7 +52,7 @@ def new_each_time(case: Case) -> None:
     "model",
     mend="Do not set datasets.models in build: those of all parts are set together.",
 )
-def leaves_datasets(case: Case) -> None:
+def leaves_datasets(case: ComponentCase) -> None:
     """Their models too."""
     datasets = _datasets(case)
     before = contents(_datasets(case))
@@ -66,7 +66,7 @@ def leaves_datasets(case: Case) -> None:
     "model",
     mend="Give every parameter a value, and limits around it.",
 )
-def finite(case: Case) -> None:
+def finite(case: ComponentCase) -> None:
     """A fit from NaN ends nowhere."""
     for each in _build(case).parameters:
         require(np.isfinite(each.value), f"{each.name} is {each.value}")
@@ -81,7 +81,7 @@ def finite(case: Case) -> None:
     "model",
     mend="Set the models on the datasets, look at dataset.npred(), and mend units and ranges.",
 )
-def predicts(case: Case) -> None:
+def predicts(case: ComponentCase) -> None:
     """In every bin that is safe."""
     datasets = _datasets(case)
     datasets.models = _build(case)
@@ -97,7 +97,7 @@ def predicts(case: Case) -> None:
     mend="Return the names in source_names(), or let knows_names() be False where only building "
     "tells: estimators are checked against them before any data are read.",
 )
-def names_truly(case: Case) -> None:
+def names_truly(case: ComponentCase) -> None:
     """What it says before is what it does."""
     told = set(case.component.source_names())
     built = set(_build(case).names)
@@ -110,7 +110,7 @@ def names_truly(case: Case) -> None:
     mend="Use gammapy's model classes, or register your own in its MODEL_REGISTRY: the run folder "
     "holds models.yaml.",
 )
-def written(case: Case) -> None:
+def written(case: ComponentCase) -> None:
     """Values, units, limits and whether they are frozen."""
     from gammapy.modeling.models import Models
 
@@ -132,7 +132,7 @@ def _values(models: Any) -> dict[str, Any]:
     return {name: value for name, value in held.items() if not name.endswith("covariance")}
 
 
-def _build(case: Case, datasets: Any = None) -> Any:
+def _build(case: ComponentCase, datasets: Any = None) -> Any:
     """Build; that it can is a law of its own."""
     try:
         return case.component.build(_datasets(case) if datasets is None else datasets)
@@ -140,7 +140,7 @@ def _build(case: Case, datasets: Any = None) -> Any:
         raise NotTried(f"it builds nothing: {type(error).__name__}: {error}") from error
 
 
-def _datasets(case: Case) -> Any:
+def _datasets(case: ComponentCase) -> Any:
     if case.sample.datasets is not None:
         return duplicate(case.sample.datasets)
     return case.crab.stacked()

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from skyred.errors import SkyredError
-from skyred.testing.case import Case
+from skyred.testing.case import ComponentCase
 from skyred.testing.compare import contents, differences
 from skyred.testing.law import law, require
 
@@ -15,7 +15,7 @@ _SUB_TABLE = "Return table[mask] or table[indices]: the rows as they were, of al
 
 
 @law("gives a sub-table with its rows unchanged", "selector", mend=_SUB_TABLE)
-def sub_table(case: Case) -> None:
+def sub_table(case: ComponentCase) -> None:
     """Each row is one of the table's, and comes no more often than there."""
     table = case.table()
     chosen = _select(case, table)
@@ -32,7 +32,7 @@ def sub_table(case: Case) -> None:
     "selector",
     mend=_SUB_TABLE + " What comes after it needs an ObservationTable.",
 )
-def same_type(case: Case) -> None:
+def same_type(case: ComponentCase) -> None:
     """gammapy's ObservationTable has methods that selectors further down call."""
     table = case.table()
     chosen = _select(case, table)
@@ -44,7 +44,7 @@ def same_type(case: Case) -> None:
     "selector",
     mend="Work on table.copy(), or on arrays that are made of its columns.",
 )
-def leaves_table(case: Case) -> None:
+def leaves_table(case: ComponentCase) -> None:
     """Rows, columns, units and metadata."""
     table = case.table()
     before = contents(case.table())
@@ -59,7 +59,7 @@ def leaves_table(case: Case) -> None:
     mend="Use neither random numbers without a seed nor the time of day, and keep nothing between "
     "calls.",
 )
-def selects_again(case: Case) -> None:
+def selects_again(case: ComponentCase) -> None:
     """Twice, with a selection from fewer rows between."""
     first = contents(_select(case, case.table()))
     with suppress(SkyredError):  # it may ask for runs by name
@@ -73,7 +73,7 @@ def selects_again(case: Case) -> None:
     "selector",
     mend="Give the empty table back: selectors before may have left nothing.",
 )
-def takes_nothing(case: Case) -> None:
+def takes_nothing(case: ComponentCase) -> None:
     """Another selector may have left nothing."""
     try:
         chosen = _select(case, case.table()[:0])
@@ -82,7 +82,7 @@ def takes_nothing(case: Case) -> None:
     require(len(chosen) == 0, f"of no rows it gives {len(chosen)}")
 
 
-def _select(case: Case, table: Any) -> Any:
+def _select(case: ComponentCase, table: Any) -> Any:
     return case.component.select(table)
 
 

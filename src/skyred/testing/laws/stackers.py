@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from skyred.testing.case import Case
+from skyred.testing.case import ComponentCase
 from skyred.testing.compare import Contents, contents, differences
 from skyred.testing.copies import duplicate
-from skyred.testing.law import Broken, law, require
-from skyred.testing.stacker_bench import FLOAT32, Pile, piles
+from skyred.testing.law import LawBroken, law, require
+from skyred.testing.stacker_bench import FLOAT32, StackerInputs, piles
 
 _MERGE = (
     "MapDataset.stack masks the other dataset once more, on its coarse responses: to merge "
@@ -25,7 +25,7 @@ _MERGE = (
     mend="In merge, return the other total where one holds nothing: stacking onto an empty "
     "dataset rounds, and masks responses.",
 )
-def zero_left(case: Case) -> None:
+def zero_left(case: ComponentCase) -> None:
     """Exactly."""
     for pile in piles(case):
         merged = pile.stacker.merge(pile.zero(), pile.fold(0, 1))
@@ -37,7 +37,7 @@ def zero_left(case: Case) -> None:
     "stacker",
     mend="In merge, return the other total where one holds nothing. " + _MERGE,
 )
-def zero_right(case: Case) -> None:
+def zero_right(case: ComponentCase) -> None:
     """Exactly."""
     for pile in piles(case):
         merged = pile.stacker.merge(pile.fold(0, 1), pile.zero())
@@ -50,7 +50,7 @@ def zero_right(case: Case) -> None:
     mend="Let result() give Datasets([]) where nothing was added: an empty dataset would be "
     "fitted, or end in an error that names no cause.",
 )
-def nothing_of_nothing(case: Case) -> None:
+def nothing_of_nothing(case: ComponentCase) -> None:
     """Of zero, and of two of them."""
     for pile in piles(case):
         for total in (pile.zero(), pile.stacker.merge(pile.zero(), pile.zero())):
@@ -59,7 +59,7 @@ def nothing_of_nothing(case: Case) -> None:
 
 
 @law("merges in any grouping", "stacker", mend="Add up in merge as add does. " + _MERGE)
-def associative(case: Case) -> None:
+def associative(case: ComponentCase) -> None:
     """To the rounding of float32."""
     for pile in piles(case):
         merge = pile.stacker.merge
@@ -74,7 +74,7 @@ def associative(case: Case) -> None:
     mend="add(t, d) and merge(t, add(zero, d)) must be the same: chunks would depend on where they "
     "are cut. " + _MERGE,
 )
-def adds_as_it_merges(case: Case) -> None:
+def adds_as_it_merges(case: ComponentCase) -> None:
     """To the rounding of float32."""
     for pile in piles(case):
         _same(pile, pile.stacker.merge(pile.fold(0, 1), pile.fold(2)), pile.fold(0, 1, 2), FLOAT32)
@@ -86,7 +86,7 @@ def adds_as_it_merges(case: Case) -> None:
     mend="Add to the total, not to the dataset; copy a dataset (dataset.copy(name=...)) before it "
     "becomes the total.",
 )
-def leaves_datasets(case: Case) -> None:
+def leaves_datasets(case: ComponentCase) -> None:
     """While it adds them, and others after them."""
     for pile in piles(case):
         total, given = pile.zero(), [duplicate(dataset) for dataset, _ in pile.runs]
@@ -102,7 +102,7 @@ def leaves_datasets(case: Case) -> None:
     mend="Copy the dataset (dataset.copy(name=...)) where it becomes the total, good time "
     "intervals and metadata too.",
 )
-def no_aliasing(case: Case) -> None:
+def no_aliasing(case: ComponentCase) -> None:
     """What becomes of a dataset afterwards is none of its business."""
     for pile in piles(case):
         dataset, run = duplicate(pile.runs[0])
@@ -118,14 +118,14 @@ def no_aliasing(case: Case) -> None:
     "stacker",
     mend="Let totals hold datasets, lists and plain values: they come back from workers by pickle.",
 )
-def totals_travel(case: Case) -> None:
+def totals_travel(case: ComponentCase) -> None:
     """The total of nothing too."""
     for pile in piles(case):
         for total in (pile.zero(), pile.fold(0, 1)):
             try:
                 travelled = pickle.loads(pickle.dumps(total))
             except Exception as error:  # whatever is in it
-                raise Broken(f"{type(error).__name__}: {error}") from error
+                raise LawBroken(f"{type(error).__name__}: {error}") from error
             _same(pile, total, travelled)
 
 
@@ -135,7 +135,7 @@ def totals_travel(case: Case) -> None:
     mend="Take MapDataset.stack for the sum, and see that merge does not stack what is "
     "there already. " + _MERGE,
 )
-def every_livetime_once(case: Case) -> None:
+def every_livetime_once(case: ComponentCase) -> None:
     """Sums over the results are those over the runs, inside their safe masks."""
     for pile in piles(case):
         expected = _sums([dataset for dataset, _ in pile.runs])
@@ -153,7 +153,7 @@ def every_livetime_once(case: Case) -> None:
     "stacker",
     mend="Begin names with geometry.name, and end them with what tells the datasets apart.",
 )
-def unique_names(case: Case) -> None:
+def unique_names(case: ComponentCase) -> None:
     """Models find datasets by name."""
     for pile in piles(case):
         names = [dataset.name for dataset in pile.result(pile.fold(*range(len(pile.runs))))]
@@ -167,7 +167,7 @@ def unique_names(case: Case) -> None:
     "gammapy stacks an on-off spectrum onto a plain one without a word, and forgets the off "
     "counts.",
 )
-def keeps_mixture(case: Case) -> None:
+def keeps_mixture(case: ComponentCase) -> None:
     """A spectrum without off counts, and one that has them: refused, or both there."""
     for pile in piles(case):
         dataset, run = duplicate(pile.runs[0])
@@ -191,20 +191,20 @@ def keeps_mixture(case: Case) -> None:
     "stacker",
     mend="Leave `chunk` as it is declared by Stacker, or give it another default.",
 )
-def positive_chunk(case: Case) -> None:
+def positive_chunk(case: ComponentCase) -> None:
     """How many runs are one piece of work."""
     chunk = case.component.chunk
     require(isinstance(chunk, int) and chunk >= 1, f"chunk is {chunk!r}")
 
 
-def _same(pile: Pile, one: Any, other: Any, rtol: float = 0.0) -> None:
+def _same(pile: StackerInputs, one: Any, other: Any, rtol: float = 0.0) -> None:
     # the totals may share datasets: the first is read before the second
     before = _snapshot(pile, one)
     changed = differences(before, pile.contents(other), rtol)
     require(not changed, f"of {pile.words}, {'; '.join(changed[:3])}")
 
 
-def _snapshot(pile: Pile, total: Any) -> Contents:
+def _snapshot(pile: StackerInputs, total: Any) -> Contents:
     return contents(duplicate(pile.result(total)))
 
 

@@ -69,7 +69,7 @@ class TSMapMaker:
             nothing is left to look at.
         """
         maker = attrs.evolve(self, model=_positive(self.model, datasets))
-        seen = [Seen.of(dataset, maker) for dataset in datasets]
+        seen = [DatasetArrays.of(dataset, maker) for dataset in datasets]
         planes, nodes = [], []
         for low, high in pairwise(edges):
             ranges = [(each, bins_between(each.axis, low, high)) for each in seen]
@@ -85,7 +85,7 @@ class TSMapMaker:
             )
         return maker._flux_maps(datasets, planes, nodes)
 
-    def _plane(self, chosen: Sequence[tuple[Seen, slice]]) -> NormMaps:
+    def _plane(self, chosen: Sequence[tuple[DatasetArrays, slice]]) -> NormMaps:
         layers = [each.layer(bins, self.summed) for each, bins in chosen]
         valid = [each.valid(bins) for each, bins in chosen]
         return norm_maps(layers, np.any(valid, axis=0), self.wanted)
@@ -115,7 +115,7 @@ class TSMapMaker:
 
 
 @attrs.define(eq=False)
-class Seen:
+class DatasetArrays:
     """One dataset, as plain arrays of shape (energies, ny, nx).
 
     Parameters
@@ -139,7 +139,7 @@ class Seen:
     kernel: Array
 
     @classmethod
-    def of(cls, dataset: MapDataset, maker: TSMapMaker) -> Seen:
+    def of(cls, dataset: MapDataset, maker: TSMapMaker) -> DatasetArrays:
         """Look at a dataset."""
         from gammapy.estimators.utils import estimate_exposure_reco_energy
 

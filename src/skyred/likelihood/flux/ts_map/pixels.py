@@ -16,7 +16,7 @@ from skyred.likelihood.flux.ts_map.solve import (
     roots,
     sensitivities,
 )
-from skyred.likelihood.flux.ts_map.terms import Bins, Terms, empty, every, filled
+from skyred.likelihood.flux.ts_map.terms import OrderedBins, Terms, empty, every, filled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -88,7 +88,7 @@ def norm_maps(layers: Sequence[Layer], mask: Mask, wanted: Wanted) -> NormMaps:
     blocks = [solver.solve(*pixels) for pixels in _blocks(mask, solver.bins)]
     found = {
         name: _onto(mask, [getattr(block, name) for block in blocks])
-        for name in attrs.fields_dict(Columns)
+        for name in attrs.fields_dict(PixelResults)
         if getattr(blocks[0], name) is not None
     }
     success = np.nan_to_num(found.pop("success")).astype(bool)
@@ -102,7 +102,7 @@ def norm_maps(layers: Sequence[Layer], mask: Mask, wanted: Wanted) -> NormMaps:
 
 
 @attrs.frozen(eq=False)
-class Columns:
+class PixelResults:
     """What is found for the pixels of one block."""
 
     ts: Array
@@ -131,13 +131,14 @@ class Solver:
         self.signal = np.sum([layer.signal() for layer in layers], axis=0)
         self.floor = np.max([layer.floor(mask) for layer in layers], axis=0)
         self.filled, self.empty, self.every = (
-            [Bins.chosen(layer, choose) for layer in layers] for choose in (filled, empty, every)
+            [OrderedBins.chosen(layer, choose) for layer in layers]
+            for choose in (filled, empty, every)
         )
         self.bins = sum(layer.bins for layer in layers)
         if not wanted.errors and wanted.sensitivity is None:  # bins with counts are enough
             self.bins = int(np.sum([layer.inside(filled(layer)) for layer in layers], axis=0).max())
 
-    def solve(self, rows: Integers, columns: Integers) -> Columns:
+    def solve(self, rows: Integers, columns: Integers) -> PixelResults:
         """Solve pixels, in order of their rows."""
         wanted, signal = self.wanted, self.signal[rows, columns]
         pairs = _around(self.filled, rows, columns)
@@ -155,7 +156,7 @@ class Solver:
             every = _around(self.every, rows, columns)
             sensitivity = sensitivities(every, signal, wanted.sensitivity)
         lit = signal > 0  # elsewhere the source has no counts: there is no norm, and no gain
-        return Columns(
+        return PixelResults(
             np.where(lit, best.ts, 0),
             best.value,
             found.niter.astype(float),
@@ -169,7 +170,7 @@ class Solver:
         )
 
 
-def _around(bins: Sequence[Bins], rows: Integers, columns: Integers) -> Terms:
+def _around(bins: Sequence[OrderedBins], rows: Integers, columns: Integers) -> Terms:
     return Terms.joined([each.around(rows, columns) for each in bins])
 
 

@@ -86,7 +86,7 @@ class Terms:
 
 
 @attrs.frozen(eq=False)
-class Bins:
+class OrderedBins:
     """Some bins of a layer, in order of their columns, so that those near a pixel lie together.
 
     Parameters
@@ -106,7 +106,7 @@ class Bins:
     place: Integers
 
     @classmethod
-    def chosen(cls, layer: Layer, choose: Callable[[Layer], Mask]) -> Bins:
+    def chosen(cls, layer: Layer, choose: Callable[[Layer], Mask]) -> OrderedBins:
         """Choose bins in which a source can have counts."""
         group, row, column = np.nonzero(choose(layer) & (layer.exposure > 0))
         order = np.argsort(column, kind="stable")

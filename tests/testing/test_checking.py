@@ -37,7 +37,7 @@ def test_all_broken_laws_are_told_at_once_with_what_was_seen() -> None:
     text = str(caught.value)
     assert "A component says in a sentence what it is." in text
     assert "Seen: the doc of size is 'the size'." in text
-    assert text.count("To mend it: ") == len(caught.value.breaches) == 2
+    assert text.count("To mend it: ") == len(caught.value.violations) == 2
 
 
 def test_an_expected_failure_is_no_failure() -> None:

@@ -109,7 +109,7 @@ def test_a_sound_component_breaks_no_law(sound: type[Any]) -> None:
 def test_a_defect_is_found_by_its_law_alone(planted: type[Any]) -> None:
     with pytest.raises(LawsBrokenError) as caught:
         check(planted)
-    found = {breach.law.name for breach in caught.value.breaches}
+    found = {violation.law.name for violation in caught.value.violations}
     about, *others = DEFECTS[planted]
     assert about in found
     assert found <= {about, *others}

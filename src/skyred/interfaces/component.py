@@ -9,7 +9,7 @@ import re
 import time
 from abc import ABC
 from collections.abc import Hashable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 import attrs
 
@@ -19,19 +19,9 @@ from skyred.fields import (
     FrozenMapping,
     Location,
     Position,
-    array,
-    chain,
     default_of,
     digest,
-    foreign,
-    instant,
-    option,
-    part,
-    position,
-    quantity,
-    regions,
     specs,
-    table,
     write_nested,
 )
 from skyred.interfaces.html import show
@@ -213,25 +203,12 @@ def write_component(component: Component, script: Script) -> None:
     component.write_script(script)
 
 
-@dataclass_transform(
-    frozen_default=True,
-    kw_only_default=True,
-    field_specifiers=(
-        option,
-        quantity,
-        position,
-        instant,
-        regions,
-        part,
-        chain,
-        table,
-        array,
-        foreign,
-    ),
-    eq_default=True,
-)
 def value(cls: T) -> T:
-    """Make a class of declared fields a frozen value: compared, hashed and written by them."""
+    """Make a class of declared fields a frozen value: compared, hashed and written by them.
+
+    The constructor has no types of its own: type checkers would refuse what options convert, such
+    as ``"3 deg"``.
+    """
     _refuse_bare_fields(cls)
     made = attrs.frozen(cls, kw_only=True, slots=False)
     if made.old_names:  # type: ignore[attr-defined]
@@ -240,23 +217,6 @@ def value(cls: T) -> T:
     return made
 
 
-@dataclass_transform(
-    frozen_default=True,
-    kw_only_default=True,
-    field_specifiers=(
-        option,
-        quantity,
-        position,
-        instant,
-        regions,
-        part,
-        chain,
-        table,
-        array,
-        foreign,
-    ),
-    eq_default=True,
-)
 def component(cls: T) -> T:
     """Make a class a component: frozen, keyword-only, its fields its configuration.
 

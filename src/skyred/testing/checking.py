@@ -35,15 +35,15 @@ class LawsBrokenError(AssertionError):
     ----------
     name : str
         The component.
-    breaches : sequence of Violation
+    violations : sequence of Violation
         All that was found.
     """
 
-    def __init__(self, name: str, breaches: Sequence[Violation]) -> None:
-        self.name, self.breaches = name, tuple(breaches)
-        count = len(self.breaches)
+    def __init__(self, name: str, violations: Sequence[Violation]) -> None:
+        self.name, self.violations = name, tuple(violations)
+        count = len(self.violations)
         head = f"{name} breaks {count} law{'s' * (count > 1)}"
-        super().__init__("\n\n".join([head, *map(str, self.breaches)]))
+        super().__init__("\n\n".join([head, *map(str, self.violations)]))
 
 
 def check(
@@ -79,9 +79,9 @@ def check(
     >>> check(MyMaker(threshold="1 TeV"))  # doctest: +SKIP
     """
     case = ComponentCase(component, sample or Sample(), expected_failures or {})
-    breaches = [found for each in binding(case) if (found := judge(case, each))]
-    if breaches:
-        raise LawsBrokenError(case.name, breaches)
+    violations = [found for each in binding(case) if (found := judge(case, each))]
+    if violations:
+        raise LawsBrokenError(case.name, violations)
 
 
 def binding(case: ComponentCase) -> tuple[Law, ...]:

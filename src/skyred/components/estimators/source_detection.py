@@ -148,7 +148,7 @@ class SourceDetection(Estimator):
     product = DetectionProduct
     on: Estimator = part(
         Estimator,
-        TSMap(),  # type: ignore[call-arg]  # mypy does not know defaults that are positional
+        TSMap(),
         doc="What the map is made with: ts-map, significance-map or excess-map, in one bin of "
         "energy, with its options.",
     )

@@ -10,17 +10,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from skyred.likelihood.alone import fit, flux_points
-    from skyred.likelihood.curves import flux_profile, light_curve
+    from skyred.likelihood.api import fit, flux_points, flux_profile, light_curve
     from skyred.likelihood.likelihood import Likelihood
     from skyred.likelihood.objective import objective_of, restored_on_error
 
 _HOME = {
     "Likelihood": "likelihood",
-    "fit": "alone",
-    "flux_points": "alone",
-    "flux_profile": "curves",
-    "light_curve": "curves",
+    "fit": "api",
+    "flux_points": "api",
+    "flux_profile": "api",
+    "light_curve": "api",
     "objective_of": "objective",
     "restored_on_error": "objective",
 }

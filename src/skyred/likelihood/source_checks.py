@@ -1,0 +1,78 @@
+"""Checks of what flux estimators are given: a source of theirs, counts, one telescope."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from skyred.errors import FitError
+from skyred.likelihood.parameters import value_key
+
+if TYPE_CHECKING:
+    from gammapy.datasets import Datasets
+    from gammapy.modeling.models import SkyModel
+
+
+def find_source(datasets: Datasets, source: str | int) -> SkyModel:
+    """Return a source model of datasets of counts.
+
+    Parameters
+    ----------
+    datasets : gammapy.datasets.Datasets
+        With models assigned.
+    source : str or int
+        Its name, or its index in ``datasets.models``, as gammapy's estimators take it.
+
+    Returns
+    -------
+    gammapy.modeling.models.SkyModel
+        The source model.
+
+    Raises
+    ------
+    FitError
+        If there is no such source model, or a dataset is not of counts.
+    """
+    from gammapy.modeling.models import SkyModel
+
+    require_counts(datasets)
+    models = [model for dataset in datasets for model in dataset.models or ()]
+    names = [model.name for model in models if isinstance(model, SkyModel)]
+    listed = list(datasets.models or ())
+    if isinstance(source, int):
+        if not -len(listed) <= source < len(listed):
+            raise FitError(f"no model has the index {source}: the datasets have {len(listed)}")
+        source = str(listed[source].name)
+    if source not in names:
+        raise FitError(
+            f"no source is called {source!r}; there are {', '.join(dict.fromkeys(names)) or 'none'}"
+        )
+    return next(model for model in listed if model.name == source)
+
+
+def require_counts(datasets: Datasets) -> None:
+    """Raise `FitError` unless all datasets are of counts."""
+    for dataset in datasets:
+        if dataset.tag == "FluxPointsDataset":
+            raise FitError(f"{dataset.name!r} holds flux points; only counts give new ones")
+
+
+def require_one_telescope(datasets: Datasets) -> None:
+    """Raise `FitError` if the meta tables of datasets name several telescopes."""
+    tables = [each.meta_table for each in datasets if each.meta_table is not None]
+    columns = [table["TELESCOP"] for table in tables if "TELESCOP" in table.colnames]
+    names = {str(name) for column in columns for name in column.flatten()}
+    if len(names) > 1:
+        raise FitError(
+            "All datasets must use the same value of the 'TELESCOP' meta keyword: these have "
+            f"{', '.join(sorted(names))}; pass allow_multiple_telescopes=True to combine them"
+        )
+
+
+def require_free_background(datasets: Datasets, source: SkyModel) -> None:
+    """Raise `FitError` if nothing but the source has free parameters: nothing to reoptimize."""
+    own = {value_key(parameter) for parameter in source.parameters}
+    if all(value_key(each) in own for each in datasets.models.parameters.free_parameters):
+        raise FitError(
+            f"No free parameters for fitting: reoptimize=True, but all models except {source.name} "
+            "are frozen; pass reoptimize=False"
+        )

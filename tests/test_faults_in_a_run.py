@@ -7,9 +7,9 @@ from pathlib import Path
 import attrs
 import pytest
 
-from damaged import Archive, Damage
-from damages import DAMAGES
-from killing import CONFIG
+from fault_injection.archive_damage import Archive, Damage
+from fault_injection.damage_cases import DAMAGES
+from fault_injection.killed_runs import CONFIG
 from skyred import Orchestrator, Pipeline
 from skyred.errors import RunsFailedError
 from skyred.interfaces.records import Outcome

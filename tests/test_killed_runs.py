@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from killing import Victim, differences, moments
+from fault_injection.killed_runs import Victim, differences, moments
 from skyred.components.simulation.archive import CrabSimulation
 
 KILLS = 3

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from damaged import Archive
-from damages import RESPONSES
+from fault_injection.archive_damage import Archive
+from fault_injection.damage_cases import RESPONSES
 from skyred.cli import main
 
 RUN, OTHER = 900002, 900001

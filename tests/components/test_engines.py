@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from deaths import ASLEEP, SCRIPT, Child, start
-from killers import Killer, chunks
+from fault_injection.killed_reductions import ASLEEP, SCRIPT, Child, start
+from fault_injection.killing_maker import Killer, chunks
 from skyred.components.engines import Processes
 from skyred.io.streaming import Workers, stream
 from skyred.run.worker import reduce_chunk

@@ -10,8 +10,8 @@ from astropy.io import fits
 from astropy.table import Table
 
 import plain_gammapy as plain
-from damaged import CLASSES, INDEX, Archive, Damage, find
-from damages import DAMAGES, RESPONSES
+from fault_injection.archive_damage import CLASSES, INDEX, Archive, Damage, find
+from fault_injection.damage_cases import DAMAGES, RESPONSES
 from skyred.inspection.index import run_inputs
 from skyred.inspection.reading import read_file
 from skyred.inspection.records import Finding, HduSource, RunInput

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from deaths import reduce, statuses, totals
-from killers import Killer, chunks
+from fault_injection.killed_reductions import reduce, statuses, totals
+from fault_injection.killing_maker import Killer, chunks
 from skyred import Engine, Orchestrator, component
 from skyred.components.engines import InlineExecutor, Processes, Serial
 from skyred.io.streaming import Workers, stream

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from deaths import Child, reduce, statuses, totals
-from killers import Killer
+from fault_injection.killed_reductions import Child, reduce, statuses, totals
+from fault_injection.killing_maker import Killer
 from skyred import EngineError, FieldError, Serial
 from skyred_dask import Dask
 from waiting import LIMIT, hang_guard, wait_for

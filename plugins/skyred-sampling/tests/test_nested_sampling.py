@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from scipy.special import erf
 
-from bowls import quadratic
+from objectives import quadratic
 from skyred import FitError, Objective
 from skyred_sampling import Nested, weighted
 

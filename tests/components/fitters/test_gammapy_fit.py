@@ -8,7 +8,7 @@ import attrs
 import numpy as np
 import pytest
 
-import bowls
+import objectives
 import plain_gammapy as plain
 from skyred import Objective
 from skyred.components.fitters.backends import METHODS, WITHOUT_LIMITS
@@ -30,7 +30,7 @@ SOME = [("minuit", "migrad"), ("scipy", "Nelder-Mead"), ("scipy", "L-BFGS-B")]
 def test_a_quadratic_gives_its_covariance(backend: str, method: str, derivatives: bool) -> None:
     details = {} if derivatives else {"gradient_of": None, "fisher_of": None, "steps": None}
     unit = np.array([1e-13, 1.0, 1e6])  # of any size
-    objective = bowls.quadratic(COVARIANCE * np.outer(unit, unit), BOTTOM * unit, **details)
+    objective = objectives.quadratic(COVARIANCE * np.outer(unit, unit), BOTTOM * unit, **details)
     result = GammapyFit(backend=backend, method=method).fit(objective)
     assert result.success, result.message
     assert result.message == ""
@@ -69,7 +69,7 @@ def test_a_minimum_beyond_a_limit_ends_exactly_at_it(
 
 
 def test_a_method_without_limits_refuses_them_by_name() -> None:
-    objective = bowls.quadratic(COVARIANCE, BOTTOM, limits=[[0, 9]] + [[-np.inf, np.inf]] * 2)
+    objective = objectives.quadratic(COVARIANCE, BOTTOM, limits=[[0, 9]] + [[-np.inf, np.inf]] * 2)
     with pytest.raises(FitError, match="BFGS knows no limits, and p0 have some; use L-BFGS-B"):
         GammapyFit(method="BFGS").fit(objective)
 
@@ -78,7 +78,7 @@ def test_a_method_without_limits_refuses_them_by_name() -> None:
 def test_poisson_counts_give_what_minuit_gives(backend: str, method: str) -> None:
     signal = np.array([[1.0, 0], [10, 2], [0, 5]])
     limits = [[0, np.inf]] * 2
-    objective = bowls.poisson(np.array([5.0, 30, 11]), signal, np.ones(3), limits=limits)
+    objective = objectives.poisson(np.array([5.0, 30, 11]), signal, np.ones(3), limits=limits)
     expected = Newton().fit(objective)
     result = GammapyFit(backend=backend, method=method).fit(objective)
     assert result.success, result.message
@@ -129,7 +129,7 @@ def test_a_flux_from_zero_on_is_found_from_far_above(
     # counts of a source of about 4e-11 cm-2 s-1 TeV-1 in three bins
     observed, background = np.array([60.0, 20.0, 5.0]), np.array([20.0, 8.0, 2.0])
     signal = np.array([[1.2e12], [5e11], [1.5e11]])
-    objective = bowls.poisson(observed, signal, background, limits=[[0, np.inf]])
+    objective = objectives.poisson(observed, signal, background, limits=[[0, np.inf]])
     expected = Newton().fit(objective)
     far = attrs.evolve(objective, start=[start], steps=np.array([start]))
     result = GammapyFit(backend=backend, method=method).fit(far)
@@ -160,14 +160,14 @@ def test_a_fit_without_a_minimum_does_not_succeed(
 
 
 def test_a_search_that_is_stopped_does_not_succeed() -> None:
-    result = GammapyFit(options={"maxiter": 5}).fit(bowls.quadratic(COVARIANCE, BOTTOM))
+    result = GammapyFit(options={"maxiter": 5}).fit(objectives.quadratic(COVARIANCE, BOTTOM))
     assert not result.success
     assert "scipy's Nelder-Mead did not converge: Maximum number of iterations" in result.message
 
 
 def test_a_methods_word_alone_is_not_believed() -> None:
     # with this tolerance scipy calls the start a minimum
-    result = GammapyFit(tolerance=1e9).fit(bowls.quadratic(COVARIANCE, BOTTOM))
+    result = GammapyFit(tolerance=1e9).fit(objectives.quadratic(COVARIANCE, BOTTOM))
     assert not result.success
     assert "lower" in result.message
 
@@ -199,7 +199,7 @@ def test_without_sherpa_the_extra_is_named_before_and_at_the_fit() -> None:
     (problem,) = fitter.check_deeply()
     assert "skyred[sherpa]" in problem.expected
     with pytest.raises(FitError, match=r"pip install \"skyred\[sherpa\]\""):
-        fitter.fit(bowls.quadratic(COVARIANCE, BOTTOM))
+        fitter.fit(objectives.quadratic(COVARIANCE, BOTTOM))
 
 
 @pytest.mark.data

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bowls import banana, poisson, quadratic
+from objectives import banana, poisson, quadratic
 from skyred import Objective
 from skyred.likelihood.minimise.hesse import hesse
 

@@ -12,7 +12,7 @@ import attrs
 import numpy as np
 import pytest
 
-from bowls import quadratic
+from objectives import quadratic
 from skyred import FitResult, Objective
 from skyred.likelihood.minimise import minimise
 from skyred.likelihood.minimise.minos import RESTARTS, add_asymmetric_errors

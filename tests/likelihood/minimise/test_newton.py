@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bowls import banana, noisy, on_limits, poisson, quadratic
+from objectives import banana, noisy, on_limits, poisson, quadratic
 from skyred import Objective
 from skyred.likelihood.minimise.newton import descend
 from skyred.likelihood.minimise.newton_search import NewtonEnd, NewtonSearch

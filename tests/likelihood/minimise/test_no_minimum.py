@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bowls import banana, poisson, quadratic
+from objectives import banana, poisson, quadratic
 from skyred import Objective
 from skyred.errors import FitError
 from skyred.likelihood.minimise import minimise

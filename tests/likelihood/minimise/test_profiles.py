@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import brentq
 
-from bowls import banana, poisson, quadratic
+from objectives import banana, poisson, quadratic
 from skyred import Objective
 from skyred.errors import FitError
 from skyred.interfaces.records import FitResult

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from bowls import banana, noisy, on_limits, poisson, quadratic
+from objectives import banana, noisy, on_limits, poisson, quadratic
 from skyred.likelihood.minimise import minimise
 
 COVARIANCE = np.array([[4.0, 1.2, 0.0], [1.2, 1.0, -0.3], [0.0, -0.3, 0.25]])

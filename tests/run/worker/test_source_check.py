@@ -3,7 +3,7 @@
 import attrs
 import pytest
 
-from killers import Killer, chunks
+from fault_injection.killing_maker import Killer, chunks
 from skyred.errors import EngineError
 from skyred.run.cache import code_of, links
 from skyred.run.worker import Chunk, reduce_chunk

@@ -11,7 +11,7 @@ from skyred.testing.case import ComponentCase
 from skyred.testing.compare import Contents, contents, differences
 from skyred.testing.copies import duplicate
 from skyred.testing.law import LawBroken, law, require
-from skyred.testing.stacker_bench import FLOAT32, StackerInputs, piles
+from skyred.testing.stacker_inputs import FLOAT32, StackerInputs, piles
 
 _MERGE = (
     "MapDataset.stack masks the other dataset once more, on its coarse responses: to merge "

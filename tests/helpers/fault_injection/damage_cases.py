@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from astropy.table import Table, vstack
 
-from damaged import Archive, Damage, brightest, find, flip
+from fault_injection.archive_damage import Archive, Damage, brightest, find, flip
 
 
 def _card(kind: str, key: str, value: Any) -> Callable[[Archive, int, int], object]:

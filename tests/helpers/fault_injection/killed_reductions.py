@@ -9,7 +9,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from killers import Killer, chunks
+from fault_injection.killing_maker import Killer, chunks
 from skyred import Engine
 from skyred.io.streaming import Workers, stream
 from skyred.run.worker import Partial, reduce_chunk
@@ -23,7 +23,7 @@ import signal, sys
 
 # who starts tests in the background has interrupts ignored, and that is inherited
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from killers import Killer, chunks
+from fault_injection.killing_maker import Killer, chunks
 from {module} import {name}
 from skyred.run.worker import reduce_chunk
 from skyred.io.streaming import Workers, stream

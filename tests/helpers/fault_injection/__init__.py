@@ -1,0 +1,1 @@
+"""Faults that are real: killed and interrupted processes, damaged archives."""

@@ -14,7 +14,7 @@ from gammapy.data import DataStore, Observations
 from gammapy.makers import SafeMaskMaker
 
 import skyred
-from skyred import DatasetsMaker, Maker, Reduction, Stacker, component, quantity
+from skyred import DatasetsMaker, Maker, Reduction, Stacker, component, option, quantity
 from skyred.components.gammapy import (
     EnergyAxis,
     FoVBackground,
@@ -56,6 +56,15 @@ class Flat(Maker):
         return dataset
 
 
+@component
+class InPixels(Flat):
+    """It does not say what it makes, and its option is something else."""
+
+    kind = "in-pixels"
+    makes = None
+    offset_max: float = option(3.0, doc="How far it reaches, in pixels.")
+
+
 def geometry(**options: Any) -> MapGeometry:
     edges = {"min": "1 TeV", "max": "10 TeV", "bins": 2}
     true = {"min": "0.5 TeV", "max": "20 TeV", "bins": 3}
@@ -95,6 +104,7 @@ def test_a_mask_of_a_third_party_gets_the_cutout_of_the_safe_mask(
 def test_an_offset_that_limits_no_events_cuts_nothing(observations: Observations) -> None:
     whole = geometry().target("t").counts.data.shape
     assert pixels(Flat(), observations) == whole
+    assert pixels(InPixels(), observations) == whole
     assert pixels(SafeMask(methods=["aeff-default"], offset_max=OFFSET), observations) == whole
     assert pixels(SafeMaskMaker(methods=["aeff-default"]), observations) == whole
 

@@ -50,12 +50,13 @@ class Maker(Component):
         """The largest offset from the pointing at which it leaves events, None without a limit.
 
         Geometries make the dataset of a run no larger. By default the option ``offset_max`` of a
-        maker that makes the mask, or that does not say what it makes.
+        maker that makes the mask, or that does not say what it makes, if it is an angle.
         """
         if self.makes is not None and "mask" not in self.makes:
             return None
-        found: Quantity | None = getattr(self, "offset_max", None)
-        return found
+        found = getattr(self, "offset_max", None)
+        unit = getattr(found, "unit", None)  # of an option that only has the name there may be none
+        return found if unit is not None and unit.is_equivalent("deg") else None
 
     def prepare(self, observations: Iterable[Observation]) -> Maker:
         """Learn from all observations before any is made; gives the maker to work with.

@@ -24,7 +24,7 @@ from skyred.fields import (
     specs,
     write_nested,
 )
-from skyred.interfaces.html import show
+from skyred.fields.html import show
 
 if TYPE_CHECKING:
     from skyred.interfaces.chain import Chain

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 import attrs
 
-from skyred.interfaces.html import show_product
+from skyred.io.html import Html, bold, data_table, muted, page, paragraph
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -51,4 +52,13 @@ class Product(ABC):
         return {"": self.plot}
 
     def _repr_html_(self) -> str:
-        return show_product(self)
+        summary = inspect.cleandoc(type(self).__doc__ or "").split("\n")[0]
+        return page(paragraph(bold(self.name), " ", summary), product_body(self))
+
+
+def product_body(product: Product) -> Html:
+    """Return the beginning of a product's table as HTML, or why there is none."""
+    try:
+        return data_table(product.table())
+    except Exception as error:  # what is shown must not hide the rest because of one product
+        return paragraph(muted(f"It shows no table: {error}"))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skyred.interfaces.html import product_body
+from skyred.interfaces.product import product_body
 from skyred.interfaces.records import STATUSES, Outcome
 from skyred.io.html import Html, bold, details, join, muted, page, paragraph, table
 from skyred.result.pictures import pictures_table

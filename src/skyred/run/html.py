@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from skyred.interfaces.html import body
+from skyred.fields.html import body
 from skyred.interfaces.records import STEPS
 from skyred.io.html import bold, details, page, paragraph, table
 

@@ -1,20 +1,20 @@
-"""What notebooks show of components and values, each with its help, and of products."""
+"""Declared fields as a notebook shows them: each with its value, default, unit and help."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from astropy import units as u
 
 from skyred.errors import ConfigError
-from skyred.fields import REQUIRED, FieldSpec, default_of, specs
+from skyred.fields.nested import Nested
+from skyred.fields.spec import REQUIRED, FieldSpec, default_of, specs
 from skyred.io.html import (
     Html,
     bold,
-    data_table,
     details,
     hint,
     join,
@@ -24,19 +24,15 @@ from skyred.io.html import (
     table,
 )
 
-if TYPE_CHECKING:
-    from skyred.interfaces.component import Fields
-    from skyred.interfaces.product import Product
-
 LONGEST = 100  # characters of a value in the line that sums up a component
 
 
-def show(held: Fields) -> str:
+def show(held: Nested) -> str:
     """Give the HTML of a component or value: what it is, its options, and all that it holds."""
     return page(paragraph(_title(held), " ", _summary(type(held))), body(held))
 
 
-def body(held: Fields) -> Html:
+def body(held: Nested) -> Html:
     """Give the options as a table, and below it what is nested."""
     known = specs(type(held)).items()
     rows = [_row(held, name, spec) for name, spec in known if spec.shape == "leaf"]
@@ -45,21 +41,7 @@ def body(held: Fields) -> Html:
     return join(options, *nested) if known else paragraph(muted("It has no options."))
 
 
-def show_product(product: Product) -> str:
-    """Give the HTML of a product: what it is, and the beginning of its table."""
-    line = paragraph(bold(product.name), " ", _summary(type(product)))
-    return page(line, product_body(product))
-
-
-def product_body(product: Product) -> Html:
-    """Give the beginning of a product's table."""
-    try:
-        return data_table(product.table())
-    except Exception as error:  # what is shown must not hide the rest because of one product
-        return paragraph(muted(f"It shows no table: {error}"))
-
-
-def brief(held: Fields) -> str:
+def brief(held: Nested) -> str:
     """Give what differs from the defaults, in one line."""
     return ", ".join(f"{name}: {text}" for name, text in _changed(held))
 
@@ -85,7 +67,7 @@ def _plain_text(plain: Any) -> str:
     return str(plain).lower() if isinstance(plain, bool) else str(plain)
 
 
-def _row(held: Fields, name: str, spec: FieldSpec) -> tuple[object, ...]:
+def _row(held: Nested, name: str, spec: FieldSpec) -> tuple[object, ...]:
     text = value_text(spec, getattr(held, name))
     default = default_of(type(held), name)
     usual = "must be given" if default is REQUIRED else value_text(spec, default)
@@ -93,7 +75,7 @@ def _row(held: Fields, name: str, spec: FieldSpec) -> tuple[object, ...]:
     return hint(name, spec.type_name), value, muted(usual), spec.doc
 
 
-def _changed(held: Fields) -> Iterator[tuple[str, str]]:
+def _changed(held: Nested) -> Iterator[tuple[str, str]]:
     for name, spec in specs(type(held)).items():
         value, default = getattr(held, name), default_of(type(held), name)
         if value is None:
@@ -110,7 +92,7 @@ def _nested_text(name: str, spec: FieldSpec, value: Any) -> Iterator[tuple[str, 
         yield name, f"({text})"
 
 
-def _nested(held: Fields, name: str, spec: FieldSpec) -> Html:
+def _nested(held: Nested, name: str, spec: FieldSpec) -> Html:
     """Give a part folded up behind a line that sums it up; lists and mappings of parts unfolded."""
     value, label = getattr(held, name), hint(bold(name), spec.doc)
     if not value:
@@ -123,13 +105,13 @@ def _nested(held: Fields, name: str, spec: FieldSpec) -> Html:
     return details(label, *entries, unfolded=True)
 
 
-def _folded(label: object, held: Fields) -> Html:
+def _folded(label: object, held: Nested) -> Html:
     name = getattr(held, "kind", "") or type(held).__name__
     line = join(label, " " if label else "", name, " ", muted(brief(held)))
     return details(line, paragraph(_summary(type(held))), body(held))
 
 
-def _title(held: Fields) -> Html:
+def _title(held: Nested) -> Html:
     kind, role = getattr(held, "kind", ""), getattr(held, "role", "")
     return join(muted(role), " ", bold(kind)) if kind else bold(type(held).__name__)
 

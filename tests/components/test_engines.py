@@ -39,6 +39,7 @@ def test_ctrl_c_ends_it_in_the_middle_of_runs_with_all_its_workers(
 def test_workers_end_when_their_parent_is_killed(child: Child) -> None:
     os.kill(child.process.pid, signal.SIGKILL)
     wait_for(lambda: not child.family())
+    assert child.process.wait(LIMIT) == -signal.SIGKILL
 
 
 @pytest.mark.slow

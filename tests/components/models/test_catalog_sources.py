@@ -262,7 +262,8 @@ def test_sources_of_a_cone_are_judged_when_they_are_known(fermi):
     cone = "center: [83.6 deg, 22 deg], radius: 1 deg"
     model = f"model.0={{kind: catalog, catalog: 3fhl, file: {fermi}, {cone}}}"
     changed = ["data.hess.archive=sim:crab", model, "estimate.0.source=3FHL-J0534.5+2201"]
-    Pipeline.from_yaml(plain.EXAMPLE, overrides=changed)
+    accepted = Pipeline.from_yaml(plain.EXAMPLE, overrides=changed)
+    assert accepted.estimate[0].source == "3FHL-J0534.5+2201"
 
 
 def test_it_obeys_the_laws_of_models(fermi):

@@ -224,7 +224,9 @@ class TestLinks:
             f"model.0.spectral={{type: pl, {spectra[0]}}}",
             f"model.1={{kind: source, name: b, spectral: {{type: pl, {spectra[1]}}}}}",
         ]
-        Pipeline.from_yaml(plain.EXAMPLE, overrides=changed)
+        accepted = Pipeline.from_yaml(plain.EXAMPLE, overrides=changed)
+        first, second = (model.spectral["amplitude"]["value"] for model in accepted.model[:2])
+        assert u.Quantity(first) == u.Quantity(second)
 
     def test_linked_parameters_and_priors_count_once_in_the_statistic_as_gammapys(self):
         prior = {"type": "gaussian", "mu": 2.0, "sigma": 0.1}

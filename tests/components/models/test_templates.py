@@ -161,7 +161,9 @@ class TestSource:
         geom = WcsGeom.create(skydir=(90, 20), width=40, binsz=1)
         path = tmp_path / "large.fits"
         Map.from_geom(geom, data=np.ones(geom.data_shape)).write(path)
-        build(TemplateSource(name="s", map=str(path), spectral=POWER_LAW), map_dataset("map"))
+        source = TemplateSource(name="s", map=str(path), spectral=POWER_LAW)
+        built = build(source, map_dataset("map"))
+        assert built.spatial_model.map.geom.data_shape == geom.data_shape
 
     @pytest.mark.parametrize(
         ("wrong", "says"),
@@ -203,7 +205,8 @@ class TestSource:
 
     def test_header_that_gammapy_writes_itself_is_read(self, tmp_path):
         path = write_map(tmp_path / "fine.fits", WCSSHAPE="(20, 20)")
-        build(TemplateSource(name="s", map=path, spectral=POWER_LAW))
+        built = build(TemplateSource(name="s", map=path, spectral=POWER_LAW))
+        assert built.spatial_model.map.geom.data_shape == (20, 20)
 
     def test_file_that_is_no_map_is_named(self, tmp_path):
         path = tmp_path / "odd.fits"

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 import click
 
 from skyred.cli.engine import make_engine
-from skyred.interfaces.records import STEPS
 
 if TYPE_CHECKING:
     from skyred.pipeline import Pipeline
     from skyred.plugins import Plugins
     from skyred.result import Result
 
+# those of `skyred.interfaces.records`, whose import would make `--help` slow
+STEPS = ("select", "reduce", "model", "fit", "estimate")
 FILE = click.argument("file", type=click.Path(path_type=Path))
 SET = click.option(
     "--set",

@@ -173,13 +173,9 @@ OURS = [entry for entry in Plugins.load().catalog if entry.owner.distribution in
 
 
 @pytest.mark.parametrize("hook", HOOKS)
-def test_every_hook_has_a_heading_that_is_its_signature(
-    hook: str, reference: dict[str, str]
-) -> None:
-    arguments = getattr(hookspecs, hook).__code__.co_varnames
-    heading = re.search(rf"^``{hook}\((.*)\) -> .*``\n~+$", reference["hooks"], re.M)
-    assert heading
-    assert re.findall(r"(\w+):", heading[1]) == list(arguments)
+def test_every_hook_is_in_the_reference(hook: str, reference: dict[str, str]) -> None:
+    page = reference["hooks"]
+    assert re.search(rf"^``{hook}``\n~+\n\n.. autofunction:: skyred.hookspecs.{hook}$", page, re.M)
 
 
 @pytest.mark.parametrize("entry", OURS, ids=lambda entry: f"{entry.cls.role} {entry.cls.kind}")

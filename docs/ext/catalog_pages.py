@@ -33,7 +33,7 @@ INTRODUCTIONS = {
     "engine": "Run the work: ``skyred run --engine KIND``, or ``Orchestrator(engine=...)``.",
 }
 HOOK_KINDS = {
-    "Registration": ("skyred_components", "skyred_archive"),
+    "Registration": ("skyred_components", "skyred_archive", "skyred_commands"),
     "The life of a run": (
         "skyred_run_started",
         "skyred_step_started",

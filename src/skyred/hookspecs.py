@@ -1,4 +1,4 @@
-"""The hooks: what a plugin can add (components, archives), and how it can watch runs.
+"""The hooks: what a plugin can add (components, archives, commands), and how it can watch runs.
 
 Only components change data; the lifecycle hooks watch. They are called in the parent process, with
 frozen records, and what they return is ignored. An exception in one is logged, named and recorded,
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
+    import click
     from gammapy.data import DataStore
 
     from skyred.interfaces import Component
@@ -61,6 +62,26 @@ def skyred_archive(location: str | tuple[str, ...]) -> DataStore | None:
     -------
     gammapy.data.DataStore or None
         The archive; None if the location is none of this plugin's.
+    """
+
+
+@hookspec
+def skyred_commands(cli: click.Group) -> None:
+    """Add commands to the command line.
+
+    It is called by ``skyred --help``, by ``skyred plugins``, and for a command that is not one of
+    ``run``, ``check``, ``plugins``, ``show`` and ``cache``. It is called for entry points of the
+    group ``skyred.commands`` only, in modules of their own: help imports them all, so they import
+    what is slow inside the commands. A plugin whose hook raises an exception, or adds a command
+    that there is already, adds none; help and ``skyred plugins`` report it.
+
+    .. versionadded:: 0.1
+
+    Parameters
+    ----------
+    cli : click.Group
+        An empty group, to which the commands are added: ``cli.add_command(command)`` or
+        ``@cli.command()``. They become commands of ``skyred``.
     """
 
 

@@ -141,6 +141,10 @@ def test_every_component_and_watcher_in_the_pages_can_be_registered(text: str) -
     if hasattr(module, "skyred_components"):
         fresh.register(module, Owner("page", "0", "page"))
         assert list(fresh.catalog)
+    if hasattr(module, "skyred_commands"):
+        group = click.Group()
+        module.skyred_commands(group)
+        assert group.commands
     for cls in [held for held in vars(module).values() if isinstance(held, type)]:
         if issubclass(cls, Component) and cls.kind:
             cls()
@@ -232,9 +236,13 @@ def options_of(command: click.Command) -> set[str]:
 
 def test_every_command_and_option_is_in_the_reference() -> None:
     assert isinstance(main, click.Group)
+    ctx = click.Context(main)
     text = (ROOT / "docs" / "reference" / "command-line.md").read_text(encoding="utf-8")
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    for name, command in main.commands.items():
+    commands = {name: main.get_command(ctx, name) for name in main.list_commands(ctx)}
+    assert {"run", "export"} <= commands.keys()
+    for name, command in commands.items():
+        assert command is not None
         assert f"`skyred {name}" in text
         assert f"`skyred {name}" in readme
         section = text[text.index(f"`skyred {name}") :].split("\n\n`skyred")[0]

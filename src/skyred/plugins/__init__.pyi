@@ -5,7 +5,7 @@ from .catalog import (
 from .catalog import (
     Entry as Entry,
 )
-from .loading import (
+from .entry_points import (
     BLOCK as BLOCK,
 )
 from .loading import (

@@ -33,7 +33,7 @@ INTRODUCTIONS = {
     "engine": "Run the work: ``skyred run --engine KIND``, or ``Orchestrator(engine=...)``.",
 }
 HOOK_KINDS = {
-    "Registration": ("skyred_components", "skyred_archive"),
+    "Registration": ("skyred_components", "skyred_archive", "skyred_commands"),
     "The life of a run": (
         "skyred_run_started",
         "skyred_step_started",
@@ -191,7 +191,7 @@ def value_class(spec: FieldSpec) -> type | None:
 
 
 def hooks_page() -> Iterator[str]:
-    """Yield the lines of the page of the hooks, each under a heading that is its signature."""
+    """Yield the lines of the page of the hooks; Sphinx takes their descriptions from the source."""
     yield from heading("Hooks", "=")
     yield from (*inspect.cleandoc(hookspecs.__doc__ or "").split("\n"), "")
     yield "An implementation may leave out arguments that it does not need. The records are"
@@ -199,14 +199,8 @@ def hooks_page() -> Iterator[str]:
     for title, names in HOOK_KINDS.items():
         yield from heading(title, "-")
         for name in names:
-            hook = getattr(hookspecs, name)
-            yield from heading(f"``{name}{signature(hook)}``", "~")
-            yield from (*inspect.cleandoc(hook.__doc__).split("\n"), "")
-
-
-def signature(hook: Any) -> str:
-    """Write the signature of a hook as it stands in the source."""
-    return str(inspect.signature(hook)).replace("'", "")
+            yield from heading(f"``{name}``", "~")
+            yield from (f".. autofunction:: {hookspecs.__name__}.{name}", "")
 
 
 def heading(text: str, line: str) -> tuple[str, str, str]:

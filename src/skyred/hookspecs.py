@@ -1,7 +1,8 @@
-"""The hooks: what a plugin can offer (components, archives) and watch (the life of a run).
+"""The hooks: what a plugin can add (components, archives, commands), and how it can watch runs.
 
 Only components change data; the lifecycle hooks watch. They are called in the parent process, with
-frozen records; an exception in one is logged, named and recorded, and does not stop the run.
+frozen records, and what they return is ignored. An exception in one is logged, named and recorded,
+and does not stop the run.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
+    import click
     from gammapy.data import DataStore
 
     from skyred.interfaces import Component
@@ -24,38 +26,150 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 @hookspec
 def skyred_components() -> Iterable[type[Component]]:  # type: ignore[empty-body]
-    """Give the classes of components, of any role, that this plugin adds."""
+    """Return the classes of components that this plugin adds.
+
+    It is called once in each process that loads plugins. A plugin whose hook raises an exception,
+    or returns anything that is not a component class of a free kind, is faulty: ``skyred plugins``
+    reports it, and no run starts until it is fixed or left out.
+
+    .. versionadded:: 0.1
+
+    Returns
+    -------
+    iterable of type
+        Subclasses of `skyred.Component`, of any role, each decorated with `skyred.component`.
+    """
 
 
 @hookspec
 def skyred_archive(location: str | tuple[str, ...]) -> DataStore | None:
-    """Open this kind of archive; None if the location is none of this plugin's.
+    """Open an archive if its location is of a kind that this plugin knows.
 
-    `location` is one text (a folder, an index file, ``sim:crab``) or several (DL3 files), with
-    environment variables filled in. Two plugins that claim one location are an error.
+    It is called for every plugin when an archive is opened, by ``skyred run``, ``skyred check`` or
+    `skyred.Plugins.open_archive`. Two plugins that open one location are an error, and so is a
+    location that none opens. A `skyred.ArchiveError` is reported unless another plugin opens the
+    archive; any other exception becomes an `~skyred.ArchiveError` that names the plugin.
+
+    .. versionadded:: 0.1
+
+    Parameters
+    ----------
+    location : str or tuple of str
+        One location (a folder, an index file, ``sim:crab``) or several DL3 files, as the
+        configuration has it, with environment variables filled in.
+
+    Returns
+    -------
+    gammapy.data.DataStore or None
+        The archive; None if the location is none of this plugin's.
+    """
+
+
+@hookspec
+def skyred_commands(cli: click.Group) -> None:
+    """Add commands to the command line.
+
+    It is called by ``skyred --help``, by ``skyred plugins``, and for a command that is not one of
+    ``run``, ``check``, ``plugins``, ``show`` and ``cache``. It is called for entry points of the
+    group ``skyred.commands`` only, in modules of their own: help imports them all, so they import
+    what is slow inside the commands. A plugin whose hook raises an exception, or adds a command
+    that there is already, adds none; help and ``skyred plugins`` report it.
+
+    .. versionadded:: 0.1
+
+    Parameters
+    ----------
+    cli : click.Group
+        An empty group, to which the commands are added: ``cli.add_command(command)`` or
+        ``@cli.command()``. They become commands of ``skyred``.
     """
 
 
 @hookspec
 def skyred_run_started(run: Run) -> None:
-    """Watch a run start."""
+    """Watch a run start, before its first step.
+
+    .. versionadded:: 0.1
+
+    Parameters
+    ----------
+    run : Run
+        The run: its configuration, its steps, and the staging folder that it is written to, if
+        there is one. The number of observations is 0 until they are selected.
+    """
 
 
 @hookspec
 def skyred_step_started(run: Run, step: str) -> None:
-    """Watch a step start: select, reduce, model, fit or estimate."""
+    """Watch a step start.
+
+    It is also called for steps that are taken one by one from Python, outside a run.
+
+    .. versionadded:: 0.1
+
+    Parameters
+    ----------
+    run : Run
+        The run, with the number of observations once they are selected.
+    step : {"select", "reduce", "model", "fit", "estimate"}
+        The step.
+    """
 
 
 @hookspec
 def skyred_observation_reduced(run: Run, outcome: Outcome) -> None:
-    """Watch an observation end: made, cached, skipped or failed."""
+    """Watch the outcome of an observation.
+
+    It is called once for each selected observation, when the chunk of observations that it is in
+    has been reduced or read from the cache. The order does not depend on the engine.
+
+    .. versionadded:: 0.1
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+    outcome : Outcome
+        Whether the observation was made, cached, skipped or failed, and the reason; its time in
+        seconds, its counts and its background norm.
+    """
 
 
 @hookspec
 def skyred_step_finished(run: Run, step: str, record: StepRecord) -> None:
-    """Watch a step end."""
+    """Watch a step end.
+
+    It is not called for a step that raises an exception or is interrupted: `skyred_run_finished`
+    follows.
+
+    .. versionadded:: 0.1
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+    step : {"select", "reduce", "model", "fit", "estimate"}
+        The step.
+    record : StepRecord
+        The time that the step took, in seconds, its summary, and the files that it read.
+    """
 
 
 @hookspec
 def skyred_run_finished(run: Run, report: Report) -> None:
-    """Watch a run end, before publication: what is put into `run.folder` is published with it."""
+    """Watch a run end, before its folder is published.
+
+    It is called for failed and interrupted runs too. Files that it writes into `run.folder` are
+    published with the run. An `OSError` because the disk is full or broken stops the publication,
+    for the files may be incomplete; other exceptions do not.
+
+    .. versionadded:: 0.1
+
+    Parameters
+    ----------
+    run : Run
+        The run; its `folder` is the staging folder, or None if the run is not written.
+    report : Report
+        Whether the run finished, failed or was interrupted, the error, the records of its steps,
+        the outcomes of its observations, and the result as far as there is one.
+    """

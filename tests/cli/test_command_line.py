@@ -221,6 +221,13 @@ def test_what_reads_no_data_imports_no_gammapy(words: list[str]) -> None:
     assert done.stdout.strip().endswith("imported: []")
 
 
+def test_the_steps_of_the_option_until_are_those_of_a_run() -> None:
+    from skyred.cli.commands import STEPS
+    from skyred.interfaces import records
+
+    assert records.STEPS == STEPS
+
+
 def test_importing_skyred_costs_nothing() -> None:
     code = (
         "import sys, skyred; print([n for n in ('numpy', 'astropy', 'attrs') if n in sys.modules])"

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tomllib
 from importlib.metadata import Distribution
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 from click.testing import CliRunner, Result
 
+from distributions import install_distribution
 from skyred import TableProduct
 from skyred.cli import main
 from skyred.plugins import Plugins
@@ -59,6 +62,24 @@ def test_a_package_is_found_by_its_entry_point(
     plugins = Plugins.load(found.entry_points)
     plugins.require_sound()
     assert plugins.catalog.kinds("maker") == ["dust-veto"]
+
+
+def test_its_readme_says_how_to_add_a_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert new_plugin(tmp_path, "skyred-sand", "--maker", "sand-veto").exit_code == 0
+    folder = tmp_path / "skyred-sand"
+    blocks = re.findall(r"((?:^    .*\n|^\n)+)", (folder / "README.md").read_text(), re.MULTILINE)
+    (module,) = [dedent(text) for text in blocks if "def skyred_commands" in text]
+    (points,) = [dedent(text) for text in blocks if "skyred.commands" in text]
+    assert tomllib.loads(points)["project"]["entry-points"]["skyred.commands"] == {
+        "sand": "skyred_sand.commands"
+    }
+    site = install_distribution(
+        tmp_path, "sand-commands", module, plugin="sand", group="skyred.commands"
+    )
+    monkeypatch.syspath_prepend(str(site))
+    assert CliRunner().invoke(main, ["hello"]).stdout == "hello\n"
 
 
 @pytest.mark.parametrize(

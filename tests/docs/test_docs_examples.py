@@ -141,6 +141,10 @@ def test_every_component_and_watcher_in_the_pages_can_be_registered(text: str) -
     if hasattr(module, "skyred_components"):
         fresh.register(module, Owner("page", "0", "page"))
         assert list(fresh.catalog)
+    if hasattr(module, "skyred_commands"):
+        group = click.Group()
+        module.skyred_commands(group)
+        assert group.commands
     for cls in [held for held in vars(module).values() if isinstance(held, type)]:
         if issubclass(cls, Component) and cls.kind:
             cls()
@@ -173,13 +177,9 @@ OURS = [entry for entry in Plugins.load().catalog if entry.owner.distribution in
 
 
 @pytest.mark.parametrize("hook", HOOKS)
-def test_every_hook_has_a_heading_that_is_its_signature(
-    hook: str, reference: dict[str, str]
-) -> None:
-    arguments = getattr(hookspecs, hook).__code__.co_varnames
-    heading = re.search(rf"^``{hook}\((.*)\) -> .*``\n~+$", reference["hooks"], re.M)
-    assert heading
-    assert re.findall(r"(\w+):", heading[1]) == list(arguments)
+def test_every_hook_is_in_the_reference(hook: str, reference: dict[str, str]) -> None:
+    page = reference["hooks"]
+    assert re.search(rf"^``{hook}``\n~+\n\n.. autofunction:: skyred.hookspecs.{hook}$", page, re.M)
 
 
 @pytest.mark.parametrize("entry", OURS, ids=lambda entry: f"{entry.cls.role} {entry.cls.kind}")
@@ -236,9 +236,13 @@ def options_of(command: click.Command) -> set[str]:
 
 def test_every_command_and_option_is_in_the_reference() -> None:
     assert isinstance(main, click.Group)
+    ctx = click.Context(main)
     text = (ROOT / "docs" / "reference" / "command-line.md").read_text(encoding="utf-8")
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    for name, command in main.commands.items():
+    commands = {name: main.get_command(ctx, name) for name in main.list_commands(ctx)}
+    assert {"run", "export"} <= commands.keys()
+    for name, command in commands.items():
+        assert command is not None
         assert f"`skyred {name}" in text
         assert f"`skyred {name}" in readme
         section = text[text.index(f"`skyred {name}") :].split("\n\n`skyred")[0]

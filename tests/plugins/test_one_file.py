@@ -140,9 +140,11 @@ FAULTS = {
     "raises": ("import skyred\n\nx = undefined\n", "NameError", "(line 3 of faulty.py)"),
     "is no Python": ("def f(:\n", "cannot be imported: SyntaxError", "line 1"),
     "has no hook": ("x = 1\n", "offers nothing: expected a function skyred_components()", ""),
+    "adds commands": (FILE + "\n@hookimpl\ndef skyred_commands(cli):\n    pass\n",
+                      "skyred_commands() is not called here: a file cannot add commands", ""),
     "lacks @hookimpl": (FILE.replace("@hookimpl", ""), "put @hookimpl above it", ""),
     "claims a kind of ours": (FILE.replace("even-runs", "map"), "is offered by skyred", ""),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("fault", FAULTS)

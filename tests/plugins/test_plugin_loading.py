@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from distributions import install_distribution
 from skyred import hookimpl
 from skyred.errors import ArchiveError, FieldError, PluginError
 from skyred.interfaces.records import Owner
@@ -54,6 +55,9 @@ FAULTS = {
                             "the maker 'good-maker' is offered by "),
     "components that raise": (GOOD.replace("return [Good]", "return 1 / 0"),
                               "skyred_components() failed: ZeroDivisionError"),
+    "commands": ("@hookimpl\ndef skyred_commands(cli):\n    pass\n",
+                 "skyred_commands() is not called here: put it into a module of its own, with an "
+                 "entry point in the group skyred.commands"),
     "components that are none": (GOOD.replace("[Good]", "[Good, 5]"), "5 is no component class"),
 }  # fmt: skip
 
@@ -65,13 +69,9 @@ def distribute(tmp_path: Path) -> Distribute:
     """Install a distribution: a folder with its metadata and one module."""
 
     def install(name: str, code: str, *, plugin: str = "", version: str = "1.2") -> Path:
-        module = name.replace("-", "_")
-        (tmp_path / f"{module}.py").write_text(HEAD + dedent(code), encoding="utf-8")
-        info = tmp_path / f"{module}-{version}.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-        (info / "entry_points.txt").write_text(f"[skyred]\n{plugin or name} = {module}\n")
-        return tmp_path
+        return install_distribution(
+            tmp_path, name, HEAD + dedent(code), plugin=plugin, version=version
+        )
 
     return install
 
@@ -107,7 +107,7 @@ def test_a_faulty_plugin_is_named_with_the_way_out_and_stops_no_other(
     plugins = load(folder, monkeypatch)
     (sentence,) = plugins.faults()
     assert sentence.startswith(f"plugin '{name}' of {name} 3.4 ({module}): {message}")
-    assert sentence.endswith(f"mend or remove it, or leave it out with SKYRED_BLOCK={name}")
+    assert sentence.endswith(f"fix or remove it, or leave it out with SKYRED_BLOCK={name}")
     with pytest.raises(PluginError, match=name):
         plugins.require_sound()
     assert "sound-maker" in plugins.catalog.kinds("maker")

@@ -12,13 +12,17 @@ from typing import TYPE_CHECKING
 import click
 
 from skyred.cli.engine import make_engine
-from skyred.interfaces.records import STEPS
+from skyred.cli.plugin_commands import plugin_commands
+from skyred.plugins.entry_points import distribution_of
 
 if TYPE_CHECKING:
+    from skyred.cli.plugin_commands import CommandPlugin
     from skyred.pipeline import Pipeline
-    from skyred.plugins import Plugins
+    from skyred.plugins import Loaded, Plugins
     from skyred.result import Result
 
+# those of `skyred.interfaces.records`, whose import would make `--help` slow
+STEPS = ("select", "reduce", "model", "fit", "estimate")
 FILE = click.argument("file", type=click.Path(path_type=Path))
 SET = click.option(
     "--set",
@@ -95,21 +99,36 @@ def run(
 
 @click.command()
 @PLUGIN
-def plugins(plugin_files: tuple[Path, ...]) -> None:
+@click.pass_context
+def plugins(ctx: click.Context, plugin_files: tuple[Path, ...]) -> None:
     """List the installed plugins and what they offer; name what is wrong with them."""
     from skyred.plugins import Plugins
 
     found = Plugins.load(files=plugin_files)
     for known in found.loaded:
-        state = " (left out by SKYRED_BLOCK)" if known.blocked else " FAULTY" if known.fault else ""
         owner = known.owner
-        click.echo(f"{owner.plugin}  {owner.distribution} {owner.version}  {known.module}{state}")
+        title = f"{owner.plugin}  {owner.distribution} {owner.version}  {known.module}"
+        click.echo(f"{title}{_state(known)}")
         for entry in found.catalog:
             if entry.owner == owner:
-                title = f"{entry.cls.role} {entry.cls.kind}"
-                click.echo(f"    {title:<28} {entry.cls.summary()}")
-    for fault in found.faults():
+                _echo_offer(f"{entry.cls.role} {entry.cls.kind}", entry.cls.summary())
+    added = plugin_commands(ctx)
+    for plugin in added.plugins:
+        point = plugin.point
+        title = f"{point.name}  {' '.join(distribution_of(point))}  {point.value}"
+        click.echo(f"{title}{_state(plugin)}")
+        for name, command in plugin.commands.items() if plugin.works else ():
+            _echo_offer(f"command {name}", command.get_short_help_str(limit=100))
+    for fault in [*found.faults(), *added.faults()]:
         click.echo(fault, err=True)
+
+
+def _state(plugin: Loaded | CommandPlugin) -> str:
+    return " (left out by SKYRED_BLOCK)" if plugin.blocked else " FAULTY" if plugin.fault else ""
+
+
+def _echo_offer(title: str, summary: str) -> None:
+    click.echo(f"    {title:<28} {summary}")
 
 
 @click.command()

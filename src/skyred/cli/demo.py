@@ -10,6 +10,7 @@ import click
 
 from skyred.cli.commands import report_result
 from skyred.cli.engine import make_engine
+from skyred.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from skyred.result import Result
@@ -43,6 +44,12 @@ def demo(output: Path, overwrite: bool) -> None:
     report_result(result)
     archive = Path(plugins.open_archive("sim:crab").hdu_table.meta["BASE_DIR"])
     click.echo("\n".join(compare(result, archive / "models.yaml")))
+
+
+@hookimpl
+def skyred_commands(cli: click.Group) -> None:
+    """Add the command demo."""
+    cli.add_command(demo)
 
 
 def compare(result: Result, truth: Path) -> list[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from skyred.cli.commands import FILE, PLUGIN, SET, read_pipeline
+from skyred.hookspecs import hookimpl
 
 
 @click.command()
@@ -35,3 +36,9 @@ def export(
         click.echo(text, nl=False)
     else:
         output.write_text(text, encoding="utf-8")
+
+
+@hookimpl
+def skyred_commands(cli: click.Group) -> None:
+    """Add the command export."""
+    cli.add_command(export)

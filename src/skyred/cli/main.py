@@ -11,9 +11,7 @@ from skyred import __version__
 from skyred.cli.cache import cache
 from skyred.cli.check import check
 from skyred.cli.commands import plugins, run, show
-from skyred.cli.demo import demo
-from skyred.cli.export import export
-from skyred.cli.new_plugin import new_plugin
+from skyred.cli.plugin_commands import plugin_commands
 from skyred.errors import ConfigError, SkyredError
 
 INTERRUPTED = 130
@@ -21,7 +19,37 @@ BUG = 1
 
 
 class Program(click.Group):
-    """Turns errors into one clear message on standard error and an exit code."""
+    """The commands of skyred's core, and those of plugins.
+
+    Errors become one clear message on standard error, and an exit code. Plugins are loaded where
+    their commands are listed, and for a command that the core does not have.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands, in the order in which help lists them."""
+        return sorted([*self.commands, *plugin_commands(ctx).names()])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command; None if there is none of this name."""
+        return self.commands.get(cmd_name) or plugin_commands(ctx).get(cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that is called; raise `PluginError` if its plugin is faulty."""
+        name = args[0]
+        if name not in self.commands and not ctx.resilient_parsing:  # not for completion
+            loaded = plugin_commands(ctx)
+            loaded.require_sound(name)
+            if loaded.get(name) is None:  # it may be a command of a plugin that is faulty
+                _report(loaded.faults())
+        return super().resolve_command(ctx, args)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write what follows the commands: exit codes, and what is wrong with plugins."""
+        super().format_epilog(ctx, formatter)
+        for fault in plugin_commands(ctx).faults():
+            formatter.write(f"\n{fault}\n")  # not wrapped: what it proposes can be copied
 
     def invoke(self, ctx: click.Context) -> object:
         """Run a command; errors of skyred are sentences, anything else is a bug of ours."""
@@ -38,11 +66,7 @@ class Program(click.Group):
             raise
         except Exception:
             click.echo(traceback.format_exc(), err=True)
-            click.echo(
-                "skyred: this is a bug, of skyred or of a plugin named above; please report it "
-                "with the lines above and the run folder's report.json",
-                err=True,
-            )
+            click.echo(_request_for_report(ctx), err=True)
             ctx.exit(BUG)
 
 
@@ -51,6 +75,26 @@ def _message(error: SkyredError) -> str:
         return f"skyred: {error}"
     number = len(error.problems)
     return f"{error}\nskyred: {number} problem{'s' if number > 1 else ''}; nothing was read or run"
+
+
+def _request_for_report(ctx: click.Context) -> str:
+    """Return the sentence below a traceback: to whom the bug should be reported."""
+    name = ctx.invoked_subcommand or ""
+    owner = None if name in main.commands else plugin_commands(ctx).owner(name)
+    if owner is None or owner.distribution == "skyred":
+        return (
+            "skyred: this is a bug, of skyred or of a plugin named above; please report it "
+            "with the lines above and the run folder's report.json"
+        )
+    return (
+        f"skyred: the command {name!r} of {owner} failed; please report it to the authors of "
+        f"{owner.distribution}, with the lines above"
+    )
+
+
+def _report(faults: list[str]) -> None:
+    for fault in faults:
+        click.echo(fault, err=True)
 
 
 def _log_to_console() -> None:
@@ -72,5 +116,5 @@ def main() -> None:
     """Run analyses of gamma-ray telescope data: chains of plugins, on gammapy."""
 
 
-for command in (run, check, export, plugins, show, demo, cache, new_plugin):
+for command in (run, check, plugins, show, cache):
     main.add_command(command)

@@ -1,6 +1,9 @@
-"""Plugins: found by entry point, each by its owner's name, with their components in a catalog."""
+"""Plugins: found by entry point, each by its owner's name, with their components in a catalog.
 
-from skyred.plugins.catalog import Catalog, CatalogEntry
-from skyred.plugins.loading import BLOCK, Loaded, Plugins
+The names are imported when they are first used: ``skyred --help`` needs entry points, but no
+components.
+"""
 
-__all__ = ["BLOCK", "Catalog", "CatalogEntry", "Loaded", "Plugins"]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-import difflib
-import os
 from collections.abc import Callable, Iterable, Iterator
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
 import attrs
 import pluggy
 
-from skyred import hookspecs
 from skyred.errors import ArchiveError, PluginError
 from skyred.interfaces.records import Owner
 from skyred.plugins.catalog import Catalog
+from skyred.plugins.entry_points import (
+    BLOCK,
+    COMMANDS,
+    COMPONENTS,
+    blocked,
+    describe_fault,
+    distribution_of,
+    find_entry_points,
+    in_load_order,
+)
+from skyred.plugins.hooks import (
+    COMMAND_HOOK,
+    find_misspelt_hook,
+    implemented_hooks,
+    new_manager,
+)
 from skyred.plugins.one_file import OneFile, place_in
-
-GROUP = "skyred"
-BLOCK = "SKYRED_BLOCK"
 
 
 @attrs.frozen
@@ -77,12 +87,11 @@ class Plugins:
         PluginError
             If one of `files` cannot be read.
         """
-        manager = pluggy.PluginManager(hookspecs.PROJECT)
-        manager.add_hookspecs(hookspecs)
-        plugins = cls(manager)
-        found = entry_points(group=GROUP) if points is None else points
-        for point in sorted(found, key=_load_order):
-            plugins._load(_owner(point), point.value, point.load)
+        plugins = cls(new_manager())
+        points = find_entry_points(COMPONENTS) if points is None else in_load_order(points)
+        for point in points:
+            owner = Owner(*distribution_of(point), point.name)
+            plugins._load(owner, point.value, point.load)
         for file in dict.fromkeys(OneFile.of(Path(each)) for each in files):
             plugins._load(file.owner, str(file.path), file.load)
         return plugins
@@ -108,7 +117,7 @@ class Plugins:
 
     def register(self, plugin: Any, owner: Owner, module: str = "") -> None:
         """Take in a plugin: a module or object with hook implementations."""
-        fault = _misspelt(self.manager, plugin) or _empty(self.manager, plugin, owner)
+        fault = find_misspelt_hook(self.manager, plugin) or _misplaced(self.manager, plugin, owner)
         if not fault:
             try:
                 self.manager.register(plugin, name=owner.plugin)
@@ -139,9 +148,14 @@ class Plugins:
     def faults(self) -> list[str]:
         """Say what is wrong, one sentence a faulty plugin, with the way out."""
         return [
-            f"plugin {known.owner.plugin!r} of {known.owner.distribution} {known.owner.version} "
-            f"({known.module}): {known.fault}; mend or remove it, "
-            f"or leave it out with {BLOCK}={known.way_out}"
+            describe_fault(
+                known.owner.plugin,
+                known.owner.distribution,
+                known.owner.version,
+                known.module,
+                known.fault,
+                known.way_out,
+            )
             for known in self.loaded
             if known.fault
         ]
@@ -190,38 +204,17 @@ class Plugins:
         return next(iter(claims.values()))
 
 
-def blocked() -> set[str]:
-    """Name the plugins that the user left out."""
-    return {name.strip() for name in os.environ.get(BLOCK, "").split(",") if name.strip()}
-
-
-def _load_order(point: EntryPoint) -> tuple[bool, str, str]:
-    # ours first, so that a third party that claims one of our names is the one that is refused
-    owner = _owner(point)
-    return (owner.distribution != "skyred", owner.distribution, point.name)
-
-
-def _owner(point: EntryPoint) -> Owner:
-    distribution = point.dist
-    if distribution is None:
-        return Owner("unknown", "", point.name)
-    return Owner(distribution.name, distribution.version, point.name)
-
-
-def _empty(manager: pluggy.PluginManager, plugin: Any, owner: Owner) -> str:
-    """Say that a file has no hooks: whoever names it as a plugin means it to have some."""
-    if not owner.file or any(manager.parse_hookimpl_opts(plugin, name) for name in dir(plugin)):
-        return ""
-    return "offers nothing: expected a function skyred_components() with @hookimpl above it"
-
-
-def _misspelt(manager: pluggy.PluginManager, plugin: Any) -> str:
-    known = [name for name in vars(hookspecs) if name.startswith("skyred_")]
-    for name in dir(plugin):
-        marked = manager.parse_hookimpl_opts(plugin, name) is not None
-        if name not in known and (marked or name.startswith("skyred_")):
-            near = difflib.get_close_matches(name, known, 1)
-            return f"there is no hook {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
-        if name in known and not marked:
-            return f"{name} lacks its decorator: put @hookimpl above it"
+def _misplaced(manager: pluggy.PluginManager, plugin: Any, owner: Owner) -> str:
+    """Return what is wrong with the choice of hooks; "" if nothing is."""
+    implemented = implemented_hooks(manager, plugin)
+    if COMMAND_HOOK in implemented:
+        return f"{COMMAND_HOOK}() is not called here: {_place_of_commands(owner)}"
+    if owner.file and not implemented:  # whoever names a file as a plugin means it to have some
+        return "offers nothing: expected a function skyred_components() with @hookimpl above it"
     return ""
+
+
+def _place_of_commands(owner: Owner) -> str:
+    if owner.file:
+        return "a file cannot add commands; install a package that does (skyred new-plugin)"
+    return f"put it into a module of its own, with an entry point in the group {COMMANDS}"

@@ -1,0 +1,195 @@
+"""The commands of plugins: found by entry point, each with its owner.
+
+They are loaded by ``skyred --help``, by ``skyred plugins``, and to run one of them. A faulty plugin
+is reported, and stops neither the commands of other plugins nor those of skyred's core.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from importlib.metadata import EntryPoint
+
+import attrs
+import click
+import pluggy
+
+from skyred import __version__
+from skyred.errors import PluginError
+from skyred.plugins.entry_points import (
+    COMMANDS,
+    blocked,
+    describe_fault,
+    distribution_of,
+    find_entry_points,
+)
+from skyred.plugins.hooks import (
+    COMMAND_HOOK,
+    find_misspelt_hook,
+    implemented_hooks,
+    new_manager,
+)
+
+CORE = f"skyred {__version__}"
+_KEY = f"{__name__}.loaded"
+
+
+@attrs.frozen
+class CommandPlugin:
+    """A plugin of the entry-point group ``skyred.commands``.
+
+    Parameters
+    ----------
+    point : EntryPoint
+        Where it is from.
+    commands : mapping of str to click.Command
+        The commands that it adds, by name.
+    fault : str
+        What is wrong with it; "" if nothing is.
+    blocked : bool
+        Whether the user left it out.
+    """
+
+    point: EntryPoint
+    commands: Mapping[str, click.Command] = attrs.field(factory=dict)
+    fault: str = ""
+    blocked: bool = False
+
+    @property
+    def distribution(self) -> str:
+        """The name of its distribution."""
+        return distribution_of(self.point)[0]
+
+    @property
+    def works(self) -> bool:
+        """Whether its commands can be used."""
+        return not (self.fault or self.blocked)
+
+    def __str__(self) -> str:
+        return f"{' '.join(distribution_of(self.point))} (plugin {self.point.name!r})"
+
+
+@attrs.define
+class PluginCommands:
+    """The commands that plugins add to the command line.
+
+    Parameters
+    ----------
+    plugins : list of CommandPlugin
+        All that were found, faulty and blocked ones too.
+    """
+
+    plugins: list[CommandPlugin] = attrs.field(factory=list)
+
+    @classmethod
+    def load(cls, core: Collection[str]) -> PluginCommands:
+        """Load all plugins that add commands; errors are kept with the plugin that made them.
+
+        Parameters
+        ----------
+        core : collection of str
+            Names of the commands of skyred's core, which no plugin can take.
+        """
+        loaded = cls()
+        for point in find_entry_points(COMMANDS):
+            loaded.plugins.append(loaded._load(point, core))
+        return loaded
+
+    def _load(self, point: EntryPoint, core: Collection[str]) -> CommandPlugin:
+        if blocked() & {point.name, distribution_of(point)[0]}:
+            return CommandPlugin(point, blocked=True)
+        try:
+            plugin = point.load()
+            plugin = plugin() if isinstance(plugin, type) else plugin
+        except (Exception, SystemExit) as error:  # the other commands must go on working
+            return CommandPlugin(point, fault=f"cannot be imported: {_text(error)}")
+        try:
+            commands = _commands_of(plugin)
+        except PluginError as error:
+            return CommandPlugin(point, fault=str(error))
+        except (Exception, SystemExit) as error:  # as above
+            return CommandPlugin(point, fault=f"{COMMAND_HOOK}() failed: {_text(error)}")
+        clashes = (self._clash(name, core) for name in commands)
+        return CommandPlugin(point, commands, "; ".join(clash for clash in clashes if clash))
+
+    def _clash(self, name: str, core: Collection[str]) -> str:
+        owner = CORE if name in core else self.owner(name)
+        return f"the command {name!r} is added by {owner} already" if owner else ""
+
+    def owner(self, name: str) -> CommandPlugin | None:
+        """Return the working plugin that adds a command; None if there is none."""
+        owners = (plugin for plugin in self.plugins if plugin.works and name in plugin.commands)
+        return next(owners, None)
+
+    def get(self, name: str) -> click.Command | None:
+        """Return the command of a name; None if no working plugin adds it."""
+        owner = self.owner(name)
+        return None if owner is None else owner.commands[name]
+
+    def names(self) -> list[str]:
+        """Return the names of the commands of all working plugins."""
+        return [name for plugin in self.plugins if plugin.works for name in plugin.commands]
+
+    def require_sound(self, name: str) -> None:
+        """Check that a command can be used.
+
+        Raises
+        ------
+        PluginError
+            If a faulty plugin adds a command of this name, unless it is one of skyred's own.
+        """
+        owner = self.owner(name)
+        if owner is not None and owner.distribution == "skyred":
+            return
+        faulty = [plugin for plugin in self.plugins if plugin.fault and name in plugin.commands]
+        if faulty:
+            raise PluginError("\n".join(map(self._describe, faulty)))
+
+    def faults(self) -> list[str]:
+        """Return one sentence for each faulty plugin: what is wrong, and what to do."""
+        return [self._describe(plugin) for plugin in self.plugins if plugin.fault]
+
+    def _describe(self, plugin: CommandPlugin) -> str:
+        point = plugin.point
+        distribution, version = distribution_of(point)
+        same = [other for other in self.plugins if other.point.name == point.name]
+        block = point.name if len(same) == 1 else distribution  # the name would block them all
+        return describe_fault(point.name, distribution, version, point.value, plugin.fault, block)
+
+
+def plugin_commands(ctx: click.Context) -> PluginCommands:
+    """Return the commands of plugins, loaded once for a call of the program.
+
+    Parameters
+    ----------
+    ctx : click.Context
+        The context of the program, or of one of its commands.
+    """
+    program = ctx.find_root().command
+    assert isinstance(program, click.Group)
+    if _KEY not in ctx.meta:
+        ctx.meta[_KEY] = PluginCommands.load(program.commands)
+    loaded: PluginCommands = ctx.meta[_KEY]
+    return loaded
+
+
+def _commands_of(plugin: object) -> Mapping[str, click.Command]:
+    """Return the commands that a plugin adds: its hook is called with a group of its own."""
+    manager = new_manager()
+    if fault := find_misspelt_hook(manager, plugin):
+        raise PluginError(fault)
+    implemented = implemented_hooks(manager, plugin)
+    if implemented != [COMMAND_HOOK]:
+        others = ", ".join(name for name in implemented if name != COMMAND_HOOK)
+        offers = f"{others} is not called here" if others else "offers nothing"
+        raise PluginError(f"{offers}: expected a function {COMMAND_HOOK}(cli) with @hookimpl")
+    try:
+        manager.register(plugin)
+    except pluggy.PluginValidationError as error:  # of arguments that the hook does not have
+        raise PluginError(f"cannot be registered: {' '.join(str(error).split())}") from error
+    group = click.Group()
+    manager.hook.skyred_commands(cli=group)
+    return group.commands
+
+
+def _text(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"

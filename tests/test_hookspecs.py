@@ -1,0 +1,34 @@
+"""The specifications of hooks: each documents its parameters, its result and its version."""
+
+from __future__ import annotations
+
+import inspect
+import re
+
+import pytest
+
+from skyred import hookspecs
+
+HOOKS = [hook for name, hook in vars(hookspecs).items() if name.startswith("skyred_")]
+
+
+def section(text: str, title: str) -> str:
+    """Return a section of a numpydoc docstring; "" if there is none."""
+    found = re.search(rf"^{title}\n-+\n(.*?)(?=^\w+\n-+\n|\Z)", text, re.DOTALL | re.MULTILINE)
+    return found[1] if found else ""
+
+
+@pytest.mark.parametrize("hook", HOOKS, ids=lambda hook: hook.__name__)
+class TestSpecification:
+    def test_every_parameter_is_documented_with_its_type(self, hook: object) -> None:
+        parameters = section(inspect.getdoc(hook) or "", "Parameters")
+        documented = re.findall(r"^(\w+) : .+\n    \S", parameters, re.MULTILINE)
+        assert documented == list(inspect.signature(hook).parameters)  # type: ignore[arg-type]
+
+    def test_a_result_is_documented(self, hook: object) -> None:
+        returns = section(inspect.getdoc(hook) or "", "Returns")
+        result = inspect.signature(hook).return_annotation  # type: ignore[arg-type]
+        assert bool(returns) is (result != "None")
+
+    def test_the_version_is_documented(self, hook: object) -> None:
+        assert re.search(r"^\.\. versionadded:: \d+\.\d+$", inspect.getdoc(hook) or "", re.M)

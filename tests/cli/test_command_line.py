@@ -88,6 +88,24 @@ class TestRun:
         assert "RuntimeError: nothing to add up" in done.stderr
         assert "this is a bug" in done.stderr
 
+    def test_a_pipe_that_is_closed_early_ends_quietly(self) -> None:
+        command = f"{sys.executable} -m skyred plugins | head -n 1"
+        done = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
+        assert done.stdout.count("\n") == 1
+        assert done.stderr == ""
+
+    def test_warnings_of_skyred_are_sentences(self, toys: Path) -> None:
+        code = (
+            "import warnings; from skyred.cli.main import _log_to_console; "
+            "from skyred.errors import warn_of_old_name; _log_to_console(); "
+            "warn_of_old_name('one', 'two'); warnings.warn('other')"
+        )
+        run = [sys.executable, "-c", code]
+        done = subprocess.run(run, capture_output=True, text=True, check=True)
+        first, second = done.stderr.splitlines()
+        assert first == "WARNING: one is now called two; the old name works until the next release"
+        assert second.endswith("UserWarning: other")
+
     def test_an_interrupt_ends_with_130(self, toys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         def interrupt(self: Any, datasets: Any, fit: Any) -> Any:
             raise KeyboardInterrupt

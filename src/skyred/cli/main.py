@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import traceback
+import warnings
 
 import click
 
@@ -12,7 +13,7 @@ from skyred.cli.cache import cache
 from skyred.cli.check import check
 from skyred.cli.commands import plugins, run, show
 from skyred.cli.plugin_commands import plugin_commands
-from skyred.errors import ConfigError, SkyredError
+from skyred.errors import ConfigError, SkyredError, SkyredWarning
 
 INTERRUPTED = 130
 BUG = 1
@@ -62,8 +63,8 @@ class Program(click.Group):
         except KeyboardInterrupt:
             click.echo("skyred: interrupted", err=True)
             ctx.exit(INTERRUPTED)
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
-            raise
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise  # a pipe is broken by `skyred plugins | head`: click ends quietly
         except Exception:
             click.echo(traceback.format_exc(), err=True)
             click.echo(_request_for_report(ctx), err=True)
@@ -103,6 +104,16 @@ def _log_to_console() -> None:
     handler.setLevel(logging.WARNING)
     handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
     logging.basicConfig(handlers=[handler])
+    warnings.formatwarning = _format_warning
+
+
+def _format_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: object = None
+) -> str:
+    """Write warnings of skyred as sentences: where they are raised says nothing to its users."""
+    if issubclass(category, SkyredWarning):
+        return f"WARNING: {message}\n"
+    return f"{filename}:{lineno}: {category.__name__}: {message}\n"
 
 
 @click.group(

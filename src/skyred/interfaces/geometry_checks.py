@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from skyred.errors import Problem
 from skyred.interfaces.chain import Chain, Reduction
+from skyred.interfaces.geometry import Geometry
 from skyred.interfaces.maker import Maker
 
 
@@ -29,6 +30,8 @@ def geometry_problems(maker: Maker, needed: str, pipeline: Chain) -> Iterable[Pr
         All of the pipeline.
     """
     for entry, reduction in entries_of(maker, pipeline):
+        if not isinstance(reduction.geometry, Geometry):
+            continue  # it could not be built
         found = reduction.geometry.dataset_type
         if found not in (None, needed):
             yield Problem(

@@ -72,7 +72,7 @@ class Orchestrator:
         engine: Engine | None = None,
         cache: Cache | str | Path | bool | None = None,
     ) -> None:
-        if problems := pipeline.problems() or pipeline.deep_problems():
+        if problems := pipeline.problems():
             raise ConfigError(problems)
         plugins = plugins or Plugins.load()
         plugins.require_sound()

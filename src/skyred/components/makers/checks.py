@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from skyred.errors import SkyredError
-from skyred.interfaces import Chain, Maker, entries_of
+from skyred.interfaces import Chain, Geometry, Maker, entries_of
 
 if TYPE_CHECKING:
     from regions import SkyRegion
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 def on_regions(maker: Maker, pipeline: Chain) -> Iterator[tuple[str, SkyRegion]]:
     """Yield the on regions that a maker works on; one that cannot be read is named elsewhere."""
     for entry, reduction in entries_of(maker, pipeline):
+        if not isinstance(reduction.geometry, Geometry):
+            continue  # it could not be built
         try:
             region = reduction.geometry.sky_region()
         except (SkyredError, OSError):

@@ -46,6 +46,8 @@ def load(into: type[C], document: Document, catalog: Catalog) -> C:
         raise _config_error(structurer.problems, document)
     if problems := made.problems(structurer.problems):
         raise _config_error(problems, document)
+    # frozen, and no field: it must count neither for equality nor for the digest
+    object.__setattr__(made, "checked", True)
     return made
 
 

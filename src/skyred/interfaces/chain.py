@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from typing import Any, ClassVar
 
 from skyred.errors import Problem
 from skyred.fields import FrozenMapping, Location, chain, option, part, specs, table
@@ -119,6 +120,11 @@ class Chain(Fields):
         Fitter, None, doc="How the models are fitted; not at all if left out."
     )
     estimate: tuple[Estimator, ...] = chain(Estimator, doc="What is derived.")
+    #: Whether `config.load` checked this very object; copies, by `evolve` or pickle, are unchecked.
+    checked: ClassVar[bool] = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: state for name, state in vars(self).items() if name != "checked"}
 
     def _identity(self) -> tuple[str, ...]:
         return ("pipeline",)

@@ -99,9 +99,18 @@ class Pipeline(Chain):
         """
         return export(self, source)
 
-    def check(self) -> None:
-        """Raise `ConfigError` with all that is wrong with the whole; reads no data."""
-        if problems := self.problems() or self.deep_problems():
+    def check(self) -> None:  # type: ignore[override]  # it is no part of another pipeline
+        """Check the pipeline as a whole; reads no data.
+
+        A pipeline that was read from YAML was checked then, and one that was built in Python is
+        checked before it runs.
+
+        Raises
+        ------
+        ConfigError
+            With all problems.
+        """
+        if problems := self.problems():
             raise ConfigError(problems)
 
     def run(

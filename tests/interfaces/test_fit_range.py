@@ -10,12 +10,13 @@ from astropy import units as u
 from regions import CircleSkyRegion
 
 import small_datasets as small
+from component_checks import problems_of
 from skyred.errors import FieldError, ModelError
 from skyred.interfaces import FitRange
 
 
 def messages(**fields: Any) -> list[str]:
-    return [str(problem) for problem in FitRange(**fields).check_deeply()]
+    return [str(problem) for problem in problems_of(FitRange(**fields))]
 
 
 @pytest.mark.parametrize("make", [small.map_dataset, small.spectrum_on_off, small.map_on_off])

@@ -4,7 +4,7 @@ from copy import copy
 
 import pytest
 
-from skyred import Problem
+from skyred import Pipeline, Problem, Reduction
 from skyred_acceptance import Acceptance
 
 CHOSEN = {"energy": ["0.9 TeV", "12 TeV"], "offset_max": "2.4 deg"}
@@ -58,6 +58,7 @@ def test_values_that_make_no_sense_are_named(options, message):
 
 
 def test_problem_is_what_checks_give():
-    found = list(Acceptance(**CHOSEN, exclude=["icrs; circle(1, 2)"]).check_deeply())
+    elsewhere = Pipeline(data={"other": Reduction(datasets=["other.yaml"])})
+    found = list(Acceptance(**CHOSEN, exclude=["icrs; circle(1, 2)"]).check(elsewhere))
     assert found
     assert all(isinstance(each, Problem) for each in found)

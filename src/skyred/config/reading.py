@@ -30,7 +30,10 @@ def read_document(source: str | Path, overrides: Iterable[str] = ()) -> Document
 
 
 def load(into: type[C], document: Document, catalog: Catalog) -> C:
-    """Build a chain from a document.
+    """Build a chain from a document, and check it.
+
+    What can be built is checked whatever is wrong with the rest, so that one pass finds all
+    mistakes.
 
     Raises
     ------
@@ -39,14 +42,13 @@ def load(into: type[C], document: Document, catalog: Catalog) -> C:
     """
     structurer = Structurer(catalog, list(document.problems))
     made = structurer.build(into, document.data or {})
-    problems = structurer.problems
-    if isinstance(made, into):
-        problems = [*problems, *_whole(made, partial=bool(problems))]
-    if not problems:
-        problems = made.deep_problems()  # type: ignore[union-attr]
-    if problems:
+    if not isinstance(made, into):
+        raise _config_error(structurer.problems, document)
+    if problems := made.problems(structurer.problems):
         raise _config_error(problems, document)
-    return made  # type: ignore[return-value]
+    # frozen, and no field: it must count neither for equality nor for the digest
+    object.__setattr__(made, "checked", True)
+    return made
 
 
 def load_component(role: type[F], document: Document, catalog: Catalog) -> F:
@@ -62,18 +64,6 @@ def load_component(role: type[F], document: Document, catalog: Catalog) -> F:
     if structurer.problems:
         raise _config_error(structurer.problems, document)
     return made  # type: ignore[return-value]
-
-
-def _whole(made: Chain, partial: bool) -> list[Problem]:
-    if not partial:
-        return made.problems()
-    found: list[Problem] = []
-    for source in made.checks():
-        try:
-            found += source()
-        except Exception:  # whatever a check raises over parts that are not as it expects
-            continue  # it stumbled over a part that is wrong, and named already
-    return found
 
 
 def _config_error(problems: list[Problem], document: Document) -> ConfigError:

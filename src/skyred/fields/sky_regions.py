@@ -1,6 +1,6 @@
 """Regions of the sky, as they were written; and the maps that are True outside them.
 
-Importing `regions` takes a second, so region objects are built on demand: reading a configuration
+Importing `regions` takes a second, so region objects are built on demand: building a component
 does not.
 """
 
@@ -78,7 +78,7 @@ class Regions:
     def problems(self, name: str) -> Iterable[Problem]:
         """Name what cannot be read among them, as a problem of the option that holds them.
 
-        For `check_deeply`: gammapy takes regions that it cannot read for none at all.
+        For `check`: gammapy takes regions that it cannot read for none at all.
         """
         try:
             self.build()

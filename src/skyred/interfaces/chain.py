@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from typing import Any, ClassVar
 
 from skyred.errors import Problem
 from skyred.fields import FrozenMapping, Location, chain, part, table
@@ -27,6 +28,11 @@ class Chain(Fields):
         Fitter, None, doc="How the models are fitted; not at all if left out."
     )
     estimate: tuple[Estimator, ...] = chain(Estimator, doc="What is derived.")
+    #: Whether `config.load` checked this very object; copies, by `evolve` or pickle, are unchecked.
+    checked: ClassVar[bool] = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: state for name, state in vars(self).items() if name != "checked"}
 
     def _identity(self) -> tuple[str, ...]:
         return ("pipeline",)
@@ -47,38 +53,54 @@ class Chain(Fields):
             if isinstance(held, Component):
                 yield held
 
-    def problems(self) -> list[Problem]:
-        """Name all that only the whole can tell: no data are read."""
-        return [problem for check in self.checks() for problem in check()]
+    def problems(self, known: Iterable[Problem] = ()) -> list[Problem]:
+        """Check the pipeline and all its parts; imports gammapy, reads no data.
 
-    def checks(self) -> Iterator[Callable[[], Iterable[Problem]]]:
-        """Yield every check of the whole, to be called one by one."""
-        yield from (self._bad_places, self._doubled_datasets)
-        yield from (self._doubled_sources, self._doubled_estimates, self._needless_steps)
-        for path, held in walk(self):
-            if isinstance(held, Component):
-                yield partial(self._below, path, held)
+        Parameters
+        ----------
+        known : iterable of Problem
+            Problems that were found when the pipeline was built, and left some parts unset.
 
-    def deep_problems(self) -> list[Problem]:
-        """Name what only gammapy and regions can tell: imports both, reads no data."""
-        held_at = list(walk(self))
-        found = [problem.below(*path) for path, held in held_at for problem in held.check_deeply()]
-        return found or [  # what can be built only
-            problem.below(*path)
-            for path, held in held_at
-            if isinstance(held, Component)
-            for problem in held.check_whole_deeply(self)
-        ]
+        Returns
+        -------
+        list of Problem
+            The known problems, and those that the checks find. Not among them are follow-up
+            problems: those in a field that has another problem already.
+
+        Raises
+        ------
+        Exception
+            The first exception of a check, if there are no problems that could explain it.
+        """
+        problems = list(known)
+        failure: Exception | None = None
+        for path, check in self._checks():
+            earlier = [problem.path for problem in problems]
+            try:
+                for problem in check():
+                    placed = problem.below(*path)
+                    if not _is_follow_up(placed, path, earlier):
+                        problems.append(placed)
+            except Exception as error:  # whatever a check raises if other parts are wrong
+                failure = failure or error
+        if failure is not None and not problems:
+            raise failure
+        return problems
+
+    def _checks(self) -> Iterator[tuple[Path, Callable[[], Iterable[Problem]]]]:
+        """Yield all checks, each with the path of what it checks."""
+        yield from (((), self._bad_places), ((), self._doubled_datasets))
+        yield from (((), self._doubled_sources), ((), self._doubled_estimates))
+        yield (), self._needless_steps
+        for path, inner in walk(self):
+            if inner is not self:
+                yield path, partial(inner.check, self)
 
     def places(self) -> Iterator[tuple[Path, Location]]:
         """Yield every location in it, with its path: archives, region files, model files, ..."""
         for path, held in walk(self):
             for place, location in locations(held):
                 yield (*path, *place), location
-
-    def _below(self, path: Path, held: Component) -> Iterator[Problem]:
-        for problem in held.check(self):
-            yield problem.below(*path)
 
     def _bad_places(self) -> Iterator[Problem]:
         for path, location in self.places():
@@ -124,3 +146,9 @@ class Chain(Fields):
     def _needless_steps(self) -> Iterator[Problem]:
         if self.fit is not None and not self.model:
             yield Problem(("fit",), "there is nothing to fit", "add a model, or leave fit out")
+
+
+def _is_follow_up(problem: Problem, path: Path, earlier: Iterable[Path]) -> bool:
+    """Tell whether a part's problem is in a field, or in an item of it, that has one already."""
+    place = problem.path
+    return len(place) > len(path) > 0 and any(other[: len(place)] == place for other in earlier)

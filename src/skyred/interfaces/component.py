@@ -63,7 +63,22 @@ class Fields:
             raise FieldError(str(attrs.evolve(placed, expected="")), problem.expected)
 
     def validate(self) -> Iterable[Problem]:
-        """Name what no field can tell alone (min above max); paths start at this object."""
+        """Yield problems of the fields together, such as a minimum above the maximum.
+
+        Runs each time an object is built, in Python as from YAML, after each field was validated
+        by itself. It must be quick: it reads no files and imports neither gammapy nor regions.
+
+        Yields
+        ------
+        Problem
+            One for each mistake. Its path starts at this object: ``("min",)`` is its field `min`,
+            ``()`` the object as a whole.
+
+        Notes
+        -----
+        An exception is an error in this method. It is ignored only while fields have problems of
+        their own: such fields are not set.
+        """
         return ()
 
     @classmethod
@@ -82,8 +97,33 @@ class Fields:
         """
         return cls
 
-    def check_deeply(self) -> Iterable[Problem]:
-        """Name what needs slow imports to tell (gammapy models, regions); reads no data."""
+    def check(self, pipeline: Chain) -> Iterable[Problem]:
+        """Yield problems that take the whole pipeline, gammapy or regions to see.
+
+        Examples are a source that no model has, a region that cannot be parsed, or a model that
+        gammapy cannot build. Runs once for each pipeline, before anything else is done: when it is
+        read from YAML, or, if it was built in Python, when an `Orchestrator` gets it. All parts of
+        a pipeline are checked, value classes too; an engine is not part of one.
+
+        It may import gammapy, inside the method, and read files that options name, such as a
+        region file or a table of a model. It reads no event data and changes nothing.
+
+        Parameters
+        ----------
+        pipeline : Chain
+            The pipeline that this object is part of. Some of it may be wrong and reported already.
+
+        Yields
+        ------
+        Problem
+            One for each mistake. Its path starts at this object, as in `validate`. It is dropped
+            if its field has a problem already, such as a missing file: one mistake, one problem.
+
+        Notes
+        -----
+        An exception ends this check only. If the pipeline has any problem, the exception is
+        ignored, because other parts may be missing; otherwise it is raised as it is.
+        """
         return ()
 
     def key(self) -> Hashable:
@@ -153,14 +193,6 @@ class Component(Fields, ABC):
         """Give plain YAML data, with the kind first."""
         return {"kind": self.kind, **super().to_plain(complete)}
 
-    def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Name what only the whole can tell (a source that no model has); reads no data."""
-        return ()
-
-    def check_whole_deeply(self, pipeline: Chain) -> Iterable[Problem]:
-        """Name what takes the whole and slow imports to tell (a parameter that is frozen)."""
-        return ()
-
     def write_script(self, script: Script) -> None:
         """Add what this does to a plain gammapy script (`skyred export`).
 
@@ -210,6 +242,7 @@ def value(cls: T) -> T:
     as ``"3 deg"``.
     """
     _refuse_bare_fields(cls)
+    _refuse_uncalled_checks(cls)
     made = attrs.frozen(cls, kw_only=True, slots=False)
     if made.old_names:  # type: ignore[attr-defined]
         _take_old_names(made)
@@ -223,8 +256,8 @@ def component(cls: T) -> T:
     Raises
     ------
     TypeError
-        If it is no subclass of an interface, has no `kind` in kebab-case, or has a field that
-        is not declared with `option`, `quantity`, ...
+        If it is no subclass of an interface, has no `kind` in kebab-case, has a field that is not
+        declared with `option`, `quantity`, ..., or a check under a name that is never called.
     """
     if not (isinstance(cls, type) and issubclass(cls, Component) and cls.role):
         raise TypeError(f"{cls!r} is no subclass of an interface such as skyred.Maker")
@@ -266,6 +299,13 @@ def _refuse_bare_fields(cls: type) -> None:
                 f"{cls.__name__}.{name} is declared without option(), quantity(), position(), ...; "
                 "a field says what it is for, so that help, errors and YAML can"
             )
+
+
+def _refuse_uncalled_checks(cls: type) -> None:
+    # a check that is never called would be trusted all the same
+    for name in ("check_deeply", "check_whole_deeply"):
+        if hasattr(cls, name):
+            raise TypeError(f"{cls.__name__}.{name} is never called; move it to check(pipeline)")
 
 
 def walk(

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from gammapy.datasets import Dataset, FluxPointsDataset
     from gammapy.maps import Map
 
+    from skyred.interfaces.chain import Chain
+
 SLACK = 1e-6  # an edge of the axis, written in another unit, is still that edge
 
 
@@ -39,8 +41,8 @@ class FitRange(Fields):
             low, high = self.energy
             yield Problem(("energy",), f"{low} is not below {high}", "expected [lowest, highest]")
 
-    def check_deeply(self) -> Iterable[Problem]:
-        """The region must be one."""
+    def check(self, pipeline: Chain) -> Iterable[Problem]:
+        """Yield a problem if the region cannot be read, or is a mask map."""
         try:
             self.region.build()
         except FieldError as error:

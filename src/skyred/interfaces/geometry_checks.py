@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from skyred.errors import Problem
 from skyred.interfaces.chain import Chain
 from skyred.interfaces.data_entry import Reduction
+from skyred.interfaces.geometry import Geometry
 from skyred.interfaces.maker import Maker
 
 
@@ -30,11 +31,14 @@ def geometry_problems(maker: Maker, needed: str, pipeline: Chain) -> Iterable[Pr
         All of the pipeline.
     """
     for entry, reduction in reductions_using(maker, pipeline):
-        found = reduction.geometry.dataset_type
+        geometry = getattr(reduction, "geometry", None)
+        if not isinstance(geometry, Geometry):
+            continue  # it could not be built
+        found = geometry.dataset_type
         if found not in (None, needed):
             yield Problem(
                 (),
                 f"the maker {maker.kind!r} needs the geometry {needed!r}, "
-                f"and that of data.{entry} is {reduction.geometry.kind!r}",
+                f"and that of data.{entry} is {geometry.kind!r}",
                 "change one of the two",
             )

@@ -74,7 +74,8 @@ class Orchestrator:
         engine: Engine | None = None,
         cache: Cache | str | Path | bool | None = None,
     ) -> None:
-        if problems := pipeline.problems() or pipeline.deep_problems():
+        # gammapy objects, of a pipeline that was built in Python, may have changed since any check
+        if not pipeline.checked and (problems := pipeline.problems()):
             raise ConfigError(problems)
         plugins = plugins or Plugins.load()
         plugins.require_sound()

@@ -17,6 +17,7 @@ from gammapy.modeling.models import GaussianPrior
 import curves_side_by_side as beside
 import plain_flare as flare
 import plain_gammapy as plain
+from component_checks import problems_of
 from skyred import Pipeline
 from skyred.components.gammapy import Interval, LightCurve
 from skyred.errors import ConfigError, FieldError, FitError, ModelError, SkyredWarning
@@ -262,7 +263,7 @@ class TestWhatCannotBe:
         first = Interval(start="2006-07-29T20:00:00", stop="2006-07-29T21:00:00")
         other = Interval(start="2006-07-29T21:00:30 tt", stop="2006-07-29T22:00:00 tt")
         estimator = LightCurve(source="pks", by="interval", intervals=[first, other])
-        (problem,) = estimator.check_deeply()
+        (problem,) = [each for each in problems_of(estimator) if each.path == ("intervals",)]
         assert "intervals 1 and 2 overlap" in problem.message
 
     @pytest.mark.data

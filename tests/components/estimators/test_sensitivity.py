@@ -26,6 +26,7 @@ import curves_side_by_side as beside
 import plain_gammapy as plain
 import points_side_by_side
 import small_datasets as small
+from component_checks import problems_of
 from skyred import Pipeline
 from skyred.components.estimators.sensitivity_curve import detected
 from skyred.components.gammapy import Sensitivity
@@ -250,7 +251,7 @@ class TestWhatCannotBe:
         ],
     )
     def test_regions_that_do_not_fit_are_named(self, region: Any, said: str) -> None:
-        (problem,) = Sensitivity(region=region).check_deeply()
+        (problem,) = problems_of(Sensitivity(region=region))
         assert said in problem.message
         assert attrs.asdict(problem)["path"] == ("region",)
 

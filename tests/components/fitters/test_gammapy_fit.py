@@ -10,6 +10,7 @@ import pytest
 
 import objectives
 import plain_gammapy as plain
+from component_checks import problems_of
 from skyred import Objective
 from skyred.components.fitters.backends import METHODS, WITHOUT_LIMITS
 from skyred.components.fitters.check_minimum import check_minimum
@@ -196,7 +197,7 @@ def test_without_sherpa_the_extra_is_named_before_and_at_the_fit() -> None:
     fitter = GammapyFit(backend="sherpa")
     if not fitter._is_missing():
         pytest.skip("sherpa is installed")
-    (problem,) = fitter.check_deeply()
+    (problem,) = problems_of(fitter)
     assert "skyred[sherpa]" in problem.expected
     with pytest.raises(FitError, match=r"pip install \"skyred\[sherpa\]\""):
         fitter.fit(objectives.quadratic(COVARIANCE, BOTTOM))

@@ -17,6 +17,7 @@ from gammapy.modeling.models import (
 
 import plain_gammapy as plain
 import skyred
+from component_checks import problems_of
 from ebl_table import write_table
 from skyred import Pipeline
 from skyred.components.gammapy import Absorption, Source
@@ -46,7 +47,7 @@ def source(**absorption: object) -> Source:
 
 
 def build(component: Source) -> SkyModel:
-    assert list(component.absorption.check_deeply()) == []
+    assert problems_of(component.absorption) == []
     (model,) = component.build(Datasets())
     return model
 
@@ -110,23 +111,23 @@ def test_fit_finds_the_light_that_was_put_in(table):
 
 @pytest.mark.usefixtures("data")
 def test_table_that_is_not_there_is_named_with_the_way_to_it(tmp_path, monkeypatch):
-    (problem,) = Absorption(ebl="finke", redshift=0.1).check_deeply()
+    (problem,) = problems_of(Absorption(ebl="finke", redshift=0.1))
     assert f"no table of absorption at {tmp_path}/ebl/frd_abs.fits.gz" in str(problem)
     assert "gammapy download datasets" in str(problem)
     monkeypatch.delenv("GAMMAPY_DATA")
-    (problem,) = Absorption(ebl="finke", redshift=0.1).check_deeply()
+    (problem,) = problems_of(Absorption(ebl="finke", redshift=0.1))
     assert "GAMMAPY_DATA is not set" in str(problem)
 
 
 def test_redshift_beyond_the_table_is_refused(table):
-    (problem,) = Absorption(file=table, redshift=0.9).check_deeply()
+    (problem,) = problems_of(Absorption(file=table, redshift=0.9))
     assert "ends at redshift 0.6, below 0.9" in str(problem)
 
 
 def test_file_that_is_no_table_is_named(tmp_path):
     path = tmp_path / "odd.fits"
     path.write_text("no FITS")
-    (problem,) = Absorption(file=str(path), redshift=0.1).check_deeply()
+    (problem,) = problems_of(Absorption(file=str(path), redshift=0.1))
     assert "odd.fits cannot be read as a table of absorption" in str(problem)
 
 
@@ -139,7 +140,7 @@ def test_file_that_is_no_table_is_named(tmp_path):
     ],
 )
 def test_wrong_parameters_are_named(table, parameters, says):
-    (problem,) = Absorption(file=table, redshift=0.1, parameters=parameters).check_deeply()
+    (problem,) = problems_of(Absorption(file=table, redshift=0.1, parameters=parameters))
     assert re.search(says, str(problem))
 
 

@@ -13,6 +13,7 @@ from gammapy.catalog import CATALOG_REGISTRY, SourceCatalog2HWC, SourceCatalog3F
 from gammapy.datasets import Datasets
 
 import plain_gammapy as plain
+from component_checks import problems_of
 from skyred import Pipeline
 from skyred.components.gammapy import CatalogSources
 from skyred.components.models.catalog import CATALOGS
@@ -103,7 +104,7 @@ def hawc(tmp_path) -> Path:
 
 def build(**options: object):
     component = CatalogSources(**options)
-    assert list(component.check_deeply()) == []
+    assert problems_of(component) == []
     return component.build(Datasets())
 
 
@@ -157,7 +158,7 @@ def test_source_of_a_cone_that_has_no_model_is_left_out_with_a_warning(fermi):
     component = CatalogSources(
         catalog="3fhl", file=str(fermi), center=["83.6 deg", "22 deg"], radius="180 deg"
     )
-    assert list(component.check_deeply()) == []
+    assert problems_of(component) == []
     with pytest.warns(SkyredWarning, match=r"3FHL-J0001\.2-0748 has no index in the catalogue"):
         assert len(component.build(Datasets())) == 2
 
@@ -186,11 +187,11 @@ def test_catalogue_that_is_not_there_is_named_with_its_file_and_the_way_to_it(
 ):
     monkeypatch.setenv("GAMMAPY_DATA", str(tmp_path))
     for catalog in CATALOGS:
-        (problem,) = CatalogSources(catalog=catalog, sources=["x"]).check_deeply()
+        (problem,) = problems_of(CatalogSources(catalog=catalog, sources=["x"]))
         assert f"no file {tmp_path}/catalogs/" in str(problem)
         assert "gammapy download datasets" in str(problem)
     monkeypatch.delenv("GAMMAPY_DATA")
-    (problem,) = CatalogSources(catalog="3fhl", sources=["x"]).check_deeply()
+    (problem,) = problems_of(CatalogSources(catalog="3fhl", sources=["x"]))
     assert "GAMMAPY_DATA is not set" in str(problem)
 
 
@@ -200,7 +201,7 @@ def test_every_catalogue_of_gammapy_is_offered():
 
 def test_source_that_is_not_there_is_named_with_the_nearest(fermi):
     component = CatalogSources(catalog="3fhl", file=str(fermi), sources=["Crab nebul"])
-    (problem,) = component.check_deeply()
+    (problem,) = problems_of(component)
     assert "has no source 'Crab nebul'; the nearest are Crab Nebula" in str(problem)
 
 
@@ -208,7 +209,7 @@ def test_source_without_the_model_that_is_asked_for_is_named(hawc):
     component = CatalogSources(
         catalog="2hwc", file=str(hawc), sources=["2HWC J0534+220"], which="extended"
     )
-    (problem,) = component.check_deeply()
+    (problem,) = problems_of(component)
     assert "2HWC J0534+220 has no model that gammapy can make" in str(problem)
 
 
@@ -230,7 +231,7 @@ def test_choices_that_give_nothing_are_refused(fermi, options, says):
 def test_file_that_is_no_catalogue_is_named(tmp_path):
     path = tmp_path / "x.fits"
     path.write_text("no FITS")
-    (problem,) = CatalogSources(catalog="3fhl", file=str(path), sources=["Crab"]).check_deeply()
+    (problem,) = problems_of(CatalogSources(catalog="3fhl", file=str(path), sources=["Crab"]))
     assert "x.fits cannot be read as 3fhl" in str(problem)
 
 

@@ -25,6 +25,7 @@ from gammapy.modeling.models import (
 )
 
 import plain_gammapy as plain
+from component_checks import problems_of
 from skyred import Orchestrator, Pipeline
 from skyred.adapters.models import AdaptedModel
 from skyred.components.gammapy import BackgroundModels, GammapyModels, ModelFile, Source
@@ -243,7 +244,7 @@ class TestSource:
     )
     def test_what_is_wrong_is_named_with_its_place(self, change, place, says):
         source = Source(name="crab", spectral={**POWER_LAW, **change})
-        problems = list(source.check_deeply())
+        problems = problems_of(source)
         assert len(problems) == 1
         assert str(problems[0]).startswith(place)
         assert says in str(problems[0])
@@ -290,11 +291,11 @@ class TestFov:
         assert_background(model, FoVBackgroundModel(spectral_model=expected, dataset_name="a"))
 
     def test_norm_that_is_none_is_named(self):
-        problems = list(BackgroundModels(spectral={"type": "pl-nrm"}).check_deeply())
+        problems = problems_of(BackgroundModels(spectral={"type": "pl-nrm"}))
         assert "did you mean 'pl-norm'" in str(problems[0])
 
     def test_spectral_model_that_is_no_norm_is_named(self):
-        problems = list(BackgroundModels(spectral={"type": "pl"}).check_deeply())
+        problems = problems_of(BackgroundModels(spectral={"type": "pl"}))
         assert "'pl' is no norm model" in str(problems[0])
 
 
@@ -355,7 +356,7 @@ class TestGammapyYaml:
         component = GammapyModels(
             components=[{"type": "SkyModel", "name": "x", "spectral": {"type": "nope"}}]
         )
-        problem = next(iter(component.check_deeply()))
+        problem = next(iter(problems_of(component)))
         assert problem.path == ("components", 0)
         assert "nope" in str(problem)
 

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 import plain_gammapy as plain
 import skyred
+from component_checks import problems_of
 from skyred import Pipeline
 from skyred.components.gammapy import BackgroundModels, Source
 from skyred.errors import ConfigError, ModelError
@@ -36,7 +37,7 @@ def with_prior(name: str, prior: object, value: object) -> Source:
 
 
 def built(source: Source, name: str):
-    assert list(source.check_deeply()) == []
+    assert problems_of(source) == []
     (model,) = source.build(Datasets())
     return model.parameters[name]
 
@@ -103,7 +104,7 @@ class TestPriors:
              "number"],
     )  # fmt: skip
     def test_what_is_wrong_is_named_with_its_place(self, prior, says):
-        (problem,) = with_prior("index", prior, 2.2).check_deeply()
+        (problem,) = problems_of(with_prior("index", prior, 2.2))
         assert re.search(says, str(problem)), str(problem)
 
     @pytest.mark.slow

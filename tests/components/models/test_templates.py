@@ -22,6 +22,7 @@ from gammapy.modeling.models import (
 
 import plain_gammapy as plain
 import skyred
+from component_checks import problems_of
 from skyred import Pipeline
 from skyred.components.gammapy import (
     CountsTemplate,
@@ -69,7 +70,7 @@ def table(tmp_path) -> str:
 
 
 def build(component, *datasets):
-    assert list(component.check_deeply()) == []
+    assert problems_of(component) == []
     (model,) = component.build(Datasets(list(datasets)))
     return model
 
@@ -153,7 +154,7 @@ class TestSource:
     def test_map_elsewhere_is_refused(self, tmp_path):
         far = write_map(tmp_path / "far.fits", centre=(100, 22))
         component = TemplateSource(name="s", map=far, spectral=POWER_LAW)
-        assert list(component.check_deeply()) == []
+        assert problems_of(component) == []
         with pytest.raises(ModelError, match=r"s: .*far\.fits does not overlap map"):
             component.build(Datasets([map_dataset("map")]))
 
@@ -184,7 +185,7 @@ class TestSource:
         component = TemplateSource(
             name="s", map=path, spectral=POWER_LAW, normalize="unit" not in wrong
         )
-        (problem,) = component.check_deeply()
+        (problem,) = problems_of(component)
         assert says in str(problem)
         with pytest.raises(ModelError) as error:
             component.build(Datasets())
@@ -193,10 +194,10 @@ class TestSource:
     def test_maps_that_gammapys_own_yaml_names_run_no_code_either(self, tmp_path):
         path = write_map(tmp_path / "wrong.fits", WCSSHAPE="__import__('os').abort()")
         spatial = {"type": "template", "filename": path}
-        (problem,) = Source(name="s", spectral=POWER_LAW, spatial=spatial).check_deeply()
+        (problem,) = problems_of(Source(name="s", spectral=POWER_LAW, spatial=spatial))
         assert "would run anything else as code" in str(problem)
         described = {"name": "s", "type": "SkyModel", "spatial": spatial, "spectral": POWER_LAW}
-        (problem,) = GammapyModels(components=[described]).check_deeply()
+        (problem,) = problems_of(GammapyModels(components=[described]))
         assert "would run anything else as code" in str(problem)
         listed = tmp_path / "models.yaml"
         listed.write_text(json.dumps({"components": [described]}))
@@ -212,7 +213,7 @@ class TestSource:
         path = tmp_path / "odd.fits"
         path.write_text("no FITS")
         component = TemplateSource(name="s", map=str(path), spectral=POWER_LAW)
-        (problem,) = component.check_deeply()
+        (problem,) = problems_of(component)
         assert "odd.fits cannot be read as FITS" in str(problem)
 
     @pytest.mark.parametrize(
@@ -229,7 +230,7 @@ class TestSource:
     def test_tables_that_are_no_spectrum_are_named(self, tmp_path, columns, says):
         path = tmp_path / "s.ecsv"
         Table(columns).write(path)
-        (problem,) = TemplateSource(name="s", spectrum=str(path)).check_deeply()
+        (problem,) = problems_of(TemplateSource(name="s", spectrum=str(path)))
         assert says in str(problem)
 
     @pytest.mark.parametrize(
@@ -245,7 +246,7 @@ class TestSource:
             TemplateSource(name="s", **options)
 
     def test_spectrum_that_is_no_norm_is_named(self, table):
-        (problem,) = TemplateSource(name="s", spectrum=table, spectral=POWER_LAW).check_deeply()
+        (problem,) = problems_of(TemplateSource(name="s", spectrum=table, spectral=POWER_LAW))
         assert "'pl' is no norm model" in str(problem)
 
     def test_file_that_is_not_there_is_named_before_data_are_read(self, tmp_path):
@@ -295,10 +296,10 @@ class TestCounts:
         if "axes" in wrong:
             wrong = {**wrong, "axes": [MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=3)]}
         path = write_map(tmp_path / "wrong.fits", **wrong)
-        (problem,) = CountsTemplate(name="extra", map=path, dataset="map").check_deeply()
+        (problem,) = problems_of(CountsTemplate(name="extra", map=path, dataset="map"))
         assert says in str(problem)
 
     def test_spectrum_that_is_no_norm_is_named(self, counts):
         component = CountsTemplate(name="x", map=counts, dataset="map", spectral=POWER_LAW)
-        (problem,) = component.check_deeply()
+        (problem,) = problems_of(component)
         assert "'pl' is no norm model" in str(problem)

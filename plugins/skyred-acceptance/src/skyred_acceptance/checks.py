@@ -14,7 +14,7 @@ def reach_problems(
 ) -> Iterable[Problem]:
     """Name energies and offsets of a data entry that the model does not reach."""
     for entry, reduction in reductions_using(maker, pipeline):
-        axis = getattr(reduction.geometry, "energy", None)
+        axis = getattr(getattr(reduction, "geometry", None), "energy", None)
         if axis is not None and not any(axis.validate()):
             low, high = axis.bounds
             # rounding of units must not make a range reach beyond itself

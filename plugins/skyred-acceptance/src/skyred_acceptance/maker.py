@@ -94,12 +94,9 @@ class Acceptance(Maker):
             yield Problem(("zenith_edges",), f"{edges} do not rise", "expected two or more angles")
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """The geometry must be a map, and within the model's reach."""
+        """Yield problems of the geometry, of the model's reach and of the exclusion."""
         yield from geometry_problems(self, "map", pipeline)
         yield from reach_problems(self, self.energy, self.offset_max, pipeline)
-
-    def check_deeply(self) -> Iterable[Problem]:
-        """Every exclusion must be one."""
         yield from self.exclude.problems("exclude")
 
     @property

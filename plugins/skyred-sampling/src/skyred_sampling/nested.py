@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from skyred import FitResult, Fitter, Problem, component, option
+from skyred import FitResult, Fitter, Problem, Source, component, option
 from skyred_sampling import weighted
 from skyred_sampling.sampling import Sampled, sample
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from skyred import Chain, Objective
+    from skyred import Chain, Model, Objective
 
     Array = NDArray[np.float64]
 
@@ -59,8 +59,8 @@ class Nested(Fitter):
         doc="What the models are set to: the mean of the posterior, or its best sample.",
     )
 
-    def check_whole_deeply(self, pipeline: Chain) -> Iterable[Problem]:
-        """Parameters of sources need a prior or two limits."""
+    def check(self, pipeline: Chain) -> Iterable[Problem]:
+        """Yield a problem if parameters of sources have neither a prior nor two limits."""
         loose = [name for model in pipeline.model for name in _loose(model)]
         if loose:
             found = f"{', '.join(loose)}: neither a prior nor two limits"
@@ -155,18 +155,17 @@ def at_limit(objective: Objective, low: Array, high: Array, errors: Array) -> li
     return [name for name, is_near in zip(objective.names, near, strict=True) if is_near]
 
 
-def _loose(model: object) -> Iterable[str]:
-    """Name what cannot be sampled of a model that can be built without data.
+def _loose(model: Model) -> Iterable[str]:
+    """Yield the parameters that cannot be sampled, of a source, which is built without data.
 
     Linked parameters may have their limits elsewhere; they are judged before sampling begins.
     """
-    from gammapy.datasets import Datasets
-
-    if getattr(model, "kind", "") != "source" or any(True for _ in model.links()):  # type: ignore[attr-defined]
+    if not isinstance(model, Source) or any(True for _ in model.links()):
         return
-    for built in model.build(Datasets()):  # type: ignore[attr-defined]
-        named = zip(built.parameters_unique_names, built.parameters, strict=True)
-        for name, parameter in named:
-            bounded = np.isfinite([parameter.min, parameter.max]).all()
-            if not (parameter.frozen or parameter.prior or bounded):
-                yield f"{built.name}.{name}"
+    built = model.build_or_none()
+    if built is None:
+        return
+    for name, parameter in zip(built.parameters_unique_names, built.parameters, strict=True):
+        bounded = np.isfinite([parameter.min, parameter.max]).all()
+        if not (parameter.frozen or parameter.prior or bounded):
+            yield f"{built.name}.{name}"

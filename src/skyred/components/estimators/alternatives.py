@@ -9,11 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy import units as u
 
-from skyred.components.estimators.parameters import (
-    PARTS,
-    built_parameter_problems,
-    parameter_problems,
-)
+from skyred.components.estimators.parameters import PARTS, parameter_problems
 from skyred.components.models.spec import build_part, part_problems
 from skyred.errors import ModelError, Problem
 from skyred.fields import Name, option
@@ -63,7 +59,7 @@ class Alternative(Fields):
                 yield from _part_problems(part, given, ("replace", source))
 
     def check(self, pipeline: Chain) -> Iterator[Problem]:
-        """Sources and parameters must be there."""
+        """Yield problems of the sources, the parameters, and the models that replace others."""
         names = [name for model in pipeline.model for name in model.source_names()]
         told = all(model.knows_names() for model in pipeline.model)
         named: list[tuple[tuple[str | int, ...], str]] = [
@@ -75,22 +71,12 @@ class Alternative(Fields):
                 near = difflib.get_close_matches(source, names, 1)
                 known = f"there are: {', '.join(names) or 'none'}"
                 yield Problem(path, f"no model has the source {source!r}", known, *near)
-        for name in self.fix:
-            yield from parameter_problems([name], pipeline, ("fix", name))
-        for place, name in enumerate(self.free):
-            yield from parameter_problems([name], pipeline, ("free", place))
-
-    def check_whole_deeply(self, pipeline: Chain) -> Iterator[Problem]:
-        """Sources have the parameters, those aside that get other models here."""
-        for option_name, names in (("fix", tuple(self.fix)), ("free", self.free)):
-            for place, name in enumerate(names):
-                if any(name.startswith(f"{source}.") for source in self.replace):
-                    continue
-                path = (option_name, place if option_name == "free" else name)
-                yield from built_parameter_problems([name], pipeline, path, free=False)
-
-    def check_deeply(self) -> Iterable[Problem]:
-        """What replaces a part must be a model that gammapy can build."""
+        parameters: list[tuple[tuple[str | int, ...], str]] = [
+            *((("fix", name), name) for name in self.fix),
+            *((("free", place), name) for place, name in enumerate(self.free)),
+        ]
+        for path, name in parameters:
+            yield from parameter_problems([name], pipeline, path, replaced=tuple(self.replace))
         for source, parts in self.replace.items():
             for part, given in parts.items():
                 for problem in part_problems(part, given):

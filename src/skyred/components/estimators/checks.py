@@ -69,7 +69,13 @@ def _range_problems(
         )
 
 
-def alignment_problems(pipeline: Chain) -> Iterable[Problem]:
+def bin_problems(edges: u.Quantity | None, pipeline: Chain) -> Iterable[Problem]:
+    """Yield problems of energy edges or, if there are none, of axes without common bins."""
+    problems = [] if edges is None else list(edge_problems(edges, pipeline))
+    yield from problems or _alignment_problems(pipeline)
+
+
+def _alignment_problems(pipeline: Chain) -> Iterable[Problem]:
     """Name data entries whose energy axes are no parts of one axis: there are no common bins."""
     axes = {entry: axis.build("energy") for entry, axis in _known_axes(pipeline).items()}
     first = next(iter(axes), "")

@@ -14,7 +14,6 @@ import numpy as np
 from skyred.components.estimators.contour_pairs import Pair, draw_corner, draw_pair
 from skyred.components.estimators.parameters import (
     FittedMinimum,
-    built_parameter_problems,
     chosen_parameters,
     fitted,
     parameter_problems,
@@ -144,13 +143,8 @@ class Contours(Estimator):
             yield Problem(("sigmas",), "is empty", "expected sigmas, or probabilities")
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """The parameters must be of sources that there are."""
-        yield from parameter_problems(self.parameters, pipeline, ("parameters",))
-
-    def check_whole_deeply(self, pipeline: Chain) -> Iterable[Problem]:
-        """They must be parameters that the sources have, and free."""
-        path = ("parameters",)
-        yield from built_parameter_problems(self.parameters, pipeline, path, free=True)
+        """Yield a problem for each parameter that no source has, or that is frozen."""
+        yield from parameter_problems(self.parameters, pipeline, ("parameters",), free=True)
 
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> ContoursProduct:
         """Find contours of the flat likelihood; gammapy's `Fit.stat_contour` gives the same curves.

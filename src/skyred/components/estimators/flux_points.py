@@ -12,8 +12,7 @@ import numpy as np
 from astropy import units as u
 
 from skyred.components.estimators.checks import (
-    alignment_problems,
-    edge_problems,
+    bin_problems,
     rising_problems,
     source_problems,
 )
@@ -141,13 +140,9 @@ class FluxPoints(Estimator):
         yield from rising_problems(self.energy_edges)
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """The source must be modelled, and the edges lie on the energy axes."""
+        """Yield problems of the source, the energy edges and the energy axes."""
         yield from source_problems(self.source, pipeline)
-        yield from edge_problems(self.energy_edges, pipeline)
-
-    def check_whole_deeply(self, pipeline: Chain) -> Iterable[Problem]:
-        """Energy axes are parts of one."""
-        yield from alignment_problems(pipeline)
+        yield from bin_problems(self.energy_edges, pipeline)
 
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> FluxPointsProduct:
         """Estimate by the flat likelihood, with the numbers of gammapy's `FluxPointsEstimator`."""

@@ -11,8 +11,7 @@ import attrs
 from astropy import units as u
 
 from skyred.components.estimators.checks import (
-    alignment_problems,
-    edge_problems,
+    bin_problems,
     rising_problems,
     source_problems,
 )
@@ -21,7 +20,7 @@ from skyred.components.estimators.scripted import write_nights, write_steps
 from skyred.components.estimators.times import livetime
 from skyred.errors import Problem, SkyredWarning
 from skyred.fields import Instant, chain, instant, option, quantity
-from skyred.interfaces import Chain, Component, Estimator, Fields, component, value
+from skyred.interfaces import Chain, Estimator, Fields, Stacker, component, value
 from skyred.products.light_curve import LightCurveProduct
 from skyred.scripting import literal
 
@@ -103,26 +102,22 @@ class LightCurve(Estimator):
             yield Problem(("intervals", number + 1), text, "expected one after the other")
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """The source must be modelled, the edges lie on the axes, and the runs be kept apart."""
+        """Yield problems of the source, the stacker, the energies and the intervals."""
         yield from source_problems(self.source, pipeline)
-        if self.energy_edges is not None:
-            yield from edge_problems(self.energy_edges, pipeline)
-        stackers = [(entry, reduction.stack) for entry, reduction in pipeline.reductions()]
-        if len(stackers) == 1 and isinstance(stackers[0][1], Component):
-            entry, stacker = stackers[0]
-            if stacker.one_dataset:
+        if len(entries := list(pipeline.entries())) == 1:
+            ((entry, data),) = entries
+            stacker = getattr(data, "stack", None)
+            if isinstance(stacker, Stacker) and stacker.one_dataset:
                 yield Problem(
                     ("by",),
                     f"data.{entry} is stacked to one dataset, which would give one point only",
                     f"keep the runs apart (data.{entry}.stack: {{kind: keep}}), or group them",
                 )
+        yield from bin_problems(self.energy_edges, pipeline)
+        yield from self._interval_problems()
 
-    def check_whole_deeply(self, pipeline: Chain) -> Iterable[Problem]:
-        """Energy axes are parts of one."""
-        yield from alignment_problems(pipeline)
-
-    def check_deeply(self) -> Iterable[Problem]:
-        """Intervals of different time scales must rise too."""
+    def _interval_problems(self) -> Iterable[Problem]:
+        """Yield a problem if intervals do not rise; their time scales may differ."""
         from skyred.errors import FitError
         from skyred.likelihood.flux.intervals import given
 

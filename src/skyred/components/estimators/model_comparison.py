@@ -21,7 +21,7 @@ from skyred.components.estimators.comparing import (
 from skyred.components.estimators.parameters import copies
 from skyred.errors import FitError, Problem, SkyredWarning
 from skyred.fields import REQUIRED, chain, option
-from skyred.interfaces import Chain, Estimator, Product, component
+from skyred.interfaces import Estimator, Product, component
 from skyred.products.fits_tables import read_tables, write_tables
 
 if TYPE_CHECKING:
@@ -90,18 +90,6 @@ class ModelComparison(Estimator):
             if names[each.name] > 1:
                 message = f"two models are called {each.name!r}"
                 yield Problem(("alternatives", place), message, "give each its own name")
-
-    def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Sources and parameters of the alternatives must be there."""
-        for place, each in enumerate(self.alternatives):
-            for problem in each.check(pipeline):
-                yield problem.below("alternatives", place)
-
-    def check_whole_deeply(self, pipeline: Chain) -> Iterable[Problem]:
-        """Sources must have the parameters that alternatives hold or let free."""
-        for place, each in enumerate(self.alternatives):
-            for problem in each.check_whole_deeply(pipeline):
-                yield problem.below("alternatives", place)
 
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> ComparisonProduct:
         """Fit each on copies of the datasets, from the best values of the fitted model.

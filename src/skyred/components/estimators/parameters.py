@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from skyred.interfaces import Chain
 if TYPE_CHECKING:
     from gammapy.datasets import Datasets
     from gammapy.modeling import Parameter
-    from gammapy.modeling.models import Models
+    from gammapy.modeling.models import SkyModel
 
     from skyred.interfaces.objective import Objective
     from skyred.interfaces.records import FitResult
@@ -67,7 +67,7 @@ def _names(datasets: Datasets) -> list[list[str]]:
     return [known[value_key(each)] for each in unique if not is_fixed(each)]
 
 
-def _named(models: Models) -> Iterator[tuple[list[str], Parameter]]:
+def _named(models: Iterable[SkyModel]) -> Iterator[tuple[list[str], Parameter]]:
     """Yield the names of each parameter of each model, and the parameter."""
     for model in models:
         own = model.parameters_unique_names
@@ -90,50 +90,70 @@ def _unknown(pattern: str, datasets: Datasets, names: list[list[str]]) -> str:
 
 
 def parameter_problems(
-    names: Iterable[str], pipeline: Chain, path: tuple[str | int, ...]
+    names: Iterable[str],
+    pipeline: Chain,
+    path: tuple[str | int, ...],
+    *,
+    free: bool = False,
+    replaced: Collection[str] = (),
 ) -> Iterator[Problem]:
-    """Name parameters of a source that no model has, or of a part that it has not.
+    """Yield problems of parameter names: no such source, part or parameter, or a frozen one.
 
     Backgrounds, and models that tell their names only when they are built, are judged later.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Names such as ``crab.index``, or wildcards.
+    pipeline : Chain
+        The pipeline whose models are searched.
+    path : tuple of (str or int)
+        The option that holds the names.
+    free : bool
+        Whether a name must mean at least one free parameter.
+    replaced : collection of str
+        Sources that get other models, so that any parameter is accepted.
     """
     sources = [name for model in pipeline.model for name in model.source_names()]
-    for name in names:
-        owner = next((each for each in sources if name.startswith(f"{each}.")), None)
-        if owner is not None:
-            yield from _missing_part(name, owner, pipeline, path)
-        elif "." not in name:
-            expected = "expected source.parameter, such as crab.spectral.index or crab.index"
-            yield Problem(path, f"{name!r} names no parameter", expected)
-        elif not _told_later(name, pipeline):
-            source = name.split(".")[0]
-            near = difflib.get_close_matches(source, sources, 1)
-            known = f"there are: {', '.join(sources) or 'none'}"
-            yield Problem(path, f"no model has the source {source!r} of {name!r}", known, *near)
-
-
-def built_parameter_problems(
-    names: Iterable[str], pipeline: Chain, path: tuple[str | int, ...], *, free: bool
-) -> Iterator[Problem]:
-    """Name parameters that a source has not, or that are frozen where they must be free.
-
-    Builds the sources, so that it needs gammapy; other models are judged after the fit.
-    """
-    from gammapy.datasets import Datasets
-
-    sources = {each.name: each for each in pipeline.model if isinstance(each, Source)}
+    own = {model.name: model for model in pipeline.model if isinstance(model, Source)}
     for name in names:
         owner = next((each for each in sources if name.startswith(f"{each}.")), None)
         if owner is None:
-            continue
-        named = list(_named(sources[owner].build(Datasets())))
-        meant = [parameter for each, parameter in named if _means(name, each)]
-        if not meant:
-            known = ", ".join(each[0] for each, _ in named)
-            near = difflib.get_close_matches(name, [text for each, _ in named for text in each], 1)
-            yield Problem(path, f"no parameter is called {name!r}", f"there are: {known}", *near)
-        elif free and all(parameter.frozen for parameter in meant):
-            text = f"the parameter {name!r} is frozen"
-            yield Problem(path, text, "set frozen: false in its model")
+            yield from _unknown_source(name, sources, pipeline, path)
+        elif owner not in replaced:
+            missing = list(_missing_part(name, owner, pipeline, path))
+            yield from missing or _unknown_parameter(name, own.get(owner), path, free)
+
+
+def _unknown_source(
+    name: str, sources: Sequence[str], pipeline: Chain, path: tuple[str | int, ...]
+) -> Iterator[Problem]:
+    if "." not in name:
+        expected = "expected source.parameter, such as crab.spectral.index or crab.index"
+        yield Problem(path, f"{name!r} names no parameter", expected)
+    elif not _told_later(name, pipeline):
+        source = name.split(".")[0]
+        near = difflib.get_close_matches(source, sources, 1)
+        known = f"there are: {', '.join(sources) or 'none'}"
+        yield Problem(path, f"no model has the source {source!r} of {name!r}", known, *near)
+
+
+def _unknown_parameter(
+    name: str, source: Source | None, path: tuple[str | int, ...], free: bool
+) -> Iterator[Problem]:
+    """Yield a problem if the built source lacks a parameter, or has it frozen instead of free."""
+    model = None if source is None else source.build_or_none()
+    if model is None:
+        return
+    named = list(_named([model]))
+    matches = [parameter for names, parameter in named if _means(name, names)]
+    if not matches:
+        known = ", ".join(names[0] for names, _ in named)
+        near = difflib.get_close_matches(name, [text for names, _ in named for text in names], 1)
+        yield Problem(path, f"no parameter is called {name!r}", f"there are: {known}", *near)
+    elif free and all(parameter.frozen for parameter in matches):
+        text = f"the parameter {name!r} is frozen"
+        yield Problem(path, text, "set frozen: false in its model")
 
 
 def _told_later(name: str, pipeline: Chain) -> bool:

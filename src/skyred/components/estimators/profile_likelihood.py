@@ -21,7 +21,6 @@ from skyred.components.estimators.curves import (
 )
 from skyred.components.estimators.parameters import (
     FittedMinimum,
-    built_parameter_problems,
     chosen_parameters,
     fitted,
     parameter_problems,
@@ -122,13 +121,8 @@ class ProfileLikelihood(Estimator):
             yield Problem(("values",), found, "expected one name in parameters")
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """The parameters must be of sources that there are."""
-        yield from parameter_problems(self.parameters, pipeline, ("parameters",))
-
-    def check_whole_deeply(self, pipeline: Chain) -> Iterable[Problem]:
-        """They must be parameters that the sources have, and free."""
-        path = ("parameters",)
-        yield from built_parameter_problems(self.parameters, pipeline, path, free=True)
+        """Yield a problem for each parameter that no source has, or that is frozen."""
+        yield from parameter_problems(self.parameters, pipeline, ("parameters",), free=True)
 
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> ProfileProduct:
         """Follow the statistic of the flat likelihood, as gammapy's `Fit.stat_profile` does.

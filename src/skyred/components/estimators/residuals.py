@@ -137,11 +137,8 @@ class Residuals(Estimator):
     )
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """There must be a map."""
+        """Yield problems of the data, which must be maps, and of the region."""
         yield from map_problems(pipeline)
-
-    def check_deeply(self) -> Iterable[Problem]:
-        """The region must be one."""
         try:
             self.region.build()
         except (FieldError, OSError) as error:

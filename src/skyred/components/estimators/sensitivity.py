@@ -133,7 +133,7 @@ class Sensitivity(Estimator):
         yield from rising_problems(self.energy_edges)
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Maps need a region, and the edges must lie on the axes."""
+        """Yield problems of the energy edges and the region, which maps need."""
         if self.energy_edges is not None:
             yield from edge_problems(self.energy_edges, pipeline)
         kinds = {
@@ -142,9 +142,6 @@ class Sensitivity(Estimator):
         if "map" in kinds and not self.region:
             expected = "expected the on region, such as 'icrs; circle(83.63, 22.01, 0.11)'"
             yield Problem(("region",), "is missing, and the data are maps", expected)
-
-    def check_deeply(self) -> Iterable[Problem]:
-        """The region must be one circle, or one region of any kind without containment."""
         try:
             yield from self._region_problems(self.region.build())
         except (FieldError, OSError) as error:

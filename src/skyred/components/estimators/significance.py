@@ -14,7 +14,7 @@ from skyred.components.estimators.flux_maps import FluxMapsProduct
 from skyred.components.makers.scripted import write_exclusion
 from skyred.errors import Problem
 from skyred.fields import Regions, exclusion
-from skyred.interfaces import component
+from skyred.interfaces import Chain, component
 from skyred.products.flux_io import read_maps
 from skyred.products.plotting import energy_text
 
@@ -141,8 +141,9 @@ class SignificanceMap(Correlated):
     product = SignificanceProduct
     exclude: Regions = exclusion()
 
-    def check_deeply(self) -> Iterable[Problem]:
-        """Every exclusion must be one."""
+    def check(self, pipeline: Chain) -> Iterable[Problem]:
+        """Yield problems of the maps, the energy edges and the exclusion."""
+        yield from super().check(pipeline)
         yield from self.exclude.problems("exclude")
 
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> SignificanceProduct:

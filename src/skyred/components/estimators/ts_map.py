@@ -101,14 +101,14 @@ class TSMap(MapEstimator):
     n_sigma_sensitivity: float = option(5.0, min=0.1, doc="Significance of the sensitivity.")
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Edges must lie on the energy axes of maps, and sources be modelled."""
+        """Yield problems of the maps, the energy edges, the sources and the model."""
         yield from super().check(pipeline)
         for index, source in enumerate(self.without):
             for problem in source_problems(source, pipeline):
                 yield attrs.evolve(problem, path=("without", index))
+        yield from self._model_problems()
 
-    def check_deeply(self) -> Iterable[Problem]:
-        """The source must be a model that gammapy can build, and that can be moved."""
+    def _model_problems(self) -> Iterable[Problem]:
         problems = [
             *part_problems("spatial", self.spatial),
             *part_problems("spectral", self.spectral),

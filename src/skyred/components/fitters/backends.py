@@ -14,7 +14,7 @@ from skyred.components.fitters.check_minimum import check_minimum, lower_point_i
 from skyred.components.fitters.scaled import Scaled
 from skyred.errors import FitError, Problem
 from skyred.fields import FrozenMapping, option, thaw
-from skyred.interfaces import Fitter, component
+from skyred.interfaces import Chain, Fitter, component
 from skyred.interfaces.records import FitResult
 from skyred.likelihood.minimise.convergence import at_limit
 from skyred.likelihood.minimise.nearby import RESTARTS, find_lower_neighbour
@@ -74,8 +74,8 @@ class GammapyFit(Fitter):
             expected = f"expected one of {', '.join(known)}"
             yield Problem(("method",), f"{self.backend} has no method {self.method!r}", expected)
 
-    def check_deeply(self) -> Iterable[Problem]:
-        """The backend must be installed."""
+    def check(self, pipeline: Chain) -> Iterable[Problem]:
+        """Yield a problem if the backend is not installed."""
         if self._is_missing():
             yield Problem(("backend",), "sherpa is not installed", 'pip install "skyred[sherpa]"')
 

@@ -50,11 +50,8 @@ class FoVBackground(Maker):
             yield Problem(("free_tilt",), f"{self.spectral} has no tilt", "it is that of pl-norm")
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """The geometry must be a map."""
+        """Yield problems of the geometry and the exclusion."""
         yield from geometry_problems(self, "map", pipeline)
-
-    def check_deeply(self) -> Iterable[Problem]:
-        """Every exclusion must be one: gammapy takes an unreadable one for none at all."""
         yield from self.exclude.problems("exclude")
 
     def make(self, dataset: MapDataset, observation: Observation) -> MapDataset:

@@ -74,7 +74,7 @@ class ReflectedRegions(Maker):
             )
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """The geometry must be a spectrum, and its region one that can be turned around."""
+        """Yield problems of the geometry, the on regions and the exclusion."""
         from regions import PointSkyRegion
 
         yield from geometry_problems(self, "spectrum", pipeline)
@@ -85,9 +85,6 @@ class ReflectedRegions(Maker):
             if not hasattr(region, "center"):
                 message = f"the on region of data.{entry} is a {type(region).__name__}"
                 yield Problem((), message, "expected one with a centre, such as a circle")
-
-    def check_deeply(self) -> Iterable[Problem]:
-        """Every exclusion must be one: gammapy takes an unreadable one for none at all."""
         yield from self.exclude.problems("exclude")
 
     def make(self, dataset: SpectrumDataset, observation: Observation) -> SpectrumDatasetOnOff:

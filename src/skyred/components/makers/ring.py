@@ -48,11 +48,8 @@ class Ring(Maker):
         """Give off counts and off acceptance of each pixel; `inside` is where they come from."""
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """A ring needs a map with one bin of energy, and its place among the makers."""
+        """Yield problems of the map, the order of the makers and the exclusion."""
         yield from ring_problems(self, pipeline)
-
-    def check_deeply(self) -> Iterable[Problem]:
-        """Every exclusion must be one."""
         yield from self.exclude.problems("exclude")
 
     def make(self, dataset: MapDataset, observation: Observation) -> MapDatasetOnOff:

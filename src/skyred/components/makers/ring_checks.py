@@ -20,8 +20,9 @@ def ring_problems(ring: Ring, pipeline: Chain) -> Iterator[Problem]:
     """Name what keeps a ring from being made, in every data entry that it is in."""
     yield from geometry_problems(ring, "map", pipeline)
     for entry, reduction in reductions_using(ring, pipeline):
-        if reduction.geometry.dataset_type == "map":
-            yield from _problems_of_map(ring, f"data.{entry}.geometry", reduction.geometry)
+        geometry = getattr(reduction, "geometry", None)  # None: it is missing
+        if getattr(geometry, "dataset_type", None) == "map":
+            yield from _problems_of_map(ring, f"data.{entry}.geometry", geometry)
         yield from _problems_of_order(ring, reduction.make)
 
 

@@ -12,7 +12,7 @@ from astropy import units as u
 from skyred.components.models.spec import PartError, set_parameters
 from skyred.errors import ModelError, Problem
 from skyred.fields import Location, option
-from skyred.interfaces import Fields, value
+from skyred.interfaces import Chain, Fields, value
 
 if TYPE_CHECKING:
     from gammapy.modeling.models import EBLAbsorptionNormSpectralModel, SpectralModel
@@ -42,8 +42,8 @@ class Absorption(Fields):
             found = "has neither ebl nor file" if self.ebl is None else "has both ebl and file"
             yield Problem((), found, f"expected ebl: one of {', '.join(EBL)}; or file: a table")
 
-    def check_deeply(self) -> Iterable[Problem]:
-        """The table must be there and reach the redshift, and the parameters must be right."""
+    def check(self, pipeline: Chain) -> Iterable[Problem]:
+        """Yield problems of the table, of its range of redshifts, and of the parameters."""
         try:
             self.build()
         except ModelError as error:
@@ -65,14 +65,14 @@ class Absorption(Fields):
         """
         from gammapy.modeling.models import EBLAbsorptionNormSpectralModel
 
-        path = self._path()
+        path, redshift = self._path(), self.redshift
         try:
-            model = EBLAbsorptionNormSpectralModel.read(path, redshift=self.redshift)
+            model = EBLAbsorptionNormSpectralModel.read(path, redshift=redshift)
         except Exception as error:  # astropy raises whatever the file leads it to
             raise ModelError(f"{path} cannot be read as a table of absorption: {error}") from error
         highest = float(np.max(model.param))
-        if self.redshift > highest:  # gammapy would go on beyond the table, without a word
-            raise ModelError(f"{path} ends at redshift {highest:g}, below {self.redshift:g}")
+        if redshift > highest:  # gammapy would go on beyond the table, without a word
+            raise ModelError(f"{path} ends at redshift {highest:g}, below {redshift:g}")
         if self.file is not None:
             # gammapy finds its own tables again by name; of others, models.yaml holds the numbers,
             # which it can only write in the machine's own order of bytes

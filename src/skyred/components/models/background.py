@@ -15,7 +15,7 @@ from skyred.components.models.spec import (
 )
 from skyred.errors import ExportError, Problem
 from skyred.fields import option
-from skyred.interfaces import Model, component
+from skyred.interfaces import Chain, Model, component
 
 if TYPE_CHECKING:
     from gammapy.datasets import Datasets
@@ -37,8 +37,8 @@ class BackgroundModels(Model):
         """Find the link labels: each stands for the backgrounds of all datasets."""
         return uses(self.spectral, "the backgrounds", ("spectral",), times=2)
 
-    def check_deeply(self) -> Iterable[Problem]:
-        """The norm model must be one, and one that gammapy can build."""
+    def check(self, pipeline: Chain) -> Iterable[Problem]:
+        """Yield problems of the norm model."""
         problems = list(part_problems("spectral", self.spectral))
         if not problems and not is_norm(self.spectral):
             problem = f"{self.spectral['type']!r} is no norm model"

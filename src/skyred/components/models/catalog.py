@@ -15,7 +15,7 @@ from astropy import units as u
 from skyred.components.models.scripted import ModelWriter
 from skyred.errors import ModelError, Problem, SkyredWarning
 from skyred.fields import Location, Position, option, position, quantity
-from skyred.interfaces import Model, component
+from skyred.interfaces import Chain, Model, component
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -82,14 +82,18 @@ class CatalogSources(Model):
         """A cone, and sources of several components, tell their names only when they are built."""
         return self.center is None and self.catalog != "hgps"
 
-    def check_deeply(self) -> Iterable[Problem]:
-        """The catalogue must be there, and have the sources."""
+    def check(self, pipeline: Chain) -> Iterable[Problem]:
+        """Yield a problem if the catalogue cannot be read, or lacks the sources."""
+        if any(True for _ in self.validate()):
+            return  # the catalogue would be blamed for it
+        field = "catalog" if self.file is None else "file"
         try:
-            with warnings.catch_warnings():  # they are told when the models are built
-                warnings.simplefilter("ignore", SkyredWarning)
-                self._models()
-        except ModelError as error:
+            catalog = self._read()
             field = "sources" if self.sources else "catalog"
+            with warnings.catch_warnings():  # they are issued when the models are built
+                warnings.simplefilter("ignore", SkyredWarning)
+                self._models(catalog)
+        except ModelError as error:
             yield Problem((field,), str(error))
 
     def build(self, datasets: Datasets) -> Models:
@@ -102,7 +106,7 @@ class CatalogSources(Model):
         """
         from gammapy.modeling.models import Models
 
-        models = self._models()
+        models = self._models(self._read())
         for model in models:
             model.datasets_names = None if self.datasets is None else list(self.datasets)
             freeze(model, self.freeze)
@@ -116,8 +120,7 @@ class CatalogSources(Model):
         for model in self.build(Datasets()):
             ModelWriter(script, script.body).source(model)
 
-    def _models(self) -> list[SkyModel]:
-        catalog = self._read()
+    def _models(self, catalog: SourceCatalog) -> list[SkyModel]:
         taken: dict[int, str] = {}
         models: list[SkyModel] = []
         for name in self.sources:

@@ -47,11 +47,8 @@ class CountsTemplate(Model):
         return uses(self.spectral, self.name, ("spectral",))
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Links must link."""
+        """Yield problems of links, the norm model and the map of counts."""
         yield from link_problems(self, pipeline)
-
-    def check_deeply(self) -> Iterable[Problem]:
-        """The norm must be one, and the map one of counts."""
         problems = list(part_problems("spectral", self.spectral))
         if not problems and not is_norm(self.spectral):
             found = f"{self.spectral['type']!r} is no norm model"

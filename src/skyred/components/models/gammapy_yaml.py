@@ -84,11 +84,8 @@ class GammapyModels(Model):
             yield from uses(held, str(held.get("name")), ("components", place))
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Links must link."""
+        """Yield problems of links, and of components that gammapy cannot build."""
         yield from link_problems(self, pipeline)
-
-    def check_deeply(self) -> Iterable[Problem]:
-        """Every component must be one that gammapy can build."""
         for index, data in enumerate(self.components):
             try:
                 _from_dicts([thaw(data)])

@@ -15,7 +15,7 @@ from skyred.interfaces import Chain, Model, component
 
 if TYPE_CHECKING:
     from gammapy.datasets import Datasets
-    from gammapy.modeling.models import Models
+    from gammapy.modeling.models import Models, SkyModel
 
     from skyred.scripting import Script
 
@@ -65,11 +65,8 @@ class Source(Model):
             yield from uses(self.absorption.parameters, self.name, path)
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Links must link."""
+        """Yield problems of links, and of parts that gammapy cannot build."""
         yield from link_problems(self, pipeline)
-
-    def check_deeply(self) -> Iterable[Problem]:
-        """Every part must be a model that gammapy can build."""
         for name in PARTS:
             yield from part_problems(name, getattr(self, name))
 
@@ -86,6 +83,18 @@ class Source(Model):
             built["spectral_model"] = self.absorption.applied(built["spectral_model"])
         names = None if self.datasets is None else list(self.datasets)
         return Models([SkyModel(name=self.name, datasets_names=names, **built)])
+
+    def build_or_none(self) -> SkyModel | None:
+        """Build the sky model for checks of its parameters; None if it cannot be built.
+
+        The check of the source itself reports why it cannot.
+        """
+        from gammapy.datasets import Datasets
+
+        try:
+            return self.build(Datasets())[0]
+        except Exception:  # whatever gammapy raises
+            return None
 
     def write_script(self, script: Script) -> None:
         """Write the sky model."""

@@ -77,11 +77,8 @@ class TemplateSource(Model):
             yield from uses(getattr(self, part), self.name, (part,))
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Links must link."""
+        """Yield problems of links, and of files and parts that gammapy cannot use."""
         yield from link_problems(self, pipeline)
-
-    def check_deeply(self) -> Iterable[Problem]:
-        """Files and parts must be such as gammapy can use."""
         problems = [*part_problems("spectral", self.spectral)]
         problems += part_problems("spatial", self.spatial)
         if not problems and self.spectrum is not None and not is_norm(self.spectral):
@@ -95,7 +92,7 @@ class TemplateSource(Model):
             except ModelError as error:
                 yield Problem((field,), str(error))
                 return
-        if not problems:
+        if not problems and not any(True for _ in self.validate()):
             try:
                 self._model()
             except ModelError as error:

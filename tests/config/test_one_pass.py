@@ -1,0 +1,220 @@
+"""Checks of the whole pipeline: independent mistakes in one pass, and each of them once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ebl_table import write_table
+from skyred import Pipeline, Problem, component
+from skyred.errors import ConfigError
+from skyred.interfaces import Fields, value
+from skyred.plugins import Plugins
+from toys import ToyEstimator, toy_pipeline
+
+PROFILES = "  - {kind: profile-likelihood, parameters: [crab.%s]}\n"
+SPECTRAL = "spectral: {type: pl, index: 2.702"
+NOWHERE = "$SKYRED_TEST_NOWHERE"
+
+
+@pytest.fixture(scope="module")
+def plugins() -> Plugins:
+    return Plugins.load()
+
+
+@pytest.fixture(autouse=True)
+def unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(NOWHERE[1:], raising=False)
+
+
+def mistakes(text: str, plugins: Plugins) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        Pipeline.from_yaml(text, plugins=plugins)
+    return [str(problem) for problem in caught.value.problems]
+
+
+def replaced(text: str, **changes: str) -> str:
+    """Replace texts of the example, each of which is there once."""
+    for name, new in changes.items():
+        old = OLD[name]
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    return text
+
+
+OLD = {
+    "archive": "$GAMMAPY_DATA/hess-dl3-dr1",
+    "exclude": "icrs; circle(83.63, 22.14, 0.2)",
+    "spatial": "spatial: {type: point",
+    "spectral": SPECTRAL,
+    "source": "source: crab",
+    "region": "icrs; circle(83.63, 22.01, 0.5)",
+    "last": "  - {kind: excess-map}\n",
+}
+
+
+@pytest.mark.parametrize("ebl", ["dominguezz", "dominguez"], ids=["cannot be built", "no table"])
+def test_independent_mistakes_are_reported_together(
+    crab_yaml: str, plugins: Plugins, ebl: str
+) -> None:
+    text = replaced(
+        crab_yaml,
+        archive=f"{NOWHERE}/dl3",  # by the pipeline
+        exclude="icrs; circel(83.63, 22.14, 0.2)",  # by regions
+        spatial=f"absorption: {{ebl: {ebl}, redshift: 0.1}}\n    spatial: {{type: point",
+        source="source: carb",  # by an estimator
+        region="icrs; circle(83.63)",  # by regions
+    )
+    starts = [
+        "data.hess.archive: the environment variable SKYRED_TEST_NOWHERE is not set",
+        "data.hess.make[2].exclude: 'icrs; circel(83.63, 22.14, 0.2)' is no DS9 region",
+        "model[0].absorption.ebl: ",
+        "estimate[0].source: no model has the source 'carb'",
+        "estimate[1].region: 'icrs; circle(83.63)' is no DS9 region",
+    ]
+    problems = mistakes(text, plugins)
+    assert len(problems) == len(starts), problems
+    for problem, start in zip(problems, starts, strict=True):  # in the order of the file
+        assert problem.startswith(start)
+
+
+def test_parameters_of_a_sound_source_are_checked_beside_other_mistakes(
+    crab_yaml: str, plugins: Plugins
+) -> None:
+    profiles = PROFILES % "indxe" + PROFILES.replace("{", "{name: b, ") % "reference"
+    text = replaced(crab_yaml, region="icrs; circle(83.63)", last=profiles)
+    region, unknown, frozen = mistakes(text, plugins)
+    assert region.startswith("estimate[1].region: ")
+    assert "no parameter is called 'crab.indxe'" in unknown
+    assert "the parameter 'crab.reference' is frozen" in frozen
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"spectral": "spectral: {type: plaw, index: 2.702"},
+        {"spectral": "spectral: {type: pl, indxe: 2.702"},
+        {"spectral": "spectral: {index: 2.702"},
+        {"spectral": f"absorption: {{file: {NOWHERE}/ebl.fits, redshift: 1}}\n    {SPECTRAL}"},
+        {"spectral": f"absorption: {{file: nowhere.fits, redshift: 1}}\n    {SPECTRAL}"},
+        {"spectral": f"absorption: {{redshift: 1}}\n    {SPECTRAL}"},
+        {"exclude": f"{NOWHERE}/mask.reg"},
+        {"exclude": "nowhere.reg"},
+        {"exclude": "nowhere.fits"},
+        {"region": "nowhere.reg"},
+    ],
+    ids=lambda changes: ", ".join(changes.values()).strip(),
+)
+def test_one_mistake_is_one_problem(
+    crab_yaml: str, plugins: Plugins, changes: dict[str, str]
+) -> None:
+    # a profile builds the source; without its spectrum there are no parameters to look for
+    (problem,) = mistakes(replaced(crab_yaml, last=PROFILES % "index", **changes), plugins)
+    assert problem.startswith({"spectral": "model[0].", "region": "estimate[1].region: "}.get(
+        next(iter(changes)), "data.hess.make[2].exclude: "
+    ))  # fmt: skip
+
+
+def test_a_wrong_redshift_is_not_blamed_on_the_table(
+    crab_yaml: str, plugins: Plugins, tmp_path: Path
+) -> None:
+    write_table(tmp_path / "data" / "ebl" / "ebl_dominguez11.fits.gz")
+    absorption = f"absorption: {{ebl: dominguez, redshift: far}}\n    {SPECTRAL}"
+    (problem,) = mistakes(replaced(crab_yaml, spectral=absorption), plugins)
+    assert problem.startswith("model[0].absorption.redshift: ")
+
+
+SINGLE_MODELS = [
+    ("{kind: catalog, catalog: 3fhl, file: nowhere.fits, sources: [Crab]}", "file: "),
+    ("{kind: catalog, catalog: 3fhl, which: best, sources: [Crab]}", "which: "),
+    ("{kind: catalog, catalog: 3fhl}", "model[1]: chooses no sources"),
+    ("{kind: template, name: x, map: nowhere.fits, spectral: {type: pl-norm}}", "map: "),
+    ("{kind: template, name: x, spectral: {type: pl-norm}}", "model[1]: has neither map nor"),
+    ("{kind: counts-template, name: x, map: nowhere.fits, dataset: hess}", "map: "),
+    ("{kind: file, path: nowhere.yaml}", "path: "),
+]
+
+
+@pytest.mark.parametrize(("model", "message"), SINGLE_MODELS, ids=[m for m, _ in SINGLE_MODELS])
+def test_one_mistake_in_a_model_is_one_problem(
+    crab_yaml: str, plugins: Plugins, model: str, message: str
+) -> None:
+    text = crab_yaml.replace("{kind: fov-background}\nfit", f"{model}\nfit")
+    (problem,) = mistakes(text, plugins)
+    assert problem.startswith("model[1]")
+    assert message in problem
+
+
+def test_a_replacement_without_type_is_reported_once(crab_yaml: str, plugins: Plugins) -> None:
+    alternative = "{name: b, replace: {crab: {spectral: {index: 2}}}, fix: {crab.beta: 0}}"
+    comparison = f"  - {{kind: model-comparison, alternatives: [{alternative}]}}\n"
+    (problem,) = mistakes(replaced(crab_yaml, last=comparison), plugins)
+    assert "alternatives[0].replace.crab.spectral: has no type" in problem
+
+
+@component
+class Failing(ToyEstimator):
+    """An estimator with an error in its check."""
+
+    kind = "failing"
+
+    def check(self, pipeline: Any) -> Any:
+        yield from ()
+        raise LookupError("no such thing")
+
+
+@component
+class Complaining(ToyEstimator):
+    """An estimator that is never satisfied."""
+
+    kind = "complaining"
+
+    def check(self, pipeline: Any) -> Any:
+        yield Problem(("breaks",), "is wrong")
+
+
+def test_an_error_in_a_check_is_raised_if_no_problem_explains_it() -> None:
+    with pytest.raises(LookupError, match="no such thing"):
+        toy_pipeline(estimate=[Failing()]).problems()
+
+
+@pytest.mark.parametrize("estimators", [(Failing, Complaining), (Complaining, Failing)])
+def test_an_error_in_a_check_hides_no_problem(estimators: Any) -> None:
+    (problem,) = toy_pipeline(estimate=[estimator() for estimator in estimators]).problems()
+    assert problem.message == "is wrong"
+
+
+def test_a_problem_in_a_field_with_another_problem_is_a_follow_up() -> None:
+    pipeline = toy_pipeline(estimate=[Complaining()])
+    for path in (("estimate", 0, "breaks"), ("estimate", 0, "breaks", 3)):
+        earlier = Problem(path, "is wrong already")
+        assert pipeline.problems([earlier]) == [earlier]
+    for path in (("estimate", 0), ("estimate", 0, "name"), ("estimate", 1, "breaks")):
+        assert len(pipeline.problems([Problem(path, "is wrong too")])) == 2
+
+
+@pytest.mark.parametrize("name", ["check_deeply", "check_whole_deeply"])
+def test_a_check_that_would_never_run_is_refused(name: str) -> None:
+    def check(self: Fields) -> list[Problem]:
+        return []
+
+    message = rf"Custom.{name} is never called; move it to check\(pipeline\)"
+    with pytest.raises(TypeError, match=message):
+        component(type("Custom", (ToyEstimator,), {"kind": "custom", name: check}))
+    with pytest.raises(TypeError, match=message):
+        value(type("Custom", (Fields,), {name: check}))
+
+
+def test_a_wrong_plugin_says_why(tmp_path: Path) -> None:
+    path = tmp_path / "old.py"
+    path.write_text(
+        "from skyred import Selector, component\n\n\n"
+        "@component\nclass Old(Selector):\n    kind = 'old'\n\n"
+        "    def check_deeply(self):\n        return ()\n\n"
+        "    def select(self, table):\n        return table\n"
+    )
+    faults = list(Plugins.load(files=[path]).faults())
+    assert any("Old.check_deeply is never called; move it to check(pipeline)" in one
+               for one in faults)  # fmt: skip

@@ -1,0 +1,15 @@
+"""The check of one part of a pipeline, for tests of components."""
+
+from __future__ import annotations
+
+from skyred import Model, Problem
+from skyred.interfaces import Fields
+from toys import toy_pipeline
+
+
+def problems_of(part: Fields) -> list[Problem]:
+    """Return the problems that a part reports in a pipeline of toys; a model is its only model."""
+    pipeline = toy_pipeline()
+    if isinstance(part, Model):
+        pipeline = pipeline.evolve(model=[part])
+    return list(part.check(pipeline))

@@ -1,0 +1,143 @@
+"""Each check runs once for each run, whether the pipeline is from YAML or from Python."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import types
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from skyred import Orchestrator, Pipeline, Problem, component, hookimpl, option
+from skyred.cli import main
+from skyred.errors import ConfigError
+from skyred.fields import part
+from skyred.interfaces import Fields, value
+from skyred.plugins import Plugins
+from toys import ToyEstimator, toy_pipeline, toy_plugins
+
+CALLS: list[str] = []
+
+
+@value
+class Inner(Fields):
+    """A value class with a check."""
+
+    number: int = option(1, doc="A number.")
+
+    def check(self, pipeline: Any) -> Iterable[Problem]:
+        CALLS.append("inner")
+        return ()
+
+
+@component
+class Counted(ToyEstimator):
+    """An estimator that counts its checks."""
+
+    kind = "toy-counted"
+    inner: Inner = part(Inner, Inner(), doc="A value.")
+    wrong: bool = option(False, doc="Whether its check reports a problem.")
+
+    def check(self, pipeline: Any) -> Iterator[Problem]:
+        CALLS.append("counted")
+        if self.wrong:
+            yield Problem(("wrong",), "is true", "expected false")
+
+
+@pytest.fixture
+def plugins() -> Plugins:
+    CALLS.clear()
+    module = types.ModuleType("counted")
+    module.skyred_components = hookimpl(specname="skyred_components")(lambda: [Counted])  # type: ignore[attr-defined]
+    return toy_plugins(("counted", module))
+
+
+@pytest.fixture
+def loaded(plugins: Plugins) -> Pipeline:
+    return Pipeline.from_yaml(toy_pipeline(estimate=[Counted()]).to_yaml(), plugins=plugins)
+
+
+def test_a_pipeline_from_yaml_is_checked_when_it_is_read(
+    loaded: Pipeline, plugins: Plugins
+) -> None:
+    assert CALLS == ["counted", "inner"]
+    loaded.run(plugins=plugins)
+    Orchestrator(loaded, plugins=plugins).select()
+    assert CALLS == ["counted", "inner"]
+
+
+def test_a_pipeline_from_python_is_checked_when_it_runs(plugins: Plugins) -> None:
+    pipeline = toy_pipeline(estimate=[Counted()])
+    assert CALLS == []
+    pipeline.run(plugins=plugins)
+    assert CALLS == ["counted", "inner"]
+    pipeline.run(plugins=plugins)  # gammapy objects that it holds may have changed
+    assert CALLS == ["counted", "inner"] * 2
+
+
+@pytest.mark.parametrize(
+    "copied",
+    [
+        lambda pipeline: pipeline.evolve(fit=None),
+        copy.copy,
+        copy.deepcopy,
+        lambda pipeline: pickle.loads(pickle.dumps(pipeline)),
+    ],
+    ids=["evolve", "copy", "deepcopy", "pickle"],
+)
+def test_a_copy_of_a_checked_pipeline_is_checked_again(
+    loaded: Pipeline, plugins: Plugins, copied: Any
+) -> None:
+    other = copied(loaded)
+    assert other == loaded
+    assert other.digest() == loaded.digest()
+    assert (loaded.checked, other.checked) == (True, False)
+    CALLS.clear()
+    other.run(plugins=plugins)
+    assert CALLS == ["counted", "inner"]
+
+
+def test_a_change_of_a_checked_pipeline_is_checked(loaded: Pipeline, plugins: Plugins) -> None:
+    wrong = loaded.evolve(estimate=[Counted(wrong=True)])
+    with pytest.raises(ConfigError, match=r"estimate\[0\].wrong: is true; expected false"):
+        wrong.run(plugins=plugins)
+
+
+PLUGIN = """
+from pathlib import Path
+
+from skyred import Selector, component, hookimpl
+
+
+@component
+class Counted(Selector):
+    kind = "counted"
+
+    def check(self, pipeline):
+        with Path({log!r}).open("a") as log:
+            log.write("checked ")
+        return ()
+
+    def select(self, table):
+        return table
+
+
+@hookimpl
+def skyred_components():
+    return [Counted]
+"""
+
+
+def test_the_command_checks_once(tmp_path: Path, crab_yaml: str) -> None:
+    log, path, plugin = tmp_path / "log", tmp_path / "crab.yaml", tmp_path / "counted.py"
+    plugin.write_text(PLUGIN.format(log=str(log)))
+    text = crab_yaml.replace("$GAMMAPY_DATA/hess-dl3-dr1", "sim:crab")
+    path.write_text(text.replace("kind: cone", "kind: counted}\n      - {kind: cone"))
+    words = ["run", path, "--plugin", plugin, "--until", "select", "-o", tmp_path / "out"]
+    done = CliRunner().invoke(main, [str(word) for word in words], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    assert log.read_text() == "checked "

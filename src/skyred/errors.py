@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import warnings
 from collections.abc import Iterable
 
@@ -29,7 +30,7 @@ class Problem:
     expected: str = ""
     suggestion: str = ""
 
-    def below(self, *prefix: str | int) -> Problem:
+    def with_prefix(self, *prefix: str | int) -> Problem:
         """Give the same problem with its path starting further up."""
         return attrs.evolve(self, path=(*prefix, *self.path))
 
@@ -41,6 +42,17 @@ class Problem:
             parts.append(f"did you mean {self.suggestion!r}?")
         place = path_text(self.path)
         return (f"{place}: " if place else "") + "; ".join(parts)
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return the known word that a misspelt one is most like, "" if none is like it."""
+    return next(iter(difflib.get_close_matches(str(word), list(known), 1, cutoff=0.5)), "")
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return ``; did you mean 'x'?`` with the nearest known word, "" if none is near."""
+    near = nearest(word, known)
+    return f"; did you mean {near!r}?" if near else ""
 
 
 def path_text(path: Iterable[str | int]) -> str:

@@ -137,18 +137,16 @@ def _echo_offer(title: str, summary: str) -> None:
 def show(kind: str, plugin_files: tuple[Path, ...]) -> None:
     """Show what KIND is: its options with types, units and defaults."""
     from skyred.cli.describe import describe
-    from skyred.errors import ConfigError, Problem
+    from skyred.errors import ConfigError, Problem, nearest
     from skyred.plugins import Plugins
 
     catalog = Plugins.load(files=plugin_files).catalog
     entries = catalog.find(kind)
     if not entries:
-        import difflib
-
         kinds = sorted({entry.cls.kind for entry in catalog})
-        near = difflib.get_close_matches(kind, kinds, 1)
+        near = nearest(kind, kinds)
         raise ConfigError(
-            [Problem((), f"there is no kind {kind!r}", f"there are {', '.join(kinds)}", *near)]
+            [Problem((), f"there is no kind {kind!r}", f"there are {', '.join(kinds)}", near)]
         )
     click.echo("\n\n".join(describe(entry) for entry in entries))
 

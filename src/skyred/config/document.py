@@ -95,7 +95,7 @@ class Document:
         if not known:
             raise _no_such_place(path, place)
         value = Document.parse(text, f"the value of {path_text(path)}")
-        self.problems += [problem.below(*path) for problem in value.problems]
+        self.problems += [problem.with_prefix(*path) for problem in value.problems]
         place[last] = value.data
         self.marks = {known: at for known, at in self.marks.items() if known[: len(path)] != path}
 

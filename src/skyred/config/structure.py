@@ -6,7 +6,6 @@ pass names all mistakes: those of single fields, of whole objects, and of the ch
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -14,7 +13,7 @@ from typing import Any, TypeVar
 import attrs
 
 from skyred.config.document import Path
-from skyred.errors import FieldError, Problem, warn_of_old_name
+from skyred.errors import FieldError, Problem, nearest, warn_of_old_name
 from skyred.fields import (
     REQUIRED,
     FieldSpec,
@@ -188,21 +187,21 @@ class Structurer:
         return FrozenMapping({n: self.build(spec.of, item, (*path, n)) for n, item in raw.items()})
 
     def _unknown(self, name: str, known: list[str], path: Path) -> None:
-        near = difflib.get_close_matches(name, known, 1, cutoff=0.5)
+        near = nearest(name, known)
         expected = f"expected one of {', '.join(known)}" if known else "expected no options here"
-        error = FieldError("there is no such key", expected, near[0] if near else "")
+        error = FieldError("there is no such key", expected, near)
         self._say((*path, name), error)
 
     def _validate(self, made: Fields, path: Path, complete: bool) -> None:
         try:
             for problem in made.validate():  # what is found before it stumbles counts
-                self.problems.append(problem.below(*path))
+                self.problems.append(problem.with_prefix(*path))
         except Exception:  # whatever validate() raises over parts that are not as it expects
             if complete:  # a mistake of the component; otherwise a part that is named already
                 raise
 
     def _say(self, path: Path, error: FieldError) -> None:
-        self.problems.append(error.problem.below(*path))
+        self.problems.append(error.problem.with_prefix(*path))
 
 
 def _unchecked(cls: type[F], held: Mapping[str, Any], unset: set[str]) -> F:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import glob
 import math
 import os
@@ -11,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from skyred.errors import FieldError
+from skyred.errors import FieldError, nearest
 from skyred.fields.canonical import exact_key, freeze, plain_key, thaw
 from skyred.fields.names import checked_name
 from skyred.fields.spec import REQUIRED, FieldSpec, declare
@@ -118,10 +117,8 @@ def _checked(
     def parse(value: Any) -> Any:
         result = item(value)
         if choices and result not in choices:
-            near = difflib.get_close_matches(str(result), choices, 1)
-            raise FieldError(
-                f"is {result!r}", f"expected one of {', '.join(choices)}", near[0] if near else ""
-            )
+            near = nearest(str(result), choices)
+            raise FieldError(f"is {result!r}", f"expected one of {', '.join(choices)}", near)
         if (low is not None and result < low) or (high is not None and result > high):
             raise FieldError(f"is {result}", f"expected {_bounds(low, high)}")
         return result

@@ -85,7 +85,7 @@ class Regions:
             for place in self.masks:
                 _mask_map(place)
         except FieldError as error:
-            yield error.problem.below(name)
+            yield error.problem.with_prefix(name)
         except (OSError, ValueError, FileError) as error:
             yield Problem((name,), f"cannot be read: {error}", "expected regions or a map")
 

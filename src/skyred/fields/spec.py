@@ -77,7 +77,7 @@ def _convert(value: Any, owner: Any, field: attrs.Attribute[Any]) -> Any:
 
 def named(error: FieldError, owner: type, field: str) -> FieldError:
     """Put class and field in front of what is wrong."""
-    problem = error.problem.below(owner.__name__, field)
+    problem = error.problem.with_prefix(owner.__name__, field)
     return FieldError(_placed(problem), problem.expected, problem.suggestion)
 
 

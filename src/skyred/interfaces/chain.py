@@ -78,7 +78,7 @@ class Chain(Fields):
             earlier = [problem.path for problem in problems]
             try:
                 for problem in check():
-                    placed = problem.below(*path)
+                    placed = problem.with_prefix(*path)
                     if not _is_follow_up(placed, path, earlier):
                         problems.append(placed)
             except Exception as error:  # whatever a check raises if other parts are wrong
@@ -96,14 +96,14 @@ class Chain(Fields):
             if inner is not self:
                 yield path, partial(inner.check, self)
 
-    def places(self) -> Iterator[tuple[Path, Location]]:
+    def iter_locations(self) -> Iterator[tuple[Path, Location]]:
         """Yield every location in it, with its path: archives, region files, model files, ..."""
         for path, held in walk(self):
             for place, location in locations(held):
                 yield (*path, *place), location
 
     def _bad_places(self) -> Iterator[Problem]:
-        for path, location in self.places():
+        for path, location in self.iter_locations():
             unset = location.unset()
             for name in unset:
                 yield Problem(

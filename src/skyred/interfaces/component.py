@@ -59,7 +59,7 @@ class Fields:
 
     def __attrs_post_init__(self) -> None:
         for problem in self.validate():
-            placed = problem.below(type(self).__name__)
+            placed = problem.with_prefix(type(self).__name__)
             raise FieldError(str(attrs.evolve(placed, expected="")), problem.expected)
 
     def validate(self) -> Iterable[Problem]:

@@ -46,7 +46,7 @@ class FitRange(Fields):
         try:
             self.region.build()
         except FieldError as error:
-            yield error.problem.below("region")
+            yield error.problem.with_prefix("region")
         except OSError as error:
             yield Problem(("region",), f"cannot be read: {error}", "expected regions")
         if self.region.masks:

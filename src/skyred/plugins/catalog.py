@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import attrs
 
-from skyred.errors import FieldError, warn_of_old_name
+from skyred.errors import FieldError, nearest, warn_of_old_name
 from skyred.interfaces import ROLES, Component
 from skyred.interfaces.records import Owner
 from skyred.plugins.one_file import file_of
@@ -61,13 +60,13 @@ class Catalog:
         if entry is not None:
             return entry.cls
         kinds = self.kinds(role)
-        near = difflib.get_close_matches(str(kind), kinds, 1, cutoff=0.5)
+        near = nearest(str(kind), kinds)
         elsewhere = [other for other, name in self._entries if name == kind]
         hint = f" ({kind!r} is a {elsewhere[0]})" if elsewhere else ""
         raise FieldError(
             f"there is no {role} {kind!r}{hint}",
             f"expected one of {', '.join(kinds) or 'none: no plugin offers any'}",
-            near[0] if near else "",
+            near,
         )
 
     def kinds(self, role: str) -> list[str]:

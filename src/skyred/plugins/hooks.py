@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Any
 
 import pluggy
 
 from skyred import hookspecs
+from skyred.errors import did_you_mean
 
 COMMAND_HOOK = "skyred_commands"
 HOOKS = [name for name in vars(hookspecs) if name.startswith("skyred_")]
@@ -30,8 +30,7 @@ def find_misspelt_hook(manager: pluggy.PluginManager, plugin: Any) -> str:
     implemented = implemented_hooks(manager, plugin)
     for name in dir(plugin):
         if name not in HOOKS and (name in implemented or name.startswith("skyred_")):
-            near = difflib.get_close_matches(name, HOOKS, 1)
-            return f"there is no hook {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+            return f"there is no hook {name!r}{did_you_mean(name, HOOKS)}"
         if name in HOOKS and name not in implemented:
             return f"{name} lacks its decorator: put @hookimpl above it"
     return ""

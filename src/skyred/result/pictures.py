@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -10,6 +9,7 @@ from functools import partial
 from keyword import iskeyword
 from typing import TYPE_CHECKING, Any
 
+from skyred.errors import did_you_mean
 from skyred.fields import file_name
 from skyred.io.html import Html, bold, page, paragraph, table
 from skyred.products.plotting import dataset_pictures
@@ -51,8 +51,7 @@ class Pictures:
             If there is no picture of this name.
         """
         if name not in self._draw:
-            near = difflib.get_close_matches(name, self._draw, 1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
+            hint = did_you_mean(name, self._draw)
             raise KeyError(f"there is no picture {name!r}; there are {', '.join(self)}{hint}")
         return self._draw[name]() if ax is None else self._draw[name](ax=ax)
 

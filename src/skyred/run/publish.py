@@ -72,7 +72,7 @@ def steps_until(last: str) -> tuple[str, ...]:
 
 def _keep_inputs(orchestrator: Orchestrator, target: Path) -> None:
     """Refuse a run folder that holds what is read: replacing it would lose the input."""
-    for path, place in orchestrator.pipeline.places():
+    for path, place in orchestrator.pipeline.iter_locations():
         if place.is_path() and place.path().resolve().is_relative_to(target.resolve()):
             problem = Problem(path, f"{place} lies in the run folder {target}", "choose another -o")
             raise ConfigError([problem])

@@ -126,7 +126,7 @@ class Steps:
         return chosen
 
     def _other_files(self) -> list[Path]:
-        places = (place for _, place in self.pipeline.places() if place.is_path())
+        places = (place for _, place in self.pipeline.iter_locations() if place.is_path())
         return [path for place in places for path in place.matches() if path.is_file()]
 
     def _reduce(self, said: dict[str, Any]) -> Datasets:

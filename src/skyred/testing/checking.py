@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import attrs
 
+from skyred.errors import did_you_mean
 from skyred.interfaces import Component
 from skyred.testing.case import ComponentCase
 from skyred.testing.law import Law, LawBroken, NotTried
@@ -90,8 +90,7 @@ def binding(case: ComponentCase) -> tuple[Law, ...]:
     names = [each.name for each in found]
     for name, reason in case.expected_failures.items():
         if name not in names:
-            near = difflib.get_close_matches(name, names, 1, cutoff=0.4)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
+            hint = did_you_mean(name, names)
             raise ValueError(f"{case.name}: no law of a {case.component.role} is {name!r}{hint}")
         if not reason.strip():
             raise ValueError(f"{case.name}: say why it is expected that {name!r} fails")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ from astropy import units as u
 
 from skyred.components.estimators.parameters import PARTS, parameter_problems
 from skyred.components.models.spec import build_part, part_problems
-from skyred.errors import ModelError, Problem
+from skyred.errors import ModelError, Problem, did_you_mean, nearest
 from skyred.fields import Name, option
 from skyred.interfaces import Chain, Fields, value
 
@@ -68,9 +67,9 @@ class Alternative(Fields):
         ]
         for path, source in named:
             if told and source not in names:
-                near = difflib.get_close_matches(source, names, 1)
+                near = nearest(source, names)
                 known = f"there are: {', '.join(names) or 'none'}"
-                yield Problem(path, f"no model has the source {source!r}", known, *near)
+                yield Problem(path, f"no model has the source {source!r}", known, near)
         parameters: list[tuple[tuple[str | int, ...], str]] = [
             *((("fix", name), name) for name in self.fix),
             *((("free", place), name) for place, name in enumerate(self.free)),
@@ -80,13 +79,13 @@ class Alternative(Fields):
         for source, parts in self.replace.items():
             for part, given in parts.items():
                 for problem in part_problems(part, given):
-                    yield problem.below("replace", source)
+                    yield problem.with_prefix("replace", source)
 
 
 def _part_problems(part: str, given: Any, path: tuple[str, ...]) -> Iterator[Problem]:
     if part not in PARTS:
-        near = difflib.get_close_matches(part, PARTS, 1)
-        yield Problem((*path, part), "is no part of a source", f"expected {PARTS}", *near)
+        near = nearest(part, PARTS)
+        yield Problem((*path, part), "is no part of a source", f"expected {PARTS}", near)
     elif given is None and part != "spectral":
         return  # the part is taken away
     elif not isinstance(given, Mapping) or "type" not in given:
@@ -147,8 +146,7 @@ def _parameter(datasets: Datasets, name: str, alternative: str) -> Parameter:
             known[f"{model.name}.{parameter.name}"] = parameter
             known[f"{model.name}.{each}"] = parameter
     if name not in known:
-        near = difflib.get_close_matches(name, known, 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(name, known)
         raise ModelError(f"{alternative}: no parameter is called {name!r}{hint}")
     return known[name]
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 
 import numpy as np
 from astropy import units as u
 
 from skyred.components.geometries.axes import EnergyAxis
-from skyred.errors import Problem
+from skyred.errors import Problem, nearest
 from skyred.interfaces import Chain, ReducedData
 
 SLACK = 1 + 1e-6  # for edges that are the axis's own, written in another unit
@@ -25,9 +24,9 @@ def source_problems(source: str, pipeline: Chain) -> Iterable[Problem]:
     """Name a source that no model has."""
     names = [name for model in pipeline.model for name in model.source_names()]
     if source not in names and all(model.knows_names() for model in pipeline.model):
-        near = difflib.get_close_matches(source, names, 1)
+        near = nearest(source, names)
         known = f"there are: {', '.join(names) or 'none'}"
-        yield Problem(("source",), f"no model has the source {source!r}", known, *near)
+        yield Problem(("source",), f"no model has the source {source!r}", known, near)
 
 
 def edge_problems(edges: u.Quantity, pipeline: Chain) -> Iterable[Problem]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from skyred.components.models.source import Source
-from skyred.errors import ModelError, Problem
+from skyred.errors import ModelError, Problem, did_you_mean, nearest
 from skyred.interfaces import Chain
 
 if TYPE_CHECKING:
@@ -83,10 +82,9 @@ def _unknown(pattern: str, datasets: Datasets, names: list[list[str]]) -> str:
     everything = [name for each, _ in _named(datasets.models) for name in each]
     if _means(pattern, everything):
         return f"the parameter {pattern!r} is frozen; set frozen: false in its model"
-    near = difflib.get_close_matches(pattern, everything, 1)
     known = ", ".join(each[0] for each in names)
-    text = f"no free parameter is called {pattern!r}; there are {known}"
-    return f"{text}; did you mean {near[0]!r}?" if near else text
+    hint = did_you_mean(pattern, everything)
+    return f"no free parameter is called {pattern!r}; there are {known}{hint}"
 
 
 def parameter_problems(
@@ -133,9 +131,9 @@ def _unknown_source(
         yield Problem(path, f"{name!r} names no parameter", expected)
     elif not _told_later(name, pipeline):
         source = name.split(".")[0]
-        near = difflib.get_close_matches(source, sources, 1)
+        near = nearest(source, sources)
         known = f"there are: {', '.join(sources) or 'none'}"
-        yield Problem(path, f"no model has the source {source!r} of {name!r}", known, *near)
+        yield Problem(path, f"no model has the source {source!r} of {name!r}", known, near)
 
 
 def _unknown_parameter(
@@ -149,8 +147,8 @@ def _unknown_parameter(
     matches = [parameter for names, parameter in named if _means(name, names)]
     if not matches:
         known = ", ".join(names[0] for names, _ in named)
-        near = difflib.get_close_matches(name, [text for names, _ in named for text in names], 1)
-        yield Problem(path, f"no parameter is called {name!r}", f"there are: {known}", *near)
+        near = nearest(name, [text for names, _ in named for text in names])
+        yield Problem(path, f"no parameter is called {name!r}", f"there are: {known}", near)
     elif free and all(parameter.frozen for parameter in matches):
         text = f"the parameter {name!r} is frozen"
         yield Problem(path, text, "set frozen: false in its model")

@@ -53,7 +53,7 @@ class SpectrumGeometry(Geometry):
         try:
             self.region()
         except FieldError as error:
-            yield error.problem.below("on_region")
+            yield error.problem.with_prefix("on_region")
         except OSError as error:
             yield Problem(("on_region",), f"cannot be read: {error}", "expected a region")
 

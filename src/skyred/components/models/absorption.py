@@ -49,7 +49,7 @@ class Absorption(Fields):
         except ModelError as error:
             yield Problem(("ebl" if self.file is None else "file",), str(error))
         except PartError as error:
-            yield error.problem.below("parameters")
+            yield error.problem.with_prefix("parameters")
 
     def applied(self, spectral: SpectralModel) -> SpectralModel:
         """Give a spectrum after its absorption."""

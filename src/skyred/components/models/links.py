@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import attrs
 from astropy import units as u
 
-from skyred.errors import Problem
+from skyred.errors import Problem, nearest
 from skyred.interfaces import Chain
 
 SAID = ("value", "min", "max", "frozen", "prior")
@@ -74,9 +73,9 @@ def _of(model: Any) -> Iterator[Use]:
 
 def _lonely(own: Use, everything: Iterable[Use]) -> Problem:
     others = sorted({use.label for use in everything} - {own.label})
-    near = difflib.get_close_matches(own.label, others, 1)
+    near = nearest(own.label, others)
     message = f"the link {own.label!r} is used once, so it links nothing"
-    return Problem((*own.path, "link"), message, "use the same label on another parameter", *near)
+    return Problem((*own.path, "link"), message, "use the same label on another parameter", near)
 
 
 def _contradictions(own: Use, first: Use) -> Iterator[Problem]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -11,7 +10,7 @@ import attrs
 import numpy as np
 from astropy import units as u
 
-from skyred.errors import Problem
+from skyred.errors import Problem, nearest
 
 UNITLESS = ("eta",)  # of a prior's parameters; all others are in the unit of what they are for
 OPTIONAL = ("eta", "weight")
@@ -43,9 +42,9 @@ def prior_to_gammapy(given: Any, about: About) -> dict[str, Any] | Problem:
     kind = str(given["type"])
     if kind not in classes:
         short = sorted(name for name in classes if name == name.lower())
-        near = difflib.get_close_matches(kind, classes, 1, cutoff=0.4)
+        near = nearest(kind, classes)
         expected = f"expected one of {', '.join(short)}"
-        return Problem(("type",), f"there is no prior {kind!r}", expected, *near)
+        return Problem(("type",), f"there is no prior {kind!r}", expected, near)
     cls = classes[kind]
     numbers = _numbers(given)
     for problem in _misspelt(numbers, list(cls.default_parameters.names)):
@@ -88,9 +87,9 @@ def _numbers(given: Mapping[str, Any]) -> dict[str, Any]:
 def _misspelt(numbers: Mapping[str, Any], known: list[str]) -> Iterator[Problem]:
     for name in numbers:
         if name not in (*known, "weight"):
-            near = difflib.get_close_matches(name, known, 1, cutoff=0.4)
+            near = nearest(name, known)
             expected = f"expected {', '.join(known)}"
-            yield Problem((name,), "there is no such key", expected, *near)
+            yield Problem((name,), "there is no such key", expected, near)
     for name in known:
         if name not in numbers and name not in OPTIONAL:
             yield Problem((), f"lacks {name!r}", f"expected {', '.join(known)}")

@@ -6,7 +6,6 @@ TeV-1`` (or a mapping with value, unit, min, max, frozen, prior, link), and gamm
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -15,7 +14,7 @@ from astropy import units as u
 
 from skyred.components.models.map_files import look_at_all
 from skyred.components.models.priors import About, prior_to_gammapy
-from skyred.errors import FieldError, ModelError, Problem
+from skyred.errors import FieldError, ModelError, Problem, nearest
 from skyred.fields import thaw
 
 PARAMETER_KEYS = ("value", "unit", "min", "max", "error", "frozen", "prior", "link", "interp",
@@ -78,14 +77,14 @@ def model_class(part: str, data: Mapping[str, Any]) -> Any:
     tags = sorted(tag for cls in registry for tag in _tags(cls))
     kind = data.get("type")
     if kind not in tags:
-        near = difflib.get_close_matches(str(kind), tags, 1, cutoff=0.4)
+        near = nearest(str(kind), tags)
         short = [tag for tag in tags if tag == tag.lower()]
         raise PartError(
             Problem(
                 ("type",) if "type" in data else (),
                 f"there is no {part} model {kind!r}" if kind else "has no type",
                 f"expected one of {', '.join(short)}",
-                near[0] if near else "",
+                near,
             )
         )
     return registry.get_cls(kind)
@@ -99,9 +98,9 @@ def _spelled_out(value: Any, name: str, default: Any) -> dict[str, Any]:
     entry = dict(value) if isinstance(value, dict) else {"value": value}
     for key in entry:
         if key not in PARAMETER_KEYS:
-            near = difflib.get_close_matches(key, PARAMETER_KEYS, 1)
+            near = nearest(key, PARAMETER_KEYS)
             expected = f"expected some of {', '.join(PARAMETER_KEYS[:8])}"
-            raise PartError(Problem((name, key), "there is no such key", expected, *near))
+            raise PartError(Problem((name, key), "there is no such key", expected, near))
     entry.setdefault("value", str(default.quantity))
     unit = u.Unit(entry.get("unit") or "")
     number = _quantity(entry["value"], unit, name)
@@ -143,7 +142,7 @@ def _complete(name: str, entry: Mapping[str, Any], default: Any) -> dict[str, An
         unit = u.Unit(entry.get("unit") or getattr(default, "unit", ""))
         prior = prior_to_gammapy(given, About(unit, float(entry["value"])))
         if isinstance(prior, Problem):
-            raise PartError(prior.below(name, "prior"))
+            raise PartError(prior.with_prefix(name, "prior"))
         entry["prior"] = prior
     return entry
 
@@ -151,13 +150,13 @@ def _complete(name: str, entry: Mapping[str, Any], default: Any) -> dict[str, An
 def _extra(cls: Any, name: str, value: Any, defaults: Mapping[str, Any]) -> Any:
     accepted = EXTRA_KEYS | set(inspect.signature(cls.__init__).parameters)
     if name not in accepted:
-        near = difflib.get_close_matches(name, [*defaults, *accepted], 1)
+        near = nearest(name, [*defaults, *accepted])
         raise PartError(
             Problem(
                 (name,),
                 f"{cls.__name__} has no parameter of this name",
                 f"expected some of {', '.join(defaults)}",
-                *near,
+                near,
             )
         )
     return value
@@ -182,9 +181,9 @@ def set_parameters(model: Any, given: Mapping[str, Any]) -> None:
 
     for name, entry in thaw(given).items():
         if name not in model.parameters.names:
-            near = difflib.get_close_matches(name, model.parameters.names, 1)
+            near = nearest(name, model.parameters.names)
             expected = f"expected some of {', '.join(model.parameters.names)}"
-            raise PartError(Problem((name,), "there is no such parameter", expected, *near))
+            raise PartError(Problem((name,), "there is no such parameter", expected, near))
         present = model.parameters[name]
         spelled = _complete(name, _spelled_out(entry, name, present), present)
         label = spelled.pop("link", None)
@@ -205,7 +204,7 @@ def part_problems(part: str, given: Mapping[str, Any] | None) -> Iterator[Proble
     try:
         build_part(part, given)
     except PartError as error:
-        yield error.problem.below(part)
+        yield error.problem.with_prefix(part)
     except ModelError as error:
         yield Problem((part, "filename"), str(error))
     except (FieldError, ValueError, TypeError, KeyError, AttributeError, OSError) as error:

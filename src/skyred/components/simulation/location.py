@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ import attrs
 
 from skyred.components.simulation.archive import CrabSimulation
 from skyred.components.simulation.cache import kept
+from skyred.errors import did_you_mean
 
 # Python gives bytes of file names that are no UTF-8 as lone surrogates; they must come through
 FILE_NAMES = "surrogateescape"
@@ -116,6 +116,5 @@ def _minutes(text: str) -> float:
 
 def _unknown(what: str, name: str, known: Iterable[str]) -> str:
     known = sorted(known)
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    hint = did_you_mean(name, known)
     return f"there is no {what} {name!r}, expected one of {', '.join(known)}{hint}"

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 from astropy import units as u
 from gammapy.datasets import Datasets
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from regions import Regions
 
 from skyred import Pipeline

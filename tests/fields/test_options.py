@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from astropy import units as u
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from skyred.errors import FieldError
 from skyred.fields import FrozenMapping, Location, digest, option, thaw

@@ -6,8 +6,7 @@ import re
 from datetime import datetime
 from typing import Any
 
-from hypothesis import assume
-from hypothesis import strategies as st
+from hypothesis import assume, strategies as st
 
 from skyred.components.gammapy import Alternative
 from skyred.errors import FieldError

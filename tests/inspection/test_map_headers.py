@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from gammapy.maps import Map
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 import small_datasets as small
 from skyred.errors import FileError

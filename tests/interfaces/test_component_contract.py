@@ -11,8 +11,7 @@ from pathlib import Path
 import attrs
 import pytest
 from astropy import units as u
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from skyred import FitResult, Maker, Objective, Reduction, component, option, quantity
 from skyred.errors import FieldError, Problem

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 from astropy import units as u
 from astropy.table import Table
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from hypothesis.extra.numpy import arrays
 
 from skyred import FitResult

@@ -4,8 +4,7 @@ import numpy as np
 from astropy import units as u
 from astropy.table import MaskedColumn, QTable
 from astropy.time import Time
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from html_reading import read
 from skyred.io.html import data_table, details, hint, join, page, paragraph, table

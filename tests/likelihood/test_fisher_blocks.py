@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from gammapy.datasets import Datasets
 from gammapy.modeling.models import FoVBackgroundModel, Models
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 import plain_gammapy as plain
 import small_datasets as small

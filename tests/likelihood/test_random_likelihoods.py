@@ -15,8 +15,7 @@ from gammapy.modeling.models import (
     SkyModel,
     TemplateNPredModel,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from every_shape import SPATIAL
 from every_spectrum import NORMS, SOURCES

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 from gammapy.stats.utils import ts_to_sigma
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from scipy.stats import norm
 
 from skyred.likelihood.significance import significance

@@ -7,8 +7,7 @@ import pytest
 from astropy import units as u
 from gammapy.modeling import Parameter
 from gammapy.modeling.models import DiskSpatialModel, GaussianSpatialModel, SpatialModel
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from scipy.signal import fftconvolve
 
 from skyred.likelihood.shapes import Convolution

@@ -8,8 +8,7 @@ from astropy import units as u
 from astropy.time import Time
 from gammapy.data import GTI
 from gammapy.datasets import Datasets
-from hypothesis import assume, given
-from hypothesis import strategies as st
+from hypothesis import assume, given, strategies as st
 
 import small_datasets as small
 from skyred.errors import FitError

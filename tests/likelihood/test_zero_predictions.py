@@ -16,8 +16,7 @@ from gammapy.modeling.models import (
     SuperExpCutoffPowerLaw4FGLDR3SpectralModel,
 )
 from gammapy.stats import cash, wstat
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 import plain_gammapy as plain
 import skyred

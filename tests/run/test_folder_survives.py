@@ -20,8 +20,7 @@ from skyred.errors import DiskError, OutputError, RunsFailedError
 from skyred.interfaces import Stacker
 from skyred.io.locks import take_lock
 from skyred.io.sums import SUMS, damage
-from skyred.run import disk_space as space
-from skyred.run import run_folder as folder_module
+from skyred.run import disk_space as space, run_folder as folder_module
 from skyred.run.disk_space import needed_for, size_of
 from skyred.run.run_folder import RunFolder
 from toys import ToyEstimator, ToyGeometry, ToyMaker, ToyProduct, ToySum, toy_pipeline, toy_plugins

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 from astropy import units as u
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from skyred.scripting.literals import literal, number, quantity_code, quantity_text
 

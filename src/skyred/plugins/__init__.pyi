@@ -1,8 +1,6 @@
 # The names of this package, and where each is from
 from .catalog import (
     Catalog as Catalog,
-)
-from .catalog import (
     CatalogEntry as CatalogEntry,
 )
 from .entry_points import (
@@ -10,8 +8,6 @@ from .entry_points import (
 )
 from .loading import (
     Loaded as Loaded,
-)
-from .loading import (
     Plugins as Plugins,
 )
 

@@ -18,8 +18,7 @@ from gammapy.makers import SpectrumDatasetMaker
 from gammapy.maps import MapAxis, RegionGeom
 from gammapy.modeling.models import PowerLawSpectralModel
 from gammapy.stats import CashCountsStatistic
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from regions import CircleSkyRegion
 
 import curves_side_by_side as beside

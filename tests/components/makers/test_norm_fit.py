@@ -4,8 +4,7 @@ import astropy.units as u
 import numpy as np
 import pytest
 from gammapy.modeling.models import Model
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from skyred.components.makers.norm_fit import EnergySums, NoMinimumError, fit_norm
 

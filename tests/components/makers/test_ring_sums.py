@@ -1,8 +1,7 @@
 """Sums over rings, against sums written out pixel by pixel."""
 
 import numpy as np
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from skyred.components.makers.ring_sums import OffMaps, add_around, first_enough
 

@@ -16,8 +16,7 @@ from gammapy.modeling.models import (
     LogUniformPrior,
     UniformPrior,
 )
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 import plain_gammapy as plain
 import skyred

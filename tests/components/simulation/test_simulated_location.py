@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 from gammapy.data import DataStore
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from skyred.components import simulation as plugin
 from skyred.components.simulation.archive import CrabSimulation

@@ -9,8 +9,7 @@ from astropy.coordinates import EarthLocation
 from astropy.table import MaskedColumn
 from astropy.time import Time
 from gammapy.data import ObservationTable
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from skyred import SkipObservation
 from skyred.components.gammapy import GroupRuns

@@ -17,8 +17,7 @@ from gammapy.makers import RingBackgroundMaker
 from gammapy.maps import Map, RegionGeom
 
 from plain_gammapy import EXAMPLE, RUNS, arrays, observations
-from plain_spectra import make_run
-from plain_spectra import target as spectrum_target
+from plain_spectra import make_run, target as spectrum_target
 from skyred import Pipeline
 from skyred.components.gammapy import EnergyAxis, SpectrumGeometry
 from skyred.components.stackers import GroupRuns, Keep, Stack, Sum

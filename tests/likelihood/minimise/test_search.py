@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
-from hypothesis import strategies as st
+from hypothesis import assume, given, strategies as st
 
 from objectives import banana, noisy, on_limits, poisson, quadratic
 from skyred.likelihood.minimise import minimise

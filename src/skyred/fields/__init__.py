@@ -1,46 +1,27 @@
 """Fields: how components declare their options, and the values they hold."""
 
-from skyred.fields.arrays import array
-from skyred.fields.canonical import FrozenMapping, digest, thaw
-from skyred.fields.foreign import foreign
-from skyred.fields.names import checked_name, file_name
-from skyred.fields.nested import chain, part, table, with_article, write_nested
-from skyred.fields.options import Location, Name, option
-from skyred.fields.places import Position, position
-from skyred.fields.quantities import quantity
-from skyred.fields.sky_regions import Regions, exclusion, regions
-from skyred.fields.spec import REQUIRED, SPEC, FieldSpec, default_of, parse_field, spec_of, specs
-from skyred.fields.times import Instant, instant
-
-__all__ = [
-    "REQUIRED",
-    "SPEC",
-    "FieldSpec",
-    "FrozenMapping",
-    "Instant",
-    "Location",
-    "Name",
-    "Position",
-    "Regions",
-    "array",
-    "chain",
-    "checked_name",
-    "default_of",
-    "digest",
-    "exclusion",
-    "file_name",
-    "foreign",
-    "instant",
-    "option",
-    "parse_field",
-    "part",
-    "position",
-    "quantity",
-    "regions",
-    "spec_of",
-    "specs",
-    "table",
-    "thaw",
-    "with_article",
-    "write_nested",
-]
+from skyred.fields.arrays import array as array
+from skyred.fields.canonical import FrozenMapping as FrozenMapping, digest as digest, thaw as thaw
+from skyred.fields.foreign import foreign as foreign
+from skyred.fields.names import checked_name as checked_name, file_name as file_name
+from skyred.fields.nested import (
+    chain as chain,
+    part as part,
+    table as table,
+    with_article as with_article,
+    write_nested as write_nested,
+)
+from skyred.fields.options import Location as Location, Name as Name, option as option
+from skyred.fields.places import Position as Position, position as position
+from skyred.fields.quantities import quantity as quantity
+from skyred.fields.sky_regions import Regions as Regions, exclusion as exclusion, regions as regions
+from skyred.fields.spec import (
+    REQUIRED as REQUIRED,
+    SPEC as SPEC,
+    FieldSpec as FieldSpec,
+    default_of as default_of,
+    parse_field as parse_field,
+    spec_of as spec_of,
+    specs as specs,
+)
+from skyred.fields.times import Instant as Instant, instant as instant

@@ -1,58 +1,40 @@
 """The interfaces: what a link of the chain is and does."""
 
-from skyred.interfaces.chain import Chain
+from skyred.interfaces.chain import Chain as Chain
 from skyred.interfaces.component import (
-    Component,
-    Fields,
-    component,
-    locations,
-    value,
-    walk,
-    write_component,
+    Component as Component,
+    Fields as Fields,
+    component as component,
+    locations as locations,
+    value as value,
+    walk as walk,
+    write_component as write_component,
 )
-from skyred.interfaces.data_entry import DataEntry, ReducedData, Reduction
-from skyred.interfaces.engine import Engine
-from skyred.interfaces.estimator import Estimator
-from skyred.interfaces.fit_range import FitRange
-from skyred.interfaces.fitter import Fitter
-from skyred.interfaces.geometry import Geometry
-from skyred.interfaces.geometry_checks import geometry_problems, reductions_using
-from skyred.interfaces.maker import Maker, largest_offset, required_irfs
-from skyred.interfaces.model import Model
-from skyred.interfaces.product import Product
-from skyred.interfaces.selector import Selector
-from skyred.interfaces.stacker import Stacker
+from skyred.interfaces.data_entry import (
+    DataEntry as DataEntry,
+    ReducedData as ReducedData,
+    Reduction as Reduction,
+)
+from skyred.interfaces.engine import Engine as Engine
+from skyred.interfaces.estimator import Estimator as Estimator
+from skyred.interfaces.fit_range import FitRange as FitRange
+from skyred.interfaces.fitter import Fitter as Fitter
+from skyred.interfaces.geometry import Geometry as Geometry
+from skyred.interfaces.geometry_checks import (
+    geometry_problems as geometry_problems,
+    reductions_using as reductions_using,
+)
+from skyred.interfaces.maker import (
+    Maker as Maker,
+    largest_offset as largest_offset,
+    required_irfs as required_irfs,
+)
+from skyred.interfaces.model import Model as Model
+from skyred.interfaces.product import Product as Product
+from skyred.interfaces.selector import Selector as Selector
+from skyred.interfaces.stacker import Stacker as Stacker
 
 ROLES: dict[str, type[Component]] = {
     role.role: role
     for role in (Selector, Geometry, Maker, Stacker, Model, Fitter, Estimator, Engine)
 }
-
-__all__ = [
-    "ROLES",
-    "Chain",
-    "Component",
-    "DataEntry",
-    "Engine",
-    "Estimator",
-    "Fields",
-    "FitRange",
-    "Fitter",
-    "Geometry",
-    "Maker",
-    "Model",
-    "Product",
-    "ReducedData",
-    "Reduction",
-    "Selector",
-    "Stacker",
-    "component",
-    "geometry_problems",
-    "largest_offset",
-    "locations",
-    "reductions_using",
-    "required_irfs",
-    "value",
-    "walk",
-    "write_component",
-]

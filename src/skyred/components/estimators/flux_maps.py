@@ -15,8 +15,9 @@ from skyred.components.estimators.checks import (
     map_problems,
     rising_problems,
 )
+from skyred.components.estimators.flux_options import energy_bins
 from skyred.errors import Problem
-from skyred.fields import option, quantity
+from skyred.fields import option
 from skyred.interfaces import Chain, Estimator, Product, value
 from skyred.products.flux_io import read_maps, write_maps
 from skyred.products.plotting import draw_signed, energy_text
@@ -91,9 +92,7 @@ class FluxMapsProduct(Product):
 class MapEstimator(Estimator):
     """Something of map datasets, in bins of energy: what estimators of maps share."""
 
-    energy_edges: u.Quantity | None = quantity(
-        None, unit="TeV", many=True, doc="Edges of the energy bins; one bin if left out."
-    )
+    energy_edges: u.Quantity | None = energy_bins("one bin of the whole energy axis")
     datasets: tuple[str, ...] = option(
         (), type=str, many=True, doc="Names of the datasets (with wildcards); all maps if left out."
     )

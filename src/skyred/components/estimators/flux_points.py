@@ -16,6 +16,12 @@ from skyred.components.estimators.checks import (
     rising_problems,
     source_problems,
 )
+from skyred.components.estimators.flux_options import (
+    error_width,
+    limit_confidence,
+    optional_columns,
+    refit_others,
+)
 from skyred.components.estimators.scripted import changed_options, edges_option
 from skyred.errors import Problem
 from skyred.fields import option, quantity
@@ -32,8 +38,6 @@ if TYPE_CHECKING:
 
     from skyred.interfaces.records import FitResult
     from skyred.scripting import Script
-
-OPTIONAL = ("errn-errp", "ul", "scan", "sensitivity")
 
 
 log = logging.getLogger(__name__)
@@ -125,15 +129,10 @@ class FluxPoints(Estimator):
         min="1e-9 TeV",
         doc="Edges of the bins; an edge of the energy axis is taken for each.",
     )
-    columns: tuple[str, ...] = option(
-        OPTIONAL,
-        choices=OPTIONAL,
-        many=True,
-        doc="Optional columns: asymmetric errors, upper limit, likelihood scan, sensitivity.",
-    )
-    reoptimize: bool = option(False, doc="Whether the other free parameters are fitted again.")
-    n_sigma: float = option(1.0, min=0.1, doc="Width of the errors in sigma.")
-    n_sigma_ul: float = option(2.0, min=0.1, doc="Confidence of the upper limits in sigma.")
+    columns: tuple[str, ...] = optional_columns()
+    reoptimize: bool = refit_others()
+    n_sigma: float = error_width()
+    n_sigma_ul: float = limit_confidence()
 
     def validate(self) -> Iterable[Problem]:
         """Edges rise."""

@@ -16,7 +16,12 @@ from skyred.components.estimators.checks import (
     map_problems,
     rising_problems,
 )
-from skyred.components.estimators.flux_points import OPTIONAL
+from skyred.components.estimators.flux_options import (
+    energy_bins,
+    error_width,
+    limit_confidence,
+    optional_columns,
+)
 from skyred.components.estimators.mosaic import choose
 from skyred.components.estimators.profile_shapes import Line, Rings
 from skyred.components.estimators.scripted import (
@@ -26,7 +31,7 @@ from skyred.components.estimators.scripted import (
     write_without_sources,
 )
 from skyred.errors import ExportError, Problem, SkyredWarning
-from skyred.fields import option, part, quantity
+from skyred.fields import option, part
 from skyred.interfaces import Chain, Estimator, Product, component
 from skyred.products.flux_tables import (
     flux_table,
@@ -134,24 +139,13 @@ class FluxProfile(Estimator):
     line: Line | None = part(Line, None, doc="A line, cut into boxes.")
     rings: Rings | None = part(Rings, None, doc="Rings around a position, instead of a line.")
     index: float = option(2.0, min=-5, max=10, doc="Index of the power law that is scaled.")
-    energy_edges: u.Quantity | None = quantity(
-        None,
-        many=True,
-        unit="TeV",
-        min="1e-9 TeV",
-        doc="Edges of the energy bins; one bin of the whole energy axis if left out.",
-    )
+    energy_edges: u.Quantity | None = energy_bins("one bin of the whole energy axis")
     background_sources: tuple[str, ...] = option(
         (), type=str, many=True, doc="Sources that belong to the background; by default none."
     )
-    columns: tuple[str, ...] = option(
-        OPTIONAL,
-        choices=OPTIONAL,
-        many=True,
-        doc="Optional columns: asymmetric errors, upper limit, likelihood scan, sensitivity.",
-    )
-    n_sigma: float = option(1.0, min=0.1, doc="Width of the errors in sigma.")
-    n_sigma_ul: float = option(2.0, min=0.1, doc="Confidence of the upper limits in sigma.")
+    columns: tuple[str, ...] = optional_columns()
+    n_sigma: float = error_width()
+    n_sigma_ul: float = limit_confidence()
     datasets: tuple[str, ...] = option(
         (), type=str, many=True, doc="Names of the datasets (with wildcards); all maps if left out."
     )

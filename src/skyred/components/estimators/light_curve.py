@@ -15,7 +15,14 @@ from skyred.components.estimators.checks import (
     rising_problems,
     source_problems,
 )
-from skyred.components.estimators.flux_points import OPTIONAL, flux_options
+from skyred.components.estimators.flux_options import (
+    energy_bins,
+    error_width,
+    limit_confidence,
+    optional_columns,
+    refit_others,
+)
+from skyred.components.estimators.flux_points import flux_options
 from skyred.components.estimators.scripted import write_nights, write_steps
 from skyred.components.estimators.times import livetime
 from skyred.errors import Problem, SkyredWarning
@@ -67,22 +74,11 @@ class LightCurve(Estimator):
         min="1 s",
         doc="Width of equal intervals from the first start on, of by: interval.",
     )
-    energy_edges: u.Quantity | None = quantity(
-        None,
-        many=True,
-        unit="TeV",
-        min="1e-9 TeV",
-        doc="Edges of the energy bins; one bin of the whole energy axis if left out.",
-    )
-    columns: tuple[str, ...] = option(
-        OPTIONAL,
-        choices=OPTIONAL,
-        many=True,
-        doc="Optional columns: asymmetric errors, upper limit, likelihood scan, sensitivity.",
-    )
-    reoptimize: bool = option(False, doc="Whether the other free parameters are fitted again.")
-    n_sigma: float = option(1.0, min=0.1, doc="Width of the errors in sigma.")
-    n_sigma_ul: float = option(2.0, min=0.1, doc="Confidence of the upper limits in sigma.")
+    energy_edges: u.Quantity | None = energy_bins("one bin of the whole energy axis")
+    columns: tuple[str, ...] = optional_columns()
+    reoptimize: bool = refit_others()
+    n_sigma: float = error_width()
+    n_sigma_ul: float = limit_confidence()
 
     def validate(self) -> Iterable[Problem]:
         """Edges rise, and there are intervals where they are asked for."""

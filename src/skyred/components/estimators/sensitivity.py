@@ -11,9 +11,10 @@ import numpy as np
 from astropy import units as u
 
 from skyred.components.estimators.checks import edge_problems, rising_problems
+from skyred.components.estimators.flux_options import energy_bins
 from skyred.components.estimators.scripted import changed_options
 from skyred.errors import ExportError, FieldError, Problem
-from skyred.fields import Regions, option, quantity, regions
+from skyred.fields import Regions, option, regions
 from skyred.interfaces import Chain, Estimator, Product, component
 from skyred.products.fits_tables import read_tables, write_tables
 from skyred.scripting import literal
@@ -108,13 +109,7 @@ class Sensitivity(Estimator):
         True, doc="Whether the exposure of a map counts what a point source has in the region."
     )
     index: float = option(2.0, min=-5, max=10, doc="Index of the power law that is assumed.")
-    energy_edges: u.Quantity | None = quantity(
-        None,
-        many=True,
-        unit="TeV",
-        min="1e-9 TeV",
-        doc="Edges of the energy bins; those of the energy axis if left out.",
-    )
+    energy_edges: u.Quantity | None = energy_bins("those of the energy axis")
     n_sigma: float = option(5.0, min=0.1, doc="Significance of a detection.")
     gamma_min: float = option(10.0, min=0, doc="Number of gammas that a detection needs.")
     background_systematics: float = option(

@@ -12,6 +12,7 @@ from astropy import units as u
 
 from skyred.components.estimators.checks import source_problems
 from skyred.components.estimators.flux_maps import FluxMapsProduct, MapEstimator
+from skyred.components.estimators.flux_options import error_width, limit_confidence
 from skyred.components.estimators.mosaic import maps_called
 from skyred.components.estimators.scripted import (
     changed_options,
@@ -96,8 +97,8 @@ class TSMap(MapEstimator):
         many=True,
         doc="Optional maps: asymmetric errors, upper limit, sensitivity.",
     )
-    n_sigma: float = option(1.0, min=0.1, doc="Width of the errors in sigma.")
-    n_sigma_ul: float = option(2.0, min=0.1, doc="Confidence of the upper limits in sigma.")
+    n_sigma: float = error_width()
+    n_sigma_ul: float = limit_confidence()
     n_sigma_sensitivity: float = option(5.0, min=0.1, doc="Significance of the sensitivity.")
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:

@@ -159,4 +159,10 @@ from .run import (
 )
 
 __version__: str
+from .scripting import (
+    Block as Block,
+    Script as Script,
+    literal as literal,
+)
+
 __all__: list[str]

@@ -158,11 +158,11 @@ from .run import (
     Orchestrator as Orchestrator,
 )
 
-__version__: str
 from .scripting import (
     Block as Block,
     Script as Script,
     literal as literal,
 )
 
+__version__: str
 __all__: list[str]

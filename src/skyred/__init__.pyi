@@ -157,7 +157,6 @@ from .result import (
 from .run import (
     Orchestrator as Orchestrator,
 )
-
 from .scripting import (
     Block as Block,
     Script as Script,

@@ -155,6 +155,7 @@ class TestReduction:
                   for maker in pipeline.data["hess"].make[:2]]  # fmt: skip
         entry = pipeline.data["hess"].evolve(make=makers)
         made = Orchestrator(pipeline.evolve(data={"hess": entry}))
+        made.select()
         made.observations = {"hess": made.observations["hess"][:2]}
         (dataset,) = made.reduce()
         on = CircleSkyRegion(entry.geometry.region().center, 0.11 * u.deg)

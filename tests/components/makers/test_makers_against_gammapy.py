@@ -428,6 +428,7 @@ def orchestrator(*makers, **changes) -> Orchestrator:
     entry = pipeline.data["hess"]
     changed = entry.evolve(make=makers or entry.make, **changes)
     made = Orchestrator(pipeline.evolve(data={"hess": changed}))
+    made.select()
     made.observations = {"hess": made.observations["hess"][:1]}
     return made
 

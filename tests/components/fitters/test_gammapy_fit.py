@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import attrs
@@ -37,9 +38,10 @@ def test_a_quadratic_gives_its_covariance(backend: str, method: str, derivatives
     assert result.message == ""
     errors = np.sqrt(np.diag(COVARIANCE)) * unit
     np.testing.assert_allclose((result.values - BOTTOM * unit) / errors, 0, atol=0.01)
+    # 0.0115 with Powell and iminuit before 2.33, 0.01 since
     np.testing.assert_allclose(result.covariance / np.outer(errors, errors),
                                COVARIANCE * np.outer(unit, unit) / np.outer(errors, errors),
-                               atol=0.01)  # fmt: skip
+                               atol=0.015)  # fmt: skip
     assert result.stat == objective.total(result.values)
     assert result.nfev > 0
     assert result.at_limit == ()
@@ -170,7 +172,8 @@ def test_a_methods_word_alone_is_not_believed() -> None:
     # with this tolerance scipy calls the start a minimum
     result = GammapyFit(tolerance=1e9).fit(objectives.quadratic(COVARIANCE, BOTTOM))
     assert not result.success
-    assert "lower" in result.message
+    # iminuit before 2.33 finds no covariance there
+    assert re.search("lower|no valid covariance", result.message)
 
 
 def test_a_lower_minimum_beyond_a_kink_is_found() -> None:

@@ -59,8 +59,10 @@ def test_parameters_of_any_size_are_fitted(unit: float) -> None:
         bowl(COVARIANCE * np.outer(scale, scale), BOTTOM * scale, start=[3 * unit, 1, 10])
     )
     assert result.success, result.message
-    assert result.values / scale == pytest.approx(BOTTOM, abs=2e-3)
-    assert result.errors / scale == pytest.approx(np.sqrt(np.diag(COVARIANCE)), rel=1e-3)
+    errors = np.sqrt(np.diag(COVARIANCE))
+    # MIGRAD stops within a small part of an error, which differs between versions of iminuit
+    assert (result.values / scale - BOTTOM) / errors == pytest.approx(0, abs=5e-3)
+    assert result.errors / scale == pytest.approx(errors, rel=1e-3)
 
 
 def test_a_start_at_zero_needs_no_steps() -> None:

@@ -1,0 +1,59 @@
+"""The constraints files agree with the versions that are declared in each pyproject.toml."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+ROOT = Path(__file__).parents[1]
+PLUGINS = sorted(ROOT.glob("plugins/*/pyproject.toml"))
+
+
+def read_project(path: Path) -> dict:
+    return tomllib.loads(path.read_text("utf-8"))["project"]
+
+
+def read_pins(name: str) -> dict[str, Version]:
+    lines = (ROOT / name).read_text("utf-8").splitlines()
+    pins = [line.split("==") for line in lines if not line.startswith("#")]
+    return {name: Version(version) for name, version in pins}
+
+
+def parse(texts: list[str]) -> list[Requirement]:
+    """Return requirements of other projects, with canonical names."""
+    requirements = [Requirement(text) for text in texts]
+    for requirement in requirements:
+        requirement.name = canonicalize_name(requirement.name)
+    return [requirement for requirement in requirements if requirement.name != "skyred"]
+
+
+PROJECT = read_project(ROOT / "pyproject.toml")
+EXTRAS = PROJECT["optional-dependencies"]
+NEEDED = parse(
+    PROJECT["dependencies"]
+    + EXTRAS["notebook"]
+    + [text for path in PLUGINS for text in read_project(path)["dependencies"]]
+)
+TOOLS = parse([text for extra in ("test", "docs", "all") for text in EXTRAS[extra]])
+
+
+@pytest.mark.parametrize("requirement", NEEDED, ids=str)
+def test_the_lowest_versions_are_the_lower_bounds(requirement: Requirement) -> None:
+    [bound] = [Version(spec.version) for spec in requirement.specifier if spec.operator == ">="]
+    assert read_pins("constraints-lowest.txt")[requirement.name] == bound
+
+
+@pytest.mark.parametrize("requirement", NEEDED + TOOLS, ids=str)
+def test_the_newest_versions_are_allowed(requirement: Requirement) -> None:
+    assert read_pins("constraints.txt")[requirement.name] in requirement.specifier
+
+
+@pytest.mark.parametrize("name", ["constraints.txt", "constraints-lowest.txt"])
+def test_constraints_are_pins_in_canonical_names(name: str) -> None:
+    pins = read_pins(name)
+    assert list(pins) == [canonicalize_name(pin) for pin in pins]

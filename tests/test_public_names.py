@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -76,3 +77,18 @@ def test_modules_that_pages_name_are_in_the_source() -> None:
         if not any(path == name or path.endswith(f"/{name}") for path in known)
     ]
     assert not gone
+
+
+def members_in_the_reference() -> list[tuple[str, str]]:
+    page = (ROOT / "docs" / "reference" / "api.rst").read_text("utf-8")
+    entries = re.findall(r"^\.\. auto\w+:: ([\w.]+)\n   :members: (.+)$", page, re.MULTILINE)
+    return [(owner, name) for owner, names in entries for name in names.split(", ")]
+
+
+@pytest.mark.parametrize(("owner", "name"), members_in_the_reference())
+def test_every_member_in_the_reference_is_there(owner: str, name: str) -> None:
+    path = owner.removeprefix("skyred.").split(".")
+    described = getattr(skyred, path[-1], None)
+    if described is None:
+        described = getattr(importlib.import_module(".".join(["skyred", *path[:-1]])), path[-1])
+    assert hasattr(described, name) or name in getattr(described, "__annotations__", {})

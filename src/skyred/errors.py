@@ -74,7 +74,7 @@ class OldNameWarning(SkyredWarning, FutureWarning):
 def warn_of_old_name(old: str, new: str) -> None:
     """Warn that something is called by its old name, which the next release does not know."""
     message = f"{old} is now called {new}; the old name works until the next release"
-    warnings.warn(message, OldNameWarning, stacklevel=4)
+    warnings.warn(message, OldNameWarning, stacklevel=3)
 
 
 class SkyredError(Exception):
@@ -197,7 +197,7 @@ class FitError(SkyredError, ValueError):
 
 
 class SkipObservation(Exception):  # noqa: N818 - a verdict, not an error: the contract's name
-    """Raised by a maker or a stacker to leave an observation out; the reason is in the ledger."""
+    """Raised by `Maker.make` or `Stacker.admit` to exclude an observation, with the reason."""
 
     @property
     def reason(self) -> str:

@@ -56,7 +56,7 @@ def test_an_old_option_and_an_old_kind_work_in_yaml_and_are_written_anew(plugins
         read = Pipeline.from_yaml(yaml("{kind: first-name, limit: 2}"), plugins=plugins)
     said = sorted(str(each.message) for each in warned)
     assert len(said) == 2
-    assert said[0].startswith("the option 'limit' of Renamed is now called 'largest'")
+    assert said[0].startswith("data.toy.select.limit is now called 'largest'")
     assert said[1].startswith("the selector 'first-name' is now called 'renamed'")
     assert read == Pipeline.from_yaml(yaml("{kind: renamed, largest: 2}"), plugins=plugins)
     assert "first-name" not in read.to_yaml(complete=True)
@@ -102,6 +102,38 @@ def test_an_old_kind_that_somebody_offers_is_a_clash() -> None:
         assert "first-name" in catalog.add(second, owner)
         catalog.drop(owner)
         assert catalog.add(second, owner) == ""
+
+
+def test_a_class_that_extends_a_renamed_one_has_no_old_kinds() -> None:
+    @component
+    class Extended(Renamed):
+        """It has options by their old names too, but was never called otherwise."""
+
+        kind = "extended"
+
+    catalog = Catalog()
+    for cls in (Renamed, Extended):
+        assert catalog.add(cls, Owner("renamed", "1", "renamed")) == ""
+    assert [entry.cls for entry in catalog.find("first-name")] == [Renamed]
+    with pytest.warns(OldNameWarning):
+        assert Extended(limit=2).largest == 2
+
+
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [
+        ({"old_kinds": "before"}, r"old_kinds is a text; expected a tuple: \('before',\)"),
+        ({"old_names": {"largest": "other"}}, "largest is an option still"),
+    ],
+)
+def test_old_names_that_cannot_be_are_refused(names: dict[str, Any], says: str) -> None:
+    options = {"largest": option(3, doc="How many."), "other": option(3, doc="How many.")}
+    body = {"__doc__": "Wrong.", "kind": "wrong", "select": lambda self, table: table}
+    annotations = {"largest": int, "other": int}
+    with pytest.raises(TypeError, match=says):
+        component(
+            type("Wrong", (Selector,), {"__annotations__": annotations, **options, **body, **names})
+        )
 
 
 def test_an_old_name_that_leads_nowhere_is_refused() -> None:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import attrs
 
 from skyred.config.document import Path
-from skyred.errors import FieldError, Problem, nearest, warn_of_old_name
+from skyred.errors import FieldError, Problem, nearest, path_text, warn_of_old_name
 from skyred.fields import (
     REQUIRED,
     FieldSpec,
@@ -141,7 +141,7 @@ class Structurer:
             else:
                 written[name] = key
                 if name != key:
-                    warn_of_old_name(f"the option {key!r} of {cls.__name__}", repr(name))
+                    warn_of_old_name(path_text((*path, key)), repr(name))
         for name, spec in known.items():
             if name not in written and default_of(cls, name) is REQUIRED:
                 self._say(

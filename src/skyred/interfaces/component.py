@@ -261,6 +261,11 @@ def component(cls: T) -> T:
     """
     if not (isinstance(cls, type) and issubclass(cls, Component) and cls.role):
         raise TypeError(f"{cls!r} is no subclass of an interface such as skyred.Maker")
+    cls.old_kinds = vars(cls).get("old_kinds", ())  # not those of the class that it extends
+    if isinstance(cls.old_kinds, str):
+        raise TypeError(
+            f"{cls.__name__}.old_kinds is a text; expected a tuple: ({cls.old_kinds!r},)"
+        )
     kind = cls.__dict__.get("kind", "")
     if not isinstance(kind, str) or not _KIND.fullmatch(kind):
         raise TypeError(
@@ -274,6 +279,11 @@ def _take_old_names(cls: Any) -> None:
     construct = cls.__init__
     if unknown := sorted(set(cls.old_names.values()) - set(specs(cls))):
         raise TypeError(f"{cls.__name__}.old_names leads to no option: {', '.join(unknown)}")
+    if present := sorted(set(cls.old_names) & set(specs(cls))):
+        raise TypeError(
+            f"{cls.__name__}.old_names: {', '.join(present)} is an option still; expected the name "
+            "that it had before, and the present one behind it"
+        )
 
     @functools.wraps(construct)
     def construct_by_any_name(self: Any, **fields: Any) -> None:

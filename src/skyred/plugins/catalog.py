@@ -74,8 +74,9 @@ class Catalog:
         return sorted(kind for other, kind in self._entries if other == role)
 
     def find(self, kind: str) -> list[CatalogEntry]:
-        """Give what goes by a kind, in any role."""
-        return [entry for (_, name), entry in self._entries.items() if name == kind]
+        """Return the entries of a kind in all roles, of a former kind if there are none."""
+        present = [entry for (_, name), entry in self._entries.items() if name == kind]
+        return present or [entry for (_, name), entry in self._old.items() if name == kind]
 
     def owner(self, component: Component) -> Owner | None:
         """Give whose a component is; None if no plugin offers its class."""

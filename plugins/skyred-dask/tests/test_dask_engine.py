@@ -53,6 +53,21 @@ def test_workers_of_this_machine_have_one_thread_and_no_other_machine_reaches_th
     assert worker["host"] == "127.0.0.1"
 
 
+def test_a_cluster_that_does_not_close_in_time_loses_nothing(monkeypatch):
+    with Dask(workers=1).open() as executor:
+        answer = executor.submit(sum, (1, 2)).result()
+        pids = [nanny.pid for nanny in executor._cluster.workers.values()]
+        close = executor._cluster.close
+
+        def too_late(timeout):
+            raise TimeoutError(f"timed out after {timeout} s.")
+
+        monkeypatch.setattr(executor._cluster, "close", too_late)
+    assert answer == 3
+    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
+    close(LIMIT)
+
+
 def test_connections_that_break_while_it_closes_are_not_logged():
     with Dask(workers=1).open():
         pass

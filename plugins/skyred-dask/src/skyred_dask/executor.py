@@ -70,9 +70,14 @@ class DaskExecutor(Executor):
         """Close the connection, and end the workers if they are ours."""
         self._watch.end()
         self._inner.shutdown(wait=wait and self._client.status == "running")
-        self._client.close(CLOSE)
+        # a machine that is too busy to close them in time must not cost what they computed
+        with suppress(TimeoutError):
+            self._client.close(CLOSE)
         if self._cluster is not None:
-            self._cluster.close(CLOSE)
+            try:
+                self._cluster.close(CLOSE)
+            except TimeoutError:
+                self._kill()
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         if kind is not None:  # nobody wants what is under way

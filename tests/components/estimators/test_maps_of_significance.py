@@ -142,7 +142,7 @@ class TestSignificance:
 
     def test_counts_off_beside_a_known_background_are_refused(self, msh: plain_msh.Msh) -> None:
         known = msh.ring.to_map_dataset(name="known")
-        with pytest.raises(ModelError, match="counts off are known of one of ring and known only"):
+        with pytest.raises(ModelError, match="only one of ring and known has off counts"):
             ExcessMap().estimate(Datasets([msh.ring, known]), None)
 
 

@@ -16,7 +16,7 @@ import plain_gammapy as plain
 import skyred
 from ebl_table import write_table
 from skyred import Pipeline
-from skyred.components.estimators.comparing import Compared, comparison_table
+from skyred.components.estimators.comparing import FittedModel, comparison_table
 from skyred.components.estimators.model_comparison import ComparisonProduct
 from skyred.components.gammapy import Absorption, Alternative, ModelComparison
 from skyred.errors import ConfigError, FieldError, ModelError, SkyredWarning
@@ -141,14 +141,14 @@ def test_leaves_datasets_and_models_as_they_were(datasets):
 class TestVerdicts:
     """What is said of a comparison, from fits that are given."""
 
-    def note(self, one: Compared, other: Compared) -> tuple[float, str]:
+    def note(self, one: FittedModel, other: FittedModel) -> tuple[float, str]:
         row = comparison_table([one, other], bins=100)[1]
         return float(row["significance"]), str(row["note"])
 
-    def fitted(self, stat: float, free: int, **more: object) -> Compared:
+    def fitted(self, stat: float, free: int, **more: object) -> FittedModel:
         names = tuple(f"p{place}" for place in range(free))
         numbers = np.ones(free)
-        return Compared("m", stat, names, ("",) * free, numbers, numbers, **more)
+        return FittedModel("m", stat, names, ("",) * free, numbers, numbers, **more)
 
     def test_gain_of_three_parameters(self):
         sigma, note = self.note(self.fitted(100, 5), self.fitted(120, 2))

@@ -9,7 +9,7 @@ import attrs
 from astropy import units as u
 
 from skyred.components.estimators.flux_maps import FluxMapsProduct, MapEstimator
-from skyred.components.estimators.mosaic import Mosaic, choose
+from skyred.components.estimators.mosaic import Mosaic, select_maps
 from skyred.components.estimators.scripted import (
     edges_option,
     write_map,
@@ -70,7 +70,7 @@ class Correlated(MapEstimator):
         """
         from gammapy.estimators import ExcessMapEstimator
 
-        mosaic = Mosaic.of(choose(datasets, self.datasets), sources=False)
+        mosaic = Mosaic.of(select_maps(datasets, self.datasets), sources=False)
         estimator = ExcessMapEstimator(
             self.correlation_radius,
             selection_optional=list(columns),

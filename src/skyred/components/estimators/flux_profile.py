@@ -22,7 +22,7 @@ from skyred.components.estimators.flux_options import (
     limit_confidence,
     optional_columns,
 )
-from skyred.components.estimators.mosaic import choose
+from skyred.components.estimators.mosaic import select_maps
 from skyred.components.estimators.profile_shapes import Line, Rings
 from skyred.components.estimators.scripted import (
     changed_options,
@@ -175,7 +175,7 @@ class FluxProfile(Estimator):
 
         from skyred.likelihood import flux_profile
 
-        chosen = choose(datasets, self.datasets)
+        chosen = select_maps(datasets, self.datasets)
         shape = self.line or self.rings
         assert shape is not None
         geom = chosen[0].counts.geom

@@ -13,7 +13,7 @@ import numpy as np
 
 from skyred.components.estimators.alternatives import Alternative, change
 from skyred.components.estimators.comparing import (
-    Compared,
+    FittedModel,
     comparison_table,
     draw_comparison,
     parameter_table,
@@ -114,19 +114,19 @@ class ModelComparison(Estimator):
         )
 
 
-def _fitted(name: str, datasets: Datasets, doubts: Iterable[str]) -> Compared:
+def _fitted(name: str, datasets: Datasets, doubts: Iterable[str]) -> FittedModel:
     """Fit the models of datasets; without free parameters there is only the statistic."""
     from skyred.likelihood import objective_of
     from skyred.likelihood.minimise import minimise
 
     if not datasets.models or not len(datasets.models.parameters.free_parameters):
-        return Compared(name, float(datasets.stat_sum()), doubts=tuple(doubts))
+        return FittedModel(name, float(datasets.stat_sum()), doubts=tuple(doubts))
     try:
         found = minimise(objective_of(datasets))
     except FitError as error:
-        return Compared(name, np.nan, success=False, message=str(error), doubts=tuple(doubts))
+        return FittedModel(name, np.nan, success=False, message=str(error), doubts=tuple(doubts))
     limits = tuple(f"{each} is at its limit" for each in found.at_limit)
-    return Compared(
+    return FittedModel(
         name=name,
         stat=found.stat,
         names=found.names,

@@ -13,7 +13,7 @@ from astropy import units as u
 from skyred.components.estimators.checks import source_problems
 from skyred.components.estimators.flux_maps import FluxMapsProduct, MapEstimator
 from skyred.components.estimators.flux_options import error_width, limit_confidence
-from skyred.components.estimators.mosaic import maps_called
+from skyred.components.estimators.mosaic import maps_by_name
 from skyred.components.estimators.scripted import (
     changed_options,
     edges_option,
@@ -141,7 +141,7 @@ class TSMap(MapEstimator):
         """
         from skyred.likelihood.flux.ts_map import TSMapMaker, Wanted
 
-        chosen = [_with_known_background(each) for each in maps_called(datasets, self.datasets)]
+        chosen = [_with_known_background(each) for each in maps_by_name(datasets, self.datasets)]
         _require_one_image(chosen)
         self._require_psf(chosen)
         wanted = Wanted(

@@ -76,7 +76,7 @@ def test_without_the_source_is_gammapys_null(datasets):
     if np.isfinite(expected):
         assert other["significance"] == pytest.approx(expected)
     assert other["significance"] > 20
-    assert "its index, lon_0, lat_0 mean nothing" in other["note"]
+    assert "its index, lon_0, lat_0 are undefined" in other["note"]
 
 
 def test_fixed_parameter_is_gammapys_profile(datasets):

@@ -27,7 +27,7 @@ import points_side_by_side
 import small_datasets as small
 from component_checks import problems_of
 from skyred import Pipeline
-from skyred.components.estimators.sensitivity_curve import detected
+from skyred.components.estimators.sensitivity_curve import detectable_excess
 from skyred.components.gammapy import Sensitivity
 from skyred.errors import ConfigError, FieldError, ModelError
 
@@ -183,7 +183,7 @@ def test_a_detection_takes_the_largest_of_three(
 ) -> None:
     options = Sensitivity(gamma_min=floor, background_systematics=part)
     level = np.full(len(significant), background)
-    excess, criterion = detected(np.array(significant), level, options)
+    excess, criterion = detectable_excess(np.array(significant), level, options)
     three = np.stack([significant, np.full(len(level), floor), part * level])
     np.testing.assert_array_equal(excess, three.max(axis=0))
     names = np.array(["significance", "gamma", "bkg"])

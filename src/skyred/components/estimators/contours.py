@@ -15,7 +15,7 @@ from skyred.components.estimators.contour_pairs import Pair, draw_corner, draw_p
 from skyred.components.estimators.parameters import (
     FittedMinimum,
     chosen_parameters,
-    fitted,
+    fitted_minimum,
     parameter_problems,
 )
 from skyred.components.estimators.scripted import write_parameters
@@ -154,7 +154,7 @@ class Contours(Estimator):
         ModelError
             If names mean fewer than two free parameters, or there is no minimum.
         """
-        with fitted(datasets) as found:
+        with fitted_minimum(datasets) as found:
             places = chosen_parameters(self.parameters, found.datasets, found.objective)
             if len(places) < 2:
                 names = f"{self.parameters} mean {found.objective.names[places[0]]} alone"

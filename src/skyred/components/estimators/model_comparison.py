@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 import attrs
 import numpy as np
 
-from skyred.components.estimators.alternatives import Alternative, change
+from skyred.components.estimators.alternatives import Alternative, apply_alternative
 from skyred.components.estimators.comparing import (
     FittedModel,
     comparison_table,
@@ -102,7 +102,7 @@ class ModelComparison(Estimator):
         models = [_fitted(self.reference, copies(datasets), ())]
         for alternative in self.alternatives:
             copied = copies(datasets)
-            doubts = change(copied, alternative)
+            doubts = apply_alternative(copied, alternative)
             made = _fitted(alternative.name, copied, doubts)
             models.append(attrs.evolve(made, nested=alternative.nested))
             if not made.success:

@@ -22,7 +22,7 @@ from skyred.components.estimators.curves import (
 from skyred.components.estimators.parameters import (
     FittedMinimum,
     chosen_parameters,
-    fitted,
+    fitted_minimum,
     parameter_problems,
 )
 from skyred.components.estimators.scripted import write_parameters
@@ -134,7 +134,7 @@ class ProfileLikelihood(Estimator):
         """
         from skyred.likelihood.minimise.conditional_fit import ConditionalFit
 
-        with fitted(datasets) as found:
+        with fitted_minimum(datasets) as found:
             places = chosen_parameters(self.parameters, found.datasets, found.objective)
             if self.values is not None and len(places) > 1:
                 names = ", ".join(found.objective.names[place] for place in places)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import attrs
 import numpy as np
 
-from skyred.components.estimators.excess import Correlated
+from skyred.components.estimators.excess import CorrelatedMapEstimator
 from skyred.components.estimators.flux_maps import FluxMapsProduct
 from skyred.components.makers.scripted import write_exclusion
 from skyred.errors import Problem
@@ -134,7 +134,7 @@ def _draw_gauss(ax: Axes, total: int, mean: float, sigma: float, **style: Any) -
 
 
 @component
-class SignificanceMap(Correlated):
+class SignificanceMap(CorrelatedMapEstimator):
     """Significance of counts over the background (Li & Ma), and its distribution off sources."""
 
     kind = "significance-map"

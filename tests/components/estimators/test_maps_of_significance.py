@@ -117,7 +117,7 @@ class TestSignificance:
         made = estimator.estimate(Datasets([msh.ring]), None)
         read = again(made, tmp_path)
         np.testing.assert_allclose(read.maps.sqrt_ts.data, made.maps.sqrt_ts.data, atol=1e-5)
-        np.testing.assert_array_equal(read.outside.data, made.outside.data)
+        np.testing.assert_array_equal(read.mask_outside.data, made.mask_outside.data)
         assert list(read.pictures()) == ["", "-distribution"]
 
     def test_excess_map_keeps_wstat(self, msh: plain_msh.Msh) -> None:
@@ -176,7 +176,7 @@ class TestTSMap:
 
     def test_counts_off_are_taken_as_known_with_a_warning(self, msh: plain_msh.Msh) -> None:
         few = msh.ring.cutout(plain_msh.CENTER, width="0.6 deg", name="few")
-        with pytest.warns(SkyredWarning, match="few: the background that its counts off stand"):
+        with pytest.warns(SkyredWarning, match="few: the background of its off counts"):
             ours = TSMap(kernel_width="0.33 deg").estimate(Datasets([few]), None).maps
         known = few.to_map_dataset(name="known")
         expected = quiet(TSMapEstimator(kernel_width=0.33 * u.deg, rtol=1e-9), known)

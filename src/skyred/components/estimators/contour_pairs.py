@@ -17,12 +17,7 @@ if TYPE_CHECKING:
     from astropy.table import Table
     from matplotlib.axes import Axes
 
-SHADES = (
-    "#08306b",
-    "#2171b5",
-    "#6baed6",
-    "#c6dbef",
-)  # from the innermost contour outwards, also distinct in greyscale
+SHADES = ("#08306b", "#2171b5", "#6baed6", "#c6dbef")  # of contours, from the innermost outwards
 PART = re.compile(r"\.(spectral|spatial|temporal)\.(model\d\.)*")
 PANEL = 3.0  # size of a pair in the corner plot, in inches
 

@@ -191,8 +191,8 @@ def _missing_part(
     """Yield a problem if the source has no model of the named part."""
     part = name.removeprefix(f"{owner}.").split(".")[0]
     for model in pipeline.model:
-        names_part = getattr(model, "name", None) == owner and part in PARTS
-        if names_part and getattr(model, part, ()) is None:
+        owns_part = getattr(model, "name", None) == owner and part in PARTS
+        if owns_part and getattr(model, part, ()) is None:
             yield Problem(path, f"{owner!r} has no {part} model, so no {name!r}", "see model:")
 
 

@@ -188,7 +188,7 @@ def _fix(parameter: Parameter, name: str, fixed_value: Any) -> list[str]:
         parameter.value = quantity.to_value(parameter.unit)
     was_free, parameter.frozen = not parameter.frozen, True
     if was_free and parameter.value in (parameter.min, parameter.max):
-        return [f"{name} is held at its limit"]
+        return [f"{name} is fixed at its limit"]
     return []
 
 

@@ -11,7 +11,7 @@ from skyred.components.geometries.axes import EnergyAxis
 from skyred.errors import Problem, nearest
 from skyred.interfaces import Chain, ReducedData
 
-TOLERANCE = 1 + 1e-6  # relative tolerance for edges of an axis in another unit
+TOLERANCE = 1 + 1e-6  # factor by which edges may exceed an axis: rounding in another unit
 
 
 def rising_problems(edges: u.Quantity | None) -> Iterable[Problem]:

@@ -118,13 +118,14 @@ def _wilks(model: FittedModel, first: FittedModel, delta: float, dof: int) -> tu
     if not model.nested:
         return np.nan, "not nested: compare AIC or BIC"
     if dof == 0:
-        return np.nan, "as many free parameters: compare AIC or BIC"
+        return np.nan, "the same number of free parameters: compare AIC or BIC"
     ts = delta if dof > 0 else -delta
     if ts < -TOLERANCE:
         more, fewer = ("the first", "this") if dof > 0 else ("this", "the first")
         return (
             np.nan,
-            f"{more} fits more but worse than {fewer}: not nested, or a minimum was missed",
+            f"{more} has more free parameters but fits worse than {fewer}: "
+            "not nested, or a minimum was missed",
         )
     # the limits of the first model matter only if it is the more general of the two
     doubts = dict.fromkeys((*model.doubts, *(first.doubts if dof > 0 else ())))

@@ -59,7 +59,7 @@ class Pair:
                            "y": u.Quantity(line.y, self.units[1]),
                            "at_limit": line.at_limit})  # fmt: skip
             table["x"].description, table["y"].description = self.x, self.y
-            table["at_limit"].description = "the point is at a limit of a parameter"
+            table["at_limit"].description = "whether the point is at a limit of a parameter"
             table.meta["EXTNAME"] = "CONTOUR"
             yield table
 

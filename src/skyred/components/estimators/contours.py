@@ -191,7 +191,7 @@ class Contours(Estimator):
             A problem, with the option and the reason.
         """
         if len(self.parameters) == 1 and not any(sign in self.parameters[0] for sign in "*?["):
-            yield Problem(("parameters",), "is one", "expected two or more")
+            yield Problem(("parameters",), "has one name", "expected two or more")
         if not self.parameters:
             yield Problem(("parameters",), "is empty", "expected two or more")
         if not self.sigmas and not self.probabilities:

@@ -37,7 +37,7 @@ class Crossing:
         Confidence of the errors in sigma.
     errn, errp : float
         Distances from the best-fit value at which the statistic rises by the square of ``sigma``,
-        downwards and upwards; NaN or infinite if it does not.
+        downwards and upwards; NaN if it does not.
     """
 
     sigma: float
@@ -82,9 +82,7 @@ class Curve:
 
         table = Table({"value": u.Quantity(self.values, self.unit), "delta_stat": self.delta_stat})
         table["value"].description = self.name
-        table[
-            "delta_stat"
-        ].description = "fit statistic above its minimum, the other parameters refitted"
+        table["delta_stat"].description = "fit statistic above its minimum, others refitted"
         table.meta |= {"EXTNAME": "PROFILE", "PARNAME": self.name}
         return table
 

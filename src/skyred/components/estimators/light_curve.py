@@ -243,7 +243,7 @@ def warn_of_one_point(datasets: Datasets) -> None:
     datasets : gammapy.datasets.Datasets
         The datasets of the light curve.
     """
-    reason = f"its {len(datasets)} datasets are of the same time"
+    reason = f"its {len(datasets)} datasets cover the same time"
     if len(datasets) == 1:
         reason = (
             f"{datasets[0].name} is the only dataset; if it is of several runs, keep them apart "

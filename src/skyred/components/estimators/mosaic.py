@@ -75,10 +75,8 @@ def maps_by_name(datasets: Datasets, patterns: Sequence[str]) -> list[MapDataset
         and (not patterns or any(fnmatchcase(dataset.name, pattern) for pattern in patterns))
     ]
     if not maps:
-        raise ModelError(
-            f"there is no map dataset called {' or '.join(patterns) or 'anything'}; "
-            f"there are {', '.join(datasets.names)}"
-        )
+        called = f" called {' or '.join(patterns)}" if patterns else ""
+        raise ModelError(f"there is no map dataset{called}; there are {', '.join(datasets.names)}")
     return maps
 
 

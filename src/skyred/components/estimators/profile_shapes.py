@@ -115,7 +115,9 @@ class Rings(Fields):
             Too few radii, or radii that do not increase.
         """
         if len(self.radii) < 3 or np.any(np.diff(self.radii.value) <= 0):
-            yield Problem(("radii",), "are no two rings", "expected three or more rising radii")
+            yield Problem(
+                ("radii",), "define fewer than two rings", "expected three or more rising radii"
+            )
 
     def regions(self, wcs: Any) -> list[SkyRegion]:
         """Return the rings.

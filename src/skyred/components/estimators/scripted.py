@@ -43,7 +43,7 @@ def write_map(script: Script, patterns: Sequence[str]) -> str:
     if len(maps) != 1 or not maps[0].alone:
         raise ExportError(
             "sums several map datasets, and gammapy's estimator takes one: "
-            "give stack: {kind: sum}, or choose one dataset"
+            "set stack: {kind: sum}, or select one dataset by name"
         )
     script.body.add(f'dataset = datasets["{maps[0].name}"]')
     return maps[0].name
@@ -59,9 +59,7 @@ def write_without_sources(script: Script, name: str) -> None:
     name : str
         Name of the dataset.
     """
-    script.body.add(
-        "# the fitted background alone is the null hypothesis: the sources are searched for"
-    )
+    script.body.add("# the fitted background alone is the null hypothesis")
     if any(dataset.on_off for dataset in script.datasets_made if dataset.name == name):
         script.body.add(f'dataset = dataset.copy(name="{name}")')
     else:

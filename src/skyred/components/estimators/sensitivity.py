@@ -209,11 +209,10 @@ class Sensitivity(Estimator):
         if not self.region:
             return
         if len(sky_regions) != 1:
-            yield Problem(("region",), f"holds {len(sky_regions)} regions", "expected one")
+            yield Problem(("region",), f"has {len(sky_regions)} regions", "expected one")
         elif self.containment and not isinstance(sky_regions[0], CircleSkyRegion):
-            message = (
-                f"is a {type(sky_regions[0]).__name__}, and containment is known for circles only"
-            )
+            shape = type(sky_regions[0]).__name__
+            message = f"is a {shape}, and the containment is known for circles only"
             yield Problem(("region",), message, "expected a circle, or containment: false")
 
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> SensitivityProduct:

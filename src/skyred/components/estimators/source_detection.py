@@ -229,14 +229,14 @@ class SourceDetection(Estimator):
         if not issubclass(self.on.product, FluxMapsProduct | GammapyProduct):
             yield Problem(
                 ("on",),
-                f"{self.on.kind} gives no map of significance",
+                f"{self.on.kind} does not create a significance map",
                 "expected ts-map, significance-map or excess-map",
             )
         edges = getattr(self.on, "energy_edges", None)
         if edges is not None and len(edges) > 2:
             yield Problem(
                 ("on", "energy_edges"),
-                f"make {len(edges) - 1} maps, and sources are looked for in one",
+                f"define {len(edges) - 1} energy bins, and sources are detected in one",
                 "expected two edges, or none",
             )
 
@@ -314,12 +314,12 @@ def _maps_of(product: Product) -> FluxMaps:
 
     maps = getattr(product, "maps", None) or getattr(product, "value", None)
     if not isinstance(maps, FluxMaps):
-        raise ModelError(f"{product.name} gives no maps of significance to find sources in")
+        raise ModelError(f"{product.name} has no significance maps to detect sources in")
     bins = maps.geom.axes["energy"].nbin
     if bins != 1:
         raise ModelError(
-            f"{product.name} gives maps in {bins} bins of energy, and sources are looked for in "
-            "one: give it two energy edges"
+            f"{product.name} has maps in {bins} energy bins, and sources are detected in one: "
+            "give it two energy edges"
         )
     return maps
 

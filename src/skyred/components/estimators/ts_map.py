@@ -155,7 +155,7 @@ class TSMap(MapEstimator):
         if not hasattr(model.spatial_model, "lon_0"):
             yield Problem(
                 ("spatial", "type"),
-                f"a source of the type {self.spatial['type']} is the same wherever it is",
+                f"a source of the type {self.spatial['type']} has no position",
                 "expected a shape with a centre, such as point, gauss or disk",
             )
         if amplitude(model.spectral_model) is None:

@@ -10,7 +10,7 @@ OPTIONAL = ("errn-errp", "ul", "scan", "sensitivity")
 
 
 def energy_bins(default: str) -> Any:
-    """Declare the option of energy edges, which may be left out.
+    """Declare the optional energy edges.
 
     Parameters
     ----------

@@ -195,7 +195,7 @@ class Residuals(Estimator):
     )
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Yield problems of the data, which must contain maps, and of the region.
+        """Yield problems of the region, and of data without maps.
 
         Parameters
         ----------

@@ -94,7 +94,7 @@ def edges_option(script: Script, label: str, edges: u.Quantity | None) -> list[s
 
 
 def changed_options(estimator: Any, *names: str) -> list[str]:
-    """Return the options that differ from their defaults, which gammapy shares.
+    """Return the options that differ from the defaults of skyred and gammapy.
 
     Parameters
     ----------

@@ -177,7 +177,7 @@ class Sensitivity(Estimator):
         yield from rising_problems(self.energy_edges)
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Yield problems of the energy edges, and of the region, which maps require.
+        """Yield problems of the energy edges, and of the region required by maps.
 
         Parameters
         ----------

@@ -272,7 +272,7 @@ PARTS = ("spatial", "spectral")
 
 
 def amplitude(spectral: Any) -> Any:
-    """Return the parameter to which a spectrum is proportional.
+    """Return the amplitude or norm of a spectrum.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Energy edges of estimates, and data entries whose energy axes differ: judged before any data."""
+"""Checks of energy edges against data entries with different energy axes, before any data."""
 
 from __future__ import annotations
 
@@ -44,43 +44,45 @@ def points(*edges: float) -> FluxPoints:
     return FluxPoints(source="crab", energy_edges=[f"{edge} TeV" for edge in edges])
 
 
-def told(estimate: Estimator, **data: Reduction) -> list[str]:
-    whole = pipeline(estimate, **data)
-    return [str(problem) for problem in whole.problems()]
+def messages(estimate: Estimator, **data: Reduction) -> list[str]:
+    checked_pipeline = pipeline(estimate, **data)
+    return [str(problem) for problem in checked_pipeline.problems()]
 
 
-def test_edges_outside_one_axis_and_inside_another_are_none() -> None:
-    assert told(points(0.1, 0.3, 1, 3, 10), low=entry(LOW), high=entry(HIGH)) == []
+def test_edges_inside_one_of_the_axes_are_valid() -> None:
+    assert messages(points(0.1, 0.3, 1, 3, 10), low=entry(LOW), high=entry(HIGH)) == []
 
 
-def test_edges_outside_all_axes_are_told_with_their_range() -> None:
-    (problem,) = told(points(0.1, 1, 30), low=entry(LOW), high=entry(HIGH))
+def test_edges_outside_all_axes_are_reported_with_the_range_of_the_axes() -> None:
+    (problem,) = messages(points(0.1, 1, 30), low=entry(LOW), high=entry(HIGH))
     assert "0.1 TeV to 30.0 TeV reach outside the energy axes of data.low and data.high" in problem
     assert "expected edges from 0.1 TeV to 10.0 TeV" in problem
 
 
-def test_edges_that_only_datasets_could_have_are_left_to_them() -> None:
+def test_edges_are_not_checked_if_some_axes_are_only_in_datasets() -> None:
     read = ReducedData(datasets=["spectra/pha_*.fits"])
-    (problem,) = told(points(0.1, 1, 30), high=entry(HIGH), read=read)
+    (problem,) = messages(points(0.1, 1, 30), high=entry(HIGH), read=read)
     assert "there is nothing at spectra/pha_*.fits" in problem  # that alone
 
 
-def test_edges_of_one_bin_are_told_with_the_axis_they_crowd() -> None:
-    (problem,) = told(points(0.1, 1, 1.1, 10), low=entry(LOW), high=entry(HIGH))
+def test_edges_nearest_to_the_same_edge_are_reported_with_the_axis() -> None:
+    (problem,) = messages(points(0.1, 1, 1.1, 10), low=entry(LOW), high=entry(HIGH))
     assert "two of them lie at the same edge of the energy axis of data.high" in problem
 
 
 @pytest.mark.parametrize(
-    "estimate", [points(1, 10), LightCurve(source="crab", by="run")], ids=lambda each: each.kind
+    "estimate",
+    [points(1, 10), LightCurve(source="crab", by="run")],
+    ids=lambda estimator: estimator.kind,
 )
-@pytest.mark.parametrize("other", [FINE, ONE], ids=["finer", "one bin"])
-def test_axes_without_common_bins_are_told_by_entry(estimate: Estimator, other: EnergyAxis) -> None:
-    (problem,) = told(estimate, one=entry(HIGH), other=entry(other))
+@pytest.mark.parametrize("other_axis", [FINE, ONE], ids=["finer", "one bin"])
+def test_axes_without_common_bins_are_reported(estimate: Estimator, other_axis: EnergyAxis) -> None:
+    (problem,) = messages(estimate, one=entry(HIGH), other=entry(other_axis))
     assert "data.one and data.other have no common bins of energy" in problem
-    assert told(estimate, one=entry(HIGH), other=entry(HIGH)) == []
+    assert messages(estimate, one=entry(HIGH), other=entry(HIGH)) == []
 
 
-def test_edges_that_the_axis_lacks_are_told_with_those_that_are_taken(
+def test_moved_edges_are_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     datasets = Datasets([small.spectrum_on_off()])

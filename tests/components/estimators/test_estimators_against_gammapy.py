@@ -1,4 +1,4 @@
-"""Estimators on a small simulated dataset, against gammapy's own."""
+"""Comparison of estimators with gammapy's, on a small simulated dataset."""
 
 import astropy.units as u
 import numpy as np
@@ -35,9 +35,9 @@ def datasets(fitted) -> Datasets:
 
 def fresh(fitted) -> Datasets:
     dataset, models, _ = fitted
-    made = Datasets([dataset.copy(name="sim")])
-    made.models = models.copy()
-    return made
+    datasets = Datasets([dataset.copy(name="sim")])
+    datasets.models = models.copy()
+    return datasets
 
 
 ESTIMATORS = [
@@ -61,19 +61,27 @@ def test_leaves_datasets_and_models_as_they_were(fitted, datasets, estimator):
     assert dataset.mask_fit is None
     assert dataset.name == "sim"
     assert datasets.models.names == expected.models.names
-    for one, other in zip(datasets.models.parameters, expected.models.parameters, strict=True):
-        assert (one.value, one.error, one.frozen) == (other.value, other.error, other.frozen)
-        np.testing.assert_array_equal([one.min, one.max], [other.min, other.max])
+    for parameter, expected_parameter in zip(
+        datasets.models.parameters, expected.models.parameters, strict=True
+    ):
+        assert (parameter.value, parameter.error, parameter.frozen) == (
+            expected_parameter.value,
+            expected_parameter.error,
+            expected_parameter.frozen,
+        )
+        np.testing.assert_array_equal(
+            [parameter.min, parameter.max], [expected_parameter.min, expected_parameter.max]
+        )
     np.testing.assert_array_equal(datasets.models.covariance.data, expected.models.covariance.data)
     assert datasets.models.covariance.data.any()
-    # the kernel is where it was: it is not made anew
+    # the kernel is cached for this position, and not computed again
     assert datasets.stat_sum() == pytest.approx(expected.stat_sum(), abs=1e-3)
 
 
 class TestFluxPoints:
     @pytest.mark.parametrize("reoptimize", [False, True], ids=["norm only", "reoptimized"])
-    def test_are_gammapys(self, fitted, datasets, reoptimize):
-        # the optional columns are held against gammapy's on the Crab
+    def test_agree_with_gammapy(self, fitted, datasets, reoptimize):
+        # the optional columns are compared with gammapy's on the Crab
         estimator = FluxPoints(source="crab", energy_edges=EDGES, columns=(), reoptimize=reoptimize)
         ours = estimator.estimate(datasets, None).flux.to_table(sed_type="likelihood")
         plain = FluxPointsEstimator(source="crab", energy_edges=EDGES, reoptimize=reoptimize)
@@ -106,7 +114,7 @@ class TestFluxPoints:
                 getattr(ours, name).data, getattr(expected, name).data, rtol=1e-3
             )
 
-    def test_edges_that_do_not_rise_are_refused(self):
+    def test_edges_that_do_not_increase_are_refused(self):
         with pytest.raises(FieldError, match="do not rise"):
             FluxPoints(source="crab", energy_edges=["2 TeV", "1 TeV"])
 
@@ -133,16 +141,16 @@ class TestResiduals:
     def test_spectrum_is_counted_in_the_region(self, fitted, datasets):
         table = Residuals(region=REGION).estimate(datasets, None).table()
         dataset = fresh(fitted)["sim"]
-        inside = dataset.counts.geom.to_image().region_mask(REGION).data
-        assert table["counts"].tolist() == dataset.counts.data[:, inside].sum(axis=1).tolist()
-        expected = dataset.npred().data[:, inside].sum(axis=1)
+        mask = dataset.counts.geom.to_image().region_mask(REGION).data
+        assert table["counts"].tolist() == dataset.counts.data[:, mask].sum(axis=1).tolist()
+        expected = dataset.npred().data[:, mask].sum(axis=1)
         np.testing.assert_allclose(table["npred"], expected, rtol=1e-5)  # float32
         # Cash (1979): the square root of the likelihood ratio, with the sign of the excess
         n, mu = table["counts"].data, table["npred"].data
         sqrt_ts = np.sign(n - mu) * np.sqrt(2 * (mu - n + n * np.log(n / mu)))
         np.testing.assert_allclose(table["sqrt_ts"], sqrt_ts, rtol=1e-6)
 
-    def test_outside_the_mask_nothing_counts(self, fitted, datasets):
+    def test_counts_outside_the_mask_are_ignored(self, fitted, datasets):
         datasets["sim"].mask_safe.data[0] = False
         product = Residuals().estimate(datasets, None)
         counts = fresh(fitted)["sim"].counts.data
@@ -168,26 +176,28 @@ class TestExcess:
         return ExcessMapEstimator(0.1 * u.deg, energy_edges=energy_edges, **options).run(dataset)
 
     @pytest.mark.parametrize("edges", [None, EDGES], ids=["one bin", "two bins"])
-    def test_maps_are_gammapys(self, fitted, datasets, edges):
+    def test_maps_agree_with_gammapy(self, fitted, datasets, edges):
         maps = ExcessMap(energy_edges=edges).estimate(datasets, None).maps
         plain_edges = [1, 10] * u.TeV if edges is None else edges
         expected = self.run_plain(fitted, energy_edges=plain_edges)
         for name in ("npred", "npred_excess", "sqrt_ts", "ts", "flux", "flux_err"):
-            one, other = getattr(maps, name), getattr(expected, name)
-            assert one.unit == other.unit
-            scale = np.nanmax(np.abs(other.data))
+            quantity, expected_quantity = getattr(maps, name), getattr(expected, name)
+            assert quantity.unit == expected_quantity.unit
+            scale = np.nanmax(np.abs(expected_quantity.data))
             # float32 maps, convolved by FFT: rounding is that of the largest value
-            np.testing.assert_allclose(one.data, other.data, rtol=1e-4, atol=1e-5 * scale)
+            np.testing.assert_allclose(
+                quantity.data, expected_quantity.data, rtol=1e-4, atol=1e-5 * scale
+            )
 
-    def test_errors_and_limits_are_gammapys(self, datasets):
+    def test_errors_and_limits_agree_with_gammapy(self, datasets):
         # a few pixels: each is a root to find
-        whole = datasets["sim"]
-        few = whole.cutout(whole.counts.geom.center_skydir, width="0.3 deg", name="sim")
-        maps = ExcessMap(errors=True).estimate(Datasets([few]), None).maps
+        dataset = datasets["sim"]
+        cutout = dataset.cutout(dataset.counts.geom.center_skydir, width="0.3 deg", name="sim")
+        maps = ExcessMap(errors=True).estimate(Datasets([cutout]), None).maps
         plain = ExcessMapEstimator(
             0.1 * u.deg, energy_edges=[1, 10] * u.TeV, selection_optional=["errn-errp", "ul"]
         )
-        expected = plain.run(few)
+        expected = plain.run(cutout)
         for name in ("norm_errn", "norm_errp", "norm_ul"):
             # gammapy's own root finding
             np.testing.assert_allclose(
@@ -199,9 +209,9 @@ class TestExcess:
         high.mask_safe.data[0] = False  # as of a run with a higher threshold
         maps = ExcessMap().estimate(Datasets([low, high]), None).maps
         plain = ExcessMapEstimator(0.1 * u.deg, selection_optional=[])
-        each = [plain.run(dataset) for dataset in (low, high)]
-        excess = sum(one.npred_excess.data for one in each)
-        exposure = sum(one.npred_excess.data / one.norm.data for one in each)
+        flux_maps = [plain.run(dataset) for dataset in (low, high)]
+        excess = sum(single.npred_excess.data for single in flux_maps)
+        exposure = sum(single.npred_excess.data / single.norm.data for single in flux_maps)
         np.testing.assert_allclose(maps.npred_excess.data, excess, rtol=1e-4, atol=1e-4)
         # float32 maps, convolved by FFT
         np.testing.assert_allclose(maps.norm.data, excess / exposure, rtol=1e-3, atol=1e-6)
@@ -225,7 +235,7 @@ class TestExcess:
         # 5 % of counts, and another index than the reference's
         assert flux[0] == pytest.approx(expected.to_value(maps.flux.unit), rel=0.2)
 
-    def test_source_is_found_at_its_place(self, datasets, truth):
+    def test_maximum_is_at_the_position_of_the_source(self, datasets, truth):
         table = ExcessMap().estimate(datasets, None).table()
         spatial = truth["crab"].spatial_model
         # to a pixel of 0.05 deg and a half
@@ -233,7 +243,7 @@ class TestExcess:
         assert table["lat"][0] == pytest.approx(spatial.lat_0.value, abs=0.08)
         assert table["sqrt_ts_max"][0] > 10
 
-    def test_dataset_that_is_not_there_is_named_with_those_that_are(self, datasets):
+    def test_unknown_dataset_is_reported_with_the_existing_ones(self, datasets):
         with pytest.raises(ModelError, match=r"no map dataset called hess\*; there are sim"):
             ExcessMap(datasets=["hess*"]).estimate(datasets, None)
 
@@ -241,13 +251,13 @@ class TestExcess:
 class TestSeveralDatasets:
     @pytest.fixture
     def halves(self, fitted) -> Datasets:
-        """Give the two halves of the map, each a dataset of its own, that overlap a little."""
-        whole = fresh(fitted)["sim"]
-        center = whole.counts.geom.center_skydir
+        """Return the two halves of the map as datasets that overlap slightly."""
+        dataset = fresh(fitted)["sim"]
+        center = dataset.counts.geom.center_skydir
         parts = []
         for name, shift in (("east", 0.2), ("west", -0.2)):
-            place = center.spherical_offsets_by(shift * u.deg, 0 * u.deg)
-            part = whole.cutout(place, width=(0.6, 1) * u.deg, name=name)
+            half_center = center.spherical_offsets_by(shift * u.deg, 0 * u.deg)
+            part = dataset.cutout(half_center, width=(0.6, 1) * u.deg, name=name)
             side = part.counts.geom.get_coord().lon
             part.mask_safe.data &= (side >= center.ra) if name == "east" else (side < center.ra)
             part.background = part.background * 1.0
@@ -259,33 +269,33 @@ class TestSeveralDatasets:
         datasets.models = [fitted[1]["crab"].copy(name="crab")]
         return datasets
 
-    def test_halves_count_what_the_whole_counts(self, fitted, halves):
-        whole = Residuals().estimate(fresh(fitted), None)
-        parts = Residuals().estimate(halves, None)
-        assert parts.maps["counts"].data.sum() == whole.maps["counts"].data.sum()
-        assert parts.maps["counts"].geom.data_shape == whole.maps["counts"].geom.data_shape
-        np.testing.assert_array_equal(parts.maps["counts"].data, whole.maps["counts"].data)
+    def test_residuals_of_halves_are_those_of_the_map(self, fitted, halves):
+        expected = Residuals().estimate(fresh(fitted), None)
+        residuals = Residuals().estimate(halves, None)
+        assert residuals.maps["counts"].data.sum() == expected.maps["counts"].data.sum()
+        assert residuals.maps["counts"].geom.data_shape == expected.maps["counts"].geom.data_shape
+        np.testing.assert_array_equal(residuals.maps["counts"].data, expected.maps["counts"].data)
         # PSF kernels are cut at the edge of each half
         np.testing.assert_allclose(
-            parts.maps["npred"].data.sum(), whole.maps["npred"].data.sum(), rtol=1e-2
+            residuals.maps["npred"].data.sum(), expected.maps["npred"].data.sum(), rtol=1e-2
         )
 
-    def test_excess_of_halves_is_that_of_the_whole(self, fitted, halves):
-        whole = ExcessMap().estimate(fresh(fitted), None).maps
-        parts = ExcessMap().estimate(halves, None).maps
+    def test_excess_of_halves_is_that_of_the_map(self, fitted, halves):
+        expected = ExcessMap().estimate(fresh(fitted), None).maps
+        maps = ExcessMap().estimate(halves, None).maps
         # float32 maps, convolved by FFT
         np.testing.assert_allclose(
-            parts.npred_excess.data, whole.npred_excess.data, rtol=1e-3, atol=1e-3
+            maps.npred_excess.data, expected.npred_excess.data, rtol=1e-3, atol=1e-3
         )
-        np.testing.assert_allclose(parts.sqrt_ts.data, whole.sqrt_ts.data, rtol=1e-2, atol=1e-2)
+        np.testing.assert_allclose(maps.sqrt_ts.data, expected.sqrt_ts.data, rtol=1e-2, atol=1e-2)
 
-    def test_other_grids_are_refused_by_name(self, halves):
+    def test_different_grids_are_refused(self, halves):
         halves[1].counts = halves[1].counts.upsample(2)
         with pytest.raises(ModelError, match=r"east and west are not on one pixel grid"):
             Residuals().estimate(halves, None)
 
 
-def test_gammapy_estimator_is_taken_as_it_is(fitted, datasets, tmp_path):
+def test_gammapy_estimator_is_adapted(fitted, datasets, tmp_path):
     plain = FluxPointsEstimator(source="crab", energy_edges=EDGES)
     adapted = Estimator.adapt(plain)
     product = adapted.estimate(datasets, None)
@@ -293,6 +303,6 @@ def test_gammapy_estimator_is_taken_as_it_is(fitted, datasets, tmp_path):
     expected = plain.run(fresh(fitted))
     np.testing.assert_allclose(product.value.norm.data, expected.norm.data, rtol=1e-3)
     assert product.table()["norm" if "norm" in product.table().colnames else "dnde"] is not None
-    written = product.write(tmp_path)
-    assert [path.suffix for path in written] == [".fits", ".yaml"]
-    assert all(path.is_file() for path in written)
+    paths = product.write(tmp_path)
+    assert [path.suffix for path in paths] == [".fits", ".yaml"]
+    assert all(path.is_file() for path in paths)

@@ -49,21 +49,21 @@ class TestOfTheCrab:
 
     def test_boxes_on_a_line_are_gammapys(self, crab: Datasets) -> None:
         regions = boxes(crab[0], 2)
-        found = flux_profile(crab, regions, STEEP, EDGES, selection_optional=LIMITS)
+        profile = flux_profile(crab, regions, STEEP, EDGES, selection_optional=LIMITS)
         expected = beside.profile_by_gammapy(
             crab, regions, spectral_model=STEEP, energy_edges=EDGES, selection_optional=LIMITS
         )
-        beside.assert_same(found.flux, expected)
+        beside.assert_same(profile.flux, expected)
         np.testing.assert_allclose(
-            found.flux.geom.axes["projected-distance"].edges,
+            profile.flux.geom.axes["projected-distance"].edges,
             expected.geom.axes["projected-distance"].edges,
         )
-        assert found.reasons == ("",) * 2
+        assert profile.reasons == ("",) * 2
 
     def test_rings_are_gammapys(self, crab: Datasets) -> None:
         rings = Rings(center=CRAB, radii=[0, 0.1, 0.3] * u.deg)
         estimator = FluxProfile(rings=rings, index=2.6, columns=())
-        found = estimator.estimate(crab, None)
+        profile = estimator.estimate(crab, None)
         regions = make_concentric_annulus_sky_regions(
             CRAB, radius_min=1e-5 * u.deg, radius_max=0.1 * u.deg, nbin=2
         ) + make_concentric_annulus_sky_regions(
@@ -72,15 +72,15 @@ class TestOfTheCrab:
         expected = beside.profile_by_gammapy(
             crab, regions, spectral_model=STEEP, energy_edges=[1, 10] * u.TeV
         )
-        beside.assert_same(found.flux, expected)
+        beside.assert_same(profile.flux, expected)
         area = np.pi * np.diff(np.array([0, 0.1, 0.3]) ** 2)
-        np.testing.assert_allclose(found.details["solid_angle"], area, rtol=1e-6)
+        np.testing.assert_allclose(profile.details["solid_angle"], area, rtol=1e-6)
 
-    def test_good_times_are_those_of_the_data_once(self, crab: Datasets) -> None:
+    def test_good_time_intervals_are_not_repeated(self, crab: Datasets) -> None:
         # gammapy repeats them for each region
-        found = flux_profile(crab, boxes(crab[0], 3)).flux
+        flux = flux_profile(crab, boxes(crab[0], 3)).flux
         span = crab.gti.time_sum
-        assert found.gti.time_sum == span
+        assert flux.gti.time_sum == span
 
 
 class TestOfSmallMaps:
@@ -92,43 +92,41 @@ class TestOfSmallMaps:
     def test_each_kind_is_gammapys(self, kind: str) -> None:
         dataset = small.map_on_off() if kind == "on-off" else small.map_dataset(edisp=kind)
         regions = [CircleSkyRegion(center, 0.12 * u.deg) for center in centers(dataset)]
-        found = flux_profile(dataset, regions, STEEP, EDGES)
+        profile = flux_profile(dataset, regions, STEEP, EDGES)
         expected = beside.profile_by_gammapy(
             Datasets([dataset]), regions, spectral_model=STEEP, energy_edges=EDGES
         )
-        beside.assert_same(found.flux, expected)
+        beside.assert_same(profile.flux, expected)
 
     @pytest.mark.slow
     def test_several_datasets_are_taken_together_as_by_gammapy(self) -> None:
         datasets = Datasets([small.map_dataset("one"), small.map_dataset("two", seed=7)])
         regions = boxes(datasets[0], 2)
         options = {"selection_optional": ["scan", "sensitivity"], "energy_edges": [1, 10] * u.TeV}
-        found = flux_profile(datasets, regions, STEEP, **options)
+        profile = flux_profile(datasets, regions, STEEP, **options)
         expected = beside.profile_by_gammapy(datasets, regions, spectral_model=STEEP, **options)
-        beside.assert_same(found.flux, expected)
+        beside.assert_same(profile.flux, expected)
 
     def test_sources_belong_to_the_background_if_they_are_named(self, simulated: Any) -> None:
         dataset = simulated.copy(name="sim")
         datasets = Datasets([dataset])
         datasets.models = plain.models("sim")
-        line = ends_of(boxes(dataset, 2))
+        line = line_through(boxes(dataset, 2))
         estimators = [
             FluxProfile(line=line, columns=(), background_sources=names) for names in ([], ["crab"])
         ]
-        found = [each.estimate(datasets, None).flux.norm.data for each in estimators]
+        norms = [estimator.estimate(datasets, None).flux.norm.data for estimator in estimators]
         for norm, models in zip(
-            found, (Models([FoVBackgroundModel(dataset_name="sim")]), datasets.models), strict=True
+            norms, (Models([FoVBackgroundModel(dataset_name="sim")]), datasets.models), strict=True
         ):
-            other = Datasets([dataset.copy(name="sim")])
-            other.models = models
+            plain_datasets = Datasets([dataset.copy(name="sim")])
+            plain_datasets.models = models
             expected = beside.profile_by_gammapy(
-                other, boxes(dataset, 2), energy_edges=[1, 10] * u.TeV
+                plain_datasets, boxes(dataset, 2), energy_edges=[1, 10] * u.TeV
             )
             np.testing.assert_allclose(norm, expected.norm.data, rtol=1e-3)
 
-    def test_rings_add_up_to_the_flux_that_was_put_in(
-        self, simulated: MapDataset, truth: Models
-    ) -> None:
+    def test_rings_add_up_to_the_simulated_flux(self, simulated: MapDataset, truth: Models) -> None:
         # truth: the whole source lies within four widths of the PSF
         spatial = truth["crab"].spatial_model
         rings = Rings(center=spatial.position, radii=[0, 0.1, 0.2, 0.32] * u.deg)
@@ -136,21 +134,21 @@ class TestOfSmallMaps:
         product = FluxProfile(rings=rings, index=2.4, columns=()).estimate(datasets, None)
         flux, error = product.flux.flux.quantity.sum(), product.flux.flux_err.data.ravel()
         expected = truth["crab"].spectral_model.integral(1 * u.TeV, 10 * u.TeV)
-        away = (flux - expected).to_value(product.flux.flux.unit)
-        assert abs(away) < 4 * np.sqrt((error**2).sum())
+        difference = (flux - expected).to_value(product.flux.flux.unit)
+        assert abs(difference) < 4 * np.sqrt((error**2).sum())
         assert np.sqrt((error**2).sum()) < 0.2 * expected.to_value(product.flux.flux.unit)
 
     def test_leaves_datasets_as_they_were(self, simulated: MapDataset) -> None:
         datasets = Datasets([simulated.copy(name="sim")])
         datasets.models = plain.models("sim")
-        before = beside.copied(datasets)
-        line = ends_of(boxes(datasets[0], 3))
+        expected = beside.copied(datasets)
+        line = line_through(boxes(datasets[0], 3))
         FluxProfile(line=line, background_sources=["crab"]).estimate(datasets, None)
         for name in ("counts", "background", "mask_safe", "exposure"):
-            one, other = (getattr(each[0], name).data for each in (datasets, before))
-            np.testing.assert_array_equal(one, other)
-        assert datasets.models.names == before.models.names
-        assert datasets.parameters.value.tolist() == before.parameters.value.tolist()
+            data, expected_data = (getattr(copies[0], name).data for copies in (datasets, expected))
+            np.testing.assert_array_equal(data, expected_data)
+        assert datasets.models.names == expected.models.names
+        assert datasets.parameters.value.tolist() == expected.parameters.value.tolist()
 
 
 def centers(dataset: MapDataset) -> list[SkyCoord]:
@@ -162,8 +160,8 @@ def distances(number: int) -> MapAxis:
     return MapAxis.from_edges(np.arange(number + 1), unit="deg", name="projected-distance")
 
 
-def ends_of(regions: list[Any]) -> Line:
-    """Give the line that boxes lie on."""
+def line_through(regions: list[Any]) -> Line:
+    """Return the line through the centres of boxes."""
     first, last = regions[0].center, regions[-1].center
     half = first.separation(last) / (len(regions) - 1) / 2
     start = first.directional_offset_by(last.position_angle(first), half)
@@ -171,8 +169,8 @@ def ends_of(regions: list[Any]) -> Line:
     return Line(start=start, stop=stop, width=regions[0].height, bins=len(regions))
 
 
-class TestRegionsThatDoNotFit:
-    def test_leave_the_others_as_gammapy_has_them(self) -> None:
+class TestRegionsWithoutFlux:
+    def test_do_not_affect_other_regions(self) -> None:
         dataset = small.map_dataset()
         dataset.mask_safe.data[:, 14:, :] = False
         middle = dataset.counts.geom.center_skydir
@@ -187,16 +185,16 @@ class TestRegionsThatDoNotFit:
                 (0, 0.35),
             )
         ]
-        found = flux_profile(dataset, regions, STEEP, EDGES, distance=distances(6))
+        profile = flux_profile(dataset, regions, STEEP, EDGES, distance=distances(6))
         expected = beside.profile_by_gammapy(
             Datasets([dataset]), regions[:2], spectral_model=STEEP, energy_edges=EDGES
         )
-        beside.assert_same(found.flux, expected, slice(2))
-        assert np.isnan(found.flux.norm.data[2:]).all()
+        beside.assert_same(profile.flux, expected, slice(2))
+        assert np.isnan(profile.flux.norm.data[2:]).all()
         leaves, cut = "the region leaves the map", "the mask divides the region"
-        assert found.reasons == ("", "", leaves, leaves, cut, "masked in all datasets")
+        assert profile.reasons == ("", "", leaves, leaves, cut, "masked in all datasets")
 
-    def test_without_counts_have_no_flux_and_say_so(self) -> None:
+    def test_without_counts_are_warned_of(self) -> None:
         dataset = small.map_dataset()
         dataset.counts.data[...] = 0
         rings = Rings(center=CRAB, radii=[0, 0.1, 0.2] * u.deg)
@@ -205,7 +203,7 @@ class TestRegionsThatDoNotFit:
         assert np.isnan(product.table()["flux"]).all()
         assert product.details["reason"].tolist() == ["the statistic has no minimum"] * 2
 
-    def test_without_exposure_have_no_flux_and_say_so(self) -> None:
+    def test_without_exposure_are_warned_of(self) -> None:
         dataset = small.map_dataset()
         dataset.exposure.data[...] = 0
         rings = Rings(center=CRAB, radii=[0, 0.1, 0.2] * u.deg)
@@ -213,20 +211,20 @@ class TestRegionsThatDoNotFit:
             product = FluxProfile(rings=rings, columns=()).estimate(Datasets([dataset]), None)
         assert np.isnan(product.table()["flux"]).all()
 
-    def test_that_hold_no_pixel_say_so(self) -> None:
+    def test_without_pixels_have_a_reason(self) -> None:
         dataset = small.map_dataset()
         corner = dataset.counts.geom.to_image().pix_to_coord((9.5, 9.5))
         tiny = CircleSkyRegion(SkyCoord(*corner, frame="icrs"), 0.01 * u.deg)
         wide = CircleSkyRegion(tiny.center, 0.2 * u.deg)
-        found = flux_profile(dataset, [wide, tiny], STEEP, distance=distances(2))
-        assert found.reasons == ("", "the region holds no centre of a pixel")
+        profile = flux_profile(dataset, [wide, tiny], STEEP, distance=distances(2))
+        assert profile.reasons == ("", "the region holds no centre of a pixel")
 
 
 class TestFiles:
     @pytest.fixture
     def product(self) -> Any:
         dataset = small.map_dataset("sim")
-        line = ends_of(boxes(dataset, 8, length=1.1))
+        line = line_through(boxes(dataset, 8, length=1.1))
         return FluxProfile(line=line, index=2.6, energy_edges=EDGES).estimate(
             Datasets([dataset]), None
         )
@@ -234,19 +232,19 @@ class TestFiles:
     def test_are_read_back_and_by_gammapy(self, product: Any, tmp_path: Path) -> None:
         assert "the region leaves the map" in product.details["reason"]
         for path in product.write(tmp_path):
-            read = FluxPoints.read(path, format="profile", reference_model=STEEP)
-            found = np.ma.filled(read.flux_ul.data, np.nan)
-            np.testing.assert_allclose(found, product.flux.flux_ul.data, rtol=1e-6)
-        made, again = product.table(), type(product).read(tmp_path, product.name, None).table()
-        assert again.colnames == made.colnames
-        for name in made.colnames:
-            assert again[name].unit == made[name].unit
-            assert made[name].description
-            assert again[name].description == made[name].description
-            if made[name].dtype.kind == "f":
-                np.testing.assert_allclose(np.asarray(again[name]), np.asarray(made[name]))
+            flux_points = FluxPoints.read(path, format="profile", reference_model=STEEP)
+            flux_ul = np.ma.filled(flux_points.flux_ul.data, np.nan)
+            np.testing.assert_allclose(flux_ul, product.flux.flux_ul.data, rtol=1e-6)
+        expected, table = product.table(), type(product).read(tmp_path, product.name, None).table()
+        assert table.colnames == expected.colnames
+        for name in expected.colnames:
+            assert table[name].unit == expected[name].unit
+            assert expected[name].description
+            assert table[name].description == expected[name].description
+            if expected[name].dtype.kind == "f":
+                np.testing.assert_allclose(np.asarray(table[name]), np.asarray(expected[name]))
             else:
-                assert again[name].tolist() == made[name].tolist()
+                assert table[name].tolist() == expected[name].tolist()
 
     def test_unequal_rings_keep_their_edges(self, tmp_path: Path) -> None:
         # gammapy's reading takes edges half way between the centres
@@ -254,13 +252,13 @@ class TestFiles:
         rings = Rings(center=dataset.counts.geom.center_skydir, radii=[0, 0.1, 0.2, 0.4] * u.deg)
         product = FluxProfile(rings=rings, columns=()).estimate(Datasets([dataset]), None)
         product.write(tmp_path)
-        again = type(product).read(tmp_path, product.name, None)
-        for each in (product, again):
-            edges = each.flux.geom.axes["projected-distance"].edges.to_value("deg")
+        loaded = type(product).read(tmp_path, product.name, None)
+        for profile in (product, loaded):
+            edges = profile.flux.geom.axes["projected-distance"].edges.to_value("deg")
             np.testing.assert_allclose(edges, [0, 0.1, 0.2, 0.4])
-        np.testing.assert_allclose(again.flux.flux.data, product.flux.flux.data)
+        np.testing.assert_allclose(loaded.flux.flux.data, product.flux.flux.data)
 
-    def test_distances_begin_where_the_line_does(self, product: Any) -> None:
+    def test_distances_are_measured_from_the_start_of_the_line(self, product: Any) -> None:
         axis = product.flux.geom.axes["projected-distance"]
         np.testing.assert_allclose(axis.edges.to_value("deg"), np.linspace(0, 1.1, 9), rtol=1e-3)
 
@@ -273,8 +271,8 @@ class TestFiles:
         plt.close(ax.figure)
 
 
-class TestWhatCannotBe:
-    def test_a_line_or_rings_are_needed(self) -> None:
+class TestInvalidOptionsAndData:
+    def test_either_a_line_or_rings_are_required(self) -> None:
         with pytest.raises(FieldError, match="neither line nor rings; give one of the two"):
             FluxProfile()
         rings = Rings(center=CRAB, radii=[0, 0.1, 0.2] * u.deg)
@@ -283,24 +281,24 @@ class TestWhatCannotBe:
             FluxProfile(rings=rings, line=line)
 
     @pytest.mark.parametrize("radii", [[0, 0.1], [0, 0.2, 0.1]])
-    def test_radii_rise(self, radii: list[float]) -> None:
+    def test_radii_that_do_not_increase_are_refused(self, radii: list[float]) -> None:
         with pytest.raises(FieldError, match="expected three or more rising radii"):
             Rings(center=CRAB, radii=radii * u.deg)
 
-    def test_a_line_leads_somewhere(self) -> None:
+    def test_a_line_of_zero_length_is_refused(self) -> None:
         with pytest.raises(FieldError, match="is where the line starts"):
             Line(start=CRAB, stop=CRAB)
 
     @pytest.mark.data
     @pytest.mark.parametrize(
-        ("override", "said"),
+        ("override", "message"),
         [
             ("estimate.0.background_sources=[crab]", "no model has the source 'crab'"),
             ("estimate.1.energy_edges=[0.1 TeV, 1 TeV]", "reach outside the energy axis"),
         ],
     )
-    def test_a_pipeline_says_so_before_it_reads_data(self, override: str, said: str) -> None:
-        with pytest.raises(ConfigError, match=said):
+    def test_errors_are_reported_before_data_are_read(self, override: str, message: str) -> None:
+        with pytest.raises(ConfigError, match=message):
             Pipeline.from_yaml(EXAMPLE, overrides=[override])
 
     def test_spectra_and_maps_without_exposure_are_refused(self) -> None:
@@ -308,18 +306,18 @@ class TestWhatCannotBe:
         with pytest.raises(FitError, match="'spectrum' is no map"):
             flux_profile(spectrum, boxes(dataset, 2))
         with pytest.raises(ModelError, match="no map dataset"):
-            FluxProfile(line=ends_of(boxes(dataset, 2))).estimate(Datasets([spectrum]), None)
+            FluxProfile(line=line_through(boxes(dataset, 2))).estimate(Datasets([spectrum]), None)
         dataset.exposure = None
         with pytest.raises(FitError, match="'map' has no exposure"):
             flux_profile(dataset, boxes(dataset, 2))
 
     def test_regions_without_an_order_need_their_distances(self) -> None:
         dataset = small.map_dataset()
-        there, back = boxes(dataset, 2), boxes(dataset, 2)[:1]
+        outward, return_box = boxes(dataset, 2), boxes(dataset, 2)[:1]
         with pytest.raises(FitError, match=r"distances from the first .* do not rise; give"):
-            flux_profile(dataset, [*there, *back])
+            flux_profile(dataset, [*outward, *return_box])
 
-    def test_edges_that_fall_on_one_are_refused(self) -> None:
+    def test_edges_nearest_to_the_same_edge_are_refused(self) -> None:
         dataset = small.map_dataset()
         with pytest.raises(FitError, match="fall on one edge"):
             flux_profile(dataset, boxes(dataset, 2), STEEP, [1, 1.1, 3, 10] * u.TeV)

@@ -16,7 +16,7 @@ import plain_gammapy as plain
 import skyred
 from ebl_table import write_table
 from skyred import Pipeline
-from skyred.components.estimators.comparing import Compared, comparison_table
+from skyred.components.estimators.comparing import FittedModel, comparison_table
 from skyred.components.estimators.model_comparison import ComparisonProduct
 from skyred.components.gammapy import Absorption, Alternative, ModelComparison
 from skyred.errors import ConfigError, FieldError, ModelError, SkyredWarning
@@ -30,22 +30,22 @@ GAUSSIAN = {"type": "gauss", "lon_0": "83.652 deg", "lat_0": "22.031 deg", "sigm
 
 @pytest.fixture
 def datasets(simulated, truth) -> Datasets:
-    made = Datasets([simulated.copy(name="sim")])
-    made.models = truth.copy()
-    skyred.fit(made)
-    return made
+    datasets = Datasets([simulated.copy(name="sim")])
+    datasets.models = truth.copy()
+    skyred.fit(datasets)
+    return datasets
 
 
 def compare(datasets: Datasets, **alternative: object) -> ComparisonProduct:
-    made = Alternative(name="other", **alternative)
-    return ModelComparison(alternatives=[made]).estimate(datasets, None)
+    model = Alternative(name="other", **alternative)
+    return ModelComparison(alternatives=[model]).estimate(datasets, None)
 
 
 @pytest.mark.slow
-def test_is_the_fit_that_gammapy_makes(datasets):
+def test_agrees_with_the_fit_of_gammapy(datasets):
     datasets.models["crab"].spatial_model.freeze()  # gammapy rebuilds kernels otherwise
     product = compare(datasets, replace={"crab": {"spectral": LOG_PARABOLA}})
-    first, other = product.table()
+    first, row = product.table()
     plain_models = datasets.models.copy()
     plain_models["crab"].spectral_model = LogParabolaSpectralModel(
         alpha=2.4, beta=0.05, amplitude="4.6e-11 cm-2 s-1 TeV-1", reference="1 TeV"
@@ -54,45 +54,45 @@ def test_is_the_fit_that_gammapy_makes(datasets):
     copied.models = plain_models
     expected = Fit().run(copied).total_stat
     # MIGRAD stops at 2e-4, and gammapy adds in float32
-    assert other["stat"] == pytest.approx(expected, abs=2e-3)
-    assert (first["free"], other["free"], other["dof"]) == (3, 4, -1)
-    assert other["delta_stat"] == pytest.approx(other["stat"] - first["stat"])
-    sigma = ts_to_sigma(max(-other["delta_stat"], 0))
-    assert other["significance"] == pytest.approx(sigma)
+    assert row["stat"] == pytest.approx(expected, abs=2e-3)
+    assert (first["free"], row["free"], row["dof"]) == (3, 4, -1)
+    assert row["delta_stat"] == pytest.approx(row["stat"] - first["stat"])
+    sigma = ts_to_sigma(max(-row["delta_stat"], 0))
+    assert row["significance"] == pytest.approx(sigma)
     names = product.parameters["parameter"][product.parameters["model"] == "other"]
     beta = product.parameters[product.parameters["parameter"] == "crab.spectral.beta"][0]
     assert len(names) == 4
     assert beta["value"] == pytest.approx(copied.parameters["beta"].value, abs=0.01 * beta["error"])
 
 
-def test_without_the_source_is_gammapys_null(datasets):
-    (_, other) = compare(datasets, without=["crab"]).table()
+def test_without_the_source_agrees_with_gammapy(datasets):
+    (_, row) = compare(datasets, without=["crab"]).table()
     copied = Datasets([datasets[0].copy(name="sim")])
     copied.models = [datasets.models["sim-bkg"].copy(name="sim-bkg")]
     # one free norm of the background, which gammapy finds
-    assert other["stat"] == pytest.approx(Fit().run(copied).total_stat, abs=1e-3)
-    assert other["dof"] == 4
-    expected = ts_to_sigma(other["delta_stat"], df=4)
+    assert row["stat"] == pytest.approx(Fit().run(copied).total_stat, abs=1e-3)
+    assert row["dof"] == 4
+    expected = ts_to_sigma(row["delta_stat"], df=4)
     if np.isfinite(expected):
-        assert other["significance"] == pytest.approx(expected)
-    assert other["significance"] > 20
-    assert "its index, lon_0, lat_0 mean nothing" in other["note"]
+        assert row["significance"] == pytest.approx(expected)
+    assert row["significance"] > 20
+    assert "its index, lon_0, lat_0 are undefined" in row["note"]
 
 
 def test_fixed_parameter_is_gammapys_profile(datasets):
     index = datasets.parameters["index"]
-    held = index.value + 2 * index.error
-    (_, other) = compare(datasets, fix={"crab.index": held}).table()
+    fixed_value = index.value + 2 * index.error
+    (_, row) = compare(datasets, fix={"crab.index": fixed_value}).table()
     # a parabola of its error, about
-    assert other["delta_stat"] == pytest.approx(4, rel=0.1)
-    assert (other["dof"], other["note"]) == (1, "")
-    assert other["significance"] == pytest.approx(np.sqrt(other["delta_stat"]))
+    assert row["delta_stat"] == pytest.approx(4, rel=0.1)
+    assert (row["dof"], row["note"]) == (1, "")
+    assert row["significance"] == pytest.approx(np.sqrt(row["delta_stat"]))
 
 
-def test_freed_parameter_can_only_gain(datasets):
-    (_, other) = compare(datasets, free=["sim-bkg.tilt"]).table()
-    assert other["dof"] == -1
-    assert -9 < other["delta_stat"] <= 1e-6  # the truth has no tilt: 3 sigma is one in 370
+def test_freed_parameter_lowers_the_statistic(datasets):
+    (_, row) = compare(datasets, free=["sim-bkg.tilt"]).table()
+    assert row["dof"] == -1
+    assert -9 < row["delta_stat"] <= 1e-6  # the truth has no tilt: 3 sigma is one in 370
 
 
 def test_shape_is_replaced(datasets):
@@ -107,12 +107,12 @@ def test_absorption_stays_when_a_spectrum_is_replaced(datasets, tmp_path):
     crab.spatial_model.freeze()
     crab.spectral_model = Absorption(file=str(table), redshift=0.05).applied(crab.spectral_model)
     power_law = {"type": "pl", "index": 2.3, "amplitude": "4e-11 cm-2 s-1 TeV-1"}
-    first, other = compare(datasets, replace={"crab": {"spectral": power_law}}).table()
+    first, row = compare(datasets, replace={"crab": {"spectral": power_law}}).table()
     # the same model once more
-    assert other["stat"] == pytest.approx(first["stat"], abs=1e-3)
+    assert row["stat"] == pytest.approx(first["stat"], abs=1e-3)
 
 
-def test_information_criteria_count_parameters_and_bins(datasets):
+def test_information_criteria_depend_on_parameters_and_bins(datasets):
     table = compare(datasets, fix={"crab.index": None}).table()
     bins = int(datasets[0].mask_safe.data.sum())
     assert table.meta["BINS"] == bins
@@ -121,12 +121,12 @@ def test_information_criteria_count_parameters_and_bins(datasets):
         assert row["bic"] == pytest.approx(row["stat"] + row["free"] * np.log(bins))
 
 
-def test_all_parameters_held_leaves_the_statistic(datasets):
+def test_without_free_parameters_the_statistic_is_evaluated(datasets):
     names = ["crab.index", "crab.amplitude", "crab.lon_0", "crab.lat_0", "sim-bkg.norm"]
-    first, other = compare(datasets, fix=dict.fromkeys(names)).table()
-    assert other["free"] == 0
+    first, row = compare(datasets, fix=dict.fromkeys(names)).table()
+    assert row["free"] == 0
     # gammapy's own statistic, with its own kernel
-    assert other["stat"] == pytest.approx(first["stat"], abs=1e-2)
+    assert row["stat"] == pytest.approx(first["stat"], abs=1e-2)
 
 
 def test_leaves_datasets_and_models_as_they_were(datasets):
@@ -138,69 +138,73 @@ def test_leaves_datasets_and_models_as_they_were(datasets):
     np.testing.assert_array_equal(datasets.models.covariance.data, covariance)
 
 
-class TestVerdicts:
-    """What is said of a comparison, from fits that are given."""
+class TestNotes:
+    """Significances and notes of models with given fit results."""
 
-    def note(self, one: Compared, other: Compared) -> tuple[float, str]:
-        row = comparison_table([one, other], bins=100)[1]
+    def note(self, first: FittedModel, alternative: FittedModel) -> tuple[float, str]:
+        row = comparison_table([first, alternative], bins=100)[1]
         return float(row["significance"]), str(row["note"])
 
-    def fitted(self, stat: float, free: int, **more: object) -> Compared:
-        names = tuple(f"p{place}" for place in range(free))
+    def fitted(self, stat: float, free: int, **options: object) -> FittedModel:
+        names = tuple(f"p{index}" for index in range(free))
         numbers = np.ones(free)
-        return Compared("m", stat, names, ("",) * free, numbers, numbers, **more)
+        return FittedModel("m", stat, names, ("",) * free, numbers, numbers, **options)
 
-    def test_gain_of_three_parameters(self):
+    def test_significance_of_three_parameters(self):
         sigma, note = self.note(self.fitted(100, 5), self.fitted(120, 2))
         assert sigma == pytest.approx(ts_to_sigma(20, df=3))
         assert note == ""
 
-    def test_models_of_equal_freedom_have_none(self):
+    def test_equal_numbers_of_parameters_have_no_significance(self):
         sigma, note = self.note(self.fitted(100, 3), self.fitted(90, 3))
         assert np.isnan(sigma)
-        assert "as many free parameters" in note
+        assert "the same number of free parameters" in note
 
     @pytest.mark.parametrize(
-        ("free", "says"), [(2, "the first fits more but worse"), (5, "this fits more but worse")]
+        ("free", "message"),
+        [
+            (2, "the first has more free parameters but fits worse"),
+            (5, "this has more free parameters but fits worse"),
+        ],
     )
-    def test_more_freedom_with_a_worse_fit_is_no_gain(self, free, says):
+    def test_more_parameters_with_a_worse_fit_have_no_significance(self, free, message):
         stat = 90 if free == 2 else 110
         sigma, note = self.note(self.fitted(100, 3), self.fitted(stat, free))
         assert np.isnan(sigma)
-        assert says in note
+        assert message in note
 
-    def test_fits_that_failed_have_none(self):
-        other = self.fitted(120, 2, success=False, message="no way down")
-        sigma, note = self.note(self.fitted(100, 3), other)
+    def test_failed_fits_have_no_significance(self):
+        failed = self.fitted(120, 2, success=False, message="no way down")
+        sigma, note = self.note(self.fitted(100, 3), failed)
         assert np.isnan(sigma)
         assert "no way down" in note
 
-    def test_models_said_not_to_be_nested_have_none(self):
+    def test_models_that_are_not_nested_have_no_significance(self):
         sigma, note = self.note(self.fitted(100, 3), self.fitted(120, 2, nested=False))
         assert np.isnan(sigma)
         assert "AIC" in note
 
-    def test_limits_of_the_more_general_model_are_told(self):
+    def test_limits_of_the_more_general_model_are_noted(self):
         first = self.fitted(100, 3, doubts=("p1 is at its limit",))
         assert self.note(first, self.fitted(101, 2))[1] == "p1 is at its limit"
         # those of the simpler one are its own
         assert self.note(first, self.fitted(90, 5))[1] == ""
 
 
-def test_an_edge_of_the_model_is_told(datasets):
+def test_parameters_at_limits_are_noted(datasets):
     datasets.models["crab"].spectral_model.amplitude.min = 0
-    (_, other) = compare(datasets, without=["crab"]).table()
-    assert "without crab, its amplitude is at its limit" in other["note"]
+    (_, row) = compare(datasets, without=["crab"]).table()
+    assert "without crab, its amplitude is at its limit" in row["note"]
     datasets.models["crab"].spectral_model.index.min = 2
-    (_, other) = compare(datasets, fix={"crab.index": 2}).table()
-    assert other["note"] == "crab.index is held at its limit"
+    (_, row) = compare(datasets, fix={"crab.index": 2}).table()
+    assert row["note"] == "crab.index is fixed at its limit"
 
 
-def test_a_fit_that_fails_is_told_and_does_not_cost_the_others(datasets, monkeypatch):
+def test_a_failed_fit_is_warned_of_and_the_others_are_kept(datasets, monkeypatch):
     def fails_with_two_free(objective):
-        found = minimise(objective)
-        lost = len(objective.names) == 2
-        return attrs.evolve(found, success=False, message="lost") if lost else found
+        result = minimise(objective)
+        fails = len(objective.names) == 2
+        return attrs.evolve(result, success=False, message="diverged") if fails else result
 
     monkeypatch.setattr("skyred.likelihood.minimise.minimise", fails_with_two_free)
     names = ["crab.lon_0", "crab.lat_0", "crab.index"]
@@ -210,11 +214,11 @@ def test_a_fit_that_fails_is_told_and_does_not_cost_the_others(datasets, monkeyp
             Alternative(name="fine", fix={"crab.index": 2.4}),
         ]
     )
-    with pytest.warns(SkyredWarning, match="broken is not at a minimum: lost"):
+    with pytest.warns(SkyredWarning, match="broken is not at a minimum: diverged"):
         table = estimator.estimate(datasets, None).table()
     assert list(table["success"]) == [True, False, True]
     assert list(np.isnan(table["significance"])) == [True, True, False]
-    assert table["note"][1] == "not at a minimum: lost"
+    assert table["note"][1] == "not at a minimum: diverged"
 
 
 def test_reads_back(datasets, tmp_path):
@@ -223,20 +227,20 @@ def test_reads_back(datasets, tmp_path):
         "model-comparison.fits", "model-comparison.ecsv",
     ]  # fmt: skip
     again = ComparisonProduct.read(tmp_path, "model-comparison", None)
-    for one, other in (
+    for table, expected in (
         (again.comparison, product.comparison),
         (again.parameters, product.parameters),
     ):
-        assert one.colnames == other.colnames
-        for name in other.colnames:
-            np.testing.assert_array_equal(one[name], other[name], name)
-            assert one[name].description == other[name].description
+        assert table.colnames == expected.colnames
+        for name in expected.colnames:
+            np.testing.assert_array_equal(table[name], expected[name], name)
+            assert table[name].description == expected[name].description
     assert len(Table.read(tmp_path / "model-comparison.ecsv")) == 2
 
 
 def test_picture_names_the_models_and_their_significance(datasets):
     axes = compare(datasets, fix={"crab.index": 3}).plot()
-    (label,) = [text.get_text() for text in axes.get_yticklabels()]
+    (label,) = [tick_label.get_text() for tick_label in axes.get_yticklabels()]
     assert label.startswith("other\n+")
     assert "1 dof" in label
     assert "'fitted'" in axes.get_title()
@@ -244,7 +248,7 @@ def test_picture_names_the_models_and_their_significance(datasets):
 
 
 @pytest.mark.parametrize(
-    ("alternative", "says"),
+    ("alternative", "message"),
     [
         ({"without": ["carb"]}, "no model is called 'carb'"),
         ({"fix": {"crab.indx": 1}}, "did you mean 'crab.index'"),
@@ -253,13 +257,13 @@ def test_picture_names_the_models_and_their_significance(datasets):
     ],
     ids=["source", "parameter", "unit", "free"],
 )
-def test_what_is_not_there_is_named(datasets, alternative, says):
-    with pytest.raises(ModelError, match=says):
+def test_unknown_sources_and_parameters_are_reported(datasets, alternative, message):
+    with pytest.raises(ModelError, match=message):
         compare(datasets, **alternative)
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("options", "message"),
     [
         ({"name": "a"}, "changes nothing"),
         ({"name": "a", "replace": {"crab": {"spctral": {"type": "pl"}}}}, "is no part of a source"),
@@ -269,21 +273,21 @@ def test_what_is_not_there_is_named(datasets, alternative, says):
     ],
     ids=["nothing", "part", "type", "null", "no mapping"],
 )
-def test_alternatives_that_make_no_sense_are_refused(options, says):
-    with pytest.raises(FieldError, match=says):
+def test_invalid_alternatives_are_refused(options, message):
+    with pytest.raises(FieldError, match=message):
         Alternative(**options)
 
 
-def test_two_of_one_name_are_refused():
-    one = Alternative(name="a", without=["crab"])
+def test_duplicate_names_are_refused():
+    alternative = Alternative(name="a", without=["crab"])
     with pytest.raises(FieldError, match="two models are called 'a'"):
-        ModelComparison(alternatives=[one, one])
+        ModelComparison(alternatives=[alternative, alternative])
     with pytest.raises(FieldError, match="is empty"):
         ModelComparison(alternatives=[])
 
 
 @pytest.mark.parametrize(
-    ("alternative", "says"),
+    ("alternative", "message"),
     [
         ("{name: a, without: [carb]}", r"alternatives\[0\]\.without\[0\].*did you mean 'crab'"),
         ("{name: a, fix: {carb.index: 2}}", r"no model has the source 'carb'"),
@@ -296,14 +300,14 @@ def test_two_of_one_name_are_refused():
     ],
     ids=["source", "source of a parameter", "fixed", "freed", "model"],
 )  # fmt: skip
-def test_mistakes_are_named_before_data_are_read(alternative, says):
+def test_errors_are_reported_before_data_are_read(alternative, message):
     changed = ["data.hess.archive=sim:crab",
                f"estimate.0={{kind: model-comparison, alternatives: [{alternative}]}}"]  # fmt: skip
-    with pytest.raises(ConfigError, match=says):
+    with pytest.raises(ConfigError, match=message):
         Pipeline.from_yaml(plain.EXAMPLE, overrides=changed)
 
 
-def test_parameters_of_a_model_that_replaces_another_can_be_held():
+def test_parameters_of_a_replacing_model_can_be_fixed():
     changed = ["data.hess.archive=sim:crab",
                "estimate.0={kind: model-comparison, alternatives: [{name: a, fix: {crab.beta: 0}, "
                "replace: {crab: {spectral: {type: lp}}}}]}"]  # fmt: skip

@@ -29,7 +29,7 @@ from skyred.likelihood.minimise import minimise
 
 
 def on_off(spectral: object) -> Datasets:
-    """Give one H.E.S.S. spectrum of the Crab (joint-crab) with a model at its best."""
+    """Return one H.E.S.S. spectrum of the Crab (joint-crab) with its fitted model."""
     path = Path(os.environ["GAMMAPY_DATA"], "joint-crab", "spectra", "hess", "pha_obs23523.fits")
     datasets = Datasets([SpectrumDatasetOnOff.read(path)])
     datasets.models = [SkyModel(spectral_model=spectral, name="crab")]
@@ -51,14 +51,14 @@ def small(simulated, truth) -> Datasets:
 
 
 def gammapys_profile(datasets: Datasets, name: str, values: np.ndarray) -> np.ndarray:
-    """Give gammapy's profile above its lowest value, the rest fitted again."""
+    """Return gammapy's profile above its minimum, with the other parameters refitted."""
     parameter = datasets.models.parameters[name]
     parameter.scan_values = np.append(values, parameter.value)
     scan = Fit().stat_profile(datasets, parameter, reoptimize=True)["stat_scan"]
     return scan[:-1] - scan[-1]
 
 
-def taken(datasets: Datasets) -> list[object]:
+def state_of(datasets: Datasets) -> list[object]:
     state = [(p.name, p.value, p.error, p.frozen, p.min, p.max) for p in datasets.parameters]
     arrays = [dataset.counts.data.copy() for dataset in datasets]
     return [repr(state), datasets.names, datasets.models.names, arrays,
@@ -67,7 +67,7 @@ def taken(datasets: Datasets) -> list[object]:
 
 class TestProfiles:
     @pytest.mark.data
-    def test_of_a_spectrum_is_gammapys(self, spectrum):
+    def test_of_a_spectrum_agrees_with_gammapy(self, spectrum):
         estimator = ProfileLikelihood(parameters=["crab.index"], points=5, width=2)
         (curve,) = estimator.estimate(spectrum, None).curves
         assert curve.value == pytest.approx(spectrum.parameters["index"].value, rel=1e-3)
@@ -89,7 +89,7 @@ class TestProfiles:
 
     @pytest.mark.slow
     @pytest.mark.data
-    def test_of_the_crab_map_is_gammapys(self, reduced, fitted):
+    def test_of_the_crab_map_agrees_with_gammapy(self, reduced, fitted):
         datasets = Datasets([reduced.dataset.copy(name="hess")])
         datasets.models = fitted.models.copy()
         skyred.fit(datasets)
@@ -115,7 +115,7 @@ class TestProfiles:
         np.testing.assert_allclose(product.curves[0].values, [lon - 0.01, lon + 0.01], rtol=1e-12)
         assert product.curves[0].unit == "deg"
 
-    def test_a_prior_counts(self, small):
+    def test_a_prior_is_part_of_the_statistic(self, small):
         index = small.parameters["index"]
         index.prior = GaussianPrior(mu=index.value, sigma=0.01)
         (curve,) = (
@@ -138,18 +138,18 @@ class TestProfiles:
         assert np.isfinite(curve.crossings[0].errn)
         assert np.isnan(curve.crossings[1].errn)
 
-    def test_a_fit_that_was_no_minimum_is_told(self, small, monkeypatch):
+    def test_a_fit_that_missed_the_minimum_is_warned_of(self, small, monkeypatch):
         def stops_early(objective):
-            found = minimise(objective)
-            aside = np.array([1, 0, 0, 0, 0]) * found.errors
-            return attrs.evolve(found, values=found.values + aside, stat=found.stat + 1)
+            result = minimise(objective)
+            shift = np.array([1, 0, 0, 0, 0]) * result.errors
+            return attrs.evolve(result, values=result.values + shift, stat=result.stat + 1)
 
         monkeypatch.setattr("skyred.likelihood.minimise.minimise", stops_early)
         with pytest.warns(SkyredWarning, match=r"profile of crab\.spectral\.index is .* lower"):
             ProfileLikelihood(parameters=["crab.index"], sigmas=[]).estimate(small, None)
 
     @pytest.mark.parametrize(
-        ("options", "says"),
+        ("options", "message"),
         [
             ({"parameters": ["crab.indx"]}, r"called 'crab.indx'.*did you mean 'crab.index'"),
             ({"parameters": ["crab.reference"]}, r"'crab.reference' is frozen"),
@@ -159,8 +159,8 @@ class TestProfiles:
         ],
         ids=["misspelt", "frozen", "several", "unit", "limits"],
     )
-    def test_what_cannot_be_looked_at_is_named(self, small, options, says):
-        with pytest.raises(ModelError, match=says):
+    def test_invalid_parameters_and_values_are_refused(self, small, options, message):
+        with pytest.raises(ModelError, match=message):
             ProfileLikelihood(**options).estimate(small, None)
 
     def test_values_need_one_parameter(self):
@@ -170,7 +170,7 @@ class TestProfiles:
 
 class TestContours:
     @pytest.mark.data
-    def test_is_gammapys(self, spectrum):
+    def test_agree_with_gammapy(self, spectrum):
         (pair,) = (
             Contours(parameters=["crab.index", "crab.amplitude"]).estimate(spectrum, None).pairs
         )
@@ -193,7 +193,7 @@ class TestContours:
         assert [line.rise for line in pair.lines] == [1, 4]
 
     @pytest.mark.slow
-    def test_of_a_map_is_where_gammapys_refits_rise_so_far(self, small):
+    def test_of_a_map_agrees_with_refits_of_gammapy(self, small):
         estimator = Contours(parameters=["crab.index", "sim-bkg.norm"], sigmas=[1.5], points=8)
         (pair,) = estimator.estimate(small, None).pairs
         lowest = Fit().optimize(small).total_stat
@@ -213,7 +213,7 @@ class TestContours:
         np.testing.assert_allclose(table["delta_stat"], [2.279, 5.991], atol=1e-3)
         np.testing.assert_allclose(table["probability"], [0.68, 0.95])
 
-    def test_every_pair_of_several_is_taken(self, small):
+    def test_every_pair_of_parameters_has_contours(self, small):
         estimator = Contours(parameters=["crab.spectral.*", "sim-bkg.norm"], points=4, sigmas=[1])
         product = estimator.estimate(small, None)
         assert [(pair.x, pair.y) for pair in product.pairs] == [
@@ -222,8 +222,8 @@ class TestContours:
             ("crab.spectral.amplitude", "sim-bkg.spectral.norm"),
         ]
 
-    def test_one_parameter_alone_is_refused(self, small):
-        with pytest.raises(FieldError, match=r"parameters: is one"):
+    def test_fewer_than_two_parameters_are_refused(self, small):
+        with pytest.raises(FieldError, match=r"parameters: has one name"):
             Contours(parameters=["crab.index"])
         with pytest.raises(ModelError, match="contours are of two parameters"):
             Contours(parameters=["crab.ind*"]).estimate(small, None)
@@ -231,7 +231,7 @@ class TestContours:
             Contours(parameters=["a.b", "c.d"], sigmas=[])
 
 
-def test_a_linked_parameter_goes_by_either_name(small):
+def test_a_linked_parameter_has_a_name_in_each_model(small):
     models = small.models.copy()
     second = SkyModel(
         PowerLawSpectralModel(amplitude="3e-12 cm-2 s-1 TeV-1"),
@@ -252,10 +252,10 @@ def test_a_linked_parameter_goes_by_either_name(small):
     ids=["profile", "contours"],
 )
 def test_leaves_datasets_and_models_as_they_were(small, estimator):
-    before = taken(small)
+    expected_state = state_of(small)
     estimator.estimate(small, None)
-    for one, other in zip(taken(small), before, strict=True):
-        np.testing.assert_equal(one, other)
+    for part, expected_part in zip(state_of(small), expected_state, strict=True):
+        np.testing.assert_equal(part, expected_part)
 
 
 class TestFiles:
@@ -264,19 +264,19 @@ class TestFiles:
         assert [path.name for path in product.write(tmp_path)] == [
             "profile-likelihood.fits", "profile-likelihood.ecsv",
         ]  # fmt: skip
-        again = ProfileProduct.read(tmp_path, "profile-likelihood", None)
-        for one, other in zip(again.curves, product.curves, strict=True):
-            assert (one.name, one.unit, one.value, one.error) == (
-                other.name, other.unit, other.value, other.error,
+        loaded = ProfileProduct.read(tmp_path, "profile-likelihood", None)
+        for curve, expected in zip(loaded.curves, product.curves, strict=True):
+            assert (curve.name, curve.unit, curve.value, curve.error) == (
+                expected.name, expected.unit, expected.value, expected.error,
             )  # fmt: skip
-            np.testing.assert_array_equal(one.values, other.values)
-            np.testing.assert_array_equal(one.delta_stat, other.delta_stat)
-            np.testing.assert_equal(str(one.crossings), str(other.crossings))
+            np.testing.assert_array_equal(curve.values, expected.values)
+            np.testing.assert_array_equal(curve.delta_stat, expected.delta_stat)
+            np.testing.assert_equal(str(curve.crossings), str(expected.crossings))
         table = product.table().__class__.read(tmp_path / "profile-likelihood.ecsv")
         assert table.colnames[-2:] == ["errn_6.0sigma", "errp_6.0sigma"]
         assert all(column.description for column in table.itercols())
 
-    def test_columns_of_a_profile_have_units_and_say_what_they_are(self, small, tmp_path):
+    def test_columns_of_a_profile_have_units_and_descriptions(self, small, tmp_path):
         from astropy.io import fits
         from astropy.table import Table
 
@@ -291,12 +291,12 @@ class TestFiles:
         estimator = Contours(parameters=["crab.spectral.*", "sim-bkg.norm"], points=5)
         product = estimator.estimate(small, None)
         product.write(tmp_path)
-        again = ContoursProduct.read(tmp_path, "contours", None)
-        for one, other in zip(again.pairs, product.pairs, strict=True):
-            assert (one.x, one.y, one.units, one.best) == (
-                other.x, other.y, other.units, other.best,
+        loaded = ContoursProduct.read(tmp_path, "contours", None)
+        for pair, expected_pair in zip(loaded.pairs, product.pairs, strict=True):
+            assert (pair.x, pair.y, pair.units, pair.best) == (
+                expected_pair.x, expected_pair.y, expected_pair.units, expected_pair.best,
             )  # fmt: skip
-            for line, expected in zip(one.lines, other.lines, strict=True):
+            for line, expected in zip(pair.lines, expected_pair.lines, strict=True):
                 assert line.rise == expected.rise
                 np.testing.assert_array_equal(line.x, expected.x)
                 np.testing.assert_array_equal(line.y, expected.y)
@@ -306,9 +306,9 @@ class TestFiles:
 
 class TestPictures:
     def draw(self, product):
-        drawn = {name: draw() for name, draw in product.pictures().items()}
+        axes_by_suffix = {name: draw() for name, draw in product.pictures().items()}
         plt.close("all")
-        return drawn
+        return axes_by_suffix
 
     def test_profiles_are_labelled_with_units(self, small):
         product = ProfileLikelihood(parameters=["crab.*"], points=5).estimate(small, None)
@@ -318,18 +318,18 @@ class TestPictures:
         assert "TeV^{-1}" in drawn["-crab.spectral.amplitude"].get_xlabel()
         assert drawn["-crab.spatial.lon_0"].get_xlabel() == "crab.spatial.lon_0 [deg]"
         assert drawn[""].get_ylabel() == r"$\Delta$ fit statistic"
-        texts = [text.get_text() for text in drawn[""].get_legend().get_texts()]
-        assert texts[:1] == ["crab.spectral.index"]
+        labels = [label.get_text() for label in drawn[""].get_legend().get_texts()]
+        assert labels[:1] == ["crab.spectral.index"]
 
     def test_contours_are_labelled_with_units_and_levels(self, small):
         product = Contours(parameters=["crab.lon_0", "crab.lat_0"], points=8).estimate(small, None)
         drawn = self.draw(product)
         assert list(drawn) == [""]
         assert drawn[""].get_xlabel() == "crab.spatial.lon_0 [deg]"
-        texts = [text.get_text() for text in drawn[""].get_legend().get_texts()]
-        assert texts == ["best fit", r"1$\sigma$ (39.3 %)", r"2$\sigma$ (86.5 %)"]
+        labels = [label.get_text() for label in drawn[""].get_legend().get_texts()]
+        assert labels == ["best fit", r"1$\sigma$ (39.3 %)", r"2$\sigma$ (86.5 %)"]
 
-    def test_several_pairs_are_drawn_together_and_alone(self, small):
+    def test_several_pairs_are_drawn_together_and_separately(self, small):
         estimator = Contours(parameters=["crab.spectral.*", "sim-bkg.norm"], points=5)
         drawn = self.draw(estimator.estimate(small, None))
         assert len(drawn) == 4
@@ -337,7 +337,7 @@ class TestPictures:
 
 
 @pytest.mark.parametrize(
-    ("estimate", "says"),
+    ("estimate", "message"),
     [
         ("{kind: profile-likelihood, parameters: [carb.index]}",
          r"no model has the source 'carb' of 'carb.index'.*did you mean 'crab'"),
@@ -351,13 +351,13 @@ class TestPictures:
     ],
     ids=["source", "no source", "part", "parameter", "frozen", "frozen alone"],
 )  # fmt: skip
-def test_parameters_that_no_source_has_are_named_before_data_are_read(estimate, says):
+def test_unknown_parameters_are_reported_before_data_are_read(estimate, message):
     changed = ["data.hess.archive=sim:crab", f"estimate.0={estimate}"]
-    with pytest.raises(ConfigError, match=says):
+    with pytest.raises(ConfigError, match=message):
         Pipeline.from_yaml(plain.EXAMPLE, overrides=changed)
 
 
-def test_parameters_of_backgrounds_and_wildcards_are_judged_when_they_are_known():
+def test_parameters_of_backgrounds_and_wildcards_are_checked_later():
     names = "[hess-bkg.norm, '*.index', crab.lon_0]"
     changed = ["data.hess.archive=sim:crab",
                f"estimate.0={{kind: contours, parameters: {names}}}"]  # fmt: skip

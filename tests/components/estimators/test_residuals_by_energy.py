@@ -20,20 +20,20 @@ from skyred.interfaces import Estimator
 
 @pytest.fixture(scope="module")
 def dataset(simulated: MapDataset, truth: Models) -> MapDataset:
-    given = simulated.copy(name="sim")
-    given.models = truth.copy()
-    return given
+    copy = simulated.copy(name="sim")
+    copy.models = truth.copy()
+    return copy
 
 
 @pytest.fixture(scope="module")
 def product(dataset: MapDataset) -> ResidualsProduct:
     estimator: Estimator = Residuals(correlation_radius="0.15 deg")
-    made = estimator.estimate(Datasets([dataset]), None)
-    assert isinstance(made, ResidualsProduct)
-    return made
+    residuals = estimator.estimate(Datasets([dataset]), None)
+    assert isinstance(residuals, ResidualsProduct)
+    return residuals
 
 
-def test_each_energy_bin_has_the_significance_of_gammapy(
+def test_significance_by_energy_agrees_with_gammapy(
     product: ResidualsProduct, dataset: MapDataset
 ) -> None:
     edges = dataset.counts.geom.axes["energy"].edges
@@ -46,7 +46,7 @@ def test_each_energy_bin_has_the_significance_of_gammapy(
     )
 
 
-def test_it_is_read_back_as_it_was_written(product: ResidualsProduct, tmp_path: Path) -> None:
+def test_files_read_back(product: ResidualsProduct, tmp_path: Path) -> None:
     assert [path.name for path in product.write(tmp_path)] == [
         "residuals.fits", "residuals.by-energy.fits", "residuals.ecsv",
     ]  # fmt: skip
@@ -58,16 +58,16 @@ def test_it_is_read_back_as_it_was_written(product: ResidualsProduct, tmp_path: 
 
 @pytest.fixture
 def widgets(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
-    """Give the widgets that are put on the page."""
+    """Yield the displayed widgets."""
     interaction = pytest.importorskip("ipywidgets.widgets.interaction")
-    shown: list[Any] = []
-    monkeypatch.setattr(interaction, "display", shown.append)
-    yield shown
+    displayed: list[Any] = []
+    monkeypatch.setattr(interaction, "display", displayed.append)
+    yield displayed
     plt.close("all")
 
 
 @pytest.mark.parametrize("index", [1, 2])
-def test_the_slider_chooses_the_energy_bin_that_is_drawn(
+def test_the_slider_selects_the_energy_bin(
     product: ResidualsProduct, widgets: list[Any], monkeypatch: pytest.MonkeyPatch, index: int
 ) -> None:
     drawn: list[Any] = []
@@ -77,16 +77,16 @@ def test_the_slider_chooses_the_energy_bin_that_is_drawn(
     slider = widgets[0].children[0]
     assert slider.options[0].startswith("1.00 TeV")
     slider.value = slider.options[index]
-    for figure, wanted in zip(drawn, (0, index), strict=True):
+    for figure, expected_index in zip(drawn, (0, index), strict=True):
         image = figure.axes[0].images[0]
-        np.testing.assert_array_equal(image.get_array(), product.by_energy.data[wanted])
+        np.testing.assert_array_equal(image.get_array(), product.by_energy.data[expected_index])
         assert image.get_cmap().name == "RdBu_r"
         assert image.get_clim() == (-5, 5)
         assert "significance" in figure.axes[1].get_ylabel()
         assert earlier not in figure.axes
 
 
-def test_without_ipywidgets_it_says_what_to_install(
+def test_without_ipywidgets_the_error_has_the_install_command(
     product: ResidualsProduct, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in [name for name in sys.modules if name.startswith("ipywidgets")]:

@@ -27,7 +27,7 @@ import points_side_by_side
 import small_datasets as small
 from component_checks import problems_of
 from skyred import Pipeline
-from skyred.components.estimators.sensitivity_curve import detected
+from skyred.components.estimators.sensitivity_curve import detectable_excess
 from skyred.components.gammapy import Sensitivity
 from skyred.errors import ConfigError, FieldError, ModelError
 
@@ -46,17 +46,19 @@ def by_gammapy(dataset: SpectrumDatasetOnOff, **options: Any) -> Any:
     return SensitivityEstimator(spectral_model=spectral, **options).run(copy)
 
 
-def assert_same(found: Any, expected: Any, known: Any = slice(None)) -> None:
-    """Compare where it is known; gammapy's counts are float32 in part."""
+def assert_same(table: Any, expected: Any, bins: Any = slice(None)) -> None:
+    """Compare the tables in the given bins; some of gammapy's counts are float32."""
     for name in COLUMNS:
-        one, other = found[name].quantity, expected[name].quantity
-        np.testing.assert_allclose(one.to_value(other.unit)[known], other.value[known], rtol=1e-5)
-    assert found["criterion"][known].tolist() == expected["criterion"][known].tolist()
+        values, expected_values = table[name].quantity, expected[name].quantity
+        np.testing.assert_allclose(
+            values.to_value(expected_values.unit)[bins], expected_values.value[bins], rtol=1e-5
+        )
+    assert table["criterion"][bins].tolist() == expected["criterion"][bins].tolist()
 
 
 @pytest.fixture(scope="module")
 def cta() -> SpectrumDataset:
-    """Give 50 h of the Crab as CTA South would see it, as gammapy's tutorial makes it."""
+    """Return 50 h of the Crab for CTA South, simulated as in gammapy's tutorial."""
     pytest.importorskip("gammapy")
     file = plain.archive().parent / "cta-caldb" / RESPONSES
     if not file.is_file():
@@ -80,7 +82,7 @@ class TestOfCTA:
         [{}, {"index": 3.0, "n_sigma": 3.0, "gamma_min": 40.0, "background_systematics": 0.5}],
         ids=["default", "other"],
     )
-    def test_with_counts_off_is_gammapys(
+    def test_with_off_counts_agrees_with_gammapy(
         self, cta: SpectrumDataset, options: dict[str, float]
     ) -> None:
         on_off = SpectrumDatasetOnOff.from_spectrum_dataset(
@@ -94,21 +96,25 @@ class TestOfCTA:
         limits = {"gamma", "bkg"} if options else {"significance"}
         assert set(expected["criterion"]) == limits
 
-    def test_a_known_background_gives_the_asked_significance(self, cta: SpectrumDataset) -> None:
+    def test_excess_over_a_known_background_has_the_required_significance(
+        self, cta: SpectrumDataset
+    ) -> None:
         estimator = Sensitivity(n_sigma=4, gamma_min=0, background_systematics=0)
         table = estimator.estimate(Datasets([cta]), None).table()
         counts = CashCountsStatistic(table["excess"] + table["background"], table["background"])
         np.testing.assert_allclose(counts.sqrt_ts, 4, rtol=1e-6)
         assert set(table["criterion"]) == {"significance"}
 
-    def test_an_exactly_known_background_is_the_better_one(self, cta: SpectrumDataset) -> None:
-        known, measured = (
+    def test_an_exactly_known_background_has_the_better_sensitivity(
+        self, cta: SpectrumDataset
+    ) -> None:
+        exact, measured = (
             Sensitivity(alpha=alpha).estimate(Datasets([cta]), None).table()
             for alpha in (None, 0.2)
         )
-        limited = known["criterion"] == "significance"
+        limited = exact["criterion"] == "significance"
         assert limited.any()
-        assert (known["e2dnde"][limited] < measured["e2dnde"][limited]).all()
+        assert (exact["e2dnde"][limited] < measured["e2dnde"][limited]).all()
 
 
 @pytest.mark.data
@@ -119,7 +125,7 @@ class TestOfHess:
         datasets.models = None
         return datasets
 
-    def test_several_runs_are_gammapys_of_their_stack(self, spectra: Datasets) -> None:
+    def test_several_runs_agree_with_gammapy_on_their_stack(self, spectra: Datasets) -> None:
         table = Sensitivity().estimate(spectra, None).table()
         stacked = spectra.stack_reduce(name="all")
         expected = by_gammapy(stacked)
@@ -127,10 +133,10 @@ class TestOfHess:
         assert_same(table, expected, safe)
         assert (table["criterion"][~safe] == "masked").all()
         assert np.isnan(table["e2dnde"][~safe]).all()
-        hours = sum(each.exposure.meta["livetime"].to_value("h") for each in spectra)
+        hours = sum(dataset.exposure.meta["livetime"].to_value("h") for dataset in spectra)
         assert table.meta["LIVETIME"] == pytest.approx(hours)
 
-    def test_bins_are_put_together_to_the_edges(self, spectra: Datasets) -> None:
+    def test_bins_are_merged_to_the_edges(self, spectra: Datasets) -> None:
         edges = [1, 3, 10] * u.TeV
         table = Sensitivity(energy_edges=edges).estimate(spectra, None).table()
         axis = MapAxis.from_energy_edges(edges)
@@ -141,14 +147,14 @@ class TestOfHess:
     def test_leaves_datasets_as_they_were(self, spectra: Datasets) -> None:
         before = beside.copied(spectra)
         Sensitivity().estimate(spectra, None)
-        for one, other in zip(spectra, before, strict=True):
-            np.testing.assert_array_equal(one.counts_off.data, other.counts_off.data)
-            np.testing.assert_array_equal(one.mask_safe.data, other.mask_safe.data)
-            assert one.models is None
+        for dataset, expected in zip(spectra, before, strict=True):
+            np.testing.assert_array_equal(dataset.counts_off.data, expected.counts_off.data)
+            np.testing.assert_array_equal(dataset.mask_safe.data, expected.mask_safe.data)
+            assert dataset.models is None
 
 
 class TestOfMaps:
-    def test_a_map_is_its_spectrum_in_the_region(self) -> None:
+    def test_a_map_has_the_sensitivity_of_its_spectrum_in_the_region(self) -> None:
         dataset = small.map_dataset()
         table = Sensitivity(region=ON_TEXT, alpha=0.2).estimate(Datasets([dataset]), None).table()
         spectrum = dataset.to_spectrum_dataset(ON, containment_correction=True, name="map")
@@ -159,13 +165,13 @@ class TestOfMaps:
 
     def test_containment_costs_sensitivity(self) -> None:
         datasets = Datasets([small.map_dataset()])
-        corrected, whole = (
-            Sensitivity(region=ON_TEXT, containment=each).estimate(datasets, None).table()
-            for each in (True, False)
+        corrected, uncorrected = (
+            Sensitivity(region=ON_TEXT, containment=containment).estimate(datasets, None).table()
+            for containment in (True, False)
         )
-        assert (corrected["e2dnde"] > whole["e2dnde"]).all()
+        assert (corrected["e2dnde"] > uncorrected["e2dnde"]).all()
 
-    def test_on_off_maps_keep_their_counts_off(self) -> None:
+    def test_on_off_maps_keep_their_off_counts(self) -> None:
         dataset = small.map_on_off()
         table = Sensitivity(region=ON_TEXT).estimate(Datasets([dataset]), None).table()
         spectrum = dataset.to_spectrum_dataset(ON, containment_correction=True, name="map")
@@ -178,18 +184,18 @@ class TestOfMaps:
     st.floats(0, 100),
     st.floats(0, 1),
 )
-def test_a_detection_takes_the_largest_of_three(
-    significant: list[float], background: float, floor: float, part: float
+def test_detectable_excess_is_the_largest_of_three(
+    significant: list[float], background: float, floor: float, fraction: float
 ) -> None:
-    options = Sensitivity(gamma_min=floor, background_systematics=part)
-    level = np.full(len(significant), background)
-    excess, criterion = detected(np.array(significant), level, options)
-    three = np.stack([significant, np.full(len(level), floor), part * level])
-    np.testing.assert_array_equal(excess, three.max(axis=0))
+    options = Sensitivity(gamma_min=floor, background_systematics=fraction)
+    backgrounds = np.full(len(significant), background)
+    excess, criterion = detectable_excess(np.array(significant), backgrounds, options)
+    candidates = np.stack([significant, np.full(len(backgrounds), floor), fraction * backgrounds])
+    np.testing.assert_array_equal(excess, candidates.max(axis=0))
     names = np.array(["significance", "gamma", "bkg"])
-    chosen = {name: number for number, name in enumerate(names)}
-    for place, name in enumerate(criterion):
-        assert three[chosen[name], place] == excess[place]
+    rows = {name: row for row, name in enumerate(names)}
+    for index, name in enumerate(criterion):
+        assert candidates[rows[name], index] == excess[index]
 
 
 def test_files_are_read_back(tmp_path: Path) -> None:
@@ -197,30 +203,30 @@ def test_files_are_read_back(tmp_path: Path) -> None:
     dataset.mask_safe.data[0] = False
     product = Sensitivity().estimate(Datasets([dataset]), None)
     product.write(tmp_path)
-    made, read = product.table(), type(product).read(tmp_path, product.name, None).table()
-    assert read.colnames == made.colnames
-    assert read.meta == made.meta
-    for name in made.colnames:
-        assert read[name].unit == made[name].unit
-        assert read[name].description == made[name].description
-        assert made[name].description
-        if made[name].dtype.kind == "f":
-            np.testing.assert_array_equal(np.asarray(read[name]), np.asarray(made[name]))
+    expected, table = product.table(), type(product).read(tmp_path, product.name, None).table()
+    assert table.colnames == expected.colnames
+    assert table.meta == expected.meta
+    for name in expected.colnames:
+        assert table[name].unit == expected[name].unit
+        assert table[name].description == expected[name].description
+        assert expected[name].description
+        if expected[name].dtype.kind == "f":
+            np.testing.assert_array_equal(np.asarray(table[name]), np.asarray(expected[name]))
         else:
-            assert read[name].tolist() == made[name].tolist()
+            assert table[name].tolist() == expected[name].tolist()
 
 
-def test_picture_has_units_and_says_what_limits() -> None:
+def test_plot_has_units_and_names_the_limiting_criterion() -> None:
     import matplotlib.pyplot as plt
 
     ax = Sensitivity().estimate(Datasets([small.spectrum_on_off()]), None).plot()
     assert ax.get_xlabel() == "Reconstructed energy [TeV]"
     assert "erg" in ax.get_ylabel()
-    assert all("limited by" in text.get_text() for text in ax.get_legend().get_texts())
+    assert all("limited by" in label.get_text() for label in ax.get_legend().get_texts())
     plt.close(ax.figure)
 
 
-def test_picture_can_be_drawn_where_nothing_is_safe() -> None:
+def test_plot_can_be_drawn_without_safe_bins() -> None:
     dataset = small.spectrum_dataset()
     dataset.mask_safe.data[...] = False
     product = Sensitivity().estimate(Datasets([dataset]), None)
@@ -228,7 +234,7 @@ def test_picture_can_be_drawn_where_nothing_is_safe() -> None:
     product.plot().figure.canvas.draw()
 
 
-class TestWhatCannotBe:
+class TestInvalidOptionsAndData:
     def test_maps_without_a_region_are_refused(self) -> None:
         with pytest.raises(ModelError, match="'map' is a map: give the on region"):
             Sensitivity().estimate(Datasets([small.map_dataset()]), None)
@@ -236,22 +242,22 @@ class TestWhatCannotBe:
         with pytest.raises(ConfigError, match="is missing, and the data are maps"):
             Pipeline.from_yaml(plain.EXAMPLE, overrides=changed)
 
-    def test_a_region_that_leaves_the_map_is_named(self) -> None:
+    def test_a_region_outside_the_map_is_refused(self) -> None:
         estimator = Sensitivity(region="icrs; circle(83.633, 22.014, 3)")
         with pytest.raises(ModelError, match=r"no spectrum of 'map' in the region: .*contained"):
             estimator.estimate(Datasets([small.map_dataset()]), None)
 
     @pytest.mark.parametrize(
-        ("region", "said"),
+        ("region", "message"),
         [
-            ("icrs; box(83.6, 22, 0.2, 0.2, 0)", "containment is known for circles only"),
-            (["icrs; circle(83.6, 22, 0.1)", "icrs; circle(84, 22, 0.1)"], "holds 2 regions"),
+            ("icrs; box(83.6, 22, 0.2, 0.2, 0)", "the containment is known for circles only"),
+            (["icrs; circle(83.6, 22, 0.1)", "icrs; circle(84, 22, 0.1)"], "has 2 regions"),
             ("icrs; nonsense(1)", "is no DS9 region"),
         ],
     )
-    def test_regions_that_do_not_fit_are_named(self, region: Any, said: str) -> None:
+    def test_invalid_regions_are_reported(self, region: Any, message: str) -> None:
         (problem,) = problems_of(Sensitivity(region=region))
-        assert said in problem.message
+        assert message in problem.message
         assert attrs.asdict(problem)["path"] == ("region",)
 
     def test_data_of_two_kinds_are_refused(self) -> None:
@@ -266,19 +272,19 @@ class TestWhatCannotBe:
             Sensitivity().estimate(Datasets([bare]), None)
 
     @pytest.mark.parametrize(
-        ("options", "said"),
+        ("options", "message"),
         [
             ({"n_sigma": 0}, "at least 0.1"),
             ({"alpha": 0}, "at least"),
             ({"energy_edges": ["2 TeV", "1 TeV"]}, "do not rise"),
         ],
     )
-    def test_options_that_do_not_fit_are_refused(self, options: Any, said: str) -> None:
-        with pytest.raises(FieldError, match=said):
+    def test_invalid_options_are_refused(self, options: Any, message: str) -> None:
+        with pytest.raises(FieldError, match=message):
             Sensitivity(**options)
 
     @pytest.mark.data
-    def test_edges_outside_the_axis_are_named_before_data_are_read(self) -> None:
+    def test_edges_outside_the_axis_are_reported_before_data_are_read(self) -> None:
         changed = ["estimate.0.energy_edges=[0.1 TeV, 1 TeV]"]
         with pytest.raises(ConfigError, match="reach outside the energy axis"):
             Pipeline.from_yaml(EXAMPLE, overrides=changed)

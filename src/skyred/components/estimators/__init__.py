@@ -1,4 +1,4 @@
-"""The estimators: what is derived, with its pictures and files."""
+"""Estimators of fluxes, maps, significances and confidence regions, with their products."""
 
 from skyred.components.estimators.alternatives import Alternative
 from skyred.components.estimators.contours import Contours

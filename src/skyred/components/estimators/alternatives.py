@@ -1,4 +1,4 @@
-"""Alternatives to a fitted model: what is changed, and what speaks against Wilks' theorem."""
+"""Alternatives to a fitted model, and doubts about Wilks' theorem for them."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
 
 @value
 class Alternative(Fields):
-    """Another model than the fitted one: what is taken out, held, let free or replaced."""
+    """Alternative to the fitted model: sources removed or replaced, parameters fixed or freed."""
 
-    name: str = option(type=Name, doc="What it is called.")
+    name: str = option(type=Name, doc="Name of the alternative.")
     without: tuple[str, ...] = option(
-        (), type=str, many=True, doc="Names of the sources that it has not."
+        (), type=str, many=True, doc="Names of the sources that are removed."
     )
     fix: Mapping[str, Any] = option(
-        {}, type=dict, doc="Parameters that it holds, each with its value (crab.beta: 0)."
+        {}, type=dict, doc="Parameters that are fixed, with their values (crab.beta: 0)."
     )
     free: tuple[str, ...] = option(
-        (), type=str, many=True, doc="Names of the frozen parameters that it fits too."
+        (), type=str, many=True, doc="Names of frozen parameters that are fitted."
     )
     replace: Mapping[str, Any] = option(
         {},
         type=dict,
-        doc="Sources with the spectral, spatial or temporal model that they have instead.",
+        doc="Sources with the spectral, spatial or temporal model that replaces theirs.",
     )
     nested: bool = option(
         True,
@@ -45,7 +45,13 @@ class Alternative(Fields):
     )
 
     def validate(self) -> Iterable[Problem]:
-        """Something is changed, and what replaces a part says its type."""
+        """Check that something changes, and that new models have a type.
+
+        Yields
+        ------
+        Problem
+            A problem, with the option and the reason.
+        """
         if not (self.without or self.fix or self.free or self.replace):
             expected = "expected one of without, fix, free, replace"
             yield Problem((), "changes nothing", expected)
@@ -54,56 +60,75 @@ class Alternative(Fields):
                 expected = "expected a mapping such as {spectral: {type: pl, index: 2}}"
                 yield Problem(("replace", source), f"is {parts!r:.40}", expected)
                 continue
-            for part, given in parts.items():
-                yield from _part_problems(part, given, ("replace", source))
+            for part, spec in parts.items():
+                yield from _part_problems(part, spec, ("replace", source))
 
     def check(self, pipeline: Chain) -> Iterator[Problem]:
-        """Yield problems of the sources, the parameters, and the models that replace others."""
+        """Yield problems of the sources, the parameters and the replacing models.
+
+        Parameters
+        ----------
+        pipeline : Chain
+            The pipeline, with its data entries and models.
+
+        Yields
+        ------
+        Problem
+            A problem, with the option and the reason.
+        """
         names = [name for model in pipeline.model for name in model.source_names()]
-        told = all(model.knows_names() for model in pipeline.model)
-        named: list[tuple[tuple[str | int, ...], str]] = [
-            *((("without", place), name) for place, name in enumerate(self.without)),
+        names_are_known = all(model.knows_names() for model in pipeline.model)
+        sources: list[tuple[tuple[str | int, ...], str]] = [
+            *((("without", index), name) for index, name in enumerate(self.without)),
             *((("replace", name), name) for name in self.replace),
         ]
-        for path, source in named:
-            if told and source not in names:
-                near = nearest(source, names)
-                known = f"there are: {', '.join(names) or 'none'}"
-                yield Problem(path, f"no model has the source {source!r}", known, near)
+        for path, source in sources:
+            if names_are_known and source not in names:
+                nearest_name = nearest(source, names)
+                expected = f"there are: {', '.join(names) or 'none'}"
+                yield Problem(path, f"no model has the source {source!r}", expected, nearest_name)
         parameters: list[tuple[tuple[str | int, ...], str]] = [
             *((("fix", name), name) for name in self.fix),
-            *((("free", place), name) for place, name in enumerate(self.free)),
+            *((("free", index), name) for index, name in enumerate(self.free)),
         ]
         for path, name in parameters:
             yield from parameter_problems([name], pipeline, path, replaced=tuple(self.replace))
         for source, parts in self.replace.items():
-            for part, given in parts.items():
-                for problem in part_problems(part, given):
+            for part, spec in parts.items():
+                for problem in part_problems(part, spec):
                     yield problem.with_prefix("replace", source)
 
 
-def _part_problems(part: str, given: Any, path: tuple[str, ...]) -> Iterator[Problem]:
+def _part_problems(part: str, spec: Any, path: tuple[str, ...]) -> Iterator[Problem]:
+    """Yield problems of a model that replaces a part of a source."""
     if part not in PARTS:
-        near = nearest(part, PARTS)
-        yield Problem((*path, part), "is no part of a source", f"expected {PARTS}", near)
-    elif given is None and part != "spectral":
-        return  # the part is taken away
-    elif not isinstance(given, Mapping) or "type" not in given:
+        nearest_name = nearest(part, PARTS)
+        yield Problem((*path, part), "is no part of a source", f"expected {PARTS}", nearest_name)
+    elif spec is None and part != "spectral":
+        return  # the part is removed
+    elif not isinstance(spec, Mapping) or "type" not in spec:
         yield Problem((*path, part), "has no type", "expected type: ..., such as pl")
 
 
-def change(datasets: Datasets, alternative: Alternative) -> list[str]:
-    """Change the models of datasets as an alternative says.
+def apply_alternative(datasets: Datasets, alternative: Alternative) -> list[str]:
+    """Change the models of datasets to those of an alternative.
+
+    Parameters
+    ----------
+    datasets : gammapy.datasets.Datasets
+        The datasets, whose models are changed in place.
+    alternative : Alternative
+        The alternative.
 
     Returns
     -------
     list of str
-        What keeps the difference in the statistic from following a chi-square distribution.
+        Reasons why the difference of the statistic may not follow a chi-square distribution.
 
     Raises
     ------
     ModelError
-        If a source or parameter is not there, or a value does not fit.
+        If a source or parameter does not exist, or a value has the wrong unit.
     """
     from gammapy.modeling.models import Models
 
@@ -116,63 +141,66 @@ def change(datasets: Datasets, alternative: Alternative) -> list[str]:
             )
     for source in alternative.without:
         doubts += _doubts_without(models[source])
-    kept = Models([model for model in models if model.name not in alternative.without])
+    remaining = Models([model for model in models if model.name not in alternative.without])
     for source, parts in alternative.replace.items():
-        for part, given in parts.items():
-            made = None if given is None else build_part(part, given)
+        for part, spec in parts.items():
+            new_model = None if spec is None else build_part(part, spec)
             if part == "spectral":
-                made = _absorbed_as(kept[source].spectral_model, made)
-            setattr(kept[source], f"{part}_model", made)
-    datasets.models = kept
-    for name, given in alternative.fix.items():
-        doubts += _fix(_parameter(datasets, name, alternative.name), name, given)
+                new_model = _with_absorption_of(remaining[source].spectral_model, new_model)
+            setattr(remaining[source], f"{part}_model", new_model)
+    datasets.models = remaining
+    for name, fixed_value in alternative.fix.items():
+        doubts += _fix(_parameter(datasets, name, alternative.name), name, fixed_value)
     for name in alternative.free:
         _parameter(datasets, name, alternative.name).frozen = False
     return doubts
 
 
-def _absorbed_as(present: Any, made: Any) -> Any:
-    """Give a spectrum with the absorption of the one that it replaces."""
-    absorption = getattr(present, "model2", None)
+def _with_absorption_of(replaced: Any, spectrum: Any) -> Any:
+    """Return a spectrum with the EBL absorption of the one that it replaces."""
+    absorption = getattr(replaced, "model2", None)
     absorbs = absorption is not None and "ebl-norm" in absorption.tag
-    return made * absorption if absorbs else made
+    return spectrum * absorption if absorbs else spectrum
 
 
 def _parameter(datasets: Datasets, name: str, alternative: str) -> Parameter:
-    known = {}
+    """Return the parameter with a full or short name."""
+    parameters = {}
     for model in datasets.models:
-        own = model.parameters_unique_names
-        for each, parameter in zip(own, model.parameters, strict=True):
-            known[f"{model.name}.{parameter.name}"] = parameter
-            known[f"{model.name}.{each}"] = parameter
-    if name not in known:
-        hint = did_you_mean(name, known)
+        unique_names = model.parameters_unique_names
+        for unique_name, parameter in zip(unique_names, model.parameters, strict=True):
+            parameters[f"{model.name}.{parameter.name}"] = parameter
+            parameters[f"{model.name}.{unique_name}"] = parameter
+    if name not in parameters:
+        hint = did_you_mean(name, parameters)
         raise ModelError(f"{alternative}: no parameter is called {name!r}{hint}")
-    return known[name]
+    return parameters[name]
 
 
-def _fix(parameter: Parameter, name: str, given: Any) -> list[str]:
-    if given is not None:
-        number = u.Quantity(given)
-        if number.unit == u.dimensionless_unscaled:
-            number = u.Quantity(number.value, parameter.unit)
-        if not number.unit.is_equivalent(parameter.unit):
-            raise ModelError(f"{name} is fixed at {given}, but it is in {parameter.unit}")
-        parameter.value = number.to_value(parameter.unit)
+def _fix(parameter: Parameter, name: str, fixed_value: Any) -> list[str]:
+    """Freeze a parameter, at a value unless that is None, and return doubts."""
+    if fixed_value is not None:
+        quantity = u.Quantity(fixed_value)
+        if quantity.unit == u.dimensionless_unscaled:
+            quantity = u.Quantity(quantity.value, parameter.unit)
+        if not quantity.unit.is_equivalent(parameter.unit):
+            raise ModelError(f"{name} is fixed at {fixed_value}, but it is in {parameter.unit}")
+        parameter.value = quantity.to_value(parameter.unit)
     was_free, parameter.frozen = not parameter.frozen, True
     if was_free and parameter.value in (parameter.min, parameter.max):
-        return [f"{name} is held at its limit"]
+        return [f"{name} is fixed at its limit"]
     return []
 
 
 def _doubts_without(model: Any) -> list[str]:
+    """Return doubts about the removal of a model with free parameters."""
     free = [parameter for parameter in model.parameters if not parameter.frozen]
     names = [parameter.name for parameter in free]
-    norm = next((each for each in free if each.name in ("amplitude", "norm")), None)
+    norm = next((parameter for parameter in free if parameter.name in ("amplitude", "norm")), None)
     others = [name for name in names if norm is None or name != norm.name]
     doubts = []
     if norm is not None and np.isfinite(norm.min) and norm.min >= 0:
         doubts.append(f"without {model.name}, its {norm.name} is at its limit")
     if others:
-        doubts.append(f"without {model.name}, its {', '.join(others)} mean nothing")
+        doubts.append(f"without {model.name}, its {', '.join(others)} are undefined")
     return doubts

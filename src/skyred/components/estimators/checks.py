@@ -1,4 +1,4 @@
-"""Checks of estimators that need the whole pipeline: sources that no model has, energy edges."""
+"""Checks of estimators against the pipeline: sources, energy edges and maps."""
 
 from __future__ import annotations
 
@@ -11,37 +11,76 @@ from skyred.components.geometries.axes import EnergyAxis
 from skyred.errors import Problem, nearest
 from skyred.interfaces import Chain, ReducedData
 
-SLACK = 1 + 1e-6  # for edges that are the axis's own, written in another unit
+TOLERANCE = 1 + 1e-6  # factor by which edges may exceed an axis: rounding in another unit
 
 
 def rising_problems(edges: u.Quantity | None) -> Iterable[Problem]:
-    """Name energy edges that do not rise."""
+    """Yield a problem if energy edges do not increase.
+
+    Parameters
+    ----------
+    edges : astropy.units.Quantity or None
+        Energy edges, shape (n + 1,).
+
+    Yields
+    ------
+    Problem
+        Fewer than two edges, or edges that do not increase.
+    """
     if edges is not None and (len(edges) < 2 or np.any(np.diff(edges.value) <= 0)):
         yield Problem(("energy_edges",), "do not rise", "expected two or more rising energies")
 
 
 def source_problems(source: str, pipeline: Chain) -> Iterable[Problem]:
-    """Name a source that no model has."""
+    """Yield a problem if no model has a source.
+
+    Parameters
+    ----------
+    source : str
+        Name of the source.
+    pipeline : Chain
+        The pipeline with the models.
+
+    Yields
+    ------
+    Problem
+        The unknown source, with the nearest name.
+    """
     names = [name for model in pipeline.model for name in model.source_names()]
     if source not in names and all(model.knows_names() for model in pipeline.model):
-        near = nearest(source, names)
-        known = f"there are: {', '.join(names) or 'none'}"
-        yield Problem(("source",), f"no model has the source {source!r}", known, near)
+        nearest_name = nearest(source, names)
+        expected = f"there are: {', '.join(names) or 'none'}"
+        yield Problem(("source",), f"no model has the source {source!r}", expected, nearest_name)
 
 
 def edge_problems(edges: u.Quantity, pipeline: Chain) -> Iterable[Problem]:
-    """Name edges outside all energy axes, and bins that hold no edge of an axis between them.
+    """Yield problems of energy edges outside all energy axes, and of empty energy bins.
 
-    gammapy moves each edge to the nearest one of the axis, so such bins would be empty.
+    gammapy moves each edge to the nearest edge of the axis, so that a bin is empty if both of its
+    edges move to the same one.
+
+    Parameters
+    ----------
+    edges : astropy.units.Quantity
+        Energy edges, shape (n + 1,).
+    pipeline : Chain
+        The pipeline with the energy axes.
+
+    Yields
+    ------
+    Problem
+        A problem, with the option and the reason.
     """
-    axes = _known_axes(pipeline)
+    axes = _valid_axes(pipeline)
     yield from _range_problems(edges, axes, pipeline)
     for entry, axis in axes.items():
         low, high = axis.bounds
-        inside = edges[(edges >= low / SLACK) & (edges <= high * SLACK)]
+        edges_inside = edges[(edges >= low / TOLERANCE) & (edges <= high * TOLERANCE)]
         nodes = np.log(axis.nodes().to_value("TeV"))
-        moved = [int(np.argmin(np.abs(nodes - edge))) for edge in np.log(inside.to_value("TeV"))]
-        if len(set(moved)) < len(moved):
+        nearest_nodes = [
+            int(np.argmin(np.abs(nodes - edge))) for edge in np.log(edges_inside.to_value("TeV"))
+        ]
+        if len(set(nearest_nodes)) < len(nearest_nodes):
             nodes_text = ", ".join(f"{node:.4g}" for node in np.exp(nodes))
             yield Problem(
                 ("energy_edges",),
@@ -53,30 +92,43 @@ def edge_problems(edges: u.Quantity, pipeline: Chain) -> Iterable[Problem]:
 def _range_problems(
     edges: u.Quantity, axes: Mapping[str, EnergyAxis], pipeline: Chain
 ) -> Iterable[Problem]:
-    """Name edges outside all axes, unless there are datasets whose axes only they can tell."""
+    """Yield a problem if edges exceed all axes, unless some axes are unknown before reading."""
     if not axes or any(isinstance(entry, ReducedData) for _, entry in pipeline.entries()):
         return
     bounds = u.Quantity([axis.bounds for axis in axes.values()])
     low, high = bounds.min(), bounds.max()
-    if edges.max() > high * SLACK or edges.min() * SLACK < low:
-        named = " and ".join(f"data.{entry}" for entry in axes)
+    if edges.max() > high * TOLERANCE or edges.min() * TOLERANCE < low:
+        entry_names = " and ".join(f"data.{entry}" for entry in axes)
         yield Problem(
             ("energy_edges",),
             f"{edges.min()} to {edges.max()} reach outside the energy "
-            f"{'axis' if len(axes) == 1 else 'axes'} of {named}",
+            f"{'axis' if len(axes) == 1 else 'axes'} of {entry_names}",
             f"expected edges from {low} to {high}",
         )
 
 
 def bin_problems(edges: u.Quantity | None, pipeline: Chain) -> Iterable[Problem]:
-    """Yield problems of energy edges or, if there are none, of axes without common bins."""
+    """Yield problems of energy edges or, without edges, of axes without common bins.
+
+    Parameters
+    ----------
+    edges : astropy.units.Quantity or None
+        Energy edges, shape (n + 1,).
+    pipeline : Chain
+        The pipeline with the energy axes.
+
+    Yields
+    ------
+    Problem
+        A problem, with the option and the reason.
+    """
     problems = [] if edges is None else list(edge_problems(edges, pipeline))
     yield from problems or _alignment_problems(pipeline)
 
 
 def _alignment_problems(pipeline: Chain) -> Iterable[Problem]:
-    """Name data entries whose energy axes are no parts of one axis: there are no common bins."""
-    axes = {entry: axis.build("energy") for entry, axis in _known_axes(pipeline).items()}
+    """Yield problems of data entries without common energy bins."""
+    axes = {entry: axis.build("energy") for entry, axis in _valid_axes(pipeline).items()}
     first = next(iter(axes), "")
     for entry, axis in axes.items():
         if not axes[first].is_aligned(axis):
@@ -87,21 +139,32 @@ def _alignment_problems(pipeline: Chain) -> Iterable[Problem]:
             )
 
 
-def _known_axes(pipeline: Chain) -> dict[str, EnergyAxis]:
-    """Give the energy axes by data entry; one that is wrong is named already."""
-    found = {
+def _valid_axes(pipeline: Chain) -> dict[str, EnergyAxis]:
+    """Return the valid energy axes by data entry; other checks report invalid ones."""
+    axes = {
         entry: getattr(getattr(reduction, "geometry", None), "energy", None)
         for entry, reduction in pipeline.reductions()
     }
     return {
         entry: axis
-        for entry, axis in found.items()
+        for entry, axis in axes.items()
         if isinstance(axis, EnergyAxis) and not any(True for _ in axis.validate())
     }
 
 
 def map_problems(pipeline: Chain) -> Iterable[Problem]:
-    """Name data that hold no map at all."""
+    """Yield a problem if the data contain no map.
+
+    Parameters
+    ----------
+    pipeline : Chain
+        The pipeline with the data entries.
+
+    Yields
+    ------
+    Problem
+        Data that are spectra only.
+    """
     types = {
         getattr(getattr(entry, "geometry", None), "dataset_type", "")
         for _, entry in pipeline.entries()

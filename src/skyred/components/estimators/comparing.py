@@ -1,4 +1,4 @@
-"""Fitted models side by side: their tables and picture."""
+"""Tables and a plot that compare fitted models."""
 
 from __future__ import annotations
 
@@ -15,41 +15,45 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-MISSED = 0.01  # in the statistic, by which more freedom may give a higher one: rounding, kinks
+# how much the statistic of the more general model may exceed that of the other: rounding errors
+# and non-differentiable points
+TOLERANCE = 0.01
 DESCRIPTIONS = {
     "model": "name of the model",
-    "stat": "fit statistic (-2 log L, with priors) at its best",
-    "free": "how many parameters it fits",
-    "delta_stat": "its statistic, minus that of the first model",
-    "dof": "how many parameters it fits less than the first model; negative if more",
-    "significance": "in sigma, of the model with more parameters over the other (Wilks' theorem)",
-    "aic": "Akaike's criterion: stat + 2 free",
-    "bic": "Bayes' criterion: stat + free log(bins)",
-    "success": "whether its fit converged",
-    "note": "why there is no significance, or what speaks against it",
+    "stat": "fit statistic (-2 log L, with priors) at the minimum",
+    "free": "number of free parameters",
+    "delta_stat": "statistic minus that of the first model",
+    "dof": "free parameters of the first model minus those of this model",
+    "significance": "significance of the additional parameters in sigma (Wilks' theorem)",
+    "aic": "Akaike information criterion: stat + 2 free",
+    "bic": "Bayesian information criterion: stat + free log(bins)",
+    "success": "whether the fit converged",
+    "note": "reason for a missing significance, or doubts about it",
 }
 
 
 @attrs.frozen(eq=False)
-class Compared:
-    """A model at its best.
+class FittedModel:
+    """A model with its best-fit parameters.
 
     Parameters
     ----------
     name : str
-        What it is called.
+        Name of the model.
     stat : float
-        The fit statistic.
+        Fit statistic at the minimum.
     names, units : tuple of str
-        Its free parameters, shape (n,).
+        Names and units of the free parameters, length n.
     values, errors : array
-        Their best values, shape (n,).
-    success, message
-        Whether its fit converged, and why not.
+        Best-fit values and errors of the free parameters, shape (n,), in ``units``.
+    success : bool
+        Whether the fit converged.
+    message : str
+        Reason for the failure, if the fit did not converge.
     doubts : tuple of str
-        What keeps differences of the statistic from following a chi-square distribution.
+        Reasons why differences of the statistic may not follow a chi-square distribution.
     nested : bool
-        Whether it and the fitted model are special cases of each other.
+        Whether one of this model and the fitted model is a special case of the other.
     """
 
     name: str
@@ -64,19 +68,24 @@ class Compared:
     nested: bool = True
 
 
-def comparison_table(models: Sequence[Compared], bins: int) -> Table:
-    """Give a row for each model, compared with the first.
+def comparison_table(models: Sequence[FittedModel], bins: int) -> Table:
+    """Return a table that compares each model with the first.
 
     Parameters
     ----------
-    models : sequence of Compared
-        The fitted model, and the alternatives.
+    models : sequence of FittedModel
+        The fitted model, followed by the alternatives.
     bins : int
-        How many bins were fitted.
+        Number of fitted bins, for the Bayesian information criterion.
+
+    Returns
+    -------
+    astropy.table.Table
+        One row per model, with the columns of `DESCRIPTIONS`.
     """
     from astropy.table import Table
 
-    rows = [_row(each, models[0], bins) for each in models]
+    rows = [_row(model, models[0], bins) for model in models]
     table = Table(rows=rows, names=list(DESCRIPTIONS))
     for name, description in DESCRIPTIONS.items():
         table[name].description = description
@@ -86,83 +95,116 @@ def comparison_table(models: Sequence[Compared], bins: int) -> Table:
     return table
 
 
-def _row(each: Compared, first: Compared, bins: int) -> tuple[Any, ...]:
-    free, delta = len(each.names), each.stat - first.stat
+def _row(model: FittedModel, first: FittedModel, bins: int) -> tuple[Any, ...]:
+    """Return the row of a model, with the columns of `DESCRIPTIONS`."""
+    free, delta = len(model.names), model.stat - first.stat
     dof = len(first.names) - free
-    sigma, note = (np.nan, "") if each is first else _wilks(each, first, delta, dof)
-    aic, bic = each.stat + 2 * free, each.stat + free * np.log(max(bins, 1))
-    return (each.name, each.stat, free, delta, dof, sigma, aic, bic, each.success, note)
+    sigma, note = (np.nan, "") if model is first else _wilks(model, first, delta, dof)
+    aic, bic = model.stat + 2 * free, model.stat + free * np.log(max(bins, 1))
+    return (model.name, model.stat, free, delta, dof, sigma, aic, bic, model.success, note)
 
 
-def _wilks(each: Compared, first: Compared, delta: float, dof: int) -> tuple[float, str]:
+def _wilks(model: FittedModel, first: FittedModel, delta: float, dof: int) -> tuple[float, str]:
+    """Return the significance in sigma by Wilks' theorem, NaN if it does not apply, and a note.
+
+    References
+    ----------
+    Wilks, S. S. 1938, Annals of Mathematical Statistics 9, 60
+    """
     from skyred.likelihood.significance import significance
 
-    if not (each.success and first.success):
-        return np.nan, f"not at a minimum: {each.message or first.message}"
-    if not each.nested:
+    if not (model.success and first.success):
+        return np.nan, f"not at a minimum: {model.message or first.message}"
+    if not model.nested:
         return np.nan, "not nested: compare AIC or BIC"
     if dof == 0:
-        return np.nan, "as many free parameters: compare AIC or BIC"
+        return np.nan, "the same number of free parameters: compare AIC or BIC"
     ts = delta if dof > 0 else -delta
-    if ts < -MISSED:
+    if ts < -TOLERANCE:
         more, fewer = ("the first", "this") if dof > 0 else ("this", "the first")
         return (
             np.nan,
-            f"{more} fits more but worse than {fewer}: not nested, or a minimum is missed",
+            f"{more} has more free parameters but fits worse than {fewer}: "
+            "not nested, or a minimum was missed",
         )
-    # limits of the model that is the more general of the two matter too
-    doubts = dict.fromkeys((*each.doubts, *(first.doubts if dof > 0 else ())))
+    # the limits of the first model matter only if it is the more general of the two
+    doubts = dict.fromkeys((*model.doubts, *(first.doubts if dof > 0 else ())))
     return significance(ts, abs(dof)), "; ".join(doubts)
 
 
-def parameter_table(models: Sequence[Compared]) -> Table:
-    """Give a row for each free parameter of each model."""
+def parameter_table(models: Sequence[FittedModel]) -> Table:
+    """Return a table of the free parameters of all models.
+
+    Parameters
+    ----------
+    models : sequence of FittedModel
+        The models.
+
+    Returns
+    -------
+    astropy.table.Table
+        One row per free parameter of each model: model, parameter, unit, value and error.
+    """
     from astropy.table import Table
 
     rows = [
-        (each.name, *row)
-        for each in models
-        for row in zip(each.names, each.units, each.values, each.errors, strict=True)
+        (model.name, *row)
+        for model in models
+        for row in zip(model.names, model.units, model.values, model.errors, strict=True)
     ]
     names = ["model", "parameter", "unit", "value", "error"]
     table = Table(rows=rows or None, names=names, dtype=["U80", "U200", "U80", float, float])
-    about = ("name of the model", "source.part.parameter", "unit of value and error", "best value",
-             "its symmetric error")  # fmt: skip
-    for name, description in zip(names, about, strict=True):
+    descriptions = ("name of the model", "source.part.parameter", "unit of value and error",
+                    "best-fit value", "symmetric error")  # fmt: skip
+    for name, description in zip(names, descriptions, strict=True):
         table[name].description = description
     table.meta["EXTNAME"] = "PARAMETERS"
     return table
 
 
 def draw_comparison(table: Table, ax: Axes | None = None) -> Axes:
-    """Draw the difference in the statistic to the first model, a bar an alternative."""
+    """Draw the difference of the statistic to the first model, one bar per alternative.
+
+    Parameters
+    ----------
+    table : astropy.table.Table
+        Table of `comparison_table`.
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; by default those of a new figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes.
+    """
     import matplotlib.pyplot as plt
 
     first, rows = str(table["model"][0]), list(table)[1:]
     if ax is None:
         size = (7.2, 1.6 + 0.6 * len(rows))
         ax = plt.subplots(figsize=size, layout="constrained")[1]
-    places = np.arange(len(rows))
+    positions = np.arange(len(rows))
     deltas = np.nan_to_num([float(row["delta_stat"]) for row in rows])
-    # the colours differ in greyscale too, and the bars are on different sides
+    # the colours differ in greyscale too, and the bars point to opposite sides
     colours = ["tab:orange" if delta > 0 else "tab:blue" for delta in deltas]
-    ax.barh(places, deltas, color=colours, height=0.6)
+    ax.barh(positions, deltas, color=colours, height=0.6)
     ax.axvline(0, color="black", linewidth=0.8)
     ax.set_xscale("symlog", linthresh=10)
     widest = 2 * max(float(np.abs(deltas).max()), 10.0)
     ax.set_xlim(-widest if deltas.min() < 0 else -1, widest if deltas.max() > 0 else 1)
     ax.grid(axis="x", color="0.9")
     ax.set_axisbelow(True)
-    ax.set_yticks(places, [f"{row['model']}\n{_verdict(row)}" for row in rows])
+    ax.set_yticks(positions, [f"{row['model']}\n{_annotation(row)}" for row in rows])
     ax.invert_yaxis()
-    ax.set_xlabel(r"$\Delta$ fit statistic: a worse description to the right")
+    ax.set_xlabel(r"$\Delta$ fit statistic: a worse fit to the right")
     ax.set_ylabel("Alternative")
     ax.set_title(f"Compared with the model {first!r}", fontsize="medium")
     return ax
 
 
-def _verdict(row: Row) -> str:
-    text = f"{row['delta_stat']:+.2f}"
+def _annotation(row: Row) -> str:
+    """Return the difference of the statistic and its significance as the label of a bar."""
+    delta = f"{row['delta_stat']:+.2f}"
     if np.isfinite(row["significance"]):
-        return rf"{text}, {abs(int(row['dof']))} dof: {row['significance']:.1f}$\sigma$"
-    return f"{text}, not nested" if row["success"] else f"{text}, no minimum"
+        return rf"{delta}, {abs(int(row['dof']))} dof: {row['significance']:.1f}$\sigma$"
+    return f"{delta}, not nested" if row["success"] else f"{delta}, no minimum"

@@ -1,4 +1,4 @@
-"""Contours of pairs of parameters: as tables, and drawn."""
+"""Contours of pairs of parameters as tables and plots."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ if TYPE_CHECKING:
     from astropy.table import Table
     from matplotlib.axes import Axes
 
-SHADES = ("#08306b", "#2171b5", "#6baed6", "#c6dbef")  # from the innermost; darkness tells
+SHADES = ("#08306b", "#2171b5", "#6baed6", "#c6dbef")  # of contours, from the innermost outwards
 PART = re.compile(r"\.(spectral|spatial|temporal)\.(model\d\.)*")
-PANEL = 3.0  # inches a pair in the picture of all
+PANEL = 3.0  # size of a pair in the corner plot, in inches
 
 
 @attrs.frozen(eq=False, kw_only=True)
 class Pair:
-    """Two parameters, their best values and contours.
+    """Contours of two parameters.
 
     Parameters
     ----------
     x, y : str
-        Their names.
+        Names of the parameters.
     units : tuple of str
-        Their units.
+        Their units, length 2.
     best : tuple of float
-        Their best values.
+        Their best-fit values, length 2, in ``units``.
     lines : tuple of Contour
-        From the innermost outwards.
+        The contours, from the innermost outwards.
     """
 
     x: str
@@ -45,7 +45,13 @@ class Pair:
     lines: tuple[Contour, ...]
 
     def tables(self) -> Iterator[Table]:
-        """Give a table for each contour."""
+        """Yield a table of the points of each contour.
+
+        Yields
+        ------
+        astropy.table.Table
+            Columns ``x``, ``y`` and ``at_limit``, one row per point.
+        """
         from astropy.table import Table
 
         for line in self.lines:
@@ -53,59 +59,103 @@ class Pair:
                            "y": u.Quantity(line.y, self.units[1]),
                            "at_limit": line.at_limit})  # fmt: skip
             table["x"].description, table["y"].description = self.x, self.y
-            table["at_limit"].description = "a limit of a parameter, before the statistic rises"
+            table["at_limit"].description = "whether the point is at a limit of a parameter"
             table.meta["EXTNAME"] = "CONTOUR"
             yield table
 
     def rows(self) -> Iterator[tuple[Any, ...]]:
-        """Give a row for each contour."""
+        """Yield the row of each contour in the table of all contours.
+
+        Yields
+        ------
+        tuple
+            Name, unit, best-fit value, minimum and maximum of both parameters, the rise of the
+            statistic, its square root, and the probability.
+        """
         for line in self.lines:
             spans = [
                 (np.nanmin(side), np.nanmax(side)) if np.isfinite(side).any() else (np.nan, np.nan)
                 for side in (line.x, line.y)
             ]
-            both = zip((self.x, self.y), self.units, self.best, spans, strict=True)
-            sides = [(name, unit, best, *span) for name, unit, best, span in both]
+            parameters = zip((self.x, self.y), self.units, self.best, spans, strict=True)
+            sides = [(name, unit, best, *span) for name, unit, best, span in parameters]
             yield (*sides[0], *sides[1], line.rise, np.sqrt(line.rise), probability(line.rise))
 
     @classmethod
     def of(cls, rows: Table, tables: Sequence[Table]) -> list[Self]:
-        """Read the pairs from the table of all contours, and that of each."""
-        found: dict[tuple[str, str], Self] = {}
+        """Create the pairs from the table of all contours and the tables of their points.
+
+        Parameters
+        ----------
+        rows : astropy.table.Table
+            Table of all contours.
+        tables : sequence of astropy.table.Table
+            Points of each contour.
+
+        Returns
+        -------
+        list of Pair
+            The pairs.
+        """
+        pairs: dict[tuple[str, str], Self] = {}
         for row, table in zip(rows, tables, strict=True):
             points = (np.array(table[name]) for name in ("x", "y", "at_limit"))
             names = str(row["x"]), str(row["y"])
-            new = cls(
+            empty_pair = cls(
                 x=names[0],
                 y=names[1],
                 units=(str(row["x_unit"]), str(row["y_unit"])),
                 best=(float(row["x_best"]), float(row["y_best"])),
                 lines=(),
             )
-            pair = found.setdefault(names, new)
+            pair = pairs.setdefault(names, empty_pair)
             line = Contour(float(row["delta_stat"]), *points)
-            found[names] = attrs.evolve(pair, lines=(*pair.lines, line))
-        return list(found.values())
+            pairs[names] = attrs.evolve(pair, lines=(*pair.lines, line))
+        return list(pairs.values())
 
 
 def probability(rise: float) -> float:
-    """Give the probability that a contour holds both true values.
+    """Return the probability that a contour contains both true values.
 
-    The statistic follows a chi-square distribution of two degrees of freedom.
+    The statistic follows a chi-square distribution with two degrees of freedom.
+
+    Parameters
+    ----------
+    rise : float
+        Rise of the statistic above its minimum.
+
+    Returns
+    -------
+    float
+        The probability, from 0 to 1.
     """
     return float(-np.expm1(-rise / 2))
 
 
 def _label(rise: float) -> str:
-    sigma, held = np.sqrt(rise), f"{100 * probability(rise):.3g} %"
-    whole = np.isclose(sigma, round(2 * sigma) / 2)
-    return f"{sigma:g}$\\sigma$ ({held})" if whole else held
+    """Return the label of a contour: its probability, and sigma if that is a round number."""
+    sigma, percentage = np.sqrt(rise), f"{100 * probability(rise):.3g} %"
+    is_half_integer = np.isclose(sigma, round(2 * sigma) / 2)
+    return f"{sigma:g}$\\sigma$ ({percentage})" if is_half_integer else percentage
 
 
 def draw_pair(pair: Pair, ax: Axes | None = None, *, alone: bool = True) -> Axes:
-    """Draw the contours of one pair, the best values as a cross.
+    """Draw the contours of one pair, with a cross at the best-fit values.
 
-    Beside others it has no legend, and the names of its parameters are short: ``crab.index``.
+    Parameters
+    ----------
+    pair : Pair
+        The pair.
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; by default those of a new figure.
+    alone : bool
+        Whether the plot has a legend and full parameter names; if not, names are short:
+        ``crab.index``.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes.
     """
     import matplotlib.pyplot as plt
 
@@ -116,8 +166,8 @@ def draw_pair(pair: Pair, ax: Axes | None = None, *, alone: bool = True) -> Axes
     for number, line in reversed(list(enumerate(pair.lines))):
         shade = SHADES[min(number, len(SHADES) - 1)]
         sides = line.x / scale[0], line.y / scale[1]
-        known = np.isfinite(sides[0]) & np.isfinite(sides[1])
-        x, y = (np.append(side[known], side[known][:1]) for side in sides)
+        is_finite = np.isfinite(sides[0]) & np.isfinite(sides[1])
+        x, y = (np.append(side[is_finite], side[is_finite][:1]) for side in sides)
         ax.fill(x, y, color=shade, alpha=0.35, linewidth=0)
         ax.plot(x, y, color=shade, linewidth=1.4, label=_label(line.rise))
         ax.plot(*(side[line.at_limit] for side in sides), "|", color="black")
@@ -128,12 +178,23 @@ def draw_pair(pair: Pair, ax: Axes | None = None, *, alone: bool = True) -> Axes
     ax.set_xlabel(axis_label(names[0], pair.units[0], powers[0]))
     ax.set_ylabel(axis_label(names[1], pair.units[1], powers[1]))
     if alone:
-        ax.legend(*(each[::-1] for each in ax.get_legend_handles_labels()), fontsize="small")
+        ax.legend(*(items[::-1] for items in ax.get_legend_handles_labels()), fontsize="small")
     return ax
 
 
 def draw_corner(pairs: Sequence[Pair]) -> Axes:
-    """Draw all pairs in the corner of a square; gives the axes of the first."""
+    """Draw all pairs as a corner plot.
+
+    Parameters
+    ----------
+    pairs : sequence of Pair
+        The pairs.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes of the top left panel.
+    """
     import matplotlib.pyplot as plt
 
     columns = list(dict.fromkeys(pair.x for pair in pairs))
@@ -149,10 +210,10 @@ def draw_corner(pairs: Sequence[Pair]) -> Axes:
         unused.discard((row, column))
         draw_pair(pair, grid[row, column], alone=False)
         grid[row, column].label_outer()
-    for place in unused:
-        grid[place].axis("off")
+    for panel in unused:
+        grid[panel].axis("off")
     first: Axes = grid[0, 0]
-    handles = [each[::-1] for each in first.get_legend_handles_labels()]
+    handles = [items[::-1] for items in first.get_legend_handles_labels()]
     corner = grid[0, -1] if (0, len(columns) - 1) in unused else first
     corner.legend(*handles, fontsize="small", loc="upper right")
     return first

@@ -1,4 +1,4 @@
-"""The estimator `contours`: what two parameters are together, the rest fitted again."""
+"""Estimator `contours`: joint confidence contours of pairs of parameters."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from skyred.components.estimators.contour_pairs import Pair, draw_corner, draw_p
 from skyred.components.estimators.parameters import (
     FittedMinimum,
     chosen_parameters,
-    fitted,
+    fitted_minimum,
     parameter_problems,
 )
 from skyred.components.estimators.scripted import write_parameters
@@ -37,17 +37,17 @@ if TYPE_CHECKING:
 DESCRIPTIONS = {
     "x": "first parameter",
     "x_unit": "its unit",
-    "x_best": "its best value",
+    "x_best": "its best-fit value",
     "x_min": "its smallest value on the contour",
     "x_max": "its largest value on the contour",
     "y": "second parameter",
     "y_unit": "its unit",
-    "y_best": "its best value",
+    "y_best": "its best-fit value",
     "y_min": "its smallest value on the contour",
     "y_max": "its largest value on the contour",
-    "delta_stat": "how far the fit statistic is above its minimum on the contour",
-    "sigma": "its square root: what the contour spans of each parameter alone",
-    "probability": "that the contour holds both true values",
+    "delta_stat": "fit statistic on the contour, above its minimum",
+    "sigma": "square root of delta_stat: the range of each parameter alone, in sigma",
+    "probability": "probability that the contour contains both true values",
 }
 
 
@@ -58,13 +58,24 @@ class ContoursProduct(Product):
     Parameters
     ----------
     pairs : list of Pair
-        Each with its contours, from the innermost outwards.
+        The pairs, each with its contours from the innermost outwards.
     """
 
     pairs: list[Pair]
 
     def write(self, folder: Path) -> list[Path]:
-        """Write ``NAME.fits`` (a summary, a table a contour) and ``NAME.ecsv`` (the summary)."""
+        """Write ``NAME.fits`` (summary and contours) and ``NAME.ecsv`` (summary).
+
+        Parameters
+        ----------
+        folder : pathlib.Path
+            Folder of the files.
+
+        Returns
+        -------
+        list of pathlib.Path
+            The files written.
+        """
         fits, ecsv = folder / f"{self.name}.fits", folder / f"{self.name}.ecsv"
         points = [table for pair in self.pairs for table in pair.tables()]
         write_tables(fits, [self.table(), *points])
@@ -73,12 +84,33 @@ class ContoursProduct(Product):
 
     @classmethod
     def read(cls, folder: Path, name: str, models: Models | None) -> Self:
-        """Read ``NAME.fits``."""
+        """Read ``NAME.fits``.
+
+        Parameters
+        ----------
+        folder : pathlib.Path
+            Folder of the files.
+        name : str
+            Name of the product, without suffix.
+        models : gammapy.modeling.models.Models or None
+            Fitted models of the run.
+
+        Returns
+        -------
+        ContoursProduct
+            The contours.
+        """
         rows, *tables = read_tables(folder / f"{name}.fits")
         return cls(name, Pair.of(rows, tables))
 
     def table(self) -> Table:
-        """Give a row for each contour: what it spans of both parameters."""
+        """Return the range of both parameters on each contour.
+
+        Returns
+        -------
+        astropy.table.Table
+            One row per contour.
+        """
         from astropy.table import Table
 
         rows = [row for pair in self.pairs for row in pair.rows()]
@@ -89,15 +121,32 @@ class ContoursProduct(Product):
         return table
 
     def pictures(self) -> dict[str, Callable[[], Axes]]:
-        """Name its pictures: all pairs in one, and one a pair."""
+        """Return the functions that draw all pairs together, and each pair alone.
+
+        Returns
+        -------
+        dict of str to callable
+            Functions that draw a plot; keys are appended to the name of the product.
+        """
         if len(self.pairs) == 1:
             return {"": self.plot}
-        each = {f"-{file_name(f'{pair.x}-{pair.y}')}": partial(draw_pair, pair)
+        single_pairs = {f"-{file_name(f'{pair.x}-{pair.y}')}": partial(draw_pair, pair)
                 for pair in self.pairs}  # fmt: skip
-        return {"": self.plot, **each}
+        return {"": self.plot, **single_pairs}
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the contours of all pairs; into given axes, those of the first pair."""
+        """Draw the contours of all pairs; on given axes, those of the first pair.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Axes to draw on; by default those of a new figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            The axes.
+        """
         if ax is None and len(self.pairs) > 1:
             return draw_corner(self.pairs)
         return draw_pair(self.pairs[0], ax)
@@ -105,14 +154,14 @@ class ContoursProduct(Product):
 
 @component
 class Contours(Estimator):
-    """Contours of the fit statistic for pairs of parameters, the rest fitted again."""
+    """Contours of the fit statistic for pairs of parameters, with the others refitted."""
 
     kind = "contours"
     product = ContoursProduct
     parameters: tuple[str, ...] = option(
         type=str,
         many=True,
-        doc="Names of two parameters (with wildcards); of more, every pair is taken.",
+        doc="Names of two parameters or more (with wildcards); contours are drawn for every pair.",
     )
     sigmas: tuple[float, ...] = option(
         (1.0, 2.0),
@@ -120,8 +169,8 @@ class Contours(Estimator):
         many=True,
         min=0.1,
         max=10.0,
-        doc="Where the statistic rises by the square of these: as far as the errors of each "
-        "parameter alone, so that 1 holds both true values with 39 %.",
+        doc="Contours where the statistic rises by the square of these, which span the errors of "
+        "each parameter alone; 1 contains both true values with a probability of 39 %.",
     )
     probabilities: tuple[float, ...] = option(
         (),
@@ -129,41 +178,78 @@ class Contours(Estimator):
         many=True,
         min=0.01,
         max=0.9999,
-        doc="Contours that hold both true values with these probabilities, such as 0.68.",
+        doc="Contours that contain both true values with these probabilities, such as 0.68.",
     )
-    points: int = option(40, min=4, max=1000, doc="How many points each contour has.")
+    points: int = option(40, min=4, max=1000, doc="Number of points of each contour.")
 
     def validate(self) -> Iterable[Problem]:
-        """There is a pair, and a contour."""
+        """Check that there is a pair of parameters, and a contour.
+
+        Yields
+        ------
+        Problem
+            A problem, with the option and the reason.
+        """
         if len(self.parameters) == 1 and not any(sign in self.parameters[0] for sign in "*?["):
-            yield Problem(("parameters",), "is one", "expected two or more")
+            yield Problem(("parameters",), "has one name", "expected two or more")
         if not self.parameters:
             yield Problem(("parameters",), "is empty", "expected two or more")
         if not self.sigmas and not self.probabilities:
             yield Problem(("sigmas",), "is empty", "expected sigmas, or probabilities")
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Yield a problem for each parameter that no source has, or that is frozen."""
+        """Yield problems of parameters that are frozen or do not exist.
+
+        Parameters
+        ----------
+        pipeline : Chain
+            The pipeline, with its data entries and models.
+
+        Yields
+        ------
+        Problem
+            A problem, with the option and the reason.
+        """
         yield from parameter_problems(self.parameters, pipeline, ("parameters",), free=True)
 
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> ContoursProduct:
-        """Find contours of the flat likelihood; gammapy's `Fit.stat_contour` gives the same curves.
+        """Compute contours of the compiled likelihood.
+
+        They agree with those of gammapy's `Fit.stat_contour`.
+
+        Parameters
+        ----------
+        datasets : gammapy.datasets.Datasets
+            The datasets, with their fitted models.
+        fit : FitResult or None
+            Result of the fit, None if nothing was fitted; not used.
+
+        Returns
+        -------
+        ContoursProduct
+            The contours.
 
         Raises
         ------
         ModelError
-            If names mean fewer than two free parameters, or there is no minimum.
+            If names match fewer than two free parameters, or the fit does not converge.
         """
-        with fitted(datasets) as found:
-            places = chosen_parameters(self.parameters, found.datasets, found.objective)
-            if len(places) < 2:
-                names = f"{self.parameters} mean {found.objective.names[places[0]]} alone"
+        with fitted_minimum(datasets) as minimum:
+            indices = chosen_parameters(self.parameters, minimum.datasets, minimum.objective)
+            if len(indices) < 2:
+                names = f"{self.parameters} match {minimum.objective.names[indices[0]]} only"
                 raise ModelError(f"contours are of two parameters; {names}")
-            pairs = [self._pair(found, *both) for both in combinations(places, 2)]
+            pairs = [self._pair(minimum, *pair) for pair in combinations(indices, 2)]
         return ContoursProduct(self.label, pairs)
 
     def write_script(self, script: Script) -> None:
-        """Find contours with gammapy's `Fit.stat_contour`."""
+        """Write calls of gammapy's `Fit.stat_contour`.
+
+        Parameters
+        ----------
+        script : Script
+            The script to which the code is added.
+        """
         script.use("gammapy.modeling", "Fit")
         script.use("astropy.table", "Table")
         script.use("itertools", "combinations")
@@ -176,9 +262,9 @@ class Contours(Estimator):
             script.body.add("figure, axes = plt.subplots()")
             with script.body.inside(f"for sigma in {literal(sigmas)}:"):
                 script.body.add(
-                    "# gammapy takes sigma for the root of the rise of the statistic",
-                    f"found = fit.stat_contour(datasets, px, py, {self.points}, sigma)",
-                    'line = Table({x: found[f"{x}_scan"], y: found[f"{y}_scan"]})',
+                    "# in gammapy, sigma is the square root of the rise of the statistic",
+                    f"contour = fit.stat_contour(datasets, px, py, {self.points}, sigma)",
+                    'line = Table({x: contour[f"{x}_scan"], y: contour[f"{y}_scan"]})',
                     f'path = folder / f"{self.label}-{{x}}-{{y}}-{{sigma:g}}.ecsv"',
                     "line.write(path, overwrite=True)",
                     'axes.plot(line[x], line[y], label=f"{sigma:g} sigma")',
@@ -189,23 +275,29 @@ class Contours(Estimator):
                 f'figure.savefig(folder / f"{self.label}-{{x}}-{{y}}.png")',
             )
 
-    def _pair(self, around: FittedMinimum, x: int, y: int) -> Pair:
+    def _pair(self, minimum: FittedMinimum, x: int, y: int) -> Pair:
+        """Return the contours of the parameters with the indices ``x`` and ``y``."""
         from skyred.likelihood.minimise.conditional_fit import ConditionalFit
         from skyred.likelihood.minimise.profile import contour
 
-        best, rest = around.best, ConditionalFit(around.objective, around.best, [x, y])
+        best, conditional_fit = (
+            minimum.best,
+            ConditionalFit(minimum.objective, minimum.best, [x, y]),
+        )
         covariance = best.covariance[np.ix_([x, y], [x, y])]
-        found = [contour(rest, covariance, rise, self.points) for rise in self._rises()]
+        contours = [
+            contour(conditional_fit, covariance, rise, self.points) for rise in self._rises()
+        ]
         return Pair(
             x=best.names[x],
             y=best.names[y],
             units=(best.units[x], best.units[y]),
             best=(float(best.values[x]), float(best.values[y])),
-            lines=tuple(found),
+            lines=tuple(contours),
         )
 
     def _rises(self) -> list[float]:
-        """Give how far the statistic rises, from the innermost contour outwards."""
-        # chi-square of two degrees of freedom: 1 - exp(-rise / 2)
+        """Return the rise of the statistic on each contour, from the innermost outwards."""
+        # chi-square with two degrees of freedom: 1 - exp(-rise / 2)
         joint = [-2 * np.log1p(-probability) for probability in self.probabilities]
         return sorted({*(sigma**2 for sigma in self.sigmas), *map(float, joint)})

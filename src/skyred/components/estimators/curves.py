@@ -1,4 +1,4 @@
-"""Curves of the statistic along one parameter: as tables, and drawn."""
+"""Profiles of the statistic along single parameters, as tables and plots."""
 
 from __future__ import annotations
 
@@ -17,19 +17,28 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 COLOURS = ("tab:blue", "tab:orange", "tab:green", "tab:red", "tab:purple", "tab:brown")
-ABOUT = {
+DESCRIPTIONS = {
     "parameter": "source.part.parameter",
-    "unit": "unit of the numbers in the row",
-    "value": "best value",
-    "error": "by the second derivatives",
+    "unit": "unit of the values in the row",
+    "value": "best-fit value",
+    "error": "symmetric error, from the second derivatives",
 }
-LARGEST_POWER = 2  # of ten, that a number is written out with
-STYLES = ("-", "--", ":", "-.")  # with the colours: curves are told apart in greyscale too
+MAX_POWER = 2  # largest power of ten of numbers without an exponent
+STYLES = ("-", "--", ":", "-.")  # with the colours; makes curves distinct in greyscale too
 
 
 @attrs.frozen
 class Crossing:
-    """How far a parameter is from its best value by some sigma, down and up."""
+    """Asymmetric errors of a parameter.
+
+    Parameters
+    ----------
+    sigma : float
+        Confidence of the errors in sigma.
+    errn, errp : float
+        Distances from the best-fit value at which the statistic rises by the square of ``sigma``,
+        downwards and upwards; NaN if it does not.
+    """
 
     sigma: float
     errn: float
@@ -43,14 +52,14 @@ class Curve:
     Parameters
     ----------
     name, unit : str
-        The parameter.
+        Name and unit of the parameter.
     value, error : float
-        Its best value and symmetric error, in its unit.
+        Best-fit value and symmetric error, in ``unit``.
     values, delta_stat : array
-        Where the profile was looked at, and how far the statistic is above its minimum there,
-        shape (m,); NaN where the rest could not be fitted.
+        Values of the parameter, and the statistic there above its minimum, shape (m,); NaN if the
+        fit of the other parameters failed.
     crossings : tuple of Crossing
-        Its asymmetric errors.
+        Asymmetric errors.
     """
 
     name: str
@@ -62,23 +71,48 @@ class Curve:
     crossings: tuple[Crossing, ...]
 
     def table(self) -> Table:
-        """Give the curve, with all else in the metadata."""
+        """Return the profile as a table, with the name of the parameter in the metadata.
+
+        Returns
+        -------
+        astropy.table.Table
+            Columns ``value`` and ``delta_stat``, one row per value.
+        """
         from astropy.table import Table
 
         table = Table({"value": u.Quantity(self.values, self.unit), "delta_stat": self.delta_stat})
         table["value"].description = self.name
-        table["delta_stat"].description = "fit statistic above its minimum, the rest fitted again"
+        table["delta_stat"].description = "fit statistic above its minimum, others refitted"
         table.meta |= {"EXTNAME": "PROFILE", "PARNAME": self.name}
         return table
 
     def row(self) -> tuple[Any, ...]:
-        """Give name, unit, value, error and all asymmetric errors."""
-        ends = [end for each in self.crossings for end in (each.errn, each.errp)]
+        """Return the row of the parameter in the table of all profiles.
+
+        Returns
+        -------
+        tuple
+            Name, unit, value, error and all asymmetric errors.
+        """
+        ends = [end for crossing in self.crossings for end in (crossing.errn, crossing.errp)]
         return (self.name, self.unit, self.value, self.error, *ends)
 
     @classmethod
     def of(cls, row: Row, table: Table) -> Self:
-        """Read a curve from its row in the table of all, and its own table."""
+        """Create a profile from its row in the table of all profiles, and its own table.
+
+        Parameters
+        ----------
+        row : astropy.table.Row
+            Row of `summary`.
+        table : astropy.table.Table
+            Table of the profile.
+
+        Returns
+        -------
+        Curve
+            The profile.
+        """
         crossings = [
             Crossing(_sigma(name), float(row[name]), float(row[name.replace("errn", "errp")]))
             for name in row.colnames
@@ -96,17 +130,28 @@ class Curve:
 
 
 def summary(curves: Sequence[Curve]) -> Table:
-    """Give a row for each curve: its best value and its errors, in the unit of the row."""
+    """Return the best-fit value and the errors of each parameter.
+
+    Parameters
+    ----------
+    curves : sequence of Curve
+        The profiles.
+
+    Returns
+    -------
+    astropy.table.Table
+        One row per profile, in the unit of column ``unit``.
+    """
     from astropy.table import Table
 
-    sigmas = [each.sigma for each in curves[0].crossings]
+    sigmas = [crossing.sigma for crossing in curves[0].crossings]
     ends = [f"{side}_{sigma!r}sigma" for sigma in sigmas for side in ("errn", "errp")]
     names = ["parameter", "unit", "value", "error", *ends]
     table = Table(rows=[curve.row() for curve in curves], names=names)
     for column in table.itercols():
-        down = "down" if column.name.startswith("errn") else "up"
-        risen = f"how far {down} the statistic rises by the square of sigma; NaN: never"
-        column.description = ABOUT.get(column.name, risen)
+        direction = "down" if column.name.startswith("errn") else "up"
+        description = f"distance {direction} to a rise of the statistic by sigma squared; NaN: none"
+        column.description = DESCRIPTIONS.get(column.name, description)
     table.meta["EXTNAME"] = "PARAMETERS"
     return table
 
@@ -116,68 +161,130 @@ def _sigma(column: str) -> float:
 
 
 def power_of(value: float, error: float) -> int:
-    """Choose the power of ten that a number is written with; 0 for numbers of order one."""
+    """Return the power of ten to write a number with; 0 for numbers of order one.
+
+    Parameters
+    ----------
+    value : float
+        The number.
+    error : float
+        Its error.
+
+    Returns
+    -------
+    int
+        The power of ten.
+    """
     power = int(np.floor(np.log10(max(abs(value), error))))
-    return power if abs(power) > LARGEST_POWER else 0
+    return power if abs(power) > MAX_POWER else 0
 
 
 def axis_label(name: str, unit: str, power: int = 0) -> str:
-    """Label an axis with a parameter, the power of ten it is divided by, and its unit."""
-    known = u.Unit(unit)
-    # astropy writes degrees as a raised circle, which is lost between brackets
-    text = "deg" if known == u.deg else f"{known:latex_inline}" if unit else ""
-    parts = [rf"$10^{{{power}}}$"] * bool(power) + [text] * bool(text)
+    """Return an axis label: a parameter, the power of ten of its values, and its unit.
+
+    Parameters
+    ----------
+    name : str
+        Name of the parameter.
+    unit : str
+        Unit, possibly empty.
+    power : int
+        Power of ten by which the values are divided.
+
+    Returns
+    -------
+    str
+        The label.
+    """
+    parsed_unit = u.Unit(unit)
+    # astropy's degree sign is hard to see between brackets
+    unit_text = "deg" if parsed_unit == u.deg else f"{parsed_unit:latex_inline}" if unit else ""
+    parts = [rf"$10^{{{power}}}$"] * bool(power) + [unit_text] * bool(unit_text)
     return f"{name} [{' '.join(parts)}]" if parts else name
 
 
 def few_ticks(ax: Axes) -> None:
-    """Leave room between the numbers at the axes, which are written out."""
+    """Reduce the number of ticks, to fit in labels without an offset.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        The axes.
+    """
     ax.locator_params(nbins=5)
     ax.ticklabel_format(useOffset=False)
 
 
 def draw_curve(curve: Curve, ax: Axes | None = None) -> Axes:
-    """Draw one profile in the unit of its parameter, with the parabola of its error."""
+    """Draw one profile in the unit of its parameter, with the parabola of its error.
+
+    Parameters
+    ----------
+    curve : Curve
+        The profile.
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; by default those of a new figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes.
+    """
     ax = ax or _figure()
     power = power_of(curve.value, curve.error)
     scale = 10.0**power
     best, error, values = curve.value / scale, curve.error / scale, curve.values / scale
-    known = np.isfinite(curve.delta_stat)
-    low, high = values[known][[0, -1]]
-    fine = np.linspace(low, high, 200)
-    ax.plot(values[known], curve.delta_stat[known], "o-", color="black", markersize=3,
+    is_finite = np.isfinite(curve.delta_stat)
+    low, high = values[is_finite][[0, -1]]
+    grid = np.linspace(low, high, 200)
+    ax.plot(values[is_finite], curve.delta_stat[is_finite], "o-", color="black", markersize=3,
             label="profile")  # fmt: skip
-    ax.plot(fine, ((fine - best) / error) ** 2, "--", color="tab:blue",
+    ax.plot(grid, ((grid - best) / error) ** 2, "--", color="tab:blue",
             label="parabola of the error")  # fmt: skip
-    _levels(ax, [each.sigma for each in curve.crossings], float(np.nanmax(curve.delta_stat)))
-    for each in curve.crossings:
-        for end in (curve.value - each.errn, curve.value + each.errp):
-            if low <= end / scale <= high:
-                ax.vlines(end / scale, 0, each.sigma**2, color="0.5", linewidth=0.8)
+    _draw_levels(
+        ax, [crossing.sigma for crossing in curve.crossings], float(np.nanmax(curve.delta_stat))
+    )
+    for crossing in curve.crossings:
+        for bound in (curve.value - crossing.errn, curve.value + crossing.errp):
+            if low <= bound / scale <= high:
+                ax.vlines(bound / scale, 0, crossing.sigma**2, color="0.5", linewidth=0.8)
     few_ticks(ax)
     ax.set_xlabel(axis_label(curve.name, curve.unit, power))
     ax.set_xlim(low, high)
-    ax.set_title(_result(curve), fontsize="medium")
+    ax.set_title(_result_text(curve), fontsize="medium")
     ax.legend(loc="upper center", fontsize="small")
     return ax
 
 
 def draw_curves(curves: Sequence[Curve], ax: Axes | None = None) -> Axes:
-    """Draw profiles together, each in units of its error, against the parabola they would be."""
+    """Draw several profiles in units of their errors, with a parabola for comparison.
+
+    Parameters
+    ----------
+    curves : sequence of Curve
+        The profiles.
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; by default those of a new figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes.
+    """
     ax = ax or _figure()
-    top, wide = 1.0, 1.0
+    top, width = 1.0, 1.0
     for number, curve in enumerate(curves):
-        away = (curve.values - curve.value) / curve.error
+        pulls = (curve.values - curve.value) / curve.error
         style = STYLES[(number // len(COLOURS)) % len(STYLES)]
-        ax.plot(away, curve.delta_stat, style, color=COLOURS[number % len(COLOURS)],
+        ax.plot(pulls, curve.delta_stat, style, color=COLOURS[number % len(COLOURS)],
                 label=curve.name)  # fmt: skip
         top = max(top, float(np.nanmax(curve.delta_stat)))
-        wide = max(wide, float(np.abs(away).max()))
-    fine = np.linspace(-wide, wide, 200)
-    ax.plot(fine, fine**2, color="0.6", linewidth=4, alpha=0.5, zorder=0, label="parabola")
-    _levels(ax, [each.sigma for each in curves[0].crossings], top)
+        width = max(width, float(np.abs(pulls).max()))
+    grid = np.linspace(-width, width, 200)
+    ax.plot(grid, grid**2, color="0.6", linewidth=4, alpha=0.5, zorder=0, label="parabola")
+    _draw_levels(ax, [crossing.sigma for crossing in curves[0].crossings], top)
     ax.set_xlabel("(value - best value) / error")
-    ax.set_xlim(-wide, wide)
+    ax.set_xlim(-width, width)
     ax.legend(fontsize="small")
     return ax
 
@@ -189,7 +296,8 @@ def _figure() -> Axes:
     return ax
 
 
-def _levels(ax: Axes, sigmas: Sequence[float], top: float) -> None:
+def _draw_levels(ax: Axes, sigmas: Sequence[float], top: float) -> None:
+    """Draw horizontal lines at squares of sigma, and set the vertical axis."""
     style: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "ha": "right", "va": "bottom"}
     for sigma in sigmas:
         if sigma**2 < 1.05 * top:
@@ -200,8 +308,8 @@ def _levels(ax: Axes, sigmas: Sequence[float], top: float) -> None:
     ax.set_ylabel(r"$\Delta$ fit statistic")
 
 
-def _result(curve: Curve) -> str:
-    """Write the best value with the errors of the first crossing, to two digits of these."""
+def _result_text(curve: Curve) -> str:
+    """Return the best-fit value and the errors of the first crossing, with two digits."""
     first = curve.crossings[0] if curve.crossings else Crossing(1, curve.error, curve.error)
     power = power_of(curve.value, curve.error)
     scale = 10.0**power

@@ -1,4 +1,4 @@
-"""The estimator `excess-map`: counts above the background, fluxes, and how significant they are."""
+"""Estimator `excess-map`: excess counts, fluxes and their significance."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import attrs
 from astropy import units as u
 
 from skyred.components.estimators.flux_maps import FluxMapsProduct, MapEstimator
-from skyred.components.estimators.mosaic import Mosaic, choose
+from skyred.components.estimators.mosaic import Mosaic, select_maps
 from skyred.components.estimators.scripted import (
     edges_option,
     write_map,
@@ -37,11 +37,28 @@ class ExcessProduct(FluxMapsProduct):
     meaning = r"Significance of the excess [$\sigma$]"
 
     def pictures(self) -> dict[str, Callable[[], Axes]]:
-        """Name its two pictures."""
+        """Return the functions that draw the significance and the excess counts.
+
+        Returns
+        -------
+        dict of str to callable
+            Functions that draw a plot; keys are appended to the name of the product.
+        """
         return {"": self.plot, "-counts": self.plot_counts}
 
     def plot_counts(self, ax: Axes | None = None) -> Axes:
-        """Draw the excess counts within the correlation radius, of all energy bins together."""
+        """Draw the excess counts within the correlation radius, summed over energy.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Axes to draw on; by default those of a new figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            The axes.
+        """
         excess = self.maps.npred_excess.sum_over_axes(keepdims=False)
         label = "Excess within the radius [counts]"
         ax = draw_map(excess, ax, label, cmap=SEQUENTIAL, interpolation="none")
@@ -50,27 +67,44 @@ class ExcessProduct(FluxMapsProduct):
 
 
 @value
-class Correlated(MapEstimator):
-    """Counts over the background within a radius of each pixel: what such maps share."""
+class CorrelatedMapEstimator(MapEstimator):
+    """Base of estimators of counts over the background within a radius of each pixel."""
 
     correlation_radius: u.Quantity = quantity(
-        "0.1 deg", min="1e-3 deg", doc="Radius of the disk that counts are summed over."
+        "0.1 deg", min="1e-3 deg", doc="Radius of the disk over which counts are summed."
     )
     correlate_off: bool = option(
         True,
-        doc="Whether counts off are summed over the disk too; those of a ring, which stand for "
-        "many pixels already, are then counted several times.",
+        doc="Whether off counts are summed over the disk too. The off counts of a ring cover many "
+        "pixels, so that they are then counted several times.",
     )
 
     def excess_maps(self, datasets: Datasets, columns: Sequence[str] = ()) -> FluxMaps:
-        """Estimate with gammapy's `ExcessMapEstimator`, over the (fitted) background alone.
+        """Estimate excess maps over the (fitted) background alone.
 
-        The significance is that of Li & Ma (1983, ApJ 272, 317): for counts off (wstat), or for a
-        known background (Cash).
+        The significance is that of Li & Ma (1983, ApJ 272, 317), computed by gammapy's
+        `ExcessMapEstimator`: for off counts (wstat), or for a known background (Cash).
+
+        Parameters
+        ----------
+        datasets : gammapy.datasets.Datasets
+            The datasets, with their fitted models.
+        columns : sequence of str
+            Optional maps of gammapy's `ExcessMapEstimator`, such as ``ul``.
+
+        Returns
+        -------
+        gammapy.estimators.FluxMaps
+            The maps.
+
+        Raises
+        ------
+        ModelError
+            If there is no matching map dataset, or the datasets cannot be summed.
         """
         from gammapy.estimators import ExcessMapEstimator
 
-        mosaic = Mosaic.of(choose(datasets, self.datasets), sources=False)
+        mosaic = Mosaic.of(select_maps(datasets, self.datasets), sources=False)
         estimator = ExcessMapEstimator(
             self.correlation_radius,
             selection_optional=list(columns),
@@ -80,7 +114,20 @@ class Correlated(MapEstimator):
         return mosaic.excess(estimator, self.energy_edges, exposure)
 
     def write_maps_of(self, script: Script, columns: Sequence[str] = ()) -> None:
-        """Write ``maps``, and their file and picture."""
+        """Write ``maps``, their file and their plots.
+
+        Parameters
+        ----------
+        script : Script
+            The script to which the code is added.
+        columns : sequence of str
+            Optional maps of gammapy's `ExcessMapEstimator`.
+
+        Raises
+        ------
+        ExportError
+            If several map datasets would have to be summed.
+        """
         script.use("gammapy.estimators", "ExcessMapEstimator")
         write_without_sources(script, write_map(script, self.datasets))
         options = [script.quantity(self.correlation_radius)]
@@ -96,18 +143,49 @@ class Correlated(MapEstimator):
 
 
 @component
-class ExcessMap(Correlated):
+class ExcessMap(CorrelatedMapEstimator):
     """Excess over the background within a correlation radius: counts, flux and significance."""
 
     kind = "excess-map"
     product = ExcessProduct
-    errors: bool = option(False, doc="Whether asymmetric errors and upper limits are made (slow).")
+    errors: bool = option(
+        False, doc="Whether asymmetric errors and upper limits are computed (slow)."
+    )
 
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> ExcessProduct:
-        """Sum counts, and compare them with the background."""
+        """Compare the summed counts with the background.
+
+        Parameters
+        ----------
+        datasets : gammapy.datasets.Datasets
+            The datasets, with their fitted models.
+        fit : FitResult or None
+            Result of the fit, None if nothing was fitted; not used.
+
+        Returns
+        -------
+        ExcessProduct
+            The maps.
+
+        Raises
+        ------
+        ModelError
+            If there is no matching map dataset, or the datasets cannot be summed.
+        """
         columns = ["errn-errp", "ul"] if self.errors else []
         return ExcessProduct(self.label, self.excess_maps(datasets, columns))
 
     def write_script(self, script: Script) -> None:
-        """Run gammapy's estimator."""
+        """Write a call of gammapy's `ExcessMapEstimator`.
+
+        Parameters
+        ----------
+        script : Script
+            The script to which the code is added.
+
+        Raises
+        ------
+        ExportError
+            If several map datasets would have to be summed.
+        """
         self.write_maps_of(script, ["errn-errp", "ul"] if self.errors else [])

@@ -1,4 +1,4 @@
-"""Maps of flux and significance: what the estimators of them share, and their products."""
+"""Base classes of estimators of flux and significance maps, and of their products."""
 
 from __future__ import annotations
 
@@ -35,35 +35,67 @@ COLUMNS = {
     "sqrt_ts_max": "Highest significance, in sigma",
     "lon": "Longitude of that pixel, in the frame of the map",
     "lat": "Latitude of that pixel, in the frame of the map",
-    "flux": "Integral flux there",
-    "flux_err": "Its error",
+    "flux": "Integral flux in that pixel",
+    "flux_err": "Error of the flux",
 }
 
 
 @attrs.define(eq=False)
 class FluxMapsProduct(Product):
-    """Maps of flux, its errors and its significance, with the source that they are of.
+    """Maps of the flux of a source, its errors and its significance.
 
     Parameters
     ----------
     maps : gammapy.estimators.FluxMaps
-        What gammapy's estimator gives, or would give.
+        The maps, as those of gammapy's estimator.
     """
 
     maps: FluxMaps
     meaning: ClassVar[str] = r"Significance [$\sigma$]"
 
     def write(self, folder: Path) -> list[Path]:
-        """Write ``NAME.fits``, for gammapy's `FluxMaps.read`, and the source as ``NAME.yaml``."""
+        """Write ``NAME.fits``, for gammapy's `FluxMaps.read`, and the source as ``NAME.yaml``.
+
+        Parameters
+        ----------
+        folder : pathlib.Path
+            Folder of the files.
+
+        Returns
+        -------
+        list of pathlib.Path
+            The files written.
+        """
         return write_maps(self.maps, folder / f"{self.name}.fits")
 
     @classmethod
     def read(cls, folder: Path, name: str, models: Models | None) -> Self:
-        """Read the maps and the source."""
+        """Read the maps and the source.
+
+        Parameters
+        ----------
+        folder : pathlib.Path
+            Folder of the files.
+        name : str
+            Name of the product, without suffix.
+        models : gammapy.modeling.models.Models or None
+            Fitted models of the run.
+
+        Returns
+        -------
+        FluxMapsProduct
+            The maps.
+        """
         return cls(name, read_maps(folder / f"{name}.fits"))
 
     def table(self) -> Table:
-        """Give a row for each energy bin: the highest significance, where it is, the flux there."""
+        """Return the highest significance in each energy bin, with its position and flux.
+
+        Returns
+        -------
+        astropy.table.Table
+            One row per energy bin.
+        """
         from astropy.table import QTable, Table
 
         rows = [_peak(self.maps, plane) for plane in self.planes]
@@ -75,66 +107,113 @@ class FluxMapsProduct(Product):
 
     @property
     def planes(self) -> list[WcsNDMap]:
-        """The significance, one map for each energy bin."""
+        """Significance maps, one per energy bin."""
         return list(self.maps.sqrt_ts.iter_by_image(keepdims=True))
 
     @property
     def strongest(self) -> WcsNDMap:
-        """The significance in the energy bin where it is highest."""
+        """Significance map of the energy bin with the highest significance."""
         return max(self.planes, key=_highest)
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the significance, of the energy bin where it is highest."""
+        """Draw the significance in the energy bin with the highest significance.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Axes to draw on; by default those of a new figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            The axes.
+        """
         return draw_significance(self.strongest, ax, self.meaning)
 
 
 @value
 class MapEstimator(Estimator):
-    """Something of map datasets, in bins of energy: what estimators of maps share."""
+    """Base of estimators of maps in energy bins."""
 
     energy_edges: u.Quantity | None = energy_bins("one bin of the whole energy axis")
     datasets: tuple[str, ...] = option(
-        (), type=str, many=True, doc="Names of the datasets (with wildcards); all maps if left out."
+        (), type=str, many=True, doc="Names of the datasets (with wildcards); by default all maps."
     )
 
     def validate(self) -> Iterable[Problem]:
-        """Edges rise."""
+        """Check that the energy edges increase.
+
+        Yields
+        ------
+        Problem
+            Energy edges that do not increase.
+        """
         yield from rising_problems(self.energy_edges)
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """There must be a map, and the edges lie on the energy axes."""
+        """Yield a problem if there is no map, or if energy edges are outside the axes.
+
+        Parameters
+        ----------
+        pipeline : Chain
+            The pipeline, with its data entries and models.
+
+        Yields
+        ------
+        Problem
+            A problem, with the option and the reason.
+        """
         yield from map_problems(pipeline)
         if self.energy_edges is not None:
             yield from edge_problems(self.energy_edges, pipeline)
 
 
 def draw_significance(plane: WcsNDMap, ax: Axes | None, label: str) -> Axes:
-    """Draw a map of significances, symmetric about zero, of one energy bin."""
+    """Draw the significance in one energy bin, with colours symmetric about zero.
+
+    Parameters
+    ----------
+    plane : gammapy.maps.WcsNDMap
+        The significance in one energy bin.
+    ax : matplotlib.axes.Axes or None
+        Axes to draw on; those of a new figure if None.
+    label : str
+        Label of the colour bar.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes.
+    """
     image = plane.sum_over_axes(keepdims=False)
-    known = np.where(np.isfinite(image.data), np.abs(image.data), 0)
-    limit = max(5.0, float(known.max()))
+    magnitudes = np.where(np.isfinite(image.data), np.abs(image.data), 0)
+    limit = max(5.0, float(magnitudes.max()))
     ax = draw_signed(image, ax, label, limit)
     ax.set_title(energy_text(plane.geom.axes["energy"].edges))
     return ax
 
 
-def _known(plane: WcsNDMap) -> Any:
+def _is_finite(plane: WcsNDMap) -> Any:
+    """Return the mask of the finite values, with the shape of the map."""
     return np.isfinite(plane.data)
 
 
 def _highest(plane: WcsNDMap) -> float:
-    return float(np.max(plane.data, where=_known(plane), initial=-np.inf))
+    return float(np.max(plane.data, where=_is_finite(plane), initial=-np.inf))
 
 
 def _peak(maps: FluxMaps, plane: WcsNDMap) -> tuple[Any, ...]:
+    """Return the row of an energy bin, with the columns of `COLUMNS`."""
     axis = plane.geom.axes["energy"]
     edges = axis.edges.to("TeV")
     unit = maps.flux.unit
-    if not _known(plane).any():
+    if not _is_finite(plane).any():
         return (*edges, np.nan, *[np.nan * u.deg] * 2, *[np.nan * unit] * 2)
-    data = np.where(_known(plane), plane.data, -np.inf)[0]
-    place = np.unravel_index(np.argmax(data), data.shape)
-    lon, lat = (each.to("deg") for each in plane.geom.to_image().pix_to_coord(place[::-1]))
+    data = np.where(_is_finite(plane), plane.data, -np.inf)[0]
+    pixel = np.unravel_index(np.argmax(data), data.shape)
+    lon, lat = (
+        coordinate.to("deg") for coordinate in plane.geom.to_image().pix_to_coord(pixel[::-1])
+    )
     row = maps.geom.axes["energy"].coord_to_idx(axis.center)[0]
-    fluxes = (getattr(maps, name).data[(row, *place)] * unit for name in ("flux", "flux_err"))
-    return (*edges, data[place], lon, lat, *fluxes)
+    fluxes = (getattr(maps, name).data[(row, *pixel)] * unit for name in ("flux", "flux_err"))
+    return (*edges, data[pixel], lon, lat, *fluxes)

@@ -1,4 +1,4 @@
-"""Options that estimators of fluxes share."""
+"""Options that flux estimators share."""
 
 from __future__ import annotations
 
@@ -10,27 +10,62 @@ OPTIONAL = ("errn-errp", "ul", "scan", "sensitivity")
 
 
 def energy_bins(default: str) -> Any:
-    """Declare edges of energy bins that may be left out; `default` says what is taken then."""
-    doc = f"Edges of the energy bins; {default} if left out."
+    """Declare the optional energy edges.
+
+    Parameters
+    ----------
+    default : str
+        Description of the bins that are used by default.
+
+    Returns
+    -------
+    Any
+        The option.
+    """
+    doc = f"Edges of the energy bins; by default {default}."
     return quantity(None, many=True, unit="TeV", min="1e-9 TeV", doc=doc)
 
 
 def optional_columns() -> Any:
-    """Declare which optional columns there are: all by default."""
+    """Declare the option of optional columns, by default all of them.
+
+    Returns
+    -------
+    Any
+        The option.
+    """
     doc = "Optional columns: asymmetric errors, upper limit, likelihood scan, sensitivity."
     return option(OPTIONAL, choices=OPTIONAL, many=True, doc=doc)
 
 
 def refit_others() -> Any:
-    """Declare whether the free parameters of the rest are fitted again, as gammapy calls it."""
+    """Declare the option to refit the other free parameters (``reoptimize`` of gammapy).
+
+    Returns
+    -------
+    Any
+        The option.
+    """
     return option(False, doc="Whether the other free parameters are fitted again.")
 
 
 def error_width() -> Any:
-    """Declare the width of the errors, in sigma."""
+    """Declare the option of the width of the errors, in sigma.
+
+    Returns
+    -------
+    Any
+        The option.
+    """
     return option(1.0, min=0.1, doc="Width of the errors in sigma.")
 
 
 def limit_confidence() -> Any:
-    """Declare the confidence of upper limits, in sigma."""
+    """Declare the option of the confidence of upper limits, in sigma.
+
+    Returns
+    -------
+    Any
+        The option.
+    """
     return option(2.0, min=0.1, doc="Confidence of the upper limits in sigma.")

@@ -1,4 +1,4 @@
-"""The estimator `flux-points`: the spectrum of a source in bins of energy."""
+"""Estimator `flux-points`: the spectrum of a source in energy bins."""
 
 from __future__ import annotations
 
@@ -41,17 +41,17 @@ if TYPE_CHECKING:
 
 
 log = logging.getLogger(__name__)
-NEAR = 0.01  # of an energy: what two edges may differ by and be one
+EDGE_TOLERANCE = 0.01  # relative difference up to which two energy edges are the same
 
 
 @attrs.define(eq=False)
 class FluxPointsProduct(Product):
     """Flux points of a source, with its fitted model.
 
-    Norms are fluxes in units of the magnitude of the model's flux: ``flux.reference_model`` is the
-    fitted model where that is positive, and its opposite where it is negative. Without a reference
-    model gammapy's ``FluxPoints.read`` takes the positive reference fluxes in the file; with one it
-    needs that one, not a fitted model of negative amplitude.
+    Norms are fluxes in units of the absolute flux of the model: ``flux.reference_model`` is the
+    fitted model if that is positive, and its opposite if it is negative. Without a reference model,
+    gammapy's ``FluxPoints.read`` uses the positive reference fluxes in the file. A reference model
+    passed to it must be positive too, and not a fitted model with a negative amplitude.
 
     Parameters
     ----------
@@ -66,20 +66,46 @@ class FluxPointsProduct(Product):
 
     @property
     def source(self) -> str:
-        """Name of the source; "" if its model is not known."""
+        """Name of the source; an empty string if its model is not available."""
         return "" if self.model is None else str(self.model.name)
 
     def write(self, folder: Path) -> list[Path]:
-        """Write ``NAME.fits`` (gadf-sed, everything) and ``NAME.ecsv`` (dnde, to be read)."""
+        """Write ``NAME.fits`` (gadf-sed, all quantities) and ``NAME.ecsv`` (dnde).
+
+        Parameters
+        ----------
+        folder : pathlib.Path
+            Folder of the files.
+
+        Returns
+        -------
+        list of pathlib.Path
+            The files written.
+        """
         fits, ecsv = folder / f"{self.name}.fits", folder / f"{self.name}.ecsv"
         self.flux.write(fits, format="gadf-sed", sed_type="likelihood", overwrite=True)
-        _note_source(fits, self.source)
+        _write_source_keyword(fits, self.source)
         self.table().write(ecsv, format="ascii.ecsv", overwrite=True)
         return [fits, ecsv]
 
     @classmethod
     def read(cls, folder: Path, name: str, models: Models | None) -> Self:
-        """Read ``NAME.fits``, with the model it names."""
+        """Read ``NAME.fits``, with the model of its source.
+
+        Parameters
+        ----------
+        folder : pathlib.Path
+            Folder of the files.
+        name : str
+            Name of the product, without suffix.
+        models : gammapy.modeling.models.Models or None
+            Fitted models of the run.
+
+        Returns
+        -------
+        FluxPointsProduct
+            The flux points.
+        """
         from astropy.io import fits
         from gammapy.estimators import FluxPoints as GammapyFluxPoints
 
@@ -90,7 +116,13 @@ class FluxPointsProduct(Product):
         return cls(name, flux, model)
 
     def table(self) -> Table:
-        """Give energies, differential flux and all optional columns."""
+        """Return energies, differential fluxes and all optional columns.
+
+        Returns
+        -------
+        astropy.table.Table
+            One row per energy bin.
+        """
         table = self.flux.to_table(sed_type="dnde", format="gadf-sed")
         for column in table.itercols():
             if column.dtype.kind == "f" and column.name.startswith("dnde"):
@@ -100,8 +132,18 @@ class FluxPointsProduct(Product):
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the spectral energy distribution: butterfly, model and flux points.
 
-        Fluxes of less than 2 sigma, negative ones among them, are drawn as upper limits. The axis
-        is logarithmic, unless something drawn is not positive.
+        Fluxes below 2 sigma, including negative ones, are drawn as upper limits. The axis is
+        logarithmic, unless a value is not positive.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Axes to draw on; by default those of a new figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            The axes.
         """
         from skyred.products.plotting.flux_points import draw_flux_points
 
@@ -109,8 +151,8 @@ class FluxPointsProduct(Product):
         return draw_flux_points(self.flux, spectral, self.source or self.name, ax)
 
 
-def _note_source(path: Path, source: str) -> None:
-    # gammapy's format has no place for it, and reading needs it to find the model again
+def _write_source_keyword(path: Path, source: str) -> None:
+    # gammapy's format has no keyword for the source, which `read` needs to find its model
     from astropy.io import fits
 
     fits.setval(path, "SOURCE", value=source, comment="name of the source's model", ext=1)
@@ -118,7 +160,7 @@ def _note_source(path: Path, source: str) -> None:
 
 @component
 class FluxPoints(Estimator):
-    """Flux points of a source: its norm fitted in each bin of energy."""
+    """Flux points of a source: its norm fitted in each energy bin."""
 
     kind = "flux-points"
     product = FluxPointsProduct
@@ -127,7 +169,7 @@ class FluxPoints(Estimator):
         many=True,
         unit="TeV",
         min="1e-9 TeV",
-        doc="Edges of the bins; an edge of the energy axis is taken for each.",
+        doc="Edges of the bins; each is replaced by the nearest edge of the energy axis.",
     )
     columns: tuple[str, ...] = optional_columns()
     reoptimize: bool = refit_others()
@@ -135,16 +177,48 @@ class FluxPoints(Estimator):
     n_sigma_ul: float = limit_confidence()
 
     def validate(self) -> Iterable[Problem]:
-        """Edges rise."""
+        """Check that the energy edges increase.
+
+        Yields
+        ------
+        Problem
+            Energy edges that do not increase.
+        """
         yield from rising_problems(self.energy_edges)
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Yield problems of the source, the energy edges and the energy axes."""
+        """Yield problems of the source, the energy edges and the energy axes.
+
+        Parameters
+        ----------
+        pipeline : Chain
+            The pipeline, with its data entries and models.
+
+        Yields
+        ------
+        Problem
+            A problem, with the option and the reason.
+        """
         yield from source_problems(self.source, pipeline)
         yield from bin_problems(self.energy_edges, pipeline)
 
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> FluxPointsProduct:
-        """Estimate by the flat likelihood, with the numbers of gammapy's `FluxPointsEstimator`."""
+        """Estimate flux points with the compiled likelihood.
+
+        The results agree with those of gammapy's `FluxPointsEstimator`.
+
+        Parameters
+        ----------
+        datasets : gammapy.datasets.Datasets
+            The datasets, with their fitted models.
+        fit : FitResult or None
+            Result of the fit, None if nothing was fitted; not used.
+
+        Returns
+        -------
+        FluxPointsProduct
+            The flux points and the model of the source.
+        """
         from skyred.likelihood import flux_points
 
         flux = flux_points(
@@ -155,15 +229,21 @@ class FluxPoints(Estimator):
             reoptimize=self.reoptimize,
             n_sigma=self.n_sigma,
             n_sigma_ul=self.n_sigma_ul,
-            allow_multiple_telescopes=True,  # each data entry is there on purpose
+            allow_multiple_telescopes=True,  # every data entry is part of the analysis
         )
-        _tell_of_moved_edges(self.label, self.energy_edges, flux.geom.axes["energy"].edges)
+        _warn_of_moved_edges(self.label, self.energy_edges, flux.geom.axes["energy"].edges)
         return FluxPointsProduct(self.label, flux, datasets.models.copy()[self.source])
 
     def write_script(self, script: Script) -> None:
-        """Run gammapy's estimator."""
+        """Write a call of gammapy's `FluxPointsEstimator`.
+
+        Parameters
+        ----------
+        script : Script
+            The script to which the code is added.
+        """
         script.use("gammapy.estimators", "FluxPointsEstimator")
-        # each dataset is there on purpose, whatever its telescope
+        # every dataset is part of the analysis, of any telescope
         options = [*flux_options(self, script), "allow_multiple_telescopes=True"]
         if len(script.datasets_made) > 1:
             self._write_by_bin(script, options)
@@ -178,13 +258,13 @@ class FluxPoints(Estimator):
         script.draw('flux_points.plot(ax=axes, sed_type="e2dnde")', self.label)
 
     def _write_by_bin(self, script: Script, options: list[str]) -> None:
-        """Write one bin after the other: gammapy stumbles where a dataset lacks one of them."""
+        """Write one bin after the other: gammapy fails if a dataset lacks one of them."""
         script.use("itertools", "pairwise")
         script.use("astropy.table", "vstack")
         edges = options[1].removeprefix("energy_edges=")
         options[1] = "energy_edges=u.Quantity(bounds)"
         script.body.add(
-            "# one bin after the other: gammapy stumbles where a dataset has nothing in one",
+            "# one bin after the other: gammapy fails if a dataset lacks one of several",
             "tables = []",
         )
         with script.body.inside(f"for bounds in pairwise({edges}):"):
@@ -192,8 +272,8 @@ class FluxPoints(Estimator):
                 f"estimator = FluxPointsEstimator({', '.join(options)})",
                 "flux_points = estimator.run(datasets)",
                 'table = flux_points.to_table(sed_type="dnde", format="gadf-sed")',
-                "# what is of each dataset differs in length",
-                "table.keep_columns([each for each in table.colnames if table[each].ndim == 1])",
+                "# columns with one value per dataset differ in length",
+                "table.keep_columns([name for name in table.colnames if table[name].ndim == 1])",
                 "tables.append(table)",
             )
         script.body.add(
@@ -204,21 +284,38 @@ class FluxPoints(Estimator):
 
 
 def flux_options(estimator: Any, script: Script) -> list[str]:
-    """Write the options that gammapy's estimators of fluxes share."""
+    """Return the options that gammapy's flux estimators share.
+
+    Parameters
+    ----------
+    estimator : Estimator
+        The estimator.
+    script : Script
+        The script to which the code is added.
+
+    Returns
+    -------
+    list of str
+        The options as code.
+    """
     options = [f"source={literal(estimator.source)}"]
     options += edges_option(script, estimator.label, estimator.energy_edges)
     options.append(f"selection_optional={literal(estimator.columns)}")
     return options + changed_options(estimator, "reoptimize", "n_sigma", "n_sigma_ul")
 
 
-def _tell_of_moved_edges(label: str, asked: u.Quantity, made: u.Quantity) -> None:
-    """Say in the log which edges are others than those asked for: the axis has none there."""
-    near = np.abs(np.log(asked[:, None] / made[None, :]).to_value("")).min(axis=1)
-    if moved := [f"{edge:.4g}" for edge, far in zip(asked, near, strict=True) if far > NEAR]:
+def _warn_of_moved_edges(label: str, requested: u.Quantity, actual: u.Quantity) -> None:
+    """Log a warning of edges that the energy axis does not have."""
+    distances = np.abs(np.log(requested[:, None] / actual[None, :]).to_value("")).min(axis=1)
+    if moved := [
+        f"{edge:.4g}"
+        for edge, distance in zip(requested, distances, strict=True)
+        if distance > EDGE_TOLERANCE
+    ]:
         log.warning(
             "%s: the energy axis has no edge at %s; the bins have the edges %s %s",
             label,
             ", ".join(moved),
-            ", ".join(f"{edge:.4g}" for edge in made.to_value(asked.unit)),
-            asked.unit,
+            ", ".join(f"{edge:.4g}" for edge in actual.to_value(requested.unit)),
+            requested.unit,
         )

@@ -1,4 +1,4 @@
-"""The estimator `flux-profile`: the flux along a line or in rings."""
+"""Estimator `flux-profile`: the flux along a line or in rings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from skyred.components.estimators.flux_options import (
     limit_confidence,
     optional_columns,
 )
-from skyred.components.estimators.mosaic import choose
+from skyred.components.estimators.mosaic import select_maps
 from skyred.components.estimators.profile_shapes import Line, Rings
 from skyred.components.estimators.scripted import (
     changed_options,
@@ -61,18 +61,28 @@ class FluxProfileProduct(Product):
     Parameters
     ----------
     flux : gammapy.estimators.FluxPoints
-        With axes energy and projected-distance; NaN where there is no flux.
-    details : Table
-        For each region its ``solid_angle``, and ``reason``: why there is no flux.
+        Fluxes with the axes energy and projected-distance; NaN if there is no flux.
+    details : astropy.table.Table
+        ``solid_angle`` of each region, and ``reason`` for a missing flux.
     """
 
     flux: FluxPoints
     details: Table
 
     def write(self, folder: Path) -> list[Path]:
-        """Write ``NAME.fits`` (everything) and ``NAME.ecsv`` (fluxes, to be read).
+        """Write ``NAME.fits`` (all quantities) and ``NAME.ecsv`` (fluxes).
 
-        Both are read by gammapy's ``FluxPoints.read(format="profile")``.
+        Gammapy's ``FluxPoints.read(format="profile")`` reads both.
+
+        Parameters
+        ----------
+        folder : pathlib.Path
+            Folder of the files.
+
+        Returns
+        -------
+        list of pathlib.Path
+            The files written.
         """
         index = self.flux.reference_model.spectral_model.index.value
         fits = write_flux(folder, self.name, self.flux, self.details, {"INDEX": index})
@@ -82,15 +92,36 @@ class FluxProfileProduct(Product):
 
     @classmethod
     def read(cls, folder: Path, name: str, models: Models | None) -> Self:
-        """Read ``NAME.fits``."""
+        """Read ``NAME.fits``.
+
+        Parameters
+        ----------
+        folder : pathlib.Path
+            Folder of the files.
+        name : str
+            Name of the product, without suffix.
+        models : gammapy.modeling.models.Models or None
+            Fitted models of the run.
+
+        Returns
+        -------
+        FluxProfileProduct
+            The flux profile.
+        """
         from gammapy.modeling.models import PowerLawSpectralModel, SkyModel
 
-        # without it gammapy takes a straight line through the reference fluxes
+        # without a model, gammapy interpolates the reference fluxes linearly
         model = SkyModel(PowerLawSpectralModel(index=read_header(folder, name)["INDEX"]))
         return cls(name, *read_flux(folder, name, model, ("solid_angle", "reason")))
 
     def table(self) -> Table:
-        """Give a row for each region, fluxes by energy."""
+        """Return the fluxes of each region and energy bin.
+
+        Returns
+        -------
+        astropy.table.Table
+            One row per region.
+        """
         table = flux_table(self.flux, "flux", self.details)
         for column in table.itercols():
             if column.dtype.kind == "f" and column.name.startswith("flux"):
@@ -98,7 +129,18 @@ class FluxProfileProduct(Product):
         return table
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the flux per solid angle over the distance."""
+        """Draw the flux per solid angle against the distance.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Axes to draw on; by default those of a new figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            The axes.
+        """
         import matplotlib.pyplot as plt
 
         if ax is None:
@@ -117,8 +159,8 @@ class FluxProfileProduct(Product):
                         xerr=np.diff(edges) / 2, color=colour,
                         marker=marker, markersize=4, linestyle="none",
                         label=f"{low.value:.3g} to {high.value:.3g} {high.unit}")  # fmt: skip
-        unknown = np.isnan(self.flux.norm.data).all(axis=(1, 2, 3))
-        for ends in zip(edges[:-1][unknown], edges[1:][unknown], strict=True):
+        without_flux = np.isnan(self.flux.norm.data).all(axis=(1, 2, 3))
+        for ends in zip(edges[:-1][without_flux], edges[1:][without_flux], strict=True):
             ax.axvspan(*ends, facecolor="none", edgecolor="0.7",
                        hatch="///", linewidth=0)  # fmt: skip
         ax.axhline(0, color="0.5", linewidth=0.8)
@@ -136,52 +178,89 @@ class FluxProfile(Estimator):
 
     kind = "flux-profile"
     product = FluxProfileProduct
-    line: Line | None = part(Line, None, doc="A line, cut into boxes.")
+    line: Line | None = part(Line, None, doc="A line, divided into boxes.")
     rings: Rings | None = part(Rings, None, doc="Rings around a position, instead of a line.")
-    index: float = option(2.0, min=-5, max=10, doc="Index of the power law that is scaled.")
+    index: float = option(2.0, min=-5, max=10, doc="Index of the power law of the fitted fluxes.")
     energy_edges: u.Quantity | None = energy_bins("one bin of the whole energy axis")
     background_sources: tuple[str, ...] = option(
-        (), type=str, many=True, doc="Sources that belong to the background; by default none."
+        (), type=str, many=True, doc="Sources that are part of the background; by default none."
     )
     columns: tuple[str, ...] = optional_columns()
     n_sigma: float = error_width()
     n_sigma_ul: float = limit_confidence()
     datasets: tuple[str, ...] = option(
-        (), type=str, many=True, doc="Names of the datasets (with wildcards); all maps if left out."
+        (), type=str, many=True, doc="Names of the datasets (with wildcards); by default all maps."
     )
 
     def validate(self) -> Iterable[Problem]:
-        """Edges rise, and there is a line or rings."""
+        """Check that the energy edges increase, and that there is a line or rings.
+
+        Yields
+        ------
+        Problem
+            A problem, with the option and the reason.
+        """
         yield from rising_problems(self.energy_edges)
         if (self.line is None) == (self.rings is None):
-            found = "there is neither line nor rings" if self.line is None else "has both"
-            yield Problem(("line",), found, "give one of the two: line or rings")
+            message = "there is neither line nor rings" if self.line is None else "has both"
+            yield Problem(("line",), message, "give one of the two: line or rings")
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """There must be maps and the sources that are named, and the edges lie on the axes."""
+        """Yield problems of the maps, the background sources and the energy edges.
+
+        Parameters
+        ----------
+        pipeline : Chain
+            The pipeline, with its data entries and models.
+
+        Yields
+        ------
+        Problem
+            A problem, with the option and the reason.
+        """
         yield from map_problems(pipeline)
         if self.energy_edges is not None:
             yield from edge_problems(self.energy_edges, pipeline)
         names = [name for model in pipeline.model for name in model.source_names()]
-        for number, source in enumerate(self.background_sources):
+        for index, source in enumerate(self.background_sources):
             if source not in names and all(model.knows_names() for model in pipeline.model):
-                known = f"there are: {', '.join(names) or 'none'}"
-                place = ("background_sources", number)
-                yield Problem(place, f"no model has the source {source!r}", known)
+                expected = f"there are: {', '.join(names) or 'none'}"
+                path = ("background_sources", index)
+                yield Problem(path, f"no model has the source {source!r}", expected)
 
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> FluxProfileProduct:
-        """Estimate by sums over regions, with the numbers of gammapy's `FluxProfileEstimator`."""
+        """Estimate the fluxes from counts in the regions, with the compiled likelihood.
+
+        The results agree with those of gammapy's `FluxProfileEstimator`.
+
+        Parameters
+        ----------
+        datasets : gammapy.datasets.Datasets
+            The datasets, with their fitted models.
+        fit : FitResult or None
+            Result of the fit, None if nothing was fitted; not used.
+
+        Returns
+        -------
+        FluxProfileProduct
+            The flux profile.
+
+        Raises
+        ------
+        ModelError
+            If there is no matching map dataset, or the datasets are not on one pixel grid.
+        """
         from gammapy.modeling.models import PowerLawSpectralModel
 
         from skyred.likelihood import flux_profile
 
-        chosen = choose(datasets, self.datasets)
+        maps = select_maps(datasets, self.datasets)
         shape = self.line or self.rings
         assert shape is not None
-        geom = chosen[0].counts.geom
+        geom = maps[0].counts.geom
         regions = shape.regions(geom.wcs)
-        found = flux_profile(
-            chosen,
+        profile = flux_profile(
+            maps,
             regions,
             PowerLawSpectralModel(index=self.index),
             self.energy_edges,
@@ -191,15 +270,26 @@ class FluxProfile(Estimator):
             n_sigma=self.n_sigma,
             n_sigma_ul=self.n_sigma_ul,
         )
-        if all(found.reasons):
-            text = f"{self.label}: there is no flux anywhere: {found.reasons[0]}"
-            warnings.warn(text, SkyredWarning, stacklevel=2)
-        return FluxProfileProduct(self.label, found.flux, details(regions, geom, found.reasons))
+        if all(profile.reasons):
+            message = f"{self.label}: there is no flux anywhere: {profile.reasons[0]}"
+            warnings.warn(message, SkyredWarning, stacklevel=2)
+        return FluxProfileProduct(self.label, profile.flux, details(regions, geom, profile.reasons))
 
     def write_script(self, script: Script) -> None:
-        """Run gammapy's estimator, over the fitted background alone."""
+        """Write a call of gammapy's `FluxProfileEstimator`, over the fitted background alone.
+
+        Parameters
+        ----------
+        script : Script
+            The script to which the code is added.
+
+        Raises
+        ------
+        ExportError
+            If sources are part of the background, or several map datasets would have to be summed.
+        """
         if self.background_sources:
-            raise ExportError("has sources in the background, which gammapy's would all be in")
+            raise ExportError("has background_sources, which gammapy's estimator does not support")
         script.use("gammapy.estimators", "FluxProfileEstimator")
         script.use("gammapy.modeling.models", "PowerLawSpectralModel")
         write_without_sources(script, write_map(script, self.datasets))
@@ -227,12 +317,27 @@ class FluxProfile(Estimator):
 
 
 def details(regions: list[SkyRegion], geom: Any, reasons: Iterable[str]) -> Table:
-    """Give the solid angle of each region, and why there is no flux."""
+    """Return the solid angle of each region, and the reasons for missing fluxes.
+
+    Parameters
+    ----------
+    regions : list of regions.SkyRegion
+        The regions.
+    geom : gammapy.maps.WcsGeom
+        Geometry of the maps.
+    reasons : iterable of str
+        Reason of each region; empty if it has a flux.
+
+    Returns
+    -------
+    astropy.table.Table
+        Columns ``solid_angle`` and ``reason``, one row per region.
+    """
     from astropy.table import Table
 
     pixel = abs(np.linalg.det(geom.wcs.celestial.pixel_scale_matrix)) * u.deg**2
     area = u.Quantity([region.to_pixel(geom.wcs).area * pixel for region in regions])
     table = Table({"solid_angle": area, "reason": list(reasons)})
     table["solid_angle"].description = "solid angle of the region"
-    table["reason"].description = "why there is no flux"
+    table["reason"].description = "reason for a missing flux"
     return table

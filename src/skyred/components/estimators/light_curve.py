@@ -1,4 +1,4 @@
-"""The estimator `light-curve`: the flux of a source by run, by night or in intervals of time."""
+"""Estimator `light-curve`: the flux of a source by run, by night or in time intervals."""
 
 from __future__ import annotations
 
@@ -42,13 +42,19 @@ if TYPE_CHECKING:
 
 @value
 class Interval(Fields):
-    """An interval of time."""
+    """Time interval."""
 
-    start: Instant = instant(doc="Its start.")
-    stop: Instant = instant(doc="Its end.")
+    start: Instant = instant(doc="Start of the interval.")
+    stop: Instant = instant(doc="End of the interval.")
 
     def validate(self) -> Iterable[Problem]:
-        """It must not end before it starts."""
+        """Check that the interval starts before it ends.
+
+        Yields
+        ------
+        Problem
+            An interval without a positive length.
+        """
         if not self.start.before(self.stop):
             yield Problem(("start",), f"{self.start} is not before {self.stop}", "swap them")
 
@@ -63,16 +69,16 @@ class LightCurve(Estimator):
     by: str = option(
         "run",
         choices=("run", "night", "interval"),
-        doc="What a point is of: a run (stack: keep), a night, or the given intervals.",
+        doc="Time bins of the points: runs (stack: keep), nights, or the given intervals.",
     )
     intervals: tuple[Interval, ...] = chain(
-        Interval, doc="The intervals, of by: interval; a run counts that lies in one fully."
+        Interval, doc="The intervals of by: interval; each uses the runs that lie fully inside."
     )
     width: u.Quantity | None = quantity(
         None,
         unit="d",
         min="1 s",
-        doc="Width of equal intervals from the first start on, of by: interval.",
+        doc="Width of equal intervals from the first start on, for by: interval.",
     )
     energy_edges: u.Quantity | None = energy_bins("one bin of the whole energy axis")
     columns: tuple[str, ...] = optional_columns()
@@ -81,24 +87,50 @@ class LightCurve(Estimator):
     n_sigma_ul: float = limit_confidence()
 
     def validate(self) -> Iterable[Problem]:
-        """Edges rise, and there are intervals where they are asked for."""
+        """Check the energy edges, and that there are intervals if they are required.
+
+        Yields
+        ------
+        Problem
+            A problem, with the option and the reason.
+        """
         yield from rising_problems(self.energy_edges)
-        given = [] if self.width is None else ["width"]
-        given += ["intervals"] if self.intervals else []
+        interval_options = [] if self.width is None else ["width"]
+        interval_options += ["intervals"] if self.intervals else []
         if self.by != "interval":
-            for name in given:
+            for name in interval_options:
                 yield Problem((name,), f"is given with by: {self.by}", "expected by: interval")
-        elif len(given) != 1:
-            found = "both intervals and width are given" if given else "there are no intervals"
-            yield Problem(("intervals",), found, "give one of the two: intervals or width")
-        for number, (one, other) in enumerate(pairwise(self.intervals)):
-            if one.stop.scale != other.start.scale or one.stop.iso <= other.start.iso:
+        elif len(interval_options) != 1:
+            message = (
+                "both intervals and width are given"
+                if interval_options
+                else "there are no intervals"
+            )
+            yield Problem(("intervals",), message, "give one of the two: intervals or width")
+        for number, (interval, following) in enumerate(pairwise(self.intervals)):
+            if (
+                interval.stop.scale != following.start.scale
+                or interval.stop.iso <= following.start.iso
+            ):
                 continue
-            text = f"starts at {other.start}, before the end of the one before it, {one.stop}"
-            yield Problem(("intervals", number + 1), text, "expected one after the other")
+            message = (
+                f"starts at {following.start}, before the end of the one before it, {interval.stop}"
+            )
+            yield Problem(("intervals", number + 1), message, "expected one after the other")
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Yield problems of the source, the stacker, the energies and the intervals."""
+        """Yield problems of the source, the stacker, the energies and the intervals.
+
+        Parameters
+        ----------
+        pipeline : Chain
+            The pipeline, with its data entries and models.
+
+        Yields
+        ------
+        Problem
+            A problem, with the option and the reason.
+        """
         yield from source_problems(self.source, pipeline)
         if len(entries := list(pipeline.entries())) == 1:
             ((entry, data),) = entries
@@ -106,31 +138,48 @@ class LightCurve(Estimator):
             if isinstance(stacker, Stacker) and stacker.one_dataset:
                 yield Problem(
                     ("by",),
-                    f"data.{entry} is stacked to one dataset, which would give one point only",
+                    f"data.{entry} is stacked to one dataset, which results in one point only",
                     f"keep the runs apart (data.{entry}.stack: {{kind: keep}}), or group them",
                 )
         yield from bin_problems(self.energy_edges, pipeline)
         yield from self._interval_problems()
 
     def _interval_problems(self) -> Iterable[Problem]:
-        """Yield a problem if intervals do not rise; their time scales may differ."""
+        """Yield a problem if intervals do not increase; their time scales may differ."""
         from skyred.errors import FitError
         from skyred.likelihood.flux.intervals import given
 
         if self.intervals:
             try:
-                given([(each.start.time, each.stop.time) for each in self.intervals])
+                given([(interval.start.time, interval.stop.time) for interval in self.intervals])
             except FitError as error:
                 yield Problem(("intervals",), str(error))
 
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> LightCurveProduct:
-        """Estimate by the flat likelihood, with the numbers of gammapy's `LightCurveEstimator`."""
+        """Estimate the light curve with the compiled likelihood.
+
+        The results agree with those of gammapy's `LightCurveEstimator`.
+
+        Parameters
+        ----------
+        datasets : gammapy.datasets.Datasets
+            The datasets, with their fitted models.
+        fit : FitResult or None
+            Result of the fit, None if nothing was fitted; not used.
+
+        Returns
+        -------
+        LightCurveProduct
+            The light curve and the model of the source.
+        """
         from skyred.likelihood import light_curve
 
         intervals: Any = self.by
         if self.by == "interval":
-            intervals = [(each.start.time, each.stop.time) for each in self.intervals] or self.width
-        found = light_curve(
+            intervals = [
+                (interval.start.time, interval.stop.time) for interval in self.intervals
+            ] or self.width
+        light_curve_data = light_curve(
             datasets,
             self.source,
             intervals,
@@ -140,13 +189,21 @@ class LightCurve(Estimator):
             n_sigma=self.n_sigma,
             n_sigma_ul=self.n_sigma_ul,
         )
-        if self.by == "run" and len(found.reasons) < 2:
+        if self.by == "run" and len(light_curve_data.reasons) < 2:
             warn_of_one_point(datasets)
         model = datasets.models.copy()[self.source]
-        return LightCurveProduct(self.label, found.flux, details(found, datasets), model)
+        return LightCurveProduct(
+            self.label, light_curve_data.flux, details(light_curve_data, datasets), model
+        )
 
     def write_script(self, script: Script) -> None:
-        """Run gammapy's estimator."""
+        """Write a call of gammapy's `LightCurveEstimator`.
+
+        Parameters
+        ----------
+        script : Script
+            The script to which the code is added.
+        """
         script.use("gammapy.estimators", "LightCurveEstimator")
         options = flux_options(self, script)
         if self.energy_edges is None:
@@ -166,50 +223,73 @@ class LightCurve(Estimator):
         script.draw('light_curve.plot(ax=axes, sed_type="flux", axis_name="time")', self.label)
 
     def _intervals_code(self, script: Script) -> str:
+        """Return the name of the variable with the intervals."""
         if self.width is not None:
             return write_steps(script, self.width)
         script.use("astropy.time", "Time")
         pairs = (
-            f"Time([{literal(each.start.iso)}, {literal(each.stop.iso)}], "
-            f"scale={literal(each.start.scale)})"
-            for each in self.intervals
+            f"Time([{literal(interval.start.iso)}, {literal(interval.stop.iso)}], "
+            f"scale={literal(interval.start.scale)})"
+            for interval in self.intervals
         )
         return script.constant(f"{self.label}_INTERVALS", f"[{', '.join(pairs)}]")
 
 
 def warn_of_one_point(datasets: Datasets) -> None:
-    """Say why a light curve by run has one point only."""
-    why = f"its {len(datasets)} datasets are of the same time"
+    """Warn that a light curve by run has one point only, with the reason.
+
+    Parameters
+    ----------
+    datasets : gammapy.datasets.Datasets
+        The datasets of the light curve.
+    """
+    reason = f"its {len(datasets)} datasets cover the same time"
     if len(datasets) == 1:
-        why = (
+        reason = (
             f"{datasets[0].name} is the only dataset; if it is of several runs, keep them apart "
             "(stack: {kind: keep}) or group them"
         )
-    warnings.warn(f"the light curve by run has one point: {why}", SkyredWarning, stacklevel=3)
+    warnings.warn(f"the light curve by run has one point: {reason}", SkyredWarning, stacklevel=3)
 
 
-def details(found: LightCurveData, datasets: Datasets) -> Table:
-    """Give for each interval how many datasets lie in it, their livetime, and what is missing."""
+def details(light_curve_data: LightCurveData, datasets: Datasets) -> Table:
+    """Return the number of datasets, their livetime and the status of each interval.
+
+    Parameters
+    ----------
+    light_curve_data : LightCurveData
+        The light curve.
+    datasets : gammapy.datasets.Datasets
+        The datasets.
+
+    Returns
+    -------
+    astropy.table.Table
+        Columns ``n_datasets``, ``livetime`` in s and ``reason``, one row per interval.
+    """
     from astropy.table import Table
 
-    spent = {dataset.name: livetime(dataset) for dataset in datasets}
-    total = [u.Quantity([spent[n] for n in names] or [0] * u.s).sum() for names in found.datasets]
+    livetimes = {dataset.name: livetime(dataset) for dataset in datasets}
+    total = [
+        u.Quantity([livetimes[dataset_name] for dataset_name in names] or [0] * u.s).sum()
+        for names in light_curve_data.datasets
+    ]
     table = Table(
         {
-            "n_datasets": [len(names) for names in found.datasets],
+            "n_datasets": [len(names) for names in light_curve_data.datasets],
             "livetime": u.Quantity(total).to("s"),
-            "reason": list(found.reasons),
+            "reason": list(light_curve_data.reasons),
         }
     )
-    for name, text in attrs.asdict(Descriptions()).items():
-        table[name].description = text
+    for name, description in attrs.asdict(Descriptions()).items():
+        table[name].description = description
     return table
 
 
 @attrs.frozen
 class Descriptions:
-    """What the further columns are."""
+    """Descriptions of the additional columns."""
 
-    n_datasets: str = "datasets that lie in the interval"
-    livetime: str = "their livetime"
-    reason: str = "why there is no flux, or which datasets were left out"
+    n_datasets: str = "number of datasets in the interval"
+    livetime: str = "livetime of these datasets"
+    reason: str = "reason for a missing flux, or datasets that were left out"

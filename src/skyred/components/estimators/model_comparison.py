@@ -1,4 +1,4 @@
-"""The estimator `model-comparison`: the fitted model against others, each fitted in turn."""
+"""Estimator `model-comparison`: alternatives to the fitted model, each fitted."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Self
 import attrs
 import numpy as np
 
-from skyred.components.estimators.alternatives import Alternative, change
+from skyred.components.estimators.alternatives import Alternative, apply_alternative
 from skyred.components.estimators.comparing import (
-    Compared,
+    FittedModel,
     comparison_table,
     draw_comparison,
     parameter_table,
@@ -35,21 +35,32 @@ if TYPE_CHECKING:
 
 @attrs.define(eq=False)
 class ComparisonProduct(Product):
-    """The fitted model and its alternatives, each at its best.
+    """Comparison of the fitted model with its alternatives.
 
     Parameters
     ----------
-    comparison : Table
-        A row a model, the fitted one first.
-    parameters : Table
-        The best values of the free parameters of each.
+    comparison : astropy.table.Table
+        One row per model, the fitted model first.
+    parameters : astropy.table.Table
+        Best-fit values of the free parameters of each model.
     """
 
     comparison: Table
     parameters: Table
 
     def write(self, folder: Path) -> list[Path]:
-        """Write ``NAME.fits`` (comparison and parameters) and ``NAME.ecsv`` (comparison)."""
+        """Write ``NAME.fits`` (comparison and parameters) and ``NAME.ecsv`` (comparison).
+
+        Parameters
+        ----------
+        folder : pathlib.Path
+            Folder of the files.
+
+        Returns
+        -------
+        list of pathlib.Path
+            The files written.
+        """
         fits, ecsv = folder / f"{self.name}.fits", folder / f"{self.name}.ecsv"
         write_tables(fits, [self.comparison, self.parameters])
         self.comparison.write(ecsv, format="ascii.ecsv", overwrite=True)
@@ -57,56 +68,108 @@ class ComparisonProduct(Product):
 
     @classmethod
     def read(cls, folder: Path, name: str, models: Models | None) -> Self:
-        """Read ``NAME.fits``."""
+        """Read ``NAME.fits``.
+
+        Parameters
+        ----------
+        folder : pathlib.Path
+            Folder of the files.
+        name : str
+            Name of the product, without suffix.
+        models : gammapy.modeling.models.Models or None
+            Fitted models of the run.
+
+        Returns
+        -------
+        ComparisonProduct
+            The comparison.
+        """
         comparison, parameters = read_tables(folder / f"{name}.fits")
         return cls(name, comparison, parameters)
 
     def table(self) -> Table:
-        """Give statistic, degrees of freedom, significance, AIC and BIC of each model."""
+        """Return the statistic, degrees of freedom, significance, AIC and BIC of each model.
+
+        Returns
+        -------
+        astropy.table.Table
+            One row per model.
+        """
         return self.comparison
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw how much better or worse than the fitted model each alternative is."""
+        """Draw the difference of the statistic between each alternative and the fitted model.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Axes to draw on; by default those of a new figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            The axes.
+        """
         return draw_comparison(self.comparison, ax)
 
 
 @component
 class ModelComparison(Estimator):
-    """The fitted model against alternatives, each fitted: significance, AIC and BIC."""
+    """Comparison of the fitted model with alternatives: significance, AIC and BIC."""
 
     kind = "model-comparison"
     product = ComparisonProduct
-    reference: str = option("fitted", doc="What the fitted model is called.")
+    reference: str = option("fitted", doc="Name of the fitted model in the results.")
     alternatives: tuple[Alternative, ...] = chain(
-        Alternative, REQUIRED, doc="The models that the fitted one is compared with."
+        Alternative, REQUIRED, doc="Alternatives to the fitted model."
     )
 
     def validate(self) -> Iterable[Problem]:
-        """There are alternatives, each with a name of its own."""
+        """Check that there are alternatives, and that all names differ.
+
+        Yields
+        ------
+        Problem
+            A problem, with the option and the reason.
+        """
         if not self.alternatives:
             yield Problem(("alternatives",), "is empty", "expected at least one")
-        names = Counter([self.reference, *(each.name for each in self.alternatives)])
-        for place, each in enumerate(self.alternatives):
-            if names[each.name] > 1:
-                message = f"two models are called {each.name!r}"
-                yield Problem(("alternatives", place), message, "give each its own name")
+        names = Counter([self.reference, *(alternative.name for alternative in self.alternatives)])
+        for index, alternative in enumerate(self.alternatives):
+            if names[alternative.name] > 1:
+                message = f"two models are called {alternative.name!r}"
+                yield Problem(("alternatives", index), message, "give each its own name")
 
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> ComparisonProduct:
-        """Fit each on copies of the datasets, from the best values of the fitted model.
+        """Fit each alternative on copies of the datasets, starting from the fitted model.
+
+        Parameters
+        ----------
+        datasets : gammapy.datasets.Datasets
+            The datasets, with their fitted models.
+        fit : FitResult or None
+            Result of the fit, None if nothing was fitted; not used.
+
+        Returns
+        -------
+        ComparisonProduct
+            The comparison.
 
         Raises
         ------
         ModelError
-            If a source or parameter of an alternative is not there.
+            If a source or parameter of an alternative does not exist.
         """
-        models = [_fitted(self.reference, copies(datasets), ())]
+        models = [_fit(self.reference, copies(datasets), ())]
         for alternative in self.alternatives:
-            copied = copies(datasets)
-            doubts = change(copied, alternative)
-            made = _fitted(alternative.name, copied, doubts)
-            models.append(attrs.evolve(made, nested=alternative.nested))
-            if not made.success:
-                message = f"{self.label}: {made.name} is not at a minimum: {made.message}"
+            copied_datasets = copies(datasets)
+            doubts = apply_alternative(copied_datasets, alternative)
+            fitted_model = _fit(alternative.name, copied_datasets, doubts)
+            models.append(attrs.evolve(fitted_model, nested=alternative.nested))
+            if not fitted_model.success:
+                message = (
+                    f"{self.label}: {fitted_model.name} is not at a minimum: {fitted_model.message}"
+                )
                 warnings.warn(message, SkyredWarning, stacklevel=2)
         bins = sum(int(_bins(dataset)) for dataset in datasets)
         return ComparisonProduct(
@@ -114,33 +177,33 @@ class ModelComparison(Estimator):
         )
 
 
-def _fitted(name: str, datasets: Datasets, doubts: Iterable[str]) -> Compared:
-    """Fit the models of datasets; without free parameters there is only the statistic."""
+def _fit(name: str, datasets: Datasets, doubts: Iterable[str]) -> FittedModel:
+    """Fit the models of datasets; without free parameters, evaluate the statistic only."""
     from skyred.likelihood import objective_of
     from skyred.likelihood.minimise import minimise
 
     if not datasets.models or not len(datasets.models.parameters.free_parameters):
-        return Compared(name, float(datasets.stat_sum()), doubts=tuple(doubts))
+        return FittedModel(name, float(datasets.stat_sum()), doubts=tuple(doubts))
     try:
-        found = minimise(objective_of(datasets))
+        result = minimise(objective_of(datasets))
     except FitError as error:
-        return Compared(name, np.nan, success=False, message=str(error), doubts=tuple(doubts))
-    limits = tuple(f"{each} is at its limit" for each in found.at_limit)
-    return Compared(
+        return FittedModel(name, np.nan, success=False, message=str(error), doubts=tuple(doubts))
+    limits = tuple(f"{parameter} is at its limit" for parameter in result.at_limit)
+    return FittedModel(
         name=name,
-        stat=found.stat,
-        names=found.names,
-        units=found.units,
-        values=found.values,
-        errors=found.errors,
-        success=found.success,
-        message=found.message,
+        stat=result.stat,
+        names=result.names,
+        units=result.units,
+        values=result.values,
+        errors=result.errors,
+        success=result.success,
+        message=result.message,
         doubts=(*doubts, *limits),
     )
 
 
 def _bins(dataset: object) -> int:
-    """Count the bins that are fitted."""
+    """Return the number of fitted bins of a dataset."""
     if (mask := getattr(dataset, "mask", None)) is not None:
         return int(np.sum(getattr(mask, "data", mask)))
     data = getattr(dataset, "counts", None) or dataset.data.dnde  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""The mosaic: map datasets on one pixel grid, as one dataset of counts and what is predicted."""
+"""Sums of map datasets on one pixel grid."""
 
 from __future__ import annotations
 
@@ -18,44 +18,66 @@ if TYPE_CHECKING:
     from gammapy.maps import WcsGeom, WcsNDMap
 
 
-def choose(datasets: Datasets, patterns: Sequence[str]) -> list[MapDataset]:
-    """Give the map datasets whose names match one of the patterns; all if there are none.
+def select_maps(datasets: Datasets, patterns: Sequence[str]) -> list[MapDataset]:
+    """Return the map datasets with a name that matches one of the patterns.
+
+    Parameters
+    ----------
+    datasets : gammapy.datasets.Datasets
+        The datasets.
+    patterns : sequence of str
+        Names, possibly with wildcards; all maps if empty.
+
+    Returns
+    -------
+    list of MapDataset
+        The matching datasets, all on one pixel grid.
 
     Raises
     ------
     ModelError
-        If none is left, or they are not on one pixel grid.
+        If there is no matching map dataset, or they are not on one pixel grid.
     """
-    chosen = maps_called(datasets, patterns)
-    for other in chosen[1:]:
-        if _grid(other) != _grid(chosen[0]):
+    maps = maps_by_name(datasets, patterns)
+    for dataset in maps[1:]:
+        if _grid(dataset) != _grid(maps[0]):
             raise ModelError(
-                f"{chosen[0].name} and {other.name} are not on one pixel grid; "
+                f"{maps[0].name} and {dataset.name} are not on one pixel grid; "
                 "choose datasets that are, by name: datasets: [...]"
             )
-    return chosen
+    return maps
 
 
-def maps_called(datasets: Datasets, patterns: Sequence[str]) -> list[MapDataset]:
-    """Give the map datasets whose names match, on whatever grid.
+def maps_by_name(datasets: Datasets, patterns: Sequence[str]) -> list[MapDataset]:
+    """Return the map datasets with a matching name, on any pixel grid.
+
+    Parameters
+    ----------
+    datasets : gammapy.datasets.Datasets
+        The datasets.
+    patterns : sequence of str
+        Names, possibly with wildcards; all maps if empty.
+
+    Returns
+    -------
+    list of MapDataset
+        The matching datasets.
 
     Raises
     ------
     ModelError
-        If none is left.
+        If there is no matching map dataset.
     """
-    chosen = [
+    maps = [
         dataset
         for dataset in datasets
         if _is_map(dataset)
         and (not patterns or any(fnmatchcase(dataset.name, pattern) for pattern in patterns))
     ]
-    if not chosen:
-        raise ModelError(
-            f"there is no map dataset called {' or '.join(patterns) or 'anything'}; "
-            f"there are {', '.join(datasets.names)}"
-        )
-    return chosen
+    if not maps:
+        called = f" called {' or '.join(patterns)}" if patterns else ""
+        raise ModelError(f"there is no map dataset{called}; there are {', '.join(datasets.names)}")
+    return maps
 
 
 def _is_map(dataset: Any) -> bool:
@@ -64,17 +86,19 @@ def _is_map(dataset: Any) -> bool:
 
 
 def _require_one_kind(datasets: Sequence[MapDataset]) -> None:
+    """Raise an error if only some of the datasets have off counts."""
     first = datasets[0]
-    for other in datasets[1:]:
-        if other.stat_type != first.stat_type:
+    for dataset in datasets[1:]:
+        if dataset.stat_type != first.stat_type:
             raise ModelError(
-                f"counts off are known of one of {first.name} and {other.name} only "
-                f"({first.stat_type} and {other.stat_type}); "
+                f"only one of {first.name} and {dataset.name} has off counts "
+                f"({first.stat_type} and {dataset.stat_type}); "
                 "choose datasets of one kind, by name: datasets: [...]"
             )
 
 
 def _grid(dataset: MapDataset) -> tuple[Any, ...]:
+    """Return a description of the pixel grid that is equal for cutouts of one geometry."""
     geom = dataset.counts.geom
     wcs = geom.wcs.wcs
     edges = geom.axes["energy"].edges.to_value("TeV")
@@ -82,12 +106,23 @@ def _grid(dataset: MapDataset) -> tuple[Any, ...]:
 
 
 def union_geom(geoms: Sequence[WcsGeom]) -> WcsGeom:
-    """Give the smallest geometry that holds geometries of one pixel grid."""
+    """Return the smallest geometry that contains geometries of one pixel grid.
+
+    Parameters
+    ----------
+    geoms : sequence of WcsGeom
+        The geometries.
+
+    Returns
+    -------
+    WcsGeom
+        The union, with the axes of the first geometry.
+    """
     from gammapy.maps import WcsGeom
 
     first = geoms[0]
     reference = first.wcs.wcs.crpix
-    # cutouts share all of the projection but the reference pixel
+    # cutouts differ in the reference pixel of the projection only
     corners = np.array([np.round(reference - geom.wcs.wcs.crpix) for geom in geoms], dtype=int)
     sizes = np.array([geom.data_shape[:0:-1] for geom in geoms])
     low, high = corners.min(axis=0), (corners + sizes).max(axis=0)
@@ -104,12 +139,12 @@ class Mosaic:
     Parameters
     ----------
     datasets : list of MapDataset
-        What was summed.
+        The summed datasets.
     total : MapDataset or MapDatasetOnOff
-        The sum, without models and responses: counts on a known background, or counts on and off.
+        The sum, without models and IRFs: counts and a known background, or on and off counts.
     signal : WcsNDMap or None
-        What sources predict, if it belongs to the null hypothesis, and is not in the background
-        already.
+        Predicted counts of the sources, if they belong to the null hypothesis and are not part of
+        the background.
     """
 
     datasets: list[MapDataset]
@@ -123,53 +158,63 @@ class Mosaic:
         Parameters
         ----------
         datasets : list of MapDataset
-            On one pixel grid (`choose`); all with counts off, or all without.
+            Datasets on one pixel grid (`select_maps`); all of them with off counts, or none.
         sources : bool
-            Whether what the sources predict is part of the null hypothesis.
+            Whether the predicted counts of the sources are part of the null hypothesis.
+
+        Returns
+        -------
+        Mosaic
+            The sum.
 
         Raises
         ------
         ModelError
-            If they are not of one kind.
+            If only some of the datasets have off counts, or a dataset has no background.
         """
         _require_one_kind(datasets)
         geom = union_geom([dataset.counts.geom for dataset in datasets])
         if datasets[0].stat_type == "wstat":
             signals = [dataset.npred_signal() for dataset in datasets] if sources else []
             signal = _summed(geom, datasets, signals) if signals else None
-            return cls(datasets, _on_off(geom, datasets), signal)
+            return cls(datasets, _stack_on_off(geom, datasets), signal)
         for dataset in datasets:
             if not sources and dataset.background is None:
-                raise ModelError(f"{dataset.name} has no background that counts could be above")
+                raise ModelError(f"{dataset.name} has no background to compare the counts with")
         predictions = [
             dataset.npred() if sources else dataset.npred_background() for dataset in datasets
         ]
-        return cls(datasets, _known(geom, datasets, predictions), None)
+        return cls(datasets, _stack_known_background(geom, datasets, predictions), None)
 
     @property
     def geom(self) -> WcsGeom:
-        """Its pixels."""
+        """Geometry of the sum."""
         return self.total.counts.geom
 
     @property
     def predicted(self) -> WcsNDMap:
-        """What the null hypothesis predicts; of counts off, as many as they stand for."""
+        """Counts predicted by the null hypothesis; off counts are scaled to the on region."""
         background = self.total.background
         return background if self.signal is None else background + self.signal
 
     def excess(
         self, estimator: Any, edges: u.Quantity | None, exposure: WcsNDMap | None = None
     ) -> FluxMaps:
-        """Let gammapy's `ExcessMapEstimator` compare the counts with what is predicted.
+        """Return the excess over the null hypothesis, by gammapy's `ExcessMapEstimator`.
 
         Parameters
         ----------
         estimator : gammapy.estimators.ExcessMapEstimator
             The estimator.
-        edges : Quantity or None
+        edges : astropy.units.Quantity or None
             Edges of the energy bins; one bin if None.
         exposure : WcsNDMap, optional
             Expected counts of the reference spectrum, for fluxes; see `reco_exposure`.
+
+        Returns
+        -------
+        gammapy.estimators.FluxMaps
+            The excess and its significance.
         """
         from gammapy.maps import MapAxis
 
@@ -181,24 +226,43 @@ class Mosaic:
             return estimator.estimate_excess_map(rebinned, exposure)
 
     def _rebinned(self, axis: Any, exposure: WcsNDMap | None) -> tuple[MapDataset, WcsNDMap | None]:
+        """Return the sum and the exposure, rebinned to another energy axis."""
         from gammapy.modeling.models import TemplateNPredModel
 
         rebinned = self.total.resample_energy_axis(energy_axis=axis, name=self.total.name)
         if rebinned.stat_type == "wstat":
-            # gammapy loses it (0 / 0) in pixels without any counts off
-            lost, own = rebinned.counts_off.data == 0, self.total.acceptance_off
-            kept = own.resample_axis(axis=axis, weights=self.total.mask_safe)
-            rebinned.acceptance_off.data[lost] = kept.data[lost]
+            # gammapy's acceptance is NaN (0 / 0) in pixels without off counts
+            without_off, acceptance_off = rebinned.counts_off.data == 0, self.total.acceptance_off
+            acceptance = acceptance_off.resample_axis(axis=axis, weights=self.total.mask_safe)
+            rebinned.acceptance_off.data[without_off] = acceptance.data[without_off]
         if exposure is not None:
             exposure = exposure.resample_axis(axis=axis, weights=self.total.mask_safe)
-            rebinned.exposure = exposure  # of a dataset without one, gammapy takes it to be 1
+            rebinned.exposure = exposure  # gammapy assumes 1 if a dataset has no exposure
         if self.signal is not None:
             signal = self.signal.resample_axis(axis=axis, weights=self.total.mask_safe)
             rebinned.models = [TemplateNPredModel(signal, name="sources")]
         return rebinned, exposure
 
     def reco_exposure(self, spectral: Any) -> WcsNDMap:
-        """Sum exposure times the flux of a spectrum, in reconstructed energy: expected counts."""
+        """Return the expected counts of a spectrum, summed over the datasets.
+
+        They are exposure times flux, in bins of reconstructed energy.
+
+        Parameters
+        ----------
+        spectral : gammapy.modeling.models.SpectralModel
+            The reference spectrum.
+
+        Returns
+        -------
+        WcsNDMap
+            Expected counts, on the geometry of the sum.
+
+        Raises
+        ------
+        ModelError
+            If a dataset has no exposure.
+        """
         from gammapy.estimators.utils import estimate_exposure_reco_energy
         from gammapy.maps import Map
 
@@ -207,13 +271,14 @@ class Mosaic:
             if dataset.exposure is None:
                 raise ModelError(f"{dataset.name} has no exposure, so there is no flux")
             exposure = estimate_exposure_reco_energy(dataset, spectral, normalize=False)
-            total.stack(exposure, weights=_inside(dataset))  # where its counts are too
+            total.stack(exposure, weights=_mask_of(dataset))  # in the same pixels as its counts
         return total
 
 
-def _known(
+def _stack_known_background(
     geom: WcsGeom, datasets: list[MapDataset], predictions: Sequence[WcsNDMap]
 ) -> MapDataset:
+    """Stack counts and predictions."""
     from gammapy.datasets import MapDataset
 
     return MapDataset(
@@ -224,16 +289,17 @@ def _known(
     )
 
 
-def _on_off(geom: WcsGeom, datasets: list[MapDataset]) -> MapDatasetOnOff:
-    """Stack as gammapy does: the acceptances such that alpha is the mean over counts off."""
-    parts = [_placed(geom, dataset) for dataset in datasets]
+def _stack_on_off(geom: WcsGeom, datasets: list[MapDataset]) -> MapDatasetOnOff:
+    """Stack as gammapy does: alpha is the mean over the off counts."""
+    parts = [_on_union_geom(geom, dataset) for dataset in datasets]
     total = parts[0]
     for part in parts[1:]:
         total.stack(part)
     return total
 
 
-def _placed(geom: WcsGeom, dataset: MapDatasetOnOff) -> MapDatasetOnOff:
+def _on_union_geom(geom: WcsGeom, dataset: MapDatasetOnOff) -> MapDatasetOnOff:
+    """Return a dataset on a geometry that contains its own."""
     from gammapy.datasets import MapDatasetOnOff
 
     names = ("counts", "counts_off", "acceptance", "acceptance_off")
@@ -242,24 +308,27 @@ def _placed(geom: WcsGeom, dataset: MapDatasetOnOff) -> MapDatasetOnOff:
 
 
 def _summed(geom: WcsGeom, datasets: Sequence[MapDataset], maps: Sequence[WcsNDMap]) -> WcsNDMap:
+    """Sum one map per dataset, inside the masks of the datasets."""
     from gammapy.maps import Map
 
     total = Map.from_geom(geom)
-    for dataset, each in zip(datasets, maps, strict=True):
-        total.stack(each, weights=_inside(dataset))
+    for dataset, addend in zip(datasets, maps, strict=True):
+        total.stack(addend, weights=_mask_of(dataset))
     return total
 
 
 def _mask(geom: WcsGeom, datasets: Sequence[MapDataset]) -> WcsNDMap:
+    """Return the union of the masks of the datasets."""
     from gammapy.maps import Map
 
     mask = Map.from_geom(geom, data=np.zeros(geom.data_shape, dtype=bool))
     for dataset in datasets:
-        mask.stack(_inside(dataset))
+        mask.stack(_mask_of(dataset))
     return mask
 
 
-def _inside(dataset: MapDataset) -> WcsNDMap:
+def _mask_of(dataset: MapDataset) -> WcsNDMap:
+    """Return the mask of a dataset, all true if it has none."""
     from gammapy.maps import Map
 
     if dataset.mask is not None:

@@ -1,4 +1,4 @@
-"""Parameters by name: which of the free ones an estimator looks at, and how they are written."""
+"""Selection and validation of parameters by name, and fits that restore the models."""
 
 from __future__ import annotations
 
@@ -27,64 +27,75 @@ PARTS = ("spectral", "spatial", "temporal")
 def chosen_parameters(
     patterns: Sequence[str], datasets: Datasets, objective: Objective
 ) -> list[int]:
-    """Find the free parameters that names or wildcards mean; all of them for no names.
+    """Return the indices of the free parameters that match names or wildcards.
 
-    ``crab.spectral.index``, ``crab.index`` and ``crab.*`` are understood; a linked parameter goes
-    by its name in each of its models.
+    Full names (``crab.spectral.index``), short names (``crab.index``) and wildcards (``crab.*``)
+    are accepted. A linked parameter has a name in each of its models.
+
+    Parameters
+    ----------
+    patterns : sequence of str
+        Names or wildcards; all free parameters if empty.
+    datasets : gammapy.datasets.Datasets
+        The datasets, with their fitted models.
+    objective : Objective
+        Objective of the datasets.
 
     Returns
     -------
     list of int
-        Places in the objective, each once, in the order of the patterns.
+        Indices in the objective without duplicates, in the order of the patterns.
 
     Raises
     ------
     ModelError
-        For a pattern that means none, with the nearest name.
+        If a pattern matches no free parameter; the message has the nearest name.
     """
     if not patterns:
         return list(range(len(objective.names)))
     names = _names(datasets)
-    places: dict[int, None] = {}
+    indices: dict[int, None] = {}
     for pattern in patterns:
-        found = [place for place, each in enumerate(names) if _means(pattern, each)]
-        if not found:
-            raise ModelError(_unknown(pattern, datasets, names))
-        places |= dict.fromkeys(found)
-    return list(places)
+        matches = [index for index, aliases in enumerate(names) if _matches(pattern, aliases)]
+        if not matches:
+            raise ModelError(_no_match_message(pattern, datasets, names))
+        indices |= dict.fromkeys(matches)
+    return list(indices)
 
 
 def _names(datasets: Datasets) -> list[list[str]]:
-    """Give all names of each free parameter, in the order of the objective."""
+    """Return all names of each free parameter, in the order of the objective."""
     from skyred.likelihood.parameters import is_fixed, unique_parameters, value_key
 
     models = datasets.models
-    known: dict[int, list[str]] = {}
-    for name, parameter in _named(models):
-        known.setdefault(value_key(parameter), []).extend(name)
+    names_by_key: dict[int, list[str]] = {}
+    for aliases, parameter in _named_parameters(models):
+        names_by_key.setdefault(value_key(parameter), []).extend(aliases)
     unique = unique_parameters(models.parameters)
-    return [known[value_key(each)] for each in unique if not is_fixed(each)]
+    return [names_by_key[value_key(parameter)] for parameter in unique if not is_fixed(parameter)]
 
 
-def _named(models: Iterable[SkyModel]) -> Iterator[tuple[list[str], Parameter]]:
-    """Yield the names of each parameter of each model, and the parameter."""
+def _named_parameters(models: Iterable[SkyModel]) -> Iterator[tuple[list[str], Parameter]]:
+    """Yield each parameter of each model, preceded by its full and its short name."""
     for model in models:
-        own = model.parameters_unique_names
-        for name, parameter in zip(own, model.parameters, strict=True):
+        unique_names = model.parameters_unique_names
+        for name, parameter in zip(unique_names, model.parameters, strict=True):
             yield [f"{model.name}.{name}", f"{model.name}.{parameter.name}"], parameter
 
 
-def _means(pattern: str, names: Iterable[str]) -> bool:
+def _matches(pattern: str, names: Iterable[str]) -> bool:
+    """Return whether a pattern matches any of the names."""
     return any(name == pattern or fnmatchcase(name, pattern) for name in names)
 
 
-def _unknown(pattern: str, datasets: Datasets, names: list[list[str]]) -> str:
-    everything = [name for each, _ in _named(datasets.models) for name in each]
-    if _means(pattern, everything):
+def _no_match_message(pattern: str, datasets: Datasets, names: list[list[str]]) -> str:
+    """Return the error message for a pattern without matches."""
+    all_names = [name for aliases, _ in _named_parameters(datasets.models) for name in aliases]
+    if _matches(pattern, all_names):
         return f"the parameter {pattern!r} is frozen; set frozen: false in its model"
-    known = ", ".join(each[0] for each in names)
-    hint = did_you_mean(pattern, everything)
-    return f"no free parameter is called {pattern!r}; there are {known}{hint}"
+    free_names = ", ".join(aliases[0] for aliases in names)
+    hint = did_you_mean(pattern, all_names)
+    return f"no free parameter is called {pattern!r}; there are {free_names}{hint}"
 
 
 def parameter_problems(
@@ -95,95 +106,108 @@ def parameter_problems(
     free: bool = False,
     replaced: Collection[str] = (),
 ) -> Iterator[Problem]:
-    """Yield problems of parameter names: no such source, part or parameter, or a frozen one.
+    """Yield problems of parameter names: unknown or frozen parameters.
 
-    Backgrounds, and models that tell their names only when they are built, are judged later.
+    Parameters of backgrounds, and of models that know the names of their sources only after they
+    are built, are not checked.
 
     Parameters
     ----------
     names : iterable of str
         Names such as ``crab.index``, or wildcards.
     pipeline : Chain
-        The pipeline whose models are searched.
+        The pipeline with the models.
     path : tuple of (str or int)
-        The option that holds the names.
+        Path of the option with the names.
     free : bool
-        Whether a name must mean at least one free parameter.
+        Whether a name must match at least one free parameter.
     replaced : collection of str
-        Sources that get other models, so that any parameter is accepted.
+        Sources with replaced models; any of their parameters is accepted.
+
+    Yields
+    ------
+    Problem
+        An unknown source, part or parameter, or a frozen parameter.
     """
     sources = [name for model in pipeline.model for name in model.source_names()]
-    own = {model.name: model for model in pipeline.model if isinstance(model, Source)}
+    models_by_name = {model.name: model for model in pipeline.model if isinstance(model, Source)}
     for name in names:
-        owner = next((each for each in sources if name.startswith(f"{each}.")), None)
+        owner = next((source for source in sources if name.startswith(f"{source}.")), None)
         if owner is None:
             yield from _unknown_source(name, sources, pipeline, path)
         elif owner not in replaced:
             missing = list(_missing_part(name, owner, pipeline, path))
-            yield from missing or _unknown_parameter(name, own.get(owner), path, free)
+            yield from missing or _unknown_parameter(name, models_by_name.get(owner), path, free)
 
 
 def _unknown_source(
     name: str, sources: Sequence[str], pipeline: Chain, path: tuple[str | int, ...]
 ) -> Iterator[Problem]:
+    """Yield a problem of a name that does not start with a known source."""
     if "." not in name:
         expected = "expected source.parameter, such as crab.spectral.index or crab.index"
         yield Problem(path, f"{name!r} names no parameter", expected)
-    elif not _told_later(name, pipeline):
+    elif not _checked_later(name, pipeline):
         source = name.split(".")[0]
-        near = nearest(source, sources)
-        known = f"there are: {', '.join(sources) or 'none'}"
-        yield Problem(path, f"no model has the source {source!r} of {name!r}", known, near)
+        nearest_name = nearest(source, sources)
+        expected = f"there are: {', '.join(sources) or 'none'}"
+        yield Problem(
+            path, f"no model has the source {source!r} of {name!r}", expected, nearest_name
+        )
 
 
 def _unknown_parameter(
     name: str, source: Source | None, path: tuple[str | int, ...], free: bool
 ) -> Iterator[Problem]:
-    """Yield a problem if the built source lacks a parameter, or has it frozen instead of free."""
+    """Yield a problem if the source lacks a parameter, or has it frozen instead of free."""
     model = None if source is None else source.build_or_none()
     if model is None:
         return
-    named = list(_named([model]))
-    matches = [parameter for names, parameter in named if _means(name, names)]
+    named = list(_named_parameters([model]))
+    matches = [parameter for names, parameter in named if _matches(name, names)]
     if not matches:
-        known = ", ".join(names[0] for names, _ in named)
-        near = nearest(name, [text for names, _ in named for text in names])
-        yield Problem(path, f"no parameter is called {name!r}", f"there are: {known}", near)
+        expected = ", ".join(names[0] for names, _ in named)
+        nearest_name = nearest(name, [alias for names, _ in named for alias in names])
+        yield Problem(
+            path, f"no parameter is called {name!r}", f"there are: {expected}", nearest_name
+        )
     elif free and all(parameter.frozen for parameter in matches):
-        text = f"the parameter {name!r} is frozen"
-        yield Problem(path, text, "set frozen: false in its model")
+        message = f"the parameter {name!r} is frozen"
+        yield Problem(path, message, "set frozen: false in its model")
 
 
-def _told_later(name: str, pipeline: Chain) -> bool:
+def _checked_later(name: str, pipeline: Chain) -> bool:
+    """Return whether the source of a parameter is unknown until the models are built."""
     source = name.split(".")[0]
-    wild = any(sign in source for sign in "*?[")
-    # backgrounds are called after datasets, which are known when they are reduced
-    told = all(model.knows_names() for model in pipeline.model)
-    return wild or source.endswith("-bkg") or not told
+    has_wildcards = any(character in source for character in "*?[")
+    # names of backgrounds derive from those of datasets, which are known after the reduction
+    names_are_known = all(model.knows_names() for model in pipeline.model)
+    return has_wildcards or source.endswith("-bkg") or not names_are_known
 
 
 def _missing_part(
     name: str, owner: str, pipeline: Chain, path: tuple[str | int, ...]
 ) -> Iterator[Problem]:
+    """Yield a problem if the source has no model of the named part."""
     part = name.removeprefix(f"{owner}.").split(".")[0]
     for model in pipeline.model:
-        ours = getattr(model, "name", None) == owner and part in PARTS
-        if ours and getattr(model, part, ()) is None:
+        owns_part = getattr(model, "name", None) == owner and part in PARTS
+        if owns_part and getattr(model, part, ()) is None:
             yield Problem(path, f"{owner!r} has no {part} model, so no {name!r}", "see model:")
 
 
 @attrs.frozen(eq=False)
 class FittedMinimum:
-    """A minimum to look around.
+    """A minimum of the fit statistic.
 
     Parameters
     ----------
     datasets : gammapy.datasets.Datasets
         The datasets with their models, or copies of both.
     objective : Objective
-        Of these.
+        Objective of the datasets.
     best : FitResult
-        Its minimum.
+        Minimum of the objective.
     """
 
     datasets: Datasets
@@ -192,36 +216,58 @@ class FittedMinimum:
 
 
 @contextmanager
-def fitted(datasets: Datasets) -> Iterator[FittedMinimum]:
-    """Find the minimum from where the models are; leaves datasets and models as they were.
+def fitted_minimum(datasets: Datasets) -> Iterator[FittedMinimum]:
+    """Fit the models of datasets, and restore their parameters on exit.
 
-    A sampler, or a fit that stopped early, leaves the models elsewhere.
+    The fit starts from the present values of the parameters. These are not at the minimum after a
+    sampler, or after a fit that did not converge.
+
+    Parameters
+    ----------
+    datasets : gammapy.datasets.Datasets
+        The datasets with their models.
+
+    Yields
+    ------
+    FittedMinimum
+        The minimum, with the datasets or copies of them.
 
     Raises
     ------
     ModelError
-        If there is none.
+        If the fit does not converge.
     """
     from skyred.likelihood import objective_of
     from skyred.likelihood.minimise import minimise
 
     objective = objective_of(datasets)
-    if objective.notes:  # gammapy keeps kernels and more from one evaluation to the next
+    if objective.notes:  # gammapy caches kernels and more between evaluations
         datasets = copies(datasets)
         objective = objective_of(datasets)
-    before = [(each, each.value) for each in datasets.models.parameters]
+    initial_values = [(parameter, parameter.value) for parameter in datasets.models.parameters]
     try:
         best = minimise(objective)
         if not best.success:
-            raise ModelError(f"there is no minimum to look around: {best.message}")
+            raise ModelError(f"the fit has no minimum: {best.message}")
         yield FittedMinimum(datasets, objective, best)
     finally:
-        for parameter, value in before:
+        for parameter, value in initial_values:
             parameter.value = value
 
 
 def copies(datasets: Datasets) -> Datasets:
-    """Copy datasets with their models, each under its own name."""
+    """Return copies of datasets and their models, with the same names.
+
+    Parameters
+    ----------
+    datasets : gammapy.datasets.Datasets
+        The datasets.
+
+    Returns
+    -------
+    gammapy.datasets.Datasets
+        The copies; linked parameters stay linked.
+    """
     from gammapy.datasets import Datasets
 
     from skyred.likelihood.parameters import share_values

@@ -1,4 +1,4 @@
-"""The estimator `profile-likelihood`: the statistic along parameters, the rest fitted again."""
+"""Estimator `profile-likelihood`: profiles of the fit statistic, and asymmetric errors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from skyred.components.estimators.curves import (
 from skyred.components.estimators.parameters import (
     FittedMinimum,
     chosen_parameters,
-    fitted,
+    fitted_minimum,
     parameter_problems,
 )
 from skyred.components.estimators.scripted import write_parameters
@@ -42,12 +42,13 @@ if TYPE_CHECKING:
     from skyred.likelihood.minimise.conditional_fit import ConditionalFit
     from skyred.scripting import Script
 
-LOWER = 0.05  # in the statistic, by which a profile shows that the fit was not at its minimum
+# how far a profile may fall below the minimum of the fit, in the statistic, without a warning
+MAX_DECREASE = 0.05
 
 
 @attrs.define(eq=False)
 class ProfileProduct(Product):
-    """Profiles of the fit statistic, one a parameter.
+    """Profiles of the fit statistic, one per parameter.
 
     Parameters
     ----------
@@ -58,7 +59,18 @@ class ProfileProduct(Product):
     curves: list[Curve]
 
     def write(self, folder: Path) -> list[Path]:
-        """Write ``NAME.fits`` (a summary, a table a profile) and ``NAME.ecsv`` (the summary)."""
+        """Write ``NAME.fits`` (summary and profiles) and ``NAME.ecsv`` (summary).
+
+        Parameters
+        ----------
+        folder : pathlib.Path
+            Folder of the files.
+
+        Returns
+        -------
+        list of pathlib.Path
+            The files written.
+        """
         fits, ecsv = folder / f"{self.name}.fits", folder / f"{self.name}.ecsv"
         write_tables(fits, [self.table(), *(curve.table() for curve in self.curves)])
         self.table().write(ecsv, format="ascii.ecsv", overwrite=True)
@@ -66,21 +78,66 @@ class ProfileProduct(Product):
 
     @classmethod
     def read(cls, folder: Path, name: str, models: Models | None) -> Self:
-        """Read ``NAME.fits``."""
+        """Read ``NAME.fits``.
+
+        Parameters
+        ----------
+        folder : pathlib.Path
+            Folder of the files.
+        name : str
+            Name of the product, without suffix.
+        models : gammapy.modeling.models.Models or None
+            Fitted models of the run.
+
+        Returns
+        -------
+        ProfileProduct
+            The profiles.
+        """
         rows, *tables = read_tables(folder / f"{name}.fits")
-        return cls(name, [Curve.of(*each) for each in zip(rows, tables, strict=True)])
+        return cls(
+            name, [Curve.of(*row_and_table) for row_and_table in zip(rows, tables, strict=True)]
+        )
 
     def table(self) -> Table:
-        """Give a row for each parameter: its best value and its errors, in the unit of the row."""
+        """Return the best-fit value and the errors of each parameter.
+
+        Returns
+        -------
+        astropy.table.Table
+            One row per parameter, in the unit of column ``unit``.
+        """
         return summary(self.curves)
 
     def pictures(self) -> dict[str, Callable[[], Axes]]:
-        """Name its pictures: all profiles in one, and one a parameter."""
-        each = {f"-{file_name(one.name)}": partial(draw_curve, one) for one in self.curves}
-        return {"": self.plot, **(each if len(self.curves) > 1 else {})}
+        """Return the functions that draw all profiles together, and each profile alone.
+
+        Returns
+        -------
+        dict of str to callable
+            Functions that draw a plot; keys are appended to the name of the product.
+        """
+        single_curves = {
+            f"-{file_name(curve.name)}": partial(draw_curve, curve) for curve in self.curves
+        }
+        return {"": self.plot, **(single_curves if len(self.curves) > 1 else {})}
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw them: one in its unit, several in units of their errors, against a parabola."""
+        """Draw the profiles, with a parabola for comparison.
+
+        A single profile is drawn in the unit of the parameter, several profiles in units of the
+        errors.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Axes to draw on; by default those of a new figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            The axes.
+        """
         if len(self.curves) == 1:
             return draw_curve(self.curves[0], ax)
         return draw_curves(self.curves, ax)
@@ -88,7 +145,7 @@ class ProfileProduct(Product):
 
 @component
 class ProfileLikelihood(Estimator):
-    """Fit statistic along parameters, the rest fitted again at each value; asymmetric errors."""
+    """Profiles of the fit statistic, with the other parameters refitted; asymmetric errors."""
 
     kind = "profile-likelihood"
     product = ProfileProduct
@@ -99,11 +156,17 @@ class ProfileLikelihood(Estimator):
         doc="Names of the parameters (with wildcards), such as crab.index; all free ones if empty.",
     )
     width: float = option(
-        3.0, min=0.1, max=10.0, doc="How many errors to go to both sides of the best value."
+        3.0,
+        min=0.1,
+        max=10.0,
+        doc="Range of the profile on both sides of the best value, in errors.",
     )
-    points: int = option(21, min=3, max=1001, doc="How many values to look at.")
+    points: int = option(21, min=3, max=1001, doc="Number of values in the profile.")
     values: u.Quantity | None = quantity(
-        None, unit="any", many=True, doc="The values to look at instead, of one parameter."
+        None,
+        unit="any",
+        many=True,
+        doc="Values of the profile, for one parameter, instead of width and points.",
     )
     sigmas: tuple[float, ...] = option(
         (1.0, 2.0),
@@ -111,41 +174,87 @@ class ProfileLikelihood(Estimator):
         many=True,
         min=0.1,
         max=10.0,
-        doc="For how many sigma the asymmetric errors are found.",
+        doc="Confidence of the asymmetric errors, in sigma.",
     )
 
     def validate(self) -> Iterable[Problem]:
-        """Values are of one parameter."""
+        """Check that values are given for one parameter only.
+
+        Yields
+        ------
+        Problem
+            Values for several parameters.
+        """
         if self.values is not None and len(self.parameters) != 1:
-            found = f"are given for {len(self.parameters) or 'all'} parameters"
-            yield Problem(("values",), found, "expected one name in parameters")
+            message = f"are given for {len(self.parameters) or 'all'} parameters"
+            yield Problem(("values",), message, "expected one name in parameters")
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Yield a problem for each parameter that no source has, or that is frozen."""
+        """Yield problems of parameters that are frozen or do not exist.
+
+        Parameters
+        ----------
+        pipeline : Chain
+            The pipeline, with its data entries and models.
+
+        Yields
+        ------
+        Problem
+            A problem, with the option and the reason.
+        """
         yield from parameter_problems(self.parameters, pipeline, ("parameters",), free=True)
 
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> ProfileProduct:
-        """Follow the statistic of the flat likelihood, as gammapy's `Fit.stat_profile` does.
+        """Compute profiles of the compiled likelihood, as gammapy's `Fit.stat_profile` does.
+
+        Parameters
+        ----------
+        datasets : gammapy.datasets.Datasets
+            The datasets, with their fitted models.
+        fit : FitResult or None
+            Result of the fit, None if nothing was fitted; not used.
+
+        Returns
+        -------
+        ProfileProduct
+            The profiles.
 
         Raises
         ------
         ModelError
-            If a name means no free parameter, values are in a wrong unit, or there is no minimum.
+            If a name matches no free parameter, values have the wrong unit or exceed the limits, or
+            the fit does not converge.
         """
         from skyred.likelihood.minimise.conditional_fit import ConditionalFit
 
-        with fitted(datasets) as found:
-            places = chosen_parameters(self.parameters, found.datasets, found.objective)
-            if self.values is not None and len(places) > 1:
-                names = ", ".join(found.objective.names[place] for place in places)
-                raise ModelError(f"values are of one parameter; {self.parameters[0]} means {names}")
-            rests = [ConditionalFit(found.objective, found.best, [place]) for place in places]
-            return ProfileProduct(self.label, [self._curve(found, rest) for rest in rests])
+        with fitted_minimum(datasets) as minimum:
+            indices = chosen_parameters(self.parameters, minimum.datasets, minimum.objective)
+            if self.values is not None and len(indices) > 1:
+                names = ", ".join(minimum.objective.names[index] for index in indices)
+                raise ModelError(f"values need one parameter; {self.parameters[0]} means {names}")
+            conditional_fits = [
+                ConditionalFit(minimum.objective, minimum.best, [index]) for index in indices
+            ]
+            return ProfileProduct(
+                self.label,
+                [self._curve(minimum, conditional_fit) for conditional_fit in conditional_fits],
+            )
 
     def write_script(self, script: Script) -> None:
-        """Follow each parameter with gammapy's `Fit.stat_profile`."""
+        """Write calls of gammapy's `Fit.stat_profile` and `Fit.confidence`.
+
+        Parameters
+        ----------
+        script : Script
+            The script to which the code is added.
+
+        Raises
+        ------
+        ExportError
+            If ``values`` are set.
+        """
         if self.values is not None:
-            raise ExportError("has values; the script takes width and points")
+            raise ExportError("has values; the script supports width and points only")
         script.use("gammapy.modeling", "Fit")
         script.use("astropy.table", "QTable")
         write_parameters(script, self.parameters)
@@ -160,53 +269,62 @@ class ProfileLikelihood(Estimator):
                 f'table.write(folder / f"{self.label}-{{name}}.ecsv", overwrite=True)',
             )
             for sigma in self.sigmas:
-                asked = f"datasets, parameter, sigma={literal(sigma)}"
-                script.body.add(f"print(name, {literal(sigma)}, fit.confidence({asked}))")
+                arguments = f"datasets, parameter, sigma={literal(sigma)}"
+                script.body.add(f"print(name, {literal(sigma)}, fit.confidence({arguments}))")
 
-    def _curve(self, around: FittedMinimum, rest: ConditionalFit) -> Curve:
+    def _curve(self, minimum: FittedMinimum, conditional_fit: ConditionalFit) -> Curve:
+        """Compute the profile of the parameter of a conditional fit."""
         from skyred.likelihood.minimise.profile import interval, profile
 
-        (place,), best = rest.places, around.best
-        values = self._values(around, place)
-        found = profile(rest, values)
-        ends = [interval(around.objective, best, place, each, rest) for each in self.sigmas]
-        name = best.names[place]
-        gain = best.stat - float(np.nanmin(found.stat, initial=best.stat))
-        if gain > LOWER:
-            message = f"the profile of {name} is {gain:.2g} lower than the fit: fit from there"
+        (index,), best = conditional_fit.places, minimum.best
+        values = self._values(minimum, index)
+        scan = profile(conditional_fit, values)
+        errors = [
+            interval(minimum.objective, best, index, sigma, conditional_fit)
+            for sigma in self.sigmas
+        ]
+        name = best.names[index]
+        decrease = best.stat - float(np.nanmin(scan.stat, initial=best.stat))
+        if decrease > MAX_DECREASE:
+            message = (
+                f"the profile of {name} is {decrease:.2g} lower than the fit: "
+                "repeat the fit from its lowest value"
+            )
             warnings.warn(message, SkyredWarning, stacklevel=2)
         return Curve(
             name=name,
-            unit=best.units[place],
-            value=float(best.values[place]),
-            error=float(best.errors[place]),
-            values=found.values,
-            delta_stat=found.stat - best.stat,
-            crossings=tuple(map(Crossing, self.sigmas, *zip(*ends, strict=True))),
+            unit=best.units[index],
+            value=float(best.values[index]),
+            error=float(best.errors[index]),
+            values=scan.values,
+            delta_stat=scan.stat - best.stat,
+            crossings=tuple(map(Crossing, self.sigmas, *zip(*errors, strict=True))),
         )
 
-    def _values(self, around: FittedMinimum, place: int) -> Any:
-        best, error = around.best.values[place], around.best.errors[place]
+    def _values(self, minimum: FittedMinimum, index: int) -> Any:
+        """Return the values of the profile in the unit of the parameter, shape (m,)."""
+        best, error = minimum.best.values[index], minimum.best.errors[index]
         if self.values is None:
             values = best + error * np.linspace(-self.width, self.width, self.points)
-            # a limit that is reached is looked at once
-            return np.unique(np.clip(values, *around.objective.limits[place]))
-        unit = u.Unit(around.best.units[place])
+            # values beyond a limit become one value at the limit
+            return np.unique(np.clip(values, *minimum.objective.limits[index]))
+        unit = u.Unit(minimum.best.units[index])
         if not self.values.unit.is_equivalent(unit):
-            name = around.best.names[place]
+            name = minimum.best.names[index]
             raise ModelError(
-                f"values are in {_words(self.values.unit)}; {name} is in {_words(unit)}"
+                f"values are in {_unit_text(self.values.unit)}; {name} is in {_unit_text(unit)}"
             )
-        return _within(self.values.to_value(unit), around, place)
+        return _inside_limits(self.values.to_value(unit), minimum, index)
 
 
-def _within(values: Any, around: FittedMinimum, place: int) -> Sequence[float]:
-    low, high = around.objective.limits[place]
+def _inside_limits(values: Any, minimum: FittedMinimum, index: int) -> Sequence[float]:
+    """Return the values if they are within the limits of the parameter, else raise an error."""
+    low, high = minimum.objective.limits[index]
     if np.any((values < low) | (values > high)):
-        name, unit = around.best.names[place], around.best.units[place]
+        name, unit = minimum.best.names[index], minimum.best.units[index]
         raise ModelError(f"values reach outside the limits of {name}: {low} to {high} {unit}")
     return list(values)
 
 
-def _words(unit: u.UnitBase) -> str:
+def _unit_text(unit: u.UnitBase) -> str:
     return str(unit) or "no unit"

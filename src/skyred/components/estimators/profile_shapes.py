@@ -1,4 +1,4 @@
-"""Shapes along which a flux profile is taken: a line cut into boxes, rings."""
+"""Shapes for flux profiles: boxes along a line, and rings."""
 
 from __future__ import annotations
 
@@ -19,45 +19,74 @@ if TYPE_CHECKING:
 
     from skyred.scripting import Script
 
-NO_HOLE = 1e-5 * u.deg  # what a ring needs inside, as gammapy's own have
+MIN_RADIUS = 1e-5 * u.deg  # minimum inner radius of a ring, as in gammapy
 
 
 @value
 class Line(Fields):
-    """A line on the sky, cut into boxes."""
+    """Line on the sky, divided into boxes."""
 
-    start: Position = position(doc="Where it starts.")
-    stop: Position = position(doc="Where it ends.")
+    start: Position = position(doc="Start of the line.")
+    stop: Position = position(doc="End of the line.")
     width: u.Quantity = quantity(
-        "0.2 deg", min="1e-3 deg", doc="Size of the boxes across the line."
+        "0.2 deg", min="1e-3 deg", doc="Width of the boxes across the line."
     )
     bins: int = option(20, min=2, doc="Number of boxes.")
 
     def validate(self) -> Iterable[Problem]:
-        """It must lead somewhere."""
+        """Check that the ends of the line differ.
+
+        Yields
+        ------
+        Problem
+            A line of zero length.
+        """
         if self.start == self.stop:
             yield Problem(("stop",), "is where the line starts", "expected another position")
 
     def regions(self, wcs: Any) -> list[SkyRegion]:
-        """Give the boxes, equally long in the pixels of a map."""
+        """Return the boxes, with equal length in pixels of the map.
+
+        Parameters
+        ----------
+        wcs : astropy.wcs.WCS
+            Projection of the map.
+
+        Returns
+        -------
+        list of regions.SkyRegion
+            The boxes, in order of distance.
+        """
         from gammapy.utils.regions import make_orthogonal_rectangle_sky_regions
 
         ends = self.start.skycoord, self.stop.skycoord
         return list(make_orthogonal_rectangle_sky_regions(*ends, wcs, self.width, self.bins))
 
     def write_regions(self, script: Script) -> None:
-        """Write ``regions`` for a plain gammapy script."""
-        maker = "make_orthogonal_rectangle_sky_regions"
-        script.use("gammapy.utils.regions", maker)
+        """Write ``regions`` of a plain gammapy script.
+
+        Parameters
+        ----------
+        script : Script
+            The script to which the code is added.
+        """
+        function = "make_orthogonal_rectangle_sky_regions"
+        script.use("gammapy.utils.regions", function)
         ends = (("START", self.start), ("STOP", self.stop))
-        start, stop = (script.position(name, held) for name, held in ends)
+        start, stop = (script.position(name, end) for name, end in ends)
         script.body.add(
-            f"regions = {maker}({start}, {stop}, dataset.counts.geom.wcs, "
+            f"regions = {function}({start}, {stop}, dataset.counts.geom.wcs, "
             f"{script.quantity(self.width)}, {self.bins})"
         )
 
     def axis(self) -> MapAxis:
-        """Give the distances from the start of the line."""
+        """Return the axis of distances from the start of the line.
+
+        Returns
+        -------
+        gammapy.maps.MapAxis
+            Axis ``projected-distance`` in deg, one bin per box.
+        """
         from gammapy.maps import MapAxis
 
         length = self.start.skycoord.separation(self.stop.skycoord).to_value("deg")
@@ -69,35 +98,69 @@ class Line(Fields):
 class Rings(Fields):
     """Rings around a position."""
 
-    center: Position = position(doc="Their centre.")
+    center: Position = position(doc="Centre of the rings.")
     radii: u.Quantity = quantity(
-        many=True, unit="deg", min="0 deg", doc="Radii between them, rising; the first may be 0."
+        many=True,
+        unit="deg",
+        min="0 deg",
+        doc="Edges of the rings, increasing; the first may be 0.",
     )
 
     def validate(self) -> Iterable[Problem]:
-        """There must be two rings, and their radii rise."""
+        """Check that there are at least two rings, with increasing radii.
+
+        Yields
+        ------
+        Problem
+            Too few radii, or radii that do not increase.
+        """
         if len(self.radii) < 3 or np.any(np.diff(self.radii.value) <= 0):
-            yield Problem(("radii",), "are no two rings", "expected three or more rising radii")
+            yield Problem(
+                ("radii",), "define fewer than two rings", "expected three or more rising radii"
+            )
 
     def regions(self, wcs: Any) -> list[SkyRegion]:
-        """Give the rings."""
+        """Return the rings.
+
+        Parameters
+        ----------
+        wcs : astropy.wcs.WCS
+            Projection of the map.
+
+        Returns
+        -------
+        list of regions.SkyRegion
+            The rings, from the innermost outwards.
+        """
         from regions import CircleAnnulusSkyRegion
 
-        center, radii = self.center.skycoord, np.maximum(self.radii, NO_HOLE)
+        center, radii = self.center.skycoord, np.maximum(self.radii, MIN_RADIUS)
         return [CircleAnnulusSkyRegion(center, *ends) for ends in pairwise(radii)]
 
     def write_regions(self, script: Script) -> None:
-        """Write ``regions`` for a plain gammapy script."""
+        """Write ``regions`` of a plain gammapy script.
+
+        Parameters
+        ----------
+        script : Script
+            The script to which the code is added.
+        """
         script.use("regions", "CircleAnnulusSkyRegion")
         script.use("itertools", "pairwise")
         center = script.position("RINGS_AT", self.center)
-        radii = script.constant("RADII", script.quantity(np.maximum(self.radii, NO_HOLE)))
+        radii = script.constant("RADII", script.quantity(np.maximum(self.radii, MIN_RADIUS)))
         script.body.add(
             f"regions = [CircleAnnulusSkyRegion({center}, *ends) for ends in pairwise({radii})]"
         )
 
     def axis(self) -> MapAxis:
-        """Give the radii."""
+        """Return the axis of the radii.
+
+        Returns
+        -------
+        gammapy.maps.MapAxis
+            Axis ``projected-distance`` in deg, one bin per ring.
+        """
         from gammapy.maps import MapAxis
 
         return MapAxis.from_edges(self.radii.to("deg"), name="projected-distance")

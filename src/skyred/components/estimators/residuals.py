@@ -1,4 +1,4 @@
-"""The estimator `residuals`: what the model leaves, as a significance map and as a spectrum."""
+"""Estimator `residuals`: a significance map and a spectrum of the residual counts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from astropy import units as u
 
 from skyred.components.estimators.checks import map_problems
-from skyred.components.estimators.mosaic import Mosaic, choose
+from skyred.components.estimators.mosaic import Mosaic, select_maps
 from skyred.components.estimators.scripted import write_map, write_maps
 from skyred.errors import FieldError, Problem
 from skyred.fields import Regions, option, quantity, regions
@@ -38,12 +38,12 @@ class ResidualsProduct(Product):
     Parameters
     ----------
     maps : gammapy.maps.Maps
-        Images: ``counts``, ``npred``, ``residuals`` (their difference) and ``sqrt_ts`` (its
-        significance within the correlation radius, in sigma).
-    by_energy : WcsNDMap
+        Images: ``counts``, ``npred``, ``residuals`` (counts - npred) and ``sqrt_ts`` (significance
+        of the residuals within the correlation radius, in sigma).
+    by_energy : gammapy.maps.WcsNDMap
         ``sqrt_ts`` in each energy bin.
-    spectrum : Table
-        Energy bins with counts, npred, residuals and their significance, in the region.
+    spectrum : astropy.table.Table
+        Counts, npred, residuals and their significance in the region, one row per energy bin.
     """
 
     maps: Maps
@@ -51,7 +51,18 @@ class ResidualsProduct(Product):
     spectrum: Table
 
     def write(self, folder: Path) -> list[Path]:
-        """Write ``NAME.fits`` (the images), ``NAME.by-energy.fits`` and ``NAME.ecsv``."""
+        """Write ``NAME.fits`` (the images), ``NAME.by-energy.fits`` and ``NAME.ecsv``.
+
+        Parameters
+        ----------
+        folder : pathlib.Path
+            Folder of the files.
+
+        Returns
+        -------
+        list of pathlib.Path
+            The files written.
+        """
         fits, ecsv = folder / f"{self.name}.fits", folder / f"{self.name}.ecsv"
         cube = folder / f"{self.name}.by-energy.fits"
         self.maps.write(fits, overwrite=True)
@@ -61,7 +72,22 @@ class ResidualsProduct(Product):
 
     @classmethod
     def read(cls, folder: Path, name: str, models: Models | None) -> Self:
-        """Read all that `write` wrote."""
+        """Read the files of `write`.
+
+        Parameters
+        ----------
+        folder : pathlib.Path
+            Folder of the files.
+        name : str
+            Name of the product, without suffix.
+        models : gammapy.modeling.models.Models or None
+            Fitted models of the run.
+
+        Returns
+        -------
+        ResidualsProduct
+            The residuals.
+        """
         from astropy.table import Table
         from gammapy.maps import Map, Maps
 
@@ -71,25 +97,48 @@ class ResidualsProduct(Product):
         return cls(name, maps, by_energy, spectrum)
 
     def table(self) -> Table:
-        """Give the residual spectrum."""
+        """Return the residual spectrum.
+
+        Returns
+        -------
+        astropy.table.Table
+            One row per energy bin.
+        """
         return self.spectrum
 
     def pictures(self) -> dict[str, Callable[[], Axes]]:
-        """Name its two pictures."""
+        """Return the functions that draw the significance map and the spectrum.
+
+        Returns
+        -------
+        dict of str to callable
+            Functions that draw a plot; keys are appended to the name of the product.
+        """
         return {"": self.plot, "-spectrum": self.plot_spectrum}
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the residual significance map, from -5 to 5 sigma."""
+        """Draw the residual significance map, from -5 to 5 sigma.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Axes to draw on; by default those of a new figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            The axes.
+        """
         image = self.maps["sqrt_ts"].sum_over_axes(keepdims=False)
         return draw_signed(image, ax, self._label, STYLE["vmax"])
 
     def plot_interactive(self) -> None:
-        """Draw the residual significance map of the energy bin that a slider chooses.
+        """Draw the residual significance map of an energy bin, with a slider for the bin.
 
         Raises
         ------
         ModuleNotFoundError
-            If ipywidgets is missing: ``pip install skyred[notebook]`` brings it.
+            If ipywidgets is missing; install it with ``pip install skyred[notebook]``.
         """
         draw_slider(self.by_energy, self._label, **STYLE)
 
@@ -98,7 +147,18 @@ class ResidualsProduct(Product):
         return f"Residual significance [$\\sigma$] ({self.spectrum.meta['correlation_radius']})"
 
     def plot_spectrum(self, ax: Axes | None = None) -> Axes:
-        """Draw residuals over the square root of the prediction, by energy, in the region."""
+        """Draw the residuals in the region, in units of sqrt(npred), against energy.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Axes to draw on; by default those of a new figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            The axes.
+        """
         import matplotlib.pyplot as plt
 
         if ax is None:
@@ -122,22 +182,31 @@ class ResidualsProduct(Product):
 
 @component
 class Residuals(Estimator):
-    """What the model leaves of the counts: a significance map and a spectrum in a region."""
+    """Residual counts after subtraction of the model: a significance map and a spectrum."""
 
     kind = "residuals"
     product = ResidualsProduct
     correlation_radius: u.Quantity = quantity(
-        "0.1 deg", min="1e-3 deg", doc="Radius of the disk that counts are summed over."
+        "0.1 deg", min="1e-3 deg", doc="Radius of the disk over which counts are summed."
     )
-    region: Regions = regions(
-        (), doc="Where the residual spectrum is taken; the whole map if left out."
-    )
+    region: Regions = regions((), doc="Region of the residual spectrum; by default the whole map.")
     datasets: tuple[str, ...] = option(
-        (), type=str, many=True, doc="Names of the datasets (with wildcards); all maps if left out."
+        (), type=str, many=True, doc="Names of the datasets (with wildcards); by default all maps."
     )
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Yield problems of the data, which must be maps, and of the region."""
+        """Yield problems of the region, and of data without maps.
+
+        Parameters
+        ----------
+        pipeline : Chain
+            The pipeline, with its data entries and models.
+
+        Yields
+        ------
+        Problem
+            A problem, with the option and the reason.
+        """
         yield from map_problems(pipeline)
         try:
             self.region.build()
@@ -145,14 +214,32 @@ class Residuals(Estimator):
             yield Problem(("region",), str(error))
 
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> ResidualsProduct:
-        """Sum counts and predictions of the datasets, and compare them.
+        """Compare the summed counts with the summed predictions of the datasets.
 
-        The significance is that of Li & Ma (1983), by gammapy's `ExcessMapEstimator`: for a known
-        background (Cash statistic), which is the whole prediction, or for counts off (wstat).
+        The significance is that of Li & Ma (1983, ApJ 272, 317), computed by gammapy's
+        `ExcessMapEstimator`: for a known background (Cash statistic), here the whole prediction, or
+        for off counts (wstat).
+
+        Parameters
+        ----------
+        datasets : gammapy.datasets.Datasets
+            The datasets, with their fitted models.
+        fit : FitResult or None
+            Result of the fit, None if nothing was fitted; not used.
+
+        Returns
+        -------
+        ResidualsProduct
+            The residual maps and the residual spectrum.
+
+        Raises
+        ------
+        ModelError
+            If there is no matching map dataset, or the datasets cannot be summed.
         """
         from gammapy.maps import Map, Maps
 
-        mosaic = Mosaic.of(choose(datasets, self.datasets), sources=True)
+        mosaic = Mosaic.of(select_maps(datasets, self.datasets), sources=True)
         counts = _image(mosaic.total.counts, mosaic.total)
         npred = _image(mosaic.predicted, mosaic.total)
         summed = self._significance(mosaic, None)
@@ -162,26 +249,37 @@ class Residuals(Estimator):
         return ResidualsProduct(self.label, maps, by_energy, self._spectrum(mosaic))
 
     def write_script(self, script: Script) -> None:
-        """Run gammapy's `ExcessMapEstimator` over the prediction; sum counts in the region."""
+        """Write a call of gammapy's `ExcessMapEstimator` and sums of the counts in the region.
+
+        Parameters
+        ----------
+        script : Script
+            The script to which the code is added.
+
+        Raises
+        ------
+        ExportError
+            If several map datasets would have to be summed.
+        """
         script.use("gammapy.estimators", "ExcessMapEstimator")
         script.use("astropy.table", "QTable")
         write_map(script, self.datasets)
         script.body.add(
-            "# with its models, a dataset is compared with all that they predict",
+            "# the counts are compared with the prediction of all models",
             f"estimator = ExcessMapEstimator({script.quantity(self.correlation_radius)})",
             "maps = estimator.run(dataset)",
         )
         write_maps(script, self.label)
-        inside = "dataset.mask"
+        mask = "dataset.mask"
         if self.region:
-            # never in place: that would be the mask of the dataset
+            # not in place: that would change the mask of the dataset
             region = script.regions(f"{self.label}_REGION", self.region)
-            inside += f" & dataset.counts.geom.region_mask({region})"
-        script.body.add("", f"inside = {inside}")
+            mask += f" & dataset.counts.geom.region_mask({region})"
+        script.body.add("", f"mask = {mask}")
         script.body.add(
             'energy = dataset.counts.geom.axes["energy"]',
-            "counts = (dataset.counts.data * inside.data).sum(axis=(1, 2))",
-            "npred = (dataset.npred().data * inside.data).sum(axis=(1, 2))",
+            "counts = (dataset.counts.data * mask.data).sum(axis=(1, 2))",
+            "npred = (dataset.npred().data * mask.data).sum(axis=(1, 2))",
             "table = QTable([energy.edges_min, energy.edges_max, counts, npred, counts - npred], "
             'names=["e_min", "e_max", "counts", "npred", "residuals"])',
             "print(table)",
@@ -189,7 +287,7 @@ class Residuals(Estimator):
         )
 
     def _significance(self, mosaic: Mosaic, edges: u.Quantity | None) -> WcsNDMap:
-        """Give the significance within the correlation radius, in bins of energy or one."""
+        """Return the significance within the correlation radius; `edges` of None mean one bin."""
         from gammapy.estimators import ExcessMapEstimator
 
         estimator = ExcessMapEstimator(self.correlation_radius, selection_optional=[])
@@ -200,15 +298,15 @@ class Residuals(Estimator):
 
         geom, total = mosaic.geom, mosaic.total
         regions = self.region.build()
-        inside = total.mask_safe.data
+        mask = total.mask_safe.data
         if regions:
-            inside = inside & geom.to_image().region_mask(regions).data[None]
-        counts = np.where(inside, total.counts.data, 0).sum(axis=(1, 2))
-        npred = np.where(inside, mosaic.predicted.data, 0).sum(axis=(1, 2))
+            mask = mask & geom.to_image().region_mask(regions).data[None]
+        counts = np.where(mask, total.counts.data, 0).sum(axis=(1, 2))
+        npred = np.where(mask, mosaic.predicted.data, 0).sum(axis=(1, 2))
         edges = geom.axes["energy"].edges.to("TeV")
         table = Table({"e_min": edges[:-1], "e_max": edges[1:], "counts": counts.astype(int),
                        "npred": npred, "residuals": counts - npred,
-                       "sqrt_ts": _sqrt_ts(mosaic, inside)})  # fmt: skip
+                       "sqrt_ts": _sqrt_ts(mosaic, mask)})  # fmt: skip
         table.meta["region"] = "; ".join(self.region.sources) or "the whole map"
         table.meta["correlation_radius"] = str(self.correlation_radius)
         return table
@@ -218,16 +316,20 @@ def _image(cube: Any, total: MapDataset) -> Any:
     return (cube * total.mask_safe).sum_over_axes(keepdims=True)
 
 
-def _sqrt_ts(mosaic: Mosaic, inside: Any) -> Any:
+def _sqrt_ts(mosaic: Mosaic, mask: Any) -> Any:
+    """Return the significance of the residuals in a mask, in sigma, shape (energy bins,)."""
     from gammapy.stats import CashCountsStatistic, WStatCountsStatistic
 
-    def summed(cube: Any) -> Any:
-        return np.where(inside, cube.data, 0).sum(axis=(1, 2))
+    def sum_in_mask(cube: Any) -> Any:
+        return np.where(mask, cube.data, 0).sum(axis=(1, 2))
 
-    counts, total = summed(mosaic.total.counts), mosaic.total
+    counts, total = sum_in_mask(mosaic.total.counts), mosaic.total
     if total.stat_type == "cash":
-        return CashCountsStatistic(counts, summed(mosaic.predicted)).sqrt_ts
-    off, signal = summed(total.counts_off), 0.0 if mosaic.signal is None else summed(mosaic.signal)
+        return CashCountsStatistic(counts, sum_in_mask(mosaic.predicted)).sqrt_ts
+    off, signal = (
+        sum_in_mask(total.counts_off),
+        0.0 if mosaic.signal is None else sum_in_mask(mosaic.signal),
+    )
     with np.errstate(divide="ignore", invalid="ignore"):
-        alpha = summed(total.background) / off  # such that counts off stand for the background
+        alpha = sum_in_mask(total.background) / off  # scales the off counts to the background
     return WStatCountsStatistic(counts, off, alpha, signal).sqrt_ts

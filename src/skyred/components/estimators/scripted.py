@@ -1,4 +1,4 @@
-"""What estimators share when they write themselves as plain gammapy."""
+"""Parts of exported gammapy scripts that several estimators write."""
 
 from __future__ import annotations
 
@@ -14,32 +14,53 @@ if TYPE_CHECKING:
 
 
 def write_map(script: Script, patterns: Sequence[str]) -> str:
-    """Write ``dataset``, the map dataset that an estimator looks at; gives its name.
+    """Write ``dataset``, the map dataset of an estimator, and return its name.
+
+    Parameters
+    ----------
+    script : Script
+        The script to which the code is added.
+    patterns : sequence of str
+        Names of the datasets, possibly with wildcards; all maps if empty.
+
+    Returns
+    -------
+    str
+        Name of the dataset.
 
     Raises
     ------
     ExportError
-        If there is not exactly one: gammapy's estimators of maps take one.
+        If there is not exactly one map dataset: gammapy's estimators of maps take one.
     """
-    made = script.datasets_made
-    chosen = [
-        each
-        for each in made
-        if each.is_map and (not patterns or any(fnmatchcase(each.name, one) for one in patterns))
+    datasets = script.datasets_made
+    maps = [
+        dataset
+        for dataset in datasets
+        if dataset.is_map
+        and (not patterns or any(fnmatchcase(dataset.name, pattern) for pattern in patterns))
     ]
-    if len(chosen) != 1 or not chosen[0].alone:
+    if len(maps) != 1 or not maps[0].alone:
         raise ExportError(
             "sums several map datasets, and gammapy's estimator takes one: "
-            "give stack: {kind: sum}, or choose one dataset"
+            "set stack: {kind: sum}, or select one dataset by name"
         )
-    script.body.add(f'dataset = datasets["{chosen[0].name}"]')
-    return chosen[0].name
+    script.body.add(f'dataset = datasets["{maps[0].name}"]')
+    return maps[0].name
 
 
 def write_without_sources(script: Script, name: str) -> None:
-    """Write ``dataset`` anew as one that has its (fitted) background, and no models."""
-    script.body.add("# above the fitted background alone: sources are what is looked for")
-    if any(each.on_off for each in script.datasets_made if each.name == name):
+    """Write a new ``dataset`` with the fitted background and without models.
+
+    Parameters
+    ----------
+    script : Script
+        The script to which the code is added.
+    name : str
+        Name of the dataset.
+    """
+    script.body.add("# the fitted background alone is the null hypothesis")
+    if any(dataset.on_off for dataset in script.datasets_made if dataset.name == name):
         script.body.add(f'dataset = dataset.copy(name="{name}")')
     else:
         script.body.add(
@@ -51,14 +72,42 @@ def write_without_sources(script: Script, name: str) -> None:
 
 
 def edges_option(script: Script, label: str, edges: u.Quantity | None) -> list[str]:
-    """Write the option of energy edges, if there are any."""
+    """Return the option of the energy edges.
+
+    Parameters
+    ----------
+    script : Script
+        The script to which the code is added.
+    label : str
+        Label of the estimator.
+    edges : astropy.units.Quantity or None
+        The edges, shape (n + 1,).
+
+    Returns
+    -------
+    list of str
+        The option as code; empty without edges.
+    """
     if edges is None:
         return []
     return [f"energy_edges={script.constant(f'{label}_EDGES', script.quantity(edges))}"]
 
 
 def changed_options(estimator: Any, *names: str) -> list[str]:
-    """Write options that differ from their default, which are gammapy's too."""
+    """Return the options that differ from the defaults of skyred and gammapy.
+
+    Parameters
+    ----------
+    estimator : Estimator
+        The estimator.
+    *names : str
+        Names of the options.
+
+    Returns
+    -------
+    list of str
+        The options as code.
+    """
     return [
         f"{name}={literal(getattr(estimator, name))}"
         for name in names
@@ -67,7 +116,17 @@ def changed_options(estimator: Any, *names: str) -> list[str]:
 
 
 def write_maps(script: Script, label: str, quantity: str = "sqrt_ts") -> None:
-    """Write maps of flux to a file, and a picture of one of them."""
+    """Write flux maps to a file, and draw one quantity of them.
+
+    Parameters
+    ----------
+    script : Script
+        The script to which the code is added.
+    label : str
+        Label of the estimator.
+    quantity : str
+        Name of the quantity that is drawn.
+    """
     script.use("matplotlib.pyplot as plt")
     script.body.add(f'maps.write(folder / "{label}.fits", overwrite=True)')
     with script.body.inside(f"for number, image in enumerate(maps.{quantity}.iter_by_image()):"):
@@ -79,32 +138,59 @@ def write_maps(script: Script, label: str, quantity: str = "sqrt_ts") -> None:
 
 
 def write_parameters(script: Script, patterns: Sequence[str]) -> None:
-    """Write ``parameters``: the free ones that names or wildcards mean, with their names."""
+    """Write ``parameters``, the matching free parameters by name.
+
+    Parameters
+    ----------
+    script : Script
+        The script to which the code is added.
+    patterns : sequence of str
+        Names of parameters, possibly with wildcards; all free ones if empty.
+    """
     script.body.add(
         "models = datasets.models",
         "named = zip(models.parameters_unique_names, models.parameters, strict=True)",
     )
     if not patterns:
-        script.body.add("parameters = {name: each for name, each in named if not each.frozen}")
+        script.body.add("parameters = {name: par for name, par in named if not par.frozen}")
         return
     script.use("fnmatch", "fnmatchcase")
     # crab.index is short for crab.spectral.index
-    wanted = [f"{'.*.'.join(one.split('.'))}" if one.count(".") == 1 and "*" not in one else one
-              for one in patterns]  # fmt: skip
+    full_patterns = [
+        ".*.".join(pattern.split("."))
+        if pattern.count(".") == 1 and "*" not in pattern
+        else pattern
+        for pattern in patterns
+    ]
     script.body.add("parameters = {}")
     with script.body.inside("for name, parameter in named:"):
-        script.body.add(f"wanted = any(fnmatchcase(name, each) for each in {literal(wanted)})")
-        with script.body.inside("if wanted and not parameter.frozen:"):
+        script.body.add(
+            f"matches = any(fnmatchcase(name, pattern) for pattern in {literal(full_patterns)})"
+        )
+        with script.body.inside("if matches and not parameter.frozen:"):
             script.body.add("parameters[name] = parameter")
 
 
 def write_steps(script: Script, width: u.Quantity) -> str:
-    """Write equal intervals of time from the first start on; gives their name."""
+    """Write equal time intervals from the first start on, and return their name.
+
+    Parameters
+    ----------
+    script : Script
+        The script to which the code is added.
+    width : astropy.units.Quantity
+        Width of the intervals.
+
+    Returns
+    -------
+    str
+        Name of the variable with the intervals.
+    """
     script.use("numpy as np")
     step = script.quantity(width)
     script.body.add(
-        "first = min(each.gti.time_start[0] for each in datasets)",
-        "last = max(each.gti.time_stop[-1] for each in datasets)",
+        "first = min(dataset.gti.time_start[0] for dataset in datasets)",
+        "last = max(dataset.gti.time_stop[-1] for dataset in datasets)",
         f"width = {step}",
         "number = int(np.ceil((last - first).to_value(width.unit) / width.value))",
         "intervals = [first + width * np.array([i, i + 1]) for i in range(number)]",
@@ -113,13 +199,24 @@ def write_steps(script: Script, width: u.Quantity) -> str:
 
 
 def write_nights(script: Script) -> str:
-    """Write an interval of time for each night, from its first start to its last stop."""
+    """Write one time interval per night, from its first start to its last stop.
+
+    Parameters
+    ----------
+    script : Script
+        The script to which the code is added.
+
+    Returns
+    -------
+    str
+        Name of the variable with the intervals.
+    """
     script.use("numpy as np")
     script.use("astropy.time", "Time")
     script.body.add(
-        "starts = np.array([each.gti.time_start[0].tt.mjd for each in datasets])",
-        "stops = np.array([each.gti.time_stop[-1].tt.mjd for each in datasets])",
-        "# a night ends in the middle of the widest part of the day without a start",
+        "starts = np.array([dataset.gti.time_start[0].tt.mjd for dataset in datasets])",
+        "stops = np.array([dataset.gti.time_stop[-1].tt.mjd for dataset in datasets])",
+        "# nights are separated in the middle of the longest period of the day without a start",
         "clock = np.sort(starts % 1)",
         "gaps = np.diff(clock, append=clock[0] + 1)",
         "nights = np.floor(starts - clock[gaps.argmax()] - gaps.max() / 2)",
@@ -128,7 +225,7 @@ def write_nights(script: Script) -> str:
     with script.body.inside("for night in np.unique(nights):"):
         script.body.add(
             "start, stop = starts[nights == night].min(), stops[nights == night].max()",
-            "# a dataset counts that lies in an interval fully: a second for the rounding",
+            "# gammapy uses datasets fully inside an interval: allow a second for rounding",
             "ends = [start - 1 / 86400, stop + 1 / 86400]",
             'intervals.append(Time(ends, format="mjd", scale="tt"))',
         )

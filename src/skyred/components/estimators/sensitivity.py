@@ -1,4 +1,4 @@
-"""The estimator `sensitivity`: the flux that would be significant, by energy."""
+"""Estimator `sensitivity`: the smallest detectable flux in each energy bin."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from skyred.scripting import Script
 
 CRITERIA = {"significance": "o", "gamma": "v", "bkg": "s"}
-WORDS = {
+LIMITS = {
     "significance": "by significance",
     "gamma": "by the number of gammas",
     "bkg": "by the systematics of the background",
@@ -43,14 +43,25 @@ class SensitivityProduct(Product):
 
     Parameters
     ----------
-    curve : Table
-        A row for each bin of energy, as gammapy's `SensitivityEstimator` gives it, with ``dnde``.
+    curve : astropy.table.Table
+        One row per energy bin: the columns of gammapy's `SensitivityEstimator`, and ``dnde``.
     """
 
     curve: Table
 
     def write(self, folder: Path) -> list[Path]:
-        """Write ``NAME.fits`` and ``NAME.ecsv``."""
+        """Write ``NAME.fits`` and ``NAME.ecsv``.
+
+        Parameters
+        ----------
+        folder : pathlib.Path
+            Folder of the files.
+
+        Returns
+        -------
+        list of pathlib.Path
+            The files written.
+        """
         fits, ecsv = folder / f"{self.name}.fits", folder / f"{self.name}.ecsv"
         write_tables(fits, [self.curve])
         self.curve.write(ecsv, format="ascii.ecsv", overwrite=True)
@@ -58,18 +69,50 @@ class SensitivityProduct(Product):
 
     @classmethod
     def read(cls, folder: Path, name: str, models: Models | None) -> Self:
-        """Read ``NAME.fits``."""
+        """Read ``NAME.fits``.
+
+        Parameters
+        ----------
+        folder : pathlib.Path
+            Folder of the files.
+        name : str
+            Name of the product, without suffix.
+        models : gammapy.modeling.models.Models or None
+            Fitted models of the run.
+
+        Returns
+        -------
+        SensitivityProduct
+            The sensitivity curve.
+        """
         table = read_tables(folder / f"{name}.fits")[0]
         table = table.filled(np.nan)  # astropy masks NaN in FITS files
         table["criterion"] = table["criterion"].astype(str)
         return cls(name, table)
 
     def table(self) -> Table:
-        """Give the curve."""
+        """Return the sensitivity curve.
+
+        Returns
+        -------
+        astropy.table.Table
+            One row per energy bin.
+        """
         return self.curve
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the sensitivity; the markers say what limits it."""
+        """Draw the sensitivity, with markers for the limiting criterion.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Axes to draw on; by default those of a new figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            The axes.
+        """
         import matplotlib.pyplot as plt
 
         if ax is None:
@@ -80,13 +123,13 @@ class SensitivityProduct(Product):
         flux = self.curve["e2dnde"].quantity.to_value("erg cm-2 s-1")
         ax.plot(energy, flux, color="0.6", linewidth=1)
         for criterion, marker in CRITERIA.items():
-            chosen = np.asarray(self.curve["criterion"] == criterion)
-            if chosen.any():
-                sides = [(energy - low)[chosen], (high - energy)[chosen]]
-                ax.errorbar(energy[chosen], flux[chosen], xerr=sides, marker=marker, color="black",
-                            linestyle="none", label=f"limited {WORDS[criterion]}")  # fmt: skip
+            rows = np.asarray(self.curve["criterion"] == criterion)
+            if rows.any():
+                sides = [(energy - low)[rows], (high - energy)[rows]]
+                ax.errorbar(energy[rows], flux[rows], xerr=sides, marker=marker, color="black",
+                            linestyle="none", label=f"limited {LIMITS[criterion]}")  # fmt: skip
         ax.set_xscale("log")
-        if np.isfinite(flux).any():  # of nothing there is neither logarithm nor legend
+        if np.isfinite(flux).any():  # an empty plot has neither a logarithmic scale nor a legend
             ax.set_yscale("log")
             ax.legend(fontsize="small")
         ax.set_xlabel("Reconstructed energy [TeV]")
@@ -102,33 +145,50 @@ class Sensitivity(Estimator):
 
     kind = "sensitivity"
     product = SensitivityProduct
-    region: Regions = regions(
-        (), doc="The on region on a map: one circle; data that are spectra have theirs."
-    )
+    region: Regions = regions((), doc="The on region on maps: one circle; spectra have their own.")
     containment: bool = option(
-        True, doc="Whether the exposure of a map counts what a point source has in the region."
+        True,
+        doc="Whether the exposure of maps is corrected for the containment of a point source in "
+        "the region.",
     )
-    index: float = option(2.0, min=-5, max=10, doc="Index of the power law that is assumed.")
+    index: float = option(2.0, min=-5, max=10, doc="Index of the assumed power law.")
     energy_edges: u.Quantity | None = energy_bins("those of the energy axis")
     n_sigma: float = option(5.0, min=0.1, doc="Significance of a detection.")
-    gamma_min: float = option(10.0, min=0, doc="Number of gammas that a detection needs.")
+    gamma_min: float = option(10.0, min=0, doc="Minimum number of gammas of a detection.")
     background_systematics: float = option(
-        0.05, min=0, doc="Part of the background that a detection must be above."
+        0.05, min=0, doc="Fraction of the background that the excess of a detection must exceed."
     )
     alpha: float | None = option(
         None,
         type=float,
         min=1e-6,
-        doc="Ratio of the exposures on and off that a known background is taken to be measured "
-        "with; if left out, it is known exactly. On-off data have their own.",
+        doc="Ratio of the on to the off exposure, if a known background is treated as measured in "
+        "an off region; by default it is exact. On-off data have their own ratio.",
     )
 
     def validate(self) -> Iterable[Problem]:
-        """Edges rise."""
+        """Check that the energy edges increase.
+
+        Yields
+        ------
+        Problem
+            Energy edges that do not increase.
+        """
         yield from rising_problems(self.energy_edges)
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Yield problems of the energy edges and the region, which maps need."""
+        """Yield problems of the energy edges, and of the region required by maps.
+
+        Parameters
+        ----------
+        pipeline : Chain
+            The pipeline, with its data entries and models.
+
+        Yields
+        ------
+        Problem
+            A problem, with the option and the reason.
+        """
         if self.energy_edges is not None:
             yield from edge_problems(self.energy_edges, pipeline)
         kinds = {
@@ -142,47 +202,76 @@ class Sensitivity(Estimator):
         except (FieldError, OSError) as error:
             yield Problem(("region",), str(error))
 
-    def _region_problems(self, found: list[SkyRegion]) -> Iterable[Problem]:
+    def _region_problems(self, sky_regions: list[SkyRegion]) -> Iterable[Problem]:
+        """Yield problems of the number and the shape of the regions."""
         from regions import CircleSkyRegion
 
         if not self.region:
             return
-        if len(found) != 1:
-            yield Problem(("region",), f"holds {len(found)} regions", "expected one")
-        elif self.containment and not isinstance(found[0], CircleSkyRegion):
-            text = f"is a {type(found[0]).__name__}, and containment is known for circles only"
-            yield Problem(("region",), text, "expected a circle, or containment: false")
+        if len(sky_regions) != 1:
+            yield Problem(("region",), f"has {len(sky_regions)} regions", "expected one")
+        elif self.containment and not isinstance(sky_regions[0], CircleSkyRegion):
+            shape = type(sky_regions[0]).__name__
+            message = f"is a {shape}, and the containment is known for circles only"
+            yield Problem(("region",), message, "expected a circle, or containment: false")
 
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> SensitivityProduct:
-        """Estimate it as gammapy's `SensitivityEstimator` does, of all datasets together.
+        """Estimate the sensitivity of all datasets together.
+
+        The method is that of gammapy's `SensitivityEstimator`.
+
+        Parameters
+        ----------
+        datasets : gammapy.datasets.Datasets
+            The datasets, with their fitted models.
+        fit : FitResult or None
+            Result of the fit, None if nothing was fitted; not used.
+
+        Returns
+        -------
+        SensitivityProduct
+            The sensitivity curve.
 
         Raises
         ------
         ModelError
-            If there are maps and no region, or on-off data and others.
+            If there are maps and no region, or datasets with and without off counts.
         """
-        from skyred.components.estimators.sensitivity_curve import curve, together
+        from skyred.components.estimators.sensitivity_curve import sensitivity_table, stack_spectra
 
-        found = self.region.build()
-        dataset = together(datasets, found[0] if found else None, self.containment)
+        sky_regions = self.region.build()
+        dataset = stack_spectra(datasets, sky_regions[0] if sky_regions else None, self.containment)
         if self.energy_edges is not None:
             from gammapy.maps import MapAxis
 
             axis = MapAxis.from_energy_edges(self.energy_edges)
             dataset = dataset.resample_energy_axis(axis, name=dataset.name)
-        return SensitivityProduct(self.label, curve(dataset, self))
+        return SensitivityProduct(self.label, sensitivity_table(dataset, self))
 
     def write_script(self, script: Script) -> None:
-        """Run gammapy's estimator on one spectrum of all datasets."""
+        """Write a call of gammapy's `SensitivityEstimator` on the stacked spectrum.
+
+        Parameters
+        ----------
+        script : Script
+            The script to which the code is added.
+
+        Raises
+        ------
+        ExportError
+            If ``alpha`` is set, which gammapy's estimator does not support.
+        """
         if self.alpha is not None:
-            raise ExportError("has alpha, a measured background, which gammapy's estimator has not")
+            raise ExportError(
+                "has alpha (a measured background), which gammapy's estimator does not support"
+            )
         script.use("gammapy.estimators", "SensitivityEstimator")
         script.use("gammapy.modeling.models", "PowerLawSpectralModel")
         if self.region:
             region = script.regions(f"{self.label}_REGION", self.region, "[0]")
             script.body.add(
-                f"spectra = Datasets([each.to_spectrum_dataset({region}, "
-                f"containment_correction={self.containment}) for each in datasets])",
+                f"spectra = Datasets([dataset.to_spectrum_dataset({region}, "
+                f"containment_correction={self.containment}) for dataset in datasets])",
                 "spectrum = spectra.stack_reduce()",
             )
         else:
@@ -202,7 +291,7 @@ class Sensitivity(Estimator):
         script.body.add(
             f"estimator = SensitivityEstimator({', '.join(options)})",
             "table = estimator.run(spectrum)",
-            "# gammapy gives numbers for bins that are not safe too",
+            "# gammapy fills bins outside the safe range too",
             'table["safe"] = spectrum.mask_safe.data.ravel()',
             "print(table)",
             f'table.write(folder / "{self.label}.ecsv", overwrite=True)',

@@ -1,4 +1,4 @@
-"""Sensitivity curves of spectra: how many counts a detection takes, and which flux gives them."""
+"""Sensitivity curves of spectra: the detectable excess, and the flux that causes it."""
 
 from __future__ import annotations
 
@@ -24,37 +24,58 @@ DESCRIPTIONS = {
     "e_ref": "centre of the energy bin",
     "e_min": "lower edge of the energy bin",
     "e_max": "upper edge of the energy bin",
-    "e2dnde": "smallest energy squared times differential flux that is detected",
-    "dnde": "smallest differential flux that is detected",
-    "excess": "counts of the source that it takes",
-    "background": "counts of the background in the on region",
-    "criterion": "what limits it: significance, gamma or bkg; or masked, if it is not safe",
+    "e2dnde": "energy squared times the smallest detectable differential flux",
+    "dnde": "smallest detectable differential flux",
+    "excess": "counts of the source that a detection takes",
+    "background": "background counts in the on region",
+    "criterion": "limiting criterion: significance, gamma or bkg; masked outside the safe range",
 }
 
 
-def together(datasets: Datasets, region: SkyRegion | None, containment: bool) -> SpectrumDataset:
-    """Give one spectrum of all datasets: of maps that of a region.
+def stack_spectra(
+    datasets: Datasets, region: SkyRegion | None, containment: bool
+) -> SpectrumDataset:
+    """Stack datasets to one spectrum; of maps, the spectrum in a region.
+
+    Parameters
+    ----------
+    datasets : gammapy.datasets.Datasets
+        The datasets: maps or spectra.
+    region : regions.SkyRegion or None
+        The on region on maps.
+    containment : bool
+        Whether the exposure of maps is corrected for the containment of a point source in the
+        region.
+
+    Returns
+    -------
+    gammapy.datasets.SpectrumDataset
+        The stacked spectrum.
 
     Raises
     ------
     ModelError
-        If there are maps and no region, on-off data and others, or data that are no counts.
+        If there are maps and no region, datasets with and without off counts, or datasets without
+        counts.
     """
     from gammapy.datasets import Datasets
 
-    spectra = Datasets([_spectrum(each, region, containment) for each in datasets])
-    kinds = {type(each).__name__ for each in spectra}
+    spectra = Datasets([_spectrum(dataset, region, containment) for dataset in datasets])
+    kinds = {type(dataset).__name__ for dataset in spectra}
     if len(kinds) > 1:
-        raise ModelError(f"a sensitivity is of data of one kind, not of {' and '.join(kinds)}")
+        raise ModelError(f"sensitivity needs data of one kind, not of {' and '.join(kinds)}")
     return spectra[0] if len(spectra) == 1 else spectra.stack_reduce(name="all")
 
 
 def _spectrum(dataset: Any, region: SkyRegion | None, containment: bool) -> SpectrumDataset:
+    """Return the spectrum of a dataset, with the fitted background."""
     geom = getattr(getattr(dataset, "counts", None), "geom", None)
     if geom is None or getattr(dataset, "exposure", None) is None:
         raise ModelError(f"the dataset {dataset.name!r} has no counts and exposure")
     if dataset.background is None:
-        raise ModelError(f"the dataset {dataset.name!r} has no background to detect a source above")
+        raise ModelError(
+            f"the dataset {dataset.name!r} has no background, which a sensitivity needs"
+        )
     if geom.is_region:
         spectrum = dataset.copy(name=dataset.name)
         if dataset.stat_type == "cash":
@@ -67,55 +88,70 @@ def _spectrum(dataset: Any, region: SkyRegion | None, containment: bool) -> Spec
             region, containment_correction=containment, name=dataset.name
         )
     except Exception as error:  # gammapy raises plain exceptions for regions that do not fit
-        why = " ".join(str(error).split())
-        raise ModelError(f"no spectrum of {dataset.name!r} in the region: {why}") from error
+        reason = " ".join(str(error).split())
+        raise ModelError(f"no spectrum of {dataset.name!r} in the region: {reason}") from error
 
 
-def curve(dataset: SpectrumDataset, options: Sensitivity) -> Table:
-    """Give the sensitivity of a spectrum.
+def sensitivity_table(dataset: SpectrumDataset, options: Sensitivity) -> Table:
+    """Return the sensitivity of a spectrum in each energy bin.
 
-    As gammapy's `SensitivityEstimator`, which however fills bins that are not safe too, with the
-    flux of the smallest number of gammas; here they are NaN.
+    The method is that of gammapy's `SensitivityEstimator`. Bins outside the safe range are NaN
+    here, whereas gammapy fills them with the flux of the minimum number of gammas.
+
+    Parameters
+    ----------
+    dataset : gammapy.datasets.SpectrumDataset
+        The spectrum.
+    options : Sensitivity
+        The estimator with its options.
+
+    Returns
+    -------
+    astropy.table.Table
+        One row per energy bin, with the columns of `DESCRIPTIONS`.
     """
     from astropy.table import Table
     from gammapy.modeling.models import PowerLawSpectralModel, SkyModel
 
     background = _counts(dataset.background)
-    excess, criterion = detected(_significant(dataset, options), background, options)
+    excess, criterion = detectable_excess(
+        _significant_excess(dataset, options), background, options
+    )
     axis, model = dataset.counts.geom.axes["energy"], PowerLawSpectralModel(index=options.index)
     spectrum = dataset.copy(name=dataset.name)
     spectrum.models = SkyModel(model)
     with np.errstate(all="ignore"):
         dnde = (excess / _counts(spectrum.npred_signal()) * model(axis.center)).to("cm-2 s-1 TeV-1")
     safe = np.ones(len(excess), bool) if dataset.mask_safe is None else _counts(dataset.mask_safe)
-    known = (safe > 0) & np.isfinite(dnde)
+    valid = (safe > 0) & np.isfinite(dnde)
     e2dnde = (dnde * axis.center**2).to("erg cm-2 s-1")
-    found = Table(
+    table = Table(
         {
             "e_ref": axis.center.to("TeV"),
             "e_min": axis.edges_min.to("TeV"),
             "e_max": axis.edges_max.to("TeV"),
-            "e2dnde": np.where(known, e2dnde, np.nan),
-            "dnde": np.where(known, dnde, np.nan),
-            "excess": np.where(known, excess, np.nan),
+            "e2dnde": np.where(valid, e2dnde, np.nan),
+            "dnde": np.where(valid, dnde, np.nan),
+            "excess": np.where(valid, excess, np.nan),
             "background": background,
-            "criterion": np.where(known, criterion, "masked"),
+            "criterion": np.where(valid, criterion, "masked"),
         }
     )
-    for name, text in DESCRIPTIONS.items():
-        found[name].description = text
-    found.meta = {"EXTNAME": "SENSITIVITY", "LIVETIME": livetime(dataset).to_value("h")}
-    found.meta |= {"NSIGMA": options.n_sigma, "GAMMAMIN": options.gamma_min}
-    found.meta |= {"BKGSYST": options.background_systematics, "INDEX": options.index}
-    return found
+    for name, description in DESCRIPTIONS.items():
+        table[name].description = description
+    table.meta = {"EXTNAME": "SENSITIVITY", "LIVETIME": livetime(dataset).to_value("h")}
+    table.meta |= {"NSIGMA": options.n_sigma, "GAMMAMIN": options.gamma_min}
+    table.meta |= {"BKGSYST": options.background_systematics, "INDEX": options.index}
+    return table
 
 
 def _counts(values: Any) -> Array:
+    """Return the values of a spectrum as floats, shape (n,)."""
     return np.asarray(values.data, dtype=float).ravel()
 
 
-def _significant(dataset: SpectrumDataset, options: Sensitivity) -> Array:
-    """Give the excess of the asked significance in each bin."""
+def _significant_excess(dataset: SpectrumDataset, options: Sensitivity) -> Array:
+    """Return the excess with the required significance in each bin, shape (n,)."""
     from gammapy.stats import CashCountsStatistic, WStatCountsStatistic
 
     background = _counts(dataset.background)
@@ -126,28 +162,36 @@ def _significant(dataset: SpectrumDataset, options: Sensitivity) -> Array:
         alpha = np.full(len(background), options.alpha)
         off = background / alpha
     else:
-        known = CashCountsStatistic(background, background)
-        return np.asarray(known.n_sig_matching_significance(options.n_sigma), dtype=float)
-    measured = WStatCountsStatistic(alpha * off, off, alpha)
-    return np.asarray(measured.n_sig_matching_significance(options.n_sigma), dtype=float)
+        statistic = CashCountsStatistic(background, background)
+        return np.asarray(statistic.n_sig_matching_significance(options.n_sigma), dtype=float)
+    statistic = WStatCountsStatistic(alpha * off, off, alpha)
+    return np.asarray(statistic.n_sig_matching_significance(options.n_sigma), dtype=float)
 
 
-def detected(significant: Array, background: Array, options: Sensitivity) -> tuple[Array, Any]:
-    """Give the counts that a detection takes, and what limits it, in each bin.
+def detectable_excess(
+    significant: Array, background: Array, options: Sensitivity
+) -> tuple[Array, Any]:
+    """Return the detectable excess and the limiting criterion in each bin.
 
     Parameters
     ----------
     significant : array
-        Counts of the asked significance, shape (n,).
+        Excess counts with the required significance, shape (n,).
     background : array
-        Counts of the background, shape (n,).
+        Background counts, shape (n,).
     options : Sensitivity
-        The smallest number of gammas, and the systematics of the background.
+        The estimator, with the minimum number of gammas and the background systematics.
+
+    Returns
+    -------
+    tuple of array
+        Detectable excess counts, shape (n,), and the criterion: ``significance``, ``gamma`` or
+        ``bkg``, shape (n,).
     """
-    floor = np.full(len(significant), options.gamma_min)
+    minimum = np.full(len(significant), options.gamma_min)
     systematic = options.background_systematics * background
-    few = significant < floor
-    excess = np.where(few, floor, significant)
-    below = excess < systematic
-    criterion = np.where(below, "bkg", np.where(few, "gamma", "significance"))
-    return np.where(below, systematic, excess), criterion
+    few = significant < minimum
+    excess = np.where(few, minimum, significant)
+    below_systematic = excess < systematic
+    criterion = np.where(below_systematic, "bkg", np.where(few, "gamma", "significance"))
+    return np.where(below_systematic, systematic, excess), criterion

@@ -1,4 +1,4 @@
-"""The estimator `significance-map`: where counts exceed the background, and how they scatter."""
+"""Estimator `significance-map`: significance over the background, and its distribution."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import attrs
 import numpy as np
 
-from skyred.components.estimators.excess import Correlated
+from skyred.components.estimators.excess import CorrelatedMapEstimator
 from skyred.components.estimators.flux_maps import FluxMapsProduct
 from skyred.components.makers.scripted import write_exclusion
 from skyred.errors import Problem
@@ -31,92 +31,169 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-LOWEST, HIGHEST, WIDTH = -5.0, 8.0, 0.2  # of the distribution, in sigma
+LOWEST, HIGHEST, WIDTH = -5.0, 8.0, 0.2  # range and bin width of the distribution, in sigma
 COLUMNS = {
-    "pixels": "Number of pixels outside the exclusion",
-    "mean": "Mean of their significances: 0 if the background is right",
-    "sigma": "Standard deviation of their significances: 1 if the background is right",
+    "pixels": "Number of pixels outside the exclusion regions",
+    "mean": "Mean of their significances, expected 0 for a correct background",
+    "sigma": "Standard deviation of their significances, expected 1 for a correct background",
 }
 
 
 @attrs.define(eq=False)
 class SignificanceProduct(FluxMapsProduct):
-    """Maps of significance, with its distribution where no source is.
+    """Maps of significance, with its distribution outside the exclusion regions.
 
     Parameters
     ----------
-    outside : WcsNDMap
-        Image that is True where no source is.
+    mask_outside : gammapy.maps.WcsNDMap
+        Image that is true outside the exclusion regions.
     """
 
-    outside: WcsNDMap
+    mask_outside: WcsNDMap
     meaning = r"Significance (Li & Ma) [$\sigma$]"
 
     def write(self, folder: Path) -> list[Path]:
-        """Write maps (``NAME.fits``, ``NAME.yaml``), ``NAME.outside.fits`` and ``NAME.ecsv``."""
-        outside, ecsv = folder / f"{self.name}.outside.fits", folder / f"{self.name}.ecsv"
-        self.outside.write(outside, overwrite=True)
+        """Write maps (``NAME.fits``, ``NAME.yaml``), ``NAME.outside.fits`` and ``NAME.ecsv``.
+
+        Parameters
+        ----------
+        folder : pathlib.Path
+            Folder of the files.
+
+        Returns
+        -------
+        list of pathlib.Path
+            The files written.
+        """
+        mask_path, ecsv = folder / f"{self.name}.outside.fits", folder / f"{self.name}.ecsv"
+        self.mask_outside.write(mask_path, overwrite=True)
         self.table().write(ecsv, format="ascii.ecsv", overwrite=True)
-        return [*super().write(folder), outside, ecsv]
+        return [*super().write(folder), mask_path, ecsv]
 
     @classmethod
     def read(cls, folder: Path, name: str, models: Models | None) -> Self:
-        """Read the maps."""
+        """Read the maps.
+
+        Parameters
+        ----------
+        folder : pathlib.Path
+            Folder of the files.
+        name : str
+            Name of the product, without suffix.
+        models : gammapy.modeling.models.Models or None
+            Fitted models of the run.
+
+        Returns
+        -------
+        SignificanceProduct
+            The maps.
+        """
         from gammapy.maps import Map
 
-        outside = Map.read(folder / f"{name}.outside.fits")
-        outside.data = outside.data.astype(bool)
-        return cls(name, read_maps(folder / f"{name}.fits"), outside)
+        mask_outside = Map.read(folder / f"{name}.outside.fits")
+        mask_outside.data = mask_outside.data.astype(bool)
+        return cls(name, read_maps(folder / f"{name}.fits"), mask_outside)
 
     def distribution(self, plane: WcsNDMap) -> Array:
-        """Give the significances outside the exclusion, of one energy bin."""
-        values = plane.data[0][self.outside.data]
+        """Return the finite significances outside the exclusion regions, in one energy bin.
+
+        Parameters
+        ----------
+        plane : gammapy.maps.WcsNDMap
+            The significance in one energy bin.
+
+        Returns
+        -------
+        array
+            The significances in sigma, shape (pixels,).
+        """
+        values = plane.data[0][self.mask_outside.data]
         return np.asarray(values[np.isfinite(values)])
 
     def table(self) -> Table:
-        """Give a row for each energy bin: mean and width of the distribution, and the highest."""
+        """Return the highest significance, and mean and width of the distribution.
+
+        Returns
+        -------
+        astropy.table.Table
+            One row per energy bin.
+        """
         table = super().table()
-        each = [self.distribution(plane) for plane in self.planes]
-        found = {
-            "pixels": [len(values) for values in each],
+        distributions = [self.distribution(plane) for plane in self.planes]
+        columns = {
+            "pixels": [len(values) for values in distributions],
             # the maximum-likelihood fit of a Gaussian
-            "mean": [values.mean() if len(values) else np.nan for values in each],
-            "sigma": [values.std() if len(values) else np.nan for values in each],
+            "mean": [values.mean() if len(values) else np.nan for values in distributions],
+            "sigma": [values.std() if len(values) else np.nan for values in distributions],
         }
-        for index, (name, column) in enumerate(found.items()):
+        for index, (name, column) in enumerate(columns.items()):
             table.add_column(column, name=name, index=2 + index)
             table[name].description = COLUMNS[name]
         return table
 
     def pictures(self) -> dict[str, Callable[[], Axes]]:
-        """Name its two pictures."""
+        """Return the functions that draw the significance map and the distribution.
+
+        Returns
+        -------
+        dict of str to callable
+            Functions that draw a plot; keys are appended to the name of the product.
+        """
         return {"": self.plot, "-distribution": self.plot_distribution}
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the significance, and around what is excluded a line."""
+        """Draw the significance, with the outline of the exclusion regions.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Axes to draw on; by default those of a new figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            The axes.
+        """
         ax = super().plot(ax)
-        if not self.outside.data.all():
-            ax.contour(self.outside.data, levels=[0.5], colors="black", linewidths=1)
+        if not self.mask_outside.data.all():
+            ax.contour(self.mask_outside.data, levels=[0.5], colors="black", linewidths=1)
         return ax
 
     def plot_distribution(self, ax: Axes | None = None) -> Axes:
-        """Draw how the significances are distributed, in the energy bin where one is highest."""
+        """Draw the distribution of the significances in the energy bin with the highest one.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Axes to draw on; by default those of a new figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            The axes.
+        """
         import matplotlib.pyplot as plt
 
         if ax is None:
             _, ax = plt.subplots(figsize=(6.4, 4.4), layout="constrained")
         plane = self.strongest
-        everywhere, outside = plane.data[np.isfinite(plane.data)], self.distribution(plane)
+        values, values_outside = plane.data[np.isfinite(plane.data)], self.distribution(plane)
         bins = list(np.arange(LOWEST, HIGHEST + WIDTH / 2, WIDTH))
-        clipped = np.clip(everywhere, LOWEST, HIGHEST)
-        ax.hist(clipped, bins, color="0.8", label="all pixels (last bin: and above)")
-        ax.hist(outside, bins, histtype="step", color="black", label="outside the exclusion")
-        _draw_gauss(ax, len(outside), 0, 1, color="tab:orange", linestyle="--",
+        clipped = np.clip(values, LOWEST, HIGHEST)
+        ax.hist(clipped, bins, color="0.8", label="all pixels (last bin: overflow)")
+        ax.hist(
+            values_outside,
+            bins,
+            histtype="step",
+            color="black",
+            label="outside the exclusion regions",
+        )
+        _draw_gauss(ax, len(values_outside), 0, 1, color="tab:orange", linestyle="--",
                     label="expected: mean 0, width 1")  # fmt: skip
-        if len(outside):
-            mean, sigma = outside.mean(), outside.std()
-            _draw_gauss(ax, len(outside), mean, sigma, color="tab:blue",
-                        label=f"found: mean {mean:.2f}, width {sigma:.2f}")  # fmt: skip
+        if len(values_outside):
+            mean, sigma = values_outside.mean(), values_outside.std()
+            _draw_gauss(ax, len(values_outside), mean, sigma, color="tab:blue",
+                        label=f"measured: mean {mean:.2f}, width {sigma:.2f}")  # fmt: skip
         ax.set_yscale("log")
         ax.set_ylim(bottom=0.5)
         ax.set_xlabel(r"Significance [$\sigma$]")
@@ -134,32 +211,72 @@ def _draw_gauss(ax: Axes, total: int, mean: float, sigma: float, **style: Any) -
 
 
 @component
-class SignificanceMap(Correlated):
-    """Significance of counts over the background (Li & Ma), and its distribution off sources."""
+class SignificanceMap(CorrelatedMapEstimator):
+    """Li & Ma significance over the background, and its distribution outside sources."""
 
     kind = "significance-map"
     product = SignificanceProduct
     exclude: Regions = exclusion()
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Yield problems of the maps, the energy edges and the exclusion."""
+        """Yield problems of the maps, the energy edges and the exclusion regions.
+
+        Parameters
+        ----------
+        pipeline : Chain
+            The pipeline, with its data entries and models.
+
+        Yields
+        ------
+        Problem
+            A problem, with the option and the reason.
+        """
         yield from super().check(pipeline)
         yield from self.exclude.problems("exclude")
 
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> SignificanceProduct:
-        """Sum counts, and compare them with the background."""
+        """Compare the summed counts with the background.
+
+        Parameters
+        ----------
+        datasets : gammapy.datasets.Datasets
+            The datasets, with their fitted models.
+        fit : FitResult or None
+            Result of the fit, None if nothing was fitted; not used.
+
+        Returns
+        -------
+        SignificanceProduct
+            The maps.
+
+        Raises
+        ------
+        ModelError
+            If there is no matching map dataset, or the datasets cannot be summed.
+        """
         maps = self.excess_maps(datasets)
         return SignificanceProduct(self.label, maps, self.exclude.outside(maps.geom.to_image()))
 
     def write_script(self, script: Script) -> None:
-        """Run gammapy's estimator; print how significances scatter outside the exclusion."""
+        """Write a call of gammapy's `ExcessMapEstimator`, and print the mean and width.
+
+        Parameters
+        ----------
+        script : Script
+            The script to which the code is added.
+
+        Raises
+        ------
+        ExportError
+            If several map datasets would have to be summed.
+        """
         self.write_maps_of(script)
         script.use("numpy as np")
-        script.body.add("known = np.isfinite(maps.sqrt_ts.data)")
+        script.body.add("valid = np.isfinite(maps.sqrt_ts.data)")
         if self.exclude:
             mask = write_exclusion(script, self.exclude, "maps.geom")
-            script.body.add(f"known &= {mask}.data")
+            script.body.add(f"valid &= {mask}.data")
         script.body.add(
-            "outside = maps.sqrt_ts.data[known]",
-            'print(f"significances: mean {outside.mean():.2f}, width {outside.std():.2f}")',
+            "sqrt_ts = maps.sqrt_ts.data[valid]",
+            'print(f"significances: mean {sqrt_ts.mean():.2f}, width {sqrt_ts.std():.2f}")',
         )

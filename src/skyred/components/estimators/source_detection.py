@@ -1,4 +1,4 @@
-"""The estimator `source-detection`: sources found as peaks of a map of significance."""
+"""Estimator `source-detection`: sources detected as peaks of a significance map."""
 
 from __future__ import annotations
 
@@ -37,181 +37,267 @@ DESCRIPTIONS = {
     "dec": "Declination (ICRS) of the centre of the pixel",
     "glon": "Galactic longitude",
     "glat": "Galactic latitude",
-    "x": "Column of the pixel, the first is 0",
-    "y": "Row of the pixel, the first is 0",
+    "x": "Column of the pixel, from 0",
+    "y": "Row of the pixel, from 0",
     "sqrt_ts": "Significance, in sigma",
-    "flux": "Integral flux in the energies of the map",
-    "flux_err": "Its error",
-    "at_edge": "Whether the map ends closer by than the minimal distance",
+    "flux": "Integral flux in the energy range of the map",
+    "flux_err": "Error of the flux",
+    "at_edge": "Whether the edge of the map is closer than the minimum distance",
 }
 
 
 @attrs.define(eq=False)
 class DetectionProduct(Product):
-    """Sources that were found, and the maps that they were found in.
+    """Detected sources, and the maps of the detection.
 
     Parameters
     ----------
-    found : Table
-        One row a source, the most significant first.
+    sources : astropy.table.Table
+        One row per source, the most significant first.
     maps : gammapy.estimators.FluxMaps
-        Where they were found.
+        Maps of the significance and the flux.
     """
 
-    found: Table
+    sources: Table
     maps: FluxMaps
 
     def write(self, folder: Path) -> list[Path]:
         """Write the table, regions, models and maps.
 
-        ``NAME.fits`` and ``NAME.ecsv`` hold the table, ``NAME.reg`` circles for DS9 and for
-        `exclude`, ``NAME.yaml`` models for gammapy and for the model `file`; ``NAME.map.fits`` and
-        ``NAME.map.yaml`` the maps, and what was looked for.
+        ``NAME.fits`` and ``NAME.ecsv`` contain the table, ``NAME.reg`` circles for DS9 and for
+        `exclude`, ``NAME.yaml`` models for gammapy and for the model `file`, ``NAME.map.fits`` and
+        ``NAME.map.yaml`` the maps and the model of the search.
+
+        Parameters
+        ----------
+        folder : pathlib.Path
+            Folder of the files.
+
+        Returns
+        -------
+        list of pathlib.Path
+            The files written.
         """
         fits, ecsv, reg, yaml = (
             folder / f"{self.name}.{end}" for end in ("fits", "ecsv", "reg", "yaml")
         )
-        write_tables(fits, [self.found])
-        self.found.write(ecsv, format="ascii.ecsv", overwrite=True)
+        write_tables(fits, [self.sources])
+        self.sources.write(ecsv, format="ascii.ecsv", overwrite=True)
         reg.write_text(self.regions(), encoding="utf-8")
         self.models().write(yaml, overwrite=True, write_covariance=False)
         return [fits, ecsv, reg, yaml, *write_maps(self.maps, folder / f"{self.name}.map.fits")]
 
     @classmethod
     def read(cls, folder: Path, name: str, models: Models | None) -> Self:
-        """Read the table and the maps."""
+        """Read the table and the maps.
+
+        Parameters
+        ----------
+        folder : pathlib.Path
+            Folder of the files.
+        name : str
+            Name of the product, without suffix.
+        models : gammapy.modeling.models.Models or None
+            Fitted models of the run.
+
+        Returns
+        -------
+        DetectionProduct
+            The sources.
+        """
         maps = read_maps(folder / f"{name}.map.fits")
         return cls(name, read_tables(folder / f"{name}.fits")[0], maps)
 
     def table(self) -> Table:
-        """Give the sources."""
-        return self.found
+        """Return the sources.
+
+        Returns
+        -------
+        astropy.table.Table
+            One row per source.
+        """
+        return self.sources
 
     @property
     def distance(self) -> u.Quantity:
-        """The minimal distance of sources."""
-        return self.found.meta["DISTANCE"] * u.deg
+        """Minimum distance of sources, in deg."""
+        return self.sources.meta["DISTANCE"] * u.deg
 
     @property
     def positions(self) -> SkyCoord:
-        """Where the sources are."""
+        """Positions of the sources, in ICRS."""
         from astropy.coordinates import SkyCoord
 
-        return SkyCoord(self.found["ra"].quantity, self.found["dec"].quantity, frame="icrs")
+        return SkyCoord(self.sources["ra"].quantity, self.sources["dec"].quantity, frame="icrs")
 
     def regions(self) -> str:
-        """Give the sources as DS9 regions: circles of their minimal distance."""
+        """Return the sources as DS9 regions: circles with their minimum distance as radius.
+
+        Returns
+        -------
+        str
+            The text of the region file.
+        """
         lines = [
             f'circle({row["ra"]:.6f},{row["dec"]:.6f},{self.distance.to_value("arcsec"):.2f}")'
             f" # text={{{row['name']}}}"
-            for row in self.found
+            for row in self.sources
         ]
         return "\n".join(["# Region file format: DS9 version 4.1", "icrs", *lines, ""])
 
     def models(self) -> Models:
-        """Give the sources as gammapy models: shape and spectrum of the map, flux as found."""
+        """Return the sources as gammapy models.
+
+        Shape and spectrum are those of the map, and the amplitude is scaled to the measured flux.
+
+        Returns
+        -------
+        gammapy.modeling.models.Models
+            One model per source.
+        """
         from gammapy.modeling.models import Models
 
-        return Models([self._model(row) for row in self.found])
+        return Models([self._model(row) for row in self.sources])
 
     def _model(self, row: Any) -> SkyModel:
+        """Return the model of the source in a row."""
         from gammapy.modeling.models import PointSpatialModel, SkyModel
 
         model = self.maps.reference_model.copy(name=str(row["name"]))
-        if model.spatial_model is None:  # an excess map knows no shape
+        if model.spatial_model is None:  # an excess map has no shape
             model = SkyModel(model.spectral_model, PointSpatialModel(), name=model.name)
         model.spatial_model.position = self.positions[row.index]
         amplitude(model.spectral_model).value *= float(self.maps.norm.data[0, row["y"], row["x"]])
         return model
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the significance, and the sources with their names; broken circles at the edge."""
+        """Draw the significance and the named sources, with dashed circles at the edge.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Axes to draw on; by default those of a new figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            The axes.
+        """
         from matplotlib.patches import Circle
 
         plane = next(iter(self.maps.sqrt_ts.iter_by_image(keepdims=True)))
         ax = draw_significance(plane, ax, r"Significance [$\sigma$]")
         radius = self.distance / plane.geom.pixel_scales.mean()
-        for row in self.found:
+        for row in self.sources:
             line = "--" if row["at_edge"] else "-"
-            place, size = (row["x"], row["y"]), radius.to_value("")
-            ax.add_patch(Circle(place, size, fill=False, edgecolor="black", linestyle=line))
-            above = (row["x"], row["y"] + size)
-            ax.annotate(row["name"], above, (0, 3), textcoords="offset points", ha="center")
+            center, size = (row["x"], row["y"]), radius.to_value("")
+            ax.add_patch(Circle(center, size, fill=False, edgecolor="black", linestyle=line))
+            label_position = (row["x"], row["y"] + size)
+            ax.annotate(
+                row["name"], label_position, (0, 3), textcoords="offset points", ha="center"
+            )
         return ax
 
 
 @component
 class SourceDetection(Estimator):
-    """Sources found as peaks of a map: a table, regions, and models ready to be fitted."""
+    """Sources detected as peaks of a map: a table, regions, and models for a fit."""
 
     kind = "source-detection"
     product = DetectionProduct
     on: Estimator = part(
         Estimator,
         TSMap(),
-        doc="What the map is made with: ts-map, significance-map or excess-map, in one bin of "
-        "energy, with its options.",
+        doc="Estimator of the map, with its options: ts-map, significance-map or excess-map, in "
+        "one energy bin.",
     )
-    threshold: float = option(5.0, doc="Significance that a peak must be above, in sigma.")
+    threshold: float = option(5.0, doc="Minimum significance of a peak, in sigma.")
     min_distance: u.Quantity = quantity(
-        "0.2 deg", min="1e-3 deg", doc="A peak is the highest within this distance (of a box)."
+        "0.2 deg",
+        min="1e-3 deg",
+        doc="A peak is the maximum of a box with this distance to each side.",
     )
 
     def validate(self) -> Iterable[Problem]:
-        """The map must be one of significance, in one bin of energy."""
+        """Check that the estimator creates a significance map in one energy bin.
+
+        Yields
+        ------
+        Problem
+            A problem, with the option and the reason.
+        """
         if not issubclass(self.on.product, FluxMapsProduct | GammapyProduct):
             yield Problem(
                 ("on",),
-                f"{self.on.kind} gives no map of significance",
+                f"{self.on.kind} does not create a significance map",
                 "expected ts-map, significance-map or excess-map",
             )
         edges = getattr(self.on, "energy_edges", None)
         if edges is not None and len(edges) > 2:
             yield Problem(
                 ("on", "energy_edges"),
-                f"make {len(edges) - 1} maps, and sources are looked for in one",
+                f"define {len(edges) - 1} energy bins, and sources are detected in one",
                 "expected two edges, or none",
             )
 
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> DetectionProduct:
-        """Make the map, and find its peaks with gammapy's `find_peaks`.
+        """Estimate the map, and find its peaks with gammapy's `find_peaks`.
+
+        Parameters
+        ----------
+        datasets : gammapy.datasets.Datasets
+            The datasets, with their fitted models.
+        fit : FitResult or None
+            Result of the fit, None if nothing was fitted; not used.
+
+        Returns
+        -------
+        DetectionProduct
+            The sources and the maps.
 
         Raises
         ------
         ModelError
-            If a gammapy estimator gave something else than maps in one bin of energy.
+            If a gammapy estimator does not return maps in one energy bin.
         """
         product = self.on.estimate(datasets, fit)
         maps = _maps_of(product)
-        return DetectionProduct(self.label, self._found(maps), maps)
+        return DetectionProduct(self.label, self._sources(maps), maps)
 
     def write_script(self, script: Script) -> None:
-        """Make the map as its estimator says, and find its peaks with gammapy's `find_peaks`."""
+        """Write the estimator of the map, and a call of gammapy's `find_peaks`.
+
+        Parameters
+        ----------
+        script : Script
+            The script to which the code is added.
+        """
         write_component(self.on.evolve(name=f"{self.label}-map"), script)
         script.use("gammapy.estimators.utils", "find_peaks")
         script.body.add(
             "",
             "pixel = maps.sqrt_ts.geom.pixel_scales.mean()",
             f'distance = ({script.quantity(self.min_distance)} / pixel).to_value("")',
-            "# gammapy takes what is below half a pixel for no distance at all",
+            "# gammapy rounds distances below half a pixel to zero",
             f"peaks = find_peaks(maps.sqrt_ts, {literal(self.threshold)}, max(1, round(distance)))",
             "print(peaks)",
             f'peaks.write(folder / "{self.label}.ecsv", overwrite=True)',
         )
 
-    def _found(self, maps: FluxMaps) -> Table:
+    def _sources(self, maps: FluxMaps) -> Table:
+        """Return the table of the peaks of a map."""
         from gammapy.estimators.utils import find_peaks
 
         sqrt_ts = maps.sqrt_ts
         pixels = (self.min_distance / sqrt_ts.geom.pixel_scales.mean()).to_value("")
-        # gammapy rounds to no distance at all what is below half a pixel: all pixels are peaks then
+        # gammapy rounds distances below half a pixel to zero, and then all pixels are peaks
         distance = max(1, round(float(pixels)))
-        known = np.isfinite(sqrt_ts.data[0])
-        # it knows of no peaks in a map without values either, and says so by a warning
-        peaks = find_peaks(sqrt_ts, self.threshold, distance) if known.any() else {}
+        is_finite = np.isfinite(sqrt_ts.data[0])
+        # gammapy warns of maps without values, which have no peaks
+        peaks = find_peaks(sqrt_ts, self.threshold, distance) if is_finite.any() else {}
         x, y = (np.array(peaks[name] if len(peaks) else [], dtype=int) for name in "xy")
         table = _table(maps, x, y)
-        table["at_edge"] = _near_edge(known, distance)[y, x]
+        table["at_edge"] = _near_edge(is_finite, distance)[y, x]
         for name, description in DESCRIPTIONS.items():
             table[name].description = description
         table.meta |= {
@@ -223,22 +309,23 @@ class SourceDetection(Estimator):
 
 
 def _maps_of(product: Product) -> FluxMaps:
-    """Take the maps out of a product: one of ours, or what a gammapy estimator gave."""
+    """Return the maps of a product of skyred or of a gammapy estimator."""
     from gammapy.estimators import FluxMaps
 
     maps = getattr(product, "maps", None) or getattr(product, "value", None)
     if not isinstance(maps, FluxMaps):
-        raise ModelError(f"{product.name} gives no maps of significance to find sources in")
+        raise ModelError(f"{product.name} has no significance maps to detect sources in")
     bins = maps.geom.axes["energy"].nbin
     if bins != 1:
         raise ModelError(
-            f"{product.name} gives maps in {bins} bins of energy, and sources are looked for in "
-            "one: give it two energy edges"
+            f"{product.name} has maps in {bins} energy bins, and sources are detected in one: "
+            "give it two energy edges"
         )
     return maps
 
 
 def _table(maps: FluxMaps, x: Any, y: Any) -> Table:
+    """Return the table of the sources in pixels (x, y), without the column ``at_edge``."""
     from astropy.coordinates import SkyCoord
     from astropy.table import Table
 
@@ -246,7 +333,7 @@ def _table(maps: FluxMaps, x: Any, y: Any) -> Table:
     icrs, galactic = positions.icrs, positions.galactic
     return Table(
         {
-            "name": np.array([_name(each) for each in icrs], dtype="U14"),
+            "name": np.array([_name(coordinate) for coordinate in icrs], dtype="U14"),
             "ra": icrs.ra.to("deg"),
             "dec": icrs.dec.to("deg"),
             "glon": galactic.l.to("deg"),
@@ -261,15 +348,15 @@ def _table(maps: FluxMaps, x: Any, y: Any) -> Table:
 
 
 def _name(position: SkyCoord) -> str:
-    """Name a source by its position: J053431+220100."""
+    """Return the name of a source at a position, such as J053431+220100."""
     lon = position.ra.to_string(unit="hourangle", sep="", precision=0, pad=True)
     lat = position.dec.to_string(unit="deg", sep="", precision=0, pad=True, alwayssign=True)
     return f"J{lon}{lat}"
 
 
-def _near_edge(known: Any, distance: int) -> Any:
-    """Tell in which pixels the map ends, or has no value, within some pixels."""
+def _near_edge(is_finite: Any, distance: int) -> Any:
+    """Return a mask of the pixels within a distance, in pixels, of the edge or of NaN."""
     from scipy.ndimage import binary_erosion
 
     size = 2 * distance + 1
-    return ~binary_erosion(known, np.ones((size, size)))
+    return ~binary_erosion(is_finite, np.ones((size, size)))

@@ -1,4 +1,4 @@
-"""Times: how long datasets were taken."""
+"""Livetime of datasets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,18 @@ if TYPE_CHECKING:
 
 
 def livetime(dataset: Dataset) -> u.Quantity:
-    """Give the livetime of a dataset; if it is not known, the time of its good time intervals."""
+    """Return the livetime of a dataset, or the sum of its good time intervals if it is unknown.
+
+    Parameters
+    ----------
+    dataset : gammapy.datasets.Dataset
+        The dataset.
+
+    Returns
+    -------
+    astropy.units.Quantity
+        The livetime, a scalar.
+    """
     exposure = getattr(dataset, "exposure", None)
-    known = None if exposure is None else (exposure.meta or {}).get("livetime")
-    return u.Quantity(known) if known is not None else dataset.gti.time_sum
+    value = None if exposure is None else (exposure.meta or {}).get("livetime")
+    return u.Quantity(value) if value is not None else dataset.gti.time_sum

@@ -1,4 +1,4 @@
-"""The estimator `ts-map`: the significance and flux of a source in each pixel."""
+"""Estimator `ts-map`: the significance and flux of a source in each pixel."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from astropy import units as u
 from skyred.components.estimators.checks import source_problems
 from skyred.components.estimators.flux_maps import FluxMapsProduct, MapEstimator
 from skyred.components.estimators.flux_options import error_width, limit_confidence
-from skyred.components.estimators.mosaic import maps_called
+from skyred.components.estimators.mosaic import maps_by_name
 from skyred.components.estimators.scripted import (
     changed_options,
     edges_option,
@@ -41,55 +41,75 @@ OPTIONAL = ("errn-errp", "ul", "sensitivity")
 
 @attrs.define(eq=False)
 class TSMapProduct(FluxMapsProduct):
-    """TS, flux and its errors in each pixel, with the source that was looked for."""
+    """Maps of TS, flux and its errors, with the model of the source."""
 
     meaning = r"$\sqrt{TS}$ [$\sigma$]"
 
     def pictures(self) -> dict[str, Callable[[], Axes]]:
-        """Name its two pictures."""
+        """Return the functions that draw the significance and the flux.
+
+        Returns
+        -------
+        dict of str to callable
+            Functions that draw a plot; keys are appended to the name of the product.
+        """
         return {"": self.plot, "-flux": self.plot_flux}
 
     def plot_flux(self, ax: Axes | None = None) -> Axes:
-        """Draw the flux, of the same energy bin."""
+        """Draw the flux in the energy bin with the highest significance.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Axes to draw on; by default those of a new figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            The axes.
+        """
         axis = self.strongest.geom.axes["energy"]
-        flux = self.maps.flux.slice_by_idx({"energy": self._row(axis)})
+        flux = self.maps.flux.slice_by_idx({"energy": self._bin_index(axis)})
         label = f"Flux [{flux.unit:latex_inline}]"
         ax = draw_map(flux, ax, label, cmap=SEQUENTIAL, interpolation="none")
         ax.set_title(energy_text(axis.edges))
         return ax
 
-    def _row(self, axis: Any) -> int:
+    def _bin_index(self, axis: Any) -> int:
         return int(self.maps.geom.axes["energy"].coord_to_idx(axis.center)[0])
 
 
 @component
 class TSMap(MapEstimator):
-    """Test statistic of a source in each pixel: its flux fitted there, over all that is modelled.
+    """Test statistic of a source in each pixel, with its flux fitted in addition to all models.
 
-    All models of the datasets are the null hypothesis, and are held: after the fit of a source it
-    shows what is left beside it. `without` takes sources out of it.
+    The null hypothesis consists of all models of the datasets, which are not refitted: after the
+    fit of a source, the map shows the residuals. `without` removes sources from the null
+    hypothesis.
     """
 
     kind = "ts-map"
     product = TSMapProduct
     spatial: Mapping[str, Any] = option(
-        {"type": "point"}, type=dict, doc="Shape of the source, as of a model `source`."
+        {"type": "point"}, type=dict, doc="Shape of the source, as in a model `source`."
     )
     spectral: Mapping[str, Any] = option(
-        {"type": "pl", "index": 2.0}, type=dict, doc="Its spectrum; the amplitude is of no matter."
+        {"type": "pl", "index": 2.0},
+        type=dict,
+        doc="Spectrum of the source; its amplitude is ignored.",
     )
     without: tuple[str, ...] = option(
-        (), type=str, many=True, doc="Sources that are taken out of the null hypothesis."
+        (), type=str, many=True, doc="Sources that are removed from the null hypothesis."
     )
     kernel_width: u.Quantity | None = quantity(
         None,
         unit="deg",
         min="1e-3 deg",
-        doc="Width of the box around a pixel that its source is fitted in; by default it holds "
+        doc="Width of the box around a pixel in which its source is fitted; by default it contains "
         "99 % of the counts of a source.",
     )
     sum_over_energy_groups: bool = option(
-        True, doc="Whether counts are summed over energy first, as gammapy does by default."
+        True, doc="Whether counts are summed over energy before the fit, as in gammapy by default."
     )
     columns: tuple[str, ...] = option(
         (),
@@ -99,10 +119,23 @@ class TSMap(MapEstimator):
     )
     n_sigma: float = error_width()
     n_sigma_ul: float = limit_confidence()
-    n_sigma_sensitivity: float = option(5.0, min=0.1, doc="Significance of the sensitivity.")
+    n_sigma_sensitivity: float = option(
+        5.0, min=0.1, doc="Significance that defines the sensitivity, in sigma."
+    )
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Yield problems of the maps, the energy edges, the sources and the model."""
+        """Yield problems of the maps, the energy edges, the sources and the model.
+
+        Parameters
+        ----------
+        pipeline : Chain
+            The pipeline, with its data entries and models.
+
+        Yields
+        ------
+        Problem
+            A problem, with the option and the reason.
+        """
         yield from super().check(pipeline)
         for index, source in enumerate(self.without):
             for problem in source_problems(source, pipeline):
@@ -110,6 +143,7 @@ class TSMap(MapEstimator):
         yield from self._model_problems()
 
     def _model_problems(self) -> Iterable[Problem]:
+        """Yield problems of the shape and the spectrum of the source."""
         problems = [
             *part_problems("spatial", self.spatial),
             *part_problems("spectral", self.spectral),
@@ -121,56 +155,85 @@ class TSMap(MapEstimator):
         if not hasattr(model.spatial_model, "lon_0"):
             yield Problem(
                 ("spatial", "type"),
-                f"a source of the type {self.spatial['type']} is the same wherever it is",
+                f"a source of the type {self.spatial['type']} has no position",
                 "expected a shape with a centre, such as point, gauss or disk",
             )
         if amplitude(model.spectral_model) is None:
             yield Problem(
                 ("spectral", "type"),
-                f"a spectrum of the type {self.spectral['type']} has no amplitude to be fitted",
-                "expected one that has, such as pl, lp or ecpl",
+                f"a spectrum of the type {self.spectral['type']} has no amplitude to fit",
+                "expected a spectrum with an amplitude, such as pl, lp or ecpl",
             )
 
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> TSMapProduct:
-        """Fit the norm in each pixel, with the numbers of gammapy's `TSMapEstimator`.
+        """Fit the norm of the source in each pixel.
+
+        The results agree with those of gammapy's `TSMapEstimator`.
+
+        Parameters
+        ----------
+        datasets : gammapy.datasets.Datasets
+            The datasets, with their fitted models.
+        fit : FitResult or None
+            Result of the fit, None if nothing was fitted; not used.
+
+        Returns
+        -------
+        TSMapProduct
+            The maps.
 
         Raises
         ------
         ModelError
-            If the datasets are not of one image, lack responses, or leave no pixel to look at.
+            If the datasets have different pixels, lack IRFs, or no pixel can be fitted.
         """
         from skyred.likelihood.flux.ts_map import TSMapMaker, Wanted
 
-        chosen = [_with_known_background(each) for each in maps_called(datasets, self.datasets)]
-        _require_one_image(chosen)
-        self._require_psf(chosen)
-        wanted = Wanted(
+        maps = [
+            _with_known_background(dataset) for dataset in maps_by_name(datasets, self.datasets)
+        ]
+        _require_one_image(maps)
+        self._require_psf(maps)
+        columns = Wanted(
             self.n_sigma,
             errors="errn-errp" in self.columns,
             limit=self.n_sigma_ul if "ul" in self.columns else None,
             sensitivity=self.n_sigma_sensitivity if "sensitivity" in self.columns else None,
         )
         width, summed = self.kernel_width, self.sum_over_energy_groups
-        maker = TSMapMaker(self.source(), width, summed, wanted, self.without)
+        maker = TSMapMaker(self.source(), width, summed, columns, self.without)
         edges = self.energy_edges
         if edges is None:
-            edges = chosen[0].counts.geom.axes["energy"].edges[[0, -1]]
-        return TSMapProduct(self.label, maker.run(chosen, edges))
+            edges = maps[0].counts.geom.axes["energy"].edges[[0, -1]]
+        return TSMapProduct(self.label, maker.run(maps, edges))
 
     def write_script(self, script: Script) -> None:
-        """Run gammapy's estimator."""
+        """Write a call of gammapy's `TSMapEstimator`.
+
+        Parameters
+        ----------
+        script : Script
+            The script to which the code is added.
+
+        Raises
+        ------
+        ExportError
+            If the dataset has off counts, or several map datasets would have to be summed.
+        """
         script.use("gammapy.estimators", "TSMapEstimator")
         name = write_map(script, self.datasets)
-        if any(each.on_off for each in script.datasets_made if each.name == name):
-            raise ExportError("takes the background of off counts as known, which gammapy does not")
+        if any(dataset.on_off for dataset in script.datasets_made if dataset.name == name):
+            raise ExportError(
+                "treats the background of off counts as known, which gammapy does not"
+            )
         if self.without:
             script.body.add(
                 f'dataset = dataset.copy(name="{name}")',
-                f"left_out = {literal(self.without)}",
-                "dataset.models = [each for each in datasets.models if each.name not in left_out]",
+                f"excluded = {literal(self.without)}",
+                "dataset.models = [m for m in datasets.models if m.name not in excluded]",
             )
-        made = ModelWriter(script, script.body).sky_model(self.source())
-        options = [f"kernel_model={made}"]
+        kernel_model = ModelWriter(script, script.body).sky_model(self.source())
+        options = [f"kernel_model={kernel_model}"]
         if self.kernel_width is not None:
             options.append(f"kernel_width={script.quantity(self.kernel_width)}")
         options += edges_option(script, self.label, self.energy_edges)
@@ -183,18 +246,25 @@ class TSMap(MapEstimator):
         write_maps(script, self.label)
 
     def source(self) -> SkyModel:
-        """Build the source that is looked for."""
+        """Build the model of the source.
+
+        Returns
+        -------
+        gammapy.modeling.models.SkyModel
+            The model, with the name ``ts-kernel``.
+        """
         from gammapy.modeling.models import SkyModel
 
         spatial, spectral = (build_part(name, getattr(self, name)) for name in PARTS)
         return SkyModel(spatial_model=spatial, spectral_model=spectral, name="ts-kernel")
 
     def _require_psf(self, datasets: Iterable[MapDataset]) -> None:
+        """Raise an error if a dataset lacks the PSF that a point source needs."""
         for dataset in datasets:
             if dataset.psf is None and self.spatial["type"] in ("point", "PointSpatialModel"):
                 raise ModelError(
                     f"{dataset.name} has no PSF, so a point source would be one pixel wide: "
-                    "use full-enclosure responses, or give the shape of the source: spatial: ..."
+                    "use full-enclosure IRFs, or give the shape of the source: spatial: ..."
                 )
 
 
@@ -202,32 +272,44 @@ PARTS = ("spatial", "spectral")
 
 
 def amplitude(spectral: Any) -> Any:
-    """Give the parameter that a spectrum is proportional to; None if there is none."""
+    """Return the amplitude or norm of a spectrum.
+
+    Parameters
+    ----------
+    spectral : gammapy.modeling.models.SpectralModel
+        The spectrum.
+
+    Returns
+    -------
+    gammapy.modeling.Parameter or None
+        The amplitude or norm; None if the spectrum has neither.
+    """
     names = [name for name in ("amplitude", "norm") if name in spectral.parameters.names]
     return spectral.parameters[names[0]] if names else None
 
 
 def _require_one_image(datasets: list[MapDataset]) -> None:
+    """Raise an error if the datasets have different pixels."""
     first = datasets[0].counts.geom.to_image()
-    for other in datasets[1:]:
-        if other.counts.geom.to_image() != first:
+    for dataset in datasets[1:]:
+        if dataset.counts.geom.to_image() != first:
             raise ModelError(
-                f"{datasets[0].name} and {other.name} are not maps of the same pixels: sum the "
+                f"{datasets[0].name} and {dataset.name} are not maps of the same pixels: sum the "
                 "observations (stack: {kind: sum}), or choose by name: datasets: [...]"
             )
 
 
 def _with_known_background(dataset: MapDataset) -> MapDataset:
-    """Give a dataset with counts off one with the background that they stand for."""
+    """Return a dataset with its off counts replaced by a known background."""
     if dataset.stat_type != "wstat":
         return dataset
     warnings.warn(
-        f"{dataset.name}: the background that its counts off stand for is taken as known "
-        "(Cash statistic): a TS map knows no other",
+        f"{dataset.name}: the background of its off counts is treated as known "
+        "(Cash statistic), because a TS map supports no other",
         SkyredWarning,
         stacklevel=3,
     )
-    made = dataset.to_map_dataset(name=dataset.name)
-    made.background.data = np.nan_to_num(made.background.data)
-    made.models = dataset.models
-    return made
+    map_dataset = dataset.to_map_dataset(name=dataset.name)
+    map_dataset.background.data = np.nan_to_num(map_dataset.background.data)
+    map_dataset.models = dataset.models
+    return map_dataset

@@ -76,7 +76,7 @@ def test_the_fit_begins_again_from_a_lower_minimum(known: dict[str, Any]) -> Non
     expected = np.sqrt(2 / CURVATURE(SECOND))
     assert result.errors[0] == pytest.approx(expected, rel=0.02)
     gain = -POLYNOMIAL(SECOND)
-    note = f"MINOS found a lower minimum, by {gain:.2g}: the fit began again from there"
+    note = f"MINOS found a lower minimum, by {gain:.2g}: the fit was restarted from there"
     assert result.notes.count(note) == 1
 
 

@@ -15,7 +15,14 @@ from skyred.interfaces.records import FitResult
 from skyred.likelihood.minimise import minimise
 from skyred.likelihood.minimise.conditional import conditional
 from skyred.likelihood.minimise.conditional_fit import ConditionalFit, ConditionalMinimum
-from skyred.likelihood.minimise.profile import ACCURACY, contour, crossing, edge, interval, profile
+from skyred.likelihood.minimise.profile import (
+    ACCURACY,
+    contour,
+    find_crossing,
+    find_crossing_length,
+    interval,
+    profile,
+)
 
 
 @st.composite
@@ -48,7 +55,7 @@ def test_profile_of_a_parabola_is_the_parabola_of_its_error(drawn) -> None:
     slope = covariance[:, 1] / covariance[1, 1]
     expected = bottom + np.outer(away * error, slope)
     np.testing.assert_allclose(
-        (found.others - expected) / np.sqrt(np.diag(covariance)), 0, atol=0.01
+        (found.parameters - expected) / np.sqrt(np.diag(covariance)), 0, atol=0.01
     )
 
 
@@ -97,7 +104,7 @@ def test_rest_follows_a_bent_valley() -> None:
     values = np.linspace(-1, 3, 9)
     found = profile(rest, values)
     np.testing.assert_allclose(found.stat - best.stat, (1 - values) ** 2, atol=1e-3)
-    np.testing.assert_allclose(found.others[:, 1], values**2, atol=0.01)
+    np.testing.assert_allclose(found.parameters[:, 1], values**2, atol=0.01)
 
 
 def without_derivatives(objective: Objective) -> Objective:
@@ -128,11 +135,11 @@ def test_a_rest_without_a_minimum_is_unknown_not_wrong() -> None:
 def test_a_limit_that_comes_first_is_told() -> None:
     limits = [[-1.0, np.inf], [-np.inf, np.inf]]
     rest, best = fitted(quadratic(np.eye(2), [0, 0], limits=limits), 0)
-    below, above = (edge(rest, np.array([side]), 4.0) for side in (-1.0, 1.0))
+    below, above = (find_crossing(rest, np.array([side]), 4.0) for side in (-1.0, 1.0))
     assert below.at_limit
-    assert below.place == pytest.approx([-1])
+    assert below.values == pytest.approx([-1])
     assert not above.at_limit
-    assert above.place == pytest.approx([2], rel=ACCURACY)
+    assert above.values == pytest.approx([2], rel=ACCURACY)
     errn, errp = interval(rest.objective, best, 0, 2.0)
     assert np.isnan(errn)
     assert errp == pytest.approx(2, rel=ACCURACY)
@@ -159,7 +166,7 @@ def test_a_wall_behind_a_crossing_does_not_hide_it(
         return ConditionalMinimum(np.array([length]), stat, True)
 
     # the statistic is accurate to ACCURACY, and rises there with a slope of 2 / width
-    assert crossing(fit, 0.0, 1.0) == pytest.approx(width, abs=ACCURACY * width)
+    assert find_crossing_length(fit, 0.0, 1.0) == pytest.approx(width, abs=ACCURACY * width)
 
 
 def test_a_statistic_that_does_not_rise_has_no_error() -> None:
@@ -170,7 +177,7 @@ def test_a_statistic_that_does_not_rise_has_no_error() -> None:
     rest, best = fitted(objective, 0)
     assert np.isnan(interval(objective, best, 0, 2.0)).all()
     assert np.isfinite(interval(objective, best, 0, 0.5)).all()
-    assert len(rest.known) < 200  # it gives up
+    assert len(rest.minima) < 200  # it gives up
 
 
 def test_fixing_all_parameters_leaves_nothing_to_fit() -> None:

@@ -166,7 +166,7 @@ class ProfileLikelihood(Estimator):
     def _curve(self, around: FittedMinimum, rest: ConditionalFit) -> Curve:
         from skyred.likelihood.minimise.profile import interval, profile
 
-        (place,), best = rest.places, around.best
+        (place,), best = rest.fixed, around.best
         values = self._values(around, place)
         found = profile(rest, values)
         ends = [interval(around.objective, best, place, each, rest) for each in self.sigmas]

@@ -123,7 +123,7 @@ def test_what_is_no_bowl_is_named_and_has_no_covariance(
 ) -> None:
     found = hesse(curved(np.array(matrix)), np.zeros(3), FREE)
     assert found.flat == flat
-    named = np.isin(["p0", "p1", "p2"], flat) if found.level else np.ones(3, dtype=bool)
+    named = np.isin(["p0", "p1", "p2"], flat) if found.zero_curvature else np.ones(3, dtype=bool)
     np.testing.assert_array_equal(np.isnan(np.diag(found.covariance)), named)
     assert np.isnan(found.edm)
 

@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 from objectives import banana, noisy, on_limits, poisson, quadratic
 from skyred import Objective
 from skyred.likelihood.minimise.newton import descend
-from skyred.likelihood.minimise.newton_search import NewtonEnd, NewtonSearch
+from skyred.likelihood.minimise.newton_search import NewtonResult, NewtonSearch
 
 TOLERANCE = 2e-5  # in the statistic: what `minimise` asks for by default
 COVARIANCE = np.array([[4.0, 1.2, 0.0], [1.2, 1.0, -0.3], [0.0, -0.3, 0.25]])
@@ -19,7 +19,7 @@ BOTTOM = np.array([1.0, -2.0, 30.0])
 NO = [-np.inf, np.inf]
 
 
-def search(objective: Objective) -> NewtonEnd:
+def search(objective: Objective) -> NewtonResult:
     return NewtonSearch(objective, TOLERANCE).run(objective.start)
 
 
@@ -36,7 +36,7 @@ def test_one_step_solves_a_parabola() -> None:
     assert found.converged
     assert found.x == pytest.approx(BOTTOM, abs=1e-9)
     assert found.calls <= 7  # the start; derivatives and the step; those that gain nothing
-    assert not found.held.any()
+    assert not found.at_bound.any()
 
 
 def test_errors_are_those_of_the_inverse_fisher_matrix() -> None:
@@ -99,7 +99,7 @@ def test_parabolas_of_any_scale_are_solved_within_their_limits(
     found = descend(quadratic(covariance, bottom, limits=limits), 1e-14)
     assert found.converged
     assert np.abs(found.x - expected) / scale == pytest.approx(0, abs=1e-6)
-    assert (found.held <= held).all()  # a minimum may touch a limit that does not hold it
+    assert (found.at_bound <= held).all()  # a minimum may touch a limit that does not hold it
 
 
 @pytest.mark.parametrize("start", [0.01, 1.0, 300.0])
@@ -117,7 +117,7 @@ def test_no_counts_end_at_the_limit_that_holds_them() -> None:
     found = descend(objective, TOLERANCE)
     assert found.converged
     assert found.x.tolist() == [0.0]
-    assert found.held.tolist() == [True]
+    assert found.at_bound.tolist() == [True]
 
 
 def test_a_bent_valley_is_followed_to_its_end() -> None:

@@ -173,4 +173,4 @@ def test_parameters_that_do_not_change_keep_their_pixels_exactly() -> None:
     before = np.array([20.0, 0.05, 1.0])
     x = before.copy()
     x[2] = 4.0
-    assert pixels.moved(z, before, x).tolist() == [1e3, 2.5, 4.0]
+    assert pixels.update(z, before, x).tolist() == [1e3, 2.5, 4.0]

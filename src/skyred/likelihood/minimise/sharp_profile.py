@@ -61,9 +61,9 @@ class Samples:
         covariance : array
             The covariance, in squared scales, shape (k, k).
         """
-        log_density = 0.5 * np.sum((self.shifts / SPREAD) ** 2, axis=1)
+        minus_log_density = 0.5 * np.sum((self.shifts / SPREAD) ** 2, axis=1)
         rises = np.where(np.isfinite(self.stats), self.stats - np.min(self.stats), np.inf)
-        logarithms, temperature = log_density - 0.5 * rises, 1.0
+        logarithms, temperature = minus_log_density - 0.5 * rises, 1.0
         while True:
             weights = np.exp((logarithms - np.max(logarithms)) / temperature)
             weights /= weights.sum()

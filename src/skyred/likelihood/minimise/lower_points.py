@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 RELOCATED = (
-    "a source was not detected at its start, or shared the counts of another: the fit restarted "
-    "where the counts exceed the prediction most"
+    "a source was not detected where it started, or shared the counts of another: the fit was "
+    "restarted where the counts exceed the prediction most"
 )
 
 

@@ -1,6 +1,6 @@
 """Asymmetric errors where profiles find a lower minimum, on objectives with two minima.
 
-The statistic along x is a polynomial of fourth degree with minima at 0 and at a place beyond 1, and
+The statistic along x is a polynomial of fourth degree with minima at 0 and at a value beyond 1, and
 a barrier at 1 that is less than 1 above the first: a profile that begins there passes it.
 """
 
@@ -20,7 +20,7 @@ from skyred.likelihood.minimise.minos import RESTARTS, add_asymmetric_errors
 SECOND = 2.2  # where the lower minimum is
 PLAIN = {"gradient_of": None, "fisher_of": None}
 DERIVATIVES = pytest.mark.parametrize(
-    "known", [pytest.param({}, id="both"), pytest.param(PLAIN, id="none")]
+    "overrides", [pytest.param({}, id="both"), pytest.param(PLAIN, id="none")]
 )
 # the derivative is 2.5 x (x - 1) (x - SECOND)
 POLYNOMIAL = np.polynomial.Polynomial.fromroots([0, 1, SECOND]).integ() * 2.5
@@ -28,13 +28,13 @@ SLOPE, CURVATURE = POLYNOMIAL.deriv(), POLYNOMIAL.deriv(2)
 
 
 def two_minima(start: float, tilt: float = 0.5, **details: Any) -> Objective:
-    """Two minima along x; y is best at ``tilt x``, with a variance of 0.04 there."""
+    """Return two minima along x; y is best at ``tilt x``, with a variance of 0.04 there."""
 
-    def away(x: np.ndarray) -> float:
+    def deviation(x: np.ndarray) -> float:
         return float((x[1] - tilt * x[0]) / 0.2)
 
     def gradient(x: np.ndarray) -> np.ndarray:
-        slope = 2 * away(x) / 0.2
+        slope = 2 * deviation(x) / 0.2
         return np.array([SLOPE(x[0]) - tilt * slope, slope])
 
     def fisher(x: np.ndarray) -> np.ndarray:
@@ -42,14 +42,14 @@ def two_minima(start: float, tilt: float = 0.5, **details: Any) -> Objective:
         own = np.diag([max(CURVATURE(x[0]), 0.5), 0])
         return own + 2 * np.outer(line, line)
 
-    known = {
+    defaults = {
         "names": ["x", "y"],
         "start": [start, tilt * start],
-        "stat": lambda x: float(POLYNOMIAL(x[0]) + away(x) ** 2),
+        "stat": lambda x: float(POLYNOMIAL(x[0]) + deviation(x) ** 2),
         "gradient_of": gradient,
         "fisher_of": fisher,
     }
-    return Objective(**{**known, **details})
+    return Objective(**{**defaults, **details})
 
 
 def crossings(minimum: float) -> tuple[float, float]:
@@ -60,35 +60,35 @@ def crossings(minimum: float) -> tuple[float, float]:
 
 
 @DERIVATIVES
-def test_without_minos_the_fit_ends_in_the_minimum_that_is_near(known: dict[str, Any]) -> None:
-    result = minimise(two_minima(0.05, **known))
+def test_without_minos_the_fit_ends_in_the_nearest_minimum(overrides: dict[str, Any]) -> None:
+    result = minimise(two_minima(0.05, **overrides))
     assert result.success, result.message
     assert result.values == pytest.approx([0, 0], abs=0.005)
     assert result.stat == pytest.approx(0, abs=1e-4)
 
 
 @DERIVATIVES
-def test_the_fit_begins_again_from_a_lower_minimum(known: dict[str, Any]) -> None:
-    result = minimise(two_minima(0.05, **known), minos=True)
+def test_minos_restarts_the_fit_from_a_lower_minimum(overrides: dict[str, Any]) -> None:
+    result = minimise(two_minima(0.05, **overrides), minos=True)
     assert result.success, result.message
     assert result.values == pytest.approx([SECOND, SECOND / 2], abs=0.005)
     assert result.stat == pytest.approx(POLYNOMIAL(SECOND), abs=1e-4)
     expected = np.sqrt(2 / CURVATURE(SECOND))
     assert result.errors[0] == pytest.approx(expected, rel=0.02)
     gain = -POLYNOMIAL(SECOND)
-    note = f"MINOS found a lower minimum, by {gain:.2g}: the fit began again from there"
+    note = f"MINOS found a lower minimum, by {gain:.2g}: the fit was restarted from there"
     assert result.notes.count(note) == 1
 
 
 @DERIVATIVES
-def test_the_asymmetric_errors_are_those_of_the_lower_minimum(known: dict[str, Any]) -> None:
-    result = minimise(two_minima(0.05, **known), minos=True)
+def test_the_asymmetric_errors_are_those_of_the_lower_minimum(overrides: dict[str, Any]) -> None:
+    result = minimise(two_minima(0.05, **overrides), minos=True)
     low, high = crossings(SECOND)
     assert result.errn[0] == pytest.approx(SECOND - low, rel=2e-3)
     assert result.errp[0] == pytest.approx(high - SECOND, rel=2e-3)
 
 
-def test_the_note_is_missing_if_nothing_is_lower() -> None:
+def test_no_restart_is_noted_if_no_value_is_lower() -> None:
     result = minimise(two_minima(SECOND), minos=True)
     low, high = crossings(SECOND)
     assert result.errn[0] == pytest.approx(SECOND - low, rel=2e-3)

@@ -1,4 +1,4 @@
-"""`minimise` where there is no minimum, or none that can be reached: it must not call it one."""
+"""`minimise` without a minimum, or without one in reach: the fit must not succeed."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ BOTTOM = np.array([1.0, -2.0, 30.0])
 ERRORS = np.sqrt(np.diag(COVARIANCE))
 PLAIN = {"gradient_of": None, "fisher_of": None}
 DERIVATIVES = pytest.mark.parametrize(
-    "known",
+    "overrides",
     [pytest.param({}, id="both"), pytest.param({"fisher_of": None}, id="gradient"),
      pytest.param(PLAIN, id="none")],
 )  # fmt: skip
 
 
-def bent(matrix: list[float], **details: Any) -> Objective:
-    """Second derivatives `matrix` along the axes; what it calls its Fisher matrix is positive."""
+def diagonal_objective(matrix: list[float], **details: Any) -> Objective:
+    """Return an objective with these second derivatives, and a positive Fisher matrix."""
     diagonal = np.array(matrix)
-    known = {
-        "names": ["kept", "lost"],
+    defaults = {
+        "names": ["x", "y"],
         "start": [1.0, 1.0],
         "stat": lambda x: float(diagonal @ x**2 / 2),
         "gradient_of": lambda x: diagonal * x,
         "fisher_of": lambda x: np.diag(np.abs(diagonal)),
     }
-    return Objective(**{**known, **details})
+    return Objective(**{**defaults, **details})
 
 
 @DERIVATIVES
@@ -41,16 +41,16 @@ def bent(matrix: list[float], **details: Any) -> Objective:
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("second", [-1.0, 0.0])
 def test_a_saddle_or_flat_direction_is_no_success(
-    known: dict[str, Any], start: list[float], second: float
+    overrides: dict[str, Any], start: list[float], second: float
 ) -> None:
-    result = minimise(bent([2.0, second], start=start, **known), calls=500)
+    result = minimise(diagonal_objective([2.0, second], start=start, **overrides), calls=500)
     assert not result.success
     assert result.message
 
 
 def test_a_flat_direction_is_named() -> None:
-    result = minimise(bent([2.0, 0.0]))
-    assert "the likelihood does not constrain lost: freeze" in result.message
+    result = minimise(diagonal_objective([2.0, 0.0]))
+    assert "the likelihood does not constrain y: freeze" in result.message
 
 
 def test_all_of_a_degenerate_sum_are_named() -> None:
@@ -60,7 +60,7 @@ def test_all_of_a_degenerate_sum_are_named() -> None:
     both = np.array([[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
     result = minimise(
         Objective(
-            names=["one", "other", "third"],
+            names=["x", "y", "z"],
             start=[2.0, 2.0, 2.0],
             stat=stat,
             gradient_of=lambda x: 2 * (both @ x - [1, 1, 0]),
@@ -68,13 +68,13 @@ def test_all_of_a_degenerate_sum_are_named() -> None:
         )
     )
     assert not result.success
-    assert "the likelihood does not constrain one, other: freeze" in result.message
+    assert "the likelihood does not constrain x, y: freeze" in result.message
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_a_slope_without_end_is_no_success() -> None:
+def test_an_unbounded_statistic_is_no_success() -> None:
     objective = Objective(
-        names=["kept", "endless"],
+        names=["x", "y"],
         start=[2.0, 2.0],
         stat=lambda x: float(x[0] ** 2 - x[1]),
         gradient_of=lambda x: np.array([2 * x[0], -1]),
@@ -95,7 +95,7 @@ def test_a_slope_without_curvature_ends_at_its_limit() -> None:
 
 
 def broken(bad: float, beyond: float) -> Objective:
-    """A parabola around 9 that is not finite beyond a value."""
+    """Return a parabola around 9 that is not finite beyond a value."""
 
     def stat(x: np.ndarray) -> float:
         return float((x[0] - 9) ** 2) if x[0] < beyond else bad
@@ -104,19 +104,19 @@ def broken(bad: float, beyond: float) -> Objective:
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-@pytest.mark.parametrize("known", [{}, PLAIN], ids=["derivatives", "none"])
+@pytest.mark.parametrize("overrides", [{}, PLAIN], ids=["derivatives", "none"])
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_a_minimum_beyond_a_wall_of_nan_is_no_success(bad: float, known: dict) -> None:
+def test_a_minimum_beyond_a_wall_of_nan_is_no_success(bad: float, overrides: dict) -> None:
     objective = broken(bad, 3)
-    objective.gradient_of = known.get("gradient_of", objective.gradient_of)
-    objective.fisher_of = known.get("fisher_of", objective.fisher_of)
+    objective.gradient_of = overrides.get("gradient_of", objective.gradient_of)
+    objective.fisher_of = overrides.get("fisher_of", objective.fisher_of)
     result = minimise(objective)
     assert not result.success
     assert result.message
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_steps_that_are_not_finite_on_the_way_do_no_harm(bad: float) -> None:
+def test_fit_succeeds_if_some_steps_are_not_finite(bad: float) -> None:
     objective = broken(bad, 10.5)
     result = minimise(objective)
     assert result.success, result.message
@@ -145,14 +145,14 @@ def test_the_limit_on_calls_is_named() -> None:
     assert "the limit on calls was reached; allow more with calls" in result.message
 
 
-def test_without_a_minimum_there_is_no_minos() -> None:
-    result = minimise(bent([2.0, 0.0]), minos=True)
+def test_minos_is_skipped_without_a_minimum() -> None:
+    result = minimise(diagonal_objective([2.0, 0.0]), minos=True)
     assert not result.success
     assert result.errn is None
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_a_search_that_gets_lost_does_not_take_the_parameters_along() -> None:
+def test_values_of_a_diverged_search_are_discarded() -> None:
     # as of a source without flux, held at its limit: MIGRAD takes its flux to infinity
     objective = Objective(
         names=["flux", "index"],

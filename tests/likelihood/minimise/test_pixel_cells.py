@@ -1,4 +1,4 @@
-"""The search among pixel cells, on objectives that are pieces of parabolas between integers."""
+"""The search among pixel cells, on objectives that are parabolas between integers."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ PIXEL = 0.02  # deg
 
 
 def comb(ridge: float, bottom: tuple[float, float], start: tuple[float, float]) -> Objective:
-    """A parabola in pixels, with a ridge of some height at every integer, and an amplitude.
+    """Return a parabola in pixels, with a ridge of some height at every integer, and an amplitude.
 
-    The term ``-ridge * 4 t (1 - t)`` of the position t inside a cell has its minimum in the middle;
+    The term ``-ridge * 4 t (1 - t)`` of the position t offset a cell has its minimum in the middle;
     at integers it is zero, with slopes away from the line on both sides.
     """
     middle = np.array(bottom)
 
     def parts(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
         pixels = x[:2] / PIXEL
-        inside = pixels - np.floor(pixels)
-        return pixels - middle, inside, x[2] - 3.0
+        offset = pixels - np.floor(pixels)
+        return pixels - middle, offset, x[2] - 3.0
 
     def stat(x: np.ndarray) -> float:
-        away, inside, rest = parts(x)
-        return float((away**2).sum() - ridge * (4 * inside * (1 - inside)).sum() + rest**2)
+        away, offset, residual = parts(x)
+        return float((away**2).sum() - ridge * (4 * offset * (1 - offset)).sum() + residual**2)
 
     def gradient(x: np.ndarray) -> np.ndarray:
-        away, inside, rest = parts(x)
-        return np.array([*((2 * away - ridge * (4 - 8 * inside)) / PIXEL), 2 * rest])
+        away, offset, residual = parts(x)
+        return np.array([*((2 * away - ridge * (4 - 8 * offset)) / PIXEL), 2 * residual])
 
     grid = PixelGrid(
         name="source",
@@ -56,15 +56,15 @@ def comb(ridge: float, bottom: tuple[float, float], start: tuple[float, float]) 
 
 
 def lowest(ridge: float, bottom: float) -> float:
-    """The exact minimum along one axis, by its parabola in each cell."""
+    """Return the exact minimum along one axis, by its parabola in each cell."""
     best = np.inf
     for cell in range(-12, 13):
         # a parabola in each cell: its minimum, or an end of the cell
         curvature, slope = 1 + 4 * ridge, bottom + 4 * ridge * (cell + 0.5)
         inner = slope / curvature if curvature > 0 else float(cell)
-        for place in (np.clip(inner, cell, cell + 1), cell, cell + 1):
-            inside = place - cell
-            best = min(best, (place - bottom) ** 2 - ridge * 4 * inside * (1 - inside))
+        for position in (np.clip(inner, cell, cell + 1), cell, cell + 1):
+            offset = position - cell
+            best = min(best, (position - bottom) ** 2 - ridge * 4 * offset * (1 - offset))
     return best
 
 
@@ -84,7 +84,7 @@ def test_the_lowest_cell_is_found_over_ridges(
 
 
 @given(depth=st.floats(0.05, 0.2), start=st.tuples(st.floats(-5, 5), st.floats(-5, 5)))
-def test_a_minimum_on_a_line_is_a_success_that_says_so(
+def test_a_minimum_on_a_line_is_a_success_with_a_note(
     depth: float, start: tuple[float, float]
 ) -> None:
     # a negative ridge is a valley at each integer; the best one is at (1, -1)
@@ -99,34 +99,34 @@ def test_a_minimum_on_a_line_is_a_success_that_says_so(
 
 
 def combs(ridge: float, bottoms: list[float], starts: list[float], coupling: float) -> Objective:
-    """Many combs along one axis, whose parabolas are coupled to their neighbours."""
+    """Return many combs along one axis, whose parabolas are coupled to their neighbours."""
     number, middle = len(bottoms), np.array(bottoms)
     matrix = np.eye(number) + coupling * (np.eye(number, k=1) + np.eye(number, k=-1))
 
     def stat(z: np.ndarray) -> float:
-        inside = z - np.floor(z)
-        bumps = ridge * (4 * inside * (1 - inside)).sum()
+        offset = z - np.floor(z)
+        bumps = ridge * (4 * offset * (1 - offset)).sum()
         return float((z - middle) @ matrix @ (z - middle) - bumps)
 
     def gradient(z: np.ndarray) -> np.ndarray:
         return 2 * matrix @ (z - middle) - ridge * (4 - 8 * (z - np.floor(z)))
 
-    def grid(place: int) -> PixelGrid:
+    def grid(index: int) -> PixelGrid:
         return PixelGrid(
-            name=f"source-{place}",
-            places=np.array([place]),
-            related=np.array([place]),
-            to_pixels=lambda x: x[[place]],
+            name=f"source-{index}",
+            places=np.array([index]),
+            related=np.array([index]),
+            to_pixels=lambda x: x[[index]],
             to_sky=lambda pixels, x: pixels,
         )
 
     return Objective(
-        names=[f"x{place}" for place in range(number)],
+        names=[f"x{index}" for index in range(number)],
         start=starts,
         stat=stat,
         gradient_of=gradient,
         fisher_of=lambda z: 2 * matrix + 8 * ridge * np.eye(number),
-        grids=[grid(place) for place in range(number)],
+        grids=[grid(index) for index in range(number)],
     )
 
 
@@ -143,7 +143,7 @@ def test_many_sources_that_do_not_overlap_each_find_their_lowest_cell(
 
 
 @given(starts=st.lists(st.floats(-3, 3), min_size=3, max_size=3))
-def test_sources_that_overlap_are_looked_at_again_when_one_has_moved(starts: list[float]) -> None:
+def test_overlapping_sources_are_fitted_again_after_one_has_moved(starts: list[float]) -> None:
     bottoms, coupling, ridge = [0.3, 0.9, -0.4], 0.2, 0.3
     result = minimise(combs(ridge, bottoms, starts, coupling))
     assert result.success, result.message
@@ -173,4 +173,4 @@ def test_parameters_that_do_not_change_keep_their_pixels_exactly() -> None:
     before = np.array([20.0, 0.05, 1.0])
     x = before.copy()
     x[2] = 4.0
-    assert pixels.moved(z, before, x).tolist() == [1e3, 2.5, 4.0]
+    assert pixels.update(z, before, x).tolist() == [1e3, 2.5, 4.0]

@@ -1,4 +1,4 @@
-"""Profiles, asymmetric errors and contours of objectives that are known in closed form."""
+"""Profiles, asymmetric errors and contours of objectives in closed form."""
 
 from __future__ import annotations
 
@@ -15,12 +15,19 @@ from skyred.interfaces.records import FitResult
 from skyred.likelihood.minimise import minimise
 from skyred.likelihood.minimise.conditional import conditional
 from skyred.likelihood.minimise.conditional_fit import ConditionalFit, ConditionalMinimum
-from skyred.likelihood.minimise.profile import ACCURACY, contour, crossing, edge, interval, profile
+from skyred.likelihood.minimise.profile import (
+    ACCURACY,
+    contour,
+    find_crossing,
+    find_crossing_length,
+    interval,
+    profile,
+)
 
 
 @st.composite
 def parabolas(draw: st.DrawFn) -> tuple[Objective, np.ndarray, np.ndarray]:
-    """Give a parabola of 2 to 4 parameters of any scale and correlation."""
+    """Return a parabola of 2 to 4 parameters of any scale and correlation."""
     size = draw(st.integers(2, 4))
     random = np.random.default_rng(draw(st.integers(0, 10**6)))
     root = random.normal(size=(size, size))
@@ -30,25 +37,25 @@ def parabolas(draw: st.DrawFn) -> tuple[Objective, np.ndarray, np.ndarray]:
     return quadratic(covariance, bottom), covariance, bottom
 
 
-def fitted(objective: Objective, *places: int) -> tuple[ConditionalFit, FitResult]:
+def fitted(objective: Objective, *indices: int) -> tuple[ConditionalFit, FitResult]:
     best = minimise(objective)
     assert best.success
-    return ConditionalFit(objective, best, places), best
+    return ConditionalFit(objective, best, indices), best
 
 
 @given(parabolas())
 def test_profile_of_a_parabola_is_the_parabola_of_its_error(drawn) -> None:
     objective, covariance, bottom = drawn
-    rest, best = fitted(objective, 1)
+    conditional_fit, best = fitted(objective, 1)
     error = np.sqrt(covariance[1, 1])
     away = np.array([-4, -1, 0, 0.5, 3])
-    found = profile(rest, bottom[1] + away * error)
-    np.testing.assert_allclose(found.stat - best.stat, away**2, rtol=1e-4, atol=1e-4)
+    result = profile(conditional_fit, bottom[1] + away * error)
+    np.testing.assert_allclose(result.stat - best.stat, away**2, rtol=1e-4, atol=1e-4)
     # the others follow by the regression coefficients of the covariance
     slope = covariance[:, 1] / covariance[1, 1]
     expected = bottom + np.outer(away * error, slope)
     np.testing.assert_allclose(
-        (found.others - expected) / np.sqrt(np.diag(covariance)), 0, atol=0.01
+        (result.parameters - expected) / np.sqrt(np.diag(covariance)), 0, atol=0.01
     )
 
 
@@ -65,14 +72,14 @@ def test_asymmetric_errors_of_a_parabola_are_its_error(drawn, sigma: float) -> N
 @given(parabolas(), st.sampled_from([1.0, 2.3, 9.0]))
 def test_contour_of_a_parabola_is_the_ellipse_of_its_covariance(drawn, rise: float) -> None:
     objective, covariance, bottom = drawn
-    rest, best = fitted(objective, 0, 1)
-    held = np.ix_([0, 1], [0, 1])
-    found = contour(rest, best.covariance[held], rise, 12)
+    conditional_fit, best = fitted(objective, 0, 1)
+    block = np.ix_([0, 1], [0, 1])
+    result = contour(conditional_fit, best.covariance[block], rise, 12)
     scale = np.sqrt(np.diag(covariance)[:2])
-    inverse = np.linalg.inv(covariance[held] / np.outer(scale, scale))
-    away = (np.array([found.x, found.y]).T - bottom[:2]) / scale
+    inverse = np.linalg.inv(covariance[block] / np.outer(scale, scale))
+    away = (np.array([result.x, result.y]).T - bottom[:2]) / scale
     np.testing.assert_allclose(np.einsum("ij,jk,ik->i", away, inverse, away), rise, rtol=2e-3)
-    assert not found.at_limit.any()
+    assert not result.at_limit.any()
     # the points go around once
     whitened = away @ np.linalg.cholesky(inverse)
     turns = np.unwrap(np.arctan2(whitened[:, 1], whitened[:, 0]))
@@ -91,75 +98,79 @@ def test_crossings_of_counts_are_those_of_their_own_statistic() -> None:
     assert interval(objective, best, 0, 2.0) == pytest.approx(expected, rel=ACCURACY / 4)
 
 
-def test_rest_follows_a_bent_valley() -> None:
-    # Rosenbrock's valley: with x held, y is x^2 and the statistic (1 - x)^2
-    rest, best = fitted(banana(), 0)
+def test_conditional_fits_follow_a_curved_valley() -> None:
+    # Rosenbrock's valley: with x fixed, y is x^2 and the statistic (1 - x)^2
+    conditional_fit, best = fitted(banana(), 0)
     values = np.linspace(-1, 3, 9)
-    found = profile(rest, values)
-    np.testing.assert_allclose(found.stat - best.stat, (1 - values) ** 2, atol=1e-3)
-    np.testing.assert_allclose(found.others[:, 1], values**2, atol=0.01)
+    result = profile(conditional_fit, values)
+    np.testing.assert_allclose(result.stat - best.stat, (1 - values) ** 2, atol=1e-3)
+    np.testing.assert_allclose(result.parameters[:, 1], values**2, atol=0.01)
 
 
 def without_derivatives(objective: Objective) -> Objective:
     return attrs.evolve(objective, gradient_of=None, fisher_of=None)
 
 
-def test_without_derivatives_migrad_gives_the_same() -> None:
+def test_without_derivatives_migrad_returns_the_same_profile() -> None:
     counts, signal = np.array([9.0, 4.0, 6.0]), np.array([[1.0, 0.2], [0.3, 1.0], [1.0, 1.0]])
     objective = poisson(counts, signal, np.ones(3))
     values = [1.0, 3.0, 5.0]
-    exact, other = (
-        profile(fitted(each, 0)[0], values).stat
-        for each in (objective, without_derivatives(objective))
+    exact, by_migrad = (
+        profile(fitted(candidate, 0)[0], values).stat
+        for candidate in (objective, without_derivatives(objective))
     )
     # MIGRAD stops early
-    np.testing.assert_allclose(other, exact, atol=2e-3)
+    np.testing.assert_allclose(by_migrad, exact, atol=2e-3)
 
 
-def test_a_rest_without_a_minimum_is_unknown_not_wrong() -> None:
+def test_profile_is_nan_without_a_conditional_minimum() -> None:
     objective = poisson(np.array([9.0, 4.0]), np.eye(2), np.array([1.0, 1.0]))
-    rest, _ = fitted(objective, 0)
-    # below -1 the predicted counts are negative: the statistic is infinite whatever the rest
-    found = profile(rest, [-2.0, 8.0])
-    assert np.isnan(found.stat[0])
-    assert np.isfinite(found.stat[1])
+    conditional_fit, _ = fitted(objective, 0)
+    # below -1 the predicted counts are negative: the statistic is infinite
+    result = profile(conditional_fit, [-2.0, 8.0])
+    assert np.isnan(result.stat[0])
+    assert np.isfinite(result.stat[1])
 
 
-def test_a_limit_that_comes_first_is_told() -> None:
+def test_crossings_beyond_a_limit_are_marked() -> None:
     limits = [[-1.0, np.inf], [-np.inf, np.inf]]
-    rest, best = fitted(quadratic(np.eye(2), [0, 0], limits=limits), 0)
-    below, above = (edge(rest, np.array([side]), 4.0) for side in (-1.0, 1.0))
-    assert below.at_limit
-    assert below.place == pytest.approx([-1])
-    assert not above.at_limit
-    assert above.place == pytest.approx([2], rel=ACCURACY)
-    errn, errp = interval(rest.objective, best, 0, 2.0)
+    conditional_fit, best = fitted(quadratic(np.eye(2), [0, 0], limits=limits), 0)
+    downwards, upwards = (
+        find_crossing(conditional_fit, np.array([side]), 4.0) for side in (-1.0, 1.0)
+    )
+    assert downwards.at_limit
+    assert downwards.values == pytest.approx([-1])
+    assert not upwards.at_limit
+    assert upwards.values == pytest.approx([2], rel=ACCURACY)
+    errn, errp = interval(conditional_fit.objective, best, 0, 2.0)
     assert np.isnan(errn)
     assert errp == pytest.approx(2, rel=ACCURACY)
 
 
 def test_points_of_a_contour_at_a_limit_are_marked() -> None:
     limits = [[-0.5, np.inf], [-np.inf, np.inf]]
-    rest, best = fitted(quadratic(np.eye(2), [0, 0], limits=limits), 0, 1)
-    found = contour(rest, best.covariance, 1.0, 16)
-    np.testing.assert_array_equal(found.at_limit, found.x < -0.499)
-    assert 0 < found.at_limit.sum() < 16
-    inside = ~found.at_limit
-    np.testing.assert_allclose(found.x[inside] ** 2 + found.y[inside] ** 2, 1, rtol=2e-3)
+    conditional_fit, best = fitted(quadratic(np.eye(2), [0, 0], limits=limits), 0, 1)
+    result = contour(conditional_fit, best.covariance, 1.0, 16)
+    np.testing.assert_array_equal(result.at_limit, result.x < -0.499)
+    assert 0 < result.at_limit.sum() < 16
+    is_crossing = ~result.at_limit
+    np.testing.assert_allclose(
+        result.x[is_crossing] ** 2 + result.y[is_crossing] ** 2, 1, rtol=2e-3
+    )
 
 
 @given(wall=st.floats(0.62, 1.0), height=st.floats(10, 1e6), width=st.floats(0.3, 0.6))
 def test_a_wall_behind_a_crossing_does_not_hide_it(
     wall: float, height: float, width: float
 ) -> None:
-    """Such as of a negative amplitude, an error away from the minimum."""
+    """Such a wall occurs at negative amplitudes, an error away from the minimum."""
 
     def fit(length: float) -> ConditionalMinimum:
         stat = (length / width) ** 2 + (height if length >= wall else 0)
         return ConditionalMinimum(np.array([length]), stat, True)
 
     # the statistic is accurate to ACCURACY, and rises there with a slope of 2 / width
-    assert crossing(fit, 0.0, 1.0) == pytest.approx(width, abs=ACCURACY * width)
+    assert find_crossing_length(fit, 0.0, 1.0) == pytest.approx(width, abs=ACCURACY * width)
 
 
 def test_a_statistic_that_does_not_rise_has_no_error() -> None:
@@ -167,15 +178,15 @@ def test_a_statistic_that_does_not_rise_has_no_error() -> None:
     objective = Objective(
         names=["x"], start=[0.3], steps=[0.5], stat=lambda x: float(1 - np.exp(-(x[0] ** 2)))
     )
-    rest, best = fitted(objective, 0)
+    conditional_fit, best = fitted(objective, 0)
     assert np.isnan(interval(objective, best, 0, 2.0)).all()
     assert np.isfinite(interval(objective, best, 0, 0.5)).all()
-    assert len(rest.known) < 200  # it gives up
+    assert len(conditional_fit.minima) < 200  # the search is limited
 
 
 def test_fixing_all_parameters_leaves_nothing_to_fit() -> None:
-    rest, _ = fitted(quadratic(np.eye(2), [1, 2]), 0, 1)
-    assert rest.fit([2, 4]).stat == pytest.approx(5)
+    conditional_fit, _ = fitted(quadratic(np.eye(2), [1, 2]), 0, 1)
+    assert conditional_fit.fit([2, 4]).stat == pytest.approx(5)
 
 
 def test_a_conditional_objective_keeps_units_limits_and_derivatives() -> None:
@@ -184,15 +195,19 @@ def test_a_conditional_objective_keeps_units_limits_and_derivatives() -> None:
         np.diag([1.0, 4.0, 9.0]), [0, 0, 0], limits=limits, units=["a", "b", "c"],
         may_be_non_smooth=np.array([True, False, True]), prior=lambda x: float(x.sum()),
     )  # fmt: skip
-    rest = conditional(objective, np.array([0, 2]), np.array([9.0, 0.5, 9.0]))
-    assert (rest.names, rest.units) == (("p0", "p2"), ("a", "c"))
-    np.testing.assert_array_equal(rest.limits, [[-1, 4], [-3, 6]])
-    np.testing.assert_array_equal(rest.may_be_non_smooth, [True, True])
+    conditional_fit = conditional(objective, np.array([0, 2]), np.array([9.0, 0.5, 9.0]))
+    assert (conditional_fit.names, conditional_fit.units) == (("p0", "p2"), ("a", "c"))
+    np.testing.assert_array_equal(conditional_fit.limits, [[-1, 4], [-3, 6]])
+    np.testing.assert_array_equal(conditional_fit.may_be_non_smooth, [True, True])
     x = np.array([1.0, 2.0])
-    whole = np.array([1.0, 0.5, 2.0])
-    assert rest.total(x) == objective.total(whole)
-    np.testing.assert_array_equal(rest.gradient(x), objective.gradient(whole)[[0, 2]])
-    np.testing.assert_array_equal(rest.fisher(x), objective.fisher(whole)[np.ix_([0, 2], [0, 2])])
+    full_values = np.array([1.0, 0.5, 2.0])
+    assert conditional_fit.total(x) == objective.total(full_values)
+    np.testing.assert_array_equal(
+        conditional_fit.gradient(x), objective.gradient(full_values)[[0, 2]]
+    )
+    np.testing.assert_array_equal(
+        conditional_fit.fisher(x), objective.fisher(full_values)[np.ix_([0, 2], [0, 2])]
+    )
 
 
 def test_a_fit_without_errors_is_refused() -> None:

@@ -1,4 +1,4 @@
-"""`minimise` on objectives whose minimum is known: values, covariance and what it says of them."""
+"""`minimise` on objectives with known minima: values, covariance and messages."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ ERRORS = np.sqrt(np.diag(COVARIANCE))
 PLAIN = {"gradient_of": None, "fisher_of": None}
 GRADIENT = {"fisher_of": None}
 DERIVATIVES = pytest.mark.parametrize(
-    "known",
+    "overrides",
     [pytest.param({}, id="both"), pytest.param(GRADIENT, id="gradient"),
      pytest.param(PLAIN, id="none")],
 )  # fmt: skip
 
 
 @DERIVATIVES
-def test_a_parabola_gives_its_covariance(known: dict[str, Any]) -> None:
-    result = minimise(quadratic(COVARIANCE, BOTTOM, **known))
+def test_a_parabola_returns_its_covariance(overrides: dict[str, Any]) -> None:
+    result = minimise(quadratic(COVARIANCE, BOTTOM, **overrides))
     assert result.success, result.message
     assert result.message == ""
     # the search ends at a distance of 2e-5 in the statistic: 0.0045 errors
@@ -72,30 +72,30 @@ def test_limits_of_any_scale_are_kept_and_named(
     low, width = np.min(edges, axis=1), np.abs(np.diff(edges, axis=1)[:, 0]) + 0.5
     errors = np.sqrt(np.diag(covariance))
     limits = np.array([bottom + low * errors, bottom + (low + width) * errors]).T
-    expected, held = on_limits(covariance, bottom, limits)
+    expected, at_limit = on_limits(covariance, bottom, limits)
     bowl = quadratic(covariance, bottom, limits=limits)
-    # what a limit keeps from a gain of less than the tolerance may end beside it, and what touches
-    # a limit without being held may be called held
-    inside = np.min(np.abs(limits - expected[:, None]), axis=1) / errors
-    assume(np.all(inside[~held] > 0.05))
-    assume(np.all(np.abs(bowl.gradient(expected) * errors)[held] > 0.05))
+    # a parameter that could gain less than the tolerance may end close to its limit, and one that
+    # touches its limit at zero slope may be named
+    margin = np.min(np.abs(limits - expected[:, None]), axis=1) / errors
+    assume(np.all(margin[~at_limit] > 0.05))
+    assume(np.all(np.abs(bowl.gradient(expected) * errors)[at_limit] > 0.05))
     result = minimise(bowl)
     assert result.success, result.message
     # the steps end at an expected gain of 2e-5, which is 0.0045 errors
     assert np.abs((result.values - expected) / errors).max() < 0.0045
-    assert {f"p{index}" for index in np.flatnonzero(held)} <= set(result.at_limit)
-    inverse = np.linalg.inv(COVARIANCE)[np.ix_(~held, ~held)]
-    free = np.ix_(~held, ~held)
-    found = result.covariance[free] / np.outer(scale, scale)[free]
-    assert found == pytest.approx(np.linalg.inv(inverse), abs=1e-6)
+    assert {f"p{index}" for index in np.flatnonzero(at_limit)} <= set(result.at_limit)
+    inverse = np.linalg.inv(COVARIANCE)[np.ix_(~at_limit, ~at_limit)]
+    free = np.ix_(~at_limit, ~at_limit)
+    scaled = result.covariance[free] / np.outer(scale, scale)[free]
+    assert scaled == pytest.approx(np.linalg.inv(inverse), abs=1e-6)
 
 
 @DERIVATIVES
 @pytest.mark.parametrize(("low", "high"), [(2.0, np.inf), (2.0, 5.0), (-np.inf, 0.5)])
-def test_a_minimum_beyond_a_limit_ends_at_it(known: dict, low: float, high: float) -> None:
+def test_a_minimum_beyond_a_limit_ends_at_it(overrides: dict, low: float, high: float) -> None:
     limits = [[low, high], [-np.inf, np.inf], [-np.inf, np.inf]]
     start = [min(max(0.7, low), high), 0.5, 29]
-    result = minimise(quadratic(COVARIANCE, BOTTOM, limits=limits, start=start, **known))
+    result = minimise(quadratic(COVARIANCE, BOTTOM, limits=limits, start=start, **overrides))
     expected, _ = on_limits(COVARIANCE, BOTTOM, limits)
     assert low <= result.values[0] <= high
     # Minuit's sine of a limited parameter is flat at its end
@@ -104,7 +104,7 @@ def test_a_minimum_beyond_a_limit_ends_at_it(known: dict, low: float, high: floa
     assert "p1" not in result.at_limit
 
 
-def test_priors_are_part_of_what_is_minimised() -> None:
+def test_priors_are_part_of_the_minimised_statistic() -> None:
     bowl = quadratic(np.eye(1), [1.0])
     objective = quadratic(
         np.eye(1),
@@ -120,11 +120,11 @@ def test_priors_are_part_of_what_is_minimised() -> None:
 
 
 @DERIVATIVES
-def test_poisson_sources_on_background_are_solved(known: dict[str, Any]) -> None:
+def test_poisson_sources_on_background_are_solved(overrides: dict[str, Any]) -> None:
     # each source has bins of its own: (n - b) / s, and a variance of n / s^2
     signal, background = np.diag([2.0, 5.0, 1.0]), np.array([10.0, 4.0, 2.0])
     counts = np.array([50.0, 29.0, 14.0])
-    objective = poisson(counts, signal, background, limits=[[0, np.inf]] * 3, **known)
+    objective = poisson(counts, signal, background, limits=[[0, np.inf]] * 3, **overrides)
     result = minimise(objective)
     assert result.success, result.message
     errors = np.sqrt(counts) / np.diag(signal)
@@ -135,25 +135,25 @@ def test_poisson_sources_on_background_are_solved(known: dict[str, Any]) -> None
 
 @DERIVATIVES
 @pytest.mark.parametrize("stretch", [1.0, 100.0, 1e4])
-def test_a_bent_valley_is_followed_to_its_end(known: dict[str, Any], stretch: float) -> None:
-    result = minimise(banana(stretch, **known), tolerance=1e-3)
+def test_a_curved_valley_is_followed_to_its_end(overrides: dict[str, Any], stretch: float) -> None:
+    result = minimise(banana(stretch, **overrides), tolerance=1e-3)
     assert result.success, result.message
     hessian = np.array([[8 * stretch + 2, -4 * stretch], [-4 * stretch, 2 * stretch]])
     expected = 2 * np.linalg.inv(hessian)
     assert np.abs(result.values - 1).max() < 0.005 * np.sqrt(np.max(expected))
-    if stretch <= 100:  # steps of the last, 1e-3, leave its curved ground
+    if stretch <= 100:  # the shortest steps, 1e-3, are too long for narrower valleys
         assert result.covariance == pytest.approx(expected, rel=0.02)
 
 
 @pytest.mark.parametrize("seed", range(4))
 @DERIVATIVES
-def test_noise_as_of_float32_changes_nothing_that_matters(known: dict, seed: int) -> None:
+def test_noise_of_float32_does_not_change_results(overrides: dict, seed: int) -> None:
     bowl = quadratic(COVARIANCE, BOTTOM)
     start = BOTTOM + np.random.default_rng(seed).uniform(-3, 3, 3) * ERRORS
-    objective = quadratic(COVARIANCE, BOTTOM, stat=noisy(bowl.stat, 1e-5), start=start, **known)
+    objective = quadratic(COVARIANCE, BOTTOM, stat=noisy(bowl.stat, 1e-5), start=start, **overrides)
     result = minimise(objective)
-    # without derivatives, noise may spoil Minuit's differences: then it must not succeed
-    assert result.success or known
+    # without derivatives, noise may invalidate Minuit's differences: then the fit must fail
+    assert result.success or overrides
     if result.success:
         assert np.abs((result.values - BOTTOM) / ERRORS).max() < 0.02
         assert result.errors == pytest.approx(ERRORS, rel=0.02)
@@ -169,7 +169,7 @@ def test_a_fisher_matrix_that_is_far_off_costs_calls_but_no_accuracy(factor: flo
     assert result.covariance == pytest.approx(COVARIANCE, abs=1e-3)
 
 
-def test_the_true_second_derivatives_end_a_search_that_fisher_would_end_too_soon() -> None:
+def test_true_second_derivatives_continue_a_search_that_fisher_ends_too_soon() -> None:
     bowl = quadratic(COVARIANCE, BOTTOM)
     start = BOTTOM + np.array([0.2, 0, 0])  # which Fisher takes for 0.0003 errors
     result = minimise(
@@ -180,25 +180,25 @@ def test_the_true_second_derivatives_end_a_search_that_fisher_would_end_too_soon
     assert np.abs((result.values - BOTTOM) / ERRORS).max() < 0.0045
 
 
-def test_a_gradient_that_is_wrong_is_not_trusted() -> None:
+def test_fit_with_a_wrong_gradient_succeeds() -> None:
     bowl = quadratic(COVARIANCE, BOTTOM)
     result = minimise(quadratic(COVARIANCE, BOTTOM, gradient_of=lambda x: -bowl.gradient(x)))
     assert result.success, result.message
     assert np.abs((result.values - BOTTOM) / ERRORS).max() < 0.0045
 
 
-def test_minos_of_a_parabola_gives_its_errors() -> None:
+def test_minos_of_a_parabola_returns_its_errors() -> None:
     result = minimise(quadratic(COVARIANCE, BOTTOM), minos=True)
     assert result.errn == pytest.approx(ERRORS, rel=1e-3)
     assert result.errp == pytest.approx(ERRORS, rel=1e-3)
 
 
 @DERIVATIVES
-def test_minos_of_poisson_counts_is_where_the_statistic_rises_by_one(known: dict) -> None:
+def test_minos_of_poisson_counts_is_where_the_statistic_rises_by_one(overrides: dict) -> None:
     from scipy.optimize import brentq
 
     counts = 9.0
-    objective = poisson(np.array([counts]), np.eye(1), np.zeros(1), **known)
+    objective = poisson(np.array([counts]), np.eye(1), np.zeros(1), **overrides)
     result = minimise(objective, minos=True)
     low, high = (
         brentq(lambda mean: 2 * (mean - counts + counts * np.log(counts / mean)) - 1, *ends)
@@ -208,7 +208,7 @@ def test_minos_of_poisson_counts_is_where_the_statistic_rises_by_one(known: dict
     assert result.errp == pytest.approx([high - counts], rel=2e-3)
 
 
-def test_minos_names_what_it_finds_no_error_of() -> None:
+def test_missing_minos_errors_are_noted() -> None:
     objective = poisson(np.array([2.0]), np.eye(1), np.zeros(1), limits=[[1.9, np.inf]])
     result = minimise(objective, minos=True)
     assert result.success, result.message

@@ -1,4 +1,4 @@
-"""The search with sharp edges, on objectives with many minima of which the lowest is known."""
+"""The search with sharp edges, on objectives with many minima and a known lowest one."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from skyred.likelihood.minimise import minimise
 PIXEL = 0.02  # deg
 ERRORS = 0.3  # pixels
 WAVE = 0.25  # pixels, between minima
-# the widths of the likelihood are found by about 120 samples that count
+# the widths of the likelihood have an effective sample size of about 120
 OF_WIDTHS = 0.15
 
 
 def waves(ripple: float, start: tuple[float, float, float], seed: int | None = None) -> Objective:
-    """A parabola with ripples along two of its three parameters, all zero at the same place.
+    """Return a parabola with ripples along two of its three parameters, all zero at one point.
 
     The two are positions in steps of a pixel, the third is an amplitude that is correlated with
     the first. The derivatives given are those of the parabola alone, as over a tenth of a pixel.
@@ -56,7 +56,7 @@ def waves(ripple: float, start: tuple[float, float, float], seed: int | None = N
 
 
 def width(ripple: float) -> float:
-    """The standard deviation of the likelihood along a rippled axis, in pixels, by integration."""
+    """Return the integrated standard deviation of the likelihood along an axis, in pixels."""
     x = np.linspace(-3, 3, 20001)
     weights = np.exp(-0.5 * ((x / ERRORS) ** 2 + ripple * np.sin(np.pi * x / WAVE) ** 2))
     return float(np.sqrt(np.average(x**2, weights=weights)))

@@ -276,7 +276,7 @@ class ProfileLikelihood(Estimator):
         """Compute the profile of the parameter of a conditional fit."""
         from skyred.likelihood.minimise.profile import interval, profile
 
-        (index,), best = conditional_fit.places, minimum.best
+        (index,), best = conditional_fit.fixed, minimum.best
         values = self._values(minimum, index)
         scan = profile(conditional_fit, values)
         errors = [

@@ -26,63 +26,69 @@ def conditional(objective: Objective, free: Index, values: Array) -> Objective:
     Parameters
     ----------
     objective : Objective
-        Of n parameters.
+        The objective of all n parameters.
     free : array of int
-        The parameters that stay free, shape (k,).
+        Indices of the k free parameters, shape (k,).
     values : array
-        The values of all parameters, shape (n,): where the free ones start, and the others stay.
+        Values of all parameters, shape (n,): starting values of the free parameters, and constant
+        values of the others.
 
     Returns
     -------
     Objective
-        Of k parameters, in the order of `free`. Its priors are those of all n parameters.
+        The objective of the k free parameters, in the order of `free`. It includes the priors of
+        all n parameters.
     """
     fixed = np.array(values, dtype=float)
 
-    def full(x: Array) -> Array:
-        complete = fixed.copy()
-        complete[free] = x
-        return complete
+    def to_full(x: Array) -> Array:
+        full_values = fixed.copy()
+        full_values[free] = x
+        return full_values
 
-    def of_free(array: Any) -> Any:
+    def select_free(array: Any) -> Any:
         return None if array is None else np.asarray(array)[free]
 
-    def gradient_of_some(places: Index) -> Derivative:
-        of_full = gradient_by(objective, free[places])
-        return lambda x: of_full(full(x))
+    def gradient_by_indices(indices: Index) -> Derivative:
+        full_gradient = gradient_by(objective, free[indices])
+        return lambda x: full_gradient(to_full(x))
 
-    some = _functions(objective, free, fixed)
-    gradient, fisher = some.gradient_of, some.fisher_of
-    index = {int(place): at for at, place in enumerate(free)}
-    others = objective.prior_without_quantile
+    statistic = _conditional_statistic(objective, free, fixed)
+    gradient, fisher = statistic.gradient_of, statistic.fisher_of
+    positions = {int(index): position for position, index in enumerate(free)}
+    unsampled_prior = objective.prior_without_quantile
     return attrs.evolve(
         objective,
-        names=[objective.names[place] for place in free],
-        units=[objective.units[place] for place in free],
+        names=[objective.names[index] for index in free],
+        units=[objective.units[index] for index in free],
         start=fixed[free],
         limits=objective.limits[free],
-        steps=of_free(objective.steps),
-        may_be_non_smooth=of_free(objective.may_be_non_smooth),
-        factors=of_free(objective.factors),
-        costly=of_free(objective.costly),
-        stat=lambda x: some.stat(full(x)),
-        prior=None if objective.prior is None else lambda x: objective.prior_stat(full(x)),
-        prior_without_quantile=None if others is None else lambda x: others(full(x)),
-        quantiles=[objective.quantiles[place] for place in free] if objective.quantiles else (),
-        gradient_of=None if objective.gradient_of is None else lambda x: gradient(full(x)),
-        fisher_of=None if objective.fisher_of is None else lambda x: fisher(full(x)),
-        grids=conditional_grids(objective, free, full),
-        sharp=None if objective.sharp is None else lambda x: _sharp(objective, index, full(x)),
+        steps=select_free(objective.steps),
+        may_be_non_smooth=select_free(objective.may_be_non_smooth),
+        factors=select_free(objective.factors),
+        costly=select_free(objective.costly),
+        stat=lambda x: statistic.stat(to_full(x)),
+        prior=None if objective.prior is None else lambda x: objective.prior_stat(to_full(x)),
+        prior_without_quantile=None
+        if unsampled_prior is None
+        else lambda x: unsampled_prior(to_full(x)),
+        quantiles=[objective.quantiles[index] for index in free] if objective.quantiles else (),
+        gradient_of=None if objective.gradient_of is None else lambda x: gradient(to_full(x)),
+        fisher_of=None if objective.fisher_of is None else lambda x: fisher(to_full(x)),
+        grids=conditional_grids(objective, free, to_full),
+        sharp=None
+        if objective.sharp is None
+        else lambda x: _conditional_sharp_sources(objective, positions, to_full(x)),
         blocks=(),
         refresh=None,
         relocate=None,
         condition=None,
-        gradient_by=None if objective.gradient_by is None else gradient_of_some,
+        gradient_by=None if objective.gradient_by is None else gradient_by_indices,
         on_accept=None,
     )
 
 
-def _functions(objective: Objective, free: Index, values: Array) -> Conditional:
+def _conditional_statistic(objective: Objective, free: Index, values: Array) -> Conditional:
     if objective.condition is not None:
         return objective.condition(free, values)
     return Conditional(
@@ -90,56 +96,106 @@ def _functions(objective: Objective, free: Index, values: Array) -> Conditional:
     )
 
 
-def _sharp(objective: Objective, index: dict[int, int], x: Array) -> list[SharpSource]:
-    """Return the sources with sharp edges that have free parameters left."""
+def _conditional_sharp_sources(
+    objective: Objective, positions: dict[int, int], x: Array
+) -> list[SharpSource]:
+    """Return the sources with sharp edges that have free parameters.
+
+    Parameters
+    ----------
+    objective : Objective
+        The objective of all n parameters.
+    positions : dict of int to int
+        From the index of a free parameter among all parameters to its position among the free ones.
+    x : array
+        All parameters, shape (n,).
+
+    Returns
+    -------
+    list of SharpSource
+        The sources, with indices among the free parameters.
+    """
     sources = []
     for source in objective.sharp(x) if objective.sharp else ():
-        left = [place in index for place in source.places.tolist()]
-        if not any(left):
+        is_free = [index in positions for index in source.places.tolist()]
+        if not any(is_free):
             continue
-        places, sizes, related = (
-            np.array([index[place] for place in every.tolist() if place in index], dtype=int)
-            for every in (source.places, source.sizes, source.related)
+        indices, sizes, related = (
+            np.array(
+                [positions[index] for index in array.tolist() if index in positions], dtype=int
+            )
+            for array in (source.places, source.sizes, source.related)
         )
-        pixels = source.pixels[left]
+        pixels = source.pixels[is_free]
         sources.append(
-            attrs.evolve(source, places=places, pixels=pixels, sizes=sizes, related=related)
+            attrs.evolve(source, places=indices, pixels=pixels, sizes=sizes, related=related)
         )
     return sources
 
 
-def fisher_by(objective: Objective, places: Index, x: Array) -> Array:
-    """Return the Fisher matrix by some parameters, shape (k, k)."""
+def fisher_by(objective: Objective, indices: Index, x: Array) -> Array:
+    """Return the block of the Fisher matrix of some parameters.
+
+    Parameters
+    ----------
+    objective : Objective
+        The objective of all n parameters, with a Fisher matrix.
+    indices : array of int
+        Indices of the k parameters, shape (k,).
+    x : array
+        All parameters, shape (n,).
+
+    Returns
+    -------
+    array
+        The block, shape (k, k).
+    """
     fisher = objective.fisher(x)
     assert fisher is not None
-    return np.asarray(fisher)[np.ix_(places, places)]
+    return np.asarray(fisher)[np.ix_(indices, indices)]
 
 
-def _to_pixels(grid: PixelGrid, full: Derivative, x: Array) -> Array:
-    return grid.to_pixels(full(x))
+def _to_pixels(grid: PixelGrid, to_full: Derivative, x: Array) -> Array:
+    return grid.to_pixels(to_full(x))
 
 
-def _to_sky(grid: PixelGrid, full: Derivative, pixel: Array, x: Array) -> Array:
-    return grid.to_sky(pixel, full(x))
+def _to_sky(grid: PixelGrid, to_full: Derivative, pixel: Array, x: Array) -> Array:
+    return grid.to_sky(pixel, to_full(x))
 
 
-def conditional_grids(objective: Objective, free: Index, full: Derivative) -> list[PixelGrid]:
-    """Return the pixel grids of the sources whose position is free as before."""
-    index = {int(place): at for at, place in enumerate(free)}
+def conditional_grids(objective: Objective, free: Index, to_full: Derivative) -> list[PixelGrid]:
+    """Return the pixel grids of the sources with a free position.
+
+    Parameters
+    ----------
+    objective : Objective
+        The objective of all n parameters.
+    free : array of int
+        Indices of the k free parameters, shape (k,).
+    to_full : callable
+        From the free parameters, shape (k,), to all parameters, shape (n,).
+
+    Returns
+    -------
+    list of PixelGrid
+        The grids as functions of the free parameters.
+    """
+    positions = {int(index): position for position, index in enumerate(free)}
     grids = []
     for grid in objective.grids:
-        if not all(place in index for place in grid.places.tolist()):
+        if not all(index in positions for index in grid.places.tolist()):
             continue
         grids.append(
             attrs.evolve(
                 grid,
-                places=np.array([index[place] for place in grid.places.tolist()], dtype=int),
+                places=np.array([positions[index] for index in grid.places.tolist()], dtype=int),
                 related=np.array(
-                    [index[p] for p in grid.related.tolist() if p in index], dtype=int
+                    [positions[index] for index in grid.related.tolist() if index in positions],
+                    dtype=int,
                 ),
-                to_pixels=partial(_to_pixels, grid, full),
-                to_sky=partial(_to_sky, grid, full),
-                size=None if grid.size is None else index.get(grid.size),
+                to_pixels=partial(_to_pixels, grid, to_full),
+                to_sky=partial(_to_sky, grid, to_full),
+                size=None if grid.size is None else positions.get(grid.size),
             )
         )
     return grids

@@ -1,7 +1,8 @@
-"""Conditional fits: some parameters fixed, the others fitted, from the nearest fit that is known.
+"""Conditional fits: some parameters fixed, the others fitted, from the nearest earlier fit.
 
-The method is that of profile likelihoods (Rolke, Lopez & Conrad 2005, NIM A 551, 493): parameters
-of no interest are at their best for each value of those of interest.
+The method is that of profile likelihoods (Rolke, Lopez & Conrad 2005, NIM A 551, 493): nuisance
+parameters are fitted at each value of the parameters of interest.
+
 """
 
 from __future__ import annotations
@@ -27,15 +28,15 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-TOLERANCE = 1e-4  # of a fit of the rest, in the statistic: a hundredth of what a picture shows
+TOLERANCE = 1e-4  # of a conditional fit, in the statistic: invisible in figures
 MINUIT_TOLERANCE = 0.05  # Minuit stops at 0.002 times this
 CALLS = 10000  # without derivatives
-CALLS_WITH_GRADIENT = 500  # a fit that Newton steps could not do, and that takes more, is given up
+CALLS_WITH_GRADIENT = 500  # limit for fits in which Newton steps failed
 
 
 @attrs.frozen(eq=False)
 class ConditionalMinimum:
-    """A fit of the rest.
+    """The result of a conditional fit.
 
     Parameters
     ----------
@@ -44,7 +45,7 @@ class ConditionalMinimum:
     stat : float
         The statistic with priors.
     success : bool
-        Whether the rest is at a minimum.
+        Whether the fitted parameters are at a minimum.
     """
 
     values: Array
@@ -53,77 +54,96 @@ class ConditionalMinimum:
 
 
 class ConditionalFit:
-    """Fits what is not held, each time from the nearest fit that is known.
+    """Conditional fits of an objective, each from the nearest earlier fit.
 
     Parameters
     ----------
     objective : Objective
-        Of all parameters.
+        The objective of all n parameters.
     best : FitResult
-        Its minimum.
-    places : sequence of int
-        Which parameters are held, shape (k,).
+        The minimum of the objective.
+    indices : sequence of int
+        Indices of the k fixed parameters, shape (k,).
 
     Attributes
     ----------
+    fixed : list of int
+        Indices of the fixed parameters.
+    minima : list of ConditionalMinimum
+        The best fit and all successful conditional fits.
     lowest : ConditionalMinimum
-        The lowest of the best fit and all fits of the rest, even of those without success.
+        The lowest of the best fit and all conditional fits, including those without success.
 
     Raises
     ------
     FitError
-        If the best fit has no covariance.
+        If the best fit has no valid errors of the fixed parameters.
     """
 
-    def __init__(self, objective: Objective, best: FitResult, places: Sequence[int]) -> None:
-        if not np.all(np.isfinite(best.errors[list(places)]) & (best.errors[list(places)] > 0)):
-            names = ", ".join(objective.names[place] for place in places)
-            raise FitError(f"the fit has no errors of {names}: {best.message or 'it did not end'}")
-        self.objective, self.places = objective, list(places)
+    def __init__(self, objective: Objective, best: FitResult, indices: Sequence[int]) -> None:
+        if not np.all(np.isfinite(best.errors[list(indices)]) & (best.errors[list(indices)] > 0)):
+            names = ", ".join(objective.names[index] for index in indices)
+            raise FitError(
+                f"the fit has no errors of {names}: {best.message or 'it did not converge'}"
+            )
+        self.objective, self.fixed = objective, list(indices)
         self.best = ConditionalMinimum(np.array(best.values), best.stat, True)
-        self.errors = np.array(best.errors[self.places])
+        self.errors = np.array(best.errors[self.fixed])
         covariance = np.nan_to_num(best.covariance)
-        held = covariance[np.ix_(self.places, self.places)]
-        # how the best values of all parameters move with those that are held
-        self.slope = covariance[:, self.places] @ np.linalg.pinv(held, hermitian=True)
-        self.known, self.lowest = [self.best], self.best
+        fixed_covariance = covariance[np.ix_(self.fixed, self.fixed)]
+        # the shift of the best values of all parameters per shift of the fixed parameters
+        self.slope = covariance[:, self.fixed] @ np.linalg.pinv(fixed_covariance, hermitian=True)
+        self.minima, self.lowest = [self.best], self.best
 
     def fit(self, values: Sequence[float] | Array) -> ConditionalMinimum:
-        """Fit the rest, with the held parameters at some values, shape (k,)."""
-        wanted = np.asarray(values, dtype=float)
-        near = self._nearest(wanted)
-        start = near.values + self.slope @ (wanted - near.values[self.places])
+        """Fit the free parameters, with the fixed parameters at some values.
+
+        Parameters
+        ----------
+        values : sequence of float
+            Values of the fixed parameters, shape (k,).
+
+        Returns
+        -------
+        ConditionalMinimum
+            All parameters and the statistic.
+        """
+        fixed_values = np.asarray(values, dtype=float)
+        nearest = self._nearest(fixed_values)
+        start = nearest.values + self.slope @ (fixed_values - nearest.values[self.fixed])
         start = np.clip(start, *self.objective.limits.T)
-        start[self.places] = wanted
-        found = self._from(start)
-        if not found.success:  # far away the nearest fit may mislead
-            again = self._from(np.where(self._held(), start, self.best.values))
-            found = min(found, again, key=lambda each: (not each.success, each.stat))
-        if found.success:
-            self.known.append(found)
-        return found
+        start[self.fixed] = fixed_values
+        minimum = self._fit_from(start)
+        if not minimum.success:  # far away the nearest fit may be a poor start
+            second = self._fit_from(np.where(self._is_fixed(), start, self.best.values))
+            minimum = min(
+                minimum, second, key=lambda candidate: (not candidate.success, candidate.stat)
+            )
+        if minimum.success:
+            self.minima.append(minimum)
+        return minimum
 
-    def _held(self) -> NDArray[np.bool_]:
-        held = np.zeros(len(self.objective.names), dtype=bool)
-        held[self.places] = True
-        return held
+    def _is_fixed(self) -> NDArray[np.bool_]:
+        is_fixed = np.zeros(len(self.objective.names), dtype=bool)
+        is_fixed[self.fixed] = True
+        return is_fixed
 
-    def _nearest(self, wanted: Array) -> ConditionalMinimum:
-        def distance(known: ConditionalMinimum) -> float:
-            return float(np.sum(((known.values[self.places] - wanted) / self.errors) ** 2))
+    def _nearest(self, fixed_values: Array) -> ConditionalMinimum:
+        def distance(minimum: ConditionalMinimum) -> float:
+            return float(np.sum(((minimum.values[self.fixed] - fixed_values) / self.errors) ** 2))
 
-        return min(self.known, key=distance)
+        return min(self.minima, key=distance)
 
-    def _from(self, start: Array) -> ConditionalMinimum:
-        free = np.flatnonzero(~self._held())
+    def _fit_from(self, start: Array) -> ConditionalMinimum:
+        free = np.flatnonzero(~self._is_fixed())
         x, success = fit_all(conditional(self.objective, free, start))
         values = start.copy()
-        values[~self._held()] = x
+        values[~self._is_fixed()] = x
         stat = self.objective.total(values)
-        rested = ConditionalMinimum(values, stat, success and bool(np.isfinite(stat)))
+        minimum = ConditionalMinimum(values, stat, success and bool(np.isfinite(stat)))
         if stat < self.lowest.stat:
-            self.lowest = rested
-        return rested
+            self.lowest = minimum
+        return minimum
 
 
 def fit_all(objective: Objective) -> tuple[Array, bool]:
@@ -132,14 +152,14 @@ def fit_all(objective: Objective) -> tuple[Array, bool]:
     Parameters
     ----------
     objective : Objective
-        With a start near the minimum.
+        An objective that starts near its minimum.
 
     Returns
     -------
     x : array
         The minimum, shape (n,).
     success : bool
-        Whether it is one.
+        Whether the fit converged.
     """
     if not objective.names:
         return objective.start, True

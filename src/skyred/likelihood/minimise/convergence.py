@@ -1,4 +1,4 @@
-"""Checks of a minimum: why a search failed, limits that were reached, profiles off a parabola."""
+"""Checks of a minimum: failures of MIGRAD, parameters at limits, non-parabolic profiles."""
 
 from __future__ import annotations
 
@@ -14,59 +14,83 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-FARTHEST = 0.1  # in the statistic, that the minimum by HESSE may be lower
-NEAR_LIMIT = 0.5  # of its error, by which Minuit too judges a parameter to be at its limit
-ASYMMETRY = 0.05  # of an error, by which the two sides may differ from their mean
-MEAN = 0.02  # by which the mean of both sides may differ from the error
-SMALL_CORRELATION = 0.02  # below which a parameter is not moved with another
+FARTHEST = 0.1  # in the statistic: largest distance to the minimum that HESSE may estimate
+NEAR_LIMIT = 0.5  # of its error, as in Minuit: a parameter closer to a limit counts as at its limit
+ASYMMETRY = 0.05  # of an error: largest difference of the two sides from their mean
+MEAN = 0.02  # relative: largest difference of the mean of both sides from the error
+SMALL_CORRELATION = 0.02  # parameters with a smaller correlation are not shifted together
 
 
-def why_not(minuit: Minuit) -> str:
-    """Return why a search by MIGRAD is not valid."""
-    verdict = minuit.fmin
+def failure_reason(minuit: Minuit) -> str:
+    """Return the reason why a search by MIGRAD is not valid.
+
+    Parameters
+    ----------
+    minuit : iminuit.Minuit
+        Minuit after the search.
+
+    Returns
+    -------
+    str
+        The message, with all conditions that Minuit reports.
+    """
+    status = minuit.fmin
     reasons = {
-        "the limit on calls was reached; allow more with calls": verdict.has_reached_call_limit,
-        "the estimated distance to the minimum is too large": verdict.is_above_max_edm,
-        "parameters are at their limits": verdict.has_parameters_at_limit,
-        "the covariance is not positive definite": not verdict.has_posdef_covar,
-        "HESSE failed": verdict.hesse_failed,
+        "the limit on calls was reached; allow more with calls": status.has_reached_call_limit,
+        "the estimated distance to the minimum is too large": status.is_above_max_edm,
+        "parameters are at their limits": status.has_parameters_at_limit,
+        "the covariance is not positive definite": not status.has_posdef_covar,
+        "HESSE failed": status.hesse_failed,
     }
-    causes = [reason for reason, holds in reasons.items() if holds]
-    return "MIGRAD did not converge: " + ("; ".join(causes) or "no reason given")
+    failures = [reason for reason, applies in reasons.items() if applies]
+    return "MIGRAD did not converge: " + ("; ".join(failures) or "no reason given")
 
 
 def at_limit(objective: Objective, values: Array, errors: Array) -> list[str]:
-    """Return the names of the parameters that are at one of their limits."""
-    margin = NEAR_LIMIT * np.where(np.isfinite(errors), errors, np.abs(values))
-    low, high = objective.limits.T
-    touching = (values - low <= margin) | (high - values <= margin)
-    return [name for name, touches in zip(objective.names, touching, strict=True) if touches]
-
-
-def asymmetric(objective: Objective, values: Array, covariance: Array) -> list[str]:
-    """Return the names of the parameters whose profile is no parabola over its errors.
-
-    One error away from the minimum, along the line on which the other parameters are at their best
-    in a parabola, the statistic must have risen by one on both sides.
+    """Return the names of the parameters that are at one of their limits.
 
     Parameters
     ----------
     objective : Objective
-        The function that was minimised.
+        The objective that was minimised.
+    values, errors : array
+        Its minimum and the errors, shape (n,).
+
+    Returns
+    -------
+    list of str
+        Names of the parameters that are closer to a limit than half of their error.
+    """
+    margin = NEAR_LIMIT * np.where(np.isfinite(errors), errors, np.abs(values))
+    low, high = objective.limits.T
+    is_at_limit = (values - low <= margin) | (high - values <= margin)
+    return [name for name, at_end in zip(objective.names, is_at_limit, strict=True) if at_end]
+
+
+def asymmetric(objective: Objective, values: Array, covariance: Array) -> list[str]:
+    """Return the names of the parameters with a non-parabolic profile.
+
+    One error away from the minimum, along the line on which a parabola has its other parameters
+    fitted, the statistic must rise by one on both sides.
+
+    Parameters
+    ----------
+    objective : Objective
+        The objective that was minimised.
     values, covariance : array
         Its minimum, shape (n,), and covariance, shape (n, n).
 
     Returns
     -------
     list of str
-        Names; parameters with a limit within their error are left out.
+        Names, without the parameters that have a limit within their error.
     """
     errors, lowest = np.sqrt(np.diag(covariance)), objective.total(values)
     names = []
-    for place, name in enumerate(objective.names):
-        line = covariance[:, place] / errors[place]
-        line = np.where(np.abs(line) > SMALL_CORRELATION * errors, line, 0)
-        ends = [values - line, values + line]
+    for index, name in enumerate(objective.names):
+        shift = covariance[:, index] / errors[index]
+        shift = np.where(np.abs(shift) > SMALL_CORRELATION * errors, shift, 0)
+        ends = [values - shift, values + shift]
         low, high = objective.limits.T
         if any(np.any((end < low) | (end > high)) for end in ends):
             continue

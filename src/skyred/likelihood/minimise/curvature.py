@@ -1,4 +1,4 @@
-"""The second derivatives of some parameters, along directions in which they are decorrelated."""
+"""Second derivatives of some parameters, along decorrelated directions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from skyred.likelihood.minimise.degeneracy import (
     SMALLEST_EIGENVALUE,
     degenerate_directions,
-    without_bend,
+    remove_valley_curvature,
 )
 from skyred.likelihood.minimise.differences import gradient_by, secant, step_lengths
 
@@ -21,66 +21,102 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
 
-STEPS = (0.03, 0.01, 0.003, 0.001)  # errors, each far above rounding: shorter in bent valleys
-WELL_KNOWN = 1e-9  # of the largest eigenvalue, above which a matrix can be inverted
-FIRST_AGREEMENT = 0.1  # with the Fisher matrix, from which one pass is enough
-AGREEMENT = 0.02  # of a pass with the one before
+STEPS = (0.03, 0.01, 0.003, 0.001)  # in errors, far above rounding; short for curved valleys
+INVERTIBLE = 1e-9  # smallest eigenvalue of an invertible matrix, relative to the largest
+FIRST_AGREEMENT = 0.1  # relative to the Fisher matrix: one pass is enough if they agree better
+AGREEMENT = 0.02  # relative to the previous pass
 
 
 def block_curvature(
-    objective: Objective, x: Array, places: Index, matrix: Array
+    objective: Objective, x: Array, indices: Index, matrix: Array
 ) -> tuple[Array, int]:
-    """Return the second derivatives of some parameters, and the calls that they took.
+    """Compute the second derivatives of some parameters.
 
-    The directions are those of their covariance by the matrix as it is known. If the result is far
-    from it, they are taken again by the result, with shorter steps.
+    The directions of the differences are those in which the parameters are decorrelated by the
+    approximate matrix. If the result differs much from it, the differences are repeated with
+    directions from the result and shorter steps.
+
+    Parameters
+    ----------
+    objective : Objective
+        The objective of all n parameters, with gradient.
+    x : array
+        All parameters, shape (n,).
+    indices : array of int
+        Indices of the k parameters, shape (k,).
+    matrix : array
+        Approximate second derivatives of all parameters, shape (n, n).
+
+    Returns
+    -------
+    block : array
+        The second derivatives, shape (k, k).
+    calls : int
+        Calls of the gradient.
     """
-    gradient_of = gradient_by(objective, places)
-    if objective.condition is not None and len(places) < len(x):
-        gradient_of = objective.condition(places, x).gradient_of
+    gradient_of = gradient_by(objective, indices)
+    if objective.condition is not None and len(indices) < len(x):
+        gradient_of = objective.condition(indices, x).gradient_of
     costly = np.zeros(len(x), dtype=bool) if objective.costly is None else objective.costly
-    part, calls = matrix[np.ix_(places, places)], 0
+    block, calls = matrix[np.ix_(indices, indices)], 0
     for step in STEPS:
-        directions = _directions(part, costly[places])
+        directions = _directions(block, costly[indices])
         if np.any(
-            [np.ptp(step_lengths(objective, x, places, d, step)) < step for d in directions.T]
+            [
+                np.ptp(step_lengths(objective, x, indices, direction, step)) < step
+                for direction in directions.T
+            ]
         ):
-            directions = np.diag(np.sqrt(2 / np.diag(part)))  # a limit is in the way
+            directions = np.diag(np.sqrt(2 / np.diag(block)))  # a limit is closer than the step
         rows = []
         for direction in directions.T:
-            slope, taken = secant(objective, gradient_of, x, places, direction, step)
+            slope, step_calls = secant(objective, gradient_of, x, indices, direction, step)
             rows.append(directions.T @ slope)
-            calls += taken
-        white = (np.array(rows) + np.array(rows).T) / 2
-        back = np.linalg.inv(directions)
-        part = back.T @ white @ back
-        if not np.all(np.isfinite(white)):
+            calls += step_calls
+        whitened = (np.array(rows) + np.array(rows).T) / 2
+        inverse = np.linalg.inv(directions)
+        block = inverse.T @ whitened @ inverse
+        if not np.all(np.isfinite(whitened)):
             break
-        values = np.linalg.eigvalsh(white)
+        values = np.linalg.eigvalsh(whitened)
         agreement = FIRST_AGREEMENT if step == STEPS[0] else AGREEMENT
         if not values[0] > 0 or np.all(np.abs(values / 2 - 1) < agreement):
             break
-    for direction in degenerate_directions(matrix[np.ix_(places, places)]):
-        part, taken = without_bend(objective, gradient_of, x, places, part, direction)
-        calls += taken
-    return part, calls
+    for direction in degenerate_directions(matrix[np.ix_(indices, indices)]):
+        block, step_calls = remove_valley_curvature(
+            objective, gradient_of, x, indices, block, direction
+        )
+        calls += step_calls
+    return block, calls
 
 
-def _directions(part: Array, costly: NDArray[np.bool_]) -> Array:
-    """Return a step of one error in each decorrelated direction, as columns, shape (k, k).
+def _directions(block: Array, costly: NDArray[np.bool_]) -> Array:
+    """Return steps of one error in decorrelated directions, as columns.
 
-    They are columns of a Cholesky factor of the covariance, with the costly parameters first: the
-    directions of the others leave these as they are.
+    They are the columns of a Cholesky factor of the covariance, with the costly parameters first:
+    the directions of the other parameters do not change the costly ones.
+
+    Parameters
+    ----------
+    block : array
+        Second derivatives, shape (k, k).
+    costly : array of bool
+        Parameters that are costly to change, shape (k,).
+
+    Returns
+    -------
+    array
+        The steps, shape (k, k).
     """
-    size = 1 / np.sqrt(np.diag(part))
-    scaled = part * np.outer(size, size)
+    size = 1 / np.sqrt(np.diag(block))
+    scaled = block * np.outer(size, size)
     values, axes = np.linalg.eigh(scaled)
-    if not values[0] > WELL_KNOWN * values[-1]:
-        # a degenerate direction has no error: there a step as of the parameters alone
+    if not values[0] > INVERTIBLE * values[-1]:
+        # a degenerate direction has no error: use the errors of the single parameters
         lengths = np.where(values > SMALLEST_EIGENVALUE * values[-1], values, 1.0)
         return np.asarray(size[:, None] * axes * np.sqrt(2 / lengths))
     order = np.argsort(~costly, kind="stable")
-    directions = np.zeros_like(part)
+    directions = np.zeros_like(block)
     covariance = np.linalg.inv(scaled[np.ix_(order, order)])
     directions[order] = np.linalg.cholesky((covariance + covariance.T) / 2)
     return np.asarray(size[:, None] * directions * np.sqrt(2))

@@ -1,4 +1,4 @@
-"""Directions in which the likelihood is flat, or nearly so: what it leaves open."""
+"""Degenerate directions: combinations of parameters with little or no curvature."""
 
 from __future__ import annotations
 
@@ -16,28 +16,44 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
 
-SMALLEST_EIGENVALUE = 1e-10  # of the largest, for the matrix scaled to ones on its diagonal
-SOFT, SOFTEST = 3e-3, 1e-4  # of the largest eigenvalue, of the matrix scaled to ones
+SMALLEST_EIGENVALUE = 1e-10  # relative to the largest, of the matrix with unit diagonal
+SOFT, SOFTEST = 3e-3, 1e-4  # eigenvalues relative to the largest, of the matrix with unit diagonal
 SOFT_DIRECTIONS = 4
 SOFT_STEP = 0.01  # errors
-FLAT = 1e-8  # curvature over the error of a parameter alone, which is rounding
-MOVED = 1e-3  # of a flat direction, from which a parameter is not known
-DEGENERATE = 0.05  # of the curvature, below which a direction has but a term of fourth order
-AGREEMENT = 0.02  # of a curvature with the one before
+FLAT = 1e-8  # curvature over the error of a single parameter: less is rounding
+MOVED = 1e-3  # component of a flat direction: a parameter with more is unconstrained
+DEGENERATE = 0.05  # of the curvature: with less, a direction only has a term of fourth order
+AGREEMENT = 0.02  # of a curvature with the previous one
 
 
-def measure_soft_directions(objective: Objective, x: Array, matrix: Array, places: Index) -> int:
-    """Take the curvature along soft directions again, across blocks, in place; return the calls.
+def measure_soft_directions(objective: Objective, x: Array, matrix: Array, indices: Index) -> int:
+    """Measure the curvature along soft directions across blocks, and update the matrix in place.
 
-    Two sources that are nearly the same have a direction in which the blocks cancel: what is left
-    is less than their accuracy. The update is that of Powell, symmetric Broyden (Powell 1970, in
-    Nonlinear Programming, ed. Rosen et al., 31): the smallest that has the measured product.
+    Two sources that are nearly the same have a direction in which the blocks cancel: the remainder
+    is smaller than their accuracy. The update is Powell's symmetric Broyden update (Powell 1970, in
+    Nonlinear Programming, ed. Rosen et al., 31): the smallest one that yields the measured product.
+
+    Parameters
+    ----------
+    objective : Objective
+        The objective of all n parameters, with gradient.
+    x : array
+        All parameters, shape (n,).
+    matrix : array
+        Second derivatives of all parameters, shape (n, n), changed in place.
+    indices : array of int
+        Indices of the parameters to update, shape (k,).
+
+    Returns
+    -------
+    int
+        Calls of the gradient.
     """
-    part, calls = matrix[np.ix_(places, places)], 0
-    if not part.size or not np.all(np.isfinite(part)) or np.any(np.diag(part) <= 0):
+    block, calls = matrix[np.ix_(indices, indices)], 0
+    if not block.size or not np.all(np.isfinite(block)) or np.any(np.diag(block) <= 0):
         return calls
-    scale = 1 / np.sqrt(np.diag(part))
-    scaled = part * np.outer(scale, scale)
+    scale = 1 / np.sqrt(np.diag(block))
+    scaled = block * np.outer(scale, scale)
     for _ in range(SOFT_DIRECTIONS):
         values, axes = np.linalg.eigh(scaled)
         soft = [
@@ -45,104 +61,151 @@ def measure_soft_directions(objective: Objective, x: Array, matrix: Array, place
             for value, axis in zip(values, axes.T, strict=True)
             if value < SOFT * values[-1]
         ]
-        wrong = False
+        changed = False
         for value, axis in soft[:SOFT_DIRECTIONS]:
             length = np.sqrt(2 / max(value, SOFTEST * values[-1]))
-            direction, gradient_of = scale * axis * length, gradient_by(objective, places)
-            far, near = (
-                secant(objective, gradient_of, x, places, direction, step)[0]
+            direction, gradient_of = scale * axis * length, gradient_by(objective, indices)
+            long, short = (
+                secant(objective, gradient_of, x, indices, direction, step)[0]
                 for step in (SOFT_STEP, SOFT_STEP / 3)
             )
             calls += 4
-            if not np.all(np.isfinite(near + far)):
+            if not np.all(np.isfinite(short + long)):
                 continue
-            # without the term of fourth order; if there is no other, the direction is degenerate
-            product = scale * (9 * near - far) / 8 / length
-            if abs(axis @ product) < DEGENERATE * abs(axis @ (scale * far)) / length:
+            # remove the term of fourth order; without any other term, the direction is degenerate
+            product = scale * (9 * short - long) / 8 / length
+            if abs(axis @ product) < DEGENERATE * abs(axis @ (scale * long)) / length:
                 product -= (axis @ product) * axis
-            off = product - scaled @ axis
-            wrong = wrong or abs(axis @ off) > AGREEMENT * abs(value)
+            deviation = product - scaled @ axis
+            changed = changed or abs(axis @ deviation) > AGREEMENT * abs(value)
             scaled += (
-                np.outer(off, axis) + np.outer(axis, off) - (axis @ off) * np.outer(axis, axis)
+                np.outer(deviation, axis)
+                + np.outer(axis, deviation)
+                - (axis @ deviation) * np.outer(axis, axis)
             )
-        if not wrong:
+        if not changed:
             break
-    matrix[np.ix_(places, places)] = scaled / np.outer(scale, scale)
+    matrix[np.ix_(indices, indices)] = scaled / np.outer(scale, scale)
     return calls
 
 
-def degenerate_directions(part: Array) -> Array:
-    """Return steps without curvature, as long as errors of parameters alone, shape (m, k)."""
-    size = 1 / np.sqrt(np.diag(part))
-    values, axes = np.linalg.eigh(part * np.outer(size, size))
+def degenerate_directions(block: Array) -> Array:
+    """Return steps along the directions without curvature.
+
+    Parameters
+    ----------
+    block : array
+        Second derivatives, shape (k, k).
+
+    Returns
+    -------
+    array
+        The steps, as long as the errors of the single parameters, shape (m, k).
+    """
+    size = 1 / np.sqrt(np.diag(block))
+    values, axes = np.linalg.eigh(block * np.outer(size, size))
     flat = values <= SMALLEST_EIGENVALUE * values[-1]
     return np.asarray(axes.T[flat] * size * np.sqrt(2))
 
 
-def without_bend(
+def remove_valley_curvature(
     objective: Objective,
     gradient_of: Derivative,
     x: Array,
-    places: Index,
-    part: Array,
+    indices: Index,
+    block: Array,
     direction: Array,
 ) -> tuple[Array, int]:
-    """Take the curvature along a direction to be zero if it is but that of a bent valley.
+    """Set the curvature along a direction to zero if it only comes from a curved valley.
 
     Parameters
     ----------
-    objective, gradient_of, x, places, part
-        As in `_block`.
+    objective : Objective
+        The objective of all n parameters.
+    gradient_of : callable
+        From all parameters, shape (n,), to the gradient by the k parameters, shape (k,).
+    x : array
+        All parameters, shape (n,).
+    indices : array of int
+        Indices of the k parameters, shape (k,).
+    block : array
+        Second derivatives of the k parameters, shape (k, k).
     direction : array
         A step in that direction, shape (k,).
 
     Returns
     -------
-    part : array
+    block : array
         The second derivatives, shape (k, k).
     calls : int
         Calls of the gradient.
     """
-    if not np.all(np.isfinite(part)) or np.any(np.diag(part) <= 0):
-        return part, 0
-    far, near = (
-        float(direction @ secant(objective, gradient_of, x, places, direction, step)[0])
+    if not np.all(np.isfinite(block)) or np.any(np.diag(block) <= 0):
+        return block, 0
+    long, short = (
+        float(direction @ secant(objective, gradient_of, x, indices, direction, step)[0])
         for step in (SOFT_STEP, SOFT_STEP / 3)
     )
-    rest = (9 * near - far) / 8
-    if abs(rest) > max(DEGENERATE * abs(far), FLAT):
-        return part, 4
-    size = 1 / np.sqrt(np.diag(part))
+    curvature = (9 * short - long) / 8
+    if abs(curvature) > max(DEGENERATE * abs(long), FLAT):
+        return block, 4
+    size = 1 / np.sqrt(np.diag(block))
     axis = direction / size
     axis /= np.linalg.norm(axis)
-    remove = np.eye(len(axis)) - np.outer(axis, axis)
-    scaled = remove @ (part * np.outer(size, size)) @ remove
+    projection = np.eye(len(axis)) - np.outer(axis, axis)
+    scaled = projection @ (block * np.outer(size, size)) @ projection
     return scaled / np.outer(size, size), 4
 
 
 def flat_parameters(matrix: Array, names: list[str]) -> tuple[list[str], bool]:
-    """Return the parameters along which the curvature is least, if it is not positive."""
+    """Return the parameters without positive curvature.
+
+    Parameters
+    ----------
+    matrix : array
+        Second derivatives, shape (k, k).
+    names : list of str
+        Names of the parameters.
+
+    Returns
+    -------
+    flat_names : list of str
+        Names of the parameters with the least curvature; empty if the matrix is positive definite.
+    is_zero : bool
+        Whether the curvature is zero along them, not negative.
+    """
     if not matrix.size:
         return [], False
     if not np.all(np.isfinite(matrix)):
         return names, False
     own = np.diag(matrix)
     if np.any(own <= 0):
-        least = [name for name, value in zip(names, own, strict=True) if value <= 0]
-        return least, bool(np.all(own >= 0))
+        flat_names = [name for name, value in zip(names, own, strict=True) if value <= 0]
+        return flat_names, bool(np.all(own >= 0))
     size = np.sqrt(own)
     values, vectors = np.linalg.eigh(matrix / np.outer(size, size))
     if values[0] > SMALLEST_EIGENVALUE * values[-1]:
         return [], False
     flat = values <= SMALLEST_EIGENVALUE * values[-1]
     weight = np.abs(vectors[:, flat])
-    unknown = (weight > 0.3 * weight.max(axis=0)).any(axis=1)
-    least = [name for name, wanted in zip(names, unknown, strict=True) if wanted]
-    return least, bool(values[0] >= -FLAT * values[-1])
+    unconstrained = (weight > 0.3 * weight.max(axis=0)).any(axis=1)
+    flat_names = [name for name, is_flat in zip(names, unconstrained, strict=True) if is_flat]
+    return flat_names, bool(values[0] >= -FLAT * values[-1])
 
 
 def constrained_covariance(matrix: Array) -> Array:
-    """Return the covariance of the parameters that no flat direction moves; NaN of the others."""
+    """Return the covariance of the parameters that no flat direction contains.
+
+    Parameters
+    ----------
+    matrix : array
+        Second derivatives, shape (k, k).
+
+    Returns
+    -------
+    array
+        The covariance, shape (k, k); NaN for the other parameters.
+    """
     own = np.diag(matrix)
     size = np.where(own > 0, 1 / np.sqrt(np.where(own > 0, own, 1)), 0)
     scaled = matrix * np.outer(size, size)

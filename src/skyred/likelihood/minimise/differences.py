@@ -15,15 +15,28 @@ if TYPE_CHECKING:
     Index = NDArray[np.int64]
 
 
-def gradient_by(objective: Objective, places: Index) -> Derivative:
-    """Return a function for the gradient by some parameters, shape (k,)."""
+def gradient_by(objective: Objective, indices: Index) -> Derivative:
+    """Return a function for the gradient by some parameters.
+
+    Parameters
+    ----------
+    objective : Objective
+        The objective of all n parameters, with gradient.
+    indices : array of int
+        Indices of the k parameters, shape (k,).
+
+    Returns
+    -------
+    callable
+        From all parameters, shape (n,), to the gradient, shape (k,).
+    """
     if objective.gradient_by is not None:
-        return objective.gradient_by(places)
+        return objective.gradient_by(indices)
 
     def gradient_of(point: Array) -> Array:
         gradient = objective.gradient(point)
         assert gradient is not None
-        return np.asarray(gradient)[places]
+        return np.asarray(gradient)[indices]
 
     return gradient_of
 
@@ -32,35 +45,77 @@ def secant(
     objective: Objective,
     gradient_of: Derivative,
     x: Array,
-    places: Index,
+    indices: Index,
     direction: Array,
     length: float,
 ) -> tuple[Array, int]:
-    """Return the change of the gradient along a direction, per step of it, shape (k,)."""
+    """Return the change of the gradient along a direction, per unit step.
+
+    Parameters
+    ----------
+    objective : Objective
+        The objective of all n parameters.
+    gradient_of : callable
+        From all parameters, shape (n,), to the gradient by the k parameters, shape (k,).
+    x : array
+        All parameters, shape (n,).
+    indices : array of int
+        Indices of the k parameters, shape (k,).
+    direction : array
+        The unit step, shape (k,).
+    length : float
+        Length of the steps to both sides, in units of the direction.
+
+    Returns
+    -------
+    change : array
+        The change of the gradient, shape (k,); NaN if the limits leave no step.
+    calls : int
+        Calls of the gradient.
+    """
     limits, lengths = (
-        objective.limits[places],
-        step_lengths(objective, x, places, direction, length),
+        objective.limits[indices],
+        step_lengths(objective, x, indices, direction, length),
     )
     points = []
-    for signed in lengths:
+    for signed_length in lengths:
         point = x.copy()
-        point[places] = np.clip(x[places] + signed * direction, *limits.T)
+        point[indices] = np.clip(x[indices] + signed_length * direction, *limits.T)
         points.append(gradient_of(point))
     width = lengths[1] - lengths[0]
     if not width > 0:
-        return np.full(len(places), np.nan), 2
+        return np.full(len(indices), np.nan), 2
     return np.asarray((points[1] - points[0]) / width), 2
 
 
 def step_lengths(
-    objective: Objective, x: Array, places: Index, direction: Array, length: float
+    objective: Objective, x: Array, indices: Index, direction: Array, length: float
 ) -> tuple[float, float]:
-    """Return how far to step backward and forward along a direction, within the limits."""
-    limits, lengths = objective.limits[places], []
+    """Return the lengths of a backward and a forward step that stay within the limits.
+
+    Parameters
+    ----------
+    objective : Objective
+        The objective of all n parameters.
+    x : array
+        All parameters, shape (n,).
+    indices : array of int
+        Indices of the k parameters, shape (k,).
+    direction : array
+        The unit step, shape (k,).
+    length : float
+        The largest length, in units of the direction.
+
+    Returns
+    -------
+    backward, forward : float
+        The signed lengths: the first is not positive, the second not negative.
+    """
+    limits, lengths = objective.limits[indices], []
     for side in (-1, 1):
         step = side * direction
-        room = np.where(step > 0, limits[:, 1] - x[places], x[places] - limits[:, 0])
+        distance = np.where(step > 0, limits[:, 1] - x[indices], x[indices] - limits[:, 0])
         with np.errstate(divide="ignore", invalid="ignore"):
-            most = np.min(np.where(step != 0, room / np.abs(step), np.inf), initial=np.inf)
-        lengths.append(side * float(np.clip(most, 0, length)))
+            longest = np.min(np.where(step != 0, distance / np.abs(step), np.inf), initial=np.inf)
+        lengths.append(side * float(np.clip(longest, 0, length)))
     return lengths[0], lengths[1]

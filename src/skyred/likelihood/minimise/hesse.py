@@ -1,9 +1,10 @@
 """The covariance at a minimum: second derivatives by differences of the exact gradient.
 
-They are taken in scaled and decorrelated directions, in which the statistic is about a circle, so
-they do not depend on units, scales or the reference energy of a spectrum. Minuit's HESSE takes
-differences of the statistic itself along the parameters: where these are nearly degenerate, it
-ends far off.
+The differences are along scaled and decorrelated directions, in which the contours of the statistic
+are nearly circles, so they do not depend on units, scales or the reference energy of a spectrum.
+HESSE of Minuit takes differences of the statistic itself along the parameters, which are inaccurate
+if these are nearly degenerate.
+
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
 
-NEAR_LINE = 0.5  # errors: positions closer to a non-differentiable line have no second derivative
-RISES = 8  # evaluations at most, to find where the statistic has risen by one
+NEAR_LINE = 0.5  # in errors: positions closer to a line have no second derivative
+RISES = 8  # most evaluations in the search for a rise of the statistic by one
 RISE_ACCURACY = 0.01
 
 
@@ -42,22 +43,22 @@ class Hessian:
     Parameters
     ----------
     covariance : array
-        Shape (n, n). A parameter that is held at its limit has its own variance, and no
-        correlation. NaN where the curvature is not positive: of all parameters, or if it is zero of
-        those that it leaves open.
+        Covariance, shape (n, n). A parameter at its limit has its own variance and no correlations.
+        NaN where the curvature is not positive: of all parameters if it is negative, of the
+        unconstrained parameters if it is zero.
     edm : float
         Estimated distance to the minimum, in the statistic.
     step : array
-        From here to that minimum, shape (n,).
+        The step to that minimum, shape (n,).
     calls : int
-        Calls of the gradient.
+        Calls of the objective and its derivatives.
     flat : list of str
-        The parameters along which the curvature is not positive; none if all is well.
-    level : bool
-        Whether it is zero there, not negative: then all around is as good.
+        Names of the parameters along which the curvature is not positive; usually empty.
+    zero_curvature : bool
+        Whether the curvature along them is zero, not negative: the statistic is then constant.
     on_lines : array of bool
-        Positions close to a non-differentiable line: their slope is no distance from the minimum,
-        for the statistic may rise to both sides, shape (n,).
+        Whether a position is close to a non-differentiable line, shape (n,). Its slope does not
+        contribute to the estimated distance, since the statistic may rise to both sides.
     """
 
     covariance: Array
@@ -65,61 +66,73 @@ class Hessian:
     step: Array
     calls: int
     flat: list[str]
-    level: bool = False
+    zero_curvature: bool = False
     on_lines: NDArray[np.bool_] = attrs.field(factory=lambda: np.zeros(0, dtype=bool))
 
     def at(self, gradient: Array) -> Hessian:
-        """Return the same curvature with the distance to the minimum for another gradient."""
+        """Return the same curvature with the distance to the minimum for another gradient.
+
+        Parameters
+        ----------
+        gradient : array
+            The gradient, shape (n,).
+
+        Returns
+        -------
+        Hessian
+            With new `edm` and `step`.
+        """
         downhill = np.where(self.on_lines, 0, gradient)
         step = -self.covariance @ downhill / 2
         return attrs.evolve(self, edm=float(-0.5 * downhill @ step), step=step)
 
 
 def hesse(
-    objective: Objective, x: Array, held: NDArray[np.bool_], lines: Sequence[int] | Index = ()
+    objective: Objective, x: Array, at_limit: NDArray[np.bool_], lines: Sequence[int] | Index = ()
 ) -> Hessian:
-    """Compute the second derivatives of an objective's total.
+    """Compute the second derivatives of the total of an objective.
 
     Parameters
     ----------
     objective : Objective
-        With gradient and Fisher matrix.
+        The objective, with gradient and Fisher matrix.
     x : array
         The minimum, shape (n,).
-    held : array of bool
-        Which parameters a limit holds there, shape (n,).
+    at_limit : array of bool
+        Whether a parameter is held at a limit, shape (n,).
     lines : sequence of int
-        Pixel coordinates, which have no second derivative at integers. Close to one, the curvature
-        is that of the parabola which has risen by one as far away as the statistic has.
+        Indices of pixel coordinates, which have no second derivative at integers. Close to an
+        integer, the curvature is that of a parabola that rises by one at the same distance as the
+        statistic.
 
     Returns
     -------
     Hessian
-        The covariance and what goes with it.
+        The covariance and the distance to the minimum.
     """
     logarithmic = LogarithmicFactors(objective, x)
-    matrix, calls, on_lines = _matrix(
-        logarithmic.objective, logarithmic.start, held, np.array(lines, dtype=int)
+    matrix, calls, on_lines = _second_derivatives(
+        logarithmic.objective, logarithmic.start, at_limit, np.array(lines, dtype=int)
     )
     gradient = objective.gradient(x)
     assert gradient is not None
-    free, scale = ~held, logarithmic.scale
-    names = [name for name, wanted in zip(objective.names, free, strict=True) if wanted]
-    flat, level = flat_parameters(matrix[np.ix_(free, free)], names)
+    free, scale = ~at_limit, logarithmic.scale
+    names = [name for name, is_free in zip(objective.names, free, strict=True) if is_free]
+    flat, is_zero = flat_parameters(matrix[np.ix_(free, free)], names)
     if flat:
         covariance = np.full(matrix.shape, np.nan)
-        if level:
+        if is_zero:
             inner = np.ix_(free, free)
             covariance[inner] = (
                 constrained_covariance(matrix[inner]) * np.outer(scale, scale)[inner]
             )
-        return Hessian(covariance, np.nan, np.zeros(len(x)), calls, flat, level)
+        return Hessian(covariance, np.nan, np.zeros(len(x)), calls, flat, is_zero)
     own = np.diag(matrix)
-    inverse = np.diag(1 / np.where(held & (own > 0), own, 2))
+    inverse = np.diag(1 / np.where(at_limit & (own > 0), own, 2))
     inverse[np.ix_(free, free)] = _inverse(matrix[np.ix_(free, free)])
-    near = np.isin(np.arange(len(x)), on_lines)
+    is_on_line = np.isin(np.arange(len(x)), on_lines)
     covariance = 2 * inverse * np.outer(scale, scale)
-    hessian = Hessian(covariance, np.nan, np.zeros(len(x)), calls, [], False, near)
+    hessian = Hessian(covariance, np.nan, np.zeros(len(x)), calls, [], False, is_on_line)
     return hessian.at(np.where(free, gradient, 0))
 
 
@@ -130,39 +143,83 @@ def _inverse(matrix: Array) -> Array:
     return np.asarray(np.linalg.inv(matrix * np.outer(scale, scale)) * np.outer(scale, scale))
 
 
-def _matrix(
-    objective: Objective, x: Array, held: NDArray[np.bool_], lines: Index
+def _second_derivatives(
+    objective: Objective, x: Array, at_limit: NDArray[np.bool_], lines: Index
 ) -> tuple[Array, int, Index]:
-    """Return the second derivatives, the calls that they took, and the coordinates on lines."""
-    matrix, calls = _known(objective, x), 1
-    away = np.abs(x[lines] - np.round(x[lines]))
+    """Return the second derivatives, the calls, and the indices of the coordinates on lines.
+
+    Parameters
+    ----------
+    objective : Objective
+        The objective, with gradient and Fisher matrix.
+    x : array
+        The minimum, shape (n,).
+    at_limit : array of bool
+        Whether a parameter is held at a limit, shape (n,).
+    lines : array of int
+        Indices of pixel coordinates.
+
+    Returns
+    -------
+    matrix : array
+        The second derivatives, shape (n, n).
+    calls : int
+        Calls of the objective and its derivatives.
+    on_lines : array of int
+        Indices of the pixel coordinates that are close to an integer.
+    """
+    matrix, calls = _positive_fisher(objective, x), 1
+    distances = np.abs(x[lines] - np.round(x[lines]))
     errors = np.sqrt(2 / np.diag(matrix)[lines])
-    on_lines = lines[(away < NEAR_LINE * errors) & ~held[lines]]
-    for place in on_lines.tolist():
-        matrix[place], taken = _across(objective, x, place, matrix[place, place])
-        matrix[:, place] = matrix[place]
-        calls += taken
-    smooth = ~held
+    on_lines = lines[(distances < NEAR_LINE * errors) & ~at_limit[lines]]
+    for index in on_lines.tolist():
+        matrix[index], row_calls = _curvature_across_line(objective, x, index, matrix[index, index])
+        matrix[:, index] = matrix[index]
+        calls += row_calls
+    smooth = ~at_limit
     smooth[on_lines] = False
     for block in list(objective.blocks) or [np.arange(len(x))]:
-        inner, outer = block[smooth[block]], block[held[block]]
-        for places in ([inner] if len(inner) else []) + [outer[[i]] for i in range(len(outer))]:
-            part, taken = block_curvature(objective, x, places, matrix)
-            matrix[np.ix_(places, places)] = part
-            calls += taken
+        smooth_indices, limited_indices = block[smooth[block]], block[at_limit[block]]
+        for indices in ([smooth_indices] if len(smooth_indices) else []) + [
+            limited_indices[[i]] for i in range(len(limited_indices))
+        ]:
+            curvature, block_calls = block_curvature(objective, x, indices, matrix)
+            matrix[np.ix_(indices, indices)] = curvature
+            calls += block_calls
     if len(objective.blocks) > 1:
         calls += measure_soft_directions(objective, x, matrix, np.flatnonzero(smooth))
     return matrix, calls, on_lines
 
 
-def _across(objective: Objective, x: Array, place: int, curvature: float) -> tuple[Array, int]:
-    """Return the curvature along a coordinate with lines, over a rise of the statistic by one."""
+def _curvature_across_line(
+    objective: Objective, x: Array, index: int, curvature: float
+) -> tuple[Array, int]:
+    """Return the curvature along a pixel coordinate, over a rise of the statistic by one.
+
+    Parameters
+    ----------
+    objective : Objective
+        The objective, with gradient.
+    x : array
+        The minimum, shape (n,).
+    index : int
+        Index of the pixel coordinate.
+    curvature : float
+        Approximate second derivative.
+
+    Returns
+    -------
+    row : array
+        Second derivatives by this and all parameters, shape (n,).
+    calls : int
+        Calls of the objective and its gradient.
+    """
     lowest, ends, gradients, calls = objective.total(x), [], [], 1
     for side in (-1, 1):
         step = np.sqrt(2 / curvature)
         for _ in range(RISES):
             point = x.copy()
-            point[place] += side * step
+            point[index] += side * step
             rise, calls = objective.total(point) - lowest, calls + 1
             if not np.isfinite(rise):
                 step /= 2
@@ -175,19 +232,23 @@ def _across(objective: Objective, x: Array, place: int, curvature: float) -> tup
         assert gradient is not None
         gradients.append(gradient)
     row = np.nan_to_num((gradients[1] - gradients[0]) / sum(ends))
-    row[place] = 2 / np.mean(ends) ** 2
+    row[index] = 2 / np.mean(ends) ** 2
     return row, calls + 2
 
 
-def _known(objective: Objective, x: Array) -> Array:
-    """Return the Fisher matrix, with guesses where it is not known."""
+def _positive_fisher(objective: Objective, x: Array) -> Array:
+    """Return the Fisher matrix, with a positive diagonal.
+
+    Parameters with an invalid element get the steps of the objective as errors, and no
+    correlations.
+    """
     fisher = objective.fisher(x)
     assert fisher is not None
     matrix = np.nan_to_num(np.array(fisher, dtype=float), posinf=0, neginf=0)
     own = np.diag(matrix)
     steps = np.abs(x) if objective.steps is None else objective.steps
     guess = 2 / np.where(steps > 0, steps, 1.0) ** 2
-    unknown = ~(own > 0)
-    matrix[unknown] = matrix[:, unknown] = 0
-    matrix[unknown, unknown] = guess[unknown]
+    is_invalid = ~(own > 0)
+    matrix[is_invalid] = matrix[:, is_invalid] = 0
+    matrix[is_invalid, is_invalid] = guess[is_invalid]
     return np.asarray(matrix)

@@ -1,4 +1,4 @@
-"""Logarithms of amplitudes and norms, in which the valleys of spectra are straight."""
+"""Logarithms of amplitudes and norms, to straighten the valleys of spectral parameters."""
 
 from __future__ import annotations
 
@@ -17,60 +17,65 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
 
-SIGNIFICANT = 5.0  # errors, with all else fixed
+SIGNIFICANT = 5.0  # in errors, with all other parameters fixed
 
 
 class LogarithmicFactors:
-    """An objective with the logarithms of amplitudes and norms in their place.
+    """An objective of the logarithms of amplitudes and norms.
 
-    The flux of a spectrum is a product of its amplitude and of powers of the energy: far from the
-    reference energy an amplitude is known to a factor only, and goes with the exponential of the
-    other parameters. Its logarithm goes with them along a line.
+    The flux of a spectrum is the product of its amplitude and powers of the energy. Far from the
+    reference energy, the best amplitude is an exponential function of the other parameters, and its
+    logarithm a linear one.
 
     Parameters
     ----------
     objective : Objective
-        With gradient and Fisher matrix.
+        The objective of the parameters, with gradient and Fisher matrix.
     x : array
         The minimum, shape (n,).
 
     Attributes
     ----------
     objective : Objective
-        Of the logarithms of the ratios to that minimum.
+        The objective of the logarithms of the ratios to that minimum, and of the other parameters.
     start, scale : array
-        The minimum in its parameters, and the derivatives of the old ones by them, shape (n,).
+        The minimum in the new parameters, and the derivatives of the original parameters by the new
+        ones, shape (n,).
+    factors : array of bool
+        The parameters that are replaced by logarithms, shape (n,).
     """
 
     def __init__(self, objective: Objective, x: Array) -> None:
-        self.plain, self.x = objective, x
+        self.original, self.x = objective, x
         factors = np.zeros(len(x), dtype=bool) if objective.factors is None else objective.factors
         low, high = objective.limits.T
         self.factors = factors & (x > 0) & (np.isinf(low) | (low <= 0)) & np.isinf(high)
         if self.factors.any():
             fisher = objective.fisher(x)
             assert fisher is not None
-            # a weak source may be without flux, where there is no logarithm
+            # a weak source may have no flux, which has no logarithm
             self.factors &= x * np.sqrt(np.maximum(np.diag(fisher), 0) / 2) > SIGNIFICANT
         self.scale = np.where(self.factors, x, 1.0)
         self.start = np.where(self.factors, 0.0, x)
         self.objective = self._transform() if self.factors.any() else objective
 
     def _transform(self) -> Objective:
-        plain = self.plain
-        limits = plain.limits.copy()
+        original = self.original
+        limits = original.limits.copy()
         limits[self.factors] = [-np.inf, np.inf]
-        steps = np.abs(self.x) if plain.steps is None else plain.steps
+        steps = np.abs(self.x) if original.steps is None else original.steps
         return attrs.evolve(
-            plain,
+            original,
             start=self.start,
             limits=limits,
             steps=steps / self.scale,
-            stat=lambda u: plain.stat(self.to_plain(u)),
-            prior=None if plain.prior is None else lambda u: plain.prior_stat(self.to_plain(u)),
+            stat=lambda u: original.stat(self.to_parameters(u)),
+            prior=None
+            if original.prior is None
+            else lambda u: original.prior_stat(self.to_parameters(u)),
             gradient_of=self._gradient,
             fisher_of=self._fisher,
-            condition=None if plain.condition is None else self._condition,
+            condition=None if original.condition is None else self._condition,
             gradient_by=None,
             grids=(),
             sharp=None,
@@ -79,36 +84,47 @@ class LogarithmicFactors:
             on_accept=None,
         )
 
-    def to_plain(self, u: Array) -> Array:
-        """Return the parameters of the models, shape (n,)."""
+    def to_parameters(self, u: Array) -> Array:
+        """Return the original parameters.
+
+        Parameters
+        ----------
+        u : array
+            The new parameters, shape (n,).
+
+        Returns
+        -------
+        array
+            The original parameters, shape (n,).
+        """
         return np.where(self.factors, self.x * np.exp(np.where(self.factors, u, 0)), u)
 
     def _slope(self, u: Array) -> tuple[Array, Array]:
-        plain = self.to_plain(u)
-        return plain, np.where(self.factors, plain, 1.0)
+        x = self.to_parameters(u)
+        return x, np.where(self.factors, x, 1.0)
 
     def _gradient(self, u: Array) -> Array:
         x, slope = self._slope(u)
-        gradient = self.plain.gradient(x)
+        gradient = self.original.gradient(x)
         assert gradient is not None
         return np.asarray(gradient) * slope
 
     def _fisher(self, u: Array) -> Array:
         x, slope = self._slope(u)
-        fisher = self.plain.fisher(x)
+        fisher = self.original.fisher(x)
         assert fisher is not None
         return np.asarray(fisher) * np.outer(slope, slope)
 
-    def _condition(self, places: Index, values: Array) -> Conditional:
-        assert self.plain.condition is not None
-        some = self.plain.condition(places, self.to_plain(values))
+    def _condition(self, indices: Index, values: Array) -> Conditional:
+        assert self.original.condition is not None
+        statistic = self.original.condition(indices, self.to_parameters(values))
 
         def gradient_of(u: Array) -> Array:
             x, slope = self._slope(u)
-            return np.asarray(some.gradient_of(x)) * slope[places]
+            return np.asarray(statistic.gradient_of(x)) * slope[indices]
 
         def fisher_of(u: Array) -> Array:
             x, slope = self._slope(u)
-            return np.asarray(some.fisher_of(x)) * np.outer(slope[places], slope[places])
+            return np.asarray(statistic.fisher_of(x)) * np.outer(slope[indices], slope[indices])
 
-        return Conditional(lambda u: some.stat(self.to_plain(u)), gradient_of, fisher_of)
+        return Conditional(lambda u: statistic.stat(self.to_parameters(u)), gradient_of, fisher_of)

@@ -1,7 +1,8 @@
-"""Asymmetric errors of all parameters, and new fits from lower values that their profiles find.
+"""Asymmetric errors of all parameters, and new fits from lower values on their profiles.
 
-The method is that of MINOS (James & Roos 1975, Comput. Phys. Commun. 10, 343), which begins again
-from a new minimum too.
+The method is that of MINOS (James & Roos 1975, Comput. Phys. Commun. 10, 343), which also restarts
+from a new minimum.
+
 """
 
 from __future__ import annotations
@@ -23,19 +24,19 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-RESTARTS = 3  # from lower values, before a fit is given up
+RESTARTS = 3  # new fits from lower values
 
 
 @attrs.frozen(eq=False)
 class Intervals:
-    """The asymmetric errors of all parameters, or where a profile was lower than the minimum.
+    """The asymmetric errors of all parameters, or a point below the minimum.
 
     Parameters
     ----------
     errn, errp : array
         Errors downwards and upwards, both positive, shape (n,); NaN where there is none.
     lower : array or None
-        The parameters where the statistic is lower, shape (n,); the errors are then not complete.
+        Parameters at a point with a lower statistic, shape (n,); the errors are then incomplete.
     """
 
     errn: Array
@@ -49,24 +50,24 @@ def add_asymmetric_errors(
     search: Callable[[Objective], FitResult],
     gain: float,
 ) -> FitResult:
-    """Return a result with asymmetric errors, fitted again if a profile finds lower values.
+    """Return a fit result with asymmetric errors, fitted again if a profile reaches lower values.
 
     Parameters
     ----------
     objective : Objective
-        The function that was minimised.
+        The objective that was minimised.
     result : FitResult
         Its minimum, with errors.
     search : callable
-        Finds the minimum from the start of an objective.
+        From an objective to the minimum that is found from its start.
     gain : float
-        By how much the statistic must be lower for a new search.
+        Smallest decrease of the statistic for a new fit.
 
     Returns
     -------
     FitResult
-        With `errn` and `errp`; with notes on new searches and on errors that do not exist. Not a
-        success if a new search fails, or profiles find lower values after each of several.
+        With `errn` and `errp`, and with notes on new fits and missing errors. It is not a success
+        if a new fit fails, or if profiles reach lower values after the last of several new fits.
     """
     for restart in range(RESTARTS + 1):
         intervals = _intervals(objective, result, result.stat - gain)
@@ -74,12 +75,12 @@ def add_asymmetric_errors(
             return _with_intervals(result, intervals)
         if restart == RESTARTS:
             break
-        again = search(attrs.evolve(objective, start=intervals.lower))
-        if not again.stat < result.stat - gain:  # lower with other IRFs only
+        second = search(attrs.evolve(objective, start=intervals.lower))
+        if not second.stat < result.stat - gain:  # it is lower with other IRFs only
             if objective.refresh is not None:
                 objective.refresh(result.values)
             return _with_intervals(result, _intervals(objective, result, -np.inf))
-        result = _restarted(result, again)
+        result = _add_restart_note(result, second)
         if not result.success:
             return result
     message = f"MINOS found lower values after each of {RESTARTS} new fits"
@@ -87,23 +88,40 @@ def add_asymmetric_errors(
 
 
 def _intervals(objective: Objective, result: FitResult, threshold: float) -> Intervals:
-    """Find the errors of each parameter, but end where the statistic is below a threshold."""
+    """Compute the errors of each parameter until the statistic falls below a threshold.
+
+    Parameters
+    ----------
+    objective : Objective
+        The objective that was minimised.
+    result : FitResult
+        Its minimum, with errors.
+    threshold : float
+        The statistic below which the profiles end.
+
+    Returns
+    -------
+    Intervals
+        The errors, or the point below the threshold.
+    """
     errn, errp = np.full((2, len(result.names)), np.nan)
-    for place in range(len(result.names)):
-        rest = ConditionalFit(objective, result, [place])
-        errn[place], errp[place] = interval(objective, result, place, 1.0, rest)
-        if rest.lowest.stat < threshold:
-            return Intervals(errn, errp, rest.lowest.values)
+    for index in range(len(result.names)):
+        conditional_fit = ConditionalFit(objective, result, [index])
+        errn[index], errp[index] = interval(objective, result, index, 1.0, conditional_fit)
+        if conditional_fit.lowest.stat < threshold:
+            return Intervals(errn, errp, conditional_fit.lowest.values)
     return Intervals(errn, errp)
 
 
-def _restarted(first: FitResult, again: FitResult) -> FitResult:
+def _add_restart_note(first: FitResult, second: FitResult) -> FitResult:
     note = (
-        f"MINOS found a lower minimum, by {first.stat - again.stat:.2g}: the fit began again from "
-        "there"
+        f"MINOS found a lower minimum, by {first.stat - second.stat:.2g}: the fit was restarted "
+        "from there"
     )
-    notes = dict.fromkeys((*again.notes, *(n for n in first.notes if n.startswith("MINOS")), note))
-    return attrs.evolve(again, notes=tuple(notes), nfev=first.nfev + again.nfev)
+    notes = dict.fromkeys(
+        (*second.notes, *(note for note in first.notes if note.startswith("MINOS")), note)
+    )
+    return attrs.evolve(second, notes=tuple(notes), nfev=first.nfev + second.nfev)
 
 
 def _with_intervals(result: FitResult, intervals: Intervals) -> FitResult:

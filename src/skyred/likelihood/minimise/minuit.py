@@ -1,4 +1,4 @@
-"""Minuit: MIGRAD with our gradient where it is known, and HESSE."""
+"""Minuit: MIGRAD with the gradient of the objective if it has one, and HESSE."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import attrs
 import numpy as np
 
-from skyred.likelihood.minimise.convergence import FARTHEST, why_not
+from skyred.likelihood.minimise.convergence import FARTHEST, failure_reason
 from skyred.likelihood.minimise.search_result import SearchResult
 
 if TYPE_CHECKING:
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-MOST_CARE = 2
-HESSE_FIRST = 10  # times the square of the parameters: calls from which HESSE first is affordable
+HESSE_STRATEGY = 2
+HESSE_FIRST = 10  # HESSE runs first if calls exceed this times the squared number of parameters
 
 
 @attrs.define(eq=False)
 class MinuitSearch:
-    """Minuit on one objective, in parameters of order one.
+    """Minuit on one objective, with parameters scaled to order one.
 
     Parameters
     ----------
     objective : Objective
-        What is minimised.
+        The objective to minimise.
     strategy : int
         Minuit's strategy for MIGRAD.
     tolerance : float
@@ -37,7 +37,12 @@ class MinuitSearch:
     calls : int
         Largest number of calls by MIGRAD.
     exact : bool
-        Whether MIGRAD takes the gradient of the objective, if it has one.
+        Whether MIGRAD uses the gradient of the objective, if it has one.
+
+    Attributes
+    ----------
+    scale : array
+        The parameters per scaled parameter, shape (n,).
     """
 
     objective: Objective
@@ -48,46 +53,46 @@ class MinuitSearch:
     scale: Array = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        # Minuit wants parameters of order one: an amplitude of 1e-11 is lost in its rounding
+        # Minuit needs parameters of order one: it rounds off an amplitude of 1e-11
         start, steps = np.abs(self.objective.start), self.objective.steps
         scale = np.where(start > 0, start, 0.0 if steps is None else np.abs(steps))
         self.scale = np.where(scale > 0, scale, 1.0)
 
     def migrad(self, start: Array, steps: Array | None) -> SearchResult:
-        """Search by MIGRAD, and call HESSE at the end.
+        """Minimise by MIGRAD, and call HESSE at the end.
 
         Parameters
         ----------
         start, steps : array
-            Where to begin, and a guess of the errors, shape (n,).
+            Starting values and a guess of the errors, shape (n,).
 
         Returns
         -------
         SearchResult
-            Its message says why MIGRAD or HESSE failed, the limit on calls included.
+            With a message if MIGRAD or HESSE failed, or MIGRAD reached the limit on calls.
         """
         search = self._minuit(start, steps, gradient=self.exact)
-        known = self.exact and self.objective.gradient_of is not None
-        if not known and self.calls > HESSE_FIRST * len(start) ** 2:
-            search.hesse()  # the first step is then a Newton step: it saves a third of the calls
+        exact_gradient = self.exact and self.objective.gradient_of is not None
+        if not exact_gradient and self.calls > HESSE_FIRST * len(start) ** 2:
+            search.hesse()  # makes the first step a Newton step, which saves a third of the calls
         search.migrad(ncall=self.calls)
         calls = search.nfcn + search.ngrad
         if not search.valid:
-            return self._result(search, calls, why_not(search))
-        # HESSE on the object of the search would take the steps that MIGRAD ended with: across a
-        # pixel centre, where the likelihood of a point source has no derivative, errors are 5 % off
-        final = self._fresh(search)
+            return self._result(search, calls, failure_reason(search))
+        # a new Minuit: HESSE on the first one would use the last steps of MIGRAD. Across a pixel
+        # centre, where the likelihood of a point source has no derivative, errors are then 5 % off
+        final = self._run_hesse(search)
         message = "" if final.accurate else "HESSE failed: the covariance is not exact"
         end = self._result(final, calls + final.nfcn, message, search.fmin.edm)
         if final.fmin.edm < FARTHEST:
             return end
-        message = f"by HESSE the minimum is elsewhere, {final.fmin.edm:.2g} lower"
+        message = f"HESSE estimates that the minimum is {final.fmin.edm:.2g} lower"
         return attrs.evolve(end, message=message, covariance=np.nan * end.covariance)
 
-    def _fresh(self, search: Minuit) -> Minuit:
+    def _run_hesse(self, search: Minuit) -> Minuit:
         values, errors = np.array(search.values), np.array(search.errors)
         final = self._minuit(values * self.scale, errors * self.scale, gradient=False)
-        final.strategy = MOST_CARE
+        final.strategy = HESSE_STRATEGY
         final.hesse()
         return final
 

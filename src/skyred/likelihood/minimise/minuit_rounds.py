@@ -1,4 +1,4 @@
-"""MIGRAD from a start, and again from whatever is lower than where it ended."""
+"""Repeated searches by MIGRAD: from a start, and again from each lower point around the end."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import attrs
 import numpy as np
 
-from skyred.likelihood.minimise.elsewhere import lower_elsewhere, relocated
+from skyred.likelihood.minimise.lower_points import find_lower_point, relocate_source
 from skyred.likelihood.minimise.minuit import MinuitSearch
 from skyred.likelihood.minimise.nearby import GAIN, RESTARTS, find_lower_neighbour
 from skyred.likelihood.minimise.pixel_cells import CellSearch
@@ -29,18 +29,18 @@ def search_by_minuit(
     start: Array | None = None,
     errors: Array | None = None,
 ) -> SearchResult:
-    """Search by MIGRAD, look for lower values around its end, and begin again from them.
+    """Minimise by MIGRAD, and restart from lower values around its end.
 
     Parameters
     ----------
     objective : Objective
-        The function to minimise.
+        The objective to minimise.
     minuit : MinuitSearch
-        Minuit on it.
+        Minuit on this objective.
     tolerance : float
-        The estimated distance at which a search ends, in the statistic.
+        The estimated distance to the minimum at which a search ends, in the statistic.
     start, errors : array, optional
-        Where to begin, and in which steps, shape (n,); by default those of the objective.
+        Starting values and steps, shape (n,); by default those of the objective.
 
     Returns
     -------
@@ -55,30 +55,49 @@ def search_by_minuit(
     for _ in range(RESTARTS):
         if end.calls > minuit.calls:
             break
-        lower, notes, calls = _lower(objective, end, tolerance)
+        lower, notes, calls = _find_lower(objective, end, tolerance)
         end = attrs.evolve(end, calls=end.calls + calls)
         if lower is None:
             break
-        again = minuit.migrad(lower, end.errors)
-        end = _better(objective, end, attrs.evolve(again, notes=notes))
-        if end.values is not again.values:
-            # MIGRAD did not follow to what is lower
-            end = attrs.evolve(end, message=again.message or "MIGRAD ended above a lower point")
-    return _at_fresh_irfs(objective, minuit, end)
+        second = minuit.migrad(lower, end.errors)
+        end = _better(objective, end, attrs.evolve(second, notes=notes))
+        if end.values is not second.values:
+            # MIGRAD did not reach the lower point
+            end = attrs.evolve(end, message=second.message or "MIGRAD ended above a lower point")
+    return _refresh_irfs(objective, minuit, end)
 
 
 def _better(objective: Objective, first: SearchResult, second: SearchResult) -> SearchResult:
-    """Return the lower one of two searches that are valid, else the valid one."""
+    """Return the valid one of two searches, or the lower one if both are valid."""
     calls, notes = first.calls + second.calls, dict.fromkeys((*first.notes, *second.notes))
     higher = objective.total(second.values) > objective.total(first.values)
     better = first if second.message or (higher and not first.message) else second
     return attrs.evolve(better, calls=calls, notes=tuple(notes))
 
 
-def _lower(
+def _find_lower(
     objective: Objective, end: SearchResult, tolerance: float
 ) -> tuple[Array | None, tuple[str, ...], int]:
-    """Return a lower point elsewhere or None, remarks on it, and the calls that it took."""
+    """Return a lower point around the end of a search.
+
+    Parameters
+    ----------
+    objective : Objective
+        The objective to minimise.
+    end : SearchResult
+        The end of the search.
+    tolerance : float
+        The accuracy of the minimum, in the statistic.
+
+    Returns
+    -------
+    x : array or None
+        The point, shape (n,); None if there is none.
+    notes : tuple of str
+        Notes for the user.
+    calls : int
+        Calls of the objective and its derivatives.
+    """
     if objective.gradient_of is None or objective.fisher_of is None:
         if end.message:
             return None, (), 0
@@ -87,17 +106,17 @@ def _lower(
     pixels = PixelCoordinates(objective, end.values)
     cells = CellSearch(pixels, tolerance, GAIN * tolerance)
     z = pixels.to_pixels(end.values)
-    if end.message:  # a source that is not seen where it starts has no position to converge to
-        point = relocated(cells, z)
+    if end.message:  # the position of an undetected source cannot converge
+        point = relocate_source(cells, z)
     else:
-        point = lower_elsewhere(cells, z, pixels.errors(end.values, end.errors))
+        point = find_lower_point(cells, z, pixels.errors(end.values, end.errors))
     if point is None:
         return None, (), cells.calls
     return np.clip(pixels.to_sky(point.z), *objective.limits.T), point.notes, cells.calls
 
 
-def _at_fresh_irfs(objective: Objective, minuit: MinuitSearch, end: SearchResult) -> SearchResult:
-    """Look the IRFs up at the end, for the statistic that is reported, and go on from there."""
+def _refresh_irfs(objective: Objective, minuit: MinuitSearch, end: SearchResult) -> SearchResult:
+    """Update the IRFs at the end of a search, and continue from there."""
     if objective.refresh is None or not objective.refresh(end.values) or end.message:
         return end
     end = _better(objective, end, minuit.migrad(end.values, end.errors))

@@ -1,4 +1,4 @@
-"""Lower values near a minimum, for statistics that are not smooth in unknown places."""
+"""Lower values close to a minimum, for statistics with non-differentiable points."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-RESTARTS = 20  # from lower values, before a search is given up
+RESTARTS = 20  # new searches from lower values
 FRACTIONS = (-0.5, -0.25, 0.25, 0.5)  # of an error
-GAIN = 10.0  # times the tolerance: less is no reason to begin again
+GAIN = 10.0  # times the tolerance: smallest decrease for a new search
 
 
 def find_lower_neighbour(
     objective: Objective, x: Array, errors: Array, tolerance: float
 ) -> tuple[Array | None, int]:
-    """Look for lower values a fraction of an error to both sides along each parameter.
+    """Search for lower values a fraction of an error to both sides along each parameter.
 
     Parameters
     ----------
     objective : Objective
-        What is minimised.
+        The objective that was minimised.
     x, errors : array
         A minimum and its errors, shape (n,).
     tolerance : float
-        How well the minimum is known, in the statistic.
+        The accuracy of the minimum, in the statistic.
 
     Returns
     -------
@@ -41,12 +41,12 @@ def find_lower_neighbour(
     """
     low, high = objective.limits.T
     lowest, best, calls = objective.total(x) - GAIN * tolerance, None, 1
-    kinked = (
+    may_be_non_smooth = (
         np.ones(len(x), dtype=bool)
         if objective.may_be_non_smooth is None
         else objective.may_be_non_smooth
     )
-    for step in np.diag(np.nan_to_num(errors))[kinked]:
+    for step in np.diag(np.nan_to_num(errors))[may_be_non_smooth]:
         for fraction in FRACTIONS:
             trial = np.clip(x + fraction * step, low, high)
             value, calls = objective.total(trial), calls + 1

@@ -1,7 +1,8 @@
-"""Objectives in pixel coordinates, where the lines without derivatives are integers.
+"""Objectives in pixel coordinates, with the lines without derivatives at integers.
 
-A point source is spread on the four pixels around it, so its likelihood is smooth only inside the
-cells between pixel centres. In pixel coordinates those cells are boxes.
+A point source is spread over the four pixels around it, so its likelihood is smooth only within the
+cells between pixel centres. In pixel coordinates these cells are boxes.
+
 """
 
 from __future__ import annotations
@@ -23,26 +24,37 @@ if TYPE_CHECKING:
     Index = NDArray[np.int64]
 
 STEP = 1e-3  # of a pixel, for the derivatives of the sky position: projections are nearly linear
-POSITIONS_KEPT = 20  # for each source: fits of one leave the others where they are
+MAX_POSITIONS = 20  # for each source: the other sources do not move while one is fitted
 LIMIT_DISTANCE = 1.0  # pixels: sources closer to a limit of their position stay on the sky
 
 
 class PixelCoordinates:
-    """The change of coordinates of one objective.
+    """The transformation of an objective to pixel coordinates.
 
     Parameters
     ----------
     objective : Objective
-        In the parameters of the models.
-    near : array
-        Where a search begins, shape (n,). Sources that are closer than a pixel to a limit of their
+        The objective of the parameters of the models.
+    start : array
+        The start of a search, shape (n,). Sources that are closer than a pixel to a limit of their
         position there keep their sky coordinates, in which the limit is exact.
+
+    Attributes
+    ----------
+    sky : Objective
+        The objective of the parameters of the models.
+    objective : Objective
+        The objective of the parameters with positions in pixels.
+    grids : list of PixelGrid
+        The pixel grids of the transformed sources.
+    lines : array of int
+        Indices of the pixel coordinates that have no derivatives at integers.
     """
 
-    def __init__(self, objective: Objective, near: Array) -> None:
-        self.sky, self.near = objective, np.array(near, dtype=float)
+    def __init__(self, objective: Objective, start: Array) -> None:
+        self.sky, self.start = objective, np.array(start, dtype=float)
         self.positions: dict[tuple[float, ...], Array] = {}
-        self.blocks: dict[tuple[int, ...], Array] = {}
+        self.jacobians: dict[tuple[int, ...], Array] = {}
         self.grids = [grid for grid in objective.grids if grid.small and self._is_free(grid)]
         self.lines: Index = _concatenate([grid.places for grid in self.grids if grid.piecewise])
         self.objective = self._transform() if self.grids else objective
@@ -51,84 +63,130 @@ class PixelCoordinates:
         limits = self.sky.limits[grid.places]
         if not np.isfinite(limits).any():
             return True
-        away = np.where(np.isfinite(limits), limits - self.near[grid.places, None], np.inf)
-        pixel = np.abs(_slope(grid, self.near)).max(axis=1)
-        return bool(np.all(np.abs(away) > LIMIT_DISTANCE * pixel[:, None]))
+        distances = np.where(np.isfinite(limits), limits - self.start[grid.places, None], np.inf)
+        pixel = np.abs(_slope(grid, self.start)).max(axis=1)
+        return bool(np.all(np.abs(distances) > LIMIT_DISTANCE * pixel[:, None]))
 
     def to_pixels(self, x: Array) -> Array:
-        """Return a vector with positions in pixels, shape (n,)."""
+        """Return the parameters with positions in pixels.
+
+        Parameters
+        ----------
+        x : array
+            The parameters, shape (n,).
+
+        Returns
+        -------
+        array
+            The parameters with positions in pixels, shape (n,).
+        """
         z = np.array(x, dtype=float)
         for grid in self.grids:
             z[grid.places] = grid.to_pixels(x)
         return z
 
-    def moved(self, z: Array, before: Array, x: Array) -> Array:
+    def update(self, z: Array, before: Array, x: Array) -> Array:
         """Return a vector in pixel coordinates with some parameters changed.
 
         Parameters
         ----------
         z, before : array
-            A vector in pixel coordinates and as parameters, shape (n,).
+            A vector in pixel coordinates and in parameters, shape (n,).
         x : array
             The parameters after the change, shape (n,).
 
         Returns
         -------
         array
-            Equal to `z` where `x` is equal to `before`: positions far outside of a map may have no
-            pixel coordinates, and others would be changed by rounding.
+            Equal to `z` where `x` is equal to `before`: positions far outside a map may have no
+            pixel coordinates, and others would change by rounding.
         """
         changed = x != before
-        moved = z.copy()
-        moved[changed] = self.to_pixels(x)[changed]
-        return moved
+        updated = z.copy()
+        updated[changed] = self.to_pixels(x)[changed]
+        return updated
 
     def to_sky(self, z: Array) -> Array:
-        """Return the vector of parameters, shape (n,)."""
+        """Return the parameters of the models.
+
+        Parameters
+        ----------
+        z : array
+            The parameters with positions in pixels, shape (n,).
+
+        Returns
+        -------
+        array
+            The parameters, shape (n,).
+        """
         return self._to_sky(self.grids, z, np.array(z, dtype=float))
 
     def _to_sky(self, grids: Sequence[PixelGrid], z: Array, x: Array) -> Array:
-        """Set the positions of some sources in a vector of parameters."""
+        """Set the sky positions of some sources in a vector of parameters."""
         for grid in grids:
             key = (*grid.places.tolist(), *z[grid.places].tolist())
             if key not in self.positions:
-                if len(self.positions) > POSITIONS_KEPT * len(self.grids):
+                if len(self.positions) > MAX_POSITIONS * len(self.grids):
                     self.positions.clear()
-                x[grid.places] = self.near[grid.places]
+                x[grid.places] = self.start[grid.places]
                 self.positions[key] = grid.to_sky(z[grid.places], x)
             x[grid.places] = self.positions[key]
         return x
 
-    def _block(self, grid: PixelGrid, x: Array, z: Array) -> Array:
-        """Return the derivatives of the sky position by pixels, once for each cell."""
+    def _position_jacobian(self, grid: PixelGrid, x: Array, z: Array) -> Array:
+        """Return the derivatives of a sky position by pixels, computed once per cell."""
         key = (*grid.places.tolist(), *np.floor(z[grid.places]).astype(int).tolist())
-        if key not in self.blocks:
-            self.blocks[key] = _slope(grid, x)
-        return self.blocks[key]
+        if key not in self.jacobians:
+            self.jacobians[key] = _slope(grid, x)
+        return self.jacobians[key]
 
     def jacobian(self, x: Array, z: Array) -> Array:
-        """Return the derivatives of parameters by pixel coordinates, shape (n, n)."""
+        """Return the derivatives of the parameters by pixel coordinates.
+
+        Parameters
+        ----------
+        x : array
+            The parameters, shape (n,).
+        z : array
+            The same point with positions in pixels, shape (n,).
+
+        Returns
+        -------
+        array
+            The derivatives, shape (n, n).
+        """
         return self._jacobian(self.grids, x, z)
 
     def _jacobian(self, grids: Sequence[PixelGrid], x: Array, z: Array) -> Array:
         matrix = np.eye(len(x))
         for grid in grids:
-            matrix[grid.places[:, None], grid.places] = self._block(grid, x, z)
+            matrix[grid.places[:, None], grid.places] = self._position_jacobian(grid, x, z)
         return matrix
 
     def errors(self, x: Array, errors: Array) -> Array:
-        """Return errors of the parameters, shape (n,), in pixel coordinates."""
+        """Convert errors to pixel coordinates.
+
+        Parameters
+        ----------
+        x, errors : array
+            The parameters and their errors, shape (n,).
+
+        Returns
+        -------
+        array
+            The errors with positions in pixels, shape (n,).
+        """
         inverse = np.linalg.inv(self.jacobian(x, self.to_pixels(x)))
         return np.asarray(np.sqrt((inverse**2) @ errors**2))
 
     def _transform(self) -> Objective:
-        sky, places = self.sky, _concatenate([grid.places for grid in self.grids])
-        start = self.to_pixels(self.near)
+        sky, indices = self.sky, _concatenate([grid.places for grid in self.grids])
+        start = self.to_pixels(self.start)
         limits = sky.limits.copy()
-        limits[places] = [-np.inf, np.inf]
+        limits[indices] = [-np.inf, np.inf]
         steps = np.abs(sky.start) if sky.steps is None else np.array(sky.steps)
         for grid in self.grids:
-            pixel = np.abs(_slope(grid, self.near)).max(axis=1)
+            pixel = np.abs(_slope(grid, self.start)).max(axis=1)
             steps[grid.places] = np.clip(steps[grid.places] / pixel, 0.1, 1.0)
         prior, refresh = sky.prior, sky.refresh
         return attrs.evolve(
@@ -148,10 +206,10 @@ class PixelCoordinates:
         )
 
     def _stat(self, z: Array) -> float:
-        return self._inside(self.sky.stat, self.to_sky(z))
+        return self._limited_stat(self.sky.stat, self.to_sky(z))
 
-    def _inside(self, stat: Callable[[Array], float], x: Array) -> float:
-        """Return the statistic; beyond the limits it is infinite."""
+    def _limited_stat(self, stat: Callable[[Array], float], x: Array) -> float:
+        """Return the statistic, or infinity beyond the limits."""
         low, high = self.sky.limits.T
         if not np.all(np.isfinite(x)) or np.any((x < low) | (x > high)):
             return np.inf
@@ -169,31 +227,31 @@ class PixelCoordinates:
         assert fisher is not None
         return jacobian.T @ fisher @ jacobian
 
-    def _condition(self, places: Index, values: Array) -> Conditional:
+    def _condition(self, indices: Index, values: Array) -> Conditional:
         assert self.sky.condition is not None
-        fixed, chosen = self.to_sky(values), set(places.tolist())
-        some = self.sky.condition(places, fixed)
-        grids = [grid for grid in self.grids if not chosen.isdisjoint(grid.places.tolist())]
+        fixed, free = self.to_sky(values), set(indices.tolist())
+        statistic = self.sky.condition(indices, fixed)
+        grids = [grid for grid in self.grids if not free.isdisjoint(grid.places.tolist())]
 
         def to_sky(z: Array) -> Array:
             x = fixed.copy()
-            x[places] = z[places]
+            x[indices] = z[indices]
             return self._to_sky(grids, z, x)
 
         def jacobian(x: Array, z: Array) -> Array:
-            return self._jacobian(grids, x, z)[np.ix_(places, places)]
+            return self._jacobian(grids, x, z)[np.ix_(indices, indices)]
 
         def stat(z: Array) -> float:
-            return self._inside(some.stat, to_sky(z))
+            return self._limited_stat(statistic.stat, to_sky(z))
 
         def gradient_of(z: Array) -> Array:
             x = to_sky(z)
-            return jacobian(x, z).T @ some.gradient_of(x)
+            return jacobian(x, z).T @ statistic.gradient_of(x)
 
         def fisher_of(z: Array) -> Array:
             x = to_sky(z)
             slopes = jacobian(x, z)
-            return slopes.T @ some.fisher_of(x) @ slopes
+            return slopes.T @ statistic.fisher_of(x) @ slopes
 
         return Conditional(stat, gradient_of, fisher_of)
 
@@ -206,5 +264,5 @@ def _slope(grid: PixelGrid, x: Array) -> Array:
     return np.array(rises).T / (2 * STEP)
 
 
-def _concatenate(places: Sequence[Index]) -> Index:
-    return np.concatenate(places) if places else np.zeros(0, dtype=int)
+def _concatenate(indices: Sequence[Index]) -> Index:
+    return np.concatenate(indices) if indices else np.zeros(0, dtype=int)

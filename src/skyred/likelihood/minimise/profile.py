@@ -1,4 +1,4 @@
-"""Profiles and contours: how the statistic rises from its minimum, the rest fitted again."""
+"""Profiles and contours: the rise of the statistic around its minimum, with conditional fits."""
 
 from __future__ import annotations
 
@@ -18,193 +18,223 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-ACCURACY = 1e-3  # of a crossing, in the statistic: a two thousandth of an error
+ACCURACY = 1e-3  # of a crossing, in the statistic: 1/2000 of an error
 GROWTH = 2.0  # of a step that did not reach the crossing
 TRIALS = 40
 STEEP = 3.0  # of the root of the rise
-WALL = 0.02  # of the length, within which the root of the rise makes a step: enough to know of it
-STEP = 0.5
-FARTHEST = 100.0  # in errors, where a crossing is given up
+JUMP_WIDTH = 0.02  # of the length: accuracy of the position of a jump of the root of the rise
+JUMP = 0.5  # of the root of the rise
+FARTHEST = 100.0  # in errors: end of the search for a crossing
 
 
 @attrs.frozen(eq=False)
 class ParameterProfile:
-    """The statistic along one parameter, with the rest at its best.
+    """The statistic along one parameter, with all other parameters fitted.
 
     Parameters
     ----------
     values, stat : array
-        Where it was looked at, and the statistic there, shape (m,); NaN where the rest could not
-        be fitted.
-    others : array
-        All parameters at each, shape (m, n).
+        Values of the parameter and the statistic there, shape (m,); NaN where the fit failed.
+    parameters : array
+        All n parameters at each value, shape (m, n).
     """
 
     values: Array
     stat: Array
-    others: Array
+    parameters: Array
 
 
-def profile(rest: ConditionalFit, values: Sequence[float] | Array) -> ParameterProfile:
-    """Follow the statistic along the parameter that is held.
+def profile(conditional_fit: ConditionalFit, values: Sequence[float] | Array) -> ParameterProfile:
+    """Compute the statistic along the fixed parameter.
 
-    Each fit begins where its neighbour ended, from the best value outwards to both sides.
+    Each fit starts from its neighbour, from the best value outwards to both sides.
 
     Parameters
     ----------
-    rest : ConditionalFit
-        With one parameter held.
-    values : array
-        Where to look, shape (m,).
+    conditional_fit : ConditionalFit
+        The fit with one fixed parameter.
+    values : sequence of float
+        Values of this parameter, shape (m,).
 
     Returns
     -------
-    Profile
-        In the order of the values.
+    ParameterProfile
+        The profile, in the order of the values.
     """
-    wanted = np.asarray(values, dtype=float)
-    found: dict[int, ConditionalMinimum] = {}
-    for index in np.argsort(np.abs(wanted - rest.best.values[rest.places[0]]), kind="stable"):
-        found[int(index)] = rest.fit([wanted[index]])
-    each = [found[index] for index in range(len(wanted))]
-    stat = np.array([one.stat if one.success else np.nan for one in each])
-    others = np.array([one.values for one in each])
-    return ParameterProfile(wanted, stat, others)
+    grid = np.asarray(values, dtype=float)
+    minima_by_index: dict[int, ConditionalMinimum] = {}
+    for index in np.argsort(
+        np.abs(grid - conditional_fit.best.values[conditional_fit.fixed[0]]), kind="stable"
+    ):
+        minima_by_index[int(index)] = conditional_fit.fit([grid[index]])
+    minima = [minima_by_index[index] for index in range(len(grid))]
+    stat = np.array([minimum.stat if minimum.success else np.nan for minimum in minima])
+    parameters = np.array([minimum.values for minimum in minima])
+    return ParameterProfile(grid, stat, parameters)
 
 
 @attrs.frozen(eq=False)
-class Edge:
-    """Where the statistic has risen by some amount, in one direction.
+class ContourPoint:
+    """The end of a ray from the minimum, after some rise of the statistic.
 
     Parameters
     ----------
-    place : array
-        The held parameters there, shape (k,); NaN if it does not rise so far.
+    values : array
+        The fixed parameters, shape (k,); NaN if the statistic does not rise by this amount.
     at_limit : bool
-        Whether a limit of a parameter comes before: the place is that limit.
+        Whether the point is at a limit of a parameter, before the statistic has risen.
     """
 
-    place: Array
+    values: Array
     at_limit: bool = False
 
 
-def edge(rest: ConditionalFit, direction: Array, rise: float) -> Edge:
-    """Find where the statistic has risen by an amount, going from the best fit in a direction.
+def find_crossing(conditional_fit: ConditionalFit, direction: Array, rise: float) -> ContourPoint:
+    """Find the point after some rise of the statistic, in a direction from the best fit.
 
     Parameters
     ----------
-    rest : ConditionalFit
-        With the parameters held that the direction is of.
+    conditional_fit : ConditionalFit
+        The fit with the k parameters of the direction fixed.
     direction : array
         A step of about one error, in the units of the parameters, shape (k,).
     rise : float
-        How far the statistic rises: 1 for one sigma of one parameter.
+        The rise of the statistic: 1 for one sigma of one parameter.
+
+    Returns
+    -------
+    ContourPoint
+        The point.
     """
-    best = rest.best.values[rest.places]
-    farthest = _to_limits(best, direction, rest.objective.limits[rest.places])
-    length = crossing(
-        lambda length: rest.fit(best + length * direction), rest.best.stat, rise, farthest
+    best = conditional_fit.best.values[conditional_fit.fixed]
+    farthest = _to_limits(best, direction, conditional_fit.objective.limits[conditional_fit.fixed])
+    length = find_crossing_length(
+        lambda length: conditional_fit.fit(best + length * direction),
+        conditional_fit.best.stat,
+        rise,
+        farthest,
     )
     if np.isnan(length) and np.isfinite(farthest):
-        return Edge(best + farthest * direction, at_limit=True)
-    return Edge(best + length * direction)
+        return ContourPoint(best + farthest * direction, at_limit=True)
+    return ContourPoint(best + length * direction)
 
 
 def _to_limits(best: Array, direction: Array, limits: Array) -> float:
-    room = np.where(direction > 0, limits[:, 1] - best, best - limits[:, 0])
+    distance = np.where(direction > 0, limits[:, 1] - best, best - limits[:, 0])
     with np.errstate(divide="ignore", invalid="ignore"):
-        lengths = np.where(direction != 0, room / np.abs(direction), np.inf)
+        lengths = np.where(direction != 0, distance / np.abs(direction), np.inf)
     return max(float(lengths.min()), 0.0)
 
 
-def crossing(
+def find_crossing_length(
     fit: Callable[[float], ConditionalMinimum], lowest: float, rise: float, farthest: float = np.inf
 ) -> float:
-    """Find how far to go for the statistic to rise by an amount; NaN if it does not.
+    """Find the length of a step for some rise of the statistic.
 
-    The root of the rise is about linear, so it is what secants are laid through.
+    The root of the rise is nearly linear, so the secants are those of the root.
 
     Parameters
     ----------
     fit : callable
-        From a length, in errors, to a fit of the rest there.
+        From a length, in errors, to the conditional fit there.
     lowest : float
         The statistic at length 0.
     rise : float
-        The amount.
+        The rise of the statistic.
     farthest : float
-        Where to end.
+        The largest length.
+
+    Returns
+    -------
+    float
+        The length, in errors; NaN if the statistic does not rise by this amount.
     """
     goal = float(np.sqrt(rise))
-    low, below, high, above = 0.0, -goal, np.inf, np.nan
+    low, low_height, high, high_height = 0.0, -goal, np.inf, np.nan
     length, farthest = min(goal, farthest), min(farthest, FARTHEST * goal)
     for _ in range(TRIALS):
-        found = fit(length)
-        over = found.stat - lowest - rise
-        if abs(over) < ACCURACY:
+        minimum = fit(length)
+        excess = minimum.stat - lowest - rise
+        if abs(excess) < ACCURACY:
             return length
-        # a place where the rest has no minimum counts as too far
-        height = np.sqrt(max(over + rise, 0)) - goal if found.success else np.inf
+        # a point without a successful fit counts as too far
+        height = np.sqrt(max(excess + rise, 0)) - goal if minimum.success else np.inf
         if height < 0:
             if length >= farthest:
                 return np.nan
-            low, below = length, float(height)
+            low, low_height = length, float(height)
         else:
-            high, above = length, float(height)
-        if high - low < WALL * high and above - below > STEP * goal:
+            high, high_height = length, float(height)
+        if high - low < JUMP_WIDTH * high and high_height - low_height > JUMP * goal:
             return (low + high) / 2
-        length = _next(low, below, high, above, goal, farthest)
+        length = _next_length(low, low_height, high, high_height, goal, farthest)
     return length if high - low < ACCURACY * high else np.nan
 
 
-def _next(
-    low: float, below: float, high: float, above: float, goal: float, farthest: float
+def _next_length(
+    low: float, low_height: float, high: float, high_height: float, goal: float, farthest: float
 ) -> float:
     if np.isinf(high):
-        steeper = low * goal / max(below + goal, goal / GROWTH)
-        return min(max(steeper, low * 1.05), low * GROWTH, farthest)
-    if above > STEEP * goal:  # as beyond a wall: a secant would hardly leave the lower end
+        extrapolated = low * goal / max(low_height + goal, goal / GROWTH)
+        return min(max(extrapolated, low * 1.05), low * GROWTH, farthest)
+    if high_height > STEEP * goal:  # beyond a steep rise: a secant would hardly leave the lower end
         return (low + high) / 2
-    share = -below / (above - below)
-    # at least a little off both ends, lest one of them stays for ever
-    return low + (high - low) * float(np.clip(share, 0.02, 0.98))
+    fraction = -low_height / (high_height - low_height)
+    # stay away from both ends, so that both of them move
+    return low + (high - low) * float(np.clip(fraction, 0.02, 0.98))
 
 
 def interval(
     objective: Objective,
     best: FitResult,
-    place: int,
+    index: int,
     sigma: float,
-    rest: ConditionalFit | None = None,
+    conditional_fit: ConditionalFit | None = None,
 ) -> tuple[float, float]:
-    """Find the asymmetric errors of a parameter, as MINOS does.
+    """Compute the asymmetric errors of a parameter, as MINOS does.
+
+    Parameters
+    ----------
+    objective : Objective
+        The objective of all parameters.
+    best : FitResult
+        Its minimum, with errors.
+    index : int
+        Index of the parameter.
+    sigma : float
+        Number of standard deviations.
+    conditional_fit : ConditionalFit, optional
+        The fit with this parameter fixed; by default a new one.
 
     Returns
     -------
     errn, errp : float
-        How far down and up the statistic rises by ``sigma**2``, both positive; NaN where a limit
-        comes before, or it does not rise so far.
+        Distances downwards and upwards over which the statistic rises by ``sigma**2``, both
+        positive; NaN if a limit comes before, or if the statistic does not rise so far.
     """
-    rest = rest or ConditionalFit(objective, best, [place])
-    ends = [edge(rest, np.array([side * best.errors[place]]), sigma**2) for side in (-1, 1)]
+    conditional_fit = conditional_fit or ConditionalFit(objective, best, [index])
+    ends = [
+        find_crossing(conditional_fit, np.array([side * best.errors[index]]), sigma**2)
+        for side in (-1, 1)
+    ]
     errn, errp = (
-        np.nan if end.at_limit else abs(float(end.place[0] - best.values[place])) for end in ends
+        np.nan if end.at_limit else abs(float(end.values[0] - best.values[index])) for end in ends
     )
     return errn, errp
 
 
 @attrs.frozen(eq=False)
 class Contour:
-    """Where the statistic has risen by an amount, around the best values of two parameters.
+    """The points with some rise of the statistic, around the best values of two parameters.
 
     Parameters
     ----------
     rise : float
-        How far above its minimum the statistic is.
+        The rise of the statistic above its minimum.
     x, y : array
-        The points, in turn around the best fit, shape (m,).
+        Values of the two parameters, in order around the best fit, shape (m,).
     at_limit : array of bool
-        Which of them are no rise of the statistic, but a limit of a parameter, shape (m,).
+        Whether a point is at a limit of a parameter, before the statistic has risen, shape (m,).
     """
 
     rise: float
@@ -213,26 +243,36 @@ class Contour:
     at_limit: NDArray[np.bool_]
 
 
-def contour(rest: ConditionalFit, covariance: Array, rise: float, points: int) -> Contour:
-    """Find the points around the best fit where the statistic has risen by an amount.
+def contour(
+    conditional_fit: ConditionalFit, covariance: Array, rise: float, number: int
+) -> Contour:
+    """Compute the points around the best fit with some rise of the statistic.
 
-    They lie on rays from the best fit, even in angle where the two parameters are scaled to make
-    the contour of a parabola a circle. Each ray ends where the statistic first crosses.
+    They lie on rays from the best fit, at equal angles in coordinates in which the contour of a
+    parabola is a circle. Each ray ends at the first crossing.
 
     Parameters
     ----------
-    rest : ConditionalFit
-        With two parameters held.
+    conditional_fit : ConditionalFit
+        The fit with two parameters fixed.
     covariance : array
-        Of these two, shape (2, 2).
+        Covariance of these two parameters, shape (2, 2).
     rise : float
-        How far the statistic rises.
-    points : int
-        How many points.
+        The rise of the statistic.
+    number : int
+        Number of points.
+
+    Returns
+    -------
+    Contour
+        The points.
     """
     size = np.sqrt(np.diag(covariance))
     root = size[:, None] * np.linalg.cholesky(covariance / np.outer(size, size))
-    angles = np.linspace(0, 2 * np.pi, points, endpoint=False)
-    edges = [edge(rest, root @ [np.cos(angle), np.sin(angle)], rise) for angle in angles]
-    x, y = np.array([each.place for each in edges]).T
-    return Contour(rise, x, y, np.array([each.at_limit for each in edges]))
+    angles = np.linspace(0, 2 * np.pi, number, endpoint=False)
+    points = [
+        find_crossing(conditional_fit, root @ [np.cos(angle), np.sin(angle)], rise)
+        for angle in angles
+    ]
+    x, y = np.array([point.values for point in points]).T
+    return Contour(rise, x, y, np.array([point.at_limit for point in points]))

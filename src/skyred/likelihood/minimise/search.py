@@ -1,4 +1,4 @@
-"""The minimum of an objective: a search, its covariance, and the checks before it is a success."""
+"""The fit: a search for the minimum of an objective, its covariance, and checks of the result."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from skyred.likelihood.minimise.minos import add_asymmetric_errors
 from skyred.likelihood.minimise.minuit import MinuitSearch
 from skyred.likelihood.minimise.minuit_rounds import search_by_minuit
 from skyred.likelihood.minimise.newton import descend
-from skyred.likelihood.minimise.newton_search import NewtonEnd, NewtonSearch
+from skyred.likelihood.minimise.newton_search import NewtonResult, NewtonSearch
 from skyred.likelihood.minimise.search_result import SearchResult
 from skyred.likelihood.minimise.sharp_search import SharpSearch
 from skyred.likelihood.minimise.sharp_sources import is_uneven, without_small_sizes
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-EDM_PER_TOLERANCE = 0.002  # Minuit's: where a search ends, per unit of its tolerance
-ABOVE_GOAL = 10  # times that, from which Minuit too takes a minimum not to be one
+EDM_PER_TOLERANCE = 0.002  # as in Minuit: the final estimated distance, per unit of the tolerance
+ABOVE_GOAL = 10  # times that distance, as in Minuit: a farther minimum is invalid
 
 Method = Literal["newton", "minuit"]
 
@@ -44,20 +44,20 @@ def minimise(
     calls: int = 10000,
     minos: bool = False,
 ) -> FitResult:
-    """Find the minimum of an objective's total, and the covariance there.
+    """Find the minimum of the total of an objective, and the covariance there.
 
-    The statistic of small sources is not differentiable at pixel centres and has false minima
-    between them. Both methods search the neighbouring pixels of each such source, and begin again
-    from what is lower.
+    The statistic of small sources is not differentiable at pixel centres, and has false minima
+    between them. Both methods search the neighbouring pixels of each such source, and restart from
+    lower points.
 
     Parameters
     ----------
     objective : Objective
-        The function to minimise.
+        The objective to minimise.
     method : {"newton", "minuit"}
-        Newton steps with second derivatives from differences of the gradient, and MIGRAD if they
-        fail, which the result's notes report; or MIGRAD and HESSE of Minuit. Without derivatives
-        both are Minuit.
+        Newton steps with second derivatives from differences of the gradient, or MIGRAD and HESSE
+        of Minuit. If Newton steps fail, MIGRAD is used, and a note of the result says so. Without
+        derivatives both methods are Minuit.
     strategy : int
         Minuit's strategy for MIGRAD, 0 to 2.
     tolerance : float
@@ -65,8 +65,8 @@ def minimise(
     calls : int
         Largest number of calls by MIGRAD.
     minos : bool
-        Whether to find asymmetric errors, as MINOS does. If their profiles find lower values, the
-        fit begins again from there, which the result's notes report.
+        Whether to compute asymmetric errors, as MINOS does. If their profiles reach lower values,
+        the fit restarts from there, and a note of the result says so.
 
     Returns
     -------
@@ -94,7 +94,7 @@ def _search(
     if not np.isfinite(first):
         raise FitError(
             f"the fit statistic is {first} at the starting values; start from values at which "
-            "the model predicts counts wherever there are any"
+            "the model predicts counts in all bins that contain counts"
         )
     minuit = MinuitSearch(objective, strategy, tolerance, calls)
     goal = EDM_PER_TOLERANCE * tolerance
@@ -103,49 +103,50 @@ def _search(
         sources = objective.sharp(end.values) if objective.sharp else ()
         if sources and end.calls <= calls and is_uneven(objective, end.values, sources):
             sharp = SharpSearch(objective, goal).run(end.values, sources)
-            end = _after(sharp, end.calls, end.notes)
+            end = _add_earlier_search(sharp, end.calls, end.notes)
         if method == "newton":
             end = attrs.evolve(end, notes=(*end.notes, "fitted by MIGRAD: no exact derivatives"))
     else:
-        end = _by_newton(objective, minuit, goal)
+        end = _search_by_newton(objective, minuit, goal)
     return _result(objective, end)
 
 
-def _by_newton(objective: Objective, minuit: MinuitSearch, goal: float) -> SearchResult:
+def _search_by_newton(objective: Objective, minuit: MinuitSearch, goal: float) -> SearchResult:
     sources = objective.sharp(objective.start) if objective.sharp else ()
     if sources:
         newton = NewtonSearch(without_small_sizes(objective, sources), goal).run(objective.start)
         if not _is_minimum(newton, goal) or is_uneven(objective, newton.x, sources):
             end = SharpSearch(objective, goal).run(newton.x, sources)
-            return _after(end, newton.calls, newton.notes)
+            return _add_earlier_search(end, newton.calls, newton.notes)
     else:
-        newton = _newton(objective, goal)
+        newton = _run_newton(objective, goal)
     hessian = newton.hessian
     if hessian is not None and _is_minimum(newton, goal):
         notes = _line_notes(newton)
         return SearchResult(newton.x, hessian.covariance, hessian.edm, newton.calls, "", notes)
-    minuit.exact = False  # the derivatives led nowhere
+    minuit.exact = False  # the derivatives did not lead to a minimum
     end = search_by_minuit(objective, minuit, goal, newton.x, newton.errors)
     gain = objective.total(newton.x) - objective.total(end.values)
     end = attrs.evolve(end, calls=newton.calls + end.calls)
     flat = [] if hessian is None else hessian.flat
-    if hessian is not None and hessian.level and not gain > ABOVE_GOAL * goal:
+    if hessian is not None and hessian.zero_curvature and not gain > ABOVE_GOAL * goal:
         return _unconstrained(newton.x, hessian, end.calls)
     if end.message and not gain >= 0:
-        end = attrs.evolve(end, values=newton.x)  # MIGRAD may have ended anywhere
+        end = attrs.evolve(end, values=newton.x)  # MIGRAD may have diverged
     if end.message and flat:
-        hardly = f"{end.message}; the statistic hardly depends on {', '.join(flat)}"
-        end = attrs.evolve(end, message=hardly)
-    return _after_migrad(objective, end, goal)
+        message = f"{end.message}; the statistic hardly depends on {', '.join(flat)}"
+        end = attrs.evolve(end, message=message)
+    return _polish_after_migrad(objective, end, goal)
 
 
-def _is_minimum(newton: NewtonEnd, goal: float) -> bool:
+def _is_minimum(newton: NewtonResult, goal: float) -> bool:
+    """Return whether a search by Newton steps ended in a valid minimum."""
     hessian = newton.hessian
     return hessian is not None and not hessian.flat and hessian.edm < ABOVE_GOAL * goal
 
 
-def _after(end: SearchResult, calls: int, notes: tuple[str, ...]) -> SearchResult:
-    """Return the end of a search with the calls and notes of one before it."""
+def _add_earlier_search(end: SearchResult, calls: int, notes: tuple[str, ...]) -> SearchResult:
+    """Return the end of a search with the calls and notes of an earlier one."""
     return attrs.evolve(end, calls=calls + end.calls, notes=(*notes, *end.notes))
 
 
@@ -156,8 +157,8 @@ def _unconstrained(values: Array, hessian: Hessian, calls: int) -> SearchResult:
     return SearchResult(values, covariance, np.nan, calls, message, unconstrained=names)
 
 
-def _newton(objective: Objective, goal: float) -> NewtonEnd:
-    """Search by Newton steps; in bent valleys, along the logarithms of amplitudes as well."""
+def _run_newton(objective: Objective, goal: float) -> NewtonResult:
+    """Search by Newton steps; in curved valleys also along the logarithms of amplitudes."""
     newton = NewtonSearch(objective, goal).run(objective.start)
     hessian = newton.hessian
     if (hessian is not None and not hessian.flat) or objective.factors is None:
@@ -166,17 +167,17 @@ def _newton(objective: Objective, goal: float) -> NewtonEnd:
     if not logarithmic.factors.any():
         return newton
     end = descend(logarithmic.objective, goal, logarithmic.start)
-    again = NewtonSearch(objective, goal).run(logarithmic.to_plain(end.x))
-    calls = newton.calls + end.calls + again.calls
-    better = again.hessian is not None and not again.hessian.flat
-    return attrs.evolve(again if better else newton, calls=calls)
+    second = NewtonSearch(objective, goal).run(logarithmic.to_parameters(end.x))
+    calls = newton.calls + end.calls + second.calls
+    is_better = second.hessian is not None and not second.hessian.flat
+    return attrs.evolve(second if is_better else newton, calls=calls)
 
 
-def _after_migrad(objective: Objective, end: SearchResult, goal: float) -> SearchResult:
-    """Take the last steps and the errors from Newton steps, if they agree with MIGRAD's minimum."""
+def _polish_after_migrad(objective: Objective, end: SearchResult, goal: float) -> SearchResult:
+    """Polish the minimum of MIGRAD by Newton steps, and take their errors if both minima agree."""
     if end.message:
         return attrs.evolve(end, notes=(*end.notes, "MIGRAD was tried, since Newton steps failed"))
-    notes = (*end.notes, "found with the help of MIGRAD, since Newton steps failed at first")
+    notes = (*end.notes, "MIGRAD was used, since Newton steps failed at first")
     stat = objective.total(end.values)
     newton = NewtonSearch(objective, goal).run(end.values)
     hessian, calls = newton.hessian, end.calls + newton.calls
@@ -185,7 +186,7 @@ def _after_migrad(objective: Objective, end: SearchResult, goal: float) -> Searc
         if objective.refresh is not None:
             objective.refresh(end.values)
         return attrs.evolve(end, calls=calls, notes=notes)
-    if hessian.flat and hessian.level:  # MIGRAD takes any place in a valley for the minimum
+    if hessian.flat and hessian.zero_curvature:  # MIGRAD stops anywhere in a flat valley
         return _unconstrained(newton.x, hessian, calls)
     if hessian.flat or not hessian.edm < ABOVE_GOAL * goal:
         return attrs.evolve(end, calls=calls, notes=notes)
@@ -193,7 +194,7 @@ def _after_migrad(objective: Objective, end: SearchResult, goal: float) -> Searc
     return SearchResult(newton.x, hessian.covariance, hessian.edm, calls, "", notes)
 
 
-def _line_notes(newton: NewtonEnd) -> tuple[str, ...]:
+def _line_notes(newton: NewtonResult) -> tuple[str, ...]:
     if not newton.lines:
         return newton.notes
     return (
@@ -206,8 +207,10 @@ def _line_notes(newton: NewtonEnd) -> tuple[str, ...]:
 def _result(objective: Objective, end: SearchResult) -> FitResult:
     message, errors, notes = end.message, end.errors, (*objective.notes, *end.notes)
     if not message and not np.all(np.isfinite(errors) & (errors > 0)):
-        bad = [n for n, e in zip(objective.names, errors, strict=True) if not e > 0]
-        message = f"no valid error of {', '.join(bad)}: the likelihood does not constrain it"
+        invalid = [
+            name for name, error in zip(objective.names, errors, strict=True) if not error > 0
+        ]
+        message = f"no valid error of {', '.join(invalid)}: the likelihood does not constrain it"
     names = [] if message else asymmetric(objective, end.values, end.covariance)
     if names:
         notes = (

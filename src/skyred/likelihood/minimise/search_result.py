@@ -1,4 +1,4 @@
-"""The end of a search, before it becomes a fit result."""
+"""The result of a search, before it becomes a fit result."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ if TYPE_CHECKING:
 
 @attrs.frozen(eq=False)
 class SearchResult:
-    """The end of a search.
+    """The result of a search.
 
     Parameters
     ----------
     values, covariance : array
-        Shapes (n,) and (n, n).
+        Parameters, shape (n,), and their covariance, shape (n, n).
     edm : float
         Estimated distance to the minimum, in the statistic.
     calls : int
         Calls of the objective and its derivatives.
     message : str
-        Why it is not a minimum; "" if it is.
+        The reason why it is not a minimum; "" if it is.
     notes : tuple of str
-        Remarks for the user, such as which method had to help.
+        Notes for the user, such as the use of another method.
     unconstrained : tuple of str
-        Parameters that the likelihood does not constrain.
+        Names of the parameters that the likelihood does not constrain.
     """
 
     values: Array
@@ -43,6 +43,6 @@ class SearchResult:
 
     @property
     def errors(self) -> Array:
-        """The roots of the variances, shape (n,); NaN where there are none."""
+        """The square roots of the variances, shape (n,); NaN where there are none."""
         with np.errstate(invalid="ignore"):
             return np.sqrt(np.diag(self.covariance))

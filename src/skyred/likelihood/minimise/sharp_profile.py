@@ -1,4 +1,4 @@
-"""The statistic along the parameters of a source with sharp edges, all others at their best."""
+"""The statistic along the parameters of a source with sharp edges, with all others fitted."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
 
-CORRELATED = 0.03  # from which another parameter is at its best, too
-FARTHEST = 6.0  # scales: beyond, the other parameters do not follow linearly
+CORRELATED = 0.03  # smallest correlation of parameters that are fitted, too
+FARTHEST = 6.0  # scales: farther away the other parameters are not linear functions of the shift
 LARGEST_SCALE = 2.0  # pixels
 SMALLEST_SCALE = 1e-3
 SPREAD = 1.5  # scales, of samples
-ALONG, DEGREE = 17, 4  # values, and the polynomial through them that is smooth
-UNEVEN = 0.003  # in the statistic: less than what makes another minimum
+VALUES, DEGREE = 17, 4  # values, and the degree of the smooth polynomial through them
+UNEVENNESS = 0.003  # in the statistic: smaller residuals create no other minimum
 ROUNDING = 1e-8  # of the statistic
-EFFECTIVE = 0.2  # of the samples, which must count for a covariance
+EFFECTIVE_FRACTION = 0.2  # smallest effective fraction of the samples for a covariance
 
 
 @attrs.frozen(eq=False)
@@ -35,9 +35,9 @@ class Samples:
     Parameters
     ----------
     shifts : array
-        In scales, shape (m, k).
+        The shifts, in scales, shape (m, k).
     stats : array
-        Shape (m,).
+        The statistic, shape (m,).
     """
 
     shifts: Array
@@ -45,51 +45,60 @@ class Samples:
 
     @property
     def lowest(self) -> Array:
-        """The shift of the lowest value, shape (k,)."""
+        """The shift with the lowest statistic, shape (k,)."""
         return np.asarray(self.shifts[np.argmin(self.stats)])
 
     def moments(self) -> tuple[Array, Array]:
-        """Return the mean and the covariance of shifts under the likelihood, (k,) and (k, k).
+        """Return the mean and the covariance of the shifts under the likelihood.
 
-        The samples are weighted by the likelihood over the density that they were drawn from. If
-        few of them count, the weights are evened out by a temperature until enough do.
+        The samples are weighted by the ratio of the likelihood and their density. If few of them
+        have a large weight, a temperature makes the weights more equal.
+
+        Returns
+        -------
+        mean : array
+            The mean, in scales, shape (k,).
+        covariance : array
+            The covariance, in squared scales, shape (k, k).
         """
-        drawn = 0.5 * np.sum((self.shifts / SPREAD) ** 2, axis=1)
+        minus_log_density = 0.5 * np.sum((self.shifts / SPREAD) ** 2, axis=1)
         rises = np.where(np.isfinite(self.stats), self.stats - np.min(self.stats), np.inf)
-        logarithms, temperature = drawn - 0.5 * rises, 1.0
+        logarithms, temperature = minus_log_density - 0.5 * rises, 1.0
         while True:
             weights = np.exp((logarithms - np.max(logarithms)) / temperature)
             weights /= weights.sum()
-            if 1 / np.sum(weights**2) >= EFFECTIVE * np.count_nonzero(np.isfinite(rises)):
+            if 1 / np.sum(weights**2) >= EFFECTIVE_FRACTION * np.count_nonzero(np.isfinite(rises)):
                 break
             temperature *= 1.5
         mean = weights @ self.shifts
-        apart = self.shifts - mean
-        return mean, (apart * weights[:, None]).T @ apart
+        deviations = self.shifts - mean
+        return mean, (deviations * weights[:, None]).T @ deviations
 
 
 class SharpProfile:
     """The statistic as a function of shifts of one source, in scales.
 
-    The other parameters follow by one Newton step, ``-F^-1 g`` with their gradient g and Fisher
-    matrix F, which leads to the minimum of a parabola. So an evaluation needs one image of the
-    source, and its value is one that the statistic has.
+    The other parameters are fitted by one Newton step, ``-F^-1 g`` with their gradient g and Fisher
+    matrix F, which leads to the minimum of a parabola. An evaluation thus needs one image of the
+    source, and returns a value of the statistic.
 
     Parameters
     ----------
     objective : Objective
-        Of all n parameters, with derivatives.
+        The objective of all n parameters, with derivatives.
     source : SharpSource
         The source, with k parameters.
     values : array
-        All parameters, shape (n,), around which the others are at their best.
+        All parameters, shape (n,), with the others at their minimum.
     fixed : array of int
-        Parameters that do not follow: those of other sources with sharp edges.
+        Indices of the parameters that are not fitted: those of other sources with sharp edges.
     scale : array, optional
-        From shifts to parameters, shape (k, k); by default by the Fisher matrix.
+        From shifts to parameters, shape (k, k); by default from the Fisher matrix.
 
     Attributes
     ----------
+    indices : array of int
+        Indices of the parameters of the source, shape (k,).
     calls : int
         Evaluations so far.
     """
@@ -102,7 +111,7 @@ class SharpProfile:
         fixed: Index,
         scale: Array | None = None,
     ) -> None:
-        self.objective, self.places, self.values = objective, source.places, values
+        self.objective, self.indices, self.values = objective, source.places, values
         self.limits = objective.limits.copy()
         self.limits[source.sizes, 0] = np.maximum(self.limits[source.sizes, 0], 0)
         self.calls, self.longest = 1, LARGEST_SCALE * source.pixels
@@ -113,8 +122,8 @@ class SharpProfile:
         self.gradient = gradient_by(objective, self.others)
         inner = np.ix_(self.others, self.others)
         self.inverse = np.linalg.pinv(self.fisher[inner], hermitian=True)
-        self.cross = self.fisher[np.ix_(self.others, self.places)]
-        own = self.fisher[np.ix_(self.places, self.places)]
+        self.cross = self.fisher[np.ix_(self.others, self.indices)]
+        own = self.fisher[np.ix_(self.indices, self.indices)]
         if scale is None:
             scale = self._by_fisher(own - self.cross.T @ self.inverse @ self.cross)
         widths = np.sqrt(np.sum(scale**2, axis=1))
@@ -123,10 +132,10 @@ class SharpProfile:
     def _correlated(self, fixed: Index) -> Index:
         own = np.sqrt(np.where(np.diag(self.fisher) > 0, np.diag(self.fisher), np.inf))
         correlation = np.abs(self.fisher / np.outer(own, own))
-        linked = np.asarray(np.any(correlation[self.places] > CORRELATED, axis=0))
-        linked[self.places] = linked[fixed] = False
+        is_correlated = np.asarray(np.any(correlation[self.indices] > CORRELATED, axis=0))
+        is_correlated[self.indices] = is_correlated[fixed] = False
         at_limit = np.any(self.values[:, None] == self.objective.limits, axis=1)
-        return np.flatnonzero(linked & ~at_limit)
+        return np.flatnonzero(is_correlated & ~at_limit)
 
     def _by_fisher(self, curvature: Array) -> Array:
         """Return the matrix from errors to parameters, shape (k, k)."""
@@ -135,50 +144,96 @@ class SharpProfile:
         return np.asarray(self.longest[:, None] * axes * np.maximum(errors, SMALLEST_SCALE))
 
     def __call__(self, shift: Array) -> float:
-        """Return the statistic at a shift from the values, shape (k,); infinite if far away."""
-        point = self._moved(shift)
+        """Return the statistic at a shift from the values.
+
+        Parameters
+        ----------
+        shift : array
+            The shift, in scales, shape (k,).
+
+        Returns
+        -------
+        float
+            The statistic; infinity if the shift is large or leaves the limits.
+        """
+        point = self._shift(shift)
         low, high = self.limits.T
         if np.linalg.norm(shift) > FARTHEST or np.any((point < low) | (point > high)):
             return np.inf
         self.calls += 2
-        stat = self.objective.total(self._with_others(point))
+        stat = self.objective.total(self._fit_others(point))
         return stat if np.isfinite(stat) else np.inf
 
-    def _moved(self, shift: Array) -> Array:
+    def _shift(self, shift: Array) -> Array:
         point = self.values.copy()
-        point[self.places] += self.scale @ shift
+        point[self.indices] += self.scale @ shift
         return point
 
-    def _with_others(self, point: Array) -> Array:
+    def _fit_others(self, point: Array) -> Array:
         if not len(self.others):
             return point
-        moved = point.copy()
-        moved[self.others] -= self.inverse @ self.gradient(point)
-        return np.clip(moved, *self.objective.limits.T)
+        fitted = point.copy()
+        fitted[self.others] -= self.inverse @ self.gradient(point)
+        return np.clip(fitted, *self.objective.limits.T)
 
     def point(self, shift: Array) -> Array:
-        """Return all parameters at a shift, shape (n,)."""
-        return self._with_others(self._moved(shift))
+        """Return all parameters at a shift.
+
+        Parameters
+        ----------
+        shift : array
+            The shift, in scales, shape (k,).
+
+        Returns
+        -------
+        array
+            The parameters, shape (n,).
+        """
+        return self._fit_others(self._shift(shift))
 
     @property
     def is_uneven(self) -> bool:
         """Whether the statistic is not smooth within an error, along any direction."""
-        steps = np.linspace(-1, 1, ALONG)
-        for direction in np.eye(len(self.places)):
+        steps = np.linspace(-1, 1, VALUES)
+        for direction in np.eye(len(self.indices)):
             stats = np.array([self(step * direction) for step in steps])
             if not np.isfinite(stats).all():
                 return True
             smooth = np.polyval(np.polyfit(steps, stats, DEGREE), steps)
-            if np.std(stats - smooth) > max(UNEVEN, ROUNDING * np.abs(stats).max()):
+            if np.std(stats - smooth) > max(UNEVENNESS, ROUNDING * np.abs(stats).max()):
                 return True
         return False
 
     def sample(self, random: np.random.Generator, number: int) -> Samples:
-        """Evaluate the statistic at random shifts; the first is none."""
-        shifts = SPREAD * random.normal(size=(number, len(self.places)))
+        """Evaluate the statistic at random shifts.
+
+        Parameters
+        ----------
+        random : numpy.random.Generator
+            The random number generator.
+        number : int
+            Number of samples m; the first has no shift.
+
+        Returns
+        -------
+        Samples
+            The shifts and the statistic.
+        """
+        shifts = SPREAD * random.normal(size=(number, len(self.indices)))
         shifts[0] = 0
         return Samples(shifts, np.array([self(shift) for shift in shifts]))
 
     def scaled_to(self, covariance: Array) -> Array:
-        """Return the scale for a covariance of shifts, shape (k, k)."""
+        """Return the scale for a covariance of shifts.
+
+        Parameters
+        ----------
+        covariance : array
+            The covariance, in squared scales, shape (k, k).
+
+        Returns
+        -------
+        array
+            From the new shifts to parameters, shape (k, k).
+        """
         return np.asarray(self.scale @ np.linalg.cholesky(covariance))

@@ -1,11 +1,12 @@
 """The search for the minimum with sources that have sharp edges.
 
-gammapy evaluates a disk or a shell at points that pass its edge one after the other when it moves,
-so the statistic has kinks and many minima within the errors; derivatives lead into any of them.
-Here the statistic is sampled around the source, on the scale of its likelihood, which weighted
-samples give (Cappe et al. 2004, J. Comp. Graph. Stat. 13, 907). The simplex method (Nelder & Mead
-1965, Computer Journal 7, 308), which needs no derivatives, goes down from the lowest samples. The
-lowest value is believed when several of these searches end there.
+gammapy evaluates a disk or a shell at points, and the edge passes one point after the other when
+the source moves. The statistic is therefore not smooth, and has many minima within the errors, any
+of which derivatives may lead to. This search samples the statistic around the source, on the scale
+of its likelihood, which follows from weighted samples (Cappe et al. 2004, J. Comp. Graph. Stat. 13,
+907). The simplex method (Nelder & Mead 1965, Computer Journal 7, 308), which needs no derivatives,
+starts from the lowest samples. The lowest value is accepted if several of these searches end there.
+
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from skyred.likelihood.minimise.newton import descend
 from skyred.likelihood.minimise.newton_search import NewtonSearch
 from skyred.likelihood.minimise.search_result import SearchResult
 from skyred.likelihood.minimise.sharp_profile import SharpProfile
-from skyred.likelihood.minimise.sharp_sources import places_of
+from skyred.likelihood.minimise.sharp_sources import sharp_indices
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,40 +33,47 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
 
-SEED = 1  # the same fit gives the same numbers
-SAMPLES = 60  # for each parameter of a source, to find its scale
-MORE_SAMPLES = 200  # for each, to begin searches from, and for the covariance
-APART = 0.3  # scales, between samples from which searches begin
-FEWEST, MOST = 20, 40  # searches
-FEW = (3, 3)  # searches, for the rest of a profile
+SEED = 1  # makes fits reproducible
+SAMPLES = 60  # per parameter of a source, to determine its scale
+MORE_SAMPLES = 200  # per parameter, for starts of searches and for the covariance
+MIN_SEPARATION = 0.3  # scales, between the starts of searches
+MIN_SEARCHES, MAX_SEARCHES = 20, 40
+FEW_SEARCHES = (3, 3)  # smallest and largest number of searches in conditional fits
 FEW_SAMPLES = 20
 AGREEING = 3  # searches that must end at the lowest value
-SAME = 0.005  # in the statistic
+SAME_MINIMUM = 0.005  # in the statistic: searches that end closer have the same minimum
 SIMPLEX = 0.15  # scales
 SMALL_SIMPLEX = 0.03
-ENDS_AT = {"xatol": 1e-5, "fatol": 1e-5, "maxfev": 600}
+SIMPLEX_OPTIONS = {"xatol": 1e-5, "fatol": 1e-5, "maxfev": 600}
 SCALINGS = 12
-SETTLED = (0.4, 2.5)  # of a variance, when a scale is right
+VARIANCE_RANGE = (0.4, 2.5)  # variances in scales, if the scale is right
 CENTRED = 1.5  # scales
 CENTRES = 6
-FACTORS = (1.0, 1 / 3, 3.0)  # of sizes, to begin again from
-SMALLEST = 0.5  # pixels, of these sizes
-COARSE = 1e-2  # in the statistic, at which fits from there end
+FACTORS = (1.0, 1 / 3, 3.0)  # of sizes, for new searches
+SMALLEST_SIZE = 0.5  # pixels, of these sizes
+COARSE = 1e-2  # in the statistic: tolerance of fits with these sizes
 ITERATIONS = 15
 ROUNDS = 10
-GAIN = 10  # times the tolerance, by which a round must gain for another
+GAIN = 10  # times the tolerance: smallest gain of a round before another one
 
 
 @attrs.define(eq=False)
 class SharpSearch:
-    """Searches the minimum of an objective with sharp edges.
+    """A search for the minimum of an objective with sharp edges.
 
     Parameters
     ----------
     objective : Objective
-        With derivatives, and `sharp`.
+        The objective, with derivatives and `sharp`.
     tolerance : float
-        How well the minimum is to be known, in the statistic.
+        The accuracy of the minimum, in the statistic.
+
+    Attributes
+    ----------
+    calls : int
+        Calls of the objective and its derivatives.
+    random : numpy.random.Generator
+        The random number generator, with a fixed seed.
     """
 
     objective: Objective
@@ -76,14 +84,14 @@ class SharpSearch:
     )
 
     def run(self, x: Array, sources: Sequence[SharpSource]) -> SearchResult:
-        """Search around a point near the minimum.
+        """Search around a point close to the minimum.
 
         Parameters
         ----------
         x : array
             All parameters, shape (n,).
         sources : sequence of SharpSource
-            Those with sharp edges, at least one.
+            The sources with sharp edges, at least one.
 
         Returns
         -------
@@ -106,29 +114,29 @@ class SharpSearch:
         return self._result(x, sources, agreeing)
 
     def follow(self, x: Array, sources: Sequence[SharpSource]) -> Array:
-        """Return the lowest point around one that was the lowest for slightly other parameters.
+        """Return the minimum close to that for slightly different values of other parameters.
 
         Parameters
         ----------
         x : array
             All parameters, shape (n,).
         sources : sequence of SharpSource
-            Those with sharp edges, at least one.
+            The sources with sharp edges, at least one.
 
         Returns
         -------
         array
-            Shape (n,). There is no check of how many searches find it.
+            The minimum, shape (n,), without a check of the number of searches that end there.
         """
         for _ in range(ROUNDS):
             before = self.objective.total(x)
             for source in sources:
                 profile = self._profile(source, x, sources)
-                shift, _ = self._lowest(profile, FEW_SAMPLES, FEW)
+                shift, _ = self._lowest(profile, FEW_SAMPLES, FEW_SEARCHES)
                 self.calls += profile.calls
-                x = self._lower(x, profile.point(shift))
+                x = self._choose_lower(x, profile.point(shift))
             x = self._fit_others(x, sources)
-            if not before - self.objective.total(x) > SAME:
+            if not before - self.objective.total(x) > SAME_MINIMUM:
                 break
         return x
 
@@ -143,21 +151,38 @@ class SharpSearch:
         sources: Sequence[SharpSource],
         scale: Array | None = None,
     ) -> SharpProfile:
-        fixed = np.setdiff1d(places_of(sources), source.places)
+        fixed = np.setdiff1d(sharp_indices(sources), source.places)
         return SharpProfile(self.objective, source, x, fixed, scale)
 
     def _explore(
         self, source: SharpSource, x: Array, sources: Sequence[SharpSource]
     ) -> tuple[Array, int]:
-        """Return the lowest point around a source, and how many searches found it."""
+        """Search the lowest point around a source.
+
+        Parameters
+        ----------
+        source : SharpSource
+            The source.
+        x : array
+            All parameters, shape (n,).
+        sources : sequence of SharpSource
+            All sources with sharp edges.
+
+        Returns
+        -------
+        x : array
+            The lowest point, shape (n,).
+        agreeing : int
+            Number of searches that ended there.
+        """
         resized = self._resized(source, x)
         x = x if resized is None else resized
         for _ in range(CENTRES):
             x, scale = self._scale(source, x, sources)
             profile = self._profile(source, x, sources, scale)
-            shift, agreeing = self._lowest(profile, MORE_SAMPLES, (FEWEST, MOST))
+            shift, agreeing = self._lowest(profile, MORE_SAMPLES, (MIN_SEARCHES, MAX_SEARCHES))
             self.calls += profile.calls
-            before, x = x, self._lower(x, profile.point(shift))
+            before, x = x, self._choose_lower(x, profile.point(shift))
             if x is before or np.linalg.norm(shift) < CENTRED:
                 resized = self._resized(source, x)
                 if resized is None:
@@ -168,29 +193,46 @@ class SharpSearch:
     def _scale(
         self, source: SharpSource, x: Array, sources: Sequence[SharpSource]
     ) -> tuple[Array, Array]:
-        """Return a point that is not higher, and the scale of the likelihood around it."""
+        """Determine the scale of the likelihood around a source.
+
+        Parameters
+        ----------
+        source : SharpSource
+            The source, with k parameters.
+        x : array
+            All parameters, shape (n,).
+        sources : sequence of SharpSource
+            All sources with sharp edges.
+
+        Returns
+        -------
+        x : array
+            The lowest sampled point, shape (n,).
+        scale : array
+            From shifts to parameters, shape (k, k).
+        """
         scale = self._profile(source, x, sources).scale
         for _ in range(SCALINGS):
             profile = self._profile(source, x, sources, scale)
             samples = profile.sample(self.random, SAMPLES * len(source.places))
             mean, covariance = samples.moments()
             scale = profile.scaled_to(covariance)
-            x = self._lower(x, profile.point(samples.lowest))
+            x = self._choose_lower(x, profile.point(samples.lowest))
             self.calls += profile.calls
             variances = np.linalg.eigvalsh(covariance)
-            settled = SETTLED[0] < variances[0] and variances[-1] < SETTLED[1]
-            if settled and np.linalg.norm(mean) < CENTRED:
+            is_scaled = VARIANCE_RANGE[0] < variances[0] and variances[-1] < VARIANCE_RANGE[1]
+            if is_scaled and np.linalg.norm(mean) < CENTRED:
                 break
         return x, scale
 
     def _resized(self, source: SharpSource, x: Array) -> Array | None:
         """Return a lower point with other sizes of a source; None if there is none.
 
-        A size may have run to where the statistic does not depend on it, such as the radius of the
-        hole in a shell to zero.
+        A size may have reached values on which the statistic does not depend, such as a zero radius
+        of the hole in a shell.
         """
         stat, sizes = self.objective.total(x), source.sizes
-        smallest = SMALLEST * source.pixels[np.isin(source.places, sizes)]
+        smallest = SMALLEST_SIZE * source.pixels[np.isin(source.places, sizes)]
         for factors in product(FACTORS, repeat=len(sizes)):
             start = x.copy()
             start[sizes] = np.maximum(np.abs(x[sizes]) * factors, smallest)
@@ -198,31 +240,56 @@ class SharpSearch:
             if np.array_equal(start, x):
                 continue
             free = source.related
-            some = conditional(self.objective, free, start)
-            end = descend(some, COARSE, start[free], iterations=ITERATIONS, level=stat - SAME)
+            free_objective = conditional(self.objective, free, start)
+            end = descend(
+                free_objective,
+                COARSE,
+                start[free],
+                iterations=ITERATIONS,
+                threshold=stat - SAME_MINIMUM,
+            )
             self.calls += end.calls
             start[free] = end.x
-            if self.objective.total(start) < stat - SAME:
+            if self.objective.total(start) < stat - SAME_MINIMUM:
                 return start
         return None
 
-    def _lower(self, x: Array, other: Array) -> Array:
-        return other if self.objective.total(other) < self.objective.total(x) else x
+    def _choose_lower(self, x: Array, candidate: Array) -> Array:
+        return candidate if self.objective.total(candidate) < self.objective.total(x) else x
 
     def _lowest(
         self, profile: SharpProfile, samples: int, searches: tuple[int, int]
     ) -> tuple[Array, int]:
-        """Return the lowest of several searches, shape (k,), and how many ended there."""
-        around = profile.sample(self.random, samples * len(profile.places))
-        fewest, most = searches
+        """Return the lowest end of several searches.
+
+        Parameters
+        ----------
+        profile : SharpProfile
+            The statistic around a source with k parameters.
+        samples : int
+            Number of samples per parameter.
+        searches : (int, int)
+            Smallest and largest number of searches.
+
+        Returns
+        -------
+        shift : array
+            The lowest end, in scales, shape (k,).
+        agreeing : int
+            Number of searches that ended there.
+        """
+        local_samples = profile.sample(self.random, samples * len(profile.indices))
+        min_searches, max_searches = searches
         ends: list[Array] = []
         values: list[float] = []
-        for start in _apart(around.shifts[np.argsort(around.stats, kind="stable")], most):
+        for start in _select_separate(
+            local_samples.shifts[np.argsort(local_samples.stats, kind="stable")], max_searches
+        ):
             shift, stat = self._descend(profile, start, SIMPLEX)
             ends.append(shift)
             values.append(stat)
-            agreeing = int(np.count_nonzero(np.array(values) < min(values) + SAME))
-            if agreeing >= AGREEING and len(values) >= fewest:
+            agreeing = int(np.count_nonzero(np.array(values) < min(values) + SAME_MINIMUM))
+            if agreeing >= AGREEING and len(values) >= min_searches:
                 break
         return ends[int(np.argmin(values))], agreeing
 
@@ -231,32 +298,32 @@ class SharpSearch:
 
         sides = edge * self.random.choice([-1.0, 1.0], size=len(start))
         simplex = np.vstack([start, start + np.diag(sides)])
-        options = {**ENDS_AT, "initial_simplex": simplex}
+        options = {**SIMPLEX_OPTIONS, "initial_simplex": simplex}
         end = minimize(profile, start, method="Nelder-Mead", options=options)
         return end.x, float(end.fun)
 
     def _polish(self, source: SharpSource, x: Array, sources: Sequence[SharpSource]) -> Array:
-        """Go down from a point that is nearly the lowest."""
+        """Minimise from a point close to the minimum."""
         profile = self._profile(source, x, sources)
-        shift, _ = self._descend(profile, np.zeros(len(profile.places)), SMALL_SIMPLEX)
+        shift, _ = self._descend(profile, np.zeros(len(profile.indices)), SMALL_SIMPLEX)
         self.calls += profile.calls
-        return self._lower(x, profile.point(shift))
+        return self._choose_lower(x, profile.point(shift))
 
     def _fit_others(self, x: Array, sources: Sequence[SharpSource]) -> Array:
-        """Fit all parameters but those of the sources with sharp edges."""
-        others = np.setdiff1d(np.arange(len(x)), places_of(sources))
+        """Fit all parameters except those of the sources with sharp edges."""
+        others = np.setdiff1d(np.arange(len(x)), sharp_indices(sources))
         if not len(others):
             return x
         end = NewtonSearch(conditional(self.objective, others, x), self.tolerance).run(x[others])
         self.calls += end.calls
         moved = x.copy()
         moved[others] = end.x
-        return self._lower(x, moved)
+        return self._choose_lower(x, moved)
 
     def _result(
         self, x: Array, sources: Sequence[SharpSource], agreeing: Sequence[int]
     ) -> SearchResult:
-        names = ", ".join(self.objective.names[place] for place in places_of(sources))
+        names = ", ".join(self.objective.names[index] for index in sharp_indices(sources))
         covariance, edm = self._covariance(x, sources)
         notes = (
             f"the statistic has many minima along {names}, since the model has sharp edges: the "
@@ -271,9 +338,24 @@ class SharpSearch:
         return SearchResult(x, covariance, edm, self.calls, message, notes)
 
     def _covariance(self, x: Array, sources: Sequence[SharpSource]) -> tuple[Array, float]:
-        """Return the covariance of all parameters, and the estimated distance to the minimum."""
-        sharp = places_of(sources)
-        others = np.setdiff1d(np.arange(len(x)), sharp)
+        """Return the covariance of all parameters.
+
+        Parameters
+        ----------
+        x : array
+            The minimum, shape (n,).
+        sources : sequence of SharpSource
+            The sources with sharp edges.
+
+        Returns
+        -------
+        covariance : array
+            The covariance, shape (n, n).
+        edm : float
+            Estimated distance to the minimum, in the statistic.
+        """
+        sharp_parameters = sharp_indices(sources)
+        others = np.setdiff1d(np.arange(len(x)), sharp_parameters)
         fisher = self.objective.fisher(x)
         assert fisher is not None
         covariance = np.zeros(fisher.shape)
@@ -286,26 +368,39 @@ class SharpSearch:
             self.calls += profile.calls
         edm = 0.0
         if len(others):
-            rest = NewtonSearch(conditional(self.objective, others, x), self.tolerance).run(
+            newton = NewtonSearch(conditional(self.objective, others, x), self.tolerance).run(
                 x[others]
             )
-            if rest.hessian is None:
+            if newton.hessian is None:
                 return np.full(fisher.shape, np.nan), np.nan
-            edm, inner = rest.hessian.edm, rest.hessian.covariance
-            slope = -inner / 2 @ fisher[np.ix_(others, sharp)]
-            cross = slope @ covariance[np.ix_(sharp, sharp)]
-            covariance[np.ix_(others, sharp)] = cross
-            covariance[np.ix_(sharp, others)] = cross.T
+            edm, inner = newton.hessian.edm, newton.hessian.covariance
+            slope = -inner / 2 @ fisher[np.ix_(others, sharp_parameters)]
+            cross = slope @ covariance[np.ix_(sharp_parameters, sharp_parameters)]
+            covariance[np.ix_(others, sharp_parameters)] = cross
+            covariance[np.ix_(sharp_parameters, others)] = cross.T
             covariance[np.ix_(others, others)] = inner + cross @ slope.T
         return covariance, edm
 
 
-def _apart(points: Array, number: int) -> list[Array]:
-    """Return the first points, of shape (m, k), that are not close to one before them."""
-    chosen: list[Array] = []
+def _select_separate(points: Array, number: int) -> list[Array]:
+    """Select the first points that are not close to earlier ones.
+
+    Parameters
+    ----------
+    points : array
+        The points, in scales, shape (m, k).
+    number : int
+        Largest number of selected points.
+
+    Returns
+    -------
+    list of array
+        The selected points, each of shape (k,).
+    """
+    selected: list[Array] = []
     for point in points:
-        if all(np.linalg.norm(point - other) > APART for other in chosen):
-            chosen.append(point)
-        if len(chosen) == number:
+        if all(np.linalg.norm(point - neighbour) > MIN_SEPARATION for neighbour in selected):
+            selected.append(point)
+        if len(selected) == number:
             break
-    return chosen
+    return selected

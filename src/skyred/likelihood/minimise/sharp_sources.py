@@ -1,4 +1,4 @@
-"""Sources with sharp edges: their parameters, limits of a first search, whether they matter."""
+"""Sources with sharp edges: their parameters, limits of a first search, effect on the statistic."""
 
 from __future__ import annotations
 
@@ -18,31 +18,47 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
 
-TINY = 0.2  # pixels: sizes below are searched last
+SMALLEST_SIZE = 0.2  # pixels: limit of sizes in the first search
 
 
-def places_of(sources: Sequence[SharpSource]) -> Index:
-    """Return the places of the parameters of all sources, shape (k,)."""
+def sharp_indices(sources: Sequence[SharpSource]) -> Index:
+    """Return the indices of the parameters of all sources with sharp edges.
+
+    Parameters
+    ----------
+    sources : sequence of SharpSource
+        The sources, at least one.
+
+    Returns
+    -------
+    array of int
+        Indices of the parameters, shape (k,).
+    """
     return np.concatenate([source.places for source in sources])
 
 
 def is_uneven(objective: Objective, x: Array, sources: Sequence[SharpSource]) -> bool:
-    """Return whether the sharp edges of sources can be seen in the statistic around a minimum.
+    """Return whether sharp edges make the statistic uneven around a minimum.
 
-    Those of a source that is large beside the pixels, or weak, even out.
+    For a source that is weak, or large compared to a pixel, the unevenness averages out.
 
     Parameters
     ----------
     objective : Objective
-        What is minimised.
+        The objective that was minimised.
     x : array
         The minimum, shape (n,).
     sources : sequence of SharpSource
-        Those with sharp edges.
+        The sources with sharp edges.
+
+    Returns
+    -------
+    bool
+        Whether the statistic around any of the sources is uneven.
     """
-    places = places_of(sources)
+    indices = sharp_indices(sources)
     return any(
-        SharpProfile(objective, source, x, np.setdiff1d(places, source.places)).is_uneven
+        SharpProfile(objective, source, x, np.setdiff1d(indices, source.places)).is_uneven
         for source in sources
     )
 
@@ -50,24 +66,24 @@ def is_uneven(objective: Objective, x: Array, sources: Sequence[SharpSource]) ->
 def without_small_sizes(objective: Objective, sources: Sequence[SharpSource]) -> Objective:
     """Return an objective with lower limits on the sizes of sources with sharp edges.
 
-    Where these are small beside a pixel, the model is evaluated at thousands of points for each
-    pixel, and the statistic hardly depends on them.
+    If a size is small compared to a pixel, the model is evaluated at thousands of points per pixel,
+    and the statistic hardly depends on the size.
 
     Parameters
     ----------
     objective : Objective
-        What is minimised.
+        The objective to minimise.
     sources : sequence of SharpSource
-        Those with sharp edges.
+        The sources with sharp edges.
 
     Returns
     -------
     Objective
-        Sizes that start below the limit stay above their start.
+        The objective with the limits. Sizes that start below the limit get their start as limit.
     """
     limits, start = objective.limits.copy(), objective.start
     for source in sources:
         pixels = source.pixels[np.isin(source.places, source.sizes)]
-        smallest = np.minimum(TINY * pixels, start[source.sizes])
+        smallest = np.minimum(SMALLEST_SIZE * pixels, start[source.sizes])
         limits[source.sizes, 0] = np.maximum(limits[source.sizes, 0], smallest)
     return attrs.evolve(objective, limits=limits)

@@ -1,4 +1,4 @@
-"""Lower points elsewhere: in neighbouring pixels, nearby, or anywhere on the map."""
+"""Lower points after a search: in neighbouring pixels, within an error, or elsewhere on the map."""
 
 from __future__ import annotations
 
@@ -17,78 +17,78 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 RELOCATED = (
-    "a source was not detected where it started, or shared the counts of another: the fit began "
-    "again where the counts exceed the prediction most"
+    "a source was not detected where it started, or shared the counts of another: the fit was "
+    "restarted where the counts exceed the prediction most"
 )
 
 
 @attrs.frozen(eq=False)
 class LowerPoint:
-    """A point that is lower than the end of a search.
+    """A point with a lower statistic than the end of a search.
 
     Parameters
     ----------
     z : array
         The point, in pixel coordinates, shape (n,).
     notes : tuple of str
-        Remarks for the user.
+        Notes for the user.
     """
 
     z: Array
     notes: tuple[str, ...] = ()
 
 
-def lower_elsewhere(cells: CellSearch, z: Array, errors: Array) -> LowerPoint | None:
-    """Look for a lower point around the end of a search.
+def find_lower_point(cells: CellSearch, z: Array, errors: Array) -> LowerPoint | None:
+    """Search for a lower point around the end of a search.
 
     Parameters
     ----------
     cells : CellSearch
-        The search among pixels; its calls are counted there.
+        The search among pixel cells, which counts the calls.
     z, errors : array
         The end of a search and its errors, in pixel coordinates, shape (n,).
 
     Returns
     -------
     LowerPoint or None
-        Where to begin again; None if nothing is lower.
+        The start of the next search; None if no point is lower.
     """
-    lower = cells.lower(z)
+    lower = cells.find_lower_cell(z)
     if lower is None:
-        lower = _nearby(cells, z, errors)
-    return relocated(cells, z) if lower is None else LowerPoint(lower)
+        lower = _find_lower_neighbour(cells, z, errors)
+    return relocate_source(cells, z) if lower is None else LowerPoint(lower)
 
 
-def _nearby(cells: CellSearch, z: Array, errors: Array) -> Array | None:
+def _find_lower_neighbour(cells: CellSearch, z: Array, errors: Array) -> Array | None:
     objective = cells.objective
-    kinked = (
+    may_be_non_smooth = (
         np.ones(len(z), dtype=bool)
         if objective.may_be_non_smooth is None
         else objective.may_be_non_smooth.copy()
     )
-    kinked[cells.pixels.lines] = False  # those have been searched by pixels
-    if not kinked.any():
+    may_be_non_smooth[cells.pixels.lines] = False  # these have been searched by pixel cells
+    if not may_be_non_smooth.any():
         return None
-    plain = attrs.evolve(objective, may_be_non_smooth=kinked)
-    lower, calls = find_lower_neighbour(plain, z, errors, cells.tolerance)
+    without_lines = attrs.evolve(objective, may_be_non_smooth=may_be_non_smooth)
+    lower, calls = find_lower_neighbour(without_lines, z, errors, cells.tolerance)
     cells.calls += calls
     return lower
 
 
-def relocated(cells: CellSearch, z: Array) -> LowerPoint | None:
-    """Return a lower minimum with an undetected source moved to where counts are in excess.
+def relocate_source(cells: CellSearch, z: Array) -> LowerPoint | None:
+    """Return a lower minimum with an undetected source moved to an excess of counts.
 
     Parameters
     ----------
     cells : CellSearch
-        The search among pixels.
+        The search among pixel cells, which counts the calls.
     z : array
         The end of a search, in pixel coordinates, shape (n,).
 
     Returns
     -------
     LowerPoint or None
-        None if all sources are detected, or none fits better elsewhere.
+        None if all sources are detected, or no source fits better elsewhere.
     """
     relocate, pixels = cells.objective.relocate, cells.pixels
     if relocate is None:
@@ -96,7 +96,7 @@ def relocated(cells: CellSearch, z: Array) -> LowerPoint | None:
     stat = cells.objective.total(z)
     sky = np.clip(pixels.to_sky(z), *pixels.sky.limits.T)
     for x in relocate(sky):
-        trial = cells.descend(pixels.moved(z, sky, x))
+        trial = cells.descend(pixels.update(z, sky, x))
         if cells.objective.total(trial.x) < stat - cells.gain:
             return LowerPoint(trial.x, (RELOCATED,))
     return None

@@ -29,8 +29,8 @@ from waiting import LIMIT
 KILLING = Path(__file__).with_name("killed_publishers.py")
 BIG = bytes(3_000_000)
 FULL = (
-    r"cannot be written: No space left on device \(.*[\d.]+ MB are free\); make room, or choose "
-    "another place with -o; nothing of this run is left there"
+    r"cannot be written: No space left on device \(.*[\d.]+ MB are free\); free some space, or "
+    "choose another folder with -o; nothing of this run was published"
 )
 
 
@@ -221,7 +221,7 @@ def test_a_place_that_is_too_small_is_refused_before_data_are_read(
     monkeypatch.setattr(space, "free_bytes", lambda place: 1000.0)
     stack = KeepsRuns()
     pipeline = toy_pipeline(4, geometry=Shared(bins=1000), stack=stack, make=[ToyMaker(fail=[1])])
-    says = r"is too small for this run: at least 0.026 MB are needed, and 0.001 MB are free; make"
+    says = r"is too small for this run: at least 0.026 MB are needed, and 0.001 MB are free; free"
     with pytest.raises(DiskError, match=says):
         run(tmp_path / "run", pipeline)
     assert list(tmp_path.iterdir()) == []
@@ -292,7 +292,7 @@ def test_without_locks_what_may_be_anothers_is_left_and_named(
 
     monkeypatch.setattr(folder_module, "take_lock", unsure)
     (tmp_path / ".run.part").mkdir()
-    with pytest.raises(OutputError, match=r"is there: another run is writing .*run, or was killed"):
+    with pytest.raises(OutputError, match=r"exists: another run is writing .*run, or was killed"):
         run(tmp_path / "run")
     assert (tmp_path / ".run.part").is_dir()
 
@@ -301,7 +301,7 @@ def test_without_locks_what_may_be_anothers_is_left_and_named(
 def test_a_link_is_no_place_for_a_run(tmp_path: Path, where: str) -> None:
     run(tmp_path / "run")
     (tmp_path / "link").symlink_to(tmp_path / where)
-    with pytest.raises(OutputError, match="link is a symbolic link; name the folder it leads to"):
+    with pytest.raises(OutputError, match="link is a symbolic link; give the folder it points to"):
         run(tmp_path / "link", None, overwrite=True)
     assert damage(tmp_path / "run") is None
 

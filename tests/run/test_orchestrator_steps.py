@@ -313,7 +313,7 @@ class TestOutcomes:
             orchestrator.reduce()
         (outcome,) = orchestrator.outcomes
         assert outcome.maker.startswith("maker forgets")
-        assert "make() gave None; return the dataset at its end" in outcome.reason
+        assert "make() returned None; it must return the dataset" in outcome.reason
 
     def test_a_maker_that_exits_fails_its_run_and_not_the_program(self) -> None:
         @component
@@ -359,7 +359,7 @@ class TestSelection:
     ) -> None:
         orchestrator = orchestrate(toy_pipeline(3, select=[Twice()]))
         assert orchestrator.select()["toy"]["OBS_ID"].tolist() == [1, 2, 3]
-        assert "3 runs asked for twice are taken once" in caplog.text
+        assert "ignored 3 duplicate runs of the selection" in caplog.text
 
     def test_a_selector_that_leaves_nothing_is_named(self) -> None:
         @component
@@ -485,7 +485,7 @@ class TestRefusals:
         orchestrator = orchestrate(pipeline)
         with pytest.raises(RuntimeError, match="nothing to add up") as error:
             orchestrator.run()
-        assert error.value.__notes__[0].startswith("this was in the estimator toy-total of ")
+        assert error.value.__notes__[0].startswith("raised in the estimator toy-total of ")
         assert list(orchestrator.result().estimates) == ["toy-total", "c"]
 
     def test_two_models_of_one_name_are_refused(self) -> None:

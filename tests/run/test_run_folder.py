@@ -165,7 +165,7 @@ def test_what_is_no_run_folder_is_never_replaced(tmp_path: Path, what: str) -> N
         (target / "thesis.tex").write_text("years")
     else:
         target.write_text("years")
-    with pytest.raises(OutputError, match="is no run folder of skyred, so it will not be replaced"):
+    with pytest.raises(OutputError, match="is not a run folder of skyred, so it is not replaced"):
         run(target, overwrite=True)
     assert target.exists()
     assert others(target) == set()
@@ -209,7 +209,7 @@ def test_a_failed_run_never_replaces_another_but_stands_beside_it(tmp_path: Path
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     recorder = Recorder()
-    with pytest.raises(OutputError, match=r"cannot be written: .*choose another place with -o"):
+    with pytest.raises(OutputError, match=r"cannot be written: .*choose another folder with -o"):
         run(tmp_path / "file" / "run", None, ("recorder", recorder))
     assert recorder.calls == []
 

@@ -1,4 +1,4 @@
-"""The orchestrator as a notebook shows it: which steps were taken, and what they are of."""
+"""The HTML of an orchestrator for notebooks: its steps and its pipeline."""
 
 from __future__ import annotations
 
@@ -13,7 +13,18 @@ if TYPE_CHECKING:
 
 
 def show(steps: Steps) -> str:
-    """Give the HTML of an orchestrator by its steps; takes none of them."""
+    """Return the HTML of an orchestrator; no step is run.
+
+    Parameters
+    ----------
+    steps : Steps
+        The steps of the orchestrator.
+
+    Returns
+    -------
+    str
+        The HTML.
+    """
     return page(
         paragraph(bold("Orchestrator"), f" on the engine {steps.engine.kind}"),
         table(("Step", "State", "Time", "What it gave"), [_row(steps, name) for name in STEPS]),

@@ -22,7 +22,7 @@ from skyred.interfaces.records import Owner
 from skyred.plugins import Plugins
 from skyred.run.cache import Cache
 from skyred.run.cached_chunks import EntryCache
-from skyred.run.reduce import _Begun, _chunks
+from skyred.run.reduce import _chunks, _EntryReduction
 from skyred.run.select import select
 
 RUNS = (1, 2, 3)
@@ -148,16 +148,18 @@ class World:
         plan = _begun(self, entry, reduction, plugins)
         chunks = _chunks(plan, selection)
         return {
-            int(observation.obs_id): plan.keeper.key(chunk)
+            int(observation.obs_id): plan.entry_cache.key(chunk)
             for chunk in chunks
             for observation in chunk.observations
         }
 
 
-def _begun(world: World, entry: str, reduction: Reduction, plugins: Plugins) -> _Begun:
+def _begun(world: World, entry: str, reduction: Reduction, plugins: Plugins) -> _EntryReduction:
     reduction = reduction.with_name(entry)
-    keeper = EntryCache.of(Cache(world.folder, b""), reduction, reduction.make, plugins.catalog)
-    return _Begun(entry, reduction, reduction.make, (), keeper, None)
+    entry_cache = EntryCache.of(
+        Cache(world.folder, b""), reduction, reduction.make, plugins.catalog
+    )
+    return _EntryReduction(entry, reduction, reduction.make, (), entry_cache, None)
 
 
 def _plugins(world: World) -> Plugins:
@@ -358,8 +360,8 @@ def test_source_that_changed_after_it_was_imported_is_not_cached(tmp_path: Path)
     path.write_text("FACTOR = 2\n")
     os.utime(path, (2**33, 2**33))
     reduction = world.pipeline(plugins).data["hess"].with_name("hess")
-    keeper = EntryCache.of(Cache(tmp_path, b""), reduction, reduction.make, plugins.catalog)
-    assert keeper.recipe is None
+    entry_cache = EntryCache.of(Cache(tmp_path, b""), reduction, reduction.make, plugins.catalog)
+    assert entry_cache.recipe is None
 
 
 def test_a_file_that_changes_while_chunks_are_made_spoils_what_is_kept_of_them(
@@ -372,10 +374,10 @@ def test_a_file_that_changes_while_chunks_are_made_spoils_what_is_kept_of_them(
     plugins = _plugins(world)
     reduction = world.pipeline(plugins).data["hess"].with_name("hess")
     (tmp_path / "chunks").mkdir()
-    keeper = EntryCache.of(
+    entry_cache = EntryCache.of(
         Cache(tmp_path / "chunks", b"s"), reduction, reduction.make, plugins.catalog
     )
     _text("sources.reg")(world)
-    keeper.put("ab" * 32, Partial(np.ones(3), (Outcome("hess", 1, "made"),)))
-    assert not keeper.holds("ab" * 32)
+    entry_cache.put("ab" * 32, Partial(np.ones(3), (Outcome("hess", 1, "made"),)))
+    assert not entry_cache.contains("ab" * 32)
     assert "changed meanwhile" in caplog.text

@@ -155,4 +155,4 @@ def test_a_covariance_of_other_parameters_is_left_out_with_a_warning(tmp_path, c
     write_models(tmp_path / "both.yaml", Models([one, other]))
     (tmp_path / "one_covariance.dat").replace(tmp_path / "both_covariance.dat")
     assert read_models(tmp_path / "both.yaml").names == ["a", "b"]
-    assert "does not fit its models" in caplog.text
+    assert "does not match its models" in caplog.text

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skyred.errors import DiskError
-from skyred.io.disk import free_bytes, gave_out, megabytes, sync
+from skyred.io.disk import disk_failure, free_bytes, megabytes, sync
 
 if TYPE_CHECKING:
     from gammapy.data import ObservationTable
@@ -62,7 +62,7 @@ def disk_errors(path: Path, needed: float = 0) -> Iterator[None]:
     except DiskError:
         raise
     except Exception as error:
-        if not (reason := gave_out(error)):
+        if not (reason := disk_failure(error)):
             raise
         raise DiskError(
             f"{path} cannot be written: {reason} ({_describe_space(path, needed)}); free some "

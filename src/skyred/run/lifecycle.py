@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from skyred.io.disk import gave_out
+from skyred.io.disk import disk_failure
 from skyred.plugins import Plugins
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class Watchers:
                 fault = f"plugin {name!r} failed in {hook}: {type(error).__name__}: {error}"
                 log.warning(fault, exc_info=True)
                 self.faults.append(fault)
-                if hook == "skyred_run_finished" and gave_out(error):
+                if hook == "skyred_run_finished" and disk_failure(error):
                     disk_error = disk_error or error
         if disk_error is not None:
             raise disk_error

@@ -22,7 +22,7 @@ from skyred.interfaces.records import Owner
 from skyred.plugins import Plugins
 from skyred.run.cache import Cache
 from skyred.run.cached_chunks import EntryCache
-from skyred.run.reduce import _chunks, _EntryReduction
+from skyred.run.reduce import _EntryReduction, _iter_chunks
 from skyred.run.select import select
 
 RUNS = (1, 2, 3)
@@ -146,7 +146,7 @@ class World:
         ((entry, reduction),) = pipeline.entries()
         selection = select(entry, reduction, plugins)
         plan = _begun(self, entry, reduction, plugins)
-        chunks = _chunks(plan, selection)
+        chunks = _iter_chunks(plan, selection)
         return {
             int(observation.obs_id): plan.entry_cache.key(chunk)
             for chunk in chunks

@@ -106,11 +106,11 @@ def test_nothing_yet_is_shown_as_well() -> None:
 
 def test_an_orchestrator_shows_which_steps_were_taken_and_takes_none() -> None:
     orchestrator = orchestrate()
-    assert [row[1] for row in read(orchestrator).tables[0][1:]] == ["to be taken"] * 5
+    assert [row[1] for row in read(orchestrator).tables[0][1:]] == ["not run"] * 5
     assert orchestrator.steps == ()
     orchestrator.reduce()
     shown = read(orchestrator)
-    assert [row[1] for row in shown.tables[0][1:]] == ["taken", "taken", *["to be taken"] * 3]
+    assert [row[1] for row in shown.tables[0][1:]] == ["done", "done", *["not run"] * 3]
     assert shown.row("select")[3] == "5 observations"
     assert "toy-fill" in shown.text
 
@@ -119,4 +119,4 @@ def test_an_orchestrator_shows_what_was_replaced() -> None:
     orchestrator = orchestrate()
     orchestrator.datasets = orchestrate().reduce()
     rows = read(orchestrator).tables[0][1:]
-    assert [row[1] for row in rows] == ["not needed", "replaced from Python", *["to be taken"] * 3]
+    assert [row[1] for row in rows] == ["not needed", "replaced from Python", *["not run"] * 3]

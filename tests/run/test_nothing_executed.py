@@ -198,7 +198,7 @@ def test_a_changed_file_is_named(folder: Path, name: str) -> None:
     content = bytearray((folder / name).read_bytes())
     content[len(content) // 2] ^= 1
     (folder / name).write_bytes(content)
-    says = rf"{name} is not what SHA256SUMS says.*verify=False\) reads it all the same"
+    says = rf"{name} is not what SHA256SUMS says.*verify=False\) reads it without this check"
     with pytest.raises(OutputError, match=says):
         Result.read(folder, plugins=toy_plugins())
 
@@ -221,7 +221,7 @@ def test_sums_that_were_cut_are_no_sums(folder: Path, cut: str) -> None:
     sums = folder / "SHA256SUMS"
     lines = [line for line in sums.read_text().splitlines(True) if cut and cut not in line]
     sums.write_text("".join(lines))
-    with pytest.raises(OutputError, match=r"SHA256SUMS does not state config\.yaml"):
+    with pytest.raises(OutputError, match=r"SHA256SUMS does not list config\.yaml"):
         Result.read(folder, plugins=toy_plugins())
 
 

@@ -305,5 +305,5 @@ def test_estimates_and_entries_of_any_allowed_name_read_back(tmp_path: Path, nam
 
 
 def test_a_folder_that_is_no_run_folder_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match=r"is no run folder: it holds no config\.yaml"):
+    with pytest.raises(OutputError, match=r"is not a run folder: it has no config\.yaml"):
         Result.read(tmp_path)

@@ -62,8 +62,8 @@ class ValidRuns:
     """The runs that can be used, as the archive returns them or as they were inspected.
 
     Each run is read when it is reached, and nothing keeps it afterwards: the memory does not grow
-    with the number of runs. A run with a fault is left out with a warning; the status table gives
-    the reason once it is reduced. `len` reads all runs.
+    with the number of runs. A run with a fault is left out with a warning; the observation log
+    gives the reason once it is reduced. `len` reads all runs.
 
     Parameters
     ----------

@@ -63,7 +63,7 @@ def run_to_folder(
     if error is not None:
         log.error("the run did not finish; its outputs so far are in %s", published)
         raise error
-    return orchestrator.result().placed(published)
+    return orchestrator.result().with_folder(published)
 
 
 def _run_steps(

@@ -131,7 +131,7 @@ def describe(outcomes: Sequence[Outcome]) -> str:
         for outcome in outcomes[:MAX_DESCRIBED]
     ]
     if (more := len(outcomes) - MAX_DESCRIBED) > 0:
-        lines.append(f"  and {more} more: see the status table (observations.ecsv)")
+        lines.append(f"  and {more} more: see the observation log (observations.ecsv)")
     return "\n".join(lines)
 
 

@@ -18,7 +18,7 @@ from skyred.interfaces.records import STATUSES, STEPS, FitResult, Outcome, Run, 
 from skyred.io.streaming import Workers
 from skyred.likelihood import objective_of, restored_on_error
 from skyred.plugins import Plugins
-from skyred.result.load_datasets import gather
+from skyred.result.load_datasets import load_datasets
 from skyred.run.build_models import build_models
 from skyred.run.cache import Cache
 from skyred.run.lifecycle import Watchers
@@ -161,7 +161,7 @@ class Steps:
 
         self.outcomes, self.reduced = [], []
         inputs_by_name = {
-            name: gather(name, entry)
+            name: load_datasets(name, entry)
             for name, entry in self._active_entries()
             if isinstance(entry, ReducedData)
         }

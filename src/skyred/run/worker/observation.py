@@ -36,7 +36,7 @@ class RunReduction:
     observation : Observation
         The observation as the archive returned it.
     step : str
-        The current step, for the status table.
+        The current step, for the observation log.
     outcome : Outcome
         The outcome, once `run` is done.
     total_invalid : bool

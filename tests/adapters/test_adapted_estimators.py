@@ -246,5 +246,5 @@ def test_what_has_no_format_is_told_by_name(tmp_path: Path) -> None:
         GammapyProduct("it", object()).write(tmp_path)
     with pytest.raises(TypeError, match=r"a\.b is a object; numbers, texts"):
         GammapyProduct("it", {"a": {"b": object()}}).write(tmp_path)
-    with pytest.raises(TypeError, match="nothing is known of"):
+    with pytest.raises(TypeError, match="is of no known format"):
         GammapyProduct.read(tmp_path, "other", None)

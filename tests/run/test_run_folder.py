@@ -84,9 +84,9 @@ def test_a_run_folder_holds_everything_and_reads_back(tmp_path: Path) -> None:
     assert Pipeline.from_yaml(again.config, plugins=plugins) == pipeline
     assert again.digest == result.digest == pipeline.digest()
     assert [o.status for o in again.outcomes] == ["made", "skipped", "made", "made", "made"]
-    for one, other in zip(again.outcomes, result.outcomes, strict=True):
+    for first, second in zip(again.outcomes, result.outcomes, strict=True):
         # NaN is unlike itself
-        assert attrs.evolve(one, background_norm=0) == attrs.evolve(other, background_norm=0)
+        assert attrs.evolve(first, background_norm=0) == attrs.evolve(second, background_norm=0)
     assert again.datasets is not None
     assert again.datasets.names == ["toy"]
     assert (again.datasets[0].counts.data == result.datasets[0].counts.data).all()
@@ -107,8 +107,8 @@ def test_a_second_run_gives_the_same_products(tmp_path: Path) -> None:
         run(tmp_path / name)
     for path in ("config.yaml", "fit.yaml", "models_covariance.dat", "estimates/toy-total.txt"):
         assert (tmp_path / "a" / path).read_bytes() == (tmp_path / "b" / path).read_bytes()
-    one, other = (undated(tmp_path / name / "models.yaml") for name in ("a", "b"))
-    assert one == other
+    first, second = (undated(tmp_path / name / "models.yaml") for name in ("a", "b"))
+    assert first == second
 
 
 def undated(path: Path) -> list[str]:
@@ -149,7 +149,7 @@ def test_an_existing_target_is_refused_before_any_work(tmp_path: Path) -> None:
     run(tmp_path / "run")
     before = (tmp_path / "run" / "report.json").read_bytes()
     recorder = Recorder()
-    with pytest.raises(OutputError, match=r"exists already; .* \(--overwrite\)") as caught:
+    with pytest.raises(OutputError, match=r"already exists; .* \(--overwrite\)") as caught:
         run(tmp_path / "run", None, ("recorder", recorder))
     assert caught.value.exit_code == 2
     assert recorder.calls == []
@@ -190,7 +190,7 @@ def test_a_run_that_did_not_finish_is_replaced_by_the_same_command(tmp_path: Pat
     result = run(tmp_path / "run", full(3))
     assert result.report["state"] == "finished"
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
-    with pytest.raises(OutputError, match="exists already"):
+    with pytest.raises(OutputError, match="already exists"):
         run(tmp_path / "run", full(3))
 
 
@@ -201,9 +201,9 @@ def test_a_failed_run_never_replaces_another_but_stands_beside_it(tmp_path: Path
         with pytest.raises(RunsFailedError):
             run(tmp_path / "run", full(3, make=[ToyMaker(fail=[1])]), overwrite=True)
     assert (tmp_path / "run" / "report.json").read_bytes() == before
-    beside = others(tmp_path / "run")
-    assert len(beside) == 2
-    assert all(state(tmp_path / name) == "failed" for name in beside)
+    parent_names = others(tmp_path / "run")
+    assert len(parent_names) == 2
+    assert all(state(tmp_path / name) == "failed" for name in parent_names)
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:

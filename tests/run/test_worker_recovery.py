@@ -56,8 +56,8 @@ class Fragile(InlineExecutor):
         self.rule = rule
 
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
-        lost = args[1] if len(args) > 1 else {}
-        ids = {int(o.obs_id) for o in args[0].observations} - set(lost) if args else set()
+        excluded = args[1] if len(args) > 1 else {}
+        ids = {int(o.obs_id) for o in args[0].observations} - set(excluded) if args else set()
         if self.rule(ids):
             future: Future[Any] = Future()
             future.set_exception(BrokenExecutor("gone"))
@@ -86,10 +86,10 @@ def test_a_pipeline_loses_no_more_than_the_run_that_kills() -> None:
             return Fragile(lambda ids: 5 in ids)
 
     pipeline = toy_pipeline(7, stack=ToySum(chunk=3), on_error="skip")
-    one = Orchestrator(pipeline, plugins=toy_plugins(), engine=Weak())
-    other = Orchestrator(
+    killed = Orchestrator(pipeline, plugins=toy_plugins(), engine=Weak())
+    failed = Orchestrator(
         toy_pipeline(7, make=[ToyMaker(fail=[5])], stack=ToySum(chunk=3), on_error="skip"),
         plugins=toy_plugins(),
     )
-    assert one.reduce()[0].counts.data.tobytes() == other.reduce()[0].counts.data.tobytes()
-    assert [o.status for o in one.outcomes] == [o.status for o in other.outcomes]
+    assert killed.reduce()[0].counts.data.tobytes() == failed.reduce()[0].counts.data.tobytes()
+    assert [o.status for o in killed.outcomes] == [o.status for o in failed.outcomes]

@@ -197,6 +197,6 @@ class _Exporter:
             f"The results go to FOLDER, by default {self._results}.",
         ]
         if any(True for _ in self.pipeline.reductions()):
-            lines += ["", "A run that cannot be read or reduced ends the script, and files are not",
-                      "looked at before they are used: skyred does both."]  # fmt: skip
+            lines += ["", "A run that cannot be read or reduced stops the script, and files are",
+                      "not inspected before they are used: skyred handles both."]  # fmt: skip
         return lines

@@ -45,13 +45,13 @@ def damage(folder: Path, names: Iterable[str] | None = None) -> str | None:
         return f"{SUMS} cannot be read"
     stated = dict(_parse_line(line) for line in lines if line)
     if names is not None and stated.keys() != set(names):
-        return f"{SUMS} does not list the files that belong there"
+        return f"{SUMS} does not list the expected files"
     for name, digest in stated.items():
         if not (folder / name).is_file():
             return f"{name} is missing"
         try:
             if _digest(folder / name) != digest:
-                return f"{name} is not what {SUMS} says: it was changed or damaged"
+                return f"{name} does not match {SUMS}: it was changed or damaged"
         except OSError:
             return f"{name} cannot be read"
     return None

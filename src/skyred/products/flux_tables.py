@@ -110,7 +110,7 @@ def flux_table(flux: FluxPoints, sed_type: str, details: Table) -> Table:
         A row for each interval or region.
     """
     table = flux.to_table(sed_type=sed_type)
-    # gammapy does not write these two here
+    # gammapy drops both when it builds the rows
     table.meta |= {"SED_TYPE": sed_type, "UL_CONF": round(erf(flux.n_sigma_ul / 2**0.5), 7)}
     for name in ("time_min", "time_max"):
         if name in table.colnames:

@@ -117,7 +117,7 @@ class LightCurveProduct(Product):
         Returns
         -------
         list of Variability or None
-            The result for each energy bin; None if there are too few fluxes.
+            The result for each energy bin; None if there are fewer than two fluxes.
         """
         from skyred.likelihood.flux.variability import Variability
 

@@ -168,9 +168,9 @@ class EnergyBin:
         if limited.any():
             highest = np.nanmax(np.abs(np.concatenate([self.flux, self.limit])))
             arrows = 0.4 * self.limit if logarithmic else np.full(len(self.limit), 0.07 * highest)
-            ax.errorbar(self.middle[limited], self.limit[limited], yerr=arrows[limited], uplims=True,
-                        xerr=[side[limited] for side in spans], linestyle="none", markersize=0,
-                        color=colour)  # fmt: skip
+            ax.errorbar(self.middle[limited], self.limit[limited], yerr=arrows[limited],
+                        uplims=True, xerr=[side[limited] for side in spans], linestyle="none",
+                        markersize=0, color=colour)  # fmt: skip
 
 
 def flux_ratio(bins: Sequence[EnergyBin]) -> float:

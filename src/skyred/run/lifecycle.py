@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 @attrs.define
 class Watchers:
-    """Calls the lifecycle hooks of plugins, and collects the errors raised in them.
+    """The lifecycle hooks of plugins, and the errors raised in them.
 
     Parameters
     ----------

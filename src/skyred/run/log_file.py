@@ -13,7 +13,7 @@ from typing import Any
 
 
 class JsonLines(logging.Formatter):
-    """Formats a log record as one line of JSON: time, level, logger, message, traceback."""
+    """A formatter of log records as lines of JSON: time, level, logger, message, traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return a log record as JSON.

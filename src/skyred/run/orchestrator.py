@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Orchestrator:
-    """Runs a pipeline, all at once or step by step.
+    """The runner of a pipeline, for all steps at once or one by one.
 
     The methods `select`, `reduce`, `model`, `fit` and `estimate` run a step, and the steps before
     it that have not run yet. The attributes `observations`, `datasets`, `models`, `fit_result` and
@@ -137,7 +137,7 @@ class Orchestrator:
         Returns
         -------
         Models or None
-            The current models; None if the datasets have none.
+            The current models.
 
         Raises
         ------

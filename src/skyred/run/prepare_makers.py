@@ -98,5 +98,7 @@ class ValidRuns:
 
     def _warn(self, obs_id: int, error: InspectionFailed) -> None:
         if obs_id not in self._warned:
-            log.warning("data.%s: nothing is learnt from run %d: %s", self.entry, obs_id, error)
+            log.warning(
+                "data.%s: makers are prepared without run %d: %s", self.entry, obs_id, error
+            )
             self._warned.add(obs_id)

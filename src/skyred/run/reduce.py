@@ -30,7 +30,7 @@ LOOK_AHEAD = 2  # chunks per slot of the engine: enough to keep it busy with lit
 
 @attrs.frozen
 class Reducer:
-    """Reduces data entries, one after the other, on the same workers.
+    """A reducer of data entries, one after the other, on the same workers.
 
     Parameters
     ----------

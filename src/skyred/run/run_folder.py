@@ -200,7 +200,7 @@ def _check_target(target: Path, overwrite: bool) -> None:
         return  # repeating the command continues the run
     if not overwrite:
         raise OutputError(
-            f"{target} exists already; choose another folder (-o), or replace it (--overwrite)"
+            f"{target} already exists; choose another folder (-o), or replace it (--overwrite)"
         )
     if not is_run_folder(target):
         raise OutputError(f"{target} is not a run folder of skyred, so it is not replaced")

@@ -35,7 +35,7 @@ _TOLERATE_HINT = "use those with faults nevertheless (data.{}.on_fault: note), "
 
 @attrs.define(eq=False)
 class Steps:
-    """Runs the steps of a pipeline, each once, and keeps their outputs.
+    """The steps of a pipeline, each run once, with their outputs.
 
     Parameters
     ----------

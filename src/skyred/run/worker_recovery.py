@@ -46,7 +46,7 @@ def reduce_run_by_run(workers: Workers, chunk: Chunk) -> Partial:
     try:
         return workers.attempt(reduce_chunk, chunk, killed_alone)
     except LOST as error:
-        reason = f"the worker died of {_describe_runs(chunk)}, though not of any run alone"
+        reason = f"the worker that reduced {_describe_runs(chunk)} together died"
         failures = _failed_outcomes(
             chunk, f"{reason} ({error}): out of memory? try a smaller stack.chunk"
         )

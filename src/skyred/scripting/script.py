@@ -136,6 +136,20 @@ class Script:
         The code of the entry's datasets: by default the variable ``datasets``.
     datasets_made : list of ScriptDatasets
         The datasets of all entries, for estimators.
+    imports : dict of str to set of str
+        The imported names by module; see `use`.
+    constants : dict of str to str
+        The code of constants by name; see `constant`.
+    functions : list of str
+        The code of complete functions; see `function`.
+    names : set of str
+        The names of functions in use; see `name`.
+    shared : dict of str to str
+        The names of shared functions by their code; see `shared`.
+    parameters : dict of str to str
+        The first parameter of each link label; see `linked`.
+    locals : set of str
+        The names of variables in use in the current function; see `local`.
     """
 
     body: Block = attrs.field(factory=_body)
@@ -353,7 +367,7 @@ class Script:
         return None if first == parameter else first
 
     def shared(self, head: str, doc: str, *lines: str) -> str:
-        """Define a function for all entries, unless the same one exists already.
+        """Define a function for all entries, unless the same one already exists.
 
         Parameters
         ----------

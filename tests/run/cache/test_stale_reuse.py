@@ -276,8 +276,8 @@ def _comment_in_index(world: World) -> None:
 Change = Callable[[World], Any]
 
 CHANGES: dict[str, tuple[Change, frozenset[int]]] = {
-    **{path: (_set(f"data.hess.{path}", text), ALL) for path, text in OPTIONS.items()},
-    **{path: (_set(path, text), NONE) for path, text in NO_OPTIONS.items()},
+    **{path: (_set(f"data.hess.{path}", value), ALL) for path, value in OPTIONS.items()},
+    **{path: (_set(path, value), NONE) for path, value in NO_OPTIONS.items()},
     **{f"row of run {run}": (_row(run), frozenset({run})) for run in RUNS},
     **{f"HDU of run {run}": (_hdu(run), frozenset({run})) for run in RUNS},
     "region file": (_text("sources.reg"), ALL),
@@ -306,11 +306,11 @@ def concerned(
     return {run for run in RUNS if after[run] != keys[run]}
 
 
-@pytest.mark.parametrize("what", CHANGES)
+@pytest.mark.parametrize("change_name", CHANGES)
 def test_any_single_change_is_seen_by_the_chunks_that_it_concerns_and_by_no_other(
-    what: str, before: tuple[World, dict[int, str]], tmp_path_factory: pytest.TempPathFactory
+    change_name: str, before: tuple[World, dict[int, str]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    change, expected = CHANGES[what]
+    change, expected = CHANGES[change_name]
     assert concerned(before, change, tmp_path_factory) == expected
 
 
@@ -345,9 +345,11 @@ def test_another_version_of_what_does_the_numbers_makes_all_anew(
     package: str, before: tuple[World, dict[int, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world, keys = before
-    known = skyred.run.cache.keys.version
+    real_version = skyred.run.cache.keys.version
     monkeypatch.setattr(
-        skyred.run.cache.keys, "version", lambda name: "9" if name == package else known(name)
+        skyred.run.cache.keys,
+        "version",
+        lambda name: "9" if name == package else real_version(name),
     )
     after = world.keys()
     assert all(after[run] != keys[run] for run in RUNS)

@@ -16,9 +16,9 @@ def chunk() -> Chunk:
 
 
 def test_the_same_source_makes_it(chunk: Chunk) -> None:
-    code = code_of(type(each) for each in components_of(chunk.reduction, chunk.makers))
+    code = code_of(type(component) for component in components_of(chunk.reduction, chunk.makers))
     done = reduce_chunk(attrs.evolve(chunk, code=code))
-    assert {each.status for each in done.outcomes} == {"made"}
+    assert {outcome.status for outcome in done.outcomes} == {"made"}
 
 
 def test_other_source_is_told_and_makes_nothing(chunk: Chunk) -> None:

@@ -17,7 +17,7 @@ COMPILED = {".pyc", ".pyo"}
 
 
 class NoCacheError(SkyredError):
-    """Raised if the result of a component cannot be cached, with the reason."""
+    """Error for results that cannot be cached, with the reason."""
 
 
 def code_digests(component_classes: Iterable[type[Fields]]) -> dict[str, str]:

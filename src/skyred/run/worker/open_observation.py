@@ -27,7 +27,7 @@ EVENTS_ATTRIBUTES = ("_pointing", "_meta")
 
 
 class InspectionFailed(Exception):  # noqa: N818 - a result of the inspection
-    """Raised if the files of a run have faults."""
+    """Error for faults in the files of a run."""
 
 
 def inspect_observation(

@@ -135,7 +135,8 @@ def parameters(models: Models) -> list[tuple[object, ...]]:
     order: dict[int, int] = {}
     return [
         (parameter.name, parameter.value, str(parameter.unit), str(parameter.min),
-         str(parameter.max), parameter.frozen, parameter.prior and parameter.prior.to_dict(full_output=True),
+         str(parameter.max), parameter.frozen,
+         parameter.prior and parameter.prior.to_dict(full_output=True),
          order.setdefault(id(parameter), len(order)))
         for model in models
         for parameter in model.parameters

@@ -64,12 +64,10 @@ def inspect_observation(
     # a fault of a whole file is never tolerated: its content is unknown
     if fatal := [fault for fault in inspection.faults if not (tolerant and fault.hdu)]:
         raise InspectionFailed("; ".join(str(fault) for fault in fatal))
-    return open_observation(observation, inspection.hdus), [
-        str(finding) for finding in inspection.findings
-    ]
+    return opened(observation, inspection.hdus), [str(finding) for finding in inspection.findings]
 
 
-def open_observation(observation: Observation, hdus: Mapping[str, BinTableHDU]) -> Observation:
+def opened(observation: Observation, hdus: Mapping[str, BinTableHDU]) -> Observation:
     """Return a copy of an observation that reads from HDUs in memory, each converted once.
 
     gammapy opens and decompresses the file for each part, and for IRFs at each use: 13 times per

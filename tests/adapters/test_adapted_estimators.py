@@ -244,7 +244,7 @@ def test_names_and_numbers_alone_come_back_from_yaml(tmp_path: Path) -> None:
 def test_what_has_no_format_is_told_by_name(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="it: a object cannot be written"):
         GammapyProduct("it", object()).write(tmp_path)
-    with pytest.raises(TypeError, match=r"a\.b is a object; numbers, texts"):
+    with pytest.raises(TypeError, match=r"a\.b is a object; only numbers, strings"):
         GammapyProduct("it", {"a": {"b": object()}}).write(tmp_path)
-    with pytest.raises(TypeError, match="nothing is known of"):
+    with pytest.raises(TypeError, match="is of no known format"):
         GammapyProduct.read(tmp_path, "other", None)

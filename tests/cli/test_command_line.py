@@ -55,7 +55,7 @@ class TestRun:
         assert invoke("run", name).exit_code == 0
         refused = invoke("run", name)
         assert refused.exit_code == 2
-        assert "exists already" in refused.stderr
+        assert "already exists" in refused.stderr
         assert "Traceback" not in refused.stderr
         assert invoke("run", name, "--overwrite").exit_code == 0
         assert invoke("run", name, "-o", "elsewhere").exit_code == 0

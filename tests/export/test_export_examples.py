@@ -90,8 +90,8 @@ PIPELINES = {
 
 def of(name: str) -> str:
     geometry, make, stack, model = PIPELINES[name]
-    text = MORE.replace("GEOMETRY", geometry).replace("MAKE", make).replace("MODEL", model)
-    return text.replace("{kind: STACK}", f"\n      kind: {stack}")
+    script = MORE.replace("GEOMETRY", geometry).replace("MAKE", make).replace("MODEL", model)
+    return script.replace("{kind: STACK}", f"\n      kind: {stack}")
 
 
 @pytest.fixture(autouse=True)
@@ -105,10 +105,10 @@ def archives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def require_neat(scripts: dict[str, str], folder: Path) -> None:
     """Raise unless a formatter and a linter find nothing, and nothing is said of skyred."""
-    for name, text in scripts.items():
-        compile(text, name, "exec")
-        assert not [line for line in text.split("\n") if "import" in line and "skyred" in line]
-        (folder / f"{name.replace('-', '_')}.py").write_text(text, encoding="utf-8")
+    for name, script in scripts.items():
+        compile(script, name, "exec")
+        assert not [line for line in script.split("\n") if "import" in line and "skyred" in line]
+        (folder / f"{name.replace('-', '_')}.py").write_text(script, encoding="utf-8")
     rules = "E,F,W,I,N,UP,B,C4,SIM,RET,RUF,D1"
     checks = (
         ["format", "--diff", "--isolated", "--line-length", "88"],
@@ -116,18 +116,18 @@ def require_neat(scripts: dict[str, str], folder: Path) -> None:
     )
     for check in checks:
         command = [sys.executable, "-m", "ruff", *check, "--no-cache", str(folder)]
-        found = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert found.returncode == 0, found.stdout + found.stderr
+        completed = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert completed.returncode == 0, completed.stdout + completed.stderr
 
 
 def require_writing_twice(scripts: dict[str, str]) -> None:
     """Raise unless each file that is written may be there already: a script is run again."""
-    for name, text in scripts.items():
-        calls = [each for each in ast.walk(ast.parse(text)) if isinstance(each, ast.Call)]
-        writes = [each for each in calls if getattr(each.func, "attr", "") == "write"]
+    for name, script in scripts.items():
+        calls = [node for node in ast.walk(ast.parse(script)) if isinstance(node, ast.Call)]
+        writes = [call for call in calls if getattr(call.func, "attr", "") == "write"]
         assert writes, name
         for call in writes:
-            assert "overwrite" in [each.arg for each in call.keywords], ast.unparse(call)
+            assert "overwrite" in [keyword.arg for keyword in call.keywords], ast.unparse(call)
 
 
 def test_examples_are_exported_as_neat_scripts(tmp_path: Path) -> None:
@@ -160,10 +160,10 @@ def test_all_that_has_no_plain_form_is_named_at_once(name: str, catalog: Catalog
         pytest.skip("needs the plugin skyred-example")
     owners = {entry.cls: entry.owner.distribution for entry in catalog}
     with pytest.raises(ExportError) as raised:
-        export(Pipeline.from_yaml(path), path.name, lambda each: owners[type(each)])
+        export(Pipeline.from_yaml(path), path.name, lambda component: owners[type(component)])
     assert raised.value.exit_code == 2
-    for text in LACKING[name]:
-        assert text in str(raised.value)
+    for message in LACKING[name]:
+        assert message in str(raised.value)
     if name == "nights":
         assert "`zenith-veto` of skyred-example has no plain gammapy form" in str(raised.value)
 

@@ -74,11 +74,12 @@ def test_a_subclass_that_says_nothing_of_its_own_is_refused(pipeline: Pipeline) 
 
 
 def test_a_subclass_that_takes_the_form_of_its_parent_is_exported(pipeline: Pipeline) -> None:
-    made = [
+    scripts = [
         with_maker(pipeline, cls(methods=["aeff-max"])).to_script() for cls in (Renamed, SafeMask)
     ]
-    assert "SafeMaskMaker(" in made[0]
-    assert made[0].split("import", 1)[1] == made[1].split("import", 1)[1]  # but for the digest
+    assert "SafeMaskMaker(" in scripts[0]
+    # the same but for the digest
+    assert scripts[0].split("import", 1)[1] == scripts[1].split("import", 1)[1]
 
 
 def test_a_subclass_within_a_component_is_refused(pipeline: Pipeline) -> None:

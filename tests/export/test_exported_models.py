@@ -123,8 +123,8 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def both(model: str) -> tuple[Models, Models]:
     """Build models as skyred does, and as the exported script does."""
     datasets = Datasets([map_dataset("hess"), spectrum_dataset("other")])
-    text = PIPELINE.replace("GEOMETRY", GEOMETRY).replace("MODEL", model)
-    pipeline = Pipeline.from_yaml(text)
+    config = PIPELINE.replace("GEOMETRY", GEOMETRY).replace("MODEL", model)
+    pipeline = Pipeline.from_yaml(config)
     namespace: dict[str, Any] = {"__name__": "exported"}
     exec(compile(pipeline.to_script(), "exported.py", "exec"), namespace)
     return build_models(pipeline.model, datasets), namespace["build_models"](datasets)
@@ -134,11 +134,12 @@ def parameters(models: Models) -> list[tuple[object, ...]]:
     """List all of each parameter, and which of them it is: linked ones are one."""
     order: dict[int, int] = {}
     return [
-        (each.name, each.value, str(each.unit), str(each.min), str(each.max), each.frozen,
-         each.prior and each.prior.to_dict(full_output=True),
-         order.setdefault(id(each), len(order)))
+        (parameter.name, parameter.value, str(parameter.unit), str(parameter.min),
+         str(parameter.max), parameter.frozen,
+         parameter.prior and parameter.prior.to_dict(full_output=True),
+         order.setdefault(id(parameter), len(order)))
         for model in models
-        for each in model.parameters
+        for parameter in model.parameters
     ]  # fmt: skip
 
 
@@ -147,19 +148,19 @@ def parameters(models: Models) -> list[tuple[object, ...]]:
 def test_exported_models_are_those_that_are_built(name: str) -> None:
     built, exported = both(MODELS[name])
     assert exported.names == built.names
-    assert [type(each) for each in exported] == [type(each) for each in built]
+    assert [type(model) for model in exported] == [type(model) for model in built]
     assert parameters(exported) == parameters(built)
     for ours, theirs in zip(built, exported, strict=True):
         assert theirs.datasets_names == ours.datasets_names
         for part in ("spectral_model", "spatial_model", "temporal_model"):
-            parts = [getattr(each, part, None) for each in (ours, theirs)]
+            parts = [getattr(model, part, None) for model in (ours, theirs)]
             assert type(parts[0]) is type(parts[1])
         np.testing.assert_array_equal(
             theirs.spectral_model(ENERGIES).value, ours.spectral_model(ENERGIES).value
         )
         if (spatial := getattr(ours, "spatial_model", None)) is not None:
             assert theirs.spatial_model.frame == spatial.frame
-            values = [each.spatial_model.evaluate_geom for each in (theirs, ours)]
+            values = [model.spatial_model.evaluate_geom for model in (theirs, ours)]
             geom = WcsGeom.create(skydir=spatial.position, width=0.3, binsz=0.05, frame="icrs")
             np.testing.assert_array_equal(*(value(geom).value for value in values))
 
@@ -167,7 +168,7 @@ def test_exported_models_are_those_that_are_built(name: str) -> None:
 @pytest.mark.usefixtures("files")
 def test_linked_parameters_are_one_in_the_script() -> None:
     _, exported = both(MODELS["links"])
-    one, other = (each.spectral_model for each in exported)
-    assert one.index is other.index
-    assert one.lambda_ is other.lambda_
-    assert one.amplitude is not other.amplitude
+    first, second = (model.spectral_model for model in exported)
+    assert first.index is second.index
+    assert first.lambda_ is second.lambda_
+    assert first.amplitude is not second.amplitude

@@ -39,41 +39,45 @@ def entries(*names: str) -> str:
     return "data:" + "".join(f"\n  {name}:{ARCHIVED}" for name in names)
 
 
-def functions(text: str) -> list[str]:
+def functions(script: str) -> list[str]:
     """Name the functions of a script, which must all be different."""
-    names = [each.name for each in ast.parse(text).body if isinstance(each, ast.FunctionDef)]
+    names = [node.name for node in ast.parse(script).body if isinstance(node, ast.FunctionDef)]
     assert max(Counter(names).values()) == 1
     return names
 
 
-def called(text: str) -> list[str]:
+def called(script: str) -> list[str]:
     """Name what `main` calls, in order."""
-    main = next(each for each in ast.parse(text).body if getattr(each, "name", "") == "main")
-    calls = [each.func for each in ast.walk(main) if isinstance(each, ast.Call)]
-    return sorted(each.id for each in calls if isinstance(each, ast.Name))
+    main = next(node for node in ast.parse(script).body if getattr(node, "name", "") == "main")
+    calls = [node.func for node in ast.walk(main) if isinstance(node, ast.Call)]
+    return sorted(function.id for function in calls if isinstance(function, ast.Name))
 
 
-def namespace(text: str) -> dict[str, Any]:
+def namespace(script: str) -> dict[str, Any]:
     """Give what a script defines; nothing is run."""
-    held: dict[str, Any] = {"__name__": "exported"}
-    exec(compile(text, "exported.py", "exec"), held)
-    return held
+    variables: dict[str, Any] = {"__name__": "exported"}
+    exec(compile(script, "exported.py", "exec"), variables)
+    return variables
 
 
 @pytest.mark.parametrize("names", [("a-b", "a_b"), ("Crab", "crab"), ("a.b", "a+b", "A_b")])
 def test_entries_of_like_names_have_functions_of_their_own(names: tuple[str, ...]) -> None:
-    text = Pipeline.from_yaml(entries(*names)).to_script()
-    made = [each for each in functions(text) if each.startswith("reduce_")]
-    assert len(made) == len(names)
-    assert [each for each in called(text) if each.startswith("reduce_")] == sorted(made)
+    script_text = Pipeline.from_yaml(entries(*names)).to_script()
+    script_names = [name for name in functions(script_text) if name.startswith("reduce_")]
+    assert len(script_names) == len(names)
+    assert [name for name in called(script_text) if name.startswith("reduce_")] == sorted(
+        script_names
+    )
 
 
 def test_estimates_of_like_names_are_each_made_once() -> None:
     estimates = "\n".join(f"  - {{kind: excess-map, name: {n}}}" for n in ("sed-1", "sed_1"))
-    text = Pipeline.from_yaml(f"{entries('a')}\nestimate:\n{estimates}").to_script()
-    made = [each for each in functions(text) if each.startswith("estimate_")]
-    assert len(made) == 2
-    assert [each for each in called(text) if each.startswith("estimate_")] == sorted(made)
+    script_text = Pipeline.from_yaml(f"{entries('a')}\nestimate:\n{estimates}").to_script()
+    script_names = [name for name in functions(script_text) if name.startswith("estimate_")]
+    assert len(script_names) == 2
+    assert [name for name in called(script_text) if name.startswith("estimate_")] == sorted(
+        script_names
+    )
 
 
 @pytest.fixture
@@ -86,7 +90,7 @@ def reduced(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("reduced")
 def test_entries_called_like_their_reader_or_by_a_year_are_read_each_in_its_range() -> None:
-    text = Pipeline.from_yaml(f"""
+    script_text = Pipeline.from_yaml(f"""
 data:
   datasets: {{datasets: $EXPORT_DATA/datasets.yaml, fit_range: {{energy: [1 TeV, 5 TeV]}}}}
   spectra: {{datasets: [$EXPORT_DATA/pha.fits], fit_range: {{energy: [2 TeV, 5 TeV]}}}}
@@ -95,10 +99,10 @@ data:
     datasets: $EXPORT_DATA/datasets.yaml
     fit_range: {{energy: [1 TeV, 5 TeV], region: {REGION}}}
 """).to_script()
-    functions(text)
-    held = namespace(text)
-    found = [held[name]() for name in called(text) if name.startswith("read_")]
-    read = {each.name: each for datasets in found for each in datasets}
+    functions(script_text)
+    variables = namespace(script_text)
+    datasets_read = [variables[name]() for name in called(script_text) if name.startswith("read_")]
+    read = {dataset.name: dataset for datasets in datasets_read for dataset in datasets}
     assert set(read) == {"datasets-1", "spectra-1", "2021-1", "2022-1"}
     geom = read["2021-1"].counts.geom
     energies = geom.energy_mask(1 * u.TeV, 5 * u.TeV).data
@@ -113,14 +117,16 @@ data:
 def test_a_file_of_any_name_is_exported(
     source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    text = export(Pipeline.from_yaml(entries("2021")), source)
+    script_text = export(Pipeline.from_yaml(entries("2021")), source)
     name = source.rsplit("/", 1)[-1]
-    assert f"The analysis of {name} in plain gammapy." in str(ast.get_docstring(ast.parse(text)))
-    held = namespace(text)
-    held |= {name: lambda *_: Datasets() for name in ("reduce_2021", "fit_models")}
+    assert f"The analysis of {name} in plain gammapy." in str(
+        ast.get_docstring(ast.parse(script_text))
+    )
+    variables = namespace(script_text)
+    variables |= {name: lambda *_: Datasets() for name in ("reduce_2021", "fit_models")}
     monkeypatch.setattr(sys, "argv", ["script.py"])
     monkeypatch.chdir(tmp_path)
-    held["main"]()
+    variables["main"]()
     assert (tmp_path / f"{name.removesuffix('.yaml')}-gammapy" / "datasets.yaml").exists()
 
 
@@ -128,24 +134,26 @@ def test_a_file_of_any_name_is_exported(
 @given(st.lists(NAMES, max_size=5))
 def test_functions_have_names_of_their_own(wishes: list[str]) -> None:
     script = Script()
-    made = [script.name(wish) for wish in [*wishes, "main"]]
-    made += [script.shared(f"{name}(x)", "Doc.", f"return {i}") for i, name in enumerate(made)]
-    assert all(each.isidentifier() and not keyword.iskeyword(each) for each in made)
-    assert len({*made, "main", "build_models", "fit_models"}) == len(made) + 3
+    script_names = [script.name(wish) for wish in [*wishes, "main"]]
+    script_names += [
+        script.shared(f"{name}(x)", "Doc.", f"return {i}") for i, name in enumerate(script_names)
+    ]
+    assert all(name.isidentifier() and not keyword.iskeyword(name) for name in script_names)
+    assert len({*script_names, "main", "build_models", "fit_models"}) == len(script_names) + 3
 
 
 @settings(max_examples=30)
 @given(st.lists(NAMES, max_size=5, unique=True))
 def test_constants_have_names_of_their_own(wishes: list[str]) -> None:
     script = Script()
-    made = [script.constant(wish, str(i)) for i, wish in enumerate(wishes)]
-    assert all(each.isidentifier() for each in made)
-    assert len(set(made)) == len(made)
+    script_names = [script.constant(wish, str(i)) for i, wish in enumerate(wishes)]
+    assert all(name.isidentifier() for name in script_names)
+    assert len(set(script_names)) == len(script_names)
 
 
 def test_a_shared_function_is_defined_once_for_all_that_are_alike() -> None:
     script = Script()
-    made = [script.shared("add(x)", "Add.", f"return x + {n}") for n in (1, 2, 1)]
-    assert made == ["add", "add_2", "add"]
-    held = namespace(script.text(["Adds."]))
-    assert [held[name](0) for name in made] == [1, 2, 1]
+    script_names = [script.shared("add(x)", "Add.", f"return x + {n}") for n in (1, 2, 1)]
+    assert script_names == ["add", "add_2", "add"]
+    variables = namespace(script.text(["Adds."]))
+    assert [variables[name](0) for name in script_names] == [1, 2, 1]

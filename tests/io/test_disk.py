@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from skyred.io.disk import gave_out
+from skyred.io.disk import disk_failure
 from skyred.io.exchange import exchange
 
 
@@ -27,12 +27,12 @@ def wrapped(error: Exception, chained: bool) -> Exception:
 @pytest.mark.parametrize("chained", [True, False])
 def test_it_is_seen_below_other_errors(number: int, chained: bool) -> None:
     error = OSError(number, "what the system says")
-    assert gave_out(error) == gave_out(wrapped(error, chained)) == "what the system says"
+    assert disk_failure(error) == disk_failure(wrapped(error, chained)) == "what the system says"
 
 
 @pytest.mark.parametrize("error", [OSError("disk full"), FileNotFoundError(2, "x"), ValueError(28)])
 def test_other_errors_are_others(error: Exception) -> None:
-    assert gave_out(wrapped(error, True)) == ""
+    assert disk_failure(wrapped(error, True)) == ""
 
 
 def test_two_folders_change_places(tmp_path: Path) -> None:

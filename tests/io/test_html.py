@@ -16,10 +16,10 @@ TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\r\0")) | st.ju
 
 @given(text=TEXTS)
 def test_any_text_is_shown_as_it_is(text: str) -> None:
-    shown = page(
+    rendered = page(
         paragraph(text), details(text, text), hint(text, text), table([text], [[join(text)]])
     )
-    read_back = read(shown)
+    read_back = read(rendered)
     assert read_back.text == 6 * text
     assert read_back.hints == [text]
     assert read_back.tables == [[[text], [text]]]
@@ -37,14 +37,14 @@ def measured() -> QTable:
 
 
 def test_a_table_of_data_shows_units_descriptions_and_five_digits() -> None:
-    shown = read(page(data_table(measured())))
-    assert shown.tables[0][2].pop(1) in ("--", "\N{EM DASH}")  # masked, as astropy writes it
-    assert shown.tables == [[
+    rendered = read(page(data_table(measured())))
+    assert rendered.tables[0][2].pop(1) in ("--", "\N{EM DASH}")  # masked, as astropy writes it
+    assert rendered.tables == [[
         ["energy [TeV]", "flux [1 / (s cm2)]", "counts", "start", "scan", EVIL],
         ["1.2346", "1.2346e-11", "12345678", "51544.5", "1 .. 1", EVIL],
         ["2", "1", "51545.5", "1 .. 1", "b"],
     ]]  # fmt: skip
-    assert shown.hints == ["reference <energy>"]
+    assert rendered.hints == ["reference <energy>"]
 
 
 def test_formats_that_a_table_has_are_kept_and_none_are_left_behind() -> None:
@@ -56,9 +56,9 @@ def test_formats_that_a_table_has_are_kept_and_none_are_left_behind() -> None:
 
 
 def test_long_tables_are_cut_and_say_so() -> None:
-    shown = read(page(data_table(QTable({"x": np.arange(12)}))))
-    assert [row[0] for row in shown.tables[0]] == ["x", "0", "1", "2", "3", "4"]
-    assert "and 7 more rows" in shown.text
+    rendered = read(page(data_table(QTable({"x": np.arange(12)}))))
+    assert [row[0] for row in rendered.tables[0]] == ["x", "0", "1", "2", "3", "4"]
+    assert "and 7 more rows" in rendered.text
 
 
 def test_an_empty_table_has_its_headings() -> None:

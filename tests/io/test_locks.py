@@ -42,13 +42,13 @@ def test_a_killed_process_lets_go_of_its_lock(tmp_path: Path) -> None:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-    ) as other:
-        assert other.stdout is not None
-        assert other.stdout.readline() == "held\n"
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
         assert take_lock(tmp_path / "lock") is None
-        assert holder(tmp_path / "lock").startswith(f"process {other.pid} on ")
-        other.send_signal(signal.SIGKILL)
-        other.wait()
+        assert holder(tmp_path / "lock").startswith(f"process {process.pid} on ")
+        process.send_signal(signal.SIGKILL)
+        process.wait()
     assert (tmp_path / "lock").exists(), "the file is left, but nobody holds it"
     lock = take_lock(tmp_path / "lock")
     assert lock is not None
@@ -58,7 +58,7 @@ def test_a_killed_process_lets_go_of_its_lock(tmp_path: Path) -> None:
 def test_a_file_that_was_let_go_of_meanwhile_is_not_taken_for_the_lock(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, really, calls = tmp_path / "lock", locks._try, []
+    path, really, calls = tmp_path / "lock", locks._try_flock, []
 
     def slow(descriptor: int) -> bool | None:
         if not calls:
@@ -66,7 +66,7 @@ def test_a_file_that_was_let_go_of_meanwhile_is_not_taken_for_the_lock(
         calls.append(descriptor)
         return really(descriptor)
 
-    monkeypatch.setattr(locks, "_try", slow)
+    monkeypatch.setattr(locks, "_try_flock", slow)
     lock = take_lock(path)
     assert lock is not None
     assert len(calls) == 2

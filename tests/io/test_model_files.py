@@ -32,13 +32,13 @@ def absorbed(name: str, table: Path) -> SkyModel:
 @pytest.fixture
 def models(tmp_path) -> Models:
     """Give linked sources with priors, absorption, templates and a covariance."""
-    one, other = (absorbed(name, write_table(tmp_path / f"{name}.fits")) for name in "ab")
-    alpha = one.parameters["alpha_norm"]
+    left, right = (absorbed(name, write_table(tmp_path / f"{name}.fits")) for name in "ab")
+    alpha = left.parameters["alpha_norm"]
     alpha.frozen, alpha.min, alpha.max = False, 0, 3
     alpha.prior = GaussianPrior(mu=1, sigma=0.2)
-    other.spectral_model.model2.alpha_norm = alpha
-    other.spectral_model.model1.index = one.spectral_model.model1.index
-    one.parameters["index"].prior = UniformPrior(min=1, max=4)
+    right.spectral_model.model2.alpha_norm = alpha
+    right.spectral_model.model1.index = left.spectral_model.model1.index
+    left.parameters["index"].prior = UniformPrior(min=1, max=4)
     geom = WcsGeom.create(skydir=(83.6, 22), width=0.5, binsz=0.05)
     blob = Map.from_geom(geom, data=np.random.default_rng(1).random((10, 10)))
     blob.write(tmp_path / "blob.fits")
@@ -49,7 +49,7 @@ def models(tmp_path) -> Models:
         map_dataset("map").background, name="counts", datasets_names=["map"],
         filename=str(tmp_path / "counts.fits"),
     )  # fmt: skip
-    models = Models([one, other, diffuse, counts, FoVBackgroundModel(dataset_name="map")])
+    models = Models([left, right, diffuse, counts, FoVBackgroundModel(dataset_name="map")])
     size = len(models.parameters)
     errors = np.linspace(0.1, 0.2, size) * np.array([not p.frozen for p in models.parameters])
     models.covariance = np.diag(errors**2)
@@ -76,16 +76,16 @@ def test_parameters_priors_links_and_covariance_read_back(models, tmp_path):
     unique = len(models.parameters.unique_parameters)
     assert len(again.parameters.unique_parameters) == unique == len(models.parameters) - 2
     for part, name in (("model1", "index"), ("model2", "alpha_norm")):
-        one, other = (getattr(again[each].spectral_model, part) for each in "ab")
-        assert getattr(one, name) is getattr(other, name)
+        left, right = (getattr(again[model].spectral_model, part) for model in "ab")
+        assert getattr(left, name) is getattr(right, name)
 
 
 def test_plain_gammapy_reads_them_too(models, tmp_path):
     write_models(tmp_path / "models.yaml", models)
     read = Models.read(tmp_path / "models.yaml", checksum=True)
     assert read.names == models.names
-    for one, other in zip(read.parameters, models.parameters, strict=True):
-        assert one.quantity == other.quantity
+    for left, right in zip(read.parameters, models.parameters, strict=True):
+        assert left.quantity == right.quantity
 
 
 def test_files_can_be_moved_together(models, tmp_path, monkeypatch):
@@ -98,8 +98,10 @@ def test_files_can_be_moved_together(models, tmp_path, monkeypatch):
         path.unlink()
     monkeypatch.chdir(tmp_path)
     again = read_models(second / "models.yaml")
-    one, other = (each["diffuse"].spatial_model.map for each in (again, models))
-    np.testing.assert_array_equal(one.data, other.data)
+    left, right = (
+        read_or_written["diffuse"].spatial_model.map for read_or_written in (again, models)
+    )
+    np.testing.assert_array_equal(left.data, right.data)
     np.testing.assert_array_equal(again["counts"].map.data, models["counts"].map.data)
     write_models(tmp_path / "again.yaml", again)
     assert state(read_models(tmp_path / "again.yaml")) == state(models)
@@ -142,17 +144,17 @@ def test_a_covariance_in_another_folder_is_found_as_by_gammapy(models, tmp_path)
     write_models(tmp_path / "m.yaml", models)
     (tmp_path / "errors").mkdir()
     (tmp_path / "m_covariance.dat").rename(tmp_path / "errors/moved.dat")
-    text = (tmp_path / "m.yaml").read_text()
-    text = text.replace("covariance: m_covariance.dat", "covariance: errors/moved.dat")
-    (tmp_path / "m.yaml").write_text(text)
-    found = read_models(tmp_path / "m.yaml")
-    np.testing.assert_allclose(found.covariance.data, models.covariance.data, rtol=1e-6)
+    model_yaml = (tmp_path / "m.yaml").read_text()
+    model_yaml = model_yaml.replace("covariance: m_covariance.dat", "covariance: errors/moved.dat")
+    (tmp_path / "m.yaml").write_text(model_yaml)
+    restored = read_models(tmp_path / "m.yaml")
+    np.testing.assert_allclose(restored.covariance.data, models.covariance.data, rtol=1e-6)
 
 
 def test_a_covariance_of_other_parameters_is_left_out_with_a_warning(tmp_path, caplog):
-    one, other = (SkyModel(PowerLawSpectralModel(), name=name) for name in "ab")
-    write_models(tmp_path / "one.yaml", Models([one]))
-    write_models(tmp_path / "both.yaml", Models([one, other]))
+    left, right = (SkyModel(PowerLawSpectralModel(), name=name) for name in "ab")
+    write_models(tmp_path / "one.yaml", Models([left]))
+    write_models(tmp_path / "both.yaml", Models([left, right]))
     (tmp_path / "one_covariance.dat").replace(tmp_path / "both_covariance.dat")
     assert read_models(tmp_path / "both.yaml").names == ["a", "b"]
-    assert "does not fit its models" in caplog.text
+    assert "does not match its models" in caplog.text

@@ -56,7 +56,7 @@ def test_a_slow_first_item_still_comes_first() -> None:
 
 
 def test_what_is_finished_is_told_at_once_and_not_when_it_is_its_turn() -> None:
-    told: list[str] = []
+    reported: list[str] = []
     first_may_end = threading.Event()
 
     def work(item: str) -> str:
@@ -65,23 +65,23 @@ def test_what_is_finished_is_told_at_once_and_not_when_it_is_its_turn() -> None:
         return item.upper()
 
     def finished(item: str, result: str) -> None:
-        told.append(f"{item} {result}")
+        reported.append(f"{item} {result}")
         first_may_end.set()
 
     with workers_of(ThreadPoolExecutor(2)) as pool:
         done = list(stream(pool, work, ["first", "second", "third"], 3, finished=finished))
     assert done == ["FIRST", "SECOND", "THIRD"]
-    assert sorted(told) == ["first FIRST", "second SECOND", "third THIRD"]  # each once
-    assert told[0] != "first FIRST"
+    assert sorted(reported) == ["first FIRST", "second SECOND", "third THIRD"]  # each once
+    assert reported[0] != "first FIRST"
 
 
 @given(st.integers(0, 12), st.integers(1, 5))
 def test_no_more_than_the_look_ahead_is_under_way(count: int, ahead: int) -> None:
-    taken: list[int] = []
+    taken_items: list[int] = []
 
     def items() -> Iterator[int]:
         for number in range(count):
-            taken.append(number)
+            taken_items.append(number)
             yield number
 
     lazy, received = Lazy(), 0
@@ -89,7 +89,7 @@ def test_no_more_than_the_look_ahead_is_under_way(count: int, ahead: int) -> Non
         for result in stream(pool, lambda item: item, items(), ahead):
             received += 1
             assert result == received - 1
-            assert len(taken) == len(lazy.futures) <= received + ahead
+            assert len(taken_items) == len(lazy.futures) <= received + ahead
     assert received == count
 
 

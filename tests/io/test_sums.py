@@ -14,13 +14,13 @@ from skyred.io.sums import SUMS, damage, write_sums
 names = st.text(st.sampled_from("ab \\\n\rn*ü"), min_size=1, max_size=6).filter(lambda n: n.strip())
 
 
-def folder_of(place: Path, files: dict[str, bytes]) -> Path:
-    shutil.rmtree(place, ignore_errors=True)
-    place.mkdir()
+def folder_of(folder: Path, files: dict[str, bytes]) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
     for name, content in files.items():
-        (place / name).write_bytes(content)
-    write_sums(place, files)
-    return place
+        (folder / name).write_bytes(content)
+    write_sums(folder, files)
+    return folder
 
 
 @given(files=st.dictionaries(names, st.binary(max_size=9), max_size=5))
@@ -45,8 +45,8 @@ def test_the_command_sha256sum_agrees(tmp_path: Path) -> None:
     ("harm", "says"),
     [
         (lambda folder: (folder / "a").unlink(), "a is missing"),
-        (lambda folder: (folder / "a").write_bytes(b"2"), "a is not what SHA256SUMS says"),
-        (lambda folder: (folder / "a").write_bytes(b""), "a is not what SHA256SUMS says"),
+        (lambda folder: (folder / "a").write_bytes(b"2"), "a does not match SHA256SUMS"),
+        (lambda folder: (folder / "a").write_bytes(b""), "a does not match SHA256SUMS"),
         (lambda folder: (folder / SUMS).unlink(), "SHA256SUMS cannot be read"),
         (lambda folder: (folder / SUMS).write_bytes(b"\xff"), "SHA256SUMS cannot be read"),
     ],
@@ -55,9 +55,9 @@ def test_the_command_sha256sum_agrees(tmp_path: Path) -> None:
 def test_each_damage_is_named(tmp_path: Path, harm, says: str) -> None:
     folder = folder_of(tmp_path / "it", {"a": b"1", "b": b"2"})
     harm(folder)
-    found = damage(folder)
-    assert found is not None
-    assert says in found
+    difference = damage(folder)
+    assert difference is not None
+    assert says in difference
 
 
 def test_a_file_that_is_not_stated_matters_only_where_all_are_named(tmp_path: Path) -> None:

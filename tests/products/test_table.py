@@ -16,12 +16,12 @@ from skyred import TableProduct
 
 @pytest.fixture
 def table() -> Table:
-    held = Table(meta={"how": "by hand"})
-    held["energy"] = Column([1.0, 3.0], unit="TeV", description="Where.")
-    held["note"] = ["a", "b"]
-    held["flux"] = Column([2e-12, np.nan], unit="cm-2 s-1")
-    held["flux_err"] = Column([1e-13, 1.0], unit="cm-2 s-1")
-    return held
+    table = Table(meta={"how": "by hand"})
+    table["energy"] = Column([1.0, 3.0], unit="TeV", description="Where.")
+    table["note"] = ["a", "b"]
+    table["flux"] = Column([2e-12, np.nan], unit="cm-2 s-1")
+    table["flux_err"] = Column([1e-13, 1.0], unit="cm-2 s-1")
+    return table
 
 
 def test_what_is_written_is_read_again(table: Table, tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_times_are_dates_on_the_axis_and_no_numbers_to_draw() -> None:
 
 def test_texts_are_places_on_the_axis() -> None:
     ax = TableProduct("counts", Table({"dataset": ["a", "b"], "counts": [3, 4]})).plot()
-    assert [each.get_text() for each in ax.get_xticklabels()] == ["a", "b"]
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["a", "b"]
     plt.close()
 
 
@@ -70,7 +70,7 @@ def test_texts_are_places_on_the_axis() -> None:
 def test_without_numbers_there_is_no_picture(columns: dict[str, list[object]]) -> None:
     product = TableProduct("empty", Table(columns))
     assert product.pictures() == {}
-    with pytest.raises(TypeError, match="empty: there is no column of numbers"):
+    with pytest.raises(TypeError, match="empty: there is no numeric column"):
         product.plot()
 
 

@@ -30,9 +30,9 @@ def test_counts_masks_and_responses_survive(tmp_path: Path, make: Any) -> None:
     assert read.name == dataset.name
     assert type(read) is type(dataset)
     for name in MAPS:
-        held = getattr(dataset, name, None)
-        if held is not None:
-            np.testing.assert_array_equal(getattr(read, name).data, held.data)
+        value = getattr(dataset, name, None)
+        if value is not None:
+            np.testing.assert_array_equal(getattr(read, name).data, value.data)
     np.testing.assert_array_equal(read.mask_safe.data, dataset.mask_safe.data)
     assert read.mask_safe.data.dtype == bool
     np.testing.assert_array_equal(read.gti.table["START"], dataset.gti.table["START"])

@@ -27,7 +27,7 @@ class Numbers:
 
     def run(self, datasets: Datasets) -> dict[str, Any]:
         """Give the counts."""
-        return {"counts": sum(float(each.counts.data.sum()) for each in datasets)}
+        return {"counts": sum(float(dataset.counts.data.sum()) for dataset in datasets)}
 
 
 @pytest.fixture(scope="module")
@@ -55,12 +55,13 @@ def test_estimates_of_gammapy_and_of_skyred_are_read_by_their_names(
     assert again.config == ""
     assert sorted(again.estimates) == NAMES
     assert again.estimates["numbers"].value == result.estimates["numbers"].value
-    for read, made in (
+    for read, original in (
         (again.estimates["by-gammapy"].value, result.estimates["by-gammapy"].value),
         (again.estimates["flux-points"].flux, result.estimates["flux-points"].flux),
     ):
-        np.testing.assert_allclose(read.dnde.data, made.dnde.data, rtol=1e-6)  # float32 in files
-        assert read.dnde.unit == made.dnde.unit
+        # float32 in files
+        np.testing.assert_allclose(read.dnde.data, original.dnde.data, rtol=1e-6)
+        assert read.dnde.unit == original.dnde.unit
     assert again.estimates["flux-points"].source == "crab"
 
 

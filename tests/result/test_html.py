@@ -31,17 +31,17 @@ class NoTable(ToyProduct):
 
 def test_a_run_tells_of_steps_datasets_fit_and_estimates(tmp_path: Path) -> None:
     result = orchestrate().run(tmp_path / "run")
-    shown = read(result)
-    assert f"finished, in {tmp_path / 'run'}, digest {result.digest[:12]}" in shown.text
+    rendered = read(result)
+    assert f"finished, in {tmp_path / 'run'}, digest {result.digest[:12]}" in rendered.text
     for step in result.steps:
-        assert shown.row(step.name) == [step.name, f"{step.seconds:.1f} s", step.summary]
+        assert rendered.row(step.name) == [step.name, f"{step.seconds:.1f} s", step.summary]
     counts = 2 * sum(1 / run for run in range(1, 6))  # what the toy maker puts into two bins
-    assert shown.row("toy", of="Dataset")[:3] == ["toy", "SpectrumDataset", f"{counts:.0f}"]
-    assert shown.row("toy", of="Dataset")[5:] == ["1.00 TeV to 10.0 TeV", "2 of 2"]
+    assert rendered.row("toy", of="Dataset")[:3] == ["toy", "SpectrumDataset", f"{counts:.0f}"]
+    assert rendered.row("toy", of="Dataset")[5:] == ["1.00 TeV to 10.0 TeV", "2 of 2"]
     assert result.fit is not None
-    assert shown.row(result.fit.names[0])[1] == f"{result.fit.values[0]:.5g}"
-    assert "estimates['toy-total'] toy-total" in shown.text
-    assert [["counts"], [f"{counts:.5g}"]] in shown.tables
+    assert rendered.row(result.fit.names[0])[1] == f"{result.fit.values[0]:.5g}"
+    assert "estimates['toy-total'] toy-total" in rendered.text
+    assert [["counts"], [f"{counts:.5g}"]] in rendered.tables
 
 
 def test_a_result_read_from_its_folder_shows_the_same(tmp_path: Path) -> None:
@@ -52,9 +52,9 @@ def test_a_result_read_from_its_folder_shows_the_same(tmp_path: Path) -> None:
 
 def test_what_was_lost_comes_first_with_its_reason() -> None:
     result = orchestrate(on_error="skip", make=[ToyMaker(skip=[2], fail=[4])]).run()
-    shown = read(result)
-    assert "3 made, 1 skipped, 1 failed" in shown.text
-    ledger = next(table for table in shown.tables if table[0][0] == "Data")
+    rendered = read(result)
+    assert "3 made, 1 skipped, 1 failed" in rendered.text
+    ledger = next(table for table in rendered.tables if table[0][0] == "Data")
     assert [row[1] for row in ledger[1:]] == ["4", "2", "1", "3", "5"]
     assert ledger[1][2] == "failed"
     assert ledger[1][-1].endswith("run 4 is broken")
@@ -63,17 +63,17 @@ def test_what_was_lost_comes_first_with_its_reason() -> None:
 
 def test_a_long_ledger_is_cut_and_says_where_the_rest_is() -> None:
     outcomes = tuple(Outcome("toy", run, "made") for run in range(1000))
-    shown = read(Result(outcomes=outcomes))
-    assert "1000 made" in shown.text
-    assert "and 980 more: all are in observations" in shown.text
+    rendered = read(Result(outcomes=outcomes))
+    assert "1000 made" in rendered.text
+    assert "and 980 more: all are in observations" in rendered.text
 
 
 def test_a_failed_run_shows_its_error_and_how_far_it_got(tmp_path: Path) -> None:
     with pytest.raises(RunsFailedError):
         orchestrate(make=[ToyMaker(fail=[4])]).run(tmp_path / "run")
-    shown = read(Result.read(tmp_path / "run", plugins=toy_plugins()))
-    assert "failed (RunsFailedError: 1 of 5 runs failed" in shown.text
-    assert "4 made, 1 failed" in shown.text
+    rendered = read(Result.read(tmp_path / "run", plugins=toy_plugins()))
+    assert "failed (RunsFailedError: 1 of 5 runs failed" in rendered.text
+    assert "4 made, 1 failed" in rendered.text
 
 
 def test_replaced_steps_are_named() -> None:
@@ -85,19 +85,19 @@ def test_replaced_steps_are_named() -> None:
 def test_what_a_run_tells_is_never_markup() -> None:
     outcomes = (Outcome("toy", 1, "failed", reason=EVIL),)
     report = {"state": "failed", "error": EVIL}
-    shown = read(
+    rendered = read(
         Result(outcomes=outcomes, report=report, estimates={EVIL: ToyProduct("total", 1.0)})
     )
-    assert shown.text.count(EVIL) == 3
-    assert f"estimates[{EVIL!r}]" in shown.text
-    assert shown.row("toy", of="Data")[-1] == EVIL
+    assert rendered.text.count(EVIL) == 3
+    assert f"estimates[{EVIL!r}]" in rendered.text
+    assert rendered.row("toy", of="Data")[-1] == EVIL
 
 
 def test_one_product_without_table_hides_no_other() -> None:
     estimates = {"a": NoTable("a", 1.0), "b": ToyProduct("b", 2.5)}
-    shown = read(Result(estimates=estimates))
-    assert "the table is lost" in shown.text
-    assert [["counts"], ["2.5"]] in shown.tables
+    rendered = read(Result(estimates=estimates))
+    assert "the table is lost" in rendered.text
+    assert [["counts"], ["2.5"]] in rendered.tables
 
 
 def test_nothing_yet_is_shown_as_well() -> None:
@@ -106,17 +106,17 @@ def test_nothing_yet_is_shown_as_well() -> None:
 
 def test_an_orchestrator_shows_which_steps_were_taken_and_takes_none() -> None:
     orchestrator = orchestrate()
-    assert [row[1] for row in read(orchestrator).tables[0][1:]] == ["to be taken"] * 5
+    assert [row[1] for row in read(orchestrator).tables[0][1:]] == ["not run"] * 5
     assert orchestrator.steps == ()
     orchestrator.reduce()
-    shown = read(orchestrator)
-    assert [row[1] for row in shown.tables[0][1:]] == ["taken", "taken", *["to be taken"] * 3]
-    assert shown.row("select")[3] == "5 observations"
-    assert "toy-fill" in shown.text
+    rendered = read(orchestrator)
+    assert [row[1] for row in rendered.tables[0][1:]] == ["done", "done", *["not run"] * 3]
+    assert rendered.row("select")[3] == "5 observations"
+    assert "toy-fill" in rendered.text
 
 
 def test_an_orchestrator_shows_what_was_replaced() -> None:
     orchestrator = orchestrate()
     orchestrator.datasets = orchestrate().reduce()
     rows = read(orchestrator).tables[0][1:]
-    assert [row[1] for row in rows] == ["not needed", "replaced from Python", *["to be taken"] * 3]
+    assert [row[1] for row in rows] == ["not needed", "replaced from Python", *["not run"] * 3]

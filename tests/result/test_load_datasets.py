@@ -33,8 +33,8 @@ def ogip(folder: Path, name: str, seed: int = 3) -> Path:
     return path
 
 
-def chain(places: Any, **options: Any) -> Orchestrator:
-    pipeline = Pipeline(data={"other": ReducedData(datasets=places, **options)})
+def chain(locations: Any, **options: Any) -> Orchestrator:
+    pipeline = Pipeline(data={"other": ReducedData(datasets=locations, **options)})
     return Orchestrator(pipeline, plugins=toy_plugins())
 
 
@@ -119,8 +119,8 @@ def test_a_fit_range_holds_for_what_is_reduced_too() -> None:
 
 def test_datasets_are_joined_with_those_that_are_reduced(tmp_path: Path) -> None:
     (toy,) = toy_pipeline().data.values()
-    other = ReducedData(datasets=str(written(tmp_path, small.spectrum_dataset())))
-    pipeline = Pipeline(data={"other": other, "toy": toy}, model=[ToyModel()])
+    data_entry = ReducedData(datasets=str(written(tmp_path, small.spectrum_dataset())))
+    pipeline = Pipeline(data={"other": data_entry, "toy": toy}, model=[ToyModel()])
     orchestrator = Orchestrator(pipeline, plugins=toy_plugins())
     assert orchestrator.reduce().names == ["other-1", "toy"]
     assert list(orchestrator.select()) == ["toy"]
@@ -133,7 +133,7 @@ def test_every_file_that_is_read_is_an_input_of_the_run(tmp_path: Path) -> None:
     result = pipeline.run(tmp_path / "out", plugins=toy_plugins())
     assert result.folder is not None
     report = json.loads((result.folder / "report.json").read_text())
-    names = {Path(each["path"]).name for each in report["inputs"]}
+    names = {Path(record["path"]).name for record in report["inputs"]}
     assert names >= {"pha_obsrun7.fits", "pha_obsrun7_arf.fits", "pha_obsrun7_bkg.fits"}
     assert names >= {"pha_obsrun7_rmf.fits", "datasets.yaml", "map.fits"}
 
@@ -186,14 +186,14 @@ def test_a_place_where_nothing_is_is_found_before_anything_is_read(tmp_path: Pat
 
 
 def test_an_entry_is_either_reduced_or_read() -> None:
-    for written, message in (
+    for entry_yaml, message in (
         ("{fit_range: {energy: [1 TeV, 2 TeV]}}", r"data.other: has neither archive nor datasets"),
         ("{archive: 'sim:crab', datasets: x.fits}", r"data.other: has datasets beside an archive"),
         ("{datasets: x.fits, stack: {kind: sum}}", r"data.other.stack: there is no such key"),
         ("{archive: 'sim:crab'}", r"data.other: lacks 'geometry'; expected a geometry"),
     ):
         with pytest.raises(ConfigError, match=message):
-            Pipeline.from_yaml(f"data:\n  other: {written}\n", plugins=toy_plugins())
+            Pipeline.from_yaml(f"data:\n  other: {entry_yaml}\n", plugins=toy_plugins())
 
 
 def test_reduced_data_stand_where_a_reduction_does() -> None:

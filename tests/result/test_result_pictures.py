@@ -68,8 +68,8 @@ def test_pictures_are_drawn_into_given_axes() -> None:
 
 def test_methods_are_seen_by_dir_and_have_the_help_of_what_draws() -> None:
     plot = result("flux-points").plot
-    seen = [name for name in dir(plot) if not name.startswith("_")]
-    assert seen == ["flux_points", "flux_points_by_run"]
+    methods = [name for name in dir(plot) if not name.startswith("_")]
+    assert methods == ["flux_points", "flux_points_by_run"]
     assert plot.flux_points_by_run.__doc__ == "Draw it run by run."
 
 
@@ -80,8 +80,10 @@ def test_a_notebook_completes_them(jedi: bool) -> None:
     shell = completer.IPCompleter(namespace={"result": result("total", "flux-points")})
     shell.use_jedi = jedi
     with completer.provisionalcompleter():
-        found = {each.text.lstrip(".") for each in shell.completions("result.plot.", 12)}
-    assert found == {"total", "total_by_run", "flux_points", "flux_points_by_run"}
+        completions = {
+            completion.text.lstrip(".") for completion in shell.completions("result.plot.", 12)
+        }
+    assert completions == {"total", "total_by_run", "flux_points", "flux_points_by_run"}
 
 
 def test_an_unknown_picture_is_named_with_the_nearest() -> None:
@@ -95,9 +97,9 @@ def test_names_that_make_no_method_or_not_their_own_are_drawn_by_name() -> None:
     assert methods == {"lambda_by_run"}
     for name in ("2hwc", "a-b", "a.b", "lambda"):
         assert plot(name).get_title() == name
-    shown = read(plot)
-    assert shown.row("a.b") == ["a.b", "plot('a.b')"]
-    assert shown.row("lambda-by-run") == ["lambda-by-run", "plot.lambda_by_run()"]
+    rendered = read(plot)
+    assert rendered.row("a.b") == ["a.b", "plot('a.b')"]
+    assert rendered.row("lambda-by-run") == ["lambda-by-run", "plot.lambda_by_run()"]
 
 
 def test_a_product_that_cannot_name_its_pictures_loses_neither_result_nor_others() -> None:
@@ -120,8 +122,8 @@ def test_a_run_draws_all_of_them_and_tells_which_it_could_not(tmp_path: Any) -> 
 
 def test_a_result_without_pictures_says_so() -> None:
     pipeline = toy_pipeline(estimate=[ToyEstimator()])
-    found = Orchestrator(pipeline, plugins=toy_plugins()).run().plot
-    assert [name for name in found if name.startswith("toy-total")] == []
+    plot = Orchestrator(pipeline, plugins=toy_plugins()).run().plot
+    assert [name for name in plot if name.startswith("toy-total")] == []
     assert repr(Result().plot) == "<Pictures: none>"
 
 

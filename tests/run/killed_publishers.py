@@ -24,12 +24,12 @@ NOTHING = "nothing is there"
 FILES = ("config.yaml", "log.jsonl", "datasets/a.fits", "datasets/b.fits")
 
 
-def publish(target: Path, text: str) -> None:
-    with RunFolder.create(target, overwrite=True) as place:
+def publish(target: Path, content: str) -> None:
+    with RunFolder.create(target, overwrite=True) as run_folder:
         for name in FILES:
-            (place.staging / name).parent.mkdir(exist_ok=True)
-            (place.staging / name).write_text(text * 2000)
-        place.publish()
+            (run_folder.staging / name).parent.mkdir(exist_ok=True)
+            (run_folder.staging / name).write_text(content * 2000)
+        run_folder.publish()
 
 
 def publish_for_ever(target: Path) -> None:
@@ -51,21 +51,21 @@ def look(target: Path) -> str:
     except FileNotFoundError:
         return NOTHING
     try:
-        wrong = damage(target) or ""
-        if not wrong and len({(target / name).read_text() for name in FILES}) > 1:
-            wrong = "files of two runs"
+        fault = damage(target) or ""
+        if not fault and len({(target / name).read_text() for name in FILES}) > 1:
+            fault = "files of two runs"
         after = target.stat()
     except FileNotFoundError:
         return ""
     same = (before.st_ino, before.st_ctime_ns) == (after.st_ino, after.st_ctime_ns)
-    return wrong if same else ""
+    return fault if same else ""
 
 
 def main(target: Path, kills: int, seed: int, can_exchange: bool) -> None:
     if not can_exchange:
-        folder.exchange = lambda one, other: False
+        folder.exchange = lambda first, second: False
     chance, left = random.Random(seed), 0
-    seen, later = Counter[str](), Counter[str]()
+    observed, later = Counter[str](), Counter[str]()
     publish(target, "the first\n")
     for _ in range(kills):
         child = os.fork()
@@ -74,14 +74,14 @@ def main(target: Path, kills: int, seed: int, can_exchange: bool) -> None:
         while not published_by(child, target):
             time.sleep(0.001)
         for _ in range(chance.randint(10, 100)):
-            seen[look(target)] += 1
+            observed[look(target)] += 1
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         left += any(path.name.startswith(".") for path in target.parent.iterdir())
         with RunFolder.create(target, overwrite=True):
             later[look(target)] += 1  # whoever comes next finds a run, and tidies up
     stray = sorted(path.name for path in target.parent.iterdir() if path != target)
-    print(json.dumps({"seen": seen, "later": later, "left": left, "stray": stray}))
+    print(json.dumps({"seen": observed, "later": later, "left": left, "stray": stray}))
 
 
 if __name__ == "__main__":

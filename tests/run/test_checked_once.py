@@ -92,12 +92,12 @@ def test_a_pipeline_from_python_is_checked_when_it_runs(plugins: Plugins) -> Non
 def test_a_copy_of_a_checked_pipeline_is_checked_again(
     loaded: Pipeline, plugins: Plugins, copied: Any
 ) -> None:
-    other = copied(loaded)
-    assert other == loaded
-    assert other.digest() == loaded.digest()
-    assert (loaded.checked, other.checked) == (True, False)
+    plugin_copy = copied(loaded)
+    assert plugin_copy == loaded
+    assert plugin_copy.digest() == loaded.digest()
+    assert (loaded.checked, plugin_copy.checked) == (True, False)
     CALLS.clear()
-    other.run(plugins=plugins)
+    plugin_copy.run(plugins=plugins)
     assert CALLS == ["counted", "inner"]
 
 
@@ -135,8 +135,8 @@ def skyred_components():
 def test_the_command_checks_once(tmp_path: Path, crab_yaml: str) -> None:
     log, path, plugin = tmp_path / "log", tmp_path / "crab.yaml", tmp_path / "counted.py"
     plugin.write_text(PLUGIN.format(log=str(log)))
-    text = crab_yaml.replace("$GAMMAPY_DATA/hess-dl3-dr1", "sim:crab")
-    path.write_text(text.replace("kind: cone", "kind: counted}\n      - {kind: cone"))
+    config = crab_yaml.replace("$GAMMAPY_DATA/hess-dl3-dr1", "sim:crab")
+    path.write_text(config.replace("kind: cone", "kind: counted}\n      - {kind: cone"))
     words = ["run", path, "--plugin", plugin, "--until", "select", "-o", tmp_path / "out"]
     done = CliRunner().invoke(main, [str(word) for word in words], catch_exceptions=False)
     assert done.exit_code == 0, done.output

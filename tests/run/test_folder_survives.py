@@ -29,8 +29,8 @@ from waiting import LIMIT
 KILLING = Path(__file__).with_name("killed_publishers.py")
 BIG = bytes(3_000_000)
 FULL = (
-    r"cannot be written: No space left on device \(.*[\d.]+ MB are free\); make room, or choose "
-    "another place with -o; nothing of this run is left there"
+    r"cannot be written: No space left on device \(.*[\d.]+ MB are free\); free some space, or "
+    "choose another folder with -o; nothing of this run was published"
 )
 
 
@@ -50,13 +50,13 @@ def contents(folder: Path) -> dict[str, bytes]:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """Give a file system of 2 MB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)]
+    mount_point = tmp_path / "disk"
+    mount_point.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(mount_point)]
     if subprocess.run(mount, check=False, capture_output=True).returncode:
         pytest.skip("only the superuser can mount a small disk")
-    yield place
-    subprocess.run(["umount", "--lazy", str(place)], check=True)
+    yield mount_point
+    subprocess.run(["umount", "--lazy", str(mount_point)], check=True)
 
 
 def fill(disk: Path) -> None:
@@ -207,9 +207,9 @@ class Shared(ToyGeometry):
 def test_room_is_counted_by_what_geometry_and_stacker_say() -> None:
     pipeline = toy_pipeline(4, geometry=Shared(bins=10), stack=KeepsRuns())
     selected = Orchestrator(pipeline, plugins=toy_plugins()).select()
-    one = size_of([Shared(bins=10).target("toy")])
-    assert one == 10 * (4 + 4 + 4 + 1), "counts, exposure, background, safe mask"
-    assert needed_for(selected, pipeline.data) == 4 * 0.5 * one
+    dataset_size = size_of([Shared(bins=10).target("toy")])
+    assert dataset_size == 10 * (4 + 4 + 4 + 1), "counts, exposure, background, safe mask"
+    assert needed_for(selected, pipeline.data) == 4 * 0.5 * dataset_size
     unknown = toy_pipeline(4)
     assert needed_for(selected, unknown.data) == 0
     assert Stacker.minimum_size is ToySum.minimum_size
@@ -218,10 +218,10 @@ def test_room_is_counted_by_what_geometry_and_stacker_say() -> None:
 def test_a_place_that_is_too_small_is_refused_before_data_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(space, "free_bytes", lambda place: 1000.0)
+    monkeypatch.setattr(space, "free_bytes", lambda path: 1000.0)
     stack = KeepsRuns()
     pipeline = toy_pipeline(4, geometry=Shared(bins=1000), stack=stack, make=[ToyMaker(fail=[1])])
-    says = r"is too small for this run: at least 0.026 MB are needed, and 0.001 MB are free; make"
+    says = r"is too small for this run: at least 0.026 MB are needed, and 0.001 MB are free; free"
     with pytest.raises(DiskError, match=says):
         run(tmp_path / "run", pipeline)
     assert list(tmp_path.iterdir()) == []
@@ -245,20 +245,20 @@ def test_every_file_of_a_run_folder_has_its_sum(tmp_path: Path, fails: bool) -> 
 
 
 def test_of_two_runs_at_once_one_wins_and_the_other_is_told_at_once(tmp_path: Path) -> None:
-    told = []
+    refusals = []
 
     class Second:
         @hookimpl
         def skyred_step_started(self, step: str) -> None:
             with pytest.raises(OutputError) as caught:
                 run(tmp_path / "run", None, overwrite=True)
-            told.append(str(caught.value))
+            refusals.append(str(caught.value))
 
     run(tmp_path / "run", None, ("second", Second()), until="reduce")
     assert re.search(
-        rf"another run \(process {os.getpid()} on .*\) is writing .*run; wait", told[0]
+        rf"another run \(process {os.getpid()} on .*\) is writing .*run; wait", refusals[0]
     )
-    assert len(told) == 2
+    assert len(refusals) == 2
     assert damage(tmp_path / "run") is None
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
@@ -269,7 +269,7 @@ def test_what_killed_runs_left_is_removed_and_an_old_run_put_back(tmp_path: Path
     (tmp_path / "run").rename(tmp_path / ".run.old")  # killed between its two renames
     (tmp_path / ".run.part" / "datasets").mkdir(parents=True)
     (tmp_path / ".run.lock").write_text("process 1 on elsewhere")
-    with pytest.raises(OutputError, match="exists already"):
+    with pytest.raises(OutputError, match="already exists"):
         run(tmp_path / "run")
     assert contents(tmp_path / "run") == before
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
@@ -292,7 +292,7 @@ def test_without_locks_what_may_be_anothers_is_left_and_named(
 
     monkeypatch.setattr(folder_module, "take_lock", unsure)
     (tmp_path / ".run.part").mkdir()
-    with pytest.raises(OutputError, match=r"is there: another run is writing .*run, or was killed"):
+    with pytest.raises(OutputError, match=r"exists: another run is writing .*run, or was killed"):
         run(tmp_path / "run")
     assert (tmp_path / ".run.part").is_dir()
 
@@ -301,7 +301,7 @@ def test_without_locks_what_may_be_anothers_is_left_and_named(
 def test_a_link_is_no_place_for_a_run(tmp_path: Path, where: str) -> None:
     run(tmp_path / "run")
     (tmp_path / "link").symlink_to(tmp_path / where)
-    with pytest.raises(OutputError, match="link is a symbolic link; name the folder it leads to"):
+    with pytest.raises(OutputError, match="link is a symbolic link; give the folder it points to"):
         run(tmp_path / "link", None, overwrite=True)
     assert damage(tmp_path / "run") is None
 
@@ -314,23 +314,23 @@ def test_a_link_is_no_place_for_a_run(tmp_path: Path, where: str) -> None:
 def test_kill_9_at_any_moment_leaves_a_whole_run(tmp_path: Path, how: str) -> None:
     if how == "exchange" and not can_exchange(tmp_path):
         pytest.skip("this file system cannot exchange")
-    place = tmp_path / "place"
-    place.mkdir()
-    command = [sys.executable, str(KILLING), str(place / "run"), "25", "7", how]
+    parent = tmp_path / "place"
+    parent.mkdir()
+    command = [sys.executable, str(KILLING), str(parent / "run"), "25", "7", how]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=LIMIT)
-    seen = json.loads(done.stdout)
+    observed = json.loads(done.stdout)
     # two renames leave a moment without a run; whoever comes next puts the old one back
-    assert set(seen["seen"]) <= ({""} if how == "exchange" else {"", "nothing is there"})
-    assert seen["seen"][""] > 100
-    assert seen["later"] == {"": 25}
-    assert seen["left"] > 5, "killed in the middle"
-    assert seen["stray"] == []
+    assert set(observed["seen"]) <= ({""} if how == "exchange" else {"", "nothing is there"})
+    assert observed["seen"][""] > 100
+    assert observed["later"] == {"": 25}
+    assert observed["left"] > 5, "killed in the middle"
+    assert observed["stray"] == []
 
 
-def can_exchange(place: Path) -> bool:
+def can_exchange(folder: Path) -> bool:
     for name in "ab":
-        (place / name).mkdir()
-    return folder_module.exchange(place / "a", place / "b")
+        (folder / name).mkdir()
+    return folder_module.exchange(folder / "a", folder / "b")
 
 
 def test_a_swap_that_fails_puts_the_old_run_back(
@@ -338,18 +338,18 @@ def test_a_swap_that_fails_puts_the_old_run_back(
 ) -> None:
     run(tmp_path / "run")
     before = contents(tmp_path / "run")
-    monkeypatch.setattr(folder_module, "exchange", lambda one, other: False)
+    monkeypatch.setattr(folder_module, "exchange", lambda first, second: False)
     rename = Path.rename
 
-    def fails_for_staging(self: Path, other: Path) -> Path:
+    def fails_for_staging(self: Path, second: Path) -> Path:
         if self.name == ".run.part":
             raise OSError("disk on fire")
-        return rename(self, other)
+        return rename(self, second)
 
     monkeypatch.setattr(Path, "rename", fails_for_staging)
-    with RunFolder.create(tmp_path / "run", overwrite=True) as place:
-        (place.staging / "new").touch()
+    with RunFolder.create(tmp_path / "run", overwrite=True) as run_folder:
+        (run_folder.staging / "new").touch()
         with pytest.raises(OSError, match="disk on fire"):
-            place.publish()
+            run_folder.publish()
     assert contents(tmp_path / "run") == before
     assert [path.name for path in tmp_path.iterdir()] == ["run"]

@@ -39,8 +39,8 @@ def craft(path: Path, hdu: str | int) -> None:
         hdus.writeto(path, overwrite=True)
 
 
-def gather(place: Path) -> Any:
-    pipeline = Pipeline(data={"other": ReducedData(datasets=[str(place)])})
+def reduce_datasets(location: Path) -> Any:
+    pipeline = Pipeline(data={"other": ReducedData(datasets=[str(location)])})
     return Orchestrator(pipeline, plugins=toy_plugins()).reduce()
 
 
@@ -68,7 +68,7 @@ def test_a_dataset(tmp_path: Path, hdu: str, suffix: str) -> None:
         (tmp_path / "map.fits.gz").write_bytes(packed)
         path.write_text(path.read_text().replace("map.fits", "map.fits.gz"))
     with pytest.raises(ArchiveError, match=r"data.other: .*map.fits.* has the card WCSSHAPE"):
-        gather(path)
+        reduce_datasets(path)
 
 
 @pytest.mark.parametrize("part", ["", "_bkg", "_arf", "_rmf"])
@@ -76,7 +76,7 @@ def test_a_spectrum_and_its_companions(tmp_path: Path, part: str) -> None:
     spectrum(tmp_path / "pha_x.fits")
     craft(tmp_path / f"pha_x{part}.fits", -1)
     with pytest.raises(ArchiveError, match=rf"pha_x{part}.fits has the card WCSSHAPE"):
-        gather(tmp_path / "pha_x.fits")
+        reduce_datasets(tmp_path / "pha_x.fits")
 
 
 def test_an_exclusion_mask(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_an_index_that_leads_elsewhere(tmp_path: Path, name: str) -> None:
     with pytest.raises(
         ArchiveError, match=r"data.other: .* names the file .*; expected one beside"
     ):
-        gather(path)
+        reduce_datasets(path)
 
 
 @pytest.mark.parametrize("card", ["BACKFILE", "ANCRFILE", "RESPFILE"])
@@ -103,35 +103,35 @@ def test_a_spectrum_that_leads_elsewhere(tmp_path: Path, card: str) -> None:
     spectrum(tmp_path / "pha_x.fits")
     fits.setval(tmp_path / "pha_x.fits", card, value="/etc/passwd", extname="SPECTRUM")
     with pytest.raises(ArchiveError, match="names the file '/etc/passwd'; expected one beside it"):
-        gather(tmp_path / "pha_x.fits")
+        reduce_datasets(tmp_path / "pha_x.fits")
 
 
 def test_a_tag_in_an_index(tmp_path: Path) -> None:
     path = index(tmp_path)
     path.write_text(path.read_text() + f"\nmore: {TAG}\n")
     with pytest.raises(ArchiveError, match="could not determine a constructor for the tag"):
-        gather(path)
+        reduce_datasets(path)
 
 
 # -- what a run folder holds -----------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("made")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    archive = tmp_path_factory.mktemp("made")
     pipeline = Pipeline(
-        data={"other": ReducedData(datasets=[str(index(place))])},
+        data={"other": ReducedData(datasets=[str(index(archive))])},
         model=toy_pipeline().model,
         estimate=[ToyEstimator()],
     )
-    Orchestrator(pipeline, plugins=toy_plugins()).run(place / "run")
-    return place / "run"
+    Orchestrator(pipeline, plugins=toy_plugins()).run(archive / "run")
+    return archive / "run"
 
 
 @pytest.fixture
-def folder(tmp_path: Path, made: Path) -> Path:
+def folder(tmp_path: Path, run_folder: Path) -> Path:
     """Give a run folder."""
-    return shutil.copytree(made, tmp_path / "run")
+    return shutil.copytree(run_folder, tmp_path / "run")
 
 
 def add_tag(path: Path) -> None:
@@ -141,10 +141,10 @@ def add_tag(path: Path) -> None:
 def add_template(folder: Path) -> None:
     Map.from_geom(small.image(), data=np.ones((20, 20))).write(folder / "template.fits")
     craft(folder / "template.fits", 0)
-    text = (folder / "models.yaml").read_text()
+    models_yaml = (folder / "models.yaml").read_text()
     spatial = "    spatial: {type: TemplateSpatialModel, filename: template.fits}\n"
-    where = text.index("    type: SkyModel\n")
-    (folder / "models.yaml").write_text(text[:where] + spatial + text[where:])
+    where = models_yaml.index("    type: SkyModel\n")
+    (folder / "models.yaml").write_text(models_yaml[:where] + spatial + models_yaml[where:])
 
 
 def add_estimate(folder: Path) -> None:
@@ -174,9 +174,9 @@ CRAFTED: dict[str, tuple[Callable[[Path], None], str]] = {
 }
 
 
-@pytest.mark.parametrize("what", CRAFTED)
-def test_a_run_folder(folder: Path, what: str) -> None:
-    harm, says = CRAFTED[what]
+@pytest.mark.parametrize("crafted_file", CRAFTED)
+def test_a_run_folder(folder: Path, crafted_file: str) -> None:
+    harm, says = CRAFTED[crafted_file]
     harm(folder)
     with pytest.raises(OutputError, match=f"run cannot be read: .*({says})"):
         Result.read(folder, plugins=toy_plugins(), verify=False)
@@ -198,7 +198,7 @@ def test_a_changed_file_is_named(folder: Path, name: str) -> None:
     content = bytearray((folder / name).read_bytes())
     content[len(content) // 2] ^= 1
     (folder / name).write_bytes(content)
-    says = rf"{name} is not what SHA256SUMS says.*verify=False\) reads it all the same"
+    says = rf"{name} does not match SHA256SUMS.*verify=False\) reads it without this check"
     with pytest.raises(OutputError, match=says):
         Result.read(folder, plugins=toy_plugins())
 
@@ -207,7 +207,7 @@ def test_a_missing_or_cut_dataset_is_named_and_never_read_as_less(folder: Path) 
     path = folder / "datasets" / "other-1.fits"
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2 + 7])
-    for verify, says in ((True, "is not what SHA256SUMS says"), (False, "is cut off")):
+    for verify, says in ((True, "does not match SHA256SUMS"), (False, "is cut off")):
         with pytest.raises(OutputError, match=says):
             Result.read(folder, plugins=toy_plugins(), verify=verify)
     path.unlink()
@@ -221,7 +221,7 @@ def test_sums_that_were_cut_are_no_sums(folder: Path, cut: str) -> None:
     sums = folder / "SHA256SUMS"
     lines = [line for line in sums.read_text().splitlines(True) if cut and cut not in line]
     sums.write_text("".join(lines))
-    with pytest.raises(OutputError, match=r"SHA256SUMS does not state config\.yaml"):
+    with pytest.raises(OutputError, match=r"SHA256SUMS does not list config\.yaml"):
         Result.read(folder, plugins=toy_plugins())
 
 

@@ -67,9 +67,9 @@ def full(runs: int = 3, **changes: Any) -> Pipeline:
 
 def names(recorder: Recorder) -> list[str]:
     return [
-        " ".join([hook, *(str(given[key]) for key in ["step"] if key in given),
-                  *(str(given["outcome"].obs_id) for key in ["outcome"] if key in given)])
-        for hook, given in recorder.calls
+        " ".join([hook, *(str(arguments[key]) for key in ["step"] if key in arguments),
+                  *(str(arguments["outcome"].obs_id) for key in ["outcome"] if key in arguments)])
+        for hook, arguments in recorder.calls
     ]  # fmt: skip
 
 
@@ -115,12 +115,12 @@ def test_hooks_are_called_in_the_golden_order_with_the_right_records() -> None:
     recorder = Recorder()
     result = orchestrate(full(), ("recorder", recorder)).run()
     assert names(recorder) == GOLDEN
-    given = dict(recorder.calls)
-    assert given["run_started"]["run"].steps == ("select", "reduce", "model", "fit", "estimate")
-    assert given["run_started"]["run"].digest == full().digest()
-    assert given["observation_reduced"]["run"].observations == 3
-    assert given["observation_reduced"]["outcome"].status == "made"
-    report = given["run_finished"]["report"]
+    arguments = dict(recorder.calls)
+    assert arguments["run_started"]["run"].steps == ("select", "reduce", "model", "fit", "estimate")
+    assert arguments["run_started"]["run"].digest == full().digest()
+    assert arguments["observation_reduced"]["run"].observations == 3
+    assert arguments["observation_reduced"]["outcome"].status == "made"
+    report = arguments["run_finished"]["report"]
     assert (report.state, report.error) == ("finished", "")
     assert [step.name for step in report.steps] == ["select", "reduce", "model", "fit", "estimate"]
     assert report.outcomes == result.outcomes
@@ -157,10 +157,10 @@ class TestAttributes:
         orchestrator = orchestrate(full(), ("recorder", recorder))
         assert [getattr(orchestrator, name) for name in ATTRIBUTES] == [None] * 5
         orchestrator.reduce()
-        there = [getattr(orchestrator, name) is not None for name in ATTRIBUTES]
-        assert there == [True, True, False, False, False]
-        taken = [name for name in names(recorder) if name.startswith("step_started")]
-        assert taken == ["step_started select", "step_started reduce"]
+        available = [getattr(orchestrator, name) is not None for name in ATTRIBUTES]
+        assert available == [True, True, False, False, False]
+        started = [name for name in names(recorder) if name.startswith("step_started")]
+        assert started == ["step_started select", "step_started reduce"]
 
     def test_attributes_are_what_the_steps_gave(self) -> None:
         orchestrator = orchestrate(full())
@@ -313,7 +313,7 @@ class TestOutcomes:
             orchestrator.reduce()
         (outcome,) = orchestrator.outcomes
         assert outcome.maker.startswith("maker forgets")
-        assert "make() gave None; return the dataset at its end" in outcome.reason
+        assert "make() returned None; it must return the dataset" in outcome.reason
 
     def test_a_maker_that_exits_fails_its_run_and_not_the_program(self) -> None:
         @component
@@ -330,7 +330,7 @@ class TestOutcomes:
         pipeline = toy_pipeline(3, make=[ToyMaker(), Exits()], on_error="skip")
         orchestrator = orchestrate(pipeline)
         orchestrator.reduce()
-        assert [each.status for each in orchestrator.outcomes] == ["made", "failed", "made"]
+        assert [outcome.status for outcome in orchestrator.outcomes] == ["made", "failed", "made"]
 
     def test_a_stacker_that_fails_fails_the_run(self) -> None:
         @component
@@ -359,7 +359,7 @@ class TestSelection:
     ) -> None:
         orchestrator = orchestrate(toy_pipeline(3, select=[Twice()]))
         assert orchestrator.select()["toy"]["OBS_ID"].tolist() == [1, 2, 3]
-        assert "3 runs asked for twice are taken once" in caplog.text
+        assert "ignored 3 duplicate runs of the selection" in caplog.text
 
     def test_a_selector_that_leaves_nothing_is_named(self) -> None:
         @component
@@ -403,8 +403,8 @@ class TestEngines:
         monkeypatch.setenv("OMP_NUM_THREADS", "5")
         monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
         with Processes(workers=1).open() as pool:
-            inside = pool.submit(os.getenv, "OMP_NUM_THREADS").result()
-        assert (inside, os.environ["OMP_NUM_THREADS"]) == ("1", "5")
+            in_worker = pool.submit(os.getenv, "OMP_NUM_THREADS").result()
+        assert (in_worker, os.environ["OMP_NUM_THREADS"]) == ("1", "5")
         assert "MKL_NUM_THREADS" not in os.environ
 
 
@@ -485,7 +485,7 @@ class TestRefusals:
         orchestrator = orchestrate(pipeline)
         with pytest.raises(RuntimeError, match="nothing to add up") as error:
             orchestrator.run()
-        assert error.value.__notes__[0].startswith("this was in the estimator toy-total of ")
+        assert error.value.__notes__[0].startswith("raised in the estimator toy-total of ")
         assert list(orchestrator.result().estimates) == ["toy-total", "c"]
 
     def test_two_models_of_one_name_are_refused(self) -> None:

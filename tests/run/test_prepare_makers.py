@@ -36,7 +36,9 @@ class Counter(Maker):
     events = option((), type=int, many=True, doc="How many events each run had.")
 
     def prepare(self, observations: Any) -> Maker:
-        return self.evolve(events=tuple(len(each.events.table) for each in observations))
+        return self.evolve(
+            events=tuple(len(observation.events.table) for observation in observations)
+        )
 
     def make(self, dataset: Any, observation: Any) -> Any:
         dataset.counts.data[...] = len(self.events)
@@ -54,7 +56,7 @@ def test_a_run_with_a_fault_teaches_nothing_and_fails_and_the_other_is_made(
     where: str, crab_archive: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     broken = Path(shutil.copytree(crab_archive, tmp_path / "broken"))
-    file = sorted(each for each in broken.rglob("*.fits.gz") if "index" not in each.name)[0]
+    file = sorted(path for path in broken.rglob("*.fits.gz") if "index" not in path.name)[0]
     content = bytearray(file.read_bytes())
     if where == "cut short":
         del content[-3000:]
@@ -64,10 +66,10 @@ def test_a_run_with_a_fault_teaches_nothing_and_fails_and_the_other_is_made(
     analysis = analysis_of(broken, Counter())
     with caplog.at_level(logging.WARNING):
         (dataset,) = analysis.reduce()
-    assert [each.status for each in analysis.outcomes] == ["failed", "made"]
+    assert [outcome.status for outcome in analysis.outcomes] == ["failed", "made"]
     assert file.name in analysis.outcomes[0].reason
     assert set(dataset.counts.data.ravel()) == {1}
-    assert "nothing is learnt from run 900001" in caplog.text
+    assert "makers are prepared without run 900001" in caplog.text
 
 
 def test_what_a_maker_raises_while_it_learns_names_it_and_the_entry(crab_archive: Path) -> None:

@@ -84,9 +84,9 @@ def test_a_run_folder_holds_everything_and_reads_back(tmp_path: Path) -> None:
     assert Pipeline.from_yaml(again.config, plugins=plugins) == pipeline
     assert again.digest == result.digest == pipeline.digest()
     assert [o.status for o in again.outcomes] == ["made", "skipped", "made", "made", "made"]
-    for one, other in zip(again.outcomes, result.outcomes, strict=True):
+    for first, second in zip(again.outcomes, result.outcomes, strict=True):
         # NaN is unlike itself
-        assert attrs.evolve(one, background_norm=0) == attrs.evolve(other, background_norm=0)
+        assert attrs.evolve(first, background_norm=0) == attrs.evolve(second, background_norm=0)
     assert again.datasets is not None
     assert again.datasets.names == ["toy"]
     assert (again.datasets[0].counts.data == result.datasets[0].counts.data).all()
@@ -107,8 +107,8 @@ def test_a_second_run_gives_the_same_products(tmp_path: Path) -> None:
         run(tmp_path / name)
     for path in ("config.yaml", "fit.yaml", "models_covariance.dat", "estimates/toy-total.txt"):
         assert (tmp_path / "a" / path).read_bytes() == (tmp_path / "b" / path).read_bytes()
-    one, other = (undated(tmp_path / name / "models.yaml") for name in ("a", "b"))
-    assert one == other
+    first, second = (undated(tmp_path / name / "models.yaml") for name in ("a", "b"))
+    assert first == second
 
 
 def undated(path: Path) -> list[str]:
@@ -149,7 +149,7 @@ def test_an_existing_target_is_refused_before_any_work(tmp_path: Path) -> None:
     run(tmp_path / "run")
     before = (tmp_path / "run" / "report.json").read_bytes()
     recorder = Recorder()
-    with pytest.raises(OutputError, match=r"exists already; .* \(--overwrite\)") as caught:
+    with pytest.raises(OutputError, match=r"already exists; .* \(--overwrite\)") as caught:
         run(tmp_path / "run", None, ("recorder", recorder))
     assert caught.value.exit_code == 2
     assert recorder.calls == []
@@ -165,7 +165,7 @@ def test_what_is_no_run_folder_is_never_replaced(tmp_path: Path, what: str) -> N
         (target / "thesis.tex").write_text("years")
     else:
         target.write_text("years")
-    with pytest.raises(OutputError, match="is no run folder of skyred, so it will not be replaced"):
+    with pytest.raises(OutputError, match="is not a run folder of skyred, so it is not replaced"):
         run(target, overwrite=True)
     assert target.exists()
     assert others(target) == set()
@@ -190,7 +190,7 @@ def test_a_run_that_did_not_finish_is_replaced_by_the_same_command(tmp_path: Pat
     result = run(tmp_path / "run", full(3))
     assert result.report["state"] == "finished"
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
-    with pytest.raises(OutputError, match="exists already"):
+    with pytest.raises(OutputError, match="already exists"):
         run(tmp_path / "run", full(3))
 
 
@@ -201,15 +201,15 @@ def test_a_failed_run_never_replaces_another_but_stands_beside_it(tmp_path: Path
         with pytest.raises(RunsFailedError):
             run(tmp_path / "run", full(3, make=[ToyMaker(fail=[1])]), overwrite=True)
     assert (tmp_path / "run" / "report.json").read_bytes() == before
-    beside = others(tmp_path / "run")
-    assert len(beside) == 2
-    assert all(state(tmp_path / name) == "failed" for name in beside)
+    parent_names = others(tmp_path / "run")
+    assert len(parent_names) == 2
+    assert all(state(tmp_path / name) == "failed" for name in parent_names)
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     recorder = Recorder()
-    with pytest.raises(OutputError, match=r"cannot be written: .*choose another place with -o"):
+    with pytest.raises(OutputError, match=r"cannot be written: .*choose another folder with -o"):
         run(tmp_path / "file" / "run", None, ("recorder", recorder))
     assert recorder.calls == []
 
@@ -305,5 +305,5 @@ def test_estimates_and_entries_of_any_allowed_name_read_back(tmp_path: Path, nam
 
 
 def test_a_folder_that_is_no_run_folder_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match=r"is no run folder: it holds no config\.yaml"):
+    with pytest.raises(OutputError, match=r"is not a run folder: it has no config\.yaml"):
         Result.read(tmp_path)

@@ -21,7 +21,7 @@ def source(**changes: Any) -> Source:
 
 def test_a_model_that_no_dataset_takes_is_named() -> None:
     pipeline = toy_pipeline().evolve(model=[source(datasets="hes")])
-    with pytest.raises(ModelError, match=r"takes the model crab: there are toy"):
+    with pytest.raises(ModelError, match=r"uses the model crab: the datasets are toy"):
         Orchestrator(pipeline, plugins=toy_plugins()).model()
 
 

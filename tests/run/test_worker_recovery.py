@@ -16,7 +16,7 @@ from skyred import Engine, Orchestrator, component
 from skyred.components.engines import InlineExecutor, Processes, Serial
 from skyred.io.streaming import Workers, stream
 from skyred.run.worker import reduce_chunk
-from skyred.run.worker_recovery import rescue
+from skyred.run.worker_recovery import reduce_run_by_run
 from toys import ToyMaker, ToySum, toy_pipeline, toy_plugins
 from waiting import hang_guard
 
@@ -42,7 +42,7 @@ def test_a_run_that_always_kills_is_the_only_one_that_fails(
     done = reduce(Killer(victims=[5], scene=str(tmp_path)), Processes(workers=workers))
     assert statuses(done) == [(n, "failed" if n == 5 else "made") for n in range(1, 8)]
     reason = done[1].outcomes[1].reason
-    assert "the worker that made it was killed" in reason
+    assert "the worker that reduced it was killed" in reason
     assert "out of memory?" in reason
     assert "ended with signal 9 (SIGKILL)" in caplog.text
     # the bits are those of a chunk whose run failed in the usual way
@@ -56,8 +56,8 @@ class Fragile(InlineExecutor):
         self.rule = rule
 
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
-        lost = args[1] if len(args) > 1 else {}
-        ids = {int(o.obs_id) for o in args[0].observations} - set(lost) if args else set()
+        excluded = args[1] if len(args) > 1 else {}
+        ids = {int(o.obs_id) for o in args[0].observations} - set(excluded) if args else set()
         if self.rule(ids):
             future: Future[Any] = Future()
             future.set_exception(BrokenExecutor("gone"))
@@ -67,7 +67,9 @@ class Fragile(InlineExecutor):
 
 def test_runs_that_kill_only_together_fail_together_and_the_others_go_on() -> None:
     with Workers(lambda: Fragile({4, 6}.issubset)) as workers:
-        done = list(stream(workers, reduce_chunk, chunks(Killer()), 4, partial(rescue, workers)))
+        done = list(
+            stream(workers, reduce_chunk, chunks(Killer()), 4, partial(reduce_run_by_run, workers))
+        )
     assert statuses(done) == [(n, "failed" if n in (4, 5, 6) else "made") for n in range(1, 8)]
     assert "smaller stack.chunk" in done[1].outcomes[0].reason
     assert done[1].total == 0.0
@@ -84,10 +86,10 @@ def test_a_pipeline_loses_no_more_than_the_run_that_kills() -> None:
             return Fragile(lambda ids: 5 in ids)
 
     pipeline = toy_pipeline(7, stack=ToySum(chunk=3), on_error="skip")
-    one = Orchestrator(pipeline, plugins=toy_plugins(), engine=Weak())
-    other = Orchestrator(
+    killed = Orchestrator(pipeline, plugins=toy_plugins(), engine=Weak())
+    failed = Orchestrator(
         toy_pipeline(7, make=[ToyMaker(fail=[5])], stack=ToySum(chunk=3), on_error="skip"),
         plugins=toy_plugins(),
     )
-    assert one.reduce()[0].counts.data.tobytes() == other.reduce()[0].counts.data.tobytes()
-    assert [o.status for o in one.outcomes] == [o.status for o in other.outcomes]
+    assert killed.reduce()[0].counts.data.tobytes() == failed.reduce()[0].counts.data.tobytes()
+    assert [o.status for o in killed.outcomes] == [o.status for o in failed.outcomes]

@@ -9,14 +9,14 @@ from hypothesis import given, strategies as st
 
 from skyred.scripting.layout import WIDTH, lay_out
 
-NAMES = st.from_regex(r"[a-z][a-z_]{2,14}", fullmatch=True).filter(lambda text: text.isidentifier())
-TEXTS = st.text("abc ,([{)]} for if", max_size=12).map(lambda text: f'"{text}"')
+NAMES = st.from_regex(r"[a-z][a-z_]{2,14}", fullmatch=True).filter(lambda code: code.isidentifier())
+TEXTS = st.text("abc ,([{)]} for if", max_size=12).map(lambda code: f'"{code}"')
 ATOMS = st.one_of(NAMES.map(lambda name: f"n_{name}"), st.integers(0, 10**6).map(str), TEXTS)
 
 
 def _calls(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     options = st.tuples(NAMES, inner).map(lambda pair: f"n_{pair[0]}={pair[1]}")
-    unique = st.lists(options, max_size=6, unique_by=lambda text: text.split("=")[0])
+    unique = st.lists(options, max_size=6, unique_by=lambda code: code.split("=")[0])
     calls = st.tuples(NAMES, unique).map(lambda it: f"f_{it[0]}({', '.join(it[1])})")
     lists = st.lists(inner, max_size=8).map(lambda items: f"[{', '.join(items)}]")
     return calls | lists
@@ -46,10 +46,10 @@ def test_a_formatter_leaves_statements_that_were_laid_out() -> None:
         f"made = [function_of_an_item(item, with_options=1) for item in something({long}) if item]",
         "items = [" + ", ".join(f'"number {number}"' for number in range(12)) + "]",
     ]
-    text = "\n".join(line for each in statements for line in lay_out(each)) + "\n"
+    code = "\n".join(line for statement in statements for line in lay_out(statement)) + "\n"
     command = [sys.executable, "-m", "ruff", "format", "--isolated", "-"]
-    found = subprocess.run(command, input=text, capture_output=True, text=True, check=True)
-    assert found.stdout == text
+    formatted = subprocess.run(command, input=code, capture_output=True, text=True, check=True)
+    assert formatted.stdout == code
 
 
 @pytest.mark.parametrize("code", ["# " + "a long comment, with (brackets) " * 5, "x" * 100])

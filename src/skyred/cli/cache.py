@@ -62,7 +62,7 @@ def _open(folder: Path | None) -> Cache | None:
     if not (place / "chunks").is_dir():
         click.echo(f"there is no cache in {place}")
         return None
-    return Cache.open(place, make=False)
+    return Cache.open(place, create=False)
 
 
 def _by_entry(entries: list[CachedEntry]) -> list[str]:

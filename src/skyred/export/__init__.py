@@ -1,4 +1,4 @@
-"""Export: a pipeline as a plain gammapy script."""
+"""Export of a pipeline as a plain gammapy script."""
 
 from skyred.export.whole import export
 

@@ -1,4 +1,4 @@
-"""The whole script: what its components add to it, in its functions."""
+"""The export of a whole pipeline: the functions of the script, filled by its components."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ from skyred.interfaces import (
 )
 from skyred.scripting import Script, literal
 
-LONGEST = 70  # of a line of documentation
+MAX_SUMMARY = 70  # characters in the summary of an estimator
 Owner = Callable[[Component], str]
 
 
 def export(pipeline: Chain, source: str = "", owner: Owner = lambda _: "") -> str:
-    """Write a pipeline as a Python script that needs gammapy alone.
+    """Return a pipeline as a Python script that needs gammapy only.
 
     Parameters
     ----------
     pipeline : Chain
-        What is to be exported.
+        The pipeline.
     source : str
-        Where it is from, for the script's docstring, and for the name of its folder.
+        The path of its configuration, for the docstring and the output folder of the script.
     owner : callable
-        Gives the distribution of a component, for messages.
+        Returns the distribution of a component, for messages.
 
     Returns
     -------
     str
-        The script.
+        The source code of the script.
 
     Raises
     ------
     ExportError
-        If something has no plain gammapy form; names all that has none.
+        If parts of the pipeline have no plain gammapy form, with all of them.
     """
     return _Exporter(pipeline, source, owner).text()
 
@@ -56,33 +56,33 @@ class _Exporter:
     source: str
     owner: Owner
     script: Script = attrs.field(factory=Script)
-    lacking: list[str] = attrs.field(factory=list)
+    errors: list[str] = attrs.field(factory=list)
 
     def text(self) -> str:
-        calls = [self._entry(name, each) for name, each in self.pipeline.entries()]
+        calls = [self._entry(name, entry) for name, entry in self.pipeline.entries()]
         self._models()
         self._fit()
-        estimates = [self._estimate(each) for each in self.pipeline.estimate]
-        self._main(calls, [each for each in estimates if each])
-        if self.lacking:
+        estimates = [self._estimate(estimator) for estimator in self.pipeline.estimate]
+        self._main(calls, [function for function in estimates if function])
+        if self.errors:
             raise ExportError(
                 f"{self.source or 'the pipeline'} cannot be exported:\n  "
-                + "\n  ".join(dict.fromkeys(self.lacking))
+                + "\n  ".join(dict.fromkeys(self.errors))
                 + "\nleave them out (--set), or run it with skyred"
             )
         return self.script.text(self._doc())
 
     @contextmanager
-    def _noting(self, what: str) -> Iterator[None]:
-        """Note what has no plain form, and go on: all of them are to be named at once."""
+    def _collect_errors(self, subject: str) -> Iterator[None]:
+        """Collect an export error and continue, so that all errors are reported at once."""
         try:
             yield
         except ExportError as error:
-            self.lacking.append(f"{what} {error}")
+            self.errors.append(f"{subject} {error}")
 
     def _write(self, component: Component) -> None:
         owner = self.owner(component)
-        with self._noting(f"`{component.kind}`{f' of {owner}' if owner else ''}"):
+        with self._collect_errors(f"`{component.kind}`{f' of {owner}' if owner else ''}"):
             write_component(component, self.script)
 
     # -- data ------------------------------------------------------------------------------------
@@ -95,13 +95,13 @@ class _Exporter:
         script.datasets = "datasets"
         verb, doc = "read", "Read the datasets"
         if isinstance(entry, ReducedData):
-            with self._noting(f"data.{name}"):
+            with self._collect_errors(f"data.{name}"):
                 write_datasets(script, name, entry)
         elif isinstance(entry, Reduction):
             verb, doc = "reduce", "Reduce the runs"
             self._reduction(name, entry)
         if entry.fit_range is not None:
-            with self._noting(f"data.{name}.fit_range"):
+            with self._collect_errors(f"data.{name}.fit_range"):
                 write_fit_range(script, entry.fit_range)
         script.end.add(f"return {script.datasets}")
         function = script.name(f"{verb}_{name}")
@@ -111,8 +111,10 @@ class _Exporter:
     def _reduction(self, name: str, reduction: Reduction) -> None:
         script = self.script
         script.entry = reduction.geometry.name or name
-        with self._noting(f"data.{name}"):
-            write_archive(script, reduction, [self._selector(each) for each in reduction.select])
+        with self._collect_errors(f"data.{name}"):
+            write_archive(
+                script, reduction, [self._selector(selector) for selector in reduction.select]
+            )
         script.body.add("")
         self._write(reduction.geometry)
         script.body.add("")
@@ -124,7 +126,7 @@ class _Exporter:
     def _selector(self, selector: Component) -> Callable[[], None]:
         return lambda: self._write(selector)
 
-    # -- what follows ----------------------------------------------------------------------------
+    # -- models, fit and estimates ---------------------------------------------------------------
 
     def _models(self) -> None:
         if not self.pipeline.model:
@@ -135,7 +137,7 @@ class _Exporter:
         for model in self.pipeline.model:
             self._write(model)
         script.body.add("return models")
-        script.function("build_models(datasets)", "Give the models of the datasets.")
+        script.function("build_models(datasets)", "Return the models of the datasets.")
 
     def _fit(self) -> None:
         if self.pipeline.fit is None:
@@ -147,8 +149,8 @@ class _Exporter:
         function = self.script.name(f"estimate_{estimator.label}")
         self._write(estimator)
         summary = estimator.summary().rstrip(".")
-        # what is behind the colon says how
-        doc = summary if len(summary) < LONGEST else summary.split(":")[0]
+        # leave out the details after the colon
+        doc = summary if len(summary) < MAX_SUMMARY else summary.split(":")[0]
         self.script.function(f"{function}(datasets, folder)", f"{doc}.")
         return function
 
@@ -164,7 +166,7 @@ class _Exporter:
         if len(entries) == 1:
             add(f"datasets = {entries[0]}()")
         else:
-            add(f"datasets = Datasets([{', '.join(f'*{each}()' for each in entries)}])")
+            add(f"datasets = Datasets([{', '.join(f'*{function}()' for function in entries)}])")
         models = ""
         if self.pipeline.model:
             add("datasets.models = build_models(datasets)")
@@ -172,8 +174,8 @@ class _Exporter:
         if self.pipeline.fit is not None:
             add("fit_models(datasets)")
         add(f'datasets.write(folder / "datasets.yaml"{models}, overwrite=True)')
-        add(*(f"{each}(datasets, folder)" for each in estimates))
-        script.function("main()", "Run the analysis; its results go to a folder.")
+        add(*(f"{function}(datasets, folder)" for function in estimates))
+        script.function("main()", "Run the analysis, and write its results to a folder.")
 
     @property
     def _folder(self) -> str:
@@ -181,7 +183,7 @@ class _Exporter:
 
     @property
     def _results(self) -> str:
-        return f"{self._folder}-gammapy"  # not where skyred puts its own
+        return f"{self._folder}-gammapy"  # other than the folder of skyred's results
 
     def _doc(self) -> list[str]:
         of = f" of {self.source.rsplit('/', 1)[-1]}" if self.source else ""
@@ -195,6 +197,6 @@ class _Exporter:
             f"The results go to FOLDER, by default {self._results}.",
         ]
         if any(True for _ in self.pipeline.reductions()):
-            lines += ["", "A run that cannot be read or reduced ends the script, and files are not",
-                      "looked at before they are used: skyred does both."]  # fmt: skip
+            lines += ["", "A run that cannot be read or reduced stops the script, and files are",
+                      "not inspected before they are used: skyred handles both."]  # fmt: skip
         return lines

@@ -1,4 +1,4 @@
-"""Files written whole or not at all, locks, checksums, streaming, captured warnings, HTML.
+"""Files written atomically, locks, checksums, streaming, captured warnings and HTML.
 
-The tools that every package may use: they know nothing of pipelines, components or likelihoods.
+Every package may use these tools: they know nothing of pipelines, components or likelihoods.
 """

@@ -1,4 +1,4 @@
-"""Captured warnings: what libraries warn of while something is made, kept with what it is about."""
+"""Captured warnings: the warnings that libraries issue during a task."""
 
 from __future__ import annotations
 
@@ -19,10 +19,19 @@ class _Collector(logging.Handler):
 
 @contextmanager
 def capture_warnings(logger: str = "gammapy") -> Iterator[list[str]]:
-    """Collect the warnings of a library's logger and of Python, each once.
+    """Collect the warnings of a library's logger and of Python, without duplicates.
 
-    They do not go where they usually would: in a worker nobody would see them there. The list
-    is complete when the context ends.
+    The warnings do not reach their usual destination: in a worker nobody would see them.
+
+    Parameters
+    ----------
+    logger : str
+        The name of the library's logger.
+
+    Yields
+    ------
+    list of str
+        The warnings; complete once the context ends.
     """
     notes: list[str] = []
     collector, source = _Collector(notes), logging.getLogger(logger)
@@ -32,7 +41,7 @@ def capture_warnings(logger: str = "gammapy") -> Iterator[list[str]]:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("default")
             yield notes
-            notes += [f"{each.category.__name__}: {each.message}" for each in caught]
+            notes += [f"{warning.category.__name__}: {warning.message}" for warning in caught]
     finally:
         source.removeHandler(collector)
         source.propagate = propagate

@@ -1,4 +1,4 @@
-"""The disk: whether it gave out, what it has left, and what was written brought safely onto it."""
+"""The disk: failures, free space, and waiting until files are stored safely."""
 
 from __future__ import annotations
 
@@ -8,43 +8,91 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-GAVE_OUT = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO}
+DISK_FAILURES = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO}
 
 
-def gave_out(error: BaseException | None) -> str:
-    """Say how the disk gave out, if that is behind an error; "" if it is not.
+def disk_failure(error: BaseException | None) -> str:
+    """Return the reason if an error was caused by a full, read-only or faulty disk.
 
-    astropy raises an `OSError` of its own, with text alone, out of that of the system.
+    astropy raises an `OSError` of its own, without error number, out of that of the system.
+
+    Parameters
+    ----------
+    error : BaseException or None
+        The error; its causes and contexts are searched too.
+
+    Returns
+    -------
+    str
+        The reason; "" if the disk is not the cause.
     """
     while error is not None:
-        if isinstance(error, OSError) and error.errno in GAVE_OUT:
+        if isinstance(error, OSError) and error.errno in DISK_FAILURES:
             return error.strerror or os.strerror(error.errno)
         error = error.__cause__ or error.__context__
     return ""
 
 
-def free_bytes(place: Path) -> int:
-    """Give the number of bytes that can still be written at a place."""
-    return shutil.disk_usage(place).free
+def free_bytes(path: Path) -> int:
+    """Return the free space of a disk.
+
+    Parameters
+    ----------
+    path : Path
+        A path on the disk.
+
+    Returns
+    -------
+    int
+        The number of bytes.
+    """
+    return shutil.disk_usage(path).free
 
 
 def megabytes(number: float) -> str:
-    """Write a number of bytes as people read it."""
+    """Format a number of bytes for people.
+
+    Parameters
+    ----------
+    number : float
+        The number of bytes.
+
+    Returns
+    -------
+    str
+        The number in MB.
+    """
     return f"{number / 1e6:.0f} MB" if number >= 1e7 else f"{number / 1e6:.2g} MB"
 
 
 def files_below(folder: Path) -> Iterator[Path]:
-    """Yield the files of a folder and of those in it, by name."""
+    """Yield the files of a folder and of its subfolders, sorted by path.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
+
+    Yields
+    ------
+    Path
+        Each file.
+    """
     return (path for path in sorted(folder.rglob("*")) if path.is_file())
 
 
 def sync_folder(folder: Path) -> None:
-    """Wait until a folder, with all that is in it, would outlive a power cut.
+    """Wait until a folder, with everything in it, would survive a power cut.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
 
     Raises
     ------
     OSError
-        If it cannot be written: network file systems find that out late.
+        If it cannot be written: network file systems notice that late.
     """
     for path in files_below(folder):
         sync(path)
@@ -53,17 +101,34 @@ def sync_folder(folder: Path) -> None:
 
 
 def sync_names(folder: Path) -> None:
-    """Wait until the names in a folder would outlive a power cut."""
+    """Wait until the names in a folder would survive a power cut.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
+
+    Raises
+    ------
+    OSError
+        If the disk fails.
+    """
     try:
         sync(folder)
     except OSError as error:
-        if error.errno in GAVE_OUT:
+        if error.errno in DISK_FAILURES:
             raise
-        # not every system lets folders be opened, or waited for
+        # some systems cannot open or sync folders
 
 
 def sync(path: Path) -> None:
-    """Wait until what was written to a file would outlive a power cut."""
+    """Wait until the content of a file would survive a power cut.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    """
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

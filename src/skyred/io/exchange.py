@@ -1,4 +1,4 @@
-"""Exchange: two folders change places in one moment, where the system can do that."""
+"""Atomic exchange of two folders, on systems that support it."""
 
 from __future__ import annotations
 
@@ -8,32 +8,39 @@ import os
 import sys
 from pathlib import Path
 
-_HERE = -100  # AT_FDCWD: paths are taken from the current folder
-_EXCHANGE = 2  # RENAME_EXCHANGE
-_CANNOT = {errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM}
+_AT_FDCWD = -100  # paths are relative to the current folder
+_RENAME_EXCHANGE = 2
+_UNSUPPORTED = {errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM}
 
 
-def exchange(one: Path, other: Path) -> bool:
-    """Let two folders change places, so that at no moment there is nothing under either name.
+def exchange(first: Path, second: Path) -> bool:
+    """Exchange two folders atomically, so that both names exist at all times.
+
+    Parameters
+    ----------
+    first : Path
+        A folder.
+    second : Path
+        Another folder on the same file system.
 
     Returns
     -------
     bool
-        False, and nothing is done, where system or file system cannot.
+        False, and nothing is changed, if the system or the file system does not support it.
 
     Raises
     ------
     OSError
-        If one is not there, or may not be moved.
+        If a folder does not exist, or may not be moved.
     """
     if sys.platform != "linux":
         return False
     rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if rename is None:
         return False
-    if rename(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE) == 0:
+    if rename(_AT_FDCWD, os.fsencode(first), _AT_FDCWD, os.fsencode(second), _RENAME_EXCHANGE) == 0:
         return True
     number = ctypes.get_errno()
-    if number in _CANNOT:
+    if number in _UNSUPPORTED:
         return False
-    raise OSError(number, os.strerror(number), str(one), None, str(other))
+    raise OSError(number, os.strerror(number), str(first), None, str(second))

@@ -1,4 +1,4 @@
-"""What notebooks show: small pieces of HTML, in which everything is escaped but HTML itself."""
+"""HTML primitives for notebooks: all content is escaped except HTML itself."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 if TYPE_CHECKING:
     from astropy.table import Table
 
-# colours are those of the page, so that it can be read on any; grey with alpha suits both
+# the colours are inherited, so that light and dark pages work; so does grey with alpha
 STYLE = """
 div.skyred{font-size:.9em;line-height:1.45;color:inherit}
 div.skyred table{border-collapse:collapse;margin:.2em 0 .6em;border:0;font-size:1em}
@@ -29,70 +29,190 @@ div.skyred details>:not(summary),div.skyred>:not(p):not(style):not(details){marg
 
 
 class Html(str):
-    """A text that is HTML already, and is not escaped again."""
+    """A string of HTML, which is not escaped again."""
 
     __slots__ = ()
 
 
 def escape(content: object) -> Html:
-    """Make any content HTML: what is HTML stays as it is, everything else is shown as text."""
+    """Convert any content to HTML: HTML is returned unchanged, everything else is escaped.
+
+    Parameters
+    ----------
+    content : object
+        The content.
+
+    Returns
+    -------
+    Html
+        The HTML.
+    """
     return content if isinstance(content, Html) else Html(html.escape(str(content)))
 
 
 def join(*contents: object) -> Html:
-    """Put contents together."""
+    """Concatenate contents.
+
+    Parameters
+    ----------
+    *contents : object
+        The contents, escaped unless they are HTML.
+
+    Returns
+    -------
+    Html
+        The HTML.
+    """
     return Html("".join(escape(content) for content in contents))
 
 
 def bold(content: object) -> Html:
-    """Give emphasis."""
+    """Return a content in bold.
+
+    Parameters
+    ----------
+    content : object
+        The content.
+
+    Returns
+    -------
+    Html
+        The HTML.
+    """
     return Html(f"<b>{escape(content)}</b>")
 
 
 def muted(content: object) -> Html:
-    """Give less emphasis."""
+    """Return a content in small, pale type.
+
+    Parameters
+    ----------
+    content : object
+        The content.
+
+    Returns
+    -------
+    Html
+        The HTML.
+    """
     return Html(f"<small>{escape(content)}</small>")
 
 
-def hint(content: object, text: str) -> Html:
-    """Give a content that shows a text when the pointer is on it."""
-    return Html(f'<span title="{html.escape(text)}">{escape(content)}</span>')
+def hint(content: object, tooltip: str) -> Html:
+    """Return a content with a tooltip.
+
+    Parameters
+    ----------
+    content : object
+        The content.
+    tooltip : str
+        The text of the tooltip.
+
+    Returns
+    -------
+    Html
+        The HTML.
+    """
+    return Html(f'<span title="{html.escape(tooltip)}">{escape(content)}</span>')
 
 
 def paragraph(*contents: object) -> Html:
-    """Give a line of its own."""
+    """Return contents as a paragraph.
+
+    Parameters
+    ----------
+    *contents : object
+        The contents.
+
+    Returns
+    -------
+    Html
+        The HTML.
+    """
     return Html(f"<p>{join(*contents)}</p>")
 
 
 def table(headings: Sequence[object], rows: Iterable[Sequence[object]]) -> Html:
-    """Give a table."""
+    """Return a table.
+
+    Parameters
+    ----------
+    headings : sequence of object
+        The headings of the columns.
+    rows : iterable of sequence of object
+        The rows.
+
+    Returns
+    -------
+    Html
+        The HTML.
+    """
     head = _row("th", headings)
     body = "".join(_row("td", row) for row in rows)
     return Html(f"<table><thead>{head}</thead><tbody>{body}</tbody></table>")
 
 
 def details(summary: object, *body: object, unfolded: bool = False) -> Html:
-    """Give what is seen when its summary is clicked on."""
+    """Return contents that unfold when their summary is clicked.
+
+    Parameters
+    ----------
+    summary : object
+        The summary.
+    *body : object
+        The contents.
+    unfolded : bool
+        Whether the contents are unfolded from the start.
+
+    Returns
+    -------
+    Html
+        The HTML.
+    """
     state = " open" if unfolded else ""
     return Html(f"<details{state}><summary>{escape(summary)}</summary>{join(*body)}</details>")
 
 
 def page(*contents: object) -> str:
-    """Give all of an object's HTML, with its style."""
+    """Return the complete HTML of an object, with its style sheet.
+
+    Parameters
+    ----------
+    *contents : object
+        The contents.
+
+    Returns
+    -------
+    str
+        The HTML.
+    """
     return f'<div class="skyred"><style>{STYLE}</style>{join(*contents)}</div>'
 
 
 def data_table(data: Table, rows: int = 5) -> Html:
-    """Give the first rows of an astropy table, with units; descriptions appear on the headings."""
-    head = data[:rows]
-    for column in head.itercols():
+    """Return the first rows of an astropy table with units; descriptions are tooltips of headings.
+
+    Parameters
+    ----------
+    data : Table
+        The table.
+    rows : int
+        The number of rows.
+
+    Returns
+    -------
+    Html
+        The HTML.
+    """
+    data_head = data[:rows]
+    for column in data_head.itercols():
         if column.info.format is None and getattr(column, "dtype", np.dtype("O")).kind == "f":
             column.info.format = ".5g"  # of this slice only
-    cells = zip(*(column.info.iter_str_vals() for column in head.itercols()), strict=True)
-    left = len(data) - len(head)
-    rest = paragraph(muted(f"and {left} more rows")) if left > 0 else ""
-    shown = table([_heading(column) for column in data.itercols()], cells)
-    return Html(f'<div class="wide">{shown}{rest}</div>')
+    cells = zip(*(column.info.iter_str_vals() for column in data_head.itercols()), strict=True)
+    remaining = len(data) - len(data_head)
+    footer = paragraph(muted(f"and {remaining} more rows")) if remaining > 0 else ""
+    first_rows = table([_heading(column) for column in data.itercols()], cells)
+    return Html(f'<div class="wide">{first_rows}{footer}</div>')
 
 
 def _row(tag: str, cells: Iterable[object]) -> str:

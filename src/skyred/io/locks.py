@@ -1,4 +1,4 @@
-"""Locks: a file that says who writes something, let go of by the system when that process dies."""
+"""File locks that name their holder, released by the system when the holder dies."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class Lock:
     Parameters
     ----------
     path : Path
-        The file, which goes with the lock.
+        The lock file, which is deleted on release.
     descriptor : int
-        The open file: the lock is held as long as it is.
+        The open file: the lock lasts until it is closed.
     sure : bool
-        Whether others are kept out: some network file systems know no locks.
+        Whether other processes are excluded: some network file systems do not support locks.
     """
 
     path: Path
@@ -36,47 +36,68 @@ class Lock:
     sure: bool
 
     def release(self) -> None:
-        """Let go of it."""
+        """Release the lock and delete its file."""
         with contextlib.suppress(OSError):
-            self.path.unlink()  # first: who opens it afterwards would lock what is no longer there
+            self.path.unlink()  # before closing: nobody may lock a file that is then deleted
         os.close(self.descriptor)
 
 
 def take_lock(path: Path) -> Lock | None:
-    """Take a lock without waiting; None if another holds it, in this process or in any other.
+    """Take a lock without waiting.
+
+    Parameters
+    ----------
+    path : Path
+        The lock file, created if it does not exist.
+
+    Returns
+    -------
+    Lock or None
+        The lock; None if another holder has it, in this process or in another.
 
     Raises
     ------
     OSError
-        If the place cannot be written.
+        If the file cannot be written.
     """
     while True:
-        # no link is followed: it could lead to a file of somebody else's choice
+        # follow no symbolic link: another user could have pointed it to any file
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
         descriptor = os.open(path, flags, 0o666)
         try:
-            held = _try(descriptor)
-            if held is False:
+            locked = _try_flock(descriptor)
+            if locked is False:
                 os.close(descriptor)
                 return None
-            if _is_at(descriptor, path):
-                return _signed(Lock(path, descriptor, sure=held is True))
+            if _is_same_file(descriptor, path):
+                return _sign(Lock(path, descriptor, sure=locked is True))
         except BaseException:
             os.close(descriptor)
             raise
-        os.close(descriptor)  # its holder let go of it, and removed it, after it was opened
+        os.close(descriptor)  # its holder released and deleted it after it was opened here
 
 
 def holder(path: Path) -> str:
-    """Say who holds a lock."""
+    """Return the holder of a lock, as written in its file.
+
+    Parameters
+    ----------
+    path : Path
+        The lock file.
+
+    Returns
+    -------
+    str
+        The process and its host; "another process" if unknown.
+    """
     try:
         return path.read_text(encoding="utf-8").strip() or "another process"
     except (OSError, UnicodeDecodeError):
         return "another process"
 
 
-def _try(descriptor: int) -> bool | None:
-    """Lock an open file; None if the file system knows no locks."""
+def _try_flock(descriptor: int) -> bool | None:
+    """Lock an open file; return None if the file system does not support locks."""
     if sys.platform == "win32":
         return None
     try:
@@ -90,14 +111,14 @@ def _try(descriptor: int) -> bool | None:
     return True
 
 
-def _is_at(descriptor: int, path: Path) -> bool:
+def _is_same_file(descriptor: int, path: Path) -> bool:
     try:
         return os.path.samestat(os.fstat(descriptor), path.lstat())
     except FileNotFoundError:
         return False
 
 
-def _signed(lock: Lock) -> Lock:
+def _sign(lock: Lock) -> Lock:
     try:
         os.ftruncate(lock.descriptor, 0)
         os.write(lock.descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode())

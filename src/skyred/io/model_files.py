@@ -1,4 +1,4 @@
-"""Models in gammapy's YAML, without what gammapy loses on the way: templates, links, parameters."""
+"""Model files in gammapy's YAML, complete with templates, links and all parameter attributes."""
 
 from __future__ import annotations
 
@@ -14,26 +14,33 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 COVARIANCE = "{stem}_covariance.dat"  # as gammapy calls it
-KEPT = ("frozen", "min", "max")
+RESTORED = ("frozen", "min", "max")
 
 
 def write_models(path: Path, models: Models) -> None:
-    """Write models with their covariance, and their templates, beside one another.
+    """Write models to YAML, with their covariance and templates as separate files beside it.
 
-    The files can be moved together. Link labels are numbered; gammapy draws them at random.
+    The files can be moved together. Link labels are numbered; gammapy's are random.
+
+    Parameters
+    ----------
+    path : Path
+        The YAML file.
+    models : Models
+        The models.
     """
     from gammapy.utils.scripts import to_yaml, write_yaml
 
     if len(models.parameters):
         covariance = COVARIANCE.format(stem=path.stem)
-        # where gammapy looks for it
+        # the path at which gammapy expects it
         models.write_covariance(
             path.parent / covariance, format="ascii.fixed_width", delimiter="|", overwrite=True
         )
         models._covar_file = covariance
     with _templates_beside(path, models) as names:
         data = models.to_dict(full_output=True)  # writes the templates too
-    _rename(data, names)
+    _rename_templates(data, names)
     _number_links(data)
     # with a checksum, because `Datasets.read` looks for one
     write_yaml(to_yaml(data), path, overwrite=True, checksum=True)
@@ -41,30 +48,40 @@ def write_models(path: Path, models: Models) -> None:
 
 @contextmanager
 def _templates_beside(path: Path, models: Models) -> Iterator[dict[str, str]]:
-    """Let templates be written beside a file; gives their names there by what gammapy is told."""
-    parts, names = list(_templates(models)), dict[str, str]()
-    before = [vars(part).copy() for part in parts]
+    """Set the files of templates to paths beside a file; yield their names by these paths."""
+    templates, names = list(_iter_templates(models)), dict[str, str]()
+    saved_attributes = [vars(template).copy() for template in templates]
     try:
-        for number, part in enumerate(parts):
-            place = path.parent.absolute() / f"{path.stem}-template-{number}.fits"
-            place.unlink(missing_ok=True)  # gammapy keeps a file that is there
-            part.filename = str(place)
-            names[part.filename] = place.name
-            # the map is normalised already, and would not stay so: gammapy divides by the pixels'
-            # solid angles each time
-            part.normalize = False
+        for number, template in enumerate(templates):
+            template_path = path.parent.absolute() / f"{path.stem}-template-{number}.fits"
+            template_path.unlink(missing_ok=True)  # gammapy does not overwrite it
+            template.filename = str(template_path)
+            names[template.filename] = template_path.name
+            # the map is already normalised; gammapy would divide it by the solid angles of the
+            # pixels again
+            template.normalize = False
         yield names
     finally:
-        for part, held in zip(parts, before, strict=True):
-            vars(part).clear()
-            vars(part).update(held)
+        for template, attributes in zip(templates, saved_attributes, strict=True):
+            vars(template).clear()
+            vars(template).update(attributes)
 
 
 def read_models(path: Path) -> Models:
-    """Read models, with the parameters as they were written.
+    """Read models with all attributes of their parameters as written.
 
-    gammapy builds a table of absorption with values alone: whether its parameters are free, their
-    limits, priors and links are lost.
+    gammapy restores only the values of the parameters of EBL absorption, and loses whether they are
+    free, their limits, priors and links.
+
+    Parameters
+    ----------
+    path : Path
+        The YAML file.
+
+    Returns
+    -------
+    Models
+        The models, with their covariance if there is one.
     """
     from gammapy.modeling.models import Models
     from gammapy.utils.scripts import read_yaml
@@ -72,56 +89,60 @@ def read_models(path: Path) -> Models:
     models = Models.read(path)
     data = read_yaml(path, checksum=False)
     linked: dict[str, Any] = {}
-    for model, written in zip(models, data["components"], strict=True):
-        for part, held in _parts(model, written):
-            _restore(part, held.get("parameters", ()), linked)
-    for part in _templates(models):  # gammapy leaves the name alone, as if it were here
-        part.filename = str(path.parent.absolute() / part.filename)
-    if covariance := data.get("covariance"):  # again: it is of the parameters that were there
-        place = path.parent / covariance
-        _read_covariance(models, place if place.is_file() else Path(covariance))
+    for model, model_data in zip(models, data["components"], strict=True):
+        for submodel, submodel_data in _iter_submodels(model, model_data):
+            _restore(submodel, submodel_data.get("parameters", ()), linked)
+    for submodel in _iter_templates(models):  # gammapy keeps the relative name
+        submodel.filename = str(path.parent.absolute() / submodel.filename)
+    if covariance := data.get("covariance"):  # again, since parameters were replaced
+        covariance_path = path.parent / covariance
+        _read_covariance(models, covariance_path if covariance_path.is_file() else Path(covariance))
     return models
 
 
 def _read_covariance(models: Models, path: Path) -> None:
     try:
         models.read_covariance(path.parent, path.name, format="ascii.fixed_width")
-    except ValueError as error:  # of other parameters, as where one was edited by hand
-        log.warning("%s does not fit its models, and is left out: %s", path, error)
+    except ValueError as error:  # of other parameters, if a file was edited by hand
+        log.warning("ignored %s, which does not match its models: %s", path, error)
 
 
-def _restore(part: Any, written: Any, linked: dict[str, Any]) -> None:
-    for entry in written:
-        parameter = getattr(part, entry["name"])
-        if part.tag[0] == "EBLAbsorptionNormSpectralModel":
-            for key in KEPT:
+def _restore(submodel: Any, parameter_data: Any, linked: dict[str, Any]) -> None:
+    for entry in parameter_data:
+        parameter = getattr(submodel, entry["name"])
+        if submodel.tag[0] == "EBLAbsorptionNormSpectralModel":
+            for key in RESTORED:
                 if key in entry:
                     setattr(parameter, key, entry[key])
             parameter.prior = entry.get("prior")
         if (label := entry.get("link")) is None:
             continue
         if linked.setdefault(label, parameter) is not parameter:
-            setattr(part, entry["name"], linked[label])
+            setattr(submodel, entry["name"], linked[label])
 
 
-def _parts(model: Any, written: Mapping[str, Any]) -> Iterator[tuple[Any, Mapping[str, Any]]]:
-    """Yield what holds parameters itself, with what is written of it."""
+def _iter_submodels(
+    model: Any, model_data: Mapping[str, Any]
+) -> Iterator[tuple[Any, Mapping[str, Any]]]:
+    """Yield the submodels that own parameters, with their data in the file."""
     for name in ("spectral", "spatial", "temporal"):
-        part, held = getattr(model, f"{name}_model", None), written.get(name)
-        if part is not None and held is not None:
-            yield from _innermost(part, held)
+        submodel, submodel_data = getattr(model, f"{name}_model", None), model_data.get(name)
+        if submodel is not None and submodel_data is not None:
+            yield from _iter_simple_models(submodel, submodel_data)
 
 
-def _innermost(part: Any, written: Mapping[str, Any]) -> Iterator[tuple[Any, Mapping[str, Any]]]:
-    if "model1" not in written:
-        yield part, written
+def _iter_simple_models(
+    submodel: Any, submodel_data: Mapping[str, Any]
+) -> Iterator[tuple[Any, Mapping[str, Any]]]:
+    if "model1" not in submodel_data:
+        yield submodel, submodel_data
         return
     for name in ("model1", "model2"):
-        yield from _innermost(getattr(part, name), written[name])
+        yield from _iter_simple_models(getattr(submodel, name), submodel_data[name])
 
 
-def _templates(models: Models) -> Iterator[Any]:
-    """Yield what holds a map, and knows its file."""
+def _iter_templates(models: Models) -> Iterator[Any]:
+    """Yield the models that have a map and the name of its file."""
     for model in models:
         if model.tag == "TemplateNPredModel":
             yield model
@@ -130,15 +151,15 @@ def _templates(models: Models) -> Iterator[Any]:
             yield spatial
 
 
-def _rename(data: Any, names: Mapping[str, str]) -> None:
+def _rename_templates(data: Any, names: Mapping[str, str]) -> None:
     if isinstance(data, dict):
         if data.get("filename") in names:
             data["filename"] = names[data["filename"]]
-        for held in data.values():
-            _rename(held, names)
+        for value in data.values():
+            _rename_templates(value, names)
     elif isinstance(data, list):
-        for held in data:
-            _rename(held, names)
+        for value in data:
+            _rename_templates(value, names)
 
 
 def _number_links(data: Any, labels: dict[str, str] | None = None) -> None:
@@ -147,8 +168,8 @@ def _number_links(data: Any, labels: dict[str, str] | None = None) -> None:
         if isinstance(label := data.get("link"), str):
             name = re.sub(r"@.*", "", label)
             data["link"] = labels.setdefault(label, f"{name}@{len(labels) + 1}")
-        for held in data.values():
-            _number_links(held, labels)
+        for value in data.values():
+            _number_links(value, labels)
     elif isinstance(data, list):
-        for held in data:
-            _number_links(held, labels)
+        for value in data:
+            _number_links(value, labels)

@@ -1,4 +1,4 @@
-"""Folders that are seen whole or not at all: made, and removed, out of sight."""
+"""Folders that are created and removed atomically, under a hidden name."""
 
 from __future__ import annotations
 
@@ -11,12 +11,28 @@ from pathlib import Path
 
 @contextmanager
 def published(folder: Path) -> Iterator[Path]:
-    """Give a hidden folder beside `folder`, which becomes `folder` if all goes well."""
+    """Yield a hidden folder that is renamed to the target at the end, or removed on error.
+
+    Parameters
+    ----------
+    folder : Path
+        The target, which may exist if it is an empty folder.
+
+    Yields
+    ------
+    Path
+        The hidden folder, beside the target.
+
+    Raises
+    ------
+    FileExistsError
+        If the target exists and is not an empty folder.
+    """
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise FileExistsError(f"{folder} exists already; name a folder that does not, or remove it")
+        raise FileExistsError(f"{folder} already exists; give a new folder, or remove this one")
     folder.parent.mkdir(parents=True, exist_ok=True)
     staging = _hidden(folder)
-    staging.mkdir()  # with the modes that the umask asks for, which tempfile would not give
+    staging.mkdir()  # with the mode of the umask, unlike tempfile
     try:
         yield staging
         if folder.exists():
@@ -28,14 +44,26 @@ def published(folder: Path) -> Iterator[Path]:
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder, which is out of sight at once."""
-    aside = _hidden(folder)
-    folder.rename(aside)
-    shutil.rmtree(aside, ignore_errors=True)
+    """Remove a folder, which is renamed to a hidden name first.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
+    """
+    hidden = _hidden(folder)
+    folder.rename(hidden)
+    shutil.rmtree(hidden, ignore_errors=True)
 
 
 def remove_left_behind(folder: Path) -> None:
-    """Remove what killed processes left beside `folder`; nobody may be making it meanwhile."""
+    """Remove hidden folders of killed processes, while no other process writes the target.
+
+    Parameters
+    ----------
+    folder : Path
+        The target of these processes.
+    """
     for path in folder.parent.glob(f".{folder.name}.*.part"):
         shutil.rmtree(path, ignore_errors=True)
 

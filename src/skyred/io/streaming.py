@@ -1,4 +1,4 @@
-"""Work streamed through an executor: in order, a bounded look-ahead, and workers that may die."""
+"""Streaming of work through an executor: in order, with bounded look-ahead and worker recovery."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 log = logging.getLogger(__name__)
-#: What a future says whose work was lost, and not done wrong: its worker died, or all of them.
+#: Errors of futures whose work was lost because workers died.
 LOST = (BrokenExecutor, CancelledError)
-PATIENCE = 1.0  # seconds until futures are looked at again: one that is cancelled wakes nobody
+POLL_INTERVAL = 1.0  # seconds; wait() does not return when a future is cancelled
 
 
 class Workers:
-    """An executor that is opened anew when its workers died; a context manager.
+    """An executor that is replaced when its workers die; a context manager.
 
     Parameters
     ----------
     open_executor : callable
-        Gives an executor: the `open` of an engine.
+        Returns an executor: the `open` of an engine.
     """
 
     def __init__(self, open_executor: Callable[[], Executor]) -> None:
@@ -56,7 +56,20 @@ class Workers:
         self._executor.__exit__(kind, error, trace)
 
     def submit(self, work: Callable[..., R], /, *args: Any) -> Future[R]:
-        """Start a piece of work; if the workers are dead already, its future says so."""
+        """Submit a task; if the workers are dead already, the future has the error.
+
+        Parameters
+        ----------
+        work : callable
+            The function.
+        *args : object
+            Its arguments.
+
+        Returns
+        -------
+        Future
+            The future of the result.
+        """
         try:
             return self._executor.submit(work, *args)
         except BrokenExecutor as error:
@@ -65,41 +78,58 @@ class Workers:
             return future
 
     def attempt(self, work: Callable[..., R], /, *args: Any) -> R:
-        """Do one piece of work and wait for it.
+        """Run one task and wait for its result.
+
+        Parameters
+        ----------
+        work : callable
+            The function.
+        *args : object
+            Its arguments.
+
+        Returns
+        -------
+        object
+            The result.
 
         Raises
         ------
         concurrent.futures.BrokenExecutor, concurrent.futures.CancelledError
-            If it is lost with its worker; others stand ready then.
+            If the task is lost with its worker; new workers are ready then.
         """
         try:
             return self.submit(work, *args).result()
         except LOST:
-            self.mend()
+            self.restart_if_broken()
             raise
 
-    def mend(self) -> bool:
-        """Open a new executor if this one takes no work; gives whether it did.
+    def restart_if_broken(self) -> bool:
+        """Open a new executor if the present one is broken.
+
+        Returns
+        -------
+        bool
+            Whether there is a new executor.
 
         Raises
         ------
         EngineError
-            If the workers of the new one die too, with nothing to do.
+            If the workers of the new executor die too, without any work.
         """
         try:
-            self._executor.submit(_nothing).cancel()
+            self._executor.submit(_do_nothing).cancel()
         except BrokenExecutor as error:
-            log.warning("a worker died: %s; starting others", error)
+            log.warning("a worker died: %s; restarting the workers", error)
         else:
             return False
-        self._executor.__exit__(None, None, None)  # after this none of its futures is open
+        self._executor.__exit__(None, None, None)  # completes all of its futures
         self._executor = self._open().__enter__()
         try:
-            self._executor.submit(_nothing).result()
+            self._executor.submit(_do_nothing).result()
         except LOST as error:
             raise EngineError(
-                f"workers cannot be started: {error}; in a script, put what runs the pipeline "
-                "below if __name__ == '__main__': (each worker imports the script)"
+                f"workers cannot be started: {error}; in a script, put the code that runs the "
+                "pipeline below if __name__ == '__main__': (each worker imports the script)"
             ) from error
         return True
 
@@ -109,33 +139,38 @@ def stream(
     work: Callable[[T], R],
     items: Iterable[T],
     ahead: int = 4,
-    rescue: Callable[[T], R] | None = None,
+    recover: Callable[[T], R] | None = None,
     finished: Callable[[T, R], None] | None = None,
 ) -> Iterator[R]:
     """Yield ``work(item)`` for each item, in the order of the items.
 
-    At most `ahead` items are under way or finished and not yet taken, so memory does not grow
-    with their number. When the caller stops early, what has not started is cancelled.
+    At most `ahead` items are running or finished and not yet consumed, so memory does not grow with
+    their number. When the caller stops early, tasks that have not started are cancelled.
 
-    What was under way when a worker died is done again: first together, then, if it is lost a
-    second time, each item with nothing beside it. So it is known which item kills its worker.
+    The tasks that were running when a worker died are repeated: first together, then, if they are
+    lost a second time, one at a time. This identifies the item that kills its worker.
 
     Parameters
     ----------
     workers : Workers
-        Where the work runs.
+        The workers.
     work : callable
-        Called with one item.
+        The function, called with one item in a worker.
     items : iterable
-        What to work on; read no further ahead than needed.
+        The items; read no further ahead than needed.
     ahead : int
         The look-ahead, at least 1.
-    rescue : callable, optional
-        Called here, with an item that killed its worker when it was alone; gives what to yield for
-        it. Without it, the error of the executor is raised.
+    recover : callable, optional
+        Called in this process with an item that killed its worker when it ran alone; returns the
+        result of the item. Without it, the error of the executor is raised.
     finished : callable, optional
-        Called here, with an item and its result, as soon as that is known: it may be long before
-        its turn.
+        Called in this process with each item and its result as soon as that is known, possibly long
+        before its turn.
+
+    Yields
+    ------
+    object
+        The result for each item.
 
     Raises
     ------
@@ -143,7 +178,7 @@ def stream(
         If the workers cannot be started again.
     """
     waiting = iter(items)
-    streamed = _Stream(workers, work, rescue, finished)
+    streamed = _Stream(workers, work, recover, finished)
     streamed.start(islice(waiting, max(ahead, 1)))
     try:
         while streamed.pending:
@@ -151,18 +186,18 @@ def stream(
             streamed.start(islice(waiting, 1))
             yield result
     finally:
-        for piece in streamed.pending:
-            piece.future.cancel()
+        for task in streamed.pending:
+            task.future.cancel()
 
 
 @attrs.define(eq=False)
-class _Piece(Generic[T, R]):
-    """One item on its way, and how often it was lost."""
+class _Task(Generic[T, R]):
+    """One item with its future, the number of times it was lost, and whether it was reported."""
 
     item: T
     future: Future[R]
     losses: int = 0
-    told: bool = False
+    reported: bool = False
 
     @property
     def succeeded(self) -> bool:
@@ -178,64 +213,64 @@ class _Piece(Generic[T, R]):
 
 @attrs.define(eq=False)
 class _Stream(Generic[T, R]):
-    """The items under way, in order."""
+    """The current tasks, in order."""
 
     workers: Workers
     work: Callable[[T], R]
-    rescue: Callable[[T], R] | None
+    recover: Callable[[T], R] | None
     finished: Callable[[T, R], None] | None
-    pending: deque[_Piece[T, R]] = attrs.field(factory=deque)
+    pending: deque[_Task[T, R]] = attrs.field(factory=deque)
 
     def start(self, items: Iterable[T]) -> None:
         for item in items:
-            self.pending.append(_Piece(item, self.workers.submit(self.work, item)))
-            self._tell()
+            self.pending.append(_Task(item, self.workers.submit(self.work, item)))
+            self._report_finished()
 
     def take(self) -> R:
-        """Wait for the first item's result; what is lost meanwhile is started again."""
+        """Wait for the result of the first task; repeat tasks that are lost meanwhile."""
         first = self.pending[0]
         while not first.succeeded:
-            open_ones = [piece.future for piece in self.pending if not piece.future.done()]
+            unfinished = [task.future for task in self.pending if not task.future.done()]
             if not first.future.done():
-                wait(open_ones, timeout=PATIENCE, return_when=FIRST_COMPLETED)
+                wait(unfinished, timeout=POLL_INTERVAL, return_when=FIRST_COMPLETED)
             elif first.lost:
-                self._recover()
+                self._repeat_lost()
             else:
-                break  # the work's own error
-            self._tell()
+                break  # an error of the work itself
+            self._report_finished()
         return self.pending.popleft().future.result()
 
-    def _tell(self) -> None:
-        for piece in self.pending:
-            if self.finished is not None and not piece.told and piece.succeeded:
-                piece.told = True
-                self.finished(piece.item, piece.future.result())
+    def _report_finished(self) -> None:
+        for task in self.pending:
+            if self.finished is not None and not task.reported and task.succeeded:
+                task.reported = True
+                self.finished(task.item, task.future.result())
 
-    def _recover(self) -> None:
-        anew = self.workers.mend()
-        lost = [piece for piece in self.pending if piece.lost]
-        for piece in lost:
-            piece.losses += 1
-        if anew and all(piece.losses == 1 for piece in lost):
-            for piece in lost:  # nobody knows which one it was, or whether it was one of them
-                piece.future = self.workers.submit(self.work, piece.item)
+    def _repeat_lost(self) -> None:
+        restarted = self.workers.restart_if_broken()
+        lost_tasks = [task for task in self.pending if task.lost]
+        for task in lost_tasks:
+            task.losses += 1
+        if restarted and all(task.losses == 1 for task in lost_tasks):
+            for task in lost_tasks:  # any of them, or none, may have killed the worker
+                task.future = self.workers.submit(self.work, task.item)
         else:
-            for piece in lost:
-                self._again_alone(piece)
+            for task in lost_tasks:
+                self._repeat_alone(task)
 
-    def _again_alone(self, piece: _Piece[T, R]) -> None:
-        wait([other.future for other in self.pending if not other.future.done()])
+    def _repeat_alone(self, task: _Task[T, R]) -> None:
+        wait([task.future for task in self.pending if not task.future.done()])
         done: Future[R] = Future()
         try:
-            done.set_result(self.workers.attempt(self.work, piece.item))
+            done.set_result(self.workers.attempt(self.work, task.item))
         except LOST:
-            if self.rescue is None:
+            if self.recover is None:
                 raise
-            done.set_result(self.rescue(piece.item))
-        except Exception as error:  # the work's own: it is raised when it is this item's turn
+            done.set_result(self.recover(task.item))
+        except Exception as error:  # of the work itself: raised at the turn of this item
             done.set_exception(error)
-        piece.future = done
+        task.future = done
 
 
-def _nothing() -> None:
-    """Do nothing: whoever can do that is alive."""
+def _do_nothing() -> None:
+    """Do nothing, to test whether a worker is alive."""

@@ -1,4 +1,4 @@
-"""Several tables as one FITS file: their units, descriptions and metadata survive."""
+"""Several astropy tables in one FITS file, with units, descriptions and metadata."""
 
 from __future__ import annotations
 
@@ -11,30 +11,49 @@ if TYPE_CHECKING:
 
 
 def write_tables(path: Path, tables: Iterable[Table]) -> None:
-    """Write tables, each an extension called by its ``EXTNAME`` in ``meta``."""
+    """Write tables to a FITS file, each to an extension named by ``EXTNAME`` in its metadata.
+
+    Parameters
+    ----------
+    path : Path
+        The file, which is replaced if it exists.
+    tables : iterable of Table
+        The tables.
+    """
     from astropy.io import fits
 
-    written = [fits.PrimaryHDU()]
+    hdus = [fits.PrimaryHDU()]
     for table in tables:
         hdu = fits.table_to_hdu(table)
-        for number, column in enumerate(table.itercols(), 1):
-            # the standard's own place for what a column is: astropy does not fill it
-            hdu.header[f"TCOMM{number}"] = column.description or ""
-        written.append(hdu)
-    fits.HDUList(written).writeto(path, overwrite=True)
+        for column_number, column in enumerate(table.itercols(), 1):
+            # the standard keyword for the description of a column; astropy does not write it
+            hdu.header[f"TCOMM{column_number}"] = column.description or ""
+        hdus.append(hdu)
+    fits.HDUList(hdus).writeto(path, overwrite=True)
 
 
 def read_tables(path: Path) -> list[Table]:
-    """Read them in the order they were written."""
+    """Read the tables in a FITS file, in order.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    list of Table
+        The tables.
+    """
     from astropy.io import fits
     from astropy.table import Table
 
     tables = []
     with fits.open(path) as file:
         for hdu in file[1:]:
-            table = Table.read(hdu, mask_invalid=False)  # NaN is a value, and "" a text
-            for number, column in enumerate(table.itercols(), 1):
-                column.description = hdu.header.get(f"TCOMM{number}") or None
-                table.meta.pop(f"TCOMM{number}", None)
+            table = Table.read(hdu, mask_invalid=False)  # NaN and "" are valid values
+            for column_number, column in enumerate(table.itercols(), 1):
+                column.description = hdu.header.get(f"TCOMM{column_number}") or None
+                table.meta.pop(f"TCOMM{column_number}", None)
             tables.append(table)
     return tables

@@ -1,4 +1,4 @@
-"""Flux points, light curves, profiles and flux maps in files, with the model of their norms."""
+"""Files of flux points, light curves, profiles and flux maps, with their reference model."""
 
 from __future__ import annotations
 
@@ -12,10 +12,23 @@ CARDS = {"n_sigma": "NSIGMA", "n_sigma_ul": "NSIGMAUL"}
 
 
 def write_maps(maps: FluxMaps, path: Path) -> list[Path]:
-    """Write maps of flux as FITS, and their reference model as YAML beside it.
+    """Write flux maps as FITS, and their reference model as YAML beside it.
 
-    Not by `FluxMaps.write`: it notes the absolute path of the model file, and the folder moves.
-    Without it gammapy reads the same fluxes, with an E^-2 spectrum as reference.
+    `FluxMaps.write` is not used, since it stores the absolute path of the model file, and the
+    folder is moved later. Without the model, gammapy reads the same fluxes, with an E^-2 reference
+    spectrum.
+
+    Parameters
+    ----------
+    maps : FluxMaps
+        The flux maps.
+    path : Path
+        The FITS file.
+
+    Returns
+    -------
+    list of Path
+        The files.
     """
     hdulist = maps.to_hdulist("flux")
     for key, card in CARDS.items():
@@ -25,7 +38,18 @@ def write_maps(maps: FluxMaps, path: Path) -> list[Path]:
 
 
 def read_maps(path: Path) -> FluxMaps:
-    """Read what `write_maps` wrote."""
+    """Read flux maps that `write_maps` wrote.
+
+    Parameters
+    ----------
+    path : Path
+        The FITS file.
+
+    Returns
+    -------
+    FluxMaps
+        The flux maps.
+    """
     from astropy.io import fits
     from gammapy.data import GTI
     from gammapy.estimators import FluxMaps
@@ -40,20 +64,46 @@ def read_maps(path: Path) -> FluxMaps:
 
 
 def write_points(points: FluxPoints, path: Path) -> list[Path]:
-    """Write flux points, a light curve or a profile as FITS, and their reference model as YAML."""
+    """Write flux points, a light curve or a profile as FITS, and their reference model as YAML.
+
+    Parameters
+    ----------
+    points : FluxPoints
+        The flux points.
+    path : Path
+        The FITS file.
+
+    Returns
+    -------
+    list of Path
+        The files.
+    """
     from astropy.io import fits
 
     points.write(path, overwrite=True)
     with fits.open(path, mode="update") as hdulist:
         header = hdulist["FLUXPOINTS"].header
-        header["SED_TYPE"] = points.sed_type_init  # gammapy forgets it along time and distance
+        header["SED_TYPE"] = (
+            points.sed_type_init
+        )  # gammapy does not write it along time and distance
         for key, card in CARDS.items():
             header[card] = getattr(points, key)
     return [path, _write_model(points, path)]
 
 
 def read_points(path: Path) -> FluxPoints:
-    """Read what `write_points` wrote."""
+    """Read flux points that `write_points` wrote.
+
+    Parameters
+    ----------
+    path : Path
+        The FITS file.
+
+    Returns
+    -------
+    FluxPoints
+        The flux points.
+    """
     from astropy.io import fits
     from gammapy.estimators import FluxPoints
 
@@ -67,11 +117,11 @@ def _write_model(maps: FluxMaps, path: Path) -> Path:
     from gammapy.modeling.models import Models
 
     model = maps.reference_model
-    if model.spatial_model is None:  # gammapy's default, with a name by chance
+    if model.spatial_model is None:  # gammapy's default has a random name
         model = model.copy(name=path.stem)
-    beside = path.with_suffix(".yaml")
-    Models([model]).write(beside, overwrite=True, write_covariance=False)
-    return beside
+    model_path = path.with_suffix(".yaml")
+    Models([model]).write(model_path, overwrite=True, write_covariance=False)
+    return model_path
 
 
 def _read_model(path: Path) -> Any:

@@ -1,4 +1,4 @@
-"""Flux points along time or distance, in files: gammapy's tables with columns of ours beside."""
+"""Files and tables of flux points along time or distance, with additional columns."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ DESCRIPTIONS: Mapping[str, str] = {
     "npred": "predicted counts, by dataset",
     "npred_excess": "predicted counts of the source, by dataset",
     "counts": "counts, by dataset",
-    "success": "whether a norm was found",
+    "success": "whether the fit of the norm succeeded",
     "is_ul": "whether the upper limit is to be quoted",
 }
-ENDINGS: Mapping[str, str] = {
+SUFFIXES: Mapping[str, str] = {
     "_err": "symmetric error of {}",
     "_errn": "downward error of {}",
     "_errp": "upward error of {}",
@@ -52,8 +52,19 @@ ENDINGS: Mapping[str, str] = {
 }
 
 
-def describe(table: Table) -> Table:
-    """Say in each of gammapy's columns what it is."""
+def add_descriptions(table: Table) -> Table:
+    """Add descriptions to the columns of a table of gammapy, unless they have one.
+
+    Parameters
+    ----------
+    table : Table
+        The table, changed in place.
+
+    Returns
+    -------
+    Table
+        The same table.
+    """
     for column in table.itercols():
         if not column.description:
             column.description = description_of(column.name)
@@ -61,29 +72,45 @@ def describe(table: Table) -> Table:
 
 
 def description_of(name: str) -> str | None:
-    """Say what a column is; None if it is not known."""
+    """Return the description of a column.
+
+    Parameters
+    ----------
+    name : str
+        The name of the column.
+
+    Returns
+    -------
+    str or None
+        The description; None if the column is unknown.
+    """
     if name in DESCRIPTIONS:
         return DESCRIPTIONS[name]
-    for ending, words in ENDINGS.items():
-        if name.endswith(ending) and name.removesuffix(ending) in DESCRIPTIONS:
-            return words.format(DESCRIPTIONS[name.removesuffix(ending)])
+    for suffix, template in SUFFIXES.items():
+        if name.endswith(suffix) and name.removesuffix(suffix) in DESCRIPTIONS:
+            return template.format(DESCRIPTIONS[name.removesuffix(suffix)])
     return None
 
 
 def flux_table(flux: FluxPoints, sed_type: str, details: Table) -> Table:
-    """Give gammapy's table, which it can read again, with more columns beside.
+    """Return gammapy's table of flux points, which it can read again, with additional columns.
 
     Parameters
     ----------
     flux : gammapy.estimators.FluxPoints
-        Along time or projected distance.
+        Flux points along time or projected distance.
     sed_type : {"likelihood", "flux", "dnde"}
-        What is listed: norms, or fluxes.
+        The quantities: norms, or fluxes.
     details : Table
-        A row for each interval or region; its metadata are taken over too.
+        The additional columns, a row for each interval or region; its metadata are added too.
+
+    Returns
+    -------
+    Table
+        A row for each interval or region.
     """
     table = flux.to_table(sed_type=sed_type)
-    # gammapy loses both on the way through its rows
+    # gammapy drops both when it builds the rows
     table.meta |= {"SED_TYPE": sed_type, "UL_CONF": round(erf(flux.n_sigma_ul / 2**0.5), 7)}
     for name in ("time_min", "time_max"):
         if name in table.colnames:
@@ -91,13 +118,32 @@ def flux_table(flux: FluxPoints, sed_type: str, details: Table) -> Table:
     for name in details.colnames:
         table[name] = details[name]
     table.meta |= details.meta
-    return describe(table)
+    return add_descriptions(table)
 
 
 def write_flux(
     folder: Path, name: str, flux: FluxPoints, details: Table, header: Mapping[str, Any]
 ) -> Path:
-    """Write everything to ``NAME.fits``, as gammapy's `FluxPoints.write` does, with the details."""
+    """Write flux points to ``NAME.fits`` as gammapy's `FluxPoints.write` does, with the details.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
+    name : str
+        The name of the product.
+    flux : gammapy.estimators.FluxPoints
+        Flux points along time or projected distance.
+    details : Table
+        The additional columns.
+    header : mapping of str to object
+        Additional cards of the header.
+
+    Returns
+    -------
+    Path
+        The file.
+    """
     from astropy.table import Table
 
     table = flux_table(flux, "likelihood", details[details.colnames])
@@ -117,7 +163,20 @@ def _fits_into_header(value: Any) -> bool:
 
 
 def read_header(folder: Path, name: str) -> Mapping[str, Any]:
-    """Give the header of the file that `write_flux` wrote."""
+    """Return the header of a file that `write_flux` wrote.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
+    name : str
+        The name of the product.
+
+    Returns
+    -------
+    mapping of str to object
+        The header of the flux points.
+    """
     from astropy.io import fits
 
     return fits.getheader(folder / f"{name}.fits", "FLUXPOINTS")  # type: ignore[no-any-return]
@@ -126,7 +185,7 @@ def read_header(folder: Path, name: str) -> Mapping[str, Any]:
 def read_flux(
     folder: Path, name: str, model: Any, details: tuple[str, ...]
 ) -> tuple[FluxPoints, Table]:
-    """Read the flux points, with the spectrum that they refer to, and the named columns.
+    """Read flux points with their reference spectrum, and additional columns.
 
     Parameters
     ----------
@@ -135,9 +194,16 @@ def read_flux(
     name : str
         The name of the product.
     model : SkyModel or None
-        The source, as it was fitted.
+        The fitted model of the source.
     details : tuple of str
-        Names of the columns that are not gammapy's.
+        The names of the additional columns.
+
+    Returns
+    -------
+    flux : gammapy.estimators.FluxPoints
+        The flux points.
+    details : Table
+        The additional columns.
     """
     from gammapy.estimators import FluxPoints
 
@@ -149,25 +215,38 @@ def read_flux(
         values.data = np.ma.filled(values.data, np.nan)  # astropy masks NaN in FITS files
         if "x_min" in table.colnames:
             flux._data[quantity] = _between_edges(values, table)
-    kept = table[list(details)]
-    for column in kept.colnames:
-        if kept[column].dtype.kind in "SU":
-            description = kept[column].description
-            kept[column] = np.ma.filled(kept[column].astype(str), "")
-            kept[column].description = description
-    kept.meta.clear()
-    return flux, kept
+    details_table = table[list(details)]
+    for column in details_table.colnames:
+        if details_table[column].dtype.kind in "SU":
+            description = details_table[column].description
+            details_table[column] = np.ma.filled(details_table[column].astype(str), "")
+            details_table[column].description = description
+    details_table.meta.clear()
+    return flux, details_table
 
 
 def reference_of(path: Path, model: Any) -> Any:
-    """Return the spectrum that the norms in a file refer to; None if the source is not known."""
+    """Return the reference spectrum of the norms in a file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    model : SkyModel or None
+        The fitted model of the source.
+
+    Returns
+    -------
+    SpectralModel or None
+        The spectrum; None without a model.
+    """
     from skyred.likelihood.flux.reference import stored_reference
 
     return None if model is None else stored_reference(model, read_tables(path)[0])
 
 
 def _between_edges(values: Any, table: Table) -> Any:
-    """Put a map back between the edges that were written: gammapy takes them from the centres."""
+    """Return a map with the exact edges of its bins: gammapy computes them from the centres."""
     from gammapy.maps import MapAxis, RegionNDMap
 
     edges = u.Quantity([*table["x_min"].quantity, table["x_max"].quantity[-1]])

@@ -1,4 +1,4 @@
-"""What gammapy's estimators give, by class: its files, its table and its picture."""
+"""File formats, tables and pictures of the results of gammapy's estimators, by class."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from skyred.inspection.map_headers import look_at_fits
 from skyred.products.flux_io import read_maps, read_points, write_maps, write_points
-from skyred.products.maps import draw_clearest, maps_table
+from skyred.products.maps import draw_main_map, maps_table
 from skyred.products.table import TableProduct
 from skyred.products.values import read_values, values_table, write_values
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from astropy.table import Table
     from matplotlib.axes import Axes
 
-ONE = "value"  # what a number without a name is called
+SINGLE = "value"  # name of a number without a name
 
 
 class ProductFormat(ABC):
-    """How results of some class are written, read, listed and drawn.
+    """The files, table and picture of results of some class.
 
     Parameters
     ----------
@@ -35,39 +35,102 @@ class ProductFormat(ABC):
     drawable: bool = True
 
     @abstractmethod
-    def holds(self, value: Any) -> bool:
-        """Tell whether a result is of its class."""
+    def handles(self, value: Any) -> bool:
+        """Return whether a result is of this class.
+
+        Parameters
+        ----------
+        value : object
+            The result of an estimator.
+
+        Returns
+        -------
+        bool
+            Whether the format applies.
+        """
 
     @abstractmethod
     def write(self, value: Any, path: Path) -> list[Path]:
-        """Write it to a path without ending; gives the files."""
+        """Write a result.
+
+        Parameters
+        ----------
+        value : object
+            The result.
+        path : Path
+            The path of the files without extension.
+
+        Returns
+        -------
+        list of Path
+            The files.
+        """
 
     @abstractmethod
     def read(self, path: Path) -> Any:
-        """Read what `write` wrote there; None if that was another form."""
+        """Read a result that `write` wrote.
+
+        Parameters
+        ----------
+        path : Path
+            The path of the files without extension.
+
+        Returns
+        -------
+        object
+            The result; None if the files are of another format.
+        """
 
     @abstractmethod
     def table(self, value: Any) -> Table:
-        """Give it as a table."""
+        """Return a result as a table.
+
+        Parameters
+        ----------
+        value : object
+            The result.
+
+        Returns
+        -------
+        Table
+            The table.
+        """
 
     @abstractmethod
     def draw(self, value: Any, name: str, ax: Axes | None) -> Axes:
-        """Draw it."""
+        """Draw a result.
+
+        Parameters
+        ----------
+        value : object
+            The result.
+        name : str
+            The title.
+        ax : matplotlib axes or None
+            The axes to draw on; None for those of a new figure.
+
+        Returns
+        -------
+        matplotlib axes
+            The axes.
+        """
 
 
 class _Points(ProductFormat):
     """Flux points, light curves and profiles."""
 
-    def holds(self, value: Any) -> bool:
+    def handles(self, value: Any) -> bool:
         from gammapy.estimators import FluxPoints
 
         return isinstance(value, FluxPoints)
 
     def write(self, value: Any, path: Path) -> list[Path]:
-        return write_points(value, _with(path, "fits"))
+        return write_points(value, _with_extension(path, "fits"))
 
     def read(self, path: Path) -> Any:
-        return read_points(_with(path, "fits")) if _fits_form(path) == "points" else None
+        return (
+            read_points(_with_extension(path, "fits")) if _fits_content(path) == "points" else None
+        )
 
     def table(self, value: Any) -> Table:
         return value.to_table()
@@ -77,12 +140,12 @@ class _Points(ProductFormat):
 
         from skyred.products.plotting.flux_points import draw_flux_points
 
-        along = next((axis for axis in value.geom.axes if axis.name != "energy"), None)
-        if along is None:
+        second_axis = next((axis for axis in value.geom.axes if axis.name != "energy"), None)
+        if second_axis is None:
             return draw_flux_points(value, None, name, ax)
         if ax is None:
             _, ax = plt.subplots(figsize=(6.4, 4.8), layout="constrained")
-        value.plot(ax=ax, sed_type="flux", axis_name=along.name)
+        value.plot(ax=ax, sed_type="flux", axis_name=second_axis.name)
         ax.set_yscale("linear")  # a flux may be negative
         ax.autoscale()
         ax.set_title(name)
@@ -92,54 +155,56 @@ class _Points(ProductFormat):
 class _FluxMaps(ProductFormat):
     """Maps of flux and significance."""
 
-    def holds(self, value: Any) -> bool:
+    def handles(self, value: Any) -> bool:
         from gammapy.estimators import FluxMaps
 
         return isinstance(value, FluxMaps)
 
     def write(self, value: Any, path: Path) -> list[Path]:
-        return write_maps(value, _with(path, "fits"))
+        return write_maps(value, _with_extension(path, "fits"))
 
     def read(self, path: Path) -> Any:
-        return read_maps(_with(path, "fits")) if _fits_form(path) == "flux-maps" else None
+        return (
+            read_maps(_with_extension(path, "fits")) if _fits_content(path) == "flux-maps" else None
+        )
 
     def table(self, value: Any) -> Table:
         return maps_table(_quantities(value))
 
     def draw(self, value: Any, name: str, ax: Axes | None) -> Axes:
-        return draw_clearest(_quantities(value), name, ax)
+        return draw_main_map(_quantities(value), name, ax)
 
 
 class _Maps(ProductFormat):
     """One map, or maps by name."""
 
-    def holds(self, value: Any) -> bool:
+    def handles(self, value: Any) -> bool:
         from gammapy.maps import Map, Maps
 
         return isinstance(value, Map | Maps)
 
     def write(self, value: Any, path: Path) -> list[Path]:
-        value.write(_with(path, "fits"), overwrite=True)
-        return [_with(path, "fits")]
+        value.write(_with_extension(path, "fits"), overwrite=True)
+        return [_with_extension(path, "fits")]
 
     def read(self, path: Path) -> Any:
         from gammapy.maps import Map, Maps
 
         kinds = {"map": Map, "maps": Maps}
-        form = _fits_form(path)
-        return kinds[form].read(_with(path, "fits")) if form in kinds else None
+        content = _fits_content(path)
+        return kinds[content].read(_with_extension(path, "fits")) if content in kinds else None
 
     def table(self, value: Any) -> Table:
         return maps_table(_by_name(value))
 
     def draw(self, value: Any, name: str, ax: Axes | None) -> Axes:
-        return draw_clearest(_by_name(value), name, ax)
+        return draw_main_map(_by_name(value), name, ax)
 
 
 class _Tables(ProductFormat):
-    """Tables, and what keeps all that it has in its `table`, as image profiles do."""
+    """Tables, and objects with a `table` attribute, as image profiles."""
 
-    def holds(self, value: Any) -> bool:
+    def handles(self, value: Any) -> bool:
         from astropy.table import Table
 
         return isinstance(getattr(value, "table", value), Table)
@@ -148,8 +213,8 @@ class _Tables(ProductFormat):
         return TableProduct(path.name, self.table(value)).write(path.parent)
 
     def read(self, path: Path) -> Any:
-        written = _with(path, "ecsv").is_file()
-        return TableProduct.read(path.parent, path.name, None).value if written else None
+        exists = _with_extension(path, "ecsv").is_file()
+        return TableProduct.read(path.parent, path.name, None).value if exists else None
 
     def table(self, value: Any) -> Table:
         return getattr(value, "table", value)
@@ -169,39 +234,39 @@ class _Values(ProductFormat):
 
     drawable = False
 
-    def holds(self, value: Any) -> bool:
+    def handles(self, value: Any) -> bool:
         return isinstance(value, Mapping | Number | np.ndarray)
 
     def write(self, value: Any, path: Path) -> list[Path]:
-        return write_values(_named(value), _with(path, "yaml"))
+        return write_values(_named(value), _with_extension(path, "yaml"))
 
     def read(self, path: Path) -> Any:
-        if not _with(path, "yaml").is_file() or _with(path, "fits").is_file():
+        if not _with_extension(path, "yaml").is_file() or _with_extension(path, "fits").is_file():
             return None
-        values = read_values(_with(path, "yaml"))
-        return values[ONE] if set(values) == {ONE} else values
+        values = read_values(_with_extension(path, "yaml"))
+        return values[SINGLE] if set(values) == {SINGLE} else values
 
     def table(self, value: Any) -> Table:
         return values_table(_named(value))
 
     def draw(self, value: Any, name: str, ax: Axes | None) -> Axes:
-        raise TypeError(f"{name}: numbers by name have no picture; look at `value`")
+        raise TypeError(f"{name}: numbers by name have no picture; see `value`")
 
 
-# most particular first
-FORMS: tuple[ProductFormat, ...] = (_Points(), _FluxMaps(), _Maps(), _Tables(), _Values())
+# the most specific first
+FORMATS: tuple[ProductFormat, ...] = (_Points(), _FluxMaps(), _Maps(), _Tables(), _Values())
 
 
-def _with(path: Path, ending: str) -> Path:
-    # not `with_suffix`: a name may have a point in it
-    return path.with_name(f"{path.name}.{ending}")
+def _with_extension(path: Path, extension: str) -> Path:
+    # not `with_suffix`: a name may contain a dot
+    return path.with_name(f"{path.name}.{extension}")
 
 
-def _fits_form(path: Path) -> str:
-    """Tell what a FITS file holds, by its headers alone; "" if there is none."""
+def _fits_content(path: Path) -> str:
+    """Return the content of a FITS file by its headers; "" if there is no file."""
     from astropy.io import fits
 
-    path = _with(path, "fits")
+    path = _with_extension(path, "fits")
     if not path.is_file():
         return ""
     look_at_fits(path)
@@ -215,7 +280,7 @@ def _fits_form(path: Path) -> str:
 
 def _quantities(value: Any) -> dict[str, Any]:
     names = dict.fromkeys(value.available_quantities)
-    if "ts" in names:  # gammapy makes it of ts, and names it only where it was written
+    if "ts" in names:  # gammapy computes it from ts, but lists it only if it was written
         names["sqrt_ts"] = None
     return {name: getattr(value, name) for name in names}
 
@@ -225,4 +290,4 @@ def _by_name(value: Any) -> Mapping[str, Any]:
 
 
 def _named(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {ONE: value}
+    return value if isinstance(value, Mapping) else {SINGLE: value}

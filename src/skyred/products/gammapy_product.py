@@ -1,4 +1,4 @@
-"""What a gammapy estimator gave, as a product: written and read by gammapy's own formats."""
+"""The product of a gammapy estimator, in gammapy's own file formats."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import attrs
 
 from skyred.interfaces.product import Product
-from skyred.products.formats import FORMS, ProductFormat
+from skyred.products.formats import FORMATS, ProductFormat
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @attrs.define(eq=False)
 class GammapyProduct(Product):
-    """Whatever a gammapy estimator gave.
+    """The result of a gammapy estimator.
 
     ========================  ================================  ===============================
     `value`                   files                             picture
@@ -28,7 +28,7 @@ class GammapyProduct(Product):
                               ``NAME.yaml``
     FluxMaps                  ``NAME.fits``, its model          significance, else flux
                               ``NAME.yaml``
-    Map, Maps                 ``NAME.fits``                     the clearest of them
+    Map, Maps                 ``NAME.fits``                     significance, else flux or first
     Table, ImageProfile       ``NAME.ecsv``                     a column against the first
     numbers, and by name      ``NAME.yaml``                     none
     anything with a `write`   ``NAME.fits``, by its own         by its own `plot`
@@ -37,66 +37,126 @@ class GammapyProduct(Product):
     Parameters
     ----------
     value : object
-        As the estimator gave it.
+        The result as the estimator returned it.
     """
 
     value: Any
 
     def write(self, folder: Path) -> list[Path]:
-        """Write it; gives the files.
+        """Write the result.
+
+        Parameters
+        ----------
+        folder : Path
+            The folder.
+
+        Returns
+        -------
+        list of Path
+            The files.
 
         Raises
         ------
         TypeError
-            If it is of a class that has no file format.
+            If its class has no file format.
         """
-        if form := self._form:
-            return form.write(self.value, folder / self.name)
+        if product_format := self._format:
+            return product_format.write(self.value, folder / self.name)
         if not hasattr(self.value, "write"):
-            raise self._cannot("be written: it has no `write`")
+            raise self._unsupported("be written: it has no `write`")
         path = folder / f"{self.name}.fits"
         self.value.write(path, overwrite=True)
         return [path]
 
     @classmethod
     def read(cls, folder: Path, name: str, models: Models | None) -> Self:
-        """Read it: what it is, its files tell.
+        """Read a result; its class follows from the files.
+
+        Parameters
+        ----------
+        folder : Path
+            The folder.
+        name : str
+            The name of the product.
+        models : Models or None
+            The fitted models.
+
+        Returns
+        -------
+        GammapyProduct
+            The product.
 
         Raises
         ------
         TypeError
-            If they do not.
+            If the files are of no known format.
         """
-        for form in FORMS:
-            if (value := form.read(folder / name)) is not None:
+        for product_format in FORMATS:
+            if (value := product_format.read(folder / name)) is not None:
                 return cls(name, value)
-        raise TypeError(f"nothing is known of {folder / name}.*: read it by what wrote it")
+        raise TypeError(f"{folder / name}.* is of no known format: read it with its own class")
 
     def table(self) -> Table:
-        """Give it as a table; raises `TypeError` if it has none."""
-        if form := self._form:
-            return form.table(self.value)
+        """Return the result as a table.
+
+        Returns
+        -------
+        Table
+            The table.
+
+        Raises
+        ------
+        TypeError
+            If it has none.
+        """
+        if product_format := self._format:
+            return product_format.table(self.value)
         if not hasattr(self.value, "to_table"):
-            raise self._cannot("be shown as a table: it has no `to_table`")
+            raise self._unsupported("be shown as a table: it has no `to_table`")
         return self.value.to_table()
 
     def pictures(self) -> dict[str, Callable[[], Axes]]:
-        """Name its picture, if it can be drawn."""
-        drawable = self._form.drawable if self._form else hasattr(self.value, "plot")
+        """Return the function that draws the result, if there is one.
+
+        Returns
+        -------
+        dict of str to callable
+            The function under the suffix ""; empty if there is none.
+        """
+        drawable = self._format.drawable if self._format else hasattr(self.value, "plot")
         return {"": self.plot} if drawable else {}
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw it; raises `TypeError` if it cannot be drawn."""
-        if form := self._form:
-            return form.draw(self.value, self.name, ax)
+        """Draw the result.
+
+        Parameters
+        ----------
+        ax : matplotlib axes, optional
+            The axes to draw on; those of a new figure by default.
+
+        Returns
+        -------
+        matplotlib axes
+            The axes.
+
+        Raises
+        ------
+        TypeError
+            If it cannot be drawn.
+        """
+        if product_format := self._format:
+            return product_format.draw(self.value, self.name, ax)
         if not hasattr(self.value, "plot"):
-            raise self._cannot("be drawn: it has no `plot`")
+            raise self._unsupported("be drawn: it has no `plot`")
         axes: Axes = self.value.plot(ax=ax)
         return axes
 
     @property
-    def _form(self) -> ProductFormat | None:
-        return next((form for form in FORMS if form.holds(self.value)), None)
+    def _format(self) -> ProductFormat | None:
+        return next(
+            (product_format for product_format in FORMATS if product_format.handles(self.value)),
+            None,
+        )
 
-    def _cannot(self, what: str) -> TypeError:
-        return TypeError(f"{self.name}: a {type(self.value).__name__} cannot {what}; see `value`")
+    def _unsupported(self, action: str) -> TypeError:
+        return TypeError(f"{self.name}: a {type(self.value).__name__} cannot {action}; see `value`")

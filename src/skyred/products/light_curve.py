@@ -1,4 +1,4 @@
-"""What the estimator `light-curve` gives: its files, table and picture."""
+"""The product of the estimator `light-curve`: its files, table and picture."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class LightCurveProduct(Product):
     Parameters
     ----------
     flux : gammapy.estimators.FluxPoints
-        With axes energy and time; NaN where there is no flux.
+        The flux points, with axes energy and time; NaN where there is no flux.
     details : Table
-        For each interval ``n_datasets``, ``livetime`` and ``reason``: why there is no flux, or
-        which datasets were left out.
+        For each interval ``n_datasets``, ``livetime`` and ``reason``: the reason for a missing
+        flux, or the datasets that were left out.
     model : SkyModel or None
         The fitted model of the source.
     """
@@ -47,13 +47,23 @@ class LightCurveProduct(Product):
 
     @property
     def source(self) -> str:
-        """Name of the source; "" if its model is not known."""
+        """The name of the source; "" if its model is not known."""
         return "" if self.model is None else str(self.model.name)
 
     def write(self, folder: Path) -> list[Path]:
-        """Write ``NAME.fits`` (everything) and ``NAME.ecsv`` (fluxes, to be read).
+        """Write ``NAME.fits`` (everything) and ``NAME.ecsv`` (fluxes, for people).
 
-        Both are read by gammapy's ``FluxPoints.read(format="lightcurve")``.
+        gammapy's ``FluxPoints.read(format="lightcurve")`` reads both.
+
+        Parameters
+        ----------
+        folder : Path
+            The folder.
+
+        Returns
+        -------
+        list of Path
+            The files.
         """
         fits = write_flux(folder, self.name, self.flux, self.details, {"SOURCE": self.source})
         ecsv = folder / f"{self.name}.ecsv"
@@ -62,35 +72,76 @@ class LightCurveProduct(Product):
 
     @classmethod
     def read(cls, folder: Path, name: str, models: Models | None) -> Self:
-        """Read ``NAME.fits``."""
+        """Read ``NAME.fits``.
+
+        Parameters
+        ----------
+        folder : Path
+            The folder.
+        name : str
+            The name of the product.
+        models : Models or None
+            The fitted models.
+
+        Returns
+        -------
+        LightCurveProduct
+            The light curve.
+        """
         source = read_header(folder, name).get("SOURCE")
         model = models[source] if models is not None and source in models.names else None
         return cls(name, *read_flux(folder, name, model, DETAILS), model)
 
     def table(self) -> Table:
-        """Give a row for each interval, fluxes by energy; in the metadata scale and variability."""
+        """Return the fluxes by interval and energy; the metadata have time scale and variability.
+
+        Returns
+        -------
+        Table
+            A row for each interval.
+        """
         table = flux_table(self.flux, "flux", self.details)
         for column in table.itercols():
             if column.dtype.kind == "f" and column.name.startswith("flux"):
                 column.format = ".4e"
-        found = [each and attrs.asdict(each) for each in self.variability()]
-        table.meta["variability"] = found
+        variability = [
+            bin_variability and attrs.asdict(bin_variability)
+            for bin_variability in self.variability()
+        ]
+        table.meta["variability"] = variability
         return table
 
     def variability(self) -> list[Variability | None]:
-        """Compare the flux in each bin of energy with a constant one."""
+        """Compare the flux in each energy bin with a constant flux.
+
+        Returns
+        -------
+        list of Variability or None
+            The result for each energy bin; None if there are fewer than two fluxes.
+        """
         from skyred.likelihood.flux.variability import Variability
 
         flux, errors = (_by_energy(getattr(self.flux, name)) for name in ("flux", "flux_err"))
         return [Variability.of(*pair) for pair in zip(flux, errors, strict=True)]
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the flux over time, UTC: upper limits where TS is below 4, grey without flux."""
+        """Draw the flux over time (UTC), with upper limits where TS is below 4.
+
+        Parameters
+        ----------
+        ax : matplotlib axes, optional
+            The axes to draw on; those of a new figure by default.
+
+        Returns
+        -------
+        matplotlib axes
+            The axes.
+        """
         from skyred.products.light_curve_plot import draw_light_curve
 
         return draw_light_curve(self.flux, self.variability(), self.source or self.name, ax)
 
 
 def _by_energy(quantity: Any) -> Any:
-    """Give a map along energy and time as an array, shape (energies, times)."""
+    """Return a map along energy and time as an array, shape (energies, times)."""
     return quantity.data[:, :, 0, 0].T

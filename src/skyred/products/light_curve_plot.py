@@ -1,4 +1,4 @@
-"""The picture of a light curve: flux over time, each bin of energy by itself."""
+"""The picture of a light curve: flux over time in each energy bin."""
 
 from __future__ import annotations
 
@@ -20,38 +20,46 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-TS_OF_LIMITS = 4  # below, upper limits are drawn
-RANGE_OF_LOG = 20  # from the lowest to the highest flux, above which the scale is logarithmic
+TS_OF_LIMITS = 4  # upper limits are drawn below this test statistic
+RANGE_OF_LOG = 20  # the scale is logarithmic above this ratio of highest to lowest flux
 
 
 def draw_light_curve(
-    flux: FluxPoints, found: Sequence[Variability | None], title: str, ax: Axes | None = None
+    flux: FluxPoints,
+    variabilities: Sequence[Variability | None],
+    title: str,
+    ax: Axes | None = None,
 ) -> Axes:
-    """Draw the flux over time: upper limits where TS is below 4, hatched where there is none.
+    """Draw the flux over time: upper limits where TS is below 4, hatched areas without any flux.
 
     Parameters
     ----------
     flux : gammapy.estimators.FluxPoints
-        Along energy and time.
-    found : sequence of Variability or None
-        Of each bin of energy.
+        The flux points along energy and time.
+    variabilities : sequence of Variability or None
+        The variability in each energy bin.
     title : str
-        The source.
+        The name of the source.
     ax : matplotlib axes, optional
-        Where to draw; a new figure by default.
+        The axes to draw on; those of a new figure by default.
+
+    Returns
+    -------
+    matplotlib axes
+        The axes.
     """
     import matplotlib.pyplot as plt
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
     if ax is None:
         _, ax = plt.subplots(figsize=(7.2, 4.8), layout="constrained")
-    bins = [Bin.of(flux, number) for number in range(flux.energy_axis.nbin)]
-    logarithmic = spread(bins) > RANGE_OF_LOG
-    for number, (each, variability) in enumerate(zip(bins, found, strict=True)):
-        label = each.label if variability is None else f"{each.label}: {variability}"
-        each.draw(ax, number, label, logarithmic)
-    known = np.isfinite(flux.norm.data).any(axis=(1, 2, 3))
-    for low, high in zip(bins[0].start[~known], bins[0].stop[~known], strict=True):
+    bins = [EnergyBin.of(flux, number) for number in range(flux.energy_axis.nbin)]
+    logarithmic = flux_ratio(bins) > RANGE_OF_LOG
+    for number, (energy_bin, variability) in enumerate(zip(bins, variabilities, strict=True)):
+        label = energy_bin.label if variability is None else f"{energy_bin.label}: {variability}"
+        energy_bin.draw(ax, number, label, logarithmic)
+    has_flux = np.isfinite(flux.norm.data).any(axis=(1, 2, 3))
+    for low, high in zip(bins[0].start[~has_flux], bins[0].stop[~has_flux], strict=True):
         ax.axvspan(low, high, facecolor="none", edgecolor="0.7", hatch="///", linewidth=0)
     if logarithmic:
         ax.set_yscale("log")
@@ -69,13 +77,13 @@ def draw_light_curve(
 
 
 @attrs.frozen(eq=False)
-class Bin:
-    """One bin of energy: times as matplotlib's dates, arrays of shape (times,).
+class EnergyBin:
+    """The light curve in one energy bin; arrays have shape (times,), times are matplotlib dates.
 
     Parameters
     ----------
     label : str
-        Its energies.
+        The energy range.
     start, middle, stop : array
         The intervals.
     flux, errn, errp : array
@@ -95,53 +103,91 @@ class Bin:
 
     @classmethod
     def of(cls, flux: FluxPoints, number: int) -> Self:
-        """Take a bin out of flux points."""
+        """Return an energy bin of flux points.
+
+        Parameters
+        ----------
+        flux : gammapy.estimators.FluxPoints
+            The flux points along energy and time.
+        number : int
+            The index of the energy bin.
+
+        Returns
+        -------
+        EnergyBin
+            The energy bin.
+        """
         from matplotlib.dates import date2num
 
-        def take(name: str) -> Array:
+        def get_values(name: str) -> Array:
             return np.asarray(getattr(flux, name).data[:, number, 0, 0], dtype=float)
 
         axis = flux.geom.axes["time"]
         middle = axis.time_min + 0.5 * (axis.time_max - axis.time_min).to(u.s)
         moments = (axis.time_min, middle, axis.time_max)
-        start, centre, stop = (date2num(each.utc.datetime64) for each in moments)
+        start, centre, stop = (date2num(time.utc.datetime64) for time in moments)
         low, high = flux.energy_axis.edges[[number, number + 1]]
-        weak = take("ts") < TS_OF_LIMITS if flux.has_ul else np.zeros(len(middle), dtype=bool)
-        error = take("flux_err")
+        weak = get_values("ts") < TS_OF_LIMITS if flux.has_ul else np.zeros(len(middle), dtype=bool)
+        error = get_values("flux_err")
         sides = [error, error]
         if "norm_errn" in flux.available_quantities:
-            sides = [take("flux_errn"), take("flux_errp")]
-        errn, errp = (np.where(np.isfinite(each) & (each > 0), each, error) for each in sides)
-        limit = take("flux_ul") if flux.has_ul else np.full(len(middle), np.nan)
-        weak |= np.isnan(take("flux"))  # without a best flux there can be a limit
+            sides = [get_values("flux_errn"), get_values("flux_errp")]
+        errn, errp = (np.where(np.isfinite(side) & (side > 0), side, error) for side in sides)
+        limit = get_values("flux_ul") if flux.has_ul else np.full(len(middle), np.nan)
+        weak |= np.isnan(get_values("flux"))  # there can be a limit without a best-fit flux
         return cls(
             f"{low.value:.3g} to {high.value:.3g} {low.unit}",
             start,
             centre,
             stop,
-            np.where(weak, np.nan, take("flux")),
+            np.where(weak, np.nan, get_values("flux")),
             np.nan_to_num(errn),
             np.nan_to_num(errp),
             np.where(weak, limit, np.nan),
         )
 
     def draw(self, ax: Axes, number: int, label: str, logarithmic: bool) -> None:
-        """Draw it."""
+        """Draw fluxes and upper limits.
+
+        Parameters
+        ----------
+        ax : matplotlib axes
+            The axes to draw on.
+        number : int
+            The index of the energy bin, for colour and marker.
+        label : str
+            The entry of the legend.
+        logarithmic : bool
+            Whether the flux axis is logarithmic.
+        """
         colour, marker = bin_style(number)
         spans = [self.middle - self.start, self.stop - self.middle]
         ax.errorbar(self.middle, self.flux, yerr=[self.errn, self.errp], xerr=spans, label=label,
                     linestyle="none", markersize=4, color=colour, marker=marker)  # fmt: skip
-        known = np.isfinite(self.limit)
-        if known.any():
+        limited = np.isfinite(self.limit)
+        if limited.any():
             highest = np.nanmax(np.abs(np.concatenate([self.flux, self.limit])))
             arrows = 0.4 * self.limit if logarithmic else np.full(len(self.limit), 0.07 * highest)
-            ax.errorbar(self.middle[known], self.limit[known], yerr=arrows[known], uplims=True,
-                        xerr=[side[known] for side in spans], linestyle="none", markersize=0,
-                        color=colour)  # fmt: skip
+            ax.errorbar(self.middle[limited], self.limit[limited], yerr=arrows[limited],
+                        uplims=True, xerr=[side[limited] for side in spans], linestyle="none",
+                        markersize=0, color=colour)  # fmt: skip
 
 
-def spread(bins: Sequence[Bin]) -> float:
-    """Give the ratio of the highest to the lowest value that is drawn; 0 if one is not positive."""
-    drawn = np.concatenate([np.concatenate([each.flux, each.limit]) for each in bins])
+def flux_ratio(bins: Sequence[EnergyBin]) -> float:
+    """Return the ratio of the highest to the lowest flux or limit that is drawn.
+
+    Parameters
+    ----------
+    bins : sequence of EnergyBin
+        The energy bins.
+
+    Returns
+    -------
+    float
+        The ratio; 0 if a value is not positive.
+    """
+    drawn = np.concatenate(
+        [np.concatenate([energy_bin.flux, energy_bin.limit]) for energy_bin in bins]
+    )
     drawn = drawn[np.isfinite(drawn)]
     return float(drawn.max() / drawn.min()) if len(drawn) and drawn.min() > 0 else 0.0

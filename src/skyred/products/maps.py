@@ -1,4 +1,4 @@
-"""Results that are maps by name: their table, and the picture of the clearest of them."""
+"""The table and the picture of a result that consists of maps by name."""
 
 from __future__ import annotations
 
@@ -14,40 +14,66 @@ if TYPE_CHECKING:
     from gammapy.maps import WcsNDMap
     from matplotlib.axes import Axes
 
-CLEAREST = ("sqrt_ts", "flux", "norm")  # which of several is drawn, if it is there
-SIGNIFICANT = 5.0  # sigma, up to which the colours reach at least
+MAIN_MAPS = ("sqrt_ts", "flux", "norm")  # the first of these is drawn, else the first map
+MIN_COLOUR_RANGE = 5.0  # sigma
 
 
 def maps_table(maps: Mapping[str, Any]) -> Table:
-    """Give a row for each map and plane: its energies, least, mean and largest finite value."""
+    """Return a table of the planes of maps: energies, and minimum, mean and maximum finite value.
+
+    Parameters
+    ----------
+    maps : mapping of str to Map
+        The maps by name.
+
+    Returns
+    -------
+    Table
+        A row for each map and plane.
+    """
     from astropy.table import Table
 
     rows = [
         (name, _energies(plane), *_extent(plane.data), str(plane.unit))
-        for name, held in maps.items()
-        for plane in held.iter_by_image(keepdims=True)
+        for name, sky_map in maps.items()
+        for plane in sky_map.iter_by_image(keepdims=True)
     ]
     names = ("map", "energy", "min", "mean", "max", "unit")
     return Table(rows=rows, names=names, dtype=("U", "U", float, float, float, "U"))
 
 
-def draw_clearest(maps: Mapping[str, Any], title: str, ax: Axes | None) -> Axes:
-    """Draw the significance, else the flux, else the first map, in the bin where it is highest."""
-    name = next((name for name in CLEAREST if name in maps), next(iter(maps)))
+def draw_main_map(maps: Mapping[str, Any], title: str, ax: Axes | None) -> Axes:
+    """Draw the significance, else the flux, else the first map, in the bin of its maximum.
+
+    Parameters
+    ----------
+    maps : mapping of str to Map
+        The maps by name.
+    title : str
+        The title.
+    ax : matplotlib axes or None
+        The axes to draw on; None for those of a new figure.
+
+    Returns
+    -------
+    matplotlib axes
+        The axes.
+    """
+    name = next((name for name in MAIN_MAPS if name in maps), next(iter(maps)))
     plane = max(maps[name].iter_by_image(keepdims=True), key=lambda plane: _extent(plane.data)[2])
     label = f"{name} [{plane.unit}]" if str(plane.unit) else name
     image = _image(plane)
     if name == "sqrt_ts":
         low, _, high = _extent(image.data)
-        ax = draw_signed(image, ax, r"Significance [$\sigma$]", max(SIGNIFICANT, -low, high))
+        ax = draw_signed(image, ax, r"Significance [$\sigma$]", max(MIN_COLOUR_RANGE, -low, high))
     else:
         ax = draw_map(image, ax, label, cmap=SEQUENTIAL)
-    ax.set_title(", ".join(part for part in (title, _energies(plane)) if part))
+    ax.set_title(", ".join(label_part for label_part in (title, _energies(plane)) if label_part))
     return ax
 
 
 def _image(plane: WcsNDMap) -> WcsNDMap:
-    """Give a plane without its energy axis: not a sum over it, which would make numbers of NaN."""
+    """Return a plane without its energy axis; a sum over the axis would convert NaN to numbers."""
     image = plane.geom.to_image()
     data = plane.data.reshape(image.data_shape)
     return type(plane)(image, data=data.astype(float), unit=plane.unit)
@@ -59,7 +85,7 @@ def _energies(plane: WcsNDMap) -> str:
 
 
 def _extent(data: Any) -> tuple[float, float, float]:
-    known = data[np.isfinite(data)]
-    if not known.size:
+    finite = data[np.isfinite(data)]
+    if not finite.size:
         return np.nan, np.nan, np.nan
-    return float(known.min()), float(known.mean()), float(known.max())
+    return float(finite.min()), float(finite.mean()), float(finite.max())

@@ -1,4 +1,4 @@
-"""The product of an estimator whose result is one table: the short way to an estimator."""
+"""The product of an estimator whose result is one table."""
 
 from __future__ import annotations
 
@@ -17,67 +17,115 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-BESIDE = ("_err", "_errn", "_errp", "_max")  # of columns that belong to another one
+AUXILIARY = ("_err", "_errn", "_errp", "_max")  # suffixes of columns that belong to another one
 
 
 @attrs.define(eq=False)
 class TableProduct(Product):
     """A table of plain columns, each with its unit.
 
-    It draws the first column of numbers behind the first column against the first one, with a
-    column called like it and ``_err`` as its errors. Errors and upper edges (``_err``, ``_max``)
-    are not what is drawn; energies are drawn on a logarithmic axis.
+    The picture shows the first numeric column after the first one against the first one, with
+    errors from the column of the same name and ``_err``. Errors and upper edges (``_err``,
+    ``_max``) are not drawn by themselves; an energy axis is logarithmic.
 
     Parameters
     ----------
     name : str
-        The estimate's name; its file is called after it.
+        The name of the estimate, and of its file.
     value : `~astropy.table.Table`
-        The table, a row for each thing that was measured.
+        The table, a row for each measurement.
     """
 
     value: Table
 
     def write(self, folder: Path) -> list[Path]:
-        """Write ``NAME.ecsv``: units, descriptions and metadata survive."""
+        """Write ``NAME.ecsv``, with units, descriptions and metadata.
+
+        Parameters
+        ----------
+        folder : Path
+            The folder.
+
+        Returns
+        -------
+        list of Path
+            The file.
+        """
         path = folder / f"{self.name}.ecsv"
         self.value.write(path, format="ascii.ecsv", overwrite=True)
         return [path]
 
     @classmethod
     def read(cls, folder: Path, name: str, models: Models | None) -> Self:
-        """Read ``NAME.ecsv``."""
+        """Read ``NAME.ecsv``.
+
+        Parameters
+        ----------
+        folder : Path
+            The folder.
+        name : str
+            The name of the product.
+        models : Models or None
+            The fitted models, not used.
+
+        Returns
+        -------
+        TableProduct
+            The product.
+        """
         from astropy.table import Table
 
         return cls(name, Table.read(folder / f"{name}.ecsv", format="ascii.ecsv"))
 
     def table(self) -> Table:
-        """Give the table."""
+        """Return the table.
+
+        Returns
+        -------
+        Table
+            The table itself.
+        """
         return self.value
 
     def pictures(self) -> dict[str, Callable[[], Axes]]:
-        """Name its picture, if there is a column that can be drawn."""
-        return {"": self.plot} if self._drawn() else {}
+        """Return the function that draws the table, if there is a column to draw.
+
+        Returns
+        -------
+        dict of str to callable
+            The function under the suffix ""; empty if there is none.
+        """
+        return {"": self.plot} if self._drawn_column() else {}
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw one column against the first.
 
+        Parameters
+        ----------
+        ax : matplotlib axes, optional
+            The axes to draw on; those of a new figure by default.
+
+        Returns
+        -------
+        matplotlib axes
+            The axes.
+
         Raises
         ------
         TypeError
-            If there is no second column of numbers.
+            If there is no second numeric column.
         """
         import matplotlib.pyplot as plt
 
-        drawn = self._drawn()
-        if drawn is None:
-            raise TypeError(f"{self.name}: there is no column of numbers behind the first to draw")
+        column = self._drawn_column()
+        if column is None:
+            raise TypeError(f"{self.name}: there is no numeric column after the first to draw")
         if ax is None:
             _, ax = plt.subplots(figsize=(6.4, 4.8), layout="constrained")
-        x, y = self.value.columns[0], self.value[drawn]
-        errors = f"{drawn}_err"
-        spread = _numbers(self.value[errors]) if errors in self.value.colnames else None
-        ax.errorbar(_places(x), _numbers(y), yerr=spread, fmt="o", capsize=2)
+        x, y = self.value.columns[0], self.value[column]
+        error_column = f"{column}_err"
+        yerr = _numbers(self.value[error_column]) if error_column in self.value.colnames else None
+        ax.errorbar(_axis_values(x), _numbers(y), yerr=yerr, fmt="o", capsize=2)
         if getattr(getattr(x, "unit", None), "physical_type", None) == "energy":
             ax.set_xscale("log")
         ax.set_xlabel(_label(x))
@@ -85,9 +133,9 @@ class TableProduct(Product):
         ax.set_title(self.name)
         return ax
 
-    def _drawn(self) -> str | None:
-        """Name the column that is drawn."""
-        names = [name for name in self.value.colnames[1:] if not name.endswith(BESIDE)]
+    def _drawn_column(self) -> str | None:
+        """Return the name of the column that is drawn, or None."""
+        names = [name for name in self.value.colnames[1:] if not name.endswith(AUXILIARY)]
         return next((name for name in names if _is_numeric(self.value[name])), None)
 
 
@@ -96,11 +144,11 @@ def _is_numeric(column: Any) -> bool:
     return dtype is not None and dtype.kind in "iuf" and column.ndim == 1
 
 
-def _places(column: Any) -> Any:
-    """Give where on the axis the rows of the first column are: numbers, dates or texts."""
+def _axis_values(column: Any) -> Any:
+    """Return the values of the first column for the axis: numbers, dates or strings."""
     if _is_numeric(column):
         return _numbers(column)
-    return column.datetime if hasattr(column, "datetime") else [str(each) for each in column]
+    return column.datetime if hasattr(column, "datetime") else [str(value) for value in column]
 
 
 def _numbers(column: Any) -> Any:

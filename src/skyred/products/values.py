@@ -1,4 +1,4 @@
-"""Results that are numbers by name, as gammapy's estimators of parameters give: YAML and table."""
+"""Files and tables of results that are values by name, as of gammapy's parameter estimators."""
 
 from __future__ import annotations
 
@@ -16,100 +16,133 @@ QUANTITY = {"value", "unit"}
 
 
 def write_values(values: Mapping[str, Any], path: Path) -> list[Path]:
-    """Write numbers, texts, arrays and quantities by name, mappings of them and lists, as YAML.
+    """Write values by name as YAML: numbers, strings, arrays, quantities, mappings and lists.
+
+    Parameters
+    ----------
+    values : mapping of str to object
+        The values.
+    path : Path
+        The file.
+
+    Returns
+    -------
+    list of Path
+        The file.
 
     Raises
     ------
     TypeError
-        If there is anything else among them, by name.
+        If a value is of any other type, with its name.
     """
     from ruamel.yaml import YAML
 
     with path.open("w", encoding="utf-8") as file:
-        YAML(typ="safe", pure=True).dump(_plain(values, ()), file)
+        YAML(typ="safe", pure=True).dump(_to_plain(values, ()), file)
     return [path]
 
 
 def read_values(path: Path) -> Any:
-    """Read what `write_values` wrote; lists of numbers become arrays."""
+    """Read values that `write_values` wrote; lists of numbers become arrays.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    object
+        The values, usually a dict.
+    """
     from ruamel.yaml import YAML
 
-    return _rich(YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8")))
+    return _from_plain(YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8")))
 
 
 def values_table(values: Mapping[str, Any]) -> Table:
-    """Give values as a table.
+    """Return values as a table.
 
-    If all that have a length have the same one, each is a column, and each row has one of theirs;
-    else there is a row for each single number or text: its name, its place, its value and unit.
+    If all arrays have the same length and one dimension, each name is a column. Otherwise there is
+    one row for each element, with its name, index, value and unit.
+
+    Parameters
+    ----------
+    values : mapping of str to object
+        The values.
+
+    Returns
+    -------
+    Table
+        The table.
     """
     from astropy.table import Table
 
-    flat = dict(_flat(values, ()))
-    lengths = {len(value) for value in flat.values() if np.ndim(value) == 1}
-    if len(lengths) <= 1 and all(np.ndim(value) <= 1 for value in flat.values()):
+    flat_values = dict(_flatten(values, ()))
+    lengths = {len(value) for value in flat_values.values() if np.ndim(value) == 1}
+    if len(lengths) <= 1 and all(np.ndim(value) <= 1 for value in flat_values.values()):
         rows = next(iter(lengths), 1)
         columns = {
-            name: value if np.ndim(value) else _repeated(value, rows)
-            for name, value in flat.items()
+            name: value if np.ndim(value) else _repeat(value, rows)
+            for name, value in flat_values.items()
         }
         return Table(columns)
-    return _long_table(flat)
+    return _long_table(flat_values)
 
 
-def _long_table(flat: Mapping[str, Any]) -> Table:
+def _long_table(flat_values: Mapping[str, Any]) -> Table:
     from astropy.table import Table
 
     rows = [
-        (name, " ".join(map(str, place)), str(number), str(getattr(value, "unit", "")))
-        for name, value in flat.items()
-        for place, number in np.ndenumerate(getattr(value, "value", value))
+        (name, " ".join(map(str, index)), str(number), str(getattr(value, "unit", "")))
+        for name, value in flat_values.items()
+        for index, number in np.ndenumerate(getattr(value, "value", value))
     ]
     return Table(rows=rows, names=("name", "index", "value", "unit"), dtype=("U",) * 4)
 
 
-def _repeated(value: Any, rows: int) -> Any:
+def _repeat(value: Any, rows: int) -> Any:
     if isinstance(value, u.Quantity):
         return np.repeat(value.value, rows) * value.unit
     return [value] * rows
 
 
-def _flat(values: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+def _flatten(values: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
     for name, value in values.items():
-        below = (*path, str(name))
+        nested_path = (*path, str(name))
         if isinstance(value, Mapping):
-            yield from _flat(value, below)
+            yield from _flatten(value, nested_path)
         else:
-            yield ".".join(below), value if isinstance(value, u.Quantity) else _array(value)
+            yield ".".join(nested_path), value if isinstance(value, u.Quantity) else _array(value)
 
 
 def _array(value: Any) -> Any:
     return np.asarray(value) if isinstance(value, (list, tuple)) else value
 
 
-def _plain(value: Any, path: tuple[str, ...]) -> Any:
+def _to_plain(value: Any, path: tuple[str, ...]) -> Any:
     if isinstance(value, Mapping):
-        return {str(name): _plain(held, (*path, str(name))) for name, held in value.items()}
+        return {str(name): _to_plain(item, (*path, str(name))) for name, item in value.items()}
     if isinstance(value, u.Quantity):
         return {"value": value.value.tolist(), "unit": value.unit.to_string()}
     if isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind in "biufUS":
         return value.tolist()
     if isinstance(value, (list, tuple)):
-        return [_plain(held, path) for held in value]
+        return [_to_plain(item, path) for item in value]
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     raise TypeError(
-        f"{'.'.join(path)} is a {type(value).__name__}; numbers, texts, quantities and lists of "
-        "them can be written: wrap the estimator in a skyred.Estimator with a product of its own"
+        f"{'.'.join(path)} is a {type(value).__name__}; only numbers, strings, quantities and "
+        "lists of them can be written: write a skyred.Estimator with a product of its own"
     )
 
 
-def _rich(value: Any) -> Any:
+def _from_plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         if set(value) == QUANTITY and isinstance(value["unit"], str):
             return u.Quantity(value["value"], value["unit"])
-        return {name: _rich(held) for name, held in value.items()}
+        return {name: _from_plain(item) for name, item in value.items()}
     if isinstance(value, list):
-        numbers = all(isinstance(each, (bool, int, float)) for each in value)
-        return np.array(value) if value and numbers else [_rich(each) for each in value]
+        numbers = all(isinstance(item, (bool, int, float)) for item in value)
+        return np.array(value) if value and numbers else [_from_plain(item) for item in value]
     return value

@@ -1,4 +1,4 @@
-"""The result of a run: everything it gave, in memory or read from its folder."""
+"""The result of a run, in memory or read from its folder."""
 
 from __future__ import annotations
 
@@ -26,40 +26,44 @@ if TYPE_CHECKING:
 
 @attrs.frozen(kw_only=True, eq=False)
 class Result:
-    """Everything that a run gave.
+    """The outputs of a run, and their provenance.
 
     Parameters
     ----------
     config : str
-        The complete, normalised configuration as YAML; `Pipeline.from_yaml` reads it.
+        The complete, normalised configuration as YAML, for `Pipeline.from_yaml`.
     digest : str
-        The pipeline's digest.
+        The digest of the pipeline.
     replaced : tuple of str
-        Steps whose result was replaced from Python: what follows is not of `config` alone.
+        The steps whose output was replaced from Python: it and later outputs do not follow from
+        `config` alone.
     outcomes : tuple of Outcome
-        What became of each requested observation.
+        The outcome of each requested observation.
     steps : tuple of StepRecord
-        The steps that were taken, with their times.
+        The steps that have run, with their times.
     datasets : Datasets or None
-        The reduced datasets, with the models on them.
+        The reduced datasets, with the models set on them.
     models : Models or None
         The (fitted) models, with covariance.
     fit : FitResult or None
-        The fit.
+        The result of the fit.
     estimates : mapping of str to Product
         The estimates by name.
     kinds : mapping of str to str
-        The kind of the estimator of each.
+        The kind of the estimator of each estimate.
     report : mapping
-        Provenance, as ``report.json`` has it; empty for a run without folder.
+        The provenance, as in ``report.json``; empty for a run without folder.
     folder : Path or None
-        Where it was read from or written to.
+        The run folder.
+
+    Attributes
+    ----------
     plot : Pictures
-        The pictures of datasets and estimates, a method each.
+        The pictures of datasets and estimates, one method each.
 
     Examples
     --------
-    A notebook completes ``result.plot.`` to the pictures that there are; `ax` is optional.
+    A notebook completes ``result.plot.`` to the available pictures; `ax` is optional.
 
     >>> result = Result.read("crab")  # doctest: +SKIP
     >>> result.plot.flux_points()  # doctest: +SKIP
@@ -79,7 +83,7 @@ class Result:
     kinds: Mapping[str, str] = attrs.field(factory=dict)
     report: Mapping[str, Any] = attrs.field(factory=dict)
     folder: Path | None = None
-    # no property: notebooks complete what an attribute holds, and run no property to find out
+    # not a property: notebooks complete attributes of attributes, but do not evaluate properties
     plot: Pictures = attrs.field(init=False, repr=False)
 
     @plot.default
@@ -88,8 +92,8 @@ class Result:
 
     @property
     def observations(self) -> Table:
-        """The ledger as a table: one row for each requested observation."""
-        return files.ledger(self.outcomes)
+        """The observation log as a table, with one row for each requested observation."""
+        return files.observation_log(self.outcomes)
 
     def __str__(self) -> str:
         states = Counter(outcome.status for outcome in self.outcomes)
@@ -107,15 +111,32 @@ class Result:
     def _repr_html_(self) -> str:
         return show(self)
 
-    def placed(self, folder: Path) -> Result:
-        """Give the same result as published in a folder, with the report that stands there."""
+    def with_folder(self, folder: Path) -> Result:
+        """Return the same result as published in a folder, with the report in that folder.
+
+        Parameters
+        ----------
+        folder : Path
+            The run folder.
+
+        Returns
+        -------
+        Result
+            A copy with `folder` and `report`.
+        """
         return attrs.evolve(self, folder=folder, report=files.read_report(folder))
 
     def write(self, folder: str | Path) -> None:
-        """Write all of it into a folder that exists; files that are there are replaced."""
+        """Write all parts of the result into an existing folder, where files are replaced.
+
+        Parameters
+        ----------
+        folder : str or Path
+            The folder.
+        """
         folder = Path(folder)
         files.write_config(folder, self.config, self.replaced)
-        files.write_ledger(folder, self.outcomes)
+        files.write_observation_log(folder, self.outcomes)
         if self.datasets:
             files.write_datasets(folder, self.datasets)
         if self.models:
@@ -131,28 +152,32 @@ class Result:
     ) -> Result:
         """Read a run folder.
 
-        Nothing that it holds is executed, whoever wrote it; estimates are read by the plugins that
-        are installed.
+        No code in the folder is executed, whoever wrote it; estimates are read by the installed
+        plugins.
 
         Parameters
         ----------
         folder : str or Path
             The run folder.
         plugins : Plugins, optional
-            Where the classes of estimates come from; by default all that are installed.
+            The plugins with the classes of the estimates; by default all that are installed.
         verify : bool
-            Whether its files must be what its SHA256SUMS says. Without such a file there is a
+            Whether the files must agree with SHA256SUMS. Without that file there is a
             `SkyredWarning`.
+
+        Returns
+        -------
+        Result
+            The result.
 
         Raises
         ------
         OutputError
-            If the folder is no run folder, a file is missing or not what it was, or one cannot be
-            read.
+            If the folder is not a run folder, or a file is missing, was changed or cannot be read.
         """
         folder = Path(folder)
         if not (folder / "config.yaml").is_file():
-            raise OutputError(f"{folder} is no run folder: it holds no config.yaml")
+            raise OutputError(f"{folder} is not a run folder: it has no config.yaml")
         if verify:
             verify_folder(folder)
         with readable(folder):
@@ -170,7 +195,7 @@ class Result:
             config=config,
             digest=report.get("digest", ""),
             replaced=tuple(report.get("replaced", ())),
-            outcomes=files.read_ledger(folder),
+            outcomes=files.read_observation_log(folder),
             steps=files.steps_of(report),
             datasets=datasets,
             models=models,

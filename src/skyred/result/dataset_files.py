@@ -1,4 +1,4 @@
-"""Reduced datasets as gammapy writes and reads them, without what it loses on the way."""
+"""Files of reduced datasets in gammapy's formats, complete with masks and livetime."""
 
 from __future__ import annotations
 
@@ -13,32 +13,40 @@ if TYPE_CHECKING:
     from gammapy.maps import Map
 
 INDEX = "datasets.yaml"
-LIVETIME = "LIVETIME"  # the card of the exposure that keeps it
+LIVETIME = "LIVETIME"  # card in the header of the exposure
 
 
-def write_datasets(place: Path, datasets: Datasets) -> None:
-    """Write ``datasets.yaml`` and one FITS file for each dataset into a folder that exists."""
+def write_datasets(folder: Path, datasets: Datasets) -> None:
+    """Write ``datasets.yaml`` and one FITS file for each dataset into an existing folder.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
+    datasets : Datasets
+        The datasets.
+    """
     from gammapy.utils.scripts import to_yaml, write_yaml
 
-    described = []
+    entries = []
     for dataset in datasets:
         data = dataset.to_dict()
-        # as `Datasets.write` does, but with a file name that any name of a dataset can have
+        # as `Datasets.write`, but with a valid file name for any name of a dataset
         suffix = Path(data["filename"]).suffix
         data["filename"] = file_name(dataset.name) + suffix
-        _write(dataset, place / data["filename"])
-        described.append(data)
-    index = to_yaml({"datasets": described})
-    write_yaml(index, place / INDEX, overwrite=True, checksum=True)
+        _write_dataset(dataset, folder / data["filename"])
+        entries.append(data)
+    index = to_yaml({"datasets": entries})
+    write_yaml(index, folder / INDEX, overwrite=True, checksum=True)
 
 
-def _write(dataset: Dataset, path: Path) -> None:
+def _write_dataset(dataset: Dataset, path: Path) -> None:
     if not hasattr(dataset, "to_hdulist"):  # flux points
         dataset.write(path, overwrite=True, checksum=True)
         return
     hdus = dataset.to_hdulist()
     livetime = getattr(dataset.exposure, "meta", {}).get("livetime")
-    if livetime is not None:  # gammapy keeps it in memory only
+    if livetime is not None:  # gammapy does not write it
         hdus["EXPOSURE"].header[LIVETIME] = (float(livetime.to_value("s")), "[s] livetime")
     hdus.writeto(path, overwrite=True, checksum=True)
 
@@ -46,35 +54,45 @@ def _write(dataset: Dataset, path: Path) -> None:
 def read_datasets(index: Path) -> Datasets:
     """Read an index and its datasets, without models.
 
-    gammapy reads the parts of maps when they are first used; all others are read at once, and get
-    back what it leaves out: the range of the fit of on-off datasets, and the livetime.
+    gammapy reads the maps of some datasets on first use. All others are read at once, and the fit
+    mask of on-off datasets and the livetime, which gammapy does not restore, are set.
+
+    Parameters
+    ----------
+    index : Path
+        The file ``datasets.yaml``.
+
+    Returns
+    -------
+    Datasets
+        The datasets.
 
     Raises
     ------
     FileError
-        If a file is damaged, would run code, or is not beside the index.
+        If a file is damaged, would execute code, or is not beside the index.
     """
     from gammapy.datasets import Datasets
     from gammapy.utils.scripts import read_yaml
 
-    listed = read_yaml(index)["datasets"]
-    for data in listed:
+    entries = read_yaml(index)["datasets"]
+    for data in entries:
         look_at_fits(beside(index, data["filename"]))
-    on_off = any(data["type"].endswith("OnOff") for data in listed)
-    # of on-off maps, gammapy has no lazy reading; it raises
+    on_off = any(data["type"].endswith("OnOff") for data in entries)
+    # gammapy raises an error for lazy reading of on-off maps
     datasets = Datasets.read(index, lazy=not on_off, checksum=True)
-    for data, dataset in zip(listed, datasets, strict=True):
+    for data, dataset in zip(entries, datasets, strict=True):
         if data["type"].endswith("OnOff"):
-            _mend_masks(dataset, index.parent / data["filename"])
+            _restore_masks(dataset, index.parent / data["filename"])
         if data["type"].startswith("Spectrum") or data["type"].endswith("OnOff"):
-            _mend_livetime(dataset)
+            _restore_livetime(dataset)
         if data["type"] in ("MapDataset", "SpectrumDataset"):  # the lazy ones
-            _leave_out_masks(dataset, index.parent / data["filename"])
+            _unset_missing_masks(dataset, index.parent / data["filename"])
     return datasets
 
 
-def _leave_out_masks(dataset: Any, path: Path) -> None:
-    """Say which masks there are none of: gammapy warns of each when it is asked for."""
+def _unset_missing_masks(dataset: Any, path: Path) -> None:
+    """Set masks that are not in the file to None: gammapy would warn at each access."""
     from astropy.io import fits
 
     with fits.open(path) as hdus:
@@ -83,13 +101,13 @@ def _leave_out_masks(dataset: Any, path: Path) -> None:
                 setattr(dataset, name, None)
 
 
-def _mend_masks(dataset: Any, path: Path) -> None:
+def _restore_masks(dataset: Any, path: Path) -> None:
     if dataset.mask_safe is not None:  # read as numbers
         dataset.mask_safe.data = dataset.mask_safe.data.astype(bool)
     dataset.mask_fit = _fit_mask(path)
 
 
-def _mend_livetime(dataset: Any) -> None:
+def _restore_livetime(dataset: Any) -> None:
     livetime = getattr(dataset.exposure, "meta", {}).get(LIVETIME)
     if livetime is not None:
         from astropy import units as u

@@ -1,4 +1,4 @@
-"""The files of a run folder (fit, ledger of observations, estimates): written and read here."""
+"""Files of a run folder: configuration, observation log, datasets, models, fit and estimates."""
 
 from __future__ import annotations
 
@@ -27,37 +27,66 @@ if TYPE_CHECKING:
     from gammapy.modeling.models import Models
 
 NO_CONFIG = "# This run was made from Python with objects that have no YAML.\n"
-LEDGER = "observations.ecsv"
+OBSERVATION_LOG = "observations.ecsv"
 DESCRIPTIONS = {
-    "entry": "data entry that asked for the observation",
+    "entry": "data entry of the observation",
     "obs_id": "observation id",
     "status": "made, cached, skipped or failed",
-    "reason": "why it was skipped, or the error it failed with",
-    "maker": "what skipped or failed it",
-    "seconds": "time spent on it",
+    "reason": "reason for skipping it, or the error",
+    "maker": "component that skipped it or failed",
+    "seconds": "processing time",
     "counts": "counts inside its safe mask",
     "background_norm": "fitted background norm",
-    "notes": "what libraries warned of while it was made",
-    "traceback": "where it failed",
+    "notes": "warnings of libraries during its reduction",
+    "traceback": "traceback of the error",
 }
 
 TYPES = {"obs_id": int, "counts": int, "seconds": float, "background_norm": float}
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file in UTF-8."""
-    path.write_text(text, encoding="utf-8")
+def write_text(path: Path, content: str) -> None:
+    """Write a text file in UTF-8.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    content : str
+        Its content.
+    """
+    path.write_text(content, encoding="utf-8")
 
 
 def write_config(folder: Path, config: str, replaced: Iterable[str]) -> None:
-    """Write ``config.yaml``; where steps were replaced from Python, it says so first."""
+    """Write ``config.yaml``, with a comment about steps that were replaced from Python.
+
+    Parameters
+    ----------
+    folder : Path
+        The run folder.
+    config : str
+        The configuration as YAML; "" if the pipeline has none.
+    replaced : iterable of str
+        The steps whose output was replaced.
+    """
     names = ", ".join(replaced)
     note = f"# Replaced from Python, so not as configured here: the result of {names}.\n"
     write_text(folder / "config.yaml", (note if names else "") + (config or NO_CONFIG))
 
 
-def ledger(outcomes: Iterable[Outcome]) -> Table:
-    """Give outcomes as a table, one row each."""
+def observation_log(outcomes: Iterable[Outcome]) -> Table:
+    """Return outcomes as a table.
+
+    Parameters
+    ----------
+    outcomes : iterable of Outcome
+        The outcomes.
+
+    Returns
+    -------
+    Table
+        One row for each outcome.
+    """
     from astropy.table import Table
 
     rows = [{**attrs.asdict(outcome), "notes": "\n".join(outcome.notes)} for outcome in outcomes]
@@ -69,54 +98,110 @@ def ledger(outcomes: Iterable[Outcome]) -> Table:
     return table
 
 
-def write_ledger(folder: Path, outcomes: Iterable[Outcome]) -> None:
-    """Write ``observations.ecsv``."""
-    ledger(outcomes).write(folder / LEDGER, format="ascii.ecsv", overwrite=True)
+def write_observation_log(folder: Path, outcomes: Iterable[Outcome]) -> None:
+    """Write ``observations.ecsv``.
+
+    Parameters
+    ----------
+    folder : Path
+        The run folder.
+    outcomes : iterable of Outcome
+        The outcomes.
+    """
+    observation_log(outcomes).write(folder / OBSERVATION_LOG, format="ascii.ecsv", overwrite=True)
 
 
-def read_ledger(folder: Path) -> tuple[Outcome, ...]:
-    """Read ``observations.ecsv``."""
+def read_observation_log(folder: Path) -> tuple[Outcome, ...]:
+    """Read ``observations.ecsv``.
+
+    Parameters
+    ----------
+    folder : Path
+        The run folder.
+
+    Returns
+    -------
+    tuple of Outcome
+        The outcomes; () if there is no such file.
+    """
     from astropy.table import Table
 
-    if not (folder / LEDGER).is_file():
+    if not (folder / OBSERVATION_LOG).is_file():
         return ()
-    table = Table.read(folder / LEDGER, format="ascii.ecsv")
-    texts = {name for name in DESCRIPTIONS if table[name].dtype.kind in "UO"}
+    table = Table.read(folder / OBSERVATION_LOG, format="ascii.ecsv")
+    string_columns = {name for name in DESCRIPTIONS if table[name].dtype.kind in "UO"}
     table = table.filled("") if table.has_masked_values else table
-    return tuple(Outcome(**_plain_row(row, texts)) for row in table)
+    return tuple(Outcome(**_plain_row(row, string_columns)) for row in table)
 
 
-def _plain_row(row: Any, texts: set[str]) -> dict[str, Any]:
-    plain = {n: str(row[n]) if n in texts else row[n].item() for n in DESCRIPTIONS}
+def _plain_row(row: Any, string_columns: set[str]) -> dict[str, Any]:
+    plain = {n: str(row[n]) if n in string_columns else row[n].item() for n in DESCRIPTIONS}
     plain["notes"] = tuple(plain["notes"].split("\n")) if plain["notes"] else ()
     return plain
 
 
 def write_datasets(folder: Path, datasets: Datasets) -> None:
-    """Write ``datasets/datasets.yaml`` and one FITS file for each dataset."""
-    place = folder / "datasets"
-    place.mkdir(exist_ok=True)
-    dataset_files.write_datasets(place, datasets)
+    """Write ``datasets/datasets.yaml`` and one FITS file for each dataset.
+
+    Parameters
+    ----------
+    folder : Path
+        The run folder.
+    datasets : Datasets
+        The datasets.
+    """
+    subfolder = folder / "datasets"
+    subfolder.mkdir(exist_ok=True)
+    dataset_files.write_datasets(subfolder, datasets)
 
 
 def read_datasets(folder: Path) -> Datasets | None:
-    """Read the datasets, without models; None if there are none."""
+    """Read the datasets, without models.
+
+    Parameters
+    ----------
+    folder : Path
+        The run folder.
+
+    Returns
+    -------
+    Datasets or None
+        The datasets; None if there are none.
+    """
     path = folder / "datasets" / dataset_files.INDEX
     return dataset_files.read_datasets(path) if path.is_file() else None
 
 
 def write_models(folder: Path, models: Models) -> None:
-    """Write ``models.yaml``, its covariance and its templates beside it."""
+    """Write ``models.yaml``, with its covariance and templates beside it.
+
+    Parameters
+    ----------
+    folder : Path
+        The run folder.
+    models : Models
+        The models.
+    """
     model_files.write_models(folder / "models.yaml", models)
 
 
 def read_models(folder: Path) -> Models | None:
-    """Read the models with their covariance; None if there are none.
+    """Read the models with their covariance.
+
+    Parameters
+    ----------
+    folder : Path
+        The run folder.
+
+    Returns
+    -------
+    Models or None
+        The models; None if there are none.
 
     Raises
     ------
     FileError
-        If they would run code, or a template is damaged.
+        If they would execute code, or a template is damaged.
     """
     from gammapy.utils.scripts import read_yaml
 
@@ -128,24 +213,51 @@ def read_models(folder: Path) -> Models | None:
 
 
 def write_fit(folder: Path, fit: FitResult) -> None:
-    """Write ``fit.yaml``, every number with all its digits, and the samples of a sampler."""
+    """Write ``fit.yaml``, every number with all its digits, and the samples of a sampler.
+
+    Parameters
+    ----------
+    folder : Path
+        The run folder.
+    fit : FitResult
+        The result of the fit.
+    """
     data = fit.to_dict() | sample_files.write_samples(folder, fit)
     write_text(folder / "fit.yaml", dump(data))
 
 
 def read_fit(folder: Path) -> FitResult | None:
-    """Read ``fit.yaml``, with its samples; None if there was no fit."""
+    """Read ``fit.yaml`` and its samples.
+
+    Parameters
+    ----------
+    folder : Path
+        The run folder.
+
+    Returns
+    -------
+    FitResult or None
+        The result of the fit; None if there was no fit.
+    """
     path = folder / "fit.yaml"
     if not path.is_file():
         return None
-    text = path.read_text(encoding="utf-8")
+    content = path.read_text(encoding="utf-8")
     # a covariance has as many values as parameters squared
-    data = Document.parse(text, str(path), nodes=len(text)).data
+    data = Document.parse(content, str(path), nodes=len(content)).data
     return FitResult.from_dict(data | sample_files.read_samples(folder, data))
 
 
 def write_estimates(folder: Path, estimates: Mapping[str, Product]) -> None:
-    """Write each product into ``estimates/``."""
+    """Write each product into ``estimates/``.
+
+    Parameters
+    ----------
+    folder : Path
+        The run folder.
+    estimates : mapping of str to Product
+        The products by name.
+    """
     (folder / "estimates").mkdir(exist_ok=True)
     for product in estimates.values():
         product.write(folder / "estimates")
@@ -154,7 +266,24 @@ def write_estimates(folder: Path, estimates: Mapping[str, Product]) -> None:
 def read_estimates(
     folder: Path, kinds: Mapping[str, str], models: Models | None, catalog: Catalog
 ) -> dict[str, Product]:
-    """Read each product with the class that its estimator names."""
+    """Read each product with the class of its estimator.
+
+    Parameters
+    ----------
+    folder : Path
+        The run folder.
+    kinds : mapping of str to str
+        The kinds of the estimators by name of the product.
+    models : Models or None
+        The fitted models.
+    catalog : Catalog
+        The catalog of components.
+
+    Returns
+    -------
+    dict of str to Product
+        The products by name, without those of estimators that are not installed.
+    """
     estimates = dict[str, Product]()
     for name, kind in kinds.items():
         if kind == AdaptedEstimator.kind:
@@ -174,26 +303,70 @@ def read_estimates(
 
 
 def read_config(folder: Path) -> str:
-    """Read ``config.yaml``; "" if the run had no YAML."""
-    text = (folder / "config.yaml").read_text(encoding="utf-8")
-    return "" if text.endswith(NO_CONFIG) else text
+    """Read ``config.yaml``.
+
+    Parameters
+    ----------
+    folder : Path
+        The run folder.
+
+    Returns
+    -------
+    str
+        The configuration; "" if the run had no YAML.
+    """
+    content = (folder / "config.yaml").read_text(encoding="utf-8")
+    return "" if content.endswith(NO_CONFIG) else content
 
 
 def estimator_kinds(config: str) -> dict[str, str]:
-    """Give the kind of each estimate by name, from a configuration."""
+    """Return the kind of each estimator by name, from a configuration.
+
+    Parameters
+    ----------
+    config : str
+        The configuration as YAML.
+
+    Returns
+    -------
+    dict of str to str
+        The kinds by name.
+    """
     data = Document.parse(config).data if config else None
     entries = (data or {}).get("estimate") or []
-    # a name that is none could lead out of the folder
+    # an invalid name could be a path outside the folder
     return {checked_name(e.get("name") or e["kind"]): e["kind"] for e in entries}
 
 
 def reported_kinds(report: Mapping[str, Any]) -> dict[str, str]:
-    """Give the kind of each estimate by name, from the report of a run without a configuration."""
+    """Return the kind of each estimator by name, from the report of a run without configuration.
+
+    Parameters
+    ----------
+    report : mapping
+        The content of ``report.json``.
+
+    Returns
+    -------
+    dict of str to str
+        The kinds by name.
+    """
     return {checked_name(name): str(kind) for name, kind in report.get("estimates", {}).items()}
 
 
 def steps_of(report: Mapping[str, Any]) -> tuple[StepRecord, ...]:
-    """Give the steps that a report tells of."""
+    """Return the steps in a report.
+
+    Parameters
+    ----------
+    report : mapping
+        The content of ``report.json``.
+
+    Returns
+    -------
+    tuple of StepRecord
+        The steps, in order.
+    """
     return tuple(
         StepRecord(step["name"], step["seconds"], step["summary"])
         for step in report.get("steps", ())
@@ -201,6 +374,17 @@ def steps_of(report: Mapping[str, Any]) -> tuple[StepRecord, ...]:
 
 
 def read_report(folder: Path) -> dict[str, Any]:
-    """Read ``report.json``; empty if no plugin wrote one."""
+    """Read ``report.json``.
+
+    Parameters
+    ----------
+    folder : Path
+        The run folder.
+
+    Returns
+    -------
+    dict
+        The report; empty if no plugin wrote one.
+    """
     path = folder / "report.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}

@@ -1,4 +1,4 @@
-"""A result as a notebook shows it: what went in, what became of it, what came out."""
+"""The HTML of a result for notebooks: steps, observations, datasets, fit and estimates."""
 
 from __future__ import annotations
 
@@ -16,28 +16,39 @@ from skyred.result.pictures import pictures_table
 if TYPE_CHECKING:
     from skyred.result.core import Result
 
-GOOD = ("made", "cached")
-ROWS = 20  # of ledger and datasets; all of them are in `observations` and `datasets`
+SUCCESSFUL = ("made", "cached")
+ROWS = 20  # maximum for observations and datasets; the attributes have all
 OUTCOME = ("Data", "Run", "Status", "Counts", "Background norm", "Time", "Reason")
 DATASET = ("Dataset", "Type", "Counts", "Background", "Livetime", "Energy", "Bins used")
 
 
 def show(result: Result) -> str:
-    """Give the HTML of a result."""
-    return page(*_parts(result))
+    """Return the HTML of a result.
+
+    Parameters
+    ----------
+    result : Result
+        The result.
+
+    Returns
+    -------
+    str
+        The HTML.
+    """
+    return page(*_iter_sections(result))
 
 
-def _parts(result: Result) -> Iterator[Html]:
+def _iter_sections(result: Result) -> Iterator[Html]:
     yield paragraph(bold("Result"), " ", _state(result))
     if result.replaced:
         names = ", ".join(result.replaced)
         yield paragraph(f"Replaced from Python, so not as configured: the result of {names}.")
     steps = [(step.name, f"{step.seconds:.1f} s", step.summary) for step in result.steps]
-    yield details(bold("steps"), table(("Step", "Time", "What it gave"), steps), unfolded=True)
-    lost = any(outcome.status not in GOOD for outcome in result.outcomes)
-    label = join(bold("observations"), " ", muted(_tally(result.outcomes)))
-    yield details(label, _ledger(result.outcomes), unfolded=lost)
-    yield details(bold("datasets"), _datasets(list(result.datasets or ())), unfolded=True)
+    yield details(bold("steps"), table(("Step", "Time", "Output"), steps), unfolded=True)
+    any_failed = any(outcome.status not in SUCCESSFUL for outcome in result.outcomes)
+    label = join(bold("observations"), " ", muted(_count_states(result.outcomes)))
+    yield details(label, _outcome_table(result.outcomes), unfolded=any_failed)
+    yield details(bold("datasets"), _dataset_table(list(result.datasets or ())), unfolded=True)
     if result.fit is not None:
         yield details(bold("fit"), result.fit.html(), unfolded=True)
     for name, product in result.estimates.items():
@@ -47,45 +58,51 @@ def _parts(result: Result) -> Iterator[Html]:
 
 
 def _state(result: Result) -> str:
-    said = [f"in {result.folder}" if result.folder else "in memory"]
+    phrases = [f"in {result.folder}" if result.folder else "in memory"]
     if result.report:
         error = result.report.get("error")
-        said = [str(result.report.get("state", "")) + (f" ({error})" if error else ""), *said]
-    return ", ".join([*said, f"digest {result.digest[:12] or 'none'}"])
+        phrases = [str(result.report.get("state", "")) + (f" ({error})" if error else ""), *phrases]
+    return ", ".join([*phrases, f"digest {result.digest[:12] or 'none'}"])
 
 
-def _tally(outcomes: Iterable[Outcome]) -> str:
-    """Count what became of the observations: '4 made, 1 skipped'."""
-    found = Counter(outcome.status for outcome in outcomes)
-    return ", ".join(f"{found[status]} {status}" for status in STATUSES if found[status]) or "none"
+def _count_states(outcomes: Iterable[Outcome]) -> str:
+    """Return the number of observations by status: '4 made, 1 skipped'."""
+    counts = Counter(outcome.status for outcome in outcomes)
+    return (
+        ", ".join(f"{counts[status]} {status}" for status in STATUSES if counts[status]) or "none"
+    )
 
 
-def _ledger(outcomes: Sequence[Outcome]) -> Html:
-    """Give the ledger with what was lost first."""
-    lost_first = sorted(outcomes, key=lambda outcome: -STATUSES.index(outcome.status))
-    rows = [_outcome(outcome) for outcome in lost_first[:ROWS]]
-    return join(table(OUTCOME, rows), _rest(outcomes, "observations"))
+def _outcome_table(outcomes: Sequence[Outcome]) -> Html:
+    """Return a table of outcomes, failed and skipped ones first."""
+    failed_first = sorted(outcomes, key=lambda outcome: -STATUSES.index(outcome.status))
+    rows = [_outcome_row(outcome) for outcome in failed_first[:ROWS]]
+    return join(table(OUTCOME, rows), _remaining_note(outcomes, "observations"))
 
 
-def _datasets(datasets: Sequence[Any]) -> Html:
-    rows = [_dataset(dataset) for dataset in datasets[:ROWS]]
-    return join(table(DATASET, rows), _rest(datasets, "datasets"))
+def _dataset_table(datasets: Sequence[Any]) -> Html:
+    rows = [_dataset_row(dataset) for dataset in datasets[:ROWS]]
+    return join(table(DATASET, rows), _remaining_note(datasets, "datasets"))
 
 
-def _rest(shown: Sequence[object], name: str) -> Html:
-    left = len(shown) - ROWS
-    return paragraph(muted(f"and {left} more: all are in {name}")) if left > 0 else join()
+def _remaining_note(items: Sequence[object], name: str) -> Html:
+    remaining = len(items) - ROWS
+    return paragraph(muted(f"and {remaining} more: all are in {name}")) if remaining > 0 else join()
 
 
-def _outcome(each: Outcome) -> tuple[object, ...]:
-    norm = "" if each.background_norm != each.background_norm else f"{each.background_norm:.4f}"
-    counts = each.counts if each.status in GOOD else ""
-    return (each.entry, each.obs_id, each.status, counts, norm,
-            f"{each.seconds:.1f} s", each.reason)  # fmt: skip
+def _outcome_row(outcome: Outcome) -> tuple[object, ...]:
+    norm = (
+        ""
+        if outcome.background_norm != outcome.background_norm
+        else f"{outcome.background_norm:.4f}"
+    )
+    counts = outcome.counts if outcome.status in SUCCESSFUL else ""
+    return (outcome.entry, outcome.obs_id, outcome.status, counts, norm,
+            f"{outcome.seconds:.1f} s", outcome.reason)  # fmt: skip
 
 
-def _dataset(dataset: Any) -> tuple[object, ...]:
-    """Give counts and background inside the mask, and how far it reaches."""
+def _dataset_row(dataset: Any) -> tuple[object, ...]:
+    """Return name and type of a dataset, and counts, background and energies inside its mask."""
     kind = type(dataset).__name__
     if getattr(dataset, "counts", None) is None:  # flux points
         return (dataset.name, kind, "", "", "", "", "")
@@ -97,9 +114,9 @@ def _dataset(dataset: Any) -> tuple[object, ...]:
             _livetime(dataset), energies, f"{used} of {size}")  # fmt: skip
 
 
-def _sum(content: Any, dataset: Any) -> float:
-    inside = True if dataset.mask is None else dataset.mask.data.astype(bool)
-    return float(np.sum(content.data, where=inside, dtype=float))
+def _sum(counts: Any, dataset: Any) -> float:
+    mask = True if dataset.mask is None else dataset.mask.data.astype(bool)
+    return float(np.sum(counts.data, where=mask, dtype=float))
 
 
 def _energies(dataset: Any) -> str:

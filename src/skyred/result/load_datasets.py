@@ -1,4 +1,4 @@
-"""Loading datasets: datasets that others have reduced, from their files."""
+"""Loading of datasets that were reduced elsewhere, from their files."""
 
 from __future__ import annotations
 
@@ -18,65 +18,102 @@ if TYPE_CHECKING:
     from gammapy.datasets import Dataset
 
 log = logging.getLogger(__name__)
-COMPANIONS = ("BACKFILE", "ANCRFILE", "RESPFILE")  # what a PHA file names beside itself
+COMPANIONS = ("BACKFILE", "ANCRFILE", "RESPFILE")  # cards of a PHA file with names of files
 
 
 @attrs.define
-class Gathered:
-    """The datasets of a data entry that were reduced before, and the files they are from."""
+class LoadedDatasets:
+    """The existing datasets of a data entry.
+
+    Parameters
+    ----------
+    datasets : list of Dataset
+        The datasets.
+    files : list of Path
+        Their files.
+    """
 
     datasets: list[Dataset]
     files: list[Path]
 
 
-def gather(entry: str, data: ReducedData) -> Gathered:
-    """Read the datasets of a data entry, called ``{entry}-1``, ``{entry}-2``, ...
+def load_datasets(entry: str, data: ReducedData) -> LoadedDatasets:
+    """Read the datasets of a data entry, and name them ``{entry}-1``, ``{entry}-2``, ...
 
-    The name that each had, and its file, are kept in its `meta_table`.
+    The original name of each and its file are stored in its `meta_table`.
+
+    Parameters
+    ----------
+    entry : str
+        The name of the data entry.
+    data : ReducedData
+        The data entry.
+
+    Returns
+    -------
+    LoadedDatasets
+        The datasets and their files.
 
     Raises
     ------
     ArchiveError
-        If a file is not there, or cannot be read as datasets.
+        If a file does not exist, or cannot be read as datasets.
     """
     datasets: list[Dataset] = []
     files: list[Path] = []
     for path in dataset_files(entry, data):
         try:
-            found = list(_read(path))
+            loaded = list(_read(path))
             files += [path, *_companions(path)]
         except FileError as error:
             raise ArchiveError(f"data.{entry}: {error}") from error
         except ArchiveError:
             raise
-        except Exception as error:  # gammapy, astropy and YAML raise whatever their parts raise
+        except Exception as error:  # gammapy, astropy and YAML may raise anything
             message = f"{path} cannot be read as datasets: {type(error).__name__}: {error}"
             raise ArchiveError(f"data.{entry}: {message}") from error
         datasets += [
             _renamed(dataset, f"{entry}-{len(datasets) + number}", path)
-            for number, dataset in enumerate(found, start=1)
+            for number, dataset in enumerate(loaded, start=1)
         ]
-    return Gathered(datasets, files)
+    return LoadedDatasets(datasets, files)
 
 
 def dataset_files(entry: str, data: ReducedData) -> Iterator[Path]:
-    """Give the files of the datasets of a data entry, each once, without their companions.
+    """Return the files of the datasets of a data entry, without duplicates and companion files.
+
+    Parameters
+    ----------
+    entry : str
+        The name of the data entry.
+    data : ReducedData
+        The data entry.
+
+    Returns
+    -------
+    iterator of Path
+        The files.
 
     Raises
     ------
     ArchiveError
-        If there is nothing at a place.
+        If nothing matches a location.
     """
-    found: dict[Path, Path] = {}
-    for place in data.datasets:
-        if not (matches := place.matches()):
-            raise ArchiveError(f"data.{entry}: there is nothing at {place}")
+    path_by_target: dict[Path, Path] = {}
+    for location in data.datasets:
+        if not (matches := location.matches()):
+            raise ArchiveError(f"data.{entry}: no such file: {location}")
         for path in matches:
-            if found.setdefault(path.resolve(), path) is not path:
-                log.warning("data.%s: %s is listed twice: it is taken once", entry, path)
-    # pha_obs*.fits finds the responses that gammapy writes beside the spectra too
-    beside = {own.resolve() for path in found.values() for own in _companions(path) if own != path}
-    return (path for real, path in found.items() if real not in beside)
+            if path_by_target.setdefault(path.resolve(), path) is not path:
+                log.warning("data.%s: %s is listed twice; it is read once", entry, path)
+    # pha_obs*.fits also matches the IRF files that gammapy writes beside the spectra
+    companions = {
+        companion.resolve()
+        for path in path_by_target.values()
+        for companion in _companions(path)
+        if companion != path
+    }
+    return (path for target, path in path_by_target.items() if target not in companions)
 
 
 def _read(path: Path) -> list[Dataset]:
@@ -90,21 +127,21 @@ def _read(path: Path) -> list[Dataset]:
         if "SPECTRUM" not in hdus:
             raise ArchiveError(
                 f"{path} holds no OGIP spectrum (HDU SPECTRUM): give a PHA file, or the "
-                "datasets.yaml that names gammapy's own files"
+                "datasets.yaml of files in gammapy's format"
             )
         if "BACKFILE" not in hdus["SPECTRUM"].header:
             raise ArchiveError(f"{path} names no background file (BACKFILE): wstat needs one")
-        named = [hdus["SPECTRUM"].header.get(card) for card in COMPANIONS]
-    for name in named:
+        companion_names = [hdus["SPECTRUM"].header.get(card) for card in COMPANIONS]
+    for name in companion_names:
         if name is not None:
             look_at_fits(beside(path, name))
     return [SpectrumDatasetOnOff.read(path, format="ogip")]
 
 
 def _companions(path: Path) -> list[Path]:
-    """Give the files that a file names as parts of its datasets; none of what is no index."""
+    """Return the other files that a file of datasets refers to; none if it cannot be read."""
     if path.suffix in (".yaml", ".yml"):
-        return _indexed(path)
+        return _files_in_index(path)
     from astropy.io import fits
 
     try:
@@ -114,15 +151,15 @@ def _companions(path: Path) -> list[Path]:
     return [path.parent / header[card] for card in COMPANIONS if card in header]
 
 
-def _indexed(index: Path) -> list[Path]:
+def _files_in_index(index: Path) -> list[Path]:
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
     try:
-        listed = YAML(typ="safe", pure=True).load(index)["datasets"]
-        return [index.parent / data["filename"] for data in listed]
+        entries = YAML(typ="safe", pure=True).load(index)["datasets"]
+        return [index.parent / data["filename"] for data in entries]
     except (YAMLError, OSError, UnicodeDecodeError, TypeError, KeyError):
-        return []  # what is wrong with it is named where it is read
+        return []  # its faults are reported when it is read
 
 
 def _renamed(dataset: Dataset, name: str, path: Path) -> Dataset:
@@ -131,8 +168,11 @@ def _renamed(dataset: Dataset, name: str, path: Path) -> Dataset:
     log.info("%s is %r of %s", name, dataset.name, path)
     renamed: Any = dataset.copy(name=name)
     if hasattr(renamed, "meta_table"):
-        held = Table() if renamed.meta_table is None else renamed.meta_table
-        rows = max(len(held), 1)
-        held["DATASET_NAME"], held["DATASET_FILE"] = [dataset.name] * rows, [path.name] * rows
-        renamed.meta_table = held
+        meta_table = Table() if renamed.meta_table is None else renamed.meta_table
+        rows = max(len(meta_table), 1)
+        meta_table["DATASET_NAME"], meta_table["DATASET_FILE"] = (
+            [dataset.name] * rows,
+            [path.name] * rows,
+        )
+        renamed.meta_table = meta_table
     return renamed

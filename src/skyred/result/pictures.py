@@ -1,4 +1,4 @@
-"""The pictures of a result: a method each, and all of them by name."""
+"""The pictures of a result, as methods and by name."""
 
 from __future__ import annotations
 
@@ -19,31 +19,43 @@ if TYPE_CHECKING:
 
     from skyred.interfaces import Product
 
-    Drawn = dict[str, Callable[..., Axes]]
+    DrawByName = dict[str, Callable[..., Axes]]
 
 
 class Pictures:
-    """The pictures of a result: a method each, and all of them by name.
+    """The pictures of a result, as methods and by name.
 
-    The names are those of the files in ``plots/``. A method is called after its picture, with
-    underscores: ``plot.residuals_spectrum()`` is ``plot("residuals-spectrum")``. Iterating gives
+    The names are those of the files in ``plots/``. A method is named after its picture, with
+    underscores: ``plot.residuals_spectrum()`` is ``plot("residuals-spectrum")``. Iteration yields
     the names.
 
     Parameters
     ----------
     draw : mapping of str to callable
-        What draws each picture, by name.
+        The function that draws each picture, by name.
     """
 
     def __init__(self, draw: Mapping[str, Callable[..., Axes]]) -> None:
         self._draw = dict(draw)
         self._methods = _methods(draw)
-        # plain attributes: notebooks complete them, and show the help of what is behind them
+        # plain attributes: notebooks complete them, and show the help of the functions
         for name, method in self._methods.items():
             setattr(self, method, draw[name])
 
     def __call__(self, name: str, ax: Axes | None = None) -> Axes:
-        """Draw a picture by its name, into `ax` or a new figure.
+        """Draw a picture by its name.
+
+        Parameters
+        ----------
+        name : str
+            The name of the picture.
+        ax : matplotlib axes, optional
+            The axes to draw on; those of a new figure by default.
+
+        Returns
+        -------
+        matplotlib axes
+            The axes.
 
         Raises
         ------
@@ -71,42 +83,66 @@ class Pictures:
 
 
 def pictures_table(pictures: Pictures) -> Html:
-    """Give a table of how each is drawn."""
+    """Return a table of the pictures with the calls that draw them.
+
+    Parameters
+    ----------
+    pictures : Pictures
+        The pictures.
+
+    Returns
+    -------
+    Html
+        The table.
+    """
     calls = [f"plot{call}" for call in pictures._calls()]
     return table(("Picture", "Drawn by"), zip(pictures, calls, strict=True))
 
 
 def pictures_of(datasets: Iterable[Any] | None, products: Iterable[Product]) -> Pictures:
-    """Give the pictures of datasets and products."""
+    """Return the pictures of datasets and products.
+
+    Parameters
+    ----------
+    datasets : iterable of Dataset or None
+        The datasets.
+    products : iterable of Product
+        The products.
+
+    Returns
+    -------
+    Pictures
+        The pictures.
+    """
     draw: dict[str, Callable[..., Axes]] = {}
     for dataset in datasets or ():
-        for kind, picture in _safely(partial(dataset_pictures, dataset)).items():
+        for kind, picture in _defer_errors(partial(dataset_pictures, dataset)).items():
             draw[f"{kind or 'dataset'}-{file_name(dataset.name)}"] = picture
     for product in products:
-        for suffix, picture in _safely(product.pictures).items():
+        for suffix, picture in _defer_errors(product.pictures).items():
             draw[file_name(product.name) + suffix] = picture
     return Pictures(draw)
 
 
-def _safely(name: Callable[[], Drawn]) -> Drawn:
-    """Put off an error until the picture is drawn: a result must not be lost with its pictures."""
+def _defer_errors(get_pictures: Callable[[], DrawByName]) -> DrawByName:
+    """Return pictures; if that fails, return one that raises the error when it is drawn."""
     try:
-        return name()
+        return get_pictures()
     except Exception as error:
-        return {"": partial(_refuse, error)}
+        return {"": partial(_raise, error)}
 
 
-def _refuse(error: Exception, ax: Axes | None = None) -> Axes:
+def _raise(error: Exception, ax: Axes | None = None) -> Axes:
     raise error
 
 
 def _methods(names: Iterable[str]) -> dict[str, str]:
-    """Give the methods by picture; none where the name makes none, or one that is not its own."""
+    """Return the names of methods by picture, without those that are invalid or not unique."""
     methods = {name: re.sub(r"\W", "_", name) for name in names}
-    taken = Counter(methods.values())
+    uses = Counter(methods.values())
     return {
         name: method
         for name, method in methods.items()
         if method.isidentifier() and not method.startswith("_") and not iskeyword(method)
-        and taken[method] == 1
+        and uses[method] == 1
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""The samples of a fit: a FITS table beside ``fit.yaml``, which names it."""
+"""The samples of a fit in a FITS table beside ``fit.yaml``."""
 
 from __future__ import annotations
 
@@ -20,25 +20,38 @@ if TYPE_CHECKING:
 
 SAMPLES = "samples.fits"
 WEIGHTS = "WEIGHT"
-LONGEST = 60  # characters: one card of a header holds a few more
+MAX_LENGTH = 60  # characters; one card of a header holds a few more
 
 
 def write_samples(folder: Path, fit: FitResult) -> dict[str, Any]:
-    """Write ``samples.fits``, if the fit has samples; gives what ``fit.yaml`` says instead.
+    """Write ``samples.fits`` if the fit has samples.
 
-    Its columns are the weights, then the parameters in the order of the fit, each with its unit
-    and, as the comment of its card, its own name.
+    The columns are the weights, then the parameters in the order of the fit, each with its unit
+    and, in the comment TCOMMn, its full name.
+
+    Parameters
+    ----------
+    folder : Path
+        The run folder.
+    fit : FitResult
+        The result of the fit.
+
+    Returns
+    -------
+    dict of str to str
+        The entries `samples` and `weights` of ``fit.yaml``, which name the file; empty without
+        samples.
     """
     path = folder / SAMPLES
     if fit.samples is None:
-        path.unlink(missing_ok=True)  # of the fit that was here before
+        path.unlink(missing_ok=True)  # of a previous fit
         return {}
     from astropy.io import fits
 
     hdu = fits.table_to_hdu(_table(fit))
     hdu.name = "SAMPLES"
     for number, name in enumerate(("weight, unnormalised", *fit.names), 1):
-        # the standard's own place for what a column is
+        # the standard keyword for the description of a column
         hdu.header[f"TCOMM{number}"] = _ascii(name)
     hdu.writeto(path, overwrite=True)
     weights = {} if fit.weights is None else {"weights": SAMPLES}
@@ -58,26 +71,41 @@ def _table(fit: FitResult) -> Table:
 
 
 def _columns(names: tuple[str, ...]) -> list[str]:
-    """Give names as FITS wants them: letters, digits and underscores; no two alike but for case."""
-    plain = [re.sub(r"[^A-Za-z0-9_]", "_", name)[:LONGEST] for name in names]
-    known = Counter(name.upper() for name in [WEIGHTS, *plain])
+    """Return names as valid FITS columns: letters, digits and underscores, unique in upper case."""
+    plain = [re.sub(r"[^A-Za-z0-9_]", "_", name)[:MAX_LENGTH] for name in names]
+    name_counts = Counter(name.upper() for name in [WEIGHTS, *plain])
     return [
-        name if known[name.upper()] == 1 else f"{name}_{place}"
-        for place, name in enumerate(plain, 1)
+        name if name_counts[name.upper()] == 1 else f"{name}_{number}"
+        for number, name in enumerate(plain, 1)
     ]
 
 
-def _ascii(text: str) -> str:
-    return "".join(sign if " " <= sign <= "~" else "?" for sign in text)[:LONGEST]
+def _ascii(content: str) -> str:
+    return "".join(character if " " <= character <= "~" else "?" for character in content)[
+        :MAX_LENGTH
+    ]
 
 
 def read_samples(folder: Path, data: Mapping[str, Any]) -> dict[str, Any]:
-    """Read the samples and weights that ``fit.yaml`` speaks of; nothing if it holds its own.
+    """Read the samples and weights that ``fit.yaml`` refers to.
+
+    Parameters
+    ----------
+    folder : Path
+        The run folder.
+    data : mapping
+        The content of ``fit.yaml``.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        `samples`, shape (samples, parameters), and `weights`, shape (samples,), if there are any;
+        empty if the samples are in ``fit.yaml`` itself.
 
     Raises
     ------
     FileError
-        If the file is absent or damaged, or has not one column for each parameter.
+        If the file is missing or damaged, or the number of columns is not that of the parameters.
     """
     from astropy.io import fits
 
@@ -93,6 +121,6 @@ def read_samples(folder: Path, data: Mapping[str, Any]) -> dict[str, Any]:
                 f"{path} has {count} columns; expected {1 + len(data['names'])}, of weights and "
                 "of the parameters of fit.yaml"
             )
-        columns = [np.array(table.field(place), dtype=float) for place in range(count)]
+        columns = [np.array(table.field(position), dtype=float) for position in range(count)]
     samples = np.stack(columns[1:], axis=1)
     return {"samples": samples, **({"weights": columns[0]} if "weights" in data else {})}

@@ -1,4 +1,4 @@
-"""Run folders looked at before they are read: whole, as they were written, and without code."""
+"""Verification of run folders: complete, unchanged, and without executable code."""
 
 from __future__ import annotations
 
@@ -11,58 +11,81 @@ from skyred.errors import OutputError, SkyredError, SkyredWarning
 from skyred.inspection.map_headers import look_at_fits, look_at_models
 from skyred.io.sums import SUMS, damage, stated_sums
 
-# what is read of a run folder; beside it users may keep what they like
-READ = ("config.yaml", "report.json", "observations.ecsv", "models.yaml", "fit.yaml",
+# the files of a run folder that are read; users may add others
+READ_FILES = ("config.yaml", "report.json", "observations.ecsv", "models.yaml", "fit.yaml",
         "samples.fits")  # fmt: skip
-READ_BELOW = ("datasets", "estimates")
-READ_ALL_THE_SAME = "Result.read(..., verify=False) reads it all the same"
+READ_FOLDERS = ("datasets", "estimates")
+VERIFY_HINT = "Result.read(..., verify=False) reads it without this check"
 
 
 def verify_folder(folder: Path) -> None:
-    """Compare the files of a run folder with the sums that were written last.
+    """Compare the files of a run folder with its SHA256SUMS.
+
+    Parameters
+    ----------
+    folder : Path
+        The run folder.
 
     Raises
     ------
     OutputError
-        If a file is missing, or not what it was.
+        If a file is missing, was changed, or is not listed.
     """
     if not (folder / SUMS).is_file():
-        message = f"{folder} holds no {SUMS}: whether its files are what they were is not known"
+        message = f"{folder} holds no {SUMS}: its files cannot be verified"
         warnings.warn(message, SkyredWarning, stacklevel=3)
-    elif wrong := damage(folder) or _unlisted(folder):
-        raise OutputError(f"{folder}: {wrong}; make the run again ({READ_ALL_THE_SAME})")
+    elif fault := damage(folder) or _find_unlisted(folder):
+        raise OutputError(f"{folder}: {fault}; repeat the run ({VERIFY_HINT})")
 
 
-def _unlisted(folder: Path) -> str | None:
-    """Name a file that is read and that the sums do not state: they were cut, or it was added."""
-    stated = stated_sums(folder)
-    single = [folder / name for name in READ if (folder / name).is_file()]
-    below = [path for name in READ_BELOW for path in (folder / name).rglob("*") if path.is_file()]
-    for path in (*single, *below):
-        if (name := path.relative_to(folder).as_posix()) not in stated:
-            return f"{SUMS} does not state {name}: it was added, or the sums were cut"
+def _find_unlisted(folder: Path) -> str | None:
+    """Return a message on a file that is read but not listed in the checksums, or None."""
+    listed = stated_sums(folder)
+    single_files = [folder / name for name in READ_FILES if (folder / name).is_file()]
+    nested_files = [
+        path for name in READ_FOLDERS for path in (folder / name).rglob("*") if path.is_file()
+    ]
+    for path in (*single_files, *nested_files):
+        if (name := path.relative_to(folder).as_posix()) not in listed:
+            return f"{SUMS} does not list {name}: it was added, or the sums were truncated"
     return None
 
 
 @contextmanager
 def readable(folder: Path) -> Iterator[None]:
-    """Turn what comes of files that are no longer what skyred writes into an `OutputError`."""
+    """Convert errors from invalid files of a run folder to an `OutputError`.
+
+    Parameters
+    ----------
+    folder : Path
+        The run folder.
+
+    Raises
+    ------
+    OutputError
+        Instead of any error in the context.
+    """
     try:
-        look_at_estimates(folder)
+        check_estimates(folder)
         yield
     except SkyredError as error:
         raise OutputError(f"{folder} cannot be read: {error}") from error
-    except Exception as error:  # gammapy, astropy and YAML raise whatever their parts raise
+    except Exception as error:  # gammapy, astropy and YAML may raise anything
         raise OutputError(f"{folder} cannot be read: {type(error).__name__}: {error}") from error
 
 
-def look_at_estimates(folder: Path) -> None:
-    """Look at the maps and models of the estimates.
+def check_estimates(folder: Path) -> None:
+    """Check the maps and models of the estimates.
+
+    Parameters
+    ----------
+    folder : Path
+        The run folder.
 
     Raises
     ------
     FileError
-        If one is damaged, or would run code.
+        If a file is damaged, or would execute code.
     """
     from gammapy.utils.scripts import read_yaml
 

@@ -1,4 +1,4 @@
-"""The run: select, reduce, model, fit, estimate; no printing, no parsing."""
+"""The run of a pipeline: select, reduce, model, fit and estimate, without printing or parsing."""
 
 from skyred.run.orchestrator import Orchestrator
 

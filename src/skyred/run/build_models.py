@@ -1,4 +1,4 @@
-"""Building models: the parts of `model:` to one set of models on the datasets."""
+"""Building of the models of the `model:` section on the datasets."""
 
 from __future__ import annotations
 
@@ -13,60 +13,76 @@ if TYPE_CHECKING:
     from gammapy.modeling.models import Models
 
 
-def build_models(parts: Iterable[Model], datasets: Datasets) -> Models:
-    """Put the models of all parts together, and link parameters that share a link label.
+def build_models(components: Iterable[Model], datasets: Datasets) -> Models:
+    """Build the models of all components, and link parameters that share a link label.
+
+    Parameters
+    ----------
+    components : iterable of Model
+        The components of the `model:` section.
+    datasets : Datasets
+        The reduced datasets.
+
+    Returns
+    -------
+    Models
+        The models of all components, in order.
 
     Raises
     ------
     ModelError
-        If two models have one name, or parameters are linked that cannot be one.
+        If two models have the same name, or linked parameters differ in name or unit.
     """
     from gammapy.modeling.models import Models
 
-    found: dict[str, str] = {}
+    kind_by_name: dict[str, str] = {}
     models = []
-    for part in parts:
-        for model in part.build(datasets):
-            if model.name in found:
+    for component in components:
+        for model in component.build(datasets):
+            if model.name in kind_by_name:
                 raise ModelError(
-                    f"two models are called {model.name!r}: one of {found[model.name]!r}, "
-                    f"one of {part.kind!r}; rename one"
+                    f"two models are called {model.name!r}: one of {kind_by_name[model.name]!r}, "
+                    f"one of {component.kind!r}; rename one of them"
                 )
-            found[model.name] = part.kind
+            kind_by_name[model.name] = component.kind
             models.append(model)
     _link(models)
     return Models(models)
 
 
 def _link(models: Iterable[Any]) -> None:
-    # gammapy links within one file; here the parts come from several
+    # gammapy links parameters within one file only; these models may come from several
     shared: dict[str, tuple[str, Any]] = {}
     for model in models:
-        for part in _innermost(model):
-            for parameter in list(part.parameters):
+        for submodel in _iter_submodels(model):
+            for parameter in list(submodel.parameters):
                 label = parameter._link_label_io
                 if label is None:
                     continue
                 first, linked = shared.setdefault(label, (model.name, parameter))
                 if linked is not parameter:
-                    _refuse_unlike(label, (first, linked), (model.name, parameter))
-                    setattr(part, parameter.name, linked)
+                    _check_linkable(label, (first, linked), (model.name, parameter))
+                    setattr(submodel, parameter.name, linked)
 
 
-def _innermost(model: Any) -> Iterator[Any]:
-    """Yield what holds parameters itself: of a compound model, its parts."""
-    parts = getattr(model, "_models", None)
-    if parts is None:
+def _iter_submodels(model: Any) -> Iterator[Any]:
+    """Yield the models that own their parameters: the submodels of a compound model, or itself."""
+    submodels = getattr(model, "_models", None)
+    if submodels is None:
         yield model
         return
-    for part in parts:
-        yield from _innermost(part)
+    for submodel in submodels:
+        yield from _iter_submodels(submodel)
 
 
-def _refuse_unlike(label: str, *both: tuple[str, Any]) -> None:
-    (first, one), (second, other) = both
-    if one.name != other.name or not one.unit.is_equivalent(other.unit):
+def _check_linkable(label: str, *linked: tuple[str, Any]) -> None:
+    (first_model, first_parameter), (second_model, second_parameter) = linked
+    if first_parameter.name != second_parameter.name or not first_parameter.unit.is_equivalent(
+        second_parameter.unit
+    ):
         raise ModelError(
-            f"the link {label!r} is on {one.name} of {first} [{one.unit}] and on {other.name} of "
-            f"{second} [{other.unit}]: only parameters of one name and unit can be one"
+            f"the link {label!r} joins {first_parameter.name} of {first_model} "
+            f"[{first_parameter.unit}] and {second_parameter.name} of {second_model} "
+            f"[{second_parameter.unit}]: linked parameters must have the same name and "
+            "equivalent units"
         )

@@ -1,4 +1,4 @@
-"""Cached chunks: taken from the cache where they are there, in their order among those made."""
+"""Reduced chunks in the order of the configuration, from the cache where possible."""
 
 from __future__ import annotations
 
@@ -19,26 +19,36 @@ from skyred.run.worker import Chunk, Partial
 log = logging.getLogger(__name__)
 
 Finished = Callable[[Chunk, Partial], None]
-Make = Callable[[Iterable[Chunk], Finished], Iterator[Partial]]
+ReduceChunks = Callable[[Iterable[Chunk], Finished], Iterator[Partial]]
 
 
-def open_cache(asked: Cache | str | Path | bool | None) -> Cache | None:
-    """Open the cache that is asked for: by default the user's, none if False.
+def open_cache(cache: Cache | str | Path | bool | None) -> Cache | None:
+    """Open a cache: by default the user's, or none if caching is disabled.
+
+    Parameters
+    ----------
+    cache : Cache, str, Path, bool or None
+        A cache or its folder; None or True for the user's cache; False for none.
+
+    Returns
+    -------
+    Cache or None
+        The cache; None if caching is disabled, or the default cache cannot be used, which is logged
+        as a warning.
 
     Raises
     ------
     CacheError
-        If a folder is asked for that cannot be used. The default one is done without, with a
-        warning.
+        If a folder is given that cannot be used.
     """
-    if isinstance(asked, Cache):
-        return asked
-    if asked is False or (asked in (None, True) and is_off()):
+    if isinstance(cache, Cache):
+        return cache
+    if cache is False or (cache in (None, True) and is_off()):
         return None
     try:
-        return Cache.open(None if asked in (None, True) else asked)  # type: ignore[arg-type]
+        return Cache.open(None if cache in (None, True) else cache)  # type: ignore[arg-type]
     except CacheError as error:
-        if asked not in (None, True):
+        if cache not in (None, True):
             raise
         log.warning("nothing is cached: %s", error)
         return None
@@ -51,9 +61,9 @@ class EntryCache:
     Parameters
     ----------
     cache : Cache or None
-        Where chunks are kept.
+        The cache of reduced chunks.
     recipe : Recipe or None
-        What they are made with; nothing is kept without.
+        Everything that determines a chunk beside its observations; nothing is cached without it.
     """
 
     cache: Cache | None = None
@@ -67,107 +77,176 @@ class EntryCache:
         makers: Iterable[Maker],
         catalog: Catalog,
     ) -> EntryCache:
-        """Give the cache of a reduction as it is prepared; one that keeps nothing if it cannot."""
+        """Return the cache of a prepared reduction, without a recipe if it cannot be cached.
+
+        Parameters
+        ----------
+        cache : Cache or None
+            The cache of reduced chunks.
+        reduction : Reduction
+            The data entry, with its stacker prepared.
+        makers : iterable of Maker
+            The prepared makers.
+        catalog : Catalog
+            The catalog that knows the plugins of the components.
+
+        Returns
+        -------
+        EntryCache
+            The cache of the entry.
+        """
         try:
             return cls(cache, Recipe.of(reduction, makers, catalog))
-        except NoCacheError as why:
+        except NoCacheError as error:
             if cache is not None:
-                log.info("nothing of data.%s is cached: %s", reduction.geometry.name, why)
+                log.info("nothing of data.%s is cached: %s", reduction.geometry.name, error)
             return cls()
 
     @property
     def code(self) -> tuple[str, ...]:
-        """The digests of the source that makes chunks; () where that is not known."""
+        """The digests of the source code that reduces chunks; () if unknown."""
         return self.recipe.code if self.recipe is not None else ()
 
     def key(self, chunk: Chunk) -> str:
-        """Give the key of a chunk; "" if it cannot be kept."""
-        inputs = [chunk.inputs.get(int(each.obs_id)) for each in chunk.observations]
+        """Return the cache key of a chunk.
+
+        Parameters
+        ----------
+        chunk : Chunk
+            The chunk.
+
+        Returns
+        -------
+        str
+            The key; "" if the chunk cannot be cached.
+        """
+        inputs = [chunk.inputs.get(int(observation.obs_id)) for observation in chunk.observations]
         runs = [run for run in inputs if run is not None]
         if self.cache is None or self.recipe is None:
             return ""
         if len(runs) < len(inputs) or not all(chunk.sums.values()):
-            return ""  # of observations in memory, or files that cannot be read
+            return ""  # observations in memory, or files that cannot be read
         return chunk_key(self.recipe, runs, chunk.sums)
 
-    def holds(self, key: str) -> bool:
-        """Say whether there is something under a key."""
-        return bool(key) and self.cache is not None and self.cache.holds(key)
+    def contains(self, key: str) -> bool:
+        """Return whether the cache has an entry under a key.
+
+        Parameters
+        ----------
+        key : str
+            The key of a chunk.
+
+        Returns
+        -------
+        bool
+            Whether there is an entry, valid or not.
+        """
+        return bool(key) and self.cache is not None and self.cache.contains(key)
 
     def get(self, key: str, entry: str) -> Partial | None:
-        """Give a chunk from the cache; None if it is not there, or damaged."""
+        """Return a chunk from the cache.
+
+        Parameters
+        ----------
+        key : str
+            The key of the chunk.
+        entry : str
+            The name of the data entry, for the outcomes.
+
+        Returns
+        -------
+        Partial or None
+            The reduced chunk, with its outcomes marked as cached; None if it is missing or damaged.
+        """
         if self.cache is None:
             return None
-        held = self.cache.get(key)
-        if not isinstance(held, Partial):
+        partial = self.cache.get(key)
+        if not isinstance(partial, Partial):
             return None
-        return attrs.evolve(held, outcomes=tuple(_cached(each, entry) for each in held.outcomes))
+        return attrs.evolve(
+            partial, outcomes=tuple(_cached(outcome, entry) for outcome in partial.outcomes)
+        )
 
     def put(self, key: str, partial: Partial) -> None:
-        """Keep a chunk, unless a run of it failed: it is to be tried again, as a whole."""
+        """Store a chunk, unless one of its runs failed: such a chunk is reduced again as a whole.
+
+        Parameters
+        ----------
+        key : str
+            The key of the chunk; nothing is stored under "".
+        partial : Partial
+            The reduced chunk.
+        """
         if not key or self.cache is None or self.recipe is None:
             return
         if any(outcome.status == "failed" for outcome in partial.outcomes):
             return
-        if not self.recipe.holds_still():
-            log.warning("a file that the makers read was changed meanwhile: nothing of it is kept")
+        if not self.recipe.files_unchanged():
+            log.warning("a file that the makers read was changed meanwhile: chunk not cached")
             return
         runs = [outcome.obs_id for outcome in partial.outcomes]
-        about = {"entry": partial.outcomes[0].entry if partial.outcomes else "", "runs": runs}
-        self.cache.put(key, partial, about)
+        description = {"entry": partial.outcomes[0].entry if partial.outcomes else "", "runs": runs}
+        self.cache.put(key, partial, description)
 
 
 def iter_reduced_chunks(
-    chunks: Iterable[tuple[EntryCache, Chunk]], make: Make
+    chunks: Iterable[tuple[EntryCache, Chunk]], reduce_chunks: ReduceChunks
 ) -> Iterator[tuple[Chunk, Partial]]:
-    """Yield chunks with what became of them, in their order: from the cache, or made and kept.
+    """Yield reduced chunks in order, from the cache or reduced now and then cached.
 
     Parameters
     ----------
     chunks : iterable of tuple of EntryCache and Chunk
-        In order, each with its cache.
-    make : callable
-        Makes chunks: gives what became of each, in their order, and reads no further than it
-        needs. It calls what it is given with each chunk as soon as that is made, be it before its
-        turn: a run that is killed has that much more to go on from.
-    """
-    order: deque[_Asked] = deque()
+        The chunks in order, each with its cache.
+    reduce_chunks : callable
+        Reduces chunks: takes an iterable of chunks and a callback, and yields the reduced chunks in
+        order without reading further ahead than it needs. It calls the callback with each chunk as
+        soon as that is reduced, possibly before its turn, so that a killed run loses little work.
 
-    def keep(chunk: Chunk, partial: Partial) -> None:
-        asked = next(each for each in order if each.chunk is chunk)
-        asked.keeper.put(asked.key, partial)
+    Yields
+    ------
+    tuple of Chunk and Partial
+        Each chunk and its result.
+    """
+    order: deque[_ChunkRequest] = deque()
+
+    def store(chunk: Chunk, partial: Partial) -> None:
+        request = next(request for request in order if request.chunk is chunk)
+        request.entry_cache.put(request.key, partial)
 
     def missing() -> Iterator[Chunk]:
-        for keeper, chunk in chunks:
-            key = keeper.key(chunk)
-            order.append(_Asked(keeper, chunk, key, keeper.holds(key)))
-            if not order[-1].held:
+        for entry_cache, chunk in chunks:
+            key = entry_cache.key(chunk)
+            order.append(_ChunkRequest(entry_cache, chunk, key, entry_cache.contains(key)))
+            if not order[-1].in_cache:
                 yield chunk
 
-    def kept() -> Iterator[tuple[Chunk, Partial]]:
-        while order and order[0].held:
-            asked = order.popleft()
-            # what is there may be damaged all the same
-            found = asked.keeper.get(asked.key, asked.chunk.entry)
-            yield asked.chunk, found or asked.make_again(make)
+    def cached() -> Iterator[tuple[Chunk, Partial]]:
+        while order and order[0].in_cache:
+            request = order.popleft()
+            # the entry may turn out to be damaged
+            partial = request.entry_cache.get(request.key, request.chunk.entry)
+            yield request.chunk, partial or request.reduce(reduce_chunks)
 
-    for partial in make(missing(), keep):
-        yield from kept()
+    for partial in reduce_chunks(missing(), store):
+        yield from cached()
         yield order.popleft().chunk, partial
-    yield from kept()
+    yield from cached()
 
 
 @attrs.frozen
-class _Asked:
-    """A chunk that is asked for: its cache, its key there, and whether there is something."""
+class _ChunkRequest:
+    """A requested chunk with the cache of its entry, its key, and whether it is in the cache."""
 
-    keeper: EntryCache
+    entry_cache: EntryCache
     chunk: Chunk
     key: str
-    held: bool
+    in_cache: bool
 
-    def make_again(self, make: Make) -> Partial:
-        return next(make([self.chunk], lambda _, partial: self.keeper.put(self.key, partial)))
+    def reduce(self, reduce_chunks: ReduceChunks) -> Partial:
+        return next(
+            reduce_chunks([self.chunk], lambda _, partial: self.entry_cache.put(self.key, partial))
+        )
 
 
 def _cached(outcome: Outcome, entry: str) -> Outcome:

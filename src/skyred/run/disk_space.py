@@ -1,4 +1,4 @@
-"""Disk space: whether a place takes what a run will write, and what is said when it does not."""
+"""Checks of the disk space for a run folder, and errors of a full disk."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skyred.errors import DiskError
-from skyred.io.disk import free_bytes, gave_out, megabytes, sync
+from skyred.io.disk import disk_failure, free_bytes, megabytes, sync
 
 if TYPE_CHECKING:
     from gammapy.data import ObservationTable
@@ -18,16 +18,21 @@ if TYPE_CHECKING:
 
     from skyred.interfaces import Reduction
 
-PROBE = 65536  # bytes: more than fits beside the names of a folder on any file system
+PROBE = 65536  # bytes: more than any file system stores inline in a directory
 
 
 def probe(folder: Path) -> None:
-    """Write a little into a folder that exists, and wait until it is on the disk.
+    """Write a small file into an existing folder, wait until it is on the disk, and remove it.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
 
     Raises
     ------
     DiskError
-        If the disk does not take it.
+        If the disk is full, read-only or faulty.
     """
     path = folder / ".probe"
     with disk_errors(folder.parent):
@@ -37,47 +42,70 @@ def probe(folder: Path) -> None:
 
 
 @contextmanager
-def disk_errors(place: Path, needed: float = 0) -> Iterator[None]:
-    """Turn what comes of a disk that gives out into one sentence.
+def disk_errors(path: Path, needed: float = 0) -> Iterator[None]:
+    """Convert errors of a full or faulty disk to a `DiskError` with one sentence.
 
     Parameters
     ----------
-    place : Path
-        What is written.
+    path : Path
+        The path that is written.
     needed : float
-        How many bytes are to be written at least, if that is known.
+        The minimum number of bytes to write; 0 if unknown.
 
     Raises
     ------
     DiskError
-        Instead of any error that a disk that gave out is behind; others pass.
+        Instead of any error that was caused by the disk; other errors pass.
     """
     try:
         yield
     except DiskError:
         raise
     except Exception as error:
-        if not (reason := gave_out(error)):
+        if not (reason := disk_failure(error)):
             raise
         raise DiskError(
-            f"{place} cannot be written: {reason} ({_room(place, needed)}); make room, or choose "
-            "another place with -o; nothing of this run is left there"
+            f"{path} cannot be written: {reason} ({_describe_space(path, needed)}); free some "
+            "space, or choose another folder with -o; nothing of this run was published"
         ) from error
 
 
-def refuse_without_room(place: Path, needed: float) -> None:
-    """Raise `DiskError` if a place has less room than a run will need at least."""
-    if free_bytes(place) < needed:
+def require_space(folder: Path, needed: float) -> None:
+    """Check that the disk of a folder has the space that a run needs at least.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
+    needed : float
+        The number of bytes.
+
+    Raises
+    ------
+    DiskError
+        If fewer bytes are free.
+    """
+    if free_bytes(folder) < needed:
         raise DiskError(
-            f"{place} is too small for this run: {_room(place, needed)}; make room, or choose "
-            "another place with -o"
+            f"{folder} is too small for this run: {_describe_space(folder, needed)}; free some "
+            "space, or choose another folder with -o"
         )
 
 
 def needed_for(selected: Mapping[str, ObservationTable], data: Mapping[str, Reduction]) -> float:
-    """Give the bytes that the datasets of chosen observations will take at least.
+    """Return the minimum size of the datasets of selected observations; no data are read.
 
-    Counted if all of them are made; nothing of them is read.
+    Parameters
+    ----------
+    selected : mapping of str to ObservationTable
+        The selected observations by data entry.
+    data : mapping of str to Reduction
+        The data entries by name.
+
+    Returns
+    -------
+    float
+        The number of bytes, if all observations are reduced.
     """
     needed = 0.0
     for entry, table in selected.items():
@@ -89,28 +117,39 @@ def needed_for(selected: Mapping[str, ObservationTable], data: Mapping[str, Redu
 
 
 def size_of(datasets: Iterable[Dataset]) -> float:
-    """Give the bytes of the maps of datasets: in FITS files they take no less."""
+    """Return the size of the maps of datasets in memory: FITS files are not smaller.
+
+    Parameters
+    ----------
+    datasets : iterable of Dataset
+        The datasets.
+
+    Returns
+    -------
+    float
+        The number of bytes.
+    """
     return float(sum(array.nbytes for dataset in datasets for array in _arrays(dataset)))
 
 
 def _arrays(dataset: Any) -> Iterator[np.ndarray]:
-    # every map of a dataset is an attribute; those of responses are one level down
+    # the maps of a dataset are attributes; those of its IRFs are attributes of the IRF maps
     for name in ("counts", "counts_off", "exposure", "background", "acceptance", "acceptance_off"):
         yield from _data(getattr(dataset, name, None))
     for name in ("mask_safe", "mask_fit"):
         yield from _data(getattr(dataset, name, None))
     for name in ("psf", "edisp"):
-        response = getattr(dataset, name, None)
-        yield from _data(getattr(response, f"{name}_map", None))
-        yield from _data(getattr(response, "exposure_map", None))
+        irf = getattr(dataset, name, None)
+        yield from _data(getattr(irf, f"{name}_map", None))
+        yield from _data(getattr(irf, "exposure_map", None))
 
 
-def _data(held: Any) -> Iterator[np.ndarray]:
-    if held is not None and isinstance(held.data, np.ndarray):
-        yield held.data
+def _data(part: Any) -> Iterator[np.ndarray]:
+    if part is not None and isinstance(part.data, np.ndarray):
+        yield part.data
 
 
-def _room(place: Path, needed: float) -> str:
-    there = next(folder for folder in (place, *place.parents) if folder.exists())
+def _describe_space(path: Path, needed: float) -> str:
+    existing = next(folder for folder in (path, *path.parents) if folder.exists())
     least = f"at least {megabytes(needed)} are needed, and " if needed else ""
-    return f"{least}{megabytes(free_bytes(there))} are free"
+    return f"{least}{megabytes(free_bytes(existing))} are free"

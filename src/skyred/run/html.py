@@ -1,4 +1,4 @@
-"""The orchestrator as a notebook shows it: which steps were taken, and what they are of."""
+"""The HTML of an orchestrator for notebooks: its steps and its pipeline."""
 
 from __future__ import annotations
 
@@ -13,20 +13,31 @@ if TYPE_CHECKING:
 
 
 def show(steps: Steps) -> str:
-    """Give the HTML of an orchestrator by its steps; takes none of them."""
+    """Return the HTML of an orchestrator; no step is run.
+
+    Parameters
+    ----------
+    steps : Steps
+        The steps of the orchestrator.
+
+    Returns
+    -------
+    str
+        The HTML.
+    """
     return page(
         paragraph(bold("Orchestrator"), f" on the engine {steps.engine.kind}"),
-        table(("Step", "State", "Time", "What it gave"), [_row(steps, name) for name in STEPS]),
+        table(("Step", "State", "Time", "Output"), [_row(steps, name) for name in STEPS]),
         details(bold("pipeline"), body(steps.pipeline)),
     )
 
 
 def _row(steps: Steps, name: str) -> tuple[str, ...]:
     if name not in steps.done:
-        return (name, "to be taken", "", "")
+        return (name, "not run", "", "")
     if name in steps.record.replaced:
         return (name, "replaced from Python", "", "")
-    for record in reversed(steps.records):  # the last time it was taken
+    for record in reversed(steps.records):  # the last time it ran
         if record.name == name:
-            return (name, "taken", f"{record.seconds:.1f} s", record.summary)
+            return (name, "done", f"{record.seconds:.1f} s", record.summary)
     return (name, "not needed", "", "")

@@ -1,4 +1,4 @@
-"""Lifecycle: lifecycle hooks called one by one; a faulty watcher is named and stops nothing."""
+"""Calls of the lifecycle hooks: an error in a hook is logged and does not stop the run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from skyred.io.disk import gave_out
+from skyred.io.disk import disk_failure
 from skyred.plugins import Plugins
 
 log = logging.getLogger(__name__)
@@ -15,32 +15,47 @@ log = logging.getLogger(__name__)
 
 @attrs.define
 class Watchers:
-    """Calls the lifecycle hooks, and keeps what went wrong in them."""
+    """The lifecycle hooks of plugins, and the errors raised in them.
+
+    Parameters
+    ----------
+    plugins : Plugins
+        The plugins.
+    faults : list of str
+        A message for each error.
+    """
 
     plugins: Plugins
     faults: list[str] = attrs.field(factory=list)
 
     def tell(self, hook: str, **record: Any) -> None:
-        """Call a hook of every plugin that has it, each with the arguments it asks for.
+        """Call a hook of every plugin that implements it, with the arguments that it takes.
+
+        Parameters
+        ----------
+        hook : str
+            The name of the hook.
+        **record : object
+            The arguments of the hook by name.
 
         Raises
         ------
         OSError
-            If the disk gave out under one that adds to the run folder at the end: what it wrote
-            may be half a file. All the others are called first.
+            If the disk failed while a hook added to the finished run folder: a file may be
+            incomplete. All other hooks are called first.
         """
-        lost: Exception | None = None
+        disk_error: Exception | None = None
         for name, implementation in self.plugins.watchers(hook):
-            if "report" in record:  # it is to have the faults of those who were told before
+            if "report" in record:  # includes the errors of the hooks called before
                 record["report"] = attrs.evolve(record["report"], watchers=tuple(self.faults))
             arguments = [record[argument] for argument in implementation.argnames]
             try:
                 implementation.function(*arguments)
-            except Exception as error:  # whatever a watcher raises must not stop the run
+            except Exception as error:  # no error of a hook may stop the run
                 fault = f"plugin {name!r} failed in {hook}: {type(error).__name__}: {error}"
                 log.warning(fault, exc_info=True)
                 self.faults.append(fault)
-                if hook == "skyred_run_finished" and gave_out(error):
-                    lost = lost or error
-        if lost is not None:
-            raise lost
+                if hook == "skyred_run_finished" and disk_failure(error):
+                    disk_error = disk_error or error
+        if disk_error is not None:
+            raise disk_error

@@ -1,4 +1,4 @@
-"""The log of a run: one JSON object a line."""
+"""The log file of a run: one JSON object per line."""
 
 from __future__ import annotations
 
@@ -13,10 +13,21 @@ from typing import Any
 
 
 class JsonLines(logging.Formatter):
-    """Writes a log record as one line of JSON: time, level, logger, message, traceback."""
+    """A formatter of log records as lines of JSON: time, level, logger, message, traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Give the line."""
+        """Return a log record as JSON.
+
+        Parameters
+        ----------
+        record : logging.LogRecord
+            The log record.
+
+        Returns
+        -------
+        str
+            One line, without a line break.
+        """
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -29,7 +40,7 @@ class JsonLines(logging.Formatter):
 
 
 class LogFile(logging.Handler):
-    """Writes whole lines; those that a full disk refuses are tried again with the next.
+    """A log handler that writes whole lines, and retries those that could not be written.
 
     Parameters
     ----------
@@ -43,22 +54,40 @@ class LogFile(logging.Handler):
         self._waiting = b""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a line, or keep it."""
+        """Write a log record, or keep it for the next attempt if the disk is full.
+
+        Parameters
+        ----------
+        record : logging.LogRecord
+            The log record.
+        """
         try:
             self._waiting += self.format(record).encode() + b"\n"
             self.flush()
         except OSError:
-            return  # not for the terminal, line by line: it is raised at the end
+            return  # not reported for each line: close() raises the error
         except Exception:
             self.handleError(record)
 
     def flush(self) -> None:
-        """Write what waits; raises `OSError` if the disk does not take it."""
+        """Write the lines that are still in memory.
+
+        Raises
+        ------
+        OSError
+            If the disk does not accept them.
+        """
         while self._waiting and not self._file.closed:
             self._waiting = self._waiting[self._file.write(self._waiting) or 0 :]
 
     def close(self) -> None:
-        """Write what waits, and close the file; raises `OSError` if the disk does not take it."""
+        """Write the lines that are still in memory, and close the file.
+
+        Raises
+        ------
+        OSError
+            If the disk does not accept them; the file is closed all the same.
+        """
         try:
             self.flush()
         finally:
@@ -69,40 +98,45 @@ class LogFile(logging.Handler):
 
 @contextmanager
 def logged_to(path: Path) -> Iterator[None]:
-    """Write skyred's and gammapy's log messages, and Python's warnings, to a file.
+    """Write the log messages of skyred and gammapy, and Python's warnings, to a file.
+
+    Parameters
+    ----------
+    path : Path
+        The log file; lines are appended.
 
     Raises
     ------
     OSError
-        If not all of it could be written.
+        If some messages could not be written.
     """
     handler = LogFile(path)
     handler.setFormatter(JsonLines())
     handler.setLevel(logging.INFO)
     loggers = [logging.getLogger(name) for name in ("skyred", "gammapy", "py.warnings")]
-    levels = [logger.level for logger in loggers]
+    previous_levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.addHandler(handler)
         if logger.getEffectiveLevel() > logging.INFO:
             logger.setLevel(logging.INFO)
-    # capturing would silence warnings elsewhere, so they are copied on their way
+    # logging.captureWarnings would hide the warnings, so they are shown and also logged
     show, loggers[-1].propagate = warnings.showwarning, False
-    warnings.showwarning = _copying(show)
+    warnings.showwarning = _show_and_log(show)
     try:
         yield
     finally:
         warnings.showwarning, loggers[-1].propagate = show, True
-        for logger, level in zip(loggers, levels, strict=True):
+        for logger, previous_level in zip(loggers, previous_levels, strict=True):
             logger.removeHandler(handler)
-            logger.setLevel(level)
+            logger.setLevel(previous_level)
         handler.close()
 
 
-def _copying(show: Any) -> Any:
+def _show_and_log(show: Any) -> Any:
     logger = logging.getLogger("py.warnings")
 
-    def copying(message: Any, category: Any, filename: str, lineno: int, *rest: Any) -> None:
+    def show_and_log(message: Any, category: Any, filename: str, lineno: int, *args: Any) -> None:
         logger.warning("%s: %s (%s:%d)", category.__name__, message, Path(filename).name, lineno)
-        show(message, category, filename, lineno, *rest)
+        show(message, category, filename, lineno, *args)
 
-    return copying
+    return show_and_log

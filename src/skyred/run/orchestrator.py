@@ -1,4 +1,4 @@
-"""The orchestrator: takes the steps of a pipeline, each when it is asked for, or all of them."""
+"""The orchestrator: runs the steps of a pipeline, one by one or all at once."""
 
 from __future__ import annotations
 
@@ -29,29 +29,29 @@ if TYPE_CHECKING:
 
 
 class Orchestrator:
-    """Runs a pipeline, all at once or step by step.
+    """The runner of a pipeline, for all steps at once or one by one.
 
-    The methods `select`, `reduce`, `model`, `fit` and `estimate` take a step, and what is still
-    missing before it. The attributes `observations`, `datasets`, `models`, `fit_result` and
-    `estimates` are what the steps gave so far, None before that: they run nothing. Each can be
-    replaced; what depends on it is then done anew.
+    The methods `select`, `reduce`, `model`, `fit` and `estimate` run a step, and the steps before
+    it that have not run yet. The attributes `observations`, `datasets`, `models`, `fit_result` and
+    `estimates` are the current outputs of the steps, None before that: they run nothing. Each can
+    be replaced; the steps after it then run again.
 
     Parameters
     ----------
     pipeline : Pipeline
-        What to run.
+        The pipeline to run.
     plugins : Plugins, optional
-        Archives and watchers; by default all that are installed.
+        The plugins, for archives and lifecycle hooks; by default all that are installed.
     engine : Engine, optional
-        Where the work runs; by default `serial`.
+        The engine that runs the work; by default `serial`.
     cache : Cache, str, Path or bool, optional
-        Where reduced chunks are kept and looked up: a folder; by default the user's cache folder
-        (nowhere with ``SKYRED_CACHE=off``); False for nowhere.
+        The cache of reduced chunks, or its folder; by default the user's cache folder (none with
+        ``SKYRED_CACHE=off``); False for none.
 
     Raises
     ------
     ConfigError
-        If the pipeline as a whole is wrong.
+        If the pipeline as a whole is invalid.
     PluginError
         If a plugin is faulty.
     CacheError
@@ -74,7 +74,7 @@ class Orchestrator:
         engine: Engine | None = None,
         cache: Cache | str | Path | bool | None = None,
     ) -> None:
-        # gammapy objects, of a pipeline that was built in Python, may have changed since any check
+        # gammapy objects in a pipeline built in Python may have changed since the last check
         if not pipeline.checked and (problems := pipeline.problems()):
             raise ConfigError(problems)
         plugins = plugins or Plugins.load()
@@ -86,27 +86,43 @@ class Orchestrator:
 
     @property
     def pipeline(self) -> Chain:
-        """What is run."""
+        """The pipeline."""
         return self._steps.pipeline
 
     @property
     def outcomes(self) -> tuple[Outcome, ...]:
-        """What became of each requested observation."""
+        """The outcome of each requested observation."""
         return tuple(self._steps.outcomes)
 
     @property
     def steps(self) -> tuple[StepRecord, ...]:
-        """The steps that were taken, with their times."""
+        """The steps that have run, with their times."""
         return tuple(self._steps.records)
 
     # -- the steps ---------------------------------------------------------------------------
 
     def select(self) -> dict[str, ObservationTable]:
-        """Choose the observations of each data entry; gives their tables by entry."""
-        return {entry: chosen.table for entry, chosen in self._steps.take("select").items()}
+        """Select the observations of each data entry.
+
+        Returns
+        -------
+        dict of str to ObservationTable
+            The tables of the selected observations by data entry.
+
+        Raises
+        ------
+        ArchiveError
+            If an archive cannot be opened, or no observation is left.
+        """
+        return {entry: selection.table for entry, selection in self._steps.take("select").items()}
 
     def reduce(self) -> Datasets:
-        """Reduce the observations; gives the datasets of all entries.
+        """Reduce the selected observations.
+
+        Returns
+        -------
+        Datasets
+            The datasets of all data entries.
 
         Raises
         ------
@@ -116,45 +132,70 @@ class Orchestrator:
         return self._steps.take("reduce")
 
     def model(self) -> Models | None:
-        """Build the models and put them on the datasets; gives them as they are now."""
+        """Build the models and set them on the datasets.
+
+        Returns
+        -------
+        Models or None
+            The current models.
+
+        Raises
+        ------
+        ModelError
+            If models have the same name, are linked wrongly, or apply to no dataset.
+        """
         self._steps.take("model")
         return self._steps.models()
 
     def fit(self) -> FitResult | None:
-        """Fit the models; None if the pipeline has no fit. Look at its `success`."""
+        """Fit the models to the datasets.
+
+        Returns
+        -------
+        FitResult or None
+            The result, with `success` to be checked; None if the pipeline has no fit.
+
+        Raises
+        ------
+        FitError
+            If there is nothing to fit.
+        """
         return cast("FitResult | None", self._steps.take("fit"))
 
     def estimate(self) -> dict[str, Product]:
-        """Derive the estimates, by name."""
+        """Run the estimators.
+
+        Returns
+        -------
+        dict of str to Product
+            The estimates by name.
+        """
         return cast("dict[str, Product]", self._steps.take("estimate"))
 
-    # -- what they gave: to be looked at and replaced; nothing is run -------------------------
+    # -- the outputs of the steps, to be inspected and replaced; nothing is run ---------------
 
     @property
     def observations(self) -> dict[str, Observations] | None:
-        """The observations by data entry, None before they are selected.
-
-        Nothing of them is read before it is used.
-        """
+        """The observations by data entry, read on use; None before they are selected."""
         selections = self._steps.done.get("select")
         if selections is None:
             return None
-        return {entry: chosen.observations for entry, chosen in selections.items()}
+        return {entry: selection.observations for entry, selection in selections.items()}
 
     @observations.setter
     def observations(self, observations: Mapping[str, Observations]) -> None:
-        selections = dict(self._given("select", "observations"))
-        for entry, chosen in observations.items():
+        selections = dict(self._require_output("select", "observations"))
+        for entry, replacement in observations.items():
             if entry not in selections:
                 raise KeyError(f"there is no data entry {entry!r}; there are {list(selections)}")
-            selections[entry] = selections[entry].of(chosen)
+            selections[entry] = selections[entry].of(replacement)
         self._steps.replace("select", selections)
         total = sum(len(selection.table) for selection in selections.values())
         self.record = attrs.evolve(self.record, observations=total)
 
     @property
     def datasets(self) -> Datasets | None:
-        """The reduced datasets, as many as there are; None before any is reduced."""
+        """The datasets that are reduced so far; None before any is reduced."""
         return self._steps.datasets()
 
     @datasets.setter
@@ -163,62 +204,67 @@ class Orchestrator:
 
     @property
     def models(self) -> Models | None:
-        """The models as they are now, fitted or not; None before they are built."""
+        """The current models, fitted or not; None before they are built."""
         return self._steps.models()
 
     @models.setter
     def models(self, models: Models) -> None:
-        self._given("reduce", "models").models = models
+        self._require_output("reduce", "models").models = models
         self._steps.replace("model", models)
 
     @property
     def fit_result(self) -> FitResult | None:
-        """The result of the fit; None before it, or without one."""
+        """The result of the fit; None before the fit, or if the pipeline has none."""
         return cast("FitResult | None", self._steps.done.get("fit"))
 
     @fit_result.setter
     def fit_result(self, result: FitResult | None) -> None:
-        self._given("model", "fit_result")
-        if result is not None:  # the models are to be those of the fit
-            objective_of(self._given("reduce", "fit_result")).accept(result)
+        self._require_output("model", "fit_result")
+        if result is not None:  # set the models to the fitted values
+            objective_of(self._require_output("reduce", "fit_result")).accept(result)
         self._steps.replace("fit", result)
 
     @property
     def estimates(self) -> dict[str, Product] | None:
-        """The estimates by name, as many as there are; None before any is derived."""
-        given = self._steps.done.get("estimate", self._steps.estimates or None)
-        return cast("dict[str, Product] | None", given)
+        """The estimates by name, as far as they are computed; None before that."""
+        estimates = self._steps.done.get("estimate", self._steps.estimates or None)
+        return cast("dict[str, Product] | None", estimates)
 
     @estimates.setter
     def estimates(self, estimates: Mapping[str, Product]) -> None:
-        self._given("fit", "estimates")
+        self._require_output("fit", "estimates")
         self._steps.replace("estimate", dict(estimates))
 
-    def _given(self, step: str, attribute: str) -> Any:
-        """Return what a step gave; an attribute that is set runs nothing that is missing."""
+    def _require_output(self, step: str, attribute: str) -> Any:
+        """Return the output of a step that must have run: setting an attribute runs no step."""
         if step not in self._steps.done:
             raise StepError(f"{attribute} cannot be set before {step}() is called: call it first")
         return self._steps.done[step]
 
-    # -- all of them -------------------------------------------------------------------------
+    # -- whole runs --------------------------------------------------------------------------
 
     def take(self, until: str = "estimate") -> None:
-        """Take the steps up to one of select, reduce, model, fit, estimate.
+        """Run the steps up to one of select, reduce, model, fit and estimate.
+
+        Parameters
+        ----------
+        until : str
+            The last step.
 
         Raises
         ------
         FitError
-            If the fit did not converge (its result can be looked at all the same).
+            If the fit did not converge (its result is still available as `fit_result`).
         """
         for step in steps_until(until):
-            given = self._steps.take(step)
-            if step == "fit" and given is not None and not given.success:
-                raise FitError(f"the fit did not converge: {given.message}")
+            output = self._steps.take(step)
+            if step == "fit" and output is not None and not output.success:
+                raise FitError(f"the fit did not converge: {output.message}")
 
     def run(
         self, folder: str | Path | None = None, *, until: str = "estimate", overwrite: bool = False
     ) -> Result:
-        """Take all steps, write the run folder and publish it.
+        """Run all steps, write the run folder and publish it.
 
         Parameters
         ----------
@@ -227,22 +273,28 @@ class Orchestrator:
         until : str
             The last step.
         overwrite : bool
-            Whether a run folder that stands there may be replaced.
+            Whether an existing run folder may be replaced.
 
         Returns
         -------
         Result
-            All that the run gave; `Result.read(folder)` gives it again.
+            The result of the run; `Result.read(folder)` returns the same.
 
         Raises
         ------
         SkyredError
-            Whatever stopped the run; the folder is then published with ``state: failed``.
+            If the run fails; the folder is then published with ``state: failed``.
         """
         return run_to_folder(self, folder, until, overwrite)
 
     def result(self) -> Result:
-        """Give all that the steps gave so far."""
+        """Return the outputs of all steps that have run so far.
+
+        Returns
+        -------
+        Result
+            The result.
+        """
         steps = self._steps
         return Result(
             config=steps.record.config,
@@ -258,7 +310,20 @@ class Orchestrator:
         )
 
     def report(self, state: str, error: str = "") -> Report:
-        """Give the record of how the run ended."""
+        """Return the record of how the run ended.
+
+        Parameters
+        ----------
+        state : str
+            The final state: finished, failed or interrupted.
+        error : str
+            The error that stopped the run; "" if there is none.
+
+        Returns
+        -------
+        Report
+            The record.
+        """
         steps = self._steps
         components = [*self.pipeline.components(), steps.engine]
         return Report(
@@ -277,7 +342,7 @@ class Orchestrator:
 
     @property
     def record(self) -> Run:
-        """What watchers see of the run."""
+        """The record of the run, as lifecycle hooks receive it."""
         return self._steps.record
 
     @record.setter
@@ -286,12 +351,12 @@ class Orchestrator:
 
     @property
     def watchers(self) -> Watchers:
-        """Those who watch the run."""
+        """The callers of the lifecycle hooks."""
         return self._steps.watchers
 
 
 def _describe(pipeline: Chain) -> Run:
-    """Record configuration and digest; "" where the pipeline holds a gammapy object as it is."""
+    """Return a record with configuration and digest; both "" if the pipeline has no YAML form."""
     try:
         return Run(dump(pipeline.to_plain(complete=True)), pipeline.digest())
     except ConfigError:

@@ -1,4 +1,4 @@
-"""Preparing makers with what all observations show, each of them inspected first."""
+"""Preparation of makers with all runs of a data entry, each inspected first."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import attrs
 from skyred.errors import PrepareError, SkyredError
 from skyred.interfaces import Maker, Reduction
 from skyred.run.select import Selection
-from skyred.run.worker.open_observation import InspectionFailed, inspected
+from skyred.run.worker.open_observation import InspectionFailed, inspect_observation
 
 if TYPE_CHECKING:
     from gammapy.data import Observation
@@ -19,24 +19,38 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def prepared(entry: str, reduction: Reduction, selection: Selection) -> tuple[Maker, ...]:
-    """Give the makers of a data entry, with what they learn from all of its runs.
+def prepare_makers(entry: str, reduction: Reduction, selection: Selection) -> tuple[Maker, ...]:
+    """Return the makers of a data entry, prepared with all of its runs.
+
+    Parameters
+    ----------
+    entry : str
+        The name of the data entry.
+    reduction : Reduction
+        The data entry.
+    selection : Selection
+        Its selected observations.
+
+    Returns
+    -------
+    tuple of Maker
+        The prepared makers, in order.
 
     Raises
     ------
     PrepareError
-        If a maker cannot be prepared, with its reason.
+        If a maker cannot be prepared, with the reason.
     """
-    observations = SoundRuns(entry, selection, tolerant=reduction.on_fault == "note")
-    return tuple(_prepared(entry, maker, observations) for maker in reduction.make)
+    observations = ValidRuns(entry, selection, tolerant=reduction.on_fault == "note")
+    return tuple(_prepare(entry, maker, observations) for maker in reduction.make)
 
 
-def _prepared(entry: str, maker: Maker, observations: SoundRuns) -> Maker:
+def _prepare(entry: str, maker: Maker, observations: ValidRuns) -> Maker:
     try:
         return maker.prepare(observations)
     except SkyredError:
         raise
-    except Exception as error:  # whatever a third party's maker raises
+    except Exception as error:  # a maker of a plugin may raise anything
         raise PrepareError(
             f"data.{entry}: the maker {maker.kind!r} cannot be prepared: "
             f"{type(error).__name__}: {error}"
@@ -44,17 +58,17 @@ def _prepared(entry: str, maker: Maker, observations: SoundRuns) -> Maker:
 
 
 @attrs.frozen(eq=False)
-class SoundRuns:
-    """The runs that can be used, as the archive has them or as they were inspected.
+class ValidRuns:
+    """The runs that can be used, as the archive returns them or as they were inspected.
 
-    Each is read when its turn comes and held no longer than whoever asks for it does: memory does
-    not grow with their number. One with a fault is left out, with a warning: the ledger tells why
-    when it is made. `len` reads all of them.
+    Each run is read when it is reached, and nothing keeps it afterwards: the memory does not grow
+    with the number of runs. A run with a fault is left out with a warning; the observation log
+    gives the reason once it is reduced. `len` reads all runs.
 
     Parameters
     ----------
     entry : str
-        The data entry.
+        The name of the data entry.
     selection : Selection
         Its observations, and their files.
     tolerant : bool
@@ -64,25 +78,27 @@ class SoundRuns:
     entry: str
     selection: Selection
     tolerant: bool = False
-    _told: set[int] = attrs.field(factory=set, init=False)
+    _warned: set[int] = attrs.field(factory=set, init=False)
 
     def __iter__(self) -> Iterator[Observation]:
         for observation in self.selection.observations:
             run = self.selection.inputs.get(int(observation.obs_id))
-            if run is None:  # in memory, or of an archive without an index
+            if run is None:  # an observation in memory, or of an archive without an index
                 yield observation
                 continue
             try:
-                sound, _ = inspected(observation, run, {}, self.tolerant)
-            except InspectionFailed as verdict:
-                self._warn(run.obs_id, verdict)
+                inspected_observation, _ = inspect_observation(observation, run, {}, self.tolerant)
+            except InspectionFailed as error:
+                self._warn(run.obs_id, error)
             else:
-                yield sound
+                yield inspected_observation
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
-    def _warn(self, obs_id: int, verdict: InspectionFailed) -> None:
-        if obs_id not in self._told:
-            log.warning("data.%s: nothing is learnt from run %d: %s", self.entry, obs_id, verdict)
-            self._told.add(obs_id)
+    def _warn(self, obs_id: int, error: InspectionFailed) -> None:
+        if obs_id not in self._warned:
+            log.warning(
+                "data.%s: makers are prepared without run %d: %s", self.entry, obs_id, error
+            )
+            self._warned.add(obs_id)

@@ -1,4 +1,4 @@
-"""Publishing: a run written to its folder, however it ends."""
+"""Writing of a run to its folder, and publication of the folder, however the run ends."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import attrs
 
 from skyred.errors import ConfigError, DiskError, Problem
 from skyred.interfaces.records import STEPS
-from skyred.run.disk_space import disk_errors, needed_for, refuse_without_room, size_of
+from skyred.run.disk_space import disk_errors, needed_for, require_space, size_of
 from skyred.run.log_file import logged_to
 from skyred.run.run_folder import RunFolder
 
@@ -24,57 +24,98 @@ log = logging.getLogger(__name__)
 def run_to_folder(
     orchestrator: Orchestrator, folder: str | Path | None, until: str, overwrite: bool
 ) -> Result:
-    """Take the steps of an orchestrator; write and publish what they gave, or what they got to."""
+    """Run the steps of an orchestrator, then write and publish their outputs.
+
+    Parameters
+    ----------
+    orchestrator : Orchestrator
+        The orchestrator.
+    folder : str, Path or None
+        The run folder; nothing is written without it.
+    until : str
+        The last step.
+    overwrite : bool
+        Whether an existing run folder may be replaced.
+
+    Returns
+    -------
+    Result
+        The result, with its folder if there is one.
+
+    Raises
+    ------
+    SkyredError
+        If the run fails; the outputs so far are published first.
+    """
     steps = steps_until(until)
-    # without a folder: nothing may go into that of an earlier run
+    # reset the folder: nothing may be written into that of an earlier run
     orchestrator.record = attrs.evolve(orchestrator.record, steps=steps, folder=None)
     if folder is None:
         _watched(orchestrator, until)
         return orchestrator.result()
-    _keep_inputs(orchestrator, Path(folder))
-    with RunFolder.create(folder, overwrite) as place:
-        orchestrator.record = attrs.evolve(orchestrator.record, folder=place.staging)
-        error = _error_of(orchestrator, until, place)
-        with disk_errors(place.target.parent):
-            published = place.publish(failed=error is not None)
+    _check_inputs_outside(orchestrator, Path(folder))
+    with RunFolder.create(folder, overwrite) as run_folder:
+        orchestrator.record = attrs.evolve(orchestrator.record, folder=run_folder.staging)
+        error = _run_steps(orchestrator, until, run_folder)
+        with disk_errors(run_folder.target.parent):
+            published = run_folder.publish(failed=error is not None)
     orchestrator.record = attrs.evolve(orchestrator.record, folder=published)
     if error is not None:
-        log.error("the run did not finish; what it got to is in %s", published)
+        log.error("the run did not finish; its outputs so far are in %s", published)
         raise error
-    return orchestrator.result().placed(published)
+    return orchestrator.result().with_folder(published)
 
 
-def _error_of(orchestrator: Orchestrator, until: str, place: RunFolder) -> BaseException | None:
-    """Take the steps and write what they gave; gives what stopped them, if anything did.
+def _run_steps(
+    orchestrator: Orchestrator, until: str, run_folder: RunFolder
+) -> BaseException | None:
+    """Run the steps and write their outputs; return the error that stopped them, or None.
 
     Raises
     ------
     DiskError
-        If the disk gave out: what was written is not whole, and not to be published.
+        If the disk failed: the files are incomplete and must not be published.
     """
     try:
-        with disk_errors(place.target.parent), logged_to(place.staging / "log.jsonl"):
+        with disk_errors(run_folder.target.parent), logged_to(run_folder.staging / "log.jsonl"):
             _watched(orchestrator, until)
     except DiskError:
         raise
-    except BaseException as error:  # Ctrl-C too: what it got to is published
+    except BaseException as error:  # Ctrl-C too: the outputs so far are published
         return error
     return None
 
 
 def steps_until(last: str) -> tuple[str, ...]:
-    """Name the steps up to one of them; raises `ConfigError` if there is no such step."""
+    """Return the names of the steps up to one of them.
+
+    Parameters
+    ----------
+    last : str
+        The name of the last step.
+
+    Returns
+    -------
+    tuple of str
+        The names of the steps, in order.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such step.
+    """
     if last not in STEPS:
         expected = f"expected one of {', '.join(STEPS)}"
         raise ConfigError([Problem((), f"there is no step {last!r}", expected)])
     return STEPS[: STEPS.index(last) + 1]
 
 
-def _keep_inputs(orchestrator: Orchestrator, target: Path) -> None:
-    """Refuse a run folder that holds what is read: replacing it would lose the input."""
-    for path, place in orchestrator.pipeline.iter_locations():
-        if place.is_path() and place.path().resolve().is_relative_to(target.resolve()):
-            problem = Problem(path, f"{place} lies in the run folder {target}", "choose another -o")
+def _check_inputs_outside(orchestrator: Orchestrator, target: Path) -> None:
+    """Refuse a run folder that contains an input: replacing the folder would delete the input."""
+    for path, location in orchestrator.pipeline.iter_locations():
+        if location.is_path() and location.path().resolve().is_relative_to(target.resolve()):
+            message = f"{location} lies in the run folder {target}"
+            problem = Problem(path, message, "choose another folder with -o")
             raise ConfigError([problem])
 
 
@@ -84,7 +125,7 @@ def _watched(orchestrator: Orchestrator, until: str) -> None:
     state, error = "failed", ""
     try:
         try:
-            _look_for_room(orchestrator)
+            _check_space(orchestrator)
             orchestrator.take(until)
         finally:
             _write(orchestrator.result(), orchestrator.record.folder)
@@ -92,9 +133,9 @@ def _watched(orchestrator: Orchestrator, until: str) -> None:
     except KeyboardInterrupt:
         state, error = "interrupted", "interrupted by the user"
         raise
-    except Exception as problem:
-        error = f"{type(problem).__name__}: {problem}"
-        log.info("the run failed: %s", error, exc_info=True)  # for its log; who called is told
+    except Exception as exception:
+        error = f"{type(exception).__name__}: {exception}"
+        log.info("the run failed: %s", error, exc_info=True)  # for the log file; the caller raises
         raise
     finally:
         report = orchestrator.report(state, error)
@@ -107,8 +148,8 @@ def _write(result: Result, folder: Path | None) -> None:
             result.write(folder)
 
 
-def _look_for_room(orchestrator: Orchestrator) -> None:
+def _check_space(orchestrator: Orchestrator) -> None:
     folder = orchestrator.record.folder
     if folder is not None:
         needed = needed_for(orchestrator.select(), orchestrator.pipeline.data)
-        refuse_without_room(folder.parent, needed)
+        require_space(folder.parent, needed)

@@ -1,4 +1,4 @@
-"""Reducing: the observations of a data entry to datasets, chunk by chunk, on an engine."""
+"""Reduction of the observations of data entries to datasets, chunk by chunk, on an engine."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ from skyred.io.streaming import Workers, stream
 from skyred.plugins import Catalog
 from skyred.run.cache import Cache, sums_of
 from skyred.run.cached_chunks import EntryCache, Finished, iter_reduced_chunks
-from skyred.run.prepare_makers import prepared
+from skyred.run.prepare_makers import prepare_makers
 from skyred.run.select import Selection
 from skyred.run.worker import Chunk, Partial, reduce_chunk
-from skyred.run.worker_recovery import rescue
+from skyred.run.worker_recovery import reduce_run_by_run
 
 if TYPE_CHECKING:
     from gammapy.datasets import Datasets
 
-DESCRIBED = 10
-LOOK_AHEAD = 2  # chunks for each slot of the engine: enough to keep it busy, little to hold
+MAX_DESCRIBED = 10
+LOOK_AHEAD = 2  # chunks per slot of the engine: enough to keep it busy with little memory
 
 
 @attrs.frozen
 class Reducer:
-    """Reduces data entries, one after the other, on the same workers.
+    """A reducer of data entries, one after the other, on the same workers.
 
     Parameters
     ----------
     workers : Workers
-        Where chunks are made.
+        The workers that reduce chunks.
     slots : int
-        How many at once.
+        The number of chunks that are reduced at once.
     catalog : Catalog
-        Whose the components are.
+        The catalog that knows the plugins of the components.
     cache : Cache or None
-        Where chunks are kept.
+        The cache of reduced chunks.
     sums : dict of Path to str
         The sha256 of all files that were used so far.
     """
@@ -55,60 +55,88 @@ class Reducer:
     def reduce(
         self,
         entries: Iterable[tuple[str, Reduction, Selection]],
-        tell: Callable[[Outcome], None],
+        report: Callable[[Outcome], None],
     ) -> Iterator[tuple[str, Datasets]]:
-        """Make and stack the chosen observations of data entries; yields each entry's datasets.
+        """Reduce and stack the selected observations of data entries.
 
-        `tell` is called with each outcome, in order. Chunks are fixed by the stacker and merged in
-        order, so the result is the same, bit by bit, whatever the engine, however many workers,
-        and whether or not they were made before. The workers go on to the next entry while the
-        last chunks of one are made. An entry gives no dataset if no observation gives one.
+        Chunks are defined by the stacker and merged in order, so the result is the same, bit by
+        bit, for any engine, any number of workers, and with or without cache. The workers continue
+        with the next entry while the last chunks of the previous one are reduced.
+
+        Parameters
+        ----------
+        entries : iterable of tuple of str, Reduction and Selection
+            The data entries with their names and selected observations.
+        report : callable
+            Called with each outcome, in order.
+
+        Yields
+        ------
+        tuple of str and Datasets
+            The name of each entry and its datasets: none if no observation could be reduced.
         """
-        begun: deque[_Begun] = deque()
+        active: deque[_EntryReduction] = deque()
 
         def chunks() -> Iterator[tuple[EntryCache, Chunk]]:
             for entry, reduction, selection in entries:
-                begun.append(self._begin(entry, reduction, selection))
-                for chunk in _chunks(begun[-1], selection):
+                active.append(self._start_entry(entry, reduction, selection))
+                for chunk in _iter_chunks(active[-1], selection):
                     self.sums.update(chunk.sums)
-                    yield begun[-1].keeper, chunk
+                    yield active[-1].entry_cache, chunk
 
-        for chunk, made in iter_reduced_chunks(chunks(), self._make):
-            while begun[0].entry != chunk.entry:
-                yield begun.popleft().end(tell)
-            begun[0].add(made, tell)
-        while begun:
-            yield begun.popleft().end(tell)
+        for chunk, reduced in iter_reduced_chunks(chunks(), self._reduce_chunks):
+            while active[0].entry != chunk.entry:
+                yield active.popleft().finish(report)
+            active[0].add(reduced, report)
+        while active:
+            yield active.popleft().finish(report)
 
-    def _begin(self, entry: str, reduction: Reduction, selection: Selection) -> _Begun:
-        links = (*reduction.make, reduction.stack)
-        owners = tuple(str(self.catalog.owner(link) or "no plugin") for link in links)
-        makers = prepared(entry, reduction, selection)
+    def _start_entry(
+        self, entry: str, reduction: Reduction, selection: Selection
+    ) -> _EntryReduction:
+        components = (*reduction.make, reduction.stack)
+        owners = tuple(
+            str(self.catalog.owner(component) or "no plugin") for component in components
+        )
+        makers = prepare_makers(entry, reduction, selection)
         reduction = reduction.with_name(entry)
         reduction = reduction.evolve(stack=reduction.stack.prepare(selection.table))
-        keeper = EntryCache.of(self.cache, reduction, makers, self.catalog)
+        entry_cache = EntryCache.of(self.cache, reduction, makers, self.catalog)
         total = reduction.stack.zero(reduction.geometry)
-        return _Begun(entry, reduction, makers, owners, keeper, total, selection.outcomes)
+        return _EntryReduction(
+            entry, reduction, makers, owners, entry_cache, total, selection.outcomes
+        )
 
-    def _make(self, chunks: Iterable[Chunk], finished: Finished) -> Iterator[Partial]:
-        saved, ahead = partial(rescue, self.workers), self.slots * LOOK_AHEAD
-        return stream(self.workers, reduce_chunk, chunks, ahead, saved, finished)
+    def _reduce_chunks(self, chunks: Iterable[Chunk], finished: Finished) -> Iterator[Partial]:
+        recover, look_ahead = partial(reduce_run_by_run, self.workers), self.slots * LOOK_AHEAD
+        return stream(self.workers, reduce_chunk, chunks, look_ahead, recover, finished)
 
 
 def describe(outcomes: Sequence[Outcome]) -> str:
-    """Say what became of observations, a line each; of many, of the first ones."""
+    """Return the first few outcomes of observations as text, one per line.
+
+    Parameters
+    ----------
+    outcomes : sequence of Outcome
+        The outcomes.
+
+    Returns
+    -------
+    str
+        The text.
+    """
     lines = [
-        f"  {each.entry} {each.obs_id} "
-        + ": ".join(part for part in (each.status, each.maker, each.reason) if part)
-        for each in outcomes[:DESCRIBED]
+        f"  {outcome.entry} {outcome.obs_id} "
+        + ": ".join(part for part in (outcome.status, outcome.maker, outcome.reason) if part)
+        for outcome in outcomes[:MAX_DESCRIBED]
     ]
-    if (more := len(outcomes) - DESCRIBED) > 0:
-        lines.append(f"  and {more} more: see the ledger (observations.ecsv)")
+    if (more := len(outcomes) - MAX_DESCRIBED) > 0:
+        lines.append(f"  and {more} more: see the observation log (observations.ecsv)")
     return "\n".join(lines)
 
 
 @attrs.define
-class _Begun:
+class _EntryReduction:
     """A data entry that is being reduced.
 
     Parameters
@@ -116,48 +144,50 @@ class _Begun:
     entry : str
         Its name.
     reduction : Reduction
-        With the stacker prepared, and datasets called after the entry.
+        The data entry with the stacker prepared, and datasets named after the entry.
     makers : tuple of Maker
-        The makers, prepared.
+        The prepared makers.
     owners : tuple of str
-        Whose the makers and, last, the stacker are.
-    keeper : EntryCache
+        The plugins of the makers and, last, of the stacker.
+    entry_cache : EntryCache
         Its cache.
     total : object
         The stacker's total so far.
-    untold : sequence of Outcome
-        Observations that could not be opened, until they are told.
+    unreported : sequence of Outcome
+        Observations that could not be opened, until they are reported.
     """
 
     entry: str
     reduction: Reduction
     makers: tuple[Maker, ...]
     owners: tuple[str, ...]
-    keeper: EntryCache
+    entry_cache: EntryCache
     total: Any
-    untold: Sequence[Outcome] = ()
+    unreported: Sequence[Outcome] = ()
 
-    def add(self, made: Partial, tell: Callable[[Outcome], None]) -> None:
-        """Merge a chunk."""
-        for outcome in (*self.untold, *made.outcomes):
-            tell(outcome)
-        self.untold = ()
-        self.total = self.reduction.stack.merge(self.total, made.total)
+    def add(self, reduced: Partial, report: Callable[[Outcome], None]) -> None:
+        """Merge a reduced chunk, and report its outcomes."""
+        for outcome in (*self.unreported, *reduced.outcomes):
+            report(outcome)
+        self.unreported = ()
+        self.total = self.reduction.stack.merge(self.total, reduced.total)
 
-    def end(self, tell: Callable[[Outcome], None]) -> tuple[str, Datasets]:
-        """Give the entry and its datasets."""
-        for outcome in self.untold:
-            tell(outcome)
+    def finish(self, report: Callable[[Outcome], None]) -> tuple[str, Datasets]:
+        """Return the name of the entry and its datasets."""
+        for outcome in self.unreported:
+            report(outcome)
         return self.entry, self.reduction.stack.result(self.total)
 
 
-def _chunks(begun: _Begun, selection: Selection) -> Iterator[Chunk]:
-    size = begun.reduction.stack.chunk
+def _iter_chunks(entry: _EntryReduction, selection: Selection) -> Iterator[Chunk]:
+    size = entry.reduction.stack.chunk
     for first in range(0, len(selection.observations), size):
         observations = tuple(selection.observations[first : first + size])
-        known = (selection.inputs.get(int(each.obs_id)) for each in observations)
-        inputs = {run.obs_id: run for run in known if run is not None}
-        # taken here and not when all were selected: what is made is what was hashed just before
+        known_inputs = (
+            selection.inputs.get(int(observation.obs_id)) for observation in observations
+        )
+        inputs = {run.obs_id: run for run in known_inputs if run is not None}
+        # computed here and not at selection: files are hashed just before they are read
         sums = sums_of(path for run in inputs.values() for path in run.files)
-        made_with = (begun.entry, begun.reduction, begun.makers)
-        yield Chunk(*made_with, observations, inputs, sums, begun.owners, begun.keeper.code)
+        common = (entry.entry, entry.reduction, entry.makers)
+        yield Chunk(*common, observations, inputs, sums, entry.owners, entry.entry_cache.code)

@@ -1,8 +1,9 @@
-"""The run folder while it is written: a hidden sibling, put in its place in one moment.
+"""The run folder while it is written: a hidden sibling that replaces the target in one step.
 
-Beside a folder ``NAME`` stand, while it is written: ``.NAME.lock``, held by the process that
-writes; ``.NAME.part``, what it writes; and, where two folders cannot change places in one moment,
-``.NAME.old``, the run that is being replaced. Killed processes leave them to who comes next.
+While a folder ``NAME`` is written, its parent also holds: ``.NAME.lock``, locked by the writing
+process; ``.NAME.part``, the files so far; and, on systems that cannot exchange two folders
+atomically, ``.NAME.old``, the run that is being replaced. Killed processes leave these behind; the
+next run cleans them up.
 """
 
 from __future__ import annotations
@@ -27,23 +28,23 @@ from skyred.io.sums import SUMS, write_sums
 from skyred.run.disk_space import probe
 
 log = logging.getLogger(__name__)
-_TAKEN = {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EISDIR}
+_NAME_TAKEN = {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EISDIR}
 
 
 @attrs.define
 class RunFolder:
-    """A run folder in the making; a context that leaves nothing behind that is not published.
+    """A run folder that is being written; leaving the context removes it unless it was published.
 
     Parameters
     ----------
     target : Path
-        Where it will stand.
+        The final path of the folder.
     staging : Path
-        Where it is written.
+        The folder that is being written.
     overwrite : bool
         Whether an existing run folder may be replaced.
     lock : Lock
-        Keeps others from the same target.
+        The lock that keeps other processes from the same target.
     """
 
     target: Path
@@ -53,31 +54,43 @@ class RunFolder:
 
     @classmethod
     def create(cls, target: str | Path, overwrite: bool = False) -> RunFolder:
-        """Probe the place and make the staging folder, after what killed processes left is gone.
+        """Lock the target and create the staging folder, after cleaning up after killed processes.
+
+        Parameters
+        ----------
+        target : str or Path
+            The final path of the folder.
+        overwrite : bool
+            Whether an existing run folder may be replaced.
+
+        Returns
+        -------
+        RunFolder
+            The run folder, to be used as a context.
 
         Raises
         ------
         OutputError
-            If the target exists and may not be replaced, another process is writing it, or the
-            place cannot be written.
+            If the target exists and may not be replaced, another process is writing it, or its
+            parent is not writable.
         """
-        target = Path(os.path.abspath(target))  # noqa: PTH100 - not resolved: links are the user's
-        _refuse_existing(target, overwrite)
+        target = Path(os.path.abspath(target))  # noqa: PTH100 - keep symbolic links of the user
+        _check_target(target, overwrite)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            lock = take_lock(_beside(target, "lock"))
+            lock = take_lock(_hidden_sibling(target, "lock"))
         except OSError as error:
-            raise _unwritable(target.parent, error) from None
+            raise _not_writable(target.parent, error) from None
         if lock is None:
-            by = holder(_beside(target, "lock"))
+            owner = holder(_hidden_sibling(target, "lock"))
             raise OutputError(
-                f"another run ({by}) is writing {target}; wait for it, or choose another folder "
+                f"another run ({owner}) is writing {target}; wait for it, or choose another folder "
                 "with -o"
             )
         try:
-            _tidy(target, lock)
-            _refuse_existing(target, overwrite)  # what a killed process moved away is back
-            return cls(target, _staging(target), overwrite, lock)
+            _clean_up(target, lock)
+            _check_target(target, overwrite)  # again: a run that was moved away may be restored
+            return cls(target, _create_staging(target), overwrite, lock)
         except BaseException:
             lock.release()
             raise
@@ -95,34 +108,47 @@ class RunFolder:
         self.lock.release()
 
     def publish(self, failed: bool = False) -> Path:
-        """Seal the folder with SHA256SUMS, put it in its place, and give where it stands.
+        """Write SHA256SUMS and move the folder to its target.
 
-        The run that stood there is removed after the new one stands; a failed run never replaces
-        one that finished, but stands beside it.
+        The previous run is removed after the new one is in its place. A failed run never replaces a
+        finished one: it is published beside it.
+
+        Parameters
+        ----------
+        failed : bool
+            Whether the run failed.
+
+        Returns
+        -------
+        Path
+            The path of the published folder.
 
         Raises
         ------
         OutputError
-            If something else has come to stand there; the run is beside it.
+            If the target was created by another process meanwhile; the run is published beside it.
         OSError
-            If the disk gives out.
+            If the disk fails.
         """
         self._seal()
         replaces = is_unfinished(self.target) or (self.overwrite and not failed)
         if replaces and is_run_folder(self.target):
             _swap(self.staging, self.target)
-            place = self.target
+            published = self.target
         elif failed:
-            place = _move(self.staging, self.target, self.target.with_name(self._failed))
+            published = _move(self.staging, self.target, self.target.with_name(self._failed_name))
         else:
-            place = _move(self.staging, self.target, self.target)
-        sync_names(place.parent)
-        if place != self.target and not failed:
-            raise OutputError(f"{self.target} was made by others meanwhile; this run is in {place}")
-        return place
+            published = _move(self.staging, self.target, self.target)
+        sync_names(published.parent)
+        if published != self.target and not failed:
+            raise OutputError(
+                f"{self.target} was created by another process meanwhile; "
+                f"this run is in {published}"
+            )
+        return published
 
     @property
-    def _failed(self) -> str:
+    def _failed_name(self) -> str:
         return f"{self.target.name}.failed"
 
     def _seal(self) -> None:
@@ -131,66 +157,90 @@ class RunFolder:
         sync_folder(self.staging)
 
 
-def is_run_folder(place: Path) -> bool:
-    """Say whether a place is a run folder, by the files that every run leaves."""
-    return all((place / name).is_file() for name in ("config.yaml", "log.jsonl"))
+def is_run_folder(folder: Path) -> bool:
+    """Return whether a folder is a run folder, by the files that every run writes.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
+
+    Returns
+    -------
+    bool
+        Whether it is a run folder.
+    """
+    return all((folder / name).is_file() for name in ("config.yaml", "log.jsonl"))
 
 
-def is_unfinished(place: Path) -> bool:
-    """Say whether a place is the folder of a run that failed or was interrupted."""
+def is_unfinished(folder: Path) -> bool:
+    """Return whether a folder is that of a run that failed or was interrupted.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
+
+    Returns
+    -------
+    bool
+        Whether the report in it states so.
+    """
     try:
-        report = json.loads((place / "report.json").read_text(encoding="utf-8"))
+        report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
     return isinstance(report, dict) and report.get("state") in ("failed", "interrupted")
 
 
-def _refuse_existing(target: Path, overwrite: bool) -> None:
+def _check_target(target: Path, overwrite: bool) -> None:
     if target.is_symlink():
-        raise OutputError(f"{target} is a symbolic link; name the folder it leads to, or another")
+        raise OutputError(f"{target} is a symbolic link; give the folder it points to, or another")
     if not target.exists() or (is_unfinished(target) and is_run_folder(target)):
-        return  # the same command is to go on
+        return  # repeating the command continues the run
     if not overwrite:
         raise OutputError(
-            f"{target} exists already; choose another folder (-o), or replace it (--overwrite)"
+            f"{target} already exists; choose another folder (-o), or replace it (--overwrite)"
         )
     if not is_run_folder(target):
-        raise OutputError(f"{target} is no run folder of skyred, so it will not be replaced")
+        raise OutputError(f"{target} is not a run folder of skyred, so it is not replaced")
 
 
-def _beside(target: Path, what: str) -> Path:
-    return target.with_name(f".{target.name}.{what}")
+def _hidden_sibling(target: Path, suffix: str) -> Path:
+    return target.with_name(f".{target.name}.{suffix}")
 
 
-def _unwritable(place: Path, error: OSError) -> OutputError:
-    return OutputError(f"{place} cannot be written: {error.strerror}; choose another place with -o")
+def _not_writable(folder: Path, error: OSError) -> OutputError:
+    return OutputError(
+        f"{folder} cannot be written: {error.strerror}; choose another folder with -o"
+    )
 
 
-def _tidy(target: Path, lock: Lock) -> None:
-    """Put back, or remove, what killed processes left: who holds the lock is alone here."""
-    if not lock.sure:  # it may be somebody's still
+def _clean_up(target: Path, lock: Lock) -> None:
+    """Restore or remove the leftovers of killed processes, if this process holds the lock."""
+    if not lock.sure:  # another process may still be using them
         return
-    old, part = _beside(target, "old"), _beside(target, "part")
+    old, staging = _hidden_sibling(target, "old"), _hidden_sibling(target, "part")
     if old.is_dir() and not target.exists():
-        log.warning("%s is put back: a run that was to replace it was killed", target)
+        log.warning("restored %s: the run that was replacing it was killed", target)
         old.rename(target)
-    for left in (old, part):
-        if os.path.lexists(left):
-            log.info("%s, which a killed run left behind, is removed", left)
-            _remove(left)
+    for leftover in (old, staging):
+        if os.path.lexists(leftover):
+            log.info("removed %s, left behind by a killed run", leftover)
+            _remove(leftover)
 
 
-def _staging(target: Path) -> Path:
-    staging = _beside(target, "part")
+def _create_staging(target: Path) -> Path:
+    staging = _hidden_sibling(target, "part")
     try:
         staging.mkdir()
     except FileExistsError:
         raise OutputError(
-            f"{staging} is there: another run is writing {target}, or was killed; "
-            "remove it if none is, or choose another folder with -o"
+            f"{staging} exists: another run is writing {target}, or was killed; "
+            "remove it if no run is active, or choose another folder with -o"
         ) from None
     except OSError as error:
-        raise _unwritable(target.parent, error) from None
+        raise _not_writable(target.parent, error) from None
     try:
         probe(staging)
     except BaseException:
@@ -209,9 +259,9 @@ def _remove(path: Path) -> None:
 def _swap(staging: Path, target: Path) -> None:
     if exchange(staging, target):
         sync_names(target.parent)
-        _remove(staging)  # the run that stood there
+        _remove(staging)  # now the previous run
         return
-    old = _beside(target, "old")
+    old = _hidden_sibling(target, "old")
     target.rename(old)
     try:
         staging.rename(target)
@@ -222,21 +272,21 @@ def _swap(staging: Path, target: Path) -> None:
     _remove(old)
 
 
-def _move(staging: Path, wanted: Path, otherwise: Path) -> Path:
-    """Rename to the name that is wanted, or to the first that is free; gives which."""
-    for place in _names(wanted, otherwise):
+def _move(staging: Path, preferred: Path, fallback: Path) -> Path:
+    """Rename to the preferred name or the first free one, and return the new path."""
+    for candidate in _iter_free_names(preferred, fallback):
         try:
-            if not os.path.lexists(place):
-                staging.rename(place)
-                return place
-        except OSError as error:  # somebody was faster
-            if error.errno not in _TAKEN:
+            if not os.path.lexists(candidate):
+                staging.rename(candidate)
+                return candidate
+        except OSError as error:  # another process took the name
+            if error.errno not in _NAME_TAKEN:
                 raise
-    raise AssertionError("names never end")
+    raise AssertionError("unreachable: the candidates never end")
 
 
-def _names(wanted: Path, otherwise: Path) -> Iterator[Path]:
-    yield wanted
-    if otherwise != wanted:
-        yield otherwise
-    yield from (otherwise.with_name(f"{otherwise.name}-{number}") for number in count(2))
+def _iter_free_names(preferred: Path, fallback: Path) -> Iterator[Path]:
+    yield preferred
+    if fallback != preferred:
+        yield fallback
+    yield from (fallback.with_name(f"{fallback.name}-{number}") for number in count(2))

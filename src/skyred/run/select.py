@@ -1,4 +1,4 @@
-"""Selecting: an archive's table to the observations of a data entry."""
+"""Selection of the observations of a data entry from the table of its archive."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ class Selection:
     Parameters
     ----------
     table : ObservationTable
-        The chosen rows, by OBS_ID, each once.
+        The selected rows, sorted by OBS_ID, without duplicates.
     observations : Observations
-        Those that can be opened; nothing is read before it is used.
+        The observations that can be opened; they are read on use.
     outcomes : list of Outcome
-        Those that cannot, with the reason.
+        The outcomes of those that cannot be opened, with the reason.
     files : list of Path
-        The files they are read from, the index first.
+        The files of the observations, the index first.
     inputs : dict of int to RunInput
-        What the archive says of each, by OBS_ID; empty where observations are not its own.
+        The entries of the archive's index by OBS_ID; empty for observations of other origin.
     """
 
     table: ObservationTable
@@ -48,21 +48,46 @@ class Selection:
     inputs: dict[int, RunInput] = attrs.field(factory=dict)
 
     def of(self, observations: Observations) -> Selection:
-        """Give the selection of other observations, with the rows of the table that they have."""
-        left = [obs_id in observations.ids for obs_id in self.table["OBS_ID"].astype(str)]
+        """Return a selection of other observations, with their rows of the table.
+
+        Parameters
+        ----------
+        observations : Observations
+            The observations.
+
+        Returns
+        -------
+        Selection
+            The new selection.
+        """
+        selected = [obs_id in observations.ids for obs_id in self.table["OBS_ID"].astype(str)]
         return attrs.evolve(
-            self, table=self.table[left], observations=observations, outcomes=[], inputs={}
+            self, table=self.table[selected], observations=observations, outcomes=[], inputs={}
         )
 
 
 def select(entry: str, reduction: Reduction, plugins: Plugins) -> Selection:
-    """Open the archive of a data entry and choose its observations.
+    """Open the archive of a data entry and select its observations.
+
+    Parameters
+    ----------
+    entry : str
+        The name of the data entry.
+    reduction : Reduction
+        The data entry.
+    plugins : Plugins
+        The plugins, which open archives.
+
+    Returns
+    -------
+    Selection
+        The selected observations.
 
     Raises
     ------
     ArchiveError
-        If the archive cannot be opened, no observation is left, or the table lacks what the
-        stacker needs.
+        If the archive cannot be opened, no observation is left, or the table lacks a column that
+        the stacker needs.
     """
     store = open_store(reduction, plugins)
     table = store.obs_table
@@ -73,28 +98,41 @@ def select(entry: str, reduction: Reduction, plugins: Plugins) -> Selection:
                 f"data.{entry}: no observation is left after the selector {selector.kind!r} "
                 f"({len(store.obs_table)} in the archive); loosen it"
             )
-    table = _each_once(entry, table)
-    reduction.stack.prepare(table)  # what the table lacks is named before any data are read
+    table = _drop_duplicates(entry, table)
+    reduction.stack.prepare(table)  # reports missing columns before any data are read
     return _open(entry, store, table, reduction)
 
 
 def open_store(reduction: Reduction, plugins: Plugins) -> DataStore:
-    """Open the archive of a data entry."""
-    store: DataStore = plugins.open_archive(_location(reduction))
+    """Open the archive of a data entry.
+
+    Parameters
+    ----------
+    reduction : Reduction
+        The data entry.
+    plugins : Plugins
+        The plugins, which open archives.
+
+    Returns
+    -------
+    DataStore
+        The archive.
+    """
+    store: DataStore = plugins.open_archive(_archive_of(reduction))
     return store
 
 
-def _location(reduction: Reduction) -> Any:
-    places = tuple(found for place in reduction.archive for found in _found(place))
-    return places[0] if len(places) == 1 else places
+def _archive_of(reduction: Reduction) -> Any:
+    archives = tuple(archive for location in reduction.archive for archive in _expand(location))
+    return archives[0] if len(archives) == 1 else archives
 
 
-def _found(place: Location) -> list[str]:
-    matches = place.matches() if place.is_path() else []
-    return [str(path) for path in matches] or [place.expanded()]
+def _expand(location: Location) -> list[str]:
+    matches = location.matches() if location.is_path() else []
+    return [str(path) for path in matches] or [location.expanded()]
 
 
-def _needed(reduction: Reduction) -> list[str]:
+def _required_irfs(reduction: Reduction) -> list[str]:
     from gammapy.data.data_store import REQUIRED_IRFS
 
     needed = required_irfs(reduction.make)
@@ -103,50 +141,54 @@ def _needed(reduction: Reduction) -> list[str]:
     return sorted(REQUIRED_IRFS[reduction.irfs or "full-enclosure"])
 
 
-def _each_once(entry: str, table: ObservationTable) -> ObservationTable:
+def _drop_duplicates(entry: str, table: ObservationTable) -> ObservationTable:
     import numpy as np
 
-    _, first = np.unique(np.asarray(table["OBS_ID"]), return_index=True)
-    if len(first) < len(table):
+    _, first_rows = np.unique(np.asarray(table["OBS_ID"]), return_index=True)
+    if len(first_rows) < len(table):
         log.warning(
-            "data.%s: %d runs asked for twice are taken once", entry, len(table) - len(first)
+            "data.%s: ignored %d duplicate runs of the selection",
+            entry,
+            len(table) - len(first_rows),
         )
-    return table[first]  # np.unique sorts: in order of OBS_ID
+    return table[first_rows]  # sorted by OBS_ID, as np.unique sorts
 
 
 def _open(entry: str, store: DataStore, table: ObservationTable, reduction: Reduction) -> Selection:
     from gammapy.data import Observations
     from gammapy.data.data_store import MissingRequiredHDU
 
-    needed = _needed(reduction)
+    irfs = _required_irfs(reduction)
     inputs = run_inputs(
         store.hdu_table,
         table,
         allow_outside=reduction.allow_outside,
-        needed=("events", "gti", *needed),
+        needed=("events", "gti", *irfs),
     )
     opened, outcomes = [], list[Outcome]()
-    for run, own in zip(inputs, _stores(store, table), strict=True):
+    for run, run_store in zip(inputs, _iter_run_stores(store, table), strict=True):
         try:
             if run.findings:
                 raise ValueError("; ".join(str(finding) for finding in run.findings))
-            opened.append(own.obs(run.obs_id, required_irf=needed))
+            opened.append(run_store.obs(run.obs_id, required_irf=irfs))
         except (MissingRequiredHDU, ValueError) as error:
-            lost = Outcome(entry, run.obs_id, "failed", reason=str(error), maker="inspection")
-            outcomes.append(lost)
-    sound = {run.obs_id: run for run in inputs if run.sources and not run.findings}
-    files = [*_index(store), *(path for run in sound.values() for path in run.files)]
-    if not _is_plain(store):  # what a plugin's own makes of its files is not known
-        log.info("data.%s: the archive is a plugin's own: its runs are not inspected", entry)
-        sound = {}
-    return Selection(table, Observations(opened), outcomes, list(dict.fromkeys(files)), sound)
+            outcome = Outcome(entry, run.obs_id, "failed", reason=str(error), maker="inspection")
+            outcomes.append(outcome)
+    valid_inputs = {run.obs_id: run for run in inputs if run.sources and not run.findings}
+    files = [*_index_files(store), *(path for run in valid_inputs.values() for path in run.files)]
+    if not _is_plain(store):  # the store of a plugin may transform its files
+        log.info("data.%s: the archive is of a plugin's class: runs are not inspected", entry)
+        valid_inputs = {}
+    return Selection(
+        table, Observations(opened), outcomes, list(dict.fromkeys(files)), valid_inputs
+    )
 
 
-def _stores(store: DataStore, table: ObservationTable) -> Iterator[DataStore]:
-    """Yield a store of each run alone: looking a run up in an index goes through all of it."""
+def _iter_run_stores(store: DataStore, table: ObservationTable) -> Iterator[DataStore]:
+    """Yield a store for each run alone: looking up a run searches the whole index."""
     from gammapy.data import DataStore
 
-    if not _is_plain(store):  # a plugin's own knows how to look up
+    if not _is_plain(store):  # the store of a plugin has its own look-up
         yield from (store for _ in range(len(table)))
         return
     rows: dict[int, list[int]] = {}
@@ -162,6 +204,6 @@ def _is_plain(store: DataStore) -> bool:
     return type(store) is DataStore
 
 
-def _index(store: DataStore) -> list[Path]:
+def _index_files(store: DataStore) -> list[Path]:
     base = store.hdu_table.meta.get("BASE_DIR")
     return sorted(Path(str(base)).glob("*-index.fits*")) if base else []

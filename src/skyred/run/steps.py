@@ -1,4 +1,4 @@
-"""The steps: what each does, what it gave, and what is to be done anew when one is replaced."""
+"""The steps of a pipeline, their outputs, and their repetition when an output is replaced."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from skyred.interfaces.records import STATUSES, STEPS, FitResult, Outcome, Run, 
 from skyred.io.streaming import Workers
 from skyred.likelihood import objective_of, restored_on_error
 from skyred.plugins import Plugins
-from skyred.result.load_datasets import gather
+from skyred.result.load_datasets import load_datasets
 from skyred.run.build_models import build_models
 from skyred.run.cache import Cache
 from skyred.run.lifecycle import Watchers
@@ -30,37 +30,37 @@ if TYPE_CHECKING:
     from gammapy.modeling.models import Models
 
 log = logging.getLogger(__name__)
-_TOLERATE = "use those with faults all the same (data.{}.on_fault: note), "
+_TOLERATE_HINT = "use those with faults nevertheless (data.{}.on_fault: note), "
 
 
 @attrs.define(eq=False)
 class Steps:
-    """Takes the steps of a pipeline, each once, and keeps what they gave.
+    """The steps of a pipeline, each run once, with their outputs.
 
     Parameters
     ----------
     pipeline : Chain
-        What to run.
+        The pipeline.
     plugins : Plugins
-        Archives and watchers.
+        The plugins, for archives and lifecycle hooks.
     engine : Engine
-        Where the work runs.
+        The engine that runs the work.
     record : Run
-        What watchers see of the run.
+        The record of the run, as lifecycle hooks receive it.
     watchers : Watchers
-        Those who watch.
+        The callers of the lifecycle hooks.
     cache : Cache or None
-        Where reduced chunks are kept.
+        The cache of reduced chunks.
     outcomes : list of Outcome
-        What became of each requested observation.
+        The outcome of each requested observation.
     records : list of StepRecord
-        The steps that were taken.
+        The steps that have run.
     estimates : dict of str to Product
-        What was estimated so far: a faulty estimator must not lose the others.
+        The estimates so far: a faulty estimator must not discard the others.
     reduced : list of Dataset
-        What was reduced so far: a failed run must not lose the others.
+        The datasets so far: a failed run must not discard the others.
     done : dict of str to object
-        What each step gave.
+        The output of each step that has run.
     """
 
     pipeline: Chain
@@ -76,16 +76,35 @@ class Steps:
     done: dict[str, Any] = attrs.field(factory=dict)
 
     def take(self, step: str) -> Any:
-        """Take a step and those before it that are missing; gives what it gave."""
+        """Run a step, and the steps before it that have not run yet.
+
+        Parameters
+        ----------
+        step : str
+            The name of the step.
+
+        Returns
+        -------
+        object
+            The output of the step.
+        """
         for name in STEPS[: STEPS.index(step) + 1]:
             if name not in self.done:
-                work = _WORK[name]
-                with self._watched(name) as said:
-                    self.done[name] = work(self, said)
+                run_step = _STEP_METHODS[name]
+                with self._watched(name) as details:
+                    self.done[name] = run_step(self, details)
         return self.done[step]
 
     def replace(self, step: str, value: Any) -> None:
-        """Put something in the place of what a step gave; later steps are to be taken anew."""
+        """Replace the output of a step; later steps run again when they are needed.
+
+        Parameters
+        ----------
+        step : str
+            The name of the step.
+        value : object
+            The new output.
+        """
         for later in STEPS[STEPS.index(step) :]:
             self.done.pop(later, None)
         if step != "estimate":
@@ -98,7 +117,13 @@ class Steps:
         self.record = attrs.evolve(self.record, replaced=tuple(replaced))
 
     def models(self) -> Models | None:
-        """Give the models as they are now, with their covariance; None before they are built."""
+        """Return the current models with their covariance.
+
+        Returns
+        -------
+        Models or None
+            The models; None before they are built.
+        """
         from gammapy.modeling.models import Models
 
         return Models(self.done["reduce"].models) if "model" in self.done else None
@@ -106,103 +131,123 @@ class Steps:
     @contextmanager
     def _watched(self, step: str) -> Iterator[dict[str, Any]]:
         self.watchers.tell("skyred_step_started", run=self.record, step=step)
-        started, said = time.perf_counter(), dict[str, Any]()
-        yield said
-        record = StepRecord(step, time.perf_counter() - started, **said)
+        started, details = time.perf_counter(), dict[str, Any]()
+        yield details
+        record = StepRecord(step, time.perf_counter() - started, **details)
         log.info("%s in %.1f s: %s", step, record.seconds, record.summary)
         self.records.append(record)
         self.watchers.tell("skyred_step_finished", run=self.record, step=step, record=record)
 
-    def _select(self, said: dict[str, Any]) -> dict[str, Selection]:
-        chosen = {
+    def _select(self, details: dict[str, Any]) -> dict[str, Selection]:
+        selections = {
             entry: select(entry, reduction, self.plugins)
             for entry, reduction in self.pipeline.reductions()
         }
-        total = sum(len(selection.table) for selection in chosen.values())
+        total = sum(len(selection.table) for selection in selections.values())
         self.record = attrs.evolve(self.record, observations=total)
-        said["summary"] = f"{total} observations"
-        files = [path for selection in chosen.values() for path in selection.files]
-        said["inputs"] = (*files, *self._other_files())
-        return chosen
+        details["summary"] = f"{total} observations"
+        files = [path for selection in selections.values() for path in selection.files]
+        details["inputs"] = (*files, *self._other_files())
+        return selections
 
     def _other_files(self) -> list[Path]:
-        places = (place for _, place in self.pipeline.iter_locations() if place.is_path())
-        return [path for place in places for path in place.matches() if path.is_file()]
+        locations = (
+            location for _, location in self.pipeline.iter_locations() if location.is_path()
+        )
+        return [path for location in locations for path in location.matches() if path.is_file()]
 
-    def _reduce(self, said: dict[str, Any]) -> Datasets:
+    def _reduce(self, details: dict[str, Any]) -> Datasets:
         from gammapy.datasets import Datasets
 
         self.outcomes, self.reduced = [], []
-        gathered = {
-            name: gather(name, each)
-            for name, each in self._present()
-            if isinstance(each, ReducedData)
+        inputs_by_name = {
+            name: load_datasets(name, entry)
+            for name, entry in self._active_entries()
+            if isinstance(entry, ReducedData)
         }
-        made: dict[str, Any] = {name: given.datasets for name, given in gathered.items()}
-        self.reduced += [dataset for held in made.values() for dataset in held]
-        for entry, datasets in self._made(said):
-            made[entry] = datasets
+        datasets_by_entry: dict[str, Any] = {
+            name: input_data.datasets for name, input_data in inputs_by_name.items()
+        }
+        self.reduced += [dataset for datasets in datasets_by_entry.values() for dataset in datasets]
+        for entry, datasets in self._iter_reduced(details):
+            datasets_by_entry[entry] = datasets
             self.reduced += datasets
         if self.cache is not None:
             self.cache.prune()
-        self._stop_on_failures()
-        self._stop_on_nothing()
-        _set_fit_ranges([(entry, made[name]) for name, entry in self._present()])
-        # in the order of the configuration, whatever was there first
-        self.reduced = [dataset for entry, _ in self._present() for dataset in made[entry]]
+        self._raise_on_failures()
+        self._require_reduced()
+        _set_fit_ranges(
+            [(entry, datasets_by_entry[name]) for name, entry in self._active_entries()]
+        )
+        # in the order of the configuration, not of completion
+        self.reduced = [
+            dataset for entry, _ in self._active_entries() for dataset in datasets_by_entry[entry]
+        ]
         number = len(self.reduced)
-        said["summary"] = f"{number} dataset{'' if number == 1 else 's'}{_tally(self.outcomes)}"
-        said["inputs"] = tuple(path for given in gathered.values() for path in given.files)
+        details["summary"] = f"{number} dataset{'' if number == 1 else 's'}{_tally(self.outcomes)}"
+        details["inputs"] = tuple(
+            path for input_data in inputs_by_name.values() for path in input_data.files
+        )
         return Datasets(self.reduced)
 
-    def _made(self, said: dict[str, Any]) -> Iterator[tuple[str, Datasets]]:
-        chosen = self.done["select"]
+    def _iter_reduced(self, details: dict[str, Any]) -> Iterator[tuple[str, Datasets]]:
+        selections = self.done["select"]
         entries = [
-            (entry, each, chosen[entry])
-            for entry, each in self.pipeline.reductions()
-            if entry in chosen
+            (entry, reduction, selections[entry])
+            for entry, reduction in self.pipeline.reductions()
+            if entry in selections
         ]
         if not entries:
             return
         with Workers(self.engine.open) as workers:
             reducer = Reducer(workers, self.engine.slots, self.plugins.catalog, self.cache)
-            said["sums"] = reducer.sums
+            details["sums"] = reducer.sums
             yield from reducer.reduce(entries, self._tell)
 
-    def _present(self) -> list[tuple[str, DataEntry]]:
-        """Give the data entries that are reduced or read: observations may have been replaced."""
-        chosen = self.done["select"]
+    def _active_entries(self) -> list[tuple[str, DataEntry]]:
+        """Return the entries that are reduced or read: replaced observations may lack some."""
+        selections = self.done["select"]
         return [
-            (name, each)
-            for name, each in self.pipeline.entries()
-            if isinstance(each, ReducedData) or name in chosen
+            (name, entry)
+            for name, entry in self.pipeline.entries()
+            if isinstance(entry, ReducedData) or name in selections
         ]
 
     def datasets(self) -> Datasets | None:
-        """Give what is reduced so far, whether or not runs failed; None if nothing is."""
+        """Return the datasets so far, whether or not runs failed.
+
+        Returns
+        -------
+        Datasets or None
+            The datasets; None before any is reduced.
+        """
         from gammapy.datasets import Datasets
 
         return self.done.get("reduce", Datasets(self.reduced) if self.reduced else None)
 
     def _tell(self, outcome: Outcome) -> None:
         self.outcomes.append(outcome)
-        # for the run's log: on the terminal it is the watchers' to say
-        said = f"{outcome.status}: {outcome.reason}" if outcome.reason else outcome.status
-        log.info("%s %d %s", outcome.entry, outcome.obs_id, said)
+        # for the log file: on the terminal, outcomes are reported by watchers
+        message = f"{outcome.status}: {outcome.reason}" if outcome.reason else outcome.status
+        log.info("%s %d %s", outcome.entry, outcome.obs_id, message)
         for note in outcome.notes:
             log.info("%s %d: %s", outcome.entry, outcome.obs_id, note)
         self.watchers.tell("skyred_observation_reduced", run=self.record, outcome=outcome)
 
-    def _stop_on_nothing(self) -> None:
-        made = {each.entry for each in self.outcomes if each.status in ("made", "cached")}
-        if barren := [entry for entry in self.done["select"] if entry not in made]:
-            lost = [each for each in self.outcomes if each.entry in barren]
+    def _require_reduced(self) -> None:
+        reduced_entries = {
+            outcome.entry for outcome in self.outcomes if outcome.status in ("made", "cached")
+        }
+        if empty_entries := [
+            entry for entry in self.done["select"] if entry not in reduced_entries
+        ]:
+            outcomes = [outcome for outcome in self.outcomes if outcome.entry in empty_entries]
             raise RunsFailedError(
-                f"none of {len(lost)} observations of data.{', data.'.join(barren)} gave a dataset:"
-                f"\n{describe(lost)}"
+                f"none of {len(outcomes)} observations of data.{', data.'.join(empty_entries)} "
+                f"could be reduced:\n{describe(outcomes)}"
             )
 
-    def _stop_on_failures(self) -> None:
+    def _raise_on_failures(self) -> None:
         failed = [
             outcome
             for outcome in self.outcomes
@@ -210,71 +255,71 @@ class Steps:
         ]
         if failed:
             entry = failed[0].entry
-            tolerable = any(outcome.maker == "inspection" for outcome in failed)
+            by_inspection = any(outcome.maker == "inspection" for outcome in failed)
             raise RunsFailedError(
                 f"{len(failed)} of {len(self.outcomes)} runs failed:\n{describe(failed)}\n"
-                f"mend them, leave them out, {_TOLERATE.format(entry) if tolerable else ''}"
-                f"or go on without them (data.{entry}.on_error: skip)"
+                f"fix them, leave them out, {_TOLERATE_HINT.format(entry) if by_inspection else ''}"
+                f"or continue without them (data.{entry}.on_error: skip)"
                 + "; tracebacks are in observations.ecsv"
-                * any(each.traceback for each in failed)
+                * any(outcome.traceback for outcome in failed)
             )
 
-    def _model(self, said: dict[str, Any]) -> Models | None:
+    def _model(self, details: dict[str, Any]) -> Models | None:
         datasets = self.done["reduce"]
         models = build_models(self.pipeline.model, datasets)
         datasets.models = models
-        # gammapy leaves out, without a word, a model whose datasets are not there
-        if lost := sorted(set(models.names) - set(datasets.models.names)):
+        # gammapy silently drops a model if none of its datasets exists
+        if unused := sorted(set(models.names) - set(datasets.models.names)):
             raise ModelError(
-                f"no dataset takes the model {', '.join(lost)}: "
-                f"there are {', '.join(datasets.names)}; correct the datasets of the model"
+                f"no dataset uses the model {', '.join(unused)}: "
+                f"the datasets are {', '.join(datasets.names)}; correct the datasets of the model"
             )
-        said["summary"] = ", ".join(models.names) or "no models"
+        details["summary"] = ", ".join(models.names) or "no models"
         return models
 
-    def _fit(self, said: dict[str, Any]) -> FitResult | None:
+    def _fit(self, details: dict[str, Any]) -> FitResult | None:
         if self.pipeline.fit is None:
             return None
         objective = objective_of(self.done["reduce"])
         with restored_on_error(self.done["reduce"]):
             result = self.pipeline.fit.fit(objective)
         objective.accept(result)
-        said["summary"] = str(result).split("\n")[0]
+        details["summary"] = str(result).split("\n")[0]
         return result
 
-    def _estimate(self, said: dict[str, Any]) -> dict[str, Product]:
+    def _estimate(self, details: dict[str, Any]) -> dict[str, Product]:
         self.estimates = {}
-        faults: list[Exception] = []
+        errors: list[Exception] = []
         for estimator in self.pipeline.estimate:
             try:
                 product = estimator.estimate(self.done["reduce"], self.done["fit"])
                 self.estimates[estimator.label] = product
-            except Exception as error:  # one estimate must not cost the others
+            except Exception as error:  # a faulty estimator must not stop the others
                 log.error("the estimate %s failed: %s", estimator.label, error)
                 owner = self.plugins.catalog.owner(estimator) or "no plugin"
-                error.add_note(f"this was in the estimator {estimator.kind} of {owner}")
-                faults.append(error)
-        if faults:
-            raise faults[0]
-        said["summary"] = ", ".join(self.estimates) or "nothing to estimate"
+                error.add_note(f"raised in the estimator {estimator.kind} of {owner}")
+                errors.append(error)
+        if errors:
+            raise errors[0]
+        details["summary"] = ", ".join(self.estimates) or "nothing to estimate"
         return self.estimates
 
 
 def _tally(outcomes: Iterable[Outcome]) -> str:
-    """Say how many observations were anything but made: `` (4 cached, 1 failed)``."""
+    """Return the numbers of observations that are not made: `` (4 cached, 1 failed)``."""
     numbers = Counter(outcome.status for outcome in outcomes)
     others = [f"{numbers[status]} {status}" for status in STATUSES[1:] if numbers[status]]
     return f" ({', '.join(others)})" if others else ""
 
 
-def _set_fit_ranges(made: Sequence[tuple[DataEntry, Sequence[Any]]]) -> None:
-    for entry, datasets in made:
+def _set_fit_ranges(datasets_by_entry: Sequence[tuple[DataEntry, Sequence[Any]]]) -> None:
+    for entry, datasets in datasets_by_entry:
         for dataset in datasets:
             if entry.fit_range is not None:
                 entry.fit_range.apply(dataset)
 
 
-_WORK: dict[str, Callable[[Steps, dict[str, Any]], Any]] = {
+_STEP_METHODS: dict[str, Callable[[Steps, dict[str, Any]], Any]] = {
     "select": Steps._select,
     "reduce": Steps._reduce,
     "model": Steps._model,

@@ -1,4 +1,4 @@
-"""Worker recovery: a chunk that kills its worker, run by run and then without those that do it."""
+"""Recovery of a chunk that kills its worker: run by run, then without the runs that kill it."""
 
 from __future__ import annotations
 
@@ -14,55 +14,69 @@ from skyred.run.worker import Chunk, Partial, reduce_chunk
 log = logging.getLogger(__name__)
 
 
-def rescue(workers: Workers, chunk: Chunk) -> Partial:
-    """Reduce a chunk that killed its worker; what kills it alone is recorded as failed.
+def reduce_run_by_run(workers: Workers, chunk: Chunk) -> Partial:
+    """Reduce a chunk that killed its worker; runs that kill a worker alone are recorded as failed.
 
-    The others are stacked in one go, in their order: the sum has the bits that it would have if
-    those runs had failed in any other way.
+    The other runs are stacked in one pass, in order: the sum is the same, bit by bit, as if those
+    runs had failed in any other way.
+
+    Parameters
+    ----------
+    workers : Workers
+        The workers.
+    chunk : Chunk
+        The chunk.
+
+    Returns
+    -------
+    Partial
+        The reduced chunk.
 
     Raises
     ------
     EngineError
         If the workers cannot be started again.
     """
-    log.warning("%s: its worker died twice; trying run by run", _runs(chunk))
-    killers = {
+    log.warning("%s: its worker died twice; trying run by run", _describe_runs(chunk))
+    killed_alone = {
         outcome.obs_id: outcome
         for observation in chunk.observations
-        if (outcome := _alone(workers, attrs.evolve(chunk, observations=(observation,))))
+        if (outcome := _try_alone(workers, attrs.evolve(chunk, observations=(observation,))))
     }
     try:
-        return workers.attempt(reduce_chunk, chunk, killers)
+        return workers.attempt(reduce_chunk, chunk, killed_alone)
     except LOST as error:
-        reason = f"the worker that made {_runs(chunk)} died, though not of any of them alone"
-        lost = _killed(chunk, f"{reason} ({error}): out of memory? try a smaller stack.chunk")
-        every = {outcome.obs_id: outcome for outcome in lost} | killers
-        return reduce_chunk(chunk, every)  # nothing is made: an empty total, here
+        reason = f"the worker that reduced {_describe_runs(chunk)} together died"
+        failures = _failed_outcomes(
+            chunk, f"{reason} ({error}): out of memory? try a smaller stack.chunk"
+        )
+        all_failures = {outcome.obs_id: outcome for outcome in failures} | killed_alone
+        return reduce_chunk(chunk, all_failures)  # reduces no run: an empty total, in this process
 
 
-def _alone(workers: Workers, chunk: Chunk) -> Outcome | None:
-    """Try a chunk of one run; what became of it if it killed its worker."""
+def _try_alone(workers: Workers, chunk: Chunk) -> Outcome | None:
+    """Reduce a chunk of one run; return its outcome if it killed its worker, else None."""
     started = time.perf_counter()
     try:
-        workers.attempt(_survive, chunk)
+        workers.attempt(_reduce_and_discard, chunk)
     except LOST as error:
-        reason = f"the worker that made it was killed, each time ({error}): out of memory?"
-        (outcome,) = _killed(chunk, reason)
+        reason = f"the worker that reduced it was killed each time ({error}): out of memory?"
+        (outcome,) = _failed_outcomes(chunk, reason)
         return attrs.evolve(outcome, seconds=time.perf_counter() - started)
     return None
 
 
-def _survive(chunk: Chunk) -> None:
-    reduce_chunk(chunk)  # its total is not sent: the order of sums is that of the whole chunk
+def _reduce_and_discard(chunk: Chunk) -> None:
+    reduce_chunk(chunk)  # the total is not used: runs are summed in the order of the whole chunk
 
 
-def _killed(chunk: Chunk, reason: str) -> list[Outcome]:
+def _failed_outcomes(chunk: Chunk, reason: str) -> list[Outcome]:
     return [
         Outcome(chunk.entry, int(observation.obs_id), "failed", reason=reason)
         for observation in chunk.observations
     ]
 
 
-def _runs(chunk: Chunk) -> str:
+def _describe_runs(chunk: Chunk) -> str:
     ids = ", ".join(str(observation.obs_id) for observation in chunk.observations)
     return f"{chunk.entry} {ids}"

@@ -1,6 +1,6 @@
-"""Plain gammapy scripts: what a component says of itself in Python, and how that is laid out."""
+"""Generation of plain gammapy scripts: their statements, literals and layout."""
 
 from skyred.scripting.literals import literal, number, quantity_text
-from skyred.scripting.script import Block, Made, Script
+from skyred.scripting.script import Block, Script, ScriptDatasets
 
-__all__ = ["Block", "Made", "Script", "literal", "number", "quantity_text"]
+__all__ = ["Block", "Script", "ScriptDatasets", "literal", "number", "quantity_text"]

@@ -1,89 +1,105 @@
-"""Laying out Python: statements that are too long, broken as black and ruff would break them."""
+"""Layout of Python code: long statements are wrapped as black and ruff would wrap them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
 
-WIDTH = 88  # black's; with a comma behind the last argument, wider settings leave it as it is
+WIDTH = 88  # as black; the trailing comma keeps the layout stable for wider settings
 OPENING, CLOSING = "([{", ")]}"
 INDENT = "    "
 
 
 def lay_out(code: str, indent: str = "") -> list[str]:
-    """Break a statement on one line into lines that are short enough, if brackets allow it.
+    """Wrap a one-line statement into short lines, if its brackets allow it.
 
-    What stands in its last brackets gets a line for each item. A line of a comprehension or of a
-    single long text has no other place to be broken at, and is left as it is.
+    The content of its last brackets gets one line per item. A comprehension clause or a single long
+    string cannot be wrapped, and remains one line.
+
+    Parameters
+    ----------
+    code : str
+        The statement.
+    indent : str
+        The indentation of all lines.
+
+    Returns
+    -------
+    list of str
+        The lines.
     """
     line = indent + code
     if len(line) <= WIDTH or code.startswith("#"):
         return [line]
-    found = _last_brackets(code)
-    if found is None:
+    brackets = _last_brackets(code)
+    if brackets is None:
         return [line]
-    start, end = found
-    inside = code[start + 1 : end]
-    clauses = _clauses(inside)
-    items = clauses if len(clauses) > 1 else list(_items(inside))
+    start, end = brackets
+    content = code[start + 1 : end]
+    clauses = _split_clauses(content)
+    items = clauses if len(clauses) > 1 else list(_iter_items(content))
     if not items:
         return [line]
     comma = "" if len(clauses) > 1 else ","
     lines = [indent + code[: start + 1]]
     for item in items:
-        lines += _with_end(lay_out(item, indent + INDENT), comma)
+        lines += _append_to_last(lay_out(item, indent + INDENT), comma)
     return [*lines, indent + code[end:]]
 
 
-def _with_end(lines: list[str], end: str) -> list[str]:
+def _append_to_last(lines: list[str], end: str) -> list[str]:
     return [*lines[:-1], lines[-1] + end]
 
 
 def _last_brackets(code: str) -> tuple[int, int] | None:
-    """Find the last pair of brackets that nothing encloses."""
+    """Find the last outermost pair of brackets."""
     pair, depth, start = None, 0, 0
-    for place, character in _outside_texts(code):
+    for index, character in _iter_outside_strings(code):
         if character in OPENING:
-            start = place if depth == 0 else start
+            start = index if depth == 0 else start
             depth += 1
         elif character in CLOSING:
             depth -= 1
-            pair = (start, place) if depth == 0 else pair
+            pair = (start, index) if depth == 0 else pair
     return pair
 
 
-def _items(inside: str) -> Iterator[str]:
-    """Yield what commas part."""
+def _iter_items(content: str) -> Iterator[str]:
+    """Yield the items between commas."""
     start = 0
-    for place in _outermost(inside):
-        if inside[place] == ",":
-            yield inside[start:place].strip()
-            start = place + 1
-    if last := inside[start:].strip():
-        yield last
+    for index in _iter_outside_brackets(content):
+        if content[index] == ",":
+            yield content[start:index].strip()
+            start = index + 1
+    if last_item := content[start:].strip():
+        yield last_item
 
 
-def _clauses(inside: str) -> list[str]:
-    """Give the clauses of a comprehension: what is made, ``for each in ...``, ``if ...``."""
-    places = [place for place in _outermost(inside) if inside.startswith((" for ", " if "), place)]
-    if not any(inside.startswith(" for ", place) for place in places):
-        return [inside]
-    ends = [*places, len(inside)]
-    return [inside[low:high].strip() for low, high in pairwise([0, *ends])]
+def _split_clauses(content: str) -> list[str]:
+    """Return the clauses of a comprehension: the element, ``for item in ...``, ``if ...``."""
+    starts = [
+        index
+        for index in _iter_outside_brackets(content)
+        if content.startswith((" for ", " if "), index)
+    ]
+    if not any(content.startswith(" for ", index) for index in starts):
+        return [content]
+    ends = [*starts, len(content)]
+    return [content[low:high].strip() for low, high in pairwise([0, *ends])]
 
 
-def _outermost(inside: str) -> Iterator[int]:
-    """Yield the places that no brackets enclose and that are in no text."""
+def _iter_outside_brackets(content: str) -> Iterator[int]:
+    """Yield the indices of characters outside all brackets and strings."""
     depth = 0
-    for place, character in _outside_texts(inside):
+    for index, character in _iter_outside_strings(content):
         depth += (character in OPENING) - (character in CLOSING)
         if depth == 0:
-            yield place
+            yield index
 
 
-def _outside_texts(code: str) -> Iterator[tuple[int, str]]:
+def _iter_outside_strings(code: str) -> Iterator[tuple[int, str]]:
     quote, escaped = "", False
-    for place, character in enumerate(code):
+    for index, character in enumerate(code):
         if quote:
             if character == quote and not escaped:
                 quote = ""
@@ -91,4 +107,4 @@ def _outside_texts(code: str) -> Iterator[tuple[int, str]]:
         elif character in "\"'":
             quote = character
         else:
-            yield place, character
+            yield index, character

@@ -1,4 +1,4 @@
-"""Values as Python writes them: numbers, texts, quantities, positions, regions, places."""
+"""Python literals of values: numbers, strings, quantities, positions, regions and paths."""
 
 from __future__ import annotations
 
@@ -13,7 +13,18 @@ from skyred.fields import Location, Position
 
 
 def literal(value: Any) -> str:
-    """Write plain data: texts in double quotes, numbers without a needless ``.0``."""
+    """Return the Python literal of plain data: strings in double quotes, integers without ``.0``.
+
+    Parameters
+    ----------
+    value : object
+        A string, number, bool or None, or a mapping or iterable of these.
+
+    Returns
+    -------
+    str
+        The code.
+    """
     if isinstance(value, str):
         return json.dumps(str(value), ensure_ascii=False)
     if isinstance(value, bool) or value is None:
@@ -21,13 +32,24 @@ def literal(value: Any) -> str:
     if isinstance(value, (int, float, np.number)):
         return number(value)
     if isinstance(value, Mapping):
-        items = (f"{literal(name)}: {literal(held)}" for name, held in value.items())
+        items = (f"{literal(name)}: {literal(item)}" for name, item in value.items())
         return "{" + ", ".join(items) + "}"
     return "[" + ", ".join(literal(item) for item in value) + "]"
 
 
 def number(value: Any) -> str:
-    """Write a number with all digits that it has: ``5``, ``0.02``, ``4.712e-11``."""
+    """Return the Python literal of a number with all its digits: ``5``, ``0.02``, ``4.712e-11``.
+
+    Parameters
+    ----------
+    value : int, float or numpy.number
+        The number.
+
+    Returns
+    -------
+    str
+        The code.
+    """
     value = value.item() if isinstance(value, np.generic) else value
     if isinstance(value, float):
         if not np.isfinite(value):
@@ -38,41 +60,98 @@ def number(value: Any) -> str:
 
 
 def quantity_code(quantity: u.Quantity) -> str:
-    """Write a quantity: ``0.02 * u.deg``, ``[1, 2, 4] * u.TeV``, or with its unit as text."""
+    """Return the code of a quantity: ``0.02 * u.deg``, ``[1, 2] * u.TeV``, ``u.Quantity(...)``.
+
+    Parameters
+    ----------
+    quantity : Quantity
+        The quantity, of any shape.
+
+    Returns
+    -------
+    str
+        The code.
+    """
     values = np.asarray(quantity.value)
-    held = number(values.item()) if values.ndim == 0 else literal(values.tolist())
+    values_code = number(values.item()) if values.ndim == 0 else literal(values.tolist())
     unit = quantity.unit.to_string()
     if not unit:
-        return held
+        return values_code
     if unit.isidentifier() and hasattr(u, unit):
-        return f"{held} * u.{unit}"
-    return f"u.Quantity({held}, {literal(unit)})"
+        return f"{values_code} * u.{unit}"
+    return f"u.Quantity({values_code}, {literal(unit)})"
 
 
 def quantity_text(value: float, unit: u.UnitBase) -> str:
-    """Write a number with its unit as gammapy's models take them: ``"4e-11 TeV-1 s-1 cm-2"``."""
-    text = unit.to_string("fits") if str(unit) else ""
-    return literal(f"{number(float(value))} {text}") if text else number(float(value))
+    """Return a number with its unit, as gammapy's models accept it: ``"4e-11 TeV-1 s-1 cm-2"``.
+
+    Parameters
+    ----------
+    value : float
+        The number.
+    unit : Unit
+        Its unit.
+
+    Returns
+    -------
+    str
+        The code.
+    """
+    unit_string = unit.to_string("fits") if str(unit) else ""
+    return literal(f"{number(float(value))} {unit_string}") if unit_string else number(float(value))
 
 
 def position_code(position: Position) -> str:
-    """Write a position as a ``SkyCoord``."""
-    lon, lat = (quantity_code(each) for each in (position.lon, position.lat))
+    """Return the code of a position as a ``SkyCoord``.
+
+    Parameters
+    ----------
+    position : Position
+        The position.
+
+    Returns
+    -------
+    str
+        The code.
+    """
+    lon, lat = (quantity_code(angle) for angle in (position.lon, position.lat))
     return f"SkyCoord({lon}, {lat}, frame={literal(position.frame)})"
 
 
 def regions_code(sources: tuple[str, ...]) -> str:
-    """Write DS9 regions as a list of region objects; texts and ``.reg`` files."""
-    parts = [_regions_of(source) for source in sources]
-    return parts[0] if len(parts) == 1 else "[" + ", ".join(f"*{part}" for part in parts) + "]"
+    """Return the code of DS9 regions as a list of region objects.
+
+    Parameters
+    ----------
+    sources : tuple of str
+        Region strings, and locations of ``.reg`` files.
+
+    Returns
+    -------
+    str
+        The code.
+    """
+    codes = [_region_source_code(source) for source in sources]
+    return codes[0] if len(codes) == 1 else "[" + ", ".join(f"*{code}" for code in codes) + "]"
 
 
-def _regions_of(source: str) -> str:
+def _region_source_code(source: str) -> str:
     if isinstance(source, Location):
-        return f'Regions.read({place(source)}, format="ds9")'
+        return f'Regions.read({path_code(source)}, format="ds9")'
     return f'Regions.parse({literal(source)}, format="ds9")'
 
 
-def place(location: str) -> str:
-    """Write a path; variables and ``~`` are filled in where it runs, as gammapy does."""
+def path_code(location: str) -> str:
+    """Return the code of a path; variables and ``~`` are expanded when the script runs.
+
+    Parameters
+    ----------
+    location : str
+        The path.
+
+    Returns
+    -------
+    str
+        The code.
+    """
     return f"make_path({literal(location)})" if set("$~") & set(location) else literal(location)

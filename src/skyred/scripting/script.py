@@ -1,4 +1,4 @@
-"""The script while it is written: imports, constants, functions."""
+"""The script that is being generated: imports, constants and functions."""
 
 from __future__ import annotations
 
@@ -11,55 +11,86 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from skyred.scripting.layout import INDENT, lay_out
-from skyred.scripting.literals import place, position_code, quantity_code, regions_code
+from skyred.scripting.literals import path_code, position_code, quantity_code, regions_code
 
 if TYPE_CHECKING:
     from astropy import units as u
 
     from skyred.fields import Position, Regions
 
-FUNCTIONS = ("build_models", "fit_models", "main")  # what the functions of a whole are called
+FUNCTIONS = ("build_models", "fit_models", "main")  # names of functions of every script
 STANDARD = ("os", "sys", "pathlib", "fnmatch", "itertools")
 
 
 @attrs.define(eq=False)
 class Block:
-    """Statements, one after the other, below an indentation."""
+    """Consecutive statements at the same indentation.
+
+    Parameters
+    ----------
+    indent : str
+        The indentation.
+    lines : list of str
+        The lines so far.
+    """
 
     indent: str = ""
     lines: list[str] = attrs.field(factory=list)
 
     def add(self, *statements: str) -> None:
-        """Add statements, each written on one line however long; ``""`` is an empty line."""
+        """Add statements, each given on one line of any length.
+
+        Parameters
+        ----------
+        *statements : str
+            The statements; ``""`` is an empty line.
+        """
         for statement in statements:
             self.lines += lay_out(statement, self.indent) if statement else [""]
 
     @contextmanager
     def inside(self, head: str) -> Iterator[None]:
-        """Add the statements of the context below a head such as ``for dataset in datasets:``."""
+        """Indent the statements that are added in the context, below a head.
+
+        Parameters
+        ----------
+        head : str
+            The head, such as ``for dataset in datasets:``.
+
+        Yields
+        ------
+        None
+            Nothing.
+        """
         self.add(head)
-        before, self.indent = self.indent, self.indent + INDENT
+        outer_indent, self.indent = self.indent, self.indent + INDENT
         yield
-        self.indent = before
+        self.indent = outer_indent
 
     def once(self, *statements: str) -> None:
-        """Add statements at the end, unless they are what the block ends with already."""
-        laid = Block(self.indent)
-        laid.add(*statements)
-        if self.lines[-len(laid.lines) :] != laid.lines:
-            self.lines += laid.lines
+        """Add statements, unless the block ends with the same ones already.
+
+        Parameters
+        ----------
+        *statements : str
+            The statements.
+        """
+        block = Block(self.indent)
+        block.add(*statements)
+        if self.lines[-len(block.lines) :] != block.lines:
+            self.lines += block.lines
 
 
 @attrs.frozen
-class Made:
-    """Datasets that the script makes.
+class ScriptDatasets:
+    """Datasets that the script creates.
 
     Parameters
     ----------
     name : str
-        How the dataset is called, or how the names of several begin.
+        The name of the dataset, or a pattern for the names of several.
     is_map, on_off : bool
-        Whether it is a map, and whether it has off counts.
+        Whether they are maps, and whether they have off counts.
     alone : bool
         Whether it is one dataset.
     """
@@ -80,31 +111,45 @@ def _loop() -> Block:
 
 @attrs.define(eq=False)
 class Script:
-    """A plain gammapy script, to which each component adds what it does.
+    """A plain gammapy script, to which each component adds its statements.
 
-    While a data entry is written, ``table`` is the table of observations (for selectors),
-    ``geom`` and ``target`` are the geometry and the empty dataset of the whole, and ``dataset`` and
-    ``observation`` those of one run. Models append to ``models``. Estimators find ``datasets`` and
-    the ``folder`` to write to.
+    In the code of a data entry, ``table`` is the table of observations (for selectors), ``geom``
+    and ``target`` are the geometry and its empty dataset, and ``dataset`` and ``observation`` those
+    of one run. Models are appended to ``models``. Estimators use ``datasets`` and write to
+    ``folder``.
 
     Parameters
     ----------
     body : Block
-        What is being written: of a data entry, what comes before its loop over runs.
+        The current function; in a data entry, the statements before the loop over runs.
     loop : Block
-        What is done with each run.
+        The statements of the loop over runs.
     end : Block
-        What comes after the loop.
+        The statements after the loop.
     entry : str
-        The data entry that is being written, as its datasets are called.
+        The current data entry, by the name of its datasets.
     reduction : Reduction or None
-        The same as it is configured.
+        The current data entry as configured.
     on_off : bool
-        Whether the datasets have off counts.
+        Whether its datasets have off counts.
     datasets : str
-        What the entry's datasets are, in the end: by default what `datasets` holds.
-    datasets_made : list of Made
-        Those of all entries, for estimators.
+        The code of the entry's datasets: by default the variable ``datasets``.
+    datasets_made : list of ScriptDatasets
+        The datasets of all entries, for estimators.
+    imports : dict of str to set of str
+        The imported names by module; see `use`.
+    constants : dict of str to str
+        The code of constants by name; see `constant`.
+    functions : list of str
+        The code of complete functions; see `function`.
+    names : set of str
+        The names of functions in use; see `name`.
+    shared : dict of str to str
+        The names of shared functions by their code; see `shared`.
+    parameters : dict of str to str
+        The first parameter of each link label; see `linked`.
+    locals : set of str
+        The names of variables in use in the current function; see `local`.
     """
 
     body: Block = attrs.field(factory=_body)
@@ -114,7 +159,7 @@ class Script:
     reduction: Any = None
     on_off: bool = False
     datasets: str = "datasets"
-    datasets_made: list[Made] = attrs.field(factory=list)
+    datasets_made: list[ScriptDatasets] = attrs.field(factory=list)
     _imports: dict[str, set[str]] = attrs.field(factory=dict)
     _constants: dict[str, str] = attrs.field(factory=dict)
     _functions: list[str] = attrs.field(factory=list)
@@ -123,56 +168,157 @@ class Script:
     _parameters: dict[str, str] = attrs.field(factory=dict)
     _locals: set[str] = attrs.field(factory=set)
 
-    # -- what components say ------------------------------------------------------------------
+    # -- for components -----------------------------------------------------------------------
 
     def use(self, module: str, *names: str) -> None:
-        """Import names from a module; without names the module itself (``import numpy as np``)."""
+        """Import names from a module, or the module itself (``import numpy as np``).
+
+        Parameters
+        ----------
+        module : str
+            The module, with ``as`` if it is renamed.
+        *names : str
+            The names; none for the module itself.
+        """
         self._imports.setdefault(module, set()).update(names)
 
     def constant(self, name: str, code: str) -> str:
-        """Put a value to the top of the script; gives its name, a further one if that is taken."""
+        """Define a constant at the top of the script.
+
+        Parameters
+        ----------
+        name : str
+            The preferred name.
+        code : str
+            The code of its value.
+
+        Returns
+        -------
+        str
+            The name of the constant, numbered if another value has the preferred name.
+        """
         base = _identifier(name.upper())
-        number, chosen = 1, base
-        while self._constants.setdefault(chosen, code) != code:
+        number, free_name = 1, base
+        while self._constants.setdefault(free_name, code) != code:
             number += 1
-            chosen = f"{base}_{number}"
-        return chosen
+            free_name = f"{base}_{number}"
+        return free_name
 
     def local(self, name: str) -> str:
-        """Give a name for a variable of the function that is being written."""
-        return _free(name, self._locals)
+        """Return a free name for a variable of the current function.
+
+        Parameters
+        ----------
+        name : str
+            The preferred name.
+
+        Returns
+        -------
+        str
+            The name, numbered if the preferred one is used already.
+        """
+        return _free_name(name, self._locals)
 
     def name(self, name: str) -> str:
-        """Give a name for a function: no other of the script has it."""
-        return _free(name, self._names)
+        """Return a free name for a function of the script.
+
+        Parameters
+        ----------
+        name : str
+            The preferred name.
+
+        Returns
+        -------
+        str
+            The name, numbered if the preferred one is used already.
+        """
+        return _free_name(name, self._names)
 
     def quantity(self, value: u.Quantity) -> str:
-        """Write a quantity, and import what it takes."""
+        """Return the code of a quantity, and import its units.
+
+        Parameters
+        ----------
+        value : Quantity
+            The quantity.
+
+        Returns
+        -------
+        str
+            The code.
+        """
         self.use("astropy", "units as u")
         return quantity_code(value)
 
     def position(self, name: str, value: Position) -> str:
-        """Make a position a constant."""
+        """Define a position as a constant.
+
+        Parameters
+        ----------
+        name : str
+            The preferred name of the constant.
+        value : Position
+            The position.
+
+        Returns
+        -------
+        str
+            The name of the constant.
+        """
         self.use("astropy", "units as u")
         self.use("astropy.coordinates", "SkyCoord")
         return self.constant(name, position_code(value))
 
     def regions(self, name: str, value: Regions, item: str = "") -> str:
-        """Make regions a constant: a list of region objects, or with ``[0]`` the first of them."""
+        """Define regions as a constant.
+
+        Parameters
+        ----------
+        name : str
+            The preferred name of the constant.
+        value : Regions
+            The regions.
+        item : str
+            An index such as ``[0]`` for one region; by default the list of all.
+
+        Returns
+        -------
+        str
+            The name of the constant.
+        """
         self.use("regions", "Regions")
         for source in value.files:
             self.place(source)
         return self.constant(name, regions_code(value.sources) + item)
 
     def place(self, location: str) -> str:
-        """Write a path, with variables that are filled in where it runs."""
-        code = place(location)
+        """Return the code of a path; its variables are expanded when the script runs.
+
+        Parameters
+        ----------
+        location : str
+            The path.
+
+        Returns
+        -------
+        str
+            The code.
+        """
+        code = path_code(location)
         if code.startswith("make_path"):
             self.use("gammapy.utils.scripts", "make_path")
         return code
 
     def draw(self, code: str, picture: str) -> None:
-        """Add a picture: `code` draws on ``axes``."""
+        """Add a figure to the current function, and save it in the folder.
+
+        Parameters
+        ----------
+        code : str
+            A statement that draws on ``axes``.
+        picture : str
+            The name of the file without its extension.
+        """
         self.use("matplotlib.pyplot as plt")
         self.body.add(
             'figure, axes = plt.subplots(layout="constrained")',
@@ -181,41 +327,86 @@ class Script:
         )
 
     def on_off_type(self) -> str:
-        """Name gammapy's dataset with off counts that belongs to the geometry."""
+        """Return the class of gammapy's datasets with off counts for the current geometry.
+
+        Returns
+        -------
+        str
+            The name of the class.
+        """
         is_spectrum = self.reduction.geometry.dataset_type == "spectrum"
         return "SpectrumDatasetOnOff" if is_spectrum else "MapDatasetOnOff"
 
     def made(self, *, alone: bool) -> None:
-        """Note the datasets of the entry: one, called after it, or several."""
+        """Register the datasets of the current entry.
+
+        Parameters
+        ----------
+        alone : bool
+            Whether it is one dataset, named after the entry, or several.
+        """
         is_map = self.reduction.geometry.dataset_type != "spectrum"
-        self.datasets_made.append(Made(self.entry, is_map, self.on_off, alone))
+        self.datasets_made.append(ScriptDatasets(self.entry, is_map, self.on_off, alone))
 
     def linked(self, label: str, parameter: str) -> str | None:
-        """Give the parameter that was the first with a link label; None if it is this one."""
+        """Return the first parameter with a link label.
+
+        Parameters
+        ----------
+        label : str
+            The link label.
+        parameter : str
+            The code of a parameter with this label.
+
+        Returns
+        -------
+        str or None
+            The code of the first parameter; None if `parameter` is the first.
+        """
         first = self._parameters.setdefault(label, parameter)
         return None if first == parameter else first
 
     def shared(self, head: str, doc: str, *lines: str) -> str:
-        """Define a function for all entries, once; its lines are indented below it.
+        """Define a function for all entries, unless the same one already exists.
 
-        Gives its name: a further one if another function has that of `head`.
+        Parameters
+        ----------
+        head : str
+            The name and arguments of the function.
+        doc : str
+            Its docstring.
+        *lines : str
+            Its lines, not indented.
+
+        Returns
+        -------
+        str
+            The name of the function, numbered if another function has the preferred one.
         """
-        text = "\n".join([_head(head, doc), *(INDENT + each for each in lines)])
-        if text not in self._shared:
-            wish = head.split("(")[0]
-            name = self._shared[text] = self.name(wish)
-            self._functions.append(f"def {name}{text.removeprefix(f'def {wish}')}")
-        return self._shared[text]
+        code = "\n".join([_function_head(head, doc), *(INDENT + line for line in lines)])
+        if code not in self._shared:
+            preferred = head.split("(")[0]
+            name = self._shared[code] = self.name(preferred)
+            self._functions.append(f"def {name}{code.removeprefix(f'def {preferred}')}")
+        return self._shared[code]
 
-    # -- what they make ----------------------------------------------------------------------
+    # -- output ------------------------------------------------------------------------------
 
     def function(self, head: str, doc: str) -> None:
-        """End a function: of what was written since the last one."""
-        self._functions.append("\n".join([_head(head, doc), *self._written()]))
+        """Complete a function with all statements since the last one.
+
+        Parameters
+        ----------
+        head : str
+            The name and arguments of the function.
+        doc : str
+            Its docstring.
+        """
+        self._functions.append("\n".join([_function_head(head, doc), *self._body_lines()]))
         self.body, self.loop, self.end = _body(), _loop(), _body()
         self._locals.clear()
 
-    def _written(self) -> list[str]:
+    def _body_lines(self) -> list[str]:
         lines = list(self.body.lines)
         if self.loop.lines:
             lines += ["", f"{INDENT}for observation in observations:", *self.loop.lines, ""]
@@ -223,7 +414,18 @@ class Script:
         return lines[1:] if lines and not lines[0] else lines
 
     def text(self, doc: Sequence[str]) -> str:
-        """Give the whole script; `doc` are the lines of its docstring."""
+        """Return the complete script.
+
+        Parameters
+        ----------
+        doc : sequence of str
+            The lines of its docstring.
+
+        Returns
+        -------
+        str
+            The source code.
+        """
         constants = [
             line for name, code in self._constants.items() for line in lay_out(f"{name} = {code}")
         ]
@@ -238,40 +440,45 @@ class Script:
 
         items = sorted(self._imports.items(), key=lambda item: (bool(item[1]), item[0].lower()))
         groups = [
-            [line for item in items if is_standard(item) == own for line in _import_of(*item)]
+            [
+                line
+                for item in items
+                if is_standard(item) == own
+                for line in _import_statement(*item)
+            ]
             for own in (True, False)
         ]
         return [*groups[0], *([""] if all(groups) else []), *groups[1]]
 
 
 def _identifier(name: str) -> str:
-    found = re.sub(r"\W+", "_", name).strip("_")
-    if keyword.iskeyword(found):
-        return f"{found}_"
-    return found if found.isidentifier() else f"_{found}"
+    identifier = re.sub(r"\W+", "_", name).strip("_")
+    if keyword.iskeyword(identifier):
+        return f"{identifier}_"
+    return identifier if identifier.isidentifier() else f"_{identifier}"
 
 
-def _free(name: str, taken: set[str]) -> str:
-    """Give the identifier of a name, numbered if it is taken, and take it."""
+def _free_name(name: str, used_names: set[str]) -> str:
+    """Return the identifier of a name, numbered if it is used already, and mark it as used."""
     base = _identifier(name.lower())
-    chosen, number = base, 1
-    while chosen in taken:
+    free_name, number = base, 1
+    while free_name in used_names:
         number += 1
-        chosen = f"{base}_{number}"
-    taken.add(chosen)
-    return chosen
+        free_name = f"{base}_{number}"
+    used_names.add(free_name)
+    return free_name
 
 
-def _head(head: str, doc: str) -> str:
+def _function_head(head: str, doc: str) -> str:
     return f"def {head}:\n{INDENT}{_docstring(doc)}"
 
 
-def _docstring(text: str) -> str:
-    """Quote a text, and escape what would end it or mean something else in it."""
-    return '"""' + re.sub(r'"(?="|\Z)', r'\\"', text.replace("\\", r"\\")) + '"""'
+def _docstring(content: str) -> str:
+    """Quote a docstring, and escape quotes and backslashes."""
+    return '"""' + re.sub(r'"(?="|\Z)', r'\\"', content.replace("\\", r"\\")) + '"""'
 
 
-def _import_of(module: str, names: set[str]) -> list[str]:
+def _import_statement(module: str, names: set[str]) -> list[str]:
     if not names:
         return [f"import {module}"]
     ordered = sorted(names, key=lambda name: (not name.isupper(), name[0].islower(), name.lower()))

@@ -135,7 +135,7 @@ def test_nothing_is_seen_if_the_making_is_interrupted(monkeypatch, tmp_path, sim
 
 def test_what_is_there_is_never_overwritten(tmp_path, simulation):
     (tmp_path / "mine.txt").touch()
-    with pytest.raises(FileExistsError, match="exists already"):
+    with pytest.raises(FileExistsError, match="already exists"):
         simulation.write(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 

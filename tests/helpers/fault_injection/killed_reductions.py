@@ -13,7 +13,7 @@ from fault_injection.killing_maker import Killer, chunks
 from skyred import Engine
 from skyred.io.streaming import Workers, stream
 from skyred.run.worker import Partial, reduce_chunk
-from skyred.run.worker_recovery import rescue
+from skyred.run.worker_recovery import reduce_run_by_run
 from waiting import LIMIT, wait_for
 
 # seconds that each run sleeps: a process that waits for the end of one runs into the limit
@@ -41,7 +41,9 @@ if __name__ == "__main__":
 def reduce(maker: Killer, engine: Engine) -> list[Partial]:
     """Reduce seven runs in chunks of three, whatever dies."""
     with Workers(engine.open) as workers:
-        return list(stream(workers, reduce_chunk, chunks(maker), 4, partial(rescue, workers)))
+        return list(
+            stream(workers, reduce_chunk, chunks(maker), 4, partial(reduce_run_by_run, workers))
+        )
 
 
 def totals(partials: list[Partial]) -> list[str]:

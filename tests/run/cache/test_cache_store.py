@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from skyred.errors import CacheError
 from skyred.run.cache import Cache
-from skyred.run.cache.secret import read_or_make
+from skyred.run.cache.secret import read_or_create
 from waiting import LIMIT
 
 KEY = "ab" * 32
@@ -70,7 +70,7 @@ def test_what_is_put_in_comes_out(cache: Cache, value: Any) -> None:
 
 def test_nothing_is_under_a_key_that_was_never_used(cache: Cache) -> None:
     assert cache.get(KEY) is None
-    assert not cache.holds(KEY)
+    assert not cache.contains(KEY)
 
 
 @shared
@@ -82,7 +82,7 @@ def test_a_flipped_bit_anywhere_makes_an_entry_worthless(cache: Cache, data: st.
     content[where // 8] ^= 1 << where % 8
     _file(cache).write_bytes(content)
     assert cache.get(KEY) is None
-    assert not cache.holds(KEY)  # thrown away
+    assert not cache.contains(KEY)  # thrown away
 
 
 @shared
@@ -120,7 +120,7 @@ def test_a_value_that_cannot_be_pickled_costs_a_warning_only(
     cache: Cache, caplog: pytest.LogCaptureFixture
 ) -> None:
     cache.put(KEY, lambda: None, {})
-    assert "nothing more is put into the cache" in caplog.text
+    assert "nothing more is stored in the cache" in caplog.text
     assert not list(cache.folder.rglob("*.part"))
 
 
@@ -131,7 +131,7 @@ def test_a_cache_that_cannot_be_written_costs_a_warning_only(
     cache.folder.touch()  # a file in its place stops root too
     cache.put(KEY, 1, {})
     cache.put(OTHER, 1, {})
-    assert caplog.text.count("nothing more is put into the cache") == 1
+    assert caplog.text.count("nothing more is stored in the cache") == 1
 
 
 def test_what_was_not_used_for_longest_goes_first(tmp_path: Path) -> None:
@@ -195,22 +195,22 @@ def test_a_cache_that_others_can_write_is_refused(
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs POSIX modes")
 def test_a_secret_that_others_can_read_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "secret"
-    assert read_or_make(path) == read_or_make(path)
+    assert read_or_create(path) == read_or_create(path)
     path.chmod(0o644)
     with pytest.raises(CacheError, match="can be read by others; remove it"):
-        read_or_make(path)
+        read_or_create(path)
 
 
 def test_a_secret_that_is_cut_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "secret"
-    secret = read_or_make(path)
+    secret = read_or_create(path)
     path.write_bytes(secret[:16])
     with pytest.raises(CacheError, match="is damaged"):
-        read_or_make(path)
+        read_or_create(path)
 
 
 def test_a_secret_that_is_a_link_is_refused(tmp_path: Path) -> None:
-    read_or_make(tmp_path / "elsewhere")
+    read_or_create(tmp_path / "elsewhere")
     (tmp_path / "secret").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(CacheError, match="no plain file"):
-        read_or_make(tmp_path / "secret")
+    with pytest.raises(CacheError, match="not a regular file"):
+        read_or_create(tmp_path / "secret")

@@ -45,8 +45,8 @@ def digests(module: str) -> dict[str, str]:
     for name in [name for name in sys.modules if name.split("_")[0] == "digested"]:
         del sys.modules[name]
     importlib.invalidate_caches()
-    found = code_digests([importlib.import_module(module).Mine])
-    return {name: held for name, held in found.items() if name != "skyred"}
+    digests = code_digests([importlib.import_module(module).Mine])
+    return {name: digest for name, digest in digests.items() if name != "skyred"}
 
 
 def test_a_module_that_is_imported_while_it_works_matters(place: Path) -> None:

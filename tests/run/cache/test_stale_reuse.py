@@ -22,7 +22,7 @@ from skyred.interfaces.records import Owner
 from skyred.plugins import Plugins
 from skyred.run.cache import Cache
 from skyred.run.cached_chunks import EntryCache
-from skyred.run.reduce import _Begun, _chunks
+from skyred.run.reduce import _EntryReduction, _iter_chunks
 from skyred.run.select import select
 
 RUNS = (1, 2, 3)
@@ -146,18 +146,20 @@ class World:
         ((entry, reduction),) = pipeline.entries()
         selection = select(entry, reduction, plugins)
         plan = _begun(self, entry, reduction, plugins)
-        chunks = _chunks(plan, selection)
+        chunks = _iter_chunks(plan, selection)
         return {
-            int(observation.obs_id): plan.keeper.key(chunk)
+            int(observation.obs_id): plan.entry_cache.key(chunk)
             for chunk in chunks
             for observation in chunk.observations
         }
 
 
-def _begun(world: World, entry: str, reduction: Reduction, plugins: Plugins) -> _Begun:
+def _begun(world: World, entry: str, reduction: Reduction, plugins: Plugins) -> _EntryReduction:
     reduction = reduction.with_name(entry)
-    keeper = EntryCache.of(Cache(world.folder, b""), reduction, reduction.make, plugins.catalog)
-    return _Begun(entry, reduction, reduction.make, (), keeper, None)
+    entry_cache = EntryCache.of(
+        Cache(world.folder, b""), reduction, reduction.make, plugins.catalog
+    )
+    return _EntryReduction(entry, reduction, reduction.make, (), entry_cache, None)
 
 
 def _plugins(world: World) -> Plugins:
@@ -274,8 +276,8 @@ def _comment_in_index(world: World) -> None:
 Change = Callable[[World], Any]
 
 CHANGES: dict[str, tuple[Change, frozenset[int]]] = {
-    **{path: (_set(f"data.hess.{path}", text), ALL) for path, text in OPTIONS.items()},
-    **{path: (_set(path, text), NONE) for path, text in NO_OPTIONS.items()},
+    **{path: (_set(f"data.hess.{path}", value), ALL) for path, value in OPTIONS.items()},
+    **{path: (_set(path, value), NONE) for path, value in NO_OPTIONS.items()},
     **{f"row of run {run}": (_row(run), frozenset({run})) for run in RUNS},
     **{f"HDU of run {run}": (_hdu(run), frozenset({run})) for run in RUNS},
     "region file": (_text("sources.reg"), ALL),
@@ -304,11 +306,11 @@ def concerned(
     return {run for run in RUNS if after[run] != keys[run]}
 
 
-@pytest.mark.parametrize("what", CHANGES)
+@pytest.mark.parametrize("change_name", CHANGES)
 def test_any_single_change_is_seen_by_the_chunks_that_it_concerns_and_by_no_other(
-    what: str, before: tuple[World, dict[int, str]], tmp_path_factory: pytest.TempPathFactory
+    change_name: str, before: tuple[World, dict[int, str]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    change, expected = CHANGES[what]
+    change, expected = CHANGES[change_name]
     assert concerned(before, change, tmp_path_factory) == expected
 
 
@@ -343,9 +345,11 @@ def test_another_version_of_what_does_the_numbers_makes_all_anew(
     package: str, before: tuple[World, dict[int, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world, keys = before
-    known = skyred.run.cache.keys.version
+    real_version = skyred.run.cache.keys.version
     monkeypatch.setattr(
-        skyred.run.cache.keys, "version", lambda name: "9" if name == package else known(name)
+        skyred.run.cache.keys,
+        "version",
+        lambda name: "9" if name == package else real_version(name),
     )
     after = world.keys()
     assert all(after[run] != keys[run] for run in RUNS)
@@ -358,8 +362,8 @@ def test_source_that_changed_after_it_was_imported_is_not_cached(tmp_path: Path)
     path.write_text("FACTOR = 2\n")
     os.utime(path, (2**33, 2**33))
     reduction = world.pipeline(plugins).data["hess"].with_name("hess")
-    keeper = EntryCache.of(Cache(tmp_path, b""), reduction, reduction.make, plugins.catalog)
-    assert keeper.recipe is None
+    entry_cache = EntryCache.of(Cache(tmp_path, b""), reduction, reduction.make, plugins.catalog)
+    assert entry_cache.recipe is None
 
 
 def test_a_file_that_changes_while_chunks_are_made_spoils_what_is_kept_of_them(
@@ -372,10 +376,10 @@ def test_a_file_that_changes_while_chunks_are_made_spoils_what_is_kept_of_them(
     plugins = _plugins(world)
     reduction = world.pipeline(plugins).data["hess"].with_name("hess")
     (tmp_path / "chunks").mkdir()
-    keeper = EntryCache.of(
+    entry_cache = EntryCache.of(
         Cache(tmp_path / "chunks", b"s"), reduction, reduction.make, plugins.catalog
     )
     _text("sources.reg")(world)
-    keeper.put("ab" * 32, Partial(np.ones(3), (Outcome("hess", 1, "made"),)))
-    assert not keeper.holds("ab" * 32)
+    entry_cache.put("ab" * 32, Partial(np.ones(3), (Outcome("hess", 1, "made"),)))
+    assert not entry_cache.contains("ab" * 32)
     assert "changed meanwhile" in caplog.text

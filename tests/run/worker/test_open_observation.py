@@ -20,7 +20,7 @@ class Pair:
     """An observation as gammapy reads it, and the same after its archive is gone."""
 
     read: Observation
-    held: Observation
+    in_memory: Observation
 
 
 @pytest.fixture(scope="module", params=["hess", "simulated"])
@@ -32,14 +32,14 @@ def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         pytest.skip("needs $GAMMAPY_DATA/hess-dl3-dr1")
     else:
         _copy_run(23523, folder)
-    kept = folder.with_name("kept")
-    shutil.copytree(folder, kept)
+    kept_folder = folder.with_name("kept")
+    shutil.copytree(folder, kept_folder)
     store = DataStore.from_dir(folder)
     (run,) = run_inputs(store.hdu_table, store.obs_table)
     own = store.obs(run.obs_id)
-    held = opened(own, inspect_run(run).hdus)
+    in_memory = opened(own, inspect_run(run).hdus)
     shutil.rmtree(folder)  # whatever is read from here on is in memory
-    return Pair(DataStore.from_dir(kept).obs(run.obs_id), held)
+    return Pair(DataStore.from_dir(kept_folder).obs(run.obs_id), in_memory)
 
 
 def _copy_run(obs_id: int, folder: Path) -> None:
@@ -47,48 +47,49 @@ def _copy_run(obs_id: int, folder: Path) -> None:
     hdus = store.hdu_table[store.hdu_table["OBS_ID"] == obs_id]
     table = store.obs_table[store.obs_table["OBS_ID"] == obs_id]
     for row in hdus:
-        place = folder / str(row["FILE_DIR"]).strip() / str(row["FILE_NAME"]).strip()
-        place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(plain.archive() / place.relative_to(folder), place)
-    for name, held in (("hdu", hdus), ("obs", table)):
-        held.write(folder / f"{name}-index.fits.gz")
+        path = folder / str(row["FILE_DIR"]).strip() / str(row["FILE_NAME"]).strip()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(plain.archive() / path.relative_to(folder), path)
+    for name, index in (("hdu", hdus), ("obs", table)):
+        index.write(folder / f"{name}-index.fits.gz")
 
 
 @pytest.mark.parametrize("name", ["aeff", "edisp", "psf", "bkg"])
 def test_responses_are_the_same(pair: Pair, name: str) -> None:
-    read, held = getattr(pair.read, name), getattr(pair.held, name)
-    assert type(held) is type(read)
-    assert held.unit == read.unit
-    assert held.axes.names == read.axes.names
+    read, in_memory = getattr(pair.read, name), getattr(pair.in_memory, name)
+    assert type(in_memory) is type(read)
+    assert in_memory.unit == read.unit
+    assert in_memory.axes.names == read.axes.names
     assert all(
-        np.array_equal(held.axes[axis].edges, read.axes[axis].edges) for axis in read.axes.names
+        np.array_equal(in_memory.axes[axis].edges, read.axes[axis].edges)
+        for axis in read.axes.names
     )
-    np.testing.assert_array_equal(held.data, read.data)
+    np.testing.assert_array_equal(in_memory.data, read.data)
 
 
 def test_the_background_keeps_its_alignment(pair: Pair) -> None:
-    assert pair.held.bkg.fov_alignment == pair.read.bkg.fov_alignment
+    assert pair.in_memory.bkg.fov_alignment == pair.read.bkg.fov_alignment
 
 
 def test_events_are_the_same(pair: Pair) -> None:
-    read, held = pair.read.events, pair.held.events
-    assert held.table.colnames == read.table.colnames
-    np.testing.assert_array_equal(held.energy, read.energy)
-    np.testing.assert_array_equal(held.radec.ra, read.radec.ra)
-    np.testing.assert_array_equal(held.time.mjd, read.time.mjd)
+    read, in_memory = pair.read.events, pair.in_memory.events
+    assert in_memory.table.colnames == read.table.colnames
+    np.testing.assert_array_equal(in_memory.energy, read.energy)
+    np.testing.assert_array_equal(in_memory.radec.ra, read.radec.ra)
+    np.testing.assert_array_equal(in_memory.time.mjd, read.time.mjd)
 
 
 def test_times_pointing_and_description_are_the_same(pair: Pair) -> None:
-    read, held = pair.read, pair.held
-    np.testing.assert_array_equal(held.gti.time_start.mjd, read.gti.time_start.mjd)
-    np.testing.assert_array_equal(held.gti.time_stop.mjd, read.gti.time_stop.mjd)
-    assert held.observation_live_time_duration == read.observation_live_time_duration
-    ours, theirs = (each.get_pointing_icrs(read.tmid) for each in (held, read))
+    read, in_memory = pair.read, pair.in_memory
+    np.testing.assert_array_equal(in_memory.gti.time_start.mjd, read.gti.time_start.mjd)
+    np.testing.assert_array_equal(in_memory.gti.time_stop.mjd, read.gti.time_stop.mjd)
+    assert in_memory.observation_live_time_duration == read.observation_live_time_duration
+    ours, theirs = (observation.get_pointing_icrs(read.tmid) for observation in (in_memory, read))
     assert ours.separation(theirs).deg == 0
-    ours, theirs = (each.meta.to_header() for each in (held, read))
+    ours, theirs = (observation.meta.to_header() for observation in (in_memory, read))
     assert ours | {"CREATED": ""} == theirs | {"CREATED": ""}  # when it was asked for
 
 
 def test_parts_are_read_once(pair: Pair) -> None:
-    assert pair.held.aeff is pair.held.aeff
-    assert pair.held.available_irfs == pair.read.available_irfs
+    assert pair.in_memory.aeff is pair.in_memory.aeff
+    assert pair.in_memory.available_irfs == pair.read.available_irfs

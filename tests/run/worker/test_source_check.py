@@ -5,7 +5,7 @@ import pytest
 
 from fault_injection.killing_maker import Killer, chunks
 from skyred.errors import EngineError
-from skyred.run.cache import code_of, links
+from skyred.run.cache import code_of, components_of
 from skyred.run.worker import Chunk, reduce_chunk
 
 
@@ -16,11 +16,13 @@ def chunk() -> Chunk:
 
 
 def test_the_same_source_makes_it(chunk: Chunk) -> None:
-    code = code_of(type(each) for each in links(chunk.reduction, chunk.makers))
+    code = code_of(type(component) for component in components_of(chunk.reduction, chunk.makers))
     done = reduce_chunk(attrs.evolve(chunk, code=code))
-    assert {each.status for each in done.outcomes} == {"made"}
+    assert {outcome.status for outcome in done.outcomes} == {"made"}
 
 
 def test_other_source_is_told_and_makes_nothing(chunk: Chunk) -> None:
-    with pytest.raises(EngineError, match=r"a worker has other source .* start the workers anew"):
+    with pytest.raises(
+        EngineError, match=r"a worker has different source code .* restart the workers"
+    ):
         reduce_chunk(attrs.evolve(chunk, code=("0" * 64,)))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from skyred.hookspecs import hookimpl
-from skyred.io.disk import gave_out
+from skyred.io.disk import disk_failure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,7 +34,7 @@ def skyred_run_finished(run: Run, report: Report) -> None:
         try:
             save(partial(plot, name), run.folder / "plots" / f"{name}.png")
         except Exception as error:  # one picture must not cost the others
-            if gave_out(error):  # half a picture
+            if disk_failure(error):  # half a picture
                 raise
             faults.append(f"{name}: {type(error).__name__}: {error}")
     if faults:

@@ -1,4 +1,4 @@
-"""Plotting: what all pictures share, and the pictures of datasets; knows gammapy's objects only."""
+"""Plotting functions for maps, spectra and datasets, independent of skyred's other packages."""
 
 from skyred.products.plotting.datasets import dataset_pictures
 from skyred.products.plotting.sky import (

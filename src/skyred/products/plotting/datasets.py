@@ -1,4 +1,4 @@
-"""The pictures of datasets: the smoothed counts of a map."""
+"""The pictures of datasets: counts maps and spectra."""
 
 from __future__ import annotations
 
@@ -16,9 +16,18 @@ SMOOTHING = "0.05 deg"
 
 
 def dataset_pictures(dataset: Any) -> dict[str, Callable[..., Axes]]:
-    """Give what draws each picture of a dataset, by what is put in front of its name.
+    """Return the functions that draw a dataset.
 
-    Each takes the axes to draw into, or makes its own.
+    Parameters
+    ----------
+    dataset : Dataset
+        The dataset.
+
+    Returns
+    -------
+    dict of str to callable
+        The functions by the prefix of the picture's name. Each takes the axes to draw on as `ax`;
+        those of a new figure by default.
     """
     geom = getattr(getattr(dataset, "counts", None), "geom", None)
     if geom is None:
@@ -29,7 +38,20 @@ def dataset_pictures(dataset: Any) -> dict[str, Callable[..., Axes]]:
 
 
 def draw_counts(dataset: Any, ax: Axes | None = None) -> Axes:
-    """Draw the counts of a map dataset, smoothed with a Gaussian."""
+    """Draw the counts of a map dataset, smoothed with a Gaussian.
+
+    Parameters
+    ----------
+    dataset : MapDataset
+        The dataset.
+    ax : matplotlib axes, optional
+        The axes to draw on; those of a new figure by default.
+
+    Returns
+    -------
+    matplotlib axes
+        The axes.
+    """
     counts = dataset.counts if dataset.mask is None else dataset.counts * dataset.mask
     image = counts.sum_over_axes(keepdims=False).smooth(SMOOTHING)
     ax = draw_map(image, ax, f"Counts per pixel (smoothed, {SMOOTHING})", cmap=SEQUENTIAL, vmin=0)

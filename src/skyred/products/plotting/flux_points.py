@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from gammapy.modeling.models import SpectralModel
     from matplotlib.axes import Axes
 
-RANGE_OF_SYMLOG = 20  # largest flux in units of the median error, above which decades are drawn
+RANGE_OF_SYMLOG = 20  # the scale is symlog above this ratio of highest flux to median error
 
 
 def draw_flux_points(
@@ -29,25 +29,25 @@ def draw_flux_points(
     spectral : gammapy.modeling.models.SpectralModel or None
         The fitted spectrum, with its covariance.
     title : str
-        The source.
+        The name of the source.
     ax : matplotlib axes, optional
-        Where to draw; a new figure by default.
+        The axes to draw on; those of a new figure by default.
 
     Returns
     -------
     matplotlib axes
-        Its flux axis is logarithmic, unless a flux, a limit or the model is not positive: then it
-        is linear, or linear around zero only, where the fluxes span decades.
+        The flux axis is logarithmic, unless a flux, a limit or the model is not positive: then it
+        is linear, or symlog if the fluxes span decades.
     """
     import matplotlib.pyplot as plt
 
     if ax is None:
         _, ax = plt.subplots(figsize=(6.4, 4.8), layout="constrained")
-    shown = _with_limits(flux)
-    shown.plot(ax=ax, sed_type="e2dnde", color="black", label="flux points")
+    drawn = _with_limits(flux)
+    drawn.plot(ax=ax, sed_type="e2dnde", color="black", label="flux points")
     if spectral is not None:
         _draw_model(spectral, ax, flux.energy_axis.bounds)
-    _set_scale(ax, shown, spectral)
+    _set_scale(ax, drawn, spectral)
     ax.set_xlabel(f"Energy [{ax.xaxis.get_units()}]")
     ax.set_ylabel(f"$E^2\\,dN/dE$ [{u.Unit(ax.yaxis.get_units()):latex_inline}]")
     # the legend lies between title and axes, where it hides no point
@@ -58,17 +58,17 @@ def draw_flux_points(
 
 def _with_limits(flux: FluxPoints) -> FluxPoints:
     """Return the flux points, with limits also for bins that have a limit but no best flux."""
-    shown = flux.copy()
+    drawn = flux.copy()
     if flux.has_ul:
         only_limit = np.isnan(flux.norm.data) & np.isfinite(flux.norm_ul.data)
-        shown.is_ul = flux.is_ul.data.astype(bool) | only_limit
-    return shown
+        drawn.is_ul = flux.is_ul.data.astype(bool) | only_limit
+    return drawn
 
 
 def _draw_model(spectral: SpectralModel, ax: Axes, bounds: u.Quantity) -> None:
     style: dict[str, Any] = {"ax": ax, "energy_bounds": bounds, "sed_type": "e2dnde"}
     with warnings.catch_warnings():
-        # gammapy sets the units of the axes each time it draws; they are the same
+        # gammapy sets the units of the axes each time it draws, to the same ones
         warnings.filterwarnings("ignore", message="This axis already has a converter")
         spectral.plot(color="tab:blue", label="fitted model", **style)
         spectral.plot_error(facecolor="tab:blue", alpha=0.25, **style)

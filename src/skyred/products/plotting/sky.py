@@ -1,4 +1,4 @@
-"""Sky maps as pictures: what those of datasets and of products share."""
+"""Pictures of sky maps, and their colours, markers and labels."""
 
 from __future__ import annotations
 
@@ -11,25 +11,30 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COLOURS = ("black", "tab:blue", "tab:orange", "tab:green", "tab:red", "tab:purple")
-MARKERS = ("o", "s", "D", "^", "v", "P")  # with the colours: told apart in greyscale too
-SEQUENTIAL = "viridis"  # rises in lightness, so it survives greyscale
-DIVERGING = "RdBu_r"  # symmetric about zero; white is "nothing there"
-SIGMAS = (-5.0, -3.0, 3.0, 5.0)  # where lines are drawn
+MARKERS = ("o", "s", "D", "^", "v", "P")  # distinguish the colours in greyscale
+SEQUENTIAL = "viridis"  # lightness increases monotonically, also in greyscale
+DIVERGING = "RdBu_r"  # symmetric about zero, which is white
+SIGMAS = (-5.0, -3.0, 3.0, 5.0)  # levels of the contours
 
 
 def draw_map(image: WcsNDMap, ax: Axes | None, label: str, **style: Any) -> Axes:
-    """Draw a sky image with a colour bar, its axes labelled with frame and unit.
+    """Draw a sky image with a colour bar, and label its axes with frame and unit.
 
     Parameters
     ----------
     image : WcsNDMap
         An image without energy axis.
-    ax : matplotlib axes, optional
-        Where to draw; a new figure by default.
+    ax : matplotlib axes or None
+        The axes to draw on; None for those of a new figure.
     label : str
-        What the colours mean, with unit.
-    **style
+        The label of the colour bar, with unit.
+    **style : object
         Passed to ``imshow``.
+
+    Returns
+    -------
+    matplotlib axes
+        The axes.
     """
     import matplotlib.pyplot as plt
 
@@ -46,20 +51,46 @@ def draw_map(image: WcsNDMap, ax: Axes | None, label: str, **style: Any) -> Axes
 def draw_signed(image: WcsNDMap, ax: Axes | None, label: str, limit: float) -> Axes:
     """Draw a sky image of significances from -`limit` to `limit` sigma.
 
-    Lines at 3 and 5 sigma, dashed at -3 and -5, tell the signs apart without colours.
+    Contours at 3 and 5 sigma, dashed at -3 and -5, show the signs without colours.
+
+    Parameters
+    ----------
+    image : WcsNDMap
+        An image of significances.
+    ax : matplotlib axes or None
+        The axes to draw on; None for those of a new figure.
+    label : str
+        The label of the colour bar.
+    limit : float
+        The end of the colour scale in sigma.
+
+    Returns
+    -------
+    matplotlib axes
+        The axes.
     """
     style: dict[str, Any] = {"vmin": -limit, "vmax": limit, "interpolation": "none"}
     ax = draw_map(image, ax, label, cmap=DIVERGING, **style)
     values = np.nan_to_num(image.data)
-    levels = [level for level in SIGMAS if values.min() < level < values.max()]
+    levels = [
+        contour_level for contour_level in SIGMAS if values.min() < contour_level < values.max()
+    ]
     if levels:
-        dashes = ["dashed" if level < 0 else "solid" for level in levels]
+        dashes = ["dashed" if contour_level < 0 else "solid" for contour_level in levels]
         ax.contour(values, levels, colors="black", linewidths=0.6, linestyles=dashes)
     return ax
 
 
 def label_sky(ax: Axes, frame: str) -> None:
-    """Label the axes of a picture of the sky with frame and unit."""
+    """Label the axes of a sky picture with frame and unit.
+
+    Parameters
+    ----------
+    ax : matplotlib axes
+        The axes, a `WCSAxes`.
+    frame : str
+        The frame: galactic, else equatorial.
+    """
     names = ("Right ascension", "Declination")
     if frame == "galactic":
         names = ("Galactic longitude", "Galactic latitude")
@@ -70,11 +101,35 @@ def label_sky(ax: Axes, frame: str) -> None:
 
 
 def energy_text(energies: Any) -> str:
-    """Write an energy range: '1 TeV to 10 TeV'."""
+    """Return an energy range as text: '1 TeV to 10 TeV'.
+
+    Parameters
+    ----------
+    energies : Quantity
+        The edges of the energy axis.
+
+    Returns
+    -------
+    str
+        The text.
+    """
     low, high = energies[0], energies[-1]
     return f"{low.value:.3g} {low.unit} to {high.value:.3g} {high.unit}"
 
 
 def bin_style(number: int) -> tuple[str, str]:
-    """Give the colour and the marker of one of several bins of energy."""
+    """Return the colour and the marker of an energy bin.
+
+    Parameters
+    ----------
+    number : int
+        The index of the bin.
+
+    Returns
+    -------
+    colour : str
+        The colour.
+    marker : str
+        The marker.
+    """
     return COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]

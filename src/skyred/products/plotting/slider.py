@@ -1,4 +1,4 @@
-"""Sky maps by energy, with a slider in a notebook."""
+"""Sky maps by energy, with a slider in notebooks."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ if TYPE_CHECKING:
 
 
 def draw_slider(cube: WcsNDMap, label: str, **style: Any) -> None:
-    """Draw the image of a cube that gammapy's slider chooses, with a colour bar.
+    """Draw the images of a cube with gammapy's energy slider and a colour bar.
 
     Parameters
     ----------
     cube : WcsNDMap
         A map with an energy axis.
     label : str
-        What the colours mean, with unit.
-    **style
+        The label of the colour bar, with unit.
+    **style : object
         Passed to ``imshow``.
 
     Raises
@@ -33,7 +33,7 @@ def draw_slider(cube: WcsNDMap, label: str, **style: Any) -> None:
     import matplotlib.pyplot as plt
 
     plt.figure()  # gammapy draws over the current one
-    # not gammapy's default "sqrt": it is for counts, and a significance can be negative
+    # gammapy's default "sqrt" is for counts; a significance can be negative
     cube.plot_interactive(
         stretch="linear", add_cbar=True, kwargs_colorbar={"label": label}, **style
     )

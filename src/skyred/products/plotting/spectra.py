@@ -1,4 +1,4 @@
-"""The pictures of spectra: counts by energy, and the on and off regions on the sky."""
+"""The pictures of spectrum datasets: counts by energy, and the on and off regions on the sky."""
 
 from __future__ import annotations
 
@@ -20,7 +20,18 @@ ON, OFF = "tab:red", "tab:blue"
 
 
 def spectrum_pictures(dataset: Any) -> dict[str, Callable[..., Axes]]:
-    """Give what draws each picture of a spectrum."""
+    """Return the functions that draw a spectrum dataset.
+
+    Parameters
+    ----------
+    dataset : SpectrumDataset
+        The dataset.
+
+    Returns
+    -------
+    dict of str to callable
+        The functions by the prefix of the picture's name.
+    """
     pictures: dict[str, Callable[..., Axes]] = {"counts": partial(draw_counts_spectrum, dataset)}
     if _off_regions(dataset):
         pictures["regions"] = partial(draw_regions, dataset)
@@ -28,7 +39,20 @@ def spectrum_pictures(dataset: Any) -> dict[str, Callable[..., Axes]]:
 
 
 def draw_counts_spectrum(dataset: Any, ax: Axes | None = None) -> Axes:
-    """Draw counts, background, excess and what models predict of it; what is not used is grey."""
+    """Draw counts, background, excess and the predicted excess; bins that are not used are grey.
+
+    Parameters
+    ----------
+    dataset : SpectrumDataset
+        The dataset.
+    ax : matplotlib axes, optional
+        The axes to draw on; those of a new figure by default.
+
+    Returns
+    -------
+    matplotlib axes
+        The axes.
+    """
     import matplotlib.pyplot as plt
     from gammapy.maps import MapAxis
 
@@ -64,13 +88,13 @@ def _by_energy(counts: RegionNDMap) -> Any:
 def _draw_excess(dataset: Any, ax: Axes, axis: MapAxis, counts: Any) -> None:
     background = _by_energy(dataset.background)
     ax.stairs(background, axis.edges.value, color=OFF, label="background", linestyle="--")
-    # Poisson errors of the counts, and of the off counts, each of which stands for alpha
+    # Poisson errors of the counts, and of the off counts, which are scaled by alpha
     alpha = _by_energy(dataset.alpha) if hasattr(dataset, "alpha") else 0.0
     error = np.sqrt(counts + alpha * background)
-    some = error > 0
+    has_error = error > 0
     ax.errorbar(
-        axis.center.value[some], (counts - background)[some], error[some], fmt="o", color="black",
-        markersize=4, label="excess",
+        axis.center.value[has_error], (counts - background)[has_error], error[has_error], fmt="o",
+        color="black", markersize=4, label="excess",
     )  # fmt: skip
 
 
@@ -81,20 +105,33 @@ def _shade_unused(dataset: Any, ax: Axes, edges: Any) -> None:
     label = "not used"
     for low, high in zip(edges[:-1][unused], edges[1:][unused], strict=True):
         ax.axvspan(low, high, color="0.9", linewidth=0, zorder=-1, label=label)
-        label = "_"  # one entry in the legend is enough
+        label = "_"  # only one entry in the legend
 
 
 def draw_regions(dataset: Any, ax: Axes | None = None) -> Axes:
-    """Draw the on region, its off regions, and where the telescopes pointed, on the sky."""
+    """Draw the on region, its off regions and the pointings on the sky.
+
+    Parameters
+    ----------
+    dataset : SpectrumDatasetOnOff
+        The dataset.
+    ax : matplotlib axes, optional
+        The axes to draw on; those of a new figure by default.
+
+    Returns
+    -------
+    matplotlib axes
+        The axes.
+    """
     import matplotlib.pyplot as plt
 
     on, off, pointings = dataset.counts.geom.region, _off_regions(dataset), _pointings(dataset)
-    geom = _field([on, *off])
+    geom = _field_of_view([on, *off])
     if ax is None:
         figure = plt.figure(figsize=(5.6, 5.2), layout="constrained")
         ax = figure.add_subplot(projection=geom.wcs)
-    _draw([on], ax, geom, color=ON, label="on region", fill=True)
-    _draw(off, ax, geom, color=OFF, label="off regions", fill=False)
+    _draw_regions_of([on], ax, geom, color=ON, label="on region", fill=True)
+    _draw_regions_of(off, ax, geom, color=OFF, label="off regions", fill=False)
     if pointings is not None:
         ax.plot(*geom.wcs.world_to_pixel(pointings), "+k", markersize=10, label="pointing")
     label_sky(ax, geom.frame)
@@ -107,7 +144,7 @@ def draw_regions(dataset: Any, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def _draw(regions: Iterable[SkyRegion], ax: Axes, geom: WcsGeom, **style: Any) -> None:
+def _draw_regions_of(regions: Iterable[SkyRegion], ax: Axes, geom: WcsGeom, **style: Any) -> None:
     from regions import PointSkyRegion
 
     color, fill = style["color"], style["fill"]
@@ -123,14 +160,14 @@ def _draw(regions: Iterable[SkyRegion], ax: Axes, geom: WcsGeom, **style: Any) -
 
 
 def _off_regions(dataset: Any) -> list[SkyRegion]:
-    """Give the off regions; a stack has none left, and of phases they are the on region."""
+    """Return the off regions: none for a stack, or if they are the on region (as for phases)."""
     from gammapy.utils.regions import compound_region_to_regions
 
     counts_off = getattr(dataset, "counts_off", None)
     if counts_off is None or counts_off.geom.region is None:
         return []
-    found = list(compound_region_to_regions(counts_off.geom.region))
-    return [each for each in found if repr(each) != repr(dataset.counts.geom.region)]
+    regions = list(compound_region_to_regions(counts_off.geom.region))
+    return [region for region in regions if repr(region) != repr(dataset.counts.geom.region)]
 
 
 def _pointings(dataset: Any) -> SkyCoord | None:
@@ -142,14 +179,14 @@ def _pointings(dataset: Any) -> SkyCoord | None:
     return SkyCoord(*(np.ravel(table[name].data) for name in ("RA_PNT", "DEC_PNT")), unit="deg")
 
 
-def _field(regions: list[SkyRegion]) -> WcsGeom:
-    """Give a field of view that holds all regions, with the half of it again around them."""
+def _field_of_view(regions: list[SkyRegion]) -> WcsGeom:
+    """Return a field of view of all regions, enlarged by a quarter."""
     from astropy.coordinates import SkyCoord
     from gammapy.maps import RegionGeom, WcsGeom
 
-    whole = RegionGeom.from_regions(regions)
-    around = whole.to_wcs_geom(width_min="0.5 deg")
-    width = 1.25 * around.width.max()
-    center = SkyCoord(around.center_skydir)
+    region_geom = RegionGeom.from_regions(regions)
+    bounding_geom = region_geom.to_wcs_geom(width_min="0.5 deg")
+    width = 1.25 * bounding_geom.width.max()
+    center = SkyCoord(bounding_geom.center_skydir)
     return WcsGeom.create(skydir=center, width=width, binsz=width / 400, proj="TAN",
-                          frame=around.frame)  # fmt: skip
+                          frame=bounding_geom.frame)  # fmt: skip

@@ -1,7 +1,7 @@
-"""The cache: chunks of observations that were reduced before, kept between runs."""
+"""The cache of reduced chunks of observations, shared between runs."""
 
 from skyred.run.cache.code import NoCacheError
-from skyred.run.cache.keys import Recipe, chunk_key, code_of, links, sums_of
+from skyred.run.cache.keys import Recipe, chunk_key, code_of, components_of, sums_of
 from skyred.run.cache.store import Cache, CachedEntry, default_folder, is_off
 
 __all__ = [
@@ -11,8 +11,8 @@ __all__ = [
     "Recipe",
     "chunk_key",
     "code_of",
+    "components_of",
     "default_folder",
     "is_off",
-    "links",
     "sums_of",
 ]

@@ -1,4 +1,4 @@
-"""Keys: digests of everything that a reduced chunk depends on."""
+"""Cache keys: digests of everything that a reduced chunk depends on."""
 
 from __future__ import annotations
 
@@ -23,111 +23,176 @@ PACKAGES = ("skyred", "gammapy", "numpy", "scipy", "astropy", "regions")
 
 @attrs.frozen
 class Recipe:
-    """All that a chunk depends on beside its observations.
+    """Everything that a reduced chunk depends on, except its observations.
 
-    These are geometry, makers and stacker as they are prepared, with all options; whose they are,
-    and their source; the files that they read; and the versions of what does the numbers. What
-    is done before (selection) and after (fit range, models) plays no part.
+    This comprises the prepared geometry, makers and stacker with all their options; their plugins
+    and source code; the files that they read; and the versions of the numerical packages. The steps
+    before (selection) and after (fit range, models) play no part.
 
     Parameters
     ----------
-    held : tuple of Fields
-        Geometry, makers and stacker, and all that they hold.
+    components : tuple of Fields
+        Geometry, makers and stacker, and all objects nested in them.
     digest : str
         The digest.
     files : Hashable
         The sha256 of the files that they read.
     code : tuple of str
-        Digests of their source, and versions: where they work they are to be the same.
+        Digests of their source code, and versions: these must be the same in workers.
     """
 
-    held: tuple[Fields, ...] = attrs.field(repr=False)
+    components: tuple[Fields, ...] = attrs.field(repr=False)
     digest: str
     files: Hashable = attrs.field(repr=False)
     code: tuple[str, ...] = attrs.field(repr=False)
 
     @classmethod
     def of(cls, reduction: Reduction, makers: Iterable[Maker], catalog: Catalog) -> Self:
-        """Give the recipe of a reduction, as it is prepared.
+        """Return the recipe of a prepared reduction.
+
+        Parameters
+        ----------
+        reduction : Reduction
+            The data entry, with its stacker prepared.
+        makers : iterable of Maker
+            The prepared makers.
+        catalog : Catalog
+            The catalog that knows the plugins of the components.
+
+        Returns
+        -------
+        Recipe
+            The recipe.
 
         Raises
         ------
         NoCacheError
-            If something of it cannot be put into a digest, with the reason.
+            If some part of it has no digest, with the reason.
         """
-        held = links(reduction, makers)
-        files = tuple(_contents(held))
+        components = components_of(reduction, makers)
+        files = tuple(_iter_file_digests(components))
         try:
-            keys = tuple(link.key() for link in held)
+            keys = tuple(component.key() for component in components)
         except ConfigError as error:
             raise NoCacheError(error.problems[0].message) from None
-        code = code_of(type(each) for each in held)
-        owners = tuple(_owner(each, catalog) for each in held if isinstance(each, Component))
-        whole = (keys, reduction.on_fault, code, owners, files)
-        return cls(held, digest(whole), files, code)
+        code = code_of(type(component) for component in components)
+        owners = tuple(
+            _owner_key(component, catalog)
+            for component in components
+            if isinstance(component, Component)
+        )
+        content = (keys, reduction.on_fault, code, owners, files)
+        return cls(components, digest(content), files, code)
 
-    def holds_still(self) -> bool:
-        """Say whether the files that are read are what they were when the recipe was made."""
-        return tuple(_contents(self.held)) == self.files
+    def files_unchanged(self) -> bool:
+        """Return whether the files that components read are unchanged since the recipe was created.
+
+        Returns
+        -------
+        bool
+            Whether all digests are the same.
+        """
+        return tuple(_iter_file_digests(self.components)) == self.files
 
 
-def links(reduction: Reduction, makers: Iterable[Maker]) -> tuple[Fields, ...]:
-    """Give all that makes a chunk: geometry, makers, stacker, and what they hold."""
-    first = (reduction.geometry, *reduction.make, *makers, reduction.stack)
-    return tuple(each for link in first for _, each in walk(link))
+def components_of(reduction: Reduction, makers: Iterable[Maker]) -> tuple[Fields, ...]:
+    """Return the components that produce a chunk, with all objects nested in them.
+
+    Parameters
+    ----------
+    reduction : Reduction
+        The data entry.
+    makers : iterable of Maker
+        The prepared makers.
+
+    Returns
+    -------
+    tuple of Fields
+        Geometry, makers, stacker and the objects nested in each.
+    """
+    roots = (reduction.geometry, *reduction.make, *makers, reduction.stack)
+    return tuple(component for root in roots for _, component in walk(root))
 
 
 def code_of(classes: Iterable[type[Fields]]) -> tuple[str, ...]:
-    """Give digests of the source behind classes, and the versions of what does the numbers.
+    """Return the digests of the source code of classes, and the versions of the numerical packages.
+
+    Parameters
+    ----------
+    classes : iterable of type
+        The classes.
+
+    Returns
+    -------
+    tuple of str
+        Digests and versions.
 
     Raises
     ------
     NoCacheError
-        If there is no source, or it was changed after it was imported.
+        If there is no source code, or it was changed after it was imported.
     """
-    # without the names of modules: what is __main__ here has another one in a worker
+    # without module names: the module __main__ has a different name in a worker
     digests = sorted(code_digests(dict.fromkeys(classes)).values())
     versions = [f"{name} {version(name)}" for name in PACKAGES]
     return (*digests, *versions, f"python {platform.python_version()}")
 
 
 def chunk_key(recipe: Recipe, runs: Iterable[RunInput], sums: Mapping[Path, str]) -> str:
-    """Give the key of a chunk of runs.
+    """Return the cache key of a chunk of runs.
 
     Parameters
     ----------
     recipe : Recipe
-        What they are made with.
+        The recipe of the reduction.
     runs : sequence of RunInput
         The runs, in order.
     sums : mapping of Path to str
         The sha256 of their files.
+
+    Returns
+    -------
+    str
+        The key, a hexadecimal sha256.
     """
-    return digest((recipe.digest, tuple(_run(run, sums) for run in runs)))
+    return digest((recipe.digest, tuple(_run_key(run, sums) for run in runs)))
 
 
 def sums_of(files: Iterable[Path]) -> dict[Path, str]:
-    """Take the sha256 of files; "" for one that cannot be read."""
+    """Compute the sha256 of files.
+
+    Parameters
+    ----------
+    files : iterable of Path
+        The files.
+
+    Returns
+    -------
+    dict of Path to str
+        The sha256 by file; "" for a file that cannot be read.
+    """
     return {path: sum_of(path) for path in dict.fromkeys(files)}
 
 
-def _run(run: RunInput, sums: Mapping[Path, str]) -> Hashable:
-    sources = tuple((each.kind, each.form, each.name, sums[each.path]) for each in run.sources)
-    row = tuple((name, repr(held)) for name, held in sorted(run.row.items()))
+def _run_key(run: RunInput, sums: Mapping[Path, str]) -> Hashable:
+    sources = tuple(
+        (source.kind, source.form, source.name, sums[source.path]) for source in run.sources
+    )
+    row = tuple((name, repr(value)) for name, value in sorted(run.row.items()))
     return (run.obs_id, sources, row)
 
 
-def _owner(component: Component, catalog: Catalog) -> Hashable:
+def _owner_key(component: Component, catalog: Catalog) -> Hashable:
     owner = catalog.owner(component)
     return None if owner is None else (owner.distribution, owner.version)
 
 
-def _contents(held: Iterable[Fields]) -> Iterator[Hashable]:
-    for each in held:
-        for _, place in locations(each):
-            yield tuple(sum_of(path) for path in _files(place))
+def _iter_file_digests(components: Iterable[Fields]) -> Iterator[Hashable]:
+    for component in components:
+        for _, location in locations(component):
+            yield tuple(sum_of(path) for path in _iter_files(location))
 
 
-def _files(place: Location) -> Iterator[Path]:
-    for path in place.matches():
+def _iter_files(location: Location) -> Iterator[Path]:
+    for path in location.matches():
         yield from sorted(path.rglob("*")) if path.is_dir() else [path]

@@ -1,4 +1,4 @@
-"""The secret that marks cache entries as this user's own: nothing else is ever unpickled."""
+"""The secret that authenticates cache entries as the user's own, before they are unpickled."""
 
 from __future__ import annotations
 
@@ -17,54 +17,75 @@ LENGTH = 32
 
 
 def secret_of_user() -> bytes:
-    """Give the user's secret, made when it is first asked for.
+    """Return the user's secret, created on first use.
 
-    It lies in the user's data folder, not in the cache: who can write to the cache, on a disk that
-    is shared, cannot make an entry that this user would read.
+    It is stored in the user's data folder, not in the cache: somebody who can write to the cache,
+    on a shared disk, cannot create an entry that this user would read.
+
+    Returns
+    -------
+    bytes
+        The secret.
 
     Raises
     ------
     CacheError
-        If others could have read or written it, or it can be neither read nor made.
+        If others could have read or written it, or it can be neither read nor created.
     """
-    return read_or_make(user_data_path("skyred") / "cache-secret")
+    return read_or_create(user_data_path("skyred") / "cache-secret")
 
 
-def read_or_make(path: Path) -> bytes:
-    """Give the secret that a file holds; make it if there is none."""
+def read_or_create(path: Path) -> bytes:
+    """Return the secret in a file; create it if there is none.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    bytes
+        The secret, of `LENGTH` bytes.
+
+    Raises
+    ------
+    CacheError
+        If others could have read or written it, or it can be neither read nor created.
+    """
     try:
         if not path.exists():
-            _make(path)
-        held = path.read_bytes()
+            _create(path)
+        secret = path.read_bytes()
         state = path.lstat()
     except OSError as error:
         raise CacheError(f"the cache's secret {path} cannot be used: {error.strerror}") from error
-    if wrong := _wrong(state) or ("" if len(held) == LENGTH else "is damaged"):
+    if fault := _find_fault(state) or ("" if len(secret) == LENGTH else "is damaged"):
         raise CacheError(
-            f"the cache's secret {path} {wrong}; remove it: a new one is made, and what was "
-            "cached with the old one is made anew"
+            f"the cache's secret {path} {fault}; remove it: a new one is created, and the "
+            "existing cache entries are computed again"
         )
-    return held
+    return secret
 
 
-def _make(path: Path) -> None:
+def _create(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
-    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(secrets.token_bytes(LENGTH))
-        with contextlib.suppress(FileExistsError):  # of two runs at once the first one wins
-            os.link(beside, path)
+        with contextlib.suppress(FileExistsError):  # of two concurrent runs the first one wins
+            os.link(part, path)
     finally:
-        beside.unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
 
 
-def _wrong(state: os.stat_result) -> str:
-    if not hasattr(os, "geteuid"):  # Windows: the user's folder is the user's alone
+def _find_fault(state: os.stat_result) -> str:
+    if not hasattr(os, "geteuid"):  # Windows: other users have no access to the user's folder
         return ""
     if not stat.S_ISREG(state.st_mode):
-        return "is no plain file"
+        return "is not a regular file"
     if state.st_uid != os.geteuid():
-        return "belongs to somebody else"
+        return "belongs to another user"
     return "can be read by others" if stat.S_IMODE(state.st_mode) & 0o077 else ""

@@ -1,4 +1,4 @@
-"""The store: values on disk under keys, verified before anything of them is read."""
+"""The cache on disk: pickled values under keys, authenticated before they are read."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ FORMAT = b"skyred cache 1"
 FOLDER = "SKYRED_CACHE_DIR"
 SWITCH = "SKYRED_CACHE"
 LIMIT = 20 * 10**9
-ROOM = 10**9
-"""Bytes that an entry must leave free on its disk: the run's own products need them more."""
+MIN_FREE = 10**9
+"""Bytes that an entry must leave free on its disk, for the products of the run."""
 
 _KEY = re.compile(r"[0-9a-f]{64}")
 _ABANDONED = 24 * 3600.0
@@ -50,11 +50,11 @@ class CachedEntry:
     path : Path
         Its file.
     size : int
-        Bytes.
+        Its size in bytes.
     used : float
-        When it was last written or read, in seconds since 1970.
+        The time when it was last written or read, in seconds since 1970.
     about : mapping
-        What it says of itself (data entry, runs); empty if it cannot be read.
+        Its description (data entry, runs); empty if it cannot be read.
     """
 
     key: str
@@ -66,21 +66,21 @@ class CachedEntry:
 
 @attrs.define
 class Cache:
-    """Values under keys, in a folder of the user's own.
+    """Values under keys, in a folder of the user.
 
-    A file holds a mark (HMAC-SHA256 with the user's secret, over key, description and value), the
-    description as JSON, and the pickled value. Nothing is unpickled before the mark is verified:
-    an entry that is damaged, that somebody else wrote, or that was moved under another key is
-    thrown away.
+    A file consists of a mark (HMAC-SHA256 with the user's secret, over key, description and value),
+    the description as JSON, and the pickled value. Nothing is unpickled before the mark is
+    verified: an entry that is damaged, was written by another user, or was moved to another key is
+    deleted.
 
     Parameters
     ----------
     folder : Path
-        Where the entries are.
+        The folder of the entries.
     secret : bytes
-        What marks them.
+        The secret of the mark.
     limit : int
-        Bytes that the cache may keep; those that were not used for longest go first.
+        The maximum size of the cache in bytes; the least recently used entries are removed first.
     """
 
     folder: Path
@@ -89,29 +89,54 @@ class Cache:
     _failed: bool = attrs.field(default=False, init=False)
 
     @classmethod
-    def open(cls, folder: str | Path | None = None, *, make: bool = True) -> Self:
-        """Open the cache in a folder, by default below the user's cache folder; `make` it or not.
+    def open(cls, folder: str | Path | None = None, *, create: bool = True) -> Self:
+        """Open the cache in a folder.
+
+        Parameters
+        ----------
+        folder : str or Path, optional
+            The folder; by default that of the environment or of the user.
+        create : bool
+            Whether the folder is created if it does not exist.
+
+        Returns
+        -------
+        Cache
+            The cache.
 
         Raises
         ------
         CacheError
-            If others can write there, or it cannot be made.
+            If others can write to the folder, or it cannot be created.
         """
-        place = (Path(folder) if folder else default_folder()).absolute() / "chunks"
+        chunk_folder = (Path(folder) if folder else default_folder()).absolute() / "chunks"
         try:
-            if make:
-                place.mkdir(mode=0o700, parents=True, exist_ok=True)
-            state = place.stat()
+            if create:
+                chunk_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            state = chunk_folder.stat()
         except OSError as error:
-            raise CacheError(f"the cache {place} cannot be used: {error.strerror}") from error
-        if wrong := _wrong(state):
             raise CacheError(
-                f"the cache {place} {wrong}; choose another with --cache, or remove it"
+                f"the cache {chunk_folder} cannot be used: {error.strerror}"
+            ) from error
+        if fault := _find_fault(state):
+            raise CacheError(
+                f"the cache {chunk_folder} {fault}; choose another with --cache, or remove it"
             )
-        return cls(place, secret_of_user())
+        return cls(chunk_folder, secret_of_user())
 
     def get(self, key: str) -> Any:
-        """Give the value under a key; None if there is none that can be trusted."""
+        """Return the value under a key.
+
+        Parameters
+        ----------
+        key : str
+            The key.
+
+        Returns
+        -------
+        object
+            The value; None if there is no authentic one.
+        """
         path = self._path(key)
         try:
             with path.open("rb") as stream:
@@ -123,90 +148,142 @@ class Cache:
         except FileNotFoundError:
             return None
         except Exception as error:  # unpickling raises whatever the classes raise
-            log.warning("the cache entry %s cannot be used, and is made again: %s", path, error)
-            _drop(path)
+            log.warning("the cache entry %s cannot be used, and is computed again: %s", path, error)
+            _delete(path)
             return None
         return value
 
-    def holds(self, key: str) -> bool:
-        """Say whether there is an entry, whatever it is worth."""
+    def contains(self, key: str) -> bool:
+        """Return whether there is an entry under a key.
+
+        Parameters
+        ----------
+        key : str
+            The key.
+
+        Returns
+        -------
+        bool
+            Whether there is a file, valid or not.
+        """
         return self._path(key).is_file()
 
     def put(self, key: str, value: Any, about: Mapping[str, Any]) -> None:
-        """Keep a value; a cache that cannot be written costs nothing but a warning."""
+        """Store a value; if that fails, log a warning and store nothing from then on.
+
+        Parameters
+        ----------
+        key : str
+            The key.
+        value : object
+            The value, which is pickled.
+        about : mapping
+            Its description, for JSON.
+        """
         if self._failed:
             return
         path = self._path(key)
         part = path.with_name(f".{key}.{uuid.uuid4().hex[:8]}.part")
         try:
-            described = json.dumps(about).encode()
+            description = json.dumps(about).encode()
             pickled = pickle.dumps(value, protocol=5)
-            if shutil.disk_usage(self.folder).free < len(pickled) + ROOM:
+            if shutil.disk_usage(self.folder).free < len(pickled) + MIN_FREE:
                 raise OSError("the disk is nearly full")
             path.parent.mkdir(mode=0o700, exist_ok=True)
             with os.fdopen(os.open(part, _NEW, 0o600), "wb") as stream:
-                stream.write(b"\n".join((FORMAT, self._mark(key, described, pickled), described)))
+                stream.write(
+                    b"\n".join((FORMAT, self._mark(key, description, pickled), description))
+                )
                 stream.write(b"\n")
                 stream.write(pickled)
             part.replace(path)
         except Exception as error:  # pickling raises whatever the classes raise
             self._failed = True
-            log.warning("nothing more is put into the cache %s: %s", self.folder, error)
-            _drop(part)
+            log.warning("nothing more is stored in the cache %s: %s", self.folder, error)
+            _delete(part)
 
     def entries(self) -> list[CachedEntry]:
-        """Give all entries, the last used one first."""
-        found = [entry for path in self.folder.glob("??/*") if (entry := _entry(path))]
-        return sorted(found, key=lambda entry: entry.used, reverse=True)
+        """Return all entries, the last used one first.
+
+        Returns
+        -------
+        list of CachedEntry
+            The entries.
+        """
+        entries = [entry for path in self.folder.glob("??/*") if (entry := _entry(path))]
+        return sorted(entries, key=lambda entry: entry.used, reverse=True)
 
     def clear(self, older_than: float = 0.0) -> list[CachedEntry]:
-        """Remove the entries that were not used for some seconds; gives those."""
+        """Remove entries.
+
+        Parameters
+        ----------
+        older_than : float
+            Only entries that were not used for this time are removed, in seconds.
+
+        Returns
+        -------
+        list of CachedEntry
+            The removed entries.
+        """
         now = time.time()
-        gone = [entry for entry in self.entries() if now - entry.used >= older_than]
-        self._remove(gone)
-        return gone
+        removed = [entry for entry in self.entries() if now - entry.used >= older_than]
+        self._remove(removed)
+        return removed
 
     def prune(self) -> None:
-        """Remove what is above the limit, and what killed processes left behind."""
-        held = 0
+        """Remove the least recently used entries above the limit, and files of killed processes."""
+        total = 0
         for entry in self.entries():
-            held += entry.size
-            if held > self.limit:
+            total += entry.size
+            if total > self.limit:
                 self._remove([entry])
         for part in self.folder.glob("??/.*.part"):
             if _age(part) > _ABANDONED:
-                _drop(part)
+                _delete(part)
 
     def _remove(self, entries: list[CachedEntry]) -> None:
         for entry in entries:
-            _drop(entry.path)
+            _delete(entry.path)
 
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / key
 
-    def _mark(self, key: str, described: bytes, pickled: bytes) -> bytes:
+    def _mark(self, key: str, description: bytes, pickled: bytes) -> bytes:
         mark = hmac.new(self.secret, digestmod=hashlib.sha256)
-        for part in (FORMAT, key.encode(), described):
+        for part in (FORMAT, key.encode(), description):
             mark.update(len(part).to_bytes(8, "big") + part)
         mark.update(pickled)
         return mark.hexdigest().encode()
 
     def _verify(self, key: str, head: list[bytes], pickled: bytes) -> None:
         if head[0] != FORMAT:
-            raise ValueError("it is no entry of this version of the cache")
+            raise ValueError("it is not an entry of this version of the cache")
         if not hmac.compare_digest(self._mark(key, head[2], pickled), head[1]):
             raise ValueError("it is damaged, or not written by this user")
 
 
 def is_off() -> bool:
-    """Say whether the environment turns caching off (``SKYRED_CACHE=off``)."""
+    """Return whether the environment turns caching off (``SKYRED_CACHE=off``).
+
+    Returns
+    -------
+    bool
+        Whether caching is off.
+    """
     return os.environ.get(SWITCH, "").lower() == "off"
 
 
 def default_folder() -> Path:
-    """Give the folder that SKYRED_CACHE_DIR names, or else the user's cache folder."""
-    named = os.environ.get(FOLDER)
-    return Path(named) if named else user_cache_path("skyred")
+    """Return the folder in ``SKYRED_CACHE_DIR``, or else the user's cache folder.
+
+    Returns
+    -------
+    Path
+        The folder.
+    """
+    folder = os.environ.get(FOLDER)
+    return Path(folder) if folder else user_cache_path("skyred")
 
 
 def _entry(path: Path) -> CachedEntry | None:
@@ -222,8 +299,8 @@ def _entry(path: Path) -> CachedEntry | None:
     return CachedEntry(path.name, path, state.st_size, state.st_mtime, about)
 
 
-def _drop(path: Path) -> None:
-    with contextlib.suppress(OSError):  # another run was quicker, or the place is read-only
+def _delete(path: Path) -> None:
+    with contextlib.suppress(OSError):  # already deleted by another run, or read-only
         path.unlink()
 
 
@@ -234,9 +311,9 @@ def _age(path: Path) -> float:
         return 0.0
 
 
-def _wrong(state: os.stat_result) -> str:
+def _find_fault(state: os.stat_result) -> str:
     if not hasattr(os, "geteuid"):
         return ""
     if state.st_uid != os.geteuid():
-        return "belongs to somebody else"
+        return "belongs to another user"
     return "can be written by others" if stat.S_IMODE(state.st_mode) & 0o022 else ""

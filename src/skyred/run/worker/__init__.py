@@ -1,4 +1,4 @@
-"""The worker: what a worker runs, a chunk of observations to a partial stack and outcomes."""
+"""The work of a worker: from a chunk of observations to a partial stack and outcomes."""
 
 from skyred.run.worker.chunk import Chunk, Partial, reduce_chunk
 from skyred.run.worker.observation import RunReduction, apply_background_norm

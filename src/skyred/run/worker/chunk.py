@@ -1,4 +1,4 @@
-"""The chunk: consecutive observations, made and stacked as one piece of work."""
+"""Chunks: consecutive observations that are reduced and stacked as one task."""
 
 from __future__ import annotations
 
@@ -20,28 +20,29 @@ if TYPE_CHECKING:
 
 @attrs.frozen
 class Chunk:
-    """Consecutive observations, and all that is needed to make them.
+    """Consecutive observations, and everything needed to reduce them.
 
-    It is small (a few kB), so it can be sent anywhere; the empty maps are made by the worker.
+    It is small (a few kB), so it is cheap to send; the empty maps are created by the worker.
 
     Parameters
     ----------
     entry : str
-        The `data:` entry that asked for them.
+        The `data:` entry of the observations.
     reduction : Reduction
         Its geometry and stacker.
     makers : tuple of Maker
-        The makers, prepared.
+        The prepared makers.
     observations : tuple of Observation
-        Nothing of them is read yet.
+        The observations, not read yet.
     inputs : mapping of int to RunInput
-        What the archive says of them by OBS_ID; those that it has no files for are left out.
+        The files and index rows of the observations by OBS_ID; observations without files are left
+        out.
     sums : mapping of Path to str
-        The sha256 of files, where they were taken already: what is read is to be the same.
+        The sha256 of files that are known already: the files that are read must have the same.
     owners : tuple of str
-        Whose each of the makers is, and last the stacker; () where that is not known.
+        The plugins of the makers and, last, of the stacker; () if unknown.
     code : tuple of str
-        Digests of the source that is to make them; () where that is not known.
+        Digests of the source code that must reduce them; () if unknown.
     """
 
     entry: str
@@ -56,40 +57,57 @@ class Chunk:
 
 @attrs.frozen
 class Partial:
-    """What became of a chunk: its total, and one outcome for each observation."""
+    """The result of a chunk.
+
+    Parameters
+    ----------
+    total : object
+        The stacker's total.
+    outcomes : tuple of Outcome
+        One outcome for each observation.
+    """
 
     total: Any
     outcomes: tuple[Outcome, ...]
 
 
-def reduce_chunk(chunk: Chunk, lost: Mapping[int, Outcome] | None = None) -> Partial:
-    """Make and stack the observations of a chunk; a run that fails does not stop the others.
+def reduce_chunk(chunk: Chunk, excluded: Mapping[int, Outcome] | None = None) -> Partial:
+    """Reduce and stack the observations of a chunk; a run that fails does not stop the others.
 
-    `lost` are observations that could not be stacked in an earlier attempt, with what became of
-    them: they are left out.
+    Parameters
+    ----------
+    chunk : Chunk
+        The chunk.
+    excluded : mapping of int to Outcome, optional
+        Outcomes of observations that failed in an earlier attempt: these are left out.
+
+    Returns
+    -------
+    Partial
+        The total and the outcomes.
 
     Raises
     ------
     EngineError
-        If this process has other source than the one that asks.
+        If the source code in this process differs from that of the main process.
     """
     require_same_code(chunk)
-    lost = lost or {}
+    excluded = excluded or {}
     reduction = chunk.reduction
     target = reduction.geometry.target()
     total = reduction.stack.zero(reduction.geometry)
     outcomes = []
     for observation in chunk.observations:
-        # an observation that was built in Python may have a text as id
+        # an observation that was built in Python may have a string as id
         obs_id = int(observation.obs_id)
-        if obs_id in lost:
-            outcomes.append(lost[obs_id])
+        if obs_id in excluded:
+            outcomes.append(excluded[obs_id])
             continue
-        making = RunReduction(chunk, observation)
-        dataset = making.run(target)
+        run_reduction = RunReduction(chunk, observation)
+        dataset = run_reduction.run(target)
         if dataset is not None:
-            total = making.stack(total, dataset)
-        if making.spoilt:  # half of it may be in the total: begin again without it
-            return reduce_chunk(chunk, {**lost, obs_id: making.outcome})
-        outcomes.append(making.outcome)
+            total = run_reduction.stack(total, dataset)
+        if run_reduction.total_invalid:  # it may be added partly: start again without it
+            return reduce_chunk(chunk, {**excluded, obs_id: run_reduction.outcome})
+        outcomes.append(run_reduction.outcome)
     return Partial(total, tuple(outcomes))

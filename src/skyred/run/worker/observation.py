@@ -1,4 +1,4 @@
-"""One observation on its way through inspection and makers, and what becomes of it."""
+"""The reduction of one observation: inspection, makers and outcome."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import attrs
 from skyred.errors import SkipObservation
 from skyred.interfaces.records import Outcome
 from skyred.io.captured_warnings import capture_warnings
-from skyred.run.worker.open_observation import InspectionFailed, inspected
+from skyred.run.worker.open_observation import InspectionFailed, inspect_observation
 
 if TYPE_CHECKING:
     from gammapy.data import Observation
@@ -21,104 +21,130 @@ if TYPE_CHECKING:
     from skyred.run.worker.chunk import Chunk
 
 
-# one bad run must not lose the others, nor end the program as if all were well
+# a faulty run must neither discard the others nor exit the program
 FAILURES = (Exception, SystemExit)
 
 
 @attrs.define
 class RunReduction:
-    """One observation of a chunk, and what becomes of it.
+    """The reduction of one observation of a chunk.
 
     Parameters
     ----------
     chunk : Chunk
-        What it is made with.
+        The chunk.
     observation : Observation
-        As the archive gave it.
+        The observation as the archive returned it.
     step : str
-        What is being done, for the ledger.
+        The current step, for the observation log.
     outcome : Outcome
-        What became of it, once `run` is done.
-    spoilt : bool
-        Whether half of it may be in the total.
+        The outcome, once `run` is done.
+    total_invalid : bool
+        Whether the total may include a part of the observation.
     """
 
     chunk: Chunk
     observation: Observation
     step: str = "inspection"
     outcome: Outcome = attrs.field(init=False)
-    spoilt: bool = False
+    total_invalid: bool = False
     _started: float = attrs.field(factory=time.perf_counter)
 
     def run(self, target: Dataset) -> Dataset | None:
-        """Make the dataset; None if the observation is skipped or fails."""
-        found: list[str] = []
-        with capture_warnings() as warned:
-            dataset = self._try(target, found)
-        self.outcome = attrs.evolve(self.outcome, notes=(*found, *warned))
+        """Inspect and reduce the observation, and set its outcome.
+
+        Parameters
+        ----------
+        target : Dataset
+            The empty dataset of the geometry.
+
+        Returns
+        -------
+        Dataset or None
+            The dataset; None if the observation is skipped or fails.
+        """
+        notes: list[str] = []
+        with capture_warnings() as warning_notes:
+            dataset = self._try(target, notes)
+        self.outcome = attrs.evolve(self.outcome, notes=(*notes, *warning_notes))
         return dataset
 
     def stack(self, total: Any, dataset: Dataset) -> Any:
-        """Add the dataset to the total; if that fails, the total is spoilt."""
-        self._begin_link(-1, self.chunk.reduction.stack)
+        """Add the dataset to the total; a failure sets the outcome and `total_invalid`.
+
+        Parameters
+        ----------
+        total : object
+            The stacker's total.
+        dataset : Dataset
+            The dataset of the observation.
+
+        Returns
+        -------
+        object
+            The new total.
+        """
+        self._set_step(-1, self.chunk.reduction.stack)
         try:
             return self.chunk.reduction.stack.add(total, dataset, self.observation)
         except FAILURES as error:
             notes = self.outcome.notes
             self._fail(error)
-            self.outcome, self.spoilt = attrs.evolve(self.outcome, notes=notes), True
+            self.outcome, self.total_invalid = attrs.evolve(self.outcome, notes=notes), True
             return total
 
     def _try(self, target: Dataset, notes: list[str]) -> Dataset | None:
         try:
             notes += self._inspect()
             dataset, norm = self._make(target)
-        except InspectionFailed as verdict:
-            self._end("failed", reason=str(verdict), maker=self.step)
+        except InspectionFailed as error:
+            self._set_outcome("failed", reason=str(error), maker=self.step)
             return None
         except SkipObservation as skip:
-            self._end("skipped", reason=skip.reason, maker=self.step)
+            self._set_outcome("skipped", reason=skip.reason, maker=self.step)
             return None
         except FAILURES as error:
             self._fail(error)
             return None
-        self._end("made", counts=_counts(dataset), background_norm=norm)
+        self._set_outcome("made", counts=_counts(dataset), background_norm=norm)
         return dataset
 
     def _inspect(self) -> list[str]:
-        """Look at the run's files, and go on with what was read; gives what is to be known."""
+        """Inspect the files of the run, use the inspected copy from then on, and return notes."""
         run = self.chunk.inputs.get(int(self.observation.obs_id))
         if run is None:  # an observation in memory, or of an archive without an index
             return []
         tolerant = self.chunk.reduction.on_fault == "note"
-        self.observation, seen = inspected(self.observation, run, self.chunk.sums, tolerant)
-        return seen
+        self.observation, notes = inspect_observation(
+            self.observation, run, self.chunk.sums, tolerant
+        )
+        return notes
 
     def _make(self, target: Dataset) -> tuple[Dataset, float]:
         reduction = self.chunk.reduction
-        self._begin_link(-1, reduction.stack)
+        self._set_step(-1, reduction.stack)
         reduction.stack.admit(self.observation)
         self.step = "geometry"
         dataset = reduction.geometry.cutout(target, self.observation, reduction)
-        for place, maker in enumerate(self.chunk.makers):
-            self._begin_link(place, maker)
+        for position, maker in enumerate(self.chunk.makers):
+            self._set_step(position, maker)
             dataset = maker.make(dataset, self.observation)
-            if dataset is None:  # the next maker would be blamed
-                raise TypeError("make() gave None; return the dataset at its end")
+            if dataset is None:  # otherwise the next maker would fail
+                raise TypeError("make() returned None; it must return the dataset")
         return dataset, apply_background_norm(dataset)
 
-    def _begin_link(self, place: int, link: Component) -> None:
-        """Say what works now, and whose it is."""
+    def _set_step(self, position: int, component: Component) -> None:
+        """Set the current step to a component and its plugin."""
         owners = self.chunk.owners
-        owner = f" of {owners[place]}" if owners else ""
-        self.step = f"{link.role} {link.kind}{owner}"
+        owner = f" of {owners[position]}" if owners else ""
+        self.step = f"{component.role} {component.kind}{owner}"
 
     def _fail(self, error: BaseException) -> None:
         reason = f"{type(error).__name__}: {error}"
         trace = "".join(traceback.format_exception(error))
-        self._end("failed", reason=reason, maker=self.step, traceback=trace)
+        self._set_outcome("failed", reason=reason, maker=self.step, traceback=trace)
 
-    def _end(self, status: str, **details: Any) -> None:
+    def _set_outcome(self, status: str, **details: Any) -> None:
         self.outcome = Outcome(
             entry=self.chunk.entry,
             obs_id=int(self.observation.obs_id),
@@ -129,10 +155,20 @@ class RunReduction:
 
 
 def apply_background_norm(dataset: Dataset) -> float:
-    """Put a fitted background into the dataset itself, and give its norm (NaN if there is none).
+    """Multiply the background of a dataset by its fitted norm, and remove the dataset's models.
 
-    The norm lives in the dataset's models, and would be lost when models are set again. Where there
-    are off counts, their maker has put it into the acceptance.
+    The norm is stored in the models of the dataset, and would be lost when models are set again.
+    With off counts, the maker has already included it in the acceptance.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        The dataset, changed in place.
+
+    Returns
+    -------
+    float
+        The norm; NaN if there is none.
     """
     model = getattr(dataset, "background_model", None)
     norm = float("nan")
@@ -141,7 +177,7 @@ def apply_background_norm(dataset: Dataset) -> float:
         norm = float(parameters["norm"].value) if "norm" in parameters.names else norm
         if dataset.stat_type == "cash":
             dataset.background = dataset.npred_background()
-            # this map is gammapy's cache: the next background model would write its product into it
+            # this map is gammapy's cache: the next background model would write into it
             dataset._background_cached = dataset._background_parameters_cached = None
     if getattr(dataset, "models", None):
         dataset.models = None

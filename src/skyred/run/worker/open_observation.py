@@ -1,4 +1,4 @@
-"""Opening an observation: it is read from the very bytes that were inspected."""
+"""Reading of an observation from the same bytes that were inspected."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from astropy.io.fits import BinTableHDU
     from gammapy.data import Observation
 
-# the parts of an observation by the kinds of the HDU index; the last two are read of the events
-PARTS = {
+# attributes of an observation by the kinds of the HDU index
+ATTRIBUTES = {
     "aeff": "aeff",
     "edisp": "edisp",
     "psf": "psf",
@@ -23,28 +23,35 @@ PARTS = {
     "events": "_events",
     "gti": "_gti",
 }
-OF_EVENTS = ("_pointing", "_meta")
+EVENTS_ATTRIBUTES = ("_pointing", "_meta")
 
 
-class InspectionFailed(Exception):  # noqa: N818 - a verdict of the inspection, for the ledger
-    """Files of a run have faults."""
+class InspectionFailed(Exception):  # noqa: N818 - a result of the inspection
+    """Error for faults in the files of a run."""
 
 
-def inspected(
+def inspect_observation(
     observation: Observation, run: RunInput, sums: Mapping[Path, str], tolerant: bool
 ) -> tuple[Observation, list[str]]:
-    """Look at the files of a run; gives it as it was read, and what is to be known of it.
+    """Inspect the files of a run, and return a copy of the observation with the inspected data.
 
     Parameters
     ----------
     observation : Observation
-        As the archive gave it; left as it is.
+        The observation as the archive returned it, not changed.
     run : RunInput
-        What the archive says of it.
+        The files and index row of the run.
     sums : mapping of Path to str
-        The sha256 of files, where they were taken already.
+        The sha256 of files that are known already.
     tolerant : bool
-        Whether faults of single HDUs are only to be known (``on_fault: note``).
+        Whether faults of single HDUs are only reported (``on_fault: note``).
+
+    Returns
+    -------
+    observation : Observation
+        The copy, which reads from memory.
+    findings : list of str
+        The findings of the inspection.
 
     Raises
     ------
@@ -53,47 +60,60 @@ def inspected(
     """
     from skyred.inspection.run import inspect_run
 
-    seen = inspect_run(run, sums)
-    # what is wrong with a file as a whole is never tolerated: nobody knows what it holds
-    if fatal := [fault for fault in seen.faults if not (tolerant and fault.hdu)]:
+    inspection = inspect_run(run, sums)
+    # a fault of a whole file is never tolerated: its content is unknown
+    if fatal := [fault for fault in inspection.faults if not (tolerant and fault.hdu)]:
         raise InspectionFailed("; ".join(str(fault) for fault in fatal))
-    return opened(observation, seen.hdus), [str(finding) for finding in seen.findings]
+    return opened(observation, inspection.hdus), [str(finding) for finding in inspection.findings]
 
 
 def opened(observation: Observation, hdus: Mapping[str, BinTableHDU]) -> Observation:
-    """Give a copy of an observation whose parts come from HDUs in memory, each read once.
+    """Return a copy of an observation that reads from HDUs in memory, each converted once.
 
-    gammapy opens and unpacks the file for each part, and for responses at each use: 13 times a
-    run. The copy lives as long as the run is made, so nothing of a run is held longer.
+    gammapy opens and decompresses the file for each part, and for IRFs at each use: 13 times per
+    run. The copy exists only while the run is reduced, so no data are kept longer.
 
     Parameters
     ----------
     observation : Observation
-        As the archive gave it; left as it is.
+        The observation as the archive returned it, not changed.
     hdus : mapping of str to BinTableHDU
-        By kind (events, gti, aeff, ...).
+        The HDUs by kind (events, gti, aeff, ...).
+
+    Returns
+    -------
+    Observation
+        The copy.
     """
-    held = copy.copy(observation)
-    for kind, part in PARTS.items():
+    copied = copy.copy(observation)
+    for kind, attribute in ATTRIBUTES.items():
         if kind in hdus:
-            _hold(held, part, hdus[kind])
+            _set_hdu(copied, attribute, hdus[kind])
     if "events" in hdus:
-        for part in OF_EVENTS:
-            _hold(held, part, hdus["events"])
-    return held
+        for attribute in EVENTS_ATTRIBUTES:
+            _set_hdu(copied, attribute, hdus["events"])
+    return copied
 
 
-def _hold(observation: Any, part: str, hdu: BinTableHDU) -> None:
-    own = vars(observation)
-    location = own.get(f"_{part}_hdu")  # where gammapy's lazy attribute keeps it
+def _set_hdu(observation: Any, attribute: str, hdu: BinTableHDU) -> None:
+    attributes = vars(observation)
+    location = attributes.get(f"_{attribute}_hdu")  # as gammapy's LazyFitsData stores it
     if location is None or location.hdu_class == "map":
         return
-    own.pop(part, None)  # read before, from bytes that nobody looked at
-    own[f"_{part}_hdu"] = InMemoryHDU(location.hdu_class, hdu)
+    attributes.pop(attribute, None)  # read before, from bytes that were not inspected
+    attributes[f"_{attribute}_hdu"] = InMemoryHDU(location.hdu_class, hdu)
 
 
 class InMemoryHDU:
-    """Stands for gammapy's `HDULocation`: loads from an HDU in memory, and keeps what it gave."""
+    """A replacement of gammapy's `HDULocation` that loads from an HDU in memory, once.
+
+    Parameters
+    ----------
+    hdu_class : str
+        The class of the HDU, as in the HDU index.
+    hdu : BinTableHDU
+        The HDU.
+    """
 
     cache = True
 
@@ -104,13 +124,19 @@ class InMemoryHDU:
         self._loaded: Any = None
 
     def load(self) -> Any:
-        """Give the part as gammapy reads it."""
+        """Return the object that gammapy reads from the HDU.
+
+        Returns
+        -------
+        object
+            Events, good time intervals, an IRF, pointing or metadata.
+        """
         if self._loaded is None:
-            self._loaded = _read(self.hdu_class, self._hdu)
+            self._loaded = _read_hdu(self.hdu_class, self._hdu)
         return self._loaded
 
 
-def _read(hdu_class: str, hdu: BinTableHDU) -> Any:
+def _read_hdu(hdu_class: str, hdu: BinTableHDU) -> Any:
     from gammapy.data import GTI, FixedPointingInfo, ObservationMetaData
     from gammapy.data.io import EventListReader
     from gammapy.irf import IRF_REGISTRY

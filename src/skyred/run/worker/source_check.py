@@ -1,4 +1,4 @@
-"""Source check: what makes a chunk is the source that was meant, wherever it is made."""
+"""Check that a worker has the same source code as the main process."""
 
 from __future__ import annotations
 
@@ -7,16 +7,21 @@ from typing import TYPE_CHECKING
 
 from skyred.errors import EngineError
 from skyred.interfaces import Fields
-from skyred.run.cache import NoCacheError, code_of, links
+from skyred.run.cache import NoCacheError, code_of, components_of
 
 if TYPE_CHECKING:
     from skyred.run.worker.chunk import Chunk
 
 
 def require_same_code(chunk: Chunk) -> None:
-    """Compare source and versions here with those of the process that asks for the chunk.
+    """Check that this process has the source code and versions of the process that sent a chunk.
 
-    Workers may be older than a change of the source, or younger.
+    Workers may have been started before or after a change of the source code.
+
+    Parameters
+    ----------
+    chunk : Chunk
+        The chunk.
 
     Raises
     ------
@@ -25,19 +30,21 @@ def require_same_code(chunk: Chunk) -> None:
     """
     if not chunk.code:
         return
-    classes = frozenset(type(each) for each in links(chunk.reduction, chunk.makers))
+    classes = frozenset(
+        type(component) for component in components_of(chunk.reduction, chunk.makers)
+    )
     try:
-        same = _code_here(classes) == chunk.code
+        same = _local_code(classes) == chunk.code
     except NoCacheError:
         same = False
     if not same:
         raise EngineError(
-            "a worker has other source of skyred or of a plugin, or other versions of what they "
-            "stand on, than the process that sends the work; start the workers anew, and run again"
+            "a worker has different source code of skyred or of a plugin, or different versions "
+            "of their dependencies, than the main process; restart the workers and run again"
         )
 
 
 @functools.cache
-def _code_here(classes: frozenset[type[Fields]]) -> tuple[str, ...]:
-    # once: what was imported does not change, whatever becomes of the files
+def _local_code(classes: frozenset[type[Fields]]) -> tuple[str, ...]:
+    # computed once: the imported code does not change, even if the files do
     return code_of(classes)

@@ -203,7 +203,7 @@ class TestErrors:
             store = open_archive((*files(), files()[0]))
         assert store.obs_table["OBS_ID"].tolist() == list(RUNS)
         assert store.hdu_table["OBS_ID"].tolist().count(RUNS[0]) == 6
-        assert "023523.fits.gz is listed twice: it is taken once" in caplog.text
+        assert "023523.fits.gz is listed twice: it is used once" in caplog.text
 
     @data
     def test_two_files_of_one_run_are_refused(self, tmp_path):

@@ -229,7 +229,7 @@ class TestAdaptiveRing:
         np.testing.assert_array_equal(made.acceptance.data[safe], run.background.data[safe])
 
     def test_pixels_without_a_large_enough_ring_are_taken_out(self, run):
-        with pytest.warns(UserWarning, match=r"up to 1.2 deg, with alpha up to 0.04\): taken out"):
+        with pytest.warns(UserWarning, match=r"up to 1.2 deg, with alpha up to 0.04\): removed"):
             made = adaptive(run, threshold_alpha=0.04, theta="0.1 deg")
         assert 0 < made.mask_safe.data.sum() < run.mask_safe.data.sum()
         for part in (made.counts_off, made.acceptance_off, made.alpha):

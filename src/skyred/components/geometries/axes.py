@@ -113,15 +113,15 @@ class EnergyAxis(Fields):
             The expression.
         """
         script.use("gammapy.maps", "MapAxis")
-        name_argument = "" if name == "energy" else f", name={literal(name)}"
+        name_code = "" if name == "energy" else f", name={literal(name)}"
         if self.edges is not None:
             edges = script.quantity(self.edges)
-            return f"MapAxis.from_energy_edges({edges}{name_argument})"
+            return f"MapAxis.from_energy_edges({edges}{name_code})"
         assert self.min is not None
         assert self.max is not None
         low, high = (quantity_text(energy.value, energy.unit) for energy in (self.min, self.max))
-        decade_argument = ", per_decade=True" if self.per_decade else ""
-        return f"MapAxis.from_energy_bounds({low}, {high}, nbin={self.bins}{decade_argument}{name_argument})"
+        decade = ", per_decade=True" if self.per_decade else ""
+        return f"MapAxis.from_energy_bounds({low}, {high}, nbin={self.bins}{decade}{name_code})"
 
 
 def overlap_problems(energy: EnergyAxis, energy_true: EnergyAxis) -> Iterable[Problem]:

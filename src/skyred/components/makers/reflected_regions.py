@@ -228,8 +228,8 @@ class ReflectedRegions(Maker):
         message = f"no off region is found {separation:.2f} deg from the pointing: "
         if geom.is_all_point_sky_regions and off_regions:
             return message + (
-                f"{len(off_regions)} of them would overlap with the radius (RAD_MAX) of some energies; "
-                "take fewer n_off_regions, or energies with a smaller radius"
+                f"{len(off_regions)} of them would overlap with the radius (RAD_MAX) of some "
+                "energies; use fewer n_off_regions, or energies with a smaller radius"
             )
         if not geom.is_all_point_sky_regions and geom.region.contains(pointing, wcs):
             return message + "it lies inside the on region"

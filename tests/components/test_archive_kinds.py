@@ -214,10 +214,10 @@ class TestErrors:
 
 
 @data
-def test_run_that_the_index_has_twice_is_told_and_taken_once(tmp_path, caplog):
+def test_a_run_listed_twice_in_the_index_is_logged_and_used_once(tmp_path, caplog):
     table = Table.read(plain.archive() / "obs-index.fits.gz")[:2]
     shutil.copy(plain.archive() / "hdu-index.fits.gz", tmp_path)
     vstack([table, table[:1]]).write(tmp_path / "obs-index.fits.gz")
     store = open_archive(str(tmp_path))
     assert len(store.obs_table) == 2
-    assert f"several rows of the runs {table['OBS_ID'][0]}" in caplog.text
+    assert f"several rows for the runs {table['OBS_ID'][0]}" in caplog.text

@@ -216,7 +216,7 @@ def test_source_without_the_model_that_is_asked_for_is_named(hawc):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"sources": ["Crab", "Crab Nebula"]}, "'Crab' and 'Crab Nebula' are one source"),
+        ({"sources": ["Crab", "Crab Nebula"]}, "'Crab' and 'Crab Nebula' are the same source"),
         ({"sources": ["3FHL J0001.2-0748"]}, "has no index in the catalogue"),
         ({"center": ["200 deg", "60 deg"], "radius": "1 deg"}, "no source within"),
     ],
@@ -238,7 +238,7 @@ def test_file_that_is_no_catalogue_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"catalog": "3fhl"}, "chooses no sources"),
+        ({"catalog": "3fhl"}, "selects no sources"),
         ({"catalog": "3fhl", "center": ["1 deg", "2 deg"]}, "lacks 'radius'"),
         ({"catalog": "4fhl", "sources": ["x"]}, "did you mean '[34]f[gh]l'"),
         ({"catalog": "3fhl", "sources": ["x"], "which": "point"}, "3fhl has not"),

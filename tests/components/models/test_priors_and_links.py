@@ -200,7 +200,7 @@ class TestLinks:
             ("index: {value: 2.6, link: shap}",
              r"index\.link: the link 'shap' is used once, .*did you mean 'shape'"),
             ("index: {value: 2.6, link: shape}", r"index\.value: is 2.6, and 2.5 in crab"),
-            ("index: {link: shape, frozen: true}", r"index\.frozen: is not said of crab"),
+            ("index: {link: shape, frozen: true}", r"index\.frozen: is not set for crab"),
             ("amplitude: {value: 1e-12 cm-2 s-1 TeV-1, link: shape}",
              r"amplitude\.link: links amplitude with index of crab"),
         ],

@@ -170,7 +170,7 @@ class TestSource:
         ("wrong", "says"),
         [
             ({"unit": "TeV"}, "spectrum and map together must be a flux"),
-            ({"scale": 0.0}, "holds nothing but zeros"),
+            ({"scale": 0.0}, "holds only zeros"),
             ({"scale": np.nan}, "values that are not finite"),
             ({"WCSSHAPE": "__import__('os').abort()"}, "gammapy would run anything else as code"),
             (

@@ -225,6 +225,6 @@ def test_mistakes_are_named_with_their_place():
     with pytest.raises(ConfigError) as error:
         pipeline("{kind: group, by: zenith, times: [2008-01-01, 2007-01-01]}")
     message = str(error.value)
-    assert "data.hess.stack.times: says nothing to by: zenith" in message
+    assert "data.hess.stack.times: has no effect with by: zenith" in message
     assert "data.hess.stack.times: do not rise" in message
     assert "data.hess.stack: lacks 'edges'" in message

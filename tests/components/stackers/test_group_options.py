@@ -58,7 +58,7 @@ class TestNight:
         assert label(run(time, location), by="night") == night
 
     def test_needs_a_site(self):
-        with pytest.raises(ValueError, match=r"run 7 does not say where it was taken \(GEOLON"):
+        with pytest.raises(ValueError, match=r"run 7 does not state its site \(GEOLON"):
             label(run(location=None, obs_id=7), by="night")
 
 
@@ -250,8 +250,8 @@ class TestColumn:
         ({"by": "time"}, "needs either times or width"),
         ({"by": "time", "times": ["2004-01-01", "2005-01-01"], "width": "1 d"}, "either times or"),
         ({"by": "night", "edges": ["1 deg", "2 deg"]},
-         r"edges: says nothing to by: night; leave it out, or group by: zenith or column"),
-        ({"by": "night", "column": "OBJECT"}, "column: says nothing to by: night"),
+         r"edges: has no effect with by: night; leave it out, or group by: zenith or column"),
+        ({"by": "night", "column": "OBJECT"}, "column: has no effect with by: night"),
         ({"by": "zenith", "edges": ["30 deg", "0 deg"]}, "edges: .* do not rise"),
         ({"by": "zenith", "edges": ["30 deg"]}, "edges: .* do not rise"),
         ({"by": "zenith", "edges": [0, 30]}, "edges: .* are no angles"),

@@ -15,7 +15,7 @@ from skyred import Objective
 from skyred.components.fitters.backends import METHODS, WITHOUT_LIMITS
 from skyred.components.fitters.check_minimum import check_minimum
 from skyred.components.fitters.minuit import Newton
-from skyred.components.fitters.scaled import Scaled
+from skyred.components.fitters.scaled import ScaledObjective
 from skyred.components.gammapy import GammapyFit
 from skyred.errors import FieldError, FitError
 
@@ -71,7 +71,9 @@ def test_a_minimum_beyond_a_limit_ends_exactly_at_it(
 
 def test_a_method_without_limits_refuses_them_by_name() -> None:
     objective = objectives.quadratic(COVARIANCE, BOTTOM, limits=[[0, 9]] + [[-np.inf, np.inf]] * 2)
-    with pytest.raises(FitError, match="BFGS knows no limits, and p0 have some; use L-BFGS-B"):
+    with pytest.raises(
+        FitError, match="BFGS does not support limits, and p0 have some; use L-BFGS-B"
+    ):
         GammapyFit(method="BFGS").fit(objective)
 
 
@@ -115,8 +117,8 @@ def test_a_limit_where_the_statistic_falls_inward_is_no_minimum() -> None:
     stat = lambda x: float(((x[0] - 2e-3) / 1e-3) ** 2)  # noqa: E731
     limits = [[0, np.inf]]
     objective = Objective(names=["s"], start=[0], stat=stat, limits=limits, steps=np.ones(1))
-    minimum = check_minimum(Scaled(objective), np.zeros(1))
-    assert minimum.message == "stopped at the limit of s, where the statistic falls inward"
+    minimum = check_minimum(ScaledObjective(objective), np.zeros(1))
+    assert minimum.message == "stopped at the limit of s, where the statistic decreases inwards"
     result = GammapyFit().fit(objective)
     assert result.success, result.message
     assert result.values[0] == pytest.approx(2e-3, abs=1e-5)

@@ -241,7 +241,7 @@ def test_file_that_is_no_catalogue_is_named(tmp_path):
         ({"catalog": "3fhl"}, "selects no sources"),
         ({"catalog": "3fhl", "center": ["1 deg", "2 deg"]}, "lacks 'radius'"),
         ({"catalog": "4fhl", "sources": ["x"]}, "did you mean '[34]f[gh]l'"),
-        ({"catalog": "3fhl", "sources": ["x"], "which": "point"}, "3fhl has not"),
+        ({"catalog": "3fhl", "sources": ["x"], "which": "point"}, "not a model of 3fhl"),
         ({"catalog": "2hwc", "sources": ["x"], "which": "pl"}, "expected one of point, extended"),
     ],
     ids=["none", "half a cone", "catalogue", "one model", "model"],

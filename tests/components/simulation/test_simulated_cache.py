@@ -44,19 +44,20 @@ def test_the_cache_folder_is_the_one_that_the_environment_names(made, monkeypatc
 def test_other_simulations_have_other_folders(made, tmp_path, change):
     usual = {"seed": 42, "runs": 2, "livetime": 2.0}
     one, other = (
-        cache.kept(CrabSimulation(**values), tmp_path) for values in (usual, usual | change)
+        cache.cached_archive(CrabSimulation(**values), tmp_path)
+        for values in (usual, usual | change)
     )
     assert one != other
 
 
 @pytest.mark.parametrize("matter", ["gammapy", "numpy", "astropy", "format"])
 def test_another_version_has_another_folder(made, monkeypatch, tmp_path, matter):
-    before = cache.kept(CrabSimulation(runs=2, livetime=2), tmp_path)
+    before = cache.cached_archive(CrabSimulation(runs=2, livetime=2), tmp_path)
     if matter == "format":
         monkeypatch.setattr(cache, "FORMAT_VERSION", 999)
     else:
         monkeypatch.setattr(cache, "version", {"gammapy": "", "numpy": "", "astropy": ""}.get)
-    assert cache.kept(CrabSimulation(runs=2, livetime=2), tmp_path) != before
+    assert cache.cached_archive(CrabSimulation(runs=2, livetime=2), tmp_path) != before
 
 
 def flip(path):
@@ -87,10 +88,10 @@ def test_a_damaged_archive_is_made_again_with_a_warning(made, tmp_path, caplog, 
 
 
 def test_what_a_killed_process_left_behind_is_removed(made, tmp_path):
-    folder = cache.kept(CrabSimulation(runs=2, livetime=2), tmp_path)
+    folder = cache.cached_archive(CrabSimulation(runs=2, livetime=2), tmp_path)
     shutil.rmtree(folder)
     folder.with_name(f".{folder.name}.0123abcd.part").mkdir()
-    cache.kept(CrabSimulation(runs=2, livetime=2), tmp_path)
+    cache.cached_archive(CrabSimulation(runs=2, livetime=2), tmp_path)
     assert [path.name for path in tmp_path.iterdir() if path.suffix != ".lock"] == [folder.name]
 
 

@@ -64,7 +64,25 @@ def open_archive(location: str | tuple[str, ...]) -> DataStore | None:
 
 
 def _from_index(folder: Path, name: str) -> DataStore:
-    """Open a data store by its HDU index and the observation index in the same folder."""
+    """Open a data store by its HDU index and the observation index in the same folder.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The folder of the index files.
+    name : str
+        The name of the HDU index.
+
+    Returns
+    -------
+    gammapy.data.DataStore
+        The data store.
+
+    Raises
+    ------
+    ArchiveError
+        If an index is missing or cannot be read.
+    """
     from gammapy.data import DataStore, HDUIndexTable, ObservationTable
 
     if not (folder / name).exists() and (folder / name.removesuffix(".gz")).exists():
@@ -77,7 +95,7 @@ def _from_index(folder: Path, name: str) -> DataStore:
         )
     observations = folder / name.replace("hdu-index", "obs-index")
     if not observations.is_file():
-        raise ArchiveError(f"{folder} holds {name}, but no {observations.name} beside it")
+        raise ArchiveError(f"{folder} holds {name}, but no {observations.name}")
     try:
         hdus = HDUIndexTable.read(index, format="fits")
         table = ObservationTable.read(observations, format="fits")
@@ -154,7 +172,23 @@ def _is_duplicate(first_files: dict[int, Path], obs_id: int, path: Path) -> bool
 
 
 def _read_headers(path: Path) -> tuple[list[dict[str, Any]], dict[str, Any], dict[str, Any]]:
-    """Return the HDU index rows, the observation row and the time keywords of a DL3 file."""
+    """Return the HDU index rows, the observation row and the time keywords of a DL3 file.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The DL3 file.
+
+    Returns
+    -------
+    tuple of list of dict, dict and dict
+        The rows of the HDU index, the row of the observation index, and the time keywords.
+
+    Raises
+    ------
+    ArchiveError
+        If the file cannot be read, or has no events.
+    """
     from astropy.io import fits
 
     path = path.resolve()
@@ -186,7 +220,18 @@ def _iterate_types(hdus: Any) -> Iterator[tuple[BinTableHDU, str]]:
 
 
 def _type_of(hdu: BinTableHDU) -> str:
-    """Return gammapy's type of an HDU; "" if gammapy does not read it."""
+    """Return gammapy's type of an HDU; "" if gammapy does not read it.
+
+    Parameters
+    ----------
+    hdu : astropy.io.fits.BinTableHDU
+        The HDU.
+
+    Returns
+    -------
+    str
+        The type, such as "events" or "aeff".
+    """
     primary_class = str(hdu.header.get("HDUCLAS1", "")).lower()
     if hdu.name in ("EVENTS", "GTI") or primary_class in ("events", "gti"):
         return str(hdu.name.lower() if hdu.name in ("EVENTS", "GTI") else primary_class)
@@ -202,7 +247,20 @@ def _type_of(hdu: BinTableHDU) -> str:
 
 
 def _class_of(hdu: BinTableHDU, kind: str) -> str:
-    """Return gammapy's class of an HDU: for IRFs, the value of HDUCLAS4."""
+    """Return gammapy's class of an HDU: for IRFs, the value of HDUCLAS4.
+
+    Parameters
+    ----------
+    hdu : astropy.io.fits.BinTableHDU
+        The HDU.
+    kind : str
+        Its type.
+
+    Returns
+    -------
+    str
+        The class, such as "events" or "aeff_2d".
+    """
     if kind in ("events", "gti"):
         return kind
     return str(hdu.header["HDUCLAS4"]).lower()

@@ -227,7 +227,18 @@ class ColumnRange(Selector):
         return table[~selected if self.invert else selected]
 
     def _keep(self, column: Column) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """Return the mask of the rows in the range or with one of the values, before `invert`."""
+        """Return the mask of the rows in the range or with one of the values, before `invert`.
+
+        Parameters
+        ----------
+        column : astropy.table.Column
+            The column, shape (n,).
+
+        Returns
+        -------
+        numpy.ndarray of bool
+            The mask, shape (n,).
+        """
         if self.values:
             return np.isin([str(value).strip() for value in column], self.values)
         selected = np.ones(len(column), dtype=bool)

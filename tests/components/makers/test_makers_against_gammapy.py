@@ -165,7 +165,7 @@ class TestSafeMask:
             maker.make(filled.copy(name="run"), observation)
 
     def test_position_beside_offset_is_refused(self):
-        with pytest.raises(FieldError, match="beside fixed_offset"):
+        with pytest.raises(FieldError, match="cannot be combined with fixed_offset"):
             SafeMask(position=CRAB, fixed_offset="1 deg")
 
 

@@ -237,7 +237,7 @@ class TestSource:
         ("options", "says"),
         [
             ({}, "has neither map nor spectrum"),
-            ({"map": "a.fits", "spatial": POINT}, "given beside map"),
+            ({"map": "a.fits", "spatial": POINT}, "cannot be combined with map"),
             ({"map": "a.fits", "spectral": {"index": 2}}, "has no type"),
         ],
     )

@@ -263,7 +263,7 @@ class TestColumn:
         ({"by": "time", "width": "0 s"}, r"width: is 0 s; expected at least 1 s"),
         ({"by": "time", "width": "1 deg"}, "width: '1 deg' is an angle"),
         ({"by": "time", "times": ["2004-01-01", "2005-01-01"], "start": "2004-01-01"},
-         "start: is given beside times"),
+         "start: cannot be combined with times"),
     ],
 )  # fmt: skip
 def test_options_that_make_no_sense_are_refused(options, message):

@@ -150,7 +150,18 @@ class GammapyFit(Fitter):
         )
 
     def _minimum(self, scaled: ScaledObjective) -> SearchResult:
-        """Search once, and check that the search ended at a minimum."""
+        """Search once, and check that the search ended at a minimum.
+
+        Parameters
+        ----------
+        scaled : ScaledObjective
+            The objective, as a function of factors.
+
+        Returns
+        -------
+        SearchResult
+            The end of the search, its covariance and messages.
+        """
         factors, message = self._search(scaled)
         values = scaled.values(factors)
         minimum = check_minimum(scaled, scaled.factors(values))
@@ -179,7 +190,18 @@ class GammapyFit(Fitter):
             )
 
     def _search(self, scaled: ScaledObjective) -> tuple[Array, str]:
-        """Return the end of the search, and a message if the backend reports a failure."""
+        """Return the end of the search, and a message if the backend reports a failure.
+
+        Parameters
+        ----------
+        scaled : ScaledObjective
+            The objective, as a function of factors.
+
+        Returns
+        -------
+        tuple of numpy.ndarray and str
+            The factors, shape (n,), and the message; "" for a success.
+        """
         from gammapy.modeling.fit import registry
 
         parameters = scaled.parameters(np.zeros(len(scaled.steps)))
@@ -201,7 +223,18 @@ class GammapyFit(Fitter):
         return f"{self.backend}'s {self.method or METHODS[self.backend][0]}"
 
     def _arguments(self, scaled: ScaledObjective) -> dict[str, Any]:
-        """Return the additional arguments of gammapy's function for the backend."""
+        """Return the additional arguments of gammapy's function for the backend.
+
+        Parameters
+        ----------
+        scaled : ScaledObjective
+            The objective, as a function of factors.
+
+        Returns
+        -------
+        dict
+            The keyword arguments.
+        """
         options = thaw(self.options)
         arguments: dict[str, Any] = (
             {} if self.tolerance is None else {TOLERANCES[self.backend]: self.tolerance}
@@ -221,7 +254,20 @@ class GammapyFit(Fitter):
 
 
 def _restart(scaled: ScaledObjective, result: SearchResult) -> Objective | None:
-    """Return the objective with a new start and new steps; None if no restart is needed."""
+    """Return the objective with a new start and new steps; None if no restart is needed.
+
+    Parameters
+    ----------
+    scaled : ScaledObjective
+        The objective of the last search.
+    result : SearchResult
+        The end of the last search.
+
+    Returns
+    -------
+    Objective or None
+        The same objective with another start and other steps.
+    """
     objective, errors = scaled.objective, result.errors
     factors = scaled.factors(result.values)
     lower_point = lower_point_inside_limits(scaled, factors)
@@ -242,7 +288,18 @@ def _restart(scaled: ScaledObjective, result: SearchResult) -> Objective | None:
 
 
 def _simplex(scaled: ScaledObjective) -> Array:
-    """Return the initial simplex: the start, and a step along each factor within the limits."""
+    """Return the initial simplex: the start, and a step along each factor within the limits.
+
+    Parameters
+    ----------
+    scaled : ScaledObjective
+        The objective, as a function of factors.
+
+    Returns
+    -------
+    numpy.ndarray
+        The corners, shape (n + 1, n).
+    """
     low, high = scaled.limits.T
     steps = np.where(high >= 1, 1.0, np.where(low <= -1, -1.0, np.where(high > -low, high, low)))
     return np.vstack([np.zeros(len(steps)), np.diag(steps)])

@@ -108,13 +108,41 @@ def lower_point_inside_limits(scaled: ScaledObjective, factors: Array) -> Array 
 
 
 def _at_limits(scaled: ScaledObjective, factors: Array) -> tuple[Mask, Array]:
-    """Return the parameters at a limit, and the inward direction of each, as 1 or -1."""
+    """Return the parameters at a limit, and the inward direction of each, as 1 or -1.
+
+    Parameters
+    ----------
+    scaled : ScaledObjective
+        The objective, as a function of factors.
+    factors : numpy.ndarray
+        The point, shape (n,).
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        Whether each parameter is at a limit, and its inward direction, both of shape (n,).
+    """
     low, high = scaled.limits.T
     return (factors <= low) | (factors >= high), np.where(factors <= low, 1, -1)
 
 
 def _hesse(scaled: ScaledObjective, factors: Array, frozen: Mask) -> Array:
-    """Return the covariance of the free parameters, from gammapy's backend."""
+    """Return the covariance of the free parameters, from gammapy's backend.
+
+    Parameters
+    ----------
+    scaled : ScaledObjective
+        The objective, as a function of factors.
+    factors : numpy.ndarray
+        The point, shape (n,).
+    frozen : numpy.ndarray of bool
+        The parameters that are not free, shape (n,).
+
+    Returns
+    -------
+    numpy.ndarray
+        The covariance of the free parameters, shape (free, free).
+    """
     from gammapy.modeling.fit import registry
 
     parameters = scaled.parameters(factors, frozen)
@@ -125,7 +153,22 @@ def _hesse(scaled: ScaledObjective, factors: Array, frozen: Mask) -> Array:
 
 
 def _own_variance(scaled: ScaledObjective, factors: Array, index: int) -> float:
-    """Return the variance of a parameter at its limit, from the curvature inwards."""
+    """Return the variance of a parameter at its limit, from the curvature inwards.
+
+    Parameters
+    ----------
+    scaled : ScaledObjective
+        The objective, as a function of factors.
+    factors : numpy.ndarray
+        The point, shape (n,).
+    index : int
+        The index of the parameter.
+
+    Returns
+    -------
+    float
+        The variance; NaN if the curvature is not positive.
+    """
     inward = _at_limits(scaled, factors)[1][index]
     stat, stat_half, stat_one = (
         scaled.stat(factors + step * inward * _unit(len(factors), index)) for step in (0, 0.5, 1)
@@ -137,7 +180,24 @@ def _own_variance(scaled: ScaledObjective, factors: Array, index: int) -> float:
 def _check_rise(
     scaled: ScaledObjective, factors: Array, covariance: Array, at_limit: Mask
 ) -> tuple[float, str]:
-    """Return the estimated distance to the minimum, and a message if the point is none."""
+    """Return the estimated distance to the minimum, and a message if the point is none.
+
+    Parameters
+    ----------
+    scaled : ScaledObjective
+        The objective, as a function of factors.
+    factors : numpy.ndarray
+        The point, shape (n,).
+    covariance : numpy.ndarray
+        The covariance of the factors, shape (n, n).
+    at_limit : numpy.ndarray of bool
+        The parameters at a limit, shape (n,).
+
+    Returns
+    -------
+    tuple of float and str
+        The distance in the statistic, and the message; "" for a minimum.
+    """
     free = np.flatnonzero(~at_limit)
     sizes, axes = np.linalg.eigh(covariance[np.ix_(free, free)])
     stat, edm = scaled.stat(factors), 0.0
@@ -160,7 +220,22 @@ def _check_rise(
 
 
 def _offset_within_limits(scaled: ScaledObjective, factors: Array, error: Array) -> float:
-    """Return the offset along an axis that lies within the limits on both sides, in errors."""
+    """Return the offset along an axis that lies within the limits on both sides, in errors.
+
+    Parameters
+    ----------
+    scaled : ScaledObjective
+        The objective, as a function of factors.
+    factors : numpy.ndarray
+        The point, shape (n,).
+    error : numpy.ndarray
+        The error along the axis, as a vector of factors, shape (n,).
+
+    Returns
+    -------
+    float
+        The offset, at most `OFFSET`.
+    """
     low, high = scaled.limits.T
     with np.errstate(divide="ignore", invalid="ignore"):
         distances = np.minimum(factors - low, high - factors) / np.abs(error)

@@ -95,7 +95,18 @@ class ScaledObjective:
         return np.asarray((values - self.objective.start) / self.steps)
 
     def _total(self, values: Array) -> float:
-        """Return the statistic, and count the call."""
+        """Return the statistic, and count the call.
+
+        Parameters
+        ----------
+        values : numpy.ndarray
+            The values of the parameters, shape (n,).
+
+        Returns
+        -------
+        float
+            The statistic.
+        """
         self.calls += 1
         return self.objective.total(values)
 

@@ -49,7 +49,7 @@ class EnergyAxis(Fields):
             for name in [name for name in ("min", "max", "bins") if name not in options_set]:
                 yield Problem((), f"lacks {name!r}", "expected min, max and bins, or edges")
         elif options_set:
-            yield Problem((options_set[0],), "is given beside edges", "give one of the two")
+            yield Problem((options_set[0],), "cannot be combined with edges", "use one of the two")
         elif len(self.edges) < 2 or np.any(np.diff(self.edges.value) <= 0):
             yield Problem(("edges",), "do not rise", "expected two or more rising energies")
 

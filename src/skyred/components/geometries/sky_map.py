@@ -233,7 +233,18 @@ class MapGeometry(Geometry):
         return fractions
 
     def _width_for(self, reduction: Reduction) -> Any:
-        """Return the width of the map of one run; None for the whole map."""
+        """Return the width of the map of one run; None for the whole map.
+
+        Parameters
+        ----------
+        reduction : Reduction
+            The reduction that the geometry belongs to.
+
+        Returns
+        -------
+        astropy.units.Quantity or None
+            The width, an angle.
+        """
         if self.cutout_width is not None:
             return self.cutout_width
         offset = largest_offset(reduction.make)

@@ -118,7 +118,25 @@ class FoVBackground(Maker):
         return dataset
 
     def _sums(self, dataset: MapDataset) -> EnergySums:
-        """Sum counts and background by energy; skip a run with too little of them."""
+        """Sum counts and background by energy; skip a run with too little of them.
+
+        Parameters
+        ----------
+        dataset : gammapy.datasets.MapDataset
+            The dataset of the run.
+
+        Returns
+        -------
+        EnergySums
+            Counts and background in each energy bin.
+
+        Raises
+        ------
+        SkipObservation
+            If there are too few counts, or too little background.
+        ValueError
+            If counts are not finite.
+        """
         background = dataset.background.data
         mask_used = self.exclude.outside(dataset.counts.geom).data & np.isfinite(background)
         for mask in (dataset.mask_safe, dataset.mask_fit):
@@ -145,7 +163,18 @@ class FoVBackground(Maker):
         return EnergySums(dataset.counts.geom.axes["energy"].center, counts, background)
 
     def _shape(self, model: SpectralModel) -> list[Parameter]:
-        """Return the parameters that are fitted in addition to the norm."""
+        """Return the parameters that are fitted in addition to the norm.
+
+        Parameters
+        ----------
+        model : gammapy.modeling.models.SpectralModel
+            The norm model; its tilt may be freed.
+
+        Returns
+        -------
+        list of gammapy.modeling.Parameter
+            The parameters.
+        """
         if self.method == "scale":
             return []
         if self.free_tilt:

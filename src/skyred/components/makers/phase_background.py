@@ -52,7 +52,18 @@ def _parse(value: Any) -> tuple[Interval, ...]:
 
 
 def _split_wrap(interval: Interval) -> Iterable[Interval]:
-    """Split an interval that passes through phase 0 into two."""
+    """Split an interval that passes through phase 0 into two.
+
+    Parameters
+    ----------
+    interval : tuple of float
+        Lower and upper phase, from 0 to 1.
+
+    Returns
+    -------
+    iterable of tuple of float
+        One or two intervals with the lower phase below the upper one.
+    """
     low, high = interval
     if low < high:
         return (interval,)

@@ -194,7 +194,20 @@ class ReflectedRegions(Maker):
         )
 
     def _search_geom(self, geom: RegionGeom, pointing: SkyCoord) -> WcsGeom:
-        """Return the geometry that gammapy searches for off regions: around the pointing, TAN."""
+        """Return the geometry that gammapy searches for off regions: around the pointing, TAN.
+
+        Parameters
+        ----------
+        geom : gammapy.maps.RegionGeom
+            The geometry of the on region.
+        pointing : astropy.coordinates.SkyCoord
+            The pointing of the run.
+
+        Returns
+        -------
+        gammapy.maps.WcsGeom
+            The geometry, without energy axis.
+        """
         from gammapy.maps import WcsGeom
 
         center = geom.region.center
@@ -206,7 +219,22 @@ class ReflectedRegions(Maker):
     def _regions_overlap(
         self, geom: RegionGeom, geom_off: RegionGeom, search_geom: WcsGeom
     ) -> bool:
-        """Return whether an off region overlaps the on region; the wobble finder does not check."""
+        """Return whether an off region overlaps the on region; the wobble finder does not check.
+
+        Parameters
+        ----------
+        geom : gammapy.maps.RegionGeom
+            The geometry of the on region.
+        geom_off : gammapy.maps.RegionGeom
+            The geometry of the off regions.
+        search_geom : gammapy.maps.WcsGeom
+            The geometry on which regions of any shape are compared.
+
+        Returns
+        -------
+        bool
+            Whether they overlap.
+        """
         from gammapy.utils.regions import compound_region_to_regions
         from regions import CircleSkyRegion
 
@@ -222,7 +250,22 @@ class ReflectedRegions(Maker):
         return bool(np.any(on & off))
 
     def _describe_failure(self, geom: RegionGeom, pointing: SkyCoord, mask: WcsNDMap | None) -> str:
-        """Describe the reason why there is no off region, for the observation log."""
+        """Describe the reason why there is no off region, for the observation log.
+
+        Parameters
+        ----------
+        geom : gammapy.maps.RegionGeom
+            The geometry of the on region.
+        pointing : astropy.coordinates.SkyCoord
+            The pointing of the run.
+        mask : gammapy.maps.WcsNDMap or None
+            The exclusion mask.
+
+        Returns
+        -------
+        str
+            The reason.
+        """
         off_regions, wcs = self._finder().run(geom.region, pointing, mask)
         separation = geom.region.center.separation(pointing).to_value("deg")
         message = f"no off region is found {separation:.2f} deg from the pointing: "

@@ -299,7 +299,18 @@ class AdaptiveRingBackground(Ring):
         )
 
     def _rings(self, counts: WcsNDMap) -> Sequence[Any]:
-        """Return the kernels of gammapy's rings, from the smallest to the largest."""
+        """Return the kernels of gammapy's rings, from the smallest to the largest.
+
+        Parameters
+        ----------
+        counts : gammapy.maps.WcsNDMap
+            The counts, for the pixel size.
+
+        Returns
+        -------
+        list of numpy.ndarray
+            The kernels; 1 in the ring, 0 elsewhere.
+        """
         from gammapy.makers import AdaptiveRingBackgroundMaker
 
         maker = AdaptiveRingBackgroundMaker(
@@ -312,7 +323,20 @@ class AdaptiveRingBackground(Ring):
         return [kernel.array for kernel in maker.kernels(counts)]
 
     def _background_within_theta(self, background: WcsNDMap, safe: Any) -> Any:
-        """Return the background within `theta` of each pixel, shape (height, width)."""
+        """Return the background within `theta` of each pixel, shape (height, width).
+
+        Parameters
+        ----------
+        background : gammapy.maps.WcsNDMap
+            The background template, in one energy bin.
+        safe : numpy.ndarray of bool
+            The safe mask, shape (height, width).
+
+        Returns
+        -------
+        numpy.ndarray
+            The sum of the background over the disc of radius `theta`.
+        """
         # gammapy multiplies theta by the size of a pixel instead of dividing: its theta is ~0
         from astropy.convolution import Tophat2DKernel
 

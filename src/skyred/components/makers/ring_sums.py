@@ -93,7 +93,20 @@ def first_sufficient_ring(
 
 
 def _sum(image: Any, kernel: Image) -> Image:
-    """Convolve an image with a kernel, by Fourier transform; same shape as the image."""
+    """Convolve an image with a kernel, by Fourier transform; same shape as the image.
+
+    Parameters
+    ----------
+    image : numpy.ndarray
+        The image, shape (height, width).
+    kernel : numpy.ndarray
+        The kernel; may be larger than the image.
+
+    Returns
+    -------
+    numpy.ndarray
+        The convolved image, shape (height, width).
+    """
     from scipy.signal import fftconvolve
 
     return np.asarray(fftconvolve(np.asarray(image, dtype=float), kernel, mode="same"))

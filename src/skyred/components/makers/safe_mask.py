@@ -74,7 +74,9 @@ class SafeMask(Maker):
         if not self.methods:
             yield Problem(("methods",), "is empty", f"expected some of {', '.join(METHODS)}")
         if self.position is not None and self.fixed_offset is not None:
-            yield Problem(("position",), "is given beside fixed_offset", "give one of the two")
+            yield Problem(
+                ("position",), "cannot be combined with fixed_offset", "use one of the two"
+            )
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
         """Check that a position has an effect: gammapy ignores it for spectra with DL4 IRFs.

@@ -156,7 +156,7 @@ class SpectrumData(Maker):
             _require_radius(geom, observation.rad_max)
         if self.containment_correction and aeff.is_pointlike:
             raise ArchiveError(
-                "the responses are those after a cut on the direction (point-like), so there is "
+                "the IRFs are those after a cut on the direction (point-like), so there is "
                 "nothing to correct for: leave containment_correction out"
             )
 
@@ -169,7 +169,7 @@ def _require_valid_offset(geom: RegionGeom, observation: Observation, aeff: Any)
     # IRFs with a single offset have no range of validity
     if len(offsets) > 2 and separation > offsets[-1]:
         raise SkipObservation(
-            f"the on region lies {separation.deg:.2f} deg from the pointing, and the responses "
+            f"the on region lies {separation.deg:.2f} deg from the pointing, and the IRFs "
             f"end at {offsets[-1].to_value('deg'):.2f} deg"
         )
 
@@ -185,12 +185,12 @@ def _require_radius(geom: RegionGeom, rad_max: Any) -> None:
     if rad_max is None:
         if is_point:
             raise ArchiveError(
-                "the on region is a point, and the responses hold no radius (RAD_MAX): "
+                "the on region is a point, and the IRFs hold no radius (RAD_MAX): "
                 "give a circle, such as on_region: 'icrs; circle(83.63, 22.01, 0.11)'"
             )
     elif not is_point and not rad_max.is_fixed_rad_max:
         raise ArchiveError(
-            "the responses are for a radius that depends on energy (RAD_MAX): "
+            "the IRFs are for a radius that depends on energy (RAD_MAX): "
             "give a point, such as on_region: 'icrs; point(83.63, 22.01)'"
         )
     elif not is_point:
@@ -199,6 +199,6 @@ def _require_radius(geom: RegionGeom, rad_max: Any) -> None:
         radius = geom.region.radius.to_value("deg") if is_circle else 0.0
         if abs(radius - expected) > RADIUS_TOLERANCE * expected:
             raise ArchiveError(
-                f"the responses are for a circle of {expected:.4g} deg (RAD_MAX): "
+                f"the IRFs are for a circle of {expected:.4g} deg (RAD_MAX): "
                 "give the on region that radius, or a point"
             )

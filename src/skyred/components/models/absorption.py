@@ -116,7 +116,18 @@ class Absorption(Fields):
         return model
 
     def _path(self) -> Path:
-        """Return the path of the table; raise if there is no file."""
+        """Return the path of the table; raise if there is no file.
+
+        Returns
+        -------
+        pathlib.Path
+            The path.
+
+        Raises
+        ------
+        ModelError
+            If there is no table.
+        """
         from gammapy.modeling.models import EBL_DATA_BUILTIN
 
         if self.file is not None:

@@ -36,9 +36,9 @@ class BackgroundModels(Model):
     def links(self) -> Iterable[LinkUse]:
         """Find the link labels: each stands for the backgrounds of all datasets.
 
-        Yields
-        ------
-        LinkUse
+        Returns
+        -------
+        iterable of LinkUse
             Each use of a link label.
         """
         return find_uses(self.spectral, "the backgrounds", ("spectral",), times=2)

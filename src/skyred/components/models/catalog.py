@@ -65,7 +65,7 @@ class CatalogSources(Model):
     )
 
     def validate(self) -> Iterable[Problem]:
-        """Check that sources are selected, the cone is complete, and `which` fits the catalogue.
+        """Check the selection of sources, the cone, and the model variant.
 
         Yields
         ------
@@ -171,7 +171,23 @@ class CatalogSources(Model):
             ModelWriter(script, script.body).source(model)
 
     def _models(self, catalog: SourceCatalog) -> list[SkyModel]:
-        """Return the models of the selected sources."""
+        """Return the models of the selected sources.
+
+        Parameters
+        ----------
+        catalog : gammapy.catalog.SourceCatalog
+            The catalogue.
+
+        Returns
+        -------
+        list of gammapy.modeling.models.SkyModel
+            The models, by name first, then from the cone.
+
+        Raises
+        ------
+        ModelError
+            If a source is missing, or none is selected.
+        """
         names_by_row: dict[int, str] = {}
         models: list[SkyModel] = []
         for name in self.sources:
@@ -194,7 +210,18 @@ class CatalogSources(Model):
         return models
 
     def _read(self) -> SourceCatalog:
-        """Read the catalogue, with missing values as NaN."""
+        """Read the catalogue, with missing values as NaN.
+
+        Returns
+        -------
+        gammapy.catalog.SourceCatalog
+            The catalogue.
+
+        Raises
+        ------
+        ModelError
+            If it is missing or cannot be read.
+        """
         from gammapy.catalog import CATALOG_REGISTRY
         from gammapy.utils.scripts import make_path
 
@@ -221,7 +248,25 @@ class CatalogSources(Model):
         return catalog
 
     def _row(self, catalog: SourceCatalog, name: str) -> int:
-        """Return the row of a source; raise if there is none."""
+        """Return the row of a source; raise if there is none.
+
+        Parameters
+        ----------
+        catalog : gammapy.catalog.SourceCatalog
+            The catalogue.
+        name : str
+            The name of the source.
+
+        Returns
+        -------
+        int
+            The index of the row.
+
+        Raises
+        ------
+        ModelError
+            If there is no such source.
+        """
         rows_by_name = catalog._name_to_index_cache
         if name not in rows_by_name:
             suggestions = difflib.get_close_matches(name, rows_by_name, 3, cutoff=0.4)
@@ -237,7 +282,25 @@ class CatalogSources(Model):
         return [int(row) for row in np.flatnonzero(separation <= self.radius)]
 
     def _source_models(self, source: SourceCatalogObject, name: str) -> list[SkyModel]:
-        """Return the models of a source: one, or one for each component."""
+        """Return the models of a source: one, or one for each component.
+
+        Parameters
+        ----------
+        source : gammapy.catalog.SourceCatalogObject
+            The source.
+        name : str
+            The name of its model.
+
+        Returns
+        -------
+        list of gammapy.modeling.models.SkyModel
+            The models.
+
+        Raises
+        ------
+        ModelError
+            If gammapy cannot create a model, or a parameter has no value.
+        """
         variant = self.which or (WHICH[self.catalog][0] if self.catalog in WHICH else None)
         options = {} if variant is None else {"which": variant}
         component_models = getattr(source, "components_models", None)

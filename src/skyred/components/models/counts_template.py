@@ -51,9 +51,9 @@ class CountsTemplate(Model):
     def links(self) -> Iterable[LinkUse]:
         """Find the link labels.
 
-        Yields
-        ------
-        LinkUse
+        Returns
+        -------
+        iterable of LinkUse
             Each use of a link label.
         """
         return find_uses(self.spectral, self.name, ("spectral",))
@@ -133,7 +133,18 @@ class CountsTemplate(Model):
         )
 
     def _counts(self) -> Any:
-        """Read the map, and check its axes and unit."""
+        """Read the map, and check its axes and unit.
+
+        Returns
+        -------
+        gammapy.maps.Map
+            The map of counts, with an axis of reconstructed energy.
+
+        Raises
+        ------
+        ModelError
+            If the map cannot be read, or has other axes or another unit.
+        """
         counts = read_map(self.map.path())
         if counts.geom.axes.names != ["energy"]:
             axes = ", ".join(counts.geom.axes.names) or "none"

@@ -42,9 +42,9 @@ class ModelFile(Model):
     def links(self) -> Iterable[LinkUse]:
         """Find the link labels in the file.
 
-        Yields
-        ------
-        LinkUse
+        Returns
+        -------
+        iterable of LinkUse
             Each use of a link label.
         """
         return (

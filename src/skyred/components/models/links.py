@@ -114,7 +114,20 @@ def _single_use(own: LinkUse, all_uses: Iterable[LinkUse]) -> Problem:
 
 
 def _contradictions(own: LinkUse, first: LinkUse) -> Iterator[Problem]:
-    """Yield differences between the settings of two uses of a label."""
+    """Yield differences between the settings of two uses of a label.
+
+    Parameters
+    ----------
+    own : LinkUse
+        The later use.
+    first : LinkUse
+        The first use.
+
+    Yields
+    ------
+    Problem
+        Each difference.
+    """
     if own.parameter != first.parameter:
         # gammapy passes parameters to its models by name
         message = f"links {own.parameter} with {first.parameter} of {first.owner}"

@@ -100,7 +100,18 @@ def _classes() -> dict[str, Any]:
 
 
 def _numbers(prior: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the numbers of a prior by name, from both ways to write them."""
+    """Return the numbers of a prior by name, from both ways to write them.
+
+    Parameters
+    ----------
+    prior : mapping
+        The prior in the configuration.
+
+    Returns
+    -------
+    dict of str to object
+        The values as they are written.
+    """
     plain = {name: number for name, number in prior.items() if name not in ("type", "parameters")}
     for entry in prior.get("parameters", ()):
         # gammapy writes no unit, and uses the unit of the parameter
@@ -109,7 +120,20 @@ def _numbers(prior: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _name_problems(numbers: Mapping[str, Any], names: list[str]) -> Iterator[Problem]:
-    """Yield unknown and missing keys of a prior."""
+    """Yield unknown and missing keys of a prior.
+
+    Parameters
+    ----------
+    numbers : mapping of str to object
+        The values by name.
+    names : list of str
+        The names of the parameters of the prior.
+
+    Yields
+    ------
+    Problem
+        Each unknown or missing key.
+    """
     for key in numbers:
         if key not in (*names, "weight"):
             suggestion = nearest(key, names)
@@ -121,7 +145,22 @@ def _name_problems(numbers: Mapping[str, Any], names: list[str]) -> Iterator[Pro
 
 
 def _value(name: str, entry: Any, unit: u.UnitBase) -> float | Problem:
-    """Return the value of a number of a prior in a unit, or the problem with it."""
+    """Return the value of a number of a prior in a unit, or the problem with it.
+
+    Parameters
+    ----------
+    name : str
+        The name of the number.
+    entry : object
+        The value as it is written, with or without a unit.
+    unit : astropy.units.UnitBase
+        The unit of the result.
+
+    Returns
+    -------
+    float or Problem
+        The value in the unit, or the problem.
+    """
     try:
         number = u.Quantity(entry)
     except (TypeError, ValueError):
@@ -137,7 +176,22 @@ def _value(name: str, entry: Any, unit: u.UnitBase) -> float | Problem:
 def _value_problems(
     kind: str, values: Mapping[str, float], target: PriorTarget
 ) -> Iterator[Problem]:
-    """Yield impossible values of a prior, and a starting value that it excludes."""
+    """Yield impossible values of a prior, and a starting value that it excludes.
+
+    Parameters
+    ----------
+    kind : str
+        The type of the prior.
+    values : mapping of str to float
+        The values by name.
+    target : PriorTarget
+        The parameter that the prior is for.
+
+    Yields
+    ------
+    Problem
+        Each problem.
+    """
     for name in POSITIVE:
         if values.get(name, 1.0) <= 0:
             yield Problem((name,), f"is {values[name]:g}", "expected more than 0")

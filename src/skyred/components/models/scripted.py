@@ -106,7 +106,20 @@ class ModelWriter:
         return special(self.script, model) if special else f"{cls}({', '.join(_options(model))})"
 
     def _attribute_lines(self, model: Any, variable: str) -> Iterator[str]:
-        """Yield the lines that set non-default attributes, links and priors of the parameters."""
+        """Yield the lines that set non-default attributes, links and priors of the parameters.
+
+        Parameters
+        ----------
+        model : gammapy.modeling.models.ModelBase
+            The model.
+        variable : str
+            The name of its variable.
+
+        Yields
+        ------
+        str
+            Each line.
+        """
         defaults = {parameter.name: parameter for parameter in type(model).default_parameters}
         for parameter in model.parameters:
             target = f"{variable}.{parameter.name}"
@@ -160,7 +173,23 @@ def is_plain(model: Any) -> bool:
 
 
 def _options(model: Any) -> list[str]:
-    """Return the arguments that differ from gammapy's defaults, as code."""
+    """Return the arguments that differ from gammapy's defaults, as code.
+
+    Parameters
+    ----------
+    model : gammapy.modeling.models.ModelBase
+        The model.
+
+    Returns
+    -------
+    list of str
+        The arguments, as ``name=value``.
+
+    Raises
+    ------
+    ExportError
+        If an argument cannot be written in a line.
+    """
     model_dict = model.to_dict(full_output=True)
     model_dict = next(iter(model_dict.values())) if len(model_dict) == 1 else model_dict
     writable = {"type", "parameters", *OTHER_ARGUMENTS}

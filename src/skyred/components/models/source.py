@@ -141,7 +141,7 @@ class Source(Model):
 
         try:
             return self.build(Datasets())[0]
-        except Exception:  # whatever gammapy raises
+        except Exception:  # gammapy raises many kinds of errors
             return None
 
     def write_script(self, script: Script) -> None:

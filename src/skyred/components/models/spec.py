@@ -118,7 +118,27 @@ def _tags(cls: Any) -> list[str]:
 
 
 def _full_entry(value: Any, name: str, default: Any) -> dict[str, Any]:
-    """Return the complete entry of a parameter, with name, value, unit and limits checked."""
+    """Return the complete entry of a parameter, with name, value, unit and limits checked.
+
+    Parameters
+    ----------
+    value : object
+        The value, or the mapping, of the parameter in the configuration.
+    name : str
+        The name of the parameter.
+    default : gammapy.modeling.Parameter
+        The parameter with the defaults of its class.
+
+    Returns
+    -------
+    dict
+        The entry; numbers are in its unit.
+
+    Raises
+    ------
+    PartError
+        If a key or a value is not valid.
+    """
     entry = dict(value) if isinstance(value, dict) else {"value": value}
     for key in entry:
         if key not in PARAMETER_KEYS:
@@ -150,7 +170,27 @@ def _full_entry(value: Any, name: str, default: Any) -> dict[str, Any]:
 
 
 def _quantity(value: Any, unit: u.UnitBase, name: str) -> u.Quantity:
-    """Return a value as a quantity; numbers without a unit are in the default unit."""
+    """Return a value as a quantity; numbers without a unit are in the default unit.
+
+    Parameters
+    ----------
+    value : object
+        The number, string or quantity.
+    unit : astropy.units.UnitBase
+        The default unit.
+    name : str
+        The name of the parameter, for the error.
+
+    Returns
+    -------
+    astropy.units.Quantity
+        The quantity, in its own unit.
+
+    Raises
+    ------
+    PartError
+        If the value is no quantity.
+    """
     try:
         number = u.Quantity(value)
     except (TypeError, ValueError):
@@ -162,7 +202,27 @@ def _quantity(value: Any, unit: u.UnitBase, name: str) -> u.Quantity:
 
 
 def _complete(name: str, entry: Mapping[str, Any], default: Any) -> dict[str, Any]:
-    """Return the entry of a parameter with its name, and its prior in gammapy's form."""
+    """Return the entry of a parameter with its name, and its prior in gammapy's form.
+
+    Parameters
+    ----------
+    name : str
+        The name of the parameter.
+    entry : mapping
+        The entry of the parameter.
+    default : gammapy.modeling.Parameter or None
+        The parameter with the defaults of its class.
+
+    Returns
+    -------
+    dict
+        The entry.
+
+    Raises
+    ------
+    PartError
+        If the prior is not valid.
+    """
     entry = {"name": name, **entry}
     if prior_spec := entry.pop("prior", None):
         unit = u.Unit(entry.get("unit") or getattr(default, "unit", ""))
@@ -174,7 +234,29 @@ def _complete(name: str, entry: Mapping[str, Any], default: Any) -> dict[str, An
 
 
 def _extra(cls: Any, name: str, value: Any, defaults: Mapping[str, Any]) -> Any:
-    """Return an argument of a model that is not a parameter; raise if the class has none."""
+    """Return an argument of a model that is not a parameter; raise if the class has none.
+
+    Parameters
+    ----------
+    cls : type
+        The model class.
+    name : str
+        The name of the argument.
+    value : object
+        Its value.
+    defaults : mapping
+        The parameters of the class, by name.
+
+    Returns
+    -------
+    object
+        The value, unchanged.
+
+    Raises
+    ------
+    PartError
+        If the class has no such argument.
+    """
     accepted = EXTRA_KEYS | set(inspect.signature(cls.__init__).parameters)
     if name not in accepted:
         suggestion = nearest(name, [*defaults, *accepted])

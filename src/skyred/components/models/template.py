@@ -70,7 +70,7 @@ class TemplateSource(Model):
         if self.map is None and self.spectrum is None:
             yield Problem((), "has neither map nor spectrum", "expected one of them, or both")
         if self.map is not None and self.spatial is not None:
-            yield Problem(("spatial",), "is given beside map", "expected one of them")
+            yield Problem(("spatial",), "cannot be combined with map", "use one of the two")
         for part in ("spectral", "spatial"):
             spec = getattr(self, part)
             if spec is not None and "type" not in spec:
@@ -172,7 +172,18 @@ class TemplateSource(Model):
         ModelWriter(script, script.body).source(model)
 
     def _model(self) -> Any:
-        """Build the sky model, and check its unit."""
+        """Build the sky model, and check its unit.
+
+        Returns
+        -------
+        gammapy.modeling.models.SkyModel
+            The model.
+
+        Raises
+        ------
+        ModelError
+            If a file cannot be used, or spectrum and map are no flux together.
+        """
         from gammapy.modeling.models import SkyModel
 
         spectral = build_part("spectral", self.spectral)
@@ -195,7 +206,18 @@ class TemplateSource(Model):
         return model
 
     def _shape(self) -> SpatialModel | None:
-        """Read the map, or build the spatial model; None if there is neither."""
+        """Read the map, or build the spatial model; None if there is neither.
+
+        Returns
+        -------
+        gammapy.modeling.models.SpatialModel or None
+            The spatial model.
+
+        Raises
+        ------
+        ModelError
+            If the map cannot be used.
+        """
         from gammapy.modeling.models import TemplateSpatialModel
 
         if self.map is None:

@@ -32,7 +32,20 @@ LIVETIME_MAX = 300.0
 
 
 def _integer_between(low: int, high: int) -> Any:
-    """Return a validator of whole numbers in a range."""
+    """Return a validator of whole numbers in a range.
+
+    Parameters
+    ----------
+    low : int
+        The lowest valid number.
+    high : int
+        The highest valid number.
+
+    Returns
+    -------
+    callable
+        The attrs validator.
+    """
 
     def validate(_: object, field: attrs.Attribute[int], value: object) -> None:
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:

@@ -120,14 +120,48 @@ def _values(query: str) -> dict[str, str]:
 
 
 def _integer(key: str, value: str) -> int:
-    """Parse a whole number."""
+    """Parse a whole number.
+
+    Parameters
+    ----------
+    key : str
+        The key of the value, for the error.
+    value : str
+        The digits.
+
+    Returns
+    -------
+    int
+        The number.
+
+    Raises
+    ------
+    ValueError
+        If it is no whole number.
+    """
     if not re.fullmatch(r"-?[0-9]{1,20}", value):
         raise ValueError(f"{key} is {value!r}, expected a whole number")
     return int(value)
 
 
 def _minutes(duration: str) -> float:
-    """Parse a duration, in minutes."""
+    """Parse a duration, in minutes.
+
+    Parameters
+    ----------
+    duration : str
+        A number with s, min or h, such as ``10min``.
+
+    Returns
+    -------
+    float
+        The duration in minutes.
+
+    Raises
+    ------
+    ValueError
+        If it is no such duration.
+    """
     match = re.fullmatch(r"(-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?) ?(s|min|h)", duration)
     if match is None:
         raise ValueError(

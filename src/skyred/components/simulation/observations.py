@@ -123,7 +123,20 @@ def start_time(number: int, duration: u.Quantity) -> Time:
 
 
 def _observation(number: int, livetime: float) -> Observation:
-    """Return the observation of a run without events."""
+    """Return the observation of a run without events.
+
+    Parameters
+    ----------
+    number : int
+        The number of the run, from 0.
+    livetime : float
+        The livetime in minutes.
+
+    Returns
+    -------
+    gammapy.data.Observation
+        The run, with IRFs.
+    """
     duration = livetime / (1 - DEAD_TIME_FRACTION) * u.min
     start = start_time(number, duration)
     return Observation.create(
@@ -139,7 +152,20 @@ def _observation(number: int, livetime: float) -> Observation:
 
 
 def _dataset(observation: Observation, size: tuple[u.Quantity, u.Quantity]) -> MapDataset:
-    """Return the dataset to sample events from, with the true models."""
+    """Return the dataset to sample events from, with the true models.
+
+    Parameters
+    ----------
+    observation : gammapy.data.Observation
+        The run.
+    size : tuple of astropy.units.Quantity
+        The width of the map, and of a pixel.
+
+    Returns
+    -------
+    gammapy.datasets.MapDataset
+        The dataset.
+    """
     width, pixel = size
     # gammapy samples flat in log energy within a bin: 20 bins a decade show no bias in 40 h
     energy_axis_true = MapAxis.from_energy_bounds(
@@ -156,7 +182,20 @@ def _dataset(observation: Observation, size: tuple[u.Quantity, u.Quantity]) -> M
 
 
 def _source(sampler: MapDatasetEventSampler, observation: Observation) -> Table:
-    """Return the events of the source, with PSF and energy dispersion."""
+    """Return the events of the source, with PSF and energy dispersion.
+
+    Parameters
+    ----------
+    sampler : gammapy.datasets.MapDatasetEventSampler
+        The sampler.
+    observation : gammapy.data.Observation
+        The run.
+
+    Returns
+    -------
+    astropy.table.Table
+        The events.
+    """
     dataset = _dataset(observation.copy(in_memory=True, bkg=None), SOURCE_MAP)
     events = sampler.sample_sources(dataset)
     if len(events):
@@ -166,7 +205,20 @@ def _source(sampler: MapDatasetEventSampler, observation: Observation) -> Table:
 
 
 def _stored(events: Table, header: dict[str, Any]) -> Table:
-    """Return the events as they are stored: sorted by time, in single precision, with headers."""
+    """Return the events as they are stored: sorted by time, in single precision, with headers.
+
+    Parameters
+    ----------
+    events : astropy.table.Table
+        The events.
+    header : dict
+        The header of the events.
+
+    Returns
+    -------
+    astropy.table.Table
+        The events.
+    """
     events = events[np.argsort(events["TIME"], kind="stable")]
     events["EVENT_ID"] = np.arange(1, len(events) + 1)
     for name in set(events.colnames) - {"TIME", "EVENT_ID", "MC_ID"}:

@@ -158,7 +158,20 @@ def acceptance(offset: u.Quantity) -> Any:
 
 
 def _gauss(distance: u.Quantity, sigma: u.Quantity) -> u.Quantity:
-    """Return a two-dimensional Gaussian, normalised over the plane."""
+    """Return a two-dimensional Gaussian, normalised over the plane.
+
+    Parameters
+    ----------
+    distance : astropy.units.Quantity
+        The distances from the centre, any shape.
+    sigma : astropy.units.Quantity
+        The standard deviations, same shape.
+
+    Returns
+    -------
+    astropy.units.Quantity
+        The densities, per solid angle, same shape.
+    """
     return np.exp(-0.5 * (distance / sigma).to_value("") ** 2) / (2 * np.pi * sigma**2)
 
 

@@ -53,7 +53,18 @@ def groups_by_column(
 
 
 def _by_value(column: Column) -> Callable[[int], Assignment]:
-    """Return a function that finds the group of a row by the value of the column."""
+    """Return a function that finds the group of a row by the value of the column.
+
+    Parameters
+    ----------
+    column : astropy.table.Column
+        The column.
+
+    Returns
+    -------
+    callable
+        The function of the row index.
+    """
 
     def find_group(index: int) -> Assignment:
         value = column[index]
@@ -67,7 +78,20 @@ def _by_value(column: Column) -> Callable[[int], Assignment]:
 
 
 def _by_bin(column: Column, edges: u.Quantity) -> Callable[[int], Assignment]:
-    """Return a function that finds the group of a row by bins of the column."""
+    """Return a function that finds the group of a row by bins of the column.
+
+    Parameters
+    ----------
+    column : astropy.table.Column
+        The column.
+    edges : astropy.units.Quantity
+        The edges of the bins.
+
+    Returns
+    -------
+    callable
+        The function of the row index.
+    """
     limits = limits_in(column, edges, "group by it without edges")
 
     def find_group(index: int) -> Assignment:

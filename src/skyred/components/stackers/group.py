@@ -112,7 +112,7 @@ class GroupRuns(Stacker):
         if self.by == "time" and (self.times is None) == (self.width is None):
             yield Problem((), "needs either times or width", "give one of the two")
         if self.start is not None and self.times is not None:
-            yield Problem(("start",), "is given beside times", "it belongs to width")
+            yield Problem(("start",), "cannot be combined with times", "use it with width")
 
     def _edge_problems(self, edges: u.Quantity) -> Iterable[Problem]:
         """Yield invalid edges."""

@@ -40,7 +40,7 @@ def to_file_name(label: str) -> str:
 
 @attrs.frozen(order=True)
 class Group:
-    """A group of runs: its sorting key and its label, which can be part of a file name."""
+    """A group of runs: a sorting key, and a label that can be part of a file name."""
 
     order: float
     label: str = attrs.field(converter=to_file_name)

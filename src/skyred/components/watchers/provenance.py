@@ -114,7 +114,18 @@ def _owner(owner: Owner) -> dict[str, str]:
 
 
 def _inputs(report: Report) -> Iterator[tuple[Path, str]]:
-    """Yield each input with the checksum of the bytes that were used, or of the file now."""
+    """Yield each input with the checksum of the bytes that were used, or of the file now.
+
+    Parameters
+    ----------
+    report : Report
+        The report of the run.
+
+    Yields
+    ------
+    tuple of pathlib.Path and str
+        The file, and its SHA-256 checksum.
+    """
     checksums = {path: checksum for step in report.steps for path, checksum in step.sums.items()}
     for path in dict.fromkeys(path for step in report.steps for path in step.inputs):
         yield path, checksums.get(path) or sum_of(path)

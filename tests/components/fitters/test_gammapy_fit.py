@@ -51,10 +51,10 @@ def test_a_minimum_beyond_a_limit_ends_exactly_at_it(
     backend: str, method: str, low: float, high: float
 ) -> None:
     limits = np.array([[low, high], [-np.inf, np.inf], [-np.inf, np.inf]])
-    asked = []
+    evaluations = []
 
     def stat(x: np.ndarray) -> float:
-        asked.append(x[0])
+        evaluations.append(x[0])
         return float(((x - BOTTOM) ** 2).sum())
 
     start = [min(max(0.7, low), high - 0.1), 0.5, 0.5]
@@ -65,8 +65,8 @@ def test_a_minimum_beyond_a_limit_ends_exactly_at_it(
     assert result.values[0] == (low if low > 1 else high)
     np.testing.assert_allclose(result.values[1:], BOTTOM[1:], atol=0.01)
     np.testing.assert_allclose(result.errors, 1, rtol=0.01)
-    assert (np.array(asked) >= low).all()
-    assert (np.array(asked) <= high).all()
+    assert (np.array(evaluations) >= low).all()
+    assert (np.array(evaluations) <= high).all()
 
 
 def test_a_method_without_limits_refuses_them_by_name() -> None:
@@ -142,7 +142,9 @@ def test_a_flux_from_zero_on_is_found_from_far_above(
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize(("backend", "method"), [each for each in EVERY if each[1] != "CG"])
+@pytest.mark.parametrize(
+    ("backend", "method"), [backend_method for backend_method in EVERY if backend_method[1] != "CG"]
+)
 @pytest.mark.parametrize(
     "stat",
     [

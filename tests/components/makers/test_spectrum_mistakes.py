@@ -38,10 +38,12 @@ def problems(
     off: str = OFF,
     estimate: str = "",
 ) -> str:
-    """Give what is wrong, a line each."""
-    text = CONFIG.format(region=region, spectrum=spectrum, safe=safe, off=off, estimate=estimate)
+    """Return the problems of a pipeline, one on each line."""
+    yaml_text = CONFIG.format(
+        region=region, spectrum=spectrum, safe=safe, off=off, estimate=estimate
+    )
     with pytest.raises(ConfigError) as caught:
-        Pipeline.from_yaml(text)
+        Pipeline.from_yaml(yaml_text)
     return str(caught.value)
 
 
@@ -112,7 +114,7 @@ def test_true_energies_must_overlap():
 
 
 @pytest.mark.parametrize(
-    ("parts", "place", "message"),
+    ("parts", "option_path", "message"),
     [
         (
             {"region": "icrs; ellipse(83.6, 22, 0.2, 0.1, 0)",
@@ -200,10 +202,10 @@ def test_true_energies_must_overlap():
     ],
     ids=lambda part: part.replace("make[", "").replace("]", "") if isinstance(part, str) else "",
 )  # fmt: skip
-def test_what_does_not_fit_together_is_named(parts, place, message):
-    found = problems(**parts)
-    assert message in found
-    assert f"{place}: " in found
+def test_what_does_not_fit_together_is_named(parts, option_path, message):
+    reported = problems(**parts)
+    assert message in reported
+    assert f"{option_path}: " in reported
 
 
 def test_maker_of_spectra_needs_the_geometry_spectrum(crab_yaml):

@@ -20,7 +20,7 @@ ARIZONA = EarthLocation.from_geodetic(-110.95, 31.67, 1268)
 
 
 def run(time="2004-12-04T22:30:00", location=NAMIBIA, obs_id=1, zenith=20.0, **header):
-    """Give what a stacker asks of an observation."""
+    """Return an observation with the attributes that stackers use."""
     telescope = header.pop("TELESCOP", None)
     return SimpleNamespace(
         obs_id=obs_id,
@@ -101,17 +101,22 @@ class TestTime:
         assert label(run(time), by="time", **options) == expected
 
     @given(st.integers(1, 10**7), st.floats(0, 10**8), st.floats(0, 10**8))
-    def test_two_runs_share_a_bin_of_a_width_only_if_it_holds_both(self, width, one, other):
+    def test_two_runs_share_a_bin_of_a_width_only_if_it_holds_both(
+        self, width, first_time, second_time
+    ):
         stacker = GroupRuns(by="time", width=f"{width} s")
         start = Time("2000-01-01", scale="utc").mjd
-        times = [Time(start + s / 86400, format="mjd", scale="utc").isot for s in (one, other)]
+        times = [
+            Time(start + s / 86400, format="mjd", scale="utc").isot
+            for s in (first_time, second_time)
+        ]
         first, second = (stacker.group(run(time)) for time in times)
         assert (first == second) == (first.label == second.label)
         assert (first < second) == (first.order < second.order)
         if first == second:
-            assert abs(one - other) < width + 0.01
-        elif abs(one - other) > 0.01:
-            assert (first < second) == (one < other)
+            assert abs(first_time - second_time) < width + 0.01
+        elif abs(first_time - second_time) > 0.01:
+            assert (first < second) == (first_time < second_time)
 
 
 class TestZenith:
@@ -149,24 +154,26 @@ class TestTelescope:
 
 
 def table() -> ObservationTable:
-    made = ObservationTable()
-    made["OBS_ID"] = [1, 2, 3, 4]
-    made["TARGET_NAME"] = ["MSH 15-52", "Crab  ", "", "MSH 15-52"]
-    made["N_TELS"] = [4, 3, 3, 4]
-    made["MUONEFF"] = [0.8, np.nan, 1.0, 1.3]
-    made["ZEN_PNT"] = MaskedColumn([10.0, 20.0, 30.0, 40.0], mask=[0, 1, 0, 0], unit="deg")
-    return made
+    observation_table = ObservationTable()
+    observation_table["OBS_ID"] = [1, 2, 3, 4]
+    observation_table["TARGET_NAME"] = ["MSH 15-52", "Crab  ", "", "MSH 15-52"]
+    observation_table["N_TELS"] = [4, 3, 3, 4]
+    observation_table["MUONEFF"] = [0.8, np.nan, 1.0, 1.3]
+    observation_table["ZEN_PNT"] = MaskedColumn(
+        [10.0, 20.0, 30.0, 40.0], mask=[0, 1, 0, 0], unit="deg"
+    )
+    return observation_table
 
 
 class TestColumn:
     def labels(self, **options) -> list[str]:
-        found = []
+        label_list = []
         for obs_id in (1, 2, 3, 4):
             try:
-                found.append(label(run(obs_id=obs_id), table(), by="column", **options))
+                label_list.append(label(run(obs_id=obs_id), table(), by="column", **options))
             except SkipObservation as skip:
-                found.append(skip.reason)
-        return found
+                label_list.append(skip.reason)
+        return label_list
 
     def test_texts(self):
         expected = ["MSH_15-52", "Crab", "its TARGET_NAME is not known", "MSH_15-52"]

@@ -83,7 +83,7 @@ def npred(model) -> np.ndarray:
 
 
 def flat_npred(model) -> np.ndarray:
-    """Return the predicted counts of the compiled likelihood: its statistic, for the model alone."""
+    """Return the predicted counts of the compiled likelihood, with the model alone."""
     dataset = map_dataset("map")
     dataset.models = [model]
     datasets = Datasets([dataset])

@@ -33,25 +33,25 @@ def magic() -> Path:
     return folder
 
 
-def assert_same_run(one, other):
-    assert one.obs_id == other.obs_id
-    assert set(one.available_irfs) == set(other.available_irfs)
-    ours, theirs = one.events.table, other.events.table
+def assert_same_run(run, expected):
+    assert run.obs_id == expected.obs_id
+    assert set(run.available_irfs) == set(expected.available_irfs)
+    ours, theirs = run.events.table, expected.events.table
     assert ours.colnames == theirs.colnames
     for name in ("EVENT_ID", "RA", "DEC", "ENERGY"):
         np.testing.assert_array_equal(ours[name].data, theirs[name].data)
     np.testing.assert_array_equal(ours["TIME"].mjd, theirs["TIME"].mjd)
-    for name in one.available_irfs:
-        first, second = getattr(one, name), getattr(other, name)
+    for name in run.available_irfs:
+        first, second = getattr(run, name), getattr(expected, name)
         assert type(first) is type(second)
         if hasattr(first, "quantity"):
             np.testing.assert_array_equal(first.quantity, second.quantity)
         assert first.axes == second.axes
-    assert one.observation_live_time_duration == other.observation_live_time_duration
-    assert one.get_pointing_icrs(one.tmid).separation(
-        other.get_pointing_icrs(other.tmid)
+    assert run.observation_live_time_duration == expected.observation_live_time_duration
+    assert run.get_pointing_icrs(run.tmid).separation(
+        expected.get_pointing_icrs(expected.tmid)
     ).deg == pytest.approx(0, abs=1e-9)  # the same header, read twice
-    assert str(one.gti) == str(other.gti)
+    assert str(run.gti) == str(expected.gti)
 
 
 @data
@@ -89,18 +89,21 @@ class TestStore:
         assert table["TSTART"].unit == "s"
 
     def test_files_make_the_same_dataset_as_the_folder(self):
-        text = plain.EXAMPLE.read_text()
+        yaml_text = plain.EXAMPLE.read_text()
 
         def reduce(archive):
             changed = [f"data.hess.archive={archive}", "data.hess.geometry.bin_size=0.1 deg"]
-            orchestrator = Orchestrator(Pipeline.from_yaml(text, overrides=changed))
+            orchestrator = Orchestrator(Pipeline.from_yaml(yaml_text, overrides=changed))
             orchestrator.select()
             orchestrator.observations = {"hess": orchestrator.observations["hess"][:1]}
             return orchestrator.reduce()["hess"]
 
-        one, other = reduce(f"[{', '.join(files())}]"), reduce("$GAMMAPY_DATA/hess-dl3-dr1")
-        for name, array in plain.arrays(one).items():
-            np.testing.assert_array_equal(array, plain.arrays(other)[name])
+        from_files, from_folder = (
+            reduce(f"[{', '.join(files())}]"),
+            reduce("$GAMMAPY_DATA/hess-dl3-dr1"),
+        )
+        for name, array in plain.arrays(from_files).items():
+            np.testing.assert_array_equal(array, plain.arrays(from_folder)[name])
 
 
 @data
@@ -203,7 +206,7 @@ class TestErrors:
             store = open_archive((*files(), files()[0]))
         assert store.obs_table["OBS_ID"].tolist() == list(RUNS)
         assert store.hdu_table["OBS_ID"].tolist().count(RUNS[0]) == 6
-        assert "023523.fits.gz is listed twice: it is taken once" in caplog.text
+        assert "023523.fits.gz is listed twice: it is used once" in caplog.text
 
     @data
     def test_two_files_of_one_run_are_refused(self, tmp_path):
@@ -214,10 +217,10 @@ class TestErrors:
 
 
 @data
-def test_run_that_the_index_has_twice_is_told_and_taken_once(tmp_path, caplog):
+def test_a_run_listed_twice_in_the_index_is_logged_and_used_once(tmp_path, caplog):
     table = Table.read(plain.archive() / "obs-index.fits.gz")[:2]
     shutil.copy(plain.archive() / "hdu-index.fits.gz", tmp_path)
     vstack([table, table[:1]]).write(tmp_path / "obs-index.fits.gz")
     store = open_archive(str(tmp_path))
     assert len(store.obs_table) == 2
-    assert f"several rows of the runs {table['OBS_ID'][0]}" in caplog.text
+    assert f"several rows for the runs {table['OBS_ID'][0]}" in caplog.text

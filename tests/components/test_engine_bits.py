@@ -30,31 +30,33 @@ def serial():
 
 @pytest.fixture(scope="module", params=[(1, 2), (2, 1)], ids=str)
 def both(request, serial):
-    """Give the same reduction by `serial` and by `processes`, for some chunks and workers."""
+    """Return the same reduction by `serial` and by `processes`, for some chunks and workers."""
     chunk, workers = request.param
     return serial[chunk], reduce(chunk, Processes(workers=workers))
 
 
-def assert_same_bits(one, other):
-    expected = arrays(other)
-    for name, array in arrays(one).items():
+def assert_same_bits(first, second):
+    expected = arrays(second)
+    for name, array in arrays(first).items():
         assert array.dtype == expected[name].dtype
         np.testing.assert_array_equal(array, expected[name], err_msg=name)
-    assert one.exposure.meta["livetime"] == other.exposure.meta["livetime"]
+    assert first.exposure.meta["livetime"] == second.exposure.meta["livetime"]
     for column in ("START", "STOP"):
-        np.testing.assert_array_equal(one.gti.table[column].tt.mjd, other.gti.table[column].tt.mjd)
+        np.testing.assert_array_equal(
+            first.gti.table[column].tt.mjd, second.gti.table[column].tt.mjd
+        )
 
 
 def test_processes_give_the_bits_of_serial(both):
-    (one, _), (other, _) = both
-    assert_same_bits(other, one)
+    (first, _), (second, _) = both
+    assert_same_bits(second, first)
 
 
 def test_processes_give_the_outcomes_of_serial_in_order(both):
-    (_, one), (_, other) = both
-    kept = ("obs_id", "status", "reason", "maker", "counts", "background_norm")
-    assert [[getattr(outcome, name) for name in kept] for outcome in other] == [
-        [getattr(outcome, name) for name in kept] for outcome in one
+    (_, first), (_, second) = both
+    columns = ("obs_id", "status", "reason", "maker", "counts", "background_norm")
+    assert [[getattr(outcome, name) for name in columns] for outcome in second] == [
+        [getattr(outcome, name) for name in columns] for outcome in first
     ]
 
 

@@ -30,9 +30,9 @@ def child(tmp_path: Path) -> Iterator[Child]:
 def test_ctrl_c_ends_it_in_the_middle_of_runs_with_all_its_workers(
     child: Child, whole_group: bool
 ) -> None:
-    said = child.interrupt(whole_group)
+    output = child.interrupt(whole_group)
     assert child.process.returncode == 130
-    assert said == ""  # no worker tells of an interrupt of its own
+    assert output == ""  # no worker tells of an interrupt of its own
     wait_for(lambda: not child.family())
 
 
@@ -45,12 +45,12 @@ def test_workers_end_when_their_parent_is_killed(child: Child) -> None:
 @pytest.mark.slow
 def test_a_script_that_starts_itself_again_is_told_what_to_change(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
-    text = SCRIPT.format(module="skyred.components.engines", name="Processes", asleep=ASLEEP)
-    script.write_text(text.replace('if __name__ == "__main__":', "if True:"))
+    script_text = SCRIPT.format(module="skyred.components.engines", name="Processes", asleep=ASLEEP)
+    script.write_text(script_text.replace('if __name__ == "__main__":', "if True:"))
     process = start(script, tmp_path)
-    _, said = process.communicate(timeout=LIMIT)
+    _, output = process.communicate(timeout=LIMIT)
     assert process.returncode == 1
-    last = said.rpartition("EngineError: ")[2]
+    last = output.rpartition("EngineError: ")[2]
     assert last.startswith("workers cannot be started")
     assert "if __name__ == '__main__'" in last
 

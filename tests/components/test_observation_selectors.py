@@ -91,7 +91,7 @@ class TestObservationIds:
 class TestTimeWindow:
     @pytest.fixture
     def window(self, table):
-        """Give 500 s before the start of a run, and 500 s after its end."""
+        """Return 500 s before the start of a run, and 500 s after its end."""
         row = table[table["OBS_ID"] == RUN]
         return row.time_start[0] - 500 * u.s, row.time_stop[0] + 500 * u.s
 
@@ -125,9 +125,9 @@ class TestTimeWindow:
     def test_times_are_utc_if_they_do_not_say_otherwise(self, table):
         start = table[table["OBS_ID"] == RUN].time_start[0] - 1 * u.s
         # terrestrial time was 64 s ahead of utc: taken for utc, this text is a minute too late
-        text = start.tt.isot
-        assert RUN in ids(TimeWindow(start=f"{text} tt").select(table))
-        assert RUN not in ids(TimeWindow(start=text).select(table))
+        start_text = start.tt.isot
+        assert RUN in ids(TimeWindow(start=f"{start_text} tt").select(table))
+        assert RUN not in ids(TimeWindow(start=start_text).select(table))
         assert RUN in ids(TimeWindow(start=start.utc.isot).select(table))
 
     def test_window_the_wrong_way_round_is_refused(self):
@@ -180,7 +180,7 @@ class TestColumnRange:
 
     def test_text_column_by_values(self, table):
         selected = ColumnRange(column="OBJECT", values=["Crab Nebula", "Vela X"]).select(table)
-        texts = np.array([str(text).strip() for text in table["OBJECT"]])
+        texts = np.array([str(name).strip() for name in table["OBJECT"]])
         expected = table[np.isin(texts, ["Crab Nebula", "Vela X"])]
         assert ids(selected) == ids(expected)
         assert len(selected) > 0
@@ -190,17 +190,17 @@ class TestColumnRange:
         assert ids(selected) == [23523, 23526]
 
     @pytest.mark.parametrize(
-        "chosen",
+        "options_chosen",
         [
             {"column": "ZEN_PNT", "max": "30 deg"},
             {"column": "OBJECT", "values": ["Crab Nebula"]},
         ],
         ids=["range", "values"],
     )
-    def test_invert_keeps_the_others_in_order(self, table, chosen):
-        kept = ids(ColumnRange(**chosen).select(table))
-        others = ids(ColumnRange(**chosen, invert=True).select(table))
-        assert others == [run for run in ids(table) if run not in kept]
+    def test_invert_keeps_the_others_in_order(self, table, options_chosen):
+        selected_ids = ids(ColumnRange(**options_chosen).select(table))
+        others = ids(ColumnRange(**options_chosen, invert=True).select(table))
+        assert others == [run for run in ids(table) if run not in selected_ids]
 
     def test_column_that_is_not_there_is_named_with_those_that_are(self, table):
         with pytest.raises(ArchiveError, match=r"no column 'ZENITH'.*ZEN_PNT"):

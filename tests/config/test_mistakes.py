@@ -172,7 +172,7 @@ SINGLE = [
     ("bins: 4}", "«»bins: 4.5}", "data.hess.geometry.energy.bins: is 4.5; expected a whole number"),
     ("{min: 1 TeV, max: 10 TeV, bins: 4}", "{max: 10 TeV, bins: 4}", "energy: lacks 'min';"),
     ("{min: 1 TeV, max: 10 TeV, bins: 4}", "{«»min: 1 TeV, edges: [1 TeV, 10 TeV]}",
-     "energy.min: is given beside edges; give one"),
+     "energy.min: cannot be combined with edges; use one"),
     ("  hess:\n", "  «»hess: 5\n  other:\n",
      "data.hess: is 5; expected a mapping: a data entry, with an archive, or with"),
 ]  # fmt: skip

@@ -129,7 +129,7 @@ def test_a_wrong_redshift_is_not_blamed_on_the_table(
 SINGLE_MODELS = [
     ("{kind: catalog, catalog: 3fhl, file: nowhere.fits, sources: [Crab]}", "file: "),
     ("{kind: catalog, catalog: 3fhl, which: best, sources: [Crab]}", "which: "),
-    ("{kind: catalog, catalog: 3fhl}", "model[1]: chooses no sources"),
+    ("{kind: catalog, catalog: 3fhl}", "model[1]: selects no sources"),
     ("{kind: template, name: x, map: nowhere.fits, spectral: {type: pl-norm}}", "map: "),
     ("{kind: template, name: x, spectral: {type: pl-norm}}", "model[1]: has neither map nor"),
     ("{kind: counts-template, name: x, map: nowhere.fits, dataset: hess}", "map: "),

@@ -1,4 +1,4 @@
-"""Archives of DL3 files: a folder or index file of a store, or the files themselves."""
+"""DL3 archives: the folder or index file of a data store, or a list of DL3 files."""
 
 from __future__ import annotations
 
@@ -42,17 +42,17 @@ def open_archive(location: str | tuple[str, ...]) -> DataStore | None:
     Returns
     -------
     gammapy.data.DataStore or None
-        None if the location looks like none of these.
+        The data store; None if the location looks like none of these.
 
     Raises
     ------
     ArchiveError
-        If there is nothing at a place, or it is no DL3 store.
+        If a file or folder does not exist, or is no DL3 store.
     """
     if isinstance(location, tuple):
-        return from_files([Path(place) for place in location])
+        return from_files([Path(path_name) for path_name in location])
     if ":" in location and not Path(location).exists():
-        return None  # another plugin's scheme, such as sim:
+        return None  # the scheme of another plugin, such as sim:
     path = Path(location)
     if not path.exists():
         raise ArchiveError(f"the archive {location} does not exist")
@@ -64,6 +64,25 @@ def open_archive(location: str | tuple[str, ...]) -> DataStore | None:
 
 
 def _from_index(folder: Path, name: str) -> DataStore:
+    """Open a data store by its HDU index and the observation index in the same folder.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The folder of the index files.
+    name : str
+        The name of the HDU index.
+
+    Returns
+    -------
+    gammapy.data.DataStore
+        The data store.
+
+    Raises
+    ------
+    ArchiveError
+        If an index is missing or cannot be read.
+    """
     from gammapy.data import DataStore, HDUIndexTable, ObservationTable
 
     if not (folder / name).exists() and (folder / name.removesuffix(".gz")).exists():
@@ -72,33 +91,48 @@ def _from_index(folder: Path, name: str) -> DataStore:
     if not index.is_file():
         raise ArchiveError(
             f"{folder} is no DL3 store: it holds no {HDU_INDEX}; "
-            "give the index file itself, or list the DL3 files"
+            "name the index file itself, or list the DL3 files"
         )
     observations = folder / name.replace("hdu-index", "obs-index")
     if not observations.is_file():
-        raise ArchiveError(f"{folder} holds {name}, but no {observations.name} beside it")
+        raise ArchiveError(f"{folder} holds {name}, but no {observations.name}")
     try:
         hdus = HDUIndexTable.read(index, format="fits")
         table = ObservationTable.read(observations, format="fits")
-        _warn_of_doubled(table, observations)
+        _warn_of_duplicates(table, observations)
         return DataStore(hdu_table=hdus, obs_table=table)
     except (OSError, ValueError, KeyError) as error:
         raise ArchiveError(f"the index {index} cannot be read: {error}") from None
 
 
-def _warn_of_doubled(table: ObservationTable, index: Path) -> None:
-    # gammapy takes the first row of each, without a word
-    runs, numbers = np.unique(np.asarray(table["OBS_ID"]), return_counts=True)
-    if doubled := runs[numbers > 1].tolist():
-        listed = ", ".join(str(run) for run in doubled[:10])
-        log.warning("%s has several rows of the runs %s: the first one is taken", index, listed)
+def _warn_of_duplicates(table: ObservationTable, index: Path) -> None:
+    # gammapy silently takes the first row of each run
+    runs, counts = np.unique(np.asarray(table["OBS_ID"]), return_counts=True)
+    if duplicates := runs[counts > 1].tolist():
+        run_list = ", ".join(str(run) for run in duplicates[:10])
+        log.warning("%s has several rows for the runs %s: the first row is used", index, run_list)
 
 
 def from_files(paths: list[Path]) -> DataStore:
-    """Make a store of DL3 files, its index from their headers.
+    """Create a data store from DL3 files, with an index built from their headers.
 
-    gammapy's own way assumes the HDU names of one simulated data set; this one reads what the
-    files say of themselves.
+    gammapy's own function assumes the HDU names of one simulated data set; this one reads the class
+    keywords of each header.
+
+    Parameters
+    ----------
+    paths : list of pathlib.Path
+        The DL3 files.
+
+    Returns
+    -------
+    gammapy.data.DataStore
+        The data store.
+
+    Raises
+    ------
+    ArchiveError
+        If a file does not exist, is no DL3 file, or has the OBS_ID of another one.
     """
     from astropy.table import Table
     from gammapy.data import DataStore, HDUIndexTable, ObservationTable
@@ -106,12 +140,12 @@ def from_files(paths: list[Path]) -> DataStore:
     hdus: list[dict[str, Any]] = []
     observations: list[dict[str, Any]] = []
     meta: dict[str, Any] = {}
-    holders: dict[int, Path] = {}
+    first_files: dict[int, Path] = {}
     for path in paths:
         if not path.is_file():
             raise ArchiveError(f"the DL3 file {path} does not exist")
         rows, observation, meta = _read_headers(path)
-        if _held_twice(holders, observation["OBS_ID"], path):
+        if _is_duplicate(first_files, observation["OBS_ID"], path):
             continue
         hdus += rows
         observations.append(observation)
@@ -125,18 +159,36 @@ def from_files(paths: list[Path]) -> DataStore:
     return DataStore(hdu_table=index, obs_table=table)
 
 
-def _held_twice(holders: dict[int, Path], obs_id: int, path: Path) -> bool:
-    # gammapy would take the first file of a run, and say so once for each of its HDUs
-    holder = holders.setdefault(obs_id, path)
-    if holder is path:
+def _is_duplicate(first_files: dict[int, Path], obs_id: int, path: Path) -> bool:
+    """Return whether a file was listed before; raise if another file has the same OBS_ID."""
+    # gammapy would take the first file of a run, and warn once for each of its HDUs
+    first_file = first_files.setdefault(obs_id, path)
+    if first_file is path:
         return False
-    if holder.resolve() != path.resolve():
-        raise ArchiveError(f"{holder} and {path} both hold run {obs_id}: list one of them")
-    log.warning("the DL3 file %s is listed twice: it is taken once", path)
+    if first_file.resolve() != path.resolve():
+        raise ArchiveError(f"{first_file} and {path} both hold run {obs_id}: list one of them")
+    log.warning("the DL3 file %s is listed twice: it is used once", path)
     return True
 
 
 def _read_headers(path: Path) -> tuple[list[dict[str, Any]], dict[str, Any], dict[str, Any]]:
+    """Return the HDU index rows, the observation row and the time keywords of a DL3 file.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The DL3 file.
+
+    Returns
+    -------
+    tuple of list of dict, dict and dict
+        The rows of the HDU index, the row of the observation index, and the time keywords.
+
+    Raises
+    ------
+    ArchiveError
+        If the file cannot be read, or has no events.
+    """
     from astropy.io import fits
 
     path = path.resolve()
@@ -151,7 +203,7 @@ def _read_headers(path: Path) -> tuple[list[dict[str, Any]], dict[str, Any], dic
                 {"OBS_ID": obs_id, "HDU_TYPE": kind, "HDU_CLASS": _class_of(hdu, kind),
                  "FILE_DIR": str(path.parent).lstrip("/"), "FILE_NAME": path.name,
                  "HDU_NAME": hdu.name, "SIZE": 0}
-                for hdu, kind in _typed(hdus)
+                for hdu, kind in _iterate_types(hdus)
             ]  # fmt: skip
             columns = {name: header[name] for name in HEADER_COLUMNS if name in header}
             meta = {name: header[name] for name in TIME_KEYS if name in header}
@@ -160,30 +212,55 @@ def _read_headers(path: Path) -> tuple[list[dict[str, Any]], dict[str, Any], dic
     return rows, {"OBS_ID": obs_id, **columns}, meta
 
 
-def _typed(hdus: Any) -> Iterator[tuple[BinTableHDU, str]]:
+def _iterate_types(hdus: Any) -> Iterator[tuple[BinTableHDU, str]]:
+    """Yield the HDUs that gammapy reads, with their types."""
     for hdu in hdus[1:]:
         if kind := _type_of(hdu):
             yield hdu, kind
 
 
 def _type_of(hdu: BinTableHDU) -> str:
-    """Give gammapy's type of an HDU; "" if it is none that gammapy reads."""
-    first = str(hdu.header.get("HDUCLAS1", "")).lower()
-    if hdu.name in ("EVENTS", "GTI") or first in ("events", "gti"):
-        return str(hdu.name.lower() if hdu.name in ("EVENTS", "GTI") else first)
-    second = str(hdu.header.get("HDUCLAS2", "")).lower()
-    by_class = {
+    """Return gammapy's type of an HDU; "" if gammapy does not read it.
+
+    Parameters
+    ----------
+    hdu : astropy.io.fits.BinTableHDU
+        The HDU.
+
+    Returns
+    -------
+    str
+        The type, such as "events" or "aeff".
+    """
+    primary_class = str(hdu.header.get("HDUCLAS1", "")).lower()
+    if hdu.name in ("EVENTS", "GTI") or primary_class in ("events", "gti"):
+        return str(hdu.name.lower() if hdu.name in ("EVENTS", "GTI") else primary_class)
+    secondary_class = str(hdu.header.get("HDUCLAS2", "")).lower()
+    types = {
         "eff_area": "aeff",
         "edisp": "edisp",
         "rpsf": "psf",
         "bkg": "bkg",
         "rad_max": "rad_max",
     }
-    return by_class.get(second, "") if first == "response" else ""
+    return types.get(secondary_class, "") if primary_class == "response" else ""
 
 
 def _class_of(hdu: BinTableHDU, kind: str) -> str:
-    """Give gammapy's class of an HDU: for responses what HDUCLAS4 says."""
+    """Return gammapy's class of an HDU: for IRFs, the value of HDUCLAS4.
+
+    Parameters
+    ----------
+    hdu : astropy.io.fits.BinTableHDU
+        The HDU.
+    kind : str
+        Its type.
+
+    Returns
+    -------
+    str
+        The class, such as "events" or "aeff_2d".
+    """
     if kind in ("events", "gti"):
         return kind
     return str(hdu.header["HDUCLAS4"]).lower()

@@ -1,4 +1,4 @@
-"""Columns of the observation table, compared with what a configuration says of them."""
+"""Columns of the observation table, and limits in their units."""
 
 from __future__ import annotations
 
@@ -14,32 +14,60 @@ if TYPE_CHECKING:
     from gammapy.data import ObservationTable
 
 
-def column_of(table: ObservationTable, name: str, asking: str) -> Column:
-    """Give a column.
+def column_of(table: ObservationTable, name: str, requester: str) -> Column:
+    """Return a column of the observation table.
+
+    Parameters
+    ----------
+    table : gammapy.data.ObservationTable
+        The observation table.
+    name : str
+        The name of the column.
+    requester : str
+        The component that needs the column, as the error message names it.
+
+    Returns
+    -------
+    astropy.table.Column
+        The column.
 
     Raises
     ------
     ArchiveError
-        If there is none of that name; `asking` says who asks for it.
+        If the table has no such column.
     """
     if name not in table.colnames:
         raise ArchiveError(
-            f"{asking} finds no column {name!r}; there are {', '.join(table.colnames)}"
+            f"{requester} finds no column {name!r}; there are {', '.join(table.colnames)}"
         )
     return table[name]
 
 
-def limits_in(column: Column, limits: u.Quantity, instead: str) -> Any:
-    """Give limits as numbers in the unit of a column of numbers.
+def limits_in(column: Column, limits: u.Quantity, hint: str) -> Any:
+    """Return limits as numbers in the unit of a numeric column.
+
+    Parameters
+    ----------
+    column : astropy.table.Column
+        The column.
+    limits : astropy.units.Quantity
+        One or more limits.
+    hint : str
+        The advice in the error message if the column is not numeric.
+
+    Returns
+    -------
+    numpy.ndarray
+        The limits in the unit of the column, in the shape of `limits`.
 
     Raises
     ------
     ArchiveError
-        If they cannot be compared; `instead` says what to do if the column holds no numbers.
+        If the column is not numeric, or its unit does not fit the limits.
     """
     if column.dtype.kind not in "iuf":
-        held = "text" if column.dtype.kind in "SU" else column.dtype
-        raise ArchiveError(f"the column {column.name} holds {held}, not numbers: {instead}")
+        content = "text" if column.dtype.kind in "SU" else column.dtype
+        raise ArchiveError(f"the column {column.name} holds {content}, not numbers: {hint}")
     unit = u.Unit(column.unit or "")
     if limits.unit == u.dimensionless_unscaled and unit != limits.unit:
         raise ArchiveError(f"the column {column.name} is in {unit}: give {limits} with a unit")

@@ -21,17 +21,32 @@ from skyred.interfaces.engine import cores, interrupts_held
 
 log = logging.getLogger(__name__)
 
-# One thread each: workers that share cores must not start as many threads as there are cores.
+# One thread for each worker: together they must not start more threads than there are cores.
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
 )
 
 
 class InlineExecutor(Executor):
-    """Runs work at once, in this process."""
+    """An executor that runs each task immediately, in this process."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Run it and give a future that is done."""
+        """Run the task and return a finished future.
+
+        Parameters
+        ----------
+        fn : callable
+            The task.
+        *args : object
+            Its positional arguments.
+        **kwargs : object
+            Its keyword arguments.
+
+        Returns
+        -------
+        concurrent.futures.Future
+            The future, with the result or the exception of the task.
+        """
         future: Future[Any] = Future()
         try:
             future.set_result(fn(*args, **kwargs))
@@ -42,19 +57,25 @@ class InlineExecutor(Executor):
 
 @component
 class Serial(Engine):
-    """One piece of work after the other, in this process."""
+    """One task after the other, in this process."""
 
     kind = "serial"
 
     def open(self) -> Executor:
-        """Give an executor that works at once."""
+        """Return an executor that runs each task immediately.
+
+        Returns
+        -------
+        concurrent.futures.Executor
+            The executor, to be used as a context manager.
+        """
         return InlineExecutor()
 
 
 class _Spawn(SpawnContext):
-    """Starts workers afresh, and remembers them: how they ended is known to nobody else.
+    """A context that spawns worker processes and records them, for their exit codes.
 
-    They are not forked: a fork copies locks that other threads hold.
+    Workers are not forked: a fork copies locks that other threads hold.
     """
 
     def __init__(self) -> None:
@@ -67,58 +88,63 @@ class _Spawn(SpawnContext):
 
 
 class _Pool(ProcessPoolExecutor):
-    """A pool whose workers have one BLAS thread each, and end with it, whatever ends it."""
+    """A process pool with one BLAS thread for each worker; the workers exit with the pool."""
 
     def __init__(self, workers: int) -> None:
         self._spawn = _Spawn()
-        super().__init__(workers, mp_context=self._spawn, initializer=_begin)
+        super().__init__(workers, mp_context=self._spawn, initializer=_start_worker)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         with _environment(ONE_THREAD), interrupts_held():  # workers start on submission
             return super().submit(fn, *args, **kwargs)
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        if kind is not None:  # nobody wants what they are doing any more
+        if kind is not None:  # their results are no longer needed
             self.shutdown(wait=False, cancel_futures=True)
             for process in self._spawn.started:
                 process.terminate()
         super().__exit__(kind, error, trace)
         for process in self._spawn.started:
-            if kind is None and process.exitcode not in _TOLD_TO_END:
-                log.warning("worker %s ended with %s", process.pid, _ending(process.exitcode))
+            if kind is None and process.exitcode not in _EXPECTED_EXIT_CODES:
+                log.warning(
+                    "worker %s ended with %s", process.pid, _describe_exit(process.exitcode)
+                )
 
 
-_TOLD_TO_END = (0, -signal.SIGTERM, None)
+_EXPECTED_EXIT_CODES = (0, -signal.SIGTERM, None)
 
 
-def _ending(code: int | None) -> str:
+def _describe_exit(code: int | None) -> str:
+    """Describe the exit code of a worker for the log."""
     if code is None or code >= 0:
         return f"exit code {code}"
-    memory = ", perhaps for want of memory" if code == -signal.SIGKILL else ""
+    memory = ", perhaps because it ran out of memory" if code == -signal.SIGKILL else ""
     return f"signal {-code} ({signal.Signals(-code).name}){memory}"
 
 
 @contextmanager
 def _environment(changes: Mapping[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in changes}
+    """Set environment variables for the duration of the context."""
+    previous = {name: os.environ.get(name) for name in changes}
     os.environ.update(changes)
     try:
         yield
     finally:
-        for name, held in before.items():
-            if held is None:
+        for name, previous_value in previous.items():
+            if previous_value is None:
                 del os.environ[name]
             else:
-                os.environ[name] = held
+                os.environ[name] = previous_value
 
 
-def _begin() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where it cannot be held back
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+def _start_worker() -> None:
+    """Initialise a worker process: ignore Ctrl-C, and exit with the parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where it cannot be blocked
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
 
 
-def _end_with_parent() -> None:
-    """End at once when the parent is gone: a killed one could not say so."""
+def _exit_with_parent() -> None:
+    """Exit as soon as the parent process ends: a killed parent cannot stop its workers."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         connection.wait([parent.sentinel])
@@ -131,20 +157,32 @@ class Processes(Engine):
 
     kind = "processes"
     workers: int | None = option(
-        None, type=int, min=1, doc="How many processes; by default one for each core."
+        None, type=int, min=1, doc="Number of processes; by default one for each core."
     )
 
     @property
     def slots(self) -> int:  # type: ignore[override]
-        """How many pieces of work may run at once."""
+        """The number of tasks that may run at once."""
         return self.workers or cores()
 
     def open(self) -> Executor:
-        """Give a pool of processes; they start with the first work."""
+        """Return a process pool; its workers start with the first task.
+
+        Returns
+        -------
+        concurrent.futures.Executor
+            The executor, to be used as a context manager.
+        """
         return _Pool(self.slots)
 
 
 @hookimpl
 def skyred_components() -> list[type[Component]]:
-    """Offer the engines."""
+    """List the engines.
+
+    Returns
+    -------
+    list of type
+        The component classes.
+    """
     return [Serial, Processes]

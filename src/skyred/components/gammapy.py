@@ -1,7 +1,7 @@
-"""The plugin `gammapy`: the list of the default components, and its archives.
+"""The plugin `gammapy`: the default components, and the archives that gammapy reads.
 
-gammapy takes seconds to import, so throughout `skyred.components` it is imported inside the
-functions that need it: loading all plugins, checking a configuration and `--help` do without.
+gammapy takes seconds to import. `skyred.components` therefore imports it inside the functions that
+need it, so that loading all plugins, checking a configuration and `--help` do not import it.
 """
 
 from __future__ import annotations
@@ -107,7 +107,13 @@ __all__ = [
 
 @hookimpl
 def skyred_components() -> list[type[Component]]:
-    """Offer the default components around gammapy."""
+    """List the default components based on gammapy.
+
+    Returns
+    -------
+    list of type
+        The component classes.
+    """
     return [
         *(Cone, ObservationIds, TimeWindow, ColumnRange),
         *(MapGeometry, SpectrumGeometry),
@@ -127,5 +133,16 @@ def skyred_components() -> list[type[Component]]:
 
 @hookimpl
 def skyred_archive(location: str | tuple[str, ...]) -> DataStore | None:
-    """Open a folder or index file of a DL3 store, or DL3 files."""
+    """Open the folder or index file of a DL3 store, or DL3 files.
+
+    Parameters
+    ----------
+    location : str or tuple of str
+        The archive, as `open_archive` takes it.
+
+    Returns
+    -------
+    gammapy.data.DataStore or None
+        The data store; None if the location looks like none of these.
+    """
     return open_archive(location)

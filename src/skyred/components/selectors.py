@@ -1,4 +1,4 @@
-"""The selectors: by position, id, time and any column of the observation table."""
+"""Selectors by position, OBS_ID, time and any column of the observation table."""
 
 from __future__ import annotations
 
@@ -30,12 +30,29 @@ class Cone(Selector):
     radius: u.Quantity = quantity("5 deg", min="0 deg", doc="Largest offset of the pointing.")
 
     def select(self, table: ObservationTable) -> ObservationTable:
-        """Keep the runs whose pointing (RA_PNT, DEC_PNT) lies within the radius."""
+        """Keep the runs with a pointing (RA_PNT, DEC_PNT) within the radius.
+
+        Parameters
+        ----------
+        table : gammapy.data.ObservationTable
+            The observations to select from.
+
+        Returns
+        -------
+        gammapy.data.ObservationTable
+            The selected rows, unchanged.
+        """
         separation = table.pointing_radec.separation(self.center.skycoord)
         return table[np.asarray(separation <= self.radius)]
 
     def write_script(self, script: Script) -> None:
-        """Compare the separation of the pointing."""
+        """Write the cut on the separation between pointing and centre.
+
+        Parameters
+        ----------
+        script : Script
+            The script that is written.
+        """
         center, radius = script.position("CENTER", self.center), script.quantity(self.radius)
         script.body.add(f"table = table[table.pointing_radec.separation({center}) <= {radius}]")
 
@@ -48,28 +65,51 @@ class ObservationIds(Selector):
     ids: tuple[int, ...] = option(type=int, many=True, doc="The runs to keep.")
 
     def validate(self) -> Iterable[Problem]:
-        """Some runs must be asked for."""
+        """Check that at least one OBS_ID is set.
+
+        Yields
+        ------
+        Problem
+            Each invalid combination of options.
+        """
         if not self.ids:
             yield Problem(("ids",), "is empty", "expected at least one OBS_ID")
 
     def select(self, table: ObservationTable) -> ObservationTable:
-        """Keep these runs.
+        """Keep the runs with these OBS_IDs.
+
+        Parameters
+        ----------
+        table : gammapy.data.ObservationTable
+            The observations to select from.
+
+        Returns
+        -------
+        gammapy.data.ObservationTable
+            The selected rows, unchanged.
 
         Raises
         ------
         ArchiveError
-            If one of them is not in the table (the archive, or what earlier selectors left).
+            If one of them is not in the table, that is, in the archive or in the selection of the
+            previous selectors.
         """
         missing = sorted(set(self.ids) - set(table["OBS_ID"].tolist()))
         if missing:
             raise ArchiveError(
-                f"the selector 'observation-ids' asks for runs that are not there: {missing}; "
+                f"the selector 'observation-ids' requests runs that are not there: {missing}; "
                 "correct ids, or the selectors before it"
             )
         return table[np.isin(table["OBS_ID"], self.ids)]
 
     def write_script(self, script: Script) -> None:
-        """Pick the rows."""
+        """Write the selection of rows by OBS_ID.
+
+        Parameters
+        ----------
+        script : Script
+            The script that is written.
+        """
         script.use("numpy as np")
         runs = script.constant(f"{script.entry}_RUNS", literal(self.ids))
         script.body.add(f'table = table[np.isin(table["OBS_ID"], {runs})]')
@@ -77,56 +117,85 @@ class ObservationIds(Selector):
 
 @component
 class TimeWindow(Selector):
-    """Runs that lie in a window of time."""
+    """Runs within a time window."""
 
     kind = "time-window"
-    start: Instant | None = instant(None, doc="Start of the window; open if left out.")
-    stop: Instant | None = instant(None, doc="End of the window; open if left out.")
-    partial: bool = option(False, doc="Whether runs that overlap the window in part are kept too.")
+    start: Instant | None = instant(None, doc="Start of the window; unlimited by default.")
+    stop: Instant | None = instant(None, doc="End of the window; unlimited by default.")
+    partial: bool = option(False, doc="Whether runs that partly overlap the window are kept too.")
 
     def validate(self) -> Iterable[Problem]:
-        """The window must be one."""
+        """Check that the window has a limit, and that it starts before it stops.
+
+        Yields
+        ------
+        Problem
+            Each invalid combination of options.
+        """
         if self.start is None and self.stop is None:
             yield Problem(("start",), "neither start nor stop is given", "expected at least one")
         elif self.start and self.stop and not self.start.before(self.stop):
             yield Problem(("start",), f"{self.start} is not before {self.stop}", "swap them")
 
     def select(self, table: ObservationTable) -> ObservationTable:
-        """Keep the runs whose TSTART and TSTOP lie in the window."""
+        """Keep the runs with TSTART and TSTOP within the window.
+
+        Parameters
+        ----------
+        table : gammapy.data.ObservationTable
+            The observations to select from.
+
+        Returns
+        -------
+        gammapy.data.ObservationTable
+            The selected rows, unchanged.
+        """
         begin, end = table.time_start, table.time_stop
         first, last = (end, begin) if self.partial else (begin, end)
-        keep = np.ones(len(table), dtype=bool)
+        selected = np.ones(len(table), dtype=bool)
         if self.start is not None:
-            keep &= np.asarray(first >= self.start.time)
+            selected &= np.asarray(first >= self.start.time)
         if self.stop is not None:
-            keep &= np.asarray(last <= self.stop.time)
-        return table[keep]
+            selected &= np.asarray(last <= self.stop.time)
+        return table[selected]
 
     def write_script(self, script: Script) -> None:
-        """Compare starts and stops."""
+        """Write the cuts on start and stop times.
+
+        Parameters
+        ----------
+        script : Script
+            The script that is written.
+        """
         script.use("astropy.time", "Time")
         first, last = ("stop", "start") if self.partial else ("start", "stop")
-        for moment, sign, end in ((self.start, ">=", first), (self.stop, "<=", last)):
-            if moment is not None:
-                time = f"Time({literal(moment.iso)}, scale={literal(moment.scale)})"
+        for instant_limit, sign, end in ((self.start, ">=", first), (self.stop, "<=", last)):
+            if instant_limit is not None:
+                time = f"Time({literal(instant_limit.iso)}, scale={literal(instant_limit.scale)})"
                 script.body.add(f"table = table[table.time_{end} {sign} {time}]")
 
 
 @component
 class ColumnRange(Selector):
-    """Runs by any column of the observation table: a range of numbers, or some values."""
+    """Runs by any column of the observation table: a range of numbers, or a list of values."""
 
     kind = "column-range"
     column: str = option(type=str, doc="Name of the column, such as ZEN_PNT or TARGET_NAME.")
     min: u.Quantity | None = quantity(None, unit="any", doc="Smallest value ('10 deg', 4).")
     max: u.Quantity | None = quantity(None, unit="any", doc="Largest value ('50 deg', 4).")
     values: tuple[str, ...] = option(
-        (), type=object, many=True, doc="Values that are kept: texts or numbers."
+        (), type=object, many=True, doc="Values that are kept: strings or numbers."
     )
-    invert: bool = option(False, doc="Whether to keep the runs outside instead.")
+    invert: bool = option(False, doc="Whether to keep the other runs instead.")
 
     def validate(self) -> Iterable[Problem]:
-        """Either a range or values, and the range the right way round."""
+        """Check that either a range or values are set, and that the range is not reversed.
+
+        Yields
+        ------
+        Problem
+            Each invalid combination of options.
+        """
         if bool(self.values) == (self.min is not None or self.max is not None):
             yield Problem((), "needs either min or max, or values", "give one of the two")
         low, high = self.min, self.max
@@ -137,40 +206,68 @@ class ColumnRange(Selector):
                 yield Problem(("min",), f"{low} is above the max, {high}", "swap them")
 
     def select(self, table: ObservationTable) -> ObservationTable:
-        """Keep the rows in the range (both ends included), or with one of the values.
+        """Keep the rows within the range (both ends included) or with one of the values.
+
+        Parameters
+        ----------
+        table : gammapy.data.ObservationTable
+            The observations to select from.
+
+        Returns
+        -------
+        gammapy.data.ObservationTable
+            The selected rows, unchanged.
 
         Raises
         ------
         ArchiveError
-            If the table has no such column, or the range does not fit its unit.
+            If the table has no such column, or the unit of the range does not fit it.
         """
-        keep = self._keep(column_of(table, self.column, "the selector 'column-range'"))
-        return table[~keep if self.invert else keep]
+        selected = self._keep(column_of(table, self.column, "the selector 'column-range'"))
+        return table[~selected if self.invert else selected]
 
     def _keep(self, column: Column) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Return the mask of the rows in the range or with one of the values, before `invert`.
+
+        Parameters
+        ----------
+        column : astropy.table.Column
+            The column, shape (n,).
+
+        Returns
+        -------
+        numpy.ndarray of bool
+            The mask, shape (n,).
+        """
         if self.values:
             return np.isin([str(value).strip() for value in column], self.values)
-        keep = np.ones(len(column), dtype=bool)
+        selected = np.ones(len(column), dtype=bool)
         for limit, sign in ((self.min, 1), (self.max, -1)):
             if limit is not None:
                 bound = limits_in(column, limit, "select by values")
-                keep &= sign * (np.asarray(column, dtype=float) - bound) >= 0
-        return keep
+                selected &= sign * (np.asarray(column, dtype=float) - bound) >= 0
+        return selected
 
     def write_script(self, script: Script) -> None:
-        """Compare the column."""
+        """Write the cut on the column.
+
+        Parameters
+        ----------
+        script : Script
+            The script that is written.
+        """
         column = f"table[{literal(self.column)}]"
         if self.values:
             script.use("numpy as np")
-            held = f"[str(value).strip() for value in {column}]"
-            script.body.add(f"keep = np.isin({held}, {literal(self.values)})")
+            column_values = f"[str(value).strip() for value in {column}]"
+            script.body.add(f"keep = np.isin({column_values}, {literal(self.values)})")
         else:
             limits = ((self.min, ">="), (self.max, "<="))
-            compared = [
+            conditions = [
                 f"{column}{'.quantity' if str(limit.unit) else ''} {sign} {script.quantity(limit)}"
                 for limit, sign in limits
                 if limit is not None
             ]
-            both = " & ".join(f"({each})" for each in compared)
-            script.body.add(f"keep = {both if len(compared) > 1 else compared[0]}")
+            combined = " & ".join(f"({condition})" for condition in conditions)
+            script.body.add(f"keep = {combined if len(conditions) > 1 else conditions[0]}")
         script.body.add(f"table = table[{'~' if self.invert else ''}keep]")

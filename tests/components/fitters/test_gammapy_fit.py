@@ -16,7 +16,7 @@ from skyred import Objective
 from skyred.components.fitters.backends import METHODS, WITHOUT_LIMITS
 from skyred.components.fitters.check_minimum import check_minimum
 from skyred.components.fitters.minuit import Newton
-from skyred.components.fitters.scaled import Scaled
+from skyred.components.fitters.scaled import ScaledObjective
 from skyred.components.gammapy import GammapyFit
 from skyred.errors import FieldError, FitError
 
@@ -53,10 +53,10 @@ def test_a_minimum_beyond_a_limit_ends_exactly_at_it(
     backend: str, method: str, low: float, high: float
 ) -> None:
     limits = np.array([[low, high], [-np.inf, np.inf], [-np.inf, np.inf]])
-    asked = []
+    evaluations = []
 
     def stat(x: np.ndarray) -> float:
-        asked.append(x[0])
+        evaluations.append(x[0])
         return float(((x - BOTTOM) ** 2).sum())
 
     start = [min(max(0.7, low), high - 0.1), 0.5, 0.5]
@@ -67,13 +67,15 @@ def test_a_minimum_beyond_a_limit_ends_exactly_at_it(
     assert result.values[0] == (low if low > 1 else high)
     np.testing.assert_allclose(result.values[1:], BOTTOM[1:], atol=0.01)
     np.testing.assert_allclose(result.errors, 1, rtol=0.01)
-    assert (np.array(asked) >= low).all()
-    assert (np.array(asked) <= high).all()
+    assert (np.array(evaluations) >= low).all()
+    assert (np.array(evaluations) <= high).all()
 
 
 def test_a_method_without_limits_refuses_them_by_name() -> None:
     objective = objectives.quadratic(COVARIANCE, BOTTOM, limits=[[0, 9]] + [[-np.inf, np.inf]] * 2)
-    with pytest.raises(FitError, match="BFGS knows no limits, and p0 have some; use L-BFGS-B"):
+    with pytest.raises(
+        FitError, match="BFGS does not support limits, and p0 have some; use L-BFGS-B"
+    ):
         GammapyFit(method="BFGS").fit(objective)
 
 
@@ -117,8 +119,8 @@ def test_a_limit_where_the_statistic_falls_inward_is_no_minimum() -> None:
     stat = lambda x: float(((x[0] - 2e-3) / 1e-3) ** 2)  # noqa: E731
     limits = [[0, np.inf]]
     objective = Objective(names=["s"], start=[0], stat=stat, limits=limits, steps=np.ones(1))
-    minimum = check_minimum(Scaled(objective), np.zeros(1))
-    assert minimum.message == "stopped at the limit of s, where the statistic falls inward"
+    minimum = check_minimum(ScaledObjective(objective), np.zeros(1))
+    assert minimum.message == "stopped at the limit of s, where the statistic decreases inwards"
     result = GammapyFit().fit(objective)
     assert result.success, result.message
     assert result.values[0] == pytest.approx(2e-3, abs=1e-5)
@@ -142,7 +144,9 @@ def test_a_flux_from_zero_on_is_found_from_far_above(
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize(("backend", "method"), [each for each in EVERY if each[1] != "CG"])
+@pytest.mark.parametrize(
+    ("backend", "method"), [backend_method for backend_method in EVERY if backend_method[1] != "CG"]
+)
 @pytest.mark.parametrize(
     "stat",
     [

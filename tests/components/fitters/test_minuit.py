@@ -122,8 +122,8 @@ def test_a_gradient_is_used_and_gives_the_same() -> None:
 @pytest.mark.parametrize(("low", "high"), [(2.0, np.inf), (2.0, 5.0), (-np.inf, 0.5)])
 def test_a_minimum_beyond_a_limit_ends_at_it(low: float, high: float) -> None:
     limits = [[low, high], [-np.inf, np.inf], [-np.inf, np.inf]]
-    inside = [min(max(0.7, low), high), 0.5, 0.5]
-    result = Minuit().fit(bowl(np.eye(3), limits=limits, start=inside))
+    start_values = [min(max(0.7, low), high), 0.5, 0.5]
+    result = Minuit().fit(bowl(np.eye(3), limits=limits, start=start_values))
     assert result.at_limit == ("p0",)
     assert result.values[0] == pytest.approx(low if low > 1 else high, abs=1e-3)
     assert low <= result.values[0] <= high

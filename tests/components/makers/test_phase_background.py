@@ -18,7 +18,7 @@ ON, OFF = (0.1, 0.3), (0.5, 0.9)
 
 @pytest.fixture(scope="session")
 def pulsar() -> Observation:
-    """Give a run of the Crab whose events have got random phases."""
+    """Return a run of the Crab with random phases of its events."""
     observation = plain.observations((23523,))[0]
     table = observation.events.table.copy()
     table["PHASE"] = np.random.default_rng(7).random(len(table))
@@ -44,45 +44,45 @@ def sky(pulsar) -> MapDataset:
 
 def counted(pulsar: Observation, low: float, high: float) -> np.ndarray:
     """Count the events of a phase interval in the on region by hand, by energy."""
-    inside = pulsar.events.radec.separation(spectra.CRAB) < spectra.ON.radius
+    in_region = pulsar.events.radec.separation(spectra.CRAB) < spectra.ON.radius
     phase = pulsar.events.table["PHASE"].data
-    energy = pulsar.events.energy[inside & (low <= phase) & (phase < high)].to_value("TeV")
+    energy = pulsar.events.energy[in_region & (low <= phase) & (phase < high)].to_value("TeV")
     edges = spectra.target().counts.geom.axes["energy"].edges.to_value("TeV")
     return np.histogram(energy, edges)[0]
 
 
 def test_counts_of_a_map_are_gammapys(pulsar, sky):
     expected = PhaseBackgroundMaker(on_phase=[ON], off_phase=[OFF]).run(sky, pulsar)
-    made = PhaseBackground(on_phase=ON, off_phase=OFF).make(sky.copy(name="run"), pulsar)
-    assert made.tag == expected.tag == "MapDatasetOnOff"
-    assert made.name == "run"  # gammapy's has a random name
+    on_off = PhaseBackground(on_phase=ON, off_phase=OFF).make(sky.copy(name="run"), pulsar)
+    assert on_off.tag == expected.tag == "MapDatasetOnOff"
+    assert on_off.name == "run"  # gammapy's has a random name
     for part in ("counts", "counts_off", "acceptance", "acceptance_off", "exposure"):
-        ours, theirs = getattr(made, part).data, getattr(expected, part).data
+        ours, theirs = getattr(on_off, part).data, getattr(expected, part).data
         np.testing.assert_array_equal(ours, theirs, err_msg=part)
-    assert made.counts.data.sum() > 50
+    assert on_off.counts.data.sum() > 50
 
 
 def test_counts_of_a_spectrum_are_those_of_the_phases(pulsar, spectrum):
-    made = PhaseBackground(on_phase=ON, off_phase=OFF).make(spectrum, pulsar)
-    assert made.tag == "SpectrumDatasetOnOff"
-    assert made.name == "run"
-    np.testing.assert_array_equal(made.counts.data.ravel(), counted(pulsar, *ON))
-    np.testing.assert_array_equal(made.counts_off.data.ravel(), counted(pulsar, *OFF))
-    np.testing.assert_allclose(made.alpha.data, 0.2 / 0.4, rtol=1e-12)
-    assert made.counts.data.sum() > 10
+    on_off = PhaseBackground(on_phase=ON, off_phase=OFF).make(spectrum, pulsar)
+    assert on_off.tag == "SpectrumDatasetOnOff"
+    assert on_off.name == "run"
+    np.testing.assert_array_equal(on_off.counts.data.ravel(), counted(pulsar, *ON))
+    np.testing.assert_array_equal(on_off.counts_off.data.ravel(), counted(pulsar, *OFF))
+    np.testing.assert_allclose(on_off.alpha.data, 0.2 / 0.4, rtol=1e-12)
+    assert on_off.counts.data.sum() > 10
 
 
 def test_spectrum_is_gammapys_where_that_has_off_counts(pulsar, spectrum, filled):
     expected = PhaseBackgroundMaker(on_phase=[ON], off_phase=[OFF]).run(filled, pulsar)
-    made = PhaseBackground(on_phase=ON, off_phase=OFF).make(spectrum, pulsar)
+    on_off = PhaseBackground(on_phase=ON, off_phase=OFF).make(spectrum, pulsar)
     some = expected.counts_off.data > 0
-    np.testing.assert_array_equal(made.counts.data, expected.counts.data)
-    np.testing.assert_array_equal(made.counts_off.data, expected.counts_off.data)
+    np.testing.assert_array_equal(on_off.counts.data, expected.counts.data)
+    np.testing.assert_array_equal(on_off.counts_off.data, expected.counts_off.data)
     # float32
-    np.testing.assert_allclose(made.alpha.data[some], expected.alpha.data[some], rtol=1e-6)
+    np.testing.assert_allclose(on_off.alpha.data[some], expected.alpha.data[some], rtol=1e-6)
     # without off counts, gammapy's alpha is the largest number there is
     assert expected.alpha.data[~some].min() > 1e300
-    assert made.alpha.data[~some].max() < 1
+    assert on_off.alpha.data[~some].max() < 1
 
 
 def test_interval_goes_through_zero(pulsar, spectrum, filled):
@@ -96,22 +96,22 @@ def test_interval_goes_through_zero(pulsar, spectrum, filled):
 
 
 def test_same_phases_are_the_same_maker():
-    written = [
+    expected_intervals = [
         PhaseBackground(on_phase=[0.95, 0.05], off_phase=[0.5, 0.6]),
         PhaseBackground(on_phase=[[0, 0.05], [0.95, 1]], off_phase=[[0.5, 0.6]]),
     ]
-    assert written[0] == written[1]
-    assert written[0].digest() == written[1].digest()
+    assert expected_intervals[0] == expected_intervals[1]
+    assert expected_intervals[0].digest() == expected_intervals[1].digest()
 
 
 def test_everything_else_stays_as_it_was(pulsar, spectrum, filled):
-    made = PhaseBackground(on_phase=ON, off_phase=OFF).make(spectrum, pulsar)
-    np.testing.assert_array_equal(made.exposure.data, filled.exposure.data)
-    np.testing.assert_array_equal(made.mask_safe.data, filled.mask_safe.data)
-    np.testing.assert_array_equal(made.edisp.edisp_map.data, filled.edisp.edisp_map.data)
-    assert made.exposure.meta == filled.exposure.meta
-    assert str(made.gti) == str(filled.gti)
-    assert made.meta.obs_info[0].obs_id == 23523
+    on_off = PhaseBackground(on_phase=ON, off_phase=OFF).make(spectrum, pulsar)
+    np.testing.assert_array_equal(on_off.exposure.data, filled.exposure.data)
+    np.testing.assert_array_equal(on_off.mask_safe.data, filled.mask_safe.data)
+    np.testing.assert_array_equal(on_off.edisp.edisp_map.data, filled.edisp.edisp_map.data)
+    assert on_off.exposure.meta == filled.exposure.meta
+    assert str(on_off.gti) == str(filled.gti)
+    assert on_off.meta.obs_info[0].obs_id == 23523
 
 
 def test_missing_column_is_named_with_those_that_are_there(pulsar, spectrum):
@@ -126,5 +126,5 @@ def test_other_column_is_read(pulsar, spectrum):
     table.rename_column("PHASE", "ORBIT")
     renamed._events = EventList(table)
     maker = PhaseBackground(on_phase=ON, off_phase=OFF, column="ORBIT")
-    made = maker.make(spectrum, renamed)
-    np.testing.assert_array_equal(made.counts.data.ravel(), counted(pulsar, *ON))
+    on_off = maker.make(spectrum, renamed)
+    np.testing.assert_array_equal(on_off.counts.data.ravel(), counted(pulsar, *ON))

@@ -78,14 +78,17 @@ def observations():
 
 
 @pytest.fixture(scope="session")
-def made(once) -> list[MapDataset]:
-    """Give the two runs, by gammapy, before a ring is made."""
-    return once("msh-runs", lambda _: [make(each, target()) for each in plain.observations(RUNS)])
+def run_datasets(once) -> list[MapDataset]:
+    """Return the two runs, reduced by gammapy, without a ring."""
+    return once(
+        "msh-runs",
+        lambda _: [make(observation, target()) for observation in plain.observations(RUNS)],
+    )
 
 
 @pytest.fixture
-def run(made) -> MapDataset:
-    return made[0].copy(name="run")
+def run(run_datasets) -> MapDataset:
+    return run_datasets[0].copy(name="run")
 
 
 def ring(dataset: MapDataset, **changes) -> MapDatasetOnOff:
@@ -130,18 +133,25 @@ class TestRing:
         np.testing.assert_array_equal(after.counts_off.data, before.counts_off.data)
 
     def test_has_whole_off_counts_and_nothing_that_is_not_finite(self, run):
-        made = ring(run)
-        assert made.tag == "MapDatasetOnOff"
-        np.testing.assert_array_equal(made.counts_off.data, np.rint(made.counts_off.data))
-        for part in (made.counts_off, made.acceptance, made.acceptance_off, made.alpha):
+        ring_dataset = ring(run)
+        assert ring_dataset.tag == "MapDatasetOnOff"
+        np.testing.assert_array_equal(
+            ring_dataset.counts_off.data, np.rint(ring_dataset.counts_off.data)
+        )
+        for part in (
+            ring_dataset.counts_off,
+            ring_dataset.acceptance,
+            ring_dataset.acceptance_off,
+            ring_dataset.alpha,
+        ):
             assert np.isfinite(part.data).all()
-        assert (made.alpha.data[made.mask_safe.data] > 0).all()
+        assert (ring_dataset.alpha.data[ring_dataset.mask_safe.data] > 0).all()
 
     def test_keeps_name_and_metadata(self, run):
-        made = ring(run)
-        assert made.name == "run"
-        assert made.meta.obs_info[0].obs_id == RUNS[0]  # gammapy's own is empty
-        assert made.meta_table is run.meta_table
+        ring_dataset = ring(run)
+        assert ring_dataset.name == "run"
+        assert ring_dataset.meta.obs_info[0].obs_id == RUNS[0]  # gammapy's own is empty
+        assert ring_dataset.meta_table is run.meta_table
 
     def test_a_norm_fitted_before_is_in_the_acceptance(self, run):
         maker = FoVBackgroundMaker(method="scale", exclusion_mask=exclusion(run.counts.geom))
@@ -149,12 +159,14 @@ class TestRing:
         scaled = maker.run(run)
         norm = scaled.background_model.spectral_model.norm.value
         assert norm != 1
-        made = ring(scaled)
-        safe = made.mask_safe.data
+        ring_dataset = ring(scaled)
+        safe = ring_dataset.mask_safe.data
         expected = norm * template[safe]
-        np.testing.assert_allclose(made.acceptance.data[safe], expected, rtol=1e-6)
+        np.testing.assert_allclose(ring_dataset.acceptance.data[safe], expected, rtol=1e-6)
         # the ring takes any norm out again
-        np.testing.assert_allclose(made.alpha.data[safe], plain_ring.alpha.data[safe], rtol=1e-5)
+        np.testing.assert_allclose(
+            ring_dataset.alpha.data[safe], plain_ring.alpha.data[safe], rtol=1e-5
+        )
 
     def test_exclusion_of_everything_skips_the_run(self, run):
         with pytest.raises(SkipObservation, match="leaves nothing inside the safe mask"):
@@ -167,11 +179,15 @@ class TestRing:
 
     def test_pixels_whose_ring_is_excluded_are_taken_out_and_told(self, run):
         with pytest.warns(UserWarning, match=r"\d+ of \d+ safe pixels find no background"):
-            made = ring(run, r_in="0.1 deg", width="0.08 deg")
-        near = made.counts.geom.separation(MSH) < 0.1 * u.deg  # the exclusion has 0.3 deg
-        assert not made.mask_safe.data[0][near].any()
-        far = made.counts.geom.separation(MSH) > 0.5 * u.deg
-        np.testing.assert_array_equal(made.mask_safe.data[0][far], run.mask_safe.data[0][far])
+            ring_dataset = ring(run, r_in="0.1 deg", width="0.08 deg")
+        near_source = (
+            ring_dataset.counts.geom.separation(MSH) < 0.1 * u.deg
+        )  # the exclusion has 0.3 deg
+        assert not ring_dataset.mask_safe.data[0][near_source].any()
+        far = ring_dataset.counts.geom.separation(MSH) > 0.5 * u.deg
+        np.testing.assert_array_equal(
+            ring_dataset.mask_safe.data[0][far], run.mask_safe.data[0][far]
+        )
 
     def test_needs_one_bin_of_energy_and_a_background(self, observations):
         cube = make(observations[0], target(bins=2))
@@ -205,36 +221,40 @@ class TestAdaptiveRing:
 
     def test_takes_the_first_ring_whose_alpha_within_theta_is_small_enough(self, run):
         with pytest.warns(UserWarning, match="find no background"):
-            made = adaptive(run, theta="0.12 deg", threshold_alpha=0.05, r_out_max="0.8 deg")
+            ring_dataset = adaptive(
+                run, theta="0.12 deg", threshold_alpha=0.05, r_out_max="0.8 deg"
+            )
         safe, background = run.mask_safe.data[0], run.background.data[0]
-        inside = safe & exclusion(run.counts.geom).data[0]
+        allowed = safe & exclusion(run.counts.geom).data[0]
         y, x = np.indices(safe.shape)
-        taken = set()
+        used_rings = set()
         for row, column in np.argwhere(safe)[::97]:
             distance = np.hypot(x - column, y - row) * 0.04
-            near = background[safe & (distance <= 0.121)].sum()
+            own_background = background[safe & (distance <= 0.121)].sum()
             radii = 0.3 + 0.04 * np.arange(5)  # rings of 0.3 deg, up to 0.8 deg
-            rings = [inside & (distance > r - 1e-3) & (distance < r + 0.301) for r in radii]
-            found = [near <= 0.05 * background[each].sum() for each in rings]
-            first = found.index(True) if any(found) else None
-            taken.add(first)
-            assert made.mask_safe.data[0, row, column] == (first is not None)
+            rings = [allowed & (distance > r - 1e-3) & (distance < r + 0.301) for r in radii]
+            sufficient = [
+                own_background <= 0.05 * background[ring_mask].sum() for ring_mask in rings
+            ]
+            first = sufficient.index(True) if any(sufficient) else None
+            used_rings.add(first)
+            assert ring_dataset.mask_safe.data[0, row, column] == (first is not None)
             expected = 0 if first is None else run.counts.data[0][rings[first]].sum()
-            assert made.counts_off.data[0, row, column] == expected
-        assert {None, 2, 3} <= taken  # not the same ring for all
+            assert ring_dataset.counts_off.data[0, row, column] == expected
+        assert {None, 2, 3} <= used_rings  # not the same ring for all
 
     def test_acceptance_is_that_of_the_pixel(self, run):
-        made = adaptive(run, theta="0.1 deg")
-        safe = made.mask_safe.data
-        np.testing.assert_array_equal(made.acceptance.data[safe], run.background.data[safe])
+        ring_dataset = adaptive(run, theta="0.1 deg")
+        safe = ring_dataset.mask_safe.data
+        np.testing.assert_array_equal(ring_dataset.acceptance.data[safe], run.background.data[safe])
 
     def test_pixels_without_a_large_enough_ring_are_taken_out(self, run):
-        with pytest.warns(UserWarning, match=r"up to 1.2 deg, with alpha up to 0.04\): taken out"):
-            made = adaptive(run, threshold_alpha=0.04, theta="0.1 deg")
-        assert 0 < made.mask_safe.data.sum() < run.mask_safe.data.sum()
-        for part in (made.counts_off, made.acceptance_off, made.alpha):
+        with pytest.warns(UserWarning, match=r"up to 1.2 deg, with alpha up to 0.04\): removed"):
+            ring_dataset = adaptive(run, threshold_alpha=0.04, theta="0.1 deg")
+        assert 0 < ring_dataset.mask_safe.data.sum() < run.mask_safe.data.sum()
+        for part in (ring_dataset.counts_off, ring_dataset.acceptance_off, ring_dataset.alpha):
             assert np.isfinite(part.data).all()
-        assert np.isfinite(made.stat_sum())
+        assert np.isfinite(ring_dataset.stat_sum())
 
     def test_no_ring_at_all_skips_the_run(self, run):
         with pytest.raises(SkipObservation, match=r"no pixel finds background.*alpha up to 1e-05"):
@@ -291,7 +311,7 @@ class TestMistakes:
 
 @pytest.fixture(scope="session")
 def stacked(once):
-    """Give the pipeline's run, in memory and as it is read from its folder."""
+    """Return the result of the pipeline, in memory and read from its folder."""
 
     def reduce(folder):
         result = Pipeline.from_yaml(YAML).run(folder / "ring")
@@ -308,10 +328,10 @@ def source() -> Models:
 
 
 class TestInAPipeline:
-    def test_the_stack_is_that_of_plain_gammapy(self, stacked, made):
+    def test_the_stack_is_that_of_plain_gammapy(self, stacked, run_datasets):
         true = target().exposure.geom.axes["energy_true"]
         expected = MapDatasetOnOff.create(target().counts.geom, energy_axis_true=true, name="hess")
-        for dataset in made:
+        for dataset in run_datasets:
             image = dataset.to_image(name=dataset.name)
             maker = RingBackgroundMaker(**RING, exclusion_mask=exclusion(image.counts.geom))
             expected.stack(maker.run(image))
@@ -331,7 +351,9 @@ class TestInAPipeline:
 
     def test_the_ledger_has_every_run(self, stacked):
         outcomes = stacked[0].outcomes
-        assert [(each.obs_id, each.status) for each in outcomes] == [(id_, "made") for id_ in RUNS]
+        assert [(outcome.obs_id, outcome.status) for outcome in outcomes] == [
+            (id_, "made") for id_ in RUNS
+        ]
 
     def test_the_folder_reads_back(self, stacked):
         (before,), (after,) = stacked[0].datasets, stacked[1].datasets
@@ -340,9 +362,9 @@ class TestInAPipeline:
 
     def test_keep_gives_a_dataset_for_each_run_and_chunks_change_nothing(self, stacked):
         changes = ["data.hess.stack={kind: keep, chunk: 1}"]
-        kept = Orchestrator(Pipeline.from_yaml(YAML, overrides=changes)).reduce()
-        assert kept.names == [f"hess-{run}" for run in RUNS]
-        off = [d.counts_off.data[d.mask_safe.data].sum() for d in kept]
+        reduced = Orchestrator(Pipeline.from_yaml(YAML, overrides=changes)).reduce()
+        assert reduced.names == [f"hess-{run}" for run in RUNS]
+        off = [d.counts_off.data[d.mask_safe.data].sum() for d in reduced]
         assert stacked[0].datasets[0].counts_off.data.sum() == sum(off)
 
     def test_runs_that_find_no_ring_are_in_the_ledger_with_the_reason(self):
@@ -391,8 +413,8 @@ class TestLikelihood:
         assert not [note for note in ours.notes if "gammapy" in note]
         theirs = Fit().run(Datasets([plain_dataset]))
         free = theirs.parameters.free_parameters
-        sigma = np.array([each.error for each in free])
-        expected = np.array([each.value for each in free])
+        sigma = np.array([parameter.error for parameter in free])
+        expected = np.array([parameter.value for parameter in free])
         lower = ours.stat < theirs.total_stat - 1e-3
         assert lower or np.abs((ours.values - expected) / sigma).max() < 0.01
         assert ours.values[0] > 4 * ours.errors[0]  # MSH 15-52 is seen

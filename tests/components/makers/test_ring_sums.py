@@ -3,7 +3,7 @@
 import numpy as np
 from hypothesis import given, strategies as st
 
-from skyred.components.makers.ring_sums import OffMaps, add_around, first_enough
+from skyred.components.makers.ring_sums import OffMaps, first_sufficient_ring, sum_around
 
 
 def ring(r_in: float, r_out: float) -> np.ndarray:
@@ -31,41 +31,41 @@ def images(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     random = np.random.default_rng(draw(st.integers(0, 2**32)))
     shape = draw(st.integers(1, 9)), draw(st.integers(1, 9))
     background = random.uniform(0, 1, shape) * 10.0 ** draw(st.integers(-6, 3))
-    inside = random.uniform(size=shape) < draw(st.floats(0, 1))
-    return random.poisson(draw(st.floats(0, 50)), shape), background, inside
+    allowed = random.uniform(size=shape) < draw(st.floats(0, 1))
+    return random.poisson(draw(st.floats(0, 50)), shape), background, allowed
 
 
 @given(images(), st.floats(0, 6), st.floats(0.5, 6))
 def test_sums_are_those_of_the_pixels_in_the_ring(some, r_in, width):
-    counts, background, inside = some
-    off = add_around(counts, background, inside, ring(r_in, r_in + width))
-    pixels = by_hand(inside.astype(float), r_in, r_in + width)
-    np.testing.assert_array_equal(off.found, pixels > 0)
-    np.testing.assert_array_equal(off.counts, by_hand(counts * inside, r_in, r_in + width))
+    counts, background, allowed = some
+    off = sum_around(counts, background, allowed, ring(r_in, r_in + width))
+    pixels = by_hand(allowed.astype(float), r_in, r_in + width)
+    np.testing.assert_array_equal(off.valid, pixels > 0)
+    np.testing.assert_array_equal(off.counts, by_hand(counts * allowed, r_in, r_in + width))
     # float64 sums in another order, of numbers up to the largest
-    expected, atol = by_hand(background * inside, r_in, r_in + width), 1e-13 * background.max()
+    expected, atol = by_hand(background * allowed, r_in, r_in + width), 1e-13 * background.max()
     np.testing.assert_allclose(off.acceptance, expected, rtol=1e-10, atol=atol)
 
 
 @given(images(), st.floats(0, 3), st.floats(0.01, 100))
 def test_a_wrong_norm_of_the_template_is_corrected(some, r_in, norm):
-    _, background, inside = some
-    off = add_around(norm * 1e4 * background, 1e4 * background, inside, ring(r_in, r_in + 2))
-    estimate = off.counts[off.found] / off.acceptance[off.found]
+    _, background, allowed = some
+    off = sum_around(norm * 1e4 * background, 1e4 * background, allowed, ring(r_in, r_in + 2))
+    estimate = off.counts[off.valid] / off.acceptance[off.valid]
     # counts are rounded to 1e-6, in sums of at least some 1e-3 here
-    keep = off.acceptance[off.found] > 1
+    keep = off.acceptance[off.valid] > 1
     np.testing.assert_allclose(estimate[keep], norm, rtol=1e-4)
 
 
-def test_the_first_ring_with_enough_is_taken():
-    near = np.array([[1.0, 1.0, 1.0, 1.0]])
-    found = np.array([[True, True, False, True]])
-    small = OffMaps(np.array([[5.0] * 4]), np.array([[20.0, 5.0, 20.0, 1.0]]), found)
-    large = OffMaps(np.array([[9.0] * 4]), np.array([[30.0, 30.0, 30.0, 2.0]]), found | True)
-    off = first_enough([small, large], near, largest_alpha=0.1)
+def test_the_first_ring_with_enough_background_is_used():
+    own_background = np.array([[1.0, 1.0, 1.0, 1.0]])
+    valid = np.array([[True, True, False, True]])
+    small = OffMaps(np.array([[5.0] * 4]), np.array([[20.0, 5.0, 20.0, 1.0]]), valid)
+    large = OffMaps(np.array([[9.0] * 4]), np.array([[30.0, 30.0, 30.0, 2.0]]), valid | True)
+    off = first_sufficient_ring([small, large], own_background, largest_alpha=0.1)
     assert off.counts.tolist() == [[5, 9, 9, 0]]
     assert off.acceptance.tolist() == [[20, 30, 30, 0]]
-    assert off.found.tolist() == [[True, True, True, False]]
+    assert off.valid.tolist() == [[True, True, True, False]]
 
 
 def test_no_ring_is_made_when_no_pixel_needs_one():
@@ -75,4 +75,4 @@ def test_no_ring_is_made_when_no_pixel_needs_one():
         yield enough
         raise AssertionError("a second ring was made")
 
-    assert first_enough(rings(), np.ones((2, 2)), largest_alpha=0.1).found.all()
+    assert first_sufficient_ring(rings(), np.ones((2, 2)), largest_alpha=0.1).valid.all()

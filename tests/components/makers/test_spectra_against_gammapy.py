@@ -101,10 +101,14 @@ class TestSpectrum:
         corrected = maker.make(spectra.target("run"), observation).exposure.data.ravel()
         offset = spectra.CRAB.separation(observation.get_pointing_icrs(observation.tmid))
         energy = filled.exposure.geom.axes["energy_true"].center
-        share = observation.psf.containment(energy_true=energy, offset=offset, rad=0.11 * u.deg)
-        whole = filled.exposure.data.ravel()
-        np.testing.assert_allclose(corrected, share.value.ravel() * whole, rtol=1e-6)  # float32
-        assert 0.4 < corrected.sum() / whole.sum() < 0.95
+        psf_fraction = observation.psf.containment(
+            energy_true=energy, offset=offset, rad=0.11 * u.deg
+        )
+        uncorrected = filled.exposure.data.ravel()
+        np.testing.assert_allclose(
+            corrected, psf_fraction.value.ravel() * uncorrected, rtol=1e-6
+        )  # float32
+        assert 0.4 < corrected.sum() / uncorrected.sum() < 0.95
 
     def test_needs_what_it_reads(self):
         assert set(SpectrumData().needs) == {"aeff", "edisp"}
@@ -137,10 +141,10 @@ class TestSpectrum:
         with pytest.raises(ArchiveError, match=r"circle of 0\.1 deg"):
             SpectrumData().make(spectra.target("run"), Fixed())
         circle = CircleSkyRegion(spectra.CRAB, 0.1 * u.deg)
-        made = SpectrumData().make(spectra.target("run", circle), Fixed())
-        inside = magic.events.radec.separation(spectra.CRAB) < 0.1 * u.deg
-        energy = magic.events.energy[inside].to_value("TeV")
-        assert made.counts.data.sum() == ((energy > 0.1) & (energy < 39.9)).sum()
+        spectrum = SpectrumData().make(spectra.target("run", circle), Fixed())
+        in_region = magic.events.radec.separation(spectra.CRAB) < 0.1 * u.deg
+        energy = magic.events.energy[in_region].to_value("TeV")
+        assert spectrum.counts.data.sum() == ((energy > 0.1) & (energy < 39.9)).sum()
 
     def test_point_like_responses_hold_no_psf_to_correct_with(self, magic):
         with pytest.raises(ArchiveError, match=r"leave containment_correction out"):
@@ -193,10 +197,10 @@ class TestReflectedRegions:
         assert dataset.acceptance_off.data.max() < free.acceptance_off.data.max()
 
     def test_exclusion_by_the_mask_map_of_the_joint_crab(self, spectrum, filled, observation):
-        place = Path(os.path.expandvars(JOINT_CRAB))
-        if not place.is_file():
+        mask_path = Path(os.path.expandvars(JOINT_CRAB))
+        if not mask_path.is_file():
             pytest.skip("needs $GAMMAPY_DATA/joint-crab")
-        mask = Map.read(place)
+        mask = Map.read(mask_path)
         mask.data = mask.data.astype(bool)
         expected = ReflectedRegionsBackgroundMaker(exclusion_mask=mask).run(filled, observation)
         assert_equal(ReflectedRegions(exclude=JOINT_CRAB).make(spectrum, observation), expected)
@@ -234,8 +238,8 @@ class TestReflectedRegions:
     )
     def test_run_is_skipped_that_points_into_the_on_region(self, observation, options):
         pointing = observation.get_pointing_icrs(observation.tmid)
-        beside = pointing.directional_offset_by(0 * u.deg, 0.05 * u.deg)
-        target = spectra.target("run", CircleSkyRegion(beside, 0.11 * u.deg))
+        centre = pointing.directional_offset_by(0 * u.deg, 0.05 * u.deg)
+        target = spectra.target("run", CircleSkyRegion(centre, 0.11 * u.deg))
         dataset = SpectrumDatasetMaker(selection=PARTS).run(target, observation)
         with pytest.raises(SkipObservation, match=r"0\.05 deg .* lies inside the on region"):
             ReflectedRegions(**options).make(dataset, observation)
@@ -243,21 +247,23 @@ class TestReflectedRegions:
     def test_wobble_regions_that_reach_into_the_on_region_are_none(self, observation):
         # gammapy compares off regions with each other only: here it finds one that is half signal
         pointing = observation.get_pointing_icrs(observation.tmid)
-        beside = pointing.directional_offset_by(0 * u.deg, 0.12 * u.deg)
+        centre = pointing.directional_offset_by(0 * u.deg, 0.12 * u.deg)
         maker = ReflectedRegions(finder="wobble", n_off_regions=1)
         shapes = {
-            "apart": CircleSkyRegion(beside, 0.119 * u.deg),
-            "overlapping": CircleSkyRegion(beside, 0.121 * u.deg),
-            "turned": EllipseSkyRegion(beside, 0.1 * u.deg, 0.3 * u.deg),
+            "apart": CircleSkyRegion(centre, 0.119 * u.deg),
+            "overlapping": CircleSkyRegion(centre, 0.121 * u.deg),
+            "turned": EllipseSkyRegion(centre, 0.1 * u.deg, 0.3 * u.deg),
         }
         counts = SpectrumDatasetMaker(selection=["counts"])
-        made = {n: counts.run(spectra.target("run", r), observation) for n, r in shapes.items()}
-        assert maker.make(made["apart"], observation).acceptance_off.data.max() == 1
+        spectra_by_shape = {
+            n: counts.run(spectra.target("run", r), observation) for n, r in shapes.items()
+        }
+        assert maker.make(spectra_by_shape["apart"], observation).acceptance_off.data.max() == 1
         for name in ("overlapping", "turned"):
             finder = WobbleRegionsFinder(n_off_regions=1)
             assert len(finder.run(shapes[name], pointing)[0]) == 1
             with pytest.raises(SkipObservation, match="no off region"):
-                maker.make(made[name], observation)
+                maker.make(spectra_by_shape[name], observation)
 
     def test_points_whose_radii_overlap_are_skipped_with_the_reason(self, magic):
         # below 50 GeV the radius is too large for three off regions at 0.4 deg

@@ -38,10 +38,12 @@ def problems(
     off: str = OFF,
     estimate: str = "",
 ) -> str:
-    """Give what is wrong, a line each."""
-    text = CONFIG.format(region=region, spectrum=spectrum, safe=safe, off=off, estimate=estimate)
+    """Return the problems of a pipeline, one on each line."""
+    yaml_text = CONFIG.format(
+        region=region, spectrum=spectrum, safe=safe, off=off, estimate=estimate
+    )
     with pytest.raises(ConfigError) as caught:
-        Pipeline.from_yaml(text)
+        Pipeline.from_yaml(yaml_text)
     return str(caught.value)
 
 
@@ -112,7 +114,7 @@ def test_true_energies_must_overlap():
 
 
 @pytest.mark.parametrize(
-    ("parts", "place", "message"),
+    ("parts", "option_path", "message"),
     [
         (
             {"region": "icrs; ellipse(83.6, 22, 0.2, 0.1, 0)",
@@ -141,11 +143,11 @@ def test_true_energies_must_overlap():
         ),
         (
             {"off": WOBBLE + ", n_off_regions: 3, min_distance: 0.2 rad"},
-            "make[2].min_distance", "is of no use to finder: wobble",
+            "make[2].min_distance", "has no effect with finder: wobble",
         ),
         (
             {"off": OFF + ", n_off_regions: 3"},
-            "make[2].n_off_regions", "is of no use to finder: reflected; give max_region_number",
+            "make[2].n_off_regions", "has no effect with finder: reflected; set max_region_number",
         ),
         (
             {"off": WOBBLE + ", n_off_regions: 0"}, "make[2].n_off_regions", "at least 1",
@@ -163,7 +165,7 @@ def test_true_energies_must_overlap():
         ),
         (
             {"safe": "position: [83.6 deg, 22 deg], methods: aeff-max"},
-            "make[1].position", "is of no use: the DL4 responses of data.crab are those of its on",
+            "make[1].position", "has no effect: the DL4 IRFs of data.crab are those of its on",
         ),
         (
             {"safe": "fixed_offset: 1 deg, methods: edisp-bias"},
@@ -200,10 +202,10 @@ def test_true_energies_must_overlap():
     ],
     ids=lambda part: part.replace("make[", "").replace("]", "") if isinstance(part, str) else "",
 )  # fmt: skip
-def test_what_does_not_fit_together_is_named(parts, place, message):
-    found = problems(**parts)
-    assert message in found
-    assert f"{place}: " in found
+def test_what_does_not_fit_together_is_named(parts, option_path, message):
+    reported = problems(**parts)
+    assert message in reported
+    assert f"{option_path}: " in reported
 
 
 def test_maker_of_spectra_needs_the_geometry_spectrum(crab_yaml):
@@ -213,5 +215,5 @@ def test_maker_of_spectra_needs_the_geometry_spectrum(crab_yaml):
 
 
 def test_options_for_the_other_finder_are_refused_in_python_too():
-    with pytest.raises(FieldError, match="angle_increment: is of no use to finder: wobble"):
+    with pytest.raises(FieldError, match="angle_increment: has no effect with finder: wobble"):
         ReflectedRegions(finder="wobble", n_off_regions=2, angle_increment="0.2 rad")

@@ -37,7 +37,7 @@ def table(tmp_path) -> str:
 
 @pytest.fixture
 def data(tmp_path, monkeypatch) -> None:
-    """Give gammapy's data, with the table of `dominguez` only."""
+    """Return a folder of gammapy's data with only the table of `dominguez`."""
     monkeypatch.setenv("GAMMAPY_DATA", str(tmp_path))
     write_table(tmp_path / "ebl" / "ebl_dominguez11.fits.gz")
 
@@ -105,8 +105,8 @@ def test_fit_finds_the_light_that_was_put_in(table):
     assert objective(objective.start) == pytest.approx(datasets.stat_sum(), abs=1e-3)
     result = skyred.fit(datasets)
     assert result.success
-    place = result.names.index("agn.spectral.model2.alpha_norm")
-    assert result.values[place] == pytest.approx(1, abs=0.05 * result.errors[place])
+    position = result.names.index("agn.spectral.model2.alpha_norm")
+    assert result.values[position] == pytest.approx(1, abs=0.05 * result.errors[position])
 
 
 @pytest.mark.usefixtures("data")

@@ -67,7 +67,7 @@ def fermi(tmp_path) -> Path:
     empty = Table({"x": [0]})
     names = ("LAT_Point_Source_Catalog", "ExtendedSources", "ROIs", "EnergyBounds")
     path = tmp_path / "3fhl.fits"
-    hdus = [fits.table_to_hdu(each) for each in (table, extended, empty, empty)]
+    hdus = [fits.table_to_hdu(part) for part in (table, extended, empty, empty)]
     for name, hdu in zip(names, hdus, strict=True):
         hdu.name = name
     fits.HDUList([fits.PrimaryHDU(), *hdus]).writeto(path)
@@ -111,8 +111,14 @@ def build(**options: object):
 def assert_same(model, expected) -> None:
     assert type(model.spatial_model) is type(expected.spatial_model)
     assert type(model.spectral_model) is type(expected.spectral_model)
-    for one, other in zip(model.parameters, expected.parameters, strict=True):
-        assert (one.name, one.quantity, one.error) == (other.name, other.quantity, other.error)
+    for parameter_built, parameter_expected in zip(
+        model.parameters, expected.parameters, strict=True
+    ):
+        assert (parameter_built.name, parameter_built.quantity, parameter_built.error) == (
+            parameter_expected.name,
+            parameter_expected.quantity,
+            parameter_expected.error,
+        )
 
 
 @pytest.mark.parametrize("name", ["3FHL J0534.5+2201", "Crab", "3FHL J0617.2+2234e", "IC 443"])
@@ -133,9 +139,9 @@ def test_published_values_of_the_crab(hawc):
 def test_the_model_that_is_asked_for_is_taken(hawc):
     options = {"catalog": "2hwc", "file": str(hawc), "sources": ["2HWC J0631+169"]}
     catalog = SourceCatalog2HWC(hawc)
-    for which in ("point", "extended"):
-        (model,) = build(**options, which=which)
-        assert_same(model, catalog["2HWC J0631+169"].sky_model(which))
+    for variant in ("point", "extended"):
+        (model,) = build(**options, which=variant)
+        assert_same(model, catalog["2HWC J0631+169"].sky_model(variant))
     assert_same(build(**options)[0], catalog["2HWC J0631+169"].sky_model("point"))
 
 
@@ -174,7 +180,7 @@ def test_source_of_a_cone_that_has_no_model_is_left_out_with_a_warning(fermi):
 )
 def test_what_is_frozen(fermi, freeze, free):
     (model,) = build(catalog="3fhl", file=str(fermi), sources=["Crab"], freeze=freeze)
-    assert [each.name for each in model.parameters if not each.frozen] == free
+    assert [parameter.name for parameter in model.parameters if not parameter.frozen] == free
 
 
 def test_is_for_the_datasets_it_names(fermi):
@@ -216,7 +222,7 @@ def test_source_without_the_model_that_is_asked_for_is_named(hawc):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"sources": ["Crab", "Crab Nebula"]}, "'Crab' and 'Crab Nebula' are one source"),
+        ({"sources": ["Crab", "Crab Nebula"]}, "'Crab' and 'Crab Nebula' are the same source"),
         ({"sources": ["3FHL J0001.2-0748"]}, "has no index in the catalogue"),
         ({"center": ["200 deg", "60 deg"], "radius": "1 deg"}, "no source within"),
     ],
@@ -238,10 +244,10 @@ def test_file_that_is_no_catalogue_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"catalog": "3fhl"}, "chooses no sources"),
+        ({"catalog": "3fhl"}, "selects no sources"),
         ({"catalog": "3fhl", "center": ["1 deg", "2 deg"]}, "lacks 'radius'"),
         ({"catalog": "4fhl", "sources": ["x"]}, "did you mean '[34]f[gh]l'"),
-        ({"catalog": "3fhl", "sources": ["x"], "which": "point"}, "3fhl has not"),
+        ({"catalog": "3fhl", "sources": ["x"], "which": "point"}, "not a model of 3fhl"),
         ({"catalog": "2hwc", "sources": ["x"], "which": "pl"}, "expected one of point, extended"),
     ],
     ids=["none", "half a cone", "catalogue", "one model", "model"],

@@ -41,10 +41,10 @@ def dataset(name: str, background: bool = True) -> MapDataset:
     energy = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=2)
     true = MapAxis.from_energy_bounds("0.5 TeV", "20 TeV", nbin=3, name="energy_true")
     geom = WcsGeom.create(skydir=(83.63, 22.01), width=1, binsz=0.1, axes=[energy])
-    made = MapDataset.create(geom, energy_axis_true=true, name=name)
+    empty_dataset = MapDataset.create(geom, energy_axis_true=true, name=name)
     if not background:
-        made.background = None
-    return made
+        empty_dataset.background = None
+    return empty_dataset
 
 
 def build(component: Model, *datasets: MapDataset) -> Models:
@@ -64,11 +64,17 @@ def assert_same(model, expected) -> None:
     for part in ("spectral_model", "spatial_model", "temporal_model"):
         assert type(getattr(model, part)) is type(getattr(expected, part)), part
     assert [p.name for p in model.parameters] == [p.name for p in expected.parameters]
-    for one, other in zip(model.parameters, expected.parameters, strict=True):
-        assert one.quantity == other.quantity, one.name
-        assert one.unit == other.unit, one.name
-        assert one.frozen == other.frozen, one.name
-        np.testing.assert_array_equal([one.min, one.max], [other.min, other.max], one.name)
+    for parameter_built, parameter_expected in zip(
+        model.parameters, expected.parameters, strict=True
+    ):
+        assert parameter_built.quantity == parameter_expected.quantity, parameter_built.name
+        assert parameter_built.unit == parameter_expected.unit, parameter_built.name
+        assert parameter_built.frozen == parameter_expected.frozen, parameter_built.name
+        np.testing.assert_array_equal(
+            [parameter_built.min, parameter_built.max],
+            [parameter_expected.min, parameter_expected.max],
+            parameter_built.name,
+        )
 
 
 def power_law(index: float, amplitude: str, reference: str) -> PowerLawSpectralModel:
@@ -111,16 +117,16 @@ SPATIAL = {
 
 
 class TestSource:
-    @pytest.mark.parametrize(("given", "expected"), SPECTRAL.values(), ids=SPECTRAL)
-    def test_spectral_model_is_that_of_plain_code(self, given, expected):
-        model = build(Source(name="crab", spectral=given))["crab"]
+    @pytest.mark.parametrize(("spec", "expected"), SPECTRAL.values(), ids=SPECTRAL)
+    def test_spectral_model_is_that_of_plain_code(self, spec, expected):
+        model = build(Source(name="crab", spectral=spec))["crab"]
         assert_same(model, SkyModel(spectral_model=expected, name="crab"))
         energies = [0.5, 1, 7] * u.TeV
         np.testing.assert_array_equal(model.spectral_model(energies), expected(energies))
 
-    @pytest.mark.parametrize(("given", "expected"), SPATIAL.values(), ids=SPATIAL)
-    def test_spatial_model_is_that_of_plain_code(self, given, expected):
-        model = build(Source(name="crab", spectral=POWER_LAW, spatial=given))["crab"]
+    @pytest.mark.parametrize(("spec", "expected"), SPATIAL.values(), ids=SPATIAL)
+    def test_spatial_model_is_that_of_plain_code(self, spec, expected):
+        model = build(Source(name="crab", spectral=POWER_LAW, spatial=spec))["crab"]
         spectral = SPECTRAL["power law"][1]
         assert_same(model, SkyModel(spectral, spatial_model=expected, name="crab"))
         assert model.spatial_model.frame == expected.frame
@@ -149,15 +155,15 @@ class TestSource:
         assert not parameters["index"].frozen
 
     @pytest.mark.parametrize(
-        ("given", "expected"),
+        ("spec", "expected"),
         [
             ({"type": "GaussianPrior", "mu": 2.5, "sigma": 0.2}, GaussianPrior(mu=2.5, sigma=0.2)),
             ({"type": "UniformPrior", "min": 1, "max": 4}, UniformPrior(min=1, max=4)),
         ],
         ids=["Gaussian", "uniform"],
     )
-    def test_prior(self, given, expected):
-        spectral = {**POWER_LAW, "index": {"value": 2.7, "prior": given}}
+    def test_prior(self, spec, expected):
+        spectral = {**POWER_LAW, "index": {"value": 2.7, "prior": spec}}
         index = build(Source(name="crab", spectral=spectral))["crab"].parameters["index"]
         assert type(index.prior) is type(expected)
         for value in (2.0, 2.5, 3.1):
@@ -227,7 +233,7 @@ class TestSource:
         assert build(source)["crab"].parameters["index"].value == 2.7
 
     @pytest.mark.parametrize(
-        ("change", "place", "says"),
+        ("change", "option_path", "says"),
         [
             ({"amplitude": "4e-11 cm-2 s-1"}, "spectral.amplitude", "expected a unit such as"),
             ({"amplitude": "4e-11 pigs"}, "spectral.amplitude", "is no quantity"),
@@ -242,15 +248,15 @@ class TestSource:
         ],
         ids=lambda case: str(case)[:40],
     )
-    def test_what_is_wrong_is_named_with_its_place(self, change, place, says):
+    def test_what_is_wrong_is_named_with_its_place(self, change, option_path, says):
         source = Source(name="crab", spectral={**POWER_LAW, **change})
         problems = problems_of(source)
         assert len(problems) == 1
-        assert str(problems[0]).startswith(place)
+        assert str(problems[0]).startswith(option_path)
         assert says in str(problems[0])
 
     def test_wrong_model_in_a_file_is_told_with_line_and_column(self):
-        text = """\
+        yaml_text = """\
 data: {x: {archive: 'sim:crab', geometry: {kind: map, center: [83 deg, 22 deg], width: 1 deg,
   energy: {min: 1 TeV, max: 10 TeV, bins: 2}, energy_true: {min: 1 TeV, max: 10 TeV, bins: 2}},
   make: [{kind: map}], stack: {kind: sum}}}
@@ -261,7 +267,7 @@ model:
     spatial: {type: point, lon: 83 deg}
 """
         with pytest.raises(ConfigError) as caught:
-            Pipeline.from_yaml(text)
+            Pipeline.from_yaml(yaml_text)
         first, second = caught.value.lines
         assert first.startswith("<text>:7:")
         assert "model[0].spectral.amplitude" in first
@@ -302,13 +308,22 @@ class TestFov:
 def assert_background(model, expected) -> None:
     assert type(model.spectral_model) is type(expected.spectral_model)
     assert model.name == expected.name
-    for one, other in zip(model.parameters, expected.parameters, strict=True):
-        assert (one.name, one.quantity, one.frozen) == (other.name, other.quantity, other.frozen)
-        np.testing.assert_array_equal([one.min, one.max], [other.min, other.max])
+    for parameter_built, parameter_expected in zip(
+        model.parameters, expected.parameters, strict=True
+    ):
+        assert (parameter_built.name, parameter_built.quantity, parameter_built.frozen) == (
+            parameter_expected.name,
+            parameter_expected.quantity,
+            parameter_expected.frozen,
+        )
+        np.testing.assert_array_equal(
+            [parameter_built.min, parameter_built.max],
+            [parameter_expected.min, parameter_expected.max],
+        )
 
 
 @pytest.fixture
-def written(tmp_path) -> tuple[Models, str]:
+def model_file(tmp_path) -> tuple[Models, str]:
     spectral = SPECTRAL["power law"][1].copy()
     models = Models(
         [SkyModel(spectral, PointSpatialModel(lon_0="83 deg", lat_0="22 deg"), name="crab")]
@@ -319,14 +334,14 @@ def written(tmp_path) -> tuple[Models, str]:
 
 
 class TestFile:
-    def test_gives_the_models_with_their_covariance(self, written):
-        models, path = written
+    def test_gives_the_models_with_their_covariance(self, model_file):
+        models, path = model_file
         read = build(ModelFile(path=path))
         assert_same(read["crab"], models["crab"])
         np.testing.assert_array_equal(read.covariance.data, models.covariance.data)
 
-    def test_names_its_sources_without_gammapy(self, written):
-        assert list(ModelFile(path=written[1]).source_names()) == ["crab"]
+    def test_names_its_sources_without_gammapy(self, model_file):
+        assert list(ModelFile(path=model_file[1]).source_names()) == ["crab"]
 
     def test_file_that_is_not_there_is_named_before_data_are_read(self, tmp_path):
         changed = [
@@ -337,18 +352,18 @@ class TestFile:
             Pipeline.from_yaml(plain.EXAMPLE, overrides=changed)
 
     @pytest.mark.parametrize(
-        "text", ["components: [{name: x, type: Skymodel}]", "just text", "a: b", "a: [b"]
+        "yaml_text", ["components: [{name: x, type: Skymodel}]", "just text", "a: b", "a: [b"]
     )
-    def test_file_without_models_is_one_clear_error(self, tmp_path, text):
+    def test_file_without_models_is_one_clear_error(self, tmp_path, yaml_text):
         path = tmp_path / "odd.yaml"
-        path.write_text(text)
+        path.write_text(yaml_text)
         with pytest.raises(ModelError, match=r"odd\.yaml cannot be read as gammapy models"):
             build(ModelFile(path=str(path)))
 
 
 class TestGammapyYaml:
-    def test_gives_the_models_as_they_are(self, written):
-        models, _ = written
+    def test_gives_the_models_as_they_are(self, model_file):
+        models, _ = model_file
         read = build(GammapyModels(components=models.to_dict(full_output=True)["components"]))
         assert_same(read["crab"], models["crab"])
 
@@ -362,8 +377,8 @@ class TestGammapyYaml:
 
 
 class TestAdapted:
-    def test_models_are_built_as_copies(self, written):
-        models, _ = written
+    def test_models_are_built_as_copies(self, model_file):
+        models, _ = model_file
         component = Model.adapt(models)
         assert isinstance(component, AdaptedModel)
         built = build(component)
@@ -371,8 +386,8 @@ class TestAdapted:
         built["crab"].parameters["index"].value = 9
         assert models["crab"].parameters["index"].value == 2.7
 
-    def test_single_model_is_taken_too(self, written):
-        model = written[0]["crab"]
+    def test_single_model_is_taken_too(self, model_file):
+        model = model_file[0]["crab"]
         component = Model.adapt(model)
         assert list(component.source_names()) == ["crab"]
         assert_same(build(component)["crab"], model)

@@ -43,7 +43,7 @@ def built(source: Source, name: str):
 
 class TestPriors:
     @pytest.mark.parametrize(
-        ("given", "expected"),
+        ("prior_spec", "expected"),
         [
             ({"type": "gaussian", "mu": 2.5, "sigma": 0.1}, GaussianPrior(mu=2.5, sigma=0.1)),
             ({"type": "uniform", "min": 1, "max": 4}, UniformPrior(min=1, max=4)),
@@ -56,8 +56,8 @@ class TestPriors:
         ],
         ids=["gaussian", "uniform", "log-uniform", "generalized", "gammapy's own"],
     )  # fmt: skip
-    def test_is_gammapys(self, given, expected):
-        index = built(with_prior("index", given, 2.2), "index")
+    def test_is_gammapys(self, prior_spec, expected):
+        index = built(with_prior("index", prior_spec, 2.2), "index")
         assert type(index.prior) is type(expected)
         for value in (1.5, 2.2, 3.1):
             index.value = value
@@ -74,11 +74,11 @@ class TestPriors:
 
     @given(st.floats(0.5, 5), st.floats(0.01, 2), st.sampled_from(["", "TeV-1", "GeV-1"]))
     def test_any_unit_gives_the_same_prior(self, mu, sigma, unit):
-        given = {
+        prior_spec = {
             name: f"{(number / u.TeV).to_value(unit or '1/TeV').item()!r} {unit}"
             for name, number in {"mu": mu, "sigma": sigma}.items()
         }
-        entry = {"value": "0.1 TeV-1", "prior": {"type": "gaussian", **given}}
+        entry = {"value": "0.1 TeV-1", "prior": {"type": "gaussian", **prior_spec}}
         spectral = {"type": "ecpl", "lambda_": entry}
         lambda_ = built(Source(name="x", spectral=spectral), "lambda_")
         assert lambda_.prior.mu.value == pytest.approx(mu)
@@ -118,11 +118,11 @@ class TestPriors:
         result = skyred.fit(ours)
         Fit().run(theirs)
         assert result.stat == pytest.approx(theirs.stat_sum(), abs=2e-3)
-        for one, other, error in zip(
+        for fitted, expected, error in zip(
             ours.parameters.free_parameters, theirs.parameters.free_parameters, result.errors,
             strict=True,
         ):  # fmt: skip
-            assert one.value == pytest.approx(other.value, abs=0.01 * error), one.name
+            assert fitted.value == pytest.approx(expected.value, abs=0.01 * error), fitted.name
         # the prior is stronger than the counts
         assert result.errors[0] == pytest.approx(0.02, rel=0.1)
 
@@ -166,11 +166,11 @@ class TestLinks:
             return Source(name=name, spectral=spectral)
 
         models = build_models([compound("a"), compound("b")], Datasets())
-        one, other = (models[name].spectral_model for name in "ab")
-        assert isinstance(one, CompoundSpectralModel)
-        assert one.model1.index is other.model1.index
-        one.model1.index.value = 3
-        assert other(10 * u.TeV) == one(10 * u.TeV)
+        first_model, second_model = (models[name].spectral_model for name in "ab")
+        assert isinstance(first_model, CompoundSpectralModel)
+        assert first_model.model1.index is second_model.model1.index
+        first_model.model1.index.value = 3
+        assert second_model(10 * u.TeV) == first_model(10 * u.TeV)
 
     def test_value_frozen_and_limits_are_those_of_the_first(self):
         parts = [linked("a", value=2.6, frozen=True, min=1), linked("b")]
@@ -186,13 +186,13 @@ class TestLinks:
         assert models["a-bkg"].parameters["norm"] is models["b-bkg"].parameters["norm"]
 
     def test_parameters_of_other_units_are_refused(self):
-        other = Source(name="b", spectral={**POWER_LAW, "index": {"value": 2, "link": "shape"}})
-        wrong = Source(
+        later = Source(name="b", spectral={**POWER_LAW, "index": {"value": 2, "link": "shape"}})
+        contradicting = Source(
             name="a", spectral={**POWER_LAW, "amplitude": {"value": "1e-12 cm-2 s-1 TeV-1",
                                                            "link": "shape"}}
         )  # fmt: skip
         with pytest.raises(ModelError, match=r"'shape' is on amplitude of a .* and on index of b"):
-            build_models([wrong, other], Datasets())
+            build_models([contradicting, later], Datasets())
 
     @pytest.mark.parametrize(
         ("second", "says"),
@@ -200,7 +200,7 @@ class TestLinks:
             ("index: {value: 2.6, link: shap}",
              r"index\.link: the link 'shap' is used once, .*did you mean 'shape'"),
             ("index: {value: 2.6, link: shape}", r"index\.value: is 2.6, and 2.5 in crab"),
-            ("index: {link: shape, frozen: true}", r"index\.frozen: is not said of crab"),
+            ("index: {link: shape, frozen: true}", r"index\.frozen: is not set for crab"),
             ("amplitude: {value: 1e-12 cm-2 s-1 TeV-1, link: shape}",
              r"amplitude\.link: links amplitude with index of crab"),
         ],
@@ -217,7 +217,7 @@ class TestLinks:
 
     def test_the_same_value_in_another_unit_is_the_same(self):
         amplitude = "amplitude: {{value: {}, link: flux}}"
-        spectra = [amplitude.format(each) for each in ("4e-11 cm-2 s-1 TeV-1",
+        spectra = [amplitude.format(value_text) for value_text in ("4e-11 cm-2 s-1 TeV-1",
                                                        "4e-7 m-2 s-1 TeV-1")]  # fmt: skip
         changed = [
             "data.hess.archive=sim:crab",

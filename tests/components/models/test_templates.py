@@ -76,14 +76,14 @@ def build(component, *datasets):
 
 
 def npred(model) -> np.ndarray:
-    """Give what gammapy predicts."""
+    """Return the counts that gammapy predicts."""
     dataset = map_dataset("map")
     dataset.models = [model]
     return dataset.npred_signal().data
 
 
 def flat_npred(model) -> np.ndarray:
-    """Give what the flat likelihood predicts: its statistic, with the model alone."""
+    """Return the predicted counts of the compiled likelihood, with the model alone."""
     dataset = map_dataset("map")
     dataset.models = [model]
     datasets = Datasets([dataset])
@@ -167,10 +167,10 @@ class TestSource:
         assert built.spatial_model.map.geom.data_shape == geom.data_shape
 
     @pytest.mark.parametrize(
-        ("wrong", "says"),
+        ("map_options", "says"),
         [
             ({"unit": "TeV"}, "spectrum and map together must be a flux"),
-            ({"scale": 0.0}, "holds nothing but zeros"),
+            ({"scale": 0.0}, "holds only zeros"),
             ({"scale": np.nan}, "values that are not finite"),
             ({"WCSSHAPE": "__import__('os').abort()"}, "gammapy would run anything else as code"),
             (
@@ -180,10 +180,10 @@ class TestSource:
         ],
         ids=["unit", "zeros", "nan", "code", "axis"],
     )
-    def test_maps_that_cannot_be_used_are_named(self, tmp_path, wrong, says):
-        path = write_map(tmp_path / "wrong.fits", **wrong)
+    def test_maps_that_cannot_be_used_are_named(self, tmp_path, map_options, says):
+        path = write_map(tmp_path / "wrong.fits", **map_options)
         component = TemplateSource(
-            name="s", map=path, spectral=POWER_LAW, normalize="unit" not in wrong
+            name="s", map=path, spectral=POWER_LAW, normalize="unit" not in map_options
         )
         (problem,) = problems_of(component)
         assert says in str(problem)
@@ -237,7 +237,7 @@ class TestSource:
         ("options", "says"),
         [
             ({}, "has neither map nor spectrum"),
-            ({"map": "a.fits", "spatial": POINT}, "given beside map"),
+            ({"map": "a.fits", "spatial": POINT}, "cannot be combined with map"),
             ({"map": "a.fits", "spectral": {"index": 2}}, "has no type"),
         ],
     )
@@ -288,14 +288,17 @@ class TestCounts:
             component.build(Datasets([map_dataset("map")]))
 
     @pytest.mark.parametrize(
-        ("wrong", "says"),
+        ("map_options", "says"),
         [({}, "has the axes: none"), ({"unit": "TeV", "axes": True}, "is in TeV; expected counts")],
         ids=["image", "unit"],
     )
-    def test_maps_that_are_no_counts_are_named(self, tmp_path, wrong, says):
-        if "axes" in wrong:
-            wrong = {**wrong, "axes": [MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=3)]}
-        path = write_map(tmp_path / "wrong.fits", **wrong)
+    def test_maps_that_are_no_counts_are_named(self, tmp_path, map_options, says):
+        if "axes" in map_options:
+            map_options = {
+                **map_options,
+                "axes": [MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=3)],
+            }
+        path = write_map(tmp_path / "wrong.fits", **map_options)
         (problem,) = problems_of(CountsTemplate(name="extra", map=path, dataset="map"))
         assert says in str(problem)
 

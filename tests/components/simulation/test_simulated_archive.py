@@ -73,9 +73,9 @@ def test_the_observation_index_says_what_the_files_say(archive):
 
 
 def test_responses_that_were_written_are_those_that_were_simulated_with(archive, other_run):
-    written = DataStore.from_dir(archive).obs(900001)
-    for name in written.available_irfs:
-        np.testing.assert_array_equal(getattr(written, name).data, getattr(other_run, name).data)
+    stored_run = DataStore.from_dir(archive).obs(900001)
+    for name in stored_run.available_irfs:
+        np.testing.assert_array_equal(getattr(stored_run, name).data, getattr(other_run, name).data)
 
 
 def test_every_event_tells_where_it_came_from(archive):
@@ -117,10 +117,10 @@ def test_a_run_without_events_is_an_empty_list():
 
 
 def test_nothing_is_seen_if_the_making_is_interrupted(monkeypatch, tmp_path, simulation, other_run):
-    seen = []
+    file_names = []
 
     def interrupted(number, *, livetime, seed):
-        seen.append(sorted(path.name for path in tmp_path.rglob("*")))
+        file_names.append(sorted(path.name for path in tmp_path.rglob("*")))
         if number == 1:
             raise KeyboardInterrupt
         return other_run
@@ -128,8 +128,8 @@ def test_nothing_is_seen_if_the_making_is_interrupted(monkeypatch, tmp_path, sim
     monkeypatch.setattr(observations, "simulate_run", interrupted)
     with pytest.raises(KeyboardInterrupt):
         simulation.write(tmp_path / "archive")
-    assert "sim_crab_obs_id_900001.fits.gz" in seen[1]
-    assert "archive" not in seen[1]
+    assert "sim_crab_obs_id_900001.fits.gz" in file_names[1]
+    assert "archive" not in file_names[1]
     assert list(tmp_path.iterdir()) == []
 
 

@@ -18,7 +18,7 @@ LOCATION = "sim:crab?runs=2&livetime=2min"
 
 
 @pytest.fixture
-def made(monkeypatch, archive):
+def created_archives(monkeypatch, archive):
     """Where archives were made: copies of the shared one, to save time."""
     folders = []
 
@@ -30,33 +30,36 @@ def made(monkeypatch, archive):
     return folders
 
 
-def test_an_archive_is_made_on_first_use_only(made, tmp_path):
+def test_an_archive_is_made_on_first_use_only(created_archives, tmp_path):
     location = f"{LOCATION}&folder={tmp_path}"
-    assert [ensure(location), ensure(location)] == made * 2
+    assert [ensure(location), ensure(location)] == created_archives * 2
 
 
-def test_the_cache_folder_is_the_one_that_the_environment_names(made, monkeypatch, tmp_path):
+def test_the_cache_folder_is_the_one_that_the_environment_names(
+    created_archives, monkeypatch, tmp_path
+):
     monkeypatch.setenv("SKYRED_CACHE_DIR", str(tmp_path))
     assert ensure(LOCATION).is_relative_to(tmp_path)
 
 
 @pytest.mark.parametrize("change", [{"seed": 1}, {"runs": 1}, {"livetime": 3.0}])
-def test_other_simulations_have_other_folders(made, tmp_path, change):
+def test_other_simulations_have_other_folders(created_archives, tmp_path, change):
     usual = {"seed": 42, "runs": 2, "livetime": 2.0}
-    one, other = (
-        cache.kept(CrabSimulation(**values), tmp_path) for values in (usual, usual | change)
+    first, second = (
+        cache.cached_archive(CrabSimulation(**values), tmp_path)
+        for values in (usual, usual | change)
     )
-    assert one != other
+    assert first != second
 
 
 @pytest.mark.parametrize("matter", ["gammapy", "numpy", "astropy", "format"])
-def test_another_version_has_another_folder(made, monkeypatch, tmp_path, matter):
-    before = cache.kept(CrabSimulation(runs=2, livetime=2), tmp_path)
+def test_another_version_has_another_folder(created_archives, monkeypatch, tmp_path, matter):
+    before = cache.cached_archive(CrabSimulation(runs=2, livetime=2), tmp_path)
     if matter == "format":
         monkeypatch.setattr(cache, "FORMAT_VERSION", 999)
     else:
         monkeypatch.setattr(cache, "version", {"gammapy": "", "numpy": "", "astropy": ""}.get)
-    assert cache.kept(CrabSimulation(runs=2, livetime=2), tmp_path) != before
+    assert cache.cached_archive(CrabSimulation(runs=2, livetime=2), tmp_path) != before
 
 
 def flip(path):
@@ -75,22 +78,24 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("harm", DAMAGES.values(), ids=DAMAGES)
-def test_a_damaged_archive_is_made_again_with_a_warning(made, tmp_path, caplog, simulation, harm):
+def test_a_damaged_archive_is_made_again_with_a_warning(
+    created_archives, tmp_path, caplog, simulation, harm
+):
     location = f"{LOCATION}&folder={tmp_path}"
     folder = ensure(location)
     harm(folder)
     with caplog.at_level(logging.WARNING, logger="skyred.simulation"):
         assert ensure(location) == folder
     assert damage(folder, simulation.files) is None
-    assert len(made) == 2
+    assert len(created_archives) == 2
     assert "is damaged" in caplog.text
 
 
-def test_what_a_killed_process_left_behind_is_removed(made, tmp_path):
-    folder = cache.kept(CrabSimulation(runs=2, livetime=2), tmp_path)
+def test_what_a_killed_process_left_behind_is_removed(created_archives, tmp_path):
+    folder = cache.cached_archive(CrabSimulation(runs=2, livetime=2), tmp_path)
     shutil.rmtree(folder)
     folder.with_name(f".{folder.name}.0123abcd.part").mkdir()
-    cache.kept(CrabSimulation(runs=2, livetime=2), tmp_path)
+    cache.cached_archive(CrabSimulation(runs=2, livetime=2), tmp_path)
     assert [path.name for path in tmp_path.iterdir() if path.suffix != ".lock"] == [folder.name]
 
 

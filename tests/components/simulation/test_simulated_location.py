@@ -31,7 +31,7 @@ def test_a_location_written_and_read_is_the_same(location):
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    ("location_text", "expected"),
     [
         ("sim:crab", CrabSimulation()),
         ("sim:crab?", CrabSimulation(seed=42, runs=4, livetime=28)),
@@ -41,8 +41,8 @@ def test_a_location_written_and_read_is_the_same(location):
         ("sim:crab?livetime=10%20min", CrabSimulation(livetime=10)),
     ],
 )
-def test_what_a_location_says(text, expected):
-    assert parse(text) == Location(expected)
+def test_what_a_location_says(location_text, expected):
+    assert parse(location_text) == Location(expected)
 
 
 def test_a_folder_may_be_named():
@@ -50,7 +50,7 @@ def test_a_folder_may_be_named():
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("location_text", "message"),
     [
         ("sim:crap", "no simulated archive 'crap', expected one of crab; did you mean 'crab'?"),
         ("sim:", "no simulated archive '', expected one of crab"),
@@ -72,10 +72,10 @@ def test_a_folder_may_be_named():
         ("sim:crab?folder=", "folder is empty, expected the name of a folder"),
     ],
 )
-def test_a_faulty_location_is_one_clear_error(text, message):
+def test_a_faulty_location_is_one_clear_error(location_text, message):
     with pytest.raises(ValueError, match=r"^sim:") as caught:
-        parse(text)
-    assert str(caught.value).startswith(f"{text}: ")
+        parse(location_text)
+    assert str(caught.value).startswith(f"{location_text}: ")
     assert message in str(caught.value)
 
 
@@ -93,7 +93,7 @@ def test_the_hook_says_which_simulations_there_are():
 
 def test_the_hook_opens_the_archive(monkeypatch, archive):
     monkeypatch.setattr(
-        "skyred.components.simulation.location.kept", lambda simulation, base: archive
+        "skyred.components.simulation.location.cached_archive", lambda simulation, base: archive
     )
     store = plugin.skyred_archive(location="sim:crab?runs=2&livetime=2min")
     assert isinstance(store, DataStore)

@@ -55,8 +55,8 @@ def pipeline(stack: str = "{kind: group, by: night}", **changes: str) -> Pipelin
 
 
 @pytest.fixture(scope="session")
-def kept(once) -> dict[int, MapDataset]:
-    """Give each run's dataset, as the makers leave it."""
+def datasets_by_run(once) -> dict[int, MapDataset]:
+    """Return the dataset of each run, as the makers return it."""
 
     def make(_):
         datasets = Orchestrator(pipeline("{kind: keep}")).reduce()
@@ -67,7 +67,7 @@ def kept(once) -> dict[int, MapDataset]:
 
 @pytest.fixture(scope="session")
 def by_night(once):
-    """Give the fitted run in groups by night, with its folder's datasets."""
+    """Return the fitted run in groups by night, with the datasets in its folder."""
 
     def run(folder):
         result = pipeline().run(folder / "nights")
@@ -76,10 +76,10 @@ def by_night(once):
     return once("pks-nights", run)
 
 
-def by_hand(kept: dict[int, MapDataset], runs: tuple[int, ...]) -> MapDataset:
+def by_hand(datasets_by_run: dict[int, MapDataset], runs: tuple[int, ...]) -> MapDataset:
     expected = pipeline().data["hess"].with_name("hess").geometry.target("plain")
     for run in sorted(runs):
-        expected.stack(kept[run])
+        expected.stack(datasets_by_run[run])
     return expected
 
 
@@ -99,23 +99,25 @@ def assert_same(ours: MapDataset, theirs: MapDataset) -> None:
     assert str(ours.meta_table) == str(theirs.meta_table)
 
 
-def groups_of(kept: dict[int, MapDataset], stack: str, runs=RUNS) -> dict[str, MapDataset]:
+def groups_of(
+    datasets_by_run: dict[int, MapDataset], stack: str, runs=RUNS
+) -> dict[str, MapDataset]:
     """Stack what the makers gave, as the reduction does, without making it again."""
     orchestrator = Orchestrator(pipeline(stack))
     reduction = orchestrator.pipeline.data["hess"].with_name("hess")
     stacker = reduction.stack.prepare(orchestrator.select()["hess"])
     total = stacker.zero(reduction.geometry)
     for observation in plain.observations(tuple(sorted(runs))):
-        dataset = kept[observation.obs_id]
+        dataset = datasets_by_run[observation.obs_id]
         total = stacker.add(total, dataset, observation)
     return {dataset.name: dataset for dataset in stacker.result(total)}
 
 
-def test_nights_are_what_gammapy_stacks(by_night, kept):
+def test_nights_are_what_gammapy_stacks(by_night, datasets_by_run):
     datasets = by_night[0].datasets
     assert datasets.names == [f"hess-{night}" for night in NIGHTS]
     for dataset, runs in zip(datasets, NIGHTS.values(), strict=True):
-        assert_same(dataset, by_hand(kept, runs))
+        assert_same(dataset, by_hand(datasets_by_run, runs))
 
 
 @pytest.mark.slow
@@ -136,16 +138,16 @@ def test_nights_are_what_gammapy_stacks(by_night, kept):
     ],
     ids=["zenith", "target", "muons", "years", "days", "telescope"],
 )  # fmt: skip
-def test_groups_are_what_gammapy_stacks(kept, stack, groups):
-    made = groups_of(kept, stack)
+def test_groups_are_what_gammapy_stacks(datasets_by_run, stack, groups):
+    grouped = groups_of(datasets_by_run, stack)
     if groups is None:  # as the table has it
         table = Orchestrator(pipeline()).select()["hess"]
         dim = tuple(table["OBS_ID"][table["MUONEFF"] < 1].tolist())
         groups = {"MUONEFF-0-1": dim, "MUONEFF-1-2": tuple(set(RUNS) - set(dim))}
         groups = {name: runs for name, runs in groups.items() if runs}
-    assert list(made) == [f"hess-{label}" for label in groups]
+    assert list(grouped) == [f"hess-{label}" for label in groups]
     for name, runs in groups.items():
-        assert_same(made[f"hess-{name}"], by_hand(kept, runs))
+        assert_same(grouped[f"hess-{name}"], by_hand(datasets_by_run, runs))
 
 
 def test_zenith_angles_are_those_of_the_pointing_at_mid_run():
@@ -158,9 +160,9 @@ def test_zenith_angles_are_those_of_the_pointing_at_mid_run():
         assert abs(low + 0.5 - row["ZEN_PNT"]) < 4
 
 
-def test_order_of_the_runs_does_not_matter_to_the_order_of_groups(kept):
+def test_order_of_the_runs_does_not_matter_to_the_order_of_groups(datasets_by_run):
     stack = "{kind: group, by: night}"
-    some = groups_of(kept, stack, RUNS[:1]), groups_of(kept, stack, RUNS)
+    some = groups_of(datasets_by_run, stack, RUNS[:1]), groups_of(datasets_by_run, stack, RUNS)
     assert list(some[0]) == ["hess-2006-07-29"]
     assert list(some[1]) == [f"hess-{night}" for night in NIGHTS]
 
@@ -181,7 +183,7 @@ def test_the_folder_has_a_file_for_each_night(by_night):
 
 
 @pytest.mark.slow
-def test_processes_give_the_bits_of_chunks_stacked_here(kept):
+def test_processes_give_the_bits_of_chunks_stacked_here(datasets_by_run):
     changes = {"data.hess.select[0].ids": str(list(RUNS[2:]))}
     stack = "{kind: group, by: night, chunk: 2}"
     chunked = Orchestrator(pipeline(stack, **changes), engine=Processes(workers=2)).reduce()
@@ -191,12 +193,12 @@ def test_processes_give_the_bits_of_chunks_stacked_here(kept):
     for runs in ((47802, 47803), (47804, 47828)):
         part = stacker.zero(geometry)
         for observation in plain.observations(runs):
-            part = stacker.add(part, kept[observation.obs_id], observation)
+            part = stacker.add(part, datasets_by_run[observation.obs_id], observation)
         total = stacker.merge(total, part)
-    for one, other in zip(chunked, stacker.result(total), strict=True):
-        assert one.name == other.name
-        expected = plain.arrays(other)
-        for name, array in plain.arrays(one).items():
+    for chunk_dataset, stacked_dataset in zip(chunked, stacker.result(total), strict=True):
+        assert chunk_dataset.name == stacked_dataset.name
+        expected = plain.arrays(stacked_dataset)
+        for name, array in plain.arrays(chunk_dataset).items():
             np.testing.assert_array_equal(array, expected[name], err_msg=name)
 
 
@@ -225,6 +227,6 @@ def test_mistakes_are_named_with_their_place():
     with pytest.raises(ConfigError) as error:
         pipeline("{kind: group, by: zenith, times: [2008-01-01, 2007-01-01]}")
     message = str(error.value)
-    assert "data.hess.stack.times: says nothing to by: zenith" in message
+    assert "data.hess.stack.times: has no effect with by: zenith" in message
     assert "data.hess.stack.times: do not rise" in message
     assert "data.hess.stack: lacks 'edges'" in message

@@ -20,7 +20,7 @@ ARIZONA = EarthLocation.from_geodetic(-110.95, 31.67, 1268)
 
 
 def run(time="2004-12-04T22:30:00", location=NAMIBIA, obs_id=1, zenith=20.0, **header):
-    """Give what a stacker asks of an observation."""
+    """Return an observation with the attributes that stackers use."""
     telescope = header.pop("TELESCOP", None)
     return SimpleNamespace(
         obs_id=obs_id,
@@ -58,7 +58,7 @@ class TestNight:
         assert label(run(time, location), by="night") == night
 
     def test_needs_a_site(self):
-        with pytest.raises(ValueError, match=r"run 7 does not say where it was taken \(GEOLON"):
+        with pytest.raises(ValueError, match=r"run 7 does not state its site \(GEOLON"):
             label(run(location=None, obs_id=7), by="night")
 
 
@@ -101,17 +101,22 @@ class TestTime:
         assert label(run(time), by="time", **options) == expected
 
     @given(st.integers(1, 10**7), st.floats(0, 10**8), st.floats(0, 10**8))
-    def test_two_runs_share_a_bin_of_a_width_only_if_it_holds_both(self, width, one, other):
+    def test_two_runs_share_a_bin_of_a_width_only_if_it_holds_both(
+        self, width, first_time, second_time
+    ):
         stacker = GroupRuns(by="time", width=f"{width} s")
         start = Time("2000-01-01", scale="utc").mjd
-        times = [Time(start + s / 86400, format="mjd", scale="utc").isot for s in (one, other)]
+        times = [
+            Time(start + s / 86400, format="mjd", scale="utc").isot
+            for s in (first_time, second_time)
+        ]
         first, second = (stacker.group(run(time)) for time in times)
         assert (first == second) == (first.label == second.label)
         assert (first < second) == (first.order < second.order)
         if first == second:
-            assert abs(one - other) < width + 0.01
-        elif abs(one - other) > 0.01:
-            assert (first < second) == (one < other)
+            assert abs(first_time - second_time) < width + 0.01
+        elif abs(first_time - second_time) > 0.01:
+            assert (first < second) == (first_time < second_time)
 
 
 class TestZenith:
@@ -149,24 +154,26 @@ class TestTelescope:
 
 
 def table() -> ObservationTable:
-    made = ObservationTable()
-    made["OBS_ID"] = [1, 2, 3, 4]
-    made["TARGET_NAME"] = ["MSH 15-52", "Crab  ", "", "MSH 15-52"]
-    made["N_TELS"] = [4, 3, 3, 4]
-    made["MUONEFF"] = [0.8, np.nan, 1.0, 1.3]
-    made["ZEN_PNT"] = MaskedColumn([10.0, 20.0, 30.0, 40.0], mask=[0, 1, 0, 0], unit="deg")
-    return made
+    observation_table = ObservationTable()
+    observation_table["OBS_ID"] = [1, 2, 3, 4]
+    observation_table["TARGET_NAME"] = ["MSH 15-52", "Crab  ", "", "MSH 15-52"]
+    observation_table["N_TELS"] = [4, 3, 3, 4]
+    observation_table["MUONEFF"] = [0.8, np.nan, 1.0, 1.3]
+    observation_table["ZEN_PNT"] = MaskedColumn(
+        [10.0, 20.0, 30.0, 40.0], mask=[0, 1, 0, 0], unit="deg"
+    )
+    return observation_table
 
 
 class TestColumn:
     def labels(self, **options) -> list[str]:
-        found = []
+        label_list = []
         for obs_id in (1, 2, 3, 4):
             try:
-                found.append(label(run(obs_id=obs_id), table(), by="column", **options))
+                label_list.append(label(run(obs_id=obs_id), table(), by="column", **options))
             except SkipObservation as skip:
-                found.append(skip.reason)
-        return found
+                label_list.append(skip.reason)
+        return label_list
 
     def test_texts(self):
         expected = ["MSH_15-52", "Crab", "its TARGET_NAME is not known", "MSH_15-52"]
@@ -250,8 +257,8 @@ class TestColumn:
         ({"by": "time"}, "needs either times or width"),
         ({"by": "time", "times": ["2004-01-01", "2005-01-01"], "width": "1 d"}, "either times or"),
         ({"by": "night", "edges": ["1 deg", "2 deg"]},
-         r"edges: says nothing to by: night; leave it out, or group by: zenith or column"),
-        ({"by": "night", "column": "OBJECT"}, "column: says nothing to by: night"),
+         r"edges: has no effect with by: night; leave it out, or group by: zenith or column"),
+        ({"by": "night", "column": "OBJECT"}, "column: has no effect with by: night"),
         ({"by": "zenith", "edges": ["30 deg", "0 deg"]}, "edges: .* do not rise"),
         ({"by": "zenith", "edges": ["30 deg"]}, "edges: .* do not rise"),
         ({"by": "zenith", "edges": [0, 30]}, "edges: .* are no angles"),
@@ -263,7 +270,7 @@ class TestColumn:
         ({"by": "time", "width": "0 s"}, r"width: is 0 s; expected at least 1 s"),
         ({"by": "time", "width": "1 deg"}, "width: '1 deg' is an angle"),
         ({"by": "time", "times": ["2004-01-01", "2005-01-01"], "start": "2004-01-01"},
-         "start: is given beside times"),
+         "start: cannot be combined with times"),
     ],
 )  # fmt: skip
 def test_options_that_make_no_sense_are_refused(options, message):

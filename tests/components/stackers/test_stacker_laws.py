@@ -37,7 +37,7 @@ def map_geometry():
 @pytest.fixture(scope="session")
 def spectrum_geometry():
     axes = spectrum_target().exposure.geom.axes, spectrum_target().counts.geom.axes
-    true, energy = (EnergyAxis(edges=each[0].edges) for each in axes)
+    true, energy = (EnergyAxis(edges=axis[0].edges) for axis in axes)
     region = spectrum_target().counts.geom.region
     return SpectrumGeometry(on_region=region, energy=energy, energy_true=true, name="hess")
 
@@ -49,46 +49,48 @@ def geometry(kind, map_geometry, spectrum_geometry):
 
 @pytest.fixture(scope="session")
 def spectra(once) -> list[SpectrumDatasetOnOff]:
-    """Give the spectra of the runs by plain gammapy: each with its own safe mask and alpha."""
-    found = once("plain-spectra", lambda _: [make_run(each) for each in observations(RUNS)])
-    assert len({spectrum.mask_safe.data.sum() for spectrum in found}) > 1
-    assert any((spectrum.counts_off.data == 0).any() for spectrum in found)
-    return found
+    """Return the spectra of the runs by plain gammapy, each with its own safe mask and alpha."""
+    run_datasets = once(
+        "plain-spectra", lambda _: [make_run(observation) for observation in observations(RUNS)]
+    )
+    assert len({spectrum.mask_safe.data.sum() for spectrum in run_datasets}) > 1
+    assert any((spectrum.counts_off.data == 0).any() for spectrum in run_datasets)
+    return run_datasets
 
 
 @pytest.fixture(scope="session")
 def on_off_maps(corners) -> list[MapDatasetOnOff]:
-    """Give maps that overlap in part with some off counts, none of them in many of the pixels."""
+    """Return partly overlapping maps with off counts, without any in many of the pixels."""
     random = np.random.default_rng(5)
-    found = []
+    on_off_datasets = []
     for number, dataset in enumerate(corners, start=2):
         geom = dataset.counts.geom
         off = Map.from_geom(geom, data=random.poisson(number * dataset.background.data))
         acceptance = Map.from_geom(geom, data=0.5 + random.random(geom.data_shape))
-        made = MapDatasetOnOff.from_map_dataset(
+        on_off = MapDatasetOnOff.from_map_dataset(
             dataset, acceptance, acceptance * number, counts_off=off, name=dataset.name
         )
-        found.append(made)
-    return found
+        on_off_datasets.append(on_off)
+    return on_off_datasets
 
 
 @pytest.fixture(scope="session")
 def rings(runs) -> list[MapDatasetOnOff]:
-    """Give the runs with the off counts of rings, by gammapy but for its rounding."""
+    """Return the runs with off counts from rings, by gammapy without its rounding errors."""
     maker = RingBackgroundMaker(r_in="0.3 deg", width="0.2 deg")
-    found = [maker.run(run.copy(name=run.name)) for run in runs]
-    for made in found:
-        made.counts_off.data = np.rint(made.counts_off.data)
-    return found
+    run_datasets = [maker.run(run.copy(name=run.name)) for run in runs]
+    for on_off in run_datasets:
+        on_off.counts_off.data = np.rint(on_off.counts_off.data)
+    return run_datasets
 
 
 @pytest.fixture(scope="session")
 def corners(runs) -> list[MapDataset]:
-    """Give parts of the runs that overlap only in part, the last one with none of the others."""
-    places = [(83.2, 21.6), (83.7, 22.1), (84.3, 22.6), (82.9, 22.8)]
+    """Return partly overlapping cutouts of the runs; the last one overlaps with no other."""
+    positions = [(83.2, 21.6), (83.7, 22.1), (84.3, 22.6), (82.9, 22.8)]
     return [
-        run.cutout(SkyCoord(*place, unit="deg"), width=w * u.deg, name=run.name)
-        for run, place, w in zip(runs, places, (1.0, 1.2, 0.8, 0.3), strict=True)
+        run.cutout(SkyCoord(*position, unit="deg"), width=w * u.deg, name=run.name)
+        for run, position, w in zip(runs, positions, (1.0, 1.2, 0.8, 0.3), strict=True)
     ]
 
 
@@ -116,7 +118,7 @@ def fold(stacker, geometry, datasets):
 
 
 def run_of(dataset):
-    """Give the observation of a dataset, as far as a stacker looks at it."""
+    """Return the observation of a dataset, with the attributes that stackers use."""
     middle = dataset.gti.time_start[0] + dataset.gti.time_sum / 2
     site = EarthLocation.from_geodetic(16.5, -23.27, 1835)
     return SimpleNamespace(tmid=middle, observatory_earth_location=site)
@@ -128,31 +130,34 @@ def results(stacker, total) -> list[MapDataset]:
 
 def assert_equal(left: list[MapDataset], right: list[MapDataset], rtol: float) -> None:
     assert [dataset.name for dataset in left] == [dataset.name for dataset in right]
-    for one, other in zip(left, right, strict=True):
-        assert type(one) is type(other)
-        expected = every_array(other)
-        for name, array in every_array(one).items():
+    for left_dataset, right_dataset in zip(left, right, strict=True):
+        assert type(left_dataset) is type(right_dataset)
+        expected = every_array(right_dataset)
+        for name, array in every_array(left_dataset).items():
             tolerance = 0 if name in EXACT else rtol
             scale = np.abs(expected[name]).max() if tolerance else 0
             # rounding is relative to the largest summand of a pixel, at most the largest value
             np.testing.assert_allclose(
                 array, expected[name], rtol=tolerance, atol=1e-7 * scale * bool(rtol), err_msg=name
             )
-        assert livetime(one) == pytest.approx(livetime(other), rel=1e-9)
-        assert str(one.gti) == str(other.gti)
-        assert times(one) == times(other)
-        assert one.meta_table is None or one.meta_table.pformat() == other.meta_table.pformat()
+        assert livetime(left_dataset) == pytest.approx(livetime(right_dataset), rel=1e-9)
+        assert str(left_dataset.gti) == str(right_dataset.gti)
+        assert times(left_dataset) == times(right_dataset)
+        assert (
+            left_dataset.meta_table is None
+            or left_dataset.meta_table.pformat() == right_dataset.meta_table.pformat()
+        )
 
 
 def every_array(dataset) -> dict[str, np.ndarray]:
     if dataset.tag == "MapDataset":
         return arrays(dataset)
-    held = {"counts": dataset.counts, "mask_safe": dataset.mask_safe,
+    maps_by_name = {"counts": dataset.counts, "mask_safe": dataset.mask_safe,
             "exposure": dataset.exposure, "edisp": dataset.edisp.edisp_map,
             "edisp_exposure": dataset.edisp.exposure_map, "counts_off": dataset.counts_off,
             "acceptance": dataset.acceptance, "acceptance_off": dataset.acceptance_off,
             "alpha": dataset.alpha, "background": dataset.background}  # fmt: skip
-    return {name: each.data for name, each in held.items()}
+    return {name: value_map.data for name, value_map in maps_by_name.items()}
 
 
 def livetime(dataset: MapDataset) -> float:
@@ -194,8 +199,8 @@ def test_merge_is_associative(stacker, geometry, datasets):
 
 def test_adding_is_merging_a_total_of_one(stacker, geometry, datasets):
     added = stacker.add(fold(stacker, geometry, datasets[:3]), datasets[3], run_of(datasets[3]))
-    one = stacker.add(stacker.zero(geometry), datasets[3], run_of(datasets[3]))
-    merged = stacker.merge(fold(stacker, geometry, datasets[:3]), one)
+    single = stacker.add(stacker.zero(geometry), datasets[3], run_of(datasets[3]))
+    merged = stacker.merge(fold(stacker, geometry, datasets[:3]), single)
     # float32 sums in another order
     assert_equal(results(stacker, merged), results(stacker, added), rtol=1e-6)
 
@@ -242,8 +247,8 @@ def test_sum_of_two_halves_has_every_livetime_once(geometry, datasets):
 
 
 def test_keep_holds_the_datasets_in_order(geometry, datasets):
-    kept = results(Keep(), fold(Keep(), geometry, datasets))
-    assert_equal(kept, datasets, rtol=0)
+    joint = results(Keep(), fold(Keep(), geometry, datasets))
+    assert_equal(joint, datasets, rtol=0)
 
 
 def test_nothing_gives_no_datasets(stacker, map_geometry):
@@ -253,7 +258,7 @@ def test_nothing_gives_no_datasets(stacker, map_geometry):
 
 
 def empty_like(dataset, target):
-    """Give gammapy's own empty dataset of the type of a dataset."""
+    """Return gammapy's own empty dataset of the type of a dataset."""
     if not dataset.tag.endswith("OnOff"):
         return target
     true = target.exposure.geom.axes["energy_true"]
@@ -266,9 +271,9 @@ def empty_like(dataset, target):
 
 
 def without_off_counts(spectrum: SpectrumDatasetOnOff) -> SpectrumDatasetOnOff:
-    made = spectrum.copy(name=spectrum.name)
-    made.counts_off.data[...] = 0
-    return made
+    emptied = spectrum.copy(name=spectrum.name)
+    emptied.counts_off.data[...] = 0
+    return emptied
 
 
 class TestOnOff:
@@ -276,8 +281,8 @@ class TestOnOff:
 
     def sums(self, spectra, *parts) -> np.ndarray:
         values = [np.prod([getattr(s, part).data for part in parts], axis=0) for s in spectra]
-        inside = [spectrum.mask_safe.data for spectrum in spectra]
-        return sum(value * safe for value, safe in zip(values, inside, strict=True))
+        safe_masks = [spectrum.mask_safe.data for spectrum in spectra]
+        return sum(value * safe for value, safe in zip(values, safe_masks, strict=True))
 
     def test_sum_keeps_the_off_counts_and_their_statistic(self, spectrum_geometry, spectra):
         (total,) = results(Sum(), fold(Sum(), spectrum_geometry, spectra))
@@ -295,7 +300,7 @@ class TestOnOff:
         self, spectrum_geometry, spectra
     ):
         # gammapy makes the off acceptance NaN here, and alpha 0
-        empty = [without_off_counts(each) for each in spectra]
+        empty = [without_off_counts(spectrum) for spectrum in spectra]
         left, right = (fold(Sum(), spectrum_geometry, half) for half in (empty[:2], empty[2:]))
         (total,) = results(Sum(), Sum().merge(left, right))
         acceptance = self.sums(empty, "acceptance")

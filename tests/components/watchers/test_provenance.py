@@ -9,18 +9,18 @@ from skyred.io.sums import sum_of
 
 
 def test_a_file_that_changed_after_it_was_used_is_reported_as_it_was(tmp_path: Path) -> None:
-    used, other = tmp_path / "run.fits", tmp_path / "index.fits"
-    for path in (used, other):
+    used, unused = tmp_path / "run.fits", tmp_path / "index.fits"
+    for path in (used, unused):
         path.write_text("before")
     before = sum_of(used)
     steps = (
-        StepRecord("select", 0.1, inputs=(other, used)),
+        StepRecord("select", 0.1, inputs=(unused, used)),
         StepRecord("reduce", 0.1, sums={used: before}),
     )
     used.write_text("after")
     report = Report("finished", "", steps, (), (), (), SimpleNamespace(kinds={}))
     inputs = {
-        each["path"]: each["sha256"] for each in Provenance().describe(Run(), report)["inputs"]
+        entry["path"]: entry["sha256"] for entry in Provenance().describe(Run(), report)["inputs"]
     }
-    assert inputs == {str(used): before, str(other): sum_of(other)}
+    assert inputs == {str(used): before, str(unused): sum_of(unused)}
     assert sum_of(used) != before

@@ -1,4 +1,4 @@
-"""The fitters: skyred's own, and gammapy's backends."""
+"""Fitters: skyred's own, and gammapy's backends."""
 
 from skyred.components.fitters.backends import GammapyFit
 

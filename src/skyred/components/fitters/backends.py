@@ -1,4 +1,4 @@
-"""The fitter `gammapy`: gammapy's backends for fits, on any objective."""
+"""The fitter `gammapy`: gammapy's fit backends, for any objective."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import attrs
 import numpy as np
 
 from skyred.components.fitters.check_minimum import check_minimum, lower_point_inside_limits
-from skyred.components.fitters.scaled import Scaled
+from skyred.components.fitters.scaled import ScaledObjective
 from skyred.errors import FitError, Problem
 from skyred.fields import FrozenMapping, option, thaw
 from skyred.interfaces import Chain, Fitter, component
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-# by backend: its methods, the first one gammapy's own choice
+# methods by backend; the first is gammapy's default
 METHODS: Mapping[str, tuple[str, ...]] = {
     "minuit": ("migrad",),
-    # not COBYLA, which looks beyond limits, and not trust-constr, which cannot start at one
+    # not COBYLA, which exceeds limits, and not trust-constr, which cannot start at a limit
     "scipy": ("Nelder-Mead", "Powell", "L-BFGS-B", "TNC", "SLSQP", "BFGS", "CG"),
-    # not levmar: it wants residuals, and gammapy gives it none
+    # not levmar: it needs residuals, which gammapy does not provide
     "sherpa": ("simplex", "moncar", "gridsearch"),
 }
 WITH_GRADIENT = ("L-BFGS-B", "TNC", "SLSQP", "BFGS", "CG")
 WITHOUT_LIMITS = ("BFGS", "CG")
-MISJUDGED = 10.0  # times an error, or a part of it, from which a step was a bad guess
-GOAL = 2e-5  # in the statistic, by which another minimum must be lower: as the fitter minuit has it
+MAX_STEP_RATIO = 10.0  # of step and error, in either direction; beyond it the fit is repeated
+GOAL = 2e-5  # in the statistic: minimum difference of a lower minimum, as in the fitter minuit
 TOLERANCES = {"minuit": "tol", "scipy": "tol", "sherpa": "ftol"}
 
 
@@ -52,13 +52,13 @@ class GammapyFit(Fitter):
     method: str | None = option(
         None,
         type=str,
-        doc="Its method; by default gammapy's: Nelder-Mead of scipy, simplex of sherpa.",
+        doc="Method of the backend; by default Nelder-Mead of scipy, simplex of sherpa.",
     )
     tolerance: float | None = option(
         None,
         type=float,
         min=0,
-        doc="The backend's tolerance (tol, or sherpa's ftol); its own if left out.",
+        doc="Tolerance of the backend (tol, or ftol of sherpa); by default its own.",
     )
     options: FrozenMapping = option(
         FrozenMapping({}),
@@ -68,144 +68,238 @@ class GammapyFit(Fitter):
     )
 
     def validate(self) -> Iterable[Problem]:
-        """The method is one of the backend's."""
-        known = METHODS[self.backend]
-        if self.method is not None and self.method not in known:
-            expected = f"expected one of {', '.join(known)}"
+        """Check that the backend has the method.
+
+        Yields
+        ------
+        Problem
+            Each invalid combination of options.
+        """
+        methods = METHODS[self.backend]
+        if self.method is not None and self.method not in methods:
+            expected = f"expected one of {', '.join(methods)}"
             yield Problem(("method",), f"{self.backend} has no method {self.method!r}", expected)
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Yield a problem if the backend is not installed."""
+        """Yield a problem if the backend is not installed.
+
+        Parameters
+        ----------
+        pipeline : Chain
+            The whole pipeline.
+
+        Yields
+        ------
+        Problem
+            Each problem, with the path of the option.
+        """
         if self._is_missing():
             yield Problem(("backend",), "sherpa is not installed", 'pip install "skyred[sherpa]"')
 
     def fit(self, objective: Objective) -> FitResult:
-        """Minimise the objective's total, and look whether it is a minimum.
+        """Minimise the total of the objective, and check that the result is a minimum.
+
+        Parameters
+        ----------
+        objective : Objective
+            The objective to minimise.
+
+        Returns
+        -------
+        FitResult
+            The minimum, its errors and covariance.
 
         Raises
         ------
         FitError
             If the backend is not installed, the objective is not finite at its starting values, or
-            the method knows no limits and there are some.
+            the method does not support limits and there are some.
         """
-        scaled = Scaled(objective)
-        self._require_possible(objective, scaled.first)
-        found = self._minimum(scaled)
+        scaled = ScaledObjective(objective)
+        self._require_supported(objective, scaled.start_stat)
+        result = self._minimum(scaled)
         for _ in range(RESTARTS):
-            nearby = _elsewhere(scaled, found)
-            if nearby is None:
+            restart = _restart(scaled, result)
+            if restart is None:
                 break
-            scaled = Scaled(nearby, calls=scaled.calls)
-            found = self._minimum(scaled)
-        if not found.message and objective.refresh is not None and objective.refresh(found.values):
-            # the IRFs at the fitted position are others than at the start
-            again = attrs.evolve(objective, start=found.values, steps=found.errors)
-            scaled = Scaled(again, calls=scaled.calls)
-            found = self._minimum(scaled)
-            objective.refresh(found.values)
+            scaled = ScaledObjective(restart, calls=scaled.calls)
+            result = self._minimum(scaled)
+        if (
+            not result.message
+            and objective.refresh is not None
+            and objective.refresh(result.values)
+        ):
+            # the IRFs at the fitted position differ from those at the start
+            refit = attrs.evolve(objective, start=result.values, steps=result.errors)
+            scaled = ScaledObjective(refit, calls=scaled.calls)
+            result = self._minimum(scaled)
+            objective.refresh(result.values)
         return FitResult(
             names=objective.names,
             units=objective.units,
-            values=found.values,
-            errors=found.errors,
-            covariance=found.covariance,
-            stat=objective.total(found.values),
-            success=not found.message,
-            message=found.message,
+            values=result.values,
+            errors=result.errors,
+            covariance=result.covariance,
+            stat=objective.total(result.values),
+            success=not result.message,
+            message=result.message,
             nfev=scaled.calls + 1,
-            edm=found.edm,
-            at_limit=at_limit(objective, found.values, found.errors),
+            edm=result.edm,
+            at_limit=at_limit(objective, result.values, result.errors),
             notes=objective.notes,
         )
 
-    def _minimum(self, scaled: Scaled) -> SearchResult:
-        """Search once, and look whether it ended at a minimum."""
+    def _minimum(self, scaled: ScaledObjective) -> SearchResult:
+        """Search once, and check that the search ended at a minimum.
+
+        Parameters
+        ----------
+        scaled : ScaledObjective
+            The objective, as a function of factors.
+
+        Returns
+        -------
+        SearchResult
+            The end of the search, its covariance and messages.
+        """
         factors, message = self._search(scaled)
         values = scaled.values(factors)
         minimum = check_minimum(scaled, scaled.factors(values))
         covariance = minimum.covariance * np.outer(scaled.steps, scaled.steps)
-        why = "; ".join(part for part in (message, minimum.message) if part)
-        return SearchResult(values, covariance, minimum.edm, scaled.calls, why)
+        reason = "; ".join(part for part in (message, minimum.message) if part)
+        return SearchResult(values, covariance, minimum.edm, scaled.calls, reason)
 
     def _is_missing(self) -> bool:
         return self.backend == "sherpa" and find_spec("sherpa") is None
 
-    def _require_possible(self, objective: Objective, first: float) -> None:
+    def _require_supported(self, objective: Objective, start_stat: float) -> None:
+        """Raise if the backend cannot minimise the objective from its start."""
         if self._is_missing():
             raise FitError('sherpa is not installed: pip install "skyred[sherpa]"')
-        if not np.isfinite(first):
+        if not np.isfinite(start_stat):
             raise FitError(
-                f"the fit statistic is {first} at the starting values; start from values at which "
-                "the model predicts counts wherever there are any"
+                f"the fit statistic is {start_stat} at the starting values; start from values at "
+                "which the model predicts counts wherever there are any"
             )
         limits = zip(objective.names, objective.limits, strict=True)
-        names = [name for name, pair in limits if np.isfinite(pair).any()]
+        names = [name for name, bounds in limits if np.isfinite(bounds).any()]
         if self.method in WITHOUT_LIMITS and names:
             raise FitError(
-                f"{self.method} knows no limits, and {', '.join(names)} have some; "
-                "use L-BFGS-B, or take the limits away"
+                f"{self.method} does not support limits, and {', '.join(names)} have some; "
+                "use L-BFGS-B, or remove the limits"
             )
 
-    def _search(self, scaled: Scaled) -> tuple[Array, str]:
-        """Give where the backend's search ended, and why that is no minimum by its own word."""
+    def _search(self, scaled: ScaledObjective) -> tuple[Array, str]:
+        """Return the end of the search, and a message if the backend reports a failure.
+
+        Parameters
+        ----------
+        scaled : ScaledObjective
+            The objective, as a function of factors.
+
+        Returns
+        -------
+        tuple of numpy.ndarray and str
+            The factors, shape (n,), and the message; "" for a success.
+        """
         from gammapy.modeling.fit import registry
 
         parameters = scaled.parameters(np.zeros(len(scaled.steps)))
         compute = registry.get("optimize", self.backend)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # inf beyond the limits is meant
+            warnings.simplefilter("ignore", RuntimeWarning)  # inf beyond the limits is intended
             factors, info, _ = compute(
                 parameters=parameters,
                 function=scaled.function(parameters),
                 **self._arguments(scaled),
             )
-        failed = "" if info["success"] else f"{self._called()} did not converge: {info['message']}"
+        failed = (
+            "" if info["success"] else f"{self._method_name()} did not converge: {info['message']}"
+        )
         return np.array(factors, dtype=float), failed
 
-    def _called(self) -> str:
+    def _method_name(self) -> str:
+        """Return the name of backend and method for messages."""
         return f"{self.backend}'s {self.method or METHODS[self.backend][0]}"
 
-    def _arguments(self, scaled: Scaled) -> dict[str, Any]:
-        """Give what the backend's function of gammapy takes besides."""
+    def _arguments(self, scaled: ScaledObjective) -> dict[str, Any]:
+        """Return the additional arguments of gammapy's function for the backend.
+
+        Parameters
+        ----------
+        scaled : ScaledObjective
+            The objective, as a function of factors.
+
+        Returns
+        -------
+        dict
+            The keyword arguments.
+        """
         options = thaw(self.options)
-        given: dict[str, Any] = (
+        arguments: dict[str, Any] = (
             {} if self.tolerance is None else {TOLERANCES[self.backend]: self.tolerance}
         )
         method = self.method or METHODS[self.backend][0]
         if self.backend == "minuit":
-            return {**given, "migrad_opts": options}
+            return {**arguments, "migrad_opts": options}
         if self.backend == "sherpa":
-            return {**given, **options, "method": method}
+            return {**arguments, **options, "method": method}
         if method == "Nelder-Mead":
-            # its own first steps are 0.00025 from a start of zero: far too small, in errors
+            # its own first steps from a start of zero are 0.00025 errors: far too small
             options = {"initial_simplex": _simplex(scaled), **options}
         if method in WITH_GRADIENT:
-            known = scaled.objective.gradient_of is not None
-            given["jac"] = scaled.gradient if known else "3-point"
-        return {**given, "method": method, "options": options}
+            has_gradient = scaled.objective.gradient_of is not None
+            arguments["jac"] = scaled.gradient if has_gradient else "3-point"
+        return {**arguments, "method": method, "options": options}
 
 
-def _elsewhere(scaled: Scaled, found: SearchResult) -> Objective | None:
-    """Give where to search again, and in which steps; None if that is not needed, or no use."""
-    objective, errors = scaled.objective, found.errors
-    factors = scaled.factors(found.values)
-    inside = lower_point_inside_limits(scaled, factors)
-    if inside is not None:
-        way = scaled.steps * (inside - factors)
-        start = np.clip(found.values + way, *objective.limits.T)
-        return attrs.evolve(objective, start=start, steps=np.where(way, np.abs(way), scaled.steps))
-    if np.any(np.abs(np.log(errors / scaled.steps)) > np.log(MISJUDGED)):
-        return attrs.evolve(objective, start=found.values, steps=errors)
-    if found.message:
+def _restart(scaled: ScaledObjective, result: SearchResult) -> Objective | None:
+    """Return the objective with a new start and new steps; None if no restart is needed.
+
+    Parameters
+    ----------
+    scaled : ScaledObjective
+        The objective of the last search.
+    result : SearchResult
+        The end of the last search.
+
+    Returns
+    -------
+    Objective or None
+        The same objective with another start and other steps.
+    """
+    objective, errors = scaled.objective, result.errors
+    factors = scaled.factors(result.values)
+    lower_point = lower_point_inside_limits(scaled, factors)
+    if lower_point is not None:
+        step = scaled.steps * (lower_point - factors)
+        start = np.clip(result.values + step, *objective.limits.T)
+        return attrs.evolve(
+            objective, start=start, steps=np.where(step, np.abs(step), scaled.steps)
+        )
+    if np.any(np.abs(np.log(errors / scaled.steps)) > np.log(MAX_STEP_RATIO)):
+        return attrs.evolve(objective, start=result.values, steps=errors)
+    if result.message:
         return None
-    # the likelihood of a point source has kinks, and a minimum on each side of them
-    lower, calls = find_lower_neighbour(objective, found.values, errors, GOAL)
+    # the likelihood of a point source has non-differentiable points between minima
+    lower, calls = find_lower_neighbour(objective, result.values, errors, GOAL)
     scaled.calls += calls
     return None if lower is None else attrs.evolve(objective, start=lower, steps=errors)
 
 
-def _simplex(scaled: Scaled) -> Array:
-    """Give the start, and a step from it along each parameter, within the limits."""
+def _simplex(scaled: ScaledObjective) -> Array:
+    """Return the initial simplex: the start, and a step along each factor within the limits.
+
+    Parameters
+    ----------
+    scaled : ScaledObjective
+        The objective, as a function of factors.
+
+    Returns
+    -------
+    numpy.ndarray
+        The corners, shape (n + 1, n).
+    """
     low, high = scaled.limits.T
     steps = np.where(high >= 1, 1.0, np.where(low <= -1, -1.0, np.where(high > -low, high, low)))
     return np.vstack([np.zeros(len(steps)), np.diag(steps)])

@@ -1,4 +1,4 @@
-"""Whether a search ended at a minimum: gammapy's covariance there, and what lies around."""
+"""Check of the end of a search: gammapy's covariance, and the statistic around the point."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import attrs
 import numpy as np
 
-from skyred.components.fitters.scaled import Scaled
+from skyred.components.fitters.scaled import ScaledObjective
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -15,26 +15,26 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Mask = NDArray[np.bool_]
 
-ASIDE = 0.1  # of an error: how far the statistic is looked at along each axis of the covariance
-FARTHEST = 0.01  # that the minimum may be lower: a tenth of an error
-FIRMNESS = (0.3, 3.0)  # the curvature there, in units of the covariance's
-FALL = 1e-5  # in the statistic, by which it must fall inward: a limit holds what falls less
-INWARD = np.logspace(-8, 2, 11)  # in steps, which may be no errors at all
+OFFSET = 0.1  # in errors: distance of the checks along each axis of the covariance
+EDM_MAX = 0.01  # in the statistic: a tenth of an error
+CURVATURE_RANGE = (0.3, 3.0)  # relative to the curvature of the covariance
+MIN_DECREASE = 1e-5  # in the statistic: smaller decreases away from a limit are ignored
+INWARD_STEPS = np.logspace(-8, 2, 11)  # in steps, as they may differ from the errors
 
 
 @attrs.frozen(eq=False)
 class Minimum:
-    """A point, and whether it is a minimum.
+    """The covariance at a point, and whether the point is a minimum.
 
     Parameters
     ----------
-    covariance : array
-        Of the factors, shape (n, n); NaN where there is none. A parameter at its limit has its own
-        variance, and no correlation.
+    covariance : numpy.ndarray
+        The covariance of the factors, shape (n, n); NaN if it is not valid. A parameter at its
+        limit has its own variance, and no correlation.
     edm : float
-        Estimated distance to the minimum, in the statistic.
+        The estimated distance to the minimum, in the statistic.
     message : str
-        Why it is none; "" if it is.
+        The reason why the point is no minimum; "" for a minimum.
     """
 
     covariance: Array
@@ -42,112 +42,209 @@ class Minimum:
     message: str
 
 
-def check_minimum(scaled: Scaled, factors: Array) -> Minimum:
-    """Take the covariance at a point by gammapy's backend, and look whether it is a minimum.
+def check_minimum(scaled: ScaledObjective, factors: Array) -> Minimum:
+    """Compute the covariance at a point, and check that the point is a minimum.
 
-    gammapy does not tell when HESSE failed, Minuit bends a matrix that is not positive until it is,
-    and the methods of scipy say that they converged wherever they stop. So the statistic is looked
-    at a tenth of an error to both sides along each axis of the covariance: it must rise there as
-    the covariance says, and not be lower on one side.
-    """
-    held, _ = _at_limits(scaled, factors)
-    inward = lower_point_inside_limits(scaled, factors)
-    if inward is not None:
-        name = scaled.objective.names[int(np.argmax(np.abs(inward - factors)))]
-        why = f"stopped at the limit of {name}, where the statistic falls inward"
-        return Minimum(np.full((len(factors),) * 2, np.nan), np.nan, why)
-    covariance = np.full((len(factors),) * 2, np.nan)
-    if not held.all():
-        covariance[np.ix_(~held, ~held)] = _hesse(scaled, factors, held)
-    for at in np.flatnonzero(held).tolist():
-        covariance[at, ~held] = covariance[~held, at] = covariance[at, held] = 0
-        covariance[at, at] = _own_variance(scaled, factors, at)
-    if not np.all(np.isfinite(covariance)) or np.any(np.diag(covariance) <= 0):
-        nothing = np.full_like(covariance, np.nan)
-        return Minimum(nothing, np.nan, "there is no valid covariance")
-    edm, message = _rises(scaled, factors, covariance, held)
-    return Minimum(covariance, edm, message)
-
-
-def lower_point_inside_limits(scaled: Scaled, factors: Array) -> Array | None:
-    """Look inward from the limits that were reached; give the lowest place that is lower.
+    gammapy does not report a failure of HESSE, Minuit modifies a matrix that is not positive
+    definite, and the methods of scipy report convergence wherever they stop. The statistic is
+    therefore evaluated at a tenth of an error on both sides along each axis of the covariance: it
+    must rise as expected from the covariance, and not be lower on one side.
 
     Parameters
     ----------
-    scaled : Scaled
-        The objective over factors.
-    factors : array
-        Where a search ended, shape (n,).
+    scaled : ScaledObjective
+        The objective, as a function of factors.
+    factors : numpy.ndarray
+        The point, shape (n,).
 
     Returns
     -------
-    array or None
-        Factors that differ in one parameter; None if limits hold all that are at them.
+    Minimum
+        The covariance, the estimated distance and the message.
     """
-    lowest, best = scaled.stat(factors) - FALL, None
+    at_limit, _ = _at_limits(scaled, factors)
+    lower_point = lower_point_inside_limits(scaled, factors)
+    if lower_point is not None:
+        name = scaled.objective.names[int(np.argmax(np.abs(lower_point - factors)))]
+        message = f"stopped at the limit of {name}, where the statistic decreases inwards"
+        return Minimum(np.full((len(factors),) * 2, np.nan), np.nan, message)
+    covariance = np.full((len(factors),) * 2, np.nan)
+    if not at_limit.all():
+        covariance[np.ix_(~at_limit, ~at_limit)] = _hesse(scaled, factors, at_limit)
+    for i in np.flatnonzero(at_limit).tolist():
+        covariance[i, ~at_limit] = covariance[~at_limit, i] = covariance[i, at_limit] = 0
+        covariance[i, i] = _own_variance(scaled, factors, i)
+    if not np.all(np.isfinite(covariance)) or np.any(np.diag(covariance) <= 0):
+        no_covariance = np.full_like(covariance, np.nan)
+        return Minimum(no_covariance, np.nan, "there is no valid covariance")
+    edm, message = _check_rise(scaled, factors, covariance, at_limit)
+    return Minimum(covariance, edm, message)
+
+
+def lower_point_inside_limits(scaled: ScaledObjective, factors: Array) -> Array | None:
+    """Search inwards from the limits that were reached for a lower statistic.
+
+    Parameters
+    ----------
+    scaled : ScaledObjective
+        The objective, as a function of factors.
+    factors : numpy.ndarray
+        The end of a search, shape (n,).
+
+    Returns
+    -------
+    numpy.ndarray or None
+        The lowest point, different in one factor, shape (n,); None if no point is lower.
+    """
+    lowest, best = scaled.stat(factors) - MIN_DECREASE, None
     at_limit, inward = _at_limits(scaled, factors)
-    for at in np.flatnonzero(at_limit).tolist():
-        for step in INWARD:
-            trial = factors + step * inward[at] * _unit(len(factors), at)
-            there = scaled.stat(trial)
-            if there < lowest:
-                lowest, best = there, trial
+    for index in np.flatnonzero(at_limit).tolist():
+        for step in INWARD_STEPS:
+            trial = factors + step * inward[index] * _unit(len(factors), index)
+            trial_stat = scaled.stat(trial)
+            if trial_stat < lowest:
+                lowest, best = trial_stat, trial
     return best
 
 
-def _at_limits(scaled: Scaled, factors: Array) -> tuple[Mask, Array]:
-    """Tell which parameters are at a limit, and on which side inward is, as 1 or -1."""
+def _at_limits(scaled: ScaledObjective, factors: Array) -> tuple[Mask, Array]:
+    """Return the parameters at a limit, and the inward direction of each, as 1 or -1.
+
+    Parameters
+    ----------
+    scaled : ScaledObjective
+        The objective, as a function of factors.
+    factors : numpy.ndarray
+        The point, shape (n,).
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        Whether each parameter is at a limit, and its inward direction, both of shape (n,).
+    """
     low, high = scaled.limits.T
     return (factors <= low) | (factors >= high), np.where(factors <= low, 1, -1)
 
 
-def _hesse(scaled: Scaled, factors: Array, held: Mask) -> Array:
+def _hesse(scaled: ScaledObjective, factors: Array, frozen: Mask) -> Array:
+    """Return the covariance of the free parameters, from gammapy's backend.
+
+    Parameters
+    ----------
+    scaled : ScaledObjective
+        The objective, as a function of factors.
+    factors : numpy.ndarray
+        The point, shape (n,).
+    frozen : numpy.ndarray of bool
+        The parameters that are not free, shape (n,).
+
+    Returns
+    -------
+    numpy.ndarray
+        The covariance of the free parameters, shape (free, free).
+    """
     from gammapy.modeling.fit import registry
 
-    parameters = scaled.parameters(factors, held)
+    parameters = scaled.parameters(factors, frozen)
     compute = registry.get("covariance", "minuit")
-    # with the most care: across a kink of the likelihood HESSE depends on its first steps
+    # strategy 2: near a non-differentiable point HESSE depends on its first steps
     matrix, _ = compute(parameters=parameters, function=scaled.function(parameters), strategy=2)
     return np.asarray(matrix, dtype=float)
 
 
-def _own_variance(scaled: Scaled, factors: Array, at: int) -> float:
-    """Give the variance of one parameter at its limit, from the curvature further in."""
-    inward = _at_limits(scaled, factors)[1][at]
-    here, near, far = (
-        scaled.stat(factors + step * inward * _unit(len(factors), at)) for step in (0, 0.5, 1)
+def _own_variance(scaled: ScaledObjective, factors: Array, index: int) -> float:
+    """Return the variance of a parameter at its limit, from the curvature inwards.
+
+    Parameters
+    ----------
+    scaled : ScaledObjective
+        The objective, as a function of factors.
+    factors : numpy.ndarray
+        The point, shape (n,).
+    index : int
+        The index of the parameter.
+
+    Returns
+    -------
+    float
+        The variance; NaN if the curvature is not positive.
+    """
+    inward = _at_limits(scaled, factors)[1][index]
+    stat, stat_half, stat_one = (
+        scaled.stat(factors + step * inward * _unit(len(factors), index)) for step in (0, 0.5, 1)
     )
-    curvature = (here - 2 * near + far) / 0.5**2
+    curvature = (stat - 2 * stat_half + stat_one) / 0.5**2
     return 2 / curvature if curvature > 0 else np.nan
 
 
-def _rises(scaled: Scaled, factors: Array, covariance: Array, held: Mask) -> tuple[float, str]:
-    free = np.flatnonzero(~held)
+def _check_rise(
+    scaled: ScaledObjective, factors: Array, covariance: Array, at_limit: Mask
+) -> tuple[float, str]:
+    """Return the estimated distance to the minimum, and a message if the point is none.
+
+    Parameters
+    ----------
+    scaled : ScaledObjective
+        The objective, as a function of factors.
+    factors : numpy.ndarray
+        The point, shape (n,).
+    covariance : numpy.ndarray
+        The covariance of the factors, shape (n, n).
+    at_limit : numpy.ndarray of bool
+        The parameters at a limit, shape (n,).
+
+    Returns
+    -------
+    tuple of float and str
+        The distance in the statistic, and the message; "" for a minimum.
+    """
+    free = np.flatnonzero(~at_limit)
     sizes, axes = np.linalg.eigh(covariance[np.ix_(free, free)])
-    here, edm = scaled.stat(factors), 0.0
+    stat, edm = scaled.stat(factors), 0.0
     for size, axis in zip(sizes, axes.T, strict=True):
         error = np.zeros(len(factors))
         error[free] = np.sqrt(max(size, 0)) * axis
-        aside = _room(scaled, factors, error)
-        above, below = (scaled.stat(factors + way * aside * error) - here for way in (1, -1))
-        firmness = (above + below) / (2 * aside**2)
-        edm += ((above - below) / (2 * aside)) ** 2 / 4
-        if not FIRMNESS[0] < firmness < FIRMNESS[1]:
+        offset = _offset_within_limits(scaled, factors, error)
+        rise_up, rise_down = (
+            scaled.stat(factors + sign * offset * error) - stat for sign in (1, -1)
+        )
+        curvature = (rise_up + rise_down) / (2 * offset**2)
+        edm += ((rise_up - rise_down) / (2 * offset)) ** 2 / 4
+        if not CURVATURE_RANGE[0] < curvature < CURVATURE_RANGE[1]:
             worst = scaled.objective.names[int(np.argmax(np.abs(error)))]
-            return np.nan, f"the statistic does not rise as its covariance says, along {worst}"
-    return edm, f"the minimum is about {edm:.2g} lower" if edm > FARTHEST else ""
+            return (
+                np.nan,
+                f"the statistic along {worst} does not rise as expected from the covariance",
+            )
+    return edm, f"the minimum is about {edm:.2g} lower" if edm > EDM_MAX else ""
 
 
-def _room(scaled: Scaled, factors: Array, error: Array) -> float:
-    """Give how far both ways lie within the limits, in errors."""
+def _offset_within_limits(scaled: ScaledObjective, factors: Array, error: Array) -> float:
+    """Return the offset along an axis that lies within the limits on both sides, in errors.
+
+    Parameters
+    ----------
+    scaled : ScaledObjective
+        The objective, as a function of factors.
+    factors : numpy.ndarray
+        The point, shape (n,).
+    error : numpy.ndarray
+        The error along the axis, as a vector of factors, shape (n,).
+
+    Returns
+    -------
+    float
+        The offset, at most `OFFSET`.
+    """
     low, high = scaled.limits.T
     with np.errstate(divide="ignore", invalid="ignore"):
-        room = np.minimum(factors - low, high - factors) / np.abs(error)
-    inside = room[(error != 0) & np.isfinite(room)]
-    return float(min(ASIDE, 0.99 * inside.min(initial=np.inf)))
+        distances = np.minimum(factors - low, high - factors) / np.abs(error)
+    finite = distances[(error != 0) & np.isfinite(distances)]
+    return float(min(OFFSET, 0.99 * finite.min(initial=np.inf)))
 
 
-def _unit(length: int, at: int) -> Array:
-    unit = np.zeros(length)
-    unit[at] = 1
-    return unit
+def _unit(length: int, index: int) -> Array:
+    """Return the unit vector of an index."""
+    vector = np.zeros(length)
+    vector[index] = 1
+    return vector

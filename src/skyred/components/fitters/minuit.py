@@ -20,13 +20,13 @@ TOLERANCE = option(
     0.01,
     min=1e-6,
     max=10.0,
-    doc="Tolerance as of Minuit: searches end at an estimated distance of 0.002 times this.",
+    doc="Tolerance, as in Minuit: searches end at an estimated distance of 0.002 times this value.",
 )
-MINOS = option(False, doc="Whether to find asymmetric errors, as MINOS does.")
+MINOS = option(False, doc="Whether to compute asymmetric errors, as MINOS does.")
 
 
 class _Minimiser(Fitter):
-    """A fitter that minimises, and its form in plain gammapy."""
+    """The base class of the fitters that minimise, with their plain gammapy form."""
 
     samples = False
     tolerance: float
@@ -34,7 +34,7 @@ class _Minimiser(Fitter):
 
     @property
     def _method(self) -> dict[str, Any]:
-        """How `minimise` goes down."""
+        """The method of `minimise` and its options."""
         return {"method": "newton"}
 
     def fit(self, objective: Objective) -> FitResult:
@@ -59,32 +59,38 @@ class _Minimiser(Fitter):
 
     @property
     def _minuit_options(self) -> tuple[int, int | None]:
-        """Minuit's strategy, and the limit on calls if it is not the default."""
+        """The strategy of Minuit, and the limit on calls if it is not the default."""
         return 1, None
 
     def write_script(self, script: Script) -> None:
-        """Fit by gammapy's minuit, with an explicit HESSE."""
+        """Write a fit with gammapy's minuit, followed by HESSE.
+
+        Parameters
+        ----------
+        script : Script
+            The script that is written.
+        """
         script.use("gammapy.modeling", "Fit")
         strategy, calls = self._minuit_options
         options: dict[str, object] = {"strategy": strategy, "tol": self.tolerance}
         if calls is not None:
             options["migrad_opts"] = {"ncall": calls}
-        maps = any(each.is_map for each in script.datasets_made)
+        maps = any(dataset.is_map for dataset in script.datasets_made)
         if maps:
             options["strategy"] = 2
             script.body.add(
-                "# the likelihood of a point source is not smooth: less care stops early"
+                "# the likelihood of a point source is not smooth: strategy 1 may stop early"
             )
         script.body.add(
             f"fit = Fit(optimize_opts={literal(options)})", "result = fit.run(datasets)"
         )
         if maps:
             script.body.add(
-                "# once more, with the kernel of the PSF where the source is now",
+                "# fit again, with the PSF kernel at the fitted position",
                 "result = fit.run(datasets)",
             )
         script.body.add(
-            "# gammapy gives the errors that MIGRAD built up on its way: ask for those of HESSE",
+            "# gammapy returns the approximate errors of MIGRAD: compute those of HESSE",
             'Fit(covariance_opts={"strategy": 2}).covariance(datasets)',
             "print(result)",
             "print(datasets.models.to_parameters_table())",
@@ -96,10 +102,10 @@ class _Minimiser(Fitter):
 
 @component
 class Newton(_Minimiser):
-    """Minimise by Newton steps with exact derivatives; the errors are of the second derivatives.
+    """Minimise by Newton steps with exact derivatives; errors from the second derivatives.
 
-    Where Newton steps fail, MIGRAD takes over, and the result says so. The pixels around small
-    sources are searched for lower minima.
+    If Newton steps fail, MIGRAD is used, and the result reports it. The pixels around small sources
+    are searched for lower minima.
     """
 
     kind = "newton"
@@ -111,14 +117,14 @@ class Newton(_Minimiser):
 
 @component
 class Minuit(_Minimiser):
-    """Minimise by MIGRAD of Minuit, with exact gradients where they are known; errors by HESSE.
+    """Minimise by MIGRAD of Minuit, with exact gradients if available; errors from HESSE.
 
     The pixels around small sources are searched for lower minima, from which MIGRAD starts again.
     """
 
     kind = "minuit"
     strategy: int = option(
-        1, min=0, max=2, doc="Minuit's strategy for MIGRAD: 0 is fast, 2 takes the most care."
+        1, min=0, max=2, doc="Minuit's strategy for MIGRAD, from 0 (fast) to 2 (most accurate)."
     )
     tolerance: float = TOLERANCE
     calls: int = option(10000, min=1, doc="Largest number of calls of the objective by MIGRAD.")
@@ -137,5 +143,11 @@ class Minuit(_Minimiser):
 
 @hookimpl
 def skyred_components() -> list[type[Component]]:
-    """Offer the fitters."""
+    """List the fitters.
+
+    Returns
+    -------
+    list of type
+        The component classes.
+    """
     return [Newton, Minuit]

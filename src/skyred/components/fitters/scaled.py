@@ -1,4 +1,4 @@
-"""An objective as gammapy's backends want it: gammapy's parameters, and a function of nothing."""
+"""Objectives in the form of gammapy's backends: scaled parameters, and a function of these."""
 
 from __future__ import annotations
 
@@ -15,96 +15,183 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-CLOSE = 1e-3  # in steps: a search that comes so close to a limit may have ended at it
-ALIKE = 1e-6  # in the statistic: it is the same at the limit
+CLOSE = 1e-3  # in steps: a search that ends this close to a limit may have reached it
+STAT_TOLERANCE = 1e-6  # difference of the statistic that is regarded as zero
 
 
 @attrs.define(eq=False)
-class Scaled:
-    """An objective over factors: steps from the start, each of about an error.
+class ScaledObjective:
+    """An objective as a function of factors: steps from the start, each of about one error.
 
-    gammapy's own factors are of order one, whatever the errors: an absolute tolerance of 1e-4, as
-    scipy has, would then be the whole error of a position.
+    gammapy's own factors are of order one, independent of the errors: with these, an absolute
+    tolerance of 1e-4, as in scipy, could be as large as the error of a position.
 
     Parameters
     ----------
     objective : Objective
-        What is minimised.
+        The objective to minimise.
     calls : int
-        Calls of it so far.
+        The number of calls so far.
     """
 
     objective: Objective
     calls: int = 0
     steps: Array = attrs.field(init=False)
-    first: float = attrs.field(init=False)
+    start_stat: float = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         start, steps = np.abs(self.objective.start), self.objective.steps
-        known = np.zeros_like(start) if steps is None else np.abs(steps)
-        known = np.where(np.isfinite(known) & (known > 0), known, start)
-        self.steps = np.where(known > 0, known, 1.0)
-        self.first = self.objective.total(self.objective.start)
+        sizes = np.zeros_like(start) if steps is None else np.abs(steps)
+        sizes = np.where(np.isfinite(sizes) & (sizes > 0), sizes, start)
+        self.steps = np.where(sizes > 0, sizes, 1.0)
+        self.start_stat = self.objective.total(self.objective.start)
         self.calls += 1
 
     @property
     def limits(self) -> Array:
-        """Limits of the factors, shape (n, 2)."""
+        """The limits of the factors, shape (n, 2)."""
         return (self.objective.limits - self.objective.start[:, None]) / self.steps[:, None]
 
     def values(self, factors: Array) -> Array:
-        """Give the parameters of factors, at a limit if that is where they end.
+        """Return the parameters for factors, moved to a limit if the search ended close to it.
 
-        How close a step is may be misjudged: the statistic must be no higher at the limit.
+        A parameter is moved only if the statistic is not higher at the limit, since the step sizes
+        are estimates.
+
+        Parameters
+        ----------
+        factors : numpy.ndarray
+            The factors, shape (n,).
+
+        Returns
+        -------
+        numpy.ndarray
+            The values of the parameters, shape (n,).
         """
         low, high = self.objective.limits.T
         values = np.clip(self.objective.start + self.steps * factors, low, high)
-        below, above = values - low < CLOSE * self.steps, high - values < CLOSE * self.steps
-        lowest = self._total(values) + ALIKE
-        for at in np.flatnonzero(below | above):
+        near_low, near_high = values - low < CLOSE * self.steps, high - values < CLOSE * self.steps
+        largest_allowed = self._total(values) + STAT_TOLERANCE
+        for index in np.flatnonzero(near_low | near_high):
             trial = values.copy()
-            trial[at] = low[at] if below[at] else high[at]
-            if self._total(trial) <= lowest:
+            trial[index] = low[index] if near_low[index] else high[index]
+            if self._total(trial) <= largest_allowed:
                 values = trial
         return values
 
     def factors(self, values: Array) -> Array:
-        """Give the factors of parameters."""
+        """Return the factors for parameters.
+
+        Parameters
+        ----------
+        values : numpy.ndarray
+            The values of the parameters, shape (n,).
+
+        Returns
+        -------
+        numpy.ndarray
+            The factors, shape (n,).
+        """
         return np.asarray((values - self.objective.start) / self.steps)
 
     def _total(self, values: Array) -> float:
+        """Return the statistic, and count the call.
+
+        Parameters
+        ----------
+        values : numpy.ndarray
+            The values of the parameters, shape (n,).
+
+        Returns
+        -------
+        float
+            The statistic.
+        """
         self.calls += 1
         return self.objective.total(values)
 
     def stat(self, factors: Array) -> float:
-        """Give the total less that at the start; inf where it is no number, or beyond limits."""
+        """Return the statistic relative to the start.
+
+        Parameters
+        ----------
+        factors : numpy.ndarray
+            The factors, shape (n,).
+
+        Returns
+        -------
+        float
+            The difference to the statistic at the start; inf if it is NaN, or beyond the limits.
+        """
         values = self.objective.start + self.steps * factors
         low, high = self.objective.limits.T
-        spare = 1e-9 * self.steps  # the way there and back costs digits
-        if np.any(values < low - spare) or np.any(values > high + spare):
+        margin = 1e-9 * self.steps  # scaling back and forth has rounding errors
+        if np.any(values < low - margin) or np.any(values > high + margin):
             return float("inf")
-        total = self._total(np.clip(values, low, high)) - self.first
+        total = self._total(np.clip(values, low, high)) - self.start_stat
         return float("inf") if np.isnan(total) else total
 
     def gradient(self, factors: Array) -> Array:
-        """Give the gradient along the factors, if the objective has one."""
+        """Return the gradient with respect to the factors, if the objective has a gradient.
+
+        Parameters
+        ----------
+        factors : numpy.ndarray
+            The factors, shape (n,).
+
+        Returns
+        -------
+        numpy.ndarray
+            The derivatives, shape (n,).
+        """
         self.calls += 1
         values = np.clip(self.objective.start + self.steps * factors, *self.objective.limits.T)
         return self.objective.gradient(values) * self.steps  # type: ignore[operator]
 
-    def parameters(self, factors: Array, held: NDArray[np.bool_] | None = None) -> Parameters:
-        """Give factors as parameters of gammapy, some of them frozen."""
+    def parameters(self, factors: Array, frozen: NDArray[np.bool_] | None = None) -> Parameters:
+        """Return factors as gammapy parameters, some of them frozen.
+
+        Parameters
+        ----------
+        factors : numpy.ndarray
+            The factors, shape (n,).
+        frozen : numpy.ndarray of bool, optional
+            Whether each parameter is frozen, shape (n,); by default none is.
+
+        Returns
+        -------
+        gammapy.modeling.Parameters
+            The parameters, with the limits of the factors.
+        """
         from gammapy.modeling import Parameter, Parameters
 
         low, high = np.where(np.isfinite(self.limits), self.limits, np.nan).T
-        held = np.zeros(len(factors), dtype=bool) if held is None else held
+        frozen = np.zeros(len(factors), dtype=bool) if frozen is None else frozen
         return Parameters(
             [
-                Parameter(f"par{at}", factor, min=low[at], max=high[at], error=1, frozen=held[at])
-                for at, factor in enumerate(factors)
+                Parameter(
+                    f"par{index}",
+                    factor,
+                    min=low[index],
+                    max=high[index],
+                    error=1,
+                    frozen=frozen[index],
+                )
+                for index, factor in enumerate(factors)
             ]
         )
 
     def function(self, parameters: Parameters) -> Any:
-        """Give the statistic as a function of what the parameters are when it is called."""
-        return lambda: self.stat(np.array([each.value for each in parameters]))
+        """Return the statistic as a function without arguments, for gammapy's backends.
+
+        Parameters
+        ----------
+        parameters : gammapy.modeling.Parameters
+            The parameters; their values are read at each call.
+
+        Returns
+        -------
+        callable
+            The function.
+        """
+        return lambda: self.stat(np.array([parameter.value for parameter in parameters]))

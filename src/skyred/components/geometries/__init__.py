@@ -1,4 +1,4 @@
-"""The geometries: where reduced data are put."""
+"""Geometries: the axes, centres and sizes of the reduced data."""
 
 from skyred.components.geometries.axes import EnergyAxis
 from skyred.components.geometries.sky_map import MapGeometry

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @value
 class EnergyAxis(Fields):
-    """An energy axis: from min to max in logarithmic bins, or given edges."""
+    """An energy axis: logarithmic bins between min and max, or explicit edges."""
 
     min: u.Quantity | None = quantity(None, unit="TeV", min="0 TeV", doc="Lowest energy.")
     max: u.Quantity | None = quantity(None, unit="TeV", min="0 TeV", doc="Highest energy.")
@@ -32,29 +32,41 @@ class EnergyAxis(Fields):
     )
 
     def validate(self) -> Iterable[Problem]:
-        """Either rising edges, or a range with a number of bins."""
+        """Check that the axis has either rising edges, or a range with a number of bins.
+
+        Yields
+        ------
+        Problem
+            Each invalid combination of options.
+        """
         for name in ("min", "edges"):
             if (low := getattr(self, name)) is not None and np.any(low <= 0 * low.unit):
                 yield Problem((name,), f"{low} is not above 0", "bins are logarithmic in energy")
         if self.min is not None and self.max is not None and self.min >= self.max:
             yield Problem(("min",), f"{self.min} is not below the max, {self.max}", "swap them")
-        given = [name for name in ("min", "max", "bins") if getattr(self, name) is not None]
+        options_set = [name for name in ("min", "max", "bins") if getattr(self, name) is not None]
         if self.edges is None:
-            for name in [name for name in ("min", "max", "bins") if name not in given]:
+            for name in [name for name in ("min", "max", "bins") if name not in options_set]:
                 yield Problem((), f"lacks {name!r}", "expected min, max and bins, or edges")
-        elif given:
-            yield Problem((given[0],), "is given beside edges", "give one of the two")
+        elif options_set:
+            yield Problem((options_set[0],), "cannot be combined with edges", "use one of the two")
         elif len(self.edges) < 2 or np.any(np.diff(self.edges.value) <= 0):
             yield Problem(("edges",), "do not rise", "expected two or more rising energies")
 
     @property
     def bounds(self) -> u.Quantity:
-        """Lowest and highest energy."""
+        """The lowest and the highest energy, shape (2,)."""
         ends = self.edges[[0, -1]] if self.edges is not None else u.Quantity([self.min, self.max])
         return np.sort(ends)
 
     def nodes(self) -> u.Quantity:
-        """Edges of all bins, without gammapy."""
+        """Return the edges of all bins, without gammapy.
+
+        Returns
+        -------
+        astropy.units.Quantity
+            The edges, shape (bins + 1,), with a unit of energy.
+        """
         if self.edges is not None:
             return self.edges
         assert self.min is not None
@@ -65,7 +77,18 @@ class EnergyAxis(Fields):
         return np.geomspace(low, high, bins + 1) * u.TeV
 
     def build(self, name: str) -> MapAxis:
-        """Give the axis."""
+        """Return the axis as a gammapy axis.
+
+        Parameters
+        ----------
+        name : str
+            The name of the axis, "energy" or "energy_true".
+
+        Returns
+        -------
+        gammapy.maps.MapAxis
+            The axis.
+        """
         from gammapy.maps import MapAxis
 
         if self.edges is not None:
@@ -75,23 +98,49 @@ class EnergyAxis(Fields):
         )
 
     def code(self, name: str, script: Script) -> str:
-        """Write the axis for a plain gammapy script."""
+        """Return the Python expression that creates the axis in a gammapy script.
+
+        Parameters
+        ----------
+        name : str
+            The name of the axis, "energy" or "energy_true".
+        script : Script
+            The script, for its imports and constants.
+
+        Returns
+        -------
+        str
+            The expression.
+        """
         script.use("gammapy.maps", "MapAxis")
-        named = "" if name == "energy" else f", name={literal(name)}"
+        name_code = "" if name == "energy" else f", name={literal(name)}"
         if self.edges is not None:
             edges = script.quantity(self.edges)
-            return f"MapAxis.from_energy_edges({edges}{named})"
+            return f"MapAxis.from_energy_edges({edges}{name_code})"
         assert self.min is not None
         assert self.max is not None
-        low, high = (quantity_text(each.value, each.unit) for each in (self.min, self.max))
+        low, high = (quantity_text(energy.value, energy.unit) for energy in (self.min, self.max))
         decade = ", per_decade=True" if self.per_decade else ""
-        return f"MapAxis.from_energy_bounds({low}, {high}, nbin={self.bins}{decade}{named})"
+        return f"MapAxis.from_energy_bounds({low}, {high}, nbin={self.bins}{decade}{name_code})"
 
 
 def overlap_problems(energy: EnergyAxis, energy_true: EnergyAxis) -> Iterable[Problem]:
-    """Name true energies that enclose nothing of the reconstructed ones."""
+    """Yield a problem if the true energies do not overlap with the reconstructed ones.
+
+    Parameters
+    ----------
+    energy : EnergyAxis
+        The reconstructed energy.
+    energy_true : EnergyAxis
+        The true energy.
+
+    Yields
+    ------
+    Problem
+        The problem, with the path "energy_true".
+    """
     if any(True for axis in (energy, energy_true) for _ in axis.validate()):
-        return  # an axis that is wrong is named already
+        return  # the axis reports its own problems
     low, high = energy.bounds
     low_true, high_true = energy_true.bounds
     if high_true <= low or low_true >= high:

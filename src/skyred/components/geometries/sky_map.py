@@ -31,7 +31,7 @@ class MapGeometry(Geometry):
     dataset_type = "map"
     center: Position = position(doc="Centre of the map.")
     width: u.Quantity = quantity(
-        count=2, unit="deg", min="0 deg", doc="Width and height; one value for both."
+        count=2, unit="deg", min="0 deg", doc="Width and height; a single value is used for both."
     )
     bin_size: u.Quantity = quantity("0.02 deg", min="1e-5 deg", doc="Size of a pixel.")
     energy: EnergyAxis = part(EnergyAxis, doc="Reconstructed energy.")
@@ -42,24 +42,41 @@ class MapGeometry(Geometry):
         None,
         unit="deg",
         min="1e-3 deg",
-        doc="Width of the map made for one run, around its pointing; "
+        doc="Width of the map of one run, around its pointing; "
         "by default twice the largest offset that the makers leave (the safe mask's "
         "offset_max), else the whole map.",
     )
     irf_bin_size: u.Quantity = quantity(
-        "0.2 deg", min="1e-3 deg", doc="Size of a pixel of the maps of the responses."
+        "0.2 deg", min="1e-3 deg", doc="Size of a pixel of the IRF maps."
     )
     psf_max: u.Quantity = quantity("0.66 deg", min="1e-3 deg", doc="Largest radius of the PSF.")
-    psf_bins: int = option(66, min=2, doc="Number of bins of that radius.")
+    psf_bins: int = option(66, min=2, doc="Number of bins in the radius of the PSF.")
 
     def validate(self) -> Iterable[Problem]:
-        """The true energies must enclose something of the reconstructed ones."""
+        """Check that the map has pixels, and that the energy axes overlap.
+
+        Yields
+        ------
+        Problem
+            Each invalid combination of options.
+        """
         if np.any(self.width < self.bin_size):
             yield Problem(("width",), f"{self.width} is below bin_size", "expected some pixels")
         yield from overlap_problems(self.energy, self.energy_true)
 
     def target(self, name: str | None = None) -> MapDataset:
-        """Give the empty dataset of the whole map."""
+        """Return the empty dataset of the whole map.
+
+        Parameters
+        ----------
+        name : str, optional
+            The name of the dataset; by default the name of the geometry.
+
+        Returns
+        -------
+        gammapy.datasets.MapDataset
+            The empty dataset.
+        """
         from gammapy.datasets import MapDataset
         from gammapy.maps import MapAxis
 
@@ -75,7 +92,13 @@ class MapGeometry(Geometry):
         )
 
     def build(self) -> WcsGeom:
-        """Give the geometry of counts: energy, latitude, longitude."""
+        """Return the geometry of the counts, with the axes energy, latitude and longitude.
+
+        Returns
+        -------
+        gammapy.maps.WcsGeom
+            The geometry.
+        """
         from gammapy.maps import WcsGeom
 
         return WcsGeom.create(
@@ -90,7 +113,27 @@ class MapGeometry(Geometry):
     def cutout(
         self, target: MapDataset, observation: Observation, reduction: Reduction
     ) -> MapDataset:
-        """Give the empty dataset of one run: a cutout around its pointing, or the whole map."""
+        """Return the empty dataset of one run: a cutout around its pointing, or the whole map.
+
+        Parameters
+        ----------
+        target : gammapy.datasets.MapDataset
+            The empty dataset of the whole geometry.
+        observation : gammapy.data.Observation
+            The run.
+        reduction : Reduction
+            The reduction that the geometry belongs to.
+
+        Returns
+        -------
+        gammapy.datasets.MapDataset
+            The empty dataset of the run.
+
+        Raises
+        ------
+        SkipObservation
+            If the map does not overlap with the cutout around the pointing.
+        """
         from astropy.nddata.utils import NoOverlapError
 
         name = f"{target.name}-{observation.obs_id}"
@@ -107,7 +150,13 @@ class MapGeometry(Geometry):
             ) from None
 
     def write_script(self, script: Script) -> None:
-        """Make the empty dataset, and for each run a cutout of it or a copy."""
+        """Write the empty dataset, and its cutout or copy for each run.
+
+        Parameters
+        ----------
+        script : Script
+            The script that is written.
+        """
         script.use("gammapy.maps", "WcsGeom")
         script.use("gammapy.datasets", "MapDataset")
         center, width = script.position("CENTER", self.center), self.width.to_value("deg")
@@ -118,15 +167,15 @@ class MapGeometry(Geometry):
             f"binsz={literal(self.bin_size.to_value('deg'))}, frame={literal(self.frame)}, "
             f"proj={literal(self.projection)}, axes=[energy])",
         )
-        more = ""
+        options = ""
         if not self._is_default("irf_bin_size", self.irf_bin_size):
-            more += f", binsz_irf={literal(self.irf_bin_size.to_value('deg'))}"
+            options += f", binsz_irf={literal(self.irf_bin_size.to_value('deg'))}"
         if (self.psf_max.to_value("deg"), self.psf_bins) != (0.66, 66):
             script.use("gammapy.maps", "MapAxis")
             radius = f"0, {literal(self.psf_max.to_value('deg'))}, {self.psf_bins}"
             script.body.add(f'rad = MapAxis.from_bounds({radius}, unit="deg", name="rad")')
-            more += ", rad_axis=rad"
-        script.body.add(f"target = MapDataset.create(geom, energy_axis_true=energy_true{more})")
+            options += ", rad_axis=rad"
+        script.body.add(f"target = MapDataset.create(geom, energy_axis_true=energy_true{options})")
         self._write_cutout(script)
 
     def _write_cutout(self, script: Script) -> None:
@@ -146,7 +195,20 @@ class MapGeometry(Geometry):
     def coverage_fractions(
         self, table: ObservationTable, reduction: Reduction
     ) -> NDArray[np.float64]:
-        """Give the share of the map that the cutout around each pointing takes at least."""
+        """Return the minimum fraction of the map that each run covers.
+
+        Parameters
+        ----------
+        table : gammapy.data.ObservationTable
+            The rows of the n runs.
+        reduction : Reduction
+            The reduction that the geometry belongs to.
+
+        Returns
+        -------
+        numpy.ndarray
+            The fractions, shape (n,); 0 if the table has no pointings.
+        """
         width = self._width_for(reduction)
         if width is None:
             return np.ones(len(table))
@@ -156,17 +218,33 @@ class MapGeometry(Geometry):
 
         lon, lat = (u.Quantity(table[name], "deg") for name in ("RA_PNT", "DEC_PNT"))
         image = self.build().to_image()
-        half = (width / self.bin_size).to_value("") / 2
-        # the maps of the responses are cut at their own, coarser pixels
-        spare = (self.irf_bin_size / self.bin_size).to_value("")
+        half_width = (width / self.bin_size).to_value("") / 2
+        # the IRF maps are cut at their own, coarser pixels
+        irf_margin = (self.irf_bin_size / self.bin_size).to_value("")
         fractions = np.ones(len(table))
         pixels = image.coord_to_pix(SkyCoord(lon, lat))
         for pixel, count in zip(pixels, image.data_shape[::-1], strict=True):
-            inside = np.minimum(pixel + half, count) - np.maximum(pixel - half, 0) - spare
-            fractions *= np.clip(np.nan_to_num(inside), 0, count) / count
+            overlap = (
+                np.minimum(pixel + half_width, count)
+                - np.maximum(pixel - half_width, 0)
+                - irf_margin
+            )
+            fractions *= np.clip(np.nan_to_num(overlap), 0, count) / count
         return fractions
 
     def _width_for(self, reduction: Reduction) -> Any:
+        """Return the width of the map of one run; None for the whole map.
+
+        Parameters
+        ----------
+        reduction : Reduction
+            The reduction that the geometry belongs to.
+
+        Returns
+        -------
+        astropy.units.Quantity or None
+            The width, an angle.
+        """
         if self.cutout_width is not None:
             return self.cutout_width
         offset = largest_offset(reduction.make)

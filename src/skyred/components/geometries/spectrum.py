@@ -33,23 +33,40 @@ class SpectrumGeometry(Geometry):
     dataset_type = "spectrum"
     on_region: Regions = regions(
         REQUIRED,
-        doc="The region that counts are taken from, as one DS9 region: a circle or another shape, "
-        "or a point if its radius depends on energy and is part of the responses (RAD_MAX).",
+        doc="The region of the on counts, as one DS9 region: a circle or another shape, or a "
+        "point if its radius depends on energy and is part of the IRFs (RAD_MAX).",
     )
     energy: EnergyAxis = part(EnergyAxis, doc="Reconstructed energy.")
     energy_true: EnergyAxis = part(EnergyAxis, doc="True energy; wider than the reconstructed one.")
     bin_size: u.Quantity = quantity(
         "0.01 deg",
         min="1e-4 deg",
-        doc="Size of a pixel where something is averaged over the on region.",
+        doc="Size of a pixel for averages over the on region.",
     )
 
     def validate(self) -> Iterable[Problem]:
-        """The true energies must enclose something of the reconstructed ones."""
+        """Check that the energy axes overlap.
+
+        Yields
+        ------
+        Problem
+            Each invalid combination of options.
+        """
         yield from overlap_problems(self.energy, self.energy_true)
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Yield a problem if the on region is not exactly one region of the sky."""
+        """Yield a problem if the on region is not exactly one region of the sky.
+
+        Parameters
+        ----------
+        pipeline : Chain
+            The whole pipeline.
+
+        Yields
+        ------
+        Problem
+            Each problem, with the path of the option.
+        """
         try:
             self.region()
         except FieldError as error:
@@ -58,11 +75,27 @@ class SpectrumGeometry(Geometry):
             yield Problem(("on_region",), f"cannot be read: {error}", "expected a region")
 
     def sky_region(self) -> SkyRegion:
-        """Return the on region, as `region` does."""
+        """Return the on region; the same as `region`.
+
+        Returns
+        -------
+        regions.SkyRegion
+            The on region.
+
+        Raises
+        ------
+        FieldError
+            If it cannot be read, or is not exactly one region of the sky.
+        """
         return self.region()
 
     def region(self) -> SkyRegion:
-        """Give the on region.
+        """Return the on region.
+
+        Returns
+        -------
+        regions.SkyRegion
+            The on region.
 
         Raises
         ------
@@ -73,22 +106,41 @@ class SpectrumGeometry(Geometry):
 
         if self.on_region.masks:
             raise FieldError(f"{self.on_region.masks[0]!s} is a map", _EXPECTED)
-        found = self.on_region.build()
-        if len(found) != 1:
-            raise FieldError(f"holds {len(found)} regions", _EXPECTED)
-        if not isinstance(found[0], SkyRegion):
+        on_regions = self.on_region.build()
+        if len(on_regions) != 1:
+            raise FieldError(f"holds {len(on_regions)} regions", _EXPECTED)
+        if not isinstance(on_regions[0], SkyRegion):
             raise FieldError("is a region of pixels, not of the sky", _EXPECTED)
-        return found[0]
+        return on_regions[0]
 
     def target(self, name: str | None = None) -> SpectrumDataset:
-        """Give the empty spectrum of the on region, without off counts."""
+        """Return the empty spectrum of the on region, without off counts.
+
+        Parameters
+        ----------
+        name : str, optional
+            The name of the dataset; by default the name of the geometry.
+
+        Returns
+        -------
+        gammapy.datasets.SpectrumDataset
+            The empty dataset.
+        """
         from gammapy.datasets import SpectrumDataset
 
-        true = self.energy_true.build("energy_true")
-        return SpectrumDataset.create(self.build(), energy_axis_true=true, name=name or self.name)
+        energy_axis_true = self.energy_true.build("energy_true")
+        return SpectrumDataset.create(
+            self.build(), energy_axis_true=energy_axis_true, name=name or self.name
+        )
 
     def build(self) -> RegionGeom:
-        """Give the geometry of counts: energy, and the on region as one bin."""
+        """Return the geometry of the counts: the energy axis, and the on region as one bin.
+
+        Returns
+        -------
+        gammapy.maps.RegionGeom
+            The geometry.
+        """
         from gammapy.maps import RegionGeom
 
         axes = [self.energy.build("energy")]
@@ -97,21 +149,42 @@ class SpectrumGeometry(Geometry):
     def cutout(
         self, target: SpectrumDataset, observation: Observation, reduction: Reduction
     ) -> SpectrumDataset:
-        """Give the empty spectrum of one run: a copy of the target."""
+        """Return the empty spectrum of one run: a copy of the target.
+
+        Parameters
+        ----------
+        target : gammapy.datasets.SpectrumDataset
+            The empty spectrum.
+        observation : gammapy.data.Observation
+            The run.
+        reduction : Reduction
+            The reduction that the geometry belongs to.
+
+        Returns
+        -------
+        gammapy.datasets.SpectrumDataset
+            The empty spectrum of the run.
+        """
         return target.copy(name=f"{target.name}-{observation.obs_id}")
 
     def write_script(self, script: Script) -> None:
-        """Make the empty spectrum, and for each run a copy."""
+        """Write the empty spectrum, and its copy for each run.
+
+        Parameters
+        ----------
+        script : Script
+            The script that is written.
+        """
         script.use("gammapy.maps", "RegionGeom")
         script.use("gammapy.datasets", "SpectrumDataset")
         region = script.regions(f"{script.entry}_ON", self.on_region, "[0]")
-        bins = ""
+        bin_size_argument = ""
         if not self._is_default("bin_size", self.bin_size):
-            bins = f", binsz_wcs={script.quantity(self.bin_size)}"
+            bin_size_argument = f", binsz_wcs={script.quantity(self.bin_size)}"
         script.body.add(
             f"energy = {self.energy.code('energy', script)}",
             f"energy_true = {self.energy_true.code('energy_true', script)}",
-            f"geom = RegionGeom.create({region}, axes=[energy]{bins})",
+            f"geom = RegionGeom.create({region}, axes=[energy]{bin_size_argument})",
             "target = SpectrumDataset.create(geom, energy_axis_true=energy_true)",
         )
         name = f'f"{script.entry}-{{observation.obs_id}}"'
@@ -120,5 +193,18 @@ class SpectrumGeometry(Geometry):
     def coverage_fractions(
         self, table: ObservationTable, reduction: Reduction
     ) -> NDArray[np.float64]:
-        """Give 1 for each run."""
+        """Return 1 for each run: every spectrum covers the whole geometry.
+
+        Parameters
+        ----------
+        table : gammapy.data.ObservationTable
+            The rows of the n runs.
+        reduction : Reduction
+            The reduction that the geometry belongs to.
+
+        Returns
+        -------
+        numpy.ndarray
+            Ones, shape (n,).
+        """
         return np.ones(len(table))

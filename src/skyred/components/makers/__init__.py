@@ -1,4 +1,4 @@
-"""The makers, around gammapy's."""
+"""Makers, based on gammapy's makers."""
 
 from skyred.components.makers.fov_background import FoVBackground
 from skyred.components.makers.map_data import MapData

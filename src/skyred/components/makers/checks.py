@@ -1,4 +1,4 @@
-"""Checks of makers that need the whole pipeline: the on regions that their datasets have."""
+"""Checks of makers that need the whole pipeline: the on regions of their datasets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,22 @@ if TYPE_CHECKING:
 
 
 def on_regions(maker: Maker, pipeline: Chain) -> Iterator[tuple[str, SkyRegion]]:
-    """Yield the on regions that a maker works on; one that cannot be read is named elsewhere."""
+    """Yield the on regions of the data entries that use a maker.
+
+    Regions that cannot be read are skipped: the geometry reports them.
+
+    Parameters
+    ----------
+    maker : Maker
+        The maker.
+    pipeline : Chain
+        The whole pipeline.
+
+    Yields
+    ------
+    tuple of str and regions.SkyRegion
+        The name of the data entry, and its on region.
+    """
     for entry, reduction in reductions_using(maker, pipeline):
         geometry = getattr(reduction, "geometry", None)
         if not isinstance(geometry, Geometry):

@@ -1,4 +1,4 @@
-"""The maker `fov-background`: the template normalised to the counts of the field of view."""
+"""The maker `fov-background`: a background template normalised to the counts of the run."""
 
 from __future__ import annotations
 
@@ -31,40 +31,75 @@ class FoVBackground(Maker):
 
     kind = "fov-background"
     makes = ("background",)
-    method: str = option("fit", choices=("scale", "fit"), doc="How: one factor, or a fit.")
+    method: str = option(
+        "fit", choices=("scale", "fit"), doc="Normalise by one factor, or by a fit."
+    )
     exclude: Regions = exclusion()
     spectral: str = option(
         "pl-norm", choices=NORMS, doc="Norm model of the background, by gammapy's tag."
     )
     free_tilt: bool = option(False, doc="Whether the tilt of pl-norm is fitted too.")
-    min_counts: int = option(0, min=0, doc="A run needs more counts than this outside.")
+    min_counts: int = option(
+        0, min=0, doc="A run needs more counts than this outside the exclusion."
+    )
     min_background: float = option(
-        0.0, min=0, doc="A run needs more predicted background than this outside."
+        0.0, min=0, doc="A run needs more predicted background than this outside the exclusion."
     )
 
     def validate(self) -> Iterable[Problem]:
-        """A tilt can only be fitted, and pl-norm alone has one."""
+        """Check that a free tilt has a fit and the norm model pl-norm.
+
+        Yields
+        ------
+        Problem
+            Each invalid combination of options.
+        """
         if self.free_tilt and self.method != "fit":
-            yield Problem(("free_tilt",), "needs method: fit", "leave it out, or fit")
+            yield Problem(("free_tilt",), "needs method: fit", "leave it out, or set method: fit")
         if self.free_tilt and self.spectral != "pl-norm":
-            yield Problem(("free_tilt",), f"{self.spectral} has no tilt", "it is that of pl-norm")
+            yield Problem(("free_tilt",), f"{self.spectral} has no tilt", "only pl-norm has one")
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Yield problems of the geometry and the exclusion."""
+        """Yield problems of the geometry and the exclusion.
+
+        Parameters
+        ----------
+        pipeline : Chain
+            The whole pipeline.
+
+        Yields
+        ------
+        Problem
+            Each problem, with the path of the option.
+        """
         yield from geometry_problems(self, "map", pipeline)
         yield from self.exclude.problems("exclude")
 
     def make(self, dataset: MapDataset, observation: Observation) -> MapDataset:
-        """Put a background model with the norm that the counts ask for onto the dataset.
+        """Add a background model with the norm that fits the counts.
 
-        Counts and background are compared inside the safe mask and outside the exclusion.
-        `scale` takes all of them, as gammapy does; a fit takes the pixels that have a background,
-        since the others leave its statistic as it is.
+        Counts and background are compared inside the safe mask and outside the exclusion. The
+        method `scale` uses all of these pixels, as gammapy does. A fit uses the pixels with
+        background, since the others do not change its statistic.
+
+        Parameters
+        ----------
+        dataset : gammapy.datasets.MapDataset
+            The dataset of the run, as the makers before this one return it.
+        observation : gammapy.data.Observation
+            The run.
+
+        Returns
+        -------
+        gammapy.datasets.MapDataset
+            The dataset, with the background model.
 
         Raises
         ------
         SkipObservation
-            If there are too few counts, or they do not settle what is fitted.
+            If there are too few counts, or they do not constrain the fitted parameters.
+        ValueError
+            If the dataset has models already, or counts that are not finite.
         """
         from gammapy.modeling.models import FoVBackgroundModel, Model
 
@@ -83,42 +118,81 @@ class FoVBackground(Maker):
         return dataset
 
     def _sums(self, dataset: MapDataset) -> EnergySums:
-        """Sum counts and background by energy; skips a run that has too little of them."""
+        """Sum counts and background by energy; skip a run with too little of them.
+
+        Parameters
+        ----------
+        dataset : gammapy.datasets.MapDataset
+            The dataset of the run.
+
+        Returns
+        -------
+        EnergySums
+            Counts and background in each energy bin.
+
+        Raises
+        ------
+        SkipObservation
+            If there are too few counts, or too little background.
+        ValueError
+            If counts are not finite.
+        """
         background = dataset.background.data
-        inside = self.exclude.outside(dataset.counts.geom).data & np.isfinite(background)
+        mask_used = self.exclude.outside(dataset.counts.geom).data & np.isfinite(background)
         for mask in (dataset.mask_safe, dataset.mask_fit):
             if mask is not None:
-                inside &= mask.data.astype(bool)
+                mask_used &= mask.data.astype(bool)
         if self.method == "fit":
-            inside &= background > 0
-        if wrong := int((~np.isfinite(dataset.counts.data[inside])).sum()):
+            mask_used &= background > 0
+        if n_invalid := int((~np.isfinite(dataset.counts.data[mask_used])).sum()):
             raise ValueError(
-                f"maker fov-background: the counts are not finite in {wrong} pixels; "
+                f"maker fov-background: the counts are not finite in {n_invalid} pixels; "
                 "correct the maker before it"
             )
         counts, background = (
-            np.where(inside, data, 0).sum(axis=(1, 2), dtype=float)
+            np.where(mask_used, data, 0).sum(axis=(1, 2), dtype=float)
             for data in (dataset.counts.data, background)
         )
         if counts.sum() <= self.min_counts or background.sum() <= self.min_background:
             raise SkipObservation(
                 "the background cannot be normalised: "
                 f"{counts.sum():.0f} counts for {background.sum():.1f} predicted outside the "
-                f"exclusion, more are needed than {self.min_counts} counts and "
+                f"exclusion; it needs more than {self.min_counts} counts and "
                 f"{self.min_background} predicted"
             )
         return EnergySums(dataset.counts.geom.axes["energy"].center, counts, background)
 
     def _shape(self, model: SpectralModel) -> list[Parameter]:
-        """Give what is fitted beside the norm."""
+        """Return the parameters that are fitted in addition to the norm.
+
+        Parameters
+        ----------
+        model : gammapy.modeling.models.SpectralModel
+            The norm model; its tilt may be freed.
+
+        Returns
+        -------
+        list of gammapy.modeling.Parameter
+            The parameters.
+        """
         if self.method == "scale":
             return []
         if self.free_tilt:
             model.tilt.frozen = False
-        return [each for each in model.parameters.free_parameters if each is not model.norm]
+        return [
+            parameter
+            for parameter in model.parameters.free_parameters
+            if parameter is not model.norm
+        ]
 
     def write_script(self, script: Script) -> None:
-        """Run gammapy's `FoVBackgroundMaker`, and put the norm into the background itself."""
+        """Write gammapy's `FoVBackgroundMaker`, with the norm applied to the background.
+
+        Parameters
+        ----------
+        script : Script
+            The script that is written.
+        """
         script.use("gammapy.makers", "FoVBackgroundMaker")
         maker = script.local("fov_background_maker")
         script.body.add(f"{maker} = FoVBackgroundMaker({', '.join(self._options(script))})")
@@ -127,18 +201,19 @@ class FoVBackground(Maker):
         script.loop.add(f"dataset = {maker}.run(dataset)")
         skip_if_empty(script)
         script.loop.add(
-            "# the norm lives in the models, and would be lost when others are set",
+            "# the norm is part of the models, and would be lost when others are set",
             "dataset.background = dataset.npred_background()",
             "dataset.models = None",
         )
 
     def _options(self, script: Script) -> list[str]:
+        """Return the arguments of gammapy's maker as code."""
         options = [f"method={literal(self.method)}"]
         if self.exclude:
             options.append(f"exclusion_mask={write_exclusion(script, self.exclude, 'geom')}")
         names = {"spectral": "spectral_model", "min_counts": "min_counts",
                  "min_background": "min_npred_background"}  # fmt: skip
-        for name, theirs in names.items():
-            if not self._is_default(name, held := getattr(self, name)):
-                options.append(f"{theirs}={literal(held)}")
+        for name, gammapy_name in names.items():
+            if not self._is_default(name, setting := getattr(self, name)):
+                options.append(f"{gammapy_name}={literal(setting)}")
         return options

@@ -1,4 +1,4 @@
-"""The maker `map`: counts and responses on a sky map."""
+"""The maker `map`: counts and IRFs on a sky map."""
 
 from __future__ import annotations
 
@@ -25,27 +25,51 @@ class MapData(Maker):
     """Counts, exposure, background, PSF and energy dispersion, projected onto the map."""
 
     kind = "map"
-    parts: tuple[str, ...] = option(PARTS, choices=PARTS, many=True, doc="What is made.")
+    parts: tuple[str, ...] = option(PARTS, choices=PARTS, many=True, doc="The maps that are made.")
     background_oversampling: int | None = option(
         None, type=int, min=1, doc="Oversampling of the background in energy."
     )
 
     @property
     def needs(self) -> tuple[str, ...]:  # type: ignore[override]
-        """Responses that the chosen parts are made of."""
+        """The IRFs that the selected parts need."""
         return tuple(RESPONSES[part] for part in self.parts if part in RESPONSES)
 
     @property
     def makes(self) -> tuple[str, ...]:  # type: ignore[override]
-        """Its parts."""
+        """The selected parts."""
         return self.parts
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """The geometry must be a map."""
+        """Check that the geometry is a map.
+
+        Parameters
+        ----------
+        pipeline : Chain
+            The whole pipeline.
+
+        Yields
+        ------
+        Problem
+            Each problem, with the path of the option.
+        """
         yield from geometry_problems(self, "map", pipeline)
 
     def make(self, dataset: MapDataset, observation: Observation) -> MapDataset:
-        """Fill the maps with gammapy's `MapDatasetMaker`."""
+        """Fill the maps with gammapy's `MapDatasetMaker`.
+
+        Parameters
+        ----------
+        dataset : gammapy.datasets.MapDataset
+            The dataset of the run, as the makers before this one return it.
+        observation : gammapy.data.Observation
+            The run.
+
+        Returns
+        -------
+        gammapy.datasets.MapDataset
+            The dataset of the run.
+        """
         from gammapy.makers import MapDatasetMaker
 
         maker = MapDatasetMaker(
@@ -54,7 +78,13 @@ class MapData(Maker):
         return maker.run(dataset, observation)
 
     def write_script(self, script: Script) -> None:
-        """Run the same maker."""
+        """Write gammapy's `MapDatasetMaker`.
+
+        Parameters
+        ----------
+        script : Script
+            The script that is written.
+        """
         script.use("gammapy.makers", "MapDatasetMaker")
         options = [] if self.parts == PARTS else [f"selection={literal(self.parts)}"]
         if self.background_oversampling is not None:

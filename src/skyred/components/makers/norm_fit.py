@@ -1,12 +1,12 @@
 """The norm model of a background, fitted exactly to counts summed by energy.
 
-The predicted counts of a pixel are its background times a norm model of the energy alone. So the
-sums over all pixels of an energy tell as much as the pixels do, and since gammapy's norm models
-are log-linear in their parameters (but for the exponent of the cutoff of ``ecpl-norm``, which is
-frozen), the fit is a Poisson regression: its statistic is convex, Newton's steps find its only
-minimum. With the norm alone free that is counts over background.
+The predicted counts of a pixel are its background times a norm model that depends on energy alone.
+The sums over all pixels of an energy bin are therefore sufficient. gammapy's norm models are
+log-linear in their parameters (except for the exponent of the cutoff of ``ecpl-norm``, which is
+frozen), so the fit is a Poisson regression: its statistic is convex, and Newton steps find its only
+minimum. If only the norm is free, its value is counts divided by background.
 
-gammapy's own fit finds the same within MIGRAD's tolerance, and takes longer.
+gammapy's own fit agrees within MIGRAD's tolerance, and takes longer.
 """
 
 from __future__ import annotations
@@ -23,26 +23,28 @@ if TYPE_CHECKING:
     from gammapy.modeling.models import SpectralModel
     from numpy.typing import NDArray
 
-STEPS = 30  # far from the minimum a step can only do so much; without one, they never end
-HALVINGS = 60  # a step that is still too long then leads nowhere
+STEPS = 30  # several are needed far from the minimum; without a minimum, they diverge
+HALVINGS = 60  # a step that is still too long then has no effect
 CONVERGED = 1e-18  # squared distance to the minimum, in standard deviations
-ROUNDING = 1e-6  # the statistic of 1e8 counts is not known better
+ROUNDING = 1e-6  # the rounding error of the statistic of 1e8 counts
 
 
 class NoMinimumError(Exception):
-    """The counts do not settle all free parameters; the message says why."""
+    """The counts do not constrain all free parameters; the message gives the reason."""
 
 
 @attrs.frozen
 class EnergySums:
-    """What a norm model is fitted to.
+    """Counts and background summed over the pixels of each energy bin.
 
     Parameters
     ----------
     energy : Quantity
-        The centres of the bins, shape (n,).
-    counts, background : numpy.ndarray
-        Summed over the pixels of each bin, shape (n,).
+        The centres of the n bins, shape (n,).
+    counts : numpy.ndarray
+        The counts, shape (n,).
+    background : numpy.ndarray
+        The background template, shape (n,).
     """
 
     energy: Quantity
@@ -51,7 +53,18 @@ class EnergySums:
 
 
 def fit_norm(model: SpectralModel, sums: EnergySums, shape: Sequence[Parameter] = ()) -> None:
-    """Set the norm of a norm model, and its parameters `shape`, with errors, by a fit to counts.
+    """Fit the norm of a norm model, and optionally its shape, to counts.
+
+    The values and errors of the parameters are set on the model.
+
+    Parameters
+    ----------
+    model : gammapy.modeling.models.SpectralModel
+        The norm model; it is changed.
+    sums : EnergySums
+        The counts and the background.
+    shape : sequence of gammapy.modeling.Parameter
+        The parameters to fit in addition to the norm.
 
     Raises
     ------
@@ -62,24 +75,30 @@ def fit_norm(model: SpectralModel, sums: EnergySums, shape: Sequence[Parameter] 
     offset, columns = _log_linear(model, shape, sums.energy)
     filled = sums.background > 0
     if np.linalg.matrix_rank(columns[filled]) < len(parameters):
-        raise NoMinimumError(f"{filled.sum()} bins of energy cannot settle {_names(parameters)}")
+        raise NoMinimumError(f"{filled.sum()} bins of energy cannot constrain {_names(parameters)}")
     template = sums.background[filled] * np.exp(offset[filled])
     try:
         values, covariance = _regress(columns[filled], sums.counts[filled], template)
     except np.linalg.LinAlgError as error:
-        why = f"its fit runs away: the counts cannot settle {_names(parameters)}"
-        raise NoMinimumError(why) from error
+        message = f"the fit of {_names(parameters)} diverges: too few counts"
+        raise NoMinimumError(message) from error
     errors = np.sqrt(np.diag(covariance))
     norm = np.exp(values[0])  # the regression's first parameter is its logarithm
-    found = zip([norm, *values[1:]], [norm * errors[0], *errors[1:]], strict=True)
-    for parameter, (value, sigma) in zip(parameters, found, strict=True):
+    fitted = zip([norm, *values[1:]], [norm * errors[0], *errors[1:]], strict=True)
+    for parameter, (value, sigma) in zip(parameters, fitted, strict=True):
         parameter.value, parameter.error = float(value), float(sigma)
 
 
 def _log_linear(
     model: SpectralModel, shape: Sequence[Parameter], energy: Quantity
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Give ``log model`` where log norm and shape are 0, and its slopes along each of them."""
+    """Return ``log model`` at log norm and shape 0, and its slopes along each of them.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        The logarithm, shape (n,), and the slopes, shape (n, parameters).
+    """
 
     def logarithm() -> NDArray[np.float64]:
         return np.asarray(np.log(model(energy).to_value("")))
@@ -90,7 +109,7 @@ def _log_linear(
     offset = logarithm()
     slopes = [np.ones_like(offset)]
     for parameter in shape:
-        parameter.value = 0.01  # linear, so any step will do; a cutoff must not underflow
+        parameter.value = 0.01  # linear, so any step is exact; a cutoff must not underflow
         slopes.append((logarithm() - offset) / 0.01)
         parameter.value = 0
     return offset, np.stack(slopes, axis=1)
@@ -101,12 +120,29 @@ def _regress(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Maximise the Poisson likelihood of ``template exp(columns @ values)``.
 
-    Gives values and covariance; raises `numpy.linalg.LinAlgError` if they run away.
+    Parameters
+    ----------
+    columns : numpy.ndarray
+        The slopes, shape (n, parameters).
+    counts : numpy.ndarray
+        The counts, shape (n,).
+    template : numpy.ndarray
+        The predicted counts at zero values, shape (n,).
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        The values, shape (parameters,), and their covariance matrix.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If the fit diverges.
     """
 
     def stat(values: NDArray[np.float64]) -> float:
         exponent = columns @ values
-        with np.errstate(over="ignore"):  # a step too far is taken back
+        with np.errstate(over="ignore"):  # a step that is too long is halved below
             return float(np.sum(template * np.exp(exponent) - counts * exponent))
 
     values = np.zeros(columns.shape[1])

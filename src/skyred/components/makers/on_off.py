@@ -1,4 +1,4 @@
-"""On and off: a dataset that gets its background from off counts."""
+"""Datasets with off counts, converted from datasets without."""
 
 from __future__ import annotations
 
@@ -9,15 +9,31 @@ if TYPE_CHECKING:
 
 
 def with_off(dataset: Any, counts_off: Map, acceptance: Any, acceptance_off: Any) -> Any:
-    """Give the dataset with off counts, under its own name and with its metadata.
+    """Return the dataset with off counts, with its name and metadata.
 
-    gammapy's own conversion forgets the metadata.
+    gammapy's own conversion drops the metadata.
+
+    Parameters
+    ----------
+    dataset : gammapy.datasets.MapDataset
+        The dataset without off counts; maps or a spectrum.
+    counts_off : gammapy.maps.Map
+        The off counts.
+    acceptance : gammapy.maps.Map or float
+        The acceptance of the on counts.
+    acceptance_off : gammapy.maps.Map or float
+        The acceptance of the off counts.
+
+    Returns
+    -------
+    gammapy.datasets.MapDatasetOnOff or gammapy.datasets.SpectrumDatasetOnOff
+        The dataset with off counts.
     """
     from gammapy.datasets import MapDatasetOnOff, SpectrumDatasetOnOff
 
-    on_off = SpectrumDatasetOnOff if dataset.counts.geom.is_region else MapDatasetOnOff
-    made = on_off.from_map_dataset(
+    on_off_type = SpectrumDatasetOnOff if dataset.counts.geom.is_region else MapDatasetOnOff
+    converted = on_off_type.from_map_dataset(
         dataset, acceptance, acceptance_off, counts_off=counts_off, name=dataset.name
     )
-    made.meta = dataset.meta
-    return made
+    converted.meta = dataset.meta
+    return converted

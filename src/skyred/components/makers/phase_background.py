@@ -1,4 +1,4 @@
-"""The maker `phase-background`: off counts from phases at which a pulsar is quiet."""
+"""The maker `phase-background`: off counts from the quiet phases of a pulsar."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _EXPECTED = "expected [low, high] between 0 and 1, or a list of such; [0.9, 0.1]
 
 
 def _phases(doc: str) -> Any:
-    """Declare intervals of phase, held as a tuple of pairs, in order and without wraps."""
+    """Declare intervals of phase: an ordered tuple of pairs that do not wrap around."""
     spec = FieldSpec(
         type_name="an interval of phase, or a list of them",
         doc=doc,
@@ -48,10 +48,22 @@ def _parse(value: Any) -> tuple[Interval, ...]:
     for low, high in intervals:
         if not (0 <= low <= 1 and 0 <= high <= 1) or low == high:
             raise FieldError(f"holds [{low:g}, {high:g}]", _EXPECTED)
-    return tuple(sorted(part for each in intervals for part in _unwrapped(each)))
+    return tuple(sorted(part for interval in intervals for part in _split_wrap(interval)))
 
 
-def _unwrapped(interval: Interval) -> Iterable[Interval]:
+def _split_wrap(interval: Interval) -> Iterable[Interval]:
+    """Split an interval that passes through phase 0 into two.
+
+    Parameters
+    ----------
+    interval : tuple of float
+        Lower and upper phase, from 0 to 1.
+
+    Returns
+    -------
+    iterable of tuple of float
+        One or two intervals with the lower phase below the upper one.
+    """
     low, high = interval
     if low < high:
         return (interval,)
@@ -64,7 +76,7 @@ def _width(intervals: Iterable[Interval]) -> float:
 
 @component
 class PhaseBackground(Maker):
-    """On counts from some phases of a pulsar, and off counts from others, in one place."""
+    """On counts from some phases of a pulsar, and off counts from others, at the same position."""
 
     kind = "phase-background"
     makes = ("off",)
@@ -73,10 +85,16 @@ class PhaseBackground(Maker):
     column: str = option("PHASE", doc="Column of the event list with the phases, from 0 to 1.")
 
     def validate(self) -> Iterable[Problem]:
-        """No phase is counted twice."""
+        """Check that no phase is counted twice.
+
+        Yields
+        ------
+        Problem
+            Each invalid combination of options.
+        """
         ordered = sorted(
-            [(each, "on_phase") for each in self.on_phase]
-            + [(each, "off_phase") for each in self.off_phase]
+            [(interval, "on_phase") for interval in self.on_phase]
+            + [(interval, "off_phase") for interval in self.off_phase]
         )
         for ((_, end), first), ((start, _), second) in itertools.pairwise(ordered):
             if start < end:
@@ -84,7 +102,27 @@ class PhaseBackground(Maker):
                 yield Problem((second,), message, "expected intervals that do not overlap")
 
     def make(self, dataset: MapDataset, observation: Observation) -> MapDatasetOnOff:
-        """Count with gammapy's `PhaseBackgroundMaker`; the acceptances are the widths in phase."""
+        """Count on and off events with gammapy's `PhaseBackgroundMaker`.
+
+        The acceptances are the widths of the intervals in phase.
+
+        Parameters
+        ----------
+        dataset : gammapy.datasets.MapDataset
+            The dataset of the run, as the makers before this one return it.
+        observation : gammapy.data.Observation
+            The run.
+
+        Returns
+        -------
+        gammapy.datasets.MapDatasetOnOff
+            The dataset with off counts.
+
+        Raises
+        ------
+        ArchiveError
+            If the event list has no phases.
+        """
         from gammapy.makers import PhaseBackgroundMaker
         from gammapy.maps import Map
 
@@ -94,8 +132,8 @@ class PhaseBackground(Maker):
             off_phase=list(self.off_phase),
             phase_column_name=self.column,
         )
-        # not by `run`: it calls each dataset by a random name, and where a spectrum has no off
-        # counts it makes the off acceptance 0, and with it the background infinite
+        # not with `run`: it gives each dataset a random name, and sets the off acceptance of a
+        # spectrum without off counts to 0, so that its background is infinite
         counts_off = maker.make_counts_off(dataset, observation)
         dataset.counts = maker.make_counts(dataset, observation)
         on, off = (
@@ -105,7 +143,13 @@ class PhaseBackground(Maker):
         return with_off(dataset, counts_off, acceptance=on, acceptance_off=off)
 
     def write_script(self, script: Script) -> None:
-        """Count by the same maker; its `run` would call each dataset by a random name."""
+        """Write the same maker without its `run`, as that gives each dataset a random name.
+
+        Parameters
+        ----------
+        script : Script
+            The script that is written.
+        """
         kind = script.on_off_type()
         script.use("gammapy.makers", "PhaseBackgroundMaker")
         script.use("gammapy.datasets", kind)

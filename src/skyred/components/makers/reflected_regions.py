@@ -1,4 +1,4 @@
-"""The maker `reflected-regions`: off counts at the same distance from the pointing."""
+"""The maker `reflected-regions`: off counts at the same offset from the pointing."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ REFLECTED_ONLY = ("angle_increment", "min_distance", "min_distance_input", "max_
 
 @component
 class ReflectedRegions(Maker):
-    """Off counts from regions like the on region, at the same distance from the pointing."""
+    """Off counts from regions like the on region, at the same offset from the pointing."""
 
     kind = "reflected-regions"
     makes = ("off",)
     finder: str = option(
         "reflected",
         choices=("reflected", "wobble"),
-        doc="As many off regions as there is room for, or a number of them in equal steps.",
+        doc="As many off regions as fit, or a fixed number of them in equal steps.",
     )
     exclude: Regions = exclusion()
     angle_increment: u.Quantity = quantity(
-        "0.1 rad", min="1e-4 rad", doc="Step to the next place if one is excluded (reflected)."
+        "0.1 rad", min="1e-4 rad", doc="Step in angle if a position is excluded (reflected)."
     )
     min_distance: u.Quantity = quantity(
         "0 rad", min="0 rad", doc="Smallest angle between two off regions (reflected)."
@@ -55,26 +55,43 @@ class ReflectedRegions(Maker):
         None, type=int, min=1, doc="Number of off regions, where none is excluded (wobble)."
     )
     bin_size: u.Quantity = quantity(
-        "0.01 deg", min="1e-4 deg", doc="Size of a pixel of the map on which they are looked for."
+        "0.01 deg", min="1e-4 deg", doc="Pixel size of the map on which off regions are searched."
     )
 
     def validate(self) -> Iterable[Problem]:
-        """Each finder has its own options."""
+        """Check that only the options of the chosen finder are set.
+
+        Yields
+        ------
+        Problem
+            Each invalid combination of options.
+        """
         if self.finder == "wobble":
             if self.n_off_regions is None:
                 yield Problem(("n_off_regions",), "is not set", "finder: wobble needs it")
             for name in REFLECTED_ONLY:
                 if not self._is_default(name, getattr(self, name)):
-                    yield Problem((name,), "is of no use to finder: wobble", "leave it out")
+                    yield Problem((name,), "has no effect with finder: wobble", "leave it out")
         elif self.n_off_regions is not None:
             yield Problem(
                 ("n_off_regions",),
-                "is of no use to finder: reflected",
-                "give max_region_number, or finder: wobble",
+                "has no effect with finder: reflected",
+                "set max_region_number, or finder: wobble",
             )
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Yield problems of the geometry, the on regions and the exclusion."""
+        """Yield problems of the geometry, the on regions and the exclusion.
+
+        Parameters
+        ----------
+        pipeline : Chain
+            The whole pipeline.
+
+        Yields
+        ------
+        Problem
+            Each problem, with the path of the option.
+        """
         from regions import PointSkyRegion
 
         yield from geometry_problems(self, "spectrum", pipeline)
@@ -88,33 +105,57 @@ class ReflectedRegions(Maker):
         yield from self.exclude.problems("exclude")
 
     def make(self, dataset: SpectrumDataset, observation: Observation) -> SpectrumDatasetOnOff:
-        """Count with gammapy's `ReflectedRegionsBackgroundMaker`; skips a run without a place."""
+        """Count off events with gammapy's `ReflectedRegionsBackgroundMaker`.
+
+        Parameters
+        ----------
+        dataset : gammapy.datasets.SpectrumDataset
+            The spectrum of the run, as the makers before this one return it.
+        observation : gammapy.data.Observation
+            The run.
+
+        Returns
+        -------
+        gammapy.datasets.SpectrumDatasetOnOff
+            The spectrum with off counts.
+
+        Raises
+        ------
+        SkipObservation
+            If there is no off region, or it overlaps with the on region.
+        """
         from gammapy.makers import ReflectedRegionsBackgroundMaker
 
         geom, pointing = dataset.counts.geom, observation.get_pointing_icrs(observation.tmid)
-        search = self._search(geom, pointing)
-        mask = self.exclude.outside(search) if self.exclude else None
+        search_geom = self._search_geom(geom, pointing)
+        mask = self.exclude.outside(search_geom) if self.exclude else None
         maker = ReflectedRegionsBackgroundMaker(region_finder=self._finder(), exclusion_mask=mask)
-        # not by `run`: with a background template it makes up off counts where it finds no region
+        # not with `run`: with a background template it makes up off counts if it finds no region
         counts_off, acceptance_off = maker.make_counts_off(dataset, observation)
-        if counts_off is None or self._overlap(geom, counts_off.geom, search):
-            raise SkipObservation(self._why_not(geom, pointing, mask))
+        if counts_off is None or self._regions_overlap(geom, counts_off.geom, search_geom):
+            raise SkipObservation(self._describe_failure(geom, pointing, mask))
         return with_off(dataset, counts_off, acceptance=1, acceptance_off=acceptance_off)
 
     def write_script(self, script: Script) -> None:
-        """Run the same maker; the exclusion is drawn on the map that its finder looks at."""
+        """Write the same maker, with the exclusion on the map of its region finder.
+
+        Parameters
+        ----------
+        script : Script
+            The script that is written.
+        """
         finder = "WobbleRegionsFinder" if self.finder == "wobble" else "ReflectedRegionsFinder"
         script.use("gammapy.makers", "ReflectedRegionsBackgroundMaker", finder)
         options = [] if self.n_off_regions is None else [f"n_off_regions={self.n_off_regions}"]
         for name in REFLECTED_ONLY:
-            if not self._is_default(name, held := getattr(self, name)):
-                code = literal(held) if isinstance(held, int) else script.quantity(held)
+            if not self._is_default(name, setting := getattr(self, name)):
+                code = literal(setting) if isinstance(setting, int) else script.quantity(setting)
                 options.append(f"{name}={code}")
         options.append(f"binsz={script.quantity(self.bin_size)}")
-        maker, found = script.local("reflected_regions_maker"), script.local("region_finder")
+        maker, finder_name = script.local("reflected_regions_maker"), script.local("region_finder")
         script.body.add(
-            f"{found} = {finder}({', '.join(options)})",
-            f"{maker} = ReflectedRegionsBackgroundMaker(region_finder={found})",
+            f"{finder_name} = {finder}({', '.join(options)})",
+            f"{maker} = ReflectedRegionsBackgroundMaker(region_finder={finder_name})",
         )
         if self.exclude:
             self._write_search(script, maker)
@@ -124,6 +165,7 @@ class ReflectedRegions(Maker):
         script.on_off = True
 
     def _write_search(self, script: Script, maker: str) -> None:
+        """Write the exclusion mask on the map of the region finder."""
         script.use("gammapy.maps", "WcsGeom")
         script.use("astropy", "units as u")
         script.loop.add(
@@ -138,6 +180,7 @@ class ReflectedRegions(Maker):
         script.loop.add(f"{maker}.exclusion_mask = {mask}")
 
     def _finder(self) -> Any:
+        """Return gammapy's region finder with these options."""
         from gammapy.makers import ReflectedRegionsFinder, WobbleRegionsFinder
 
         if self.finder == "wobble":
@@ -150,8 +193,21 @@ class ReflectedRegions(Maker):
             binsz=self.bin_size,
         )
 
-    def _search(self, geom: RegionGeom, pointing: SkyCoord) -> WcsGeom:
-        """Give the map that gammapy looks for off regions on: around the pointing, TAN."""
+    def _search_geom(self, geom: RegionGeom, pointing: SkyCoord) -> WcsGeom:
+        """Return the geometry that gammapy searches for off regions: around the pointing, TAN.
+
+        Parameters
+        ----------
+        geom : gammapy.maps.RegionGeom
+            The geometry of the on region.
+        pointing : astropy.coordinates.SkyCoord
+            The pointing of the run.
+
+        Returns
+        -------
+        gammapy.maps.WcsGeom
+            The geometry, without energy axis.
+        """
         from gammapy.maps import WcsGeom
 
         center = geom.region.center
@@ -160,31 +216,66 @@ class ReflectedRegions(Maker):
             skydir=pointing, binsz=self.bin_size, width=width, frame=center.frame.name, proj="TAN"
         )
 
-    def _overlap(self, geom: RegionGeom, geom_off: RegionGeom, search: WcsGeom) -> bool:
-        """Say whether an off region reaches into the on region: the wobble finder does not look."""
+    def _regions_overlap(
+        self, geom: RegionGeom, geom_off: RegionGeom, search_geom: WcsGeom
+    ) -> bool:
+        """Return whether an off region overlaps the on region; the wobble finder does not check.
+
+        Parameters
+        ----------
+        geom : gammapy.maps.RegionGeom
+            The geometry of the on region.
+        geom_off : gammapy.maps.RegionGeom
+            The geometry of the off regions.
+        search_geom : gammapy.maps.WcsGeom
+            The geometry on which regions of any shape are compared.
+
+        Returns
+        -------
+        bool
+            Whether they overlap.
+        """
         from gammapy.utils.regions import compound_region_to_regions
         from regions import CircleSkyRegion
 
         if self.finder == "reflected" or geom.is_all_point_sky_regions:
-            return False  # of points, gammapy has compared the radii
+            return False  # for points, gammapy has compared the radii
         if isinstance(geom.region, CircleSkyRegion):
             center, width = geom.region.center, 2 * geom.region.radius
-            others = compound_region_to_regions(geom_off.region)
-            return any(center.separation(other.center) < width for other in others)
-        on, off = (search.region_mask([each.region]).data for each in (geom, geom_off))
+            off_regions = compound_region_to_regions(geom_off.region)
+            return any(center.separation(region.center) < width for region in off_regions)
+        on, off = (
+            search_geom.region_mask([region_geom.region]).data for region_geom in (geom, geom_off)
+        )
         return bool(np.any(on & off))
 
-    def _why_not(self, geom: RegionGeom, pointing: SkyCoord, mask: WcsNDMap | None) -> str:
-        found, wcs = self._finder().run(geom.region, pointing, mask)
+    def _describe_failure(self, geom: RegionGeom, pointing: SkyCoord, mask: WcsNDMap | None) -> str:
+        """Describe the reason why there is no off region, for the observation log.
+
+        Parameters
+        ----------
+        geom : gammapy.maps.RegionGeom
+            The geometry of the on region.
+        pointing : astropy.coordinates.SkyCoord
+            The pointing of the run.
+        mask : gammapy.maps.WcsNDMap or None
+            The exclusion mask.
+
+        Returns
+        -------
+        str
+            The reason.
+        """
+        off_regions, wcs = self._finder().run(geom.region, pointing, mask)
         separation = geom.region.center.separation(pointing).to_value("deg")
-        where = f"no off region is found {separation:.2f} deg from the pointing: "
-        if geom.is_all_point_sky_regions and found:
-            return where + (
-                f"{len(found)} of them would overlap with the radius (RAD_MAX) of some energies; "
-                "take fewer n_off_regions, or energies with a smaller radius"
+        message = f"no off region is found {separation:.2f} deg from the pointing: "
+        if geom.is_all_point_sky_regions and off_regions:
+            return message + (
+                f"{len(off_regions)} of them would overlap with the radius (RAD_MAX) of some "
+                "energies; use fewer n_off_regions, or energies with a smaller radius"
             )
         if not geom.is_all_point_sky_regions and geom.region.contains(pointing, wcs):
-            return where + "it lies inside the on region"
+            return message + "it lies inside the on region"
         if self.finder == "wobble":
-            return where + f"{self.n_off_regions} of them would overlap, or all are excluded"
-        return where + "there is no room, or all of it is excluded"
+            return message + f"{self.n_off_regions} of them would overlap, or all are excluded"
+        return message + "there is no room, or all of it is excluded"

@@ -12,7 +12,7 @@ from astropy import units as u
 
 from skyred.components.makers.on_off import with_off
 from skyred.components.makers.ring_checks import ring_problems
-from skyred.components.makers.ring_sums import OffMaps, add_around, first_enough
+from skyred.components.makers.ring_sums import OffMaps, first_sufficient_ring, sum_around
 from skyred.components.makers.scripted import skip_if_empty, write_exclusion
 from skyred.errors import ExportError, Problem, SkipObservation, SkyredWarning
 from skyred.fields import Regions, exclusion, option, quantity
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 @value
 class Ring(Maker):
-    """Off counts of each pixel, from those around it: what both makers share.
+    """The base class of the ring makers: off counts of each pixel from the pixels around it.
 
-    The background template says how many off counts stand for one in the pixel. Berge, Funk &
-    Hinton (2007), A&A 466, 1219, section 3.2.
+    The ratio of the background template in the pixel to its sum in the ring gives alpha. Berge,
+    Funk & Hinton (2007), A&A 466, 1219, section 3.2.
     """
 
     needs = ("bkg",)
@@ -41,24 +41,68 @@ class Ring(Maker):
     @property
     @abstractmethod
     def reach(self) -> str:
-        """Say how far the rings go, for messages."""
+        """The radii of the rings, for messages."""
 
     @abstractmethod
-    def off(self, counts: WcsNDMap, background: WcsNDMap, safe: Any, inside: Any) -> OffMaps:
-        """Give off counts and off acceptance of each pixel; `inside` is where they come from."""
+    def compute_off(
+        self, counts: WcsNDMap, background: WcsNDMap, safe: Any, allowed: Any
+    ) -> OffMaps:
+        """Return the off counts and the off acceptance of each pixel.
+
+        Parameters
+        ----------
+        counts : gammapy.maps.WcsNDMap
+            The counts, in one energy bin.
+        background : gammapy.maps.WcsNDMap
+            The background template, in the same pixels.
+        safe : numpy.ndarray of bool
+            The safe mask, shape (height, width).
+        allowed : numpy.ndarray of bool
+            The safe pixels without the exclusion, same shape: off counts are taken from these.
+
+        Returns
+        -------
+        OffMaps
+            The off counts and the off acceptance of each pixel.
+        """
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Yield problems of the map, the order of the makers and the exclusion."""
+        """Yield problems of the map, the order of the makers and the exclusion.
+
+        Parameters
+        ----------
+        pipeline : Chain
+            The whole pipeline.
+
+        Yields
+        ------
+        Problem
+            Each problem, with the path of the option.
+        """
         yield from ring_problems(self, pipeline)
         yield from self.exclude.problems("exclude")
 
     def make(self, dataset: MapDataset, observation: Observation) -> MapDatasetOnOff:
-        """Give the dataset with off counts.
+        """Return the dataset with off counts.
+
+        Parameters
+        ----------
+        dataset : gammapy.datasets.MapDataset
+            The dataset of the run, as the makers before this one return it.
+        observation : gammapy.data.Observation
+            The run.
+
+        Returns
+        -------
+        gammapy.datasets.MapDatasetOnOff
+            The dataset with off counts; pixels without off counts are not safe.
 
         Raises
         ------
         SkipObservation
-            If no pixel finds background in its ring.
+            If the exclusion covers all safe pixels, or no pixel has background in its ring.
+        ValueError
+            If the dataset has no background template, or more than one energy bin.
         """
         geom = dataset.counts.geom
         safe = dataset.mask_safe.copy(data=dataset.mask_safe.data.astype(bool))
@@ -66,62 +110,95 @@ class Ring(Maker):
             raise ValueError(
                 f"the maker {self.kind!r} needs a background template in one energy bin"
             )
-        # only what is safe: gammapy takes off counts from outside the safe mask too
-        inside = self.exclude.outside(geom) & safe
-        if not inside.data.any():
+        # only safe pixels: gammapy takes off counts from outside the safe mask too
+        allowed = self.exclude.outside(geom) & safe
+        if not allowed.data.any():
             raise SkipObservation("the exclusion leaves nothing inside the safe mask")
         background = dataset.npred_background()
-        maps = self.off(dataset.counts, background, safe.data[0], inside.data[0])
-        found = safe & safe.copy(data=maps.found[np.newaxis])
-        self._say(int(safe.data.sum()), int(found.data.sum()))
+        maps = self.compute_off(dataset.counts, background, safe.data[0], allowed.data[0])
+        valid = safe & safe.copy(data=maps.valid[np.newaxis])
+        self._report_pixels(int(safe.data.sum()), int(valid.data.sum()))
         counts_off = dataset.counts.copy(data=maps.counts[np.newaxis])
         acceptance_off = background.copy(data=maps.acceptance[np.newaxis])
-        # an acceptance with no off acceptance beside it would be an alpha of 1e308
-        acceptance = background.copy(data=background.data * maps.found)
-        made = with_off(dataset, counts_off, acceptance, acceptance_off)
-        made.mask_safe = found
-        return made
+        # an acceptance without off acceptance would give an alpha of 1e308
+        acceptance = background.copy(data=background.data * maps.valid)
+        on_off = with_off(dataset, counts_off, acceptance, acceptance_off)
+        on_off.mask_safe = valid
+        return on_off
 
-    def _say(self, safe: int, found: int) -> None:
-        if found == 0:
+    def _report_pixels(self, safe: int, valid: int) -> None:
+        """Warn if some safe pixels have no background in their ring; skip the run if none has."""
+        if valid == 0:
             raise SkipObservation(f"no pixel finds background in its ring ({self.reach})")
-        if found < safe:
-            message = f"{safe - found} of {safe} safe pixels find no background in their ring"
-            warnings.warn(f"{message} ({self.reach}): taken out", SkyredWarning, stacklevel=3)
+        if valid < safe:
+            message = f"{safe - valid} of {safe} safe pixels find no background in their ring"
+            message = f"{message} ({self.reach}): removed from the safe mask"
+            warnings.warn(message, SkyredWarning, stacklevel=3)
 
 
 @component
 class RingBackground(Ring):
-    """Background of each pixel from a ring around it; gives off counts."""
+    """Off counts of each pixel from a ring around it."""
 
     kind = "ring-background"
     makes = ("off",)
     width: u.Quantity = quantity(unit="deg", min="0 deg", doc="Width of the ring.")
 
     def validate(self) -> Iterable[Problem]:
-        """A ring must have an area."""
+        """Check that the ring has an area.
+
+        Yields
+        ------
+        Problem
+            Each invalid combination of options.
+        """
         if self.width <= 0:
             yield Problem(("width",), f"is {self.width}", "expected more than 0 deg")
 
     @property
     def reach(self) -> str:
-        """Say how far the ring goes."""
+        """The radii of the ring, for messages."""
         return f"{self.r_in} to {(self.r_in + self.width).to(self.r_in.unit)}"
 
-    def off(self, counts: WcsNDMap, background: WcsNDMap, safe: Any, inside: Any) -> OffMaps:
-        """Sum over gammapy's ring."""
+    def compute_off(
+        self, counts: WcsNDMap, background: WcsNDMap, safe: Any, allowed: Any
+    ) -> OffMaps:
+        """Sum counts and background over gammapy's ring.
+
+        Parameters
+        ----------
+        counts : gammapy.maps.WcsNDMap
+            The counts, in one energy bin.
+        background : gammapy.maps.WcsNDMap
+            The background template, in the same pixels.
+        safe : numpy.ndarray of bool
+            The safe mask, shape (height, width).
+        allowed : numpy.ndarray of bool
+            The safe pixels without the exclusion, same shape: off counts are taken from these.
+
+        Returns
+        -------
+        OffMaps
+            The off counts and the off acceptance of each pixel.
+        """
         from gammapy.makers import RingBackgroundMaker
 
         ring = RingBackgroundMaker(r_in=self.r_in, width=self.width).kernel(counts).array
-        return add_around(counts.data[0], background.data[0], inside, ring)
+        return sum_around(counts.data[0], background.data[0], allowed, ring)
 
     def write_script(self, script: Script) -> None:
-        """Run gammapy's maker, its exclusion all that is not safe too."""
+        """Write gammapy's maker, with an exclusion that includes the unsafe pixels.
+
+        Parameters
+        ----------
+        script : Script
+            The script that is written.
+        """
         script.use("gammapy.makers", "RingBackgroundMaker")
         maker, radii = script.local("ring_maker"), (self.r_in, self.width)
-        r_in, width = (script.quantity(each) for each in radii)
+        r_in, width = (script.quantity(radius) for radius in radii)
         script.body.add(f"{maker} = RingBackgroundMaker(r_in={r_in}, width={width})")
-        script.loop.add("# off counts are taken from where the data are safe, and no source is")
+        script.loop.add("# off counts are taken from safe pixels without sources")
         allowed = "dataset.mask_safe"
         if self.exclude:
             mask = write_exclusion(script, self.exclude, "dataset.counts.geom", "loop")
@@ -136,15 +213,15 @@ class RingBackground(Ring):
 
 @component
 class AdaptiveRingBackground(Ring):
-    """Background of each pixel from a ring that grows until it holds enough; gives off counts."""
+    """Off counts of each pixel from a ring that grows until it has enough background."""
 
     kind = "adaptive-ring-background"
     makes = ("off",)
     r_out_max: u.Quantity = quantity(
         unit="deg", min="0 deg", doc="Largest outer radius of the ring."
     )
-    width: u.Quantity = quantity(unit="deg", min="0 deg", doc="Width of the ring, at first.")
-    stepsize: u.Quantity = quantity("0.02 deg", min="0 deg", doc="What the ring grows by.")
+    width: u.Quantity = quantity(unit="deg", min="0 deg", doc="Initial width of the ring.")
+    stepsize: u.Quantity = quantity("0.02 deg", min="0 deg", doc="Step by which the ring grows.")
     threshold_alpha: float = option(
         0.1, min=0, doc="Largest ratio of the background within theta to that of the ring."
     )
@@ -154,11 +231,17 @@ class AdaptiveRingBackground(Ring):
     method: str = option(
         "fixed_width",
         choices=("fixed_width", "fixed_r_in"),
-        doc="How it grows: outwards as it is, or in width.",
+        doc="How the ring grows: in radius at fixed width, or in width at fixed r_in.",
     )
 
     def validate(self) -> Iterable[Problem]:
-        """There must be a ring to begin with, and a way to grow."""
+        """Check that the lengths are positive, and that the ring can grow.
+
+        Yields
+        ------
+        Problem
+            Each invalid combination of options.
+        """
         for name in ("width", "stepsize", "theta", "threshold_alpha"):
             if getattr(self, name) <= 0:
                 yield Problem((name,), f"is {getattr(self, name)}", "expected more than 0")
@@ -168,24 +251,66 @@ class AdaptiveRingBackground(Ring):
 
     @property
     def reach(self) -> str:
-        """Say how far the rings go."""
+        """The largest radius and ratio of the rings, for messages."""
         return f"up to {self.r_out_max}, with alpha up to {self.threshold_alpha:g}"
 
-    def off(self, counts: WcsNDMap, background: WcsNDMap, safe: Any, inside: Any) -> OffMaps:
-        """Sum over the first of gammapy's rings that holds enough."""
-        around = self._near(background, safe)
+    def compute_off(
+        self, counts: WcsNDMap, background: WcsNDMap, safe: Any, allowed: Any
+    ) -> OffMaps:
+        """Sum counts and background over the first of gammapy's rings with enough background.
+
+        Parameters
+        ----------
+        counts : gammapy.maps.WcsNDMap
+            The counts, in one energy bin.
+        background : gammapy.maps.WcsNDMap
+            The background template, in the same pixels.
+        safe : numpy.ndarray of bool
+            The safe mask, shape (height, width).
+        allowed : numpy.ndarray of bool
+            The safe pixels without the exclusion, same shape: off counts are taken from these.
+
+        Returns
+        -------
+        OffMaps
+            The off counts and the off acceptance of each pixel.
+        """
+        own_background = self._background_within_theta(background, safe)
         pairs = (counts.data[0], background.data[0])
-        rings = (add_around(*pairs, inside, ring) for ring in self._rings(counts))
-        return first_enough(rings, around, self.threshold_alpha)
+        rings = (sum_around(*pairs, allowed, ring) for ring in self._rings(counts))
+        return first_sufficient_ring(rings, own_background, self.threshold_alpha)
 
     def write_script(self, script: Script) -> None:
-        """Refuse: gammapy's maker takes `theta` for something else."""
+        """Raise an error: gammapy's maker interprets `theta` differently.
+
+        Parameters
+        ----------
+        script : Script
+            The script that is written.
+
+        Raises
+        ------
+        ExportError
+            Always.
+        """
         raise ExportError(
             "has no plain gammapy form: gammapy's maker multiplies theta by the size of a pixel "
-            "instead of dividing by it; take ring-background"
+            "instead of dividing by it; use ring-background"
         )
 
     def _rings(self, counts: WcsNDMap) -> Sequence[Any]:
+        """Return the kernels of gammapy's rings, from the smallest to the largest.
+
+        Parameters
+        ----------
+        counts : gammapy.maps.WcsNDMap
+            The counts, for the pixel size.
+
+        Returns
+        -------
+        list of numpy.ndarray
+            The kernels; 1 in the ring, 0 elsewhere.
+        """
         from gammapy.makers import AdaptiveRingBackgroundMaker
 
         maker = AdaptiveRingBackgroundMaker(
@@ -197,10 +322,24 @@ class AdaptiveRingBackground(Ring):
         )
         return [kernel.array for kernel in maker.kernels(counts)]
 
-    def _near(self, background: WcsNDMap, safe: Any) -> Any:
-        # gammapy multiplies theta by the size of a pixel instead of dividing: to it theta is nil
+    def _background_within_theta(self, background: WcsNDMap, safe: Any) -> Any:
+        """Return the background within `theta` of each pixel, shape (height, width).
+
+        Parameters
+        ----------
+        background : gammapy.maps.WcsNDMap
+            The background template, in one energy bin.
+        safe : numpy.ndarray of bool
+            The safe mask, shape (height, width).
+
+        Returns
+        -------
+        numpy.ndarray
+            The sum of the background over the disc of radius `theta`.
+        """
+        # gammapy multiplies theta by the size of a pixel instead of dividing: its theta is ~0
         from astropy.convolution import Tophat2DKernel
 
-        size = background.geom.pixel_scales[0]
-        disc = Tophat2DKernel((self.theta / size).to_value("")).array
-        return add_around(background.data[0], background.data[0], safe, disc).acceptance
+        pixel_size = background.geom.pixel_scales[0]
+        disc = Tophat2DKernel((self.theta / pixel_size).to_value("")).array
+        return sum_around(background.data[0], background.data[0], safe, disc).acceptance

@@ -1,4 +1,4 @@
-"""Rings, judged by the whole pipeline: what they need of the geometry and the other makers."""
+"""Checks of ring backgrounds against the geometry and the other makers of a pipeline."""
 
 from __future__ import annotations
 
@@ -17,20 +17,33 @@ if TYPE_CHECKING:
 
 
 def ring_problems(ring: Ring, pipeline: Chain) -> Iterator[Problem]:
-    """Name what keeps a ring from being made, in every data entry that it is in."""
+    """Yield the problems of a ring maker in each data entry that uses it.
+
+    Parameters
+    ----------
+    ring : Ring
+        The maker.
+    pipeline : Chain
+        The whole pipeline.
+
+    Yields
+    ------
+    Problem
+        Each problem of the geometry, the ring sizes or the order of the makers.
+    """
     yield from geometry_problems(ring, "map", pipeline)
     for entry, reduction in reductions_using(ring, pipeline):
-        geometry = getattr(reduction, "geometry", None)  # None: it is missing
+        geometry = getattr(reduction, "geometry", None)  # None if it is missing
         if getattr(geometry, "dataset_type", None) == "map":
             yield from _problems_of_map(ring, f"data.{entry}.geometry", geometry)
         yield from _problems_of_order(ring, reduction.make)
 
 
 def _problems_of_map(ring: Ring, where: str, geometry: Any) -> Iterable[Problem]:
-    """Judge what the geometry tells of itself: one of a third party may have other options."""
+    """Check the sizes of a ring, as far as the geometry, maybe of another plugin, has options."""
     energy = getattr(geometry, "energy", None)
     if isinstance(energy, EnergyAxis) and (bins := len(energy.nodes()) - 1) > 1:
-        # gammapy's adaptive ring gives the off counts of the first bin to all of them
+        # gammapy's adaptive ring uses the off counts of the first bin for all bins
         yield Problem(
             (),
             f"makes an image, and the map has {bins} bins of energy",
@@ -47,10 +60,13 @@ def _problems_of_map(ring: Ring, where: str, geometry: Any) -> Iterable[Problem]
 
 
 def _problems_of_order(ring: Ring, makers: Sequence[Maker]) -> Iterable[Problem]:
-    place = next(place for place, maker in enumerate(makers) if maker is ring)
-    made = [maker.makes for maker in makers[:place]]
-    if made and all(parts is not None and "background" not in parts for parts in made):
+    """Check that a background template is made before the ring, and nothing after it."""
+    position = next(position for position, maker in enumerate(makers) if maker is ring)
+    parts_before = [maker.makes for maker in makers[:position]]
+    if parts_before and all(
+        parts is not None and "background" not in parts for parts in parts_before
+    ):
         yield Problem((), "needs the background template", "add background to the parts of map")
-    for maker in makers[place + 1 :]:
+    for maker in makers[position + 1 :]:
         if maker.makes:
             yield Problem((), f"comes before the maker {maker.kind!r}", "put the ring last")

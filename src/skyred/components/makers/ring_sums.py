@@ -1,4 +1,4 @@
-"""Sums over rings: off counts and off acceptance of each pixel, on plain arrays."""
+"""Sums over rings: off counts and off acceptance of each pixel, as arrays."""
 
 from __future__ import annotations
 
@@ -15,57 +15,98 @@ Mask = NDArray[np.bool_]
 
 @attrs.frozen(eq=False)
 class OffMaps:
-    """Off counts and off acceptance of each pixel, and where there is anything to take them from.
+    """Off counts and off acceptance of each pixel, and the pixels that have them.
 
     Parameters
     ----------
-    counts : array
+    counts : numpy.ndarray
         Off counts, shape (height, width).
-    acceptance : array
-        Background of the template in the same pixels; 0 where nothing is found.
-    found : array of bool
-        Where the ring holds background.
+    acceptance : numpy.ndarray
+        Background template in the ring, same shape; 0 where it is empty.
+    valid : numpy.ndarray of bool
+        Whether the ring has background, same shape.
     """
 
     counts: Image
     acceptance: Image
-    found: Mask
+    valid: Mask
 
 
-def add_around(counts: Image, background: Image, inside: Mask, kernel: Image) -> OffMaps:
-    """Sum what is inside a mask over a kernel around each pixel.
+def sum_around(counts: Image, background: Image, allowed: Mask, kernel: Image) -> OffMaps:
+    """Sum the allowed pixels over a kernel around each pixel.
 
     Parameters
     ----------
-    counts, background : array
-        Images of shape (height, width).
-    inside : array of bool
-        Pixels that are summed, same shape.
-    kernel : array
-        Positive where a pixel is part of the sum; may be larger than the images.
+    counts : numpy.ndarray
+        Counts, shape (height, width).
+    background : numpy.ndarray
+        Background template, same shape.
+    allowed : numpy.ndarray of bool
+        The pixels that are summed, same shape.
+    kernel : numpy.ndarray
+        Positive for the pixels of the sum; may be larger than the images.
+
+    Returns
+    -------
+    OffMaps
+        The sums, same shape.
     """
     shape = (kernel > 0).astype(float)
-    pixels = np.rint(_sum(inside, shape))
-    off, acceptance = _sum(counts * inside, shape), _sum(background * inside, shape)
-    # sums by Fourier transform are off by rounding: gammapy finds a little where nothing is
-    found = (pixels > 0) & (acceptance > 1e-12 * np.max(acceptance, initial=0))
-    return OffMaps(np.where(found, np.round(off, 6), 0), np.where(found, acceptance, 0), found)
+    pixels = np.rint(_sum(allowed, shape))
+    off, acceptance = _sum(counts * allowed, shape), _sum(background * allowed, shape)
+    # sums by Fourier transform have rounding errors: an empty ring may give a small number
+    valid = (pixels > 0) & (acceptance > 1e-12 * np.max(acceptance, initial=0))
+    return OffMaps(np.where(valid, np.round(off, 6), 0), np.where(valid, acceptance, 0), valid)
 
 
-def first_enough(rings: Iterable[OffMaps], near: Image, largest_alpha: float) -> OffMaps:
-    """Take for each pixel the first ring whose acceptance is large beside that near the pixel."""
-    counts, acceptance = np.zeros_like(near), np.zeros_like(near)
-    found = np.zeros(near.shape, dtype=bool)
+def first_sufficient_ring(
+    rings: Iterable[OffMaps], own_background: Image, largest_alpha: float
+) -> OffMaps:
+    """Select the first ring of each pixel with enough acceptance.
+
+    Parameters
+    ----------
+    rings : iterable of OffMaps
+        The sums over rings, from the smallest ring to the largest.
+    own_background : numpy.ndarray
+        The background around the pixel itself, shape (height, width).
+    largest_alpha : float
+        The largest ratio of `own_background` to the acceptance of the ring.
+
+    Returns
+    -------
+    OffMaps
+        The sums over the selected rings, same shape; not valid if no ring has enough.
+    """
+    counts, acceptance = np.zeros_like(own_background), np.zeros_like(own_background)
+    valid = np.zeros(own_background.shape, dtype=bool)
     for ring in rings:
-        new = ~found & ring.found & (near <= largest_alpha * ring.acceptance)
-        counts[new], acceptance[new] = ring.counts[new], ring.acceptance[new]
-        found |= new
-        if found.all():
+        newly_valid = ~valid & ring.valid & (own_background <= largest_alpha * ring.acceptance)
+        counts[newly_valid], acceptance[newly_valid] = (
+            ring.counts[newly_valid],
+            ring.acceptance[newly_valid],
+        )
+        valid |= newly_valid
+        if valid.all():
             break
-    return OffMaps(counts, acceptance, found)
+    return OffMaps(counts, acceptance, valid)
 
 
 def _sum(image: Any, kernel: Image) -> Image:
+    """Convolve an image with a kernel, by Fourier transform; same shape as the image.
+
+    Parameters
+    ----------
+    image : numpy.ndarray
+        The image, shape (height, width).
+    kernel : numpy.ndarray
+        The kernel; may be larger than the image.
+
+    Returns
+    -------
+    numpy.ndarray
+        The convolved image, shape (height, width).
+    """
     from scipy.signal import fftconvolve
 
     return np.asarray(fftconvolve(np.asarray(image, dtype=float), kernel, mode="same"))

@@ -1,4 +1,4 @@
-"""The maker `safe-mask`: the range in which the data can be trusted."""
+"""The maker `safe-mask`: the range of energy and offset with reliable data."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ METHODS = ("aeff-default", "aeff-max", "edisp-bias", "offset-max", "bkg-peak")
 
 @component
 class SafeMask(Maker):
-    """The range of energy and offset in which the data can be trusted."""
+    """The range of energy and offset with reliable data."""
 
     kind = "safe-mask"
     makes = ("mask",)
@@ -39,10 +39,15 @@ class SafeMask(Maker):
         10.0, min=0, max=100, doc="Largest energy bias in percent (edisp-bias)."
     )
     position: Position | None = position(
-        None, doc="Where area and bias are judged; by default the centre of the map or on region."
+        None,
+        doc="Position at which area and bias are evaluated; by default the centre of the map or on "
+        "region.",
     )
     fixed_offset: u.Quantity | None = quantity(
-        None, unit="deg", min="0 deg", doc="Offset at which they are judged, instead of a position."
+        None,
+        unit="deg",
+        min="0 deg",
+        doc="Offset at which they are evaluated, instead of a position.",
     )
     offset_max: u.Quantity = quantity(
         "3 deg", min="0 deg", doc="Largest offset from the pointing (offset-max)."
@@ -50,35 +55,72 @@ class SafeMask(Maker):
     irfs: str = option(
         "DL4",
         choices=("DL4", "DL3"),
-        doc="Whether projected (DL4) or raw (DL3) responses are used.",
+        doc="Whether projected (DL4) or raw (DL3) IRFs are used.",
     )
 
     @property
     def largest_offset(self) -> u.Quantity | None:
-        """The option ``offset_max`` if its method is used; else there is no limit."""
+        """The option ``offset_max`` if its method is used; otherwise None, for no limit."""
         return self.offset_max if "offset-max" in self.methods else None
 
     def validate(self) -> Iterable[Problem]:
-        """A position or an offset, not both; some method."""
+        """Check that there is a method, and not both a position and an offset.
+
+        Yields
+        ------
+        Problem
+            Each invalid combination of options.
+        """
         if not self.methods:
             yield Problem(("methods",), "is empty", f"expected some of {', '.join(METHODS)}")
         if self.position is not None and self.fixed_offset is not None:
-            yield Problem(("position",), "is given beside fixed_offset", "give one of the two")
+            yield Problem(
+                ("position",), "cannot be combined with fixed_offset", "use one of the two"
+            )
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """A place must have an effect: gammapy passes over it where there is the on region only."""
+        """Check that a position has an effect: gammapy ignores it for spectra with DL4 IRFs.
+
+        Parameters
+        ----------
+        pipeline : Chain
+            The whole pipeline.
+
+        Yields
+        ------
+        Problem
+            Each problem, with the path of the option.
+        """
         for name in ("position", "fixed_offset"):
             if getattr(self, name) is None or self.irfs == "DL3":
                 continue
             for entry, _ in on_regions(self, pipeline):
                 yield Problem(
                     (name,),
-                    f"is of no use: the DL4 responses of data.{entry} are those of its on region",
+                    f"has no effect: the DL4 IRFs of data.{entry} are those of its on region",
                     "give irfs: DL3, or leave it out",
                 )
 
     def make(self, dataset: MapDataset, observation: Observation) -> MapDataset:
-        """Set the mask with gammapy's `SafeMaskMaker`; skips a run that is left with nothing."""
+        """Set the mask with gammapy's `SafeMaskMaker`.
+
+        Parameters
+        ----------
+        dataset : gammapy.datasets.MapDataset
+            The dataset of the run, as the makers before this one return it.
+        observation : gammapy.data.Observation
+            The run.
+
+        Returns
+        -------
+        gammapy.datasets.MapDataset
+            The dataset, with its safe mask.
+
+        Raises
+        ------
+        SkipObservation
+            If no pixel is safe.
+        """
         from gammapy.makers import SafeMaskMaker
 
         maker = SafeMaskMaker(
@@ -96,7 +138,13 @@ class SafeMask(Maker):
         return dataset
 
     def write_script(self, script: Script) -> None:
-        """Run the same maker, with the options that its methods look at."""
+        """Write the same maker, with the options that its methods use.
+
+        Parameters
+        ----------
+        script : Script
+            The script that is written.
+        """
         script.use("gammapy.makers", "SafeMaskMaker")
         options = [f"methods={literal(self.methods)}"]
         if "aeff-max" in self.methods:

@@ -1,4 +1,4 @@
-"""What makers share when they write themselves as plain gammapy: exclusions, runs left out."""
+"""Exclusion masks and skipped runs in exported gammapy scripts, for all makers."""
 
 from __future__ import annotations
 
@@ -7,28 +7,53 @@ from skyred.scripting import Script
 
 
 def skip_if_empty(script: Script) -> None:
-    """Leave out a run of which the safe mask leaves nothing."""
+    """Write the lines that skip a run without safe data.
+
+    Parameters
+    ----------
+    script : Script
+        The script that is written.
+    """
     with script.loop.inside("if not dataset.mask_safe.data.any():"):
         script.loop.add("continue")
 
 
 def write_exclusion(script: Script, exclude: Regions, geom: str, block: str = "body") -> str:
-    """Write the mask map that is False where sources are, on a geometry; gives its name."""
-    lines = getattr(script, block)
+    """Write the mask map of an exclusion, False at the sources.
+
+    Parameters
+    ----------
+    script : Script
+        The script that is written.
+    exclude : Regions
+        The excluded regions and mask maps.
+    geom : str
+        The expression of the geometry in the script.
+    block : {"body", "loop"}
+        The block of the script to write to.
+
+    Returns
+    -------
+    str
+        The name of the variable of the mask.
+    """
+    code_block = getattr(script, block)
     name = script.local("exclusion_mask")
     if exclude.sources != exclude.masks:
-        texts = Regions(tuple(each for each in exclude.sources if each not in exclude.masks))
-        regions = script.regions(f"{script.entry}_EXCLUDED", texts)
-        lines.add(f"{name} = {geom}.region_mask({regions}, inside=False)")
+        region_sources = Regions(
+            tuple(source for source in exclude.sources if source not in exclude.masks)
+        )
+        regions = script.regions(f"{script.entry}_EXCLUDED", region_sources)
+        code_block.add(f"{name} = {geom}.region_mask({regions}, inside=False)")
     else:
         script.use("gammapy.maps", "Map")
-        lines.add(f"{name} = Map.from_geom({geom}, data=True, dtype=bool)")
-    for place in exclude.masks:
+        code_block.add(f"{name} = Map.from_geom({geom}, data=True, dtype=bool)")
+    for mask_path in exclude.masks:
         script.use("gammapy.maps", "Map")
-        where = script.constant(f"{script.entry}_MASK", script.place(place))
-        # what a mask map does not cover is not excluded
-        lines.add(
-            f"mask = Map.read({where}).interp_to_geom({geom}.to_image(), fill_value=1)",
+        constant_name = script.constant(f"{script.entry}_MASK", script.place(mask_path))
+        # pixels beyond a mask map are not excluded
+        code_block.add(
+            f"mask = Map.read({constant_name}).interp_to_geom({geom}.to_image(), fill_value=1)",
             f"{name}.data &= mask.data.astype(bool)",
         )
     return name

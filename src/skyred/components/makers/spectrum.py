@@ -1,4 +1,4 @@
-"""The maker `spectrum`: counts and responses in the on region."""
+"""The maker `spectrum`: counts and IRFs in the on region."""
 
 from __future__ import annotations
 
@@ -31,37 +31,52 @@ class SpectrumData(Maker):
         PARTS[:-1],
         choices=PARTS,
         many=True,
-        doc="What is made; the background template is for data without off counts.",
+        doc="The parts that are made; the background template is for data without off counts.",
     )
     containment_correction: bool = option(
-        False, doc="Whether the exposure is reduced to the part of the PSF inside the on region."
+        False,
+        doc="Whether the exposure is reduced to the fraction of the PSF inside the on region.",
     )
     background_oversampling: int | None = option(
         None, type=int, min=1, doc="Oversampling of the background in energy."
     )
     use_region_center: bool = option(
-        True, doc="Whether responses are those at the region's centre, or averaged over it."
+        True, doc="Whether IRFs are evaluated at the region's centre, or averaged over it."
     )
 
     @property
     def needs(self) -> tuple[str, ...]:  # type: ignore[override]
-        """Responses that the chosen parts are made of; the effective area in any case."""
+        """The IRFs that the selected parts need; the effective area in any case."""
         psf = ("psf",) if self.containment_correction else ()
         parts = {"edisp": "edisp", "background": "bkg"}
         return ("aeff", *(name for part, name in parts.items() if part in self.parts), *psf)
 
     @property
     def makes(self) -> tuple[str, ...]:  # type: ignore[override]
-        """Its parts."""
+        """The selected parts."""
         return self.parts
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """The geometry must be a spectrum, its region fit the options, and a background be made."""
+        """Check the geometry, its on region, and that a maker makes a background.
+
+        Parameters
+        ----------
+        pipeline : Chain
+            The whole pipeline.
+
+        Yields
+        ------
+        Problem
+            Each problem, with the path of the option.
+        """
         yield from geometry_problems(self, "spectrum", pipeline)
         yield from self._region_problems(pipeline)
         for entry, reduction in reductions_using(self, pipeline):
-            made = [maker.makes for maker in reduction.make]
-            if all(parts is not None and not {"background", "off"} & set(parts) for parts in made):
+            makers_parts = [maker.makes for maker in reduction.make]
+            if all(
+                parts is not None and not {"background", "off"} & set(parts)
+                for parts in makers_parts
+            ):
                 yield Problem(
                     (),
                     f"nothing in data.{entry} makes a background",
@@ -69,23 +84,45 @@ class SpectrumData(Maker):
                 )
 
     def _region_problems(self, pipeline: Chain) -> Iterable[Problem]:
+        """Yield on regions that do not fit the options."""
         from regions import CircleSkyRegion, PointSkyRegion
 
         for entry, region in on_regions(self, pipeline):
-            where = f"the on region of data.{entry}"
+            region_path = f"the on region of data.{entry}"
             if self.containment_correction and not isinstance(region, CircleSkyRegion):
-                found = type(region).__name__
+                region_type = type(region).__name__
                 yield Problem(
-                    ("containment_correction",), f"needs a circle, and {where} is a {found}"
+                    ("containment_correction",),
+                    f"needs a circle, and {region_path} is a {region_type}",
                 )
             if not self.use_region_center and isinstance(region, PointSkyRegion):
-                yield Problem(("use_region_center",), f"must be true: {where} is a point")
+                yield Problem(("use_region_center",), f"must be true: {region_path} is a point")
 
     def make(self, dataset: SpectrumDataset, observation: Observation) -> SpectrumDataset:
-        """Fill the spectrum with gammapy's `SpectrumDatasetMaker`."""
+        """Fill the spectrum with gammapy's `SpectrumDatasetMaker`.
+
+        Parameters
+        ----------
+        dataset : gammapy.datasets.SpectrumDataset
+            The spectrum of the run, as the makers before this one return it.
+        observation : gammapy.data.Observation
+            The run.
+
+        Returns
+        -------
+        gammapy.datasets.SpectrumDataset
+            The spectrum of the run.
+
+        Raises
+        ------
+        ArchiveError
+            If the on region does not fit the IRFs.
+        SkipObservation
+            If the on region lies outside the offsets of the IRFs.
+        """
         from gammapy.makers import SpectrumDatasetMaker
 
-        self._require_fitting(dataset.counts.geom, observation)
+        self._require_matching_irfs(dataset.counts.geom, observation)
         maker = SpectrumDatasetMaker(
             selection=list(self.parts),
             containment_correction=self.containment_correction,
@@ -95,65 +132,73 @@ class SpectrumData(Maker):
         return maker.run(dataset, observation)
 
     def write_script(self, script: Script) -> None:
-        """Run the same maker."""
+        """Write gammapy's `SpectrumDatasetMaker`.
+
+        Parameters
+        ----------
+        script : Script
+            The script that is written.
+        """
         script.use("gammapy.makers", "SpectrumDatasetMaker")
         options = [f"selection={literal(self.parts)}"]
         for name in ("containment_correction", "background_oversampling", "use_region_center"):
-            if not self._is_default(name, held := getattr(self, name)):
-                options.append(f"{name}={literal(held)}")
+            if not self._is_default(name, setting := getattr(self, name)):
+                options.append(f"{name}={literal(setting)}")
         maker = script.local("spectrum_maker")
         script.body.add(f"{maker} = SpectrumDatasetMaker({', '.join(options)})")
         script.loop.add(f"dataset = {maker}.run(dataset, observation)")
 
-    def _require_fitting(self, geom: RegionGeom, observation: Observation) -> None:
+    def _require_matching_irfs(self, geom: RegionGeom, observation: Observation) -> None:
+        """Raise if the IRFs do not fit the on region and the options."""
         aeff = observation.aeff
-        _require_inside(geom, observation, aeff)
+        _require_valid_offset(geom, observation, aeff)
         if geom.is_all_point_sky_regions or aeff.is_pointlike:
             _require_radius(geom, observation.rad_max)
         if self.containment_correction and aeff.is_pointlike:
             raise ArchiveError(
-                "the responses are those after a cut on the direction (point-like), so there is "
+                "the IRFs are those after a cut on the direction (point-like), so there is "
                 "nothing to correct for: leave containment_correction out"
             )
 
 
-def _require_inside(geom: RegionGeom, observation: Observation, aeff: Any) -> None:
-    # gammapy extrapolates responses without a word
+def _require_valid_offset(geom: RegionGeom, observation: Observation, aeff: Any) -> None:
+    """Skip the run if the on region lies beyond the offsets of the IRFs."""
+    # gammapy extrapolates IRFs silently
     offsets = aeff.axes["offset"].edges
     separation = geom.separation(observation.get_pointing_icrs(observation.tmid)).squeeze()
-    # responses of a single offset do not say how far they hold
+    # IRFs with a single offset have no range of validity
     if len(offsets) > 2 and separation > offsets[-1]:
         raise SkipObservation(
-            f"the on region lies {separation.deg:.2f} deg from the pointing, and the responses "
+            f"the on region lies {separation.deg:.2f} deg from the pointing, and the IRFs "
             f"end at {offsets[-1].to_value('deg'):.2f} deg"
         )
 
 
 def _require_radius(geom: RegionGeom, rad_max: Any) -> None:
-    """Raise if the on region and the radius in point-like responses do not fit together.
+    """Raise if the on region and the radius of point-like IRFs do not match.
 
-    gammapy counts in any region that it is given, and says so only when it looks for off regions.
+    gammapy counts in any region, and reports a mismatch only when it searches for off regions.
     """
     from regions import CircleSkyRegion
 
-    point = geom.is_all_point_sky_regions
+    is_point = geom.is_all_point_sky_regions
     if rad_max is None:
-        if point:
+        if is_point:
             raise ArchiveError(
-                "the on region is a point, and the responses hold no radius (RAD_MAX): "
+                "the on region is a point, and the IRFs hold no radius (RAD_MAX): "
                 "give a circle, such as on_region: 'icrs; circle(83.63, 22.01, 0.11)'"
             )
-    elif not point and not rad_max.is_fixed_rad_max:
+    elif not is_point and not rad_max.is_fixed_rad_max:
         raise ArchiveError(
-            "the responses are for a radius that depends on energy (RAD_MAX): "
+            "the IRFs are for a radius that depends on energy (RAD_MAX): "
             "give a point, such as on_region: 'icrs; point(83.63, 22.01)'"
         )
-    elif not point:
+    elif not is_point:
         expected = rad_max.quantity.to_value("deg").item()
-        circle = isinstance(geom.region, CircleSkyRegion)
-        radius = geom.region.radius.to_value("deg") if circle else 0.0
+        is_circle = isinstance(geom.region, CircleSkyRegion)
+        radius = geom.region.radius.to_value("deg") if is_circle else 0.0
         if abs(radius - expected) > RADIUS_TOLERANCE * expected:
             raise ArchiveError(
-                f"the responses are for a circle of {expected:.4g} deg (RAD_MAX): "
+                f"the IRFs are for a circle of {expected:.4g} deg (RAD_MAX): "
                 "give the on region that radius, or a point"
             )

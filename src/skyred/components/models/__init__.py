@@ -1,4 +1,4 @@
-"""The models: what is on the sky, or in the background."""
+"""Models of sources and backgrounds."""
 
 from skyred.components.models.absorption import Absorption
 from skyred.components.models.background import BackgroundModels

@@ -1,4 +1,4 @@
-"""Absorption by the extragalactic background light (EBL), by the name of its model or a file."""
+"""Absorption by the extragalactic background light (EBL), from a named model or a file."""
 
 from __future__ import annotations
 
@@ -22,28 +22,45 @@ EBL = ("dominguez", "franceschini", "franceschini17", "finke", "saldana-lopez21"
 
 @value
 class Absorption(Fields):
-    """How much of the flux of a distant source the extragalactic background light absorbs."""
+    """Absorption of the flux of a distant source by the extragalactic background light."""
 
-    ebl: str | None = option(None, choices=EBL, doc="The model of the light, of gammapy's data.")
+    ebl: str | None = option(None, choices=EBL, doc="The EBL model, from gammapy's data.")
     file: Location | None = option(
-        None, type=Location, doc="A table of another one, in the XSPEC format that gammapy reads."
+        None, type=Location, doc="A table of another model, in the XSPEC format that gammapy reads."
     )
     redshift: float = option(type=float, min=0.0, doc="Redshift of the source.")
     parameters: Mapping[str, Any] = option(
         {},
         type=dict,
-        doc="More on its parameters redshift and alpha_norm (the light over that of the model), "
-        "which are held by default: {alpha_norm: {frozen: false, min: 0}}.",
+        doc="Settings of its parameters redshift and alpha_norm (the EBL relative to the model), "
+        "which are frozen by default: {alpha_norm: {frozen: false, min: 0}}.",
     )
 
     def validate(self) -> Iterable[Problem]:
-        """One of both says which light it is."""
+        """Check that exactly one of ebl and file is set.
+
+        Yields
+        ------
+        Problem
+            Each invalid combination of options.
+        """
         if (self.ebl is None) == (self.file is None):
-            found = "has neither ebl nor file" if self.ebl is None else "has both ebl and file"
-            yield Problem((), found, f"expected ebl: one of {', '.join(EBL)}; or file: a table")
+            message = "has neither ebl nor file" if self.ebl is None else "has both ebl and file"
+            yield Problem((), message, f"expected ebl: one of {', '.join(EBL)}; or file: a table")
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Yield problems of the table, of its range of redshifts, and of the parameters."""
+        """Yield problems of the table, its range of redshifts, and the parameters.
+
+        Parameters
+        ----------
+        pipeline : Chain
+            The whole pipeline.
+
+        Yields
+        ------
+        Problem
+            Each problem, with the path of the option.
+        """
         try:
             self.build()
         except ModelError as error:
@@ -52,30 +69,46 @@ class Absorption(Fields):
             yield error.problem.with_prefix("parameters")
 
     def applied(self, spectral: SpectralModel) -> SpectralModel:
-        """Give a spectrum after its absorption."""
+        """Return the absorbed spectrum.
+
+        Parameters
+        ----------
+        spectral : gammapy.modeling.models.SpectralModel
+            The intrinsic spectrum.
+
+        Returns
+        -------
+        gammapy.modeling.models.SpectralModel
+            The product of spectrum and absorption.
+        """
         return spectral * self.build()
 
     def build(self) -> EBLAbsorptionNormSpectralModel:
         """Read the table.
 
+        Returns
+        -------
+        gammapy.modeling.models.EBLAbsorptionNormSpectralModel
+            The absorption at the redshift.
+
         Raises
         ------
         ModelError
-            If the table is not there, is none, or does not reach the redshift.
+            If the table is missing, cannot be read, or does not reach the redshift.
         """
         from gammapy.modeling.models import EBLAbsorptionNormSpectralModel
 
         path, redshift = self._path(), self.redshift
         try:
             model = EBLAbsorptionNormSpectralModel.read(path, redshift=redshift)
-        except Exception as error:  # astropy raises whatever the file leads it to
+        except Exception as error:  # astropy raises many kinds of errors for invalid files
             raise ModelError(f"{path} cannot be read as a table of absorption: {error}") from error
         highest = float(np.max(model.param))
-        if redshift > highest:  # gammapy would go on beyond the table, without a word
+        if redshift > highest:  # gammapy would silently extrapolate
             raise ModelError(f"{path} ends at redshift {highest:g}, below {redshift:g}")
         if self.file is not None:
-            # gammapy finds its own tables again by name; of others, models.yaml holds the numbers,
-            # which it can only write in the machine's own order of bytes
+            # gammapy finds its own tables by name; for others, models.yaml has the numbers, which
+            # can only be written in the native byte order
             model.filename = None
             for name in ("param", "energy", "data"):
                 setattr(model, name, u.Quantity(getattr(model, name), dtype=float))
@@ -83,18 +116,30 @@ class Absorption(Fields):
         return model
 
     def _path(self) -> Path:
+        """Return the path of the table; raise if there is no file.
+
+        Returns
+        -------
+        pathlib.Path
+            The path.
+
+        Raises
+        ------
+        ModelError
+            If there is no table.
+        """
         from gammapy.modeling.models import EBL_DATA_BUILTIN
 
         if self.file is not None:
             path, hint = self.file.path(), "correct the path"
         else:
-            place = Location(EBL_DATA_BUILTIN[self.ebl])
-            if place.unset():
+            location = Location(EBL_DATA_BUILTIN[self.ebl])
+            if location.unset():
                 raise ModelError(
-                    f"the table of {self.ebl!r} is looked for at {place}, and GAMMAPY_DATA is not "
-                    "set: set it to the folder of gammapy's data, or give a file"
+                    f"the table of {self.ebl!r} is expected at {location}, and GAMMAPY_DATA is "
+                    "not set: set it to the folder of gammapy's data, or give a file"
                 )
-            path = place.path()
+            path = location.path()
             hint = "it is part of gammapy's data (gammapy download datasets), or give a file"
         if not path.is_file():
             raise ModelError(f"there is no table of absorption at {path}: {hint}")

@@ -1,11 +1,11 @@
-"""The model `fov-background`: a norm for the background of each dataset."""
+"""The model `fov-background`: a norm model for the background of each dataset."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from skyred.components.models.links import Use, uses
+from skyred.components.models.links import LinkUse, find_uses
 from skyred.components.models.scripted import ModelWriter, is_plain
 from skyred.components.models.spec import (
     build_part,
@@ -33,12 +33,29 @@ class BackgroundModels(Model):
         {"type": "pl-norm"}, type=dict, doc="Type and parameters of the norm model."
     )
 
-    def links(self) -> Iterable[Use]:
-        """Find the link labels: each stands for the backgrounds of all datasets."""
-        return uses(self.spectral, "the backgrounds", ("spectral",), times=2)
+    def links(self) -> Iterable[LinkUse]:
+        """Find the link labels: each stands for the backgrounds of all datasets.
+
+        Returns
+        -------
+        iterable of LinkUse
+            Each use of a link label.
+        """
+        return find_uses(self.spectral, "the backgrounds", ("spectral",), times=2)
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Yield problems of the norm model."""
+        """Yield problems of the norm model.
+
+        Parameters
+        ----------
+        pipeline : Chain
+            The whole pipeline.
+
+        Yields
+        ------
+        Problem
+            Each problem, with the path of the option.
+        """
         problems = list(part_problems("spectral", self.spectral))
         if not problems and not is_norm(self.spectral):
             problem = f"{self.spectral['type']!r} is no norm model"
@@ -46,7 +63,18 @@ class BackgroundModels(Model):
         yield from problems
 
     def build(self, datasets: Datasets) -> Models:
-        """Build ``{dataset}-bkg`` for each dataset with a background template."""
+        """Build ``{dataset}-bkg`` for each dataset with a background template.
+
+        Parameters
+        ----------
+        datasets : gammapy.datasets.Datasets
+            The datasets that the models are for.
+
+        Returns
+        -------
+        gammapy.modeling.models.Models
+            New models.
+        """
         from gammapy.modeling.models import FoVBackgroundModel, Models
 
         models = Models()
@@ -60,12 +88,23 @@ class BackgroundModels(Model):
         return models
 
     def write_script(self, script: Script) -> None:
-        """Write a model for each dataset that has a background template."""
+        """Write a model for each dataset with a background template.
+
+        Parameters
+        ----------
+        script : Script
+            The script that is written.
+
+        Raises
+        ------
+        ExportError
+            If parameters are linked.
+        """
         if list(self.links()):
             raise ExportError("has linked parameters, which the script would not link")
         script.use("gammapy.modeling.models", "FoVBackgroundModel")
         with script.body.inside("for dataset in datasets:"):
-            # in one dataset the off counts are the background, in another there is none
+            # datasets with off counts need no background model, and some have no background
             head = 'if dataset.stat_type == "cash" and dataset.background is not None:'
             with script.body.inside(head):
                 self._write_norm(script)
@@ -73,6 +112,6 @@ class BackgroundModels(Model):
     def _write_norm(self, script: Script) -> None:
         norm, options = build_part("spectral", self.spectral), "dataset_name=dataset.name"
         if type(norm).__name__ != "PowerLawNormSpectralModel" or not is_plain(norm):
-            made = ModelWriter(script, script.body).part(norm, "norm")
-            options = f"spectral_model={made}, {options}"
+            norm_variable = ModelWriter(script, script.body).part(norm, "norm")
+            options = f"spectral_model={norm_variable}, {options}"
         script.body.add(f"models.append(FoVBackgroundModel({options}))")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 CATALOGS = ("gamma-cat", "hgps", "2hwc", "3hwc", "1LHAASO", "3fgl", "4fgl", "2fhl", "3fhl", "2PC",
             "3PC")  # fmt: skip
-# what gammapy calls the models of a source where a catalogue gives more than one
+# gammapy's names of the models of a source, for catalogues with more than one model
 WHICH = {"hgps": ("best", "pl", "ecpl"), "2hwc": ("point", "extended"), "1LHAASO": ("KM2A", "WCDA")}
 FREEZE = ("nothing", "spatial", "all-but-norm", "all")
 NORMS = ("amplitude", "norm")
@@ -38,54 +38,88 @@ class CatalogSources(Model):
     """Sources of a published catalogue: by name, or all within a cone."""
 
     kind = "catalog"
-    catalog: str = option(choices=CATALOGS, doc="Which catalogue.")
+    catalog: str = option(choices=CATALOGS, doc="Name of the catalogue.")
     file: Location | None = option(
-        None, type=Location, doc="Its file; that of gammapy's data below $GAMMAPY_DATA by default."
+        None, type=Location, doc="File of the catalogue; by default the one in $GAMMAPY_DATA."
     )
     sources: tuple[str, ...] = option(
-        (), type=str, many=True, doc="Names of sources, by any name that the catalogue knows."
+        (), type=str, many=True, doc="Names of sources, as in the catalogue, aliases included."
     )
-    center: Position | None = position(None, doc="Centre of a cone whose sources are all taken.")
+    center: Position | None = position(None, doc="Centre of a cone; all of its sources are used.")
     radius: u.Quantity | None = quantity(None, unit="deg", min="0 deg", doc="Radius of the cone.")
     which: str | None = option(
         None,
-        doc="Which of several models of a source: best, pl or ecpl of hgps, point or extended of "
-        "2hwc, KM2A or WCDA of 1LHAASO; the first of them by default.",
+        doc="Model of a source with several models: best, pl or ecpl for hgps, point or "
+        "extended for 2hwc, KM2A or WCDA for 1LHAASO; by default the first of them.",
     )
     freeze: str = option(
         "nothing",
         choices=FREEZE,
-        doc="Which parameters are held that the catalogue lets free.",
+        doc="Parameters to freeze in addition to those frozen in the catalogue.",
     )
     datasets: tuple[str, ...] | None = option(
-        None, type=str, many=True, doc="Names of the datasets they are for; all if left out."
+        None,
+        type=str,
+        many=True,
+        doc="Names of the datasets that the sources are for; all by default.",
     )
 
     def validate(self) -> Iterable[Problem]:
-        """Sources are chosen, a cone is whole, and `which` is of the catalogue."""
+        """Check the selection of sources, the cone, and the model variant.
+
+        Yields
+        ------
+        Problem
+            Each invalid combination of options.
+        """
         if not self.sources and self.center is None:
-            yield Problem((), "chooses no sources", "expected sources: [...], or center and radius")
+            yield Problem((), "selects no sources", "expected sources: [...], or center and radius")
         if (self.center is None) != (self.radius is None):
-            lacking = "center" if self.center is None else "radius"
-            yield Problem((), f"lacks {lacking!r}", "expected center and radius, or neither")
-        known = WHICH.get(self.catalog, ())
-        if self.which is not None and self.which not in known:
-            expected = f"expected one of {', '.join(known)}" if known else "leave it out"
-            message = f"is {self.which!r}, which {self.catalog} has not"
+            missing = "center" if self.center is None else "radius"
+            yield Problem((), f"lacks {missing!r}", "expected center and radius, or neither")
+        model_variants = WHICH.get(self.catalog, ())
+        if self.which is not None and self.which not in model_variants:
+            expected = (
+                f"expected one of {', '.join(model_variants)}" if model_variants else "leave it out"
+            )
+            message = f"is {self.which!r}, not a model of {self.catalog}"
             yield Problem(("which",), message, expected)
 
     def source_names(self) -> Iterable[str]:
-        """Name the sources that are chosen by name."""
+        """Return the names of the sources that are selected by name.
+
+        Returns
+        -------
+        iterable of str
+            The names.
+        """
         return [model_name(name) for name in self.sources]
 
     def knows_names(self) -> bool:
-        """A cone, and sources of several components, tell their names only when they are built."""
+        """Return whether the names of all sources are known before the models are built.
+
+        Returns
+        -------
+        bool
+            False for a cone, and for catalogues with sources of several components.
+        """
         return self.center is None and self.catalog != "hgps"
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Yield a problem if the catalogue cannot be read, or lacks the sources."""
+        """Yield a problem if the catalogue cannot be read, or a source is missing in it.
+
+        Parameters
+        ----------
+        pipeline : Chain
+            The whole pipeline.
+
+        Yields
+        ------
+        Problem
+            Each problem, with the path of the option.
+        """
         if any(True for _ in self.validate()):
-            return  # the catalogue would be blamed for it
+            return  # otherwise reported as an error of the catalogue
         field = "catalog" if self.file is None else "file"
         try:
             catalog = self._read()
@@ -99,48 +133,95 @@ class CatalogSources(Model):
     def build(self, datasets: Datasets) -> Models:
         """Build the models, with the values and errors of the catalogue.
 
+        Parameters
+        ----------
+        datasets : gammapy.datasets.Datasets
+            The datasets that the models are for.
+
+        Returns
+        -------
+        gammapy.modeling.models.Models
+            New models.
+
         Raises
         ------
         ModelError
-            If the catalogue is not there or cannot be read, or has not a source that is named.
+            If the catalogue is missing, cannot be read, or does not contain a source.
         """
         from gammapy.modeling.models import Models
 
         models = self._models(self._read())
         for model in models:
             model.datasets_names = None if self.datasets is None else list(self.datasets)
-            freeze(model, self.freeze)
+            freeze_parameters(model, self.freeze)
         return Models(models)
 
     def write_script(self, script: Script) -> None:
-        """Write the models with the numbers that the catalogue has."""
+        """Write the models with the values of the catalogue.
+
+        Parameters
+        ----------
+        script : Script
+            The script that is written.
+        """
         from gammapy.datasets import Datasets
 
-        script.body.add(f"# as the catalogue {self.catalog} has them")
+        script.body.add(f"# as in the catalogue {self.catalog}")
         for model in self.build(Datasets()):
             ModelWriter(script, script.body).source(model)
 
     def _models(self, catalog: SourceCatalog) -> list[SkyModel]:
-        taken: dict[int, str] = {}
+        """Return the models of the selected sources.
+
+        Parameters
+        ----------
+        catalog : gammapy.catalog.SourceCatalog
+            The catalogue.
+
+        Returns
+        -------
+        list of gammapy.modeling.models.SkyModel
+            The models, by name first, then from the cone.
+
+        Raises
+        ------
+        ModelError
+            If a source is missing, or none is selected.
+        """
+        names_by_row: dict[int, str] = {}
         models: list[SkyModel] = []
         for name in self.sources:
             row = self._row(catalog, name)
-            if row in taken:
-                raise ModelError(f"{taken[row]!r} and {name!r} are one source: name it once")
-            taken[row] = name
-            models += self._made(catalog[row], model_name(name))
-        for row in self._inside(catalog):
-            if row in taken:
+            if row in names_by_row:
+                raise ModelError(
+                    f"{names_by_row[row]!r} and {name!r} are the same source: name it once"
+                )
+            names_by_row[row] = name
+            models += self._source_models(catalog[row], model_name(name))
+        for row in self._rows_in_cone(catalog):
+            if row in names_by_row:
                 continue
             try:
-                models += self._made(catalog[row], model_name(str(catalog[row].name)))
+                models += self._source_models(catalog[row], model_name(str(catalog[row].name)))
             except ModelError as error:
-                warnings.warn(f"{self.catalog}: {error}: it is left out", SkyredWarning, 2)
+                warnings.warn(f"{self.catalog}: {error}: it is skipped", SkyredWarning, 2)
         if not models:
             raise ModelError(f"{self.catalog} has no source within {self.radius} of {self.center}")
         return models
 
     def _read(self) -> SourceCatalog:
+        """Read the catalogue, with missing values as NaN.
+
+        Returns
+        -------
+        gammapy.catalog.SourceCatalog
+            The catalogue.
+
+        Raises
+        ------
+        ModelError
+            If it is missing or cannot be read.
+        """
         from gammapy.catalog import CATALOG_REGISTRY
         from gammapy.utils.scripts import make_path
 
@@ -148,77 +229,146 @@ class CatalogSources(Model):
         default = Location(inspect.signature(cls).parameters["filename"].default)
         if self.file is None and (missing := default.unset()):
             raise ModelError(
-                f"the catalogue {self.catalog} is looked for at {default}, and {missing[0]} is not "
+                f"the catalogue {self.catalog} is expected at {default}, and {missing[0]} is not "
                 "set: set it to the folder of gammapy's data, or give the catalogue's file"
             )
         path = make_path(default if self.file is None else self.file.path())
         if not path.is_file():
             raise ModelError(
-                f"the catalogue {self.catalog} is not there: there is no file {path}; it is part "
-                "of gammapy's data (gammapy download datasets), or give its own file"
+                f"the catalogue {self.catalog} is missing: there is no file {path}; it is part "
+                "of gammapy's data (gammapy download datasets), or set its file"
             )
         try:
             catalog = cls(path)
-        except Exception as error:  # gammapy and astropy raise whatever the file leads them to
+        except (
+            Exception
+        ) as error:  # gammapy and astropy raise many kinds of errors for invalid files
             raise ModelError(f"{path} cannot be read as {self.catalog}: {error}") from error
         _unmask(catalog.table)
         return catalog
 
     def _row(self, catalog: SourceCatalog, name: str) -> int:
-        known = catalog._name_to_index_cache
-        if name not in known:
-            near = difflib.get_close_matches(name, known, 3, cutoff=0.4)
-            hint = f"; the nearest are {', '.join(near)}" if near else ""
-            raise ModelError(f"{self.catalog} has no source {name!r}{hint}")
-        return int(known[name])
+        """Return the row of a source; raise if there is none.
 
-    def _inside(self, catalog: SourceCatalog) -> list[int]:
+        Parameters
+        ----------
+        catalog : gammapy.catalog.SourceCatalog
+            The catalogue.
+        name : str
+            The name of the source.
+
+        Returns
+        -------
+        int
+            The index of the row.
+
+        Raises
+        ------
+        ModelError
+            If there is no such source.
+        """
+        rows_by_name = catalog._name_to_index_cache
+        if name not in rows_by_name:
+            suggestions = difflib.get_close_matches(name, rows_by_name, 3, cutoff=0.4)
+            hint = f"; the nearest are {', '.join(suggestions)}" if suggestions else ""
+            raise ModelError(f"{self.catalog} has no source {name!r}{hint}")
+        return int(rows_by_name[name])
+
+    def _rows_in_cone(self, catalog: SourceCatalog) -> list[int]:
+        """Return the rows of the sources within the cone."""
         if self.center is None or self.radius is None:
             return []
-        away = catalog.positions.separation(self.center.skycoord)
-        return [int(row) for row in np.flatnonzero(away <= self.radius)]
+        separation = catalog.positions.separation(self.center.skycoord)
+        return [int(row) for row in np.flatnonzero(separation <= self.radius)]
 
-    def _made(self, source: SourceCatalogObject, name: str) -> list[SkyModel]:
-        """Make the models of a source: one, or one a component."""
-        which = self.which or (WHICH[self.catalog][0] if self.catalog in WHICH else None)
-        options = {} if which is None else {"which": which}
-        several = getattr(source, "components_models", None)
+    def _source_models(self, source: SourceCatalogObject, name: str) -> list[SkyModel]:
+        """Return the models of a source: one, or one for each component.
+
+        Parameters
+        ----------
+        source : gammapy.catalog.SourceCatalogObject
+            The source.
+        name : str
+            The name of its model.
+
+        Returns
+        -------
+        list of gammapy.modeling.models.SkyModel
+            The models.
+
+        Raises
+        ------
+        ModelError
+            If gammapy cannot create a model, or a parameter has no value.
+        """
+        variant = self.which or (WHICH[self.catalog][0] if self.catalog in WHICH else None)
+        options = {} if variant is None else {"which": variant}
+        component_models = getattr(source, "components_models", None)
         try:
-            # gammapy would make a map of several components, which no longer fits
-            found = list(several(**options)) if several else [source.sky_model(**options)]
-        except Exception as error:  # gammapy raises whatever an entry leads it to
+            # gammapy would create one map of all components, which cannot be fitted
+            models = (
+                list(component_models(**options))
+                if component_models
+                else [source.sky_model(**options)]
+            )
+        except Exception as error:  # gammapy raises many kinds of errors for invalid entries
             raise ModelError(
                 f"{source.name} has no model that gammapy can make: {error}"
             ) from error
-        if found[0] is None:
-            raise ModelError(f"{source.name} has no spectrum{f' of {which}' if which else ''}")
-        names = [name if len(found) == 1 else f"{name}-{model_name(each.name)}" for each in found]
-        return [_checked(each.copy(name=one)) for each, one in zip(found, names, strict=True)]
+        if models[0] is None:
+            raise ModelError(f"{source.name} has no spectrum{f' of {variant}' if variant else ''}")
+        names = [
+            name if len(models) == 1 else f"{name}-{model_name(model.name)}" for model in models
+        ]
+        return [
+            _require_finite(model.copy(name=new_name))
+            for model, new_name in zip(models, names, strict=True)
+        ]
 
 
 def model_name(name: str) -> str:
-    """Give a source's name as a model's: what files cannot be called by becomes a dash."""
+    """Return the name of a source as the name of a model, with dashes for special characters.
+
+    Parameters
+    ----------
+    name : str
+        The name in the catalogue.
+
+    Returns
+    -------
+    str
+        The name; it can be part of a file name.
+    """
     return re.sub(r"[^\w.+-]+", "-", name.strip())
 
 
 def _unmask(table: Table) -> None:
-    """Give masked numbers back as NaN: of a masked index, gammapy makes one of 0."""
+    """Replace masked numbers by NaN: gammapy would create a model with an index of 0."""
     for name in table.colnames:
         column = table[name]
         if column.dtype.kind == "f" and hasattr(column, "mask") and np.any(column.mask):
             table[name] = column.filled(np.nan)
 
 
-def _checked(model: SkyModel) -> SkyModel:
-    unknown = [each.name for each in model.parameters if not np.isfinite(each.value)]
-    if unknown:
-        raise ModelError(f"{model.name} has no {', '.join(unknown)} in the catalogue")
+def _require_finite(model: SkyModel) -> SkyModel:
+    """Return the model; raise if a parameter has no value in the catalogue."""
+    missing = [parameter.name for parameter in model.parameters if not np.isfinite(parameter.value)]
+    if missing:
+        raise ModelError(f"{model.name} has no {', '.join(missing)} in the catalogue")
     return model
 
 
-def freeze(model: Any, what: str) -> None:
-    """Hold parameters of a source."""
-    for parameter in model.parameters if what in ("all", "all-but-norm") else ():
-        parameter.frozen |= what == "all" or parameter.name not in NORMS
-    if what == "spatial" and model.spatial_model is not None:
+def freeze_parameters(model: Any, scope: str) -> None:
+    """Freeze parameters of a source.
+
+    Parameters
+    ----------
+    model : gammapy.modeling.models.SkyModel
+        The model; it is changed.
+    scope : {"nothing", "spatial", "all-but-norm", "all"}
+        The parameters to freeze.
+    """
+    for parameter in model.parameters if scope in ("all", "all-but-norm") else ():
+        parameter.frozen |= scope == "all" or parameter.name not in NORMS
+    if scope == "spatial" and model.spatial_model is not None:
         model.spatial_model.freeze()

@@ -1,4 +1,4 @@
-"""The model `counts-template`: counts that a map predicts in one dataset."""
+"""The model `counts-template`: a map of predicted counts in one dataset."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from astropy import units as u
 
-from skyred.components.models.links import Use, link_problems, uses
+from skyred.components.models.links import LinkUse, find_uses, link_problems
 from skyred.components.models.map_files import overlap, read_map
 from skyred.components.models.scripted import ModelWriter
 from skyred.components.models.spec import build_part, is_norm, part_problems
@@ -25,34 +25,57 @@ if TYPE_CHECKING:
 
 @component
 class CountsTemplate(Model):
-    """Counts that a map predicts in one dataset, as of a background that is known otherwise."""
+    """A map of predicted counts in one dataset, such as an external background model."""
 
     kind = "counts-template"
     name: str = option(type=str, doc="Name of the model.")
     map: Location = option(
         type=Location, doc="A FITS map of counts, with an axis of reconstructed energy."
     )
-    dataset: str = option(type=str, doc="Name of the dataset it is for.")
+    dataset: str = option(type=str, doc="Name of the dataset that the model is for.")
     spectral: Mapping[str, Any] = option(
         {"type": "pl-norm"}, type=dict, doc="Type and parameters of the norm model."
     )
 
     def validate(self) -> Iterable[Problem]:
-        """The norm says its type."""
+        """Check that the norm model has a type.
+
+        Yields
+        ------
+        Problem
+            Each invalid combination of options.
+        """
         if "type" not in self.spectral:
             yield Problem(("spectral",), "has no type", "expected type: ..., such as pl-norm")
 
-    def links(self) -> Iterable[Use]:
-        """Find the link labels."""
-        return uses(self.spectral, self.name, ("spectral",))
+    def links(self) -> Iterable[LinkUse]:
+        """Find the link labels.
+
+        Returns
+        -------
+        iterable of LinkUse
+            Each use of a link label.
+        """
+        return find_uses(self.spectral, self.name, ("spectral",))
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Yield problems of links, the norm model and the map of counts."""
+        """Yield problems of the links, the norm model and the map.
+
+        Parameters
+        ----------
+        pipeline : Chain
+            The whole pipeline.
+
+        Yields
+        ------
+        Problem
+            Each problem, with the path of the option.
+        """
         yield from link_problems(self, pipeline)
         problems = list(part_problems("spectral", self.spectral))
         if not problems and not is_norm(self.spectral):
-            found = f"{self.spectral['type']!r} is no norm model"
-            problems = [Problem(("spectral", "type"), found, "expected one such as pl-norm")]
+            message = f"{self.spectral['type']!r} is no norm model"
+            problems = [Problem(("spectral", "type"), message, "expected one such as pl-norm")]
         yield from problems
         try:
             self._counts()
@@ -61,6 +84,16 @@ class CountsTemplate(Model):
 
     def build(self, datasets: Datasets) -> Models:
         """Build the template.
+
+        Parameters
+        ----------
+        datasets : gammapy.datasets.Datasets
+            The datasets that the models are for.
+
+        Returns
+        -------
+        gammapy.modeling.models.Models
+            New models.
 
         Raises
         ------
@@ -78,39 +111,60 @@ class CountsTemplate(Model):
         )
         for dataset in datasets:
             if dataset.name == self.dataset:
-                _refuse_other_bins(model, dataset, str(self.map))
+                _require_same_bins(model, dataset, str(self.map))
         return Models([model])
 
     def write_script(self, script: Script) -> None:
-        """Write the template, its map by its path."""
+        """Write the template, with the path of its map.
+
+        Parameters
+        ----------
+        script : Script
+            The script that is written.
+        """
         script.use("gammapy.modeling.models", "TemplateNPredModel")
         script.use("gammapy.maps", "Map")
-        place = script.constant(f"{self.name}_MAP", literal(self.map))
+        constant = script.constant(f"{self.name}_MAP", literal(self.map))
         norm = ModelWriter(script, script.body).part(build_part("spectral", self.spectral), "norm")
         script.body.add(
-            f"models.append(TemplateNPredModel(map=Map.read({place}), spectral_model={norm}, "
-            f"name={literal(self.name)}, filename={place}, "
+            f"models.append(TemplateNPredModel(map=Map.read({constant}), spectral_model={norm}, "
+            f"name={literal(self.name)}, filename={constant}, "
             f"datasets_names={literal([self.dataset])}))"
         )
 
     def _counts(self) -> Any:
-        found = read_map(self.map.path())
-        if found.geom.axes.names != ["energy"]:
-            axes = ", ".join(found.geom.axes.names) or "none"
+        """Read the map, and check its axes and unit.
+
+        Returns
+        -------
+        gammapy.maps.Map
+            The map of counts, with an axis of reconstructed energy.
+
+        Raises
+        ------
+        ModelError
+            If the map cannot be read, or has other axes or another unit.
+        """
+        counts = read_map(self.map.path())
+        if counts.geom.axes.names != ["energy"]:
+            axes = ", ".join(counts.geom.axes.names) or "none"
             raise ModelError(f"{self.map} has the axes: {axes}; expected energy alone")
-        if not found.unit.is_equivalent(""):
-            raise ModelError(f"{self.map} is in {found.unit}; expected counts, without unit")
-        if found.geom.axes["energy"].node_type != "edges":
+        if not counts.unit.is_equivalent(""):
+            raise ModelError(f"{self.map} is in {counts.unit}; expected counts, without a unit")
+        if counts.geom.axes["energy"].node_type != "edges":
             raise ModelError(f"{self.map} has an energy axis without edges; expected bins")
-        return found
+        return counts
 
 
-def _refuse_other_bins(model: Any, dataset: Any, file: str) -> None:
-    ours, theirs = (each.geom.axes["energy"] for each in (model.map, dataset.counts))
+def _require_same_bins(model: Any, dataset: Any, file: str) -> None:
+    """Raise if template and dataset do not overlap, or differ in energy bins."""
+    own_axis, dataset_axis = (skymap.geom.axes["energy"] for skymap in (model.map, dataset.counts))
     if not overlap(model.map.geom.to_image(), dataset.counts.geom.to_image()):
         raise ModelError(f"{model.name}: {file} does not overlap {dataset.name}")
-    if ours.nbin != theirs.nbin or not u.allclose(ours.edges, theirs.edges, rtol=1e-5):
+    if own_axis.nbin != dataset_axis.nbin or not u.allclose(
+        own_axis.edges, dataset_axis.edges, rtol=1e-5
+    ):
         raise ModelError(
-            f"{model.name}: {file} has the energy edges {ours.edges}, and {dataset.name} "
-            f"{theirs.edges}; expected the same"
+            f"{model.name}: {file} has the energy edges {own_axis.edges}, and {dataset.name} "
+            f"{dataset_axis.edges}; expected the same edges"
         )

@@ -1,4 +1,4 @@
-"""The models `file` and `gammapy`: gammapy's own YAML."""
+"""The models `file` and `gammapy`: models in gammapy's own YAML."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from skyred.components.models.links import Use, link_problems, uses
-from skyred.components.models.map_files import look_at_all
+from skyred.components.models.links import LinkUse, find_uses, link_problems
+from skyred.components.models.map_files import check_map_files
 from skyred.errors import ModelError, Problem
 from skyred.fields import Location, option, thaw
 from skyred.interfaces import Chain, Model, component
@@ -24,36 +24,74 @@ if TYPE_CHECKING:
 
 @component
 class ModelFile(Model):
-    """Models read from a file of gammapy's YAML, with the covariance it names."""
+    """Models from a file in gammapy's YAML, with the covariance file that it names."""
 
     kind = "file"
-    path: Location = option(type=Location, doc="The file.")
+    path: Location = option(type=Location, doc="The YAML file.")
 
     def source_names(self) -> Iterable[str]:
-        """Name the sources in the file; none if it cannot be read."""
+        """Return the names of the sources in the file; none if it cannot be read.
+
+        Returns
+        -------
+        iterable of str
+            The names.
+        """
         return [part["name"] for part in self._components() if "name" in part]
 
-    def links(self) -> Iterable[Use]:
-        """Find the link labels in the file."""
+    def links(self) -> Iterable[LinkUse]:
+        """Find the link labels in the file.
+
+        Returns
+        -------
+        iterable of LinkUse
+            Each use of a link label.
+        """
         return (
-            attrs.evolve(use, path=("path",)) for use in uses(self._components(), str(self.path))
+            attrs.evolve(use, path=("path",))
+            for use in find_uses(self._components(), str(self.path))
         )
 
     def build(self, datasets: Datasets) -> Models:
-        """Read the models."""
+        """Read the models.
+
+        Parameters
+        ----------
+        datasets : gammapy.datasets.Datasets
+            The datasets that the models are for.
+
+        Returns
+        -------
+        gammapy.modeling.models.Models
+            New models.
+
+        Raises
+        ------
+        ModelError
+            If the file cannot be read as gammapy models.
+        """
         path = self.path.path()
-        look_at_all(self._components(), path.parent)
+        check_map_files(self._components(), path.parent)
         try:
             return read_models(path)
-        except Exception as error:  # gammapy and PyYAML raise whatever their parts raise
+        except (
+            Exception
+        ) as error:  # gammapy and PyYAML raise many kinds of errors for invalid files
             raise ModelError(f"{path} cannot be read as gammapy models: {error}") from error
 
     def write_script(self, script: Script) -> None:
-        """Read the same file."""
-        place = script.constant("MODEL_FILE", literal(self.path))
-        script.body.add(f"models.extend(Models.read({place}))")
+        """Write a line that reads the same file.
+
+        Parameters
+        ----------
+        script : Script
+            The script that is written.
+        """
+        constant = script.constant("MODEL_FILE", literal(self.path))
+        script.body.add(f"models.extend(Models.read({constant}))")
 
     def _components(self) -> list[dict[str, Any]]:
+        """Return the components in the file; none if it cannot be read."""
         from ruamel.yaml import YAML
         from ruamel.yaml.error import YAMLError
 
@@ -61,13 +99,13 @@ class ModelFile(Model):
             data = YAML(typ="safe", pure=True).load(self.path.path())
         except (OSError, YAMLError, ValueError):
             return []
-        found = data.get("components") if isinstance(data, dict) else None
-        return [part for part in found or [] if isinstance(part, dict)]
+        components = data.get("components") if isinstance(data, dict) else None
+        return [part for part in components or [] if isinstance(part, dict)]
 
 
 @component
 class GammapyModels(Model):
-    """Models in gammapy's own YAML, as they are."""
+    """Models in gammapy's own YAML, unchanged."""
 
     kind = "gammapy"
     components: tuple[Mapping[str, Any], ...] = option(
@@ -75,16 +113,39 @@ class GammapyModels(Model):
     )
 
     def source_names(self) -> Iterable[str]:
-        """Name the models."""
+        """Return the names of the models.
+
+        Returns
+        -------
+        iterable of str
+            The names.
+        """
         return [part["name"] for part in self.components if "name" in part]
 
-    def links(self) -> Iterable[Use]:
-        """Find the link labels."""
-        for place, held in enumerate(self.components):
-            yield from uses(held, str(held.get("name")), ("components", place))
+    def links(self) -> Iterable[LinkUse]:
+        """Find the link labels.
+
+        Yields
+        ------
+        LinkUse
+            Each use of a link label.
+        """
+        for index, model in enumerate(self.components):
+            yield from find_uses(model, str(model.get("name")), ("components", index))
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Yield problems of links, and of components that gammapy cannot build."""
+        """Yield problems of the links, and of components that gammapy cannot build.
+
+        Parameters
+        ----------
+        pipeline : Chain
+            The whole pipeline.
+
+        Yields
+        ------
+        Problem
+            Each problem, with the path of the option.
+        """
         yield from link_problems(self, pipeline)
         for index, data in enumerate(self.components):
             try:
@@ -93,20 +154,42 @@ class GammapyModels(Model):
                 yield Problem(("components", index), str(error), "see gammapy's model gallery")
 
     def build(self, datasets: Datasets) -> Models:
-        """Build the models."""
+        """Build the models.
+
+        Parameters
+        ----------
+        datasets : gammapy.datasets.Datasets
+            The datasets that the models are for.
+
+        Returns
+        -------
+        gammapy.modeling.models.Models
+            New models.
+
+        Raises
+        ------
+        ModelError
+            If gammapy cannot build them.
+        """
         return _from_dicts([thaw(data) for data in self.components])
 
     def write_script(self, script: Script) -> None:
-        """Give gammapy the same list."""
-        listed = {"components": [thaw(data) for data in self.components]}
-        held = script.constant("GAMMAPY_MODELS", literal(listed))
-        script.body.add(f"models.extend(Models.from_dict({held}))")
+        """Write the same list of components.
+
+        Parameters
+        ----------
+        script : Script
+            The script that is written.
+        """
+        model_dict = {"components": [thaw(data) for data in self.components]}
+        constant = script.constant("GAMMAPY_MODELS", literal(model_dict))
+        script.body.add(f"models.extend(Models.from_dict({constant}))")
 
 
 def _from_dicts(components: list[dict[str, Any]]) -> Models:
     from gammapy.modeling.models import Models
 
-    look_at_all(components)
+    check_map_files(components)
     try:
         return Models.from_dict({"components": components})
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:

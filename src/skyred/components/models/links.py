@@ -1,4 +1,4 @@
-"""Links: parameters of several sources that are one; what the configuration says of each."""
+"""Links between parameters of several sources, and the consistency of their settings."""
 
 from __future__ import annotations
 
@@ -11,26 +11,28 @@ from astropy import units as u
 from skyred.errors import Problem, nearest
 from skyred.interfaces import Chain
 
-SAID = ("value", "min", "max", "frozen", "prior")
+SHARED_KEYS = ("value", "min", "max", "frozen", "prior")
 Path = tuple[str | int, ...]
 
 
 @attrs.frozen
-class Use:
+class LinkUse:
     """One use of a link label.
 
     Parameters
     ----------
-    label, parameter : str
-        The label, and the name of the parameter.
+    label : str
+        The label.
+    parameter : str
+        The name of the parameter.
     owner : str
-        Whose it is.
+        The name of the model of the parameter.
     entry : mapping
-        All that is said of the parameter.
-    path : tuple
-        Where, below the model.
+        All settings of the parameter.
+    path : tuple of str or int
+        The path of the parameter in the model.
     times : int
-        How many parameters it stands for.
+        The number of parameters that the use stands for.
     """
 
     label: str
@@ -41,70 +43,118 @@ class Use:
     times: int = 1
 
 
-def uses(held: Any, owner: str, path: Path = (), times: int = 1) -> Iterator[Use]:
-    """Find the labels in a mapping, in either way of writing parameters."""
-    if isinstance(held, Mapping):
-        if isinstance(label := held.get("link"), str):
-            name = str(held.get("name") or (path[-1] if path else ""))
-            yield Use(label, name, owner, held, path, times)
-        for name, inner in held.items():
-            yield from uses(inner, owner, (*path, name), times)
-    elif isinstance(held, (list, tuple)):
-        for place, inner in enumerate(held):
-            yield from uses(inner, owner, (*path, place), times)
+def find_uses(spec: Any, owner: str, path: Path = (), times: int = 1) -> Iterator[LinkUse]:
+    """Find the link labels in a mapping, in either way of writing parameters.
+
+    Parameters
+    ----------
+    spec : mapping, list or object
+        The mapping of a model, or a part of it.
+    owner : str
+        The name of the model.
+    path : tuple of str or int
+        The path of the mapping in the model.
+    times : int
+        The number of parameters that each use stands for.
+
+    Yields
+    ------
+    LinkUse
+        Each use of a label.
+    """
+    if isinstance(spec, Mapping):
+        if isinstance(label := spec.get("link"), str):
+            name = str(spec.get("name") or (path[-1] if path else ""))
+            yield LinkUse(label, name, owner, spec, path, times)
+        for name, inner in spec.items():
+            yield from find_uses(inner, owner, (*path, name), times)
+    elif isinstance(spec, (list, tuple)):
+        for index, inner in enumerate(spec):
+            yield from find_uses(inner, owner, (*path, index), times)
 
 
 def link_problems(model: Any, pipeline: Chain) -> Iterator[Problem]:
-    """Name links of a model that link nothing, or things that cannot be one."""
-    everything = [use for other in pipeline.model for use in _of(other)]
-    for own in _of(model):
-        same = [use for use in everything if use.label == own.label]
+    """Yield link labels that are used once, or link parameters that contradict each other.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    pipeline : Chain
+        The whole pipeline, with the other models.
+
+    Yields
+    ------
+    Problem
+        Each problem of the links of the model.
+    """
+    all_uses = [use for component in pipeline.model for use in _uses_of(component)]
+    for own in _uses_of(model):
+        same = [use for use in all_uses if use.label == own.label]
         if sum(use.times for use in same) < 2:
-            yield _lonely(own, everything)
+            yield _single_use(own, all_uses)
         elif same and same[0].entry is not own.entry:
             yield from _contradictions(own, same[0])
 
 
-def _of(model: Any) -> Iterator[Use]:
-    """Find the uses in any model; what is a part left unset by a mistake has none."""
+def _uses_of(model: Any) -> Iterator[LinkUse]:
+    """Return the uses in any model; None for an invalid option has no uses."""
     finder = getattr(model, "links", None)
     return iter(finder() if finder else ())
 
 
-def _lonely(own: Use, everything: Iterable[Use]) -> Problem:
-    others = sorted({use.label for use in everything} - {own.label})
-    near = nearest(own.label, others)
+def _single_use(own: LinkUse, all_uses: Iterable[LinkUse]) -> Problem:
+    """Return the problem of a label that is used once."""
+    other_labels = sorted({use.label for use in all_uses} - {own.label})
+    suggestion = nearest(own.label, other_labels)
     message = f"the link {own.label!r} is used once, so it links nothing"
-    return Problem((*own.path, "link"), message, "use the same label on another parameter", near)
+    return Problem(
+        (*own.path, "link"), message, "use the same label on another parameter", suggestion
+    )
 
 
-def _contradictions(own: Use, first: Use) -> Iterator[Problem]:
+def _contradictions(own: LinkUse, first: LinkUse) -> Iterator[Problem]:
+    """Yield differences between the settings of two uses of a label.
+
+    Parameters
+    ----------
+    own : LinkUse
+        The later use.
+    first : LinkUse
+        The first use.
+
+    Yields
+    ------
+    Problem
+        Each difference.
+    """
     if own.parameter != first.parameter:
-        # gammapy hands parameters to its models by name
+        # gammapy passes parameters to its models by name
         message = f"links {own.parameter} with {first.parameter} of {first.owner}"
         expected = "expected parameters of one name"
         yield Problem((*own.path, "link"), message, expected)
         return
-    for key in SAID:
+    for key in SHARED_KEYS:
         if key not in own.entry:
             continue
         if key not in first.entry:
-            message = f"is not said of {first.owner}, where {own.label!r} is first used"
-            yield Problem((*own.path, key), message, "say it there, or in both places")
-        elif not _same(_written(own.entry, key), _written(first.entry, key)):
+            message = f"is not set for {first.owner}, where {own.label!r} is first used"
+            yield Problem((*own.path, key), message, "set it there, or for both")
+        elif not _same(_with_unit(own.entry, key), _with_unit(first.entry, key)):
             message = f"is {own.entry[key]!s:.40}, and {first.entry[key]!s:.40} in {first.owner}"
-            expected = f"they are one parameter, by the link {own.label!r}: say the same"
+            expected = f"they are one parameter, by the link {own.label!r}: set the same"
             yield Problem((*own.path, key), message, expected)
 
 
-def _written(entry: Mapping[str, Any], key: str) -> Any:
+def _with_unit(entry: Mapping[str, Any], key: str) -> Any:
+    """Return a setting of a parameter, numbers with their unit."""
     if key in ("value", "min", "max") and isinstance(entry[key], (int, float)):
         return f"{entry[key]!r} {entry.get('unit') or ''}".strip()
     return entry[key]
 
 
-def _same(one: Any, other: Any) -> bool:
+def _same(first: Any, second: Any) -> bool:
     try:
-        return bool(u.isclose(u.Quantity(one), u.Quantity(other), rtol=1e-9))
-    except (TypeError, ValueError):  # texts, mappings, units that do not fit
-        return bool(one == other)
+        return bool(u.isclose(u.Quantity(first), u.Quantity(second), rtol=1e-9))
+    except (TypeError, ValueError):  # strings, mappings, units that do not fit
+        return bool(first == second)

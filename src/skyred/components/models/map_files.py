@@ -1,4 +1,4 @@
-"""Maps in FITS files that others have written, looked at before gammapy reads them."""
+"""Maps in FITS files, checked before gammapy reads them."""
 
 from __future__ import annotations
 
@@ -14,10 +14,21 @@ from skyred.inspection.map_headers import look_at_fits, look_at_models
 def read_map(path: Path) -> Any:
     """Read a map.
 
+    Parameters
+    ----------
+    path : pathlib.Path
+        The FITS file.
+
+    Returns
+    -------
+    gammapy.maps.Map
+        The map.
+
     Raises
     ------
     ModelError
-        If it is not there, is no map, has a header that could run code, or holds nothing.
+        If the file is missing, is no map, has a header that could run code, or has only zeros or
+        values that are not finite.
     """
     from gammapy.maps import Map
 
@@ -25,32 +36,58 @@ def read_map(path: Path) -> Any:
         raise ModelError(f"there is no file {path}")
     try:
         look_at_fits(path)
-        found = Map.read(path)
+        skymap = Map.read(path)
     except FileError as error:
         raise ModelError(str(error)) from error
-    except Exception as error:  # gammapy and astropy raise whatever the file leads them to
+    except Exception as error:  # gammapy and astropy raise many kinds of errors for invalid files
         raise ModelError(f"{path} cannot be read as a map: {error}") from error
-    data = np.asarray(found.data, dtype=float)
+    data = np.asarray(skymap.data, dtype=float)
     if not np.isfinite(data).all():
         raise ModelError(
             f"{path} holds {int((~np.isfinite(data)).sum())} values that are not finite"
         )
     if not data.any():
-        raise ModelError(f"{path} holds nothing but zeros")
-    return found
+        raise ModelError(f"{path} holds only zeros")
+    return skymap
 
 
-def look_at_all(data: Any, folder: Path | None = None) -> None:
-    """Look at all maps that gammapy's dictionary of models names; raises `ModelError`."""
+def check_map_files(data: Any, folder: Path | None = None) -> None:
+    """Check all map files in gammapy's dictionary of models.
+
+    Parameters
+    ----------
+    data : dict or list
+        The dictionary, or a part of it.
+    folder : pathlib.Path, optional
+        The folder of the model file, for relative paths.
+
+    Raises
+    ------
+    ModelError
+        If a file cannot be read, or has a header that could run code.
+    """
     try:
         look_at_models(data, folder)
     except FileError as error:
         raise ModelError(str(error)) from error
 
 
-def overlap(one: Any, other: Any) -> bool:
-    """Tell whether two image geometries share a part of the sky."""
-    # of two rectangles one may lie inside the other
-    centre = other.get_coord().skycoord
-    inside = one.contains(centre)
-    return bool(np.any(inside)) or bool(np.any(other.contains(one.get_coord().skycoord)))
+def overlap(first: Any, second: Any) -> bool:
+    """Return whether two image geometries overlap.
+
+    Parameters
+    ----------
+    first : gammapy.maps.Geom
+        An image geometry.
+    second : gammapy.maps.Geom
+        Another image geometry.
+
+    Returns
+    -------
+    bool
+        Whether a pixel centre of one lies within the other.
+    """
+    # one of the two rectangles may lie within the other
+    centre = second.get_coord().skycoord
+    contained = first.contains(centre)
+    return bool(np.any(contained)) or bool(np.any(second.contains(first.get_coord().skycoord)))

@@ -1,4 +1,4 @@
-"""Priors: from what a configuration says of one to the dictionary that gammapy reads."""
+"""Priors: conversion from the configuration to gammapy's dictionaries."""
 
 from __future__ import annotations
 
@@ -12,103 +12,186 @@ from astropy import units as u
 
 from skyred.errors import Problem, nearest
 
-UNITLESS = ("eta",)  # of a prior's parameters; all others are in the unit of what they are for
+UNITLESS = ("eta",)  # all others are in the unit of the parameter that the prior is for
 OPTIONAL = ("eta", "weight")
 POSITIVE = ("sigma", "eta")
 
 
 @attrs.frozen
-class About:
-    """The parameter that a prior is for: its unit and where it starts."""
+class PriorTarget:
+    """The unit and the starting value of the parameter that a prior is for."""
 
     unit: u.UnitBase
     value: float
 
 
 def short_name(cls: type) -> str:
-    """Give the short name of a class of priors: `log-uniform` of LogUniformPrior."""
+    """Return the short name of a class of priors, such as `log-uniform` for LogUniformPrior.
+
+    Parameters
+    ----------
+    cls : type
+        The class.
+
+    Returns
+    -------
+    str
+        The name, in lower case with dashes.
+    """
     return re.sub(r"(?<!^)(?=[A-Z])", "-", cls.__name__.removesuffix("Prior")).lower()
 
 
-def prior_to_gammapy(given: Any, about: About) -> dict[str, Any] | Problem:
-    """Give gammapy's dictionary of ``{type: gaussian, mu: 2.5, sigma: 0.1}``, or what is wrong.
+def prior_to_gammapy(prior: Any, target: PriorTarget) -> dict[str, Any] | Problem:
+    """Return gammapy's dictionary of a prior such as ``{type: gaussian, mu: 2.5, sigma: 0.1}``.
 
-    Numbers with a unit are converted to that of the parameter, which gammapy takes them to be in.
+    Numbers with a unit are converted to the unit of the parameter, as gammapy expects them.
+
+    Parameters
+    ----------
+    prior : mapping
+        The prior in the configuration.
+    target : PriorTarget
+        The parameter that the prior is for.
+
+    Returns
+    -------
+    dict or Problem
+        The dictionary, or the problem of the configuration.
     """
-    if not isinstance(given, Mapping) or "type" not in given:
+    if not isinstance(prior, Mapping) or "type" not in prior:
         expected = "expected a mapping such as {type: gaussian, mu: 2, sigma: 0.1}"
-        return Problem((), f"is {given!r:.60}", expected)
+        return Problem((), f"is {prior!r:.60}", expected)
     classes = _classes()
-    kind = str(given["type"])
+    kind = str(prior["type"])
     if kind not in classes:
-        short = sorted(name for name in classes if name == name.lower())
-        near = nearest(kind, classes)
-        expected = f"expected one of {', '.join(short)}"
-        return Problem(("type",), f"there is no prior {kind!r}", expected, near)
+        short_names = sorted(name for name in classes if name == name.lower())
+        suggestion = nearest(kind, classes)
+        expected = f"expected one of {', '.join(short_names)}"
+        return Problem(("type",), f"there is no prior {kind!r}", expected, suggestion)
     cls = classes[kind]
-    numbers = _numbers(given)
-    for problem in _misspelt(numbers, list(cls.default_parameters.names)):
+    numbers = _numbers(prior)
+    for problem in _name_problems(numbers, list(cls.default_parameters.names)):
         return problem
     values: dict[str, float] = {}
     for name, number in numbers.items():
-        value = _value(name, number, u.one if name in (*UNITLESS, "weight") else about.unit)
+        value = _value(name, number, u.one if name in (*UNITLESS, "weight") else target.unit)
         if isinstance(value, Problem):
             return value
         values[name] = value
-    for problem in _senseless(kind, values, about):
+    for problem in _value_problems(kind, values, target):
         return problem
     weight = values.pop("weight", 1.0)
-    listed = [{"name": name, "value": value} for name, value in values.items()]
+    parameters = [{"name": name, "value": value} for name, value in values.items()]
     for default in cls.default_parameters:
         if default.name not in values:
-            listed.append({"name": default.name, "value": float(default.value)})
-    return {"type": cls.tag[0], "parameters": listed, "weight": weight}
+            parameters.append({"name": default.name, "value": float(default.value)})
+    return {"type": cls.tag[0], "parameters": parameters, "weight": weight}
 
 
 def _classes() -> dict[str, Any]:
+    """Return the classes of priors, by their short names and tags."""
     from gammapy.modeling.models import PRIOR_REGISTRY
 
-    found: dict[str, Any] = {}
+    classes: dict[str, Any] = {}
     for cls in PRIOR_REGISTRY:
         tags = [cls.tag] if isinstance(cls.tag, str) else cls.tag
-        found |= dict.fromkeys([short_name(cls), *tags], cls)
-    return found
+        classes |= dict.fromkeys([short_name(cls), *tags], cls)
+    return classes
 
 
-def _numbers(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Take the numbers out of either way of writing."""
-    plain = {name: each for name, each in given.items() if name not in ("type", "parameters")}
-    for entry in given.get("parameters", ()):
-        # gammapy writes no unit, and takes the parameter's
+def _numbers(prior: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the numbers of a prior by name, from both ways to write them.
+
+    Parameters
+    ----------
+    prior : mapping
+        The prior in the configuration.
+
+    Returns
+    -------
+    dict of str to object
+        The values as they are written.
+    """
+    plain = {name: number for name, number in prior.items() if name not in ("type", "parameters")}
+    for entry in prior.get("parameters", ()):
+        # gammapy writes no unit, and uses the unit of the parameter
         plain[str(entry.get("name"))] = f"{entry.get('value')} {entry.get('unit') or ''}".strip()
     return plain
 
 
-def _misspelt(numbers: Mapping[str, Any], known: list[str]) -> Iterator[Problem]:
-    for name in numbers:
-        if name not in (*known, "weight"):
-            near = nearest(name, known)
-            expected = f"expected {', '.join(known)}"
-            yield Problem((name,), "there is no such key", expected, near)
-    for name in known:
-        if name not in numbers and name not in OPTIONAL:
-            yield Problem((), f"lacks {name!r}", f"expected {', '.join(known)}")
+def _name_problems(numbers: Mapping[str, Any], names: list[str]) -> Iterator[Problem]:
+    """Yield unknown and missing keys of a prior.
+
+    Parameters
+    ----------
+    numbers : mapping of str to object
+        The values by name.
+    names : list of str
+        The names of the parameters of the prior.
+
+    Yields
+    ------
+    Problem
+        Each unknown or missing key.
+    """
+    for key in numbers:
+        if key not in (*names, "weight"):
+            suggestion = nearest(key, names)
+            expected = f"expected {', '.join(names)}"
+            yield Problem((key,), "there is no such key", expected, suggestion)
+    for key in names:
+        if key not in numbers and key not in OPTIONAL:
+            yield Problem((), f"lacks {key!r}", f"expected {', '.join(names)}")
 
 
-def _value(name: str, given: Any, unit: u.UnitBase) -> float | Problem:
+def _value(name: str, entry: Any, unit: u.UnitBase) -> float | Problem:
+    """Return the value of a number of a prior in a unit, or the problem with it.
+
+    Parameters
+    ----------
+    name : str
+        The name of the number.
+    entry : object
+        The value as it is written, with or without a unit.
+    unit : astropy.units.UnitBase
+        The unit of the result.
+
+    Returns
+    -------
+    float or Problem
+        The value in the unit, or the problem.
+    """
     try:
-        number = u.Quantity(given)
+        number = u.Quantity(entry)
     except (TypeError, ValueError):
-        return Problem((name,), f"{given!r:.40} is no quantity", "expected a number with its unit")
+        return Problem((name,), f"{entry!r:.40} is no quantity", "expected a number with its unit")
     if number.unit == u.dimensionless_unscaled:
         number = u.Quantity(number.value, unit)
     if not number.unit.is_equivalent(unit):
         expected = f"expected {f'a unit such as {unit}' if str(unit) else 'no unit'}"
-        return Problem((name,), f"{str(given)!r} is in {str(number.unit) or 'no unit'}", expected)
+        return Problem((name,), f"{str(entry)!r} is in {str(number.unit) or 'no unit'}", expected)
     return float(number.to_value(unit))
 
 
-def _senseless(kind: str, values: Mapping[str, float], about: About) -> Iterator[Problem]:
+def _value_problems(
+    kind: str, values: Mapping[str, float], target: PriorTarget
+) -> Iterator[Problem]:
+    """Yield impossible values of a prior, and a starting value that it excludes.
+
+    Parameters
+    ----------
+    kind : str
+        The type of the prior.
+    values : mapping of str to float
+        The values by name.
+    target : PriorTarget
+        The parameter that the prior is for.
+
+    Yields
+    ------
+    Problem
+        Each problem.
+    """
     for name in POSITIVE:
         if values.get(name, 1.0) <= 0:
             yield Problem((name,), f"is {values[name]:g}", "expected more than 0")
@@ -119,6 +202,6 @@ def _senseless(kind: str, values: Mapping[str, float], about: About) -> Iterator
         yield Problem(("min",), f"is {low:g}", "expected more than 0, for its logarithm")
     if low >= high:
         yield Problem(("min",), "is not below the max", "expected min below max")
-    if not low <= about.value <= high or not np.isfinite(about.value):
-        message = f"does not allow the starting value {about.value:g} {about.unit}".rstrip()
+    if not low <= target.value <= high or not np.isfinite(target.value):
+        message = f"does not allow the starting value {target.value:g} {target.unit}".rstrip()
         yield Problem((), message, f"start between {low:g} and {high:g}")

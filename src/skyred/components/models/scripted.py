@@ -1,4 +1,4 @@
-"""Models as plain gammapy: from what was built to the Python that builds it."""
+"""Models in exported scripts: gammapy code that builds the same models."""
 
 from __future__ import annotations
 
@@ -14,32 +14,49 @@ from skyred.scripting import Block, Script, literal, number, quantity_text
 MODELS = "gammapy.modeling.models"
 PARTS = ("spectral", "spatial", "temporal")
 OPERATORS = {"add": "+", "sub": "-", "mul": "*", "truediv": "/"}
-SAID = ("min", "max", "frozen")
-# what gammapy's models take beside parameters, unless it is the usual; others are read of files
-OTHERS = {"frame": None, "scale": "utc"}
+PARAMETER_ATTRIBUTES = ("min", "max", "frozen")
+# arguments of gammapy's models in addition to parameters, with their defaults
+OTHER_ARGUMENTS = {"frame": None, "scale": "utc"}
 
 
 @attrs.define(eq=False)
 class ModelWriter:
-    """Writes models, each part as a variable, and what is said of their parameters.
+    """Writer of models: a variable for each part, with the attributes of its parameters.
 
     Parameters
     ----------
     script : Script
-        Where to.
+        The script that is written.
     block : Block
-        Which of its blocks.
+        The block of the script to write to.
     """
 
     script: Script
     block: Block
 
     def source(self, model: Any) -> None:
-        """Write a sky model, and append it to ``models``."""
+        """Write a sky model, and append it to ``models``.
+
+        Parameters
+        ----------
+        model : gammapy.modeling.models.SkyModel
+            The model.
+        """
         self.block.add(f"models.append({self.sky_model(model)})")
 
     def sky_model(self, model: Any) -> str:
-        """Write the parts of a sky model; gives the call that makes it."""
+        """Write the parts of a sky model, and return the call that creates it.
+
+        Parameters
+        ----------
+        model : gammapy.modeling.models.SkyModel
+            The model.
+
+        Returns
+        -------
+        str
+            The expression of the sky model.
+        """
         self.script.use(MODELS, "SkyModel")
         names = [name for name in PARTS if getattr(model, f"{name}_model") is not None]
         codes = {name: self.part(getattr(model, f"{name}_model"), name) for name in names}
@@ -50,100 +67,161 @@ class ModelWriter:
         return f"SkyModel({', '.join(options)})"
 
     def part(self, model: Any, name: str) -> str:
-        """Write a spectral, spatial or temporal model; gives the name of its variable."""
-        made = self.script.local(name)
+        """Write a spectral, spatial or temporal model, and return its variable.
+
+        Parameters
+        ----------
+        model : gammapy.modeling.models.ModelBase
+            The model.
+        name : str
+            The preferred name of the variable.
+
+        Returns
+        -------
+        str
+            The name of the variable.
+        """
+        variable = self.script.local(name)
         code = self._compound(model, name) or self._code(model)
-        self.block.add(f"{made} = {code}")
+        self.block.add(f"{variable} = {code}")
         if not hasattr(model, "operator"):
-            self.block.add(*self._said(model, made))
-        return made
+            self.block.add(*self._attribute_lines(model, variable))
+        return variable
 
     def _compound(self, model: Any, name: str) -> str:
+        """Return the expression of a compound model; "" for other models."""
         if not hasattr(model, "operator"):
             return ""
         operator = OPERATORS.get(model.operator.__name__)
         if operator is None:
             raise ExportError(f"has the operator {model.operator.__name__} in a compound model")
-        left, right = (self.part(each, name) for each in (model.model1, model.model2))
+        left, right = (self.part(component, name) for component in (model.model1, model.model2))
         return f"{left} {operator} {right}"
 
     def _code(self, model: Any) -> str:
+        """Return the call that creates a model."""
         cls = type(model).__name__
         special = SPECIAL.get(cls)
         self.script.use(MODELS, cls)
         return special(self.script, model) if special else f"{cls}({', '.join(_options(model))})"
 
-    def _said(self, model: Any, made: str) -> Iterator[str]:
-        """Yield what differs from gammapy's defaults of the parameters, and what they share."""
-        defaults = {each.name: each for each in type(model).default_parameters}
+    def _attribute_lines(self, model: Any, variable: str) -> Iterator[str]:
+        """Yield the lines that set non-default attributes, links and priors of the parameters.
+
+        Parameters
+        ----------
+        model : gammapy.modeling.models.ModelBase
+            The model.
+        variable : str
+            The name of its variable.
+
+        Yields
+        ------
+        str
+            Each line.
+        """
+        defaults = {parameter.name: parameter for parameter in type(model).default_parameters}
         for parameter in model.parameters:
-            place = f"{made}.{parameter.name}"
+            target = f"{variable}.{parameter.name}"
             label = parameter._link_label_io
-            first = self.script.linked(label, place) if label else None
+            first = self.script.linked(label, target) if label else None
             if first:
-                yield f"{place} = {first}  # one parameter"
+                yield f"{target} = {first}  # one parameter"
                 continue
             default = defaults.get(parameter.name)
-            for name in SAID:
-                held, usual = getattr(parameter, name), getattr(default, name, None)
-                if not _same(held, usual):
-                    yield f"{place}.{name} = {_limit(held)}"
+            for name in PARAMETER_ATTRIBUTES:
+                setting, default_setting = getattr(parameter, name), getattr(default, name, None)
+                if not _same(setting, default_setting):
+                    yield f"{target}.{name} = {_limit(setting)}"
             if parameter.prior is not None:
-                yield f"{place}.prior = {self._prior(parameter.prior)}"
+                yield f"{target}.prior = {self._prior(parameter.prior)}"
 
     def _prior(self, prior: Any) -> str:
+        """Return the call that creates a prior."""
         cls = type(prior).__name__
         self.script.use(MODELS, cls)
-        options = [f"{each.name}={number(float(each.value))}" for each in prior.parameters]
+        options = [
+            f"{parameter.name}={number(float(parameter.value))}" for parameter in prior.parameters
+        ]
         if prior.weight != 1:
             options.append(f"weight={number(float(prior.weight))}")
         return f"{cls}({', '.join(options)})"
 
 
 def is_plain(model: Any) -> bool:
-    """Say whether a part is all parameters with its class's defaults."""
-    defaults = {each.name: each for each in type(model).default_parameters}
+    """Return whether a part has only parameters with the defaults of its class.
+
+    Parameters
+    ----------
+    model : gammapy.modeling.models.ModelBase
+        The spectral, spatial or temporal model.
+
+    Returns
+    -------
+    bool
+        Whether all attributes of the parameters are the defaults.
+    """
+    defaults = {parameter.name: parameter for parameter in type(model).default_parameters}
     return not _options(model) and all(
         parameter.prior is None
-        and all(_same(getattr(parameter, n), getattr(defaults[parameter.name], n)) for n in SAID)
+        and all(
+            _same(getattr(parameter, n), getattr(defaults[parameter.name], n))
+            for n in PARAMETER_ATTRIBUTES
+        )
         for parameter in model.parameters
     )
 
 
 def _options(model: Any) -> list[str]:
-    """Write parameters that differ from gammapy's default, and what else its class takes."""
-    written = model.to_dict(full_output=True)
-    written = next(iter(written.values())) if len(written) == 1 else written
-    known = {"type", "parameters", *OTHERS}
-    if unknown := sorted(set(written) - known):
+    """Return the arguments that differ from gammapy's defaults, as code.
+
+    Parameters
+    ----------
+    model : gammapy.modeling.models.ModelBase
+        The model.
+
+    Returns
+    -------
+    list of str
+        The arguments, as ``name=value``.
+
+    Raises
+    ------
+    ExportError
+        If an argument cannot be written in a line.
+    """
+    model_dict = model.to_dict(full_output=True)
+    model_dict = next(iter(model_dict.values())) if len(model_dict) == 1 else model_dict
+    writable = {"type", "parameters", *OTHER_ARGUMENTS}
+    if unknown := sorted(set(model_dict) - writable):
         raise ExportError(
             f"has a {type(model).__name__}, whose {', '.join(unknown)} cannot be written in a line"
         )
-    defaults = {each.name: each for each in type(model).default_parameters}
+    defaults = {parameter.name: parameter for parameter in type(model).default_parameters}
     options = []
-    for each in model.parameters:
-        usual = defaults[each.name]
-        if each.value != usual.value or each.unit != usual.unit:
-            options.append(f"{each.name}={quantity_text(each.value, each.unit)}")
+    for parameter in model.parameters:
+        default = defaults[parameter.name]
+        if parameter.value != default.value or parameter.unit != default.unit:
+            options.append(f"{parameter.name}={quantity_text(parameter.value, parameter.unit)}")
     return options + [
-        f"{name}={literal(written[name])}"
-        for name, usual in OTHERS.items()
-        if written.get(name, usual) != usual
+        f"{name}={literal(model_dict[name])}"
+        for name, default in OTHER_ARGUMENTS.items()
+        if model_dict.get(name, default) != default
     ]
 
 
-def _same(one: Any, other: Any) -> bool:
-    return bool(one == other or (_is_nan(one) and _is_nan(other)))
+def _same(first: Any, second: Any) -> bool:
+    return bool(first == second or (_is_nan(first) and _is_nan(second)))
 
 
 def _is_nan(value: Any) -> bool:
     return isinstance(value, (float, np.floating)) and bool(np.isnan(value))
 
 
-def _limit(held: Any) -> str:
-    if isinstance(held, (bool, np.bool_)):
-        return repr(bool(held))
-    return number(float(held))
+def _limit(limit: Any) -> str:
+    if isinstance(limit, (bool, np.bool_)):
+        return repr(bool(limit))
+    return number(float(limit))
 
 
 def _absorption(script: Script, model: Any) -> str:
@@ -153,25 +231,25 @@ def _absorption(script: Script, model: Any) -> str:
     options = f"redshift={redshift}"
     if model.alpha_norm.value != 1:
         options += f", alpha_norm={number(float(model.alpha_norm.value))}"
-    for name, place in EBL_DATA_BUILTIN.items():
-        if str(model.filename).endswith(place.rsplit("/", 1)[-1]):
+    for name, file_name in EBL_DATA_BUILTIN.items():
+        if str(model.filename).endswith(file_name.rsplit("/", 1)[-1]):
             return f"EBLAbsorptionNormSpectralModel.read_builtin({literal(name)}, {options})"
     return f"EBLAbsorptionNormSpectralModel.read({literal(str(model.filename))}, {options})"
 
 
 def _template_map(script: Script, model: Any) -> str:
     script.use("gammapy.maps", "Map")
-    place = script.constant("TEMPLATE", literal(str(model.filename)))
-    options = f"normalize={model.normalize!r}, filename={place}"
-    return f"TemplateSpatialModel(Map.read({place}), {options})"
+    constant_name = script.constant("TEMPLATE", literal(str(model.filename)))
+    options = f"normalize={model.normalize!r}, filename={constant_name}"
+    return f"TemplateSpatialModel(Map.read({constant_name}), {options})"
 
 
 def _template_table(script: Script, model: Any) -> str:
     script.use("astropy.table", "QTable")
-    place = script.constant("SPECTRUM", script.place(str(model.meta["filename"])))
+    constant_name = script.constant("SPECTRUM", script.place(str(model.meta["filename"])))
     columns = ", ".join(
-        f'{theirs}=QTable.read({place})["{name}"]'
-        for theirs, name in (("energy", "energy"), ("values", "dnde"))
+        f'{argument}=QTable.read({constant_name})["{name}"]'
+        for argument, name in (("energy", "energy"), ("values", "dnde"))
     )
     return f"TemplateSpectralModel({columns})"
 

@@ -1,4 +1,4 @@
-"""The model `source`: a spectrum, a shape on the sky, a course in time."""
+"""The model `source`: a spectrum, with an optional spatial and temporal model."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from skyred.components.models.absorption import Absorption
-from skyred.components.models.links import Use, link_problems, uses
+from skyred.components.models.links import LinkUse, find_uses, link_problems
 from skyred.components.models.scripted import ModelWriter
 from skyred.components.models.spec import build_part, part_problems
 from skyred.errors import Problem
@@ -24,7 +24,7 @@ PARTS = ("spectral", "spatial", "temporal")
 
 @component
 class Source(Model):
-    """One source: a spectrum, with a shape on the sky and a course in time if it has them."""
+    """One source: a spectral model, with an optional spatial and temporal model."""
 
     kind = "source"
     name: str = option(type=str, doc="Name of the source.")
@@ -41,43 +41,86 @@ class Source(Model):
         Absorption, None, doc="Absorption of its flux by the extragalactic background light."
     )
     datasets: tuple[str, ...] | None = option(
-        None, type=str, many=True, doc="Names of the datasets it is for; all if left out."
+        None,
+        type=str,
+        many=True,
+        doc="Names of the datasets that the source is for; all by default.",
     )
 
     def validate(self) -> Iterable[Problem]:
-        """Each part says its type."""
+        """Check that each part has a type.
+
+        Yields
+        ------
+        Problem
+            Each invalid combination of options.
+        """
         for name in PARTS:
-            given = getattr(self, name)
-            if given is not None and "type" not in given:
+            spec = getattr(self, name)
+            if spec is not None and "type" not in spec:
                 example = {"spectral": "pl", "spatial": "point", "temporal": "const"}[name]
                 yield Problem((name,), "has no type", f"expected type: ..., such as {example}")
 
     def source_names(self) -> Iterable[str]:
-        """Name the source."""
+        """Return the name of the source.
+
+        Returns
+        -------
+        iterable of str
+            The names.
+        """
         return [self.name]
 
-    def links(self) -> Iterable[Use]:
-        """Find the link labels."""
+    def links(self) -> Iterable[LinkUse]:
+        """Find the link labels.
+
+        Yields
+        ------
+        LinkUse
+            Each use of a link label.
+        """
         for name in PARTS:
-            yield from uses(getattr(self, name), self.name, (name,))
+            yield from find_uses(getattr(self, name), self.name, (name,))
         if self.absorption is not None:
             path = ("absorption", "parameters")
-            yield from uses(self.absorption.parameters, self.name, path)
+            yield from find_uses(self.absorption.parameters, self.name, path)
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Yield problems of links, and of parts that gammapy cannot build."""
+        """Yield problems of the links, and of parts that gammapy cannot build.
+
+        Parameters
+        ----------
+        pipeline : Chain
+            The whole pipeline.
+
+        Yields
+        ------
+        Problem
+            Each problem, with the path of the option.
+        """
         yield from link_problems(self, pipeline)
         for name in PARTS:
             yield from part_problems(name, getattr(self, name))
 
     def build(self, datasets: Datasets) -> Models:
-        """Build the sky model."""
+        """Build the sky model.
+
+        Parameters
+        ----------
+        datasets : gammapy.datasets.Datasets
+            The datasets that the models are for.
+
+        Returns
+        -------
+        gammapy.modeling.models.Models
+            New models.
+        """
         from gammapy.modeling.models import Models, SkyModel
 
         built = {
-            f"{name}_model": build_part(name, given)
+            f"{name}_model": build_part(name, spec)
             for name in PARTS
-            if (given := getattr(self, name)) is not None
+            if (spec := getattr(self, name)) is not None
         }
         if self.absorption is not None:
             built["spectral_model"] = self.absorption.applied(built["spectral_model"])
@@ -87,17 +130,28 @@ class Source(Model):
     def build_or_none(self) -> SkyModel | None:
         """Build the sky model for checks of its parameters; None if it cannot be built.
 
-        The check of the source itself reports why it cannot.
+        The check of the source itself reports the reason.
+
+        Returns
+        -------
+        gammapy.modeling.models.SkyModel or None
+            The model.
         """
         from gammapy.datasets import Datasets
 
         try:
             return self.build(Datasets())[0]
-        except Exception:  # whatever gammapy raises
+        except Exception:  # gammapy raises many kinds of errors
             return None
 
     def write_script(self, script: Script) -> None:
-        """Write the sky model."""
+        """Write the sky model.
+
+        Parameters
+        ----------
+        script : Script
+            The script that is written.
+        """
         from gammapy.datasets import Datasets
 
         for model in self.build(Datasets()):

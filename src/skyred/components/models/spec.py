@@ -1,7 +1,7 @@
-"""From what a configuration says of a model to the dictionary that gammapy reads.
+"""Model parts: conversion from the configuration to gammapy's dictionaries.
 
-Both ways of writing parameters are understood: ``index: 2.7`` and ``amplitude: 4e-11 cm-2 s-1
-TeV-1`` (or a mapping with value, unit, min, max, frozen, prior, link), and gammapy's own list.
+Parameters can be written in two ways: as ``index: 2.7`` and ``amplitude: 4e-11 cm-2 s-1 TeV-1`` (or
+a mapping with value, unit, min, max, frozen, prior, link), and as gammapy's own list.
 """
 
 from __future__ import annotations
@@ -12,57 +12,62 @@ from typing import Any
 
 from astropy import units as u
 
-from skyred.components.models.map_files import look_at_all
-from skyred.components.models.priors import About, prior_to_gammapy
+from skyred.components.models.map_files import check_map_files
+from skyred.components.models.priors import PriorTarget, prior_to_gammapy
 from skyred.errors import FieldError, ModelError, Problem, nearest
 from skyred.fields import thaw
 
 PARAMETER_KEYS = ("value", "unit", "min", "max", "error", "frozen", "prior", "link", "interp",
                   "scale_method", "scale_transform", "name")  # fmt: skip
-# keys that gammapy's own dictionaries hold beside parameters
+# keys of gammapy's own dictionaries in addition to parameters
 EXTRA_KEYS = {"type", "parameters", "frame", "filename", "unit", "energy", "values", "interp",
               "normalize", "param", "map", "model"}  # fmt: skip
 
 
-def to_gammapy(part: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Give gammapy's dictionary of a spectral, spatial or temporal model.
+def to_gammapy(part: str, spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return gammapy's dictionary of a spectral, spatial or temporal model.
 
     Parameters
     ----------
     part : {"spectral", "spatial", "temporal"}
-        Which registry its type is looked up in.
-    given : mapping
-        ``type`` and parameters in either way of writing.
+        The registry of the model type.
+    spec : mapping
+        ``type`` and parameters, in either way of writing them.
+
+    Returns
+    -------
+    dict
+        The dictionary, with all parameters of the model.
 
     Raises
     ------
     PartError
-        With the place and what is wrong.
+        If the type, a parameter or a value is not valid.
     """
-    data = thaw(given)
+    data = thaw(spec)
     cls = model_class(part, data)
     defaults = {parameter.name: parameter for parameter in cls.default_parameters}
-    made = {"type": data.pop("type")}
-    listed = {entry.get("name"): entry for entry in data.pop("parameters", [])}
+    model_dict = {"type": data.pop("type")}
+    entries = {entry.get("name"): entry for entry in data.pop("parameters", [])}
     for name, value in data.items():
-        if name in defaults and name not in listed:
-            listed[name] = _spelled_out(value, name, defaults[name])
+        if name in defaults and name not in entries:
+            entries[name] = _full_entry(value, name, defaults[name])
         elif isinstance(value, dict) and "type" in value:  # a part of a compound model
-            made[name] = to_gammapy(part, value)
+            model_dict[name] = to_gammapy(part, value)
         else:
-            made[name] = _extra(cls, name, value, defaults)
+            model_dict[name] = _extra(cls, name, value, defaults)
     for name, parameter in defaults.items():
-        listed.setdefault(name, parameter.to_dict())
-    made["parameters"] = [
-        _complete(name, entry, defaults.get(name)) for name, entry in listed.items()
+        entries.setdefault(name, parameter.to_dict())
+    model_dict["parameters"] = [
+        _complete(name, entry, defaults.get(name)) for name, entry in entries.items()
     ]
-    if not made["parameters"]:
-        del made["parameters"]
-    return made
+    if not model_dict["parameters"]:
+        del model_dict["parameters"]
+    return model_dict
 
 
 class PartError(Exception):
-    """Something wrong inside a model's mapping."""
+    """An error in the mapping of a model part, with the path of the invalid entry."""
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
@@ -70,21 +75,39 @@ class PartError(Exception):
 
 
 def model_class(part: str, data: Mapping[str, Any]) -> Any:
-    """Look a model class up by its type: gammapy's tag or class name."""
+    """Return the model class of a type: gammapy's tag or class name.
+
+    Parameters
+    ----------
+    part : {"spectral", "spatial", "temporal"}
+        The registry of the model type.
+    data : mapping
+        The mapping of the part, with its ``type``.
+
+    Returns
+    -------
+    type
+        The class.
+
+    Raises
+    ------
+    PartError
+        If there is no such type.
+    """
     from gammapy.modeling import models
 
     registry = getattr(models, f"{part.upper()}_MODEL_REGISTRY")
     tags = sorted(tag for cls in registry for tag in _tags(cls))
     kind = data.get("type")
     if kind not in tags:
-        near = nearest(str(kind), tags)
-        short = [tag for tag in tags if tag == tag.lower()]
+        suggestion = nearest(str(kind), tags)
+        short_tags = [tag for tag in tags if tag == tag.lower()]
         raise PartError(
             Problem(
                 ("type",) if "type" in data else (),
                 f"there is no {part} model {kind!r}" if kind else "has no type",
-                f"expected one of {', '.join(short)}",
-                near,
+                f"expected one of {', '.join(short_tags)}",
+                suggestion,
             )
         )
     return registry.get_cls(kind)
@@ -94,13 +117,34 @@ def _tags(cls: Any) -> list[str]:
     return [cls.tag] if isinstance(cls.tag, str) else list(cls.tag)
 
 
-def _spelled_out(value: Any, name: str, default: Any) -> dict[str, Any]:
+def _full_entry(value: Any, name: str, default: Any) -> dict[str, Any]:
+    """Return the complete entry of a parameter, with name, value, unit and limits checked.
+
+    Parameters
+    ----------
+    value : object
+        The value, or the mapping, of the parameter in the configuration.
+    name : str
+        The name of the parameter.
+    default : gammapy.modeling.Parameter
+        The parameter with the defaults of its class.
+
+    Returns
+    -------
+    dict
+        The entry; numbers are in its unit.
+
+    Raises
+    ------
+    PartError
+        If a key or a value is not valid.
+    """
     entry = dict(value) if isinstance(value, dict) else {"value": value}
     for key in entry:
         if key not in PARAMETER_KEYS:
-            near = nearest(key, PARAMETER_KEYS)
+            suggestion = nearest(key, PARAMETER_KEYS)
             expected = f"expected some of {', '.join(PARAMETER_KEYS[:8])}"
-            raise PartError(Problem((name, key), "there is no such key", expected, near))
+            raise PartError(Problem((name, key), "there is no such key", expected, suggestion))
     entry.setdefault("value", str(default.quantity))
     unit = u.Unit(entry.get("unit") or "")
     number = _quantity(entry["value"], unit, name)
@@ -120,12 +164,33 @@ def _spelled_out(value: Any, name: str, default: Any) -> dict[str, Any]:
         raise PartError(Problem((name, "min"), "is above the max", "swap them"))
     if not entry.get("min", float("-inf")) <= entry["value"] <= entry.get("max", float("inf")):
         raise PartError(
-            Problem((name,), f"starts at {number}, outside min and max", "start inside")
+            Problem((name,), f"starts at {number}, outside min and max", "start between them")
         )
     return {"name": name, "frozen": default.frozen, **entry}
 
 
 def _quantity(value: Any, unit: u.UnitBase, name: str) -> u.Quantity:
+    """Return a value as a quantity; numbers without a unit are in the default unit.
+
+    Parameters
+    ----------
+    value : object
+        The number, string or quantity.
+    unit : astropy.units.UnitBase
+        The default unit.
+    name : str
+        The name of the parameter, for the error.
+
+    Returns
+    -------
+    astropy.units.Quantity
+        The quantity, in its own unit.
+
+    Raises
+    ------
+    PartError
+        If the value is no quantity.
+    """
     try:
         number = u.Quantity(value)
     except (TypeError, ValueError):
@@ -137,10 +202,31 @@ def _quantity(value: Any, unit: u.UnitBase, name: str) -> u.Quantity:
 
 
 def _complete(name: str, entry: Mapping[str, Any], default: Any) -> dict[str, Any]:
+    """Return the entry of a parameter with its name, and its prior in gammapy's form.
+
+    Parameters
+    ----------
+    name : str
+        The name of the parameter.
+    entry : mapping
+        The entry of the parameter.
+    default : gammapy.modeling.Parameter or None
+        The parameter with the defaults of its class.
+
+    Returns
+    -------
+    dict
+        The entry.
+
+    Raises
+    ------
+    PartError
+        If the prior is not valid.
+    """
     entry = {"name": name, **entry}
-    if given := entry.pop("prior", None):
+    if prior_spec := entry.pop("prior", None):
         unit = u.Unit(entry.get("unit") or getattr(default, "unit", ""))
-        prior = prior_to_gammapy(given, About(unit, float(entry["value"])))
+        prior = prior_to_gammapy(prior_spec, PriorTarget(unit, float(entry["value"])))
         if isinstance(prior, Problem):
             raise PartError(prior.with_prefix(name, "prior"))
         entry["prior"] = prior
@@ -148,61 +234,135 @@ def _complete(name: str, entry: Mapping[str, Any], default: Any) -> dict[str, An
 
 
 def _extra(cls: Any, name: str, value: Any, defaults: Mapping[str, Any]) -> Any:
+    """Return an argument of a model that is not a parameter; raise if the class has none.
+
+    Parameters
+    ----------
+    cls : type
+        The model class.
+    name : str
+        The name of the argument.
+    value : object
+        Its value.
+    defaults : mapping
+        The parameters of the class, by name.
+
+    Returns
+    -------
+    object
+        The value, unchanged.
+
+    Raises
+    ------
+    PartError
+        If the class has no such argument.
+    """
     accepted = EXTRA_KEYS | set(inspect.signature(cls.__init__).parameters)
     if name not in accepted:
-        near = nearest(name, [*defaults, *accepted])
+        suggestion = nearest(name, [*defaults, *accepted])
         raise PartError(
             Problem(
                 (name,),
                 f"{cls.__name__} has no parameter of this name",
                 f"expected some of {', '.join(defaults)}",
-                near,
+                suggestion,
             )
         )
     return value
 
 
-def build_part(part: str, given: Mapping[str, Any]) -> Any:
-    """Build a spectral, spatial or temporal model; raises what `to_gammapy` and gammapy raise."""
-    data = to_gammapy(part, given)
-    look_at_all(data)
-    return model_class(part, data).from_dict({part: data})
+def build_part(part: str, spec: Mapping[str, Any]) -> Any:
+    """Build a spectral, spatial or temporal model.
 
+    Parameters
+    ----------
+    part : {"spectral", "spatial", "temporal"}
+        The registry of the model type.
+    spec : mapping
+        ``type`` and parameters, in either way of writing them.
 
-def set_parameters(model: Any, given: Mapping[str, Any]) -> None:
-    """Set parameters of a model that gammapy builds without them.
+    Returns
+    -------
+    gammapy.modeling.models.ModelBase
+        The model.
 
     Raises
     ------
     PartError
-        With the place and what is wrong.
+        If the type, a parameter or a value is not valid.
+    ModelError
+        If a map of the model cannot be used.
+    """
+    data = to_gammapy(part, spec)
+    check_map_files(data)
+    return model_class(part, data).from_dict({part: data})
+
+
+def set_parameters(model: Any, spec: Mapping[str, Any]) -> None:
+    """Set parameters of a model that gammapy builds without them.
+
+    Parameters
+    ----------
+    model : gammapy.modeling.models.ModelBase
+        The model; it is changed.
+    spec : mapping
+        The parameters by name, as numbers, quantities or mappings.
+
+    Raises
+    ------
+    PartError
+        If a parameter or a value is not valid.
     """
     from gammapy.modeling import Parameter
 
-    for name, entry in thaw(given).items():
+    for name, entry in thaw(spec).items():
         if name not in model.parameters.names:
-            near = nearest(name, model.parameters.names)
+            suggestion = nearest(name, model.parameters.names)
             expected = f"expected some of {', '.join(model.parameters.names)}"
-            raise PartError(Problem((name,), "there is no such parameter", expected, near))
+            raise PartError(Problem((name,), "there is no such parameter", expected, suggestion))
         present = model.parameters[name]
-        spelled = _complete(name, _spelled_out(entry, name, present), present)
-        label = spelled.pop("link", None)
-        made = Parameter(**spelled)
-        made._link_label_io = label
-        setattr(model, name, made)
+        full_entry = _complete(name, _full_entry(entry, name, present), present)
+        label = full_entry.pop("link", None)
+        parameter = Parameter(**full_entry)
+        parameter._link_label_io = label
+        setattr(model, name, parameter)
 
 
 def is_norm(spectral: Mapping[str, Any]) -> bool:
-    """Tell whether a spectral model is one of a norm; gammapy tells them by their name too."""
+    """Return whether a spectral model is a norm model, by its name as in gammapy.
+
+    Parameters
+    ----------
+    spectral : mapping
+        ``type`` and parameters.
+
+    Returns
+    -------
+    bool
+        Whether it is a norm model.
+    """
     return "Norm" in model_class("spectral", spectral).__name__
 
 
-def part_problems(part: str, given: Mapping[str, Any] | None) -> Iterator[Problem]:
-    """Name what is wrong with a part of a model, as far as it goes without data."""
-    if given is None:
+def part_problems(part: str, spec: Mapping[str, Any] | None) -> Iterator[Problem]:
+    """Yield the problems of a part of a model that can be found without data.
+
+    Parameters
+    ----------
+    part : {"spectral", "spatial", "temporal"}
+        The registry of the model type.
+    spec : mapping or None
+        ``type`` and parameters; None has no problems.
+
+    Yields
+    ------
+    Problem
+        The first problem of the part.
+    """
+    if spec is None:
         return
     try:
-        build_part(part, given)
+        build_part(part, spec)
     except PartError as error:
         yield error.problem.with_prefix(part)
     except ModelError as error:

@@ -1,4 +1,4 @@
-"""The model `template`: a source whose shape or spectrum a file describes."""
+"""The model `template`: a source with a map or a table of a spectrum from a file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy import units as u
 
-from skyred.components.models.links import Use, link_problems, uses
+from skyred.components.models.links import LinkUse, find_uses, link_problems
 from skyred.components.models.map_files import overlap, read_map
 from skyred.components.models.scripted import ModelWriter
 from skyred.components.models.spec import build_part, is_norm, part_problems
@@ -28,63 +28,95 @@ COLUMNS = ("energy", "dnde")
 
 @component
 class TemplateSource(Model):
-    """A source whose shape is a map in a file, or whose spectrum is a table, or both."""
+    """A source with a map as its shape, a table as its spectrum, or both."""
 
     kind = "template"
     name: str = option(type=str, doc="Name of the source.")
     map: Location | None = option(
         None,
         type=Location,
-        doc="A FITS map of the sky: its shape, in true energy too if it has it.",
+        doc="A FITS map of the shape on the sky, optionally with an axis of true energy.",
     )
     normalize: bool = option(
-        True, doc="Whether the map is scaled to an integral of one; if not, it has a unit per sr."
+        True, doc="Whether the map is normalised to an integral of one; if not, its unit is per sr."
     )
     spectrum: Location | None = option(
-        None, type=Location, doc="A table with columns energy and dnde, and units."
+        None, type=Location, doc="A table with the columns energy and dnde, with units."
     )
     spectral: Mapping[str, Any] = option(
         NORM,
         type=dict,
-        doc="Type and parameters of the spectral model; a norm, such as pl-norm, of a table or of "
-        "a map that is in units of flux.",
+        doc="Type and parameters of the spectral model; a norm model, such as pl-norm, for a table "
+        "or a map in units of flux.",
     )
     spatial: Mapping[str, Any] | None = option(
         None, type=dict, doc="Type and parameters of the spatial model, if there is no map."
     )
     datasets: tuple[str, ...] | None = option(
-        None, type=str, many=True, doc="Names of the datasets it is for; all if left out."
+        None,
+        type=str,
+        many=True,
+        doc="Names of the datasets that the source is for; all by default.",
     )
 
     def validate(self) -> Iterable[Problem]:
-        """There is a file, one shape, and a type of each part."""
+        """Check that there is a file, at most one shape, and a type of each part.
+
+        Yields
+        ------
+        Problem
+            Each invalid combination of options.
+        """
         if self.map is None and self.spectrum is None:
             yield Problem((), "has neither map nor spectrum", "expected one of them, or both")
         if self.map is not None and self.spatial is not None:
-            yield Problem(("spatial",), "is given beside map", "expected one of them")
+            yield Problem(("spatial",), "cannot be combined with map", "use one of the two")
         for part in ("spectral", "spatial"):
-            given = getattr(self, part)
-            if given is not None and "type" not in given:
+            spec = getattr(self, part)
+            if spec is not None and "type" not in spec:
                 yield Problem((part,), "has no type", "expected type: ..., such as pl-norm")
 
     def source_names(self) -> Iterable[str]:
-        """Name the source."""
+        """Return the name of the source.
+
+        Returns
+        -------
+        iterable of str
+            The names.
+        """
         return [self.name]
 
-    def links(self) -> Iterable[Use]:
-        """Find the link labels."""
+    def links(self) -> Iterable[LinkUse]:
+        """Find the link labels.
+
+        Yields
+        ------
+        LinkUse
+            Each use of a link label.
+        """
         for part in ("spectral", "spatial"):
-            yield from uses(getattr(self, part), self.name, (part,))
+            yield from find_uses(getattr(self, part), self.name, (part,))
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Yield problems of links, and of files and parts that gammapy cannot use."""
+        """Yield problems of the links, and of files and parts that gammapy cannot use.
+
+        Parameters
+        ----------
+        pipeline : Chain
+            The whole pipeline.
+
+        Yields
+        ------
+        Problem
+            Each problem, with the path of the option.
+        """
         yield from link_problems(self, pipeline)
         problems = [*part_problems("spectral", self.spectral)]
         problems += part_problems("spatial", self.spatial)
         if not problems and self.spectrum is not None and not is_norm(self.spectral):
-            found = f"{self.spectral['type']!r} is no norm model"
+            message = f"{self.spectral['type']!r} is no norm model"
             expected = "expected one such as pl-norm: the spectrum is a table"
-            problems.append(Problem(("spectral", "type"), found, expected))
+            problems.append(Problem(("spectral", "type"), message, expected))
         yield from problems
         for field, build in (("map", self._shape), ("spectrum", self._table)):
             try:
@@ -101,20 +133,36 @@ class TemplateSource(Model):
     def build(self, datasets: Datasets) -> Models:
         """Build the sky model.
 
+        Parameters
+        ----------
+        datasets : gammapy.datasets.Datasets
+            The datasets that the models are for.
+
+        Returns
+        -------
+        gammapy.modeling.models.Models
+            New models.
+
         Raises
         ------
         ModelError
-            If a file cannot be used, or the map lies outside all datasets that it is for.
+            If a file cannot be used, or the map lies outside all datasets of the source.
         """
         from gammapy.modeling.models import Models
 
         model = self._model()
         if self.map is not None:
-            _refuse_elsewhere(model, datasets, str(self.map))
+            _require_overlap(model, datasets, str(self.map))
         return Models([model])
 
     def write_script(self, script: Script) -> None:
-        """Write the sky model, its files by the paths that they have."""
+        """Write the sky model, with the paths of its files.
+
+        Parameters
+        ----------
+        script : Script
+            The script that is written.
+        """
         model = self._model()
         if self.map is not None:
             model.spatial_model.normalize = self.normalize
@@ -124,6 +172,18 @@ class TemplateSource(Model):
         ModelWriter(script, script.body).source(model)
 
     def _model(self) -> Any:
+        """Build the sky model, and check its unit.
+
+        Returns
+        -------
+        gammapy.modeling.models.SkyModel
+            The model.
+
+        Raises
+        ------
+        ModelError
+            If a file cannot be used, or spectrum and map are no flux together.
+        """
         from gammapy.modeling.models import SkyModel
 
         spectral = build_part("spectral", self.spectral)
@@ -137,42 +197,65 @@ class TemplateSource(Model):
                 datasets_names=names,
             )
             model._check_unit()
-        except ModelError:  # a ValueError too, and about the map alone
+        except ModelError:  # also a ValueError, but about the map alone
             raise
         except (ValueError, u.UnitsError) as error:
-            # of a map, the unit is per solid angle
+            # the unit of a map is per solid angle
             expected = "spectrum and map together must be a flux, in cm-2 s-1 TeV-1 (sr-1)"
             raise ModelError(f"{self.name}: {error}; {expected}") from error
         return model
 
     def _shape(self) -> SpatialModel | None:
+        """Read the map, or build the spatial model; None if there is neither.
+
+        Returns
+        -------
+        gammapy.modeling.models.SpatialModel or None
+            The spatial model.
+
+        Raises
+        ------
+        ModelError
+            If the map cannot be used.
+        """
         from gammapy.modeling.models import TemplateSpatialModel
 
         if self.map is None:
             return None if self.spatial is None else build_part("spatial", self.spatial)
         path = self.map.path().absolute()
-        found = read_map(path)
-        if not found.geom.is_image and found.geom.axes.names != ["energy_true"]:
+        skymap = read_map(path)
+        if not skymap.geom.is_image and skymap.geom.axes.names != ["energy_true"]:
             raise ModelError(
-                f"{path} has the axes {', '.join(found.geom.axes.names)}; expected an image, or "
+                f"{path} has the axes {', '.join(skymap.geom.axes.names)}; expected an image, or "
                 "energy_true alone"
             )
-        shape = TemplateSpatialModel(found, normalize=self.normalize, filename=str(path))
-        # done once: gammapy divides by the pixels' solid angles again in each copy of the model
+        shape = TemplateSpatialModel(skymap, normalize=self.normalize, filename=str(path))
+        # normalise once: gammapy would normalise again in each copy of the model
         shape.normalize = False
         return shape
 
     def _table(self) -> SpectralModel | None:
+        """Read the spectrum; None if there is no table."""
         return None if self.spectrum is None else read_spectrum(self.spectrum)
 
 
 def read_spectrum(location: Location) -> SpectralModel:
-    """Read a table of energy and dnde.
+    """Read a table with the columns energy and dnde as a spectrum.
+
+    Parameters
+    ----------
+    location : Location
+        The file.
+
+    Returns
+    -------
+    gammapy.modeling.models.TemplateSpectralModel
+        The spectrum.
 
     Raises
     ------
     ModelError
-        If it is no such table, or its numbers are no spectrum.
+        If the file is no such table, or its numbers are no spectrum.
     """
     from astropy.table import Table
     from gammapy.modeling.models import TemplateSpectralModel
@@ -180,16 +263,16 @@ def read_spectrum(location: Location) -> SpectralModel:
     path = location.path()
     try:
         table = Table.read(path)
-    except Exception as error:  # astropy raises whatever the file leads it to
+    except Exception as error:  # astropy raises many kinds of errors for invalid files
         raise ModelError(f"{path} cannot be read as a table: {error}") from error
-    if lost := [name for name in COLUMNS if name not in table.colnames]:
-        known = ", ".join(table.colnames)
-        raise ModelError(f"{path} lacks the column {', '.join(lost)}; it has {known}")
+    if missing := [name for name in COLUMNS if name not in table.colnames]:
+        column_names = ", ".join(table.colnames)
+        raise ModelError(f"{path} lacks the column {', '.join(missing)}; it has {column_names}")
     columns = [u.Quantity(table[name]) for name in COLUMNS]
     for name, column, unit in zip(COLUMNS, columns, ("TeV", "cm-2 s-1 TeV-1"), strict=True):
         if not column.unit.is_equivalent(unit):
-            found = str(column.unit) or "no unit"
-            raise ModelError(f"{path}: {name} is in {found}; expected a unit such as {unit}")
+            unit_text = str(column.unit) or "no unit"
+            raise ModelError(f"{path}: {name} is in {unit_text}; expected a unit such as {unit}")
     energy, dnde = columns
     if len(energy) < 2 or not np.all(np.diff(energy.value) > 0) or energy.value[0] <= 0:
         raise ModelError(f"{path}: energy does not rise; expected two or more rising energies")
@@ -198,11 +281,13 @@ def read_spectrum(location: Location) -> SpectralModel:
     return TemplateSpectralModel(energy=energy, values=dnde, meta={"filename": str(path)})
 
 
-def _refuse_elsewhere(model: Any, datasets: Datasets, file: str) -> None:
-    """Refuse a map that does not overlap any dataset: it would predict nothing, without a word."""
-    wanted = [each for each in datasets if each.name in (model.datasets_names or [each.name])]
-    maps = [each for each in wanted if getattr(each, "counts", None) is not None]
+def _require_overlap(model: Any, datasets: Datasets, file: str) -> None:
+    """Raise if a map does not overlap any dataset: it would silently predict no counts."""
+    model_datasets = [
+        dataset for dataset in datasets if dataset.name in (model.datasets_names or [dataset.name])
+    ]
+    maps = [dataset for dataset in model_datasets if getattr(dataset, "counts", None) is not None]
     template = model.spatial_model.map.geom.to_image()
-    if maps and not any(overlap(template, each.counts.geom.to_image()) for each in maps):
-        names = ", ".join(each.name for each in maps)
+    if maps and not any(overlap(template, dataset.counts.geom.to_image()) for dataset in maps):
+        names = ", ".join(dataset.name for dataset in maps)
         raise ModelError(f"{model.name}: {file} does not overlap {names}")

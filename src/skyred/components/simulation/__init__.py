@@ -1,8 +1,8 @@
-"""The simulated archive `sim:crab`: a H.E.S.S.-like Crab, made offline on first use.
+"""The simulated archive `sim:crab`: a H.E.S.S.-like Crab, created offline on first use.
 
-gammapy and astropy take seconds to import: this module imports neither, and `archive` and
-`location` import the modules that do (`responses`, `observations`, `files`, `index`) when an
-archive is made.
+gammapy and astropy take seconds to import. This module imports neither; `archive` and `location`
+import the modules that do (`responses`, `observations`, `files`, `index`) when an archive is
+created.
 """
 
 from __future__ import annotations
@@ -19,10 +19,20 @@ if TYPE_CHECKING:
 def skyred_archive(location: str | tuple[str, ...]) -> DataStore | None:
     """Open `sim:crab`, with options such as ``sim:crab?seed=7&runs=2&livetime=10min``.
 
+    Parameters
+    ----------
+    location : str or tuple of str
+        The location of the archive.
+
+    Returns
+    -------
+    gammapy.data.DataStore or None
+        The data store; None for locations without ``sim:``.
+
     Raises
     ------
     ValueError
-        If the location begins with ``sim:`` and is no simulation that there is.
+        If the location starts with ``sim:`` and names no simulation, or has invalid options.
     """
     if not isinstance(location, str) or not location.startswith("sim:"):
         return None

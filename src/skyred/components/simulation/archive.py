@@ -1,4 +1,4 @@
-"""The simulated archive as an object: what settles its content, and writing it to a folder."""
+"""The simulated archive: its parameters, and writing it to a folder."""
 
 from __future__ import annotations
 
@@ -31,22 +31,39 @@ RUNS_MAX = 20_000
 LIVETIME_MAX = 300.0
 
 
-def _whole(low: int, high: int) -> Any:
-    def check(_: object, field: attrs.Attribute[int], value: object) -> None:
+def _integer_between(low: int, high: int) -> Any:
+    """Return a validator of whole numbers in a range.
+
+    Parameters
+    ----------
+    low : int
+        The lowest valid number.
+    high : int
+        The highest valid number.
+
+    Returns
+    -------
+    callable
+        The attrs validator.
+    """
+
+    def validate(_: object, field: attrs.Attribute[int], value: object) -> None:
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
             raise ValueError(
                 f"{field.name} is {value!r}, expected a whole number from {low} to {high}"
             )
 
-    return check
+    return validate
 
 
 def _minutes(value: Any) -> Any:
-    # 12 digits, so that 0.7 h and 42 min are the same archive
+    """Round a number of minutes, so that equal durations are the same archive."""
+    # 12 digits: 0.7 h and 42 min are the same archive
     return float(f"{value:.12g}") if isinstance(value, (int, float)) else value
 
 
-def _duration(_: object, field: attrs.Attribute[float], value: object) -> None:
+def _validate_livetime(_: object, field: attrs.Attribute[float], value: object) -> None:
+    """Raise if a livetime is not a number in its range."""
     if not isinstance(value, float) or not math.isfinite(value) or not 0 < value <= LIVETIME_MAX:
         raise ValueError(
             f"{field.name} is {value!r} (minutes), expected above 0 and up to {LIVETIME_MAX:g}"
@@ -60,35 +77,41 @@ class CrabSimulation:
     Parameters
     ----------
     seed : int
-        Of the random numbers; each run has its own stream.
+        The seed of the random numbers; each run has its own stream.
     runs : int
-        How many.
+        The number of runs.
     livetime : float
-        Of each run, in minutes.
+        The livetime of each run, in minutes.
 
     Raises
     ------
     ValueError
-        If one is out of its range.
+        If a parameter is out of its range.
     """
 
-    seed: int = attrs.field(default=42, validator=_whole(0, SEED_MAX))
-    runs: int = attrs.field(default=4, validator=_whole(1, RUNS_MAX))
-    livetime: float = attrs.field(default=28.0, converter=_minutes, validator=_duration)
+    seed: int = attrs.field(default=42, validator=_integer_between(0, SEED_MAX))
+    runs: int = attrs.field(default=4, validator=_integer_between(1, RUNS_MAX))
+    livetime: float = attrs.field(default=28.0, converter=_minutes, validator=_validate_livetime)
 
     @property
     def data_files(self) -> tuple[str, ...]:
-        """The names of the DL3 files in the archive, in order of the runs."""
+        """The names of the DL3 files in the archive, in the order of the runs."""
         numbers = range(FIRST_OBS_ID, FIRST_OBS_ID + self.runs)
         return tuple(f"data/sim_crab_obs_id_{number}.fits.gz" for number in numbers)
 
     @property
     def files(self) -> tuple[str, ...]:
-        """The names of all files in the archive but the sums."""
+        """The names of all files in the archive, without the checksums."""
         return (*self.data_files, *INDEXES, TRUTH, MODELS)
 
     def truth(self) -> dict[str, Any]:
-        """Give the content of truth.json: what was put in, with units."""
+        """Return the content of truth.json: the true parameters, with units.
+
+        Returns
+        -------
+        dict
+            The content.
+        """
         parameters = {name: attrs.asdict(true) for name, true in true_parameters().items()}
         return {
             "source": SOURCE,
@@ -101,31 +124,37 @@ class CrabSimulation:
         }
 
     def write(self, folder: Path | str) -> Path:
-        """Make the archive: DL3 files, both indexes, the truth, and SHA256SUMS.
+        """Write the archive: DL3 files, both indexes, the true parameters, and SHA256SUMS.
 
-        It is made in a hidden folder beside and renamed at the end. The same simulation gives the
+        It is written to a hidden folder, which is renamed at the end. The same simulation gives the
         same bytes with the same versions of gammapy, numpy and astropy.
 
         Parameters
         ----------
         folder : pathlib.Path or str
-            Must not exist, or be empty.
+            The folder; it must not exist, or be empty.
+
+        Returns
+        -------
+        pathlib.Path
+            The folder.
 
         Raises
         ------
         FileExistsError
-            If there is something already.
+            If the folder exists and is not empty.
         """
         folder = Path(folder)
         with published(folder) as staging:
             log.info(
-                "Making the simulated archive sim:crab in %s: %d x %g min; about %.0f s.",
+                "Creating the simulated archive sim:crab in %s: %d x %g min; about %.0f s.",
                 *(folder, self.runs, self.livetime, 2 + self.runs * (1 + self.livetime / 100)),
             )
             self._fill(staging)
         return folder
 
     def _fill(self, folder: Path) -> None:
+        """Write all files of the archive to a folder."""
         from skyred.components.simulation import files, index, observations
 
         (folder / "data").mkdir()
@@ -137,7 +166,7 @@ class CrabSimulation:
             (folder / name).write_bytes(files.fits_bytes(hdus))
         truth = json.dumps(self.truth(), indent=1) + "\n"
         (folder / TRUTH).write_text(truth, encoding="utf-8", newline="\n")
-        # without the block that states the time of writing
+        # without the block with the time of writing
         models, _, _ = true_models().to_yaml().partition("metadata:")
         (folder / MODELS).write_text(models, encoding="utf-8", newline="\n")
         write_sums(folder, self.files)

@@ -1,4 +1,4 @@
-"""Where archives are kept: made once, whoever asks, and checked each time they are used."""
+"""Cache of simulated archives: each is created once, and checked each time it is used."""
 
 from __future__ import annotations
 
@@ -20,22 +20,27 @@ from skyred.io.sums import damage
 log = logging.getLogger("skyred.simulation")
 
 FORMAT_VERSION = 1
-"""To be raised whenever the same simulation comes to give other bytes."""
+"""To be increased when the same simulation results in different bytes."""
 
 
-def kept(simulation: CrabSimulation, base: Path | None = None) -> Path:
-    """Give the folder of an archive; make the archive if it is not there, or damaged.
+def cached_archive(simulation: CrabSimulation, base: Path | None = None) -> Path:
+    """Return the folder of an archive; create the archive if it is missing or damaged.
 
-    The folder's name holds a digest of all that matters: the simulation, its format's version,
-    and the versions of gammapy, numpy and astropy. Two processes at once make it once.
+    The name of the folder has a digest of the simulation, the version of its format, and the
+    versions of gammapy, numpy and astropy. Concurrent processes create the archive once.
 
     Parameters
     ----------
     simulation : CrabSimulation
-        Which archive.
+        The simulated archive.
     base : pathlib.Path, optional
-        Below which folder; by default the one that the environment variable SKYRED_CACHE_DIR
-        names, or else the user's cache folder.
+        The parent folder; by default the environment variable SKYRED_CACHE_DIR, or else the cache
+        folder of the user.
+
+    Returns
+    -------
+    pathlib.Path
+        The folder of the archive.
     """
     # absolute: a worker may have another working directory
     folder = (base or _cache()).absolute() / f"crab-{_digest(simulation)}"
@@ -45,21 +50,23 @@ def kept(simulation: CrabSimulation, base: Path | None = None) -> Path:
     with FileLock(folder.with_name(f".{folder.name}.lock")):
         remove_left_behind(folder)
         if folder.exists():
-            wrong = damage(folder, simulation.files)
-            if wrong is None:
+            reason = damage(folder, simulation.files)
+            if reason is None:
                 return folder
-            log.warning("The archive in %s is damaged (%s); making it again.", folder, wrong)
+            log.warning("The archive in %s is damaged (%s); creating it again.", folder, reason)
             remove(folder)
         return simulation.write(folder)
 
 
 def _cache() -> Path:
-    named = os.environ.get("SKYRED_CACHE_DIR")
-    return (Path(named) if named else user_cache_path("skyred")) / "simulation"
+    """Return the default parent folder of archives."""
+    variable = os.environ.get("SKYRED_CACHE_DIR")
+    return (Path(variable) if variable else user_cache_path("skyred")) / "simulation"
 
 
 def _digest(simulation: CrabSimulation) -> str:
-    matters = attrs.asdict(simulation) | {"format": FORMAT_VERSION}
-    matters |= {name: version(name) for name in ("gammapy", "numpy", "astropy")}
-    text = json.dumps(matters, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    """Return the digest of a simulation and the versions that determine its bytes."""
+    content = attrs.asdict(simulation) | {"format": FORMAT_VERSION}
+    content |= {name: version(name) for name in ("gammapy", "numpy", "astropy")}
+    json_text = json.dumps(content, sort_keys=True)
+    return hashlib.sha256(json_text.encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Files whose bytes depend on their content only: gzipped FITS with checksums, no clock."""
+"""Reproducible files: gzipped FITS with checksums and without timestamps."""
 
 from __future__ import annotations
 
@@ -17,14 +17,19 @@ CONVENTION = {"HDUCLASS": "GADF", "HDUDOC": DOCUMENT, "HDUVERS": "0.2"}
 
 
 def observation_hdus(observation: Observation) -> fits.HDUList:
-    """Put one run in the layout of DL3 files (GADF 0.2): events, GTI and each response.
+    """Convert a run to the layout of DL3 files (GADF 0.2): events, GTI and each IRF.
 
-    `Observation.write` would take a path only, and stamp the time of writing.
+    `Observation.write` takes only a path, and adds the time of writing.
 
     Parameters
     ----------
     observation : gammapy.data.Observation
-        With events, GTI, pointing and responses.
+        The run, with events, GTI, pointing and IRFs.
+
+    Returns
+    -------
+    astropy.io.fits.HDUList
+        The HDUs.
     """
     events = observation.events.to_table_hdu(format="gadf")
     events.header.update(observation.pointing.to_fits_header(time_ref=observation.events.time_ref))
@@ -39,17 +44,22 @@ def observation_hdus(observation: Observation) -> fits.HDUList:
 
 
 def fits_bytes(hdus: fits.HDUList) -> bytes:
-    """Write HDUs as a gzipped FITS file with checksums: same content, same bytes.
+    """Return HDUs as the bytes of a gzipped FITS file; equal content gives equal bytes.
 
     Parameters
     ----------
     hdus : astropy.io.fits.HDUList
-        Changed: dates are replaced by a fixed one, checksum cards are added.
+        The HDUs; dates are replaced by a fixed one, and checksums are added.
+
+    Returns
+    -------
+    bytes
+        The content of the file.
     """
     for hdu in hdus:
         for key in {"CREATED", "DATE"} & set(hdu.header):
             hdu.header[key] = CREATED
-        # writeto(checksum=True) would put the time of writing into the comments of its cards
+        # writeto(checksum=True) would add the time of writing to its cards
         hdu.add_checksum(when=CREATED)
     raw, packed = io.BytesIO(), io.BytesIO()
     hdus.writeto(raw)

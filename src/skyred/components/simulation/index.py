@@ -1,6 +1,6 @@
-"""The two index tables of an archive, made from the headers of its files.
+"""Index tables of a simulated archive, built from the headers of its files.
 
-gammapy's `DataStoreMaker` would write the HDU names of another archive into them.
+gammapy's `DataStoreMaker` assumes the HDU names of another data set.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ COPIED = (
     *("N_TELS", "TELLIST"),
 )
 COMMON = ("MJDREFI", "MJDREFF", "TIMEUNIT", "TIMESYS", "TIMEREF", "GEOLON", "GEOLAT", "ALTITUDE")
-# the words of the index for what the headers of responses say
+# types in the index by class in the headers of IRFs
 TYPES = {"EFF_AREA": "aeff", "EDISP": "edisp", "RPSF": "psf", "BKG": "bkg"}
 
 
 def index_tables(folder: Path, names: Iterable[str]) -> tuple[fits.HDUList, fits.HDUList]:
-    """Make the HDU index and the observation index of an archive.
+    """Build the HDU index and the observation index of an archive.
 
     Parameters
     ----------
     folder : pathlib.Path
-        The archive.
+        The folder of the archive.
     names : iterable of str
         Its DL3 files, relative to the folder, with forward slashes.
 
     Returns
     -------
-    hdu_index, obs_index : astropy.io.fits.HDUList
-        As GADF 0.2 describes them.
+    tuple of astropy.io.fits.HDUList
+        The HDU index and the observation index, as in GADF 0.2.
     """
     rows: list[tuple[Any, ...]] = []
     observations: list[dict[str, Any]] = []
@@ -64,23 +64,47 @@ def index_tables(folder: Path, names: Iterable[str]) -> tuple[fits.HDUList, fits
 
 
 def hdu_rows(hdus: fits.HDUList, name: str) -> list[tuple[Any, ...]]:
-    """Describe each HDU of a DL3 file for the HDU index; SIZE is in bytes, unpacked."""
+    """Return the rows of the HDU index for a DL3 file.
+
+    Parameters
+    ----------
+    hdus : astropy.io.fits.HDUList
+        The HDUs of the file.
+    name : str
+        The file, relative to the folder of the archive.
+
+    Returns
+    -------
+    list of tuple
+        A row for each HDU, in the order of `HDU_COLUMNS`; SIZE is in bytes, uncompressed.
+    """
     directory, _, file_name = name.rpartition("/")
     obs_id = hdus["EVENTS"].header["OBS_ID"]
     rows = []
     for hdu in hdus[1:]:
-        kind = hdu_class = hdu.header["HDUCLAS1"].lower()
-        if kind == "response":
-            kind = TYPES[hdu.header["HDUCLAS2"]]
+        hdu_type = hdu_class = hdu.header["HDUCLAS1"].lower()
+        if hdu_type == "response":
+            hdu_type = TYPES[hdu.header["HDUCLAS2"]]
             hdu_class = hdu.header["HDUCLAS4"].lower()
-        place = hdu.fileinfo()
-        size = place["datLoc"] + place["datSpan"] - place["hdrLoc"]
-        rows.append((obs_id, kind, hdu_class, directory, file_name, hdu.name, size))
+        file_info = hdu.fileinfo()
+        size = file_info["datLoc"] + file_info["datSpan"] - file_info["hdrLoc"]
+        rows.append((obs_id, hdu_type, hdu_class, directory, file_name, hdu.name, size))
     return rows
 
 
 def observation_row(header: fits.Header) -> dict[str, Any]:
-    """Describe a run for the observation index, from the header of its events."""
+    """Return the row of the observation index for a run.
+
+    Parameters
+    ----------
+    header : astropy.io.fits.Header
+        The header of the events.
+
+    Returns
+    -------
+    dict of str to object
+        The values by column.
+    """
     row = {key: header[key] for key in COPIED}
     pointing = SkyCoord(row["RA_PNT"], row["DEC_PNT"], unit="deg", frame="icrs")
     target = SkyCoord(row["RA_OBJ"], row["DEC_OBJ"], unit="deg", frame="icrs")
@@ -94,6 +118,7 @@ def observation_row(header: fits.Header) -> dict[str, Any]:
 
 
 def _index(table: Table, kind: str) -> fits.HDUList:
+    """Return a table as an index HDU."""
     table.meta.update(
         {**CONVENTION, "HDUCLAS1": "INDEX", "HDUCLAS2": kind, "EXTNAME": f"{kind}_INDEX"}
     )

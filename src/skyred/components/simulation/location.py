@@ -1,4 +1,4 @@
-"""Locations like `sim:crab?seed=7&runs=2`: reading them, and the folder that each stands for."""
+"""Locations like `sim:crab?seed=7&runs=2`: their parser, and the folders of the archives."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from urllib.parse import parse_qsl, urlencode
 import attrs
 
 from skyred.components.simulation.archive import CrabSimulation
-from skyred.components.simulation.cache import kept
+from skyred.components.simulation.cache import cached_archive
 from skyred.errors import did_you_mean
 
-# Python gives bytes of file names that are no UTF-8 as lone surrogates; they must come through
+# Python represents bytes of file names that are not UTF-8 as lone surrogates; keep these
 FILE_NAMES = "surrogateescape"
 
 ARCHIVES = ("crab",)
@@ -24,14 +24,14 @@ EXAMPLE = "sim:crab?seed=7&runs=2&livetime=10min"
 
 @attrs.frozen
 class Location:
-    """What a `sim:` location says.
+    """The content of a `sim:` location.
 
     Parameters
     ----------
     simulation : CrabSimulation
-        Which archive.
+        The simulated archive.
     folder : pathlib.Path or None
-        Below which folder it is to be, instead of the user's cache.
+        The folder for archives; None for the cache folder of the user.
     """
 
     simulation: CrabSimulation = attrs.field(factory=CrabSimulation)
@@ -44,46 +44,63 @@ class Location:
         return f"sim:crab?{urlencode(values, errors=FILE_NAMES)}"
 
 
-def parse(text: str) -> Location:
-    """Read a location such as ``sim:crab?seed=7&runs=2&livetime=10min&folder=/some/dir``.
+def parse(location: str) -> Location:
+    """Parse a location such as ``sim:crab?seed=7&runs=2&livetime=10min&folder=/some/dir``.
+
+    Parameters
+    ----------
+    location : str
+        The location.
+
+    Returns
+    -------
+    Location
+        Its content.
 
     Raises
     ------
     ValueError
-        If there is no such archive, or a key is unknown, given twice, or has a bad value.
+        If there is no such archive, or a key is unknown, repeated, or has an invalid value.
     """
-    name, _, query = text.removeprefix("sim:").partition("?")
+    name, _, query = location.removeprefix("sim:").partition("?")
     try:
         if name not in ARCHIVES:
             raise ValueError(_unknown("simulated archive", name, ARCHIVES))
         return _location(_values(query))
     except ValueError as error:
-        raise ValueError(f"{text}: {error} (for example {EXAMPLE})") from None
+        raise ValueError(f"{location}: {error} (for example {EXAMPLE})") from None
 
 
 def ensure(location: str) -> Path:
-    """Give the folder of an archive; make the archive if it is not there, or damaged.
+    """Return the folder of an archive; create the archive if it is missing or damaged.
 
     Parameters
     ----------
     location : str
-        As for `parse`. Without ``folder=`` it is in the user's cache (see `cache.kept`).
+        The location, as for `parse`. Without ``folder=`` the archive is in the cache of the user
+        (see `cache.cached_archive`).
+
+    Returns
+    -------
+    pathlib.Path
+        The folder of the archive.
 
     Raises
     ------
     ValueError
-        As `parse` does.
+        If the location is invalid.
     """
-    wanted = parse(location)
-    return kept(wanted.simulation, wanted.folder.expanduser() if wanted.folder else None)
+    parsed = parse(location)
+    return cached_archive(parsed.simulation, parsed.folder.expanduser() if parsed.folder else None)
 
 
 def _location(values: Mapping[str, str]) -> Location:
-    usual = CrabSimulation()
+    """Return the location for the values of its keys."""
+    default = CrabSimulation()
     simulation = CrabSimulation(
-        seed=_whole("seed", values["seed"]) if "seed" in values else usual.seed,
-        runs=_whole("runs", values["runs"]) if "runs" in values else usual.runs,
-        livetime=_minutes(values["livetime"]) if "livetime" in values else usual.livetime,
+        seed=_integer("seed", values["seed"]) if "seed" in values else default.seed,
+        runs=_integer("runs", values["runs"]) if "runs" in values else default.runs,
+        livetime=_minutes(values["livetime"]) if "livetime" in values else default.livetime,
     )
     if not values.get("folder", "."):
         raise ValueError("folder is empty, expected the name of a folder")
@@ -91,6 +108,7 @@ def _location(values: Mapping[str, str]) -> Location:
 
 
 def _values(query: str) -> dict[str, str]:
+    """Return the values of the keys of a query; raise for unknown or repeated keys."""
     values: dict[str, str] = {}
     for key, value in parse_qsl(query, keep_blank_values=True, errors=FILE_NAMES):
         if key not in KEYS:
@@ -101,20 +119,59 @@ def _values(query: str) -> dict[str, str]:
     return values
 
 
-def _whole(key: str, text: str) -> int:
-    if not re.fullmatch(r"-?[0-9]{1,20}", text):
-        raise ValueError(f"{key} is {text!r}, expected a whole number")
-    return int(text)
+def _integer(key: str, value: str) -> int:
+    """Parse a whole number.
+
+    Parameters
+    ----------
+    key : str
+        The key of the value, for the error.
+    value : str
+        The digits.
+
+    Returns
+    -------
+    int
+        The number.
+
+    Raises
+    ------
+    ValueError
+        If it is no whole number.
+    """
+    if not re.fullmatch(r"-?[0-9]{1,20}", value):
+        raise ValueError(f"{key} is {value!r}, expected a whole number")
+    return int(value)
 
 
-def _minutes(text: str) -> float:
-    match = re.fullmatch(r"(-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?) ?(s|min|h)", text)
+def _minutes(duration: str) -> float:
+    """Parse a duration, in minutes.
+
+    Parameters
+    ----------
+    duration : str
+        A number with s, min or h, such as ``10min``.
+
+    Returns
+    -------
+    float
+        The duration in minutes.
+
+    Raises
+    ------
+    ValueError
+        If it is no such duration.
+    """
+    match = re.fullmatch(r"(-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?) ?(s|min|h)", duration)
     if match is None:
-        raise ValueError(f"livetime is {text!r}, expected a number with s, min or h, as in 10min")
+        raise ValueError(
+            f"livetime is {duration!r}, expected a number with s, min or h, as in 10min"
+        )
     return float(match[1]) * MINUTES[match[2]]
 
 
-def _unknown(what: str, name: str, known: Iterable[str]) -> str:
-    known = sorted(known)
-    hint = did_you_mean(name, known)
-    return f"there is no {what} {name!r}, expected one of {', '.join(known)}{hint}"
+def _unknown(item_type: str, name: str, choices: Iterable[str]) -> str:
+    """Return the error message for an unknown name."""
+    choices = sorted(choices)
+    hint = did_you_mean(name, choices)
+    return f"there is no {item_type} {name!r}, expected one of {', '.join(choices)}{hint}"

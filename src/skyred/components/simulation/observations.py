@@ -1,4 +1,4 @@
-"""The observing: wobble pointings around the source, and the events that one run records."""
+"""Simulated runs: wobble pointings around the source, and the events of a run."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ FIRST_NIGHT = Time("2004-12-09T22:00:00", scale="tt")
 RUNS_PER_NIGHT = 4
 SIDEREAL_DAY = 86164.0905 * u.s
 PAUSE = 2 * u.min
-# The source needs small pixels, within reach of its PSF only; the background needs neither.
-# An odd number of pixels of 0.02 deg puts the source, 0.5 deg away, on the centre of one.
+# The source needs small pixels, in the range of its PSF only; the background needs neither.
+# With an odd number of pixels of 0.02 deg the source, 0.5 deg away, is at the centre of a pixel.
 SOURCE_MAP = (3.02 * u.deg, 0.02 * u.deg)
 BACKGROUND_MAP = (2 * FIELD_RADIUS * u.deg, 0.1 * u.deg)
 HEADER = {
@@ -51,48 +51,92 @@ def simulate_run(number: int, *, livetime: float, seed: int) -> Observation:
     Parameters
     ----------
     number : int
-        Which run, from 0: it settles the pointing, the time and, with the seed, the events,
-        whatever other runs there are.
+        The number of the run, from 0. It determines the pointing, the time and, with the seed, the
+        events, independent of the other runs.
     livetime : float
-        In minutes; the run itself is longer by the dead time of 6 %.
+        The livetime in minutes; the run is longer by the dead time of 6 %.
     seed : int
-        The archive's seed.
+        The seed of the archive.
 
     Returns
     -------
     gammapy.data.Observation
-        In memory, full-enclosure. Events between 0.4 and 100 TeV, with MC_ID 1 for the source and
-        0 for the background, and the true energy and position of each.
+        The run in memory, full-enclosure. Events between 0.4 and 100 TeV, with MC_ID 1 for the
+        source and 0 for the background, and the true energy and position of each.
     """
     observation = _observation(number, livetime)
     random = np.random.RandomState(np.random.MT19937(np.random.SeedSequence([seed, number])))
     sampler = MapDatasetEventSampler(random_state=random, keep_mc_id=True)
-    wide = _dataset(observation.copy(in_memory=True, psf=None, edisp=None), BACKGROUND_MAP)
-    tables = [_source(sampler, observation), sampler.sample_background(wide)]
-    # a table without rows may lack columns: stacking it would mask the other's
-    filled = [table for table in tables if len(table)] or tables[1:]
-    events = EventList(vstack(filled, metadata_conflicts="silent"))
+    background_dataset = _dataset(
+        observation.copy(in_memory=True, psf=None, edisp=None), BACKGROUND_MAP
+    )
+    tables = [_source(sampler, observation), sampler.sample_background(background_dataset)]
+    # an empty table may lack columns: stacking would mask those of the other table
+    non_empty = [table for table in tables if len(table)] or tables[1:]
+    events = EventList(vstack(non_empty, metadata_conflicts="silent"))
     events = sampler.event_det_coords(observation, events)
-    events = events.select_row_subset(wide.counts.geom.contains(events.map_coord(wide.counts.geom)))
-    # the tables that come with astropy will do for those years: no download, and half the time
+    events = events.select_row_subset(
+        background_dataset.counts.geom.contains(events.map_coord(background_dataset.counts.geom))
+    )
+    # the tables of astropy cover those years: no download, and half the time
     with iers.earth_orientation_table.set(iers.IERS_B.open()):
-        header = sampler.event_list_meta(wide, observation)
+        header = sampler.event_list_meta(background_dataset, observation)
     return observation.copy(in_memory=True, events=EventList(_stored(events.table, header)))
 
 
 def wobble_pointing(number: int) -> SkyCoord:
-    """Give the pointing of a run: 0.5 deg north, east, south and west of the source in turn."""
+    """Return the pointing of a run: 0.5 deg north, east, south and west of the source in turn.
+
+    Parameters
+    ----------
+    number : int
+        The number of the run, from 0.
+
+    Returns
+    -------
+    astropy.coordinates.SkyCoord
+        The pointing, ICRS.
+    """
     target = SkyCoord(LON_0.value, LAT_0.value, unit="deg", frame="icrs")
     return target.directional_offset_by(90 * (number % 4) * u.deg, WOBBLE_OFFSET).icrs
 
 
 def start_time(number: int, duration: u.Quantity) -> Time:
-    """Give the start of a run: four a night around culmination, the nights a sidereal day apart."""
-    night, turn = divmod(number, RUNS_PER_NIGHT)
-    return FIRST_NIGHT + night * SIDEREAL_DAY + turn * (duration + PAUSE)
+    """Return the start of a run.
+
+    There are four runs a night around culmination, and the nights are a sidereal day apart.
+
+    Parameters
+    ----------
+    number : int
+        The number of the run, from 0.
+    duration : astropy.units.Quantity
+        The duration of each run.
+
+    Returns
+    -------
+    astropy.time.Time
+        The start.
+    """
+    night, position = divmod(number, RUNS_PER_NIGHT)
+    return FIRST_NIGHT + night * SIDEREAL_DAY + position * (duration + PAUSE)
 
 
 def _observation(number: int, livetime: float) -> Observation:
+    """Return the observation of a run without events.
+
+    Parameters
+    ----------
+    number : int
+        The number of the run, from 0.
+    livetime : float
+        The livetime in minutes.
+
+    Returns
+    -------
+    gammapy.data.Observation
+        The run, with IRFs.
+    """
     duration = livetime / (1 - DEAD_TIME_FRACTION) * u.min
     start = start_time(number, duration)
     return Observation.create(
@@ -108,20 +152,50 @@ def _observation(number: int, livetime: float) -> Observation:
 
 
 def _dataset(observation: Observation, size: tuple[u.Quantity, u.Quantity]) -> MapDataset:
+    """Return the dataset to sample events from, with the true models.
+
+    Parameters
+    ----------
+    observation : gammapy.data.Observation
+        The run.
+    size : tuple of astropy.units.Quantity
+        The width of the map, and of a pixel.
+
+    Returns
+    -------
+    gammapy.datasets.MapDataset
+        The dataset.
+    """
     width, pixel = size
-    # gammapy samples flat in log energy within a bin: 20 a decade leave no bias seen in 40 h
-    true = MapAxis.from_energy_bounds(*ENERGY_RANGE, nbin=20, per_decade=True, name="energy_true")
+    # gammapy samples flat in log energy within a bin: 20 bins a decade show no bias in 40 h
+    energy_axis_true = MapAxis.from_energy_bounds(
+        *ENERGY_RANGE, nbin=20, per_decade=True, name="energy_true"
+    )
     return create_map_dataset_from_observation(
         observation,
         true_models(),
         energy_axis=MapAxis.from_energy_bounds("0.4 TeV", "100 TeV", nbin=20, per_decade=True),
-        energy_axis_true=true,
+        energy_axis_true=energy_axis_true,
         spatial_width=width,
         spatial_bin_size=pixel,
     )
 
 
 def _source(sampler: MapDatasetEventSampler, observation: Observation) -> Table:
+    """Return the events of the source, with PSF and energy dispersion.
+
+    Parameters
+    ----------
+    sampler : gammapy.datasets.MapDatasetEventSampler
+        The sampler.
+    observation : gammapy.data.Observation
+        The run.
+
+    Returns
+    -------
+    astropy.table.Table
+        The events.
+    """
     dataset = _dataset(observation.copy(in_memory=True, bkg=None), SOURCE_MAP)
     events = sampler.sample_sources(dataset)
     if len(events):
@@ -131,11 +205,25 @@ def _source(sampler: MapDatasetEventSampler, observation: Observation) -> Table:
 
 
 def _stored(events: Table, header: dict[str, Any]) -> Table:
+    """Return the events as they are stored: sorted by time, in single precision, with headers.
+
+    Parameters
+    ----------
+    events : astropy.table.Table
+        The events.
+    header : dict
+        The header of the events.
+
+    Returns
+    -------
+    astropy.table.Table
+        The events.
+    """
     events = events[np.argsort(events["TIME"], kind="stable")]
     events["EVENT_ID"] = np.arange(1, len(events) + 1)
     for name in set(events.colnames) - {"TIME", "EVENT_ID", "MC_ID"}:
         events[name] = events[name].astype(np.float32)
-    # a plain column: a masked one would be written as if it had missing values
+    # a masked column would be written as if it had missing values
     events["MC_ID"] = np.asarray(events["MC_ID"], dtype=np.int16)
     events.meta.update(header | HEADER)
     # rounded, so that a newer table of the Earth's rotation does not change the bytes

@@ -1,6 +1,6 @@
-"""The instrument: full-enclosure responses like those of H.E.S.S. I, from short formulae.
+"""The simulated instrument: full-enclosure IRFs like those of H.E.S.S. I, from short formulae.
 
-Levels and shapes were read off run 23523 of the H.E.S.S. DL3 DR1; no file of it is needed.
+Normalisations and shapes follow run 23523 of the H.E.S.S. DL3 DR1; no file of it is needed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,13 @@ FIELD_RADIUS = 3.0
 
 
 def responses() -> dict[str, IRF]:
-    """Build all four responses, by gammapy's names for them (aeff, edisp, psf, bkg)."""
+    """Build all four IRFs.
+
+    Returns
+    -------
+    dict of str to gammapy.irf.IRF
+        The IRFs by gammapy's names (aeff, edisp, psf, bkg).
+    """
     return {
         "aeff": effective_area(),
         "edisp": energy_dispersion(),
@@ -44,9 +50,18 @@ def responses() -> dict[str, IRF]:
 def effective_area() -> EffectiveAreaTable2D:
     """Build the effective area, in m2, over true energy (32 bins) and offset (6 bins).
 
-    On axis it is 1.9 times the parametrisation of the H.E.S.S. array in Strong et al. (2004),
-    as gammapy has it; that is flat in offset, so the acceptance of the camera is put on top.
-    The thresholds in the header (0.6 and 100 TeV) are those of the safe range.
+    On axis it is 1.9 times the parametrisation of the H.E.S.S. array in gammapy, which does not
+    depend on offset; it is multiplied by the acceptance of the camera. The thresholds in the header
+    (0.6 and 100 TeV) are those of the safe range.
+
+    Returns
+    -------
+    gammapy.irf.EffectiveAreaTable2D
+        The effective area.
+
+    References
+    ----------
+    Strong et al. (2004), for the parametrisation.
     """
     energy, offset = _energy_true(), _offset()
     on_axis = EffectiveAreaTable2D.from_parametrization(energy_axis_true=energy, instrument="HESS")
@@ -60,7 +75,13 @@ def effective_area() -> EffectiveAreaTable2D:
 
 
 def energy_dispersion() -> EnergyDispersion2D:
-    """Build the energy dispersion: a Gaussian of 15 % without bias, over migra from 0.2 to 2.2."""
+    """Build the energy dispersion: a Gaussian of 15 % without bias, over migra from 0.2 to 2.2.
+
+    Returns
+    -------
+    gammapy.irf.EnergyDispersion2D
+        The energy dispersion.
+    """
     response = EnergyDispersion2D.from_gauss(
         energy_axis_true=_energy_true(),
         migra_axis=MapAxis.from_edges(np.linspace(0.2, 2.2, 81), name="migra"),
@@ -76,8 +97,13 @@ def energy_dispersion() -> EnergyDispersion2D:
 def point_spread() -> PSF3D:
     """Build the PSF, in sr-1, over true energy, offset and distance (132 bins up to 0.66 deg).
 
-    A core with 80 % of the events and a tail 2.2 times as wide, both Gaussian; the core's width is
-    0.055 deg at 1 TeV on axis, falls as energy**-0.12 and grows with offset.
+    It has a core with 80 % of the events and a tail 2.2 times as wide, both Gaussian. The width of
+    the core is 0.055 deg at 1 TeV on axis, decreases as energy**-0.12 and increases with offset.
+
+    Returns
+    -------
+    gammapy.irf.PSF3D
+        The PSF.
     """
     rad = MapAxis.from_edges(np.linspace(0, 0.66, 133) * u.deg, name="rad")
     axes = MapAxes([_energy_true(), _offset(), rad])
@@ -93,7 +119,12 @@ def point_spread() -> PSF3D:
 def background() -> Background3D:
     """Build the background rate, in s-1 MeV-1 sr-1, over energy and field-of-view coordinates.
 
-    A power law of index 2.7, round in the field of view, which makes its alignment immaterial.
+    It is a power law of index 2.7, round in the field of view, so that its alignment has no effect.
+
+    Returns
+    -------
+    gammapy.irf.Background3D
+        The background rate.
     """
     energy = MapAxis.from_energy_bounds(*ENERGY_RANGE, nbin=8, per_decade=True, name="energy")
     edges = np.linspace(-FIELD_RADIUS, FIELD_RADIUS, 25) * u.deg
@@ -111,11 +142,36 @@ def background() -> Background3D:
 
 
 def acceptance(offset: u.Quantity) -> Any:
-    """Give the camera's acceptance relative to its centre, at offsets from it (any shape)."""
+    """Return the acceptance of the camera relative to its centre.
+
+    Parameters
+    ----------
+    offset : astropy.units.Quantity
+        The offsets from the centre, any shape.
+
+    Returns
+    -------
+    numpy.ndarray
+        The acceptance, in the shape of `offset`.
+    """
     return np.exp(-0.25 * (offset / (1.6 * u.deg)).to_value("") ** 4)
 
 
 def _gauss(distance: u.Quantity, sigma: u.Quantity) -> u.Quantity:
+    """Return a two-dimensional Gaussian, normalised over the plane.
+
+    Parameters
+    ----------
+    distance : astropy.units.Quantity
+        The distances from the centre, any shape.
+    sigma : astropy.units.Quantity
+        The standard deviations, same shape.
+
+    Returns
+    -------
+    astropy.units.Quantity
+        The densities, per solid angle, same shape.
+    """
     return np.exp(-0.5 * (distance / sigma).to_value("") ** 2) / (2 * np.pi * sigma**2)
 
 
@@ -128,5 +184,5 @@ def _offset() -> MapAxis:
 
 
 def _stored(values: Any) -> Any:
-    # single precision, as in the real files: what is simulated with is then what is written
+    # single precision, as in real files, so that the simulation uses the written values
     return np.asarray(values, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""What is put in: a steady point source like the Crab, the background, and the runs' numbers."""
+"""True parameters of the simulation: a steady point source like the Crab, and the background."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 @attrs.frozen
 class TrueValue:
-    """One parameter of the simulated source.
+    """A parameter of the simulated source.
 
     Parameters
     ----------
     value : float
-        Its value.
+        The value.
     unit : str
-        The unit, as astropy reads it; empty if it has none.
+        The unit, in the syntax of astropy; empty if it has none.
     """
 
     value: float
@@ -34,13 +34,18 @@ AMPLITUDE = TrueValue(4.0e-11, "cm-2 s-1 TeV-1")
 REFERENCE = TrueValue(1.0, "TeV")
 BACKGROUND_NORM = 1.0
 FIRST_OBS_ID = 900001
-"""Beyond those of all real H.E.S.S. runs."""
+"""The OBS_ID of the first run, higher than those of real H.E.S.S. runs."""
 
 
 def true_parameters() -> dict[str, TrueValue]:
-    """Give the true parameters by the names that gammapy has for them.
+    """Return the true parameters by gammapy's names.
 
     The position is ICRS; the spectrum is dN/dE = amplitude (E / reference)**-index.
+
+    Returns
+    -------
+    dict of str to TrueValue
+        The parameters.
     """
     return {
         "lon_0": LON_0,
@@ -52,12 +57,12 @@ def true_parameters() -> dict[str, TrueValue]:
 
 
 def true_models() -> Models:
-    """Build the truth as gammapy models.
+    """Build gammapy models with the true parameters.
 
     Returns
     -------
     gammapy.modeling.models.Models
-        One `SkyModel` named "crab"; always new, because gammapy's sampler adds to what it is given.
+        One `SkyModel` named "crab"; a new object each time, because gammapy's sampler changes it.
     """
     from gammapy.modeling.models import (
         Models,

@@ -1,4 +1,4 @@
-"""Groups of runs by a column of the observation table: by its values, or in bins of them."""
+"""Groups of runs by a column of the observation table: by its values, or in bins."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import attrs
 import numpy as np
 
 from skyred.components.columns import column_of, limits_in
-from skyred.components.stackers.groupings import Group, bin_of
+from skyred.components.stackers.groupings import Group, find_bin
 from skyred.errors import ArchiveError
 
 if TYPE_CHECKING:
@@ -17,54 +17,96 @@ if TYPE_CHECKING:
     from astropy.table import Column
     from gammapy.data import ObservationTable
 
-Found = tuple[float, str] | str
+Assignment = tuple[float, str] | str
 
 
 def groups_by_column(
     table: ObservationTable, name: str, edges: u.Quantity | None
-) -> dict[str, Found]:
-    """Give order and label of each run's group, by OBS_ID; or the reason why it is in none.
+) -> dict[str, Assignment]:
+    """Return the group of each run, by OBS_ID.
+
+    Parameters
+    ----------
+    table : gammapy.data.ObservationTable
+        The rows of the runs.
+    name : str
+        The name of the column.
+    edges : astropy.units.Quantity or None
+        The edges of bins; None for a group for each value.
+
+    Returns
+    -------
+    dict of str to tuple or str
+        The sorting key and label of the group of a run, or the reason why it is in no group.
 
     Raises
     ------
     ArchiveError
-        If there is no such column, edges do not fit it, or two values would have one label.
+        If there is no such column, edges do not fit it, or two values have the same label.
     """
     column = column_of(table, name, "the stacker 'group'")
-    find = _by_value(column) if edges is None else _by_bin(column, edges)
-    groups = {str(obs_id): find(index) for index, obs_id in enumerate(table["OBS_ID"])}
+    find_group = _by_value(column) if edges is None else _by_bin(column, edges)
+    groups = {str(obs_id): find_group(index) for index, obs_id in enumerate(table["OBS_ID"])}
     if edges is None:
-        _refuse_one_label(column, groups.values())
+        _require_distinct_labels(column, groups.values())
     return groups
 
 
-def _by_value(column: Column) -> Callable[[int], Found]:
-    def find(index: int) -> Found:
+def _by_value(column: Column) -> Callable[[int], Assignment]:
+    """Return a function that finds the group of a row by the value of the column.
+
+    Parameters
+    ----------
+    column : astropy.table.Column
+        The column.
+
+    Returns
+    -------
+    callable
+        The function of the row index.
+    """
+
+    def find_group(index: int) -> Assignment:
         value = column[index]
-        if _unknown(value):
+        if _is_missing(value):
             return f"its {column.name} is not known"
         if column.dtype.kind in "iufb":
             return attrs.astuple(Group(float(value), f"{column.name}-{value}"))
         return attrs.astuple(Group(0.0, str(value)))
 
-    return find
+    return find_group
 
 
-def _by_bin(column: Column, edges: u.Quantity) -> Callable[[int], Found]:
+def _by_bin(column: Column, edges: u.Quantity) -> Callable[[int], Assignment]:
+    """Return a function that finds the group of a row by bins of the column.
+
+    Parameters
+    ----------
+    column : astropy.table.Column
+        The column.
+    edges : astropy.units.Quantity
+        The edges of the bins.
+
+    Returns
+    -------
+    callable
+        The function of the row index.
+    """
     limits = limits_in(column, edges, "group by it without edges")
 
-    def find(index: int) -> Found:
+    def find_group(index: int) -> Assignment:
         value = column[index]
-        here = None if _unknown(value) else bin_of(float(value), limits)
-        if here is None:
+        bin_index = None if _is_missing(value) else find_bin(float(value), limits)
+        if bin_index is None:
             return f"its {column.name}, {value}, is in no bin ({edges[0]} to {edges[-1]})"
-        label = f"{column.name}-{limits[here]:g}-{limits[here + 1]:g}"
-        return attrs.astuple(Group(float(here), label))
+        label = f"{column.name}-{limits[bin_index]:g}-{limits[bin_index + 1]:g}"
+        return attrs.astuple(Group(float(bin_index), label))
 
-    return find
+    return find_group
 
 
-def _unknown(value: Any) -> bool:
+def _is_missing(value: Any) -> bool:
+    """Return whether a value is masked, NaN or empty."""
     if value is np.ma.masked:
         return True
     if isinstance(value, (float, np.floating)):
@@ -72,14 +114,17 @@ def _unknown(value: Any) -> bool:
     return not str(value).strip()
 
 
-def _refuse_one_label(column: Column, groups: Any) -> None:
-    """Refuse values that differ only in characters that no file's name can have."""
-    first: dict[str, Any] = {}
-    for value, found in zip(column, groups, strict=True):
-        if isinstance(found, str):
+def _require_distinct_labels(column: Column, groups: Any) -> None:
+    """Raise if two values differ only in characters that are not allowed in file names."""
+    first_values: dict[str, Any] = {}
+    for value, assignment in zip(column, groups, strict=True):
+        if isinstance(assignment, str):
             continue
-        if str(other := first.setdefault(found[1], value)).strip() != str(value).strip():
+        if (
+            str(first_value := first_values.setdefault(assignment[1], value)).strip()
+            != str(value).strip()
+        ):
             raise ArchiveError(
-                f"the stacker 'group' would call {other!s:.40} and {value!s:.40} of the column "
-                f"{column.name} alike: {found[1]}; group by another column"
+                f"the stacker 'group' would name {first_value!s:.40} and {value!s:.40} of the "
+                f"column {column.name} alike: {assignment[1]}; group by another column"
             )

@@ -1,4 +1,4 @@
-"""The stacker `group`: one stacked dataset for each night, bin, telescope or value of a column."""
+"""The stacker `group`: one stacked dataset for each night, bin, telescope or column value."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from astropy import units as u
 from skyred.components.stackers.columns import groups_by_column
 from skyred.components.stackers.groupings import (
     Group,
+    Grouping,
     Night,
     Telescopes,
     TimeEdges,
     TimeSteps,
-    Way,
     ZenithBins,
 )
 from skyred.components.stackers.scripted import write_group
-from skyred.components.stackers.stacking import Stack, add_to, merged, mixed_types
+from skyred.components.stackers.stacking import Stack, add_to, merge_totals, mixed_types_error
 from skyred.errors import Problem, SkipObservation
 from skyred.fields import Instant, instant, option, quantity, specs
 from skyred.interfaces import Geometry, Stacker, component
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from skyred.scripting import Script
 
-TAKES: Mapping[str, tuple[str, ...]] = {
+OPTIONS_BY_GROUPING: Mapping[str, tuple[str, ...]] = {
     "night": (),
     "time": ("times", "width", "start"),
     "zenith": ("edges",),
@@ -45,7 +45,7 @@ EPOCH = Instant("2000-01-01T00:00:00.000000")
 
 @attrs.define(eq=False)
 class Groups:
-    """The total: a stack for each group that there is something of."""
+    """The total: a stack for each group with at least one run."""
 
     geometry: Geometry
     stacks: dict[Group, Stack] = attrs.field(factory=dict)
@@ -53,47 +53,58 @@ class Groups:
 
 @component
 class GroupRuns(Stacker):
-    """Stack the runs of each group into one dataset, called after the group."""
+    """Stack the runs of each group into one dataset, named after the group."""
 
     kind = "group"
     by: str = option(
-        choices=tuple(TAKES),
-        doc="What groups are made by: nights (noon to noon at the site), bins in time, bins of "
+        choices=tuple(OPTIONS_BY_GROUPING),
+        doc="Criterion of the groups: nights (noon to noon at the site), bins in time, bins of "
         "zenith angle, telescopes (TELESCOP and TELLIST), or a column of the observation table.",
     )
     column: str | None = option(
-        None, type=str, doc="The column (by: column), such as TARGET_NAME; one group for a value."
+        None,
+        type=str,
+        doc="The column (by: column), such as TARGET_NAME; one group for each value.",
     )
     edges: u.Quantity | None = quantity(
         None,
         unit="any",
         many=True,
-        doc="Edges of bins (by: zenith, or column), the lower one in it.",
+        doc="Edges of bins (by: zenith, or column); lower edges are included.",
     )
     times: tuple[Instant, ...] | None = instant(
-        None, many=True, doc="Edges of bins in time (by: time), judged by the middle of a run."
+        None, many=True, doc="Edges of bins in time (by: time), for the middle of a run."
     )
     width: u.Quantity | None = quantity(
         None, unit="d", min="1 s", doc="Width of bins in time, instead of times."
     )
     start: Instant | None = instant(
-        None, doc="When one of those bins begins; by default 2000-01-01T00:00:00."
+        None, doc="Start of one of those bins; by default 2000-01-01T00:00:00."
     )
 
     def validate(self) -> Iterable[Problem]:
-        """What a way of grouping needs must be there, and nothing else."""
-        for name in ("column", "edges", "times", "width", "start"):
-            if getattr(self, name) is not None and name not in TAKES[self.by]:
-                others = " or ".join(way for way, taken in TAKES.items() if name in taken)
-                message = f"says nothing to by: {self.by}"
-                yield Problem((name,), message, f"leave it out, or group by: {others}")
-        yield from self._missing()
-        if self.edges is not None:
-            yield from self._bad_edges(self.edges)
-        if self.times is not None:
-            yield from self._bad_times(self.times)
+        """Check that the options of the grouping are set, and no others.
 
-    def _missing(self) -> Iterable[Problem]:
+        Yields
+        ------
+        Problem
+            Each invalid combination of options.
+        """
+        for name in ("column", "edges", "times", "width", "start"):
+            if getattr(self, name) is not None and name not in OPTIONS_BY_GROUPING[self.by]:
+                groupings = " or ".join(
+                    grouping for grouping, names in OPTIONS_BY_GROUPING.items() if name in names
+                )
+                message = f"has no effect with by: {self.by}"
+                yield Problem((name,), message, f"leave it out, or group by: {groupings}")
+        yield from self._missing_options()
+        if self.edges is not None:
+            yield from self._edge_problems(self.edges)
+        if self.times is not None:
+            yield from self._time_problems(self.times)
+
+    def _missing_options(self) -> Iterable[Problem]:
+        """Yield missing options, and options that exclude each other."""
         if self.by == "column" and self.column is None:
             yield Problem((), "lacks 'column'", "expected one such as TARGET_NAME")
         if self.by == "zenith" and self.edges is None:
@@ -101,28 +112,40 @@ class GroupRuns(Stacker):
         if self.by == "time" and (self.times is None) == (self.width is None):
             yield Problem((), "needs either times or width", "give one of the two")
         if self.start is not None and self.times is not None:
-            yield Problem(("start",), "is given beside times", "it belongs to width")
+            yield Problem(("start",), "cannot be combined with times", "use it with width")
 
-    def _bad_edges(self, edges: u.Quantity) -> Iterable[Problem]:
+    def _edge_problems(self, edges: u.Quantity) -> Iterable[Problem]:
+        """Yield invalid edges."""
         if self.by == "zenith" and not edges.unit.is_equivalent("deg"):
             yield Problem(("edges",), f"{edges} are no angles", "expected some such as 30 deg")
         if len(edges) < 2 or np.any(np.diff(edges.value) <= 0):
             yield Problem(("edges",), f"{edges} do not rise", "expected two or more rising values")
 
-    def _bad_times(self, times: tuple[Instant, ...]) -> Iterable[Problem]:
+    def _time_problems(self, times: tuple[Instant, ...]) -> Iterable[Problem]:
+        """Yield invalid times."""
         pairs = list(pairwise(times))
-        if not pairs or any(not one.before(other) for one, other in pairs):
-            yield Problem(("times",), "do not rise", "expected two or more moments in their order")
-        if len({each.scale for each in times}) > 1:
-            yield Problem(("times",), "differ in time scale", "give all of them in one")
+        if not pairs or any(not start.before(stop) for start, stop in pairs):
+            yield Problem(("times",), "do not rise", "expected two or more times in rising order")
+        if len({time.scale for time in times}) > 1:
+            yield Problem(("times",), "differ in time scale", "use one time scale for all")
 
     def prepare(self, table: ObservationTable) -> Stacker:
-        """Look up the column.
+        """Assign the runs to groups if the groups are by a column.
+
+        Parameters
+        ----------
+        table : gammapy.data.ObservationTable
+            The rows of the selected runs.
+
+        Returns
+        -------
+        Stacker
+            The stacker that knows the groups.
 
         Raises
         ------
         ArchiveError
-            If there is none of that name, edges do not fit it, or two values have one label.
+            If there is no such column, edges do not fit it, or two values have the same label.
         """
         if self.by != "column":
             return self
@@ -131,22 +154,44 @@ class GroupRuns(Stacker):
         return GroupRows(**{name: getattr(self, name) for name in specs(GroupRuns)}, groups=groups)
 
     def admit(self, observation: Observation) -> None:
-        """Skip an observation that is in no group."""
-        self.group(observation)
+        """Skip an observation that is in no group.
 
-    def group(self, observation: Observation) -> Group:
-        """Give the group of an observation.
+        Parameters
+        ----------
+        observation : gammapy.data.Observation
+            The run.
 
         Raises
         ------
         SkipObservation
-            If it is in none.
-        ValueError
-            If it does not tell.
+            If it is in no group.
         """
-        return self._way().of(observation)
+        self.group(observation)
 
-    def _way(self) -> Way:
+    def group(self, observation: Observation) -> Group:
+        """Return the group of an observation.
+
+        Parameters
+        ----------
+        observation : gammapy.data.Observation
+            The run.
+
+        Returns
+        -------
+        Group
+            The group.
+
+        Raises
+        ------
+        SkipObservation
+            If it is in no group.
+        ValueError
+            If the run lacks the information.
+        """
+        return self._grouping().group_of(observation)
+
+    def _grouping(self) -> Grouping:
+        """Return the grouping for the options."""
         if self.by == "time":
             if self.times is not None:
                 return TimeEdges(self.times)
@@ -158,20 +203,70 @@ class GroupRuns(Stacker):
         return Night() if self.by == "night" else Telescopes()
 
     def write_script(self, script: Script) -> None:
-        """Stack onto the empty dataset of the run's group, made when its first run comes."""
+        """Write a stack for each group, created for the first run of the group.
+
+        Parameters
+        ----------
+        script : Script
+            The script that is written.
+        """
         write_group(self, script)
 
     def minimum_size(self, coverage_fractions: NDArray[np.float64]) -> float:
-        """Give that of one group: how many there are, the runs tell later."""
+        """Return the size of one group: the number of groups is not known before.
+
+        Parameters
+        ----------
+        coverage_fractions : numpy.ndarray
+            The fraction of the geometry that each run covers, shape (n,).
+
+        Returns
+        -------
+        float
+            The minimum size, in units of the whole dataset of the geometry.
+        """
         return 1.0
 
     def zero(self, geometry: Geometry) -> Groups:
-        """Give the total of nothing yet."""
+        """Return an empty total.
+
+        Parameters
+        ----------
+        geometry : Geometry
+            The geometry of the datasets.
+
+        Returns
+        -------
+        Groups
+            The empty total.
+        """
         return Groups(geometry)
 
     def add(self, total: Groups, dataset: Dataset, observation: Observation) -> Groups:
-        """Stack one more dataset onto that of its group, inside its safe mask."""
-        _same_type(total.stacks, dataset)
+        """Stack a dataset onto the stack of its group, within its safe mask.
+
+        Parameters
+        ----------
+        total : Groups
+            The total; it is changed.
+        dataset : gammapy.datasets.Dataset
+            The dataset of the run; it is not changed.
+        observation : gammapy.data.Observation
+            The run.
+
+        Returns
+        -------
+        Groups
+            The total with the dataset.
+
+        Raises
+        ------
+        SkipObservation
+            If the run is in no group.
+        TypeError
+            If the dataset is of another type than the total.
+        """
+        _require_same_type(total.stacks, dataset)
         group = self.group(observation)
         name = f"{total.geometry.name}-{group.label}"
         stack = total.stacks.get(group) or Stack(total.geometry.evolve(name=name))
@@ -179,15 +274,39 @@ class GroupRuns(Stacker):
         return total
 
     def merge(self, left: Groups, right: Groups) -> Groups:
-        """Merge group by group."""
+        """Merge the totals group by group.
+
+        Parameters
+        ----------
+        left : Groups
+            The total of the first runs; it is changed.
+        right : Groups
+            The total of the following runs; it may be changed.
+
+        Returns
+        -------
+        Groups
+            The total of both.
+        """
         for group, stack in right.stacks.items():
-            _same_type(left.stacks, stack.dataset)
-            known = left.stacks.get(group)
-            left.stacks[group] = merged(known, stack) if known else stack
+            _require_same_type(left.stacks, stack.dataset)
+            left_stack = left.stacks.get(group)
+            left.stacks[group] = merge_totals(left_stack, stack) if left_stack else stack
         return left
 
     def result(self, total: Groups) -> Datasets:
-        """Give the datasets, in the order of the groups."""
+        """Return the datasets, in the order of the groups.
+
+        Parameters
+        ----------
+        total : Groups
+            The total of all runs.
+
+        Returns
+        -------
+        gammapy.datasets.Datasets
+            The datasets.
+        """
         from gammapy.datasets import Datasets
 
         return Datasets([total.stacks[group].dataset for group in sorted(total.stacks)])
@@ -195,24 +314,44 @@ class GroupRuns(Stacker):
 
 @component
 class GroupRows(GroupRuns):
-    """The same, with what the observation table says of each run."""
+    """The stacker `group` by a column, with the groups from the observation table."""
 
     kind = "group"
     groups: Mapping[str, Any] = option(
-        type=dict, doc="Order and label of a run's group by OBS_ID, or why it is in none."
+        type=dict,
+        doc="Sorting key and label of the group of each run, by OBS_ID; or the reason for none.",
     )
 
     def group(self, observation: Observation) -> Group:
-        """Give the group of an observation; raises as that of `GroupRuns`."""
-        found = self.groups.get(str(observation.obs_id))
-        if found is None:
+        """Return the group of an observation.
+
+        Parameters
+        ----------
+        observation : gammapy.data.Observation
+            The run.
+
+        Returns
+        -------
+        Group
+            The group.
+
+        Raises
+        ------
+        SkipObservation
+            If it is in no group.
+        ValueError
+            If the run is not in the observation table.
+        """
+        assignment = self.groups.get(str(observation.obs_id))
+        if assignment is None:
             raise ValueError(f"run {observation.obs_id} is not in the observation table")
-        if isinstance(found, str):
-            raise SkipObservation(found)
-        return Group(*found)
+        if isinstance(assignment, str):
+            raise SkipObservation(assignment)
+        return Group(*assignment)
 
 
-def _same_type(stacks: Mapping[Group, Stack], dataset: Any) -> None:
+def _require_same_type(stacks: Mapping[Group, Stack], dataset: Any) -> None:
+    """Raise if a dataset is of another type than the stacks of the other groups."""
     first = next(iter(stacks.values()), None)
     if first is not None and type(first.dataset) is not type(dataset):
-        raise mixed_types(first.dataset, dataset)
+        raise mixed_types_error(first.dataset, dataset)

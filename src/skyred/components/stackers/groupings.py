@@ -1,4 +1,4 @@
-"""Ways of grouping runs: to which group an observation belongs, and what the group is called."""
+"""Groupings of runs: the group of an observation, and its name."""
 
 from __future__ import annotations
 
@@ -18,97 +18,194 @@ if TYPE_CHECKING:
     from astropy.coordinates import EarthLocation
     from gammapy.data import Observation
 
-MJD_0 = datetime(1858, 11, 17)  # UTC, as all here
+MJD_0 = datetime(1858, 11, 17)  # UTC, as all times in this module
 DAY = 86400  # seconds
 
 
-def safe(text: str) -> str:
-    """Make a text part of the name of a dataset and its file."""
-    return re.sub(r"[^\w.+-]+", "_", text, flags=re.ASCII).strip("_")
+def to_file_name(label: str) -> str:
+    """Return a label as part of the name of a dataset and its file.
+
+    Parameters
+    ----------
+    label : str
+        The label.
+
+    Returns
+    -------
+    str
+        The label, with underscores for special characters.
+    """
+    return re.sub(r"[^\w.+-]+", "_", label, flags=re.ASCII).strip("_")
 
 
 @attrs.frozen(order=True)
 class Group:
-    """A group of runs: its place among the others, and its name, which can be part of a file's."""
+    """A group of runs: a sorting key, and a label that can be part of a file name."""
 
     order: float
-    label: str = attrs.field(converter=safe)
+    label: str = attrs.field(converter=to_file_name)
 
 
-class Way(Protocol):
-    """A way of grouping."""
+class Grouping(Protocol):
+    """The interface of all groupings."""
 
-    def of(self, observation: Observation) -> Group:
-        """Give the group of an observation; raises `SkipObservation` if it is in none."""
+    def group_of(self, observation: Observation) -> Group:
+        """Return the group of an observation.
+
+        Parameters
+        ----------
+        observation : gammapy.data.Observation
+            The run.
+
+        Returns
+        -------
+        Group
+            The group of the run.
+
+        Raises
+        ------
+        SkipObservation
+            If the observation is in no group.
+        """
         ...
 
 
 @attrs.frozen
 class Night:
-    """From noon to noon of the mean sun at the site; called after the day of the evening."""
+    """Nights from noon to noon of the mean sun at the site, named after the date of the evening."""
 
-    def of(self, observation: Observation) -> Group:
-        """Give the night of the middle of the run."""
+    def group_of(self, observation: Observation) -> Group:
+        """Return the night of the middle of the run.
+
+        Parameters
+        ----------
+        observation : gammapy.data.Observation
+            The run.
+
+        Returns
+        -------
+        Group
+            The group of the run.
+        """
         noons = _mjd(observation.tmid) + site(observation).lon.to_value("deg") / 360 - 0.5
         night = int(np.floor(noons))
-        return Group(night, moment(night, ()))
+        return Group(night, format_time(night, ()))
 
 
 @attrs.frozen
 class TimeEdges:
-    """Bins in time with given edges; called after their begin."""
+    """Bins in time with explicit edges, named after their start."""
 
     edges: tuple[Instant, ...]
 
-    def of(self, observation: Observation) -> Group:
-        """Give the bin of the middle of the run."""
+    def group_of(self, observation: Observation) -> Group:
+        """Return the bin of the middle of the run.
+
+        Parameters
+        ----------
+        observation : gammapy.data.Observation
+            The run.
+
+        Returns
+        -------
+        Group
+            The group of the run.
+
+        Raises
+        ------
+        SkipObservation
+            If it is in no bin.
+        """
         edges = [_mjd(edge.time) for edge in self.edges]
-        here = bin_of(_mjd(observation.tmid), edges)
-        if here is None:
+        index = find_bin(_mjd(observation.tmid), edges)
+        if index is None:
             middle = observation.tmid.utc.isot
             raise SkipObservation(
                 f"its middle, {middle}, is in no bin of time ({_span(self.edges)})"
             )
-        return Group(edges[here], moment(edges[here], edges))
+        return Group(edges[index], format_time(edges[index], edges))
 
 
 @attrs.frozen
 class TimeSteps:
-    """Bins in time of one width; called after their begin."""
+    """Bins in time of equal width, named after their start."""
 
     width: u.Quantity = attrs.field(eq=str)
     start: Instant
 
-    def of(self, observation: Observation) -> Group:
-        """Give the bin of the middle of the run."""
+    def group_of(self, observation: Observation) -> Group:
+        """Return the bin of the middle of the run.
+
+        Parameters
+        ----------
+        observation : gammapy.data.Observation
+            The run.
+
+        Returns
+        -------
+        Group
+            The group of the run.
+        """
         first, width = _mjd(self.start.time), self.width.to_value("day")
         begin = first + width * np.floor((_mjd(observation.tmid) - first) / width)
-        return Group(begin, moment(begin, (first, first + width)))
+        return Group(begin, format_time(begin, (first, first + width)))
 
 
 @attrs.frozen
 class ZenithBins:
-    """Bins of the zenith angle of the pointing in the middle of the run, the lower edge in it."""
+    """Bins of the zenith angle of the pointing in the middle of the run, lower edges included."""
 
     edges: u.Quantity = attrs.field(eq=str)
 
-    def of(self, observation: Observation) -> Group:
-        """Give the bin of the run."""
+    def group_of(self, observation: Observation) -> Group:
+        """Return the bin of the run.
+
+        Parameters
+        ----------
+        observation : gammapy.data.Observation
+            The run.
+
+        Returns
+        -------
+        Group
+            The group of the run.
+
+        Raises
+        ------
+        SkipObservation
+            If it is in no bin.
+        """
         edges, angle = self.edges.to_value("deg"), zenith(observation)
-        here = bin_of(angle, edges)
-        if here is None:
+        index = find_bin(angle, edges)
+        if index is None:
             raise SkipObservation(
                 f"zenith angle {angle:.1f} deg is in no bin ({_span(self.edges)})"
             )
-        return Group(here, f"zenith-{edges[here]:g}-{edges[here + 1]:g}")
+        return Group(index, f"zenith-{edges[index]:g}-{edges[index + 1]:g}")
 
 
 @attrs.frozen
 class Telescopes:
-    """By the telescopes that took the run: TELESCOP and TELLIST of its events."""
+    """Groups by the telescopes of the run: TELESCOP and TELLIST of its events."""
 
-    def of(self, observation: Observation) -> Group:
-        """Give the telescopes of the run."""
+    def group_of(self, observation: Observation) -> Group:
+        """Return the telescopes of the run.
+
+        Parameters
+        ----------
+        observation : gammapy.data.Observation
+            The run.
+
+        Returns
+        -------
+        Group
+            The group of the run.
+
+        Raises
+        ------
+        ValueError
+            If the run does not name its telescope.
+        """
         meta = observation.meta
         name = meta.obs_info.telescope if meta.obs_info is not None else None
         parts = [name, *str((meta.optional or {}).get("TELLIST", "")).split(",")]
@@ -118,28 +215,70 @@ class Telescopes:
         return Group(0, label)
 
 
-def bin_of(value: float, edges: Sequence[float]) -> int | None:
-    """Give the bin of a value, the lower edge in it; None if it is in none."""
-    here = int(np.searchsorted(edges, value, side="right")) - 1
-    return here if 0 <= here < len(edges) - 1 else None
+def find_bin(value: float, edges: Sequence[float]) -> int | None:
+    """Return the index of the bin of a value; the lower edges are included.
+
+    Parameters
+    ----------
+    value : float
+        The value.
+    edges : sequence of float
+        The edges of the bins, in rising order.
+
+    Returns
+    -------
+    int or None
+        The index; None if the value is in no bin.
+    """
+    index = int(np.searchsorted(edges, value, side="right")) - 1
+    return index if 0 <= index < len(edges) - 1 else None
 
 
-def moment(mjd: float, others: Sequence[float]) -> str:
-    """Write a moment (UTC) as short as it can be if the others are written alike."""
-    # not np.rint: it would make one of 0.5 s and 1.5 s
-    seconds = np.floor(np.array([mjd, *others]) * DAY + 0.5).astype(int)
-    text = (MJD_0 + timedelta(seconds=int(seconds[0]))).strftime("%Y-%m-%dT%H%M%S")
+def format_time(mjd: float, other_times: Sequence[float]) -> str:
+    """Format a time (UTC), as short as possible if other times are formatted alike.
+
+    Parameters
+    ----------
+    mjd : float
+        The time, as modified Julian date.
+    other_times : sequence of float
+        Other times with the same format, as modified Julian dates.
+
+    Returns
+    -------
+    str
+        The date, with hours and minutes, or seconds too, if a time has them.
+    """
+    # not np.rint: it rounds half to even, so two times 1 s apart may become equal
+    seconds = np.floor(np.array([mjd, *other_times]) * DAY + 0.5).astype(int)
+    formatted = (MJD_0 + timedelta(seconds=int(seconds[0]))).strftime("%Y-%m-%dT%H%M%S")
     if np.all(seconds % DAY == 0):
-        return text[:10]
-    return text[:15] if np.all(seconds % 60 == 0) else text
+        return formatted[:10]
+    return formatted[:15] if np.all(seconds % 60 == 0) else formatted
 
 
 def zenith(observation: Observation) -> float:
-    """Give the zenith angle of the pointing in the middle of a run, in deg."""
+    """Return the zenith angle of the pointing in the middle of a run.
+
+    Parameters
+    ----------
+    observation : gammapy.data.Observation
+        The run.
+
+    Returns
+    -------
+    float
+        The zenith angle in deg.
+
+    Raises
+    ------
+    ValueError
+        If the run does not state its site.
+    """
     from astropy.utils import iers
 
     site(observation)
-    # tables of the Earth's rotation are not to be downloaded for an arc second
+    # do not download tables of the Earth's rotation for an accuracy of an arc second
     with (
         iers.conf.set_temp("auto_download", False),
         iers.conf.set_temp("iers_degraded_accuracy", "ignore"),
@@ -148,11 +287,27 @@ def zenith(observation: Observation) -> float:
 
 
 def site(observation: Observation) -> EarthLocation:
-    """Give the place of the telescopes; raises `ValueError` if the run does not tell."""
+    """Return the location of the telescopes.
+
+    Parameters
+    ----------
+    observation : gammapy.data.Observation
+        The run.
+
+    Returns
+    -------
+    astropy.coordinates.EarthLocation
+        The location.
+
+    Raises
+    ------
+    ValueError
+        If the run does not state its site.
+    """
     location = observation.observatory_earth_location
     if location is None:
         raise ValueError(
-            f"run {observation.obs_id} does not say where it was taken (GEOLON, GEOLAT, ALTITUDE): "
+            f"run {observation.obs_id} does not state its site (GEOLON, GEOLAT, ALTITUDE): "
             "group by time or by column"
         )
     return location

@@ -1,11 +1,11 @@
-"""The stackers `sum` (one dataset of all runs) and `keep` (one dataset a run, for a joint fit)."""
+"""The stackers `sum` (one dataset of all runs) and `keep` (one dataset for each run)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from skyred.components.stackers.scripted import write_empty
-from skyred.components.stackers.stacking import Stack, add_to, merged, mixed_types
+from skyred.components.stackers.stacking import Stack, add_to, merge_totals, mixed_types_error
 from skyred.interfaces import Geometry, Stacker, component
 
 if TYPE_CHECKING:
@@ -25,29 +25,101 @@ class Sum(Stacker):
     one_dataset = True
 
     def minimum_size(self, coverage_fractions: NDArray[np.float64]) -> float:
-        """Give that of one dataset."""
+        """Return the size of one dataset.
+
+        Parameters
+        ----------
+        coverage_fractions : numpy.ndarray
+            The fraction of the geometry that each run covers, shape (n,).
+
+        Returns
+        -------
+        float
+            The minimum size, in units of the whole dataset of the geometry.
+        """
         return 1.0
 
     def zero(self, geometry: Geometry) -> Stack:
-        """Give the total of nothing yet."""
+        """Return an empty total.
+
+        Parameters
+        ----------
+        geometry : Geometry
+            The geometry of the datasets.
+
+        Returns
+        -------
+        Stack
+            The empty total.
+        """
         return Stack(geometry)
 
     def add(self, total: Stack, dataset: Dataset, observation: Observation) -> Stack:
-        """Stack one more dataset onto the total, inside its safe mask."""
+        """Stack a dataset onto the total, within its safe mask.
+
+        Parameters
+        ----------
+        total : Stack
+            The total; it is changed.
+        dataset : gammapy.datasets.Dataset
+            The dataset of the run; it is not changed.
+        observation : gammapy.data.Observation
+            The run.
+
+        Returns
+        -------
+        Stack
+            The total with the dataset.
+
+        Raises
+        ------
+        TypeError
+            If the dataset is of another type than the total.
+        """
         return add_to(total, dataset)
 
     def merge(self, left: Stack, right: Stack) -> Stack:
-        """Stack the right total onto the left one."""
-        return merged(left, right)
+        """Stack the right total onto the left one.
+
+        Parameters
+        ----------
+        left : Stack
+            The total of the first runs; it is changed.
+        right : Stack
+            The total of the following runs; it may be changed.
+
+        Returns
+        -------
+        Stack
+            The total of both.
+        """
+        return merge_totals(left, right)
 
     def result(self, total: Stack) -> Datasets:
-        """Give the stacked dataset, or none."""
+        """Return the stacked dataset, or no dataset.
+
+        Parameters
+        ----------
+        total : Stack
+            The total of all runs.
+
+        Returns
+        -------
+        gammapy.datasets.Datasets
+            The datasets.
+        """
         from gammapy.datasets import Datasets
 
         return Datasets([] if total.dataset is None else [total.dataset])
 
     def write_script(self, script: Script) -> None:
-        """Stack onto an empty dataset of the type that the makers give."""
+        """Write the stack, with an empty dataset of the type that the makers return.
+
+        Parameters
+        ----------
+        script : Script
+            The script that is written.
+        """
         write_empty(script, script.body, "stacked", f'"{script.entry}"')
         script.loop.add("stacked.stack(dataset)")
         script.datasets = "Datasets([stacked])"
@@ -61,35 +133,107 @@ class Keep(Stacker):
     kind = "keep"
 
     def minimum_size(self, coverage_fractions: NDArray[np.float64]) -> float:
-        """Give that of all runs."""
+        """Return the size of the datasets of all runs.
+
+        Parameters
+        ----------
+        coverage_fractions : numpy.ndarray
+            The fraction of the geometry that each run covers, shape (n,).
+
+        Returns
+        -------
+        float
+            The minimum size, in units of the whole dataset of the geometry.
+        """
         return float(coverage_fractions.sum())
 
     def zero(self, geometry: Geometry) -> list[Any]:
-        """Give the total of nothing yet."""
+        """Return an empty total.
+
+        Parameters
+        ----------
+        geometry : Geometry
+            The geometry of the datasets.
+
+        Returns
+        -------
+        list
+            The empty total.
+        """
         return []
 
     def add(self, total: list[Any], dataset: Dataset, observation: Observation) -> list[Any]:
-        """Put a copy of the dataset behind the others."""
+        """Append a copy of the dataset.
+
+        Parameters
+        ----------
+        total : list
+            The total; it is changed.
+        dataset : gammapy.datasets.Dataset
+            The dataset of the run; it is not changed.
+        observation : gammapy.data.Observation
+            The run.
+
+        Returns
+        -------
+        list
+            The total with the dataset.
+
+        Raises
+        ------
+        TypeError
+            If the dataset is of another type than the total.
+        """
         if total and type(total[0]) is not type(dataset):
-            raise mixed_types(total[0], dataset)
+            raise mixed_types_error(total[0], dataset)
         total.append(dataset.copy(name=dataset.name))
         return total
 
     def merge(self, left: list[Any], right: list[Any]) -> list[Any]:
-        """Put the right datasets behind the left ones."""
+        """Append the datasets of the right total to the left one.
+
+        Parameters
+        ----------
+        left : list
+            The total of the first runs; it is changed.
+        right : list
+            The total of the following runs; it may be changed.
+
+        Returns
+        -------
+        list
+            The total of both.
+        """
         if left and right and type(left[0]) is not type(right[0]):
-            raise mixed_types(left[0], right[0])
+            raise mixed_types_error(left[0], right[0])
         left.extend(right)
         return left
 
     def result(self, total: list[Any]) -> Datasets:
-        """Give the datasets, in the order of the runs."""
+        """Return the datasets, in the order of the runs.
+
+        Parameters
+        ----------
+        total : list
+            The total of all runs.
+
+        Returns
+        -------
+        gammapy.datasets.Datasets
+            The datasets.
+        """
         from gammapy.datasets import Datasets
 
         return Datasets(total)
 
     def write_script(self, script: Script) -> None:
-        """Put the datasets behind one another."""
+        """Write the list of datasets.
+
+        Parameters
+        ----------
+        script : Script
+            The script that is written.
+        """
         script.body.add("datasets = Datasets()")
         script.loop.add("datasets.append(dataset)")
         script.made(alone=False)

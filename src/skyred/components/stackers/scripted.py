@@ -1,4 +1,4 @@
-"""What stackers share when they write themselves as plain gammapy: empty datasets, groups."""
+"""Empty datasets and groups in exported gammapy scripts, for all stackers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,19 @@ if TYPE_CHECKING:
 
 
 def write_empty(script: Script, block: Block, variable: str, name: str) -> None:
-    """Write the empty dataset that a stack begins with."""
+    """Write the empty dataset that a stack starts from.
+
+    Parameters
+    ----------
+    script : Script
+        The script that is written.
+    block : Block
+        The block of the script to write to.
+    variable : str
+        The name of the variable of the dataset.
+    name : str
+        The expression of the name of the dataset.
+    """
     if not script.on_off:
         block.add(f"{variable} = target.copy(name={name})")
         return
@@ -20,25 +32,33 @@ def write_empty(script: Script, block: Block, variable: str, name: str) -> None:
     script.use("gammapy.datasets", kind)
     script.use("gammapy.maps", "Map")
     maps = ", ".join(
-        f"{each}=Map.from_geom(geom)" for each in ("acceptance", "acceptance_off", "counts_off")
+        f"{map_name}=Map.from_geom(geom)"
+        for map_name in ("acceptance", "acceptance_off", "counts_off")
     )
     block.add(
-        "# one without off counts would take the counts alone, and be fitted by Cash",
+        "# a dataset without off counts would stack the counts alone, and be fitted with Cash",
         f"{variable} = {kind}.from_map_dataset(target, {maps}, name={name})",
     )
 
 
 def write_group(stacker: GroupRuns, script: Script) -> None:
-    """Write a stack for each group; a run that is in none is left out.
+    """Write a stack for each group, and skip runs without a group.
+
+    Parameters
+    ----------
+    stacker : GroupRuns
+        The stacker.
+    script : Script
+        The script that is written.
 
     Raises
     ------
     ExportError
-        If the groups are made by time or a column.
+        If the groups are not by night or zenith angle.
     """
     write = {"zenith": _zenith, "night": _night}.get(stacker.by)
     if write is None:
-        raise ExportError(f"groups by {stacker.by}, which is exported by zenith and night only")
+        raise ExportError(f"groups by {stacker.by}; only zenith and night can be exported")
     script.body.add("stacks = {}")
     write(stacker, script)
     with script.loop.inside("if group not in stacks:"):
@@ -49,6 +69,7 @@ def write_group(stacker: GroupRuns, script: Script) -> None:
 
 
 def _zenith(stacker: GroupRuns, script: Script) -> None:
+    """Write the lines that find the zenith bin of a run, and name its stack."""
     script.use("numpy as np")
     assert stacker.edges is not None
     edges = script.constant("ZENITH_EDGES", literal(stacker.edges.to_value("deg").tolist()))
@@ -63,6 +84,7 @@ def _zenith(stacker: GroupRuns, script: Script) -> None:
 
 
 def _night(stacker: GroupRuns, script: Script) -> None:
+    """Write the lines that find the night of a run, and name its stack."""
     script.use("numpy as np")
     script.use("astropy.time", "Time")
     script.loop.add(

@@ -1,4 +1,4 @@
-"""Stacking: what the stackers share; a dataset onto a stack, and two partial stacks to one."""
+"""Stacking of a dataset onto a total, and of two totals."""
 
 from __future__ import annotations
 
@@ -12,61 +12,93 @@ from skyred.interfaces import Geometry
 
 @attrs.define(eq=False)
 class Stack:
-    """The total of `sum`: nothing yet, or one dataset; the first one fixes its type."""
+    """The total of `sum`: empty, or one dataset; the first dataset sets its type."""
 
     geometry: Geometry
     dataset: Any = None
 
 
 def add_to(stack: Stack, dataset: Any) -> Stack:
-    """Stack one dataset onto a total, inside its safe mask; the total is changed and given back.
+    """Stack a dataset onto a total, within its safe mask.
+
+    Parameters
+    ----------
+    stack : Stack
+        The total; it is changed.
+    dataset : gammapy.datasets.Dataset
+        The dataset; it is not changed.
+
+    Returns
+    -------
+    Stack
+        The same total.
 
     Raises
     ------
     TypeError
-        If it is of another type than those before it, or than the geometry can hold.
+        If the dataset is of another type than the total, or does not fit the geometry.
     """
     if stack.dataset is None:
         stack.dataset = _empty(stack.geometry, dataset)
     elif type(stack.dataset) is not type(dataset):
-        raise mixed_types(stack.dataset, dataset)
+        raise mixed_types_error(stack.dataset, dataset)
     _stack(stack.dataset, dataset)
     return stack
 
 
-def merged(left: Stack, right: Stack) -> Stack:
-    """Stack the right total onto the left one; both are used up.
+def merge_totals(left: Stack, right: Stack) -> Stack:
+    """Stack the right total onto the left one.
+
+    Parameters
+    ----------
+    left : Stack
+        The total of the first runs; it is changed.
+    right : Stack
+        The total of the following runs; it must not be used afterwards.
+
+    Returns
+    -------
+    Stack
+        The total of both.
 
     Raises
     ------
     TypeError
-        If they hold datasets of different types.
+        If they have datasets of different types.
     """
     if right.dataset is None:
         return left
     if left.dataset is None:
         return right
     if type(left.dataset) is not type(right.dataset):
-        raise mixed_types(left.dataset, right.dataset)
+        raise mixed_types_error(left.dataset, right.dataset)
     merge_stacks(left.dataset, right.dataset)
     return left
 
 
 def merge_stacks(left: Any, right: Any) -> None:
-    """Stack two stacks, in place of the left one.
+    """Stack a stacked dataset onto another one.
 
-    gammapy's `stack` masks the other dataset's responses on their coarse grid: right for one run,
-    wrong for a stack that was masked when it was made (it erases responses at the edge). So the
-    other's safe mask is all True while it is stacked, and the real masks are combined after it.
+    gammapy's `stack` masks the IRFs of the right dataset on their coarse grid. This is correct for
+    one run, but wrong for a stack of masked runs, since it erases IRFs at the edge. The safe mask
+    of the right dataset is therefore set to True while it is stacked, and the original masks are
+    combined afterwards.
+
+    Parameters
+    ----------
+    left : gammapy.datasets.MapDataset
+        A stacked dataset; it is changed.
+    right : gammapy.datasets.MapDataset
+        The dataset to stack onto it.
     """
     safe_right = right.mask_safe
     if safe_right is None or left.mask_safe is None:
         _stack(left, right)
         return
     safe_left = left.mask_safe.copy()  # stacking writes into the original
-    everything = safe_right.copy()
-    everything.data[...] = True
-    right.mask_safe = everything
+    all_safe = safe_right.copy()
+    all_safe.data[...] = True
+    right.mask_safe = all_safe
     try:
         _stack(left, right)
     finally:
@@ -75,19 +107,33 @@ def merge_stacks(left: Any, right: Any) -> None:
     left.mask_safe.data = np.logical_or(left.mask_safe.data, safe_right.data)
 
 
-def mixed_types(total: Any, dataset: Any) -> TypeError:
-    """Give the error of a dataset of another type than those before it."""
+def mixed_types_error(total: Any, dataset: Any) -> TypeError:
+    """Return the error for a dataset of another type than the total.
+
+    Parameters
+    ----------
+    total : gammapy.datasets.Dataset
+        The dataset of the total.
+    dataset : gammapy.datasets.Dataset
+        The dataset that cannot be stacked.
+
+    Returns
+    -------
+    TypeError
+        The error, to be raised.
+    """
     return TypeError(
         f"a {type(dataset).__name__} cannot be stacked with a {type(total).__name__}: "
-        "the makers must give the same type for every run"
+        "the makers must return the same type for every run"
     )
 
 
 def _empty(geometry: Geometry, dataset: Any) -> Any:
-    """Give the empty dataset that a dataset's type is stacked onto.
+    """Return the empty dataset that a dataset of this type is stacked onto.
 
-    A geometry gives datasets without off counts. gammapy stacks one with off counts onto such a
-    one without a word, and turns wstat into Cash: so the empty one is given empty off counts.
+    A geometry returns datasets without off counts. gammapy silently stacks a dataset with off
+    counts onto such a dataset, and replaces wstat by Cash. The empty dataset therefore gets empty
+    off counts.
     """
     target = geometry.target()
     if type(target) is type(dataset):
@@ -98,15 +144,18 @@ def _empty(geometry: Geometry, dataset: Any) -> Any:
             f"{type(dataset).__name__} can be stacked onto it"
         )
     names = ("acceptance", "acceptance_off", "counts_off")
-    nothing = {name: target.counts.copy(data=np.zeros_like(target.counts.data)) for name in names}
-    return type(dataset).from_map_dataset(target, name=target.name, **nothing)
+    empty_maps = {
+        name: target.counts.copy(data=np.zeros_like(target.counts.data)) for name in names
+    }
+    return type(dataset).from_map_dataset(target, name=target.name, **empty_maps)
 
 
 def _stack(total: Any, dataset: Any) -> None:
-    """Stack as gammapy does, but for the off acceptance of a total without any off counts.
+    """Stack as gammapy does, except for the off acceptance of a total without off counts.
 
-    gammapy gives NaN there, since it weights acceptances with off counts: the predicted background
-    is lost. They are added up instead; as soon as there are off counts, those decide.
+    gammapy weights acceptances with off counts, so the off acceptance would be NaN and the
+    predicted background lost. In this case the off acceptances are added, until there are off
+    counts.
     """
     off = getattr(total, "acceptance_off", None)
     if off is not None:

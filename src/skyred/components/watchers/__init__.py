@@ -1,1 +1,1 @@
-"""What watches a run: progress, provenance and pictures."""
+"""Watchers of a run: progress, provenance and pictures."""

@@ -1,4 +1,4 @@
-"""The pictures of a run, drawn into its folder: those of the datasets and of each product."""
+"""Pictures of a run: those of the datasets and of each product, in the folder of the run."""
 
 from __future__ import annotations
 
@@ -19,39 +19,62 @@ if TYPE_CHECKING:
     from skyred.interfaces.records import Report, Run
 
 DPI = 120
-MOST = 12  # datasets that are drawn: a joint fit of a hundred runs need not wait for their pictures
+MAX_DATASETS = 12  # that are drawn: pictures of a hundred runs would take too long
 log = logging.getLogger(__name__)
 
 
 @hookimpl
 def skyred_run_finished(run: Run, report: Report) -> None:
-    """Draw into ``plots/``."""
+    """Draw the pictures into ``plots/`` in the folder of the run.
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+    report : Report
+        The report of the run, with its result.
+
+    Raises
+    ------
+    RuntimeError
+        If pictures cannot be drawn; the others are drawn.
+    """
     if run.folder is None:
         return
-    faults = []
-    plot = _few(report.result).plot
-    for name in plot:  # new pictures of datasets: skyred/products/plotting/datasets.py
+    failures = []
+    plot = _limit_datasets(report.result).plot
+    for name in plot:  # to add pictures of datasets: skyred/products/plotting/datasets.py
         try:
             save(partial(plot, name), run.folder / "plots" / f"{name}.png")
-        except Exception as error:  # one picture must not cost the others
-            if disk_failure(error):  # half a picture
+        except Exception as error:  # an error in one picture must not prevent the others
+            if disk_failure(error):
                 raise
-            faults.append(f"{name}: {type(error).__name__}: {error}")
-    if faults:
-        raise RuntimeError(f"pictures that could not be drawn: {'; '.join(faults)}")
+            failures.append(f"{name}: {type(error).__name__}: {error}")
+    if failures:
+        raise RuntimeError(f"pictures that could not be drawn: {'; '.join(failures)}")
 
 
-def _few(result: Any) -> Any:
-    """Give a result without the datasets that are too many to be drawn."""
+def _limit_datasets(result: Any) -> Any:
+    """Return the result with at most `MAX_DATASETS` datasets."""
     datasets = result.datasets or ()
-    if len(datasets) <= MOST:
+    if len(datasets) <= MAX_DATASETS:
         return result
-    log.info("plots/ has the first %d of %d datasets; result.plot has all", MOST, len(datasets))
-    return attrs.evolve(result, datasets=datasets[:MOST])
+    log.info(
+        "plots/ has the first %d of %d datasets; result.plot has all", MAX_DATASETS, len(datasets)
+    )
+    return attrs.evolve(result, datasets=datasets[:MAX_DATASETS])
 
 
 def save(draw: Callable[[], Axes], path: Path) -> None:
-    """Draw one picture into a file, leaving no figure behind."""
+    """Draw a picture into a file, and close the figure.
+
+    Parameters
+    ----------
+    draw : callable
+        The function that draws the picture and returns its axes.
+    path : pathlib.Path
+        The file; its folder is created.
+    """
     import matplotlib.pyplot as plt
 
     path.parent.mkdir(exist_ok=True)

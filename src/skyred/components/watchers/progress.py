@@ -1,4 +1,4 @@
-"""Progress: bars on a terminal, plain lines elsewhere; on standard error, products go elsewhere."""
+"""Progress of a run on standard error: bars on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @attrs.define
 class ProgressWatcher:
-    """Shows the steps of a run, and a bar over its observations."""
+    """Watcher that shows the steps of a run, and a progress bar of its observations."""
 
     console: Console = attrs.field(factory=lambda: Console(file=sys.stderr, highlight=False))
     bars: Progress | None = None
@@ -36,7 +36,13 @@ class ProgressWatcher:
 
     @hookimpl
     def skyred_run_started(self, run: Run) -> None:
-        """Start the clock, and the display where there is a terminal."""
+        """Start the timer, and the progress bars on a terminal.
+
+        Parameters
+        ----------
+        run : Run
+            The run.
+        """
         self.started = time.perf_counter()
         if self.console.is_terminal:
             self.bars = Progress(
@@ -52,14 +58,30 @@ class ProgressWatcher:
 
     @hookimpl
     def skyred_step_started(self, run: Run, step: str) -> None:
-        """Show what is being done."""
+        """Show the name of the step.
+
+        Parameters
+        ----------
+        run : Run
+            The run.
+        step : str
+            The name of the step.
+        """
         self.reduced = 0
         if self.bars is not None:
             self.task = self.bars.add_task(step, total=_total(run, step))
 
     @hookimpl
     def skyred_observation_reduced(self, run: Run, outcome: Outcome) -> None:
-        """Count an observation, and say so if it is not in the result."""
+        """Count an observation, and print the reason if it is not in the result.
+
+        Parameters
+        ----------
+        run : Run
+            The run.
+        outcome : Outcome
+            The outcome of the observation.
+        """
         self.reduced += 1
         if outcome.status in ("skipped", "failed"):
             self.console.print(
@@ -74,15 +96,33 @@ class ProgressWatcher:
 
     @hookimpl
     def skyred_step_finished(self, run: Run, step: str, record: StepRecord) -> None:
-        """Say what a step gave, and how long it took."""
+        """Print the summary and the duration of a step.
+
+        Parameters
+        ----------
+        run : Run
+            The run.
+        step : str
+            The name of the step.
+        record : StepRecord
+            The duration and the summary of the step.
+        """
         if self.bars is not None and self.task is not None:
             self.bars.remove_task(self.task)
         line = f"{step:<9} {record.seconds:7.1f} s  {record.summary}"
         self.console.print(line, markup=False, soft_wrap=True)
 
-    @hookimpl(trylast=True)  # the others have pictures and reports to write first
+    @hookimpl(trylast=True)  # after the watchers that write pictures and reports
     def skyred_run_finished(self, run: Run, report: Report) -> None:
-        """End the display."""
+        """Stop the display, and print the state and the duration of the run.
+
+        Parameters
+        ----------
+        run : Run
+            The run.
+        report : Report
+            The report of the run.
+        """
         if self.bars is not None:
             self.bars.stop()
             self.bars = None
@@ -91,4 +131,5 @@ class ProgressWatcher:
 
 
 def _total(run: Run, step: str) -> int | None:
+    """Return the number of observations for the step that reduces them, None for others."""
     return run.observations if step == "reduce" else None

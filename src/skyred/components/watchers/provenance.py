@@ -1,4 +1,4 @@
-"""Provenance: `report.json`, what went into a run and what came of it."""
+"""Provenance: `report.json`, with the inputs, versions and outcomes of a run."""
 
 from __future__ import annotations
 
@@ -24,28 +24,55 @@ PACKAGES = ("skyred", "gammapy", "astropy", "numpy", "scipy", "regions", "iminui
 
 @attrs.define
 class Provenance:
-    """Notes when a run started, and writes the report when it ends.
+    """Watcher that writes the report of a run.
 
-    Nothing of the environment is written but versions: variables may hold secrets.
+    Of the environment only versions are written: variables may hold secrets.
     """
 
     started: datetime = attrs.field(factory=lambda: datetime.now(UTC))
 
     @hookimpl
     def skyred_run_started(self, run: Run) -> None:
-        """Note the time."""
+        """Record the start time.
+
+        Parameters
+        ----------
+        run : Run
+            The run.
+        """
         self.started = datetime.now(UTC)
 
-    @hookimpl(trylast=True)  # what the others failed in belongs into the report
+    @hookimpl(trylast=True)  # failures of the other watchers are part of the report
     def skyred_run_finished(self, run: Run, report: Report) -> None:
-        """Write ``report.json`` into the run folder."""
+        """Write ``report.json`` into the folder of the run.
+
+        Parameters
+        ----------
+        run : Run
+            The run.
+        report : Report
+            The report of the run.
+        """
         if run.folder is not None:
             _copy_files(run.folder, report)
-            text = json.dumps(self.describe(run, report), indent=1, allow_nan=False)
-            (run.folder / "report.json").write_text(text + "\n", encoding="utf-8")
+            json_text = json.dumps(self.describe(run, report), indent=1, allow_nan=False)
+            (run.folder / "report.json").write_text(json_text + "\n", encoding="utf-8")
 
     def describe(self, run: Run, report: Report) -> dict[str, Any]:
-        """Give all that the report says, as plain data."""
+        """Return the content of the report as plain data.
+
+        Parameters
+        ----------
+        run : Run
+            The run.
+        report : Report
+            The report of the run.
+
+        Returns
+        -------
+        dict
+            The content of ``report.json``.
+        """
         return {
             "state": report.state,
             "error": report.error,
@@ -63,15 +90,17 @@ class Provenance:
                 {"name": step.name, "seconds": round(step.seconds, 3), "summary": step.summary}
                 for step in report.steps
             ],
-            "inputs": [{"path": str(path), "sha256": held} for path, held in _inputs(report)],
-            # a pipeline without YAML says it nowhere else
+            "inputs": [
+                {"path": str(path), "sha256": checksum} for path, checksum in _inputs(report)
+            ],
+            # without YAML, this is the only record
             "estimates": dict(report.result.kinds),
             "outcomes": [_plain(attrs.asdict(outcome)) for outcome in report.outcomes],
         }
 
 
 def _copy_files(folder: Path, report: Report) -> None:
-    """Keep the one-file plugins that took part, as they were: no version brings them back."""
+    """Copy the single-file plugins of the run: their version does not identify them."""
     for owner in report.owners:
         if owner.file:
             (folder / "plugins").mkdir(exist_ok=True)
@@ -79,17 +108,29 @@ def _copy_files(folder: Path, report: Report) -> None:
 
 
 def _owner(owner: Owner) -> dict[str, str]:
+    """Return the non-empty attributes of a plugin."""
     names = ("distribution", "version", "plugin", "file")
     return {name: getattr(owner, name) for name in names if getattr(owner, name)}
 
 
 def _inputs(report: Report) -> Iterator[tuple[Path, str]]:
-    """Yield each input with its sum: that of the bytes that were used, where it was taken."""
-    used = {path: held for step in report.steps for path, held in step.sums.items()}
+    """Yield each input with the checksum of the bytes that were used, or of the file now.
+
+    Parameters
+    ----------
+    report : Report
+        The report of the run.
+
+    Yields
+    ------
+    tuple of pathlib.Path and str
+        The file, and its SHA-256 checksum.
+    """
+    checksums = {path: checksum for step in report.steps for path, checksum in step.sums.items()}
     for path in dict.fromkeys(path for step in report.steps for path in step.inputs):
-        yield path, used.get(path) or sum_of(path)
+        yield path, checksums.get(path) or sum_of(path)
 
 
 def _plain(outcome: dict[str, Any]) -> dict[str, Any]:
-    # JSON has no NaN
+    """Return the outcome with None for NaN, as JSON has no NaN."""
     return {name: None if value != value else value for name, value in outcome.items()}

@@ -18,7 +18,7 @@ from skyred.inspection.records import Finding, HduSource, RunInput
 from skyred.inspection.run import inspect_run
 
 # what simulated responses, which are smooth and alike, are too easy a trial for
-OF_REAL_RUNS = ("flipped bit", "reversed", "beside it", "nothing above", "MIGRA")
+OF_REAL_RUNS = ("flipped bit", "reversed", "neighbouring offsets", "zero above", "MIGRA")
 NEEDED = ("events", "gti", "aeff", "edisp", "psf", "bkg")
 
 

@@ -54,8 +54,8 @@ def test_two_runs_with_the_same_events_are_both_at_fault(tmp_path: Path) -> None
     table = hdu_index(tmp_path, 2)
     table["FILE_NAME"] = "0.fits"
     first, second = inputs(table, 0, 1)
-    assert "to run 1 too" in first.findings[0].message
-    assert "to run 0 too" in second.findings[0].message
+    assert "also assigns this HDU (events) to run 1" in first.findings[0].message
+    assert "also assigns this HDU (events) to run 0" in second.findings[0].message
 
 
 @pytest.mark.parametrize("folder", ["..", "/etc", "data/../.."])

@@ -97,7 +97,9 @@ def test_a_flipped_bit_in_a_compressed_file_is_found(tmp_path: Path, whole: byte
 def test_an_index_does_not_lead_out_of_its_folder(tmp_path: Path, name: str) -> None:
     (tmp_path / "data.fits").touch()
     (tmp_path / "in").mkdir()
-    with pytest.raises(FileError, match=r"names the file .*; expected one beside it"):
+    with pytest.raises(
+        FileError, match=r"names the file .*; expected one in the same folder or below"
+    ):
         beside(tmp_path / "in" / "datasets.yaml", name)
 
 
@@ -106,7 +108,7 @@ def test_files_beside_an_index_and_below_it_are_found(tmp_path: Path) -> None:
     for name in ("a.fits", "below/b.fits"):
         (tmp_path / name).touch()
         assert beside(tmp_path / "datasets.yaml", name) == tmp_path / name
-    with pytest.raises(FileError, match="which is not there: put it beside it"):
+    with pytest.raises(FileError, match="which does not exist: copy it to"):
         beside(tmp_path / "datasets.yaml", "c.fits")
 
 

@@ -11,7 +11,7 @@ from skyred import Maker, component, option
 from skyred.interfaces import ROLES
 from skyred.testing import ComponentCase, LawsBrokenError, check, laws, parametrize_with_checks
 
-UNCHANGED = "gives a sub-table with its rows unchanged"
+UNCHANGED = "returns a sub-table with unchanged rows"
 
 
 @component
@@ -35,9 +35,9 @@ def test_all_broken_laws_are_told_at_once_with_what_was_seen() -> None:
     with pytest.raises(LawsBrokenError) as caught:
         check(Twofold)
     text = str(caught.value)
-    assert "A component says in a sentence what it is." in text
-    assert "Seen: the doc of size is 'the size'." in text
-    assert text.count("To mend it: ") == len(caught.value.violations) == 2
+    assert "A component has a summary of one sentence." in text
+    assert "Observed: the doc of size is 'the size'." in text
+    assert text.count("To fix it: ") == len(caught.value.violations) == 2
 
 
 def test_an_expected_failure_is_no_failure() -> None:
@@ -45,28 +45,30 @@ def test_an_expected_failure_is_no_failure() -> None:
 
 
 def test_an_expected_failure_that_does_not_fail_is_told() -> None:
-    with pytest.raises(LawsBrokenError, match="expected to fail, and holds"):
+    with pytest.raises(LawsBrokenError, match="expected to fail, but holds"):
         check(selecting.EveryOther, expected_failures={UNCHANGED: "it rounds on purpose"})
 
 
 def test_an_expected_failure_needs_a_reason() -> None:
-    with pytest.raises(ValueError, match=r"say why it is expected that 'is frozen' fails"):
+    with pytest.raises(ValueError, match=r"give a reason for the expected failure of 'is frozen'"):
         check(selecting.EveryOther, expected_failures={"is frozen": " "})
 
 
 def test_an_unknown_law_is_refused_with_the_nearest() -> None:
-    with pytest.raises(ValueError, match=r"no law of a selector is 'is frosen'; .* 'is frozen'"):
+    with pytest.raises(
+        ValueError, match=r"no law of the role selector is called 'is frosen'; .* 'is frozen'"
+    ):
         check(selecting.EveryOther, expected_failures={"is frosen": "a slip"})
 
 
 def test_a_class_that_needs_options_asks_for_an_instance() -> None:
-    with pytest.raises(TypeError, match=r"Needy needs size: give an instance, Needy\(size=...\)"):
+    with pytest.raises(TypeError, match=r"Needy needs size: pass an instance, Needy\(size=...\)"):
         check(Needy)
 
 
 @pytest.mark.parametrize("wrong", [int, 3, Maker])
 def test_what_is_no_component_is_refused(wrong: Any) -> None:
-    with pytest.raises(TypeError, match=r"is no component|does not say how to make"):
+    with pytest.raises(TypeError, match=r"is not a component|does not implement make"):
         check(wrong)
 
 

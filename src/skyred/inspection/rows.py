@@ -64,7 +64,7 @@ def check_rows(area: ResponseTable) -> Iterator[Finding]:
 
 
 def _ratio(values: Floats, row: int, reference: int) -> float:
-    """Return the median ratio of two offsets; NaN, which exceeds no limit, if it is unknown."""
+    """Return the median ratio of two offsets; NaN, and thus within all limits, if unknown."""
     bright = (values[[row, reference]] > BRIGHT * values.max()).any(axis=0)
     if bright.sum() < MIN_ENERGIES:
         return float("nan")

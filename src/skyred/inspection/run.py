@@ -56,7 +56,7 @@ class InspectedRun:
 
     @property
     def faults(self) -> tuple[Finding, ...]:
-        """The findings because of which the run must not be used."""
+        """The findings that forbid the use of the run."""
         return tuple(finding for finding in self.findings if finding.level == "fault")
 
     @property

@@ -1,4 +1,4 @@
-"""Check of the smoothness of an effective area, which finds single cells with a flipped bit.
+"""Check of the smoothness of an effective area for single cells with a flipped bit.
 
 A cell is compared with the value expected from its neighbours in ten ways: along the energy by
 linear and by cubic interpolation, each of the area, of its logarithm, and of its ratio to the

@@ -15,7 +15,7 @@ _ONES = 0xFFFFFFFF
 
 
 def open_hdus(content: bytes) -> fits.HDUList:
-    """Open a FITS file in memory without astropy's warnings, which `structure_faults` replaces.
+    """Open a FITS file in memory without astropy's warnings; `structure_faults` replaces them.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The function `check`, which tries all laws on a component and reports all violations."""
+"""The function `check`: it tries all laws on a component and reports all violations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Copies of the input of components, which share immutable geometries."""
+"""Copies of the input of components that share immutable geometries."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 class Snapshot:
-    """The state of an object, from which copies are created.
+    """The state of an object as the source of copies.
 
     Geometries of maps are not copied, because building their WCS takes most of the time of a check.
 

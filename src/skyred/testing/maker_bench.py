@@ -87,7 +87,7 @@ def bench_or_skip(case: ComponentCase) -> MakerBench:
 
 
 def find_bench(case: ComponentCase) -> MakerBench:
-    """Return the test bench of a maker: the first setting in which it makes a dataset.
+    """Return the test bench of a maker in the first setting where it makes a dataset.
 
     Parameters
     ----------
@@ -194,7 +194,7 @@ def _settings(case: ComponentCase) -> Iterator[MakerSetting]:
 
 
 def _try_setting(case: ComponentCase, setting: MakerSetting) -> MakerBench | str:
-    """Return the test bench in a setting, or the reason for which the setting is not suitable."""
+    """Return the test bench in a setting, or the reason why the setting is not suitable."""
     observations = case.observations()
     try:
         maker = case.component.prepare(case.observations())

@@ -58,7 +58,7 @@ class Sample:
 
 @attrs.frozen
 class MakerSetting:
-    """The setting in which a maker is run: a geometry and the preceding makers.
+    """The conditions for running a maker: a geometry and the preceding makers.
 
     Parameters
     ----------
@@ -146,7 +146,7 @@ class Crab:
         return Snapshot(vstack(tables, metadata_conflicts="silent"))
 
     def maker_settings(self) -> list[MakerSetting]:
-        """Return the settings in which a maker is tried, the most common ones first.
+        """Return the settings for trying a maker, the most common ones first.
 
         Returns
         -------

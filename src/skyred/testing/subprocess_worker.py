@@ -119,7 +119,7 @@ def _answer(request: bytes) -> bytes:
 
 @cache
 def shared_worker() -> Worker:
-    """Return the worker of this process in which components are used.
+    """Return the shared worker of this process for the use of components.
 
     Returns
     -------

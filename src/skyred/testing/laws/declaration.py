@@ -26,7 +26,7 @@ _IN_UNITS = re.compile(rf"\bin (?:units of )?({_UNITS})\b")
     "from the parent, and YAML builds the parent.",
 )
 def declared(case: ComponentCase) -> None:
-    """Check the decorator and the kind of the class, which are not inherited.
+    """Check that the class itself has a decorator and a kind, instead of its parent.
 
     Parameters
     ----------

@@ -158,7 +158,7 @@ def inside_limits(case: ComponentCase) -> None:
 
 @law("reports no success for degenerate parameters", "fitter", fix=_SUCCESS)
 def degenerate_parameters(case: ComponentCase) -> None:
-    """Check parameters of which only the sum is constrained, to 0.1.
+    """Check two parameters with a constraint on their sum only, to 0.1.
 
     Parameters
     ----------
@@ -210,7 +210,7 @@ def statistic_not_finite(case: ComponentCase) -> None:
     "g C g / 2. " + _SUCCESS,
 )
 def success_at_minimum(case: ComponentCase) -> None:
-    """Check the success of the fit of Rosenbrock's curved valley, which may fail.
+    """Check that a fit of Rosenbrock's curved valley fails or ends at the minimum.
 
     Parameters
     ----------
@@ -312,7 +312,7 @@ def passes_notes(case: ComponentCase) -> None:
 
 
 def _fit(case: ComponentCase, reference: KnownObjective) -> FitResult:
-    """Return the result of the fit of a known objective, which all laws share."""
+    """Return the result of the fit of a known objective, shared by all laws."""
     fits: dict[str, FitResult] = case.memo.setdefault("fits", {})
     name = reference.description
     if name not in fits:

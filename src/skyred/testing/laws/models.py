@@ -1,4 +1,4 @@
-"""Laws of models: new gammapy models in each call, which predict counts and can be written."""
+"""Laws of models: new gammapy models in each call, with predicted counts, that can be written."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def leaves_datasets(case: ComponentCase) -> None:
     fix="Give every parameter a value, and limits around it.",
 )
 def finite_values(case: ComponentCase) -> None:
-    """Check the initial values of all parameters, from which a fit starts.
+    """Check the initial values of all parameters, the starting point of a fit.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ from hypothesis import given, strategies as st
 
 import small_datasets as small
 from skyred.errors import FileError
-from skyred.inspection.map_headers import SHAPE, beside, look_at_fits, look_at_models
+from skyred.inspection.map_headers import SHAPE, check_fits_file, check_models, indexed_file
 
 ATTACK = "open('canary', 'w') and (20, 20)"
 
@@ -35,7 +35,7 @@ def test_a_header_that_gammapy_runs_is_refused(
     monkeypatch.chdir(tmp_path)
     path = map_file(tmp_path / name, ATTACK)
     with pytest.raises(FileError, match=r"has the card WCSSHAPE = .*run anything else as code"):
-        look_at_fits(path)
+        check_fits_file(path)
     assert not Path("canary").exists()
     Map.read(path)
     assert Path("canary").exists(), "the attack is real: plain gammapy runs it"
@@ -44,7 +44,7 @@ def test_a_header_that_gammapy_runs_is_refused(
 @pytest.mark.parametrize("shape", [None, "(20, 20)", "(20,20,)"])
 def test_a_sound_file_is_read(tmp_path: Path, shape: str | None) -> None:
     for name in ("map.fits", "map.fits.gz"):
-        look_at_fits(map_file(tmp_path / name, shape))
+        check_fits_file(map_file(tmp_path / name, shape))
 
 
 def test_the_shape_that_gammapy_writes_itself_is_allowed() -> None:
@@ -74,13 +74,13 @@ def test_a_file_that_is_cut_off_anywhere_is_refused(
     content = gzip.compress(whole) if packed else whole
     path = tmp_path / f"dataset.fits{'.gz' if packed else ''}"
     path.write_bytes(content)
-    look_at_fits(path)
+    check_fits_file(path)
     for length in np.linspace(0, len(content) - 1, 40).astype(int):
         if length % 2880 == 0 and length and not packed:
             continue  # between two HDUs it is whole, as far as FITS goes
         path.write_bytes(content[:length])
         with pytest.raises(FileError, match=r"cannot be read as FITS|is cut off"):
-            look_at_fits(path)
+            check_fits_file(path)
 
 
 def test_a_flipped_bit_in_a_compressed_file_is_found(tmp_path: Path, whole: bytes) -> None:
@@ -88,7 +88,7 @@ def test_a_flipped_bit_in_a_compressed_file_is_found(tmp_path: Path, whole: byte
     content[-6] ^= 1  # in its checksum
     (tmp_path / "dataset.fits.gz").write_bytes(content)
     with pytest.raises(FileError, match="CRC check failed"):
-        look_at_fits(tmp_path / "dataset.fits.gz")
+        check_fits_file(tmp_path / "dataset.fits.gz")
 
 
 @pytest.mark.parametrize(
@@ -100,16 +100,16 @@ def test_an_index_does_not_lead_out_of_its_folder(tmp_path: Path, name: str) -> 
     with pytest.raises(
         FileError, match=r"names the file .*; expected one in the same folder or below"
     ):
-        beside(tmp_path / "in" / "datasets.yaml", name)
+        indexed_file(tmp_path / "in" / "datasets.yaml", name)
 
 
 def test_files_beside_an_index_and_below_it_are_found(tmp_path: Path) -> None:
     (tmp_path / "below").mkdir()
     for name in ("a.fits", "below/b.fits"):
         (tmp_path / name).touch()
-        assert beside(tmp_path / "datasets.yaml", name) == tmp_path / name
+        assert indexed_file(tmp_path / "datasets.yaml", name) == tmp_path / name
     with pytest.raises(FileError, match="which does not exist: copy it to"):
-        beside(tmp_path / "datasets.yaml", "c.fits")
+        indexed_file(tmp_path / "datasets.yaml", "c.fits")
 
 
 def test_models_name_no_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,8 +117,8 @@ def test_models_name_no_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     path = map_file(tmp_path / "map.fits", ATTACK)
     for folder, name in ((None, str(path)), (None, "$PLACE/map.fits"), (tmp_path, "map.fits")):
         with pytest.raises(FileError, match="WCSSHAPE"):
-            look_at_models({"components": [{"spatial": {"filename": name}}]}, folder)
+            check_models({"components": [{"spatial": {"filename": name}}]}, folder)
     compound = {"model1": {}, "model2": {}, "operator": "methodcaller"}
     with pytest.raises(FileError, match="has the operator 'methodcaller'; expected add, "):
-        look_at_models([{"spectral": compound}])
-    look_at_models([{"spectral": {**compound, "operator": "mul"}}])
+        check_models([{"spectral": compound}])
+    check_models([{"spectral": {**compound, "operator": "mul"}}])

@@ -22,7 +22,7 @@ _BLOCK = 1 << 20
 _GZIP = b"\x1f\x8b"
 
 
-def look_at_fits(path: Path) -> None:
+def check_fits_file(path: Path) -> None:
     """Check a plain or compressed FITS file before gammapy reads it.
 
     gammapy reads a truncated file as one with fewer maps, and evaluates one card of its headers.
@@ -88,7 +88,7 @@ def _is_code(shape: str) -> bool:
     return not SHAPE.fullmatch(shape.strip())
 
 
-def look_at_models(data: Any, folder: Path | None = None) -> None:
+def check_models(data: Any, folder: Path | None = None) -> None:
     """Check the files and operators in gammapy's dictionary of models.
 
     Missing files are left to gammapy, which reports them.
@@ -110,16 +110,16 @@ def look_at_models(data: Any, folder: Path | None = None) -> None:
             # relative to the file of the models first, as gammapy does
             candidates = (folder or Path()) / name, Path(os.path.expandvars(name)).expanduser()
             if existing := [candidate for candidate in candidates if candidate.is_file()]:
-                look_at_fits(existing[0])
+                check_fits_file(existing[0])
         if "model1" in data and (operator := str(data.get("operator"))) not in OPERATORS:
             expected = ", ".join(sorted(OPERATORS))
             raise FileError(f"a model has the operator {operator!r:.60}; expected {expected}")
     if isinstance(data, (Mapping, list, tuple)):
         for item in data.values() if isinstance(data, Mapping) else data:
-            look_at_models(item, folder)
+            check_models(item, folder)
 
 
-def beside(index: Path, name: object) -> Path:
+def indexed_file(index: Path, name: object) -> Path:
     """Return the path of a file that an index names, in the folder of the index or below.
 
     Parameters

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from skyred.errors import OutputError, SkyredError, SkyredWarning
-from skyred.inspection.map_headers import look_at_fits, look_at_models
+from skyred.inspection.map_headers import check_fits_file, check_models
 from skyred.io.sums import SUMS, damage, stated_sums
 
 # what is read of a run folder; beside it users may keep what they like
@@ -67,6 +67,6 @@ def look_at_estimates(folder: Path) -> None:
     from gammapy.utils.scripts import read_yaml
 
     for path in sorted((folder / "estimates").glob("*.fits*")):
-        look_at_fits(path)
+        check_fits_file(path)
     for path in sorted((folder / "estimates").glob("*.yaml")):
-        look_at_models(read_yaml(path), path.parent)
+        check_models(read_yaml(path), path.parent)

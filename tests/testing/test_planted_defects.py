@@ -1,4 +1,4 @@
-"""Each planted defect is found, by the law that is about it and by no other."""
+"""Planted defects are reported by the laws about them and by no others."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from skyred.testing import LawsBrokenError, check, laws
 
 FIXES = {law.name: law.fix for law in laws()}
 
-SOUND = [
+VALID = [
     declaring.Sound, selecting.EveryOther, making.EnoughEvents, making.MeanEvents,
     stacking.SoundList, stacking.EachAlone, modelling.Flat, fitting.SoundNewton, fitting.SoundBoxes,
     modelling.SumOfCounts, modelling.AtOnce,
@@ -25,7 +25,7 @@ _PRIORS = "includes priors exactly once"
 _WITHOUT = "reports no success for a statistic that is not finite"
 _NEW = "builds new but equal models each time"
 
-# a defect, the law that is about it, and others that it cannot but break
+# a defect, the law about it, and other laws that it necessarily breaks
 DEFECTS: dict[type[Any], tuple[str, ...]] = {
     # it cannot be in a catalog either
     declaring.Undecorated: (_KIND, "is equal after writing to YAML and reading back"),
@@ -103,9 +103,9 @@ DEFECTS: dict[type[Any], tuple[str, ...]] = {
 }
 
 
-@pytest.mark.parametrize("sound", SOUND, ids=lambda cls: cls.__name__)
-def test_a_sound_component_breaks_no_law(sound: type[Any]) -> None:
-    check(sound)
+@pytest.mark.parametrize("component", VALID, ids=lambda cls: cls.__name__)
+def test_valid_component_breaks_no_law(component: type[Any]) -> None:
+    check(component)
 
 
 @pytest.mark.slow
@@ -113,8 +113,8 @@ def test_a_sound_component_breaks_no_law(sound: type[Any]) -> None:
 def test_a_defect_is_found_by_its_law_alone(planted: type[Any]) -> None:
     with pytest.raises(LawsBrokenError) as caught:
         check(planted)
-    found = {violation.law.name for violation in caught.value.violations}
+    names = {violation.law.name for violation in caught.value.violations}
     about, *others = DEFECTS[planted]
-    assert about in found
-    assert found <= {about, *others}
+    assert about in names
+    assert names <= {about, *others}
     assert FIXES[about] in str(caught.value)

@@ -119,16 +119,16 @@ def configuration_page() -> Iterator[str]:
 
 
 def laws_page() -> Iterator[str]:
-    """Yield the lines of the page of the laws that components obey, each with its mend."""
+    """Yield the lines of the page of the laws of components, each with the fix of a violation."""
     yield from heading("Laws", "=")
-    yield "What `skyred.testing` tries on components, and how what breaks a law is mended."
+    yield "The laws that `skyred.testing` checks, each with the way to fix a violation."
     yield ""
     titles = {"": "Every component"} | {role: plural(role).capitalize() for role in ROLES}
     for role, title in titles.items():
         yield from heading(title, "-")
         for each in laws(role):
             if (len(each.roles) > 1) is not bool(role):
-                yield from (plainly(each.sentence), f"    {plainly(each.mend)}", "")
+                yield from (plainly(each.sentence), f"    {plainly(each.fix)}", "")
 
 
 def plainly(text: str) -> str:

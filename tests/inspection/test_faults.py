@@ -1,4 +1,4 @@
-"""Faults of input files: each is found, in the right run, file and HDU, and said in words."""
+"""Faults of input files are reported with their run, file and HDU."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from skyred.inspection.reading import read_file
 from skyred.inspection.records import Finding, HduSource, RunInput
 from skyred.inspection.run import inspect_run
 
-# what simulated responses, which are smooth and alike, are too easy a trial for
-OF_REAL_RUNS = ("flipped bit", "reversed", "beside it", "nothing above", "MIGRA")
+# simulated responses are too smooth to test these damages
+OF_REAL_RUNS = ("flipped bit", "reversed", "neighbouring offsets", "zero above", "MIGRA")
 NEEDED = ("events", "gti", "aeff", "edisp", "psf", "bkg")
 
 
@@ -26,13 +26,13 @@ def inspect(folder: Path, *runs: int, needed: tuple[str, ...] = NEEDED) -> list[
     hdu_table = Table.read(folder / INDEX["hdu"])
     hdu_table.meta["BASE_DIR"] = str(folder)
     table = Table.read(folder / INDEX["obs"])
-    chosen = table[[row["OBS_ID"] in runs for row in table]] if runs else table
-    inputs = run_inputs(hdu_table, chosen, needed=needed)
+    selected = table[[row["OBS_ID"] in runs for row in table]] if runs else table
+    inputs = run_inputs(hdu_table, selected, needed=needed)
     return [finding for run in inputs for finding in inspect_run(run).findings]
 
 
-def faults(found: list[Finding]) -> list[Finding]:
-    return [finding for finding in found if finding.level == "fault"]
+def faults(findings: list[Finding]) -> list[Finding]:
+    return [finding for finding in findings if finding.level == "fault"]
 
 
 def hdu_name(path: Path, kind: str) -> str:
@@ -40,31 +40,33 @@ def hdu_name(path: Path, kind: str) -> str:
         return str(find(hdus, kind).name)
 
 
-def test_the_undamaged_archive_has_no_fault_and_no_note(crab_archive: Path) -> None:
+def test_undamaged_archive_has_no_findings(crab_archive: Path) -> None:
     assert inspect(crab_archive) == []
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.name)
-def test_a_damage_is_a_fault_of_its_run_file_and_hdu(
+def test_damage_is_reported_as_fault_of_its_run_file_and_hdu(
     damage: Damage, crab_archive: Path, tmp_path: Path
 ) -> None:
     archive = Archive.copy(crab_archive, tmp_path / "archive")
-    other, run = archive.runs
+    other_run, run = archive.runs
     file, name = archive.path(run), damage.kind and hdu_name(archive.path(run), damage.kind)
-    damage.apply(archive, run, other)
+    damage.apply(archive, run, other_run)
     everything = faults(inspect(archive.folder))
-    found = [finding for finding in everything if finding.obs_id == run]
-    assert damage.other or found == everything, "a run beside it has a fault"
-    said = [finding for finding in found if damage.word in finding.message]
-    assert said, f"{damage.word!r} is not in {[str(finding) for finding in found]}"
+    of_run = [finding for finding in everything if finding.obs_id == run]
+    assert damage.other or of_run == everything, "another run has a fault"
+    matches = [finding for finding in of_run if damage.word in finding.message]
+    assert matches, f"{damage.word!r} is not in {[str(finding) for finding in of_run]}"
     if damage.file:
-        assert all(finding.file is not None for finding in said)
-        assert {file.name, archive.path(other).name} & {finding.file.name for finding in said}
+        assert all(finding.file is not None for finding in matches)
+        assert {file.name, archive.path(other_run).name} & {
+            finding.file.name for finding in matches
+        }
     if damage.kind:
-        assert name in {finding.hdu for finding in said}
+        assert name in {finding.hdu for finding in matches}
 
 
-def test_an_event_more_or_less_than_the_index_says_is_a_note(
+def test_small_difference_from_event_count_of_index_is_a_note(
     crab_archive: Path, tmp_path: Path
 ) -> None:
     archive = Archive.copy(crab_archive, tmp_path / "archive")
@@ -74,52 +76,51 @@ def test_an_event_more_or_less_than_the_index_says_is_a_note(
         return table
 
     archive.index("obs", one_more)
-    found = inspect(archive.folder)
-    assert [(each.obs_id, each.level) for each in found] == [(run, "note") for run in archive.runs]
-    assert all("the index says" in each.message for each in found)
+    findings = inspect(archive.folder)
+    levels = [(finding.obs_id, finding.level) for finding in findings]
+    assert levels == [(run, "note") for run in archive.runs]
+    assert all("the index says" in finding.message for finding in findings)
 
 
-def test_a_file_that_is_not_what_the_sums_say_is_a_fault(
-    crab_archive: Path, tmp_path: Path
-) -> None:
+def test_file_that_does_not_match_sha256sums_is_a_fault(crab_archive: Path, tmp_path: Path) -> None:
     archive = Archive.copy(crab_archive, tmp_path / "archive", sums=True)
     assert inspect(archive.folder) == []
     run = archive.runs[1]
     archive.pack(run, lambda packed: gzip.compress(gzip.decompress(packed), 1))
-    (found,) = inspect(archive.folder)
-    assert (found.obs_id, found.file) == (run, archive.path(run))
-    assert "SHA256SUMS" in found.message
+    (finding,) = inspect(archive.folder)
+    assert (finding.obs_id, finding.file) == (run, archive.path(run))
+    assert "SHA256SUMS" in finding.message
 
 
-def test_a_file_that_changed_since_is_a_fault(crab_archive: Path) -> None:
+def test_file_that_changed_since_last_inspection_is_a_fault(crab_archive: Path) -> None:
     hdu_table = Table.read(crab_archive / INDEX["hdu"])
     hdu_table.meta["BASE_DIR"] = str(crab_archive)
     run = run_inputs(hdu_table, Table.read(crab_archive / INDEX["obs"]))[0]
-    seen = inspect_run(run)
-    assert inspect_run(run, seen.sha256).faults == ()
-    (found,) = inspect_run(run, dict.fromkeys(seen.sha256, "0" * 64)).faults
-    assert "changed" in found.message
+    inspected = inspect_run(run)
+    assert inspect_run(run, inspected.sha256).faults == ()
+    (finding,) = inspect_run(run, dict.fromkeys(inspected.sha256, "0" * 64)).faults
+    assert "changed" in finding.message
 
 
-def test_what_was_inspected_is_what_is_given(crab_archive: Path) -> None:
+def test_inspected_bytes_are_returned(crab_archive: Path) -> None:
     hdu_table = Table.read(crab_archive / INDEX["hdu"])
     hdu_table.meta["BASE_DIR"] = str(crab_archive)
     run = run_inputs(hdu_table, Table.read(crab_archive / INDEX["obs"]))[0]
-    seen = inspect_run(run)
-    assert set(seen.hdus) == set(NEEDED)
+    inspected = inspect_run(run)
+    assert set(inspected.hdus) == set(NEEDED)
     with fits.open(run.files[0]) as plainly:
         for kind in NEEDED:
-            assert seen.hdus[kind].data.tobytes() == find(plainly, kind).data.tobytes()
-    assert set(seen.sha256) == set(run.files)
+            assert inspected.hdus[kind].data.tobytes() == find(plainly, kind).data.tobytes()
+    assert set(inspected.sha256) == set(run.files)
 
 
 @pytest.mark.data
 class TestRealRuns:
     @pytest.mark.slow
     def test_105_runs_have_no_fault_and_the_known_notes(self) -> None:
-        found = inspect(plain.archive())
-        assert faults(found) == []
-        notes = [finding.message.split(" (")[0] for finding in found]
+        findings = inspect(plain.archive())
+        assert faults(findings) == []
+        notes = [finding.message.split(" (")[0] for finding in findings]
         assert notes.count("aeff has negative cells") == 13
         assert notes.count("psf has negative cells") == 22
 
@@ -135,11 +136,11 @@ class TestRealRuns:
         for index in INDEX.values():
             (tmp_path / index).write_bytes((plain.archive() / index).read_bytes())
         damage.apply(Archive(tmp_path), run, run)
-        found = faults(inspect(tmp_path, run))
+        findings = faults(inspect(tmp_path, run))
         assert any(
             damage.word in finding.message and finding.hdu == damage.kind.upper()
-            for finding in found
-        ), [str(finding) for finding in found]
+            for finding in findings
+        ), [str(finding) for finding in findings]
 
     @pytest.mark.data("magic")
     def test_point_like_runs_of_magic_have_no_fault(self) -> None:
@@ -156,23 +157,23 @@ class TestRealRuns:
                 HduSource(kind, hdu.header["HDUCLAS4"].lower(), path, hdu.name)
                 for kind, hdu in kinds.items()
             ]
-        seen = inspect_run(RunInput(1, tuple(sources)))
-        assert seen.faults == ()
-        assert set(seen.hdus) == {"aeff", "psf", "edisp", "bkg"}
+        inspected = inspect_run(RunInput(1, tuple(sources)))
+        assert inspected.faults == ()
+        assert set(inspected.hdus) == {"aeff", "psf", "edisp", "bkg"}
 
 
-def test_read_file_never_raises_for_what_is_no_file(tmp_path: Path) -> None:
-    for place in (tmp_path, tmp_path / "none"):
-        (found,) = read_file(place).findings
-        assert found.file == place
+def test_read_file_does_not_raise_for_missing_file_or_folder(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "none"):
+        (finding,) = read_file(path).findings
+        assert finding.file == path
 
 
-def test_a_card_that_gammapy_would_run_is_a_fault_of_the_whole_file(
+def test_card_that_gammapy_would_run_is_a_fault_of_the_file(
     crab_archive: Path, tmp_path: Path
 ) -> None:
     archive = Archive.copy(crab_archive, tmp_path / "archive")
     _, run = archive.runs
     code = "(__import__('os').abort(), (4, 4))[1]"
     archive.hdu(run, "psf", lambda hdu: hdu.header.set("WCSSHAPE", code))
-    found = [each for each in faults(inspect(archive.folder)) if each.obs_id == run]
-    assert any("WCSSHAPE" in each.message and not each.hdu for each in found)
+    findings = [fault for fault in faults(inspect(archive.folder)) if fault.obs_id == run]
+    assert any("WCSSHAPE" in fault.message and not fault.hdu for fault in findings)

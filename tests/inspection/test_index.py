@@ -1,4 +1,4 @@
-"""What an index says of runs: in the order that is asked for, in work that grows as they do."""
+"""The entries of runs in an index: their order and faults, and the scaling with the number."""
 
 from __future__ import annotations
 
@@ -36,32 +36,30 @@ def inputs(table: Table, *runs: int, **options: bool) -> list[RunInput]:
 
 
 def test_runs_come_in_the_order_of_the_rows_with_their_hdus(tmp_path: Path) -> None:
-    found = inputs(hdu_index(tmp_path, 4), 3, 1)
-    assert [run.obs_id for run in found] == [3, 1]
-    assert all(run.findings == () for run in found)
-    assert [(source.kind, source.form, source.name) for source in found[0].sources] == [
+    runs = inputs(hdu_index(tmp_path, 4), 3, 1)
+    assert [run.obs_id for run in runs] == [3, 1]
+    assert all(run.findings == () for run in runs)
+    assert [(source.kind, source.form, source.name) for source in runs[0].sources] == [
         (kind, f"{kind}_x", kind) for kind in KINDS
     ]
-    assert found[0].files == (tmp_path.resolve() / "data" / "3.fits",)
+    assert runs[0].files == (tmp_path.resolve() / "data" / "3.fits",)
 
 
-def test_responses_of_their_own_may_serve_many_runs(tmp_path: Path) -> None:
-    found = inputs(hdu_index(tmp_path, 3, responses="caldb.fits"), 0, 1, 2)
-    assert all(run.findings == () for run in found)
+def test_response_in_separate_file_may_serve_many_runs(tmp_path: Path) -> None:
+    runs = inputs(hdu_index(tmp_path, 3, responses="caldb.fits"), 0, 1, 2)
+    assert all(run.findings == () for run in runs)
 
 
 def test_two_runs_with_the_same_events_are_both_at_fault(tmp_path: Path) -> None:
     table = hdu_index(tmp_path, 2)
     table["FILE_NAME"] = "0.fits"
     first, second = inputs(table, 0, 1)
-    assert "to run 1 too" in first.findings[0].message
-    assert "to run 0 too" in second.findings[0].message
+    assert "also assigns this HDU (events) to run 1" in first.findings[0].message
+    assert "also assigns this HDU (events) to run 0" in second.findings[0].message
 
 
 @pytest.mark.parametrize("folder", ["..", "/etc", "data/../.."])
-def test_what_leaves_the_archive_is_no_source_unless_it_is_allowed(
-    tmp_path: Path, folder: str
-) -> None:
+def test_file_outside_archive_is_no_source_unless_allowed(tmp_path: Path, folder: str) -> None:
     (run,) = inputs(hdu_index(tmp_path, 1, folder), 0)
     assert run.sources == ()
     assert "outside the archive" in run.findings[0].message
@@ -92,7 +90,7 @@ def test_a_loop_of_links_is_a_fault(tmp_path: Path) -> None:
     assert run.findings or run.sources  # how Python resolves it differs; it is not an exception
 
 
-def test_values_are_in_seconds_and_degrees_and_know_what_is_masked(tmp_path: Path) -> None:
+def test_values_are_in_seconds_and_degrees_and_none_if_masked(tmp_path: Path) -> None:
     rows = Table({"OBS_ID": [0], "OBJECT": [b"Crab "]}, meta={"MJDREFI": 51910})
     rows["ONTIME"] = np.array([0.5], dtype=">f4")
     rows["ONTIME"].unit = "h"

@@ -1,4 +1,4 @@
-"""FITS files before gammapy reads them: those that are cut off or hold code are refused."""
+"""Truncated FITS files and files with code are rejected before gammapy reads them."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from hypothesis import given, strategies as st
 
 import small_datasets as small
 from skyred.errors import FileError
-from skyred.inspection.map_headers import SHAPE, beside, look_at_fits, look_at_models
+from skyred.inspection.map_headers import SHAPE, check_fits_file, check_models, indexed_file
 
 ATTACK = "open('canary', 'w') and (20, 20)"
 
 
 def map_file(path: Path, shape: str | None = None) -> Path:
-    written = Map.from_geom(small.image(), data=np.ones((20, 20)))
-    written.write(path, overwrite=True)
+    ones = Map.from_geom(small.image(), data=np.ones((20, 20)))
+    ones.write(path, overwrite=True)
     if shape is not None:
         with fits.open(path) as hdus:
             hdus[0].header["WCSSHAPE"] = shape
@@ -35,16 +35,16 @@ def test_a_header_that_gammapy_runs_is_refused(
     monkeypatch.chdir(tmp_path)
     path = map_file(tmp_path / name, ATTACK)
     with pytest.raises(FileError, match=r"has the card WCSSHAPE = .*run anything else as code"):
-        look_at_fits(path)
+        check_fits_file(path)
     assert not Path("canary").exists()
     Map.read(path)
     assert Path("canary").exists(), "the attack is real: plain gammapy runs it"
 
 
 @pytest.mark.parametrize("shape", [None, "(20, 20)", "(20,20,)"])
-def test_a_sound_file_is_read(tmp_path: Path, shape: str | None) -> None:
+def test_valid_file_is_accepted(tmp_path: Path, shape: str | None) -> None:
     for name in ("map.fits", "map.fits.gz"):
-        look_at_fits(map_file(tmp_path / name, shape))
+        check_fits_file(map_file(tmp_path / name, shape))
 
 
 def test_the_shape_that_gammapy_writes_itself_is_allowed() -> None:
@@ -53,70 +53,70 @@ def test_the_shape_that_gammapy_writes_itself_is_allowed() -> None:
         assert SHAPE.fullmatch(header.get("WCSSHAPE", "(1, 1)"))
 
 
-@given(text=st.text(st.sampled_from("0123456789(),.[]_ ax'\"+*"), max_size=12))
-def test_only_whole_numbers_in_brackets_are_allowed(text: str) -> None:
-    if SHAPE.fullmatch(text):
-        assert set(text) <= set("0123456789(), ")
-        assert all(part.strip().isdigit() for part in text.strip("() ").rstrip(", ").split(","))
+@given(shape=st.text(st.sampled_from("0123456789(),.[]_ ax'\"+*"), max_size=12))
+def test_only_integers_in_brackets_are_allowed(shape: str) -> None:
+    if SHAPE.fullmatch(shape):
+        assert set(shape) <= set("0123456789(), ")
+        assert all(part.strip().isdigit() for part in shape.strip("() ").rstrip(", ").split(","))
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    path = tmp_path_factory.mktemp("whole") / "dataset.fits"
+def complete_file(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("complete") / "dataset.fits"
     small.map_dataset().write(path)
     return path.read_bytes()
 
 
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
-def test_a_file_that_is_cut_off_anywhere_is_refused(
-    tmp_path: Path, whole: bytes, packed: bool
-) -> None:
-    content = gzip.compress(whole) if packed else whole
+def test_truncated_file_is_rejected(tmp_path: Path, complete_file: bytes, packed: bool) -> None:
+    content = gzip.compress(complete_file) if packed else complete_file
     path = tmp_path / f"dataset.fits{'.gz' if packed else ''}"
     path.write_bytes(content)
-    look_at_fits(path)
+    check_fits_file(path)
     for length in np.linspace(0, len(content) - 1, 40).astype(int):
         if length % 2880 == 0 and length and not packed:
-            continue  # between two HDUs it is whole, as far as FITS goes
+            continue  # a file that ends between two HDUs is valid FITS
         path.write_bytes(content[:length])
         with pytest.raises(FileError, match=r"cannot be read as FITS|is cut off"):
-            look_at_fits(path)
+            check_fits_file(path)
 
 
-def test_a_flipped_bit_in_a_compressed_file_is_found(tmp_path: Path, whole: bytes) -> None:
-    content = bytearray(gzip.compress(whole))
+def test_a_flipped_bit_in_a_compressed_file_is_found(tmp_path: Path, complete_file: bytes) -> None:
+    content = bytearray(gzip.compress(complete_file))
     content[-6] ^= 1  # in its checksum
     (tmp_path / "dataset.fits.gz").write_bytes(content)
     with pytest.raises(FileError, match="CRC check failed"):
-        look_at_fits(tmp_path / "dataset.fits.gz")
+        check_fits_file(tmp_path / "dataset.fits.gz")
 
 
 @pytest.mark.parametrize(
     "name", ["/etc/passwd", "../data.fits", "a/../../b.fits", "$HOME/x.fits", "~/x.fits", "a\\b"]
 )
-def test_an_index_does_not_lead_out_of_its_folder(tmp_path: Path, name: str) -> None:
+def test_index_must_not_name_files_outside_its_folder(tmp_path: Path, name: str) -> None:
     (tmp_path / "data.fits").touch()
     (tmp_path / "in").mkdir()
-    with pytest.raises(FileError, match=r"names the file .*; expected one beside it"):
-        beside(tmp_path / "in" / "datasets.yaml", name)
+    with pytest.raises(
+        FileError, match=r"names the file .*; expected one in the same folder or below"
+    ):
+        indexed_file(tmp_path / "in" / "datasets.yaml", name)
 
 
-def test_files_beside_an_index_and_below_it_are_found(tmp_path: Path) -> None:
+def test_files_in_folder_of_index_and_below_are_found(tmp_path: Path) -> None:
     (tmp_path / "below").mkdir()
     for name in ("a.fits", "below/b.fits"):
         (tmp_path / name).touch()
-        assert beside(tmp_path / "datasets.yaml", name) == tmp_path / name
-    with pytest.raises(FileError, match="which is not there: put it beside it"):
-        beside(tmp_path / "datasets.yaml", "c.fits")
+        assert indexed_file(tmp_path / "datasets.yaml", name) == tmp_path / name
+    with pytest.raises(FileError, match="which does not exist: copy it to"):
+        indexed_file(tmp_path / "datasets.yaml", "c.fits")
 
 
-def test_models_name_no_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_models_with_code_are_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PLACE", str(tmp_path))
     path = map_file(tmp_path / "map.fits", ATTACK)
     for folder, name in ((None, str(path)), (None, "$PLACE/map.fits"), (tmp_path, "map.fits")):
         with pytest.raises(FileError, match="WCSSHAPE"):
-            look_at_models({"components": [{"spatial": {"filename": name}}]}, folder)
+            check_models({"components": [{"spatial": {"filename": name}}]}, folder)
     compound = {"model1": {}, "model2": {}, "operator": "methodcaller"}
     with pytest.raises(FileError, match="has the operator 'methodcaller'; expected add, "):
-        look_at_models([{"spectral": compound}])
-    look_at_models([{"spectral": {**compound, "operator": "mul"}}])
+        check_models([{"spectral": compound}])
+    check_models([{"spectral": {**compound, "operator": "mul"}}])

@@ -1,4 +1,4 @@
-"""Files read and verified: no bit and no byte of a packed file can change unnoticed."""
+"""Changes of any bit or byte of a compressed file are detected."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def plain_bytes() -> bytes:
         fits.Column("F", "11X", array=np.ones((50, 11), bool)),
         fits.Column("G", "1J", bzero=2**31, array=np.arange(50, dtype="u4") + 2**31),
     ]
-    written = io.BytesIO()
+    stream = io.BytesIO()
     first = fits.BinTableHDU.from_columns(columns, name="one")
-    fits.HDUList([fits.PrimaryHDU(), first, first.copy()]).writeto(written)
-    return written.getvalue()
+    fits.HDUList([fits.PrimaryHDU(), first, first.copy()]).writeto(stream)
+    return stream.getvalue()
 
 
 PLAIN = plain_bytes().replace(b"'ONE     '", b"'TWO     '", 1)
@@ -45,9 +45,9 @@ def test_any_flipped_bit_is_found_or_changes_nothing(file: Path, bit: int) -> No
     damaged = bytearray(PACKED)
     damaged[bit // 8] ^= 1 << bit % 8
     file.write_bytes(damaged)
-    seen = read_file(file)
-    # some carry no data: time of packing, system; others lead to an equal copy of the same bytes
-    assert seen.findings or seen.content == PLAIN
+    content_of_file = read_file(file)
+    # some bits have no effect, such as the time stamp of gzip
+    assert content_of_file.findings or content_of_file.content == PLAIN
 
 
 @given(length=st.integers(0, len(PACKED) - 1))
@@ -57,19 +57,19 @@ def test_any_truncation_is_found(file: Path, length: int) -> None:
 
 
 @given(length=st.integers(0, len(PLAIN) - 1))
-def test_any_truncation_of_what_is_packed_is_found(file: Path, length: int) -> None:
+def test_any_truncation_before_compression_is_found(file: Path, length: int) -> None:
     file.write_bytes(gzip.compress(PLAIN[:length], 1))
-    seen = read_file(file)
-    # a file of fewer HDUs is whole; that one is missing is said of the run
-    assert seen.findings or len(seen.hdus) < 3
+    content_of_file = read_file(file)
+    # a file with fewer HDUs is valid; the missing HDU is a fault of the run
+    assert content_of_file.findings or len(content_of_file.hdus) < 3
 
 
 @pytest.mark.parametrize("content", [PACKED, PLAIN, PACKED + bytes(64)], ids=len)
 def test_a_sound_file_has_no_findings(file: Path, content: bytes) -> None:
     file.write_bytes(content)
-    seen = read_file(file)
-    assert seen.findings == ()
-    assert set(seen.hdus) == {"PRIMARY", "ONE", "TWO"}
+    content_of_file = read_file(file)
+    assert content_of_file.findings == ()
+    assert set(content_of_file.hdus) == {"PRIMARY", "ONE", "TWO"}
 
 
 def test_a_file_in_several_members_is_read_whole(file: Path) -> None:
@@ -79,9 +79,9 @@ def test_a_file_in_several_members_is_read_whole(file: Path) -> None:
 
 def test_two_hdus_of_one_name_are_a_fault(file: Path) -> None:
     file.write_bytes(plain_bytes())
-    (found,) = read_file(file).findings
-    assert found.hdu == "ONE"
-    assert "two HDUs" in found.message
+    (finding,) = read_file(file).findings
+    assert finding.hdu == "ONE"
+    assert "two HDUs" in finding.message
 
 
 def test_columns_are_what_astropy_reads(file: Path) -> None:
@@ -102,5 +102,5 @@ def test_a_scaled_column_is_in_its_own_numbers() -> None:
 
 def test_columns_that_do_not_fill_a_row_are_an_error() -> None:
     header = {"TFIELDS": 1, "TTYPE1": "A", "TFORM1": "1D", "NAXIS1": 4, "NAXIS2": 1}
-    with pytest.raises(ValueError, match="take 8 bytes a row"):
+    with pytest.raises(ValueError, match="take 8 bytes per row"):
         Table(header, memoryview(bytes(8))).column("A")

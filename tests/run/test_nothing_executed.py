@@ -93,7 +93,7 @@ def test_an_index_that_leads_elsewhere(tmp_path: Path, name: str) -> None:
     index(tmp_path)
     path.write_text(path.read_text().replace("map.fits", name.format(folder=tmp_path)))
     with pytest.raises(
-        ArchiveError, match=r"data.other: .* names the file .*; expected one beside"
+        ArchiveError, match=r"data.other: .* names the file .*; expected one in the same folder"
     ):
         reduce_datasets(path)
 
@@ -102,7 +102,9 @@ def test_an_index_that_leads_elsewhere(tmp_path: Path, name: str) -> None:
 def test_a_spectrum_that_leads_elsewhere(tmp_path: Path, card: str) -> None:
     spectrum(tmp_path / "pha_x.fits")
     fits.setval(tmp_path / "pha_x.fits", card, value="/etc/passwd", extname="SPECTRUM")
-    with pytest.raises(ArchiveError, match="names the file '/etc/passwd'; expected one beside it"):
+    with pytest.raises(
+        ArchiveError, match="names the file '/etc/passwd'; expected one in the same folder"
+    ):
         reduce_datasets(tmp_path / "pha_x.fits")
 
 
@@ -211,7 +213,7 @@ def test_a_missing_or_cut_dataset_is_named_and_never_read_as_less(folder: Path) 
         with pytest.raises(OutputError, match=says):
             Result.read(folder, plugins=toy_plugins(), verify=verify)
     path.unlink()
-    for verify, says in ((True, "other-1.fits is missing"), (False, "which is not there")):
+    for verify, says in ((True, "other-1.fits is missing"), (False, "which does not exist")):
         with pytest.raises(OutputError, match=says):
             Result.read(folder, plugins=toy_plugins(), verify=verify)
 

@@ -1,4 +1,4 @@
-"""Every component that is installed here obeys the laws of its role, but for what is said below."""
+"""All installed components obey the laws of their roles."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ENTRIES = [entry for entry in CATALOG if entry.owner.distribution in OURS]
 ENERGIES = ["0.8 TeV", "2 TeV", "10 TeV"]
 CRAB = {"type": "point", "lon_0": "83.633 deg", "lat_0": "22.014 deg", "frame": "icrs"}
 
-# what those are built with that need something, or are slow without
+# options of components that require some, or are slow without
 GIVEN: dict[tuple[str, str], dict[str, Any]] = {
     ("selector", "column-range"): {"column": "ZEN_PNT", "max": "90 deg"},
     ("selector", "cone"): {"center": ["83.633 deg", "22.014 deg"], "radius": "2 deg"},
@@ -62,10 +62,10 @@ GIVEN: dict[tuple[str, str], dict[str, Any]] = {
     ("engine", "dask"): {"workers": 1},
 }  # fmt: skip
 
-# it needs a catalogue: its own tests have one
+# it needs a catalogue, as in its own tests
 ELSEWHERE = {("model", "catalog")}
 
-# those that take more than a second
+# components with checks of more than a second
 SLOW = {
     ("engine", "dask"),
     ("engine", "processes"),
@@ -77,25 +77,25 @@ SLOW = {
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write the files that are named above."""
-    made = tmp_path_factory.mktemp("given")
+    """Return a folder with the files of `GIVEN`."""
+    folder_of_files = tmp_path_factory.mktemp("given")
     datasets, _ = crab().fitted()
-    datasets[0].background.write(made / "counts.fits")
-    datasets[0].exposure.sum_over_axes(keepdims=False).write(made / "image.fits")
-    datasets.models.write(made / "models.yaml")
-    return made
+    datasets[0].background.write(folder_of_files / "counts.fits")
+    datasets[0].exposure.sum_over_axes(keepdims=False).write(folder_of_files / "image.fits")
+    datasets.models.write(folder_of_files / "models.yaml")
+    return folder_of_files
 
 
 def component_of(cls: type[Component]) -> Component:
-    """Give a component as it is checked."""
+    """Return the component to be checked."""
     if cls.role != "geometry":
         return cls(**GIVEN.get((cls.role, cls.kind), {}))
     reductions = [crab().reduction(name) for name in ("maps", "spectra")]
-    return next(each.geometry for each in reductions if each.geometry.kind == cls.kind)
+    return next(item.geometry for item in reductions if item.geometry.kind == cls.kind)
 
 
 def sample_of(cls: type[Component]) -> Sample:
-    """Give what it is tried on: a light curve needs runs apart."""
+    """Return the sample; a light curve needs separate datasets for the runs."""
     if (cls.role, cls.kind) != ("estimator", "light-curve"):
         return Sample()
     from gammapy.datasets import Datasets

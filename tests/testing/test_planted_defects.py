@@ -1,4 +1,4 @@
-"""Each planted defect is found, by the law that is about it and by no other."""
+"""Planted defects are reported by the laws about them and by no others."""
 
 from __future__ import annotations
 
@@ -9,99 +9,103 @@ import pytest
 from planted_defects import declaring, fitting, making, modelling, selecting, stacking
 from skyred.testing import LawsBrokenError, check, laws
 
-MEND = {each.name: each.mend for each in laws()}
+FIXES = {law.name: law.fix for law in laws()}
 
-SOUND = [
+VALID = [
     declaring.Sound, selecting.EveryOther, making.EnoughEvents, making.MeanEvents,
     stacking.SoundList, stacking.EachAlone, modelling.Flat, fitting.SoundNewton, fitting.SoundBoxes,
     modelling.SumOfCounts, modelling.AtOnce,
 ]  # fmt: skip
 
 _KIND = "is declared with @component and a kind of its own"
-_SAME_RUNS = "makes the same each time, whatever it made before"
+_SAME_RUNS = "makes the same dataset each time, independent of previous calls"
 _COUNTED = "counts every livetime and every count once"
-_MIXED = "loses nothing where datasets are of two types"
-_PRIORS = "counts priors, and counts them once"
-_WITHOUT = "claims no success where the statistic is not a number"
-_NEW = "builds new models each time, and the same"
+_MIXED = "loses no data if datasets are of two types"
+_PRIORS = "includes priors exactly once"
+_WITHOUT = "reports no success for a statistic that is not finite"
+_NEW = "builds new but equal models each time"
 
-# a defect, the law that is about it, and others that it cannot but break
+# a defect, the law about it, and other laws that it necessarily breaks
 DEFECTS: dict[type[Any], tuple[str, ...]] = {
     # it cannot be in a catalog either
-    declaring.Undecorated: (_KIND, "reads back from its YAML as it was"),
+    declaring.Undecorated: (_KIND, "is equal after writing to YAML and reading back"),
     declaring.TakenKind: ("has a kind that no other component of its role has",),
-    declaring.NoSummary: ("says in a sentence what it is",),
-    declaring.PoorDoc: ("says of each option what it is for",),
+    declaring.NoSummary: ("has a summary of one sentence",),
+    declaring.PoorDoc: ("documents each option in a sentence",),
     declaring.UnitInDoc: ("has units on the options that are quantities",),
     declaring.Thawed: ("is frozen",),
     declaring.OpensFile: ("stores its options and does nothing else when it is built",),
     declaring.ImportsGammapy: ("does not import gammapy before it is used",),
     declaring.RandomDigest: (
-        "is equal to what is built again from its options, with the same hash and digest",
+        "is equal to a component built from the same options, with the same hash and digest",
         "survives pickling",
-        "reads back from its YAML as it was",
+        "is equal after writing to YAML and reading back",
     ),
-    declaring.ForgetsOption: ("tells every option apart, by equality and by digest",),
-    declaring.ForgetsYaml: ("reads back from its YAML as it was",),
+    declaring.ForgetsOption: ("distinguishes all options by equality and digest",),
+    declaring.ForgetsYaml: ("is equal after writing to YAML and reading back",),
     declaring.NoPickle: ("survives pickling",),
-    declaring.BareError: ("refuses what an option cannot be, and names the option",),
-    selecting.ChangesRows: ("gives a sub-table with its rows unchanged",),
-    selecting.SortsInPlace: ("leaves the table as it was",),
-    selecting.PlainTable: ("gives a table of the type that it was given",),
-    selecting.Lottery: ("gives the same rows each time",),
-    selecting.NeedsRows: ("takes a table without rows",),
-    making.CutsEvents: ("leaves the observation as it was",),
-    making.RandomCounts: (_SAME_RUNS, "makes the same in another process"),
-    making.CountsCalls: (_SAME_RUNS, "makes the same in another process"),
-    making.StaysHome: ("makes the same in another process",),
+    declaring.BareError: ("rejects invalid values of an option, and names the option",),
+    selecting.ChangesRows: ("returns a sub-table with unchanged rows",),
+    selecting.SortsInPlace: ("leaves the table unchanged",),
+    selecting.PlainTable: ("returns a table of the same type",),
+    selecting.Lottery: ("returns the same rows each time",),
+    selecting.NeedsRows: ("accepts a table without rows",),
+    making.CutsEvents: ("leaves the observation unchanged",),
+    making.RandomCounts: (_SAME_RUNS, "makes the same dataset in another process"),
+    making.CountsCalls: (_SAME_RUNS, "makes the same dataset in another process"),
+    making.StaysHome: ("makes the same dataset in another process",),
     making.LosesName: ("keeps the dataset's name and axes",),
-    making.WidensMask: ("makes the safe mask no wider",),
+    making.WidensMask: ("does not widen the safe mask",),
     making.LosesTimes: ("keeps times and metadata",),
-    making.SaysNothing: ("says why it leaves a run out",),
-    making.FailsEmpty: ("says why it leaves a run out",),
-    making.LearnsAside: ("has another digest where it learnt something else",),
+    making.SaysNothing: ("gives a reason for each run that it skips",),
+    making.FailsEmpty: ("gives a reason for each run that it skips",),
+    making.LearnsAside: ("has another digest if it is prepared with other results",),
     making.ForgetsReturn: ("makes a dataset of an observation",),
-    stacking.Aliases: ("holds on to nothing of the datasets it adds",),
-    stacking.Backwards: ("adds as it merges a total of one",),
-    stacking.LosesRight: ("has a zero that changes nothing on the left",),
-    stacking.Twice: (_COUNTED, "merges in any grouping", "adds as it merges a total of one"),
+    stacking.Aliases: ("shares no data with added datasets",),
+    stacking.Backwards: ("adds a dataset like merging the total of that dataset",),
+    stacking.LosesRight: ("has a zero that is a left identity of merge",),
+    stacking.Twice: (
+        _COUNTED,
+        "merges in any grouping",
+        "adds a dataset like merging the total of that dataset",
+    ),
     stacking.ForgetsOff: (_MIXED,),
     stacking.ForgetsDataset: (_MIXED,),
-    stacking.SpoilsDataset: ("leaves the datasets it adds as they were",),
-    stacking.Generates: ("gives totals that survive pickling",),
-    stacking.OneName: ("gives datasets with names of their own",),
-    modelling.Promises: ("names the sources that it builds",),
-    modelling.SetsModels: ("leaves the datasets as they were when it builds",),
+    stacking.SpoilsDataset: ("leaves added datasets unchanged",),
+    stacking.Generates: ("has totals that survive pickling",),
+    stacking.OneName: ("returns datasets with unique names",),
+    modelling.Promises: ("lists the names of the sources that it builds",),
+    modelling.SetsModels: ("leaves the datasets unchanged when it builds",),
     modelling.NotANumber: (
-        "starts from values that are finite and inside their limits",
+        "starts from finite values inside their limits",
         "predicts a finite number of counts",
     ),
     modelling.RandomName: (_NEW,),
-    fitting.SmallErrors: ("gives the errors and the covariance of bowls that are known", _PRIORS),
+    fitting.SmallErrors: ("returns the errors and the covariance of known objectives", _PRIORS),
     fitting.Liar: (
         _WITHOUT,
-        "claims no success in a valley without a lowest point",
-        "claims no success where nothing depends on the parameters",
+        "reports no success for degenerate parameters",
+        "reports no success for a constant statistic",
     ),
-    fitting.Forgetful: ("hands on what the objective tells",),
-    fitting.MovesStart: ("leaves the objective as it was",),
+    fitting.Forgetful: ("passes on the notes of the objective",),
+    fitting.MovesStart: ("leaves the objective unchanged",),
     fitting.NoPrior: (_PRIORS,),
     fitting.TwicePrior: (_PRIORS,),
-    fitting.NoUpper: ("stays inside the limits, and tells of parameters that end there",),
+    fitting.NoUpper: ("stays inside the limits, and reports parameters that end at a limit",),
     fitting.TwiceSampled: (_PRIORS,),
-    modelling.SpoilsDatasets: ("leaves datasets, models and fit as they were",),
+    modelling.SpoilsDatasets: ("leaves datasets, models and fit unchanged",),
     modelling.WritesUntold: ("writes files, in its folder only",),
-    modelling.ReadsWrong: ("reads what it wrote",),
-    modelling.NoUnits: ("gives a table with units",),
-    modelling.DrawsElsewhere: ("draws on the axes that it is given, and labels them",),
-    modelling.Swallows: ("raises the error of the work",),
-    modelling.NoSlots: ("says how many pieces of work may run at once",),
+    modelling.ReadsWrong: ("reads back the product that it wrote",),
+    modelling.NoUnits: ("returns a table with units",),
+    modelling.DrawsElsewhere: ("draws on the given axes, and labels them",),
+    modelling.Swallows: ("raises the error of a task",),
+    modelling.NoSlots: ("defines the number of tasks that may run at once",),
 }
 
 
-@pytest.mark.parametrize("sound", SOUND, ids=lambda cls: cls.__name__)
-def test_a_sound_component_breaks_no_law(sound: type[Any]) -> None:
-    check(sound)
+@pytest.mark.parametrize("component", VALID, ids=lambda cls: cls.__name__)
+def test_valid_component_breaks_no_law(component: type[Any]) -> None:
+    check(component)
 
 
 @pytest.mark.slow
@@ -109,8 +113,8 @@ def test_a_sound_component_breaks_no_law(sound: type[Any]) -> None:
 def test_a_defect_is_found_by_its_law_alone(planted: type[Any]) -> None:
     with pytest.raises(LawsBrokenError) as caught:
         check(planted)
-    found = {violation.law.name for violation in caught.value.violations}
+    names = {violation.law.name for violation in caught.value.violations}
     about, *others = DEFECTS[planted]
-    assert about in found
-    assert found <= {about, *others}
-    assert MEND[about] in str(caught.value)
+    assert about in names
+    assert names <= {about, *others}
+    assert FIXES[about] in str(caught.value)

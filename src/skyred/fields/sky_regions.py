@@ -19,7 +19,7 @@ from skyred.errors import FieldError, FileError, Problem
 from skyred.fields.canonical import exact_key
 from skyred.fields.options import Location
 from skyred.fields.spec import FieldSpec, declare
-from skyred.inspection.map_headers import look_at_fits
+from skyred.inspection.map_headers import check_fits_file
 
 if TYPE_CHECKING:
     from gammapy.maps import WcsGeom, WcsNDMap
@@ -174,7 +174,7 @@ def _mask_map(place: Location) -> WcsNDMap:
 def _read_mask(path: Path, changed: int, size: int) -> WcsNDMap:
     from gammapy.maps import Map
 
-    look_at_fits(path)
+    check_fits_file(path)
     mask = Map.read(path)
     if not mask.geom.is_image:
         mask = mask.reduce_over_axes()

@@ -1,1 +1,1 @@
-"""Inspection: input files looked at before they are used; knows astropy, and no gammapy."""
+"""Inspection of input files before they are used, with astropy but without gammapy."""

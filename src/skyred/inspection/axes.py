@@ -1,4 +1,4 @@
-"""Rules on the axes of a response, and its cube brought into the order of its axes."""
+"""Checks of the axes of a response, and its values as arrays in the order of the axes."""
 
 from __future__ import annotations
 
@@ -15,23 +15,31 @@ AXIS_UNITS = {
     **{"ENERG": "TeV", "THETA": "deg", "RAD": "deg", "DETX": "deg", "DETY": "deg"},
     "MIGRA": "",
 }
-# how far offsets reach: MAGIC to 0.41 deg, H.E.S.S. to 2.5 deg, CTA to 6 deg
-REACH = (0.3, 20.0)  # deg
+# allowed range of the largest offset: MAGIC has 0.41 deg, H.E.S.S. 2.5 deg, CTA 6 deg
+OFFSET_RANGE = (0.3, 20.0)  # deg
 OFFSETS = ("THETA", "DETX", "DETY")
-# relative to an edge: what float32 leaves
+# largest gap between bins relative to the bin width: the precision of float32
 CONTIGUOUS = 1e-3
 
 
 @attrs.frozen
 class ResponseForm:
-    """The form of a response: its axes in the order of numpy, its cubes and their units."""
+    """Layout of a response.
+
+    Parameters
+    ----------
+    axes : tuple of str
+        The names of the axes in numpy's order.
+    cubes : mapping of str to str
+        The names of the columns that hold values, with their units.
+    """
 
     axes: tuple[str, ...]
     cubes: Mapping[str, str]
 
     @property
     def columns(self) -> dict[str, str]:
-        """All columns that it has, with units of their kind."""
+        """All required columns, each with a unit of the expected physical type."""
         edges = {f"{axis}_{end}": AXIS_UNITS[axis] for axis in self.axes for end in ("LO", "HI")}
         return {**edges, **self.cubes}
 
@@ -56,16 +64,17 @@ FORMS = {
 
 @attrs.frozen(eq=False)
 class ResponseTable:
-    """A response whose axes and shapes are sound.
+    """A response with valid axes and shapes.
 
     Parameters
     ----------
     part : RunHdu
-        Where it is from.
+        The HDU of the response.
     low, high : mapping of str to array
-        The edges of each axis, in TeV, deg or none.
+        The lower and upper edges of each axis, shape (bins,), in the units of `AXIS_UNITS`.
     cubes : mapping of str to array
-        Its values, in the order of its form's axes, in the units of its form.
+        The values by column, with the axes in the order of the response form, in the units of the
+        form.
     """
 
     part: RunHdu
@@ -75,39 +84,87 @@ class ResponseTable:
 
     @property
     def cube(self) -> Floats:
-        """The one cube of a response that has one."""
+        """The values of a response that has a single column of values."""
         return next(iter(self.cubes.values()))
 
     def centers(self, axis: str) -> Floats:
-        """Give the middle of each bin, of energies the geometric one."""
+        """Return the bin centres of an axis; for the energy, the geometric mean of the edges.
+
+        Parameters
+        ----------
+        axis : str
+            The name of the axis.
+
+        Returns
+        -------
+        array
+            Shape (bins,), in the unit of the axis.
+        """
         low, high = self.low[axis], self.high[axis]
         return np.sqrt(low * high) if axis == "ENERG" else (low + high) / 2
 
     def widths(self, axis: str) -> Floats:
-        """Give the width of each bin."""
+        """Return the bin widths of an axis.
+
+        Parameters
+        ----------
+        axis : str
+            The name of the axis.
+
+        Returns
+        -------
+        array
+            Shape (bins,), in the unit of the axis.
+        """
         return self.high[axis] - self.low[axis]
 
 
 def check_axes(part: RunHdu, form: ResponseForm) -> Iterator[Finding]:
-    """Look at columns, units, axes and shapes of a response."""
-    wrong = list(part.needs(form.columns))
-    if not wrong and len(part.table) != 1:
-        wrong.append(part.fault(f"has {len(part.table)} rows; expected 1"))
-    yield from wrong
-    if wrong:
+    """Check the columns, units, axes and shapes of a response.
+
+    Parameters
+    ----------
+    part : RunHdu
+        The HDU of the response.
+    form : ResponseForm
+        The expected layout.
+
+    Yields
+    ------
+    Finding
+        A fault for each violation.
+    """
+    faults = list(part.check_columns(form.columns))
+    if not faults and len(part.table) != 1:
+        faults.append(part.fault(f"has {len(part.table)} rows; expected 1"))
+    yield from faults
+    if faults:
         return
     for axis in form.axes:
-        if said := _wrong_axis(axis, *_edges(part, axis)):
-            yield part.fault(f"its axis {axis} {said}")
+        if fault := _axis_fault(axis, *_edges(part, axis)):
+            yield part.fault(f"its axis {axis} {fault}")
     lengths = tuple(len(part.table.cell(f"{axis}_LO")) for axis in form.axes)
     for name in form.cubes:
         shape = part.table.cell(name).shape
         if _arranged(part.table.cell(name), lengths) is None:
-            yield part.fault(f"{name} has the shape {shape}, its axes have {lengths}")
+            yield part.fault(f"{name} has the shape {shape}, but its axes have {lengths} bins")
 
 
 def response_of(part: RunHdu, form: ResponseForm) -> ResponseTable:
-    """Give a response in which `check_axes` found no fault."""
+    """Return the response in an HDU that passes `check_axes`.
+
+    Parameters
+    ----------
+    part : RunHdu
+        The HDU of the response.
+    form : ResponseForm
+        The layout.
+
+    Returns
+    -------
+    ResponseTable
+        The axes and the values.
+    """
     edges = {axis: _edges(part, axis) for axis in form.axes}
     lengths = tuple(len(low) for low, _ in edges.values())
     cubes = {name: _arranged(part.cell(name, unit), lengths) for name, unit in form.cubes.items()}
@@ -124,35 +181,35 @@ def _edges(part: RunHdu, axis: str) -> tuple[Floats, Floats]:
     return part.cell(f"{axis}_LO", unit), part.cell(f"{axis}_HI", unit)
 
 
-def _wrong_axis(axis: str, low: Floats, high: Floats) -> str | None:
+def _axis_fault(axis: str, low: Floats, high: Floats) -> str | None:
     if low.shape != high.shape:
         return f"has {len(low)} lower and {len(high)} upper edges"
     if not (np.isfinite(low).all() and np.isfinite(high).all()):
         return "has edges that are not finite"
-    # offsets may be points, as those of H.E.S.S. are
+    # offsets may be points without width, as in H.E.S.S. responses
     points = axis == "THETA" and (low == high).all()
     if (np.diff(low) <= 0).any() or (np.diff(high) <= 0).any():
-        return "does not rise"
+        return "is not strictly increasing"
     if not points and (high <= low).any():
         return "has a bin without width"
     if not points and (np.abs(low[1:] - high[:-1]) > CONTIGUOUS * np.abs(high - low)[:-1]).any():
         return "has a gap or an overlap between bins"
     if axis == "ENERG" and low[0] < 0:
-        return "has an energy below 0"
-    if axis in OFFSETS and not REACH[0] <= high[-1] <= REACH[1]:
+        return "has a negative energy"
+    if axis in OFFSETS and not OFFSET_RANGE[0] <= high[-1] <= OFFSET_RANGE[1]:
         return (
-            f"reaches {high[-1]:.3g} deg; expected {REACH[0]:g} to {REACH[1]:g} deg: "
+            f"ends at {high[-1]:.3g} deg; expected {OFFSET_RANGE[0]:g} to {OFFSET_RANGE[1]:g} deg: "
             "is its unit right?"
         )
     return None
 
 
 def _arranged(cube: Floats, lengths: tuple[int, ...]) -> Floats | None:
-    """Bring a cube into the order of its axes; None if it has other lengths."""
+    """Return an array with its axes in the order of the form; None if the lengths differ."""
     if cube.shape == lengths:
         return cube
     if cube.size == np.prod(lengths) and cube.ndim == 1 and sum(n > 1 for n in lengths) <= 1:
-        return cube.reshape(lengths)  # of one offset, and no TDIM
+        return cube.reshape(lengths)  # a single offset and no TDIM card
     if len(lengths) == 3 and cube.shape == (*lengths[1:], lengths[0]):
-        return np.moveaxis(cube, -1, 0)  # a background of CTA has the energy last
+        return np.moveaxis(cube, -1, 0)  # CTA backgrounds have the energy last
     return None

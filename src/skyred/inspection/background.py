@@ -1,4 +1,4 @@
-"""Rules on a background: no cell that stands out, no dark half, and a rate that fits the events."""
+"""Checks of a background: no outlying cell, no empty half, and a plausible event rate."""
 
 from __future__ import annotations
 
@@ -11,33 +11,45 @@ from skyred.inspection.parts import RunHdu
 from skyred.inspection.records import Finding
 from skyred.inspection.tables import Floats
 
-# of real backgrounds no cell is above 1.17 times the largest beside it, or below 1 / 1.08 times
-# the smallest; each is looked at where it is above this of the largest at its energy
-ABOVE, SEEN_ABOVE = 1.4, 0.01
-BELOW, SEEN_BELOW = 0.7, 0.1
-# the backgrounds of the H.E.S.S. runs predict 0.46 to 0.97 times the events that there are, those
-# of the simulated ones 1.55 times; of few events as many more or less as their number scatters
+# in real backgrounds no cell exceeds 1.17 times the largest of its neighbours, or is below 1 / 1.08
+# times the smallest; a cell is tested only if it, or its neighbours, exceed the given fraction of
+# the largest value at its energy
+HIGH_RATIO, HIGH_MIN_FRACTION = 1.4, 0.01
+LOW_RATIO, LOW_MIN_FRACTION = 0.7, 0.1
+# the backgrounds of the H.E.S.S. runs predict 0.46 to 0.97 times the observed number of events,
+# those of the simulated runs 1.55 times; the limit widens with the Poisson error of few events
 RATE, SCATTER = 3.5, 3.0
 # one half of the camera has at most 1.14 times the rate of the other in H.E.S.S. runs
-HALVES = 1.5
+HALVES_RATIO = 1.5
 CENTRED = 1e-3  # deg
 ALIGNMENTS = ("ALTAZ", "RADEC")
 
 
 def check_background(background: ResponseTable) -> Iterator[Finding]:
-    """Look at its alignment, its halves, and for cells that stand out in a plane of the camera."""
+    """Check the alignment of a background, the two halves of the camera, and single cells.
+
+    Parameters
+    ----------
+    background : ResponseTable
+        The background rate in MeV-1 s-1 sr-1.
+
+    Yields
+    ------
+    Finding
+        A fault for each violation.
+    """
     alignment = str(background.part.header.get("FOVALIGN", ALIGNMENTS[0])).strip().upper()
     if alignment not in ALIGNMENTS:
         yield background.part.fault(
             f"its FOVALIGN is {alignment!r}; expected one of {', '.join(ALIGNMENTS)}"
         )
     if "DETX" in background.low:
-        yield from _halves(background)
-        yield from _cells(background)
+        yield from _check_halves(background)
+        yield from _check_cells(background)
 
 
-def _halves(background: ResponseTable) -> Iterator[Finding]:
-    """Compare the halves of the camera with each other."""
+def _check_halves(background: ResponseTable) -> Iterator[Finding]:
+    """Compare the rates of the two halves of the camera, along each coordinate."""
     weight = background.widths("ENERG")
     plane = np.einsum(
         "eyx,e,y,x->yx",
@@ -51,28 +63,30 @@ def _halves(background: ResponseTable) -> Iterator[Finding]:
         if half == 0 or abs(background.low[axis][0] + background.high[axis][-1]) > CENTRED:
             continue
         low, high = float(rate[:half].sum()), float(rate[-half:].sum())
-        if max(low, high) > HALVES * min(low, high):
+        if max(low, high) > HALVES_RATIO * min(low, high):
             yield background.part.fault(
                 f"BKG of the half with {axis} below 0 is {low / max(high, 1e-300):.3g} times that "
-                f"of the other half; expected up to {HALVES:g} times"
+                f"of the other half; expected a ratio of up to {HALVES_RATIO:g}"
             )
 
 
-def _cells(background: ResponseTable) -> Iterator[Finding]:
+def _check_cells(background: ResponseTable) -> Iterator[Finding]:
     if background.cube.ndim != 3 or min(background.cube.shape[1:]) < 3:
         return
     cube = background.cube
-    beside = _beside(cube)
+    neighbours = _neighbours(cube)
     largest = np.maximum(cube.max(axis=(1, 2), keepdims=True), 1e-300)
-    above = (cube > ABOVE * beside.max(axis=0)) & (cube > SEEN_ABOVE * largest)
-    below = (cube < BELOW * beside.min(axis=0)) & (beside.max(axis=0) > SEEN_BELOW * largest)
-    suspects = np.argwhere(above | below)
-    middle = np.median(beside[:, *suspects.T], axis=0)
-    matters = above[*suspects.T] | (middle > SEEN_BELOW * largest[suspects[:, 0], 0, 0])
-    if not matters.any():
+    too_high = (cube > HIGH_RATIO * neighbours.max(axis=0)) & (cube > HIGH_MIN_FRACTION * largest)
+    too_low = (cube < LOW_RATIO * neighbours.min(axis=0)) & (
+        neighbours.max(axis=0) > LOW_MIN_FRACTION * largest
+    )
+    suspects = np.argwhere(too_high | too_low)
+    median = np.median(neighbours[:, *suspects.T], axis=0)
+    relevant = too_high[*suspects.T] | (median > LOW_MIN_FRACTION * largest[suspects[:, 0], 0, 0])
+    if not relevant.any():
         return
-    energy, y, x = (int(index) for index in suspects[matters][0])
-    ratio = cube[energy, y, x] / max(float(np.median(beside[:, energy, y, x])), 1e-300)
+    energy, y, x = (int(index) for index in suspects[relevant][0])
+    ratio = cube[energy, y, x] / max(float(np.median(neighbours[:, energy, y, x])), 1e-300)
     yield background.part.fault(
         f"BKG at {background.centers('ENERG')[energy]:.3g} TeV and "
         f"({background.centers('DETX')[x]:.2f}, {background.centers('DETY')[y]:.2f}) deg is "
@@ -81,22 +95,35 @@ def _cells(background: ResponseTable) -> Iterator[Finding]:
 
 
 def check_rate(background: ResponseTable, events: RunHdu) -> Iterator[Finding]:
-    """Compare the rate of the background with that of the events."""
+    """Compare the number of events that the background predicts with the observed number.
+
+    Parameters
+    ----------
+    background : ResponseTable
+        The background rate in MeV-1 s-1 sr-1.
+    events : RunHdu
+        The events of the same run.
+
+    Yields
+    ------
+    Finding
+        A fault if the numbers are inconsistent.
+    """
     livetime = events.number("LIVETIME")
     number = len(events.table)
     if not livetime or not number:
         return
-    expected = _rate(background) * livetime
+    predicted = _rate(background) * livetime
     limit = RATE * (1 + SCATTER / np.sqrt(number))
-    if not number / limit <= expected <= number * limit:
+    if not number / limit <= predicted <= number * limit:
         yield background.part.fault(
-            f"it predicts {expected:.3g} events where there are {number}: is the unit "
+            f"it predicts {predicted:.3g} events, but the run has {number}: is the unit "
             f"{background.part.table.unit('BKG')!r} right?"
         )
 
 
 def _rate(background: ResponseTable) -> float:
-    """Integrate over energy and the camera: events per second."""
+    """Return the rate integrated over the energy and the camera, in events per second."""
     cube, energy = background.cube, background.widths("ENERG") * 1e6  # MeV
     if cube.ndim == 2:
         low, high = np.radians(background.low["THETA"]), np.radians(background.high["THETA"])
@@ -105,8 +132,19 @@ def _rate(background: ResponseTable) -> float:
     return float(np.einsum("eyx,e,y,x", cube, energy, y, x, optimize=True))
 
 
-def _beside(cube: Floats) -> Floats:
-    """Give the eight cells around each one in its plane; beyond the border there are its own."""
+def _neighbours(cube: Floats) -> Floats:
+    """Return the eight neighbours of each cell in its plane, with the border cells repeated.
+
+    Parameters
+    ----------
+    cube : array
+        Shape (energy, y, x).
+
+    Returns
+    -------
+    array
+        Shape (8, energy, y, x).
+    """
     _, rows, columns = cube.shape
     padded = np.pad(cube, ((0, 0), (1, 1), (1, 1)), mode="edge")
     steps = [(y, x) for y in range(3) for x in range(3) if (y, x) != (1, 1)]

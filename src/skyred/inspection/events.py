@@ -1,4 +1,4 @@
-"""Rules on the list of events: numbers that are finite and in range, nothing twice."""
+"""Checks of an event list: finite values in range, and no duplicated events."""
 
 from __future__ import annotations
 
@@ -12,20 +12,32 @@ from skyred.inspection.records import Finding
 from skyred.inspection.tables import Floats
 
 COLUMNS = {"TIME": "s", "RA": "deg", "DEC": "deg", "ENERGY": "TeV"}
-# the middle of the events of real runs lies within 0.45 deg of the pointing
-DISTANCE = 3.0  # deg
+# the median direction of the events of real runs lies within 0.45 deg of the pointing
+MAX_DISTANCE = 3.0  # deg
+# minimum number and fraction of events for a fault;
 # in real runs no two events have the same position
-SAME_PLACE, SAME_PLACE_SHARE = 10, 0.01
-# nor position and energy; energies alone (float32) coincide for two events, or for 0.04 %
-DOUBLED, DOUBLED_SHARE = 2, 0.001
-SAME_ENERGY, SAME_ENERGY_SHARE = 10, 0.01
+SAME_POSITION, SAME_POSITION_FRACTION = 10, 0.01
+# nor the same position and energy; the same energy (float32) occurs in pairs, or for 0.04 %
+DOUBLED, DOUBLED_FRACTION = 2, 0.001
+SAME_ENERGY, SAME_ENERGY_FRACTION = 10, 0.01
 
 
 def check_events(events: RunHdu) -> Iterator[Finding]:
-    """Look at the events for themselves."""
-    wrong = list(events.needs(COLUMNS))
-    yield from wrong
-    if wrong:
+    """Check the columns of an event list.
+
+    Parameters
+    ----------
+    events : RunHdu
+        The events of a run.
+
+    Yields
+    ------
+    Finding
+        A fault or note for each violation.
+    """
+    faults = list(events.check_columns(COLUMNS))
+    yield from faults
+    if faults:
         return
     if len(events.table) == 0:
         yield events.fault("has no events")
@@ -34,23 +46,23 @@ def check_events(events: RunHdu) -> Iterator[Finding]:
     for name, values in columns.items():
         if number := int((~np.isfinite(values)).sum()):
             yield events.fault(f"{name} is not finite for {number} of {len(values)} events")
-    yield from _ranges(events, columns["RA"], columns["DEC"], columns["ENERGY"])
-    yield from _twice(events, columns["TIME"])
-    yield from _places(events, columns["RA"], columns["DEC"])
-    yield from _energies(events, columns["RA"], columns["DEC"], columns["ENERGY"])
+    yield from _check_ranges(events, columns["RA"], columns["DEC"], columns["ENERGY"])
+    yield from _check_identifiers(events, columns["TIME"])
+    yield from _check_positions(events, columns["RA"], columns["DEC"])
+    yield from _check_duplicates(events, columns["RA"], columns["DEC"], columns["ENERGY"])
 
 
-def _ranges(events: RunHdu, ra: Floats, dec: Floats, energy: Floats) -> Iterator[Finding]:
-    for name, outside, expected in (
+def _check_ranges(events: RunHdu, ra: Floats, dec: Floats, energy: Floats) -> Iterator[Finding]:
+    for name, out_of_range, expected in (
         ("ENERGY", energy <= 0, "above 0"),
         ("RA", (ra < -360) | (ra > 360), "degrees up to 360"),
         ("DEC", np.abs(dec) > 90, "-90 to 90 deg"),
     ):
-        if number := int(outside.sum()):
+        if number := int(out_of_range.sum()):
             yield events.fault(f"{name} of {number} events is out of range; expected {expected}")
 
 
-def _twice(events: RunHdu, time: Floats) -> Iterator[Finding]:
+def _check_identifiers(events: RunHdu, time: Floats) -> Iterator[Finding]:
     if "EVENT_ID" not in events.table.names:
         return
     ids = events.table.column("EVENT_ID")
@@ -60,62 +72,86 @@ def _twice(events: RunHdu, time: Floats) -> Iterator[Finding]:
     pairs = np.stack([ids, time])
     doubled = len(ids) - np.unique(pairs, axis=1).shape[1]
     if doubled:
-        yield events.fault(f"{doubled} events are there twice (same EVENT_ID and TIME)")
+        yield events.fault(f"{doubled} events occur twice (same EVENT_ID and TIME)")
     if repeated > doubled:
         yield events.note(f"has an EVENT_ID more than once ({repeated - doubled})")
 
 
-def _places(events: RunHdu, ra: Floats, dec: Floats) -> Iterator[Finding]:
-    shared, _ = _shared(ra)
-    here = np.isin(ra, shared)
-    _, counts = np.unique(ra[here] + 1j * dec[here], return_counts=True)
-    most = int(counts.max(initial=1))
-    if most > max(SAME_PLACE, SAME_PLACE_SHARE * len(ra)):
-        yield events.fault(f"{most} of {len(ra)} events have one and the same position")
+def _check_positions(events: RunHdu, ra: Floats, dec: Floats) -> Iterator[Finding]:
+    repeated, _ = _repeated_values(ra)
+    candidates = np.isin(ra, repeated)
+    _, counts = np.unique(ra[candidates] + 1j * dec[candidates], return_counts=True)
+    largest = int(counts.max(initial=1))
+    if largest > max(SAME_POSITION, SAME_POSITION_FRACTION * len(ra)):
+        yield events.fault(f"{largest} of {len(ra)} events have the same position")
 
 
-def _energies(events: RunHdu, ra: Floats, dec: Floats, energy: Floats) -> Iterator[Finding]:
-    """Look for energies that are there too often: those of all events, and of doubled ones."""
-    shared, counts = _shared(energy)
-    most = int(counts.max(initial=1))
-    if most > max(SAME_ENERGY, SAME_ENERGY_SHARE * len(energy)):
-        yield events.fault(f"{most} of {len(energy)} events have one and the same ENERGY")
-    # few share an energy: to compare the positions of these is fast
-    tied = np.stack([ra, dec, energy])[:, np.isin(energy, shared)]
-    doubled = tied.shape[1] - np.unique(tied, axis=1).shape[1]
-    if doubled >= max(DOUBLED, DOUBLED_SHARE * len(energy)):
+def _check_duplicates(events: RunHdu, ra: Floats, dec: Floats, energy: Floats) -> Iterator[Finding]:
+    """Check for energies that occur too often, and for events of the same position and energy."""
+    repeated, counts = _repeated_values(energy)
+    largest = int(counts.max(initial=1))
+    if largest > max(SAME_ENERGY, SAME_ENERGY_FRACTION * len(energy)):
+        yield events.fault(f"{largest} of {len(energy)} events have the same ENERGY")
+    # only few events share an energy, so that comparing their positions is fast
+    candidates = np.stack([ra, dec, energy])[:, np.isin(energy, repeated)]
+    doubled = candidates.shape[1] - np.unique(candidates, axis=1).shape[1]
+    if doubled >= max(DOUBLED, DOUBLED_FRACTION * len(energy)):
         yield events.fault(
-            f"{doubled} of {len(energy)} events are there twice (same RA, DEC and ENERGY)"
+            f"{doubled} of {len(energy)} events occur twice (same RA, DEC and ENERGY)"
         )
 
 
-def _shared(values: Floats) -> tuple[Floats, Floats]:
-    """Give the values that more than one event has, and how many have each."""
+def _repeated_values(values: Floats) -> tuple[Floats, Floats]:
+    """Return the values that occur more than once, and how often each of them occurs."""
     ordered = np.sort(values)
     repeated, again = np.unique(ordered[1:][ordered[1:] == ordered[:-1]], return_counts=True)
     return repeated, again.astype(float) + 1
 
 
 def check_field(events: RunHdu) -> Iterator[Finding]:
-    """Compare where the events are with the pointing."""
+    """Compare the median direction of the events with the pointing.
+
+    Parameters
+    ----------
+    events : RunHdu
+        The events of a run, with the required columns.
+
+    Yields
+    ------
+    Finding
+        A fault if the events are too far from the pointing.
+    """
     ra, dec = events.values("RA", "deg"), events.values("DEC", "deg")
     lon, lat = events.number("RA_PNT"), events.number("DEC_PNT")
     if lon is None or lat is None or str(events.header.get("OBS_MODE", "")).upper() == "DRIFT":
         return
     a, b = np.radians(ra), np.radians(dec)
     direction = np.array([np.cos(b) * np.cos(a), np.cos(b) * np.sin(a), np.sin(b)])
-    # the median, and not the mean: showers are reconstructed as far away as 89 deg
+    # the median, not the mean: some showers are reconstructed up to 89 deg away
     x, y, z = np.nanmedian(direction, axis=1)
     centre = float(np.degrees(np.arctan2(y, x))), float(np.degrees(np.arctan2(z, np.hypot(x, y))))
-    if (apart := separation(lon, lat, *centre)) > DISTANCE:
+    if (distance := separation(lon, lat, *centre)) > MAX_DISTANCE:
         yield events.fault(
-            f"its events lie {apart:.1f} deg from the pointing, around "
-            f"({centre[0]:.2f}, {centre[1]:.2f}) deg; expected within {DISTANCE:g} deg"
+            f"its events lie {distance:.1f} deg from the pointing, around "
+            f"({centre[0]:.2f}, {centre[1]:.2f}) deg; expected within {MAX_DISTANCE:g} deg"
         )
 
 
 def check_energies(events: RunHdu, low: float, high: float) -> Iterator[Finding]:
-    """Compare the energies of events with those for which there is effective area, in TeV."""
+    """Compare the median energy of the events with the energy range of the effective area.
+
+    Parameters
+    ----------
+    events : RunHdu
+        The events of a run, with the required columns.
+    low, high : float
+        The energy range with non-zero effective area, in TeV.
+
+    Yields
+    ------
+    Finding
+        A fault if the median energy is outside the range.
+    """
     energy = events.values("ENERGY", "TeV")
     median = float(np.nanmedian(energy))
     if not low <= median <= high:

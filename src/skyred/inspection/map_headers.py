@@ -1,4 +1,4 @@
-"""FITS files of maps and spectra, looked at before gammapy reads them: whole, and without code."""
+"""Checks that FITS files and models are complete and without code before gammapy reads them."""
 
 from __future__ import annotations
 
@@ -13,56 +13,74 @@ from typing import Any
 
 from skyred.errors import FileError
 
-# gammapy gives this card to Python's eval(): anything but whole numbers could run code
+# gammapy evaluates this card with Python's eval(): anything but integers could run code
 CARD = "WCSSHAPE"
 SHAPE = re.compile(r"\(\s*\d{1,9}\s*(,\s*\d{1,9}\s*)*,?\s*\)", re.ASCII)
-# gammapy looks this up among all that Python's module `operator` has
+# gammapy looks up the name among all functions of Python's module `operator`
 OPERATORS = {"add", "sub", "mul", "truediv", "pow"}
 _BLOCK = 1 << 20
 _GZIP = b"\x1f\x8b"
 
 
-def look_at_fits(path: Path) -> None:
-    """Look at a FITS file, plain or compressed, that gammapy is to read.
+def check_fits_file(path: Path) -> None:
+    """Check a plain or compressed FITS file before gammapy reads it.
 
-    gammapy takes a file that is cut off for one with fewer maps, and runs a card of its headers.
+    gammapy reads a truncated file as one with fewer maps, and evaluates one card of its headers.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
 
     Raises
     ------
     FileError
-        If it is no FITS file, is cut off, or has a header that gammapy would run as code.
+        If it is not a FITS file, is truncated, or has a header that gammapy would run as code.
     """
     from astropy.io import fits
     from astropy.utils.exceptions import AstropyWarning
 
     try:
-        size = _size(path)
+        size = _uncompressed_size(path)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", AstropyWarning)  # gammapy's reading tells again
+            warnings.simplefilter("ignore", AstropyWarning)  # repeated when gammapy reads the file
             with fits.open(path, memmap=False) as hdus:
                 shapes = [shape for hdu in hdus for shape in _shapes(hdu.header)]
                 end = max(_end(hdu) for hdu in hdus)
-                rest = _rest(path, end)
+                trailing = _count_trailing_bytes(path, end)
     except (OSError, EOFError, zlib.error, ValueError, TypeError, KeyError) as error:
         raise FileError(f"{path} cannot be read as FITS: {error}") from error
     for shape in shapes:
         if _is_code(shape):
             raise FileError(
-                f"{path} has the card {CARD} = {shape!r:.60}; expected whole numbers in brackets "
+                f"{path} has the card {CARD} = {shape!r:.60}; expected integers in brackets "
                 "(gammapy would run anything else as code)"
             )
     if size < end:
         raise FileError(
-            f"{path} is cut off: it has {size} bytes of at least {end}; get it once more"
+            f"{path} is cut off: it has {size} bytes, but at least {end} are expected; "
+            "get the file again"
         )
-    if rest:
+    if trailing:
         raise FileError(
-            f"{path} is cut off or damaged: {rest} bytes after its HDUs are none; get it once more"
+            f"{path} is cut off or damaged: the last {trailing} bytes are not part of an HDU; "
+            "get the file again"
         )
 
 
-def bad_shape(header: Any) -> str:
-    """Give the card of a header that gammapy would run as code; "" if there is none."""
+def code_in_header(header: Any) -> str:
+    """Return the value of the card that gammapy would run as code.
+
+    Parameters
+    ----------
+    header : astropy.io.fits.Header
+        The header of an HDU.
+
+    Returns
+    -------
+    str
+        The value of the card; "" if the header has no such card.
+    """
     return next((shape for shape in _shapes(header) if _is_code(shape)), "")
 
 
@@ -70,10 +88,17 @@ def _is_code(shape: str) -> bool:
     return not SHAPE.fullmatch(shape.strip())
 
 
-def look_at_models(data: Any, folder: Path | None = None) -> None:
-    """Look at all that gammapy's dictionary of models makes it read or look up.
+def check_models(data: Any, folder: Path | None = None) -> None:
+    """Check the files and operators in gammapy's dictionary of models.
 
-    Files that are not there are left for gammapy to name.
+    Missing files are left to gammapy, which reports them.
+
+    Parameters
+    ----------
+    data : mapping, list or plain value
+        The dictionary of models, or a part of it.
+    folder : Path, optional
+        The folder of the file of the models, relative to which files are searched first.
 
     Raises
     ------
@@ -82,39 +107,52 @@ def look_at_models(data: Any, folder: Path | None = None) -> None:
     """
     if isinstance(data, Mapping):
         if isinstance(name := data.get("filename"), str):
-            # beside the models first, as gammapy
-            places = (folder or Path()) / name, Path(os.path.expandvars(name)).expanduser()
-            if found := [place for place in places if place.is_file()]:
-                look_at_fits(found[0])
+            # relative to the file of the models first, as gammapy does
+            candidates = (folder or Path()) / name, Path(os.path.expandvars(name)).expanduser()
+            if existing := [candidate for candidate in candidates if candidate.is_file()]:
+                check_fits_file(existing[0])
         if "model1" in data and (operator := str(data.get("operator"))) not in OPERATORS:
             expected = ", ".join(sorted(OPERATORS))
             raise FileError(f"a model has the operator {operator!r:.60}; expected {expected}")
     if isinstance(data, (Mapping, list, tuple)):
-        for held in data.values() if isinstance(data, Mapping) else data:
-            look_at_models(held, folder)
+        for item in data.values() if isinstance(data, Mapping) else data:
+            check_models(item, folder)
 
 
-def beside(index: Path, name: object) -> Path:
-    """Give a file that an index names: one beside it, or below.
+def indexed_file(index: Path, name: object) -> Path:
+    """Return the path of a file that an index names, in the folder of the index or below.
+
+    Parameters
+    ----------
+    index : Path
+        The index file.
+    name : object
+        The name of the file in the index, relative to the folder of the index.
+
+    Returns
+    -------
+    Path
+        The path of the existing file.
 
     Raises
     ------
     FileError
-        If the name leads elsewhere, or there is no such file.
+        If the name leads out of the folder, or the file does not exist.
     """
     path = Path(str(name))
-    # gammapy would fill in variables
+    # gammapy would expand variables
     if path.is_absolute() or ".." in path.parts or set("$~%\\") & set(str(name)):
         raise FileError(
-            f"{index} names the file {str(name)!r:.100}; expected one beside it, so copy it there"
+            f"{index} names the file {str(name)!r:.100}; expected one in the same folder or below, "
+            "so copy it there"
         )
     if not (index.parent / path).is_file():
-        raise FileError(f"{index} names {path}, which is not there: put it beside it")
+        raise FileError(f"{index} names {path}, which does not exist: copy it to {index.parent}")
     return index.parent / path
 
 
-def _size(path: Path) -> int:
-    """Give the bytes of a file, decompressed: gzip's own checks are made on the way."""
+def _uncompressed_size(path: Path) -> int:
+    """Return the uncompressed size of a file in bytes; gzip verifies its checksums on reading."""
     with path.open("rb") as stream:
         if stream.read(2) != _GZIP:
             return path.stat().st_size
@@ -127,15 +165,15 @@ def _shapes(header: Any) -> Iterator[str]:
 
 
 def _end(hdu: Any) -> int:
-    """Give where an HDU ends, with what fills its last block: FITS asks for that."""
-    place = hdu.fileinfo()
-    return int(place["datLoc"] + place["datSpan"])
+    """Return the end of an HDU in bytes, with the padding that the FITS standard requires."""
+    layout = hdu.fileinfo()
+    return int(layout["datLoc"] + layout["datSpan"])
 
 
-def _rest(path: Path, end: int) -> int:
-    """Count what follows the last HDU that can be read, in a file that has no checks of its own.
+def _count_trailing_bytes(path: Path, end: int) -> int:
+    """Return the number of bytes after the last readable HDU of an uncompressed file.
 
-    astropy takes an HDU whose header is cut off for the end of the file.
+    astropy takes an HDU with a truncated header for the end of the file.
     """
     with path.open("rb") as stream:
         if stream.read(2) == _GZIP:

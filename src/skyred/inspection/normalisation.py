@@ -1,4 +1,4 @@
-"""Rules on what must integrate to one: energy dispersion and point spread function."""
+"""Checks of the normalisation of the energy dispersion and the point spread function."""
 
 from __future__ import annotations
 
@@ -11,75 +11,101 @@ from skyred.inspection.axes import ResponseTable
 from skyred.inspection.records import Finding
 from skyred.inspection.tables import Floats
 
-# where the area is above this of its largest, an integral matters
-BRIGHT = 1e-3
-# dispersion of real runs is normalised to 1e-6 there; a flux is wrong by as much as this
+# integrals are tested where the effective area is above this fraction of its maximum
+RELEVANT = 1e-3
+# the dispersion of real runs is normalised to 1e-6 there; this is also the relative error of a flux
 DISPERSION = 0.01
-# the PSF of H.E.S.S. to 0.4 %; those that are cut at some angle lack a little more
+# the PSF of H.E.S.S. is normalised to 0.4 %; a PSF that is cut at some angle lacks a little more
 PSF = 0.02
-# most of the cells together: H.E.S.S. has 1 to 0.06 % in its PSF, to 1e-7 in its dispersion
-LEVEL = 0.05
-# where the area is above this of its largest, half of the energies are reconstructed below 0.70
-# to 1.27 times the true one (H.E.S.S., single cells), and below 0.84 to 1.01 times in most cells
+# tolerance of the median integral: H.E.S.S. has 1 to 0.06 % in its PSF, to 1e-7 in its dispersion
+MEDIAN = 0.05
+# where the area is above this fraction of its maximum, the median of MIGRA is 0.70 to 1.27 in
+# single cells (H.E.S.S.), and its median over the cells is 0.84 to 1.01
 BRIGHTEST = 0.1
-MIGRATION, MIGRATION_OF_MOST = 2.0, 1.5
-# dispersion of CTA is nothing where its area ends; the flux (E-2) that is lost must be small
-LOST = 0.01
+MIGRATION, MEDIAN_MIGRATION = 2.0, 1.5
+# the dispersion of CTA is zero where its area ends; the lost fraction of a flux (E-2) must be small
+MAX_LOST_FLUX = 0.01
 SIGMA_MAX = 5.0  # deg
 
 
 def check_dispersion(edisp: ResponseTable, area: ResponseTable) -> Iterator[Finding]:
-    """Look at the integral over MIGRA, for each offset and energy."""
+    """Check the integral of the energy dispersion over MIGRA, for each offset and energy.
+
+    Parameters
+    ----------
+    edisp : ResponseTable
+        The energy dispersion.
+    area : ResponseTable
+        The effective area of the same run; cells without area are not tested.
+
+    Yields
+    ------
+    Finding
+        A fault for each violation.
+    """
     integral = np.einsum("tme,m->te", edisp.cube, edisp.widths("MIGRA"))
-    # CTA has sums of 1 in the place of integrals: gammapy takes both
+    # CTA has sums of 1 instead of integrals: gammapy accepts both
     total = edisp.cube.sum(axis=1)
-    seen = _seen(edisp, area)
-    matters = seen > BRIGHT
-    level = _level(integral, matters)
-    if abs(level - 1) > LEVEL and abs(_level(total, matters) - 1) > LEVEL:
-        yield edisp.part.fault(f"MATRIX integrates to {level:.3g} over MIGRA; expected 1")
+    fraction = _area_fraction(edisp, area)
+    relevant = fraction > RELEVANT
+    median = _median(integral, relevant)
+    if abs(median - 1) > MEDIAN and abs(_median(total, relevant) - 1) > MEDIAN:
+        yield edisp.part.fault(f"MATRIX integrates to {median:.3g} over MIGRA; expected 1")
         return
-    empty = matters & (integral <= 0)
-    if lost := _lost(edisp, seen, empty):
+    empty = relevant & (integral <= 0)
+    if lost_flux := _lost_flux(edisp, fraction, empty):
         yield edisp.part.fault(
-            f"MATRIX is nothing for {empty.sum()} of {matters.sum()} energies and offsets that "
-            f"have effective area ({lost:.1%} of a flux)"
+            f"MATRIX is zero for {empty.sum()} of {relevant.sum()} energies and offsets that "
+            f"have effective area ({lost_flux:.1%} of a flux)"
         )
-    yield from _uneven(edisp, integral / level, matters & ~empty, DISPERSION, "MATRIX")
-    yield from _migrated(edisp, (seen > BRIGHTEST) & (integral > 0))
+    yield from _check_uniform(edisp, integral / median, relevant & ~empty, DISPERSION, "MATRIX")
+    yield from _check_migration(edisp, (fraction > BRIGHTEST) & (integral > 0))
 
 
 def check_psf(psf: ResponseTable, area: ResponseTable) -> Iterator[Finding]:
-    """Look at the integral over the sky, or at the widths, for each offset and energy."""
-    seen = _seen(psf, area)
-    matters = seen > BRIGHT
+    """Check the integral or the parameters of the PSF, for each offset and energy.
+
+    Parameters
+    ----------
+    psf : ResponseTable
+        The point spread function, as a table or by the parameters of a formula.
+    area : ResponseTable
+        The effective area of the same run; cells without area are not tested.
+
+    Yields
+    ------
+    Finding
+        A fault for each violation.
+    """
+    fraction = _area_fraction(psf, area)
+    relevant = fraction > RELEVANT
     if "RPSF" not in psf.cubes:
-        yield from _widths(psf, matters)
+        yield from _check_parameters(psf, relevant)
         return
     low, high = np.radians(psf.low["RAD"]), np.radians(psf.high["RAD"])
     integral = np.einsum("rte,r->te", psf.cube, 2 * np.pi * (np.cos(low) - np.cos(high)))
-    level = _level(integral, matters)
-    if abs(level - 1) > LEVEL:
-        yield psf.part.fault(f"RPSF integrates to {level:.3g} over the sky; expected 1")
+    median = _median(integral, relevant)
+    if abs(median - 1) > MEDIAN:
+        yield psf.part.fault(f"RPSF integrates to {median:.3g} over the sky; expected 1")
         return
-    empty = matters & (integral <= 0)
-    if lost := _lost(psf, seen, empty):
+    empty = relevant & (integral <= 0)
+    if lost_flux := _lost_flux(psf, fraction, empty):
         yield psf.part.fault(
-            f"RPSF is nothing for {empty.sum()} of {matters.sum()} energies and offsets that have "
-            f"effective area ({lost:.1%} of a flux)"
+            f"RPSF is zero for {empty.sum()} of {relevant.sum()} energies and offsets that have "
+            f"effective area ({lost_flux:.1%} of a flux)"
         )
-    yield from _uneven(psf, integral / level, matters & ~empty, PSF, "RPSF")
+    yield from _check_uniform(psf, integral / median, relevant & ~empty, PSF, "RPSF")
 
 
-def _migrated(edisp: ResponseTable, bright: npt.NDArray[np.bool_]) -> Iterator[Finding]:
-    """Look at the median of MIGRA where there is most area."""
+def _check_migration(edisp: ResponseTable, bright: npt.NDArray[np.bool_]) -> Iterator[Finding]:
+    """Check the median of MIGRA in the cells with the largest effective area."""
     if not bright.any():
         return
     summed = (np.swapaxes(edisp.cube, 1, 2)[bright] * edisp.widths("MIGRA")).cumsum(axis=1)
     medians = edisp.centers("MIGRA")[np.argmax(summed >= summed[:, -1:] / 2, axis=1)]
-    most = float(np.median(medians))
-    if not 1 / MIGRATION_OF_MOST <= most <= MIGRATION_OF_MOST:
-        yield edisp.part.fault(f"the median of its MIGRA is {most:.3g}; expected about 1")
+    typical = float(np.median(medians))
+    if not 1 / MEDIAN_MIGRATION <= typical <= MEDIAN_MIGRATION:
+        yield edisp.part.fault(f"the median of its MIGRA is {typical:.3g}; expected about 1")
     elif number := int(((medians < 1 / MIGRATION) | (medians > MIGRATION)).sum()):
         yield edisp.part.fault(
             f"the median of its MIGRA is {medians.min():.3g} to {medians.max():.3g}; {number} of "
@@ -87,55 +113,71 @@ def _migrated(edisp: ResponseTable, bright: npt.NDArray[np.bool_]) -> Iterator[F
         )
 
 
-def _widths(psf: ResponseTable, matters: npt.NDArray[np.bool_]) -> Iterator[Finding]:
-    """Look at the parameters of a formula: King, or three Gaussians."""
+def _check_parameters(psf: ResponseTable, relevant: npt.NDArray[np.bool_]) -> Iterator[Finding]:
+    """Check the parameters of a King profile or of three Gaussians."""
     narrow = "SIGMA" if "SIGMA" in psf.cubes else "SIGMA_1"
-    if number := int((psf.cubes[narrow][matters] <= 0).sum()):
+    if number := int((psf.cubes[narrow][relevant] <= 0).sum()):
         yield psf.part.fault(f"{narrow} is not above 0 in {number} cells with effective area")
     for name, cube in psf.cubes.items():
         if name.startswith("SIGMA") and (np.abs(cube) > SIGMA_MAX).any():
             yield psf.part.fault(
-                f"{name} reaches {np.abs(cube).max():.3g} deg; expected up to {SIGMA_MAX:g} deg"
+                f"{name} has values of {np.abs(cube).max():.3g} deg; "
+                f"expected up to {SIGMA_MAX:g} deg"
             )
-    if "GAMMA" in psf.cubes and (number := int((psf.cubes["GAMMA"][matters] <= 1).sum())):
+    if "GAMMA" in psf.cubes and (number := int((psf.cubes["GAMMA"][relevant] <= 1).sum())):
         yield psf.part.fault(f"GAMMA is not above 1 in {number} cells with effective area")
 
 
-def _uneven(
+def _check_uniform(
     response: ResponseTable,
     integral: Floats,
-    matters: npt.NDArray[np.bool_],
+    relevant: npt.NDArray[np.bool_],
     tolerance: float,
     name: str,
 ) -> Iterator[Finding]:
-    apart = np.where(matters, np.abs(integral - 1), 0.0)
-    if apart.max() > tolerance:
-        row, column = np.unravel_index(int(np.argmax(apart)), apart.shape)
+    deviation = np.where(relevant, np.abs(integral - 1), 0.0)
+    if deviation.max() > tolerance:
+        row, column = np.unravel_index(int(np.argmax(deviation)), deviation.shape)
         yield response.part.fault(
             f"{name} at {response.centers('ENERG')[column]:.3g} TeV and "
             f"{response.centers('THETA')[row]:.3g} deg integrates to {integral[row, column]:.3g} "
-            f"of what it does elsewhere: a flipped bit?"
+            f"times the value elsewhere: a flipped bit?"
         )
 
 
-def _level(integral: Floats, matters: npt.NDArray[np.bool_]) -> float:
-    filled = integral[matters & (integral > 0)]
-    return float(np.median(filled)) if filled.size else 0.0
+def _median(integral: Floats, relevant: npt.NDArray[np.bool_]) -> float:
+    positive = integral[relevant & (integral > 0)]
+    return float(np.median(positive)) if positive.size else 0.0
 
 
-def _lost(response: ResponseTable, seen: Floats, empty: npt.NDArray[np.bool_]) -> float:
-    """Give the largest share of a flux that no energy is dispersed from, if it matters."""
+def _lost_flux(response: ResponseTable, fraction: Floats, empty: npt.NDArray[np.bool_]) -> float:
+    """Return the largest fraction of a flux in empty cells, over the offsets; 0 if negligible."""
     energy = response.centers("ENERG")
-    weight = seen * response.widths("ENERG") * energy**-2
-    share = float(((weight * empty).sum(axis=1) / np.maximum(weight.sum(axis=1), 1e-300)).max())
-    return share if share > LOST else 0.0
+    weight = fraction * response.widths("ENERG") * energy**-2
+    lost_fraction = float(
+        ((weight * empty).sum(axis=1) / np.maximum(weight.sum(axis=1), 1e-300)).max()
+    )
+    return lost_fraction if lost_fraction > MAX_LOST_FLUX else 0.0
 
 
-def _seen(response: ResponseTable, area: ResponseTable) -> Floats:
-    """Give the effective area on the axes of another response, as part of the largest."""
+def _area_fraction(response: ResponseTable, area: ResponseTable) -> Floats:
+    """Return the effective area on the axes of another response, relative to its maximum.
+
+    Parameters
+    ----------
+    response : ResponseTable
+        The other response.
+    area : ResponseTable
+        The effective area.
+
+    Returns
+    -------
+    array
+        Shape (offsets, energies) of the response; 0 to 1.
+    """
     energy, offset = np.log(area.centers("ENERG")), area.centers("THETA")
     values = np.clip(area.cube, 0, None) / area.cube.max()
-    wanted = np.log(response.centers("ENERG"))
-    by_energy = np.array([np.interp(wanted, energy, row, 0.0, 0.0) for row in values])
-    places = response.centers("THETA")
-    return np.array([np.interp(places, offset, column) for column in by_energy.T]).T
+    target_energy = np.log(response.centers("ENERG"))
+    by_energy = np.array([np.interp(target_energy, energy, row, 0.0, 0.0) for row in values])
+    target_offset = response.centers("THETA")
+    return np.array([np.interp(target_offset, offset, column) for column in by_energy.T]).T

@@ -1,4 +1,4 @@
-"""The parts of a run as the rules see them: header, table, and what is found in them."""
+"""The HDUs of a run with their headers, tables and findings."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ class RunHdu:
     Parameters
     ----------
     obs_id : int
-        The run.
+        The identifier of the run.
     kind, form : str
-        What it is to be: HDU_TYPE and HDU_CLASS of the index.
+        The expected content: HDU_TYPE and HDU_CLASS of the index.
     path : Path
         The file.
     name : str
-        The HDU.
+        The name of the HDU.
     table : Table
-        Its header and its rows.
+        The header and the rows.
     """
 
     obs_id: int
@@ -45,42 +45,123 @@ class RunHdu:
         return self.table.header
 
     def fault(self, message: str) -> Finding:
-        """Give a fault of this HDU."""
+        """Return a fault of this HDU.
+
+        Parameters
+        ----------
+        message : str
+            A sentence with the fault and the expected value.
+
+        Returns
+        -------
+        Finding
+            The fault, with the run, file and HDU.
+        """
         return Finding(message, "fault", self.obs_id, self.path, self.name)
 
     def note(self, message: str) -> Finding:
-        """Give a note on this HDU."""
+        """Return a note on this HDU.
+
+        Parameters
+        ----------
+        message : str
+            The note as a sentence.
+
+        Returns
+        -------
+        Finding
+            The note, with the run, file and HDU.
+        """
         return Finding(message, "note", self.obs_id, self.path, self.name)
 
     def number(self, key: str) -> float | None:
-        """Give a card as a number; None if there is none."""
+        """Return the value of a card as a number.
+
+        Parameters
+        ----------
+        key : str
+            The keyword of the card.
+
+        Returns
+        -------
+        float or None
+            None if the card is missing or its value is not a finite number.
+        """
         return as_number(self.header.get(key))
 
     def values(self, name: str, unit: str) -> Floats:
-        """Give a column in a unit, after `needs` found nothing."""
+        """Return a column that passes `check_columns`, converted to a unit.
+
+        Parameters
+        ----------
+        name : str
+            The name of the column.
+        unit : str
+            The unit.
+
+        Returns
+        -------
+        array
+            Shape (rows, ...), in `unit`.
+        """
         scale = factor(self.table.unit(name), unit)
         return self.table.column(name) * (1.0 if scale is None else scale)
 
     def cell(self, name: str, unit: str) -> Floats:
-        """Give the one cell of a column of a response, in a unit."""
+        """Return the single cell of a column of a response, converted to a unit.
+
+        Parameters
+        ----------
+        name : str
+            The name of the column.
+        unit : str
+            The unit.
+
+        Returns
+        -------
+        array
+            The value of the cell, in `unit`.
+        """
         scale = factor(self.table.unit(name), unit)
         return self.table.cell(name) * (1.0 if scale is None else scale)
 
-    def needs(self, columns: Mapping[str, str]) -> Iterator[Finding]:
-        """Say which columns are missing, or have a unit of another kind than the one given."""
+    def check_columns(self, columns: Mapping[str, str]) -> Iterator[Finding]:
+        """Check that columns exist and have convertible units.
+
+        Parameters
+        ----------
+        columns : mapping of str to str
+            The names of the required columns, each with a unit of the expected physical type.
+
+        Yields
+        ------
+        Finding
+            A fault for each missing column or unit of another physical type.
+        """
         for name, unit in columns.items():
             if name not in self.table.names:
-                have = ", ".join(self.table.names)
-                yield self.fault(f"has no column {name}; it has {have}")
+                present = ", ".join(self.table.names)
+                yield self.fault(f"has no column {name}; it has {present}")
             elif factor(self.table.unit(name), unit) is None:
-                given = self.table.unit(name)
-                said = f"has the unit {given!r}" if given else "has no unit"
-                wanted = f"one like {unit!r}" if unit else "none"
-                yield self.fault(f"the column {name} {said}; expected {wanted}")
+                actual = self.table.unit(name)
+                message = f"has the unit {actual!r}" if actual else "has no unit"
+                expected = f"a unit such as {unit!r}" if unit else "none"
+                yield self.fault(f"the column {name} {message}; expected {expected}")
 
 
 def as_number(value: object) -> float | None:
-    """Give a card or a cell as a finite number; None if it is none."""
+    """Return the value of a card or cell as a finite number.
+
+    Parameters
+    ----------
+    value : object
+        The value.
+
+    Returns
+    -------
+    float or None
+        None if the value is not a finite number.
+    """
     try:
         number = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):

@@ -1,6 +1,6 @@
-"""A file read once: its sha256, its bytes unpacked and verified, its HDUs.
+"""Reading of a file with its sha256, verification of its bytes, and access to its HDUs.
 
-What is checked is what is used: the HDUs found here go on to gammapy, the file is not read again.
+The file is read once: gammapy gets the HDUs that were checked here.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Any
 
 import attrs
 
-from skyred.inspection.map_headers import bad_shape
+from skyred.inspection.map_headers import code_in_header
 from skyred.inspection.records import Finding
-from skyred.inspection.structure import flaws, open_hdus
+from skyred.inspection.structure import open_hdus, structure_faults
 from skyred.inspection.tables import Table
 
 _GZIP, _FITS = b"\x1f\x8b", b"SIMPLE  ="
@@ -24,20 +24,20 @@ _GZIP, _FITS = b"\x1f\x8b", b"SIMPLE  ="
 
 @attrs.frozen(eq=False)
 class FileContent:
-    """What a file holds, and what is wrong with it.
+    """The content of a file, and its faults.
 
     Parameters
     ----------
     path : Path
         The file.
     sha256 : str
-        Of its bytes as they lie there; "" if it cannot be read.
+        The digest of the stored bytes; "" if the file cannot be read.
     content : bytes
-        Its bytes, unpacked.
+        The uncompressed bytes.
     hdus : mapping of str to HDU
-        Its HDUs by name (upper case), the first of each name.
+        The HDUs by name (upper case); of several HDUs with the same name, the first.
     findings : tuple of Finding
-        What is wrong with it, before anyone asks what it means.
+        The faults of the file, independent of the meaning of its content.
     """
 
     path: Path
@@ -47,7 +47,18 @@ class FileContent:
     findings: tuple[Finding, ...] = ()
 
     def table(self, name: str) -> Table:
-        """Give the table of an HDU."""
+        """Return the table of an HDU.
+
+        Parameters
+        ----------
+        name : str
+            The name of the HDU, in upper case.
+
+        Returns
+        -------
+        Table
+            The header and the rows.
+        """
         hdu = self.hdus[name]
         start = hdu.fileinfo()["datLoc"]
         size = hdu.header["NAXIS1"] * hdu.header["NAXIS2"]
@@ -55,59 +66,65 @@ class FileContent:
 
 
 def read_file(path: Path) -> FileContent:
-    """Read a file and verify it: gzip's CRC and length, FITS structure, checksum cards.
+    """Read a file and verify the CRC and length of gzip, the FITS structure and checksum cards.
 
-    Never raises for what is wrong with a file: it is in `findings`.
+    Never raises for a faulty file: the faults are in `findings`.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    FileContent
+        The content and the faults.
     """
     try:
-        stored = _bytes_of(path)
+        stored = _read_bytes(path)
     except OSError as error:
-        return FileContent(path, findings=_faults(path, [("", _cannot(error))]))
+        return FileContent(path, findings=_faults(path, [("", _read_error(error))]))
     sha256 = hashlib.sha256(stored).hexdigest()
     try:
         content = gzip.decompress(stored) if stored.startswith(_GZIP) else stored
     except (OSError, EOFError, zlib.error) as error:
-        said = f"its gzip is damaged: {_sentence(error)}; fetch the file again"
-        return FileContent(path, sha256, findings=_faults(path, [("", said)]))
-    return _parsed(path, sha256, content)
+        message = f"the gzip data are damaged: {_sentence(error)}; get the file again"
+        return FileContent(path, sha256, findings=_faults(path, [("", message)]))
+    return _parse(path, sha256, content)
 
 
-def _parsed(path: Path, sha256: str, content: bytes) -> FileContent:
+def _parse(path: Path, sha256: str, content: bytes) -> FileContent:
     if not content.startswith(_FITS):
-        said = "is no FITS file" if content else "is empty"
-        return FileContent(path, sha256, findings=_faults(path, [("", said)]))
+        message = "is not a FITS file" if content else "is empty"
+        return FileContent(path, sha256, findings=_faults(path, [("", message)]))
     try:
         opened = open_hdus(content)
-        wrong = [*flaws(opened, content), *_code(opened)]
-    except Exception as error:  # astropy raises anything for a damaged header
-        said = f"cannot be read as FITS: {_sentence(error)}"
-        return FileContent(path, sha256, findings=_faults(path, [("", said)]))
+        faults = [*structure_faults(opened, content), *_code_faults(opened)]
+    except Exception as error:  # astropy raises any exception for a damaged header
+        message = f"cannot be read as FITS: {_sentence(error)}"
+        return FileContent(path, sha256, findings=_faults(path, [("", message)]))
     hdus = {hdu.name: hdu for hdu in reversed(opened)}
-    return FileContent(path, sha256, content, hdus, _faults(path, wrong))
+    return FileContent(path, sha256, content, hdus, _faults(path, faults))
 
 
-def _code(hdus: Any) -> Iterator[tuple[str, str]]:
-    # of the file as a whole: no option lets such a file through
+def _code_faults(hdus: Any) -> Iterator[tuple[str, str]]:
+    # faults of the file as a whole: no option accepts such a file
     for hdu in hdus:
-        if shape := bad_shape(hdu.header):
-            yield "", f"{hdu.name} has the card WCSSHAPE = {shape!r:.60}, which gammapy would run"
+        if code := code_in_header(hdu.header):
+            yield "", f"{hdu.name} has the card WCSSHAPE = {code!r:.60}, which gammapy would run"
 
 
-def _bytes_of(path: Path) -> bytes:
+def _read_bytes(path: Path) -> bytes:
     if path.exists() and not path.is_file():
-        raise OSError("is no file")  # a pipe would wait for ever
+        raise OSError("is not a regular file")  # reading from a pipe would block
     return path.read_bytes()
 
 
-def _faults(path: Path, wrong: list[tuple[str, str]]) -> tuple[Finding, ...]:
-    def each() -> Iterator[Finding]:
-        for hdu, message in wrong:
-            yield Finding(message, file=path, hdu=hdu)
-
-    return tuple(each())
+def _faults(path: Path, messages: list[tuple[str, str]]) -> tuple[Finding, ...]:
+    return tuple(Finding(message, file=path, hdu=hdu) for hdu, message in messages)
 
 
-def _cannot(error: OSError) -> str:
+def _read_error(error: OSError) -> str:
     if isinstance(error, FileNotFoundError):
         return "the file is missing"
     return f"cannot be read: {error.strerror or error}"

@@ -1,4 +1,4 @@
-"""What is inspected, and what is found: runs with their HDUs, and findings."""
+"""Input and results of the inspection: runs with their HDUs, and findings."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ LEVELS = ("fault", "note")
 
 @attrs.frozen
 class Finding:
-    """One thing that an inspection found.
+    """One result of an inspection.
 
     Parameters
     ----------
     message : str
-        What was found, and what was expected, as a sentence.
+        A sentence with the actual and the expected value.
     level : {"fault", "note"}
-        A run with a fault must not be used; a note is to be known.
+        A run with a fault must not be used; a note is for information.
     obs_id : int, optional
-        The run.
+        The identifier of the run.
     file : Path, optional
         The file.
     hdu : str
-        The HDU in it.
+        The name of the HDU in the file.
     """
 
     message: str
@@ -36,22 +36,22 @@ class Finding:
     hdu: str = ""
 
     def __str__(self) -> str:
-        place = f"{self.file}[{self.hdu}]" if self.hdu else str(self.file or "")
-        return f"{place}: {self.message}" if place else self.message
+        location = f"{self.file}[{self.hdu}]" if self.hdu else str(self.file or "")
+        return f"{location}: {self.message}" if location else self.message
 
 
 @attrs.frozen
 class HduSource:
-    """One row of an HDU index: which HDU of which file holds a part of a run.
+    """One row of an HDU index: the file and HDU of a part of a run.
 
     Parameters
     ----------
     kind : str
-        What it is: events, gti, aeff, edisp, psf, bkg, rad_max (HDU_TYPE).
+        HDU_TYPE: events, gti, aeff, edisp, psf, bkg or rad_max.
     form : str
-        In which form: events, aeff_2d, psf_3gauss, ... (HDU_CLASS).
+        HDU_CLASS: events, aeff_2d, psf_3gauss, ...
     path : Path
-        The file, absolute.
+        The absolute path of the file.
     name : str
         The name of the HDU.
     """
@@ -64,20 +64,20 @@ class HduSource:
 
 @attrs.frozen
 class RunInput:
-    """What an archive says of one run, before any of its files is opened.
+    """The entries of one run in an archive's index, before any of its files is opened.
 
     Parameters
     ----------
     obs_id : int
-        The run.
+        The identifier of the run.
     sources : tuple of HduSource
-        Its HDUs.
+        The HDUs of the run.
     row : mapping of str to object
-        What the observation index says of it, by column (numbers in its units, texts).
+        The row of the observation index by column: numbers in s and deg, and strings.
     findings : tuple of Finding
-        What is wrong with the index: rows twice, files outside the archive.
+        The faults of the index: duplicated rows, files outside the archive.
     sums : mapping of Path to str
-        The sha256 that the archive's SHA256SUMS states of its files, if it has one.
+        The sha256 of the files according to the archive's SHA256SUMS, if it has one.
     """
 
     obs_id: int
@@ -88,5 +88,5 @@ class RunInput:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The files that hold it, each once."""
+        """The files of the run, without duplicates."""
         return tuple(dict.fromkeys(source.path for source in self.sources))

@@ -1,4 +1,4 @@
-"""Rules on responses, by kind: finite, not zero, and of sound values."""
+"""Checks of the values of responses by kind: finite, non-zero, and in range."""
 
 from __future__ import annotations
 
@@ -14,34 +14,61 @@ from skyred.inspection.records import Finding
 from skyred.inspection.rows import check_rows
 from skyred.inspection.smoothness import check_area
 
-# effective areas of real instruments reach from 1e4 to 5e6 m2
+# the maximum effective areas of real instruments are 1e4 to 5e6 m2
 AREA = (1e2, 1e8)
 RAD_MAX = 10.0  # deg
-# a PSF of three Gaussians may be one
+# a PSF of three Gaussians may have fewer components
 MAY_BE_ZERO = ("SIGMA_2", "SIGMA_3", "AMPL_2", "AMPL_3")
 
 
 def read_response(part: RunHdu) -> tuple[ResponseTable | None, list[Finding]]:
-    """Read a response; None, and why, if it is not sound enough to be looked at further."""
+    """Read a response, and check its axes and that its values are finite.
+
+    Parameters
+    ----------
+    part : RunHdu
+        The HDU of the response.
+
+    Returns
+    -------
+    response : ResponseTable or None
+        The response; None if it is not valid enough for further checks.
+    findings : list of Finding
+        The findings so far.
+    """
     form = FORMS.get(part.form.lower())
     if form is None:
-        return None, [part.note(f"is a {part.form}, which is not looked at")]
+        return None, [part.note(f"is of the class {part.form}, which is not inspected")]
     if part.table.varying:
-        return None, [part.note("has columns of varying length, which are not looked at")]
-    wrong = list(check_axes(part, form))
-    if wrong:
-        return None, wrong
+        return None, [part.note("has columns of variable length, which are not inspected")]
+    findings = list(check_axes(part, form))
+    if findings:
+        return None, findings
     response = response_of(part, form)
-    wrong = list(_values(response))
-    faults = any(finding.level == "fault" for finding in wrong)
-    return (None if faults else response), wrong
+    findings = list(_check_values(response))
+    faults = any(finding.level == "fault" for finding in findings)
+    return (None if faults else response), findings
 
 
 def check_response(response: ResponseTable, area: ResponseTable | None) -> Iterator[Finding]:
-    """Look at the values of a response; `area` tells where they matter."""
+    """Check the values of a response.
+
+    Parameters
+    ----------
+    response : ResponseTable
+        The response.
+    area : ResponseTable, optional
+        The effective area of the same run: energy dispersion and PSF are tested where it is
+        non-zero.
+
+    Yields
+    ------
+    Finding
+        A fault or note for each violation.
+    """
     kind = response.part.kind
     if kind == "aeff":
-        yield from _level(response)
+        yield from _check_maximum(response)
         yield from check_area(response)
         yield from check_rows(response)
     elif kind == "edisp" and area is not None:
@@ -55,12 +82,23 @@ def check_response(response: ResponseTable, area: ResponseTable | None) -> Itera
 
 
 def sensitive_energy_range(area: ResponseTable) -> tuple[float, float]:
-    """Give the range of energies for which there is any effective area, in TeV."""
-    lit = np.flatnonzero((area.cube > 0).any(axis=0))
-    return float(area.low["ENERG"][lit[0]]), float(area.high["ENERG"][lit[-1]])
+    """Return the energy range with non-zero effective area.
+
+    Parameters
+    ----------
+    area : ResponseTable
+        The effective area.
+
+    Returns
+    -------
+    low, high : float
+        The limits of the range, in TeV.
+    """
+    nonzero = np.flatnonzero((area.cube > 0).any(axis=0))
+    return float(area.low["ENERG"][nonzero[0]]), float(area.high["ENERG"][nonzero[-1]])
 
 
-def _values(response: ResponseTable) -> Iterator[Finding]:
+def _check_values(response: ResponseTable) -> Iterator[Finding]:
     part = response.part
     for name, cube in response.cubes.items():
         if number := int((~np.isfinite(cube)).sum()):
@@ -68,13 +106,13 @@ def _values(response: ResponseTable) -> Iterator[Finding]:
         elif name not in MAY_BE_ZERO and not (cube > 0).any():
             yield part.fault(f"{name} is nowhere above 0")
         elif (cube < 0).any():
-            share = 100 * cube.min() / cube.max()
+            percentage = 100 * cube.min() / cube.max()
             yield part.note(
-                f"{part.kind} has negative cells (down to {share:.2g} % of the largest)"
+                f"{part.kind} has negative cells (down to {percentage:.2g} % of the largest)"
             )
 
 
-def _level(area: ResponseTable) -> Iterator[Finding]:
+def _check_maximum(area: ResponseTable) -> Iterator[Finding]:
     largest = float(area.cube.max())
     if not AREA[0] <= largest <= AREA[1]:
         yield area.part.fault(

@@ -1,10 +1,11 @@
-"""Rules on an effective area from offset to offset: none dark among others, none that stands out.
+"""Checks of an effective area from offset to offset: no empty offset in between, and no outliers.
 
-Two offsets are compared by the median of their ratio, where one is above a part of the largest.
-In the 105 H.E.S.S. runs, the CTA responses and the simulated runs an offset has at most 1.06 times
-the area of both beside it, and at least 1 / 1.26 of one; the innermost has at least 1 / 2.1 of the
-next (one run; simulated showers were few), and the outermost at most 0.61 times either of the two
-innermost. A fall towards the outermost may be as steep as it likes.
+Two offsets are compared by the median of their ratio over the energies where one of them is above
+a fraction of the maximum. In the 105 H.E.S.S. runs, the CTA responses and the simulated runs, an
+offset has at most 1.06 times the area of both neighbours, and at least 1 / 1.26 of one of them. The
+innermost offset has at least 1 / 2.1 of the next (one run, with few simulated showers), and the
+outermost at most 0.61 times either of the two innermost. There is no limit on the decrease towards
+the outermost offset.
 """
 
 from __future__ import annotations
@@ -15,47 +16,62 @@ import numpy as np
 
 from skyred.inspection.axes import ResponseTable
 from skyred.inspection.records import Finding
-from skyred.inspection.smoothness import DARK
+from skyred.inspection.smoothness import ZERO_FRACTION
 from skyred.inspection.tables import Floats
 
 BRIGHT = 0.1
-# fewer energies than this say nothing
-FEWEST = 3
-ABOVE, BELOW = 1.4, 1.8
+# minimum number of energies for a comparison
+MIN_ENERGIES = 3
+HIGH_RATIO, LOW_RATIO = 1.4, 1.8
 RISE, OUTERMOST = 4.2, 1.5
 
 
 def check_rows(area: ResponseTable) -> Iterator[Finding]:
-    """Look at each offset beside its neighbours."""
+    """Compare the effective area at each offset with that at the neighbouring offsets.
+
+    Parameters
+    ----------
+    area : ResponseTable
+        The effective area.
+
+    Yields
+    ------
+    Finding
+        A fault for each outlier.
+    """
     values = area.cube
-    lit = (values > DARK * values.max()).any(axis=1)
-    dark = np.flatnonzero(~lit)
-    if len(dark) and dark[0] < np.flatnonzero(lit)[-1]:
-        yield _fault(area, int(dark[0]), "is nothing, but not at larger offsets")
+    nonzero = (values > ZERO_FRACTION * values.max()).any(axis=1)
+    empty = np.flatnonzero(~nonzero)
+    if len(empty) and empty[0] < np.flatnonzero(nonzero)[-1]:
+        yield _fault(area, int(empty[0]), "is zero, but not at larger offsets")
         return
     rises = [_ratio(values, row, row - 1) for row in range(1, len(values))]
     for row, rise in enumerate(rises):
         if rise > RISE:
-            yield _fault(area, row, f"is {1 / rise:.2g} times that at the next")
+            yield _fault(area, row, f"is {1 / rise:.2g} times that at the next offset")
     for row in range(1, len(values) - 1):
         inner, outer = rises[row - 1], 1 / rises[row]
-        if (inner > ABOVE and outer > ABOVE) or (inner < 1 / BELOW and outer < 1 / BELOW):
-            yield _fault(area, row, f"is {inner:.2g} and {outer:.2g} times that of those beside it")
+        if (inner > HIGH_RATIO and outer > HIGH_RATIO) or (
+            inner < 1 / LOW_RATIO and outer < 1 / LOW_RATIO
+        ):
+            yield _fault(
+                area, row, f"is {inner:.2g} and {outer:.2g} times that at the neighbouring offsets"
+            )
     if len(values) > 2:
         first, second = _ratio(values, -1, 0), _ratio(values, -1, 1)
         if first > OUTERMOST and second > OUTERMOST:
             yield _fault(area, -1, f"is {first:.2g} times that at the centre: are they reversed?")
 
 
-def _ratio(values: Floats, row: int, other: int) -> float:
-    """Give the median ratio of two offsets; NaN, which exceeds no limit, if it is unknown."""
-    bright = (values[[row, other]] > BRIGHT * values.max()).any(axis=0)
-    if bright.sum() < FEWEST:
+def _ratio(values: Floats, row: int, reference: int) -> float:
+    """Return the median ratio of two offsets; NaN, and thus within all limits, if unknown."""
+    bright = (values[[row, reference]] > BRIGHT * values.max()).any(axis=0)
+    if bright.sum() < MIN_ENERGIES:
         return float("nan")
-    dark = DARK * values.max()
-    above = np.maximum(values[row, bright], dark) / np.maximum(values[other, bright], dark)
-    return float(np.median(above))
+    floor = ZERO_FRACTION * values.max()
+    ratios = np.maximum(values[row, bright], floor) / np.maximum(values[reference, bright], floor)
+    return float(np.median(ratios))
 
 
-def _fault(area: ResponseTable, row: int, said: str) -> Finding:
-    return area.part.fault(f"EFFAREA at the offset {area.centers('THETA')[row]:.3g} deg {said}")
+def _fault(area: ResponseTable, row: int, message: str) -> Finding:
+    return area.part.fault(f"EFFAREA at the offset {area.centers('THETA')[row]:.3g} deg {message}")

@@ -1,4 +1,4 @@
-"""A run inspected: its files read once, each of its HDUs looked at, what is wrong said."""
+"""Inspection of a run: its files are read once, and all its HDUs are checked."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ P = ParamSpec("P")
 
 
 @attrs.frozen(eq=False)
-class Inspected:
-    """A run as it was found.
+class InspectedRun:
+    """The result of the inspection of a run.
 
     Parameters
     ----------
     obs_id : int
-        The run.
+        The identifier of the run.
     findings : tuple of Finding
-        Faults and notes, each once.
+        The faults and notes, without duplicates.
     hdus : mapping of str to HDU
-        Its HDUs by kind (events, gti, aeff, ...), of the very bytes that were looked at.
+        The HDUs by kind (events, gti, aeff, ...), from the same bytes that were checked.
     sha256 : mapping of Path to str
-        Of each file that could be read.
+        The digests of all files that could be read.
     """
 
     obs_id: int
@@ -56,78 +56,91 @@ class Inspected:
 
     @property
     def faults(self) -> tuple[Finding, ...]:
-        """What forbids the use of the run."""
+        """The findings that forbid the use of the run."""
         return tuple(finding for finding in self.findings if finding.level == "fault")
 
     @property
     def notes(self) -> tuple[Finding, ...]:
-        """What is to be known of it."""
+        """The findings that are for information only."""
         return tuple(finding for finding in self.findings if finding.level == "note")
 
 
-def inspect_run(run: RunInput, expected: Mapping[Path, str] | None = None) -> Inspected:
-    """Read the files of a run and look at all that they say.
+def inspect_run(run: RunInput, expected: Mapping[Path, str] | None = None) -> InspectedRun:
+    """Read and check the files of a run.
+
+    Never raises for a faulty file: the faults are in the findings.
 
     Parameters
     ----------
     run : RunInput
-        What the archive says of it.
+        The entries of the run in the archive's index.
     expected : mapping of Path to str, optional
-        The sha256 of files as they were before: one that differs is a fault.
+        The previous sha256 of the files; a file that differs is a fault.
 
     Returns
     -------
-    Inspected
-        Never an exception: what is wrong with a file is a finding.
+    InspectedRun
+        The findings, the HDUs and the digests of the files.
     """
     files = {path: read_file(path) for path in run.files}
     inspection = _Inspection(run, files)
-    findings = [*run.findings, *inspection.of_files(expected or {}), *inspection.of_parts()]
-    named = (attrs.evolve(finding, obs_id=run.obs_id) for finding in findings)
-    return Inspected(
+    findings = [*run.findings, *inspection.check_files(expected or {}), *inspection.check_hdus()]
+    with_run = (attrs.evolve(finding, obs_id=run.obs_id) for finding in findings)
+    return InspectedRun(
         run.obs_id,
-        tuple(dict.fromkeys(named)),
+        tuple(dict.fromkeys(with_run)),
         {part.kind: files[part.path].hdus[part.name] for part in inspection.parts},
         {path: file.sha256 for path, file in files.items() if file.sha256},
     )
 
 
 def findings_of(run: RunInput) -> tuple[Finding, ...]:
-    """Give what `inspect_run` finds, without the data: what a worker can send back."""
+    """Return the findings of `inspect_run` without the data, to be sent back by a worker.
+
+    Parameters
+    ----------
+    run : RunInput
+        The entries of the run in the archive's index.
+
+    Returns
+    -------
+    tuple of Finding
+        The faults and notes.
+    """
     return inspect_run(run).findings
 
 
 class _Inspection:
-    """The rules applied to one run."""
+    """The checks of one run."""
 
     def __init__(self, run: RunInput, files: Mapping[Path, FileContent]) -> None:
         self.run = run
         self.files = files
         broken = {(f.path, finding.hdu) for f in files.values() for finding in f.findings}
-        self.parts = tuple(self._part(source) for source in run.sources if self._there(source))
-        # what is known to be damaged says nothing more
-        self.sound = [part for part in self.parts if (part.path, part.name) not in broken]
-        self.by_kind = {part.kind: part for part in self.sound}
+        self.parts = tuple(self._part(source) for source in run.sources if self._exists(source))
+        # the content of a damaged HDU is not checked
+        self.intact = [part for part in self.parts if (part.path, part.name) not in broken]
+        self.by_kind = {part.kind: part for part in self.intact}
 
-    def of_files(self, expected: Mapping[Path, str]) -> Iterator[Finding]:
+    def check_files(self, expected: Mapping[Path, str]) -> Iterator[Finding]:
         for path, file in self.files.items():
             yield from file.findings
             if file.sha256 and expected.get(path, file.sha256) != file.sha256:
-                yield Finding("the file changed while the run was under way", file=path)
+                yield Finding("the file changed during the analysis", file=path)
             if file.sha256 and self.run.sums.get(path, file.sha256) != file.sha256:
-                yield Finding("the file is not what SHA256SUMS says", file=path)
+                yield Finding("the file does not match its sha256 in SHA256SUMS", file=path)
         for source in self.run.sources:
             file = self.files[source.path]
-            if file.hdus and not self._there(source):
-                have = ", ".join(name for name in file.hdus if name != "PRIMARY")
-                message = f"the HDU is missing ({source.kind}); the file has {have}"
+            if file.hdus and not self._exists(source):
+                present = ", ".join(name for name in file.hdus if name != "PRIMARY")
+                message = f"the HDU is missing ({source.kind}); the file has {present}"
                 yield Finding(message, file=source.path, hdu=source.name.upper())
-        yield from self._of_another_run()
+        yield from self._check_file_owners()
 
-    def of_parts(self) -> Iterator[Finding]:
-        yield from self._rules_of_events()
+    def check_hdus(self) -> Iterator[Finding]:
+        yield from self._check_events()
         responses: dict[str, ResponseTable] = {}
-        for part in self.sound:
+        for part in self.intact:
             if part.kind not in ("events", "gti", "pointing"):
                 yield from _guarded(part, self._read, part, responses)
         for kind, response in responses.items():
@@ -135,7 +148,7 @@ class _Inspection:
             yield from _guarded(self.by_kind[kind], check_response, response, area)
             if area is not None and kind != "aeff":
                 yield from _guarded(self.by_kind[kind], check_agreement, response, area)
-        yield from self._of_events_and_responses(responses)
+        yield from self._check_events_against_responses(responses)
 
     def _read(self, part: RunHdu, responses: dict[str, ResponseTable]) -> Iterator[Finding]:
         yield from check_obs_id(part, required=False)
@@ -144,15 +157,15 @@ class _Inspection:
         if response is not None:
             responses[part.kind] = response
 
-    def _rules_of_events(self) -> Iterator[Finding]:
+    def _check_events(self) -> Iterator[Finding]:
         events, gti = self.by_kind.get("events"), self.by_kind.get("gti")
         row = self.run.row
-        wrong: list[Finding] = []
+        gti_faults: list[Finding] = []
         if gti is not None:
             yield from _guarded(gti, check_obs_id, gti, required=False)
             yield from _guarded(gti, check_time_unit, gti)
-            wrong = list(_guarded(gti, check_gti, gti))
-            yield from wrong
+            gti_faults = list(_guarded(gti, check_gti, gti))
+            yield from gti_faults
         if events is None:
             return
         for check in (check_pointing, check_durations, check_count):
@@ -164,12 +177,14 @@ class _Inspection:
             yield from _guarded(events, check_field, events)
         if gti is not None:
             yield from _guarded(events, check_references, events, gti)
-        if gti is not None and not wrong:
+        if gti is not None and not gti_faults:
             yield from _guarded(events, check_gti_of_events, events, gti)
             if self._readable(events):
                 yield from _guarded(events, check_times, events, gti)
 
-    def _of_events_and_responses(self, responses: Mapping[str, ResponseTable]) -> Iterator[Finding]:
+    def _check_events_against_responses(
+        self, responses: Mapping[str, ResponseTable]
+    ) -> Iterator[Finding]:
         events = self.by_kind.get("events")
         if events is None or not self._readable(events):
             return
@@ -180,19 +195,19 @@ class _Inspection:
             background = responses["bkg"]
             yield from _guarded(background.part, check_rate, background, events)
 
-    def _of_another_run(self) -> Iterator[Finding]:
-        """A response without an OBS_ID that lies in the file of another run."""
+    def _check_file_owners(self) -> Iterator[Finding]:
+        """Check that no response without an OBS_ID is in the file of another run."""
         own = {source.path for source in self.run.sources if source.kind == "events"}
         for source in self.run.sources:
             hdus = self.files[source.path].hdus
             if source.kind in ("events", "gti") or "EVENTS" not in hdus or source.path in own:
-                continue  # beside its own events: these are looked at for themselves
-            other = as_number(hdus["EVENTS"].header.get("OBS_ID"))
-            if other is not None and other != self.run.obs_id:
-                message = f"lies in a file of run {other:g}"
+                continue  # the OBS_ID of the run's own events is checked separately
+            owner = as_number(hdus["EVENTS"].header.get("OBS_ID"))
+            if owner is not None and owner != self.run.obs_id:
+                message = f"is in a file of run {owner:g}"
                 yield Finding(message, file=source.path, hdu=source.name.upper())
 
-    def _there(self, source: HduSource) -> bool:
+    def _exists(self, source: HduSource) -> bool:
         hdu = self.files[source.path].hdus.get(source.name.upper())
         return hdu is not None and "TFIELDS" in hdu.header
 
@@ -203,15 +218,15 @@ class _Inspection:
 
     @staticmethod
     def _readable(events: RunHdu) -> bool:
-        return len(events.table) > 0 and not list(_guarded(events, events.needs, COLUMNS))
+        return len(events.table) > 0 and not list(_guarded(events, events.check_columns, COLUMNS))
 
 
 def _guarded(
-    part: RunHdu, rule: Callable[P, Iterable[Finding]], *given: P.args, **options: P.kwargs
+    part: RunHdu, check: Callable[P, Iterable[Finding]], *args: P.args, **kwargs: P.kwargs
 ) -> Iterator[Finding]:
-    """Turn what a rule stumbles over into a fault: a damaged header can hold anything."""
+    """Run a check, and report any exception as a fault: a damaged header can hold anything."""
     try:
-        yield from list(rule(*given, **options))
+        yield from list(check(*args, **kwargs))
     except Exception as error:
-        said = str(error).strip() or type(error).__name__
-        yield part.fault(f"cannot be read: {said}")
+        message = str(error).strip() or type(error).__name__
+        yield part.fault(f"cannot be read: {message}")

@@ -1,4 +1,4 @@
-"""The table of an HDU straight from its bytes: astropy's own way takes ten times as long."""
+"""Binary tables read directly from the bytes of an HDU, ten times as fast as astropy."""
 
 from __future__ import annotations
 
@@ -27,14 +27,9 @@ class Table:
     Parameters
     ----------
     header : astropy.io.fits.Header
-        Of its HDU.
+        The header of the HDU.
     content : memoryview
-        The bytes of its rows.
-
-    Raises
-    ------
-    ValueError
-        By what reads a column, if the header does not describe the bytes.
+        The bytes of the rows.
     """
 
     header: Mapping[str, Any]
@@ -46,26 +41,64 @@ class Table:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """Its columns, in upper case."""
+        """The names of the columns, in upper case."""
         return tuple(self._numbers)
 
     @property
     def varying(self) -> bool:
-        """Whether a column has cells of varying length."""
+        """Whether a column has cells of variable length."""
         return any(self._form(number)[1] in "PQ" for number in self._numbers.values())
 
     def unit(self, name: str) -> str:
-        """Give the unit of a column as the file writes it."""
+        """Return the unit of a column as it is written in the file.
+
+        Parameters
+        ----------
+        name : str
+            The name of the column.
+
+        Returns
+        -------
+        str
+            The unit; "" if the column has none.
+        """
         return str(self._cards.get(("TUNIT", self._numbers[name]), "")).strip()
 
     def column(self, name: str) -> Floats:
-        """Give a column of numbers, in the unit of the file: (rows, ...)."""
+        """Return a column of numbers.
+
+        Parameters
+        ----------
+        name : str
+            The name of the column.
+
+        Returns
+        -------
+        array
+            Shape (rows, ...), in the unit of the file.
+
+        Raises
+        ------
+        ValueError
+            If the header does not describe the bytes.
+        """
         if name not in self._columns:
             self._columns[name] = self._read(self._numbers[name])
         return self._columns[name]
 
     def cell(self, name: str) -> Floats:
-        """Give the one cell of a column of a response."""
+        """Return the single cell of a column of a response.
+
+        Parameters
+        ----------
+        name : str
+            The name of the column.
+
+        Returns
+        -------
+        array
+            The value of the cell, with at least one axis, in the unit of the file.
+        """
         return np.atleast_1d(self.column(name)[0])
 
     def _read(self, number: int) -> Floats:
@@ -79,9 +112,9 @@ class Table:
 
     @cached_property
     def _cards(self) -> dict[tuple[str, int], Any]:
-        # looking a card up in an astropy header is slow
-        found = ((key, _CARD.fullmatch(key)) for key in self.header)
-        return {(match[1], int(match[2])): self.header[key] for key, match in found if match}
+        # looking up a card in an astropy header is slow
+        matches = ((key, _CARD.fullmatch(key)) for key in self.header)
+        return {(match[1], int(match[2])): self.header[key] for key, match in matches if match}
 
     @cached_property
     def _numbers(self) -> dict[str, int]:
@@ -94,7 +127,7 @@ class Table:
         layout = np.dtype(fields)
         if layout.itemsize != self.header["NAXIS1"]:
             raise ValueError(
-                f"its columns take {layout.itemsize} bytes a row, its NAXIS1 says "
+                f"its columns take {layout.itemsize} bytes per row, but its NAXIS1 is "
                 f"{self.header['NAXIS1']}"
             )
         return np.frombuffer(self.content, layout, count=len(self))
@@ -108,8 +141,8 @@ class Table:
         return (_TYPES[code],) if repeat == 1 else (_TYPES[code], (repeat,))
 
     def _form(self, number: int) -> tuple[int, str]:
-        text = str(self._cards[("TFORM", number)])
-        found = _FORM.match(text)
-        if not found:
-            raise ValueError(f"TFORM{number} is {text!r}, which is no FITS format")
-        return int(found[1] or 1), found[2]
+        form = str(self._cards[("TFORM", number)])
+        match = _FORM.match(form)
+        if not match:
+            raise ValueError(f"TFORM{number} is {form!r}, which is not a FITS format")
+        return int(match[1] or 1), match[2]

@@ -1,4 +1,4 @@
-"""Units as files write them, in the units of this package: TeV, s, deg, m2."""
+"""Conversion of the units in files to those of this package: TeV, s, deg, m2."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from functools import lru_cache
 
 
 @lru_cache(maxsize=256)
-def factor(text: str, wanted: str) -> float | None:
-    """Give what a number in one unit is to be multiplied with to be in another.
+def factor(unit: str, target: str) -> float | None:
+    """Return the factor that converts a number from one unit to another.
 
     Parameters
     ----------
-    text : str
-        The unit as the file writes it.
-    wanted : str
-        The unit it is to be in; "" for pure numbers.
+    unit : str
+        The unit as it is written in the file.
+    target : str
+        The unit to convert to; "" for dimensionless numbers.
 
     Returns
     -------
     float or None
-        None if it is no unit, or not of that kind.
+        None if `unit` is not a unit, or has another physical type.
     """
     from astropy import units
 
     try:
-        return float(units.Unit(text).to(units.Unit(wanted)))
+        return float(units.Unit(unit).to(units.Unit(target)))
     except (ValueError, TypeError):  # UnitConversionError is both
         return None

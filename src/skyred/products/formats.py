@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skyred.inspection.map_headers import look_at_fits
+from skyred.inspection.map_headers import check_fits_file
 from skyred.products.flux_io import read_maps, read_points, write_maps, write_points
 from skyred.products.maps import draw_main_map, maps_table
 from skyred.products.table import TableProduct
@@ -269,7 +269,7 @@ def _fits_content(path: Path) -> str:
     path = _with_extension(path, "fits")
     if not path.is_file():
         return ""
-    look_at_fits(path)
+    check_fits_file(path)
     with fits.open(path) as hdus:
         if "FLUXPOINTS" in hdus:
             return "points"

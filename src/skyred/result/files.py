@@ -14,7 +14,7 @@ from skyred.adapters.estimators import AdaptedEstimator
 from skyred.config import Document, dump
 from skyred.errors import SkyredWarning
 from skyred.fields import checked_name
-from skyred.inspection.map_headers import look_at_models
+from skyred.inspection.map_headers import check_models
 from skyred.interfaces import Estimator, Product
 from skyred.interfaces.records import FitResult, Outcome, StepRecord
 from skyred.io import model_files
@@ -208,7 +208,7 @@ def read_models(folder: Path) -> Models | None:
     path = folder / "models.yaml"
     if not path.is_file():
         return None
-    look_at_models(read_yaml(path), folder)
+    check_models(read_yaml(path), folder)
     return model_files.read_models(path)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from skyred.errors import ArchiveError, FileError
-from skyred.inspection.map_headers import beside, look_at_fits
+from skyred.inspection.map_headers import check_fits_file, indexed_file
 from skyred.interfaces import ReducedData
 from skyred.result.dataset_files import read_datasets
 
@@ -122,7 +122,7 @@ def _read(path: Path) -> list[Dataset]:
 
     if path.suffix in (".yaml", ".yml"):
         return list(read_datasets(path))
-    look_at_fits(path)
+    check_fits_file(path)
     with fits.open(path) as hdus:
         if "SPECTRUM" not in hdus:
             raise ArchiveError(
@@ -134,7 +134,7 @@ def _read(path: Path) -> list[Dataset]:
         companion_names = [hdus["SPECTRUM"].header.get(card) for card in COMPANIONS]
     for name in companion_names:
         if name is not None:
-            look_at_fits(beside(path, name))
+            check_fits_file(indexed_file(path, name))
     return [SpectrumDatasetOnOff.read(path, format="ogip")]
 
 

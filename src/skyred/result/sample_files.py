@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skyred.errors import FileError
-from skyred.inspection.map_headers import look_at_fits
+from skyred.inspection.map_headers import check_fits_file
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -112,7 +112,7 @@ def read_samples(folder: Path, data: Mapping[str, Any]) -> dict[str, Any]:
     if data.get("samples") != SAMPLES:
         return {}
     path = folder / SAMPLES
-    look_at_fits(path)
+    check_fits_file(path)
     with fits.open(path) as file:
         table = file["SAMPLES"].data if "SAMPLES" in file else None
         count = 0 if table is None else len(table.dtype)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from skyred.errors import OutputError, SkyredError, SkyredWarning
-from skyred.inspection.map_headers import look_at_fits, look_at_models
+from skyred.inspection.map_headers import check_fits_file, check_models
 from skyred.io.sums import SUMS, damage, stated_sums
 
 # the files of a run folder that are read; users may add others
@@ -90,6 +90,6 @@ def check_estimates(folder: Path) -> None:
     from gammapy.utils.scripts import read_yaml
 
     for path in sorted((folder / "estimates").glob("*.fits*")):
-        look_at_fits(path)
+        check_fits_file(path)
     for path in sorted((folder / "estimates").glob("*.yaml")):
-        look_at_models(read_yaml(path), path.parent)
+        check_models(read_yaml(path), path.parent)

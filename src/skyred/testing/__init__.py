@@ -1,4 +1,4 @@
-"""The conformance kit: whether a component obeys the laws of its role, for authors of plugins."""
+"""Conformance checks of components against the laws of their roles, for authors of plugins."""
 
 from skyred.testing.case import ComponentCase
 from skyred.testing.checking import LawsBrokenError, Violation, check

@@ -1,4 +1,4 @@
-"""A case: a component, what it is tried on, and what is expected to fail."""
+"""A component to be checked, with its sample and the expected failures."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import attrs
 from skyred.errors import ConfigError
 from skyred.fields import REQUIRED, default_of, specs
 from skyred.interfaces import ROLES, Component
-from skyred.testing.copies import Kept
+from skyred.testing.copies import Snapshot
 from skyred.testing.law import NotTried
 from skyred.testing.sample import Crab, Sample, crab
 
@@ -20,29 +20,27 @@ if TYPE_CHECKING:
     from gammapy.data import Observation, ObservationTable
 
 
-def _instance(given: Any) -> Any:
-    if isinstance(given, type):
-        if not (issubclass(given, Component) and given.role in ROLES):
+def _instance(component: Any) -> Any:
+    if isinstance(component, type):
+        name = component.__name__
+        if not (issubclass(component, Component) and component.role in ROLES):
+            raise TypeError(f"{name} is not a component: subclass an interface such as Maker")
+        if missing := _missing_options(component):
             raise TypeError(
-                f"{given.__name__} is no component: subclass an interface such as Maker"
+                f"{name} needs {', '.join(missing)}: pass an instance, {name}({missing[0]}=...)"
             )
-        if missing := _missing(given):
-            raise TypeError(
-                f"{given.__name__} needs {', '.join(missing)}: give an instance, "
-                f"{given.__name__}({missing[0]}=...)"
-            )
-        if inspect.isabstract(given):
-            lacking = ", ".join(sorted(given.__abstractmethods__))
-            raise TypeError(f"{given.__name__} does not say how to {lacking}: write the method")
-        return given()
-    if not isinstance(given, Component):
-        raise TypeError(f"{given!r:.80} is no component: give a class or instance of one")
-    return given
+        if inspect.isabstract(component):
+            methods = ", ".join(sorted(component.__abstractmethods__))
+            raise TypeError(f"{name} does not implement {methods}: write the method")
+        return component()
+    if not isinstance(component, Component):
+        raise TypeError(f"{component!r:.80} is not a component: pass a class or instance of one")
+    return component
 
 
-def _missing(cls: type[Component]) -> list[str]:
+def _missing_options(cls: type[Component]) -> list[str]:
     if "__attrs_attrs__" not in cls.__dict__:
-        return []  # undecorated: building it says so
+        return []  # undecorated: building it raises the error
     return [name for name in specs(cls) if default_of(cls, name) is REQUIRED]
 
 
@@ -55,14 +53,14 @@ class ComponentCase:
     component : Component or type of Component
         An instance, or a class whose options all have defaults.
     sample : Sample, optional
-        What it is tried on.
+        The input for the component; by default the simulated Crab.
     expected_failures : mapping of str to str, optional
-        Names of laws that it does not obey, each with the reason.
+        The names of laws that it breaks on purpose, each with the reason.
 
     Raises
     ------
     TypeError
-        If it is no component, or a class that needs options.
+        If it is not a component, or a class that needs options.
     """
 
     component: Any = attrs.field(converter=_instance)
@@ -71,50 +69,89 @@ class ComponentCase:
 
     @property
     def name(self) -> str:
-        """What it is called in messages."""
+        """The name of the component in messages."""
         return self.component.kind or type(self.component).__name__
 
     @property
     def cls(self) -> type[Component]:
-        """Its class."""
+        """The class of the component."""
         cls: type[Component] = type(self.component)
         return cls
 
     @property
     def crab(self) -> Crab:
-        """The simulated Crab, for what the sample leaves out."""
+        """The simulated Crab, the default for everything that the sample does not define."""
         return crab()
 
     def observations(self) -> list[Observation]:
-        """Give the observations; new copies each time."""
+        """Return new copies of the observations.
+
+        Returns
+        -------
+        list of gammapy.data.Observation
+            The observations of the sample, in memory.
+        """
         if self.sample.observations is None:
             return self.crab.observations()
         return list(self._own_observations.copy())
 
     @cached_property
-    def _own_observations(self) -> Kept:
+    def _own_observations(self) -> Snapshot:
         assert self.sample.observations is not None
-        held = self.sample.observations
-        return Kept([each.copy(in_memory=True, obs_id=each.obs_id) for each in held])
+        runs = self.sample.observations
+        return Snapshot([run.copy(in_memory=True, obs_id=run.obs_id) for run in runs])
 
     def table(self) -> ObservationTable:
-        """Give the table of observations; a new copy each time."""
+        """Return a new copy of the table of observations.
+
+        Returns
+        -------
+        gammapy.data.ObservationTable
+            The table of the sample.
+        """
         return self.crab.table() if self.sample.table is None else self.sample.table.copy()
 
     @cached_property
     def memo(self) -> dict[str, Any]:
-        """What laws have found out and others need too."""
+        """Intermediate results that several laws use, by name."""
         return {}
 
 
 def stored(component: Component) -> dict[str, Any]:
-    """Give the options of a component as they are held."""
+    """Return the stored options of a component.
+
+    Parameters
+    ----------
+    component : Component
+        The component.
+
+    Returns
+    -------
+    dict of str to object
+        The values by option.
+    """
     return {name: getattr(component, name) for name in specs(type(component))}
 
 
 def digest_or_skip(component: Component) -> str:
-    """Give the digest; the law is not tried on what holds a Python object as it is."""
+    """Return the digest of a component.
+
+    Parameters
+    ----------
+    component : Component
+        The component.
+
+    Returns
+    -------
+    str
+        The digest.
+
+    Raises
+    ------
+    NotTried
+        If the component has no digest, because it holds an arbitrary Python object.
+    """
     try:
         return component.digest()
     except ConfigError as error:
-        raise NotTried("it holds a Python object as it is, so it has no digest") from error
+        raise NotTried("it holds an arbitrary Python object, so it has no digest") from error

@@ -1,4 +1,4 @@
-"""check: every law tried on a component, and all that are broken told at once."""
+"""The function `check`: it tries all laws on a component and reports all violations."""
 
 from __future__ import annotations
 
@@ -19,24 +19,32 @@ from skyred.testing.sample import Sample
 
 @attrs.frozen
 class Violation:
-    """A law that a component breaks, and what was seen."""
+    """A law that a component breaks.
+
+    Parameters
+    ----------
+    law : Law
+        The law.
+    observed : str
+        The observation that contradicts the law.
+    """
 
     law: Law
-    seen: str
+    observed: str
 
     def __str__(self) -> str:
-        return f"{self.law.sentence}\n  Seen: {self.seen}.\n  To mend it: {self.law.mend}"
+        return f"{self.law.sentence}\n  Observed: {self.observed}.\n  To fix it: {self.law.fix}"
 
 
 class LawsBrokenError(AssertionError):
-    """Laws that a component breaks.
+    """The laws that a component breaks.
 
     Parameters
     ----------
     name : str
-        The component.
+        The name of the component.
     violations : sequence of Violation
-        All that was found.
+        All violations.
     """
 
     def __init__(self, name: str, violations: Sequence[Violation]) -> None:
@@ -59,19 +67,19 @@ def check(
     component : Component or type of Component
         An instance, or a class whose options all have defaults.
     sample : Sample, optional
-        What it is tried on, where the simulated Crab does not do.
+        The input for the component, if the simulated Crab is not suitable.
     expected_failures : mapping of str to str, optional
-        Names of laws that it does not obey, each with the reason.
+        The names of laws that it breaks on purpose, each with the reason.
 
     Raises
     ------
     LawsBrokenError
-        With all laws that are broken, what was seen, and how to mend it; also if a law that is
+        With all violations, the observations, and the ways to fix them; also if a law that is
         expected to fail holds.
     TypeError
-        If it is no component, or a class that needs options.
+        If it is not a component, or a class that needs options.
     ValueError
-        If an expected failure names no law of the role, or gives no reason.
+        If an expected failure is not a law of the role, or has no reason.
 
     Examples
     --------
@@ -79,51 +87,104 @@ def check(
     >>> check(MyMaker(threshold="1 TeV"))  # doctest: +SKIP
     """
     case = ComponentCase(component, sample or Sample(), expected_failures or {})
-    violations = [found for each in binding(case) if (found := judge(case, each))]
+    violations = [
+        violation for law in applicable_laws(case) if (violation := find_violation(case, law))
+    ]
     if violations:
         raise LawsBrokenError(case.name, violations)
 
 
-def binding(case: ComponentCase) -> tuple[Law, ...]:
-    """Give the laws that bind a case; raises `ValueError` if an expected failure is none."""
-    found = laws(case.component.role)
-    names = [each.name for each in found]
+def applicable_laws(case: ComponentCase) -> tuple[Law, ...]:
+    """Return the laws that apply to a component.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The component, with the expected failures.
+
+    Returns
+    -------
+    tuple of Law
+        The laws of its role.
+
+    Raises
+    ------
+    ValueError
+        If an expected failure is not a law of the role, or has no reason.
+    """
+    laws_of_role = laws(case.component.role)
+    names = [law.name for law in laws_of_role]
     for name, reason in case.expected_failures.items():
         if name not in names:
             hint = did_you_mean(name, names)
-            raise ValueError(f"{case.name}: no law of a {case.component.role} is {name!r}{hint}")
+            raise ValueError(
+                f"{case.name}: no law of the role {case.component.role} is called {name!r}{hint}"
+            )
         if not reason.strip():
-            raise ValueError(f"{case.name}: say why it is expected that {name!r} fails")
-    return found
+            raise ValueError(f"{case.name}: give a reason for the expected failure of {name!r}")
+    return laws_of_role
 
 
-def judge(case: ComponentCase, law: Law) -> Violation | None:
-    """Try one law, with regard to what is expected; None if all is as it should be."""
+def find_violation(case: ComponentCase, law: Law) -> Violation | None:
+    """Try a law on a component, and compare the outcome with the expected failures.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The component.
+    law : Law
+        The law.
+
+    Returns
+    -------
+    Violation or None
+        The violation; None if the outcome is as expected, or the law cannot be tried.
+    """
     try:
-        seen = attempt(case, law)
+        observed = attempt(case, law)
     except NotTried:
         return None
     if law.name not in case.expected_failures:
-        return Violation(law, seen) if seen else None
-    if not seen:
-        return Violation(law, "it was expected to fail, and holds: take it off expected_failures")
+        return Violation(law, observed) if observed else None
+    if not observed:
+        return Violation(
+            law, "it was expected to fail, but holds: remove it from expected_failures"
+        )
     return None
 
 
 def attempt(case: ComponentCase, law: Law) -> str:
-    """Try one law; gives what was seen if it is broken, or "". Raises `NotTried`."""
+    """Try a law on a component.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The component.
+    law : Law
+        The law.
+
+    Returns
+    -------
+    str
+        The observation that contradicts the law; "" if it holds.
+
+    Raises
+    ------
+    NotTried
+        If the law cannot be tried on the component.
+    """
     try:
         law.test(case)
     except LawBroken as broken:
         return str(broken).rstrip(".")
     except NotTried:
         raise
-    except Exception as error:  # whatever a component raises
-        return f"{type(error).__name__}: {error} ({_where(error)})".replace("\n", " ")
+    except Exception as error:  # any exception of the component
+        return f"{type(error).__name__}: {error} ({_location(error)})".replace("\n", " ")
     return ""
 
 
-def _where(error: BaseException) -> str:
+def _location(error: BaseException) -> str:
     own = str(Path(__file__).parent)
     frames: list[Any] = [
         frame

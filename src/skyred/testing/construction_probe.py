@@ -1,6 +1,6 @@
-"""What building a component does beside storing, seen from a process where that can be watched.
+"""Side effects of building a component, observed by an audit hook in another process.
 
-An audit hook cannot be taken off again, so none is put on the process of the caller.
+An audit hook cannot be removed, so it must not be added to the process of the caller.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from skyred.testing.law import LawBroken, NotTried
 from skyred.testing.subprocess_worker import Worker
 
 _HEAVY = "gammapy"
-_DEEDS = {
+_AUDITED = {
     "open": "opened",
     "socket.connect": "connected to",
     "socket.getaddrinfo": "looked up",
@@ -33,106 +33,165 @@ _SOURCE = (".py", ".pyc", ".so", ".pyd")
 
 
 @attrs.frozen
-class Built:
-    """What importing a component's module and building it did.
+class BuildRecord:
+    """The side effects of importing a component's module and building the component.
 
     Parameters
     ----------
-    importing : bool
-        Whether gammapy came with the module.
-    building : bool
-        Whether gammapy came with building.
-    deeds : tuple of str
-        Files that were opened while it was built, connections that were made, ...
+    imports_gammapy : bool
+        Whether importing the module imports gammapy.
+    build_imports_gammapy : bool
+        Whether building the component imports gammapy.
+    actions : tuple of str
+        Files opened, connections made, ... while the component was built.
     """
 
-    importing: bool
-    building: bool
-    deeds: tuple[str, ...]
+    imports_gammapy: bool
+    build_imports_gammapy: bool
+    actions: tuple[str, ...]
 
     @property
-    def tainted(self) -> bool:
-        """Whether the process can tell nothing more of imports."""
-        return self.importing or self.building
+    def gammapy_imported(self) -> bool:
+        """Whether gammapy is imported in the process, so that it must be replaced."""
+        return self.imports_gammapy or self.build_imports_gammapy
 
 
 @attrs.define
-class Watch:
-    """A process in which gammapy is not imported; begun anew when it is."""
+class BuildProbe:
+    """A process without gammapy, replaced as soon as a component imports it.
+
+    Parameters
+    ----------
+    worker : Worker, optional
+        The process; by default started on first use.
+    """
 
     worker: Worker | None = None
 
-    def build(self, component: Component) -> Built:
-        """Build a component there from its own options.
+    def build(self, component: Component) -> BuildRecord:
+        """Build a component from its own options in the other process.
+
+        Parameters
+        ----------
+        component : Component
+            The component.
+
+        Returns
+        -------
+        BuildRecord
+            The side effects.
 
         Raises
         ------
         NotTried
-            If another process cannot import its class, since it stands in a notebook or script.
+            If the class is defined in a notebook or script, so that another process cannot import
+            it.
         """
         cls = type(component)
         if cls.__module__ == "__main__":
-            raise NotTried("its class stands in a notebook or script")
-        given = {name: getattr(component, name) for name in specs(cls)}
+            raise NotTried("its class is defined in a notebook or script")
+        options = {name: getattr(component, name) for name in specs(cls)}
         self.worker = self.worker or Worker()
         try:
-            built = self.worker.call(
-                build_there, file_of(cls), cls.__module__, cls.__qualname__, given
+            record = self.worker.call(
+                build_and_record, file_of(cls), cls.__module__, cls.__qualname__, options
             )
         except LawBroken:
-            self._end()
+            self._close()
             raise
-        assert isinstance(built, Built)
-        if built.tainted:
-            self._end()
-        return built
+        assert isinstance(record, BuildRecord)
+        if record.gammapy_imported:
+            self._close()
+        return record
 
-    def _end(self) -> None:
+    def _close(self) -> None:
         if self.worker is not None:
             self.worker.close()
         self.worker = None
 
 
 @cache
-def shared_watch() -> Watch:
-    """Give the one watch of this process."""
-    return Watch()
+def shared_probe() -> BuildProbe:
+    """Return the probe of this process.
+
+    Returns
+    -------
+    BuildProbe
+        The same probe in each call.
+    """
+    return BuildProbe()
 
 
 @attrs.define
-class Deeds:
-    """An audit hook that writes down what is done while it is on."""
+class AuditHook:
+    """An audit hook that records actions while it is active.
 
-    on: bool = False
-    seen: list[str] = attrs.field(factory=list)
+    Parameters
+    ----------
+    active : bool
+        Whether events are recorded.
+    actions : list of str
+        The recorded actions.
+    """
 
-    def __call__(self, event: str, given: tuple[Any, ...]) -> None:
-        """Note an event, if it is a deed."""
-        if not self.on or event not in _DEEDS:
+    active: bool = False
+    actions: list[str] = attrs.field(factory=list)
+
+    def __call__(self, event: str, args: tuple[Any, ...]) -> None:
+        """Record an event, if it is among the audited ones.
+
+        Parameters
+        ----------
+        event : str
+            The name of the event.
+        args : tuple
+            The arguments of the event.
+        """
+        if not self.active or event not in _AUDITED:
             return
-        what = str(given[0] if event != "socket.connect" else given[1])
-        library = what.startswith((sys.prefix, sys.base_prefix, "/proc", "/sys"))
-        if not (event == "open" and (library or Path(what).suffix in _SOURCE)):
-            self.seen.append(f"{_DEEDS[event]} {what}")
+        target = str(args[0] if event != "socket.connect" else args[1])
+        library = target.startswith((sys.prefix, sys.base_prefix, "/proc", "/sys"))
+        if not (event == "open" and (library or Path(target).suffix in _SOURCE)):
+            self.actions.append(f"{_AUDITED[event]} {target}")
 
 
 @cache
-def _deeds() -> Deeds:
-    deeds = Deeds()
-    sys.addaudithook(deeds)
-    return deeds
+def _audit_hook() -> AuditHook:
+    hook = AuditHook()
+    sys.addaudithook(hook)
+    return hook
 
 
-def build_there(_: OneFile | None, module: str, name: str, given: dict[str, Any]) -> Built:
-    """Import a module (a one-file plugin is loaded by now) and build a component of it."""
+def build_and_record(
+    _: OneFile | None, module: str, name: str, options: dict[str, Any]
+) -> BuildRecord:
+    """Import a module, build a component of it, and record the side effects.
+
+    Parameters
+    ----------
+    _ : OneFile, optional
+        The one-file plugin of the module, which is loaded by unpickling it.
+    module : str
+        The name of the module.
+    name : str
+        The qualified name of the class.
+    options : dict of str to object
+        The options of the component.
+
+    Returns
+    -------
+    BuildRecord
+        The side effects.
+    """
     cls: Any = importlib.import_module(module)
-    importing = _HEAVY in sys.modules
-    for part in name.split("."):
-        cls = getattr(cls, part)
-    deeds = _deeds()
-    deeds.on, deeds.seen = True, []
+    imports_gammapy = _HEAVY in sys.modules
+    for attribute in name.split("."):
+        cls = getattr(cls, attribute)
+    hook = _audit_hook()
+    hook.active, hook.actions = True, []
     try:
-        cls(**given)
+        cls(**options)
     finally:
-        deeds.on = False
-    return Built(importing, not importing and _HEAVY in sys.modules, tuple(deeds.seen))
+        hook.active = False
+    build_imports_gammapy = not imports_gammapy and _HEAVY in sys.modules
+    return BuildRecord(imports_gammapy, build_imports_gammapy, tuple(hook.actions))

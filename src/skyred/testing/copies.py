@@ -1,4 +1,4 @@
-"""Copies of what components are given. They share geometries, which nobody changes."""
+"""Copies of the input of components that share immutable geometries."""
 
 from __future__ import annotations
 
@@ -9,34 +9,51 @@ import sys
 from typing import Any
 
 
-class Kept:
-    """Something put aside, of which copies are given.
+class Snapshot:
+    """The state of an object as the source of copies.
 
-    Geometries of maps are not copied: building a WCS again took most of the time of a check.
+    Geometries of maps are not copied, because building their WCS takes most of the time of a check.
 
     Parameters
     ----------
-    held : object
-        What is kept, as it is now.
+    original : object
+        The object; later changes to it do not affect the copies.
     """
 
-    def __init__(self, held: Any) -> None:
+    def __init__(self, original: Any) -> None:
         buffer = io.BytesIO()
         pickler = _Pickler(buffer)
-        pickler.dump(held)
+        pickler.dump(original)
         self._bytes, self._shared = buffer.getvalue(), pickler.shared
 
     def copy(self) -> Any:
-        """Give a new copy."""
+        """Return a new copy.
+
+        Returns
+        -------
+        object
+            The copy, which shares geometries with the original.
+        """
         return _Unpickler(io.BytesIO(self._bytes), self._shared).load()
 
 
-def duplicate(held: Any) -> Any:
-    """Give a copy that shares nothing but geometries."""
+def duplicate(original: Any) -> Any:
+    """Return a copy that shares nothing but geometries.
+
+    Parameters
+    ----------
+    original : object
+        The object.
+
+    Returns
+    -------
+    object
+        The copy.
+    """
     try:
-        return Kept(held).copy()
-    except Exception:  # what cannot be pickled may be copied all the same
-        return copy.deepcopy(held)
+        return Snapshot(original).copy()
+    except Exception:  # some objects can be copied, but not pickled
+        return copy.deepcopy(original)
 
 
 class _Pickler(pickle.Pickler):
@@ -46,11 +63,11 @@ class _Pickler(pickle.Pickler):
         maps = sys.modules.get("gammapy.maps")
         self._geometry: Any = maps.Geom if maps is not None else ()
 
-    def persistent_id(self, held: Any) -> int | None:
-        if not isinstance(held, self._geometry):
+    def persistent_id(self, item: Any) -> int | None:
+        if not isinstance(item, self._geometry):
             return None
-        self.shared[id(held)] = held
-        return id(held)
+        self.shared[id(item)] = item
+        return id(item)
 
 
 class _Unpickler(pickle.Unpickler):

@@ -1,4 +1,4 @@
-"""A law: what every component of a role obeys, as a sentence, a check, and the way to mend it."""
+"""Laws: conditions that every component of a role meets, each with a check and a remedy."""
 
 from __future__ import annotations
 
@@ -14,47 +14,75 @@ if TYPE_CHECKING:
 
 
 class LawBroken(Exception):  # noqa: N818 - a verdict, not an error
-    """A law does not hold; says what was seen."""
+    """A law does not hold; the message is the observation."""
 
 
 class NotTried(Exception):  # noqa: N818 - as above
-    """A law cannot be tried on this component; says why."""
+    """A law cannot be tried on a component; the message is the reason."""
 
 
 @attrs.frozen
 class Law:
-    """What every component of some roles obeys.
+    """A condition that every component of some roles meets.
 
     Parameters
     ----------
     name : str
-        What it asks, as the end of a sentence: "is frozen".
+        The condition, as the end of a sentence: "is frozen".
     roles : tuple of str
-        Whom it binds.
-    mend : str
-        How a component that breaks it is mended.
+        The roles to which the law applies.
+    fix : str
+        The way to fix a component that breaks the law.
     test : callable
-        Tries a `ComponentCase`; raises `LawBroken` if the law does not hold.
+        Tries the law on a `ComponentCase`; raises `LawBroken` if it does not hold.
     """
 
     name: str
     roles: tuple[str, ...]
-    mend: str
+    fix: str
     test: Callable[[ComponentCase], None]
 
     @property
     def sentence(self) -> str:
         """The law as a sentence: "A component is frozen."."""
-        who = self.roles[0] if len(self.roles) == 1 else "component"
-        return f"{'An' if who[0] in 'aeiou' else 'A'} {who} {self.name}."
+        subject = self.roles[0] if len(self.roles) == 1 else "component"
+        return f"{'An' if subject[0] in 'aeiou' else 'A'} {subject} {self.name}."
 
 
-def law(name: str, *roles: str, mend: str) -> Callable[[Callable[[ComponentCase], None]], Law]:
-    """Make a function the check of a law of some roles; of all, if none are named."""
-    return lambda test: Law(name, roles or tuple(ROLES), mend, test)
+def law(name: str, *roles: str, fix: str) -> Callable[[Callable[[ComponentCase], None]], Law]:
+    """Return a decorator that turns a check into a law.
+
+    Parameters
+    ----------
+    name : str
+        The condition, as the end of a sentence.
+    *roles : str
+        The roles to which the law applies; by default all.
+    fix : str
+        The way to fix a component that breaks the law.
+
+    Returns
+    -------
+    callable
+        The decorator; it returns a `Law`.
+    """
+    return lambda test: Law(name, roles or tuple(ROLES), fix, test)
 
 
-def require(holds: object, seen: str) -> None:
-    """Raise `LawBroken` with what was seen unless something holds."""
-    if not holds:
-        raise LawBroken(seen)
+def require(condition: object, message: str) -> None:
+    """Raise `LawBroken` unless a condition is true.
+
+    Parameters
+    ----------
+    condition : object
+        The condition, tested for truth.
+    message : str
+        The observation if it is false.
+
+    Raises
+    ------
+    LawBroken
+        If the condition is false.
+    """
+    if not condition:
+        raise LawBroken(message)

@@ -1,4 +1,4 @@
-"""Makers at work: where one can stand, and what it makes of the observations there."""
+"""Test bench of makers: a suitable setting, with the inputs and outputs of the maker."""
 
 from __future__ import annotations
 
@@ -13,133 +13,212 @@ from skyred.testing.case import ComponentCase
 from skyred.testing.compare import Contents, contents
 from skyred.testing.copies import duplicate
 from skyred.testing.law import LawBroken, NotTried
-from skyred.testing.sample import NAME, Place, made_before
+from skyred.testing.sample import NAME, MakerSetting, reduce_before
 
 if TYPE_CHECKING:
     from gammapy.data import Observation
     from gammapy.datasets import Dataset
 
-# how far a chain got: the dataset, or why the run was left out
-Made: TypeAlias = "Dataset | SkipObservation"
+# the dataset, or the reason for which the run is skipped
+MakerOutput: TypeAlias = "Dataset | SkipObservation"
 
 
 @attrs.frozen(eq=False)
 class MakerBench:
-    """A maker where it can stand.
+    """A maker in a suitable setting.
 
     Parameters
     ----------
-    place : Place
-        Where.
+    setting : MakerSetting
+        The geometry and the preceding makers.
     maker : Maker
-        Itself, prepared.
+        The prepared maker.
     inputs : list of Dataset
-        What the makers before made of each observation.
+        The output of the preceding makers for each observation.
     outputs : list of Dataset or SkipObservation
-        What it makes of them.
+        The output of the maker for each observation.
     """
 
-    place: Place
+    setting: MakerSetting
     maker: Maker
     inputs: list[Any]
     outputs: list[Any]
 
-    def made(self) -> list[tuple[int, Any]]:
-        """Give the datasets that were made, with their places among the observations."""
-        held = enumerate(self.outputs)
-        return [(n, each) for n, each in held if not isinstance(each, SkipObservation)]
+    def datasets(self) -> list[tuple[int, Any]]:
+        """Return the output datasets with the indices of their observations.
+
+        Returns
+        -------
+        list of (int, Dataset)
+            Without skipped observations.
+        """
+        return [
+            (index, output)
+            for index, output in enumerate(self.outputs)
+            if not isinstance(output, SkipObservation)
+        ]
 
 
-def bench(case: ComponentCase) -> MakerBench:
-    """Find where a maker can stand; raises `NotTried` if nowhere, which is a law of its own."""
-    try:
-        found = find_bench(case)
-    except LawBroken as broken:
-        raise NotTried(f"it makes nothing: {broken}") from broken
-    if not all(hasattr(made, "stat_type") for _, made in found.made()):
-        raise NotTried("what it makes is no dataset")
-    return found
+def bench_or_skip(case: ComponentCase) -> MakerBench:
+    """Return the test bench of a maker; another law requires that there is one.
 
+    Parameters
+    ----------
+    case : ComponentCase
+        The maker.
 
-def find_bench(case: ComponentCase) -> MakerBench:
-    """Find where a maker can stand: the likeliest place in which it makes a dataset.
+    Returns
+    -------
+    MakerBench
+        The maker in the first suitable setting.
 
     Raises
     ------
-    Broken
-        With what it said at each place, if there is none.
+    NotTried
+        If there is no suitable setting.
+    """
+    try:
+        bench = find_bench(case)
+    except LawBroken as broken:
+        raise NotTried(f"it makes no dataset: {broken}") from broken
+    if not all(hasattr(dataset, "stat_type") for _, dataset in bench.datasets()):
+        raise NotTried("its output is not a dataset")
+    return bench
+
+
+def find_bench(case: ComponentCase) -> MakerBench:
+    """Return the test bench of a maker in the first setting where it makes a dataset.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The maker.
+
+    Returns
+    -------
+    MakerBench
+        The maker in the first suitable setting.
+
+    Raises
+    ------
+    LawBroken
+        If there is no suitable setting, with the error in each setting.
     """
     if "bench" not in case.memo:
-        said = []
-        for place in _places(case):
-            found = _try(case, place)
-            if isinstance(found, MakerBench):
-                case.memo["bench"] = found
+        messages = []
+        for setting in _settings(case):
+            outcome = _try_setting(case, setting)
+            if isinstance(outcome, MakerBench):
+                case.memo["bench"] = outcome
                 break
-            said.append(f"on {place.words}: {found}")
+            messages.append(f"on {setting.description}: {outcome}")
         else:
-            raise LawBroken(f"there is no dataset that it makes something of: {'; '.join(said)}")
-    held = case.memo["bench"]
-    assert isinstance(held, MakerBench)
-    return held
+            raise LawBroken(f"it makes no dataset in any setting: {'; '.join(messages)}")
+    bench = case.memo["bench"]
+    assert isinstance(bench, MakerBench)
+    return bench
 
 
-def make(maker: Maker, dataset: Dataset, observation: Observation) -> Made:
-    """Let a maker make of copies; gives the dataset, or the verdict that leaves the run out."""
+def run_maker(maker: Maker, dataset: Dataset, observation: Observation) -> MakerOutput:
+    """Run a maker on a copy of a dataset.
+
+    Parameters
+    ----------
+    maker : Maker
+        The prepared maker.
+    dataset : Dataset
+        The output of the preceding makers, which is copied.
+    observation : Observation
+        The observation, which is not copied.
+
+    Returns
+    -------
+    Dataset or SkipObservation
+        The output, or the exception with which the maker skips the observation.
+    """
     try:
         return maker.make(duplicate(dataset), observation)
     except SkipObservation as skip:
         return skip
 
 
-def made_contents(made: Made) -> Contents:
-    """Give what a maker made, to be compared."""
-    if isinstance(made, SkipObservation):
-        return {"skipped": made.reason}
-    return contents(made)
+def output_contents(output: MakerOutput) -> Contents:
+    """Return the contents of the output of a maker.
+
+    Parameters
+    ----------
+    output : Dataset or SkipObservation
+        The output.
+
+    Returns
+    -------
+    dict of str to array or str
+        The contents by name.
+    """
+    if isinstance(output, SkipObservation):
+        return {"skipped": output.reason}
+    return contents(output)
 
 
-def make_there(maker: Maker, dataset: Dataset, observation: Observation) -> Contents:
-    """Make in another process; gives what was made, to be compared."""
-    return made_contents(make(maker, dataset, observation))
+def run_maker_contents(maker: Maker, dataset: Dataset, observation: Observation) -> Contents:
+    """Run a maker and return the contents of its output, to be called in another process.
+
+    Parameters
+    ----------
+    maker : Maker
+        The prepared maker.
+    dataset : Dataset
+        The output of the preceding makers.
+    observation : Observation
+        The observation.
+
+    Returns
+    -------
+    dict of str to array or str
+        The contents by name.
+    """
+    return output_contents(run_maker(maker, dataset, observation))
 
 
-def _places(case: ComponentCase) -> Iterator[Place]:
+def _settings(case: ComponentCase) -> Iterator[MakerSetting]:
     sample, crab = case.sample, case.crab
     if sample.geometry is None:
-        yield from crab.places()
+        yield from crab.maker_settings()
         return
     own = crab.reduction("maps").evolve(
         geometry=sample.geometry, make=tuple(sample.after) or (case.component,)
     )
-    words = ", ".join(maker.kind for maker in sample.after)
-    words = f"your geometry after {words}" if words else "your geometry"
-    yield Place(words, own.with_name(NAME), filled=bool(sample.after))
+    kinds = ", ".join(maker.kind for maker in sample.after)
+    description = f"your geometry after {kinds}" if kinds else "your geometry"
+    yield MakerSetting(description, own.with_name(NAME), filled=bool(sample.after))
 
 
-def _try(case: ComponentCase, place: Place) -> MakerBench | str:
-    """Give the bench at a place, or why it does not do."""
+def _try_setting(case: ComponentCase, setting: MakerSetting) -> MakerBench | str:
+    """Return the test bench in a setting, or the reason why the setting is not suitable."""
     observations = case.observations()
     try:
         maker = case.component.prepare(case.observations())
-        inputs = _inputs(case, place)
-        outputs = [make(maker, *given) for given in zip(inputs, observations, strict=True)]
-    except Exception as error:  # this place does not do
+        inputs = _inputs(case, setting)
+        outputs = [
+            run_maker(maker, dataset, observation)
+            for dataset, observation in zip(inputs, observations, strict=True)
+        ]
+    except Exception as error:  # the setting is not suitable
         return f"{type(error).__name__}: {error}"
-    found = MakerBench(place, maker, inputs, outputs)
-    if not found.made():
+    bench = MakerBench(setting, maker, inputs, outputs)
+    if not bench.datasets():
         return f"it skips every run ({outputs[0].reason})" if outputs else "there is no run"
-    if not place.filled and not case.sample.geometry and not _fills(found):
+    if not setting.filled and not case.sample.geometry and not _fills_counts(bench):
         return "it fills no counts"
-    return found
+    return bench
 
 
-def _inputs(case: ComponentCase, place: Place) -> list[Any]:
+def _inputs(case: ComponentCase, setting: MakerSetting) -> list[Any]:
     if case.sample.observations is None and case.sample.geometry is None:
-        return case.crab.before(place)
-    return [made_before(place, run) for run in case.observations()]
+        return case.crab.datasets_before(setting)
+    return [reduce_before(setting, run) for run in case.observations()]
 
 
-def _fills(found: MakerBench) -> bool:
-    (_, made), *_ = found.made()
-    return getattr(made, "counts", None) is not None and made.counts.data.sum() > 0
+def _fills_counts(bench: MakerBench) -> bool:
+    (_, dataset), *_ = bench.datasets()
+    return getattr(dataset, "counts", None) is not None and dataset.counts.data.sum() > 0

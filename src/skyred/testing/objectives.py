@@ -1,4 +1,4 @@
-"""Objectives whose minimum and covariance are known in closed form."""
+"""Objectives with a minimum and a covariance in closed form."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-WIDE = 30.0  # in sigma: samplers need limits, and these do not matter
+WIDE = 30.0  # in sigma: samplers need limits, and these are wide enough to have no effect
 
 
 @attrs.frozen(eq=False)
-class Bowl:
-    """An objective with the truth about it.
+class KnownObjective:
+    """An objective with its true minimum and covariance.
 
     Parameters
     ----------
-    words : str
-        What it is.
+    description : str
+        The objective in a few words.
     objective : Objective
-        To be minimised or sampled.
+        The objective to be minimised or sampled.
     values, covariance : array
-        Its minimum, shape (n,), and covariance, shape (n, n).
+        The true minimum, shape (n,), and the covariance, shape (n, n).
     stat : float
-        The statistic there.
+        The statistic at the minimum.
     """
 
-    words: str
+    description: str
     objective: Objective
     values: Array
     covariance: Array
@@ -42,21 +42,40 @@ class Bowl:
 
     @property
     def errors(self) -> Array:
-        """The errors, shape (n,)."""
+        """The true errors, shape (n,)."""
         return np.asarray(np.sqrt(np.diag(self.covariance)))
 
 
-def parabola(words: str, bottom: ArrayLike, covariance: ArrayLike, **details: Any) -> Bowl:
-    """Give a quadratic -2 log L, whose covariance is the one given."""
-    values, matrix = np.array(bottom, dtype=float), np.array(covariance, dtype=float)
+def parabola(
+    description: str, minimum: ArrayLike, covariance: ArrayLike, **options: Any
+) -> KnownObjective:
+    """Return a quadratic -2 log L with a given minimum and covariance.
+
+    Parameters
+    ----------
+    description : str
+        The objective in a few words.
+    minimum : array_like
+        The position of the minimum, shape (n,).
+    covariance : array_like
+        The covariance, shape (n, n).
+    **options : object
+        Arguments of `Objective` that replace the defaults.
+
+    Returns
+    -------
+    KnownObjective
+        The objective, with a statistic of 0 at the minimum.
+    """
+    values, matrix = np.array(minimum, dtype=float), np.array(covariance, dtype=float)
     sigma = np.sqrt(np.diag(matrix))
     inverse = np.linalg.inv(matrix / np.outer(sigma, sigma))
 
     def stat(x: Array) -> float:
-        away = (x - values) / sigma
-        return float(away @ inverse @ away)
+        pulls = (x - values) / sigma
+        return float(pulls @ inverse @ pulls)
 
-    known: dict[str, Any] = {
+    defaults: dict[str, Any] = {
         "names": [f"p{index}" for index in range(len(values))],
         "start": values + 3 * sigma,
         "stat": stat,
@@ -65,24 +84,47 @@ def parabola(words: str, bottom: ArrayLike, covariance: ArrayLike, **details: An
         "steps": sigma,
         "limits": np.transpose([values - WIDE * sigma, values + WIDE * sigma]),
     }
-    return Bowl(words, Objective(**{**known, **details}), values, matrix, 0.0)
+    objective = Objective(**{**defaults, **options})
+    return KnownObjective(description, objective, values, matrix, 0.0)
 
 
-def correlated() -> Bowl:
-    """Two parameters with a correlation of 0.9, on scales as those of an index and an amplitude."""
+def correlated_parabola() -> KnownObjective:
+    """Return a parabola of two parameters with a correlation of 0.9.
+
+    The scales are those of a spectral index and an amplitude.
+
+    Returns
+    -------
+    KnownObjective
+        The objective.
+    """
     covariance = [[0.04, 0.9 * 0.2 * 3e-13], [0.9 * 0.2 * 3e-13, 9e-26]]
     notes = ("a note of the objective",)
     return parabola("a correlated parabola", [2.6, 4e-11], covariance, notes=notes)
 
 
-def without_derivatives() -> Bowl:
-    """A parabola whose gradient and Fisher matrix are not known, nor the errors guessed."""
-    details = {"gradient_of": None, "fisher_of": None, "steps": None}
-    return parabola("a parabola without derivatives", [1.0, -2.0], [[1, 0.3], [0.3, 4]], **details)
+def parabola_without_derivatives() -> KnownObjective:
+    """Return a parabola without gradient, Fisher matrix and estimates of the errors.
+
+    Returns
+    -------
+    KnownObjective
+        The objective.
+    """
+    options = {"gradient_of": None, "fisher_of": None, "steps": None}
+    return parabola("a parabola without derivatives", [1.0, -2.0], [[1, 0.3], [0.3, 4]], **options)
 
 
-def counts() -> Bowl:
-    """Poisson counts of two sources over a known background, 400 and 100: s = n - b."""
+def poisson_counts() -> KnownObjective:
+    """Return the likelihood of Poisson counts of two sources over a known background.
+
+    The observed counts n are 400 and 100, so that the best-fit signals are s = n - b.
+
+    Returns
+    -------
+    KnownObjective
+        The objective.
+    """
     observed, background = np.array([400.0, 100.0]), np.array([150.0, 40.0])
 
     def stat(x: Array) -> float:
@@ -98,32 +140,44 @@ def counts() -> Bowl:
         limits=[[0, 1000], [0, 500]],
     )
     best = observed - background
-    return Bowl("Poisson counts", objective, best, np.diag(observed), stat(best))
+    return KnownObjective("Poisson counts", objective, best, np.diag(observed), stat(best))
 
 
-def over_the_limit(side: int = -1) -> Bowl:
-    """A parabola whose bottom lies two sigma beyond a limit of its first parameter.
+def minimum_beyond_limit(side: int = -1) -> KnownObjective:
+    """Return a parabola with its minimum two sigma beyond a limit of its first parameter.
 
-    With x held at the limit, y follows by the correlation: y = y0 + rho sy/sx (x - x0).
+    With x at the limit, y follows from the correlation: y = y0 + rho sy/sx (x - x0).
 
     Parameters
     ----------
     side : int
-        -1 for its lower limit, 1 for its upper one.
+        -1 for the lower limit, 1 for the upper limit.
+
+    Returns
+    -------
+    KnownObjective
+        The objective, with the minimum inside the limits as its true values.
     """
     limits, rho = [sorted((-2.0 * side, -40.0 * side)), [-30.0, 30.0]], 0.5
-    bowl = parabola(
-        f"a parabola with its bottom {'below' if side < 0 else 'above'} a limit", [0, 0],
+    free = parabola(
+        f"a parabola with its minimum {'below' if side < 0 else 'above'} a limit", [0, 0],
         [[1, rho], [rho, 1]], limits=limits, start=[-4.0 * side, -3.0 * side],
     )  # fmt: skip
     values = np.array([-2.0 * side, -2 * rho * side])
-    return attrs.evolve(bowl, values=values, stat=bowl.objective(values))
+    return attrs.evolve(free, values=values, stat=free.objective(values))
 
 
-def with_prior() -> Bowl:
-    """A parabola with a Gaussian prior of its first parameter, as narrow, and 6 sigma off.
+def parabola_with_prior() -> KnownObjective:
+    """Return a parabola with a Gaussian prior of its first parameter.
 
-    The product of Gaussians: inverse covariances W add up, and the mean is C (W1 x1 + W2 x2).
+    The prior is as narrow as the likelihood, and 6 sigma away. The product of Gaussians is a
+    Gaussian: its inverse covariance is the sum of the inverse covariances W, and its mean is
+    C (W1 x1 + W2 x2).
+
+    Returns
+    -------
+    KnownObjective
+        The objective.
     """
     sigma, mean = 0.2, 3.2
     free = parabola("", [2.0, 10.0], [[sigma**2, 0.2], [0.2, 4.0]])
@@ -143,12 +197,23 @@ def with_prior() -> Bowl:
         fisher_of=lambda x: np.asarray(2 * (weights + prior)),
     )
     values: Array = covariance @ (weights @ free.values + prior @ centre)
-    words = "a parabola with a Gaussian prior"
-    return Bowl(words, objective, values, covariance, objective.total(values))
+    description = "a parabola with a Gaussian prior"
+    return KnownObjective(description, objective, values, covariance, objective.total(values))
 
 
-def valley(half_width: float = 10.0) -> Objective:
-    """Two parameters of which only the sum is known, to 0.1."""
+def degenerate_objective(half_width: float = 10.0) -> Objective:
+    """Return an objective that only constrains the sum of two parameters, to 0.1.
+
+    Parameters
+    ----------
+    half_width : float
+        The limits of both parameters are plus and minus this value.
+
+    Returns
+    -------
+    Objective
+        The objective.
+    """
 
     def gradient(x: Array) -> Array:
         return np.full(2, 200 * (x[0] + x[1] - 1))
@@ -163,20 +228,36 @@ def valley(half_width: float = 10.0) -> Objective:
     )
 
 
-def flat() -> Objective:
-    """A statistic that nothing changes."""
-    return constant(5.0)
+def constant_objective(value: float = 5.0) -> Objective:
+    """Return an objective with the same statistic everywhere.
 
+    Parameters
+    ----------
+    value : float
+        The statistic; may be NaN or infinite.
 
-def constant(value: float) -> Objective:
-    """A statistic that is the same everywhere, which may be NaN or infinite."""
+    Returns
+    -------
+    Objective
+        The objective.
+    """
     return Objective(
         names=["a", "b"], start=[0.5, 0.5], stat=lambda _: value, limits=[[-10, 10], [-10, 10]]
     )
 
 
-def banana() -> Bowl:
-    """Rosenbrock's valley (1960, Comput. J. 3, 175), which is curved: the minimum is at 1, 1."""
+def rosenbrock() -> KnownObjective:
+    """Return Rosenbrock's function, a curved valley with its minimum at (1, 1).
+
+    Returns
+    -------
+    KnownObjective
+        The objective.
+
+    References
+    ----------
+    Rosenbrock, H. H. 1960, Comput. J. 3, 175.
+    """
 
     def stat(x: Array) -> float:
         return float(100 * (x[1] - x[0] ** 2) ** 2 + (1 - x[0]) ** 2)
@@ -184,5 +265,6 @@ def banana() -> Bowl:
     objective = Objective(
         names=["x", "y"], start=[-1.2, 1.0], stat=stat, limits=[[-5, 5], [-5, 25]]
     )
-    # of the second derivatives there: 2 (H)^-1 with H = [[802, -400], [-400, 200]]
-    return Bowl("Rosenbrock's valley", objective, np.ones(2), np.array([[1, 2], [2, 4.01]]), 0.0)
+    # from the second derivatives at the minimum: 2 H^-1 with H = [[802, -400], [-400, 200]]
+    covariance = np.array([[1, 2], [2, 4.01]])
+    return KnownObjective("Rosenbrock's function", objective, np.ones(2), covariance, 0.0)

@@ -1,4 +1,4 @@
-"""pytest's part: one test for each component and law."""
+"""Parametrisation of pytest: one test for each component and law."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import attrs
 
 from skyred.interfaces import Component
 from skyred.testing.case import ComponentCase
-from skyred.testing.checking import LawsBrokenError, Violation, attempt, binding
+from skyred.testing.checking import LawsBrokenError, Violation, applicable_laws, attempt
 from skyred.testing.law import Law, NotTried
 
 if TYPE_CHECKING:
@@ -19,60 +19,81 @@ if TYPE_CHECKING:
 def parametrize_with_checks(
     components: Iterable[Component | type[Component] | ComponentCase],
 ) -> pytest.MarkDecorator:
-    """Make one test of each law for each component; the test calls what it is given.
+    """Parametrise a test with one check for each component and law.
 
-    Laws that are expected to fail are marked as such, strictly.
+    The test calls its argument `check`. Laws that are expected to fail are marked as strict
+    expected failures.
 
     Parameters
     ----------
     components : iterable of Component, type of Component or ComponentCase
-        A `ComponentCase` has a sample of its own, or expected failures.
+        The components; a `ComponentCase` defines a sample or expected failures.
+
+    Returns
+    -------
+    pytest.MarkDecorator
+        The decorator of the test.
 
     Examples
     --------
-    >>> @parametrize_with_checks([MyMaker, Case(MyModel(name="crab"))])  # doctest: +SKIP
+    >>> @parametrize_with_checks([MyMaker, ComponentCase(MyModel("crab"))])  # doctest: +SKIP
     ... def test_components(check):
     ...     check()
     """
     import pytest
 
     cases = [
-        held if isinstance(held, ComponentCase) else ComponentCase(held) for held in components
+        component if isinstance(component, ComponentCase) else ComponentCase(component)
+        for component in components
     ]
-    found = []
+    parameters = []
     for name, case in zip(_names(cases), cases, strict=True):
-        for each in binding(case):
-            reason = case.expected_failures.get(each.name, "")
+        for law in applicable_laws(case):
+            reason = case.expected_failures.get(law.name, "")
             marks = [pytest.mark.xfail(reason=reason, strict=True, raises=LawsBrokenError)] * bool(
                 reason
             )
-            found.append(pytest.param(Check(case, each), id=f"{name}: {each.name}", marks=marks))
-    return pytest.mark.parametrize("check", found)
+            parameters.append(pytest.param(Check(case, law), id=f"{name}: {law.name}", marks=marks))
+    return pytest.mark.parametrize("check", parameters)
 
 
 @attrs.frozen(eq=False)
 class Check:
-    """One law to be tried on one component."""
+    """The check of one law on one component.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The component.
+    law : Law
+        The law.
+    """
 
     case: ComponentCase
     law: Law
 
     def __call__(self) -> None:
-        """Try it; raises `LawsBrokenError`, and skips the test if it cannot be tried."""
+        """Try the law, or skip the test if the law cannot be tried.
+
+        Raises
+        ------
+        LawsBrokenError
+            If the law does not hold.
+        """
         import pytest
 
         try:
-            seen = attempt(self.case, self.law)
+            observed = attempt(self.case, self.law)
         except NotTried as reason:
             pytest.skip(str(reason))
-        if seen:
-            raise LawsBrokenError(self.case.name, [Violation(self.law, seen)])
+        if observed:
+            raise LawsBrokenError(self.case.name, [Violation(self.law, observed)])
 
 
 def _names(cases: Iterable[ComponentCase]) -> Iterable[str]:
-    """Yield a name for each case, with a number where two would have the same."""
-    seen = list[str]()
+    """Yield a unique name for each case, with a number for repeated names."""
+    names = list[str]()
     for case in cases:
-        seen.append(case.name)
-        number = seen.count(case.name)
+        names.append(case.name)
+        number = names.count(case.name)
         yield case.name if number == 1 else f"{case.name}-{number}"

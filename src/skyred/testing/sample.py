@@ -1,4 +1,4 @@
-"""What components are tried on: an author's own input, or short runs of a simulated Crab."""
+"""Input for the checks of components: the author's own, or short runs of a simulated Crab."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from skyred.interfaces import Geometry, Maker, Reduction
 from skyred.pipeline import Pipeline
 from skyred.plugins import Plugins
 from skyred.run.worker.observation import apply_background_norm
-from skyred.testing.copies import Kept
+from skyred.testing.copies import Snapshot
 
 if TYPE_CHECKING:
     from gammapy.data import Observation, ObservationTable
@@ -27,25 +27,25 @@ NAME = "sample"
 
 @attrs.frozen(kw_only=True, eq=False)
 class Sample:
-    """What a component is tried on; what is left out is of three short runs of a simulated Crab.
+    """The input for the check of a component, by default three short runs of a simulated Crab.
 
-    Nothing of it is changed: components get copies.
+    Components get copies, so that the sample is not changed.
 
     Parameters
     ----------
     observations : sequence of gammapy.data.Observation, optional
-        At least two, for makers, geometries and stackers.
+        At least two observations, for makers, geometries and stackers.
     table : gammapy.data.ObservationTable, optional
-        For selectors, and for stackers that learn from it.
+        The table of observations, for selectors, and for stackers that are prepared with it.
     geometry : Geometry, optional
-        Where a maker's datasets lie; by default a map, an image or a spectrum, whichever it
-        takes.
+        The geometry of a maker's datasets; by default a map, an image or a spectrum, the first
+        that the maker accepts.
     after : sequence of Maker, optional
-        The makers before a maker that is checked, with `geometry`.
+        The makers that precede the maker to be checked; together with `geometry`.
     datasets : gammapy.datasets.Datasets, optional
-        For models, estimators and stackers; those for estimators have (fitted) models.
+        The datasets for models, estimators and stackers; with fitted models for estimators.
     fit : FitResult, optional
-        The fit that an estimator is given with `datasets`.
+        The result of the fit of `datasets`, for estimators.
     """
 
     observations: Sequence[Observation] | None = None
@@ -57,42 +57,42 @@ class Sample:
 
 
 @attrs.frozen
-class Place:
-    """Where a maker may stand: a reduction, and the makers before it.
+class MakerSetting:
+    """The conditions for running a maker: a geometry and the preceding makers.
 
     Parameters
     ----------
-    words : str
-        What it is given there.
+    description : str
+        The datasets that the maker receives.
     reduction : Reduction
-        Its geometry; its makers are those before.
+        The reduction with the geometry and the preceding makers.
     filled : bool
-        Whether those before have filled the dataset.
+        Whether the preceding makers fill the dataset.
     """
 
-    words: str
+    description: str
     reduction: Reduction
     filled: bool
 
 
 @attrs.frozen(eq=False, slots=False)
 class Crab:
-    """The simulated Crab, reduced and fitted by the installed defaults.
+    """The simulated Crab, reduced and fitted with the installed default components.
 
     Parameters
     ----------
     plugins : Plugins
-        Where its components come from.
+        The plugins that provide the components.
     """
 
     plugins: Plugins
 
     @cached_property
     def pipeline(self) -> Pipeline:
-        """How it is reduced and fitted."""
-        # not by Pipeline.from_yaml: a faulty plugin of others is not what is checked
-        text = read_document(Path(__file__).with_name("sample.yaml"))
-        return load(Pipeline, text, self.plugins.catalog)
+        """The pipeline of the reduction and the fit."""
+        # not by Pipeline.from_yaml, which raises for unrelated faulty plugins
+        document = read_document(Path(__file__).with_name("sample.yaml"))
+        return load(Pipeline, document, self.plugins.catalog)
 
     @cached_property
     def _store(self) -> Any:
@@ -100,90 +100,147 @@ class Crab:
         return self.plugins.open_archive(str(archive))
 
     @cached_property
-    def _observations(self) -> Kept:
+    def _observations(self) -> Snapshot:
         import numpy as np
 
-        held = self._store.get_observations()
-        copies = [each.copy(in_memory=True, obs_id=each.obs_id) for each in held]
-        for number, each in enumerate(copies):  # for makers that judge by phase
-            table = each.events.table
+        runs = self._store.get_observations()
+        copies = [run.copy(in_memory=True, obs_id=run.obs_id) for run in runs]
+        for number, run in enumerate(copies):  # for makers that need the phase
+            table = run.events.table
             table["PHASE"] = np.random.default_rng(number).random(len(table))
-        return Kept(copies)
+        return Snapshot(copies)
 
     def observations(self) -> list[Observation]:
-        """Give the runs, in memory; new ones each time."""
+        """Return new copies of the runs, in memory.
+
+        Returns
+        -------
+        list of gammapy.data.Observation
+            Three runs.
+        """
         return list(self._observations.copy())
 
     def table(self) -> ObservationTable:
-        """Give a table of twelve runs: the three, and the same later and elsewhere; a new one."""
+        """Return a new table of twelve runs: three runs, each at four times and positions.
+
+        Returns
+        -------
+        gammapy.data.ObservationTable
+            The table.
+        """
         table: ObservationTable = self._table.copy()
         return table
 
     @cached_property
-    def _table(self) -> Kept:
+    def _table(self) -> Snapshot:
         from astropy.table import vstack
 
-        parts = []
+        tables = []
         for number in range(4):
-            part = self._store.obs_table.copy()
-            part["OBS_ID"] += 100 * number
-            part["RA_PNT"] += number
+            table = self._store.obs_table.copy()
+            table["OBS_ID"] += 100 * number
+            table["RA_PNT"] += number
             for column in ("TSTART", "TSTOP"):
-                part[column] += 86400.0 * number
-            parts.append(part)
-        return Kept(vstack(parts, metadata_conflicts="silent"))
+                table[column] += 86400.0 * number
+            tables.append(table)
+        return Snapshot(vstack(tables, metadata_conflicts="silent"))
 
-    def places(self) -> list[Place]:
-        """Give where a maker may stand, likely ones first."""
+    def maker_settings(self) -> list[MakerSetting]:
+        """Return the settings for trying a maker, the most common ones first.
+
+        Returns
+        -------
+        list of MakerSetting
+            The settings.
+        """
         maps, image, spectra = (self.pipeline.data[name] for name in ("maps", "image", "spectra"))
         return [
-            _place("an empty map", maps, 0),
-            _place("a map after map, safe-mask", maps, 2),
-            _place("an image after map, safe-mask", image, 2),
-            _place("an empty spectrum", spectra, 0),
-            _place("a spectrum after spectrum, safe-mask", spectra, 2),
-            _place("a spectrum after spectrum, safe-mask, reflected-regions", spectra, 3),
+            _setting("an empty map", maps, 0),
+            _setting("a map after map, safe-mask", maps, 2),
+            _setting("an image after map, safe-mask", image, 2),
+            _setting("an empty spectrum", spectra, 0),
+            _setting("a spectrum after spectrum, safe-mask", spectra, 2),
+            _setting("a spectrum after spectrum, safe-mask, reflected-regions", spectra, 3),
         ]
 
     def reduction(self, name: str) -> Reduction:
-        """Give the chain of a data entry."""
-        held = self.pipeline.data[name].with_name(NAME)
-        assert isinstance(held, Reduction)
-        return held
+        """Return the reduction of an entry of the data.
 
-    @cache  # noqa: B019 - there is one, and it lives as long as the process
-    def _before(self, place: Place) -> Kept:
-        return Kept([made_before(place, run) for run in self.observations()])
+        Parameters
+        ----------
+        name : str
+            The entry: maps, image or spectra.
 
-    def before(self, place: Place) -> list[Dataset]:
-        """Give what the makers before make of each run; new ones each time."""
-        return list(self._before(place).copy())
+        Returns
+        -------
+        Reduction
+            The reduction, with datasets called `NAME`.
+        """
+        reduction = self.pipeline.data[name].with_name(NAME)
+        assert isinstance(reduction, Reduction)
+        return reduction
+
+    @cache  # noqa: B019 - a singleton with the lifetime of the process
+    def _datasets_before(self, setting: MakerSetting) -> Snapshot:
+        return Snapshot([reduce_before(setting, run) for run in self.observations()])
+
+    def datasets_before(self, setting: MakerSetting) -> list[Dataset]:
+        """Return new copies of the datasets that a maker receives in a setting.
+
+        Parameters
+        ----------
+        setting : MakerSetting
+            The setting.
+
+        Returns
+        -------
+        list of Dataset
+            One dataset for each run.
+        """
+        return list(self._datasets_before(setting).copy())
 
     @cache  # noqa: B019 - as above
-    def _reduced(self, name: str) -> Kept:
+    def _reduced(self, name: str) -> Snapshot:
         reduction = self.reduction(name)
         runs = self.observations()
-        return Kept([make_run(reduction, reduction.make, run) for run in runs])
+        return Snapshot([reduce_run(reduction, reduction.make, run) for run in runs])
 
     def reduced(self, name: str) -> list[Dataset]:
-        """Give the reduced dataset of each run; new ones each time."""
+        """Return new copies of the reduced datasets.
+
+        Parameters
+        ----------
+        name : str
+            The entry of the data: maps, image or spectra.
+
+        Returns
+        -------
+        list of Dataset
+            One dataset for each run.
+        """
         return list(self._reduced(name).copy())
 
     def stacked(self) -> Datasets:
-        """Give the maps of all runs as one dataset; a new one each time."""
+        """Return a new copy of the stacked maps of all runs.
+
+        Returns
+        -------
+        gammapy.datasets.Datasets
+            A single dataset.
+        """
         datasets: Datasets = self._stacked.copy()
         return datasets
 
     @cached_property
-    def _stacked(self) -> Kept:
+    def _stacked(self) -> Snapshot:
         reduction = self.reduction("maps")
         total = reduction.stack.zero(reduction.geometry)
         for dataset, run in zip(self.reduced("maps"), self.observations(), strict=True):
             total = reduction.stack.add(total, dataset, run)
-        return Kept(reduction.stack.result(total))
+        return Snapshot(reduction.stack.result(total))
 
     @cached_property
-    def _fitted(self) -> Kept:
+    def _fitted(self) -> Snapshot:
         from skyred.likelihood import objective_of
         from skyred.run.build_models import build_models
 
@@ -193,22 +250,51 @@ class Crab:
         objective = objective_of(datasets)
         result = self.pipeline.fit.fit(objective)
         objective.accept(result)
-        return Kept((datasets, result))
+        return Snapshot((datasets, result))
 
     def fitted(self) -> tuple[Datasets, FitResult]:
-        """Give the stacked dataset with fitted models (crab, and its background), and the fit."""
+        """Return new copies of the fitted dataset and the result of the fit.
+
+        Returns
+        -------
+        datasets : gammapy.datasets.Datasets
+            The stacked dataset, with fitted models of the source and the background.
+        result : FitResult
+            The result of the fit.
+        """
         datasets, result = self._fitted.copy()
         return datasets, result
 
 
 @cache
 def crab() -> Crab:
-    """Give the simulated Crab; it is made once in a process, part by part when it is needed."""
+    """Return the simulated Crab of this process, with all its parts created on first use.
+
+    Returns
+    -------
+    Crab
+        The same object in each call.
+    """
     return Crab(Plugins.load())
 
 
-def make_run(reduction: Reduction, makers: Sequence[Maker], run: Observation) -> Dataset:
-    """Make the dataset of one run."""
+def reduce_run(reduction: Reduction, makers: Sequence[Maker], run: Observation) -> Dataset:
+    """Return the reduced dataset of a run.
+
+    Parameters
+    ----------
+    reduction : Reduction
+        The reduction with the geometry.
+    makers : sequence of Maker
+        The makers.
+    run : Observation
+        The run.
+
+    Returns
+    -------
+    Dataset
+        The reduced dataset, with the background norm applied.
+    """
     target = reduction.geometry.target()
     dataset = reduction.geometry.cutout(target, run, reduction)
     for maker in makers:
@@ -217,15 +303,28 @@ def make_run(reduction: Reduction, makers: Sequence[Maker], run: Observation) ->
     return dataset
 
 
-def made_before(place: Place, run: Observation) -> Dataset:
-    """Make of a run what a maker is given at a place."""
-    geometry = place.reduction.geometry
-    dataset = geometry.cutout(geometry.target(), run, place.reduction)
-    for maker in place.reduction.make if place.filled else ():
+def reduce_before(setting: MakerSetting, run: Observation) -> Dataset:
+    """Return the dataset of a run that a maker receives in a setting.
+
+    Parameters
+    ----------
+    setting : MakerSetting
+        The setting.
+    run : Observation
+        The run.
+
+    Returns
+    -------
+    Dataset
+        The output of the preceding makers, or an empty dataset if there are none.
+    """
+    geometry = setting.reduction.geometry
+    dataset = geometry.cutout(geometry.target(), run, setting.reduction)
+    for maker in setting.reduction.make if setting.filled else ():
         dataset = maker.make(dataset, run)
     return dataset
 
 
-def _place(words: str, reduction: Reduction, makers: int) -> Place:
-    before = reduction.with_name(NAME).evolve(make=reduction.make[:makers] or reduction.make)
-    return Place(words, before, filled=makers > 0)
+def _setting(description: str, reduction: Reduction, makers: int) -> MakerSetting:
+    preceding = reduction.with_name(NAME).evolve(make=reduction.make[:makers] or reduction.make)
+    return MakerSetting(description, preceding, filled=makers > 0)

@@ -1,4 +1,4 @@
-"""Stackers at work: the datasets they are given, and totals of them."""
+"""Input of the checks of stackers: datasets, and totals of them."""
 
 from __future__ import annotations
 
@@ -27,66 +27,115 @@ class StackerInputs:
 
     Parameters
     ----------
-    words : str
-        What the runs are.
+    description : str
+        The type of the datasets.
     stacker : Stacker
-        Itself, prepared.
+        The prepared stacker.
     geometry : Geometry
-        Where they lie.
+        The geometry of the datasets.
     runs : list of (Dataset, Observation)
-        At least two.
+        At least two runs.
     """
 
-    words: str
+    description: str
     stacker: Stacker
     geometry: Geometry
     runs: list[tuple[Dataset, Observation]]
 
     def zero(self) -> Any:
-        """Give the total of nothing."""
+        """Return the empty total.
+
+        Returns
+        -------
+        object
+            A total without runs.
+        """
         return self.stacker.zero(self.geometry)
 
-    def fold(self, *numbers: int) -> Any:
-        """Give the total of some of the runs, of copies of them."""
+    def total(self, *indices: int) -> Any:
+        """Return the total of copies of some of the runs.
+
+        Parameters
+        ----------
+        *indices : int
+            The indices of the runs, modulo their number.
+
+        Returns
+        -------
+        object
+            The total.
+        """
         total = self.zero()
-        for number in numbers:
-            dataset, run = self.runs[number % len(self.runs)]
+        for index in indices:
+            dataset, run = self.runs[index % len(self.runs)]
             total = self.stacker.add(total, duplicate(dataset), run)
         return total
 
     def result(self, total: Any) -> list[Dataset]:
-        """Give the datasets of a total."""
+        """Return the datasets of a total.
+
+        Parameters
+        ----------
+        total : object
+            The total.
+
+        Returns
+        -------
+        list of Dataset
+            The datasets.
+        """
         return list(self.stacker.result(total))
 
     def contents(self, total: Any) -> Contents:
-        """Give the datasets of a total, to be compared."""
+        """Return the contents of the datasets of a total.
+
+        Parameters
+        ----------
+        total : object
+            The total.
+
+        Returns
+        -------
+        dict of str to array or str
+            The contents by name.
+        """
         return contents(self.result(total))
 
 
-def piles(case: ComponentCase) -> list[StackerInputs]:
-    """Give all that a stacker takes, of maps and of spectra with off counts.
+def accepted_inputs(case: ComponentCase) -> list[StackerInputs]:
+    """Return the inputs that a stacker accepts, among maps and spectra with off counts.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The stacker.
+
+    Returns
+    -------
+    list of StackerInputs
+        The accepted inputs, at least one.
 
     Raises
     ------
-    Broken
-        If it takes neither, with what it said.
+    LawBroken
+        If it accepts none of the inputs, with the error for each.
     """
-    if "piles" not in case.memo:
-        said, taken = [], []
-        for pile in _piles(case):
+    if "inputs" not in case.memo:
+        messages, accepted = [], []
+        for inputs in _inputs(case):
             try:
-                pile.result(pile.fold(0))
-                taken.append(pile)
-            except Exception as error:  # it may be for other datasets
-                said.append(f"{pile.words}: {type(error).__name__}: {error}")
-        if not taken:
-            raise LawBroken(f"it takes none of the datasets: {'; '.join(said)}")
-        case.memo["piles"] = taken
-    found: list[StackerInputs] = case.memo["piles"]
-    return found
+                inputs.result(inputs.total(0))
+                accepted.append(inputs)
+            except Exception as error:  # the stacker may be for other datasets
+                messages.append(f"{inputs.description}: {type(error).__name__}: {error}")
+        if not accepted:
+            raise LawBroken(f"it accepts none of the datasets: {'; '.join(messages)}")
+        case.memo["inputs"] = accepted
+    result: list[StackerInputs] = case.memo["inputs"]
+    return result
 
 
-def _piles(case: ComponentCase) -> Iterable[StackerInputs]:
+def _inputs(case: ComponentCase) -> Iterable[StackerInputs]:
     stacker = case.component.prepare(_table(case))
     crab, sample = case.crab, case.sample
     if sample.datasets is not None:
@@ -94,9 +143,9 @@ def _piles(case: ComponentCase) -> Iterable[StackerInputs]:
         runs = list(zip(duplicate(sample.datasets), case.observations(), strict=True))
         yield StackerInputs("your datasets", stacker, geometry.evolve(name=NAME), runs)
         return
-    for words, entry in (("maps", "maps"), ("spectra with off counts", "spectra")):
+    for description, entry in (("maps", "maps"), ("spectra with off counts", "spectra")):
         runs = list(zip(crab.reduced(entry), case.observations(), strict=True))
-        yield StackerInputs(words, stacker, crab.reduction(entry).geometry, runs)
+        yield StackerInputs(description, stacker, crab.reduction(entry).geometry, runs)
 
 
 def _table(case: ComponentCase) -> Any:
@@ -104,4 +153,4 @@ def _table(case: ComponentCase) -> Any:
         return case.table()
     ids = [int(run.obs_id) for run in case.observations()]
     table = case.table()
-    return table[[int(each) in ids for each in table["OBS_ID"]]]
+    return table[[int(obs_id) in ids for obs_id in table["OBS_ID"]]]

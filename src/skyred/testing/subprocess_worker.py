@@ -1,7 +1,7 @@
-"""Another process, in which components are built and used: a pickled call in, its result out.
+"""A worker process that receives pickled calls of functions and returns their results.
 
-It is no `multiprocessing` worker: those import the caller's main program once more, and that may be
-a script that calls `check` without a guard.
+It is not a `multiprocessing` worker, because those import the main program of the caller again,
+and that may be a script that calls `check` without a guard.
 """
 
 from __future__ import annotations
@@ -20,54 +20,74 @@ import attrs
 
 from skyred.testing.law import LawBroken
 
-_HERE = "from skyred.testing.subprocess_worker import serve; serve()"
+_PROGRAM = "from skyred.testing.subprocess_worker import serve; serve()"
 
 
 @attrs.frozen
-class Raised:
-    """What a call in the other process ended with."""
+class RaisedError:
+    """The exception of a call in the other process.
 
-    text: str
+    Parameters
+    ----------
+    message : str
+        The type and the message of the exception.
+    trace : str
+        The formatted traceback.
+    """
+
+    message: str
     trace: str
 
 
 class Worker:
-    """A process that does one call after the other; a killed one is an error of the call."""
+    """A process that executes calls one after the other; a killed process fails the call."""
 
     def __init__(self) -> None:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _HERE],
+            [sys.executable, "-c", _PROGRAM],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,
         )
 
-    def call(self, work: Callable[..., Any], *given: Any) -> Any:
-        """Do a call of an importable function there.
+    def call(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Call an importable function in the process.
+
+        Parameters
+        ----------
+        function : callable
+            The function.
+        *args : object
+            The arguments, which must be picklable.
+
+        Returns
+        -------
+        object
+            The return value.
 
         Raises
         ------
-        Broken
-            If it fails there, or what it is given cannot be sent or loaded.
+        LawBroken
+            If the call fails, or its arguments cannot be pickled or unpickled.
         """
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None
         assert stdout is not None
         try:
-            pickle.dump(pickle.dumps((work, given)), stdin)
+            pickle.dump(pickle.dumps((function, args)), stdin)
             stdin.flush()
             answer = pickle.loads(pickle.load(stdout))
         except (EOFError, BrokenPipeError) as error:
-            raise LawBroken("the other process died of it") from error
+            raise LawBroken("the other process was terminated by it") from error
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             raise LawBroken(f"it cannot be sent to another process: {error}") from error
-        if isinstance(answer, Raised):
-            raise LawBroken(f"in another process: {answer.text}")
+        if isinstance(answer, RaisedError):
+            raise LawBroken(f"in another process: {answer.message}")
         return answer
 
     def close(self) -> None:
-        """End it."""
+        """End the process."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.close()
@@ -76,30 +96,36 @@ class Worker:
 
 
 def serve() -> None:
-    """Do calls until there are no more; what they print goes to the error output."""
+    """Execute calls until the input ends; redirect the output of the calls to stderr."""
     calls, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     while True:
         try:
-            asked = pickle.load(calls)
+            request = pickle.load(calls)
         except EOFError:
             return
-        pickle.dump(_answer(asked), answers)
+        pickle.dump(_answer(request), answers)
         answers.flush()
 
 
-def _answer(asked: bytes) -> bytes:
+def _answer(request: bytes) -> bytes:
     try:
-        work, given = pickle.loads(asked)
-        return pickle.dumps(work(*given))
-    except Exception as error:  # whatever a component raises is the answer
-        text = f"{type(error).__name__}: {error}"
-        return pickle.dumps(Raised(text, traceback.format_exc()))
+        function, args = pickle.loads(request)
+        return pickle.dumps(function(*args))
+    except Exception as error:  # any exception of a component is an answer
+        message = f"{type(error).__name__}: {error}"
+        return pickle.dumps(RaisedError(message, traceback.format_exc()))
 
 
 @cache
 def shared_worker() -> Worker:
-    """Give the one worker of this process, in which components are used."""
+    """Return the shared worker of this process for the use of components.
+
+    Returns
+    -------
+    Worker
+        The same worker in each call.
+    """
     worker = Worker()
     atexit.register(worker.close)
     return worker

@@ -1,4 +1,4 @@
-"""Components that differ in one option: other values of it, from nothing but its declaration."""
+"""Components that differ in one option, with values derived from the declaration of the option."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from skyred.errors import FieldError
 from skyred.fields import FieldSpec, FrozenMapping, specs
 from skyred.interfaces import Fields
 
-#: What an option of some words may be, as YAML has it.
-_KNOWN: dict[str, tuple[Any, ...]] = {
+#: Examples of YAML values by the name of the type of an option.
+_EXAMPLES: dict[str, tuple[Any, ...]] = {
     "true or false": (True, False),
     "a text": ("crab", "a: b", "1e3"),
     "a text or number": ("crab", 3),
@@ -29,53 +29,67 @@ _KNOWN: dict[str, tuple[Any, ...]] = {
 }
 
 
-def variations(held: Fields) -> Iterator[tuple[str, Any]]:
-    """Yield options with copies of an object that differ in just that option.
+def variations(fields: Fields) -> Iterator[tuple[str, Any]]:
+    """Yield copies of an object that differ in one option.
 
-    An option is left out if no other value of it is found that the object takes.
+    Options without another valid value among the candidates are skipped.
+
+    Parameters
+    ----------
+    fields : Fields
+        The object.
+
+    Yields
+    ------
+    name : str
+        The name of the option.
+    variation : Fields
+        A copy with another value of the option.
     """
-    for name, spec in specs(type(held)).items():
-        for changed in _others(getattr(held, name), spec):
-            made = _with(held, name, changed)
-            if made is not None and spec.key(getattr(made, name)) != _key(held, name, spec):
-                yield name, made
+    for name, spec in specs(type(fields)).items():
+        for value in _candidates(getattr(fields, name), spec):
+            variation = _with_value(fields, name, value)
+            if variation is not None and spec.key(getattr(variation, name)) != _key(
+                fields, name, spec
+            ):
+                yield name, variation
                 break
 
 
-def _key(held: Fields, name: str, spec: FieldSpec) -> Any:
-    value = getattr(held, name)
+def _key(fields: Fields, name: str, spec: FieldSpec) -> Any:
+    value = getattr(fields, name)
     return None if value is None else spec.key(value)
 
 
-def _with(held: Fields, name: str, value: Any) -> Any:
+def _with_value(fields: Fields, name: str, value: Any) -> Any:
     try:
-        made = attrs.evolve(held, **{name: value})  # type: ignore[misc]
+        variation = attrs.evolve(fields, **{name: value})  # type: ignore[misc]
     except (FieldError, TypeError, ValueError):
         return None
-    return made if getattr(made, name) is not None else None
+    return variation if getattr(variation, name) is not None else None
 
 
-def _others(value: Any, spec: FieldSpec) -> Iterator[Any]:
+def _candidates(value: Any, spec: FieldSpec) -> Iterator[Any]:
     if spec.shape == "leaf":
-        yield from _changed(value)
-        yield from _raw(spec)
+        yield from _changed_values(value)
+        yield from _values_of_type(spec)
     elif spec.shape == "one" and value is not None:
         yield from _varied(value)
     elif spec.shape == "many" and value:
-        yield from ((other, *value[1:]) for other in _varied(value[0]))
+        yield from ((variation, *value[1:]) for variation in _varied(value[0]))
     elif spec.shape == "map" and value:
         first = next(iter(value))
-        for other in _varied(value[first]):
-            yield FrozenMapping({**value, first: other})
+        for variation in _varied(value[first]):
+            yield FrozenMapping({**value, first: variation})
 
 
-def _varied(held: Fields) -> Iterator[Any]:
-    for _, changed in variations(held):
-        yield changed
+def _varied(fields: Fields) -> Iterator[Any]:
+    for _, variation in variations(fields):
+        yield variation
 
 
-def _changed(value: Any) -> Iterator[Any]:
-    """Yield values near one that is taken: those are the most likely to be taken too."""
+def _changed_values(value: Any) -> Iterator[Any]:
+    """Yield values close to a valid one, as they are most likely to be valid too."""
     if isinstance(value, bool):
         yield not value
     elif isinstance(value, int):
@@ -84,25 +98,27 @@ def _changed(value: Any) -> Iterator[Any]:
         yield from (value * 0.9, value * 1.1, value + np.ones_like(value))
     elif isinstance(value, tuple) and value:
         yield value[:-1]
-        yield from ((*value[:-1], other) for other in _changed(value[-1]))
+        yield from ((*value[:-1], last) for last in _changed_values(value[-1]))
     elif isinstance(value, str):
         yield from (f"{value}-2", f"{value}2")
 
 
-def _raw(spec: FieldSpec) -> Iterator[Any]:
-    words = spec.type_name
-    each: Callable[[Any], Any] = lambda one: one  # noqa: E731 - as it is, or in a list
-    if words.startswith("a list"):
-        words, each = words.partition("each ")[2], lambda one: [one]
-    if words.startswith("one of "):
-        yield from map(each, words.removeprefix("one of ").split(", "))
-    bounds = [float(found) for found in re.findall(r"(?:from|to|least|most) (-?[\d.e+-]+)", words)]
-    if words.startswith("a whole number"):
-        yield from (each(int(bound) + step) for bound in bounds or [1] for step in (0, 1, -1))
-    elif re.match("a number", words):
-        yield from (each(bound + step) for bound in bounds or [1.0] for step in (0, 0.5, -0.5))
-    yield from map(each, _KNOWN.get(words, ()))
-    if spec.unit or words == "a number without unit":
+def _values_of_type(spec: FieldSpec) -> Iterator[Any]:
+    type_name = spec.type_name
+    wrap: Callable[[Any], Any] = lambda value: value  # noqa: E731 - as it is, or in a list
+    if type_name.startswith("a list"):
+        type_name, wrap = type_name.partition("each ")[2], lambda value: [value]
+    if type_name.startswith("one of "):
+        yield from map(wrap, type_name.removeprefix("one of ").split(", "))
+    bounds = [
+        float(bound) for bound in re.findall(r"(?:from|to|least|most) (-?[\d.e+-]+)", type_name)
+    ]
+    if type_name.startswith("a whole number"):
+        yield from (wrap(int(bound) + step) for bound in bounds or [1] for step in (0, 1, -1))
+    elif re.match("a number", type_name):
+        yield from (wrap(bound + step) for bound in bounds or [1.0] for step in (0, 0.5, -0.5))
+    yield from map(wrap, _EXAMPLES.get(type_name, ()))
+    if spec.unit or type_name == "a number without unit":
         yield from (f"{number} {spec.unit}" for number in (1, 2, 0.1))
         yield from ([f"{a} {spec.unit}", f"{b} {spec.unit}"] for a, b in ((1, 2), (0.1, 0.4)))
         yield [f"{number} {spec.unit}" for number in (1, 2, 3)]

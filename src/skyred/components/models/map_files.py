@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from skyred.errors import FileError, ModelError
-from skyred.inspection.map_headers import look_at_fits, look_at_models
+from skyred.inspection.map_headers import check_fits_file, check_models
 
 
 def read_map(path: Path) -> Any:
@@ -35,7 +35,7 @@ def read_map(path: Path) -> Any:
     if not path.is_file():
         raise ModelError(f"there is no file {path}")
     try:
-        look_at_fits(path)
+        check_fits_file(path)
         skymap = Map.read(path)
     except FileError as error:
         raise ModelError(str(error)) from error
@@ -67,7 +67,7 @@ def check_map_files(data: Any, folder: Path | None = None) -> None:
         If a file cannot be read, or has a header that could run code.
     """
     try:
-        look_at_models(data, folder)
+        check_models(data, folder)
     except FileError as error:
         raise ModelError(str(error)) from error
 

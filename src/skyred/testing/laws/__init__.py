@@ -1,4 +1,4 @@
-"""The laws, by what they are about; those that bind all roles first."""
+"""All laws in one module for each role; the laws of all roles come first."""
 
 from __future__ import annotations
 
@@ -25,6 +25,19 @@ _MODULES: tuple[ModuleType, ...] = (
 
 
 def laws(role: str = "") -> tuple[Law, ...]:
-    """Give the laws that bind a role; all laws, if none is named."""
-    found = [held for module in _MODULES for held in vars(module).values() if isinstance(held, Law)]
-    return tuple(each for each in found if not role or role in each.roles)
+    """Return the laws that apply to a role.
+
+    Parameters
+    ----------
+    role : str
+        The role; by default, all laws are returned.
+
+    Returns
+    -------
+    tuple of Law
+        The laws, in a fixed order.
+    """
+    all_laws = [
+        value for module in _MODULES for value in vars(module).values() if isinstance(value, Law)
+    ]
+    return tuple(law for law in all_laws if not role or role in law.roles)

@@ -1,4 +1,4 @@
-"""Laws of what a component says of itself: kind, documentation, options and their units."""
+"""Laws of the declaration of components: kind, documentation, options and units."""
 
 from __future__ import annotations
 
@@ -22,102 +22,138 @@ _IN_UNITS = re.compile(rf"\bin (?:units of )?({_UNITS})\b")
 
 @law(
     "is declared with @component and a kind of its own",
-    mend='Put @component above the class, and kind = "my-kind" in it: a class without takes both '
-    "from its parent, and YAML would build the parent.",
+    fix='Add @component above the class, and kind = "my-kind" in it: otherwise both are inherited '
+    "from the parent, and YAML builds the parent.",
 )
 def declared(case: ComponentCase) -> None:
-    """It must not be its parent under another name."""
+    """Check that the class itself has a decorator and a kind, instead of its parent.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The component to be checked.
+    """
     own = vars(case.cls)
-    require("__attrs_attrs__" in own, f"{case.cls.__name__} has no decorator of its own")
+    require("__attrs_attrs__" in own, f"{case.cls.__name__} is not decorated with @component")
     kind = own.get("kind", "")
-    require(_KIND.fullmatch(kind), f"its class says kind = {kind!r}, which is not in kebab-case")
+    require(_KIND.fullmatch(kind), f"its class has kind = {kind!r}, which is not in kebab-case")
 
 
 @law(
     "has a kind that no other component of its role has",
-    mend="Choose another kind: two of one kind cannot be installed together, and neither "
-    "would load.",
+    fix="Choose another kind: of two components of the same kind, neither can be loaded.",
 )
 def unique_kind(case: ComponentCase) -> None:
-    """Of all that are installed here."""
+    """Check the kind against those of all installed components.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The component to be checked.
+    """
     for entry in case.crab.plugins.catalog:
         if (entry.cls.role, entry.cls.kind) == (case.cls.role, case.cls.kind):
-            same = _place(entry.cls) == _place(case.cls)
-            require(same, f"{entry.owner} has the {case.cls.role} {case.cls.kind!r} already")
+            same = _qualified_name(entry.cls) == _qualified_name(case.cls)
+            require(same, f"{entry.owner} already has the {case.cls.role} {case.cls.kind!r}")
 
 
 @law(
-    "says in a sentence what it is",
-    mend="Begin the docstring of the class with one sentence: skyred show and the reference page "
+    "has a summary of one sentence",
+    fix="Begin the docstring of the class with one sentence: skyred show and the reference page "
     "print it.",
 )
-def summarised(case: ComponentCase) -> None:
-    """The first line of its docstring."""
-    require(_is_sentence(case.cls.summary()), f"its docstring begins {case.cls.summary()!r}")
+def has_summary(case: ComponentCase) -> None:
+    """Check the first line of the docstring of the class.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The component to be checked.
+    """
+    require(_is_sentence(case.cls.summary()), f"its docstring begins with {case.cls.summary()!r}")
 
 
 @law(
-    "says of each option what it is for",
-    mend="Write a doc that is one sentence, from capital letter to full stop.",
+    "documents each option in a sentence",
+    fix="Write the doc as a sentence that begins with a capital letter and ends with a full stop.",
 )
 def documented(case: ComponentCase) -> None:
-    """The doc of its declaration."""
+    """Check the documentation in the declaration of each option.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The component to be checked.
+    """
     for name, spec in specs(case.cls).items():
         require(_is_sentence(spec.doc), f"the doc of {name} is {spec.doc!r}")
 
 
 @law(
     "has units on the options that are quantities",
-    mend='Declare it with quantity("50 deg", doc=...): the unit is then checked and converted, '
-    "and 0.02 deg is the same as 1.2 arcmin.",
+    fix='Declare it with quantity("50 deg", doc=...): then the unit is checked and converted, '
+    "and 0.02 deg is equal to 1.2 arcmin.",
 )
-def with_units(case: ComponentCase) -> None:
-    """A plain number whose doc names a unit is a quantity without one."""
+def has_units(case: ComponentCase) -> None:
+    """Check for plain numbers that are documented with a unit.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The component to be checked.
+    """
     for name, spec in specs(case.cls).items():
         number = spec.shape == "leaf" and re.search(r"\b(whole )?number\b", spec.type_name)
-        named = _IN_UNITS.search(spec.doc)
-        if number and named and not spec.unit:
-            require(False, f"{name} is {spec.type_name}, and its doc says {named[0]!r}")
+        match = _IN_UNITS.search(spec.doc)
+        if number and match and not spec.unit:
+            require(False, f"{name} is {spec.type_name}, but its doc says {match[0]!r}")
 
 
 @law(
-    "refuses what an option cannot be, and names the option",
-    mend="Declare options with option(), quantity(), position(), ... and leave their converters "
-    "alone; in validate(), yield a Problem that names the option.",
+    "rejects invalid values of an option, and names the option",
+    fix="Declare options with option(), quantity(), position(), ... and do not replace their "
+    "converters; in validate(), yield a Problem that names the option.",
 )
-def refusing(case: ComponentCase) -> None:
-    """An object of no type at all, and a quantity in a unit of another kind."""
+def rejects_invalid(case: ComponentCase) -> None:
+    """Check that an object of no known type and a quantity in another unit are rejected.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The component to be checked.
+    """
     for name, spec in specs(case.cls).items():
         if spec.type_name == "a Python object":
             continue
-        for wrong in _wrong(spec):
-            _refused(case.component, name, wrong)
+        for value in _invalid_values(spec):
+            _require_rejected(case.component, name, value)
 
 
-def _refused(component: Component, name: str, wrong: Any) -> None:
-    shown = "an object of no known type" if type(wrong) is object else repr(wrong)
+def _require_rejected(component: Component, name: str, value: Any) -> None:
+    description = "an object of no known type" if type(value) is object else repr(value)
     try:
-        component.evolve(**{name: wrong})
+        component.evolve(**{name: value})
     except FieldError as error:
-        require(name in str(error), f"{name} = {shown} gives {str(error)!r}, without its name")
-    except Exception as error:  # any other is no answer to someone who mistyped
-        text = f"{type(error).__name__}: {error}"
-        require(False, f"{name} = {shown} ends with {text}, and not with a FieldError")
+        named = name in str(error)
+        require(named, f"{name} = {description} raises {str(error)!r}, without its name")
+    except Exception as error:  # other exceptions do not help users with a typing error
+        message = f"{type(error).__name__}: {error}"
+        require(False, f"{name} = {description} raises {message}, not a FieldError")
     else:
-        require(False, f"{name} = {shown} is taken")
+        require(False, f"{name} = {description} is accepted")
 
 
-def _wrong(spec: FieldSpec) -> list[Any]:
-    found: list[Any] = [object()]
+def _invalid_values(spec: FieldSpec) -> list[Any]:
+    values: list[Any] = [object()]
     if spec.unit and spec.shape == "leaf":
-        other = "kg" if u.Unit(spec.unit).physical_type != "mass" else "m"
-        found.append(f"1 {other}")
-    return found
+        unit = "kg" if u.Unit(spec.unit).physical_type != "mass" else "m"
+        values.append(f"1 {unit}")
+    return values
 
 
-def _is_sentence(text: str) -> bool:
-    return bool(text) and not text[0].islower() and text.rstrip().endswith((".", "?", "!"))
+def _is_sentence(doc: str) -> bool:
+    return bool(doc) and not doc[0].islower() and doc.rstrip().endswith((".", "?", "!"))
 
 
-def _place(cls: type) -> tuple[str, str]:
+def _qualified_name(cls: type) -> tuple[str, str]:
     return cls.__module__, cls.__qualname__

@@ -1,4 +1,4 @@
-"""Laws of engines: work is done, in order, with its own errors, and nobody is left behind."""
+"""Laws of engines: ordered results, errors of tasks, and no remaining workers."""
 
 from __future__ import annotations
 
@@ -12,84 +12,140 @@ from typing import Any
 from skyred.testing.case import ComponentCase
 from skyred.testing.law import LawBroken, law, require
 
-PATIENCE = 120.0  # seconds that workers get to end: against a hang, on a machine of any speed
+TIMEOUT = 120.0  # s: for workers to end, long enough for slow machines
 _EXECUTOR = "Return a concurrent.futures.Executor from open(), or a subclass of it."
 
 
-@law("opens an executor that does work, and gives it in order", "engine", mend=_EXECUTOR)
-def works(case: ComponentCase) -> None:
-    """Slow work first."""
+@law(
+    "opens an executor that runs tasks and returns their results in order", "engine", fix=_EXECUTOR
+)
+def runs_tasks(case: ComponentCase) -> None:
+    """Check the order of results with tasks that take longest first.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The engine to be checked.
+    """
     with _open(case) as executor:
-        require(isinstance(executor, Executor), f"open gives {type(executor).__name__}")
+        require(isinstance(executor, Executor), f"open returns {type(executor).__name__}")
         futures = [executor.submit(slow_square, number) for number in range(4)]
-        found = [future.result() for future in futures]
-    require(found == [0, 1, 4, 9], f"of the squares of 0 to 3 it gives {found}")
+        results = [future.result() for future in futures]
+    require(results == [0, 1, 4, 9], f"the squares of 0 to 3 are returned as {results}")
 
 
 @law(
-    "raises the error of the work",
+    "raises the error of a task",
     "engine",
-    mend="Let the future hold the exception (set_exception): runs are told by their errors.",
+    fix="Store the exception in the future (set_exception): it is reported as the reason of a "
+    "failed run.",
 )
-def raises(case: ComponentCase) -> None:
-    """By type and text, and goes on with other work."""
+def raises_errors(case: ComponentCase) -> None:
+    """Check the type and message of the error, and that other tasks still run.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The engine to be checked.
+    """
     with _open(case) as executor:
         try:
-            given = executor.submit(fail, "run 7 is broken").result()
+            result = executor.submit(fail, "run 7 is broken").result()
         except ArithmeticError as error:
-            require("run 7 is broken" in str(error), f"the error's text is {error}")
-        except Exception as error:  # whatever the engine makes of it
+            require("run 7 is broken" in str(error), f"the message of the error is {error}")
+        except Exception as error:  # any other exception that the engine raises instead
             raise LawBroken(f"an ArithmeticError became {type(error).__name__}: {error}") from error
         else:
-            raise LawBroken(f"work that fails gives {given!r}")
-        require(executor.submit(slow_square, 3).result() == 9, "it does no more work after that")
+            raise LawBroken(f"a task that fails returns {result!r}")
+        works = executor.submit(slow_square, 3).result() == 9
+        require(works, "it runs no more tasks after an error")
 
 
 @law(
-    "leaves no worker behind",
+    "leaves no worker running",
     "engine",
-    mend="End what you started in the executor's __exit__ (or shutdown), and wait for it.",
+    fix="End all processes in the executor's __exit__ (or shutdown), and wait for them.",
 )
 def ends_workers(case: ComponentCase) -> None:
-    """Also if the caller fails inside."""
+    """Check that all workers end, also if the caller fails.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The engine to be checked.
+    """
     for fails in (False, True):
         pids = set[int]()
         with suppress(ArithmeticError), _open(case) as executor:
-            futures = [executor.submit(who) for _ in range(4)]
+            futures = [executor.submit(worker_pid) for _ in range(4)]
             pids = {future.result() for future in futures} - {os.getpid()}
             if fails:
                 raise ArithmeticError("the caller fails")
-        until = time.monotonic() + PATIENCE
-        while any(map(_lives, pids)) and time.monotonic() < until:
+        deadline = time.monotonic() + TIMEOUT
+        while any(map(_is_running, pids)) and time.monotonic() < deadline:
             time.sleep(0.05)
-        left = sorted(filter(_lives, pids))
-        require(not left, f"after {'an error' if fails else 'the end'}, {left} still run")
+        running = sorted(filter(_is_running, pids))
+        require(not running, f"after {'an error' if fails else 'the end'}, {running} still run")
 
 
 @law(
-    "says how many pieces of work may run at once",
+    "defines the number of tasks that may run at once",
     "engine",
-    mend="Let `slots` be a whole number, at least 1: so much work is sent ahead.",
+    fix="Set `slots` to an integer of at least 1: as many tasks are submitted in advance.",
 )
-def slots(case: ComponentCase) -> None:
-    """A whole number, at least 1."""
-    found = case.component.slots
-    require(isinstance(found, int) and found >= 1, f"slots is {found!r}")
+def positive_slots(case: ComponentCase) -> None:
+    """Check that the number of slots is a positive integer.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The engine to be checked.
+    """
+    slots = case.component.slots
+    require(isinstance(slots, int) and slots >= 1, f"slots is {slots!r}")
 
 
 def slow_square(number: int) -> int:
-    """Give the square; of small numbers late."""
+    """Return the square of a number, the later the smaller the number.
+
+    Parameters
+    ----------
+    number : int
+        A number from 0 to 3.
+
+    Returns
+    -------
+    int
+        The square.
+    """
     time.sleep(0.05 * (3 - number))
     return number * number
 
 
-def fail(text: str) -> None:
-    """Fail as work fails."""
-    raise ArithmeticError(text)
+def fail(message: str) -> None:
+    """Raise an error like a failing task.
+
+    Parameters
+    ----------
+    message : str
+        The message of the error.
+
+    Raises
+    ------
+    ArithmeticError
+        Always.
+    """
+    raise ArithmeticError(message)
 
 
-def who() -> int:
-    """Give the process that works."""
+def worker_pid() -> int:
+    """Return the identifier of the process that runs the task.
+
+    Returns
+    -------
+    int
+        The process identifier.
+    """
     time.sleep(0.05)
     return os.getpid()
 
@@ -98,8 +154,8 @@ def _open(case: ComponentCase) -> Any:
     return case.component.open()
 
 
-def _lives(pid: int) -> bool:
-    multiprocessing.active_children()  # takes note of those that have ended
+def _is_running(pid: int) -> bool:
+    multiprocessing.active_children()  # joins processes that have ended
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, PermissionError):

@@ -1,4 +1,4 @@
-"""Laws of estimators and their products: datasets untouched, files, tables and pictures."""
+"""Laws of estimators and their products: unchanged input, files, tables and plots."""
 
 from __future__ import annotations
 
@@ -22,53 +22,75 @@ if TYPE_CHECKING:
 
     from skyred.interfaces.records import FitResult
 
-# columns that mean nothing without a unit
+# columns that require a unit
 _NEED_UNITS = re.compile(
     r"(e_ref|e_min|e_max|energy\w*|(ref_)?(dnde|eflux|flux)(_(err|errn|errp|ul))?|livetime|exposure"
     r"|ra|dec|lon|lat|glon|glat|radius|\w+_radius|tstart|tstop|lon_0|lat_0|sigma_?deg)",
     re.IGNORECASE,
 )
-RTOL = 1e-6  # files hold float32 or texts
+RTOL = 1e-6  # files store float32 or text
 
 
 @law(
-    "gives a product that is called after it",
+    "returns a product with the label of the estimator",
     "estimator",
-    mend="Return product(self.label, ...), of the class that `product` names: it is read back by "
-    "that class. If it needs other datasets, or another fit, give them: check(estimator, "
+    fix="Return product(self.label, ...), of the class in `product`, which reads it back. If it "
+    "needs other datasets, or another fit, pass them: check(estimator, "
     "sample=Sample(datasets=..., fit=...)).",
 )
-def gives_product(case: ComponentCase) -> None:
-    """Of the class that it announces."""
-    made = _first(case).product
-    require(isinstance(made, Product), f"estimate gives {type(made).__name__}, and no Product")
-    announced = getattr(case.component, "product", None)
-    named = isinstance(announced, type) and isinstance(made, announced)
-    require(named, f"estimate gives {type(made).__name__}, and its `product` is {announced!r}")
+def returns_product(case: ComponentCase) -> None:
+    """Check the class and the name of the product.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The estimator to be checked.
+    """
+    product = _first(case).product
+    class_name = type(product).__name__
+    require(isinstance(product, Product), f"estimate returns {class_name}, not a Product")
+    expected = getattr(case.component, "product", None)
+    valid = isinstance(expected, type) and isinstance(product, expected)
+    require(valid, f"estimate returns {class_name}, but its `product` is {expected!r}")
     label = case.component.label
-    require(made.name == label, f"the product is called {made.name!r}, and the estimate {label!r}")
+    require(
+        product.name == label,
+        f"the name of the product is {product.name!r}, but the label is {label!r}",
+    )
 
 
 @law(
-    "leaves datasets, models and fit as they were",
+    "leaves datasets, models and fit unchanged",
     "estimator",
-    mend="Copy the datasets, with their models, before you set or fit anything on them: the next "
-    "estimate starts from the same.",
+    fix="Copy the datasets, with their models, before you change or fit them: the next estimator "
+    "uses the same datasets.",
 )
 def leaves_inputs(case: ComponentCase) -> None:
-    """Values, covariance and masks."""
+    """Check that values, covariance and masks stay equal.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The estimator to be checked.
+    """
     _product(case)
     changed = _first(case).changed
     require(not changed, "; ".join(changed[:3]))
 
 
 @law(
-    "estimates the same each time",
+    "returns the same estimate each time",
     "estimator",
-    mend="Give random numbers a seed that is an option, and keep nothing between estimates.",
+    fix="Set the seed of random numbers by an option, and keep nothing between estimates.",
 )
 def estimates_again(case: ComponentCase) -> None:
-    """The table, bit by bit."""
+    """Check that the tables of two products are equal, bit by bit.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The estimator to be checked.
+    """
     first = contents(_product(case).table())
     again = case.component.estimate(*_inputs(case))
     changed = differences(first, contents(again.table()))
@@ -78,66 +100,92 @@ def estimates_again(case: ComponentCase) -> None:
 @law(
     "writes files, in its folder only",
     "estimator",
-    mend="Write below `folder`, named after self.name, and return all paths that were written.",
+    fix="Write below `folder`, named after self.name, and return all paths that were written.",
 )
-def writes(case: ComponentCase) -> None:
-    """Those that it says, and no others; none of them empty."""
+def writes_files(case: ComponentCase) -> None:
+    """Check that exactly the returned files are written, and that none is empty.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The estimator to be checked.
+    """
     with _written(case) as (folder, files):
-        require(files, "write gives no file")
+        require(files, "write returns no file")
         for path in files:
-            inside = Path(path).resolve().is_relative_to(folder.resolve())
-            require(inside, f"{path} is outside the folder that it was given")
-            require(Path(path).is_file(), f"{path.name} is no file")
+            in_folder = Path(path).resolve().is_relative_to(folder.resolve())
+            require(in_folder, f"{path} is outside the given folder")
+            require(Path(path).is_file(), f"{path.name} is not a file")
             require(Path(path).stat().st_size > 0, f"{path.name} is empty")
-        there = {path.resolve() for path in folder.rglob("*") if path.is_file()}
-        untold = sorted(path.name for path in there - {Path(path).resolve() for path in files})
-        require(not untold, f"it writes {', '.join(untold)}, and does not say so")
+        existing = {path.resolve() for path in folder.rglob("*") if path.is_file()}
+        returned = {Path(path).resolve() for path in files}
+        unreported = sorted(path.name for path in existing - returned)
+        require(not unreported, f"it writes {', '.join(unreported)}, but does not return the path")
 
 
 @law(
-    "reads what it wrote",
+    "reads back the product that it wrote",
     "estimator",
-    mend="Let Product.read(folder, name, models) build what write() wrote: results are restored "
-    "from their folder.",
+    fix="Return from Product.read(folder, name, models) the product that write() wrote: results "
+    "are restored from their folder.",
 )
-def reads(case: ComponentCase) -> None:
-    """The table is the same."""
-    made = _product(case)
+def reads_back(case: ComponentCase) -> None:
+    """Check that the table of the product that is read back is the same.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The estimator to be checked.
+    """
+    product = _product(case)
     with _written(case) as (folder, _):
         datasets, _ = _inputs(case)
-        again = type(made).read(folder, made.name, datasets.models)
-        before, after = _numbers(made.table()), _numbers(again.table())
+        again = type(product).read(folder, product.name, datasets.models)
+        before, after = _table_contents(product.table()), _table_contents(again.table())
     changed = differences(before, after, RTOL)
     require(not changed, f"read back, {'; '.join(changed[:3])}")
 
 
 @law(
-    "gives a table with units",
+    "returns a table with units",
     "estimator",
-    mend='Set table["dnde"].unit, or fill the column with a quantity.',
+    fix='Set table["dnde"].unit, or fill the column with a quantity.',
 )
 def table_units(case: ComponentCase) -> None:
-    """Energies, fluxes, positions, times."""
+    """Check the units of energies, fluxes, positions and times.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The estimator to be checked.
+    """
     table = _product(case).table()
-    require(hasattr(table, "colnames"), f"table gives {type(table).__name__}, and no astropy Table")
-    bare = [
+    class_name = type(table).__name__
+    require(hasattr(table, "colnames"), f"table returns {class_name}, not an astropy Table")
+    without_unit = [
         name
         for name in table.colnames
         if _NEED_UNITS.fullmatch(name)
         and not getattr(table[name], "unit", None)
         and getattr(table[name], "dtype", np.dtype(object)).kind == "f"
     ]
-    require(not bare, f"{', '.join(bare)} have none")
+    require(not without_unit, f"{', '.join(without_unit)} have no unit")
 
 
 @law(
-    "draws on the axes that it is given, and labels them",
+    "draws on the given axes, and labels them",
     "estimator",
-    mend="Draw on `ax`, make one with plt.gca() or plt.subplot() only if it is None, and set the "
-    "labels of both axes, with units.",
+    fix="Draw on `ax`, create axes with plt.gca() or plt.subplot() only if it is None, and set "
+    "the labels of both axes, with units.",
 )
 def draws(case: ComponentCase) -> None:
-    """Into no other figure."""
+    """Check that the product draws on the given axes, and opens no other figure.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The estimator to be checked.
+    """
     product = _product(case)
     if not product.pictures():
         raise NotTried("its product has no pictures")
@@ -146,18 +194,18 @@ def draws(case: ComponentCase) -> None:
     with mpl.rc_context({"backend": "agg"}), _figures() as plt:
         plt.figure()
         first = product.plot()
-        require(hasattr(first, "get_xlabel"), f"plot gives {type(first).__name__}, and no axes")
-        given = _like(first, plt.figure())
+        require(hasattr(first, "get_xlabel"), f"plot returns {type(first).__name__}, not axes")
+        axes = _similar_axes(first, plt.figure())
         before = plt.get_fignums()
-        drawn = product.plot(ax=given)
+        drawn = product.plot(ax=axes)
         extra = len(plt.get_fignums()) - len(before)
-        require(extra == 0, f"given axes, it makes {extra} more figures")
-        panels = [each for each in (given, *given.child_axes) if each.has_data()]
-        require(panels, "the axes that it is given stay empty")
-        require(drawn is given, "it gives other axes back than it was given")
+        require(extra == 0, f"called with axes, it opens {extra} more figures")
+        panels = [panel for panel in (axes, *axes.child_axes) if panel.has_data()]
+        require(panels, "the given axes stay empty")
+        require(drawn is axes, "it returns other axes than the given ones")
         drawn.figure.canvas.draw()
         for side in ("x", "y"):
-            labels = [getattr(each, f"get_{side}label")().strip() for each in panels]
+            labels = [getattr(panel, f"get_{side}label")().strip() for panel in panels]
             require(any(labels), f"the {side} axis has no label")
 
 
@@ -173,41 +221,41 @@ def _figures() -> Iterator[Any]:
             plt.close(number)
 
 
-def _like(axes: Any, figure: Any) -> Any:
-    """Give new axes of the same projection."""
+def _similar_axes(axes: Any, figure: Any) -> Any:
+    """Return new axes with the same projection."""
     wcs = getattr(axes, "wcs", None)
     return figure.add_subplot(projection=wcs) if wcs is not None else figure.add_subplot()
 
 
 @contextmanager
 def _written(case: ComponentCase) -> Iterator[tuple[Path, list[Path]]]:
-    with TemporaryDirectory() as above:
-        folder = Path(above) / "estimates"
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "estimates"
         folder.mkdir()
         yield folder, list(_product(case).write(folder))
 
 
-def _numbers(table: Any) -> dict[str, Any]:
-    held = contents(table)
-    return {name: value for name, value in held.items() if not name.startswith("meta")}
+def _table_contents(table: Any) -> dict[str, Any]:
+    items = contents(table).items()
+    return {name: value for name, value in items if not name.startswith("meta")}
 
 
 @attrs.frozen(eq=False)
 class _Estimate:
-    """A product, and what became of what it was estimated from."""
+    """A product, and the changes of the input of the estimator."""
 
     product: Any
     changed: list[str]
 
 
 def _product(case: ComponentCase) -> Any:
-    """Give the product; that there is one is a law of its own."""
+    """Return the product; another law requires that there is one."""
     try:
         product = _first(case).product
-    except Exception as error:  # whatever the estimator raises
-        raise NotTried(f"it gives no product: {type(error).__name__}: {error}") from error
+    except Exception as error:  # any exception of the estimator
+        raise NotTried(f"it returns no product: {type(error).__name__}: {error}") from error
     if not isinstance(product, Product):
-        raise NotTried("what it gives is no product")
+        raise NotTried("its return value is not a product")
     return product
 
 
@@ -218,9 +266,9 @@ def _first(case: ComponentCase) -> _Estimate:
         product = case.component.estimate(datasets, fit)
         changed = differences(before, _state(datasets, fit))
         case.memo["estimate"] = _Estimate(product, changed)
-    found = case.memo["estimate"]
-    assert isinstance(found, _Estimate)
-    return found
+    estimate = case.memo["estimate"]
+    assert isinstance(estimate, _Estimate)
+    return estimate
 
 
 def _inputs(case: ComponentCase) -> tuple[Any, FitResult | None]:
@@ -231,7 +279,7 @@ def _inputs(case: ComponentCase) -> tuple[Any, FitResult | None]:
 
 
 def _state(datasets: Any, fit: FitResult | None) -> dict[str, Any]:
-    # a copy: contents of arrays are the arrays themselves
+    # a copy, because contents refers to the arrays themselves
     datasets = duplicate(datasets)
-    told = {} if fit is None else {"the fit": repr(fit.to_dict())}
-    return {**contents(datasets), **contents(datasets.models), **told}
+    of_fit = {} if fit is None else {"the fit": repr(fit.to_dict())}
+    return {**contents(datasets), **contents(datasets.models), **of_fit}

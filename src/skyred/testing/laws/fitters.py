@@ -1,4 +1,4 @@
-"""Laws of fitters: the truth about bowls that are known in closed form, and no success without."""
+"""Laws of fitters: correct results for known objectives, and success only at a minimum."""
 
 from __future__ import annotations
 
@@ -12,257 +12,348 @@ from skyred.interfaces.records import FitResult
 from skyred.testing.case import ComponentCase
 from skyred.testing.law import LawBroken, law, require
 from skyred.testing.objectives import (
-    Bowl,
-    banana,
-    constant,
-    correlated,
-    counts,
-    flat,
-    over_the_limit,
-    valley,
-    with_prior,
-    without_derivatives,
+    KnownObjective,
+    constant_objective,
+    correlated_parabola,
+    degenerate_objective,
+    minimum_beyond_limit,
+    parabola_with_prior,
+    parabola_without_derivatives,
+    poisson_counts,
+    rosenbrock,
 )
 
 if TYPE_CHECKING:
     from skyred.interfaces.objective import Objective
 
-_LIES = (
-    "Say success=False where the search did not end, or second derivatives are not positive and "
-    "finite: whoever reads the result believes it."
+_SUCCESS = (
+    "Set success=False if the search did not end, or the second derivatives are not positive and "
+    "finite: users rely on it."
 )
 
 
 @law(
-    "finds the minimum of bowls that are known",
+    "finds the minimum of known objectives",
     "fitter",
-    mend="Minimise objective.total, from objective.start, and with no more than the tolerance of "
-    "an EDM of 1e-3; do without gradient and fisher where they are None.",
+    fix="Minimise objective.total, from objective.start, with a tolerance of the EDM of 1e-3 or "
+    "less; do not use gradient and fisher if they are None.",
 )
 def finds_minimum(case: ComponentCase) -> None:
-    """To 0.05 sigma, or a sampler's precision."""
-    for bowl in (correlated(), without_derivatives(), counts()):
-        _at_bottom(case, bowl)
+    """Check the position to 0.05 sigma, or to the precision of a sampler.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The fitter to be checked.
+    """
+    for reference in (correlated_parabola(), parabola_without_derivatives(), poisson_counts()):
+        _check_minimum(case, reference)
 
 
 @law(
-    "counts priors, and counts them once",
+    "includes priors exactly once",
     "fitter",
-    mend="Minimise objective.total. A sampler that draws by objective.transform takes "
-    "objective.sampled_stat, and one that does not, objective.total.",
+    fix="Minimise objective.total. A sampler that draws with objective.transform uses "
+    "objective.sampled_stat, any other objective.total.",
 )
-def counts_priors(case: ComponentCase) -> None:
-    """A Gaussian prior that draws as strongly as the likelihood."""
-    bowl = with_prior()
-    _at_bottom(case, bowl)
-    ratio, precision = _fit(case, bowl).errors / bowl.errors, 0.02 + _blur(_fit(case, bowl))
+def includes_priors(case: ComponentCase) -> None:
+    """Check a Gaussian prior that is as narrow as the likelihood.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The fitter to be checked.
+    """
+    reference = parabola_with_prior()
+    _check_minimum(case, reference)
+    ratio, precision = (
+        _fit(case, reference).errors / reference.errors,
+        0.02 + _sampling_error(_fit(case, reference)),
+    )
     close = np.abs(ratio - 1).max() < precision
-    require(close, f"on {bowl.words} the errors are {ratio.round(3)} of the true ones")
+    require(close, f"on {reference.description} the errors are {ratio.round(3)} of the true ones")
 
 
 @law(
-    "gives the errors and the covariance of bowls that are known",
+    "returns the errors and the covariance of known objectives",
     "fitter",
-    mend="Take the covariance from second derivatives at the minimum: of -2 log L it is 2 H^-1. "
-    "MIGRAD's own estimate can be wrong by factors.",
+    fix="Compute the covariance from second derivatives at the minimum: for -2 log L it is "
+    "2 H^-1. MIGRAD's own estimate can be wrong by factors.",
 )
 def finds_errors(case: ComponentCase) -> None:
-    """To 2 percent, or a sampler's precision; the correlation to 0.02."""
-    for bowl in (correlated(), without_derivatives(), counts()):
-        result = _fit(case, bowl)
-        ratio = result.errors / bowl.errors
-        off, precision = np.abs(ratio - 1).max(), 0.02 + _blur(result)
+    """Check errors to 2 % and correlation to 0.02, or to the precision of a sampler.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The fitter to be checked.
+    """
+    for reference in (correlated_parabola(), parabola_without_derivatives(), poisson_counts()):
+        result = _fit(case, reference)
+        ratio = result.errors / reference.errors
+        deviation, precision = np.abs(ratio - 1).max(), 0.02 + _sampling_error(result)
         require(
-            off < precision,
-            f"on {bowl.words} the errors are {ratio.round(3)} of the true ones",
+            deviation < precision,
+            f"on {reference.description} the errors are {ratio.round(3)} of the true ones",
         )
-        expected = bowl.covariance / np.outer(bowl.errors, bowl.errors)
-        found = result.covariance / np.outer(result.errors, result.errors)
-        close = np.abs(found - expected).max() < precision
+        expected = reference.covariance / np.outer(reference.errors, reference.errors)
+        actual = result.covariance / np.outer(result.errors, result.errors)
+        close = np.abs(actual - expected).max() < precision
         require(
-            close, f"on {bowl.words} the correlation is {found[0, 1]:.3f}, not {expected[0, 1]:.3f}"
+            close,
+            f"on {reference.description} the correlation is {actual[0, 1]:.3f}, "
+            f"not {expected[0, 1]:.3f}",
         )
 
 
 @law(
-    "gives a covariance that is symmetric and positive, and the errors as its diagonal",
+    "returns a symmetric, positive definite covariance that is consistent with the errors",
     "fitter",
-    mend="Take errors = sqrt(diag(covariance)), and say success=False where that cannot be.",
+    fix="Set errors = sqrt(diag(covariance)), or success=False if that is impossible.",
 )
-def sound_covariance(case: ComponentCase) -> None:
-    """Shapes, names and units are those of the objective."""
-    for bowl in (correlated(), counts()):
-        result = _fit(case, bowl)
-        objective = bowl.objective
+def consistent_covariance(case: ComponentCase) -> None:
+    """Check the covariance and the errors, and the names and units of the parameters.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The fitter to be checked.
+    """
+    for reference in (correlated_parabola(), poisson_counts()):
+        result = _fit(case, reference)
+        objective = reference.objective
         same = (result.names, result.units) == (objective.names, objective.units)
-        require(same, f"it names {result.names} in {result.units}")
+        require(same, f"its parameters are {result.names} in {result.units}")
         scale = np.sqrt(np.abs(np.diag(result.covariance)))
         matrix = result.covariance / np.outer(scale, scale)
-        require(np.allclose(matrix, matrix.T, atol=1e-9), f"on {bowl.words} it is not symmetric")
+        require(
+            np.allclose(matrix, matrix.T, atol=1e-9),
+            f"on {reference.description} it is not symmetric",
+        )
         lowest = np.linalg.eigvalsh((matrix + matrix.T) / 2).min()
         require(
-            lowest > 0, f"on {bowl.words} it has an eigenvalue of {lowest:.2g}, with unit diagonal"
+            lowest > 0,
+            f"on {reference.description} the correlation matrix has an eigenvalue of {lowest:.2g}",
         )
         equal = np.allclose(scale, result.errors, rtol=1e-6)
-        require(equal, f"on {bowl.words} the errors are not the roots of its diagonal")
+        require(equal, f"on {reference.description} the errors differ from its diagonal")
 
 
 @law(
-    "stays inside the limits, and tells of parameters that end there",
+    "stays inside the limits, and reports parameters that end at a limit",
     "fitter",
-    mend="Search between objective.limits, and name in at_limit what ends at one.",
+    fix="Search inside objective.limits, and add parameters that end at a limit to at_limit.",
 )
 def inside_limits(case: ComponentCase) -> None:
-    """The bottom of a parabola lies beyond the lower limit of a parameter, or the upper one."""
+    """Check parabolas with the minimum beyond the lower or the upper limit of a parameter.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The fitter to be checked.
+    """
     for side in (-1, 1):
-        _stays_inside(case, over_the_limit(side))
+        _check_limits(case, minimum_beyond_limit(side))
 
 
-@law("claims no success in a valley without a lowest point", "fitter", mend=_LIES)
-def degenerate(case: ComponentCase) -> None:
-    """Only the sum of two parameters is known, to 0.1: errors of that size are nonsense."""
-    result = _fit_or_none(case, valley())
+@law("reports no success for degenerate parameters", "fitter", fix=_SUCCESS)
+def degenerate_parameters(case: ComponentCase) -> None:
+    """Check two parameters with a constraint on their sum only, to 0.1.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The fitter to be checked.
+    """
+    result = _fit_or_none(case, degenerate_objective())
     if result is not None and result.success:
         least = result.errors.min()
-        require(least > 1, f"it gives errors of {least:.2g} with success, where nothing is known")
+        require(least > 1, f"it reports success, with errors of {least:.2g}")
 
 
-@law("claims no success where nothing depends on the parameters", "fitter", mend=_LIES)
-def indifferent(case: ComponentCase) -> None:
-    """A sampler may: its posterior is as wide as the limits."""
-    result = _fit_or_none(case, flat())
+@law("reports no success for a constant statistic", "fitter", fix=_SUCCESS)
+def constant_statistic(case: ComponentCase) -> None:
+    """Check a constant statistic; the posterior of a sampler is as wide as the limits.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The fitter to be checked.
+    """
+    result = _fit_or_none(case, constant_objective())
     if result is not None and result.success:
         least = result.errors.min()
-        require(least > 1, f"it gives errors of {least:.2g} with success")
+        require(least > 1, f"it reports success, with errors of {least:.2g}")
 
 
-@law("claims no success where the statistic is not a number", "fitter", mend=_LIES)
-def not_a_number(case: ComponentCase) -> None:
-    """NaN or infinite everywhere; an error of skyred is an answer too."""
+@law("reports no success for a statistic that is not finite", "fitter", fix=_SUCCESS)
+def statistic_not_finite(case: ComponentCase) -> None:
+    """Check statistics that are NaN or infinite; the fitter may raise a SkyredError.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The fitter to be checked.
+    """
     for value in (np.nan, np.inf):
-        result = _fit_or_none(case, constant(value))
+        result = _fit_or_none(case, constant_objective(value))
         require(
-            result is None or not result.success, f"it has success where the statistic is {value}"
+            result is None or not result.success,
+            f"it reports success for a statistic of {value}",
         )
 
 
 @law(
-    "claims success at a minimum only",
+    "reports success only at a minimum",
     "fitter",
-    mend="Look at the gradient where the search ended: its estimated distance to the minimum is "
-    "g C g / 2. " + _LIES,
+    fix="Check the gradient g at the end of the search: the estimated distance to the minimum is "
+    "g C g / 2. " + _SUCCESS,
 )
-def at_rest(case: ComponentCase) -> None:
-    """In Rosenbrock's curved valley it may fail, but not lie."""
-    bowl = banana()
-    result = _fit_or_none(case, bowl.objective)
+def success_at_minimum(case: ComponentCase) -> None:
+    """Check that a fit of Rosenbrock's curved valley fails or ends at the minimum.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The fitter to be checked.
+    """
+    reference = rosenbrock()
+    result = _fit_or_none(case, reference.objective)
     if result is None or not result.success or result.samples is not None:
         return
-    above = bowl.objective.total(result.values) - bowl.stat
-    require(above < 0.01, f"it has success {above:.2g} above the minimum of {bowl.words}")
+    excess = reference.objective.total(result.values) - reference.stat
+    message = f"it reports success {excess:.2g} above the minimum of {reference.description}"
+    require(excess < 0.01, message)
 
 
 @law(
-    "leaves the objective as it was",
+    "leaves the objective unchanged",
     "fitter",
-    mend="Copy objective.start and objective.limits before you change them; objective.accept is "
-    "called by whoever asked for the fit.",
+    fix="Copy objective.start and objective.limits before you change them, and leave the call of "
+    "objective.accept to the caller.",
 )
 def leaves_objective(case: ComponentCase) -> None:
-    """Start, limits, steps, names; and nothing is written to models."""
-    bowl, accepted = correlated(), list[FitResult]()
-    objective = bowl.objective
+    """Check start, limits and steps, and that the result is not written to models.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The fitter to be checked.
+    """
+    reference, accepted = correlated_parabola(), list[FitResult]()
+    objective = reference.objective
     objective.on_accept = accepted.append
     before = [objective.start.copy(), objective.limits.copy(), np.array(objective.steps)]
     _minimise(case, objective)
     after = [objective.start, objective.limits, np.array(objective.steps)]
-    for name, one, other in zip(("start", "limits", "steps"), before, after, strict=True):
-        require(np.array_equal(one, other), f"its {name} are changed")
+    for name, old, new in zip(("start", "limits", "steps"), before, after, strict=True):
+        require(np.array_equal(old, new), f"its {name} are changed")
     require(not accepted, "it calls objective.accept")
 
 
 @law(
-    "finds the same each time",
+    "returns the same result each time",
     "fitter",
-    mend="Make random numbers from a seed that is an option, and keep nothing between fits.",
+    fix="Set the seed of random numbers by an option, and keep nothing between fits.",
 )
 def fits_again(case: ComponentCase) -> None:
-    """Bit by bit, with another fit between."""
-    first = _minimise(case, correlated().objective)
-    _minimise(case, counts().objective)
-    again = _minimise(case, correlated().objective)
+    """Check that two results are equal, bit by bit, with another fit in between.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The fitter to be checked.
+    """
+    first = _minimise(case, correlated_parabola().objective)
+    _minimise(case, poisson_counts().objective)
+    again = _minimise(case, correlated_parabola().objective)
     for name in ("values", "errors", "covariance"):
         same = np.array_equal(getattr(first, name), getattr(again, name))
-        require(same, f"the second time, its {name} are others")
+        require(same, f"the second time, its {name} differ")
 
 
 @law(
-    "gives a result that can be saved and read back",
+    "returns a result that can be saved and read back",
     "fitter",
-    mend="Give FitResult plain numbers, texts and arrays of them.",
+    fix="Create FitResult with plain numbers, strings and arrays of them.",
 )
-def saved(case: ComponentCase) -> None:
-    """Through text, as fit.yaml."""
-    result = _fit(case, counts())
+def saved_result(case: ComponentCase) -> None:
+    """Check that the result is equal after a round trip through text, as in fit.yaml.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The fitter to be checked.
+    """
+    result = _fit(case, poisson_counts())
     again = FitResult.from_dict(json.loads(json.dumps(result.to_dict())))
     for name in ("values", "covariance", "errors"):
         same = np.array_equal(getattr(result, name), getattr(again, name))
-        require(same, f"read back, its {name} are others")
+        require(same, f"read back, its {name} differ")
 
 
 @law(
-    "hands on what the objective tells",
+    "passes on the notes of the objective",
     "fitter",
-    mend="Give FitResult(notes=objective.notes, ...): they tell what is not evaluated as usual.",
+    fix="Return FitResult(notes=objective.notes, ...): the notes report approximations.",
 )
-def hands_on_notes(case: ComponentCase) -> None:
-    """The notes of the objective are among those of the result."""
-    bowl = correlated()
-    notes = _fit(case, bowl).notes
-    require(set(bowl.objective.notes) <= set(notes), f"of its note, the result has {notes!r}")
+def passes_notes(case: ComponentCase) -> None:
+    """Check that the notes of the objective are among those of the result.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The fitter to be checked.
+    """
+    reference = correlated_parabola()
+    notes = _fit(case, reference).notes
+    missing = set(reference.objective.notes) - set(notes)
+    require(not missing, f"its note is missing in the result, which has {notes!r}")
 
 
-def _fit(case: ComponentCase, bowl: Bowl) -> FitResult:
-    """Fit a bowl, once for all laws."""
+def _fit(case: ComponentCase, reference: KnownObjective) -> FitResult:
+    """Return the result of the fit of a known objective, shared by all laws."""
     fits: dict[str, FitResult] = case.memo.setdefault("fits", {})
-    if bowl.words not in fits:
-        fits[bowl.words] = _minimise(case, bowl.objective)
-    return fits[bowl.words]
+    name = reference.description
+    if name not in fits:
+        fits[name] = _minimise(case, reference.objective)
+    return fits[name]
 
 
-def _at_bottom(case: ComponentCase, bowl: Bowl) -> None:
-    """See that a fit ends at the minimum."""
-    result = _fit(case, bowl)
-    require(result.success, f"on {bowl.words} it has no success: {result.message!r}")
-    away = np.abs(result.values - bowl.values) / bowl.errors
-    close = away.max() < 0.05 + _blur(result)
-    require(close, f"on {bowl.words} it ends {away.max():.2g} sigma from the minimum")
-    above = result.stat - bowl.stat
-    slack = 0.01 + 4 * len(bowl.values) * bool(_blur(result)) * _blur(result)
-    what = f"on {bowl.words} it says stat = {result.stat:.6g}, and it is {bowl.stat:.6g}"
-    require(abs(above) < slack, what)
+def _check_minimum(case: ComponentCase, reference: KnownObjective) -> None:
+    """Check that a fit ends at the minimum."""
+    result = _fit(case, reference)
+    require(result.success, f"on {reference.description} it reports no success: {result.message!r}")
+    pulls = np.abs(result.values - reference.values) / reference.errors
+    close = pulls.max() < 0.05 + _sampling_error(result)
+    require(close, f"on {reference.description} it ends {pulls.max():.2g} sigma from the minimum")
+    excess = result.stat - reference.stat
+    error = _sampling_error(result)
+    tolerance = 0.01 + 4 * len(reference.values) * bool(error) * error
+    message = f"on {reference.description} stat is {result.stat:.6g}; expected {reference.stat:.6g}"
+    require(abs(excess) < tolerance, message)
 
 
-def _stays_inside(case: ComponentCase, bowl: Bowl) -> None:
-    result = _fit(case, bowl)
-    low, high = bowl.objective.limits.T
-    inside = (result.values >= low).all() and (result.values <= high).all()
-    require(inside, f"on {bowl.words} it ends at {result.values}, outside the limits")
+def _check_limits(case: ComponentCase, reference: KnownObjective) -> None:
+    result = _fit(case, reference)
+    low, high = reference.objective.limits.T
+    in_limits = (result.values >= low).all() and (result.values <= high).all()
+    require(in_limits, f"on {reference.description} it ends at {result.values}, outside the limits")
     if result.samples is not None:  # a posterior does not end at a limit
         within = (result.samples >= low).all() and (result.samples <= high).all()
-        require(within, f"on {bowl.words} some samples lie outside the limits")
+        require(within, f"on {reference.description} some samples lie outside the limits")
         return
-    above = result.stat - bowl.stat
-    what = f"on {bowl.words} it ends {above:.2g} above the lowest statistic inside the limits"
-    require(above < 0.01, what)
-    at = "p0" in result.at_limit
-    require(at, f"on {bowl.words} p0 ends at its limit, and at_limit does not name it")
+    excess = result.stat - reference.stat
+    message = f"on {reference.description} it ends {excess:.2g} above the minimum inside the limits"
+    require(excess < 0.01, message)
+    reported = "p0" in result.at_limit
+    require(reported, f"on {reference.description} p0 ends at its limit, but is not in at_limit")
 
 
 def _minimise(case: ComponentCase, objective: Objective) -> FitResult:
     result: Any = case.component.fit(objective)
     if not isinstance(result, FitResult):
-        raise LawBroken(f"fit gives {type(result).__name__}, and no FitResult")
+        raise LawBroken(f"fit returns {type(result).__name__}, not a FitResult")
     return result
 
 
@@ -270,12 +361,12 @@ def _fit_or_none(case: ComponentCase, objective: Objective) -> FitResult | None:
     try:
         with np.errstate(all="ignore"):
             return _minimise(case, objective)
-    except SkyredError:  # told in words: whoever asked knows
+    except SkyredError:  # a clear error is accepted
         return None
 
 
-def _blur(result: FitResult) -> float:
-    """Give the precision of means of samples, in sigma (5 standard deviations); 0 of a minimum."""
+def _sampling_error(result: FitResult) -> float:
+    """Return five standard deviations of the mean of the samples in sigma; 0 for a minimiser."""
     if result.samples is None:
         return 0.0
     weights = result.weights if result.weights is not None else np.ones(len(result.samples))

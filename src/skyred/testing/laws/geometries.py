@@ -1,4 +1,4 @@
-"""Laws of geometries: empty datasets, new ones each time."""
+"""Laws of geometries: new, empty datasets in each call."""
 
 from __future__ import annotations
 
@@ -12,58 +12,76 @@ from skyred.testing.sample import NAME
 
 
 @law(
-    "gives an empty dataset by the name that is asked for",
+    "returns an empty dataset with the requested name",
     "geometry",
-    mend="Create the dataset with gammapy's `create`, with name=name or self.name, and fill "
-    "nothing in.",
+    fix="Create the dataset with gammapy's `create`, with name=name or self.name, and do not fill "
+    "it.",
 )
-def empty(case: ComponentCase) -> None:
-    """No counts, no exposure."""
+def empty_dataset(case: ComponentCase) -> None:
+    """Check the name of the dataset, and that it has neither counts nor exposure.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The geometry to be checked.
+    """
     target = _target(case)
-    require(target.name == NAME, f"asked for {NAME!r}, it gives {target.name!r}")
-    for part in ("counts", "exposure", "background"):
-        held = getattr(target, part, None)
-        require(held is None or not held.data.any(), f"its {part} are not 0")
+    require(target.name == NAME, f"the requested name is {NAME!r}, but it is {target.name!r}")
+    for name in ("counts", "exposure", "background"):
+        data_map = getattr(target, name, None)
+        require(data_map is None or not data_map.data.any(), f"its {name} are not 0")
 
 
 @law(
-    "gives a new dataset each time",
+    "returns a new dataset each time",
     "geometry",
-    mend="Make the dataset in target(), and keep none: whoever asks next would stack onto it.",
+    fix="Create the dataset in target(), and keep no reference: the next caller stacks onto it.",
 )
 def new_each_time(case: ComponentCase) -> None:
-    """What is filled into one is not in the next."""
+    """Check that filling a dataset does not affect the next one.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The geometry to be checked.
+    """
     before = contents(_target(case))
     first = _target(case)
     if first.counts is not None:
         first.counts.data[...] = 1
     changed = differences(before, contents(_target(case)))
-    require(not changed, f"after another was filled, {'; '.join(changed[:3])}")
+    require(not changed, f"after another dataset was filled, {'; '.join(changed[:3])}")
 
 
 @law(
-    "cuts out of the whole and leaves it as it was",
+    "cuts out datasets of runs without changing the target",
     "geometry",
-    mend="Copy or cut out (dataset.cutout): makers write to what cutout() gives.",
+    fix="Copy or cut out (dataset.cutout): makers write to the dataset that cutout() returns.",
 )
 def cuts_out(case: ComponentCase) -> None:
-    """Filling a run's dataset leaves the whole empty."""
+    """Check that filling the dataset of a run does not change the target dataset.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The geometry to be checked.
+    """
     geometry = case.component
     reduction = case.crab.reduction("maps").evolve(geometry=geometry)
     target = _target(case)
     for run in case.observations():
         try:
-            made = geometry.cutout(target, run, reduction)
+            dataset = geometry.cutout(target, run, reduction)
         except SkipObservation as skip:
-            require(skip.args and str(skip.args[0]).strip(), "it leaves a run out without a reason")
+            require(skip.args and str(skip.args[0]).strip(), "it skips a run without a reason")
             continue
-        require(type(made) is type(target), f"it gives a {type(made).__name__} for a run")
-        if made.counts is not None:
-            same = made.counts.geom.axes == target.counts.geom.axes
-            require(same, "the axes of a run's dataset are others")
-            made.counts.data[...] = 1
+        require(type(dataset) is type(target), f"it returns a {type(dataset).__name__} for a run")
+        if dataset.counts is not None:
+            same = dataset.counts.geom.axes == target.counts.geom.axes
+            require(same, "the axes of the dataset of a run differ from those of the target")
+            dataset.counts.data[...] = 1
     changed = differences(contents(_target(case)), contents(target))
-    require(not changed, f"of the whole, {'; '.join(changed[:3])}")
+    require(not changed, f"of the target, {'; '.join(changed[:3])}")
 
 
 def _target(case: ComponentCase) -> Any:

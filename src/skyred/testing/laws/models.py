@@ -1,4 +1,4 @@
-"""Laws of models: new gammapy models at each build, that predict counts and can be written."""
+"""Laws of models: new gammapy models in each call, with predicted counts, that can be written."""
 
 from __future__ import annotations
 
@@ -15,30 +15,42 @@ from skyred.testing.law import NotTried, law, require
 
 
 @law(
-    "builds gammapy models with names of their own",
+    "builds gammapy models with unique names",
     "model",
-    mend="Return Models([...]). If it needs other datasets, give them: check(model, "
+    fix="Return Models([...]). If it needs other datasets, pass them: check(model, "
     "sample=Sample(datasets=...)).",
 )
 def unique_names(case: ComponentCase) -> None:
-    """At least one."""
+    """Check that the model builds at least one gammapy model, with unique names.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The model to be checked.
+    """
     from gammapy.modeling.models import Models
 
     built = case.component.build(_datasets(case))
-    require(isinstance(built, Models), f"build gives {type(built).__name__}, and not Models")
+    require(isinstance(built, Models), f"build returns {type(built).__name__}, not Models")
     require(len(built) > 0, "it builds no model")
     names = list(built.names)
     require(len(set(names)) == len(names), f"it builds {', '.join(names)}")
 
 
 @law(
-    "builds new models each time, and the same",
+    "builds new but equal models each time",
     "model",
-    mend="Make the models in build(), or copy them there, with names that come from the options: a "
-    "fit changes what it is given.",
+    fix="Create or copy the models in build(), with names that depend on the options only: a fit "
+    "changes the models.",
 )
 def new_each_time(case: ComponentCase) -> None:
-    """What is changed in one is not in the next."""
+    """Check that changes of built models do not affect models that are built later.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The model to be checked.
+    """
     first = _build(case)
     before = contents(duplicate(first))
     for parameter in first.parameters:
@@ -48,12 +60,18 @@ def new_each_time(case: ComponentCase) -> None:
 
 
 @law(
-    "leaves the datasets as they were when it builds",
+    "leaves the datasets unchanged when it builds",
     "model",
-    mend="Do not set datasets.models in build: those of all parts are set together.",
+    fix="Do not set datasets.models in build: the models of all components are set together.",
 )
 def leaves_datasets(case: ComponentCase) -> None:
-    """Their models too."""
+    """Check that the datasets and their models stay equal.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The model to be checked.
+    """
     datasets = _datasets(case)
     before = contents(_datasets(case))
     _build(case, datasets)
@@ -62,82 +80,107 @@ def leaves_datasets(case: ComponentCase) -> None:
 
 
 @law(
-    "starts from values that are finite and inside their limits",
+    "starts from finite values inside their limits",
     "model",
-    mend="Give every parameter a value, and limits around it.",
+    fix="Give every parameter a value, and limits around it.",
 )
-def finite(case: ComponentCase) -> None:
-    """A fit from NaN ends nowhere."""
-    for each in _build(case).parameters:
-        require(np.isfinite(each.value), f"{each.name} is {each.value}")
-        # a limit that is NaN is none
-        outside = each.value < each.min or each.value > each.max
-        limits = f"{each.min:g} to {each.max:g}"
-        require(not outside, f"{each.name} = {each.value:g} is outside its limits {limits}")
+def finite_values(case: ComponentCase) -> None:
+    """Check the initial values of all parameters, the starting point of a fit.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The model to be checked.
+    """
+    for par in _build(case).parameters:
+        require(np.isfinite(par.value), f"{par.name} is {par.value}")
+        # NaN means no limit
+        beyond = par.value < par.min or par.value > par.max
+        limits = f"{par.min:g} to {par.max:g}"
+        require(not beyond, f"{par.name} = {par.value:g} is outside its limits {limits}")
 
 
 @law(
     "predicts a finite number of counts",
     "model",
-    mend="Set the models on the datasets, look at dataset.npred(), and mend units and ranges.",
+    fix="Set the models on the datasets, check dataset.npred(), and correct units and ranges.",
 )
-def predicts(case: ComponentCase) -> None:
-    """In every bin that is safe."""
+def predicts_counts(case: ComponentCase) -> None:
+    """Check the predicted counts in all bins of the safe mask.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The model to be checked.
+    """
     datasets = _datasets(case)
     datasets.models = _build(case)
     for dataset in datasets:
         npred = dataset.npred().data[dataset.mask_safe.data]
-        bad = int((~np.isfinite(npred)).sum())
-        require(not bad, f"npred of {dataset.name} is not finite in {bad} bins")
+        number = int((~np.isfinite(npred)).sum())
+        require(not number, f"npred of {dataset.name} is not finite in {number} bins")
 
 
 @law(
-    "names the sources that it builds",
+    "lists the names of the sources that it builds",
     "model",
-    mend="Return the names in source_names(), or let knows_names() be False where only building "
-    "tells: estimators are checked against them before any data are read.",
+    fix="Return the names from source_names(), or return False from knows_names() if the names are "
+    "only known after build(): estimators are checked against them before data are read.",
 )
-def names_truly(case: ComponentCase) -> None:
-    """What it says before is what it does."""
-    told = set(case.component.source_names())
+def lists_names(case: ComponentCase) -> None:
+    """Check that all announced sources are built.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The model to be checked.
+    """
+    announced = set(case.component.source_names())
     built = set(_build(case).names)
-    require(told <= built, f"it names {', '.join(sorted(told - built))}, and builds no such model")
+    missing = ", ".join(sorted(announced - built))
+    require(announced <= built, f"it lists {missing}, but builds no such model")
 
 
 @law(
-    "builds what gammapy writes and reads",
+    "builds models that gammapy can write and read back",
     "model",
-    mend="Use gammapy's model classes, or register your own in its MODEL_REGISTRY: the run folder "
-    "holds models.yaml.",
+    fix="Use gammapy's model classes, or register your own in its MODEL_REGISTRY: models are "
+    "saved in models.yaml of the run folder.",
 )
-def written(case: ComponentCase) -> None:
-    """Values, units, limits and whether they are frozen."""
+def file_round_trip(case: ComponentCase) -> None:
+    """Check that values, units, limits and frozen flags are the same after reading back.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The model to be checked.
+    """
     from gammapy.modeling.models import Models
 
     built = _build(case)
     with TemporaryDirectory() as folder:
         path = Path(folder) / "models.yaml"
-        for model in built:  # maps of templates are written beside
-            for part in (model, getattr(model, "spatial_model", None)):
-                if part is not None and getattr(part, "filename", None) is not None:
-                    part.filename = str(Path(folder) / Path(part.filename).name)
+        for model in built:  # maps of templates are written to the same folder
+            for owner in (model, getattr(model, "spatial_model", None)):
+                if owner is not None and getattr(owner, "filename", None) is not None:
+                    owner.filename = str(Path(folder) / Path(owner.filename).name)
         built.write(path, full_output=True, overwrite_templates=True)
         again = Models.read(path)
         changed = differences(_values(built), _values(again))
-    require(not changed, f"read again, {'; '.join(changed[:3])}")
+    require(not changed, f"read back, {'; '.join(changed[:3])}")
 
 
 def _values(models: Any) -> dict[str, Any]:
-    held = contents(models)
-    return {name: value for name, value in held.items() if not name.endswith("covariance")}
+    items = contents(models).items()
+    return {name: value for name, value in items if not name.endswith("covariance")}
 
 
 def _build(case: ComponentCase, datasets: Any = None) -> Any:
-    """Build; that it can is a law of its own."""
+    """Return the built models; another law requires that they can be built."""
     try:
         return case.component.build(_datasets(case) if datasets is None else datasets)
-    except Exception as error:  # whatever the model raises
-        raise NotTried(f"it builds nothing: {type(error).__name__}: {error}") from error
+    except Exception as error:  # any exception of the model
+        raise NotTried(f"it builds no models: {type(error).__name__}: {error}") from error
 
 
 def _datasets(case: ComponentCase) -> Any:

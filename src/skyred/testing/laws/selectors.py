@@ -1,4 +1,4 @@
-"""Laws of selectors: a sub-table, and nothing else."""
+"""Laws of selectors: an unchanged input, and a sub-table as the result."""
 
 from __future__ import annotations
 
@@ -11,75 +11,105 @@ from skyred.testing.case import ComponentCase
 from skyred.testing.compare import contents, differences
 from skyred.testing.law import law, require
 
-_SUB_TABLE = "Return table[mask] or table[indices]: the rows as they were, of all columns."
+_SUB_TABLE = "Return table[mask] or table[indices]: unchanged rows with all columns."
 
 
-@law("gives a sub-table with its rows unchanged", "selector", mend=_SUB_TABLE)
+@law("returns a sub-table with unchanged rows", "selector", fix=_SUB_TABLE)
 def sub_table(case: ComponentCase) -> None:
-    """Each row is one of the table's, and comes no more often than there."""
+    """Check that each row is in the table, and occurs no more often than in the table.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The selector to be checked.
+    """
     table = case.table()
-    chosen = _select(case, table)
+    selected = _select(case, table)
     require(
-        chosen.colnames == table.colnames,
-        f"the columns {', '.join(table.colnames)} became {', '.join(chosen.colnames)}",
+        selected.colnames == table.colnames,
+        f"the columns {', '.join(table.colnames)} became {', '.join(selected.colnames)}",
     )
-    more = Counter(map(_row, chosen)) - Counter(map(_row, case.table()))
-    require(not more, f"{sum(more.values())} of {len(chosen)} rows are not those of the table")
+    extra = Counter(map(_row, selected)) - Counter(map(_row, case.table()))
+    require(not extra, f"{sum(extra.values())} of {len(selected)} rows are not in the table")
 
 
 @law(
-    "gives a table of the type that it was given",
+    "returns a table of the same type",
     "selector",
-    mend=_SUB_TABLE + " What comes after it needs an ObservationTable.",
+    fix=_SUB_TABLE + " Later steps need an ObservationTable.",
 )
 def same_type(case: ComponentCase) -> None:
-    """gammapy's ObservationTable has methods that selectors further down call."""
+    """Check that the type is kept: other selectors call methods of ObservationTable.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The selector to be checked.
+    """
     table = case.table()
-    chosen = _select(case, table)
-    require(type(chosen) is type(table), f"it gives a {type(chosen).__name__}")
+    selected = _select(case, table)
+    require(type(selected) is type(table), f"it returns a {type(selected).__name__}")
 
 
 @law(
-    "leaves the table as it was",
+    "leaves the table unchanged",
     "selector",
-    mend="Work on table.copy(), or on arrays that are made of its columns.",
+    fix="Work on table.copy(), or on arrays created from its columns.",
 )
 def leaves_table(case: ComponentCase) -> None:
-    """Rows, columns, units and metadata."""
+    """Check that rows, columns, units and metadata stay equal.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The selector to be checked.
+    """
     table = case.table()
     before = contents(case.table())
     _select(case, table)
-    found = differences(before, contents(table))
-    require(not found, "; ".join(found[:3]))
+    changed = differences(before, contents(table))
+    require(not changed, "; ".join(changed[:3]))
 
 
 @law(
-    "gives the same rows each time",
+    "returns the same rows each time",
     "selector",
-    mend="Use neither random numbers without a seed nor the time of day, and keep nothing between "
+    fix="Use neither random numbers without a seed nor the time of day, and keep nothing between "
     "calls.",
 )
 def selects_again(case: ComponentCase) -> None:
-    """Twice, with a selection from fewer rows between."""
+    """Check that two selections are equal, with a selection from fewer rows in between.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The selector to be checked.
+    """
     first = contents(_select(case, case.table()))
-    with suppress(SkyredError):  # it may ask for runs by name
+    with suppress(SkyredError):  # it may select runs by identifier
         _select(case, case.table()[:2])
-    found = differences(first, contents(_select(case, case.table())))
-    require(not found, "; ".join(found[:3]))
+    changed = differences(first, contents(_select(case, case.table())))
+    require(not changed, "; ".join(changed[:3]))
 
 
 @law(
-    "takes a table without rows",
+    "accepts a table without rows",
     "selector",
-    mend="Give the empty table back: selectors before may have left nothing.",
+    fix="Return the empty table: preceding selectors may have removed all rows.",
 )
-def takes_nothing(case: ComponentCase) -> None:
-    """Another selector may have left nothing."""
+def accepts_empty_table(case: ComponentCase) -> None:
+    """Check that the selector accepts an empty table, as other selectors may return one.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The selector to be checked.
+    """
     try:
-        chosen = _select(case, case.table()[:0])
-    except SkyredError:  # told in words: it was asked for runs by name
+        selected = _select(case, case.table()[:0])
+    except SkyredError:  # a clear error: the selector requires runs by identifier
         return
-    require(len(chosen) == 0, f"of no rows it gives {len(chosen)}")
+    require(len(selected) == 0, f"from no rows it returns {len(selected)}")
 
 
 def _select(case: ComponentCase, table: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Laws of stackers: a monoid, so that partial totals can be made anywhere and merged in order."""
+"""Laws of stackers: totals form a monoid, so that partial totals can be merged in order."""
 
 from __future__ import annotations
 
@@ -11,214 +11,296 @@ from skyred.testing.case import ComponentCase
 from skyred.testing.compare import Contents, contents, differences
 from skyred.testing.copies import duplicate
 from skyred.testing.law import LawBroken, law, require
-from skyred.testing.stacker_inputs import FLOAT32, StackerInputs, piles
+from skyred.testing.stacker_inputs import FLOAT32, StackerInputs, accepted_inputs
 
 _MERGE = (
-    "MapDataset.stack masks the other dataset once more, on its coarse responses: to merge "
-    "totals, give the right one an all-True mask_safe, stack, and put the masks together with |."
+    "MapDataset.stack applies the mask of the other dataset again, to its coarse responses: to "
+    "merge totals, set an all-True mask_safe on the right one, stack, and combine the masks with |."
 )
 
 
 @law(
-    "has a zero that changes nothing on the left",
+    "has a zero that is a left identity of merge",
     "stacker",
-    mend="In merge, return the other total where one holds nothing: stacking onto an empty "
-    "dataset rounds, and masks responses.",
+    fix="In merge, return the other total if one is empty: stacking onto an empty dataset rounds, "
+    "and masks responses.",
 )
 def zero_left(case: ComponentCase) -> None:
-    """Exactly."""
-    for pile in piles(case):
-        merged = pile.stacker.merge(pile.zero(), pile.fold(0, 1))
-        _same(pile, pile.fold(0, 1), merged)
+    """Check that merging a total into zero returns the total exactly.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The stacker to be checked.
+    """
+    for inputs in accepted_inputs(case):
+        merged = inputs.stacker.merge(inputs.zero(), inputs.total(0, 1))
+        _require_same(inputs, inputs.total(0, 1), merged)
 
 
 @law(
-    "has a zero that changes nothing on the right",
+    "has a zero that is a right identity of merge",
     "stacker",
-    mend="In merge, return the other total where one holds nothing. " + _MERGE,
+    fix="In merge, return the other total if one is empty. " + _MERGE,
 )
 def zero_right(case: ComponentCase) -> None:
-    """Exactly."""
-    for pile in piles(case):
-        merged = pile.stacker.merge(pile.fold(0, 1), pile.zero())
-        _same(pile, pile.fold(0, 1), merged)
+    """Check that merging zero into a total returns the total exactly.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The stacker to be checked.
+    """
+    for inputs in accepted_inputs(case):
+        merged = inputs.stacker.merge(inputs.total(0, 1), inputs.zero())
+        _require_same(inputs, inputs.total(0, 1), merged)
 
 
 @law(
-    "gives no datasets of nothing",
+    "returns no datasets for an empty total",
     "stacker",
-    mend="Let result() give Datasets([]) where nothing was added: an empty dataset would be "
-    "fitted, or end in an error that names no cause.",
+    fix="Return Datasets([]) from result() if nothing was added: an empty dataset would be "
+    "fitted, or lead to an error without a clear cause.",
 )
-def nothing_of_nothing(case: ComponentCase) -> None:
-    """Of zero, and of two of them."""
-    for pile in piles(case):
-        for total in (pile.zero(), pile.stacker.merge(pile.zero(), pile.zero())):
-            held = pile.result(total)
-            require(not held, f"of no runs, result gives {len(held)} datasets")
+def empty_total(case: ComponentCase) -> None:
+    """Check that zero, and two merged zeros, have no datasets.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The stacker to be checked.
+    """
+    for inputs in accepted_inputs(case):
+        for total in (inputs.zero(), inputs.stacker.merge(inputs.zero(), inputs.zero())):
+            datasets = inputs.result(total)
+            require(not datasets, f"without runs, result returns {len(datasets)} datasets")
 
 
-@law("merges in any grouping", "stacker", mend="Add up in merge as add does. " + _MERGE)
+@law("merges in any grouping", "stacker", fix="Let merge use the same sums as add. " + _MERGE)
 def associative(case: ComponentCase) -> None:
-    """To the rounding of float32."""
-    for pile in piles(case):
-        merge = pile.stacker.merge
-        left = merge(merge(pile.fold(0), pile.fold(1)), pile.fold(2))
-        right = merge(pile.fold(0), merge(pile.fold(1), pile.fold(2)))
-        _same(pile, left, right, FLOAT32)
+    """Check that the grouping changes totals by no more than the rounding of float32.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The stacker to be checked.
+    """
+    for inputs in accepted_inputs(case):
+        merge = inputs.stacker.merge
+        left = merge(merge(inputs.total(0), inputs.total(1)), inputs.total(2))
+        right = merge(inputs.total(0), merge(inputs.total(1), inputs.total(2)))
+        _require_same(inputs, left, right, FLOAT32)
 
 
 @law(
-    "adds as it merges a total of one",
+    "adds a dataset like merging the total of that dataset",
     "stacker",
-    mend="add(t, d) and merge(t, add(zero, d)) must be the same: chunks would depend on where they "
-    "are cut. " + _MERGE,
+    fix="add(t, d) and merge(t, add(zero, d)) must be the same: otherwise results would depend on "
+    "the chunks. " + _MERGE,
 )
 def adds_as_it_merges(case: ComponentCase) -> None:
-    """To the rounding of float32."""
-    for pile in piles(case):
-        _same(pile, pile.stacker.merge(pile.fold(0, 1), pile.fold(2)), pile.fold(0, 1, 2), FLOAT32)
+    """Check that adding and merging agree to the rounding of float32.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The stacker to be checked.
+    """
+    for inputs in accepted_inputs(case):
+        _require_same(
+            inputs,
+            inputs.stacker.merge(inputs.total(0, 1), inputs.total(2)),
+            inputs.total(0, 1, 2),
+            FLOAT32,
+        )
 
 
 @law(
-    "leaves the datasets it adds as they were",
+    "leaves added datasets unchanged",
     "stacker",
-    mend="Add to the total, not to the dataset; copy a dataset (dataset.copy(name=...)) before it "
+    fix="Add to the total, not to the dataset; copy a dataset (dataset.copy(name=...)) before it "
     "becomes the total.",
 )
 def leaves_datasets(case: ComponentCase) -> None:
-    """While it adds them, and others after them."""
-    for pile in piles(case):
-        total, given = pile.zero(), [duplicate(dataset) for dataset, _ in pile.runs]
-        for dataset, (_, run) in zip(given, pile.runs, strict=True):
-            total = pile.stacker.add(total, dataset, run)
-        changed = differences(contents([dataset for dataset, _ in pile.runs]), contents(given))
-        require(not changed, f"of {pile.words}, {'; '.join(changed[:3])}")
+    """Check that datasets stay equal while they and later ones are added.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The stacker to be checked.
+    """
+    for inputs in accepted_inputs(case):
+        total, added = inputs.zero(), [duplicate(dataset) for dataset, _ in inputs.runs]
+        for dataset, (_, run) in zip(added, inputs.runs, strict=True):
+            total = inputs.stacker.add(total, dataset, run)
+        changed = differences(contents([dataset for dataset, _ in inputs.runs]), contents(added))
+        require(not changed, f"of {inputs.description}, {'; '.join(changed[:3])}")
 
 
 @law(
-    "holds on to nothing of the datasets it adds",
+    "shares no data with added datasets",
     "stacker",
-    mend="Copy the dataset (dataset.copy(name=...)) where it becomes the total, good time "
-    "intervals and metadata too.",
+    fix="Copy the dataset (dataset.copy(name=...)) if it becomes the total, with its good time "
+    "intervals and metadata.",
 )
 def no_aliasing(case: ComponentCase) -> None:
-    """What becomes of a dataset afterwards is none of its business."""
-    for pile in piles(case):
-        dataset, run = duplicate(pile.runs[0])
-        total = pile.stacker.add(pile.zero(), dataset, run)
-        before = _snapshot(pile, total)
-        _spoil(dataset)
-        changed = differences(before, pile.contents(total))
-        require(not changed, f"with an added dataset of {pile.words}, {'; '.join(changed[:3])}")
+    """Check that changes of a dataset after it was added do not affect the total.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The stacker to be checked.
+    """
+    for inputs in accepted_inputs(case):
+        dataset, run = duplicate(inputs.runs[0])
+        total = inputs.stacker.add(inputs.zero(), dataset, run)
+        before = _snapshot(inputs, total)
+        _overwrite(dataset)
+        changed = differences(before, inputs.contents(total))
+        message = f"after a change of an added dataset of {inputs.description}"
+        require(not changed, f"{message}, {'; '.join(changed[:3])}")
 
 
 @law(
-    "gives totals that survive pickling",
+    "has totals that survive pickling",
     "stacker",
-    mend="Let totals hold datasets, lists and plain values: they come back from workers by pickle.",
+    fix="Use datasets, lists and plain values in totals: workers return them by pickle.",
 )
-def totals_travel(case: ComponentCase) -> None:
-    """The total of nothing too."""
-    for pile in piles(case):
-        for total in (pile.zero(), pile.fold(0, 1)):
+def picklable_totals(case: ComponentCase) -> None:
+    """Check that empty and filled totals have the same result after pickling.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The stacker to be checked.
+    """
+    for inputs in accepted_inputs(case):
+        for total in (inputs.zero(), inputs.total(0, 1)):
             try:
-                travelled = pickle.loads(pickle.dumps(total))
-            except Exception as error:  # whatever is in it
+                unpickled = pickle.loads(pickle.dumps(total))
+            except Exception as error:  # any exception of the objects in the total
                 raise LawBroken(f"{type(error).__name__}: {error}") from error
-            _same(pile, total, travelled)
+            _require_same(inputs, total, unpickled)
 
 
 @law(
     "counts every livetime and every count once",
     "stacker",
-    mend="Take MapDataset.stack for the sum, and see that merge does not stack what is "
-    "there already. " + _MERGE,
+    fix="Use MapDataset.stack for the sum, and do not stack in merge a dataset that the total "
+    "already includes. " + _MERGE,
 )
 def every_livetime_once(case: ComponentCase) -> None:
-    """Sums over the results are those over the runs, inside their safe masks."""
-    for pile in piles(case):
-        expected = _sums([dataset for dataset, _ in pile.runs])
-        numbers = range(len(pile.runs))
-        halves = pile.fold(*numbers[:1]), pile.fold(*numbers[1:])
-        for found in (pile.fold(*numbers), pile.stacker.merge(*halves)):
-            sums = _sums(pile.result(found))
+    """Check that counts in safe masks and livetimes add up to those of the runs.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The stacker to be checked.
+    """
+    for inputs in accepted_inputs(case):
+        expected = _sums([dataset for dataset, _ in inputs.runs])
+        numbers = range(len(inputs.runs))
+        halves = inputs.total(*numbers[:1]), inputs.total(*numbers[1:])
+        for total in (inputs.total(*numbers), inputs.stacker.merge(*halves)):
+            sums = _sums(inputs.result(total))
             for name, value in expected.items():
                 close = np.isclose(sums[name], value, rtol=1e-9)
-                require(close, f"of {pile.words}, the {name} is {sums[name]:g} and not {value:g}")
+                require(
+                    close,
+                    f"of {inputs.description}, the {name} is {sums[name]:g} and not {value:g}",
+                )
 
 
 @law(
-    "gives datasets with names of their own",
+    "returns datasets with unique names",
     "stacker",
-    mend="Begin names with geometry.name, and end them with what tells the datasets apart.",
+    fix="Begin names with geometry.name, and append a suffix that is unique to the dataset.",
 )
 def unique_names(case: ComponentCase) -> None:
-    """Models find datasets by name."""
-    for pile in piles(case):
-        names = [dataset.name for dataset in pile.result(pile.fold(*range(len(pile.runs))))]
-        require(len(set(names)) == len(names), f"it gives {', '.join(names)}")
+    """Check that names are unique, because models find datasets by name.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The stacker to be checked.
+    """
+    for inputs in accepted_inputs(case):
+        names = [dataset.name for dataset in inputs.result(inputs.total(*range(len(inputs.runs))))]
+        require(len(set(names)) == len(names), f"it returns {', '.join(names)}")
 
 
 @law(
-    "loses nothing where datasets are of two types",
+    "loses no data if datasets are of two types",
     "stacker",
-    mend="Raise TypeError if a dataset's type is not that of the total, or keep each on its own: "
-    "gammapy stacks an on-off spectrum onto a plain one without a word, and forgets the off "
-    "counts.",
+    fix="Raise TypeError if a dataset's type is not that of the total, or keep both types: gammapy "
+    "silently stacks an on-off spectrum onto a plain one, and drops the off counts.",
 )
 def keeps_mixture(case: ComponentCase) -> None:
-    """A spectrum without off counts, and one that has them: refused, or both there."""
-    for pile in piles(case):
-        dataset, run = duplicate(pile.runs[0])
+    """Check that a spectrum without and one with off counts are refused, or both kept.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The stacker to be checked.
+    """
+    for inputs in accepted_inputs(case):
+        dataset, run = duplicate(inputs.runs[0])
         if not dataset.tag.endswith("OnOff"):
             continue
         plain = dataset.to_spectrum_dataset(name=f"{dataset.name}-plain")
         for first, second in ((dataset, plain), (plain, dataset)):
             try:
-                total = pile.stacker.add(pile.stacker.add(pile.zero(), first, run), second, run)
-                held = pile.result(total)
-            except Exception:  # of whatever type: it does not go on
+                total = inputs.stacker.add(
+                    inputs.stacker.add(inputs.zero(), first, run), second, run
+                )
+                datasets = inputs.result(total)
+            except Exception:  # any exception refuses the dataset
                 continue
-            what = f"a {type(second).__name__} is added to a total of a {type(first).__name__}"
-            require(len(held) == 2, f"{what}, and {len(held)} datasets are left of 2")
-            kept = any(getattr(each, "counts_off", None) is not None for each in held)
-            require(kept, f"{what}, and the off counts are lost")
+            message = f"a {type(second).__name__} is added to a total of a {type(first).__name__}"
+            require(len(datasets) == 2, f"{message}, and {len(datasets)} of 2 datasets remain")
+            has_off = any(getattr(item, "counts_off", None) is not None for item in datasets)
+            require(has_off, f"{message}, and the off counts are lost")
 
 
 @law(
     "has a chunk of at least one run",
     "stacker",
-    mend="Leave `chunk` as it is declared by Stacker, or give it another default.",
+    fix="Keep the declaration of `chunk` by Stacker, or change its default only.",
 )
 def positive_chunk(case: ComponentCase) -> None:
-    """How many runs are one piece of work."""
+    """Check that the number of runs in a chunk is a positive integer.
+
+    Parameters
+    ----------
+    case : ComponentCase
+        The stacker to be checked.
+    """
     chunk = case.component.chunk
     require(isinstance(chunk, int) and chunk >= 1, f"chunk is {chunk!r}")
 
 
-def _same(pile: StackerInputs, one: Any, other: Any, rtol: float = 0.0) -> None:
+def _require_same(inputs: StackerInputs, first: Any, second: Any, rtol: float = 0.0) -> None:
     # the totals may share datasets: the first is read before the second
-    before = _snapshot(pile, one)
-    changed = differences(before, pile.contents(other), rtol)
-    require(not changed, f"of {pile.words}, {'; '.join(changed[:3])}")
+    before = _snapshot(inputs, first)
+    changed = differences(before, inputs.contents(second), rtol)
+    require(not changed, f"of {inputs.description}, {'; '.join(changed[:3])}")
 
 
-def _snapshot(pile: StackerInputs, total: Any) -> Contents:
-    return contents(duplicate(pile.result(total)))
+def _snapshot(inputs: StackerInputs, total: Any) -> Contents:
+    return contents(duplicate(inputs.result(total)))
 
 
-def _spoil(dataset: Any) -> None:
-    for part in ("counts", "exposure", "background", "counts_off", "acceptance", "mask_safe"):
-        held = getattr(dataset, part, None)
-        if held is not None:
-            held.data[...] = 0
+def _overwrite(dataset: Any) -> None:
+    for name in ("counts", "exposure", "background", "counts_off", "acceptance", "mask_safe"):
+        data_map = getattr(dataset, name, None)
+        if data_map is not None:
+            data_map.data[...] = 0
     if dataset.gti is not None:
         dataset.gti.table["STOP"] = dataset.gti.table["START"]
     if dataset.exposure is not None and "livetime" in dataset.exposure.meta:
         dataset.exposure.meta["livetime"] *= 3
     if dataset.meta_table is not None:
-        dataset.meta_table["OBS_ID"] = [f"{each}0" for each in dataset.meta_table["OBS_ID"]]
+        dataset.meta_table["OBS_ID"] = [f"{obs_id}0" for obs_id in dataset.meta_table["OBS_ID"]]
 
 
 def _sums(datasets: list[Any]) -> dict[str, float]:

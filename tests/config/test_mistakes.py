@@ -167,7 +167,7 @@ SINGLE = [
     ("{kind: excess-map}", "{kind: model-comparison, alternatives: [«»5]}",
      "alternatives[0]: is 5; expected a mapping: an alternative, with name, without, fix, free"),
     ("kind: sum}", "kind: sum, «»chunk: 0}", "stack.chunk: is 0; expected a number of at least 1"),
-    ("$GAMMAPY_DATA/hess-dl3-dr1", "$GAMMAPY_DATA/hess-dl4", "there is nothing at $GAMMAPY_DATA/h"),
+    ("$GAMMAPY_DATA/hess-dl3-dr1", "$GAMMAPY_DATA/hess-dl4", "no such file or folder: $GAMMAPY"),
     ("width: [2 deg, 2 deg]", "«»width: [2 deg, 2 deg, 2 deg]", "width: has 3 values; expected 2"),
     ("bins: 4}", "«»bins: 4.5}", "data.hess.geometry.energy.bins: is 4.5; expected a whole number"),
     ("{min: 1 TeV, max: 10 TeV, bins: 4}", "{max: 10 TeV, bins: 4}", "energy: lacks 'min';"),

@@ -73,14 +73,14 @@ def test_flux_points_are_chosen_by_their_reference_energy() -> None:
 
 
 def test_a_range_that_leaves_nothing_names_the_dataset_and_its_energies() -> None:
-    with pytest.raises(ModelError, match=r"\(30.0 TeV to 40.0 TeV\) leaves nothing of map, .* 10"):
+    with pytest.raises(ModelError, match=r"\(30.0 TeV to 40.0 TeV\) leaves no bins of map, .* 10"):
         FitRange(energy=["30 TeV", "40 TeV"]).apply(small.map_dataset())
-    with pytest.raises(ModelError, match="leaves nothing of points"):
+    with pytest.raises(ModelError, match="leaves no bins of points"):
         FitRange(energy=["30 TeV", "40 TeV"]).apply(small.flux_points())
 
 
 def test_a_region_beside_the_map_is_told_where_the_map_is() -> None:
-    with pytest.raises(ModelError, match=r"leaves nothing of map, .* on a map .* wide .* around"):
+    with pytest.raises(ModelError, match=r"leaves no bins of map, .* on a map .* wide .* around"):
         FitRange(region="icrs; circle(200, -60, 0.1)").apply(small.map_dataset())
 
 
@@ -88,14 +88,14 @@ def test_a_range_outside_the_safe_bins_leaves_nothing() -> None:
     dataset = small.map_dataset()
     dataset.mask_safe.data[0] = False
     edges = dataset.counts.geom.axes["energy"].edges
-    with pytest.raises(ModelError, match="leaves nothing"):
+    with pytest.raises(ModelError, match="leaves no bins"):
         FitRange(energy=edges[[0, 1]]).apply(dataset)
 
 
 def test_a_region_is_no_range_of_a_spectrum() -> None:
     with pytest.raises(ModelError, match="on-off is a spectrum, not a map"):
         FitRange(region=small.CIRCLE).apply(small.spectrum_on_off())
-    with pytest.raises(ModelError, match="points holds flux points"):
+    with pytest.raises(ModelError, match="points contains flux points"):
         FitRange(region=small.CIRCLE).apply(small.flux_points())
 
 

@@ -50,7 +50,7 @@ class Options(Fields):
         ({"several": ["red", "pink"]}, "Options.several: is 'pink'; expected one of red"),
         ({"several": object()}, "Options.several: is <object"),
         ({"free": [1]}, "Options.free: is [1]; expected a mapping"),
-        ({"free": {"a": object()}}, "Options.free: holds a object; expected plain data"),
+        ({"free": {"a": object()}}, "Options.free: contains a object; expected plain data"),
         ({"place": ""}, "Options.place: is ''; expected a path or another location"),
         ({"place": 3}, "Options.place: is 3; expected a path or another location"),
     ],

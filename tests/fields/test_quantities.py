@@ -29,7 +29,7 @@ class Quantities(Fields):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"bins": ["1 deg", 2]}, "bins: is ['1 deg', 2]; expected quantities of one kind"),
+        ({"bins": ["1 deg", 2]}, "bins: is ['1 deg', 2]; expected quantities of the same"),
         ({"size": "1 TeV"}, "size: '1 TeV' is an energy; expected an angle such as '1 deg'"),
         ({"size": 1}, "size: '1' is a number without unit; expected an angle"),
         ({"size": "nan deg"}, "size: 'nan deg' is not finite"),

@@ -163,7 +163,7 @@ def test_a_faulty_file_is_named_with_what_is_wrong_and_where(fault: str, tmp_pat
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("absent.py", "cannot be read: No such file"), ("crab.yaml", "is no Python file")],
+    [("absent.py", "cannot be read: No such file"), ("crab.yaml", "is not a Python file")],
 )
 def test_what_is_no_file_to_load_is_refused_by_name(name: str, expected: str) -> None:
     with pytest.raises(PluginError, match=f"{name}.*{expected}|{name} {expected}"):

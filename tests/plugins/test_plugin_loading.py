@@ -211,7 +211,7 @@ class TestCatalog:
             catalog.get("maker", "toy-fil")
         with pytest.raises(FieldError, match=r"no maker 'toy-sum' \('toy-sum' is a stacker\)"):
             catalog.get("maker", "toy-sum")
-        with pytest.raises(FieldError, match="expected one of none: no plugin offers any"):
+        with pytest.raises(FieldError, match="expected one of none: no plugin provides any"):
             catalog.get("fitter", "minuit")
 
     def test_one_kind_may_stand_for_two_roles(self) -> None:

@@ -141,7 +141,7 @@ def test_a_pipeline_with_a_gammapy_object_has_no_yaml_and_says_so() -> None:
 
     pipeline = toy_pipeline(estimate=[Estimator()])
     for attempt in (pipeline.to_yaml, pipeline.digest):
-        with pytest.raises(ConfigError, match="holds a Estimator as it is, so it has no YAML"):
+        with pytest.raises(ConfigError, match="contains a Estimator object, so it has no YAML"):
             attempt()
 
 

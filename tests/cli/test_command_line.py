@@ -137,7 +137,7 @@ class TestRun:
             (["--engine", "{kind: processes, workers: 3}", "--workers", "2"], "says 3 workers"),
             (["--engine", "[serial]"], "expected a kind, or {kind: KIND, ...}"),
             (["--workers", "0"], "0 is not in the range"),
-            (["--set", "nothing"], "'nothing' sets nothing; expected path=value"),
+            (["--set", "nothing"], "'nothing' is not an override; expected path=value"),
         ],
     )
     def test_a_wrong_option_ends_with_2_before_anything_is_done(

@@ -70,7 +70,7 @@ MESSAGES = {
     "order": "data.hess.geometry.energy.min: 50.0 TeV is not below the max, 1.0 TeV; swap them",
     "bins": "data.hess.geometry.energy_true.bins: is -3; expected a number of at least 1",
     "missing": "data.hess.make[2]: has no kind; expected kind: one of ",
-    "duplicate": "data.hess.stack: the key 'stack' is here a second time; it is on line 18 already",
+    "duplicate": "data.hess.stack: the key 'stack' is duplicated; it is on line 18 already",
     "variable": "data.other.archive: the environment variable SKYRED_TEST_NOWHERE is not set",
     "source": "estimate[0].source: no model has the source 'carb'; there are: crab; "
     "did you mean 'crab'?",
@@ -267,10 +267,10 @@ def test_data_that_hold_themselves_are_refused(plugins: Plugins) -> None:
 @pytest.mark.parametrize(
     ("text", "place", "message"),
     [
-        ("data: [1, 2\nmodel: 3\n", "2:6", "this is no YAML"),
+        ("data: [1, 2\nmodel: 3\n", "2:6", "invalid YAML"),
         ("data:\n\t- 1\n", "2:1", "found character '\\t'"),
         ("a: *unknown\n", "1:4", "found undefined alias"),
-        ("a: 1\n---\nb: 2\n", "2:1", "this is no YAML: expected a single document"),
+        ("a: 1\n---\nb: 2\n", "2:1", "invalid YAML: expected a single document"),
         ("", "1:1", "lacks 'data'"),
         ("# nothing\n", "1:1", "lacks 'data'"),
         ("- a\n- b\n", "1:1", "is ['a', 'b']; expected a mapping: a pipeline"),
@@ -293,8 +293,8 @@ def test_a_file_that_is_not_there_or_no_text_is_named(plugins: Plugins, tmp_path
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
     (tmp_path / "zero.yaml").write_bytes(b"a: \x00\n")
     assert "cannot be read: No such file" in mistakes(str(tmp_path / "none.yaml"), plugins)[0]
-    assert "is no text in UTF-8" in mistakes(str(tmp_path / "binary.yaml"), plugins)[0]
-    assert "is no YAML" in mistakes(str(tmp_path / "zero.yaml"), plugins)[0]
+    assert "is not text in UTF-8" in mistakes(str(tmp_path / "binary.yaml"), plugins)[0]
+    assert "is not valid YAML" in mistakes(str(tmp_path / "zero.yaml"), plugins)[0]
     assert "cannot be read: Is a directory" in mistakes(str(tmp_path), plugins)[0]
 
 
@@ -328,18 +328,18 @@ def test_an_override_takes_the_place_of_what_the_file_says(
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("fit.strategy", "'fit.strategy' sets nothing; expected path=value"),
-        ("=3", "'=3' sets nothing; expected path=value"),
+        ("fit.strategy", "'fit.strategy' is not an override; expected path=value"),
+        ("=3", "'=3' is not an override; expected path=value"),
         ("fit.strategy=3", "fit.strategy: is 3; expected a number from 0 to 2"),
         ("fit.stratgy=1", "did you mean 'strategy'?"),
-        ("data.hes.on_error=skip", "data.hes: there is nothing here to set; expected one of hess"),
+        ("data.hes.on_error=skip", "data.hes: there is no such key or index; expected one of hess"),
         (
             "data.hess.make[3].parts=1",
-            "make[3]: there is nothing here to set; expected one of 0 to 2",
+            "make[3]: there is no such key or index; expected one of 0 to 2",
         ),
-        ("data.hess.make[x]=1", "make.x: there is nothing here to set"),
-        ("fit.kind.deeper=1", "fit.kind: there is nothing here to set"),
-        ("fit.strategy=[", "this is no YAML"),
+        ("data.hess.make[x]=1", "make.x: there is no such key or index"),
+        ("fit.kind.deeper=1", "fit.kind: there is no such key or index"),
+        ("fit.strategy=[", "invalid YAML"),
         ("fit.strategy=!!python/name:os.system x", "fit.strategy: has the YAML tag"),
         ("fit=!mine {kind: minuit}", "fit: has the YAML tag"),
     ],

@@ -38,7 +38,7 @@ def _raise_unsupported(value: object) -> NoReturn:
         [
             Problem(
                 (),
-                f"the pipeline holds a {type(value).__name__} as it is, "
+                f"the pipeline contains a {type(value).__name__} object, "
                 "so it has no YAML, no digest and no cache",
                 "use the skyred component instead, or write a small one that wraps it",
             )

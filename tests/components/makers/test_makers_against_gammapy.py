@@ -452,7 +452,7 @@ class TestChain:
 
     def test_adapted_maker_has_no_yaml_and_says_why(self):
         pipeline = orchestrator(MapDatasetMaker(), self.SAFE).pipeline
-        with pytest.raises(ConfigError, match="holds a MapDatasetMaker as it is"):
+        with pytest.raises(ConfigError, match="contains a MapDatasetMaker object"):
             pipeline.to_yaml()
 
     def test_pipeline_with_adapted_makers_leaves_a_readable_folder(self, tmp_path):

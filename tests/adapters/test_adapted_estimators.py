@@ -203,7 +203,7 @@ def test_a_parameter_that_is_not_there_is_told_with_those_that_are() -> None:
 
 def test_one_that_takes_a_dataset_refuses_several() -> None:
     both = Datasets([small.map_dataset("a"), small.map_dataset("b")])
-    with pytest.raises(ModelError, match="takes one dataset, and there are 2: stack them"):
+    with pytest.raises(ModelError, match="takes one dataset, but there are 2: stack them"):
         Estimator.adapt(ge.ExcessMapEstimator("0.1 deg")).estimate(both, None)
 
 

@@ -173,7 +173,7 @@ def test_a_maker_that_empties_the_safe_mask_skips_the_run_by_name(crab_archive: 
     # so gammapy leaves out a run whose background it cannot normalise
     makers = [gm.MapDatasetMaker(), safe(), gm.FoVBackgroundMaker(min_counts=10**9)]
     orchestrator = Orchestrator(pipeline(crab_archive, makers))
-    with pytest.raises(RunsFailedError, match="FoVBackgroundMaker leaves nothing in the safe mask"):
+    with pytest.raises(RunsFailedError, match="FoVBackgroundMaker leaves no bins in the safe mask"):
         orchestrator.reduce()
     assert {outcome.status for outcome in orchestrator.outcomes} == {"skipped"}
 
@@ -184,7 +184,7 @@ def test_a_maker_that_gives_no_dataset_is_told_by_name(crab_archive: Path) -> No
             """Forget to return it."""
 
     orchestrator = Orchestrator(pipeline(crab_archive, [gm.MapDatasetMaker(), Forgetful()]))
-    with pytest.raises(RunsFailedError, match=r"Forgetful\.run gave None; expected a dataset"):
+    with pytest.raises(RunsFailedError, match=r"Forgetful\.run returned None; expected a dataset"):
         orchestrator.reduce()
 
 

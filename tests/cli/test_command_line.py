@@ -134,7 +134,7 @@ class TestRun:
             (["--engine", "proceses"], "did you mean 'processes'?"),
             (["--workers", "2"], "the engine 'serial' has no workers"),
             (["--engine", "{kind: processes, worker: 2}"], "did you mean 'workers'?"),
-            (["--engine", "{kind: processes, workers: 3}", "--workers", "2"], "says 3 workers"),
+            (["--engine", "{kind: processes, workers: 3}", "--workers", "2"], "has 3 workers"),
             (["--engine", "[serial]"], "expected a kind, or {kind: KIND, ...}"),
             (["--workers", "0"], "0 is not in the range"),
             (["--set", "nothing"], "'nothing' is not an override; expected path=value"),

@@ -129,15 +129,18 @@ def test_its_source_is_in_order(words: list[str], tmp_path: Path) -> None:
 
 
 MISTAKES = {
-    "no component": (["skyred-dust"], "there is nothing to begin; name a component: --maker"),
-    "a name of capitals": (["Dust", "--maker", "a"], "'Dust' is no name of a plugin"),
-    "a path for a name": (["../dust", "--maker", "a"], "'../dust' is no name of a plugin"),
-    "a kind that is none": (["dust", "--maker", "DustVeto"], "'DustVeto' is no kind"),
+    "no component": (["skyred-dust"], "there are no components; add one: --maker"),
+    "a name of capitals": (["Dust", "--maker", "a"], "'Dust' is not a valid name of a plugin"),
+    "a path for a name": (["../dust", "--maker", "a"], "'../dust' is not a valid name of a plugin"),
+    "a kind that is none": (["dust", "--maker", "DustVeto"], "'DustVeto' is not a valid kind"),
     "a kind that is taken": (["dust", "--maker", "safe-mask"], "'safe-mask' is offered by skyred"),
-    "a keyword": (["class", "--maker", "a"], "'class' is a name that Python has"),
-    "a package that is there": (["numpy", "--maker", "a"], "'numpy' is a name that Python has"),
-    "a kind for two roles": (["dust", "--maker", "a", "--model", "a"], "'a' is named twice"),
-    "a kind twice": (["dust", "--maker", "a", "--maker", "a"], "'a' is named twice"),
+    "a keyword": (["class", "--maker", "a"], "'class' is a keyword or an installed package"),
+    "a package that is there": (
+        ["numpy", "--maker", "a"],
+        "'numpy' is a keyword or an installed package",
+    ),
+    "a kind for two roles": (["dust", "--maker", "a", "--model", "a"], "'a' is duplicated"),
+    "a kind twice": (["dust", "--maker", "a", "--maker", "a"], "'a' is duplicated"),
 }
 
 
@@ -164,6 +167,6 @@ def test_what_is_there_is_left_alone(tmp_path: Path) -> None:
         (tmp_path / "skyred-sand").mkdir(exist_ok=True)
         done = new_plugin(tmp_path, name, "--maker", "dust-veto")
         assert done.exit_code == 2
-        assert "is there already; choose another name" in done.output
+        assert "exists already; choose another name" in done.output
     assert (tmp_path / "dust.yaml").read_text(encoding="utf-8") == "mine"
     assert not (tmp_path / "dust.py").exists()

@@ -76,12 +76,12 @@ class OneFile:
 
     @property
     def module_name(self) -> str:
-        """Unique name of the module, which depends on path and content of the file."""
+        """Unique name of the module, derived from path and content of the file."""
         unique = hashlib.sha256(f"{self.path} {self.sha256}".encode()).hexdigest()
         return f"skyred_plugin_{re.sub(r'[^0-9a-zA-Z_]', '_', self.path.stem)}_{unique[:8]}"
 
     def load(self) -> ModuleType:
-        """Return the module of the file, which is executed once in a process.
+        """Return the module of the file, executing it once in a process.
 
         Returns
         -------
@@ -169,7 +169,7 @@ def _source(path: Path) -> bytes:
 
 
 def line_in_file(path: Path, error: BaseException) -> str:
-    """Return the line of a file in which an error was raised, for an error message.
+    """Return the location of an error in a file, for an error message.
 
     Parameters
     ----------

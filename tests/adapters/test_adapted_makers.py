@@ -127,14 +127,14 @@ def pipeline(archive: Path, makers: list[Any], spectrum: bool = False) -> Pipeli
 
 
 def arrays(dataset: Any) -> dict[str, np.ndarray]:
-    """Give all that a dataset holds, with the background that it predicts."""
+    """Return the arrays of a dataset, with the predicted background."""
     names = ("counts", "counts_off", "acceptance", "acceptance_off", "mask_safe", "exposure")
-    held = {name: getattr(dataset, name, None) for name in names}
+    components = {name: getattr(dataset, name, None) for name in names}
     if dataset.stat_type == "cash":
-        held["background"] = dataset.npred_background()
+        components["background"] = dataset.npred_background()
     if dataset.psf is not None:
-        held["psf"] = dataset.psf.psf_map
-    return {name: each.data for name, each in held.items() if each is not None}
+        components["psf"] = dataset.psf.psf_map
+    return {name: component.data for name, component in components.items() if component is not None}
 
 
 @pytest.mark.parametrize("cls", gm.MAKER_REGISTRY, ids=lambda cls: cls.__name__)
@@ -153,13 +153,13 @@ def test_every_maker_of_gammapy_works_in_a_pipeline_or_is_refused(
     orchestrator = Orchestrator(pipeline(crab_archive, chain.makers(), chain.spectrum))
     orchestrator.select()
     orchestrator.observations = {"sim": Observations([observation])}
-    (made,) = orchestrator.reduce()
-    assert type(made) is type(expected)
-    held, wanted = arrays(made), arrays(expected)
-    assert held.keys() == wanted.keys()
-    for name, data in wanted.items():
+    (reduced,) = orchestrator.reduce()
+    assert type(reduced) is type(expected)
+    components, expected_arrays = arrays(reduced), arrays(expected)
+    assert components.keys() == expected_arrays.keys()
+    for name, data in expected_arrays.items():
         # the norm goes into float32 maps of the background when the dataset is settled
-        np.testing.assert_allclose(held[name], data, rtol=1e-6, err_msg=name)
+        np.testing.assert_allclose(components[name], data, rtol=1e-6, err_msg=name)
 
 
 @pytest.mark.parametrize("cls", CHAINS, ids=lambda cls: cls.__name__)

@@ -23,9 +23,9 @@ def call(*words: object) -> Result:
 
 
 def test_it_shows_what_is_kept_of_each_entry(folder: Path) -> None:
-    said = call("--cache", folder).output
-    assert f"{folder / 'chunks'}: 1 chunk, 2.0 MB, at most 20.0 GB" in said
-    assert "hess: 1 chunk, 2.0 MB, used today" in said
+    output = call("--cache", folder).output
+    assert f"{folder / 'chunks'}: 1 chunk, 2.0 MB, at most 20.0 GB" in output
+    assert "hess: 1 chunk, 2.0 MB, used today" in output
 
 
 def test_it_lists_every_chunk_with_its_runs(folder: Path) -> None:

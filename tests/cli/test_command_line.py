@@ -182,13 +182,13 @@ class TestShow:
         done = invoke("show", "safe-mask")
         assert done.exit_code == 0
         assert done.stdout.startswith("maker safe-mask    (skyred ")
-        for said in (
+        for message in (
             "offset_max: an angle [3.0 deg]",
             "Largest offset from the pointing",
             "aeff_percent: a number from 0 to 100 [10.0]",
             "position: a position on the sky (may be left out)",
         ):
-            assert said in done.stdout
+            assert message in done.stdout
 
     def test_a_kind_of_two_roles_is_shown_twice(self) -> None:
         out = invoke("show", "map").stdout

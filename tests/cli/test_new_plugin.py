@@ -30,8 +30,8 @@ def new_plugin(folder: Path, *words: str) -> Result:
     return CliRunner().invoke(main, ["new-plugin", *words, "-o", str(folder)])
 
 
-def lines_of(text: str) -> int:
-    return sum(bool(line.strip()) for line in text.splitlines())
+def lines_of(block: str) -> int:
+    return sum(bool(line.strip()) for line in block.splitlines())
 
 
 def test_a_maker_takes_at_most_15_lines_of_python_and_10_of_pyproject(tmp_path: Path) -> None:
@@ -58,8 +58,8 @@ def test_a_package_is_found_by_its_entry_point(
         "[skyred]\n" + "".join(f"{name} = {module}\n" for name, module in points.items())
     )
     monkeypatch.syspath_prepend(str(folder / "src"))
-    (found,) = Distribution.discover(path=[str(folder / "src")])
-    plugins = Plugins.load(found.entry_points)
+    (distribution,) = Distribution.discover(path=[str(folder / "src")])
+    plugins = Plugins.load(distribution.entry_points)
     plugins.require_sound()
     assert plugins.catalog.kinds("maker") == ["dust-veto"]
 
@@ -70,8 +70,8 @@ def test_its_readme_says_how_to_add_a_command(
     assert new_plugin(tmp_path, "skyred-sand", "--maker", "sand-veto").exit_code == 0
     folder = tmp_path / "skyred-sand"
     blocks = re.findall(r"((?:^    .*\n|^\n)+)", (folder / "README.md").read_text(), re.MULTILINE)
-    (module,) = [dedent(text) for text in blocks if "def skyred_commands" in text]
-    (points,) = [dedent(text) for text in blocks if "skyred.commands" in text]
+    (module,) = [dedent(block) for block in blocks if "def skyred_commands" in block]
+    (points,) = [dedent(block) for block in blocks if "skyred.commands" in block]
     assert tomllib.loads(points)["project"]["entry-points"]["skyred.commands"] == {
         "sand": "skyred_sand.commands"
     }
@@ -156,9 +156,9 @@ def test_a_mistake_is_named_and_nothing_written(mistake: str, tmp_path: Path) ->
 def test_a_class_is_not_called_like_what_it_imports(tmp_path: Path) -> None:
     done = new_plugin(tmp_path, "mine.py", "--estimator", "table-product")
     assert done.exit_code == 0, done.output
-    made = Plugins.load(files=[tmp_path / "mine.py"]).catalog.get("estimator", "table-product")
-    assert made.__name__ == "TableProductEstimator"
-    assert made.product is TableProduct  # type: ignore[attr-defined]
+    estimator = Plugins.load(files=[tmp_path / "mine.py"]).catalog.get("estimator", "table-product")
+    assert estimator.__name__ == "TableProductEstimator"
+    assert estimator.product is TableProduct  # type: ignore[attr-defined]
 
 
 def test_what_is_there_is_left_alone(tmp_path: Path) -> None:

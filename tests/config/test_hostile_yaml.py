@@ -19,7 +19,7 @@ BOMB = f"a: &a [{'x,' * 9}]\n" + "".join(
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("content", "says"),
     [
         (BOMB, "contains too many values; expected a few pages"),
         ("a: " + "[" * 20_000, "nested too deeply"),
@@ -34,10 +34,10 @@ BOMB = f"a: &a [{'x,' * 9}]\n" + "".join(
     ],
     ids=["bomb", "flow", "block", "itself", "code", "binary", "digits", "hex", "two", "nul"],
 )
-def test_it_is_named(text: str, says: str) -> None:
+def test_it_is_named(content: str, says: str) -> None:
     with hang_guard():  # expanded, the bomb has more nodes than can be counted
         try:
-            message = "\n".join(map(str, Document.parse(text).problems))
+            message = "\n".join(map(str, Document.parse(content).problems))
         except ConfigError as error:
             message = str(error)
     assert says in message

@@ -67,9 +67,9 @@ def test_flux_points_are_chosen_by_their_reference_energy() -> None:
     dataset = small.flux_points()
     FitRange(energy=["1 TeV", "12 TeV"]).apply(dataset)
     energy = dataset.data.energy_ref
-    inside = (energy > 1 * u.TeV) & (energy < 12 * u.TeV)
-    assert 0 < inside.sum() < len(inside)
-    np.testing.assert_array_equal(dataset.mask_fit.squeeze(), inside)
+    mask_inside = (energy > 1 * u.TeV) & (energy < 12 * u.TeV)
+    assert 0 < mask_inside.sum() < len(mask_inside)
+    np.testing.assert_array_equal(dataset.mask_fit.squeeze(), mask_inside)
 
 
 def test_a_range_that_leaves_nothing_names_the_dataset_and_its_energies() -> None:

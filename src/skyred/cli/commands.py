@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from skyred.plugins import Loaded, Plugins
     from skyred.result import Result
 
-# those of `skyred.interfaces.records`, whose import would make `--help` slow
+# a copy of `skyred.interfaces.records.STEPS`: importing it would make `--help` slow
 STEPS = ("select", "reduce", "model", "fit", "estimate")
 FILE = click.argument("file", type=click.Path(path_type=Path))
 SET = click.option(

@@ -66,4 +66,4 @@ def _engine_class(plugins: Plugins, kind: object) -> type[Component] | None:
     try:
         return plugins.catalog.get("engine", str(kind))
     except FieldError:
-        return None  # it is named, with what is near, when the engine is made
+        return None  # reported, with a suggestion, when the engine is built

@@ -112,7 +112,7 @@ def _angle(value: Any) -> u.Quantity:
     except (TypeError, ValueError):
         raise FieldError(f"{value!r} cannot be read as an angle", _EXPECTED) from None
     if not angle.unit.is_equivalent("deg"):
-        raise FieldError(f"{value!r} is no angle", _EXPECTED)
+        raise FieldError(f"{value!r} is not an angle", _EXPECTED)
     if not (
         angle.isscalar and angle.value - angle.value == 0
     ):  # inf and nan differ from themselves

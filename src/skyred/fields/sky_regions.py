@@ -136,9 +136,9 @@ def _build(source: str, masks: tuple[Location, ...]) -> list[Region]:
             warnings.simplefilter("error")
             parsed = list(RegionList.parse(content, format="ds9"))
     except Exception as error:  # the parser may raise anything
-        raise FieldError(f"{str(source)!r} is no DS9 region: {error}", _REGION) from None
+        raise FieldError(f"{str(source)!r} is not a DS9 region: {error}", _REGION) from None
     if not parsed:
-        raise FieldError(f"{str(source)!r} holds no region at all", _REGION)
+        raise FieldError(f"{str(source)!r} contains no region", _REGION)
     return parsed
 
 
@@ -205,7 +205,7 @@ def _source(item: Any) -> str:
     if isinstance(item, Location) or hasattr(item, "__fspath__"):
         return Location(item)
     if not isinstance(item, str) or not item.strip():
-        raise FieldError(f"{item!r} is no region", _REGION)
+        raise FieldError(f"{item!r} is not a region", _REGION)
     source = " ".join(item.split())
     if source.lower().endswith(_FILES):
         return Location(source)

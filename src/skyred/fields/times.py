@@ -122,7 +122,7 @@ def _parse(value: Any) -> Instant:
         return _instant(value.isoformat(), "utc")
     match = _TEXT.fullmatch(str(value).strip())
     if match is None:
-        raise FieldError(f"{str(value)!r} is no date and time", _EXPECTED)
+        raise FieldError(f"{str(value)!r} is not a date and time", _EXPECTED)
     return _instant(match["date"], match["scale"] or "utc")
 
 
@@ -132,5 +132,5 @@ def _instant(iso: str, scale: str) -> Instant:
     try:
         moment = datetime.fromisoformat(iso)
     except ValueError as error:
-        raise FieldError(f"{iso!r} is no date and time: {error}", _EXPECTED) from None
+        raise FieldError(f"{iso!r} is not a date and time: {error}", _EXPECTED) from None
     return Instant(moment.isoformat(timespec="microseconds"), scale)

@@ -359,7 +359,7 @@ def component(cls: T) -> T:
         not declared with `option`, `quantity`, ..., or a check with a name that is never called.
     """
     if not (isinstance(cls, type) and issubclass(cls, Component) and cls.role):
-        raise TypeError(f"{cls!r} is no subclass of an interface such as skyred.Maker")
+        raise TypeError(f"{cls!r} is not a subclass of an interface such as skyred.Maker")
     kind = cls.__dict__.get("kind", "")
     if not isinstance(kind, str) or not _KIND.fullmatch(kind):
         raise TypeError(

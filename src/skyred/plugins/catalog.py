@@ -202,9 +202,9 @@ class Catalog:
 
 def _find_fault(cls: Any) -> str:
     if not (isinstance(cls, type) and issubclass(cls, Component)):
-        return f"{cls!r} is no component class"
+        return f"{cls!r} is not a component class"
     if not cls.role:
-        return f"{cls.__name__} is no subclass of an interface such as skyred.Maker"
+        return f"{cls.__name__} is not a subclass of an interface such as skyred.Maker"
     if "__attrs_attrs__" not in cls.__dict__:
         return f"{cls.__name__} lacks its decorator: put @component above the class"
     if missing := sorted(getattr(cls, "__abstractmethods__", ())):

@@ -246,7 +246,7 @@ class TestWhatCannotBe:
         [
             ("icrs; box(83.6, 22, 0.2, 0.2, 0)", "containment is known for circles only"),
             (["icrs; circle(83.6, 22, 0.1)", "icrs; circle(84, 22, 0.1)"], "holds 2 regions"),
-            ("icrs; nonsense(1)", "is no DS9 region"),
+            ("icrs; nonsense(1)", "is not a DS9 region"),
         ],
     )
     def test_regions_that_do_not_fit_are_named(self, region: Any, said: str) -> None:

@@ -258,7 +258,7 @@ class TestColumn:
         ({"by": "zenith", "edges": ["0 deg", 30]}, "expected quantities of one kind"),
         ({"by": "time", "times": ["2005-01-01", "2004-01-01"]}, "times: do not rise"),
         ({"by": "time", "times": "2005-01-01"}, "times: do not rise"),
-        ({"by": "time", "times": ["2005-01-01", "soon"]}, "times: 'soon' is no date and time"),
+        ({"by": "time", "times": ["2005-01-01", "soon"]}, "times: 'soon' is not a date and time"),
         ({"by": "time", "times": ["2004-01-01", "2005-01-01T00:00:00 tt"]}, "differ in time scale"),
         ({"by": "time", "width": "0 s"}, r"width: is 0 s; expected at least 1 s"),
         ({"by": "time", "width": "1 deg"}, "width: '1 deg' is an angle"),

@@ -127,7 +127,7 @@ def _package_files(name: str, module: str, drafts: Sequence[Draft]) -> dict[str,
         "next_version": f"{major}.{int(minor) + 1}",
         "import": _import_of(module, names),
         "components": _wrap_names("COMPONENTS = [", names, "]"),
-        "what": ", ".join(f"the {draft.role} `{draft.kind}`" for draft in drafts),
+        "summary": ", ".join(f"the {draft.role} `{draft.kind}`" for draft in drafts),
         "kind": drafts[0].kind,
         "engine": next((f" --engine {d.kind}" for d in drafts if d.role == "engine"), ""),
     }

@@ -200,7 +200,7 @@ def test_a_parameter_estimator_goes_through_all_free_parameters() -> None:
     assert product.value["crab.spatial.lon_0"]["value"] == pytest.approx(83.652)
 
 
-def test_a_parameter_that_is_not_there_is_told_with_those_that_are() -> None:
+def test_missing_parameter_is_reported_with_the_available_ones() -> None:
     adapted = Estimator.adapt(ge.ParameterEstimator(), parameter="alpha")
     with pytest.raises(
         ModelError, match=r"no parameters are called 'alpha'.*crab\.spectral\.index"
@@ -214,7 +214,7 @@ def test_one_that_takes_a_dataset_refuses_several() -> None:
         Estimator.adapt(ge.ExcessMapEstimator("0.1 deg")).estimate(both, None)
 
 
-def test_models_that_datasets_share_stay_shared_in_what_it_sees() -> None:
+def test_models_shared_by_datasets_stay_shared_in_the_copy() -> None:
     class Shares:
         def run(self, datasets: Datasets) -> float:
             model_copy, original_model = (
@@ -230,7 +230,7 @@ def test_models_that_datasets_share_stay_shared_in_what_it_sees() -> None:
     assert both.models["crab"].spectral_model.amplitude.value == 3e-11
 
 
-def test_what_takes_something_else_is_refused() -> None:
+def test_object_with_another_signature_is_refused() -> None:
     from gammapy.makers import FoVBackgroundMaker
 
     axis = [0, 1] * u.deg
@@ -250,7 +250,7 @@ def test_names_and_numbers_alone_come_back_from_yaml(tmp_path: Path) -> None:
     assert GammapyProduct("it", value["a"].value).table().colnames == ["value"]
 
 
-def test_what_has_no_format_is_told_by_name(tmp_path: Path) -> None:
+def test_product_without_file_format_is_reported_by_name(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="it: a object cannot be written"):
         GammapyProduct("it", object()).write(tmp_path)
     with pytest.raises(TypeError, match=r"a\.b is a object; numbers, texts"):

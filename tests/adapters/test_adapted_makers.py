@@ -178,7 +178,7 @@ def test_a_maker_that_empties_the_safe_mask_skips_the_run_by_name(crab_archive: 
     assert {outcome.status for outcome in orchestrator.outcomes} == {"skipped"}
 
 
-def test_a_maker_that_gives_no_dataset_is_told_by_name(crab_archive: Path) -> None:
+def test_maker_that_returns_no_dataset_is_reported_by_name(crab_archive: Path) -> None:
     class Forgetful:
         def run(self, dataset: Any, observation: Any) -> None:
             """Forget to return it."""
@@ -189,7 +189,7 @@ def test_a_maker_that_gives_no_dataset_is_told_by_name(crab_archive: Path) -> No
 
 
 @pytest.mark.parametrize("finder", [gm.WobbleRegionsFinder(3), gm.ReflectedRegionsFinder()])
-def test_what_is_no_maker_is_refused_with_what_it_takes(finder: Any) -> None:
+def test_object_that_is_not_a_maker_is_refused_with_its_signature(finder: Any) -> None:
     with pytest.raises(
         FieldError, match=r"run\(region, center, exclusion_mask\); expected a maker"
     ):

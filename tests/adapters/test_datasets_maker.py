@@ -145,7 +145,7 @@ def test_a_skipped_run_is_left_out_with_its_reason(
     assert maker.skipped == []
 
 
-def test_a_skipped_run_stops_gammapys_own_with_the_way_out(observations: Observations) -> None:
+def test_skipped_run_stops_gammapys_datasets_maker_with_advice(observations: Observations) -> None:
     first = int(observations.ids[0])
     maker = gm.DatasetsMaker([Veto(obs_id=first), *ours()])
     with pytest.raises(SkipObservation, match=rf"run {first} .*it rained.*skyred\.DatasetsMaker"):

@@ -86,7 +86,7 @@ def test_its_readme_says_how_to_add_a_command(
     "role",
     [pytest.param(role, marks=[pytest.mark.slow] if role in SLOW else []) for role in ROLES],
 )
-def test_what_it_begins_obeys_the_laws(role: str, tmp_path: Path) -> None:
+def test_created_components_pass_the_conformance_kit(role: str, tmp_path: Path) -> None:
     done = new_plugin(tmp_path, "mine.py", f"--{role}", f"my-{role}")
     assert done.exit_code == 0, done.output
     check(Plugins.load(files=[tmp_path / "mine.py"]).catalog.get(role, f"my-{role}"))
@@ -153,7 +153,7 @@ def test_a_mistake_is_named_and_nothing_written(mistake: str, tmp_path: Path) ->
     assert not list(tmp_path.iterdir())
 
 
-def test_a_class_is_not_called_like_what_it_imports(tmp_path: Path) -> None:
+def test_class_name_differs_from_imported_names(tmp_path: Path) -> None:
     done = new_plugin(tmp_path, "mine.py", "--estimator", "table-product")
     assert done.exit_code == 0, done.output
     estimator = Plugins.load(files=[tmp_path / "mine.py"]).catalog.get("estimator", "table-product")
@@ -161,7 +161,7 @@ def test_a_class_is_not_called_like_what_it_imports(tmp_path: Path) -> None:
     assert estimator.product is TableProduct  # type: ignore[attr-defined]
 
 
-def test_what_is_there_is_left_alone(tmp_path: Path) -> None:
+def test_existing_files_are_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "dust.yaml").write_text("mine", encoding="utf-8")
     for name in ("dust.py", "skyred-sand"):
         (tmp_path / "skyred-sand").mkdir(exist_ok=True)

@@ -43,9 +43,7 @@ def test_it_is_named(content: str, says: str) -> None:
     assert says in message
 
 
-def test_what_is_too_large_is_not_even_parsed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_too_large_files_are_not_parsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Document, "parse", lambda *_: pytest.fail("it is parsed"))
     path = tmp_path / "large.yaml"
     path.write_text("a: 1\n" + "# ä\n" * 3_000_000)

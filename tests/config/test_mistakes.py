@@ -103,7 +103,7 @@ def mistakes(content: str, plugins: Plugins, *overrides: str) -> list[str]:
     return list(caught.value.lines)
 
 
-def test_ten_mistakes_are_answered_at_once_each_at_its_place(plugins: Plugins) -> None:
+def test_ten_mistakes_are_reported_at_once_with_their_positions(plugins: Plugins) -> None:
     content, positions = unmark(TEN_MISTAKES)
     assert set(positions) == set(MESSAGES)
     assert len(positions) == 10
@@ -211,7 +211,7 @@ ONLY_GAMMAPY = [
 @pytest.mark.parametrize(
     ("right", "replacement", "message"), ONLY_GAMMAPY, ids=[w for _, w, _ in ONLY_GAMMAPY]
 )
-def test_what_only_gammapy_can_tell_is_told_before_data_are_read(
+def test_problems_found_by_gammapy_are_reported_before_data_are_read(
     crab_yaml: str, plugins: Plugins, right: str, replacement: str, message: str
 ) -> None:
     assert crab_yaml.count(right) == 1
@@ -283,7 +283,7 @@ def test_data_that_hold_themselves_are_refused(plugins: Plugins) -> None:
         ("data:\n", "1:1", "data: is not set; expected a mapping of names"),
     ],
 )
-def test_what_is_no_configuration_is_said_to_be_none(
+def test_invalid_configuration_file_is_refused(
     plugins: Plugins, tmp_path: Path, content: str, position: str, message: str
 ) -> None:
     path = tmp_path / "some.yaml"
@@ -321,7 +321,7 @@ def test_a_value_that_is_not_of_its_tag_is_named(
         ("data.hess.on_error=skip", "data['hess'].on_error", "skip"),
     ],
 )
-def test_an_override_takes_the_place_of_what_the_file_says(
+def test_override_replaces_the_value_of_the_file(
     crab_yaml: str, plugins: Plugins, override: str, attribute: str, expected: object
 ) -> None:
     pipeline = Pipeline.from_yaml(crab_yaml, overrides=[override], plugins=plugins)
@@ -356,7 +356,7 @@ def test_an_override_that_is_wrong_is_named(
 
 @pytest.mark.parametrize("content", ["", "5\n", "- 1\n", "x\n"])
 @pytest.mark.parametrize("override", ["fit=1", "fit.kind=minuit"])
-def test_an_override_of_what_is_no_mapping_is_refused(
+def test_override_of_a_document_without_mapping_is_refused(
     plugins: Plugins, tmp_path: Path, content: str, override: str
 ) -> None:
     (tmp_path / "some.yaml").write_text(content)

@@ -44,6 +44,6 @@ def test_it_is_a_read_only_copy():
 
 
 @pytest.mark.parametrize("invalid_value", ["text", object(), [[1], [1, 2]], [np.nan]])
-def test_what_is_no_array_of_finite_numbers_is_named(invalid_value):
+def test_invalid_array_is_refused_by_name(invalid_value):
     with pytest.raises(FieldError, match=r"Held\.numbers"):
         Held(numbers=invalid_value)

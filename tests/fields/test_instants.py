@@ -127,6 +127,6 @@ def test_many_instants_are_written_and_read_again() -> None:
         (7, r"Moments\.at: is 7; expected a list of dates and times"),
     ],
 )
-def test_what_is_no_list_of_instants_is_refused(invalid_list: Any, message: str) -> None:
+def test_invalid_list_of_instants_is_refused(invalid_list: Any, message: str) -> None:
     with pytest.raises(FieldError, match=message):
         Moments(at=invalid_list)

@@ -154,13 +154,13 @@ class TestRegions:
         ]
         assert instance.to_plain() == {"exclude": ["$TOY_REGIONS/two.reg", CIRCLE]}
 
-    def test_mask_maps_are_told_from_regions(self) -> None:
+    def test_mask_maps_and_regions_are_distinguished(self) -> None:
         exclude = Places(exclude=["mask.fits.gz", "a.reg", CIRCLE, Path("b.fits")]).exclude
         assert exclude.masks == ("mask.fits.gz", "b.fits")
         assert exclude.files == ("mask.fits.gz", "a.reg", "b.fits")
 
     @pytest.mark.parametrize("invalid_value", ["the Crab", "", "   ", [5], 5, [None], {"a": 1}])
-    def test_what_is_no_region_is_refused_at_once(self, invalid_value: Any) -> None:
+    def test_invalid_regions_are_refused_on_construction(self, invalid_value: Any) -> None:
         with pytest.raises(FieldError, match=r"Places\.exclude: .*expected a DS9 region"):
             Places(exclude=invalid_value)
 
@@ -169,7 +169,7 @@ class TestRegions:
         ["icrs; circel(1, 2, 3)", "icrs; circle(1, 2", "circle(a, b, c)", "(", "icrs; ()"],
     )
     @pytest.mark.filterwarnings("ignore")
-    def test_what_cannot_be_built_is_refused(self, invalid_value: str) -> None:
+    def test_unparsable_regions_are_refused_by_build(self, invalid_value: str) -> None:
         with pytest.raises(FieldError, match="region"):
             Places(exclude=invalid_value).exclude.build()
 

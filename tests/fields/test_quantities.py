@@ -101,13 +101,13 @@ def test_order_matters_in_a_list() -> None:
 
 
 @pytest.mark.parametrize("quantity_string", ["1.2 arcmin", "0.02 deg", "72.0 arcsec"])
-def test_display_keeps_what_the_user_wrote(quantity_string: str) -> None:
+def test_str_keeps_the_unit_of_the_user(quantity_string: str) -> None:
     instance = Quantities(size=quantity_string)
     assert instance.to_plain(complete=True)["size"] == quantity_string
     assert str(instance.size) == quantity_string
 
 
-def test_what_is_written_reads_back_to_the_last_digit() -> None:
+def test_plain_quantities_read_back_to_the_last_digit() -> None:
     number = 0.1 + 0.2  # 0.30000000000000004
     plain = Quantities(size=number * u.deg).to_plain()
     assert plain == {"size": "0.30000000000000004 deg"}
@@ -137,6 +137,6 @@ def test_the_unit_of_a_list_is_that_of_its_default() -> None:
 
 
 @pytest.mark.parametrize("invalid_value", [True, None, object(), 3])
-def test_what_is_no_list_of_quantities_names_the_field(invalid_value: object) -> None:
+def test_invalid_list_of_quantities_names_the_field(invalid_value: object) -> None:
     with pytest.raises(FieldError, match="pair"):
         Quantities(pair=invalid_value)

@@ -79,7 +79,7 @@ def test_a_range_that_leaves_nothing_names_the_dataset_and_its_energies() -> Non
         FitRange(energy=["30 TeV", "40 TeV"]).apply(small.flux_points())
 
 
-def test_a_region_beside_the_map_is_told_where_the_map_is() -> None:
+def test_region_outside_the_map_reports_the_position_of_the_map() -> None:
     with pytest.raises(ModelError, match=r"leaves no bins of map, .* on a map .* wide .* around"):
         FitRange(region="icrs; circle(200, -60, 0.1)").apply(small.map_dataset())
 
@@ -116,5 +116,5 @@ def test_a_region_that_is_none_is_named_before_data_are_read(tmp_path: Any) -> N
     assert any("mask map" in problem for problem in messages(region=str(tmp_path / "mask.fits")))
 
 
-def test_ranges_compare_by_what_they_mean() -> None:
+def test_ranges_in_different_units_are_equal() -> None:
     assert FitRange(energy=["700 GeV", "10 TeV"]) == FitRange(energy=["0.7 TeV", "10000 GeV"])

@@ -60,7 +60,7 @@ def test_a_value_is_shown_as_it_was_given_beside_its_default() -> None:
     assert page.row("skip")[1:3] == ["1, 2", "none"]
 
 
-def test_what_must_be_given_and_what_is_not_set_say_so() -> None:
+def test_required_and_unset_options_are_labelled() -> None:
     cls = CATALOG.get("estimator", "flux-points")
     page = read(cls(source="crab", energy_edges=["1 TeV", "2 TeV"]))
     assert page.row("source")[1:3] == ["crab", "must be given"]
@@ -69,7 +69,7 @@ def test_what_must_be_given_and_what_is_not_set_say_so() -> None:
     assert page.row("reoptimize")[1:3] == ["false", "false"]
 
 
-def test_what_differs_from_its_default_is_bold() -> None:
+def test_values_other_than_the_default_are_bold() -> None:
     html = ToyMaker(scale="1 TeV")._repr_html_()
     assert "<b>1 TeV</b>" in html
     assert "<b>0.02 deg</b>" not in html
@@ -92,7 +92,7 @@ def test_a_pipeline_shows_its_chain_link_by_link() -> None:
     assert positions == sorted(positions)
 
 
-def test_a_link_that_is_folded_up_tells_what_differs_from_the_defaults() -> None:
+def test_folded_component_lists_options_other_than_the_defaults() -> None:
     html = toy_pipeline(make=[ToyMaker(skip=[3])], geometry=ToyGeometry(bins=4))._repr_html_()
     assert "<summary>toy-fill <small>skip: 3</small></summary>" in html
     assert "toy-region <small>bins: 4</small></summary>" in html
@@ -114,7 +114,7 @@ def test_gammapy_objects_in_a_pipeline_are_shown_by_their_repr() -> None:
     assert repr(veto) in read(toy_pipeline(make=[veto])).text
 
 
-def test_a_product_shows_what_it_is_and_its_table() -> None:
+def test_product_shows_its_summary_and_table() -> None:
     page = read(ToyProduct("total", 2.5))
     assert page.text.startswith("total The sum of counts.")
     assert page.tables == [[["counts"], ["2.5"]]]

@@ -63,7 +63,7 @@ def test_an_old_option_and_an_old_kind_work_in_yaml_and_are_written_anew(plugins
     assert "limit" not in read.to_yaml(complete=True)
 
 
-def test_what_is_wrong_with_an_old_option_is_named_where_it_is_written(plugins: Any) -> None:
+def test_invalid_value_of_an_old_option_is_reported_at_its_line(plugins: Any) -> None:
     config = yaml("{kind: renamed, limit: 0}")
     with pytest.warns(OldNameWarning), pytest.raises(ConfigError) as refused:
         Pipeline.from_yaml(config, plugins=plugins)

@@ -153,7 +153,7 @@ def problems(**options: Any) -> str:
     return "\n".join(map(str, pipeline.problems()))
 
 
-def test_a_geometry_of_a_third_party_is_judged_by_what_it_holds() -> None:
+def test_geometry_of_a_third_party_is_checked_by_its_dataset_type() -> None:
     makers = [MapData(), FoVBackground()]
     assert "needs the geometry" not in problems(geometry=Image(), make=makers)
     assert "needs the geometry" not in problems(geometry=Unknown(), make=makers)
@@ -161,7 +161,7 @@ def test_a_geometry_of_a_third_party_is_judged_by_what_it_holds() -> None:
     assert "the maker 'map' needs the geometry 'map', and that of data.x is 'spectra'" in messages
 
 
-def test_makers_of_third_parties_are_judged_by_what_they_make() -> None:
+def test_makers_of_third_parties_are_checked_by_their_makes() -> None:
     ring = RingBackground(r_in="0.3 deg", width="0.3 deg")
     makers = [MapData(), ring, Flat()]
     assert "comes before the maker 'flat'" in problems(geometry=Image(), make=makers)

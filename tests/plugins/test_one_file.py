@@ -106,7 +106,7 @@ def test_loading_it_again_gives_the_same_classes_until_it_is_changed(file: Path)
     assert (first().start, second().start) == (0, 5)  # type: ignore[attr-defined]
 
 
-def test_what_it_defines_is_unpickled_where_nobody_loaded_it(file: Path) -> None:
+def test_instances_are_unpickled_in_a_process_without_the_plugin(file: Path) -> None:
     cls = Plugins.load(files=[file]).catalog.get("maker", "even-runs")
     module = sys.modules[cls.__module__]
     originals = [cls(start=3), module.Remembered(4), module.Mood.GOOD, module.Refused("why")]
@@ -148,7 +148,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_faulty_file_is_named_with_what_is_wrong_and_where(fault: str, tmp_path: Path) -> None:
+def test_faulty_file_is_reported_with_fault_and_line(fault: str, tmp_path: Path) -> None:
     code, message, where = FAULTS[fault]
     path = tmp_path / "faulty.py"
     path.write_text(code, encoding="utf-8")
@@ -165,7 +165,7 @@ def test_a_faulty_file_is_named_with_what_is_wrong_and_where(fault: str, tmp_pat
     ("name", "expected"),
     [("absent.py", "cannot be read: No such file"), ("crab.yaml", "is not a Python file")],
 )
-def test_what_is_no_file_to_load_is_refused_by_name(name: str, expected: str) -> None:
+def test_missing_or_wrong_file_is_refused_by_name(name: str, expected: str) -> None:
     with pytest.raises(PluginError, match=f"{name}.*{expected}|{name} {expected}"):
         Plugins.load(files=[name])
 
@@ -202,7 +202,7 @@ def test_the_run_folder_keeps_the_file_as_it_was_loaded(
     assert used["version"].removeprefix("sha256:") == hashlib.sha256(was).hexdigest()[:12]
 
 
-def test_two_files_of_one_name_are_told_apart_by_renaming(file: Path) -> None:
+def test_two_files_with_the_same_name_are_refused_until_renamed(file: Path) -> None:
     copied_file = file.parent / "other" / file.name
     copied_file.parent.mkdir()
     copied_file.write_text(FILE.replace("even-runs", "odd-runs"), encoding="utf-8")

@@ -103,7 +103,7 @@ def skyred(folder: Path, *words: str, **env: str) -> subprocess.CompletedProcess
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_faulty_plugin_is_named_with_the_way_out_and_stops_no_other(
+def test_faulty_plugin_is_reported_with_a_fix_and_does_not_affect_others(
     fault: str, distribute: Distribute, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     code, message = FAULTS[fault]
@@ -128,7 +128,7 @@ def test_a_faulty_plugin_is_named_with_the_way_out_and_stops_no_other(
     ] == [name]
 
 
-def test_two_plugins_of_one_name_are_told_apart_by_distribution(
+def test_two_plugins_with_the_same_name_are_blocked_by_distribution(
     distribute: Distribute, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     distribute("twin-one", GOOD.replace("good-maker", "one"), plugin="twin", version="1.0")

@@ -172,11 +172,11 @@ class TestLocations:
 
 
 @given(
-    one=st.recursive(
+    first_value=st.recursive(
         st.none() | st.booleans() | st.integers(-5, 5) | st.text("ab", max_size=2),
         lambda inner: st.lists(inner, max_size=3).map(tuple),
     ),
-    other=st.recursive(
+    second_value=st.recursive(
         st.none() | st.booleans() | st.integers(-5, 5) | st.text("ab", max_size=2),
         lambda inner: st.lists(inner, max_size=3).map(tuple),
     ),

@@ -110,7 +110,7 @@ def test_a_range_that_is_none_is_refused() -> None:
 
 def test_a_region_that_is_none_is_named_before_data_are_read(tmp_path: Any) -> None:
     (problem,) = messages(region="icrs; cirle(83.6, 22.0, 0.2)")
-    assert "no DS9 region" in problem
+    assert "is not a DS9 region" in problem
     (problem,) = messages(region=str(tmp_path / "nowhere.reg"))
     assert "cannot be read" in problem
     assert any("mask map" in problem for problem in messages(region=str(tmp_path / "mask.fits")))

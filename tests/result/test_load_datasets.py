@@ -96,7 +96,7 @@ def test_a_fit_range_that_leaves_nothing_stops_the_run_by_name(tmp_path: Path) -
 
 
 def test_a_fit_range_off_the_energy_axis_is_told_before_data_are_read() -> None:
-    with pytest.raises(FieldError, match=r"fit_range.energy: 50.0 TeV to 60.0 TeV lies outside"):
+    with pytest.raises(FieldError, match=r"fit_range.energy: 50.0 TeV to 60.0 TeV is outside"):
         Reduction(
             archive="sim:crab",
             geometry=SpectrumGeometry(

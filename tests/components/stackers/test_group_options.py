@@ -255,7 +255,7 @@ class TestColumn:
         ({"by": "zenith", "edges": ["30 deg", "0 deg"]}, "edges: .* do not rise"),
         ({"by": "zenith", "edges": ["30 deg"]}, "edges: .* do not rise"),
         ({"by": "zenith", "edges": [0, 30]}, "edges: .* are no angles"),
-        ({"by": "zenith", "edges": ["0 deg", 30]}, "expected quantities of one kind"),
+        ({"by": "zenith", "edges": ["0 deg", 30]}, "expected quantities of the same"),
         ({"by": "time", "times": ["2005-01-01", "2004-01-01"]}, "times: do not rise"),
         ({"by": "time", "times": "2005-01-01"}, "times: do not rise"),
         ({"by": "time", "times": ["2005-01-01", "soon"]}, "times: 'soon' is not a date and time"),

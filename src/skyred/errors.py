@@ -116,11 +116,11 @@ class SkyredWarning(UserWarning):
 
 
 class OldNameWarning(SkyredWarning, FutureWarning):
-    """The use of an old name, which works for one more release."""
+    """Warning about an old name that works for one more release."""
 
 
 def warn_of_old_name(old: str, new: str) -> None:
-    """Warn about the use of an old name, which the next release does not support.
+    """Warn about the use of an old name that the next release does not support.
 
     Parameters
     ----------

@@ -60,7 +60,7 @@ class DatasetsMaker(makers.DatasetsMaker):  # type: ignore[misc]
 
     @property
     def offset_max(self) -> Angle | None:
-        """Largest offset at which all makers use events; None without a limit."""
+        """Largest offset of events that all makers use; None without a limit."""
         ours = largest_offset([maker for maker in self.makers if isinstance(maker, Maker)])
         offsets = [offset for offset in (super().offset_max, ours) if offset is not None]
         return min(offsets, default=None)
@@ -107,7 +107,7 @@ class DatasetsMaker(makers.DatasetsMaker):  # type: ignore[misc]
         observations: Observations,
         datasets: Iterable[Dataset] | None = None,
     ) -> Datasets:
-        """Prepare the makers with the observations, and reduce them as gammapy does.
+        """Prepare the makers with the observations, and reduce these as gammapy does.
 
         Parameters
         ----------

@@ -59,7 +59,7 @@ class Maker(Component):
 
     @property
     def largest_offset(self) -> Quantity | None:
-        """Largest offset from the pointing at which events are used; None without a limit.
+        """Largest offset from the pointing of events that are used; None without a limit.
 
         The dataset of a run is not made larger than this. By default it is the option
         ``offset_max``, if it is an angle, of a maker that makes the mask or has unknown `makes`.
@@ -144,7 +144,7 @@ class Maker(Component):
 
 
 def largest_offset(makers: Sequence[Maker]) -> Quantity | None:
-    """Return the largest offset at which all makers use events.
+    """Return the largest offset of events that all makers use.
 
     Parameters
     ----------

@@ -34,7 +34,7 @@ from skyred.plugins.one_file import OneFile, line_in_file
 
 @attrs.frozen
 class Loaded:
-    """A plugin that was found, which may be faulty or blocked.
+    """A plugin that was found, possibly faulty or blocked.
 
     Parameters
     ----------

@@ -24,47 +24,47 @@ some = settings(
 )
 
 
-def read(text: str, cls: type[Any], catalog: Catalog = CATALOG) -> Any:
-    """Build from YAML without the checks of the whole: random sources are in no model."""
-    structurer = Structurer(catalog, Document.parse(text).problems)
-    made = structurer.build(cls, Document.parse(text).data)
+def read(content: str, cls: type[Any], catalog: Catalog = CATALOG) -> Any:
+    """Build from YAML without the checks of the pipeline: random sources are in no model."""
+    structurer = Structurer(catalog, Document.parse(content).problems)
+    instance = structurer.build(cls, Document.parse(content).data)
     assert structurer.problems == []
-    return made
+    return instance
 
 
 @some
 @given(data=st.data())
 def test_a_component_reads_back_from_yaml_and_from_a_pickle(data: st.DataObject) -> None:
     cls = data.draw(st.sampled_from(CLASSES))
-    made = data.draw(instances(CATALOG, cls))
-    again = pickle.loads(pickle.dumps(made))
-    assert again == made
-    assert again.to_plain(complete=True) == made.to_plain(complete=True)
+    instance = data.draw(instances(CATALOG, cls))
+    again = pickle.loads(pickle.dumps(instance))
+    assert again == instance
+    assert again.to_plain(complete=True) == instance.to_plain(complete=True)
     for complete in (False, True):
-        text = dump(made.to_plain(complete))
-        again = read(text, ROLES[cls.role])
-        assert again == made
-        assert hash(again) == hash(made)
-        assert again.digest() == made.digest()
-        assert dump(again.to_plain(complete)) == text
+        content = dump(instance.to_plain(complete))
+        again = read(content, ROLES[cls.role])
+        assert again == instance
+        assert hash(again) == hash(instance)
+        assert again.digest() == instance.digest()
+        assert dump(again.to_plain(complete)) == content
 
 
 @some
 @given(data=st.data())
 def test_every_option_of_a_component_matters(data: st.DataObject) -> None:
     cls = data.draw(st.sampled_from([cls for cls in CLASSES if specs(cls)]))
-    made = data.draw(instances(CATALOG, cls))
+    instance = data.draw(instances(CATALOG, cls))
     name, spec = data.draw(st.sampled_from(list(specs(cls).items())))
-    other = data.draw(field_values(CATALOG, cls, name, spec))
+    new_value = data.draw(field_values(CATALOG, cls, name, spec))
     try:
-        changed = made.evolve(**{name: other})
+        changed = instance.evolve(**{name: new_value})
     except FieldError:
         assume(False)
     same = spec.key(getattr(changed, name)) == (
-        None if getattr(made, name) is None else spec.key(getattr(made, name))
+        None if getattr(instance, name) is None else spec.key(getattr(instance, name))
     )
-    assert (changed == made) is same
-    assert (changed.digest() == made.digest()) is same
+    assert (changed == instance) is same
+    assert (changed.digest() == instance.digest()) is same
 
 
 @pytest.mark.slow
@@ -75,11 +75,11 @@ def test_a_pipeline_of_anything_reads_back_from_its_yaml(data: st.DataObject) ->
         name: data.draw(field_values(CATALOG, Pipeline, name, spec))
         for name, spec in specs(Pipeline).items()
     }
-    made = Pipeline(**parts)
+    pipeline = Pipeline(**parts)
     for complete in (False, True):
-        again = read(made.to_yaml(complete=complete), Pipeline)
-        assert again == made
-        assert again.digest() == made.digest()
+        again = read(pipeline.to_yaml(complete=complete), Pipeline)
+        assert again == pipeline
+        assert again.digest() == pipeline.digest()
 
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: f"{cls.role}-{cls.kind}")

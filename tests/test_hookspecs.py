@@ -12,10 +12,10 @@ from skyred import hookspecs
 HOOKS = [hook for name, hook in vars(hookspecs).items() if name.startswith("skyred_")]
 
 
-def section(text: str, title: str) -> str:
+def section(docstring: str, title: str) -> str:
     """Return a section of a numpydoc docstring; "" if there is none."""
-    found = re.search(rf"^{title}\n-+\n(.*?)(?=^\w+\n-+\n|\Z)", text, re.DOTALL | re.MULTILINE)
-    return found[1] if found else ""
+    match = re.search(rf"^{title}\n-+\n(.*?)(?=^\w+\n-+\n|\Z)", docstring, re.DOTALL | re.MULTILINE)
+    return match[1] if match else ""
 
 
 @pytest.mark.parametrize("hook", HOOKS, ids=lambda hook: hook.__name__)

@@ -28,7 +28,7 @@ from toys import ToyEstimator, ToyFitter, toy_pipeline, toy_plugins
 
 
 def crab_in_python() -> Pipeline:
-    """Give `examples/crab.yaml`, with other units and orders where they do not matter."""
+    """Return `examples/crab.yaml`, with other units and orders where they do not matter."""
     crab = (83.633 * u.deg, 22.014 * u.deg)
     return Pipeline(
         data={
@@ -87,20 +87,25 @@ def test_the_example_written_in_python_is_the_same_pipeline(crab_yaml: str) -> N
 @pytest.mark.parametrize("complete", [False, True])
 def test_the_example_reads_back(crab_yaml: str, complete: bool) -> None:
     pipeline = Pipeline.from_yaml(crab_yaml)
-    text = pipeline.to_yaml(complete=complete)
-    again = Pipeline.from_yaml(text)
+    content = pipeline.to_yaml(complete=complete)
+    again = Pipeline.from_yaml(content)
     assert again == pipeline
     assert again.digest() == pipeline.digest()
-    assert again.to_yaml(complete=complete) == text
+    assert again.to_yaml(complete=complete) == content
 
 
 def test_yaml_keeps_what_was_written(crab_yaml: str) -> None:
-    text = Pipeline.from_yaml(crab_yaml).to_yaml(complete=True)
-    for kept in ("$GAMMAPY_DATA/hess-dl3-dr1", "0.02 deg", "4.712e-11 cm-2 s-1 TeV-1", "bins: 4"):
-        assert kept in text
-    written = crab_in_python().to_yaml(complete=True)
-    for kept in ("300.0 arcmin", "1.2 arcmin", "1000.0 GeV"):
-        assert kept in written
+    content = Pipeline.from_yaml(crab_yaml).to_yaml(complete=True)
+    for value_string in (
+        "$GAMMAPY_DATA/hess-dl3-dr1",
+        "0.02 deg",
+        "4.712e-11 cm-2 s-1 TeV-1",
+        "bins: 4",
+    ):
+        assert value_string in content
+    complete_yaml = crab_in_python().to_yaml(complete=True)
+    for value_string in ("300.0 arcmin", "1.2 arcmin", "1000.0 GeV"):
+        assert value_string in complete_yaml
 
 
 def test_complete_yaml_has_the_options_that_were_left_out(crab_yaml: str) -> None:
@@ -141,7 +146,7 @@ def test_a_pipeline_with_a_gammapy_object_has_no_yaml_and_says_so() -> None:
 
     pipeline = toy_pipeline(estimate=[Estimator()])
     for attempt in (pipeline.to_yaml, pipeline.digest):
-        with pytest.raises(ConfigError, match="holds a Estimator as it is, so it has no YAML"):
+        with pytest.raises(ConfigError, match="contains a Estimator object, so it has no YAML"):
             attempt()
 
 
@@ -156,10 +161,12 @@ def test_a_fit_without_a_model_is_refused() -> None:
         toy_pipeline(fit=ToyFitter(), model=False).check()
 
 
-@pytest.mark.parametrize("wrong", ["circel(1, 2, 3)", "icrs; circle(1, 2, 3); circel(1, 2, 3)"])
+@pytest.mark.parametrize(
+    "invalid_yaml", ["circel(1, 2, 3)", "icrs; circle(1, 2, 3); circel(1, 2, 3)"]
+)
 def test_a_pipeline_written_in_python_is_checked_as_deeply_as_yaml(
-    crab_yaml: str, wrong: str
+    crab_yaml: str, invalid_yaml: str
 ) -> None:
-    pipeline = crab_in_python().evolve(estimate=[Residuals(region=wrong)])
+    pipeline = crab_in_python().evolve(estimate=[Residuals(region=invalid_yaml)])
     with pytest.raises(ConfigError, match=r"estimate\[0\]\.region"):
         pipeline.check()

@@ -96,7 +96,7 @@ for owner in report["plugins"]:
 # The test that came with it tries all laws that a maker is under: it is what skyred relies on when
 # it sends your maker to workers and keeps what it made.
 
-print((here / "skyred-dust" / "tests" / "test_laws.py").read_text())
+print((here / "skyred-dust" / "tests" / "test_components.py").read_text())
 
 # %%
 shell("python -m pytest -q -p no:cacheprovider", "skyred-dust")

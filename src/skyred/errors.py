@@ -1,4 +1,4 @@
-"""The errors of skyred: sentences that name the thing, and the exit code each stands for."""
+"""The errors and warnings of skyred, with the exit codes of the command line."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import attrs
 
 @attrs.frozen
 class Problem:
-    """One thing that is wrong with a configuration.
+    """One problem in a configuration.
 
     Parameters
     ----------
     path : tuple of (str or int)
-        Where: names and positions from the top (``("data", "hess", "make", 0, "methods")``).
+        Names and indices from the top level (``("data", "hess", "make", 0, "methods")``).
     message : str
-        What is wrong.
+        The description of the problem.
     expected : str
-        What was expected, or how to mend it.
+        The expected value, or how to fix the problem.
     suggestion : str
-        The nearest valid word, if there is one.
+        The most similar valid word; "" if there is none.
     """
 
     path: tuple[str | int, ...]
@@ -31,7 +31,18 @@ class Problem:
     suggestion: str = ""
 
     def with_prefix(self, *prefix: str | int) -> Problem:
-        """Give the same problem with its path starting further up."""
+        """Return the problem with a longer path.
+
+        Parameters
+        ----------
+        *prefix : str or int
+            Names and indices that are prepended to the path.
+
+        Returns
+        -------
+        Problem
+            The new problem.
+        """
         return attrs.evolve(self, path=(*prefix, *self.path))
 
     def __str__(self) -> str:
@@ -40,55 +51,108 @@ class Problem:
             parts.append(self.expected)
         if self.suggestion:
             parts.append(f"did you mean {self.suggestion!r}?")
-        place = path_text(self.path)
-        return (f"{place}: " if place else "") + "; ".join(parts)
+        location = path_text(self.path)
+        return (f"{location}: " if location else "") + "; ".join(parts)
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Return the known word that a misspelt one is most like, "" if none is like it."""
-    return next(iter(difflib.get_close_matches(str(word), list(known), 1, cutoff=0.5)), "")
+def nearest(word: str, valid_words: Iterable[str]) -> str:
+    """Return the valid word that is most similar to a misspelt one.
+
+    Parameters
+    ----------
+    word : str
+        The misspelt word.
+    valid_words : iterable of str
+        The valid words.
+
+    Returns
+    -------
+    str
+        The word; "" if none is similar.
+    """
+    return next(iter(difflib.get_close_matches(str(word), list(valid_words), 1, cutoff=0.5)), "")
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return ``; did you mean 'x'?`` with the nearest known word, "" if none is near."""
-    near = nearest(word, known)
-    return f"; did you mean {near!r}?" if near else ""
+def did_you_mean(word: str, valid_words: Iterable[str]) -> str:
+    """Return a suggestion for a misspelt word, to append to a message.
+
+    Parameters
+    ----------
+    word : str
+        The misspelt word.
+    valid_words : iterable of str
+        The valid words.
+
+    Returns
+    -------
+    str
+        The text ``; did you mean 'x'?`` with the most similar word; "" if none is similar.
+    """
+    suggestion = nearest(word, valid_words)
+    return f"; did you mean {suggestion!r}?" if suggestion else ""
 
 
 def path_text(path: Iterable[str | int]) -> str:
-    """Write a path as people read it: ``data.hess.make[0].methods``."""
-    text = ""
+    """Format a path such as ``data.hess.make[0].methods``.
+
+    Parameters
+    ----------
+    path : iterable of (str or int)
+        Names and indices.
+
+    Returns
+    -------
+    str
+        The formatted path.
+    """
+    formatted = ""
     for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    return text
+        formatted += f"[{part}]" if isinstance(part, int) else f".{part}" if formatted else part
+    return formatted
 
 
 class SkyredWarning(UserWarning):
-    """Something that a user should know, and that does not stop the work."""
+    """Base class of the warnings of skyred."""
 
 
 class OldNameWarning(SkyredWarning, FutureWarning):
-    """An old name of something that was renamed: it works for one release more."""
+    """Warning about an old name that works for one more release."""
 
 
 def warn_of_old_name(old: str, new: str) -> None:
-    """Warn that something is called by its old name, which the next release does not know."""
+    """Warn about the use of an old name that the next release does not support.
+
+    Parameters
+    ----------
+    old, new : str
+        The old and the new name.
+    """
     message = f"{old} is now called {new}; the old name works until the next release"
     warnings.warn(message, OldNameWarning, stacklevel=3)
 
 
 class SkyredError(Exception):
-    """Any error that skyred raises on purpose; `exit_code` is what the command line ends with.
+    """Base class of the errors of skyred; `exit_code` is the exit code of the command line.
 
-    Errors about values that gammapy refuses with a `ValueError` are also a `ValueError`: wrong
-    models, fits that are not possible, runs that an archive does not have.
+    Errors that correspond to a `ValueError` of gammapy are also a `ValueError`: invalid models,
+    impossible fits, runs that are missing in an archive.
     """
 
     exit_code = 1
 
 
 class FieldError(SkyredError, ValueError):
-    """A value that a field of a component cannot take."""
+    """An invalid value of a field of a component.
+
+    Parameters
+    ----------
+    message : str
+        The description of the problem.
+    expected : str
+        The expected value, or how to fix the problem.
+    suggestion : str
+        The most similar valid word; "" if there is none.
+    """
 
     exit_code = 2
 
@@ -101,14 +165,14 @@ class FieldError(SkyredError, ValueError):
 
 
 class ConfigError(SkyredError, ValueError):
-    """A configuration with everything that is wrong with it.
+    """An invalid configuration, with all its problems.
 
     Parameters
     ----------
     problems : sequence of Problem
-        All of them, in the order of the file.
+        The problems, in the order of the file.
     lines : sequence of str
-        The same, ready to print (with file, line and column where they are known).
+        The problems as text, with file, line and column if they are known.
     """
 
     exit_code = 2
@@ -123,83 +187,83 @@ class ConfigError(SkyredError, ValueError):
 
 
 class PluginError(SkyredError):
-    """Plugins that cannot be used together or at all."""
+    """Plugins that are faulty or in conflict."""
 
     exit_code = 2
 
 
 class ArchiveError(SkyredError, ValueError):
-    """An archive that cannot be opened, or that lacks what was asked for."""
+    """An archive that cannot be opened, or that lacks the requested data."""
 
     exit_code = 2
 
 
 class OutputError(SkyredError):
-    """A run folder that cannot be written, or that is no run folder."""
+    """A run folder that cannot be written, or a folder that is not a run folder."""
 
     exit_code = 2
 
 
 class DiskError(OutputError):
-    """The disk gave out while a run was written: it is full, over quota, read-only or broken."""
+    """A disk that is full, over quota, read-only or broken while a run is written."""
 
 
 class FileError(SkyredError):
-    """A file that is damaged, or that would run code or lead out of its folder if it were read."""
+    """A file that is damaged, or that would run code or refer to files outside its folder."""
 
     exit_code = 2
 
 
 class CacheError(SkyredError):
-    """A cache that cannot be used: others could have written to it, or it cannot be made."""
+    """A cache that cannot be created, or that other users could have written to."""
 
     exit_code = 2
 
 
 class EngineError(SkyredError):
-    """Workers that cannot be started or reached, or that must not be used."""
+    """Workers that cannot be started or reached, or that are incompatible."""
 
     exit_code = 2
 
 
 class StepError(SkyredError, AttributeError):
-    """A result of a step that is set before the step it stands on is taken."""
+    """A result of a step that is set before the previous step was executed."""
 
 
 class RunsFailedError(SkyredError):
-    """Observations that could not be reduced, with one line for each."""
+    """Observations that could not be reduced, with one line for each of them."""
 
     exit_code = 3
 
 
 class PrepareError(SkyredError):
-    """A maker that cannot learn what it needs from the runs that were chosen."""
+    """A maker that cannot be prepared with the selected runs."""
 
     exit_code = 2
 
 
 class ModelError(SkyredError, ValueError):
-    """Models that cannot be built from what was configured."""
+    """Models that cannot be built from the configuration."""
 
     exit_code = 2
 
 
 class ExportError(SkyredError):
-    """Something that has no plain gammapy form."""
+    """A component without a plain gammapy form."""
 
     exit_code = 2
 
 
 class FitError(SkyredError, ValueError):
-    """A fit that cannot be made."""
+    """A fit that is not possible."""
 
     exit_code = 4
 
 
-class SkipObservation(Exception):  # noqa: N818 - a verdict, not an error: the contract's name
+class SkipObservation(Exception):  # noqa: N818 - not an error, but the result of a check
     """Raised by `Maker.make` or `Stacker.admit` to exclude an observation, with the reason."""
 
     @property
     def reason(self) -> str:
-        """Why the observation is left out."""
+        """Reason for leaving out the observation."""
         return str(self.args[0]) if self.args else "no reason given"

@@ -1,4 +1,4 @@
-"""The pipeline: the whole chain as one object, equal in YAML and in Python."""
+"""The pipeline: a chain that can be read from YAML, checked, exported and run."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
 @value
 class Pipeline(Chain):
-    """An analysis from archive to estimates, as one frozen value.
+    """An analysis from archive to estimates, as a frozen value.
 
     Parameters
     ----------
     data : mapping of str to Reduction
-        What is reduced, by name.
+        The data entries, by name.
     model : sequence of Model
-        The models; gammapy models are taken as they are.
+        The models; gammapy models are accepted.
     fit : Fitter, optional
-        How the models are fitted.
+        The fitter of the models; without one there is no fit.
     estimate : sequence of Estimator
-        What is derived.
+        The estimators of derived quantities.
 
     Examples
     --------
@@ -48,21 +48,28 @@ class Pipeline(Chain):
         overrides: Iterable[str] = (),
         plugins: Plugins | None = None,
     ) -> Self:
-        """Read a pipeline from a YAML file, or from a text with line breaks.
+        """Read a pipeline from a YAML file, or from a string with line breaks.
 
         Parameters
         ----------
         source : str or Path
-            The file, or the text.
+            The file, or the YAML string.
         overrides : sequence of str
-            ``path=value``, each put in the place of what the YAML says.
+            Values that replace those of the YAML, each as ``path=value``.
         plugins : Plugins, optional
-            Where kinds come from; by default all that are installed.
+            The plugins that provide the components; by default all installed plugins.
+
+        Returns
+        -------
+        Pipeline
+            The pipeline, checked.
 
         Raises
         ------
         ConfigError
-            With everything that is wrong, each with file, line and column.
+            If there are problems; it contains all of them, with file, line and column.
+        PluginError
+            If a plugin is faulty.
         """
         plugins = plugins or Plugins.load()
         plugins.require_sound()
@@ -71,44 +78,59 @@ class Pipeline(Chain):
     def __str__(self) -> str:
         try:
             return self.to_yaml()
-        except ConfigError:  # it holds a Python object
+        except ConfigError:  # a field holds a Python object
             return repr(self)
 
     def to_yaml(self, *, complete: bool = False) -> str:
-        """Write the pipeline as YAML; `complete` writes options that have their default too.
+        """Return the pipeline as YAML.
+
+        Parameters
+        ----------
+        complete : bool
+            Whether to include options that have their default value.
+
+        Returns
+        -------
+        str
+            The YAML document.
 
         Raises
         ------
         ConfigError
-            If it holds a gammapy object as it is.
+            If it contains an adapted gammapy object.
         """
         return dump(self.to_plain(complete))
 
     def to_script(self, source: str = "") -> str:
-        """Write the pipeline as a Python script that needs gammapy alone.
+        """Return the pipeline as a Python script that only needs gammapy.
 
         Parameters
         ----------
         source : str
-            Where the pipeline is from, for the script's docstring.
+            The origin of the pipeline, for the docstring of the script.
+
+        Returns
+        -------
+        str
+            The script.
 
         Raises
         ------
         ExportError
-            If something has no plain gammapy form; names all that has none.
+            If components have no plain gammapy form; the message lists all of them.
         """
         return export(self, source)
 
-    def check(self) -> None:  # type: ignore[override]  # it is no part of another pipeline
-        """Check the pipeline as a whole; reads no data.
+    def check(self) -> None:  # type: ignore[override]  # a pipeline is not nested
+        """Check the pipeline, without reading data.
 
-        A pipeline that was read from YAML was checked then, and one that was built in Python is
-        checked before it runs.
+        Pipelines are also checked when they are read from YAML, and those that were built in Python
+        before they run.
 
         Raises
         ------
         ConfigError
-            With all problems.
+            If there are problems; it contains all of them.
         """
         if problems := self.problems():
             raise ConfigError(problems)
@@ -123,6 +145,28 @@ class Pipeline(Chain):
         plugins: Plugins | None = None,
         cache: Cache | str | Path | bool | None = None,
     ) -> Result:
-        """Run it: ``Orchestrator(pipeline).run(folder)`` in short."""
+        """Run the pipeline, as ``Orchestrator(pipeline).run(folder)``.
+
+        Parameters
+        ----------
+        folder : str or Path, optional
+            The run folder; by default nothing is written.
+        until : {"select", "reduce", "model", "fit", "estimate"}
+            The last step to execute.
+        engine : Engine, optional
+            The engine that runs the reduction; by default it runs in this process.
+        overwrite : bool
+            Whether to replace an existing run folder.
+        plugins : Plugins, optional
+            The plugins to use; by default all installed plugins.
+        cache : Cache or str or Path or bool, optional
+            The cache of reduced chunks, or its folder; by default the cache folder of the user.
+            False disables the cache.
+
+        Returns
+        -------
+        Result
+            The result of the run.
+        """
         orchestrator = Orchestrator(self, plugins=plugins, engine=engine, cache=cache)
         return orchestrator.run(folder, until=until, overwrite=overwrite)

@@ -36,9 +36,9 @@ ROUGH = Fit(optimize_opts={"strategy": 0, "tol": 1000})  # soon done
 def source(spatial: bool = True) -> SkyModel:
     spectral = PowerLawSpectralModel(index=2.5, amplitude="3e-11 cm-2 s-1 TeV-1")
     spectral.index.frozen = True
-    place = PointSpatialModel(lon_0="83.652 deg", lat_0="22.031 deg", frame="icrs")
-    place.lat_0.frozen = True
-    return SkyModel(spectral, place if spatial else None, name="crab")
+    point = PointSpatialModel(lon_0="83.652 deg", lat_0="22.031 deg", frame="icrs")
+    point.lat_0.frozen = True
+    return SkyModel(spectral, point if spatial else None, name="crab")
 
 
 def maps() -> Datasets:
@@ -49,7 +49,7 @@ def maps() -> Datasets:
 
 
 def sharp() -> Datasets:
-    """Give maps without a PSF: gammapy's kernels cost most of a fit."""
+    """Return maps without a PSF: gammapy's kernels cost most of a fit."""
     dataset = small.map_dataset(psf="none")
     dataset.models = [source(), FoVBackgroundModel(dataset_name="map")]
     dataset.fake(1)
@@ -121,27 +121,31 @@ CASES = {
 }
 
 
-def assert_same(given: Any, wanted: Any, where: str = "") -> None:
+def assert_same(actual: Any, expected: Any, where: str = "") -> None:
     """Compare what estimators give, whatever it is."""
-    assert type(given) is type(wanted) or np.isscalar(wanted) or isinstance(wanted, list), where
-    if isinstance(wanted, ge.FluxMaps):
+    assert type(actual) is type(expected) or np.isscalar(expected) or isinstance(expected, list), (
+        where
+    )
+    if isinstance(expected, ge.FluxMaps):
         # gammapy never sets niter where its search does not begin
-        for name in set(wanted.available_quantities) - {"niter"}:
-            assert_same(getattr(given, name), getattr(wanted, name), name)
-    elif isinstance(wanted, dict | Maps):
-        assert set(given) == set(wanted)
-        for name in wanted:
-            assert_same(given[name], wanted[name], f"{where}.{name}")
-    elif isinstance(wanted, Table):
-        assert given.pformat(-1, -1) == wanted.pformat(-1, -1)
-    elif isinstance(wanted, Map):
-        assert given.unit == wanted.unit
+        for name in set(expected.available_quantities) - {"niter"}:
+            assert_same(getattr(actual, name), getattr(expected, name), name)
+    elif isinstance(expected, dict | Maps):
+        assert set(actual) == set(expected)
+        for name in expected:
+            assert_same(actual[name], expected[name], f"{where}.{name}")
+    elif isinstance(expected, Table):
+        assert actual.pformat(-1, -1) == expected.pformat(-1, -1)
+    elif isinstance(expected, Map):
+        assert actual.unit == expected.unit
         # maps are written as fluxes, and read back as norms: float32 on the way
-        np.testing.assert_allclose(given.data, wanted.data, rtol=1e-5, err_msg=where)
-    elif isinstance(wanted, list) and isinstance(wanted[0], str):
-        assert list(given) == wanted
+        np.testing.assert_allclose(actual.data, expected.data, rtol=1e-5, err_msg=where)
+    elif isinstance(expected, list) and isinstance(expected[0], str):
+        assert list(actual) == expected
     else:
-        np.testing.assert_allclose(u.Quantity(given), u.Quantity(wanted), rtol=1e-9, err_msg=where)
+        np.testing.assert_allclose(
+            u.Quantity(actual), u.Quantity(expected), rtol=1e-9, err_msg=where
+        )
 
 
 def registered() -> list[type]:
@@ -165,7 +169,10 @@ def test_every_estimator_of_gammapy_gives_writes_reads_lists_and_draws(
     for dataset, (counts, described) in zip(datasets, before, strict=True):
         assert (dataset.counts.data == counts).all()
         assert dataset.models.to_dict() == described
-    assert all(one is other for one, other in zip(datasets.models, models, strict=True))
+    assert all(
+        model_copy is original_model
+        for model_copy, original_model in zip(datasets.models, models, strict=True)
+    )
     assert_same(product.value, case.plain(case.estimator(), case.datasets()))
     files = product.write(tmp_path)
     assert files
@@ -193,7 +200,7 @@ def test_a_parameter_estimator_goes_through_all_free_parameters() -> None:
     assert product.value["crab.spatial.lon_0"]["value"] == pytest.approx(83.652)
 
 
-def test_a_parameter_that_is_not_there_is_told_with_those_that_are() -> None:
+def test_missing_parameter_is_reported_with_the_available_ones() -> None:
     adapted = Estimator.adapt(ge.ParameterEstimator(), parameter="alpha")
     with pytest.raises(
         ModelError, match=r"no parameters are called 'alpha'.*crab\.spectral\.index"
@@ -203,16 +210,18 @@ def test_a_parameter_that_is_not_there_is_told_with_those_that_are() -> None:
 
 def test_one_that_takes_a_dataset_refuses_several() -> None:
     both = Datasets([small.map_dataset("a"), small.map_dataset("b")])
-    with pytest.raises(ModelError, match="takes one dataset, and there are 2: stack them"):
+    with pytest.raises(ModelError, match="takes one dataset, but there are 2: stack them"):
         Estimator.adapt(ge.ExcessMapEstimator("0.1 deg")).estimate(both, None)
 
 
-def test_models_that_datasets_share_stay_shared_in_what_it_sees() -> None:
+def test_models_shared_by_datasets_stay_shared_in_the_copy() -> None:
     class Shares:
         def run(self, datasets: Datasets) -> float:
-            one, other = (dataset.models["crab"].spectral_model for dataset in datasets)
-            assert one.amplitude is other.amplitude
-            one.amplitude.value = 0
+            model_copy, original_model = (
+                dataset.models["crab"].spectral_model for dataset in datasets
+            )
+            assert model_copy.amplitude is original_model.amplitude
+            model_copy.amplitude.value = 0
             return 1.0
 
     both = Datasets([small.spectrum_dataset("a"), small.spectrum_dataset("b")])
@@ -221,7 +230,7 @@ def test_models_that_datasets_share_stay_shared_in_what_it_sees() -> None:
     assert both.models["crab"].spectral_model.amplitude.value == 3e-11
 
 
-def test_what_takes_something_else_is_refused() -> None:
+def test_object_with_another_signature_is_refused() -> None:
     from gammapy.makers import FoVBackgroundMaker
 
     axis = [0, 1] * u.deg
@@ -241,7 +250,7 @@ def test_names_and_numbers_alone_come_back_from_yaml(tmp_path: Path) -> None:
     assert GammapyProduct("it", value["a"].value).table().colnames == ["value"]
 
 
-def test_what_has_no_format_is_told_by_name(tmp_path: Path) -> None:
+def test_product_without_file_format_is_reported_by_name(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="it: a object cannot be written"):
         GammapyProduct("it", object()).write(tmp_path)
     with pytest.raises(TypeError, match=r"a\.b is a object; only numbers, strings"):

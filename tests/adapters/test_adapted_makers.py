@@ -127,14 +127,14 @@ def pipeline(archive: Path, makers: list[Any], spectrum: bool = False) -> Pipeli
 
 
 def arrays(dataset: Any) -> dict[str, np.ndarray]:
-    """Give all that a dataset holds, with the background that it predicts."""
+    """Return the arrays of a dataset, with the predicted background."""
     names = ("counts", "counts_off", "acceptance", "acceptance_off", "mask_safe", "exposure")
-    held = {name: getattr(dataset, name, None) for name in names}
+    components = {name: getattr(dataset, name, None) for name in names}
     if dataset.stat_type == "cash":
-        held["background"] = dataset.npred_background()
+        components["background"] = dataset.npred_background()
     if dataset.psf is not None:
-        held["psf"] = dataset.psf.psf_map
-    return {name: each.data for name, each in held.items() if each is not None}
+        components["psf"] = dataset.psf.psf_map
+    return {name: component.data for name, component in components.items() if component is not None}
 
 
 @pytest.mark.parametrize("cls", gm.MAKER_REGISTRY, ids=lambda cls: cls.__name__)
@@ -153,13 +153,13 @@ def test_every_maker_of_gammapy_works_in_a_pipeline_or_is_refused(
     orchestrator = Orchestrator(pipeline(crab_archive, chain.makers(), chain.spectrum))
     orchestrator.select()
     orchestrator.observations = {"sim": Observations([observation])}
-    (made,) = orchestrator.reduce()
-    assert type(made) is type(expected)
-    held, wanted = arrays(made), arrays(expected)
-    assert held.keys() == wanted.keys()
-    for name, data in wanted.items():
+    (reduced,) = orchestrator.reduce()
+    assert type(reduced) is type(expected)
+    components, expected_arrays = arrays(reduced), arrays(expected)
+    assert components.keys() == expected_arrays.keys()
+    for name, data in expected_arrays.items():
         # the norm goes into float32 maps of the background when the dataset is settled
-        np.testing.assert_allclose(held[name], data, rtol=1e-6, err_msg=name)
+        np.testing.assert_allclose(components[name], data, rtol=1e-6, err_msg=name)
 
 
 @pytest.mark.parametrize("cls", CHAINS, ids=lambda cls: cls.__name__)
@@ -173,23 +173,23 @@ def test_a_maker_that_empties_the_safe_mask_skips_the_run_by_name(crab_archive: 
     # so gammapy leaves out a run whose background it cannot normalise
     makers = [gm.MapDatasetMaker(), safe(), gm.FoVBackgroundMaker(min_counts=10**9)]
     orchestrator = Orchestrator(pipeline(crab_archive, makers))
-    with pytest.raises(RunsFailedError, match="FoVBackgroundMaker leaves nothing in the safe mask"):
+    with pytest.raises(RunsFailedError, match="FoVBackgroundMaker leaves no bins in the safe mask"):
         orchestrator.reduce()
     assert {outcome.status for outcome in orchestrator.outcomes} == {"skipped"}
 
 
-def test_a_maker_that_gives_no_dataset_is_told_by_name(crab_archive: Path) -> None:
+def test_maker_that_returns_no_dataset_is_reported_by_name(crab_archive: Path) -> None:
     class Forgetful:
         def run(self, dataset: Any, observation: Any) -> None:
             """Forget to return it."""
 
     orchestrator = Orchestrator(pipeline(crab_archive, [gm.MapDatasetMaker(), Forgetful()]))
-    with pytest.raises(RunsFailedError, match=r"Forgetful\.run gave None; expected a dataset"):
+    with pytest.raises(RunsFailedError, match=r"Forgetful\.run returned None; expected a dataset"):
         orchestrator.reduce()
 
 
 @pytest.mark.parametrize("finder", [gm.WobbleRegionsFinder(3), gm.ReflectedRegionsFinder()])
-def test_what_is_no_maker_is_refused_with_what_it_takes(finder: Any) -> None:
+def test_object_that_is_not_a_maker_is_refused_with_its_signature(finder: Any) -> None:
     with pytest.raises(
         FieldError, match=r"run\(region, center, exclusion_mask\); expected a maker"
     ):
@@ -202,7 +202,7 @@ def test_a_class_is_no_maker(crab_archive: Path) -> None:
 
 
 def test_a_pipeline_with_gammapys_makers_has_no_yaml_and_says_why(crab_archive: Path) -> None:
-    with pytest.raises(ConfigError, match=r"holds a MapDatasetMaker as it is.*no YAML.*no cache"):
+    with pytest.raises(ConfigError, match=r"contains a MapDatasetMaker object.*no YAML.*no cache"):
         pipeline(crab_archive, [gm.MapDatasetMaker()]).to_yaml()
 
 

@@ -133,7 +133,7 @@ def test_a_skipped_run_is_left_out_with_its_reason(
     maker = DatasetsMaker([Veto(obs_id=int(first)), *ours()], n_jobs=n_jobs)
     with caplog.at_level(logging.WARNING, "skyred"):
         (dataset,) = maker.run(target(), observations)
-    assert [(each.obs_id, each.status, each.reason) for each in maker.skipped] == [
+    assert [(outcome.obs_id, outcome.status, outcome.reason) for outcome in maker.skipped] == [
         (int(first), "skipped", "it rained")
     ]
     assert f"run {first} is left out: it rained" in caplog.text
@@ -145,7 +145,7 @@ def test_a_skipped_run_is_left_out_with_its_reason(
     assert maker.skipped == []
 
 
-def test_a_skipped_run_stops_gammapys_own_with_the_way_out(observations: Observations) -> None:
+def test_skipped_run_stops_gammapys_datasets_maker_with_advice(observations: Observations) -> None:
     first = int(observations.ids[0])
     maker = gm.DatasetsMaker([Veto(obs_id=first), *ours()])
     with pytest.raises(SkipObservation, match=rf"run {first} .*it rained.*skyred\.DatasetsMaker"):
@@ -155,10 +155,10 @@ def test_a_skipped_run_stops_gammapys_own_with_the_way_out(observations: Observa
 def test_makers_learn_from_all_runs_first(observations: Observations) -> None:
     learning = Share()
     maker = DatasetsMaker([gm.MapDatasetMaker(), learning], stack_datasets=False)
-    made = maker.run(target(), observations)
+    datasets = maker.run(target(), observations)
     plain = gm.DatasetsMaker([gm.MapDatasetMaker()], stack_datasets=False).run(
         target(), observations
     )
-    for one, other in zip(made, plain, strict=True):
-        assert (one.counts.data == 12 / len(observations) * other.counts.data).all()
+    for dataset, expected_dataset in zip(datasets, plain, strict=True):
+        assert (dataset.counts.data == 12 / len(observations) * expected_dataset.counts.data).all()
     assert maker.makers[1] is learning

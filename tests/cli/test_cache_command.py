@@ -22,17 +22,17 @@ def call(*words: object) -> Result:
     return CliRunner().invoke(cache, [str(word) for word in words])
 
 
-def test_it_shows_what_is_kept_of_each_entry(folder: Path) -> None:
-    said = call("--cache", folder).output
-    assert f"{folder / 'chunks'}: 1 chunk, 2.0 MB, at most 20.0 GB" in said
-    assert "hess: 1 chunk, 2.0 MB, used today" in said
+def test_cached_chunks_of_each_entry_are_shown(folder: Path) -> None:
+    output = call("--cache", folder).output
+    assert f"{folder / 'chunks'}: 1 chunk, 2.0 MB, at most 20.0 GB" in output
+    assert "hess: 1 chunk, 2.0 MB, used today" in output
 
 
 def test_it_lists_every_chunk_with_its_runs(folder: Path) -> None:
     assert "hess: runs 1, 2" in call("--cache", folder, "--verbose").output
 
 
-def test_clear_removes_all_or_what_is_old(folder: Path) -> None:
+def test_clear_removes_all_or_old_chunks(folder: Path) -> None:
     assert "removed 0 chunks" in call("clear", "--cache", folder, "--older-than", 1).output
     assert "removed 1 chunk, 2.0 MB" in call("clear", "--cache", folder).output
     assert not list(folder.rglob(KEY))

@@ -63,17 +63,17 @@ def test_a_fault_ends_with_3_and_names_run_file_and_hdu(damaged: Archive) -> Non
     assert "2 runs inspected, 1 with faults" in done.stdout
 
 
-@pytest.mark.parametrize("place", ["hdu-index.fits.gz", f"data/sim_crab_obs_id_{OTHER}.fits.gz"])
-def test_an_index_or_a_file_is_an_archive_too(damaged: Archive, place: str) -> None:
-    done = check(damaged.folder / place)
-    assert done.exit_code == (3 if "index" in place else 0), done.output
+@pytest.mark.parametrize("location", ["hdu-index.fits.gz", f"data/sim_crab_obs_id_{OTHER}.fits.gz"])
+def test_an_index_or_a_file_is_an_archive_too(damaged: Archive, location: str) -> None:
+    done = check(damaged.folder / location)
+    assert done.exit_code == (3 if "index" in location else 0), done.output
 
 
 def test_the_chosen_runs_of_a_configuration_are_inspected(damaged: Archive, tmp_path: Path) -> None:
-    sound = f"[{{kind: observation-ids, ids: [{OTHER}]}}]"
-    chosen = check(configuration(tmp_path, damaged.folder, sound))
-    assert chosen.exit_code == 0, chosen.output
-    assert "data.sim: 1 run inspected, none with faults" in chosen.stdout
+    selection = f"[{{kind: observation-ids, ids: [{OTHER}]}}]"
+    outcome = check(configuration(tmp_path, damaged.folder, selection))
+    assert outcome.exit_code == 0, outcome.output
+    assert "data.sim: 1 run inspected, none with faults" in outcome.stdout
     assert check(tmp_path / "analysis.yaml", "--all-runs").exit_code == 3
     everything = check(configuration(tmp_path, damaged.folder))
     assert everything.exit_code == 3
@@ -84,8 +84,8 @@ def test_an_archive_of_several_entries_is_inspected_once(
     crab_archive: Path, tmp_path: Path
 ) -> None:
     path = configuration(tmp_path, crab_archive)
-    text = path.read_text(encoding="utf-8")
-    path.write_text(text + text.split("data:\n")[1].replace("  sim:", "  again:"), "utf-8")
+    content = path.read_text(encoding="utf-8")
+    path.write_text(content + content.split("data:\n")[1].replace("  sim:", "  again:"), "utf-8")
     done = check(path, "--all-runs")
     assert done.exit_code == 0, done.output
     assert "data.sim, data.again: 2 runs inspected, none with faults" in done.stdout

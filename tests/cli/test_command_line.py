@@ -121,7 +121,7 @@ class TestRun:
         assert not (toys / "toy" / "estimates").exists()
         assert invoke("run", "toy.yaml", "--until", "fitt").exit_code == 2
 
-    def test_set_changes_what_is_run(self, toys: Path) -> None:
+    def test_set_changes_the_pipeline_that_is_run(self, toys: Path) -> None:
         done = invoke("run", write(toys), "--set", "data.toy.make[0].skip=[1, 2]")
         assert done.exit_code == 0
         assert "1 of 3 observations" in done.stdout
@@ -134,10 +134,10 @@ class TestRun:
             (["--engine", "proceses"], "did you mean 'processes'?"),
             (["--workers", "2"], "the engine 'serial' has no workers"),
             (["--engine", "{kind: processes, worker: 2}"], "did you mean 'workers'?"),
-            (["--engine", "{kind: processes, workers: 3}", "--workers", "2"], "says 3 workers"),
+            (["--engine", "{kind: processes, workers: 3}", "--workers", "2"], "has 3 workers"),
             (["--engine", "[serial]"], "expected a kind, or {kind: KIND, ...}"),
             (["--workers", "0"], "0 is not in the range"),
-            (["--set", "nothing"], "'nothing' sets nothing; expected path=value"),
+            (["--set", "nothing"], "'nothing' is not an override; expected path=value"),
         ],
     )
     def test_a_wrong_option_ends_with_2_before_anything_is_done(
@@ -182,13 +182,13 @@ class TestShow:
         done = invoke("show", "safe-mask")
         assert done.exit_code == 0
         assert done.stdout.startswith("maker safe-mask    (skyred ")
-        for said in (
+        for message in (
             "offset_max: an angle [3.0 deg]",
             "Largest offset from the pointing",
             "aeff_percent: a number from 0 to 100 [10.0]",
             "position: a position on the sky (may be left out)",
         ):
-            assert said in done.stdout
+            assert message in done.stdout
 
     def test_a_kind_of_two_roles_is_shown_twice(self) -> None:
         out = invoke("show", "map").stdout
@@ -197,7 +197,7 @@ class TestShow:
         assert "energy: an energy axis (must be given)" in out
         assert "bins: a whole number of at least 1" in out, "options of nested values too"
 
-    def test_options_of_what_a_list_holds_are_shown(self) -> None:
+    def test_options_of_list_items_are_shown(self) -> None:
         assert "start: a date and time (must be given)" in invoke("show", "light-curve").stdout
         assert "replace: a mapping" in invoke("show", "model-comparison").stdout
 
@@ -219,7 +219,7 @@ class TestShow:
     [["--help"], ["run", "--help"], ["--version"], ["plugins"], ["show", "flux-points"]],
     ids=" ".join,
 )
-def test_what_reads_no_data_imports_no_gammapy(words: list[str]) -> None:
+def test_commands_without_data_do_not_import_gammapy(words: list[str]) -> None:
     code = (
         "import sys\n"
         "from skyred.cli import main\n"

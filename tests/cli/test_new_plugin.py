@@ -30,8 +30,8 @@ def new_plugin(folder: Path, *words: str) -> Result:
     return CliRunner().invoke(main, ["new-plugin", *words, "-o", str(folder)])
 
 
-def lines_of(text: str) -> int:
-    return sum(bool(line.strip()) for line in text.splitlines())
+def lines_of(block: str) -> int:
+    return sum(bool(line.strip()) for line in block.splitlines())
 
 
 def test_a_maker_takes_at_most_15_lines_of_python_and_10_of_pyproject(tmp_path: Path) -> None:
@@ -58,8 +58,8 @@ def test_a_package_is_found_by_its_entry_point(
         "[skyred]\n" + "".join(f"{name} = {module}\n" for name, module in points.items())
     )
     monkeypatch.syspath_prepend(str(folder / "src"))
-    (found,) = Distribution.discover(path=[str(folder / "src")])
-    plugins = Plugins.load(found.entry_points)
+    (distribution,) = Distribution.discover(path=[str(folder / "src")])
+    plugins = Plugins.load(distribution.entry_points)
     plugins.require_sound()
     assert plugins.catalog.kinds("maker") == ["dust-veto"]
 
@@ -70,8 +70,8 @@ def test_its_readme_says_how_to_add_a_command(
     assert new_plugin(tmp_path, "skyred-sand", "--maker", "sand-veto").exit_code == 0
     folder = tmp_path / "skyred-sand"
     blocks = re.findall(r"((?:^    .*\n|^\n)+)", (folder / "README.md").read_text(), re.MULTILINE)
-    (module,) = [dedent(text) for text in blocks if "def skyred_commands" in text]
-    (points,) = [dedent(text) for text in blocks if "skyred.commands" in text]
+    (module,) = [dedent(block) for block in blocks if "def skyred_commands" in block]
+    (points,) = [dedent(block) for block in blocks if "skyred.commands" in block]
     assert tomllib.loads(points)["project"]["entry-points"]["skyred.commands"] == {
         "sand": "skyred_sand.commands"
     }
@@ -86,7 +86,7 @@ def test_its_readme_says_how_to_add_a_command(
     "role",
     [pytest.param(role, marks=[pytest.mark.slow] if role in SLOW else []) for role in ROLES],
 )
-def test_what_it_begins_obeys_the_laws(role: str, tmp_path: Path) -> None:
+def test_created_components_pass_the_conformance_kit(role: str, tmp_path: Path) -> None:
     done = new_plugin(tmp_path, "mine.py", f"--{role}", f"my-{role}")
     assert done.exit_code == 0, done.output
     check(Plugins.load(files=[tmp_path / "mine.py"]).catalog.get(role, f"my-{role}"))
@@ -129,15 +129,18 @@ def test_its_source_is_in_order(words: list[str], tmp_path: Path) -> None:
 
 
 MISTAKES = {
-    "no component": (["skyred-dust"], "there is nothing to begin; name a component: --maker"),
-    "a name of capitals": (["Dust", "--maker", "a"], "'Dust' is no name of a plugin"),
-    "a path for a name": (["../dust", "--maker", "a"], "'../dust' is no name of a plugin"),
-    "a kind that is none": (["dust", "--maker", "DustVeto"], "'DustVeto' is no kind"),
+    "no component": (["skyred-dust"], "there are no components; add one: --maker"),
+    "a name of capitals": (["Dust", "--maker", "a"], "'Dust' is not a valid name of a plugin"),
+    "a path for a name": (["../dust", "--maker", "a"], "'../dust' is not a valid name of a plugin"),
+    "a kind that is none": (["dust", "--maker", "DustVeto"], "'DustVeto' is not a valid kind"),
     "a kind that is taken": (["dust", "--maker", "safe-mask"], "'safe-mask' is offered by skyred"),
-    "a keyword": (["class", "--maker", "a"], "'class' is a name that Python has"),
-    "a package that is there": (["numpy", "--maker", "a"], "'numpy' is a name that Python has"),
-    "a kind for two roles": (["dust", "--maker", "a", "--model", "a"], "'a' is named twice"),
-    "a kind twice": (["dust", "--maker", "a", "--maker", "a"], "'a' is named twice"),
+    "a keyword": (["class", "--maker", "a"], "'class' is a keyword or an installed package"),
+    "a package that is there": (
+        ["numpy", "--maker", "a"],
+        "'numpy' is a keyword or an installed package",
+    ),
+    "a kind for two roles": (["dust", "--maker", "a", "--model", "a"], "'a' is duplicated"),
+    "a kind twice": (["dust", "--maker", "a", "--maker", "a"], "'a' is duplicated"),
 }
 
 
@@ -150,20 +153,20 @@ def test_a_mistake_is_named_and_nothing_written(mistake: str, tmp_path: Path) ->
     assert not list(tmp_path.iterdir())
 
 
-def test_a_class_is_not_called_like_what_it_imports(tmp_path: Path) -> None:
+def test_class_name_differs_from_imported_names(tmp_path: Path) -> None:
     done = new_plugin(tmp_path, "mine.py", "--estimator", "table-product")
     assert done.exit_code == 0, done.output
-    made = Plugins.load(files=[tmp_path / "mine.py"]).catalog.get("estimator", "table-product")
-    assert made.__name__ == "TableProductEstimator"
-    assert made.product is TableProduct  # type: ignore[attr-defined]
+    estimator = Plugins.load(files=[tmp_path / "mine.py"]).catalog.get("estimator", "table-product")
+    assert estimator.__name__ == "TableProductEstimator"
+    assert estimator.product is TableProduct  # type: ignore[attr-defined]
 
 
-def test_what_is_there_is_left_alone(tmp_path: Path) -> None:
+def test_existing_files_are_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "dust.yaml").write_text("mine", encoding="utf-8")
     for name in ("dust.py", "skyred-sand"):
         (tmp_path / "skyred-sand").mkdir(exist_ok=True)
         done = new_plugin(tmp_path, name, "--maker", "dust-veto")
         assert done.exit_code == 2
-        assert "is there already; choose another name" in done.output
+        assert "exists already; choose another name" in done.output
     assert (tmp_path / "dust.yaml").read_text(encoding="utf-8") == "mine"
     assert not (tmp_path / "dust.py").exists()

@@ -62,9 +62,9 @@ def invoke(*words: str) -> Result:
     return CliRunner().invoke(main, words)
 
 
-def listed(text: str) -> list[str]:
+def listed(output: str) -> list[str]:
     """Return the names of the commands in the output of help."""
-    _, _, commands = text.partition("\nCommands:\n")
+    _, _, commands = output.partition("\nCommands:\n")
     lines = commands.partition("\n\n")[0].split("\n")
     return [line.split()[0] for line in lines]
 
@@ -131,10 +131,10 @@ def test_a_faulty_plugin_is_named_and_stops_no_other_command(
     begin = f"plugin 'faulty' of faulty-greet 1.2 (faulty_greet): {message}"
     end = f"; fix or remove it, or leave it out with {BLOCK}=faulty"
 
-    shown = invoke("--help")
-    assert shown.exit_code == 0
-    assert listed(shown.stdout) == sorted([*CORE, "demo", "export", "new-plugin", "wave"])
-    (sentence,) = [line for line in shown.stdout.split("\n") if line.startswith("plugin ")]
+    help_result = invoke("--help")
+    assert help_result.exit_code == 0
+    assert listed(help_result.stdout) == sorted([*CORE, "demo", "export", "new-plugin", "wave"])
+    (sentence,) = [line for line in help_result.stdout.split("\n") if line.startswith("plugin ")]
     assert sentence.startswith(begin)
     assert sentence.endswith(end)
 

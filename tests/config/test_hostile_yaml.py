@@ -19,9 +19,9 @@ BOMB = f"a: &a [{'x,' * 9}]\n" + "".join(
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("content", "says"),
     [
-        (BOMB, "holds too much; expected a few pages"),
+        (BOMB, "contains too many values; expected a few pages"),
         ("a: " + "[" * 20_000, "nested too deeply"),
         ("".join(" " * depth + "a:\n" for depth in range(400)) + " " * 400 + "b: 1\n", "deeply"),
         ("a: &a [*a]\n", "is nested too deeply"),
@@ -34,22 +34,20 @@ BOMB = f"a: &a [{'x,' * 9}]\n" + "".join(
     ],
     ids=["bomb", "flow", "block", "itself", "code", "binary", "digits", "hex", "two", "nul"],
 )
-def test_it_is_named(text: str, says: str) -> None:
+def test_it_is_named(content: str, says: str) -> None:
     with hang_guard():  # expanded, the bomb has more nodes than can be counted
         try:
-            message = "\n".join(map(str, Document.parse(text).problems))
+            message = "\n".join(map(str, Document.parse(content).problems))
         except ConfigError as error:
             message = str(error)
     assert says in message
 
 
-def test_what_is_too_large_is_not_even_parsed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_too_large_files_are_not_parsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Document, "parse", lambda *_: pytest.fail("it is parsed"))
     path = tmp_path / "large.yaml"
     path.write_text("a: 1\n" + "# ä\n" * 3_000_000)
-    with pytest.raises(ConfigError, match=f"large.yaml: holds more than {MAX_BYTES} bytes"):
+    with pytest.raises(ConfigError, match=f"large.yaml: contains more than {MAX_BYTES} bytes"):
         read_document(path)
-    with hang_guard(), pytest.raises(ConfigError, match="/dev/zero: holds more than"):
+    with hang_guard(), pytest.raises(ConfigError, match="/dev/zero: contains more than"):
         read_document(Path("/dev/zero"))

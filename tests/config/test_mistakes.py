@@ -70,7 +70,7 @@ MESSAGES = {
     "order": "data.hess.geometry.energy.min: 50.0 TeV is not below the max, 1.0 TeV; swap them",
     "bins": "data.hess.geometry.energy_true.bins: is -3; expected a number of at least 1",
     "missing": "data.hess.make[2]: has no kind; expected kind: one of ",
-    "duplicate": "data.hess.stack: the key 'stack' is here a second time; it is on line 18 already",
+    "duplicate": "data.hess.stack: the key 'stack' is duplicated; it is on line 18 already",
     "variable": "data.other.archive: the environment variable SKYRED_TEST_NOWHERE is not set",
     "source": "estimate[0].source: no model has the source 'carb'; there are: crab; "
     "did you mean 'crab'?",
@@ -80,15 +80,15 @@ MESSAGES = {
 
 
 def unmark(marked: str) -> tuple[str, dict[str, tuple[int, int]]]:
-    """Give the text without marks, and line and column of each mark."""
-    places = {}
+    """Return the document without marks, and line and column of each mark."""
+    positions = {}
     lines = marked.split("\n")
     for number, line in enumerate(lines, start=1):
         while mark := re.search("«(.+?)»", line):
-            places[mark[1]] = (number, mark.start() + 1)
+            positions[mark[1]] = (number, mark.start() + 1)
             line = line[: mark.start()] + line[mark.end() :]
         lines[number - 1] = line
-    return "\n".join(lines), places
+    return "\n".join(lines), positions
 
 
 @pytest.fixture(scope="module")
@@ -96,33 +96,33 @@ def plugins() -> Plugins:
     return Plugins.load()
 
 
-def mistakes(text: str, plugins: Plugins, *overrides: str) -> list[str]:
+def mistakes(content: str, plugins: Plugins, *overrides: str) -> list[str]:
     with pytest.raises(ConfigError) as caught:
-        Pipeline.from_yaml(text, plugins=plugins, overrides=overrides)
+        Pipeline.from_yaml(content, plugins=plugins, overrides=overrides)
     assert len(caught.value.lines) == len(caught.value.problems)
     return list(caught.value.lines)
 
 
-def test_ten_mistakes_are_answered_at_once_each_at_its_place(plugins: Plugins) -> None:
-    text, places = unmark(TEN_MISTAKES)
-    assert set(places) == set(MESSAGES)
-    assert len(places) == 10
-    found = mistakes(text, plugins)
-    for name, (line, column) in places.items():
+def test_ten_mistakes_are_reported_at_once_with_their_positions(plugins: Plugins) -> None:
+    content, positions = unmark(TEN_MISTAKES)
+    assert set(positions) == set(MESSAGES)
+    assert len(positions) == 10
+    lines = mistakes(content, plugins)
+    for name, (line, column) in positions.items():
         start = f"<text>:{line}:{column}: {MESSAGES[name]}"
-        assert any(one.startswith(start) for one in found), f"{start}\nis not in\n" + "\n".join(
-            found
+        assert any(found_line.startswith(start) for found_line in lines), (
+            f"{start}\nis not in\n" + "\n".join(lines)
         )
-    assert len(found) == 10, "\n".join(found)
-    numbers = [tuple(map(int, one.split(":")[1:3])) for one in found]
+    assert len(lines) == 10, "\n".join(lines)
+    numbers = [tuple(map(int, found_line.split(":")[1:3])) for found_line in lines]
     assert numbers == sorted(numbers)
 
 
 def test_mistakes_end_the_command_with_2(tmp_path: Path) -> None:
-    text, places = unmark(TEN_MISTAKES)
+    content, positions = unmark(TEN_MISTAKES)
     path = tmp_path / "wrong.yaml"
-    path.write_text(text, encoding="utf-8")
-    env = {name: text for name, text in os.environ.items() if name != "SKYRED_TEST_NOWHERE"}
+    path.write_text(content, encoding="utf-8")
+    env = {name: content for name, content in os.environ.items() if name != "SKYRED_TEST_NOWHERE"}
     done = subprocess.run(
         [sys.executable, "-m", "skyred", "check", str(path)],
         capture_output=True,
@@ -135,7 +135,7 @@ def test_mistakes_end_the_command_with_2(tmp_path: Path) -> None:
     *problems, last = done.stderr.strip().split("\n")
     assert len(problems) == 10, done.stderr
     assert last == "skyred: 10 problems; nothing was read or run"
-    for line, column in places.values():
+    for line, column in positions.values():
         assert f"{path}:{line}:{column}: " in done.stderr
 
 
@@ -167,7 +167,7 @@ SINGLE = [
     ("{kind: excess-map}", "{kind: model-comparison, alternatives: [«»5]}",
      "alternatives[0]: is 5; expected a mapping: an alternative, with name, without, fix, free"),
     ("kind: sum}", "kind: sum, «»chunk: 0}", "stack.chunk: is 0; expected a number of at least 1"),
-    ("$GAMMAPY_DATA/hess-dl3-dr1", "$GAMMAPY_DATA/hess-dl4", "there is nothing at $GAMMAPY_DATA/h"),
+    ("$GAMMAPY_DATA/hess-dl3-dr1", "$GAMMAPY_DATA/hess-dl4", "no such file or folder: $GAMMAPY"),
     ("width: [2 deg, 2 deg]", "«»width: [2 deg, 2 deg, 2 deg]", "width: has 3 values; expected 2"),
     ("bins: 4}", "«»bins: 4.5}", "data.hess.geometry.energy.bins: is 4.5; expected a whole number"),
     ("{min: 1 TeV, max: 10 TeV, bins: 4}", "{max: 10 TeV, bins: 4}", "energy: lacks 'min';"),
@@ -178,20 +178,20 @@ SINGLE = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("right", "wrong", "message"), SINGLE, ids=[m for _, _, m in SINGLE])
+@pytest.mark.parametrize(("right", "replacement", "message"), SINGLE, ids=[m for _, _, m in SINGLE])
 def test_a_single_mistake_is_the_only_one_named(
-    crab_yaml: str, plugins: Plugins, right: str, wrong: str, message: str
+    crab_yaml: str, plugins: Plugins, right: str, replacement: str, message: str
 ) -> None:
     assert crab_yaml.count(right) >= 1
-    text, places = unmark(crab_yaml.replace(right, wrong.replace("«»", "«here»"), 1))
-    (found,) = mistakes(text, plugins)
-    assert message in found
-    for line, column in places.values():
-        assert found.startswith(f"<text>:{line}:{column}: ")
+    content, positions = unmark(crab_yaml.replace(right, replacement.replace("«»", "«here»"), 1))
+    (lines,) = mistakes(content, plugins)
+    assert message in lines
+    for line, column in positions.values():
+        assert lines.startswith(f"<text>:{line}:{column}: ")
 
 
 ONLY_GAMMAPY = [
-    ("icrs; circle(83.63, 22.14, 0.2)", "icrs; circel(83.63, 22.14, 0.2)", "is no DS9 region"),
+    ("icrs; circle(83.63, 22.14, 0.2)", "icrs; circel(83.63, 22.14, 0.2)", "is not a DS9 region"),
     ("icrs; circle(83.63, 22.01, 0.5)", "icrs; circle(83.63)", "estimate[1].region: "),
     ("4.712e-11 cm-2 s-1 TeV-1", "4.712e-11 cm-2 s-1", "model[0].spectral.amplitude: "
      "'4.712e-11 cm-2 s-1' is in 1 / (s cm2); expected a unit such as 1 / (TeV s cm2)"),
@@ -209,21 +209,23 @@ ONLY_GAMMAPY = [
 
 
 @pytest.mark.parametrize(
-    ("right", "wrong", "message"), ONLY_GAMMAPY, ids=[w for _, w, _ in ONLY_GAMMAPY]
+    ("right", "replacement", "message"), ONLY_GAMMAPY, ids=[w for _, w, _ in ONLY_GAMMAPY]
 )
-def test_what_only_gammapy_can_tell_is_told_before_data_are_read(
-    crab_yaml: str, plugins: Plugins, right: str, wrong: str, message: str
+def test_problems_found_by_gammapy_are_reported_before_data_are_read(
+    crab_yaml: str, plugins: Plugins, right: str, replacement: str, message: str
 ) -> None:
     assert crab_yaml.count(right) == 1
-    (found,) = mistakes(crab_yaml.replace(right, wrong), plugins)
-    assert message in found
+    (lines,) = mistakes(crab_yaml.replace(right, replacement), plugins)
+    assert message in lines
     number = crab_yaml[: crab_yaml.index(right)].count("\n") + 1
-    assert found.startswith(f"<text>:{number}:")
+    assert lines.startswith(f"<text>:{number}:")
 
 
 def test_mistakes_in_two_models_are_named_together(crab_yaml: str, plugins: Plugins) -> None:
-    text = crab_yaml.replace("index: 2.702", "indxe: 2.702").replace("circle(83.63, ", "circel(1, ")
-    assert len(mistakes(text, plugins)) == 3
+    content = crab_yaml.replace("index: 2.702", "indxe: 2.702").replace(
+        "circle(83.63, ", "circel(1, "
+    )
+    assert len(mistakes(content, plugins)) == 3
 
 
 @pytest.mark.parametrize(
@@ -233,8 +235,8 @@ def test_mistakes_in_two_models_are_named_together(crab_yaml: str, plugins: Plug
 )  # fmt: skip
 @pytest.mark.parametrize("value", ["x", "[x]", "{kind: minuit}"])
 def test_yaml_tags_are_refused(crab_yaml: str, plugins: Plugins, tag: str, value: str) -> None:
-    found = mistakes(crab_yaml.replace("fit: {kind: minuit}", f"fit: {tag} {value}"), plugins)
-    assert any("fit: has the YAML tag" in one and "expected no tags" in one for one in found)
+    lines = mistakes(crab_yaml.replace("fit: {kind: minuit}", f"fit: {tag} {value}"), plugins)
+    assert any("fit: has the YAML tag" in line and "expected no tags" in line for line in lines)
 
 
 def test_tags_run_nothing(crab_yaml: str, plugins: Plugins, tmp_path: Path) -> None:
@@ -245,8 +247,10 @@ def test_tags_run_nothing(crab_yaml: str, plugins: Plugins, tmp_path: Path) -> N
 
 
 def test_the_tags_of_plain_data_are_taken(crab_yaml: str, plugins: Plugins) -> None:
-    text = crab_yaml.replace("name: crab", "name: !!str crab").replace("bins: 4", "bins: !!int 4")
-    assert Pipeline.from_yaml(text, plugins=plugins) == Pipeline.from_yaml(
+    content = crab_yaml.replace("name: crab", "name: !!str crab").replace(
+        "bins: 4", "bins: !!int 4"
+    )
+    assert Pipeline.from_yaml(content, plugins=plugins) == Pipeline.from_yaml(
         crab_yaml, plugins=plugins
     )
 
@@ -255,22 +259,22 @@ def test_the_tags_of_plain_data_are_taken(crab_yaml: str, plugins: Plugins) -> N
 @pytest.mark.parametrize("brackets", ["[]", "{}"])
 def test_deep_nesting_is_refused(plugins: Plugins, depth: int, brackets: str) -> None:
     inner = "a: " if brackets == "{}" else ""
-    text = f"data: {(brackets[0] + inner) * depth}1{brackets[1] * depth}\n"
-    found = mistakes(text, plugins)
-    assert any("nested too deeply" in one for one in found), found
+    content = f"data: {(brackets[0] + inner) * depth}1{brackets[1] * depth}\n"
+    lines = mistakes(content, plugins)
+    assert any("nested too deeply" in line for line in lines), lines
 
 
 def test_data_that_hold_themselves_are_refused(plugins: Plugins) -> None:
-    assert any("nested too deeply" in one for one in mistakes("data: &x\n  a: *x\n", plugins))
+    assert any("nested too deeply" in line for line in mistakes("data: &x\n  a: *x\n", plugins))
 
 
 @pytest.mark.parametrize(
-    ("text", "place", "message"),
+    ("content", "position", "message"),
     [
-        ("data: [1, 2\nmodel: 3\n", "2:6", "this is no YAML"),
+        ("data: [1, 2\nmodel: 3\n", "2:6", "invalid YAML"),
         ("data:\n\t- 1\n", "2:1", "found character '\\t'"),
         ("a: *unknown\n", "1:4", "found undefined alias"),
-        ("a: 1\n---\nb: 2\n", "2:1", "this is no YAML: expected a single document"),
+        ("a: 1\n---\nb: 2\n", "2:1", "invalid YAML: expected a single document"),
         ("", "1:1", "lacks 'data'"),
         ("# nothing\n", "1:1", "lacks 'data'"),
         ("- a\n- b\n", "1:1", "is ['a', 'b']; expected a mapping: a pipeline"),
@@ -279,22 +283,22 @@ def test_data_that_hold_themselves_are_refused(plugins: Plugins) -> None:
         ("data:\n", "1:1", "data: is not set; expected a mapping of names"),
     ],
 )
-def test_what_is_no_configuration_is_said_to_be_none(
-    plugins: Plugins, tmp_path: Path, text: str, place: str, message: str
+def test_invalid_configuration_file_is_refused(
+    plugins: Plugins, tmp_path: Path, content: str, position: str, message: str
 ) -> None:
     path = tmp_path / "some.yaml"
-    path.write_text(text, encoding="utf-8")
-    found = mistakes(str(path), plugins)
-    assert found[0].startswith(f"{path}:{place}: ")
-    assert message in found[0]
+    path.write_text(content, encoding="utf-8")
+    lines = mistakes(str(path), plugins)
+    assert lines[0].startswith(f"{path}:{position}: ")
+    assert message in lines[0]
 
 
 def test_a_file_that_is_not_there_or_no_text_is_named(plugins: Plugins, tmp_path: Path) -> None:
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
     (tmp_path / "zero.yaml").write_bytes(b"a: \x00\n")
     assert "cannot be read: No such file" in mistakes(str(tmp_path / "none.yaml"), plugins)[0]
-    assert "is no text in UTF-8" in mistakes(str(tmp_path / "binary.yaml"), plugins)[0]
-    assert "is no YAML" in mistakes(str(tmp_path / "zero.yaml"), plugins)[0]
+    assert "is not text in UTF-8" in mistakes(str(tmp_path / "binary.yaml"), plugins)[0]
+    assert "is not valid YAML" in mistakes(str(tmp_path / "zero.yaml"), plugins)[0]
     assert "cannot be read: Is a directory" in mistakes(str(tmp_path), plugins)[0]
 
 
@@ -302,8 +306,8 @@ def test_a_file_that_is_not_there_or_no_text_is_named(plugins: Plugins, tmp_path
 def test_a_value_that_is_not_of_its_tag_is_named(
     crab_yaml: str, plugins: Plugins, value: str
 ) -> None:
-    text = crab_yaml.replace("{kind: minuit}", f"{{kind: minuit, calls: {value}}}")
-    assert any("fit.calls: " in one for one in mistakes(text, plugins))
+    content = crab_yaml.replace("{kind: minuit}", f"{{kind: minuit, calls: {value}}}")
+    assert any("fit.calls: " in line for line in mistakes(content, plugins))
 
 
 @pytest.mark.parametrize(
@@ -317,7 +321,7 @@ def test_a_value_that_is_not_of_its_tag_is_named(
         ("data.hess.on_error=skip", "data['hess'].on_error", "skip"),
     ],
 )
-def test_an_override_takes_the_place_of_what_the_file_says(
+def test_override_replaces_the_value_of_the_file(
     crab_yaml: str, plugins: Plugins, override: str, attribute: str, expected: object
 ) -> None:
     pipeline = Pipeline.from_yaml(crab_yaml, overrides=[override], plugins=plugins)
@@ -328,18 +332,18 @@ def test_an_override_takes_the_place_of_what_the_file_says(
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("fit.strategy", "'fit.strategy' sets nothing; expected path=value"),
-        ("=3", "'=3' sets nothing; expected path=value"),
+        ("fit.strategy", "'fit.strategy' is not an override; expected path=value"),
+        ("=3", "'=3' is not an override; expected path=value"),
         ("fit.strategy=3", "fit.strategy: is 3; expected a number from 0 to 2"),
         ("fit.stratgy=1", "did you mean 'strategy'?"),
-        ("data.hes.on_error=skip", "data.hes: there is nothing here to set; expected one of hess"),
+        ("data.hes.on_error=skip", "data.hes: there is no such key or index; expected one of hess"),
         (
             "data.hess.make[3].parts=1",
-            "make[3]: there is nothing here to set; expected one of 0 to 2",
+            "make[3]: there is no such key or index; expected one of 0 to 2",
         ),
-        ("data.hess.make[x]=1", "make.x: there is nothing here to set"),
-        ("fit.kind.deeper=1", "fit.kind: there is nothing here to set"),
-        ("fit.strategy=[", "this is no YAML"),
+        ("data.hess.make[x]=1", "make.x: there is no such key or index"),
+        ("fit.kind.deeper=1", "fit.kind: there is no such key or index"),
+        ("fit.strategy=[", "invalid YAML"),
         ("fit.strategy=!!python/name:os.system x", "fit.strategy: has the YAML tag"),
         ("fit=!mine {kind: minuit}", "fit: has the YAML tag"),
     ],
@@ -347,33 +351,33 @@ def test_an_override_takes_the_place_of_what_the_file_says(
 def test_an_override_that_is_wrong_is_named(
     crab_yaml: str, plugins: Plugins, override: str, message: str
 ) -> None:
-    assert any(message in one for one in mistakes(crab_yaml, plugins, override))
+    assert any(message in line for line in mistakes(crab_yaml, plugins, override))
 
 
-@pytest.mark.parametrize("text", ["", "5\n", "- 1\n", "x\n"])
+@pytest.mark.parametrize("content", ["", "5\n", "- 1\n", "x\n"])
 @pytest.mark.parametrize("override", ["fit=1", "fit.kind=minuit"])
-def test_an_override_of_what_is_no_mapping_is_refused(
-    plugins: Plugins, tmp_path: Path, text: str, override: str
+def test_override_of_a_document_without_mapping_is_refused(
+    plugins: Plugins, tmp_path: Path, content: str, override: str
 ) -> None:
-    (tmp_path / "some.yaml").write_text(text)
+    (tmp_path / "some.yaml").write_text(content)
     assert mistakes(str(tmp_path / "some.yaml"), plugins, override)
 
 
 def test_an_entry_with_a_number_for_a_name_can_be_overridden(
     crab_yaml: str, plugins: Plugins
 ) -> None:
-    text = crab_yaml.replace("  hess:", "  2004:")
-    pipeline = Pipeline.from_yaml(text, overrides=["data.2004.on_error=skip"], plugins=plugins)
+    content = crab_yaml.replace("  hess:", "  2004:")
+    pipeline = Pipeline.from_yaml(content, overrides=["data.2004.on_error=skip"], plugins=plugins)
     assert pipeline.data["2004"].on_error == "skip"
 
 
 def test_a_mistake_in_one_part_is_not_blamed_on_others(crab_yaml: str, plugins: Plugins) -> None:
     # the source is there, only its spectrum is wrong; the axis is there, only its bins are
-    text = crab_yaml.replace("{type: pl, index", "{index").replace("bins: 4", "bins: none")
-    assert len(mistakes(text, plugins)) == 2
+    content = crab_yaml.replace("{type: pl, index", "{index").replace("bins: 4", "bins: none")
+    assert len(mistakes(content, plugins)) == 2
 
 
 def test_models_that_are_no_list_are_the_only_mistake(crab_yaml: str, plugins: Plugins) -> None:
     start, end = crab_yaml.index("model:"), crab_yaml.index("fit: {")
-    (found,) = mistakes(crab_yaml[:start] + "model: 5\n" + crab_yaml[end:], plugins)
-    assert "model: is 5; expected a list, each a model" in found
+    (lines,) = mistakes(crab_yaml[:start] + "model: 5\n" + crab_yaml[end:], plugins)
+    assert "model: is 5; expected a list, each a model" in lines

@@ -29,19 +29,19 @@ def unset(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(NOWHERE[1:], raising=False)
 
 
-def mistakes(text: str, plugins: Plugins) -> list[str]:
+def mistakes(content: str, plugins: Plugins) -> list[str]:
     with pytest.raises(ConfigError) as caught:
-        Pipeline.from_yaml(text, plugins=plugins)
+        Pipeline.from_yaml(content, plugins=plugins)
     return [str(problem) for problem in caught.value.problems]
 
 
-def replaced(text: str, **changes: str) -> str:
+def replaced(content: str, **changes: str) -> str:
     """Replace texts of the example, each of which is there once."""
     for name, new in changes.items():
         old = OLD[name]
-        assert text.count(old) == 1
-        text = text.replace(old, new)
-    return text
+        assert content.count(old) == 1
+        content = content.replace(old, new)
+    return content
 
 
 OLD = {
@@ -59,7 +59,7 @@ OLD = {
 def test_independent_mistakes_are_reported_together(
     crab_yaml: str, plugins: Plugins, ebl: str
 ) -> None:
-    text = replaced(
+    content = replaced(
         crab_yaml,
         archive=f"{NOWHERE}/dl3",  # by the pipeline
         exclude="icrs; circel(83.63, 22.14, 0.2)",  # by regions
@@ -69,12 +69,12 @@ def test_independent_mistakes_are_reported_together(
     )
     starts = [
         "data.hess.archive: the environment variable SKYRED_TEST_NOWHERE is not set",
-        "data.hess.make[2].exclude: 'icrs; circel(83.63, 22.14, 0.2)' is no DS9 region",
+        "data.hess.make[2].exclude: 'icrs; circel(83.63, 22.14, 0.2)' is not a DS9 region",
         "model[0].absorption.ebl: ",
         "estimate[0].source: no model has the source 'carb'",
-        "estimate[1].region: 'icrs; circle(83.63)' is no DS9 region",
+        "estimate[1].region: 'icrs; circle(83.63)' is not a DS9 region",
     ]
-    problems = mistakes(text, plugins)
+    problems = mistakes(content, plugins)
     assert len(problems) == len(starts), problems
     for problem, start in zip(problems, starts, strict=True):  # in the order of the file
         assert problem.startswith(start)
@@ -84,8 +84,8 @@ def test_parameters_of_a_sound_source_are_checked_beside_other_mistakes(
     crab_yaml: str, plugins: Plugins
 ) -> None:
     profiles = PROFILES % "indxe" + PROFILES.replace("{", "{name: b, ") % "reference"
-    text = replaced(crab_yaml, region="icrs; circle(83.63)", last=profiles)
-    region, unknown, frozen = mistakes(text, plugins)
+    content = replaced(crab_yaml, region="icrs; circle(83.63)", last=profiles)
+    region, unknown, frozen = mistakes(content, plugins)
     assert region.startswith("estimate[1].region: ")
     assert "no parameter is called 'crab.indxe'" in unknown
     assert "the parameter 'crab.reference' is frozen" in frozen
@@ -141,8 +141,8 @@ SINGLE_MODELS = [
 def test_one_mistake_in_a_model_is_one_problem(
     crab_yaml: str, plugins: Plugins, model: str, message: str
 ) -> None:
-    text = crab_yaml.replace("{kind: fov-background}\nfit", f"{model}\nfit")
-    (problem,) = mistakes(text, plugins)
+    content = crab_yaml.replace("{kind: fov-background}\nfit", f"{model}\nfit")
+    (problem,) = mistakes(content, plugins)
     assert problem.startswith("model[1]")
     assert message in problem
 
@@ -216,5 +216,5 @@ def test_a_wrong_plugin_says_why(tmp_path: Path) -> None:
         "    def select(self, table):\n        return table\n"
     )
     faults = list(Plugins.load(files=[path]).faults())
-    assert any("Old.check_deeply is never called; move it to check(pipeline)" in one
-               for one in faults)  # fmt: skip
+    assert any("Old.check_deeply is never called; move it to check(pipeline)" in fault
+               for fault in faults)  # fmt: skip

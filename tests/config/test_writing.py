@@ -31,11 +31,11 @@ def test_plain_data_read_back_as_they_were_written(data: dict[str, Any]) -> None
 
 
 @pytest.mark.parametrize(
-    "text",
+    "string",
     ["?0", "? x", "\x85", "a\u2028b", "\x00", "yes", "1e3", "2004-12-06", "~", "a: b", "# no"],
 )
 @pytest.mark.parametrize(
     "wrap", [lambda t: {"a": t}, lambda t: {"a": [t, t]}, lambda t: {t: {t: 1}}]
 )
-def test_a_text_that_yaml_gives_a_meaning_stays_a_text(text: str, wrap: Any) -> None:
-    assert Document.parse(dump(wrap(text))).data == wrap(text)
+def test_a_text_that_yaml_gives_a_meaning_stays_a_text(string: str, wrap: Any) -> None:
+    assert Document.parse(dump(wrap(string))).data == wrap(string)

@@ -21,12 +21,12 @@ class Held(Fields):
 
 @given(arrays(np.float64, array_shapes(max_dims=3), elements={**FINITE}))
 def test_equal_arrays_have_one_digest_and_a_change_of_any_number_another(numbers):
-    held = Held(numbers=numbers)
-    assert held == Held(numbers=numbers.tolist())
-    assert held.digest() == Held(numbers=numbers.copy()).digest()
+    instance = Held(numbers=numbers)
+    assert instance == Held(numbers=numbers.tolist())
+    assert instance.digest() == Held(numbers=numbers.copy()).digest()
     changed = numbers.copy()
     changed.flat[-1] = np.nextafter(changed.flat[-1], 1e9)
-    assert Held(numbers=changed).digest() != held.digest()
+    assert Held(numbers=changed).digest() != instance.digest()
 
 
 def test_shape_matters_and_the_sign_of_zero_does_not():
@@ -35,15 +35,15 @@ def test_shape_matters_and_the_sign_of_zero_does_not():
 
 
 def test_it_is_a_read_only_copy():
-    given = np.ones(3)
-    held = Held(numbers=given)
-    given[0] = 2
-    assert held.numbers.tolist() == [1, 1, 1]
+    original = np.ones(3)
+    instance = Held(numbers=original)
+    original[0] = 2
+    assert instance.numbers.tolist() == [1, 1, 1]
     with pytest.raises(ValueError, match="read-only"):
-        held.numbers[0] = 2
+        instance.numbers[0] = 2
 
 
-@pytest.mark.parametrize("wrong", ["text", object(), [[1], [1, 2]], [np.nan]])
-def test_what_is_no_array_of_finite_numbers_is_named(wrong):
+@pytest.mark.parametrize("invalid_value", ["text", object(), [[1], [1, 2]], [np.nan]])
+def test_invalid_array_is_refused_by_name(invalid_value):
     with pytest.raises(FieldError, match=r"Held\.numbers"):
-        Held(numbers=wrong)
+        Held(numbers=invalid_value)

@@ -24,11 +24,11 @@ class Moment(Fields):
 def test_text_datetime_and_time_are_one() -> None:
     from astropy.time import Time
 
-    text = Moment(at="2004-12-06T23:45:00")
-    assert text == Moment(at="2004-12-06 23:45")
-    assert text == Moment(at=datetime(2004, 12, 6, 23, 45))
-    assert text == Moment(at=Time("2004-12-06T23:45:00", scale="utc"))
-    assert text.digest() == Moment(at=Time(53345.98958333333, format="mjd")).digest()
+    iso_string = Moment(at="2004-12-06T23:45:00")
+    assert iso_string == Moment(at="2004-12-06 23:45")
+    assert iso_string == Moment(at=datetime(2004, 12, 6, 23, 45))
+    assert iso_string == Moment(at=Time("2004-12-06T23:45:00", scale="utc"))
+    assert iso_string.digest() == Moment(at=Time(53345.98958333333, format="mjd")).digest()
 
 
 def test_a_date_is_its_midnight() -> None:
@@ -38,11 +38,11 @@ def test_a_date_is_its_midnight() -> None:
 def test_the_scale_is_kept() -> None:
     from astropy.time import Time
 
-    made = Moment(at="2004-12-06T23:45:00 tt")
-    assert made.at.scale == "tt"
-    assert made != Moment(at="2004-12-06T23:45:00")
-    assert made == Moment(at=Time("2004-12-06T23:45:00", scale="tt"))
-    assert Moment(**made.to_plain()) == made
+    instance = Moment(at="2004-12-06T23:45:00 tt")
+    assert instance.at.scale == "tt"
+    assert instance != Moment(at="2004-12-06T23:45:00")
+    assert instance == Moment(at=Time("2004-12-06T23:45:00", scale="tt"))
+    assert Moment(**instance.to_plain()) == instance
 
 
 def test_a_time_of_a_rare_scale_is_the_same_moment() -> None:
@@ -57,9 +57,9 @@ def test_a_time_of_a_rare_scale_is_the_same_moment() -> None:
     st.sampled_from(["utc", "tt", "tai"]),
 )
 def test_an_instant_reads_back_to_the_microsecond(moment: datetime, scale: str) -> None:
-    made = Moment(at=f"{moment.isoformat()} {scale}")
-    again = Moment(**made.to_plain())
-    assert again == made
+    instance = Moment(at=f"{moment.isoformat()} {scale}")
+    again = Moment(**instance.to_plain())
+    assert again == instance
     assert datetime.fromisoformat(again.at.iso) == moment
 
 
@@ -75,21 +75,21 @@ def test_before_is_the_order_of_time(moment: datetime, later: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "message"),
+    ("invalid_value", "message"),
     [
-        ("yesterday", "'yesterday' is no date and time"),
-        ("2004-13-06", "'2004-13-06' is no date and time: month must be in 1..12"),
-        ("2004-12-06T25:00", "is no date and time: hour must be in 0..23"),
+        ("yesterday", "'yesterday' is not a date and time"),
+        ("2004-13-06", "'2004-13-06' is not a date and time: month must be in 1..12"),
+        ("2004-12-06T25:00", "is not a date and time: hour must be in 0..23"),
         ("2004-12-06T23:45:00 tdb", "has the time scale 'tdb'; expected one of utc, tt, tai"),
-        ("2004-12-06T23:45:00Z", "is no date and time"),
-        (53345.5, "'53345.5' is no date and time"),
+        ("2004-12-06T23:45:00Z", "is not a date and time"),
+        (53345.5, "'53345.5' is not a date and time"),
         (datetime(2004, 12, 6, tzinfo=UTC), "has a time zone"),
         (None, "is not set; expected a date and time"),
     ],
 )
-def test_nonsense_is_refused(wrong: Any, message: str) -> None:
+def test_nonsense_is_refused(invalid_value: Any, message: str) -> None:
     with pytest.raises(FieldError, match=re.escape(message)):
-        Moment(at=wrong)
+        Moment(at=invalid_value)
 
 
 @value
@@ -103,11 +103,13 @@ def test_many_instants_are_a_tuple_however_they_are_given() -> None:
     from astropy.time import Time
 
     texts = Moments(at=["2004-12-06T23:45:00", "2005-01-01 tt"])
-    assert [str(each) for each in texts.at] == [
+    assert [str(instant_value) for instant_value in texts.at] == [
         "2004-12-06T23:45:00.000000", "2005-01-01T00:00:00.000000 tt",
     ]  # fmt: skip
     utc = ["2004-12-06T23:45:00", "2005-01-01T00:00:00"]
-    assert Moments(at=Time(utc)) == Moments(at=[datetime.fromisoformat(text) for text in utc])
+    assert Moments(at=Time(utc)) == Moments(
+        at=[datetime.fromisoformat(iso_string) for iso_string in utc]
+    )
     assert Moments(at="2004-12-06") == Moments(at=["2004-12-06"])
     assert Moments().at is None
 
@@ -119,12 +121,12 @@ def test_many_instants_are_written_and_read_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("invalid_list", "message"),
     [
-        (["2004-12-06", "soon"], r"Moments\.at: 'soon' is no date and time"),
+        (["2004-12-06", "soon"], r"Moments\.at: 'soon' is not a date and time"),
         (7, r"Moments\.at: is 7; expected a list of dates and times"),
     ],
 )
-def test_what_is_no_list_of_instants_is_refused(given: Any, message: str) -> None:
+def test_invalid_list_of_instants_is_refused(invalid_list: Any, message: str) -> None:
     with pytest.raises(FieldError, match=message):
-        Moments(at=given)
+        Moments(at=invalid_list)

@@ -33,7 +33,7 @@ class Options(Fields):
 
 
 @pytest.mark.parametrize(
-    ("wrong", "message"),
+    ("invalid_options", "message"),
     [
         ({"switch": 1}, "Options.switch: is 1; expected true or false"),
         ({"switch": "yes"}, "Options.switch: is 'yes'; expected true or false"),
@@ -50,14 +50,14 @@ class Options(Fields):
         ({"several": ["red", "pink"]}, "Options.several: is 'pink'; expected one of red"),
         ({"several": object()}, "Options.several: is <object"),
         ({"free": [1]}, "Options.free: is [1]; expected a mapping"),
-        ({"free": {"a": object()}}, "Options.free: holds a object; expected plain data"),
+        ({"free": {"a": object()}}, "Options.free: contains a object; expected plain data"),
         ({"place": ""}, "Options.place: is ''; expected a path or another location"),
         ({"place": 3}, "Options.place: is 3; expected a path or another location"),
     ],
 )  # fmt: skip
-def test_a_wrong_option_is_refused(wrong: dict[str, Any], message: str) -> None:
+def test_a_wrong_option_is_refused(invalid_options: dict[str, Any], message: str) -> None:
     with pytest.raises(FieldError, match=re.escape(message)):
-        Options(**wrong)
+        Options(**invalid_options)
 
 
 def test_bounds_are_included() -> None:
@@ -79,15 +79,15 @@ def test_a_list_of_one_needs_no_brackets() -> None:
 
 def test_the_caller_cannot_change_a_list_or_mapping_afterwards() -> None:
     numbers, free = [1.0], {"inner": [1, {"deep": 2}]}
-    made = Options(numbers=numbers, free=free)
-    before = made.digest()
+    options = Options(numbers=numbers, free=free)
+    before = options.digest()
     numbers.append(2.0)
     free["inner"][1]["deep"] = 3  # type: ignore[index]
-    assert made.digest() == before
-    assert made.numbers == (1.0,)
+    assert options.digest() == before
+    assert options.numbers == (1.0,)
     with pytest.raises(TypeError):
-        made.free["inner"] = ()
-    assert thaw(made.free) == {"inner": [1, {"deep": 2}]}
+        options.free["inner"] = ()
+    assert thaw(options.free) == {"inner": [1, {"deep": 2}]}
 
 
 @pytest.mark.parametrize("number", [float(x) for x in (0.1, 1e-300, 1e300, 1 / 3, -2.5)])
@@ -104,10 +104,10 @@ def test_numbers_that_differ_at_the_twelfth_digit_differ(number: float) -> None:
 
 class TestFreeMappings:
     def test_order_of_keys_does_not_matter(self) -> None:
-        one, other = Options(free={"a": 1, "b": 2}), Options(free={"b": 2, "a": 1})
-        assert one == other
-        assert hash(one) == hash(other)
-        assert one.digest() == other.digest()
+        first_value, second_value = Options(free={"a": 1, "b": 2}), Options(free={"b": 2, "a": 1})
+        assert first_value == second_value
+        assert hash(first_value) == hash(second_value)
+        assert first_value.digest() == second_value.digest()
 
     def test_texts_that_are_quantities_compare_as_such(self) -> None:
         assert Options(free={"x": "0.02 deg"}) == Options(free={"x": "1.2 arcmin"})
@@ -118,16 +118,19 @@ class TestFreeMappings:
         assert Options(free={"x": "-"}) != Options(free={"x": "+"})
 
     @pytest.mark.parametrize(
-        ("one", "other"), [(1, True), (0, False), (0, None), ("a", ["a"]), ([], {}), ([1], [[1]])]
+        ("first_value", "second_value"),
+        [(1, True), (0, False), (0, None), ("a", ["a"]), ([], {}), ([1], [[1]])],
     )
-    def test_values_of_different_types_differ(self, one: Any, other: Any) -> None:
-        assert Options(free={"x": one}) != Options(free={"x": other})
-        assert Options(free={"x": one}).digest() != Options(free={"x": other}).digest()
+    def test_values_of_different_types_differ(self, first_value: Any, second_value: Any) -> None:
+        assert Options(free={"x": first_value}) != Options(free={"x": second_value})
+        assert (
+            Options(free={"x": first_value}).digest() != Options(free={"x": second_value}).digest()
+        )
 
     def test_a_quantity_is_held_as_its_text(self) -> None:
-        made = Options(free={"x": 0.1 * u.Unit("TeV-1 cm-2 s-1"), "y": [1, 2] * u.deg})
-        assert thaw(made.free) == {"x": "0.1 1 / (TeV s cm2)", "y": ["1.0 deg", "2.0 deg"]}
-        assert made == Options(free={"x": "0.1 cm-2 s-1 TeV-1", "y": ["1 deg", "120 arcmin"]})
+        options = Options(free={"x": 0.1 * u.Unit("TeV-1 cm-2 s-1"), "y": [1, 2] * u.deg})
+        assert thaw(options.free) == {"x": "0.1 1 / (TeV s cm2)", "y": ["1.0 deg", "2.0 deg"]}
+        assert options == Options(free={"x": "0.1 cm-2 s-1 TeV-1", "y": ["1 deg", "120 arcmin"]})
 
 
 class TestFrozenMapping:
@@ -135,51 +138,52 @@ class TestFrozenMapping:
     def test_equal_mappings_have_one_hash(self, items: dict[str, int], random: Any) -> None:
         shuffled = list(items.items())
         random.shuffle(shuffled)
-        one, other = FrozenMapping(items), FrozenMapping(tuple(shuffled))
-        assert one == other == items
-        assert hash(one) == hash(other)
+        first_value, second_value = FrozenMapping(items), FrozenMapping(tuple(shuffled))
+        assert first_value == second_value == items
+        assert hash(first_value) == hash(second_value)
 
 
 class TestLocations:
     def test_variables_are_kept_unexpanded(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("TOY_FOLDER", "/somewhere")
-        made = Options(place="$TOY_FOLDER/a", places=["${TOY_FOLDER}/b"])
-        assert made.to_plain() == {"place": "$TOY_FOLDER/a", "places": ["${TOY_FOLDER}/b"]}
-        assert made.place.expanded() == "/somewhere/a"
-        assert made.places[0].expanded() == "/somewhere/b"
+        options = Options(place="$TOY_FOLDER/a", places=["${TOY_FOLDER}/b"])
+        assert options.to_plain() == {"place": "$TOY_FOLDER/a", "places": ["${TOY_FOLDER}/b"]}
+        assert options.place.expanded() == "/somewhere/a"
+        assert options.places[0].expanded() == "/somewhere/b"
 
     def test_an_unset_variable_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("TOY_NOWHERE", raising=False)
         monkeypatch.setenv("TOY_FOLDER", "/somewhere")
-        place = Location("$TOY_FOLDER/${TOY_NOWHERE}/x")
-        assert place.unset() == ["TOY_NOWHERE"]
+        location = Location("$TOY_FOLDER/${TOY_NOWHERE}/x")
+        assert location.unset() == ["TOY_NOWHERE"]
         with pytest.raises(FieldError, match=r"variable TOY_NOWHERE, .*\(export TOY_NOWHERE="):
-            place.expanded()
+            location.expanded()
 
     def test_home_is_filled_in(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("HOME", "/home/someone")
         assert Location("~/x").path() == Path("/home/someone/x")
 
     @pytest.mark.parametrize(
-        ("text", "is_path"), [("sim:crab", False), ("a/b", True), ("C:/x", True), ("~/x", True)]
+        ("location_string", "is_path"),
+        [("sim:crab", False), ("a/b", True), ("C:/x", True), ("~/x", True)],
     )
-    def test_a_scheme_is_no_path(self, text: str, is_path: bool) -> None:
-        assert Location(text).is_path() is is_path
+    def test_a_scheme_is_no_path(self, location_string: str, is_path: bool) -> None:
+        assert Location(location_string).is_path() is is_path
 
 
 @given(
-    one=st.recursive(
+    first_value=st.recursive(
         st.none() | st.booleans() | st.integers(-5, 5) | st.text("ab", max_size=2),
         lambda inner: st.lists(inner, max_size=3).map(tuple),
     ),
-    other=st.recursive(
+    second_value=st.recursive(
         st.none() | st.booleans() | st.integers(-5, 5) | st.text("ab", max_size=2),
         lambda inner: st.lists(inner, max_size=3).map(tuple),
     ),
 )
-def test_different_keys_have_different_digests(one: Any, other: Any) -> None:
-    same = repr(one) == repr(other)  # unlike ==, tells 1 from True
-    assert (digest(one) == digest(other)) is same
+def test_different_keys_have_different_digests(first_value: Any, second_value: Any) -> None:
+    same = repr(first_value) == repr(second_value)  # unlike ==, tells 1 from True
+    assert (digest(first_value) == digest(second_value)) is same
 
 
 def test_an_option_of_an_unknown_type_is_refused_where_it_is_declared() -> None:

@@ -27,9 +27,9 @@ class Quantities(Fields):
 
 
 @pytest.mark.parametrize(
-    ("wrong", "message"),
+    ("invalid_value", "message"),
     [
-        ({"bins": ["1 deg", 2]}, "bins: is ['1 deg', 2]; expected quantities of one kind"),
+        ({"bins": ["1 deg", 2]}, "bins: is ['1 deg', 2]; expected quantities of the same"),
         ({"size": "1 TeV"}, "size: '1 TeV' is an energy; expected an angle such as '1 deg'"),
         ({"size": 1}, "size: '1' is a number without unit; expected an angle"),
         ({"size": "nan deg"}, "size: 'nan deg' is not finite"),
@@ -48,22 +48,22 @@ class Quantities(Fields):
         ({"flux": "1 cm-2 s-1"}, "flux: '1 cm-2 s-1' is"),
     ],
 )
-def test_a_wrong_quantity_is_refused(wrong: dict[str, Any], message: str) -> None:
+def test_a_wrong_quantity_is_refused(invalid_value: dict[str, Any], message: str) -> None:
     with pytest.raises(FieldError, match=re.escape(f"Quantities.{message}")):
-        Quantities(**wrong)
+        Quantities(**invalid_value)
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    "invalid_value",
     [
         {"size": [1, 2] * u.deg},
         {"edges": [[1, 2], [3, 4]] * u.TeV},
         {"edges": {"a": "1 TeV"}},
     ],
 )
-def test_a_quantity_of_the_wrong_shape_is_refused(wrong: dict[str, Any]) -> None:
+def test_a_quantity_of_the_wrong_shape_is_refused(invalid_value: dict[str, Any]) -> None:
     with pytest.raises(FieldError):
-        Quantities(**wrong)
+        Quantities(**invalid_value)
 
 
 def test_bounds_are_included_in_any_unit() -> None:
@@ -87,27 +87,27 @@ def test_a_single_quantity_may_stand_for_a_list_of_one() -> None:
 
 def test_arrays_are_read_only_and_not_the_callers() -> None:
     edges = np.array([1.0, 2.0]) * u.TeV
-    made = Quantities(edges=edges)
-    before = made.digest()
+    instance = Quantities(edges=edges)
+    before = instance.digest()
     edges[0] = 5 * u.TeV
-    assert made.digest() == before
-    for held in (made.edges, made.size, made.pair):
+    assert instance.digest() == before
+    for stored in (instance.edges, instance.size, instance.pair):
         with pytest.raises(ValueError, match="read-only"):
-            held[...] = 3 * held.unit
+            stored[...] = 3 * stored.unit
 
 
 def test_order_matters_in_a_list() -> None:
     assert Quantities(edges=["1 TeV", "2 TeV"]) != Quantities(edges=["2 TeV", "1 TeV"])
 
 
-@pytest.mark.parametrize("text", ["1.2 arcmin", "0.02 deg", "72.0 arcsec"])
-def test_display_keeps_what_the_user_wrote(text: str) -> None:
-    made = Quantities(size=text)
-    assert made.to_plain(complete=True)["size"] == text
-    assert str(made.size) == text
+@pytest.mark.parametrize("quantity_string", ["1.2 arcmin", "0.02 deg", "72.0 arcsec"])
+def test_str_keeps_the_unit_of_the_user(quantity_string: str) -> None:
+    instance = Quantities(size=quantity_string)
+    assert instance.to_plain(complete=True)["size"] == quantity_string
+    assert str(instance.size) == quantity_string
 
 
-def test_what_is_written_reads_back_to_the_last_digit() -> None:
+def test_plain_quantities_read_back_to_the_last_digit() -> None:
     number = 0.1 + 0.2  # 0.30000000000000004
     plain = Quantities(size=number * u.deg).to_plain()
     assert plain == {"size": "0.30000000000000004 deg"}
@@ -115,8 +115,8 @@ def test_what_is_written_reads_back_to_the_last_digit() -> None:
 
 
 def test_a_unit_with_a_scale_reads_back() -> None:
-    made = Quantities(size=2 * u.Unit("0.1 deg"))
-    assert Quantities(**made.to_plain()) == made
+    instance = Quantities(size=2 * u.Unit("0.1 deg"))
+    assert Quantities(**instance.to_plain()) == instance
 
 
 def test_a_field_without_default_or_unit_is_refused_where_it_is_declared() -> None:
@@ -136,7 +136,7 @@ def test_the_unit_of_a_list_is_that_of_its_default() -> None:
         Listed(energies=["1 deg"])
 
 
-@pytest.mark.parametrize("wrong", [True, None, object(), 3])
-def test_what_is_no_list_of_quantities_names_the_field(wrong: object) -> None:
+@pytest.mark.parametrize("invalid_value", [True, None, object(), 3])
+def test_invalid_list_of_quantities_names_the_field(invalid_value: object) -> None:
     with pytest.raises(FieldError, match="pair"):
-        Quantities(pair=wrong)
+        Quantities(pair=invalid_value)

@@ -21,21 +21,21 @@ from toys import ToyEstimator, ToyFitter, ToyMaker, ToySum, toy_pipeline
 TRIO = [ToyMaker(skip=[3]), ToySum(chunk=3), ToyFitter()]
 
 
-@pytest.mark.parametrize("made", TRIO, ids=lambda made: made.kind)
-def test_a_component_survives_pickling_with_its_digest(made: Fields) -> None:
-    again = pickle.loads(pickle.dumps(made))
-    assert again == made
-    assert hash(again) == hash(made)
-    assert again.digest() == made.digest()
+@pytest.mark.parametrize("instance", TRIO, ids=lambda instance: instance.kind)
+def test_a_component_survives_pickling_with_its_digest(instance: Fields) -> None:
+    again = pickle.loads(pickle.dumps(instance))
+    assert again == instance
+    assert hash(again) == hash(instance)
+    assert again.digest() == instance.digest()
 
 
-@pytest.mark.parametrize("made", TRIO, ids=lambda made: made.kind)
-def test_a_component_cannot_be_changed(made: Fields) -> None:
-    name = attrs.fields(type(made))[0].name
-    before = made.digest()
+@pytest.mark.parametrize("instance", TRIO, ids=lambda instance: instance.kind)
+def test_a_component_cannot_be_changed(instance: Fields) -> None:
+    name = attrs.fields(type(instance))[0].name
+    before = instance.digest()
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
-        setattr(made, name, getattr(made, name))
-    assert made.digest() == before
+        setattr(instance, name, getattr(instance, name))
+    assert instance.digest() == before
 
 
 def test_a_component_takes_no_positional_arguments() -> None:
@@ -69,12 +69,12 @@ def test_components_of_other_kinds_with_the_same_fields_differ() -> None:
 
 
 def test_one_quantity_in_two_units_is_one_component() -> None:
-    one = ToyMaker(scale="0.7 TeV", threshold="0.02 deg")
-    other = ToyMaker(scale=700 * u.GeV, threshold=1.2 * u.arcmin)
-    assert one == other
-    assert hash(one) == hash(other)
-    assert one.digest() == other.digest()
-    assert ToyMaker(scale="0.7000001 TeV") != one
+    first = ToyMaker(scale="0.7 TeV", threshold="0.02 deg")
+    second_maker = ToyMaker(scale=700 * u.GeV, threshold=1.2 * u.arcmin)
+    assert first == second_maker
+    assert hash(first) == hash(second_maker)
+    assert first.digest() == second_maker.digest()
+    assert ToyMaker(scale="0.7000001 TeV") != first
 
 
 UNITS = {
@@ -108,13 +108,13 @@ def test_a_quantity_in_any_unit_has_one_digest(
     number = float(f"{digits}e{exponent}")
     first, second = (data.draw(st.sampled_from(UNITS[physical])) for _ in range(2))
     given_value = u.Quantity(number, first)
-    one = Measured(**{physical: given_value})
-    other = Measured(**{physical: given_value.to(second)})
-    assert one == other
-    assert hash(one) == hash(other)
-    assert one.digest() == other.digest()
+    measured = Measured(**{physical: given_value})
+    second_maker = Measured(**{physical: given_value.to(second)})
+    assert measured == second_maker
+    assert hash(measured) == hash(second_maker)
+    assert measured.digest() == second_maker.digest()
     farther = Measured(**{physical: given_value * (1 + 1e-9)})
-    assert (farther == one) == (number == 0)
+    assert (farther == measured) == (number == 0)
 
 
 @pytest.mark.slow
@@ -123,7 +123,7 @@ def test_the_digest_is_the_same_in_every_process() -> None:
         "from toys import *; print(toy_pipeline(fit=ToyFitter(), estimate=[ToyEstimator()])"
         ".digest(), ToyMaker(skip=[1, 2], scale='1 TeV').digest())"
     )
-    found = {
+    resolved = {
         subprocess.run(
             [sys.executable, "-c", code],
             env={
@@ -139,7 +139,7 @@ def test_the_digest_is_the_same_in_every_process() -> None:
     }
     pipeline = toy_pipeline(fit=ToyFitter(), estimate=[ToyEstimator()])
     maker = ToyMaker(skip=[1, 2], scale="1 TeV")
-    assert found == {f"{pipeline.digest()} {maker.digest()}"}
+    assert resolved == {f"{pipeline.digest()} {maker.digest()}"}
 
 
 def test_the_digest_does_not_depend_on_the_environment(
@@ -154,7 +154,7 @@ def test_the_digest_does_not_depend_on_the_environment(
 
 
 @pytest.mark.parametrize(
-    ("wrong", "message"),
+    ("options", "message"),
     [
         ({"scale": "3 deg"}, "ToyMaker.scale: '3 deg' is an angle; expected an energy"),
         ({"scale": "3"}, "ToyMaker.scale: '3' is a number without unit; expected an energy"),
@@ -166,9 +166,9 @@ def test_the_digest_does_not_depend_on_the_environment(
         ({"skip": 1.5}, "ToyMaker.skip: is 1.5; expected a whole number"),
     ],
 )
-def test_a_wrong_value_names_class_and_field(wrong: dict[str, object], message: str) -> None:
+def test_a_wrong_value_names_class_and_field(options: dict[str, object], message: str) -> None:
     with pytest.raises(FieldError) as caught:
-        ToyMaker(**wrong)
+        ToyMaker(**options)
     assert str(caught.value).startswith(message)
 
 
@@ -223,7 +223,7 @@ def test_a_kind_is_not_inherited() -> None:
 
 
 def test_a_component_must_have_a_role() -> None:
-    with pytest.raises(TypeError, match="no subclass of an interface"):
+    with pytest.raises(TypeError, match="is not a subclass of an interface"):
         component(type("Nothing", (), {"kind": "nothing"}))
 
 

@@ -67,20 +67,20 @@ def test_flux_points_are_chosen_by_their_reference_energy() -> None:
     dataset = small.flux_points()
     FitRange(energy=["1 TeV", "12 TeV"]).apply(dataset)
     energy = dataset.data.energy_ref
-    inside = (energy > 1 * u.TeV) & (energy < 12 * u.TeV)
-    assert 0 < inside.sum() < len(inside)
-    np.testing.assert_array_equal(dataset.mask_fit.squeeze(), inside)
+    mask_inside = (energy > 1 * u.TeV) & (energy < 12 * u.TeV)
+    assert 0 < mask_inside.sum() < len(mask_inside)
+    np.testing.assert_array_equal(dataset.mask_fit.squeeze(), mask_inside)
 
 
 def test_a_range_that_leaves_nothing_names_the_dataset_and_its_energies() -> None:
-    with pytest.raises(ModelError, match=r"\(30.0 TeV to 40.0 TeV\) leaves nothing of map, .* 10"):
+    with pytest.raises(ModelError, match=r"\(30.0 TeV to 40.0 TeV\) leaves no bins of map, .* 10"):
         FitRange(energy=["30 TeV", "40 TeV"]).apply(small.map_dataset())
-    with pytest.raises(ModelError, match="leaves nothing of points"):
+    with pytest.raises(ModelError, match="leaves no bins of points"):
         FitRange(energy=["30 TeV", "40 TeV"]).apply(small.flux_points())
 
 
-def test_a_region_beside_the_map_is_told_where_the_map_is() -> None:
-    with pytest.raises(ModelError, match=r"leaves nothing of map, .* on a map .* wide .* around"):
+def test_region_outside_the_map_reports_the_position_of_the_map() -> None:
+    with pytest.raises(ModelError, match=r"leaves no bins of map, .* on a map .* wide .* around"):
         FitRange(region="icrs; circle(200, -60, 0.1)").apply(small.map_dataset())
 
 
@@ -88,14 +88,14 @@ def test_a_range_outside_the_safe_bins_leaves_nothing() -> None:
     dataset = small.map_dataset()
     dataset.mask_safe.data[0] = False
     edges = dataset.counts.geom.axes["energy"].edges
-    with pytest.raises(ModelError, match="leaves nothing"):
+    with pytest.raises(ModelError, match="leaves no bins"):
         FitRange(energy=edges[[0, 1]]).apply(dataset)
 
 
 def test_a_region_is_no_range_of_a_spectrum() -> None:
     with pytest.raises(ModelError, match="on-off is a spectrum, not a map"):
         FitRange(region=small.CIRCLE).apply(small.spectrum_on_off())
-    with pytest.raises(ModelError, match="points holds flux points"):
+    with pytest.raises(ModelError, match="points contains flux points"):
         FitRange(region=small.CIRCLE).apply(small.flux_points())
 
 
@@ -110,11 +110,11 @@ def test_a_range_that_is_none_is_refused() -> None:
 
 def test_a_region_that_is_none_is_named_before_data_are_read(tmp_path: Any) -> None:
     (problem,) = messages(region="icrs; cirle(83.6, 22.0, 0.2)")
-    assert "no DS9 region" in problem
+    assert "is not a DS9 region" in problem
     (problem,) = messages(region=str(tmp_path / "nowhere.reg"))
     assert "cannot be read" in problem
     assert any("mask map" in problem for problem in messages(region=str(tmp_path / "mask.fits")))
 
 
-def test_ranges_compare_by_what_they_mean() -> None:
+def test_ranges_in_different_units_are_equal() -> None:
     assert FitRange(energy=["700 GeV", "10 TeV"]) == FitRange(energy=["0.7 TeV", "10000 GeV"])

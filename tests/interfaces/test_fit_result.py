@@ -47,9 +47,9 @@ def results(draw: st.DrawFn) -> FitResult:
     )
 
 
-def assert_same(one: FitResult, other: FitResult) -> None:
+def assert_same(result: FitResult, expected: FitResult) -> None:
     for name in FitResult.__annotations__:
-        left, right = getattr(one, name), getattr(other, name)
+        left, right = getattr(result, name), getattr(expected, name)
         if isinstance(left, np.ndarray):
             assert left.shape == right.shape
             np.testing.assert_array_equal(left, right)
@@ -84,8 +84,8 @@ def test_a_result_copies_its_arrays_and_locks_them() -> None:
 
 @pytest.mark.parametrize(("success", "words"), [(True, "converged: "), (False, "did NOT converge")])
 def test_a_result_says_whether_it_converged(success: bool, words: str) -> None:
-    made: dict[str, Any] = {"names": ["x"], "units": ["TeV"], "values": [1], "errors": [0.5]}
-    result = FitResult(**made, covariance=[[0.25]], stat=3, success=success, message="")
+    fields: dict[str, Any] = {"names": ["x"], "units": ["TeV"], "values": [1], "errors": [0.5]}
+    result = FitResult(**fields, covariance=[[0.25]], stat=3, success=success, message="")
     assert str(result).startswith(words)
     assert " 1 +- 0.5 TeV" in str(result)
 
@@ -153,13 +153,13 @@ def test_samples_that_cannot_be_those_of_the_fit_are_refused(fault: str, tmp_pat
 
 
 def test_a_fit_without_samples_leaves_none_of_an_earlier_one(tmp_path: Path) -> None:
-    made: dict[str, Any] = {"names": ["x"], "units": [""], "values": [1], "errors": [1]}
-    made |= {"covariance": [[1]], "stat": 0, "success": True}
-    write_fit(tmp_path, FitResult(**made, samples=[[1.0], [2.0]]))
+    fields: dict[str, Any] = {"names": ["x"], "units": [""], "values": [1], "errors": [1]}
+    fields |= {"covariance": [[1]], "stat": 0, "success": True}
+    write_fit(tmp_path, FitResult(**fields, samples=[[1.0], [2.0]]))
     read = read_fit(tmp_path)
     assert read is not None
     assert read.weights is None
-    write_fit(tmp_path, FitResult(**made))
+    write_fit(tmp_path, FitResult(**fields))
     assert not (tmp_path / "samples.fits").exists()
 
 

@@ -41,58 +41,58 @@ class Evil(Maker):
 def test_every_component_shows_its_kind_and_all_its_options(
     cls: type[Component], data: st.DataObject
 ) -> None:
-    shown = read(data.draw(instances(CATALOG, cls)))
-    assert shown.text.startswith(f"{cls.role} {cls.kind} {cls.summary()}")
+    page = read(data.draw(instances(CATALOG, cls)))
+    assert page.text.startswith(f"{cls.role} {cls.kind} {cls.summary()}")
     for name, spec in specs(cls).items():
         if spec.shape == "leaf":
-            row = next(row for row in shown.tables[0] if row[0] == name)
+            row = next(row for row in page.tables[0] if row[0] == name)
             assert row[3] == spec.doc
-            assert spec.type_name in shown.hints
+            assert spec.type_name in page.hints
         else:
-            assert name in shown.text
-            assert spec.doc in shown.hints
+            assert name in page.text
+            assert spec.doc in page.hints
 
 
 def test_a_value_is_shown_as_it_was_given_beside_its_default() -> None:
-    shown = read(ToyMaker(scale="0.5 TeV", skip=[1, 2]))
-    assert shown.row("scale")[1:3] == ["0.5 TeV", "700 GeV"]
-    assert shown.row("threshold")[1:3] == ["0.02 deg", "0.02 deg"]
-    assert shown.row("skip")[1:3] == ["1, 2", "none"]
+    page = read(ToyMaker(scale="0.5 TeV", skip=[1, 2]))
+    assert page.row("scale")[1:3] == ["0.5 TeV", "700 GeV"]
+    assert page.row("threshold")[1:3] == ["0.02 deg", "0.02 deg"]
+    assert page.row("skip")[1:3] == ["1, 2", "none"]
 
 
-def test_what_must_be_given_and_what_is_not_set_say_so() -> None:
+def test_required_and_unset_options_are_labelled() -> None:
     cls = CATALOG.get("estimator", "flux-points")
-    shown = read(cls(source="crab", energy_edges=["1 TeV", "2 TeV"]))
-    assert shown.row("source")[1:3] == ["crab", "must be given"]
-    assert shown.row("energy_edges")[1:3] == ["1, 2 TeV", "must be given"]
-    assert shown.row("name")[1:3] == ["not set", "not set"]
-    assert shown.row("reoptimize")[1:3] == ["false", "false"]
+    page = read(cls(source="crab", energy_edges=["1 TeV", "2 TeV"]))
+    assert page.row("source")[1:3] == ["crab", "must be given"]
+    assert page.row("energy_edges")[1:3] == ["1, 2 TeV", "must be given"]
+    assert page.row("name")[1:3] == ["not set", "not set"]
+    assert page.row("reoptimize")[1:3] == ["false", "false"]
 
 
-def test_what_differs_from_its_default_is_bold() -> None:
+def test_values_other_than_the_default_are_bold() -> None:
     html = ToyMaker(scale="1 TeV")._repr_html_()
     assert "<b>1 TeV</b>" in html
     assert "<b>0.02 deg</b>" not in html
 
 
 def test_texts_of_authors_and_users_are_never_markup() -> None:
-    other = "</td><img src=x onerror=alert(1)>"
-    shown = read(Evil(text=other))  # fails on tags that are not ours
-    assert EVIL in shown.text
-    assert shown.row("text") == ["text", other, EVIL, f"Doc {EVIL}."]
+    injection = "</td><img src=x onerror=alert(1)>"
+    page = read(Evil(text=injection))  # fails on tags that are not ours
+    assert EVIL in page.text
+    assert page.row("text") == ["text", injection, EVIL, f"Doc {EVIL}."]
     assert EVIL in read(toy_pipeline(make=[ToyMaker(), Evil(text=f"2{EVIL}")])).text
 
 
 def test_a_pipeline_shows_its_chain_link_by_link() -> None:
     pipeline = toy_pipeline(3, fit=ToyFitter(), estimate=[ToyEstimator(name="total")])
-    shown = read(pipeline)
+    page = read(pipeline)
     links = ("data", "toy:3", "toy-region", "toy-fill", "toy-sum", "toy-flat", "toy-newton",
              "toy-total")  # fmt: skip
-    places = [shown.text.index(link) for link in links]
-    assert places == sorted(places)
+    positions = [page.text.index(link) for link in links]
+    assert positions == sorted(positions)
 
 
-def test_a_link_that_is_folded_up_tells_what_differs_from_the_defaults() -> None:
+def test_folded_component_lists_options_other_than_the_defaults() -> None:
     html = toy_pipeline(make=[ToyMaker(skip=[3])], geometry=ToyGeometry(bins=4))._repr_html_()
     assert "<summary>toy-fill <small>skip: 3</small></summary>" in html
     assert "toy-region <small>bins: 4</small></summary>" in html
@@ -100,9 +100,9 @@ def test_a_link_that_is_folded_up_tells_what_differs_from_the_defaults() -> None
 
 def test_a_long_value_is_cut_in_the_line_and_whole_in_the_table() -> None:
     ids = list(range(1000, 1100))
-    shown = read(toy_pipeline(make=[ToyMaker(skip=ids)]))
-    assert shown.row("skip")[1].endswith("1098, 1099")
-    assert f"skip: {', '.join(map(str, ids))}" not in shown.text
+    page = read(toy_pipeline(make=[ToyMaker(skip=ids)]))
+    assert page.row("skip")[1].endswith("1098, 1099")
+    assert f"skip: {', '.join(map(str, ids))}" not in page.text
 
 
 def test_gammapy_objects_in_a_pipeline_are_shown_by_their_repr() -> None:
@@ -114,15 +114,15 @@ def test_gammapy_objects_in_a_pipeline_are_shown_by_their_repr() -> None:
     assert repr(veto) in read(toy_pipeline(make=[veto])).text
 
 
-def test_a_product_shows_what_it_is_and_its_table() -> None:
-    shown = read(ToyProduct("total", 2.5))
-    assert shown.text.startswith("total The sum of counts.")
-    assert shown.tables == [[["counts"], ["2.5"]]]
+def test_product_shows_its_summary_and_table() -> None:
+    page = read(ToyProduct("total", 2.5))
+    assert page.text.startswith("total The sum of counts.")
+    assert page.tables == [[["counts"], ["2.5"]]]
 
 
 def test_a_product_without_a_table_says_so() -> None:
-    text = read(GammapyProduct("x", object())).text
-    assert "x: a object cannot be shown as a table: it has no `to_table`; see `value`" in text
+    page_text = read(GammapyProduct("x", object())).text
+    assert "x: a object cannot be shown as a table: it has no `to_table`; see `value`" in page_text
 
 
 def test_fit_results_show_values_errors_units_limits_and_notes() -> None:
@@ -133,12 +133,12 @@ def test_fit_results_show_values_errors_units_limits_and_notes() -> None:
         errors=[0.123, 0.2], covariance=[[1, 0], [0, 1]], stat=3, success=False,
         message=f"lost {EVIL}", at_limit=["crab.index"], notes=[f"note {EVIL}"],
     )  # fmt: skip
-    shown = read(fit)
-    assert shown.row(f"crab.{EVIL}")[1:] == ["1.2346", "\N{PLUS-MINUS SIGN} 0.12", "TeV", ""]
-    assert shown.row("crab.index")[1:] == ["2", "\N{PLUS-MINUS SIGN} 0.2", "", "at its limit"]
-    assert "did NOT converge" in shown.text
-    assert f"lost {EVIL}" in shown.text
-    assert f"note {EVIL}" in shown.text
+    page = read(fit)
+    assert page.row(f"crab.{EVIL}")[1:] == ["1.2346", "\N{PLUS-MINUS SIGN} 0.12", "TeV", ""]
+    assert page.row("crab.index")[1:] == ["2", "\N{PLUS-MINUS SIGN} 0.2", "", "at its limit"]
+    assert "did NOT converge" in page.text
+    assert f"lost {EVIL}" in page.text
+    assert f"note {EVIL}" in page.text
     skewed = read(attrs.evolve(fit, success=True, errn=[0.1, 0.2], errp=[0.3, 0.4]))
     assert skewed.row("crab.index")[2] == "-0.2 +0.4"
     assert "The fit converged" in skewed.text

@@ -81,7 +81,7 @@ def test_all_parameters_that_cannot_be_sampled_are_named() -> None:
     ],
     ids=["no prior", "prior without quantiles", "prior in the cube", "a part in the cube"],
 )  # fmt: skip
-def test_what_is_sampled_leaves_out_the_priors_that_the_cube_follows(
+def test_sampled_stat_excludes_the_priors_of_the_unit_cube(
     changes: dict[str, Any], expected: float
 ) -> None:
     assert make(**changes).sampled_stat([1, 2]) == expected

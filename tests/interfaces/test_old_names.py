@@ -31,45 +31,47 @@ class Renamed(Selector):
 
 @pytest.fixture
 def plugins() -> Any:
-    given = toy_plugins()
-    assert given.catalog.add(Renamed, Owner("renamed", "1", "renamed")) == ""
-    return given
+    toys = toy_plugins()
+    assert toys.catalog.add(Renamed, Owner("renamed", "1", "renamed")) == ""
+    return toys
 
 
 def yaml(select: str) -> str:
-    text = toy_pipeline().to_yaml()
-    assert "  toy:\n" in text
-    return text.replace("  toy:\n", f"  toy:\n    select: {select}\n", 1)
+    config = toy_pipeline().to_yaml()
+    assert "  toy:\n" in config
+    return config.replace("  toy:\n", f"  toy:\n    select: {select}\n", 1)
 
 
 def test_an_old_option_works_in_python_with_a_warning_that_names_the_new_one() -> None:
     with pytest.warns(OldNameWarning, match="'limit' of Renamed is now called 'largest'"):
-        made = Renamed(limit=2)
-    assert made == Renamed(largest=2)
-    assert made.limit == made.largest == 2
-    assert made.to_plain() == {"kind": "renamed", "largest": 2}
-    assert made.evolve(largest=5).largest == 5
+        renamed = Renamed(limit=2)
+    assert renamed == Renamed(largest=2)
+    assert renamed.limit == renamed.largest == 2
+    assert renamed.to_plain() == {"kind": "renamed", "largest": 2}
+    assert renamed.evolve(largest=5).largest == 5
 
 
 def test_an_old_option_and_an_old_kind_work_in_yaml_and_are_written_anew(plugins: Any) -> None:
     with pytest.warns(OldNameWarning) as warned:
         read = Pipeline.from_yaml(yaml("{kind: first-name, limit: 2}"), plugins=plugins)
-    said = sorted(str(each.message) for each in warned)
-    assert len(said) == 2
-    assert said[0].startswith("data.toy.select.limit is now called 'largest'")
-    assert said[1].startswith("the selector 'first-name' is now called 'renamed'")
+    messages = sorted(str(line.message) for line in warned)
+    assert len(messages) == 2
+    assert messages[0].startswith("data.toy.select.limit is now called 'largest'")
+    assert messages[1].startswith("the selector 'first-name' is now called 'renamed'")
     assert read == Pipeline.from_yaml(yaml("{kind: renamed, largest: 2}"), plugins=plugins)
     assert "first-name" not in read.to_yaml(complete=True)
     assert "limit" not in read.to_yaml(complete=True)
 
 
-def test_what_is_wrong_with_an_old_option_is_named_where_it_is_written(plugins: Any) -> None:
-    text = yaml("{kind: renamed, limit: 0}")
+def test_invalid_value_of_an_old_option_is_reported_at_its_line(plugins: Any) -> None:
+    config = yaml("{kind: renamed, limit: 0}")
     with pytest.warns(OldNameWarning), pytest.raises(ConfigError) as refused:
-        Pipeline.from_yaml(text, plugins=plugins)
+        Pipeline.from_yaml(config, plugins=plugins)
     (line,) = refused.value.lines
-    number = next(i for i, each in enumerate(text.split("\n"), 1) if "limit" in each)
-    column = text.split("\n")[number - 1].index("limit") + 1
+    number = next(
+        i for i, config_line in enumerate(config.split("\n"), 1) if "limit" in config_line
+    )
+    column = config.split("\n")[number - 1].index("limit") + 1
     assert line.startswith(f"<text>:{number}:{column}: data.toy.select[0].limit: is 0") or (
         f"{number}:{column}" in line and "limit" in line
     )
@@ -157,7 +159,7 @@ def test_an_old_public_name_gives_the_new_class(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_reduction_of_datasets_is_reduced_data(tmp_path: Path) -> None:
-    place = str(tmp_path / "datasets.yaml")
+    path = str(tmp_path / "datasets.yaml")
     with pytest.warns(OldNameWarning, match=r"ReducedData\(datasets=...\)"):
-        entry = Reduction(datasets=place)
-    assert entry == ReducedData(datasets=place)
+        entry = Reduction(datasets=path)
+    assert entry == ReducedData(datasets=path)

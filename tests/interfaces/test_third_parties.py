@@ -85,28 +85,30 @@ def observations(crab_archive: Path) -> Observations:
 
 def pixels(mask: Any, observations: Observations) -> tuple[int, ...]:
     reduction = Reduction(archive="x", geometry=geometry(), make=[MapData(), mask], stack=Sum())
-    place = reduction.geometry
-    return place.cutout(place.target("t"), observations[0], reduction).counts.data.shape
+    flat_geometry = reduction.geometry
+    return flat_geometry.cutout(
+        flat_geometry.target("t"), observations[0], reduction
+    ).counts.data.shape
 
 
 def test_a_mask_of_a_third_party_gets_the_cutout_of_the_safe_mask(
     observations: Observations,
 ) -> None:
-    whole = geometry().target("t").counts.data.shape
+    shape = geometry().target("t").counts.data.shape
     expected = pixels(SafeMask(methods=["offset-max"], offset_max=OFFSET), observations)
     assert pixels(Inside(), observations) == expected
-    assert np.prod(expected) < np.prod(whole) / 5
+    assert np.prod(expected) < np.prod(shape) / 5
     # so does gammapy's own safe mask, as it is
     gammapys = SafeMaskMaker(methods=["offset-max"], offset_max=OFFSET)
     assert pixels(gammapys, observations) == expected
 
 
 def test_an_offset_that_limits_no_events_cuts_nothing(observations: Observations) -> None:
-    whole = geometry().target("t").counts.data.shape
-    assert pixels(Flat(), observations) == whole
-    assert pixels(InPixels(), observations) == whole
-    assert pixels(SafeMask(methods=["aeff-default"], offset_max=OFFSET), observations) == whole
-    assert pixels(SafeMaskMaker(methods=["aeff-default"]), observations) == whole
+    shape = geometry().target("t").counts.data.shape
+    assert pixels(Flat(), observations) == shape
+    assert pixels(InPixels(), observations) == shape
+    assert pixels(SafeMask(methods=["aeff-default"], offset_max=OFFSET), observations) == shape
+    assert pixels(SafeMaskMaker(methods=["aeff-default"]), observations) == shape
 
 
 def test_the_datasets_maker_asks_the_makers_too() -> None:
@@ -151,18 +153,18 @@ def problems(**options: Any) -> str:
     return "\n".join(map(str, pipeline.problems()))
 
 
-def test_a_geometry_of_a_third_party_is_judged_by_what_it_holds() -> None:
+def test_geometry_of_a_third_party_is_checked_by_its_dataset_type() -> None:
     makers = [MapData(), FoVBackground()]
     assert "needs the geometry" not in problems(geometry=Image(), make=makers)
     assert "needs the geometry" not in problems(geometry=Unknown(), make=makers)
-    said = problems(geometry=Spectra(), make=makers)
-    assert "the maker 'map' needs the geometry 'map', and that of data.x is 'spectra'" in said
+    messages = problems(geometry=Spectra(), make=makers)
+    assert "the maker 'map' needs the geometry 'map', and that of data.x is 'spectra'" in messages
 
 
-def test_makers_of_third_parties_are_judged_by_what_they_make() -> None:
+def test_makers_of_third_parties_are_checked_by_their_makes() -> None:
     ring = RingBackground(r_in="0.3 deg", width="0.3 deg")
-    known = [MapData(), ring, Flat()]
-    assert "comes before the maker 'flat'" in problems(geometry=Image(), make=known)
+    makers = [MapData(), ring, Flat()]
+    assert "comes before the maker 'flat'" in problems(geometry=Image(), make=makers)
     assert "comes before" not in problems(geometry=Image(), make=[MapData(), ring, Inside()])
 
 
@@ -179,15 +181,15 @@ def test_a_light_curve_of_one_dataset_is_refused_whoever_sums(stacker: Stacker) 
         data={"x": Reduction(archive="x", geometry=Image(), make=[MapData()], stack=stacker)},
         estimate=[LightCurve(source="crab", by="run")],
     )
-    assert any("is stacked to one dataset" in str(each) for each in pipeline.problems())
+    assert any("is stacked to one dataset" in str(problem) for problem in pipeline.problems())
 
 
 def test_no_core_module_compares_the_kind_of_a_component() -> None:
     # kinds of HDUs, of numpy types and of files are not kinds of components
-    other = {"inspection", "components", "products", "io"}
-    found = []
+    layers = {"inspection", "components", "products", "io"}
+    imports = []
     for path in SOURCE.rglob("*.py"):
-        if path.relative_to(SOURCE).parts[0] in other:
+        if path.relative_to(SOURCE).parts[0] in layers:
             continue
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Compare):
@@ -201,5 +203,5 @@ def test_no_core_module_compares_the_kind_of_a_component() -> None:
                 ]
                 texts = [side for side in sides if isinstance(side, ast.Constant | ast.Tuple)]
                 if kinds and texts:
-                    found.append(f"{path.relative_to(SOURCE)}:{node.lineno}")
-    assert not found
+                    imports.append(f"{path.relative_to(SOURCE)}:{node.lineno}")
+    assert not imports

@@ -90,8 +90,8 @@ def skyred(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 def test_its_components_are_in_the_catalog_beside_the_installed_ones(file: Path) -> None:
     plugins = Plugins.load(files=[file])
     plugins.require_sound()
-    made = plugins.catalog.get("maker", "even-runs")(start=3)
-    owner = plugins.catalog.owner(made)
+    maker = plugins.catalog.get("maker", "even-runs")(start=3)
+    owner = plugins.catalog.owner(maker)
     assert owner is not None
     assert (owner.distribution, owner.plugin) == ("my plugin-1.py", "my plugin-1")
     assert owner.version.startswith("sha256:")
@@ -106,10 +106,10 @@ def test_loading_it_again_gives_the_same_classes_until_it_is_changed(file: Path)
     assert (first().start, second().start) == (0, 5)  # type: ignore[attr-defined]
 
 
-def test_what_it_defines_is_unpickled_where_nobody_loaded_it(file: Path) -> None:
+def test_instances_are_unpickled_in_a_process_without_the_plugin(file: Path) -> None:
     cls = Plugins.load(files=[file]).catalog.get("maker", "even-runs")
     module = sys.modules[cls.__module__]
-    held = [cls(start=3), module.Remembered(4), module.Mood.GOOD, module.Refused("why")]
+    originals = [cls(start=3), module.Remembered(4), module.Mood.GOOD, module.Refused("why")]
     code = (
         "import pickle, sys\n"
         "maker, remembered, mood, refused = pickle.load(sys.stdin.buffer)\n"
@@ -118,16 +118,16 @@ def test_what_it_defines_is_unpickled_where_nobody_loaded_it(file: Path) -> None
         "sys.stdout.buffer.write(pickle.dumps([maker, mood]))\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], input=pickle.dumps(held), capture_output=True, check=True
+        [sys.executable, "-c", code], input=pickle.dumps(originals), capture_output=True, check=True
     )
     line, back = done.stdout.split(b"\n", 1)
     assert line == b"even-runs 3 4 good ('why',)"
-    assert pickle.loads(back) == [held[0], held[2]]
+    assert pickle.loads(back) == [originals[0], originals[2]]
 
 
 def test_a_file_that_changed_meanwhile_is_refused_by_a_worker(file: Path) -> None:
-    made = Plugins.load(files=[file]).catalog.get("maker", "even-runs")()
-    pickled = pickle.dumps(made)
+    maker = Plugins.load(files=[file]).catalog.get("maker", "even-runs")()
+    pickled = pickle.dumps(maker)
     file.write_text(FILE + "# changed\n", encoding="utf-8")
     code = "import pickle, sys; pickle.load(sys.stdin.buffer)"
     done = subprocess.run(
@@ -148,7 +148,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_faulty_file_is_named_with_what_is_wrong_and_where(fault: str, tmp_path: Path) -> None:
+def test_faulty_file_is_reported_with_fault_and_line(fault: str, tmp_path: Path) -> None:
     code, message, where = FAULTS[fault]
     path = tmp_path / "faulty.py"
     path.write_text(code, encoding="utf-8")
@@ -163,9 +163,9 @@ def test_a_faulty_file_is_named_with_what_is_wrong_and_where(fault: str, tmp_pat
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("absent.py", "cannot be read: No such file"), ("crab.yaml", "is no Python file")],
+    [("absent.py", "cannot be read: No such file"), ("crab.yaml", "is not a Python file")],
 )
-def test_what_is_no_file_to_load_is_refused_by_name(name: str, expected: str) -> None:
+def test_missing_or_wrong_file_is_refused_by_name(name: str, expected: str) -> None:
     with pytest.raises(PluginError, match=f"{name}.*{expected}|{name} {expected}"):
         Plugins.load(files=[name])
 
@@ -181,7 +181,7 @@ def test_a_run_uses_it_in_its_workers_and_keeps_a_copy(file: Path, tmp_path: Pat
     assert "even-runs of my plugin-1.py sha256:" in ledger
     assert (tmp_path / "crab" / "plugins" / file.name).read_bytes() == file.read_bytes()
     report = json.loads((tmp_path / "crab" / "report.json").read_text(encoding="utf-8"))
-    (used,) = [each for each in report["plugins"] if "file" in each]
+    (used,) = [plugin_record for plugin_record in report["plugins"] if "file" in plugin_record]
     assert used["file"] == str(file)
 
 
@@ -198,15 +198,15 @@ def test_the_run_folder_keeps_the_file_as_it_was_loaded(
     pipeline.run(tmp_path / "run")
     assert (tmp_path / "run" / "plugins" / file.name).read_bytes() == was
     report = json.loads((tmp_path / "run" / "report.json").read_text(encoding="utf-8"))
-    (used,) = [each for each in report["plugins"] if "file" in each]
+    (used,) = [plugin_record for plugin_record in report["plugins"] if "file" in plugin_record]
     assert used["version"].removeprefix("sha256:") == hashlib.sha256(was).hexdigest()[:12]
 
 
-def test_two_files_of_one_name_are_told_apart_by_renaming(file: Path) -> None:
-    other = file.parent / "other" / file.name
-    other.parent.mkdir()
-    other.write_text(FILE.replace("even-runs", "odd-runs"), encoding="utf-8")
-    (sentence,) = Plugins.load(files=[file, other]).faults()
+def test_two_files_with_the_same_name_are_refused_until_renamed(file: Path) -> None:
+    copied_file = file.parent / "other" / file.name
+    copied_file.parent.mkdir()
+    copied_file.write_text(FILE.replace("even-runs", "odd-runs"), encoding="utf-8")
+    (sentence,) = Plugins.load(files=[file, copied_file]).faults()
     assert "has the same name; rename the file" in sentence
 
 

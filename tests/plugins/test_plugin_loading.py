@@ -58,7 +58,7 @@ FAULTS = {
     "commands": ("@hookimpl\ndef skyred_commands(cli):\n    pass\n",
                  "skyred_commands() is not called here: put it into a module of its own, with an "
                  "entry point in the group skyred.commands"),
-    "components that are none": (GOOD.replace("[Good]", "[Good, 5]"), "5 is no component class"),
+    "components that are none": (GOOD.replace("[Good]", "[Good, 5]"), "5 is not a component class"),
 }  # fmt: skip
 
 Distribute = Callable[..., Path]
@@ -79,9 +79,16 @@ def distribute(tmp_path: Path) -> Distribute:
 def load(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Plugins:
     """Load our own plugins and those in a folder."""
     monkeypatch.syspath_prepend(str(folder))
-    found = [*Distribution.discover(path=[str(folder)]), *distributions(name="skyred")]
+    found_distributions = [
+        *Distribution.discover(path=[str(folder)]),
+        *distributions(name="skyred"),
+    ]
     return Plugins.load(
-        [point for dist in found for point in dist.entry_points.select(group="skyred")]
+        [
+            point
+            for dist in found_distributions
+            for point in dist.entry_points.select(group="skyred")
+        ]
     )
 
 
@@ -96,7 +103,7 @@ def skyred(folder: Path, *words: str, **env: str) -> subprocess.CompletedProcess
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_faulty_plugin_is_named_with_the_way_out_and_stops_no_other(
+def test_faulty_plugin_is_reported_with_a_fix_and_does_not_affect_others(
     fault: str, distribute: Distribute, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     code, message = FAULTS[fault]
@@ -116,10 +123,12 @@ def test_a_faulty_plugin_is_named_with_the_way_out_and_stops_no_other(
     monkeypatch.setenv(BLOCK, f"other, {name}")
     blocked = load(folder, monkeypatch)
     blocked.require_sound()
-    assert [known.owner.plugin for known in blocked.loaded if known.blocked] == [name]
+    assert [
+        loaded_plugin.owner.plugin for loaded_plugin in blocked.loaded if loaded_plugin.blocked
+    ] == [name]
 
 
-def test_two_plugins_of_one_name_are_told_apart_by_distribution(
+def test_two_plugins_with_the_same_name_are_blocked_by_distribution(
     distribute: Distribute, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     distribute("twin-one", GOOD.replace("good-maker", "one"), plugin="twin", version="1.0")
@@ -179,16 +188,16 @@ def test_the_owner_of_a_component_is_its_distribution(
 ) -> None:
     folder = distribute("gives-owner", GOOD, plugin="nice", version="0.3")
     catalog = load(folder, monkeypatch).catalog
-    made = catalog.get("maker", "good-maker")()
-    assert catalog.owner(made) == Owner("gives-owner", "0.3", "nice")
+    instance = catalog.get("maker", "good-maker")()
+    assert catalog.owner(instance) == Owner("gives-owner", "0.3", "nice")
     assert catalog.owner(ToyMaker()) is None
 
 
 def empty(*plugins: tuple[str, object]) -> Plugins:
-    made = Plugins.load(points=[])
+    instance = Plugins.load(points=[])
     for name, plugin in plugins:
-        made.register(plugin, Owner(f"{name}-package", "1.0", name))
-    return made
+        instance.register(plugin, Owner(f"{name}-package", "1.0", name))
+    return instance
 
 
 def offer(*classes: type) -> SimpleNamespace:
@@ -211,7 +220,7 @@ class TestCatalog:
             catalog.get("maker", "toy-fil")
         with pytest.raises(FieldError, match=r"no maker 'toy-sum' \('toy-sum' is a stacker\)"):
             catalog.get("maker", "toy-sum")
-        with pytest.raises(FieldError, match="expected one of none: no plugin offers any"):
+        with pytest.raises(FieldError, match="expected one of none: no plugin provides any"):
             catalog.get("fitter", "minuit")
 
     def test_one_kind_may_stand_for_two_roles(self) -> None:

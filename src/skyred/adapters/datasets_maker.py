@@ -1,4 +1,4 @@
-"""gammapy's `DatasetsMaker`, for chains with skyred's makers."""
+"""A subclass of gammapy's `DatasetsMaker` that supports skyred's makers."""
 
 from __future__ import annotations
 
@@ -22,16 +22,31 @@ log = logging.getLogger(__name__)
 
 
 class DatasetsMaker(makers.DatasetsMaker):  # type: ignore[misc]
-    """gammapy's `DatasetsMaker`, which knows what skyred's makers can do.
+    """Subclass of gammapy's `DatasetsMaker` with support for the features of skyred's makers.
 
-    skyred's makers work in gammapy's own too. This one also lets them learn from all observations
-    first (`Maker.prepare`), leaves out the runs that one of them skips, and takes the width of the
-    cutouts from `Maker.largest_offset` as from gammapy's safe mask. Options are those of gammapy's.
+    skyred's makers also work in gammapy's own class. This one also prepares them with all
+    observations (`Maker.prepare`), leaves out runs that they skip, and takes the width of the
+    cutouts from `Maker.largest_offset` as well as from gammapy's safe mask.
+
+    Parameters
+    ----------
+    makers : list of maker
+        Makers of skyred and gammapy.
+    stack_datasets : bool
+        Whether to stack the datasets of the observations onto the reference dataset.
+    n_jobs : int, optional
+        The number of processes; by default gammapy's default.
+    cutout_mode : {"trim", "partial", "strict"}
+        The treatment of cutouts that are not entirely inside the reference dataset.
+    cutout_width : Quantity, optional
+        The width of the cutouts; by default it is derived from the largest offset.
+    parallel_backend : {"multiprocessing", "ray"}, optional
+        The backend for several processes.
 
     Attributes
     ----------
     skipped : list of Outcome
-        The runs that the last `run` left out, and why.
+        The runs that were left out in the last call of `run`, with the reasons.
 
     Examples
     --------
@@ -45,13 +60,26 @@ class DatasetsMaker(makers.DatasetsMaker):  # type: ignore[misc]
 
     @property
     def offset_max(self) -> Angle | None:
-        """The largest offset that gammapy's and skyred's makers leave; None without a limit."""
+        """Largest offset of events that all makers use; None without a limit."""
         ours = largest_offset([maker for maker in self.makers if isinstance(maker, Maker)])
         offsets = [offset for offset in (super().offset_max, ours) if offset is not None]
         return min(offsets, default=None)
 
     def make_dataset(self, dataset: Dataset, observation: Observation) -> Dataset | Outcome | None:
-        """Make the dataset of one observation; gives what became of it if a maker skips it."""
+        """Make the dataset of one observation.
+
+        Parameters
+        ----------
+        dataset : Dataset
+            The reference dataset.
+        observation : Observation
+            The observation.
+
+        Returns
+        -------
+        Dataset or Outcome or None
+            The dataset; an outcome with the reason if a maker skips the observation.
+        """
         try:
             return super().make_dataset(dataset, observation)
         except SkipObservation as skip:
@@ -60,7 +88,13 @@ class DatasetsMaker(makers.DatasetsMaker):  # type: ignore[misc]
             return Outcome(dataset.name, obs_id, "skipped", reason=reason)
 
     def callback(self, dataset: Dataset | Outcome | None) -> None:
-        """Stack or keep what `make_dataset` gave."""
+        """Stack or store the dataset of an observation, or record that it was skipped.
+
+        Parameters
+        ----------
+        dataset : Dataset or Outcome or None
+            The return value of `make_dataset`.
+        """
         if isinstance(dataset, Outcome):
             log.warning("run %d is left out: %s", dataset.obs_id, dataset.reason)
             self.skipped.append(dataset)
@@ -73,30 +107,36 @@ class DatasetsMaker(makers.DatasetsMaker):  # type: ignore[misc]
         observations: Observations,
         datasets: Iterable[Dataset] | None = None,
     ) -> Datasets:
-        """Let makers learn from the observations, then reduce them as gammapy does.
+        """Prepare the makers with the observations, and reduce these as gammapy does.
 
         Parameters
         ----------
         dataset : MapDataset
-            The reference; filled, if datasets are stacked.
+            The reference dataset; it is filled if datasets are stacked.
         observations : Observations
-            What to reduce.
+            The observations to reduce.
         datasets : Datasets, optional
-            One to start from for each observation.
+            A dataset to start from for each observation.
+
+        Returns
+        -------
+        Datasets
+            The datasets.
         """
         self.skipped = []
         with self._prepared(observations):
-            made: Datasets = super().run(dataset, observations, datasets)
-        return made
+            reduced: Datasets = super().run(dataset, observations, datasets)
+        return reduced
 
     @contextmanager
     def _prepared(self, observations: Observations) -> Iterator[None]:
-        """Put makers that have learnt in the place of those that were given, for a while."""
-        given = self.makers
+        """Replace the makers by prepared ones inside the context."""
+        original_makers = self.makers
         self.makers = [
-            maker.prepare(observations) if isinstance(maker, Maker) else maker for maker in given
+            maker.prepare(observations) if isinstance(maker, Maker) else maker
+            for maker in original_makers
         ]
         try:
             yield
         finally:
-            self.makers = given
+            self.makers = original_makers

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
-from skyred.adapters.signatures import refusal, run_takes, runs, runs_with
+from skyred.adapters.signatures import accepts_arguments, has_run, run_arguments, signature_error
 from skyred.errors import ModelError
 from skyred.fields import foreign, option
 from skyred.interfaces import Estimator, Product, component
@@ -17,115 +17,133 @@ if TYPE_CHECKING:
 
     from skyred.interfaces.records import FitResult
 
-_TAKES = (("datasets",), ("dataset",), ("datasets", "parameter"))
+_SIGNATURES = (("datasets",), ("dataset",), ("datasets", "parameter"))
 
 
 def adapt_estimator(
-    other: object, *, name: str | None = None, parameter: str | None = None
+    candidate: object, *, name: str | None = None, parameter: str | None = None
 ) -> Estimator | None:
-    """Take a gammapy estimator: anything with ``run(datasets)`` or ``run(dataset)``.
+    """Return a gammapy estimator as a component.
 
     Parameters
     ----------
-    other : object
-        The estimator.
+    candidate : object
+        The estimator: an object with ``run(datasets)`` or ``run(dataset)``.
     name, parameter : str, optional
         As for `skyred.Estimator.adapt`.
 
     Returns
     -------
     Estimator or None
-        None if it has no ``run``.
+        The component; None if `candidate` has no ``run``.
 
     Raises
     ------
     FieldError
-        If its ``run`` takes something else.
+        If its ``run`` takes other arguments.
     """
-    if not runs(other):
+    if not has_run(candidate):
         return None
-    takes = any(runs_with(other, *names) for names in _TAKES)
-    if not takes or "observation" in run_takes(other):
-        raise refusal(
-            other,
-            "expected an estimator, with run(datasets) or run(dataset); put it into a small "
+    takes = any(accepts_arguments(candidate, *names) for names in _SIGNATURES)
+    if not takes or "observation" in run_arguments(candidate):
+        raise signature_error(
+            candidate,
+            "expected an estimator, with run(datasets) or run(dataset); write a "
             "skyred.Estimator that calls it",
         )
-    called = name or type(other).__name__
-    return AdaptedEstimator(adapted=other, name=called, parameter=parameter)
+    called = name or type(candidate).__name__
+    return AdaptedEstimator(adapted=candidate, name=called, parameter=parameter)
 
 
 @component
 class AdaptedEstimator(Estimator):
-    """A gammapy estimator as it is."""
+    """An adapted gammapy estimator."""
 
     kind = "adapted"
     product = GammapyProduct
-    adapted: Any = foreign(doc="Anything with run(datasets).")
+    adapted: Any = foreign(doc="An object with run(datasets) or run(dataset).")
     parameter: str | None = option(
         None,
         type=str,
-        doc="The parameter it is run for, if it takes one; by default each free one.",
+        doc="The parameter it is run for, if it takes one; by default each free parameter.",
     )
 
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> Product:
-        """Run the gammapy estimator, on a copy of the datasets: many leave theirs changed.
+        """Run the gammapy estimator on a copy of the datasets, because many modify them.
+
+        Parameters
+        ----------
+        datasets : Datasets
+            The datasets, with their (fitted) models.
+        fit : FitResult or None
+            The result of the fit; not used.
+
+        Returns
+        -------
+        Product
+            The product.
 
         Raises
         ------
         ModelError
-            If it takes one dataset, and there are several; if there is no such parameter.
+            If it takes one dataset and there are several, or if there is no such parameter.
         """
-        datasets = copy.deepcopy(datasets)  # in one go: models that datasets share stay shared
+        datasets = copy.deepcopy(datasets)  # one copy, so that datasets still share their models
         estimator = self._with_parameter_of(datasets)
-        if runs_with(estimator, "datasets"):
+        if accepts_arguments(estimator, "datasets"):
             return GammapyProduct(self.label, _with_unit(estimator, estimator.run(datasets)))
-        if runs_with(estimator, "dataset"):
-            return GammapyProduct(self.label, estimator.run(self._only(datasets)))
+        if accepts_arguments(estimator, "dataset"):
+            return GammapyProduct(self.label, estimator.run(self._single_dataset(datasets)))
         return GammapyProduct(self.label, self._by_parameter(datasets))
 
-    def _only(self, datasets: Datasets) -> Any:
+    def _single_dataset(self, datasets: Datasets) -> Any:
         if len(datasets) != 1:
             raise ModelError(
-                f"{type(self.adapted).__name__} takes one dataset, and there are {len(datasets)}: "
-                "stack them, or use a component that can"
+                f"{type(self.adapted).__name__} takes one dataset, but there are {len(datasets)}: "
+                "stack them, or use a component that takes several"
             )
         return datasets[0]
 
     def _by_parameter(self, datasets: Datasets) -> Any:
-        """Run it for a parameter; for several, give what it gives for each by name."""
+        """Run it for one parameter; for several, return a dict of results by name."""
         if self.parameter is not None:
-            return self.adapted.run(datasets, _parameter(datasets, self.parameter))
+            return self.adapted.run(datasets, _find_parameter(datasets, self.parameter))
         named = enumerate(datasets.models.parameters_unique_names)
-        free = [not each.frozen for each in datasets.models.parameters]
-        return {name: self._of(copy.deepcopy(datasets), at) for at, name in named if free[at]}
+        free = [not parameter.frozen for parameter in datasets.models.parameters]
+        return {
+            name: self._run_for(copy.deepcopy(datasets), index)
+            for index, name in named
+            if free[index]
+        }
 
-    def _of(self, datasets: Datasets, at: int) -> Any:
-        return self.adapted.run(datasets, datasets.models.parameters[at])
+    def _run_for(self, datasets: Datasets, index: int) -> Any:
+        return self.adapted.run(datasets, datasets.models.parameters[index])
 
     def _with_parameter_of(self, datasets: Datasets) -> Any:
-        """Give the estimator with the parameter of these datasets, if it holds one of others."""
-        held: Any = getattr(self.adapted, "parameter", None)
-        if not hasattr(held, "frozen"):
+        """Return the estimator, with its parameter replaced by that of the datasets."""
+        held_parameter: Any = getattr(self.adapted, "parameter", None)
+        if not hasattr(held_parameter, "frozen"):
             return self.adapted
-        found = _parameter(datasets, self.parameter or held.name)
-        return copy.deepcopy(self.adapted, {id(held): found})
+        new_parameter = _find_parameter(datasets, self.parameter or held_parameter.name)
+        return copy.deepcopy(self.adapted, {id(held_parameter): new_parameter})
 
 
-def _parameter(datasets: Datasets, name: str) -> Parameter:
-    """Find a parameter by its name, or by that with its model (``crab.spectral.index``)."""
+def _find_parameter(datasets: Datasets, name: str) -> Parameter:
+    """Find a parameter by its name, or by its unique name (``crab.spectral.index``)."""
     models = datasets.models
-    named = zip(models.parameters_unique_names, models.parameters, strict=True)
-    found = [each for unique, each in named if name in (unique, each.name)]
-    if len(found) == 1:
-        return found[0]
+    parameters_by_name = zip(models.parameters_unique_names, models.parameters, strict=True)
+    matches = [
+        parameter for unique, parameter in parameters_by_name if name in (unique, parameter.name)
+    ]
+    if len(matches) == 1:
+        return matches[0]
     raise ModelError(
-        f"{len(found) or 'no'} parameters are called {name!r}; expected one of "
+        f"{len(matches) or 'no'} parameters are called {name!r}; expected one of "
         f"{', '.join(models.parameters_unique_names)}: Estimator.adapt(..., parameter=...)"
     )
 
 
 def _with_unit(estimator: Any, result: Any) -> Any:
-    """Give the sensitivity of a parameter, which gammapy gives as a bare number, its unit."""
+    """Return a result with unit: gammapy returns the sensitivity of a parameter without."""
     unit = getattr(getattr(estimator, "parameter", None), "unit", None)
     return result * unit if isinstance(result, float) and unit is not None else result

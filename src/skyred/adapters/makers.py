@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from skyred.adapters.signatures import refusal, runs, runs_with
+from skyred.adapters.signatures import accepts_arguments, has_run, signature_error
 from skyred.errors import SkipObservation
 from skyred.fields import foreign
 from skyred.interfaces import Maker, component
@@ -15,63 +15,80 @@ if TYPE_CHECKING:
     from gammapy.datasets import Dataset
 
 
-def adapt_maker(other: object) -> Maker | None:
-    """Take a gammapy maker: anything with ``run(dataset, observation)``.
+def adapt_maker(candidate: object) -> Maker | None:
+    """Return a gammapy maker as a component.
+
+    Parameters
+    ----------
+    candidate : object
+        The maker: an object with ``run(dataset, observation)``.
 
     Returns
     -------
     Maker or None
-        None if it has no ``run``.
+        The component; None if `candidate` has no ``run``.
 
     Raises
     ------
     FieldError
-        If its ``run`` takes something else.
+        If its ``run`` takes other arguments.
     """
-    if not runs(other):
+    if not has_run(candidate):
         return None
-    if not runs_with(other, "dataset", "observation"):
-        what = "expected a maker, with run(dataset, observation)"
-        if hasattr(other, "makers"):
-            what += "; it is a chain of its own: put its makers here, one by one"
-        raise refusal(other, what)
-    return AdaptedMaker(adapted=other)
+    if not accepts_arguments(candidate, "dataset", "observation"):
+        expected = "expected a maker, with run(dataset, observation)"
+        if hasattr(candidate, "makers"):
+            expected += "; it is a chain of makers: add its makers one by one"
+        raise signature_error(candidate, expected)
+    return AdaptedMaker(adapted=candidate)
 
 
 @component
 class AdaptedMaker(Maker):
-    """A gammapy maker as it is."""
+    """An adapted gammapy maker."""
 
     kind = "adapted"
     needs = None
-    adapted: Any = foreign(doc="Anything with run(dataset, observation).")
+    adapted: Any = foreign(doc="An object with run(dataset, observation).")
 
     @property
     def largest_offset(self) -> Quantity | None:
-        """The ``offset_max`` of gammapy's safe mask, if its method is used."""
+        """The ``offset_max`` of gammapy's safe mask, if the method is used."""
         methods = getattr(self.adapted, "methods", ())
-        found: Quantity | None = getattr(self.adapted, "offset_max", None)
-        return found if "offset-max" in methods else None
+        offset_max: Quantity | None = getattr(self.adapted, "offset_max", None)
+        return offset_max if "offset-max" in methods else None
 
     def make(self, dataset: Dataset, observation: Observation) -> Dataset:
         """Run the gammapy maker.
 
+        Parameters
+        ----------
+        dataset : Dataset
+            The dataset; it may be modified.
+        observation : Observation
+            The observation.
+
+        Returns
+        -------
+        Dataset
+            The dataset that the maker returns.
+
         Raises
         ------
         SkipObservation
-            If it empties the safe mask: so gammapy's makers leave out a run.
+            If it empties the safe mask, as gammapy's makers do to leave out a run.
         TypeError
-            If it gives no dataset.
+            If it does not return a dataset.
         """
-        held = _holds_something(dataset)
-        made = self.adapted.run(dataset=dataset, observation=observation)
+        was_filled = _has_safe_bins(dataset)
+        reduced = self.adapted.run(dataset=dataset, observation=observation)
         name = type(self.adapted).__name__
-        if not hasattr(made, "mask_safe"):
-            raise TypeError(f"{name}.run gave {made!r:.80}; expected a dataset")
-        if held and not _holds_something(made):
-            raise SkipObservation(f"{name} leaves nothing in the safe mask")
-        return made
+        if not hasattr(reduced, "mask_safe"):
+            raise TypeError(f"{name}.run returned {reduced!r:.80}; expected a dataset")
+        if was_filled and not _has_safe_bins(reduced):
+            raise SkipObservation(f"{name} leaves no bins in the safe mask")
+        return reduced
 
 
-def _holds_something(dataset: Dataset) -> bool:
+def _has_safe_bins(dataset: Dataset) -> bool:
     return dataset.mask_safe is not None and bool(dataset.mask_safe.data.any())

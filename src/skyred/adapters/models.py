@@ -13,32 +13,54 @@ if TYPE_CHECKING:
     from gammapy.modeling.models import Models
 
 
-def adapt_model(other: object) -> Model | None:
-    """Take gammapy models: a `Models`, or one model with a name and parameters.
+def adapt_model(candidate: object) -> Model | None:
+    """Return gammapy models as a component.
+
+    Parameters
+    ----------
+    candidate : object
+        A `Models`, or one model with a name and parameters.
 
     Returns
     -------
     Model or None
-        None if it has no parameters.
+        The component; None if `candidate` has no parameters.
     """
-    if isinstance(other, type) or not hasattr(other, "parameters"):
+    if isinstance(candidate, type) or not hasattr(candidate, "parameters"):
         return None
-    return AdaptedModel(adapted=other)
+    return AdaptedModel(adapted=candidate)
 
 
 @component
 class AdaptedModel(Model):
-    """Gammapy models as they are; each build starts from a copy."""
+    """Adapted gammapy models; each build returns a copy."""
 
     kind = "adapted"
-    adapted: Any = foreign(doc="A gammapy Models or a single model.")
+    adapted: Any = foreign(doc="A gammapy Models object or a single model.")
 
     def build(self, datasets: Datasets) -> Models:
-        """Give a copy, so that a fit leaves the original alone."""
+        """Return a copy of the models, so that a fit does not change the original.
+
+        Parameters
+        ----------
+        datasets : Datasets
+            The datasets; not used.
+
+        Returns
+        -------
+        Models
+            The copy.
+        """
         from gammapy.modeling.models import Models
 
         return Models(self.adapted).copy()
 
     def source_names(self) -> Iterable[str]:
-        """Name the sources."""
+        """Return the names of the models.
+
+        Returns
+        -------
+        iterable of str
+            The names.
+        """
         return getattr(self.adapted, "names", None) or [self.adapted.name]

@@ -1,4 +1,4 @@
-"""Signatures: whether a gammapy object can stand in a chain, by what its `run` takes."""
+"""Checks of the signature of the method `run` of gammapy objects."""
 
 from __future__ import annotations
 
@@ -7,30 +7,78 @@ import inspect
 from skyred.errors import FieldError
 
 
-def runs(other: object) -> bool:
-    """Tell whether something is an object, not a class, that has a `run`."""
-    return callable(getattr(other, "run", None)) and not isinstance(other, type)
+def has_run(candidate: object) -> bool:
+    """Return whether an object has a method `run`.
+
+    Parameters
+    ----------
+    candidate : object
+        The object.
+
+    Returns
+    -------
+    bool
+        True if it has the method, and is not a class.
+    """
+    return callable(getattr(candidate, "run", None)) and not isinstance(candidate, type)
 
 
-def run_takes(other: object) -> tuple[str, ...]:
-    """Name what the `run` of an object takes, in order."""
-    return tuple(_run(other).parameters)
+def run_arguments(candidate: object) -> tuple[str, ...]:
+    """Return the names of the arguments of the `run` of an object.
+
+    Parameters
+    ----------
+    candidate : object
+        The object.
+
+    Returns
+    -------
+    tuple of str
+        The names, in order.
+    """
+    return tuple(_signature(candidate).parameters)
 
 
-def runs_with(other: object, *names: str) -> bool:
-    """Tell whether the `run` of an object can be called with these names, and no others."""
+def accepts_arguments(candidate: object, *names: str) -> bool:
+    """Return whether the `run` of an object can be called with exactly these arguments.
+
+    Parameters
+    ----------
+    candidate : object
+        The object.
+    *names : str
+        The names of the arguments.
+
+    Returns
+    -------
+    bool
+        True if the call is possible.
+    """
     try:
-        _run(other).bind(**dict.fromkeys(names))
+        _signature(candidate).bind(**dict.fromkeys(names))
     except TypeError:
         return False
     return True
 
 
-def refusal(other: object, expected: str) -> FieldError:
-    """Say that an object's `run` is not the one that is expected here."""
-    takes = ", ".join(run_takes(other))
-    return FieldError(f"is a {type(other).__name__}, with run({takes})", expected)
+def signature_error(candidate: object, expected: str) -> FieldError:
+    """Return the error about an object with an unexpected signature of `run`.
+
+    Parameters
+    ----------
+    candidate : object
+        The object.
+    expected : str
+        The description of the expected signature.
+
+    Returns
+    -------
+    FieldError
+        The error.
+    """
+    arguments = ", ".join(run_arguments(candidate))
+    return FieldError(f"is a {type(candidate).__name__}, with run({arguments})", expected)
 
 
-def _run(other: object) -> inspect.Signature:
-    return inspect.signature(other.run)  # type: ignore[attr-defined]
+def _signature(candidate: object) -> inspect.Signature:
+    return inspect.signature(candidate.run)  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""The command cache: what is kept of earlier runs, and removing it."""
+"""The command cache, to list and remove cached chunks."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ _DIR = click.option(
 @click.option("-v", "--verbose", is_flag=True, help="List every entry.")
 @click.pass_context
 def cache(ctx: click.Context, folder: Path | None, verbose: bool) -> None:
-    """Show the reduced chunks that are kept for later runs.
+    """Show the reduced chunks that are cached for later runs.
 
-    A run takes from the cache what was made before from the same files, with the same options and
-    the same code. It may be removed at any time: what is missing is made again.
+    A run uses the chunks that were reduced before from the same files, with the same options and
+    the same code. The cache may be removed at any time: missing chunks are reduced again.
     """
     if ctx.invoked_subcommand is not None:
         ctx.obj = folder
         return
-    if (kept := _open(folder)) is None:
+    if (cache_store := _open(folder)) is None:
         return
-    entries = kept.entries()
-    click.echo(f"{kept.folder}: {_total(entries)}, at most {_size(kept.limit)}")
-    for line in _each(entries) if verbose else _by_entry(entries):
+    entries = cache_store.entries()
+    click.echo(f"{cache_store.folder}: {_total(entries)}, at most {_size(cache_store.limit)}")
+    for line in _lines_of_entries(entries) if verbose else _lines_by_data_entry(entries):
         click.echo(f"  {line}")
 
 
@@ -45,36 +45,38 @@ def cache(ctx: click.Context, folder: Path | None, verbose: bool) -> None:
 @_DIR
 @click.option(
     "--older-than", metavar="DAYS", type=click.FloatRange(min=0), default=0.0,
-    help="Only what was not used for so many days.",
+    help="Only chunks that were not used for this many days.",
 )  # fmt: skip
 @click.pass_obj
-def clear(above: Path | None, folder: Path | None, older_than: float) -> None:
-    """Remove what is kept; runs that are under way make it again."""
-    if (kept := _open(folder or above)) is not None:
-        click.echo(f"removed {_total(kept.clear(older_than * DAY))}")
+def clear(parent_folder: Path | None, folder: Path | None, older_than: float) -> None:
+    """Remove cached chunks; current runs reduce them again."""
+    if (cache_store := _open(folder or parent_folder)) is not None:
+        click.echo(f"removed {_total(cache_store.clear(older_than * DAY))}")
 
 
 def _open(folder: Path | None) -> Cache | None:
-    """Open a cache that is there; None, and a word, if it is not."""
+    """Open an existing cache; print a message and return None if there is none."""
     from skyred.run.cache import Cache, default_folder
 
-    place = folder or default_folder()
-    if not (place / "chunks").is_dir():
-        click.echo(f"there is no cache in {place}")
+    cache_folder = folder or default_folder()
+    if not (cache_folder / "chunks").is_dir():
+        click.echo(f"there is no cache in {cache_folder}")
         return None
-    return Cache.open(place, create=False)
+    return Cache.open(cache_folder, create=False)
 
 
-def _by_entry(entries: list[CachedEntry]) -> list[str]:
+def _lines_by_data_entry(entries: list[CachedEntry]) -> list[str]:
     grouped: dict[str, list[CachedEntry]] = {}
     for entry in entries:
         grouped.setdefault(str(entry.about.get("entry", "unknown")), []).append(entry)
-    return [f"{name}: {_total(held)}, {_last(held[0])}" for name, held in sorted(grouped.items())]
-
-
-def _each(entries: list[CachedEntry]) -> list[str]:
     return [
-        f"{entry.key[:16]} {_size(entry.size):>9}  {_last(entry)}  "
+        f"{name}: {_total(group)}, {_last_use(group[0])}" for name, group in sorted(grouped.items())
+    ]
+
+
+def _lines_of_entries(entries: list[CachedEntry]) -> list[str]:
+    return [
+        f"{entry.key[:16]} {_size(entry.size):>9}  {_last_use(entry)}  "
         f"{entry.about.get('entry', '?')}: runs {_runs(entry)}"
         for entry in entries
     ]
@@ -90,7 +92,7 @@ def _total(entries: list[CachedEntry]) -> str:
     return f"{number} chunk{'' if number == 1 else 's'}, {size}"
 
 
-def _last(entry: CachedEntry) -> str:
+def _last_use(entry: CachedEntry) -> str:
     days = (time.time() - entry.used) / DAY
     return "used today" if days < 1 else f"used {days:.0f} days ago"
 

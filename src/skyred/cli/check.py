@@ -1,4 +1,4 @@
-"""The command check: a configuration, and the runs that it is about, before anything is made."""
+"""The command check, for configurations and the runs that they select."""
 
 from __future__ import annotations
 
@@ -26,9 +26,13 @@ AHEAD = 4
 @click.command()
 @FILE
 @click.option("--no-data", is_flag=True, help="Check the configuration alone; read no data.")
-@click.option("--all-runs", is_flag=True, help="Inspect all runs of the archives, chosen or not.")
-@click.option("--workers", type=click.IntRange(min=1), help="Inspect in so many processes.")
-@click.option("-v", "--verbose", is_flag=True, help="List every note, not only how many runs.")
+@click.option(
+    "--all-runs", is_flag=True, help="Inspect all runs of the archives, also those not selected."
+)
+@click.option(
+    "--workers", type=click.IntRange(min=1), help="Number of processes for the inspection."
+)
+@click.option("-v", "--verbose", is_flag=True, help="List every note, not only the number of runs.")
 @SET
 @PLUGIN
 def check(
@@ -40,7 +44,7 @@ def check(
     overrides: tuple[str, ...],
     plugin_files: tuple[Path, ...],
 ) -> None:
-    """Check the analysis that FILE describes, and the runs that it chooses.
+    """Check the configuration FILE, and inspect the runs that it selects.
 
     FILE may also be an archive: a folder with an index, an HDU index, or a DL3 file. Then all its
     runs are inspected.
@@ -52,12 +56,12 @@ def check(
         entries = {str(file): _all_runs(plugins.open_archive(str(file)), allow_outside=False)}
     else:
         plugins, pipeline = read_pipeline(file, overrides, plugin_files)
-        links = sum(1 for _ in pipeline.components())
-        click.echo(f"{file}: no problems; {links} components, digest {pipeline.digest()[:16]}")
+        number = sum(1 for _ in pipeline.components())
+        click.echo(f"{file}: no problems; {number} components, digest {pipeline.digest()[:16]}")
         if no_data:
             return
-        entries = (_of_archives if all_runs else _of_entries)(pipeline, plugins)
-    faulty = [_inspect(name, *given, plugins, workers, verbose) for name, given in entries.items()]
+        entries = (_runs_of_archives if all_runs else _runs_of_entries)(pipeline, plugins)
+    faulty = [_inspect(name, *runs, plugins, workers, verbose) for name, runs in entries.items()]
     if any(faulty):
         sys.exit(FAULTY)
 
@@ -76,8 +80,14 @@ def _all_runs(store: Any, *, allow_outside: bool) -> Runs:
     return run_inputs(store.hdu_table, store.obs_table, allow_outside=allow_outside), ()
 
 
-def _of_archives(pipeline: Pipeline, plugins: Plugins) -> dict[str, Runs]:
-    """Give all runs of the archives, each once, however many entries use it."""
+def _runs_of_archives(pipeline: Pipeline, plugins: Plugins) -> dict[str, Runs]:
+    """Return all runs of the archives, once for each archive.
+
+    Returns
+    -------
+    dict of str to Runs
+        The runs, by the names of the data entries that use the archive.
+    """
     from skyred.run.select import open_store
 
     users: dict[tuple[object, bool], list[str]] = {}
@@ -85,47 +95,74 @@ def _of_archives(pipeline: Pipeline, plugins: Plugins) -> dict[str, Runs]:
         users.setdefault((reduction.archive, reduction.allow_outside), []).append(name)
     return {
         ", ".join(f"data.{name}" for name in names): _all_runs(
-            open_store(pipeline.data[names[0]], plugins), allow_outside=outside
+            open_store(pipeline.data[names[0]], plugins), allow_outside=allow_outside
         )
-        for (_, outside), names in users.items()
+        for (_, allow_outside), names in users.items()
     }
 
 
-def _of_entries(pipeline: Pipeline, plugins: Plugins) -> dict[str, Runs]:
-    """Give the runs that each entry chooses."""
+def _runs_of_entries(pipeline: Pipeline, plugins: Plugins) -> dict[str, Runs]:
+    """Return the runs that each data entry selects.
+
+    Returns
+    -------
+    dict of str to Runs
+        The runs, by data entry.
+    """
     return {
-        f"data.{name}": _chosen(name, reduction, plugins)
+        f"data.{name}": _selected_runs(name, reduction, plugins)
         for name, reduction in pipeline.reductions()
     }
 
 
-def _chosen(name: str, reduction: Reduction, plugins: Plugins) -> Runs:
+def _selected_runs(name: str, reduction: Reduction, plugins: Plugins) -> Runs:
     from skyred.inspection.records import Finding
     from skyred.run.select import select
 
-    chosen = select(name, reduction, plugins)
-    lost = [Finding(outcome.reason, obs_id=outcome.obs_id) for outcome in chosen.outcomes]
-    left_out = {outcome.obs_id for outcome in chosen.outcomes}
-    return [run for obs_id, run in chosen.inputs.items() if obs_id not in left_out], lost
+    selection = select(name, reduction, plugins)
+    findings = [Finding(outcome.reason, obs_id=outcome.obs_id) for outcome in selection.outcomes]
+    left_out = {outcome.obs_id for outcome in selection.outcomes}
+    return [run for obs_id, run in selection.inputs.items() if obs_id not in left_out], findings
 
 
 def _inspect(
     name: str,
     runs: Sequence[RunInput],
-    lost: Sequence[Finding],
+    skipped: Sequence[Finding],
     plugins: Plugins,
     workers: int | None,
     verbose: bool,
 ) -> bool:
-    """Inspect runs, print what is found; true if there is a fault."""
-    if not runs and not lost:
-        click.echo(f"{name}: the archive is a plugin's own, so its runs cannot be inspected")
+    """Inspect runs and print the findings.
+
+    Parameters
+    ----------
+    name : str
+        The name of the archive or data entry.
+    runs : sequence of RunInput
+        The runs to inspect.
+    skipped : sequence of Finding
+        Findings about runs that cannot be inspected.
+    plugins : Plugins
+        The plugins.
+    workers : int or None
+        The number of processes; None to inspect in this process.
+    verbose : bool
+        Whether to print notes as well as faults.
+
+    Returns
+    -------
+    bool
+        True if a run has a fault.
+    """
+    if not runs and not skipped:
+        click.echo(f"{name}: the archive has a format of a plugin, so its runs cannot be inspected")
         return False
     from skyred.inspection.run import findings_of
     from skyred.io.streaming import Workers, stream
 
     engine = make_engine(plugins, "serial" if workers is None else "processes", workers)
-    found = list(lost)
+    all_findings = list(skipped)
     with (
         Workers(engine.open) as executor,
         click.progressbar(
@@ -133,31 +170,31 @@ def _inspect(
             length=len(runs),
             label=f"{name}: inspecting",
             file=sys.stderr,
-        ) as each,
+        ) as progress,
     ):
-        for findings in each:
-            found += findings
-    _report(found, verbose)
-    faulty = {finding.obs_id for finding in found if finding.level == "fault"}
-    number = len({run.obs_id for run in runs} | {finding.obs_id for finding in lost})
-    click.echo(f"{name}: {_runs(number)} inspected, {len(faulty) or 'none'} with faults")
+        for findings in progress:
+            all_findings += findings
+    _report(all_findings, verbose)
+    faulty = {finding.obs_id for finding in all_findings if finding.level == "fault"}
+    number = len({run.obs_id for run in runs} | {finding.obs_id for finding in skipped})
+    click.echo(f"{name}: {_format_runs(number)} inspected, {len(faulty) or 'none'} with faults")
     return bool(faulty)
 
 
-def _report(found: Iterable[Finding], verbose: bool) -> None:
+def _report(findings: Iterable[Finding], verbose: bool) -> None:
     notes: Counter[str] = Counter()
-    shown: dict[int | None, list[str]] = {}
-    for finding in found:
+    lines_by_run: dict[int | None, list[str]] = {}
+    for finding in findings:
         if finding.level == "note":
             notes[finding.message.split(" (")[0]] += 1
         if finding.level == "fault" or verbose:
-            shown.setdefault(finding.obs_id, []).append(f"  {finding.level}: {finding}")
-    for obs_id, lines in shown.items():
+            lines_by_run.setdefault(finding.obs_id, []).append(f"  {finding.level}: {finding}")
+    for obs_id, lines in lines_by_run.items():
         click.echo("\n".join((f"run {obs_id}", *lines)))
     if not verbose:
         for message, number in notes.items():
-            click.echo(f"note: {_runs(number)}: {message}")
+            click.echo(f"note: {_format_runs(number)}: {message}")
 
 
-def _runs(number: int) -> str:
+def _format_runs(number: int) -> str:
     return f"{number} run{'' if number == 1 else 's'}"

@@ -1,6 +1,6 @@
 """The commands run, plugins and show.
 
-What is slow to import is imported inside the command that needs it: `--help` is to be quick.
+Modules that are slow to import are imported inside the commands, so that `--help` is quick.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from skyred.plugins import Loaded, Plugins
     from skyred.result import Result
 
-# those of `skyred.interfaces.records`, whose import would make `--help` slow
+# a copy of `skyred.interfaces.records.STEPS`: importing it would make `--help` slow
 STEPS = ("select", "reduce", "model", "fit", "estimate")
 FILE = click.argument("file", type=click.Path(path_type=Path))
 SET = click.option(
@@ -29,7 +29,7 @@ SET = click.option(
     "overrides",
     metavar="PATH=VALUE",
     multiple=True,
-    help="Put a value in the place of what the file says (data.hess.stack.kind=keep).",
+    help="Replace a value of the file (data.hess.stack.kind=keep).",
 )
 PLUGIN = click.option(
     "--plugin",
@@ -37,7 +37,7 @@ PLUGIN = click.option(
     metavar="FILE.py",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="A Python file that is a plugin, beside those that are installed.",
+    help="A Python file to use as a plugin, in addition to installed plugins.",
 )
 
 
@@ -54,18 +54,18 @@ PLUGIN = click.option(
     default="serial",
     show_default=True,
     metavar="KIND|YAML",
-    help="Where the work runs: serial, processes, or with options {kind: processes, workers: 4}.",
+    help="The engine: serial, processes, or with options {kind: processes, workers: 4}.",
 )
-@click.option("--workers", type=click.IntRange(min=1), help="How many workers the engine has.")
-@click.option("--until", type=click.Choice(STEPS), default=STEPS[-1], help="Last step to take.")
-@click.option("--overwrite", is_flag=True, help="Replace a run folder that is there.")
+@click.option("--workers", type=click.IntRange(min=1), help="Number of workers of the engine.")
+@click.option("--until", type=click.Choice(STEPS), default=STEPS[-1], help="Last step to execute.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing run folder.")
 @click.option(
     "--cache",
     "cache_folder",
     type=click.Path(path_type=Path),
     help="Folder of the cache; by default the user's (see skyred cache).",
 )
-@click.option("--no-cache", is_flag=True, help="Take nothing from the cache, put nothing there.")
+@click.option("--no-cache", is_flag=True, help="Neither read from the cache nor write to it.")
 @SET
 @PLUGIN
 def run(
@@ -80,46 +80,46 @@ def run(
     overrides: tuple[str, ...],
     plugin_files: tuple[Path, ...],
 ) -> None:
-    """Run the analysis that FILE describes."""
+    """Run the analysis with the configuration FILE."""
     plugins, pipeline = read_pipeline(file, overrides, plugin_files)
-    chosen = make_engine(plugins, engine, workers)
+    selected_engine = make_engine(plugins, engine, workers)
     folder = output or Path(file.stem)
     result = pipeline.run(
         folder,
         until=until,
-        engine=chosen,
+        engine=selected_engine,
         overwrite=overwrite,
         plugins=plugins,
         cache=False if no_cache else cache_folder,
     )
     report_result(result)
     if any(outcome.status == "failed" for outcome in result.outcomes):
-        sys.exit(3)  # they were left out on purpose (on_error: skip), but the status says so
+        sys.exit(3)  # failed runs were skipped (on_error: skip), but the exit code reports them
 
 
 @click.command()
 @PLUGIN
 @click.pass_context
 def plugins(ctx: click.Context, plugin_files: tuple[Path, ...]) -> None:
-    """List the installed plugins and what they offer; name what is wrong with them."""
+    """List the installed plugins with their components, commands and faults."""
     from skyred.plugins import Plugins
 
-    found = Plugins.load(files=plugin_files)
-    for known in found.loaded:
-        owner = known.owner
-        title = f"{owner.plugin}  {owner.distribution} {owner.version}  {known.module}"
-        click.echo(f"{title}{_state(known)}")
-        for entry in found.catalog:
+    installed_plugins = Plugins.load(files=plugin_files)
+    for loaded in installed_plugins.loaded:
+        owner = loaded.owner
+        title = f"{owner.plugin}  {owner.distribution} {owner.version}  {loaded.module}"
+        click.echo(f"{title}{_state(loaded)}")
+        for entry in installed_plugins.catalog:
             if entry.owner == owner:
-                _echo_offer(f"{entry.cls.role} {entry.cls.kind}", entry.cls.summary())
+                _echo_component(f"{entry.cls.role} {entry.cls.kind}", entry.cls.summary())
     added = plugin_commands(ctx)
     for plugin in added.plugins:
         point = plugin.point
         title = f"{point.name}  {' '.join(distribution_of(point))}  {point.value}"
         click.echo(f"{title}{_state(plugin)}")
         for name, command in plugin.commands.items() if plugin.works else ():
-            _echo_offer(f"command {name}", command.get_short_help_str(limit=100))
-    for fault in [*found.faults(), *added.faults()]:
+            _echo_component(f"command {name}", command.get_short_help_str(limit=100))
+    for fault in [*installed_plugins.faults(), *added.faults()]:
         click.echo(fault, err=True)
 
 
@@ -127,7 +127,7 @@ def _state(plugin: Loaded | CommandPlugin) -> str:
     return " (left out by SKYRED_BLOCK)" if plugin.blocked else " FAULTY" if plugin.fault else ""
 
 
-def _echo_offer(title: str, summary: str) -> None:
+def _echo_component(title: str, summary: str) -> None:
     click.echo(f"    {title:<28} {summary}")
 
 
@@ -135,7 +135,7 @@ def _echo_offer(title: str, summary: str) -> None:
 @click.argument("kind")
 @PLUGIN
 def show(kind: str, plugin_files: tuple[Path, ...]) -> None:
-    """Show what KIND is: its options with types, units and defaults."""
+    """Show the description of the component KIND and its options with types, units and defaults."""
     from skyred.cli.describe import describe
     from skyred.errors import ConfigError, Problem, nearest
     from skyred.plugins import Plugins
@@ -144,9 +144,9 @@ def show(kind: str, plugin_files: tuple[Path, ...]) -> None:
     entries = catalog.find(kind)
     if not entries:
         kinds = sorted({entry.cls.kind for entry in catalog})
-        near = nearest(kind, kinds)
+        suggestion = nearest(kind, kinds)
         raise ConfigError(
-            [Problem((), f"there is no kind {kind!r}", f"there are {', '.join(kinds)}", near)]
+            [Problem((), f"there is no kind {kind!r}", f"there are {', '.join(kinds)}", suggestion)]
         )
     click.echo("\n\n".join(describe(entry) for entry in entries))
 
@@ -154,19 +154,42 @@ def show(kind: str, plugin_files: tuple[Path, ...]) -> None:
 def read_pipeline(
     file: Path, overrides: tuple[str, ...], plugin_files: tuple[Path, ...] = ()
 ) -> tuple[Plugins, Pipeline]:
-    """Read the configuration that a command is given, with installed plugins and those named."""
+    """Read a configuration.
+
+    Parameters
+    ----------
+    file : Path
+        The YAML file.
+    overrides : tuple of str
+        Values that replace those of the file, each as ``path=value``.
+    plugin_files : tuple of Path
+        Python files to use as plugins, in addition to installed plugins.
+
+    Returns
+    -------
+    plugins : Plugins
+        The plugins.
+    pipeline : Pipeline
+        The pipeline.
+    """
     from skyred.pipeline import Pipeline
     from skyred.plugins import Plugins
 
-    found = Plugins.load(files=plugin_files)
-    return found, Pipeline.from_yaml(file, overrides=overrides, plugins=found)
+    plugins = Plugins.load(files=plugin_files)
+    return plugins, Pipeline.from_yaml(file, overrides=overrides, plugins=plugins)
 
 
 def report_result(result: Result) -> None:
-    """Say what came out and where it is."""
+    """Print the fit result, the number of observations and the run folder.
+
+    Parameters
+    ----------
+    result : Result
+        The result of the run.
+    """
     if result.fit is not None:
         click.echo(str(result.fit))
     if result.outcomes:
-        made = sum(outcome.status in ("made", "cached") for outcome in result.outcomes)
-        click.echo(f"{made} of {len(result.outcomes)} observations are in the result")
+        number = sum(outcome.status in ("made", "cached") for outcome in result.outcomes)
+        click.echo(f"{number} of {len(result.outcomes)} observations are in the result")
     click.echo(f"results are in {result.folder}")

@@ -1,4 +1,4 @@
-"""The command demo: the whole chain on a simulated Crab, compared with the simulated truth."""
+"""The command demo, an analysis of a simulated Crab compared with the truth."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ AGREEMENT = 3.0
     show_default=True,
     help="Run folder.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace a run folder that is there.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing run folder.")
 def demo(output: Path, overwrite: bool) -> None:
-    """Run the whole chain on a simulated Crab, and compare with the truth.
+    """Run a complete analysis of a simulated Crab, and compare the fit with the truth.
 
-    The archive (four runs, 3 MB) is made on first use, without network.
+    The archive (four runs, 3 MB) is simulated on first use, without network access.
     """
     from skyred.pipeline import Pipeline
     from skyred.plugins import Plugins
 
     plugins = Plugins.load()
-    text = files("skyred.cli").joinpath("demo.yaml").read_text(encoding="utf-8")
-    pipeline = Pipeline.from_yaml(text, plugins=plugins)
+    config = files("skyred.cli").joinpath("demo.yaml").read_text(encoding="utf-8")
+    pipeline = Pipeline.from_yaml(config, plugins=plugins)
     engine = make_engine(plugins, "serial", None)
     result = pipeline.run(output, engine=engine, overwrite=overwrite, plugins=plugins)
     report_result(result)
@@ -48,12 +48,31 @@ def demo(output: Path, overwrite: bool) -> None:
 
 @hookimpl
 def skyred_commands(cli: click.Group) -> None:
-    """Add the command demo."""
+    """Add the command demo.
+
+    Parameters
+    ----------
+    cli : click.Group
+        The group of commands.
+    """
     cli.add_command(demo)
 
 
 def compare(result: Result, truth: Path) -> list[str]:
-    """Compare the fitted source with the simulated truth, a line for each free parameter."""
+    """Compare the fitted source with the simulated truth.
+
+    Parameters
+    ----------
+    result : Result
+        The result of the run.
+    truth : Path
+        The YAML file with the simulated models.
+
+    Returns
+    -------
+    list of str
+        A table with a line for each free parameter, and the verdict.
+    """
     from gammapy.modeling.models import Models
 
     lines = [f"{'parameter':<10} {'fitted':>12} {'error':>10} {'truth':>12} {'pull':>6}  unit"]

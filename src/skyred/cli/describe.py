@@ -1,4 +1,4 @@
-"""Describing a component: its options as they were declared, and an example."""
+"""Descriptions of components and their options."""
 
 from __future__ import annotations
 
@@ -10,7 +10,18 @@ from skyred.plugins import CatalogEntry
 
 
 def describe(entry: CatalogEntry) -> str:
-    """Describe a component: what it is, whose it is, its options."""
+    """Return the description of a component.
+
+    Parameters
+    ----------
+    entry : CatalogEntry
+        The component.
+
+    Returns
+    -------
+    str
+        Role, kind, owner, docstring and options.
+    """
     cls = entry.cls
     lines = [f"{cls.role} {cls.kind}    ({entry.owner})", "", inspect.cleandoc(cls.__doc__ or "")]
     options = list(_options(cls))
@@ -22,9 +33,9 @@ def _options(cls: type, indent: str = "  ") -> Any:
     for name, spec in specs(cls).items():
         yield f"{indent}{name}: {spec.type_name}{_default(cls, name, spec)}"
         yield f"{indent}    {spec.doc}"
-        held = spec.of if spec.shape in ("one", "many") else None
-        if held is not None and not getattr(held, "role", ""):
-            yield from _options(held, indent + "    ")
+        nested_class = spec.of if spec.shape in ("one", "many") else None
+        if nested_class is not None and not getattr(nested_class, "role", ""):
+            yield from _options(nested_class, indent + "    ")
 
 
 def _default(cls: type, name: str, spec: FieldSpec) -> str:

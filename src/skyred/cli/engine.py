@@ -1,4 +1,4 @@
-"""The engine of a run, from what the command line says: a kind, or a component in YAML."""
+"""The engine of a run, from the options of the command line."""
 
 from __future__ import annotations
 
@@ -11,41 +11,59 @@ if TYPE_CHECKING:
     from skyred.plugins import Plugins
 
 
-def make_engine(plugins: Plugins, said: str, workers: int | None) -> Engine:
-    """Make an engine of ``--engine KIND`` or ``--engine '{kind: KIND, ...}'``, and ``--workers``.
+def make_engine(plugins: Plugins, engine_option: str, workers: int | None) -> Engine:
+    """Create an engine from the options ``--engine`` and ``--workers``.
+
+    Parameters
+    ----------
+    plugins : Plugins
+        The plugins.
+    engine_option : str
+        A kind, or the component in YAML, ``{kind: KIND, ...}``.
+    workers : int or None
+        The number of workers; None for the default of the engine.
+
+    Returns
+    -------
+    Engine
+        The engine.
 
     Raises
     ------
     ConfigError
-        Naming the kind or the option that is wrong.
+        If the kind or an option is invalid.
     """
     from skyred.config import Document, load_component
     from skyred.fields import specs
     from skyred.interfaces import Engine
 
-    document = Document.parse(said, "--engine")
+    document = Document.parse(engine_option, "--engine")
     if isinstance(document.data, str):
         document.data = {"kind": document.data}
     if not isinstance(document.data, dict):
-        found = Problem(("--engine",), f"is {said!r:.60}", "expected a kind, or {kind: KIND, ...}")
-        raise ConfigError([found])
+        problem = Problem(
+            ("--engine",), f"is {engine_option!r:.60}", "expected a kind, or {kind: KIND, ...}"
+        )
+        raise ConfigError([problem])
     if workers is not None:
-        _take_workers(document.data, workers)
-        cls = _class(plugins, document.data.get("kind"))
+        _set_workers(document.data, workers)
+        cls = _engine_class(plugins, document.data.get("kind"))
         if cls is not None and "workers" not in specs(cls):
             message = f"the engine {cls.kind!r} has no workers"
             raise ConfigError([Problem(("--workers",), message, "try --engine processes")])
     return load_component(Engine, document, plugins.catalog)  # type: ignore[type-abstract]
 
 
-def _take_workers(data: dict[str, object], workers: int) -> None:
+def _set_workers(data: dict[str, object], workers: int) -> None:
     if data.setdefault("workers", workers) != workers:
-        message = f"--engine says {data['workers']} workers"
-        raise ConfigError([Problem(("--workers",), message, f"say {workers} in one place only")])
+        message = f"--engine has {data['workers']} workers"
+        raise ConfigError(
+            [Problem(("--workers",), message, f"set {workers} in only one of the options")]
+        )
 
 
-def _class(plugins: Plugins, kind: object) -> type[Component] | None:
+def _engine_class(plugins: Plugins, kind: object) -> type[Component] | None:
     try:
         return plugins.catalog.get("engine", str(kind))
     except FieldError:
-        return None  # it is named, with what is near, when the engine is made
+        return None  # reported, with a suggestion, when the engine is built

@@ -1,4 +1,4 @@
-"""The command export: an analysis as a plain gammapy script."""
+"""The command export, for plain gammapy scripts of an analysis."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from skyred.hookspecs import hookimpl
     "-o",
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="The script; printed if left out.",
+    help="The file of the script; by default it is printed.",
 )
 @SET
 @PLUGIN
@@ -26,19 +26,27 @@ def export(
     overrides: tuple[str, ...],
     plugin_files: tuple[Path, ...],
 ) -> None:
-    """Write the analysis that FILE describes as a Python script that needs gammapy alone."""
-    from skyred.export import export as exported
+    """Write the analysis with the configuration FILE as a Python script that only needs gammapy."""
+    from skyred.export import export as export_pipeline
 
     plugins, pipeline = read_pipeline(file, overrides, plugin_files)
     owners = {entry.cls: entry.owner.distribution for entry in plugins.catalog}
-    text = exported(pipeline, str(file), lambda each: owners.get(type(each), ""))
+    content = export_pipeline(
+        pipeline, str(file), lambda component: owners.get(type(component), "")
+    )
     if output is None:
-        click.echo(text, nl=False)
+        click.echo(content, nl=False)
     else:
-        output.write_text(text, encoding="utf-8")
+        output.write_text(content, encoding="utf-8")
 
 
 @hookimpl
 def skyred_commands(cli: click.Group) -> None:
-    """Add the command export."""
+    """Add the command export.
+
+    Parameters
+    ----------
+    cli : click.Group
+        The group of commands.
+    """
     cli.add_command(export)

@@ -1,4 +1,4 @@
-"""The program `skyred`: its commands, and what each kind of error exits with."""
+"""The program `skyred`, with its commands and exit codes."""
 
 from __future__ import annotations
 
@@ -20,40 +20,105 @@ BUG = 1
 
 
 class Program(click.Group):
-    """The commands of skyred's core, and those of plugins.
+    """The group of the commands of skyred's core and of plugins.
 
-    Errors become one clear message on standard error, and an exit code. Plugins are loaded where
-    their commands are listed, and for a command that the core does not have.
+    Errors are printed as one message on standard error, and set the exit code. Plugins are loaded
+    when commands are listed, and for commands that are not in the core.
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names of all commands, in the order in which help lists them."""
+        """Return the names of all commands, sorted.
+
+        Parameters
+        ----------
+        ctx : click.Context
+            The context.
+
+        Returns
+        -------
+        list of str
+            The names.
+        """
         return sorted([*self.commands, *plugin_commands(ctx).names()])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return a command; None if there is none of this name."""
+        """Return a command.
+
+        Parameters
+        ----------
+        ctx : click.Context
+            The context.
+        cmd_name : str
+            The name of the command.
+
+        Returns
+        -------
+        click.Command or None
+            The command; None if there is none with this name.
+        """
         return self.commands.get(cmd_name) or plugin_commands(ctx).get(cmd_name)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the command that is called; raise `PluginError` if its plugin is faulty."""
+        """Return the command that is called.
+
+        Parameters
+        ----------
+        ctx : click.Context
+            The context.
+        args : list of str
+            The command line, starting with the name of the command.
+
+        Returns
+        -------
+        name : str or None
+            The name of the command.
+        command : click.Command or None
+            The command.
+        args : list of str
+            The other arguments.
+
+        Raises
+        ------
+        PluginError
+            If the plugin of the command is faulty.
+        """
         name = args[0]
         if name not in self.commands and not ctx.resilient_parsing:  # not for completion
             loaded = plugin_commands(ctx)
             loaded.require_sound(name)
-            if loaded.get(name) is None:  # it may be a command of a plugin that is faulty
+            if loaded.get(name) is None:  # the command may be of a faulty plugin
                 _report(loaded.faults())
         return super().resolve_command(ctx, args)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write what follows the commands: exit codes, and what is wrong with plugins."""
+        """Write the exit codes and the faults of plugins below the list of commands.
+
+        Parameters
+        ----------
+        ctx : click.Context
+            The context.
+        formatter : click.HelpFormatter
+            The formatter to write to.
+        """
         super().format_epilog(ctx, formatter)
         for fault in plugin_commands(ctx).faults():
-            formatter.write(f"\n{fault}\n")  # not wrapped: what it proposes can be copied
+            formatter.write(f"\n{fault}\n")  # not wrapped, so that commands can be copied
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run a command; errors of skyred are sentences, anything else is a bug of ours."""
+        """Run a command, and convert errors to messages and exit codes.
+
+        Parameters
+        ----------
+        ctx : click.Context
+            The context.
+
+        Returns
+        -------
+        object
+            The return value of the command.
+        """
         _log_to_console()
         try:
             return super().invoke(ctx)
@@ -79,7 +144,13 @@ def _message(error: SkyredError) -> str:
 
 
 def _request_for_report(ctx: click.Context) -> str:
-    """Return the sentence below a traceback: to whom the bug should be reported."""
+    """Return the request to report a bug, printed below a traceback.
+
+    Returns
+    -------
+    str
+        The request, with the authors of the command as addressee.
+    """
     name = ctx.invoked_subcommand or ""
     owner = None if name in main.commands else plugin_commands(ctx).owner(name)
     if owner is None or owner.distribution == "skyred":
@@ -99,7 +170,7 @@ def _report(faults: list[str]) -> None:
 
 
 def _log_to_console() -> None:
-    # the level is the handler's: a run sets its loggers lower, for the log in its folder
+    # the level of the handler, because a run sets lower levels of its loggers for its log file
     handler = logging.StreamHandler()
     handler.setLevel(logging.WARNING)
     handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
@@ -110,7 +181,7 @@ def _log_to_console() -> None:
 def _format_warning(
     message: Warning | str, category: type[Warning], filename: str, lineno: int, line: object = None
 ) -> str:
-    """Write warnings of skyred as sentences: where they are raised says nothing to its users."""
+    """Format warnings of skyred without file name and line number, unlike other warnings."""
     if issubclass(category, SkyredWarning):
         return f"WARNING: {message}\n"
     return f"{filename}:{lineno}: {category.__name__}: {message}\n"
@@ -119,7 +190,7 @@ def _format_warning(
 @click.group(
     cls=Program,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 all well, 1 a bug, 2 configuration, 3 runs failed, "
+    epilog="Exit codes: 0 success, 1 a bug, 2 configuration, 3 runs failed, "
     "4 the fit did not converge, 130 interrupted.",
 )
 @click.version_option(__version__, prog_name="skyred")

@@ -1,7 +1,7 @@
-"""The commands of plugins: found by entry point, each with its owner.
+"""The commands that plugins add, found by entry points.
 
 They are loaded by ``skyred --help``, by ``skyred plugins``, and to run one of them. A faulty plugin
-is reported, and stops neither the commands of other plugins nor those of skyred's core.
+is reported; the commands of other plugins and of skyred's core still work.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ class CommandPlugin:
     Parameters
     ----------
     point : EntryPoint
-        Where it is from.
+        The entry point of the plugin.
     commands : mapping of str to click.Command
         The commands that it adds, by name.
     fault : str
-        What is wrong with it; "" if nothing is.
+        The fault; "" if there is none.
     blocked : bool
         Whether the user left it out.
     """
@@ -56,7 +56,7 @@ class CommandPlugin:
 
     @property
     def distribution(self) -> str:
-        """The name of its distribution."""
+        """Name of the distribution of the plugin."""
         return distribution_of(self.point)[0]
 
     @property
@@ -75,19 +75,24 @@ class PluginCommands:
     Parameters
     ----------
     plugins : list of CommandPlugin
-        All that were found, faulty and blocked ones too.
+        All plugins that were found, faulty and blocked ones too.
     """
 
     plugins: list[CommandPlugin] = attrs.field(factory=list)
 
     @classmethod
     def load(cls, core: Collection[str]) -> PluginCommands:
-        """Load all plugins that add commands; errors are kept with the plugin that made them.
+        """Load all plugins that add commands; faulty ones are recorded.
 
         Parameters
         ----------
         core : collection of str
-            Names of the commands of skyred's core, which no plugin can take.
+            Names of the commands of skyred's core, which plugins cannot replace.
+
+        Returns
+        -------
+        PluginCommands
+            The commands.
         """
         loaded = cls()
         for point in find_entry_points(COMMANDS):
@@ -100,14 +105,14 @@ class PluginCommands:
         try:
             plugin = point.load()
             plugin = plugin() if isinstance(plugin, type) else plugin
-        except (Exception, SystemExit) as error:  # the other commands must go on working
-            return CommandPlugin(point, fault=f"cannot be imported: {_text(error)}")
+        except (Exception, SystemExit) as error:  # must not prevent the use of other commands
+            return CommandPlugin(point, fault=f"cannot be imported: {_format_error(error)}")
         try:
             commands = _commands_of(plugin)
         except PluginError as error:
             return CommandPlugin(point, fault=str(error))
         except (Exception, SystemExit) as error:  # as above
-            return CommandPlugin(point, fault=f"{COMMAND_HOOK}() failed: {_text(error)}")
+            return CommandPlugin(point, fault=f"{COMMAND_HOOK}() failed: {_format_error(error)}")
         clashes = (self._clash(name, core) for name in commands)
         return CommandPlugin(point, commands, "; ".join(clash for clash in clashes if clash))
 
@@ -116,21 +121,54 @@ class PluginCommands:
         return f"the command {name!r} is added by {owner} already" if owner else ""
 
     def owner(self, name: str) -> CommandPlugin | None:
-        """Return the working plugin that adds a command; None if there is none."""
+        """Return the working plugin that adds a command.
+
+        Parameters
+        ----------
+        name : str
+            The name of the command.
+
+        Returns
+        -------
+        CommandPlugin or None
+            The plugin; None if there is none.
+        """
         owners = (plugin for plugin in self.plugins if plugin.works and name in plugin.commands)
         return next(owners, None)
 
     def get(self, name: str) -> click.Command | None:
-        """Return the command of a name; None if no working plugin adds it."""
+        """Return a command.
+
+        Parameters
+        ----------
+        name : str
+            The name of the command.
+
+        Returns
+        -------
+        click.Command or None
+            The command; None if no working plugin adds it.
+        """
         owner = self.owner(name)
         return None if owner is None else owner.commands[name]
 
     def names(self) -> list[str]:
-        """Return the names of the commands of all working plugins."""
+        """Return the names of the commands of all working plugins.
+
+        Returns
+        -------
+        list of str
+            The names.
+        """
         return [name for plugin in self.plugins if plugin.works for name in plugin.commands]
 
     def require_sound(self, name: str) -> None:
         """Check that a command can be used.
+
+        Parameters
+        ----------
+        name : str
+            The name of the command.
 
         Raises
         ------
@@ -145,24 +183,35 @@ class PluginCommands:
             raise PluginError("\n".join(map(self._describe, faulty)))
 
     def faults(self) -> list[str]:
-        """Return one sentence for each faulty plugin: what is wrong, and what to do."""
+        """Return the error messages of faulty plugins.
+
+        Returns
+        -------
+        list of str
+            One message for each faulty plugin.
+        """
         return [self._describe(plugin) for plugin in self.plugins if plugin.fault]
 
     def _describe(self, plugin: CommandPlugin) -> str:
         point = plugin.point
         distribution, version = distribution_of(point)
-        same = [other for other in self.plugins if other.point.name == point.name]
-        block = point.name if len(same) == 1 else distribution  # the name would block them all
+        same = [candidate for candidate in self.plugins if candidate.point.name == point.name]
+        block = point.name if len(same) == 1 else distribution  # the name would block all of them
         return describe_fault(point.name, distribution, version, point.value, plugin.fault, block)
 
 
 def plugin_commands(ctx: click.Context) -> PluginCommands:
-    """Return the commands of plugins, loaded once for a call of the program.
+    """Return the commands of plugins, loading them once in a process.
 
     Parameters
     ----------
     ctx : click.Context
         The context of the program, or of one of its commands.
+
+    Returns
+    -------
+    PluginCommands
+        The commands.
     """
     program = ctx.find_root().command
     assert isinstance(program, click.Group)
@@ -173,7 +222,23 @@ def plugin_commands(ctx: click.Context) -> PluginCommands:
 
 
 def _commands_of(plugin: object) -> Mapping[str, click.Command]:
-    """Return the commands that a plugin adds: its hook is called with a group of its own."""
+    """Return the commands that a plugin adds, by calling its hook with a new group.
+
+    Parameters
+    ----------
+    plugin : module or object
+        The plugin.
+
+    Returns
+    -------
+    mapping of str to click.Command
+        The commands by name.
+
+    Raises
+    ------
+    PluginError
+        If the plugin implements no command, or its hooks are invalid.
+    """
     manager = new_manager()
     if fault := find_misspelt_hook(manager, plugin):
         raise PluginError(fault)
@@ -191,5 +256,5 @@ def _commands_of(plugin: object) -> Mapping[str, click.Command]:
     return group.commands
 
 
-def _text(error: BaseException) -> str:
+def _format_error(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"

@@ -1,4 +1,4 @@
-"""Configuration: YAML to chain and back, with all mistakes named at once."""
+"""Reading and writing of configurations in YAML, with all problems reported at once."""
 
 from skyred.config.document import Document
 from skyred.config.reading import load, load_component, read_document

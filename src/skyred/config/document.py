@@ -1,4 +1,4 @@
-"""A YAML text as plain data that knows its lines: every key and value has line and column."""
+"""YAML documents as plain data, with line and column of every key and value."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Path = tuple[str | int, ...]
 MAX_DEPTH = 50
 MAX_NODES = 20_000
 MAX_BRACKETS = 10 * MAX_DEPTH
-MAX_BITS = 1024  # of a whole number: one of thousands of digits cannot even be printed
+MAX_BITS = 1024  # of integers: those of thousands of digits cannot be printed
 _PLAIN_TAGS = {
     f"tag:yaml.org,2002:{name}"
     for name in ("map", "seq", "str", "int", "float", "bool", "null", "timestamp", "merge", "value")
@@ -33,42 +33,56 @@ class Document:
     Parameters
     ----------
     data : object
-        Dicts, lists, texts, numbers, booleans and None.
+        Dicts, lists, strings, numbers, booleans and None.
     name : str
-        The file's name, for messages.
+        The name of the file, for error messages.
     marks : dict
-        From path to (line, column) of the key, counted from 1.
+        From paths to (line, column) of their keys, counted from 1.
     problems : list of Problem
-        What is wrong with the text itself: duplicate keys, tags.
-    places : dict
-        Line and column of problems that are not where their path says.
+        Problems of the YAML document: duplicate keys, tags.
+    positions : dict
+        Line and column of problems that are not at the position of their path.
     nodes : int
-        How many values it may hold.
+        The maximum number of values.
     """
 
     data: Any
     name: str
     marks: dict[Path, tuple[int, int]] = attrs.field(factory=dict)
     problems: list[Problem] = attrs.field(factory=list)
-    places: dict[Problem, tuple[int, int]] = attrs.field(factory=dict)
+    positions: dict[Problem, tuple[int, int]] = attrs.field(factory=dict)
     nodes: int = MAX_NODES
 
     @classmethod
-    def parse(cls, text: str, name: str = "<text>", nodes: int = MAX_NODES) -> Document:
-        """Read a YAML text of so many values at most.
+    def parse(cls, content: str, name: str = "<text>", nodes: int = MAX_NODES) -> Document:
+        """Parse a YAML document.
+
+        Parameters
+        ----------
+        content : str
+            The document.
+        name : str
+            The name of the file, for error messages.
+        nodes : int
+            The maximum number of values.
+
+        Returns
+        -------
+        Document
+            The data.
 
         Raises
         ------
         ConfigError
-            If it is no YAML at all, or holds more.
+            If it is not valid YAML, or contains too many values.
         """
         try:
-            _refuse_brackets(text)  # ruamel takes seconds to find that out
-            node = _yaml().compose(io.StringIO(text))
+            _check_bracket_depth(content)  # ruamel takes seconds to detect this
+            node = _yaml().compose(io.StringIO(content))
         except MarkedYAMLError as error:
-            raise _unreadable(error, name) from None
+            raise _syntax_error(error, name) from None
         except YAMLError as error:
-            raise ConfigError([Problem((), f"{name} is no YAML: {error}")]) from None
+            raise ConfigError([Problem((), f"{name} is not valid YAML: {error}")]) from None
         except RecursionError:
             raise ConfigError(
                 [Problem((), f"{name} is nested too deeply", "expected a few levels")]
@@ -77,37 +91,76 @@ class Document:
         document.data = document._build(node, ()) if node is not None else None
         return document
 
-    def set(self, path: Path, text: str) -> None:
-        """Put a value, written as YAML, in the place of what is at a path."""
-        place: Any = self.data
-        above: Path = ()
-        for step in path[:-1]:
-            above = (*above, _as_key(place, step))
-            inner = _get(place, above[-1])
-            if not isinstance(inner, (dict, list)):
-                raise _no_such_place(above, place)
-            place = inner
-        last = _as_key(place, path[-1])
-        path = (*above, last)
-        known = isinstance(place, dict) or (
-            isinstance(place, list) and _get(place, last) is not None
-        )
-        if not known:
-            raise _no_such_place(path, place)
-        value = Document.parse(text, f"the value of {path_text(path)}")
-        self.problems += [problem.with_prefix(*path) for problem in value.problems]
-        place[last] = value.data
-        self.marks = {known: at for known, at in self.marks.items() if known[: len(path)] != path}
+    def set(self, path: Path, content: str) -> None:
+        """Replace the value at a path.
 
-    def line(self, problem: Problem) -> str:
-        """Write a problem as ``file:line:column: path: what``."""
-        line, column = self.place(problem)
+        Parameters
+        ----------
+        path : tuple of (str or int)
+            The path.
+        content : str
+            The new value, as YAML.
+
+        Raises
+        ------
+        ConfigError
+            If there is no value at the path, or the new one is not valid YAML.
+        """
+        container: Any = self.data
+        parent_path: Path = ()
+        for step in path[:-1]:
+            parent_path = (*parent_path, _as_key(container, step))
+            item = _get(container, parent_path[-1])
+            if not isinstance(item, (dict, list)):
+                raise _missing_key_error(parent_path, container)
+            container = item
+        last = _as_key(container, path[-1])
+        path = (*parent_path, last)
+        exists = isinstance(container, dict) or (
+            isinstance(container, list) and _get(container, last) is not None
+        )
+        if not exists:
+            raise _missing_key_error(path, container)
+        value = Document.parse(content, f"the value of {path_text(path)}")
+        self.problems += [problem.with_prefix(*path) for problem in value.problems]
+        container[last] = value.data
+        self.marks = {
+            marked_path: mark
+            for marked_path, mark in self.marks.items()
+            if marked_path[: len(path)] != path
+        }
+
+    def format_problem(self, problem: Problem) -> str:
+        """Format a problem as ``file:line:column: path: message``.
+
+        Parameters
+        ----------
+        problem : Problem
+            The problem.
+
+        Returns
+        -------
+        str
+            The line.
+        """
+        line, column = self.position(problem)
         return f"{self.name}:{line}:{column}: {problem}"
 
-    def place(self, problem: Problem) -> tuple[int, int]:
-        """Give line and column of a problem's path, or of the nearest thing that holds it."""
-        if problem in self.places:
-            return self.places[problem]
+    def position(self, problem: Problem) -> tuple[int, int]:
+        """Return the position of a problem.
+
+        Parameters
+        ----------
+        problem : Problem
+            The problem.
+
+        Returns
+        -------
+        line, column : int
+            The position of its path, or of the nearest parent.
+        """
+        if problem in self.positions:
+            return self.positions[problem]
         path = problem.path
         for length in range(len(path), -1, -1):
             if path[:length] in self.marks:
@@ -115,9 +168,11 @@ class Document:
         return (1, 1)
 
     def _build(self, node: Node, path: Path) -> Any:
-        self.marks.setdefault(path, _place(node))
-        if len(self.marks) > self.nodes:  # aliases of aliases grow without bound
-            raise ConfigError([Problem((), f"{self.name} holds too much", "expected a few pages")])
+        self.marks.setdefault(path, _position(node))
+        if len(self.marks) > self.nodes:  # nested aliases grow exponentially
+            raise ConfigError(
+                [Problem((), f"{self.name} contains too many values", "expected a few pages")]
+            )
         if len(path) > MAX_DEPTH:
             self.problems.append(Problem(path[:3], "is nested too deeply", "expected a few levels"))
             return None
@@ -137,29 +192,31 @@ class Document:
 
     def _mapping(self, node: MappingNode, path: Path) -> dict[str, Any]:
         data: dict[str, Any] = {}
-        for key, held in node.value:
+        for key, value in node.value:
             name = str(key.value)
-            below = (*path, name)
+            item_path = (*path, name)
             if name in data:
-                self._second(name, below, _place(key))
+                self._add_duplicate_key(name, item_path, _position(key))
                 continue
-            self.marks[below] = _place(key)
-            data[name] = self._build(held, below)
+            self.marks[item_path] = _position(key)
+            data[name] = self._build(value, item_path)
         return data
 
-    def _second(self, name: str, path: Path, place: tuple[int, int]) -> None:
+    def _add_duplicate_key(self, name: str, path: Path, position: tuple[int, int]) -> None:
         problem = Problem(
             path,
-            f"the key {name!r} is here a second time",
-            f"it is on line {self.marks[path][0]} already; keep one",
+            f"the key {name!r} is duplicated",
+            f"it is on line {self.marks[path][0]} already; remove one",
         )
         self.problems.append(problem)
-        self.places[problem] = place
+        self.positions[problem] = position
 
 
-def _refuse_brackets(text: str) -> None:
+def _check_bracket_depth(content: str) -> None:
     depth = 0
-    for bracket in re.findall(r"[\[{}\]]", text):  # those in texts and comments come in pairs
+    for bracket in re.findall(
+        r"[\[{}\]]", content
+    ):  # assumed to be balanced in strings and comments
         depth += 1 if bracket in "[{" else -1
         if depth > MAX_BRACKETS:
             raise RecursionError
@@ -167,16 +224,16 @@ def _refuse_brackets(text: str) -> None:
 
 def _yaml() -> YAML:
     yaml = YAML(typ="safe", pure=True)
-    yaml.allow_duplicate_keys = True  # reported by us, all at once, with both lines
+    yaml.allow_duplicate_keys = True  # reported as problems, with both lines
     return yaml
 
 
-def _place(node: Node) -> tuple[int, int]:
+def _position(node: Node) -> tuple[int, int]:
     return node.start_mark.line + 1, node.start_mark.column + 1
 
 
 def _scalar(node: Node) -> Any:
-    # the constructor of YAML 1.2: 1e-11 is a number, yes and no are texts, dates stay texts
+    # the constructor of YAML 1.2: 1e-11 is a number; yes, no and dates are strings
     if str(node.tag) in _TEXTS or str(node.tag) not in _PLAIN_TAGS:
         return node.value
     value = _yaml().constructor.construct_object(node)
@@ -185,37 +242,48 @@ def _scalar(node: Node) -> Any:
     return value
 
 
-def _unreadable(error: MarkedYAMLError, name: str) -> ConfigError:
+def _syntax_error(error: MarkedYAMLError, name: str) -> ConfigError:
     mark = error.problem_mark
-    what = " ".join(str(part) for part in (error.context, error.problem) if part)
-    problem = Problem((), f"this is no YAML: {what}")
+    details = " ".join(str(part) for part in (error.context, error.problem) if part)
+    problem = Problem((), f"invalid YAML: {details}")
     at = f"{name}:{mark.line + 1}:{mark.column + 1}: " if mark else f"{name}: "
     return ConfigError([problem], [f"{at}{problem}"])
 
 
-def _get(place: Any, step: str | int) -> Any:
+def _get(container: Any, step: str | int) -> Any:
     try:
-        return place[step]
+        return container[step]
     except (KeyError, IndexError, TypeError):
         return None
 
 
-def _as_key(place: Any, step: str | int) -> str | int:
-    return str(step) if isinstance(place, dict) else step  # a name may consist of digits
+def _as_key(container: Any, step: str | int) -> str | int:
+    return str(step) if isinstance(container, dict) else step  # a key may consist of digits
 
 
-def _no_such_place(path: Path, place: Any) -> ConfigError:
-    if not isinstance(place, (dict, list)):
-        return ConfigError([Problem(path, f"cannot be set: what holds it is {place!r:.60}")])
-    names = ", ".join(place) if isinstance(place, dict) else f"0 to {len(place) - 1}"
-    return ConfigError([Problem(path, "there is nothing here to set", f"expected one of {names}")])
+def _missing_key_error(path: Path, container: Any) -> ConfigError:
+    if not isinstance(container, (dict, list)):
+        return ConfigError([Problem(path, f"cannot be set: its parent is {container!r:.60}")])
+    names = ", ".join(container) if isinstance(container, dict) else f"0 to {len(container) - 1}"
+    return ConfigError([Problem(path, "there is no such key or index", f"expected one of {names}")])
 
 
-def split_path(text: str) -> Path:
-    """Read a path such as ``data.hess.make[1].methods`` or ``data.hess.make.1.methods``."""
+def split_path(dotted_path: str) -> Path:
+    """Parse a path such as ``data.hess.make[1].methods`` or ``data.hess.make.1.methods``.
+
+    Parameters
+    ----------
+    dotted_path : str
+        The path.
+
+    Returns
+    -------
+    tuple of (str or int)
+        Names and indices.
+    """
 
     def steps() -> Iterator[str | int]:
-        for step in text.replace("[", ".").replace("]", "").split("."):
+        for step in dotted_path.replace("[", ".").replace("]", "").split("."):
             yield int(step) if step.isascii() and step.isdecimal() else step
 
     return tuple(steps())

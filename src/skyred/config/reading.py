@@ -1,4 +1,4 @@
-"""Reading a configuration: text to chain, or all that is wrong with it at once."""
+"""Reading of configurations, from YAML to chains and components."""
 
 from __future__ import annotations
 
@@ -14,75 +14,123 @@ from skyred.plugins import Catalog
 
 C = TypeVar("C", bound=Chain)
 F = TypeVar("F", bound=Fields)
-# of a file: what is larger is no configuration, and would take minutes to parse
+# of a file: larger ones would take minutes to parse
 MAX_BYTES = 300_000
 
 
 def read_document(source: str | Path, overrides: Iterable[str] = ()) -> Document:
-    """Read a YAML file (a path) or text (with a line break), and apply ``path=value`` overrides."""
-    document = Document.parse(*_text_and_name(source))
+    """Read a YAML document and apply overrides.
+
+    Parameters
+    ----------
+    source : str or Path
+        The path of a file, or a YAML string with a line break.
+    overrides : iterable of str
+        Values that replace those of the document, each as ``path=value``.
+
+    Returns
+    -------
+    Document
+        The document.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read, is not valid YAML, or an override is invalid.
+    """
+    document = Document.parse(*_read_content_and_name(source))
     for override in overrides:
-        path, sign, text = override.partition("=")
+        path, sign, value = override.partition("=")
         if not sign or not path:
-            raise ConfigError([Problem((), f"{override!r} sets nothing", "expected path=value")])
-        document.set(split_path(path), text)
+            raise ConfigError(
+                [Problem((), f"{override!r} is not an override", "expected path=value")]
+            )
+        document.set(split_path(path), value)
     return document
 
 
 def load(into: type[C], document: Document, catalog: Catalog) -> C:
     """Build a chain from a document, and check it.
 
-    What can be built is checked whatever is wrong with the rest, so that one pass finds all
-    mistakes.
+    Valid parts are checked even if other parts are invalid, so that one pass finds all problems.
+
+    Parameters
+    ----------
+    into : type
+        The class of the chain.
+    document : Document
+        The document.
+    catalog : Catalog
+        The catalog of components.
+
+    Returns
+    -------
+    Chain
+        The chain, an object of the class `into`.
 
     Raises
     ------
     ConfigError
-        With all problems, in the order of the file, each with line and column.
+        If there are problems; it contains all of them in the order of the file, with line and
+        column.
     """
     structurer = Structurer(catalog, list(document.problems))
-    made = structurer.build(into, document.data or {})
-    if not isinstance(made, into):
+    pipeline = structurer.build(into, document.data or {})
+    if not isinstance(pipeline, into):
         raise _config_error(structurer.problems, document)
-    if problems := made.problems(structurer.problems):
+    if problems := pipeline.problems(structurer.problems):
         raise _config_error(problems, document)
-    # frozen, and no field: it must count neither for equality nor for the digest
-    object.__setattr__(made, "checked", True)
-    return made
+    # the object is frozen; not a field, so that equality and digest ignore it
+    object.__setattr__(pipeline, "checked", True)
+    return pipeline
 
 
 def load_component(role: type[F], document: Document, catalog: Catalog) -> F:
-    """Build one component of a role from a document that holds nothing else.
+    """Build a component from a document that contains nothing else.
+
+    Parameters
+    ----------
+    role : type
+        The interface of the component.
+    document : Document
+        The document.
+    catalog : Catalog
+        The catalog of components.
+
+    Returns
+    -------
+    Component
+        The component.
 
     Raises
     ------
     ConfigError
-        With all problems, each with line and column.
+        If there are problems; it contains all of them, with line and column.
     """
     structurer = Structurer(catalog, list(document.problems))
-    made = structurer.build(role, document.data)
+    component = structurer.build(role, document.data)
     if structurer.problems:
         raise _config_error(structurer.problems, document)
-    return made  # type: ignore[return-value]
+    return component  # type: ignore[return-value]
 
 
 def _config_error(problems: list[Problem], document: Document) -> ConfigError:
-    ordered = sorted(dict.fromkeys(problems), key=lambda problem: document.place(problem))
-    return ConfigError(ordered, [document.line(problem) for problem in ordered])
+    ordered = sorted(dict.fromkeys(problems), key=lambda problem: document.position(problem))
+    return ConfigError(ordered, [document.format_problem(problem) for problem in ordered])
 
 
-def _text_and_name(source: str | Path) -> tuple[str, str]:
+def _read_content_and_name(source: str | Path) -> tuple[str, str]:
     if isinstance(source, str) and ("\n" in source or source.lstrip().startswith("{")):
         return source, "<text>"
     path = Path(source)
     try:
-        with path.open("rb") as stream:  # no more than that: it may be a device without end
+        with path.open("rb") as stream:  # limited, because it may be an endless device
             content = stream.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
-            found = f"{path}: holds more than {MAX_BYTES} bytes"
-            raise ConfigError([Problem((), found, "expected a few pages")])
+            message = f"{path}: contains more than {MAX_BYTES} bytes"
+            raise ConfigError([Problem((), message, "expected a few pages")])
         return content.decode(), str(path)
     except OSError as error:
         raise ConfigError([Problem((), f"{path}: cannot be read: {error.strerror}")]) from None
     except UnicodeDecodeError:
-        raise ConfigError([Problem((), f"{path}: is no text in UTF-8")]) from None
+        raise ConfigError([Problem((), f"{path}: is not text in UTF-8")]) from None

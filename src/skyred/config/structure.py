@@ -1,7 +1,7 @@
-"""From plain data to a chain: everything that can be built is, and everything wrong is named.
+"""Building of objects with fields from plain data, with all problems reported at once.
 
-Parts that are wrong are left unset, and what stands on them is built all the same, so that one
-pass names all mistakes: those of single fields, of whole objects, and of the chain as a whole.
+Invalid fields are left unset, and the objects that contain them are built nevertheless, so that one
+pass finds all problems: those of single fields, of objects, and of the chain.
 """
 
 from __future__ import annotations
@@ -31,135 +31,176 @@ F = TypeVar("F", bound=Fields)
 
 
 class InvalidNode:
-    """Stands where something could not be built; still has what was written in it."""
+    """The placeholder of an object that could not be built, with its plain data.
+
+    Parameters
+    ----------
+    raw : object
+        The plain data.
+    """
 
     def __init__(self, raw: Any) -> None:
         self._raw = raw if isinstance(raw, Mapping) else {}
 
     def source_names(self) -> list[str]:
-        """Give its name, so that what refers to it is not blamed too."""
+        """Return its name, so that references to it are not reported as problems.
+
+        Returns
+        -------
+        list of str
+            The name, if it has one.
+        """
         name = self._raw.get("name")
         return [name] if isinstance(name, str) else []
 
     def knows_names(self) -> bool:
-        """Tell that what it would have built is known, so that other mistakes are named too."""
+        """Return that its names are known, so that unknown names are reported.
+
+        Returns
+        -------
+        bool
+            True.
+        """
         return True
 
     @property
     def label(self) -> str:
-        """Its name; unlike any other if it has none."""
+        """Name or kind of the object; a unique one if it has neither."""
         return str(self._raw.get("name") or self._raw.get("kind") or id(self))
 
 
 @attrs.define
 class Structurer:
-    """Builds objects from plain data, and collects what is wrong with it.
+    """Builds objects from plain data, and collects the problems.
 
     Parameters
     ----------
     catalog : Catalog
-        Where kinds are looked up.
+        The catalog of components.
     problems : list of Problem
-        What was wrong so far.
+        The problems that were found so far.
     """
 
     catalog: Catalog
     problems: list[Problem] = attrs.field(factory=list)
 
     def build(self, cls: type[F], raw: Any, path: Path = ()) -> F | InvalidNode:
-        """Build a value class, a component of a role, or what could be read of it."""
+        """Build an object from plain data.
+
+        Parameters
+        ----------
+        cls : type
+            The value class, or the interface of a component.
+        raw : object
+            The plain data.
+        path : tuple of (str or int)
+            The path of the data in the document.
+
+        Returns
+        -------
+        Fields or InvalidNode
+            The object; if there are problems, an object without the invalid fields, or a
+            placeholder.
+        """
         if not isinstance(raw, Mapping):
-            self._say(path, FieldError(f"is {raw!r:.60}", f"expected a mapping: {_words(cls)}"))
+            self._add_problem(
+                path, FieldError(f"is {raw!r:.60}", f"expected a mapping: {_describe_class(cls)}")
+            )
             return InvalidNode(raw)
         if issubclass(cls, Component):
-            chosen = self._choose(cls, raw, path)
-            if chosen is None:
+            component_class = self._find_component_class(cls, raw, path)
+            if component_class is None:
                 return InvalidNode(raw)
-            cls, raw = chosen, {name: held for name, held in raw.items() if name != "kind"}
+            cls, raw = (
+                component_class,
+                {name: option for name, option in raw.items() if name != "kind"},
+            )
         try:
             cls = cls.variant(raw)  # type: ignore[assignment]
         except FieldError as error:
-            self._say(path, error)
+            self._add_problem(path, error)
             return InvalidNode(raw)
         before = len(self.problems)
-        written = self._written(cls, raw, path)
-        held = self._nested_fields(cls, written, raw, path)
-        sound = len(self.problems) == before
-        if sound:
-            leaves = {name: raw[key] for name, key in written.items() if name not in held}
-            with suppress(FieldError):  # what is below names it, and whatever else is wrong
-                return cls(**held, **leaves)
-        sound &= self._parse_leaves(held, cls, written, raw, path)
-        made = _unchecked(cls, held, unset=set(written) - set(held))
-        self._validate(made, path, sound)
-        return made
+        keys = self._keys_of_fields(cls, raw, path)
+        values = self._nested_fields(cls, keys, raw, path)
+        is_valid = len(self.problems) == before
+        if is_valid:
+            leaves = {name: raw[key] for name, key in keys.items() if name not in values}
+            with suppress(FieldError):  # reported below, with all other problems
+                return cls(**values, **leaves)
+        is_valid &= self._parse_leaves(values, cls, keys, raw, path)
+        instance = _create_unchecked(cls, values, unset=set(keys) - set(values))
+        self._validate(instance, path, is_valid)
+        return instance
 
     def _parse_leaves(
         self,
-        held: dict[str, Any],
+        values: dict[str, Any],
         cls: type[F],
-        written: Mapping[str, str],
+        keys: Mapping[str, str],
         raw: Mapping[str, Any],
         path: Path,
     ) -> bool:
-        """Parse plain fields into `held`, and name each that is wrong; true if none is."""
-        before, known = len(self.problems), specs(cls)
-        for name, key in written.items():
-            if known[name].shape == "leaf" or raw[key] is None:
+        """Parse plain fields into `values`, and return whether all of them are valid."""
+        before, field_specs = len(self.problems), specs(cls)
+        for name, key in keys.items():
+            if field_specs[name].shape == "leaf" or raw[key] is None:
                 try:
-                    held[name] = parse_field(known[name], raw[key])
+                    values[name] = parse_field(field_specs[name], raw[key])
                 except FieldError as error:
-                    self._say((*path, key), error)
+                    self._add_problem((*path, key), error)
         return len(self.problems) == before
 
-    def _choose(self, role: type[Component], raw: Mapping[str, Any], path: Path) -> Any:
+    def _find_component_class(
+        self, role: type[Component], raw: Mapping[str, Any], path: Path
+    ) -> Any:
         kind = raw.get("kind")
         if kind is None:
             kinds = ", ".join(self.catalog.kinds(role.role))
-            self._say(path, FieldError("has no kind", f"expected kind: one of {kinds}"))
+            self._add_problem(path, FieldError("has no kind", f"expected kind: one of {kinds}"))
             return None
         if not isinstance(kind, str):
-            self._say((*path, "kind"), FieldError(f"is {kind!r:.60}", "expected a text"))
+            self._add_problem((*path, "kind"), FieldError(f"is {kind!r:.60}", "expected a text"))
             return None
         try:
             return self.catalog.get(role.role, kind)
         except FieldError as error:
-            self._say((*path, "kind"), error)
+            self._add_problem((*path, "kind"), error)
             return None
 
-    def _written(self, cls: type[F], raw: Mapping[str, Any], path: Path) -> dict[str, str]:
-        """Return the key of each field that is given, and name keys that are wrong or missing."""
-        known = specs(cls)
-        written: dict[str, str] = {}
+    def _keys_of_fields(self, cls: type[F], raw: Mapping[str, Any], path: Path) -> dict[str, str]:
+        """Return the keys of the fields that are set, and report unknown and missing keys."""
+        field_specs = specs(cls)
+        keys: dict[str, str] = {}
         for key in raw:
             name = cls.old_names.get(key, key)
-            if name not in known:
-                self._unknown(key, list(known), path)
-            elif name in written:
+            if name not in field_specs:
+                self._add_unknown_key(key, list(field_specs), path)
+            elif name in keys:
                 error = FieldError(f"is the old name of {name!r}", "leave one of the two out")
-                self._say((*path, key if name != key else written[name]), error)
+                self._add_problem((*path, key if name != key else keys[name]), error)
             else:
-                written[name] = key
+                keys[name] = key
                 if name != key:
                     warn_of_old_name(path_text((*path, key)), repr(name))
-        for name, spec in known.items():
-            if name not in written and default_of(cls, name) is REQUIRED:
-                self._say(
+        for name, spec in field_specs.items():
+            if name not in keys and default_of(cls, name) is REQUIRED:
+                self._add_problem(
                     path, FieldError(f"lacks {name!r}", f"expected {spec.type_name}: {spec.doc}")
                 )
-        return written
+        return keys
 
     def _nested_fields(
-        self, cls: type, written: Mapping[str, str], raw: Mapping[str, Any], path: Path
+        self, cls: type, keys: Mapping[str, str], raw: Mapping[str, Any], path: Path
     ) -> dict[str, Any]:
-        held: dict[str, Any] = {}
+        values: dict[str, Any] = {}
         for name, spec in specs(cls).items():
-            key = written.get(name)
+            key = keys.get(name)
             if spec.shape != "leaf" and key is not None and raw[key] is not None:
-                below = (*path, key)
-                if self._has_shape(spec, raw[key], below):
-                    held[name] = self._nested(spec, raw[key], below)
-        return held
+                field_path = (*path, key)
+                if self._has_shape(spec, raw[key], field_path):
+                    values[name] = self._nested(spec, raw[key], field_path)
+        return values
 
     def _has_shape(self, spec: FieldSpec, raw: Any, path: Path) -> bool:
         fits = {
@@ -168,7 +209,7 @@ class Structurer:
             "map": isinstance(raw, Mapping) and bool(raw),
         }[spec.shape]
         if not fits:
-            self._say(path, FieldError(f"is {raw!r:.60}", f"expected {spec.type_name}"))
+            self._add_problem(path, FieldError(f"is {raw!r:.60}", f"expected {spec.type_name}"))
         return fits
 
     def _nested(self, spec: FieldSpec, raw: Any, path: Path) -> Any:
@@ -176,45 +217,47 @@ class Structurer:
         if spec.shape == "one":
             return self.build(spec.of, raw, path)
         if spec.shape == "many":
-            if isinstance(raw, Mapping):  # a list of one may be written without its dash
+            if isinstance(raw, Mapping):  # a list with one item may be written without a dash
                 return (self.build(spec.of, raw, path),)
             return tuple(self.build(spec.of, item, (*path, i)) for i, item in enumerate(raw))
         for name in raw:
             try:
                 checked_name(name)
             except FieldError as error:
-                self._say((*path, name), error)
+                self._add_problem((*path, name), error)
         return FrozenMapping({n: self.build(spec.of, item, (*path, n)) for n, item in raw.items()})
 
-    def _unknown(self, name: str, known: list[str], path: Path) -> None:
-        near = nearest(name, known)
-        expected = f"expected one of {', '.join(known)}" if known else "expected no options here"
-        error = FieldError("there is no such key", expected, near)
-        self._say((*path, name), error)
+    def _add_unknown_key(self, name: str, valid_keys: list[str], path: Path) -> None:
+        suggestion = nearest(name, valid_keys)
+        expected = (
+            f"expected one of {', '.join(valid_keys)}" if valid_keys else "expected no options"
+        )
+        error = FieldError("there is no such key", expected, suggestion)
+        self._add_problem((*path, name), error)
 
-    def _validate(self, made: Fields, path: Path, complete: bool) -> None:
+    def _validate(self, instance: Fields, path: Path, complete: bool) -> None:
         try:
-            for problem in made.validate():  # what is found before it stumbles counts
+            for problem in instance.validate():  # problems found before an exception count
                 self.problems.append(problem.with_prefix(*path))
-        except Exception:  # whatever validate() raises over parts that are not as it expects
-            if complete:  # a mistake of the component; otherwise a part that is named already
+        except Exception:  # validate() may raise anything if fields are invalid
+            if complete:  # an error of the component; otherwise caused by a reported problem
                 raise
 
-    def _say(self, path: Path, error: FieldError) -> None:
+    def _add_problem(self, path: Path, error: FieldError) -> None:
         self.problems.append(error.problem.with_prefix(*path))
 
 
-def _unchecked(cls: type[F], held: Mapping[str, Any], unset: set[str]) -> F:
-    """Make an object without its constructor: what was wrong is not there at all."""
-    made = cls.__new__(cls)
+def _create_unchecked(cls: type[F], values: Mapping[str, Any], unset: set[str]) -> F:
+    """Create an object without its constructor; invalid fields have no attribute."""
+    instance = cls.__new__(cls)
     for name in specs(cls):
-        content = held.get(name, default_of(cls, name))
-        if content is not REQUIRED and name not in unset:
-            object.__setattr__(made, name, content)
-    return made
+        field_value = values.get(name, default_of(cls, name))
+        if field_value is not REQUIRED and name not in unset:
+            object.__setattr__(instance, name, field_value)
+    return instance
 
 
-def _words(cls: type[Fields]) -> str:
+def _describe_class(cls: type[Fields]) -> str:
     if cls is DataEntry:
         return f"{with_article(cls)}, with an archive, or with datasets"
     if issubclass(cls, (Component, Chain)):

@@ -1,4 +1,4 @@
-"""Writing plain data as YAML that people read: short lists on one line, numbers with all digits."""
+"""Writing of plain data as readable YAML."""
 
 from __future__ import annotations
 
@@ -13,7 +13,18 @@ WIDTH = 100
 
 
 def dump(data: Any) -> str:
-    """Write plain data as YAML text."""
+    """Convert plain data to YAML, with short lists on one line and numbers with all digits.
+
+    Parameters
+    ----------
+    data : object
+        Dicts, lists, strings, numbers, booleans and None.
+
+    Returns
+    -------
+    str
+        The YAML document.
+    """
     yaml = YAML(typ="rt", pure=True)
     yaml.width = WIDTH
     yaml.indent(mapping=2, sequence=4, offset=2)
@@ -34,9 +45,9 @@ def _styled(data: Any) -> Any:
             items.fa.set_flow_style()
         return items
     if isinstance(data, str) and data.startswith(("?", ":", "-")):
-        return SingleQuotedScalarString(data)  # ruamel writes it plain, and cannot read that
+        return SingleQuotedScalarString(data)  # ruamel would write it plain, and cannot read it
     if isinstance(data, str) and not data.isprintable():
-        return DoubleQuotedScalarString(data)  # with escapes: YAML takes U+0085 for a line break
+        return DoubleQuotedScalarString(data)  # with escapes: U+0085 is a line break in YAML
     return data
 
 

@@ -1,4 +1,4 @@
-"""Fields: how components declare their options, and the values they hold."""
+"""Declarations of the options of components, and the types of their values."""
 
 from skyred.fields.arrays import array as array
 from skyred.fields.canonical import FrozenMapping as FrozenMapping, digest as digest, thaw as thaw
@@ -12,7 +12,7 @@ from skyred.fields.nested import (
     write_nested as write_nested,
 )
 from skyred.fields.options import Location as Location, Name as Name, option as option
-from skyred.fields.places import Position as Position, position as position
+from skyred.fields.positions import Position as Position, position as position
 from skyred.fields.quantities import quantity as quantity
 from skyred.fields.sky_regions import Regions as Regions, exclusion as exclusion, regions as regions
 from skyred.fields.spec import (

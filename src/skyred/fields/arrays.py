@@ -1,4 +1,4 @@
-"""Arrays: many numbers at once, such as a maker learns; compared and digested by their bytes."""
+"""Fields that hold arrays of numbers, compared and digested by their bytes."""
 
 from __future__ import annotations
 
@@ -14,38 +14,43 @@ from skyred.fields.spec import REQUIRED, FieldSpec, declare
 
 
 def array(default: Any = REQUIRED, *, doc: str) -> Any:
-    """Declare an array of numbers, held as a read-only array of float64 of any shape.
+    """Declare an array of numbers, stored as a read-only array of float64 of any shape.
 
-    For what is learnt (`Maker.prepare`), where a list of quantities would be too slow.
+    It is meant for results of `Maker.prepare`, where a list of quantities would be too slow.
 
     Parameters
     ----------
     default : array_like
-        The default, or nothing if it must be given; None makes it optional.
+        The default; by default the option is required. None makes it optional.
     doc : str
-        What it is, one sentence, with its axes and unit.
+        The description, one sentence, with axes and unit.
+
+    Returns
+    -------
+    attrs field
+        The field, to be assigned in the body of the class.
     """
     spec = FieldSpec(
         type_name="an array of numbers",
         doc=doc,
         parse=_frozen,
         key=_key,
-        plain=lambda held: held.tolist(),
+        plain=lambda numbers: numbers.tolist(),
     )
     return declare(spec, default)
 
 
 def _frozen(value: Any) -> NDArray[np.float64]:
     try:
-        held = np.array(value, dtype=np.float64)  # a copy: nobody else's array is locked
+        numbers = np.array(value, dtype=np.float64)  # a copy: that of the caller stays writable
     except (TypeError, ValueError):
         raise FieldError(f"is {value!r:.80}", "expected an array of numbers") from None
-    if not np.all(np.isfinite(held)):
-        raise FieldError("holds numbers that are not finite", "expected finite numbers")
-    held.setflags(write=False)
-    return held
+    if not np.all(np.isfinite(numbers)):
+        raise FieldError("contains numbers that are not finite", "expected finite numbers")
+    numbers.setflags(write=False)
+    return numbers
 
 
-def _key(held: NDArray[np.float64]) -> Hashable:
+def _key(numbers: NDArray[np.float64]) -> Hashable:
     # 0.0 and -0.0 are equal, their bytes are not
-    return ("array", held.shape, hashlib.sha256((held + 0.0).tobytes()).hexdigest())
+    return ("array", numbers.shape, hashlib.sha256((numbers + 0.0).tobytes()).hexdigest())

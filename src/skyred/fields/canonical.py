@@ -1,4 +1,4 @@
-"""Canonical keys: what makes two values the same, and the digest made of them."""
+"""Canonical keys of values, for comparison and digests."""
 
 from __future__ import annotations
 
@@ -12,26 +12,61 @@ from astropy import units as u
 
 from skyred.errors import FieldError
 
-# 12 of a double's 15 to 16 digits: far below any measurement, far above rounding in unit changes
+# of the 15 to 16 digits of a double: more precise than any measurement, and not affected by the
+# rounding of unit conversions
 DIGITS = 12
 
 
 def number_key(value: float) -> str:
-    """Write a number with 12 significant digits, the same for 2 and 2.0."""
-    text = f"{float(value):.{DIGITS}g}"
-    return "0" if text == "-0" else text
+    """Return the key of a number, its 12 significant digits.
+
+    Parameters
+    ----------
+    value : float
+        The number.
+
+    Returns
+    -------
+    str
+        The key, which is the same for 2 and 2.0.
+    """
+    digits = f"{float(value):.{DIGITS}g}"
+    return "0" if digits == "-0" else digits
 
 
 def quantity_key(quantity: u.Quantity) -> Hashable:
-    """Give numbers and unit in SI: 0.02 deg and 1.2 arcmin have one key."""
-    # not `.si`: it searches for a short name of the unit, which takes 400 times longer
+    """Return the key of a quantity.
+
+    Parameters
+    ----------
+    quantity : Quantity
+        The quantity, of any shape.
+
+    Returns
+    -------
+    tuple
+        Numbers and unit in SI, so that 0.02 deg and 1.2 arcmin have the same key.
+    """
+    # `.si` searches for a short name of the unit and takes 400 times longer
     base = quantity.decompose()
     numbers = tuple(number_key(value) for value in np.ravel(base.value))
     return ("quantity", numbers, base.unit.to_string())
 
 
 def plain_key(value: Any) -> Hashable:
-    """Give the key of plain YAML data; texts such as '0.02 deg' count as quantities."""
+    """Return the key of plain YAML data.
+
+    Parameters
+    ----------
+    value : object
+        Mappings, lists, strings, numbers, booleans and None; strings such as '0.02 deg' count as
+        quantities.
+
+    Returns
+    -------
+    object
+        The key.
+    """
     if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, (int, float)):
@@ -45,7 +80,18 @@ def plain_key(value: Any) -> Hashable:
 
 
 def exact_key(value: Any) -> Hashable:
-    """Give the key of numbers, texts and lists of them, where a text is only itself."""
+    """Return the key of numbers, strings and tuples of them, without parsing strings.
+
+    Parameters
+    ----------
+    value : object
+        A number, a string, a boolean, or a tuple of them.
+
+    Returns
+    -------
+    object
+        The key.
+    """
     if isinstance(value, tuple):
         return tuple(exact_key(item) for item in value)
     if isinstance(value, float):
@@ -53,25 +99,53 @@ def exact_key(value: Any) -> Hashable:
     return str(value) if isinstance(value, str) else value
 
 
-def as_quantity(text: str) -> u.Quantity | None:
-    """Read '0.02 deg' as a quantity; None if the text is something else."""
-    if text[:1] not in tuple("+-.0123456789"):
+def as_quantity(string: str) -> u.Quantity | None:
+    """Parse a string such as '0.02 deg' as a quantity.
+
+    Parameters
+    ----------
+    string : str
+        The string.
+
+    Returns
+    -------
+    Quantity or None
+        The scalar quantity; None if the string is something else.
+    """
+    if string[:1] not in tuple("+-.0123456789"):
         return None
     try:
-        quantity = u.Quantity(text)
+        quantity = u.Quantity(string)
     except (TypeError, ValueError):
         return None
     return quantity if quantity.shape == () else None
 
 
 def digest(key: Hashable) -> str:
-    """Give the sha256 of a key, the same in every process and on every machine."""
-    text = json.dumps(key, ensure_ascii=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    """Return the sha256 of a key.
+
+    Parameters
+    ----------
+    key : object
+        The key, of tuples, strings, numbers, booleans and None.
+
+    Returns
+    -------
+    str
+        The digest in hexadecimal, which is the same in every process and on every machine.
+    """
+    serialised = json.dumps(key, ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(serialised.encode()).hexdigest()
 
 
 class FrozenMapping(Mapping[str, Any]):
-    """A mapping that keeps its order, cannot be changed, and can be hashed if its values can."""
+    """An immutable, ordered mapping that can be hashed if its values can.
+
+    Parameters
+    ----------
+    items : mapping of str to object
+        The items.
+    """
 
     __slots__ = ("_items",)
 
@@ -88,12 +162,12 @@ class FrozenMapping(Mapping[str, Any]):
         return len(self._items)
 
     def __hash__(self) -> int:
-        return hash(frozenset(self._items.items()))  # equal whatever the order, so hashed so
+        return hash(frozenset(self._items.items()))  # equality ignores the order
 
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Mapping):
+    def __eq__(self, mapping: object) -> bool:
+        if not isinstance(mapping, Mapping):
             return NotImplemented
-        return self._items == dict(other)
+        return self._items == dict(mapping)
 
     def __repr__(self) -> str:
         return repr(self._items)
@@ -103,28 +177,55 @@ class FrozenMapping(Mapping[str, Any]):
 
 
 def freeze(value: Any) -> Any:
-    """Make plain data unchangeable: mappings and lists, all the way down."""
+    """Convert plain data to immutable objects.
+
+    Parameters
+    ----------
+    value : object
+        Mappings, lists, arrays, quantities, strings, numbers, booleans and None, nested.
+
+    Returns
+    -------
+    object
+        The data, with `FrozenMapping` for mappings, tuples for lists, and strings for quantities.
+
+    Raises
+    ------
+    FieldError
+        If it contains other objects.
+    """
     if isinstance(value, Mapping):
         return FrozenMapping({str(name): freeze(item) for name, item in value.items()})
     if isinstance(value, (list, tuple)):
         return tuple(freeze(item) for item in value)
     if isinstance(value, u.Quantity):
-        texts = [f"{number!r} {value.unit}".rstrip() for number in np.ravel(value.value).tolist()]
-        return tuple(texts) if value.shape else texts[0]
+        strings = [f"{number!r} {value.unit}".rstrip() for number in np.ravel(value.value).tolist()]
+        return tuple(strings) if value.shape else strings[0]
     if isinstance(value, (np.generic, np.ndarray)):
         return freeze(value.tolist())
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     raise FieldError(
-        f"holds a {type(value).__name__}",
-        "expected plain data: texts, numbers, quantities, lists and mappings",
+        f"contains a {type(value).__name__}",
+        "expected plain data: strings, numbers, quantities, lists and mappings",
     )
 
 
 def thaw(value: Any) -> Any:
-    """Give frozen plain data back as dicts and lists, as YAML writes them."""
+    """Convert immutable plain data to dicts and lists.
+
+    Parameters
+    ----------
+    value : object
+        Data as returned by `freeze`.
+
+    Returns
+    -------
+    object
+        The data as they are written to YAML.
+    """
     if isinstance(value, Mapping):
         return {name: thaw(item) for name, item in value.items()}
     if isinstance(value, tuple):
         return [thaw(item) for item in value]
-    return str(value) if isinstance(value, str) else value  # a Location is a str of its own
+    return str(value) if isinstance(value, str) else value  # a Location is a subclass of str

@@ -1,4 +1,4 @@
-"""Fields that hold a Python object as it is: it works, but it has no YAML, digest or cache."""
+"""Fields that hold any Python object, without support for YAML, digest and cache."""
 
 from __future__ import annotations
 
@@ -11,19 +11,34 @@ from skyred.fields.spec import SPEC, FieldSpec
 
 
 def foreign(*, doc: str) -> Any:
-    """Declare a field that takes any object and compares by identity."""
+    """Declare a field that accepts any object and is compared by identity.
+
+    Parameters
+    ----------
+    doc : str
+        The description, one sentence.
+
+    Returns
+    -------
+    attrs field
+        The field, to be assigned in the body of the class.
+    """
     spec = FieldSpec(
-        type_name="a Python object", doc=doc, parse=lambda held: held, key=_refuse, plain=_refuse
+        type_name="a Python object",
+        doc=doc,
+        parse=lambda value: value,
+        key=_raise_unsupported,
+        plain=_raise_unsupported,
     )
     return attrs.field(eq=id, metadata={SPEC: spec})
 
 
-def _refuse(held: object) -> NoReturn:
+def _raise_unsupported(value: object) -> NoReturn:
     raise ConfigError(
         [
             Problem(
                 (),
-                f"the pipeline holds a {type(held).__name__} as it is, "
+                f"the pipeline contains a {type(value).__name__} object, "
                 "so it has no YAML, no digest and no cache",
                 "use the skyred component instead, or write a small one that wraps it",
             )

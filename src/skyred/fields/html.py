@@ -1,4 +1,4 @@
-"""Declared fields as a notebook shows them: each with its value, default, unit and help."""
+"""The HTML representation of objects with fields: value, default, unit and help of each field."""
 
 from __future__ import annotations
 
@@ -27,74 +27,122 @@ from skyred.io.html import (
 LONGEST = 100  # characters of a value in the line that sums up a component
 
 
-def show(held: Nested) -> str:
-    """Give the HTML of a component or value: what it is, its options, and all that it holds."""
-    return page(paragraph(_title(held), " ", _summary(type(held))), body(held))
+def show(fields: Nested) -> str:
+    """Return the HTML page of a component or value.
+
+    Parameters
+    ----------
+    fields : Nested
+        The component or value.
+
+    Returns
+    -------
+    str
+        The title, the summary, the options and the nested objects.
+    """
+    return page(paragraph(_title(fields), " ", _summary(type(fields))), body(fields))
 
 
-def body(held: Nested) -> Html:
-    """Give the options as a table, and below it what is nested."""
-    known = specs(type(held)).items()
-    rows = [_row(held, name, spec) for name, spec in known if spec.shape == "leaf"]
-    nested = [_nested(held, name, spec) for name, spec in known if spec.shape != "leaf"]
-    options = table(("Option", "Value", "Default", "What it is for"), rows) if rows else ""
-    return join(options, *nested) if known else paragraph(muted("It has no options."))
+def body(fields: Nested) -> Html:
+    """Return the options as a table, followed by the nested objects.
+
+    Parameters
+    ----------
+    fields : Nested
+        The component or value.
+
+    Returns
+    -------
+    Html
+        The table and the nested objects.
+    """
+    field_specs = specs(type(fields)).items()
+    rows = [_row(fields, name, spec) for name, spec in field_specs if spec.shape == "leaf"]
+    nested = [_nested(fields, name, spec) for name, spec in field_specs if spec.shape != "leaf"]
+    options = table(("Option", "Value", "Default", "Description"), rows) if rows else ""
+    return join(options, *nested) if field_specs else paragraph(muted("It has no options."))
 
 
-def brief(held: Nested) -> str:
-    """Give what differs from the defaults, in one line."""
-    return ", ".join(f"{name}: {text}" for name, text in _changed(held))
+def brief(fields: Nested) -> str:
+    """Return the options that differ from their defaults, in one line.
+
+    Parameters
+    ----------
+    fields : Nested
+        The component or value.
+
+    Returns
+    -------
+    str
+        The options with their values, separated by commas.
+    """
+    return ", ".join(f"{name}: {value}" for name, value in _changed(fields))
 
 
-def value_text(spec: FieldSpec, value: Any) -> str:
-    """Write a value as it would be given, with its unit."""
+def format_value(spec: FieldSpec, value: Any) -> str:
+    """Format the value of a field.
+
+    Parameters
+    ----------
+    spec : FieldSpec
+        The specification of the field.
+    value : object
+        The value.
+
+    Returns
+    -------
+    str
+        The value as in YAML, with its unit.
+    """
     if value is None:
         return "not set"
     if isinstance(value, u.Quantity):
         numbers = ", ".join(f"{number:.12g}" for number in np.ravel(value.value))
         return f"{numbers} {value.unit}".rstrip()
     try:
-        return _plain_text(spec.plain(value)) or "none"
-    except ConfigError:  # a Python object as it is
+        return _format_plain(spec.plain(value)) or "none"
+    except ConfigError:  # any Python object
         return repr(value)
 
 
-def _plain_text(plain: Any) -> str:
+def _format_plain(plain: Any) -> str:
     if isinstance(plain, Mapping):
-        return f"({', '.join(f'{name}: {_plain_text(held)}' for name, held in plain.items())})"
+        return f"({', '.join(f'{name}: {_format_plain(item)}' for name, item in plain.items())})"
     if isinstance(plain, list):
-        return ", ".join(_plain_text(held) for held in plain)
+        return ", ".join(_format_plain(item) for item in plain)
     return str(plain).lower() if isinstance(plain, bool) else str(plain)
 
 
-def _row(held: Nested, name: str, spec: FieldSpec) -> tuple[object, ...]:
-    text = value_text(spec, getattr(held, name))
-    default = default_of(type(held), name)
-    usual = "must be given" if default is REQUIRED else value_text(spec, default)
-    value = text if text == usual else bold(text)
-    return hint(name, spec.type_name), value, muted(usual), spec.doc
+def _row(fields: Nested, name: str, spec: FieldSpec) -> tuple[object, ...]:
+    formatted = format_value(spec, getattr(fields, name))
+    default = default_of(type(fields), name)
+    formatted_default = "must be given" if default is REQUIRED else format_value(spec, default)
+    value = formatted if formatted == formatted_default else bold(formatted)
+    return hint(name, spec.type_name), value, muted(formatted_default), spec.doc
 
 
-def _changed(held: Nested) -> Iterator[tuple[str, str]]:
-    for name, spec in specs(type(held)).items():
-        value, default = getattr(held, name), default_of(type(held), name)
+def _changed(fields: Nested) -> Iterator[tuple[str, str]]:
+    for name, spec in specs(type(fields)).items():
+        value, default = getattr(fields, name), default_of(type(fields), name)
         if value is None:
             continue
         if spec.shape != "leaf":
-            yield from _nested_text(name, spec, value)
-        elif default is REQUIRED or value_text(spec, value) != value_text(spec, default):
-            text = value_text(spec, value)
-            yield name, text if len(text) <= LONGEST else f"{text[:LONGEST]}\N{HORIZONTAL ELLIPSIS}"
+            yield from _nested_changes(name, spec, value)
+        elif default is REQUIRED or format_value(spec, value) != format_value(spec, default):
+            formatted = format_value(spec, value)
+            if len(formatted) > LONGEST:
+                formatted = f"{formatted[:LONGEST]}\N{HORIZONTAL ELLIPSIS}"
+            yield name, formatted
 
 
-def _nested_text(name: str, spec: FieldSpec, value: Any) -> Iterator[tuple[str, str]]:
-    if spec.shape == "one" and (text := brief(value)):
-        yield name, f"({text})"
+def _nested_changes(name: str, spec: FieldSpec, value: Any) -> Iterator[tuple[str, str]]:
+    if spec.shape == "one" and (summary := brief(value)):
+        yield name, f"({summary})"
 
 
-def _nested(held: Nested, name: str, spec: FieldSpec) -> Html:
-    """Give a part folded up behind a line that sums it up; lists and mappings of parts unfolded."""
-    value, label = getattr(held, name), hint(bold(name), spec.doc)
+def _nested(fields: Nested, name: str, spec: FieldSpec) -> Html:
+    """Return a nested object, folded behind a summary line, or an unfolded list or mapping."""
+    value, label = getattr(fields, name), hint(bold(name), spec.doc)
     if not value:
         return paragraph(label, " ", muted("not set" if value is None else "none"))
     if spec.shape == "one":
@@ -105,15 +153,15 @@ def _nested(held: Nested, name: str, spec: FieldSpec) -> Html:
     return details(label, *entries, unfolded=True)
 
 
-def _folded(label: object, held: Nested) -> Html:
-    name = getattr(held, "kind", "") or type(held).__name__
-    line = join(label, " " if label else "", name, " ", muted(brief(held)))
-    return details(line, paragraph(_summary(type(held))), body(held))
+def _folded(label: object, fields: Nested) -> Html:
+    name = getattr(fields, "kind", "") or type(fields).__name__
+    line = join(label, " " if label else "", name, " ", muted(brief(fields)))
+    return details(line, paragraph(_summary(type(fields))), body(fields))
 
 
-def _title(held: Nested) -> Html:
-    kind, role = getattr(held, "kind", ""), getattr(held, "role", "")
-    return join(muted(role), " ", bold(kind)) if kind else bold(type(held).__name__)
+def _title(fields: Nested) -> Html:
+    kind, role = getattr(fields, "kind", ""), getattr(fields, "role", "")
+    return join(muted(role), " ", bold(kind)) if kind else bold(type(fields).__name__)
 
 
 def _summary(cls: type) -> str:

@@ -1,4 +1,4 @@
-"""Names of things that become files: refused where they are given, made safe where they are not."""
+"""Validation of names that are used in file names."""
 
 from __future__ import annotations
 
@@ -8,19 +8,46 @@ import re
 from skyred.errors import FieldError
 
 LONGEST = 80
-_SAFE = re.compile(rf"\w[\w.+-]{{0,{LONGEST - 1}}}", re.ASCII)  # FITS headers hold no more
-_EXPECTED = f"expected letters, digits and . + - _, at most {LONGEST}, and no . + - first"
+_SAFE = re.compile(rf"\w[\w.+-]{{0,{LONGEST - 1}}}", re.ASCII)  # the maximum length in FITS headers
+_EXPECTED = f"expected letters, digits and . + - _, at most {LONGEST}, and no . + - at the start"
 
 
 def checked_name(name: object) -> str:
-    """Give a name that can be a file's; raises `FieldError` otherwise."""
+    """Return a name after checking that it can be part of a file name.
+
+    Parameters
+    ----------
+    name : object
+        The name.
+
+    Returns
+    -------
+    str
+        The name.
+
+    Raises
+    ------
+    FieldError
+        If it is not a string, is too long, or contains other characters.
+    """
     if not isinstance(name, str) or not _SAFE.fullmatch(name):
         raise FieldError(f"has the name {str(name)[:40]!r}", _EXPECTED)
     return name
 
 
 def file_name(name: str) -> str:
-    """Make any name safe for a file, bounded, and unlike that of any other name."""
+    """Convert any name to a unique file name.
+
+    Parameters
+    ----------
+    name : str
+        The name.
+
+    Returns
+    -------
+    str
+        The name itself if it is safe; otherwise a name of bounded length with a digest.
+    """
     if _SAFE.fullmatch(name):
         return name
     digest = hashlib.sha256(name.encode()).hexdigest()[:8]

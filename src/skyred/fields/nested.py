@@ -1,4 +1,4 @@
-"""Fields that hold other objects: value classes and components, lists and mappings of them."""
+"""Fields that hold value classes and components, or lists and mappings of them."""
 
 from __future__ import annotations
 
@@ -14,42 +14,105 @@ from skyred.fields.spec import REQUIRED, FieldSpec, declare
 
 @runtime_checkable
 class Nested(Protocol):
-    """What can be held: knows its canonical key and its plain form."""
+    """Protocol of objects that can be nested, with a canonical key and a plain form."""
 
     def key(self) -> Hashable:
-        """Give the canonical key."""
+        """Return the canonical key.
+
+        Returns
+        -------
+        object
+            The key: equal objects have equal keys, in any process.
+        """
         ...
 
     def to_plain(self, complete: bool = False) -> dict[str, Any]:
-        """Give plain YAML data."""
+        """Return plain YAML data.
+
+        Parameters
+        ----------
+        complete : bool
+            Whether to include fields that have their default value.
+
+        Returns
+        -------
+        dict of str to object
+            The values by name.
+        """
         ...
 
 
 def part(of: type, default: Any = REQUIRED, *, doc: str) -> Any:
-    """Declare one nested object of the class `of`; None as default makes it optional."""
+    """Declare a nested object.
+
+    Parameters
+    ----------
+    of : type
+        The class of the object: an interface or a value class.
+    default : object
+        The default; by default the option is required. None makes it optional.
+    doc : str
+        The description, one sentence.
+
+    Returns
+    -------
+    attrs field
+        The field, to be assigned in the body of the class.
+    """
     return declare(
-        _spec(of, doc, "one", with_article(of), _one(of), lambda value: value.key()), default
+        _spec(of, doc, "one", with_article(of), _object_parser(of), lambda value: value.key()),
+        default,
     )
 
 
 def chain(of: type, default: Any = (), *, doc: str) -> Any:
-    """Declare a list of nested objects of the class `of`, held as a tuple."""
+    """Declare a list of nested objects, stored as a tuple.
+
+    Parameters
+    ----------
+    of : type
+        The class of the objects: an interface or a value class.
+    default : sequence
+        The default, empty by default.
+    doc : str
+        The description, one sentence.
+
+    Returns
+    -------
+    attrs field
+        The field, to be assigned in the body of the class.
+    """
 
     def key(values: tuple[Nested, ...]) -> Hashable:
         return tuple(value.key() for value in values)
 
     name = f"a list, each {with_article(of)}"
-    return declare(_spec(of, doc, "many", name, _many(of), key), default)
+    return declare(_spec(of, doc, "many", name, _list_parser(of), key), default)
 
 
 def table(of: type, default: Any = REQUIRED, *, doc: str) -> Any:
-    """Declare nested objects of the class `of` by name, held as a `FrozenMapping`."""
+    """Declare a mapping from names to nested objects, stored as a `FrozenMapping`.
+
+    Parameters
+    ----------
+    of : type
+        The class of the objects: an interface or a value class.
+    default : mapping
+        The default; by default the option is required. None makes it optional.
+    doc : str
+        The description, one sentence.
+
+    Returns
+    -------
+    attrs field
+        The field, to be assigned in the body of the class.
+    """
 
     def key(values: Mapping[str, Nested]) -> Hashable:
         return tuple((name, value.key()) for name, value in values.items())
 
     name = f"a mapping of names, each to {with_article(of)}"
-    return declare(_spec(of, doc, "map", name, _table(of), key), default)
+    return declare(_spec(of, doc, "map", name, _mapping_parser(of), key), default)
 
 
 def _spec(
@@ -66,7 +129,20 @@ def _spec(
 
 
 def write_nested(value: Any, complete: bool = False) -> Any:
-    """Write nested objects for YAML; `complete` writes fields that have their default too."""
+    """Convert nested objects to plain YAML data.
+
+    Parameters
+    ----------
+    value : Nested or tuple or FrozenMapping
+        An object, or a tuple or mapping of objects.
+    complete : bool
+        Whether to include fields that have their default value.
+
+    Returns
+    -------
+    dict or list
+        The plain data.
+    """
     if isinstance(value, tuple):
         return [write_nested(item, complete) for item in value]
     if isinstance(value, FrozenMapping):
@@ -75,12 +151,23 @@ def write_nested(value: Any, complete: bool = False) -> Any:
 
 
 def with_article(of: type) -> str:
-    """Name a class in words: an energy axis."""
+    """Return the name of a class in words, with its article.
+
+    Parameters
+    ----------
+    of : type
+        The class.
+
+    Returns
+    -------
+    str
+        The words, such as "an energy axis".
+    """
     name = re.sub(r"(?<!^)(?=[A-Z])", " ", of.__name__).lower()
     return f"an {name}" if name[0] in "aeiou" else f"a {name}"
 
 
-def _one(of: type) -> Callable[[Any], Any]:
+def _object_parser(of: type) -> Callable[[Any], Any]:
     adapt = getattr(of, "adapt", None)
 
     def parse(value: Any) -> Any:
@@ -96,22 +183,24 @@ def _one(of: type) -> Callable[[Any], Any]:
     return parse
 
 
-def _many(of: type) -> Callable[[Any], tuple[Any, ...]]:
-    one = _one(of)
+def _list_parser(of: type) -> Callable[[Any], tuple[Any, ...]]:
+    parse_object = _object_parser(of)
 
     def parse(value: Any) -> tuple[Any, ...]:
         items = value if isinstance(value, (list, tuple)) else [value]
-        return tuple(one(item) for item in items)
+        return tuple(parse_object(item) for item in items)
 
     return parse
 
 
-def _table(of: type) -> Callable[[Any], FrozenMapping]:
-    one = _one(of)
+def _mapping_parser(of: type) -> Callable[[Any], FrozenMapping]:
+    parse_object = _object_parser(of)
 
     def parse(value: Any) -> FrozenMapping:
         if not isinstance(value, Mapping) or not value:
-            raise FieldError(f"is {value!r:.80}", "expected at least one name with what it holds")
-        return FrozenMapping({checked_name(name): one(item) for name, item in value.items()})
+            raise FieldError(f"is {value!r:.80}", "expected a mapping with at least one name")
+        return FrozenMapping(
+            {checked_name(name): parse_object(item) for name, item in value.items()}
+        )
 
     return parse

@@ -1,4 +1,4 @@
-"""Plain options: texts, numbers, switches, lists of them, locations and free mappings."""
+"""Options that hold strings, numbers, booleans, lists of them, locations and free mappings."""
 
 from __future__ import annotations
 
@@ -19,38 +19,83 @@ _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 
 
 class Location(str):
-    """A path or other place, as it was written; environment variables are kept unexpanded."""
+    """A path or other location, with unexpanded environment variables."""
 
     __slots__ = ()
 
     def unset(self) -> list[str]:
-        """Name the environment variables in it that are not set."""
+        """Return the environment variables in the location that are not set.
+
+        Returns
+        -------
+        list of str
+            The names of the variables.
+        """
         names = [first or second for first, second in _VARIABLE.findall(self)]
         return [name for name in names if name not in os.environ]
 
     def is_path(self) -> bool:
-        """Say whether it is a path, rather than a place of a scheme such as ``sim:crab``."""
+        """Return whether the location is a path, without a scheme such as ``sim:crab``.
+
+        Returns
+        -------
+        bool
+            True for a path.
+        """
         return not re.match(r"\w{2,}:", self)
 
     def path(self) -> Path:
-        """Give it as a path, with variables and ``~`` filled in."""
+        """Return the location as a path, with expanded variables and ``~``.
+
+        Returns
+        -------
+        Path
+            The path.
+
+        Raises
+        ------
+        FieldError
+            If a variable is not set.
+        """
         return Path(self.expanded())
 
     def matches(self) -> list[Path]:
-        """Give the paths that are there: `*`, `?` and `[...]` stand for any text, as in a shell."""
+        """Return the existing paths that match the location, with wildcards as in a shell.
+
+        Returns
+        -------
+        list of Path
+            The paths, sorted; empty if there are none.
+
+        Raises
+        ------
+        FieldError
+            If a variable is not set.
+        """
         path = self.path()
         if path.exists():
             return [path]
-        return [Path(found) for found in sorted(glob.glob(str(path)))]  # noqa: PTH207 - absolute too
+        return [Path(match) for match in sorted(glob.glob(str(path)))]  # noqa: PTH207 - absolute too
 
     def expanded(self) -> str:
-        """Fill in variables and ``~``; raises `FieldError` if a variable is not set."""
+        """Expand environment variables and ``~``.
+
+        Returns
+        -------
+        str
+            The expanded location.
+
+        Raises
+        ------
+        FieldError
+            If a variable is not set.
+        """
         if missing := self.unset():
             raise FieldError(
                 f"{str(self)!r} uses the environment variable {missing[0]}, which is not set",
-                f"set it first (export {missing[0]}=...)",
+                f"set it (export {missing[0]}=...)",
             )
-        return os.path.expanduser(os.path.expandvars(self))  # noqa: PTH111 - may be no path at all
+        return os.path.expanduser(os.path.expandvars(self))  # noqa: PTH111 - may not be a path
 
 
 def option(
@@ -68,41 +113,51 @@ def option(
     Parameters
     ----------
     default : object
-        The default, or nothing if the option must be given; None makes it optional.
+        The default; by default the option is required. None makes it optional.
     doc : str
-        What it is for, one sentence.
+        The description, one sentence.
     type : type, optional
-        bool, int, float, str, object (texts and numbers, held as text), dict, `Name` or
-        `Location`; taken from the default if left out.
+        The type: bool, int, float, str, object (strings and numbers, stored as strings), dict,
+        `Name` or `Location`; by default the type of the default.
     choices : sequence of str
-        The texts that are allowed, if not any.
+        The allowed strings; by default any.
     many : bool
-        Whether it is a list of such values, held as a tuple.
+        Whether it is a list of such values, stored as a tuple.
     min, max : float, optional
         Bounds of a number, both included.
+
+    Returns
+    -------
+    attrs field
+        The field, to be assigned in the body of the class.
+
+    Raises
+    ------
+    TypeError
+        If the type is not supported.
     """
-    kind = type or _type_of(default, many)
+    kind = type or _infer_type(default, many)
     item = _ITEMS.get(kind)
     if item is None:
         raise TypeError(f"an option cannot be a {kind.__name__}; expected one of {_KNOWN}")
-    parse: Callable[[Any], Any] = _checked(item, tuple(choices), min, max)
+    parse: Callable[[Any], Any] = _value_parser(item, tuple(choices), min, max)
     name = _type_name(kind, tuple(choices), min, max)
     if many:
-        parse, name = _each(parse), f"a list, each {name}"
-    # only in free mappings may a text be a quantity; elsewhere '1e2' and '100' are two names
+        parse, name = _list_parser(parse), f"a list, each {name}"
+    # strings may be quantities only in free mappings; elsewhere '1e2' and '100' are two names
     key = plain_key if kind is dict else exact_key
     return declare(FieldSpec(type_name=name, doc=doc, parse=parse, key=key, plain=thaw), default)
 
 
-def _type_of(default: Any, many: bool) -> type:
+def _infer_type(default: Any, many: bool) -> type:
     sample = next(iter(default), "") if many and default not in (REQUIRED, None) else default
     return str if sample is REQUIRED or sample is None else sample.__class__
 
 
-def _each(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def _list_parser(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def parse_all(value: Any) -> tuple[Any, ...]:
         if isinstance(value, (str, int, float, os.PathLike)):
-            value = (value,)  # a list of one may be written without brackets
+            value = (value,)  # a list with one item may be written without brackets
         try:
             return tuple(parse(item) for item in value)
         except TypeError:
@@ -111,14 +166,14 @@ def _each(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return parse_all
 
 
-def _checked(
+def _value_parser(
     item: Callable[[Any], Any], choices: tuple[str, ...], low: float | None, high: float | None
 ) -> Callable[[Any], Any]:
     def parse(value: Any) -> Any:
         result = item(value)
         if choices and result not in choices:
-            near = nearest(str(result), choices)
-            raise FieldError(f"is {result!r}", f"expected one of {', '.join(choices)}", near)
+            suggestion = nearest(str(result), choices)
+            raise FieldError(f"is {result!r}", f"expected one of {', '.join(choices)}", suggestion)
         if (low is not None and result < low) or (high is not None and result > high):
             raise FieldError(f"is {result}", f"expected {_bounds(low, high)}")
         return result
@@ -177,7 +232,7 @@ def _dict(value: Any) -> Any:
 
 
 class Name(str):
-    """The type of an option that names a thing whose file is called after it."""
+    """The type of names that are used in file names."""
 
     __slots__ = ()
 

@@ -1,4 +1,4 @@
-"""Quantities: numbers with units, checked for their physical type."""
+"""Fields that hold quantities of a physical type."""
 
 from __future__ import annotations
 
@@ -23,30 +23,35 @@ def quantity(
     min: str | None = None,
     max: str | None = None,
 ) -> Any:
-    """Declare a quantity: held as a read-only `astropy.units.Quantity`, in the unit it was given.
+    """Declare a quantity, stored as a read-only `astropy.units.Quantity` in its original unit.
 
     Parameters
     ----------
     default : str or Quantity or list of them
-        The default, or nothing if it must be given; None makes it optional.
+        The default; by default the option is required. None makes it optional.
     doc : str
-        What it is for, one sentence.
+        The description, one sentence.
     unit : str
-        A unit that would do, or "any"; needed where there is no default to take it from.
+        A unit of the expected type, or "any"; needed if there is no default.
     many : bool
-        Whether it is a list of quantities, held as one array.
+        Whether it is a list of quantities, stored as one array.
     count : int, optional
-        How many it must be; implies `many`. A single value is taken for all of them.
+        The number of quantities; implies `many`. A single value is repeated.
     min, max : str, optional
         Bounds, both included, as quantities.
+
+    Returns
+    -------
+    attrs field
+        The field, to be assigned in the body of the class.
     """
     many = many or count is not None
     example = None if unit == "any" else u.Unit(unit) if unit else _unit_of(default)
-    article = "a number, with or without a unit" if example is None else _type_words(example)
+    article = "a number, with or without a unit" if example is None else _describe_type(example)
     spec = FieldSpec(
         type_name=f"a list of quantities, each {article}" if many else article,
         doc=doc,
-        parse=_parser(_checker(example, min, max), many, count),
+        parse=_parser(_quantity_parser(example, min, max), many, count),
         key=quantity_key,
         plain=plain,
         unit="" if example is None else example.to_string(),
@@ -61,13 +66,24 @@ def _parser(
 
 
 def plain(value: u.Quantity) -> str | list[str]:
-    """Write a quantity for YAML, each number with all its digits."""
+    """Convert a quantity to plain YAML data.
+
+    Parameters
+    ----------
+    value : Quantity
+        The quantity, a scalar or an array.
+
+    Returns
+    -------
+    str or list of str
+        Numbers with all digits, and the unit.
+    """
     unit = value.unit.to_string()
-    texts = [f"{number!r} {unit}".rstrip() for number in np.ravel(value.value).tolist()]
-    return texts if value.shape else texts[0]
+    strings = [f"{number!r} {unit}".rstrip() for number in np.ravel(value.value).tolist()]
+    return strings if value.shape else strings[0]
 
 
-def _read(value: Any) -> u.Quantity:
+def _to_quantity(value: Any) -> u.Quantity:
     try:
         return u.Quantity(value)
     except (TypeError, ValueError):
@@ -76,10 +92,10 @@ def _read(value: Any) -> u.Quantity:
 
 def _unit_of(default: Any) -> u.UnitBase:
     first = default[0] if isinstance(default, (list, tuple)) and default else default
-    return _read(first).unit
+    return _to_quantity(first).unit
 
 
-def _type_words(unit: u.UnitBase) -> str:
+def _describe_type(unit: u.UnitBase) -> str:
     name = str(unit.physical_type).split("/")[0]
     if name == "unknown":
         return f"a quantity in {unit}"
@@ -88,23 +104,25 @@ def _type_words(unit: u.UnitBase) -> str:
     return f"an {name}" if name[0] in "aeiou" else f"a {name}"
 
 
-def _checker(
+def _quantity_parser(
     example: u.UnitBase | None, low: str | None, high: str | None
 ) -> Callable[[Any], u.Quantity]:
     if example is None:
         expected = "expected a number such as 4 or '50 deg'"
     else:
-        expected = f"expected {_type_words(example)} such as '1 {example}'".replace("'1 '", "'1'")
+        expected = f"expected {_describe_type(example)} such as '1 {example}'".replace(
+            "'1 '", "'1'"
+        )
 
     def parse(value: Any) -> u.Quantity:
         try:
-            result = _read(value)
+            result = _to_quantity(value)
         except FieldError as error:
             raise FieldError(error.problem.message, expected) from None
         if result.shape:
             raise FieldError(f"{str(value)!r} is more than one quantity", expected)
         if example is not None and not result.unit.is_equivalent(example):
-            raise FieldError(f"{str(value)!r} is {_type_words(result.unit)}", expected)
+            raise FieldError(f"{str(value)!r} is {_describe_type(result.unit)}", expected)
         if not np.all(np.isfinite(result.value)):
             raise FieldError(f"{str(value)!r} is not finite", expected)
         if low is not None and np.any(result < u.Quantity(low)):
@@ -117,9 +135,9 @@ def _checker(
 
 
 def _array(value: Any, parse_one: Callable[[Any], u.Quantity], count: int | None) -> u.Quantity:
-    one = isinstance(value, (str, int, float)) or getattr(value, "shape", None) == ()
+    is_scalar = isinstance(value, (str, int, float)) or getattr(value, "shape", None) == ()
     try:
-        items = [value] * (count or 1) if one else list(value)
+        items = [value] * (count or 1) if is_scalar else list(value)
     except TypeError:
         raise FieldError(f"is {value!r}", "expected a list of quantities") from None
     if count is not None and len(items) != count:
@@ -129,11 +147,11 @@ def _array(value: Any, parse_one: Callable[[Any], u.Quantity], count: int | None
     try:
         return u.Quantity([parse_one(item) for item in items])
     except u.UnitConversionError:
-        raise FieldError(f"is {value!r}", "expected quantities of one kind") from None
+        raise FieldError(f"is {value!r}", "expected quantities of the same physical type") from None
 
 
 def _frozen(value: u.Quantity) -> u.Quantity:
-    # u.Quantity above made a copy, so this locks nobody else's array
+    # a copy, because u.Quantity copies: the array of the caller stays writable
     value = u.Quantity(value, dtype=float)
     value.setflags(write=False)
     return value

@@ -1,7 +1,7 @@
-"""Regions of the sky, as they were written; and the maps that are True outside them.
+"""Fields that hold regions of the sky and mask maps.
 
-Importing `regions` takes a second, so region objects are built on demand: building a component
-does not.
+Importing `regions` takes a second, so region objects are built on demand, not when a component is
+built.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 @attrs.frozen
 class Regions:
-    """Regions of the sky, as they were written: DS9 texts, or files that hold regions or masks.
+    """Regions of the sky: DS9 regions, or files with regions or masks.
 
     Parameters
     ----------
     sources : tuple of str
-        Region texts such as ``icrs; circle(83.63, 22.14, 0.2)``, and `Location` of ``.reg`` files
+        DS9 regions such as ``icrs; circle(83.63, 22.14, 0.2)``, and `Location` of ``.reg`` files
         or of FITS mask maps.
     """
 
@@ -41,49 +41,78 @@ class Regions:
 
     @property
     def files(self) -> tuple[Location, ...]:
-        """The files among them."""
+        """The sources that are files."""
         return tuple(source for source in self.sources if isinstance(source, Location))
 
     @property
     def masks(self) -> tuple[Location, ...]:
-        """The files that hold mask maps (FITS)."""
+        """The sources that are FITS files with mask maps."""
         return tuple(name for name in self.files if not name.lower().endswith(".reg"))
 
     def build(self) -> list[Region]:
-        """Give the regions of all texts and region files; raises `FieldError` if one holds none."""
-        return [region for source in self.sources for region in _build(source, self.masks)]
+        """Build the regions of all DS9 strings and region files.
 
-    def outside(self, geom: WcsGeom) -> WcsNDMap:
-        """Give the map that is True outside all of them, on a geometry.
-
-        What a mask map does not cover is outside.
+        Returns
+        -------
+        list of Region
+            The regions, without mask maps.
 
         Raises
         ------
         FieldError
-            If a source holds no region.
+            If a source contains no valid region.
+        """
+        return [region for source in self.sources for region in _build(source, self.masks)]
+
+    def outside(self, geom: WcsGeom) -> WcsNDMap:
+        """Return the map that is True outside all regions and mask maps.
+
+        Parameters
+        ----------
+        geom : WcsGeom
+            The geometry of the map.
+
+        Returns
+        -------
+        WcsNDMap
+            The map of booleans; True also outside the area that a mask map covers.
+
+        Raises
+        ------
+        FieldError
+            If a source contains no valid region.
         FileError
             If a mask map is damaged, or would run code if it were read.
         """
         from gammapy.maps import Map
 
         image = geom.to_image()
-        outside = np.ones(image.data_shape, dtype=bool)
-        if inside := self.build():
-            outside &= image.region_mask(inside, inside=False).data
-        for place in self.masks:
-            outside &= _mask_map(place).interp_to_geom(image, fill_value=1).data.astype(bool)
-        return Map.from_geom(geom, data=np.broadcast_to(outside, geom.data_shape).copy())
+        mask = np.ones(image.data_shape, dtype=bool)
+        if region_list := self.build():
+            mask &= image.region_mask(region_list, inside=False).data
+        for location in self.masks:
+            mask &= _mask_map(location).interp_to_geom(image, fill_value=1).data.astype(bool)
+        return Map.from_geom(geom, data=np.broadcast_to(mask, geom.data_shape).copy())
 
     def problems(self, name: str) -> Iterable[Problem]:
-        """Name what cannot be read among them, as a problem of the option that holds them.
+        """Yield a problem if a region or mask map cannot be read.
 
-        For `check`: gammapy takes regions that it cannot read for none at all.
+        For use in `check`, because gammapy ignores regions that it cannot read.
+
+        Parameters
+        ----------
+        name : str
+            The name of the option that holds the regions.
+
+        Yields
+        ------
+        Problem
+            At most one.
         """
         try:
             self.build()
-            for place in self.masks:
-                _mask_map(place)
+            for location in self.masks:
+                _mask_map(location)
         except FieldError as error:
             yield error.problem.with_prefix(name)
         except (OSError, ValueError, FileError) as error:
@@ -98,36 +127,57 @@ def _build(source: str, masks: tuple[Location, ...]) -> list[Region]:
 
     if source in masks:
         return []
-    text = source
+    content = source
     if isinstance(source, Location):
-        text = source.path().read_text(encoding="utf-8")
+        content = source.path().read_text(encoding="utf-8")
     try:
         with warnings.catch_warnings():
-            # the parser skips what it does not know, with a warning: an exclusion would be lost
+            # the parser skips unknown regions with a warning, so an exclusion would be ignored
             warnings.simplefilter("error")
-            found = list(RegionList.parse(text, format="ds9"))
-    except Exception as error:  # the parser raises whatever its parts raise
-        raise FieldError(f"{str(source)!r} is no DS9 region: {error}", _REGION) from None
-    if not found:
-        raise FieldError(f"{str(source)!r} holds no region at all", _REGION)
-    return found
+            parsed = list(RegionList.parse(content, format="ds9"))
+    except Exception as error:  # the parser may raise anything
+        raise FieldError(f"{str(source)!r} is not a DS9 region: {error}", _REGION) from None
+    if not parsed:
+        raise FieldError(f"{str(source)!r} contains no region", _REGION)
+    return parsed
 
 
 _REGION = "expected a DS9 region such as 'icrs; circle(83.63, 22.14, 0.2)', or a .reg or FITS file"
 _EXCLUSION = (
-    "Where sources are: DS9 regions, .reg files, or FITS mask maps (0 where excluded; "
-    "what a mask map does not cover is not excluded)."
+    "Excluded regions with sources: DS9 regions, .reg files, or FITS mask maps (0 where excluded; "
+    "positions outside a mask map are not excluded)."
 )
 _FILES = (".reg", ".fits", ".fits.gz", ".fit")
 
 
 def exclusion() -> Any:
-    """Declare where sources are: `Regions`, none by default."""
+    """Declare exclusion regions around sources, stored as `Regions`; none by default.
+
+    Returns
+    -------
+    attrs field
+        The field, to be assigned in the body of the class.
+    """
     return regions((), doc=_EXCLUSION)
 
 
 def regions(default: Any = (), *, doc: str) -> Any:
-    """Declare regions, held as `Regions`: DS9 texts, ``.reg`` files, mask maps, region objects."""
+    """Declare regions, stored as `Regions`.
+
+    Values are DS9 strings, ``.reg`` files, mask maps and region objects, or a list of them.
+
+    Parameters
+    ----------
+    default : sequence
+        The default, no regions by default.
+    doc : str
+        The description, one sentence.
+
+    Returns
+    -------
+    attrs field
+        The field, to be assigned in the body of the class.
+    """
     spec = FieldSpec(
         type_name="regions of the sky",
         doc=doc,
@@ -155,19 +205,19 @@ def _source(item: Any) -> str:
     if isinstance(item, Location) or hasattr(item, "__fspath__"):
         return Location(item)
     if not isinstance(item, str) or not item.strip():
-        raise FieldError(f"{item!r} is no region", _REGION)
-    text = " ".join(item.split())
-    if text.lower().endswith(_FILES):
-        return Location(text)
-    if "(" not in text:
-        raise FieldError(f"{text!r} is neither a region nor a region file", _REGION)
-    return text
+        raise FieldError(f"{item!r} is not a region", _REGION)
+    source = " ".join(item.split())
+    if source.lower().endswith(_FILES):
+        return Location(source)
+    if "(" not in source:
+        raise FieldError(f"{source!r} is neither a region nor a region file", _REGION)
+    return source
 
 
-def _mask_map(place: Location) -> WcsNDMap:
-    """Read a mask map, or take it as it was read for another run if the file is the same still."""
-    state = place.path().stat()
-    return _read_mask(place.path(), state.st_mtime_ns, state.st_size)
+def _mask_map(location: Location) -> WcsNDMap:
+    """Read a mask map, or return it from the cache if the file has not changed."""
+    state = location.path().stat()
+    return _read_mask(location.path(), state.st_mtime_ns, state.st_size)
 
 
 @functools.lru_cache(maxsize=4)

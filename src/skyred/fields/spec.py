@@ -1,4 +1,4 @@
-"""What a field is: declared once, read by construction, YAML, help, errors and the reference."""
+"""The specification of fields, used by constructors, YAML, help, error messages and docs."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ REQUIRED: Any = attrs.NOTHING
 
 @attrs.frozen
 class FieldSpec:
-    """All that is known about a field.
+    """The specification of a field.
 
     Parameters
     ----------
     type_name : str
-        What it holds, in words ("an angle", "a list of makers").
+        The type of its values, in words ("an angle", "a list of makers").
     doc : str
-        What it is for, one sentence.
+        The description, one sentence.
     parse : callable
-        From what YAML or a user gives to what is held; raises `FieldError`.
+        From the value in YAML or Python to the stored value; raises `FieldError`.
     key : callable
-        From what is held to the canonical key that compares, hashes and digests.
+        From the stored value to the canonical key, for comparison, hashes and digests.
     plain : callable
-        From what is held back to what YAML writes.
+        From the stored value to plain YAML data.
     unit : str
-        The unit of the default, or a unit that would do.
+        The unit of the default, or a unit of the expected type.
     shape : {"leaf", "one", "many", "map"}
-        Whether it holds a plain value, or one, a list or a mapping of nested objects.
+        Whether the value is a plain value, one nested object, a list or a mapping of them.
     of : type or None
         The class of nested objects (a role's interface, or a value class).
     optional : bool
@@ -51,9 +51,27 @@ class FieldSpec:
 
 
 def declare(spec: FieldSpec, default: Any) -> Any:
-    """Make the attrs field of a spec; a default of None makes None allowed."""
+    """Create the attrs field of a specification.
+
+    Parameters
+    ----------
+    spec : FieldSpec
+        The specification.
+    default : object
+        The default, or `REQUIRED`; None makes the field optional.
+
+    Returns
+    -------
+    attrs field
+        The field.
+
+    Raises
+    ------
+    TypeError
+        If the field has no description.
+    """
     if not spec.doc.strip():
-        raise TypeError("a field needs a doc: one sentence that says what it is for")
+        raise TypeError("a field needs a doc: one sentence that describes it")
     if default is None:
         spec = attrs.evolve(spec, optional=True)
 
@@ -76,17 +94,50 @@ def _convert(value: Any, owner: Any, field: attrs.Attribute[Any]) -> Any:
 
 
 def named(error: FieldError, owner: type, field: str) -> FieldError:
-    """Put class and field in front of what is wrong."""
+    """Return an error with class and field prepended to its message.
+
+    Parameters
+    ----------
+    error : FieldError
+        The error.
+    owner : type
+        The class of the field.
+    field : str
+        The name of the field.
+
+    Returns
+    -------
+    FieldError
+        The new error.
+    """
     problem = error.problem.with_prefix(owner.__name__, field)
-    return FieldError(_placed(problem), problem.expected, problem.suggestion)
+    return FieldError(_message_with_path(problem), problem.expected, problem.suggestion)
 
 
-def _placed(problem: Problem) -> str:
+def _message_with_path(problem: Problem) -> str:
     return str(attrs.evolve(problem, expected="", suggestion=""))
 
 
 def parse_field(spec: FieldSpec, value: Any) -> Any:
-    """Convert and validate one value; raises `FieldError` without the field's name."""
+    """Convert and validate a value of a field.
+
+    Parameters
+    ----------
+    spec : FieldSpec
+        The specification of the field.
+    value : object
+        The value in YAML or Python.
+
+    Returns
+    -------
+    object
+        The stored value.
+
+    Raises
+    ------
+    FieldError
+        If the value is invalid; the message does not contain the name of the field.
+    """
     if value is None:
         if spec.optional:
             return None
@@ -95,16 +146,46 @@ def parse_field(spec: FieldSpec, value: Any) -> Any:
 
 
 def spec_of(field: attrs.Attribute[Any]) -> FieldSpec:
-    """Give the spec of an attrs field."""
+    """Return the specification of an attrs field.
+
+    Parameters
+    ----------
+    field : attrs.Attribute
+        The field.
+
+    Returns
+    -------
+    FieldSpec
+        The specification.
+    """
     spec: FieldSpec = field.metadata[SPEC]
     return spec
 
 
 def specs(cls: type) -> dict[str, FieldSpec]:
-    """Give the fields of a component or value class by name, in order of declaration."""
+    """Return the fields of a component or value class.
+
+    Returns
+    -------
+    dict of str to FieldSpec
+        The specifications by name, in order of declaration.
+    """
     return {field.name: spec_of(field) for field in attrs.fields(cls)}
 
 
 def default_of(cls: type, name: str) -> Any:
-    """Give a field's default; `REQUIRED` if it has none."""
+    """Return the default of a field.
+
+    Parameters
+    ----------
+    cls : type
+        The component or value class.
+    name : str
+        The name of the field.
+
+    Returns
+    -------
+    object
+        The default; `REQUIRED` if there is none.
+    """
     return getattr(attrs.fields(cls), name).default

@@ -1,4 +1,4 @@
-"""Instants: points in time, held as text and scale; `astropy.time` is imported on demand."""
+"""Fields that hold points in time; `astropy.time` is imported on demand."""
 
 from __future__ import annotations
 
@@ -25,7 +25,15 @@ _EXPECTED = (
 
 @attrs.frozen
 class Instant:
-    """A point in time: ISO text with microseconds, and its scale (utc, tt or tai)."""
+    """A point in time.
+
+    Parameters
+    ----------
+    iso : str
+        Date and time in ISO format, with microseconds.
+    scale : {"utc", "tt", "tai"}
+        The time scale.
+    """
 
     iso: str
     scale: str = "utc"
@@ -37,25 +45,43 @@ class Instant:
 
         return Time(self.iso, format="isot", scale=self.scale)
 
-    def before(self, other: Instant) -> bool:
-        """Say whether this is earlier; instants of different scales are not told apart here."""
-        return self.scale != other.scale or self.iso < other.iso
+    def before(self, other_instant: Instant) -> bool:
+        """Return whether this instant is earlier than another.
+
+        Parameters
+        ----------
+        other_instant : Instant
+            The other instant.
+
+        Returns
+        -------
+        bool
+            True if it is earlier; also True if the scales differ, which are not compared.
+        """
+        return self.scale != other_instant.scale or self.iso < other_instant.iso
 
     def __str__(self) -> str:
         return self.iso if self.scale == "utc" else f"{self.iso} {self.scale}"
 
 
 def instant(default: Any = REQUIRED, *, doc: str, many: bool = False) -> Any:
-    """Declare a point in time, held as an `Instant`; given as ISO text, `datetime` or `Time`.
+    """Declare a point in time, stored as an `Instant`.
+
+    Values are ISO strings, `datetime` or `Time`.
 
     Parameters
     ----------
     default : str or datetime or Time
-        The default, or nothing if it must be given; None makes it optional.
+        The default; by default the option is required. None makes it optional.
     doc : str
-        What it is for, one sentence.
+        The description, one sentence.
     many : bool
-        Whether it is a list of them, held as a tuple.
+        Whether it is a list of points in time, stored as a tuple.
+
+    Returns
+    -------
+    attrs field
+        The field, to be assigned in the body of the class.
     """
     name = "a date and time"
     spec = FieldSpec(type_name=name, doc=doc, parse=_parse, key=_key, plain=str)
@@ -64,8 +90,8 @@ def instant(default: Any = REQUIRED, *, doc: str, many: bool = False) -> Any:
             type_name=f"a list, each {name}",
             doc=doc,
             parse=_parse_all,
-            key=lambda moments: tuple(_key(each) for each in moments),
-            plain=lambda moments: [str(each) for each in moments],
+            key=lambda moments: tuple(_key(moment) for moment in moments),
+            plain=lambda moments: [str(moment) for moment in moments],
         )
     return declare(spec, default)
 
@@ -75,9 +101,9 @@ def _key(moment: Instant) -> tuple[str, str]:
 
 
 def _parse_all(value: Any) -> tuple[Instant, ...]:
-    one = isinstance(value, (str, datetime, Instant)) or getattr(value, "isscalar", False)
+    is_scalar = isinstance(value, (str, datetime, Instant)) or getattr(value, "isscalar", False)
     try:
-        return tuple(_parse(item) for item in ([value] if one else value))
+        return tuple(_parse(item) for item in ([value] if is_scalar else value))
     except TypeError:
         raise FieldError(f"is {value!r}", "expected a list of dates and times") from None
 
@@ -88,7 +114,7 @@ def _parse(value: Any) -> Instant:
     if hasattr(value, "isot"):
         scale = value.scale if value.scale in SCALES else "tt"
         moment = getattr(value, scale).copy(format="isot")
-        moment.precision = 6  # astropy writes milliseconds unless told otherwise
+        moment.precision = 6  # microseconds; the default of astropy is milliseconds
         return _instant(str(moment.value), scale)
     if isinstance(value, datetime):
         if value.tzinfo is not None:
@@ -96,15 +122,15 @@ def _parse(value: Any) -> Instant:
         return _instant(value.isoformat(), "utc")
     match = _TEXT.fullmatch(str(value).strip())
     if match is None:
-        raise FieldError(f"{str(value)!r} is no date and time", _EXPECTED)
+        raise FieldError(f"{str(value)!r} is not a date and time", _EXPECTED)
     return _instant(match["date"], match["scale"] or "utc")
 
 
-def _instant(text: str, scale: str) -> Instant:
+def _instant(iso: str, scale: str) -> Instant:
     if scale not in SCALES:
         raise FieldError(f"has the time scale {scale!r}", f"expected one of {', '.join(SCALES)}")
     try:
-        moment = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(iso)
     except ValueError as error:
-        raise FieldError(f"{text!r} is no date and time: {error}", _EXPECTED) from None
+        raise FieldError(f"{iso!r} is not a date and time: {error}", _EXPECTED) from None
     return Instant(moment.isoformat(timespec="microseconds"), scale)

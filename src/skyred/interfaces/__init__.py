@@ -1,4 +1,4 @@
-"""The interfaces: what a link of the chain is and does."""
+"""The interfaces of components, and the records and objects that they exchange."""
 
 from skyred.interfaces.chain import Chain as Chain
 from skyred.interfaces.component import (

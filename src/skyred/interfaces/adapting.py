@@ -1,8 +1,9 @@
-"""Adapting: components made of objects that are none, such as gammapy's makers and models.
+"""Adapters that turn other objects, such as gammapy's makers and models, into components.
 
-Entry points of the group ``skyred.adapters`` name the functions that do so, by role: ``maker``,
-``model``, ``estimator``. Each takes an object and returns a component, or None for what it does not
-know. Those for gammapy's objects come with skyred; another package may add its own.
+The adapters are functions, registered as entry points of the group ``skyred.adapters`` under the
+name of a role: ``maker``, ``model`` or ``estimator``. Each takes an object and returns a component,
+or None if it does not support the object. skyred provides the adapters for gammapy's objects; other
+packages may add their own.
 """
 
 from __future__ import annotations
@@ -22,30 +23,30 @@ def _adapters(role: str) -> tuple[EntryPoint, ...]:
     return tuple(entry_points(group=GROUP, name=role))
 
 
-def adapted(role: str, other: object, **options: Any) -> Component | None:
+def adapted(role: str, candidate: object, **options: Any) -> Component | None:
     """Return an object as a component.
 
     Parameters
     ----------
     role : str
         The role of the component: ``maker``, ``model`` or ``estimator``.
-    other : object
-        The object.
+    candidate : object
+        The object to adapt.
     **options
-        Passed on to the adapters.
+        Keyword arguments that are passed to the adapters.
 
     Returns
     -------
     Component or None
-        Of the first adapter that knows the object; None if none does.
+        The component returned by the first adapter that supports the object; None if none does.
 
     Raises
     ------
     FieldError
-        If an adapter knows the object, but it cannot stand in a chain.
+        If an adapter supports the object, but the object cannot be used in a chain.
     """
     for point in _adapters(role):
-        component: Component | None = point.load()(other, **options)
+        component: Component | None = point.load()(candidate, **options)
         if component is not None:
             return component
     return None

@@ -1,4 +1,4 @@
-"""The chain: all links of an analysis as one frozen value."""
+"""The chain: all components of an analysis as one frozen value."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ Path = tuple[str | int, ...]
 class Chain(Fields):
     """An analysis from archive to estimates; `skyred.Pipeline` adds YAML and running to it."""
 
-    data: FrozenMapping = table(DataEntry, doc="What is reduced or read, by name.")
-    model: tuple[Model, ...] = chain(Model, doc="The models, put together in this order.")
+    data: FrozenMapping = table(DataEntry, doc="The data to reduce or to read, by name.")
+    model: tuple[Model, ...] = chain(Model, doc="The models, joined in this order.")
     fit: Fitter | None = part(
-        Fitter, None, doc="How the models are fitted; not at all if left out."
+        Fitter, None, doc="The fitter of the models; without one there is no fit."
     )
-    estimate: tuple[Estimator, ...] = chain(Estimator, doc="What is derived.")
+    estimate: tuple[Estimator, ...] = chain(Estimator, doc="The estimators of derived quantities.")
     #: Whether `config.load` checked this very object; copies, by `evolve` or pickle, are unchecked.
     checked: ClassVar[bool] = False
 
@@ -38,41 +38,63 @@ class Chain(Fields):
         return ("pipeline",)
 
     def entries(self) -> Iterator[tuple[str, DataEntry]]:
-        """Yield the data entries with their names."""
+        """Yield the data entries with their names.
+
+        Yields
+        ------
+        name : str
+            The name of the entry.
+        entry : DataEntry
+            The entry.
+        """
         yield from self.data.items()
 
     def reductions(self) -> Iterator[tuple[str, Reduction]]:
-        """Yield the data entries that are reduced from an archive, with their names."""
+        """Yield the data entries that are reduced from an archive, with their names.
+
+        Yields
+        ------
+        name : str
+            The name of the entry.
+        reduction : Reduction
+            The entry.
+        """
         for name, entry in self.entries():
             if isinstance(entry, Reduction):
                 yield name, entry
 
     def components(self) -> Iterator[Component]:
-        """Yield every component in it."""
-        for _, held in walk(self):
-            if isinstance(held, Component):
-                yield held
+        """Yield all components of the chain, nested ones included.
 
-    def problems(self, known: Iterable[Problem] = ()) -> list[Problem]:
-        """Check the pipeline and all its parts; imports gammapy, reads no data.
+        Yields
+        ------
+        Component
+            The component.
+        """
+        for _, item in walk(self):
+            if isinstance(item, Component):
+                yield item
+
+    def problems(self, earlier_problems: Iterable[Problem] = ()) -> list[Problem]:
+        """Check the pipeline and all its components; imports gammapy, reads no data.
 
         Parameters
         ----------
-        known : iterable of Problem
-            Problems that were found when the pipeline was built, and left some parts unset.
+        earlier_problems : iterable of Problem
+            Problems that were found when the pipeline was built, and left some fields unset.
 
         Returns
         -------
         list of Problem
-            The known problems, and those that the checks find. Not among them are follow-up
-            problems: those in a field that has another problem already.
+            The earlier problems and those that the checks find, without follow-up problems: those
+            in a field that has another problem already.
 
         Raises
         ------
         Exception
-            The first exception of a check, if there are no problems that could explain it.
+            The first exception that a check raised, if no problem was found that explains it.
         """
-        problems = list(known)
+        problems = list(earlier_problems)
         failure: Exception | None = None
         for path, check in self._checks():
             earlier = [problem.path for problem in problems]
@@ -81,74 +103,85 @@ class Chain(Fields):
                     placed = problem.with_prefix(*path)
                     if not _is_follow_up(placed, path, earlier):
                         problems.append(placed)
-            except Exception as error:  # whatever a check raises if other parts are wrong
+            except Exception as error:  # a check may raise anything if other fields are invalid
                 failure = failure or error
         if failure is not None and not problems:
             raise failure
         return problems
 
     def _checks(self) -> Iterator[tuple[Path, Callable[[], Iterable[Problem]]]]:
-        """Yield all checks, each with the path of what it checks."""
-        yield from (((), self._bad_places), ((), self._doubled_datasets))
-        yield from (((), self._doubled_sources), ((), self._doubled_estimates))
-        yield (), self._needless_steps
+        """Yield all checks, each with the path of the object that it checks."""
+        yield from (((), self._missing_files), ((), self._duplicate_datasets))
+        yield from (((), self._duplicate_sources), ((), self._duplicate_estimates))
+        yield (), self._fit_without_model
         for path, inner in walk(self):
             if inner is not self:
                 yield path, partial(inner.check, self)
 
     def iter_locations(self) -> Iterator[tuple[Path, Location]]:
-        """Yield every location in it, with its path: archives, region files, model files, ..."""
-        for path, held in walk(self):
-            for place, location in locations(held):
-                yield (*path, *place), location
+        """Yield all locations in the chain: archives, region files, model files, ...
 
-    def _bad_places(self) -> Iterator[Problem]:
+        Yields
+        ------
+        path : tuple of (str or int)
+            The path of the field that holds the location.
+        location : Location
+            The location.
+        """
+        for path, item in walk(self):
+            for field_path, location in locations(item):
+                yield (*path, *field_path), location
+
+    def _missing_files(self) -> Iterator[Problem]:
         for path, location in self.iter_locations():
             unset = location.unset()
             for name in unset:
                 yield Problem(
                     path,
                     f"the environment variable {name} is not set",
-                    f"set it first (export {name}=...), or write the path out",
+                    f"set it (export {name}=...), or write the full path",
                 )
             if not unset and location.is_path() and not location.matches():
-                yield Problem(path, f"there is nothing at {location}", "expected a place that is")
+                yield Problem(path, f"no such file or folder: {location}", "check the path")
 
-    def _doubled_datasets(self) -> Iterator[Problem]:
-        seen = dict[str, str]()
-        for entry, held in self.entries():
-            name = getattr(getattr(held, "geometry", None), "name", None) or entry
-            if name in seen:
-                message = f"the datasets are called {name!r}, as those of data.{seen[name]}"
+    def _duplicate_datasets(self) -> Iterator[Problem]:
+        entries_by_name = dict[str, str]()
+        for entry, data_entry in self.entries():
+            name = getattr(getattr(data_entry, "geometry", None), "name", None) or entry
+            if name in entries_by_name:
+                other_entry = entries_by_name[name]
+                message = f"the datasets are called {name!r}, as those of data.{other_entry}"
                 yield Problem(("data", entry), message, "give each its own name")
-            seen[name] = entry
+            entries_by_name[name] = entry
 
-    def _doubled_sources(self) -> Iterator[Problem]:
-        seen = set[str]()
+    def _duplicate_sources(self) -> Iterator[Problem]:
+        names = set[str]()
         for index, model in enumerate(self.model):
             for name in model.source_names():
-                if name in seen:
+                if name in names:
                     message = f"a second model is called {name!r}"
                     yield Problem(("model", index), message, "give each its own name")
-                seen.add(name)
+                names.add(name)
 
-    def _doubled_estimates(self) -> Iterator[Problem]:
-        seen: Counter[str] = Counter()
+    def _duplicate_estimates(self) -> Iterator[Problem]:
+        counts: Counter[str] = Counter()
         for index, estimator in enumerate(self.estimate):
-            seen[estimator.label] += 1
-            if seen[estimator.label] == 2:
+            counts[estimator.label] += 1
+            if counts[estimator.label] == 2:
                 yield Problem(
                     ("estimate", index),
                     f"a second estimate is called {estimator.label!r}",
                     "give each its own name: ...",
                 )
 
-    def _needless_steps(self) -> Iterator[Problem]:
+    def _fit_without_model(self) -> Iterator[Problem]:
         if self.fit is not None and not self.model:
             yield Problem(("fit",), "there is nothing to fit", "add a model, or leave fit out")
 
 
 def _is_follow_up(problem: Problem, path: Path, earlier: Iterable[Path]) -> bool:
-    """Tell whether a part's problem is in a field, or in an item of it, that has one already."""
-    place = problem.path
-    return len(place) > len(path) > 0 and any(other[: len(place)] == place for other in earlier)
+    """Return whether the field of a problem, or an item in it, has an earlier problem."""
+    field_path = problem.path
+    return len(field_path) > len(path) > 0 and any(
+        earlier_path[: len(field_path)] == field_path for earlier_path in earlier
+    )

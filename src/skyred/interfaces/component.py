@@ -1,4 +1,4 @@
-"""The component: one link of a chain, frozen, with fields that are its configuration."""
+"""Components, the frozen steps of a chain, and the base class of objects with fields."""
 
 from __future__ import annotations
 
@@ -45,11 +45,17 @@ _KIND = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
 class Fields:
-    """What has declared fields: canonical key, digest and plain form come from them."""
+    """Base class of objects with declared fields: it derives key, digest and YAML from them.
 
-    #: When the class was imported, in seconds since 1970: source that is younger is not what runs.
+    Parameters
+    ----------
+    **fields : object
+        The values of the fields.
+    """
+
+    #: When the class was imported, in seconds since 1970: newer source code is not used.
     declared_at: ClassVar[float] = 0.0
-    #: Old names of options, each with the present one: they work, with a warning, for one release.
+    #: From old to current names of options: old ones work, with a warning, for one release.
     old_names: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, **fields: Any) -> None:
@@ -63,47 +69,52 @@ class Fields:
             raise FieldError(str(attrs.evolve(placed, expected="")), problem.expected)
 
     def validate(self) -> Iterable[Problem]:
-        """Yield problems of the fields together, such as a minimum above the maximum.
+        """Yield problems in the combination of fields, such as a minimum above the maximum.
 
-        Runs each time an object is built, in Python as from YAML, after each field was validated
-        by itself. It must be quick: it reads no files and imports neither gammapy nor regions.
+        Called whenever an object is built, from Python or YAML, after each field was validated on
+        its own. It must be quick: it reads no files and imports neither gammapy nor regions.
 
-        Yields
-        ------
-        Problem
-            One for each mistake. Its path starts at this object: ``("min",)`` is its field `min`,
-            ``()`` the object as a whole.
+        Returns
+        -------
+        iterable of Problem
+            One for each mistake, usually yielded. Its path starts at this object: ``("min",)`` is
+            its field `min`, ``()`` the object as a whole.
 
         Notes
         -----
-        An exception is an error in this method. It is ignored only while fields have problems of
+        An exception is an error in this method. It is ignored only if fields have problems of
         their own: such fields are not set.
         """
         return ()
 
     @classmethod
     def variant(cls, raw: Mapping[str, Any]) -> type[Fields]:
-        """Choose the class of what has these options: by default this one.
+        """Return the class to build from options: by default this class.
 
         Parameters
         ----------
         raw : mapping of str to object
-            The options, as they are written.
+            The options, as in YAML.
+
+        Returns
+        -------
+        type
+            This class or a subclass.
 
         Raises
         ------
         FieldError
-            If they fit none.
+            If the options fit no class.
         """
         return cls
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Yield problems that take the whole pipeline, gammapy or regions to see.
+        """Yield problems that can only be found with the whole pipeline, gammapy or regions.
 
-        Examples are a source that no model has, a region that cannot be parsed, or a model that
-        gammapy cannot build. Runs once for each pipeline, before anything else is done: when it is
-        read from YAML, or, if it was built in Python, when an `Orchestrator` gets it. All parts of
-        a pipeline are checked, value classes too; an engine is not part of one.
+        Examples are a source without a model, a region that cannot be parsed, or a model that
+        gammapy cannot build. Called once for each pipeline, before it runs: when it is read from
+        YAML, or, if it was built in Python, when it is passed to an `Orchestrator`. All components
+        and value classes of a pipeline are checked; an engine is not part of a pipeline.
 
         It may import gammapy, inside the method, and read files that options name, such as a
         region file or a table of a model. It reads no event data and changes nothing.
@@ -111,25 +122,31 @@ class Fields:
         Parameters
         ----------
         pipeline : Chain
-            The pipeline that this object is part of. Some of it may be wrong and reported already.
+            The pipeline that this object is part of. Other parts may be invalid.
 
-        Yields
-        ------
-        Problem
-            One for each mistake. Its path starts at this object, as in `validate`. It is dropped
-            if its field has a problem already, such as a missing file: one mistake, one problem.
+        Returns
+        -------
+        iterable of Problem
+            One for each mistake, usually yielded. Its path starts at this object, as in
+            `validate`. It is dropped if its field has a problem already, such as a missing file.
 
         Notes
         -----
         An exception ends this check only. If the pipeline has any problem, the exception is
-        ignored, because other parts may be missing; otherwise it is raised as it is.
+        ignored, because other parts may be missing; otherwise it is raised.
         """
         return ()
 
     def key(self) -> Hashable:
-        """Give the canonical key: equal objects have equal keys, in any process."""
+        """Return the canonical key.
+
+        Returns
+        -------
+        tuple
+            The key: equal objects have equal keys, in any process.
+        """
         fields = tuple(
-            (name, None if (held := getattr(self, name)) is None else spec.key(held))
+            (name, None if (field_value := getattr(self, name)) is None else spec.key(field_value))
             for name, spec in specs(type(self)).items()
         )
         return (*self._identity(), fields)
@@ -138,35 +155,65 @@ class Fields:
         return (type(self).__name__,)
 
     def digest(self) -> str:
-        """Give the sha256 of all fields; environment variables and file contents play no part."""
+        """Return the sha256 of all fields, with unexpanded environment variables.
+
+        Returns
+        -------
+        str
+            The digest; it does not depend on the content of files.
+        """
         return digest(self.key())
 
     def to_plain(self, complete: bool = False) -> dict[str, Any]:
-        """Give plain YAML data: the fields that differ from their default, or all."""
+        """Return the fields as plain YAML data.
+
+        Parameters
+        ----------
+        complete : bool
+            Whether to include fields that have their default value.
+
+        Returns
+        -------
+        dict of str to object
+            The values by name.
+        """
         plain: dict[str, Any] = {}
         for name, spec in specs(type(self)).items():
-            held = getattr(self, name)
-            if not complete and self._is_default(name, held):
+            field_value = getattr(self, name)
+            if not complete and self._is_default(name, field_value):
                 continue
-            if held is None:
+            if field_value is None:
                 plain[name] = None
             else:
                 plain[name] = (
-                    spec.plain(held) if spec.shape == "leaf" else write_nested(held, complete)
+                    spec.plain(field_value)
+                    if spec.shape == "leaf"
+                    else write_nested(field_value, complete)
                 )
         return plain
 
-    def _is_default(self, name: str, held: Any) -> bool:
+    def _is_default(self, name: str, field_value: Any) -> bool:
         default = default_of(type(self), name)
         if default is attrs.NOTHING:
             return False
-        if held is None or default is None:
-            return held is default
+        if field_value is None or default is None:
+            return field_value is default
         spec = specs(type(self))[name]
-        return spec.key(held) == spec.key(default)
+        return spec.key(field_value) == spec.key(default)
 
     def evolve(self, **changes: Any) -> Self:
-        """Give a copy with some fields changed."""
+        """Return a copy with changed fields.
+
+        Parameters
+        ----------
+        **changes : object
+            New values of fields.
+
+        Returns
+        -------
+        Fields
+            The copy, of the same class.
+        """
         return attrs.evolve(self, **changes)  # type: ignore[misc]
 
     def _repr_html_(self) -> str:
@@ -174,93 +221,145 @@ class Fields:
 
 
 class Component(Fields, ABC):
-    """One link of a chain.
+    """One step of an analysis.
 
-    Subclass one of the interfaces (`Selector`, `Maker`, `Stacker`, `Model`, `Fitter`,
-    `Estimator`, `Engine`), decorate the class with `component`, give it a `kind`, declare its
-    fields with `option`, `quantity`, `position`, ... and write its verb.
+    To define a component, subclass one of the interfaces (`Selector`, `Maker`, `Stacker`, `Model`,
+    `Fitter`, `Estimator`, `Engine`), decorate the class with `component`, set its `kind`, declare
+    its fields with `option`, `quantity`, `position`, ... and implement the abstract methods.
     """
 
     role: ClassVar[str] = ""
     kind: ClassVar[str] = ""
-    #: What the kind was called before: it works in YAML, with a warning, for one release.
+    #: Old names of the kind: they work in YAML, with a warning, for one release.
     old_kinds: ClassVar[tuple[str, ...]] = ()
 
     def _identity(self) -> tuple[str, ...]:
         return (self.role, self.kind)
 
     def to_plain(self, complete: bool = False) -> dict[str, Any]:
-        """Give plain YAML data, with the kind first."""
+        """Return kind and fields as plain YAML data.
+
+        Parameters
+        ----------
+        complete : bool
+            Whether to include fields that have their default value.
+
+        Returns
+        -------
+        dict of str to object
+            The kind, and the values by name.
+        """
         return {"kind": self.kind, **super().to_plain(complete)}
 
     def write_script(self, script: Script) -> None:
-        """Add what this does to a plain gammapy script (`skyred export`).
+        """Write the code of this component into a plain gammapy script (`skyred export`).
+
+        Parameters
+        ----------
+        script : Script
+            The script to write to.
 
         Raises
         ------
         ExportError
-            If it has no plain gammapy form, or not with these options: the message says why.
+            If it has no plain gammapy form, or not with these options; the message states the
+            reason.
         """
         raise ExportError("has no plain gammapy form")
 
     @classmethod
-    def adapt(cls, other: object) -> Component | None:
-        """Take something else as a component of this role; None if it cannot be one."""
+    def adapt(cls, candidate: object) -> Component | None:
+        """Return another object as a component of this role.
+
+        Parameters
+        ----------
+        candidate : object
+            The object to adapt.
+
+        Returns
+        -------
+        Component or None
+            The component; None if the object cannot be adapted.
+        """
         return None
 
     @classmethod
     def summary(cls) -> str:
-        """Give the first line of the class's documentation."""
+        """Return the first line of the docstring of the class.
+
+        Returns
+        -------
+        str
+            The line.
+        """
         return (cls.__doc__ or "").strip().split("\n")[0]
 
 
 def write_component(component: Component, script: Script) -> None:
-    """Add what a component does to a script, if its own class says how.
+    """Write the code of a component into a script, if its own class defines `write_script`.
 
-    A class that inherits `write_script` may do something else than what its parent writes.
+    An inherited `write_script` is not used, because a subclass may do something else.
+
+    Parameters
+    ----------
+    component : Component
+        The component.
+    script : Script
+        The script to write to.
 
     Raises
     ------
     ExportError
-        If it has no plain gammapy form, or only its parent has one.
+        If the component has no plain gammapy form, or only its parent has one.
     """
     cls = type(component)
-    said = next(each for each in cls.__mro__ if "write_script" in vars(each))
-    if said not in (cls, Component):
+    defining_class = next(base for base in cls.__mro__ if "write_script" in vars(base))
+    if defining_class not in (cls, Component):
+        parent = defining_class.__name__
         raise ExportError(
-            f"has no plain gammapy form of its own, only that of its parent {said.__name__}: give "
+            f"has no plain gammapy form of its own, only that of its parent {parent}: give "
             f"{cls.__name__} a method write_script, or, if it does the same as its parent, "
-            f"write_script = {said.__name__}.write_script"
+            f"write_script = {parent}.write_script"
         )
     component.write_script(script)
 
 
 def value(cls: T) -> T:
-    """Make a class of declared fields a frozen value: compared, hashed and written by them.
+    """Turn a class with declared fields into a frozen value class.
 
-    The constructor has no types of its own: type checkers would refuse what options convert, such
-    as ``"3 deg"``.
+    Its objects are compared, hashed and written by their fields. The arguments of the constructor
+    have no types: type checkers would refuse values that options convert, such as ``"3 deg"``.
+
+    Returns
+    -------
+    type
+        The class itself, modified.
     """
-    _refuse_bare_fields(cls)
-    _refuse_uncalled_checks(cls)
-    made = attrs.frozen(cls, kw_only=True, slots=False)
-    if made.old_names:  # type: ignore[attr-defined]
-        _take_old_names(made)
-    made.declared_at = time.time()  # type: ignore[attr-defined]
-    return made
+    _check_field_declarations(cls)
+    _check_method_names(cls)
+    value_class = attrs.frozen(cls, kw_only=True, slots=False)
+    if value_class.old_names:  # type: ignore[attr-defined]
+        _accept_old_names(value_class)
+    value_class.declared_at = time.time()  # type: ignore[attr-defined]
+    return value_class
 
 
 def component(cls: T) -> T:
-    """Make a class a component: frozen, keyword-only, its fields its configuration.
+    """Turn a class into a component, a frozen class with keyword-only fields.
+
+    Returns
+    -------
+    type
+        The class itself, modified.
 
     Raises
     ------
     TypeError
-        If it is no subclass of an interface, has no `kind` in kebab-case, has a field that is not
-        declared with `option`, `quantity`, ..., or a check under a name that is never called.
+        If it is not a subclass of an interface, has no `kind` in kebab-case, has a field that is
+        not declared with `option`, `quantity`, ..., or a check with a name that is never called.
     """
     if not (isinstance(cls, type) and issubclass(cls, Component) and cls.role):
-        raise TypeError(f"{cls!r} is no subclass of an interface such as skyred.Maker")
+        raise TypeError(f"{cls!r} is not a subclass of an interface such as skyred.Maker")
     cls.old_kinds = vars(cls).get("old_kinds", ())  # not those of the class that it extends
     if isinstance(cls.old_kinds, str):
         raise TypeError(
@@ -274,9 +373,9 @@ def component(cls: T) -> T:
     return value(cls)
 
 
-def _take_old_names(cls: Any) -> None:
-    """Let a class take, and give, its options by their old names too, with a warning."""
-    construct = cls.__init__
+def _accept_old_names(cls: Any) -> None:
+    """Make a class accept its options under their old names, with a warning."""
+    init = cls.__init__
     if unknown := sorted(set(cls.old_names.values()) - set(specs(cls))):
         raise TypeError(f"{cls.__name__}.old_names leads to no option: {', '.join(unknown)}")
     if present := sorted(set(cls.old_names) & set(specs(cls))):
@@ -285,34 +384,34 @@ def _take_old_names(cls: Any) -> None:
             "that it had before, and the present one behind it"
         )
 
-    @functools.wraps(construct)
-    def construct_by_any_name(self: Any, **fields: Any) -> None:
+    @functools.wraps(init)
+    def init_with_old_names(self: Any, **fields: Any) -> None:
         for old in [name for name in fields if name in cls.old_names]:
             new = cls.old_names[old]
             if new in fields:
                 raise TypeError(f"{cls.__name__} is given both {new!r} and its old name {old!r}")
             warn_of_old_name(f"the option {old!r} of {cls.__name__}", repr(new))
             fields[new] = fields.pop(old)
-        construct(self, **fields)
+        init(self, **fields)
 
-    cls.__init__ = construct_by_any_name
+    cls.__init__ = init_with_old_names
     for old, new in cls.old_names.items():
         setattr(cls, old, property(operator.attrgetter(new), doc=f"The old name of `{new}`."))
 
 
-def _refuse_bare_fields(cls: type) -> None:
+def _check_field_declarations(cls: type) -> None:
     for name, annotation in inspect.get_annotations(cls).items():
         if "ClassVar" in str(annotation):
             continue
         if SPEC not in getattr(cls.__dict__.get(name), "metadata", {}):
             raise TypeError(
                 f"{cls.__name__}.{name} is declared without option(), quantity(), position(), ...; "
-                "a field says what it is for, so that help, errors and YAML can"
+                "declare it with one of them, so that it has help, errors and YAML"
             )
 
 
-def _refuse_uncalled_checks(cls: type) -> None:
-    # a check that is never called would be trusted all the same
+def _check_method_names(cls: type) -> None:
+    # authors would rely on a check that is never called
     for name in ("check_deeply", "check_whole_deeply"):
         if hasattr(cls, name):
             raise TypeError(f"{cls.__name__}.{name} is never called; move it to check(pipeline)")
@@ -321,21 +420,49 @@ def _refuse_uncalled_checks(cls: type) -> None:
 def walk(
     root: Fields, path: tuple[str | int, ...] = ()
 ) -> Iterator[tuple[tuple[str | int, ...], Fields]]:
-    """Yield an object and all that it holds, each with its path."""
+    """Yield an object and all objects nested in it.
+
+    Parameters
+    ----------
+    root : Fields
+        The object.
+    path : tuple of (str or int)
+        The path of the object.
+
+    Yields
+    ------
+    path : tuple of (str or int)
+        The path of the nested object.
+    fields : Fields
+        The nested object.
+    """
     yield path, root
     for name, spec in specs(type(root)).items():
-        held = getattr(root, name, None)
-        if spec.shape == "leaf" or held is None:
+        field_value = getattr(root, name, None)
+        if spec.shape == "leaf" or field_value is None:
             continue
-        for step, item in _items(held):
+        for step, item in _items(field_value):
             if isinstance(item, Fields):
                 yield from walk(item, (*path, name, *step))
 
 
-def locations(held: Fields) -> Iterator[tuple[tuple[str | int, ...], Location]]:
-    """Yield the locations in an object's own fields, each with its path."""
-    for name, content in vars(held).items():
-        content = getattr(content, "sources", content)  # Regions hold files too
+def locations(fields: Fields) -> Iterator[tuple[tuple[str | int, ...], Location]]:
+    """Yield the locations in the fields of an object.
+
+    Parameters
+    ----------
+    fields : Fields
+        The object; nested objects are not searched.
+
+    Yields
+    ------
+    path : tuple of (str or int)
+        The path of the location in the object.
+    location : Location
+        The location.
+    """
+    for name, content in vars(fields).items():
+        content = getattr(content, "sources", content)  # Regions contain files too
         if isinstance(content, Location):
             yield (name,), content
         elif isinstance(content, tuple):
@@ -346,9 +473,9 @@ def locations(held: Fields) -> Iterator[tuple[tuple[str | int, ...], Location]]:
             )
 
 
-def _items(held: Any) -> Iterable[tuple[tuple[str | int, ...], Any]]:
-    if isinstance(held, tuple):
-        return [((index,), item) for index, item in enumerate(held)]
-    if isinstance(held, FrozenMapping):
-        return [((name,), item) for name, item in held.items()]
-    return [((), held)]
+def _items(field_value: Any) -> Iterable[tuple[tuple[str | int, ...], Any]]:
+    if isinstance(field_value, tuple):
+        return [((index,), item) for index, item in enumerate(field_value)]
+    if isinstance(field_value, FrozenMapping):
+        return [((name,), item) for name, item in field_value.items()]
+    return [((), field_value)]

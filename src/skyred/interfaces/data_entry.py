@@ -1,4 +1,4 @@
-"""The entries of `data:`: what is reduced from an archive, and datasets that are read."""
+"""The entries of `data:`: reductions of an archive, and datasets that are read from files."""
 
 from __future__ import annotations
 
@@ -16,17 +16,33 @@ from skyred.interfaces.stacker import Stacker
 
 
 class DataEntry(Fields):
-    """One entry of `data:`, a `Reduction` or `ReducedData`: what gives datasets."""
+    """One entry of `data:`, a `Reduction` or `ReducedData`."""
 
     fit_range: FitRange | None
 
     @classmethod
     def variant(cls, raw: Mapping[str, Any]) -> type[DataEntry]:
-        """Choose `ReducedData` for what has datasets, and `Reduction` for what has an archive."""
+        """Return `ReducedData` for options with datasets, `Reduction` for those with an archive.
+
+        Parameters
+        ----------
+        raw : mapping of str to object
+            The options, as in YAML.
+
+        Returns
+        -------
+        type
+            The class to build.
+
+        Raises
+        ------
+        FieldError
+            If there are both datasets and an archive, or neither.
+        """
         if "archive" in raw and "datasets" in raw:
             raise FieldError(
-                "has datasets beside an archive",
-                "datasets are reduced already: leave one of the two out",
+                "has both datasets and an archive",
+                "datasets are reduced already: leave out one of the two",
             )
         if "archive" not in raw and "datasets" not in raw:
             raise FieldError(
@@ -38,7 +54,7 @@ class DataEntry(Fields):
 
 @value
 class ReducedData(DataEntry):
-    """Datasets that are reduced already, read from their files."""
+    """Reduced datasets that are read from files."""
 
     datasets: tuple[Location, ...] = option(
         type=Location,
@@ -50,14 +66,20 @@ class ReducedData(DataEntry):
     )
 
     def validate(self) -> Iterable[Problem]:
-        """Something must be read."""
+        """Yield a problem if there are no files.
+
+        Yields
+        ------
+        Problem
+            At most one.
+        """
         if not self.datasets:
             yield Problem(("datasets",), "is empty", "expected at least one file")
 
 
 @value
 class Reduction(DataEntry):
-    """Data that are reduced: archive, selection, geometry, makers and stacker."""
+    """A data reduction: archive, selection, geometry, makers and stacker."""
 
     archive: tuple[Location, ...] = option(
         type=Location,
@@ -71,45 +93,62 @@ class Reduction(DataEntry):
     irfs: str | None = option(
         None,
         choices=("full-enclosure", "point-like"),
-        doc="Which responses a run must have; by default those that the makers need "
-        "(full-enclosure, if a gammapy maker is among them as it is).",
+        doc="The type of the IRFs that a run must have; by default the type that the makers need "
+        "(full-enclosure, if one of them is a gammapy maker).",
     )
     select: tuple[Selector, ...] = chain(
-        Selector, doc="Which observations, in turn; all of the archive if empty."
+        Selector, doc="The selectors, applied in this order; all observations if empty."
     )
     geometry: Geometry = part(Geometry, doc="Axes, centre and size of the reduced data.")
-    make: tuple[Maker, ...] = chain(Maker, doc="The makers, in turn.")
-    stack: Stacker = part(Stacker, doc="How the datasets of the observations combine.")
+    make: tuple[Maker, ...] = chain(Maker, doc="The makers, applied in this order.")
+    stack: Stacker = part(Stacker, doc="How the datasets of the observations are combined.")
     fit_range: FitRange | None = part(
         FitRange, None, doc="The bins that are fitted; all safe ones by default."
     )
     on_fault: str = option(
         "fail",
         choices=("fail", "note"),
-        doc="Whether a run whose input has a fault fails, or is used all the same, with a note in "
-        "the ledger. Files that cannot be read, or that changed, fail in any case.",
+        doc="Whether a run with a fault in its input fails, or is used, with a note in the "
+        "observation log. Runs with files that cannot be read, or that changed, always fail.",
     )
     on_error: str = option(
         "stop",
         choices=("stop", "skip"),
-        doc="Whether failed runs stop the analysis before the fit, or are left out.",
+        doc="Whether failed runs stop the analysis before the fit, or are skipped.",
     )
 
     def __new__(cls, **fields: Any) -> Any:
-        """Give `ReducedData` for the datasets that a reduction could have before."""
+        """Return `ReducedData` for the deprecated option `datasets`."""
         if "datasets" in fields and cls is Reduction:
             warn_of_old_name("Reduction(datasets=...)", "ReducedData(datasets=...)")
             return ReducedData(**fields)
         return super().__new__(cls)
 
     def with_name(self, entry: str) -> Reduction:
-        """Return a copy whose datasets are called after a data entry, unless they have a name."""
+        """Return a copy with a name of its datasets.
+
+        Parameters
+        ----------
+        entry : str
+            The name of the data entry, used if the geometry has no name.
+
+        Returns
+        -------
+        Reduction
+            The copy.
+        """
         return self.evolve(geometry=self.geometry.evolve(name=self.geometry.name or entry))
 
     def validate(self) -> Iterable[Problem]:
-        """There must be makers and an archive, and fitted bins inside the energy axis."""
+        """Yield problems if archive or makers are missing, or the fit range is outside the axis.
+
+        Yields
+        ------
+        Problem
+            One for each mistake.
+        """
         if not self.archive:
-            yield Problem(("archive",), "is empty", "expected at least one place")
+            yield Problem(("archive",), "is empty", "expected at least one location")
         if not self.make:
             yield Problem(("make",), "is empty", "expected at least one maker")
         yield from self._fit_range_problems()
@@ -123,6 +162,6 @@ class Reduction(DataEntry):
         if energy[0] >= high or energy[1] <= low:
             yield Problem(
                 ("fit_range", "energy"),
-                f"{energy[0]} to {energy[1]} lies outside the energy axis of the geometry",
+                f"{energy[0]} to {energy[1]} is outside the energy axis of the geometry",
                 f"expected a range between {low} and {high}",
             )

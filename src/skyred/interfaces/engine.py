@@ -1,4 +1,4 @@
-"""The engine: where the work runs; and what engines that start workers share."""
+"""The interface of engines that run the reduction, and helpers to start workers."""
 
 from __future__ import annotations
 
@@ -14,19 +14,31 @@ from skyred.interfaces.component import Component
 
 
 class Engine(Component):
-    """Opens an executor that makes chunks of observations."""
+    """Opens an executor that reduces chunks of observations."""
 
     role: ClassVar[str] = "engine"
-    #: How many pieces of work may run at once.
+    #: How many tasks may run at the same time.
     slots: int = 1
 
     @abstractmethod
     def open(self) -> Executor:
-        """Give an executor, to be used as a context manager."""
+        """Open an executor.
+
+        Returns
+        -------
+        Executor
+            The executor, to be used as a context manager.
+        """
 
 
 def cores() -> int:
-    """Give how many cores this process may use, which can be fewer than there are."""
+    """Return the number of cores that this process may use.
+
+    Returns
+    -------
+    int
+        The number of cores, which can be smaller than that of the machine.
+    """
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # no such call on macOS
@@ -35,9 +47,14 @@ def cores() -> int:
 
 @contextmanager
 def interrupts_held() -> Iterator[None]:
-    """Hold Ctrl-C back for a moment: what starts meanwhile, process or thread, never gets one.
+    """Block interrupts (Ctrl-C) for processes and threads that are started in this context.
 
-    It reaches every process of a terminal, and only the parent is to answer it.
+    An interrupt reaches every process of a terminal, but only the parent process must handle it.
+
+    Yields
+    ------
+    None
+        Interrupts are blocked inside the context.
     """
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield

@@ -1,4 +1,4 @@
-"""The estimator: what is derived from fitted datasets."""
+"""The interface of estimators that derive quantities from fitted datasets."""
 
 from __future__ import annotations
 
@@ -18,40 +18,60 @@ if TYPE_CHECKING:
 
 @value
 class Estimator(Component):
-    """Derives something from fitted datasets."""
+    """Derives a product, such as flux points, from fitted datasets."""
 
     role: ClassVar[str] = "estimator"
     product: ClassVar[type[Product]]
-    name: str | None = option(None, type=Name, doc="Its name in the results; by default its kind.")
+    name: str | None = option(
+        None, type=Name, doc="Name of the estimate in the results; by default the kind."
+    )
 
     @abstractmethod
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> Product:
-        """Derive it from datasets with their (fitted) models; leaves both as they were."""
+        """Derive the product from datasets and their models, without changing them.
+
+        Parameters
+        ----------
+        datasets : Datasets
+            The datasets, with their (fitted) models.
+        fit : FitResult or None
+            The result of the fit; None if there was no fit.
+
+        Returns
+        -------
+        Product
+            The product.
+        """
 
     @property
     def label(self) -> str:
-        """Its name in the results."""
+        """Name of the estimate in the results."""
         return self.name or self.kind
 
     @classmethod
     def adapt(
-        cls, other: object, *, name: str | None = None, parameter: str | None = None
+        cls, candidate: object, *, name: str | None = None, parameter: str | None = None
     ) -> Component | None:
-        """Take a gammapy estimator: anything with ``run(datasets)`` or ``run(dataset)``.
+        """Return a gammapy estimator as a component.
 
         Parameters
         ----------
-        other : object
-            The estimator.
+        candidate : object
+            The estimator: an object with ``run(datasets)`` or ``run(dataset)``.
         name : str, optional
-            What its product is called; by default like its class.
+            The name of its product; by default the name of its class.
         parameter : str, optional
-            The parameter that it is run for, if its ``run`` takes one too; by default each that is
-            free.
+            The parameter that it is run for, if its ``run`` takes one; by default it is run for
+            each free parameter.
+
+        Returns
+        -------
+        Component or None
+            The component; None if `candidate` has no ``run``.
 
         Raises
         ------
         FieldError
-            If its ``run`` takes something else.
+            If its ``run`` takes other arguments.
         """
-        return adapted(cls.role, other, name=name, parameter=parameter)
+        return adapted(cls.role, candidate, name=name, parameter=parameter)

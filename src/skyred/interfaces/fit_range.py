@@ -1,4 +1,4 @@
-"""The range of a fit: which part of the data is fitted."""
+"""The energy range and sky region of a fit."""
 
 from __future__ import annotations
 
@@ -16,33 +16,50 @@ if TYPE_CHECKING:
 
     from skyred.interfaces.chain import Chain
 
-SLACK = 1e-6  # an edge of the axis, written in another unit, is still that edge
+SLACK = 1e-6  # relative: an edge of the axis may be given in another unit, with rounding
 
 
 @value
 class FitRange(Fields):
-    """The bins that are fitted, beside the safe ones: an energy range, a region of the sky."""
+    """The bins that are fitted, within the safe mask: an energy range, a region of the sky."""
 
     energy: u.Quantity | None = quantity(
         None,
         count=2,
         unit="TeV",
         min="0 TeV",
-        doc="Lowest and highest reconstructed energy: bins that lie inside as a whole, flux points "
-        "whose e_ref does.",
+        doc="Minimum and maximum reconstructed energy: bins that are entirely inside are fitted, "
+        "and flux points with e_ref inside.",
     )
-    region: Regions = regions((), doc="Where on the sky; everywhere if left out.")
+    region: Regions = regions((), doc="The region of the sky; the whole map if left out.")
 
     def validate(self) -> Iterable[Problem]:
-        """The range must be one."""
+        """Yield a problem if the range is empty or not set.
+
+        Yields
+        ------
+        Problem
+            One for each mistake.
+        """
         if self.energy is None and not self.region:
-            yield Problem((), "gives neither energy nor region", "expected one of them, or both")
+            yield Problem((), "has neither energy nor region", "expected one of them, or both")
         if self.energy is not None and self.energy[0] >= self.energy[1]:
             low, high = self.energy
             yield Problem(("energy",), f"{low} is not below {high}", "expected [lowest, highest]")
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Yield a problem if the region cannot be read, or is a mask map."""
+        """Yield a problem if the region cannot be read, or is a mask map.
+
+        Parameters
+        ----------
+        pipeline : Chain
+            The pipeline.
+
+        Yields
+        ------
+        Problem
+            One for each mistake.
+        """
         try:
             self.region.build()
         except FieldError as error:
@@ -53,51 +70,56 @@ class FitRange(Fields):
             yield Problem(("region",), "is a mask map", "expected DS9 regions or a .reg file")
 
     def apply(self, dataset: Dataset) -> None:
-        """Set the dataset's `mask_fit`, in the place of any that it has.
+        """Set the `mask_fit` of a dataset, replacing an existing one.
+
+        Parameters
+        ----------
+        dataset : Dataset
+            A dataset with counts, or flux points; it is modified.
 
         Raises
         ------
         ModelError
-            If no bin is left, or a region is asked of what has no map.
+            If no bin is left, or there is a region and the dataset is not a map.
         """
         if dataset.tag == "FluxPointsDataset":
-            mask, inside = self._points(dataset), dataset.mask_safe
+            mask, mask_safe = self._mask_of_points(dataset), dataset.mask_safe
         elif dataset.counts is None:
-            raise ModelError(f"the fit range needs counts, and {dataset.name} has none")
+            raise ModelError(f"the fit range needs counts, but {dataset.name} has none")
         else:
-            mask = self._map(dataset)
-            inside = True if dataset.mask_safe is None else dataset.mask_safe.data.astype(bool)
-        chosen = mask if dataset.tag == "FluxPointsDataset" else mask.data
-        if not (chosen & inside).any():
+            mask = self._mask_of_map(dataset)
+            mask_safe = True if dataset.mask_safe is None else dataset.mask_safe.data.astype(bool)
+        mask_data = mask if dataset.tag == "FluxPointsDataset" else mask.data
+        if not (mask_data & mask_safe).any():
             raise ModelError(
-                f"the fit range ({self}) leaves nothing of {dataset.name}, whose data reach from "
-                f"{self._span(dataset)}; widen it, or leave the dataset out"
+                f"the fit range ({self}) leaves no bins of {dataset.name}, with data from "
+                f"{self._data_range(dataset)}; widen it, or leave the dataset out"
             )
         dataset.mask_fit = mask
 
-    def _map(self, dataset: Any) -> Map:
+    def _mask_of_map(self, dataset: Any) -> Map:
         geom = dataset.counts.geom
-        mask = geom.energy_mask(*self._loosened) if self.energy is not None else None
+        mask = geom.energy_mask(*self._energy_with_slack) if self.energy is not None else None
         if self.region:
             if geom.is_region:
                 raise ModelError(
-                    f"the fit range has a region, and {dataset.name} is a spectrum, not a map; "
+                    f"the fit range has a region, but {dataset.name} is a spectrum, not a map; "
                     "give an energy range only"
                 )
             area = geom.region_mask(self.region.build())
             mask = area if mask is None else mask & area
         return mask
 
-    def _points(self, dataset: FluxPointsDataset) -> Any:
+    def _mask_of_points(self, dataset: FluxPointsDataset) -> Any:
         if self.region:
-            raise ModelError(f"the fit range has a region, and {dataset.name} holds flux points")
-        low, high = self._loosened
+            raise ModelError(f"the fit range has a region, but {dataset.name} contains flux points")
+        low, high = self._energy_with_slack
         energies = dataset.data.energy_ref
-        inside = (energies >= low) & (energies <= high)
-        return inside.reshape(dataset.data.dnde.data.shape)
+        mask = (energies >= low) & (energies <= high)
+        return mask.reshape(dataset.data.dnde.data.shape)
 
     @property
-    def _loosened(self) -> tuple[u.Quantity, u.Quantity]:
+    def _energy_with_slack(self) -> tuple[u.Quantity, u.Quantity]:
         assert self.energy is not None
         return self.energy[0] * (1 - SLACK), self.energy[1] * (1 + SLACK)
 
@@ -105,7 +127,7 @@ class FitRange(Fields):
         texts = [f"{self.energy[0]} to {self.energy[1]}"] if self.energy is not None else []
         return ", ".join([*texts, *(str(source) for source in self.region.sources)])
 
-    def _span(self, dataset: Any) -> str:
+    def _data_range(self, dataset: Any) -> str:
         geom = (dataset.data if dataset.tag == "FluxPointsDataset" else dataset.counts).geom
         edges = geom.axes["energy"].edges
         if self.energy is not None:

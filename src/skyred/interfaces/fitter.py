@@ -1,4 +1,4 @@
-"""The fitter: minimises or samples an objective; knows nothing of gammapy."""
+"""The interface of fitters that minimise or sample an objective, without gammapy."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Fitter(Component):
     Attributes
     ----------
     samples : bool or None
-        Whether its results hold samples of the posterior; None if that is not declared. Estimators
-        that need samples refuse fitters that declare to have none.
+        Whether its results contain samples of the posterior; None if that is not declared.
+        Estimators that need samples raise an error for fitters that declare to have none.
     """
 
     role: ClassVar[str] = "fitter"
@@ -27,4 +27,15 @@ class Fitter(Component):
 
     @abstractmethod
     def fit(self, objective: Objective) -> FitResult:
-        """Give the best parameters, with errors; `success` is never true for a fit that is not."""
+        """Find the best-fit parameters and their errors.
+
+        Parameters
+        ----------
+        objective : Objective
+            The fit statistic and its derivatives.
+
+        Returns
+        -------
+        FitResult
+            The result; `success` must be False if the fit did not converge.
+        """

@@ -1,4 +1,4 @@
-"""The geometry: a value class that says where a reduction puts its data, found by kind."""
+"""The interface of geometries: axes and extent of the reduced data."""
 
 from __future__ import annotations
 
@@ -21,47 +21,87 @@ if TYPE_CHECKING:
 
 @value
 class Geometry(Component):
-    """Axes, centre and size of the reduced data: gives empty datasets and their cutouts."""
+    """Defines axes, centre and size of the reduced data, and creates empty datasets."""
 
     role: ClassVar[str] = "geometry"
-    #: What its datasets are, "map" or "spectrum": makers that need one of the two refuse the other;
-    #: None if they are something else.
+    #: The type of its datasets, "map" or "spectrum", which must be the type that the makers need;
+    #: None for any other type.
     dataset_type: ClassVar[Literal["map", "spectrum"] | None] = None
     name: str | None = option(
         None,
         type=Name,
-        doc="Name of the datasets, or its start; by default that of the data entry.",
+        doc="Name of the datasets, or its prefix; by default the name of the data entry.",
     )
 
     @abstractmethod
     def target(self, name: str | None = None) -> Dataset:
-        """Give the empty dataset that everything is stacked onto, called `name` or as it is."""
+        """Create the empty dataset that all observations are stacked onto.
+
+        Parameters
+        ----------
+        name : str, optional
+            The name of the dataset; by default the `name` of the geometry.
+
+        Returns
+        -------
+        Dataset
+            The empty dataset.
+        """
 
     @abstractmethod
     def cutout(self, target: Dataset, observation: Observation, reduction: Reduction) -> Dataset:
-        """Give the empty dataset of one observation.
+        """Create the empty dataset of one observation.
+
+        Parameters
+        ----------
+        target : Dataset
+            The empty dataset that all observations are stacked onto.
+        observation : Observation
+            The observation.
+        reduction : Reduction
+            The data entry, with its makers.
+
+        Returns
+        -------
+        Dataset
+            An empty dataset that covers the part of `target` that the observation sees.
 
         Raises
         ------
         SkipObservation
-            If the observation does not overlap.
+            If the observation does not overlap with the geometry.
         """
 
     def sky_region(self) -> SkyRegion | None:
-        """Return the region in which counts are taken; None of maps.
+        """Return the extraction region of the counts.
+
+        Returns
+        -------
+        SkyRegion or None
+            The region; None for maps.
 
         Raises
         ------
         SkyredError
-            If its file cannot be read.
+            If the file of the region cannot be read.
         """
         return None
 
     def coverage_fractions(
         self, table: ObservationTable, reduction: Reduction
     ) -> NDArray[np.float64]:
-        """Return the least fraction of the geometry that each run's dataset covers, from the table.
+        """Return the minimum fraction of the geometry that the dataset of each run covers.
 
-        Shape (n,); 0 where that is not known.
+        Parameters
+        ----------
+        table : ObservationTable
+            The observation table, one row for each run.
+        reduction : Reduction
+            The data entry, with its makers.
+
+        Returns
+        -------
+        array
+            The fractions, shape (n,); 0 where the coverage is unknown.
         """
         return np.zeros(len(table))

@@ -1,4 +1,4 @@
-"""What a maker asks of the whole pipeline: its data entries, and the geometry they have."""
+"""Checks of the data entries of a maker and of their geometries."""
 
 from __future__ import annotations
 
@@ -12,33 +12,53 @@ from skyred.interfaces.maker import Maker
 
 
 def reductions_using(maker: Maker, pipeline: Chain) -> Iterator[tuple[str, Reduction]]:
-    """Yield the data entries that a maker is part of, with their names."""
+    """Yield the data entries that a maker is part of, with their names.
+
+    Parameters
+    ----------
+    maker : Maker
+        The maker.
+    pipeline : Chain
+        The pipeline.
+
+    Yields
+    ------
+    name : str
+        The name of the data entry.
+    reduction : Reduction
+        The data entry.
+    """
     for entry, reduction in pipeline.reductions():
-        if any(other is maker for other in getattr(reduction, "make", ())):
+        if any(candidate is maker for candidate in getattr(reduction, "make", ())):
             yield entry, reduction
 
 
 def geometry_problems(maker: Maker, needed: str, pipeline: Chain) -> Iterable[Problem]:
-    """Name a geometry whose datasets are not of the type that a maker needs.
+    """Yield a problem for each geometry with datasets of another type than a maker needs.
 
     Parameters
     ----------
     maker : Maker
         The maker.
     needed : {"map", "spectrum"}
-        The type, as `Geometry.dataset_type`.
+        The type of dataset that the maker needs, as in `Geometry.dataset_type`.
     pipeline : Chain
-        All of the pipeline.
+        The pipeline.
+
+    Yields
+    ------
+    Problem
+        One for each data entry with the wrong geometry.
     """
     for entry, reduction in reductions_using(maker, pipeline):
         geometry = getattr(reduction, "geometry", None)
         if not isinstance(geometry, Geometry):
-            continue  # it could not be built
-        found = geometry.dataset_type
-        if found not in (None, needed):
+            continue  # the geometry could not be built
+        dataset_type = geometry.dataset_type
+        if dataset_type not in (None, needed):
             yield Problem(
                 (),
                 f"the maker {maker.kind!r} needs the geometry {needed!r}, "
                 f"and that of data.{entry} is {geometry.kind!r}",
-                "change one of the two",
+                "change the maker or the geometry",
             )

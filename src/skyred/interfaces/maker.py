@@ -1,4 +1,4 @@
-"""The maker: one observation to its reduced dataset, link by link."""
+"""The interface of makers that reduce observations to datasets."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 
 class Maker(Component):
-    """Makes one part of the reduced dataset of one observation."""
+    """Makes one component of the reduced dataset of an observation."""
 
     role: ClassVar[str] = "maker"
-    #: Responses that this maker reads, as gammapy names them ("aeff", "edisp", "psf", "bkg"); None
-    #: if that is not known, so that an observation must have all.
+    #: IRFs that this maker reads, by gammapy's names ("aeff", "edisp", "psf", "bkg"); None if they
+    #: are unknown, so that an observation must have all of them.
     needs: tuple[str, ...] | None = ()
-    #: Parts of the dataset that this maker makes: "counts", "exposure", "edisp", "psf",
-    #: "background", "mask" or "off" (counts off); None if that is not known, so that others do not
-    #: judge its place in the chain.
+    #: Components of the dataset that this maker makes: "counts", "exposure", "edisp", "psf",
+    #: "background", "mask" or "off" (off counts); None if they are unknown, so that the order of
+    #: makers is not checked.
     makes: tuple[str, ...] | None = None
-    #: What gammapy's logs call it: its kind.
+    #: The name of the maker in gammapy's log messages: its kind.
     tag: ClassVar[str] = ""
 
     def __init_subclass__(cls) -> None:
@@ -37,7 +37,19 @@ class Maker(Component):
 
     @abstractmethod
     def make(self, dataset: Dataset, observation: Observation) -> Dataset:
-        """Give the dataset with this maker's part in it; it may be the one given, changed.
+        """Make the component of the dataset.
+
+        Parameters
+        ----------
+        dataset : Dataset
+            The dataset as it was left by the previous maker; it may be modified.
+        observation : Observation
+            The observation; it must not be modified.
+
+        Returns
+        -------
+        Dataset
+            The dataset with this maker's component: `dataset` itself, or a new one.
 
         Raises
         ------
@@ -47,70 +59,121 @@ class Maker(Component):
 
     @property
     def largest_offset(self) -> Quantity | None:
-        """The largest offset from the pointing at which it leaves events, None without a limit.
+        """Largest offset from the pointing of events that are used; None without a limit.
 
-        Geometries make the dataset of a run no larger. By default the option ``offset_max`` of a
-        maker that makes the mask, or that does not say what it makes, if it is an angle.
+        The dataset of a run is not made larger than this. By default it is the option
+        ``offset_max``, if it is an angle, of a maker that makes the mask or has unknown `makes`.
         """
         if self.makes is not None and "mask" not in self.makes:
             return None
-        found = getattr(self, "offset_max", None)
-        unit = getattr(found, "unit", None)  # of an option that only has the name there may be none
-        return found if unit is not None and unit.is_equivalent("deg") else None
+        offset_max = getattr(self, "offset_max", None)
+        unit = getattr(offset_max, "unit", None)  # the option may be no quantity
+        return offset_max if unit is not None and unit.is_equivalent("deg") else None
 
     def prepare(self, observations: Iterable[Observation]) -> Maker:
-        """Learn from all observations before any is made; gives the maker to work with.
+        """Prepare the maker with all observations, before any of them is reduced.
 
-        Called once, in the parent process. What it returns is sent to the workers and enters the
-        cache key, so what is learnt belongs into fields (`skyred.array` for many numbers).
+        Called once, in the parent process. The maker that it returns is sent to the workers and
+        enters the cache key, so results belong into fields (`skyred.array` for many numbers).
 
         Parameters
         ----------
         observations : iterable of Observation
-            Those that are sound, each read when its turn comes: keep what was learnt of it, not
-            the observation. One with a fault is left out here, and fails when it is made.
+            The observations without faults, each read during iteration: do not keep references to
+            them. Observations with a fault are left out here, and fail when they are reduced.
+
+        Returns
+        -------
+        Maker
+            The maker to use.
         """
         return self
 
     def run(self, dataset: Dataset, observation: Observation) -> Dataset:
-        """Make it, as gammapy's makers do: any maker may stand in gammapy's `DatasetsMaker`.
+        """Run the maker with the interface of gammapy's makers.
 
-        That one knows neither `prepare` nor skipped runs; `skyred.DatasetsMaker` does.
+        It allows to use the maker in gammapy's `DatasetsMaker`, which supports neither `prepare`
+        nor skipped runs; `skyred.DatasetsMaker` does.
+
+        Parameters
+        ----------
+        dataset : Dataset
+            The dataset; it may be modified.
+        observation : Observation
+            The observation.
+
+        Returns
+        -------
+        Dataset
+            The dataset with this maker's component.
 
         Raises
         ------
         SkipObservation
-            If the observation is to be left out.
+            If the observation must be left out.
         """
         try:
             return self.make(dataset, observation)
         except SkipObservation as skip:
             raise SkipObservation(
-                f"run {observation.obs_id} is to be left out: {skip.reason} (maker {self.kind}); "
-                "gammapy's DatasetsMaker cannot: use skyred.DatasetsMaker, or leave it out before"
+                f"run {observation.obs_id} must be left out: {skip.reason} (maker {self.kind}); "
+                "gammapy's DatasetsMaker cannot skip runs: use skyred.DatasetsMaker, or leave the "
+                "run out of the observations"
             ) from skip
 
     @classmethod
-    def adapt(cls, other: object) -> Component | None:
-        """Take a gammapy maker: anything with ``run(dataset, observation)``.
+    def adapt(cls, candidate: object) -> Component | None:
+        """Return a gammapy maker as a component.
+
+        Parameters
+        ----------
+        candidate : object
+            The maker: an object with ``run(dataset, observation)``.
+
+        Returns
+        -------
+        Component or None
+            The component; None if `candidate` has no ``run``.
 
         Raises
         ------
         FieldError
-            If its ``run`` takes something else.
+            If its ``run`` takes other arguments.
         """
-        return adapted(cls.role, other)
+        return adapted(cls.role, candidate)
 
 
 def largest_offset(makers: Sequence[Maker]) -> Quantity | None:
-    """Return the largest offset that all makers leave, None if none of them limits it."""
+    """Return the largest offset of events that all makers use.
+
+    Parameters
+    ----------
+    makers : sequence of Maker
+        The makers.
+
+    Returns
+    -------
+    Quantity or None
+        The angle; None if no maker limits it.
+    """
     offsets = [offset for maker in makers if (offset := maker.largest_offset) is not None]
     return min(offsets, default=None)
 
 
 def required_irfs(makers: Sequence[Maker]) -> tuple[str, ...] | None:
-    """Return the IRFs that makers read, each once; None if one of the makers does not say."""
+    """Return the IRFs that makers read.
+
+    Parameters
+    ----------
+    makers : sequence of Maker
+        The makers.
+
+    Returns
+    -------
+    tuple of str or None
+        The names of the IRFs, without duplicates; None if those of a maker are unknown.
+    """
     needs = [maker.needs for maker in makers]
-    if any(each is None for each in needs):
+    if any(irfs is None for irfs in needs):
         return None
-    return tuple(dict.fromkeys(name for each in needs for name in each or ()))
+    return tuple(dict.fromkeys(name for irfs in needs for name in irfs or ()))

@@ -1,4 +1,4 @@
-"""The model: what is on the sky, or in the background."""
+"""The interface of models of sources and background."""
 
 from __future__ import annotations
 
@@ -15,23 +15,57 @@ if TYPE_CHECKING:
 
 
 class Model(Component):
-    """Builds gammapy models; the parts of `model:` are put together in their order."""
+    """Builds gammapy models; the models of all components of `model:` are joined in their order."""
 
     role: ClassVar[str] = "model"
 
     @abstractmethod
     def build(self, datasets: Datasets) -> Models:
-        """Give new models for these datasets."""
+        """Build new models for datasets.
+
+        Parameters
+        ----------
+        datasets : Datasets
+            The datasets that the models are fitted to.
+
+        Returns
+        -------
+        Models
+            New gammapy models.
+        """
 
     def source_names(self) -> Iterable[str]:
-        """Name the sources it will build, as far as the configuration tells."""
+        """Return the names of the sources that are known from the configuration.
+
+        Returns
+        -------
+        iterable of str
+            The names of the models that `build` will return, as far as they are known.
+        """
         return ()
 
     def knows_names(self) -> bool:
-        """Tell whether it names all its sources; if not, names are not judged before it builds."""
+        """Return whether `source_names` returns all sources.
+
+        Returns
+        -------
+        bool
+            If False, names of sources in the pipeline are not checked before the models are built.
+        """
         return True
 
     @classmethod
-    def adapt(cls, other: object) -> Component | None:
-        """Take gammapy models: a `Models`, or one model with a name and parameters."""
-        return adapted(cls.role, other)
+    def adapt(cls, candidate: object) -> Component | None:
+        """Return gammapy models as a component.
+
+        Parameters
+        ----------
+        candidate : object
+            A `Models`, or one model with a name and parameters.
+
+        Returns
+        -------
+        Component or None
+            The component; None if `candidate` is not a model.
+        """
+        return adapted(cls.role, candidate)

@@ -1,4 +1,4 @@
-"""The objective: what a fitter minimises or samples, as a function of a vector."""
+"""The objective: the fit statistic as a function of the vector of free parameters."""
 
 from __future__ import annotations
 
@@ -33,31 +33,32 @@ def _limits(value: Any) -> Vector | None:
 
 @attrs.frozen(eq=False, kw_only=True)
 class PixelGrid:
-    """The pixel grid under one source: the statistic is not differentiable on its lines.
+    """The pixel grid of a source: the statistic is not differentiable on its lines.
 
-    A point source is spread on the four pixels around it, so the likelihood is smooth only between
-    the lines through pixel centres, where pixel coordinates are integers.
+    The counts of a point source are distributed over the four pixels around it, so the likelihood
+    is smooth only between the lines through pixel centres, at integer pixel coordinates.
 
     Parameters
     ----------
     name : str
         The name of the source.
     places : array of int
-        The free position parameters in the vector, shape (1,) or (2,).
+        The indices of the free position parameters in the vector, shape (1,) or (2,).
     related : array of int
-        All free parameters of the source, its position included, shape (k,).
+        The indices of all free parameters of the source, its position included, shape (k,).
     to_pixels : callable
         From a vector of all free parameters, shape (n,), to the pixel coordinates, shape (1,) or
         (2,).
     to_sky : callable
-        From pixel coordinates and a nearby vector to the position parameters, the inverse.
+        The inverse, from pixel coordinates and a nearby vector to the position parameters.
     piecewise : bool
-        Whether the statistic is smooth between the lines, as for a point. It is not for an extended
-        source of about the size of a pixel.
+        Whether the statistic is smooth between the lines, as for a point source. It is not for an
+        extended source of about the size of a pixel.
     small : bool
-        Whether the source is small enough to feel the pixels; of others only the position matters.
+        Whether the source is so small that its shape is affected by the pixels; for larger sources
+        only the position is.
     size : int, optional
-        The place of the size of an extended source in the vector, if it is free.
+        The index of the size of an extended source in the vector, if it is free.
     """
 
     name: str
@@ -72,20 +73,20 @@ class PixelGrid:
 
 @attrs.frozen(eq=False, kw_only=True)
 class SharpSource:
-    """A source with sharp edges: along its parameters the statistic has kinks and many minima.
+    """A source with sharp edges: along its parameters the statistic is not smooth.
 
     Parameters
     ----------
     name : str
         The name of the source.
     places : array of int
-        Its free spatial parameters in the vector, shape (k,).
+        The indices of its free spatial parameters in the vector, shape (k,).
     pixels : array
-        The size of a pixel in the unit of each of them, shape (k,).
+        The size of a pixel in the unit of each spatial parameter, shape (k,).
     sizes : array of int
-        Those of them that are lengths, not positions.
+        The indices of spatial parameters that are lengths, not positions.
     related : array of int
-        All free parameters of the source, these included.
+        The indices of all free parameters of the source, spatial ones included.
     """
 
     name: str
@@ -102,11 +103,11 @@ class Conditional:
     Parameters
     ----------
     stat : callable
-        From a vector of all parameters, in which the others have their fixed values, to the fit
-        statistic without priors.
+        From a vector of all parameters, shape (n,), in which the others have their fixed values, to
+        the fit statistic without priors.
     gradient_of, fisher_of : callable
-        From such a vector to gradient, shape (k,), and Fisher matrix, shape (k, k), of the total by
-        these parameters.
+        From such a vector to the gradient, shape (k,), and the Fisher matrix, shape (k, k), of the
+        total with respect to these parameters.
     """
 
     stat: Callable[[Vector], float]
@@ -127,51 +128,54 @@ class Objective:
     stat : callable
         From a vector of shape (n,) to the fit statistic, without priors.
     units : sequence of str, optional
-        Their units.
+        Units of the parameters, shape (n,).
     limits : array, optional
-        Lower and upper limits, shape (n, 2); -inf and inf where there are none.
+        Lower and upper limits, shape (n, 2); -inf and inf for parameters without limits.
     steps : array, optional
-        A guess of each parameter's error, shape (n,), for fitters that want one.
+        Estimates of the errors of the parameters, shape (n,), for fitters that need them.
     prior : callable, optional
-        From a vector to the statistic that the priors add.
+        From a vector to the contribution of the priors to the statistic.
     quantiles : sequence, optional
-        For each parameter the inverse cumulative distribution of its prior, or None.
+        For each parameter the inverse cumulative distribution function of its prior, or None.
     prior_without_quantile : callable, optional
-        From a vector to what of `prior` is not in `quantiles`: penalties, priors without a known
-        distribution. By default all of `prior` where there are no quantiles, else nothing.
+        From a vector to the contribution of priors without a function in `quantiles`, such as
+        penalties. By default it is `prior` if there are no quantiles, and 0 otherwise.
     gradient_of, fisher_of : callable, optional
         From a vector to the gradient, shape (n,), and the Fisher matrix, shape (n, n), of the
         total.
     on_accept : callable, optional
-        Called with a `FitResult`, writes it back to the models.
+        Called with a `FitResult`, to write it back to the models.
     may_be_non_smooth : array of bool, optional
-        Along which parameters there may be kinks, shape (n,); by default all.
+        Mask of the parameters along which the statistic may have non-differentiable points, shape
+        (n,); by default all.
     blocks : sequence of array of int, optional
-        Parameters that belong together, each in one block. Between parameters of different blocks
-        the Fisher matrix is then the exact second derivative, as for sources whose counts add up.
+        Blocks of indices of parameters; each parameter is in one block. Between parameters of
+        different blocks the Fisher matrix is the exact second derivative, as for sources with
+        counts that add up.
     factors : array of bool, optional
-        Which parameters are factors of predicted counts, shape (n,): amplitudes and norms. Their
-        logarithms go together with the other parameters of a spectrum.
+        Mask of the parameters that are factors of predicted counts, shape (n,): amplitudes and
+        norms. Their logarithms are correlated with the other parameters of a spectrum.
     costly : array of bool, optional
-        Which parameters are costly to change, shape (n,): those of the shape of extended sources.
+        Mask of the parameters that are costly to change, shape (n,): those of the shape of
+        extended sources.
     grids : sequence of PixelGrid, optional
-        Where the statistic is not differentiable, as far as it is known.
+        The known pixel grids on which the statistic is not differentiable.
     sharp : callable, optional
-        From a vector to the sources with sharp edges there, a sequence of `SharpSource`.
+        From a vector to the sources with sharp edges at it, a sequence of `SharpSource`.
     refresh : callable, optional
-        From a vector to whether the IRFs were looked up anew there. The statistic may change by
-        that; a fitter calls it before it ends.
+        From a vector to whether the IRFs were evaluated at new source positions. This may change
+        the statistic; a fitter calls it before it returns.
     relocate : callable, optional
-        From a vector to vectors with one source moved to where the counts exceed the prediction
-        most, the best first; for sources that are not detected where they are.
+        From a vector to vectors in which one source is moved to the position of the largest excess
+        over the prediction, the best first; for sources that are not detected at their position.
     condition : callable, optional
-        From places of parameters, shape (k,), and a vector with the values of the others to the
-        `Conditional` of these parameters. Cheaper than the whole.
+        From indices of parameters, shape (k,), and a vector with the values of the others to the
+        `Conditional` of these parameters, which is faster than the objective.
     gradient_by : callable, optional
-        From places of parameters, shape (k,), to a function from a vector to the gradient by these
-        alone, shape (k,), which costs less than the whole.
+        From indices of parameters, shape (k,), to a function from a vector to the gradient with
+        respect to these alone, shape (k,), which is faster than the full gradient.
     notes : sequence of str, optional
-        What should be known of a fit of it; fitters hand them on in their results.
+        Remarks that fitters copy to their results.
     """
 
     names: tuple[str, ...] = attrs.field(converter=_texts)
@@ -209,38 +213,103 @@ class Objective:
             raise FitError(f"parameter names are not unique: {', '.join(self.names)}")
 
     def __call__(self, x: Vector) -> float:
-        """Give the fit statistic at a vector, without priors."""
+        """Return the fit statistic at a vector, without priors."""
         return float(self.stat(np.asarray(x, dtype=float)))
 
     def prior_stat(self, x: Vector) -> float:
-        """Give what the priors add to the statistic."""
+        """Return the contribution of the priors to the statistic.
+
+        Parameters
+        ----------
+        x : array
+            Parameter values, shape (n,).
+
+        Returns
+        -------
+        float
+            The contribution; 0 without priors.
+        """
         return float(self.prior(np.asarray(x, dtype=float))) if self.prior else 0.0
 
     def total(self, x: Vector) -> float:
-        """Give the statistic with priors: what is minimised."""
+        """Return the statistic with priors, the function that fitters minimise.
+
+        Parameters
+        ----------
+        x : array
+            Parameter values, shape (n,).
+
+        Returns
+        -------
+        float
+            The total.
+        """
         return self(x) + self.prior_stat(x)
 
     def gradient(self, x: Vector) -> Vector | None:
-        """Give the gradient of the total, or None if it is not known exactly."""
+        """Return the gradient of the total.
+
+        Parameters
+        ----------
+        x : array
+            Parameter values, shape (n,).
+
+        Returns
+        -------
+        array or None
+            The gradient, shape (n,); None if there is no exact one.
+        """
         return self.gradient_of(x) if self.gradient_of else None
 
     def fisher(self, x: Vector) -> Vector | None:
-        """Give the Fisher matrix of the total, or None if it is not known exactly."""
+        """Return the Fisher matrix of the total.
+
+        Parameters
+        ----------
+        x : array
+            Parameter values, shape (n,).
+
+        Returns
+        -------
+        array or None
+            The matrix, shape (n, n); None if there is no exact one.
+        """
         return self.fisher_of(x) if self.fisher_of else None
 
     def sampled_stat(self, x: Vector) -> float:
-        """Give the statistic for samplers: without the priors that `transform` follows."""
+        """Return the statistic for samplers, without the priors that `transform` applies.
+
+        Parameters
+        ----------
+        x : array
+            Parameter values, shape (n,).
+
+        Returns
+        -------
+        float
+            The statistic.
+        """
         if self.prior_without_quantile is not None:
             return self(x) + float(self.prior_without_quantile(np.asarray(x, dtype=float)))
         return self(x) if any(self.quantiles) else self.total(x)
 
     def transform(self, cube: Vector) -> Vector:
-        """Map the unit cube to parameters by their priors, or evenly between their limits.
+        """Map the unit cube to parameters by their priors, or uniformly between their limits.
+
+        Parameters
+        ----------
+        cube : array
+            A point in the unit cube, shape (n,).
+
+        Returns
+        -------
+        array
+            Parameter values, shape (n,).
 
         Raises
         ------
         FitError
-            For parameters with neither prior nor limits, naming all of them.
+            If parameters have neither a prior nor limits; the message lists all of them.
         """
         self._require_bounded()
         return np.array([self._quantile(index, float(q)) for index, q in enumerate(cube)])
@@ -248,13 +317,13 @@ class Objective:
     def _require_bounded(self) -> None:
         priors = self.quantiles or [None] * len(self.names)
         finite = [bool(np.isfinite(pair).all()) for pair in self.limits]
-        known = zip(self.names, priors, finite, strict=True)
-        loose = [name for name, prior, ends in known if prior is None and not ends]
-        if loose:
-            which = "parameters" if len(loose) > 1 else "parameter"
-            verb = "have" if len(loose) > 1 else "has"
+        parameters = zip(self.names, priors, finite, strict=True)
+        unbounded = [name for name, prior, bounded in parameters if prior is None and not bounded]
+        if unbounded:
+            noun = "parameters" if len(unbounded) > 1 else "parameter"
+            verb = "have" if len(unbounded) > 1 else "has"
             raise FitError(
-                f"{which} {', '.join(map(repr, loose))} {verb} neither a prior nor two limits; "
+                f"{noun} {', '.join(map(repr, unbounded))} {verb} neither a prior nor two limits; "
                 "sampling needs one of them: set prior, or min and max"
             )
 
@@ -266,6 +335,12 @@ class Objective:
         return float(low + q * (high - low))
 
     def accept(self, result: FitResult) -> None:
-        """Write values and covariance of a result back to the models."""
+        """Write values and covariance of a result back to the models.
+
+        Parameters
+        ----------
+        result : FitResult
+            The result of a fit of this objective.
+        """
         if self.on_accept:
             self.on_accept(result)

@@ -1,4 +1,4 @@
-"""The product: what an estimator gives, and how it is written, listed and drawn."""
+"""The interface of products, the results of estimators."""
 
 from __future__ import annotations
 
@@ -20,35 +20,84 @@ if TYPE_CHECKING:
 
 @attrs.define(eq=False)
 class Product(ABC):
-    """What an estimator gives.
+    """The result of an estimator: it can be written, read, listed as a table and plotted.
 
     Parameters
     ----------
     name : str
-        The estimate's name; its files are called after it.
+        The name of the estimate, from which the names of its files are derived.
     """
 
     name: str
 
     @abstractmethod
     def write(self, folder: Path) -> list[Path]:
-        """Write it in the field's file formats; gives the files."""
+        """Write the product to files.
+
+        Parameters
+        ----------
+        folder : Path
+            The folder to write to.
+
+        Returns
+        -------
+        list of Path
+            The files that were written.
+        """
 
     @classmethod
     @abstractmethod
     def read(cls, folder: Path, name: str, models: Models | None) -> Self:
-        """Read what `write` wrote; `models` are the run's fitted models."""
+        """Read a product from the files written by `write`.
+
+        Parameters
+        ----------
+        folder : Path
+            The folder with the files.
+        name : str
+            The name of the estimate.
+        models : Models or None
+            The fitted models of the run.
+
+        Returns
+        -------
+        Product
+            The product.
+        """
 
     @abstractmethod
     def table(self) -> Table:
-        """Give it as a table, with units."""
+        """Return the product as a table.
+
+        Returns
+        -------
+        Table
+            The values, with units.
+        """
 
     @abstractmethod
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw it."""
+        """Plot the product.
+
+        Parameters
+        ----------
+        ax : Axes, optional
+            The axes to plot on; by default new axes are created.
+
+        Returns
+        -------
+        Axes
+            The axes.
+        """
 
     def pictures(self) -> dict[str, Callable[[], Axes]]:
-        """Name its pictures, by what is put behind its name."""
+        """Return the plots of the product.
+
+        Returns
+        -------
+        dict of str to callable
+            From the suffix of the file name to a function that draws the plot and returns its axes.
+        """
         return {"": self.plot}
 
     def _repr_html_(self) -> str:
@@ -57,8 +106,19 @@ class Product(ABC):
 
 
 def product_body(product: Product) -> Html:
-    """Return the beginning of a product's table as HTML, or why there is none."""
+    """Return the first rows of the table of a product as HTML.
+
+    Parameters
+    ----------
+    product : Product
+        The product.
+
+    Returns
+    -------
+    Html
+        The table, or the error message if the product has none.
+    """
     try:
         return data_table(product.table())
-    except Exception as error:  # what is shown must not hide the rest because of one product
-        return paragraph(muted(f"It shows no table: {error}"))
+    except Exception as error:  # one product must not prevent the display of the others
+        return paragraph(muted(f"The table cannot be shown: {error}"))

@@ -1,4 +1,4 @@
-"""What is written down about a run: frozen records, handed to plugins and saved."""
+"""Frozen records of a run and of a fit, passed to plugins and saved in the run folder."""
 
 from __future__ import annotations
 
@@ -20,16 +20,26 @@ STATUSES = ("made", "cached", "skipped", "failed")
 
 @attrs.frozen
 class Owner:
-    """Who a component comes from: the distribution, its version and the plugin's name.
+    """The distribution, version and plugin that a component comes from.
 
-    A one-file plugin has its `file` and the `source` that was read from it, the file's name as
-    distribution and its sum as version.
+    Parameters
+    ----------
+    distribution : str
+        The name of the distribution; of a one-file plugin the name of the file.
+    version : str
+        The version of the distribution; of a one-file plugin its checksum.
+    plugin : str
+        The name of the plugin.
+    file : str
+        The path of a one-file plugin; "" for installed plugins. Not compared.
+    source : bytes
+        The content of a one-file plugin. Not compared.
     """
 
     distribution: str
     version: str
     plugin: str
-    file: str = attrs.field(default="", eq=False)  # where it lies plays no part
+    file: str = attrs.field(default="", eq=False)  # the location does not matter
     source: bytes = attrs.field(default=b"", eq=False, repr=False)
 
     def __str__(self) -> str:
@@ -38,28 +48,28 @@ class Owner:
 
 @attrs.frozen
 class Outcome:
-    """What became of one observation.
+    """The outcome of one observation.
 
     Parameters
     ----------
     entry : str
-        The `data:` entry that asked for it.
+        The `data:` entry that requested it.
     obs_id : int
-        The observation.
+        The identifier of the observation.
     status : {"made", "cached", "skipped", "failed"}
-        What became of it.
+        Whether it was reduced in this run, read from the cache, left out, or failed.
     reason : str
-        Why it was skipped, or the error it failed with.
+        The reason for skipping it, or the error message.
     maker : str
-        The kind of the maker that skipped or failed it, and whose it is.
+        The kind and owner of the maker that skipped it or failed.
     traceback : str
-        Where it failed.
+        The traceback of the error.
     notes : tuple of str
-        What libraries warned of while it was made.
+        Warnings that were captured while it was reduced.
     seconds : float
-        Time spent on it, in seconds.
+        The time that its reduction took, in seconds.
     counts : int
-        Counts inside its safe mask.
+        The number of counts inside its safe mask.
     background_norm : float
         The fitted norm of its background; NaN if none was fitted.
     """
@@ -78,9 +88,20 @@ class Outcome:
 
 @attrs.frozen
 class StepRecord:
-    """One step of a run, finished: its name, time in seconds, and what it says of itself.
+    """The record of a finished step of a run.
 
-    `inputs` are the files that it read, and `sums` the sha256 of those of which it was taken.
+    Parameters
+    ----------
+    name : str
+        The name of the step, one of `STEPS`.
+    seconds : float
+        The duration, in seconds.
+    summary : str
+        A one-line summary of the result.
+    inputs : tuple of Path
+        The files that were read.
+    sums : mapping of Path to str
+        The sha256 checksums of input files, for those that were computed.
     """
 
     name: str
@@ -92,7 +113,7 @@ class StepRecord:
 
 @attrs.frozen
 class Run:
-    """A run that watchers see.
+    """The description of a run that is passed to lifecycle hooks.
 
     Parameters
     ----------
@@ -101,13 +122,14 @@ class Run:
     digest : str
         The pipeline's digest ("" if it has none).
     folder : Path or None
-        Where the run is being written; before publication this is the staging folder.
+        The folder that the run is written to; before publication this is the staging folder.
     steps : tuple of str
-        The steps that will be taken.
+        The steps that will be executed.
     observations : int
-        How many observations will be reduced; 0 until they are selected.
+        The number of observations that will be reduced; 0 until they are selected.
     replaced : tuple of str
-        Steps whose result was replaced from Python: what follows is not of `config` alone.
+        Steps with a result that was replaced from Python: later results do not depend on `config`
+        alone.
     """
 
     config: str = ""
@@ -120,26 +142,26 @@ class Run:
 
 @attrs.frozen
 class Report:
-    """How a run ended, for watchers of its end.
+    """The report of a finished run, passed to lifecycle hooks.
 
     Parameters
     ----------
     state : {"finished", "failed", "interrupted"}
-        How it ended.
+        The final state.
     error : str
-        What it ended with, if not well.
+        The error message; "" if there was no error.
     steps : tuple of StepRecord
-        The steps that were taken.
+        The steps that were executed.
     outcomes : tuple of Outcome
         One for each requested observation.
     watchers : tuple of str
-        What went wrong in plugins that watch.
+        Errors that were raised by lifecycle hooks of plugins.
     owners : tuple of Owner
-        Whose components took part.
+        The owners of the components that were used.
     result : object
-        The `skyred.Result` as far as it got.
+        The `skyred.Result`, complete up to the last step that was executed.
     engine : mapping of str to object
-        Where the work ran: the engine's kind and options.
+        The kind and options of the engine.
     """
 
     state: str
@@ -153,7 +175,7 @@ class Report:
 
 
 def _array(value: Any) -> NDArray[np.float64]:
-    # a copy: the record must not change when its maker goes on working with the array
+    # a copy: the record must not change when the caller modifies the array
     array = np.array(value, dtype=float)
     array.setflags(write=False)
     return array
@@ -169,7 +191,7 @@ def _texts(value: Iterable[str]) -> tuple[str, ...]:
 
 @attrs.frozen(kw_only=True, eq=False)
 class FitResult:
-    """What a fitter found, parameter by parameter in the order of the objective.
+    """The result of a fit, with the parameters in the order of the objective.
 
     Parameters
     ----------
@@ -182,11 +204,11 @@ class FitResult:
     stat : float
         The fit statistic (-2 log L, with priors) at the best values.
     success : bool
-        Whether this is a minimum with a valid covariance. Never true for a fit that is not.
+        Whether the fit converged to a minimum with a valid covariance matrix.
     message : str
-        What the fitter says; where `success` is false, why.
+        The message of the fitter; if `success` is false, the reason.
     nfev : int
-        Calls of the objective and its derivatives.
+        The number of calls of the objective and its derivatives.
     edm : float
         Estimated distance to the minimum.
     at_limit : tuple of str
@@ -196,12 +218,12 @@ class FitResult:
     evidence, evidence_error : float, optional
         Natural logarithm of the evidence, and its error.
     notes : tuple of str
-        What should be known of it, such as what was evaluated by gammapy itself, and why.
+        Remarks on the fit, such as models that were evaluated by gammapy, with the reason.
     errn, errp : array, optional
         Asymmetric errors, downwards and upwards, both positive, shape (n,).
     unconstrained : tuple of str
-        Parameters that the likelihood does not constrain; errors of the others may hold all the
-        same.
+        Parameters that the likelihood does not constrain; errors of the other parameters may still
+        be valid.
     """
 
     names: tuple[str, ...] = attrs.field(converter=_texts)
@@ -225,7 +247,13 @@ class FitResult:
     unconstrained: tuple[str, ...] = attrs.field(default=(), converter=_texts)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give plain Python values, all that `from_dict` needs."""
+        """Return the result as plain Python values.
+
+        Returns
+        -------
+        dict of str to object
+            The fields that are set, with arrays and tuples as lists, as `from_dict` expects them.
+        """
         return {
             name: value.tolist()
             if isinstance(value, np.ndarray)
@@ -238,7 +266,18 @@ class FitResult:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> FitResult:
-        """Build the result that `to_dict` described."""
+        """Create a result from plain Python values.
+
+        Parameters
+        ----------
+        data : mapping of str to object
+            The fields, as returned by `to_dict`.
+
+        Returns
+        -------
+        FitResult
+            The result.
+        """
         return cls(**data)
 
     def __str__(self) -> str:
@@ -275,7 +314,13 @@ class FitResult:
         return page(self.html())
 
     def html(self) -> Html:
-        """Give it as a notebook shows it."""
+        """Return the result as HTML for notebooks.
+
+        Returns
+        -------
+        Html
+            A paragraph with the status, a table of the parameters, and the notes.
+        """
         errors = [self._error(index).replace("+-", "\N{PLUS-MINUS SIGN}")
                   for index in range(len(self.names))]  # fmt: skip
         remarks = [bold("at its limit") if name in self.at_limit else "" for name in self.names]

@@ -1,4 +1,4 @@
-"""The selector: which observations, judged by the observation table alone."""
+"""The interface of selectors of observations, based on the observation table."""
 
 from __future__ import annotations
 
@@ -12,13 +12,24 @@ if TYPE_CHECKING:
 
 
 class Selector(Component):
-    """Chooses observations from the table of an archive; cheap for ten thousand runs.
+    """Selects observations from the observation table of an archive, without reading their data.
 
-    To judge a run by its content, write a maker that raises `SkipObservation`.
+    To leave out observations because of their content, write a maker that raises `SkipObservation`.
     """
 
     role: ClassVar[str] = "selector"
 
     @abstractmethod
     def select(self, table: ObservationTable) -> ObservationTable:
-        """Give a sub-table: some of the rows, unchanged."""
+        """Select rows of an observation table.
+
+        Parameters
+        ----------
+        table : ObservationTable
+            The observation table.
+
+        Returns
+        -------
+        ObservationTable
+            A table with the selected rows, unchanged.
+        """

@@ -1,4 +1,4 @@
-"""The stacker: how reduced datasets combine, as a monoid."""
+"""The interface of stackers that combine reduced datasets."""
 
 from __future__ import annotations
 
@@ -21,62 +21,130 @@ if TYPE_CHECKING:
 class Stacker(Component):
     """Combines the datasets of observations into a total.
 
-    Its laws: `zero` is an exact identity on both sides of `merge`; `merge` is associative and
-    ``add(t, d) == merge(t, add(zero, d))``, both to float32 rounding; nothing aliases.
-    Then partial totals of chunks can be made anywhere and merged in order.
+    A stacker is a monoid: `zero` is an exact identity on both sides of `merge`, and to float32
+    rounding `merge` is associative and ``add(t, d) == merge(t, add(zero, d))``. Totals and datasets
+    share no memory. Then the totals of chunks can be computed in any process and merged in order.
     """
 
     role: ClassVar[str] = "stacker"
-    #: Whether all observations become one dataset, in which their times are lost.
+    #: Whether all observations are stacked into one dataset, which does not keep their times.
     one_dataset: ClassVar[bool] = False
     chunk: int = option(
-        8, min=1, doc="How many consecutive observations are made and stacked as one piece of work."
+        8, min=1, doc="How many consecutive observations are reduced and stacked as one task."
     )
 
     def prepare(self, table: ObservationTable) -> Stacker:
-        """Learn from the rows of the chosen runs before any data are read; gives what works.
+        """Prepare the stacker with the table of the selected observations, before data are read.
 
-        Called in the parent process, when runs are selected and again when they are reduced. What
-        it returns enters the cache key.
+        Called in the parent process, when observations are selected and again when they are
+        reduced. The stacker that it returns enters the cache key.
+
+        Parameters
+        ----------
+        table : ObservationTable
+            The rows of the selected observations.
+
+        Returns
+        -------
+        Stacker
+            The stacker to use.
 
         Raises
         ------
         ArchiveError
-            If the table lacks something.
+            If the table lacks a column or a value.
         """
         return self
 
     def admit(self, observation: Observation) -> None:
-        """Judge an observation before it is made.
+        """Check an observation before it is reduced.
+
+        Parameters
+        ----------
+        observation : Observation
+            The observation.
 
         Raises
         ------
         SkipObservation
-            If it has no place in the total, with the reason.
+            If the observation cannot be stacked, with the reason.
         """
 
     def minimum_size(self, coverage_fractions: NDArray[np.float64]) -> float:
-        """Return the least size of the result, in units of the geometry's whole dataset.
+        """Return the minimum size of the result, in units of the size of the full geometry.
 
         Parameters
         ----------
         coverage_fractions : array
-            The share of the geometry that each run's dataset takes, if it is made, shape (n,).
+            The fraction of the geometry that the dataset of each run covers, shape (n,).
+
+        Returns
+        -------
+        float
+            The size, without unit.
         """
         return 0.0
 
     @abstractmethod
     def zero(self, geometry: Geometry) -> Any:
-        """Give the total of nothing yet; its datasets are called after ``geometry.name``."""
+        """Create an empty total; the names of its datasets are derived from ``geometry.name``.
+
+        Parameters
+        ----------
+        geometry : Geometry
+            The geometry of the datasets.
+
+        Returns
+        -------
+        object
+            The total, of any type that can be pickled.
+        """
 
     @abstractmethod
     def add(self, total: Any, dataset: Dataset, observation: Observation) -> Any:
-        """Give the total with one more dataset; owns `total`, leaves `dataset` as it was."""
+        """Add a dataset to a total.
+
+        Parameters
+        ----------
+        total : object
+            The total; it may be modified.
+        dataset : Dataset
+            The dataset of the observation; it must not be modified.
+        observation : Observation
+            The observation.
+
+        Returns
+        -------
+        object
+            The new total.
+        """
 
     @abstractmethod
     def merge(self, left: Any, right: Any) -> Any:
-        """Give the total of two totals, `left` first; owns both."""
+        """Merge two totals.
+
+        Parameters
+        ----------
+        left, right : object
+            The totals, in the order of the observations; both may be modified.
+
+        Returns
+        -------
+        object
+            The merged total.
+        """
 
     @abstractmethod
     def result(self, total: Any) -> Datasets:
-        """Give the datasets of a total."""
+        """Return the datasets of a total.
+
+        Parameters
+        ----------
+        total : object
+            The total.
+
+        Returns
+        -------
+        Datasets
+            The stacked datasets.
+        """

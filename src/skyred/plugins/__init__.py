@@ -1,7 +1,7 @@
-"""Plugins: found by entry point, each by its owner's name, with their components in a catalog.
+"""Plugins, loaded from entry points and files, and the catalog of their components.
 
-The names are imported when they are first used: ``skyred --help`` needs entry points, but no
-components.
+The names of this package are imported on first use, because ``skyred --help`` needs entry points,
+but no components.
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-"""Entry points of plugins: their order, those that are left out, and errors that name the owner."""
+"""Entry points of plugins: their order, blocked plugins, and error messages."""
 
 from __future__ import annotations
 
@@ -12,14 +12,35 @@ BLOCK = "SKYRED_BLOCK"
 
 
 def find_entry_points(group: str) -> list[EntryPoint]:
-    """Return the installed entry points of a group, in the order in which they are loaded."""
+    """Return the installed entry points of a group, in loading order.
+
+    Parameters
+    ----------
+    group : str
+        The name of the group.
+
+    Returns
+    -------
+    list of EntryPoint
+        The entry points.
+    """
     return in_load_order(entry_points(group=group))
 
 
 def in_load_order(points: Iterable[EntryPoint]) -> list[EntryPoint]:
     """Sort entry points by distribution and name, those of skyred first.
 
-    So a third party that claims a name of skyred is the one that is refused.
+    So a name of skyred that another distribution uses too stays with skyred.
+
+    Parameters
+    ----------
+    points : iterable of EntryPoint
+        The entry points.
+
+    Returns
+    -------
+    list of EntryPoint
+        The entry points, sorted.
     """
 
     def order(point: EntryPoint) -> tuple[bool, str, str]:
@@ -30,19 +51,36 @@ def in_load_order(points: Iterable[EntryPoint]) -> list[EntryPoint]:
 
 
 def distribution_of(point: EntryPoint) -> tuple[str, str]:
-    """Return name and version of the distribution that an entry point is from."""
+    """Return the distribution of an entry point.
+
+    Parameters
+    ----------
+    point : EntryPoint
+        The entry point.
+
+    Returns
+    -------
+    name, version : str
+        Name and version of the distribution.
+    """
     return ("unknown", "") if point.dist is None else (point.dist.name, point.dist.version)
 
 
 def blocked() -> set[str]:
-    """Return the names of plugins and distributions that the user left out."""
+    """Return the names of plugins and distributions that the user blocked.
+
+    Returns
+    -------
+    set of str
+        The names in the environment variable SKYRED_BLOCK.
+    """
     return {name.strip() for name in os.environ.get(BLOCK, "").split(",") if name.strip()}
 
 
 def describe_fault(
     plugin: str, distribution: str, version: str, module: str, fault: str, block: str
 ) -> str:
-    """Return the error about a faulty plugin: whose it is, what is wrong, and what to do.
+    """Return the error message about a faulty plugin: its owner, its fault and the fix.
 
     Parameters
     ----------
@@ -51,9 +89,14 @@ def describe_fault(
     module : str
         The module or file of the plugin.
     fault : str
-        What is wrong with it.
+        The fault.
     block : str
         The value of SKYRED_BLOCK that leaves the plugin out.
+
+    Returns
+    -------
+    str
+        The message.
     """
     return (
         f"plugin {plugin!r} of {distribution} {version} ({module}): {fault}; fix or remove it, "

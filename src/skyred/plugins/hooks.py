@@ -1,4 +1,4 @@
-"""The hooks that a plugin implements: whether their names and decorators are right."""
+"""The hooks that a plugin implements, and checks of their names and decorators."""
 
 from __future__ import annotations
 
@@ -14,19 +14,51 @@ HOOKS = [name for name in vars(hookspecs) if name.startswith("skyred_")]
 
 
 def new_manager() -> pluggy.PluginManager:
-    """Return a plugin manager that knows the hooks, and no plugins."""
+    """Create a plugin manager with the hooks of skyred and without plugins.
+
+    Returns
+    -------
+    pluggy.PluginManager
+        The manager.
+    """
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     return manager
 
 
 def implemented_hooks(manager: pluggy.PluginManager, plugin: Any) -> list[str]:
-    """Return the names of the functions of a plugin that are decorated with ``@hookimpl``."""
+    """Return the names of the functions of a plugin that are decorated with ``@hookimpl``.
+
+    Parameters
+    ----------
+    manager : pluggy.PluginManager
+        A plugin manager of skyred.
+    plugin : module or object
+        The plugin.
+
+    Returns
+    -------
+    list of str
+        The names.
+    """
     return [name for name in dir(plugin) if manager.parse_hookimpl_opts(plugin, name) is not None]
 
 
 def find_misspelt_hook(manager: pluggy.PluginManager, plugin: Any) -> str:
-    """Return what is wrong with the names or decorators of hooks; "" if nothing is."""
+    """Find an error in the names or decorators of the hooks of a plugin.
+
+    Parameters
+    ----------
+    manager : pluggy.PluginManager
+        A plugin manager of skyred.
+    plugin : module or object
+        The plugin.
+
+    Returns
+    -------
+    str
+        The error message; "" if there is no error.
+    """
     implemented = implemented_hooks(manager, plugin)
     for name in dir(plugin):
         if name not in HOOKS and (name in implemented or name.startswith("skyred_")):

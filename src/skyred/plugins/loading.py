@@ -1,4 +1,4 @@
-"""Loading: entry points to plugins, with one clear error for each that cannot be used."""
+"""Loading of plugins from entry points and files, with an error message for each faulty one."""
 
 from __future__ import annotations
 
@@ -29,37 +29,46 @@ from skyred.plugins.hooks import (
     implemented_hooks,
     new_manager,
 )
-from skyred.plugins.one_file import OneFile, place_in
+from skyred.plugins.one_file import OneFile, line_in_file
 
 
 @attrs.frozen
 class Loaded:
-    """A plugin as it was found: whose it is, and what is wrong with it ("" if nothing is).
+    """A plugin that was found, possibly faulty or blocked.
 
-    `way_out` is what SKYRED_BLOCK is set to, to leave it out.
+    Parameters
+    ----------
+    owner : Owner
+        Distribution, version and name of the plugin.
+    module : str
+        The module or file of the plugin.
+    fault : str
+        The fault; "" if there is none.
+    blocked : bool
+        Whether the user left the plugin out.
+    block : str
+        The value of SKYRED_BLOCK that leaves the plugin out.
     """
 
     owner: Owner
     module: str
     fault: str = ""
     blocked: bool = False
-    way_out: str = attrs.field(
-        default=attrs.Factory(lambda self: self.owner.plugin, takes_self=True)
-    )
+    block: str = attrs.field(default=attrs.Factory(lambda self: self.owner.plugin, takes_self=True))
 
 
 @attrs.define
 class Plugins:
-    """The plugins of a process: their hooks, their components, and what is wrong with them.
+    """The plugins of a process, with their hooks, components and faults.
 
     Parameters
     ----------
     manager : pluggy.PluginManager
-        Holds the plugins that work.
+        The manager of the plugins without faults.
     catalog : Catalog
         Their components.
     loaded : list of Loaded
-        All that were found, faulty and blocked ones too.
+        All plugins that were found, faulty and blocked ones too.
     """
 
     manager: pluggy.PluginManager
@@ -70,17 +79,22 @@ class Plugins:
     def load(
         cls, points: Iterable[EntryPoint] | None = None, files: Iterable[str | Path] = ()
     ) -> Plugins:
-        """Load all plugins of the entry-point group ``skyred``; faulty ones are kept by name.
+        """Load all plugins of the entry-point group ``skyred``; faulty ones are recorded.
 
-        Those named in the environment variable SKYRED_BLOCK (by comma) are left out: plugins by
-        their names, or all of a distribution by its.
+        The environment variable SKYRED_BLOCK contains the names of plugins and distributions,
+        separated by commas, that are left out.
 
         Parameters
         ----------
         points : iterable of EntryPoint, optional
-            What to load; by default all that is installed.
+            The entry points to load; by default all installed ones.
         files : iterable of str or Path
-            Python files that are plugins without being installed.
+            Python files that are used as plugins without installation.
+
+        Returns
+        -------
+        Plugins
+            The plugins.
 
         Raises
         ------
@@ -92,7 +106,7 @@ class Plugins:
         for point in points:
             owner = Owner(*distribution_of(point), point.name)
             plugins._load(owner, point.value, point.load)
-        for file in dict.fromkeys(OneFile.of(Path(each)) for each in files):
+        for file in dict.fromkeys(OneFile.of(Path(path)) for path in files):
             plugins._load(file.owner, str(file.path), file.load)
         return plugins
 
@@ -100,37 +114,51 @@ class Plugins:
         if blocked() & {owner.plugin, owner.distribution}:
             self.loaded.append(Loaded(owner, module, blocked=True))
             return
-        if twin := self._named(owner.plugin):
-            # by the plugin's name both would be left out
+        if twin := self._find_loaded(owner.plugin):
+            # the name of the plugin would block both
             fault = f"{twin.owner} has the same name" + "; rename the file" * bool(owner.file)
-            self.loaded.append(Loaded(owner, module, fault, way_out=owner.distribution))
+            self.loaded.append(Loaded(owner, module, fault, block=owner.distribution))
             return
         try:
             plugin = load()
             plugin = plugin() if isinstance(plugin, type) else plugin
-        except (Exception, SystemExit) as error:  # a plugin's import must not stop the others
-            where = place_in(Path(owner.file), error) if owner.file else ""
+        except (Exception, SystemExit) as error:  # must not prevent the import of other plugins
+            where = line_in_file(Path(owner.file), error) if owner.file else ""
             fault = f"cannot be imported: {type(error).__name__}: {error}{where}"
             self.loaded.append(Loaded(owner, module, fault))
             return
         self.register(plugin, owner, module)
 
     def register(self, plugin: Any, owner: Owner, module: str = "") -> None:
-        """Take in a plugin: a module or object with hook implementations."""
-        fault = find_misspelt_hook(self.manager, plugin) or _misplaced(self.manager, plugin, owner)
+        """Register a plugin; a faulty one is recorded.
+
+        Parameters
+        ----------
+        plugin : module or object
+            The plugin, with hook implementations.
+        owner : Owner
+            Distribution, version and name of the plugin.
+        module : str
+            The module or file of the plugin, for error messages.
+        """
+        fault = find_misspelt_hook(self.manager, plugin) or _find_misplaced_hook(
+            self.manager, plugin, owner
+        )
         if not fault:
             try:
                 self.manager.register(plugin, name=owner.plugin)
             except (ValueError, pluggy.PluginValidationError) as error:
                 fault = f"cannot be registered: {error}"
         if not fault:
-            fault = self._take_components(plugin, owner)
-        if fault and self.manager.get_plugin(owner.plugin) is plugin:  # all of it or nothing
+            fault = self._add_components(plugin, owner)
+        if (
+            fault and self.manager.get_plugin(owner.plugin) is plugin
+        ):  # remove a plugin that was registered in part
             self.manager.unregister(name=owner.plugin)
             self.catalog.drop(owner)
         self.loaded.append(Loaded(owner, module, fault))
 
-    def _take_components(self, plugin: Any, owner: Owner) -> str:
+    def _add_components(self, plugin: Any, owner: Owner) -> str:
         offer = getattr(plugin, "skyred_components", None)
         if offer is None:
             return ""
@@ -140,52 +168,92 @@ class Plugins:
             return f"skyred_components() failed: {type(error).__name__}: {error}"
         return "; ".join(fault for fault in faults if fault)
 
-    def _named(self, name: str) -> Loaded | None:
+    def _find_loaded(self, name: str) -> Loaded | None:
         return next(
-            (each for each in self.loaded if each.owner.plugin == name and not each.blocked), None
+            (
+                loaded
+                for loaded in self.loaded
+                if loaded.owner.plugin == name and not loaded.blocked
+            ),
+            None,
         )
 
     def faults(self) -> list[str]:
-        """Say what is wrong, one sentence a faulty plugin, with the way out."""
+        """Return the error messages of faulty plugins.
+
+        Returns
+        -------
+        list of str
+            One message for each faulty plugin.
+        """
         return [
             describe_fault(
-                known.owner.plugin,
-                known.owner.distribution,
-                known.owner.version,
-                known.module,
-                known.fault,
-                known.way_out,
+                loaded.owner.plugin,
+                loaded.owner.distribution,
+                loaded.owner.version,
+                loaded.module,
+                loaded.fault,
+                loaded.block,
             )
-            for known in self.loaded
-            if known.fault
+            for loaded in self.loaded
+            if loaded.fault
         ]
 
     def require_sound(self) -> None:
-        """Raise `PluginError` if any plugin is faulty."""
+        """Raise an error if a plugin is faulty.
+
+        Raises
+        ------
+        PluginError
+            If a plugin is faulty; the message lists all faults.
+        """
         if faults := self.faults():
             raise PluginError("\n".join(faults))
 
     def watchers(self, hook: str) -> Iterator[tuple[str, Any]]:
-        """Yield plugin name and implementation of a lifecycle hook, in calling order."""
+        """Yield the implementations of a lifecycle hook, in calling order.
+
+        Parameters
+        ----------
+        hook : str
+            The name of the hook.
+
+        Yields
+        ------
+        name : str
+            The name of the plugin.
+        implementation : pluggy.HookImpl
+            The implementation.
+        """
         for implementation in reversed(getattr(self.manager.hook, hook).get_hookimpls()):
             yield implementation.plugin_name, implementation
 
     def open_archive(self, location: str | tuple[str, ...]) -> Any:
-        """Open an archive with the plugin that claims it.
+        """Open an archive with the plugin that supports its location.
+
+        Parameters
+        ----------
+        location : str or tuple of str
+            The location, or the files of the archive.
+
+        Returns
+        -------
+        object
+            The data store, with the interface of gammapy's `DataStore`.
 
         Raises
         ------
         ArchiveError
-            If none does, or more than one.
+            If no plugin supports the location, or more than one does, or it cannot be opened.
         """
         claims, refused = dict[str, Any](), list[ArchiveError]()
         for name, implementation in self.watchers("skyred_archive"):
             try:
                 store = implementation.function(location=location)
-            except ArchiveError as error:  # not the last word: another plugin may know the place
+            except ArchiveError as error:  # another plugin may support the location
                 refused.append(error)
                 continue
-            except Exception as error:  # whatever a plugin raises is about this location
+            except Exception as error:  # a plugin may raise anything
                 raise ArchiveError(f"plugin {name!r} cannot open {location!r}: {error}") from error
             if store is not None:
                 claims[name] = store
@@ -204,17 +272,17 @@ class Plugins:
         return next(iter(claims.values()))
 
 
-def _misplaced(manager: pluggy.PluginManager, plugin: Any, owner: Owner) -> str:
-    """Return what is wrong with the choice of hooks; "" if nothing is."""
+def _find_misplaced_hook(manager: pluggy.PluginManager, plugin: Any, owner: Owner) -> str:
+    """Return the error if a plugin implements no hook, or one of another group; "" if none."""
     implemented = implemented_hooks(manager, plugin)
     if COMMAND_HOOK in implemented:
-        return f"{COMMAND_HOOK}() is not called here: {_place_of_commands(owner)}"
-    if owner.file and not implemented:  # whoever names a file as a plugin means it to have some
+        return f"{COMMAND_HOOK}() is not called here: {_advice_on_commands(owner)}"
+    if owner.file and not implemented:  # a file that is used as a plugin must implement a hook
         return "offers nothing: expected a function skyred_components() with @hookimpl above it"
     return ""
 
 
-def _place_of_commands(owner: Owner) -> str:
+def _advice_on_commands(owner: Owner) -> str:
     if owner.file:
         return "a file cannot add commands; install a package that does (skyred new-plugin)"
     return f"put it into a module of its own, with an entry point in the group {COMMANDS}"

@@ -1,4 +1,4 @@
-"""One-file plugins: a Python file as a plugin without a package, in the workers of a run too."""
+"""One-file plugins: Python files that are used as plugins, also by the workers of a run."""
 
 from __future__ import annotations
 
@@ -17,15 +17,23 @@ import attrs
 from skyred.errors import PluginError
 from skyred.interfaces.records import Owner
 
-SHOWN = 12  # digits of a sum that stand for the version of a file
+VERSION_DIGITS = 12  # digits of the checksum in the version of a file
 
 
 @attrs.frozen
 class OneFile:
-    """A Python file as a plugin, with the sha256 of what it held when it was read.
+    """A Python file that is used as a plugin.
 
-    In a pickle it loads the file where it is unpickled: workers find what the file defines
-    without that it is installed there.
+    Unpickling it loads the file, so that workers can use its classes without an installed package.
+
+    Parameters
+    ----------
+    path : Path
+        The absolute path of the file.
+    sha256 : str
+        The checksum of its content when it was read.
+    source : bytes
+        The content; empty if the file was not read in this process. Not compared.
     """
 
     path: Path
@@ -36,38 +44,57 @@ class OneFile:
     def of(cls, path: Path) -> OneFile:
         """Read a file.
 
+        Parameters
+        ----------
+        path : Path
+            The path of the file.
+
+        Returns
+        -------
+        OneFile
+            The plugin.
+
         Raises
         ------
         PluginError
-            If there is none, or it does not end in ``.py``.
+            If the file cannot be read, or its name does not end in ``.py``.
         """
         source = _source(path)
         return cls(path.resolve(), hashlib.sha256(source).hexdigest(), source)
 
     @property
     def owner(self) -> Owner:
-        """Whose its components are: the file is the distribution, its sum the version."""
+        """Owner of its components, with the file as distribution and its checksum as version."""
         name = self.path.name
         return Owner(
-            name, f"sha256:{self.sha256[:SHOWN]}", self.path.stem, str(self.path), self.source
+            name,
+            f"sha256:{self.sha256[:VERSION_DIGITS]}",
+            self.path.stem,
+            str(self.path),
+            self.source,
         )
 
     @property
     def module_name(self) -> str:
-        """A name that no other module has: of another file, or of this one before a change."""
+        """Unique name of the module, derived from path and content of the file."""
         unique = hashlib.sha256(f"{self.path} {self.sha256}".encode()).hexdigest()
         return f"skyred_plugin_{re.sub(r'[^0-9a-zA-Z_]', '_', self.path.stem)}_{unique[:8]}"
 
     def load(self) -> ModuleType:
-        """Give its module, run when it is first asked for in a process.
+        """Return the module of the file, executing it once in a process.
+
+        Returns
+        -------
+        module
+            The module.
 
         Raises
         ------
         PluginError
-            If the file is no longer what it was.
+            If the file has changed since it was read.
         """
-        if held := sys.modules.get(self.module_name):
-            return held
+        if loaded_module := sys.modules.get(self.module_name):
+            return loaded_module
         source = self.source or _source(self.path)
         if hashlib.sha256(source).hexdigest() != self.sha256:
             raise PluginError(
@@ -82,43 +109,56 @@ class OneFile:
         except BaseException:
             del sys.modules[module.__name__]
             raise
-        self._let_travel(module)
+        self._register_pickling(module)
         return module
 
-    def _let_travel(self, module: ModuleType) -> None:
-        """Make instances of the module's classes bring the file with them when pickled."""
+    def _register_pickling(self, module: ModuleType) -> None:
+        """Make pickles of instances of the module's classes load the file first."""
 
         def reduce(instance: object) -> tuple[Any, ...]:
-            make, made_of, *state = cast(tuple[Any, ...], instance.__reduce_ex__(2))
-            return _remake, (self, make, made_of), *state
+            create, arguments, *state = cast(tuple[Any, ...], instance.__reduce_ex__(2))
+            return _unpickle_instance, (self, create, arguments), *state
 
-        for held in vars(module).values():
-            if isinstance(held, type) and held.__module__ == module.__name__:
-                copyreg.pickle(held, reduce)
+        for value in vars(module).values():
+            if isinstance(value, type) and value.__module__ == module.__name__:
+                copyreg.pickle(value, reduce)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _loaded, (self.path, self.sha256)
+        return _unpickle, (self.path, self.sha256)
 
 
 def file_of(cls: type) -> OneFile | None:
-    """Give the one-file plugin that defines a class; None if it comes from elsewhere."""
+    """Return the one-file plugin that defines a class.
+
+    Parameters
+    ----------
+    cls : type
+        The class.
+
+    Returns
+    -------
+    OneFile or None
+        The plugin; None if the class is not defined in a one-file plugin.
+    """
     return getattr(sys.modules.get(cls.__module__), "__skyred_plugin__", None)
 
 
-def _loaded(path: Path, sha256: str) -> OneFile:
+def _unpickle(path: Path, sha256: str) -> OneFile:
     file = OneFile(path, sha256)
     file.load()
     return file
 
 
-def _remake(_: OneFile, make: Callable[..., object], made_of: tuple[Any, ...]) -> object:
-    # by now the file is loaded: it stands first in the pickle, before the classes it defines
-    return make(*made_of)
+def _unpickle_instance(
+    _: OneFile, create: Callable[..., object], arguments: tuple[Any, ...]
+) -> object:
+    # the file has been loaded, because it precedes its classes in the pickle
+    return create(*arguments)
 
 
 def _source(path: Path) -> bytes:
     if path.suffix != ".py":
-        raise PluginError(f"{path} is no Python file: expected a name that ends in .py")
+        raise PluginError(f"{path} is not a Python file: expected a name that ends in .py")
     try:
         return path.read_bytes()
     except OSError as error:
@@ -128,8 +168,21 @@ def _source(path: Path) -> bytes:
         ) from None
 
 
-def place_in(path: Path, error: BaseException) -> str:
-    """Say in which line of a file an error arose; "" if not in it."""
+def line_in_file(path: Path, error: BaseException) -> str:
+    """Return the location of an error in a file, for an error message.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    error : BaseException
+        The error.
+
+    Returns
+    -------
+    str
+        The line and the file in brackets; "" if the error was not raised in this file.
+    """
     lines = [
         frame.lineno
         for frame in traceback.extract_tb(error.__traceback__)

@@ -252,7 +252,7 @@ class TestInvalidOptionsAndData:
         [
             ("icrs; box(83.6, 22, 0.2, 0.2, 0)", "the containment is known for circles only"),
             (["icrs; circle(83.6, 22, 0.1)", "icrs; circle(84, 22, 0.1)"], "has 2 regions"),
-            ("icrs; nonsense(1)", "is no DS9 region"),
+            ("icrs; nonsense(1)", "is not a DS9 region"),
         ],
     )
     def test_invalid_regions_are_reported(self, region: Any, message: str) -> None:

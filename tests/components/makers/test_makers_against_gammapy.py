@@ -422,7 +422,7 @@ class TestExclusionErrors:
         path = tmp_path / "empty.reg"
         path.write_text("# Region file format: DS9\n")
         configured = plain.EXAMPLE.read_text().replace(CIRCLE, str(path))
-        with pytest.raises(ConfigError, match=r"empty\.reg' holds no region at all"):
+        with pytest.raises(ConfigError, match=r"empty\.reg' contains no region"):
             Pipeline.from_yaml(configured)
 
     def test_written_in_python_it_stops_before_data_are_read_too(self):
@@ -467,7 +467,7 @@ class TestChain:
 
     def test_adapted_maker_has_no_yaml_and_says_why(self):
         pipeline = orchestrator(MapDatasetMaker(), self.SAFE).pipeline
-        with pytest.raises(ConfigError, match="holds a MapDatasetMaker as it is"):
+        with pytest.raises(ConfigError, match="contains a MapDatasetMaker object"):
             pipeline.to_yaml()
 
     def test_pipeline_with_adapted_makers_leaves_a_readable_folder(self, tmp_path):

@@ -82,11 +82,11 @@ def test_what_is_right_is_accepted_and_written_back(parts):
 @pytest.mark.parametrize(
     ("region", "message"),
     [
-        ("icrs; circl(83.63, 22.01, 0.11)", r"circl\(83\.63.* is no DS9 region"),
+        ("icrs; circl(83.63, 22.01, 0.11)", r"circl\(83\.63.* is not a DS9 region"),
         ("icrs; circle(83.63, 22.01, 0.1); circle(84, 22, 0.1)", r"holds 2 regions"),
         ("image; circle(10, 10, 3)", r"region of pixels, not of the sky"),
         ("nowhere", r"neither a region nor a region file"),
-        ("", r"is no region"),
+        ("", r"is not a region"),
     ],
 )
 def test_on_region_must_be_one_region_of_the_sky(region, message):
@@ -154,7 +154,7 @@ def test_true_energies_must_overlap():
         ),
         (
             {"off": OFF + ', exclude: "icrs; circl(1, 2, 3)"'},
-            "make[2].exclude", "is no DS9 region",
+            "make[2].exclude", "is not a DS9 region",
         ),
         (
             {"off": "fov-background"},

@@ -167,7 +167,7 @@ def test_yaml_of_a_source(table):
     assert pipeline.model[0].absorption.redshift == 0.1
     again = Pipeline.from_yaml(pipeline.to_yaml())
     assert again.digest() == pipeline.digest()
-    with pytest.raises(ConfigError, match=r"model\[0\]\.absorption\.file: there is nothing at"):
+    with pytest.raises(ConfigError, match=r"model\[0\]\.absorption\.file: no such file or folder:"):
         Pipeline.from_yaml(
             plain.EXAMPLE,
             overrides=["data.hess.archive=sim:crab", "model.0.absorption={file: no, redshift: 1}"],

@@ -252,7 +252,9 @@ class TestSource:
     def test_file_that_is_not_there_is_named_before_data_are_read(self, tmp_path):
         model = f"{{kind: template, name: crab, map: {tmp_path}/no.fits, spectral: {{type: pl}}}}"
         changed = ["data.hess.archive=sim:crab", f"model.0={model}"]
-        with pytest.raises(ConfigError, match=r"model\[0\]\.map: there is nothing at .*no\.fits"):
+        with pytest.raises(
+            ConfigError, match=r"model\[0\]\.map: no such file or folder: .*no\.fits"
+        ):
             Pipeline.from_yaml(plain.EXAMPLE, overrides=changed)
 
 

@@ -1,4 +1,4 @@
-"""The command new-plugin: a plugin to begin with, which installs, runs and obeys the laws."""
+"""The command new-plugin, to create a working plugin from templates."""
 
 import click
 
@@ -10,5 +10,11 @@ __all__ = ["new_plugin"]
 
 @hookimpl
 def skyred_commands(cli: click.Group) -> None:
-    """Add the command new-plugin."""
+    """Add the command new-plugin.
+
+    Parameters
+    ----------
+    cli : click.Group
+        The group of commands.
+    """
     cli.add_command(new_plugin)

@@ -1,4 +1,4 @@
-"""The command new-plugin: what it is asked for, and what it says."""
+"""The options and messages of the command new-plugin."""
 
 from __future__ import annotations
 
@@ -11,30 +11,33 @@ import click
 ROLES = ("selector", "maker", "stacker", "model", "fitter", "estimator", "engine")
 
 
-def _one_option_a_role(command: Callable[..., Any]) -> Callable[..., Any]:
+def _options_of_roles(command: Callable[..., Any]) -> Callable[..., Any]:
     for role in reversed(ROLES):
         article = "an" if role[0] in "aeiou" else "a"
         command = click.option(
-            f"--{role}", multiple=True, metavar="KIND", help=f"Begin {article} {role} of this kind."
+            f"--{role}",
+            multiple=True,
+            metavar="KIND",
+            help=f"Create {article} {role} of this kind.",
         )(command)
     return command
 
 
 @click.command("new-plugin")
 @click.argument("name")
-@_one_option_a_role
+@_options_of_roles
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path(),
-    help="Folder to put it into; by default this one.",
+    help="Folder to create the plugin in; by default the current one.",
 )
 def new_plugin(name: str, output: Path, **kinds: tuple[str, ...]) -> None:
-    """Begin a plugin called NAME, with components that work and are yours to change.
+    """Create a plugin called NAME, with working components to start from.
 
-    NAME becomes a folder with a package that can be installed: skyred-dust. If it ends in .py it
-    becomes one file, used without installation: skyred run FILE --plugin dust.py
+    NAME is the folder of an installable package, such as skyred-dust. If it ends in .py, a single
+    file is created, which is used without installation: skyred run FILE --plugin dust.py
 
     \b
     skyred new-plugin skyred-dust --maker dust-veto
@@ -56,37 +59,41 @@ def new_plugin(name: str, output: Path, **kinds: tuple[str, ...]) -> None:
 
 
 def _engine(drafts: list[Any]) -> str:
-    return next((f" --engine {each.kind}" for each in drafts if each.role == "engine"), "")
+    return next((f" --engine {draft.kind}" for draft in drafts if draft.role == "engine"), "")
 
 
 def _problems(name: str, drafts: list[Any]) -> Iterator[Any]:
-    """Name what is wrong with the name, and with kinds: their form, and those that are taken."""
+    """Yield problems of the name and of kinds: their form, and conflicts with other plugins."""
     import re
 
     from skyred.errors import Problem
     from skyred.plugins import Plugins
 
     if not re.fullmatch(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*(\.py)?", name):
-        expected = "expected small letters, digits and hyphens, such as skyred-dust or dust.py"
-        yield Problem(("NAME",), f"{name!r} is no name of a plugin", expected)
+        expected = "expected lower-case letters, digits and hyphens, such as skyred-dust or dust.py"
+        yield Problem(("NAME",), f"{name!r} is not a valid name of a plugin", expected)
     elif not name.endswith(".py") and not _is_free(name.replace("-", "_")):
-        yield Problem(("NAME",), f"{name!r} is a name that Python has", "choose another name")
+        yield Problem(
+            ("NAME",), f"{name!r} is a keyword or an installed package", "choose another name"
+        )
     if not drafts:
-        yield Problem((), "there is nothing to begin", "name a component: --maker my-kind")
+        yield Problem((), "there are no components", "add one: --maker my-kind")
     catalog = Plugins.load().catalog
-    for place, draft in enumerate(drafts):
-        where = (f"--{draft.role}",)
+    for index, draft in enumerate(drafts):
+        path = (f"--{draft.role}",)
         if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", draft.kind):
-            yield Problem(where, f"{draft.kind!r} is no kind", "expected kebab-case: my-kind")
-        elif draft.kind in [other.kind for other in drafts[:place]]:
-            yield Problem(where, f"{draft.kind!r} is named twice", "expected each kind once")
+            yield Problem(
+                path, f"{draft.kind!r} is not a valid kind", "expected kebab-case: my-kind"
+            )
+        elif draft.kind in [earlier.kind for earlier in drafts[:index]]:
+            yield Problem(path, f"{draft.kind!r} is duplicated", "expected each kind once")
         elif draft.kind in catalog.kinds(draft.role):
             owner = catalog.owner_of(draft.role, draft.kind)
-            yield Problem(where, f"{draft.kind!r} is offered by {owner}", "choose another kind")
+            yield Problem(path, f"{draft.kind!r} is offered by {owner}", "choose another kind")
 
 
 def _is_free(module: str) -> bool:
-    """Tell whether a package can be called so: no keyword, and nothing that is installed."""
+    """Return whether a name is neither a keyword nor an installed package."""
     import keyword
     from importlib.util import find_spec
 

@@ -1,4 +1,4 @@
-"""The analysis that a new plugin is tried with: short, simulated, with its components in it."""
+"""The example configuration of a new plugin, with its components and simulated data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,18 @@ if TYPE_CHECKING:
 
 
 def example(drafts: Iterable[Draft]) -> dict[str, Any]:
-    """Give the configuration as plain data, each component of a plugin in its place."""
+    """Return the example configuration of a plugin.
+
+    Parameters
+    ----------
+    drafts : iterable of Draft
+        The components of the plugin.
+
+    Returns
+    -------
+    dict
+        The configuration as plain data.
+    """
     kinds: dict[str, list[dict[str, Any]]] = {}
     for draft in drafts:
         kinds.setdefault(draft.role, []).append({"kind": draft.kind})
@@ -28,7 +39,7 @@ def example(drafts: Iterable[Draft]) -> dict[str, Any]:
             "energy": {"min": "1 TeV", "max": "10 TeV", "bins": 4},
             "energy_true": {"min": "0.5 TeV", "max": "20 TeV", "bins": 20},
         },
-        # what changes the safe mask belongs between the safe mask and the background
+        # makers that change the safe mask must be between the safe mask and the background
         "make": [*chain[:2], *kinds.get("maker", []), chain[2]],
         "stack": kinds.get("stacker", [{"kind": "sum"}])[0],
     }

@@ -1,4 +1,4 @@
-"""What a new plugin holds: texts made of templates."""
+"""The files of a new plugin, created from templates."""
 
 from __future__ import annotations
 
@@ -16,84 +16,127 @@ from skyred.config import dump
 from skyred.errors import OutputError
 
 IMPORTED = {*skyred.__all__, *("Models", "SkyModel", "Table", "Datasets")}
-WIDTH = 88  # of the lines that are written: what most formatters keep to
+WIDTH = 88  # of lines, the default of most formatters
 
 
 @attrs.frozen
 class Draft:
-    """A component to begin: its role and kind."""
+    """A component to create.
+
+    Parameters
+    ----------
+    role, kind : str
+        Role and kind of the component.
+    """
 
     role: str
     kind: str
 
     @property
     def name(self) -> str:
-        """The name of its class: that of its kind, with its role where that has another meaning."""
+        """Name of its class, from the kind, with the role appended if the name is imported."""
         name = "".join(word.capitalize() for word in self.kind.split("-"))
         return name + self.role.capitalize() * (name in IMPORTED)
 
 
 def write_file(path: Path, drafts: Sequence[Draft]) -> Path:
-    """Write a one-file plugin, and an analysis beside it; gives the plugin.
+    """Write a one-file plugin, and an example configuration next to it.
+
+    Parameters
+    ----------
+    path : Path
+        The file of the plugin.
+    drafts : sequence of Draft
+        The components.
+
+    Returns
+    -------
+    Path
+        The file of the plugin.
 
     Raises
     ------
     OutputError
-        If one of them is there.
+        If one of the files exists.
     """
     yaml = path.with_suffix(".yaml")
     _refuse_existing(path, yaml)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(module_text(drafts), encoding="utf-8")
-    yaml.write_text(_example_text(drafts), encoding="utf-8")
+    yaml.write_text(_example_yaml(drafts), encoding="utf-8")
     return path
 
 
 def write_package(parent: Path, name: str, drafts: Sequence[Draft]) -> Path:
-    """Write a distribution: package, test, example and README; gives its folder.
+    """Write a distribution, with package, test, example configuration and README.
+
+    Parameters
+    ----------
+    parent : Path
+        The folder in which the folder of the distribution is created.
+    name : str
+        The name of the distribution.
+    drafts : sequence of Draft
+        The components.
+
+    Returns
+    -------
+    Path
+        The folder of the distribution.
 
     Raises
     ------
     OutputError
-        If the folder is there.
+        If the folder exists.
     """
     folder, module = parent / name, name.replace("-", "_")
     _refuse_existing(folder)
-    for path, text in _package_texts(name, module, drafts).items():
+    for path, content in _package_files(name, module, drafts).items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_text(text, encoding="utf-8")
+        (folder / path).write_text(content, encoding="utf-8")
     return folder
 
 
 def module_text(drafts: Sequence[Draft]) -> str:
-    """Give the module: the classes of all components under one set of imports, and the hook."""
+    """Return the source code of the module of a plugin.
+
+    Parameters
+    ----------
+    drafts : sequence of Draft
+        The components.
+
+    Returns
+    -------
+    str
+        The imports, the classes of the components, and the hook.
+    """
     heads, bodies = zip(*(_component_parts(draft) for draft in drafts), strict=True)
-    listed = _wrapped("    return [", [draft.name for draft in drafts], "]")
+    listed = _wrap_names("    return [", [draft.name for draft in drafts], "]")
     hook = f"@hookimpl\ndef skyred_components():\n{listed}\n"
     return "\n\n\n".join([f'"""{_title(drafts)}"""\n\n{_imports(heads)}', *bodies, hook])
 
 
-def _package_texts(name: str, module: str, drafts: Sequence[Draft]) -> dict[str, str]:
+def _package_files(name: str, module: str, drafts: Sequence[Draft]) -> dict[str, str]:
     names = sorted(draft.name for draft in drafts)
     major, minor, *_ = skyred.__version__.split(".")
-    words = {
+    replacements = {
         "distribution": name,
         "module": module,
         "plugin": name.removeprefix("skyred-"),
         "version": f"{major}.{minor}",
         "next_version": f"{major}.{int(minor) + 1}",
         "import": _import_of(module, names),
-        "components": _wrapped("COMPONENTS = [", names, "]"),
-        "what": ", ".join(f"the {draft.role} `{draft.kind}`" for draft in drafts),
+        "components": _wrap_names("COMPONENTS = [", names, "]"),
+        "summary": ", ".join(f"the {draft.role} `{draft.kind}`" for draft in drafts),
         "kind": drafts[0].kind,
         "engine": next((f" --engine {d.kind}" for d in drafts if d.role == "engine"), ""),
     }
     return {
-        "pyproject.toml": _template("pyproject").substitute(words),
-        "README.md": _template("readme").substitute(words),
-        "example.yaml": _example_text(drafts),
+        "pyproject.toml": _template("pyproject").substitute(replacements),
+        "README.md": _template("readme").substitute(replacements),
+        "example.yaml": _example_yaml(drafts),
         f"src/{module}/__init__.py": module_text(drafts),
-        "tests/test_laws.py": _template("test").substitute(words),
+        "tests/test_components.py": _template("test").substitute(replacements),
     }
 
 
@@ -103,9 +146,15 @@ def _template(name: str) -> Template:
 
 
 def _component_parts(draft: Draft) -> tuple[str, str]:
-    """Give the imports of a component, and its class."""
-    text = _template(draft.role).substitute(name=draft.name, kind=draft.kind)
-    head, body = text.split("\n\n\n", 1)
+    """Return the parts of the source code of a component.
+
+    Returns
+    -------
+    imports, definition : str
+        The imports and the class.
+    """
+    source = _template(draft.role).substitute(name=draft.name, kind=draft.kind)
+    head, body = source.split("\n\n\n", 1)
     return head, body.rstrip("\n")
 
 
@@ -116,7 +165,7 @@ def _title(drafts: Sequence[Draft]) -> str:
 
 
 def _imports(heads: Sequence[str]) -> str:
-    """Give the imports of all components, each once, the standard library's first."""
+    """Return the imports of all components, without duplicates, standard library first."""
     lines = {line for head in heads for line in head.split("\n") if line}
     ours = {line for line in lines if line.startswith("from skyred import ")}
     names = {name for line in ours for name in line.split(" import ")[1].split(", ")}
@@ -133,11 +182,11 @@ def _import_order(line: str) -> tuple[bool, str]:
 
 def _import_of(module: str, names: Sequence[str]) -> str:
     line = f"from {module} import {', '.join(names)}"
-    return line if len(line) <= WIDTH else _wrapped(f"from {module} import (", names, ")")
+    return line if len(line) <= WIDTH else _wrap_names(f"from {module} import (", names, ")")
 
 
-def _wrapped(head: str, names: Sequence[str], tail: str) -> str:
-    """Write names on one line, or each on its own if that is too long."""
+def _wrap_names(head: str, names: Sequence[str], tail: str) -> str:
+    """Return names on one line, or each on its own line if that is too long."""
     line = head + ", ".join(names) + tail
     if len(line) <= WIDTH:
         return line
@@ -145,11 +194,11 @@ def _wrapped(head: str, names: Sequence[str], tail: str) -> str:
     return "\n".join([head, *(f"{indent}    {name}," for name in names), indent + tail])
 
 
-def _example_text(drafts: Sequence[Draft]) -> str:
+def _example_yaml(drafts: Sequence[Draft]) -> str:
     return "# An analysis of a simulated source, to try the plugin.\n" + dump(example(drafts))
 
 
 def _refuse_existing(*paths: Path) -> None:
     for path in paths:
         if path.exists():
-            raise OutputError(f"{path} is there already; choose another name, or remove it")
+            raise OutputError(f"{path} exists already; choose another name, or remove it")

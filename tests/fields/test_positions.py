@@ -39,62 +39,62 @@ class TestPositions:
     def test_a_galactic_position_stays_galactic(self) -> None:
         from astropy.coordinates import SkyCoord
 
-        written = {"lon": "184.55 deg", "lat": "-5.78 deg", "frame": "galactic"}
-        made = Places(center=written)
-        assert made == Places(center=SkyCoord(184.55, -5.78, unit="deg", frame="galactic"))
-        assert Places(**made.to_plain()) == made
-        assert made != Places(center=["184.55 deg", "-5.78 deg"])
+        plain = {"lon": "184.55 deg", "lat": "-5.78 deg", "frame": "galactic"}
+        instance = Places(center=plain)
+        assert instance == Places(center=SkyCoord(184.55, -5.78, unit="deg", frame="galactic"))
+        assert Places(**instance.to_plain()) == instance
+        assert instance != Places(center=["184.55 deg", "-5.78 deg"])
 
     def test_a_skycoord_of_another_frame_becomes_icrs(self) -> None:
         from astropy.coordinates import SkyCoord
 
         coord = SkyCoord(83.633, 22.014, unit="deg", frame="fk5")
-        held = Places(center=coord).center
-        assert held.frame == "icrs"
-        assert held.skycoord.separation(coord).to_value("arcsec") < 1e-6
+        center = Places(center=coord).center
+        assert center.frame == "icrs"
+        assert center.skycoord.separation(coord).to_value("arcsec") < 1e-6
 
     @given(
         lon=st.floats(0, 360), lat=st.floats(-90, 90), frame=st.sampled_from(["icrs", "galactic"])
     )
     def test_a_position_reads_back_as_written(self, lon: float, lat: float, frame: str) -> None:
-        made = Places(center={"lon": lon * u.deg, "lat": lat * u.deg, "frame": frame})
-        again = Places(**made.to_plain(complete=True))
-        assert again == made
+        instance = Places(center={"lon": lon * u.deg, "lat": lat * u.deg, "frame": frame})
+        again = Places(**instance.to_plain(complete=True))
+        assert again == instance
         assert again.center.lon.to_value("deg") == lon
         assert again.center.lat.to_value("deg") == lat
 
     @pytest.mark.parametrize(
-        ("wrong", "message"),
+        ("invalid_value", "message"),
         [
             (["83 deg"], "is ['83 deg']; expected [longitude, latitude]"),
             (["1 deg", "2 deg", "3 deg"], "expected [longitude, latitude]"),
             ("83 deg, 22 deg", "is '83 deg, 22 deg'; expected [longitude, latitude]"),
             (["1 deg", "95 deg"], "has the latitude 95.0 deg; expected -90 deg to 90 deg"),
-            ([83, 22], "83 is no angle"),
-            (["1 TeV", "22 deg"], "'1 TeV' is no angle"),
+            ([83, 22], "83 is not an angle"),
+            (["1 TeV", "22 deg"], "'1 TeV' is not an angle"),
             (["nan deg", "22 deg"], "'nan deg' is not one finite angle"),
             ([[1, 2] * u.deg, [1, 2] * u.deg], "is not one finite angle"),
             (["Crab", "22 deg"], "'Crab' cannot be read as an angle"),
-            ({"lon": "1 deg"}, "None is no angle"),
+            ({"lon": "1 deg"}, "None is not an angle"),
             ({"lon": "1 deg", "lat": "2 deg", "fram": "icrs"}, "has no part 'fram'"),
             ({"lon": "1 deg", "lat": "2 deg", "frame": "fk5"}, "is in the frame 'fk5'; "
                                                                "expected one of icrs, galactic"),
             (None, "is not set; expected a position on the sky"),
         ],
     )  # fmt: skip
-    def test_nonsense_is_refused(self, wrong: Any, message: str) -> None:
+    def test_nonsense_is_refused(self, invalid_value: Any, message: str) -> None:
         with pytest.raises(FieldError, match=re.escape(message)):
-            Places(center=wrong)
+            Places(center=invalid_value)
 
     def test_a_position_cannot_be_changed(self) -> None:
-        made = Places(center=["1 deg", "2 deg"])
+        instance = Places(center=["1 deg", "2 deg"])
         with pytest.raises(ValueError, match="read-only"):
-            made.center.lon[...] = 5 * u.deg
+            instance.center.lon[...] = 5 * u.deg
 
     def test_a_position_survives_pickling(self) -> None:
-        made = Places(center=["1 deg", "2 deg"], exclude=[CIRCLE, "a.reg"])
-        again = pickle.loads(pickle.dumps(made))
-        assert again == made
+        instance = Places(center=["1 deg", "2 deg"], exclude=[CIRCLE, "a.reg"])
+        again = pickle.loads(pickle.dumps(instance))
+        assert again == instance
         assert again.exclude.files == (Location("a.reg"),)
 
 
@@ -115,11 +115,11 @@ class TestRegions:
         center = SkyCoord(184.5, -5.8, unit="deg", frame="galactic")
         circle = CircleSkyRegion(center, 0.25 * u.deg)
         box = RectangleSkyRegion(SkyCoord(1, 2, unit="deg"), 3 * u.deg, 1 * u.deg, 30 * u.deg)
-        for held in (
+        for exclude in (
             Places(exclude=[circle, box]),
             Places(exclude=Regions([circle, box])),
         ):
-            again = Places(**held.to_plain())
+            again = Places(**exclude.to_plain())
             first, second = again.exclude.build()
             assert first.center.separation(center).deg < 1e-9
             assert first.radius == 0.25 * u.deg
@@ -143,34 +143,39 @@ class TestRegions:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("TOY_REGIONS", str(tmp_path))
-        made = Places(exclude=["$TOY_REGIONS/two.reg", CIRCLE])
+        instance = Places(exclude=["$TOY_REGIONS/two.reg", CIRCLE])
         with pytest.raises(FileNotFoundError):
-            made.exclude.build()
+            instance.exclude.build()
         (tmp_path / "two.reg").write_text("icrs\ncircle(1, 2, 0.5)\ncircle(3, 4, 0.5)\n")
-        assert [round(region.center.ra.deg, 6) for region in made.exclude.build()] == [1, 3, 83.63]
-        assert made.to_plain() == {"exclude": ["$TOY_REGIONS/two.reg", CIRCLE]}
+        assert [round(region.center.ra.deg, 6) for region in instance.exclude.build()] == [
+            1,
+            3,
+            83.63,
+        ]
+        assert instance.to_plain() == {"exclude": ["$TOY_REGIONS/two.reg", CIRCLE]}
 
-    def test_mask_maps_are_told_from_regions(self) -> None:
-        held = Places(exclude=["mask.fits.gz", "a.reg", CIRCLE, Path("b.fits")]).exclude
-        assert held.masks == ("mask.fits.gz", "b.fits")
-        assert held.files == ("mask.fits.gz", "a.reg", "b.fits")
+    def test_mask_maps_and_regions_are_distinguished(self) -> None:
+        exclude = Places(exclude=["mask.fits.gz", "a.reg", CIRCLE, Path("b.fits")]).exclude
+        assert exclude.masks == ("mask.fits.gz", "b.fits")
+        assert exclude.files == ("mask.fits.gz", "a.reg", "b.fits")
 
-    @pytest.mark.parametrize("wrong", ["the Crab", "", "   ", [5], 5, [None], {"a": 1}])
-    def test_what_is_no_region_is_refused_at_once(self, wrong: Any) -> None:
+    @pytest.mark.parametrize("invalid_value", ["the Crab", "", "   ", [5], 5, [None], {"a": 1}])
+    def test_invalid_regions_are_refused_on_construction(self, invalid_value: Any) -> None:
         with pytest.raises(FieldError, match=r"Places\.exclude: .*expected a DS9 region"):
-            Places(exclude=wrong)
+            Places(exclude=invalid_value)
 
     @pytest.mark.parametrize(
-        "wrong", ["icrs; circel(1, 2, 3)", "icrs; circle(1, 2", "circle(a, b, c)", "(", "icrs; ()"]
+        "invalid_value",
+        ["icrs; circel(1, 2, 3)", "icrs; circle(1, 2", "circle(a, b, c)", "(", "icrs; ()"],
     )
     @pytest.mark.filterwarnings("ignore")
-    def test_what_cannot_be_built_is_refused(self, wrong: str) -> None:
+    def test_unparsable_regions_are_refused_by_build(self, invalid_value: str) -> None:
         with pytest.raises(FieldError, match="region"):
-            Places(exclude=wrong).exclude.build()
+            Places(exclude=invalid_value).exclude.build()
 
     @pytest.mark.filterwarnings("ignore")
     def test_no_region_of_several_is_lost(self) -> None:
         # the parser skips with a warning what it does not understand: an exclusion would be lost
-        held = Places(exclude=f"{CIRCLE}; circel(1, 2, 3)").exclude
+        exclude = Places(exclude=f"{CIRCLE}; circel(1, 2, 3)").exclude
         with pytest.raises(FieldError):
-            held.build()
+            exclude.build()

@@ -1,6 +1,6 @@
-"""Positions on the sky, held as small values that need no astropy.coordinates.
+"""Fields that hold positions on the sky.
 
-Importing `SkyCoord` takes a second, so it is built on demand: reading a configuration does not.
+Importing `SkyCoord` takes a second, so it is imported on demand, not when a configuration is read.
 """
 
 from __future__ import annotations
@@ -25,7 +25,15 @@ _EXPECTED = "expected [longitude, latitude] such as [83.633 deg, 22.014 deg], or
 
 @attrs.frozen
 class Position:
-    """A position on the sky: longitude and latitude (angles) in a frame, icrs or galactic."""
+    """A position on the sky.
+
+    Parameters
+    ----------
+    lon, lat : Quantity
+        Longitude and latitude, angles.
+    frame : {"icrs", "galactic"}
+        The frame.
+    """
 
     lon: u.Quantity = attrs.field(eq=quantity_key)
     lat: u.Quantity = attrs.field(eq=quantity_key)
@@ -43,10 +51,22 @@ class Position:
 
 
 def position(default: Any = REQUIRED, *, doc: str) -> Any:
-    """Declare a position, held as a `Position`.
+    """Declare a position, stored as a `Position`.
 
-    It is given as ``[lon, lat]`` (icrs), as a mapping of `lon`, `lat` and `frame`, or in Python as
-    a `SkyCoord` too.
+    Values are ``[lon, lat]`` (icrs), a mapping with `lon`, `lat` and `frame`, or in Python also a
+    `SkyCoord`.
+
+    Parameters
+    ----------
+    default : sequence or mapping or SkyCoord
+        The default; by default the option is required. None makes it optional.
+    doc : str
+        The description, one sentence.
+
+    Returns
+    -------
+    attrs field
+        The field, to be assigned in the body of the class.
     """
     spec = FieldSpec(
         type_name="a position on the sky",
@@ -92,7 +112,7 @@ def _angle(value: Any) -> u.Quantity:
     except (TypeError, ValueError):
         raise FieldError(f"{value!r} cannot be read as an angle", _EXPECTED) from None
     if not angle.unit.is_equivalent("deg"):
-        raise FieldError(f"{value!r} is no angle", _EXPECTED)
+        raise FieldError(f"{value!r} is not an angle", _EXPECTED)
     if not (
         angle.isscalar and angle.value - angle.value == 0
     ):  # inf and nan differ from themselves

@@ -316,7 +316,7 @@ class TestWhatCannotBe:
     def test_regions_without_an_order_need_their_distances(self) -> None:
         dataset = small.map_dataset()
         there, back = boxes(dataset, 2), boxes(dataset, 2)[:1]
-        with pytest.raises(FitError, match=r"distances from the first .* do not rise; give"):
+        with pytest.raises(FitError, match=r"distances from the first .* do not increase; pass"):
             flux_profile(dataset, [*there, *back])
 
     def test_edges_that_fall_on_one_are_refused(self) -> None:

@@ -125,15 +125,15 @@ def test_background_that_is_not_finite_outside_the_mask_does_no_harm() -> None:
 def test_a_dataset_without_models_changes_nothing_but_the_statistic() -> None:
     alone, together = seen(), seen()
     together.append(small.map_dataset("other"))
-    one, other = skyred.fit(alone), skyred.fit(together)
-    assert other.values == pytest.approx(one.values, rel=1e-9)
-    assert other.stat == pytest.approx(together.stat_sum())
+    result_alone, result_together = skyred.fit(alone), skyred.fit(together)
+    assert result_together.values == pytest.approx(result_alone.values, rel=1e-9)
+    assert result_together.stat == pytest.approx(together.stat_sum())
 
 
 def test_a_mask_that_hides_part_of_the_source_is_taken_as_by_gammapy() -> None:
     def hide(datasets: Datasets) -> None:
-        place = datasets.models["point"].spatial_model.position
-        away = datasets[0].counts.geom.separation(place).deg
+        position = datasets.models["point"].spatial_model.position
+        away = datasets[0].counts.geom.separation(position).deg
         datasets[0].mask_safe.data &= away > 0.1
 
     assert_as_good_as_gammapy(lambda: seen(hide))
@@ -175,19 +175,19 @@ def test_whatever_stops_a_fit_the_models_are_as_before(error: type[BaseException
             raise error
 
     datasets = seen(free=True)
-    before = [each.value for each in datasets.models.parameters]
+    before = [parameter.value for parameter in datasets.models.parameters]
     with pytest.raises(error):
         skyred.fit(datasets, Stopping())
-    assert [each.value for each in datasets.models.parameters] == before
+    assert [parameter.value for parameter in datasets.models.parameters] == before
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_a_start_of_no_statistic_leaves_the_models_as_before() -> None:
     datasets = seen()
     datasets.models["point"].spectral_model.amplitude.value = 1e300
-    before = [each.value for each in datasets.models.parameters]
+    before = [parameter.value for parameter in datasets.models.parameters]
     with pytest.raises(
         FitError, match=r"'point' predicts no finite counts for 'map' where the fit"
     ):
         skyred.fit(datasets)
-    assert [each.value for each in datasets.models.parameters] == before
+    assert [parameter.value for parameter in datasets.models.parameters] == before

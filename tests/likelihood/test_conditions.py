@@ -43,18 +43,18 @@ def test_functions_of_some_parameters_are_those_of_all(negative: bool) -> None:
     x = objective.start
     errors = np.sqrt(2 / np.diag(objective.fisher(x)))
     random = np.random.default_rng(3)
-    blocks = [np.array([place]) for place in range(len(x))]
-    for places in chain(blocks, [np.array([1, 4]), np.arange(5), np.arange(len(x))]):
+    blocks = [np.array([position]) for position in range(len(x))]
+    for positions in chain(blocks, [np.array([1, 4]), np.arange(5), np.arange(len(x))]):
         values = x + STEP * errors * random.uniform(-1, 1, len(x))
-        some = objective.condition(places, values)
+        some = objective.condition(positions, values)
         for _ in range(2):
             point = values.copy()
-            point[places] += STEP * errors[places] * random.uniform(-1, 1, len(places))
+            point[positions] += STEP * errors[positions] * random.uniform(-1, 1, len(positions))
             assert some.stat(point) == pytest.approx(objective(point), rel=1e-12)
-            gradient = objective.gradient(point)[places] * errors[places]
-            assert some.gradient_of(point) * errors[places] == pytest.approx(gradient, abs=1e-6)
-            scale = np.outer(errors[places], errors[places])
-            fisher = objective.fisher(point)[np.ix_(places, places)] * scale
+            gradient = objective.gradient(point)[positions] * errors[positions]
+            assert some.gradient_of(point) * errors[positions] == pytest.approx(gradient, abs=1e-6)
+            scale = np.outer(errors[positions], errors[positions])
+            fisher = objective.fisher(point)[np.ix_(positions, positions)] * scale
             assert some.fisher_of(point) * scale == pytest.approx(fisher, rel=1e-9, abs=1e-9)
 
 
@@ -62,11 +62,11 @@ def test_a_source_may_leave_its_cutout_while_others_are_fixed() -> None:
     likelihood = Likelihood(datasets_with_models())
     names = likelihood.space.names()
     x = likelihood.frozen[likelihood.space.free]
-    place = names.index("first.spatial.lon_0")
-    some = likelihood.condition(np.array([place]), x)
+    index = names.index("first.spatial.lon_0")
+    some = likelihood.condition(np.array([index]), x)
     for step in (0.0, 0.25, -0.45, 0.9):
         point = x.copy()
-        point[place] += step
+        point[index] += step
         assert some.stat(point) == pytest.approx(likelihood.stat(point), rel=1e-12)
 
 
@@ -75,11 +75,11 @@ def test_predicted_counts_of_fixed_datasets_stay() -> None:
     x = likelihood.frozen[likelihood.space.free]
     norm = likelihood.space.names().index("one-bkg.spectral.norm")
     state = likelihood.state(x)
-    wanted = frozenset([int(likelihood.space.free[norm])])
-    spectrum = likelihood.datasets[2].condition(state, wanted)
-    other = likelihood.state(1.1 * x)
-    assert spectrum.stat(other) == likelihood.datasets[2].stat(state)
-    np.testing.assert_array_equal(spectrum.npred(other), likelihood.datasets[2].npred(state))
-    assert not spectrum.clips(other)
-    assert not spectrum.refresh(other)
-    assert spectrum.condition(other, wanted) is spectrum
+    varied = frozenset([int(likelihood.space.free[norm])])
+    spectrum = likelihood.datasets[2].condition(state, varied)
+    moved = likelihood.state(1.1 * x)
+    assert spectrum.stat(moved) == likelihood.datasets[2].stat(state)
+    np.testing.assert_array_equal(spectrum.npred(moved), likelihood.datasets[2].npred(state))
+    assert not spectrum.clips(moved)
+    assert not spectrum.refresh(moved)
+    assert spectrum.condition(moved, varied) is spectrum

@@ -56,13 +56,13 @@ def steps(likelihood: Likelihood, fraction: float) -> np.ndarray:
 
 def slopes(function: Callable[[np.ndarray], Any], x: np.ndarray, step: np.ndarray) -> np.ndarray:
     """Differentiate by central differences of the fourth order, shape (parameters, ...)."""
-    each = []
+    derivatives = []
     for size, along in zip(step, np.eye(len(x)), strict=True):
         move = size * along
-        near = function(x + move) - function(x - move)
+        difference = function(x + move) - function(x - move)
         far = function(x + 2 * move) - function(x - 2 * move)
-        each.append((8 * near - far) / (12 * size))
-    return np.array(each)
+        derivatives.append((8 * difference - far) / (12 * size))
+    return np.array(derivatives)
 
 
 def assert_slopes_are_right(make: Make, fraction: float = 3e-2, allowed: float = IN_ERRORS) -> None:
@@ -175,11 +175,11 @@ def test_the_gradient_is_right_for_linked_parameters_of_datasets_of_all_kinds() 
 
 def test_the_gradient_is_right_where_bins_are_masked() -> None:
     def masked() -> list[Any]:
-        made = map_dataset()
-        made.mask_safe.data[0, :7] = False
-        made.mask_fit = made.mask_safe.copy()
-        made.mask_fit.data[:, :, 11:] = False
-        return [made]
+        datasets = map_dataset()
+        datasets.mask_safe.data[0, :7] = False
+        datasets.mask_fit = datasets.mask_safe.copy()
+        datasets.mask_fit.data[:, :, 11:] = False
+        return [datasets]
 
     assert_slopes_are_right(with_models(masked, lambda: linked()[:3]))
 
@@ -187,11 +187,11 @@ def test_the_gradient_is_right_where_bins_are_masked() -> None:
 @pytest.mark.slow
 def test_priors_are_in_gradient_and_curvature_of_the_objective() -> None:
     def models() -> list[Any]:
-        made = linked()
-        made[0].spectral_model.index.prior = GaussianPrior(mu=2.1, sigma=0.04)
-        made[1].spatial_model.sigma.prior = GaussianPrior(mu=0.1, sigma=0.01)
-        made[0].spectral_model.amplitude.prior = UniformPrior(min=0, max=1e-9)
-        return made
+        datasets = linked()
+        datasets[0].spectral_model.index.prior = GaussianPrior(mu=2.1, sigma=0.04)
+        datasets[1].spatial_model.sigma.prior = GaussianPrior(mu=0.1, sigma=0.01)
+        datasets[0].spectral_model.amplitude.prior = UniformPrior(min=0, max=1e-9)
+        return datasets
 
     make = with_models(several, models)
     objective, likelihood = objective_of(make()), Likelihood(make())
@@ -209,8 +209,8 @@ def test_priors_are_in_gradient_and_curvature_of_the_objective() -> None:
 def weights(dataset: Any, npred: np.ndarray) -> np.ndarray:
     """Give the second derivative of the statistic by what is predicted in each bin."""
     if dataset.stat_type == "chi2":
-        found = 2 / dataset.data.dnde_err.quantity.to_value("cm-2 s-1 TeV-1") ** 2
-        return np.where(dataset.mask, found, 0)
+        second_derivatives = 2 / dataset.data.dnde_err.quantity.to_value("cm-2 s-1 TeV-1") ** 2
+        return np.where(dataset.mask, second_derivatives, 0)
     counts = dataset.counts.data
     if dataset.stat_type == "cash":
         return np.where(dataset.mask.data, 2 * counts / npred**2, 0)

@@ -118,8 +118,8 @@ def with_kernel_per_pixel(dataset: MapDataset) -> MapDataset:
 def test_energy_dispersion_is_gammapys_in_all_pixels_and_between_them() -> None:
     dataset = with_kernel_per_pixel(small.map_dataset(edisp="migra"))
     coarse = dataset.edisp.edisp_map.geom.to_image()
-    places = (-0.6, 0.0, 0.3, 0.5, 0.5 + 1e-9, 1.0, 1.5 - 1e-4, 1.5 + 1e-4, 2.2)
-    for pixel in product(places, places):
+    pixels = (-0.6, 0.0, 0.3, 0.5, 0.5 + 1e-9, 1.0, 1.5 - 1e-4, 1.5 + 1e-4, 2.2)
+    for pixel in product(pixels, pixels):
         position = coarse.pix_to_coord(pixel)
         model = model_at(dataset, "point", (9.5, 9.5))
         for name, value in zip(("lon_0", "lat_0"), position, strict=True):

@@ -28,19 +28,21 @@ def test_blocks_add_up_to_the_product_of_all_derivatives(
     random = np.random.default_rng(seed)
     contributions, dense = [], np.zeros((parameters, BINS))
     for size in [*sizes, *[BINS] * everywhere]:
-        places = random.permutation(parameters)[: random.integers(0, 4)].tolist()
+        indices = random.permutation(parameters)[: random.integers(0, 4)].tolist()
         rows = random.permutation(BINS)[:size]
-        slopes = random.normal(size=(len(places), size))
-        whole = size == BINS and everywhere > 0
-        if whole:
+        slopes = random.normal(size=(len(indices), size))
+        reaches_all = size == BINS and everywhere > 0
+        if reaches_all:
             rows = np.arange(BINS)
-        contributions.append(ContributionGradient(places, slice(None) if whole else rows, slopes))
-        dense[np.ix_(places, rows)] += slopes
+        contributions.append(
+            ContributionGradient(indices, slice(None) if reaches_all else rows, slopes)
+        )
+        dense[np.ix_(indices, rows)] += slopes
     weights = random.uniform(0, 2, size=BINS)
-    places, matrix = fisher_matrix(contributions, weights)
+    indices, matrix = fisher_matrix(contributions, weights)
     expected = (dense * weights) @ dense.T
-    assert matrix == pytest.approx(expected[np.ix_(places, places)], abs=1e-12)
-    others = np.delete(expected, places, axis=0)
+    assert matrix == pytest.approx(expected[np.ix_(indices, indices)], abs=1e-12)
+    others = np.delete(expected, indices, axis=0)
     assert not others.any()
 
 

@@ -27,9 +27,9 @@ def no_exposure(datasets: Datasets) -> None:
 
 def test_a_source_without_exposure_is_named_but_not_the_background() -> None:
     datasets = seen(no_exposure)
-    start = [each.value for each in datasets.models["point"].parameters]
+    start = [parameter.value for parameter in datasets.models["point"].parameters]
     result = assert_fails(datasets, "constrain point.spectral.index, point.spectral.amplitude:")
-    assert [each.value for each in datasets.models["point"].parameters] == start
+    assert [parameter.value for parameter in datasets.models["point"].parameters] == start
     assert "map-bkg" not in result.message
 
 

@@ -172,7 +172,8 @@ def test_datasets_that_cannot_be_flat_are_left_to_gammapy() -> None:
 
     dataset = small.spectrum_dataset()
     dataset.__class__ = Mine
-    with pytest.warns(SkyredWarning, match="by gammapy: .* Mine is no class that skyred knows"):
+    message = "by gammapy: .* Mine is a class that skyred does not support"
+    with pytest.warns(SkyredWarning, match=message):
         ours = skyred.flux_points(with_model(dataset), "crab", WIDE)
     theirs = beside.by_gammapy(with_model(small.spectrum_dataset()), "crab", WIDE)
     beside.assert_same_points(ours, theirs)

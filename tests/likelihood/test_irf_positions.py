@@ -49,7 +49,7 @@ def gaussian() -> SkyModel:
 
 
 def datasets(models: Callable[[], list[SkyModel]], psf: str = "varying") -> Datasets:
-    made = Datasets(
+    assigned = Datasets(
         [
             small.map_dataset("one", psf=psf, edisp="migra"),
             small.map_dataset("two", psf="same", seed=5),
@@ -57,26 +57,26 @@ def datasets(models: Callable[[], list[SkyModel]], psf: str = "varying") -> Data
         ]
     )
     backgrounds = [FoVBackgroundModel(dataset_name=name) for name in ("one", "two")]
-    made.models = Models([*models(), *backgrounds])
-    return made
+    assigned.models = Models([*models(), *backgrounds])
+    return assigned
 
 
-def fresh_stat(made: Datasets) -> float:
-    models = made.models
-    made.models = models
-    return float(made.stat_sum())
+def fresh_stat(assigned: Datasets) -> float:
+    models = assigned.models
+    assigned.models = models
+    return float(assigned.stat_sum())
 
 
 def moved(likelihood: Likelihood, distance: float) -> np.ndarray:
     """Move all sources north-west, and widen them."""
     x = likelihood.frozen[likelihood.space.free].copy()
-    for place, name in enumerate(likelihood.space.names()):
+    for index, name in enumerate(likelihood.space.names()):
         if name.endswith("lon_0"):
-            x[place] -= 0.6 * distance / np.cos(np.radians(small.CRAB[1]))
+            x[index] -= 0.6 * distance / np.cos(np.radians(small.CRAB[1]))
         elif name.endswith("lat_0"):
-            x[place] += 0.8 * distance
+            x[index] += 0.8 * distance
         elif name.endswith("sigma"):
-            x[place] *= 1 + distance
+            x[index] *= 1 + distance
     return x
 
 
@@ -88,8 +88,8 @@ def test_after_a_refresh_the_statistic_is_that_of_models_assigned_anew(
     def models() -> list[SkyModel]:
         return [gaussian()] if kind == "gaussian" else [point(), point(0.2, -0.2, "second")]
 
-    made = datasets(models)
-    likelihood = Likelihood(made)
+    assigned = datasets(models)
+    likelihood = Likelihood(assigned)
     x = moved(likelihood, distance)
     likelihood.stat(x)
     assert likelihood.refresh(x) == (distance > 0)
@@ -97,7 +97,7 @@ def test_after_a_refresh_the_statistic_is_that_of_models_assigned_anew(
     assert not likelihood.refresh(x)
     assert likelihood.stat(x) == ours
     likelihood.space.set(x)
-    assert ours == pytest.approx(fresh_stat(made), rel=EXACT, abs=CONVOLVED)
+    assert ours == pytest.approx(fresh_stat(assigned), rel=EXACT, abs=CONVOLVED)
 
 
 @pytest.mark.parametrize("models", [lambda: [point()], lambda: [gaussian()]])
@@ -113,14 +113,14 @@ def test_the_statistic_does_not_depend_on_the_path(models: Callable[[], list[Sky
 
 
 def test_far_from_the_start_the_irfs_are_those_of_a_position_nearby() -> None:
-    made = datasets(lambda: [point()])
-    likelihood = Likelihood(made)
+    assigned = datasets(lambda: [point()])
+    likelihood = Likelihood(assigned)
     for distance in (0.15, 0.3, 0.45):
         x = moved(likelihood, distance)
         ours = likelihood.stat(x)
         likelihood.space.set(x)
         # 0.07 deg away, a PSF that varies by 40 % over 1 deg is another by 3 %
-        assert ours == pytest.approx(fresh_stat(made), abs=1)
+        assert ours == pytest.approx(fresh_stat(assigned), abs=1)
         away = likelihood.datasets[0].parts[1].positions.values_at((2, -3))
         assert np.isfinite(away).all()
 
@@ -130,10 +130,10 @@ def test_a_source_that_leaves_the_map_comes_back() -> None:
     start = likelihood.frozen[likelihood.space.free]
     before = likelihood.stat(start)
     x = moved(likelihood, 5.0)
-    outside = likelihood.stat(x)
+    stat_outside = likelihood.stat(x)
     assert likelihood.stat(start) == before
     assert likelihood.refresh(x)
-    assert likelihood.stat(x) == outside
+    assert likelihood.stat(x) == stat_outside
     assert likelihood.refresh(start)
     assert likelihood.stat(start) == before
 
@@ -149,9 +149,9 @@ def test_what_gammapy_evaluates_is_refreshed_too(monkeypatch: pytest.MonkeyPatch
         model = point()
         return [OwnSkyModel(model.spectral_model, model.spatial_model, name="own")]
 
-    made = datasets(models)
+    assigned = datasets(models)
     with pytest.warns(match="differ"):
-        likelihood = Likelihood(made)
+        likelihood = Likelihood(assigned)
     assert likelihood.notes
     for distance in MOVES[1:]:
         x = moved(likelihood, distance)
@@ -159,21 +159,21 @@ def test_what_gammapy_evaluates_is_refreshed_too(monkeypatch: pytest.MonkeyPatch
         assert not likelihood.refresh(x)
         ours = likelihood.stat(x)
         likelihood.space.set(x)
-        assert ours == pytest.approx(fresh_stat(made), rel=EXACT, abs=CONVOLVED)
+        assert ours == pytest.approx(fresh_stat(assigned), rel=EXACT, abs=CONVOLVED)
 
 
 def test_a_dataset_that_gammapy_evaluates_is_refreshed_too() -> None:
-    made = datasets(lambda: [point()])
-    made[0].mask_safe.data = made[0].mask_safe.data.astype(float)
-    made[0].stat_type = "cash_weighted"
-    likelihood = Likelihood(made)
+    assigned = datasets(lambda: [point()])
+    assigned[0].mask_safe.data = assigned[0].mask_safe.data.astype(float)
+    assigned[0].stat_type = "cash_weighted"
+    likelihood = Likelihood(assigned)
     assert likelihood.notes
     for distance in MOVES[1:]:
         x = moved(likelihood, distance)
         assert likelihood.refresh(x)
         ours = likelihood.stat(x)
         likelihood.space.set(x)
-        assert ours == pytest.approx(fresh_stat(made), rel=EXACT, abs=CONVOLVED)
+        assert ours == pytest.approx(fresh_stat(assigned), rel=EXACT, abs=CONVOLVED)
 
 
 def test_the_objective_hands_the_refresh_on() -> None:

@@ -96,7 +96,7 @@ def profiled() -> Any:
 
 LEFT_WHOLE: dict[str, tuple[Callable[[], Any], str]] = {
     "weighted": (weighted, "its statistic is 'cash_weighted'"),
-    "own-kind": (own_kind, "MyMapDataset is no class that skyred knows"),
+    "own-kind": (own_kind, "MyMapDataset is a class that skyred does not support"),
     "distributed": (distributed, "its statistic is 'distrib'"),
     "profiled": (profiled, "its statistic is 'profile'"),
 }

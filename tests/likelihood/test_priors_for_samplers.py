@@ -63,9 +63,9 @@ def offsets(objective):
 @pytest.mark.parametrize("linked", [False, True])
 def test_the_cube_and_the_remainder_count_a_prior_as_the_statistic_does(prior, limits, linked):
     objective = objective_with(prior, limits, linked)
-    found = np.array(list(offsets(objective)))
+    remainders = np.array(list(offsets(objective)))
     # differences over steps of 1e-4 are good to better than 1e-6, but at the kink of Laplace's
-    assert np.median(np.abs(found - np.median(found))) < 1e-6
+    assert np.median(np.abs(remainders - np.median(remainders))) < 1e-6
     low, high = limits
     x = np.array([objective.transform([q])[0] for q in CUBE])
     if not isinstance(prior, (UniformPrior, LogUniformPrior)):  # gammapy: these are limits too
@@ -85,8 +85,8 @@ def test_the_cube_and_the_remainder_count_a_prior_as_the_statistic_does(prior, l
 )
 def test_quantiles_are_those_of_the_distribution(prior, law):
     objective = objective_with(prior)
-    found = [objective.transform([q])[0] for q in CUBE]
-    assert found == pytest.approx(law.ppf(CUBE), rel=1e-12)
+    quantiles = [objective.transform([q])[0] for q in CUBE]
+    assert quantiles == pytest.approx(law.ppf(CUBE), rel=1e-12)
 
 
 def test_a_prior_next_to_nothing_between_two_limits_is_counted_in_the_statistic():

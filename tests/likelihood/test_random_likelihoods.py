@@ -95,7 +95,7 @@ class Sky:
         spatial = SHAPES[star.shape](at, star.frame)
         for parameter in spatial.parameters:
             parameter.frozen = not star.free
-        names = [f"{self.kinds[place]}-{place}" for place in star.only if place < len(self.kinds)]
+        names = [f"{self.kinds[i]}-{i}" for i in star.only if i < len(self.kinds)]
         return SkyModel(
             SPECTRA[star.spectrum](), spatial, name=f"star-{index}", datasets_names=names or None
         )
@@ -175,7 +175,7 @@ AMPLITUDES = st.lists(st.sampled_from([1, 1, 1, 0.1, -0.01, 0]), max_size=6)
 def test_any_likelihood_has_gammapys_numbers(sky: Sky, seed: int, factors: list[float]) -> None:
     free = sky.make().models.parameters.unique_parameters.free_parameters
     moves = drawn(free, 2, seed)
-    amplitudes = [place for place, name in enumerate(free.names) if name == "amplitude"]
-    for place, factor in zip(amplitudes, factors, strict=False):
-        moves[1][place] *= factor
+    amplitudes = [index for index, name in enumerate(free.names) if name == "amplitude"]
+    for index, factor in zip(amplitudes, factors, strict=False):
+        moves[1][index] *= factor
     assert_flat_like_gammapy(sky.make, moves=moves)

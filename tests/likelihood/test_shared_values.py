@@ -70,8 +70,12 @@ def test_a_shared_value_is_fitted_as_a_link() -> None:
         assert np.array_equal(getattr(ours, name), getattr(expected, name)), name
     assert ours.stat == pytest.approx(shared.stat_sum(), rel=1e-8)
     indices = [model.spectral_model.index for model in shared.models]
-    assert {each.value for each in indices} == {ours.values[ours.names.index(expected.names[0])]}
-    assert {each.error for each in indices} == {ours.errors[ours.names.index(expected.names[0])]}
+    assert {parameter.value for parameter in indices} == {
+        ours.values[ours.names.index(expected.names[0])]
+    }
+    assert {parameter.error for parameter in indices} == {
+        ours.errors[ours.names.index(expected.names[0])]
+    }
     np.testing.assert_allclose(
         shared.models.covariance.data, linked.models.covariance.data, rtol=1e-12
     )
@@ -80,7 +84,7 @@ def test_a_shared_value_is_fitted_as_a_link() -> None:
 def test_the_fit_of_a_shared_value_is_gammapys_of_a_link() -> None:
     ours, theirs = skyred.fit(two_sources(share)), two_sources(link)
     assert Fit(optimize_opts={"tol": 1e-4}).run(theirs).success
-    values = [each.value for each in theirs.models.parameters.free_unique_parameters]
+    values = [parameter.value for parameter in theirs.models.parameters.free_unique_parameters]
     assert ours.values == pytest.approx(values, abs=0.01 * ours.errors.min(), rel=1e-3)
     assert ours.stat == pytest.approx(theirs.stat_sum(), abs=1e-3)
 
@@ -106,8 +110,8 @@ def test_the_null_hypothesis_of_nested_models_is_fitted() -> None:
     free = skyred.fit(datasets)
     NestedModelSelection([first], [second])._apply_null_hypothesis(datasets)
     null = skyred.fit(datasets)
-    for each in (linked, unlinked):
-        assert Fit(optimize_opts={"tol": 1e-4}).run(each).success
+    for nested_models in (linked, unlinked):
+        assert Fit(optimize_opts={"tol": 1e-4}).run(nested_models).success
     expected = linked.stat_sum() - unlinked.stat_sum()
     assert null.stat - free.stat == pytest.approx(expected, abs=2e-3)
 

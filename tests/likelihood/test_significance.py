@@ -28,7 +28,7 @@ def test_far_out_is_that_of_the_closed_form(ts: float, dof: int) -> None:
 @pytest.mark.parametrize("dof", [2, 3, 7])
 def test_rises_across_the_change_of_methods(dof: int) -> None:
     ts = np.linspace(1000, 1600, 40)
-    sigma = [significance(each, dof) for each in ts]
+    sigma = [significance(difference, dof) for difference in ts]
     steps = np.diff(sigma)
     # smooth: about the root, whose steps fall slowly
     assert np.all(steps > 0)

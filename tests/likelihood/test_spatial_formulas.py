@@ -67,17 +67,17 @@ class OwnGaussian(GaussianSpatialModel):
 def test_a_gaussian_is_evaluated_by_its_formula_and_a_subclass_by_gammapys() -> None:
     geom = image()
     at = geom.center_skydir
-    ways, images = [], []
+    methods, images = [], []
     for cls in (GaussianSpatialModel, OwnGaussian):
         model = cls(lon_0=at.ra, lat_0=at.dec, sigma=0.1 * u.deg, frame="icrs")
         model_image = ModelImage(model, geom)
         model_image(np.array([parameter.value for parameter in model.parameters]))
-        ways.append(model_image.way)
+        methods.append(model_image.method)
         images.append(model_image(np.array([parameter.value for parameter in model.parameters])))
         expected = model.integrate_geom(geom).quantity.to_value("")  # with areas of fine pixels
         assert images[-1] == pytest.approx(expected, rel=1e-6, abs=1e-9 * expected.max())
     assert images[0] == pytest.approx(images[1], rel=1e-9, abs=1e-9 * images[1].max())
-    assert [getattr(way, "__name__", "") for way in ways] == ["_by_formula", "_on_numbers"]
+    assert [getattr(method, "__name__", "") for method in methods] == ["_by_formula", "_on_numbers"]
 
 
 @given(
@@ -94,11 +94,11 @@ def test_the_transposed_convolution_has_the_transposed_matrix(
     convolution = Convolution(kernel, shape)
     padded = np.pad(plain, [(k, k) for k in half])
     expected = sum(
-        np.sum(weight * fftconvolve(padded, one, mode="valid"))
-        for weight, one in zip(weights, kernel.astype(float), strict=True)
+        np.sum(weight * fftconvolve(padded, kernel_at_energy, mode="valid"))
+        for weight, kernel_at_energy in zip(weights, kernel.astype(float), strict=True)
     )
-    found = np.vdot(convolution.transposed(weights), plain)
-    assert found == pytest.approx(expected, abs=1e-6 * float(kernel.sum()))
+    product = np.vdot(convolution.transposed(weights), plain)
+    assert product == pytest.approx(expected, abs=1e-6 * float(kernel.sum()))
     assert np.sum(weights * convolution(plain)) == pytest.approx(
         expected, abs=1e-5 * float(kernel.sum())
     )
@@ -112,5 +112,5 @@ def test_a_model_without_extent_has_no_surface_brightness() -> None:
     model_image(np.array([parameter.value for parameter in model.parameters]))
     model.sigma.value = 0
     with np.errstate(all="ignore"):
-        found = model_image(np.array([parameter.value for parameter in model.parameters]))
-    assert not np.isfinite(found).all()
+        brightness = model_image(np.array([parameter.value for parameter in model.parameters]))
+    assert not np.isfinite(brightness).all()

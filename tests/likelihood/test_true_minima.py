@@ -60,15 +60,15 @@ def test_the_galactic_centre_is_found_behind_the_barrier(
     result = skyred.fit(datasets, fitter)
     assert result.success, result.message
     # gammapy's statistic at the minimum that its own fit finds from (-0.04, -0.04) deg
-    there = at(galactic_centre, -0.0476, -0.0491)
+    minimum = at(galactic_centre, -0.0476, -0.0491)
     for name in ("index", "amplitude"):
-        there.models["gc"].spectral_model.parameters[name].value = float(
+        minimum.models["gc"].spectral_model.parameters[name].value = float(
             datasets.models["gc"].spectral_model.parameters[name].value
         )
-    there.models["fermi-gc-bkg"].parameters["norm"].value = float(
+    minimum.models["fermi-gc-bkg"].parameters["norm"].value = float(
         datasets.models["fermi-gc-bkg"].parameters["norm"].value
     )
-    assert fresh_stat(datasets) <= fresh_stat(there) + 0.01
+    assert fresh_stat(datasets) <= fresh_stat(minimum) + 0.01
     assert result.stat == pytest.approx(fresh_stat(datasets), rel=1e-8)
 
 
@@ -83,8 +83,8 @@ def test_a_source_that_is_not_seen_where_it_starts_is_found_on_the_map(
     datasets.models = [shifted, background()]
     result = skyred.fit(datasets, fitter)
     assert result.success, result.message
-    place = [name.endswith("lon_0") for name in result.names].index(True)
-    assert abs(result.values[place] - truth) < 5 * result.errors[place]
+    index = [name.endswith("lon_0") for name in result.names].index(True)
+    assert abs(result.values[index] - truth) < 5 * result.errors[index]
     assert any("not detected where it started" in note for note in result.notes)
 
 

@@ -95,11 +95,13 @@ def test_the_slopes_of_cash_are_those_of_its_value(
         float(cash(n, mu).sum()), rel=EXACT
     )
     slopes = statistic.derivatives(mu)
-    above = mu > 1e-25
+    is_predicted = mu > 1e-25
     # exact: 2 (1 - n / mu) above the truncation value; constant below zero
-    expected = np.where(above, 2 - 2 * n / np.where(above, mu, 1), np.where(mu < 0, 0, 2))
+    expected = np.where(
+        is_predicted, 2 - 2 * n / np.where(is_predicted, mu, 1), np.where(mu < 0, 0, 2)
+    )
     assert slopes.first + slopes.total == pytest.approx(expected, rel=1e-12)
-    assert np.all(slopes.second[~above] == 0)
+    assert np.all(slopes.second[~is_predicted] == 0)
     assert np.all(np.isfinite(slopes.second))
 
 
@@ -112,7 +114,7 @@ def test_the_slopes_of_cash_are_those_of_its_value(
 def test_wstat_is_gammapys_and_its_slopes_are_those_of_its_value(
     on: int, off: int, alpha: float, signal: float
 ) -> None:
-    n_on, n_off, mu = (np.array([float(each)]) for each in (on, off, signal))
+    n_on, n_off, mu = (np.array([float(count)]) for count in (on, off, signal))
     ratio = np.nan_to_num(np.array([alpha]))
     with np.errstate(all="ignore"):
         expected = np.nan_to_num(wstat(n_on, n_off, ratio, mu))[0]
@@ -152,9 +154,9 @@ def test_a_fit_does_not_end_where_the_flux_overflows() -> None:
 @pytest.mark.parametrize("kind", ["spectrum", "map"])
 def test_a_fit_with_bins_without_background_ends_at_gammapys_minimum(kind: str) -> None:
     def datasets() -> Datasets:
-        made = with_background(kind, 3, 0.0, True)
-        made[0].background.data[1] = 0
-        return made
+        simulated = with_background(kind, 3, 0.0, True)
+        simulated[0].background.data[1] = 0
+        return simulated
 
     ours, theirs = datasets(), datasets()
     result = skyred.fit(ours)

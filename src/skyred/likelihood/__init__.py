@@ -1,6 +1,6 @@
-"""The likelihood: from datasets with models to an objective that fitters minimise.
+"""The likelihood of datasets with models, as an objective for fitters.
 
-The names are imported when they are first used: `skyred.likelihood.minimise` does without scipy and
+The names are imported on first use, so that `skyred.likelihood.minimise` needs neither scipy nor
 gammapy.
 """
 

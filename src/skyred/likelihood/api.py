@@ -41,42 +41,44 @@ def fit(
     """Fit the models of gammapy datasets, as ``gammapy.modeling.Fit().run(datasets)`` does.
 
     Afterwards the models hold the best values, their errors and covariance; errors that are NaN in
-    the result are 0 there. Unlike those of `Fit.run`, which MIGRAD builds up on its way, the errors
-    are of the second derivatives at the minimum.
+    the result are 0 there. The errors are computed from the second derivatives at the minimum,
+    unlike those of `Fit.run`, which MIGRAD accumulates during the search.
 
     Parameters
     ----------
     datasets : gammapy.datasets.Datasets, or one or more of its datasets
-        With models assigned.
+        Datasets with models assigned.
     fitter : Fitter, optional
-        What minimises or samples; by default Newton steps, MIGRAD if they fail, and HESSE.
+        Fitter that minimises or samples the statistic; by default Newton steps, MIGRAD if Newton
+        steps fail, and HESSE.
     minos : bool
-        Whether to find asymmetric errors by MINOS; a fitter has its own option for it.
+        Whether to compute asymmetric errors by MINOS; a fitter has its own option for it.
     check : bool
-        Whether every source is compared with gammapy's own evaluation first; else those with
-        classes that are not gammapy's own.
+        Whether to compare every source with gammapy's own evaluation first; by default only
+        sources with classes that are not gammapy's own.
 
     Returns
     -------
     FitResult
-        With the parameters in the order of
+        The result, with the parameters in the order of
         ``datasets.models.parameters.unique_parameters.free_parameters``; of parameters that share
-        one value, as those of gammapy's `NestedModelSelection`, only the first. Its `success`
-        says whether it is a minimum, its `notes` what gammapy evaluated itself.
+        one value, as those of gammapy's `NestedModelSelection`, only the first. Its `success` says
+        whether it is a minimum, its `notes` list the parts that gammapy evaluated itself.
 
     Raises
     ------
     FitError
-        If there is nothing to fit, the statistic is not finite at the start, or MINOS is asked of a
-        fitter.
+        If there is nothing to fit, the statistic is not finite at the start, or both a fitter and
+        `minos` are passed.
     """
     if fitter and minos:
         raise FitError(
-            f"minos is of no use with a fitter: give it to {fitter.kind!r}, if it has it"
+            "minos cannot be combined with a fitter: set it on the fitter "
+            f"({fitter.kind!r}) if that has such an option"
         )
-    chosen = gathered(datasets)
-    objective = objective_of(chosen, check)
-    with restored_on_error(chosen):
+    all_datasets = as_datasets(datasets)
+    objective = objective_of(all_datasets, check)
+    with restored_on_error(all_datasets):
         result = fitter.fit(objective) if fitter else minimise(objective, minos=minos)
     objective.accept(result)
     return result
@@ -98,57 +100,57 @@ def flux_points(
 ) -> FluxPoints:
     """Estimate flux points of a source, as gammapy's `FluxPointsEstimator` does.
 
-    In each bin of energy the spectrum of the source is scaled by a norm, and the norm is fitted.
-    Datasets and models are left as they were.
+    In each energy bin the spectrum of the source is scaled by a norm, and the norm is fitted.
+    Datasets and models are left unchanged.
 
     Parameters
     ----------
     datasets : gammapy.datasets.Datasets, or one or more of its datasets
-        With (fitted) models assigned.
+        Datasets with (fitted) models assigned.
     source : str or int
         The name of the source, or its index in ``datasets.models``.
     energy_edges : Quantity
-        Edges of the bins, shape (n + 1,); they fall on the nearest edges of the energy axis.
+        Edges of the bins, shape (n + 1,); they are moved to the nearest edges of the energy axis.
     selection_optional : "all" or list of {"errn-errp", "ul", "scan", "sensitivity"}, optional
-        Which optional columns to fill.
+        The optional columns to compute.
     n_sigma, n_sigma_ul, n_sigma_sensitivity : float
         Width of the errors, confidence of the upper limits and significance of the sensitivity.
     reoptimize : bool
-        Whether the free parameters of the rest are fitted again in each bin.
+        Whether to fit the free parameters of the other models again in each bin.
     norm : gammapy.modeling.Parameter or dict, optional
         Start, limits and scan values of the norm.
     allow_multiple_telescopes : bool
-        Whether datasets of different telescopes may be taken together.
+        Whether datasets of different telescopes may be combined.
     check : bool
-        Whether every source is compared with gammapy's own evaluation first.
+        Whether to compare every source with gammapy's own evaluation first.
 
     Returns
     -------
     gammapy.estimators.FluxPoints
-        As gammapy's estimator gives it.
+        The flux points, in the format of gammapy's estimator.
 
     Raises
     ------
     FitError
-        If there is no such source model, a dataset is not of counts, the energy axes are no
-        parts of one axis, `energy_edges` are no finite energies or two of them fall on one edge,
-        there are several telescopes without `allow_multiple_telescopes`, nothing is free to
-        reoptimize, or gammapy's estimator, where it has to be used, would lose that free
-        parameters share values.
+        If there is no such source model, a dataset does not contain counts, the energy axes are
+        not sections of one axis, `energy_edges` are not finite energies or two of them fall on one
+        edge, there are several telescopes without `allow_multiple_telescopes`, there is nothing
+        free to reoptimize, or free parameters share values in a way that gammapy's estimator,
+        where it has to be used, would not preserve.
     """
     from astropy import units as u
 
     from skyred.likelihood.flux.flux_points import FlatFluxPointsEstimator
     from skyred.likelihood.flux.stack_axis import aligned_axes, covered_axis
 
-    chosen, edges = gathered(datasets), u.Quantity(energy_edges)
-    require_counts(chosen)
-    covered_axis(aligned_axes(chosen), edges)
+    all_datasets, edges = as_datasets(datasets), u.Quantity(energy_edges)
+    require_counts(all_datasets)
+    covered_axis(aligned_axes(all_datasets), edges)
     if not allow_multiple_telescopes:
-        require_one_telescope(chosen)
-    model = find_source(chosen, source)
+        require_one_telescope(all_datasets)
+    model = find_source(all_datasets, source)
     if reoptimize:
-        require_free_background(chosen, model)
+        require_free_background(all_datasets, model)
     estimator = FlatFluxPointsEstimator(
         check=check,
         source=str(model.name),
@@ -161,7 +163,7 @@ def flux_points(
         norm=norm,
         allow_multiple_telescopes=allow_multiple_telescopes,
     )
-    return estimator.run(chosen)
+    return estimator.run(all_datasets)
 
 
 def light_curve(
@@ -180,29 +182,37 @@ def light_curve(
 ) -> LightCurveData:
     """Estimate the light curve of a source, as gammapy's `LightCurveEstimator` does.
 
-    In each interval of time and bin of energy the spectrum of the source is scaled by a norm, and
-    the norm is fitted to the datasets whose good time intervals lie in the interval fully. Datasets
-    and models are left as they were.
+    In each time interval and energy bin the spectrum of the source is scaled by a norm. The norm
+    is fitted to the datasets whose good time intervals lie fully in the interval. Datasets and
+    models are left unchanged.
 
     Parameters
     ----------
     datasets : gammapy.datasets.Datasets, or one or more of its datasets
-        With (fitted) models assigned.
+        Datasets with (fitted) models assigned.
     source : str or int
         The name of the source, or its index in ``datasets.models``.
     intervals : {"run", "night"}, Quantity or list of pairs of Time
-        One interval a dataset or a night, intervals of equal width from the first start on, or
-        start and stop of each.
+        One interval per dataset or night, intervals of equal width from the first start on, or
+        start and stop of each interval.
     energy_edges : Quantity, optional
         Edges of the bins, shape (n + 1,); by default one bin of the whole energy axis.
-    selection_optional, n_sigma, n_sigma_ul, n_sigma_sensitivity, reoptimize, norm, check
-        As `skyred.flux_points` takes them.
+    selection_optional : "all" or list of str, optional
+        The optional columns to compute, as in `skyred.flux_points`.
+    n_sigma, n_sigma_ul, n_sigma_sensitivity : float
+        Width of the errors, confidence of the upper limits and significance of the sensitivity.
+    reoptimize : bool
+        Whether to fit the free parameters of the other models again in each bin.
+    norm : gammapy.modeling.Parameter or dict, optional
+        Start, limits and scan values of the norm.
+    check : bool
+        Whether to compare every source with gammapy's own evaluation first.
 
     Returns
     -------
     LightCurveData
-        gammapy's flux points with a time axis, and for each interval the datasets in it and why
-        there is no norm. gammapy leaves intervals without datasets out; here they are NaN.
+        The flux points of gammapy with a time axis, and for each interval its datasets and the
+        reason if there is no norm. Intervals without datasets are NaN; gammapy leaves them out.
 
     Raises
     ------
@@ -212,12 +222,12 @@ def light_curve(
     from skyred.likelihood.flux.flux_points import FlatFluxPointsEstimator
     from skyred.likelihood.flux.light_curve import FlatLightCurveEstimator
 
-    chosen = gathered(datasets)
-    model = find_source(chosen, source)
+    all_datasets = as_datasets(datasets)
+    model = find_source(all_datasets, source)
     points = FlatFluxPointsEstimator(
         check=check,
         source=str(model.name),
-        energy_edges=_edges(chosen, energy_edges),
+        energy_edges=_edges(all_datasets, energy_edges),
         selection_optional=selection_optional,
         n_sigma=n_sigma,
         n_sigma_ul=n_sigma_ul,
@@ -225,10 +235,11 @@ def light_curve(
         reoptimize=reoptimize,
         norm=norm,
     )
-    return FlatLightCurveEstimator(points).run(chosen, _intervals(chosen, intervals))
+    return FlatLightCurveEstimator(points).run(all_datasets, _intervals(all_datasets, intervals))
 
 
 def _intervals(datasets: Datasets, intervals: Any) -> NDArray[Any]:
+    """Return start and stop of the intervals, shape (n, 2)."""
     from skyred.likelihood.flux.intervals import Spans, given
 
     spans = Spans.of(datasets)
@@ -247,7 +258,7 @@ def _intervals(datasets: Datasets, intervals: Any) -> NDArray[Any]:
 
 
 def _edges(datasets: Datasets, edges: Any) -> u.Quantity:
-    """Return edges of bins as one quantity, for None those of the whole energy axis."""
+    """Return edges of bins as one quantity; for None those of the whole energy axis."""
     from astropy import units as u
 
     from skyred.likelihood.flux.stack_axis import aligned_axes, whole_range
@@ -269,12 +280,12 @@ def flux_profile(
     n_sigma_sensitivity: float = 5,
     norm: Any = None,
 ) -> FluxProfileData:
-    """Estimate the flux in each of some regions, as gammapy's `FluxProfileEstimator` does.
+    """Estimate the flux in each of several regions, as gammapy's `FluxProfileEstimator` does.
 
     Parameters
     ----------
     datasets : gammapy.datasets.Datasets, or one or more of its datasets
-        Maps, with or without a known background.
+        Map datasets, with or without a known background.
     regions : sequence of SkyRegion
         The regions, at least two.
     spectral_model : SpectralModel, optional
@@ -282,24 +293,28 @@ def flux_profile(
     energy_edges : Quantity, optional
         Edges of the bins, shape (n + 1,); by default one bin of the whole energy axis.
     background_sources : sequence of str, optional
-        Which sources belong to the background; by default all that the datasets have, as in
-        gammapy, so that the profile is what they leave.
+        Names of the sources that belong to the background; by default all sources of the datasets,
+        as in gammapy, so that the profile is that of the residual flux.
     distance : MapAxis, optional
-        Where the regions are; by default gammapy's: mean radii of annuli, else distances from the
-        centre of the first.
-    selection_optional, n_sigma, n_sigma_ul, n_sigma_sensitivity, norm
-        As `skyred.flux_points` takes them.
+        Distances of the regions; by default gammapy's: mean radii of annuli, else distances from
+        the centre of the first region.
+    selection_optional : "all" or list of str, optional
+        The optional columns to compute, as in `skyred.flux_points`.
+    n_sigma, n_sigma_ul, n_sigma_sensitivity : float
+        Width of the errors, confidence of the upper limits and significance of the sensitivity.
+    norm : gammapy.modeling.Parameter or dict, optional
+        Start, limits and scan values of the norm.
 
     Returns
     -------
     FluxProfileData
-        gammapy's flux points along the projected distance, and why there are none in a region: one
-        that leaves the map or is cut by the mask, which gammapy refuses, is NaN.
+        The flux points of gammapy along the projected distance, and the reason where a region has
+        none. A region that leaves the map or is cut by the mask is NaN; gammapy refuses it.
 
     Raises
     ------
     FitError
-        If a dataset is no map or has no exposure, or the regions lie in no order.
+        If a dataset is not a map or has no exposure, or the regions are not in order.
     """
     from gammapy.estimators import FluxPointsEstimator, FluxProfileEstimator
     from gammapy.modeling.models import PowerLawSpectralModel
@@ -307,30 +322,42 @@ def flux_profile(
     from skyred.likelihood.flux.flux_profile import FlatFluxProfileEstimator
     from skyred.likelihood.flux.regions import rest_of
 
-    chosen = gathered(datasets)
+    all_datasets = as_datasets(datasets)
     points = FluxPointsEstimator(
-        energy_edges=_edges(chosen, energy_edges),
+        energy_edges=_edges(all_datasets, energy_edges),
         selection_optional=selection_optional,
         n_sigma=n_sigma,
         n_sigma_ul=n_sigma_ul,
         n_sigma_sensitivity=n_sigma_sensitivity,
         norm=norm,
     )
-    rest = [rest_of(dataset, background_sources) for dataset in chosen]
+    backgrounds = [rest_of(dataset, background_sources) for dataset in all_datasets]
     if distance is None:
         try:
             distance = FluxProfileEstimator(regions).projected_distance_axis
         except ValueError as error:
             raise FitError(
-                f"the {len(regions)} regions are no profile: distances from the first ({error}) "
-                "do not rise; give two or more in order, or their distances (distance=...)"
+                f"the {len(regions)} regions do not form a profile: distances from the first "
+                f"({error}) do not increase; pass two or more regions in order, or their distances "
+                "(distance=...)"
             ) from None
     estimator = FlatFluxProfileEstimator(points, spectral_model or PowerLawSpectralModel())
-    return estimator.run(chosen, rest, regions, distance)
+    return estimator.run(all_datasets, backgrounds, regions, distance)
 
 
-def gathered(datasets: Any) -> Datasets:
-    """Make `Datasets` of one dataset or several; gammapy's own keep their covariance."""
+def as_datasets(datasets: Any) -> Datasets:
+    """Return one dataset or several as `Datasets`.
+
+    Parameters
+    ----------
+    datasets : gammapy.datasets.Datasets, Dataset or iterable of Dataset
+        The datasets; `Datasets` are returned unchanged, so that they keep their covariance.
+
+    Returns
+    -------
+    gammapy.datasets.Datasets
+        The datasets.
+    """
     from gammapy.datasets import Dataset, Datasets
 
     if isinstance(datasets, Datasets):

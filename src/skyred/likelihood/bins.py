@@ -1,4 +1,4 @@
-"""Bins: the reconstructed bins that a statistic looks at one by one."""
+"""Selected bins of a dataset, and the predicted counts per flux in them."""
 
 from __future__ import annotations
 
@@ -20,41 +20,57 @@ if TYPE_CHECKING:
 
 @attrs.define(eq=False)
 class Bins:
-    """Chosen bins of a dataset, and its mask.
+    """Selected bins of a dataset, and its mask.
 
-    Of the others only the sum of the predicted counts matters, which is linear in the flux. So all
-    bins are chosen that have counts, or that could have negative predicted counts, which are set to
-    zero, though every flux is positive; if one is not, the statistic looks at all bins.
+    The statistic evaluates the selected bins one by one. Of the other bins only the sum of the
+    predicted counts matters, which is linear in the flux. So all bins are selected that have
+    counts, or that could have negative predicted counts (which are set to zero) although every
+    flux is positive. If a flux is negative, the statistic evaluates all bins.
 
     Parameters
     ----------
     mask : array of bool
         The bins that are fitted, shape (energies, y, x).
-    chosen : array of int
-        Flat indices of the chosen ones, all inside the mask, shape (k,).
+    indices : array of int
+        Flat indices of the selected bins, all inside the mask, shape (k,).
     """
 
     mask: NDArray[np.bool_]
-    chosen: Index
+    indices: Index
 
     def __len__(self) -> int:
-        return len(self.chosen)
+        return len(self.indices)
 
     def of(self, cube: Array) -> Array:
-        """Take the chosen bins out of a cube, shape (k,)."""
-        return cube.ravel()[self.chosen]
+        """Return the values of a cube in the selected bins.
+
+        Parameters
+        ----------
+        cube : array
+            Values in every bin, shape (energies, y, x).
+
+        Returns
+        -------
+        array
+            Values in the selected bins, shape (k,).
+        """
+        return cube.ravel()[self.indices]
 
 
 @attrs.define(eq=False)
 class Template:
-    """Counts per flux: what a source of a given shape would give for 1 cm-2 s-1.
+    """Predicted counts of a source shape per unit flux of 1 cm-2 s-1.
 
     Parameters
     ----------
     counts : array
-        In each chosen bin of the cutout, by true energy, shape (true energies, k').
+        Counts in each selected bin of the cutout, by true energy, shape (true energies, k').
     total : array
-        Summed over the mask, by true energy, shape (true energies,).
+        Counts summed over the mask, by true energy, shape (true energies,).
+    last_counts : tuple
+        Cache of the last flux and its counts.
+    last_sum : tuple
+        Cache of the last weights and their weighted sum.
     """
 
     counts: Array
@@ -63,9 +79,20 @@ class Template:
     last_sum: tuple[Array | None, float, Array | None] = (None, 0.0, None)
 
     def times(self, flux: Array) -> Counts:
-        """Return the counts for a flux in cm-2 s-1 in each bin of true energy.
+        """Return the counts for a flux.
 
-        The last are kept: mixtures for different derivatives ask for the same.
+        The last counts are cached: mixtures ask for the same counts to compute different
+        derivatives.
+
+        Parameters
+        ----------
+        flux : array
+            Flux in each bin of true energy in cm-2 s-1, shape (true energies,).
+
+        Returns
+        -------
+        Counts
+            The predicted counts.
         """
         key, counts = flux.tobytes(), self.last_counts[1]
         if counts is None or self.last_counts[0] != key:
@@ -74,16 +101,29 @@ class Template:
         return counts
 
     def weighted(self, weights: Array, weight: float) -> Array:
-        """Sum over the bins and the total with weights, shape (true energies,)."""
-        known = self.last_sum
-        if known[0] is not weights or known[1] != weight or known[2] is None:
-            known = self.last_sum = weights, weight, self.counts @ weights + self.total * weight
-        return known[2]  # type: ignore[return-value]
+        """Return the weighted sum over the bins and the total.
+
+        Parameters
+        ----------
+        weights : array
+            Weights of the selected bins of the cutout, shape (k',).
+        weight : float
+            Weight of the total.
+
+        Returns
+        -------
+        array
+            Sum by true energy, shape (true energies,).
+        """
+        cached = self.last_sum
+        if cached[0] is not weights or cached[1] != weight or cached[2] is None:
+            cached = self.last_sum = weights, weight, self.counts @ weights + self.total * weight
+        return cached[2]  # type: ignore[return-value]
 
 
 @attrs.define(eq=False)
 class Mixture:
-    """A weighted sum of templates, each of the same bins.
+    """Weighted sum of templates, each of the same bins.
 
     Parameters
     ----------
@@ -97,23 +137,49 @@ class Mixture:
     size: int
 
     def times(self, flux: Array) -> Counts:
-        """Give the counts for a flux: a sum over short vectors, not over the templates."""
-        chosen, total = np.zeros(self.size), 0.0
+        """Return the counts for a flux.
+
+        They are summed over short vectors, not over the templates.
+
+        Parameters
+        ----------
+        flux : array
+            Flux in each bin of true energy in cm-2 s-1, shape (true energies,).
+
+        Returns
+        -------
+        Counts
+            The predicted counts.
+        """
+        by_bin, total = np.zeros(self.size), 0.0
         for weight, template in self.parts:
-            part = template.times(flux)
-            chosen += weight * part.chosen
-            total += weight * part.total
-        return Counts(chosen, total)
+            counts = template.times(flux)
+            by_bin += weight * counts.by_bin
+            total += weight * counts.total
+        return Counts(by_bin, total)
 
     def weighted(self, weights: Array, weight: float) -> Array:
-        """Sum over the bins and the total with weights, shape (true energies,)."""
+        """Return the weighted sum over the bins and the total.
+
+        Parameters
+        ----------
+        weights : array
+            Weights of the selected bins of the cutout, shape (k',).
+        weight : float
+            Weight of the total.
+
+        Returns
+        -------
+        array
+            Sum by true energy, shape (true energies,).
+        """
         return sum(  # type: ignore[return-value]
-            share * template.weighted(weights, weight) for share, template in self.parts
+            fraction * template.weighted(weights, weight) for fraction, template in self.parts
         )
 
 
 class Footprint:
-    """The bins under a source: from its image to its template.
+    """Bins in the cutout of a source, to compute its template from its image.
 
     Parameters
     ----------
@@ -126,42 +192,49 @@ class Footprint:
     def __init__(self, response: Response, bins: Bins) -> None:
         self.response, self.shape = response, bins.mask.shape
         rows, columns = response.slices
-        energy, y, x = np.unravel_index(bins.chosen, self.shape)
-        inside = (y >= rows.start) & (y < rows.stop) & (x >= columns.start) & (x < columns.stop)
-        self.rows, self.energies = np.flatnonzero(inside), energy[inside]
+        energy, y, x = np.unravel_index(bins.indices, self.shape)
+        in_cutout = (y >= rows.start) & (y < rows.stop) & (x >= columns.start) & (x < columns.stop)
+        self.rows, self.energies = np.flatnonzero(in_cutout), energy[in_cutout]
         width = columns.stop - columns.start
-        self.pixels = (y[inside] - rows.start) * width + x[inside] - columns.start
+        self.pixels = (y[in_cutout] - rows.start) * width + x[in_cutout] - columns.start
         migration, exposure = response.migration, _flat(response.exposure)
         mask = bins.mask[:, rows, columns].reshape(len(bins.mask), -1)
         self.per_bin = exposure[:, self.pixels] * migration[:, self.energies]
         self.per_pixel = exposure * (migration @ mask)
 
     def template(self, image: Array) -> Template:
-        """Give the template of an image, as the PSF leaves it.
+        """Return the template of an image after the PSF.
 
         Parameters
         ----------
         image : array
-            Fraction of the flux in each pixel, shape (true energies, y, x) of the cutout.
+            Fraction of the flux in each pixel of the cutout, shape (true energies, y, x).
+
+        Returns
+        -------
+        Template
+            The template.
         """
         flat = _flat(image)
         total = np.einsum("tp,tp->t", flat, self.per_pixel, dtype=float)
         return Template(np.take(flat, self.pixels, axis=1) * self.per_bin, total)
 
     def back_projection(self, flux: Array, weights: Array, weight: float) -> Array:
-        """Return the derivatives of weighted sums of counts by the image, as the PSF leaves it.
+        """Return the derivatives of a weighted sum of counts by the image after the PSF.
 
         Parameters
         ----------
         flux : array
-            In cm-2 s-1, shape (true energies,).
-        weights, weight : array, float
-            Of the counts in each chosen bin of the cutout, shape (k',), and of their total.
+            Flux in each bin of true energy in cm-2 s-1, shape (true energies,).
+        weights : array
+            Weights of the counts in each selected bin of the cutout, shape (k',).
+        weight : float
+            Weight of the total counts.
 
         Returns
         -------
         array
-            Shape (true energies, y, x).
+            Derivatives, shape (true energies, y, x).
         """
         response = self.response
         by_bin = np.zeros((len(response.migration[0]), response.exposure[0].size))
@@ -172,12 +245,25 @@ class Footprint:
         return np.asarray((flux[:, None] * by_energy).reshape(response.exposure.shape))
 
     def cube(self, image: Array, flux: Array) -> Array:
-        """Give the predicted counts in every bin of the dataset, masked or not."""
+        """Return the predicted counts in every bin of the dataset, masked or not.
+
+        Parameters
+        ----------
+        image : array
+            Fraction of the flux in each pixel of the cutout, shape (true energies, y, x).
+        flux : array
+            Flux in each bin of true energy in cm-2 s-1, shape (true energies,).
+
+        Returns
+        -------
+        array
+            Predicted counts, shape (energies, y, x).
+        """
         response = self.response
-        seen = np.broadcast_to(image, response.exposure.shape) * response.exposure
+        exposed = np.broadcast_to(image, response.exposure.shape) * response.exposure
         cube = np.zeros(self.shape)
-        found = np.tensordot(response.migration * flux[:, None], seen, axes=(0, 0))
-        cube[:, response.slices[0], response.slices[1]] = found
+        counts = np.tensordot(response.migration * flux[:, None], exposed, axes=(0, 0))
+        cube[:, response.slices[0], response.slices[1]] = counts
         return cube
 
 

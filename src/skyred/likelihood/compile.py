@@ -1,4 +1,4 @@
-"""From gammapy's datasets to flat ones, with a note for whatever is left to gammapy."""
+"""Compilation of gammapy's datasets, with a note for everything that gammapy evaluates."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from skyred.likelihood.bins import Bins
 from skyred.likelihood.contribution import Contribution
 from skyred.likelihood.convolution_rounding import counts_on_rounding, is_convolved
 from skyred.likelihood.count_templates import ScaledCounts
-from skyred.likelihood.cross_check import Trust
-from skyred.likelihood.datasets import CountsDataset, FlatDataset, GammapyDataset
-from skyred.likelihood.flux_points_data import flat_points
-from skyred.likelihood.gammapy_evaluated import OpaqueCounts, Prediction
+from skyred.likelihood.cross_check import CrossCheck
+from skyred.likelihood.datasets import CompiledDataset, CountsDataset, GammapyDataset
+from skyred.likelihood.flux_points_data import compile_flux_points
+from skyred.likelihood.gammapy_evaluated import GammapyCounts, GammapyPrediction
 from skyred.likelihood.input_checks import check_counts
 from skyred.likelihood.response import Instrument
 from skyred.likelihood.source import SourceContribution
@@ -32,33 +32,51 @@ if TYPE_CHECKING:
 
 
 @attrs.define(eq=False)
-class Flattener:
-    """Lays datasets out flat.
+class Compiler:
+    """Compiler of gammapy's datasets.
 
     Parameters
     ----------
     space : ParameterSpace
         The parameters of all models.
-    trust : Trust
-        Which models are compared with gammapy first.
+    cross_check : CrossCheck
+        Rule for the models that are compared with gammapy first.
     notes : list of str
-        What was left to gammapy, and why.
+        The datasets and models that gammapy evaluates, with the reasons.
+    spectra : dict of SpectralFlux
+        Compiled spectra, by model and energies.
     """
 
     space: ParameterSpace
-    trust: Trust
+    cross_check: CrossCheck
     notes: list[str] = attrs.field(factory=list)
     spectra: dict[Any, SpectralFlux] = attrs.field(factory=dict)
 
-    def flat(self, dataset: Dataset) -> FlatDataset:
-        """Lay out a dataset."""
+    def compile(self, dataset: Dataset) -> CompiledDataset:
+        """Compile a dataset.
+
+        Parameters
+        ----------
+        dataset : gammapy.datasets.Dataset
+            The dataset, with models assigned.
+
+        Returns
+        -------
+        CompiledDataset
+            The compiled dataset, or a wrapper of gammapy's own evaluation.
+
+        Raises
+        ------
+        FitError
+            If counts, flux points or the background have invalid values.
+        """
         check_counts(dataset)
-        why = reason_not_compilable(dataset)
-        if why:
-            self.notes.append(f"dataset {dataset.name!r} is evaluated by gammapy: {why}")
+        reason = reason_not_compilable(dataset)
+        if reason:
+            self.notes.append(f"dataset {dataset.name!r} is evaluated by gammapy: {reason}")
             return GammapyDataset(dataset, self.space)
         if dataset.tag == "FluxPointsDataset":
-            return flat_points(dataset, self.space, self.trust)
+            return compile_flux_points(dataset, self.space, self.cross_check)
         return self._counts(dataset)
 
     def _counts(self, dataset: MapDataset) -> CountsDataset:
@@ -67,12 +85,14 @@ class Flattener:
         if dataset.mask is not None:
             mask = dataset.mask.data.astype(bool)
         on_off = dataset.stat_type == "wstat"
-        wanted = mask if on_off else mask & ((counts > 0) | _could_be_negative(dataset))
-        bins = Bins(mask, np.flatnonzero(wanted))
-        whole = _wstat(dataset) if on_off else None
-        statistic = whole.within(bins) if whole else Cash(bins.of(counts))
+        is_selected = mask if on_off else mask & ((counts > 0) | _could_be_negative(dataset))
+        bins = Bins(mask, np.flatnonzero(is_selected))
+        on_off_statistic = _wstat(dataset) if on_off else None
+        statistic = on_off_statistic.within(bins) if on_off_statistic else Cash(bins.of(counts))
         parts = self._parts(dataset, bins)
-        compiled = CountsDataset(str(dataset.name), parts, bins, counts, statistic, whole)
+        compiled = CountsDataset(
+            str(dataset.name), parts, bins, counts, statistic, on_off_statistic
+        )
         if number := counts_on_rounding(compiled, self.space.state()):
             self._convolve_by_gammapy(compiled, dataset, number)
         return compiled
@@ -82,14 +102,14 @@ class Flattener:
     ) -> None:
         """Replace sources by gammapy's own evaluation, to the last digit."""
         instrument = Instrument(dataset, fast_kernels=False)
-        why = (
+        reason = (
             "nothing but the rounding errors of its PSF convolution is predicted where "
             f"{number} of the counts lie; set mask_fit to false where the background is zero"
         )
         parts: list[Contribution] = []
         for part in compiled.parts:
             if is_convolved(part):
-                self._note(part.name, compiled.name, why)
+                self._note(part.name, compiled.name, reason)
                 part = self._by_gammapy(part.model, instrument, compiled.bins)
             parts.append(part)
         compiled.parts = parts
@@ -100,7 +120,9 @@ class Flattener:
         parts: list[Contribution] = []
         if dataset.stat_type == "cash" and dataset.background:
             parts.append(self._background(dataset, bins))
-        models = [each for each in dataset.models or () if not isinstance(each, FoVBackgroundModel)]
+        models = [
+            model for model in dataset.models or () if not isinstance(model, FoVBackgroundModel)
+        ]
         if models:
             instrument = Instrument(dataset)
             parts += [self._model(model, instrument, bins) for model in models]
@@ -125,25 +147,25 @@ class Flattener:
             return np.asarray(counts * np.asarray(getattr(norm, "value", norm), dtype=float))
 
         self._note(model.name, dataset.name, "its norm varies over the field of view")
-        return OpaqueCounts(model, predict, bins, self.space)
+        return GammapyCounts(model, predict, bins, self.space)
 
     def _model(self, model: Any, instrument: Instrument, bins: Bins) -> Contribution:
         if model.tag == "TemplateNPredModel":
             return self._template(model, instrument, bins)
-        why = why_not_source(model, instrument)
-        if not why:
+        reason = reason_not_source(model, instrument)
+        if not reason:
             source = SourceContribution(
                 model, instrument, bins, self.space, self._spectrum(model, instrument)
             )
-            why = self.trust.why_not(source, self.space)
-        if not why:
+            reason = self.cross_check.reason_to_reject(source, self.space)
+        if not reason:
             return source
-        self._note(model.name, instrument.dataset.name, why)
+        self._note(model.name, instrument.dataset.name, reason)
         return self._by_gammapy(model, instrument, bins)
 
     def _by_gammapy(self, model: Any, instrument: Instrument, bins: Bins) -> Contribution:
-        prediction = Prediction(model, instrument, self.space)
-        return OpaqueCounts(model, prediction, bins, self.space, prediction.refresh)
+        prediction = GammapyPrediction(model, instrument, self.space)
+        return GammapyCounts(model, prediction, bins, self.space, prediction.refresh)
 
     def _template(self, model: Any, instrument: Instrument, bins: Bins) -> Contribution:
         from gammapy.maps import Map
@@ -158,30 +180,41 @@ class Flattener:
         return self._scaled(model, onto.data, energy, bins)
 
     def _scaled(self, model: Any, counts: Array, energy: Any, bins: Bins) -> Contribution:
-        spectral, plain = model.spectral_model, self.trust.knows(model)
+        spectral, plain = model.spectral_model, self.cross_check.is_exempt(model)
         return ScaledCounts(model.name, counts, spectral, energy, bins, self.space, plain)
 
     def _spectrum(self, model: Any, instrument: Instrument) -> SpectralFlux:
-        """Give the spectrum of a model; datasets with the same energies share it."""
+        """Return the spectrum of a model; datasets with the same energies share it."""
         edges = instrument.dataset.exposure.geom.axes["energy_true"].edges
         key = id(model.spectral_model), edges.to_value("TeV").tobytes()
         if key not in self.spectra:
             self.spectra[key] = SpectralFlux(model.spectral_model, edges, self.space)
         return self.spectra[key]
 
-    def _note(self, model: str, dataset: str, why: str) -> None:
-        self.notes.append(f"{model} in {dataset} is evaluated by gammapy: {why}")
+    def _note(self, model: str, dataset: str, reason: str) -> None:
+        self.notes.append(f"{model} in {dataset} is evaluated by gammapy: {reason}")
 
 
 def reason_not_compilable(dataset: Dataset) -> str:
-    """Say why a dataset cannot be laid out flat; "" if it can."""
-    known = ("MapDataset", "SpectrumDataset", "MapDatasetOnOff", "SpectrumDatasetOnOff",
-             "FluxPointsDataset")  # fmt: skip
+    """Return the reason why gammapy has to evaluate a dataset.
+
+    Parameters
+    ----------
+    dataset : gammapy.datasets.Dataset
+        The dataset.
+
+    Returns
+    -------
+    str
+        The reason; empty if the dataset can be compiled.
+    """
+    supported = ("MapDataset", "SpectrumDataset", "MapDatasetOnOff", "SpectrumDatasetOnOff",
+                 "FluxPointsDataset")  # fmt: skip
     kind = type(dataset)
-    if not kind.__module__.startswith("gammapy.") or kind.__name__ not in known:
-        return f"{kind.__name__} is no class that skyred knows"
+    if not kind.__module__.startswith("gammapy.") or kind.__name__ not in supported:
+        return f"{kind.__name__} is a class that skyred does not support"
     if kind.__name__ == "FluxPointsDataset":
-        return _why_not_points(dataset)
+        return _reason_not_flux_points(dataset)
     if dataset.stat_type not in ("cash", "wstat"):
         return f"its statistic is {dataset.stat_type!r}"
     if dataset.counts is None or (dataset.stat_type == "wstat" and dataset.counts_off is None):
@@ -194,7 +227,7 @@ def reason_not_compilable(dataset: Dataset) -> str:
     return ""
 
 
-def _why_not_points(dataset: Any) -> str:
+def _reason_not_flux_points(dataset: Any) -> str:
     from gammapy.modeling.models import TemplateSpatialModel
 
     if dataset.stat_type != "chi2":
@@ -207,12 +240,25 @@ def _why_not_points(dataset: Any) -> str:
     return ""
 
 
-def why_not_source(model: Any, instrument: Instrument) -> str:
-    """Say why a model cannot be laid out flat; "" if it can."""
+def reason_not_source(model: Any, instrument: Instrument) -> str:
+    """Return the reason why gammapy has to evaluate a model.
+
+    Parameters
+    ----------
+    model : gammapy.modeling.models.ModelBase
+        The model.
+    instrument : Instrument
+        The IRFs of the dataset.
+
+    Returns
+    -------
+    str
+        The reason; empty if the model can be compiled.
+    """
     from gammapy.modeling.models import SkyModel
 
     if not isinstance(model, SkyModel):
-        return f"{type(model).__name__} is no sky model"
+        return f"{type(model).__name__} is not a sky model"
     psf = instrument.psf
     if psf and psf.energy_name == "energy" and model.spatial_model is not None:
         return "the PSF is known in reconstructed energy"
@@ -222,23 +268,23 @@ def why_not_source(model: Any, instrument: Instrument) -> str:
 
 
 def _could_be_negative(dataset: MapDataset) -> NDArray[np.bool_]:
-    """Tell which bins could have negative predicted counts though every flux is positive."""
+    """Return the bins with negative predicted counts though every flux is positive."""
     from gammapy.modeling.models import TemplateNPredModel
 
     geom = dataset._geom
-    found = np.zeros(geom.data_shape, dtype=bool)
+    negative = np.zeros(geom.data_shape, dtype=bool)
     if dataset.background:
-        found |= dataset.background.data < 0
+        negative |= dataset.background.data < 0
     exposure = dataset.exposure
     if exposure is not None and exposure.data.shape[1:] == geom.data_shape[1:]:
-        found |= (exposure.data < 0).any(axis=0)
-    templates = [each for each in dataset.models or () if isinstance(each, TemplateNPredModel)]
-    if any((each.map.data < 0).any() for each in templates):
-        found[...] = True
-    return found
+        negative |= (exposure.data < 0).any(axis=0)
+    templates = [model for model in dataset.models or () if isinstance(model, TemplateNPredModel)]
+    if any((model.map.data < 0).any() for model in templates):
+        negative[...] = True
+    return negative
 
 
 def _wstat(dataset: Any) -> WStat:
     with np.errstate(all="ignore"):
         maps = dataset.counts, dataset.counts_off, dataset.alpha
-        return WStat(*(each.data.astype(float).ravel() for each in maps))
+        return WStat(*(sky_map.data.astype(float).ravel() for sky_map in maps))

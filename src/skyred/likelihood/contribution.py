@@ -1,4 +1,4 @@
-"""What adds predicted counts to a dataset: a source, a background, or gammapy's own evaluation."""
+"""Model contributions to the predicted counts of a dataset, and a cache of recent values."""
 
 from __future__ import annotations
 
@@ -14,38 +14,38 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
-    Places = frozenset[int]
+    Indices = frozenset[int]
 
 K = TypeVar("K")
 V = TypeVar("V")
 
 
 class Counts(NamedTuple):
-    """Predicted counts of a part, or their derivatives by a parameter.
+    """Predicted counts of a model contribution, or their derivatives by a parameter.
 
     Parameters
     ----------
-    chosen : array
-        In the chosen bins that the part reaches, shape (k',).
+    by_bin : array
+        Counts in the selected bins that the contribution reaches, shape (k',).
     total : float
-        Summed over the mask.
+        Counts summed over the mask.
     """
 
-    chosen: Array
+    by_bin: Array
     total: float
 
 
 class Contribution(Protocol):
-    """A part of the predicted counts of a dataset.
+    """Model contribution to the predicted counts of a dataset.
 
     Attributes
     ----------
     name : str
         The name of its model.
     exact : bool
-        Whether its derivatives are.
+        Whether its derivatives are exact.
     free : frozenset of int
-        The places of its free parameters in the state.
+        Indices of its free parameters in the state.
     """
 
     name: str
@@ -54,80 +54,208 @@ class Contribution(Protocol):
 
     @property
     def may_be_non_smooth(self) -> set[int]:
-        """The places of the parameters along which its counts have kinks."""
+        """Parameters along which its counts may have non-differentiable points.
+
+        Returns
+        -------
+        set of int
+            Indices in the state.
+        """
         ...
 
     def counts(self, state: Vector) -> Counts:
-        """Give the predicted counts for a state of all parameters."""
+        """Return the predicted counts.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+
+        Returns
+        -------
+        Counts
+            The predicted counts.
+        """
         ...
 
     def rows(self) -> Index | slice:
-        """Tell which of the chosen bins the last counts are of."""
+        """Return the rows of the selected bins that the last counts belong to.
+
+        Returns
+        -------
+        array of int or slice
+            Rows, shape (k',).
+        """
         ...
 
-    def slopes(self, state: Vector, wanted: Places) -> Iterator[tuple[int, Counts]]:
-        """Return, for each wanted parameter, its place in the state and the derivatives."""
+    def slopes(self, state: Vector, indices: Indices) -> Iterator[tuple[int, Counts]]:
+        """Return the derivatives of the predicted counts.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+        indices : frozenset of int
+            Indices in the state of the parameters to differentiate by.
+
+        Returns
+        -------
+        iterator of (int, Counts)
+            Index of a parameter in the state, and the derivatives by it.
+        """
         ...
 
     def gradient(
-        self, state: Vector, weights: Array, weight: float, wanted: Places
+        self, state: Vector, weights: Array, weight: float, indices: Indices
     ) -> Iterator[tuple[int, float]]:
-        """Return, for each wanted parameter, its place and the weighted sum of derivatives.
+        """Return the derivatives of a weighted sum of the predicted counts.
 
-        The weights are of the chosen bins, shape (k,), and of the total.
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+        weights : array
+            Weights of the counts in the selected bins, shape (k,).
+        weight : float
+            Weight of the total.
+        indices : frozenset of int
+            Indices in the state of the parameters to differentiate by.
+
+        Returns
+        -------
+        iterator of (int, float)
+            Index of a parameter in the state, and the derivative by it.
         """
         ...
 
     def cube(self, state: Vector) -> Array:
-        """Give the predicted counts in every bin, masked or not."""
+        """Return the predicted counts in every bin, masked or not.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+
+        Returns
+        -------
+        array
+            Predicted counts, shape (energies, y, x).
+        """
         ...
 
     def may_be_negative(self, state: Vector) -> bool:
-        """Tell whether bins that are not chosen could have negative predicted counts."""
+        """Return whether bins that are not selected could have negative predicted counts.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+
+        Returns
+        -------
+        bool
+            Whether predicted counts could be negative.
+        """
         ...
 
 
 @runtime_checkable
 class Refreshable(Protocol):
-    """Something with IRFs that can be looked up anew."""
+    """Object with IRFs that can be looked up again."""
 
     def refresh(self, state: Vector) -> bool:
-        """Look the IRFs up at the values in a state; return whether they differ from before."""
+        """Look up the IRFs at the values in a state.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+
+        Returns
+        -------
+        bool
+            Whether the IRFs have changed.
+        """
         ...
 
 
 def weighted(
-    part: Contribution, state: Vector, weights: Array, weight: float, wanted: Places
+    part: Contribution, state: Vector, weights: Array, weight: float, indices: Indices
 ) -> Iterator[tuple[int, float]]:
-    """Give the weighted sums of the derivatives of a part, one after the other."""
-    for place, slope in part.slopes(state, wanted):
-        yield place, float(slope.chosen @ weights[part.rows()] + slope.total * weight)
+    """Return the derivatives of a weighted sum of the counts of a model contribution.
+
+    Parameters
+    ----------
+    part : Contribution
+        The model contribution.
+    state : array
+        Values of all parameters, shape (m,).
+    weights : array
+        Weights of the counts in the selected bins, shape (k,).
+    weight : float
+        Weight of the total.
+    indices : frozenset of int
+        Indices in the state of the parameters to differentiate by.
+
+    Yields
+    ------
+    int
+        Index of a parameter in the state.
+    float
+        Derivative by this parameter.
+    """
+    for index, slope in part.slopes(state, indices):
+        yield index, float(slope.by_bin @ weights[part.rows()] + slope.total * weight)
 
 
 class Recent(Generic[K, V]):
-    """The values of a function at the last few places it was asked for.
+    """Cache of the most recent values of a function.
 
     Parameters
     ----------
     size : int
-        How many are kept.
+        Number of values that are kept.
     """
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self.known: dict[K, V] = {}
+        self.entries: dict[K, V] = {}
 
     def get(self, key: K) -> V | None:
-        """Give what is known at a place."""
-        return self.known.get(key)
+        """Return the cached value of a key.
+
+        Parameters
+        ----------
+        key : hashable
+            The key.
+
+        Returns
+        -------
+        object or None
+            The value; None if it is not cached.
+        """
+        return self.entries.get(key)
 
     def keep(self, key: K, value: V) -> V:
-        """Keep a value, and forget the oldest."""
-        while len(self.known) >= self.size:
-            self.known.pop(next(iter(self.known)))
-        self.known[key] = value
+        """Cache a value, and drop the oldest ones if there are too many.
+
+        Parameters
+        ----------
+        key : hashable
+            The key.
+        value : object
+            The value.
+
+        Returns
+        -------
+        object
+            The value.
+        """
+        while len(self.entries) >= self.size:
+            self.entries.pop(next(iter(self.entries)))
+        self.entries[key] = value
         return value
 
     def clear(self) -> None:
-        """Forget all."""
-        self.known.clear()
+        """Drop all values."""
+        self.entries.clear()

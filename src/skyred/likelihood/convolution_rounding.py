@@ -1,9 +1,10 @@
-"""Rounding errors of gammapy's PSF convolution: datasets whose statistic depends on them.
+"""Rounding errors of gammapy's PSF convolution, and datasets whose statistic depends on them.
 
 gammapy convolves in float32 by FFT. Far from a source, where it predicts nothing, this leaves
-counts of about 1e-9 of the maximum, of either sign. Beside any background they do not matter. But
-in a bin with counts and no other predicted counts, gammapy takes their logarithm, or that of its
-truncation value: the statistic is then random, and changes by up to 100 a count as a source moves.
+counts of about 1e-9 of the maximum, of either sign. They are negligible on top of any background.
+But in a bin with counts and no other predicted counts, gammapy takes their logarithm, or that of
+its truncation value: the statistic is then random, and changes by up to 100 per count as a source
+moves.
 """
 
 from __future__ import annotations
@@ -25,25 +26,26 @@ if TYPE_CHECKING:
 
 ROUNDING = 3e-8  # of the maximum: the largest errors measured; their standard deviation is 1e-9
 LARGEST_RATIO = 50.0  # of the logarithms of a rounding error and of the truncation value
-TOLERANCE = 0.05  # in the statistic, for the largest errors: usual ones are thirty times smaller
+TOLERANCE = 0.05  # in the statistic, for the largest errors: typical ones are thirty times smaller
 UNPREDICTED, FACTOR = 3.0, 10.0  # counts of a bin that a fit may leave unpredicted, and times these
 RELATIVE_TOLERANCE = 3e-8  # of the statistic
 
 
 def counts_on_rounding(dataset: CountsDataset, state: Vector) -> int:
-    """Return how many counts lie where rounding errors decide over the statistic.
+    """Return the number of counts in bins where rounding errors dominate the statistic.
 
     Parameters
     ----------
     dataset : CountsDataset
         The compiled dataset.
     state : array
-        The values of all parameters, shape (m,).
+        Values of all parameters, shape (m,).
 
     Returns
     -------
     int
-        Zero where rounding errors change the statistic by less than any fit could see.
+        The number of counts; zero if rounding errors change the statistic by less than any fit is
+        sensitive to.
     """
     sources = [part for part in dataset.parts if is_convolved(part)]
     if not sources or not isinstance(dataset.statistic, Cash):
@@ -55,13 +57,13 @@ def counts_on_rounding(dataset: CountsDataset, state: Vector) -> int:
         predicted = np.maximum(dataset.predict(state)[0], TRUNCATION)
         if not _change(counts, predicted, bound) > tolerance:
             return 0
-        # a start may predict far more than the counts of an energy, where no fit ends
+        # start values may predict far more than the counts at an energy; no fit ends there
         cubes = [_limited(source, dataset, state) for source in sources]
         others = [part for part in dataset.parts if part not in sources]
         predicted = sum((part.cube(state) for part in others), np.zeros(dataset.counts.shape))
         predicted = dataset.bins.of(predicted + sum(np.maximum(cube, 0) for cube in cubes))
         rounding = ROUNDING * sum(
-            _maxima(*each, dataset) for each in zip(sources, cubes, strict=True)
+            _maxima(source, cube, dataset) for source, cube in zip(sources, cubes, strict=True)
         )
         if not _change(counts, np.maximum(predicted, TRUNCATION), rounding) > tolerance:
             return 0
@@ -69,7 +71,18 @@ def counts_on_rounding(dataset: CountsDataset, state: Vector) -> int:
 
 
 def is_convolved(part: object) -> TypeGuard[SourceContribution]:
-    """Return whether a model contribution is an image that is convolved with a PSF."""
+    """Return whether a model contribution is an image that is convolved with a PSF.
+
+    Parameters
+    ----------
+    part : Contribution
+        The model contribution.
+
+    Returns
+    -------
+    bool
+        Whether it is a source with a PSF kernel.
+    """
     return (
         isinstance(part, SourceContribution)
         and part.contributes
@@ -78,16 +91,17 @@ def is_convolved(part: object) -> TypeGuard[SourceContribution]:
 
 
 def _change(counts: Array, predicted: Array, rounding: Array | float) -> float:
+    """Return the estimated change of the statistic by rounding errors."""
     ratio = np.minimum(rounding / predicted, LARGEST_RATIO)
-    # a start may be beside a bright source, where no fit ends
+    # start values may put the source next to a bright one; no fit ends there
     plausible = np.minimum(counts, UNPREDICTED + FACTOR * predicted)
     return float(np.sqrt(np.sum((2 * plausible * ratio) ** 2)))
 
 
 def _limited(source: SourceContribution, dataset: CountsDataset, state: Vector) -> Array:
-    """Return the predicted counts of a source, scaled down to the counts of each energy.
+    """Return the predicted counts of a source, scaled down to the counts at each energy.
 
-    Those of a source that starts negative are made positive, as fits make them first.
+    Those of a source that starts negative are made positive, as the first steps of a fit do.
     """
     predicted = source.cube(state)
     predicted = predicted * (-1 if predicted.sum() < 0 else 1)
@@ -97,7 +111,7 @@ def _limited(source: SourceContribution, dataset: CountsDataset, state: Vector) 
 
 
 def _maxima(source: SourceContribution, predicted: Array, dataset: CountsDataset) -> Array:
-    """Return the largest predicted counts of a source in each energy, shape (chosen bins,).
+    """Return the largest predicted counts of a source at each energy, shape (selected bins,).
 
     Zero outside its cutout, where gammapy predicts exactly nothing.
     """

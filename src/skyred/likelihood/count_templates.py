@@ -1,4 +1,4 @@
-"""Templates of counts with a norm spectrum: field-of-view backgrounds and `TemplateNPredModel`."""
+"""Count templates with a norm spectrum: field-of-view backgrounds and `TemplateNPredModel`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from skyred.likelihood.bins import Bins
 from skyred.likelihood.contribution import Counts, weighted
-from skyred.likelihood.parameters import Share
+from skyred.likelihood.parameters import ParameterSubset
 from skyred.likelihood.spectra import curve_of
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from skyred.likelihood.parameters import ParameterSpace, Vector
 
     Array = NDArray[np.float64]
-    Places = frozenset[int]
+    Indices = frozenset[int]
 
 SLOPE_STEP = 1e-5  # of a parameter's usual step: norm spectra are smooth
 
@@ -31,7 +31,7 @@ class ScaledCounts:
     Parameters
     ----------
     name : str
-        The name of its model.
+        The name of the model.
     counts : array
         The template, shape (energies, y, x).
     spectral : gammapy.modeling.models.SpectralModel or None
@@ -41,7 +41,7 @@ class ScaledCounts:
     bins : Bins
         The bins of the dataset.
     space : ParameterSpace
-        Where the parameters are found.
+        The parameters of all models.
     plain : bool
         Whether the norm spectrum may be evaluated without units.
     """
@@ -60,59 +60,158 @@ class ScaledCounts:
     ) -> None:
         self.name, self.template = name, counts
         self.curve = spectral and curve_of(spectral, energy.to_value("TeV"), plain)
-        self.share = Share.of(spectral, space)
-        self.free = self.share.free_places
-        self._choose(bins)
-        self.known: tuple[bytes | None, Array] = (None, np.ones(len(counts)))
+        self.subset = ParameterSubset.of(spectral, space)
+        self.free = self.subset.free_indices
+        self._select(bins)
+        self.cached: tuple[bytes | None, Array] = (None, np.ones(len(counts)))
 
-    def _choose(self, bins: Bins) -> None:
-        self.chosen = bins.of(self.template)
-        self.row_energy = np.unravel_index(bins.chosen, self.template.shape)[0]
+    def _select(self, bins: Bins) -> None:
+        self.by_bin = bins.of(self.template)
+        self.row_energy = np.unravel_index(bins.indices, self.template.shape)[0]
         self.totals = np.where(bins.mask, self.template, 0).sum(axis=(1, 2))
 
     def within(self, bins: Bins) -> Self:
-        """Give the same in other bins of the dataset."""
-        other = copy(self)
-        other._choose(bins)
-        return other
+        """Return a copy for other bins of the dataset.
+
+        Parameters
+        ----------
+        bins : Bins
+            The bins.
+
+        Returns
+        -------
+        ScaledCounts
+            The copy.
+        """
+        copied = copy(self)
+        copied._select(bins)
+        return copied
 
     @property
     def may_be_non_smooth(self) -> set[int]:
-        """None."""
+        """Empty set: the counts are smooth functions of all parameters.
+
+        Returns
+        -------
+        set of int
+            Indices in the state.
+        """
         return set()
 
     def rows(self) -> slice:
-        """All of the chosen bins."""
+        """Return all selected bins.
+
+        Returns
+        -------
+        slice
+            The rows.
+        """
         return slice(None)
 
     def norm(self, values: Vector) -> Array:
-        """Give the norm in each bin of energy, shape (energies,)."""
-        if self.curve is not None and values.tobytes() != self.known[0]:
-            self.known = values.tobytes(), self.curve(values)
-        return self.known[1]
+        """Return the norm at each energy.
+
+        Parameters
+        ----------
+        values : array
+            Values of the spectral parameters, shape (k,).
+
+        Returns
+        -------
+        array
+            The norm, shape (energies,).
+        """
+        if self.curve is not None and values.tobytes() != self.cached[0]:
+            self.cached = values.tobytes(), self.curve(values)
+        return self.cached[1]
 
     def counts(self, state: Vector) -> Counts:
-        """Give the predicted counts."""
-        return self._times(self.norm(self.share.values(state)))
+        """Return the predicted counts.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+
+        Returns
+        -------
+        Counts
+            The predicted counts.
+        """
+        return self._times(self.norm(self.subset.values(state)))
 
     def _times(self, norm: Array) -> Counts:
-        return Counts(norm[self.row_energy] * self.chosen, float(norm @ self.totals))
+        return Counts(norm[self.row_energy] * self.by_bin, float(norm @ self.totals))
 
-    def slopes(self, state: Vector, wanted: Places) -> Iterator[tuple[int, Counts]]:
-        """Give the derivatives by the free parameters."""
-        for place, slope in self.share.slopes(self.norm, state, SLOPE_STEP, wanted):
-            yield place, self._times(slope)
+    def slopes(self, state: Vector, indices: Indices) -> Iterator[tuple[int, Counts]]:
+        """Return the derivatives of the predicted counts.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+        indices : frozenset of int
+            Indices in the state of the parameters to differentiate by.
+
+        Yields
+        ------
+        int
+            Index of a parameter in the state.
+        Counts
+            The derivatives by this parameter.
+        """
+        for index, slope in self.subset.slopes(self.norm, state, SLOPE_STEP, indices):
+            yield index, self._times(slope)
 
     def gradient(
-        self, state: Vector, weights: Array, weight: float, wanted: Places
+        self, state: Vector, weights: Array, weight: float, indices: Indices
     ) -> Iterator[tuple[int, float]]:
-        """Give the weighted sums of the derivatives."""
-        return weighted(self, state, weights, weight, wanted)
+        """Return the derivatives of a weighted sum of the predicted counts.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+        weights : array
+            Weights of the counts in the selected bins, shape (k,).
+        weight : float
+            Weight of the total.
+        indices : frozenset of int
+            Indices in the state of the parameters to differentiate by.
+
+        Returns
+        -------
+        iterator of (int, float)
+            Index of a parameter in the state, and the derivative by it.
+        """
+        return weighted(self, state, weights, weight, indices)
 
     def cube(self, state: Vector) -> Array:
-        """Give the predicted counts in every bin."""
-        return self.template * self.norm(self.share.values(state))[:, None, None]
+        """Return the predicted counts in every bin.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+
+        Returns
+        -------
+        array
+            Predicted counts, shape (energies, y, x).
+        """
+        return self.template * self.norm(self.subset.values(state))[:, None, None]
 
     def may_be_negative(self, state: Vector) -> bool:
-        """Tell whether any norm is negative."""
-        return bool(self.norm(self.share.values(state)).min() < 0)
+        """Return whether any norm is negative.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+
+        Returns
+        -------
+        bool
+            Whether any norm is negative.
+        """
+        return bool(self.norm(self.subset.values(state)).min() < 0)

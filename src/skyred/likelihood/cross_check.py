@@ -1,4 +1,4 @@
-"""Cross-checks: models that are not known are compared with gammapy before they are used."""
+"""Cross-checks of compiled sources with gammapy's own evaluation."""
 
 from __future__ import annotations
 
@@ -26,41 +26,76 @@ SMALL_STEP = 0.5  # of a parameter's usual step, so that the source stays in its
 
 
 @attrs.define(eq=False)
-class Trust:
-    """Decides which sources are compared with gammapy.
+class CrossCheck:
+    """Rule for the sources that are compared with gammapy.
 
     Parameters
     ----------
     check : bool
-        Whether all are; else those with a class that is not gammapy's own. Those are swept by the
-        tests, one by one.
+        Whether all sources are compared; by default only those with a class that is not gammapy's
+        own. gammapy's own classes are compared one by one in the tests.
     """
 
     check: bool = False
 
-    def knows(self, model: Any) -> bool:
-        """Tell whether a model may be evaluated without units, and without a comparison."""
-        return not self.check and is_known(model)
+    def is_exempt(self, model: Any) -> bool:
+        """Return whether a model may be evaluated without units and without a comparison.
 
-    def why_not(self, source: SourceContribution, space: ParameterSpace) -> str:
-        """Say why a source must be left to gammapy; "" if it need not."""
-        if self.knows(source.model):
+        Parameters
+        ----------
+        model : gammapy.modeling.models.ModelBase
+            The model.
+
+        Returns
+        -------
+        bool
+            Whether it is exempt.
+        """
+        return not self.check and is_from_gammapy(model)
+
+    def reason_to_reject(self, source: SourceContribution, space: ParameterSpace) -> str:
+        """Return the reason why gammapy has to evaluate a source, and warn of differences.
+
+        Parameters
+        ----------
+        source : SourceContribution
+            The compiled source.
+        space : ParameterSpace
+            The parameters of all models.
+
+        Returns
+        -------
+        str
+            The reason; empty if the source may be evaluated as it is compiled.
+        """
+        if self.is_exempt(source.model):
             return ""
-        if not source.contributes and not is_known(source.model):
-            return "it could not be compared: where it starts it does not reach the map"
+        if not source.contributes and not is_from_gammapy(source.model):
+            return "it could not be compared: at its start position it does not reach the map"
         error = largest_difference(source, space)
         if error <= AGREEMENT:
             return ""
-        why = (
+        reason = (
             f"its predicted counts differ by {error:.1e} of their maximum from gammapy's when they "
             "are evaluated on plain arrays"
         )
-        warnings.warn(f"{source.model.name}: {why}", SkyredWarning, stacklevel=2)
-        return why
+        warnings.warn(f"{source.model.name}: {reason}", SkyredWarning, stacklevel=2)
+        return reason
 
 
-def is_known(model: Any) -> bool:
-    """Tell whether a model and all its parts are gammapy's own."""
+def is_from_gammapy(model: Any) -> bool:
+    """Return whether a model and all its components are gammapy's own.
+
+    Parameters
+    ----------
+    model : gammapy.modeling.models.ModelBase
+        The model.
+
+    Returns
+    -------
+    bool
+        Whether all classes are defined in gammapy.
+    """
     parts = [model, *_parts(model)]
     return all(type(part).__module__.startswith("gammapy.") for part in parts)
 
@@ -76,8 +111,20 @@ def _parts(model: Any) -> Iterator[Any]:
 def largest_difference(source: SourceContribution, space: ParameterSpace) -> float:
     """Compare the counts of a source with gammapy's, at its values and at some around them.
 
-    Both use one PSF kernel: it does not depend on the class of a model, and making it as gammapy
-    does would take longer than a fit. The values of the parameters are left as they were.
+    Both use the same PSF kernel: it does not depend on the class of a model, and computing it as
+    gammapy does would take longer than a fit. The values of the parameters are restored.
+
+    Parameters
+    ----------
+    source : SourceContribution
+        The compiled source.
+    space : ParameterSpace
+        The parameters of all models.
+
+    Returns
+    -------
+    float
+        The largest difference of the predicted counts, relative to their maximum.
     """
     start = space.state()
     errors = []
@@ -97,11 +144,11 @@ def _states(space: ParameterSpace, start: Vector) -> Iterator[Vector]:
     random = np.random.default_rng(0)
     for _ in range(TRIALS):
         state = start.copy()
-        for place in space.free:
-            parameter = space.all[place]
-            step = SMALL_STEP * min(step_of(parameter), abs(start[place]) or np.inf)
+        for index in space.free:
+            parameter = space.all[index]
+            step = SMALL_STEP * min(step_of(parameter), abs(start[index]) or np.inf)
             low, high = np.fmax(parameter.min, -np.inf), np.fmin(parameter.max, np.inf)
-            state[place] = np.clip(start[place] + step * random.uniform(-1, 1), low, high)
+            state[index] = np.clip(start[index] + step * random.uniform(-1, 1), low, high)
         yield state
 
 
@@ -109,12 +156,12 @@ def _by_gammapy(source: SourceContribution, space: ParameterSpace, state: Vector
     from gammapy.maps import Map
 
     _set(space, state)
-    onto = Map.from_geom(source.instrument.geom, dtype=float)
+    npred = Map.from_geom(source.instrument.geom, dtype=float)
     if source.contributes:
         source.evaluator.reset_cache_properties()
         source.evaluator._cached_parameter_values = None
-        onto.stack(source.evaluator.compute_npred())
-    return np.asarray(onto.data, dtype=float)
+        npred.stack(source.evaluator.compute_npred())
+    return np.asarray(npred.data, dtype=float)
 
 
 def _set(space: ParameterSpace, state: Vector) -> None:

@@ -1,7 +1,7 @@
-"""Cutouts around sources: the pixels that gammapy's evaluator takes, without copies of geometries.
+"""Cutouts around sources, as gammapy's evaluator takes them, without copies of geometries.
 
-`MapEvaluator.update` cuts the mask out twice and the exposure once, and each time copies and
-transforms geometries. Where all of them have the same pixels, their slices are enough.
+`MapEvaluator.update` cuts out the mask twice and the exposure once, and each time copies and
+transforms geometries. If all of them have the same pixels, their slices are enough.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ log = logging.getLogger("gammapy.datasets.evaluator")  # its messages are gammap
 
 @attrs.define(eq=False)
 class CutoutLookup:
-    """Finds the cutouts of sources in one dataset.
+    """Cutouts of sources in one dataset.
 
     Parameters
     ----------
     exposure : gammapy.maps.WcsNDMap
         The exposure.
     mask : gammapy.maps.WcsNDMap
-        The pixels in which any energy is fitted, on those of the exposure.
+        The pixels in which any energy is fitted, with the pixels of the exposure.
     """
 
     exposure: WcsNDMap
@@ -46,7 +46,20 @@ class CutoutLookup:
 
     @classmethod
     def of(cls, exposure: Any, mask: Any) -> CutoutLookup | None:
-        """Return the look-up; None if gammapy has to make the cutouts, as of other geometries."""
+        """Return the look-up of an exposure and a mask.
+
+        Parameters
+        ----------
+        exposure : gammapy.maps.Map
+            The exposure.
+        mask : gammapy.maps.Map
+            The pixels in which any energy is fitted.
+
+        Returns
+        -------
+        CutoutLookup or None
+            The look-up; None if gammapy has to make the cutouts, as for other geometries.
+        """
         from gammapy.maps import WcsNDMap
 
         if type(exposure) is not WcsNDMap or type(mask) is not WcsNDMap:
@@ -59,13 +72,12 @@ class CutoutLookup:
         return None
 
     def cut(self, evaluator: MapEvaluator) -> Slices | None:
-        """Take the cutout of the exposure at the position of an evaluator's model.
+        """Set the exposure of an evaluator to the cutout at the position of its model.
 
         Parameters
         ----------
         evaluator : gammapy.datasets.evaluator.MapEvaluator
-            With the PSF of that position. Its exposure becomes the cutout, and it learns whether
-            the model contributes.
+            The evaluator, with the PSF of that position. Its exposure and `contributes` are set.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""Datasets, flat: their parts, their statistic, and the derivatives of both together."""
+"""Compiled datasets: their contributions, their statistic and its derivatives."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
-    Places = frozenset[int]
+    Indices = frozenset[int]
 
 
-class FlatDataset(Protocol):
-    """A dataset, as far as the likelihood needs it.
+class CompiledDataset(Protocol):
+    """Dataset that the likelihood can evaluate.
 
     Attributes
     ----------
@@ -42,64 +42,166 @@ class FlatDataset(Protocol):
         ...
 
     def stat(self, state: Vector) -> float:
-        """Give the fit statistic for a state of all parameters."""
+        """Return the fit statistic.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+
+        Returns
+        -------
+        float
+            The fit statistic.
+        """
         ...
 
-    def gradient(self, state: Vector, wanted: Places) -> dict[int, float]:
-        """Return the derivatives by the wanted parameters that it depends on, by their place."""
+    def gradient(self, state: Vector, indices: Indices) -> dict[int, float]:
+        """Return the derivatives of the statistic.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+        indices : frozenset of int
+            Indices in the state of the parameters to differentiate by.
+
+        Returns
+        -------
+        dict of float
+            The derivatives, by the index of the parameter in the state; only of parameters that
+            the dataset depends on.
+        """
         ...
 
-    def fisher(self, state: Vector, wanted: Places) -> tuple[Index, Array]:
-        """Return the Fisher matrix by wanted parameters that it depends on, and their places."""
+    def fisher(self, state: Vector, indices: Indices) -> tuple[Index, Array]:
+        """Return the Fisher matrix.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+        indices : frozenset of int
+            Indices in the state of the parameters to differentiate by.
+
+        Returns
+        -------
+        indices : array of int
+            Indices in the state of the k parameters that the dataset depends on, shape (k,).
+        matrix : array
+            The Fisher matrix, shape (k, k).
+        """
         ...
 
     @property
     def may_be_non_smooth(self) -> set[int]:
-        """The places of the parameters along which the statistic may have kinks."""
+        """Parameters along which the statistic may have non-differentiable points.
+
+        Returns
+        -------
+        set of int
+            Indices in the state.
+        """
         ...
 
     def clips(self, state: Vector) -> bool:
-        """Tell whether the derivatives do not hold, since what is predicted is clipped."""
+        """Return whether the derivatives are not valid, since predicted counts are clipped.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+
+        Returns
+        -------
+        bool
+            Whether predicted counts are clipped.
+        """
         ...
 
     def refresh(self, state: Vector) -> bool:
-        """Look the IRFs up at the values in a state; return whether any differ from before."""
+        """Look up the IRFs at the values in a state.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+
+        Returns
+        -------
+        bool
+            Whether any IRFs have changed.
+        """
         ...
 
-    def condition(self, state: Vector, wanted: Places) -> FlatDataset:
-        """Return the dataset as a function of the wanted parameters, the others as in a state."""
+    def condition(self, state: Vector, indices: Indices) -> CompiledDataset:
+        """Return the dataset as a function of some parameters, with the others fixed.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+        indices : frozenset of int
+            Indices in the state of the parameters that vary.
+
+        Returns
+        -------
+        CompiledDataset
+            The dataset with fixed contributions summed up.
+        """
         ...
 
     def npred(self, state: Vector) -> Array:
-        """Return the predicted counts with the background, in the shape of the data."""
+        """Return the predicted counts with the background.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+
+        Returns
+        -------
+        array
+            Predicted counts in the shape of the data.
+        """
         ...
 
 
 @attrs.define(eq=False)
 class Prediction:
-    """Predicted counts in the chosen bins and summed over the mask, and what follows from them."""
+    """Predicted counts, and the derivatives of the statistic by them.
 
-    chosen: Array
+    Parameters
+    ----------
+    by_bin : array
+        Counts in the selected bins, shape (k,).
+    total : float
+        Counts summed over the mask.
+    derivatives : Derivatives, optional
+        Derivatives of the statistic, once computed.
+    """
+
+    by_bin: Array
     total: float
     derivatives: Derivatives | None = None
 
 
 @attrs.define(eq=False)
 class CountsDataset:
-    """Counts in bins, predicted by parts that add up.
+    """Counts in bins, with predicted counts that are the sum of model contributions.
 
     Parameters
     ----------
     name : str
         The name of the dataset.
     parts : sequence of Contribution
-        What adds predicted counts.
+        The model contributions.
     bins : Bins
-        The chosen bins.
+        The selected bins.
     counts : array
         Counts in every bin, shape (energies, y, x).
     statistic : Cash, WStat or ChiSquare
-        Of the chosen bins.
+        Statistic of the selected bins.
     on_off : WStat, optional
         The statistic of all bins of on-off data, masked or not, for the predicted background.
     """
@@ -114,87 +216,180 @@ class CountsDataset:
 
     @property
     def exact(self) -> bool:
-        """Whether the derivatives of all parts are exact."""
+        """Whether the derivatives of all contributions are exact."""
         return all(part.exact for part in self.parts)
 
     @property
     def may_be_non_smooth(self) -> set[int]:
-        """The places of the parameters along which any part has kinks."""
+        """Parameters along which any contribution may have non-differentiable points.
+
+        Returns
+        -------
+        set of int
+            Indices in the state.
+        """
         return set().union(*(part.may_be_non_smooth for part in self.parts))
 
     def predict(self, state: Vector) -> tuple[Array, float]:
-        """Return the predicted counts in the chosen bins, and summed over the mask."""
+        """Return the predicted counts.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+
+        Returns
+        -------
+        by_bin : array
+            Counts in the selected bins, shape (k,).
+        total : float
+            Counts summed over the mask.
+        """
         prediction = self._prediction(state)
-        return prediction.chosen, prediction.total
+        return prediction.by_bin, prediction.total
 
     def _prediction(self, state: Vector) -> Prediction:
-        """Return the prediction, kept for the derivatives at the same values."""
+        """Return the prediction, cached for the derivatives at the same values."""
         key = state.tobytes()
-        known = self.last.get(key)
-        if known is None:
+        cached = self.last.get(key)
+        if cached is None:
             counts = sum_of_counts(self.parts, len(self.bins), state)
-            known = self.last.keep(key, Prediction(*counts))
-        return known
+            cached = self.last.keep(key, Prediction(*counts))
+        return cached
 
     def _derivatives(self, state: Vector) -> Derivatives:
         """Return the derivatives of the statistic by the predicted counts."""
         prediction = self._prediction(state)
         if prediction.derivatives is None:
-            prediction.derivatives = self.statistic.derivatives(prediction.chosen)
+            prediction.derivatives = self.statistic.derivatives(prediction.by_bin)
         return prediction.derivatives
 
     def stat(self, state: Vector) -> float:
-        """Give the fit statistic."""
+        """Return the fit statistic.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+
+        Returns
+        -------
+        float
+            The fit statistic.
+        """
         if self.clips(state):
             return self._clipped(state)
         return self.statistic.value(*self.predict(state))
 
     def clips(self, state: Vector) -> bool:
-        """Tell whether negative predicted counts may have to be set to zero, bin by bin."""
-        # the sum over all bins is linear in the flux only while none has to be
+        """Return whether negative predicted counts may have to be set to zero, bin by bin.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+
+        Returns
+        -------
+        bool
+            Whether predicted counts may be clipped.
+        """
+        # the sum over all bins is linear in the flux only if no bin has to be set to zero
         if not isinstance(self.statistic, Cash):
             return False
         return any(part.may_be_negative(state) for part in self.parts)
 
     def refresh(self, state: Vector) -> bool:
-        """Look the IRFs up at the values in a state; return whether any differ from before."""
+        """Look up the IRFs at the values in a state.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+
+        Returns
+        -------
+        bool
+            Whether any IRFs have changed.
+        """
         changes = [part.refresh(state) for part in self.parts if isinstance(part, Refreshable)]
         self.last.clear()
         return any(changes)
 
-    def condition(self, state: Vector, wanted: Places) -> FlatDataset:
-        """Return the dataset as a function of the wanted parameters, the others as in a state."""
-        moving = [part for part in self.parts if not wanted.isdisjoint(part.free)]
+    def condition(self, state: Vector, indices: Indices) -> CompiledDataset:
+        """Return the dataset as a function of some parameters, with the others fixed.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+        indices : frozenset of int
+            Indices in the state of the parameters that vary.
+
+        Returns
+        -------
+        CompiledDataset
+            The dataset with fixed contributions summed up.
+        """
+        moving = [part for part in self.parts if not indices.isdisjoint(part.free)]
         if not moving:
             return FixedDataset(self, state)
-        others = [part for part in self.parts if wanted.isdisjoint(part.free)]
+        others = [part for part in self.parts if indices.isdisjoint(part.free)]
         return attrs.evolve(self, parts=[FixedCounts(others, self.bins, state), *moving])
 
     def _clipped(self, state: Vector) -> float:
-        """Give the statistic bin by bin, with negative predicted counts set to zero."""
+        """Return the statistic bin by bin, with negative predicted counts set to zero."""
         predicted = np.maximum(self._signal(state)[self.bins.mask], 0)
         return Cash(self.counts[self.bins.mask]).value(predicted, float(predicted.sum()))
 
-    def gradient(self, state: Vector, wanted: Places) -> dict[int, float]:
-        """Return the derivatives of the statistic by the wanted parameters that it depends on."""
+    def gradient(self, state: Vector, indices: Indices) -> dict[int, float]:
+        """Return the derivatives of the statistic.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+        indices : frozenset of int
+            Indices in the state of the parameters to differentiate by.
+
+        Returns
+        -------
+        dict of float
+            The derivatives, by the index of the parameter in the state; only of parameters that
+            the dataset depends on.
+        """
         gradient: dict[int, float] = {}
         by_counts = self._derivatives(state)
         for part in self.parts:
-            if wanted.isdisjoint(part.free):
+            if indices.isdisjoint(part.free):
                 continue
-            for place, slope in part.gradient(state, by_counts.first, by_counts.total, wanted):
-                gradient[place] = gradient.get(place, 0.0) + slope
+            for index, slope in part.gradient(state, by_counts.first, by_counts.total, indices):
+                gradient[index] = gradient.get(index, 0.0) + slope
         return gradient
 
-    def fisher(self, state: Vector, wanted: Places) -> tuple[Index, Array]:
-        """Return the places of the wanted parameters that it depends on, and their Fisher matrix.
+    def fisher(self, state: Vector, indices: Indices) -> tuple[Index, Array]:
+        """Return the Fisher matrix.
 
-        Second derivatives of the statistic without those of the predicted counts, shape (k, k).
+        It contains the second derivatives of the statistic without those of the predicted counts.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+        indices : frozenset of int
+            Indices in the state of the parameters to differentiate by.
+
+        Returns
+        -------
+        indices : array of int
+            Indices in the state of the k parameters that the dataset depends on, shape (k,).
+        matrix : array
+            The Fisher matrix, shape (k, k).
         """
         contributions = [
-            ContributionGradient.of(part, state, wanted)
+            ContributionGradient.of(part, state, indices)
             for part in self.parts
-            if not wanted.isdisjoint(part.free)
+            if not indices.isdisjoint(part.free)
         ]
         if not contributions:
             return np.zeros(0, dtype=int), np.zeros((0, 0))
@@ -204,8 +399,18 @@ class CountsDataset:
     def npred(self, state: Vector) -> Array:
         """Return the predicted counts in every bin, with the background.
 
-        That of on-off data is the most likely one, as in gammapy's `npred`. Of flux points the
-        predicted flux, in cm-2 s-1 TeV-1.
+        The background of on-off data is the most likely one, as in gammapy's `npred`.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+
+        Returns
+        -------
+        array
+            Predicted counts, shape (energies, y, x); for flux points the predicted flux in cm-2
+            s-1 TeV-1.
         """
         signal = self._signal(state)
         if isinstance(self.statistic, ChiSquare):
@@ -225,51 +430,118 @@ class CountsDataset:
 
 
 class GammapyDataset:
-    """A dataset whose statistic gammapy evaluates, for what cannot be laid out flat.
+    """Dataset with a statistic that gammapy evaluates, since it cannot be compiled.
 
     Parameters
     ----------
     dataset : gammapy.datasets.Dataset
         The dataset.
     space : ParameterSpace
-        Where the parameters are found.
+        The parameters of all models.
     """
 
     def __init__(self, dataset: Dataset, space: ParameterSpace) -> None:
         self.dataset, self.space, self.name = dataset, space, str(dataset.name)
-        self.places: dict[Any, tuple[float, ...]] = {}
+        self.last_positions: dict[Any, tuple[float, ...]] = {}
         self.looked_up: dict[Any, tuple[float, ...]] = {}
 
     def stat(self, state: Vector) -> float:
-        """Give the statistic."""
+        """Return the fit statistic.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+
+        Returns
+        -------
+        float
+            The fit statistic.
+        """
         self._set(state)
         return float(self.dataset.stat_sum())
 
     @property
     def exact(self) -> bool:
-        """Whether the derivatives are known: if there is nothing to derive by."""
+        """Whether there are no free parameters, and so no derivatives."""
         return not self.may_be_non_smooth
 
-    def gradient(self, state: Vector, wanted: Places) -> dict[int, float]:
-        """Return no derivatives: no parameter is free."""
+    def gradient(self, state: Vector, indices: Indices) -> dict[int, float]:
+        """Return no derivatives: no parameter is free.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+        indices : frozenset of int
+            Indices in the state of the parameters to differentiate by.
+
+        Returns
+        -------
+        dict of float
+            An empty dictionary.
+        """
         return {}
 
-    def fisher(self, state: Vector, wanted: Places) -> tuple[Index, Array]:
-        """Return no derivatives: no parameter is free."""
+    def fisher(self, state: Vector, indices: Indices) -> tuple[Index, Array]:
+        """Return no derivatives: no parameter is free.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+        indices : frozenset of int
+            Indices in the state of the parameters to differentiate by.
+
+        Returns
+        -------
+        indices : array of int
+            Empty, shape (0,).
+        matrix : array
+            Empty, shape (0, 0).
+        """
         return np.zeros(0, dtype=int), np.zeros((0, 0))
 
     @property
     def may_be_non_smooth(self) -> set[int]:
-        """All free ones of its models: what gammapy does is not known."""
-        own = [each for model in self.dataset.models or () for each in model.parameters]
-        return set(self.space.places(own).tolist()) & set(self.space.free.tolist())
+        """All free parameters of its models: gammapy may be non-smooth along any.
+
+        Returns
+        -------
+        set of int
+            Indices in the state.
+        """
+        own = [parameter for model in self.dataset.models or () for parameter in model.parameters]
+        return set(self.space.indices_of(own).tolist()) & set(self.space.free.tolist())
 
     def clips(self, state: Vector) -> bool:
-        """Never: there are no derivatives anyway."""
+        """Return False: there are no derivatives.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+
+        Returns
+        -------
+        bool
+            False.
+        """
         return False
 
     def refresh(self, state: Vector) -> bool:
-        """Look the IRFs up at the values in a state; return whether any differ from before."""
+        """Look up the IRFs at the values in a state.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+
+        Returns
+        -------
+        bool
+            Whether any IRFs have changed.
+        """
         self._set(state)
         changed = False
         for evaluator in self._placed_evaluators():
@@ -281,12 +553,36 @@ class GammapyDataset:
                 evaluator._cached_parameter_values = None
         return changed
 
-    def condition(self, state: Vector, wanted: Places) -> FlatDataset:
-        """Return itself: gammapy evaluates the whole."""
+    def condition(self, state: Vector, indices: Indices) -> CompiledDataset:
+        """Return the dataset itself: gammapy evaluates all contributions.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+        indices : frozenset of int
+            Indices in the state of the parameters that vary.
+
+        Returns
+        -------
+        CompiledDataset
+            The dataset itself.
+        """
         return self
 
     def npred(self, state: Vector) -> Array:
-        """Give the predicted counts; of flux points the flux, in cm-2 s-1 TeV-1."""
+        """Return the predicted counts.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+
+        Returns
+        -------
+        array
+            Predicted counts in the shape of the data; for flux points the flux in cm-2 s-1 TeV-1.
+        """
         self._set(state)
         if self.dataset.tag != "FluxPointsDataset":
             return np.asarray(self.dataset.npred().data, dtype=float)
@@ -298,16 +594,16 @@ class GammapyDataset:
     def _set(self, state: Vector) -> None:
         for parameter, value in zip(self.space.all, state, strict=True):
             parameter.value = value
-        self._wake_sources()
+        self._reset_evaluators()
 
-    def _wake_sources(self) -> None:
-        # gammapy never looks again at a source that once left the map: without this, whatever a
-        # fitter tries after such a step is a map without the source
+    def _reset_evaluators(self) -> None:
+        # gammapy skips a source for good once it has left the map: without this, every state that a
+        # fitter tries after such a step is evaluated without the source
         for evaluator in self._placed_evaluators():
-            place = tuple(evaluator.model.spatial_model.parameters.value)
-            if not evaluator.contributes and self.places.get(evaluator) != place:
+            position = tuple(evaluator.model.spatial_model.parameters.value)
+            if not evaluator.contributes and self.last_positions.get(evaluator) != position:
                 evaluator.contributes, evaluator.exposure = True, None
-            self.places[evaluator] = place
+            self.last_positions[evaluator] = position
 
     def _placed_evaluators(self) -> Iterator[Any]:
         for evaluator in (getattr(self.dataset, "evaluators", None) or {}).values():

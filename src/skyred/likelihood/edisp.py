@@ -1,7 +1,7 @@
-"""Energy dispersion: kernels of a map, without the detour over regions that gammapy takes.
+"""Energy dispersion kernels of a map, without gammapy's intermediate region maps.
 
 gammapy takes the kernel of the nearest pixel of an `EDispKernelMap`, without interpolation. Within
-a pixel it is the same for all positions, so it is kept for the next source, or the next position.
+a pixel it is the same for all positions, so it is cached for the next source or position.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     from gammapy.irf import EDispKernel, EDispKernelMap
     from gammapy.maps import MapAxis
 
-TIE = 1e-5  # of a pixel, around its sides, where rounding decides which one is nearest
+TIE = 1e-5  # of a pixel, around its sides, where the nearest pixel depends on rounding
 
 
 @attrs.define(eq=False, slots=False)
 class EdispLookup:
-    """Stands in for the energy dispersion of a dataset in gammapy's evaluator.
+    """Energy dispersion of a dataset, with the interface that gammapy's evaluator needs.
 
     Parameters
     ----------
     edisp : gammapy.irf.EDispKernelMap
         The energy dispersion.
     kernels : dict
-        The kernels that are known, by column and row of the pixel.
+        Cached kernels, by column and row of the pixel.
     """
 
     edisp: EDispKernelMap
@@ -84,7 +84,7 @@ class EdispLookup:
         image = self._image
         if position.isscalar and image.is_regular and not image.wcs.has_distortion:
             return pixel_at(position, image)
-        x, y = (float(np.squeeze(each)) for each in image.coord_to_pix(position))
+        x, y = (float(np.squeeze(coordinate)) for coordinate in image.coord_to_pix(position))
         return x, y
 
     def _pixel(self, position: SkyCoord) -> tuple[int, int] | None:
@@ -96,5 +96,5 @@ class EdispLookup:
         if max(abs(x - column), abs(y - row)) > 0.5 - TIE:
             return None
         height, width = self._valid.shape
-        inside = 0 <= column < width and 0 <= row < height
-        return (column, row) if inside and self._valid[row, column] else None
+        is_on_map = 0 <= column < width and 0 <= row < height
+        return (column, row) if is_on_map and self._valid[row, column] else None

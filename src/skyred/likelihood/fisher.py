@@ -1,7 +1,7 @@
-"""The Fisher matrix of a dataset, from blocks of model contributions that overlap.
+"""Fisher matrix of a dataset, computed in blocks of overlapping model contributions.
 
 A source covers only a part of the map, so most pairs of sources have few bins in common, or none.
-A product of whole rows of derivatives would spend nearly all its time on zeros.
+A product of full rows of derivatives would mostly multiply zeros.
 """
 
 from __future__ import annotations
@@ -25,34 +25,49 @@ if TYPE_CHECKING:
 
 @attrs.frozen(eq=False)
 class ContributionGradient:
-    """The derivatives of the predicted counts of one model contribution.
+    """Derivatives of the predicted counts of one model contribution.
 
     Parameters
     ----------
-    places : list of int
-        The parameters, each once, shape (n,).
+    indices : list of int
+        Indices of the parameters in the state, unique, shape (n,).
     rows : array of int or slice
-        The chosen bins that the contribution reaches: k' of them, or all.
+        The selected bins that the contribution reaches: k' of them, or all.
     slopes : array
         The derivatives in these bins, shape (n, k').
     """
 
-    places: list[int]
+    indices: list[int]
     rows: Rows
     slopes: Array
 
     @classmethod
-    def of(cls, part: Contribution, state: Vector, wanted: frozenset[int]) -> ContributionGradient:
-        """Evaluate a model contribution; linked parameters of it add up."""
+    def of(cls, part: Contribution, state: Vector, indices: frozenset[int]) -> ContributionGradient:
+        """Evaluate the derivatives of a contribution; those of linked parameters are summed.
+
+        Parameters
+        ----------
+        part : Contribution
+            The model contribution.
+        state : array
+            Values of all parameters, shape (m,).
+        indices : frozenset of int
+            Indices in the state of the parameters to differentiate by.
+
+        Returns
+        -------
+        ContributionGradient
+            The derivatives.
+        """
         slopes: dict[int, Array] = {}
-        for place, slope in part.slopes(state, wanted):
-            known = slopes.get(place)
-            slopes[place] = slope.chosen if known is None else known + slope.chosen
+        for index, slope in part.slopes(state, indices):
+            earlier = slopes.get(index)
+            slopes[index] = slope.by_bin if earlier is None else earlier + slope.by_bin
         return cls(list(slopes), part.rows(), np.array(list(slopes.values())))
 
     @property
     def everywhere(self) -> bool:
-        """Whether it reaches all chosen bins."""
+        """Whether the contribution reaches all selected bins."""
         return isinstance(self.rows, slice)
 
 
@@ -64,45 +79,45 @@ def fisher_matrix(
     Parameters
     ----------
     contributions : sequence of ContributionGradient
-        Of the model contributions of a dataset.
+        Derivatives of the model contributions of a dataset.
     weights : array
         The second derivatives of the statistic by the predicted counts, shape (k,).
 
     Returns
     -------
-    places : array of int
-        The parameters, each once, shape (n,).
+    indices : array of int
+        Indices of the parameters in the state, unique, shape (n,).
     matrix : array
-        Shape (n, n).
+        The Fisher matrix, shape (n, n).
     """
-    ordered = sorted((each for each in contributions if each.places), key=lambda e: e.everywhere)
-    places = list(dict.fromkeys(place for each in ordered for place in each.places))
-    index = {place: at for at, place in enumerate(places)}
-    matrix = np.zeros((len(places), len(places)))
-    spread = _Spread(len(weights), max((len(each.places) for each in ordered), default=0))
+    ordered = sorted((item for item in contributions if item.indices), key=lambda i: i.everywhere)
+    indices = list(dict.fromkeys(index for item in ordered for index in item.indices))
+    positions = {index: position for position, index in enumerate(indices)}
+    matrix = np.zeros((len(indices), len(indices)))
+    spread = _Spread(len(weights), max((len(item.indices) for item in ordered), default=0))
     for number, first in enumerate(ordered):
         weighted = first.slopes * weights[first.rows]
-        at = [index[place] for place in first.places]
-        matrix[np.ix_(at, at)] += weighted @ first.slopes.T
-        spread.put(first, weighted)
+        at_first = [positions[index] for index in first.indices]
+        matrix[np.ix_(at_first, at_first)] += weighted @ first.slopes.T
+        spread.set(first, weighted)
         for second in ordered[number + 1 :]:
             block = spread.product(first, weighted, second)
             if block is not None:
-                other = [index[place] for place in second.places]
-                matrix[np.ix_(at, other)] += block
-                matrix[np.ix_(other, at)] += block.T
+                at_second = [positions[index] for index in second.indices]
+                matrix[np.ix_(at_first, at_second)] += block
+                matrix[np.ix_(at_second, at_first)] += block.T
         spread.clear(first)
-    return np.array(places, dtype=int), matrix
+    return np.array(indices, dtype=int), matrix
 
 
 class _Spread:
-    """The weighted derivatives of one contribution, spread on all chosen bins."""
+    """Weighted derivatives of one contribution in all selected bins."""
 
     def __init__(self, bins: int, parameters: int) -> None:
         self.values = np.zeros((bins, parameters))
         self.reached = np.zeros(bins, dtype=bool)
 
-    def put(self, first: ContributionGradient, weighted: Array) -> None:
+    def set(self, first: ContributionGradient, weighted: Array) -> None:
         """Set the bins that a contribution reaches, unless it reaches all."""
         if not first.everywhere:
             self.values[first.rows, : len(weighted)] = weighted.T

@@ -1,4 +1,4 @@
-"""What does not change while some parameters are varied: predicted counts, and whole datasets."""
+"""Predicted counts and datasets that stay constant while other parameters vary."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from skyred.likelihood.bins import Bins
-    from skyred.likelihood.datasets import FlatDataset
+    from skyred.likelihood.datasets import CompiledDataset
     from skyred.likelihood.parameters import Vector
 
     Array = NDArray[np.float64]
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class FixedCounts:
-    """The sum of model contributions at one state, whatever the state is later.
+    """Sum of model contributions at one state, constant for all states.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class FixedCounts:
     bins : Bins
         The bins of the dataset.
     state : array
-        The values of all parameters, shape (m,).
+        Values of all parameters, shape (m,).
     """
 
     name = ""
@@ -44,95 +44,276 @@ class FixedCounts:
 
     @property
     def may_be_non_smooth(self) -> set[int]:
-        """None."""
+        """Empty set: the counts are constant.
+
+        Returns
+        -------
+        set of int
+            Indices in the state.
+        """
         return set()
 
     def rows(self) -> slice:
-        """All of the chosen bins."""
+        """Return all selected bins.
+
+        Returns
+        -------
+        slice
+            The rows.
+        """
         return slice(None)
 
     def counts(self, state: Vector) -> Counts:
-        """Return the predicted counts."""
+        """Return the predicted counts.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+
+        Returns
+        -------
+        Counts
+            The predicted counts.
+        """
         return self.sum
 
-    def slopes(self, state: Vector, wanted: frozenset[int]) -> Iterator[tuple[int, Counts]]:
-        """Return no derivatives."""
+    def slopes(self, state: Vector, indices: frozenset[int]) -> Iterator[tuple[int, Counts]]:
+        """Return no derivatives.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+        indices : frozenset of int
+            Indices in the state of the parameters to differentiate by.
+
+        Returns
+        -------
+        iterator of (int, Counts)
+            An empty iterator.
+        """
         return iter(())
 
     def gradient(
-        self, state: Vector, weights: Array, weight: float, wanted: frozenset[int]
+        self, state: Vector, weights: Array, weight: float, indices: frozenset[int]
     ) -> Iterator[tuple[int, float]]:
-        """Return no derivatives."""
+        """Return no derivatives.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+        weights : array
+            Weights of the counts in the selected bins, shape (k,).
+        weight : float
+            Weight of the total.
+        indices : frozenset of int
+            Indices in the state of the parameters to differentiate by.
+
+        Returns
+        -------
+        iterator of (int, float)
+            An empty iterator.
+        """
         return iter(())
 
     def cube(self, state: Vector) -> Array:
-        """Return the predicted counts in every bin."""
+        """Return the predicted counts in every bin.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+
+        Returns
+        -------
+        array
+            Predicted counts, shape (energies, y, x).
+        """
         cube = np.zeros(self.bins.mask.shape)
         for part in self.parts:
             cube += part.cube(self.state)
         return cube
 
     def may_be_negative(self, state: Vector) -> bool:
-        """Return whether any of the contributions may be negative."""
+        """Return whether any of the contributions may be negative.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+
+        Returns
+        -------
+        bool
+            Whether predicted counts could be negative.
+        """
         return self.negative
 
 
 class FixedDataset:
-    """A dataset that does not depend on the parameters that are varied.
+    """Dataset that does not depend on the parameters that vary.
 
     Parameters
     ----------
-    dataset : FlatDataset
+    dataset : CompiledDataset
         The dataset.
     state : array
-        The values of all parameters, shape (m,).
+        Values of all parameters, shape (m,).
     """
 
     exact = True
 
-    def __init__(self, dataset: FlatDataset, state: Vector) -> None:
+    def __init__(self, dataset: CompiledDataset, state: Vector) -> None:
         self.dataset, self.state, self.name = dataset, state, dataset.name
         self.value = dataset.stat(state)
 
     def stat(self, state: Vector) -> float:
-        """Return the fit statistic."""
+        """Return the fit statistic.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+
+        Returns
+        -------
+        float
+            The fit statistic.
+        """
         return self.value
 
-    def gradient(self, state: Vector, wanted: frozenset[int]) -> dict[int, float]:
-        """Return no derivatives."""
+    def gradient(self, state: Vector, indices: frozenset[int]) -> dict[int, float]:
+        """Return no derivatives.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+        indices : frozenset of int
+            Indices in the state of the parameters to differentiate by.
+
+        Returns
+        -------
+        dict of float
+            An empty dictionary.
+        """
         return {}
 
-    def fisher(self, state: Vector, wanted: frozenset[int]) -> tuple[Index, Array]:
-        """Return no derivatives."""
+    def fisher(self, state: Vector, indices: frozenset[int]) -> tuple[Index, Array]:
+        """Return no derivatives.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+        indices : frozenset of int
+            Indices in the state of the parameters to differentiate by.
+
+        Returns
+        -------
+        indices : array of int
+            Empty, shape (0,).
+        matrix : array
+            Empty, shape (0, 0).
+        """
         return np.zeros(0, dtype=int), np.zeros((0, 0))
 
     @property
     def may_be_non_smooth(self) -> set[int]:
-        """None."""
+        """Empty set: the statistic is constant.
+
+        Returns
+        -------
+        set of int
+            Indices in the state.
+        """
         return set()
 
     def clips(self, state: Vector) -> bool:
-        """Return false: there are no derivatives."""
+        """Return False: there are no derivatives.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+
+        Returns
+        -------
+        bool
+            False.
+        """
         return False
 
     def refresh(self, state: Vector) -> bool:
-        """Return false: IRFs are looked up by the dataset itself."""
+        """Return False: IRFs are looked up by the dataset itself.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+
+        Returns
+        -------
+        bool
+            False.
+        """
         return False
 
-    def condition(self, state: Vector, wanted: frozenset[int]) -> FixedDataset:
-        """Return itself."""
+    def condition(self, state: Vector, indices: frozenset[int]) -> FixedDataset:
+        """Return the dataset itself.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+        indices : frozenset of int
+            Indices in the state of the parameters that vary.
+
+        Returns
+        -------
+        FixedDataset
+            The dataset itself.
+        """
         return self
 
     def npred(self, state: Vector) -> Array:
-        """Return the predicted counts, in the shape of the data."""
+        """Return the predicted counts.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+
+        Returns
+        -------
+        array
+            Predicted counts in the shape of the data.
+        """
         return self.dataset.npred(self.state)
 
 
 def sum_of_counts(parts: Sequence[Contribution], bins: int, state: Vector) -> Counts:
-    """Return the predicted counts of contributions, in the chosen bins and over the mask."""
-    chosen, total = np.zeros(bins), 0.0
+    """Return the sum of the predicted counts of contributions.
+
+    Parameters
+    ----------
+    parts : sequence of Contribution
+        The contributions.
+    bins : int
+        Number of selected bins.
+    state : array
+        Values of all parameters, shape (m,).
+
+    Returns
+    -------
+    Counts
+        Counts in the selected bins, shape (bins,), and over the mask.
+    """
+    by_bin, total = np.zeros(bins), 0.0
     for part in parts:
         counts = part.counts(state)
-        chosen[part.rows()] += counts.chosen
+        by_bin[part.rows()] += counts.by_bin
         total += counts.total
-    return Counts(chosen, total)
+    return Counts(by_bin, total)

@@ -1,4 +1,4 @@
-"""Flux points as data: a chi square of the differential flux at their energies."""
+"""Flux-points data: a chi square of the differential flux at their energies."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 
 from skyred.likelihood.bins import Bins
 from skyred.likelihood.contribution import Counts, weighted
-from skyred.likelihood.cross_check import Trust
+from skyred.likelihood.cross_check import CrossCheck
 from skyred.likelihood.datasets import CountsDataset
 from skyred.likelihood.input_checks import check_flux_points
-from skyred.likelihood.parameters import Share
+from skyred.likelihood.parameters import ParameterSubset
 from skyred.likelihood.spectra import curve_of
 from skyred.likelihood.statistics import ChiSquare
 from skyred.likelihood.timing import TimeFactor
@@ -25,13 +25,35 @@ if TYPE_CHECKING:
     from skyred.likelihood.parameters import ParameterSpace, Vector
 
     Array = NDArray[np.float64]
-    Places = frozenset[int]
+    Indices = frozenset[int]
 
 SLOPE_STEP = 1e-4  # of a parameter's usual step
 
 
-def flat_points(dataset: FluxPointsDataset, space: ParameterSpace, trust: Trust) -> CountsDataset:
-    """Lay out a dataset of flux points."""
+def compile_flux_points(
+    dataset: FluxPointsDataset, space: ParameterSpace, cross_check: CrossCheck
+) -> CountsDataset:
+    """Compile a dataset of flux points.
+
+    Parameters
+    ----------
+    dataset : gammapy.datasets.FluxPointsDataset
+        The flux points, with models assigned.
+    space : ParameterSpace
+        The parameters of all models.
+    cross_check : CrossCheck
+        Rule for the models that may be evaluated without units.
+
+    Returns
+    -------
+    CountsDataset
+        The compiled dataset.
+
+    Raises
+    ------
+    FitError
+        If a flux is not finite, or an error not positive.
+    """
     values, errors = _measured(dataset)
     mask = np.ones(values.shape, dtype=bool)
     if dataset.mask is not None:
@@ -39,7 +61,7 @@ def flat_points(dataset: FluxPointsDataset, space: ParameterSpace, trust: Trust)
     bins = Bins(mask, np.flatnonzero(mask))
     check_flux_points(str(dataset.name), bins, values, errors)
     parts = [
-        DifferentialFlux(model, dataset, bins, space, trust.knows(model))
+        DifferentialFlux(model, dataset, bins, space, cross_check.is_exempt(model))
         for model in dataset.models or ()
     ]
     statistic = ChiSquare(bins.of(values), bins.of(errors))
@@ -47,7 +69,7 @@ def flat_points(dataset: FluxPointsDataset, space: ParameterSpace, trust: Trust)
 
 
 def _measured(dataset: FluxPointsDataset) -> tuple[Array, Array]:
-    """Give fluxes and errors in cm-2 s-1 TeV-1; the mean of asymmetric ones, as gammapy does."""
+    """Return fluxes and errors in cm-2 s-1 TeV-1; asymmetric errors are averaged as in gammapy."""
     points = dataset.data
     values = points.dnde.quantity
     try:
@@ -62,18 +84,18 @@ def _plain(quantity: Any) -> Array:
 
 
 class DifferentialFlux:
-    """The flux of a model at the energies of flux points; a part as those of counts are.
+    """Flux of a model at the energies of flux points, used as a model contribution.
 
     Parameters
     ----------
     model : gammapy.modeling.models.SkyModel
-        The model, of which the spectrum counts.
+        The model; its spatial model is ignored.
     dataset : gammapy.datasets.FluxPointsDataset
         The flux points.
     bins : Bins
         The points that are fitted.
     space : ParameterSpace
-        Where the parameters are found.
+        The parameters of all models.
     plain : bool
         Whether the spectrum may be evaluated without units.
     """
@@ -88,20 +110,32 @@ class DifferentialFlux:
         space: ParameterSpace,
         plain: bool,
     ) -> None:
-        self.bins, self.share = bins, Share.of(model.spectral_model, space)
+        self.bins, self.subset = bins, ParameterSubset.of(model.spectral_model, space)
         self.name = str(model.name)
         energy = dataset.data.geom.axes["energy"].center.to_value("TeV")
         self.curve = curve_of(model.spectral_model, energy, plain)
         self.time = TimeFactor(model, dataset.gti, space)
-        self.free = self.share.free_places | self.time.share.free_places
+        self.free = self.subset.free_indices | self.time.subset.free_indices
 
     @property
     def may_be_non_smooth(self) -> set[int]:
-        """None."""
+        """Empty set: the flux is a smooth function of all parameters.
+
+        Returns
+        -------
+        set of int
+            Indices in the state.
+        """
         return set()
 
     def rows(self) -> slice:
-        """All of the points."""
+        """Return all points.
+
+        Returns
+        -------
+        slice
+            The rows.
+        """
         return slice(None)
 
     def _counts(self, flux: Array) -> Counts:
@@ -109,28 +143,93 @@ class DifferentialFlux:
         return Counts(self.bins.of(cube), 0.0)
 
     def counts(self, state: Vector) -> Counts:
-        """Give the flux."""
-        return self._counts(self.curve(self.share.values(state)) * self.time(state))
+        """Return the flux.
 
-    def slopes(self, state: Vector, wanted: Places) -> Iterator[tuple[int, Counts]]:
-        """Give the derivatives by the free parameters."""
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+
+        Returns
+        -------
+        Counts
+            The flux in cm-2 s-1 TeV-1 at each point, with a total of 0.
+        """
+        return self._counts(self.curve(self.subset.values(state)) * self.time(state))
+
+    def slopes(self, state: Vector, indices: Indices) -> Iterator[tuple[int, Counts]]:
+        """Return the derivatives of the flux.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+        indices : frozenset of int
+            Indices in the state of the parameters to differentiate by.
+
+        Yields
+        ------
+        int
+            Index of a parameter in the state.
+        Counts
+            The derivatives by this parameter.
+        """
         factor = self.time(state)
-        for place, slope in self.share.slopes(self.curve, state, SLOPE_STEP, wanted):
-            yield place, self._counts(slope * factor)
-        for place, slope in self.time.slopes(state, wanted):
-            yield place, self._counts(self.curve(self.share.values(state)) * slope)
+        for index, slope in self.subset.slopes(self.curve, state, SLOPE_STEP, indices):
+            yield index, self._counts(slope * factor)
+        for index, slope in self.time.slopes(state, indices):
+            yield index, self._counts(self.curve(self.subset.values(state)) * slope)
 
     def gradient(
-        self, state: Vector, weights: Array, weight: float, wanted: Places
+        self, state: Vector, weights: Array, weight: float, indices: Indices
     ) -> Iterator[tuple[int, float]]:
-        """Give the weighted sums of the derivatives."""
-        return weighted(self, state, weights, weight, wanted)
+        """Return the derivatives of a weighted sum of the fluxes.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+        weights : array
+            Weights of the counts in the selected bins, shape (k,).
+        weight : float
+            Weight of the total.
+        indices : frozenset of int
+            Indices in the state of the parameters to differentiate by.
+
+        Returns
+        -------
+        iterator of (int, float)
+            Index of a parameter in the state, and the derivative by it.
+        """
+        return weighted(self, state, weights, weight, indices)
 
     def cube(self, state: Vector) -> Array:
-        """Give the flux in the shape of the flux points."""
-        flux = self.curve(self.share.values(state)) * self.time(state)
+        """Return the flux in the shape of the flux points.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+
+        Returns
+        -------
+        array
+            The flux in cm-2 s-1 TeV-1.
+        """
+        flux = self.curve(self.subset.values(state)) * self.time(state)
         return np.broadcast_to(flux[:, None, None], self.bins.mask.shape)
 
     def may_be_negative(self, state: Vector) -> bool:
-        """Never in a way that matters: nothing is clipped."""
+        """Return False: no flux is clipped.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+
+        Returns
+        -------
+        bool
+            False.
+        """
         return False

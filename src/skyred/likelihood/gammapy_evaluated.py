@@ -1,4 +1,4 @@
-"""gammapy's own evaluation, for what cannot be laid out flat."""
+"""Contributions that gammapy evaluates, since they cannot be compiled."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from skyred.likelihood.bins import Bins
 from skyred.likelihood.contribution import Counts, Recent, weighted
 from skyred.likelihood.irf_positions import IrfPositions
-from skyred.likelihood.parameters import Share
+from skyred.likelihood.parameters import ParameterSubset
 from skyred.likelihood.response import Instrument
 
 if TYPE_CHECKING:
@@ -19,27 +19,29 @@ if TYPE_CHECKING:
     from skyred.likelihood.parameters import ParameterSpace, Vector
 
     Array = NDArray[np.float64]
-    Places = frozenset[int]
+    Indices = frozenset[int]
 
 SLOPE_STEP = 0.01  # of a parameter's usual step
 EVALUATORS_KEPT = 4
 
 
-class OpaqueCounts:
-    """Predicted counts that a function of gammapy's gives, bin by bin.
+class GammapyCounts:
+    """Predicted counts that gammapy evaluates bin by bin.
 
     Parameters
     ----------
     model : object
         The model, for its parameters.
     predict : callable
-        Gives the predicted counts in every bin at the present values of the parameters.
+        Function that returns the predicted counts in every bin at the present values of the
+        parameters.
     bins : Bins
         The bins of the dataset.
     space : ParameterSpace
-        Where the parameters are found.
+        The parameters of all models.
     look_up : callable, optional
-        Looks the IRFs up at the present values; returns whether they are others than before.
+        Function that looks up the IRFs at the present values, and returns whether they have
+        changed.
     """
 
     def __init__(
@@ -50,65 +52,153 @@ class OpaqueCounts:
         space: ParameterSpace,
         look_up: Callable[[], bool] | None = None,
     ) -> None:
-        self.predict, self.bins, self.share = predict, bins, Share.of(model, space)
+        self.predict, self.bins, self.subset = predict, bins, ParameterSubset.of(model, space)
         self.look_up = look_up
         self.name = str(model.name)
-        self.free = self.share.free_places
-        self.exact = not self.share.free
-        self.known: tuple[bytes | None, Array] = (None, np.zeros(bins.mask.shape))
+        self.free = self.subset.free_indices
+        self.exact = not self.subset.free
+        self.cached: tuple[bytes | None, Array] = (None, np.zeros(bins.mask.shape))
 
     @property
     def may_be_non_smooth(self) -> set[int]:
-        """All that are free: what gammapy does is not known."""
-        return {int(self.share.places[each]) for each in self.share.free}
+        """All free parameters, since gammapy's evaluation may be non-smooth along any.
+
+        Returns
+        -------
+        set of int
+            Indices in the state.
+        """
+        return {int(self.subset.state_indices[index]) for index in self.subset.free}
 
     def rows(self) -> slice:
-        """All of the chosen bins."""
+        """Return all selected bins.
+
+        Returns
+        -------
+        slice
+            The rows.
+        """
         return slice(None)
 
     def refresh(self, state: Vector) -> bool:
-        """Look the IRFs up at the values in a state; return whether they differ from before."""
-        self.share.set(self.share.values(state))
+        """Look up the IRFs at the values in a state.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+
+        Returns
+        -------
+        bool
+            Whether the IRFs have changed.
+        """
+        self.subset.set(self.subset.values(state))
         if self.look_up is None or not self.look_up():
             return False
-        self.known = (None, self.known[1])
+        self.cached = (None, self.cached[1])
         return True
 
     def _cube(self, values: Vector) -> Array:
-        if values.tobytes() != self.known[0]:
-            self.share.set(values)
-            self.known = values.tobytes(), np.nan_to_num(self.predict())
-        return self.known[1]
+        if values.tobytes() != self.cached[0]:
+            self.subset.set(values)
+            self.cached = values.tobytes(), np.nan_to_num(self.predict())
+        return self.cached[1]
 
     def _counts(self, cube: Array) -> Counts:
         return Counts(self.bins.of(cube), float(cube[self.bins.mask].sum()))
 
     def counts(self, state: Vector) -> Counts:
-        """Give the predicted counts."""
-        return self._counts(self._cube(self.share.values(state)))
+        """Return the predicted counts.
 
-    def slopes(self, state: Vector, wanted: Places) -> Iterator[tuple[int, Counts]]:
-        """Give the derivatives, by differences."""
-        for place, slope in self.share.slopes(self._cube, state, SLOPE_STEP, wanted):
-            yield place, self._counts(slope)
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+
+        Returns
+        -------
+        Counts
+            The predicted counts.
+        """
+        return self._counts(self._cube(self.subset.values(state)))
+
+    def slopes(self, state: Vector, indices: Indices) -> Iterator[tuple[int, Counts]]:
+        """Return the derivatives of the predicted counts, by finite differences.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+        indices : frozenset of int
+            Indices in the state of the parameters to differentiate by.
+
+        Yields
+        ------
+        int
+            Index of a parameter in the state.
+        Counts
+            The derivatives by this parameter.
+        """
+        for index, slope in self.subset.slopes(self._cube, state, SLOPE_STEP, indices):
+            yield index, self._counts(slope)
 
     def gradient(
-        self, state: Vector, weights: Array, weight: float, wanted: Places
+        self, state: Vector, weights: Array, weight: float, indices: Indices
     ) -> Iterator[tuple[int, float]]:
-        """Give the weighted sums of the derivatives."""
-        return weighted(self, state, weights, weight, wanted)
+        """Return the derivatives of a weighted sum of the predicted counts.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+        weights : array
+            Weights of the counts in the selected bins, shape (k,).
+        weight : float
+            Weight of the total.
+        indices : frozenset of int
+            Indices in the state of the parameters to differentiate by.
+
+        Returns
+        -------
+        iterator of (int, float)
+            Index of a parameter in the state, and the derivative by it.
+        """
+        return weighted(self, state, weights, weight, indices)
 
     def cube(self, state: Vector) -> Array:
-        """Give the predicted counts in every bin."""
-        return self._cube(self.share.values(state)).copy()
+        """Return the predicted counts in every bin.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+
+        Returns
+        -------
+        array
+            Predicted counts, shape (energies, y, x).
+        """
+        return self._cube(self.subset.values(state)).copy()
 
     def may_be_negative(self, state: Vector) -> bool:
-        """Tell whether any predicted counts are negative."""
-        return bool(self._cube(self.share.values(state)).min() < 0)
+        """Return whether any predicted counts are negative.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+
+        Returns
+        -------
+        bool
+            Whether any predicted counts are negative.
+        """
+        return bool(self._cube(self.subset.values(state)).min() < 0)
 
 
-class Prediction:
-    """gammapy's predicted counts of one model, on the whole map of a dataset.
+class GammapyPrediction:
+    """Predicted counts of one model by gammapy, on the full map of a dataset.
 
     Parameters
     ----------
@@ -117,42 +207,48 @@ class Prediction:
     instrument : Instrument
         The IRFs of the dataset.
     space : ParameterSpace
-        Where its parameters are found.
+        The parameters of all models.
     """
 
     def __init__(self, model: Any, instrument: Instrument, space: ParameterSpace) -> None:
         self.model, self.instrument = model, instrument
         spatial = getattr(model, "spatial_model", None)
-        self.share = Share.of(spatial, space)
-        self.positions = IrfPositions(spatial, self.share, instrument.moves(model))
+        self.subset = ParameterSubset.of(spatial, space)
+        self.positions = IrfPositions(spatial, self.subset, instrument.moves(model))
         self.evaluators = Recent[tuple[int, int], Any](EVALUATORS_KEPT)
 
     def refresh(self) -> bool:
-        """Look the IRFs up at the present values; return whether they differ from before."""
-        if not self.share.free or not self.positions.move_to(self._values()):
+        """Look up the IRFs at the present values.
+
+        Returns
+        -------
+        bool
+            Whether the IRFs have changed.
+        """
+        if not self.subset.free or not self.positions.move_to(self._values()):
             return False
         self.evaluators.clear()
         return True
 
     def _values(self) -> Array:
-        return np.array([parameter.value for parameter in self.share.parameters], dtype=float)
+        return np.array([parameter.value for parameter in self.subset.parameters], dtype=float)
 
     def _evaluator(self) -> Any:
         values = self._values()
         node = self.positions.node(values)
-        known = self.evaluators.get(node)
-        if known is None:
-            self.share.set(self.positions.values_at(node))
-            known = self.evaluators.keep(node, self.instrument.evaluator(self.model))
-            self.instrument.update(known)
-            self.share.set(values)
-        return known
+        evaluator = self.evaluators.get(node)
+        if evaluator is None:
+            self.subset.set(self.positions.values_at(node))
+            evaluator = self.evaluators.keep(node, self.instrument.evaluator(self.model))
+            self.instrument.update(evaluator)
+            self.subset.set(values)
+        return evaluator
 
     def __call__(self) -> Array:
-        """Return them for the present values of the model's parameters."""
+        """Return the predicted counts at the present values of the parameters."""
         from gammapy.maps import Map
 
-        onto, evaluator = Map.from_geom(self.instrument.geom, dtype=float), self._evaluator()
+        npred, evaluator = Map.from_geom(self.instrument.geom, dtype=float), self._evaluator()
         if evaluator.contributes:
-            onto.stack(evaluator.compute_npred())
-        return np.asarray(onto.data, dtype=float)
+            npred.stack(evaluator.compute_npred())
+        return np.asarray(npred.data, dtype=float)

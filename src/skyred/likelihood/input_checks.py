@@ -1,4 +1,4 @@
-"""Checks of what is to be fitted: data and models that no fit could use are refused by name."""
+"""Checks of data and models before a fit, with errors that name the invalid item."""
 
 from __future__ import annotations
 
@@ -31,11 +31,14 @@ def check_parameters(space: ParameterSpace) -> None:
     Raises
     ------
     FitError
-        If one is not finite, or its limits leave no value, or only another one.
+        If a value is not finite, a minimum is above the maximum, or the limits are equal and
+        exclude the value.
     """
     for parameter, name in zip(space.free_parameters, space.names(), strict=True):
         if not np.isfinite(parameter.value):
-            raise FitError(f"parameter {name} starts at {parameter.value}; give it a finite value")
+            raise FitError(
+                f"parameter {name} starts at {parameter.value}; set it to a finite value"
+            )
         if parameter.min > parameter.max:
             raise FitError(
                 f"parameter {name} has a minimum, {parameter.min:.6g}, above its maximum, "
@@ -59,7 +62,7 @@ def starts_outside_limits(space: ParameterSpace) -> list[str]:
     Returns
     -------
     list of str
-        One sentence each.
+        One sentence per parameter.
     """
     notes = []
     parameters = zip(space.free_parameters, space.names(), space.limits(), strict=True)
@@ -74,12 +77,12 @@ def starts_outside_limits(space: ParameterSpace) -> list[str]:
 
 
 def check_counts(dataset: Any) -> None:
-    """Check that the counts that are fitted are numbers of events.
+    """Check that the fitted counts are numbers of events.
 
     Parameters
     ----------
     dataset : gammapy.datasets.Dataset
-        Of counts, with or without off counts; of others nothing is checked.
+        Dataset of counts, with or without off counts; others are not checked.
 
     Raises
     ------
@@ -101,7 +104,7 @@ def check_counts(dataset: Any) -> None:
 
 
 def check_flux_points(name: str, bins: Bins, values: Array, errors: Array) -> None:
-    """Check that the flux points that are fitted have values and errors.
+    """Check that the fitted flux points have values and errors.
 
     Parameters
     ----------
@@ -125,7 +128,7 @@ def check_flux_points(name: str, bins: Bins, values: Array, errors: Array) -> No
     if number := int((~(np.isfinite(bins.of(errors)) & (bins.of(errors) > 0))).sum()):
         raise FitError(
             f"{_points(number)} of {name!r} that {_verb(number)} fitted {_has(number)} no positive "
-            "error; give them errors, or set mask_fit to false there"
+            "error; set their errors, or set mask_fit to false there"
         )
 
 
@@ -161,7 +164,7 @@ def check_reach(total: Total) -> None:
     FitError
         If a source starts outside the fitted part of all maps.
     """
-    outside: dict[str, list[tuple[str, Any]]] = {}
+    unreached: dict[str, list[tuple[str, Any]]] = {}
     reaching, constrained = set[str](), set[int]()
     for dataset in total.datasets:
         for part in getattr(dataset, "parts", ()):
@@ -169,10 +172,10 @@ def check_reach(total: Total) -> None:
                 reaching.add(part.name)
                 constrained.update(part.free)
             else:
-                outside.setdefault(part.name, []).append((dataset.name, part))
-        if isinstance(dataset, GammapyDataset):  # which does not say what reaches it
+                unreached.setdefault(part.name, []).append((dataset.name, part))
+        if isinstance(dataset, GammapyDataset):  # it has no list of the sources that reach it
             reaching.update(model.name for model in dataset.dataset.models or ())
-    for name, parts in outside.items():
+    for name, parts in unreached.items():
         source = parts[0][1]
         if name in reaching or source.free <= constrained:
             continue
@@ -186,7 +189,7 @@ def check_reach(total: Total) -> None:
 
 
 def check_predictions(total: Total) -> None:
-    """Check that every model predicts numbers where the fit starts.
+    """Check that every model predicts finite counts at the start of the fit.
 
     Parameters
     ----------
@@ -196,7 +199,7 @@ def check_predictions(total: Total) -> None:
     Raises
     ------
     FitError
-        If a contribution to the counts is NaN or infinite; with the values of the parameters that
+        If a contribution to the counts is NaN or infinite. The message lists the parameters that
         are zero or at a limit, where models degenerate.
     """
     space = total.space
@@ -216,12 +219,13 @@ def check_predictions(total: Total) -> None:
 def _degenerate_values(space: ParameterSpace, name: str) -> str:
     """Return the parameters of a model that are zero or at a limit, as text."""
     model = next((model for model in space.models if model.name == name), None)
-    chosen = [
-        f"{each.name} = {each.value:.6g} {each.unit}".rstrip()
-        for each in (() if model is None else model.parameters)
-        if each.value in (0, each.min, each.max) and each.name not in ("lon_0", "lat_0")
+    texts = [
+        f"{parameter.name} = {parameter.value:.6g} {parameter.unit}".rstrip()
+        for parameter in (() if model is None else model.parameters)
+        if parameter.value in (0, parameter.min, parameter.max)
+        and parameter.name not in ("lon_0", "lat_0")
     ]
-    return ", ".join(chosen)
+    return ", ".join(texts)
 
 
 def _data(array: Any) -> Any:

@@ -1,9 +1,9 @@
-"""IRF positions: where the IRFs of a source are looked up, the same for every path of a fit.
+"""Positions of the IRFs of a source, independent of the path of a fit.
 
-gammapy looks the IRFs up where a source is first, and again where it has left its cutout: at
-whatever values the fit tries just then. Its statistic depends on the path. Here it does not: the
-IRFs are those of a reference position, and beyond gammapy's margin those of the nearest node of a
-grid around it. The reference changes only on demand.
+gammapy looks up the IRFs at the first position of a source, and again where it has left its
+cutout, at the values that the fit tries just then. So its statistic depends on the path of the
+fit. Here it does not: the IRFs are those of a reference position, and beyond gammapy's margin
+those of the nearest node of a grid around it. The reference changes only on demand.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from skyred.likelihood.sky import ModelPosition, separation
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from skyred.likelihood.parameters import Share
+    from skyred.likelihood.parameters import ParameterSubset
 
     Array = NDArray[np.float64]
 
@@ -27,17 +27,17 @@ CLOSEST_TO_POLE = 1e-3  # cosine of the latitude
 
 
 class IrfPositions:
-    """The grid of IRF positions of one model.
+    """Grid of IRF positions of one model.
 
     Parameters
     ----------
     spatial : gammapy.modeling.models.SpatialModel
         The spatial model.
-    share : Share
-        Its parameters.
+    subset : ParameterSubset
+        The spatial parameters.
     moves : bool
         Whether the IRFs are looked up again for a source that left its cutout. gammapy does not do
-        so in regions, nor for models that are evaluated on the whole map.
+        so in regions, nor for models that are evaluated on the full map.
 
     Attributes
     ----------
@@ -45,39 +45,61 @@ class IrfPositions:
         The values of the spatial parameters for which the IRFs were looked up, shape (k,).
     """
 
-    def __init__(self, spatial: Any, share: Share, moves: bool) -> None:
-        self.spatial, self.share = spatial, share
-        self.place = ModelPosition(spatial) if moves and share.free else None
-        self.move_to(np.array([parameter.value for parameter in share.parameters], dtype=float))
+    def __init__(self, spatial: Any, subset: ParameterSubset, moves: bool) -> None:
+        self.spatial, self.subset = spatial, subset
+        self.position = ModelPosition(spatial) if moves and subset.free else None
+        self.move_to(np.array([parameter.value for parameter in subset.parameters], dtype=float))
 
     def move_to(self, values: Array) -> bool:
-        """Make values of the spatial parameters the reference; return whether they differ."""
+        """Set the reference to values of the spatial parameters.
+
+        Parameters
+        ----------
+        values : array
+            Values of the spatial parameters, shape (k,).
+
+        Returns
+        -------
+        bool
+            Whether the reference has changed by more than rounding.
+        """
         from gammapy.datasets.evaluator import CUTOUT_MARGIN
 
-        known = getattr(self, "reference", None)
-        if known is not None and self._is_same(known, values):
+        reference = getattr(self, "reference", None)
+        if reference is not None and self._is_same(reference, values):
             return False
         self.reference = values.copy()
-        if self.place is not None:
-            self.share.set(values)
-            self.centre = self.place.radians(values)
+        if self.position is not None:
+            self.subset.set(values)
+            self.centre = self.position.radians(values)
             self.reach = (self.spatial.evaluation_radius + CUTOUT_MARGIN).to_value("rad")
         return True
 
-    def _is_same(self, known: Array, values: Array) -> bool:
+    def _is_same(self, reference: Array, values: Array) -> bool:
         """Return whether the IRFs for two sets of values differ by rounding only."""
-        if self.place is None:
-            return np.array_equal(known, values)
-        axes = [self.place.lon, self.place.lat]
-        away = separation(*self.place.radians(known), *self.place.radians(values))
-        others = np.delete(known, axes), np.delete(values, axes)
+        if self.position is None:
+            return np.array_equal(reference, values)
+        axes = [self.position.lon, self.position.lat]
+        away = separation(*self.position.radians(reference), *self.position.radians(values))
+        others = np.delete(reference, axes), np.delete(values, axes)
         return away < SAME_POSITION and np.array_equal(*others)
 
     def node(self, values: Array) -> tuple[int, int]:
-        """Return the node whose IRFs apply to values of the spatial parameters."""
-        if self.place is None:
+        """Return the node for values of the spatial parameters.
+
+        Parameters
+        ----------
+        values : array
+            Values of the spatial parameters, shape (k,).
+
+        Returns
+        -------
+        tuple of int
+            Column and row of the node with the IRFs that apply.
+        """
+        if self.position is None:
             return REFERENCE
-        lon, lat = self.place.radians(values)
+        lon, lat = self.position.radians(values)
         if not separation(lon, lat, *self.centre) > self.reach:
             return REFERENCE
         row = round((lat - self.centre[1]) / self.reach)
@@ -90,14 +112,25 @@ class IrfPositions:
         return float(self.reach / max(np.cos(latitude), CLOSEST_TO_POLE))
 
     def values_at(self, node: tuple[int, int]) -> Array:
-        """Return the reference values with the position of a node."""
+        """Return the reference values with the position of a node.
+
+        Parameters
+        ----------
+        node : tuple of int
+            Column and row of the node.
+
+        Returns
+        -------
+        array
+            Values of the spatial parameters, shape (k,).
+        """
         values = self.reference.copy()
-        if self.place is not None and node != REFERENCE:
+        if self.position is not None and node != REFERENCE:
             column, row = node
             east, north = column * self._width(row), row * self.reach
-            values[self.place.lon] += east / self.place.units[0]
-            pole = np.pi / 2 / self.place.units[1]
-            values[self.place.lat] = np.clip(
-                values[self.place.lat] + north / self.place.units[1], -pole, pole
+            values[self.position.lon] += east / self.position.units[0]
+            pole = np.pi / 2 / self.position.units[1]
+            values[self.position.lat] = np.clip(
+                values[self.position.lat] + north / self.position.units[1], -pole, pole
             )
         return values

@@ -1,4 +1,4 @@
-"""The likelihood of datasets: the sum over them, as a function of the free parameters."""
+"""The likelihood of datasets as a function of the free parameters."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from skyred.interfaces.objective import Conditional
-from skyred.likelihood.compile import Flattener
-from skyred.likelihood.cross_check import Trust
-from skyred.likelihood.datasets import FlatDataset
+from skyred.likelihood.compile import Compiler
+from skyred.likelihood.cross_check import CrossCheck
+from skyred.likelihood.datasets import CompiledDataset
 from skyred.likelihood.input_checks import check_parameters
 from skyred.likelihood.parameters import ParameterSpace
 from skyred.likelihood.shapes import PointShape
@@ -33,20 +33,20 @@ STEP_OF_DIFFERENCES = 1e-3  # of a parameter's step
 
 
 class Total:
-    """The sum over datasets that are laid out flat.
+    """Sum of the statistics of compiled datasets.
 
     Parameters
     ----------
     space : ParameterSpace
-        Which parameters are free.
-    datasets : sequence of FlatDataset
+        The parameters, free and frozen.
+    datasets : sequence of CompiledDataset
         The datasets.
     notes : sequence of str
-        What is evaluated by gammapy, and why.
+        The datasets and models that gammapy evaluates, with the reasons.
     """
 
     def __init__(
-        self, space: ParameterSpace, datasets: Sequence[FlatDataset], notes: Iterable[str] = ()
+        self, space: ParameterSpace, datasets: Sequence[CompiledDataset], notes: Iterable[str] = ()
     ) -> None:
         self.space, self.datasets = space, datasets
         self.notes = tuple(dict.fromkeys(notes))
@@ -54,132 +54,197 @@ class Total:
 
     @property
     def exact(self) -> bool:
-        """Whether gradient and Fisher matrix are."""
+        """Whether the gradient and the Fisher matrix are exact."""
         return all(dataset.exact for dataset in self.datasets)
 
     @property
     def may_be_non_smooth(self) -> NDArray[np.bool_]:
-        """Along which free parameters the statistic may have kinks, shape (n,)."""
-        places = {place for dataset in self.datasets for place in dataset.may_be_non_smooth}
-        return np.array([place in places for place in self.space.free.tolist()], dtype=bool)
+        """Free parameters along which the statistic may be non-differentiable, shape (n,)."""
+        indices = {index for dataset in self.datasets for index in dataset.may_be_non_smooth}
+        return np.array([index in indices for index in self.space.free.tolist()], dtype=bool)
 
     @property
     def costly(self) -> NDArray[np.bool_]:
-        """Which free parameters are of the shape of an extended source, shape (n,)."""
-        places: set[int] = set()
+        """Free parameters that change the shape of an extended source, shape (n,)."""
+        indices: set[int] = set()
         for dataset in self.datasets:
             for part in getattr(dataset, "parts", ()):
                 if hasattr(part, "cutout") and part.contributes:
                     point = isinstance(part.shape, PointShape)
-                    places |= set() if point else part.share.free_places
-        return np.array([place in places for place in self.space.free.tolist()], dtype=bool)
+                    indices |= set() if point else part.subset.free_indices
+        return np.array([index in indices for index in self.space.free.tolist()], dtype=bool)
 
     @property
     def factors(self) -> NDArray[np.bool_]:
-        """Which free parameters are factors of the flux of a source, shape (n,)."""
+        """Free parameters that are factors of the flux of a source, shape (n,)."""
         parts = [part for dataset in self.datasets for part in getattr(dataset, "parts", ())]
         spectra = [part.spectrum for part in parts if hasattr(part, "spectrum")]
-        places = {int(each.share.places[each.norm]) for each in spectra if each.norm is not None}
-        return np.array([place in places for place in self.space.free.tolist()], dtype=bool)
+        indices = {
+            int(spectrum.subset.state_indices[spectrum.norm])
+            for spectrum in spectra
+            if spectrum.norm is not None
+        }
+        return np.array([index in indices for index in self.space.free.tolist()], dtype=bool)
 
     def state(self, x: Vector) -> Vector:
-        """Give the values of all parameters for those of the free ones."""
+        """Return the values of all parameters.
+
+        Parameters
+        ----------
+        x : array
+            The free parameters, shape (n,).
+
+        Returns
+        -------
+        array
+            Values of all parameters, free and frozen, shape (m,).
+        """
         state = self.frozen.copy()
         state[self.space.free] = x
         return state
 
     def stat(self, x: Vector) -> float:
-        """Give the fit statistic, without priors; NaN where a parameter is not finite."""
-        if not np.isfinite(x).all():  # as MIGRAD tries when it is lost
+        """Return the fit statistic, without priors.
+
+        Parameters
+        ----------
+        x : array
+            The free parameters, shape (n,).
+
+        Returns
+        -------
+        float
+            The statistic, -2 log L; NaN if a parameter is not finite.
+        """
+        if not np.isfinite(x).all():  # as MIGRAD tries when it diverges
             return np.nan
         state = self.state(x)
         return sum(dataset.stat(state) for dataset in self.datasets)
 
     def gradient(self, x: Vector) -> Array:
-        """Return its gradient, shape (n,)."""
+        """Return the gradient of the statistic.
+
+        Parameters
+        ----------
+        x : array
+            The free parameters, shape (n,).
+
+        Returns
+        -------
+        array
+            The gradient, shape (n,).
+        """
         return self._gradient(self.space.free, x)
 
-    def gradient_by(self, places: Index) -> Derivative:
-        """Return a function for the gradient by some of the free parameters, shape (k,)."""
-        return partial(self._gradient, self.space.free[places])
+    def gradient_by(self, positions: Index) -> Derivative:
+        """Return a function for the gradient by some of the free parameters.
+
+        Parameters
+        ----------
+        positions : array of int
+            Positions of these parameters in the vector of free parameters, shape (k,).
+
+        Returns
+        -------
+        callable
+            Function of the free parameters, shape (n,), that returns the gradient, shape (k,).
+        """
+        return partial(self._gradient, self.space.free[positions])
 
     def fisher(self, x: Vector) -> Array:
-        """Return the Fisher matrix, the second derivatives that are left on average, (n, n)."""
+        """Return the Fisher matrix: the expected second derivatives of the statistic.
+
+        Parameters
+        ----------
+        x : array
+            The free parameters, shape (n,).
+
+        Returns
+        -------
+        array
+            The Fisher matrix, shape (n, n).
+        """
         return self._fisher(self.space.free, x)
 
-    def condition(self, places: Index, x: Vector) -> Conditional:
+    def condition(self, positions: Index, x: Vector) -> Conditional:
         """Return the statistic as a function of some of the free parameters.
 
         Parameters
         ----------
-        places : array of int
-            Which of the free parameters, shape (k,).
+        positions : array of int
+            Positions of these parameters in the vector of free parameters, shape (k,).
         x : array
             The free parameters, shape (n,): the values of the others.
 
         Returns
         -------
         Conditional
-            Only the model contributions that depend on these parameters are evaluated.
+            Statistic, gradient and Fisher matrix. Only the model contributions that depend on
+            these parameters are evaluated.
         """
-        chosen, state = self.space.free[places], self.state(x)
-        wanted = frozenset(chosen.tolist())
+        indices, state = self.space.free[positions], self.state(x)
+        varied = frozenset(indices.tolist())
         total = copy(self)
-        total.datasets = [dataset.condition(state, wanted) for dataset in self.datasets]
-        gradient, fisher = partial(total._gradient, chosen), partial(total._fisher, chosen)
+        total.datasets = [dataset.condition(state, varied) for dataset in self.datasets]
+        gradient, fisher = partial(total._gradient, indices), partial(total._fisher, indices)
         return Conditional(total.stat, gradient, fisher)
 
     @property
     def blocks(self) -> list[Index]:
-        """The free parameters that belong to one model or to models with common parameters."""
-        index = {place: at for at, place in enumerate(self.space.free.tolist())}
-        groups = [set(part.free) for each in self.datasets for part in getattr(each, "parts", ())]
+        """Positions of the free parameters of one model, or of models with common parameters."""
+        positions = {index: position for position, index in enumerate(self.space.free.tolist())}
+        groups = [
+            set(part.free) for dataset in self.datasets for part in getattr(dataset, "parts", ())
+        ]
         blocks: list[set[int]] = []
         for group in groups:
-            apart = [block for block in blocks if block.isdisjoint(group)]
-            blocks = [*apart, group.union(*(b for b in blocks if not b.isdisjoint(group)))]
-        ordered = [np.array(sorted(index[place] for place in block)) for block in blocks if block]
-        complete = sum(map(len, ordered)) == len(index)
+            disjoint = [block for block in blocks if block.isdisjoint(group)]
+            blocks = [*disjoint, group.union(*(b for b in blocks if not b.isdisjoint(group)))]
+        ordered = [
+            np.array(sorted(positions[index] for index in block)) for block in blocks if block
+        ]
+        complete = sum(map(len, ordered)) == len(positions)
         return sorted(ordered, key=lambda block: int(block[0])) if complete else []
 
-    def _gradient(self, chosen: Index, x: Vector) -> Array:
+    def _gradient(self, indices: Index, x: Vector) -> Array:
         state = self.state(x)
         if any(dataset.clips(state) for dataset in self.datasets):
-            return self._differences(chosen, x)
-        index = {place: at for at, place in enumerate(chosen.tolist())}
-        gradient, wanted = np.zeros(len(chosen)), frozenset(index)
+            return self._differences(indices, x)
+        positions = {index: position for position, index in enumerate(indices.tolist())}
+        gradient, requested = np.zeros(len(indices)), frozenset(positions)
         for dataset in self.datasets:
-            for place, slope in dataset.gradient(state, wanted).items():
-                gradient[index[place]] += slope
+            for index, slope in dataset.gradient(state, requested).items():
+                gradient[positions[index]] += slope
         return gradient
 
-    def _fisher(self, chosen: Index, x: Vector) -> Array:
+    def _fisher(self, indices: Index, x: Vector) -> Array:
         state = self.state(x)
-        index = {place: at for at, place in enumerate(chosen.tolist())}
-        fisher, wanted = np.zeros((len(chosen), len(chosen))), frozenset(index)
+        positions = {index: at for at, index in enumerate(indices.tolist())}
+        fisher, requested = np.zeros((len(indices), len(indices))), frozenset(positions)
         for dataset in self.datasets:
-            places, block = dataset.fisher(state, wanted)
-            at = np.array([index[place] for place in places.tolist()], dtype=int)
+            block_indices, block = dataset.fisher(state, requested)
+            at = np.array([positions[index] for index in block_indices.tolist()], dtype=int)
             fisher[np.ix_(at, at)] += block
         return fisher
 
-    def _differences(self, chosen: Index, x: Vector) -> Array:
-        """Return the gradient by differences, where predicted counts are clipped at zero."""
-        wanted = np.isin(self.space.free, chosen)
+    def _differences(self, indices: Index, x: Vector) -> Array:
+        """Return the gradient by finite differences, where predicted counts are clipped at zero."""
+        is_requested = np.isin(self.space.free, indices)
         steps = STEP_OF_DIFFERENCES * self.space.steps()
         return np.array(
             [
                 (self.stat(x + step) - self.stat(x - step)) / (2 * step.sum())
-                for step in np.diag(steps)[wanted]
+                for step in np.diag(steps)[is_requested]
             ]
         )
 
     def refresh(self, x: Vector) -> bool:
-        """Look the IRFs of all sources up at the values in a vector.
+        """Look up the IRFs of all sources at the values in a vector.
 
-        Between two calls the statistic is a function of the vector alone: IRFs are those of the
-        last call, or of the start; sources that leave their cutout have those of the nearest node
-        of a grid. After a call it is that of `Datasets.stat_sum` for models that are assigned anew.
+        Between two calls the statistic is a function of the vector alone: the IRFs are those of
+        the last call, or of the start. Sources that leave their cutout have the IRFs of the
+        nearest node of a grid. After a call the statistic is that of `Datasets.stat_sum` for newly
+        assigned models.
 
         Parameters
         ----------
@@ -199,42 +264,58 @@ class Total:
     def npred(self, x: Vector) -> dict[str, Array]:
         """Return the predicted counts of each dataset, as gammapy's `Dataset.npred`.
 
-        They include the background, of on-off data too. Of flux points the predicted flux, in
-        cm-2 s-1 TeV-1.
+        They include the background, also that of on-off data.
+
+        Parameters
+        ----------
+        x : array
+            The free parameters, shape (n,).
+
+        Returns
+        -------
+        dict of array
+            Predicted counts by the name of the dataset, in the shape of its data; for flux points
+            the predicted flux in cm-2 s-1 TeV-1.
         """
         state = self.state(x)
         return {dataset.name: dataset.npred(state) for dataset in self.datasets}
 
     def accept(self, result: FitResult) -> None:
-        """Write a result to the models."""
+        """Write a fit result to the models.
+
+        Parameters
+        ----------
+        result : FitResult
+            The result: values, errors and covariance.
+        """
         self.space.write_back(result)
 
 
 class Likelihood(Total):
-    """Datasets with their models, laid out flat.
+    """Compiled likelihood of datasets with their models.
 
     One evaluation goes from a vector of the free parameters to a state of all of them
-    (`ParameterSpace`), for each source to its flux (`Spectrum`) and its template (`Shape`,
-    `Footprint`), from both to predicted counts (`Source`, `ScaledCounts`), and from their sum to
-    the statistic (`Cash`, `WStat`, `ChiSquare`).
+    (`ParameterSpace`), for each source to its flux (`SpectralFlux`) and its template (`Shape`,
+    `Footprint`), from both to predicted counts (`SourceContribution`, `ScaledCounts`), and from
+    their sum to the statistic (`Cash`, `WStat`, `ChiSquare`).
 
     Parameters
     ----------
     datasets : gammapy.datasets.Datasets
-        With models assigned.
+        Datasets with models assigned.
     check : bool
-        Whether every source is compared with gammapy first; else those with classes that are not
-        gammapy's own.
+        Whether to compare every source with gammapy first; by default only sources with classes
+        that are not gammapy's own.
 
     Attributes
     ----------
     notes : tuple of str
-        What is evaluated by gammapy, and why.
+        The datasets and models that gammapy evaluates, with the reasons.
     """
 
     def __init__(self, datasets: Datasets, check: bool = False) -> None:
         space = ParameterSpace.of(datasets)
         check_parameters(space)
-        flattener = Flattener(space, Trust(check))
-        flat = [flattener.flat(each) for each in datasets]
-        super().__init__(space, flat, flattener.notes)
+        compiler = Compiler(space, CrossCheck(check))
+        compiled = [compiler.compile(dataset) for dataset in datasets]
+        super().__init__(space, compiled, compiler.notes)

@@ -33,27 +33,28 @@ if TYPE_CHECKING:
 
 
 def objective_of(datasets: Datasets, check: bool = False) -> Objective:
-    """Make the objective of datasets over the free parameters of their models.
+    """Build the objective of datasets over the free parameters of their models.
 
     Parameters
     ----------
     datasets : gammapy.datasets.Datasets
-        With models assigned.
+        Datasets with models assigned.
     check : bool
-        Whether every source is compared with gammapy's own evaluation first; else those with
-        classes that are not gammapy's own.
+        Whether to compare every source with gammapy's own evaluation first; by default only
+        sources with classes that are not gammapy's own.
 
     Returns
     -------
     Objective
-        Its statistic is that of `Datasets.stat_sum` without priors; `accept` writes to the models.
-        Its notes tell what is evaluated by gammapy, and why.
+        The objective. Its statistic is that of `Datasets.stat_sum` without priors; `accept` writes
+        to the models. Its notes list the datasets and models that gammapy evaluates, with the
+        reasons.
 
     Raises
     ------
     FitError
         If there are no models, no free parameters or no bins to fit, a parameter is not finite or
-        its limits leave no value, counts or flux points are not valid, or a source with free
+        its limits exclude its value, counts or flux points are not valid, or a source with free
         parameters reaches no dataset.
     """
     if not any(dataset.models for dataset in datasets):
@@ -71,12 +72,23 @@ def objective_of(datasets: Datasets, check: bool = False) -> Objective:
 
 @contextmanager
 def restored_on_error(datasets: Datasets) -> Iterator[None]:
-    """Put the values of all parameters back if a fit ends with an error, Ctrl-C too.
+    """Restore the values of all parameters if a fit ends with an error or with Ctrl-C.
 
-    What gammapy evaluates sets them, so that they would stay where the fitter looked last.
+    gammapy's evaluation sets the parameters, which would otherwise keep the last values of the
+    fitter.
+
+    Parameters
+    ----------
+    datasets : gammapy.datasets.Datasets
+        Datasets with models assigned.
+
+    Yields
+    ------
+    None
+        Nothing.
     """
     models = [dataset.models for dataset in datasets if dataset.models]
-    before = [(each, each.value) for part in models for each in part.parameters]
+    before = [(parameter, parameter.value) for model in models for parameter in model.parameters]
     try:
         yield
     except BaseException:
@@ -86,7 +98,18 @@ def restored_on_error(datasets: Datasets) -> Iterator[None]:
 
 
 def objective_from(likelihood: Likelihood) -> Objective:
-    """Make the objective of a likelihood."""
+    """Build the objective of a likelihood.
+
+    Parameters
+    ----------
+    likelihood : Likelihood
+        The compiled likelihood.
+
+    Returns
+    -------
+    Objective
+        Statistic, priors, derivatives and searches over the free parameters.
+    """
     space = likelihood.space
     priors = Priors(space)
     gradient, fisher = likelihood.gradient, likelihood.fisher
@@ -124,24 +147,24 @@ def _sum(first: Function, second: Function) -> Function:
     return lambda x: first(x) + second(x)
 
 
-def _gradient_by(likelihood: Likelihood, priors: Priors, places: NDArray[np.int64]) -> Function:
-    gradient = likelihood.gradient_by(places)
-    return _sum(gradient, lambda x: priors.gradient(x)[places]) if priors else gradient
+def _gradient_by(likelihood: Likelihood, priors: Priors, positions: NDArray[np.int64]) -> Function:
+    gradient = likelihood.gradient_by(positions)
+    return _sum(gradient, lambda x: priors.gradient(x)[positions]) if priors else gradient
 
 
 def _condition(
     likelihood: Likelihood, priors: Priors
 ) -> Callable[[NDArray[np.int64], Array], Conditional]:
-    """Return what fixes all but some parameters, with priors in gradient and Fisher matrix."""
+    """Return a function that fixes all but some parameters, with priors in its derivatives."""
 
-    def condition(places: NDArray[np.int64], values: Array) -> Conditional:
-        some = likelihood.condition(places, values)
+    def condition(positions: NDArray[np.int64], values: Array) -> Conditional:
+        conditional = likelihood.condition(positions, values)
         if not priors:
-            return some
+            return conditional
         return Conditional(
-            some.stat,
-            lambda x: some.gradient_of(x) + priors.gradient(x)[places],
-            lambda x: some.fisher_of(x) + priors.curvature(x)[np.ix_(places, places)],
+            conditional.stat,
+            lambda x: conditional.gradient_of(x) + priors.gradient(x)[positions],
+            lambda x: conditional.fisher_of(x) + priors.curvature(x)[np.ix_(positions, positions)],
         )
 
     return condition

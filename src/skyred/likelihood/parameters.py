@@ -1,4 +1,4 @@
-"""The parameters of the models of datasets: each once, as one vector in their own units."""
+"""The parameters of the models of datasets, as one vector in their own units."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ if TYPE_CHECKING:
 
     Vector = NDArray[np.float64]
 
-# A source known to 0.02 deg is a good guess for any Cherenkov telescope. Steps of degrees, Minuit's
-# default here, make gammapy rebuild its PSF kernels at each of them.
+# Cherenkov telescopes typically locate a source to 0.02 deg. Steps of degrees, Minuit's default for
+# positions, make gammapy rebuild its PSF kernels at each step.
 POSITION_STEP = {"deg": 0.02, "rad": 0.02 * np.pi / 180}
 RELATIVE_STEP = 0.1
-TIME_STEP = 0.01  # days: reference times are MJD, so a part of their values would be years
+TIME_STEP = 0.01  # days: reference times are MJD, so a fraction of their values would be years
 
 
 @attrs.define(eq=False)
 class ParameterSpace:
-    """The parameters of all models, linked ones once; a vector holds the free ones.
+    """Parameters of all models, linked ones once; a vector holds the free ones.
 
-    Parameters that share one value without being the same object, as gammapy's
-    `NestedModelSelection` makes them, are linked too.
+    Parameters that share one value without being the same object, as in gammapy's
+    `NestedModelSelection`, are linked too.
 
     Parameters
     ----------
     datasets : gammapy.datasets.Datasets
-        Whose models they are of.
+        The datasets.
     models : gammapy.modeling.models.DatasetModels
-        The models.
+        The models of the datasets.
     all : list of Parameter
         Every parameter, free or frozen, once; a `state` holds a value for each, shape (m,).
     free : array of int
-        Where the free ones are among them, shape (n,); parameters whose limits leave their value
-        alone are not free, as in gammapy.
+        Indices of the free parameters in `all`, shape (n,); parameters with limits equal to their
+        value are not free, as in gammapy.
     """
 
     datasets: Datasets
@@ -52,48 +52,105 @@ class ParameterSpace:
 
     @classmethod
     def of(cls, datasets: Datasets) -> ParameterSpace:
-        """Collect the parameters."""
-        models = datasets.models  # made anew at each access, which takes 5 ms
-        found = unique_parameters(models.parameters)
-        free = [place for place, parameter in enumerate(found) if not is_fixed(parameter)]
-        return cls(datasets, models, found, np.array(free, dtype=int))
+        """Collect the parameters of datasets.
+
+        Parameters
+        ----------
+        datasets : gammapy.datasets.Datasets
+            Datasets with models assigned.
+
+        Returns
+        -------
+        ParameterSpace
+            The parameters.
+        """
+        models = datasets.models  # rebuilt at each access, which takes 5 ms
+        parameters = unique_parameters(models.parameters)
+        free = [index for index, parameter in enumerate(parameters) if not is_fixed(parameter)]
+        return cls(datasets, models, parameters, np.array(free, dtype=int))
 
     @property
     def free_parameters(self) -> list[Parameter]:
         """The free parameters, in the order of the vector."""
-        return [self.all[place] for place in self.free]
+        return [self.all[index] for index in self.free]
 
-    def places(self, parameters: Iterable[Parameter]) -> NDArray[np.int64]:
-        """Find parameters of a model in the state, shape (number of parameters,)."""
-        index = {value_key(parameter): place for place, parameter in enumerate(self.all)}
-        return np.array([index[value_key(parameter)] for parameter in parameters], dtype=int)
+    def indices_of(self, parameters: Iterable[Parameter]) -> NDArray[np.int64]:
+        """Return the indices of parameters in the state.
+
+        Parameters
+        ----------
+        parameters : iterable of Parameter
+            Parameters of the models.
+
+        Returns
+        -------
+        array of int
+            Indices, shape (number of parameters,).
+        """
+        index_by_key = {value_key(parameter): index for index, parameter in enumerate(self.all)}
+        return np.array([index_by_key[value_key(parameter)] for parameter in parameters], dtype=int)
 
     def state(self, x: Vector | None = None) -> Vector:
-        """Give the values of all parameters, with the free ones replaced by a vector."""
+        """Return the values of all parameters.
+
+        Parameters
+        ----------
+        x : array, optional
+            Values of the free parameters, shape (n,); by default their present values.
+
+        Returns
+        -------
+        array
+            Values of all parameters, shape (m,).
+        """
         state = np.array([parameter.value for parameter in self.all], dtype=float)
         if x is not None:
             state[self.free] = x
         return state
 
     def set(self, x: Vector) -> None:
-        """Set the free parameters."""
+        """Set the values of the free parameters.
+
+        Parameters
+        ----------
+        x : array
+            The free parameters, shape (n,).
+        """
         for parameter, value in zip(self.free_parameters, x, strict=True):
             parameter.value = value
 
     def names(self) -> list[str]:
-        """Name the free parameters: ``crab.spectral.index``; linked ones by their first model."""
-        known: dict[int, str] = {}
+        """Return the names of the free parameters, such as ``crab.spectral.index``.
+
+        Returns
+        -------
+        list of str
+            The names; linked parameters have the name of their first model.
+        """
+        names_by_key: dict[int, str] = {}
         names = self.models.parameters_unique_names
         for parameter, name in zip(self.models.parameters, names, strict=True):
-            known.setdefault(value_key(parameter), name)
-        return [known[value_key(parameter)] for parameter in self.free_parameters]
+            names_by_key.setdefault(value_key(parameter), name)
+        return [names_by_key[value_key(parameter)] for parameter in self.free_parameters]
 
     def units(self) -> list[str]:
-        """Give the units of the free parameters."""
+        """Return the units of the free parameters.
+
+        Returns
+        -------
+        list of str
+            The units.
+        """
         return [str(parameter.unit) for parameter in self.free_parameters]
 
     def limits(self) -> list[tuple[float, float]]:
-        """Give the limits of the free parameters; infinite where there are none."""
+        """Return the limits of the free parameters.
+
+        Returns
+        -------
+        list of (float, float)
+            Minimum and maximum; infinite without a limit.
+        """
         pairs = [(parameter.min, parameter.max) for parameter in self.free_parameters]
         return [
             (-np.inf if np.isnan(low) else low, np.inf if np.isnan(high) else high)
@@ -101,77 +158,144 @@ class ParameterSpace:
         ]
 
     def steps(self) -> Vector:
-        """Guess the errors of the free parameters, shape (n,)."""
+        """Return estimated errors of the free parameters.
+
+        Returns
+        -------
+        array
+            The errors, in the units of the parameters, shape (n,).
+        """
         return np.array([step_of(parameter) for parameter in self.free_parameters], dtype=float)
 
     def write_back(self, result: FitResult) -> None:
         """Write values, errors and covariance of a fit to the models.
 
-        Errors that are not known become 0, as in gammapy before a fit: of NaN, gammapy makes 1 when
+        Errors that are NaN become 0, as in gammapy before a fit: gammapy turns NaN into 1 when
         models are copied or written.
+
+        Parameters
+        ----------
+        result : FitResult
+            The result.
         """
         from gammapy.modeling import Covariance
 
         self.set(result.values)
         parameters = self.models.parameters
         free = self.free_parameters
-        index = {value_key(parameter): place for place, parameter in enumerate(free)}
-        places = [index.get(value_key(parameter), -1) for parameter in parameters]
-        known = np.array([place >= 0 for place in places])
-        matrix = np.zeros((len(places), len(places)))
-        chosen = [place for place in places if place >= 0]
-        matrix[np.ix_(known, known)] = np.nan_to_num(result.covariance)[np.ix_(chosen, chosen)]
+        position_by_key = {
+            value_key(parameter): position for position, parameter in enumerate(free)
+        }
+        positions = [position_by_key.get(value_key(parameter), -1) for parameter in parameters]
+        is_free = np.array([position >= 0 for position in positions])
+        matrix = np.zeros((len(positions), len(positions)))
+        free_positions = [position for position in positions if position >= 0]
+        matrix[np.ix_(is_free, is_free)] = np.nan_to_num(result.covariance)[
+            np.ix_(free_positions, free_positions)
+        ]
         covariance = Covariance(parameters, matrix)
         self.models.covariance = covariance
-        # `Datasets.models` takes the errors from here: without it they are lost
+        # `Datasets.models` reads the errors from this attribute
         self.datasets._covariance = covariance
 
 
 @attrs.define(eq=False)
-class Share:
-    """The parameters of one part of a model, and where they are found.
+class ParameterSubset:
+    """Parameters of one model component, and their indices in the state.
 
     Parameters
     ----------
     parameters : list of Parameter
-        Its parameters; `values` has one for each, shape (k,).
-    places : array of int
-        Where they are in the state, shape (k,).
+        The k parameters of the component.
+    state_indices : array of int
+        Their indices in the state, shape (k,).
     free : list of int
-        Which of them are free.
+        Positions of the free ones in `parameters`.
     steps : array
-        What they usually vary by, shape (k,).
+        Their usual steps, shape (k,).
     """
 
     parameters: list[Parameter]
-    places: NDArray[np.int64]
+    state_indices: NDArray[np.int64]
     free: list[int]
     steps: Vector
 
     @classmethod
-    def of(cls, model: Any, space: ParameterSpace) -> Share:
-        """Take the parameters of a model; none of None."""
+    def of(cls, model: Any, space: ParameterSpace) -> ParameterSubset:
+        """Return the parameters of a model component.
+
+        Parameters
+        ----------
+        model : gammapy.modeling.models.ModelBase or None
+            The model component; None has no parameters.
+        space : ParameterSpace
+            The parameters of all models.
+
+        Returns
+        -------
+        ParameterSubset
+            The parameters.
+        """
         parameters = [] if model is None else list(model.parameters)
-        places, free = space.places(parameters), set(space.free.tolist())
-        chosen = [index for index, place in enumerate(places.tolist()) if place in free]
-        return cls(parameters, places, chosen, np.array([usual_step(each) for each in parameters]))
+        indices, free = space.indices_of(parameters), set(space.free.tolist())
+        free_positions = [
+            position for position, index in enumerate(indices.tolist()) if index in free
+        ]
+        return cls(
+            parameters,
+            indices,
+            free_positions,
+            np.array([usual_step(parameter) for parameter in parameters]),
+        )
 
     @property
-    def free_places(self) -> frozenset[int]:
-        """The places of the free ones in the state."""
-        return frozenset(self.places[self.free].tolist())
+    def free_indices(self) -> frozenset[int]:
+        """Indices of the free parameters in the state."""
+        return frozenset(self.state_indices[self.free].tolist())
 
     def values(self, state: Vector) -> Vector:
-        """Take their values out of a state."""
-        return state[self.places]
+        """Return the values of these parameters in a state.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+
+        Returns
+        -------
+        array
+            Values of these parameters, shape (k,).
+        """
+        return state[self.state_indices]
 
     def set(self, values: Vector) -> None:
-        """Set them, for gammapy to evaluate."""
+        """Set the values of these parameters, for gammapy to evaluate.
+
+        Parameters
+        ----------
+        values : array
+            Values of these parameters, shape (k,).
+        """
         for parameter, value in zip(self.parameters, values, strict=True):
             parameter.value = value
 
     def sides(self, values: Vector, index: int, fraction: float) -> tuple[Vector, Vector]:
-        """Step to both sides by a fraction of the usual step, but not over a limit."""
+        """Return the values with one parameter moved down and up, within its limits.
+
+        Parameters
+        ----------
+        values : array
+            Values of these parameters, shape (k,).
+        index : int
+            Position of the parameter that is moved.
+        fraction : float
+            Length of the move, as a fraction of the usual step.
+
+        Returns
+        -------
+        tuple of array
+            The values with the parameter moved down, and up, shape (k,) each.
+        """
         parameter, step = self.parameters[index], fraction * self.steps[index]
         low, high = values.copy(), values.copy()
         low[index] = np.fmax(values[index] - step, parameter.min)  # NaN: no limit
@@ -183,33 +307,84 @@ class Share:
         function: Callable[[Vector], Any],
         state: Vector,
         fraction: float,
-        wanted: frozenset[int],
+        indices: frozenset[int],
     ) -> Iterator[tuple[int, Any]]:
-        """Return, for each wanted one, its place in the state and the slope of a function."""
+        """Evaluate the derivatives of a function by finite differences.
+
+        Parameters
+        ----------
+        function : callable
+            Function of the values of these parameters, shape (k,).
+        state : array
+            Values of all parameters, shape (m,).
+        fraction : float
+            Step of the differences, as a fraction of the usual step.
+        indices : frozenset of int
+            Indices in the state of the parameters to differentiate by.
+
+        Yields
+        ------
+        int
+            Index of a parameter in the state.
+        object
+            The derivative by this parameter.
+        """
         for index in self.free:
-            if int(self.places[index]) not in wanted:
+            if int(self.state_indices[index]) not in indices:
                 continue
             low, high = self.sides(self.values(state), index, fraction)
             rise = function(high) - function(low)
-            yield int(self.places[index]), rise / (high[index] - low[index])
+            yield int(self.state_indices[index]), rise / (high[index] - low[index])
 
 
 def is_fixed(parameter: Parameter) -> bool:
-    """Return whether a parameter is frozen, or held by equal limits."""
+    """Return whether a parameter is frozen, or fixed by equal limits.
+
+    Parameters
+    ----------
+    parameter : gammapy.modeling.Parameter
+        The parameter.
+
+    Returns
+    -------
+    bool
+        Whether it is fixed.
+    """
     return bool(parameter.frozen or parameter.min == parameter.max == parameter.value)
 
 
 def value_key(parameter: Parameter) -> int:
-    """Return a key that parameters have in common if setting one sets the others.
+    """Return a key that is common to parameters that share one value.
 
-    They are one object if they are linked by gammapy's models. `NestedModelSelection` of gammapy
-    shares the ``__dict__`` of parameters instead.
+    Linked parameters of gammapy's models are one object. `NestedModelSelection` of gammapy shares
+    the ``__dict__`` of parameters instead.
+
+    Parameters
+    ----------
+    parameter : gammapy.modeling.Parameter
+        The parameter.
+
+    Returns
+    -------
+    int
+        The key.
     """
     return id(parameter.__dict__)
 
 
 def unique_parameters(parameters: Iterable[Parameter]) -> list[Parameter]:
-    """Return parameters in their order, of those that share one value the first."""
+    """Return parameters without those that share the value of an earlier one.
+
+    Parameters
+    ----------
+    parameters : iterable of Parameter
+        The parameters.
+
+    Returns
+    -------
+    list of Parameter
+        The unique parameters, in their order.
+    """
     unique: dict[int, Parameter] = {}
     for parameter in parameters:
         unique.setdefault(value_key(parameter), parameter)
@@ -217,7 +392,7 @@ def unique_parameters(parameters: Iterable[Parameter]) -> list[Parameter]:
 
 
 def share_values(models: DatasetModels, copies: DatasetModels) -> None:
-    """Share values among copied parameters wherever the original ones do.
+    """Share values among copied parameters that share values in the original models.
 
     Copies of models keep gammapy's links, but not a common ``__dict__``.
 
@@ -234,23 +409,58 @@ def share_values(models: DatasetModels, copies: DatasetModels) -> None:
 
 
 def names_sharing_values(models: DatasetModels) -> list[str]:
-    """Return the names of free parameters that share the value of another without being linked."""
-    first: dict[int, tuple[Parameter, str]] = {}
+    """Return the names of free parameters that share the value of another without being linked.
+
+    Parameters
+    ----------
+    models : gammapy.modeling.models.DatasetModels
+        The models.
+
+    Returns
+    -------
+    list of str
+        Unique names of the parameters.
+    """
+    first_by_key: dict[int, tuple[Parameter, str]] = {}
     names: dict[str, None] = {}
     for parameter, name in zip(models.parameters, models.parameters_unique_names, strict=True):
-        other, other_name = first.setdefault(value_key(parameter), (parameter, name))
-        if other is not parameter and not parameter.frozen:
-            names |= dict.fromkeys((other_name, name))
+        first_parameter, first_name = first_by_key.setdefault(
+            value_key(parameter), (parameter, name)
+        )
+        if first_parameter is not parameter and not parameter.frozen:
+            names |= dict.fromkeys((first_name, name))
     return list(names)
 
 
 def step_of(parameter: Parameter) -> float:
-    """Guess the error of a parameter: its present one, or what is usual for its kind."""
+    """Return the error of a parameter, or a usual step if it has none.
+
+    Parameters
+    ----------
+    parameter : gammapy.modeling.Parameter
+        The parameter.
+
+    Returns
+    -------
+    float
+        The step, in the unit of the parameter.
+    """
     return float(parameter.error) if parameter.error > 0 else usual_step(parameter)
 
 
 def usual_step(parameter: Parameter) -> float:
-    """Say what a parameter of this kind and value usually varies by."""
+    """Return the usual step of a parameter by its name, unit and value.
+
+    Parameters
+    ----------
+    parameter : gammapy.modeling.Parameter
+        The parameter.
+
+    Returns
+    -------
+    float
+        The step, in the unit of the parameter.
+    """
     if parameter.name in ("lon_0", "lat_0") and str(parameter.unit) in POSITION_STEP:
         return POSITION_STEP[str(parameter.unit)]
     if parameter.name == "t_ref":

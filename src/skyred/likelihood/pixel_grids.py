@@ -1,4 +1,4 @@
-"""The pixel grids under sources: where the likelihood of small sources is not differentiable."""
+"""Pixel grids under small sources, where the likelihood is not differentiable."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
 
-SMALL = 1.5  # pixels: the size below which an extended source feels the grid as a point does
-SIZES = ("sigma", "r_0", "radius")  # the parameters that are sizes, by gammapy's names
-ITERATIONS = 4  # of the inverse along one axis, which is linear but for the projection
+SMALL = 1.5  # pixels: below this size an extended source is as sensitive to the grid as a point
+SIZES = ("sigma", "r_0", "radius")  # gammapy's names of parameters that are sizes
+ITERATIONS = 4  # of the inverse along one axis, which is linear except for the projection
 STEP = 1e-3  # of a pixel
 
 
@@ -41,7 +41,7 @@ def pixel_grids(total: Total) -> list[PixelGrid]:
     Returns
     -------
     list of PixelGrid
-        One for each free position, linked ones once.
+        One grid per free position; linked positions have one.
     """
     grids: dict[tuple[int, ...], PixelGrid] = {}
     for source in _sources(total):
@@ -49,10 +49,10 @@ def pixel_grids(total: Total) -> list[PixelGrid]:
         if grid is None:
             continue
         key = tuple(grid.places.tolist())
-        known = grids.get(key)
-        if known is not None:
-            related = np.union1d(known.related, grid.related)
-            grids[key] = attrs.evolve(known, related=related)
+        first = grids.get(key)
+        if first is not None:
+            related = np.union1d(first.related, grid.related)
+            grids[key] = attrs.evolve(first, related=related)
         elif key:
             grids[key] = grid
     return list(grids.values())
@@ -61,7 +61,7 @@ def pixel_grids(total: Total) -> list[PixelGrid]:
 def _sources(total: Total) -> Iterator[SourceContribution]:
     for dataset in total.datasets:
         for part in getattr(dataset, "parts", ()):
-            if isinstance(part, SourceContribution) and part.contributes and part.share.free:
+            if isinstance(part, SourceContribution) and part.contributes and part.subset.free:
                 yield part
 
 
@@ -69,21 +69,22 @@ def _grid(source: SourceContribution, total: Total) -> PixelGrid | None:
     shape = source.shape
     if not isinstance(shape, PointShape | ExtendedShape):
         return None
-    vector = {place: index for index, place in enumerate(total.space.free.tolist())}
-    names = [parameter.name for parameter in source.share.parameters]
+    positions = {index: position for position, index in enumerate(total.space.free.tolist())}
+    indices = source.subset.state_indices.tolist()
+    names = [parameter.name for parameter in source.subset.parameters]
     piecewise = isinstance(shape, PointShape)
     sizes = [index for index, name in enumerate(names) if name in SIZES]
     small = piecewise or _is_small(source, sizes, total)
     # of the whole map: cutouts move with the source
     pixels = PixelPosition(source.model.spatial_model, source.instrument.geom.to_image())
-    free = [axis for axis in (pixels.lon, pixels.lat) if axis in source.share.free]
-    places = np.array([vector[int(source.share.places[axis])] for axis in free], dtype=int)
-    size = next((vector.get(int(source.share.places[index])) for index in sizes), None)
-    mapping = GridMapping(pixels, source.share.values(total.frozen), free, places)
+    free = [axis for axis in (pixels.lon, pixels.lat) if axis in source.subset.free]
+    free_positions = np.array([positions[indices[axis]] for axis in free], dtype=int)
+    size = next((positions.get(indices[axis]) for axis in sizes), None)
+    mapping = GridMapping(pixels, source.subset.values(total.frozen), free, free_positions)
     return PixelGrid(
         name=source.name,
-        places=places,
-        related=np.array([vector[p] for p in source.own.tolist() if p in vector], dtype=int),
+        places=free_positions,
+        related=np.array([positions[i] for i in source.own.tolist() if i in positions], dtype=int),
         to_pixels=mapping.to_pixels,
         to_sky=mapping.to_sky,
         piecewise=piecewise,
@@ -93,16 +94,16 @@ def _grid(source: SourceContribution, total: Total) -> PixelGrid | None:
 
 
 def _is_small(source: SourceContribution, sizes: Sequence[int], total: Total) -> bool:
-    values = source.share.values(total.frozen)
+    values = source.subset.values(total.frozen)
     pixel = float(np.min(source.shape.model_image.pixel))  # type: ignore[attr-defined]
-    units = [source.share.parameters[index].unit.to("deg") for index in sizes]
+    units = [source.subset.parameters[index].unit.to("deg") for index in sizes]
     extent = [abs(values[index]) * unit for index, unit in zip(sizes, units, strict=True)]
     return bool(extent) and max(extent) < SMALL * pixel
 
 
 @attrs.define(eq=False)
 class GridMapping:
-    """From the free position parameters of a source to pixel coordinates, and back.
+    """Mapping of the free position parameters of a source to pixel coordinates, and back.
 
     Parameters
     ----------
@@ -111,15 +112,15 @@ class GridMapping:
     values : array
         The values of all spatial parameters, for those that are not free, shape (k,).
     free : list of int
-        Which of them are the free position parameters: one or two.
-    places : array of int
-        Where these are in the vector of all free parameters.
+        Positions of the free position parameters among them: one or two.
+    indices : array of int
+        Their positions in the vector of all free parameters.
     """
 
     pixels: PixelPosition
     values: Array
     free: list[int]
-    places: Index
+    indices: Index
     axis: int = attrs.field(init=False, default=0)
 
     def __attrs_post_init__(self) -> None:
@@ -127,8 +128,19 @@ class GridMapping:
             self.axis = int(np.argmax(np.abs(self.pixels.slope(self.values, self.free[0]))))
 
     def to_pixels(self, x: Array) -> Array:
-        """Return the pixel coordinates for a vector of all free parameters."""
-        return self._along(x[self.places])
+        """Return the pixel coordinates.
+
+        Parameters
+        ----------
+        x : array
+            The free parameters, shape (n,).
+
+        Returns
+        -------
+        array
+            Pixel coordinates of the free axes, shape (1,) or (2,).
+        """
+        return self._along(x[self.indices])
 
     def _along(self, position: Array) -> Array:
         values = self.values.copy()
@@ -137,23 +149,38 @@ class GridMapping:
         return both if len(self.free) == 2 else both[[self.axis]]
 
     def to_sky(self, pixel: Array, x: Array) -> Array:
-        """Return the position parameters at pixel coordinates, the longitude nearest to x's."""
-        near = x[self.places]
+        """Return the position parameters at pixel coordinates.
+
+        Parameters
+        ----------
+        pixel : array
+            Pixel coordinates of the free axes, shape (1,) or (2,).
+        x : array
+            The free parameters, shape (n,); the longitude is the one nearest to theirs.
+
+        Returns
+        -------
+        array
+            The position parameters in their own units, shape (1,) or (2,).
+        """
+        start = x[self.indices]
         if len(self.free) == 2:
-            return self._both(pixel, near)
-        position = near.astype(float)
+            return self._both(pixel, start)
+        position = start.astype(float)
         step = STEP / self.pixels.slope(self.values, self.free[0])[self.axis]
         for _ in range(ITERATIONS):
-            here = self._along(position)
-            position = position + (pixel - here) * step / (self._along(position + step) - here)
+            reached = self._along(position)
+            position = position + (pixel - reached) * step / (
+                self._along(position + step) - reached
+            )
         return position
 
-    def _both(self, pixel: Array, near: Array) -> Array:
+    def _both(self, pixel: Array, start: Array) -> Array:
         lon, lat = self.pixels.inverse(float(pixel[0]), float(pixel[1]))
         units = dict(zip((self.pixels.lon, self.pixels.lat), self.pixels.units, strict=True))
         order = {self.pixels.lon: lon, self.pixels.lat: lat}
         position = np.array([order[axis] / units[axis] for axis in self.free])
         index = self.free.index(self.pixels.lon)
         turn = 2 * np.pi / units[self.pixels.lon]
-        position[index] += turn * np.round((near[index] - position[index]) / turn)
+        position[index] += turn * np.round((start[index] - position[index]) / turn)
         return position

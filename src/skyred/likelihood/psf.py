@@ -1,6 +1,6 @@
-"""PSF kernels: what `PSFMap.get_psf_kernel` gives, on plain arrays and 25 times sooner.
+"""PSF kernels, equal to those of `PSFMap.get_psf_kernel` and 25 times faster.
 
-The steps and their constants are gammapy's, so the kernels agree to rounding. What is saved is
+The steps and their constants are gammapy's, so the kernels agree to rounding. The time is saved in
 the evaluation of sky coordinates: distances from the centre are the same for all positions.
 """
 
@@ -26,15 +26,15 @@ UPSAMPLING_OF_RAD = 20  # steps of gammapy's search for containment radii
 
 @attrs.define(eq=False)
 class KernelMaker:
-    """Makes the PSF kernels of one map; stands in for its `PSFMap` in gammapy's evaluator.
+    """PSF kernels of one map, with the interface that gammapy's evaluator needs.
 
     Parameters
     ----------
     psf : gammapy.irf.PSFMap
         The point spread function, in true energy.
     distances : dict
-        Angular distances from the centre of the map in rad, on grids with pixels divided by the
-        key, as far as they were needed.
+        Cached angular distances from the centre of the map in rad, on grids with pixels divided by
+        the key.
     centred : WcsGeom or None
         A grid of such pixels, with one at the centre.
     centre : tuple of float
@@ -54,40 +54,57 @@ class KernelMaker:
 
     @cached_property
     def valid(self) -> Any:
-        """The map of positions where the PSF is known; gammapy makes it anew at each question."""
+        """The map of positions with a valid PSF; gammapy computes it at each access."""
         from gammapy.maps import Map
 
         psf_map = self.psf.psf_map
-        known = np.any(psf_map.data > 0, axis=(0, 1))
-        return Map.from_geom(psf_map.geom.to_image(), data=known)
+        is_valid = np.any(psf_map.data > 0, axis=(0, 1))
+        return Map.from_geom(psf_map.geom.to_image(), data=is_valid)
 
     @cached_property
     def is_uniform(self) -> bool:
-        """Whether all pixels of the PSF map are equal, so that one kernel serves everywhere."""
+        """Whether all pixels of the PSF map are equal, so that one kernel is valid everywhere."""
         data = self.psf.psf_map.data
         return bool(np.all(data == data[..., :1, :1]))
 
     def _nearest(self, position: SkyCoord | None) -> SkyCoord:
-        """Give a position, or the nearest at which the PSF is known, as gammapy does."""
-        if position is None:  # of a model without a place
+        """Return a position, or the nearest one with a valid PSF, as gammapy does."""
+        if position is None:  # a model without a position
             position = self.psf.psf_map.geom.center_skydir
-        known = np.nan_to_num(self.valid.get_by_coord(position))[0]
-        return position if known else self.psf._get_nearest_valid_position(position)
+        is_valid = np.nan_to_num(self.valid.get_by_coord(position))[0]
+        return position if is_valid else self.psf._get_nearest_valid_position(position)
 
     @property
     def energy_name(self) -> str:
-        """The name of its energy axis, as gammapy's evaluator asks for it."""
+        """The name of the energy axis, for gammapy's evaluator."""
         return str(self.psf.energy_name)
 
     @property
     def has_single_spatial_bin(self) -> bool:
-        """Whether the PSF is the same everywhere, as gammapy's evaluator asks for it."""
+        """Whether the PSF is the same everywhere, for gammapy's evaluator."""
         return bool(self.psf.has_single_spatial_bin)
 
     def get_psf_kernel(
         self, position: SkyCoord | None, geom: WcsGeom, containment: float, max_radius: Any = None
     ) -> PSFKernel:
-        """Make the kernel at a position, on the pixels and energies of a geometry."""
+        """Return the kernel at a position, on the pixels and energies of a geometry.
+
+        Parameters
+        ----------
+        position : SkyCoord or None
+            The position; None for the centre of the map.
+        geom : gammapy.maps.WcsGeom
+            The geometry.
+        containment : float
+            Fraction of the PSF that the kernel contains at each energy.
+        max_radius : Quantity, optional
+            Largest radius of the kernel; with it gammapy computes the kernel.
+
+        Returns
+        -------
+        gammapy.irf.PSFKernel
+            The kernel.
+        """
         from gammapy.irf import PSFKernel
         from gammapy.maps import Map
 
@@ -111,7 +128,7 @@ class KernelMaker:
         return self.images[size]
 
     def _kernel(self, profile: RadialProfile, geom: WcsGeom, containment: float) -> Array:
-        """Average the profile over pixels, each energy as far as it contains enough."""
+        """Average the profile over pixels, at each energy out to the containment radius."""
         pixel = geom.pixel_scales.max().to_value("rad")
         energies = profile.onto(geom.axes[self.energy_name].center)
         sizes = [_odd(2 * radius / pixel) for radius in profile.radii(containment)]
@@ -120,9 +137,9 @@ class KernelMaker:
             kernel, sizes, energies.values, energies.radii(0.68), strict=True
         ):
             factor = self._factor(2 * r68 / pixel)
-            inside = slice((max(sizes) - size) // 2, (max(sizes) + size) // 2)
+            centred = slice((max(sizes) - size) // 2, (max(sizes) + size) // 2)
             fine = np.maximum(energies.interpolate(row, self._distances(geom, size, factor)), 0)
-            plane[inside, inside] = fine.reshape(size, factor, size, factor).sum(axis=(1, 3))
+            plane[centred, centred] = fine.reshape(size, factor, size, factor).sum(axis=(1, 3))
         total = kernel.sum(axis=(1, 2), keepdims=True)
         return kernel / np.where(total > 0, total, 1)
 
@@ -130,30 +147,30 @@ class KernelMaker:
         from gammapy.irf.psf.map import PSF_MAX_OVERSAMPLING
 
         with np.errstate(divide="ignore"):
-            wanted = np.ceil(np.float64(PIXELS_IN_DIAMETER) / pixels)
-        return int(min(wanted, PSF_MAX_OVERSAMPLING))
+            factor = np.ceil(np.float64(PIXELS_IN_DIAMETER) / pixels)
+        return int(min(factor, PSF_MAX_OVERSAMPLING))
 
     def _distances(self, geom: WcsGeom, size: int, factor: int) -> Array:
-        """Give the distances on size x size pixels, each divided by factor along both axes."""
-        known = self.distances.get(factor)
-        if known is None or len(known) < size * factor:
-            known = self.distances[factor] = self._new_distances(geom.to_image(), size, factor)
-        margin = (len(known) - size * factor) // 2
-        return known[margin : margin + size * factor, margin : margin + size * factor]
+        """Return the distances on size x size pixels, each divided by factor along both axes."""
+        cached = self.distances.get(factor)
+        if cached is None or len(cached) < size * factor:
+            cached = self.distances[factor] = self._new_distances(geom.to_image(), size, factor)
+        margin = (len(cached) - size * factor) // 2
+        return cached[margin : margin + size * factor, margin : margin + size * factor]
 
     def _new_distances(self, image: WcsGeom, size: int, factor: int) -> Array:
         from astropy.coordinates import angular_separation
 
-        if self.centred is None:  # one odd grid around the centre serves for all: it has the pixels
+        if self.centred is None:  # one odd grid around the centre is used for all sizes
             self.centred = image.to_odd_npix(max_radius=image.pixel_scales.max())
-            there = image.center_skydir.data
-            self.centre = float(there.lon.rad), float(there.lat.rad)
+            direction = image.center_skydir.data
+            self.centre = float(direction.lon.rad), float(direction.lat.rad)
         middle = (self.centred.data_shape[0] - 1) / 2
         offsets = ((np.arange(size * factor) + 0.5) / factor - size / 2) + middle
         x, y = np.meshgrid(offsets, offsets)
         lon, lat = np.deg2rad(self.centred.wcs.wcs_pix2world(x.ravel(), y.ravel(), 0))
-        away = angular_separation(lon, lat, *self.centre)
-        return np.asarray(away.reshape(x.shape))
+        separation = angular_separation(lon, lat, *self.centre)
+        return np.asarray(separation.reshape(x.shape))
 
 
 def _odd(size: float) -> int:
@@ -164,7 +181,7 @@ def _odd(size: float) -> int:
 
 @attrs.define(eq=False, slots=False)
 class RadialProfile:
-    """The PSF at one position: its density against the distance, one row an energy.
+    """Radial profile of the PSF at one position, one row per energy.
 
     Parameters
     ----------
@@ -175,7 +192,7 @@ class RadialProfile:
     axis : gammapy.maps.MapAxis
         The energy axis of the PSF.
     edges, steps : array
-        Edges of the bins of distance, and where containment is known, in rad.
+        Edges of the distance bins, and the distances of `containment`, in rad.
     """
 
     values: Array
@@ -186,52 +203,105 @@ class RadialProfile:
 
     @classmethod
     def at(cls, psf: PSFMap, position: SkyCoord) -> RadialProfile:
-        """Interpolate the PSF at a position."""
+        """Interpolate the PSF at a position.
+
+        Parameters
+        ----------
+        psf : gammapy.irf.PSFMap
+            The PSF.
+        position : SkyCoord
+            The position.
+
+        Returns
+        -------
+        RadialProfile
+            The profile.
+        """
         geom, rad = psf.psf_map.geom, psf.psf_map.geom.axes["rad"]
-        x, y = (float(np.squeeze(each)) for each in geom.to_image().coord_to_pix(position))
-        below, above, part = _between(y, geom.data_shape[2])
-        rows = (1 - part) * psf.psf_map.data[:, :, below] + part * psf.psf_map.data[:, :, above]
-        below, above, part = _between(x, geom.data_shape[3])
-        values = (1 - part) * rows[..., below] + part * rows[..., above]
+        pixel = geom.to_image().coord_to_pix(position)
+        x, y = (float(np.squeeze(coordinate)) for coordinate in pixel)
+        lower, upper, fraction = _between(y, geom.data_shape[2])
+        data = psf.psf_map.data
+        rows = (1 - fraction) * data[:, :, lower] + fraction * data[:, :, upper]
+        lower, upper, fraction = _between(x, geom.data_shape[3])
+        values = (1 - fraction) * rows[..., lower] + fraction * rows[..., upper]
         values = np.nan_to_num(values) * psf.psf_map.unit.to("sr-1")
         edges, steps = rad.edges.to_value("rad"), rad.upsample(UPSAMPLING_OF_RAD).center
-        inside = np.cumsum(values * np.pi * np.diff(edges**2), axis=1)
-        inside = np.concatenate([np.zeros((len(values), 1)), inside], axis=1)
+        cumulative = np.cumsum(values * np.pi * np.diff(edges**2), axis=1)
+        cumulative = np.concatenate([np.zeros((len(values), 1)), cumulative], axis=1)
         steps = steps.to_value("rad")
-        containment = np.array([np.interp(steps, edges, row) for row in inside])
+        containment = np.array([np.interp(steps, edges, row) for row in cumulative])
         axis = geom.axes[psf.energy_name]
         return cls(values, containment, axis, edges, steps)
 
     @cached_property
     def has_equal_bins(self) -> bool:
-        """Whether all bins of distance have the same width."""
+        """Whether all distance bins have the same width."""
         widths = np.diff(self.edges)
         return bool(np.allclose(widths, widths[0]))
 
     def onto(self, energy: Any) -> RadialProfile:
-        """Interpolate it at other energies."""
-        places = [_between(place, len(self.values)) for place in self.axis.coord_to_pix(energy)]
-        values = [(1 - f) * self.values[a] + f * self.values[b] for a, b, f in places]
-        inside = [(1 - f) * self.containment[a] + f * self.containment[b] for a, b, f in places]
-        return attrs.evolve(self, values=np.array(values), containment=np.array(inside))
+        """Interpolate the profile at other energies.
+
+        Parameters
+        ----------
+        energy : Quantity
+            The energies, shape (k,).
+
+        Returns
+        -------
+        RadialProfile
+            The profile at these energies.
+        """
+        pixels = self.axis.coord_to_pix(energy)
+        weights = [_between(pixel, len(self.values)) for pixel in pixels]
+        values = [(1 - f) * self.values[a] + f * self.values[b] for a, b, f in weights]
+        containment = [
+            (1 - f) * self.containment[a] + f * self.containment[b] for a, b, f in weights
+        ]
+        return attrs.evolve(self, values=np.array(values), containment=np.array(containment))
 
     def radii(self, fraction: float) -> Array:
-        """Give the radii that contain a fraction, in rad, shape (energies,)."""
+        """Return the containment radii.
+
+        Parameters
+        ----------
+        fraction : float
+            The fraction that is contained.
+
+        Returns
+        -------
+        array
+            Radii in rad, shape (energies,).
+        """
         nearest = np.argmin(np.abs(self.containment - fraction), axis=1)
         return np.asarray(self.steps[nearest])
 
     def interpolate(self, row: Array, distance: Array) -> Array:
-        """Interpolate one row linearly, and beyond its ends extrapolate, as gammapy does."""
+        """Interpolate one row linearly, and extrapolate it beyond its ends, as gammapy does.
+
+        Parameters
+        ----------
+        row : array
+            Density at the centres of the distance bins, shape (n,).
+        distance : array
+            Distances in rad.
+
+        Returns
+        -------
+        array
+            Density at these distances, in the unit of the row.
+        """
         widths = np.diff(self.edges)
-        place = (distance - self.edges[0]) / widths[0] - 0.5
+        position = (distance - self.edges[0]) / widths[0] - 0.5
         if not self.has_equal_bins:  # gammapy is half way between bins at their edge
-            place = np.interp(distance, self.edges, np.arange(len(self.edges)) - 0.5)
-            place += np.maximum(distance - self.edges[-1], 0) / widths[-1]
-        index = np.clip(place.astype(int), 0, len(row) - 2)
-        return np.asarray(row[index] + (place - index) * np.diff(row)[index])
+            position = np.interp(distance, self.edges, np.arange(len(self.edges)) - 0.5)
+            position += np.maximum(distance - self.edges[-1], 0) / widths[-1]
+        index = np.clip(position.astype(int), 0, len(row) - 2)
+        return np.asarray(row[index] + (position - index) * np.diff(row)[index])
 
 
-def _between(place: float, size: int) -> tuple[int, int, float]:
-    """Give the pixels below and above a place, and how far it is between them."""
-    below = int(np.clip(np.floor(place), 0, max(size - 2, 0)))
-    return below, min(below + 1, size - 1), float(place - below)
+def _between(coordinate: float, size: int) -> tuple[int, int, float]:
+    """Return the pixels below and above a coordinate, and its fractional position between them."""
+    lower = int(np.clip(np.floor(coordinate), 0, max(size - 2, 0)))
+    return lower, min(lower + 1, size - 1), float(coordinate - lower)

@@ -1,9 +1,13 @@
-"""Relocation: where on the map a source that is not detected would be.
+"""Search for the positions of undetected sources by a score test.
 
-A fit that starts far from the source sees nothing of it: it goes to an amplitude of zero, where the
-position has no effect. A score test then finds the pixels where the counts exceed the prediction in
-the shape of the PSF (Rao 1948, Proc. Camb. Phil. Soc. 44, 50): with the score S and the expected
-information I of an additional flux, S^2 / I is its significance squared.
+A fit that starts far from a source is not sensitive to it: it goes to an amplitude of zero, where
+the position has no effect. A score test then finds the pixels where the counts exceed the
+prediction in the shape of the PSF: with the score S and the expected information I of an
+additional flux, S^2 / I is its significance squared.
+
+References
+----------
+Rao 1948, Proc. Camb. Phil. Soc. 44, 50.
 """
 
 from __future__ import annotations
@@ -28,8 +32,8 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
 
-DETECTED = 25.0  # the test statistic from which a source stays where it is: 5 sigma
-GAIN = 9.0  # in the test statistic, by which another place must be better, all else fixed
+DETECTED = 25.0  # the test statistic above which a source is not moved: 5 sigma
+GAIN = 9.0  # in the test statistic, by which another position must be better, all else fixed
 CANDIDATES = 3
 MOST_OTHERS = 40  # parameters of other models that are fitted again
 SINGULAR = 1e-8  # of the largest eigenvalue of the scaled Fisher matrix
@@ -38,7 +42,7 @@ STEP = 0.1  # of an error, for derivatives of predicted counts
 
 @attrs.define(eq=False)
 class Relocation:
-    """Finds other places for the sources of a likelihood.
+    """Search for other positions of the sources of a likelihood.
 
     Parameters
     ----------
@@ -61,10 +65,10 @@ class Relocation:
         Returns
         -------
         list of array
-            Vectors of all free parameters, the most significant place first; empty if all sources
-            are detected.
+            Vectors of all free parameters, the most significant position first; empty if all
+            sources are detected.
         """
-        norms = {grid: self._norm_place(grid) for grid in grids if len(grid.places) == 2}
+        norms = {grid: self._norm_position(grid) for grid in grids if len(grid.places) == 2}
         placed = {grid: norm for grid, norm in norms.items() if norm is not None}
         starts: list[tuple[float, Array]] = []
         for grid, norm in placed.items():
@@ -79,10 +83,10 @@ class Relocation:
         return [start for _, start in starts]
 
     def _of_shared(self, x: Array, placed: dict[PixelGrid, int]) -> Iterator[tuple[float, Array]]:
-        """Return other places of the source that is missed least, if an excess is left.
+        """Return other positions of the least significant source, if an excess remains.
 
         Two sources may share the counts of one: either seems to be detected as long as the other
-        stays as it is, but not if the other is fitted again, as in the inverse Fisher matrix.
+        is fixed, but not if the other is fitted again, as in the inverse Fisher matrix.
         """
         score, information = self._maps(x, *next((norm, grid) for grid, norm in placed.items()))
         if score is None:
@@ -100,19 +104,19 @@ class Relocation:
             if variances[norm] > 0
         }
         if missed and min(missed.values()) < excess - GAIN:
-            grid = min(missed, key=lambda each: missed[each])
+            grid = min(missed, key=lambda candidate: missed[candidate])
             yield from self._elsewhere(x, placed[grid], grid, missed[grid])
 
     def _elsewhere(
         self, x: Array, norm: int, grid: PixelGrid, significance: float
     ) -> Iterator[tuple[float, Array]]:
-        """Return where a source is more significant than where it is."""
+        """Yield positions where a source is more significant than at its present position."""
         without = x.copy()
         without[norm] = 0
         score, information = self._maps(without, norm, grid)
         if score is None:
             return
-        # a fit without the source leaves its spectrum anywhere
+        # a fit without the source leaves its spectrum unconstrained
         first = self.total.frozen[self.total.space.free]
         scale = abs(first[norm]) or 1.0
         test = _tests(score, information)
@@ -133,26 +137,26 @@ class Relocation:
             for part in dataset.parts:
                 if not isinstance(part, SourceContribution) or part.name != grid.name:
                     continue
-                part.counts(start)  # with the IRFs of the start: it may have left the map since
+                part.counts(start)  # with the IRFs of the start: it may have left the map
                 if part.contributes:
                     yield dataset, part
 
-    def _norm_place(self, grid: PixelGrid) -> int | None:
-        """Return where the amplitude of a source is in the vector; None if it is not free."""
+    def _norm_position(self, grid: PixelGrid) -> int | None:
+        """Return the position of an amplitude among the free parameters; None if it is fixed."""
         for _, source in self._sources(grid):
             if source.spectrum.norm is None:
                 return None
-            place = source.spectrum.share.places[source.spectrum.norm]
-            index = np.flatnonzero(self.total.space.free == place)
-            return int(index[0]) if len(index) else None
+            state_index = source.spectrum.subset.state_indices[source.spectrum.norm]
+            positions = np.flatnonzero(self.total.space.free == state_index)
+            return int(positions[0]) if len(positions) else None
         return None
 
     def _maps(self, without: Array, norm: int, grid: PixelGrid) -> tuple[Array | None, Array]:
         """Return score and information of an amplitude in each pixel, shape (y, x) each.
 
-        Of the datasets with the same pixels; in units of the starting amplitude. The information is
-        what is left when the parameters of the other models are fitted again: a neighbour may have
-        taken the place of the source, and leave no excess.
+        Only datasets with the same pixels are used; in units of the starting amplitude. The
+        information is that with the parameters of the other models fitted again: a neighbour may
+        have been fitted to the counts of the source, and leave no excess.
         """
         spectrum = self.total.frozen[self.total.space.free]
         spectrum[norm] = abs(spectrum[norm]) or 1.0
@@ -162,7 +166,7 @@ class Relocation:
         state, flux_state = self.total.state(without), self.total.state(spectrum)
         maps: Maps | None = None
         for dataset, source in self._sources(grid):
-            kernels = point_kernels(source, flux_state)  # before its cutout is another
+            kernels = point_kernels(source, flux_state)  # before its cutout changes
             part = Maps.of(dataset, state, kernels, self.total.space.free[others], steps)
             if maps is None:
                 maps = part
@@ -170,10 +174,10 @@ class Relocation:
                 maps = maps + part
         return (None, np.zeros((0, 0))) if maps is None else (maps.score, maps.remaining())
 
-    def _steps(self, x: Array, places: Index) -> Array:
-        """Return a small part of the errors of some parameters, for differences."""
-        own = np.array([self.total.condition(p, x).fisher_of(x)[0, 0] for p in places[:, None]])
-        usual = self.total.space.steps()[places]
+    def _steps(self, x: Array, positions: Index) -> Array:
+        """Return small fractions of the errors of some parameters, for finite differences."""
+        own = np.array([self.total.condition(p, x).fisher_of(x)[0, 0] for p in positions[:, None]])
+        usual = self.total.space.steps()[positions]
         return STEP * np.where(own > 0, np.sqrt(2 / np.where(own > 0, own, 1)), usual)
 
 

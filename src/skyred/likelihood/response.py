@@ -1,7 +1,8 @@
-"""Responses: what the instrument makes of a source near one position, as plain arrays.
+"""IRFs at one position as plain arrays: exposure, energy dispersion and PSF kernel.
 
-They are those that gammapy's own evaluator looks up: its interpolation and size of cutouts, taken
-from `skyred.likelihood.psf`, `edisp` and `cutouts` where these know the kind of IRFs.
+They are those that gammapy's own evaluator looks up, with its interpolation and size of cutouts.
+They are computed by `skyred.likelihood.psf`, `edisp` and `cutouts` for the IRFs that these
+support.
 """
 
 from __future__ import annotations
@@ -31,25 +32,31 @@ if TYPE_CHECKING:
 
 @contextmanager
 def quiet_evaluator() -> Iterator[None]:
-    """Keep gammapy's evaluator from logging warnings about sources outside of a map."""
+    """Suppress the warnings of gammapy's evaluator about sources outside of a map.
+
+    Yields
+    ------
+    None
+        Nothing.
+    """
     log = logging.getLogger("gammapy.datasets.evaluator")
-    level = log.level
+    log_level = log.level
     log.setLevel(logging.ERROR)
     try:
         yield
     finally:
-        log.setLevel(level)
+        log.setLevel(log_level)
 
 
 class Instrument:
-    """The responses of a dataset.
+    """The IRFs of a dataset.
 
     Parameters
     ----------
     dataset : gammapy.datasets.MapDataset
         The dataset.
     fast_kernels : bool
-        Whether PSF kernels may be made by `KernelMaker`, equal to gammapy's but for rounding.
+        Whether PSF kernels may be computed by `KernelMaker`, equal to gammapy's up to rounding.
     """
 
     def __init__(self, dataset: MapDataset, fast_kernels: bool = True) -> None:
@@ -71,7 +78,7 @@ class Instrument:
         return type(edisp) is EDispKernelMap and not edisp.edisp_map.geom.is_region
 
     def _has_usual_energies(self) -> bool:
-        """Tell whether the PSF has the energies of the exposure; else its kernels are gammapy's."""
+        """Return whether the PSF has the energies of the exposure; else use gammapy's."""
         if self.psf.energy_name != "energy_true" or self.dataset.exposure is None:
             return self.dataset.exposure is None
         geoms = self.psf.psf_map.geom, self.dataset.exposure.geom
@@ -83,11 +90,33 @@ class Instrument:
         return np.asarray(self.geom.to_image().solid_angle().to_value("sr"))
 
     def area_of(self, slices: tuple[slice, slice]) -> Array | None:
-        """Return the solid angles of the pixels of a cutout in sr; None of a region."""
+        """Return the solid angles of the pixels of a cutout.
+
+        Parameters
+        ----------
+        slices : tuple of slice
+            Rows and columns of the cutout.
+
+        Returns
+        -------
+        array or None
+            Solid angles in sr, shape (y, x); None for a region.
+        """
         return None if self.geom.is_region else self.area[slices]
 
     def evaluator(self, model: SkyModel) -> MapEvaluator:
-        """Make an evaluator of gammapy's for a model; it is not the dataset's own."""
+        """Create an evaluator of gammapy's for a model; it is not the dataset's own.
+
+        Parameters
+        ----------
+        model : gammapy.modeling.models.SkyModel
+            The model.
+
+        Returns
+        -------
+        gammapy.datasets.evaluator.MapEvaluator
+            The evaluator, not yet updated.
+        """
         from gammapy.datasets.evaluator import MapEvaluator
         from gammapy.datasets.map import EVALUATION_MODE
 
@@ -95,14 +124,25 @@ class Instrument:
         return MapEvaluator(model, psf=self._kernel, gti=gti, evaluation_mode=mode)
 
     def moves(self, model: SkyModel) -> bool:
-        """Return whether gammapy looks the IRFs up again where a model has left its cutout."""
+        """Return whether gammapy looks up the IRFs again when a model has left its cutout.
+
+        Parameters
+        ----------
+        model : gammapy.modeling.models.SkyModel
+            The model.
+
+        Returns
+        -------
+        bool
+            Whether the IRFs move with the model.
+        """
         return not self.geom.is_region and self.evaluator(model).evaluation_mode == "local"
 
     @cached_property
     def _kernel(self) -> Any:
         from gammapy.datasets.evaluator import PSF_CONTAINMENT, PSF_MAX_RADIUS
 
-        # gammapy takes one kernel for all positions if the PSF is known at one place only
+        # gammapy takes one kernel for all positions if the PSF is known at one position only
         if not isinstance(self.psf, KernelMaker):
             return self.dataset._psf_kernel
         exposure = self.dataset.exposure
@@ -112,12 +152,12 @@ class Instrument:
         return self.psf.get_psf_kernel(centre, exposure.geom, *size)
 
     def update(self, evaluator: MapEvaluator) -> tuple[slice, slice] | None:
-        """Look the responses up at the present position of the evaluator's model.
+        """Look up the IRFs at the present position of the evaluator's model.
 
         Parameters
         ----------
         evaluator : gammapy.datasets.evaluator.MapEvaluator
-            The evaluator; afterwards it is as after its own `update`.
+            The evaluator; afterwards it is in the state that its own `update` leaves.
 
         Returns
         -------
@@ -133,12 +173,12 @@ class Instrument:
             mask = self.mask_image
             evaluator.update(dataset.exposure, self.psf, self.edisp, self.geom, mask)
         if getattr(evaluator.model, "spatial_model", None) is not None:
-            # else gammapy measures the next move from (0, 0), and makes new kernels for nothing
+            # else gammapy measures the next move from (0, 0), and computes kernels needlessly
             evaluator._cached_position = evaluator.model.position_lonlat
         return slices
 
     def _update_kernels(self, evaluator: MapEvaluator) -> None:
-        """Look energy dispersion and PSF kernel up, as the evaluator does on maps of the sky."""
+        """Look up energy dispersion and PSF kernel, as the evaluator does on maps of the sky."""
         from gammapy.datasets.evaluator import PSF_CONTAINMENT, PSF_MAX_RADIUS
         from gammapy.irf import PSFKernel
 
@@ -158,7 +198,7 @@ class Instrument:
 
 
 def _mask_image(dataset: MapDataset) -> Any:
-    """Give the pixels in which any energy is fitted: gammapy's, which copies geometries deeply."""
+    """Return the pixels with any fitted energy; gammapy's own method copies geometries deeply."""
     from gammapy.maps import Map
 
     if dataset.mask is None:
@@ -169,22 +209,23 @@ def _mask_image(dataset: MapDataset) -> Any:
 
 @attrs.define(eq=False)
 class Response:
-    """The response at one position, inside the cutout that holds the source.
+    """IRFs at one position, inside the cutout around the source.
 
     Parameters
     ----------
     slices : tuple of slice
-        Where the cutout is in the image of the dataset.
+        Rows and columns of the cutout in the image of the dataset.
     exposure : array
-        In cm2 s, shape (true energies, y, x).
+        Exposure in cm2 s, shape (true energies, y, x).
     migration : array
-        Energy dispersion: probability of each reconstructed energy, shape (true, reconstructed).
+        Energy dispersion: probability of each reconstructed energy, shape (true energies,
+        reconstructed energies).
     kernel : array or None
-        The PSF, shape (true energies, ky, kx), in float32 as gammapy convolves with it.
+        The PSF kernels, shape (true energies, ky, kx), in float32 as gammapy convolves with them.
     image : gammapy.maps.Geom
         The geometry of the cutout.
     area : callable
-        Returns the solid angles of its pixels in sr, shape (y, x); None of regions.
+        Function that returns the solid angles of the pixels in sr, shape (y, x); None for regions.
     """
 
     slices: tuple[slice, slice]
@@ -201,7 +242,22 @@ class Response:
         instrument: Instrument,
         slices: tuple[slice, slice] | None = None,
     ) -> Response:
-        """Take the arrays out of an evaluator that has been updated, with its slices if known."""
+        """Copy the arrays of an evaluator that has been updated.
+
+        Parameters
+        ----------
+        evaluator : gammapy.datasets.evaluator.MapEvaluator
+            The evaluator.
+        instrument : Instrument
+            The IRFs of the dataset.
+        slices : tuple of slice, optional
+            Rows and columns of the cutout, if they are known.
+
+        Returns
+        -------
+        Response
+            The IRFs.
+        """
         applied, cutout = evaluator.model.apply_irf, evaluator.geom
         edisp = evaluator.edisp if applied["edisp"] and evaluator.edisp else None
         edisp = edisp or evaluator._edisp_diagonal
@@ -226,11 +282,11 @@ def _slices(cutout: Any, geom: Any) -> tuple[slice, slice]:
     shape = cutout.data_shape[1:]
     if cutout.is_region or shape == geom.data_shape[1:]:
         return slice(0, shape[0]), slice(0, shape[1])
-    found = cutout.to_image().cutout_slices(geom.to_image(), mode="trim")
-    return found["parent-slices"]  # type: ignore[no-any-return]
+    slices_by_map = cutout.to_image().cutout_slices(geom.to_image(), mode="trim")
+    return slices_by_map["parent-slices"]  # type: ignore[no-any-return]
 
 
 def _finite(exposure: Array) -> Array:
-    # gammapy counts what is predicted where any true energy has no valid exposure as zero
+    # gammapy sets predicted counts to zero if the exposure is invalid at any true energy
     exposure[:, ~np.isfinite(exposure).all(axis=0)] = 0
     return exposure

@@ -1,4 +1,4 @@
-"""Score maps: the first and second derivatives by the amplitude of a point, in every pixel."""
+"""Score maps: derivatives of the likelihood by the amplitude of a point source in every pixel."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
 
-LEAST = 0.02  # of the information, which is left at least
-SMALLEST = 1e-12  # predicted counts, below which a bin carries no information
+SMALLEST_FRACTION = 0.02  # smallest fraction of the information that remains
+SMALLEST_COUNTS = 1e-12  # predicted counts, below which a bin carries no information
 
 
 @attrs.define(eq=False)
@@ -30,11 +30,11 @@ class Maps:
     Parameters
     ----------
     score, information : array
-        Shape (y, x).
+        First and expected second derivatives, shape (y, x).
     cross : array
         Information in common with k other parameters, shape (k, y, x).
     fisher : array
-        Information of those, shape (k, k).
+        Fisher matrix of the other parameters, shape (k, k).
     """
 
     score: Array
@@ -44,15 +44,36 @@ class Maps:
 
     @classmethod
     def of(
-        cls, dataset: CountsDataset, state: Array, kernels: Array, places: Index, steps: Array
+        cls, dataset: CountsDataset, state: Array, kernels: Array, indices: Index, steps: Array
     ) -> Maps:
-        """Compute them for one dataset."""
+        """Compute the maps of one dataset.
+
+        Parameters
+        ----------
+        dataset : CountsDataset
+            The dataset.
+        state : array
+            Values of all parameters, shape (m,).
+        kernels : array
+            Counts of a point per unit amplitude, shape (energies, ky, kx).
+        indices : array of int
+            Indices in the state of the k other parameters.
+        steps : array
+            Their steps for finite differences, shape (k,).
+
+        Returns
+        -------
+        Maps
+            The maps.
+        """
         first_order, second_order = _weights(dataset, state)
-        slopes = [_slope(dataset, state, *each) for each in zip(places, steps, strict=True)]
+        slopes = [
+            _slope(dataset, state, index, step) for index, step in zip(indices, steps, strict=True)
+        ]
         weighted = [second_order * slope for slope in slopes]
         shape = first_order.shape[1:]
-        cross = [_correlate(each, kernels) for each in weighted]
-        fisher = [[float((one * two).sum()) for two in slopes] for one in weighted]
+        cross = [_correlate(slope, kernels) for slope in weighted]
+        fisher = [[float((first * second).sum()) for second in slopes] for first in weighted]
         return cls(
             _correlate(first_order, kernels),
             _correlate(second_order, kernels**2),
@@ -60,41 +81,48 @@ class Maps:
             np.array(fisher).reshape(len(slopes), len(slopes)),
         )
 
-    def __add__(self, other: Maps) -> Maps:
+    def __add__(self, maps: Maps) -> Maps:
         return Maps(
-            self.score + other.score,
-            self.information + other.information,
-            self.cross + other.cross,
-            self.fisher + other.fisher,
+            self.score + maps.score,
+            self.information + maps.information,
+            self.cross + maps.cross,
+            self.fisher + maps.fisher,
         )
 
     def remaining(self) -> Array:
-        """Return the information with the other parameters fitted again, shape (y, x)."""
+        """Return the information with the other parameters fitted again.
+
+        Returns
+        -------
+        array
+            Information, shape (y, x).
+        """
         if not len(self.fisher):
             return self.information
         own = np.diag(self.fisher)
         size = np.where(own > 0, 1 / np.sqrt(np.where(own > 0, own, 1)), 0)
         inverse = np.linalg.pinv(self.fisher * np.outer(size, size), rcond=1e-8, hermitian=True)
         cross = self.cross * size[:, None, None]
-        taken = np.einsum("kyx,kl,lyx->yx", cross, inverse, cross)
-        return np.asarray(np.maximum(self.information - taken, LEAST * self.information))
+        degeneracy = np.einsum("kyx,kl,lyx->yx", cross, inverse, cross)
+        smallest = SMALLEST_FRACTION * self.information
+        return np.asarray(np.maximum(self.information - degeneracy, smallest))
 
 
 def _correlate(weights: Array, kernels: Array) -> Array:
-    """Return the weighted sums of a point in each pixel, over all energies, shape (y, x)."""
+    """Return the weighted sums for a point in each pixel, over all energies, shape (y, x)."""
     total = np.zeros(weights.shape[1:])
     for plane, kernel in zip(weights, kernels, strict=True):
         total += fftconvolve(plane, kernel[::-1, ::-1], mode="same")
     return total
 
 
-def _slope(dataset: CountsDataset, state: Array, place: int, step: float) -> Array:
-    """Return the derivative of the predicted counts in every bin, by differences."""
+def _slope(dataset: CountsDataset, state: Array, index: int, step: float) -> Array:
+    """Return the derivative of the predicted counts in every bin, by finite differences."""
     slope = np.zeros(dataset.bins.mask.shape)
     for part in dataset.parts:
-        if int(place) in part.free:
+        if int(index) in part.free:
             low, high = state.copy(), state.copy()
-            low[place], high[place] = state[place] - step, state[place] + step
+            low[index], high[index] = state[index] - step, state[index] + step
             slope += (part.cube(high) - part.cube(low)) / (2 * step)
     return slope
 
@@ -102,26 +130,38 @@ def _slope(dataset: CountsDataset, state: Array, place: int, step: float) -> Arr
 def _weights(dataset: CountsDataset, state: Array) -> tuple[Array, Array]:
     """Return the derivatives of the log likelihood by the predicted counts, in every bin.
 
-    The second with the expected counts in the place of the counts, and positive.
+    The second derivative is the expected one, and positive.
     """
     shape, mask = dataset.bins.mask.shape, dataset.bins.mask
     if isinstance(dataset.statistic, WStat):
         slopes = dataset.statistic.derivatives(dataset.predict(state)[0])
         both = np.zeros((2, mask.size))
-        both[:, dataset.bins.chosen] = -slopes.first / 2, np.maximum(slopes.second / 2, 0)
+        both[:, dataset.bins.indices] = -slopes.first / 2, np.maximum(slopes.second / 2, 0)
         return both[0].reshape(shape), both[1].reshape(shape)
     if not isinstance(dataset.statistic, Cash):
         return np.zeros(shape), np.zeros(shape)
     predicted = dataset.npred(state)
-    known = mask & (predicted > SMALLEST)
-    inverse = np.where(known, 1 / np.where(known, predicted, 1), 0)
-    return np.where(known, dataset.counts * inverse - 1, 0), inverse
+    is_predicted = mask & (predicted > SMALLEST_COUNTS)
+    inverse = np.where(is_predicted, 1 / np.where(is_predicted, predicted, 1), 0)
+    return np.where(is_predicted, dataset.counts * inverse - 1, 0), inverse
 
 
 def point_kernels(source: SourceContribution, state: Array) -> Array:
-    """Return the counts of a point in each energy bin, around the middle, shape (energies, k, k).
+    """Return the counts of a point source at each energy, around the middle.
 
-    The exposure is taken to be the mean of the cutout.
+    The mean exposure of the cutout is used.
+
+    Parameters
+    ----------
+    source : SourceContribution
+        The source.
+    state : array
+        Values of all parameters, shape (m,).
+
+    Returns
+    -------
+    array
+        Counts, shape (energies, k, k).
     """
     response = source.response
     exposure = response.exposure.mean(axis=(1, 2))

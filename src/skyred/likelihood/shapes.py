@@ -1,7 +1,8 @@
-"""Shapes: the image of a source after the PSF, and its template, for values of its parameters.
+"""Shapes: images of a source after the PSF, and its templates, by its spatial parameters.
 
-Three kinds, from the most special to the most general: a point, of which the image is made of four
-kernels; an image of one energy, convolved by FFT; and whatever gammapy's evaluator can evaluate.
+There are three kinds, from the most special to the most general: a point, with an image made of
+four kernels; an image that is the same at all energies, convolved by FFT; and every other model
+that gammapy's evaluator can evaluate.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from scipy import fft
 from skyred.likelihood import sharp_edges
 from skyred.likelihood.bins import Footprint, Mixture, Template
 from skyred.likelihood.contribution import Recent
-from skyred.likelihood.parameters import Share
+from skyred.likelihood.parameters import ParameterSubset
 from skyred.likelihood.response import Response
 from skyred.likelihood.sky import ModelImage, PixelPosition
 from skyred.likelihood.units import scale_of
@@ -31,65 +32,138 @@ if TYPE_CHECKING:
 
 SLOPE_STEP = 0.01  # of a parameter's usual step, for derivatives of images
 DIFFERENCES_KEPT = 2  # for each spatial parameter
-CORNERS_KEPT = 24  # at least: the pixels that a fit and its errors come across
-CORNERS_MEMORY = 2**26  # bytes, for more of them: samplers jump from pixel to pixel and back
+CORNERS_KEPT = 24  # at least: the pixels that a fit and its errors reach
+CORNERS_MEMORY = 2**26  # bytes, for more of them: samplers move from pixel to pixel and back
 
 
 class Shape(ABC):
-    """The shape of a source at one response.
+    """Shape of a source with the IRFs of one position.
 
     Parameters
     ----------
     evaluator : gammapy.datasets.evaluator.MapEvaluator
-        gammapy's evaluator of the source, updated.
+        Evaluator of gammapy's for the source, updated.
     response : Response
-        The response at the source.
+        The IRFs at the source.
     footprint : Footprint
-        The bins under it.
-    share : Share
+        The bins in its cutout.
+    subset : ParameterSubset
         The spatial parameters.
     """
 
     pixels: Array  # the size of a pixel in the units of the spatial parameters, if extended
 
     def __init__(
-        self, evaluator: MapEvaluator, response: Response, footprint: Footprint, share: Share
+        self,
+        evaluator: MapEvaluator,
+        response: Response,
+        footprint: Footprint,
+        subset: ParameterSubset,
     ) -> None:
         self.evaluator, self.response, self.footprint = evaluator, response, footprint
-        self.share = share
+        self.subset = subset
 
     @abstractmethod
     def image(self, values: Array) -> Array:
-        """Give the fraction of the flux in each pixel, shape (true energies, y, x)."""
+        """Return the image after the PSF.
+
+        Parameters
+        ----------
+        values : array
+            Values of the spatial parameters, shape (k,).
+
+        Returns
+        -------
+        array
+            Fraction of the flux in each pixel, shape (true energies, y, x).
+        """
 
     def template(self, values: Array) -> Template | Mixture:
-        """Give the template for values of the spatial parameters."""
+        """Return the template.
+
+        Parameters
+        ----------
+        values : array
+            Values of the spatial parameters, shape (k,).
+
+        Returns
+        -------
+        Template or Mixture
+            The predicted counts per flux.
+        """
         return self.footprint.template(self.image(values))
 
     def is_sharp(self, values: Array) -> bool:
-        """Return whether the image has sharp edges; only of extended sources it is known."""
+        """Return whether the image has sharp edges; only implemented for extended sources.
+
+        Parameters
+        ----------
+        values : array
+            Values of the spatial parameters, shape (k,).
+
+        Returns
+        -------
+        bool
+            Whether it has sharp edges.
+        """
         return False
 
     def _sides(self, values: Array, index: int) -> tuple[Array, Array]:
-        """Return the values between which a derivative is taken."""
-        return self.share.sides(values, index, SLOPE_STEP)
+        """Return the two sets of values of a finite difference."""
+        return self.subset.sides(values, index, SLOPE_STEP)
 
     def slope(self, values: Array, index: int) -> Template | Mixture:
-        """Give the derivative of the template by one of the parameters."""
+        """Return the derivative of the template by one of the parameters.
+
+        Parameters
+        ----------
+        values : array
+            Values of the spatial parameters, shape (k,).
+        index : int
+            Index of the parameter among the spatial parameters.
+
+        Returns
+        -------
+        Template or Mixture
+            The derivative.
+        """
         low, high = self._sides(values, index)
         return self.footprint.template(self._rise(low, high) / (high[index] - low[index]))
 
     def _rise(self, low: Array, high: Array) -> Array:
-        """Give the difference of two images."""
+        """Return the difference of two images."""
         return self.image(high) - self.image(low)
 
 
 class GeneralShape(Shape):
-    """Any shape: evaluated by gammapy, energy by energy where it needs that."""
+    """Shape of any model, evaluated by gammapy, at each energy if necessary.
+
+    Parameters
+    ----------
+    evaluator : gammapy.datasets.evaluator.MapEvaluator
+        Evaluator of gammapy's for the source, updated.
+    response : Response
+        The IRFs at the source.
+    footprint : Footprint
+        The bins in its cutout.
+    subset : ParameterSubset
+        The spatial parameters.
+    """
 
     def image(self, values: Array) -> Array:
-        """Give the image as gammapy's evaluator has it."""
-        self.share.set(values)
+        """Return the image of gammapy's evaluator.
+
+        Parameters
+        ----------
+        values : array
+            Values of the spatial parameters, shape (k,).
+
+        Returns
+        -------
+        array
+            Fraction of the flux in each pixel, shape (true energies, y, x).
+        """
+        self.subset.set(values)
         evaluator = self.evaluator
         if evaluator.model.spatial_model is None:
             return np.ones(self.response.exposure.shape)
@@ -105,30 +179,81 @@ class GeneralShape(Shape):
 
 
 class PointShape(Shape):
-    """A point: its flux is spread on the four pixels around it, so that the centroid is kept."""
+    """Point source: its flux is distributed over four pixels, so that the centroid is preserved.
+
+    Parameters
+    ----------
+    evaluator : gammapy.datasets.evaluator.MapEvaluator
+        Evaluator of gammapy's for the source, updated.
+    response : Response
+        The IRFs at the source.
+    footprint : Footprint
+        The bins in its cutout.
+    subset : ParameterSubset
+        The spatial parameters.
+    """
 
     def __init__(
-        self, evaluator: MapEvaluator, response: Response, footprint: Footprint, share: Share
+        self,
+        evaluator: MapEvaluator,
+        response: Response,
+        footprint: Footprint,
+        subset: ParameterSubset,
     ) -> None:
-        super().__init__(evaluator, response, footprint, share)
+        super().__init__(evaluator, response, footprint, subset)
         self.position = PixelPosition(evaluator.model.spatial_model, response.image)
         self.corners: dict[tuple[int, int], Template] = {}
-        one = max(footprint.per_bin.nbytes, 1)
-        self.corners_kept = max(CORNERS_KEPT, CORNERS_MEMORY // one)
+        template_size = max(footprint.per_bin.nbytes, 1)
+        self.corners_kept = max(CORNERS_KEPT, CORNERS_MEMORY // template_size)
 
     def image(self, values: Array) -> Array:
-        """Give four kernels, each around one of the pixels."""
+        """Return the image: four kernels, each around one of the pixels.
+
+        Parameters
+        ----------
+        values : array
+            Values of the spatial parameters, shape (k,).
+
+        Returns
+        -------
+        array
+            Fraction of the flux in each pixel, shape (true energies, y, x).
+        """
         image = np.zeros(self.response.exposure.shape)
         for pixel, weight in _weights(*self.position(values)):
             self._add_kernel(image, pixel, weight)
         return image
 
     def template(self, values: Array) -> Mixture:
-        """Give the template, as a weighted sum of those at the four pixels."""
+        """Return the template: a weighted sum of those at the four pixels.
+
+        Parameters
+        ----------
+        values : array
+            Values of the spatial parameters, shape (k,).
+
+        Returns
+        -------
+        Mixture
+            The predicted counts per flux.
+        """
         return self._sum(_weights(*self.position(values)))
 
     def slope(self, values: Array, index: int) -> Mixture:
-        """Give the derivative: inside a pixel the weights are bilinear, so it is exact."""
+        """Return the exact derivative of the template: inside a pixel the weights are bilinear.
+
+        Parameters
+        ----------
+        values : array
+            Values of the spatial parameters, shape (k,).
+        index : int
+            Index of the parameter among the spatial parameters.
+
+        Returns
+        -------
+        Mixture
+            The derivative.
+        """
         slopes = self.position.slope(values, index)
         return self._sum(_weight_slopes(*self.position(values), *slopes))
 
@@ -137,18 +262,18 @@ class PointShape(Shape):
         return Mixture(parts, len(self.footprint.rows))
 
     def _corner(self, pixel: tuple[int, int]) -> Template:
-        known = self.corners.get(pixel)
-        if known is None:
+        cached = self.corners.get(pixel)
+        if cached is None:
             image = np.zeros(self.response.exposure.shape)
             self._add_kernel(image, pixel, 1.0)
-            known = self.footprint.template(image)
+            cached = self.footprint.template(image)
             while len(self.corners) >= self.corners_kept:
                 self.corners.pop(next(iter(self.corners)))
-            self.corners[pixel] = known
-        return known
+            self.corners[pixel] = cached
+        return cached
 
     def _add_kernel(self, image: Array, pixel: tuple[int, int], weight: float) -> None:
-        """Add the kernel around a pixel; what lies outside the cutout is lost, as in gammapy."""
+        """Add the kernel around a pixel; counts outside the cutout are dropped, as in gammapy."""
         height, width = image.shape[1:]
         if not (0 <= pixel[0] < height and 0 <= pixel[1] < width):
             return
@@ -164,13 +289,13 @@ class PointShape(Shape):
 
 
 def _weights(x: float, y: float) -> Weights:
-    """Give the four pixels (row, column) around a position, and their weights."""
+    """Yield the four pixels (row, column) around a position, and their weights."""
     left, low = int(np.floor(x)), int(np.floor(y))
     return _products(low, left, (1 - y + low, y - low), (1 - x + left, x - left))
 
 
 def _weight_slopes(x: float, y: float, dx: float, dy: float) -> Weights:
-    """Give the derivatives of the weights, for derivatives of the position."""
+    """Yield the derivatives of the weights, for derivatives of the position."""
     left, low = int(np.floor(x)), int(np.floor(y))
     along_y = _products(low, left, (-dy, dy), (1 - x + left, x - left))
     along_x = _products(low, left, (1 - y + low, y - low), (-dx, dx))
@@ -185,32 +310,59 @@ def _products(low: int, left: int, rows: Pair, columns: Pair) -> Weights:
 
 
 def _overlap(at: int, size: int, full: int) -> tuple[slice, slice]:
-    """Give where a kernel centred on a pixel lies in the image, and which part of it does."""
+    """Return the slices of the overlap of image and kernel: in the image, and in the kernel."""
     start = at - (size - 1) // 2
     low, high = max(start, 0), min(start + size, full)
     return slice(low, high), slice(low - start, high - start)
 
 
 class ExtendedShape(Shape):
-    """An image that is the same at all energies, convolved with the PSF of each."""
+    """Image that is the same at all energies, convolved with the PSF of each energy.
+
+    Parameters
+    ----------
+    evaluator : gammapy.datasets.evaluator.MapEvaluator
+        Evaluator of gammapy's for the source, updated.
+    response : Response
+        The IRFs at the source.
+    footprint : Footprint
+        The bins in its cutout.
+    subset : ParameterSubset
+        The spatial parameters.
+    """
 
     def __init__(
-        self, evaluator: MapEvaluator, response: Response, footprint: Footprint, share: Share
+        self,
+        evaluator: MapEvaluator,
+        response: Response,
+        footprint: Footprint,
+        subset: ParameterSubset,
     ) -> None:
-        super().__init__(evaluator, response, footprint, share)
+        super().__init__(evaluator, response, footprint, subset)
         area = response.area()
         self.model_image = ModelImage(evaluator.model.spatial_model, response.image, area)
-        kept = DIFFERENCES_KEPT * len(share.free)
-        self.differences: Recent[tuple[bytes, bytes], Array] = Recent(kept)
+        size = DIFFERENCES_KEPT * len(subset.free)
+        self.differences: Recent[tuple[bytes, bytes], Array] = Recent(size)
         self.convolution = None
         self.last_weights: tuple[Array, tuple[bytes, float], Array] | None = None
         if response.kernel is not None:
             self.convolution = Convolution(response.kernel, response.image.data_shape)
-        self.pixels = sharp_edges.pixels_of(share, float(np.max(self.model_image.pixel)))
+        self.pixels = sharp_edges.pixels_of(subset, float(np.max(self.model_image.pixel)))
         self.sharp: bool | None = None
 
     def is_sharp(self, values: Array) -> bool:
-        """Return whether the image has sharp edges; examined once."""
+        """Return whether the image has sharp edges; the first answer is cached.
+
+        Parameters
+        ----------
+        values : array
+            Values of the spatial parameters, shape (k,).
+
+        Returns
+        -------
+        bool
+            Whether it has sharp edges.
+        """
         if self.sharp is None:
             axes = [self.model_image.position.lon, self.model_image.position.lat]
             pixels = self.pixels[axes]
@@ -220,15 +372,26 @@ class ExtendedShape(Shape):
     def _sides(self, values: Array, index: int) -> tuple[Array, Array]:
         if not self.is_sharp(values):
             return super()._sides(values, index)
-        fraction = sharp_edges.SLOPE_STEP * self.pixels[index] / self.share.steps[index]
-        return self.share.sides(values, index, fraction)
+        fraction = sharp_edges.SLOPE_STEP * self.pixels[index] / self.subset.steps[index]
+        return self.subset.sides(values, index, fraction)
 
     def image(self, values: Array) -> Array:
-        """Give the image, convolved."""
+        """Return the image after the PSF.
+
+        Parameters
+        ----------
+        values : array
+            Values of the spatial parameters, shape (k,).
+
+        Returns
+        -------
+        array
+            Fraction of the flux in each pixel, shape (true energies, y, x).
+        """
         return self._spread(self._plain(values))
 
     def _plain(self, values: Array) -> Array:
-        self.share.set(values)
+        self.subset.set(values)
         return self.model_image(values)
 
     def _spread(self, plain: Array) -> Array:
@@ -237,32 +400,36 @@ class ExtendedShape(Shape):
         return self.convolution(plain)
 
     def _rise(self, low: Array, high: Array) -> Array:
-        # one convolution of the difference: half the work, and no difference of rounded numbers
+        # one convolution of the difference: half the time, and no difference of rounded numbers
         return self._spread(self._difference(low, high))
 
     def _difference(self, low: Array, high: Array) -> Array:
-        """Return the difference of two images before the PSF; the last are kept."""
+        """Return the difference of two images before the PSF; the last ones are cached."""
         key = low.tobytes(), high.tobytes()
-        known = self.differences.get(key)
-        if known is None:
-            known = self.differences.keep(key, self._plain(high) - self._plain(low))
-        return known
+        cached = self.differences.get(key)
+        if cached is None:
+            cached = self.differences.keep(key, self._plain(high) - self._plain(low))
+        return cached
 
     def weighted_slope(
         self, values: Array, index: int, flux: Array, weights: Array, weight: float
     ) -> float:
-        """Return the derivative of the weighted sum of counts by one of the parameters.
+        """Return the derivative of a weighted sum of counts by one of the parameters.
 
         The weights are convolved instead of the image, once for all parameters.
 
         Parameters
         ----------
-        values, index : array, int
-            Of the spatial parameters, shape (k,), and which of them.
+        values : array
+            Values of the spatial parameters, shape (k,).
+        index : int
+            Index of the parameter among the spatial parameters.
         flux : array
-            In cm-2 s-1, shape (true energies,).
-        weights, weight : array, float
-            Of the counts in the chosen bins of the cutout, shape (k',), and of their total.
+            Flux in each bin of true energy in cm-2 s-1, shape (true energies,).
+        weights : array
+            Weights of the counts in the selected bins of the cutout, shape (k',).
+        weight : float
+            Weight of the total.
 
         Returns
         -------
@@ -276,14 +443,14 @@ class ExtendedShape(Shape):
 
     def _by_pixel(self, flux: Array, weights: Array, weight: float) -> Array:
         """Return the derivatives of the weighted sum by the pixels of the image, shape (y, x)."""
-        known = self.last_weights
-        if known is None or known[0] is not weights or known[1] != (flux.tobytes(), weight):
-            seen = self.footprint.back_projection(flux, weights, weight)
-            by_pixel = seen.sum(axis=0)
+        cached = self.last_weights
+        if cached is None or cached[0] is not weights or cached[1] != (flux.tobytes(), weight):
+            projection = self.footprint.back_projection(flux, weights, weight)
+            by_pixel = projection.sum(axis=0)
             if self.convolution is not None:
-                by_pixel = self.convolution.transposed(seen)
-            known = self.last_weights = weights, (flux.tobytes(), weight), by_pixel
-        return known[2]
+                by_pixel = self.convolution.transposed(projection)
+            cached = self.last_weights = weights, (flux.tobytes(), weight), by_pixel
+        return cached[2]
 
 
 class Convolution:
@@ -292,37 +459,47 @@ class Convolution:
     Parameters
     ----------
     kernel : array
-        Shape (energies, ky, kx), with odd ky and kx.
+        Kernels, shape (energies, ky, kx), with odd ky and kx.
     shape : tuple of int
         Shape of the images.
     """
 
     def __init__(self, kernel: NDArray[np.float32], shape: tuple[int, int]) -> None:
-        # what wraps around falls on pixels that are cut off, so half a kernel of margin is enough
+        # the wrap-around falls on pixels that are cut off, so half a kernel of margin is enough
         sizes = [
             max(fft.next_fast_len(size + (k + 1) // 2, real=True), k)
             for size, k in zip(shape, kernel.shape[1:], strict=True)
         ]
         self.padded, self.kernel = sizes, fft.rfft2(kernel, sizes)
-        self.inside = tuple(
+        self.central = tuple(
             slice((k - 1) // 2, (k - 1) // 2 + size)
             for size, k in zip(shape, kernel.shape[1:], strict=True)
         )
 
     def __call__(self, image: Array) -> Array:
-        """Give the image as each energy sees it, shape (energies, y, x)."""
+        """Return the image convolved with the kernel of each energy, shape (energies, y, x)."""
         spectrum = fft.rfft2(image.astype(np.float32), self.padded)
-        found = fft.irfft2(spectrum * self.kernel, self.padded)
-        return found[:, self.inside[0], self.inside[1]]  # type: ignore[no-any-return]
+        images = fft.irfft2(spectrum * self.kernel, self.padded)
+        return images[:, self.central[0], self.central[1]]  # type: ignore[no-any-return]
 
     def transposed(self, images: Array) -> Array:
-        """Return the sum over energies of images convolved with the mirrored kernels, shape (y, x).
+        """Return the sum over energies of images convolved with the mirrored kernels.
 
         It is the transposed matrix of the convolution, applied in double precision: the weights
         cancel where the gradient is zero.
+
+        Parameters
+        ----------
+        images : array
+            Images, shape (energies, y, x).
+
+        Returns
+        -------
+        array
+            The sum, shape (y, x).
         """
         padded = np.zeros((len(images), *self.padded))
-        padded[:, self.inside[0], self.inside[1]] = images
+        padded[:, self.central[0], self.central[1]] = images
         spectrum = np.einsum("tyx,tyx->yx", fft.rfft2(padded, self.padded), self.kernel.conj())
-        height, width = (part.stop - part.start for part in self.inside)
+        height, width = (part.stop - part.start for part in self.central)
         return np.asarray(fft.irfft2(spectrum, self.padded)[:height, :width])

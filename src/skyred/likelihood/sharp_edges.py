@@ -1,8 +1,8 @@
-"""Sharp edges: sources whose image changes unevenly when they move by a part of a pixel.
+"""Sharp edges: sources with images that change unevenly within a fraction of a pixel.
 
-gammapy evaluates a spatial model at the centres of pixels, or of divided pixels. Where the model
-has a sharp edge, such as a disk or a shell, these points pass the edge one after the other, and
-the statistic has kinks and many minima within the errors.
+gammapy evaluates a spatial model at the centres of pixels, or of divided pixels. If the model has
+a sharp edge, such as a disk or a shell, these points cross the edge one after the other, and the
+statistic is non-differentiable and has many minima within the errors.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from skyred.interfaces.objective import SharpSource
-from skyred.likelihood.parameters import Share, usual_step
+from skyred.likelihood.parameters import ParameterSubset, usual_step
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 STEP = 0.03  # pixels, between the positions at which images are compared
 STEPS = np.arange(-4, 5)
 ALONG = np.array([0.0, 1.0])
-ASIDE = np.array([0.31, 0.17])  # pixels: centred on a pixel, points pass an edge in pairs
-UNEVEN = 0.15  # of the changes, by which they vary: 0.1 for a Gaussian of 0.3 pixels, disks 0.4
-SLOPE_STEP = 0.1  # pixels: derivatives over less are of single points that pass an edge
+ASIDE = np.array([0.31, 0.17])  # pixels: centred on a pixel, points cross an edge in pairs
+UNEVEN = 0.15  # relative variation of the changes: 0.1 for a Gaussian of 0.3 pixels, 0.4 for disks
+SLOPE_STEP = 0.1  # pixels: over less, derivatives are those of single points that cross an edge
 PART_OF_STEP = 0.3  # the same for eccentricities and angles, of their usual step
 ROTATIONS = ("phi",)
 
@@ -41,19 +41,19 @@ def changes_unevenly(
     Parameters
     ----------
     image : callable
-        From values of the spatial parameters, shape (k,), to the image before the PSF.
+        Function from values of the spatial parameters, shape (k,), to the image before the PSF.
     values : array
-        Of the spatial parameters, shape (k,).
+        Values of the spatial parameters, shape (k,).
     axes : sequence of int
-        Which of them are the position.
+        Positions of longitude and latitude among the parameters.
     pixels : array
-        The size of a pixel in the unit of each of the two, shape (2,).
+        The size of a pixel in the unit of longitude and latitude, shape (2,).
 
     Returns
     -------
     bool
-        Whether the second differences of the image between nearby positions are not small beside
-        the first.
+        Whether the second differences of the image between nearby positions are not small compared
+        with the first.
     """
     images = []
     for step in STEPS:
@@ -64,12 +64,12 @@ def changes_unevenly(
     return bool(np.linalg.norm(bends) > UNEVEN * np.linalg.norm(rises[1:] + rises[:-1]))
 
 
-def pixels_of(share: Share, pixel: float) -> Array:
-    """Return the size of a pixel in the unit of each spatial parameter, shape (k,).
+def pixels_of(subset: ParameterSubset, pixel: float) -> Array:
+    """Return the size of a pixel in the unit of each spatial parameter.
 
     Parameters
     ----------
-    share : Share
+    subset : ParameterSubset
         The spatial parameters.
     pixel : float
         The size of a pixel in degrees.
@@ -77,14 +77,15 @@ def pixels_of(share: Share, pixel: float) -> Array:
     Returns
     -------
     array
-        For parameters that are no angles, and for rotations, their usual step.
+        Sizes, shape (k,); for rotations and parameters that are not angles, a fraction of their
+        usual step.
     """
     return np.array(
         [
-            pixel / each.unit.to("deg")
-            if each.unit.is_equivalent("deg") and each.name not in ROTATIONS
-            else usual_step(each) * PART_OF_STEP / SLOPE_STEP
-            for each in share.parameters
+            pixel / parameter.unit.to("deg")
+            if parameter.unit.is_equivalent("deg") and parameter.name not in ROTATIONS
+            else usual_step(parameter) * PART_OF_STEP / SLOPE_STEP
+            for parameter in subset.parameters
         ]
     )
 
@@ -102,28 +103,31 @@ def sharp_sources(total: Total, x: Array) -> list[SharpSource]:
     Returns
     -------
     list of SharpSource
-        One for each set of spatial parameters, however many datasets the source is in.
+        One for each set of spatial parameters, even if the source is in several datasets.
     """
-    found: dict[tuple[int, ...], SharpSource] = {}
+    unique: dict[tuple[int, ...], SharpSource] = {}
     for source in _sources(total, x):
-        found.setdefault(tuple(source.places.tolist()), source)
-    return list(found.values())
+        unique.setdefault(tuple(source.places.tolist()), source)
+    return list(unique.values())
 
 
 def _sources(total: Total, x: Array) -> Iterator[SharpSource]:
     state = total.state(x)
-    vector = {place: index for index, place in enumerate(total.space.free.tolist())}
+    positions = {index: position for position, index in enumerate(total.space.free.tolist())}
     for dataset in total.datasets:
         for part in getattr(dataset, "parts", ()):
             shape = part.shape_at(state) if hasattr(part, "shape_at") else None
-            if shape is None or not shape.is_sharp(part.share.values(state)):
+            if shape is None or not shape.is_sharp(part.subset.values(state)):
                 continue
-            free, sizes = part.share.free, [i for i in part.share.free if _is_size(part.share, i)]
+            free = part.subset.free
+            sizes = [index for index in free if _is_size(part.subset, index)]
 
             def at(indices: list[int], part: SourceContribution = part) -> NDArray[np.int64]:
-                return np.array([vector[int(part.share.places[index])] for index in indices], int)
+                return np.array(
+                    [positions[int(part.subset.state_indices[index])] for index in indices], int
+                )
 
-            related = [vector[place] for place in part.own.tolist() if place in vector]
+            related = [positions[index] for index in part.own.tolist() if index in positions]
             yield SharpSource(
                 name=part.name,
                 places=at(free),
@@ -133,6 +137,7 @@ def _sources(total: Total, x: Array) -> Iterator[SharpSource]:
             )
 
 
-def _is_size(share: Share, index: int) -> bool:
-    each = share.parameters[index]
-    return each.unit.is_equivalent("deg") and each.name not in (*ROTATIONS, "lon_0", "lat_0")
+def _is_size(subset: ParameterSubset, index: int) -> bool:
+    parameter = subset.parameters[index]
+    is_angle = parameter.unit.is_equivalent("deg")
+    return is_angle and parameter.name not in (*ROTATIONS, "lon_0", "lat_0")

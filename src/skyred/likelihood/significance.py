@@ -1,29 +1,34 @@
-"""Significances: from a difference of statistics to sigma, however large."""
+"""Significances in sigma from differences of the statistic."""
 
 from __future__ import annotations
 
 import numpy as np
 
-SMALLEST = 1e-280  # of a probability that is not yet lost in rounding
+SMALLEST_PROBABILITY = 1e-280  # tail probabilities below it lose digits
 
 
 def significance(ts: float, dof: int) -> float:
-    """Give the significance of a difference between the statistics of two nested models.
+    """Return the significance of a difference between the statistics of two nested models.
 
-    By Wilks' theorem (Wilks 1938, Ann. Math. Stat. 9, 60) it follows a chi-square distribution.
-    Sigma is two-sided, as in gammapy: with one degree of freedom it is the root of the difference.
+    By Wilks' theorem it follows a chi-square distribution. Sigma is two-sided, as in gammapy: with
+    one degree of freedom it is the square root of the difference.
 
     Parameters
     ----------
     ts : float
         The difference of -2 log L.
     dof : int
-        How many parameters the one model has more.
+        The number of additional parameters of the larger model.
 
     Returns
     -------
     float
-        In sigma; 0 for a difference that is not positive, NaN without degrees of freedom.
+        Significance in sigma; 0 for a difference that is not positive, NaN without degrees of
+        freedom.
+
+    References
+    ----------
+    Wilks 1938, Ann. Math. Stat. 9, 60.
     """
     from scipy.stats import chi2, norm
 
@@ -34,15 +39,15 @@ def significance(ts: float, dof: int) -> float:
     if dof == 1:
         return float(np.sqrt(ts))
     tail = float(chi2.sf(ts, dof))
-    if tail > SMALLEST:
+    if tail > SMALLEST_PROBABILITY:
         return float(norm.isf(tail / 2))
-    return _far_out(_log_tail(ts / 2, dof / 2))
+    return _sigma_of(_log_tail(ts / 2, dof / 2))
 
 
 def _log_tail(x: float, a: float) -> float:
-    """Give the logarithm of the upper incomplete gamma function over the complete one.
+    """Return the logarithm of the regularised upper incomplete gamma function.
 
-    By the asymptotic series of Abramowitz & Stegun 6.5.32; x is far above a here.
+    By the asymptotic series of Abramowitz & Stegun 6.5.32, for x much larger than a.
     """
     from scipy.special import gammaln
 
@@ -56,8 +61,8 @@ def _log_tail(x: float, a: float) -> float:
     return float((a - 1) * np.log(x) - x - gammaln(a) + np.log(total))
 
 
-def _far_out(log_tail: float) -> float:
-    """Find sigma of the logarithm of a two-sided probability."""
+def _sigma_of(log_tail: float) -> float:
+    """Return sigma for the logarithm of a two-sided probability."""
     from scipy.optimize import brentq
     from scipy.stats import norm
 

@@ -26,12 +26,12 @@ AGREEMENT = 1e-9  # rounding alone: the same formula on plain numbers
 
 
 class ModelPosition:
-    """The position of a model in its own frame.
+    """Position of a model in its own frame.
 
     Parameters
     ----------
     model : gammapy.modeling.models.SpatialModel
-        With ``lon_0`` and ``lat_0``.
+        The model, with ``lon_0`` and ``lat_0``.
     """
 
     def __init__(self, model: SpatialModel) -> None:
@@ -40,25 +40,61 @@ class ModelPosition:
         self.units = model.lon_0.unit.to("rad"), model.lat_0.unit.to("rad")
 
     def radians(self, values: Array) -> tuple[float, float]:
-        """Give longitude and latitude for values of the model's parameters."""
+        """Return longitude and latitude in radians.
+
+        Parameters
+        ----------
+        values : array
+            Values of the spatial parameters, shape (k,).
+
+        Returns
+        -------
+        tuple of float
+            Longitude and latitude in rad.
+        """
         return values[self.lon] * self.units[0], values[self.lat] * self.units[1]
 
 
 def separation(lon: float, lat: float, other_lon: float, other_lat: float) -> float:
-    """Give the angle between two directions, all in rad, by the formula of Vincenty."""
-    apart = other_lon - lon
+    """Return the angle between two directions, by the formula of Vincenty.
+
+    Parameters
+    ----------
+    lon, lat : float
+        Longitude and latitude of the first direction in rad.
+    other_lon, other_lat : float
+        Longitude and latitude of the second direction in rad.
+
+    Returns
+    -------
+    float
+        The angle in rad.
+    """
+    delta = other_lon - lon
     y = math.hypot(
-        math.cos(other_lat) * math.sin(apart),
-        math.cos(lat) * math.sin(other_lat) - math.sin(lat) * math.cos(other_lat) * math.cos(apart),
+        math.cos(other_lat) * math.sin(delta),
+        math.cos(lat) * math.sin(other_lat) - math.sin(lat) * math.cos(other_lat) * math.cos(delta),
     )
-    x = math.sin(lat) * math.sin(other_lat) + math.cos(lat) * math.cos(other_lat) * math.cos(apart)
+    x = math.sin(lat) * math.sin(other_lat) + math.cos(lat) * math.cos(other_lat) * math.cos(delta)
     return math.atan2(y, x)
 
 
 def pixel_at(position: SkyCoord, geom: WcsGeom) -> tuple[float, float]:
-    """Return x and y in pixels of a geometry without distortion, at one position.
+    """Return the pixel coordinates of a position, in a geometry without distortion.
 
-    As `astropy.wcs.utils.skycoord_to_pixel`, but without a change of frames where there is none.
+    This is `astropy.wcs.utils.skycoord_to_pixel`, without a transformation between equal frames.
+
+    Parameters
+    ----------
+    position : SkyCoord
+        One position.
+    geom : gammapy.maps.WcsGeom
+        The geometry.
+
+    Returns
+    -------
+    tuple of float
+        Pixel coordinates x and y.
     """
     from astropy.wcs.utils import skycoord_to_pixel
 
@@ -72,12 +108,12 @@ def pixel_at(position: SkyCoord, geom: WcsGeom) -> tuple[float, float]:
 
 
 class PixelPosition(ModelPosition):
-    """From the position of a model in its own frame and units to pixels of an image.
+    """Position of a model in pixels of an image.
 
     Parameters
     ----------
     model : gammapy.modeling.models.SpatialModel
-        With ``lon_0`` and ``lat_0``.
+        The model, with ``lon_0`` and ``lat_0``.
     image : gammapy.maps.WcsGeom
         The image.
     """
@@ -88,20 +124,44 @@ class PixelPosition(ModelPosition):
         self.rotation = _rotation(model.frame, image.frame)
 
     def __call__(self, values: Array) -> tuple[float, float]:
-        """Give x and y in pixels for values of the model's parameters."""
+        """Return x and y in pixels for values of the spatial parameters."""
         return self._pixel(*self.radians(values))
 
     def inverse(self, x: float, y: float) -> tuple[float, float]:
-        """Return longitude and latitude in rad, in the frame of the model, at pixel coordinates."""
+        """Return longitude and latitude at pixel coordinates.
+
+        Parameters
+        ----------
+        x, y : float
+            Pixel coordinates.
+
+        Returns
+        -------
+        tuple of float
+            Longitude and latitude in rad, in the frame of the model.
+        """
         ((lon, lat),) = np.deg2rad(self.to_world([(x, y)], 0))
         if self.rotation is None:
             return float(lon), float(lat)
-        out = math.cos(lat)
-        there = (out * math.cos(lon), out * math.sin(lon), math.sin(lat)) @ self.rotation
-        return math.atan2(there[1], there[0]), math.asin(there[2])
+        cos_lat = math.cos(lat)
+        vector = (cos_lat * math.cos(lon), cos_lat * math.sin(lon), math.sin(lat)) @ self.rotation
+        return math.atan2(vector[1], vector[0]), math.asin(vector[2])
 
     def slope(self, values: Array, index: int) -> tuple[float, float]:
-        """Give the derivatives of x and y by one of the parameters."""
+        """Return the derivatives of the pixel coordinates by one of the parameters.
+
+        Parameters
+        ----------
+        values : array
+            Values of the spatial parameters, shape (k,).
+        index : int
+            Index of the parameter among the spatial parameters.
+
+        Returns
+        -------
+        tuple of float
+            Derivatives of x and y, in pixels per unit of the parameter.
+        """
         if index not in (self.lon, self.lat):
             return 0.0, 0.0
         axis = (self.lon, self.lat).index(index)
@@ -112,34 +172,35 @@ class PixelPosition(ModelPosition):
 
     def _pixel(self, lon: float, lat: float) -> tuple[float, float]:
         if self.rotation is not None:
-            out = math.cos(lat)
-            there = self.rotation @ (out * math.cos(lon), out * math.sin(lon), math.sin(lat))
-            lon, lat = math.atan2(there[1], there[0]), math.asin(there[2])
-        # the longitudes that SkyCoord gives are between 0 and 360 deg
+            cos_lat = math.cos(lat)
+            unit_vector = cos_lat * math.cos(lon), cos_lat * math.sin(lon), math.sin(lat)
+            vector = self.rotation @ unit_vector
+            lon, lat = math.atan2(vector[1], vector[0]), math.asin(vector[2])
+        # longitudes of SkyCoord are between 0 and 360 deg
         ((x, y),) = self.to_pixel([(math.degrees(lon) % 360, math.degrees(lat))], 0)
         return float(x), float(y)
 
 
-def _rotation(frame: str, other: str) -> Array | None:
-    """Give the matrix that rotates one frame into another; None if they are the same."""
+def _rotation(frame: str, target: str) -> Array | None:
+    """Return the matrix that rotates one frame into another; None if they are the same."""
     from astropy.coordinates import SkyCoord
 
-    if frame == other:
+    if frame == target:
         return None
     axes = SkyCoord(*np.eye(3), representation_type="cartesian", frame=frame)
-    return np.asarray(axes.transform_to(other).cartesian.xyz.value)
+    return np.asarray(axes.transform_to(target).cartesian.xyz.value)
 
 
 class ModelImage:
-    """A spatial model integrated over the pixels of an image.
+    """Spatial model integrated over the pixels of an image.
 
-    The rules are those of `SpatialModel.integrate_geom`: pixels are divided where the model is
-    finer than they are, within the radius that the model asks for.
+    The rules are those of `SpatialModel.integrate_geom`: pixels are divided if the model is finer
+    than the pixels, within the evaluation radius of the model.
 
     Parameters
     ----------
     model : gammapy.modeling.models.SpatialModel
-        A model of one image for all energies, with a radius.
+        A model with the same image at all energies, and with an evaluation radius.
     image : gammapy.maps.WcsGeom
         The image.
     area : array, optional
@@ -155,7 +216,7 @@ class ModelImage:
         self.scales = [scale_of(parameter.unit) for parameter in model.parameters]
         self.grids: dict[Any, SkyGrid] = {}
         self.extent: tuple[bytes, int, Array] | None = None
-        self.way: Callable[[SkyGrid, Array], Array] | None = None
+        self.method: Callable[[SkyGrid, Array], Array] | None = None
 
     def __call__(self, values: Array) -> Array:
         """Return the fraction in each pixel for the parameters of the model, shape (y, x).
@@ -181,20 +242,20 @@ class ModelImage:
         return fine.reshape(shape[0], factor, shape[1], factor).mean(axis=(1, 3))  # type: ignore[no-any-return]
 
     def _evaluate(self, grid: SkyGrid, values: Array) -> Array:
-        """Evaluate the model in sr-1, in the fastest way that agrees with gammapy's.
+        """Evaluate the model in sr-1, by the fastest method that agrees with gammapy's.
 
-        Units take ten times as long as the arithmetic.
+        Arithmetic with units takes ten times as long.
         """
-        if self.way is not None:
+        if self.method is not None:
             try:
-                return self.way(grid, values)
-            except Exception:  # as without extent: what gammapy makes of it
+                return self.method(grid, values)
+            except Exception:  # for example without extent: fall back to gammapy
                 return self._on_quantities(grid, values)
         expected = self._on_quantities(grid, values)
-        self.way = self._on_quantities
-        for way in (self._by_formula, self._on_numbers):
-            if _agrees(way, grid, values, expected):
-                self.way = way
+        self.method = self._on_quantities
+        for method in (self._by_formula, self._on_numbers):
+            if _agrees(method, grid, values, expected):
+                self.method = method
                 break
         return expected
 
@@ -211,16 +272,16 @@ class ModelImage:
 
     def _on_numbers(self, grid: SkyGrid, values: Array) -> Array:
         numbers = {name: Plain.of(value) for name, value in self._plain(values).items()}
-        found = self.model.evaluate(Plain.of(grid.lon), Plain.of(grid.lat), **numbers)
-        return np.asarray(getattr(found, "value", found), dtype=float)
+        result = self.model.evaluate(Plain.of(grid.lon), Plain.of(grid.lat), **numbers)
+        return np.asarray(getattr(result, "value", result), dtype=float)
 
     def _on_quantities(self, grid: SkyGrid, values: Array) -> Array:
-        quantities = {each.name: each.quantity for each in self.model.parameters}
+        quantities = {parameter.name: parameter.quantity for parameter in self.model.parameters}
         try:
-            found = self.model.evaluate(grid.lon * u.rad, grid.lat * u.rad, **quantities)
+            brightness = self.model.evaluate(grid.lon * u.rad, grid.lat * u.rad, **quantities)
         except ZeroDivisionError:  # of a model without extent, which has no surface brightness
             return np.full(np.broadcast(grid.lon, grid.lat).shape, np.nan)
-        return np.asarray(found.to_value("sr-1"), dtype=float)
+        return np.asarray(brightness.to_value("sr-1"), dtype=float)
 
     def _extent(self, values: Array) -> tuple[int, Array]:
         """Return the division of pixels and the sides of the model in pixels, (x, y).
@@ -272,11 +333,11 @@ class ModelImage:
 
 
 def _agrees(
-    way: Callable[[SkyGrid, Array], Array], grid: SkyGrid, values: Array, expected: Array
+    method: Callable[[SkyGrid, Array], Array], grid: SkyGrid, values: Array, expected: Array
 ) -> bool:
     try:
-        found = way(grid, values)
-    except Exception:  # a model may need its quantities, and fail without them as it likes
+        result = method(grid, values)
+    except Exception:  # a model may need quantities, and raise any error without them
         return False
     scale = np.max(np.abs(expected), initial=0)
-    return bool(np.allclose(found, expected, rtol=AGREEMENT, atol=AGREEMENT * scale))
+    return bool(np.allclose(result, expected, rtol=AGREEMENT, atol=AGREEMENT * scale))

@@ -1,4 +1,4 @@
-"""A source in a dataset: flux by energy times template, each kept until its parameters change."""
+"""Source models in datasets of counts: flux by energy times template, each cached."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from skyred.likelihood.bins import Bins, Footprint, Mixture, Template
 from skyred.likelihood.contribution import Counts, Recent
 from skyred.likelihood.irf_positions import IrfPositions
-from skyred.likelihood.parameters import Share
+from skyred.likelihood.parameters import ParameterSubset
 from skyred.likelihood.response import Instrument, Response, quiet_evaluator
 from skyred.likelihood.shapes import Shape
 from skyred.likelihood.source_cutout import SourceCutout
@@ -27,29 +27,29 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
-    Places = frozenset[int]
+    Indices = frozenset[int]
 
 STATES_KEPT = 4
-CUTOUTS_KEPT = 9  # a search fits sources in the eight pixels around
+CUTOUTS_KEPT = 9  # a search fits sources in the eight neighbouring pixels
 
 
 class SourceContribution:
-    """One sky model in one dataset of counts.
+    """Contribution of one sky model to one dataset of counts.
 
-    Its predicted counts in a bin of reconstructed energy e and pixel p are
-    ``mu[e, p] = sum_t flux[t] S[t, p] X[t, p] D[t, e]`` over true energies t: S is its image after
-    the PSF, X the exposure and D the energy dispersion.
+    Its predicted counts in a bin of reconstructed energy e and pixel p are ``mu[e, p] = sum_t
+    flux[t] S[t, p] X[t, p] D[t, e]`` over true energies t: S is its image after the PSF, X the
+    exposure and D the energy dispersion.
 
     Parameters
     ----------
     model : gammapy.modeling.models.SkyModel
         The source.
     instrument : Instrument
-        The responses of the dataset.
+        The IRFs of the dataset.
     bins : Bins
-        Its bins.
+        The bins of the dataset.
     space : ParameterSpace
-        Where the parameters are found.
+        The parameters of all models.
     spectrum : SpectralFlux
         The flux of the source in the bins of true energy.
     """
@@ -66,52 +66,63 @@ class SourceContribution:
     ) -> None:
         self.model, self.instrument, self.bins, self.spectrum = model, instrument, bins, spectrum
         self.name = str(model.name)
-        self.share = Share.of(model.spatial_model, space)
-        self.own = space.places(model.parameters)
+        self.subset = ParameterSubset.of(model.spatial_model, space)
+        self.own = space.indices_of(model.parameters)
         self.free = frozenset(self.own.tolist()) & frozenset(space.free.tolist())
         self.time = TimeFactor(model, instrument.dataset.gti, space)
-        # counts by all values; spectrum and time factor keep their last by their own
+        # counts by all values; spectrum and time factor cache their last values themselves
         self.states = Recent[bytes, tuple[SourceCutout, Counts]](STATES_KEPT)
         self.cutouts = Recent[tuple[int, int], SourceCutout](CUTOUTS_KEPT)
-        self.positions = IrfPositions(model.spatial_model, self.share, instrument.moves(model))
+        self.positions = IrfPositions(model.spatial_model, self.subset, instrument.moves(model))
         self.cutout = self._select(self.positions.reference)
 
     @property
     def may_be_non_smooth(self) -> set[int]:
-        """Its spatial parameters, but of shapes without edges: pixels are what makes kinks."""
+        """Its free spatial parameters, unless its shape is smooth over pixels.
+
+        Returns
+        -------
+        set of int
+            Indices in the state.
+        """
         from gammapy.modeling.models import GaussianSpatialModel, GeneralizedGaussianSpatialModel
 
         smooth = type(self.model.spatial_model) in (
             GaussianSpatialModel,
             GeneralizedGaussianSpatialModel,
         )
-        return set() if smooth else {int(self.share.places[each]) for each in self.share.free}
+        return set() if smooth else set(self.subset.free_indices)
 
     # -- IRFs -----------------------------------------------------------------------------------
 
     def _select(self, values: Vector) -> SourceCutout:
-        """Make the cutout for values of the spatial parameters the present one."""
+        """Select the cutout for values of the spatial parameters, and return it."""
         node = self.positions.node(values)
-        known = self.cutouts.get(node)
-        if known is None:
-            self.share.set(self.positions.values_at(node))
-            # where a search goes on its way is no news: gammapy warns of the start alone
+        cutout = self.cutouts.get(node)
+        if cutout is None:
+            self.subset.set(self.positions.values_at(node))
+            # warn at the start only, as gammapy does, and not at every step of a search
             with quiet_evaluator() if hasattr(self, "cutout") else nullcontext():
-                cutout = SourceCutout(self.model, self.instrument, self.bins, self.share)
-            known = self.cutouts.keep(node, cutout)
-        self.cutout = known
-        return known
+                created = SourceCutout(self.model, self.instrument, self.bins, self.subset)
+            cutout = self.cutouts.keep(node, created)
+        self.cutout = cutout
+        return cutout
 
     def refresh(self, state: Vector) -> bool:
-        """Look the IRFs up at the values in a state, as gammapy does for newly assigned models.
+        """Look up the IRFs at the values in a state, as gammapy does for newly assigned models.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
 
         Returns
         -------
         bool
-            Whether the values are others than at the last look-up.
+            Whether the spatial parameters differ from those of the last look-up.
         """
-        values = self.share.values(state)
-        if not self.share.free or not self.positions.move_to(values):
+        values = self.subset.values(state)
+        if not self.subset.free or not self.positions.move_to(values):
             return False
         self.cutouts.clear()
         self.states.clear()
@@ -120,17 +131,17 @@ class SourceContribution:
 
     @property
     def contributes(self) -> bool:
-        """Whether the source reaches the map from where it was evaluated last."""
+        """Whether the source reaches the map from its last position."""
         return self.cutout.contributes
 
     @property
     def evaluator(self) -> MapEvaluator:
-        """gammapy's evaluator of the present cutout."""
+        """The evaluator of gammapy for the present cutout."""
         return self.cutout.evaluator
 
     @property
     def response(self) -> Response:
-        """The response of the present cutout."""
+        """The IRFs of the present cutout."""
         return self.cutout.response
 
     @property
@@ -144,88 +155,186 @@ class SourceContribution:
         return self.cutout.shape
 
     def shape_at(self, state: Vector) -> Shape | None:
-        """Return the shape for a state, if it has free parameters; None of what is not reached."""
-        cutout = self._select(self.share.values(state))
-        return cutout.shape if cutout.contributes and self.share.free else None
+        """Return the shape for a state.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+
+        Returns
+        -------
+        Shape or None
+            The shape; None if the source does not reach the map, or has no free spatial
+            parameters.
+        """
+        cutout = self._select(self.subset.values(state))
+        return cutout.shape if cutout.contributes and self.subset.free else None
 
     # -- predicted counts -----------------------------------------------------------------------
 
     def _template(self, state: Vector) -> Template | Mixture | None:
-        values = self.share.values(state)
+        values = self.subset.values(state)
         cutout = self._select(values)
         return cutout.template(values) if cutout.contributes else None
 
     def rows(self) -> Index:
-        """Return which of the chosen bins lie in the present cutout."""
+        """Return the rows of the selected bins that lie in the present cutout.
+
+        Returns
+        -------
+        array of int
+            Rows, shape (k',).
+        """
         return self.cutout.rows
 
     def flux(self, state: Vector) -> Array:
-        """Give the flux in each bin of true energy, with the factor of a temporal model."""
+        """Return the flux, with the factor of a temporal model.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+
+        Returns
+        -------
+        array
+            Flux in each bin of true energy in cm-2 s-1, shape (true energies,).
+        """
         return self.spectrum(state) * self.time(state)
 
     def counts(self, state: Vector) -> Counts:
-        """Return the predicted counts."""
+        """Return the predicted counts.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+
+        Returns
+        -------
+        Counts
+            The predicted counts.
+        """
         key = state[self.own].tobytes()
-        known = self.states.get(key)
-        if known is None:
+        cached = self.states.get(key)
+        if cached is None:
             template = self._template(state)
             counts = Counts(np.zeros(0), 0.0)
             if template is not None:
                 counts = template.times(self.flux(state))
-            known = self.states.keep(key, (self.cutout, counts))
-        self.cutout = known[0]
-        return known[1]
+            cached = self.states.keep(key, (self.cutout, counts))
+        self.cutout = cached[0]
+        return cached[1]
 
-    def slopes(self, state: Vector, wanted: Places) -> Iterator[tuple[int, Counts]]:
-        """Return the derivatives by the wanted parameters."""
+    def slopes(self, state: Vector, indices: Indices) -> Iterator[tuple[int, Counts]]:
+        """Return the derivatives of the predicted counts.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+        indices : frozenset of int
+            Indices in the state of the parameters to differentiate by.
+
+        Yields
+        ------
+        int
+            Index of a parameter in the state.
+        Counts
+            The derivatives by this parameter.
+        """
         template = self._template(state)
         if template is None:
             return
-        for place, slope in self._flux_slopes(state, wanted):
-            yield place, template.times(slope)
+        for index, slope in self._flux_slopes(state, indices):
+            yield index, template.times(slope)
         flux = self.flux(state)
-        for place, slope_of_template in self._template_slopes(state, wanted):
-            yield place, slope_of_template.times(flux)
+        for index, slope_of_template in self._template_slopes(state, indices):
+            yield index, slope_of_template.times(flux)
 
     def gradient(
-        self, state: Vector, weights: Array, weight: float, wanted: Places
+        self, state: Vector, weights: Array, weight: float, indices: Indices
     ) -> Iterator[tuple[int, float]]:
-        """Give the weighted sums of the derivatives: first over bins, once for all spectra."""
+        """Return the derivatives of a weighted sum of the predicted counts.
+
+        The counts are summed over bins first, once for all spectral parameters.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+        weights : array
+            Weights of the counts in the selected bins, shape (k,).
+        weight : float
+            Weight of the total.
+        indices : frozenset of int
+            Indices in the state of the parameters to differentiate by.
+
+        Yields
+        ------
+        int
+            Index of a parameter in the state.
+        float
+            The derivative by this parameter.
+        """
         template = self._template(state)
         if template is None:
             return
         own = weights[self.rows()]
         by_flux = template.weighted(own, weight)
-        for place, slope in self._flux_slopes(state, wanted):
-            yield place, float(by_flux @ slope)
-        flux, values = self.flux(state), self.share.values(state)
-        for index in self.share.free:
-            if int(self.share.places[index]) in wanted:
+        for state_index, slope in self._flux_slopes(state, indices):
+            yield state_index, float(by_flux @ slope)
+        flux, values = self.flux(state), self.subset.values(state)
+        for index in self.subset.free:
+            if int(self.subset.state_indices[index]) in indices:
                 slope_of_sum = self.cutout.weighted_slope(values, index, flux, own, weight)
-                yield int(self.share.places[index]), slope_of_sum
+                yield int(self.subset.state_indices[index]), slope_of_sum
 
-    def _flux_slopes(self, state: Vector, wanted: Places) -> Iterator[tuple[int, Array]]:
+    def _flux_slopes(self, state: Vector, indices: Indices) -> Iterator[tuple[int, Array]]:
         factor = self.time(state)
-        for place, slope in self.spectrum.slopes(state):
-            if place in wanted:
-                yield place, slope * factor
-        for place, change in self.time.slopes(state, wanted):
-            yield place, self.spectrum(state) * change
+        for index, slope in self.spectrum.slopes(state):
+            if index in indices:
+                yield index, slope * factor
+        for index, change in self.time.slopes(state, indices):
+            yield index, self.spectrum(state) * change
 
     def _template_slopes(
-        self, state: Vector, wanted: Places
+        self, state: Vector, indices: Indices
     ) -> Iterator[tuple[int, Template | Mixture]]:
-        values = self.share.values(state)
-        for index in self.share.free:
-            if int(self.share.places[index]) in wanted:
-                yield int(self.share.places[index]), self.cutout.slope(values, index)
+        values = self.subset.values(state)
+        for index in self.subset.free:
+            if int(self.subset.state_indices[index]) in indices:
+                yield int(self.subset.state_indices[index]), self.cutout.slope(values, index)
 
     def cube(self, state: Vector) -> Array:
-        """Give the predicted counts in every bin."""
+        """Return the predicted counts in every bin.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+
+        Returns
+        -------
+        array
+            Predicted counts, shape (energies, y, x).
+        """
         if self._template(state) is None:
             return np.zeros(self.bins.mask.shape)
-        return self.footprint.cube(self.shape.image(self.share.values(state)), self.flux(state))
+        return self.footprint.cube(self.shape.image(self.subset.values(state)), self.flux(state))
 
     def may_be_negative(self, state: Vector) -> bool:
-        """Tell whether any flux is negative."""
+        """Return whether any flux is negative.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+
+        Returns
+        -------
+        bool
+            Whether any flux is negative.
+        """
         return bool(np.min(self.flux(state), initial=0) < 0)

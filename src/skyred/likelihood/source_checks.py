@@ -1,4 +1,4 @@
-"""Checks of what flux estimators are given: a source of theirs, counts, one telescope."""
+"""Checks of the input of flux estimators: source, counts and telescopes."""
 
 from __future__ import annotations
 
@@ -50,15 +50,37 @@ def find_source(datasets: Datasets, source: str | int) -> SkyModel:
 
 
 def require_counts(datasets: Datasets) -> None:
-    """Raise `FitError` unless all datasets are of counts."""
+    """Raise `FitError` unless all datasets are of counts.
+
+    Parameters
+    ----------
+    datasets : gammapy.datasets.Datasets
+        The datasets.
+
+    Raises
+    ------
+    FitError
+        If a dataset holds flux points.
+    """
     for dataset in datasets:
         if dataset.tag == "FluxPointsDataset":
             raise FitError(f"{dataset.name!r} holds flux points; only counts give new ones")
 
 
 def require_one_telescope(datasets: Datasets) -> None:
-    """Raise `FitError` if the meta tables of datasets name several telescopes."""
-    tables = [each.meta_table for each in datasets if each.meta_table is not None]
+    """Raise `FitError` if the meta tables of datasets name several telescopes.
+
+    Parameters
+    ----------
+    datasets : gammapy.datasets.Datasets
+        The datasets.
+
+    Raises
+    ------
+    FitError
+        If there are several values of the keyword TELESCOP.
+    """
+    tables = [dataset.meta_table for dataset in datasets if dataset.meta_table is not None]
     columns = [table["TELESCOP"] for table in tables if "TELESCOP" in table.colnames]
     names = {str(name) for column in columns for name in column.flatten()}
     if len(names) > 1:
@@ -69,9 +91,22 @@ def require_one_telescope(datasets: Datasets) -> None:
 
 
 def require_free_background(datasets: Datasets, source: SkyModel) -> None:
-    """Raise `FitError` if nothing but the source has free parameters: nothing to reoptimize."""
+    """Raise `FitError` if nothing but the source has free parameters.
+
+    Parameters
+    ----------
+    datasets : gammapy.datasets.Datasets
+        Datasets with models assigned.
+    source : gammapy.modeling.models.SkyModel
+        The source.
+
+    Raises
+    ------
+    FitError
+        If there are no parameters to reoptimize.
+    """
     own = {value_key(parameter) for parameter in source.parameters}
-    if all(value_key(each) in own for each in datasets.models.parameters.free_parameters):
+    if all(value_key(parameter) in own for parameter in datasets.models.parameters.free_parameters):
         raise FitError(
             f"No free parameters for fitting: reoptimize=True, but all models except {source.name} "
             "are frozen; pass reoptimize=False"

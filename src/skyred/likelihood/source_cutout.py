@@ -1,4 +1,4 @@
-"""Source cutouts: a source with the IRFs of one position, and its templates there."""
+"""Source cutouts: a source with the IRFs of one position, and its cached templates."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from skyred.likelihood.bins import Bins, Footprint, Mixture, Template
 from skyred.likelihood.contribution import Recent
-from skyred.likelihood.parameters import Share
+from skyred.likelihood.parameters import ParameterSubset
 from skyred.likelihood.response import Instrument, Response
 from skyred.likelihood.shapes import ExtendedShape, GeneralShape, PointShape, Shape
 
@@ -24,7 +24,7 @@ MEMORY = 2**25  # bytes, for the templates of a cutout that are kept
 
 
 class SourceCutout:
-    """One source with the IRFs at the present values of its spatial parameters.
+    """Source with the IRFs at the present values of its spatial parameters.
 
     Parameters
     ----------
@@ -33,70 +33,115 @@ class SourceCutout:
     instrument : Instrument
         The IRFs of the dataset.
     bins : Bins
-        Its bins.
-    share : Share
+        The bins of the dataset.
+    subset : ParameterSubset
         The spatial parameters.
 
     Attributes
     ----------
     evaluator : gammapy.datasets.evaluator.MapEvaluator
-        gammapy's evaluator, updated.
+        Evaluator of gammapy's, updated.
     contributes : bool
-        Whether the source reaches the map; without that there is no response, footprint or shape.
+        Whether the source reaches the map; otherwise there is no response, footprint or shape.
     """
 
     response: Response
     footprint: Footprint
     shape: Shape
 
-    def __init__(self, model: SkyModel, instrument: Instrument, bins: Bins, share: Share) -> None:
-        self.share = share
+    def __init__(
+        self, model: SkyModel, instrument: Instrument, bins: Bins, subset: ParameterSubset
+    ) -> None:
+        self.subset = subset
         self.evaluator: MapEvaluator = instrument.evaluator(model)
         slices = instrument.update(self.evaluator)
         self.contributes = bool(self.evaluator.contributes)
-        self.templates = Recent[bytes, Template | Mixture](2 * len(share.free) + 4)
-        self.slopes = Recent[tuple[int, bytes], Template | Mixture](max(1, 2 * len(share.free)))
+        self.templates = Recent[bytes, Template | Mixture](2 * len(subset.free) + 4)
+        self.slopes = Recent[tuple[int, bytes], Template | Mixture](max(1, 2 * len(subset.free)))
         if self.contributes:
             self.response = Response.of(self.evaluator, instrument, slices)
             self.footprint = Footprint(self.response, bins)
             self.shape = self._shape()
-            room = MEMORY // max(self.footprint.per_bin.nbytes, 1)
-            self.templates.size = max(2, min(self.templates.size, room))
-            self.slopes.size = max(1, min(self.slopes.size, room))
+            max_templates = MEMORY // max(self.footprint.per_bin.nbytes, 1)
+            self.templates.size = max(2, min(self.templates.size, max_templates))
+            self.slopes.size = max(1, min(self.slopes.size, max_templates))
 
     def _shape(self) -> Shape:
         from gammapy.modeling.models import PointSpatialModel
 
         spatial, image = self.evaluator.model.spatial_model, self.response.image
         kind: type[Shape] = GeneralShape
-        if spatial is not None and not image.is_region and self.share.free:
+        if spatial is not None and not image.is_region and self.subset.free:
             if type(spatial) is PointSpatialModel:
                 kind = PointShape
             elif spatial.evaluation_radius is not None and _has_one_image(spatial):
                 kind = ExtendedShape
-        return kind(self.evaluator, self.response, self.footprint, self.share)
+        return kind(self.evaluator, self.response, self.footprint, self.subset)
 
     @property
     def rows(self) -> Index:
-        """Which of the chosen bins lie in the cutout, shape (k',)."""
+        """Rows of the selected bins that lie in the cutout, shape (k',)."""
         return self.footprint.rows if self.contributes else np.zeros(0, dtype=int)
 
     def template(self, values: Array) -> Template | Mixture:
-        """Return the template for values of the spatial parameters."""
+        """Return the template.
+
+        Parameters
+        ----------
+        values : array
+            Values of the spatial parameters, shape (k,).
+
+        Returns
+        -------
+        Template or Mixture
+            The predicted counts per flux.
+        """
         key = values.tobytes()
-        known = self.templates.get(key)
-        return self.templates.keep(key, self.shape.template(values)) if known is None else known
+        cached = self.templates.get(key)
+        return self.templates.keep(key, self.shape.template(values)) if cached is None else cached
 
     def slope(self, values: Array, index: int) -> Template | Mixture:
-        """Return the derivative of the template by one of the spatial parameters."""
+        """Return the derivative of the template by one of the spatial parameters.
+
+        Parameters
+        ----------
+        values : array
+            Values of the spatial parameters, shape (k,).
+        index : int
+            Index of the parameter among the spatial parameters.
+
+        Returns
+        -------
+        Template or Mixture
+            The derivative.
+        """
         key = index, values.tobytes()
-        known = self.slopes.get(key)
-        return self.slopes.keep(key, self.shape.slope(values, index)) if known is None else known
+        cached = self.slopes.get(key)
+        return self.slopes.keep(key, self.shape.slope(values, index)) if cached is None else cached
 
     def weighted_slope(
         self, values: Array, index: int, flux: Array, weights: Array, weight: float
     ) -> float:
-        """Return the derivative of the weighted sum of counts by one of the spatial parameters."""
+        """Return the derivative of a weighted sum of counts by one of the spatial parameters.
+
+        Parameters
+        ----------
+        values : array
+            Values of the spatial parameters, shape (k,).
+        index : int
+            Index of the parameter among the spatial parameters.
+        flux : array
+            Flux in each bin of true energy in cm-2 s-1, shape (true energies,).
+        weights : array
+            Weights of the counts in the selected bins of the cutout, shape (k',).
+        weight : float
+            Weight of the total.
+
+        Returns
+        -------
+        float
+            The derivative.
+        """
         if isinstance(self.shape, ExtendedShape):
             return self.shape.weighted_slope(values, index, flux, weights, weight)
         return float(self.slope(values, index).weighted(weights, weight) @ flux)

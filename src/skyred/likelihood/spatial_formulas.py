@@ -1,4 +1,4 @@
-"""The surface brightness of frequent spatial models on unit vectors.
+"""Surface brightness of common spatial models on unit vectors.
 
 gammapy evaluates them on longitudes and latitudes, with six trigonometric functions a pixel. With
 unit vectors u of the pixels and c of the centre, ``1 - cos(separation) = |u - c|^2 / 2``, and the
@@ -45,7 +45,18 @@ class SkyGrid:
         return out * np.cos(self.lon), out * np.sin(self.lon), np.sin(self.lat) + 0 * self.lon
 
     def squared_chords(self, lon: float, lat: float) -> Array:
-        """Return the squares of the chords to a direction, ``2 (1 - cos(separation))``."""
+        """Return the squares of the chords to a direction, ``2 (1 - cos(separation))``.
+
+        Parameters
+        ----------
+        lon, lat : float
+            Longitude and latitude of the direction in rad.
+
+        Returns
+        -------
+        array
+            Squared chords, shape (y, x).
+        """
         (x, y, z), out = self.vectors, math.cos(lat)
         chords = np.square(x - out * math.cos(lon))
         chords += np.square(y - out * math.sin(lon))
@@ -53,7 +64,20 @@ class SkyGrid:
         return chords
 
     def squared_cosines(self, lon: float, lat: float, angle: float) -> Array:
-        """Return the squared cosines of the position angles around a direction minus an angle."""
+        """Return the squared cosines of the position angles around a direction minus an angle.
+
+        Parameters
+        ----------
+        lon, lat : float
+            Longitude and latitude of the direction in rad.
+        angle : float
+            The angle in rad.
+
+        Returns
+        -------
+        array
+            Squared cosines, shape (y, x).
+        """
         x, y, z = self.vectors
         east = y * math.cos(lon) - x * math.sin(lon)
         north = z * math.cos(lat) - math.sin(lat) * (x * math.cos(lon) + y * math.sin(lon))
@@ -68,7 +92,18 @@ Formula = Callable[[SkyGrid, "Values"], "Array"]
 
 
 def formula_of(model: Any) -> Formula | None:
-    """Return the formula of a spatial model; None if there is none but gammapy's."""
+    """Return the formula of a spatial model.
+
+    Parameters
+    ----------
+    model : gammapy.modeling.models.SpatialModel
+        The model.
+
+    Returns
+    -------
+    callable or None
+        Function of the grid and the values; None if only gammapy evaluates the model.
+    """
     from gammapy.modeling.models import DiskSpatialModel, GaussianSpatialModel
 
     return {GaussianSpatialModel: gaussian, DiskSpatialModel: disk}.get(type(model))

@@ -1,8 +1,8 @@
-"""Spectra: the flux of a spectral model in bins of energy, as plain numbers.
+"""Spectra: the integral flux of a spectral model in bins of energy, as plain numbers.
 
-The formulas are gammapy's own: `evaluate_integral` where a model has one, else its log-log
-trapezoidal rule over `evaluate`. Only the quantities around them are left out, and each way is
-compared with `model.integral` when it is chosen.
+The formulas are gammapy's own: `evaluate_integral` if a model has it, else its log-log trapezoidal
+rule over `evaluate`. Only the units are left out, and each method is compared with
+`model.integral` when it is selected.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skyred.likelihood.parameters import Share
+from skyred.likelihood.parameters import ParameterSubset
 from skyred.likelihood.units import scale_of
 
 if TYPE_CHECKING:
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 POINTS_PER_DECADE = 100  # gammapy's `integrate_spectrum`
-AGREEMENT = 1e-9  # rounding alone: another way to the same numbers
+AGREEMENT = 1e-9  # rounding alone: another method for the same numbers
 SLOPE_STEP = 1e-4  # of a parameter's usual step: central differences are then good to 1e-9
-NORMS = ("norm", "amplitude")  # parameters that gammapy too takes to be factors
+NORMS = ("norm", "amplitude")  # parameters that gammapy also treats as factors
 
 
 class SpectralFlux:
-    """The integral flux of a spectral model in each bin of true energy, in cm-2 s-1.
+    """Integral flux of a spectral model in each bin of true energy, in cm-2 s-1.
 
     Parameters
     ----------
@@ -41,116 +41,127 @@ class SpectralFlux:
     edges : Quantity
         Edges of the bins, shape (n + 1,).
     space : ParameterSpace
-        Where its parameters are found.
+        The parameters of all models.
     """
 
     def __init__(self, model: SpectralModel, edges: u.Quantity, space: ParameterSpace) -> None:
-        self.share = Share.of(model, space)
-        self.norm = _norm_of(model, self.share.parameters)
-        self.known: tuple[bytes | None, Array] = (None, np.zeros(0))
-        self.known_slopes: tuple[bytes | None, Sequence[tuple[int, Array]]] = (None, ())
-        self.flux = _way(model, self.share.parameters, edges)
+        self.subset = ParameterSubset.of(model, space)
+        self.norm = _norm_of(model, self.subset.parameters)
+        self.cached: tuple[bytes | None, Array] = (None, np.zeros(0))
+        self.cached_slopes: tuple[bytes | None, Sequence[tuple[int, Array]]] = (None, ())
+        self.flux = _fastest(model, self.subset.parameters, edges)
 
     def __call__(self, state: Vector) -> Array:
-        """Give the fluxes, shape (n,)."""
-        values = self.share.values(state)
+        """Return the fluxes, shape (n,)."""
+        values = self.subset.values(state)
         key = values.tobytes()
-        if key != self.known[0]:
-            self.known = key, self.flux(values)
-        return self.known[1]
+        if key != self.cached[0]:
+            self.cached = key, self.flux(values)
+        return self.cached[1]
 
     def slopes(self, state: Vector) -> Sequence[tuple[int, Array]]:
-        """Give, for each free parameter, its place in the state and the derivative, shape (n,)."""
-        values = self.share.values(state)
-        if values.tobytes() != self.known_slopes[0]:
-            slopes = [self._slope(state, values, index) for index in self.share.free]
-            self.known_slopes = values.tobytes(), slopes
-        return self.known_slopes[1]
+        """Return the derivatives of the fluxes by the free parameters.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+
+        Returns
+        -------
+        sequence of (int, array)
+            Index of a parameter in the state, and the derivatives by it, shape (n,).
+        """
+        values = self.subset.values(state)
+        if values.tobytes() != self.cached_slopes[0]:
+            slopes = [self._slope(state, values, index) for index in self.subset.free]
+            self.cached_slopes = values.tobytes(), slopes
+        return self.cached_slopes[1]
 
     def _slope(self, state: Vector, values: Vector, index: int) -> tuple[int, Array]:
-        place = int(self.share.places[index])
+        state_index = int(self.subset.state_indices[index])
         if index == self.norm and values[index] != 0:
-            return place, self(state) / values[index]
-        low, high = self.share.sides(values, index, SLOPE_STEP)
-        return place, (self.flux(high) - self.flux(low)) / (high[index] - low[index])
+            return state_index, self(state) / values[index]
+        low, high = self.subset.sides(values, index, SLOPE_STEP)
+        return state_index, (self.flux(high) - self.flux(low)) / (high[index] - low[index])
 
 
 def _norm_of(model: Any, parameters: list[Any]) -> int | None:
     if not _is_product(model):
         return None
-    found = [index for index, each in enumerate(parameters) if each.name in NORMS]
-    return found[0] if len(found) == 1 else None
+    norms = [index for index, parameter in enumerate(parameters) if parameter.name in NORMS]
+    return norms[0] if len(norms) == 1 else None
 
 
 def _is_product(model: Any) -> bool:
-    """Tell whether no parts of a model are added up: then a norm is a factor of the whole."""
+    """Return whether a model is not a sum: then a norm is a factor of the flux."""
     if not hasattr(model, "operator"):
         return True
     return model.operator is operator.mul and all(map(_is_product, (model.model1, model.model2)))
 
 
-Way = Callable[["Vector"], "Array"]
+FluxMethod = Callable[["Vector"], "Array"]
 
 
-def _way(model: SpectralModel, parameters: list[Any], edges: u.Quantity) -> Way:
-    """Choose the fastest way to the numbers that `model.integral` gives."""
+def _fastest(model: SpectralModel, parameters: list[Any], edges: u.Quantity) -> FluxMethod:
+    """Return the fastest method that agrees with `model.integral`."""
     plain = _by_gammapy(model, parameters, lambda: model.integral(edges[:-1], edges[1:]))
-    values = np.array([each.value for each in parameters], dtype=float)
+    values = np.array([parameter.value for parameter in parameters], dtype=float)
     expected = plain(values)
-    for make in (_analytic, _on_grid):
-        way = make(model, parameters, edges)
-        if way is not None and _agrees(way, values, expected):
-            return way
-    return _remembered(plain, _norm_of(model, parameters))
+    for build in (_analytic, _on_grid):
+        method = build(model, parameters, edges)
+        if method is not None and _agrees(method, values, expected):
+            return method
+    return _cached(plain, _norm_of(model, parameters))
 
 
-def _agrees(way: Way, values: Vector, expected: Array) -> bool:
+def _agrees(method: FluxMethod, values: Vector, expected: Array) -> bool:
     try:
         with np.errstate(all="ignore"):
-            found = way(values)
-    except Exception:  # a model may need its quantities, and fail without them as it likes
+            result = method(values)
+    except Exception:  # a model may need quantities, and raise any error without them
         return False
-    return found.shape == expected.shape and np.allclose(
-        found, expected, rtol=AGREEMENT, atol=0, equal_nan=True
+    return result.shape == expected.shape and np.allclose(
+        result, expected, rtol=AGREEMENT, atol=0, equal_nan=True
     )
 
 
-def _by_gammapy(model: Any, parameters: list[Any], call: Callable[[], u.Quantity]) -> Way:
-    """Set the parameters, and let gammapy evaluate quantities."""
+def _by_gammapy(model: Any, parameters: list[Any], call: Callable[[], u.Quantity]) -> FluxMethod:
+    """Return a function that sets the parameters and evaluates the model by gammapy."""
 
-    def way(values: Vector) -> Array:
+    def method(values: Vector) -> Array:
         for parameter, value in zip(parameters, values, strict=True):
             parameter.value = value
         with np.errstate(all="ignore"):
             flux = call()
         return np.asarray(flux.value * scale_of(flux.unit), dtype=float)
 
-    return way
+    return method
 
 
-def _remembered(way: Way, norm: int | None) -> Way:
-    """Evaluate anew only if more than the norm changed."""
-    known: dict[bytes, Array] = {}
+def _cached(method: FluxMethod, norm: int | None) -> FluxMethod:
+    """Return the method with a cache: evaluate it only if more than the norm changes."""
+    cache: dict[bytes, Array] = {}
 
-    def remembered(values: Vector) -> Array:
+    def cached(values: Vector) -> Array:
         factor = 1.0 if norm is None else values[norm]
         if factor == 0:
-            return way(values)
+            return method(values)
         others = values if norm is None else np.delete(values, norm)
-        flux = known.get(others.tobytes())
+        flux = cache.get(others.tobytes())
         if flux is None:
-            known.clear()
-            flux = known[others.tobytes()] = way(values) / factor
+            cache.clear()
+            flux = cache[others.tobytes()] = method(values) / factor
         return flux * factor
 
-    return remembered
+    return cached
 
 
 def _scales(parameters: list[Any]) -> Array:
-    return np.array([scale_of(each.unit) for each in parameters], dtype=float)
+    return np.array([scale_of(parameter.unit) for parameter in parameters], dtype=float)
 
 
-def _analytic(model: Any, parameters: list[Any], edges: u.Quantity) -> Way | None:
+def _analytic(model: Any, parameters: list[Any], edges: u.Quantity) -> FluxMethod | None:
     if not hasattr(model, "evaluate_integral"):
         return None
     scales, energy = _scales(parameters), edges.to_value("TeV")
@@ -158,7 +169,7 @@ def _analytic(model: Any, parameters: list[Any], edges: u.Quantity) -> Way | Non
     return lambda values: np.asarray(model.evaluate_integral(low, high, *(values * scales)))
 
 
-def _on_grid(model: Any, parameters: list[Any], edges: u.Quantity) -> Way | None:
+def _on_grid(model: Any, parameters: list[Any], edges: u.Quantity) -> FluxMethod | None:
     from gammapy.modeling.models import SpectralModel
 
     if type(model).integral is not SpectralModel.integral:
@@ -168,22 +179,24 @@ def _on_grid(model: Any, parameters: list[Any], edges: u.Quantity) -> Way | None
     return lambda values: grid.integral(curve(values))
 
 
-def curve_of(model: Any, energy: Array, plain: bool = True) -> Way:
-    """Give the differential flux in cm-2 s-1 TeV-1 as a function of a model's parameters.
+def curve_of(model: Any, energy: Array, plain: bool = True) -> FluxMethod:
+    """Return the differential flux as a function of a model's parameters.
 
     Parameters
     ----------
     model : gammapy.modeling.models.SpectralModel
-        The model; parts of a compound one are evaluated by themselves.
+        The model; components of a compound model are evaluated separately.
     energy : array
         The energies in TeV, of any shape.
     plain : bool
-        Whether it may be evaluated without units, if that agrees at the present values.
+        Whether the model may be evaluated without units, if the result agrees at the present
+        values.
 
     Returns
     -------
     callable
-        From the values of the parameters, in their own units, to an array of that shape.
+        Function from the values of the parameters, in their own units, to the flux in cm-2 s-1
+        TeV-1, in the shape of the energies.
     """
     from astropy import units as u
     from gammapy.modeling.models import CompoundSpectralModel
@@ -200,14 +213,20 @@ def curve_of(model: Any, energy: Array, plain: bool = True) -> Way:
     def numbers(values: Vector) -> Array:
         return np.broadcast_to(model.evaluate(energy, *(values * scales)), energy.shape)
 
-    values = np.array([each.value for each in parameters], dtype=float)
+    values = np.array([parameter.value for parameter in parameters], dtype=float)
     if plain and _agrees(numbers, values, quantities(values)):
         return numbers
-    return _remembered(quantities, _norm_of(model, parameters))
+    return _cached(quantities, _norm_of(model, parameters))
 
 
 class EnergyGrid:
-    """gammapy's grid for integrals over bins of energy, and its log-log trapezoidal rule."""
+    """Energy grid of gammapy for integrals over bins, with its log-log trapezoidal rule.
+
+    Parameters
+    ----------
+    edges : array
+        Edges of the bins in TeV, shape (bins + 1,).
+    """
 
     def __init__(self, edges: Array) -> None:
         low, high = edges[:-1], edges[1:]
@@ -217,10 +236,20 @@ class EnergyGrid:
         self.width = np.diff(np.log(self.energy), axis=-1)
 
     def integral(self, curve: Array) -> Array:
-        """Integrate a curve given on the grid, shape (bins, points), over each bin.
+        """Integrate a curve over each bin.
 
-        Between two points the curve is a power law of index ``-s``: its integral is
-        ``y E (exp((1 + s) w) - 1) / (1 + s)``, with w the logarithm of the ratio of energies.
+        Between two points the curve is a power law of index ``-s``: its integral is ``y E (exp((1
+        + s) w) - 1) / (1 + s)``, with w the logarithm of the ratio of energies.
+
+        Parameters
+        ----------
+        curve : array
+            Differential flux on the grid, shape (bins, points).
+
+        Returns
+        -------
+        array
+            Integrals, shape (bins,).
         """
         tiny = np.finfo(float).tiny  # gammapy clips ratios at it before taking logarithms
         with np.errstate(all="ignore"):

@@ -1,6 +1,6 @@
 """Fit statistics: -2 log L of the counts, with its derivatives by the predicted counts.
 
-The formulas and the handling of empty bins are those of `gammapy.stats`.
+The formulas and the treatment of empty bins are those of `gammapy.stats`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 TRUNCATION = 1e-25  # gammapy's smallest predicted counts
-LARGEST_SIGNAL = 1e150  # counts: the squares of more are not finite
+LARGEST_SIGNAL = 1e150  # counts: the squares of larger numbers are not finite
 
 
 class Derivatives(NamedTuple):
@@ -27,9 +27,9 @@ class Derivatives(NamedTuple):
     Parameters
     ----------
     first, second : array
-        By those of each chosen bin, shape (k,).
+        Derivatives by the counts in each selected bin, shape (k,).
     total : float
-        By their sum over the mask.
+        Derivative by the sum of the counts over the mask.
     """
 
     first: Array
@@ -39,20 +39,38 @@ class Derivatives(NamedTuple):
 
 @attrs.define(eq=False)
 class Cash:
-    """Counts on a known background: ``2 (sum mu - sum n log mu)`` (Cash 1979, ApJ 228, 939).
+    """Counts on a known background: ``2 (sum mu - sum n log mu)``.
 
-    Only bins with counts need a logarithm. The sum over all is linear in the flux, and given.
+    Only bins with counts need a logarithm. The sum over all bins is linear in the flux, and passed
+    as an argument.
 
     Parameters
     ----------
     counts : array
-        Counts in the chosen bins, shape (k,).
+        Counts in the selected bins, shape (k,).
+
+    References
+    ----------
+    Cash 1979, ApJ 228, 939.
     """
 
     counts: Array
 
     def value(self, predicted: Array, total: float) -> float:
-        """Give the statistic; negative predicted counts count as none, as in gammapy."""
+        """Return the statistic; negative predicted counts are set to zero, as in gammapy.
+
+        Parameters
+        ----------
+        predicted : array
+            Predicted counts in the selected bins, shape (k,).
+        total : float
+            Predicted counts summed over the mask.
+
+        Returns
+        -------
+        float
+            The statistic.
+        """
         if predicted.size and predicted.min() < 0:
             total -= predicted[predicted < 0].sum()
         logs = np.log(np.maximum(predicted, TRUNCATION))
@@ -61,16 +79,27 @@ class Cash:
     def derivatives(self, predicted: Array) -> Derivatives:
         """Return the derivatives of `value`, as it is truncated.
 
-        A bin below the truncation value has the constant ``log(TRUNCATION)``, so its logarithm has
-        no slope. Where negative predicted counts are set to zero, it has none in the sum either.
+        A bin below the truncation value has the constant ``log(TRUNCATION)``, so the derivative of
+        its logarithm is zero. If negative predicted counts are set to zero, that of the sum is
+        zero too.
+
+        Parameters
+        ----------
+        predicted : array
+            Predicted counts in the selected bins, shape (k,).
+
+        Returns
+        -------
+        Derivatives
+            The derivatives.
         """
-        above = predicted > TRUNCATION
-        if above.all():
+        is_predicted = predicted > TRUNCATION
+        if is_predicted.all():
             ratio = self.counts / predicted
             return Derivatives(-2 * ratio, 2 * ratio / predicted, 2.0)
-        positive = np.where(above, predicted, 1.0)
-        ratio = np.where(above, self.counts / positive, 0.0)
-        first = np.where(predicted < 0, -2.0, -2 * ratio)  # takes the slope of the sum away
+        positive = np.where(is_predicted, predicted, 1.0)
+        ratio = np.where(is_predicted, self.counts / positive, 0.0)
+        first = np.where(predicted < 0, -2.0, -2 * ratio)  # cancels the derivative of the sum
         return Derivatives(first, 2 * ratio / positive, 2.0)
 
 
@@ -78,15 +107,18 @@ class Cash:
 class WStat:
     """Counts on and off a source, with the background profiled in each bin.
 
-    The formulas are derived in the XSPEC manual, appendix B, and in the habilitation of
-    M. de Naurois, p. 141.
-
     Parameters
     ----------
     on, off : array
         Counts, shape (k,).
     alpha : array
         Ratio of the exposures on and off, shape (k,).
+
+    References
+    ----------
+    XSPEC manual, appendix B.
+
+    M. de Naurois, habilitation, p. 141.
     """
 
     on: Array
@@ -105,34 +137,67 @@ class WStat:
             self.twice = 2 * self.alpha * (1 + self.alpha)
 
     def within(self, bins: Bins) -> WStat:
-        """Return the statistic of the chosen bins, for one of all bins of a dataset."""
+        """Return the statistic of the selected bins.
+
+        Parameters
+        ----------
+        bins : Bins
+            The bins; this statistic is of all bins of the dataset.
+
+        Returns
+        -------
+        WStat
+            The statistic.
+        """
         return WStat(bins.of(self.on), bins.of(self.off), bins.of(self.alpha))
 
     def background(self, signal: Array) -> Array:
-        """Give the most likely background in the off region, shape (k,)."""
+        """Return the most likely background in the off region.
+
+        Parameters
+        ----------
+        signal : array
+            Predicted counts of the source, shape (k,).
+
+        Returns
+        -------
+        array
+            Predicted counts in the off region, shape (k,).
+        """
         return self._background(signal)[0]
 
     def _background(self, signal: Array) -> tuple[Array, Array, Array]:
-        """Give the background, and the linear term and the root that it is made of."""
+        """Return the background, and the linear term and the root of its formula."""
         with np.errstate(all="ignore"):
             linear = self.linear - (1 + self.alpha) * signal
             root = np.sqrt(linear**2 + 2 * self.twice * self.off * signal)
             return (linear + root) / self.twice, linear, root
 
     def value(self, signal: Array, total: float = 0.0) -> float:
-        """Return the statistic; bins where it is not defined count as zero, as in gammapy.
+        """Return the statistic; bins with an undefined statistic count as zero, as in gammapy.
 
-        NaN if that is because of the signal: zero would be lower than any minimum.
+        Parameters
+        ----------
+        signal : array
+            Predicted counts of the source, shape (k,).
+        total : float
+            Ignored.
+
+        Returns
+        -------
+        float
+            The statistic; NaN if it is undefined because of the signal, since zero would be lower
+            than any minimum.
         """
         with np.errstate(all="ignore"):
-            terms = self._each(signal, self.background(signal))
+            terms = self._terms(signal, self.background(signal))
             total = terms.sum()
             if not np.isfinite(total) and not (np.abs(signal) < LARGEST_SIGNAL).all():
                 return np.nan
             return float(total if np.isfinite(total) else np.nan_to_num(terms).sum())
 
-    def _each(self, signal: Array, background: Array) -> Array:
-        """Return the statistic of each bin; NaN where it is not defined, as without exposure."""
+    def _terms(self, signal: Array, background: Array) -> Array:
+        """Return the statistic of each bin; NaN if it is undefined, as without exposure."""
         on = np.where(self.on == 0, 0, self.on * np.log(signal + self.alpha * background))
         off = np.where(self.off == 0, 0, self.off * np.log(background))
         return 2 * (signal + (1 + self.alpha) * background - on - off) + self.constant
@@ -140,12 +205,23 @@ class WStat:
     def derivatives(self, signal: Array) -> Derivatives:
         """Return the derivatives.
 
-        The background is at its optimum, so it adds none to the first; but without counts on, a
-        negative signal holds it where nothing is predicted, and it moves with the signal.
+        The background is at its optimum, so it does not contribute to the first derivative. The
+        exception is a bin without counts on: a negative signal keeps the background at the value
+        where nothing is predicted, and the background moves with the signal.
+
+        Parameters
+        ----------
+        signal : array
+            Predicted counts of the source, shape (k,).
+
+        Returns
+        -------
+        Derivatives
+            The derivatives.
         """
         background, linear, root = self._background(signal)
         with np.errstate(all="ignore"):
-            defined = np.isfinite(self._each(signal, background))
+            defined = np.isfinite(self._terms(signal, background))
             bend = (self.twice * self.off - (1 + self.alpha) * linear) / root
             moves = (bend - 1 - self.alpha) / self.twice  # of the background, by the signal
             predicted = signal + self.alpha * background
@@ -173,10 +249,34 @@ class ChiSquare:
     errors: Array
 
     def value(self, predicted: Array, total: float = 0.0) -> float:
-        """Give the statistic."""
+        """Return the statistic.
+
+        Parameters
+        ----------
+        predicted : array
+            Predicted values, shape (k,).
+        total : float
+            Ignored.
+
+        Returns
+        -------
+        float
+            The statistic.
+        """
         return float((((self.values - predicted) / self.errors) ** 2).sum())
 
     def derivatives(self, predicted: Array) -> Derivatives:
-        """Give the derivatives."""
+        """Return the derivatives.
+
+        Parameters
+        ----------
+        predicted : array
+            Predicted values, shape (k,).
+
+        Returns
+        -------
+        Derivatives
+            The derivatives.
+        """
         weight = 2 / self.errors**2
         return Derivatives(weight * (predicted - self.values), weight, 0.0)

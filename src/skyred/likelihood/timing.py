@@ -1,4 +1,4 @@
-"""Temporal models: the factor that they put on the flux of a dataset."""
+"""Temporal models: their factor on the flux of a dataset."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skyred.likelihood.parameters import Share
+from skyred.likelihood.parameters import ParameterSubset
 
 if TYPE_CHECKING:
     from gammapy.modeling.models import SkyModel
@@ -18,7 +18,7 @@ SLOPE_STEP = 1e-3  # of a parameter's usual step
 
 
 class TimeFactor:
-    """The integral of a temporal model over the good time intervals, as gammapy evaluates it.
+    """Integral of a temporal model over the good time intervals, as gammapy evaluates it.
 
     Parameters
     ----------
@@ -27,27 +27,40 @@ class TimeFactor:
     gti : gammapy.data.GTI
         The good time intervals.
     space : ParameterSpace
-        Where the parameters are found.
+        The parameters of all models.
     """
 
     def __init__(self, model: SkyModel, gti: Any, space: ParameterSpace) -> None:
         self.model, self.gti = model.temporal_model, gti
-        self.share = Share.of(self.model, space)
-        self.known: tuple[bytes | None, float] = (None, 1.0)
+        self.subset = ParameterSubset.of(self.model, space)
+        self.cached: tuple[bytes | None, float] = (None, 1.0)
 
     def __call__(self, state: Vector) -> float:
-        """Give the factor."""
-        return 1.0 if self.model is None else self._at(self.share.values(state))
+        """Return the factor."""
+        return 1.0 if self.model is None else self._at(self.subset.values(state))
 
     def _at(self, values: Vector) -> float:
-        if values.tobytes() != self.known[0]:
-            self.share.set(values)
+        if values.tobytes() != self.cached[0]:
+            self.subset.set(values)
             integral = self.model.integral(self.gti.time_start, self.gti.time_stop)
             total = np.sum(integral)
             factor = total.to_value("") if hasattr(total, "to_value") else total
-            self.known = values.tobytes(), float(factor)
-        return self.known[1]
+            self.cached = values.tobytes(), float(factor)
+        return self.cached[1]
 
-    def slopes(self, state: Vector, wanted: frozenset[int]) -> Iterator[tuple[int, float]]:
-        """Return, for each wanted parameter, its place in the state and the derivative."""
-        return self.share.slopes(self._at, state, SLOPE_STEP, wanted)
+    def slopes(self, state: Vector, indices: frozenset[int]) -> Iterator[tuple[int, float]]:
+        """Return the derivatives of the factor.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+        indices : frozenset of int
+            Indices in the state of the parameters to differentiate by.
+
+        Returns
+        -------
+        iterator of (int, float)
+            Index of a parameter in the state, and the derivative by it.
+        """
+        return self.subset.slopes(self._at, state, SLOPE_STEP, indices)

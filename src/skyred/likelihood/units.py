@@ -1,4 +1,4 @@
-"""Plain numbers for quantities: everything in TeV, cm, s and rad."""
+"""Conversion of quantities to plain numbers in TeV, cm, s and rad."""
 
 from __future__ import annotations
 
@@ -16,8 +16,20 @@ JOULES_IN_TEV = u.TeV.to("J")
 
 @cache
 def scale_of(unit: u.UnitBase | str) -> float:
-    """Give the factor from a unit to its like in TeV, cm, s and rad.
+    """Return the factor that converts a unit to TeV, cm, s and rad.
 
+    Parameters
+    ----------
+    unit : Unit or str
+        The unit.
+
+    Returns
+    -------
+    float
+        The factor.
+
+    Examples
+    --------
     >>> round(scale_of("cm-2 s-1 GeV-1"))
     1000
     """
@@ -32,13 +44,24 @@ def scale_of(unit: u.UnitBase | str) -> float:
 class Plain(np.ndarray[Any, Any]):
     """Numbers in TeV, cm, s and rad, for formulas that ask their quantities for values.
 
-    It converts nothing. Formulas that rely on a conversion give other numbers than with quantities,
-    so whoever uses it compares the two first.
+    It converts nothing. Formulas that rely on a conversion return other numbers than with
+    quantities, so the two have to be compared before it is used.
     """
 
     @classmethod
     def of(cls, numbers: ArrayLike) -> Plain:
-        """Take numbers as they are."""
+        """Return numbers without a conversion.
+
+        Parameters
+        ----------
+        numbers : array_like
+            The numbers.
+
+        Returns
+        -------
+        Plain
+            The numbers.
+        """
         return np.asarray(numbers, dtype=float).view(cls)
 
     @property
@@ -47,9 +70,31 @@ class Plain(np.ndarray[Any, Any]):
         return np.asarray(self)
 
     def to_value(self, unit: object = None) -> NDArray[np.float64]:
-        """Give the numbers."""
+        """Return the numbers.
+
+        Parameters
+        ----------
+        unit : object, optional
+            Ignored.
+
+        Returns
+        -------
+        array
+            The numbers.
+        """
         return np.asarray(self)
 
     def to(self, unit: object) -> Plain:
-        """Give itself."""
+        """Return the object itself.
+
+        Parameters
+        ----------
+        unit : object
+            Ignored.
+
+        Returns
+        -------
+        Plain
+            The object itself.
+        """
         return self

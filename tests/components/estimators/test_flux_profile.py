@@ -314,7 +314,7 @@ class TestInvalidOptionsAndData:
     def test_regions_without_an_order_need_their_distances(self) -> None:
         dataset = small.map_dataset()
         outward, return_box = boxes(dataset, 2), boxes(dataset, 2)[:1]
-        with pytest.raises(FitError, match=r"distances from the first .* do not rise; give"):
+        with pytest.raises(FitError, match=r"distances from the first .* do not increase; pass"):
             flux_profile(dataset, [*outward, *return_box])
 
     def test_edges_nearest_to_the_same_edge_are_refused(self) -> None:

@@ -69,17 +69,17 @@ class Signal:
     def counts(self, state: Vector) -> Counts:
         """Give the predicted counts."""
         norm = float(state[self.place])
-        return Counts(norm * self.unit.chosen, norm * self.unit.total)
+        return Counts(norm * self.unit.by_bin, norm * self.unit.total)
 
-    def slopes(self, state: Vector, wanted: frozenset[int]) -> Iterator[tuple[int, Counts]]:
+    def slopes(self, state: Vector, indices: frozenset[int]) -> Iterator[tuple[int, Counts]]:
         """Give the derivative by the norm."""
         yield self.place, self.unit
 
     def gradient(
-        self, state: Vector, weights: Array, weight: float, wanted: frozenset[int]
+        self, state: Vector, weights: Array, weight: float, indices: frozenset[int]
     ) -> Iterator[tuple[int, float]]:
         """Give its weighted sum."""
-        return weighted(self, state, weights, weight, wanted)
+        return weighted(self, state, weights, weight, indices)
 
     def cube(self, state: Vector) -> Array:
         """Give the predicted counts in every bin."""
@@ -117,7 +117,7 @@ class Refit:
     ) -> Self | None:
         """Take a likelihood; None if more than backgrounds is free, or there are priors."""
         space = likelihood.space
-        free = set(space.free.tolist()) - set(space.places(model.parameters).tolist())
+        free = set(space.free.tolist()) - set(space.indices_of(model.parameters).tolist())
         seen = {each.dataset.name: each for each in slices.seen}
         parts = [part for each in seen.values() for part in each.dataset.parts]
         others = [part for part in parts if part.name != model.name]
@@ -169,7 +169,7 @@ class Refit:
         mask = np.zeros_like(whole.bins.mask)
         mask[first:last] = whole.bins.mask[first:last]
         rows = seen.rows(first, last)
-        bins = Bins(mask, whole.bins.chosen[rows])
+        bins = Bins(mask, whole.bins.indices[rows])
         state, fixed = self.space.state(), np.zeros(mask.shape)
         parts: list[Contribution] = [Signal(sign * seen.signal, self.place, bins)]
         for part in whole.parts:
@@ -192,7 +192,7 @@ class Refit:
 
 def _free_of(part: Any, free: set[int]) -> set[int] | None:
     """Give the free parameters of a part; None if it has some and does not merely scale."""
-    places = part.own if hasattr(part, "own") else part.share.places
+    places = part.own if hasattr(part, "own") else part.subset.state_indices
     found = set(places.tolist()) & free
     return None if found and not isinstance(part, ScaledCounts) else found
 

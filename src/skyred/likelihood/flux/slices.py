@@ -83,7 +83,7 @@ class SplitDataset:
 
     def rows(self, first: int, last: int) -> NDArray[np.bool_]:
         """Tell which of the chosen bins lie in a range of energy bins, without the last."""
-        energy = np.unravel_index(self.dataset.bins.chosen, self.signal.shape)[0]
+        energy = np.unravel_index(self.dataset.bins.indices, self.signal.shape)[0]
         return np.asarray((energy >= first) & (energy < last))
 
     def wstat(self, rows: NDArray[np.bool_]) -> WStat | None:

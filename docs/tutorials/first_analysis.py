@@ -2,34 +2,35 @@
 Your first analysis
 ===================
 
-From event lists to a spectrum of the Crab nebula: one YAML file, one command, one folder.
+Analyse the Crab nebula from event lists to flux points, with one YAML file and one command.
 """
 
 # %%
-# Where the data come from
-# ------------------------
-# An archive is a folder of event lists and responses (DL3) with its index. With gammapy's example
-# data these are four runs of H.E.S.S. on the Crab nebula; without them, four runs that skyred
-# simulates once and keeps. The rest of this page is the same for both.
+# Data
+# ----
+# An archive is a folder of event lists and IRFs (DL3) with an index. With gammapy's example data
+# these are four H.E.S.S. runs on the Crab nebula; without them, skyred simulates four runs and
+# caches them. The rest of this page is the same for both.
 
 import os
 
 archive = "$GAMMAPY_DATA/hess-dl3-dr1" if "GAMMAPY_DATA" in os.environ else "sim:crab"
 
 # %%
-# The file
-# --------
-# An analysis is a chain of links, and the file lists them in their order. Each link has a ``kind``,
-# and its options; those that are left out have their defaults.
+# Configuration file
+# ------------------
+# An analysis is a pipeline of components, which the file lists in order. Each component has a
+# ``kind`` and options; omitted options have their defaults. The terms are defined in the
+# :doc:`glossary </reference/glossary>`.
 #
-# - ``select`` chooses runs from the index of the archive.
-# - ``geometry`` says where the reduced data lie: the map and its axes of energy.
-# - ``make`` is what is done with each run: counts, exposure, PSF and background on the map, then
-#   the safe range, then the norm of the background, from the counts outside a circle around the
+# - ``select`` selects runs from the index of the archive.
+# - ``geometry`` defines the map and its energy axes.
+# - ``make`` lists the makers that reduce each run: counts, exposure, PSF and background on the map,
+#   then the safe mask, then the background norm, fitted to the counts outside a circle around the
 #   source.
-# - ``stack`` says how the runs combine: here to their sum.
-# - ``model`` is what is on the sky and in the background, with the values that the fit starts from.
-# - ``estimate`` is what is derived in the end.
+# - ``stack`` sets how the runs are combined: here they are summed.
+# - ``model`` describes the sky and the background, with the initial values of the fit.
+# - ``estimate`` lists the products to compute.
 
 text = """
 data:
@@ -62,7 +63,7 @@ estimate:
 """.replace("sim:crab", archive)
 
 # %%
-# It goes into a file, in a folder of your own.
+# Save it in a file:
 
 import tempfile
 from pathlib import Path
@@ -71,10 +72,10 @@ here = Path(tempfile.mkdtemp())
 (here / "crab.yaml").write_text(text)
 
 # %%
-# Look before you run
-# -------------------
-# Reading the file checks all of it: names, units, ranges, and whether the parts fit together. No
-# data are read for that. A notebook shows the chain link by link; a click opens a link.
+# Check the configuration
+# -----------------------
+# Reading the file validates names, units and ranges, and whether the components are consistent. No
+# data are read. A notebook displays the components of the pipeline; click one to expand it.
 
 from skyred import Pipeline
 
@@ -82,7 +83,7 @@ pipeline = Pipeline.from_yaml(here / "crab.yaml")
 pipeline
 
 # %%
-# Mistakes are named all at once, each with its line and what was expected. Here are two:
+# All errors are reported at once, with the line and the expected value. Here are two:
 
 from skyred import ConfigError
 
@@ -93,62 +94,62 @@ except ConfigError as error:
     print(error)
 
 # %%
-# Run it
-# ------
-# From a shell, ``skyred check crab.yaml`` and ``skyred run crab.yaml -o crab``. The same in Python:
+# Run the analysis
+# ----------------
+# In a shell, use ``skyred check crab.yaml`` and ``skyred run crab.yaml -o crab``. In Python:
 
 result = pipeline.run(here / "crab")
 print(result.fit)
 
 # %%
-# The fit has converged, and the errors are those of the second derivatives at its minimum. The
-# source was simulated with an index of 2.6 and an amplitude of 4e-11; the real Crab is not far from
-# that.
+# The fit converged, and the errors are computed from the second derivatives at the minimum. The
+# source was simulated with an index of 2.6 and an amplitude of 4e-11; the real Crab has similar
+# values.
 #
-# What became of each run is in the ledger. A run that fails, or that a maker leaves out, stands
-# there with the reason.
+# The observation table lists the outcome of each run. If a run fails, or is skipped by a maker, the
+# table has the reason.
 
 ledger = result.observations["obs_id", "status", "counts", "background_norm"]
 ledger.round({"background_norm": 3})
 ledger
 
 # %%
-# Look at the result
-# ------------------
-# Each picture is a method of ``result.plot``. The counts, all energies together:
+# Plot the results
+# ----------------
+# Each plot is a method of ``result.plot``. The counts, summed over energy:
 
 result.plot.counts_crab()
 
 # %%
-# The flux points, on the fitted power law with its error band:
+# The flux points, with the fitted power law and its error band:
 
 result.plot.flux_points()
 
 # %%
-# Behind them is gammapy's ``FluxPoints``:
+# The underlying object is gammapy's ``FluxPoints``:
 
 flux = result.estimates["flux-points"].flux
 flux.to_table(sed_type="dnde", formatted=True)["e_ref", "dnde", "dnde_err", "sqrt_ts"]
 
 # %%
-# Does the model describe the counts? In each pixel of the residual map is the significance of what
-# is left, in sigma. If nothing is missing from the model, its values scatter around zero with a
-# width of one.
+# Does the model describe the counts? Each pixel of the residual map has the significance of the
+# residual, in sigma. If the model is complete, the values scatter around zero with a standard
+# deviation of one.
 
 result.plot.residuals()
 
 # %%
-# The folder
+# Run folder
 # ----------
-# Everything is in the run folder, in the field's file formats.
+# All results are in the run folder, in the file formats of the field.
 
 for path in sorted((here / "crab").rglob("*")):
     if path.is_file():
         print(path.relative_to(here))
 
 # %%
-# :doc:`reading_a_run_folder` shows what can be done with it. To change something, change the file,
-# or one option for one run: ``skyred run crab.yaml -o coarse --set
-# "data.crab.geometry.bin_size=0.05 deg"``.
+# :doc:`reading_a_run_folder` shows how to use it. To change an option, edit the file, or override
+# the option for one run: ``skyred run crab.yaml -o coarse --set "data.crab.geometry.bin_size=0.05
+# deg"``.
 #
-# Next: :doc:`the same in Python, link by link <low_level_steps>`.
+# Next: :doc:`the same in Python, step by step <low_level_steps>`.

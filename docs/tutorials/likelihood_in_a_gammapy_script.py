@@ -2,15 +2,15 @@
 skyred's likelihood in a gammapy script
 =======================================
 
-Two lines of a script changed: the same fit and the same flux points, sooner.
+Change two lines of a gammapy script to get the same fit and flux points faster.
 """
 
 # %%
 # A gammapy script
 # ----------------
-# ``skyred.fit`` and ``skyred.flux_points`` need no pipeline: they take gammapy's datasets with
-# their models, however they were made. Here is a script that makes a map of the Crab nebula with
-# gammapy alone; only the archive is opened by skyred, so that it may be a simulated one.
+# ``skyred.fit`` and ``skyred.flux_points`` do not need a pipeline: they accept gammapy's datasets
+# with their models, however they were created. This script creates a map of the Crab nebula with
+# gammapy alone; only the archive is opened by skyred, so that it can be a simulated one.
 
 import os
 
@@ -55,7 +55,7 @@ datasets = Datasets([stacked])
 print(stacked.counts.data.sum(), "counts")
 
 # %%
-# The model, as a function, so that both fits start from the same values:
+# The model is created in a function, so that both fits start from the same values:
 
 from gammapy.modeling.models import (
     FoVBackgroundModel,
@@ -74,8 +74,8 @@ def start():
 
 
 # %%
-# Two lines changed
-# -----------------
+# Change two lines
+# ----------------
 # With gammapy:
 
 import time
@@ -103,15 +103,15 @@ seconds["fit", "skyred"] = time.process_time() - began
 print(result)
 
 # %%
-# The result is in the models too, with its covariance, and the script goes on with them as before.
+# The models are updated with the result and its covariance, and the script continues as before.
 
 datasets.models.to_parameters_table()["model", "name", "value", "error", "unit", "frozen"]
 
 # %%
-# The same numbers
-# ----------------
-# For each parameter the difference between the two, in units of its error. gammapy's own function
-# gives the statistic at both ends.
+# Compare the results
+# -------------------
+# For each parameter, the difference between the two fits in units of its error. The statistic is
+# computed by gammapy for both results.
 
 for parameter in datasets.parameters.free_parameters:
     theirs, ours = values[parameter.name], parameter.value
@@ -120,10 +120,10 @@ for parameter in datasets.parameters.free_parameters:
 print(f"stat       {stat:12.3f} {datasets.stat_sum():12.3f}")
 
 # %%
-# The errors are not those of ``Fit.run``, which MIGRAD builds up on its way: they are of the second
-# derivatives at the minimum.
+# The errors differ from those of ``Fit.run``, which MIGRAD estimates during the minimisation:
+# skyred computes them from the second derivatives at the minimum.
 #
-# Flux points, at the same model for both:
+# Flux points, with the same model for both:
 
 from gammapy.estimators import FluxPointsEstimator
 
@@ -164,16 +164,16 @@ ax.legend()
 figure.tight_layout()
 
 # %%
-# And sooner
-# ----------
-# CPU time on one core, when this page was built; each was done once, so take it as a rough measure.
+# Compare the CPU time
+# --------------------
+# CPU time on one core, measured once when this page was built; take it as a rough estimate.
 
 for task in ("fit", "flux points"):
     gammapy, ours = seconds[task, "gammapy"], seconds[task, "skyred"]
     print(f"{task:11} gammapy {gammapy:5.2f} s, skyred {ours:5.2f} s: {gammapy / ours:.0f} times")
 
 # %%
-# The time that gammapy takes goes into objects, not into arithmetic: :doc:`/explanation/likelihood`
-# has the formulas, what is evaluated by gammapy all the same, and what is not as in gammapy.
-# :doc:`/how-to/fit-in-a-gammapy-script` has asymmetric errors, models of your own and other
-# fitters.
+# gammapy spends most of this time on Python objects, not on arithmetic.
+# :doc:`/explanation/likelihood` has the formulas, the models that gammapy evaluates, and the
+# differences from gammapy. :doc:`/how-to/fit-in-a-gammapy-script` explains asymmetric errors,
+# custom models and other fitters.

@@ -2,14 +2,14 @@
 The low-level steps in Python
 =============================
 
-Each link of the chain by itself: what goes in, what comes out, and how they make a pipeline.
+Use each component by itself, and combine the components in a pipeline.
 """
 
 # %%
-# gammapy's *low level analysis* writes the loop over runs by hand. Here the same is done with
-# skyred's links, one by one, so that each can be looked at; what goes in and comes out are
-# gammapy's objects. At the end the same links make a :class:`~skyred.Pipeline`, with the same
-# numbers.
+# In gammapy's *low level analysis*, users write the loop over runs. This page does the same with
+# skyred's components, one by one, and shows the result of each; inputs and outputs are gammapy's
+# objects. At the end the same components are combined in a :class:`~skyred.Pipeline`, with the same
+# results.
 
 import os
 
@@ -20,9 +20,9 @@ from skyred import Plugins
 archive = "$GAMMAPY_DATA/hess-dl3-dr1" if "GAMMAPY_DATA" in os.environ else "sim:crab"
 
 # %%
-# The archive
-# -----------
-# Plugins open archives; for a folder of DL3 files the result is gammapy's ``DataStore``.
+# Archive
+# -------
+# Archives are opened by plugins; for a folder of DL3 files the result is gammapy's ``DataStore``.
 
 store = Plugins.load().open_archive(os.path.expandvars(archive))
 print(type(store).__name__, "of", len(store.obs_table), "runs")
@@ -30,7 +30,8 @@ print(type(store).__name__, "of", len(store.obs_table), "runs")
 # %%
 # Select
 # ------
-# A selector takes the table of observations, and gives the rows that are wanted. No event is read.
+# A selector receives the observation table of the archive, and returns the selected rows. No events
+# are read.
 
 from skyred import Cone
 
@@ -41,8 +42,8 @@ columns.round(2)
 columns
 
 # %%
-# A link is a frozen value. It shows its options with their units, defaults and meaning; what is not
-# the default is bold.
+# A component is a frozen object. It is displayed with its options, their units, defaults and
+# descriptions; values that differ from the default are bold.
 
 cone
 
@@ -55,7 +56,7 @@ print(observations[0].events)
 # %%
 # Geometry
 # --------
-# The geometry gives the empty dataset that the runs are stacked onto.
+# The geometry creates the empty dataset onto which the runs are stacked.
 
 from skyred import EnergyAxis, MapGeometry
 
@@ -73,8 +74,8 @@ print(empty.counts.geom)
 # %%
 # Make
 # ----
-# A maker takes a dataset and an observation, and gives the dataset one step further. The first
-# fills in counts, exposure, background, PSF and energy dispersion:
+# A maker receives a dataset and an observation, and returns the dataset. The first maker fills
+# counts, exposure, background, PSF and energy dispersion:
 
 from skyred import FoVBackground, MapData, SafeMask
 
@@ -84,7 +85,7 @@ print(f"{dataset.counts.data.sum():.0f} counts")
 print(f"{dataset.background.data.sum():.1f} counts of background expected")
 
 # %%
-# The second marks where the responses can be relied on:
+# The second sets the safe mask, where the IRFs are reliable:
 
 safe_mask = SafeMask(methods=["offset-max", "aeff-max"], offset_max="1.2 deg")
 dataset = safe_mask.make(dataset, first)
@@ -93,8 +94,8 @@ for energy, safe in zip(dataset.counts.geom.axes["energy"].center, fraction, str
     print(f"{energy:.2f}: {safe:.0%} of the map is safe")
 
 # %%
-# The third normalises the background to the counts outside an exclusion. It leaves a model with the
-# fitted norm on the dataset:
+# The third normalises the background to the counts outside an exclusion region. It sets a model
+# with the fitted norm on the dataset:
 
 background = FoVBackground(exclude="icrs; circle(83.633, 22.014, 0.3)")
 dataset = background.make(dataset, first)
@@ -102,7 +103,7 @@ norm = dataset.background_model.spectral_model.norm
 print(f"norm {norm.value:.3f} +- {norm.error:.3f}")
 
 # %%
-# One map for each of these steps, summed over energy:
+# A map for each of these steps, summed over energy:
 
 figure = plt.figure(figsize=(12, 3.6))
 maps = {
@@ -119,9 +120,9 @@ figure.tight_layout()
 # %%
 # Stack
 # -----
-# The same for every run. A stacker begins with nothing, and adds one dataset after the other;
-# ``total`` belongs to it. Before a dataset is stacked, the background with its norm takes the place
-# of the template and its model.
+# These steps are repeated for every run. A stacker starts with an empty stack, ``total``, and adds
+# the datasets one by one. Before a dataset is stacked, its background template and norm model are
+# replaced by the normalised background.
 
 from skyred import Sum
 
@@ -143,8 +144,8 @@ print(datasets["crab"])
 # %%
 # Model
 # -----
-# Models are built for the datasets they are put on. Spectral and spatial models have the names and
-# parameters that gammapy has for them.
+# Models are built for the datasets on which they are set. Spectral and spatial models have
+# gammapy's names and parameters.
 
 from skyred import BackgroundModels, Source
 
@@ -165,8 +166,8 @@ print(datasets.models.names)
 # %%
 # Fit
 # ---
-# What a fitter sees is an :class:`~skyred.Objective`: parameters and their limits, and a function
-# that gives the fit statistic at any values of them. It knows nothing of gammapy.
+# A fitter receives an :class:`~skyred.Objective`: parameters with their limits, and a function that
+# computes the fit statistic for given values. It does not depend on gammapy.
 
 from skyred import Newton, objective_of
 
@@ -186,8 +187,8 @@ print(fit)
 # %%
 # Estimate
 # --------
-# An estimator derives a product from the fitted datasets. A product has a table and a picture, and
-# holds gammapy's object:
+# An estimator computes a product from the fitted datasets. A product has a table, a plot, and
+# gammapy's object:
 
 from skyred import FluxPoints
 
@@ -199,9 +200,9 @@ product.plot()
 product.flux.to_table(sed_type="dnde", formatted=True)["e_ref", "dnde", "dnde_err", "sqrt_ts"]
 
 # %%
-# All of it as a pipeline
-# -----------------------
-# The links that were used above, in their places:
+# The same steps as a pipeline
+# ----------------------------
+# The components used above, in a pipeline:
 
 from skyred import Orchestrator, Pipeline, Reduction
 
@@ -217,16 +218,15 @@ pipeline = Pipeline(
 )
 
 # %%
-# An :class:`~skyred.Orchestrator` takes the steps, each when it is asked for. It inspects the files
-# of each run before they are used, keeps the ledger, and works on several cores, if it is told to.
+# An :class:`~skyred.Orchestrator` runs each step when it is requested. It inspects the files of
+# each run before they are used, records the outcome of each run, and can use several cores.
 
 orchestrator = Orchestrator(pipeline)
 again = orchestrator.fit()
 print(again)
 
 # %%
-# The values by hand and those of the pipeline, and how far they are from each other in units of the
-# error:
+# The values computed step by step and by the pipeline, and their difference in units of the error:
 
 print(f"{'parameter':26} {'by hand':>12} {'pipeline':>12}  difference")
 for name, mine, its, error in zip(fit.names, fit.values, again.values, fit.errors, strict=True):
@@ -238,4 +238,4 @@ for name, mine, its, error in zip(fit.names, fit.values, again.values, fit.error
 print(pipeline.to_yaml())
 
 # %%
-# Next: any of these links can be replaced by :doc:`one of your own </how-to/own-maker>`.
+# Next: replace any of these components with :doc:`your own </how-to/own-maker>`.

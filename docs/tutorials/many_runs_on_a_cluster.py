@@ -2,18 +2,17 @@
 Many runs on a cluster
 ======================
 
-The same command on one core, on several, or on a cluster: the same numbers; and what happens
-when a run is broken.
+Run the same command on one core, on several, or on a cluster, with the same results, and handle
+faulty runs.
 """
 
 # %%
 # An analysis of many runs
 # ------------------------
-# With gammapy's example data these are 21 runs of H.E.S.S. on the blazar PKS 2155-304; without
-# them, 8 short simulated runs on the Crab. One thing in the file is about many runs:
-# ``stack.chunk``. Runs are reduced in chunks of consecutive ones, wherever there is a worker free,
-# and what the chunks gave is merged in their order. So neither how many workers there are, nor
-# which of them is quicker, plays any part in the numbers.
+# With gammapy's example data these are 21 H.E.S.S. runs on the blazar PKS 2155-304; without them, 8
+# short simulated runs on the Crab. The option ``stack.chunk`` is for many runs: runs are reduced in
+# chunks of consecutive runs on any free worker, and the chunks are merged in order. The results
+# therefore do not depend on the number or speed of the workers.
 
 import os
 import tempfile
@@ -46,7 +45,7 @@ data:
 """)
 
 # %%
-# The commands of this page are those of a shell; here a function runs them.
+# The examples on this page are shell commands; this function runs them.
 
 import subprocess
 
@@ -61,22 +60,22 @@ def shell(command):
 
 
 # %%
-# Look at the data first
-# ----------------------
-# ``skyred check`` reads all that the chosen runs consist of, and names damaged files, wrong indexes
-# and responses that cannot be true, before a long run depends on them.
+# Check the data
+# --------------
+# ``skyred check`` reads all files of the selected runs, and reports damaged files, wrong indexes
+# and implausible IRFs, before a long run depends on them.
 
 shell("skyred check many.yaml")
 
 # %%
-# On the cores of one machine
-# ---------------------------
-# ``--until reduce`` stops before the fit: there is no model in this file.
+# Use several cores
+# -----------------
+# ``--until reduce`` stops before the fit, because this file has no model.
 
 shell("skyred run many.yaml -o many --engine processes --workers 2 --until reduce")
 
 # %%
-# Each run is in the ledger, with what became of it, how long it took, and its numbers:
+# The observation table lists each run with its status, counts and background norm:
 
 from skyred import Result
 
@@ -91,11 +90,11 @@ ledger
 many.plot.counts_many()
 
 # %%
-# What is finished is kept
-# ------------------------
-# Each chunk goes into a cache as soon as it is finished. If the run is killed now, or the job's
-# time is up, the same command goes on where it stopped; so does any other that needs the same
-# chunks. Here one core takes all of them from there:
+# Resume a run
+# ------------
+# Each chunk is cached as soon as it is finished. If the run is killed, or the time limit of the job
+# is reached, the same command resumes it; other commands that need the same chunks use them too.
+# Here all chunks are read from the cache:
 
 shell("skyred run many.yaml -o again --until reduce")
 
@@ -103,11 +102,12 @@ again = Result.read(here / "again")
 print(set(map(str, again.observations["status"])))
 
 # %%
-# On a cluster
-# ------------
-# With the plugin ``skyred-dask`` an engine is any scheduler of `dask.distributed
-# <https://distributed.dask.org>`_. Its workers must see the archive under the same path, and have
-# the same versions of skyred and its plugins; both are verified. In a job of SLURM:
+# Use a cluster
+# -------------
+# With the plugin ``skyred-dask``, any scheduler of `dask.distributed
+# <https://distributed.dask.org>`_ can be used as engine. Its workers must read the archive under
+# the same path, and have the same versions of skyred and its plugins; both are checked. In a SLURM
+# job:
 #
 # .. code-block:: bash
 #
@@ -119,13 +119,13 @@ print(set(map(str, again.observations["status"])))
 #    until [ -s "$file" ]; do sleep 1; done
 #    skyred run many.yaml --until reduce --engine "{kind: dask, scheduler: $file, workers: 20}"
 #
-# Without a scheduler's address it starts workers on this machine. They take nothing from the cache
-# here, so that there is something to do:
+# Without the address of a scheduler, workers are started on this machine. Here the cache is
+# disabled, so that the runs are reduced again:
 
 shell("skyred run many.yaml -o by-dask --engine dask --workers 2 --no-cache --until reduce")
 
 # %%
-# Processes, one core with the cache, and dask: the stacked maps are the same, to the bit.
+# The stacked maps of processes, one core with the cache, and dask are bit-identical:
 
 import numpy as np
 
@@ -135,10 +135,10 @@ for name in ("counts", "background", "exposure", "mask_safe"):
     print(f"{name:<11}", all(np.array_equal(maps[0], other) for other in maps[1:]))
 
 # %%
-# A broken run
-# ------------
-# Among many runs some are broken. This copy of the archive has one file that ends in the middle, as
-# after a copy that was cut off.
+# Faulty runs
+# -----------
+# In large data sets, some runs are faulty. This copy of the archive has a truncated file, as after
+# an interrupted copy.
 
 import shutil
 
@@ -155,9 +155,9 @@ os.truncate(broken, broken.stat().st_size // 2)
 shell("skyred run many.yaml -o broken --set data.many.archive=copy --until reduce")
 
 # %%
-# It is named, with the file and what is wrong with it; the others were finished all the same, and
-# are kept. By default nothing is fitted as long as a requested run is missing, and the exit code
-# says so. To go on without it is a decision, which stands in the file:
+# The faulty run is reported with its file and the error; the other runs were reduced and cached. By
+# default the analysis stops before the fit if a requested run is missing, with a non-zero exit
+# code. To continue without the run, set this explicitly in the file:
 
 shell(
     "skyred run many.yaml -o without --until reduce "
@@ -173,8 +173,7 @@ print(
 )
 
 # %%
-# The exit code is 3 still, so that no script overlooks it; but the results are there.
+# The exit code is still 3, so that scripts notice it, but the results are complete.
 #
-# More: :doc:`/how-to/cluster` on workers that die, TLS and ``dask-jobqueue``; :doc:`/how-to/resume`
-# on the cache; :doc:`/how-to/check-input`; :doc:`/explanation/many-runs` on what grows with the
-# number of runs.
+# More: :doc:`/how-to/cluster` on lost workers, TLS and ``dask-jobqueue``; :doc:`/how-to/resume` on
+# the cache; :doc:`/how-to/check-input`; :doc:`/explanation/many-runs` on memory and time.

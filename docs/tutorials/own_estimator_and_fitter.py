@@ -2,14 +2,14 @@
 Your own estimator and fitter
 =============================
 
-What to derive, and how to fit, as classes of your own: flux in units of the Crab, and a search for
+Write your own estimator, for fluxes in units of the Crab, and your own fitter, which searches for
 lower minima.
 """
 
 # %%
-# Something to derive from
-# ------------------------
-# A map of the Crab and a model, fitted: what an estimator is given.
+# Fitted datasets
+# ---------------
+# An estimator needs fitted datasets: here a map of the Crab and a model.
 
 import os
 
@@ -49,12 +49,13 @@ print(fit)
 # %%
 # An estimator
 # ------------
-# It has one verb, ``estimate``, from datasets with their fitted models to a product: what can be
-# written, listed, drawn, and read again. For a table all of that is there: ``TableProduct``. Units
-# and descriptions of its columns end up in the file, names and units on the axes of the picture.
+# It has one method, ``estimate``, which computes a product from datasets with fitted models. A
+# product can be written, read, listed and plotted. ``TableProduct`` implements this for tables:
+# units and descriptions of the columns are written to the file, names and units are shown on the
+# axes of the plot.
 #
-# This one gives the integral flux of a source above some energies, in units of that of the Crab
-# nebula as H.E.S.S. published it (`Aharonian et al. 2006, A&A 457, 899
+# This estimator computes the integral flux of a source above given energies, in units of that of
+# the Crab nebula as published by H.E.S.S. (`Aharonian et al. 2006, A&A 457, 899
 # <https://doi.org/10.1051/0004-6361:20065351>`_).
 
 import numpy as np
@@ -100,7 +101,7 @@ class CrabUnits(Estimator):
 
 
 # %%
-# Tried alone:
+# Run it by itself:
 
 crab_units = CrabUnits(source="crab")
 product = crab_units.estimate(orchestrator.datasets, fit)
@@ -110,8 +111,9 @@ product.table()
 product.plot()
 
 # %%
-# In the chain it stands in ``estimate``. Its table is then written into the run folder, and its
-# picture drawn. ``check`` sees the whole chain before any data are read; here it finds a mistake:
+# In a pipeline it is used in ``estimate``. Its table and its plot are then written to the run
+# folder. ``check`` has access to the whole pipeline before any data are read; here it finds an
+# error:
 
 from skyred import ConfigError
 
@@ -123,8 +125,8 @@ except ConfigError as error:
 # %%
 # A fitter
 # --------
-# A fitter knows nothing of gammapy: it is given an objective, a function of a vector, with names,
-# starting values and limits. Let us look at it.
+# A fitter does not depend on gammapy: it receives an objective, a function of a vector, with names,
+# starting values and limits:
 
 from skyred import objective_of
 
@@ -133,11 +135,11 @@ print(*objective.names, sep="\n")
 print(f"{objective(objective.start):.3f}")
 
 # %%
-# Searches that follow the slope end in the minimum that is nearest. This fitter looks everywhere
-# around it, by `differential evolution
+# Gradient-based searches end in the nearest minimum. This fitter searches the surrounding region by
+# `differential evolution
 # <https://docs.scipy.org/doc/scipy/reference/generated/scipy.optimize.differential_evolution.html>`_,
-# and leaves the last steps and the errors to skyred's own search, which also decides whether it is
-# a minimum at all.
+# and uses skyred's own search for the last steps and the errors, which also checks that the result
+# is a minimum.
 
 import attrs
 
@@ -177,8 +179,8 @@ class Everywhere(Fitter):
 
 
 # %%
-# First on something of which everything is known: two valleys, the deeper one at 3. A search from
-# -2 ends in the other.
+# First, test it on a known objective with two minima, the deeper one at 3. A search from -2 ends in
+# the other one.
 
 from skyred import Objective
 
@@ -192,23 +194,23 @@ print(minimise(valleys))
 print(Everywhere().fit(valleys))
 
 # %%
-# Then on the Crab, in the place of ``minuit``. It is the same minimum, so the first search had not
-# gone astray:
+# Then use it for the Crab, instead of ``minuit``. The minimum is the same, so the first search had
+# found the lowest one:
 
 again = Orchestrator(pipeline.evolve(fit=Everywhere()))
 again.datasets = orchestrator.datasets
 print(again.fit())
 
 # %%
-# It obeys the laws of its role. For a fitter that means: bowls of which the minimum is known,
-# minima at limits, valleys without one, statistics that are not finite, and never ``success`` for
-# what is no minimum.
+# The conformance kit checks the requirements of a fitter: known minima, minima at limits,
+# objectives without a minimum or with values that are not finite, and no ``success`` without a
+# minimum.
 
 from skyred.testing import check
 
 check(Everywhere)
 
 # %%
-# Their samples can be handed over where the simulated Crab of the kit does not do: see
-# :doc:`/how-to/conformance`. To use them in YAML, put them into a plugin, :doc:`in one file
+# If the simulated Crab of the kit is not suitable, you can pass other data: see
+# :doc:`/how-to/conformance`. To use the classes in YAML, add them to a plugin, :doc:`in one file
 # <own_maker>` or :doc:`as a package <plugin_for_others>`.

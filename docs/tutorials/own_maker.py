@@ -2,18 +2,18 @@
 Your own maker
 ==============
 
-A link of your own in the chain: a class of a few lines, tried on one run, then on all of them, then
-from a YAML file.
+Write a maker in a few lines, and use it for one run, for all runs, and from a YAML file.
 """
 
 # %%
-# What it is for
-# --------------
-# Clouds lower the rate of events for minutes. A run with clouds has too few counts for its
-# exposure, and nothing in the index of the archive tells. A maker sees the events, so it can.
+# Purpose
+# -------
+# Clouds reduce the event rate for minutes. A run with clouds has too few counts for its exposure,
+# but the index of the archive does not show this. A maker has access to the events, so it can
+# detect it.
 #
-# A maker takes the dataset of one observation from the maker before it, and gives it to the next.
-# Let us look at what it is given.
+# A maker receives the dataset of one observation from the previous maker, and returns it for the
+# next one. These are its inputs:
 
 import os
 
@@ -47,9 +47,9 @@ _ = ax.set(xlabel="Interval of two minutes", ylabel="Counts", ylim=(0, 1.2 * cou
 # %%
 # The class
 # ---------
-# A maker says what it is in its docstring, what it is called in its ``kind``, and what can be
-# chosen in its fields, each with a default and a word on what it is for. ``component`` makes it a
-# frozen value. To leave a run out, it raises ``SkipObservation`` with the reason.
+# A maker has a docstring, a name in YAML (``kind``), and options, each with a default and a
+# description. ``component`` makes the class frozen. To skip a run, a maker raises
+# ``SkipObservation`` with the reason.
 
 from skyred import Maker, SkipObservation, component, option, quantity
 
@@ -71,7 +71,7 @@ class SteadyRate(Maker):
 
 
 # %%
-# That is all. It can be tried alone. It does not touch the dataset, so there need not be one:
+# The maker can be used by itself. It does not use the dataset, so None is passed:
 
 steady = SteadyRate(chi2_max=0.5)
 try:
@@ -80,8 +80,8 @@ except SkipObservation as reason:
     print(f"skipped: {reason}")
 
 # %%
-# A notebook shows what it holds. Its options were checked when it was made; a mistake names the
-# field:
+# A notebook displays its options. They are validated when the object is created; the error message
+# names the option:
 
 from skyred import FieldError
 
@@ -93,10 +93,10 @@ except FieldError as error:
 SteadyRate(interval="90 s")
 
 # %%
-# In the chain
-# ------------
-# It stands in ``make``, here before all others, so that no time is spent on a run that is left out.
-# The threshold is too strict on purpose.
+# Use it in a pipeline
+# --------------------
+# It is added to ``make``, here before all others, so that no time is spent on skipped runs. The
+# threshold is deliberately too strict.
 
 from skyred import Orchestrator, Pipeline
 
@@ -128,13 +128,12 @@ for outcome in orchestrator.outcomes:
     print(outcome.obs_id, outcome.status, outcome.reason)
 
 # %%
-# Nothing is dropped silently: each run that was asked for is in this ledger, and in
-# ``observations.ecsv`` of a run folder.
+# No run is dropped silently: each requested run is in this list, and in ``observations.ecsv`` of a
+# run folder.
 #
 # A plugin in one file
 # --------------------
-# With three lines more, a Python file with the class in it is a plugin: the hook tells skyred what
-# the file offers.
+# With three more lines, a Python file with the class is a plugin: the hook registers the class.
 
 import tempfile
 from pathlib import Path
@@ -172,8 +171,8 @@ def skyred_components():
 ''')
 
 # %%
-# Now ``{kind: steady-rate}`` can stand in a YAML file, and every command takes ``--plugin
-# steady.py``:
+# Now you can use ``{kind: steady-rate}`` in a YAML file, and pass ``--plugin steady.py`` to every
+# command:
 
 import subprocess
 
@@ -192,15 +191,15 @@ shell("skyred show steady-rate --plugin steady.py")
 shell("skyred run crab.yaml --plugin steady.py --engine processes --workers 2 --until reduce")
 
 # %%
-# The workers found it too, and the run folder keeps a copy of the file, since no version number
-# would bring it back.
+# The workers loaded the plugin too, and the run folder contains a copy of the file, because it has
+# no version number.
 #
-# Does it obey the laws?
-# ----------------------
-# skyred sends components to workers, keeps what they made, and writes them to files. That is only
-# right if a maker leaves the observation as it was, gives the same result twice, can be written as
-# YAML and read again, and so on. The conformance kit tries all of that on a small simulated
-# archive, and says nothing if all is well:
+# Check the maker
+# ---------------
+# skyred sends components to workers, caches their results, and writes them to files. This requires
+# that a maker does not modify the observation, is deterministic, can be written as YAML and read
+# again, and so on. The conformance kit checks this on a small simulated archive, and prints nothing
+# if all checks pass:
 
 from skyred.testing import check
 
@@ -208,7 +207,7 @@ steady = Plugins.load(files=[here / "steady.py"]).catalog.get("maker", "steady-r
 check(steady)
 
 # %%
-# Here is one with two faults.
+# This maker has two faults:
 
 
 @component
@@ -229,5 +228,5 @@ except AssertionError as error:
     print(error)
 
 # %%
-# Next: :doc:`a plugin that others can install <plugin_for_others>`. All kinds of fields, and the
-# rules for makers, are in :doc:`/how-to/own-maker`; the laws in :doc:`/how-to/conformance`.
+# Next: :doc:`a plugin that others can install <plugin_for_others>`. :doc:`/how-to/own-maker` has
+# all types of options and the requirements for makers, :doc:`/how-to/conformance` the checks.

@@ -2,14 +2,14 @@
 A plugin others can install
 ===========================
 
-From nothing to a package with a maker in it, which ``pip install`` adds to skyred.
+Create a package with a maker that can be installed with ``pip install``.
 """
 
 # %%
-# Begin
-# -----
-# ``skyred new-plugin`` writes a package that works: it installs, runs, and passes its tests. Then
-# it is yours to change.
+# Create the package
+# ------------------
+# ``skyred new-plugin`` creates a working package: it can be installed and run, and it passes its
+# tests. Edit it to your needs.
 
 import os
 import subprocess
@@ -37,22 +37,22 @@ for path in sorted((here / "skyred-dust").rglob("*")):
         print(path.relative_to(here))
 
 # %%
-# There is little in it. What makes it a plugin are the last two lines of ``pyproject.toml``: the
-# plugin's name, and the module with its hooks.
+# The package is small. The last two lines of ``pyproject.toml`` make it a plugin: they set the name
+# of the plugin, and the module with its hooks.
 
 print((here / "skyred-dust" / "pyproject.toml").read_text())
 
 # %%
-# The module: a maker, and the hook that offers it. This one leaves out short runs; put what yours
-# does into ``make``.
+# The module contains a maker, and the hook that registers it. This maker skips short runs; replace
+# ``make`` with your own code.
 
 print((here / "skyred-dust" / "src" / "skyred_dust" / "__init__.py").read_text())
 
 # %%
 # Install
 # -------
-# In your environment that is ``python -m pip install -e skyred-dust``: with ``-e``, what you change
-# counts at once. For this page it goes into a folder of its own.
+# In your environment, use ``python -m pip install -e skyred-dust``; with ``-e``, changes of the
+# code take effect at once. For this page, it is installed into a separate folder.
 
 quietly = ("--quiet", "--disable-pip-version-check", "--no-deps", "--no-build-isolation")
 pip = (sys.executable, "-m", "pip", "install", *quietly)
@@ -61,28 +61,28 @@ subprocess.run([*pip, "--target", str(site), str(here / "skyred-dust")], check=T
 shell("skyred show dust-veto")
 
 # %%
-# ``skyred plugins`` lists what is installed, whose it is, and what is wrong with it: a module that
-# cannot be imported, a kind that another distribution offers, a misspelt hook. No such fault stops
-# the other plugins.
+# ``skyred plugins`` lists the installed plugins, their distributions, and their errors: modules
+# that cannot be imported, kinds that another distribution already registers, misspelt hooks. Such
+# errors do not stop the other plugins.
 
 shell("skyred plugins | grep -A 1 '^dust'")
 
 # %%
 # Run
 # ---
-# An analysis to try it with came with it.
+# The package contains an example analysis.
 
 print((here / "skyred-dust" / "example.yaml").read_text())
 
 # %%
-# All of its four runs last ten minutes; with a limit of eleven there would be none left, and skyred
-# would say so.
+# All four runs last ten minutes; with a limit of eleven, all would be skipped, and skyred would
+# report this.
 
 shell("skyred run example.yaml -o result", "skyred-dust")
 
 # %%
-# Whose each component was is in the report of the run, and a part of the key under which results
-# are kept: another version of the plugin never takes what this one made.
+# The report of the run has the distribution of each component. It is also part of the cache key:
+# results of one version of the plugin are never used by another.
 
 import json
 
@@ -93,8 +93,8 @@ for owner in report["plugins"]:
 # %%
 # Test
 # ----
-# The test that came with it tries all laws that a maker is under: it is what skyred relies on when
-# it sends your maker to workers and keeps what it made.
+# The generated test checks all requirements for makers, on which skyred relies when it sends your
+# maker to workers and caches its results.
 
 print((here / "skyred-dust" / "tests" / "test_components.py").read_text())
 
@@ -104,9 +104,9 @@ shell("python -m pytest -q -p no:cacheprovider", "skyred-dust")
 # %%
 # Share
 # -----
-# ``python -m build`` makes a wheel of it; whoever installs that can write ``{kind: dust-veto}``
-# into their YAML files. Put the laws into your continuous integration, and pin the minor version of
-# skyred, as ``pyproject.toml`` does.
+# ``python -m build`` builds a wheel; users who install it can write ``{kind: dust-veto}`` in their
+# YAML files. Run the checks in your continuous integration, and pin the minor version of skyred, as
+# ``pyproject.toml`` does.
 #
-# More: :doc:`/how-to/plugin` on hooks, archives and watchers; :doc:`/plugins/index` for plugins to
-# learn from; :doc:`your own estimator and fitter <own_estimator_and_fitter>`.
+# More: :doc:`/how-to/plugin` on hooks, archives and watchers; :doc:`/plugins/index` for more
+# plugins; :doc:`your own estimator and fitter <own_estimator_and_fitter>`.

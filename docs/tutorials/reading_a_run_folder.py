@@ -2,14 +2,14 @@
 Reading a run folder
 ====================
 
-What a run leaves behind: read it, with or without skyred, check it, and take it up again.
+Read the output of a run with or without skyred, verify it, and run the analysis again.
 """
 
 # %%
-# A run to look at
-# ----------------
-# A short one: a spectrum from an on region, with off regions around it. Reduced runs are kept in a
-# cache; that it has a folder of its own here is only so that it is empty at first.
+# Create a run folder
+# -------------------
+# This short analysis computes a spectrum from an on region, with off regions around it. Reduced
+# chunks are cached; here the cache has its own folder so that it is empty at first.
 
 import os
 import tempfile
@@ -50,7 +50,7 @@ pipeline = Pipeline.from_yaml(text)
 first = pipeline.run(here / "crab", cache=here / "cache")
 
 # %%
-# The folder appeared under its name when the run had ended, as a whole:
+# The folder was created when the run had ended, with all its files:
 
 for path in sorted((here / "crab").rglob("*")):
     if path.is_file():
@@ -59,8 +59,8 @@ for path in sorted((here / "crab").rglob("*")):
 # %%
 # With skyred
 # -----------
-# ``Result.read`` gives what ``run`` gave, at any later time. The files are compared with
-# ``SHA256SUMS`` first.
+# ``Result.read`` returns the same as ``run``, at any later time. The files are first compared with
+# ``SHA256SUMS``.
 
 from skyred import Result
 
@@ -71,7 +71,7 @@ print(result.fit)
 result.estimates["flux-points"].plot()
 
 # %%
-# The datasets have their models on them, so more can be derived at once:
+# The models are set on the datasets, so further results can be computed directly:
 
 flux, below, above = result.models["crab"].spectral_model.integral_error(1 * u.TeV, 10 * u.TeV)
 print(f"flux from 1 to 10 TeV: {flux:.3g} -{below.value:.1g} +{above.value:.1g}")
@@ -79,7 +79,7 @@ print(f"flux from 1 to 10 TeV: {flux:.3g} -{below.value:.1g} +{above.value:.1g}"
 # %%
 # With gammapy alone
 # ------------------
-# The files are those that gammapy writes and reads.
+# The files are in gammapy's formats.
 
 from gammapy.datasets import Datasets
 from gammapy.estimators import FluxPoints
@@ -94,9 +94,9 @@ points = FluxPoints.read(
 print(f"stat {datasets.stat_sum():.2f}, {len(points.to_table())} flux points")
 
 # %%
-# The ledger
-# ----------
-# One row for each requested run: ``made`` or ``cached``, ``skipped`` by a maker with its reason, or
+# Observation table
+# -----------------
+# One row per requested run: ``made`` or ``cached``, ``skipped`` by a maker with its reason, or
 # ``failed`` with its error.
 
 from astropy.table import Table
@@ -105,11 +105,11 @@ ledger = Table.read(here / "crab" / "observations.ecsv")
 ledger["entry", "obs_id", "status", "reason", "counts"]
 
 # %%
-# Where it comes from
-# -------------------
+# Provenance
+# ----------
 # ``config.yaml`` is the complete configuration, with all defaults: ``skyred run crab/config.yaml -o
-# again`` does the same once more. ``report.json`` says with what it was made: versions, plugins,
-# and each file that was read, with its sha256.
+# again`` repeats the analysis. ``report.json`` has the versions, the plugins, and each file that
+# was read, with its sha256.
 
 import json
 
@@ -123,15 +123,15 @@ for read in report["inputs"]:
     print(read["sha256"][:16], Path(read["path"]).name)
 
 # %%
-# The digest is that of the pipeline. Two runs with one digest have the same configuration, however
-# it was written:
+# The digest is that of the pipeline. Two runs with the same digest have the same configuration,
+# however it was written:
 
 print(report["digest"] == pipeline.digest())
 
 # %%
-# A file that was changed
-# -----------------------
-# One word in the fitted models, changed by hand:
+# Detect changed files
+# --------------------
+# Here one word in the fitted models is changed:
 
 from skyred import OutputError
 
@@ -147,13 +147,13 @@ path.write_text(original)
 print(Result.read(here / "crab").fit.success)
 
 # %%
-# In a shell, ``sha256sum -c SHA256SUMS`` in the folder tells the same without skyred.
+# In a shell, ``sha256sum -c SHA256SUMS`` in the folder does the same without skyred.
 #
-# Go on where a run stopped
-# -------------------------
-# What was reduced is kept in the cache, chunk by chunk, here two runs each. The same command again
-# takes it from there; so does another analysis that needs the same reduction. Here the model is
-# another one, and no event is read:
+# Use the cache
+# -------------
+# Reduced runs are cached in chunks, here of two runs. The same command uses them again, and so does
+# another analysis that needs the same reduction. Here only the model is changed, and no events are
+# read:
 
 shape = "{type: lp, alpha: 2.3, beta: 0.1, amplitude: 3e-11 cm-2 s-1 TeV-1, reference: 1 TeV}"
 curved = Pipeline.from_yaml(text, overrides=[f"model[0].spectral={shape}"])
@@ -164,9 +164,9 @@ second.observations["obs_id", "status", "counts"]
 print(second.fit)
 
 # %%
-# A cached run gives the same bits as one that is made: the key of what is kept has every option,
-# file, source and version in it. A change of the geometry is another key, and the runs are made
+# Cached runs are bit-identical to reduced ones: the cache key contains every option, file, source
+# code and version. After a change of the geometry, the key is different, and the runs are reduced
 # again.
 #
-# :doc:`/how-to/resume` says what is kept, for how long, and how to remove it;
-# :doc:`/how-to/run-folder` is the short form of this page.
+# :doc:`/how-to/resume` explains what is cached, for how long, and how to delete it;
+# :doc:`/how-to/run-folder` is a summary of this page.

@@ -2,15 +2,15 @@
 A joint fit of several instruments
 ==================================
 
-Maps of one instrument and spectra of another, each with its own reduction, in one fit.
+Fit maps of one instrument and spectra of another together, each with its own reduction.
 """
 
 # %%
-# Each entry of ``data:`` is reduced, or read, by itself; then all are fitted together. Here one
-# entry is reduced from event lists to a map, and the other comes as on-off spectra that somebody
-# else has reduced. With gammapy's example data the spectra are those that VERITAS published of the
-# Crab nebula. Without them they are of a second simulated array, with more time: we reduce them
-# first, as that somebody would have.
+# Each entry of ``data:`` is reduced, or read, separately; then all entries are fitted together.
+# Here one entry is reduced from event lists to a map, and the other consists of on-off spectra that
+# are already reduced. With gammapy's example data, these are the spectra of the Crab nebula
+# published by VERITAS. Without them, they are from a second simulated array with more livetime, and
+# are reduced here first.
 
 import os
 import tempfile
@@ -43,13 +43,13 @@ data:
     spectra = here / "others" / "datasets" / "datasets.yaml"
 
 # %%
-# One file, two entries
-# ---------------------
-# ``archive`` starts from event lists, ``datasets`` from what is reduced already: gammapy's
-# ``datasets.yaml``, or spectra in OGIP format (``pha_*.fits``). ``fit_range`` says which energies
-# of an entry are fitted. There is one source, in both entries; the model of the background is for
-# the maps alone, since the spectra bring their off counts. All have 20 bins of energy in a decade:
-# flux points of several datasets need bins that fall on each other.
+# Configuration with two entries
+# ------------------------------
+# ``archive`` starts from event lists, ``datasets`` from reduced data: gammapy's ``datasets.yaml``,
+# or spectra in OGIP format (``pha_*.fits``). ``fit_range`` sets the energies of an entry that are
+# fitted. One source is in both entries; the background model is only for the maps, because the
+# spectra have off counts. All datasets have 20 energy bins per decade: flux points of several
+# datasets need the same bin edges.
 
 text = """
 data:
@@ -84,9 +84,9 @@ estimate:
 """.replace("sim:crab", archive).replace("SPECTRA", str(spectra))
 
 # %%
-# Reduce, and look
-# ----------------
-# Datasets that are read are called after their entry and numbered, so that names cannot clash.
+# Reduce the data
+# ---------------
+# Datasets that are read are named after their entry and numbered, so that names are unique.
 
 from skyred import Orchestrator
 
@@ -97,17 +97,17 @@ for dataset in datasets:
     print(f"{dataset.name:10} {dataset.tag:22} {dataset.stat_type:6} {counts:.0f} counts")
 
 # %%
-# Maps have a Cash statistic, spectra with off counts a W statistic; their sum is what is minimised.
-# The parameters of the source are shared, the norm of the background belongs to the maps.
+# Maps use the Cash statistic, spectra with off counts the W statistic; their sum is minimised. The
+# parameters of the source are shared, the background norm belongs to the maps.
 
 fit = joint.fit()
 print(fit)
 
 # %%
-# What each adds
-# --------------
-# The same models on the datasets of one entry, fitted with :func:`skyred.fit`. Spectra know nothing
-# of the position, so it is held for them.
+# Compare the instruments
+# -----------------------
+# The same models, fitted to the datasets of one entry with :func:`skyred.fit`. Spectra do not
+# constrain the position, so it is fixed for them.
 
 from gammapy.datasets import Datasets
 
@@ -123,8 +123,7 @@ for entry in ("maps", "spectra"):
     fits[entry] = skyred.fit(alone)
 
 # %%
-# Index and amplitude with the region that holds 68 % of the probability for both together, from the
-# covariance of each fit:
+# Index and amplitude with their joint 68 % confidence region, from the covariance of each fit:
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -144,15 +143,15 @@ ax.legend()
 figure.tight_layout()
 
 # %%
-# If the joint region did not lie where the two others overlap, the instruments would not agree:
-# then look at their energy scales and backgrounds before the errors of the joint fit are believed.
+# If the joint region is not where the two others overlap, the instruments disagree: check their
+# energy scales and backgrounds before you use the errors of the joint fit.
 #
-# The spectrum
-# ------------
-# In each bin of energy the norm of the source is fitted to all instruments together.
+# Flux points
+# -----------
+# In each energy bin the norm of the source is fitted to all instruments together.
 
 joint.estimate()["flux-points"].plot()
 
 # %%
 # :doc:`/how-to/several-instruments` fits five instruments from 30 GeV to 30 TeV, and compares the
-# result with what is published.
+# result with the published one.

@@ -220,7 +220,7 @@ def test_the_tree_of_the_onboarding_page_is_that_of_the_source() -> None:
 
 def test_every_name_in_the_life_of_one_run_is_in_the_source() -> None:
     text = (ROOT / "docs" / "onboarding.md").read_text(encoding="utf-8")
-    life = text[text.index("## The life of one run") :]
+    life = text[text.index("## How a run is executed") :]
     source = "\n".join(path.read_text("utf-8") for path in (ROOT / "src").rglob("*.py"))
     modules = {path.stem for path in (ROOT / "src").rglob("*.py")}
     for name in re.findall(r"`([A-Za-z_][\w.]*)`", life):

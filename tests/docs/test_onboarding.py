@@ -18,7 +18,7 @@ def section(title: str) -> str:
 
 
 def named() -> set[str]:
-    life = section("The life of one run").split("\n", 3)[3]  # without the command
+    life = section("How a run is executed").split("\n", 3)[3]  # without the command
     names = set(re.findall(r"`([A-Za-z_][\w.]*)`", life))
     return {name for name in names if not name.endswith((".json", ".yaml"))}
 
@@ -49,7 +49,7 @@ def lines_of_code(path: Path) -> int:
 
 
 def test_what_a_newcomer_reads_first_is_less_than_a_thousand_lines() -> None:
-    first = section("In which order to read").split("Then what you want")[0]
+    first = section("Reading order").split("Then, depending on")[0]
     files = re.findall(r"`([\w/]+\.py)`", first)
     assert len(files) > 5
     assert sum(lines_of_code(SOURCE / name) for name in files) < 1000

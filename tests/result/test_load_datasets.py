@@ -171,7 +171,9 @@ def test_what_is_no_dataset_is_named(tmp_path: Path) -> None:
 def test_a_spectrum_without_background_or_with_a_lost_response_is_named(tmp_path: Path) -> None:
     path = ogip(tmp_path, "run7")
     (tmp_path / "pha_obsrun7_arf.fits").unlink()
-    with pytest.raises(ArchiveError, match=r"pha_obsrun7.fits names .*arf.fits, which is not"):
+    with pytest.raises(
+        ArchiveError, match=r"pha_obsrun7.fits names .*arf.fits, which does not exist"
+    ):
         chain(str(path)).reduce()
     path = ogip(tmp_path, "run8")
     with fits.open(path, mode="update") as hdus:

@@ -132,7 +132,7 @@ def test_of_many_datasets_the_first_are_drawn_and_the_log_says_so(
 ) -> None:
     from gammapy.datasets import Datasets
 
-    monkeypatch.setattr(pictures, "MOST", 1)
+    monkeypatch.setattr(pictures, "MAX_DATASETS", 1)
     datasets = Datasets([small.spectrum_dataset("one"), small.spectrum_dataset("two")])
     many = Result(datasets=datasets, estimates={"total": Drawn("total", 1.0)})
     with caplog.at_level("INFO"):

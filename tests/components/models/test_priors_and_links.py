@@ -191,7 +191,7 @@ class TestLinks:
             name="a", spectral={**POWER_LAW, "amplitude": {"value": "1e-12 cm-2 s-1 TeV-1",
                                                            "link": "shape"}}
         )  # fmt: skip
-        with pytest.raises(ModelError, match=r"'shape' is on amplitude of a .* and on index of b"):
+        with pytest.raises(ModelError, match=r"'shape' joins amplitude of a .* and index of b"):
             build_models([contradicting, later], Datasets())
 
     @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-# `make` needs Python >= 3.11 with venv, and nothing else. All is installed into .venv.
+# `make` only needs Python >= 3.11 with venv. All packages are installed into .venv.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -11,22 +11,22 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 .DELETE_ON_ERROR:
 
 help:
-	@echo "make demo      run the whole chain on a simulated Crab, into ./$(DEMO)"
-	@echo "make test      run the quick tests (those of real data need GAMMAPY_DATA)"
-	@echo "make test-all  run all tests, the slow ones too"
+	@echo "make demo      run the analysis of a simulated Crab, into ./$(DEMO)"
+	@echo "make test      run the quick tests (those on real data need GAMMAPY_DATA)"
+	@echo "make test-all  run all tests, including the slow ones"
 	@echo "make lint      ruff, mypy and the import contracts"
 	@echo "make docs      build the documentation into docs/_build/html, and run its tutorials"
-	@echo "make clean     remove .venv and everything that was built"
-	@echo "PYTHON=python3.12 chooses another Python."
+	@echo "make clean     remove .venv and all build products"
+	@echo "PYTHON=python3.12 selects another Python."
 
 demo: $(VENV)/.run
 	$(BIN)/skyred demo -o $(DEMO) --overwrite
 	@echo
-	@echo "The run folder is $(DEMO)/: pictures in $(DEMO)/plots, flux points in $(DEMO)/estimates,"
-	@echo "the fit in $(DEMO)/fit.yaml, what became of each run in $(DEMO)/observations.ecsv."
+	@echo "The run folder is $(DEMO)/: plots in $(DEMO)/plots, flux points in $(DEMO)/estimates,"
+	@echo "the fit in $(DEMO)/fit.yaml, the outcome of each run in $(DEMO)/observations.ecsv."
 
 test: $(VENV)/.dev
-	@echo "The quick tests only: make test-all runs the slow ones too."
+	@echo "Quick tests only: make test-all also runs the slow ones."
 	$(BIN)/python -m pytest -m "not slow"
 
 test-all: $(VENV)/.dev
@@ -47,7 +47,7 @@ clean:
 	rm -rf $(VENV) build dist docs/_build docs/reference/generated docs/generated
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
-# One stamp for each set of packages, so that each is installed once.
+# One stamp file per set of packages, so that each is installed only once.
 $(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
 	"skyred needs Python >= 3.11; this is " + sys.version.split()[0] + ": make PYTHON=...")'
@@ -60,6 +60,6 @@ $(VENV)/.run: pyproject.toml constraints.txt | $(VENV)/.made
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt $(PLUGINS:%=%/pyproject.toml) | $(VENV)/.made
-	@echo "Installing skyred, its plugins, and what tests and docs need into $(VENV): two minutes"
+	@echo "Installing skyred, its plugins, and the test and docs dependencies into $(VENV): two minutes"
 	@$(INSTALL) -e ".[test,docs]" $(PLUGINS:%=-e %)
 	@touch $@

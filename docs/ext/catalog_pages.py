@@ -23,13 +23,13 @@ from skyred.testing import laws
 
 PLUGINS = Plugins.load()
 INTRODUCTIONS = {
-    "selector": "Choose observations by the archive's table alone; under ``select:``, in turn.",
-    "geometry": "Say where the reduced data lie: axes, centre, size; under ``geometry:``.",
-    "maker": "Make the reduced dataset of one observation, link by link; under ``make:``, in turn.",
+    "selector": "Select observations by the observation table; under ``select:``, applied in order.",
+    "geometry": "Define axes, centre and size of the reduced data; under ``geometry:``.",
+    "maker": "Fill the reduced dataset of one observation; under ``make:``, applied in order.",
     "stacker": "Combine the datasets of the observations; under ``stack:``.",
-    "model": "Say what is on the sky and in the background; under ``model:``, put together.",
-    "fitter": "Find the best parameters; under ``fit:``.",
-    "estimator": "Derive something from fitted datasets; under ``estimate:``, each by its name.",
+    "model": "Describe sources and background; under ``model:``, combined in this order.",
+    "fitter": "Fit the free parameters; under ``fit:``.",
+    "estimator": "Derive products from fitted datasets; under ``estimate:``, each with a name.",
     "engine": "Run the work: ``skyred run --engine KIND``, or ``Orchestrator(engine=...)``.",
 }
 HOOK_KINDS = {
@@ -120,8 +120,8 @@ def configuration_page() -> Iterator[str]:
 
 def laws_page() -> Iterator[str]:
     """Yield the lines of the page of the laws of components, each with the fix of a violation."""
-    yield from heading("Laws", "=")
-    yield "The laws that `skyred.testing` checks, each with the way to fix a violation."
+    yield from heading("Checks of components", "=")
+    yield "The requirements that `skyred.testing` checks, each with the way to fix a violation."
     yield ""
     titles = {"": "Every component"} | {role: plural(role).capitalize() for role in ROLES}
     for role, title in titles.items():

@@ -23,7 +23,7 @@ from skyred.testing import laws
 
 PLUGINS = Plugins.load()
 INTRODUCTIONS = {
-    "selector": "Select observations by the observation table; under ``select:``, applied in order.",
+    "selector": "Select observations by their table; under ``select:``, applied in order.",
     "geometry": "Define axes, centre and size of the reduced data; under ``geometry:``.",
     "maker": "Fill the reduced dataset of one observation; under ``make:``, applied in order.",
     "stacker": "Combine the datasets of the observations; under ``stack:``.",

@@ -11,7 +11,7 @@ from hypothesis import assume, strategies as st
 from skyred.components.gammapy import Alternative
 from skyred.errors import FieldError
 from skyred.fields import REQUIRED, FieldSpec, default_of, specs
-from skyred.interfaces import Component, Fields
+from skyred.interfaces import Component, DataEntry, Fields, ReducedData, Reduction
 from skyred.plugins import Catalog
 
 # texts that a YAML reader could take for something else
@@ -219,6 +219,10 @@ def field_values(
 
 def instances_of(catalog: Catalog, of: type[Fields]) -> st.SearchStrategy[Any]:
     """Give random instances of a value class, or of any component of a role."""
+    if of is DataEntry:
+        return st.sampled_from([Reduction, ReducedData]).flatmap(
+            lambda cls: instances(catalog, cls)
+        )
     if not issubclass(of, Component):
         return instances(catalog, of)
     classes = [entry.cls for entry in catalog if entry.cls.role == of.role]

@@ -114,5 +114,5 @@ def test_two_processes_at_once_make_it_once(tmp_path):
     lines = [process.communicate(timeout=LIMIT)[0].splitlines() for process in processes]
     assert [process.returncode for process in processes] == [0, 0]
     assert lines[0][-1] == lines[1][-1]
-    assert len([line for line in lines[0] + lines[1] if line.startswith("Making the")]) == 1
+    assert len([line for line in lines[0] + lines[1] if line.startswith("Creating the")]) == 1
     assert damage(Path(lines[0][-1]), CrabSimulation(runs=1, livetime=1).files) is None

@@ -118,7 +118,7 @@ def test_times_of_any_scale_are_one_time() -> None:
 def test_intervals_that_are_none_are_refused(ends: list[tuple[str, str]], said: str) -> None:
     pairs = [(Time(f"2006-07-29T{a}"), Time(f"2006-07-29T{b}")) for a, b in ends]
     with pytest.raises(FitError, match=said):
-        intervals.given(pairs)
+        intervals.intervals_from_pairs(pairs)
 
 
 class TestVariability:
@@ -156,6 +156,6 @@ def test_given_intervals_are_taken_in_their_order(seed: int) -> None:
     assume(np.diff(edges).min() > 1e-6)
     pairs = [(Time(a, format="mjd"), Time(b, format="mjd")) for a, b in edges.reshape(3, 2)]
     random.shuffle(pairs)
-    found = intervals.given(pairs)
+    found = intervals.intervals_from_pairs(pairs)
     assert (np.diff(found.ravel()) > 0).all()
     np.testing.assert_allclose(np.diff(found).ravel() / DAY, np.diff(edges)[::2], atol=1e-10)

@@ -25,10 +25,10 @@ from hypothesis import given, settings, strategies as st
 
 import plain_gammapy as plain
 from skyred.errors import ModelError
-from skyred.likelihood.flux.ts_map import Layer, TSMapMaker, Wanted, norm_maps
+from skyred.likelihood.flux.ts_map import ColumnSelection, Layer, TSMapMaker, norm_maps
 
 EDGES = [1, 2.2, 10] * u.TeV
-ALL = Wanted(errors=True, limit=2.0, sensitivity=5.0)
+ALL = ColumnSelection(errors=True, limit=2.0, sensitivity=5.0)
 OPTIONAL = ["errn-errp", "ul", "sensitivity"]
 COLUMNS = ("norm", "norm_err", "ts", "npred", "npred_excess", "stat", "stat_null")
 ROOTS = ("norm_errn", "norm_errp", "norm_ul")
@@ -159,7 +159,7 @@ class TestTheNullHypothesis:
 
     def test_widths_of_errors_and_limits(self, few: MapDataset) -> None:
         edges, width = [1, 10] * u.TeV, 0.35 * u.deg
-        wanted = Wanted(2.0, errors=True, limit=3.0, sensitivity=3.0)
+        wanted = ColumnSelection(2.0, errors=True, limit=3.0, sensitivity=3.0)
         ours = TSMapMaker(source(), width, True, wanted).run([few], edges)
         options = {"n_sigma": 2, "n_sigma_ul": 3, "n_sigma_sensitivity": 3, "energy_edges": edges}
         expected = plain_maps(few, source(), width, True, **options)
@@ -208,7 +208,7 @@ class TestTheKernel:
     def test_everything_masked_is_named(self, dataset: MapDataset) -> None:
         masked = dataset.copy(name="masked")
         masked.mask_safe.data[...] = False
-        with pytest.raises(ModelError, match="no pixel to look at"):
+        with pytest.raises(ModelError, match="no pixel to fit"):
             TSMapMaker(source()).run([masked], EDGES)
 
     def test_one_energy_masked_leaves_the_others(self, dataset: MapDataset) -> None:
@@ -263,7 +263,7 @@ class TestWhatCanBeCalculated:
         counts = np.zeros((5, 5))
         counts[2, 2] = 7
         data = layer(counts)
-        maps = norm_maps([data], np.ones((5, 5), bool), Wanted(limit=2.0))
+        maps = norm_maps([data], np.ones((5, 5), bool), ColumnSelection(limit=2.0))
         signal = 0.4 * 1.5
         total = float(data.signal()[2, 2])
         expected = 7 / total - 0.5 / signal
@@ -275,7 +275,7 @@ class TestWhatCanBeCalculated:
 
     def test_without_counts_the_limit_is_that_of_poisson(self) -> None:
         data = layer(np.zeros((5, 5)))
-        maps = norm_maps([data], np.ones((5, 5), bool), Wanted(errors=True, limit=2.0))
+        maps = norm_maps([data], np.ones((5, 5), bool), ColumnSelection(errors=True, limit=2.0))
         floor = -0.5 / (0.4 * 1.5)  # where the brightest bin has no predicted counts left
         assert maps.norm[2, 2] == pytest.approx(floor, rel=1e-9)
         # the statistic rises by 2 S a norm; gammapy gives NaN
@@ -302,7 +302,7 @@ class TestWhatCanBeCalculated:
     def test_nowhere_is_the_statistic_lower(self, counts: list[int]) -> None:
         """Beside each norm, inside what is allowed, the Cash statistic is not lower."""
         data = layer(np.array(counts, dtype=float).reshape(7, 7))
-        maps = norm_maps([data], np.ones((7, 7), bool), Wanted())
+        maps = norm_maps([data], np.ones((7, 7), bool), ColumnSelection())
         floor = data.floor(np.ones((7, 7), bool))
         for step in (-0.3, -1e-3, 1e-3, 0.3):
             norm = np.maximum(maps.norm + step, floor)

@@ -92,6 +92,12 @@ class FlatFluxProfileEstimator:
         FluxProfileData
             The profile. A region that leaves the map or is cut by the mask, which gammapy refuses,
             is a row of NaN, with its reason.
+
+        Raises
+        ------
+        FitError
+            If the energy axes of the datasets are not sections of one axis, or the energy edges are
+            not finite energies or two of them fall on one edge.
         """
         axes = aligned_axes(datasets)
         energy = covered_axis(axes, self.points.energy_edges)

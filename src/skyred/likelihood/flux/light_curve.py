@@ -87,7 +87,8 @@ class FlatLightCurveEstimator:
         ModelError
             If no dataset lies in any of the intervals.
         FitError
-            If the energy axes of the datasets are not sections of one axis.
+            If the energy axes of the datasets are not sections of one axis, a dataset has no good
+            time intervals, or shared values of free parameters would not be preserved.
         """
         axes = aligned_axes(datasets)
         spans = Spans.of(datasets)

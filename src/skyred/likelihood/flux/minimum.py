@@ -39,8 +39,10 @@ class Convex(Protocol):
 
         Returns
         -------
-        first, second : float
-            The derivatives.
+        first : float
+            The first derivative.
+        second : float
+            The second derivative.
         """
         ...
 

@@ -95,7 +95,7 @@ def _half_line(profile: FixedProfile, minimum: Minimum, scale: float) -> Norm:
 def crossing(
     profile: NormProfile, best: Norm, sigma: float, side: int, limit: float = np.inf
 ) -> float:
-    """Find the distance from the best norm at which the statistic has risen by sigma squared.
+    """Find the distance from the best norm for a rise of the statistic by sigma squared.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def crossing(
 
 
 def upper_limit(profile: NormProfile, best: Norm, sigma: float, limit: float = np.inf) -> float:
-    """Find the norm above the best one at which the statistic has risen by sigma squared.
+    """Find the norm above the best one for a rise of the statistic by sigma squared.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ def upper_limit(profile: NormProfile, best: Norm, sigma: float, limit: float = n
 
 
 def _distance(profile: NormProfile, best: Norm, sigma: float, side: int, limit: float) -> float:
-    """Find the distance from the origin of a minimum at which the rise is sigma squared."""
+    """Find the distance from the origin of a minimum for a rise by sigma squared."""
     if not np.isfinite(best.origin):
         return np.nan
     lowest = 0.0
@@ -163,7 +163,7 @@ def _distance(profile: NormProfile, best: Norm, sigma: float, side: int, limit: 
 
 
 def sensitivity(asimov: Callable[[float], float], scale: float, sigma: float) -> float:
-    """Find the norm at which the expected significance is sigma.
+    """Find the norm with an expected significance of sigma.
 
     Parameters
     ----------

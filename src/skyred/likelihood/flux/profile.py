@@ -89,8 +89,10 @@ class Term(Protocol):
 
         Returns
         -------
-        first, second : float
-            The derivatives.
+        first : float
+            The first derivative.
+        second : float
+            The second derivative.
         """
         ...
 
@@ -204,8 +206,10 @@ class CashTerm:
 
         Returns
         -------
-        first, second : float
-            The derivatives.
+        first : float
+            The first derivative.
+        second : float
+            The second derivative.
         """
         cash, signal, background = self.filled
         predicted = norm * signal + background
@@ -321,8 +325,10 @@ class WStatTerm:
 
         Returns
         -------
-        first, second : float
-            The derivatives.
+        first : float
+            The first derivative.
+        second : float
+            The second derivative.
         """
         predicted = self._signal(norm)
         slopes = self.statistic.derivatives(predicted)
@@ -441,8 +447,10 @@ class FixedProfile:
 
         Returns
         -------
-        first, second : float
-            The derivatives.
+        first : float
+            The first derivative.
+        second : float
+            The second derivative.
         """
         slopes = [term.slopes(norm) for term in self.terms]
         return sum(first for first, _ in slopes), sum(second for _, second in slopes)

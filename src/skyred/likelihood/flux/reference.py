@@ -186,7 +186,7 @@ def stored_reference(model: SkyModel, table: Table) -> SpectralModel:
     model : gammapy.modeling.models.SkyModel
         The source, as it was fitted.
     table : astropy.table.Table
-        gammapy's table of norms, with a row for each energy, time or distance.
+        Table of norms as written by gammapy, with a row for each energy, time or distance.
 
     Returns
     -------

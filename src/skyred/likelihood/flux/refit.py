@@ -60,7 +60,7 @@ class Signal:
 
     @property
     def may_be_non_smooth(self) -> set[int]:
-        """Parameters along which the counts may have non-differentiable points: none."""
+        """Parameters with non-differentiable points of the counts: none."""
         return set()
 
     def rows(self) -> slice:

@@ -125,9 +125,12 @@ class Layer:
 
         Returns
         -------
-        counts, background, signal : array
-            Counts, predicted counts without the source and those of a source of norm one, shape
-            (k,) each.
+        counts : array
+            Counts, shape (k,).
+        background : array
+            Predicted counts without the source, shape (k,).
+        signal : array
+            Predicted counts of a source of norm one, shape (k,).
         """
         if len(self.kernels) > 1:
             kernel_bins = kernel_bins + self.bins * self.pattern.take(bins % self.pattern.size)
@@ -151,7 +154,7 @@ class Layer:
         return np.asarray(total)
 
     def floor(self, mask: Mask) -> Array:
-        """Return the norms below which some bin would have negative predicted counts.
+        """Return the lowest norms without negative predicted counts in any bin.
 
         Parameters
         ----------

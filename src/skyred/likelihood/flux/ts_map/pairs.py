@@ -103,7 +103,7 @@ class PixelBinPairs:
         return self.background + norm[self.pixel] * self.signal
 
     def floor(self) -> Array:
-        """Return the norms below which some bin would have negative predicted counts.
+        """Return the lowest norms without negative predicted counts in any bin.
 
         Returns
         -------
@@ -177,7 +177,7 @@ class BinSelection:
 
     @classmethod
     def of(cls, layer: Layer, select: Callable[[Layer], Mask]) -> BinSelection:
-        """Select bins in which a source can have counts.
+        """Return the selected bins with exposure to a source.
 
         Parameters
         ----------

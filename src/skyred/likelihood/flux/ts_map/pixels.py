@@ -57,9 +57,30 @@ class ColumnSelection:
 
 @attrs.define(eq=False)
 class NormMaps:
-    """Maps of the norm, shape (ny, nx) each; NaN where it is unknown.
+    """Maps of the norm, as the columns of gammapy's `FluxMaps` of the same names.
 
-    The columns are those of gammapy's `FluxMaps` of the same names.
+    Parameters
+    ----------
+    ts : array
+        Gain in the statistic over norm zero, shape (ny, nx), as all maps.
+    norm : array
+        Best norm; NaN where it is unknown.
+    niter : array
+        Number of Newton steps.
+    norm_err : array
+        Error of the norm; NaN where it is unknown.
+    npred, npred_excess : array
+        Predicted counts in the box of the kernel, of all models and of the source.
+    stat, stat_null : array
+        Statistic at the best norm and at norm zero.
+    success : array of bool
+        Whether the norm has been fitted.
+    norm_errn, norm_errp : array, optional
+        Asymmetric errors, downwards and upwards.
+    norm_ul : array, optional
+        Upper limit of the norm.
+    norm_sensitivity : array, optional
+        Norm with the expected significance of the sensitivity.
     """
 
     ts: Array
@@ -117,7 +138,15 @@ def norm_maps(layers: Sequence[Layer], mask: Mask, columns: ColumnSelection) -> 
 
 @attrs.frozen(eq=False)
 class PixelResults:
-    """Results for the n pixels of one block, shape (n,) each; see `NormMaps`."""
+    """Results for the pixels of one block; see `NormMaps`.
+
+    Parameters
+    ----------
+    ts, norm, niter, norm_err, npred_excess, success : array
+        Columns of each pixel, shape (n,).
+    norm_errn, norm_errp, norm_ul, norm_sensitivity : array, optional
+        Optional columns of each pixel, shape (n,).
+    """
 
     ts: Array
     norm: Array
@@ -206,7 +235,7 @@ def _pairs(selections: Sequence[BinSelection], rows: Integers, columns: Integers
 
 
 def _blocks(mask: Mask, bins: int) -> Iterator[tuple[Integers, Integers]]:
-    """Yield rows and columns of blocks of pixels, each with at most `PAIRS` pairs.
+    """Yield rows and columns of blocks of pixels, each with about `PAIRS` pairs at most.
 
     The pixels are in the order of their rows; `bins` is the number of bins of a pixel.
     """

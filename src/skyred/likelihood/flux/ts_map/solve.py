@@ -162,7 +162,7 @@ def find_roots(pairs: PixelBinPairs, signal: Array) -> Roots:
 
 
 def distances_up(pairs: PixelBinPairs, signal: Array, best: Norms, sigma: float) -> Array:
-    """Find the distances above the best norms at which the statistic has risen by sigma squared.
+    """Find the distances above the best norms for a rise of the statistic by sigma squared.
 
     Parameters
     ----------
@@ -202,7 +202,7 @@ def distances_up(pairs: PixelBinPairs, signal: Array, best: Norms, sigma: float)
 def distances_down(
     pairs: PixelBinPairs, empty: PixelBinPairs, signal: Array, best: Norms, sigma: float
 ) -> Array:
-    """Find the distances below the best norms at which the statistic has risen by sigma squared.
+    """Find the distances below the best norms for a rise of the statistic by sigma squared.
 
     Parameters
     ----------
@@ -250,7 +250,7 @@ def distances_down(
 
 
 def sensitivities(pairs: PixelBinPairs, signal: Array, sigma: float) -> Array:
-    """Find the norms at which the expected significance is sigma.
+    """Find the norms with an expected significance of sigma.
 
     Parameters
     ----------

@@ -21,9 +21,9 @@ import numpy as np
 from scipy.stats import norm as gauss
 
 from skyred.likelihood.flux.norm import best_norm, upper_limit
-from skyred.likelihood.flux.profile import CashTerm, Held, WStatTerm
+from skyred.likelihood.flux.profile import CashTerm, FixedProfile, WStatTerm
 from skyred.likelihood.flux.ts_map.layers import Layer
-from skyred.likelihood.flux.ts_map.pixels import Wanted, norm_maps
+from skyred.likelihood.flux.ts_map.pixels import ColumnSelection, norm_maps
 from skyred.likelihood.statistics import WStat
 
 BACKGROUNDS = (3, 8, 20, 100, 1000)
@@ -76,13 +76,15 @@ def on_off_limits(background: float, flux: float, random: Any) -> list[float]:
     """Simulate counts on and off a source in one bin, and compute its limits in counts."""
     on = np.array([float(random.poisson(background + flux))])
     off = np.array([float(random.poisson(background / ALPHA))])
-    return _limits(Held([WStatTerm(WStat(on, off, np.array([ALPHA])), np.ones(1), np.zeros(1))]))
+    return _limits(
+        FixedProfile([WStatTerm(WStat(on, off, np.array([ALPHA])), np.ones(1), np.zeros(1))])
+    )
 
 
 def map_limits(background: float, flux: float, random: Any) -> list[float]:
     """Simulate a map with a source in its middle, and compute its limits in counts."""
     signal, flat, counts = _map(background, flux, random)
-    return _limits(Held([CashTerm(counts.ravel(), signal.ravel(), flat.ravel())]))
+    return _limits(FixedProfile([CashTerm(counts.ravel(), signal.ravel(), flat.ravel())]))
 
 
 def ts_map_limits(background: float, flux: float, random: Any) -> list[float]:
@@ -92,7 +94,7 @@ def ts_map_limits(background: float, flux: float, random: Any) -> list[float]:
     middle[PIXELS // 2, PIXELS // 2] = True
     cubes = (plane[None] for plane in (counts, flat, np.ones_like(flat)))
     layer = Layer.cube(*cubes, np.ones((1, PIXELS, PIXELS), dtype=bool), signal[None])
-    maps = (norm_maps([layer], middle, Wanted(limit=sigma)) for sigma in SIGMAS)
+    maps = (norm_maps([layer], middle, ColumnSelection(limit=sigma)) for sigma in SIGMAS)
     return [float(columns.norm_ul[middle].item()) for columns in maps]
 
 
@@ -106,7 +108,7 @@ def _map(background: float, flux: float, random: Any) -> tuple[Any, Any, Any]:
     return signal, flat, random.poisson(flux * signal + flat).astype(float)
 
 
-def _limits(profile: Held) -> list[float]:
+def _limits(profile: FixedProfile) -> list[float]:
     best = best_norm(profile)
     return [upper_limit(profile, best, sigma) for sigma in SIGMAS]
 

@@ -49,14 +49,14 @@ def test_limits_of_flux_points_are_above_the_true_flux() -> None:
     spectral = PowerLawSpectralModel(amplitude="-1e-12 cm-2 s-1 TeV-1")
     datasets = Datasets([dataset])
     datasets.models = [SkyModel(spectral, name="none")]
-    held, number = np.zeros(2), 150
+    covered, number = np.zeros(2), 150
     for _ in range(number):
         dataset.counts.data = random.poisson(np.reshape([50, 20, 20], (3, 1, 1))).astype(float)
         off = random.poisson(np.reshape([200, 80, 80], (3, 1, 1)))
         dataset.counts_off.data = off.astype(float)
-        for place, sigma in enumerate(INTERVALS):
-            found = skyred.flux_points(datasets, "none", [1, 10] * u.TeV,
+        for index, sigma in enumerate(INTERVALS):
+            points = skyred.flux_points(datasets, "none", [1, 10] * u.TeV,
                                        selection_optional=["ul"], n_sigma_ul=sigma)  # fmt: skip
-            held[place] += found.flux_ul.data.item() >= 0
+            covered[index] += points.flux_ul.data.item() >= 0
     # three standard deviations of 95.0 % and 97.7 %
-    assert np.all(np.abs(held / number - [0.95, 0.977]) < 3 * np.array([0.0178, 0.0122]))
+    assert np.all(np.abs(covered / number - [0.95, 0.977]) < 3 * np.array([0.0178, 0.0122]))

@@ -1,4 +1,4 @@
-"""The norm of flux points where it is held by limits, or the data have next to nothing."""
+"""The norm of flux points at limits, and for data with few or no counts."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def test_a_prior_on_the_norm_leaves_the_work_to_gammapy() -> None:
     beside.assert_same_points(ours, beside.by_gammapy(on_off(), "crab", WIDE, norm=norm))
 
 
-def test_datasets_that_cannot_be_flat_are_left_to_gammapy() -> None:
+def test_datasets_that_cannot_be_compiled_are_estimated_by_gammapy() -> None:
     class Mine(SpectrumDataset):
         pass
 

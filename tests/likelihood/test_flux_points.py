@@ -49,7 +49,7 @@ def test_each_bin_and_source_of_a_map_is_gammapys() -> None:
 
 
 @pytest.mark.data("joint-crab")
-def test_on_off_spectra_are_taken_together_as_by_gammapy() -> None:
+def test_on_off_spectra_are_combined_as_by_gammapy() -> None:
     optional = ["errn-errp", "ul"]
     edges = [0.7, 2, 10] * u.TeV
     beside.assert_like_gammapy(beside.crab_spectra(), "crab", edges, selection_optional=optional)
@@ -73,7 +73,7 @@ def test_other_confidences_are_gammapys() -> None:
     assert (points.n_sigma, points.n_sigma_ul) == (2, 3)
 
 
-def test_a_map_and_a_spectrum_are_taken_together_as_by_gammapy() -> None:
+def test_a_map_and_a_spectrum_are_combined_as_by_gammapy() -> None:
     datasets = Datasets([small.spectrum_dataset(), small.map_dataset()])
     datasets.models = [beside.sources()["steep"], FoVBackgroundModel(dataset_name="map")]
     optional = ["ul", "scan"]
@@ -112,9 +112,9 @@ def test_masked_bins_are_left_out_as_by_gammapy() -> None:
 
 def test_models_of_some_of_the_datasets_are_gammapys() -> None:
     datasets = Datasets([small.spectrum_on_off("one"), small.spectrum_on_off("two", seed=5)])
-    other = power_law(1e-11, "other")
-    other.datasets_names = ["two"]
-    datasets.models = [power_law(), other]
+    second_model = power_law(1e-11, "other")
+    second_model.datasets_names = ["two"]
+    datasets.models = [power_law(), second_model]
     beside.assert_like_gammapy(datasets, "crab", WIDE)
 
 
@@ -140,7 +140,7 @@ def test_priors_shift_the_statistic_as_in_gammapy() -> None:
     datasets = beside.map_case()
     datasets.models["hard"].spectral_model.index.prior = GaussianPrior(mu=2.5, sigma=0.2)
     datasets.models["steep"].spatial_model.lon_0.prior = GaussianPrior(mu=83.6, sigma=0.02)
-    # gammapy drops the spectrum of the source itself, and its priors
+    # gammapy discards the spectrum of the source itself, and its priors
     datasets.models["steep"].spectral_model.index.prior = GaussianPrior(mu=9, sigma=0.1)
     points = beside.assert_like_gammapy(datasets, "steep", [1, 3] * u.TeV)
     datasets.models["hard"].spectral_model.index.prior = None
@@ -151,12 +151,12 @@ def test_priors_shift_the_statistic_as_in_gammapy() -> None:
     assert points.stat.data - without.stat.data == pytest.approx(expected)
 
 
-def test_datasets_and_models_are_left_as_they_were() -> None:
+def test_datasets_and_models_are_left_unchanged() -> None:
     datasets = beside.map_case()
     skyred.fit(datasets)
     datasets.models["hard"].spectral_model.index.frozen = True
-    kept = [(each.name, each.value, each.error, each.frozen, each.min, each.max)
-            for each in datasets.models.parameters]  # fmt: skip
+    before = [(p.name, p.value, p.error, p.frozen, p.min, p.max)
+            for p in datasets.models.parameters]  # fmt: skip
     covariance = datasets.models.covariance.data.copy()
     models = list(datasets[0].models)
     for reoptimize in (False, True):
@@ -164,11 +164,13 @@ def test_datasets_and_models_are_left_as_they_were() -> None:
         skyred.flux_points(
             datasets, "steep", WIDE, selection_optional=optional, reoptimize=reoptimize
         )
-        now = [(each.name, each.value, each.error, each.frozen, each.min, each.max)
-               for each in datasets.models.parameters]  # fmt: skip
-        np.testing.assert_equal(now, kept)
+        after = [(p.name, p.value, p.error, p.frozen, p.min, p.max)
+               for p in datasets.models.parameters]  # fmt: skip
+        np.testing.assert_equal(after, before)
         assert (datasets.models.covariance.data == covariance).all()
-        assert all(one is other for one, other in zip(datasets[0].models, models, strict=True))
+        assert all(
+            model is original for model, original in zip(datasets[0].models, models, strict=True)
+        )
 
 
 def test_points_are_written_read_and_drawn(tmp_path: Path) -> None:
@@ -177,8 +179,8 @@ def test_points_are_written_read_and_drawn(tmp_path: Path) -> None:
     points.write(path, sed_type="likelihood", format="gadf-sed")
     again = FluxPoints.read(path, format="gadf-sed", reference_model=points.reference_model)
     for name in ("dnde", "dnde_err", "dnde_ul", "stat_scan", "counts"):
-        found, expected = getattr(again, name).data, getattr(points, name).data
-        assert np.squeeze(found) == pytest.approx(np.squeeze(expected), nan_ok=True)
+        actual, expected = getattr(again, name).data, getattr(points, name).data
+        assert np.squeeze(actual) == pytest.approx(np.squeeze(expected), nan_ok=True)
     import matplotlib.pyplot as plt
 
     assert points.plot(sed_type="e2dnde").lines
@@ -186,19 +188,19 @@ def test_points_are_written_read_and_drawn(tmp_path: Path) -> None:
     plt.close("all")
 
 
-# -- what cannot be estimated ----------------------------------------------------------------
+# -- invalid input -----------------------------------------------------------------------------
 
 
 def test_datasets_without_common_bins_are_refused_by_name() -> None:
-    other = small.spectrum_dataset("other")
+    coarse_dataset = small.spectrum_dataset("other")
     coarse = MapAxis.from_energy_edges([1, 3, 10] * u.TeV)
-    other = other.resample_energy_axis(coarse, name="other")
-    datasets = Datasets([small.spectrum_dataset(), other])
+    coarse_dataset = coarse_dataset.resample_energy_axis(coarse, name="other")
+    datasets = Datasets([small.spectrum_dataset(), coarse_dataset])
     datasets.models = [power_law()]
-    named = (
+    message = (
         r"spectrum \(1 TeV to 10 TeV in 3 bins\) and other \(1 TeV to 10 TeV in 2 bins\) have no"
     )
-    with pytest.raises(FitError, match=named):
+    with pytest.raises(FitError, match=message):
         skyred.flux_points(datasets, "crab", WIDE)
 
 
@@ -216,7 +218,7 @@ def test_several_telescopes_are_refused_unless_they_are_allowed() -> None:
 
 
 @pytest.mark.parametrize("source", ["crob", "sim-bkg", ""])
-def test_a_source_that_is_not_there_is_told_with_those_that_are(source: str) -> None:
+def test_an_unknown_source_is_reported_with_the_existing_ones(source: str) -> None:
     with pytest.raises(FitError, match=r"no source is called .*; there are steep, hard"):
         skyred.flux_points(beside.map_case(), source, WIDE)
 
@@ -226,11 +228,11 @@ def test_datasets_without_models_have_no_sources() -> None:
         skyred.flux_points(small.spectrum_dataset(), "crab", WIDE)
 
 
-def test_a_list_and_one_dataset_alone_are_taken() -> None:
+def test_a_list_and_a_single_dataset_are_accepted() -> None:
     datasets = on_off()
-    several = [skyred.flux_points(each, "crab", WIDE).norm.data
-               for each in (datasets, datasets[0], list(datasets))]  # fmt: skip
-    assert several[0].tolist() == several[1].tolist() == several[2].tolist()
+    norms = [skyred.flux_points(argument, "crab", WIDE).norm.data
+               for argument in (datasets, datasets[0], list(datasets))]  # fmt: skip
+    assert norms[0].tolist() == norms[1].tolist() == norms[2].tolist()
 
 
 def test_a_reference_that_gives_no_counts_has_no_norm() -> None:

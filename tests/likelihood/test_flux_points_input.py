@@ -58,7 +58,7 @@ def test_an_unknown_source_is_refused(estimate: Estimate, source: str | int) -> 
     ("edges", "message"),
     [
         ([1, 1.1, 1.2, 10] * u.TeV, "fall on one edge of the energy axis; expected edges near"),
-        ([1, 2, 2, 10] * u.TeV, "expected two or more, all finite and none of them twice"),
+        ([1, 2, 2, 10] * u.TeV, "expected two or more, all finite and without duplicates"),
         ([1, np.nan, 10] * u.TeV, "expected two or more, all finite"),
         ([1] * u.TeV, "expected two or more"),
         ([1, 10], r"expected energies, such as \[1, 10\] \* u.TeV"),

@@ -1,6 +1,6 @@
-"""`skyred.flux_points` with the rest fitted again in each bin, against gammapy's estimator.
+"""`skyred.flux_points` with other parameters fitted again in each bin, against gammapy.
 
-gammapy fits the rest anew for each value of the norm that it tries, so the cases are tiny.
+gammapy fits them again for each value of the norm that it tries, so the cases are tiny.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ SCAN = {"scan_values": [0.5, 2]}
 
 
 def by_gammapy(datasets: Datasets, **options: Any) -> FluxPoints:
-    """Estimate by gammapy with MINOS: its other way to errors takes noise of its fits for them."""
+    """Estimate by gammapy with MINOS: its other errors are affected by noise of its fits."""
     return beside.by_gammapy(
         datasets, "crab", WIDE, **{"fit": Fit(), "reoptimize": True, **options}
     )
 
 
 def two_on_one() -> Datasets:
-    """A source seen by both of two datasets, and a weak one by the second; its index is known."""
+    """Return two datasets with a source in both, and a weak source in the second."""
     crab = PowerLawSpectralModel(index=2.6, amplitude="4e-11 cm-2 s-1 TeV-1")
     weak = PowerLawSpectralModel(index=2.6, amplitude="5e-12 cm-2 s-1 TeV-1")
     weak.index.frozen = True
     datasets = Datasets([small.spectrum_on_off("one"), small.spectrum_on_off("two", seed=5)])
-    other = SkyModel(spectral_model=weak, name="weak", datasets_names=["two"])
-    datasets.models = [SkyModel(spectral_model=crab, name="crab"), other]
+    weak_model = SkyModel(spectral_model=weak, name="weak", datasets_names=["two"])
+    datasets.models = [SkyModel(spectral_model=crab, name="crab"), weak_model]
     return datasets
 
 
@@ -80,10 +80,10 @@ def test_amplitudes_and_background_norm_of_a_map_are_gammapys() -> None:
 
 
 def test_errors_grow_where_the_rest_is_free() -> None:
-    held = skyred.flux_points(on_a_map(), "steep", WIDE)
+    fixed = skyred.flux_points(on_a_map(), "steep", WIDE)
     free = skyred.flux_points(on_a_map(), "steep", WIDE, reoptimize=True)
-    assert free.stat.data <= held.stat.data
-    assert free.norm_err.data > held.norm_err.data
+    assert free.stat.data <= fixed.stat.data
+    assert free.norm_err.data > fixed.norm_err.data
 
 
 def test_the_rest_is_fitted_by_the_statistic_with_its_priors() -> None:
@@ -126,7 +126,7 @@ def test_without_other_free_parameters_it_is_refused_as_by_gammapy() -> None:
 
 
 @pytest.mark.slow
-def test_what_cannot_be_flat_is_left_to_gammapy() -> None:
+def test_datasets_that_cannot_be_compiled_are_estimated_by_gammapy() -> None:
     class Mine(SpectrumDatasetOnOff):
         pass
 

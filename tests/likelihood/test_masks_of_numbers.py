@@ -89,26 +89,26 @@ ESTIMATES = [
 @pytest.mark.parametrize("estimate", ESTIMATES)
 @pytest.mark.parametrize("name", ["mask_safe", "mask_fit"])
 def test_estimates_of_maps(estimate: Any, name: str) -> None:
-    found = [estimate(with_masks(small.map_dataset(), kind, name)) for kind in (float, bool)]
-    np.testing.assert_allclose(*found, rtol=1e-12)
-    assert np.isfinite(found[0]).any()
+    results = [estimate(with_masks(small.map_dataset(), kind, name)) for kind in (float, bool)]
+    np.testing.assert_allclose(*results, rtol=1e-12)
+    assert np.isfinite(results[0]).any()
 
 
 def test_estimates_of_spectra() -> None:
     for estimate in (points, fitted):
-        found = [
+        results = [
             estimate(with_masks(small.spectrum_on_off(psf=True), kind, "mask_safe"))
             for kind in (np.uint8, bool)
         ]
-        np.testing.assert_allclose(*found, rtol=1e-12)
+        np.testing.assert_allclose(*results, rtol=1e-12)
 
 
 def test_the_sensitivity_of_spectra() -> None:
-    found = [
+    results = [
         Sensitivity().estimate(with_masks(small.spectrum_on_off(), kind, "mask_safe"), None)
         for kind in (float, bool)
     ]
-    first, second = (product.table()["dnde"] for product in found)
+    first, second = (product.table()["dnde"] for product in results)
     np.testing.assert_allclose(first, second)
     assert np.isnan(first[-1])
 
@@ -123,4 +123,4 @@ def test_the_picture_of_a_spectrum() -> None:
     datasets = with_masks(small.spectrum_on_off(), float, "mask_safe")
     datasets.models = None
     ax = draw_counts_spectrum(datasets[0])
-    assert "not used" in [text.get_text() for text in ax.get_legend().get_texts()]
+    assert "not used" in [legend_text.get_text() for legend_text in ax.get_legend().get_texts()]

@@ -39,9 +39,9 @@ def power_law(amplitude: float, index: float = 2.3) -> PowerLawSpectralModel:
 
 
 def with_model(spectral: Any, *datasets: Any) -> Datasets:
-    made = Datasets(list(datasets) or [small.spectrum_on_off()])
-    made.models = [SkyModel(spectral, name="crab")]
-    return made
+    modelled = Datasets(list(datasets) or [small.spectrum_on_off()])
+    modelled.models = [SkyModel(spectral, name="crab")]
+    return modelled
 
 
 def points(spectral: Any, edges: u.Quantity = EDGES, **options: Any) -> FluxPoints:
@@ -49,11 +49,15 @@ def points(spectral: Any, edges: u.Quantity = EDGES, **options: Any) -> FluxPoin
     return skyred.flux_points(datasets, "crab", edges, selection_optional=OPTIONAL, **options)
 
 
-def assert_same_fluxes(one: FluxPoints, other: FluxPoints, rtol: float = 1e-6) -> None:
+def assert_same_fluxes(
+    first_points: FluxPoints, second_points: FluxPoints, rtol: float = 1e-6
+) -> None:
     for name in FLUXES:
-        if name.removeprefix("dnde_") == "err" and name not in one.available_quantities:
+        if name.removeprefix("dnde_") == "err" and name not in first_points.available_quantities:
             continue
-        first, second = (getattr(each, name) for each in (one, other))
+        first, second = (
+            getattr(flux_points, name) for flux_points in (first_points, second_points)
+        )
         np.testing.assert_allclose(
             second.data, first.data, rtol=rtol, atol=1e-6 * np.nanmax(abs(first.data)), err_msg=name
         )
@@ -76,12 +80,12 @@ class Changing(SpectralModel):
 
     @staticmethod
     def evaluate_integral(energy_min: Any, energy_max: Any, amplitude: Any) -> Any:
-        low, high = ((each / u.TeV).to("").value for each in (energy_min, energy_max))
+        low, high = ((energy / u.TeV).to("").value for energy in (energy_min, energy_max))
         return amplitude * u.TeV * (0.5 * (low**-2 - high**-2) - 0.3 * (1 / low - 1 / high))
 
 
 class TestTheReference:
-    def test_a_positive_spectrum_is_itself(self) -> None:
+    def test_a_positive_spectrum_is_its_own_reference(self) -> None:
         spectral = power_law(1e-12)
         assert positive_spectrum(spectral, EDGES) is spectral
 
@@ -102,7 +106,7 @@ class TestTheReference:
         expected[1:, 0] *= -1
         np.testing.assert_array_equal(opposite.covariance.data, expected)
 
-    def test_a_spectrum_of_both_signs_has_its_magnitude(self) -> None:
+    def test_the_reference_of_a_spectrum_of_both_signs_is_its_magnitude(self) -> None:
         spectral = Changing()
         magnitude = positive_spectrum(spectral, EDGES)
         assert isinstance(magnitude, MagnitudeSpectralModel)
@@ -133,27 +137,27 @@ class TestFluxPoints:
         # without dispersion, so that a bin's counts are those of its own flux
         datasets[0].edisp = None
         with pytest.warns(SkyredWarning, match="no flux point .* changes its sign in the bin"):
-            found = skyred.flux_points(datasets, "crab", EDGES, selection_optional=OPTIONAL)
-        assert np.all(found.dnde_ref > 0)
-        assert found.success.data.ravel().tolist() == [True, False, True]
+            flux_points = skyred.flux_points(datasets, "crab", EDGES, selection_optional=OPTIONAL)
+        assert np.all(flux_points.dnde_ref > 0)
+        assert flux_points.success.data.ravel().tolist() == [True, False, True]
         for name in ("norm", "norm_ul", "flux", "ts"):
-            assert np.isnan(getattr(found, name).data[1]).all()
+            assert np.isnan(getattr(flux_points, name).data[1]).all()
         for number, amplitude in ((0, 1e-11), (2, -1e-11)):
             bounds = EDGES[number : number + 2]
             spectral = Changing(amplitude=amplitude * u.Unit("cm-2 s-1 TeV-1"))
             datasets.models = [SkyModel(spectral, name="crab")]
-            alone = skyred.flux_points(datasets, "crab", bounds, selection_optional=OPTIONAL)
+            single_bin = skyred.flux_points(datasets, "crab", bounds, selection_optional=OPTIONAL)
             for name in ("flux", "flux_ul", "dnde", "dnde_errp", "sqrt_ts"):
-                both = (getattr(found, name).data[number], getattr(alone, name).data[0])
-                np.testing.assert_allclose(*both, rtol=1e-6, err_msg=name)
+                pair = (getattr(flux_points, name).data[number], getattr(single_bin, name).data[0])
+                np.testing.assert_allclose(*pair, rtol=1e-6, err_msg=name)
 
     def test_a_reference_of_zero_has_no_flux(self) -> None:
         with pytest.warns(SkyredWarning, match="the reference flux is zero"):
-            found = points(power_law(0.0))
-        assert not found.success.data.any()
-        assert np.isnan(found.flux_ul.data).all()
+            flux_points = points(power_law(0.0))
+        assert not flux_points.success.data.any()
+        assert np.isnan(flux_points.flux_ul.data).all()
 
-    def test_gammapy_is_given_a_positive_reference_too(self) -> None:
+    def test_estimates_by_gammapy_have_a_positive_reference_too(self) -> None:
         class Mine(SpectrumDatasetOnOff):
             pass
 
@@ -164,11 +168,11 @@ class TestFluxPoints:
             ours = skyred.flux_points(datasets, "crab", EDGES, selection_optional=optional)
         expected = points(power_law(1e-12))
         for name in ("dnde", "dnde_ul", "dnde_errn", "dnde_errp", "flux_ul"):
-            both = (getattr(each, name).data for each in (ours, expected))
-            np.testing.assert_allclose(*both, rtol=1e-3, atol=1e-16, err_msg=name)
+            pair = (getattr(flux_points, name).data for flux_points in (ours, expected))
+            np.testing.assert_allclose(*pair, rtol=1e-3, atol=1e-16, err_msg=name)
 
     def test_other_free_parameters_of_any_kind(self) -> None:
-        found = []
+        points_by_sign = []
         for amplitude in (4e-11, -4e-11):
             datasets = with_model(power_law(amplitude), small.spectrum_on_off())
             weak = SkyModel(power_law(5e-13, 2.6), name="weak")
@@ -176,20 +180,24 @@ class TestFluxPoints:
             weak.spectral_model.amplitude.frozen = True
             datasets.models = [*datasets.models, weak]
             options = {"selection_optional": ["errn-errp", "ul"], "reoptimize": True}
-            found.append(skyred.flux_points(datasets, "crab", [1, 10] * u.TeV, **options))
+            points_by_sign.append(skyred.flux_points(datasets, "crab", [1, 10] * u.TeV, **options))
         for name in ("dnde", "dnde_ul", "dnde_errn", "dnde_errp", "sqrt_ts"):
-            one, other = (getattr(each, name).data for each in found)
-            np.testing.assert_allclose(other, one, rtol=1e-3, err_msg=name)
+            positive, negative = (getattr(flux_points, name).data for flux_points in points_by_sign)
+            np.testing.assert_allclose(negative, positive, rtol=1e-3, err_msg=name)
 
     def test_a_scan_that_depends_on_the_fit_is_the_same_for_all_bins(self) -> None:
         norm = Parameter("norm", 0.5, scan_n_sigma=3, scan_n_values=5)
         datasets = with_model(power_law(-4e-11))
-        found = skyred.flux_points(datasets, "crab", EDGES, selection_optional=["scan"], norm=norm)
-        norms = found.stat_scan.geom.axes["norm"].center
+        flux_points = skyred.flux_points(
+            datasets, "crab", EDGES, selection_optional=["scan"], norm=norm
+        )
+        norms = flux_points.stat_scan.geom.axes["norm"].center
         for number in range(3):
-            bounds, row = EDGES[number : number + 2], found.stat_scan.data[number].ravel()
-            alone = {"norm": {"scan_values": norms}, "selection_optional": ["scan"]}
-            expected = skyred.flux_points(datasets, "crab", bounds, **alone).stat_scan.data.ravel()
+            bounds, row = EDGES[number : number + 2], flux_points.stat_scan.data[number].ravel()
+            single_bin = {"norm": {"scan_values": norms}, "selection_optional": ["scan"]}
+            expected = skyred.flux_points(
+                datasets, "crab", bounds, **single_bin
+            ).stat_scan.data.ravel()
             np.testing.assert_allclose(row, expected, rtol=1e-9)
 
 
@@ -201,11 +209,11 @@ class TestFiles:
         path = tmp_path / "fp.fits"
         assert_same_fluxes(flux, FluxPointsProduct.read(tmp_path, "fp", model_list(model)).flux)
         assert_same_fluxes(flux, FluxPoints.read(path, reference_model=flux.reference_model))
-        # without a model gammapy interpolates the reference fluxes, which only dnde is exact of
+        # without a model gammapy interpolates the reference fluxes, which is exact only for dnde
         plain = FluxPoints.read(path)
         for name in ("dnde", "dnde_ul", "dnde_errn", "sqrt_ts"):
-            both = (getattr(each, name).data for each in (plain, flux))
-            np.testing.assert_allclose(*both, rtol=1e-5, err_msg=name)
+            pair = (getattr(flux_points, name).data for flux_points in (plain, flux))
+            np.testing.assert_allclose(*pair, rtol=1e-5, err_msg=name)
 
     def test_files_of_a_negative_reference_keep_their_fluxes(self, tmp_path: Path) -> None:
         model = SkyModel(power_law(-1e-12), name="crab")
@@ -217,18 +225,18 @@ class TestFiles:
         np.testing.assert_allclose(read.dnde.data, flux.dnde.data, rtol=1e-6)
 
     def test_a_light_curve(self, tmp_path: Path) -> None:
-        found = []
+        curves = []
         for amplitude in (-1e-12, 1e-12):
             datasets = with_model(power_law(amplitude))
-            found.append(light_curve(datasets, "crab", "run", EDGES, selection_optional=OPTIONAL))
-        assert_same_fluxes(*(each.flux for each in found))
+            curves.append(light_curve(datasets, "crab", "run", EDGES, selection_optional=OPTIONAL))
+        assert_same_fluxes(*(curve.flux for curve in curves))
         model = SkyModel(power_law(-1e-12), name="crab")
         from skyred.components.estimators.light_curve import details
 
-        table = details(found[0], with_model(power_law(-1e-12)))
-        LightCurveProduct("lc", found[0].flux, table, model).write(tmp_path)
+        table = details(curves[0], with_model(power_law(-1e-12)))
+        LightCurveProduct("lc", curves[0].flux, table, model).write(tmp_path)
         read = LightCurveProduct.read(tmp_path, "lc", model_list(model))
-        assert_same_fluxes(found[0].flux, read.flux)
+        assert_same_fluxes(curves[0].flux, read.flux)
 
 
 def model_list(model: SkyModel) -> Any:
@@ -242,20 +250,20 @@ def test_a_flux_profile() -> None:
     dataset.mask_safe.data = dataset.mask_safe.data.astype(float)
     centres = [small.centre().directional_offset_by(90 * u.deg, far * u.deg) for far in (0, 0.2)]
     regions = [CircleSkyRegion(centre, 0.1 * u.deg) for centre in centres]
-    found = [
+    profiles = [
         flux_profile(dataset, regions, power_law(amplitude), EDGES, selection_optional=OPTIONAL)
         for amplitude in (-1e-12, 1e-12)
     ]
-    assert_same_fluxes(*(each.flux for each in found))
-    flux = found[0].flux
-    known = flux.success.data
-    assert known.any()
-    assert np.all(flux.flux_ul.data[known] > flux.flux.data[known])
+    assert_same_fluxes(*(profile.flux for profile in profiles))
+    flux = profiles[0].flux
+    is_fitted = flux.success.data
+    assert is_fitted.any()
+    assert np.all(flux.flux_ul.data[is_fitted] > flux.flux.data[is_fitted])
 
 
 def test_fluxes_of_a_negative_mean_have_no_fractional_variance() -> None:
     flux, error = np.array([-3.0, 1.0, -5.0]), np.full(3, 0.5)
-    found = Variability.of(flux, error)
-    assert found is not None
-    assert np.isnan([found.fvar, found.fvar_err]).all()
-    assert found.chi2 == Variability.of(-flux, error).chi2
+    variability = Variability.of(flux, error)
+    assert variability is not None
+    assert np.isnan([variability.fvar, variability.fvar_err]).all()
+    assert variability.chi2 == Variability.of(-flux, error).chi2

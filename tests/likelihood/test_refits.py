@@ -1,4 +1,4 @@
-"""Norms fitted with the backgrounds, on what is laid out already: the same as laid out anew."""
+"""Norms refitted with the backgrounds: the same with and without compiling each bin again."""
 
 from __future__ import annotations
 
@@ -23,49 +23,51 @@ EDGES = [1, 2.5, 10] * u.TeV
 def two_maps(free_tilt: bool = False) -> Datasets:
     datasets = Datasets([small.map_dataset("one"), small.map_dataset("two", seed=7)])
     backgrounds = [FoVBackgroundModel(dataset_name=name) for name in ("one", "two")]
-    for each in backgrounds:
-        each.spectral_model.tilt.frozen = not free_tilt
+    for background in backgrounds:
+        background.spectral_model.tilt.frozen = not free_tilt
     source = plain.models()["crab"].copy(name="crab")
     datasets.models = Models([source, *backgrounds])
     return datasets
 
 
-def used(monkeypatch: pytest.MonkeyPatch, datasets: Datasets, source: str) -> list[bool]:
-    """Tell whether the norm was fitted on what was laid out, for each bin."""
-    seen: list[bool] = []
+def fast_refits(monkeypatch: pytest.MonkeyPatch, datasets: Datasets, source: str) -> list[bool]:
+    """Return for each bin whether the norm was fitted without compiling the likelihood again."""
+    was_fast: list[bool] = []
     plain_refit = flux_points.FlatFluxPointsEstimator._refit
     fast_fit = Refit.fit
 
     def slow(self: Any, *args: Any) -> Any:
-        seen.append(False)
+        was_fast.append(False)
         return plain_refit(self, *args)
 
     def fast(self: Any, *args: Any) -> Any:
-        seen.append(True)
+        was_fast.append(True)
         return fast_fit(self, *args)
 
     monkeypatch.setattr(flux_points.FlatFluxPointsEstimator, "_refit", slow)
     monkeypatch.setattr(Refit, "fit", fast)
     skyred.flux_points(datasets, source, EDGES, reoptimize=True)
-    return seen
+    return was_fast
 
 
 @pytest.mark.parametrize("tilt", [False, True], ids=["norm", "norm and tilt"])
-def test_backgrounds_are_fitted_as_when_they_are_laid_out_anew(
+def test_backgrounds_are_fitted_as_when_each_bin_is_compiled_again(
     monkeypatch: pytest.MonkeyPatch, tilt: bool
 ) -> None:
     datasets = two_maps(tilt)
     options = {"selection_optional": ["ul"], "reoptimize": True}
-    found = skyred.flux_points(datasets, "crab", EDGES, **options)
+    points = skyred.flux_points(datasets, "crab", EDGES, **options)
     monkeypatch.setattr(Refit, "of", lambda *_: None)
     expected = skyred.flux_points(datasets, "crab", EDGES, **options)
-    assert found.available_quantities == expected.available_quantities
-    for name in found.available_quantities:
-        one, other = (getattr(each, name).data.astype(float) for each in (found, expected))
+    assert points.available_quantities == expected.available_quantities
+    for name in points.available_quantities:
+        actual, reference = (
+            getattr(result, name).data.astype(float) for result in (points, expected)
+        )
         # both end where Newton steps do; in one bin, norm and tilt are degenerate, and the error of
         # the source is that of the parameters that are constrained
         rtol = 1e-2 if name == "norm_err" else 1e-4
-        np.testing.assert_allclose(one, other, rtol=rtol, atol=1e-6, err_msg=name)
+        np.testing.assert_allclose(actual, reference, rtol=rtol, atol=1e-6, err_msg=name)
 
 
 def test_a_hole_in_the_background_gives_gammapys_negative_norm() -> None:
@@ -75,21 +77,23 @@ def test_a_hole_in_the_background_gives_gammapys_negative_norm() -> None:
         dataset.counts.data *= away > 0.1
     norm = {"min": -10.0, "max": 10.0}
     options = {"reoptimize": True, "norm": norm}
-    found = skyred.flux_points(datasets, "crab", EDGES[:2], **options)
+    points = skyred.flux_points(datasets, "crab", EDGES[:2], **options)
     expected = beside.by_gammapy(datasets, "crab", EDGES[:2], **options)
-    assert (found.norm.data < 0).all()
-    assert (found.stat.data <= expected.stat.data + 1e-3).all()
-    away = (found.norm.data - expected.norm.data) / expected.norm_err.data
+    assert (points.norm.data < 0).all()
+    assert (points.stat.data <= expected.stat.data + 1e-3).all()
+    away = (points.norm.data - expected.norm.data) / expected.norm_err.data
     assert np.abs(away).max() < 0.01
 
 
 @pytest.mark.slow
-def test_only_backgrounds_are_fitted_this_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert used(monkeypatch, two_maps(), "crab") == [True, True]
+def test_only_norms_of_backgrounds_are_refitted_without_compiling(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert fast_refits(monkeypatch, two_maps(), "crab") == [True, True]
     case = beside.map_case()
     with monkeypatch.context() as patch:
-        assert used(patch, case, "steep") == [False, False]  # the other source is free too
+        assert fast_refits(patch, case, "steep") == [False, False]  # the other source is free too
     case.models["hard"].parameters.freeze_all()
-    assert all(used(monkeypatch, case, "steep"))
+    assert all(fast_refits(monkeypatch, case, "steep"))
     case.models["sim-bkg"].spectral_model.norm.prior = GaussianPrior(mu=1, sigma=0.1)
-    assert not any(used(monkeypatch, case, "steep"))
+    assert not any(fast_refits(monkeypatch, case, "steep"))

@@ -1,4 +1,4 @@
-"""Signs, errors and limits of fluxes, whatever the sign of the reference amplitude.
+"""Signs, errors and limits of fluxes for positive and negative reference amplitudes.
 
 The expected numbers are those of gammapy's own `stat_sum` as a function of the amplitude.
 """
@@ -41,10 +41,10 @@ def spectra(on: Sequence[int], off: Sequence[int], amplitude: float) -> Datasets
     return with_model(dataset, amplitude)
 
 
-def maps(seed: int, level: float, amplitude: float) -> Datasets:
-    """Return a map with counts of so many times the background."""
+def maps(seed: int, ratio: float, amplitude: float) -> Datasets:
+    """Return a map with expected counts of `ratio` times the background."""
     dataset = small.map_dataset()
-    counts = np.random.default_rng(seed).poisson(level * dataset.background.data)
+    counts = np.random.default_rng(seed).poisson(ratio * dataset.background.data)
     dataset.counts.data = counts.astype(float)
     centre = {"lon_0": f"{small.CRAB[0]} deg", "lat_0": f"{small.CRAB[1]} deg", "frame": "icrs"}
     return with_model(dataset, amplitude, GaussianSpatialModel(sigma="0.15 deg", **centre))
@@ -74,7 +74,7 @@ def value(points: FluxPoints, name: str) -> float:
 
 
 def assert_signs(points: FluxPoints) -> None:
-    """Check what holds of every flux: the order of limit and estimate, and the signs."""
+    """Check the order of limit and estimate, and the signs of the columns."""
     assert points.success.data.all()
     assert value(points, "dnde_ref") > 0
     assert value(points, "dnde_ul") > value(points, "dnde")
@@ -97,8 +97,8 @@ def assert_like_scan(datasets: Datasets, points: FluxPoints) -> None:
     assert stat(norm + 0.1 * errp) > least
     ul = value(points, "norm_ul") - norm
     for side, distance, sigma in ((1, errp, 1), (-1, errn, 1), (1, ul, 2)):
-        below, above = (stat(norm + side * part * distance) for part in (0.999, 1.001))
-        assert below - least < sigma**2 < above - least
+        nearer, farther = (stat(norm + side * part * distance) for part in (0.999, 1.001))
+        assert nearer - least < sigma**2 < farther - least
     if np.isnan(error):  # the first derivative jumps where there are counts neither on nor off
         dataset = datasets[0]
         assert np.any((dataset.counts.data == 0) & (dataset.counts_off.data == 0))
@@ -120,11 +120,11 @@ def test_on_off_spectra(on: list[int], off: list[int], amplitude: float) -> None
 @settings(max_examples=25)
 @given(
     seed=st.integers(0, 10**6),
-    level=st.sampled_from([0.01, 0.1, 0.7, 1.0, 1.3]),
+    ratio=st.sampled_from([0.01, 0.1, 0.7, 1.0, 1.3]),
     amplitude=AMPLITUDES,
 )
-def test_maps(seed: int, level: float, amplitude: float) -> None:
-    datasets = maps(seed, level, amplitude)
+def test_maps(seed: int, ratio: float, amplitude: float) -> None:
+    datasets = maps(seed, ratio, amplitude)
     points = skyred.flux_points(datasets, "crab", WIDE, selection_optional=ALL)
     assert_signs(points)
     assert_like_scan(datasets, points)
@@ -134,7 +134,7 @@ def test_maps(seed: int, level: float, amplitude: float) -> None:
 def test_the_sign_of_the_amplitude_changes_no_flux(reoptimize: bool) -> None:
     on, off, edges = [30, 14, 1], [200, 61, 0], small.ENERGY.edges
     options = {"selection_optional": "all", "reoptimize": reoptimize}
-    found = []
+    points_by_sign = []
     for amplitude in (1e-12, -1e-12):
         datasets = spectra(on, off, amplitude)
         weak = PowerLawSpectralModel(index=2.6, amplitude=f"5e-13 {UNIT}")
@@ -143,8 +143,8 @@ def test_the_sign_of_the_amplitude_changes_no_flux(reoptimize: bool) -> None:
         if reoptimize:
             weak.amplitude.min = weak.amplitude.value
             weak.amplitude.max = 1.2 * weak.amplitude.value
-        found.append(skyred.flux_points(datasets, "crab", edges, **options))
-    tables = [each.to_table(sed_type="likelihood") for each in found]
+        points_by_sign.append(skyred.flux_points(datasets, "crab", edges, **options))
+    tables = [points.to_table(sed_type="likelihood") for points in points_by_sign]
     for name in tables[0].colnames:
-        one, other = (np.asarray(each[name], dtype=float) for each in tables)
-        np.testing.assert_allclose(other, one, rtol=2e-3, atol=1e-9, err_msg=name)
+        positive, negative = (np.asarray(table[name], dtype=float) for table in tables)
+        np.testing.assert_allclose(negative, positive, rtol=2e-3, atol=1e-9, err_msg=name)

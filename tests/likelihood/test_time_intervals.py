@@ -1,4 +1,4 @@
-"""Intervals of a light curve: what they hold and what they leave out, for random runs."""
+"""Time intervals of a light curve and their datasets, for random runs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def spans(*times: tuple[float, float]) -> Spans:
 
 @st.composite
 def nights_of_runs(draw: st.DrawFn) -> tuple[Spans, list[int]]:
-    """Give runs of 28 min in nights of 8 h at most around some hour, and the night of each."""
+    """Draw runs of 28 min in nights of at most 8 h after a random hour, and the night of each."""
     dusk = draw(st.floats(0, DAY))
     numbers = draw(st.lists(st.integers(0, 400), min_size=1, max_size=4, unique=True))
     times, nights = [], []
@@ -37,18 +37,18 @@ def nights_of_runs(draw: st.DrawFn) -> tuple[Spans, list[int]]:
 
 
 @given(nights_of_runs())
-def test_nights_hold_all_runs_of_a_night_and_no_other(drawn: tuple[Spans, list[int]]) -> None:
+def test_a_night_contains_exactly_its_runs(drawn: tuple[Spans, list[int]]) -> None:
     runs, numbers = drawn
-    found = [set(runs.within(night)) for night in runs.nights()]
+    runs_by_night = [set(runs.within(night)) for night in runs.nights()]
     expected = [
         {name for name, number in zip(runs.names, numbers, strict=True) if number == night}
         for night in sorted(set(numbers))
     ]
-    assert found == expected
+    assert runs_by_night == expected
 
 
 @given(nights_of_runs(), st.floats(60, 10 * DAY))
-def test_steps_touch_every_run_and_every_step_a_run(
+def test_steps_touch_all_runs_and_each_step_touches_a_run(
     drawn: tuple[Spans, list[int]], width: float
 ) -> None:
     runs, _ = drawn
@@ -59,25 +59,25 @@ def test_steps_touch_every_run_and_every_step_a_run(
     assert intervals.overlap(steps) == ""
     np.testing.assert_allclose(np.diff(steps), width)
     # all begin at a multiple of the width after the first start
-    away = (steps[:, 0] - runs.times.min()) / width
-    np.testing.assert_allclose(away, np.round(away), atol=1e-6)
+    offsets = (steps[:, 0] - runs.times.min()) / width
+    np.testing.assert_allclose(offsets, np.round(offsets), atol=1e-6)
 
 
 @given(nights_of_runs())
 def test_runs_are_their_own_intervals_in_order(drawn: tuple[Spans, list[int]]) -> None:
     runs, _ = drawn
-    found = runs.runs()
-    assert len(found) == len(runs.names)
-    assert [len(runs.within(each)) for each in found] == [1] * len(found)
-    assert intervals.overlap(found) == ""
+    run_intervals = runs.runs()
+    assert len(run_intervals) == len(runs.names)
+    assert [len(runs.within(interval)) for interval in run_intervals] == [1] * len(run_intervals)
+    assert intervals.overlap(run_intervals) == ""
 
 
 def test_datasets_of_one_time_share_a_point() -> None:
     runs = spans((0, 10), (20, 30), (0, 10 + 5e-7))
-    assert [runs.within(each) for each in runs.runs()] == [["run-0", "run-2"], ["run-1"]]
+    assert [runs.within(interval) for interval in runs.runs()] == [["run-0", "run-2"], ["run-1"]]
 
 
-def test_runs_that_overlap_in_part_are_named() -> None:
+def test_runs_that_overlap_in_part_are_reported() -> None:
     with pytest.raises(FitError, match="run-0 and run-1 overlap in time"):
         spans((0, 10), (9, 30)).runs()
 
@@ -89,19 +89,19 @@ def test_a_run_lies_across_a_border_if_it_is_on_both_sides() -> None:
     assert runs.across(interval) == ["run-2", "run-3"]
 
 
-def test_spans_reach_from_the_first_start_to_the_last_stop_whatever_their_order() -> None:
-    # gammapy takes the first and the last row
+def test_spans_reach_from_the_first_start_to_the_last_stop_in_any_order() -> None:
+    # gammapy uses the first and the last row
     dataset = small.spectrum_on_off()
     dataset.gti = GTI.create([3, 0] * u.h, [4.5, 1] * u.h, reference_time=small.REFERENCE)
-    found = Spans.of(Datasets([dataset])).times[0]
+    span = Spans.of(Datasets([dataset])).times[0]
     start = Time(small.REFERENCE, scale="tt")
-    away = (start - intervals.reference()).to_value("s")
-    assert found == pytest.approx([away, away + 4.5 * 3600])
+    offset = (start - intervals.reference()).to_value("s")
+    assert span == pytest.approx([offset, offset + 4.5 * 3600])
 
 
-def test_times_of_any_scale_are_one_time() -> None:
+def test_equal_times_of_different_scales_have_equal_seconds() -> None:
     utc = Time("2006-07-29T21:00:00", scale="utc")
-    numbers = [intervals.seconds(each, intervals.reference()) for each in (utc, utc.tt, utc.tai)]
+    numbers = [intervals.seconds(time, intervals.reference()) for time in (utc, utc.tt, utc.tai)]
     np.testing.assert_allclose(np.diff(numbers), 0, atol=1e-6)
     # TT is 65.184 s ahead of UTC in 2006: 33 leap seconds and 32.184 s
     days = utc.mjd - Time(intervals.REFERENCE, scale="utc").mjd
@@ -109,16 +109,16 @@ def test_times_of_any_scale_are_one_time() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ends", "said"),
+    ("ends", "message"),
     [
         ([("21:00", "20:00")], "interval 1 ends before it starts"),
         ([("20:00", "21:00"), ("20:30", "22:00")], "intervals 1 and 2 overlap"),
     ],
 )
-def test_intervals_that_are_none_are_refused(ends: list[tuple[str, str]], said: str) -> None:
+def test_invalid_intervals_are_refused(ends: list[tuple[str, str]], message: str) -> None:
     pairs = [(Time(f"2006-07-29T{a}"), Time(f"2006-07-29T{b}")) for a, b in ends]
-    with pytest.raises(FitError, match=said):
-        intervals.given(pairs)
+    with pytest.raises(FitError, match=message):
+        intervals.intervals_from_pairs(pairs)
 
 
 class TestVariability:
@@ -128,34 +128,36 @@ class TestVariability:
         random = np.random.default_rng(seed)
         error = scale * random.uniform(0.5, 2, size)
         flux = 100 * scale + error * random.normal(size=size)
-        found = Variability.of(flux, error)
-        assert found is not None
-        assert found.dof == size - 1
-        around = [(((flux - mean) / error) ** 2).sum() for mean in np.linspace(95, 105) * scale]
-        assert found.chi2 <= min(around) + 1e-9
-        assert 0 <= found.p_value <= 1
+        variability = Variability.of(flux, error)
+        assert variability is not None
+        assert variability.dof == size - 1
+        sums = [(((flux - mean) / error) ** 2).sum() for mean in np.linspace(95, 105) * scale]
+        assert variability.chi2 <= min(sums) + 1e-9
+        assert 0 <= variability.p_value <= 1
 
-    def test_counts_only_what_is_known(self) -> None:
+    def test_fluxes_that_are_nan_are_ignored(self) -> None:
         flux, error = np.array([1.0, np.nan, 3.0]), np.array([1.0, 1.0, 1.0])
-        found = Variability.of(flux, error)
-        assert found is not None
-        assert (found.chi2, found.dof) == (2.0, 1)
+        variability = Variability.of(flux, error)
+        assert variability is not None
+        assert (variability.chi2, variability.dof) == (2.0, 1)
         assert Variability.of([1.0, np.nan], [1.0, 1.0]) is None
 
     def test_pulls_of_a_constant_source_are_likely(self) -> None:
         # truth: p-values of constant fluxes are uniform; the mean of 200 scatters by 0.02
         random = np.random.default_rng(1)
         values = [Variability.of(random.normal(5, 1, 10), np.ones(10)) for _ in range(200)]
-        assert np.mean([each.p_value for each in values]) == pytest.approx(0.5, abs=0.08)
+        assert np.mean([variability.p_value for variability in values]) == pytest.approx(
+            0.5, abs=0.08
+        )
 
 
 @given(st.integers(0, 10**6))
-def test_given_intervals_are_taken_in_their_order(seed: int) -> None:
+def test_intervals_are_sorted_by_start(seed: int) -> None:
     random = np.random.default_rng(seed)
     edges = np.sort(random.uniform(53000, 53100, 6))
     assume(np.diff(edges).min() > 1e-6)
     pairs = [(Time(a, format="mjd"), Time(b, format="mjd")) for a, b in edges.reshape(3, 2)]
     random.shuffle(pairs)
-    found = intervals.given(pairs)
-    assert (np.diff(found.ravel()) > 0).all()
-    np.testing.assert_allclose(np.diff(found).ravel() / DAY, np.diff(edges)[::2], atol=1e-10)
+    times = intervals.intervals_from_pairs(pairs)
+    assert (np.diff(times.ravel()) > 0).all()
+    np.testing.assert_allclose(np.diff(times).ravel() / DAY, np.diff(edges)[::2], atol=1e-10)

@@ -1,4 +1,4 @@
-"""The norm of a source in each pixel, against gammapy's estimator and what can be calculated."""
+"""TS maps: the norm of a source in each pixel, against gammapy and exact results."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from hypothesis import given, settings, strategies as st
 
 import plain_gammapy as plain
 from skyred.errors import ModelError
-from skyred.likelihood.flux.ts_map import Layer, TSMapMaker, Wanted, norm_maps
+from skyred.likelihood.flux.ts_map import ColumnSelection, Layer, TSMapMaker, norm_maps
 
 EDGES = [1, 2.2, 10] * u.TeV
-ALL = Wanted(errors=True, limit=2.0, sensitivity=5.0)
+ALL = ColumnSelection(errors=True, limit=2.0, sensitivity=5.0)
 OPTIONAL = ["errn-errp", "ul", "sensitivity"]
 COLUMNS = ("norm", "norm_err", "ts", "npred", "npred_excess", "stat", "stat_null")
 ROOTS = ("norm_errn", "norm_errp", "norm_ul")
@@ -41,7 +41,7 @@ def source(spatial: Any = None, index: float = 2.0) -> SkyModel:
 
 @pytest.fixture(scope="module")
 def dataset() -> MapDataset:
-    """Give a simulated source, its safe mask not the same at all energies."""
+    """Return a simulated source with a safe mask that depends on energy."""
     dataset = plain.simulate(plain.models("sim"), seed=3)
     offset = dataset.counts.geom.to_image().separation(dataset.counts.geom.center_skydir)
     dataset.mask_safe.data[0] = offset < 0.45 * u.deg
@@ -51,12 +51,12 @@ def dataset() -> MapDataset:
 
 @pytest.fixture(scope="module")
 def few(dataset: MapDataset) -> MapDataset:
-    """Give its middle: gammapy takes 10 ms a pixel for all columns."""
+    """Return the middle of the dataset: gammapy takes 10 ms per pixel for all columns."""
     return dataset.cutout(dataset.counts.geom.center_skydir, width="0.5 deg", name="few")
 
 
 def plain_maps(datasets: Any, model: SkyModel, width: u.Quantity, summed: bool, **options: Any):
-    """Let gammapy do it, with roots so exact that what differs is ours."""
+    """Run gammapy's estimator with a root tolerance that makes its own error negligible."""
     estimator = TSMapEstimator(
         model,
         kernel_width=width,
@@ -72,25 +72,27 @@ def plain_maps(datasets: Any, model: SkyModel, width: u.Quantity, summed: bool, 
 
 
 def assert_same(ours: Any, expected: Any) -> None:
-    """Compare all columns where gammapy found them.
+    """Check all columns in the pixels that gammapy fitted.
 
-    Kernels and roots agree to 1e-6 of an error; near zero that is the scale. The contract's
-    tolerance of flux-point columns, 1e-3, is ten times this one.
+    Kernels and roots agree to 1e-6 of an error, which is the scale near zero. The tolerance of
+    flux-point columns in the contract, 1e-3, is ten times larger.
     """
     good = expected.success.data & np.isfinite(expected.norm.data)
     assert good.sum() > 80
     np.testing.assert_array_equal(np.isfinite(ours.norm.data), np.isfinite(expected.norm.data))
     for name in (*COLUMNS, *ROOTS):
-        one, other = (getattr(maps, name).data for maps in (ours, expected))
-        known = good & np.isfinite(other)
-        assert known.sum() > 0.8 * good.sum()
-        assert np.isfinite(one[known]).all()
-        np.testing.assert_allclose(one[known], other[known], rtol=1e-4, atol=1e-5, err_msg=name)
+        actual, reference = (getattr(maps, name).data for maps in (ours, expected))
+        is_known = good & np.isfinite(reference)
+        assert is_known.sum() > 0.8 * good.sum()
+        assert np.isfinite(actual[is_known]).all()
+        np.testing.assert_allclose(
+            actual[is_known], reference[is_known], rtol=1e-4, atol=1e-5, err_msg=name
+        )
     # gammapy looks for sensitivities between a thousandth and a thousand times the norm: for a
     # negative norm it finds negative ones
-    known = good & (expected.norm.data > 0) & np.isfinite(expected.norm_sensitivity.data)
+    is_known = good & (expected.norm.data > 0) & np.isfinite(expected.norm_sensitivity.data)
     np.testing.assert_allclose(
-        ours.norm_sensitivity.data[known], expected.norm_sensitivity.data[known], rtol=1e-4
+        ours.norm_sensitivity.data[is_known], expected.norm_sensitivity.data[is_known], rtol=1e-4
     )
     assert np.all(ours.norm_sensitivity.data[good] > 0)
 
@@ -111,10 +113,10 @@ class TestAgainstGammapy:
         assert ours.flux.unit == expected.flux.unit
 
     def test_joint_datasets_over_a_fitted_model(self, few: MapDataset) -> None:
-        other = plain.simulate(plain.models("other"), seed=4)
-        other.exposure.data *= 0.5
-        other = other.cutout(other.counts.geom.center_skydir, width="0.5 deg", name="other")
-        datasets = Datasets([few.copy(name="sim"), other])
+        second = plain.simulate(plain.models("other"), seed=4)
+        second.exposure.data *= 0.5
+        second = second.cutout(second.counts.geom.center_skydir, width="0.5 deg", name="other")
+        datasets = Datasets([few.copy(name="sim"), second])
         background = FoVBackgroundModel(dataset_name="sim")
         background.spectral_model.norm.value = 1.1
         datasets.models = [background, plain.models()["crab"]]
@@ -135,8 +137,8 @@ class TestAgainstGammapy:
         ours = TSMapMaker(source(), width).run([dataset], edges)
         expected = TSMapEstimator(source(), kernel_width=width, energy_edges=edges).run(dataset)
         # its roots are found to 1 %, which is little of an error; a minimum is flat
-        away = np.abs(ours.norm.data - expected.norm.data) / expected.norm_err.data
-        assert np.nanmax(away) < 0.1
+        distance = np.abs(ours.norm.data - expected.norm.data) / expected.norm_err.data
+        assert np.nanmax(distance) < 0.1
         np.testing.assert_allclose(ours.ts.data, expected.ts.data, atol=0.01)
         assert (
             np.nanmin(ours.ts.data - expected.ts.data) > -1e-4
@@ -144,44 +146,44 @@ class TestAgainstGammapy:
 
 
 class TestTheNullHypothesis:
-    def test_a_fitted_source_leaves_nothing_and_without_it_all(self, dataset: MapDataset) -> None:
+    def test_a_source_is_detected_only_without_its_fitted_model(self, dataset: MapDataset) -> None:
         datasets = Datasets([dataset.copy(name="sim")])
         datasets.models = plain.models("sim")
         edges, width = [1, 10] * u.TeV, 0.55 * u.deg
-        over = TSMapMaker(source(), width).run([datasets[0]], edges)
+        with_source = TSMapMaker(source(), width).run([datasets[0]], edges)
         without = TSMapMaker(source(), width, without=["crab"]).run([datasets[0]], edges)
         datasets.models = [FoVBackgroundModel(dataset_name="sim")]
         expected = plain_maps(datasets, source(), width, True, energy_edges=edges, columns=[])
         # npred is the difference of two float32 sums
         np.testing.assert_allclose(without.ts.data, expected.ts.data, rtol=1e-3, atol=1e-2)
         assert np.nanmax(without.ts.data) > 400
-        assert np.nanmax(over.ts.data) < 25
+        assert np.nanmax(with_source.ts.data) < 25
 
     def test_widths_of_errors_and_limits(self, few: MapDataset) -> None:
         edges, width = [1, 10] * u.TeV, 0.35 * u.deg
-        wanted = Wanted(2.0, errors=True, limit=3.0, sensitivity=3.0)
-        ours = TSMapMaker(source(), width, True, wanted).run([few], edges)
+        columns = ColumnSelection(2.0, errors=True, limit=3.0, sensitivity=3.0)
+        ours = TSMapMaker(source(), width, True, columns).run([few], edges)
         options = {"n_sigma": 2, "n_sigma_ul": 3, "n_sigma_sensitivity": 3, "energy_edges": edges}
         expected = plain_maps(few, source(), width, True, **options)
         for name in ("norm_err", "norm_errn", "norm_errp", "norm_ul"):
-            one, other = (getattr(maps, name).data for maps in (ours, expected))
-            np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
-        # gammapy 2.1 takes 5 sigma whatever it is told: with few counts 3/5 of it is about right
+            actual, reference = (getattr(maps, name).data for maps in (ours, expected))
+            np.testing.assert_allclose(actual, reference, rtol=1e-4, atol=1e-5)
+        # gammapy 2.1 always uses 5 sigma: with few counts 3/5 of its result is about right
         ratio = ours.norm_sensitivity.data / np.abs(expected.norm_sensitivity.data)
         assert 0.4 < np.nanmedian(ratio[expected.norm.data > 0]) < 0.62
         assert (ours.n_sigma, ours.n_sigma_ul) == (2, 3)
 
 
 class TestTheKernel:
-    def test_width_of_its_own_choice_holds_the_source(self, dataset: MapDataset) -> None:
+    def test_the_default_width_contains_the_source(self, dataset: MapDataset) -> None:
         maker, edges = TSMapMaker(source()), [1, 10] * u.TeV
         ours = maker.run([dataset], edges)
-        whole = TSMapMaker(source(), 2 * u.deg).run([dataset], edges)
-        peak = np.unravel_index(np.nanargmax(whole.ts.data), whole.ts.data.shape)
+        wide = TSMapMaker(source(), 2 * u.deg).run([dataset], edges)
+        peak = np.unravel_index(np.nanargmax(wide.ts.data), wide.ts.data.shape)
         # 99 % of the counts are in it: of the flux 1 % is missing at most
-        assert ours.norm.data[peak] == pytest.approx(whole.norm.data[peak], rel=0.02)
+        assert ours.norm.data[peak] == pytest.approx(wide.norm.data[peak], rel=0.02)
 
-    def test_no_exposure_is_named(self, dataset: MapDataset) -> None:
+    def test_missing_exposure_is_reported(self, dataset: MapDataset) -> None:
         dark = dataset.copy(name="dark")
         dark.exposure.data[...] = 0
         with pytest.raises(ModelError, match="dark has no exposure anywhere"):
@@ -190,28 +192,30 @@ class TestTheKernel:
         with pytest.raises(ModelError, match="dark has no exposure: make it"):
             TSMapMaker(source()).run([dark], EDGES)
 
-    def test_where_a_source_has_no_counts_it_gains_nothing(self, dataset: MapDataset) -> None:
+    def test_pixels_without_counts_of_the_source_have_zero_ts(self, dataset: MapDataset) -> None:
         dark = dataset.copy(name="dark")
         dark.exposure.data[:, 5:15, 5:15] = 0
         edges, width = [1, 10] * u.TeV, 0.25 * u.deg
         ours = TSMapMaker(source(), width, True, ALL).run([dark], edges)
         expected = plain_maps(dark, source(), width, True, energy_edges=edges, columns=[])
         # gammapy's norm is -1e14 there
-        nothing = ~ours.success.data & np.isfinite(expected.ts.data)
-        assert nothing.sum() > 10
+        without_counts = ~ours.success.data & np.isfinite(expected.ts.data)
+        assert without_counts.sum() > 10
         for name in ("ts", "npred", "npred_excess", "stat", "stat_null"):
-            one, other = (getattr(maps, name).data[nothing] for maps in (ours, expected))
-            np.testing.assert_allclose(one, other, rtol=1e-5, err_msg=name)
+            actual, reference = (
+                getattr(maps, name).data[without_counts] for maps in (ours, expected)
+            )
+            np.testing.assert_allclose(actual, reference, rtol=1e-5, err_msg=name)
         for name in ("norm", "norm_err", "norm_ul", "norm_sensitivity"):
-            assert np.isnan(getattr(ours, name).data[nothing]).all()
+            assert np.isnan(getattr(ours, name).data[without_counts]).all()
 
-    def test_everything_masked_is_named(self, dataset: MapDataset) -> None:
+    def test_a_fully_masked_dataset_is_reported(self, dataset: MapDataset) -> None:
         masked = dataset.copy(name="masked")
         masked.mask_safe.data[...] = False
-        with pytest.raises(ModelError, match="no pixel to look at"):
+        with pytest.raises(ModelError, match="no pixel to fit"):
             TSMapMaker(source()).run([masked], EDGES)
 
-    def test_one_energy_masked_leaves_the_others(self, dataset: MapDataset) -> None:
+    def test_a_masked_energy_bin_leaves_the_other_bins_valid(self, dataset: MapDataset) -> None:
         masked = dataset.copy(name="masked")
         masked.mask_safe.data[2] = False
         ours = TSMapMaker(source()).run([masked], [1, 4.6, 10] * u.TeV)
@@ -221,23 +225,23 @@ class TestTheKernel:
 
 
 class TestTheSignOfTheSource:
-    def test_it_changes_no_flux(self, dataset: MapDataset) -> None:
-        edges, width, found = [1, 10] * u.TeV, 0.35 * u.deg, []
+    def test_fluxes_do_not_depend_on_the_sign(self, dataset: MapDataset) -> None:
+        edges, width, maps_by_sign = [1, 10] * u.TeV, 0.35 * u.deg, []
         for amplitude in (1e-12, -1e-12):
             model = source()
             model.spectral_model.amplitude.value = amplitude
-            found.append(TSMapMaker(model, width, True, ALL).run([dataset], edges))
+            maps_by_sign.append(TSMapMaker(model, width, True, ALL).run([dataset], edges))
         for name in ("flux", "flux_err", "flux_errn", "flux_errp", "flux_ul", "flux_sensitivity",
                      "sqrt_ts", "ts", "npred_excess"):  # fmt: skip
-            one, other = (getattr(maps, name).data for maps in found)
-            np.testing.assert_allclose(other, one, rtol=1e-9, err_msg=name)
-        maps = found[1]
-        known = maps.success.data
-        assert np.all(maps.flux_ul.data[known] > maps.flux.data[known])
-        assert np.all(maps.flux_err.data[known] > 0)
-        assert np.all(maps.flux_sensitivity.data[known] > 0)
-        assert np.all(np.sign(maps.sqrt_ts.data[known]) == np.sign(maps.flux.data[known]))
-        assert np.any(maps.flux.data[known] < 0)
+            positive, negative = (getattr(maps, name).data for maps in maps_by_sign)
+            np.testing.assert_allclose(negative, positive, rtol=1e-9, err_msg=name)
+        maps = maps_by_sign[1]
+        is_fitted = maps.success.data
+        assert np.all(maps.flux_ul.data[is_fitted] > maps.flux.data[is_fitted])
+        assert np.all(maps.flux_err.data[is_fitted] > 0)
+        assert np.all(maps.flux_sensitivity.data[is_fitted] > 0)
+        assert np.all(np.sign(maps.sqrt_ts.data[is_fitted]) == np.sign(maps.flux.data[is_fitted]))
+        assert np.any(maps.flux.data[is_fitted] < 0)
 
     def test_a_source_of_both_signs_is_refused(self, few: MapDataset) -> None:
         steep, hard = (PowerLawSpectralModel(index=index) for index in (3, 2))
@@ -248,22 +252,22 @@ class TestTheSignOfTheSource:
 
 
 def layer(counts: np.ndarray, background: float = 0.5, kernel: Any = None) -> Layer:
-    """Give a map of one energy, its exposure falling to one side."""
+    """Return a map of one energy bin with an exposure that decreases to one side."""
     if kernel is None:
         kernel = np.array([[0.05, 0.1, 0.05], [0.1, 0.4, 0.1], [0.05, 0.1, 0.05]])
     exposure = np.broadcast_to(np.linspace(1, 2, counts.shape[1]), counts.shape)
-    arrays = (each[None] for each in (counts, np.full(counts.shape, background), exposure))
+    arrays = (plane[None] for plane in (counts, np.full(counts.shape, background), exposure))
     mask = np.ones((1, *counts.shape), dtype=bool)
     return Layer.cube(*arrays, mask, kernel[None])
 
 
-class TestWhatCanBeCalculated:
+class TestExactResults:
     def test_one_bin_with_counts(self) -> None:
         """n counts in one bin: the derivative vanishes at n / S - b / s, gammapy finds no root."""
         counts = np.zeros((5, 5))
         counts[2, 2] = 7
         data = layer(counts)
-        maps = norm_maps([data], np.ones((5, 5), bool), Wanted(limit=2.0))
+        maps = norm_maps([data], np.ones((5, 5), bool), ColumnSelection(limit=2.0))
         signal = 0.4 * 1.5
         total = float(data.signal()[2, 2])
         expected = 7 / total - 0.5 / signal
@@ -275,7 +279,7 @@ class TestWhatCanBeCalculated:
 
     def test_without_counts_the_limit_is_that_of_poisson(self) -> None:
         data = layer(np.zeros((5, 5)))
-        maps = norm_maps([data], np.ones((5, 5), bool), Wanted(errors=True, limit=2.0))
+        maps = norm_maps([data], np.ones((5, 5), bool), ColumnSelection(errors=True, limit=2.0))
         floor = -0.5 / (0.4 * 1.5)  # where the brightest bin has no predicted counts left
         assert maps.norm[2, 2] == pytest.approx(floor, rel=1e-9)
         # the statistic rises by 2 S a norm; gammapy gives NaN
@@ -288,28 +292,32 @@ class TestWhatCanBeCalculated:
         counts=st.lists(st.integers(0, 5), min_size=49, max_size=49),
         factor=st.floats(0.01, 100),
     )
-    def test_more_exposure_is_less_norm(self, counts: list[int], factor: float) -> None:
+    def test_norms_scale_inversely_with_the_exposure(
+        self, counts: list[int], factor: float
+    ) -> None:
         data = layer(np.array(counts, dtype=float).reshape(7, 7))
         more = attrs.evolve(data, exposure=data.exposure * factor)
-        one, other = (norm_maps([each], np.ones((7, 7), bool), ALL) for each in (data, more))
-        np.testing.assert_allclose(other.ts, one.ts, rtol=1e-5, atol=1e-7)
+        maps, maps_with_more = (
+            norm_maps([counts_layer], np.ones((7, 7), bool), ALL) for counts_layer in (data, more)
+        )
+        np.testing.assert_allclose(maps_with_more.ts, maps.ts, rtol=1e-5, atol=1e-7)
         for name in ("norm", "norm_err", "norm_errn", "norm_errp", "norm_ul", "norm_sensitivity"):
-            scaled = getattr(other, name) * factor
-            np.testing.assert_allclose(scaled, getattr(one, name), rtol=1e-5, atol=1e-7)
+            scaled = getattr(maps_with_more, name) * factor
+            np.testing.assert_allclose(scaled, getattr(maps, name), rtol=1e-5, atol=1e-7)
 
     @settings(deadline=None, max_examples=30)
     @given(counts=st.lists(st.integers(0, 4), min_size=49, max_size=49))
-    def test_nowhere_is_the_statistic_lower(self, counts: list[int]) -> None:
-        """Beside each norm, inside what is allowed, the Cash statistic is not lower."""
+    def test_norms_minimise_the_statistic(self, counts: list[int]) -> None:
+        """The Cash statistic is not lower at other norms within the limits."""
         data = layer(np.array(counts, dtype=float).reshape(7, 7))
-        maps = norm_maps([data], np.ones((7, 7), bool), Wanted())
+        maps = norm_maps([data], np.ones((7, 7), bool), ColumnSelection())
         floor = data.floor(np.ones((7, 7), bool))
         for step in (-0.3, -1e-3, 1e-3, 0.3):
             norm = np.maximum(maps.norm + step, floor)
             for j, i in np.ndindex(7, 7):
-                inside = slice(j, j + 3), slice(i, i + 3)
-                signal = data.exposure[0][inside] * data.kernels[0, 0]
-                n, b = data.counts[0][inside], data.background[0][inside]
+                box = slice(j, j + 3), slice(i, i + 3)
+                signal = data.exposure[0][box] * data.kernels[0, 0]
+                n, b = data.counts[0][box], data.background[0][box]
                 mu = np.maximum(b + norm[j, i] * signal, 1e-25)
                 stat = 2 * (mu.sum() - (n * np.log(np.maximum(mu, 1e-25))).sum())
                 assert stat >= maps.stat[j, i] - 1e-8
@@ -317,24 +325,28 @@ class TestWhatCanBeCalculated:
     def test_two_maps_are_twice_the_counts(self) -> None:
         data = layer(np.random.default_rng(1).poisson(0.7, (8, 8)).astype(float))
         mask = np.ones((8, 8), bool)
-        one, two = norm_maps([data], mask, ALL), norm_maps([data, data], mask, ALL)
-        np.testing.assert_allclose(two.norm, one.norm, rtol=1e-6, atol=1e-9)
-        np.testing.assert_allclose(two.ts, 2 * one.ts, rtol=1e-6, atol=1e-9)
-        np.testing.assert_allclose(two.norm_err, one.norm_err / np.sqrt(2), rtol=1e-6)
-        np.testing.assert_allclose(two.stat, 2 * one.stat, rtol=1e-9)
+        single, double = norm_maps([data], mask, ALL), norm_maps([data, data], mask, ALL)
+        np.testing.assert_allclose(double.norm, single.norm, rtol=1e-6, atol=1e-9)
+        np.testing.assert_allclose(double.ts, 2 * single.ts, rtol=1e-6, atol=1e-9)
+        np.testing.assert_allclose(double.norm_err, single.norm_err / np.sqrt(2), rtol=1e-6)
+        np.testing.assert_allclose(double.stat, 2 * single.stat, rtol=1e-9)
 
-    def test_blocks_do_not_matter(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_block_size_does_not_change_the_result(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         data = layer(np.random.default_rng(2).poisson(0.7, (9, 9)).astype(float))
         mask = np.random.default_rng(3).random((9, 9)) > 0.2
-        whole = norm_maps([data], mask, ALL)
+        one_block = norm_maps([data], mask, ALL)
         monkeypatch.setattr("skyred.likelihood.flux.ts_map.pixels.PAIRS", 20)
-        parts = norm_maps([data], mask, ALL)
-        for name in attrs.fields_dict(type(whole)):
+        small_blocks = norm_maps([data], mask, ALL)
+        for name in attrs.fields_dict(type(one_block)):
             # sums in another order
-            np.testing.assert_allclose(getattr(parts, name), getattr(whole, name), rtol=1e-12)
+            np.testing.assert_allclose(
+                getattr(small_blocks, name), getattr(one_block, name), rtol=1e-12
+            )
 
 
-def test_models_of_the_datasets_are_as_they_were(dataset: MapDataset) -> None:
+def test_datasets_and_models_are_left_unchanged(dataset: MapDataset) -> None:
     datasets = Datasets([dataset.copy(name="sim")])
     datasets.models = Models(plain.models("sim"))
     before = datasets.stat_sum(), datasets[0].counts.data.copy(), datasets.models.names

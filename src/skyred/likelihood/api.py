@@ -240,7 +240,7 @@ def light_curve(
 
 def _intervals(datasets: Datasets, intervals: Any) -> NDArray[Any]:
     """Return start and stop of the intervals, shape (n, 2)."""
-    from skyred.likelihood.flux.intervals import Spans, given
+    from skyred.likelihood.flux.intervals import Spans, intervals_from_pairs
 
     spans = Spans.of(datasets)
     if isinstance(intervals, str):
@@ -254,16 +254,16 @@ def _intervals(datasets: Datasets, intervals: Any) -> NDArray[Any]:
         return spans.steps(float(intervals.to_value("s")))
     if not len(intervals):
         raise FitError("there are no intervals; expected start and stop of at least one")
-    return given(intervals)
+    return intervals_from_pairs(intervals)
 
 
 def _edges(datasets: Datasets, edges: Any) -> u.Quantity:
     """Return edges of bins as one quantity; for None those of the whole energy axis."""
     from astropy import units as u
 
-    from skyred.likelihood.flux.stack_axis import aligned_axes, whole_range
+    from skyred.likelihood.flux.stack_axis import aligned_axes, energy_range
 
-    return whole_range(aligned_axes(datasets)) if edges is None else u.Quantity(edges)
+    return energy_range(aligned_axes(datasets)) if edges is None else u.Quantity(edges)
 
 
 def flux_profile(
@@ -320,7 +320,7 @@ def flux_profile(
     from gammapy.modeling.models import PowerLawSpectralModel
 
     from skyred.likelihood.flux.flux_profile import FlatFluxProfileEstimator
-    from skyred.likelihood.flux.regions import rest_of
+    from skyred.likelihood.flux.regions import predict_background
 
     all_datasets = as_datasets(datasets)
     points = FluxPointsEstimator(
@@ -331,7 +331,7 @@ def flux_profile(
         n_sigma_sensitivity=n_sigma_sensitivity,
         norm=norm,
     )
-    backgrounds = [rest_of(dataset, background_sources) for dataset in all_datasets]
+    backgrounds = [predict_background(dataset, background_sources) for dataset in all_datasets]
     if distance is None:
         try:
             distance = FluxProfileEstimator(regions).projected_distance_axis

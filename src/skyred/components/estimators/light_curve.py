@@ -147,11 +147,13 @@ class LightCurve(Estimator):
     def _interval_problems(self) -> Iterable[Problem]:
         """Yield a problem if intervals do not increase; their time scales may differ."""
         from skyred.errors import FitError
-        from skyred.likelihood.flux.intervals import given
+        from skyred.likelihood.flux.intervals import intervals_from_pairs
 
         if self.intervals:
             try:
-                given([(interval.start.time, interval.stop.time) for interval in self.intervals])
+                intervals_from_pairs(
+                    [(interval.start.time, interval.stop.time) for interval in self.intervals]
+                )
             except FitError as error:
                 yield Problem(("intervals",), str(error))
 

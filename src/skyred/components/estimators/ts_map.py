@@ -187,14 +187,14 @@ class TSMap(MapEstimator):
         ModelError
             If the datasets have different pixels, lack IRFs, or no pixel can be fitted.
         """
-        from skyred.likelihood.flux.ts_map import TSMapMaker, Wanted
+        from skyred.likelihood.flux.ts_map import ColumnSelection, TSMapMaker
 
         maps = [
             _with_known_background(dataset) for dataset in maps_by_name(datasets, self.datasets)
         ]
         _require_one_image(maps)
         self._require_psf(maps)
-        columns = Wanted(
+        columns = ColumnSelection(
             self.n_sigma,
             errors="errn-errp" in self.columns,
             limit=self.n_sigma_ul if "ul" in self.columns else None,

@@ -1,1 +1,1 @@
-"""The norm of a source: flux points, and all else that is found along one norm."""
+"""Norms of sources: flux points, light curves, flux profiles and TS maps."""

@@ -1,4 +1,4 @@
-"""Columns: what is written down of a fitted norm, for one bin of energy, time or place."""
+"""Columns of a fitted norm in one bin of energy, time or position."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import attrs
 import numpy as np
 
 from skyred.likelihood.flux.norm import Norm, best_norm, crossing, sensitivity, upper_limit
-from skyred.likelihood.flux.profile import Held, NormProfile
+from skyred.likelihood.flux.profile import FixedProfile, NormProfile
 from skyred.likelihood.flux.slices import Slice
 
 if TYPE_CHECKING:
@@ -32,17 +32,29 @@ OPTIONAL = {
 
 @attrs.define(eq=False)
 class FittedNorm:
-    """The norm fitted in one bin: along which profile, and where the rest was then."""
+    """The fitted norm of one bin, with its profile.
+
+    Parameters
+    ----------
+    norm : Norm
+        The best norm.
+    profile : NormProfile
+        The statistic as a function of the norm.
+    slices : sequence of Slice
+        The datasets in the bin, with the other parameters at their best values.
+    fixed_profile : FixedProfile
+        The statistic as a function of the norm, with the other parameters fixed there.
+    """
 
     norm: Norm
     profile: NormProfile
     slices: Sequence[Slice]
-    held: Held
+    fixed_profile: FixedProfile
 
 
 @attrs.frozen(eq=False)
 class FluxColumns:
-    """Which columns there are, and how wide errors and limits are, as gammapy has them.
+    """Selection of columns, and confidences of errors and limits, as in gammapy.
 
     Parameters
     ----------
@@ -53,8 +65,9 @@ class FluxColumns:
     parameter : gammapy.modeling.Parameter
         The norm: its start, limits and scan values.
     scans : list of array
-        The norms of the scan, once they are known. All rows have the same, because `FluxPoints` has
-        one axis for them; if they depend on the fit, they are those of the first row.
+        The norms of the scan, empty before the first row. All rows have the same, because
+        `FluxPoints` has one axis for them; if they depend on the fit, they are those of the first
+        row.
     """
 
     selected: Sequence[str]
@@ -66,7 +79,18 @@ class FluxColumns:
 
     @classmethod
     def of(cls, estimator: FluxPointsEstimator) -> Self:
-        """Take the options of a gammapy estimator."""
+        """Return the columns selected by the options of a gammapy estimator.
+
+        Parameters
+        ----------
+        estimator : gammapy.estimators.FluxPointsEstimator
+            The estimator.
+
+        Returns
+        -------
+        FluxColumns
+            The columns.
+        """
         sigmas = estimator.n_sigma, estimator.n_sigma_ul, estimator.n_sigma_sensitivity
         return cls(tuple(estimator.selection_optional), *sigmas, estimator.norm)
 
@@ -77,27 +101,80 @@ class FluxColumns:
         return float(np.fmax(low, -np.inf)), float(np.fmin(high, np.inf))  # NaN: none
 
     def fit(self, slices: Sequence[Slice], offset: float = 0.0) -> FittedNorm:
-        """Fit the norm with the rest held; `offset` is what priors add."""
-        held = Held([each.term for each in slices], offset)
-        return FittedNorm(best_norm(held, self.parameter.value, *self.limits), held, slices, held)
+        """Fit the norm with all other parameters fixed.
 
-    def held_row(self, slices: Sequence[Slice], offset: float = 0.0) -> Row:
-        """Give the columns of a bin in some datasets, the rest held."""
+        Parameters
+        ----------
+        slices : sequence of Slice
+            The datasets in the bin.
+        offset : float
+            Contribution of priors to the statistic.
+
+        Returns
+        -------
+        FittedNorm
+            The fitted norm.
+        """
+        profile = FixedProfile([dataset_slice.term for dataset_slice in slices], offset)
+        norm = best_norm(profile, self.parameter.value, *self.limits)
+        return FittedNorm(norm, profile, slices, profile)
+
+    def fixed_row(self, slices: Sequence[Slice], offset: float = 0.0) -> Row:
+        """Return the columns of a bin, fitted with all other parameters fixed.
+
+        Parameters
+        ----------
+        slices : sequence of Slice
+            The datasets in the bin.
+        offset : float
+            Contribution of priors to the statistic.
+
+        Returns
+        -------
+        dict
+            Values by column.
+        """
         if not slices:
-            return self.missing()
-        if not any(each.bins for each in slices):
-            return self.counted(slices, self.nothing(len(slices)))
-        return self.counted(slices, self.row(self.fit(slices, offset)))
+            return self.missing_row()
+        if not any(dataset_slice.bins for dataset_slice in slices):
+            return self.with_counts(slices, self.empty_row(len(slices)))
+        return self.with_counts(slices, self.row(self.fit(slices, offset)))
 
     @staticmethod
-    def counted(slices: Sequence[Slice], row: Row) -> Row:
-        """Add the counts of each dataset, and its name."""
-        counts = np.array([each.counts for each in slices], dtype=int)
-        return {**row, "counts": counts, "datasets": [each.name for each in slices]}
+    def with_counts(slices: Sequence[Slice], row: Row) -> Row:
+        """Add the counts and the name of each dataset to a row.
+
+        Parameters
+        ----------
+        slices : sequence of Slice
+            The datasets in the bin.
+        row : dict
+            Values by column.
+
+        Returns
+        -------
+        dict
+            Values by column, with ``counts`` and ``datasets``.
+        """
+        counts = np.array([dataset_slice.counts for dataset_slice in slices], dtype=int)
+        names = [dataset_slice.name for dataset_slice in slices]
+        return {**row, "counts": counts, "datasets": names}
 
     def row(self, fitted: FittedNorm) -> Row:
-        """Give the columns of a fitted norm."""
+        """Return the columns of a fitted norm.
+
+        Parameters
+        ----------
+        fitted : FittedNorm
+            The fitted norm.
+
+        Returns
+        -------
+        dict
+            Values by column; ``npred`` and ``npred_excess`` by dataset.
+        """
         norm, profile, stat_null = fitted.norm, fitted.profile, fitted.profile.stat(0.0)
+        terms = [dataset_slice.term for dataset_slice in fitted.slices]
         row = {
             "norm": norm.value,
             "stat": norm.stat,
@@ -105,8 +182,8 @@ class FluxColumns:
             "norm_err": norm.error * self.n_sigma,
             "ts": stat_null - norm.stat,
             "stat_null": stat_null,
-            "npred": np.array([each.term.npred(norm.value) for each in fitted.slices]),
-            "npred_excess": np.array([each.term.excess(norm.value) for each in fitted.slices]),
+            "npred": np.array([term.npred(norm.value) for term in terms]),
+            "npred_excess": np.array([term.excess(norm.value) for term in terms]),
         }
         low, high = self.limits
         if "errn-errp" in self.selected:
@@ -119,7 +196,7 @@ class FluxColumns:
             row["stat_scan"] = np.array([profile.stat(value) for value in scan])
         if "sensitivity" in self.selected:
             sigma = self.n_sigma_sensitivity
-            row["norm_sensitivity"] = sensitivity(fitted.held.asimov, norm.scale, sigma)
+            row["norm_sensitivity"] = sensitivity(fitted.fixed_profile.asimov, norm.scale, sigma)
         return {**row, "reason": "" if np.isfinite(norm.value) else _reason(fitted)}
 
     def _scan(self, norm: Norm) -> NDArray[np.float64]:
@@ -129,8 +206,21 @@ class FluxColumns:
             self.scans.append(np.asarray(parameter.scan_values))
         return self.scans[0]
 
-    def nothing(self, datasets: int, reason: str = MASKED) -> Row:
-        """Return the columns of a bin without a norm, filled as gammapy fills masked ones."""
+    def empty_row(self, datasets: int, reason: str = MASKED) -> Row:
+        """Return the columns of a bin without a norm, filled as gammapy fills masked ones.
+
+        Parameters
+        ----------
+        datasets : int
+            Number of datasets in the bin.
+        reason : str
+            The reason why there is no norm.
+
+        Returns
+        -------
+        dict
+            Values by column.
+        """
         nan = dict.fromkeys(["norm", "norm_err", "ts"], np.nan)
         for selected, columns in OPTIONAL.items():
             if selected in self.selected:
@@ -142,13 +232,19 @@ class FluxColumns:
             row["stat_scan"] = np.nan * scan
         return row
 
-    def missing(self) -> Row:
-        """Give the columns of a bin without any dataset: gammapy leaves such intervals out."""
+    def missing_row(self) -> Row:
+        """Return the columns of a bin without any dataset; gammapy omits such intervals.
+
+        Returns
+        -------
+        dict
+            Values by column.
+        """
         unknown = {"stat": np.nan, "stat_null": np.nan, "npred": [], "npred_excess": []}
-        return {**self.nothing(0, NO_DATASET), **unknown, "counts": [], "datasets": []}
+        return {**self.empty_row(0, NO_DATASET), **unknown, "counts": [], "datasets": []}
 
 
 def _reason(fitted: FittedNorm) -> str:
-    """Return why there is no norm."""
-    predicted = any(each.term.excess(1.0) for each in fitted.slices)
+    """Return the reason for a missing norm."""
+    predicted = any(dataset_slice.term.excess(1.0) for dataset_slice in fitted.slices)
     return NO_MINIMUM if predicted else NO_COUNTS

@@ -1,8 +1,7 @@
-"""gammapy's flux points estimator, with the norm of each bin found on flat arrays.
+"""gammapy's flux points estimator, with the norm of each bin fitted on the compiled likelihood.
 
-What surrounds the norm is gammapy's: its options, its checks of the datasets, the reference model
-and the `FluxPoints` that it makes of the rows. (gammapy is imported with this module, which is
-itself only imported when flux points are asked for.)
+Options, checks of the datasets, the reference model and the conversion to `FluxPoints` are those of
+gammapy. The module imports gammapy; it is imported only to estimate flux points.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from gammapy.modeling.models import ScaleSpectralModel
 from skyred.errors import FitError, SkyredWarning
 from skyred.likelihood.flux.columns import NO_REFERENCE, FittedNorm, FluxColumns, Row
 from skyred.likelihood.flux.norm import Norm
-from skyred.likelihood.flux.profile import Held, Refitted
+from skyred.likelihood.flux.profile import FixedProfile, RefittedProfile
 from skyred.likelihood.flux.reference import flux_sign, positive_spectrum, reference_spectrum
 from skyred.likelihood.flux.refit import Refit, fitted_norm, started_at
 from skyred.likelihood.flux.slices import EnergySlices, Slice, can_slice
@@ -43,14 +42,14 @@ if TYPE_CHECKING:
 
 
 class FlatFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
-    """Flux points of a source; takes the options of gammapy's `FluxPointsEstimator`.
+    """Flux points of a source, with the options of gammapy's `FluxPointsEstimator`.
 
     Parameters
     ----------
     check : bool
-        Whether every source is compared with gammapy's own evaluation first.
+        Whether to compare every source with gammapy's own evaluation first.
     **options
-        Those of gammapy's estimator.
+        Options of gammapy's estimator.
     """
 
     tag = "FlatFluxPointsEstimator"
@@ -60,13 +59,24 @@ class FlatFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
         super().__init__(**options)
 
     def run(self, datasets: Datasets) -> FluxPoints:
-        """Estimate the flux points; leaves datasets and models as they were.
+        """Estimate the flux points; datasets and models are left unchanged.
+
+        Parameters
+        ----------
+        datasets : gammapy.datasets.Datasets
+            Datasets with models assigned.
+
+        Returns
+        -------
+        gammapy.estimators.FluxPoints
+            The flux points.
 
         Raises
         ------
         FitError
-            If the energy axes of the datasets are no parts of one axis, or gammapy's estimator,
-            where it has to be used, would lose that free parameters share values.
+            If the energy axes of the datasets are not sections of one axis, or free parameters
+            share values in a way that gammapy's estimator, where it has to be used, would not
+            preserve.
         """
         aligned_axes(datasets)
         self.prepare(datasets)
@@ -74,39 +84,69 @@ class FlatFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
         return FluxPoints(points._data, self.reference_spectrum(), points.meta, points.gti)
 
     def reference_spectrum(self) -> SpectralModel:
-        """Return the spectrum that the norms refer to, its fluxes positive."""
+        """Return the reference spectrum of the norms, with positive fluxes.
+
+        Returns
+        -------
+        gammapy.modeling.models.SpectralModel
+            The spectrum.
+        """
         return reference_spectrum(self.model, self.energy_edges).copy()
 
     def prepare(self, datasets: Datasets) -> None:
-        """Lay the datasets out flat; `point` then takes all or some of them."""
+        """Compile the likelihood of datasets, before `fit_norm` is called with any of them.
+
+        Parameters
+        ----------
+        datasets : gammapy.datasets.Datasets
+            Datasets with models assigned.
+
+        Raises
+        ------
+        FitError
+            If gammapy's estimator has to be used, and would not preserve shared values of free
+            parameters.
+        """
         likelihood = Likelihood(datasets, self.check)
         self.model: SkyModel = likelihood.space.models[self.source]
         self.sign = 1
-        self.flat = can_slice(likelihood) and (likelihood.exact or not self.reoptimize)
-        why = "; ".join(likelihood.notes) or "its datasets are not of counts"
+        self.is_compiled = can_slice(likelihood) and (likelihood.exact or not self.reoptimize)
+        reason = "; ".join(likelihood.notes) or "its datasets are not of counts"
         if self.norm.prior is not None:
-            self.flat, why = False, "their norm has a prior"
-        if not self.flat:
-            self._require_links(likelihood.space.models, why)
-            warnings.warn(f"flux points are estimated by gammapy: {why}", SkyredWarning, 4)
+            self.is_compiled, reason = False, "their norm has a prior"
+        if not self.is_compiled:
+            self._check_links(likelihood.space.models, reason)
+            warnings.warn(f"flux points are estimated by gammapy: {reason}", SkyredWarning, 4)
         else:
             self.slices = EnergySlices(likelihood, self.model.name)
-            self.priors = _priors_of_the_rest(likelihood.space, self.model)
+            self.priors = _other_priors(likelihood.space, self.model)
             self.columns = FluxColumns.of(self)
             free = self.reoptimize and Refit.of(likelihood, self.slices, self.model, self.norm)
             self.refit = free or None
 
-    def _require_links(self, models: DatasetModels, why: str) -> None:
-        """Raise `FitError` if gammapy's copies of models would lose what parameters share."""
+    def _check_links(self, models: DatasetModels, reason: str) -> None:
+        """Raise `FitError` if gammapy's copies of models would not preserve shared values."""
         names = names_sharing_values(models) if self.reoptimize else []
         if names:
             raise FitError(
                 f"parameters {', '.join(names)} share values without being linked, which gammapy's "
-                f"estimator loses ({why}): link them by assigning one parameter to all their models"
+                f"estimator does not preserve ({reason}): link them by assigning one parameter to "
+                "all their models"
             )
 
     def get_scale_model(self, models: Any) -> ScaleSpectralModel:
-        """Return the spectrum of the source times a norm, positive in the bin at norm 1."""
+        """Return the spectrum of the source times a norm, positive in the bin at norm 1.
+
+        Parameters
+        ----------
+        models : gammapy.modeling.models.Models
+            Models with the source.
+
+        Returns
+        -------
+        gammapy.modeling.models.ScaleSpectralModel
+            The scaled spectrum.
+        """
         scaled = super().get_scale_model(models)
         if self.sign < 0:
             scaled.model = ScaleSpectralModel(scaled.model, norm=-1)
@@ -115,68 +155,107 @@ class FlatFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
     def estimate_flux_point(
         self, datasets: Datasets, energy_min: u.Quantity, energy_max: u.Quantity
     ) -> Row:
-        """Estimate one flux point."""
-        if not self.flat:
-            return self.point(datasets, energy_min, energy_max)
+        """Estimate one flux point.
+
+        Parameters
+        ----------
+        datasets : gammapy.datasets.Datasets
+            The prepared datasets.
+        energy_min, energy_max : Quantity
+            Edges of the energy bin.
+
+        Returns
+        -------
+        dict
+            Values by column, with counts of all datasets.
+        """
+        if not self.is_compiled:
+            return self.fit_norm(datasets, energy_min, energy_max)
         slices = self.slices.between(energy_min, energy_max)
         if not slices:
             model = positive_spectrum(self.model.spectral_model, self.energy_edges)
             return dict(self._nan_result(datasets, model, energy_min, energy_max))
-        row = self.point(datasets, energy_min, energy_max)
+        row = self.fit_norm(datasets, energy_min, energy_max)
         row.pop("reason")
-        return self._of_all(slices, {**self.reference([each.edges for each in slices]), **row})
+        edges = [dataset_slice.edges for dataset_slice in slices]
+        return self._for_all_datasets(slices, {**self.reference(edges), **row})
 
-    def point(self, datasets: Datasets, energy_min: u.Quantity, energy_max: u.Quantity) -> Row:
-        """Fit the norm in a bin of energy, in datasets that are among the prepared ones."""
+    def fit_norm(self, datasets: Datasets, energy_min: u.Quantity, energy_max: u.Quantity) -> Row:
+        """Fit the norm in an energy bin.
+
+        Parameters
+        ----------
+        datasets : gammapy.datasets.Datasets
+            Any of the prepared datasets.
+        energy_min, energy_max : Quantity
+            Edges of the energy bin.
+
+        Returns
+        -------
+        dict
+            Values by column, with counts of the datasets that have bins in the range.
+        """
         spectral = self.model.spectral_model
-        if not self.flat:
-            # where the sign changes gammapy warns of it
+        if not self.is_compiled:
+            # gammapy warns if the sign changes
             self.sign = flux_sign(spectral, energy_min, energy_max) or 1
             return dict(super().estimate_flux_point(datasets, energy_min, energy_max))
-        ranges = u.Quantity([each.edges for each in self.slices.between(energy_min, energy_max)])
+        all_slices = self.slices.between(energy_min, energy_max)
+        ranges = u.Quantity([dataset_slice.edges for dataset_slice in all_slices])
         slices = self.slices.between(energy_min, energy_max, datasets.names)
-        if not slices or not any(each.bins for each in slices):
-            return self.columns.held_row(slices)
+        if not slices or not any(dataset_slice.bins for dataset_slice in slices):
+            return self.columns.fixed_row(slices)
         self.sign = flux_sign(spectral, ranges.min(), ranges.max())
         if not self.sign:
-            return self._no_reference(slices, energy_min, energy_max)
+            return self._row_without_reference(slices, energy_min, energy_max)
         slices = self.slices.between(energy_min, energy_max, datasets.names, self.sign)
         offset = sum(prior for prior, applies in self.priors if applies(datasets.names))
         fitted = self.columns.fit(slices, offset)
         if self.reoptimize:
-            fitted = self._reoptimized(datasets, energy_min, energy_max, fitted.norm)
-        return self.columns.counted(slices, self.columns.row(fitted))
+            fitted = self._reoptimise(datasets, energy_min, energy_max, fitted.norm)
+        return self.columns.with_counts(slices, self.columns.row(fitted))
 
-    def _no_reference(self, slices: list[Slice], low: u.Quantity, high: u.Quantity) -> Row:
-        text = f"{self.model.name}: no flux point from {low:.4g} to {high:.4g}: {NO_REFERENCE}"
-        warnings.warn(text, SkyredWarning, stacklevel=2)
-        return self.columns.counted(slices, self.columns.nothing(len(slices), NO_REFERENCE))
+    def _row_without_reference(self, slices: list[Slice], low: u.Quantity, high: u.Quantity) -> Row:
+        message = f"{self.model.name}: no flux point from {low:.4g} to {high:.4g}: {NO_REFERENCE}"
+        warnings.warn(message, SkyredWarning, stacklevel=2)
+        return self.columns.with_counts(slices, self.columns.empty_row(len(slices), NO_REFERENCE))
 
-    def _reoptimized(
+    def _reoptimise(
         self, datasets: Datasets, low: u.Quantity, high: u.Quantity, start: Norm
     ) -> FittedNorm:
-        """Fit the norm together with the free parameters of the rest."""
+        """Fit the norm together with the free parameters of the other models."""
         if self.refit is None:
             return self._refit(datasets, low, high, start)
         return self.refit.fit(self.slices.ranges_of(low, high, datasets.names), start, self.sign)
 
-    def _of_all(self, slices: list[Slice], row: Row) -> Row:
-        """Give counts a place for every dataset, 0 of those that have no bin in the range.
+    def _for_all_datasets(self, slices: list[Slice], row: Row) -> Row:
+        """Return a row with counts of every dataset, 0 for those without a bin in the range.
 
-        gammapy makes one axis of the datasets of all rows, and stumbles if some lack one.
+        gammapy combines the datasets of all rows to one axis, and fails if a row lacks one.
         """
-        names = [seen.dataset.name for seen in self.slices.seen]
-        places = [names.index(each.name) for each in slices]
+        names = [split.dataset.name for split in self.slices.split_datasets]
+        indices = [names.index(dataset_slice.name) for dataset_slice in slices]
         for column in ("counts", "npred", "npred_excess"):
-            spread = np.zeros(len(names), dtype=row[column].dtype)
-            spread[places] = row[column]
-            row[column] = spread
+            by_dataset = np.zeros(len(names), dtype=row[column].dtype)
+            by_dataset[indices] = row[column]
+            row[column] = by_dataset
         return {**row, "datasets": names}
 
     def reference(self, ranges: Sequence[u.Quantity]) -> Row:
-        """Return the reference fluxes between the lowest and highest energy of some ranges."""
+        """Return the reference fluxes between the lowest and highest energy of several ranges.
+
+        Parameters
+        ----------
+        ranges : sequence of Quantity
+            Lowest and highest energy of each range, shape (2,) each.
+
+        Returns
+        -------
+        dict
+            Reference fluxes by column.
+        """
         edges = u.Quantity([u.Quantity(ranges).min(), u.Quantity(ranges).max()])
-        # in the unit that was asked for: OGIP files are in keV
+        # in the unit of the requested edges: OGIP files are in keV
         axis = MapAxis.from_energy_edges(edges.to(self.energy_edges.unit))
         with np.errstate(invalid="ignore", divide="ignore"):
             spectral = positive_spectrum(self.model.spectral_model, axis.edges)
@@ -186,7 +265,7 @@ class FlatFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
     def _refit(
         self, datasets: Datasets, energy_min: u.Quantity, energy_max: u.Quantity, start: Norm
     ) -> FittedNorm:
-        """Fit the norm together with the free parameters of the rest, whatever they are."""
+        """Fit the norm and all other free parameters, with the likelihood of the bin compiled."""
         sliced = datasets.slice_by_energy(energy_min, energy_max)
         models = datasets.models._slice_by_energy(energy_min, energy_max)
         share_values(datasets.models, models)
@@ -195,33 +274,46 @@ class FlatFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
         source.spectral_model = scaled
         sliced.models = models
         likelihood = Likelihood(sliced, self.check)
-        index = [id(each) for each in likelihood.space.free_parameters].index(id(scaled.norm))
+        parameter_ids = [id(parameter) for parameter in likelihood.space.free_parameters]
+        index = parameter_ids.index(id(scaled.norm))
         objective = started_at(objective_from(likelihood), index, start)
-        found = minimise(objective)
-        likelihood.space.set(found.values)
-        norm = fitted_norm(found, index, start.scale)
-        profile = Refitted(attrs.evolve(objective, start=found.values), index)
+        result = minimise(objective)
+        likelihood.space.set(result.values)
+        norm = fitted_norm(result, index, start.scale)
+        profile = RefittedProfile(attrs.evolve(objective, start=result.values), index)
         scaled.norm.value = 1.0
         slices = EnergySlices(likelihood, source.name).all()
-        return FittedNorm(norm, profile, slices, Held([each.term for each in slices]))
+        fixed_profile = FixedProfile([dataset_slice.term for dataset_slice in slices])
+        return FittedNorm(norm, profile, slices, fixed_profile)
 
 
-def _priors_of_the_rest(
+def _other_priors(
     space: ParameterSpace, model: SkyModel
 ) -> Sequence[tuple[float, Callable[[Sequence[str]], bool]]]:
-    """Give the priors that gammapy counts: all but those of the source's own spectrum.
+    """Return the priors that gammapy includes: all but those of the source's own spectrum.
 
-    Each with what tells whether it counts for datasets of some names.
+    Parameters
+    ----------
+    space : ParameterSpace
+        The parameters of all models.
+    model : gammapy.modeling.models.SkyModel
+        The source.
+
+    Returns
+    -------
+    sequence of (float, callable)
+        The sum of the priors of each model, and a function that returns whether it applies to
+        datasets, by their names.
     """
     own = {value_key(parameter) for parameter in model.spectral_model.parameters}
-    found = []
-    for each in space.models:
-        rest = [p for p in each.parameters if value_key(p) not in own and p.prior]
-        if rest:
-            total = float(sum(parameter.prior_stat_sum() for parameter in rest))
-            found.append((total, partial(_is_of, each)))
-    return found
+    priors = []
+    for other_model in space.models:
+        parameters = [p for p in other_model.parameters if value_key(p) not in own and p.prior]
+        if parameters:
+            total = float(sum(parameter.prior_stat_sum() for parameter in parameters))
+            priors.append((total, partial(_applies_to, other_model)))
+    return priors
 
 
-def _is_of(model: SkyModel, names: Sequence[str]) -> bool:
+def _applies_to(model: SkyModel, names: Sequence[str]) -> bool:
     return model.datasets_names is None or bool(set(model.datasets_names) & set(names))

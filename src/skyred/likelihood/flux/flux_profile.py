@@ -1,8 +1,8 @@
-"""Flux profiles: the norm of a spectrum in each of many regions of maps, summed flat.
+"""Flux profiles: the norm of a spectrum in each of several regions of maps.
 
 gammapy makes a spectrum dataset for each region, predicts the whole map for each, and fits it. Here
-maps are summed over the pixels of a region, and what a flux would give there is taken from the mean
-exposure and the energy dispersion at the region's centre, as gammapy does.
+maps are summed over the pixels of a region, and the counts predicted from a flux are computed from
+the mean exposure and the energy dispersion at the region's centre, as in gammapy.
 """
 
 from __future__ import annotations
@@ -18,9 +18,14 @@ from gammapy.estimators import FluxPoints, FluxPointsEstimator
 
 from skyred.likelihood.flux.columns import NO_REFERENCE, FluxColumns, Row
 from skyred.likelihood.flux.reference import flux_sign, positive_spectrum
-from skyred.likelihood.flux.regions import Sums, Unusable
+from skyred.likelihood.flux.regions import SpectrumExtractor, UnusableRegion
 from skyred.likelihood.flux.slices import bins_between
-from skyred.likelihood.flux.stack_axis import Along, aligned_axes, covered_axis, why_not_any
+from skyred.likelihood.flux.stack_axis import (
+    FluxPointsBuilder,
+    aligned_axes,
+    covered_axis,
+    missing_reasons,
+)
 
 if TYPE_CHECKING:
     from gammapy.maps import MapAxis
@@ -40,7 +45,7 @@ class FluxProfileData:
     flux : gammapy.estimators.FluxPoints
         With axes energy and projected-distance; NaN where there is no norm.
     reasons : tuple of str
-        For each region why norms are missing; mostly "".
+        Reason for missing norms of each region; "" if there are none.
     """
 
     flux: FluxPoints
@@ -54,9 +59,9 @@ class FlatFluxProfileEstimator:
     Parameters
     ----------
     points : gammapy.estimators.FluxPointsEstimator
-        Holds the options: energy edges, columns, confidences.
+        Estimator with the options: energy edges, columns, confidences.
     spectral : gammapy.modeling.models.SpectralModel
-        The spectrum whose norm is fitted.
+        The spectrum that is scaled by the norm.
     """
 
     points: FluxPointsEstimator
@@ -65,64 +70,79 @@ class FlatFluxProfileEstimator:
     def run(
         self,
         datasets: Datasets,
-        rest: Sequence[Array],
+        backgrounds: Sequence[Array],
         regions: Sequence[SkyRegion],
         distance: MapAxis,
     ) -> FluxProfileData:
-        """Estimate it.
+        """Estimate the flux profile.
 
         Parameters
         ----------
         datasets : gammapy.datasets.Datasets
-            Maps; their models play no part.
-        rest : sequence of array
-            For each what is predicted without the signal, shape (energies, y, x).
+            Map datasets; their models are ignored.
+        backgrounds : sequence of array
+            Predicted counts without the signal in each dataset, shape (energies, y, x).
         regions : sequence of SkyRegion
             The regions.
         distance : MapAxis
-            Where they are, the axis ``projected-distance``.
+            Their distances, the axis ``projected-distance``.
 
         Returns
         -------
-        FluxProfile
-            A region that leaves the map or is cut by the mask, which gammapy refuses, is a row of
-            NaN, with its reason.
+        FluxProfileData
+            The profile. A region that leaves the map or is cut by the mask, which gammapy refuses,
+            is a row of NaN, with its reason.
+
+        Raises
+        ------
+        FitError
+            If the energy axes of the datasets are not sections of one axis, or the energy edges are
+            not finite energies or two of them fall on one edge.
         """
         axes = aligned_axes(datasets)
         energy = covered_axis(axes, self.points.energy_edges)
         columns = FluxColumns.of(self.points)
-        sums = [Sums(each, part, self.spectral) for each, part in zip(datasets, rest, strict=True)]
+        extractors = [
+            SpectrumExtractor(dataset, background, self.spectral)
+            for dataset, background in zip(datasets, backgrounds, strict=True)
+        ]
         ends = list(pairwise(self.points.energy_edges))
-        bins = [[bins_between(each.axis, *pair) for each in sums] for pair in ends]
+        bins = [[bins_between(extractor.axis, *pair) for extractor in extractors] for pair in ends]
         signs = [flux_sign(self.spectral, *pair) for pair in pairwise(energy.edges)]
         rows, reasons = [], []
         for region in regions:
-            found, reason = self._region(sums, region, columns, list(zip(bins, signs, strict=True)))
-            rows.append(found)
+            region_rows, reason = self._region(
+                extractors, region, columns, list(zip(bins, signs, strict=True))
+            )
+            rows.append(region_rows)
             reasons.append(reason)
-        along = Along(distance, energy, datasets.names, columns)
+        builder = FluxPointsBuilder(distance, energy, datasets.names, columns)
         reference = positive_spectrum(self.spectral, energy.edges).copy()
-        flux = along.flux_points(rows, reference, datasets.gti)
+        flux = builder.flux_points(rows, reference, datasets.gti)
         return FluxProfileData(flux, tuple(reasons))
 
     def _region(
         self,
-        sums: list[Sums],
+        extractors: list[SpectrumExtractor],
         region: SkyRegion,
         columns: FluxColumns,
         bins: list[tuple[list[tuple[int, int] | None], int]],
     ) -> tuple[list[Row], str]:
+        """Return the rows of a region, one for each energy bin, and the reason for missing norms.
+
+        `bins` are, for each energy bin, the ranges of bins by dataset and the sign of the flux.
+        """
         try:
-            spectra = [each.spectrum(region) for each in sums]
-        except Unusable as reason:
-            return [columns.missing() for _ in bins], str(reason)
+            spectra = [extractor.spectrum(region) for extractor in extractors]
+        except UnusableRegion as reason:
+            return [columns.missing_row() for _ in bins], str(reason)
         rows = []
-        for here, sign in bins:
-            chosen = zip(sums, spectra, here, strict=True)
-            slices = [s.slice(each.name, each.axis, b, sign or 1) for each, s, b in chosen if b]
-            row = columns.held_row(slices)
+        for ranges, sign in bins:
+            triples = zip(extractors, spectra, ranges, strict=True)
+            slices = [s.slice(e.name, e.axis, b, sign or 1) for e, s, b in triples if b]
+            row = columns.fixed_row(slices)
             if slices and not sign:
-                nothing = columns.nothing(len(slices), NO_REFERENCE)
-                row = columns.counted(slices, nothing)
+                empty_row = columns.empty_row(len(slices), NO_REFERENCE)
+                row = columns.with_counts(slices, empty_row)
             rows.append(row)
-        return rows, why_not_any(rows, self.points.energy_edges)
+        return rows, missing_reasons(rows, self.points.energy_edges)

@@ -1,4 +1,4 @@
-"""Light curves: the norm of a source in each interval of time, on datasets laid out flat once."""
+"""Light curves: the norm of a source in each time interval, with the datasets compiled once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,12 @@ from skyred.errors import ModelError
 from skyred.likelihood.flux.columns import FluxColumns, Row
 from skyred.likelihood.flux.flux_points import FlatFluxPointsEstimator
 from skyred.likelihood.flux.intervals import Spans, reference
-from skyred.likelihood.flux.stack_axis import Along, aligned_axes, covered_axis, why_not_any
+from skyred.likelihood.flux.stack_axis import (
+    FluxPointsBuilder,
+    aligned_axes,
+    covered_axis,
+    missing_reasons,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,9 +40,10 @@ class LightCurveData:
     flux : gammapy.estimators.FluxPoints
         With axes energy and time; NaN where there is no norm.
     datasets : tuple of tuple of str
-        Which datasets lie in each interval.
+        Names of the datasets in each interval.
     reasons : tuple of str
-        For each interval why norms are missing, and which datasets were left out; mostly "".
+        Reason for missing norms and datasets that are left out in each interval; "" if there are
+        none.
     """
 
     flux: FluxPoints
@@ -49,47 +55,55 @@ class LightCurveData:
 class FlatLightCurveEstimator:
     """Light curves, with the numbers of gammapy's `LightCurveEstimator`.
 
-    gammapy cuts and evaluates the datasets for each interval anew, and leaves intervals out in
-    which there is none. Here all are laid out flat once, and each interval sums the terms of its
-    own; an interval without any is a row of NaN, with its reason.
+    gammapy cuts and evaluates the datasets again for each interval, and omits intervals without
+    any. Here all datasets are compiled once, and the statistic of an interval is the sum of the
+    terms of its datasets; an interval without any is a row of NaN, with its reason.
 
     Parameters
     ----------
     points : FlatFluxPointsEstimator
-        What finds the norms, with its options.
+        Estimator that fits the norms, with its options.
     """
 
     points: FlatFluxPointsEstimator
 
     def run(self, datasets: Datasets, intervals: Array) -> LightCurveData:
-        """Estimate it; leaves datasets and models as they were.
+        """Estimate the light curve; datasets and models are left unchanged.
 
         Parameters
         ----------
         datasets : gammapy.datasets.Datasets
-            With models.
+            Datasets with models assigned.
         intervals : array
-            Start and stop in seconds as `Spans` has them, rising, shape (n, 2).
+            Start and stop in seconds as in `Spans`, increasing, shape (n, 2).
+
+        Returns
+        -------
+        LightCurveData
+            The light curve.
 
         Raises
         ------
         ModelError
-            If no dataset lies in any of them.
+            If no dataset lies in any of the intervals.
         FitError
-            If their energy axes do not fit together.
+            If the energy axes of the datasets are not sections of one axis, a dataset has no good
+            time intervals, or shared values of free parameters would not be preserved.
         """
         axes = aligned_axes(datasets)
         spans = Spans.of(datasets)
         members = [spans.within(interval) for interval in intervals]
         if not any(members):
-            raise ModelError(_outside(datasets, len(members)))
+            raise ModelError(_no_dataset_message(datasets, len(members)))
         self.points.prepare(datasets)
         edges = self.points.energy_edges
         rows = [self._rows(datasets, names) for names in members]
         reasons = []
-        for some, names, interval in zip(rows, members, intervals, strict=True):
-            why = why_not_any(some, edges) if self._has_source(names) else NO_SOURCE
-            reasons.append(_reason(why, names, spans.across(interval)))
+        for interval_rows, names, interval in zip(rows, members, intervals, strict=True):
+            missing = (
+                missing_reasons(interval_rows, edges) if self._has_source(names) else NO_SOURCE
+            )
+            reasons.append(_reason(missing, names, spans.across(interval)))
         return LightCurveData(
             self._flux_points(datasets, axes, rows, intervals),
             tuple(tuple(names) for names in members),
@@ -99,9 +113,9 @@ class FlatLightCurveEstimator:
     def _rows(self, datasets: Datasets, names: list[str]) -> list[Row]:
         edges = self.points.energy_edges
         if not self._has_source(names):
-            return [FluxColumns.of(self.points).missing() for _ in edges[1:]]
+            return [FluxColumns.of(self.points).missing_row() for _ in edges[1:]]
         subset = Datasets([datasets[name] for name in names])
-        return [self.points.point(subset, *ends) for ends in pairwise(edges)]
+        return [self.points.fit_norm(subset, *ends) for ends in pairwise(edges)]
 
     def _has_source(self, names: list[str]) -> bool:
         allowed = self.points.model.datasets_names
@@ -113,13 +127,13 @@ class FlatLightCurveEstimator:
         start, stop = intervals.T * u.s
         time = TimeMapAxis(edges_min=start, edges_max=stop, reference_time=reference())
         energy = covered_axis(axes, self.points.energy_edges)
-        along = Along(time, energy, datasets.names, FluxColumns.of(self.points))
-        used = {name for some in rows for row in some for name in row["datasets"]}
-        gti = Datasets([each for each in datasets if each.name in used]).gti
-        return along.flux_points(rows, self.points.reference_spectrum(), gti)
+        builder = FluxPointsBuilder(time, energy, datasets.names, FluxColumns.of(self.points))
+        used = {name for interval_rows in rows for row in interval_rows for name in row["datasets"]}
+        gti = Datasets([dataset for dataset in datasets if dataset.name in used]).gti
+        return builder.flux_points(rows, self.points.reference_spectrum(), gti)
 
 
-def _outside(datasets: Datasets, number: int) -> str:
+def _no_dataset_message(datasets: Datasets, number: int) -> str:
     gti = datasets.gti
     first, last = gti.time_start.min().utc.isot[:16], gti.time_stop.max().utc.isot[:16]
     return (
@@ -129,9 +143,9 @@ def _outside(datasets: Datasets, number: int) -> str:
     )
 
 
-def _reason(why: str, names: list[str], across: list[str]) -> str:
+def _reason(missing: str, names: list[str], across: list[str]) -> str:
     left_out = f"{', '.join(across)} {'lies' if len(across) == 1 else 'lie'} across its border"
     if not names:
         return f"only partly covered: {left_out}" if across else "no dataset lies in it"
-    reasons = [why, f"left out: {left_out}" if across else ""]
+    reasons = [missing, f"left out: {left_out}" if across else ""]
     return "; ".join(reason for reason in reasons if reason)

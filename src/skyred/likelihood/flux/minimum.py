@@ -1,4 +1,4 @@
-"""The minimum of a convex statistic along a norm, which may be non-differentiable or one-sided."""
+"""Minimum of a convex statistic along a norm; it may be non-differentiable or one-sided."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 
 STEPS = 300
 EXPANSION = 4.0  # of a bracket
-FARTHEST = 1e60  # from the start, in steps that matter
-LEAP = 1e10  # the same where the function is constant
+FARTHEST = 1e60  # largest distance from the start, in units of the scale
+LEAP = 1e10  # growth of a step where the function is constant
 ACCURACY = 1e-7  # of the error, at which Newton steps end
 GAIN = 1e-6  # in the statistic, below which a slope is rounding
 ROUNDING = 1e-14  # of a bracket, relative to its ends
@@ -21,16 +21,29 @@ class Convex(Protocol):
 
     @property
     def scale(self) -> float:
-        """Return the order of magnitude of a step that matters."""
+        """Order of magnitude of a step that changes the function noticeably."""
         ...
 
     @property
     def domain(self) -> tuple[float, float]:
-        """Return between which values it is convex, ends excluded."""
+        """Ends of the range where the function is convex, excluded."""
         ...
 
     def slopes(self, norm: float) -> tuple[float, float]:
-        """Return the first and second derivative."""
+        """Return the first and second derivative.
+
+        Parameters
+        ----------
+        norm : float
+            The norm.
+
+        Returns
+        -------
+        first : float
+            The first derivative.
+        second : float
+            The second derivative.
+        """
         ...
 
 
@@ -41,7 +54,7 @@ class Minimum:
     Parameters
     ----------
     norm : float
-        Where it is.
+        The norm at the minimum.
     curvature : float
         The second derivative, zero where the first one jumps.
     unbounded : bool
@@ -63,35 +76,35 @@ def find_minimum(
     function : Convex
         The function.
     start : float
-        Where to begin.
+        Start of the search.
     low, high : float
         Limits, which can be the minimum.
 
     Returns
     -------
     Minimum or None
-        None if the function falls without end, or does not depend on the norm.
+        None if the function decreases without end, or does not depend on the norm.
     """
     pole, top = function.domain
     if max(pole, low) >= min(top, high):  # the limits allow none of the domain
         pole, top = -np.inf, np.inf
-    ends = Ends(function, low, high, pole, top)
-    right = ends.beyond(ends.inside(start), 1)
+    search = BracketSearch(function, low, high, pole, top)
+    right = search.find_end(search.clip(start), 1)
     if right is None:
         return None
     if isinstance(right, Minimum):
         return right
-    left = ends.beyond(right, -1)
+    left = search.find_end(right, -1)
     if left is None:
-        return Minimum(ends.farthest, 0.0, unbounded=True)
+        return Minimum(search.farthest, 0.0, unbounded=True)
     if isinstance(left, Minimum):
         return left
     return _between(function, left, right, start)
 
 
 @attrs.define
-class Ends:
-    """Searches for the ends of a bracket.
+class BracketSearch:
+    """Search for the ends of a bracket.
 
     Parameters
     ----------
@@ -112,8 +125,19 @@ class Ends:
     top: float
     farthest: float = np.nan
 
-    def inside(self, start: float) -> float:
-        """Return the start, or a norm within limits and domain."""
+    def clip(self, start: float) -> float:
+        """Return the start, or a norm within limits and domain if the start is outside.
+
+        Parameters
+        ----------
+        start : float
+            Start of the search.
+
+        Returns
+        -------
+        float
+            A norm within limits and domain.
+        """
         low, high = max(self.low, self.pole), min(self.high, self.top)
         if low < start < high:
             return start
@@ -122,13 +146,20 @@ class Ends:
         scale = self.function.scale
         return low + max(scale, 1e-3 * abs(low)) if np.isfinite(low) else high - scale
 
-    def beyond(self, norm: float, side: int) -> float | Minimum | None:
+    def find_end(self, norm: float, side: int) -> float | Minimum | None:
         """Find a norm on one side of the minimum.
+
+        Parameters
+        ----------
+        norm : float
+            Start of the search.
+        side : {-1, 1}
+            Direction of the search.
 
         Returns
         -------
         float, Minimum or None
-            The norm; the minimum if a limit is it; None if there is neither.
+            The norm; the minimum if it is at a limit; None if there is neither.
         """
         limit, wall = (self.high, self.top) if side > 0 else (self.low, self.pole)
         width = self.function.scale
@@ -152,7 +183,7 @@ class Ends:
 
 
 def _between(function: Convex, left: float, right: float, start: float) -> Minimum:
-    """Find the minimum in a bracket by Newton steps, and by halving where they fail."""
+    """Find the minimum in a bracket by Newton steps, and by bisection if they fail."""
     norm = start if left < start < right else 0.5 * (left + right)
     before = right - left
     slope, curvature = function.slopes(norm)

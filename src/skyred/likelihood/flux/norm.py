@@ -1,4 +1,4 @@
-"""The norm of a source: its best value, errors, limits and significance along a profile."""
+"""Norm of a source: its best value, errors, limits and significance along a profile."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import numpy as np
 from skyred.likelihood.flux.minimum import Minimum, find_minimum
 
 if TYPE_CHECKING:
-    from skyred.likelihood.flux.profile import Held, NormProfile
+    from skyred.likelihood.flux.profile import FixedProfile, NormProfile
 
-GROWTH = 1.6  # of a bracket, until it holds the crossing
+GROWTH = 1.6  # of a bracket, until it contains the crossing
 BRACKETS = 120
 LOWER = 0.01  # in the statistic: a profile that falls by more below its minimum has another one
-SIDE = 1e-5  # of the least statistic on a half-line of norms, by which its end is exceeded
+SIDE = 1e-5  # above the lowest statistic on a half-line of norms, at which the half-line ends
 
 
 @attrs.frozen
@@ -26,15 +26,15 @@ class Norm:
     Parameters
     ----------
     value, error : float
-        The best norm and its error by the second derivative; NaN if it has none.
+        The best norm and its error from the second derivative; NaN if it has none.
     stat : float
-        The least statistic.
+        The lowest statistic.
     success : bool
         Whether there is one best norm.
     scale : float
-        How far away crossings are searched first.
+        Distance at which crossings are searched first.
     origin : float
-        A norm of the least statistic: the best one, or, where the statistic is the same for all
+        A norm of the lowest statistic: the best one, or, if the statistic is the same for all
         norms below, one of them.
     """
 
@@ -51,23 +51,23 @@ class Norm:
 
 
 def best_norm(
-    profile: Held, start: float = 1.0, low: float = -np.inf, high: float = np.inf
+    profile: FixedProfile, start: float = 1.0, low: float = -np.inf, high: float = np.inf
 ) -> Norm:
     """Find the minimum of a profile by safeguarded Newton steps.
 
     Parameters
     ----------
-    profile : Held
-        The statistic along the norm, the rest held.
+    profile : FixedProfile
+        The statistic along the norm, with all other parameters fixed.
     start : float
-        Where to begin.
+        Start of the search.
     low, high : float
         The limits of the norm.
 
     Returns
     -------
     Norm
-        Its success is false where the statistic has no minimum. Without any counts on a known
+        Its success is false if the statistic has no minimum. Without any counts on a known
         background the statistic is the same for all norms below some value: there is no best norm,
         but there are upper limits. At a non-differentiable point, and at a limit, the error is NaN
         if the curvature there is zero.
@@ -83,19 +83,19 @@ def best_norm(
     return Norm(minimum.norm, float(error), profile.stat(minimum.norm), True, float(first))
 
 
-def _half_line(profile: Held, minimum: Minimum, scale: float) -> Norm:
-    """Return the result for a statistic that is least for all norms below some value."""
-    stat, away = profile.stat(minimum.norm), scale
+def _half_line(profile: FixedProfile, minimum: Minimum, scale: float) -> Norm:
+    """Return the result for a statistic that is lowest for all norms below some value."""
+    stat, distance = profile.stat(minimum.norm), scale
     origin = 0.0
     while origin > minimum.norm and profile.stat(origin) > stat + SIDE:
-        origin, away = -away, GROWTH * away
+        origin, distance = -distance, GROWTH * distance
     return Norm(np.nan, np.nan, stat, False, scale, max(origin, minimum.norm))
 
 
 def crossing(
     profile: NormProfile, best: Norm, sigma: float, side: int, limit: float = np.inf
 ) -> float:
-    """Find how far from its best value the norm is by some sigma.
+    """Find the distance from the best norm for a rise of the statistic by sigma squared.
 
     Parameters
     ----------
@@ -104,9 +104,9 @@ def crossing(
     best : Norm
         Its minimum.
     sigma : float
-        The statistic rises by its square.
+        Square root of the rise of the statistic.
     side : {-1, 1}
-        Whether to go down or up.
+        Direction: downwards or upwards.
     limit : float
         The limit of the norm on that side.
 
@@ -119,36 +119,42 @@ def crossing(
 
 
 def upper_limit(profile: NormProfile, best: Norm, sigma: float, limit: float = np.inf) -> float:
-    """Find the norm above the best one at which the statistic has risen by sigma squared.
+    """Find the norm above the best one for a rise of the statistic by sigma squared.
 
     Parameters
     ----------
-    profile, best, sigma, limit
-        As for `crossing`.
+    profile : NormProfile
+        The statistic along the norm.
+    best : Norm
+        Its minimum.
+    sigma : float
+        Square root of the rise of the statistic.
+    limit : float
+        The highest norm.
 
     Returns
     -------
     float
-        The upper limit, which exists also where any lower norm is as good as the best one; NaN if
+        The upper limit, which exists also if any lower norm is as good as the best one; NaN if
         there is none.
     """
     return best.origin + _distance(profile, best, sigma, 1, limit)
 
 
 def _distance(profile: NormProfile, best: Norm, sigma: float, side: int, limit: float) -> float:
-    """Find how far from the origin of a minimum the statistic has risen by sigma squared."""
+    """Find the distance from the origin of a minimum for a rise by sigma squared."""
     if not np.isfinite(best.origin):
         return np.nan
     lowest = 0.0
 
-    def rise(away: float) -> float:
+    def rise(distance: float) -> float:
         nonlocal lowest
-        value = profile.stat(best.origin + side * away) - best.stat
+        value = profile.stat(best.origin + side * distance) - best.stat
         lowest = min(lowest, value)
         return value - sigma**2
 
     low, high = profile.domain
-    if low >= high:  # no norm is inside, as for `find_minimum`
+    if low >= high:  # the domain is empty, as for `find_minimum`
         low, high = -np.inf, np.inf
     ends = (limit, high) if side > 0 else (-limit, -low)
     farthest = max(0.0, min(ends) - side * best.origin)
@@ -157,16 +163,21 @@ def _distance(profile: NormProfile, best: Norm, sigma: float, side: int, limit: 
 
 
 def sensitivity(asimov: Callable[[float], float], scale: float, sigma: float) -> float:
-    """Find the norm that would be significant by some sigma; NaN if there is none.
+    """Find the norm with an expected significance of sigma.
 
     Parameters
     ----------
     asimov : callable
-        From a norm to the gain in the statistic that it is expected to give.
+        Function that returns the expected gain in the statistic for a norm.
     scale : float
         The order of magnitude of the norm's error.
     sigma : float
         The significance.
+
+    Returns
+    -------
+    float
+        The norm; NaN if there is none.
     """
     return root(lambda norm: asimov(norm) - sigma**2, 0.0, sigma * scale)
 
@@ -174,9 +185,23 @@ def sensitivity(asimov: Callable[[float], float], scale: float, sigma: float) ->
 def root(
     function: Callable[[float], float], low: float, first: float, highest: float = np.inf
 ) -> float:
-    """Find where a function that is negative at `low` becomes positive; NaN if it does not.
+    """Find the point where a function that is negative at `low` becomes positive.
 
-    The bracket begins at `first` and grows up to `highest`.
+    Parameters
+    ----------
+    function : callable
+        The function.
+    low : float
+        Lower end of the bracket.
+    first : float
+        Upper end of the first bracket, which grows up to `highest`.
+    highest : float
+        Upper end of the last bracket.
+
+    Returns
+    -------
+    float
+        The root; NaN if the function does not become positive.
     """
     from scipy.optimize import brentq
 

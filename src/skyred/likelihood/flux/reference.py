@@ -1,8 +1,9 @@
-"""Reference spectra: those that norms of fluxes refer to, with positive fluxes.
+"""Reference spectra of norms, with positive fluxes.
 
-A norm is a flux in units of a reference flux. If that is negative, as after a fit with a negative
-best amplitude, every sign is reversed: errors are negative, upper limits lie below the estimate.
-So the reference is the magnitude of the model's flux, and the norm has the sign of the flux.
+A norm is a flux in units of a reference flux. If the reference is negative, as after a fit with a
+negative best amplitude, every sign is reversed: errors are negative, upper limits are below the
+estimate. Therefore the reference is the magnitude of the model's flux, and the norm has the sign of
+the flux.
 """
 
 from __future__ import annotations
@@ -20,14 +21,15 @@ if TYPE_CHECKING:
     from gammapy.modeling.models import SkyModel
 
 SAMPLES = 21  # energies in a bin
-FACTORS = ("amplitude", "norm")  # parameters that spectra of gammapy are proportional to
+FACTORS = ("amplitude", "norm")  # parameters to which spectra of gammapy are proportional
 
 
 class MagnitudeSpectralModel(SpectralModel):  # type: ignore[misc]
     """The magnitude of another spectrum.
 
-    It is the reference of spectra whose sign is not that of one parameter. Integrals are the
-    magnitude of the other's integrals, which is exact unless the sign changes within the bin.
+    It is the reference of spectra with a sign that is not that of one parameter. Integrals are the
+    magnitude of the other spectrum's integrals, which is exact unless the sign changes within the
+    bin.
 
     Parameters
     ----------
@@ -42,27 +44,64 @@ class MagnitudeSpectralModel(SpectralModel):  # type: ignore[misc]
         super().__init__()
 
     def evaluate(self, energy: u.Quantity) -> u.Quantity:
-        """Evaluate the magnitude of the differential flux."""
+        """Evaluate the magnitude of the differential flux.
+
+        Parameters
+        ----------
+        energy : Quantity
+            Energies.
+
+        Returns
+        -------
+        Quantity
+            Differential fluxes, of the shape of the energies.
+        """
         return np.abs(self.model(energy))
 
     def integral(self, energy_min: u.Quantity, energy_max: u.Quantity, **options: Any) -> Any:
-        """Integrate, and return the magnitude."""
+        """Return the magnitude of the integral flux.
+
+        Parameters
+        ----------
+        energy_min, energy_max : Quantity
+            Edges of the energy ranges.
+        **options
+            Options of the other spectrum's method.
+
+        Returns
+        -------
+        Quantity
+            The magnitude of the integral flux, of the shape of the edges.
+        """
         return np.abs(self.model.integral(energy_min, energy_max, **options))
 
     def energy_flux(self, energy_min: u.Quantity, energy_max: u.Quantity, **options: Any) -> Any:
-        """Integrate the energy flux, and return the magnitude."""
+        """Return the magnitude of the energy flux.
+
+        Parameters
+        ----------
+        energy_min, energy_max : Quantity
+            Edges of the energy ranges.
+        **options
+            Options of the other spectrum's method.
+
+        Returns
+        -------
+        Quantity
+            The magnitude of the energy flux, of the shape of the edges.
+        """
         return np.abs(self.model.energy_flux(energy_min, energy_max, **options))
 
 
 def positive_spectrum(spectral: SpectralModel, edges: u.Quantity) -> SpectralModel:
-    """Return a spectrum with the magnitude of another one's fluxes.
+    """Return a spectrum with the magnitude of another spectrum's fluxes.
 
     Parameters
     ----------
     spectral : gammapy.modeling.models.SpectralModel
         The spectrum.
     edges : Quantity
-        Edges of the energy bins where it is used, shape (n + 1,).
+        Edges of the energy bins of the flux points, shape (n + 1,).
 
     Returns
     -------
@@ -93,13 +132,26 @@ def _opposite(spectral: SpectralModel, name: str) -> SpectralModel | None:
     parameter.min = parameter.max = np.nan
     parameter.value = -parameter.value
     parameter.min, parameter.max = -high, -low
-    signs = np.where([each is parameter for each in opposite.parameters], -1.0, 1.0)
+    signs = np.where([member is parameter for member in opposite.parameters], -1.0, 1.0)
     opposite.covariance = spectral.covariance.data * np.outer(signs, signs)
     return opposite
 
 
 def positive_model(model: SkyModel, edges: u.Quantity) -> SkyModel:
-    """Return a source with the magnitude of another one's fluxes; see `positive_spectrum`."""
+    """Return a source with the magnitude of another source's fluxes; see `positive_spectrum`.
+
+    Parameters
+    ----------
+    model : gammapy.modeling.models.SkyModel
+        The source.
+    edges : Quantity
+        Edges of the energy bins, shape (n + 1,).
+
+    Returns
+    -------
+    gammapy.modeling.models.SkyModel
+        The source itself if its flux is nowhere negative; else a copy with another spectrum.
+    """
     spectral = positive_spectrum(model.spectral_model, edges)
     if spectral is model.spectral_model:
         return model
@@ -109,32 +161,37 @@ def positive_model(model: SkyModel, edges: u.Quantity) -> SkyModel:
 
 
 def reference_spectrum(model: SkyModel, edges: u.Quantity) -> SpectralModel:
-    """Return the spectrum that the norms of a source's flux points refer to.
+    """Return the reference spectrum of a source's flux points.
 
     Parameters
     ----------
     model : gammapy.modeling.models.SkyModel
-        The source. Of a spatial template the spectrum is that of its sum, as in gammapy.
+        The source. The spectrum of a spatial template is that of its sum, as in gammapy.
     edges : Quantity
         Edges of the energy bins, shape (n + 1,).
+
+    Returns
+    -------
+    gammapy.modeling.models.SpectralModel
+        The spectrum, with positive fluxes.
     """
     return _get_reference_model(positive_model(model, edges), edges)
 
 
 def stored_reference(model: SkyModel, table: Table) -> SpectralModel:
-    """Return the spectrum that the norms in a table of flux points refer to.
+    """Return the reference spectrum of the norms in a table of flux points.
 
     Parameters
     ----------
     model : gammapy.modeling.models.SkyModel
         The source, as it was fitted.
     table : astropy.table.Table
-        gammapy's table of norms, with a row for each energy, time or distance.
+        Table of norms as written by gammapy, with a row for each energy, time or distance.
 
     Returns
     -------
     gammapy.modeling.models.SpectralModel
-        The spectrum of the source, its fluxes positive unless those in the table are negative, as
+        The spectrum of the source, with positive fluxes unless those in the table are negative, as
         older versions wrote them.
     """
     low, high = (table[name].quantity for name in ("e_min", "e_max"))
@@ -160,7 +217,7 @@ def flux_sign(spectral: SpectralModel, low: u.Quantity, high: u.Quantity) -> int
     -------
     int
         1 or -1; 0 if the differential flux is zero or not finite everywhere in the bin, or has
-        both signs there.
+        both signs in it.
     """
     energies = np.geomspace(low.to_value("TeV"), high.to_value("TeV"), SAMPLES) * u.TeV
     with np.errstate(all="ignore"):

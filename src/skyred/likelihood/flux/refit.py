@@ -1,6 +1,7 @@
-"""Refits: the norm of a source fitted with backgrounds that scale, on what is laid out already.
+"""Refits of a source's norm together with the norms of backgrounds.
 
-Whatever is not fitted is a fixed template, so nothing is evaluated anew but the backgrounds' norms.
+All other model contributions are fixed templates, so only the norms of the backgrounds are
+evaluated again.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from skyred.likelihood.count_templates import ScaledCounts
 from skyred.likelihood.datasets import CountsDataset
 from skyred.likelihood.flux.columns import FittedNorm
 from skyred.likelihood.flux.norm import Norm
-from skyred.likelihood.flux.profile import Held, Refitted
+from skyred.likelihood.flux.profile import FixedProfile, RefittedProfile
 from skyred.likelihood.likelihood import Likelihood, Total
 from skyred.likelihood.minimise import minimise
 from skyred.likelihood.priors import Priors
@@ -38,76 +39,145 @@ if TYPE_CHECKING:
 
 
 class Signal:
-    """What the source predicts, with its norm as a parameter.
+    """Model contribution of the source, with its norm as the parameter.
 
     Parameters
     ----------
     counts : array
-        At norm one, in every bin, shape (energies, y, x).
-    place : int
-        Where the norm is in the state.
+        Predicted counts at norm one in every bin, shape (energies, y, x).
+    index : int
+        Index of the norm in the state.
     bins : Bins
         The bins of the dataset.
     """
 
     name, exact = "", True
 
-    def __init__(self, counts: Array, place: int, bins: Bins) -> None:
-        self.template, self.place = counts, place
-        self.free = frozenset([place])
+    def __init__(self, counts: Array, index: int, bins: Bins) -> None:
+        self.template, self.index = counts, index
+        self.free = frozenset([index])
         self.unit = Counts(bins.of(counts), float(counts[bins.mask].sum()))
 
     @property
     def may_be_non_smooth(self) -> set[int]:
-        """None."""
+        """Parameters with non-differentiable points of the counts: none."""
         return set()
 
     def rows(self) -> slice:
-        """All of the chosen bins."""
+        """Return the rows of the selected bins that the counts belong to: all.
+
+        Returns
+        -------
+        slice
+            All rows.
+        """
         return slice(None)
 
     def counts(self, state: Vector) -> Counts:
-        """Give the predicted counts."""
-        norm = float(state[self.place])
+        """Return the predicted counts.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+
+        Returns
+        -------
+        Counts
+            The predicted counts.
+        """
+        norm = float(state[self.index])
         return Counts(norm * self.unit.by_bin, norm * self.unit.total)
 
     def slopes(self, state: Vector, indices: frozenset[int]) -> Iterator[tuple[int, Counts]]:
-        """Give the derivative by the norm."""
-        yield self.place, self.unit
+        """Yield the derivative of the predicted counts by the norm.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+        indices : frozenset of int
+            Ignored.
+
+        Yields
+        ------
+        (int, Counts)
+            Index of the norm in the state, and the derivative.
+        """
+        yield self.index, self.unit
 
     def gradient(
         self, state: Vector, weights: Array, weight: float, indices: frozenset[int]
     ) -> Iterator[tuple[int, float]]:
-        """Give its weighted sum."""
+        """Return the derivative of a weighted sum of the predicted counts by the norm.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+        weights : array
+            Weights of the counts in the selected bins, shape (k,).
+        weight : float
+            Weight of the total.
+        indices : frozenset of int
+            Indices in the state of the parameters to differentiate by.
+
+        Returns
+        -------
+        iterator of (int, float)
+            Index of the norm in the state, and the derivative.
+        """
         return weighted(self, state, weights, weight, indices)
 
     def cube(self, state: Vector) -> Array:
-        """Give the predicted counts in every bin."""
-        return float(state[self.place]) * self.template
+        """Return the predicted counts in every bin, masked or not.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+
+        Returns
+        -------
+        array
+            Predicted counts, shape (energies, y, x).
+        """
+        return float(state[self.index]) * self.template
 
     def may_be_negative(self, state: Vector) -> bool:
-        """Tell whether the norm is negative."""
-        return bool(state[self.place] < 0)
+        """Return whether the norm is negative.
+
+        Parameters
+        ----------
+        state : array
+            Values of all parameters, shape (m,).
+
+        Returns
+        -------
+        bool
+            Whether predicted counts could be negative.
+        """
+        return bool(state[self.index] < 0)
 
 
 @attrs.define(eq=False)
 class Refit:
-    """Fits the norm of a source with what is free of the rest.
+    """Fit of a source's norm together with the free parameters of backgrounds.
 
     Parameters
     ----------
     space : ParameterSpace
         The parameters of all models, and the norm as the last.
-    seen : dict of SplitDataset
-        The datasets by name, split into source and rest.
+    split_datasets : dict of SplitDataset
+        The datasets by name, split into source and other models.
     source : str
         The name of the source.
     free : set of int
-        The places of the free parameters that are not of the source.
+        Indices in the state of the free parameters of other models.
     """
 
     space: ParameterSpace
-    seen: Mapping[str, SplitDataset]
+    split_datasets: Mapping[str, SplitDataset]
     source: str
     free: set[int]
 
@@ -115,90 +185,127 @@ class Refit:
     def of(
         cls, likelihood: Likelihood, slices: EnergySlices, model: SkyModel, norm: Parameter
     ) -> Self | None:
-        """Take a likelihood; None if more than backgrounds is free, or there are priors."""
-        space = likelihood.space
-        free = set(space.free.tolist()) - set(space.indices_of(model.parameters).tolist())
-        seen = {each.dataset.name: each for each in slices.seen}
-        parts = [part for each in seen.values() for part in each.dataset.parts]
-        others = [part for part in parts if part.name != model.name]
-        if Priors(space) or any(_free_of(part, free) is None for part in others):
-            return None
-        space = attrs.evolve(space, all=[*space.all, norm])
-        return cls(space, seen, str(model.name), free)
-
-    @property
-    def place(self) -> int:
-        """Where the norm is in the state."""
-        return len(self.space.all) - 1
-
-    def fit(self, ranges: Mapping[str, tuple[int, int]], start: Norm, sign: int = 1) -> FittedNorm:
-        """Fit in some datasets.
+        """Return the refit for a likelihood, if only norms of backgrounds are free.
 
         Parameters
         ----------
-        ranges : dict of tuple of int
-            The energy bins of each dataset: the first, and the one after the last.
-        start : Norm
-            Where to begin: the norm with all else fixed.
-        sign : {-1, 1}
-            What the signal is multiplied by.
+        likelihood : Likelihood
+            The likelihood.
+        slices : EnergySlices
+            Its datasets, split into source and other models.
+        model : gammapy.modeling.models.SkyModel
+            The source.
+        norm : gammapy.modeling.Parameter
+            The norm.
 
         Returns
         -------
-        Fitted
+        Refit or None
+            The refit; None if other parameters are free too, or there are priors.
+        """
+        space = likelihood.space
+        free = set(space.free.tolist()) - set(space.indices_of(model.parameters).tolist())
+        split_datasets = {split.dataset.name: split for split in slices.split_datasets}
+        parts = [part for split in split_datasets.values() for part in split.dataset.parts]
+        others = [part for part in parts if part.name != model.name]
+        if Priors(space) or any(_free_indices(part, free) is None for part in others):
+            return None
+        space = attrs.evolve(space, all=[*space.all, norm])
+        return cls(space, split_datasets, str(model.name), free)
+
+    @property
+    def index(self) -> int:
+        """Index of the norm in the state."""
+        return len(self.space.all) - 1
+
+    def fit(self, ranges: Mapping[str, tuple[int, int]], start: Norm, sign: int = 1) -> FittedNorm:
+        """Fit the norm in a subset of the datasets.
+
+        Parameters
+        ----------
+        ranges : dict of (int, int)
+            Range of energy bins by dataset: the first, and the one after the last.
+        start : Norm
+            Start of the fit: the norm fitted with all other parameters fixed.
+        sign : {-1, 1}
+            Factor of the signal.
+
+        Returns
+        -------
+        FittedNorm
             The fitted norm.
         """
-        datasets = [self._within(self.seen[name], *bins, sign) for name, bins in ranges.items()]
-        parts = [part for name in ranges for part in self.seen[name].dataset.parts]
-        rest = [_free_of(part, self.free) or set() for part in parts if part.name != self.source]
-        free = [*sorted(set().union(*rest)), self.place]
+        datasets = [
+            self._within(self.split_datasets[name], *bins, sign) for name, bins in ranges.items()
+        ]
+        parts = [part for name in ranges for part in self.split_datasets[name].dataset.parts]
+        others = [part for part in parts if part.name != self.source]
+        other_indices = [_free_indices(part, self.free) or set() for part in others]
+        free = [*sorted(set().union(*other_indices)), self.index]
         total = Total(attrs.evolve(self.space, free=np.array(free)), datasets)
         objective = started_at(objective_of_total(total), len(free) - 1, start)
-        found = minimise(objective)
-        norm = fitted_norm(found, len(free) - 1, start.scale)
-        profile = Refitted(attrs.evolve(objective, start=found.values), len(free) - 1)
-        state = total.state(found.values)
+        result = minimise(objective)
+        norm = fitted_norm(result, len(free) - 1, start.scale)
+        profile = RefittedProfile(attrs.evolve(objective, start=result.values), len(free) - 1)
+        state = total.state(result.values)
         slices = [
-            self._at(self.seen[name], state).slice(*bins, sign) for name, bins in ranges.items()
+            self._split_at(self.split_datasets[name], state).slice(*bins, sign)
+            for name, bins in ranges.items()
         ]
-        return FittedNorm(norm, profile, slices, Held([each.term for each in slices]))
+        fixed_profile = FixedProfile([dataset_slice.term for dataset_slice in slices])
+        return FittedNorm(norm, profile, slices, fixed_profile)
 
-    def _within(self, seen: SplitDataset, first: int, last: int, sign: int) -> CountsDataset:
-        """Give a dataset in a range of energy, with what is fixed summed up."""
-        whole = seen.dataset
-        mask = np.zeros_like(whole.bins.mask)
-        mask[first:last] = whole.bins.mask[first:last]
-        rows = seen.rows(first, last)
-        bins = Bins(mask, whole.bins.indices[rows])
+    def _within(self, split: SplitDataset, first: int, last: int, sign: int) -> CountsDataset:
+        """Return a dataset in a range of energy, with all fixed contributions summed."""
+        dataset = split.dataset
+        mask = np.zeros_like(dataset.bins.mask)
+        mask[first:last] = dataset.bins.mask[first:last]
+        rows = split.rows(first, last)
+        bins = Bins(mask, dataset.bins.indices[rows])
         state, fixed = self.space.state(), np.zeros(mask.shape)
-        parts: list[Contribution] = [Signal(sign * seen.signal, self.place, bins)]
-        for part in whole.parts:
+        parts: list[Contribution] = [Signal(sign * split.signal, self.index, bins)]
+        for part in dataset.parts:
             if part.name == self.source:
                 continue
-            if isinstance(part, ScaledCounts) and _free_of(part, self.free):
+            if isinstance(part, ScaledCounts) and _free_indices(part, self.free):
                 parts.append(part.within(bins))
             else:
                 fixed += part.cube(state)
-        parts.append(ScaledCounts("", fixed, None, seen.axis.center, bins, self.space))
-        statistic: Any = seen.wstat(rows) or Cash(bins.of(whole.counts))
-        return CountsDataset(whole.name, parts, bins, whole.counts, statistic)
+        parts.append(ScaledCounts("", fixed, None, split.axis.center, bins, self.space))
+        statistic: Any = split.wstat(rows) or Cash(bins.of(dataset.counts))
+        return CountsDataset(dataset.name, parts, bins, dataset.counts, statistic)
 
-    def _at(self, seen: SplitDataset, state: Vector) -> SplitDataset:
-        """Split a dataset at a state, the source at norm one."""
-        others = [part for part in seen.dataset.parts if part.name != self.source]
-        rest = sum((part.cube(state) for part in others), np.zeros(seen.signal.shape))
-        return attrs.evolve(seen, rest=rest)
+    def _split_at(self, split: SplitDataset, state: Vector) -> SplitDataset:
+        """Return a dataset split at the values in a state, with the source at norm one."""
+        others = [part for part in split.dataset.parts if part.name != self.source]
+        background = sum((part.cube(state) for part in others), np.zeros(split.signal.shape))
+        return attrs.evolve(split, background=background)
 
 
-def _free_of(part: Any, free: set[int]) -> set[int] | None:
-    """Give the free parameters of a part; None if it has some and does not merely scale."""
-    places = part.own if hasattr(part, "own") else part.subset.state_indices
-    found = set(places.tolist()) & free
-    return None if found and not isinstance(part, ScaledCounts) else found
+def _free_indices(part: Any, free: set[int]) -> set[int] | None:
+    """Return the free parameters of a contribution; None if they do not only scale it."""
+    own = part.own if hasattr(part, "own") else part.subset.state_indices
+    indices = set(own.tolist()) & free
+    return None if indices and not isinstance(part, ScaledCounts) else indices
 
 
 def started_at(objective: Objective, index: int, norm: Norm) -> Objective:
-    """Return an objective that starts at a norm, if that is known and within its limits."""
+    """Return an objective that starts at a norm, clipped to its limits.
+
+    Parameters
+    ----------
+    objective : Objective
+        The objective.
+    index : int
+        Index of the norm in its parameters.
+    norm : Norm
+        The norm.
+
+    Returns
+    -------
+    Objective
+        The objective with another start; the same objective if the norm has no best value.
+    """
     low, high = objective.limits[index]
     if not norm.success or not np.isfinite(norm.value):
         return objective
@@ -213,25 +320,41 @@ def fitted_norm(result: FitResult, index: int, scale: float) -> Norm:
     Parameters
     ----------
     result : FitResult
-        The fit of the norm and of other parameters.
+        Result of the fit of the norm and other parameters.
     index : int
-        Which of the parameters is the norm.
+        Index of the norm in the parameters.
     scale : float
-        Where crossings are searched first if the norm has no error.
+        Distance at which crossings are searched first if the norm has no error.
+
+    Returns
+    -------
+    Norm
+        The norm.
     """
     value, error = float(result.values[index]), float(result.errors[index])
-    known = np.isfinite(error) and error > 0
-    # where others are degenerate, such as norm and tilt in one bin, the norm may be known all the
-    # same
-    success = result.success or (bool(result.unconstrained) and known)
-    return Norm(value, error, float(result.stat), bool(success), error if known else scale)
+    is_constrained = np.isfinite(error) and error > 0
+    # if other parameters are degenerate, such as norm and tilt in one bin, the norm may be
+    # constrained nevertheless
+    success = result.success or (bool(result.unconstrained) and is_constrained)
+    return Norm(value, error, float(result.stat), bool(success), error if is_constrained else scale)
 
 
 def objective_of_total(total: Total) -> Objective:
-    """Make the objective of datasets that have no priors."""
+    """Build the objective of datasets without priors.
+
+    Parameters
+    ----------
+    total : Total
+        The likelihood of the datasets.
+
+    Returns
+    -------
+    Objective
+        The objective of its free parameters.
+    """
     space = total.space
     return Objective(
-        names=[f"parameter {place}" for place in space.free],
+        names=[f"parameter {index}" for index in space.free],
         start=total.frozen[space.free],
         limits=space.limits(),
         steps=space.steps(),

@@ -1,4 +1,4 @@
-"""Maps summed over regions: counts, what is predicted, and what a spectrum would give there."""
+"""Spectra of regions of maps: counts, predicted background and predicted signal of a spectrum."""
 
 from __future__ import annotations
 
@@ -24,25 +24,40 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 
-class Unusable(Exception):  # noqa: N818 - a verdict on a region, with its reason
-    """A region that gives no spectrum."""
+class UnusableRegion(Exception):  # noqa: N818 - the message is the reason, reported for the region
+    """A region without a spectrum, with the reason."""
 
 
-def rest_of(dataset: MapDataset, sources: Sequence[str] | None) -> Array:
-    """Predict what is no signal: the background, with some sources or with all that there are.
+def predict_background(dataset: MapDataset, sources: Sequence[str] | None) -> Array:
+    """Return the predicted counts of the background, including sources that belong to it.
+
+    Parameters
+    ----------
+    dataset : gammapy.datasets.MapDataset or MapDatasetOnOff
+        The dataset, with models.
+    sources : sequence of str, optional
+        Names of the sources that belong to the background; by default all.
+
+    Returns
+    -------
+    array
+        Predicted counts, shape (energies, y, x); zero for on-off maps, where the off counts
+        determine the background.
 
     Raises
     ------
     FitError
-        If the dataset is no map, or has no exposure.
+        If the dataset is not a map, or has no exposure.
     """
     geom = getattr(getattr(dataset, "counts", None), "geom", None)
     if geom is None or geom.is_region or geom.is_hpx:
         raise FitError(f"the dataset {dataset.name!r} is no map; a flux profile needs one")
     if dataset.exposure is None:
-        raise FitError(f"the dataset {dataset.name!r} has no exposure, so no flux can be told")
+        raise FitError(
+            f"the dataset {dataset.name!r} has no exposure, which is needed to compute a flux"
+        )
     if dataset.stat_type == "wstat":
-        return np.zeros(geom.data_shape)  # what the counts off stand for
+        return np.zeros(geom.data_shape)  # the off counts determine the background
     if sources is None:
         return np.asarray(dataset.npred().data, dtype=float)
     total = np.zeros(geom.data_shape)
@@ -53,103 +68,138 @@ def rest_of(dataset: MapDataset, sources: Sequence[str] | None) -> Array:
     return total
 
 
-class Pixels:
-    """The pixels of an image, for looking up which of them lie in a region."""
+class ImagePixels:
+    """Pixels of an image, to find those in a region.
+
+    Parameters
+    ----------
+    geom : gammapy.maps.WcsGeom
+        Geometry of the map.
+    """
 
     def __init__(self, geom: WcsGeom) -> None:
         self.geom = geom.to_image()
         self.shape = self.geom.data_shape
-        # a frame of one pixel more: regions that reach into it leave the map
+        # with a frame of one pixel: regions that reach into it leave the map
         self.rows, self.columns = np.indices([size + 2 for size in self.shape]) - 1
 
-    def inside(self, region: SkyRegion) -> NDArray[np.bool_]:
-        """Give the pixels whose centre lies in a region, shape (y, x).
+    def region_mask(self, region: SkyRegion) -> NDArray[np.bool_]:
+        """Return whether the centre of each pixel lies in a region.
+
+        Parameters
+        ----------
+        region : SkyRegion
+            The region.
+
+        Returns
+        -------
+        array of bool
+            The mask, shape (y, x).
 
         Raises
         ------
-        Unusable
-            If the region leaves the image, or holds no centre of a pixel.
+        UnusableRegion
+            If the region leaves the image, or contains no centre of a pixel.
         """
         from regions import PixCoord
 
         pixels = region.to_pixel(self.geom.wcs)
-        found = np.asarray(pixels.contains(PixCoord(self.columns, self.rows)), dtype=np.bool_)
-        inner = found[1:-1, 1:-1]
+        mask = np.asarray(pixels.contains(PixCoord(self.columns, self.rows)), dtype=np.bool_)
+        inner = mask[1:-1, 1:-1]
         (height, width), (x, y) = self.shape, pixels.center.xy
-        if found.sum() > inner.sum() or not (-1 < x < width and -1 < y < height):
-            raise Unusable("the region leaves the map")
+        if mask.sum() > inner.sum() or not (-1 < x < width and -1 < y < height):
+            raise UnusableRegion("the region leaves the map")
         if not inner.any():
-            raise Unusable("the region holds no centre of a pixel")
+            raise UnusableRegion("the region holds no centre of a pixel")
         return inner
 
 
-class Sums:
-    """One map dataset, to be summed over regions.
+class SpectrumExtractor:
+    """Extractor of the spectra of regions from one map dataset.
 
     Parameters
     ----------
     dataset : gammapy.datasets.MapDataset or MapDatasetOnOff
         The dataset.
-    rest : array
-        The predicted counts that are no signal, shape (energies, y, x); not used of on-off maps.
+    background : array
+        Predicted counts of the background, shape (energies, y, x); ignored for on-off maps.
     spectral : gammapy.modeling.models.SpectralModel
-        The spectrum whose norm is asked for.
+        The spectrum that is scaled by the norm.
     """
 
-    def __init__(self, dataset: MapDataset, rest: Array, spectral: SpectralModel) -> None:
-        self.dataset, self.name, self.rest = dataset, str(dataset.name), rest
+    def __init__(self, dataset: MapDataset, background: Array, spectral: SpectralModel) -> None:
+        self.dataset, self.name, self.background = dataset, str(dataset.name), background
         self.axis = dataset.counts.geom.axes["energy"]
         self.safe = np.ones(dataset.counts.data.shape, dtype=bool)
         if dataset.mask_safe:
             self.safe = dataset.mask_safe.data.astype(bool)
         self.mask = dataset.mask.data.astype(bool) if dataset.mask else self.safe
-        self.pixels = self.exposed = Pixels(dataset.counts.geom)
+        self.pixels = self.exposure_pixels = ImagePixels(dataset.counts.geom)
         if dataset.exposure.geom.to_image() != self.pixels.geom:
-            self.exposed = Pixels(dataset.exposure.geom)
+            self.exposure_pixels = ImagePixels(dataset.exposure.geom)
         edges = dataset.exposure.geom.axes["energy_true"].edges
         flux = spectral.integral(edges[:-1], edges[1:])
         self.flux = flux.value * scale_of(flux.unit)
         self.on_off = dataset.stat_type == "wstat"
         if self.on_off:
-            # 0 / 0 where there is neither acceptance nor counts off
-            self.background = np.nan_to_num(dataset.background.data.astype(float))
+            # 0 / 0 where there are neither acceptance nor off counts
+            self.off_background = np.nan_to_num(dataset.background.data.astype(float))
         self.migrations: dict[tuple[int, int], Array] = {}
 
     def spectrum(self, region: SkyRegion) -> RegionSpectrum:
-        """Sum over a region; raises `Unusable` if gammapy would refuse it."""
-        inside = self.pixels.inside(region)
-        uniform = self.mask[:, inside]
-        if not (uniform.all(axis=1) | ~uniform.any(axis=1)).all():
-            raise Unusable("the mask divides the region")
-        weights = self.safe & inside
-        exposed = inside if self.exposed is self.pixels else self.exposed.inside(region)
+        """Return the spectrum of a region.
+
+        Parameters
+        ----------
+        region : SkyRegion
+            The region.
+
+        Returns
+        -------
+        RegionSpectrum
+            The spectrum.
+
+        Raises
+        ------
+        UnusableRegion
+            If gammapy would refuse the region: it leaves the map, contains no centre of a pixel, or
+            is divided by the mask.
+        """
+        in_region = self.pixels.region_mask(region)
+        masks = self.mask[:, in_region]
+        if not (masks.all(axis=1) | ~masks.any(axis=1)).all():
+            raise UnusableRegion("the mask divides the region")
+        weights = self.safe & in_region
+        exposed = in_region
+        if self.exposure_pixels is not self.pixels:
+            exposed = self.exposure_pixels.region_mask(region)
         exposure = self.dataset.exposure.data[:, exposed].mean(axis=1)
         exposure = np.nan_to_num(exposure * scale_of(self.dataset.exposure.unit))
-        found = RegionSpectrum(
+        spectrum = RegionSpectrum(
             counts=_sum(self.dataset.counts.data, weights),
             signal=(self.flux * exposure) @ self._migration(region.center),
-            rest=_sum(self.rest, weights),
-            mask=np.asarray(uniform.any(axis=1)),
+            background=_sum(self.background, weights),
+            mask=np.asarray(masks.any(axis=1)),
         )
         if self.on_off:
-            found.off = _sum(self.dataset.counts_off.data, weights)
-            found.rest = _sum(self.background, weights)
-        return found
+            spectrum.off = _sum(self.dataset.counts_off.data, weights)
+            spectrum.background = _sum(self.off_background, weights)
+        return spectrum
 
     def _migration(self, center: Any) -> Array:
-        """Give the energy dispersion at a position, shape (true, reconstructed energies)."""
+        """Return the energy dispersion at a position, shape (true, reconstructed energies)."""
         edisp = self.dataset.edisp
         if edisp is None:
             return self._diagonal()
         geom = edisp.edisp_map.geom.to_image()
-        # gammapy takes the nearest pixel of the map, of which there are few
+        # gammapy uses the nearest pixel of the map, which has few pixels
         x, y = (int(index.item()) for index in geom.coord_to_idx(center, clip=True))
         if (x, y) not in self.migrations:
             if edisp.tag == "edisp_kernel_map":
                 self.migrations[x, y] = edisp.edisp_map.data[:, :, y, x].astype(float)
             else:
-                here = edisp.to_region_nd_map(center)
-                kernel = here.get_edisp_kernel(position=center, energy_axis=self.axis)
+                local_edisp = edisp.to_region_nd_map(center)
+                kernel = local_edisp.get_edisp_kernel(position=center, energy_axis=self.axis)
                 self.migrations[x, y] = np.asarray(kernel.pdf_matrix, dtype=float)
         return self.migrations[x, y]
 
@@ -167,27 +217,48 @@ def _sum(cube: Array, weights: NDArray[np.bool_]) -> Array:
 
 @attrs.define(eq=False)
 class RegionSpectrum:
-    """A region in one dataset, by reconstructed energy.
+    """Spectrum of a region in one dataset, by reconstructed energy.
 
     Parameters
     ----------
-    counts, signal, rest : array
-        Counts, and those predicted by the spectrum and by the rest, shape (energies,); of on-off
-        maps the rest is the background that the counts off stand for.
+    counts : array
+        Counts, shape (energies,).
+    signal : array
+        Predicted counts of the spectrum at norm one, shape (energies,).
+    background : array
+        Predicted counts of the background, shape (energies,); for on-off maps estimated from the
+        off counts.
     mask : array of bool
-        Which energies count, shape (energies,).
+        Energies in the mask, shape (energies,).
     off : array, optional
-        Counts off.
+        Off counts, shape (energies,).
     """
 
     counts: Array
     signal: Array
-    rest: Array
+    background: Array
     mask: NDArray[np.bool_]
     off: Array | None = None
 
     def slice(self, name: str, axis: MapAxis, bins: tuple[int, int], sign: int = 1) -> Slice:
-        """Take a range of energies, the signal times the given sign."""
+        """Return the spectrum in a range of energy.
+
+        Parameters
+        ----------
+        name : str
+            The name of the dataset.
+        axis : gammapy.maps.MapAxis
+            Its energy axis.
+        bins : (int, int)
+            First bin, and the bin after the last one.
+        sign : {-1, 1}
+            Factor of the signal.
+
+        Returns
+        -------
+        Slice
+            The slice.
+        """
         rows = np.flatnonzero(self.mask[slice(*bins)]) + bins[0]
         counts = self.counts[rows]
         edges = axis.edges[list(bins)]
@@ -196,9 +267,9 @@ class RegionSpectrum:
     def _term(self, rows: NDArray[np.int64], counts: Array, sign: int) -> Term:
         signal = sign * self.signal[rows]
         if self.off is None:
-            return CashTerm(counts, signal, self.rest[rows])
+            return CashTerm(counts, signal, self.background[rows])
         off = self.off[rows]
         with np.errstate(all="ignore"):
-            # so that the background is that of the map; without counts off gammapy takes none
-            alpha = np.where(off > 0, self.rest[rows] / off, 0.0)
+            # so that the background is that of the map; without off counts it is 0, as in gammapy
+            alpha = np.where(off > 0, self.background[rows] / off, 0.0)
         return WStatTerm(WStat(counts, off, alpha), signal, np.zeros(len(rows)))

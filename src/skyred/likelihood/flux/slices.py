@@ -32,11 +32,11 @@ class Slice:
     name : str
         The dataset's name.
     edges : Quantity
-        The energies that the range covers, shape (2,).
+        Lowest and highest energy of the range, shape (2,).
     counts : int
         Counts inside the mask.
     bins : int
-        Bins inside the mask.
+        Number of bins inside the mask.
     term : Term
         The statistic along the norm.
     """
@@ -50,54 +50,118 @@ class Slice:
 
 @attrs.define(eq=False, slots=False)
 class SplitDataset:
-    """A dataset, split into what the source predicts at norm one, and the rest."""
+    """A dataset with its predicted counts split into those of the source and all others.
+
+    Parameters
+    ----------
+    dataset : CountsDataset
+        The compiled dataset.
+    axis : gammapy.maps.MapAxis
+        Its energy axis.
+    signal : array
+        Predicted counts of the source at norm one, shape (energies, y, x).
+    background : array
+        Predicted counts of all other models, shape (energies, y, x).
+    """
 
     dataset: CountsDataset
     axis: Any
     signal: Array
-    rest: Array
+    background: Array
 
     @cached_property
     def edges(self) -> bytes:
-        """Its energies, to be compared."""
+        """Edges of the energy axis, as a key for comparisons."""
         return self.axis.edges.to_value("TeV").tobytes()  # type: ignore[no-any-return]
 
     @classmethod
     def of(cls, dataset: CountsDataset, axis: Any, source: str, state: Vector) -> SplitDataset:
-        """Evaluate the parts of a dataset."""
+        """Evaluate the model contributions of a dataset.
+
+        Parameters
+        ----------
+        dataset : CountsDataset
+            The compiled dataset.
+        axis : gammapy.maps.MapAxis
+            Its energy axis.
+        source : str
+            The name of the source.
+        state : array
+            Values of all parameters, shape (m,).
+
+        Returns
+        -------
+        SplitDataset
+            The dataset, split.
+        """
         shape = dataset.bins.mask.shape
-        signal, rest = np.zeros(shape), np.zeros(shape)
+        signal, background = np.zeros(shape), np.zeros(shape)
         for part in dataset.parts:
-            onto = signal if part.name == source else rest
-            onto += part.cube(state)
-        return cls(dataset, axis, signal, rest)
+            total = signal if part.name == source else background
+            total += part.cube(state)
+        return cls(dataset, axis, signal, background)
 
     def slice(self, first: int, last: int, sign: int = 1) -> Slice:
-        """Take a range of energy bins, without the last, the signal times the given sign."""
+        """Return the dataset in a range of energy bins.
+
+        Parameters
+        ----------
+        first, last : int
+            First bin, and the bin after the last one.
+        sign : {-1, 1}
+            Factor of the signal.
+
+        Returns
+        -------
+        Slice
+            The slice.
+        """
         mask = self.dataset.bins.mask[first:last]
-        signal, rest = sign * self.signal[first:last][mask], self.rest[first:last][mask]
+        signal, background = sign * self.signal[first:last][mask], self.background[first:last][mask]
         counts = self.dataset.counts[first:last][mask]
         edges = self.axis.edges[[first, last]]
-        term = self._term(first, last, counts, signal, rest)
+        term = self._term(first, last, counts, signal, background)
         return Slice(self.dataset.name, edges, int(counts.sum()), int(mask.sum()), term)
 
     def rows(self, first: int, last: int) -> NDArray[np.bool_]:
-        """Tell which of the chosen bins lie in a range of energy bins, without the last."""
+        """Return whether each of the selected bins lies in a range of energy bins.
+
+        Parameters
+        ----------
+        first, last : int
+            First energy bin, and the one after the last.
+
+        Returns
+        -------
+        array of bool
+            Whether the bin is in the range, shape (k,).
+        """
         energy = np.unravel_index(self.dataset.bins.indices, self.signal.shape)[0]
         return np.asarray((energy >= first) & (energy < last))
 
     def wstat(self, rows: NDArray[np.bool_]) -> WStat | None:
-        """Give the statistic in some of the chosen bins; None of data without counts off."""
+        """Return the statistic of counts on and off in a subset of the selected bins.
+
+        Parameters
+        ----------
+        rows : array of bool
+            The subset, shape (k,).
+
+        Returns
+        -------
+        WStat or None
+            The statistic; None for data without off counts.
+        """
         statistic = self.dataset.statistic
         if not isinstance(statistic, WStat):
             return None
         return WStat(statistic.on[rows], statistic.off[rows], statistic.alpha[rows])
 
-    def _term(self, first: int, last: int, counts: Array, signal: Array, rest: Array) -> Term:
+    def _term(self, first: int, last: int, counts: Array, signal: Array, background: Array) -> Term:
         statistic = self.wstat(self.rows(first, last))
         if statistic is None:
-            return CashTerm(counts, signal, rest)
-        return WStatTerm(statistic, signal, rest)
+            return CashTerm(counts, signal, background)
+        return WStatTerm(statistic, signal, background)
 
 
 class EnergySlices:
@@ -106,15 +170,15 @@ class EnergySlices:
     Parameters
     ----------
     likelihood : Likelihood
-        Of datasets of counts only; see `can_slice`.
+        Likelihood of datasets of counts only; see `can_slice`.
     source : str
-        The source whose norm is asked for.
+        The name of the source.
     """
 
     def __init__(self, likelihood: Likelihood, source: str) -> None:
         state = likelihood.space.state()
-        axes = [each._geom.axes["energy"] for each in likelihood.space.datasets]
-        self.seen = [
+        axes = [dataset._geom.axes["energy"] for dataset in likelihood.space.datasets]
+        self.split_datasets = [
             SplitDataset.of(dataset, axis, source, state)
             for dataset, axis in zip(likelihood.datasets, axes, strict=True)
             if isinstance(dataset, CountsDataset)
@@ -128,56 +192,111 @@ class EnergySlices:
         names: Collection[str] | None = None,
         sign: int = 1,
     ) -> list[Slice]:
-        """Take the bins that gammapy takes between two energies; none of some datasets.
+        """Return the datasets in the bins that gammapy selects between two energies.
 
-        Of the datasets of some names, or of all; the signal is multiplied by the sign.
+        Parameters
+        ----------
+        energy_min, energy_max : Quantity
+            The energies.
+        names : collection of str, optional
+            Names of datasets; by default all.
+        sign : {-1, 1}
+            Factor of the signal.
+
+        Returns
+        -------
+        list of Slice
+            A slice of each dataset that has such bins.
         """
         ranges = self.ranges_of(energy_min, energy_max, names)
-        seen = [(ranges.get(each.dataset.name), each) for each in self.seen]
-        return [each.slice(*bins, sign) for bins, each in seen if bins is not None]
+        pairs = [(ranges.get(split.dataset.name), split) for split in self.split_datasets]
+        return [split.slice(*bins, sign) for bins, split in pairs if bins is not None]
 
     def ranges_of(
         self, energy_min: u.Quantity, energy_max: u.Quantity, names: Collection[str] | None = None
     ) -> dict[str, tuple[int, int]]:
-        """Give these bins by dataset: the first, and the one after the last."""
-        found = {}
-        for seen in self.seen:
-            if names is None or seen.dataset.name in names:
-                bins = self._range(seen, energy_min, energy_max)
+        """Return the ranges of bins that gammapy selects between two energies.
+
+        Parameters
+        ----------
+        energy_min, energy_max : Quantity
+            The energies.
+        names : collection of str, optional
+            Names of datasets; by default all.
+
+        Returns
+        -------
+        dict of (int, int)
+            First bin and the bin after the last one, by dataset.
+        """
+        bins_by_dataset = {}
+        for split in self.split_datasets:
+            if names is None or split.dataset.name in names:
+                bins = self._range(split, energy_min, energy_max)
                 if bins is not None:
-                    found[seen.dataset.name] = bins
-        return found
+                    bins_by_dataset[split.dataset.name] = bins
+        return bins_by_dataset
 
     def _range(
-        self, seen: SplitDataset, energy_min: u.Quantity, energy_max: u.Quantity
+        self, split: SplitDataset, energy_min: u.Quantity, energy_max: u.Quantity
     ) -> tuple[int, int] | None:
-        key = seen.edges, energy_min.to_value("TeV"), energy_max.to_value("TeV")
+        key = split.edges, energy_min.to_value("TeV"), energy_max.to_value("TeV")
         if key not in self.ranges:
-            self.ranges[key] = bins_between(seen.axis, energy_min, energy_max)
+            self.ranges[key] = bins_between(split.axis, energy_min, energy_max)
         return self.ranges[key]
 
     def all(self) -> list[Slice]:
-        """Take all bins."""
-        return [seen.slice(0, len(seen.signal)) for seen in self.seen]
+        """Return all datasets in all bins.
+
+        Returns
+        -------
+        list of Slice
+            A slice of each dataset.
+        """
+        return [split.slice(0, len(split.signal)) for split in self.split_datasets]
 
 
 def can_slice(likelihood: Likelihood) -> bool:
-    """Tell whether all datasets are of counts, laid out flat."""
+    """Return whether all datasets contain counts and are compiled.
+
+    Parameters
+    ----------
+    likelihood : Likelihood
+        The likelihood.
+
+    Returns
+    -------
+    bool
+        Whether `EnergySlices` can be used.
+    """
     return all(
-        isinstance(each, CountsDataset) and isinstance(each.statistic, Cash | WStat)
-        for each in likelihood.datasets
+        isinstance(dataset, CountsDataset) and isinstance(dataset.statistic, Cash | WStat)
+        for dataset in likelihood.datasets
     )
 
 
 def bins_between(
     axis: Any, energy_min: u.Quantity, energy_max: u.Quantity
 ) -> tuple[int, int] | None:
-    """Give first and last bin, that one not included, between two energies, as gammapy does."""
+    """Return the range of bins between two energies, as selected by gammapy.
+
+    Parameters
+    ----------
+    axis : gammapy.maps.MapAxis
+        The energy axis.
+    energy_min, energy_max : Quantity
+        The energies.
+
+    Returns
+    -------
+    (int, int) or None
+        First bin and the bin after the last one; None if there is no such bin.
+    """
     from astropy import units as u
 
     try:
         groups = axis.group_table(edges=u.Quantity([energy_min, energy_max]))
-    except ValueError:  # gammapy's way to say that there is no such bin
+    except ValueError:  # raised by gammapy if there is no such bin
         return None
     normal = groups[groups["bin_type"] == "normal   "]
     if len(normal) == 0:

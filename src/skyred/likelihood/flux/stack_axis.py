@@ -1,4 +1,4 @@
-"""Flux points along one more axis, time or distance: gammapy's `FluxPoints` of all rows."""
+"""Flux points along a further axis, time or distance, and checks of energy axes and edges."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ ORDER = ("norm", "norm_err", "norm_errn", "norm_errp", "norm_ul", "norm_sensitiv
 
 
 @attrs.frozen(eq=False)
-class Along:
-    """Puts rows of columns together.
+class FluxPointsBuilder:
+    """Builder of gammapy's `FluxPoints` from rows of columns.
 
     Parameters
     ----------
     axis : MapAxis or TimeMapAxis
         The further axis.
     energy : MapAxis
-        The bins of energy.
+        The energy axis.
     datasets : sequence of str
-        All datasets, in their order.
+        Names of all datasets, in their order.
     columns : FluxColumns
-        The columns' options.
+        Selection of the columns.
     """
 
     axis: MapAxis | TimeMapAxis
@@ -47,16 +47,21 @@ class Along:
     columns: FluxColumns
 
     def flux_points(self, rows: Sequence[Sequence[Row]], model: Any, gti: GTI | None) -> FluxPoints:
-        """Make flux points.
+        """Build the flux points.
 
         Parameters
         ----------
         rows : sequence of sequence of Row
-            For each bin of the axis the columns in each bin of energy.
+            Columns for each bin of the axis and each energy bin.
         model : gammapy.modeling.models.SpectralModel
-            What the norms scale.
+            The reference spectrum.
         gti : GTI, optional
-            When the data were taken.
+            Good time intervals of the data.
+
+        Returns
+        -------
+        gammapy.estimators.FluxPoints
+            The flux points.
         """
         from gammapy.estimators import FluxPoints
         from gammapy.maps import Maps
@@ -68,7 +73,7 @@ class Along:
             elif name == "stat_scan" and "scan" in self.columns.selected:
                 maps[name] = self._scan(rows)
             elif name in rows[0][0]:
-                maps[name] = self._map([[row[name] for row in some] for some in rows], [])
+                maps[name] = self._map([[row[name] for row in bin_rows] for bin_rows in rows], [])
         meta = {
             "n_sigma": self.columns.n_sigma,
             "n_sigma_ul": self.columns.n_sigma_ul,
@@ -87,62 +92,101 @@ class Along:
         return RegionNDMap(geom, data=array.reshape(geom.data_shape), dtype=array.dtype)
 
     def _per_dataset(self, rows: Sequence[Sequence[Row]], name: str) -> RegionNDMap:
-        """Put each number to its dataset: gammapy's own come in the wrong order of names."""
+        """Return a column by dataset; gammapy assigns its own values to names in another order."""
         from gammapy.maps import LabelMapAxis
 
-        place = {dataset: number for number, dataset in enumerate(self.datasets)}
-        data = np.full((len(rows), len(rows[0]), len(place)), np.nan)
-        for number, some in enumerate(rows):
-            for energy, row in enumerate(some):
-                data[number, energy, [place[each] for each in row["datasets"]]] = row[name]
+        indices = {dataset: index for index, dataset in enumerate(self.datasets)}
+        data = np.full((len(rows), len(rows[0]), len(indices)), np.nan)
+        for number, bin_rows in enumerate(rows):
+            for energy, row in enumerate(bin_rows):
+                data[number, energy, [indices[dataset] for dataset in row["datasets"]]] = row[name]
         return self._map(data, [LabelMapAxis(labels=list(self.datasets), name="dataset")])
 
     def _scan(self, rows: Sequence[Sequence[Row]]) -> RegionNDMap:
         from gammapy.maps import MapAxis
 
-        # one axis for all rows, as gammapy has it
+        # one axis for all rows, as in gammapy
         scans = [
-            row["norm_scan"] for some in rows for row in some if np.isfinite(row["stat_scan"]).any()
+            row["norm_scan"]
+            for bin_rows in rows
+            for row in bin_rows
+            if np.isfinite(row["stat_scan"]).any()
         ]
         axis = MapAxis.from_nodes((scans or [rows[0][0]["norm_scan"]])[0], name="norm")
-        return self._map([[row["stat_scan"] for row in some] for some in rows], [axis])
+        return self._map([[row["stat_scan"] for row in bin_rows] for bin_rows in rows], [axis])
 
 
-def why_not(row: Row) -> str:
-    """Return why a bin has no norm; "" if it has one."""
+def missing_reason(row: Row) -> str:
+    """Return the reason for a missing norm in a bin.
+
+    Parameters
+    ----------
+    row : dict
+        Values by column.
+
+    Returns
+    -------
+    str
+        The reason; "" if the bin has a norm.
+    """
     return "" if np.isfinite(row["norm"]) else str(row.get("reason", NO_MINIMUM))
 
 
-def why_not_any(rows: Sequence[Row], edges: u.Quantity) -> str:
-    """Say why bins of energy have no norm: once, if it is the same for all."""
-    reasons = [why_not(row) for row in rows]
+def missing_reasons(rows: Sequence[Row], edges: u.Quantity) -> str:
+    """Return the reasons for missing norms in energy bins, only once if it is the same for all.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        Values by column for each of n bins.
+    edges : Quantity
+        Edges of the bins, shape (n + 1,).
+
+    Returns
+    -------
+    str
+        The reasons; "" if all bins have a norm.
+    """
+    reasons = [missing_reason(row) for row in rows]
     if len(set(reasons)) == 1:
         return reasons[0]
     bins = zip(edges[:-1], edges[1:], reasons, strict=True)
     return "; ".join(
-        f"{low.value:.3g} to {high.value:.3g} {high.unit}: {why}" for low, high, why in bins if why
+        f"{low.value:.3g} to {high.value:.3g} {high.unit}: {reason}"
+        for low, high, reason in bins
+        if reason
     )
 
 
 def aligned_axes(datasets: Datasets) -> list[MapAxis]:
-    """Give the energy axes of datasets, each once.
+    """Return the different energy axes of datasets.
+
+    Parameters
+    ----------
+    datasets : gammapy.datasets.Datasets
+        The datasets.
+
+    Returns
+    -------
+    list of gammapy.maps.MapAxis
+        The axes, without duplicates.
 
     Raises
     ------
     FitError
-        Unless they are parts of one axis.
+        If they are not sections of one axis.
     """
     axes: dict[bytes, tuple[MapAxis, str]] = {}
     for dataset in datasets:
         axis = dataset.counts.geom.axes["energy"]
         axes.setdefault(axis.edges.to_value("TeV").tobytes(), (axis, dataset.name))
-    (first, name), *others = axes.values()
-    for axis, other in others:
+    (first, first_name), *others = axes.values()
+    for axis, name in others:
         if not first.is_aligned(axis):
             raise FitError(
-                f"All datasets must have aligned energy axes: {name} ({_bins(first)}) and {other} "
-                f"({_bins(axis)}) have no common bins; reduce them with the same bins per decade, "
-                "from the same edge"
+                f"All datasets must have aligned energy axes: {first_name} ({_bins(first)}) and "
+                f"{name} ({_bins(axis)}) have no common bins; reduce them with the same bins per "
+                "decade, from the same edge"
             )
     return [axis for axis, _ in axes.values()]
 
@@ -152,43 +196,67 @@ def _bins(axis: MapAxis) -> str:
     return f"{low:.4g} to {high:.4g} in {axis.nbin} bins"
 
 
-def whole_range(axes: Sequence[MapAxis]) -> u.Quantity:
-    """Give the lowest and the highest energy of some axes."""
+def energy_range(axes: Sequence[MapAxis]) -> u.Quantity:
+    """Return the lowest and the highest energy of several axes.
+
+    Parameters
+    ----------
+    axes : sequence of gammapy.maps.MapAxis
+        The energy axes.
+
+    Returns
+    -------
+    Quantity
+        The energies in TeV, shape (2,).
+    """
     edges = u.Quantity([axis.edges[[0, -1]] for axis in axes])
     return u.Quantity([edges.min(), edges.max()]).to("TeV")
 
 
 def covered_axis(axes: Sequence[MapAxis], edges: u.Quantity) -> MapAxis:
-    """Give the edges of the axes that the asked ones fall on.
+    """Return the axis of the requested bins, with their edges moved to edges of the axes.
+
+    Parameters
+    ----------
+    axes : sequence of gammapy.maps.MapAxis
+        The energy axes of the datasets.
+    edges : Quantity
+        The requested edges, shape (n + 1,).
+
+    Returns
+    -------
+    gammapy.maps.MapAxis
+        The axis, in the unit of the requested edges.
 
     Raises
     ------
     FitError
-        If two fall on one, or they are not two or more finite energies.
+        If two edges fall on one edge of the axes, or they are not two or more finite energies.
     """
     from gammapy.maps import MapAxis
 
     _check_energies(edges)
     ends = [_covered(axes, *pair) for pair in pairwise(edges)]
-    found = u.Quantity([*(low for low, _ in ends), ends[-1][1]]).to(edges.unit)
-    if np.any(np.diff(found.value) <= 0):
+    covered = u.Quantity([*(low for low, _ in ends), ends[-1][1]]).to(edges.unit)
+    if np.any(np.diff(covered.value) <= 0):
         raise FitError(
             f"two of the energy edges {edges} fall on one edge of the energy axis; "
             f"expected edges near its own: {axes[0].edges.to(edges.unit)}"
         )
-    return MapAxis.from_energy_edges(found)
+    return MapAxis.from_energy_edges(covered)
 
 
 def _check_energies(edges: u.Quantity) -> None:
-    """Raise `FitError` unless edges of bins are two or more finite energies, each another."""
+    """Raise `FitError` unless edges of bins are two or more finite, different energies."""
     if not edges.unit.is_equivalent("TeV") or edges.ndim != 1:
         raise FitError(f"energy_edges are {edges}; expected energies, such as [1, 10] * u.TeV")
     if len(edges) < 2 or not np.isfinite(edges.value).all() or not np.diff(edges.value).all():
         raise FitError(
-            f"energy_edges are {edges}; expected two or more, all finite and none of them twice"
+            f"energy_edges are {edges}; expected two or more, all finite and without duplicates"
         )
 
 
 def _covered(axes: Sequence[MapAxis], low: u.Quantity, high: u.Quantity) -> list[u.Quantity]:
-    found = [axis.edges[list(bins)] for axis in axes if (bins := bins_between(axis, low, high))]
-    return [u.Quantity(found).min(), u.Quantity(found).max()] if found else [low, high]
+    """Return the lowest and highest energy of the bins between two energies."""
+    edges = [axis.edges[list(bins)] for axis in axes if (bins := bins_between(axis, low, high))]
+    return [u.Quantity(edges).min(), u.Quantity(edges).max()] if edges else [low, high]

@@ -1,4 +1,4 @@
-"""Variability: how far a light curve is from a constant flux."""
+"""Variability: the comparison of a light curve with a constant flux."""
 
 from __future__ import annotations
 
@@ -18,14 +18,18 @@ class Variability:
     Parameters
     ----------
     fvar, fvar_err : float
-        Fractional excess variance (Vaughan et al. 2003, MNRAS 345, 1271, eqs. 10 and B2); NaN if
-        the fluxes scatter less than their errors say, or their mean is not positive.
+        Fractional excess variance and its error; NaN if the fluxes scatter less than expected from
+        their errors, or their mean is not positive.
     chi2 : float
-        Of the fluxes around their weighted mean.
+        Chi-square of the fluxes around their weighted mean.
     dof : int
-        Number of fluxes less one.
+        Degrees of freedom: number of fluxes minus one.
     p_value : float
-        How likely a constant flux scatters so much or more.
+        Probability of such a chi-square or a larger one for a constant flux.
+
+    References
+    ----------
+    Vaughan et al. 2003, MNRAS 345, 1271, eqs. 10 and B2.
     """
 
     fvar: float
@@ -36,23 +40,35 @@ class Variability:
 
     @classmethod
     def of(cls, flux: ArrayLike, error: ArrayLike) -> Self | None:
-        """Compare fluxes of symmetric errors; None if fewer than two are known."""
+        """Compare fluxes with a constant flux.
+
+        Parameters
+        ----------
+        flux, error : array_like
+            Fluxes and their symmetric errors, of the same shape and unit; NaN where unknown.
+
+        Returns
+        -------
+        Variability or None
+            The comparison; None if fewer than two fluxes are known.
+        """
         from gammapy.stats import compute_fvar
         from scipy.stats import chi2
 
         values, errors = np.ravel(flux).astype(float), np.ravel(error).astype(float)
-        known = np.isfinite(values) & np.isfinite(errors) & (errors > 0)
-        if known.sum() < 2:
+        is_valid = np.isfinite(values) & np.isfinite(errors) & (errors > 0)
+        if is_valid.sum() < 2:
             return None
-        values, errors = values[known], errors[known]
+        values, errors = values[is_valid], errors[is_valid]
         mean = np.average(values, weights=errors**-2)
-        found = float((((values - mean) / errors) ** 2).sum())
+        chi_square = float((((values - mean) / errors) ** 2).sum())
         with np.errstate(all="ignore"):
             fvar, fvar_err = compute_fvar(values, errors)
-        if values.mean() <= 0:  # a fraction of nothing
+        if values.mean() <= 0:  # the fraction is undefined
             fvar = fvar_err = np.nan
         dof = len(values) - 1
-        return cls(float(fvar), float(fvar_err), found, dof, float(chi2.sf(found, dof)))
+        p_value = float(chi2.sf(chi_square, dof))
+        return cls(float(fvar), float(fvar_err), chi_square, dof, p_value)
 
     def __str__(self) -> str:
         scatter = ""

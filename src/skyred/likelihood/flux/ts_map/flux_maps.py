@@ -1,4 +1,4 @@
-"""From gammapy's datasets to a TS map, as gammapy's `FluxMaps`."""
+"""TS maps of gammapy's datasets, as gammapy's `FluxMaps`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from skyred.errors import ModelError
 from skyred.likelihood.flux.slices import bins_between
 from skyred.likelihood.flux.ts_map.kernel import source_kernel
 from skyred.likelihood.flux.ts_map.layers import Layer
-from skyred.likelihood.flux.ts_map.pixels import NormMaps, Wanted, norm_maps
+from skyred.likelihood.flux.ts_map.pixels import ColumnSelection, NormMaps, norm_maps
 
 if TYPE_CHECKING:
     from astropy import units as u
@@ -28,67 +28,73 @@ if TYPE_CHECKING:
 
 @attrs.define(eq=False)
 class TSMapMaker:
-    """Fits the norm of a source in every pixel of a map; the numbers of `TSMapEstimator`.
+    """Fit of a source's norm in every pixel of a map, with the numbers of `TSMapEstimator`.
 
-    What is predicted by the models of the datasets is the null hypothesis, and is held.
+    The counts predicted by the models of the datasets are the null hypothesis, and are fixed.
 
     Parameters
     ----------
     model : gammapy.modeling.models.SkyModel
-        The source: its spectrum and its shape; where it is does not matter.
+        The source: its spectrum and its shape; its position is ignored.
     width : Quantity, optional
         Width of the kernel; see `source_kernel`.
     summed : bool
-        Whether the energy bins are summed before the norm is fitted; else each counts by itself.
-    wanted : Wanted
-        Which columns.
+        Whether the energy bins are summed before the norm is fitted; else the fit uses all bins.
+    columns : ColumnSelection
+        The optional columns.
     without : collection of str
-        Models that are no part of the null hypothesis.
+        Names of models that do not belong to the null hypothesis.
     """
 
     model: SkyModel
     width: u.Quantity | None = None
     summed: bool = True
-    wanted: Wanted = attrs.field(factory=Wanted)
+    columns: ColumnSelection = attrs.field(factory=ColumnSelection)
     without: Collection[str] = ()
 
     def run(self, datasets: Sequence[MapDataset], edges: u.Quantity) -> FluxMaps:
-        """Make the maps, one plane for two energy edges; leaves the datasets as they were.
+        """Compute the maps, one plane for each energy bin; the datasets are left unchanged.
 
         Parameters
         ----------
         datasets : sequence of gammapy.datasets.MapDataset
             Maps of counts with a known background (Cash statistic), of one image geometry.
         edges : Quantity
-            Energies; each is moved to the nearest edge of a dataset's energy axis.
+            Energies, shape (n + 1,); they are moved to the nearest edges of a dataset's energy
+            axis.
+
+        Returns
+        -------
+        gammapy.estimators.FluxMaps
+            The maps.
 
         Raises
         ------
         ModelError
             If a dataset has no exposure, the flux of the source changes its sign with energy, or
-            nothing is left to look at.
+            there is no energy bin or no pixel to fit.
         """
         maker = attrs.evolve(self, model=_positive(self.model, datasets))
-        seen = [DatasetArrays.of(dataset, maker) for dataset in datasets]
+        all_arrays = [DatasetArrays.of(dataset, maker) for dataset in datasets]
         planes, nodes = [], []
         for low, high in pairwise(edges):
-            ranges = [(each, bins_between(each.axis, low, high)) for each in seen]
-            chosen = [(each, slice(*bins)) for each, bins in ranges if bins is not None]
-            if not chosen:
+            ranges = [(arrays, bins_between(arrays.axis, low, high)) for arrays in all_arrays]
+            slices = [(arrays, slice(*bins)) for arrays, bins in ranges if bins is not None]
+            if not slices:
                 raise ModelError(f"no dataset has an energy bin between {low} and {high}")
-            planes.append(self._plane(chosen))
-            first, bins = chosen[0]
+            planes.append(self._plane(slices))
+            first, bins = slices[0]
             nodes.append(first.axis.edges[[bins.start, bins.stop]])
         if not any(plane.success.any() for plane in planes):
             raise ModelError(
-                "there is no pixel to look at: everything is masked, or no background is predicted"
+                "there is no pixel to fit: all pixels are masked, or no background is predicted"
             )
         return maker._flux_maps(datasets, planes, nodes)
 
-    def _plane(self, chosen: Sequence[tuple[DatasetArrays, slice]]) -> NormMaps:
-        layers = [each.layer(bins, self.summed) for each, bins in chosen]
-        valid = [each.valid(bins) for each, bins in chosen]
-        return norm_maps(layers, np.any(valid, axis=0), self.wanted)
+    def _plane(self, slices: Sequence[tuple[DatasetArrays, slice]]) -> NormMaps:
+        layers = [arrays.layer(bins, self.summed) for arrays, bins in slices]
+        valid = [arrays.valid(bins) for arrays, bins in slices]
+        return norm_maps(layers, np.any(valid, axis=0), self.columns)
 
     def _flux_maps(
         self, datasets: Sequence[MapDataset], planes: list[NormMaps], nodes: list[Any]
@@ -110,25 +116,29 @@ class TSMapMaker:
             data=maps,
             reference_model=self.model,
             gti=Datasets(datasets).gti,
-            meta={"n_sigma": self.wanted.n_sigma, "n_sigma_ul": self.wanted.limit or 2},
+            meta={"n_sigma": self.columns.n_sigma, "n_sigma_ul": self.columns.limit or 2},
         )
 
 
 @attrs.define(eq=False)
 class DatasetArrays:
-    """One dataset, as plain arrays of shape (energies, ny, nx).
+    """Arrays of one dataset.
 
     Parameters
     ----------
     axis : gammapy.maps.MapAxis
         Its energy axis.
-    counts, background, exposure : array
-        Counts; what is predicted without the source; the counts of a source of norm one, if each
-        pixel had all of them.
+    counts : array
+        Counts, shape (energies, ny, nx).
+    background : array
+        Predicted counts without the source, shape (energies, ny, nx).
+    exposure : array
+        Predicted counts of a source of norm one in each pixel, if all of its counts were in that
+        pixel, shape (energies, ny, nx).
     mask : array of bool
-        Where the data are valid.
+        Whether the data are valid, shape (energies, ny, nx).
     kernel : array
-        See `source_kernel`.
+        Distribution of the source's counts, shape (energies, ky, kx); see `source_kernel`.
     """
 
     axis: Any
@@ -140,7 +150,25 @@ class DatasetArrays:
 
     @classmethod
     def of(cls, dataset: MapDataset, maker: TSMapMaker) -> DatasetArrays:
-        """Look at a dataset."""
+        """Return the arrays of a dataset.
+
+        Parameters
+        ----------
+        dataset : gammapy.datasets.MapDataset
+            The dataset.
+        maker : TSMapMaker
+            The maker of the TS map, with the source.
+
+        Returns
+        -------
+        DatasetArrays
+            The arrays.
+
+        Raises
+        ------
+        ModelError
+            If the dataset has no exposure.
+        """
         from gammapy.estimators.utils import estimate_exposure_reco_energy
 
         if dataset.exposure is None:
@@ -156,20 +184,44 @@ class DatasetArrays:
         return cls(axis, counts, background, exposure.data, mask, kernel)
 
     def layer(self, bins: slice, summed: bool) -> Layer:
-        """Give the layer of a range of energy bins."""
-        make = Layer.summed if summed else Layer.cube
+        """Return the layer of a range of energy bins.
+
+        Parameters
+        ----------
+        bins : slice
+            The energy bins.
+        summed : bool
+            Whether to sum them.
+
+        Returns
+        -------
+        Layer
+            The layer.
+        """
+        create = Layer.summed if summed else Layer.cube
         counts, background, exposure = self.counts[bins], self.background[bins], self.exposure[bins]
-        return make(counts, background, exposure, self.mask[bins], self.kernel[bins])
+        return create(counts, background, exposure, self.mask[bins], self.kernel[bins])
 
     def valid(self, bins: slice) -> Mask:
-        """Tell in which pixels something is predicted, as gammapy chooses them."""
+        """Return whether each pixel has predicted counts, as required by gammapy.
+
+        Parameters
+        ----------
+        bins : slice
+            The energy bins.
+
+        Returns
+        -------
+        array of bool
+            Whether the pixel can be fitted, shape (ny, nx).
+        """
         mask = self.mask[bins]
         predicted = np.where(mask, self.background[bins], 0).sum(axis=0)
         return np.asarray(mask.any(axis=0) & (predicted > 0))
 
 
 def _positive(model: SkyModel, datasets: Sequence[MapDataset]) -> SkyModel:
-    """Return the source with positive fluxes, which the norms refer to."""
+    """Return the source with positive fluxes, the reference of the norms."""
     from skyred.likelihood.flux.reference import MagnitudeSpectralModel, positive_model
 
     for dataset in datasets:
@@ -183,6 +235,7 @@ def _positive(model: SkyModel, datasets: Sequence[MapDataset]) -> SkyModel:
 
 
 def _null(dataset: MapDataset, without: Collection[str]) -> Array:
+    """Return the predicted counts of the null hypothesis, shape (energies, ny, nx)."""
     npred = dataset.npred().data.astype(float)
     names = [name for name in without if name in dataset.evaluators]
     if names:

@@ -1,4 +1,4 @@
-"""The kernel of a TS map: how the counts of a source spread over pixels, by energy."""
+"""Kernel of a TS map: the distribution of a source's counts over pixels, by energy."""
 
 from __future__ import annotations
 
@@ -18,26 +18,27 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-CONTAINED = 0.99  # of the counts, in a kernel of the width that is chosen for the user
+CONTAINED = 0.99  # fraction of the counts in a kernel of the default width
 
 
 def source_kernel(dataset: MapDataset, model: SkyModel, width: u.Quantity | None) -> Array:
-    """Give the counts of a source in the middle of a map, normalised in each energy.
+    """Return the counts of a source in the middle of a map, normalised in each energy bin.
 
     Parameters
     ----------
     dataset : gammapy.datasets.MapDataset
-        The responses: those in the middle of the map serve everywhere, as in gammapy.
+        Dataset with the IRFs; those in the middle of the map are used everywhere, as in gammapy.
     model : gammapy.modeling.models.SkyModel
         The source.
     width : Quantity, optional
-        Width of the kernel, which is made an odd number of pixels; by default what contains 99 %
-        of the counts at each energy, and the whole map at most.
+        Width of the kernel, rounded up to an odd number of pixels; by default the width that
+        contains 99 % of the counts at each energy, at most that of the map.
 
     Returns
     -------
     array
-        Shape (reconstructed energies, n, n), n odd; zero at energies without any counts.
+        The kernel, shape (reconstructed energies, n, n), n odd; zero at energies without any
+        counts.
 
     Raises
     ------
@@ -52,7 +53,7 @@ def source_kernel(dataset: MapDataset, model: SkyModel, width: u.Quantity | None
 
 
 def _counts(dataset: MapDataset, model: SkyModel, width: u.Quantity | None) -> Array:
-    """Follow `TSMapEstimator.estimate_kernel`, with the PSF kernel made on plain arrays."""
+    """Return the counts as in `TSMapEstimator.estimate_kernel`, with the kernel of `Instrument`."""
     from gammapy.datasets.evaluator import MapEvaluator
     from gammapy.maps import Map
 
@@ -66,30 +67,28 @@ def _counts(dataset: MapDataset, model: SkyModel, width: u.Quantity | None) -> A
     psf, mask = Instrument(dataset).psf, dataset.mask_image
     evaluator.update(exposure, psf, dataset.edisp, dataset.counts.geom, mask)
     counts = np.nan_to_num(evaluator.compute_npred().data.astype(float))
-    return np.asarray(np.maximum(counts, 0))  # convolutions leave rounding below zero
+    return np.asarray(np.maximum(counts, 0))  # convolutions leave rounding errors below zero
 
 
 def _exposure(dataset: MapDataset, centre: Any) -> Array:
     from gammapy.datasets.utils import get_nearest_valid_exposure_position
 
     if np.any(dataset.exposure.data > 0):
-        place = get_nearest_valid_exposure_position(dataset.exposure, centre)
-        exposure = dataset.exposure.to_region_nd_map(place).data
+        position = get_nearest_valid_exposure_position(dataset.exposure, centre)
+        exposure = dataset.exposure.to_region_nd_map(position).data
         if np.any(exposure):
             return np.asarray(exposure, dtype=float)
-    raise ModelError(
-        f"{dataset.name} has no exposure anywhere, so no source can be looked for in it"
-    )
+    raise ModelError(f"{dataset.name} has no exposure anywhere, so a source cannot be fitted in it")
 
 
 def _width(counts: Array, geom: WcsGeom) -> u.Quantity:
-    """Give the width of the smallest box that contains enough at each energy."""
+    """Return the width of the smallest box that contains enough counts at each energy."""
     middle = counts.shape[1] // 2
     total = counts.sum(axis=(1, 2))
     for half in range(middle + 1):
         box = slice(middle - half, middle + half + 1)
-        inside = counts[:, box, box].sum(axis=(1, 2))
-        if np.all(inside >= CONTAINED * total):
+        contained = counts[:, box, box].sum(axis=(1, 2))
+        if np.all(contained >= CONTAINED * total):
             break
     # a little less, so that rounding up to an odd number of pixels gives this one
     return (2 * half + 1) * (1 - 1e-9) * geom.pixel_scales.max()

@@ -1,4 +1,4 @@
-"""All pixels of a map, in blocks: what is wanted of each norm, as maps."""
+"""Norms of all pixels of a map, fitted in blocks of pixels."""
 
 from __future__ import annotations
 
@@ -9,14 +9,20 @@ import attrs
 import numpy as np
 
 from skyred.likelihood.flux.ts_map.layers import Layer
+from skyred.likelihood.flux.ts_map.pairs import (
+    BinSelection,
+    PixelBinPairs,
+    all_bins,
+    has_counts,
+    has_no_counts,
+)
 from skyred.likelihood.flux.ts_map.solve import (
     Norms,
-    falls,
-    rises,
-    roots,
+    distances_down,
+    distances_up,
+    find_roots,
     sensitivities,
 )
-from skyred.likelihood.flux.ts_map.terms import OrderedBins, Terms, empty, every, filled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,21 +31,22 @@ if TYPE_CHECKING:
     Integers = NDArray[np.int64]
     Mask = NDArray[np.bool_]
 
-PAIRS = 300_000  # of a pixel and a bin that are looked at together: bounds the memory
+PAIRS = 300_000  # of a pixel and a bin that are evaluated together: limits the memory
 
 
 @attrs.frozen
-class Wanted:
-    """What is wanted beside the norm, its error and its significance.
+class ColumnSelection:
+    """Selection of columns in addition to the norm, its error and its significance.
 
     Parameters
     ----------
     n_sigma : float
         Width of the errors.
     errors : bool
-        Asymmetric errors.
+        Whether to compute asymmetric errors.
     limit, sensitivity : float, optional
-        Upper limits and sensitivities, at some sigma.
+        Confidence of the upper limits and significance of the sensitivities in sigma; by default
+        they are not computed.
     """
 
     n_sigma: float = 1.0
@@ -50,9 +57,30 @@ class Wanted:
 
 @attrs.define(eq=False)
 class NormMaps:
-    """Maps of the norm, shape (ny, nx) each; NaN where nothing is known.
+    """Maps of the norm, as the columns of gammapy's `FluxMaps` of the same names.
 
-    The columns are those of gammapy's `FluxMaps` of the same names.
+    Parameters
+    ----------
+    ts : array
+        Gain in the statistic over norm zero, shape (ny, nx), as all maps.
+    norm : array
+        Best norm; NaN where it is unknown.
+    niter : array
+        Number of Newton steps.
+    norm_err : array
+        Error of the norm; NaN where it is unknown.
+    npred, npred_excess : array
+        Predicted counts in the box of the kernel, of all models and of the source.
+    stat, stat_null : array
+        Statistic at the best norm and at norm zero.
+    success : array of bool
+        Whether the norm has been fitted.
+    norm_errn, norm_errp : array, optional
+        Asymmetric errors, downwards and upwards.
+    norm_ul : array, optional
+        Upper limit of the norm.
+    norm_sensitivity : array, optional
+        Norm with the expected significance of the sensitivity.
     """
 
     ts: Array
@@ -70,32 +98,39 @@ class NormMaps:
     norm_sensitivity: Array | None = None
 
 
-def norm_maps(layers: Sequence[Layer], mask: Mask, wanted: Wanted) -> NormMaps:
-    """Fit the norm of a source in each pixel, the rest held: Cash statistic, datasets joint.
+def norm_maps(layers: Sequence[Layer], mask: Mask, columns: ColumnSelection) -> NormMaps:
+    """Fit the norm of a source in each pixel to the Cash statistic of all datasets.
+
+    All other parameters are fixed.
 
     Parameters
     ----------
     layers : sequence of Layer
         The datasets, on one pixel grid.
     mask : array of bool
-        Where to, shape (ny, nx).
-    wanted : Wanted
-        What else is asked for.
+        Pixels to fit, shape (ny, nx).
+    columns : ColumnSelection
+        The optional columns.
+
+    Returns
+    -------
+    NormMaps
+        The maps.
     """
     null = np.sum([layer.stat_null() for layer in layers], axis=0)
-    background = np.sum([layer.inside(layer.background) for layer in layers], axis=0)
-    solver = Solver(layers, mask, wanted)
+    background = np.sum([layer.box_sums(layer.background) for layer in layers], axis=0)
+    solver = Solver(layers, mask, columns)
     blocks = [solver.solve(*pixels) for pixels in _blocks(mask, solver.bins)]
-    found = {
-        name: _onto(mask, [getattr(block, name) for block in blocks])
+    maps = {
+        name: _to_map(mask, [getattr(block, name) for block in blocks])
         for name in attrs.fields_dict(PixelResults)
         if getattr(blocks[0], name) is not None
     }
-    success = np.nan_to_num(found.pop("success")).astype(bool)
+    success = np.nan_to_num(maps.pop("success")).astype(bool)
     return NormMaps(
-        **found,
-        npred=background + found["npred_excess"],
-        stat=null - found["ts"],
+        **maps,
+        npred=background + maps["npred_excess"],
+        stat=null - maps["ts"],
         stat_null=np.where(mask, null, np.nan),
         success=success,
     )
@@ -103,7 +138,15 @@ def norm_maps(layers: Sequence[Layer], mask: Mask, wanted: Wanted) -> NormMaps:
 
 @attrs.frozen(eq=False)
 class PixelResults:
-    """What is found for the pixels of one block."""
+    """Results for the pixels of one block; see `NormMaps`.
+
+    Parameters
+    ----------
+    ts, norm, niter, norm_err, npred_excess, success : array
+        Columns of each pixel, shape (n,).
+    norm_errn, norm_errp, norm_ul, norm_sensitivity : array, optional
+        Optional columns of each pixel, shape (n,).
+    """
 
     ts: Array
     norm: Array
@@ -118,51 +161,67 @@ class PixelResults:
 
 
 class Solver:
-    """Solves blocks of pixels.
+    """Fit of the norms of pixels, block by block.
 
     Parameters
     ----------
-    layers, mask, wanted
-        As for `norm_maps`.
+    layers : sequence of Layer
+        The datasets, on one pixel grid.
+    mask : array of bool
+        Pixels to fit, shape (ny, nx).
+    columns : ColumnSelection
+        The optional columns.
     """
 
-    def __init__(self, layers: Sequence[Layer], mask: Mask, wanted: Wanted) -> None:
-        self.wanted = wanted
+    def __init__(self, layers: Sequence[Layer], mask: Mask, columns: ColumnSelection) -> None:
+        self.columns = columns
         self.signal = np.sum([layer.signal() for layer in layers], axis=0)
         self.floor = np.max([layer.floor(mask) for layer in layers], axis=0)
-        self.filled, self.empty, self.every = (
-            [OrderedBins.chosen(layer, choose) for layer in layers]
-            for choose in (filled, empty, every)
+        self.with_counts, self.without_counts, self.all_bins = (
+            [BinSelection.of(layer, select) for layer in layers]
+            for select in (has_counts, has_no_counts, all_bins)
         )
         self.bins = sum(layer.bins for layer in layers)
-        if not wanted.errors and wanted.sensitivity is None:  # bins with counts are enough
-            self.bins = int(np.sum([layer.inside(filled(layer)) for layer in layers], axis=0).max())
+        if not columns.errors and columns.sensitivity is None:  # bins with counts are enough
+            filled = np.sum([layer.box_sums(has_counts(layer)) for layer in layers], axis=0)
+            self.bins = int(filled.max())
 
     def solve(self, rows: Integers, columns: Integers) -> PixelResults:
-        """Solve pixels, in order of their rows."""
-        wanted, signal = self.wanted, self.signal[rows, columns]
-        pairs = _around(self.filled, rows, columns)
-        found = roots(pairs, signal)
-        best = Norms.at(found, self.floor[rows, columns], pairs, signal)
+        """Fit the norms of a block of pixels.
+
+        Parameters
+        ----------
+        rows, columns : array of int
+            Rows, increasing, and columns of the pixels, shape (n,).
+
+        Returns
+        -------
+        PixelResults
+            The results.
+        """
+        selection, signal = self.columns, self.signal[rows, columns]
+        pairs = _pairs(self.with_counts, rows, columns)
+        roots = find_roots(pairs, signal)
+        best = Norms.from_roots(roots, self.floor[rows, columns], pairs, signal)
         errn = errp = limit = sensitivity = None
-        if wanted.errors:
-            errp = rises(pairs, signal, best, wanted.n_sigma)
-            below = _around(self.empty, rows, columns)
-            below = below.pick(below.predicted(best.pole) < 0)
-            errn = falls(pairs, below, signal, best, wanted.n_sigma)
-        if wanted.limit is not None:
-            limit = best.value + rises(pairs, signal, best, wanted.limit)
-        if wanted.sensitivity is not None:
-            every = _around(self.every, rows, columns)
-            sensitivity = sensitivities(every, signal, wanted.sensitivity)
-        lit = signal > 0  # elsewhere the source has no counts: there is no norm, and no gain
+        if selection.errors:
+            errp = distances_up(pairs, signal, best, selection.n_sigma)
+            empty = _pairs(self.without_counts, rows, columns)
+            empty = empty.select(empty.predicted(best.pole) < 0)
+            errn = distances_down(pairs, empty, signal, best, selection.n_sigma)
+        if selection.limit is not None:
+            limit = best.value + distances_up(pairs, signal, best, selection.limit)
+        if selection.sensitivity is not None:
+            all_pairs = _pairs(self.all_bins, rows, columns)
+            sensitivity = sensitivities(all_pairs, signal, selection.sensitivity)
+        has_signal = signal > 0  # without it the source has no counts: there is no norm, no gain
         return PixelResults(
-            np.where(lit, best.ts, 0),
+            np.where(has_signal, best.ts, 0),
             best.value,
-            found.niter.astype(float),
-            best.error * wanted.n_sigma,
-            np.where(lit, best.value * signal, 0),
-            (found.success & lit).astype(float),
+            roots.niter.astype(float),
+            best.error * selection.n_sigma,
+            np.where(has_signal, best.value * signal, 0),
+            (roots.success & has_signal).astype(float),
             errn,
             errp,
             limit,
@@ -170,20 +229,25 @@ class Solver:
         )
 
 
-def _around(bins: Sequence[OrderedBins], rows: Integers, columns: Integers) -> Terms:
-    return Terms.joined([each.around(rows, columns) for each in bins])
+def _pairs(selections: Sequence[BinSelection], rows: Integers, columns: Integers) -> PixelBinPairs:
+    """Return the pairs of pixels and selected bins of all datasets."""
+    return PixelBinPairs.joined([selection.pairs(rows, columns) for selection in selections])
 
 
 def _blocks(mask: Mask, bins: int) -> Iterator[tuple[Integers, Integers]]:
-    """Divide the pixels, in order of their rows, such that each has as many pairs as fit."""
+    """Yield rows and columns of blocks of pixels, each with about `PAIRS` pairs at most.
+
+    The pixels are in the order of their rows; `bins` is the number of bins of a pixel.
+    """
     rows, columns = np.nonzero(mask)
     step = max(1, PAIRS // max(1, bins))
     for first in range(0, max(1, len(rows)), step):
-        part = slice(first, first + step)
-        yield rows[part], columns[part]
+        block = slice(first, first + step)
+        yield rows[block], columns[block]
 
 
-def _onto(mask: Mask, parts: list[Array]) -> Array:
+def _to_map(mask: Mask, blocks: list[Array]) -> Array:
+    """Return a map of values by pixel, NaN outside the mask."""
     plane = np.full(mask.shape, np.nan)
-    plane[mask] = np.concatenate(parts)
+    plane[mask] = np.concatenate(blocks)
     return plane

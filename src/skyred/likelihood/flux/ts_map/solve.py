@@ -1,8 +1,8 @@
-"""The norms of many pixels at once: best values, errors, limits and sensitivities.
+"""Norms of many pixels at once: best values, errors, limits and sensitivities.
 
-Each is a root of one function a pixel. The functions are chosen such that Newton steps approach the
-root from one side, so that none needs a bracket: see the comments. Pixels are independent; those
-that are done wait for the last.
+Each is the root of one function per pixel. The functions are chosen such that Newton steps approach
+the root from one side, so no bracket is needed; see the notes of each function. Pixels are
+independent; the iteration ends when all of them have converged.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import attrs
 import numpy as np
 
-from skyred.likelihood.flux.ts_map.terms import Terms
+from skyred.likelihood.flux.ts_map.pairs import PixelBinPairs
 from skyred.likelihood.statistics import TRUNCATION
 
 if TYPE_CHECKING:
@@ -28,18 +28,18 @@ ACCURACY = 1e-7  # of a norm's error: steps converge quadratically, so the last 
 
 @attrs.frozen(eq=False)
 class Roots:
-    """Where the derivative of the statistic vanishes, shape (n,) each.
+    """Roots of the derivative of the statistic, shape (n,) each.
 
     Parameters
     ----------
     value : array
         The norm, -inf without counts.
     pole : array
-        The norm at which a bin with counts would have none predicted, -inf without counts.
+        The norm at which a bin with counts would have zero predicted counts, -inf without counts.
     niter : array of int
-        Newton steps.
+        Number of Newton steps.
     success : array of bool
-        Whether it was found.
+        Whether the steps have converged.
     """
 
     value: Array
@@ -55,11 +55,12 @@ class Norms:
     Parameters
     ----------
     value, error : array
-        The norm and its error by the second derivative, infinite without counts.
+        The norm and its error from the second derivative, infinite without counts.
     pole : array
-        The norm at which a bin with counts would have none predicted, or itself without counts.
+        The norm at which a bin with counts would have zero predicted counts; the norm itself
+        without counts.
     ts : array
-        What the source gains in the statistic.
+        Gain in the statistic over norm zero.
     """
 
     value: Array
@@ -68,128 +69,214 @@ class Norms:
     ts: Array
 
     @classmethod
-    def at(cls, found: Roots, floor: Array, pairs: Terms, signal: Array) -> Norms:
-        """Take the roots, or the lowest norms that no bin has negative counts at."""
-        norm = np.where(signal > 0, np.maximum(found.value, floor), np.nan)
+    def from_roots(cls, roots: Roots, floor: Array, pairs: PixelBinPairs, signal: Array) -> Norms:
+        """Return the norms at the roots, raised to the lowest allowed norms.
+
+        Parameters
+        ----------
+        roots : Roots
+            The roots.
+        floor : array
+            Norms below which some bin would have negative predicted counts, shape (n,).
+        pairs : PixelBinPairs
+            Pixels and the bins with counts that they cover.
+        signal : array
+            Total counts of a source of norm one, shape (n,).
+
+        Returns
+        -------
+        Norms
+            The norms.
+        """
+        norm = np.where(signal > 0, np.maximum(roots.value, floor), np.nan)
         with np.errstate(divide="ignore", invalid="ignore"):
-            there = np.maximum(pairs.predicted(norm), TRUNCATION)
-            error = 1 / np.sqrt(pairs.sums(pairs.counts * (pairs.signal / there) ** 2))
-        logs = np.log(there / np.maximum(pairs.background, TRUNCATION))
+            predicted = np.maximum(pairs.predicted(norm), TRUNCATION)
+            error = 1 / np.sqrt(pairs.sums(pairs.counts * (pairs.signal / predicted) ** 2))
+        logs = np.log(predicted / np.maximum(pairs.background, TRUNCATION))
         ts = 2 * (pairs.sums(pairs.counts * logs) - norm * signal)
-        pole = np.where(np.isfinite(found.pole), found.pole, norm)
+        pole = np.where(np.isfinite(roots.pole), roots.pole, norm)
         return cls(norm, np.where(signal > 0, error, np.nan), pole, ts)
 
     def distance(self, sigma: float, signal: Array) -> Array:
-        """Give about how far the norm is from its best value by some sigma."""
+        """Return the approximate distance from the best norm for a rise by sigma squared.
+
+        Parameters
+        ----------
+        sigma : float
+            Square root of the rise of the statistic.
+        signal : array
+            Total counts of a source of norm one, shape (n,).
+
+        Returns
+        -------
+        array
+            The distance, shape (n,).
+        """
         # without counts the statistic rises linearly
         return np.where(np.isfinite(self.error), sigma * self.error, sigma**2 / (2 * signal))
 
 
-def roots(pairs: Terms, signal: Array) -> Roots:
-    """Find the norms of the least statistic, as if empty bins could have negative counts.
+def find_roots(pairs: PixelBinPairs, signal: Array) -> Roots:
+    """Find the norms of the lowest statistic, as if empty bins could have negative counts.
 
     Parameters
     ----------
-    pairs : Terms
+    pairs : PixelBinPairs
         Pixels and the bins with counts that they cover.
     signal : array
-        All counts of a source of norm one, shape (n,).
+        Total counts of a source of norm one, shape (n,).
+
+    Returns
+    -------
+    Roots
+        The norms.
 
     Notes
     -----
-    The derivative vanishes where ``h(x) = sum n s / (b + x s)`` is the signal (Stewart 2009, A&A
-    495, 989, appendix A). ``1 / h`` is concave and rises from zero at the pole, nearly linearly:
-    Newton steps on it, from anywhere, arrive left of the root and then rise towards it.
+    The derivative vanishes where ``h(x) = sum n s / (b + x s)`` is equal to the signal. ``1 / h``
+    is concave and rises from zero at the pole, nearly linearly: Newton steps on it, from any
+    start, end left of the root and then rise towards it.
+
+    References
+    ----------
+    Stewart 2009, A&A 495, 989, appendix A.
     """
     pole = pairs.floor()
-    going = np.isfinite(pole) & (signal > 0)
+    active = np.isfinite(pole) & (signal > 0)
     niter = np.zeros(len(signal), dtype=np.int64)
     with np.errstate(all="ignore"):
         lowest = pole + pairs.reduce(np.minimum, pairs.counts) / signal  # h is above the signal
-        norm = np.where(going, np.maximum(lowest, 0), -np.inf)
+        norm = np.where(active, np.maximum(lowest, 0), -np.inf)
         for _ in range(ITERATIONS):
             ratio = pairs.signal / pairs.predicted(norm)
             weighted = pairs.counts * ratio
             slope, curvature = pairs.sums(weighted), pairs.sums(weighted * ratio)
             step = slope * (slope / signal - 1) / curvature
-            after = np.where(going, np.maximum(norm + step, lowest), norm)
-            niter[going] += 1
-            going &= np.abs(after - norm) > ACCURACY / np.sqrt(curvature)
+            after = np.where(active, np.maximum(norm + step, lowest), norm)
+            niter[active] += 1
+            active &= np.abs(after - norm) > ACCURACY / np.sqrt(curvature)
             norm = after
-            if not going.any():
+            if not active.any():
                 break
-    return Roots(norm, pole, niter, ~going)
+    return Roots(norm, pole, niter, ~active)
 
 
-def rises(pairs: Terms, signal: Array, best: Norms, sigma: float) -> Array:
-    """Find how far up the norm is from its best value by some sigma.
-
-    The statistic is convex: from where it rises, Newton steps arrive right of the root and then
-    fall towards it.
-    """
-    start = np.maximum(pairs.predicted(best.value), TRUNCATION)
-    with np.errstate(all="ignore"):
-        away = best.distance(sigma, signal)
-        for _ in range(ITERATIONS):
-            there = start + away[pairs.pixel] * pairs.signal
-            logs = pairs.sums(pairs.counts * np.log(there / start))
-            rise = 2 * (away * signal - logs) - sigma**2
-            step = rise / (2 * (signal - pairs.sums(pairs.counts * pairs.signal / there)))
-            away = away - step
-            if not np.any(np.abs(step) > ACCURACY * away):
-                break
-    return away
-
-
-def falls(pairs: Terms, empty: Terms, signal: Array, best: Norms, sigma: float) -> Array:
-    """Find how far down the norm is from its best value by some sigma; NaN without counts.
+def distances_up(pairs: PixelBinPairs, signal: Array, best: Norms, sigma: float) -> Array:
+    """Find the distances above the best norms for a rise of the statistic by sigma squared.
 
     Parameters
     ----------
-    pairs, empty : Terms
-        Pixels and the bins that they cover, with counts, and those without that would have
-        negative counts before the pole: they count as none.
-    signal, best, sigma
-        As for `rises`.
+    pairs : PixelBinPairs
+        Pixels and the bins with counts that they cover.
+    signal : array
+        Total counts of a source of norm one, shape (n,).
+    best : Norms
+        The best norms.
+    sigma : float
+        Square root of the rise of the statistic.
+
+    Returns
+    -------
+    array
+        The distances, shape (n,).
 
     Notes
     -----
-    The statistic is convex down to the pole, where it is infinite. A step beyond the pole, or from
-    where the statistic does not fall, is one halfway to the pole; others arrive left of the root.
+    The statistic is convex: from a start where it rises, Newton steps end right of the root and
+    then fall towards it.
+    """
+    start = np.maximum(pairs.predicted(best.value), TRUNCATION)
+    with np.errstate(all="ignore"):
+        distance = best.distance(sigma, signal)
+        for _ in range(ITERATIONS):
+            predicted = start + distance[pairs.pixel] * pairs.signal
+            logs = pairs.sums(pairs.counts * np.log(predicted / start))
+            rise = 2 * (distance * signal - logs) - sigma**2
+            step = rise / (2 * (signal - pairs.sums(pairs.counts * pairs.signal / predicted)))
+            distance = distance - step
+            if not np.any(np.abs(step) > ACCURACY * distance):
+                break
+    return distance
+
+
+def distances_down(
+    pairs: PixelBinPairs, empty: PixelBinPairs, signal: Array, best: Norms, sigma: float
+) -> Array:
+    """Find the distances below the best norms for a rise of the statistic by sigma squared.
+
+    Parameters
+    ----------
+    pairs : PixelBinPairs
+        Pixels and the bins with counts that they cover.
+    empty : PixelBinPairs
+        Pixels and the bins without counts that would have negative predicted counts at the pole,
+        which are set to zero.
+    signal : array
+        Total counts of a source of norm one, shape (n,).
+    best : Norms
+        The best norms.
+    sigma : float
+        Square root of the rise of the statistic.
+
+    Returns
+    -------
+    array
+        The distances, shape (n,); NaN without counts.
+
+    Notes
+    -----
+    The statistic is convex down to the pole, where it is infinite. If a step would pass the pole,
+    or the statistic does not fall, the step goes halfway to the pole; other steps end left of the
+    root.
     """
     start = np.maximum(pairs.predicted(best.value), TRUNCATION)
     with np.errstate(all="ignore"):
         deepest = best.value - best.pole
-        away = np.minimum(best.distance(sigma, signal), deepest / 2)
+        distance = np.minimum(best.distance(sigma, signal), deepest / 2)
         for _ in range(ITERATIONS):
-            there = start - away[pairs.pixel] * pairs.signal
-            below = -np.minimum(empty.predicted(best.value - away), 0)
-            logs = pairs.sums(pairs.counts * np.log(there / start))
-            rise = 2 * (empty.sums(below) - away * signal - logs) - sigma**2
-            lost = empty.sums(empty.signal * (below > 0)) + pairs.sums(
-                pairs.counts * pairs.signal / there
+            predicted = start - distance[pairs.pixel] * pairs.signal
+            deficit = -np.minimum(empty.predicted(best.value - distance), 0)
+            logs = pairs.sums(pairs.counts * np.log(predicted / start))
+            rise = 2 * (empty.sums(deficit) - distance * signal - logs) - sigma**2
+            slope = empty.sums(empty.signal * (deficit > 0)) + pairs.sums(
+                pairs.counts * pairs.signal / predicted
             )
-            after = away - rise / (2 * (lost - signal))
-            after = np.where((after < deepest) & (lost > signal), after, (away + deepest) / 2)
-            moved, away = np.abs(after - away), after
-            if not np.any(moved > ACCURACY * away):
+            after = distance - rise / (2 * (slope - signal))
+            after = np.where((after < deepest) & (slope > signal), after, (distance + deepest) / 2)
+            moved, distance = np.abs(after - distance), after
+            if not np.any(moved > ACCURACY * distance):
                 break
-    return np.where(np.isfinite(best.error), away, np.nan)
+    return np.where(np.isfinite(best.error), distance, np.nan)
 
 
-def sensitivities(pairs: Terms, signal: Array, sigma: float) -> Array:
-    """Find the norm that is expected to be significant by some sigma (Cowan et al. 2011).
+def sensitivities(pairs: PixelBinPairs, signal: Array, sigma: float) -> Array:
+    """Find the norms with an expected significance of sigma.
 
     Parameters
     ----------
-    pairs : Terms
+    pairs : PixelBinPairs
         Pixels and all bins that they cover.
-    signal, sigma
-        As for `rises`; the gain on the Asimov data is convex too.
+    signal : array
+        Total counts of a source of norm one, shape (n,).
+    sigma : float
+        The significance.
+
+    Returns
+    -------
+    array
+        The norms, shape (n,).
+
+    Notes
+    -----
+    The gain on the Asimov data is convex, as the statistic in `distances_up`.
+
+    References
+    ----------
+    Cowan et al. 2011, EPJ C 71, 1554.
     """
     null = np.maximum(pairs.background, TRUNCATION)
     with np.errstate(all="ignore"):
-        few = sigma**2 / signal  # so that the source itself counts where there is no background
+        few = sigma**2 / signal  # so that the source is included where there is no background
         scale = pairs.sums(pairs.signal**2 / pairs.predicted(few))
         norm = sigma / np.sqrt(scale)
         for _ in range(ITERATIONS):

@@ -1,4 +1,4 @@
-"""The plugin `gammapy`: the default components, and the archives that gammapy reads.
+"""The plugin `gammapy`: the list of default components, and the archives that gammapy reads.
 
 gammapy takes seconds to import. `skyred.components` therefore imports it inside the functions that
 need it, so that loading all plugins, checking a configuration and `--help` do not import it.

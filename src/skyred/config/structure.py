@@ -1,4 +1,4 @@
-"""Building of objects with fields from plain data, with all problems reported at once.
+"""Building of objects from plain data; reports all unknown, missing and invalid keys at once.
 
 Invalid fields are left unset, and the objects that contain them are built nevertheless, so that one
 pass finds all problems: those of single fields, of objects, and of the chain.

@@ -1,4 +1,4 @@
-"""Components, the frozen steps of a chain, and the base class of objects with fields."""
+"""Components: their fields, checks, keys, YAML and exported code."""
 
 from __future__ import annotations
 

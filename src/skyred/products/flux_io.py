@@ -1,4 +1,4 @@
-"""Files of flux points, light curves, profiles and flux maps, with their reference model."""
+"""Files of the flux results of gammapy's estimators, and of flux maps, with their model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files and tables of flux points along time or distance, with additional columns."""
+"""FITS files and tables of light curves and flux profiles, with additional columns."""
 
 from __future__ import annotations
 

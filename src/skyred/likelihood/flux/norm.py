@@ -1,4 +1,4 @@
-"""Norm of a source: its best value, errors, limits and significance along a profile."""
+"""Norm of a source along a profile: best value, errors, upper limits and significance."""
 
 from __future__ import annotations
 

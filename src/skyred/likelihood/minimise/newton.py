@@ -1,4 +1,4 @@
-"""Newton steps to a minimum, with gradient, Fisher matrix and limits.
+"""Newton steps to a minimum, damped and limited in length, inside the parameter limits.
 
 The method is that of Levenberg and Marquardt (Marquardt 1963, J. SIAM 11, 431): the Fisher matrix
 replaces the second derivatives, and its diagonal is increased until a step decreases the statistic.

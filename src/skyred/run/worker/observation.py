@@ -1,4 +1,4 @@
-"""The reduction of one observation: inspection, makers and outcome."""
+"""The reduction of one observation: cutout, makers, stacking and outcome."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading of an observation from the same bytes that were inspected."""
+"""Inspection of an observation's files for faults, and reading from the same bytes."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ SLOPE_STEP = 1e-3  # of a parameter's usual step
 
 
 class TimeFactor:
-    """Integral of a temporal model over the good time intervals, as gammapy evaluates it.
+    """Mean of a temporal model over the good time intervals, as gammapy evaluates it.
 
     Parameters
     ----------

@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "helpers"))  # the tests do the same, with fewer kills
 
-from killing import Victim, differences  # noqa: E402
+from fault_injection.killed_runs import Victim, differences  # noqa: E402
 
 
 def main() -> int:

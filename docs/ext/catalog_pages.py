@@ -96,12 +96,18 @@ def component(entry: CatalogEntry, line: str = "-") -> Iterator[str]:
     yield from heading(entry.cls.kind, line)
     yield from (*inspect.cleandoc(entry.cls.__doc__ or "").split("\n"), "")
     role = f" ({entry.cls.role})" if line == "~" else ""
-    yield from (f"In Python: ``{modules[entry.owner]}.{entry.cls.__name__}``{role}", "")
+    yield from (f"In Python: ``{python_name(entry.cls, modules[entry.owner])}``{role}", "")
     text, file = example(entry.cls)
     if text:
         yield from (f"As in ``{file}``:", "", ".. code-block:: yaml", "")
         yield from (*(f"    {each}" for each in text.rstrip().split("\n")), "")
     yield from options(entry.cls)
+
+
+def python_name(cls: type, module: str) -> str:
+    """Return the public name of a class, or the name in the module of its plugin."""
+    public = getattr(skyred, cls.__name__, None) is cls
+    return f"skyred.{cls.__name__}" if public else f"{module}.{cls.__name__}"
 
 
 def configuration_page() -> Iterator[str]:
@@ -110,9 +116,9 @@ def configuration_page() -> Iterator[str]:
     yield "The keys of a YAML file, and the arguments of the classes that they become."
     yield ""
     for title, cls in (
-        ("The whole: Pipeline", Pipeline),
-        ("An entry of data with an archive: Reduction", Reduction),
-        ("An entry of data with datasets: ReducedData", ReducedData),
+        ("Pipeline", Pipeline),
+        ("Data entry with an archive: Reduction", Reduction),
+        ("Data entry with datasets: ReducedData", ReducedData),
     ):
         yield from heading(title, "-")
         yield from options(cls)

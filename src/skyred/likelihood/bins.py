@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import attrs
@@ -61,22 +62,39 @@ class Bins:
 class Template:
     """Predicted counts of a source shape per unit flux of 1 cm-2 s-1.
 
+    The first counts, and all weighted sums before the second, are computed from the image: the
+    counts by true energy are large, and most templates of a search are used once.
+
     Parameters
     ----------
-    counts : array
-        Counts in each selected bin of the cutout, by true energy, shape (true energies, k').
+    footprint : Footprint
+        The bins in the cutout.
+    image : array
+        Fraction of the flux in each pixel of the cutout, shape (true energies, pixels).
+
+    Attributes
+    ----------
     total : array
         Counts summed over the mask, by true energy, shape (true energies,).
+    by_energy : array or None
+        Counts in each selected bin of the cutout, by true energy, shape (true energies, k').
     last_counts : tuple
         Cache of the last flux and its counts.
     last_sum : tuple
         Cache of the last weights and their weighted sum.
     """
 
-    counts: Array
-    total: Array
-    last_counts: tuple[bytes, Counts | None] = (b"", None)
-    last_sum: tuple[Array | None, float, Array | None] = (None, 0.0, None)
+    footprint: Footprint
+    image: Array
+    total: Array = attrs.field(init=False)
+    by_energy: Array | None = attrs.field(init=False, default=None)
+    last_counts: tuple[bytes, Counts | None] = attrs.field(init=False, default=(b"", None))
+    last_sum: tuple[Array | None, float, Array | None] = attrs.field(
+        init=False, default=(None, 0.0, None)
+    )
+
+    def __attrs_post_init__(self) -> None:
+        self.total = np.einsum("tp,tp->t", self.image, self.footprint.per_pixel, dtype=float)
 
     def times(self, flux: Array) -> Counts:
         """Return the counts for a flux.
@@ -96,7 +114,14 @@ class Template:
         """
         key, counts = flux.tobytes(), self.last_counts[1]
         if counts is None or self.last_counts[0] != key:
-            counts = Counts(flux @ self.counts, float(flux @ self.total))
+            if counts is not None and self.by_energy is None:
+                self.by_energy = self.footprint.by_energy(self.image)
+            by_bin = (
+                self.footprint.counts(self.image, flux)
+                if self.by_energy is None
+                else flux @ self.by_energy
+            )
+            counts = Counts(by_bin, float(flux @ self.total))
             self.last_counts = key, counts
         return counts
 
@@ -117,8 +142,14 @@ class Template:
         """
         cached = self.last_sum
         if cached[0] is not weights or cached[1] != weight or cached[2] is None:
-            cached = self.last_sum = weights, weight, self.counts @ weights + self.total * weight
+            cached = self.last_sum = weights, weight, self._weighted(weights, weight)
         return cached[2]  # type: ignore[return-value]
+
+    def _weighted(self, weights: Array, weight: float) -> Array:
+        if self.by_energy is not None:
+            return np.asarray(self.by_energy @ weights + self.total * weight)
+        projection = self.footprint.back_projection(weights, weight)
+        return np.asarray(np.einsum("tp,tp->t", self.image, projection, dtype=float))
 
 
 @attrs.define(eq=False)
@@ -197,10 +228,20 @@ class Footprint:
         self.rows, self.energies = np.flatnonzero(in_cutout), energy[in_cutout]
         width = columns.stop - columns.start
         self.pixels = (y[in_cutout] - rows.start) * width + x[in_cutout] - columns.start
-        migration, exposure = response.migration, _flat(response.exposure)
+        self.exposure = _flat(response.exposure)
         mask = bins.mask[:, rows, columns].reshape(len(bins.mask), -1)
-        self.per_bin = exposure[:, self.pixels] * migration[:, self.energies]
-        self.per_pixel = exposure * (migration @ mask)
+        self.per_pixel = self.exposure * (response.migration @ mask)
+        self.last_projection: tuple[Array, float, Array] | None = None
+
+    @cached_property
+    def per_bin(self) -> Array:
+        """Counts in each selected bin per unit of the image there, shape (true energies, k')."""
+        return self.exposure[:, self.pixels] * self.response.migration[:, self.energies]
+
+    @property
+    def template_size(self) -> int:
+        """The memory of a template in bytes."""
+        return 8 * max(len(self.exposure) * len(self.pixels), 1)
 
     def template(self, image: Array) -> Template:
         """Return the template of an image after the PSF.
@@ -215,17 +256,50 @@ class Footprint:
         Template
             The template.
         """
-        flat = _flat(image)
-        total = np.einsum("tp,tp->t", flat, self.per_pixel, dtype=float)
-        return Template(np.take(flat, self.pixels, axis=1) * self.per_bin, total)
+        return Template(self, _flat(image))
 
-    def back_projection(self, flux: Array, weights: Array, weight: float) -> Array:
-        """Return the derivatives of a weighted sum of counts by the image after the PSF.
+    def counts(self, image: Array, flux: Array) -> Array:
+        """Return the counts of an image in each selected bin.
 
         Parameters
         ----------
+        image : array
+            Fraction of the flux in each pixel of the cutout, shape (true energies, pixels).
         flux : array
             Flux in each bin of true energy in cm-2 s-1, shape (true energies,).
+
+        Returns
+        -------
+        array
+            Counts, shape (k',).
+        """
+        by_reconstructed = (self.response.migration * flux[:, None]).T @ (image * self.exposure)
+        return np.asarray(np.take(by_reconstructed, self.energies * image.shape[1] + self.pixels))
+
+    def by_energy(self, image: Array) -> Array:
+        """Return the counts of an image per unit flux, by true energy.
+
+        Parameters
+        ----------
+        image : array
+            Fraction of the flux in each pixel of the cutout, shape (true energies, pixels).
+
+        Returns
+        -------
+        array
+            Counts in each selected bin, shape (true energies, k').
+        """
+        counts: Array = np.take(image.astype(float, copy=False), self.pixels, axis=1)
+        counts *= self.per_bin
+        return counts
+
+    def back_projection(self, weights: Array, weight: float) -> Array:
+        """Return the derivatives of a weighted sum of counts per unit flux by the image.
+
+        The last ones are cached: the derivatives by all parameters of a source use them.
+
+        Parameters
+        ----------
         weights : array
             Weights of the counts in each selected bin of the cutout, shape (k',).
         weight : float
@@ -234,15 +308,18 @@ class Footprint:
         Returns
         -------
         array
-            Derivatives, shape (true energies, y, x).
+            Derivatives, shape (true energies, pixels).
         """
-        response = self.response
-        by_bin = np.zeros((len(response.migration[0]), response.exposure[0].size))
-        by_bin[self.energies, self.pixels] = weights
-        by_energy = response.migration @ by_bin
-        by_energy *= _flat(response.exposure)
-        by_energy += weight * self.per_pixel
-        return np.asarray((flux[:, None] * by_energy).reshape(response.exposure.shape))
+        last = self.last_projection
+        if last is None or last[0] is not weights or last[1] != weight:
+            migration = self.response.migration
+            by_bin = np.zeros((len(migration[0]), len(self.exposure[0])))
+            by_bin[self.energies, self.pixels] = weights
+            projection = migration @ by_bin
+            projection *= self.exposure
+            projection += weight * self.per_pixel
+            last = self.last_projection = weights, weight, projection
+        return last[2]
 
     def cube(self, image: Array, flux: Array) -> Array:
         """Return the predicted counts in every bin of the dataset, masked or not.

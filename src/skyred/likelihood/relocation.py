@@ -37,7 +37,6 @@ GAIN = 9.0  # in the test statistic, by which another position must be better, a
 CANDIDATES = 3
 MOST_OTHERS = 40  # parameters of other models that are fitted again
 SINGULAR = 1e-8  # of the largest eigenvalue of the scaled Fisher matrix
-STEP = 0.1  # of an error, for derivatives of predicted counts
 
 
 @attrs.define(eq=False)
@@ -162,23 +161,16 @@ class Relocation:
         spectrum[norm] = abs(spectrum[norm]) or 1.0
         others = np.setdiff1d(np.arange(len(without), dtype=np.int64), grid.related)
         others = others if len(others) <= MOST_OTHERS else others[:0]
-        steps = self._steps(without, others)
         state, flux_state = self.total.state(without), self.total.state(spectrum)
         maps: Maps | None = None
         for dataset, source in self._sources(grid):
             kernels = point_kernels(source, flux_state)  # before its cutout changes
-            part = Maps.of(dataset, state, kernels, self.total.space.free[others], steps)
+            part = Maps.of(dataset, state, kernels, self.total.space.free[others])
             if maps is None:
                 maps = part
             elif maps.score.shape == part.score.shape:
                 maps = maps + part
         return (None, np.zeros((0, 0))) if maps is None else (maps.score, maps.remaining())
-
-    def _steps(self, x: Array, positions: Index) -> Array:
-        """Return small fractions of the errors of some parameters, for finite differences."""
-        own = np.array([self.total.condition(p, x).fisher_of(x)[0, 0] for p in positions[:, None]])
-        usual = self.total.space.steps()[positions]
-        return STEP * np.where(own > 0, np.sqrt(2 / np.where(own > 0, own, 1)), usual)
 
 
 def _tests(score: Array, information: Array) -> Array:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import attrs
 import numpy as np
-from scipy.signal import fftconvolve
+from scipy import fft
 
+from skyred.likelihood.fisher import ContributionGradient, fisher_matrix
 from skyred.likelihood.statistics import Cash, WStat
 
 if TYPE_CHECKING:
@@ -43,9 +45,7 @@ class Maps:
     fisher: Array
 
     @classmethod
-    def of(
-        cls, dataset: CountsDataset, state: Array, kernels: Array, indices: Index, steps: Array
-    ) -> Maps:
+    def of(cls, dataset: CountsDataset, state: Array, kernels: Array, indices: Index) -> Maps:
         """Compute the maps of one dataset.
 
         Parameters
@@ -58,8 +58,6 @@ class Maps:
             Counts of a point per unit amplitude, shape (energies, ky, kx).
         indices : array of int
             Indices in the state of the k other parameters.
-        steps : array
-            Their steps for finite differences, shape (k,).
 
         Returns
         -------
@@ -67,18 +65,28 @@ class Maps:
             The maps.
         """
         first_order, second_order = _weights(dataset, state)
-        slopes = [
-            _slope(dataset, state, index, step) for index, step in zip(indices, steps, strict=True)
+        shape, requested = first_order.shape[1:], frozenset(indices.tolist())
+        correlate = Correlation(kernels, shape)
+        gradients = [
+            ContributionGradient.of(part, state, requested)
+            for part in dataset.parts
+            if not requested.isdisjoint(part.free)
         ]
-        weighted = [second_order * slope for slope in slopes]
-        shape = first_order.shape[1:]
-        cross = [_correlate(slope, kernels) for slope in weighted]
-        fisher = [[float((first * second).sum()) for second in slopes] for first in weighted]
+        cross = np.zeros((len(indices), *shape))
+        fisher = np.zeros((len(indices), len(indices)))
+        if gradients:
+            weights = second_order.ravel()[dataset.bins.indices]
+            present, block = fisher_matrix(gradients, weights)
+            positions = np.array([indices.tolist().index(index) for index in present], dtype=int)
+            fisher[np.ix_(positions, positions)] = block
+            for position, index in zip(positions, present, strict=True):
+                slope = _slope(dataset, gradients, int(index))
+                cross[position] = correlate(second_order * slope)
         return cls(
-            _correlate(first_order, kernels),
-            _correlate(second_order, kernels**2),
-            np.array(cross).reshape(len(slopes), *shape),
-            np.array(fisher).reshape(len(slopes), len(slopes)),
+            correlate(first_order),
+            Correlation(kernels**2, shape)(second_order),
+            cross,
+            fisher,
         )
 
     def __add__(self, maps: Maps) -> Maps:
@@ -108,23 +116,51 @@ class Maps:
         return np.asarray(np.maximum(self.information - degeneracy, smallest))
 
 
-def _correlate(weights: Array, kernels: Array) -> Array:
-    """Return the weighted sums for a point in each pixel, over all energies, shape (y, x)."""
-    total = np.zeros(weights.shape[1:])
-    for plane, kernel in zip(weights, kernels, strict=True):
-        total += fftconvolve(plane, kernel[::-1, ::-1], mode="same")
-    return total
+class Correlation:
+    """Correlation of images with the kernels of all energies, summed over the energies.
+
+    Parameters
+    ----------
+    kernels : array
+        Kernels, shape (energies, ky, kx), with odd ky and kx.
+    shape : tuple of int
+        Shape of the images, (y, x).
+    """
+
+    def __init__(self, kernels: Array, shape: tuple[int, int]) -> None:
+        sizes = [size + k - 1 for size, k in zip(shape, kernels.shape[1:], strict=True)]
+        self.padded = [fft.next_fast_len(size, real=True) for size in sizes]
+        self.spectrum = fft.rfft2(kernels[:, ::-1, ::-1], self.padded)
+        self.central = tuple(
+            slice((k - 1) // 2, (k - 1) // 2 + size)
+            for size, k in zip(shape, kernels.shape[1:], strict=True)
+        )
+
+    def __call__(self, weights: Array) -> Array:
+        """Return the weighted sum for a point in each pixel.
+
+        Parameters
+        ----------
+        weights : array
+            Weights of the counts, shape (energies, y, x).
+
+        Returns
+        -------
+        array
+            Sums, shape (y, x).
+        """
+        product = np.einsum("eyx,eyx->yx", fft.rfft2(weights, self.padded), self.spectrum)
+        return np.asarray(fft.irfft2(product, self.padded)[self.central])
 
 
-def _slope(dataset: CountsDataset, state: Array, index: int, step: float) -> Array:
-    """Return the derivative of the predicted counts in every bin, by finite differences."""
-    slope = np.zeros(dataset.bins.mask.shape)
-    for part in dataset.parts:
-        if int(index) in part.free:
-            low, high = state.copy(), state.copy()
-            low[index], high[index] = state[index] - step, state[index] + step
-            slope += (part.cube(high) - part.cube(low)) / (2 * step)
-    return slope
+def _slope(dataset: CountsDataset, gradients: Sequence[ContributionGradient], index: int) -> Array:
+    """Return the derivative of the predicted counts in every bin; zero outside the mask."""
+    slope = np.zeros(dataset.bins.mask.size)
+    for gradient in gradients:
+        if index in gradient.indices:
+            bins = dataset.bins.indices[gradient.rows]
+            slope[bins] += gradient.slopes[gradient.indices.index(index)]
+    return slope.reshape(dataset.bins.mask.shape)
 
 
 def _weights(dataset: CountsDataset, state: Array) -> tuple[Array, Array]:

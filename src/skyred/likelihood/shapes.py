@@ -203,8 +203,7 @@ class PointShape(Shape):
         super().__init__(evaluator, response, footprint, subset)
         self.position = PixelPosition(evaluator.model.spatial_model, response.image)
         self.corners: dict[tuple[int, int], Template] = {}
-        template_size = max(footprint.per_bin.nbytes, 1)
-        self.corners_kept = max(CORNERS_KEPT, CORNERS_MEMORY // template_size)
+        self.corners_kept = max(CORNERS_KEPT, CORNERS_MEMORY // footprint.template_size)
 
     def image(self, values: Array) -> Array:
         """Return the image: four kernels, each around one of the pixels.
@@ -445,7 +444,8 @@ class ExtendedShape(Shape):
         """Return the derivatives of the weighted sum by the pixels of the image, shape (y, x)."""
         cached = self.last_weights
         if cached is None or cached[0] is not weights or cached[1] != (flux.tobytes(), weight):
-            projection = self.footprint.back_projection(flux, weights, weight)
+            projection = flux[:, None] * self.footprint.back_projection(weights, weight)
+            projection = projection.reshape(self.response.exposure.shape)
             by_pixel = projection.sum(axis=0)
             if self.convolution is not None:
                 by_pixel = self.convolution.transposed(projection)

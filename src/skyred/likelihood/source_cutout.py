@@ -62,7 +62,7 @@ class SourceCutout:
             self.response = Response.of(self.evaluator, instrument, slices)
             self.footprint = Footprint(self.response, bins)
             self.shape = self._shape()
-            max_templates = MEMORY // max(self.footprint.per_bin.nbytes, 1)
+            max_templates = MEMORY // self.footprint.template_size
             self.templates.size = max(2, min(self.templates.size, max_templates))
             self.slopes.size = max(1, min(self.slopes.size, max_templates))
 

@@ -18,7 +18,7 @@ FARTHEST = 0.1  # in the statistic: largest distance to the minimum that HESSE m
 NEAR_LIMIT = 0.5  # of its error, as in Minuit: a parameter closer to a limit counts as at its limit
 ASYMMETRY = 0.05  # of an error: largest difference of the two sides from their mean
 MEAN = 0.02  # relative: largest difference of the mean of both sides from the error
-SMALL_CORRELATION = 0.02  # parameters with a smaller correlation are not shifted together
+NEGLECTED = 0.1  # of the rise of the statistic, if costly parameters stay at the minimum
 
 
 def failure_reason(minuit: Minuit) -> str:
@@ -71,7 +71,9 @@ def asymmetric(objective: Objective, values: Array, covariance: Array) -> list[s
     """Return the names of the parameters with a non-parabolic profile.
 
     One error away from the minimum, along the line on which a parabola has its other parameters
-    fitted, the statistic must rise by one on both sides.
+    fitted, the statistic must rise by one on both sides. Costly parameters with a weak correlation
+    stay at the minimum, and the parabola rises a little more: a shifted position costs a
+    convolution.
 
     Parameters
     ----------
@@ -86,10 +88,13 @@ def asymmetric(objective: Objective, values: Array, covariance: Array) -> list[s
         Names, without the parameters that have a limit within their error.
     """
     errors, lowest = np.sqrt(np.diag(covariance)), objective.total(values)
+    correlation = covariance / np.outer(errors, errors)
+    curvature = np.linalg.pinv(correlation, hermitian=True)
+    costly = np.zeros(len(values), dtype=bool) if objective.costly is None else objective.costly
     names = []
     for index, name in enumerate(objective.names):
-        shift = covariance[:, index] / errors[index]
-        shift = np.where(np.abs(shift) > SMALL_CORRELATION * errors, shift, 0)
+        shift, expected = _line(correlation[index], curvature, costly)
+        shift *= errors
         ends = [values - shift, values + shift]
         low, high = objective.limits.T
         if any(np.any((end < low) | (end > high)) for end in ends):
@@ -98,7 +103,37 @@ def asymmetric(objective: Objective, values: Array, covariance: Array) -> list[s
         if not np.all(rises > 0):
             names.append(name)
             continue
-        sides = 1 / np.sqrt(rises)  # in errors, to first order
+        sides = np.sqrt(expected / rises)  # in errors, to first order
         if abs(sides[1] - sides[0]) > 2 * ASYMMETRY or abs(sides.mean() - 1) > MEAN:
             names.append(name)
     return names
+
+
+def _line(correlations: Array, curvature: Array, costly: NDArray[np.bool_]) -> tuple[Array, float]:
+    """Return a shift by one error of a parameter, and the rise of a parabola along it.
+
+    Parameters
+    ----------
+    correlations : array
+        Correlations with all parameters, shape (n,).
+    curvature : array
+        The inverse of the correlation matrix, shape (n, n).
+    costly : array of bool
+        Parameters that are costly to change, shape (n,).
+
+    Returns
+    -------
+    shift : array
+        The shift in errors, shape (n,), with as many zeros of costly parameters as possible.
+    rise : float
+        The rise of the parabola, between 1 and 1 + NEGLECTED.
+    """
+    order = np.flatnonzero(costly)
+    order = order[np.argsort(np.abs(correlations[order]))]
+    ordered = correlations[order]
+    cross = np.tril(curvature[np.ix_(order, order)] * np.outer(ordered, ordered))
+    rises = np.cumsum(2 * cross.sum(axis=1) - np.diag(cross))  # without the first ones
+    n_neglected = int(np.searchsorted(np.maximum.accumulate(rises), NEGLECTED))
+    shift = correlations.copy()
+    shift[order[:n_neglected]] = 0
+    return shift, float(shift @ curvature @ shift)

@@ -49,6 +49,8 @@ class Descent:
         Whether the expected gain of the last step was below the tolerance.
     at_bound : array of bool
         Whether a parameter is at a bound beyond which the statistic would decrease, shape (n,).
+    stalled : bool
+        Whether the last step gained less than the smallest gain.
     """
 
     x: Array
@@ -56,6 +58,7 @@ class Descent:
     calls: int
     converged: bool
     at_bound: NDArray[np.bool_]
+    stalled: bool = False
 
 
 def descend(
@@ -107,7 +110,7 @@ def descend(
         expected = parabola.gain(parabola.step(0.0))
         if threshold < np.inf and value - 2 * parabola.full_gain > threshold:
             return Descent(x, parabola.errors, calls, False, parabola.at_bound)
-        lower = None
+        lower, stalled = None, False
         for _ in range(TRIALS):
             trial = _limit_step(
                 x, parabola.step(damping, radius), parabola.scale, bounds, may_reach_bound
@@ -127,7 +130,8 @@ def descend(
             stalled = gain < min(least_gain, GAIN_RATIO * expected)
             x, value, damping = lower, trial_value, damping / 10
         if expected < tolerance or lower is None or stalled:
-            return Descent(x, parabola.errors, calls, expected < tolerance, parabola.at_bound)
+            converged = expected < tolerance
+            return Descent(x, parabola.errors, calls, converged, parabola.at_bound, stalled)
     return Descent(x, parabola.errors, calls, False, parabola.at_bound)
 
 

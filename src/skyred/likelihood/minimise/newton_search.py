@@ -164,7 +164,7 @@ class NewtonSearch:
         if self.objective.relocate is None:
             return end
         for _ in range(RESTARTS):
-            if end.converged and not self._has_factor_at_bound(cells, end):
+            if (end.converged or end.stalled) and not self._has_factor_at_bound(cells, end):
                 break
             moved = self._relocate_sources(cells, end.x)
             if moved is None:

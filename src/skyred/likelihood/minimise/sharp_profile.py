@@ -38,28 +38,28 @@ class Samples:
         The shifts, in scales, shape (m, k).
     stats : array
         The statistic, shape (m,).
+    others : array
+        The values at the shifts of the q parameters that are fitted, shape (m, q).
     """
 
     shifts: Array
     stats: Array
+    others: Array
 
     @property
     def lowest(self) -> Array:
         """The shift with the lowest statistic, shape (k,)."""
         return np.asarray(self.shifts[np.argmin(self.stats)])
 
-    def moments(self) -> tuple[Array, Array]:
-        """Return the mean and the covariance of the shifts under the likelihood.
+    def weights(self) -> Array:
+        """Return the ratios of the likelihood and the density of the samples, with a sum of one.
 
-        The samples are weighted by the ratio of the likelihood and their density. If few of them
-        have a large weight, a temperature makes the weights more equal.
+        If few samples have a large weight, a temperature makes the weights more equal.
 
         Returns
         -------
-        mean : array
-            The mean, in scales, shape (k,).
-        covariance : array
-            The covariance, in squared scales, shape (k, k).
+        array
+            Weights, shape (m,).
         """
         minus_log_density = 0.5 * np.sum((self.shifts / SPREAD) ** 2, axis=1)
         rises = np.where(np.isfinite(self.stats), self.stats - np.min(self.stats), np.inf)
@@ -68,11 +68,40 @@ class Samples:
             weights = np.exp((logarithms - np.max(logarithms)) / temperature)
             weights /= weights.sum()
             if 1 / np.sum(weights**2) >= EFFECTIVE_FRACTION * np.count_nonzero(np.isfinite(rises)):
-                break
+                return np.asarray(weights)
             temperature *= 1.5
-        mean = weights @ self.shifts
-        deviations = self.shifts - mean
-        return mean, (deviations * weights[:, None]).T @ deviations
+
+    def moments(self) -> tuple[Array, Array]:
+        """Return the mean and the covariance of the shifts under the likelihood.
+
+        Returns
+        -------
+        mean : array
+            The mean, in scales, shape (k,).
+        covariance : array
+            The covariance, in squared scales, shape (k, k).
+        """
+        weights = self.weights()
+        return weights @ self.shifts, _covariance(weights, self.shifts, self.shifts)
+
+    def covariance_of_others(self) -> tuple[Array, Array]:
+        """Return the covariance of the fitted parameters that follows from that of the shifts.
+
+        Returns
+        -------
+        cross : array
+            The covariance with the shifts, in scales, shape (q, k).
+        covariance : array
+            The covariance with each other, shape (q, q).
+        """
+        weights = self.weights()
+        cross = _covariance(weights, self.others, self.shifts)
+        return cross, _covariance(weights, self.others, self.others)
+
+
+def _covariance(weights: Array, first: Array, second: Array) -> Array:
+    deviations = first - weights @ first
+    return np.asarray((deviations * weights[:, None]).T @ (second - weights @ second))
 
 
 class SharpProfile:
@@ -156,13 +185,18 @@ class SharpProfile:
         float
             The statistic; infinity if the shift is large or leaves the limits.
         """
+        return self._evaluate(shift)[0]
+
+    def _evaluate(self, shift: Array) -> tuple[float, Array]:
+        """Return the statistic and all parameters at a shift, the others fitted."""
         point = self._shift(shift)
         low, high = self.limits.T
         if np.linalg.norm(shift) > FARTHEST or np.any((point < low) | (point > high)):
-            return np.inf
+            return np.inf, self.values
         self.calls += 2
-        stat = self.objective.total(self._fit_others(point))
-        return stat if np.isfinite(stat) else np.inf
+        point = self._fit_others(point)
+        stat = self.objective.total(point)
+        return stat if np.isfinite(stat) else np.inf, point
 
     def _shift(self, shift: Array) -> Array:
         point = self.values.copy()
@@ -221,7 +255,11 @@ class SharpProfile:
         """
         shifts = SPREAD * random.normal(size=(number, len(self.indices)))
         shifts[0] = 0
-        return Samples(shifts, np.array([self(shift) for shift in shifts]))
+        stats, others = np.empty(number), np.empty((number, len(self.others)))
+        for row, shift in enumerate(shifts):
+            stats[row], point = self._evaluate(shift)
+            others[row] = point[self.others]
+        return Samples(shifts, stats, others)
 
     def scaled_to(self, covariance: Array) -> Array:
         """Return the scale for a covariance of shifts.

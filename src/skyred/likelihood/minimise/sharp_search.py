@@ -354,31 +354,28 @@ class SharpSearch:
         edm : float
             Estimated distance to the minimum, in the statistic.
         """
-        sharp_parameters = sharp_indices(sources)
-        others = np.setdiff1d(np.arange(len(x)), sharp_parameters)
-        fisher = self.objective.fisher(x)
-        assert fisher is not None
-        covariance = np.zeros(fisher.shape)
-        for source in sources:
-            _, scale = self._scale(source, x, sources)
-            profile = self._profile(source, x, sources, scale)
-            samples = profile.sample(self.random, MORE_SAMPLES * len(source.places))
-            scale = profile.scaled_to(samples.moments()[1])
-            covariance[np.ix_(source.places, source.places)] = scale @ scale.T
-            self.calls += profile.calls
-        edm = 0.0
+        others = np.setdiff1d(np.arange(len(x)), sharp_indices(sources))
+        covariance, edm = np.zeros((len(x), len(x))), 0.0
         if len(others):
             newton = NewtonSearch(conditional(self.objective, others, x), self.tolerance).run(
                 x[others]
             )
             if newton.hessian is None:
-                return np.full(fisher.shape, np.nan), np.nan
-            edm, inner = newton.hessian.edm, newton.hessian.covariance
-            slope = -inner / 2 @ fisher[np.ix_(others, sharp_parameters)]
-            cross = slope @ covariance[np.ix_(sharp_parameters, sharp_parameters)]
-            covariance[np.ix_(others, sharp_parameters)] = cross
-            covariance[np.ix_(sharp_parameters, others)] = cross.T
-            covariance[np.ix_(others, others)] = inner + cross @ slope.T
+                return np.full(covariance.shape, np.nan), np.nan
+            edm = newton.hessian.edm
+            covariance[np.ix_(others, others)] = newton.hessian.covariance
+        for source in sources:
+            _, scale = self._scale(source, x, sources)
+            profile = self._profile(source, x, sources, scale)
+            samples = profile.sample(self.random, MORE_SAMPLES * len(source.places))
+            scale = profile.scaled_to(samples.moments()[1])
+            cross, inner = samples.covariance_of_others()
+            cross = cross @ profile.scale.T
+            covariance[np.ix_(source.places, source.places)] = scale @ scale.T
+            covariance[np.ix_(profile.others, source.places)] = cross
+            covariance[np.ix_(source.places, profile.others)] = cross.T
+            covariance[np.ix_(profile.others, profile.others)] += inner
+            self.calls += profile.calls
         return covariance, edm
 
 

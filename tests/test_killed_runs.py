@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fault_injection.killed_runs import Victim, differences, moments
+from fault_injection.killed_runs import KillableRun, differences, random_times
 from skyred.components.simulation.archive import CrabSimulation
 
 KILLS = 3
@@ -21,17 +21,17 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_a_run_killed_at_random_moments_ends_as_if_it_never_was(
     archive: str, tmp_path: Path
 ) -> None:
-    uninterrupted = Victim(archive, tmp_path / "one")
+    uninterrupted = KillableRun(archive, tmp_path / "one")
     began = time.monotonic()
     uninterrupted.finish()
     longest = time.monotonic() - began
-    victim = Victim(archive, tmp_path / "other")
+    victim = KillableRun(archive, tmp_path / "other")
     before: set[int] = set()
-    for moment in moments(seed=17, number=KILLS, longest=longest):
+    for moment in random_times(seed=17, number=KILLS, longest=longest):
         if not victim.kill_after(moment):
             break
-        assert victim.kept() >= before  # what was finished once stays
-        before = victim.kept()
+        assert victim.cached_runs() >= before  # what was finished once stays
+        before = victim.cached_runs()
     if not victim.output.exists():
         result = victim.finish()
         cached = {each.obs_id for each in result.outcomes if each.status == "cached"}

@@ -24,7 +24,7 @@ from gammapy.modeling.models import (
 
 from every_shape import SPATIAL
 from every_spectrum import power_law
-from side_by_side import Make, assert_flat_like_gammapy, with_models
+from side_by_side import Make, assert_agrees_with_gammapy, with_models
 from skyred.errors import SkyredWarning
 from skyred.likelihood import Likelihood
 from small_datasets import CRAB, flux_points, map_dataset, spectrum_on_off
@@ -148,7 +148,7 @@ def no_warning() -> Iterator[None]:
     ids=["spectrum", "sum", "shape", "light-curve", "source"],
 )
 def test_a_model_of_ones_own_is_used_flat_if_it_agrees(make: Make) -> None:
-    likelihood = assert_flat_like_gammapy(make, 3)
+    likelihood = assert_agrees_with_gammapy(make, 3)
     assert likelihood.exact
 
 
@@ -163,7 +163,7 @@ def test_a_model_of_ones_own_is_used_flat_if_it_agrees(make: Make) -> None:
 )
 def test_a_model_that_differs_is_named_and_left_to_gammapy(make: Make, where: list[str]) -> None:
     with pytest.warns(SkyredWarning, match="star: its predicted counts differ by"):
-        likelihood = assert_flat_like_gammapy(make, 3, notes=True)
+        likelihood = assert_agrees_with_gammapy(make, 3, notes=True)
     assert len(likelihood.notes) == len(where)
     for note, name in zip(likelihood.notes, where, strict=True):
         assert note.startswith(f"star in {name} is evaluated by gammapy: its predicted counts")
@@ -208,7 +208,7 @@ def points() -> list[Any]:
 def test_a_norm_or_spectrum_of_a_third_party_is_evaluated_with_its_units(
     dataset: Any, models: Any
 ) -> None:
-    assert_flat_like_gammapy(with_models(lambda: [dataset()], models), 3)
+    assert_agrees_with_gammapy(with_models(lambda: [dataset()], models), 3)
 
 
 @pytest.mark.usefixtures("no_warning")

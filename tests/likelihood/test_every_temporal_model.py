@@ -12,7 +12,7 @@ from gammapy.modeling.models import TEMPORAL_MODEL_REGISTRY, PointSpatialModel, 
 
 from every_light_curve import LIGHT_CURVES
 from every_spectrum import power_law
-from side_by_side import Make, assert_flat_like_gammapy, with_models
+from side_by_side import Make, assert_agrees_with_gammapy, with_models
 from small_datasets import (
     CRAB,
     REFERENCE,
@@ -66,7 +66,7 @@ def test_no_temporal_model_is_forgotten() -> None:
 @each_curve
 @pytest.mark.parametrize("free", [True, False], ids=["free", "frozen"])
 def test_a_point_of_any_light_curve_has_gammapys_numbers(kind: str, free: bool) -> None:
-    assert_flat_like_gammapy(case(lambda: map_dataset(psf="none"), kind, True, free), 2)
+    assert_agrees_with_gammapy(case(lambda: map_dataset(psf="none"), kind, True, free), 2)
 
 
 @each_curve
@@ -75,7 +75,7 @@ def test_any_light_curve_has_gammapys_numbers_in_other_datasets(
     kind: str, dataset: Callable[[], Any]
 ) -> None:
     # nothing is convolved
-    assert_flat_like_gammapy(case(dataset, kind), 2, stat=1e-6, counts=1e-9)
+    assert_agrees_with_gammapy(case(dataset, kind), 2, stat=1e-6, counts=1e-9)
 
 
 @each_curve
@@ -86,6 +86,6 @@ def test_datasets_of_other_times_see_other_parts_of_a_light_curve(kind: str) -> 
         return [first, later]
 
     make = with_models(datasets, lambda: [source(kind, False)])
-    likelihood = assert_flat_like_gammapy(make, 2)
+    likelihood = assert_agrees_with_gammapy(make, 2)
     first, later = likelihood.npred(likelihood.frozen[likelihood.space.free]).values()
     assert kind == "const" or abs(first.sum() - later.sum()) > 0.1

@@ -23,7 +23,7 @@ from gammapy.stats.fit_statistics import GaussianPriorPenalty
 
 import skyred
 import small_datasets as small
-from fits_side_by_side import free, seen
+from fits_side_by_side import free, map_with_source
 from skyred import FitResult, Objective
 from skyred.components.fitters.minuit import Minuit
 from skyred.errors import FitError
@@ -269,7 +269,7 @@ def test_minos_is_an_option_of_the_fitter_if_there_is_one() -> None:
 
 
 def test_evaluators_of_the_datasets_are_not_touched() -> None:
-    datasets = seen(free=True)
+    datasets = map_with_source(free=True)
     dataset = datasets[0]
     datasets.stat_sum()
     evaluators = dict(dataset.evaluators)

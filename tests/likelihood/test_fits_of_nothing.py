@@ -12,11 +12,11 @@ from gammapy.datasets import Datasets
 import skyred
 from fits_side_by_side import (
     assert_as_good_as_gammapy,
+    assert_consistent,
     assert_fails,
-    assert_sane,
     free,
+    map_with_source,
     point,
-    seen,
     spectrum,
 )
 
@@ -26,7 +26,7 @@ def no_exposure(datasets: Datasets) -> None:
 
 
 def test_a_source_without_exposure_is_named_but_not_the_background() -> None:
-    datasets = seen(no_exposure)
+    datasets = map_with_source(no_exposure)
     start = [parameter.value for parameter in datasets.models["point"].parameters]
     result = assert_fails(datasets, "constrain point.spectral.index, point.spectral.amplitude:")
     assert [parameter.value for parameter in datasets.models["point"].parameters] == start
@@ -40,15 +40,17 @@ def test_on_off_counts_without_exposure_settle_no_source() -> None:
 
 
 def test_a_source_outside_the_map_changes_nothing_if_it_is_frozen() -> None:
-    datasets = seen()
+    datasets = map_with_source()
     far = point("far", lon=90)
     far.freeze()
     datasets.models = [*datasets.models, far]
-    assert skyred.fit(datasets).values == pytest.approx(skyred.fit(seen()).values, rel=1e-9)
+    assert skyred.fit(datasets).values == pytest.approx(
+        skyred.fit(map_with_source()).values, rel=1e-9
+    )
 
 
 def test_two_sources_of_one_shape_and_spectrum_are_not_told_apart() -> None:
-    datasets = seen()
+    datasets = map_with_source()
     datasets.models = [*datasets.models, point("twin")]
     for name in ("point", "twin"):
         datasets.models[name].spectral_model.index.frozen = True
@@ -61,7 +63,7 @@ def test_a_template_like_the_background_is_not_told_from_it(
     monkeypatch.chdir(tmp_path)  # gammapy writes templates with their YAML
     from gammapy.modeling.models import PowerLawNormSpectralModel, TemplateNPredModel
 
-    datasets = seen()
+    datasets = map_with_source()
     copy = TemplateNPredModel(
         datasets[0].background.copy(), spectral_model=PowerLawNormSpectralModel(), name="copy"
     )
@@ -84,7 +86,7 @@ def no_counts_nor_negative_flux(datasets: Datasets) -> None:
             parameter.min = 0
 
 
-@pytest.mark.parametrize("make", [seen, spectrum])
+@pytest.mark.parametrize("make", [map_with_source, spectrum])
 def test_no_counts_on_a_known_background_are_no_fit(make: Any) -> None:
     result = assert_fails(make(no_counts))
     # less than nothing cannot be predicted, so the statistic ends at its lowest
@@ -111,6 +113,6 @@ def test_no_counts_at_all_end_without_a_source() -> None:
 
     datasets = spectrum(nothing, on_off=True)
     result = skyred.fit(datasets)  # a kink: its errors mean nothing, whatever HESSE makes of it
-    assert_sane(datasets, result)
+    assert_consistent(datasets, result)
     assert result.stat == pytest.approx(0, abs=1e-6)
     assert np.abs(datasets[0].npred_signal().data).max() < 1e-6

@@ -58,7 +58,9 @@ def best() -> float:
     ],
 )
 def test_options_of_the_norm_are_taken_as_by_gammapy(norm: Any) -> None:
-    beside.assert_like_gammapy(on_off(), "crab", WIDE, selection_optional=OPTIONAL, norm=norm)
+    beside.assert_agrees_with_gammapy(
+        on_off(), "crab", WIDE, selection_optional=OPTIONAL, norm=norm
+    )
 
 
 @pytest.mark.parametrize(("low", "high"), [(1.5, None), (None, 0.5), (0.9, 1.1)])
@@ -66,7 +68,7 @@ def test_a_norm_beyond_its_limit_stays_at_it(best: float, low: Any, high: Any) -
     limits = {name: part * best for name, part in (("min", low), ("max", high)) if part}
     options = {"selection_optional": OPTIONAL, "norm": limits}
     ours = skyred.flux_points(on_off(), "crab", WIDE, **options)
-    theirs = beside.by_gammapy(on_off(), "crab", WIDE, **options)
+    theirs = beside.flux_points_by_gammapy(on_off(), "crab", WIDE, **options)
     # Minuit's errors and distances of parameters at a limit are of its sine: they tend to zero
     skip = ("norm_err", "norm_errn", "norm_errp", "norm_ul", "norm_scan", "stat_scan")
     beside.assert_same_points(ours, theirs, skip)
@@ -84,7 +86,7 @@ def test_a_source_without_any_background_has_gammapys_errors_and_limits() -> Non
     spatial = PointSpatialModel(lon_0="83.651 deg", lat_0="22.03 deg", frame="icrs")
     datasets.models = [SkyModel(spectral_model=spectral, spatial_model=spatial, name="crab")]
     options = {"selection_optional": ["errn-errp", "ul"]}
-    beside.assert_like_gammapy(datasets, "crab", small.ENERGY.edges, **options)
+    beside.assert_agrees_with_gammapy(datasets, "crab", small.ENERGY.edges, **options)
 
 
 def empty_spectrum() -> SpectrumDataset:
@@ -125,7 +127,7 @@ def test_no_counts_on_have_gammapys_error_and_limit() -> None:
     datasets = on_off()
     datasets[0].counts.data[...] = 0
     ours = skyred.flux_points(datasets, "crab", WIDE, selection_optional=OPTIONAL)
-    theirs = beside.by_gammapy(datasets, "crab", WIDE, selection_optional=OPTIONAL)
+    theirs = beside.flux_points_by_gammapy(datasets, "crab", WIDE, selection_optional=OPTIONAL)
     beside.assert_same_points(ours, theirs)
 
 
@@ -145,7 +147,7 @@ def test_no_counts_at_all_have_a_norm_of_zero_and_gammapys_limit() -> None:
 def test_no_counts_off_are_gammapys() -> None:
     datasets = on_off()
     datasets[0].counts_off.data[...] = 0
-    beside.assert_like_gammapy(datasets, "crab", WIDE, selection_optional=OPTIONAL)
+    beside.assert_agrees_with_gammapy(datasets, "crab", WIDE, selection_optional=OPTIONAL)
 
 
 @pytest.mark.parametrize("make", [small.spectrum_dataset, small.spectrum_on_off])
@@ -163,7 +165,9 @@ def test_a_prior_on_the_norm_leaves_the_work_to_gammapy() -> None:
     norm = Parameter("norm", 1, prior=GaussianPrior(mu=2, sigma=0.05))
     with pytest.warns(SkyredWarning, match="estimated by gammapy: their norm has a prior"):
         ours = skyred.flux_points(on_off(), "crab", WIDE, norm=norm)
-    beside.assert_same_points(ours, beside.by_gammapy(on_off(), "crab", WIDE, norm=norm))
+    beside.assert_same_points(
+        ours, beside.flux_points_by_gammapy(on_off(), "crab", WIDE, norm=norm)
+    )
 
 
 def test_datasets_that_cannot_be_compiled_are_estimated_by_gammapy() -> None:
@@ -175,7 +179,7 @@ def test_datasets_that_cannot_be_compiled_are_estimated_by_gammapy() -> None:
     message = "by gammapy: .* Mine is a class that skyred does not support"
     with pytest.warns(SkyredWarning, match=message):
         ours = skyred.flux_points(with_model(dataset), "crab", WIDE)
-    theirs = beside.by_gammapy(with_model(small.spectrum_dataset()), "crab", WIDE)
+    theirs = beside.flux_points_by_gammapy(with_model(small.spectrum_dataset()), "crab", WIDE)
     beside.assert_same_points(ours, theirs)
 
 

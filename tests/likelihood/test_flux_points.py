@@ -41,25 +41,29 @@ def on_off(models: list[SkyModel] | None = None) -> Datasets:
 @pytest.mark.slow
 def test_columns_of_one_source_among_several_on_a_map_are_gammapys() -> None:
     options = {"selection_optional": ["errn-errp", "ul", "scan"], "norm": {"scan_values": [0.5, 2]}}
-    beside.assert_like_gammapy(beside.map_case(), "steep", [1, 3] * u.TeV, **options)
+    beside.assert_agrees_with_gammapy(beside.map_case(), "steep", [1, 3] * u.TeV, **options)
 
 
 def test_each_bin_and_source_of_a_map_is_gammapys() -> None:
-    beside.assert_like_gammapy(beside.map_case(), "hard", [1, 2, 10] * u.TeV)
+    beside.assert_agrees_with_gammapy(beside.map_case(), "hard", [1, 2, 10] * u.TeV)
 
 
 @pytest.mark.data("joint-crab")
 def test_on_off_spectra_are_combined_as_by_gammapy() -> None:
     optional = ["errn-errp", "ul"]
     edges = [0.7, 2, 10] * u.TeV
-    beside.assert_like_gammapy(beside.crab_spectra(), "crab", edges, selection_optional=optional)
+    beside.assert_agrees_with_gammapy(
+        beside.crab_spectra(), "crab", edges, selection_optional=optional
+    )
 
 
 @pytest.mark.data("joint-crab")
 def test_bins_beyond_the_data_are_filled_as_by_gammapy() -> None:
     edges = [0.001, 0.002, 1, 3, 500, 1000] * u.TeV
     datasets = beside.crab_spectra((23523,))
-    points = beside.assert_like_gammapy(datasets, "crab", edges, selection_optional=["ul", "scan"])
+    points = beside.assert_agrees_with_gammapy(
+        datasets, "crab", edges, selection_optional=["ul", "scan"]
+    )
     assert points.success.data.ravel().tolist() == [False, True, True, True, False]
 
 
@@ -67,7 +71,7 @@ def test_bins_beyond_the_data_are_filled_as_by_gammapy() -> None:
 def test_other_confidences_are_gammapys() -> None:
     sigmas = {"n_sigma": 2, "n_sigma_ul": 3, "n_sigma_sensitivity": 3}
     datasets = beside.crab_spectra((23523,))
-    points = beside.assert_like_gammapy(
+    points = beside.assert_agrees_with_gammapy(
         datasets, "crab", [1, 3] * u.TeV, selection_optional="all", **sigmas
     )
     assert (points.n_sigma, points.n_sigma_ul) == (2, 3)
@@ -78,25 +82,29 @@ def test_a_map_and_a_spectrum_are_combined_as_by_gammapy() -> None:
     datasets.models = [beside.sources()["steep"], FoVBackgroundModel(dataset_name="map")]
     optional = ["ul", "scan"]
     norm = {"scan_values": [0.5, 1, 2]}
-    beside.assert_like_gammapy(datasets, "steep", WIDE, selection_optional=optional, norm=norm)
+    beside.assert_agrees_with_gammapy(
+        datasets, "steep", WIDE, selection_optional=optional, norm=norm
+    )
 
 
 def test_a_spectrum_on_known_background_has_gammapys_sensitivity() -> None:
     datasets = Datasets([small.spectrum_dataset()])
     datasets.models = [power_law()]
-    points = beside.assert_like_gammapy(datasets, "crab", WIDE, selection_optional=["sensitivity"])
+    points = beside.assert_agrees_with_gammapy(
+        datasets, "crab", WIDE, selection_optional=["sensitivity"]
+    )
     assert np.isfinite(points.norm_sensitivity.data).all()
 
 
 def test_edges_off_the_axis_fall_where_gammapys_do() -> None:
     edges = [1.3, 3.9, 8] * u.TeV
-    points = beside.assert_like_gammapy(on_off(), "crab", edges)
+    points = beside.assert_agrees_with_gammapy(on_off(), "crab", edges)
     axis = small.ENERGY.edges.to_value("TeV")
     assert points.energy_min.to_value("TeV") == pytest.approx(axis[[0, 2]])
 
 
 def test_edges_inside_one_bin_give_none_as_by_gammapy() -> None:
-    points = beside.assert_like_gammapy(on_off(), "crab", [1, 1.1, 1.2] * u.TeV)
+    points = beside.assert_agrees_with_gammapy(on_off(), "crab", [1, 1.1, 1.2] * u.TeV)
     assert not points.success.data.any()
 
 
@@ -106,7 +114,7 @@ def test_masked_bins_are_left_out_as_by_gammapy() -> None:
     datasets[0].mask_fit = datasets[0].counts.geom.energy_mask(axis[1], axis[2])
     datasets[1].mask_fit = datasets[1].counts.geom.energy_mask(axis[1], axis[3])
     datasets.models = [power_law()]
-    points = beside.assert_like_gammapy(datasets, "crab", axis, selection_optional=["ul"])
+    points = beside.assert_agrees_with_gammapy(datasets, "crab", axis, selection_optional=["ul"])
     assert points.success.data.ravel().tolist() == [False, True, True]
 
 
@@ -115,7 +123,7 @@ def test_models_of_some_of_the_datasets_are_gammapys() -> None:
     second_model = power_law(1e-11, "other")
     second_model.datasets_names = ["two"]
     datasets.models = [power_law(), second_model]
-    beside.assert_like_gammapy(datasets, "crab", WIDE)
+    beside.assert_agrees_with_gammapy(datasets, "crab", WIDE)
 
 
 def test_a_template_in_energy_is_gammapys() -> None:
@@ -133,7 +141,7 @@ def test_a_template_in_energy_is_gammapys() -> None:
     )
     datasets = Datasets([dataset])
     datasets.models = [source, FoVBackgroundModel(dataset_name="map")]
-    beside.assert_like_gammapy(datasets, "template", [1, 3] * u.TeV)
+    beside.assert_agrees_with_gammapy(datasets, "template", [1, 3] * u.TeV)
 
 
 def test_priors_shift_the_statistic_as_in_gammapy() -> None:
@@ -142,7 +150,7 @@ def test_priors_shift_the_statistic_as_in_gammapy() -> None:
     datasets.models["steep"].spatial_model.lon_0.prior = GaussianPrior(mu=83.6, sigma=0.02)
     # gammapy discards the spectrum of the source itself, and its priors
     datasets.models["steep"].spectral_model.index.prior = GaussianPrior(mu=9, sigma=0.1)
-    points = beside.assert_like_gammapy(datasets, "steep", [1, 3] * u.TeV)
+    points = beside.assert_agrees_with_gammapy(datasets, "steep", [1, 3] * u.TeV)
     datasets.models["hard"].spectral_model.index.prior = None
     datasets.models["steep"].spatial_model.lon_0.prior = None
     without = skyred.flux_points(datasets, "steep", [1, 3] * u.TeV)

@@ -39,7 +39,7 @@ def on_off(name: str = "on-off") -> Datasets:
 
 @pytest.mark.parametrize("source", [0, 1, -2])
 def test_a_source_is_chosen_by_its_index_as_by_gammapy(source: int) -> None:
-    beside.assert_like_gammapy(beside.map_case(), source, [1, 3] * u.TeV)
+    beside.assert_agrees_with_gammapy(beside.map_case(), source, [1, 3] * u.TeV)
 
 
 def test_a_light_curve_takes_an_index_too() -> None:

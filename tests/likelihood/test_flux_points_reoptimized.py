@@ -28,7 +28,7 @@ SCAN = {"scan_values": [0.5, 2]}
 
 def by_gammapy(datasets: Datasets, **options: Any) -> FluxPoints:
     """Estimate by gammapy with MINOS: its other errors are affected by noise of its fits."""
-    return beside.by_gammapy(
+    return beside.flux_points_by_gammapy(
         datasets, "crab", WIDE, **{"fit": Fit(), "reoptimize": True, **options}
     )
 
@@ -74,7 +74,7 @@ def test_amplitudes_and_background_norm_of_a_map_are_gammapys() -> None:
     options = {"reoptimize": True}
     ours = skyred.flux_points(on_a_map(), "steep", WIDE, **options)
     # without asking for more than MIGRAD's own tolerance this takes a minute
-    theirs = beside.by_gammapy(on_a_map(), "steep", WIDE, fit=Fit(), **options)
+    theirs = beside.flux_points_by_gammapy(on_a_map(), "steep", WIDE, fit=Fit(), **options)
     # it stops up to 0.01 in the statistic above the minimum: 0.1 errors, which are a twentieth
     beside.assert_same_points(ours, theirs, **ERRORS, norm=5e-3, npred_excess=5e-3, ts=0.05)
 
@@ -118,7 +118,7 @@ def test_each_bin_begins_with_the_models_as_they_were() -> None:
 
 
 def test_without_other_free_parameters_it_is_refused_as_by_gammapy() -> None:
-    for estimate in (skyred.flux_points, beside.by_gammapy):
+    for estimate in (skyred.flux_points, beside.flux_points_by_gammapy):
         datasets = two_on_one()
         datasets.models["weak"].freeze()
         with pytest.raises(ValueError, match="No free parameters for fitting"):

@@ -25,8 +25,8 @@ from fits_side_by_side import (
     Change,
     assert_as_good_as_gammapy,
     background,
+    map_with_source,
     point,
-    seen,
     spectrum,
 )
 from skyred.errors import FitError
@@ -92,7 +92,7 @@ def test_counts_are_refused_with_the_number_of_bins() -> None:
     def spoil(datasets: Datasets) -> None:
         datasets[0].counts.data[1, 3:6, 4] = -1
 
-    refused(seen(spoil), "the counts of 'map' are negative in 3 bins that are fitted")
+    refused(map_with_source(spoil), "the counts of 'map' are negative in 3 bins that are fitted")
 
 
 def test_counts_outside_the_mask_do_no_harm() -> None:
@@ -100,7 +100,7 @@ def test_counts_outside_the_mask_do_no_harm() -> None:
         datasets[0].counts.data[1, 3:6, 4] = [np.nan, np.inf, -1]
         datasets[0].mask_safe.data[1, 3:6, 4] = False
 
-    assert_as_good_as_gammapy(lambda: seen(spoil))
+    assert_as_good_as_gammapy(lambda: map_with_source(spoil))
 
 
 def points(errors: list[float], masked: bool = False) -> Datasets:
@@ -140,7 +140,7 @@ def test_equal_limits_that_leave_only_another_value_are_refused() -> None:
 
 
 def test_a_model_that_predicts_no_numbers_is_refused_by_name() -> None:
-    datasets = seen()
+    datasets = map_with_source()
     point_like = datasets.models["point"]
     gauss = GaussianSpatialModel(
         lon_0=point_like.spatial_model.lon_0.quantity,
@@ -180,8 +180,8 @@ def test_empty_masks_are_refused_if_no_dataset_has_bins_left() -> None:
     def empty(datasets: Datasets) -> None:
         datasets[0].mask_safe.data[...] = False
 
-    refused(seen(empty), "no bin is fitted: the mask of 'map' is empty")
-    datasets = Datasets([*seen(empty), small.map_dataset("other")])
+    refused(map_with_source(empty), "no bin is fitted: the mask of 'map' is empty")
+    datasets = Datasets([*map_with_source(empty), small.map_dataset("other")])
     datasets.models = [point(), background("map"), background("other")]
     datasets.models["map-bkg"].freeze()
     assert objective_of(datasets).names
@@ -213,7 +213,7 @@ def test_limits_that_leave_no_value_are_refused() -> None:
         datasets.models["point"].spectral_model.index.min = 3
         datasets.models["point"].spectral_model.index.max = 2
 
-    refused(seen(limit), "point.spectral.index has a minimum, 3, above its maximum, 2")
+    refused(map_with_source(limit), "point.spectral.index has a minimum, 3, above its maximum, 2")
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
@@ -221,14 +221,14 @@ def test_a_start_that_is_not_finite_is_refused(bad: float) -> None:
     def spoil(datasets: Datasets) -> None:
         datasets.models["point"].spectral_model.index.value = bad
 
-    refused(seen(spoil), f"point.spectral.index starts at {bad}")
+    refused(map_with_source(spoil), f"point.spectral.index starts at {bad}")
 
 
 def test_a_start_outside_its_limits_is_noted_and_moved_to_the_limit() -> None:
     def limit(datasets: Datasets) -> None:
         datasets.models["point"].spectral_model.index.max = 2
 
-    datasets = seen(limit)
+    datasets = map_with_source(limit)
     objective = objective_of(datasets)
     assert objective.start[objective.names.index("point.spectral.index")] == 2
     note = "point.spectral.index starts at 2.6, above its limit: the fit begins at 2"
@@ -240,7 +240,7 @@ def test_a_start_outside_its_limits_is_noted_and_moved_to_the_limit() -> None:
 
 
 def with_far(change: Change | None = None, free: bool = False) -> Datasets:
-    datasets = seen()
+    datasets = map_with_source()
     datasets.models = [*datasets.models, point("far", lon=90, free=free)]
     if change:
         change(datasets)
@@ -263,11 +263,11 @@ def test_a_source_that_lies_where_nothing_is_fitted_is_refused() -> None:
         datasets.models["point"].spatial_model.lat_0.value = 22.45
         datasets[0].mask_safe.data[:, 4:] = datasets[0].mask_safe.data[:, :, :16] = False
 
-    refused(seen(hide), "source 'point' reaches no dataset")
+    refused(map_with_source(hide), "source 'point' reaches no dataset")
 
 
 def test_a_source_that_reaches_one_of_two_datasets_is_fitted() -> None:
-    datasets = Datasets([*seen(), small.map_dataset("other", lonlat=(90.0, 22.03))])
+    datasets = Datasets([*map_with_source(), small.map_dataset("other", lonlat=(90.0, 22.03))])
     datasets.models = [point(), point("far", lon=90), background("map"), background("other")]
     assert objective_of(datasets).names
 

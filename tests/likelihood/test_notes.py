@@ -23,7 +23,7 @@ from gammapy.modeling.models import (
 
 from every_shape import SPATIAL
 from every_spectrum import power_law
-from side_by_side import assert_flat_like_gammapy, with_models
+from side_by_side import assert_agrees_with_gammapy, with_models
 from skyred.likelihood import Likelihood, objective_of
 from small_datasets import (
     CRAB,
@@ -106,7 +106,7 @@ LEFT_WHOLE: dict[str, tuple[Callable[[], Any], str]] = {
 def test_a_dataset_that_is_left_to_gammapy_is_named_with_the_reason(kind: str) -> None:
     dataset, reason = LEFT_WHOLE[kind]
     make = with_models(lambda: [dataset(), spectrum_on_off()], lambda: [star()])
-    likelihood = assert_flat_like_gammapy(make, 3, notes=True)
+    likelihood = assert_agrees_with_gammapy(make, 3, notes=True)
     (note,) = likelihood.notes
     assert note == f"dataset '{dataset().name}' is evaluated by gammapy: {reason}"
     assert not likelihood.exact
@@ -114,7 +114,7 @@ def test_a_dataset_that_is_left_to_gammapy_is_named_with_the_reason(kind: str) -
 
 def test_flux_points_of_a_template_are_left_to_gammapy() -> None:
     make = with_models(lambda: [flux_points()], lambda: [star("template")])
-    likelihood = assert_flat_like_gammapy(make, 1, notes=True)
+    likelihood = assert_agrees_with_gammapy(make, 1, notes=True)
     assert isinstance(make().models[0].spatial_model, TemplateSpatialModel)
     assert likelihood.notes == (
         "dataset 'points' is evaluated by gammapy: star has a template, which gammapy turns into a "
@@ -127,7 +127,9 @@ def test_a_psf_in_reconstructed_energy_leaves_the_source_to_gammapy(shape: str) 
     def models() -> list[Any]:
         return [star(shape), FoVBackgroundModel("map")]
 
-    likelihood = assert_flat_like_gammapy(with_models(lambda: [reco_psf()], models), 3, notes=True)
+    likelihood = assert_agrees_with_gammapy(
+        with_models(lambda: [reco_psf()], models), 3, notes=True
+    )
     assert likelihood.notes == (
         "star in map is evaluated by gammapy: the PSF is known in reconstructed energy",
     )
@@ -143,7 +145,7 @@ def test_a_source_without_parameters_has_gammapys_numbers(dataset: Callable[[], 
         star = SkyModel(spectral, ConstantFluxSpatialModel(), name="star")
         return [star, FoVBackgroundModel("map")]
 
-    assert_flat_like_gammapy(with_models(lambda: [dataset()], models), 1, notes=True)
+    assert_agrees_with_gammapy(with_models(lambda: [dataset()], models), 1, notes=True)
 
 
 def test_a_norm_that_varies_over_the_field_is_left_to_gammapy() -> None:
@@ -151,7 +153,7 @@ def test_a_norm_that_varies_over_the_field_is_left_to_gammapy() -> None:
         norm = SPATIAL[PiecewiseNormSpatialModel]["piecewise-norm"](CRAB, "icrs")
         return [star(), FoVBackgroundModel("map", spatial_model=norm)]
 
-    likelihood = assert_flat_like_gammapy(
+    likelihood = assert_agrees_with_gammapy(
         with_models(lambda: [map_dataset()], models), 3, notes=True
     )
     assert likelihood.notes == (
@@ -173,7 +175,7 @@ def test_a_healpix_dataset_is_left_to_gammapy() -> None:
         made.mask_safe.data[...] = True
         return made
 
-    likelihood = assert_flat_like_gammapy(
+    likelihood = assert_agrees_with_gammapy(
         with_models(lambda: [dataset()], lambda: [star()]), 1, notes=True
     )
     assert "its maps are HEALPix" in likelihood.notes[0]

@@ -8,13 +8,13 @@ from gammapy.datasets import Datasets
 from gammapy.modeling.models import GaussianPrior, LogUniformPrior, Prior, UniformPrior
 
 import skyred
-from fits_side_by_side import seen
+from fits_side_by_side import map_with_source
 
 LOW, HIGH = 1e-12, 3e-11  # of the amplitude, whose best value without limits is 4.4e-11
 
 
 def limited(prior: Prior | None = None) -> Datasets:
-    datasets = seen()
+    datasets = map_with_source()
     amplitude = datasets.models["point"].spectral_model.amplitude
     amplitude.prior = prior
     if prior is None:
@@ -35,7 +35,7 @@ def test_a_uniform_prior_at_its_end_is_a_limit(kind: type[Prior]) -> None:
 
 
 def test_a_prior_of_a_parameter_whose_limits_leave_one_value_does_not_move_it() -> None:
-    datasets = seen()
+    datasets = map_with_source()
     index = datasets.models["point"].spectral_model.index
     index.prior = GaussianPrior(mu=2.0, sigma=0.1)
     index.min = index.max = index.value = 2.6

@@ -19,7 +19,7 @@ from hypothesis import given, settings, strategies as st
 
 from every_shape import SPATIAL
 from every_spectrum import NORMS, SOURCES
-from side_by_side import assert_flat_like_gammapy, drawn
+from side_by_side import assert_agrees_with_gammapy, draw_values
 from small_datasets import (
     CRAB,
     flux_points,
@@ -174,8 +174,8 @@ AMPLITUDES = st.lists(st.sampled_from([1, 1, 1, 0.1, -0.01, 0]), max_size=6)
 @given(sky=SKIES, seed=st.integers(0, 1000), factors=AMPLITUDES)
 def test_any_likelihood_has_gammapys_numbers(sky: Sky, seed: int, factors: list[float]) -> None:
     free = sky.make().models.parameters.unique_parameters.free_parameters
-    moves = drawn(free, 2, seed)
+    moves = draw_values(free, 2, seed)
     amplitudes = [index for index, name in enumerate(free.names) if name == "amplitude"]
     for index, factor in zip(amplitudes, factors, strict=False):
         moves[1][index] *= factor
-    assert_flat_like_gammapy(sky.make, moves=moves)
+    assert_agrees_with_gammapy(sky.make, moves=moves)

@@ -78,7 +78,7 @@ def test_a_hole_in_the_background_gives_gammapys_negative_norm() -> None:
     norm = {"min": -10.0, "max": 10.0}
     options = {"reoptimize": True, "norm": norm}
     points = skyred.flux_points(datasets, "crab", EDGES[:2], **options)
-    expected = beside.by_gammapy(datasets, "crab", EDGES[:2], **options)
+    expected = beside.flux_points_by_gammapy(datasets, "crab", EDGES[:2], **options)
     assert (points.norm.data < 0).all()
     assert (points.stat.data <= expected.stat.data + 1e-3).all()
     away = (points.norm.data - expected.norm.data) / expected.norm_err.data

@@ -176,7 +176,7 @@ def test_flux_points_are_those_of_a_link() -> None:
     beside.assert_same_points(ours, linked)
     first, second = (shared.models[name].spectral_model for name in ("weak-one", "weak-two"))
     assert first.amplitude.__dict__ is second.amplitude.__dict__
-    theirs = beside.by_gammapy(three_sources(link), "crab", WIDE, **options)
+    theirs = beside.flux_points_by_gammapy(three_sources(link), "crab", WIDE, **options)
     beside.assert_same_points(ours, theirs)
 
 

@@ -20,7 +20,7 @@ from hypothesis import given, settings, strategies as st
 
 import skyred
 import small_datasets as small
-from fits_side_by_side import background, point, seen
+from fits_side_by_side import background, map_with_source, point
 from skyred.components.fitters.minuit import Minuit, Newton
 
 
@@ -76,7 +76,7 @@ def test_the_galactic_centre_is_found_behind_the_barrier(
 def test_a_source_that_is_not_seen_where_it_starts_is_found_on_the_map(
     fitter: Newton | Minuit,
 ) -> None:
-    datasets = seen(free=True)
+    datasets = map_with_source(free=True)
     truth = datasets.models["point"].spatial_model.lon_0.value
     shifted = point(free=True)
     shifted.spatial_model.lon_0.value = truth + 0.6
@@ -150,6 +150,6 @@ def test_errors_do_not_depend_on_reference_energy_and_units(decades: float, scal
 
 
 def test_one_call_is_not_enough_for_migrad() -> None:
-    result = skyred.fit(seen(), Minuit(calls=1))
+    result = skyred.fit(map_with_source(), Minuit(calls=1))
     assert not result.success
     assert "limit on calls" in result.message

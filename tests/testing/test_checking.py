@@ -46,19 +46,19 @@ def test_an_expected_failure_is_no_failure() -> None:
 
 def test_expected_failure_that_holds_is_reported() -> None:
     with pytest.raises(LawsBrokenError, match="expected to fail, but holds"):
-        check(selecting.EveryOther, expected_failures={UNCHANGED: "it rounds on purpose"})
+        check(selecting.EverySecond, expected_failures={UNCHANGED: "it rounds on purpose"})
 
 
 def test_an_expected_failure_needs_a_reason() -> None:
     with pytest.raises(ValueError, match=r"give a reason for the expected failure of 'is frozen'"):
-        check(selecting.EveryOther, expected_failures={"is frozen": " "})
+        check(selecting.EverySecond, expected_failures={"is frozen": " "})
 
 
 def test_unknown_law_is_rejected_with_a_suggestion() -> None:
     with pytest.raises(
         ValueError, match=r"no law of the role selector is called 'is frosen'; .* 'is frozen'"
     ):
-        check(selecting.EveryOther, expected_failures={"is frosen": "a slip"})
+        check(selecting.EverySecond, expected_failures={"is frosen": "a slip"})
 
 
 def test_a_class_that_needs_options_asks_for_an_instance() -> None:
@@ -81,7 +81,7 @@ def test_each_law_has_a_name_of_its_own_in_its_role() -> None:
 
 def test_there_is_one_pytest_parameter_for_each_component_and_law() -> None:
     reasons = {UNCHANGED: "it rounds on purpose"}
-    both = [selecting.EveryOther, ComponentCase(selecting.ChangesRows, expected_failures=reasons)]
+    both = [selecting.EverySecond, ComponentCase(selecting.ChangesRows, expected_failures=reasons)]
     _, params = parametrize_with_checks(both).args
     assert len(params) == 2 * len(laws("selector"))
     assert params[0].id == "planted-every-other: " + laws("selector")[0].name
@@ -92,7 +92,7 @@ def test_there_is_one_pytest_parameter_for_each_component_and_law() -> None:
 
 @parametrize_with_checks(
     [
-        selecting.EveryOther,
+        selecting.EverySecond,
         ComponentCase(selecting.ChangesRows, expected_failures={UNCHANGED: "it rounds on purpose"}),
     ]
 )

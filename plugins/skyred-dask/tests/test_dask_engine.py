@@ -182,4 +182,4 @@ def test_ctrl_c_ends_it_in_the_middle_of_runs_with_all_its_workers(child, whole_
     said = child.interrupt(whole_group)
     assert child.process.returncode == 130, said
     assert "Traceback" not in said
-    wait_for(lambda: not child.family())
+    wait_for(lambda: not child.session_processes())

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from objectives import banana, poisson, quadratic
+from objectives import poisson, quadratic, rosenbrock
 from skyred import Objective
 from skyred.likelihood.minimise.hesse import hesse
 
@@ -50,7 +50,7 @@ def test_covariance_includes_second_derivatives_of_the_model() -> None:
     # at (1, 1) the Fisher matrix is the Hessian; elsewhere residuals contribute
     x = np.array([0.9, 0.7])
     hessian = np.array([[1200 * x[0] ** 2 - 400 * x[1] + 2, -400 * x[0]], [-400 * x[0], 200]])
-    result = hesse(banana(), x, np.zeros(2, dtype=bool))
+    result = hesse(rosenbrock(), x, np.zeros(2, dtype=bool))
     # steps of 0.1 of the error of x alone, 0.05: third derivatives cancel, fourth 2400 small
     assert result.covariance == pytest.approx(2 * np.linalg.inv(hessian), rel=0.01)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from objectives import banana, noisy, on_limits, poisson, quadratic
+from objectives import minimum_within_limits, noisy, poisson, quadratic, rosenbrock
 from skyred import Objective
 from skyred.likelihood.minimise.newton import descend
 from skyred.likelihood.minimise.newton_search import NewtonResult, NewtonSearch
@@ -94,7 +94,7 @@ def test_parabolas_of_any_scale_are_solved_within_their_limits(
     low = np.where(np.isin(bound[:size], ["low", "both"]), edges[:, 0], -np.inf)
     high = np.where(np.isin(bound[:size], ["high", "both"]), edges[:, 1], np.inf)
     limits = np.array([low, high]).T
-    expected, at_limit = on_limits(covariance, bottom, limits)
+    expected, at_limit = minimum_within_limits(covariance, bottom, limits)
     # the expected gain of a step is a square of errors: 1e-14 for 1e-7 errors
     descent = descend(quadratic(covariance, bottom, limits=limits), 1e-14)
     assert descent.converged
@@ -121,7 +121,7 @@ def test_zero_counts_end_at_the_lower_limit() -> None:
 
 
 def test_a_curved_valley_is_followed_to_its_end() -> None:
-    descent = descend(banana(), TOLERANCE)
+    descent = descend(rosenbrock(), TOLERANCE)
     assert descent.converged
     assert descent.x == pytest.approx([1, 1], abs=0.01)
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from objectives import banana, poisson, quadratic
+from objectives import poisson, quadratic, rosenbrock
 from skyred import Objective
 from skyred.errors import FitError
 from skyred.likelihood.minimise import minimise
@@ -140,7 +140,7 @@ def test_a_start_that_is_not_finite_is_refused(bad: float) -> None:
 
 
 def test_the_limit_on_calls_is_named() -> None:
-    result = minimise(banana(**PLAIN), calls=10)
+    result = minimise(rosenbrock(**PLAIN), calls=10)
     assert not result.success
     assert "the limit on calls was reached; allow more with calls" in result.message
 

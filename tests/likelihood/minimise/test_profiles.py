@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, strategies as st
 from scipy.optimize import brentq
 
-from objectives import banana, poisson, quadratic
+from objectives import poisson, quadratic, rosenbrock
 from skyred import Objective
 from skyred.errors import FitError
 from skyred.interfaces.records import FitResult
@@ -100,7 +100,7 @@ def test_crossings_of_counts_are_those_of_their_own_statistic() -> None:
 
 def test_conditional_fits_follow_a_curved_valley() -> None:
     # Rosenbrock's valley: with x fixed, y is x^2 and the statistic (1 - x)^2
-    conditional_fit, best = fitted(banana(), 0)
+    conditional_fit, best = fitted(rosenbrock(), 0)
     values = np.linspace(-1, 3, 9)
     result = profile(conditional_fit, values)
     np.testing.assert_allclose(result.stat - best.stat, (1 - values) ** 2, atol=1e-3)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, strategies as st
 
-from objectives import banana, noisy, on_limits, poisson, quadratic
+from objectives import minimum_within_limits, noisy, poisson, quadratic, rosenbrock
 from skyred.likelihood.minimise import minimise
 
 COVARIANCE = np.array([[4.0, 1.2, 0.0], [1.2, 1.0, -0.3], [0.0, -0.3, 0.25]])
@@ -72,7 +72,7 @@ def test_limits_of_any_scale_are_kept_and_named(
     low, width = np.min(edges, axis=1), np.abs(np.diff(edges, axis=1)[:, 0]) + 0.5
     errors = np.sqrt(np.diag(covariance))
     limits = np.array([bottom + low * errors, bottom + (low + width) * errors]).T
-    expected, at_limit = on_limits(covariance, bottom, limits)
+    expected, at_limit = minimum_within_limits(covariance, bottom, limits)
     bowl = quadratic(covariance, bottom, limits=limits)
     # a parameter that could gain less than the tolerance may end close to its limit, and one that
     # touches its limit at zero slope may be named
@@ -96,7 +96,7 @@ def test_a_minimum_beyond_a_limit_ends_at_it(overrides: dict, low: float, high: 
     limits = [[low, high], [-np.inf, np.inf], [-np.inf, np.inf]]
     start = [min(max(0.7, low), high), 0.5, 29]
     result = minimise(quadratic(COVARIANCE, BOTTOM, limits=limits, start=start, **overrides))
-    expected, _ = on_limits(COVARIANCE, BOTTOM, limits)
+    expected, _ = minimum_within_limits(COVARIANCE, BOTTOM, limits)
     assert low <= result.values[0] <= high
     # Minuit's sine of a limited parameter is flat at its end
     assert result.values == pytest.approx(expected, abs=0.005)
@@ -136,7 +136,7 @@ def test_poisson_sources_on_background_are_solved(overrides: dict[str, Any]) -> 
 @DERIVATIVES
 @pytest.mark.parametrize("stretch", [1.0, 100.0, 1e4])
 def test_a_curved_valley_is_followed_to_its_end(overrides: dict[str, Any], stretch: float) -> None:
-    result = minimise(banana(stretch, **overrides), tolerance=1e-3)
+    result = minimise(rosenbrock(stretch, **overrides), tolerance=1e-3)
     assert result.success, result.message
     hessian = np.array([[8 * stretch + 2, -4 * stretch], [-4 * stretch, 2 * stretch]])
     expected = 2 * np.linalg.inv(hessian)

@@ -93,13 +93,13 @@ def test_lists_and_mappings_are_copied() -> None:
 @pytest.mark.parametrize("number", [float(x) for x in (0.1, 1e-300, 1e300, 1 / 3, -2.5)])
 def test_numbers_that_differ_at_the_twelfth_digit_differ(number: float) -> None:
     @value
-    class Held(Fields):
+    class WithNumber(Fields):
         """A number."""
 
         number = option(0.0, doc="A number.")
 
-    assert Held(number=number) != Held(number=number * (1 + 2e-11))
-    assert Held(number=number) == Held(number=number * (1 + 1e-15))
+    assert WithNumber(number=number) != WithNumber(number=number * (1 + 2e-11))
+    assert WithNumber(number=number) == WithNumber(number=number * (1 + 1e-15))
 
 
 class TestFreeMappings:

@@ -1,4 +1,4 @@
-"""Planted defects are reported by the laws about them and by no others."""
+"""Planted defects are reported by their checks and by no others."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _PRIORS = "includes priors exactly once"
 _WITHOUT = "reports no success for a statistic that is not finite"
 _NEW = "builds new but equal models each time"
 
-# a defect, the law about it, and other laws that it necessarily breaks
+# a defect, its check, and other checks that it necessarily fails
 DEFECTS: dict[type[Any], tuple[str, ...]] = {
-    # it cannot be in a catalog either
+    # it can also not be in a catalog
     declaring.Undecorated: (_KIND, "is equal after writing to YAML and reading back"),
     declaring.DuplicateKind: ("has a kind that no other component of its role has",),
     declaring.NoSummary: ("has a summary of one sentence",),
@@ -104,13 +104,13 @@ DEFECTS: dict[type[Any], tuple[str, ...]] = {
 
 
 @pytest.mark.parametrize("component", VALID, ids=lambda cls: cls.__name__)
-def test_valid_component_breaks_no_law(component: type[Any]) -> None:
+def test_valid_component_passes_all_checks(component: type[Any]) -> None:
     check(component)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("planted", DEFECTS, ids=lambda cls: cls.__name__)
-def test_a_defect_is_found_by_its_law_alone(planted: type[Any]) -> None:
+def test_defect_is_reported_only_by_its_check(planted: type[Any]) -> None:
     with pytest.raises(LawsBrokenError) as caught:
         check(planted)
     names = {violation.law.name for violation in caught.value.violations}

@@ -83,7 +83,7 @@ def test_damaged_run_is_recorded_and_excluded(
     archive = Archive.copy(crab_archive, tmp_path / "archive")
     other_run, run = archive.runs
     damage.apply(archive, run, other_run)
-    if damage.other:  # if two runs share a file, both fail
+    if damage.both_runs:  # if two runs share a file, both fail
         with pytest.raises(RunsFailedError, match=damage.word):
             reduce(archive.folder, cache)
         return

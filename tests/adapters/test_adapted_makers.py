@@ -196,7 +196,7 @@ def test_object_that_is_not_a_maker_is_refused_with_its_signature(finder: Any) -
         Maker.adapt(finder)
 
 
-def test_class_in_place_of_a_maker_is_refused(crab_archive: Path) -> None:
+def test_class_instead_of_a_maker_is_refused(crab_archive: Path) -> None:
     with pytest.raises(FieldError, match="call it: MapDatasetMaker"):
         pipeline(crab_archive, [gm.MapDatasetMaker])
 

@@ -82,7 +82,7 @@ class TestStore:
         table = open_archive(files()).obs_table
         expected = DataStore.from_dir(plain.archive()).obs_table
         expected = expected[np.isin(expected["OBS_ID"], RUNS)]
-        # the index holds single precision
+        # the index has single precision
         separation = table.pointing_radec.separation(expected.pointing_radec)
         assert separation.arcsec.max() < 1
         assert np.abs((table.time_start - expected.time_start).sec).max() < 1

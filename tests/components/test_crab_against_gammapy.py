@@ -70,7 +70,7 @@ class TestReduction:
 
     @pytest.mark.parametrize("name", ["exposure", "psf", "psf_exposure", "edisp", "edisp_exposure"])
     def test_irfs_agree_to_1e_6(self, stack, reduced, name):
-        # float32 sums in chunks; atol only for values that are zero beside the largest
+        # float32 sums in chunks; atol only for values that are negligible
         expected = arrays(reduced.dataset)[name]
         np.testing.assert_allclose(
             arrays(stack)[name], expected, rtol=1e-6, atol=1e-12 * np.abs(expected).max()
@@ -92,7 +92,7 @@ class TestReduction:
         )
 
     def test_observation_log_has_the_counts_inside_each_safe_mask(self, crab, stack):
-        # the runs' cutouts cover the whole map, so each run's counts are in the stack
+        # the cutouts of the runs cover the map, so that all counts are in the stack
         assert sum(outcome.counts for outcome in crab.result.outcomes) == stack.counts.data.sum()
 
 
@@ -208,11 +208,11 @@ class TestFluxPoints:
         ],
     )  # fmt: skip
     def test_columns_agree_to_1e_3(self, points, plain_points, name):
-        # gammapy's own root finding
+        # tolerance of gammapy's root finding
         np.testing.assert_allclose(points[name].data, plain_points[name].data, rtol=1e-3)
 
     def test_sensitivity_agrees_to_1e_2(self, points, plain_points):
-        # gammapy's own root finding, coarser here
+        # tolerance of gammapy's root finding, coarser here
         np.testing.assert_allclose(
             points["norm_sensitivity"].data, plain_points["norm_sensitivity"].data, rtol=1e-2
         )

@@ -71,7 +71,7 @@ class TestEstimates:
         expected = FluxPointsEstimator(source="crab", energy_edges=EDGES).run(datasets)
         flux = joint.estimates["flux-points"].flux
         for name in ("norm", "norm_err", "ts"):
-            # gammapy's own root finding
+            # tolerance of gammapy's root finding
             np.testing.assert_allclose(
                 getattr(flux, name).data, getattr(expected, name).data, rtol=1e-3
             )
@@ -87,7 +87,7 @@ class TestEstimates:
         assert maps["npred"].data.sum() == pytest.approx(npred, rel=1e-3)
 
     def test_model_explains_the_counts(self, joint):
-        # the fitted norms make npred equal counts in each dataset: a property of the maximum
+        # with the fitted norms, npred equals the counts of each dataset
         maps = joint.estimates["residuals"].maps
         assert maps["residuals"].data.sum() == pytest.approx(0, abs=0.05 * np.sqrt(2479))
 

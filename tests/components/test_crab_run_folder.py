@@ -95,7 +95,7 @@ class TestFiles:
 
     @pytest.mark.parametrize("name", FILES)
     def test_files_do_not_contain_the_path_of_the_folder(self, crab, name):
-        # a run folder may be moved: the hidden staging folder and its own place are nobody's input
+        # a run folder can be moved, so that files must not contain its path or the staging folder
         content = (crab.folder / name).read_bytes()
         assert str(crab.folder.parent).encode() not in content
 
@@ -170,13 +170,13 @@ class TestReadBack:
          "edisp_exposure"],
     )  # fmt: skip
     def test_arrays_of_the_dataset(self, crab, again, name):
-        written, read = crab.result.datasets["hess"], again.datasets["hess"]
-        np.testing.assert_array_equal(arrays(read)[name], arrays(written)[name])
+        expected, read = crab.result.datasets["hess"], again.datasets["hess"]
+        np.testing.assert_array_equal(arrays(read)[name], arrays(expected)[name])
 
     def test_livetime_and_good_time(self, crab, again):
-        written, read = crab.result.datasets["hess"], again.datasets["hess"]
-        assert read.exposure.meta["livetime"] == written.exposure.meta["livetime"]
-        assert str(read.gti) == str(written.gti)
+        expected, read = crab.result.datasets["hess"], again.datasets["hess"]
+        assert read.exposure.meta["livetime"] == expected.exposure.meta["livetime"]
+        assert str(read.gti) == str(expected.gti)
 
     def test_dataset_has_the_models_with_their_errors(self, crab, again):
         assert again.datasets.models.names == crab.result.models.names
@@ -191,35 +191,35 @@ class TestReadBack:
             assert getattr(fit, name) == getattr(expected, name), name
 
     def test_flux_points(self, crab, again):
-        read, written = (r.estimates["flux-points"] for r in (again, crab.result))
+        read, expected = (r.estimates["flux-points"] for r in (again, crab.result))
         assert_same_columns(
-            read.flux.to_table(sed_type="likelihood"), written.flux.to_table(sed_type="likelihood")
+            read.flux.to_table(sed_type="likelihood"), expected.flux.to_table(sed_type="likelihood")
         )
         assert read.model.name == "crab"
         # gammapy writes the covariance with 9 significant digits
         np.testing.assert_allclose(
-            read.model.covariance.data, written.model.covariance.data, rtol=1e-7
+            read.model.covariance.data, expected.model.covariance.data, rtol=1e-7
         )
 
     @pytest.mark.parametrize("name", ["flux-points", "residuals", "excess-map"])
     def test_tables_of_estimates(self, crab, again, name):
-        read, written = again.estimates[name].table(), crab.result.estimates[name].table()
-        assert read.colnames == written.colnames
-        for column in written.colnames:
-            if written[column].dtype.kind in "fi":
-                np.testing.assert_allclose(read[column], written[column], rtol=1e-12)
+        read, expected = again.estimates[name].table(), crab.result.estimates[name].table()
+        assert read.colnames == expected.colnames
+        for column in expected.colnames:
+            if expected[column].dtype.kind in "fi":
+                np.testing.assert_allclose(read[column], expected[column], rtol=1e-12)
 
     def test_maps_of_residuals(self, crab, again):
-        read, written = (r.estimates["residuals"] for r in (again, crab.result))
-        for name in written.maps:
-            np.testing.assert_array_equal(read.maps[name].data, written.maps[name].data)
-        assert read.maps["sqrt_ts"].geom == written.maps["sqrt_ts"].geom
+        read, expected = (r.estimates["residuals"] for r in (again, crab.result))
+        for name in expected.maps:
+            np.testing.assert_array_equal(read.maps[name].data, expected.maps[name].data)
+        assert read.maps["sqrt_ts"].geom == expected.maps["sqrt_ts"].geom
 
     def test_maps_of_the_excess(self, crab, again):
-        read, written = (r.estimates["excess-map"].maps for r in (again, crab.result))
-        assert set(written.available_quantities) <= set(read.available_quantities)
+        read, expected = (r.estimates["excess-map"].maps for r in (again, crab.result))
+        assert set(expected.available_quantities) <= set(read.available_quantities)
         for name in ("npred_excess", "sqrt_ts", "flux"):
-            first, second = getattr(read, name), getattr(written, name)
+            first, second = getattr(read, name), getattr(expected, name)
             assert first.unit == second.unit
             # gammapy divides by the reference flux and multiplies again: rounding of float64
             np.testing.assert_allclose(first.data, second.data, rtol=1e-12)
@@ -272,11 +272,13 @@ class TestReport:
         assert ids == [outcome.obs_id for outcome in crab.result.outcomes]
 
     def test_has_no_values_of_environment_variables(self, crab):
-        text = (crab.folder / "report.json").read_text()
+        report = (crab.folder / "report.json").read_text()
         # short values such as "1" are in any file; paths of inputs start with GAMMAPY_DATA
         values = {v for k, v in os.environ.items() if len(v) > 8 and k != "GAMMAPY_DATA"}
-        files = [v for v in values if v in text and not os.environ["GAMMAPY_DATA"].startswith(v)]
-        assert files == []
+        exposed = [
+            v for v in values if v in report and not os.environ["GAMMAPY_DATA"].startswith(v)
+        ]
+        assert exposed == []
 
     def test_configuration_keeps_variables_unexpanded(self, crab):
         assert "$GAMMAPY_DATA/hess-dl3-dr1" in (crab.folder / "config.yaml").read_text()

@@ -101,7 +101,7 @@ def test_fit_agrees_with_gammapy(joint: Result, plain_fit: PlainFit) -> None:
 def test_flux_points_of_partly_covered_bins_agree_with_gammapy(
     joint: Result, plain_fit: PlainFit
 ) -> None:
-    # bin by bin: gammapy's `run` stumbles where bins are seen by different datasets
+    # bin by bin, since gammapy's `run` fails if bins are covered by different datasets
     datasets = Datasets([dataset.copy(name=dataset.name) for dataset in plain_fit.datasets])
     assert joint.models is not None
     datasets.models = Models(joint.models).copy()

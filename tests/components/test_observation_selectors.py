@@ -139,7 +139,7 @@ class TestTimeWindow:
             TimeWindow()
 
     def test_short_window_around_the_start_selects_the_run(self, table):
-        # `ObservationTable.select_range` takes 1e8 s and 100 s more for equal
+        # `ObservationTable.select_range` treats 1e8 s and 1e8 s + 100 s as equal
         row = table[table["OBS_ID"] == RUN]
         edges = row["TSTART"].quantity[0] + [-100, 100] * u.s
         assert len(table.select_range("TSTART", edges)) == 0

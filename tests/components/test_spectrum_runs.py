@@ -191,7 +191,7 @@ class TestFit:
 
     def test_fit_agrees_with_the_published_crab_spectrum(self, joint):
         # Aharonian et al. (2006), A&A 457, 899, H.E.S.S.: a power law of index 2.63 above 0.4 TeV,
-        # 3.45e-11 cm-2 s-1 TeV-1 at 1 TeV; the flux scale of one short set of runs is good to 30 %
+        # 3.45e-11 cm-2 s-1 TeV-1 at 1 TeV; the flux scale of a few runs is accurate to 30 %
         values = dict(zip(joint.result.fit.names, joint.result.fit.values, strict=True))
         assert values["crab.spectral.index"] == pytest.approx(2.63, abs=0.2)
         assert values["crab.spectral.amplitude"] == pytest.approx(3.45e-11, rel=0.3)
@@ -206,7 +206,7 @@ class TestFluxPoints:
         ours = joint.result.estimates["flux-points"].flux
         for name in ("norm", "norm_err", "ts", "npred", "counts"):
             values, expected_values = getattr(ours, name).data, getattr(theirs, name).data
-            # gammapy's own root finding
+            # tolerance of gammapy's root finding
             np.testing.assert_allclose(values, expected_values, rtol=1e-3, err_msg=name)
 
     def test_of_the_sum_agree_with_gammapy(self, summed, stacked):
@@ -224,25 +224,25 @@ class TestFolder:
     def test_everything_is_read_back(self, run):
         read = Result.read(run.folder)
         assert read.datasets.names == run.result.datasets.names
-        for dataset, written in zip(read.datasets, run.result.datasets, strict=True):
-            assert_same(dataset, written)
+        for dataset, expected in zip(read.datasets, run.result.datasets, strict=True):
+            assert_same(dataset, expected)
             # the file has the radii in pixels
             np.testing.assert_allclose(
-                region_positions(dataset), region_positions(written), rtol=1e-6
+                region_positions(dataset), region_positions(expected), rtol=1e-6
             )
             assert dataset.mask_safe.data.dtype == bool
-            assert (dataset.mask_fit is None) == (written.mask_fit is None)
+            assert (dataset.mask_fit is None) == (expected.mask_fit is None)
             assert (
-                dataset.mask_fit is None or (dataset.mask_fit.data == written.mask_fit.data).all()
+                dataset.mask_fit is None or (dataset.mask_fit.data == expected.mask_fit.data).all()
             )
         assert read.datasets.stat_sum() == pytest.approx(run.result.fit.stat, abs=1e-3)
 
     def test_gammapy_reads_the_folder(self, run):
         index = run.folder / "datasets" / "datasets.yaml"
         datasets = Datasets.read(index, filename_models=run.folder / "models.yaml")
-        for dataset, written in zip(datasets, run.result.datasets, strict=True):
-            assert_same_but_livetime(dataset, written)
-            dataset.mask_fit = written.mask_fit  # written but not read by gammapy
+        for dataset, expected in zip(datasets, run.result.datasets, strict=True):
+            assert_same_but_livetime(dataset, expected)
+            dataset.mask_fit = expected.mask_fit  # written but not read by gammapy
         assert datasets.stat_sum() == pytest.approx(run.result.fit.stat, abs=1e-3)
 
     def test_plots_are_written(self, run):

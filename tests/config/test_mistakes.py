@@ -211,7 +211,7 @@ ONLY_GAMMAPY = [
 @pytest.mark.parametrize(
     ("right", "replacement", "message"), ONLY_GAMMAPY, ids=[w for _, w, _ in ONLY_GAMMAPY]
 )
-def test_problems_found_by_gammapy_are_reported_before_data_are_read(
+def test_problems_detected_by_gammapy_are_reported_before_data_are_read(
     crab_yaml: str, plugins: Plugins, right: str, replacement: str, message: str
 ) -> None:
     assert crab_yaml.count(right) == 1

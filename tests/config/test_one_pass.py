@@ -110,7 +110,7 @@ def test_parameters_of_a_valid_source_are_checked_despite_other_mistakes(
 def test_one_mistake_is_one_problem(
     crab_yaml: str, plugins: Plugins, changes: dict[str, str]
 ) -> None:
-    # a profile builds the source; without its spectrum there are no parameters to look for
+    # a profile builds the source; without its spectrum it has no parameters
     (problem,) = mistakes(replace_parts(crab_yaml, last=PROFILES % "index", **changes), plugins)
     assert problem.startswith({"spectral": "model[0].", "region": "estimate[1].region: "}.get(
         next(iter(changes)), "data.hess.make[2].exclude: "

@@ -166,8 +166,8 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(path.parent)
         spec.loader.exec_module(pages)
-    written = pages.write_pages(tmp_path_factory.mktemp("generated"))
-    return {page.stem: page.read_text(encoding="utf-8") for page in written}
+    page_paths = pages.write_pages(tmp_path_factory.mktemp("generated"))
+    return {page.stem: page.read_text(encoding="utf-8") for page in page_paths}
 
 
 HOOKS = [name for name in vars(hookspecs) if name.startswith("skyred_")]

@@ -21,15 +21,15 @@ class Options(Fields):
     """One option of each type."""
 
     switch = option(True, doc="A switch.")
-    whole = option(3, min=1, max=9, doc="A whole number.")
+    integer = option(3, min=1, max=9, doc="A whole number.")
     number = option(1.0, min=0.5, doc="A number.")
-    text = option("a", doc="A text.")
+    string = option("a", doc="A string.")
     choice = option("red", choices=("red", "green", "blue"), doc="A choice.")
     several = option(("red",), choices=("red", "green", "blue"), many=True, doc="Choices.")
     numbers = option((), type=float, many=True, doc="Numbers.")
     free: Any = option(None, type=dict, doc="Anything.")
-    place: Any = option(None, type=Location, doc="A place.")
-    places = option((), type=Location, many=True, doc="Places.")
+    location: Any = option(None, type=Location, doc="A location.")
+    locations = option((), type=Location, many=True, doc="Locations.")
 
 
 @pytest.mark.parametrize(
@@ -37,22 +37,22 @@ class Options(Fields):
     [
         ({"switch": 1}, "Options.switch: is 1; expected true or false"),
         ({"switch": "yes"}, "Options.switch: is 'yes'; expected true or false"),
-        ({"whole": True}, "Options.whole: is True; expected a whole number"),
-        ({"whole": 2.0}, "Options.whole: is 2.0; expected a whole number"),
-        ({"whole": 0}, "Options.whole: is 0; expected a number from 1 to 9"),
-        ({"whole": 10}, "Options.whole: is 10; expected a number from 1 to 9"),
+        ({"integer": True}, "Options.integer: is True; expected a whole number"),
+        ({"integer": 2.0}, "Options.integer: is 2.0; expected a whole number"),
+        ({"integer": 0}, "Options.integer: is 0; expected a number from 1 to 9"),
+        ({"integer": 10}, "Options.integer: is 10; expected a number from 1 to 9"),
         ({"number": "1"}, "Options.number: is '1'; expected a number"),
         ({"number": 0.4}, "Options.number: is 0.4; expected a number of at least 0.5"),
         ({"number": float("nan")}, "Options.number: is not a number"),
-        ({"text": 5}, "Options.text: is 5; expected a text"),
+        ({"string": 5}, "Options.string: is 5; expected a text"),
         ({"choice": "grene"}, "Options.choice: is 'grene'; expected one of red, green, blue; "
                               "did you mean 'green'?"),
         ({"several": ["red", "pink"]}, "Options.several: is 'pink'; expected one of red"),
         ({"several": object()}, "Options.several: is <object"),
         ({"free": [1]}, "Options.free: is [1]; expected a mapping"),
         ({"free": {"a": object()}}, "Options.free: contains a object; expected plain data"),
-        ({"place": ""}, "Options.place: is ''; expected a path or another location"),
-        ({"place": 3}, "Options.place: is 3; expected a path or another location"),
+        ({"location": ""}, "Options.location: is ''; expected a path or another location"),
+        ({"location": 3}, "Options.location: is 3; expected a path or another location"),
     ],
 )  # fmt: skip
 def test_invalid_option_is_refused(invalid_options: dict[str, Any], message: str) -> None:
@@ -61,12 +61,12 @@ def test_invalid_option_is_refused(invalid_options: dict[str, Any], message: str
 
 
 def test_bounds_are_inclusive() -> None:
-    assert [Options(whole=n).whole for n in (1, 9)] == [1, 9]
+    assert [Options(integer=n).integer for n in (1, 9)] == [1, 9]
     assert Options(number=0.5).number == 0.5
 
 
 def test_numpy_integers_and_integers_for_floats_are_accepted() -> None:
-    assert Options(whole=np.int64(4)) == Options(whole=4)
+    assert Options(integer=np.int64(4)) == Options(integer=4)
     assert Options(number=2) == Options(number=2.0)
     assert Options(number=2).digest() == Options(number=np.float32(2)).digest()
 
@@ -74,7 +74,7 @@ def test_numpy_integers_and_integers_for_floats_are_accepted() -> None:
 def test_single_value_is_accepted_for_a_list() -> None:
     assert Options(several="blue") == Options(several=["blue"])
     assert Options(numbers=2) == Options(numbers=[2.0])
-    assert Options(places=Path("x.fits")) == Options(places=["x.fits"])
+    assert Options(locations=Path("x.fits")) == Options(locations=["x.fits"])
 
 
 def test_lists_and_mappings_are_copied() -> None:
@@ -146,10 +146,10 @@ class TestFrozenMapping:
 class TestLocations:
     def test_variables_are_kept_unexpanded(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("TOY_FOLDER", "/somewhere")
-        options = Options(place="$TOY_FOLDER/a", places=["${TOY_FOLDER}/b"])
-        assert options.to_plain() == {"place": "$TOY_FOLDER/a", "places": ["${TOY_FOLDER}/b"]}
-        assert options.place.expanded() == "/somewhere/a"
-        assert options.places[0].expanded() == "/somewhere/b"
+        options = Options(location="$TOY_FOLDER/a", locations=["${TOY_FOLDER}/b"])
+        assert options.to_plain() == {"location": "$TOY_FOLDER/a", "locations": ["${TOY_FOLDER}/b"]}
+        assert options.location.expanded() == "/somewhere/a"
+        assert options.locations[0].expanded() == "/somewhere/b"
 
     def test_unset_variable_is_reported(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("TOY_NOWHERE", raising=False)

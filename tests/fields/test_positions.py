@@ -175,7 +175,7 @@ class TestRegions:
 
     @pytest.mark.filterwarnings("ignore")
     def test_invalid_region_in_a_list_is_refused(self) -> None:
-        # the parser skips with a warning what it does not understand: an exclusion would be lost
+        # the parser skips invalid regions with a warning, which would drop an exclusion
         exclude = Places(exclude=f"{CIRCLE}; circel(1, 2, 3)").exclude
         with pytest.raises(FieldError):
             exclude.build()

@@ -115,7 +115,7 @@ SPECIAL: dict[str, Any] = {
     "Source.spatial": st.none() | st.just({"type": "point", "lon_0": "83.6 deg"}),
     "Source.temporal": st.none() | st.just({"type": "const"}),
     "Absorption": st.builds(
-        lambda which, redshift: {**which, "redshift": redshift},
+        lambda table, redshift: {**table, "redshift": redshift},
         st.sampled_from([{"ebl": "dominguez"}, {"file": "ebl.fits"}]), st.floats(0, 2),
     ),
     "Alternative.replace": st.sampled_from(
@@ -144,7 +144,7 @@ SPECIAL: dict[str, Any] = {
     ),
     "GroupRuns": st.one_of(
         st.fixed_dictionaries({"by": st.sampled_from(["night", "telescope"])}),
-        st.builds(lambda text: {"by": "column", "column": text}, STRINGS),
+        st.builds(lambda name: {"by": "column", "column": name}, STRINGS),
         st.builds(
             lambda low, more: {"by": "zenith", "edges": [f"{low!r} deg", f"{low + more!r} deg"]},
             st.floats(0, 40), st.floats(1, 40),
@@ -167,12 +167,14 @@ SPECIAL: dict[str, Any] = {
     ),
     "ReflectedRegions": st.one_of(
         st.builds(
-            lambda number, where: {"finder": "wobble", "n_off_regions": number, "exclude": where},
+            lambda number, exclude: {
+                "finder": "wobble", "n_off_regions": number, "exclude": exclude,
+            },
             st.integers(1, 9), st.lists(REGIONS, max_size=2),
         ),
         st.builds(
-            lambda step, apart, number: {
-                "angle_increment": f"{step!r} rad", "min_distance": f"{apart!r} rad",
+            lambda step, distance, number: {
+                "angle_increment": f"{step!r} rad", "min_distance": f"{distance!r} rad",
                 "max_region_number": number,
             },
             st.floats(0.01, 1), st.floats(0, 1), st.integers(1, 99),

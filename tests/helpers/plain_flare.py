@@ -20,7 +20,7 @@ STEADY = (47802, 47803, 47804, 47827, 47828, 47829)
 REFERENCE = (
     3.4,
     "8e-11 cm-2 s-1 TeV-1",
-)  # index and amplitude at 1 TeV, near the mean of the flare
+)  # index and amplitude at 1 TeV, close to the mean of the flare
 
 
 def empty(name: str) -> SpectrumDataset:

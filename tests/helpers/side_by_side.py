@@ -20,7 +20,7 @@ from gammapy.modeling import Parameter
 from skyred.likelihood import Likelihood
 
 STAT = 1e-3  # absolute: a change of the fit statistic that does not matter to fitters
-COUNTS = 1e-5  # of the maximum: gammapy convolves in float32, where FFTs are good to about 1e-6
+COUNTS = 1e-5  # relative to the maximum: gammapy's float32 FFTs are accurate to about 1e-6
 SINGLE = 1e-7  # relative, of the statistic: predicted counts are rounded to float32 on both sides
 
 Make = Callable[[], Datasets]
@@ -109,7 +109,7 @@ def assert_agrees_with_gammapy(
     moves : iterable of array
         More values of the free parameters, in the order of gammapy's unique parameters.
     notes : bool
-        Whether anything may be left to gammapy.
+        Whether gammapy can evaluate parts of the likelihood.
     stat, counts : float
         Absolute tolerance of the statistic; that of the predicted counts, by their maximum.
     """

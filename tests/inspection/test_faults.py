@@ -54,7 +54,7 @@ def test_damage_is_reported_as_fault_of_its_run_file_and_hdu(
     damage.apply(archive, run, other_run)
     everything = faults(inspect(archive.folder))
     of_run = [finding for finding in everything if finding.obs_id == run]
-    assert damage.other or of_run == everything, "another run has a fault"
+    assert damage.both_runs or of_run == everything, "another run has a fault"
     matches = [finding for finding in of_run if damage.word in finding.message]
     assert matches, f"{damage.word!r} is not in {[str(finding) for finding in of_run]}"
     if damage.file:

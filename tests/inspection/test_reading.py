@@ -46,7 +46,7 @@ def test_any_flipped_bit_is_detected_or_has_no_effect(file: Path, bit: int) -> N
     damaged[bit // 8] ^= 1 << bit % 8
     file.write_bytes(damaged)
     content_of_file = read_file(file)
-    # some bits have no effect, such as the time stamp of gzip
+    # some bits have no effect, such as the gzip time stamp
     assert content_of_file.findings or content_of_file.content == PLAIN
 
 

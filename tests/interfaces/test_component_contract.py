@@ -98,7 +98,7 @@ class Measured(Fields):
 @given(
     data=st.data(),
     physical=st.sampled_from(sorted(UNITS)),
-    # seven digits: a measurement, far from where 12 digits are rounded
+    # seven digits, far above the rounding to 12 digits
     digits=st.integers(-(10**7), 10**7),
     exponent=st.integers(-30, 20),
 )
@@ -260,7 +260,7 @@ def test_reduction_without_makers_is_refused() -> None:
         Reduction(archive="toy:1", geometry=base.geometry, stack=base.stack)
 
 
-def test_class_in_place_of_an_object_is_reported() -> None:
+def test_class_instead_of_an_object_is_reported() -> None:
     with pytest.raises(FieldError, match=r"is the class ToyMaker; call it: ToyMaker\(\.\.\.\)"):
         toy_pipeline(make=[ToyMaker])
 

@@ -31,7 +31,7 @@ def test_energy_range_agrees_with_the_energy_mask_of_gammapy(make: Any) -> None:
 
 
 def test_edges_can_be_in_another_unit() -> None:
-    # in MeV the edges differ from the axis's own in the last digit, and a bin must not be lost
+    # edges in MeV differ from those of the axis in the last digit, which must not drop a bin
     dataset = small.map_dataset()
     edges = dataset.counts.geom.axes["energy"].edges
     FitRange(energy=[f"{edge.to_value('MeV'):.12g} MeV" for edge in edges[[0, -1]]]).apply(dataset)

@@ -28,7 +28,7 @@ CLASSES = sorted((entry.cls for entry in CATALOG), key=lambda cls: (cls.role, cl
 class Evil(Maker):
     __doc__ = f"Summary {EVIL}."
     kind = "evil"
-    text = option(EVIL, doc=f"Doc {EVIL}.")
+    label = option(EVIL, doc=f"Doc {EVIL}.")
     angle = quantity("1.2 arcmin", doc="An angle.")
 
     def make(self, dataset: Any, observation: Any) -> Any:
@@ -77,10 +77,10 @@ def test_values_other_than_the_default_are_bold() -> None:
 
 def test_all_strings_are_escaped() -> None:
     injection = "</td><img src=x onerror=alert(1)>"
-    page = read(Evil(text=injection))  # fails on other tags
+    page = read(Evil(label=injection))  # fails on other tags
     assert EVIL in page.text
-    assert page.row("text") == ["text", injection, EVIL, f"Doc {EVIL}."]
-    assert EVIL in read(toy_pipeline(make=[ToyMaker(), Evil(text=f"2{EVIL}")])).text
+    assert page.row("label") == ["label", injection, EVIL, f"Doc {EVIL}."]
+    assert EVIL in read(toy_pipeline(make=[ToyMaker(), Evil(label=f"2{EVIL}")])).text
 
 
 def test_pipeline_shows_its_components_in_order() -> None:

@@ -14,7 +14,7 @@ EVIL = "<script>alert('1')</script> & \"x\" <!-- "
 STRINGS = st.text(st.characters(codec="utf-8", exclude_characters="\r\0")) | st.just(EVIL)
 
 
-@given(text=STRINGS)
+@given(string=STRINGS)
 def test_any_string_is_escaped_once(string: str) -> None:
     rendered = page(
         paragraph(string),

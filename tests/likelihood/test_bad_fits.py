@@ -58,7 +58,7 @@ def negative_norm(datasets: Datasets) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("start", [negative_amplitude, negative_norm])
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # gammapy's, far out where it is lost
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # gammapy's fit, which ends far away
 def test_start_with_negative_predicted_counts_converges(start: Change) -> None:
     assert_as_good_as_gammapy(lambda: map_with_source(start))
 

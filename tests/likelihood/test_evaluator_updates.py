@@ -127,7 +127,7 @@ def test_energy_dispersion_agrees_with_gammapy_in_and_between_pixels() -> None:
         assert_same_update(dataset, model)
 
 
-def test_cutouts_of_exposures_with_other_pixels_are_made_by_gammapy() -> None:
+def test_exposures_with_other_pixels_use_cutouts_by_gammapy() -> None:
     dataset = small.map_dataset()
     dataset.exposure = small.map_dataset(lonlat=(83.5, 22.1)).exposure
     assert Instrument(dataset).cutouts is None

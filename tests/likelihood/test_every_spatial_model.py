@@ -153,7 +153,7 @@ def test_source_at_the_edge_agrees_with_gammapy(kind: str) -> None:
 
 @pytest.mark.slow
 @few_sources
-@pytest.mark.parametrize("shift", [0.6, 0.9, 4.0], ids=["beyond", "psf", "far"])
+@pytest.mark.parametrize("shift", [0.6, 0.9, 4.0], ids=["outside", "psf", "far"])
 def test_source_outside_the_map_agrees_with_gammapy(kind: str, shift: float) -> None:
     make = case(map_dataset, kind, lonlat=(CRAB[0], CRAB[1] + shift))
     assert_agrees_with_gammapy(make, 1)

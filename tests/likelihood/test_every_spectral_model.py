@@ -154,7 +154,7 @@ def test_background_with_any_norm_agrees_with_gammapy(kind: str) -> None:
 
 
 @each_norm
-@pytest.mark.parametrize("part", [False, True], ids=["whole", "cutout"])
+@pytest.mark.parametrize("part", [False, True], ids=["full", "cutout"])
 def test_template_with_any_norm_agrees_with_gammapy(kind: str, part: bool) -> None:
     def models() -> list[Any]:
         counts = map_dataset().background * 0.7

@@ -64,8 +64,8 @@ def test_fisher_matrix_agrees_with_numerical_derivatives() -> None:
         [
             # Cash: the second derivative by the predicted counts is 2 n / mu^2
             sum(
-                np.sum(2 * each.counts.data / mu[each.name] ** 2 * a[each.name] * b[each.name])
-                for each in datasets
+                np.sum(2 * d.counts.data / mu[d.name] ** 2 * a[d.name] * b[d.name])
+                for d in datasets
             )
             for b in slopes
         ]

@@ -84,7 +84,7 @@ class SignChange(SpectralModel):
         return amplitude * u.TeV * (0.5 * (low**-2 - high**-2) - 0.3 * (1 / low - 1 / high))
 
 
-class TestTheReference:
+class TestReference:
     def test_positive_spectrum_is_the_reference(self) -> None:
         spectral = power_law(1e-12)
         assert positive_spectrum(spectral, EDGES) is spectral

@@ -185,7 +185,7 @@ def test_healpix_dataset_is_evaluated_by_gammapy() -> None:
 
 @pytest.mark.parametrize("move", [0.3, 2.0, 0.0])
 def test_source_evaluated_by_gammapy_can_leave_the_map_and_return(move: float) -> None:
-    # gammapy by itself never looks again at a source that left
+    # gammapy never updates a source that left the map
     for dataset in (third_party_dataset, reco_psf):
         make = with_models(lambda create=dataset: [create()], lambda: [star()])
         likelihood = Likelihood(make())

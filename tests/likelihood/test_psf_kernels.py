@@ -90,7 +90,7 @@ def test_default_position_is_the_centre() -> None:
 
 @pytest.mark.parametrize("nbin", [4, 9])
 def test_psf_with_other_energies_than_the_exposure_agrees_with_gammapy(nbin: int) -> None:
-    # gammapy takes sizes of kernels by the number of their energy, whatever it is
+    # gammapy determines kernel sizes by the index of the energy, not by its value
     axis = MapAxis.from_energy_bounds("0.3 TeV", "30 TeV", nbin=nbin, name="energy_true")
 
     def make() -> Datasets:

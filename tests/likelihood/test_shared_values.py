@@ -34,7 +34,7 @@ WIDE = [1, 10] * u.TeV
 Join = Callable[[SkyModel, SkyModel], None]
 
 
-def share(first: SkyModel, second: SkyModel) -> None:
+def share_value(first: SkyModel, second: SkyModel) -> None:
     second.spectral_model.index.__dict__ = first.spectral_model.index.__dict__
 
 
@@ -61,7 +61,7 @@ def two_sources(join: Join | None = None) -> Datasets:
 
 
 def test_shared_value_is_fitted_like_a_link() -> None:
-    shared, linked = two_sources(share), two_sources(link)
+    shared, linked = two_sources(share_value), two_sources(link)
     ours, expected = skyred.fit(shared, minos=True), skyred.fit(linked, minos=True)
     assert ours.success
     assert ours.names == expected.names
@@ -82,7 +82,7 @@ def test_shared_value_is_fitted_like_a_link() -> None:
 
 
 def test_fit_of_a_shared_value_agrees_with_gammapy_with_a_link() -> None:
-    ours, theirs = skyred.fit(two_sources(share)), two_sources(link)
+    ours, theirs = skyred.fit(two_sources(share_value)), two_sources(link)
     assert Fit(optimize_opts={"tol": 1e-4}).run(theirs).success
     values = [parameter.value for parameter in theirs.models.parameters.free_unique_parameters]
     assert ours.values == pytest.approx(values, abs=0.01 * ours.errors.min(), rel=1e-3)
@@ -90,7 +90,7 @@ def test_fit_of_a_shared_value_agrees_with_gammapy_with_a_link() -> None:
 
 
 def test_shared_frozen_value_is_not_changed() -> None:
-    datasets = two_sources(share)
+    datasets = two_sources(share_value)
     datasets.models[0].spectral_model.index.frozen = True
     result = skyred.fit(datasets)
     assert [name.split(".")[-1] for name in result.names] == ["amplitude", "amplitude"]
@@ -98,7 +98,7 @@ def test_shared_frozen_value_is_not_changed() -> None:
 
 
 def test_gradient_of_a_shared_value_is_correct() -> None:
-    objective = objective_of(two_sources(share))
+    objective = objective_of(two_sources(share_value))
     step = 1e-4 * np.eye(3)[0]
     rise = objective.stat(objective.start + step) - objective.stat(objective.start - step)
     assert objective.gradient_of(objective.start)[0] == pytest.approx(rise / 2e-4, rel=1e-4)
@@ -143,7 +143,7 @@ def test_priors_and_penalties_of_a_shared_value_agree_with_a_link() -> None:
         datasets.models = models
         return datasets
 
-    shared = case(share)
+    shared = case(share_value)
     ours, expected = skyred.fit(shared), skyred.fit(case(link))
     assert np.array_equal(ours.values, expected.values)
     assert np.array_equal(ours.errors, expected.errors)
@@ -161,7 +161,7 @@ def three_sources(join: Join) -> Datasets:
         weak.amplitude.prior = GaussianPrior(mu=6e-12, sigma=3e-12)
         models.append(SkyModel(spectral_model=weak, name=f"weak-{name}", datasets_names=[name]))
     first, second = (model.spectral_model for model in models[1:])
-    if join is share:
+    if join is share_value:
         second.amplitude.__dict__ = first.amplitude.__dict__
     else:
         second.amplitude = first.amplitude
@@ -170,7 +170,7 @@ def three_sources(join: Join) -> Datasets:
 
 
 def test_flux_points_agree_with_a_link() -> None:
-    shared, options = three_sources(share), {"reoptimize": True}
+    shared, options = three_sources(share_value), {"reoptimize": True}
     ours = skyred.flux_points(shared, "crab", WIDE, **options)
     linked = skyred.flux_points(three_sources(link), "crab", WIDE, **options)
     beside.assert_same_points(ours, linked)
@@ -183,25 +183,25 @@ def test_flux_points_agree_with_a_link() -> None:
 def test_flux_points_of_shared_values_by_gammapy_are_refused() -> None:
     options = {"reoptimize": True, "norm": {"prior": GaussianPrior(mu=1, sigma=0.1)}}
     with pytest.raises(FitError, match=r"weak-one.*, weak-two.* share values without being linked"):
-        skyred.flux_points(three_sources(share), "crab", WIDE, **options)
+        skyred.flux_points(three_sources(share_value), "crab", WIDE, **options)
 
 
 def test_source_without_other_free_parameters_is_refused() -> None:
-    datasets = two_sources(share)
+    datasets = two_sources(share_value)
     datasets.models[1].spectral_model.amplitude.frozen = True
     with pytest.raises(FitError, match="No free parameters for fitting"):
         skyred.flux_points(datasets, "source-one", WIDE, reoptimize=True)
 
 
 def test_shared_parameter_has_a_name_in_each_model() -> None:
-    datasets = two_sources(share)
+    datasets = two_sources(share_value)
     objective = objective_of(datasets)
     for name in ("source-one.index", "source-two.index"):
         assert chosen_parameters([name], datasets, objective) == [0]
 
 
 def test_copies_for_estimators_share_values() -> None:
-    datasets = two_sources(share)
+    datasets = two_sources(share_value)
     copied = copies(datasets)
     expected = minimise(objective_of(datasets))
     assert np.array_equal(minimise(objective_of(copied)).values, expected.values)

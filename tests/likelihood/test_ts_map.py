@@ -145,7 +145,7 @@ class TestAgainstGammapy:
         )  # ours is the minimum, with a float32 kernel
 
 
-class TestTheNullHypothesis:
+class TestNullHypothesis:
     def test_source_is_detected_only_without_its_fitted_model(self, dataset: MapDataset) -> None:
         datasets = Datasets([dataset.copy(name="sim")])
         datasets.models = plain.models("sim")
@@ -174,7 +174,7 @@ class TestTheNullHypothesis:
         assert (ours.n_sigma, ours.n_sigma_ul) == (2, 3)
 
 
-class TestTheKernel:
+class TestKernel:
     def test_default_width_contains_the_source(self, dataset: MapDataset) -> None:
         maker, edges = TSMapMaker(source()), [1, 10] * u.TeV
         ours = maker.run([dataset], edges)
@@ -224,7 +224,7 @@ class TestTheKernel:
         assert not ours.success.data[1].any()
 
 
-class TestTheSignOfTheSource:
+class TestSignOfTheSource:
     def test_fluxes_do_not_depend_on_the_sign(self, dataset: MapDataset) -> None:
         edges, width, maps_by_sign = [1, 10] * u.TeV, 0.35 * u.deg, []
         for amplitude in (1e-12, -1e-12):

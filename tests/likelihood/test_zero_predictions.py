@@ -64,7 +64,7 @@ def stat_of_new_assignment(datasets: Datasets) -> float:
 @given(
     kind=st.sampled_from(["spectrum", "map", "map with PSF"]),
     seed=st.integers(0, 10**6),
-    share=st.sampled_from([0.01, 0.2, 1.0]),
+    fraction=st.sampled_from([0.01, 0.2, 1.0]),
     float32=st.booleans(),
     factor=st.sampled_from([1.0, 0.3, 0.0, -0.2]),
 )

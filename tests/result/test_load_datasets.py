@@ -201,7 +201,7 @@ def test_entry_has_either_an_archive_or_datasets() -> None:
             Pipeline.from_yaml(f"data:\n  other: {entry_yaml}\n", plugins=toy_plugins())
 
 
-def test_reduced_data_are_no_reduction() -> None:
+def test_reduced_data_are_not_a_reduction() -> None:
     pipeline = Pipeline(data={"other": ReducedData(datasets="datasets.yaml")})
     assert list(pipeline.reductions()) == []
     assert not hasattr(pipeline.data["other"], "with_name")  # it has no geometry

@@ -40,12 +40,12 @@ class Counted(ToyEstimator):
 
     kind = "toy-counted"
     inner: Inner = part(Inner, Inner(), doc="A value.")
-    wrong: bool = option(False, doc="Whether its check reports a problem.")
+    invalid: bool = option(False, doc="Whether its check reports a problem.")
 
     def check(self, pipeline: Any) -> Iterator[Problem]:
         CALLS.append("counted")
-        if self.wrong:
-            yield Problem(("wrong",), "is true", "expected false")
+        if self.invalid:
+            yield Problem(("invalid",), "is true", "expected false")
 
 
 @pytest.fixture
@@ -100,9 +100,9 @@ def test_copy_of_a_checked_pipeline_is_checked_again(
 
 
 def test_changed_copy_of_a_checked_pipeline_is_checked(loaded: Pipeline, plugins: Plugins) -> None:
-    wrong = loaded.evolve(estimate=[Counted(wrong=True)])
-    with pytest.raises(ConfigError, match=r"estimate\[0\].wrong: is true; expected false"):
-        wrong.run(plugins=plugins)
+    changed = loaded.evolve(estimate=[Counted(invalid=True)])
+    with pytest.raises(ConfigError, match=r"estimate\[0\].invalid: is true; expected false"):
+        changed.run(plugins=plugins)
 
 
 PLUGIN = """

@@ -271,7 +271,7 @@ def test_folder_created_during_the_run_is_not_replaced(
     assert (tmp_path / "run" / "theirs").read_text() == "other"
     (sibling,) = siblings(tmp_path / "run")
     assert state(tmp_path / sibling) == "finished"
-    assert sibling in str(caught.value), "the message says where the results are"
+    assert sibling in str(caught.value), "the message contains the folder of the results"
 
 
 def test_input_inside_the_run_folder_is_refused(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def test_model_without_dataset_is_reported() -> None:
 
 
 def test_unused_background_models_are_not_reported() -> None:
-    # a spectrum dataset with a background takes one; nothing is lost
+    # a spectrum dataset with a background uses one, so nothing is lost
     pipeline = toy_pipeline().evolve(model=[source(), BackgroundModels()])
     models = Orchestrator(pipeline, plugins=toy_plugins()).model()
     assert models is not None

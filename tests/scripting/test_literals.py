@@ -38,7 +38,7 @@ def test_list_of_quantities_is_one_array() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(5.0, "5"), (0.02, "0.02"), (np.float64(1e-11), "1e-11")]
+    ("value", "code"), [(5.0, "5"), (0.02, "0.02"), (np.float64(1e-11), "1e-11")]
 )
-def test_numbers_are_written_in_short_form(value: float, text: str) -> None:
-    assert number(value) == text
+def test_numbers_are_written_in_short_form(value: float, code: str) -> None:
+    assert number(value) == code

@@ -126,7 +126,7 @@ def test_scheduler_of_a_file_is_used_and_not_stopped(scheduler):
         assert totals(partial_stacks) == expected
 
 
-def test_lost_workers_end_the_run_with_an_error(scheduler, tmp_path):
+def test_missing_workers_end_the_run_with_an_error(scheduler, tmp_path):
     file, start = scheduler
     worker = start(*SINGLE_WORKER)
     killer = Killer(victims=[3], scene=str(tmp_path))  # no other worker is started

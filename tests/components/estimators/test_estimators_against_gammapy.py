@@ -89,7 +89,7 @@ class TestFluxPoints:
         assert ours.colnames == expected.colnames
         for name in expected.colnames:
             if expected[name].dtype.kind == "f":
-                # gammapy's own root finding
+                # tolerance of gammapy's root finding
                 np.testing.assert_allclose(ours[name], expected[name], rtol=1e-3, err_msg=name)
 
     def test_recover_the_truth_in_a_table_with_units(self, truth, datasets):
@@ -109,7 +109,7 @@ class TestFluxPoints:
         )
         expected = plain.run(fresh(fitted))
         for name in ("norm_err", "norm_ul"):
-            # gammapy's own root finding
+            # tolerance of gammapy's root finding
             np.testing.assert_allclose(
                 getattr(ours, name).data, getattr(expected, name).data, rtol=1e-3
             )
@@ -124,7 +124,7 @@ class TestResiduals:
         maps = Residuals(correlation_radius="0.12 deg").estimate(datasets, None).maps
         plain = ExcessMapEstimator(0.12 * u.deg, sum_over_energy_groups=True)
         expected = plain.run(fresh(fitted)["sim"]).sqrt_ts
-        # npred is float32 in gammapy's maps; where a kernel sum is near 0, sqrt_ts is near 0 too
+        # npred is float32 in gammapy; if a kernel sum is close to 0, sqrt_ts is also close to 0
         np.testing.assert_allclose(maps["sqrt_ts"].data, expected.data, rtol=1e-3, atol=1e-3)
 
     def test_maps_are_counts_and_prediction(self, fitted, datasets):
@@ -199,7 +199,7 @@ class TestExcess:
         )
         expected = plain.run(cutout)
         for name in ("norm_errn", "norm_errp", "norm_ul"):
-            # gammapy's own root finding
+            # tolerance of gammapy's root finding
             np.testing.assert_allclose(
                 getattr(maps, name).data, getattr(expected, name).data, rtol=1e-3
             )
@@ -269,7 +269,7 @@ class TestSeveralDatasets:
         datasets.models = [fitted[1]["crab"].copy(name="crab")]
         return datasets
 
-    def test_residuals_of_halves_agree_with_the_whole_map(self, fitted, halves):
+    def test_residuals_of_halves_agree_with_the_full_map(self, fitted, halves):
         expected = Residuals().estimate(fresh(fitted), None)
         residuals = Residuals().estimate(halves, None)
         assert residuals.maps["counts"].data.sum() == expected.maps["counts"].data.sum()
@@ -280,7 +280,7 @@ class TestSeveralDatasets:
             residuals.maps["npred"].data.sum(), expected.maps["npred"].data.sum(), rtol=1e-2
         )
 
-    def test_excess_of_halves_agrees_with_the_whole_map(self, fitted, halves):
+    def test_excess_of_halves_agrees_with_the_full_map(self, fitted, halves):
         expected = ExcessMap().estimate(fresh(fitted), None).maps
         maps = ExcessMap().estimate(halves, None).maps
         # float32 maps, convolved by FFT

@@ -42,7 +42,7 @@ def boxes(dataset: MapDataset, bins: int, length: float = 0.5) -> list[Any]:
 
 @pytest.mark.slow
 @pytest.mark.data
-class TestOfTheCrab:
+class TestCrab:
     @pytest.fixture
     def crab(self, reduced: plain.Reduced) -> Datasets:
         return Datasets([reduced.dataset.copy(name="hess")])
@@ -83,7 +83,7 @@ class TestOfTheCrab:
         assert flux.gti.time_sum == span
 
 
-class TestOfSmallMaps:
+class TestSmallMaps:
     """Maps whose IRFs vary with energy and position."""
 
     @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ class TestOfSmallMaps:
             np.testing.assert_allclose(norm, expected.norm.data, rtol=1e-3)
 
     def test_rings_add_up_to_the_simulated_flux(self, simulated: MapDataset, truth: Models) -> None:
-        # truth: the whole source lies within four widths of the PSF
+        # truth: the source is within four widths of the PSF
         spatial = truth["crab"].spatial_model
         rings = Rings(center=spatial.position, radii=[0, 0.1, 0.2, 0.32] * u.deg)
         datasets = Datasets([simulated.copy(name="sim")])
@@ -249,7 +249,7 @@ class TestFiles:
                 assert table[name].tolist() == expected[name].tolist()
 
     def test_unequal_rings_keep_their_edges(self, tmp_path: Path) -> None:
-        # gammapy's reading takes edges half way between the centres
+        # gammapy reads edges half way between the centres
         dataset = small.map_dataset()
         rings = Rings(center=dataset.counts.geom.center_skydir, radii=[0, 0.1, 0.2, 0.4] * u.deg)
         product = FluxProfile(rings=rings, columns=()).estimate(Datasets([dataset]), None)

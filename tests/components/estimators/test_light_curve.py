@@ -49,7 +49,7 @@ def spans(datasets: Datasets) -> list[tuple[Time, Time]]:
 
 
 @pytest.mark.data
-class TestOfSpectra:
+class TestSpectra:
     @pytest.mark.slow
     def test_runs_in_energy_bins_agree_with_gammapy(self, spectra: Datasets) -> None:
         two_runs = Datasets(spectra[:2])
@@ -153,7 +153,7 @@ class TestOfSpectra:
 
 
 @pytest.mark.data
-class TestOfMaps:
+class TestMaps:
     @pytest.fixture
     def maps(self, runs: list[Any]) -> Datasets:
         """Return two runs of the Crab, each with its own background."""

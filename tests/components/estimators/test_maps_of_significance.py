@@ -1,4 +1,4 @@
-"""Excess, significance and TS maps, and sources found in them, against plain gammapy."""
+"""Excess, significance and TS maps, and detected sources, compared with plain gammapy."""
 
 from __future__ import annotations
 
@@ -195,7 +195,7 @@ class TestTSMap:
         np.testing.assert_allclose(ours.ts.data, expected.ts.data, rtol=1e-4, atol=1e-4)
 
 
-class TestOfSimulatedCounts:
+class TestSimulatedCounts:
     """Without real data: the truth is known."""
 
     @pytest.fixture
@@ -218,7 +218,7 @@ class TestOfSimulatedCounts:
         assert row["lon"] == pytest.approx(spatial.lon_0.value, abs=0.05)
         assert row["lat"] == pytest.approx(spatial.lat_0.value, abs=0.05)
         expected = truth["crab"].spectral_model.integral(1 * u.TeV, 10 * u.TeV)
-        # within 4 errors and 5 %: the kernel holds 99 %, and is centred on a pixel
+        # within 4 errors and 5 %: the kernel contains 99 %, and is centred on a pixel
         difference = abs(row["flux"] - expected.value)
         assert difference < 4 * row["flux_err"] + 0.05 * expected.value
         assert product.table()["flux"].unit == expected.unit
@@ -272,7 +272,7 @@ class TestOfSimulatedCounts:
         np.testing.assert_allclose(table["flux"], product.maps.flux.data[0, table["y"], table["x"]])
 
     def test_distances_below_one_pixel_are_rounded_up(self, datasets: Datasets) -> None:
-        # with 0 pixels gammapy takes every pixel above the threshold for a peak
+        # with 0 pixels gammapy treats every pixel above the threshold as a peak
         product = SourceDetection(min_distance="0.01 deg").estimate(datasets, None)
         pixels_above = (product.maps.sqrt_ts.data > 5).sum()
         assert 1 <= len(product.table()) < pixels_above / 4

@@ -79,7 +79,7 @@ def test_without_the_source_agrees_with_gammapy(datasets):
     assert "its index, lon_0, lat_0 are undefined" in row["note"]
 
 
-def test_fixed_parameter_is_gammapys_profile(datasets):
+def test_fixed_parameter_agrees_with_the_profile_of_gammapy(datasets):
     index = datasets.parameters["index"]
     fixed_value = index.value + 2 * index.error
     (_, row) = compare(datasets, fix={"crab.index": fixed_value}).table()
@@ -125,7 +125,7 @@ def test_without_free_parameters_the_statistic_is_evaluated(datasets):
     names = ["crab.index", "crab.amplitude", "crab.lon_0", "crab.lat_0", "sim-bkg.norm"]
     first, row = compare(datasets, fix=dict.fromkeys(names)).table()
     assert row["free"] == 0
-    # gammapy's own statistic, with its own kernel
+    # gammapy's statistic, with its kernel
     assert row["stat"] == pytest.approx(first["stat"], abs=1e-2)
 
 

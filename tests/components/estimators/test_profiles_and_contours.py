@@ -1,4 +1,4 @@
-"""Profiles and contours against gammapy's own: on the H.E.S.S. Crab, on maps and spectra."""
+"""Profiles and contours against gammapy: on the H.E.S.S. Crab, on maps and spectra."""
 
 from __future__ import annotations
 
@@ -304,7 +304,7 @@ class TestFiles:
         assert all(column.description for column in product.table().itercols())
 
 
-class TestPictures:
+class TestPlots:
     def draw(self, product):
         axes_by_suffix = {name: draw() for name, draw in product.pictures().items()}
         plt.close("all")

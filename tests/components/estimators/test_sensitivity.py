@@ -76,7 +76,7 @@ def cta() -> SpectrumDataset:
     return SpectrumDatasetMaker(selection=parts).run(empty, observation)
 
 
-class TestOfCTA:
+class TestCTA:
     @pytest.mark.parametrize(
         "options",
         [{}, {"index": 3.0, "n_sigma": 3.0, "gamma_min": 40.0, "background_systematics": 0.5}],
@@ -116,7 +116,7 @@ class TestOfCTA:
 
 
 @pytest.mark.data
-class TestOfHess:
+class TestHess:
     @pytest.fixture
     def spectra(self) -> Datasets:
         datasets = points_side_by_side.crab_spectra((23523, 23526))
@@ -151,7 +151,7 @@ class TestOfHess:
             assert dataset.models is None
 
 
-class TestOfMaps:
+class TestMaps:
     def test_map_has_the_sensitivity_of_its_spectrum_in_the_region(self) -> None:
         dataset = small.map_dataset()
         table = Sensitivity(region=ON_REGION, alpha=0.2).estimate(Datasets([dataset]), None).table()

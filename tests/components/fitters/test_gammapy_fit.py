@@ -177,7 +177,7 @@ def test_convergence_reported_by_a_method_is_checked() -> None:
     # with this tolerance scipy calls the start a minimum
     result = GammapyFit(tolerance=1e9).fit(objectives.quadratic(COVARIANCE, MINIMUM))
     assert not result.success
-    # iminuit before 2.33 finds no covariance there
+    # iminuit before 2.33 computes no covariance in this case
     assert re.search("lower|no valid covariance", result.message)
 
 

@@ -1,4 +1,4 @@
-"""Makers on a real run, against gammapy's own makers with the same options."""
+"""Makers on a real run, against gammapy's makers with the same options."""
 
 import os
 from pathlib import Path
@@ -397,7 +397,7 @@ class TestExclusion:
         by_region = self.norm(copies[1], observation, [region_string])
         everything = copies[0].mask_safe.data.sum()
         rim = 2 * np.pi * 0.25 * 0.05 / 0.05**2
-        # each pixel of the rim holds about one count in everything
+        # each pixel of the rim has about one count
         assert by_mask == pytest.approx(by_region, rel=rim / everything * 4)
 
 

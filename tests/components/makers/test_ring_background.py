@@ -104,7 +104,7 @@ def assert_agrees_with_gammapy(ours: MapDatasetOnOff, theirs: MapDatasetOnOff) -
     safe = ours.mask_safe.data
     np.testing.assert_array_equal(safe, theirs.mask_safe.data)
     np.testing.assert_array_equal(ours.counts.data[safe], theirs.counts.data[safe])
-    # gammapy's float32 Fourier sums are off whole numbers by some 1e-5
+    # gammapy's float32 Fourier sums differ from integers by about 1e-5
     np.testing.assert_array_equal(ours.counts_off.data[safe], np.rint(theirs.counts_off.data[safe]))
     np.testing.assert_allclose(
         ours.acceptance_off.data[safe], theirs.acceptance_off.data[safe], rtol=1e-6
@@ -113,7 +113,7 @@ def assert_agrees_with_gammapy(ours: MapDatasetOnOff, theirs: MapDatasetOnOff) -
     np.testing.assert_allclose(ours.acceptance.data[safe], theirs.acceptance.data[safe], rtol=1e-6)
     assert str(ours.gti) == str(theirs.gti)
     assert ours.exposure.meta == theirs.exposure.meta
-    # gammapy's statistic of its own off counts
+    # gammapy's statistic with its off counts
     assert ours.stat_sum() == pytest.approx(theirs.stat_sum(), abs=1e-2)
 
 
@@ -150,7 +150,7 @@ class TestRing:
     def test_keeps_name_and_metadata(self, run):
         ring_dataset = ring(run)
         assert ring_dataset.name == "run"
-        assert ring_dataset.meta.obs_info[0].obs_id == RUNS[0]  # gammapy's own is empty
+        assert ring_dataset.meta.obs_info[0].obs_id == RUNS[0]  # gammapy's metadata are empty
         assert ring_dataset.meta_table is run.meta_table
 
     def test_earlier_background_norm_is_in_the_acceptance(self, run):
@@ -342,7 +342,7 @@ class TestInAPipeline:
         np.testing.assert_array_equal(ours.counts_off.data, np.rint(expected.counts_off.data))
         for name in ("acceptance", "acceptance_off", "alpha", "background"):
             left, right = getattr(ours, name).data[safe], getattr(expected, name).data[safe]
-            # float32 sums in chunks; gammapy's off counts are off whole numbers by 1e-5
+            # float32 sums in chunks; gammapy's off counts differ from integers by 1e-5
             np.testing.assert_allclose(left, right, rtol=2e-6, err_msg=name)
         np.testing.assert_allclose(ours.exposure.data, expected.exposure.data, rtol=1e-6)
         livetime = expected.exposure.meta["livetime"].to_value("s")

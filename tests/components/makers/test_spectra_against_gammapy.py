@@ -1,4 +1,4 @@
-"""The makers of spectra on real runs, against gammapy's own makers with the same options."""
+"""The makers of spectra on real runs, against gammapy's makers with the same options."""
 
 import os
 from pathlib import Path
@@ -184,7 +184,7 @@ class TestReflectedRegions:
         assert_equal(ours.make(spectrum, observation), maker.run(filled, observation))
 
     def test_metadata_are_kept(self, spectrum, observation):
-        # gammapy's own conversion forgets them
+        # gammapy's conversion drops them
         dataset = ReflectedRegions().make(spectrum, observation)
         assert dataset.meta.obs_info[0].obs_id == RUN
 
@@ -225,7 +225,7 @@ class TestReflectedRegions:
             maker.make(spectrum, observation)
 
     def test_template_does_not_replace_missing_off_counts(self, observation):
-        # gammapy does, where no off region is found and there is a background template
+        # gammapy does, without off regions and with a background template
         everything = [*PARTS, "background"]
         dataset = SpectrumDatasetMaker(selection=everything).run(spectra.target("run"), observation)
         with pytest.raises(SkipObservation, match="no off region"):
@@ -243,7 +243,7 @@ class TestReflectedRegions:
             ReflectedRegions(**options).make(dataset, observation)
 
     def test_wobble_regions_that_overlap_the_on_region_are_not_used(self, observation):
-        # gammapy compares off regions with each other only: here it finds one that is half signal
+        # gammapy only compares off regions with each other, and accepts one with half the signal
         pointing = observation.get_pointing_icrs(observation.tmid)
         centre = pointing.directional_offset_by(0 * u.deg, 0.12 * u.deg)
         maker = ReflectedRegions(finder="wobble", n_off_regions=1)
@@ -263,7 +263,7 @@ class TestReflectedRegions:
             with pytest.raises(SkipObservation, match="no off region"):
                 maker.make(spectra_by_shape[name], observation)
 
-    def test_points_whose_radii_overlap_are_skipped_with_the_reason(self, magic):
+    def test_overlapping_radii_of_points_are_skipped_with_the_reason(self, magic):
         # below 50 GeV the radius is too large for three off regions at 0.4 deg
         target = spectra.magic_target("run", low="10 GeV")
         dataset = SpectrumDatasetMaker(selection=PARTS).run(target, magic)

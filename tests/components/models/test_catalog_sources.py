@@ -1,4 +1,4 @@
-"""Sources of catalogues, against gammapy's own models of the same small files."""
+"""Sources of catalogues, against gammapy's models of the same small files."""
 
 from __future__ import annotations
 

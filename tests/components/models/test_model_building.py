@@ -300,7 +300,7 @@ class TestFov:
         problems = problems_of(BackgroundModels(spectral={"type": "pl-nrm"}))
         assert "did you mean 'pl-norm'" in str(problems[0])
 
-    def test_spectral_model_in_place_of_a_norm_model_is_reported(self):
+    def test_spectral_model_instead_of_a_norm_model_is_reported(self):
         problems = problems_of(BackgroundModels(spectral={"type": "pl"}))
         assert "'pl' is no norm model" in str(problems[0])
 

@@ -174,7 +174,7 @@ class TestLinks:
         first_model.model1.index.value = 3
         assert second_model(10 * u.TeV) == first_model(10 * u.TeV)
 
-    def test_value_frozen_and_limits_are_taken_from_the_first(self):
+    def test_value_frozen_and_limits_are_those_of_the_first(self):
         parts = [linked("a", value=2.6, frozen=True, min=1), linked("b")]
         index = build_models(parts, Datasets())["b"].parameters["index"]
         assert (index.value, index.frozen, index.min) == (2.6, True, 1)

@@ -1,4 +1,4 @@
-"""Templates of maps and tables, against gammapy's own models of the same files."""
+"""Templates of maps and tables, against gammapy's models of the same files."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class TestSource:
         assert ours == pytest.approx(theirs, abs=1e-3)
 
     def test_copies_keep_the_map(self, tmp_path):
-        # pixels are not of one size: gammapy divides by it once more in each copy
+        # pixel sizes differ, and gammapy divides by them again in each copy
         path = write_map(tmp_path / "map.fits")
         model = build(TemplateSource(name="blob", map=path, spectral=POWER_LAW))
         data = model.spatial_model.map.data
@@ -245,7 +245,7 @@ class TestSource:
         with pytest.raises(FieldError, match=message):
             TemplateSource(name="s", **options)
 
-    def test_spectral_model_in_place_of_a_norm_model_is_reported(self, table):
+    def test_spectral_model_instead_of_a_norm_model_is_reported(self, table):
         (problem,) = problems_of(TemplateSource(name="s", spectrum=table, spectral=POWER_LAW))
         assert "'pl' is no norm model" in str(problem)
 
@@ -304,7 +304,7 @@ class TestCounts:
         (problem,) = problems_of(CountsTemplate(name="extra", map=path, dataset="map"))
         assert message in str(problem)
 
-    def test_spectral_model_in_place_of_a_norm_model_is_reported(self, counts):
+    def test_spectral_model_instead_of_a_norm_model_is_reported(self, counts):
         component = CountsTemplate(name="x", map=counts, dataset="map", spectral=POWER_LAW)
         (problem,) = problems_of(component)
         assert "'pl' is no norm model" in str(problem)

@@ -297,7 +297,7 @@ class TestOnOff:
         assert total.stat_sum() > 0
 
     def test_acceptance_of_spectra_without_off_counts_is_kept(self, spectrum_geometry, spectra):
-        # gammapy makes the off acceptance NaN here, and alpha 0
+        # gammapy sets the off acceptance to NaN here, and alpha to 0
         empty = [without_off_counts(spectrum) for spectrum in spectra]
         left, right = (add_all(Sum(), spectrum_geometry, half) for half in (empty[:2], empty[2:]))
         (total,) = results(Sum(), Sum().merge(left, right))

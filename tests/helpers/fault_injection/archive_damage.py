@@ -87,17 +87,17 @@ class Damage:
     Parameters
     ----------
     name : str
-        What is done.
+        Description.
     apply : callable
-        Does it, to an archive, its damaged run and another one.
+        Function that damages a run, called with an archive, the run and another run.
     word : str
-        What must be in the message.
+        Expected part of the message.
     kind : str
-        The HDU that must be named; "" where the file is damaged as a whole.
+        The HDU in the message; "" if the complete file is damaged.
     file : bool
-        Whether a file must be named.
-    other : bool
-        Whether the other run has a fault by it too: of two that share something, who is right?
+        Whether the message has a file.
+    both_runs : bool
+        Whether the other run also has a fault, since both share a file.
     """
 
     name: str
@@ -105,7 +105,7 @@ class Damage:
     word: str
     kind: str = ""
     file: bool = True
-    other: bool = False
+    both_runs: bool = False
 
 
 def find(hdus: fits.HDUList, kind: str) -> Any:

@@ -64,10 +64,10 @@ def _set(array: Any, selection: Any, value: float) -> None:
 def _hdu_row(name: str, value: Callable[[Table, int, int], Any], kind: str = "events") -> Any:
     """Change a cell of the HDU index."""
 
-    def apply(archive: Archive, run: int, other: int) -> None:
+    def apply(archive: Archive, run: int, other_run: int) -> None:
         def edit(table: Table) -> Table:
             is_row = (table["OBS_ID"] == run) & (np.char.strip(table["HDU_TYPE"]) == kind)
-            table[name][is_row] = value(table, run, other)
+            table[name][is_row] = value(table, run, other_run)
             return table
 
         archive.index("hdu", edit)
@@ -75,8 +75,8 @@ def _hdu_row(name: str, value: Callable[[Table, int, int], Any], kind: str = "ev
     return apply
 
 
-def _file_of(table: Table, _: int, other: int) -> Any:
-    return table["FILE_NAME"][table["OBS_ID"] == other][0]
+def _file_of(table: Table, _: int, other_run: int) -> Any:
+    return table["FILE_NAME"][table["OBS_ID"] == other_run][0]
 
 
 def _index_rows(index_name: str, change: Callable[[Table, int], Table]) -> Any:
@@ -96,9 +96,9 @@ def _obs_cell(name: str, add: float) -> Any:
 
 
 def _link_out(archive: Archive, run: int, _: int) -> None:
-    outside = archive.folder.parent / f"outside-{archive.folder.name}.fits.gz"
-    shutil.move(archive.path(run), outside)
-    (archive.folder / "data" / f"sim_crab_obs_id_{run}.fits.gz").symlink_to(outside)
+    target = archive.folder.parent / f"outside-{archive.folder.name}.fits.gz"
+    shutil.move(archive.path(run), target)
+    (archive.folder / "data" / f"sim_crab_obs_id_{run}.fits.gz").symlink_to(target)
 
 
 def _without(name: str) -> Callable[[Archive, int, int], object]:
@@ -273,9 +273,9 @@ IRFS = [
 ]  # fmt: skip
 INDEXES = [
     Damage("another run's events", _hdu_row("FILE_NAME", _file_of), "also assigns", "events",
-           other=True),
+           both_runs=True),
     Damage("another run's area", _hdu_row("FILE_NAME", _file_of, "aeff"), "also assigns", "aeff",
-           other=True),
+           both_runs=True),
     Damage("events row twice", _index_rows("hdu", _doubled), "2 rows", "events"),
     Damage("no GTI row", _index_rows("hdu", lambda t, run: t[
         ~((t["OBS_ID"] == run) & (np.char.strip(t["HDU_TYPE"]) == "gti"))]), "lacks gti",

@@ -48,9 +48,9 @@ class KillableRun:
     archive : str
         Location of the archive.
     folder : Path
-        Where it works; made if it is not there.
+        Working folder, created if it is missing.
     engine : str
-        Where it works.
+        Kind of the engine.
     """
 
     archive: str
@@ -72,7 +72,7 @@ class KillableRun:
         return self.folder / "crab"
 
     def start(self) -> subprocess.Popen[str]:
-        """Start the program, in a process group of its own."""
+        """Start the program, in a new process group."""
         command = [sys.executable, "-m", "skyred", "run", str(self.config), "-o", str(self.output)]
         command += ["--cache", str(self.folder / "cache"), "--engine", self.engine]
         environment = {name: value for name, value in os.environ.items() if name != "SKYRED_CACHE"}

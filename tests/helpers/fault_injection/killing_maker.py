@@ -1,7 +1,7 @@
 """A reduction of plain numbers, with a maker that kills its process or sleeps.
 
-It needs no gammapy, so workers start at once. A run gives ``1 / OBS_ID``: sums of them depend, in
-the last bits, on their order.
+It does not need gammapy, so that workers start quickly. A run has the value ``1 / OBS_ID``: sums of
+them depend, in the last bits, on their order.
 """
 
 from __future__ import annotations

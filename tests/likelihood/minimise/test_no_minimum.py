@@ -153,7 +153,7 @@ def test_minos_is_skipped_without_a_minimum() -> None:
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_values_of_a_diverged_search_are_discarded() -> None:
-    # as of a source without flux, held at its limit: MIGRAD takes its flux to infinity
+    # like a source without flux at its limit: MIGRAD moves its flux to infinity
     objective = Objective(
         names=["flux", "index"],
         start=[0.0, 1.0],

@@ -31,12 +31,14 @@ def comb(ridge: float, minimum: tuple[float, float], start: tuple[float, float])
         return pixels - middle, offset, x[2] - 3.0
 
     def stat(x: np.ndarray) -> float:
-        away, offset, residual = parts(x)
-        return float((away**2).sum() - ridge * (4 * offset * (1 - offset)).sum() + residual**2)
+        difference, offset, residual = parts(x)
+        return float(
+            (difference**2).sum() - ridge * (4 * offset * (1 - offset)).sum() + residual**2
+        )
 
     def gradient(x: np.ndarray) -> np.ndarray:
-        away, offset, residual = parts(x)
-        return np.array([*((2 * away - ridge * (4 - 8 * offset)) / PIXEL), 2 * residual])
+        difference, offset, residual = parts(x)
+        return np.array([*((2 * difference - ridge * (4 - 8 * offset)) / PIXEL), 2 * residual])
 
     grid = PixelGrid(
         name="source",
@@ -70,7 +72,7 @@ def exact_minimum(ridge: float, minimum: float) -> float:
 
 @given(
     ridge=st.floats(0.05, 3.0),
-    bottom=st.tuples(st.floats(-2, 2), st.floats(-2, 2)),
+    minimum=st.tuples(st.floats(-2, 2), st.floats(-2, 2)),
     start=st.tuples(st.floats(-5, 5), st.floats(-5, 5)),
 )
 @pytest.mark.parametrize("method", ["newton", "minuit"])
@@ -133,7 +135,7 @@ def coupled_combs(
 
 
 @given(
-    bottoms=st.lists(st.floats(-2, 2), min_size=4, max_size=4),
+    minima=st.lists(st.floats(-2, 2), min_size=4, max_size=4),
     starts=st.lists(st.floats(-3, 3), min_size=4, max_size=4),
 )
 def test_separate_sources_reach_their_lowest_cells(

@@ -123,7 +123,7 @@ def test_priors_are_part_of_the_minimised_statistic() -> None:
 
 @DERIVATIVES
 def test_poisson_sources_on_background_are_solved(overrides: dict[str, Any]) -> None:
-    # each source has bins of its own: (n - b) / s, and a variance of n / s^2
+    # each source has different bins: (n - b) / s, and a variance of n / s^2
     signal, background = np.diag([2.0, 5.0, 1.0]), np.array([10.0, 4.0, 2.0])
     counts = np.array([50.0, 29.0, 14.0])
     objective = poisson(counts, signal, background, limits=[[0, np.inf]] * 3, **overrides)

@@ -148,9 +148,10 @@ class TestAccept:
             # gammapy stores errors as square roots of the covariance
             np.testing.assert_allclose([p.error for p in free], result.errors, rtol=1e-12)
             matrix = datasets.models.covariance.data
-            free = [not p.frozen for p in datasets.models.parameters]
-            np.testing.assert_allclose(matrix[np.ix_(free, free)], result.covariance, rtol=1e-12)
-            assert not matrix[~np.array(free)].any()
+            is_free = [not p.frozen for p in datasets.models.parameters]
+            block = matrix[np.ix_(is_free, is_free)]
+            np.testing.assert_allclose(block, result.covariance, rtol=1e-12)
+            assert not matrix[~np.array(is_free)].any()
 
     def test_covariance_survives_a_copy_and_a_new_assignment(self, fitted, simulated):
         datasets, result = fitted

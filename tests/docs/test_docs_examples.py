@@ -40,7 +40,7 @@ def block(page: str, begin: str) -> str:
     """Return the only block of a page that starts with a string."""
     content = (ROOT / page).read_text(encoding="utf-8")
     (match,) = [code for code in re.findall(r"^```\w+\n(.*?)^```", content, re.S | re.M)
-             if code.startswith(begin)]  # fmt: skip
+                if code.startswith(begin)]  # fmt: skip
     return str(match)
 
 

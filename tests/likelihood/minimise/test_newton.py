@@ -144,8 +144,8 @@ def test_steps_to_infinite_values_are_shortened(bad: float) -> None:
 
 def test_wrong_gradient_does_not_converge() -> None:
     # the gradient has the wrong sign, so no step decreases the statistic
-    objective = quadratic(np.eye(1), [1.0])
-    objective = quadratic(np.eye(1), [1.0], gradient_of=lambda x: -objective.gradient(x))
+    correct = quadratic(np.eye(1), [1.0])
+    objective = quadratic(np.eye(1), [1.0], gradient_of=lambda x: -correct.gradient(x))
     assert not descend(objective, TOLERANCE).converged
 
 
@@ -209,9 +209,9 @@ def test_minimum_lower_by_less_than_the_tolerance_is_ignored() -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_search_converges_with_noise_of_float32(seed: int) -> None:
     random = np.random.default_rng(seed)
-    objective = quadratic(draw_correlation(random, 3), MINIMUM)
-    objective = quadratic(draw_correlation(random, 3), MINIMUM, stat=noisy(objective.stat, 1e-5))
-    objective.gradient_of, objective.fisher_of = objective.gradient_of, objective.fisher_of
+    exact = quadratic(draw_correlation(random, 3), MINIMUM)
+    objective = quadratic(draw_correlation(random, 3), MINIMUM, stat=noisy(exact.stat, 1e-5))
+    objective.gradient_of, objective.fisher_of = exact.gradient_of, exact.fisher_of
     result = search(objective)
     assert result.converged
     # tolerance and twice the noise: sqrt(4e-5) = 0.0063 errors

@@ -107,12 +107,12 @@ def test_minimum_outside_the_limits_gives_the_limit(
 
 
 def test_priors_are_part_of_the_minimised_statistic() -> None:
-    objective = quadratic(np.eye(1), [1.0])
+    without_prior = quadratic(np.eye(1), [1.0])
     objective = quadratic(
         np.eye(1),
         [1.0],
         prior=lambda x: float((x[0] - 3) ** 2),
-        gradient_of=lambda x: objective.gradient(x) + 2 * (x - 3),
+        gradient_of=lambda x: without_prior.gradient(x) + 2 * (x - 3),
         fisher_of=lambda x: 4 * np.eye(1),
     )
     result = minimise(objective)
@@ -150,10 +150,10 @@ def test_minimum_of_a_curved_valley_is_reached(overrides: dict[str, Any], stretc
 @pytest.mark.parametrize("seed", range(4))
 @DERIVATIVES
 def test_noise_of_float32_does_not_change_results(overrides: dict, seed: int) -> None:
-    objective = quadratic(COVARIANCE, MINIMUM)
+    exact = quadratic(COVARIANCE, MINIMUM)
     start = MINIMUM + np.random.default_rng(seed).uniform(-3, 3, 3) * ERRORS
     objective = quadratic(
-        COVARIANCE, MINIMUM, stat=noisy(objective.stat, 1e-5), start=start, **overrides
+        COVARIANCE, MINIMUM, stat=noisy(exact.stat, 1e-5), start=start, **overrides
     )
     result = minimise(objective)
     # without derivatives, noise may invalidate Minuit's differences: then the fit must fail
@@ -176,10 +176,10 @@ def test_wrong_fisher_matrix_does_not_reduce_the_accuracy(factor: float) -> None
 
 
 def test_search_continues_with_second_derivatives() -> None:
-    objective = quadratic(COVARIANCE, MINIMUM)
+    exact = quadratic(COVARIANCE, MINIMUM)
     start = MINIMUM + np.array([0.2, 0, 0])  # 0.0003 errors by the Fisher matrix
     result = minimise(
-        quadratic(COVARIANCE, MINIMUM, start=start, fisher_of=lambda x: 1e5 * objective.fisher(x))
+        quadratic(COVARIANCE, MINIMUM, start=start, fisher_of=lambda x: 1e5 * exact.fisher(x))
     )
     assert result.success, result.message
     assert result.edm < 2e-5

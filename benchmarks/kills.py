@@ -18,14 +18,14 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "helpers"))  # the tests do the same, with fewer kills
 
-from fault_injection.killed_runs import Victim, differences  # noqa: E402
+from fault_injection.killed_runs import KillableRun, differences  # noqa: E402
 
 
 def main() -> int:
     options = _options()
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        whole = Victim(options.archive, folder / "whole", options.engine)
+        whole = KillableRun(options.archive, folder / "whole", options.engine)
         began = time.monotonic()
         whole.finish()
         longest = time.monotonic() - began
@@ -33,14 +33,14 @@ def main() -> int:
         chance, wrong, kills, rounds = random.Random(options.seed), 0, 0, 0
         while kills < options.kills:
             rounds += 1
-            victim = Victim(options.archive, folder / f"victim{rounds}", options.engine)
+            victim = KillableRun(options.archive, folder / f"victim{rounds}", options.engine)
             kept: set[int] = set()
             while kills < options.kills and not victim.output.exists():
                 moment = chance.uniform(0.05, 1.05) * longest
                 killed = victim.kill_after(moment)
                 kills += killed
-                lost = kept - victim.kept()
-                kept = victim.kept()
+                lost = kept - victim.cached_runs()
+                kept = victim.cached_runs()
                 wrong += bool(lost)
                 said = "killed" if killed else "had ended"
                 print(f"{kills:3d}  {said} after {moment:5.1f} s; {len(kept)} runs kept")
@@ -49,7 +49,7 @@ def main() -> int:
     return int(wrong > 0)
 
 
-def _differs(whole: Victim, victim: Victim, kept: set[int]) -> bool:
+def _differs(whole: KillableRun, victim: KillableRun, kept: set[int]) -> bool:
     again: set[int] = set()
     if not victim.output.exists():
         outcomes = victim.finish().outcomes

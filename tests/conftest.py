@@ -1,4 +1,4 @@
-"""What all tests share: property tests that fit into a test run, and the example's environment."""
+"""Shared by all tests: settings of property tests, markers and fixtures."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from hypothesis import HealthCheck, settings
 
 from skyred.plugins import Catalog, Plugins
 
-# no deadline: the first example of a property pays for imports
+# no deadline: the first example of a property includes imports
 _COMMON = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-# the same examples each time, so that a run says something of the change and not of chance
+# the same examples in each run, so that failures are due to changes of the code
 settings.register_profile("skyred", _COMMON, max_examples=60, derandomize=True)
-# HYPOTHESIS_PROFILE=explore looks for what is not known yet
+# HYPOTHESIS_PROFILE=explore tries new examples
 settings.register_profile("explore", _COMMON, max_examples=500)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "skyred"))
 
@@ -24,9 +24,9 @@ ROOT = Path(__file__).parent.parent
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip a test marked ``data("folder", ...)`` where these folders of gammapy's data are absent.
+    """Skip a test marked ``data("folder", ...)`` if these folders of $GAMMAPY_DATA are missing.
 
-    Without names the marker stands for the runs of H.E.S.S.
+    Without arguments the marker means the H.E.S.S. runs.
     """
     for marker in item.iter_markers("data"):
         for folder in marker.args or ("hess-dl3-dr1",):
@@ -35,8 +35,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def no_cache() -> None:
-    """Make everything anew: a test of the cache asks for one of its own."""
+def disable_cache() -> None:
+    """Disable the cache; tests of the cache use their own."""
     os.environ["SKYRED_CACHE"] = "off"
 
 
@@ -49,7 +49,7 @@ def catalog() -> Catalog:
 
 @pytest.fixture
 def crab_yaml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The example of the documentation; its archive is an empty folder."""
+    """Return the example of the documentation; its archive is an empty folder."""
     (tmp_path / "data" / "hess-dl3-dr1").mkdir(parents=True)
     monkeypatch.setenv("GAMMAPY_DATA", str(tmp_path / "data"))
     return (ROOT / "examples" / "crab.yaml").read_text(encoding="utf-8")
@@ -57,7 +57,7 @@ def crab_yaml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture(scope="session")
 def crab_archive(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
-    """Two short simulated runs, made once for all workers: to be copied, not to be changed."""
+    """Return two short simulated runs, created once for all workers; do not change them."""
     from skyred.components.simulation.archive import CrabSimulation
 
     base = tmp_path_factory.getbasetemp()

@@ -1,4 +1,4 @@
-"""The benchmarks start, and time functions that exist."""
+"""The benchmarks can be imported, and time functions that exist."""
 
 import os
 import subprocess
@@ -30,6 +30,6 @@ def test_every_module_can_be_imported(path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_functions_timed_apart_from_the_reduction_exist() -> None:
+def test_functions_that_are_timed_separately_exist() -> None:
     result = run("-c", "import orchestration as o; o.watch_extras(o.Clock())")
     assert result.returncode == 0, result.stderr

@@ -24,9 +24,9 @@ def read_pins(name: str) -> dict[str, Version]:
     return {name: Version(version) for name, version in pins}
 
 
-def parse(texts: list[str]) -> list[Requirement]:
+def parse(specifiers: list[str]) -> list[Requirement]:
     """Return requirements of other projects, with canonical names."""
-    requirements = [Requirement(text) for text in texts]
+    requirements = [Requirement(specifier) for specifier in specifiers]
     for requirement in requirements:
         requirement.name = canonicalize_name(requirement.name)
     return [requirement for requirement in requirements if requirement.name != "skyred"]
@@ -37,19 +37,19 @@ EXTRAS = PROJECT["optional-dependencies"]
 NEEDED = parse(
     PROJECT["dependencies"]
     + EXTRAS["notebook"]
-    + [text for path in PLUGINS for text in read_project(path)["dependencies"]]
+    + [specifier for path in PLUGINS for specifier in read_project(path)["dependencies"]]
 )
-TOOLS = parse([text for extra in ("test", "docs", "all") for text in EXTRAS[extra]])
+TOOLS = parse([specifier for extra in ("test", "docs", "all") for specifier in EXTRAS[extra]])
 
 
 @pytest.mark.parametrize("requirement", NEEDED, ids=str)
-def test_the_lowest_versions_are_the_lower_bounds(requirement: Requirement) -> None:
+def test_lowest_versions_are_the_lower_bounds(requirement: Requirement) -> None:
     [bound] = [Version(spec.version) for spec in requirement.specifier if spec.operator == ">="]
     assert read_pins("constraints-lowest.txt")[requirement.name] == bound
 
 
 @pytest.mark.parametrize("requirement", NEEDED + TOOLS, ids=str)
-def test_the_newest_versions_are_allowed(requirement: Requirement) -> None:
+def test_newest_versions_are_allowed(requirement: Requirement) -> None:
     assert read_pins("constraints.txt")[requirement.name] in requirement.specifier
 
 

@@ -1,4 +1,4 @@
-"""Errors about values are also `ValueError`, as gammapy's are in the same situations."""
+"""Errors about values are also `ValueError`, like those of gammapy."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_errors_about_values_are_value_errors(kind: type[SkyredError]) -> None:
     assert issubclass(kind, ValueError)
 
 
-def test_errors_about_the_installation_are_not() -> None:
+def test_errors_about_the_installation_are_not_value_errors() -> None:
     assert not issubclass(PluginError, ValueError)
 
 
@@ -41,18 +41,20 @@ def all_frozen() -> Datasets:
 
 
 @pytest.mark.parametrize("fit", [Fit().run, skyred.fit])
-def test_a_fit_without_free_parameters_raises_as_gammapy(fit: Callable[[Datasets], object]) -> None:
+def test_fit_without_free_parameters_raises_a_value_error(
+    fit: Callable[[Datasets], object],
+) -> None:
     with pytest.raises(ValueError, match="No free parameters for fitting"):
         fit(all_frozen())
 
 
-def test_two_models_of_one_name_raise_a_value_error_as_in_gammapy() -> None:
+def test_duplicate_model_names_raise_a_value_error_in_gammapy() -> None:
     source = SkyModel(spectral_model=PowerLawSpectralModel(), name="source")
     with pytest.raises(ValueError, match="Model names must be unique"):
         Models([source, source.copy(name="source")])
 
 
-def test_a_run_that_is_not_there_raises_a_value_error_as_in_gammapy() -> None:
+def test_missing_run_raises_a_value_error_in_gammapy() -> None:
     store = DataStore(hdu_table=HDUIndexTable({"OBS_ID": [1]}))
     with pytest.raises(ValueError, match="OBS_ID = 7 not in HDU index table"):
         store.obs(7)

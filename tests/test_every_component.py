@@ -1,4 +1,4 @@
-"""What holds for random instances of components; the laws that bind each are in `testing`."""
+"""Properties of random instances of components; the conformance checks are in `testing`."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from skyred.plugins import Catalog, Plugins
 
 CATALOG = Plugins.load().catalog
 CLASSES = sorted((entry.cls for entry in CATALOG), key=lambda cls: (cls.role, cls.kind))
-some = settings(
+component_settings = settings(
     max_examples=80, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow]
 )
 
 
 def read(content: str, cls: type[Any], catalog: Catalog = CATALOG) -> Any:
-    """Build from YAML without the checks of the pipeline: random sources are in no model."""
+    """Build from YAML without the checks of the pipeline, since random sources are unknown."""
     structurer = Structurer(catalog, Document.parse(content).problems)
     instance = structurer.build(cls, Document.parse(content).data)
     assert structurer.problems == []
     return instance
 
 
-@some
+@component_settings
 @given(data=st.data())
-def test_a_component_reads_back_from_yaml_and_from_a_pickle(data: st.DataObject) -> None:
+def test_component_reads_back_from_yaml_and_pickle(data: st.DataObject) -> None:
     cls = data.draw(st.sampled_from(CLASSES))
     instance = data.draw(instances(CATALOG, cls))
     again = pickle.loads(pickle.dumps(instance))
@@ -49,9 +49,9 @@ def test_a_component_reads_back_from_yaml_and_from_a_pickle(data: st.DataObject)
         assert dump(again.to_plain(complete)) == content
 
 
-@some
+@component_settings
 @given(data=st.data())
-def test_every_option_of_a_component_matters(data: st.DataObject) -> None:
+def test_every_option_affects_equality_and_digest(data: st.DataObject) -> None:
     cls = data.draw(st.sampled_from([cls for cls in CLASSES if specs(cls)]))
     instance = data.draw(instances(CATALOG, cls))
     name, spec = data.draw(st.sampled_from(list(specs(cls).items())))
@@ -70,7 +70,7 @@ def test_every_option_of_a_component_matters(data: st.DataObject) -> None:
 @pytest.mark.slow
 @settings(max_examples=2, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
-def test_a_pipeline_of_anything_reads_back_from_its_yaml(data: st.DataObject) -> None:
+def test_random_pipeline_reads_back_from_yaml(data: st.DataObject) -> None:
     parts = {
         name: data.draw(field_values(CATALOG, Pipeline, name, spec))
         for name, spec in specs(Pipeline).items()
@@ -83,6 +83,6 @@ def test_a_pipeline_of_anything_reads_back_from_its_yaml(data: st.DataObject) ->
 
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: f"{cls.role}-{cls.kind}")
-def test_every_field_says_what_it_is(cls: type[Component]) -> None:
+def test_every_field_has_a_type_name(cls: type[Component]) -> None:
     for name, spec in specs(cls).items():
         assert spec.type_name, name

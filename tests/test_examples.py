@@ -1,4 +1,4 @@
-"""Every example runs from its file to its pictures, and its folder reads back."""
+"""Every example runs, writes its plots, and its folder reads back."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from gammapy.data import DataStore
 from skyred import Orchestrator, Pipeline, Result
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.yaml"))
-# it needs no data; each of the others takes seconds
+# needs no data; all others take seconds
 QUICK = {"nights"}
 TARGETS = {"crab": 4, "pks-2155": 21, "msh-15-52": 20, "rx-j1713": 15}
-# all 60 runs of the four targets take a minute, and pictures of all runs half of one: some will do
-FEWER = {
+# all 60 runs of the four targets take a minute, and plots of all runs half a minute
+OVERRIDES = {
     "comparison": ["estimate.1.parameters=[crab.alpha, crab.beta]"],
     "sensitivity": ["data.hess.select.0={kind: observation-ids, ids: [23523]}"],
     "spectrum": ["data.hess.select.0={kind: observation-ids, ids: [23523, 23526]}"],
@@ -44,35 +44,40 @@ FEWER = {
     ]
 )
 def example(request: pytest.FixtureRequest) -> Path:
-    text = request.param.read_text(encoding="utf-8")
-    if "$GAMMAPY_DATA" in text and not Path(os.environ.get("GAMMAPY_DATA", "?")).is_dir():
+    content = request.param.read_text(encoding="utf-8")
+    if "$GAMMAPY_DATA" in content and not Path(os.environ.get("GAMMAPY_DATA", "?")).is_dir():
         pytest.skip("needs GAMMAPY_DATA")
-    if "zenith-veto" in text and not importlib.util.find_spec("skyred_example"):
+    if "zenith-veto" in content and not importlib.util.find_spec("skyred_example"):
         pytest.skip("needs the plugin skyred-example")
     return Path(request.param)
 
 
-def test_the_example_runs(example: Path, tmp_path: Path) -> None:
-    pipeline = Pipeline.from_yaml(example, overrides=FEWER.get(example.stem, []))
+def test_example_runs(example: Path, tmp_path: Path) -> None:
+    pipeline = Pipeline.from_yaml(example, overrides=OVERRIDES.get(example.stem, []))
     result = pipeline.run(tmp_path / "run")
     assert result.folder is not None
     assert result.report["state"] == "finished"
-    assert not result.report["watchers"], "a picture could not be drawn"
+    assert not result.report["watchers"], "a plot failed"
     assert result.fit is None or result.fit.success
-    assert not [each for each in result.outcomes if each.status == "failed"]
-    _has_pictures(result)
-    _reads_back(result)
+    assert not [outcome for outcome in result.outcomes if outcome.status == "failed"]
+    _check_plots(result)
+    _check_reading(result)
 
 
 @pytest.mark.parametrize(
     "example", [path for path in EXAMPLES if path.stem == "targets"], indirect=True
 )
-def test_the_four_targets_are_chosen_whole_and_alone(example: Path) -> None:
+def test_all_runs_of_the_four_targets_are_selected(example: Path) -> None:
     tables = Orchestrator(Pipeline.from_yaml(example)).select()
     assert {entry: len(table) for entry, table in tables.items()} == TARGETS
     # "PKS 2155-304 (flare)" and "(steady)" are one target
     names = [set(map(str, table["TARGET_NAME"])) for table in tables.values()]
-    assert [len({name.split(" (")[0] for name in each}) for each in names] == [1, 1, 1, 1]
+    assert [len({name.split(" (")[0] for name in target_names}) for target_names in names] == [
+        1,
+        1,
+        1,
+        1,
+    ]
     everything = DataStore.from_dir(Path(os.environ["GAMMAPY_DATA"], "hess-dl3-dr1")).obs_table
     others = [
         name for name in map(str, everything["TARGET_NAME"]) if name not in set().union(*names)
@@ -80,29 +85,29 @@ def test_the_four_targets_are_chosen_whole_and_alone(example: Path) -> None:
     assert len(others) == 105 - 60
 
 
-def _has_pictures(result: Result) -> None:
+def _check_plots(result: Result) -> None:
     drawn = {path.stem for path in (result.folder / "plots").glob("*.png")}  # type: ignore[operator]
     for product in result.estimates.values():
         assert {product.name + suffix for suffix in product.pictures()} <= drawn
 
 
-def _reads_back(result: Result) -> None:
+def _check_reading(result: Result) -> None:
     assert result.folder is not None
     again = Result.read(result.folder)
     assert list(again.estimates) == list(result.estimates)
     for name, product in result.estimates.items():
-        _same(again.estimates[name].table(), product.table())
+        _assert_same(again.estimates[name].table(), product.table())
     if result.datasets is not None and result.fit is not None:
         assert again.datasets is not None
-        # float32 maps, and PSF kernels at where the models are now
+        # float32 maps, and PSF kernels at the current positions of models
         assert again.datasets.stat_sum() == pytest.approx(result.datasets.stat_sum(), abs=0.1)
 
 
-def _same(read: Table, made: Table) -> None:
-    assert read.colnames == made.colnames
-    for name in made.colnames:
-        assert read[name].unit == made[name].unit
-        ours, theirs = _plain(read[name]), _plain(made[name])
+def _assert_same(read: Table, expected: Table) -> None:
+    assert read.colnames == expected.colnames
+    for name in expected.colnames:
+        assert read[name].unit == expected[name].unit
+        ours, theirs = _plain(read[name]), _plain(expected[name])
         if ours.dtype.kind == "f":
             np.testing.assert_allclose(ours, theirs, rtol=1e-5)
         else:

@@ -1,4 +1,4 @@
-"""Damaged input through the whole chain: it is named in the ledger, and no number comes of it."""
+"""Runs with damaged input are in the observation log, and do not contribute to results."""
 
 import functools
 import os
@@ -19,7 +19,7 @@ HARMLESS = {"run twice"}
 
 @attrs.frozen
 class Reduced:
-    """What a reduction gave: its maps as bytes, and the ledger."""
+    """The result of a reduction: its maps as bytes, and its outcomes."""
 
     maps: dict[str, bytes]
     outcomes: dict[int, Outcome]
@@ -27,8 +27,10 @@ class Reduced:
 
 @functools.cache
 def pipeline(*changed: str) -> Pipeline:
-    text = CONFIG.format(archive="$SKYRED_TEST_ARCHIVE")
-    return Pipeline.from_yaml(text, overrides=["data.crab.on_error=skip", "estimate=[]", *changed])
+    config = CONFIG.format(archive="$SKYRED_TEST_ARCHIVE")
+    return Pipeline.from_yaml(
+        config, overrides=["data.crab.on_error=skip", "estimate=[]", *changed]
+    )
 
 
 def reduce(archive: Path, cache: Path, *changed: str) -> Reduced:
@@ -38,25 +40,25 @@ def reduce(archive: Path, cache: Path, *changed: str) -> Reduced:
     maps = {name: getattr(dataset, name) for name in ("counts", "background", "exposure")}
     maps |= {"psf": dataset.psf.psf_map, "edisp": dataset.edisp.edisp_map}
     return Reduced(
-        {name: held.data.tobytes() for name, held in maps.items()},
+        {name: value_map.data.tobytes() for name, value_map in maps.items()},
         {outcome.obs_id: outcome for outcome in orchestrator.outcomes},
     )
 
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Hold the sound runs: what is damaged is not taken from it, however little that is."""
+    """Return a cache of the valid runs, which must not be used for damaged ones."""
     return tmp_path_factory.mktemp("cache")
 
 
 @pytest.fixture(scope="module")
-def both(crab_archive: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Reduced:
-    copy = Archive.copy(crab_archive, tmp_path_factory.mktemp("whole") / "archive")
+def both_runs(crab_archive: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Reduced:
+    copy = Archive.copy(crab_archive, tmp_path_factory.mktemp("both") / "archive")
     return reduce(copy.folder, cache)
 
 
 @pytest.fixture(scope="module")
-def sound_alone(
+def valid_run_alone(
     crab_archive: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Reduced:
     copy = Archive.copy(crab_archive, tmp_path_factory.mktemp("alone") / "archive")
@@ -64,59 +66,57 @@ def sound_alone(
     return reduce(copy.folder, cache, only)
 
 
-def test_undamaged_runs_have_no_fault(both: Reduced) -> None:
-    assert {outcome.status for outcome in both.outcomes.values()} <= {"made", "cached"}
+def test_undamaged_runs_have_no_fault(both_runs: Reduced) -> None:
+    assert {outcome.status for outcome in both_runs.outcomes.values()} <= {"made", "cached"}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.name)
-def test_a_damaged_run_is_recorded_and_left_out_to_the_last_bit(
+def test_damaged_run_is_recorded_and_excluded(
     damage: Damage,
     crab_archive: Path,
     cache: Path,
-    sound_alone: Reduced,
-    both: Reduced,
+    valid_run_alone: Reduced,
+    both_runs: Reduced,
     tmp_path: Path,
 ) -> None:
     archive = Archive.copy(crab_archive, tmp_path / "archive")
-    other, run = archive.runs
-    damage.apply(archive, run, other)
-    if damage.other:  # of two that share something, who is right? none is made
+    other_run, run = archive.runs
+    damage.apply(archive, run, other_run)
+    if damage.both_runs:  # if two runs share a file, both fail
         with pytest.raises(RunsFailedError, match=damage.word):
             reduce(archive.folder, cache)
         return
-    found = reduce(archive.folder, cache)
-    if found.outcomes[run].status != "failed":
-        # listed twice in the index of observations: it is taken once
+    reduced = reduce(archive.folder, cache)
+    if reduced.outcomes[run].status != "failed":
+        # a run that is listed twice in the index of observations is used once
         assert damage.name in HARMLESS
-        assert found.maps == both.maps
+        assert reduced.maps == both_runs.maps
         return
-    assert damage.word in found.outcomes[run].reason
-    assert found.outcomes[run].maker == "inspection"
-    assert found.outcomes[other].status in ("made", "cached")
-    assert found.maps == sound_alone.maps
+    assert damage.word in reduced.outcomes[run].reason
+    assert reduced.outcomes[run].maker == "inspection"
+    assert reduced.outcomes[other_run].status in ("made", "cached")
+    assert reduced.maps == valid_run_alone.maps
 
 
-def test_a_fault_can_be_tolerated_and_is_noted(
-    crab_archive: Path, cache: Path, both: Reduced, tmp_path: Path
+def test_fault_can_be_tolerated_with_a_note(
+    crab_archive: Path, cache: Path, both_runs: Reduced, tmp_path: Path
 ) -> None:
-    (damage,) = (each for each in DAMAGES if each.name == "aeff all 0.0")
+    (damage,) = (case for case in DAMAGES if case.name == "aeff all 0.0")
     archive = Archive.copy(crab_archive, tmp_path / "archive")
-    other, run = archive.runs
-    damage.apply(archive, run, other)
-    found = reduce(archive.folder, cache, "data.crab.on_fault=note")
-    assert {each.status for each in found.outcomes.values()} == {"made"}
-    assert any(damage.word in note for note in found.outcomes[run].notes)
-    assert found.maps["counts"] == both.maps["counts"]
-    assert found.maps["exposure"] != both.maps["exposure"]
+    other_run, run = archive.runs
+    damage.apply(archive, run, other_run)
+    reduced = reduce(archive.folder, cache, "data.crab.on_fault=note")
+    assert {outcome.status for outcome in reduced.outcomes.values()} == {"made"}
+    assert any(damage.word in note for note in reduced.outcomes[run].notes)
+    assert reduced.maps["counts"] == both_runs.maps["counts"]
+    assert reduced.maps["exposure"] != both_runs.maps["exposure"]
 
 
-def test_a_file_that_cannot_be_read_is_not_tolerated(
-    crab_archive: Path, cache: Path, tmp_path: Path
-) -> None:
-    (damage,) = (each for each in DAMAGES if each.name == "gzip: wrong CRC")
+def test_unreadable_file_is_not_tolerated(crab_archive: Path, cache: Path, tmp_path: Path) -> None:
+    (damage,) = (case for case in DAMAGES if case.name == "gzip: wrong CRC")
     archive = Archive.copy(crab_archive, tmp_path / "archive")
-    other, run = archive.runs
-    damage.apply(archive, run, other)
-    found = reduce(archive.folder, cache, "data.crab.on_fault=note")
-    assert found.outcomes[run].status == "failed"
+    other_run, run = archive.runs
+    damage.apply(archive, run, other_run)
+    reduced = reduce(archive.folder, cache, "data.crab.on_fault=note")
+    assert reduced.outcomes[run].status == "failed"

@@ -1,4 +1,4 @@
-"""The specifications of hooks: each documents its parameters, its result and its version."""
+"""The specifications of hooks document their parameters, results and versions."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class TestSpecification:
         documented = re.findall(r"^(\w+) : .+\n    \S", parameters, re.MULTILINE)
         assert documented == list(inspect.signature(hook).parameters)  # type: ignore[arg-type]
 
-    def test_a_result_is_documented(self, hook: object) -> None:
+    def test_result_is_documented(self, hook: object) -> None:
         returns = section(inspect.getdoc(hook) or "", "Returns")
         result = inspect.signature(hook).return_annotation  # type: ignore[arg-type]
         assert bool(returns) is (result != "None")
 
-    def test_the_version_is_documented(self, hook: object) -> None:
+    def test_version_is_documented(self, hook: object) -> None:
         assert re.search(r"^\.\. versionadded:: \d+\.\d+$", inspect.getdoc(hook) or "", re.M)

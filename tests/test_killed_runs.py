@@ -1,11 +1,11 @@
-"""A run that is killed with -9, whenever that is, is taken up again by the same command."""
+"""A run that is killed at any time is continued by the same command."""
 
 import time
 from pathlib import Path
 
 import pytest
 
-from fault_injection.killed_runs import Victim, differences, moments
+from fault_injection.killed_runs import KillableRun, differences, random_times
 from skyred.components.simulation.archive import CrabSimulation
 
 KILLS = 3
@@ -18,24 +18,24 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.mark.slow
-def test_a_run_killed_at_random_moments_ends_as_if_it_never_was(
+def test_run_killed_at_random_times_has_the_results_of_an_undisturbed_run(
     archive: str, tmp_path: Path
 ) -> None:
-    uninterrupted = Victim(archive, tmp_path / "one")
+    uninterrupted = KillableRun(archive, tmp_path / "undisturbed")
     began = time.monotonic()
     uninterrupted.finish()
     longest = time.monotonic() - began
-    victim = Victim(archive, tmp_path / "other")
+    victim = KillableRun(archive, tmp_path / "killed")
     before: set[int] = set()
-    for moment in moments(seed=17, number=KILLS, longest=longest):
-        if not victim.kill_after(moment):
+    for time_limit in random_times(seed=17, number=KILLS, longest=longest):
+        if not victim.kill_after(time_limit):
             break
-        assert victim.kept() >= before  # what was finished once stays
-        before = victim.kept()
+        assert victim.cached_runs() >= before  # finished chunks stay in the cache
+        before = victim.cached_runs()
     if not victim.output.exists():
         result = victim.finish()
-        cached = {each.obs_id for each in result.outcomes if each.status == "cached"}
-        assert cached == before  # and is not made again
+        cached = {outcome.obs_id for outcome in result.outcomes if outcome.status == "cached"}
+        assert cached == before  # and are not reduced again
     assert differences(uninterrupted.output, victim.output) == []
     left = {path.name for path in victim.folder.iterdir()}
-    assert left == {"cache", "crab", "crab.yaml"}  # nothing of the killed ones
+    assert left == {"cache", "crab", "crab.yaml"}  # no left-overs of killed runs

@@ -1,4 +1,4 @@
-"""The language of the code: names after their content, complete docstrings of public names."""
+"""The language of the code: names after their content, plain test names, public docstrings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ import skyred.testing
 from skyred.interfaces import Fields
 
 SOURCE = Path(skyred.__file__).parent
-# they say nothing of what they hold: a variable is called after the thing
+ROOT = Path(__file__).parents[1]
+# vague words: a variable is named after its content
 VAGUE = frozenset(
     " ".join(
         (
@@ -30,6 +31,19 @@ ALLOWED = {
     "inspection/records.py": {"level"},
     "interfaces/objective.py": {"places"},
 }
+ALLOWED_IN_TESTS = {"tests/helpers/html_reading.py": {"text"}}
+# a test is named after what it expects: test_SUBJECT_EXPECTATION
+PREFIXES = ("a", "an", "it", "its", "the", "what")
+RIDDLES = frozenset(
+    " ".join(
+        (
+            "alike anew beside beyond blame blamed bowl found gammapys kink laws ledger lost made",
+            "nobody nowhere obey obeys place places said says somebody spoilt stands taken teaches",
+            "tells told what whatever whole whose",
+        )
+    ).split()
+)
+MAX_LENGTH = 80
 IGNORED = {"ES01", "EX01", "SA01"}  # extended summary, examples and "see also" are not needed
 
 
@@ -37,11 +51,27 @@ def sources() -> list[str]:
     return sorted(path.relative_to(SOURCE).as_posix() for path in SOURCE.rglob("*.py"))
 
 
+def files_of_tests() -> list[str]:
+    paths = [*ROOT.glob("tests/**/*.py"), *ROOT.glob("plugins/*/tests/**/*.py")]
+    return sorted(path.relative_to(ROOT).as_posix() for path in paths)
+
+
+def nodes(path: Path) -> Iterator[ast.AST]:
+    return ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+
+
 @pytest.mark.parametrize("path", sources())
-def test_no_variable_or_argument_has_a_vague_name(path: str) -> None:
-    tree = ast.parse((SOURCE / path).read_text(encoding="utf-8"))
-    vague = {name for node in ast.walk(tree) if (name := assigned_name(node)) in VAGUE}
-    assert vague == ALLOWED.get(path, set())
+def test_source_has_no_vague_names(path: str) -> None:
+    assert vague_names(SOURCE / path) == ALLOWED.get(path, set())
+
+
+@pytest.mark.parametrize("path", files_of_tests())
+def test_tests_have_no_vague_names(path: str) -> None:
+    assert vague_names(ROOT / path) == ALLOWED_IN_TESTS.get(path, set())
+
+
+def vague_names(path: Path) -> set[str]:
+    return {name for node in nodes(path) if (name := assigned_name(node)) in VAGUE}
 
 
 def assigned_name(node: ast.AST) -> str:
@@ -50,9 +80,30 @@ def assigned_name(node: ast.AST) -> str:
     return node.arg if isinstance(node, ast.arg) else ""
 
 
+@pytest.mark.parametrize("path", files_of_tests())
+def test_names_of_tests_state_an_expectation_in_plain_words(path: str) -> None:
+    functions = [node.name for node in nodes(ROOT / path) if isinstance(node, ast.FunctionDef)]
+    assert [name for name in functions if name.startswith("test_") and is_riddle(name)] == []
+
+
+def is_riddle(test_name: str) -> bool:
+    _, *words = test_name.split("_")
+    return words[0] in PREFIXES or not RIDDLES.isdisjoint(words) or len(test_name) > MAX_LENGTH
+
+
+@pytest.mark.parametrize(
+    "test_name",
+    ["test_a_file_is_read", "test_file_is_found", "test_" + "file_" * 16 + "is_read"],
+    ids=["article", "vague word", "too long"],
+)
+def test_riddles_are_detected(test_name: str) -> None:
+    assert is_riddle(test_name)
+    assert not is_riddle("test_file_is_read")
+
+
 def public_objects() -> Iterator[tuple[str, object]]:
-    """Yield the dotted names of public classes and functions, and of their public members, once."""
-    seen = set()
+    """Yield names and objects of public classes and functions, and of their members, once."""
+    yielded = set()
     for module in (skyred, skyred.testing):
         for name in module.__all__:
             public = getattr(module, name)
@@ -60,8 +111,8 @@ def public_objects() -> Iterator[tuple[str, object]]:
                 continue
             yield f"{module.__name__}.{name}", public
             for member, owner in public_members(public):
-                if (owner, member) not in seen:
-                    seen.add((owner, member))
+                if (owner, member) not in yielded:
+                    yielded.add((owner, member))
                     yield f"{module.__name__}.{name}.{member}", getattr(public, member)
 
 
@@ -89,5 +140,5 @@ def test_docstrings_of_public_names_are_numpydoc() -> None:
 
 
 def has_options(public: object) -> bool:
-    """Tell whether a class has options: each is documented where it is declared (`doc`)."""
+    """Return whether a class has options, which are documented in their declarations."""
     return inspect.isclass(public) and issubclass(public, Fields)

@@ -77,7 +77,7 @@ def crab_in_python() -> Pipeline:
     )
 
 
-def test_the_example_written_in_python_is_the_same_pipeline(crab_yaml: str) -> None:
+def test_example_in_python_equals_the_one_in_yaml(crab_yaml: str) -> None:
     pipeline = Pipeline.from_yaml(crab_yaml)
     assert crab_in_python() == pipeline
     assert crab_in_python().digest() == pipeline.digest()
@@ -85,7 +85,7 @@ def test_the_example_written_in_python_is_the_same_pipeline(crab_yaml: str) -> N
 
 
 @pytest.mark.parametrize("complete", [False, True])
-def test_the_example_reads_back(crab_yaml: str, complete: bool) -> None:
+def test_example_reads_back(crab_yaml: str, complete: bool) -> None:
     pipeline = Pipeline.from_yaml(crab_yaml)
     content = pipeline.to_yaml(complete=complete)
     again = Pipeline.from_yaml(content)
@@ -94,7 +94,7 @@ def test_the_example_reads_back(crab_yaml: str, complete: bool) -> None:
     assert again.to_yaml(complete=complete) == content
 
 
-def test_yaml_keeps_what_was_written(crab_yaml: str) -> None:
+def test_yaml_keeps_variables_and_units(crab_yaml: str) -> None:
     content = Pipeline.from_yaml(crab_yaml).to_yaml(complete=True)
     for value_string in (
         "$GAMMAPY_DATA/hess-dl3-dr1",
@@ -108,15 +108,15 @@ def test_yaml_keeps_what_was_written(crab_yaml: str) -> None:
         assert value_string in complete_yaml
 
 
-def test_complete_yaml_has_the_options_that_were_left_out(crab_yaml: str) -> None:
+def test_complete_yaml_has_all_defaults(crab_yaml: str) -> None:
     pipeline = Pipeline.from_yaml(crab_yaml)
     assert "tolerance" not in pipeline.to_yaml()
     complete = pipeline.to_yaml(complete=True)
-    for left_out in ("tolerance: 0.01", "aeff_percent: 10.0", "chunk: 8", "psf_bins: 66"):
-        assert left_out in complete
+    for default in ("tolerance: 0.01", "aeff_percent: 10.0", "chunk: 8", "psf_bins: 66"):
+        assert default in complete
 
 
-def test_every_part_of_a_pipeline_matters_to_its_digest() -> None:
+def test_every_part_of_a_pipeline_affects_its_digest() -> None:
     base = toy_pipeline(estimate=[ToyEstimator()])
     others = [
         toy_pipeline(),
@@ -131,7 +131,7 @@ def test_every_part_of_a_pipeline_matters_to_its_digest() -> None:
     assert len(set(digests)) == len(digests)
 
 
-def test_a_pipeline_is_read_from_a_file_as_from_text(tmp_path: Path) -> None:
+def test_pipeline_can_be_read_from_a_file_or_a_string(tmp_path: Path) -> None:
     plugins = toy_plugins()
     pipeline = toy_pipeline(fit=ToyFitter())
     path = tmp_path / "toy.yaml"
@@ -140,7 +140,7 @@ def test_a_pipeline_is_read_from_a_file_as_from_text(tmp_path: Path) -> None:
         assert Pipeline.from_yaml(source, plugins=plugins) == pipeline
 
 
-def test_a_pipeline_with_a_gammapy_object_has_no_yaml_and_says_so() -> None:
+def test_pipeline_with_a_gammapy_object_cannot_be_written_as_yaml() -> None:
     class Estimator:
         def run(self, datasets: object) -> None: ...
 
@@ -150,13 +150,13 @@ def test_a_pipeline_with_a_gammapy_object_has_no_yaml_and_says_so() -> None:
             attempt()
 
 
-def test_two_estimates_of_one_name_are_refused() -> None:
+def test_duplicate_estimate_names_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"estimate\[1\].*second estimate is called 'toy-total'"):
         toy_pipeline(estimate=[ToyEstimator(), ToyEstimator()]).check()
     toy_pipeline(estimate=[ToyEstimator(), ToyEstimator(name="other")]).check()
 
 
-def test_a_fit_without_a_model_is_refused() -> None:
+def test_fit_without_a_model_is_refused() -> None:
     with pytest.raises(ConfigError, match="fit: there is nothing to fit"):
         toy_pipeline(fit=ToyFitter(), model=False).check()
 
@@ -164,7 +164,7 @@ def test_a_fit_without_a_model_is_refused() -> None:
 @pytest.mark.parametrize(
     "invalid_yaml", ["circel(1, 2, 3)", "icrs; circle(1, 2, 3); circel(1, 2, 3)"]
 )
-def test_a_pipeline_written_in_python_is_checked_as_deeply_as_yaml(
+def test_pipeline_from_python_has_the_same_checks_as_yaml(
     crab_yaml: str, invalid_yaml: str
 ) -> None:
     pipeline = crab_in_python().evolve(estimate=[Residuals(region=invalid_yaml)])

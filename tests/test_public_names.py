@@ -1,4 +1,4 @@
-"""The public names are complete: plugins, examples and the documentation need no others."""
+"""The public names are complete: plugins, examples and documentation use no others."""
 
 from __future__ import annotations
 
@@ -35,25 +35,27 @@ def sources() -> Iterator[tuple[Path, str]]:
                 yield path, "\n".join(blocks)
 
 
-def test_plugins_examples_and_pages_import_public_names_only() -> None:
+def test_plugins_examples_and_pages_import_only_public_names() -> None:
     inner = [
         f"{path.relative_to(ROOT)}: {module}"
-        for path, text in sources()
-        for module in re.findall(r"^\s*(?:from|import) (skyred(?:\.[\w.]+)?)\b", text, re.MULTILINE)
+        for path, content in sources()
+        for module in re.findall(
+            r"^\s*(?:from|import) (skyred(?:\.[\w.]+)?)\b", content, re.MULTILINE
+        )
         if module not in PUBLIC
     ]
     assert not inner
 
 
 @pytest.mark.parametrize("name", sorted(skyred.__all__))
-def test_a_public_name_is_there(name: str) -> None:
+def test_public_name_exists(name: str) -> None:
     assert getattr(skyred, name) is not None
 
 
 def test_every_public_name_is_in_the_reference() -> None:
     page = (ROOT / "docs" / "reference" / "api.rst").read_text("utf-8")
     described = set(re.findall(r"^\.\. (?:auto\w+|data):: (?:[\w.]+\.)?(\w+)$", page, re.MULTILINE))
-    # default components and the values of their options have pages of their own
+    # default components and the values of their options have other pages
     others = {
         name
         for name in skyred.__all__
@@ -63,20 +65,20 @@ def test_every_public_name_is_in_the_reference() -> None:
 
 
 def test_every_default_component_is_public() -> None:
-    ours = [each for each in Plugins.load().catalog if each.owner.distribution == "skyred"]
-    missing = [each.cls.__name__ for each in ours if not hasattr(skyred, each.cls.__name__)]
+    ours = [entry for entry in Plugins.load().catalog if entry.owner.distribution == "skyred"]
+    missing = [entry.cls.__name__ for entry in ours if not hasattr(skyred, entry.cls.__name__)]
     assert not missing
 
 
-def test_modules_that_pages_name_are_in_the_source() -> None:
-    known = {path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*.py")}
-    gone = [
+def test_modules_mentioned_in_pages_exist() -> None:
+    existing = {path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*.py")}
+    missing = [
         f"{page.relative_to(ROOT)}: {name}"
         for page in [ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/explanation/*.md")]
         for name in re.findall(r"`([\w/]+\.py)`", page.read_text("utf-8"))
-        if not any(path == name or path.endswith(f"/{name}") for path in known)
+        if not any(path == name or path.endswith(f"/{name}") for path in existing)
     ]
-    assert not gone
+    assert not missing
 
 
 def members_in_the_reference() -> list[tuple[str, str]]:
@@ -86,7 +88,7 @@ def members_in_the_reference() -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("owner", "name"), members_in_the_reference())
-def test_every_member_in_the_reference_is_there(owner: str, name: str) -> None:
+def test_every_member_in_the_reference_exists(owner: str, name: str) -> None:
     path = owner.removeprefix("skyred.").split(".")
     described = getattr(skyred, path[-1], None)
     if described is None:

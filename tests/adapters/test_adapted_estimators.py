@@ -1,4 +1,4 @@
-"""gammapy's estimators in `estimate`: each class of its registry, against itself alone."""
+"""gammapy's estimators in a pipeline: each registered class, compared with its direct use."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from skyred.products.gammapy_product import GammapyProduct
 
 EDGES = [1, 3, 10] * u.TeV
 ALL = [1, 10] * u.TeV
-ROUGH = Fit(optimize_opts={"strategy": 0, "tol": 1000})  # soon done
+ROUGH = Fit(optimize_opts={"strategy": 0, "tol": 1000})  # ends early: its precision does not matter
 
 
 def source(spatial: bool = True) -> SkyModel:
@@ -48,7 +48,7 @@ def maps() -> Datasets:
     return Datasets([dataset])
 
 
-def sharp() -> Datasets:
+def maps_without_psf() -> Datasets:
     """Return maps without a PSF: gammapy's kernels cost most of a fit."""
     dataset = small.map_dataset(psf="none")
     dataset.models = [source(), FoVBackgroundModel(dataset_name="map")]
@@ -70,7 +70,7 @@ def annuli() -> list[Any]:
 
 @attrs.frozen
 class Case:
-    """An estimator, its datasets, and what it gives for them in plain gammapy."""
+    """An estimator, its datasets, and how plain gammapy runs it on them."""
 
     estimator: Callable[[], Any]
     datasets: Callable[[], Datasets]
@@ -78,7 +78,7 @@ class Case:
     parameter: str | None = None
 
 
-def alone(estimator: Any, datasets: Datasets) -> Any:
+def run_on_first(estimator: Any, datasets: Datasets) -> Any:
     return estimator.run(datasets[0])
 
 
@@ -87,20 +87,22 @@ def sensitivity(_: Any, datasets: Datasets) -> Any:
     return ge.ParameterSensitivityEstimator(amplitude, 0, rtol=0.1).run(datasets) * amplitude.unit
 
 
-# a class of gammapy's registry without a case here fails the test: look whether it works
+# a class of gammapy's registry without a case here fails the test: add one if it works
 CASES = {
-    ge.ExcessMapEstimator: Case(lambda: ge.ExcessMapEstimator("0.1 deg"), maps, alone),
-    ge.TSMapEstimator: Case(lambda: ge.TSMapEstimator(kernel_width="0.2 deg"), sharp),
+    ge.ExcessMapEstimator: Case(lambda: ge.ExcessMapEstimator("0.1 deg"), maps, run_on_first),
+    ge.TSMapEstimator: Case(lambda: ge.TSMapEstimator(kernel_width="0.2 deg"), maps_without_psf),
     ge.FluxPointsEstimator: Case(lambda: ge.FluxPointsEstimator(EDGES, source="crab"), spectrum),
     ge.ASmoothMapEstimator: Case(
-        lambda: ge.ASmoothMapEstimator(scales=[0.05, 0.1] * u.deg, threshold=2.5), maps, alone
+        lambda: ge.ASmoothMapEstimator(scales=[0.05, 0.1] * u.deg, threshold=2.5),
+        maps,
+        run_on_first,
     ),
     ge.LightCurveEstimator: Case(
         lambda: ge.LightCurveEstimator(energy_edges=ALL, source="crab"), spectrum
     ),
-    ge.SensitivityEstimator: Case(ge.SensitivityEstimator, spectrum, alone),
+    ge.SensitivityEstimator: Case(ge.SensitivityEstimator, spectrum, run_on_first),
     ge.FluxProfileEstimator: Case(
-        lambda: ge.FluxProfileEstimator(annuli(), energy_edges=ALL), sharp
+        lambda: ge.FluxProfileEstimator(annuli(), energy_edges=ALL), maps_without_psf
     ),
     ge.ParameterEstimator: Case(
         lambda: ge.ParameterEstimator(null_value=1e-11),
@@ -116,13 +118,14 @@ CASES = {
     ),
     # not in the registry
     ge.EnergyDependentMorphologyEstimator: Case(
-        lambda: ge.EnergyDependentMorphologyEstimator(EDGES, source="crab", fit=ROUGH), sharp
+        lambda: ge.EnergyDependentMorphologyEstimator(EDGES, source="crab", fit=ROUGH),
+        maps_without_psf,
     ),
 }
 
 
 def assert_same(actual: Any, expected: Any, where: str = "") -> None:
-    """Compare what estimators give, whatever it is."""
+    """Compare the results of two estimators, of any type."""
     assert type(actual) is type(expected) or np.isscalar(expected) or isinstance(expected, list), (
         where
     )
@@ -138,7 +141,7 @@ def assert_same(actual: Any, expected: Any, where: str = "") -> None:
         assert actual.pformat(-1, -1) == expected.pformat(-1, -1)
     elif isinstance(expected, Map):
         assert actual.unit == expected.unit
-        # maps are written as fluxes, and read back as norms: float32 on the way
+        # maps are written as fluxes, and read back as norms: float32 in between
         np.testing.assert_allclose(actual.data, expected.data, rtol=1e-5, err_msg=where)
     elif isinstance(expected, list) and isinstance(expected[0], str):
         assert list(actual) == expected
@@ -155,7 +158,7 @@ def registered() -> list[type]:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("cls", registered(), ids=lambda cls: cls.__name__)
-def test_every_estimator_of_gammapy_gives_writes_reads_lists_and_draws(
+def test_product_of_every_gammapy_estimator_can_be_written_read_and_plotted(
     cls: type, tmp_path: Path
 ) -> None:
     import matplotlib.pyplot as plt
@@ -166,9 +169,9 @@ def test_every_estimator_of_gammapy_gives_writes_reads_lists_and_draws(
     models = list(datasets.models)
     adapted = Estimator.adapt(case.estimator(), name="it", parameter=case.parameter)
     product = adapted.estimate(datasets, None)
-    for dataset, (counts, described) in zip(datasets, before, strict=True):
+    for dataset, (counts, model_dict) in zip(datasets, before, strict=True):
         assert (dataset.counts.data == counts).all()
-        assert dataset.models.to_dict() == described
+        assert dataset.models.to_dict() == model_dict
     assert all(
         model_copy is original_model
         for model_copy, original_model in zip(datasets.models, models, strict=True)
@@ -187,9 +190,9 @@ def test_every_estimator_of_gammapy_gives_writes_reads_lists_and_draws(
         plt.close("all")
 
 
-def test_a_parameter_estimator_goes_through_all_free_parameters() -> None:
+def test_parameter_estimator_runs_for_all_free_parameters() -> None:
     class Value:
-        """Gives the value of a parameter, as `ParameterEstimator` gives more of it."""
+        """Return the value of a parameter, with the signature of `ParameterEstimator`."""
 
         def run(self, datasets: Datasets, parameter: Any) -> dict[str, float]:
             return {"value": datasets.parameters[parameter].value}
@@ -208,7 +211,7 @@ def test_missing_parameter_is_reported_with_the_available_ones() -> None:
         adapted.estimate(spectrum(), None)
 
 
-def test_one_that_takes_a_dataset_refuses_several() -> None:
+def test_estimator_of_one_dataset_refuses_several() -> None:
     both = Datasets([small.map_dataset("a"), small.map_dataset("b")])
     with pytest.raises(ModelError, match="takes one dataset, but there are 2: stack them"):
         Estimator.adapt(ge.ExcessMapEstimator("0.1 deg")).estimate(both, None)
@@ -240,7 +243,7 @@ def test_object_with_another_signature_is_refused() -> None:
         Estimator.adapt(FoVBackgroundMaker())
 
 
-def test_names_and_numbers_alone_come_back_from_yaml(tmp_path: Path) -> None:
+def test_strings_and_numbers_read_back_from_yaml(tmp_path: Path) -> None:
     value = {"a": [1.5, 2.5] * u.TeV, "b": {"texts": ["x", "y"], "none": None}, "c": np.int64(3)}
     GammapyProduct("it", value).write(tmp_path)
     again = GammapyProduct.read(tmp_path, "it", None).value

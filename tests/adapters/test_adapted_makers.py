@@ -1,4 +1,4 @@
-"""gammapy's makers in a pipeline of skyred: each class of its registry, against itself alone."""
+"""gammapy's makers in a pipeline: each registered class, compared with its direct use."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ def spectrum_geometry() -> SpectrumGeometry:
 
 
 @attrs.frozen
-class Chain:
-    """A chain of gammapy's makers, and where it puts its data."""
+class MakerCase:
+    """A sequence of gammapy's makers, and the type of their dataset."""
 
     makers: Callable[[], list[Any]]
     spectrum: bool = False
@@ -81,17 +81,17 @@ def adaptive() -> gm.AdaptiveRingBackgroundMaker:
     )
 
 
-# a class of gammapy's registry without a chain here fails the test: look whether it works
-CHAINS = {
-    gm.MapDatasetMaker: Chain(lambda: [gm.MapDatasetMaker()]),
-    gm.SafeMaskMaker: Chain(lambda: [gm.MapDatasetMaker(), safe()]),
-    gm.FoVBackgroundMaker: Chain(
+# a class of gammapy's registry without a case here fails the test: add one if it works
+CASES = {
+    gm.MapDatasetMaker: MakerCase(lambda: [gm.MapDatasetMaker()]),
+    gm.SafeMaskMaker: MakerCase(lambda: [gm.MapDatasetMaker(), safe()]),
+    gm.FoVBackgroundMaker: MakerCase(
         lambda: [gm.MapDatasetMaker(), safe(), gm.FoVBackgroundMaker(method="scale")]
     ),
-    gm.RingBackgroundMaker: Chain(lambda: [gm.MapDatasetMaker(), safe(), ring()]),
-    gm.AdaptiveRingBackgroundMaker: Chain(lambda: [gm.MapDatasetMaker(), safe(), adaptive()]),
-    gm.SpectrumDatasetMaker: Chain(lambda: [gm.SpectrumDatasetMaker()], spectrum=True),
-    gm.ReflectedRegionsBackgroundMaker: Chain(
+    gm.RingBackgroundMaker: MakerCase(lambda: [gm.MapDatasetMaker(), safe(), ring()]),
+    gm.AdaptiveRingBackgroundMaker: MakerCase(lambda: [gm.MapDatasetMaker(), safe(), adaptive()]),
+    gm.SpectrumDatasetMaker: MakerCase(lambda: [gm.SpectrumDatasetMaker()], spectrum=True),
+    gm.ReflectedRegionsBackgroundMaker: MakerCase(
         lambda: [
             gm.SpectrumDatasetMaker(),
             gm.ReflectedRegionsBackgroundMaker(
@@ -100,7 +100,7 @@ CHAINS = {
         ],
         spectrum=True,
     ),
-    gm.PhaseBackgroundMaker: Chain(
+    gm.PhaseBackgroundMaker: MakerCase(
         lambda: [
             gm.SpectrumDatasetMaker(),
             gm.PhaseBackgroundMaker(on_phase=(0, 0.4), off_phase=(0.5, 1)),
@@ -113,7 +113,7 @@ REFUSED = {gm.DatasetsMaker: lambda: gm.DatasetsMaker([gm.MapDatasetMaker()])}
 
 @pytest.fixture(scope="module")
 def observation(crab_archive: Path) -> Observation:
-    """One run, with phases."""
+    """Return one run whose events have phases."""
     run = DataStore.from_dir(crab_archive).get_observations()[0]
     table = run.events.table.copy()
     table["PHASE"] = np.linspace(0, 1, len(table))
@@ -138,19 +138,19 @@ def arrays(dataset: Any) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("cls", gm.MAKER_REGISTRY, ids=lambda cls: cls.__name__)
-def test_every_maker_of_gammapy_works_in_a_pipeline_or_is_refused(
+def test_every_gammapy_maker_works_in_a_pipeline_or_is_refused(
     cls: type, crab_archive: Path, observation: Observation
 ) -> None:
     if cls in REFUSED:
         with pytest.raises(FieldError, match=r"DatasetsMaker, with run\(.*one by one"):
             pipeline(crab_archive, [REFUSED[cls]()])
         return
-    chain = CHAINS[cls]
-    expected = spectrum_target() if chain.spectrum else map_target()
-    for maker in chain.makers():
+    case = CASES[cls]
+    expected = spectrum_target() if case.spectrum else map_target()
+    for maker in case.makers():
         expected = maker.run(expected, observation)
-    assert any(isinstance(maker, cls) for maker in chain.makers())
-    orchestrator = Orchestrator(pipeline(crab_archive, chain.makers(), chain.spectrum))
+    assert any(isinstance(maker, cls) for maker in case.makers())
+    orchestrator = Orchestrator(pipeline(crab_archive, case.makers(), case.spectrum))
     orchestrator.select()
     orchestrator.observations = {"sim": Observations([observation])}
     (reduced,) = orchestrator.reduce()
@@ -158,19 +158,19 @@ def test_every_maker_of_gammapy_works_in_a_pipeline_or_is_refused(
     components, expected_arrays = arrays(reduced), arrays(expected)
     assert components.keys() == expected_arrays.keys()
     for name, data in expected_arrays.items():
-        # the norm goes into float32 maps of the background when the dataset is settled
+        # the norm is applied to float32 background maps at the end
         np.testing.assert_allclose(components[name], data, rtol=1e-6, err_msg=name)
 
 
-@pytest.mark.parametrize("cls", CHAINS, ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize("cls", CASES, ids=lambda cls: cls.__name__)
 def test_adapted_makers_can_be_sent_to_workers(cls: type) -> None:
-    for maker in CHAINS[cls].makers():
+    for maker in CASES[cls].makers():
         again = pickle.loads(pickle.dumps(Maker.adapt(maker)))
         assert type(again.adapted) is type(maker)
 
 
-def test_a_maker_that_empties_the_safe_mask_skips_the_run_by_name(crab_archive: Path) -> None:
-    # so gammapy leaves out a run whose background it cannot normalise
+def test_run_with_empty_safe_mask_is_skipped_with_the_name_of_the_maker(crab_archive: Path) -> None:
+    # gammapy excludes a run in this way if it cannot normalise its background
     makers = [gm.MapDatasetMaker(), safe(), gm.FoVBackgroundMaker(min_counts=10**9)]
     orchestrator = Orchestrator(pipeline(crab_archive, makers))
     with pytest.raises(RunsFailedError, match="FoVBackgroundMaker leaves no bins in the safe mask"):
@@ -181,7 +181,7 @@ def test_a_maker_that_empties_the_safe_mask_skips_the_run_by_name(crab_archive: 
 def test_maker_that_returns_no_dataset_is_reported_by_name(crab_archive: Path) -> None:
     class Forgetful:
         def run(self, dataset: Any, observation: Any) -> None:
-            """Forget to return it."""
+            """Return nothing."""
 
     orchestrator = Orchestrator(pipeline(crab_archive, [gm.MapDatasetMaker(), Forgetful()]))
     with pytest.raises(RunsFailedError, match=r"Forgetful\.run returned None; expected a dataset"):
@@ -196,12 +196,12 @@ def test_object_that_is_not_a_maker_is_refused_with_its_signature(finder: Any) -
         Maker.adapt(finder)
 
 
-def test_a_class_is_no_maker(crab_archive: Path) -> None:
+def test_class_instead_of_a_maker_is_refused(crab_archive: Path) -> None:
     with pytest.raises(FieldError, match="call it: MapDatasetMaker"):
         pipeline(crab_archive, [gm.MapDatasetMaker])
 
 
-def test_a_pipeline_with_gammapys_makers_has_no_yaml_and_says_why(crab_archive: Path) -> None:
+def test_pipeline_with_gammapy_makers_cannot_be_written_as_yaml(crab_archive: Path) -> None:
     with pytest.raises(ConfigError, match=r"contains a MapDatasetMaker object.*no YAML.*no cache"):
         pipeline(crab_archive, [gm.MapDatasetMaker()]).to_yaml()
 

@@ -1,4 +1,4 @@
-"""skyred's makers in gammapy's `DatasetsMaker` and in skyred's, against gammapy's own chain."""
+"""skyred's makers in gammapy's and in skyred's `DatasetsMaker`, compared with gammapy's makers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OFFSET = 1.5 * u.deg
 
 @component
 class Veto(Maker):
-    """Leave out one run."""
+    """Skip one run."""
 
     kind = "veto"
     obs_id: int = option(1, doc="The run.")
@@ -37,11 +37,11 @@ class Veto(Maker):
 
 
 @component
-class Share(Maker):
-    """Scale the counts by what share of all runs one is."""
+class ScaleByRuns(Maker):
+    """Divide the counts by the number of runs."""
 
-    kind = "share"
-    runs: int = option(0, doc="How many there are; learnt.")
+    kind = "scale-by-runs"
+    runs: int = option(0, doc="Number of runs, set by `prepare`.")
 
     def prepare(self, observations: Iterable[Observation]) -> Maker:
         return self.evolve(runs=len(list(observations)))
@@ -64,49 +64,51 @@ def target() -> MapDataset:
     return MapDataset.create(geom, energy_axis_true=true, binsz_irf=0.5 * u.deg, name="stacked")
 
 
-def ours() -> list[Maker]:
+def skyred_makers() -> list[Maker]:
     safe = SafeMask(methods=["offset-max"], offset_max=OFFSET)
     return [MapData(), safe, FoVBackground(method="scale")]
 
 
-def theirs() -> list[gm.Maker]:
+def gammapy_makers() -> list[gm.Maker]:
     safe = gm.SafeMaskMaker(methods=["offset-max"], offset_max=OFFSET)
     return [gm.MapDatasetMaker(), safe, gm.FoVBackgroundMaker(method="scale")]
 
 
 @pytest.fixture(scope="module")
 def plain(observations: Observations) -> dict[str, np.ndarray]:
-    (dataset,) = gm.DatasetsMaker(theirs()).run(target(), observations)
+    (dataset,) = gm.DatasetsMaker(gammapy_makers()).run(target(), observations)
     return arrays(dataset)
 
 
 def assert_same(dataset: MapDataset, plain: dict[str, np.ndarray]) -> None:
     for name, data in arrays(dataset).items():
-        # the norm of the background is a sum in another precision
+        # the background norm is summed in another precision
         np.testing.assert_allclose(data, plain[name], rtol=1e-6, err_msg=name)
 
 
-def test_skyreds_chain_in_gammapys_datasets_maker_is_gammapys_own(
+def test_skyred_makers_in_the_gammapy_datasets_maker_agree_with_gammapy(
     observations: Observations, plain: dict[str, np.ndarray]
 ) -> None:
-    (dataset,) = gm.DatasetsMaker(ours(), cutout_width=2 * OFFSET).run(target(), observations)
+    (dataset,) = gm.DatasetsMaker(skyred_makers(), cutout_width=2 * OFFSET).run(
+        target(), observations
+    )
     assert_same(dataset, plain)
-    mixed = [ours()[0], theirs()[1], ours()[2]]
+    mixed = [skyred_makers()[0], gammapy_makers()[1], skyred_makers()[2]]
     assert_same(gm.DatasetsMaker(mixed).run(target(), observations)[0], plain)
 
 
-def test_skyreds_datasets_maker_takes_the_cutouts_from_skyreds_safe_mask(
+def test_datasets_maker_sets_the_cutout_width_from_the_safe_mask(
     observations: Observations, plain: dict[str, np.ndarray]
 ) -> None:
-    maker = DatasetsMaker(ours())
+    maker = DatasetsMaker(skyred_makers())
     assert maker.cutout_width == 2 * OFFSET
-    assert DatasetsMaker(theirs()).cutout_width == 2 * OFFSET
+    assert DatasetsMaker(gammapy_makers()).cutout_width == 2 * OFFSET
     assert DatasetsMaker([MapData(), SafeMask()]).cutout_width is None
     assert_same(maker.run(target(), observations)[0], plain)
     assert maker.skipped == []
 
 
-def test_skyreds_reduction_is_gammapys_own_chain(
+def test_reduction_agrees_with_gammapy_makers(
     crab_archive: Path, plain: dict[str, np.ndarray]
 ) -> None:
     from skyred import Orchestrator, Pipeline, Reduction
@@ -120,40 +122,44 @@ def test_skyreds_reduction_is_gammapys_own_chain(
         energy=EnergyAxis(min="1 TeV", max="10 TeV", bins=2),
         energy_true=EnergyAxis(min="0.5 TeV", max="20 TeV", bins=4),
     )
-    reduction = Reduction(archive=str(crab_archive), geometry=geometry, make=ours(), stack=Sum())
+    reduction = Reduction(
+        archive=str(crab_archive), geometry=geometry, make=skyred_makers(), stack=Sum()
+    )
     (dataset,) = Orchestrator(Pipeline(data={"stacked": reduction})).reduce()
     assert_same(dataset, plain)
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
-def test_a_skipped_run_is_left_out_with_its_reason(
+def test_skipped_run_is_excluded_with_its_reason(
     n_jobs: int, observations: Observations, caplog: pytest.LogCaptureFixture
 ) -> None:
     first, second = observations.ids
-    maker = DatasetsMaker([Veto(obs_id=int(first)), *ours()], n_jobs=n_jobs)
+    maker = DatasetsMaker([Veto(obs_id=int(first)), *skyred_makers()], n_jobs=n_jobs)
     with caplog.at_level(logging.WARNING, "skyred"):
         (dataset,) = maker.run(target(), observations)
     assert [(outcome.obs_id, outcome.status, outcome.reason) for outcome in maker.skipped] == [
         (int(first), "skipped", "it rained")
     ]
     assert f"run {first} is left out: it rained" in caplog.text
-    (alone,) = gm.DatasetsMaker(theirs()).run(target(), observations[[second]])
+    (alone,) = gm.DatasetsMaker(gammapy_makers()).run(target(), observations[[second]])
     assert_same(dataset, arrays(alone))
-    # neither its time nor its number is in the stack
+    # neither its livetime nor its number is in the stack
     assert u.isclose(dataset.gti.time_sum, alone.gti.time_sum)
     assert maker.run(target(), observations[[second]])[0].counts.data.sum() > 0
     assert maker.skipped == []
 
 
-def test_skipped_run_stops_gammapys_datasets_maker_with_advice(observations: Observations) -> None:
+def test_skipped_run_in_the_gammapy_datasets_maker_raises_an_error_with_advice(
+    observations: Observations,
+) -> None:
     first = int(observations.ids[0])
-    maker = gm.DatasetsMaker([Veto(obs_id=first), *ours()])
+    maker = gm.DatasetsMaker([Veto(obs_id=first), *skyred_makers()])
     with pytest.raises(SkipObservation, match=rf"run {first} .*it rained.*skyred\.DatasetsMaker"):
         maker.run(target(), observations)
 
 
-def test_makers_learn_from_all_runs_first(observations: Observations) -> None:
-    learning = Share()
+def test_makers_are_prepared_with_all_runs_first(observations: Observations) -> None:
+    learning = ScaleByRuns()
     maker = DatasetsMaker([gm.MapDatasetMaker(), learning], stack_datasets=False)
     datasets = maker.run(target(), observations)
     plain = gm.DatasetsMaker([gm.MapDatasetMaker()], stack_datasets=False).run(

@@ -1,4 +1,4 @@
-"""The command cache: what it shows, and what it removes."""
+"""The command cache: its output, and the chunks that it removes."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def test_cached_chunks_of_each_entry_are_shown(folder: Path) -> None:
     assert "hess: 1 chunk, 2.0 MB, used today" in output
 
 
-def test_it_lists_every_chunk_with_its_runs(folder: Path) -> None:
+def test_verbose_output_lists_the_runs_of_every_chunk(folder: Path) -> None:
     assert "hess: runs 1, 2" in call("--cache", folder, "--verbose").output
 
 
@@ -38,9 +38,9 @@ def test_clear_removes_all_or_old_chunks(folder: Path) -> None:
     assert not list(folder.rglob(KEY))
 
 
-def test_a_cache_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+def test_missing_cache_is_not_created(tmp_path: Path) -> None:
     for words in ((), ("clear",)):
-        done = call(*words, "--cache", tmp_path / "nowhere")
-        assert done.exit_code == 0
-        assert f"there is no cache in {tmp_path / 'nowhere'}" in done.output
+        outcome = call(*words, "--cache", tmp_path / "nowhere")
+        assert outcome.exit_code == 0
+        assert f"there is no cache in {tmp_path / 'nowhere'}" in outcome.output
     assert not (tmp_path / "nowhere").exists()

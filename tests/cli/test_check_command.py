@@ -1,4 +1,4 @@
-"""The command check: what it inspects, what it says, and what it exits with."""
+"""The command check: inspected files, output and exit codes."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from fault_injection.archive_damage import Archive
-from fault_injection.damage_cases import RESPONSES
+from fault_injection.damage_cases import IRFS
 from skyred.cli import main
 
 RUN, OTHER = 900002, 900001
-AREA_ZERO = next(damage for damage in RESPONSES if damage.name == "aeff all 0.0")
+AREA_ZERO = next(damage for damage in IRFS if damage.name == "aeff all 0.0")
 
 
 @pytest.fixture
@@ -49,27 +49,27 @@ data:
     return path
 
 
-def test_a_sound_archive_ends_with_0(crab_archive: Path) -> None:
-    done = check(crab_archive)
-    assert done.exit_code == 0, done.output
-    assert done.stdout == f"{crab_archive}: 2 runs inspected, none with faults\n"
+def test_valid_archive_exits_with_0(crab_archive: Path) -> None:
+    outcome = check(crab_archive)
+    assert outcome.exit_code == 0, outcome.output
+    assert outcome.stdout == f"{crab_archive}: 2 runs inspected, none with faults\n"
 
 
-def test_a_fault_ends_with_3_and_names_run_file_and_hdu(damaged: Archive) -> None:
-    done = check(damaged.folder)
-    assert done.exit_code == 3
-    assert f"run {RUN}\n  fault: {damaged.path(RUN)}[EFFECTIVE AREA]: EFFAREA" in done.stdout
-    assert f"run {OTHER}" not in done.stdout
-    assert "2 runs inspected, 1 with faults" in done.stdout
+def test_fault_exits_with_3_and_is_reported_with_run_file_and_hdu(damaged: Archive) -> None:
+    outcome = check(damaged.folder)
+    assert outcome.exit_code == 3
+    assert f"run {RUN}\n  fault: {damaged.path(RUN)}[EFFECTIVE AREA]: EFFAREA" in outcome.stdout
+    assert f"run {OTHER}" not in outcome.stdout
+    assert "2 runs inspected, 1 with faults" in outcome.stdout
 
 
 @pytest.mark.parametrize("location", ["hdu-index.fits.gz", f"data/sim_crab_obs_id_{OTHER}.fits.gz"])
-def test_an_index_or_a_file_is_an_archive_too(damaged: Archive, location: str) -> None:
-    done = check(damaged.folder / location)
-    assert done.exit_code == (3 if "index" in location else 0), done.output
+def test_index_or_single_file_can_be_checked(damaged: Archive, location: str) -> None:
+    outcome = check(damaged.folder / location)
+    assert outcome.exit_code == (3 if "index" in location else 0), outcome.output
 
 
-def test_the_chosen_runs_of_a_configuration_are_inspected(damaged: Archive, tmp_path: Path) -> None:
+def test_selected_runs_of_a_configuration_are_inspected(damaged: Archive, tmp_path: Path) -> None:
     selection = f"[{{kind: observation-ids, ids: [{OTHER}]}}]"
     outcome = check(configuration(tmp_path, damaged.folder, selection))
     assert outcome.exit_code == 0, outcome.output
@@ -80,54 +80,50 @@ def test_the_chosen_runs_of_a_configuration_are_inspected(damaged: Archive, tmp_
     assert f"run {RUN}" in everything.stdout
 
 
-def test_an_archive_of_several_entries_is_inspected_once(
-    crab_archive: Path, tmp_path: Path
-) -> None:
+def test_archive_of_several_entries_is_inspected_once(crab_archive: Path, tmp_path: Path) -> None:
     path = configuration(tmp_path, crab_archive)
     content = path.read_text(encoding="utf-8")
     path.write_text(content + content.split("data:\n")[1].replace("  sim:", "  again:"), "utf-8")
-    done = check(path, "--all-runs")
-    assert done.exit_code == 0, done.output
-    assert "data.sim, data.again: 2 runs inspected, none with faults" in done.stdout
-    assert done.stdout.count("inspected") == 1
+    outcome = check(path, "--all-runs")
+    assert outcome.exit_code == 0, outcome.output
+    assert "data.sim, data.again: 2 runs inspected, none with faults" in outcome.stdout
+    assert outcome.stdout.count("inspected") == 1
 
 
-def test_no_data_reads_the_configuration_alone(damaged: Archive, tmp_path: Path) -> None:
-    done = check(configuration(tmp_path, damaged.folder), "--no-data")
-    assert done.exit_code == 0, done.output
-    assert "inspected" not in done.stdout
+def test_no_data_option_checks_only_the_configuration(damaged: Archive, tmp_path: Path) -> None:
+    outcome = check(configuration(tmp_path, damaged.folder), "--no-data")
+    assert outcome.exit_code == 0, outcome.output
+    assert "inspected" not in outcome.stdout
 
 
-def test_a_run_that_the_index_does_not_know_well_is_a_fault(
-    damaged: Archive, tmp_path: Path
-) -> None:
+def test_run_without_rows_in_the_hdu_index_is_a_fault(damaged: Archive, tmp_path: Path) -> None:
     damaged.index("hdu", lambda table: table[table["OBS_ID"] != RUN])
-    done = check(configuration(tmp_path, damaged.folder))
-    assert done.exit_code == 3
-    assert "no rows for this run" in done.stdout
+    outcome = check(configuration(tmp_path, damaged.folder))
+    assert outcome.exit_code == 3
+    assert "no rows for this run" in outcome.stdout
 
 
 def test_notes_are_counted_or_listed(damaged: Archive, crab_archive: Path, tmp_path: Path) -> None:
     archive = Archive.copy(crab_archive, tmp_path / "noted")
 
-    def below(hdu: object) -> None:
+    def set_negative_cell(hdu: object) -> None:
         hdu.data["RPSF"][0, -1, 0, 0] = -1e-9  # type: ignore[attr-defined]
 
     for run in archive.runs:
-        archive.hdu(run, "psf", below)
-    done = check(archive.folder)
-    assert done.exit_code == 0, done.output
-    assert "note: 2 runs: psf has negative cells\n" in done.stdout
+        archive.hdu(run, "psf", set_negative_cell)
+    outcome = check(archive.folder)
+    assert outcome.exit_code == 0, outcome.output
+    assert "note: 2 runs: psf has negative cells\n" in outcome.stdout
     listed = check(archive.folder, "--verbose").stdout
     assert listed.count("note: ") == 2
     assert str(archive.path(RUN)) in listed
 
 
-def test_workers_find_the_same(damaged: Archive) -> None:
+def test_several_workers_report_the_same_faults(damaged: Archive) -> None:
     assert check(damaged.folder, "--workers", 2).stdout == check(damaged.folder).stdout
 
 
-def test_a_wrong_configuration_and_no_archive_end_with_2(tmp_path: Path) -> None:
+def test_invalid_configuration_and_missing_archive_exit_with_2(tmp_path: Path) -> None:
     (tmp_path / "wrong.yaml").write_text("fti: {}\n")
     assert check(tmp_path / "wrong.yaml").exit_code == 2
     assert check(tmp_path).exit_code == 2

@@ -1,4 +1,4 @@
-"""The command line: what it says, what it imports, and what it exits with."""
+"""The command line: output, imports and exit codes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def invoke(*words: str) -> Result:
 
 @pytest.fixture
 def toys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Let the commands find the toys alone, in an empty folder."""
+    """Let the commands use only the toy components, in an empty folder."""
     monkeypatch.setattr(Plugins, "load", classmethod(lambda cls, **_: PLUGINS))
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -43,14 +43,14 @@ def write(folder: Path, **changes: Any) -> str:
 
 
 class TestRun:
-    def test_a_run_ends_with_0_and_says_where_it_is(self, toys: Path) -> None:
-        done = invoke("run", write(toys))
-        assert done.exit_code == 0, done.output
-        assert "3 of 3 observations are in the result" in done.stdout
-        assert str(toys / "toy") in done.stdout
+    def test_finished_run_exits_with_0_and_prints_its_folder(self, toys: Path) -> None:
+        outcome = invoke("run", write(toys))
+        assert outcome.exit_code == 0, outcome.output
+        assert "3 of 3 observations are in the result" in outcome.stdout
+        assert str(toys / "toy") in outcome.stdout
         assert json.loads((toys / "toy" / "report.json").read_text())["state"] == "finished"
 
-    def test_a_second_run_needs_overwrite(self, toys: Path) -> None:
+    def test_second_run_needs_overwrite(self, toys: Path) -> None:
         name = write(toys)
         assert invoke("run", name).exit_code == 0
         refused = invoke("run", name)
@@ -61,70 +61,70 @@ class TestRun:
         assert invoke("run", name, "-o", "elsewhere").exit_code == 0
         assert (toys / "elsewhere" / "report.json").is_file()
 
-    def test_failed_runs_end_with_3(self, toys: Path) -> None:
-        done = invoke("run", write(toys, make=[ToyMaker(fail=[2])]))
-        assert done.exit_code == 3
-        assert "run 2 is broken" in done.stderr
-        assert "Traceback" not in done.stderr
+    def test_failed_observations_exit_with_3(self, toys: Path) -> None:
+        outcome = invoke("run", write(toys, make=[ToyMaker(fail=[2])]))
+        assert outcome.exit_code == 3
+        assert "run 2 is broken" in outcome.stderr
+        assert "Traceback" not in outcome.stderr
         assert not (toys / "toy" / "estimates").exists()
 
-    def test_failed_runs_that_are_left_out_end_with_3_all_the_same(self, toys: Path) -> None:
-        done = invoke("run", write(toys, make=[ToyMaker(fail=[2])], on_error="skip"))
-        assert done.exit_code == 3
-        assert "2 of 3 observations are in the result" in done.stdout
+    def test_failed_observations_exit_with_3_also_with_on_error_skip(self, toys: Path) -> None:
+        outcome = invoke("run", write(toys, make=[ToyMaker(fail=[2])], on_error="skip"))
+        assert outcome.exit_code == 3
+        assert "2 of 3 observations are in the result" in outcome.stdout
         assert (toys / "toy" / "estimates").is_dir()
 
-    def test_skipped_runs_end_with_0(self, toys: Path) -> None:
+    def test_skipped_observations_exit_with_0(self, toys: Path) -> None:
         assert invoke("run", write(toys, make=[ToyMaker(skip=[2])])).exit_code == 0
 
-    def test_a_fit_that_did_not_converge_ends_with_4(self, toys: Path) -> None:
-        done = invoke("run", write(toys, fit=ToyFitter(gives_up=True)))
-        assert done.exit_code == 4
-        assert "no more ideas" in done.stderr
+    def test_fit_that_did_not_converge_exits_with_4(self, toys: Path) -> None:
+        outcome = invoke("run", write(toys, fit=ToyFitter(gives_up=True)))
+        assert outcome.exit_code == 4
+        assert "no more ideas" in outcome.stderr
 
-    def test_a_bug_ends_with_1_and_asks_for_a_report(self, toys: Path) -> None:
-        done = invoke("run", write(toys, estimate=[ToyEstimator(breaks=True)]))
-        assert done.exit_code == 1
-        assert "RuntimeError: nothing to add up" in done.stderr
-        assert "this is a bug" in done.stderr
+    def test_bug_exits_with_1_and_asks_for_a_report(self, toys: Path) -> None:
+        outcome = invoke("run", write(toys, estimate=[ToyEstimator(breaks=True)]))
+        assert outcome.exit_code == 1
+        assert "RuntimeError: nothing to add up" in outcome.stderr
+        assert "this is a bug" in outcome.stderr
 
-    def test_a_pipe_that_is_closed_early_ends_quietly(self) -> None:
+    def test_closed_pipe_ends_the_command_without_error(self) -> None:
         command = f"{sys.executable} -m skyred plugins | head -n 1"
-        done = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
-        assert done.stdout.count("\n") == 1
-        assert done.stderr == ""
+        outcome = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
+        assert outcome.stdout.count("\n") == 1
+        assert outcome.stderr == ""
 
-    def test_warnings_of_skyred_are_sentences(self, toys: Path) -> None:
+    def test_skyred_warnings_are_printed_without_source_lines(self, toys: Path) -> None:
         code = (
             "import warnings; from skyred.cli.main import _log_to_console; "
             "from skyred.errors import warn_of_old_name; _log_to_console(); "
             "warn_of_old_name('one', 'two'); warnings.warn('other')"
         )
         run = [sys.executable, "-c", code]
-        done = subprocess.run(run, capture_output=True, text=True, check=True)
-        first, second = done.stderr.splitlines()
+        outcome = subprocess.run(run, capture_output=True, text=True, check=True)
+        first, second = outcome.stderr.splitlines()
         assert first == "WARNING: one is now called two; the old name works until the next release"
         assert second.endswith("UserWarning: other")
 
-    def test_an_interrupt_ends_with_130(self, toys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_interrupt_exits_with_130(self, toys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         def interrupt(self: Any, datasets: Any, fit: Any) -> Any:
             raise KeyboardInterrupt
 
         monkeypatch.setattr(ToyEstimator, "estimate", interrupt)
-        done = invoke("run", write(toys))
-        assert done.exit_code == 130
-        assert "interrupted" in done.stderr
+        outcome = invoke("run", write(toys))
+        assert outcome.exit_code == 130
+        assert "interrupted" in outcome.stderr
         assert json.loads((toys / "toy" / "report.json").read_text())["state"] == "interrupted"
 
-    def test_until_ends_early(self, toys: Path) -> None:
+    def test_until_option_skips_later_steps(self, toys: Path) -> None:
         assert invoke("run", write(toys), "--until", "reduce").exit_code == 0
         assert not (toys / "toy" / "estimates").exists()
         assert invoke("run", "toy.yaml", "--until", "fitt").exit_code == 2
 
-    def test_set_changes_the_pipeline_that_is_run(self, toys: Path) -> None:
-        done = invoke("run", write(toys), "--set", "data.toy.make[0].skip=[1, 2]")
-        assert done.exit_code == 0
-        assert "1 of 3 observations" in done.stdout
+    def test_set_option_changes_the_executed_pipeline(self, toys: Path) -> None:
+        outcome = invoke("run", write(toys), "--set", "data.toy.make[0].skip=[1, 2]")
+        assert outcome.exit_code == 0
+        assert "1 of 3 observations" in outcome.stdout
         again = Pipeline.from_yaml(toys / "toy" / "config.yaml", plugins=PLUGINS)
         assert again.data["toy"].make[0].skip == (1, 2)
 
@@ -140,57 +140,57 @@ class TestRun:
             (["--set", "nothing"], "'nothing' is not an override; expected path=value"),
         ],
     )
-    def test_a_wrong_option_ends_with_2_before_anything_is_done(
+    def test_invalid_option_exits_with_2_before_any_work(
         self, toys: Path, words: list[str], message: str
     ) -> None:
-        done = invoke("run", write(toys), *words)
-        assert done.exit_code == 2
-        assert message in done.stderr
+        outcome = invoke("run", write(toys), *words)
+        assert outcome.exit_code == 2
+        assert message in outcome.stderr
         assert not (toys / "toy").exists()
 
 
 class TestCheck:
-    def test_the_example_has_no_problems(self, crab_yaml: str) -> None:
-        done = invoke("check", str(ROOT / "examples" / "crab.yaml"), "--no-data")
-        assert done.exit_code == 0, done.output
+    def test_example_has_no_problems(self, crab_yaml: str) -> None:
+        outcome = invoke("check", str(ROOT / "examples" / "crab.yaml"), "--no-data")
+        assert outcome.exit_code == 0, outcome.output
         digest = Pipeline.from_yaml(crab_yaml).digest()
-        assert f"digest {digest[:16]}" in done.stdout
+        assert f"digest {digest[:16]}" in outcome.stdout
 
-    def test_a_mistake_ends_with_2_and_its_place(self, toys: Path) -> None:
+    def test_mistake_exits_with_2_and_is_reported_with_its_line(self, toys: Path) -> None:
         (toys / "wrong.yaml").write_text("data:\n  x: 5\nfti: {}\n")
-        done = invoke("check", "wrong.yaml")
-        assert done.exit_code == 2
-        assert done.stdout == ""
-        assert done.stderr.startswith("wrong.yaml:2:3: data.x: is 5; expected a mapping")
-        assert "wrong.yaml:3:1: fti: there is no such key" in done.stderr
+        outcome = invoke("check", "wrong.yaml")
+        assert outcome.exit_code == 2
+        assert outcome.stdout == ""
+        assert outcome.stderr.startswith("wrong.yaml:2:3: data.x: is 5; expected a mapping")
+        assert "wrong.yaml:3:1: fti: there is no such key" in outcome.stderr
 
-    def test_a_file_that_is_not_there_ends_with_2(self, toys: Path) -> None:
-        done = invoke("check", "none.yaml")
-        assert done.exit_code == 2
-        assert "none.yaml" in done.stderr
-        assert "Traceback" not in done.stderr
+    def test_missing_file_exits_with_2(self, toys: Path) -> None:
+        outcome = invoke("check", "none.yaml")
+        assert outcome.exit_code == 2
+        assert "none.yaml" in outcome.stderr
+        assert "Traceback" not in outcome.stderr
 
-    def test_an_override_is_checked(self, crab_yaml: str) -> None:
+    def test_override_is_checked(self, crab_yaml: str) -> None:
         example = str(ROOT / "examples" / "crab.yaml")
-        done = invoke("check", example, "--set", "fit.tolerance=70")
-        assert done.exit_code == 2
-        assert "fit.tolerance: is 70.0; expected a number from 1e-06 to 10.0" in done.stderr
+        outcome = invoke("check", example, "--set", "fit.tolerance=70")
+        assert outcome.exit_code == 2
+        assert "fit.tolerance: is 70.0; expected a number from 1e-06 to 10.0" in outcome.stderr
 
 
 class TestShow:
-    def test_a_kind_is_shown_with_options_units_and_defaults(self) -> None:
-        done = invoke("show", "safe-mask")
-        assert done.exit_code == 0
-        assert done.stdout.startswith("maker safe-mask    (skyred ")
+    def test_kind_is_shown_with_options_units_and_defaults(self) -> None:
+        outcome = invoke("show", "safe-mask")
+        assert outcome.exit_code == 0
+        assert outcome.stdout.startswith("maker safe-mask    (skyred ")
         for message in (
             "offset_max: an angle [3.0 deg]",
             "Largest offset from the pointing",
             "aeff_percent: a number from 0 to 100 [10.0]",
             "position: a position on the sky (may be left out)",
         ):
-            assert message in done.stdout
+            assert message in outcome.stdout
 
-    def test_a_kind_of_two_roles_is_shown_twice(self) -> None:
+    def test_kind_of_two_roles_is_shown_twice(self) -> None:
         out = invoke("show", "map").stdout
         assert "geometry map" in out
         assert "maker map" in out
@@ -201,17 +201,17 @@ class TestShow:
         assert "start: a date and time (must be given)" in invoke("show", "light-curve").stdout
         assert "replace: a mapping" in invoke("show", "model-comparison").stdout
 
-    def test_an_unknown_kind_ends_with_2_and_the_nearest(self) -> None:
-        done = invoke("show", "save-mask")
-        assert done.exit_code == 2
-        assert "there is no kind 'save-mask'" in done.stderr
-        assert "did you mean 'safe-mask'?" in done.stderr
+    def test_unknown_kind_exits_with_2_and_a_suggestion(self) -> None:
+        outcome = invoke("show", "save-mask")
+        assert outcome.exit_code == 2
+        assert "there is no kind 'save-mask'" in outcome.stderr
+        assert "did you mean 'safe-mask'?" in outcome.stderr
 
     def test_every_kind_can_be_shown(self) -> None:
         for entry in Plugins.load().catalog:
-            done = invoke("show", entry.cls.kind)
-            assert done.exit_code == 0, done.output
-            assert entry.cls.summary() in done.stdout
+            outcome = invoke("show", entry.cls.kind)
+            assert outcome.exit_code == 0, outcome.output
+            assert entry.cls.summary() in outcome.stdout
 
 
 @pytest.mark.parametrize(
@@ -228,33 +228,35 @@ def test_commands_without_data_do_not_import_gammapy(words: list[str]) -> None:
         "finally:\n"
         f"    print('imported:', [name for name in {SLOW} if name in sys.modules])\n"
     )
-    done = subprocess.run(
+    outcome = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
         text=True,
         check=False,
         env={**os.environ, "SKYRED_BLOCK": ""},
     )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip().endswith("imported: []")
+    assert outcome.returncode == 0, outcome.stderr
+    assert outcome.stdout.strip().endswith("imported: []")
 
 
-def test_the_steps_of_the_option_until_are_those_of_a_run() -> None:
+def test_choices_of_the_until_option_are_the_steps_of_a_run() -> None:
     from skyred.cli.commands import STEPS
     from skyred.interfaces import records
 
     assert records.STEPS == STEPS
 
 
-def test_importing_skyred_costs_nothing() -> None:
+def test_importing_skyred_imports_no_dependency() -> None:
     code = (
         "import sys, skyred; print([n for n in ('numpy', 'astropy', 'attrs') if n in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    outcome = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert outcome.stdout.strip() == "[]"
 
 
-def test_the_public_names_are_all_there() -> None:
+def test_all_public_names_can_be_imported() -> None:
     import skyred
 
     for name in skyred.__all__:

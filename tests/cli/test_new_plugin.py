@@ -1,4 +1,4 @@
-"""The command new-plugin: what it writes installs, runs, and obeys the laws."""
+"""The command new-plugin: its packages can be installed, run, and pass the conformance checks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from skyred.result import Result as RunResult
 from skyred.testing import check
 
 ROLES = ("selector", "maker", "stacker", "model", "fitter", "estimator", "engine")
-SLOW = {"maker", "engine"}  # those that are checked in more than a second
+SLOW = {"maker", "engine"}  # their checks need more than a second
 ALL = [word for role in ROLES for word in (f"--{role}", f"my-{role}")]
 
 
@@ -30,21 +30,23 @@ def new_plugin(folder: Path, *words: str) -> Result:
     return CliRunner().invoke(main, ["new-plugin", *words, "-o", str(folder)])
 
 
-def lines_of(block: str) -> int:
+def count_code_lines(block: str) -> int:
     return sum(bool(line.strip()) for line in block.splitlines())
 
 
-def test_a_maker_takes_at_most_15_lines_of_python_and_10_of_pyproject(tmp_path: Path) -> None:
+def test_package_of_a_maker_has_at_most_15_lines_of_python_and_10_of_pyproject(
+    tmp_path: Path,
+) -> None:
     assert new_plugin(tmp_path, "skyred-dust", "--maker", "dust-veto").exit_code == 0
     folder = tmp_path / "skyred-dust"
-    assert lines_of((folder / "src/skyred_dust/__init__.py").read_text()) <= 15
-    assert lines_of((folder / "pyproject.toml").read_text()) <= 10
+    assert count_code_lines((folder / "src/skyred_dust/__init__.py").read_text()) <= 15
+    assert count_code_lines((folder / "pyproject.toml").read_text()) <= 10
 
 
-def test_a_package_is_found_by_its_entry_point(
+def test_package_is_loaded_by_its_entry_point(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As installed: metadata of what its pyproject.toml says, beside the package."""
+    """Write the metadata of its pyproject.toml next to the package, like an installation."""
     assert new_plugin(tmp_path, "skyred-dust", "--maker", "dust-veto").exit_code == 0
     folder = tmp_path / "skyred-dust"
     project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
@@ -64,9 +66,7 @@ def test_a_package_is_found_by_its_entry_point(
     assert plugins.catalog.kinds("maker") == ["dust-veto"]
 
 
-def test_its_readme_says_how_to_add_a_command(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_code_in_the_readme_adds_a_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert new_plugin(tmp_path, "skyred-sand", "--maker", "sand-veto").exit_code == 0
     folder = tmp_path / "skyred-sand"
     blocks = re.findall(r"((?:^    .*\n|^\n)+)", (folder / "README.md").read_text(), re.MULTILINE)
@@ -86,76 +86,76 @@ def test_its_readme_says_how_to_add_a_command(
     "role",
     [pytest.param(role, marks=[pytest.mark.slow] if role in SLOW else []) for role in ROLES],
 )
-def test_created_components_pass_the_conformance_kit(role: str, tmp_path: Path) -> None:
-    done = new_plugin(tmp_path, "mine.py", f"--{role}", f"my-{role}")
-    assert done.exit_code == 0, done.output
+def test_created_components_pass_the_conformance_checks(role: str, tmp_path: Path) -> None:
+    outcome = new_plugin(tmp_path, "mine.py", f"--{role}", f"my-{role}")
+    assert outcome.exit_code == 0, outcome.output
     check(Plugins.load(files=[tmp_path / "mine.py"]).catalog.get(role, f"my-{role}"))
 
 
 @pytest.mark.slow
-def test_a_file_with_one_of_each_role_runs_as_it_says(tmp_path: Path) -> None:
-    done = new_plugin(tmp_path, "mine.py", *ALL)
-    assert done.exit_code == 0, done.output
-    command = done.output.partition("try: ")[2].split()
+def test_file_with_components_of_all_roles_runs_with_the_printed_command(tmp_path: Path) -> None:
+    outcome = new_plugin(tmp_path, "mine.py", *ALL)
+    assert outcome.exit_code == 0, outcome.output
+    command = outcome.output.partition("try: ")[2].split()
     assert command[0] == "skyred"
-    ran = subprocess.run(
+    run = subprocess.run(
         [sys.executable, "-m", *command, "-o", str(tmp_path / "out")],
         env=dict(os.environ, SKYRED_BLOCK="progress"),
         capture_output=True,
         text=True,
         check=False,
     )
-    assert ran.returncode == 0, ran.stderr
+    assert run.returncode == 0, run.stderr
     result = RunResult.read(tmp_path / "out", plugins=Plugins.load(files=[tmp_path / "mine.py"]))
-    counted = result.estimates["my-estimator"].table()
-    assert counted["counts"].sum() == sum(outcome.counts for outcome in result.outcomes)
+    table = result.estimates["my-estimator"].table()
+    assert table["counts"].sum() == sum(outcome.counts for outcome in result.outcomes)
     assert (tmp_path / "out" / "plots" / "my-estimator.png").is_file()
 
 
 @pytest.mark.parametrize("words", [ALL, ["--engine", "e"], ["--model", "m", "--maker", "k"]])
-def test_its_source_is_in_order(words: list[str], tmp_path: Path) -> None:
+def test_created_source_passes_ruff(words: list[str], tmp_path: Path) -> None:
     assert new_plugin(tmp_path, "skyred-mine", *words).exit_code == 0
     ruff = [sys.executable, "-m", "ruff"]
     flags = ["--isolated", "--line-length", "100", "."]
     for command in (["check", "--select", "E,F,W,I,B,UP"], ["format", "--check"]):
-        done = subprocess.run(
+        outcome = subprocess.run(
             [*ruff, *command, *flags],
             cwd=tmp_path / "skyred-mine",
             capture_output=True,
             text=True,
             check=False,
         )
-        assert done.returncode == 0, done.stdout
+        assert outcome.returncode == 0, outcome.stdout
 
 
 MISTAKES = {
     "no component": (["skyred-dust"], "there are no components; add one: --maker"),
-    "a name of capitals": (["Dust", "--maker", "a"], "'Dust' is not a valid name of a plugin"),
-    "a path for a name": (["../dust", "--maker", "a"], "'../dust' is not a valid name of a plugin"),
-    "a kind that is none": (["dust", "--maker", "DustVeto"], "'DustVeto' is not a valid kind"),
-    "a kind that is taken": (["dust", "--maker", "safe-mask"], "'safe-mask' is offered by skyred"),
-    "a keyword": (["class", "--maker", "a"], "'class' is a keyword or an installed package"),
-    "a package that is there": (
+    "name with capitals": (["Dust", "--maker", "a"], "'Dust' is not a valid name of a plugin"),
+    "path as name": (["../dust", "--maker", "a"], "'../dust' is not a valid name of a plugin"),
+    "invalid kind": (["dust", "--maker", "DustVeto"], "'DustVeto' is not a valid kind"),
+    "kind of skyred": (["dust", "--maker", "safe-mask"], "'safe-mask' is offered by skyred"),
+    "keyword as name": (["class", "--maker", "a"], "'class' is a keyword or an installed package"),
+    "installed package": (
         ["numpy", "--maker", "a"],
         "'numpy' is a keyword or an installed package",
     ),
-    "a kind for two roles": (["dust", "--maker", "a", "--model", "a"], "'a' is duplicated"),
-    "a kind twice": (["dust", "--maker", "a", "--maker", "a"], "'a' is duplicated"),
+    "kind for two roles": (["dust", "--maker", "a", "--model", "a"], "'a' is duplicated"),
+    "duplicated kind": (["dust", "--maker", "a", "--maker", "a"], "'a' is duplicated"),
 }
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_is_named_and_nothing_written(mistake: str, tmp_path: Path) -> None:
+def test_mistake_is_reported_and_nothing_written(mistake: str, tmp_path: Path) -> None:
     words, message = MISTAKES[mistake]
-    done = new_plugin(tmp_path, *words)
-    assert done.exit_code == 2
-    assert message in done.output
+    outcome = new_plugin(tmp_path, *words)
+    assert outcome.exit_code == 2
+    assert message in outcome.output
     assert not list(tmp_path.iterdir())
 
 
 def test_class_name_differs_from_imported_names(tmp_path: Path) -> None:
-    done = new_plugin(tmp_path, "mine.py", "--estimator", "table-product")
-    assert done.exit_code == 0, done.output
+    outcome = new_plugin(tmp_path, "mine.py", "--estimator", "table-product")
+    assert outcome.exit_code == 0, outcome.output
     estimator = Plugins.load(files=[tmp_path / "mine.py"]).catalog.get("estimator", "table-product")
     assert estimator.__name__ == "TableProductEstimator"
     assert estimator.product is TableProduct  # type: ignore[attr-defined]
@@ -165,8 +165,8 @@ def test_existing_files_are_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "dust.yaml").write_text("mine", encoding="utf-8")
     for name in ("dust.py", "skyred-sand"):
         (tmp_path / "skyred-sand").mkdir(exist_ok=True)
-        done = new_plugin(tmp_path, name, "--maker", "dust-veto")
-        assert done.exit_code == 2
-        assert "exists already; choose another name" in done.output
+        outcome = new_plugin(tmp_path, name, "--maker", "dust-veto")
+        assert outcome.exit_code == 2
+        assert "exists already; choose another name" in outcome.output
     assert (tmp_path / "dust.yaml").read_text(encoding="utf-8") == "mine"
     assert not (tmp_path / "dust.py").exists()

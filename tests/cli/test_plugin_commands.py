@@ -1,4 +1,4 @@
-"""Commands of plugins: listed and run; a faulty plugin is named, and stops no other command."""
+"""Commands of plugins: help, execution, and errors that do not affect other commands."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ FAULTS = {
     "raises on import": ("raise RuntimeError('no libfoo')",
                          "cannot be imported: RuntimeError: no libfoo"),
     "exits on import": ("raise SystemExit('bye')", "cannot be imported: SystemExit: bye"),
-    "is no Python": ("def f(:", "cannot be imported: SyntaxError"),
+    "syntax error": ("def f(:", "cannot be imported: SyntaxError"),
     "misspelt hook": (GREET.replace("skyred_commands", "skyred_comands"),
                       "there is no hook 'skyred_comands'; did you mean 'skyred_commands'?"),
     "undecorated hook": (GREET.replace("@hookimpl", ""), "skyred_commands lacks its decorator"),
@@ -62,7 +62,7 @@ def invoke(*words: str) -> Result:
     return CliRunner().invoke(main, words)
 
 
-def listed(output: str) -> list[str]:
+def listed_commands(output: str) -> list[str]:
     """Return the names of the commands in the output of help."""
     _, _, commands = output.partition("\nCommands:\n")
     lines = commands.partition("\n\n")[0].split("\n")
@@ -71,7 +71,7 @@ def listed(output: str) -> list[str]:
 
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
-    """Install distributions that add commands; their modules are forgotten after the test."""
+    """Install distributions that add commands; their modules are unloaded after the test."""
     folder = tmp_path / "site"
     folder.mkdir()
     monkeypatch.syspath_prepend(str(folder))
@@ -83,46 +83,46 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     return install
 
 
-def test_a_command_is_listed_and_runs(install: Install) -> None:
-    assert "greet" not in listed(invoke("--help").stdout)
+def test_command_is_listed_and_runs(install: Install) -> None:
+    assert "greet" not in listed_commands(invoke("--help").stdout)
     install("skyred-greet", plugin="greeter")
     help_text = invoke("--help").stdout
-    assert listed(help_text) == sorted([*CORE, "demo", "export", "greet", "new-plugin"])
+    assert listed_commands(help_text) == sorted([*CORE, "demo", "export", "greet", "new-plugin"])
     assert "Greet NAME." in help_text
     assert "Greet NAME." in invoke("greet", "--help").stdout
-    done = invoke("greet", "crab")
-    assert (done.exit_code, done.stdout, done.stderr) == (0, "hello CRAB\n", "")
+    outcome = invoke("greet", "crab")
+    assert (outcome.exit_code, outcome.stdout, outcome.stderr) == (0, "hello CRAB\n", "")
 
 
-def test_a_command_runs_in_a_process_of_its_own(tmp_path: Path) -> None:
+def test_command_runs_in_a_new_process(tmp_path: Path) -> None:
     folder = install_distribution(tmp_path, "skyred-greet", HEAD + GREET, group="skyred.commands")
     path = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])
-    done = subprocess.run(
+    outcome = subprocess.run(
         [sys.executable, "-m", "skyred", "greet", "crab"],
         env={**os.environ, "PYTHONPATH": path},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert (done.returncode, done.stdout) == (0, "hello CRAB\n"), done.stderr
+    assert (outcome.returncode, outcome.stdout) == (0, "hello CRAB\n"), outcome.stderr
 
 
-def test_a_class_can_add_commands(install: Install) -> None:
+def test_class_can_add_commands(install: Install) -> None:
     code = GREET.replace("@hookimpl", "class Greeter:\n  @hookimpl").replace("(cli)", "(self, cli)")
     install("class-greet", code.replace("def skyred", "  def skyred"), cls="Greeter")
     assert invoke("greet", "crab").stdout == "hello CRAB\n"
 
 
-def test_the_list_of_plugins_has_the_commands_with_their_owners(install: Install) -> None:
+def test_list_of_plugins_has_the_commands_of_each_plugin(install: Install) -> None:
     install("skyred-greet", plugin="greeter")
-    done = invoke("plugins")
-    assert "greeter  skyred-greet 1.2  skyred_greet\n    command greet" in done.stdout
-    assert f"export  skyred {__version__}  skyred.cli.export\n    command export" in done.stdout
-    assert done.stderr == ""
+    outcome = invoke("plugins")
+    assert "greeter  skyred-greet 1.2  skyred_greet\n    command greet" in outcome.stdout
+    assert f"export  skyred {__version__}  skyred.cli.export\n    command export" in outcome.stdout
+    assert outcome.stderr == ""
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_faulty_plugin_is_named_and_stops_no_other_command(
+def test_faulty_plugin_is_reported_and_does_not_affect_other_commands(
     fault: str, install: Install, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     code, message = FAULTS[fault]
@@ -133,15 +133,17 @@ def test_a_faulty_plugin_is_named_and_stops_no_other_command(
 
     help_result = invoke("--help")
     assert help_result.exit_code == 0
-    assert listed(help_result.stdout) == sorted([*CORE, "demo", "export", "new-plugin", "wave"])
+    assert listed_commands(help_result.stdout) == sorted(
+        [*CORE, "demo", "export", "new-plugin", "wave"]
+    )
     (sentence,) = [line for line in help_result.stdout.split("\n") if line.startswith("plugin ")]
     assert sentence.startswith(begin)
     assert sentence.endswith(end)
 
-    done = invoke("plugins")
-    assert done.exit_code == 0
-    assert "faulty  faulty-greet 1.2  faulty_greet FAULTY" in done.stdout
-    assert sentence in done.stderr
+    outcome = invoke("plugins")
+    assert outcome.exit_code == 0
+    assert "faulty  faulty-greet 1.2  faulty_greet FAULTY" in outcome.stdout
+    assert sentence in outcome.stderr
 
     assert invoke("wave", "crab").exit_code == 0
     for command in (*CORE, "export", "demo", "new-plugin"):
@@ -163,21 +165,21 @@ def test_a_faulty_plugin_is_named_and_stops_no_other_command(
 
 
 class TestTwoPluginsWithOneCommand:
-    def test_both_are_named_where_it_is_called(self, install: Install) -> None:
+    def test_error_of_the_call_names_both(self, install: Install) -> None:
         install("blue-greet", plugin="blue")
         install("red-greet", GREET + "    cli.add_command(greet, 'wave')", plugin="red")
-        done = invoke("greet", "crab")
-        assert done.exit_code == 2
-        assert done.stdout == ""
-        assert done.stderr == (
+        outcome = invoke("greet", "crab")
+        assert outcome.exit_code == 2
+        assert outcome.stdout == ""
+        assert outcome.stderr == (
             "skyred: plugin 'red' of red-greet 1.2 (red_greet): the command 'greet' is added by "
             "blue-greet 1.2 (plugin 'blue') already; fix or remove it, or leave it out with "
             "SKYRED_BLOCK=red\n"
         )
         assert "plugin 'red' of red-greet" in invoke("--help").stdout
-        assert "wave" not in listed(invoke("--help").stdout), "all of a plugin, or nothing"
+        assert "wave" not in listed_commands(invoke("--help").stdout), "all of a plugin, or nothing"
 
-    def test_either_can_be_left_out(
+    def test_each_of_them_can_be_blocked(
         self, install: Install, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         install("blue-greet", plugin="blue")
@@ -186,33 +188,31 @@ class TestTwoPluginsWithOneCommand:
             monkeypatch.setenv(BLOCK, block)
             assert invoke("greet", "crab").stdout == output
 
-    def test_plugins_of_one_name_are_left_out_by_distribution(self, install: Install) -> None:
+    def test_plugins_with_the_same_name_are_blocked_by_distribution(self, install: Install) -> None:
         install("blue-greet", plugin="greeter")
         install("red-greet", plugin="greeter")
         assert invoke("greet", "crab").stderr.endswith("SKYRED_BLOCK=red-greet\n")
 
 
 class TestErrorsOfCommands:
-    def test_errors_of_skyred_are_sentences(self, install: Install) -> None:
+    def test_skyred_errors_are_printed_without_traceback(self, install: Install) -> None:
         install("skyred-greet")
-        done = invoke("greet", "nobody")
-        assert done.exit_code == 2
-        assert "NAME: is nobody; expected a name" in done.stderr
-        assert "Traceback" not in done.stderr
+        outcome = invoke("greet", "nobody")
+        assert outcome.exit_code == 2
+        assert "NAME: is nobody; expected a name" in outcome.stderr
+        assert "Traceback" not in outcome.stderr
 
-    def test_a_bug_is_reported_to_the_authors_of_the_plugin(self, install: Install) -> None:
+    def test_bug_is_attributed_to_the_plugin(self, install: Install) -> None:
         install("skyred-greet", plugin="greeter")
-        done = invoke("greet", "")
-        assert done.exit_code == 1
-        assert "ZeroDivisionError" in done.stderr
-        assert "the command 'greet' of skyred-greet 1.2 (plugin 'greeter') failed" in done.stderr
+        outcome = invoke("greet", "")
+        assert outcome.exit_code == 1
+        assert "ZeroDivisionError" in outcome.stderr
+        assert "the command 'greet' of skyred-greet 1.2 (plugin 'greeter') failed" in outcome.stderr
 
 
 @pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["cache"]], ids=" ".join)
-def test_the_core_loads_commands_of_plugins_for_help_alone(
-    words: list[str], tmp_path: Path
-) -> None:
-    """And help imports no plugins of components, nor what these need."""
+def test_plugin_commands_are_loaded_only_for_help(words: list[str], tmp_path: Path) -> None:
+    """The help imports neither plugins with components nor their dependencies."""
     folder = install_distribution(tmp_path, "skyred-greet", HEAD + GREET, group="skyred.commands")
     names = ("skyred_greet", "skyred.cli.export", "skyred.cli.demo", "skyred.cli.new_plugin")
     slow = ("numpy", "astropy", "gammapy", "skyred.components", "skyred.plugins.loading")
@@ -226,15 +226,15 @@ def test_the_core_loads_commands_of_plugins_for_help_alone(
         f"    print('slow:', [name for name in {slow} if name in sys.modules])\n"
     )
     path = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])
-    done = subprocess.run(
+    outcome = subprocess.run(
         [sys.executable, "-c", code],
         env={**os.environ, "PYTHONPATH": path, "SKYRED_CACHE_DIR": str(tmp_path), BLOCK: ""},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    *_, commands, imported = done.stdout.strip().split("\n")
+    assert outcome.returncode == 0, outcome.stderr
+    *_, commands, imported = outcome.stdout.strip().split("\n")
     assert commands == f"commands: {list(names) if words == ['--help'] else []}"
     if "--help" in words:
         assert imported == "slow: []"

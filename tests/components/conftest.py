@@ -1,4 +1,4 @@
-"""What the tests around gammapy share: expensive things are made once for all workers."""
+"""Shared fixtures: expensive results are computed once for all pytest workers."""
 
 import pickle
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from skyred import Orchestrator, Pipeline, Result
 
 @pytest.fixture(scope="session")
 def once(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Any:
-    """Give ``once(name, make)``: what `make` gives, made by one worker and read by the others."""
+    """Return ``once(name, make)``: the result of `make`, computed by one worker for all."""
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if hasattr(request.config, "workerinput") else base
 
@@ -36,7 +36,7 @@ def once(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReques
 
 @attrs.define
 class Crab:
-    """The example's run: what it gave, and its folder."""
+    """The pipeline of the example, its result and its run folder."""
 
     pipeline: Pipeline
     result: Result
@@ -74,7 +74,7 @@ def table(store: DataStore) -> ObservationTable:
 
 @pytest.fixture(scope="session")
 def runs(once: Any) -> list[MapDataset]:
-    """Give the datasets of the four runs as skyred makes them, without stacking."""
+    """Return the datasets of the four runs, reduced by skyred without stacking."""
 
     def make(_: Path) -> list[MapDataset]:
         changed = ["data.hess.stack.kind=keep"]
@@ -86,10 +86,10 @@ def runs(once: Any) -> list[MapDataset]:
 
 @pytest.fixture(scope="session")
 def truth() -> Models:
-    """Give the models that `simulated` is made from."""
+    """Return the true models of `simulated`."""
     models = plain.models("sim")
     models["crab"].spectral_model.index.value = 2.4
-    # between pixel centres: at one of them the likelihood has a kink
+    # between pixel centres: at a centre the likelihood is not differentiable
     models["crab"].spatial_model.lon_0.value = 83.652
     models["crab"].spatial_model.lat_0.value = 22.031
     return models
@@ -97,5 +97,5 @@ def truth() -> Models:
 
 @pytest.fixture(scope="session")
 def simulated(truth: Models) -> MapDataset:
-    """Give a small simulated dataset: a power law, a flat background, a Gaussian PSF."""
+    """Return a small simulated dataset: a power law, a flat background, a Gaussian PSF."""
     return plain.simulate(truth)

@@ -50,13 +50,13 @@ def assert_same_run(run, expected):
     assert run.observation_live_time_duration == expected.observation_live_time_duration
     assert run.get_pointing_icrs(run.tmid).separation(
         expected.get_pointing_icrs(expected.tmid)
-    ).deg == pytest.approx(0, abs=1e-9)  # the same header, read twice
+    ).deg == pytest.approx(0, abs=1e-9)  # both are read from the same header
     assert str(run.gti) == str(expected.gti)
 
 
 @data
 class TestStore:
-    def test_folder_is_gammapys_store(self):
+    def test_folder_opens_the_store_of_gammapy(self):
         store = open_archive(str(plain.archive()))
         expected = DataStore.from_dir(plain.archive())
         assert store.obs_table["OBS_ID"].tolist() == expected.obs_table["OBS_ID"].tolist()
@@ -68,27 +68,27 @@ class TestStore:
         assert index.obs_table["OBS_ID"].tolist() == folder.obs_table["OBS_ID"].tolist()
         assert_same_run(index.obs(RUNS[0]), folder.obs(RUNS[0]))
 
-    def test_files_give_the_runs_of_the_folder(self):
-        listed, folder = open_archive(files()), open_archive(str(plain.archive()))
-        assert listed.obs_table["OBS_ID"].tolist() == list(RUNS)
+    def test_files_have_the_same_runs_as_the_folder(self):
+        from_files, folder = open_archive(files()), open_archive(str(plain.archive()))
+        assert from_files.obs_table["OBS_ID"].tolist() == list(RUNS)
         for run in RUNS:
-            assert_same_run(listed.obs(run), folder.obs(run))
+            assert_same_run(from_files.obs(run), folder.obs(run))
 
     def test_one_file_is_an_archive_of_one_run(self):
         store = open_archive(files()[0])
         assert store.obs_table["OBS_ID"].tolist() == [RUNS[0]]
 
-    def test_table_of_files_says_what_selectors_need(self):
+    def test_table_of_files_has_the_columns_for_selectors(self):
         table = open_archive(files()).obs_table
         expected = DataStore.from_dir(plain.archive()).obs_table
         expected = expected[np.isin(expected["OBS_ID"], RUNS)]
-        # the index holds single precision
+        # the index has single precision
         separation = table.pointing_radec.separation(expected.pointing_radec)
         assert separation.arcsec.max() < 1
         assert np.abs((table.time_start - expected.time_start).sec).max() < 1
         assert table["TSTART"].unit == "s"
 
-    def test_files_make_the_same_dataset_as_the_folder(self):
+    def test_files_reduce_to_the_same_dataset_as_the_folder(self):
         yaml_text = plain.EXAMPLE.read_text()
 
         def reduce(archive):
@@ -108,17 +108,17 @@ class TestStore:
 
 @data
 class TestPointLike:
-    def test_folder_opens_with_point_like_responses(self):
+    def test_folder_opens_with_point_like_irfs(self):
         store = open_archive(str(magic()))
         observation = store.obs(5029747, required_irf="point-like")
         assert set(observation.available_irfs) == {"aeff", "edisp", "rad_max"}
 
-    def test_files_are_the_runs_of_the_folder(self):
+    def test_files_have_the_same_runs_as_the_folder(self):
         paths = tuple(str(path) for path in sorted(magic().glob("*DL3*.fits")))
-        listed, folder = open_archive(paths), open_archive(str(magic()))
+        from_files, folder = open_archive(paths), open_archive(str(magic()))
         for run in (5029747, 5029748):
             assert_same_run(
-                listed.obs(run, required_irf="point-like"),
+                from_files.obs(run, required_irf="point-like"),
                 folder.obs(run, required_irf="point-like"),
             )
 
@@ -127,12 +127,12 @@ class TestPointLike:
             plain.EXAMPLE.read_text(), overrides=[f"data.hess.archive={magic()}", *irfs]
         )
 
-    def test_runs_are_found_where_they_are_asked_for(self):
+    def test_runs_are_selected_with_point_like_irfs(self):
         orchestrator = Orchestrator(self.pipeline(["data.hess.irfs=point-like"]))
         orchestrator.select()
         assert len(orchestrator.observations["hess"]) == 2
 
-    def test_runs_without_the_responses_of_the_makers_fail_with_the_reason(self):
+    def test_runs_without_needed_irfs_fail_with_the_reason(self):
         orchestrator = Orchestrator(self.pipeline([]))
         with pytest.raises(RunsFailedError, match="5029747 failed"):
             orchestrator.reduce()
@@ -144,26 +144,26 @@ class TestPointLike:
 
 
 class TestErrors:
-    def test_place_that_is_not_there(self, tmp_path):
+    def test_missing_folder_is_reported(self, tmp_path):
         with pytest.raises(ArchiveError, match="nowhere does not exist"):
             open_archive(str(tmp_path / "nowhere"))
 
-    def test_file_of_a_list_that_is_not_there(self, tmp_path):
+    def test_missing_file_of_a_list_is_reported(self, tmp_path):
         with pytest.raises(ArchiveError, match=r"run\.fits does not exist"):
             open_archive((str(tmp_path / "run.fits"),))
 
-    def test_folder_without_an_index(self, tmp_path):
+    def test_folder_without_an_index_is_reported(self, tmp_path):
         with pytest.raises(ArchiveError, match="is no DL3 store: it holds no hdu-index"):
             open_archive(str(tmp_path))
 
     @data
-    def test_folder_with_one_of_two_index_files(self, tmp_path):
+    def test_missing_second_index_file_is_reported(self, tmp_path):
         (tmp_path / "hdu-index.fits.gz").symlink_to(plain.archive() / "hdu-index.fits.gz")
         with pytest.raises(ArchiveError, match="but no obs-index"):
             open_archive(str(tmp_path))
 
     @pytest.mark.parametrize("name", ["notes.txt", "image.fits"])
-    def test_file_that_is_no_dl3_file(self, tmp_path, name):
+    def test_other_file_than_dl3_is_reported(self, tmp_path, name):
         path = tmp_path / name
         if name.endswith(".fits"):
             fits.PrimaryHDU(data=np.zeros((2, 2))).writeto(path)
@@ -172,36 +172,36 @@ class TestErrors:
         with pytest.raises(ArchiveError, match=name):
             open_archive(str(path))
 
-    def test_empty_file(self, tmp_path):
+    def test_empty_file_is_reported(self, tmp_path):
         path = tmp_path / "empty.fits"
         path.touch()
         with pytest.raises(ArchiveError, match=r"empty\.fits"):
             open_archive(str(path))
 
-    def test_index_file_that_is_none(self, tmp_path):
+    def test_invalid_index_file_is_reported(self, tmp_path):
         for name in ("hdu-index.fits.gz", "obs-index.fits.gz"):
             (tmp_path / name).write_text("nothing of the kind")
         with pytest.raises(ArchiveError, match="hdu-index"):
             open_archive(str(tmp_path))
 
-    def test_scheme_that_no_plugin_knows(self):
+    def test_unknown_scheme_is_reported(self):
         with pytest.raises(ArchiveError, match="no plugin knows how to open 'vo:hess'"):
             Plugins.load().open_archive("vo:hess")
 
-    def test_variable_that_is_not_set(self, monkeypatch):
+    def test_unset_environment_variable_is_reported(self, monkeypatch):
         monkeypatch.delenv("GAMMAPY_DATA", raising=False)
         with pytest.raises(ConfigError, match="GAMMAPY_DATA is not set"):
             Pipeline.from_yaml(plain.EXAMPLE)
 
     @data
-    def test_selector_that_leaves_nothing_is_named(self):
+    def test_selector_without_result_is_reported(self):
         changed = ["data.hess.select.0.center=[0 deg, 89 deg]"]
         orchestrator = Orchestrator(Pipeline.from_yaml(plain.EXAMPLE, overrides=changed))
         with pytest.raises(ArchiveError, match=r"no observation is left after .*'cone' \(105 in"):
             orchestrator.select()
 
     @data
-    def test_file_listed_twice_is_taken_once_and_said_so(self, caplog):
+    def test_file_listed_twice_is_used_once_with_a_warning(self, caplog):
         with caplog.at_level("WARNING"):
             store = open_archive((*files(), files()[0]))
         assert store.obs_table["OBS_ID"].tolist() == list(RUNS)
@@ -217,7 +217,7 @@ class TestErrors:
 
 
 @data
-def test_a_run_listed_twice_in_the_index_is_logged_and_used_once(tmp_path, caplog):
+def test_run_listed_twice_in_the_index_is_used_once_with_a_warning(tmp_path, caplog):
     table = Table.read(plain.archive() / "obs-index.fits.gz")[:2]
     shutil.copy(plain.archive() / "hdu-index.fits.gz", tmp_path)
     vstack([table, table[:1]]).write(tmp_path / "obs-index.fits.gz")

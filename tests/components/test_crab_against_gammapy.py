@@ -1,4 +1,4 @@
-"""The example analysis beside the same analysis in plain gammapy, to the table of tolerances."""
+"""The example analysis, compared with the same analysis in plain gammapy."""
 
 import astropy.units as u
 import numpy as np
@@ -20,7 +20,7 @@ def stack(crab):
 
 @pytest.fixture(scope="session")
 def plain_points(once, crab, reduced) -> FluxPoints:
-    """Give gammapy's flux points, at the values of our fit."""
+    """Return gammapy's flux points, at the values of our fit."""
 
     def make(_):
         dataset = reduced.dataset.copy(name="hess")
@@ -35,20 +35,20 @@ def points(crab):
 
 
 def fresh(dataset, models) -> Datasets:
-    """Give a copy with the models newly assigned: its PSF kernels are those of these values."""
+    """Return a copy with newly assigned models, so that PSF kernels are computed for them."""
     datasets = Datasets([dataset.copy(name="hess")])
     datasets.models = models.copy()
     return datasets
 
 
 def background_of(crab, reduced) -> np.ndarray:
-    """Give gammapy's background with our norms."""
+    """Return gammapy's background with our norms."""
     norms = [outcome.background_norm for outcome in crab.result.outcomes]
     return sum(norm * template for norm, template in zip(norms, reduced.templates, strict=True))
 
 
 class TestReduction:
-    def test_runs_are_those_that_gammapy_selects(self, crab):
+    def test_selected_runs_agree_with_gammapy(self, crab):
         expected = [observation.obs_id for observation in plain.observations()]
         assert [outcome.obs_id for outcome in crab.result.outcomes] == expected
 
@@ -69,8 +69,8 @@ class TestReduction:
         assert stack.exposure.meta["livetime"].to_value("s") == pytest.approx(expected, rel=1e-9)
 
     @pytest.mark.parametrize("name", ["exposure", "psf", "psf_exposure", "edisp", "edisp_exposure"])
-    def test_responses_agree_to_1e_6(self, stack, reduced, name):
-        # float32 sums in chunks; atol only for values that are zero beside the largest
+    def test_irfs_agree_to_1e_6(self, stack, reduced, name):
+        # float32 sums in chunks; atol only for values that are negligible
         expected = arrays(reduced.dataset)[name]
         np.testing.assert_allclose(
             arrays(stack)[name], expected, rtol=1e-6, atol=1e-12 * np.abs(expected).max()
@@ -86,18 +86,18 @@ class TestReduction:
         norms = [outcome.background_norm for outcome in crab.result.outcomes]
         np.testing.assert_allclose(norms, reduced.norms, rtol=2e-4)
 
-    def test_background_agrees_to_2e_4_with_gammapys_norms(self, stack, reduced):
+    def test_background_agrees_to_2e_4_with_gammapy_norms(self, stack, reduced):
         np.testing.assert_allclose(
             stack.background.data, reduced.dataset.background.data, rtol=2e-4, atol=1e-12
         )
 
-    def test_ledger_counts_are_those_inside_each_safe_mask(self, crab, stack):
-        # the runs' cutouts cover the whole map, so each run's counts are in the stack
+    def test_observation_log_has_the_counts_inside_each_safe_mask(self, crab, stack):
+        # the cutouts of the runs cover the map, so that all counts are in the stack
         assert sum(outcome.counts for outcome in crab.result.outcomes) == stack.counts.data.sum()
 
 
 class TestReferenceNumbers:
-    """Measured once with plain gammapy 2.1 on the same runs, and written down."""
+    """Numbers that were computed with plain gammapy 2.1 on the same runs."""
 
     def test_reduced_data(self, stack):
         assert stack.counts.data.sum() == 2479
@@ -105,7 +105,7 @@ class TestReferenceNumbers:
         # 2112.97 by gammapy's fitted norms, 2113.10 by the exact maximum
         assert stack.background.data.sum() == pytest.approx(2113.0, abs=0.2)
         exposure = stack.exposure.quantity.to_value("m2 s")
-        # three digits are quoted
+        # the reference has three digits
         assert exposure.min() == pytest.approx(3.75e8, rel=2e-3)
         assert exposure.max() == pytest.approx(3.48e9, rel=2e-3)
 
@@ -125,13 +125,13 @@ class TestReferenceNumbers:
             ("hess-bkg.spectral.norm", 0.935),
         ],
     )
-    def test_parameters_lie_within_a_twentieth_of_their_errors(self, crab, name, value):
+    def test_parameters_agree_within_a_twentieth_of_their_errors(self, crab, name, value):
         # the values are quoted with as many digits
         fit = crab.result.fit
-        place = fit.names.index(name)
-        assert abs(fit.values[place] - value) < 0.05 * fit.errors[place]
+        index = fit.names.index(name)
+        assert abs(fit.values[index] - value) < 0.05 * fit.errors[index]
 
-    def test_flux_points_fall_on_these_energies(self, crab):
+    def test_flux_points_have_the_reference_energies(self, crab):
         energies = crab.result.estimates["flux-points"].table()["e_ref"].quantity.to_value("TeV")
         assert np.round(energies, 2).tolist() == [1.33, 2.37, 5.62]
 
@@ -144,14 +144,14 @@ class TestFit:
         expected = fresh(theirs, crab.result.models).stat_sum()
         assert fresh(stack, crab.result.models).stat_sum() == pytest.approx(expected, abs=1e-3)
 
-    def test_our_objective_is_gammapys_statistic(self, crab, stack):
+    def test_objective_agrees_with_the_statistic_of_gammapy(self, crab, stack):
         datasets = fresh(stack, crab.result.models)
         expected = datasets.stat_sum()
         objective = objective_of(datasets)
-        # the same kernel, since nothing has moved
+        # the same kernel, since the position has not changed
         assert objective(objective.start) == pytest.approx(expected, abs=1e-3)
 
-    def test_best_fit_is_gammapys_or_better(self, crab, reduced, fitted):
+    def test_best_fit_agrees_with_gammapy_or_is_lower(self, crab, reduced, fitted):
         fit = crab.result.fit
         pulls = np.abs(fit.values - fitted.values) / fitted.errors
         # each with the kernel of its own position, on gammapy's dataset
@@ -160,19 +160,19 @@ class TestFit:
         assert np.all(pulls < 0.01) or ours < theirs
 
     @pytest.mark.slow
-    def test_errors_are_those_of_hesse_to_1_percent(self, crab, reduced):
+    def test_errors_agree_with_hesse_to_1_percent(self, crab, reduced):
         dataset = reduced.dataset.copy(name="hess")
         expected = plain.hesse_errors(dataset, crab.result.models)
         ratios = dict(zip(crab.result.fit.names, crab.result.fit.errors / expected, strict=True))
-        # the Crab sits on a kink of the likelihood, at a pixel centre: HESSE's errors of its
-        # position depend on where it starts from, by 2 to 5 % with gammapy's function alone.
-        # That they agree to 1 % elsewhere is tested on a simulated source between pixel centres.
-        # Ours of the declination, 0.1 errors from the centre, is the width of the statistic.
+        # the likelihood is not differentiable at a pixel centre, where the Crab is. HESSE's errors
+        # of its position depend on the start, by 2 to 5 % with gammapy's function alone.
+        # Agreement to 1 % elsewhere is tested on a simulated source between pixel centres.
+        # Our error of the declination, 0.1 errors from the centre, is the width of the statistic.
         assert ratios.pop("crab.spatial.lon_0") == pytest.approx(1, abs=0.06)
         assert ratios.pop("crab.spatial.lat_0") == pytest.approx(1, abs=0.15)
         assert list(ratios.values()) == pytest.approx([1] * len(ratios), abs=0.01)
 
-    def test_parameters_are_named_after_models_and_parts(self, crab, fitted):
+    def test_parameter_names_contain_model_and_part(self, crab, fitted):
         assert crab.result.fit.names == (
             "crab.spectral.index",
             "crab.spectral.amplitude",
@@ -182,12 +182,12 @@ class TestFit:
         )
         assert len(fitted.values) == len(crab.result.fit.names)
 
-    def test_models_hold_the_values_and_errors_of_the_fit(self, crab):
+    def test_models_have_the_values_and_errors_of_the_fit(self, crab):
         fit, free = crab.result.fit, crab.result.models.parameters.free_parameters
         assert [parameter.value for parameter in free] == fit.values.tolist()
         np.testing.assert_array_equal([parameter.error for parameter in free], fit.errors)
 
-    def test_converged_and_says_so(self, crab):
+    def test_fit_converged(self, crab):
         fit = crab.result.fit
         assert fit.success
         assert fit.message == ""
@@ -197,7 +197,7 @@ class TestFit:
 
 @pytest.mark.slow
 class TestFluxPoints:
-    def test_columns_are_gammapys(self, points, plain_points):
+    def test_columns_agree_with_gammapy(self, points, plain_points):
         assert points.colnames == plain_points.colnames
 
     @pytest.mark.parametrize(
@@ -208,11 +208,11 @@ class TestFluxPoints:
         ],
     )  # fmt: skip
     def test_columns_agree_to_1e_3(self, points, plain_points, name):
-        # gammapy's own root finding
+        # tolerance of gammapy's root finding
         np.testing.assert_allclose(points[name].data, plain_points[name].data, rtol=1e-3)
 
     def test_sensitivity_agrees_to_1e_2(self, points, plain_points):
-        # gammapy's own root finding, coarser here
+        # tolerance of gammapy's root finding, coarser here
         np.testing.assert_allclose(
             points["norm_sensitivity"].data, plain_points["norm_sensitivity"].data, rtol=1e-2
         )
@@ -220,10 +220,10 @@ class TestFluxPoints:
     def test_counts_are_exact(self, points, plain_points):
         np.testing.assert_array_equal(points["counts"].data, plain_points["counts"].data)
 
-    def test_reference_flux_is_that_of_the_fitted_model(self, crab, points):
+    def test_reference_flux_is_evaluated_with_the_fitted_model(self, crab, points):
         spectral = crab.result.models["crab"].spectral_model
         expected = spectral(points["e_ref"].quantity).to("cm-2 s-1 TeV-1")
-        # the model is evaluated at the same energies: only rounding is left
+        # evaluated at the same energies, up to rounding
         np.testing.assert_allclose(
             points["ref_dnde"].quantity.to_value("cm-2 s-1 TeV-1"), expected.value, rtol=1e-9
         )

@@ -1,4 +1,4 @@
-"""The Crab with one dataset a run, fitted jointly, beside the stacked fit."""
+"""The Crab with one dataset per run, fitted jointly, compared with the stacked fit."""
 
 import astropy.units as u
 import numpy as np
@@ -17,7 +17,7 @@ PARTS = ("values", "errors")
 
 @pytest.fixture(scope="session")
 def joint(once, crab, runs) -> Result:
-    """Give the result of the example with ``keep``, on the runs that are made already."""
+    """Return the result of the example with ``keep``, on the reduced datasets of the runs."""
 
     def run(folder):
         changed = ["data.hess.stack.kind=keep"]
@@ -40,36 +40,38 @@ class TestFit:
         ["spectral.index", "spectral.amplitude", "spatial.lon_0", "spatial.lat_0"],
     )
     def test_agrees_with_the_stacked_fit_to_a_fifth_of_the_error(self, crab, joint, name):
-        # not the same likelihood: stacking averages responses, and leaves one background norm
-        one, other = crab.result.fit, joint.fit
-        value, error = (getattr(one, part)[one.names.index(f"crab.{name}")] for part in PARTS)
-        assert abs(other.values[other.names.index(f"crab.{name}")] - value) < 0.2 * error
+        # the likelihoods differ: stacking averages IRFs, and has only one background norm
+        stacked_fit, joint_fit = crab.result.fit, joint.fit
+        value, error = (
+            getattr(stacked_fit, part)[stacked_fit.names.index(f"crab.{name}")] for part in PARTS
+        )
+        assert abs(joint_fit.values[joint_fit.names.index(f"crab.{name}")] - value) < 0.2 * error
 
     def test_every_run_has_its_own_background_norm(self, joint):
         expected = [f"hess-{run}-bkg.spectral.norm" for run in plain.RUNS]
         assert list(joint.fit.names[4:]) == expected
 
-    def test_background_norms_average_to_that_of_the_stack(self, crab, joint, runs):
+    def test_mean_background_norm_agrees_with_the_stack(self, crab, joint, runs):
         weights = [run.background.data[run.mask_safe.data].sum() for run in runs]
         mean = np.average(joint.fit.values[4:], weights=weights)
         fit = crab.result.fit
         assert abs(mean - fit.values[-1]) < 0.2 * fit.errors[-1]
 
-    def test_statistic_is_gammapys_at_the_same_values(self, joint, runs):
+    def test_statistic_agrees_with_gammapy_at_the_same_values(self, joint, runs):
         datasets = Datasets([run.copy(name=run.name) for run in runs])
         datasets.models = joint.models.copy()
-        # each kernel was made at some place on the way of the fit: 0.05 was found for each
+        # each kernel was computed at a position during the fit, which changes the statistic by 0.05
         assert joint.fit.stat == pytest.approx(datasets.stat_sum(), abs=0.4)
 
 
 class TestEstimates:
-    def test_flux_point_is_gammapys(self, joint, runs):
+    def test_flux_point_agrees_with_gammapy(self, joint, runs):
         datasets = Datasets([run.copy(name=run.name) for run in runs])
         datasets.models = joint.models.copy()
         expected = FluxPointsEstimator(source="crab", energy_edges=EDGES).run(datasets)
         flux = joint.estimates["flux-points"].flux
         for name in ("norm", "norm_err", "ts"):
-            # gammapy's own root finding
+            # tolerance of gammapy's root finding
             np.testing.assert_allclose(
                 getattr(flux, name).data, getattr(expected, name).data, rtol=1e-3
             )
@@ -81,19 +83,19 @@ class TestEstimates:
         datasets = Datasets([run.copy(name=run.name) for run in runs])
         datasets.models = joint.models.copy()
         npred = sum((d.npred().data * d.mask_safe.data).sum() for d in datasets)
-        # kernels as above: a thousandth of the counts is far more than they move
+        # kernels as above: they change much less than a thousandth of the counts
         assert maps["npred"].data.sum() == pytest.approx(npred, rel=1e-3)
 
     def test_model_explains_the_counts(self, joint):
-        # the fitted norms make npred equal counts in each dataset: a property of the maximum
+        # with the fitted norms, npred equals the counts of each dataset
         maps = joint.estimates["residuals"].maps
         assert maps["residuals"].data.sum() == pytest.approx(0, abs=0.05 * np.sqrt(2479))
 
-    def test_excess_agrees_with_that_of_the_stack(self, crab, joint):
+    def test_excess_agrees_with_the_stack(self, crab, joint):
         # the Crab at its peak: backgrounds of four fits or of one differ by less than the error
-        stacked, kept = (r.estimates["excess-map"].maps.sqrt_ts for r in (crab.result, joint))
-        assert kept.geom.data_shape == stacked.geom.data_shape
-        assert np.nanmax(kept.data) == pytest.approx(np.nanmax(stacked.data), abs=0.2)
+        stacked, joint_map = (r.estimates["excess-map"].maps.sqrt_ts for r in (crab.result, joint))
+        assert joint_map.geom.data_shape == stacked.geom.data_shape
+        assert np.nanmax(joint_map.data) == pytest.approx(np.nanmax(stacked.data), abs=0.2)
 
     def test_folder_can_be_read_back(self, joint):
         again = Result.read(joint.folder)

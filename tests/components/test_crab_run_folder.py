@@ -1,4 +1,4 @@
-"""The run folder of the example: opened by plain gammapy, and read back complete."""
+"""The run folder of the example, read by plain gammapy and by skyred."""
 
 import hashlib
 import json
@@ -68,24 +68,24 @@ def assert_same_columns(table: Table, expected: Table) -> None:
 
 class TestFiles:
     @pytest.mark.parametrize("name", FILES)
-    def test_is_there(self, crab, name):
+    def test_exists(self, crab, name):
         assert (crab.folder / name).is_file()
 
-    def test_nothing_else_is_there(self, crab):
-        found = {path.relative_to(crab.folder) for path in crab.folder.rglob("*") if path.is_file()}
+    def test_folder_has_no_other_files(self, crab):
+        files = {path.relative_to(crab.folder) for path in crab.folder.rglob("*") if path.is_file()}
         plots = {Path("plots", f"{name}.png") for name in PLOTS}
-        assert found == {Path(name) for name in FILES} | plots
+        assert files == {Path(name) for name in FILES} | plots
 
-    def test_no_staging_folder_is_left_beside_it(self, crab):
+    def test_staging_folder_is_removed(self, crab):
         assert list(crab.folder.parent.iterdir()) == [crab.folder]
 
     @pytest.mark.slow
     @pytest.mark.parametrize("name", PLOTS)
-    def test_plot_shows_something(self, crab, name):
+    def test_plots_are_not_empty(self, crab, name):
         picture = matplotlib.image.imread(crab.folder / "plots" / f"{name}.png")
         height, width, _ = picture.shape
         assert min(height, width) >= 400
-        # neither empty nor of one colour: some hundredth of the pixels are not background
+        # neither empty nor of one colour: more than 1 % of the pixels are not background
         assert np.mean(np.any(picture != picture[0, 0], axis=-1)) > 0.01
         assert len(np.unique(picture.reshape(-1, picture.shape[-1]), axis=0)) > 20
 
@@ -94,8 +94,8 @@ class TestFiles:
             assert {"time", "level", "message"} <= set(json.loads(line))
 
     @pytest.mark.parametrize("name", FILES)
-    def test_no_file_knows_where_it_was_written(self, crab, name):
-        # a run folder may be moved: the hidden staging folder and its own place are nobody's input
+    def test_files_do_not_contain_the_path_of_the_folder(self, crab, name):
+        # a run folder can be moved, so that files must not contain its path or the staging folder
         content = (crab.folder / name).read_bytes()
         assert str(crab.folder.parent).encode() not in content
 
@@ -111,7 +111,7 @@ class TestOpenedByGammapy:
         datasets = Datasets.read(
             crab.folder / "datasets" / "datasets.yaml", crab.folder / "models.yaml"
         )
-        # the kernel of the fit was made on its way: that is worth up to 0.04
+        # the kernel was computed at an earlier position of the fit: up to 0.04
         assert datasets.stat_sum() == pytest.approx(crab.result.fit.stat, abs=0.05)
 
     def test_models_with_covariance(self, crab):
@@ -134,7 +134,7 @@ class TestOpenedByGammapy:
             crab.folder / "estimates" / "flux-points.fits", reference_model=models["crab"]
         )
         expected = crab.result.estimates["flux-points"].flux.dnde.quantity
-        # the reference flux is evaluated again: only rounding is left
+        # the reference flux is evaluated again, up to rounding
         np.testing.assert_allclose(points.dnde.quantity.to_value(expected.unit), expected.value)
 
     def test_excess_map(self, crab):
@@ -159,7 +159,7 @@ class TestReadBack:
         assert [step.name for step in again.steps] == [step.name for step in crab.result.steps]
         assert [s.summary for s in again.steps] == [s.summary for s in crab.result.steps]
 
-    def test_configuration_gives_the_pipeline_again(self, crab, again):
+    def test_configuration_reads_back_as_the_same_pipeline(self, crab, again):
         pipeline = Pipeline.from_yaml(again.config)
         assert pipeline == crab.pipeline
         assert pipeline.digest() == again.digest
@@ -170,13 +170,13 @@ class TestReadBack:
          "edisp_exposure"],
     )  # fmt: skip
     def test_arrays_of_the_dataset(self, crab, again, name):
-        written, read = crab.result.datasets["hess"], again.datasets["hess"]
-        np.testing.assert_array_equal(arrays(read)[name], arrays(written)[name])
+        expected, read = crab.result.datasets["hess"], again.datasets["hess"]
+        np.testing.assert_array_equal(arrays(read)[name], arrays(expected)[name])
 
     def test_livetime_and_good_time(self, crab, again):
-        written, read = crab.result.datasets["hess"], again.datasets["hess"]
-        assert read.exposure.meta["livetime"] == written.exposure.meta["livetime"]
-        assert str(read.gti) == str(written.gti)
+        expected, read = crab.result.datasets["hess"], again.datasets["hess"]
+        assert read.exposure.meta["livetime"] == expected.exposure.meta["livetime"]
+        assert str(read.gti) == str(expected.gti)
 
     def test_dataset_has_the_models_with_their_errors(self, crab, again):
         assert again.datasets.models.names == crab.result.models.names
@@ -191,35 +191,35 @@ class TestReadBack:
             assert getattr(fit, name) == getattr(expected, name), name
 
     def test_flux_points(self, crab, again):
-        read, written = (r.estimates["flux-points"] for r in (again, crab.result))
+        read, expected = (r.estimates["flux-points"] for r in (again, crab.result))
         assert_same_columns(
-            read.flux.to_table(sed_type="likelihood"), written.flux.to_table(sed_type="likelihood")
+            read.flux.to_table(sed_type="likelihood"), expected.flux.to_table(sed_type="likelihood")
         )
         assert read.model.name == "crab"
         # gammapy writes the covariance with 9 significant digits
         np.testing.assert_allclose(
-            read.model.covariance.data, written.model.covariance.data, rtol=1e-7
+            read.model.covariance.data, expected.model.covariance.data, rtol=1e-7
         )
 
     @pytest.mark.parametrize("name", ["flux-points", "residuals", "excess-map"])
     def test_tables_of_estimates(self, crab, again, name):
-        read, written = again.estimates[name].table(), crab.result.estimates[name].table()
-        assert read.colnames == written.colnames
-        for column in written.colnames:
-            if written[column].dtype.kind in "fi":
-                np.testing.assert_allclose(read[column], written[column], rtol=1e-12)
+        read, expected = again.estimates[name].table(), crab.result.estimates[name].table()
+        assert read.colnames == expected.colnames
+        for column in expected.colnames:
+            if expected[column].dtype.kind in "fi":
+                np.testing.assert_allclose(read[column], expected[column], rtol=1e-12)
 
     def test_maps_of_residuals(self, crab, again):
-        read, written = (r.estimates["residuals"] for r in (again, crab.result))
-        for name in written.maps:
-            np.testing.assert_array_equal(read.maps[name].data, written.maps[name].data)
-        assert read.maps["sqrt_ts"].geom == written.maps["sqrt_ts"].geom
+        read, expected = (r.estimates["residuals"] for r in (again, crab.result))
+        for name in expected.maps:
+            np.testing.assert_array_equal(read.maps[name].data, expected.maps[name].data)
+        assert read.maps["sqrt_ts"].geom == expected.maps["sqrt_ts"].geom
 
     def test_maps_of_the_excess(self, crab, again):
-        read, written = (r.estimates["excess-map"].maps for r in (again, crab.result))
-        assert set(written.available_quantities) <= set(read.available_quantities)
+        read, expected = (r.estimates["excess-map"].maps for r in (again, crab.result))
+        assert set(expected.available_quantities) <= set(read.available_quantities)
         for name in ("npred_excess", "sqrt_ts", "flux"):
-            first, second = getattr(read, name), getattr(written, name)
+            first, second = getattr(read, name), getattr(expected, name)
             assert first.unit == second.unit
             # gammapy divides by the reference flux and multiplies again: rounding of float64
             np.testing.assert_allclose(first.data, second.data, rtol=1e-12)
@@ -232,13 +232,13 @@ class TestReadBack:
                 assert axes.get_ylabel()
                 matplotlib.pyplot.close(axes.get_figure())
 
-    def test_folder_may_be_moved(self, crab, again, tmp_path):
+    def test_folder_can_be_moved(self, crab, again, tmp_path):
         moved = shutil.copytree(crab.folder, tmp_path / "elsewhere")
         result = Result.read(moved)
         assert set(result.estimates) == set(again.estimates)
 
 
-class TestLedger:
+class TestObservationLog:
     def test_is_an_ecsv_table_with_units_and_descriptions(self, crab):
         table = Table.read(crab.folder / "observations.ecsv")
         assert table["obs_id"].tolist() == list(RUNS)
@@ -250,7 +250,7 @@ class TestLedger:
 
 
 class TestReport:
-    def test_says_how_it_ended_and_what_it_was(self, crab, report):
+    def test_has_state_digest_steps_and_versions(self, crab, report):
         assert report["state"] == "finished"
         assert report["error"] == ""
         assert report["digest"] == crab.pipeline.digest()
@@ -261,22 +261,24 @@ class TestReport:
         assert {owner["distribution"] for owner in report["plugins"]} == {"skyred"}
         assert report["watchers"] == []
 
-    def test_inputs_have_their_digests(self, report):
+    def test_inputs_have_digests(self, report):
         assert len(report["inputs"]) == 6  # two index files, four runs
         for entry in report["inputs"]:
             content = Path(entry["path"]).read_bytes()
             assert entry["sha256"] == hashlib.sha256(content).hexdigest()
 
-    def test_outcomes_are_those_of_the_ledger(self, crab, report):
+    def test_outcomes_agree_with_the_observation_log(self, crab, report):
         ids = [outcome["obs_id"] for outcome in report["outcomes"]]
         assert ids == [outcome.obs_id for outcome in crab.result.outcomes]
 
-    def test_values_of_the_environment_are_not_in_it(self, crab):
-        text = (crab.folder / "report.json").read_text()
-        # short values such as "1" are in any file; that of GAMMAPY_DATA begins the inputs' paths
+    def test_has_no_values_of_environment_variables(self, crab):
+        report = (crab.folder / "report.json").read_text()
+        # short values such as "1" are in any file; paths of inputs start with GAMMAPY_DATA
         values = {v for k, v in os.environ.items() if len(v) > 8 and k != "GAMMAPY_DATA"}
-        found = [v for v in values if v in text and not os.environ["GAMMAPY_DATA"].startswith(v)]
-        assert found == []
+        exposed = [
+            v for v in values if v in report and not os.environ["GAMMAPY_DATA"].startswith(v)
+        ]
+        assert exposed == []
 
     def test_configuration_keeps_variables_unexpanded(self, crab):
         assert "$GAMMAPY_DATA/hess-dl3-dr1" in (crab.folder / "config.yaml").read_text()

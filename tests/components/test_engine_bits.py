@@ -1,4 +1,4 @@
-"""Engines: the same bits whatever the engine and however many workers."""
+"""Engines: identical bits for any engine and number of workers."""
 
 import numpy as np
 import pytest
@@ -47,12 +47,12 @@ def assert_same_bits(first, second):
         )
 
 
-def test_processes_give_the_bits_of_serial(both):
+def test_processes_and_serial_have_identical_bits(both):
     (first, _), (second, _) = both
     assert_same_bits(second, first)
 
 
-def test_processes_give_the_outcomes_of_serial_in_order(both):
+def test_processes_and_serial_have_the_same_outcomes(both):
     (_, first), (_, second) = both
     columns = ("obs_id", "status", "reason", "maker", "counts", "background_norm")
     assert [[getattr(outcome, name) for name in columns] for outcome in second] == [
@@ -60,7 +60,7 @@ def test_processes_give_the_outcomes_of_serial_in_order(both):
     ]
 
 
-def test_serial_gives_the_same_bits_again(serial):
+def test_serial_is_reproducible(serial):
     assert_same_bits(reduce(2, Serial())[0], serial[2][0])
 
 

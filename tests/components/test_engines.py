@@ -1,4 +1,4 @@
-"""The engine processes: one thread each, started once, and nobody left behind however it ends."""
+"""The engine processes: workers with one thread, started once, and stopped in all cases."""
 
 from __future__ import annotations
 
@@ -27,23 +27,21 @@ def child(tmp_path: Path) -> Iterator[Child]:
 
 
 @pytest.mark.parametrize("whole_group", [False, True], ids=["parent", "group"])
-def test_ctrl_c_ends_it_in_the_middle_of_runs_with_all_its_workers(
-    child: Child, whole_group: bool
-) -> None:
+def test_ctrl_c_during_a_run_stops_all_workers(child: Child, whole_group: bool) -> None:
     output = child.interrupt(whole_group)
     assert child.process.returncode == 130
-    assert output == ""  # no worker tells of an interrupt of its own
-    wait_for(lambda: not child.family())
+    assert output == ""  # no worker reports the interrupt
+    wait_for(lambda: not child.session_processes())
 
 
 def test_workers_end_when_their_parent_is_killed(child: Child) -> None:
     os.kill(child.process.pid, signal.SIGKILL)
-    wait_for(lambda: not child.family())
+    wait_for(lambda: not child.session_processes())
     assert child.process.wait(LIMIT) == -signal.SIGKILL
 
 
 @pytest.mark.slow
-def test_a_script_that_starts_itself_again_is_told_what_to_change(tmp_path: Path) -> None:
+def test_script_without_main_guard_gets_an_error_with_the_fix(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script_text = SCRIPT.format(module="skyred.components.engines", name="Processes", asleep=ASLEEP)
     script.write_text(script_text.replace('if __name__ == "__main__":', "if True:"))
@@ -55,7 +53,7 @@ def test_a_script_that_starts_itself_again_is_told_what_to_change(tmp_path: Path
     assert "if __name__ == '__main__'" in last
 
 
-def test_workers_start_once_and_have_one_thread_each_whatever_the_parent_has(
+def test_workers_start_once_and_have_one_thread_each(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "7")
@@ -63,14 +61,14 @@ def test_workers_start_once_and_have_one_thread_each_whatever_the_parent_has(
     with Workers(Processes(workers=2).open) as workers:
         for _ in range(3):  # as for three data entries
             list(stream(workers, reduce_chunk, chunks(maker, 8, 2), 4))
-        threads = workers.submit(_threads_of_blas).result()
+        threads = workers.submit(_count_blas_threads).result()
     assert 1 <= len(list(tmp_path.iterdir())) <= 2
     assert threads == 0
     assert os.environ["OPENBLAS_NUM_THREADS"] == "7"
 
 
-def _threads_of_blas() -> int:
-    """Count the threads that a multiplication of matrices leaves behind."""
+def _count_blas_threads() -> int:
+    """Count the threads that a matrix multiplication starts."""
     import numpy as np
 
     before = len(list(Path("/proc/self/task").iterdir()))

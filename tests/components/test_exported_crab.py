@@ -1,4 +1,4 @@
-"""The exported Crab script runs without skyred, and holds the table of the same numbers."""
+"""The exported Crab script runs without skyred and has the same results."""
 
 from __future__ import annotations
 
@@ -14,68 +14,68 @@ from exported import Exported, run_exported
 from skyred import Pipeline
 
 pytestmark = [pytest.mark.data, pytest.mark.slow]
-# gammapy finds scans and asymmetric errors by a fit for each: they take longest
-FEWER = "estimate.0.columns=[ul]"
+# scans and asymmetric errors need the most time in gammapy, with a fit for each value
+FEWER_COLUMNS = "estimate.0.columns=[ul]"
 
 
 @pytest.fixture(scope="module")
 def exported(once: Any) -> Exported:
-    pipeline = Pipeline.from_yaml(plain.EXAMPLE, overrides=[FEWER])
+    pipeline = Pipeline.from_yaml(plain.EXAMPLE, overrides=[FEWER_COLUMNS])
     return once("exported-crab", lambda folder: run_exported(pipeline, folder))
 
 
-def test_maps_are_the_same(crab: Any, exported: Exported) -> None:
+def test_maps_agree(crab: Any, exported: Exported) -> None:
     ours, theirs = crab.result.datasets["hess"], exported.datasets["hess"]
     for name in ("counts", "mask_safe"):
         np.testing.assert_array_equal(getattr(ours, name).data, getattr(theirs, name).data)
-    # float32 sums, in one chunk here and there
+    # float32 sums, both in one chunk
     np.testing.assert_allclose(theirs.exposure.data, ours.exposure.data, rtol=1e-6)
     for part in ("psf.psf_map", "edisp.edisp_map"):
         first, second = part.split(".")
-        maps = [getattr(getattr(each, first), second).data for each in (theirs, ours)]
+        maps = [getattr(getattr(dataset, first), second).data for dataset in (theirs, ours)]
         np.testing.assert_allclose(*maps, rtol=1e-6, atol=1e-9 * maps[1].max())
     # gammapy's norms are those of MIGRAD, ours are exact
     np.testing.assert_allclose(theirs.background.data, ours.background.data, rtol=2e-4)
 
 
 def statistic(dataset: Any, models: Models) -> float:
-    """Give gammapy's statistic, with the kernel of the PSF of these values."""
+    """Return gammapy's statistic, with the PSF kernel at these values."""
     datasets = Datasets([dataset.copy(name="hess")])
     datasets.models = models.copy()
     return float(datasets.stat_sum())
 
 
-def test_the_statistic_is_the_same_at_the_same_values(crab: Any, exported: Exported) -> None:
+def test_statistic_agrees_at_the_same_values(crab: Any, exported: Exported) -> None:
     expected = statistic(crab.result.datasets["hess"], crab.result.models)
     theirs = exported.datasets["hess"].copy(name="hess")
-    # gammapy's norms stop before the optimum; what they change is tested with the maps
+    # gammapy's norms stop before the optimum; their effect is tested with the maps
     theirs.background.data = crab.result.datasets["hess"].background.data
     assert statistic(theirs, crab.result.models) == pytest.approx(expected, abs=1e-3)
 
 
-def test_the_fit_is_the_same_or_ours_is_lower(crab: Any, exported: Exported) -> None:
+def test_fit_agrees_or_is_lower(crab: Any, exported: Exported) -> None:
     ours, theirs = crab.result.fit, exported.models.parameters.free_parameters
     assert [parameter.name for parameter in theirs] == [n.split(".")[-1] for n in ours.names]
-    found = np.array([parameter.value for parameter in theirs])
-    pulls = np.abs(found - ours.values) / ours.errors
+    values = np.array([parameter.value for parameter in theirs])
+    pulls = np.abs(values - ours.values) / ours.errors
     lower = statistic(exported.datasets["hess"], crab.result.models) < statistic(
         exported.datasets["hess"], exported.models
     )
     assert np.all(pulls < 0.01) or lower
-    # beside pixel centres, where the likelihood has kinks, MIGRAD may stop above the minimum
+    # the likelihood is not differentiable at pixel centres, so MIGRAD may stop above the minimum
     position = np.array([name.endswith(("lon_0", "lat_0")) for name in ours.names])
-    # its IRFs are those of where its last fit began, ours those of the minimum
+    # gammapy evaluates IRFs at the start of its last fit, skyred at the minimum
     assert np.all(pulls[~position] < 0.02)
     errors = np.array([parameter.error for parameter in theirs])
     np.testing.assert_allclose(errors[~position], ours.errors[~position], rtol=0.01)
-    # those of a position depend on where HESSE starts, by 2 to 5 % with gammapy alone
+    # HESSE's errors of a position depend on its start, by 2 to 5 % in gammapy
     np.testing.assert_allclose(errors[position], ours.errors[position], rtol=0.15)
 
 
-def test_flux_points_are_the_same(crab: Any, exported: Exported) -> None:
+def test_flux_points_agree(crab: Any, exported: Exported) -> None:
     ours = crab.result.estimates["flux-points"].flux
     for name in ("dnde", "dnde_err", "dnde_ul"):
-        values, expected = (getattr(each, name).data for each in (exported.flux, ours))
-        # the position of the source differs a little too
+        values, expected = (getattr(flux, name).data for flux in (exported.flux, ours))
+        # the position of the source differs slightly
         np.testing.assert_allclose(values, expected, rtol=1e-3)
     np.testing.assert_array_equal(exported.flux.counts.data, ours.counts.data)

@@ -1,4 +1,4 @@
-"""The exported spectrum script runs without skyred, and holds the table of the same numbers."""
+"""The exported spectrum script runs without skyred and has the same results."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from exported import Exported, run_exported
 from skyred import Pipeline
 
 pytestmark = [pytest.mark.data, pytest.mark.slow]
-# gammapy finds scans and asymmetric errors by a fit for each: they take longest
-FEWER = [
+# scans and asymmetric errors need the most time in gammapy, with a fit for each value
+FEWER_COLUMNS = [
     "data.hess.select=[{kind: observation-ids, ids: [23526, 23523]}]",
     "estimate.0.columns=[ul]",
     "estimate.0.energy_edges=[1 TeV, 4 TeV, 10 TeV]",
@@ -29,55 +29,57 @@ EXAMPLE = plain.EXAMPLE.parent / "spectrum.yaml"
 
 @pytest.fixture(scope="module")
 def exported(once: Any) -> Exported:
-    pipeline = Pipeline.from_yaml(EXAMPLE, overrides=FEWER)
+    pipeline = Pipeline.from_yaml(EXAMPLE, overrides=FEWER_COLUMNS)
     return once("exported-spectrum", lambda folder: run_exported(pipeline, folder))
 
 
 @pytest.fixture(scope="module")
 def expected(once: Any) -> list[SpectrumDatasetOnOff]:
     def make(_: Path) -> list[SpectrumDatasetOnOff]:
-        return [spectra.make_run(each) for each in plain.observations(plain.RUNS)]
+        return [spectra.make_run(run) for run in plain.observations(plain.RUNS)]
 
     return once("plain-spectra", make)
 
 
 def with_start(exported: Exported) -> Datasets:
-    """Give the script's datasets with the models that its fit begins at."""
+    """Return the script's datasets with the initial models of its fit."""
     datasets = exported.datasets.copy()
     datasets.models = Pipeline.from_yaml(EXAMPLE).model[0].build(datasets)
     return datasets
 
 
-def test_spectra_are_gammapys(exported: Exported, expected: list[SpectrumDatasetOnOff]) -> None:
+def test_spectra_agree_with_gammapy(
+    exported: Exported, expected: list[SpectrumDatasetOnOff]
+) -> None:
     assert exported.datasets.names == [f"hess-{run}" for run in RUNS]
     for ours, theirs in zip(exported.datasets, expected[:2], strict=True):
         for name in ("counts", "counts_off", "mask_safe", "acceptance", "acceptance_off"):
-            found, wanted = (getattr(each, name).data for each in (ours, theirs))
-            np.testing.assert_array_equal(found, wanted)
+            values, expected_values = (getattr(dataset, name).data for dataset in (ours, theirs))
+            np.testing.assert_array_equal(values, expected_values)
         # written as float32
         np.testing.assert_allclose(ours.exposure.data, theirs.exposure.data, rtol=1e-6)
 
 
-def test_the_fit_is_the_same(exported: Exported) -> None:
+def test_fit_agrees(exported: Exported) -> None:
     datasets = with_start(exported)
     fit = skyred.fit(datasets)
     theirs = exported.models.parameters.free_parameters
-    pulls = [(each.value - ours) / error
-             for each, ours, error in zip(theirs, fit.values, fit.errors, strict=True)]  # fmt: skip
+    pulls = [(par.value - ours) / error
+             for par, ours, error in zip(theirs, fit.values, fit.errors, strict=True)]  # fmt: skip
     assert np.max(np.abs(pulls)) < 0.01
-    np.testing.assert_allclose([each.error for each in theirs], fit.errors, rtol=0.01)
+    np.testing.assert_allclose([parameter.error for parameter in theirs], fit.errors, rtol=0.01)
     assert datasets.stat_sum() == pytest.approx(fit.stat, abs=1e-3)
 
 
-def test_flux_points_are_the_same(exported: Exported) -> None:
+def test_flux_points_agree(exported: Exported) -> None:
     datasets = exported.datasets.copy()
     datasets.models = exported.models
     edges = [1, 4, 10] * u.TeV
     ours = skyred.flux_points(datasets, "crab", edges, selection_optional=["ul"])
     for name in ("norm_err", "norm_ul", "ts"):
-        found, wanted = (getattr(each, name).data for each in (exported.flux, ours))
-        np.testing.assert_allclose(found, wanted, rtol=1e-3)
-    # gammapy's fit of a norm stops early, the more so where there are few counts
-    away = (exported.flux.norm.data - ours.norm.data) / ours.norm_err.data
-    assert np.max(np.abs(away)) < 0.01
+        values, expected_values = (getattr(flux, name).data for flux in (exported.flux, ours))
+        np.testing.assert_allclose(values, expected_values, rtol=1e-3)
+    # gammapy's fit of a norm stops early, especially with few counts
+    pulls = (exported.flux.norm.data - ours.norm.data) / ours.norm_err.data
+    assert np.max(np.abs(pulls)) < 0.01
     np.testing.assert_array_equal(exported.flux.counts.data, ours.counts.data)

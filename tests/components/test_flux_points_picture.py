@@ -1,4 +1,4 @@
-"""The picture of flux points: fluxes, limits and models of any sign are visible."""
+"""The plot of flux points: fluxes, limits and models of any sign are visible."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def flux_points(on: list[int], amplitude: float = 1e-12, ul: bool = False) -> Fl
     return skyred.flux_points(datasets, "crab", small.ENERGY.edges, selection_optional=columns)
 
 
-def visible(ax: Any, values: Any) -> bool:
+def is_visible(ax: Any, values: Any) -> bool:
     low, high = ax.get_ylim()
     return bool(np.all((values > low) & (values < high)))
 
@@ -54,45 +54,47 @@ def test_negative_fluxes_and_their_errors_are_visible() -> None:
     flux = flux_points([5, 30, 8])
     ax = draw_flux_points(flux, None, "crab")
     assert ax.get_yscale() == "linear"
-    values, errors = (each.to_unit(UNIT).data.ravel() for each in (flux.e2dnde, flux.e2dnde_err))
+    values, errors = (
+        flux_map.to_unit(UNIT).data.ravel() for flux_map in (flux.e2dnde, flux.e2dnde_err)
+    )
     assert np.any(values < 0)
-    assert visible(ax, np.concatenate([values - errors, values + errors]))
+    assert is_visible(ax, np.concatenate([values - errors, values + errors]))
     np.testing.assert_allclose(u.Quantity(ax.lines[0].get_ydata()).value, values)
 
 
-def test_fluxes_over_decades_are_logarithmic_away_from_zero() -> None:
+def test_fluxes_over_decades_have_a_symlog_axis() -> None:
     flux = flux_points([90000, 30, 8])
     ax = draw_flux_points(flux, None, "crab")
     assert ax.get_yscale() == "symlog"
-    assert visible(ax, flux.e2dnde.to_unit(UNIT).data.ravel())
+    assert is_visible(ax, flux.e2dnde.to_unit(UNIT).data.ravel())
 
 
-def test_a_negative_limit_is_visible() -> None:
+def test_negative_limit_is_visible() -> None:
     flux = flux_points([1, 30, 8], ul=True)
     limits = flux.e2dnde_ul.to_unit(UNIT).data.ravel()
     assert limits[0] < 0
     ax = draw_flux_points(flux, None, "crab")
     assert ax.get_yscale() == "linear"
-    assert visible(ax, limits[flux.is_ul.data.ravel()])
+    assert is_visible(ax, limits[flux.is_ul.data.ravel()])
 
 
-def test_a_negative_model_is_visible() -> None:
+def test_negative_model_is_visible() -> None:
     flux = flux_points([22, 24, 26], ul=True)
     assert np.all(flux.e2dnde_ul.data > 0)
     spectral = PowerLawSpectralModel(amplitude="-1e-12 cm-2 s-1 TeV-1")
     ax = draw_flux_points(flux, spectral, "crab")
     assert ax.get_yscale() == "linear"
     model = (spectral(2 * u.TeV) * (2 * u.TeV) ** 2).to_value(UNIT)
-    assert visible(ax, np.array([model]))
+    assert is_visible(ax, np.array([model]))
 
 
-def test_a_limit_without_a_best_flux_is_drawn() -> None:
+def test_limit_without_a_flux_is_drawn() -> None:
     flux = flux_points([22, 24, 26], ul=True)
     norm = flux.norm.data.copy()
     norm[1] = np.nan
     maps = {name: getattr(flux, name) for name in ("norm_err", "norm_ul", "sqrt_ts", "ts")}
     maps["norm"] = RegionNDMap.from_geom(flux.geom, data=norm)
-    alone = FluxPoints.from_maps(maps, "likelihood", flux.reference_model)
-    ax = draw_flux_points(alone, None, "crab")
+    without_flux = FluxPoints.from_maps(maps, "likelihood", flux.reference_model)
+    ax = draw_flux_points(without_flux, None, "crab")
     drawn = u.Quantity(ax.lines[0].get_ydata()).value
     np.testing.assert_allclose(drawn[1], flux.e2dnde_ul.to_unit(UNIT).data.ravel()[1])

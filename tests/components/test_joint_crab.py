@@ -1,4 +1,4 @@
-"""Five instruments in one fit: the published Crab spectrum, and gammapy's own fit of the same."""
+"""Five instruments in one fit, compared with the published Crab spectrum and with gammapy."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def joint(once: Any) -> Result:
 
 
 @attrs.define
-class Plain:
+class PlainFit:
     datasets: Datasets
     stat: float
 
 
 @pytest.fixture(scope="module")
-def plainly(once: Any) -> Plain:
-    def fit(_: Path) -> Plain:
+def plain_fit(once: Any) -> PlainFit:
+    def fit(_: Path) -> PlainFit:
         datasets = Datasets()
         folder = Path(os.environ["GAMMAPY_DATA"], "joint-crab", "spectra")
         for name, (low, high) in RANGES.items():
@@ -55,7 +55,7 @@ def plainly(once: Any) -> Plain:
         datasets.models = [SkyModel(spectral_model=spectral, name="crab")]
         stat = Fit().run(datasets).total_stat
         Fit(covariance_opts={"strategy": 2}).covariance(datasets)
-        return Plain(datasets, float(stat))
+        return PlainFit(datasets, float(stat))
 
     return once("plain-joint-crab", fit)
 
@@ -64,45 +64,45 @@ def values(result: Result) -> dict[str, tuple[float, float]]:
     assert result.fit is not None
     names = [name.rpartition(".")[2] for name in result.fit.names]
     pairs = zip(result.fit.values, result.fit.errors, strict=True)
-    found = dict(zip(names, pairs, strict=True))
+    parameters = dict(zip(names, pairs, strict=True))
     # gammapy's curvature is that of the natural logarithm
-    found["beta"] = tuple(np.log(10) * np.array(found["beta"]))
-    return found
+    parameters["beta"] = tuple(np.log(10) * np.array(parameters["beta"]))
+    return parameters
 
 
-def test_the_published_values_are_found(joint: Result) -> None:
+def test_fit_agrees_with_the_published_values(joint: Result) -> None:
     assert joint.fit is not None
     assert joint.fit.success
     for name, (value, error) in values(joint).items():
         published, published_error = PUBLISHED[name]
-        # the digits that are published, and half a unit of rounding
+        # published digits, with half a unit of rounding
         assert abs(value - published) < 0.3 * published_error
         assert error == pytest.approx(published_error, rel=0.25)
 
 
-def test_the_same_bins_are_fitted(joint: Result, plainly: Plain) -> None:
+def test_fitted_bins_agree_with_gammapy(joint: Result, plain_fit: PlainFit) -> None:
     assert joint.datasets is not None
-    assert joint.datasets.names == plainly.datasets.names
-    for ours, theirs in zip(joint.datasets, plainly.datasets, strict=True):
+    assert joint.datasets.names == plain_fit.datasets.names
+    for ours, theirs in zip(joint.datasets, plain_fit.datasets, strict=True):
         np.testing.assert_array_equal(ours.mask.data, theirs.mask.data)
         np.testing.assert_array_equal(ours.counts.data, theirs.counts.data)
         np.testing.assert_array_equal(ours.counts_off.data, theirs.counts_off.data)
 
 
-def test_the_fit_is_gammapys(joint: Result, plainly: Plain) -> None:
+def test_fit_agrees_with_gammapy(joint: Result, plain_fit: PlainFit) -> None:
     assert joint.fit is not None
-    assert joint.fit.stat == pytest.approx(plainly.stat, abs=1e-3)
-    free = plainly.datasets.models.parameters.free_parameters
+    assert joint.fit.stat == pytest.approx(plain_fit.stat, abs=1e-3)
+    free = plain_fit.datasets.models.parameters.free_parameters
     for value, error, parameter in zip(joint.fit.values, joint.fit.errors, free, strict=True):
         assert abs(value - parameter.value) < 0.01 * error
         assert error == pytest.approx(parameter.error, rel=0.01)
 
 
-def test_flux_points_of_bins_that_only_some_instruments_see_are_gammapys(
-    joint: Result, plainly: Plain
+def test_flux_points_of_partly_covered_bins_agree_with_gammapy(
+    joint: Result, plain_fit: PlainFit
 ) -> None:
-    # bin by bin: gammapy's `run` stumbles where bins are seen by different datasets
-    datasets = Datasets([each.copy(name=each.name) for each in plainly.datasets])
+    # bin by bin, since gammapy's `run` fails if bins are covered by different datasets
+    datasets = Datasets([dataset.copy(name=dataset.name) for dataset in plain_fit.datasets])
     assert joint.models is not None
     datasets.models = Models(joint.models).copy()
     estimator = FluxPointsEstimator(source="crab", energy_edges=EDGES)
@@ -116,7 +116,7 @@ def test_flux_points_of_bins_that_only_some_instruments_see_are_gammapys(
         assert np.sum(table["npred"][index]) == pytest.approx(np.sum(row["npred"]), rel=1e-3)
 
 
-def test_energies_are_in_the_unit_that_was_asked_for(joint: Result) -> None:
+def test_energies_have_the_configured_unit(joint: Result) -> None:
     # the files are in keV
     table = joint.estimates["flux-points"].table()
     assert table["e_ref"].unit == u.TeV

@@ -1,4 +1,4 @@
-"""The objective of datasets: gammapy's statistic as a function of a vector."""
+"""The objective of datasets: the statistic as a function of the parameter vector."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def index(datasets: Datasets):
     return datasets.models["crab"].spectral_model.index
 
 
-def test_names_start_units_and_limits_are_those_of_the_free_parameters(datasets):
+def test_objective_has_the_properties_of_the_free_parameters(datasets):
     index(datasets).min, index(datasets).max = 1, 4
     objective = objective_of(datasets)
     free = datasets.models.parameters.free_parameters
@@ -45,20 +45,20 @@ def test_names_start_units_and_limits_are_those_of_the_free_parameters(datasets)
 
 
 @pytest.mark.parametrize("shift", [0.0, 0.3, -0.5])
-def test_statistic_is_gammapys(datasets, shift):
+def test_statistic_agrees_with_gammapy(datasets, shift):
     objective = objective_of(datasets)
     x = objective.start.copy()
     x[0] += shift
     x[1] *= 1 + shift / 2
     x[4] *= 1 - shift / 10
-    found = objective(x)
+    stat = objective(x)
     for parameter, value in zip(datasets.models.parameters.free_parameters, x, strict=True):
         parameter.value = value
     # float32 in gammapy; the source has not moved, so the kernel is the same
-    assert found == pytest.approx(datasets.stat_sum(), abs=1e-3)
+    assert stat == pytest.approx(datasets.stat_sum(), abs=1e-3)
 
 
-def test_source_that_left_the_map_is_found_again(datasets, simulated):
+def test_source_can_leave_the_map_and_return(datasets, simulated):
     objective = objective_of(datasets)
     x = objective.start.copy()
     far = x.copy()
@@ -68,11 +68,11 @@ def test_source_that_left_the_map_is_found_again(datasets, simulated):
     empty = Datasets([simulated.copy(name="sim")])
     empty.models = Models([datasets.models["sim-bkg"].copy(name="sim-bkg")])
     assert without == pytest.approx(empty.stat_sum(), abs=1e-3)  # float32 in gammapy
-    # the kernel is made anew
+    # the kernel is computed again
     assert objective(x) == pytest.approx(before, abs=0.04)
 
 
-def test_priors_count_once(datasets):
+def test_priors_are_added_once(datasets):
     index(datasets).prior = GaussianPrior(mu=2.0, sigma=0.1)
     objective = objective_of(datasets)
     x = objective.start.copy()
@@ -85,7 +85,7 @@ def test_priors_count_once(datasets):
     assert total == pytest.approx(datasets.stat_sum(), abs=1e-3)
 
 
-def test_priors_of_several_datasets_count_once(simulated, truth):
+def test_priors_of_several_datasets_are_added_once(simulated, truth):
     datasets = Datasets([simulated.copy(name=name) for name in ("sim", "other")])
     datasets.models = truth.copy()
     index(datasets).prior = GaussianPrior(mu=2.0, sigma=0.1)
@@ -97,7 +97,7 @@ def test_priors_of_several_datasets_count_once(simulated, truth):
     assert objective.total(x) == pytest.approx(datasets.stat_sum(), abs=1e-3)
 
 
-def test_linked_parameters_are_one(datasets):
+def test_linked_parameters_are_one_parameter(datasets):
     models = datasets.models
     twin = models["crab"].copy(name="twin")
     twin.spectral_model.index = models["crab"].spectral_model.index
@@ -108,7 +108,7 @@ def test_linked_parameters_are_one(datasets):
     assert "twin.spectral.amplitude" in objective.names
 
 
-def test_frozen_parameters_are_left_out_and_left_alone(datasets):
+def test_frozen_parameters_are_not_changed(datasets):
     models = datasets.models
     models["crab"].spatial_model.freeze()
     objective = objective_of(datasets)
@@ -124,14 +124,14 @@ def fitted(simulated, truth):
     datasets.models = truth.copy()
     objective = objective_of(datasets)
     result = Minuit().fit(objective)
-    objective(result.values * 1.1)  # a fitter may have looked elsewhere last
+    objective(result.values * 1.1)  # the last evaluation of a fitter may be elsewhere
     objective.accept(result)
     return datasets, result
 
 
 @pytest.fixture(scope="module")
 def plain_fit(simulated, truth):
-    """Give gammapy's optimum: values and statistic."""
+    """Return values and statistic of gammapy's best fit."""
     datasets = Datasets([simulated.copy(name="sim")])
     datasets.models = truth.copy()
     stat = Fit().run(datasets).total_stat
@@ -141,16 +141,17 @@ def plain_fit(simulated, truth):
 class TestAccept:
     def test_values_errors_and_covariance_are_in_the_models(self, fitted):
         datasets, result = fitted
-        # `Datasets.models` is made anew at each access: what is written must survive that
+        # `Datasets.models` is created at each access, so errors must be kept by the models
         for _ in range(2):
             free = datasets.models.parameters.free_parameters
             assert [parameter.value for parameter in free] == result.values.tolist()
-            # gammapy keeps errors as the roots of the covariance
+            # gammapy stores errors as square roots of the covariance
             np.testing.assert_allclose([p.error for p in free], result.errors, rtol=1e-12)
             matrix = datasets.models.covariance.data
-            known = [not p.frozen for p in datasets.models.parameters]
-            np.testing.assert_allclose(matrix[np.ix_(known, known)], result.covariance, rtol=1e-12)
-            assert not matrix[~np.array(known)].any()
+            is_free = [not p.frozen for p in datasets.models.parameters]
+            block = matrix[np.ix_(is_free, is_free)]
+            np.testing.assert_allclose(block, result.covariance, rtol=1e-12)
+            assert not matrix[~np.array(is_free)].any()
 
     def test_covariance_survives_a_copy_and_a_new_assignment(self, fitted, simulated):
         datasets, result = fitted
@@ -159,20 +160,20 @@ class TestAccept:
         free = others.models.parameters.free_parameters
         np.testing.assert_allclose([p.error for p in free], result.errors, rtol=1e-12)
 
-    def test_statistic_is_that_of_the_result(self, fitted):
+    def test_statistic_agrees_with_the_result(self, fitted):
         datasets, result = fitted
-        # the kernel may have been made anew on the way
+        # the kernel may have been computed again
         assert datasets.stat_sum() == pytest.approx(result.stat, abs=0.04)
 
     def test_fit_recovers_the_truth(self, fitted, truth):
         _, result = fitted
         expected = [p.value for p in truth.parameters.free_parameters]
         pulls = (result.values - expected) / result.errors
-        # five numbers of a Gaussian: 4 sigma is one chance in 3000
+        # five Gaussian numbers: the chance of more than 4 sigma is 1 in 3000
         assert np.all(np.abs(pulls) < 4), pulls
         assert result.success
 
-    def test_fit_is_as_good_as_gammapys(self, fitted, simulated, plain_fit):
+    def test_fit_is_as_good_as_with_gammapy(self, fitted, simulated, plain_fit):
         datasets, result = fitted
         values, stat = plain_fit
         fresh = Datasets([simulated.copy(name="sim")])
@@ -182,7 +183,7 @@ class TestAccept:
 
 
 @pytest.mark.slow
-def test_errors_are_those_of_an_explicit_hesse_to_1_percent(fitted, simulated):
+def test_errors_agree_with_an_explicit_hesse_to_1_percent(fitted, simulated):
     datasets, result = fitted
     expected = plain.hesse_errors(simulated.copy(name="sim"), datasets.models)
     np.testing.assert_allclose(result.errors, expected, rtol=0.01)
@@ -205,21 +206,21 @@ def test_linked_parameters_share_their_error(simulated, truth):
 
 
 class TestErrors:
-    def test_no_models(self, simulated):
+    def test_missing_models_are_reported(self, simulated):
         with pytest.raises(FitError, match="have no models"):
             objective_of(Datasets([simulated.copy(name="sim")]))
 
-    def test_nothing_free(self, datasets):
+    def test_missing_free_parameters_are_reported(self, datasets):
         datasets.models.freeze()
         with pytest.raises(FitError, match="No free parameters"):
             objective_of(datasets)
 
-    def test_start_that_is_not_finite_is_named(self, datasets):
+    def test_start_that_is_not_finite_is_reported(self, datasets):
         index(datasets).value = np.nan
         with pytest.raises(FitError, match=r"crab\.spectral\.index starts at nan"):
             objective_of(datasets)
 
-    def test_sampling_without_limits_is_named(self, datasets):
+    def test_sampling_without_limits_is_refused(self, datasets):
         objective = objective_of(datasets)
         with pytest.raises(FitError, match=r"crab\.spectral\.index.*neither a prior nor"):
             objective.transform(np.full(len(objective.names), 0.5))

@@ -27,21 +27,21 @@ def assert_same_rows(table, expected) -> None:
 
 @pytest.fixture(autouse=True)
 def unchanged(table):
-    """No selector changes the table it is given."""
+    """Check that no selector changes its input table."""
     before = table.copy()
     yield
     assert_same_rows(table, before)
 
 
 class TestCone:
-    def test_selects_what_gammapy_selects(self, table):
+    def test_selection_agrees_with_gammapy(self, table):
         circle = {"type": "sky_circle", "frame": "icrs", "lon": "83.633 deg", "lat": "22.014 deg",
                   "radius": "5 deg"}  # fmt: skip
         expected = table.select_observations(circle)
         selected = Cone(center=["83.633 deg", "22.014 deg"], radius="5 deg").select(table)
         assert ids(selected) == ids(expected) == [23523, 23526, 23559, 23592]
 
-    def test_measures_the_angle_to_the_pointing(self, table):
+    def test_angle_is_measured_to_the_pointing(self, table):
         center = SkyCoord(320.3, -1.2, unit="deg", frame="galactic")
         pointing = SkyCoord(table["RA_PNT"], table["DEC_PNT"], unit="deg")
         expected = table[pointing.separation(center) <= 3 * u.deg]
@@ -49,41 +49,41 @@ class TestCone:
         assert 0 < len(selected) < len(table)
         assert ids(selected) == ids(expected)
 
-    def test_takes_galactic_positions(self, table):
+    def test_galactic_positions_are_accepted(self, table):
         center = {"lon": "320.3 deg", "lat": "-1.2 deg", "frame": "galactic"}
         icrs = SkyCoord(320.3, -1.2, unit="deg", frame="galactic").icrs
         selected = Cone(center=center, radius="3 deg").select(table)
         assert len(selected) > 0
         assert ids(selected) == ids(Cone(center=icrs, radius="3 deg").select(table))
 
-    def test_keeps_rows_meta_and_type(self, table):
+    def test_rows_meta_and_type_are_kept(self, table):
         selected = Cone(center=["83.633 deg", "22.014 deg"]).select(table)
         expected = table[np.isin(table["OBS_ID"], ids(selected))]
         assert type(selected) is type(table)
         assert_same_rows(selected, expected)
 
-    def test_may_leave_nothing(self, table):
+    def test_result_can_be_empty(self, table):
         assert len(Cone(center=["0 deg", "89 deg"], radius="1 deg").select(table)) == 0
 
 
 class TestObservationIds:
-    def test_keeps_the_order_of_the_table(self, table):
+    def test_order_of_the_table_is_kept(self, table):
         assert ids(ObservationIds(ids=[23592, 23523]).select(table)) == [23523, 23592]
 
-    def test_asked_for_twice_is_one_row(self, table):
+    def test_duplicated_ids_select_one_row(self, table):
         assert ids(ObservationIds(ids=[23523, 23523]).select(table)) == [23523]
 
-    def test_names_what_is_not_there(self, table):
+    def test_missing_ids_are_reported(self, table):
         with pytest.raises(ArchiveError, match=r"not there: \[1, 99\]"):
             ObservationIds(ids=[23523, 99, 1]).select(table)
 
-    def test_a_run_listed_twice_in_the_table_stays_so(self, table):
+    def test_duplicated_rows_of_the_table_are_kept(self, table):
         from astropy.table import vstack
 
         doubled = vstack([table, table[table["OBS_ID"] == RUN]])
         assert ids(ObservationIds(ids=[RUN]).select(doubled)) == [RUN, RUN]
 
-    def test_nothing_asked_for_is_refused(self):
+    def test_empty_list_of_ids_is_refused(self):
         with pytest.raises(FieldError, match="ids"):
             ObservationIds(ids=[])
 
@@ -95,56 +95,56 @@ class TestTimeWindow:
         row = table[table["OBS_ID"] == RUN]
         return row.time_start[0] - 500 * u.s, row.time_stop[0] + 500 * u.s
 
-    def test_finds_the_run_in_a_window_of_minutes(self, table, window):
+    def test_run_in_a_window_of_minutes_is_selected(self, table, window):
         start, stop = window
         assert RUN in ids(TimeWindow(start=start, stop=stop).select(table))
 
-    def test_agrees_with_plain_comparison(self, table, window):
+    def test_agrees_with_a_numpy_comparison(self, table, window):
         start, stop = window
         expected = table[(table.time_start >= start) & (table.time_stop <= stop)]
         assert ids(TimeWindow(start=start, stop=stop).select(table)) == ids(expected)
 
-    def test_a_run_that_is_cut_is_left_out(self, table, window):
+    def test_run_across_the_edge_is_not_selected(self, table, window):
         start, _ = window
         assert RUN not in ids(TimeWindow(stop=start + 1000 * u.s).select(table))
 
-    def test_partial_keeps_a_run_that_is_cut(self, table, window):
+    def test_partial_selects_a_run_across_the_edge(self, table, window):
         start, _ = window
         selected = TimeWindow(start=start, stop=start + 1000 * u.s, partial=True).select(table)
         expected = (table.time_stop >= start) & (table.time_start <= start + 1000 * u.s)
         assert ids(selected) == ids(table[expected])
         assert RUN in ids(selected)
 
-    def test_open_ends(self, table, window):
+    def test_window_can_be_open(self, table, window):
         start, _ = window
         after = TimeWindow(start=start).select(table)
         before = TimeWindow(stop=start, partial=True).select(table)
         assert ids(after) == ids(table[table.time_start >= start])
         assert ids(before) == ids(table[table.time_start <= start])
 
-    def test_times_are_utc_if_they_do_not_say_otherwise(self, table):
+    def test_times_are_utc_by_default(self, table):
         start = table[table["OBS_ID"] == RUN].time_start[0] - 1 * u.s
-        # terrestrial time was 64 s ahead of utc: taken for utc, this text is a minute too late
-        start_text = start.tt.isot
-        assert RUN in ids(TimeWindow(start=f"{start_text} tt").select(table))
-        assert RUN not in ids(TimeWindow(start=start_text).select(table))
+        # TT was 64 s ahead of UTC: as UTC, this string is a minute too late
+        start_string = start.tt.isot
+        assert RUN in ids(TimeWindow(start=f"{start_string} tt").select(table))
+        assert RUN not in ids(TimeWindow(start=start_string).select(table))
         assert RUN in ids(TimeWindow(start=start.utc.isot).select(table))
 
-    def test_window_the_wrong_way_round_is_refused(self):
+    def test_reversed_window_is_refused(self):
         with pytest.raises(FieldError, match="is not before"):
             TimeWindow(start="2005-01-01", stop="2004-01-01")
 
-    def test_no_window_is_refused(self):
+    def test_window_without_start_and_stop_is_refused(self):
         with pytest.raises(FieldError, match="neither start nor stop"):
             TimeWindow()
 
-    def test_short_window_on_the_start_that_gammapys_own_selection_misses(self, table):
-        # `ObservationTable.select_range` takes 1e8 s and 100 s more for equal
+    def test_short_window_around_the_start_selects_the_run(self, table):
+        # `ObservationTable.select_range` treats 1e8 s and 1e8 s + 100 s as equal
         row = table[table["OBS_ID"] == RUN]
         edges = row["TSTART"].quantity[0] + [-100, 100] * u.s
         assert len(table.select_range("TSTART", edges)) == 0
-        texts = [f"{edge.value:.1f} s" for edge in edges]
-        selected = ColumnRange(column="TSTART", min=texts[0], max=texts[1]).select(table)
+        strings = [f"{edge.value:.1f} s" for edge in edges]
+        selected = ColumnRange(column="TSTART", min=strings[0], max=strings[1]).select(table)
         assert ids(selected) == [RUN]
         start, stop = (row.time_start[0] + shift * u.s for shift in (-100, 100))
         assert ids(TimeWindow(start=start, stop=stop, partial=True).select(table)) == [RUN]
@@ -159,7 +159,7 @@ class TestColumnRange:
             ("1200 arcmin", None, "arcmin"),
         ],
     )
-    def test_agrees_with_plain_comparison(self, table, low, high, unit):
+    def test_agrees_with_a_numpy_comparison(self, table, low, high, unit):
         zenith = u.Quantity(table["ZEN_PNT"], dtype=float).to_value(unit)
         expected = zenith >= u.Quantity(low).value
         if high:
@@ -174,51 +174,51 @@ class TestColumnRange:
         assert RUN in ids(selected)
         assert set(selected["EVENT_COUNT"]) == {number}
 
-    def test_number_without_unit_for_a_column_without_unit(self, table):
+    def test_number_without_unit_matches_a_column_without_unit(self, table):
         selected = ColumnRange(column="N_TELS", min="4").select(table)
         assert ids(selected) == ids(table[table["N_TELS"] >= 4])
 
-    def test_text_column_by_values(self, table):
+    def test_string_column_is_selected_by_values(self, table):
         selected = ColumnRange(column="OBJECT", values=["Crab Nebula", "Vela X"]).select(table)
-        texts = np.array([str(name).strip() for name in table["OBJECT"]])
-        expected = table[np.isin(texts, ["Crab Nebula", "Vela X"])]
+        strings = np.array([str(name).strip() for name in table["OBJECT"]])
+        expected = table[np.isin(strings, ["Crab Nebula", "Vela X"])]
         assert ids(selected) == ids(expected)
         assert len(selected) > 0
 
-    def test_number_column_by_values(self, table):
+    def test_number_column_is_selected_by_values(self, table):
         selected = ColumnRange(column="OBS_ID", values=["23523", "23526"]).select(table)
         assert ids(selected) == [23523, 23526]
 
     @pytest.mark.parametrize(
-        "options_chosen",
+        "options",
         [
             {"column": "ZEN_PNT", "max": "30 deg"},
             {"column": "OBJECT", "values": ["Crab Nebula"]},
         ],
         ids=["range", "values"],
     )
-    def test_invert_keeps_the_others_in_order(self, table, options_chosen):
-        selected_ids = ids(ColumnRange(**options_chosen).select(table))
-        others = ids(ColumnRange(**options_chosen, invert=True).select(table))
+    def test_invert_keeps_the_others_in_order(self, table, options):
+        selected_ids = ids(ColumnRange(**options).select(table))
+        others = ids(ColumnRange(**options, invert=True).select(table))
         assert others == [run for run in ids(table) if run not in selected_ids]
 
-    def test_column_that_is_not_there_is_named_with_those_that_are(self, table):
+    def test_missing_column_is_reported_with_the_available_ones(self, table):
         with pytest.raises(ArchiveError, match=r"no column 'ZENITH'.*ZEN_PNT"):
             ColumnRange(column="ZENITH", max="50 deg").select(table)
 
-    def test_unit_that_does_not_fit_is_named(self, table):
+    def test_incompatible_unit_is_reported(self, table):
         with pytest.raises(ArchiveError, match=r"ZEN_PNT is in deg, not comparable with 50.0 TeV"):
             ColumnRange(column="ZEN_PNT", max="50 TeV").select(table)
 
-    def test_missing_unit_is_named(self, table):
+    def test_missing_unit_is_reported(self, table):
         with pytest.raises(ArchiveError, match=r"ZEN_PNT is in deg: give 50.0 with a unit"):
             ColumnRange(column="ZEN_PNT", max="50").select(table)
 
-    def test_range_on_a_text_column_is_refused(self, table):
+    def test_range_of_a_string_column_is_refused(self, table):
         with pytest.raises(ArchiveError, match=r"OBJECT holds .*: select by values"):
             ColumnRange(column="OBJECT", min="4").select(table)
 
-    def test_rows_without_a_number_are_outside_any_range(self, table):
+    def test_masked_rows_are_outside_any_range(self, table):
         table = table.copy()
         table["ZEN_PNT"][table["OBS_ID"] == RUN] = np.nan
         assert RUN not in ids(ColumnRange(column="ZEN_PNT", min="0 deg").select(table))
@@ -235,12 +235,12 @@ class TestColumnRange:
         ],
         ids=["nothing", "both", "no number", "wrong way round", "two units"],
     )
-    def test_what_makes_no_sense_is_refused(self, options):
+    def test_invalid_options_are_refused(self, options):
         with pytest.raises(FieldError):
             ColumnRange(column="ZEN_PNT", **options)
 
 
-def test_selectors_in_turn_are_the_intersection(table):
+def test_several_selectors_select_the_intersection(table):
     chain = [
         Cone(center=["83.633 deg", "22.014 deg"], radius="5 deg"),
         ColumnRange(column="ZEN_PNT", max="47 deg"),

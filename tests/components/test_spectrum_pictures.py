@@ -1,4 +1,4 @@
-"""The pictures of spectra: what they show, and that it is labelled."""
+"""The plots of spectra: content and labels."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from skyred.products.plotting import dataset_pictures
 
 
 @pytest.fixture(autouse=True)
-def closed() -> Iterator[None]:
+def close_figures() -> Iterator[None]:
     yield
     plt.close("all")
 
@@ -39,18 +39,18 @@ def with_regions(dataset: SpectrumDatasetOnOff, *regions: SkyRegion) -> Spectrum
     return dataset
 
 
-def drawn(ax: Axes) -> dict[str, object]:
+def artists_by_label(ax: Axes) -> dict[str, object]:
     return dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
 
 
 def test_counts_background_and_excess_are_drawn_by_energy(on_off):
     ax = dataset_pictures(on_off)["counts"]()
-    shown = drawn(ax)
+    artists = artists_by_label(ax)
     counts, off = on_off.counts.data.ravel(), on_off.counts_off.data.ravel()
-    np.testing.assert_array_equal(shown["counts"].get_data().values, counts)
-    np.testing.assert_allclose(shown["background"].get_data().values, off / 4)
-    np.testing.assert_allclose(shown["excess"][0].get_ydata(), counts - off / 4)
-    segments = shown["excess"][2][0].get_segments()
+    np.testing.assert_array_equal(artists["counts"].get_data().values, counts)
+    np.testing.assert_allclose(artists["background"].get_data().values, off / 4)
+    np.testing.assert_allclose(artists["excess"][0].get_ydata(), counts - off / 4)
+    segments = artists["excess"][2][0].get_segments()
     half = [(top - bottom) / 2 for (_, bottom), (_, top) in segments]
     np.testing.assert_allclose(half, np.sqrt(counts + off / 16))
     assert ax.get_xlabel() == "Energy [TeV]"
@@ -58,27 +58,27 @@ def test_counts_background_and_excess_are_drawn_by_energy(on_off):
     assert ax.get_title() == "crab, 1 TeV to 10 TeV"
 
 
-def test_what_is_not_used_is_grey(on_off):
+def test_unused_bins_are_grey(on_off):
     ax = dataset_pictures(on_off)["counts"]()
-    box = drawn(ax)["not used"].get_bbox()
+    box = artists_by_label(ax)["not used"].get_bbox()
     np.testing.assert_allclose([box.x0, box.x1], small.ENERGY.edges.to_value("TeV")[:2])
 
 
-def test_model_is_drawn_once_there_is_one(on_off):
-    assert "model of the excess" not in drawn(dataset_pictures(on_off)["counts"]())
+def test_model_is_drawn_if_present(on_off):
+    assert "model of the excess" not in artists_by_label(dataset_pictures(on_off)["counts"]())
     on_off.models = SkyModel(PowerLawSpectralModel(amplitude="1e-11 cm-2 s-1 TeV-1"), name="crab")
-    shown = drawn(dataset_pictures(on_off)["counts"]())
+    artists = artists_by_label(dataset_pictures(on_off)["counts"]())
     expected = on_off.npred_signal().data.ravel()
-    np.testing.assert_allclose(shown["model of the excess"].get_data().values, expected)
+    np.testing.assert_allclose(artists["model of the excess"].get_data().values, expected)
 
 
-def test_spectrum_without_off_counts_is_drawn_too():
+def test_spectrum_without_off_counts_is_drawn():
     dataset = small.spectrum_dataset("plain")
-    shown = drawn(dataset_pictures(dataset)["counts"]())
+    artists = artists_by_label(dataset_pictures(dataset)["counts"]())
     expected = dataset.background.data.ravel()
-    np.testing.assert_allclose(shown["background"].get_data().values, expected)
+    np.testing.assert_allclose(artists["background"].get_data().values, expected)
     dataset.background = None
-    assert "excess" not in drawn(dataset_pictures(dataset)["counts"]())
+    assert "excess" not in artists_by_label(dataset_pictures(dataset)["counts"]())
     assert list(dataset_pictures(dataset)) == ["counts"]
 
 
@@ -87,29 +87,29 @@ def test_regions_and_pointing_are_drawn_on_the_sky(on_off):
     centres = [SkyCoord(83.633, 23.014, unit="deg"), SkyCoord(83.1, 22.5, unit="deg")]
     with_regions(on_off, *(CircleSkyRegion(centre, radius) for centre in centres))
     ax = dataset_pictures(on_off)["regions"]()
-    assert set(drawn(ax)) == {"on region", "off regions", "pointing"}
+    assert set(artists_by_label(ax)) == {"on region", "off regions", "pointing"}
     assert len(ax.patches) == 3
     wcs = ax.wcs
     for patch, centre in zip(ax.patches, [small.centre(), *centres], strict=True):
-        found = wcs.pixel_to_world(*patch.center)
-        assert found.separation(centre).deg < 1e-6
-    assert wcs.pixel_to_world(*drawn(ax)["pointing"].get_xydata()[0]).dec.deg == pytest.approx(
-        22.514
-    )
+        center = wcs.pixel_to_world(*patch.center)
+        assert center.separation(centre).deg < 1e-6
+    assert wcs.pixel_to_world(
+        *artists_by_label(ax)["pointing"].get_xydata()[0]
+    ).dec.deg == pytest.approx(22.514)
     low, high = ax.get_xlim()
     assert all(low < patch.center[0] - patch.radius for patch in ax.patches)
     assert all(patch.center[0] + patch.radius < high for patch in ax.patches)
     assert ax.get_xlabel() == "Right ascension [deg]"
 
 
-def test_points_are_drawn_as_marks():
+def test_point_regions_are_drawn_as_markers():
     dataset = small.spectrum_on_off("crab", region="icrs;point(83.633, 22.014)")
     with_regions(dataset, PointSkyRegion(SkyCoord(83.633, 22.8, unit="deg")))
     ax = dataset_pictures(dataset)["regions"]()
     assert len(ax.patches) == 0
-    assert set(drawn(ax)) == {"on region", "off regions", "pointing"}
+    assert set(artists_by_label(ax)) == {"on region", "off regions", "pointing"}
 
 
-def test_phases_have_no_off_regions(on_off):
+def test_spectra_by_phase_have_no_off_regions(on_off):
     # their off counts come from the on region
     assert list(dataset_pictures(on_off)) == ["counts"]

@@ -1,4 +1,4 @@
-"""Whole analyses of spectra on real runs, against plain gammapy: reduction, fit, points, folder."""
+"""Complete spectral analyses of real runs, compared with plain gammapy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from regions import CircleSkyRegion
 
 import plain_gammapy as plain
 import plain_spectra as spectra
-from points_side_by_side import assert_same_points, by_gammapy
+from points_side_by_side import assert_same_points, flux_points_by_gammapy
 from skyred import Orchestrator, Pipeline, Result
 
 pytestmark = pytest.mark.data
@@ -28,7 +28,7 @@ CLOSE = 0.01  # of an error
 
 @attrs.define
 class Run:
-    """A run of an example: what it gave, and its folder."""
+    """The result of an example, and its run folder."""
 
     result: Result
     folder: Path
@@ -37,7 +37,7 @@ class Run:
 @pytest.fixture(scope="session")
 def expected(once) -> list[SpectrumDatasetOnOff]:
     def make(_: Path) -> list[SpectrumDatasetOnOff]:
-        return [spectra.make_run(each) for each in plain.observations(plain.RUNS)]
+        return [spectra.make_run(run) for run in plain.observations(plain.RUNS)]
 
     return once("plain-spectra", make)
 
@@ -54,7 +54,7 @@ def stacked(expected) -> SpectrumDatasetOnOff:
 
 @pytest.fixture(scope="session")
 def joint(once) -> Run:
-    """Give the run of ``examples/spectrum.yaml``: one spectrum a run."""
+    """Return the run of ``examples/spectrum.yaml``: one spectrum per observation."""
 
     def make(folder: Path) -> Run:
         pipeline = Pipeline.from_yaml(EXAMPLES / "spectrum.yaml")
@@ -65,7 +65,7 @@ def joint(once) -> Run:
 
 @pytest.fixture(scope="session")
 def summed(once) -> Run:
-    """Give the same with all runs in one spectrum, from two chunks."""
+    """Return the same with all observations in one spectrum, from two chunks."""
 
     def make(folder: Path) -> Run:
         pipeline = Pipeline.from_yaml(
@@ -91,11 +91,13 @@ def magic(once) -> Run:
     return once("spectrum-magic", make)
 
 
-def places(dataset: SpectrumDatasetOnOff) -> list[tuple[float, ...]]:
-    """Give centres and radii of the off regions in degrees; 0 for those of points."""
-    found = compound_region_to_regions(dataset.counts_off.geom.region)
-    radii = [each.radius.to_value("deg") if hasattr(each, "radius") else 0.0 for each in found]
-    centres = [(each.center.ra.deg, each.center.dec.deg) for each in found]
+def region_positions(dataset: SpectrumDatasetOnOff) -> list[tuple[float, ...]]:
+    """Return centres and radii of the off regions in degrees; the radius of a point is 0."""
+    regions = compound_region_to_regions(dataset.counts_off.geom.region)
+    radii = [
+        region.radius.to_value("deg") if hasattr(region, "radius") else 0.0 for region in regions
+    ]
+    centres = [(region.center.ra.deg, region.center.dec.deg) for region in regions]
     return [(*centre, radius) for centre, radius in zip(centres, radii, strict=True)]
 
 
@@ -104,45 +106,47 @@ def livetime(dataset: SpectrumDatasetOnOff) -> float:
 
 
 def assert_same(
-    dataset: SpectrumDatasetOnOff, other: SpectrumDatasetOnOff, rtol: float = 0
+    dataset: SpectrumDatasetOnOff, expected: SpectrumDatasetOnOff, rtol: float = 0
 ) -> None:
-    assert dataset.tag == other.tag == "SpectrumDatasetOnOff"
-    theirs = spectra.arrays(other)
+    assert dataset.tag == expected.tag == "SpectrumDatasetOnOff"
+    theirs = spectra.arrays(expected)
     for name, array in spectra.arrays(dataset).items():
         exact = name in ("counts", "counts_off", "mask_safe")
         np.testing.assert_allclose(array, theirs[name], rtol=0 if exact else rtol, err_msg=name)
-    assert livetime(dataset) == pytest.approx(livetime(other), rel=1e-9)
-    assert str(dataset.gti) == str(other.gti)
+    assert livetime(dataset) == pytest.approx(livetime(expected), rel=1e-9)
+    assert str(dataset.gti) == str(expected.gti)
 
 
 def assert_fitted(run: Run, datasets: list[SpectrumDatasetOnOff], models: Models) -> None:
-    """The fit is gammapy's to 0.01 errors, or it has a lower statistic."""
-    values, stat = spectra.fit([each.copy(name=each.name) for each in datasets], models)
-    found = run.result.fit
-    assert found.success
-    assert found.stat <= stat + 1e-3
-    near = np.abs(found.values - values) < CLOSE * found.errors
-    assert near.all() or found.stat < stat
+    """Require agreement with gammapy's fit to 0.01 errors, or a lower statistic."""
+    values, stat = spectra.fit([dataset.copy(name=dataset.name) for dataset in datasets], models)
+    fit = run.result.fit
+    assert fit.success
+    assert fit.stat <= stat + 1e-3
+    close = np.abs(fit.values - values) < CLOSE * fit.errors
+    assert close.all() or fit.stat < stat
 
 
 class TestReduction:
-    def test_each_run_is_gammapys(self, joint, expected):
+    def test_each_run_agrees_with_gammapy(self, joint, expected):
         assert len(joint.result.datasets) == 4
-        for dataset, other in zip(joint.result.datasets, expected, strict=True):
-            assert dataset.name == other.name.replace("run", "hess")
-            assert_same(dataset, other)
-            assert repr(dataset.counts_off.geom.region) == repr(other.counts_off.geom.region)
+        for dataset, plain_dataset in zip(joint.result.datasets, expected, strict=True):
+            assert dataset.name == plain_dataset.name.replace("run", "hess")
+            assert_same(dataset, plain_dataset)
+            assert repr(dataset.counts_off.geom.region) == repr(
+                plain_dataset.counts_off.geom.region
+            )
 
-    def test_sum_is_gammapys_stack(self, summed, stacked):
+    def test_sum_agrees_with_gammapy(self, summed, stacked):
         assert summed.result.datasets.names == ["hess"]
         # float32 sums in chunks
         assert_same(summed.result.datasets[0], stacked, rtol=1e-6)
 
-    def test_ledger_has_the_counts_of_each_run(self, joint, expected):
-        counts = [int(each.counts.data[each.mask_safe.data].sum()) for each in expected]
+    def test_observation_log_has_the_counts_of_each_run(self, joint, expected):
+        counts = [int(dataset.counts.data[dataset.mask_safe.data].sum()) for dataset in expected]
         assert [outcome.counts for outcome in joint.result.outcomes] == counts
 
-    def test_spectrum_of_another_source_is_gammapys_stack(self):
+    def test_spectrum_of_another_source_agrees_with_gammapy(self):
         # PKS 2155-304, by the defaults of gammapy's makers
         region = "icrs; circle(329.717, -30.226, 0.11)"
         overrides = [
@@ -154,40 +158,40 @@ class TestReduction:
         makers = [maker.evolve(**({"exclude": ()} if "exclude" in vars(maker) else {}))
                   for maker in pipeline.data["hess"].make[:2]]  # fmt: skip
         entry = pipeline.data["hess"].evolve(make=makers)
-        made = Orchestrator(pipeline.evolve(data={"hess": entry}))
-        made.select()
-        made.observations = {"hess": made.observations["hess"][:2]}
-        (dataset,) = made.reduce()
+        orchestrator = Orchestrator(pipeline.evolve(data={"hess": entry}))
+        orchestrator.select()
+        orchestrator.observations = {"hess": orchestrator.observations["hess"][:2]}
+        (dataset,) = orchestrator.reduce()
         on = CircleSkyRegion(entry.geometry.region().center, 0.11 * u.deg)
         empty = spectra.target("pks", on)
         true = empty.exposure.geom.axes["energy_true"]
         total = SpectrumDatasetOnOff.create(empty.counts.geom, energy_axis_true=true)
-        for observation in made.observations["hess"]:
+        for observation in orchestrator.observations["hess"]:
             parts = ["counts", "exposure", "edisp"]
             maker = SpectrumDatasetMaker(containment_correction=True, selection=parts)
             run = maker.run(spectra.target(f"run-{observation.obs_id}", on), observation)
             run = ReflectedRegionsBackgroundMaker().run(run, observation)
             total.stack(run)
         assert_same(dataset, total, rtol=1e-6)
-        # a flaring blazar: far more counts than its background
+        # a flaring blazar with many more counts than background
         assert dataset.counts.data.sum() > 2 * dataset.background.data.sum() > 0
 
 
 class TestFit:
-    def test_joint_fit_is_gammapys(self, joint, expected):
+    def test_joint_fit_agrees_with_gammapy(self, joint, expected):
         assert_fitted(joint, expected, spectra.power_law())
 
-    def test_fit_of_the_sum_is_gammapys(self, summed, stacked):
+    def test_fit_of_the_sum_agrees_with_gammapy(self, summed, stacked):
         assert_fitted(summed, [stacked], spectra.power_law())
 
-    def test_statistic_is_gammapys_wstat(self, joint, expected):
-        datasets = Datasets([each.copy(name=each.name) for each in expected])
+    def test_statistic_agrees_with_gammapy_wstat(self, joint, expected):
+        datasets = Datasets([dataset.copy(name=dataset.name) for dataset in expected])
         datasets.models = joint.result.models
         assert joint.result.fit.stat == pytest.approx(datasets.stat_sum(), abs=1e-3)
 
-    def test_crab_is_the_crab(self, joint):
+    def test_fit_agrees_with_the_published_crab_spectrum(self, joint):
         # Aharonian et al. (2006), A&A 457, 899, H.E.S.S.: a power law of index 2.63 above 0.4 TeV,
-        # 3.45e-11 cm-2 s-1 TeV-1 at 1 TeV; the flux scale of one short set of runs is good to 30 %
+        # 3.45e-11 cm-2 s-1 TeV-1 at 1 TeV; the flux scale of a few runs is accurate to 30 %
         values = dict(zip(joint.result.fit.names, joint.result.fit.values, strict=True))
         assert values["crab.spectral.index"] == pytest.approx(2.63, abs=0.2)
         assert values["crab.spectral.amplitude"] == pytest.approx(3.45e-11, rel=0.3)
@@ -195,20 +199,20 @@ class TestFit:
 
 class TestFluxPoints:
     @pytest.mark.slow
-    def test_of_a_joint_fit_are_gammapys(self, joint, expected):
-        datasets = Datasets([each.copy(name=each.name) for each in expected])
+    def test_of_a_joint_fit_agree_with_gammapy(self, joint, expected):
+        datasets = Datasets([dataset.copy(name=dataset.name) for dataset in expected])
         datasets.models = joint.result.models.copy()
-        theirs = by_gammapy(datasets, "crab", spectra.EDGES)
+        theirs = flux_points_by_gammapy(datasets, "crab", spectra.EDGES)
         ours = joint.result.estimates["flux-points"].flux
         for name in ("norm", "norm_err", "ts", "npred", "counts"):
-            one, other = getattr(ours, name).data, getattr(theirs, name).data
-            # its own root finding
-            np.testing.assert_allclose(one, other, rtol=1e-3, err_msg=name)
+            values, expected_values = getattr(ours, name).data, getattr(theirs, name).data
+            # tolerance of gammapy's root finding
+            np.testing.assert_allclose(values, expected_values, rtol=1e-3, err_msg=name)
 
-    def test_of_the_sum_are_gammapys(self, summed, stacked):
+    def test_of_the_sum_agree_with_gammapy(self, summed, stacked):
         datasets = Datasets([stacked.copy(name="hess")])
         datasets.models = summed.result.models.copy()
-        theirs = by_gammapy(datasets, "crab", EDGES, selection_optional=["ul"])
+        theirs = flux_points_by_gammapy(datasets, "crab", EDGES, selection_optional=["ul"])
         assert_same_points(summed.result.estimates["flux-points"].flux, theirs)
 
 
@@ -220,55 +224,59 @@ class TestFolder:
     def test_everything_is_read_back(self, run):
         read = Result.read(run.folder)
         assert read.datasets.names == run.result.datasets.names
-        for dataset, other in zip(read.datasets, run.result.datasets, strict=True):
-            assert_same(dataset, other)
-            # the file holds the radii in pixels
-            np.testing.assert_allclose(places(dataset), places(other), rtol=1e-6)
+        for dataset, expected in zip(read.datasets, run.result.datasets, strict=True):
+            assert_same(dataset, expected)
+            # the file has the radii in pixels
+            np.testing.assert_allclose(
+                region_positions(dataset), region_positions(expected), rtol=1e-6
+            )
             assert dataset.mask_safe.data.dtype == bool
-            assert (dataset.mask_fit is None) == (other.mask_fit is None)
-            assert dataset.mask_fit is None or (dataset.mask_fit.data == other.mask_fit.data).all()
+            assert (dataset.mask_fit is None) == (expected.mask_fit is None)
+            assert (
+                dataset.mask_fit is None or (dataset.mask_fit.data == expected.mask_fit.data).all()
+            )
         assert read.datasets.stat_sum() == pytest.approx(run.result.fit.stat, abs=1e-3)
 
-    def test_plain_gammapy_reads_it(self, run):
+    def test_gammapy_reads_the_folder(self, run):
         index = run.folder / "datasets" / "datasets.yaml"
         datasets = Datasets.read(index, filename_models=run.folder / "models.yaml")
-        for dataset, other in zip(datasets, run.result.datasets, strict=True):
-            assert_same_but_livetime(dataset, other)
-            dataset.mask_fit = other.mask_fit  # which gammapy writes, and does not read
+        for dataset, expected in zip(datasets, run.result.datasets, strict=True):
+            assert_same_but_livetime(dataset, expected)
+            dataset.mask_fit = expected.mask_fit  # written but not read by gammapy
         assert datasets.stat_sum() == pytest.approx(run.result.fit.stat, abs=1e-3)
 
-    def test_pictures_are_there(self, run):
+    def test_plots_are_written(self, run):
         names = [file.stem for file in (run.folder / "plots").glob("*.png")]
         datasets = run.result.datasets.names
         pictures = {f"counts-{name}" for name in datasets} | {"flux-points"}
-        if len(datasets) > 1:  # a sum has no regions left
+        if len(datasets) > 1:  # a sum has no regions
             pictures |= {f"regions-{name}" for name in datasets}
         assert set(names) == pictures
 
 
-def assert_same_but_livetime(dataset: SpectrumDatasetOnOff, other: SpectrumDatasetOnOff) -> None:
-    theirs = spectra.arrays(other)
+def assert_same_but_livetime(dataset: SpectrumDatasetOnOff, expected: SpectrumDatasetOnOff) -> None:
+    theirs = spectra.arrays(expected)
     for name, array in spectra.arrays(dataset).items():
         np.testing.assert_array_equal(array, theirs[name], err_msg=name)
 
 
 @pytest.mark.slow
 class TestMagic:
-    """Two runs with a radius that depends on energy, against gammapy's tutorial on them."""
+    """Two runs with an energy-dependent radius, compared with gammapy's tutorial."""
 
     @pytest.fixture
     def runs(self, magic, once) -> list[SpectrumDatasetOnOff]:
         def make(_: Path) -> list[SpectrumDatasetOnOff]:
-            return [spectra.make_magic(each) for each in spectra.magic_observations()]
+            return [spectra.make_magic(run) for run in spectra.magic_observations()]
 
         return once("plain-magic", make)
 
-    def test_each_run_is_gammapys(self, magic, runs):
-        for dataset, other in zip(magic.result.datasets, runs, strict=True):
-            assert_same(dataset, other)
-            np.testing.assert_array_equal(dataset.mask_fit.data, other.mask_fit.data)
+    def test_each_run_agrees_with_gammapy(self, magic, runs):
+        for dataset, plain_dataset in zip(magic.result.datasets, runs, strict=True):
+            assert_same(dataset, plain_dataset)
+            np.testing.assert_array_equal(dataset.mask_fit.data, plain_dataset.mask_fit.data)
 
-    def test_fit_is_gammapys(self, magic, runs):
+    def test_fit_agrees_with_gammapy(self, magic, runs):
         spectral = LogParabolaSpectralModel(
             amplitude="4e-11 cm-2 s-1 TeV-1", alpha=2.5, beta=0.2, reference="1 TeV"
         )

@@ -1,4 +1,4 @@
-"""Mistakes in a configuration: all named at once, each with its line and column."""
+"""Mistakes in a configuration: all reported at once, each with its line and column."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from skyred import Pipeline
 from skyred.errors import ConfigError
 from skyred.plugins import Plugins
 
-# each mistake is marked where it is: the mark names it and is taken out before the text is read
+# a mark at each mistake has its name, and is removed before the string is parsed
 TEN_MISTAKES = """\
 data:
   hess:
@@ -58,7 +58,7 @@ estimate:
 
 @pytest.fixture
 def crab_yaml(crab_yaml: str) -> str:
-    """The example with the fitter that has most options."""
+    """Return the example with `minuit`, the fitter with most options."""
     return crab_yaml.replace("kind: newton", "kind: minuit")
 
 
@@ -118,29 +118,29 @@ def test_ten_mistakes_are_reported_at_once_with_their_positions(plugins: Plugins
     assert numbers == sorted(numbers)
 
 
-def test_mistakes_end_the_command_with_2(tmp_path: Path) -> None:
+def test_mistakes_exit_with_2(tmp_path: Path) -> None:
     content, positions = unmark(TEN_MISTAKES)
     path = tmp_path / "wrong.yaml"
     path.write_text(content, encoding="utf-8")
-    env = {name: content for name, content in os.environ.items() if name != "SKYRED_TEST_NOWHERE"}
-    done = subprocess.run(
+    env = {name: value for name, value in os.environ.items() if name != "SKYRED_TEST_NOWHERE"}
+    process = subprocess.run(
         [sys.executable, "-m", "skyred", "check", str(path)],
         capture_output=True,
         text=True,
         check=False,
         env=env,
     )
-    assert done.returncode == 2, done.stderr
-    assert not done.stdout
-    *problems, last = done.stderr.strip().split("\n")
-    assert len(problems) == 10, done.stderr
+    assert process.returncode == 2, process.stderr
+    assert not process.stdout
+    *problems, last = process.stderr.strip().split("\n")
+    assert len(problems) == 10, process.stderr
     assert last == "skyred: 10 problems; nothing was read or run"
     for line, column in positions.values():
-        assert f"{path}:{line}:{column}: " in done.stderr
+        assert f"{path}:{line}:{column}: " in process.stderr
 
 
 SINGLE = [
-    # what the example says, what is wrong instead (with a mark where), what is said
+    # string of the example, its wrong replacement (with a mark), message
     ("kind: minuit}", "kind: minuit, «»strategy: 3}", "fit.strategy: is 3; expected a number from"),
     ("kind: minuit}", "«»kind: minuet}", "fit.kind: there is no fitter 'minuet'; expected one of"),
     ("kind: minuit}", "«»kind: cone}", "no fitter 'cone' ('cone' is a selector)"),
@@ -179,11 +179,11 @@ SINGLE = [
 
 
 @pytest.mark.parametrize(("right", "replacement", "message"), SINGLE, ids=[m for _, _, m in SINGLE])
-def test_a_single_mistake_is_the_only_one_named(
+def test_single_mistake_is_reported_once_with_its_position(
     crab_yaml: str, plugins: Plugins, right: str, replacement: str, message: str
 ) -> None:
     assert crab_yaml.count(right) >= 1
-    content, positions = unmark(crab_yaml.replace(right, replacement.replace("«»", "«here»"), 1))
+    content, positions = unmark(crab_yaml.replace(right, replacement.replace("«»", "«mark»"), 1))
     (lines,) = mistakes(content, plugins)
     assert message in lines
     for line, column in positions.values():
@@ -211,7 +211,7 @@ ONLY_GAMMAPY = [
 @pytest.mark.parametrize(
     ("right", "replacement", "message"), ONLY_GAMMAPY, ids=[w for _, w, _ in ONLY_GAMMAPY]
 )
-def test_problems_found_by_gammapy_are_reported_before_data_are_read(
+def test_problems_detected_by_gammapy_are_reported_before_data_are_read(
     crab_yaml: str, plugins: Plugins, right: str, replacement: str, message: str
 ) -> None:
     assert crab_yaml.count(right) == 1
@@ -221,7 +221,7 @@ def test_problems_found_by_gammapy_are_reported_before_data_are_read(
     assert lines.startswith(f"<text>:{number}:")
 
 
-def test_mistakes_in_two_models_are_named_together(crab_yaml: str, plugins: Plugins) -> None:
+def test_mistakes_in_two_models_are_reported_together(crab_yaml: str, plugins: Plugins) -> None:
     content = crab_yaml.replace("index: 2.702", "indxe: 2.702").replace(
         "circle(83.63, ", "circel(1, "
     )
@@ -239,14 +239,14 @@ def test_yaml_tags_are_refused(crab_yaml: str, plugins: Plugins, tag: str, value
     assert any("fit: has the YAML tag" in line and "expected no tags" in line for line in lines)
 
 
-def test_tags_run_nothing(crab_yaml: str, plugins: Plugins, tmp_path: Path) -> None:
+def test_tags_are_not_executed(crab_yaml: str, plugins: Plugins, tmp_path: Path) -> None:
     command = f"!!python/object/apply:os.system ['touch {tmp_path}/ran']"
     mistakes(crab_yaml.replace("{kind: minuit}", command), plugins)
     mistakes(crab_yaml, plugins, f"fit={command}")
     assert not (tmp_path / "ran").exists()
 
 
-def test_the_tags_of_plain_data_are_taken(crab_yaml: str, plugins: Plugins) -> None:
+def test_tags_of_plain_data_are_accepted(crab_yaml: str, plugins: Plugins) -> None:
     content = crab_yaml.replace("name: crab", "name: !!str crab").replace(
         "bins: 4", "bins: !!int 4"
     )
@@ -264,7 +264,7 @@ def test_deep_nesting_is_refused(plugins: Plugins, depth: int, brackets: str) ->
     assert any("nested too deeply" in line for line in lines), lines
 
 
-def test_data_that_hold_themselves_are_refused(plugins: Plugins) -> None:
+def test_recursive_data_are_refused(plugins: Plugins) -> None:
     assert any("nested too deeply" in line for line in mistakes("data: &x\n  a: *x\n", plugins))
 
 
@@ -293,7 +293,7 @@ def test_invalid_configuration_file_is_refused(
     assert message in lines[0]
 
 
-def test_a_file_that_is_not_there_or_no_text_is_named(plugins: Plugins, tmp_path: Path) -> None:
+def test_unreadable_file_is_reported(plugins: Plugins, tmp_path: Path) -> None:
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
     (tmp_path / "zero.yaml").write_bytes(b"a: \x00\n")
     assert "cannot be read: No such file" in mistakes(str(tmp_path / "none.yaml"), plugins)[0]
@@ -303,7 +303,7 @@ def test_a_file_that_is_not_there_or_no_text_is_named(plugins: Plugins, tmp_path
 
 
 @pytest.mark.parametrize("value", ["!!int abc", "!!float x", "9" * 5000, "!!bool maybe"])
-def test_a_value_that_is_not_of_its_tag_is_named(
+def test_value_that_does_not_match_its_tag_is_reported(
     crab_yaml: str, plugins: Plugins, value: str
 ) -> None:
     content = crab_yaml.replace("{kind: minuit}", f"{{kind: minuit, calls: {value}}}")
@@ -348,7 +348,7 @@ def test_override_replaces_the_value_of_the_file(
         ("fit=!mine {kind: minuit}", "fit: has the YAML tag"),
     ],
 )
-def test_an_override_that_is_wrong_is_named(
+def test_invalid_override_is_reported(
     crab_yaml: str, plugins: Plugins, override: str, message: str
 ) -> None:
     assert any(message in line for line in mistakes(crab_yaml, plugins, override))
@@ -363,21 +363,19 @@ def test_override_of_a_document_without_mapping_is_refused(
     assert mistakes(str(tmp_path / "some.yaml"), plugins, override)
 
 
-def test_an_entry_with_a_number_for_a_name_can_be_overridden(
-    crab_yaml: str, plugins: Plugins
-) -> None:
+def test_entry_with_a_number_as_name_can_be_overridden(crab_yaml: str, plugins: Plugins) -> None:
     content = crab_yaml.replace("  hess:", "  2004:")
     pipeline = Pipeline.from_yaml(content, overrides=["data.2004.on_error=skip"], plugins=plugins)
     assert pipeline.data["2004"].on_error == "skip"
 
 
-def test_a_mistake_in_one_part_is_not_blamed_on_others(crab_yaml: str, plugins: Plugins) -> None:
+def test_mistake_in_one_part_causes_no_other_problem(crab_yaml: str, plugins: Plugins) -> None:
     # the source is there, only its spectrum is wrong; the axis is there, only its bins are
     content = crab_yaml.replace("{type: pl, index", "{index").replace("bins: 4", "bins: none")
     assert len(mistakes(content, plugins)) == 2
 
 
-def test_models_that_are_no_list_are_the_only_mistake(crab_yaml: str, plugins: Plugins) -> None:
+def test_models_that_are_not_a_list_are_one_problem(crab_yaml: str, plugins: Plugins) -> None:
     start, end = crab_yaml.index("model:"), crab_yaml.index("fit: {")
     (lines,) = mistakes(crab_yaml[:start] + "model: 5\n" + crab_yaml[end:], plugins)
     assert "model: is 5; expected a list, each a model" in lines

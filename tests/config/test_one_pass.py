@@ -1,4 +1,4 @@
-"""Checks of the whole pipeline: independent mistakes in one pass, and each of them once."""
+"""Checks of the whole pipeline: all independent mistakes in one pass, without duplicates."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def mistakes(content: str, plugins: Plugins) -> list[str]:
     return [str(problem) for problem in caught.value.problems]
 
 
-def replaced(content: str, **changes: str) -> str:
-    """Replace texts of the example, each of which is there once."""
+def replace_parts(content: str, **changes: str) -> str:
+    """Replace strings of the example, each of which occurs once."""
     for name, new in changes.items():
         old = OLD[name]
         assert content.count(old) == 1
@@ -59,7 +59,7 @@ OLD = {
 def test_independent_mistakes_are_reported_together(
     crab_yaml: str, plugins: Plugins, ebl: str
 ) -> None:
-    content = replaced(
+    content = replace_parts(
         crab_yaml,
         archive=f"{NOWHERE}/dl3",  # by the pipeline
         exclude="icrs; circel(83.63, 22.14, 0.2)",  # by regions
@@ -80,11 +80,11 @@ def test_independent_mistakes_are_reported_together(
         assert problem.startswith(start)
 
 
-def test_parameters_of_a_sound_source_are_checked_beside_other_mistakes(
+def test_parameters_of_a_valid_source_are_checked_despite_other_mistakes(
     crab_yaml: str, plugins: Plugins
 ) -> None:
     profiles = PROFILES % "indxe" + PROFILES.replace("{", "{name: b, ") % "reference"
-    content = replaced(crab_yaml, region="icrs; circle(83.63)", last=profiles)
+    content = replace_parts(crab_yaml, region="icrs; circle(83.63)", last=profiles)
     region, unknown, frozen = mistakes(content, plugins)
     assert region.startswith("estimate[1].region: ")
     assert "no parameter is called 'crab.indxe'" in unknown
@@ -110,19 +110,17 @@ def test_parameters_of_a_sound_source_are_checked_beside_other_mistakes(
 def test_one_mistake_is_one_problem(
     crab_yaml: str, plugins: Plugins, changes: dict[str, str]
 ) -> None:
-    # a profile builds the source; without its spectrum there are no parameters to look for
-    (problem,) = mistakes(replaced(crab_yaml, last=PROFILES % "index", **changes), plugins)
+    # a profile builds the source; without its spectrum it has no parameters
+    (problem,) = mistakes(replace_parts(crab_yaml, last=PROFILES % "index", **changes), plugins)
     assert problem.startswith({"spectral": "model[0].", "region": "estimate[1].region: "}.get(
         next(iter(changes)), "data.hess.make[2].exclude: "
     ))  # fmt: skip
 
 
-def test_a_wrong_redshift_is_not_blamed_on_the_table(
-    crab_yaml: str, plugins: Plugins, tmp_path: Path
-) -> None:
+def test_wrong_redshift_is_one_problem(crab_yaml: str, plugins: Plugins, tmp_path: Path) -> None:
     write_table(tmp_path / "data" / "ebl" / "ebl_dominguez11.fits.gz")
     absorption = f"absorption: {{ebl: dominguez, redshift: far}}\n    {SPECTRAL}"
-    (problem,) = mistakes(replaced(crab_yaml, spectral=absorption), plugins)
+    (problem,) = mistakes(replace_parts(crab_yaml, spectral=absorption), plugins)
     assert problem.startswith("model[0].absorption.redshift: ")
 
 
@@ -147,10 +145,10 @@ def test_one_mistake_in_a_model_is_one_problem(
     assert message in problem
 
 
-def test_a_replacement_without_type_is_reported_once(crab_yaml: str, plugins: Plugins) -> None:
+def test_replacement_without_type_is_reported_once(crab_yaml: str, plugins: Plugins) -> None:
     alternative = "{name: b, replace: {crab: {spectral: {index: 2}}}, fix: {crab.beta: 0}}"
     comparison = f"  - {{kind: model-comparison, alternatives: [{alternative}]}}\n"
-    (problem,) = mistakes(replaced(crab_yaml, last=comparison), plugins)
+    (problem,) = mistakes(replace_parts(crab_yaml, last=comparison), plugins)
     assert "alternatives[0].replace.crab.spectral: has no type" in problem
 
 
@@ -167,7 +165,7 @@ class Failing(ToyEstimator):
 
 @component
 class Complaining(ToyEstimator):
-    """An estimator that is never satisfied."""
+    """An estimator that always reports a problem."""
 
     kind = "complaining"
 
@@ -175,18 +173,18 @@ class Complaining(ToyEstimator):
         yield Problem(("breaks",), "is wrong")
 
 
-def test_an_error_in_a_check_is_raised_if_no_problem_explains_it() -> None:
+def test_error_in_a_check_is_raised_if_there_are_no_problems() -> None:
     with pytest.raises(LookupError, match="no such thing"):
         toy_pipeline(estimate=[Failing()]).problems()
 
 
 @pytest.mark.parametrize("estimators", [(Failing, Complaining), (Complaining, Failing)])
-def test_an_error_in_a_check_hides_no_problem(estimators: Any) -> None:
+def test_error_in_a_check_does_not_hide_problems(estimators: Any) -> None:
     (problem,) = toy_pipeline(estimate=[estimator() for estimator in estimators]).problems()
     assert problem.message == "is wrong"
 
 
-def test_a_problem_in_a_field_with_another_problem_is_a_follow_up() -> None:
+def test_second_problem_of_a_field_is_dropped() -> None:
     pipeline = toy_pipeline(estimate=[Complaining()])
     for path in (("estimate", 0, "breaks"), ("estimate", 0, "breaks", 3)):
         earlier = Problem(path, "is wrong already")
@@ -196,7 +194,7 @@ def test_a_problem_in_a_field_with_another_problem_is_a_follow_up() -> None:
 
 
 @pytest.mark.parametrize("name", ["check_deeply", "check_whole_deeply"])
-def test_a_check_that_would_never_run_is_refused(name: str) -> None:
+def test_misnamed_check_is_refused(name: str) -> None:
     def check(self: Fields) -> list[Problem]:
         return []
 
@@ -207,7 +205,7 @@ def test_a_check_that_would_never_run_is_refused(name: str) -> None:
         value(type("Custom", (Fields,), {name: check}))
 
 
-def test_a_wrong_plugin_says_why(tmp_path: Path) -> None:
+def test_misnamed_check_of_a_plugin_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "old.py"
     path.write_text(
         "from skyred import Selector, component\n\n\n"

@@ -1,4 +1,4 @@
-"""Written YAML reads back as it was, whatever the texts in it look like."""
+"""Written YAML reads back unchanged for any strings."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from hypothesis import given, settings, strategies as st
 
 from skyred.config import Document, dump
 
-# what YAML gives a meaning to, at the start of texts
-TEXTS = st.text(st.sampled_from("?:-#&*!|>%@`'\"{}[],~ .=<0e1_ay\n\t\\é"), max_size=5) | st.text(
+# characters with a meaning in YAML, at the start of strings
+STRINGS = st.text(st.sampled_from("?:-#&*!|>%@`'\"{}[],~ .=<0e1_ay\n\t\\é"), max_size=5) | st.text(
     st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=5
 )
 PLAIN = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXTS,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | STRINGS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(STRINGS, inner, max_size=3),
     max_leaves=8,
 )
 
 
 @pytest.mark.slow
 @settings(max_examples=300)
-@given(st.dictionaries(TEXTS, PLAIN, max_size=4))
-def test_plain_data_read_back_as_they_were_written(data: dict[str, Any]) -> None:
+@given(st.dictionaries(STRINGS, PLAIN, max_size=4))
+def test_plain_data_read_back_unchanged(data: dict[str, Any]) -> None:
     again = Document.parse(dump(data))
     assert again.problems == []
     assert again.data == data
@@ -37,5 +37,5 @@ def test_plain_data_read_back_as_they_were_written(data: dict[str, Any]) -> None
 @pytest.mark.parametrize(
     "wrap", [lambda t: {"a": t}, lambda t: {"a": [t, t]}, lambda t: {t: {t: 1}}]
 )
-def test_a_text_that_yaml_gives_a_meaning_stays_a_text(string: str, wrap: Any) -> None:
+def test_string_that_looks_like_yaml_syntax_stays_a_string(string: str, wrap: Any) -> None:
     assert Document.parse(dump(wrap(string))).data == wrap(string)

@@ -1,4 +1,4 @@
-"""What the README and the documentation say is true: examples, reference, tree of the source."""
+"""README and documentation agree with the code: examples, reference, source tree."""
 
 import importlib.util
 import re
@@ -26,23 +26,22 @@ EXAMPLES = sorted(ROOT.glob("examples/*.yaml"))
 
 
 def blocks(language: str) -> list[object]:
-    """Give the fenced blocks of a language, each named by its page and line."""
-    found = []
+    """Return the fenced blocks of a language, with page and line as ids."""
+    parameters = []
     for page in PAGES:
-        text = page.read_text(encoding="utf-8")
-        for match in re.finditer(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
-            line = text[: match.start()].count("\n") + 1
-            found.append(pytest.param(match[1], id=f"{page.relative_to(ROOT)}:{line}"))
-    return found
+        content = page.read_text(encoding="utf-8")
+        for match in re.finditer(rf"^```{language}\n(.*?)^```", content, re.DOTALL | re.MULTILINE):
+            line = content[: match.start()].count("\n") + 1
+            parameters.append(pytest.param(match[1], id=f"{page.relative_to(ROOT)}:{line}"))
+    return parameters
 
 
 def block(page: str, begin: str) -> str:
-    """Give the one block of a page that begins with a text."""
-    text = (ROOT / page).read_text(encoding="utf-8")
-    found = [held for held in re.findall(r"^```\w+\n(.*?)^```", text, re.S | re.M)
-             if held.startswith(begin)]  # fmt: skip
-    assert len(found) == 1
-    return str(found[0])
+    """Return the only block of a page that starts with a string."""
+    content = (ROOT / page).read_text(encoding="utf-8")
+    (match,) = [code for code in re.findall(r"^```\w+\n(.*?)^```", content, re.S | re.M)
+                if code.startswith(begin)]  # fmt: skip
+    return str(match)
 
 
 PIPELINES = [param for param in blocks("yaml") if re.search(r"^data:", param.values[0], re.M)]
@@ -50,9 +49,9 @@ PIPELINES = [param for param in blocks("yaml") if re.search(r"^data:", param.val
 
 @pytest.fixture(scope="module")
 def plugins() -> Plugins:
-    """Give the installed plugins, and the example from its source if it is not installed."""
+    """Return the installed plugins, with the example plugin from its source if necessary."""
     loaded = Plugins.load()
-    if "example" not in [known.owner.plugin for known in loaded.loaded]:
+    if "example" not in [plugin.owner.plugin for plugin in loaded.loaded]:
         with pytest.MonkeyPatch.context() as patch:
             patch.syspath_prepend(EXAMPLE / "src")
             module = importlib.import_module("skyred_example")
@@ -62,32 +61,32 @@ def plugins() -> Plugins:
 
 
 @pytest.fixture(autouse=True)
-def _some_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put something at every place that examples and pages name; nothing is read."""
-    texts = [path.read_text(encoding="utf-8") for path in (*PAGES, *EXAMPLES)]
-    for place in re.findall(r"\$GAMMAPY_DATA/([\w./*-]+)", "\n".join(texts)):
-        path = tmp_path / place.replace("*", "1").rstrip(".")
+def create_empty_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Create empty files and folders for all paths in examples and pages."""
+    contents = [path.read_text(encoding="utf-8") for path in (*PAGES, *EXAMPLES)]
+    for name in re.findall(r"\$GAMMAPY_DATA/([\w./*-]+)", "\n".join(contents)):
+        path = tmp_path / name.replace("*", "1").rstrip(".")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch() if path.suffix else path.mkdir(exist_ok=True)
     monkeypatch.setenv("GAMMAPY_DATA", str(tmp_path))
 
 
-@pytest.mark.parametrize("text", PIPELINES)
-def test_every_pipeline_in_the_pages_is_valid(text: str, plugins: Plugins) -> None:
-    assert Pipeline.from_yaml(text, plugins=plugins).data
+@pytest.mark.parametrize("code", PIPELINES)
+def test_every_pipeline_in_the_pages_is_valid(code: str, plugins: Plugins) -> None:
+    assert Pipeline.from_yaml(code, plugins=plugins).data
 
 
-def test_there_are_pipelines_in_the_pages() -> None:
+def test_pages_contain_pipelines() -> None:
     assert len(PIPELINES) >= 2
 
 
 FRAGMENTS = [param for param in blocks("yaml") if param not in PIPELINES]
 
 
-@pytest.mark.parametrize("text", FRAGMENTS)
-def test_every_part_of_a_pipeline_in_the_pages_is_valid(text: str, plugins: Plugins) -> None:
-    """Kinds, options, units and values; what only the whole can tell is not looked at."""
-    document = Document.parse(text)
+@pytest.mark.parametrize("code", FRAGMENTS)
+def test_every_part_of_a_pipeline_in_the_pages_is_valid(code: str, plugins: Plugins) -> None:
+    """Check kinds, options, units and values; checks of the whole pipeline are not run."""
+    document = Document.parse(code)
     structurer = Structurer(plugins.catalog, document.problems)
     for role, part in parts_of(document.data):
         structurer.build(ROLES[role], part)
@@ -95,17 +94,17 @@ def test_every_part_of_a_pipeline_in_the_pages_is_valid(text: str, plugins: Plug
 
 
 def parts_of(data: Any) -> list[tuple[str, Any]]:
-    """Give each component in a part of a file, with its role."""
+    """Return each component in a part of a configuration, with its role."""
     if "spectral" in data and "kind" not in data:  # a part of a source
         data = {"kind": "source", "name": "any", **data}
-    if "kind" in data:  # alone
+    if "kind" in data:  # a single component
         return [("model", data)]
     fields = {**specs(Pipeline), **specs(Reduction)}
-    found = []
-    for key, held in data.items():
+    components = []
+    for key, entry in data.items():
         role = fields[key].of.role
-        found += [(role, part) for part in (held if isinstance(held, list) else [held])]
-    return found
+        components += [(role, part) for part in (entry if isinstance(entry, list) else [entry])]
+    return components
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
@@ -113,12 +112,12 @@ def test_every_example_is_valid(path: Path, plugins: Plugins) -> None:
     assert Pipeline.from_yaml(path, plugins=plugins).data
 
 
-def test_the_yaml_of_the_readme_is_the_example() -> None:
+def test_yaml_of_the_readme_is_the_example() -> None:
     example = (ROOT / "examples" / "crab.yaml").read_text(encoding="utf-8")
     assert block("README.md", "# The H.E.S.S. Crab") == example
 
 
-def test_the_python_of_the_readme_is_the_same_pipeline(plugins: Plugins) -> None:
+def test_python_of_the_readme_is_the_same_pipeline(plugins: Plugins) -> None:
     names: dict[str, Pipeline] = {}
     exec(block("README.md", "from skyred import ("), names)
     example = Pipeline.from_yaml(ROOT / "examples" / "crab.yaml", plugins=plugins)
@@ -126,17 +125,17 @@ def test_the_python_of_the_readme_is_the_same_pipeline(plugins: Plugins) -> None
     assert names["pipeline"].digest() == example.digest()
 
 
-@pytest.mark.parametrize("text", blocks("python"))
-def test_every_block_of_python_is_python(text: str) -> None:
-    compile(text, "<page>", "exec")
+@pytest.mark.parametrize("code", blocks("python"))
+def test_every_python_block_compiles(code: str) -> None:
+    compile(code, "<page>", "exec")
 
 
-@pytest.mark.parametrize("text", [param for param in blocks("python")
+@pytest.mark.parametrize("code", [param for param in blocks("python")
                                   if re.search(r"^ *@(component|hookimpl)", param.values[0], re.M)
                                   and "skyred_example" not in param.values[0]])  # fmt: skip
-def test_every_component_and_watcher_in_the_pages_can_be_registered(text: str) -> None:
+def test_every_component_and_watcher_in_the_pages_can_be_registered(code: str) -> None:
     module = ModuleType("page")
-    exec(text, module.__dict__)
+    exec(code, module.__dict__)
     fresh = Plugins.load(points=[])
     if hasattr(module, "skyred_components"):
         fresh.register(module, Owner("page", "0", "page"))
@@ -145,7 +144,7 @@ def test_every_component_and_watcher_in_the_pages_can_be_registered(text: str) -
         group = click.Group()
         module.skyred_commands(group)
         assert group.commands
-    for cls in [held for held in vars(module).values() if isinstance(held, type)]:
+    for cls in [member for member in vars(module).values() if isinstance(member, type)]:
         if issubclass(cls, Component) and cls.kind:
             cls()
         elif any(name.startswith("skyred_") for name in vars(cls)):  # a watcher
@@ -158,7 +157,7 @@ def test_every_component_and_watcher_in_the_pages_can_be_registered(text: str) -
 
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Give the text of each generated page by its name."""
+    """Return the content of each generated page by its name."""
     path = ROOT / "docs" / "ext" / "catalog_pages.py"
     spec = importlib.util.spec_from_file_location("catalog_pages", path)
     assert spec is not None
@@ -167,8 +166,8 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(path.parent)
         spec.loader.exec_module(pages)
-    written = pages.write_pages(tmp_path_factory.mktemp("generated"))
-    return {page.stem: page.read_text(encoding="utf-8") for page in written}
+    page_paths = pages.write_pages(tmp_path_factory.mktemp("generated"))
+    return {page.stem: page.read_text(encoding="utf-8") for page in page_paths}
 
 
 HOOKS = [name for name in vars(hookspecs) if name.startswith("skyred_")]
@@ -192,23 +191,23 @@ def test_every_component_is_in_the_reference_with_all_its_options(
     section = re.search(rf"^{kind}\n[-~]+\n(.*?)(?=^[a-z-]+\n[-~]+\n|\Z)", page, re.S | re.M)
     assert section
     assert entry.cls.summary() in section[1]
-    if role != "engine":  # which no file names
-        assert f"kind: {kind}" in section[1], "it stands in no example and on no page"
+    if role != "engine":  # engines are not in configurations
+        assert f"kind: {kind}" in section[1], "not in any example or page"
     for name, spec in specs(entry.cls).items():
         assert re.search(rf"^``{name}`` : {re.escape(spec.type_name)}, .*\n    .", section[1], re.M)
         assert spec.doc in section[1]
 
 
 @pytest.mark.parametrize("page", ["selectors", "makers", "stackers", "models", "hooks"])
-def test_the_index_of_the_reference_names_the_generated_pages(page: str) -> None:
-    text = (ROOT / "docs" / "reference" / "index.md").read_text(encoding="utf-8")
-    assert f"\ngenerated/{page}\n" in text
+def test_index_of_the_reference_lists_the_generated_pages(page: str) -> None:
+    code = (ROOT / "docs" / "reference" / "index.md").read_text(encoding="utf-8")
+    assert f"\ngenerated/{page}\n" in code
 
 
-# -- pages that tell of the code ------------------------------------------------------------------
+# -- pages about the code -------------------------------------------------------------------------
 
 
-def test_the_tree_of_the_onboarding_page_is_that_of_the_source() -> None:
+def test_source_tree_of_the_onboarding_page_is_up_to_date() -> None:
     sys.path.insert(0, str(ROOT / "docs" / "ext"))
     from source_tree import PAGE, with_tree
 
@@ -218,9 +217,9 @@ def test_the_tree_of_the_onboarding_page_is_that_of_the_source() -> None:
     assert not missing, f"without a docstring: {missing}"
 
 
-def test_every_name_in_the_life_of_one_run_is_in_the_source() -> None:
-    text = (ROOT / "docs" / "onboarding.md").read_text(encoding="utf-8")
-    life = text[text.index("## How a run is executed") :]
+def test_names_in_the_description_of_a_run_are_in_the_source() -> None:
+    code = (ROOT / "docs" / "onboarding.md").read_text(encoding="utf-8")
+    life = code[code.index("## How a run is executed") :]
     source = "\n".join(path.read_text("utf-8") for path in (ROOT / "src").rglob("*.py"))
     modules = {path.stem for path in (ROOT / "src").rglob("*.py")}
     for name in re.findall(r"`([A-Za-z_][\w.]*)`", life):
@@ -230,20 +229,20 @@ def test_every_name_in_the_life_of_one_run_is_in_the_source() -> None:
 
 
 def options_of(command: click.Command) -> set[str]:
-    return {option for held in command.params if isinstance(held, click.Option)
-            for option in held.opts if option.startswith("--")}  # fmt: skip
+    return {option for parameter in command.params if isinstance(parameter, click.Option)
+            for option in parameter.opts if option.startswith("--")}  # fmt: skip
 
 
 def test_every_command_and_option_is_in_the_reference() -> None:
     assert isinstance(main, click.Group)
     ctx = click.Context(main)
-    text = (ROOT / "docs" / "reference" / "command-line.md").read_text(encoding="utf-8")
+    code = (ROOT / "docs" / "reference" / "command-line.md").read_text(encoding="utf-8")
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     commands = {name: main.get_command(ctx, name) for name in main.list_commands(ctx)}
     assert {"run", "export"} <= commands.keys()
     for name, command in commands.items():
         assert command is not None
-        assert f"`skyred {name}" in text
+        assert f"`skyred {name}" in code
         assert f"`skyred {name}" in readme
-        section = text[text.index(f"`skyred {name}") :].split("\n\n`skyred")[0]
+        section = code[code.index(f"`skyred {name}") :].split("\n\n`skyred")[0]
         assert not [option for option in options_of(command) if option not in section]

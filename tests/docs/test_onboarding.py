@@ -1,4 +1,4 @@
-"""The onboarding page is true: what it names is there, and what is to be read first is short."""
+"""The onboarding page: its names exist in the source, and its first reading is short."""
 
 import ast
 import re
@@ -17,14 +17,14 @@ def section(title: str) -> str:
     return PAGE.split(f"## {title}\n")[1].split("\n## ")[0]
 
 
-def named() -> set[str]:
-    life = section("How a run is executed").split("\n", 3)[3]  # without the command
+def names_in_description() -> set[str]:
+    life = section("How a run is executed").split("\n", 3)[3]  # skip the command
     names = set(re.findall(r"`([A-Za-z_][\w.]*)`", life))
     return {name for name in names if not name.endswith((".json", ".yaml"))}
 
 
-@pytest.mark.parametrize("name", sorted(named()))
-def test_what_the_life_of_a_run_names_is_there(name: str) -> None:
+@pytest.mark.parametrize("name", sorted(names_in_description()))
+def test_names_in_the_description_of_a_run_exist(name: str) -> None:
     *owner, last = name.split(".")
     assert last in DEFINED or is_module(name)
     if owner and owner[0].islower():
@@ -36,10 +36,10 @@ def is_module(name: str) -> bool:
     return path.is_dir() or path.with_suffix(".py").is_file()
 
 
-def lines_of_code(path: Path) -> int:
-    text = path.read_text(encoding="utf-8")
-    number = len(text.splitlines())
-    for node in ast.walk(ast.parse(text)):
+def count_code_lines(path: Path) -> int:
+    content = path.read_text(encoding="utf-8")
+    number = len(content.splitlines())
+    for node in ast.walk(ast.parse(content)):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(
             node
         ):
@@ -48,8 +48,8 @@ def lines_of_code(path: Path) -> int:
     return number
 
 
-def test_what_a_newcomer_reads_first_is_less_than_a_thousand_lines() -> None:
+def test_first_part_of_the_reading_order_is_below_1000_lines() -> None:
     first = section("Reading order").split("Then, depending on")[0]
     files = re.findall(r"`([\w/]+\.py)`", first)
     assert len(files) > 5
-    assert sum(lines_of_code(SOURCE / name) for name in files) < 1000
+    assert sum(count_code_lines(SOURCE / name) for name in files) < 1000

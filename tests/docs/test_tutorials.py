@@ -1,4 +1,4 @@
-"""The tutorials: each is listed, says what it is, and is run when the documentation is built."""
+"""The tutorials: all are listed, described, and executed by the documentation build."""
 
 import ast
 import importlib.util
@@ -14,7 +14,7 @@ TUTORIALS = sorted((DOCS / "tutorials").glob("*.py"))
 
 @pytest.fixture(scope="module")
 def gallery() -> dict[str, object]:
-    """Give the configuration of the gallery; what it changes of the environment is undone."""
+    """Return the configuration of the gallery; the environment is restored."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ("SKYRED_CACHE", "SKYRED_BLOCK", "SKYRED_INTERSPHINX"):
             patch.setenv(name, "")
@@ -24,7 +24,7 @@ def gallery() -> dict[str, object]:
 
 @pytest.fixture(scope="module")
 def order() -> tuple[str, ...]:
-    """Give the tutorials that are listed."""
+    """Return the listed tutorials."""
     spec = importlib.util.spec_from_file_location(
         "tutorials_in_order", DOCS / "ext" / "tutorials_in_order.py"
     )
@@ -38,11 +38,11 @@ def order() -> tuple[str, ...]:
     return tuple(module.ORDER)
 
 
-def test_every_tutorial_is_in_the_list_once(order: tuple[str, ...]) -> None:
+def test_every_tutorial_is_listed_once(order: tuple[str, ...]) -> None:
     assert sorted(order) == [path.name for path in TUTORIALS]
 
 
-def test_every_tutorial_is_run_and_one_that_fails_stops_the_build(
+def test_tutorials_are_executed_and_failures_stop_the_build(
     gallery: dict[str, object], order: tuple[str, ...]
 ) -> None:
     folder = (DOCS / str(gallery["examples_dirs"])).resolve()
@@ -56,24 +56,24 @@ def test_every_tutorial_is_run_and_one_that_fails_stops_the_build(
     assert not gallery.get("expected_failing_examples")
 
 
-def test_the_gallery_is_in_the_pages(gallery: dict[str, object]) -> None:
+def test_gallery_is_in_the_index(gallery: dict[str, object]) -> None:
     index = (DOCS / "index.md").read_text(encoding="utf-8")
     assert f"\n{gallery['gallery_dirs']}/index\n" in index
 
 
 @pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)
 def test_every_tutorial_has_a_title_a_description_and_prose(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
-    lines = (ast.get_docstring(ast.parse(text)) or "").split("\n")
+    content = path.read_text(encoding="utf-8")
+    lines = (ast.get_docstring(ast.parse(content)) or "").split("\n")
     assert len(lines) >= 4
     title, underline, blank = lines[:3]
     assert underline == "=" * len(title)
     assert not blank
     assert lines[-1].endswith(".")
-    assert len(re.findall(r"^# %%\n# \S", text, re.M)) >= 3  # cells that begin with prose
+    assert len(re.findall(r"^# %%\n# \S", content, re.M)) >= 3  # cells that start with prose
 
 
 @pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)
-def test_a_tutorial_runs_on_real_data_only_where_they_are(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
-    assert '"GAMMAPY_DATA" in os.environ' in text or "GAMMAPY_DATA" not in text
+def test_tutorial_uses_real_data_only_if_available(path: Path) -> None:
+    content = path.read_text(encoding="utf-8")
+    assert '"GAMMAPY_DATA" in os.environ' in content or "GAMMAPY_DATA" not in content

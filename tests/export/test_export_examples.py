@@ -1,4 +1,4 @@
-"""The examples, and every default component, as plain gammapy scripts."""
+"""Export of the examples, and of every default component, as plain gammapy scripts."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from skyred.plugins import Catalog
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
-# what cannot be exported, and why
-LACKING = {
+# examples that cannot be exported, with the reported parts
+NOT_EXPORTABLE = {
     "comparison": ["sim:crab", "`model-comparison`"],
     "nights": ["sim:crab", "`zenith-veto`", "`sum-by-night`"],
 }
-# components of skyred's own that have no plain form
-WITHOUT = {
+# default components without an equivalent in gammapy
+WITHOUT_EQUIVALENT = {
     ("estimator", "model-comparison"): "it fits several models; export each on its own",
     ("fitter", "gammapy"): "it looks for lower minima beside that of the backend",
     ("engine", "serial"): "where the work runs is no part of the pipeline",
     ("engine", "processes"): "where the work runs is no part of the pipeline",
 }
-# the other ways of the components, on archives and files that need not hold anything
+# the other options of the components, on empty archives and files
 MAKE = """
       - {kind: map, parts: [counts, exposure, background, psf, edisp], background_oversampling: 2}
       - {kind: safe-mask, methods: [aeff-default, edisp-bias], bias_percent: 5, fixed_offset: 1 deg}
@@ -88,7 +88,7 @@ PIPELINES = {
 }  # fmt: skip
 
 
-def of(name: str) -> str:
+def configuration(name: str) -> str:
     geometry, make, stack, model = PIPELINES[name]
     script = MORE.replace("GEOMETRY", geometry).replace("MAKE", make).replace("MODEL", model)
     return script.replace("{kind: STACK}", f"\n      kind: {stack}")
@@ -96,15 +96,15 @@ def of(name: str) -> str:
 
 @pytest.fixture(autouse=True)
 def archives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Empty folders in the place of archives: none of them is read."""
+    """Create empty folders in place of archives, which are not read."""
     monkeypatch.setenv("EXPORT_DATA", str(tmp_path))
     monkeypatch.setenv("GAMMAPY_DATA", str(tmp_path))
     for name in ("store", "hess-dl3-dr1", "magic/rad_max/data"):
         (tmp_path / name).mkdir(parents=True)
 
 
-def require_neat(scripts: dict[str, str], folder: Path) -> None:
-    """Raise unless a formatter and a linter find nothing, and nothing is said of skyred."""
+def check_style(scripts: dict[str, str], folder: Path) -> None:
+    """Raise if ruff reports something, or a script imports skyred."""
     for name, script in scripts.items():
         compile(script, name, "exec")
         assert not [line for line in script.split("\n") if "import" in line and "skyred" in line]
@@ -120,8 +120,8 @@ def require_neat(scripts: dict[str, str], folder: Path) -> None:
         assert completed.returncode == 0, completed.stdout + completed.stderr
 
 
-def require_writing_twice(scripts: dict[str, str]) -> None:
-    """Raise unless each file that is written may be there already: a script is run again."""
+def check_overwrite(scripts: dict[str, str]) -> None:
+    """Raise if a script cannot overwrite the files of an earlier run."""
     for name, script in scripts.items():
         calls = [node for node in ast.walk(ast.parse(script)) if isinstance(node, ast.Call)]
         writes = [call for call in calls if getattr(call.func, "attr", "") == "write"]
@@ -130,29 +130,31 @@ def require_writing_twice(scripts: dict[str, str]) -> None:
             assert "overwrite" in [keyword.arg for keyword in call.keywords], ast.unparse(call)
 
 
-def test_examples_are_exported_as_neat_scripts(tmp_path: Path) -> None:
+def test_exported_examples_pass_ruff(tmp_path: Path) -> None:
     scripts = {}
     for path in EXAMPLES:
-        if path.stem in LACKING or path.stem == "joint-crab":  # whose files must be there
+        if path.stem in NOT_EXPORTABLE or path.stem == "joint-crab":  # needs its files
             continue
         scripts[path.stem] = Pipeline.from_yaml(path).to_script(path.name)
     assert len(scripts) >= 9
     folder = tmp_path / "scripts"
     folder.mkdir()
-    require_neat(scripts, folder)
-    require_writing_twice(scripts)
+    check_style(scripts, folder)
+    check_overwrite(scripts)
 
 
-def test_other_components_are_exported_as_neat_scripts(tmp_path: Path) -> None:
+def test_exported_scripts_of_other_components_pass_ruff(tmp_path: Path) -> None:
     folder = tmp_path / "scripts"
     folder.mkdir()
-    scripts = {name: Pipeline.from_yaml(of(name)).to_script() for name in PIPELINES}
-    require_neat(scripts, folder)
-    require_writing_twice(scripts)
+    scripts = {name: Pipeline.from_yaml(configuration(name)).to_script() for name in PIPELINES}
+    check_style(scripts, folder)
+    check_overwrite(scripts)
 
 
-@pytest.mark.parametrize("name", LACKING)
-def test_all_that_has_no_plain_form_is_named_at_once(name: str, catalog: Catalog) -> None:
+@pytest.mark.parametrize("name", NOT_EXPORTABLE)
+def test_parts_without_gammapy_equivalent_are_reported_together(
+    name: str, catalog: Catalog
+) -> None:
     path = ROOT / "examples" / f"{name}.yaml"
     if name == "nights" and ("maker", "zenith-veto") not in {
         (entry.cls.role, entry.cls.kind) for entry in catalog
@@ -162,20 +164,22 @@ def test_all_that_has_no_plain_form_is_named_at_once(name: str, catalog: Catalog
     with pytest.raises(ExportError) as raised:
         export(Pipeline.from_yaml(path), path.name, lambda component: owners[type(component)])
     assert raised.value.exit_code == 2
-    for message in LACKING[name]:
+    for message in NOT_EXPORTABLE[name]:
         assert message in str(raised.value)
     if name == "nights":
         assert "`zenith-veto` of skyred-example has no plain gammapy form" in str(raised.value)
 
 
-def test_every_default_component_has_a_plain_form_or_a_reason_not_to(catalog: Catalog) -> None:
+def test_every_default_component_can_be_exported_or_has_a_reason(catalog: Catalog) -> None:
     own = [entry.cls for entry in catalog if entry.owner.distribution == "skyred"]
     without = {(cls.role, cls.kind) for cls in own if cls.write_script is Component.write_script}
-    assert without == set(WITHOUT)
-    # one that inherits it would be refused
-    assert all("write_script" in vars(cls) for cls in own if (cls.role, cls.kind) not in WITHOUT)
+    assert without == set(WITHOUT_EQUIVALENT)
+    # an inherited method would be refused
+    assert all(
+        "write_script" in vars(cls) for cls in own if (cls.role, cls.kind) not in WITHOUT_EQUIVALENT
+    )
 
 
-def test_the_digest_of_a_script_is_that_of_its_pipeline() -> None:
-    pipeline = Pipeline.from_yaml(of("ring"))
+def test_script_contains_the_digest_of_its_pipeline() -> None:
+    pipeline = Pipeline.from_yaml(configuration("ring"))
     assert pipeline.digest() in pipeline.to_script()

@@ -1,4 +1,4 @@
-"""A component that inherits its plain form is not exported as its parent."""
+"""A component that inherits `write_script` is not exported like its parent."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ data:
 
 @component
 class Harder(SafeMask):
-    """Does something else than its parent."""
+    """A subclass with another behaviour."""
 
     kind = "harder"
 
@@ -41,7 +41,7 @@ class Harder(SafeMask):
 
 @component
 class Renamed(SafeMask):
-    """Does the same as its parent, and says so."""
+    """A subclass with the same behaviour, which declares it."""
 
     kind = "renamed"
     write_script = SafeMask.write_script
@@ -49,7 +49,7 @@ class Renamed(SafeMask):
 
 @component
 class OwnMap(TSMap):
-    """A map of its own."""
+    """A TS map with another name."""
 
     kind = "own-map"
 
@@ -67,22 +67,22 @@ def with_maker(pipeline: Pipeline, maker: SafeMask) -> Pipeline:
     )
 
 
-def test_a_subclass_that_says_nothing_of_its_own_is_refused(pipeline: Pipeline) -> None:
-    words = r"`harder` has no .* of its own, .*parent SafeMask: .* = SafeMask.write_script"
-    with pytest.raises(ExportError, match=words):
+def test_subclass_that_inherits_the_method_is_refused(pipeline: Pipeline) -> None:
+    message = r"`harder` has no .* of its own, .*parent SafeMask: .* = SafeMask.write_script"
+    with pytest.raises(ExportError, match=message):
         with_maker(pipeline, Harder(methods=["aeff-max"])).to_script()
 
 
-def test_a_subclass_that_takes_the_form_of_its_parent_is_exported(pipeline: Pipeline) -> None:
+def test_subclass_that_declares_the_method_is_exported(pipeline: Pipeline) -> None:
     scripts = [
         with_maker(pipeline, cls(methods=["aeff-max"])).to_script() for cls in (Renamed, SafeMask)
     ]
     assert "SafeMaskMaker(" in scripts[0]
-    # the same but for the digest
+    # identical except for the digest
     assert scripts[0].split("import", 1)[1] == scripts[1].split("import", 1)[1]
 
 
-def test_a_subclass_within_a_component_is_refused(pipeline: Pipeline) -> None:
+def test_subclass_within_a_component_is_refused(pipeline: Pipeline) -> None:
     detection = SourceDetection(on=OwnMap())
     with pytest.raises(ExportError, match="parent TSMap"):
         attrs.evolve(pipeline, estimate=(detection,)).to_script()

@@ -1,4 +1,4 @@
-"""The models that a script builds are those that skyred builds: parts, parameters, links."""
+"""Exported scripts build the same models as skyred: parts, parameters, links."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ MODELS = {
 
 @pytest.fixture
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give files of models, where variables say."""
+    """Write model files to the folder of the environment variables."""
     monkeypatch.setenv("EXPORT_DATA", str(tmp_path))
     monkeypatch.setenv("GAMMAPY_DATA", str(tmp_path))
     write_table(tmp_path / "ebl.fits")
@@ -116,12 +116,12 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Table({"energy": [0.3, 1, 30] * u.TeV, "dnde": dnde}).write(tmp_path / "spectrum.ecsv")
     image = WcsGeom.create(skydir=(83.633, 22.014), width=0.4, binsz=0.1, frame="icrs")
     Map.from_geom(image, data=np.arange(16.0).reshape(4, 4)).write(tmp_path / "image.fits")
-    energy = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=3)  # that of the datasets
+    energy = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=3)  # the axis of the datasets
     Map.from_geom(image.to_cube([energy]), data=np.ones((3, 4, 4))).write(tmp_path / "counts.fits")
 
 
-def both(model: str) -> tuple[Models, Models]:
-    """Build models as skyred does, and as the exported script does."""
+def build_both(model: str) -> tuple[Models, Models]:
+    """Build models by skyred, and by the exported script."""
     datasets = Datasets([map_dataset("hess"), spectrum_dataset("other")])
     config = PIPELINE.replace("GEOMETRY", GEOMETRY).replace("MODEL", model)
     pipeline = Pipeline.from_yaml(config)
@@ -131,7 +131,7 @@ def both(model: str) -> tuple[Models, Models]:
 
 
 def parameters(models: Models) -> list[tuple[object, ...]]:
-    """List all of each parameter, and which of them it is: linked ones are one."""
+    """List all properties of each parameter, with a number that linked ones share."""
     order: dict[int, int] = {}
     return [
         (parameter.name, parameter.value, str(parameter.unit), str(parameter.min),
@@ -145,8 +145,8 @@ def parameters(models: Models) -> list[tuple[object, ...]]:
 
 @pytest.mark.usefixtures("files")
 @pytest.mark.parametrize("name", MODELS)
-def test_exported_models_are_those_that_are_built(name: str) -> None:
-    built, exported = both(MODELS[name])
+def test_exported_models_agree_with_skyred(name: str) -> None:
+    built, exported = build_both(MODELS[name])
     assert exported.names == built.names
     assert [type(model) for model in exported] == [type(model) for model in built]
     assert parameters(exported) == parameters(built)
@@ -166,8 +166,8 @@ def test_exported_models_are_those_that_are_built(name: str) -> None:
 
 
 @pytest.mark.usefixtures("files")
-def test_linked_parameters_are_one_in_the_script() -> None:
-    _, exported = both(MODELS["links"])
+def test_linked_parameters_are_linked_in_the_script() -> None:
+    _, exported = build_both(MODELS["links"])
     first, second = (model.spectral_model for model in exported)
     assert first.index is second.index
     assert first.lambda_ is second.lambda_

@@ -1,4 +1,4 @@
-"""The functions and constants of a script, whatever the parts of the pipeline are called."""
+"""Functions and constants of a script for any names in the pipeline."""
 
 import ast
 import keyword
@@ -31,7 +31,7 @@ NAMES = st.from_regex(r"[A-Za-z0-9_][\w.+-]{0,8}", fullmatch=True).filter(str.is
 
 @pytest.fixture(autouse=True)
 def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty folder in the place of an archive."""
+    """Use an empty folder as archive."""
     monkeypatch.setenv("EXPORT_DATA", str(tmp_path))
 
 
@@ -40,42 +40,42 @@ def entries(*names: str) -> str:
 
 
 def functions(script: str) -> list[str]:
-    """Name the functions of a script, which must all be different."""
+    """Return the names of the functions of a script, which must be different."""
     names = [node.name for node in ast.parse(script).body if isinstance(node, ast.FunctionDef)]
     assert max(Counter(names).values()) == 1
     return names
 
 
-def called(script: str) -> list[str]:
-    """Name what `main` calls, in order."""
+def calls_of_main(script: str) -> list[str]:
+    """Return the names of the functions that `main` calls, sorted."""
     main = next(node for node in ast.parse(script).body if getattr(node, "name", "") == "main")
     calls = [node.func for node in ast.walk(main) if isinstance(node, ast.Call)]
     return sorted(function.id for function in calls if isinstance(function, ast.Name))
 
 
 def namespace(script: str) -> dict[str, Any]:
-    """Give what a script defines; nothing is run."""
+    """Return the definitions of a script, without running it."""
     variables: dict[str, Any] = {"__name__": "exported"}
     exec(compile(script, "exported.py", "exec"), variables)
     return variables
 
 
 @pytest.mark.parametrize("names", [("a-b", "a_b"), ("Crab", "crab"), ("a.b", "a+b", "A_b")])
-def test_entries_of_like_names_have_functions_of_their_own(names: tuple[str, ...]) -> None:
-    script_text = Pipeline.from_yaml(entries(*names)).to_script()
-    script_names = [name for name in functions(script_text) if name.startswith("reduce_")]
+def test_entries_with_similar_names_have_different_functions(names: tuple[str, ...]) -> None:
+    script = Pipeline.from_yaml(entries(*names)).to_script()
+    script_names = [name for name in functions(script) if name.startswith("reduce_")]
     assert len(script_names) == len(names)
-    assert [name for name in called(script_text) if name.startswith("reduce_")] == sorted(
+    assert [name for name in calls_of_main(script) if name.startswith("reduce_")] == sorted(
         script_names
     )
 
 
-def test_estimates_of_like_names_are_each_made_once() -> None:
+def test_estimates_with_similar_names_are_called_once() -> None:
     estimates = "\n".join(f"  - {{kind: excess-map, name: {n}}}" for n in ("sed-1", "sed_1"))
-    script_text = Pipeline.from_yaml(f"{entries('a')}\nestimate:\n{estimates}").to_script()
-    script_names = [name for name in functions(script_text) if name.startswith("estimate_")]
+    script = Pipeline.from_yaml(f"{entries('a')}\nestimate:\n{estimates}").to_script()
+    script_names = [name for name in functions(script) if name.startswith("estimate_")]
     assert len(script_names) == 2
-    assert [name for name in called(script_text) if name.startswith("estimate_")] == sorted(
+    assert [name for name in calls_of_main(script) if name.startswith("estimate_")] == sorted(
         script_names
     )
 
@@ -84,13 +84,13 @@ def test_estimates_of_like_names_are_each_made_once() -> None:
 def reduced(tmp_path: Path) -> None:
     Datasets([map_dataset("map")]).write(tmp_path / "datasets.yaml")
     spectrum = spectrum_on_off("spectrum")
-    spectrum.exposure.meta["livetime"] = 1 * u.h  # which OGIP files hold
+    spectrum.exposure.meta["livetime"] = 1 * u.h  # stored in OGIP files
     spectrum.write(tmp_path / "pha.fits", format="ogip")
 
 
 @pytest.mark.usefixtures("reduced")
-def test_entries_called_like_their_reader_or_by_a_year_are_read_each_in_its_range() -> None:
-    script_text = Pipeline.from_yaml(f"""
+def test_reduced_data_with_unusual_names_are_read_with_their_fit_range() -> None:
+    script = Pipeline.from_yaml(f"""
 data:
   datasets: {{datasets: $EXPORT_DATA/datasets.yaml, fit_range: {{energy: [1 TeV, 5 TeV]}}}}
   spectra: {{datasets: [$EXPORT_DATA/pha.fits], fit_range: {{energy: [2 TeV, 5 TeV]}}}}
@@ -99,9 +99,11 @@ data:
     datasets: $EXPORT_DATA/datasets.yaml
     fit_range: {{energy: [1 TeV, 5 TeV], region: {REGION}}}
 """).to_script()
-    functions(script_text)
-    variables = namespace(script_text)
-    datasets_read = [variables[name]() for name in called(script_text) if name.startswith("read_")]
+    functions(script)
+    variables = namespace(script)
+    datasets_read = [
+        variables[name]() for name in calls_of_main(script) if name.startswith("read_")
+    ]
     read = {dataset.name: dataset for datasets in datasets_read for dataset in datasets}
     assert set(read) == {"datasets-1", "spectra-1", "2021-1", "2022-1"}
     geom = read["2021-1"].counts.geom
@@ -114,15 +116,13 @@ data:
 
 
 @pytest.mark.parametrize("source", ['x"y\\.yaml', "x'y.yaml", '"""quoted""".yaml', "a/b.c.yaml"])
-def test_a_file_of_any_name_is_exported(
+def test_file_with_any_name_is_exported(
     source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    script_text = export(Pipeline.from_yaml(entries("2021")), source)
+    script = export(Pipeline.from_yaml(entries("2021")), source)
     name = source.rsplit("/", 1)[-1]
-    assert f"The analysis of {name} in plain gammapy." in str(
-        ast.get_docstring(ast.parse(script_text))
-    )
-    variables = namespace(script_text)
+    assert f"The analysis of {name} in plain gammapy." in str(ast.get_docstring(ast.parse(script)))
+    variables = namespace(script)
     variables |= {name: lambda *_: Datasets() for name in ("reduce_2021", "fit_models")}
     monkeypatch.setattr(sys, "argv", ["script.py"])
     monkeypatch.chdir(tmp_path)
@@ -132,9 +132,9 @@ def test_a_file_of_any_name_is_exported(
 
 @settings(max_examples=30)
 @given(st.lists(NAMES, max_size=5))
-def test_functions_have_names_of_their_own(wishes: list[str]) -> None:
+def test_function_names_are_unique(requested_names: list[str]) -> None:
     script = Script()
-    script_names = [script.name(wish) for wish in [*wishes, "main"]]
+    script_names = [script.name(requested_name) for requested_name in [*requested_names, "main"]]
     script_names += [
         script.shared(f"{name}(x)", "Doc.", f"return {i}") for i, name in enumerate(script_names)
     ]
@@ -144,14 +144,16 @@ def test_functions_have_names_of_their_own(wishes: list[str]) -> None:
 
 @settings(max_examples=30)
 @given(st.lists(NAMES, max_size=5, unique=True))
-def test_constants_have_names_of_their_own(wishes: list[str]) -> None:
+def test_constant_names_are_unique(requested_names: list[str]) -> None:
     script = Script()
-    script_names = [script.constant(wish, str(i)) for i, wish in enumerate(wishes)]
+    script_names = [
+        script.constant(requested_name, str(i)) for i, requested_name in enumerate(requested_names)
+    ]
     assert all(name.isidentifier() for name in script_names)
     assert len(set(script_names)) == len(script_names)
 
 
-def test_a_shared_function_is_defined_once_for_all_that_are_alike() -> None:
+def test_equal_shared_functions_are_defined_once() -> None:
     script = Script()
     script_names = [script.shared("add(x)", "Add.", f"return x + {n}") for n in (1, 2, 1)]
     assert script_names == ["add", "add_2", "add"]

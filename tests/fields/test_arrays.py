@@ -1,4 +1,4 @@
-"""Arrays as fields: held read-only, the same by their numbers."""
+"""Arrays as fields: read-only copies, compared by value."""
 
 import numpy as np
 import pytest
@@ -13,30 +13,30 @@ FINITE = {"allow_nan": False, "allow_infinity": False}
 
 
 @value
-class Held(Fields):
-    """Holds an array."""
+class WithArray(Fields):
+    """A class with an array."""
 
     numbers = array(doc="Some numbers.")
 
 
 @given(arrays(np.float64, array_shapes(max_dims=3), elements={**FINITE}))
-def test_equal_arrays_have_one_digest_and_a_change_of_any_number_another(numbers):
-    instance = Held(numbers=numbers)
-    assert instance == Held(numbers=numbers.tolist())
-    assert instance.digest() == Held(numbers=numbers.copy()).digest()
+def test_digest_depends_on_every_number(numbers):
+    instance = WithArray(numbers=numbers)
+    assert instance == WithArray(numbers=numbers.tolist())
+    assert instance.digest() == WithArray(numbers=numbers.copy()).digest()
     changed = numbers.copy()
     changed.flat[-1] = np.nextafter(changed.flat[-1], 1e9)
-    assert Held(numbers=changed).digest() != instance.digest()
+    assert WithArray(numbers=changed).digest() != instance.digest()
 
 
-def test_shape_matters_and_the_sign_of_zero_does_not():
-    assert Held(numbers=[[1, 2]]) != Held(numbers=[1, 2])
-    assert Held(numbers=[0.0]) == Held(numbers=[-0.0])
+def test_digest_depends_on_the_shape_but_not_on_the_sign_of_zero():
+    assert WithArray(numbers=[[1, 2]]) != WithArray(numbers=[1, 2])
+    assert WithArray(numbers=[0.0]) == WithArray(numbers=[-0.0])
 
 
-def test_it_is_a_read_only_copy():
+def test_value_is_a_read_only_copy():
     original = np.ones(3)
-    instance = Held(numbers=original)
+    instance = WithArray(numbers=original)
     original[0] = 2
     assert instance.numbers.tolist() == [1, 1, 1]
     with pytest.raises(ValueError, match="read-only"):
@@ -44,6 +44,6 @@ def test_it_is_a_read_only_copy():
 
 
 @pytest.mark.parametrize("invalid_value", ["text", object(), [[1], [1, 2]], [np.nan]])
-def test_invalid_array_is_refused_by_name(invalid_value):
-    with pytest.raises(FieldError, match=r"Held\.numbers"):
-        Held(numbers=invalid_value)
+def test_invalid_array_is_refused(invalid_value):
+    with pytest.raises(FieldError, match=r"WithArray\.numbers"):
+        WithArray(numbers=invalid_value)

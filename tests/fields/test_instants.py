@@ -1,4 +1,4 @@
-"""Instants: ISO text, datetime and astropy's Time."""
+"""Instants: ISO strings, datetime and astropy's Time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Moment(Fields):
     at: Any = instant(doc="When.")
 
 
-def test_text_datetime_and_time_are_one() -> None:
+def test_string_datetime_and_time_are_equal() -> None:
     from astropy.time import Time
 
     iso_string = Moment(at="2004-12-06T23:45:00")
@@ -31,11 +31,11 @@ def test_text_datetime_and_time_are_one() -> None:
     assert iso_string.digest() == Moment(at=Time(53345.98958333333, format="mjd")).digest()
 
 
-def test_a_date_is_its_midnight() -> None:
+def test_date_is_midnight() -> None:
     assert Moment(at="2004-12-06") == Moment(at="2004-12-06T00:00:00")
 
 
-def test_the_scale_is_kept() -> None:
+def test_scale_is_kept() -> None:
     from astropy.time import Time
 
     instance = Moment(at="2004-12-06T23:45:00 tt")
@@ -45,7 +45,7 @@ def test_the_scale_is_kept() -> None:
     assert Moment(**instance.to_plain()) == instance
 
 
-def test_a_time_of_a_rare_scale_is_the_same_moment() -> None:
+def test_time_in_an_unusual_scale_is_converted() -> None:
     from astropy.time import Time
 
     rare = Time("2004-12-06T23:45:00", scale="tcb")
@@ -56,7 +56,7 @@ def test_a_time_of_a_rare_scale_is_the_same_moment() -> None:
     st.datetimes(min_value=datetime(1970, 1, 1), max_value=datetime(2100, 1, 1)),
     st.sampled_from(["utc", "tt", "tai"]),
 )
-def test_an_instant_reads_back_to_the_microsecond(moment: datetime, scale: str) -> None:
+def test_instant_reads_back_to_the_microsecond(moment: datetime, scale: str) -> None:
     instance = Moment(at=f"{moment.isoformat()} {scale}")
     again = Moment(**instance.to_plain())
     assert again == instance
@@ -67,7 +67,7 @@ def test_an_instant_reads_back_to_the_microsecond(moment: datetime, scale: str) 
     st.datetimes(min_value=datetime(1970, 1, 1), max_value=datetime(2100, 1, 1)),
     st.integers(1, 10**9),
 )
-def test_before_is_the_order_of_time(moment: datetime, later: int) -> None:
+def test_before_compares_times(moment: datetime, later: int) -> None:
     first, second = Moment(at=moment).at, Moment(at=moment + timedelta(microseconds=later)).at
     assert first.before(second)
     assert not second.before(first)
@@ -87,7 +87,7 @@ def test_before_is_the_order_of_time(moment: datetime, later: int) -> None:
         (None, "is not set; expected a date and time"),
     ],
 )
-def test_nonsense_is_refused(invalid_value: Any, message: str) -> None:
+def test_invalid_values_are_refused(invalid_value: Any, message: str) -> None:
     with pytest.raises(FieldError, match=re.escape(message)):
         Moment(at=invalid_value)
 
@@ -99,11 +99,11 @@ class Moments(Fields):
     at: Any = instant(None, many=True, doc="When.")
 
 
-def test_many_instants_are_a_tuple_however_they_are_given() -> None:
+def test_list_of_instants_is_stored_as_a_tuple() -> None:
     from astropy.time import Time
 
-    texts = Moments(at=["2004-12-06T23:45:00", "2005-01-01 tt"])
-    assert [str(instant_value) for instant_value in texts.at] == [
+    moments = Moments(at=["2004-12-06T23:45:00", "2005-01-01 tt"])
+    assert [str(instant_value) for instant_value in moments.at] == [
         "2004-12-06T23:45:00.000000", "2005-01-01T00:00:00.000000 tt",
     ]  # fmt: skip
     utc = ["2004-12-06T23:45:00", "2005-01-01T00:00:00"]
@@ -114,7 +114,7 @@ def test_many_instants_are_a_tuple_however_they_are_given() -> None:
     assert Moments().at is None
 
 
-def test_many_instants_are_written_and_read_again() -> None:
+def test_list_of_instants_reads_back() -> None:
     moments = Moments(at=["2004-12-06T23:45:00", "2005-01-01 tt"])
     assert Moments(**moments.to_plain()) == moments
     assert moments.digest() != Moments(at=moments.at[::-1]).digest()

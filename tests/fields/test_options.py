@@ -1,4 +1,4 @@
-"""Plain options: what they take, what they refuse, and what they say then."""
+"""Plain options: accepted values, refused values and error messages."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from skyred.interfaces import Fields, value
 
 @value
 class Options(Fields):
-    """One option of each sort."""
+    """One option of each type."""
 
     switch = option(True, doc="A switch.")
-    whole = option(3, min=1, max=9, doc="A whole number.")
+    integer = option(3, min=1, max=9, doc="A whole number.")
     number = option(1.0, min=0.5, doc="A number.")
-    text = option("a", doc="A text.")
+    string = option("a", doc="A string.")
     choice = option("red", choices=("red", "green", "blue"), doc="A choice.")
     several = option(("red",), choices=("red", "green", "blue"), many=True, doc="Choices.")
     numbers = option((), type=float, many=True, doc="Numbers.")
     free: Any = option(None, type=dict, doc="Anything.")
-    place: Any = option(None, type=Location, doc="A place.")
-    places = option((), type=Location, many=True, doc="Places.")
+    location: Any = option(None, type=Location, doc="A location.")
+    locations = option((), type=Location, many=True, doc="Locations.")
 
 
 @pytest.mark.parametrize(
@@ -37,47 +37,47 @@ class Options(Fields):
     [
         ({"switch": 1}, "Options.switch: is 1; expected true or false"),
         ({"switch": "yes"}, "Options.switch: is 'yes'; expected true or false"),
-        ({"whole": True}, "Options.whole: is True; expected a whole number"),
-        ({"whole": 2.0}, "Options.whole: is 2.0; expected a whole number"),
-        ({"whole": 0}, "Options.whole: is 0; expected a number from 1 to 9"),
-        ({"whole": 10}, "Options.whole: is 10; expected a number from 1 to 9"),
+        ({"integer": True}, "Options.integer: is True; expected a whole number"),
+        ({"integer": 2.0}, "Options.integer: is 2.0; expected a whole number"),
+        ({"integer": 0}, "Options.integer: is 0; expected a number from 1 to 9"),
+        ({"integer": 10}, "Options.integer: is 10; expected a number from 1 to 9"),
         ({"number": "1"}, "Options.number: is '1'; expected a number"),
         ({"number": 0.4}, "Options.number: is 0.4; expected a number of at least 0.5"),
         ({"number": float("nan")}, "Options.number: is not a number"),
-        ({"text": 5}, "Options.text: is 5; expected a text"),
+        ({"string": 5}, "Options.string: is 5; expected a text"),
         ({"choice": "grene"}, "Options.choice: is 'grene'; expected one of red, green, blue; "
                               "did you mean 'green'?"),
         ({"several": ["red", "pink"]}, "Options.several: is 'pink'; expected one of red"),
         ({"several": object()}, "Options.several: is <object"),
         ({"free": [1]}, "Options.free: is [1]; expected a mapping"),
         ({"free": {"a": object()}}, "Options.free: contains a object; expected plain data"),
-        ({"place": ""}, "Options.place: is ''; expected a path or another location"),
-        ({"place": 3}, "Options.place: is 3; expected a path or another location"),
+        ({"location": ""}, "Options.location: is ''; expected a path or another location"),
+        ({"location": 3}, "Options.location: is 3; expected a path or another location"),
     ],
 )  # fmt: skip
-def test_a_wrong_option_is_refused(invalid_options: dict[str, Any], message: str) -> None:
+def test_invalid_option_is_refused(invalid_options: dict[str, Any], message: str) -> None:
     with pytest.raises(FieldError, match=re.escape(message)):
         Options(**invalid_options)
 
 
-def test_bounds_are_included() -> None:
-    assert [Options(whole=n).whole for n in (1, 9)] == [1, 9]
+def test_bounds_are_inclusive() -> None:
+    assert [Options(integer=n).integer for n in (1, 9)] == [1, 9]
     assert Options(number=0.5).number == 0.5
 
 
-def test_whole_numbers_of_numpy_and_for_floats_are_taken() -> None:
-    assert Options(whole=np.int64(4)) == Options(whole=4)
+def test_numpy_integers_and_integers_for_floats_are_accepted() -> None:
+    assert Options(integer=np.int64(4)) == Options(integer=4)
     assert Options(number=2) == Options(number=2.0)
     assert Options(number=2).digest() == Options(number=np.float32(2)).digest()
 
 
-def test_a_list_of_one_needs_no_brackets() -> None:
+def test_single_value_is_accepted_for_a_list() -> None:
     assert Options(several="blue") == Options(several=["blue"])
     assert Options(numbers=2) == Options(numbers=[2.0])
-    assert Options(places=Path("x.fits")) == Options(places=["x.fits"])
+    assert Options(locations=Path("x.fits")) == Options(locations=["x.fits"])
 
 
-def test_the_caller_cannot_change_a_list_or_mapping_afterwards() -> None:
+def test_lists_and_mappings_are_copied() -> None:
     numbers, free = [1.0], {"inner": [1, {"deep": 2}]}
     options = Options(numbers=numbers, free=free)
     before = options.digest()
@@ -93,13 +93,13 @@ def test_the_caller_cannot_change_a_list_or_mapping_afterwards() -> None:
 @pytest.mark.parametrize("number", [float(x) for x in (0.1, 1e-300, 1e300, 1 / 3, -2.5)])
 def test_numbers_that_differ_at_the_twelfth_digit_differ(number: float) -> None:
     @value
-    class Held(Fields):
+    class WithNumber(Fields):
         """A number."""
 
         number = option(0.0, doc="A number.")
 
-    assert Held(number=number) != Held(number=number * (1 + 2e-11))
-    assert Held(number=number) == Held(number=number * (1 + 1e-15))
+    assert WithNumber(number=number) != WithNumber(number=number * (1 + 2e-11))
+    assert WithNumber(number=number) == WithNumber(number=number * (1 + 1e-15))
 
 
 class TestFreeMappings:
@@ -109,11 +109,11 @@ class TestFreeMappings:
         assert hash(first_value) == hash(second_value)
         assert first_value.digest() == second_value.digest()
 
-    def test_texts_that_are_quantities_compare_as_such(self) -> None:
+    def test_strings_with_units_are_compared_as_quantities(self) -> None:
         assert Options(free={"x": "0.02 deg"}) == Options(free={"x": "1.2 arcmin"})
         assert Options(free={"x": "0.02 deg"}) != Options(free={"x": "0.02 rad"})
 
-    def test_texts_that_only_look_like_quantities_are_texts(self) -> None:
+    def test_strings_that_are_not_quantities_are_compared_as_strings(self) -> None:
         assert Options(free={"x": "2004-12-06"}) != Options(free={"x": "2004-12-07"})
         assert Options(free={"x": "-"}) != Options(free={"x": "+"})
 
@@ -127,7 +127,7 @@ class TestFreeMappings:
             Options(free={"x": first_value}).digest() != Options(free={"x": second_value}).digest()
         )
 
-    def test_a_quantity_is_held_as_its_text(self) -> None:
+    def test_quantity_is_stored_as_string(self) -> None:
         options = Options(free={"x": 0.1 * u.Unit("TeV-1 cm-2 s-1"), "y": [1, 2] * u.deg})
         assert thaw(options.free) == {"x": "0.1 1 / (TeV s cm2)", "y": ["1.0 deg", "2.0 deg"]}
         assert options == Options(free={"x": "0.1 cm-2 s-1 TeV-1", "y": ["1 deg", "120 arcmin"]})
@@ -135,7 +135,7 @@ class TestFreeMappings:
 
 class TestFrozenMapping:
     @given(items=st.dictionaries(st.text(), st.integers()), random=st.randoms())
-    def test_equal_mappings_have_one_hash(self, items: dict[str, int], random: Any) -> None:
+    def test_equal_mappings_have_the_same_hash(self, items: dict[str, int], random: Any) -> None:
         shuffled = list(items.items())
         random.shuffle(shuffled)
         first_value, second_value = FrozenMapping(items), FrozenMapping(tuple(shuffled))
@@ -146,12 +146,12 @@ class TestFrozenMapping:
 class TestLocations:
     def test_variables_are_kept_unexpanded(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("TOY_FOLDER", "/somewhere")
-        options = Options(place="$TOY_FOLDER/a", places=["${TOY_FOLDER}/b"])
-        assert options.to_plain() == {"place": "$TOY_FOLDER/a", "places": ["${TOY_FOLDER}/b"]}
-        assert options.place.expanded() == "/somewhere/a"
-        assert options.places[0].expanded() == "/somewhere/b"
+        options = Options(location="$TOY_FOLDER/a", locations=["${TOY_FOLDER}/b"])
+        assert options.to_plain() == {"location": "$TOY_FOLDER/a", "locations": ["${TOY_FOLDER}/b"]}
+        assert options.location.expanded() == "/somewhere/a"
+        assert options.locations[0].expanded() == "/somewhere/b"
 
-    def test_an_unset_variable_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_unset_variable_is_reported(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("TOY_NOWHERE", raising=False)
         monkeypatch.setenv("TOY_FOLDER", "/somewhere")
         location = Location("$TOY_FOLDER/${TOY_NOWHERE}/x")
@@ -159,7 +159,7 @@ class TestLocations:
         with pytest.raises(FieldError, match=r"variable TOY_NOWHERE, .*\(export TOY_NOWHERE="):
             location.expanded()
 
-    def test_home_is_filled_in(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_home_is_expanded(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("HOME", "/home/someone")
         assert Location("~/x").path() == Path("/home/someone/x")
 
@@ -167,7 +167,9 @@ class TestLocations:
         ("location_string", "is_path"),
         [("sim:crab", False), ("a/b", True), ("C:/x", True), ("~/x", True)],
     )
-    def test_a_scheme_is_no_path(self, location_string: str, is_path: bool) -> None:
+    def test_location_with_a_scheme_is_not_a_path(
+        self, location_string: str, is_path: bool
+    ) -> None:
         assert Location(location_string).is_path() is is_path
 
 
@@ -182,15 +184,15 @@ class TestLocations:
     ),
 )
 def test_different_keys_have_different_digests(first_value: Any, second_value: Any) -> None:
-    same = repr(first_value) == repr(second_value)  # unlike ==, tells 1 from True
+    same = repr(first_value) == repr(second_value)  # unlike ==, distinguishes 1 from True
     assert (digest(first_value) == digest(second_value)) is same
 
 
-def test_an_option_of_an_unknown_type_is_refused_where_it_is_declared() -> None:
+def test_declaration_with_an_unknown_type_is_refused() -> None:
     with pytest.raises(TypeError, match=r"an option cannot be a complex; expected one of .*bool"):
         option(1j, doc="A complex number.")
 
 
-def test_a_default_that_is_no_choice_is_refused_where_it_is_declared() -> None:
+def test_declaration_with_a_default_outside_the_choices_is_refused() -> None:
     with pytest.raises(FieldError, match="is 'pink'"):
         option("pink", choices=("red",), doc="A colour.")

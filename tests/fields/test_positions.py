@@ -1,4 +1,4 @@
-"""Positions and regions: every way of writing them, and nonsense refused."""
+"""Positions and regions: all accepted forms, and invalid values."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ class Places(Fields):
 
 
 class TestPositions:
-    def test_a_list_a_mapping_and_a_skycoord_are_one(self) -> None:
+    def test_list_mapping_and_skycoord_are_equal(self) -> None:
         from astropy.coordinates import SkyCoord
 
-        listed = Places(center=["83.633 deg", "1320.84 arcmin"])
-        assert listed == Places(center={"lon": 83.633 * u.deg, "lat": "22.014 deg"})
-        assert listed == Places(center=SkyCoord(83.633, 22.014, unit="deg"))
-        assert listed == Places(center=Position(83.633 * u.deg, 22.014 * u.deg))
-        assert listed.digest() == Places(center=SkyCoord(83.633, 22.014, unit="deg")).digest()
+        instance = Places(center=["83.633 deg", "1320.84 arcmin"])
+        assert instance == Places(center={"lon": 83.633 * u.deg, "lat": "22.014 deg"})
+        assert instance == Places(center=SkyCoord(83.633, 22.014, unit="deg"))
+        assert instance == Places(center=Position(83.633 * u.deg, 22.014 * u.deg))
+        assert instance.digest() == Places(center=SkyCoord(83.633, 22.014, unit="deg")).digest()
 
-    def test_a_galactic_position_stays_galactic(self) -> None:
+    def test_galactic_position_stays_galactic(self) -> None:
         from astropy.coordinates import SkyCoord
 
         plain = {"lon": "184.55 deg", "lat": "-5.78 deg", "frame": "galactic"}
@@ -45,7 +45,7 @@ class TestPositions:
         assert Places(**instance.to_plain()) == instance
         assert instance != Places(center=["184.55 deg", "-5.78 deg"])
 
-    def test_a_skycoord_of_another_frame_becomes_icrs(self) -> None:
+    def test_skycoord_in_another_frame_is_converted_to_icrs(self) -> None:
         from astropy.coordinates import SkyCoord
 
         coord = SkyCoord(83.633, 22.014, unit="deg", frame="fk5")
@@ -56,7 +56,7 @@ class TestPositions:
     @given(
         lon=st.floats(0, 360), lat=st.floats(-90, 90), frame=st.sampled_from(["icrs", "galactic"])
     )
-    def test_a_position_reads_back_as_written(self, lon: float, lat: float, frame: str) -> None:
+    def test_position_reads_back_unchanged(self, lon: float, lat: float, frame: str) -> None:
         instance = Places(center={"lon": lon * u.deg, "lat": lat * u.deg, "frame": frame})
         again = Places(**instance.to_plain(complete=True))
         assert again == instance
@@ -82,16 +82,16 @@ class TestPositions:
             (None, "is not set; expected a position on the sky"),
         ],
     )  # fmt: skip
-    def test_nonsense_is_refused(self, invalid_value: Any, message: str) -> None:
+    def test_invalid_values_are_refused(self, invalid_value: Any, message: str) -> None:
         with pytest.raises(FieldError, match=re.escape(message)):
             Places(center=invalid_value)
 
-    def test_a_position_cannot_be_changed(self) -> None:
+    def test_position_is_read_only(self) -> None:
         instance = Places(center=["1 deg", "2 deg"])
         with pytest.raises(ValueError, match="read-only"):
             instance.center.lon[...] = 5 * u.deg
 
-    def test_a_position_survives_pickling(self) -> None:
+    def test_position_can_be_pickled(self) -> None:
         instance = Places(center=["1 deg", "2 deg"], exclude=[CIRCLE, "a.reg"])
         again = pickle.loads(pickle.dumps(instance))
         assert again == instance
@@ -99,16 +99,16 @@ class TestPositions:
 
 
 class TestRegions:
-    def test_text_builds_the_circle_it_describes(self) -> None:
+    def test_circle_is_built_from_a_string(self) -> None:
         (circle,) = Places(exclude=CIRCLE).exclude.build()
         assert circle.center.ra.deg == pytest.approx(83.63)
         assert circle.center.dec.deg == pytest.approx(22.14)
         assert circle.radius.to_value("deg") == pytest.approx(0.2)
 
-    def test_one_text_is_a_list_of_one_and_spaces_do_not_matter(self) -> None:
+    def test_string_equals_a_list_of_one_with_other_spaces(self) -> None:
         assert Places(exclude=CIRCLE) == Places(exclude=["icrs;  circle(83.63,  22.14, 0.2) "])
 
-    def test_region_objects_keep_their_place(self) -> None:
+    def test_region_objects_keep_their_position(self) -> None:
         from astropy.coordinates import SkyCoord
         from regions import CircleSkyRegion, RectangleSkyRegion, Regions
 
@@ -126,7 +126,7 @@ class TestRegions:
             assert second.width == 3 * u.deg
             assert second.angle.to_value("deg") == pytest.approx(30)
 
-    def test_a_region_with_a_label_and_colour_keeps_its_shape(self) -> None:
+    def test_region_with_a_label_and_colour_keeps_its_shape(self) -> None:
         from astropy.coordinates import SkyCoord
         from regions import CircleSkyRegion
 
@@ -139,7 +139,7 @@ class TestRegions:
         (again,) = Places(exclude=circle).exclude.build()
         assert again.radius == 1 * u.deg
 
-    def test_a_region_file_is_read_when_it_is_built(
+    def test_region_file_is_read_by_build(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("TOY_REGIONS", str(tmp_path))
@@ -174,8 +174,8 @@ class TestRegions:
             Places(exclude=invalid_value).exclude.build()
 
     @pytest.mark.filterwarnings("ignore")
-    def test_no_region_of_several_is_lost(self) -> None:
-        # the parser skips with a warning what it does not understand: an exclusion would be lost
+    def test_invalid_region_in_a_list_is_refused(self) -> None:
+        # the parser skips invalid regions with a warning, which would drop an exclusion
         exclude = Places(exclude=f"{CIRCLE}; circel(1, 2, 3)").exclude
         with pytest.raises(FieldError):
             exclude.build()

@@ -1,4 +1,4 @@
-"""Quantities: units checked, bounds kept, arrays nobody else can change."""
+"""Quantities: units, bounds and read-only arrays."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from skyred.interfaces import Fields, value
 
 @value
 class Quantities(Fields):
-    """One quantity of each sort."""
+    """One quantity of each type."""
 
     size = quantity("0.02 deg", min="0.01 deg", max="600 arcmin", doc="A size.")
     edges = quantity(None, unit="TeV", many=True, min="1 GeV", doc="Edges.")
@@ -48,7 +48,7 @@ class Quantities(Fields):
         ({"flux": "1 cm-2 s-1"}, "flux: '1 cm-2 s-1' is"),
     ],
 )
-def test_a_wrong_quantity_is_refused(invalid_value: dict[str, Any], message: str) -> None:
+def test_invalid_quantity_is_refused(invalid_value: dict[str, Any], message: str) -> None:
     with pytest.raises(FieldError, match=re.escape(f"Quantities.{message}")):
         Quantities(**invalid_value)
 
@@ -61,31 +61,31 @@ def test_a_wrong_quantity_is_refused(invalid_value: dict[str, Any], message: str
         {"edges": {"a": "1 TeV"}},
     ],
 )
-def test_a_quantity_of_the_wrong_shape_is_refused(invalid_value: dict[str, Any]) -> None:
+def test_quantity_with_a_wrong_shape_is_refused(invalid_value: dict[str, Any]) -> None:
     with pytest.raises(FieldError):
         Quantities(**invalid_value)
 
 
-def test_bounds_are_included_in_any_unit() -> None:
+def test_bounds_are_inclusive_in_any_unit() -> None:
     assert Quantities(size="0.01 deg").size == 0.6 * u.arcmin
     assert Quantities(size="10 deg").size == 10 * u.deg
 
 
-def test_one_value_stands_for_all_of_a_count() -> None:
+def test_single_value_is_repeated_for_a_count() -> None:
     assert Quantities(pair="2 deg") == Quantities(pair=["2 deg", "120 arcmin"])
     assert Quantities(pair="2 deg").pair.shape == (2,)
 
 
-def test_a_list_of_quantities_may_mix_units_and_be_an_array() -> None:
+def test_list_with_mixed_units_equals_an_array() -> None:
     mixed = Quantities(edges=["500 GeV", "1 TeV"])
     assert mixed == Quantities(edges=[0.5, 1] * u.TeV) == Quantities(edges=(500 * u.GeV, "1 TeV"))
 
 
-def test_a_single_quantity_may_stand_for_a_list_of_one() -> None:
+def test_single_quantity_is_accepted_for_a_list() -> None:
     assert Quantities(edges="1 TeV").edges.shape == (1,)
 
 
-def test_arrays_are_read_only_and_not_the_callers() -> None:
+def test_arrays_are_read_only_copies() -> None:
     edges = np.array([1.0, 2.0]) * u.TeV
     instance = Quantities(edges=edges)
     before = instance.digest()
@@ -101,7 +101,7 @@ def test_order_matters_in_a_list() -> None:
 
 
 @pytest.mark.parametrize("quantity_string", ["1.2 arcmin", "0.02 deg", "72.0 arcsec"])
-def test_str_keeps_the_unit_of_the_user(quantity_string: str) -> None:
+def test_str_keeps_the_given_unit(quantity_string: str) -> None:
     instance = Quantities(size=quantity_string)
     assert instance.to_plain(complete=True)["size"] == quantity_string
     assert str(instance.size) == quantity_string
@@ -114,29 +114,29 @@ def test_plain_quantities_read_back_to_the_last_digit() -> None:
     assert Quantities(**plain).size.value == number
 
 
-def test_a_unit_with_a_scale_reads_back() -> None:
+def test_unit_with_a_scale_reads_back() -> None:
     instance = Quantities(size=2 * u.Unit("0.1 deg"))
     assert Quantities(**instance.to_plain()) == instance
 
 
-def test_a_field_without_default_or_unit_is_refused_where_it_is_declared() -> None:
+def test_declaration_without_default_and_unit_is_refused() -> None:
     with pytest.raises((TypeError, FieldError)):
         quantity(doc="A size of nothing.")
 
 
-def test_the_unit_of_a_list_is_that_of_its_default() -> None:
+def test_unit_of_a_list_is_that_of_its_default() -> None:
     @value
-    class Listed(Fields):
-        """Has a list of energies."""
+    class WithList(Fields):
+        """A class with a list of energies."""
 
         energies = quantity(["1 TeV", "500 GeV"], many=True, doc="Energies.")
 
-    np.testing.assert_allclose(Listed().energies.to_value("TeV"), [1, 0.5])
+    np.testing.assert_allclose(WithList().energies.to_value("TeV"), [1, 0.5])
     with pytest.raises(FieldError, match="expected an energy such as '1 TeV'"):
-        Listed(energies=["1 deg"])
+        WithList(energies=["1 deg"])
 
 
 @pytest.mark.parametrize("invalid_value", [True, None, object(), 3])
-def test_invalid_list_of_quantities_names_the_field(invalid_value: object) -> None:
+def test_invalid_list_is_reported_with_the_field(invalid_value: object) -> None:
     with pytest.raises(FieldError, match="pair"):
         Quantities(pair=invalid_value)

@@ -1,4 +1,4 @@
-"""The check of one part of a pipeline, for tests of components."""
+"""Check of a single component in a pipeline, for tests of components."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from toys import toy_pipeline
 
 
 def problems_of(part: Fields) -> list[Problem]:
-    """Return the problems that a part reports in a pipeline of toys; a model is its only model."""
+    """Return the problems of a component in a toy pipeline; a model replaces its models."""
     pipeline = toy_pipeline()
     if isinstance(part, Model):
         pipeline = pipeline.evolve(model=[part])

@@ -1,4 +1,4 @@
-"""Light curves and flux profiles by skyred beside those of gammapy's estimators."""
+"""Comparison of light curves and flux profiles with gammapy's estimators."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from points_side_by_side import STATISTICS, precise
 PER_DATASET = ("counts", "npred", "npred_excess")
 
 
-def copied(datasets: Datasets) -> Datasets:
-    """Copy datasets with their models: gammapy leaves its caches in them."""
-    copies = Datasets([each.copy(name=each.name) for each in datasets])
+def copy_datasets(datasets: Datasets) -> Datasets:
+    """Copy datasets with their models, since gammapy stores caches in them."""
+    copies = Datasets([dataset.copy(name=dataset.name) for dataset in datasets])
     if datasets.models:
         copies.models = datasets.models.copy()
     return copies
@@ -24,39 +24,41 @@ def copied(datasets: Datasets) -> Datasets:
 def light_curve_by_gammapy(datasets: Datasets, source: str, **options: Any) -> FluxPoints:
     """Estimate a light curve by gammapy's estimator, on copies."""
     estimator = LightCurveEstimator(source=source, fit=precise(), **options)
-    return estimator.run(copied(datasets))
+    return estimator.run(copy_datasets(datasets))
 
 
 def profile_by_gammapy(datasets: Datasets, regions: Any, **options: Any) -> FluxPoints:
     """Estimate a profile by gammapy's estimator, on copies."""
-    return FluxProfileEstimator(regions, fit=precise(), **options).run(copied(datasets))
+    return FluxProfileEstimator(regions, fit=precise(), **options).run(copy_datasets(datasets))
 
 
-def assert_same(ours: FluxPoints, theirs: FluxPoints, chosen: Any = slice(None)) -> None:
-    """Compare all quantities of two estimates, of ours the chosen bins of time or distance.
+def assert_same(ours: FluxPoints, theirs: FluxPoints, bins: Any = slice(None)) -> None:
+    """Compare all quantities of two estimates, ours only in some bins of time or distance.
 
     Relative to gammapy's by 1e-3, which is the tolerance of its root finding and of its fit;
     statistics, of which differences matter, by 1e-2 absolute; counts and success exactly.
     """
     assert ours.available_quantities == theirs.available_quantities
     for name in theirs.available_quantities:
-        found, expected = getattr(ours, name).data[chosen], getattr(theirs, name).data
-        if name in PER_DATASET and found.shape[2] != expected.shape[2]:
+        values, expected = getattr(ours, name).data[bins], getattr(theirs, name).data
+        if name in PER_DATASET and values.shape[2] != expected.shape[2]:
             continue
-        assert found.shape == expected.shape, name
+        assert values.shape == expected.shape, name
         if name in ("counts", "success"):
-            np.testing.assert_array_equal(found, expected, err_msg=name)
+            np.testing.assert_array_equal(values, expected, err_msg=name)
         elif name in STATISTICS:
-            np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-2, err_msg=name)
+            np.testing.assert_allclose(values, expected, rtol=1e-6, atol=1e-2, err_msg=name)
         else:
             rtol = 1e-2 if name == "norm_sensitivity" else 1e-3
-            np.testing.assert_allclose(found, expected, rtol=rtol, atol=1e-6, err_msg=name)
+            np.testing.assert_allclose(values, expected, rtol=rtol, atol=1e-6, err_msg=name)
     for name in ("flux", "dnde_ref"):
-        found, expected = getattr(ours, name), getattr(theirs, name)
-        values = found.quantity[chosen] if name == "flux" else found
-        wanted = expected.quantity if name == "flux" else expected
-        unit = wanted.unit
-        np.testing.assert_allclose(values.to_value(unit), wanted.value, rtol=1e-3, atol=1e-20)
+        values, expected = getattr(ours, name), getattr(theirs, name)
+        values = values.quantity[bins] if name == "flux" else values
+        expected_values = expected.quantity if name == "flux" else expected
+        unit = expected_values.unit
+        np.testing.assert_allclose(
+            values.to_value(unit), expected_values.value, rtol=1e-3, atol=1e-20
+        )
     np.testing.assert_allclose(ours.energy_axis.edges, theirs.energy_axis.edges)
     for name in ("n_sigma", "n_sigma_ul", "sed_type_init"):
         assert ours.meta[name] == theirs.meta[name]

@@ -1,4 +1,4 @@
-"""Distributions with a plugin, as they are when they are installed: a module and its metadata."""
+"""Distributions with a plugin, written like an installation: a module and its metadata."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Strategies: random instances of any component, from nothing but its declared fields."""
+"""Hypothesis strategies for random instances of any component, from its declared fields."""
 
 from __future__ import annotations
 
@@ -14,19 +14,21 @@ from skyred.fields import REQUIRED, FieldSpec, default_of, specs
 from skyred.interfaces import Component, DataEntry, Fields, ReducedData, Reduction
 from skyred.plugins import Catalog
 
-# texts that a YAML reader could take for something else
-TEXTS = st.sampled_from(
+# strings that a YAML reader could interpret as another type
+STRINGS = st.sampled_from(
     ["crab", "Crab nebula", "yes", "null", "1e3", "0x10", "2004-12-06", "~", "a: b", "# no", "- x",
      "'", '"', "ü", "1_000", ".inf", "{a}", "[b]", "*c", "&d", "!e", "%f", "@g", "12:30", "off", ""]
 ) | st.text(st.characters(codec="utf-8", exclude_categories=["C"]), max_size=6)  # fmt: skip
 NAMES = st.sampled_from(["hess", "a.b", "1", "yes", "1e3", "null", "2004-12-06", "a+-_", "x" * 80])
 PLAIN = st.recursive(
-    st.booleans() | st.integers(-(10**6), 10**6) | st.floats(allow_nan=False) | TEXTS,
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(TEXTS, inner, max_size=2),
+    st.booleans() | st.integers(-(10**6), 10**6) | st.floats(allow_nan=False) | STRINGS,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(STRINGS, inner, max_size=2),
     max_leaves=4,
 )
 NUMBERS = st.integers(1, 99999).flatmap(lambda n: st.integers(-4, 2).map(lambda e: n * 10.0**e))
-PLACES = st.sampled_from(["$SOMEWHERE/a b", "${SOMEWHERE}/c", "~/d", "sim:crab?runs=2", "e.fits"])
+LOCATIONS = st.sampled_from(
+    ["$SOMEWHERE/a b", "${SOMEWHERE}/c", "~/d", "sim:crab?runs=2", "e.fits"]
+)
 REGIONS = st.sampled_from(
     ["icrs; circle(83.63, 22.14, 0.2)", "galactic; box(1, 2, 3, 4, 5)", "a.reg", "$B/mask.fits"]
 )
@@ -39,36 +41,38 @@ INSTANTS = st.datetimes(datetime(2000, 1, 1), datetime(2030, 1, 1)).map(datetime
 
 
 def raw_values(spec: FieldSpec) -> st.SearchStrategy[Any]:
-    """Give values as YAML has them that a leaf field takes."""
-    words = spec.type_name
-    if words.startswith("a list of quantities"):
+    """Return a strategy for valid YAML values of a leaf field."""
+    type_name = spec.type_name
+    if type_name.startswith("a list of quantities"):
         numbers = st.lists(NUMBERS, min_size=2, max_size=4, unique=True).map(sorted)
-        drawn: Any = numbers.map(lambda some: [f"{n!r} {spec.unit}" for n in some])
-    elif words.startswith("a list, each "):
-        drawn = st.lists(_one(words.removeprefix("a list, each "), spec), min_size=1, max_size=3)
+        drawn: Any = numbers.map(lambda values: [f"{n!r} {spec.unit}" for n in values])
+    elif type_name.startswith("a list, each "):
+        drawn = st.lists(
+            _single_value(type_name.removeprefix("a list, each "), spec), min_size=1, max_size=3
+        )
     else:
-        drawn = _one(words, spec)
-    return drawn.filter(lambda raw: _taken(spec, raw))
+        drawn = _single_value(type_name, spec)
+    return drawn.filter(lambda raw: _is_valid(spec, raw))
 
 
-def _one(words: str, spec: FieldSpec) -> st.SearchStrategy[Any]:
-    if words.startswith("one of "):
-        return st.sampled_from(words.removeprefix("one of ").split(", "))
-    bounds = [float(n) for n in re.findall(r"(?:from|to|least|most) (-?[\d.e+-]+)", words)]
+def _single_value(type_name: str, spec: FieldSpec) -> st.SearchStrategy[Any]:
+    if type_name.startswith("one of "):
+        return st.sampled_from(type_name.removeprefix("one of ").split(", "))
+    bounds = [float(n) for n in re.findall(r"(?:from|to|least|most) (-?[\d.e+-]+)", type_name)]
     low = bounds[0] if bounds else -1000.0
     high = bounds[1] if len(bounds) > 1 else low + 2000.0
-    if words.startswith("a whole number"):
+    if type_name.startswith("a whole number"):
         return st.integers(int(low), int(high))
-    if re.match("a number (from|of)|a number$", words):
+    if re.match("a number (from|of)|a number$", type_name):
         return st.floats(low, high)
-    known = {
+    strategies = {
         "true or false": st.booleans(),
-        "a text": TEXTS,
-        "a text or number": TEXTS | st.integers(-9, 9),
+        "a text": STRINGS,
+        "a text or number": STRINGS | st.integers(-9, 9),
         "a number, with or without a unit": NUMBERS.map(lambda n: f"{n!r} deg"),
         "a name": NAMES,
-        "a mapping": st.dictionaries(TEXTS, PLAIN, max_size=3),
-        "a location": PLACES,
+        "a mapping": st.dictionaries(STRINGS, PLAIN, max_size=3),
+        "a location": LOCATIONS,
         "a position on the sky": POSITIONS,
         "regions of the sky": st.lists(REGIONS, min_size=1, max_size=2),
         "a date and time": INSTANTS,
@@ -76,14 +80,14 @@ def _one(words: str, spec: FieldSpec) -> st.SearchStrategy[Any]:
             [[0.1, 0.2], [[0, 0.05], [0.1, 0.4]], [0.9, 0.1], [[0.6, 0.7]]]
         ),
     }
-    if words in known:
-        return known[words]
-    if spec.unit or words == "a number without unit":
+    if type_name in strategies:
+        return strategies[type_name]
+    if spec.unit or type_name == "a number without unit":
         return NUMBERS.map(lambda n: f"{n!r} {spec.unit}".rstrip())
-    raise AssertionError(f"no strategy for {words!r}: teach tests/helpers/drawing.py")
+    raise AssertionError(f"no strategy for {type_name!r}: teach tests/helpers/drawing.py")
 
 
-def _taken(spec: FieldSpec, raw: Any) -> bool:
+def _is_valid(spec: FieldSpec, raw: Any) -> bool:
     try:
         spec.parse(raw)
     except FieldError:
@@ -91,7 +95,7 @@ def _taken(spec: FieldSpec, raw: Any) -> bool:
     return True
 
 
-# what validate() asks for, and chance would rarely give
+# values that random drawing would rarely find, for constraints of validate()
 SPECIAL: dict[str, Any] = {
     "EnergyAxis": st.one_of(
         st.builds(
@@ -105,11 +109,13 @@ SPECIAL: dict[str, Any] = {
             lambda edges: {"edges": [f"{edge!r} TeV" for edge in sorted(edges)]}
         ),
     ),
-    "Source.spectral": st.dictionaries(TEXTS, PLAIN, max_size=3).map(lambda d: {**d, "type": "pl"}),
+    "Source.spectral": st.dictionaries(STRINGS, PLAIN, max_size=3).map(
+        lambda d: {**d, "type": "pl"}
+    ),
     "Source.spatial": st.none() | st.just({"type": "point", "lon_0": "83.6 deg"}),
     "Source.temporal": st.none() | st.just({"type": "const"}),
     "Absorption": st.builds(
-        lambda which, redshift: {**which, "redshift": redshift},
+        lambda table, redshift: {**table, "redshift": redshift},
         st.sampled_from([{"ebl": "dominguez"}, {"file": "ebl.fits"}]), st.floats(0, 2),
     ),
     "Alternative.replace": st.sampled_from(
@@ -122,7 +128,7 @@ SPECIAL: dict[str, Any] = {
         lambda names: [Alternative(name=name, without=["crab"]) for name in names]
     ),
     "CatalogSources": st.builds(
-        lambda catalog, chosen: {"catalog": catalog, **chosen},
+        lambda catalog, options: {"catalog": catalog, **options},
         st.sampled_from(["3fhl", "gamma-cat"]),
         st.sampled_from(
             [{"sources": ["Crab"]}, {"center": ["83 deg", "22 deg"], "radius": "1 deg"}]
@@ -138,7 +144,7 @@ SPECIAL: dict[str, Any] = {
     ),
     "GroupRuns": st.one_of(
         st.fixed_dictionaries({"by": st.sampled_from(["night", "telescope"])}),
-        st.builds(lambda text: {"by": "column", "column": text}, TEXTS),
+        st.builds(lambda name: {"by": "column", "column": name}, STRINGS),
         st.builds(
             lambda low, more: {"by": "zenith", "edges": [f"{low!r} deg", f"{low + more!r} deg"]},
             st.floats(0, 40), st.floats(1, 40),
@@ -157,42 +163,46 @@ SPECIAL: dict[str, Any] = {
             "off_phase": [[edges[2], edges[3]]], "column": column,
         },
         st.lists(st.floats(0, 1), min_size=4, max_size=4, unique=True).map(sorted),
-        st.booleans(), TEXTS,
+        st.booleans(), STRINGS,
     ),
     "ReflectedRegions": st.one_of(
         st.builds(
-            lambda number, where: {"finder": "wobble", "n_off_regions": number, "exclude": where},
+            lambda number, exclude: {
+                "finder": "wobble", "n_off_regions": number, "exclude": exclude,
+            },
             st.integers(1, 9), st.lists(REGIONS, max_size=2),
         ),
         st.builds(
-            lambda step, apart, number: {
-                "angle_increment": f"{step!r} rad", "min_distance": f"{apart!r} rad",
+            lambda step, distance, number: {
+                "angle_increment": f"{step!r} rad", "min_distance": f"{distance!r} rad",
                 "max_region_number": number,
             },
             st.floats(0.01, 1), st.floats(0, 1), st.integers(1, 99),
         ),
     ),
     "ColumnRange": st.one_of(
-        st.fixed_dictionaries({"column": TEXTS, "values": st.lists(TEXTS, min_size=1)}),
-        st.fixed_dictionaries({"column": TEXTS, "min": st.just("1 deg"), "max": st.just("9 deg")}),
+        st.fixed_dictionaries({"column": STRINGS, "values": st.lists(STRINGS, min_size=1)}),
+        st.fixed_dictionaries(
+            {"column": STRINGS, "min": st.just("1 deg"), "max": st.just("9 deg")}
+        ),
     ),
 }  # fmt: skip
 
 
 def instances(catalog: Catalog, cls: type[Fields]) -> st.SearchStrategy[Any]:
-    """Give random instances of a component or value class."""
+    """Return a strategy for instances of a component or value class."""
 
     @st.composite
     def build(draw: st.DrawFn) -> Any:
         if cls.__name__ in SPECIAL:
             return cls(**draw(SPECIAL[cls.__name__]))
-        chosen: dict[str, Any] = {}
+        options: dict[str, Any] = {}
         for name, spec in specs(cls).items():
             if default_of(cls, name) is not REQUIRED and draw(st.booleans()):
                 continue
-            chosen[name] = draw(field_values(catalog, cls, name, spec))
+            options[name] = draw(field_values(catalog, cls, name, spec))
         try:
-            return cls(**chosen)
+            return cls(**options)
         except FieldError:
             assume(False)
 
@@ -202,23 +212,23 @@ def instances(catalog: Catalog, cls: type[Fields]) -> st.SearchStrategy[Any]:
 def field_values(
     catalog: Catalog, cls: type[Fields], name: str, spec: FieldSpec
 ) -> st.SearchStrategy[Any]:
-    """Give random values of one field."""
+    """Return a strategy for values of one field."""
     special = SPECIAL.get(f"{cls.__name__}.{name}")
     if special is not None:
         return special
     if spec.shape == "leaf":
         return raw_values(spec)
     assert spec.of is not None
-    one = instances_of(catalog, spec.of)
+    instance = instances_of(catalog, spec.of)
     if spec.shape == "one":
-        return one
+        return instance
     if spec.shape == "many":
-        return st.lists(one, min_size=1, max_size=2)
-    return st.dictionaries(NAMES, one, min_size=1, max_size=2)
+        return st.lists(instance, min_size=1, max_size=2)
+    return st.dictionaries(NAMES, instance, min_size=1, max_size=2)
 
 
 def instances_of(catalog: Catalog, of: type[Fields]) -> st.SearchStrategy[Any]:
-    """Give random instances of a value class, or of any component of a role."""
+    """Return a strategy for instances of a value class, or of any component of a role."""
     if of is DataEntry:
         return st.sampled_from([Reduction, ReducedData]).flatmap(
             lambda cls: instances(catalog, cls)

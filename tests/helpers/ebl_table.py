@@ -1,4 +1,4 @@
-"""A small table of absorption, in the XSPEC format that gammapy reads its own in."""
+"""A small absorption table in the XSPEC format of gammapy's tables."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ EDGES = np.geomspace(1e7, 1e11, 33)  # keV
 
 
 def optical_depth(redshift: np.ndarray, energy: np.ndarray) -> np.ndarray:
-    """Give a depth that grows with redshift and energy (in keV): 1 at 0.1 and 1 TeV, or so."""
+    """Return a depth that increases with redshift and energy (keV), about 1 at 0.1 and 1 TeV."""
     return 10 * np.multiply.outer(redshift, energy / 1e9)
 
 

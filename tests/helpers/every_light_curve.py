@@ -1,4 +1,4 @@
-"""One or more instances of every temporal model that gammapy has, by class, for sweeps.
+"""One or more instances of every temporal model of gammapy, by class.
 
 The good time intervals of the small datasets are four and a half hours, from MJD 58849.
 """

@@ -1,4 +1,4 @@
-"""One or more instances of every spatial model that gammapy has, by class, for sweeps."""
+"""One or more instances of every spatial model of gammapy, by class."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LonLat = tuple[float, float]
 Spatial = Callable[[LonLat, str], SpatialModel]
 
 
-def _placed(cls: type[SpatialModel], **options: Any) -> Spatial:
+def _centred(cls: type[SpatialModel], **options: Any) -> Spatial:
     def make(lonlat: LonLat, frame: str) -> SpatialModel:
         at = SkyCoord(*lonlat, unit="deg", frame="icrs").transform_to(frame)
         return cls(lon_0=at.data.lon, lat_0=at.data.lat, frame=frame, **options)
@@ -37,14 +37,14 @@ def _placed(cls: type[SpatialModel], **options: Any) -> Spatial:
 
 
 def _blob(lonlat: LonLat, frame: str, axes: list[MapAxis], unit: str = "sr-1") -> Map:
-    """Give a lopsided hump, another one at each place of the axes; it integrates to about 1."""
+    """Return an asymmetric peak with another width in each bin; it integrates to about 1."""
     at = SkyCoord(*lonlat, unit="deg", frame="icrs").transform_to(frame)
     geom = WcsGeom.create(skydir=at, width=0.8, binsz=0.05, frame=frame, axes=axes)
     y, x = np.mgrid[-1:1:16j, -1:1:16j]
     width = 0.3 + 0.1 * np.arange(np.prod([1, *(axis.nbin for axis in axes)]))
     shape = [*(axis.nbin for axis in reversed(axes)), 1, 1]
-    hump = 2e4 * np.exp(-(x**2 + 2 * y**2 + 0.5 * x) / width.reshape(shape)) + 100
-    return Map.from_geom(geom, data=hump.reshape(geom.data_shape), unit=unit)
+    peak = 2e4 * np.exp(-(x**2 + 2 * y**2 + 0.5 * x) / width.reshape(shape)) + 100
+    return Map.from_geom(geom, data=peak.reshape(geom.data_shape), unit=unit)
 
 
 TEMPLATE_ENERGY = MapAxis.from_energy_bounds("0.4 TeV", "25 TeV", nbin=4, name="energy_true")
@@ -78,25 +78,25 @@ def _piecewise(lonlat: LonLat, frame: str) -> SpatialModel:
 
 
 SPATIAL: dict[type[SpatialModel], dict[str, Spatial]] = {
-    PointSpatialModel: {"point": _placed(PointSpatialModel)},
+    PointSpatialModel: {"point": _centred(PointSpatialModel)},
     GaussianSpatialModel: {
-        "gauss": _placed(GaussianSpatialModel, sigma="0.12 deg"),
-        "gauss-narrow": _placed(GaussianSpatialModel, sigma="0.011 deg"),
-        "gauss-elongated": _placed(GaussianSpatialModel, sigma="0.16 deg", e=0.8, phi="30 deg"),
+        "gauss": _centred(GaussianSpatialModel, sigma="0.12 deg"),
+        "gauss-narrow": _centred(GaussianSpatialModel, sigma="0.011 deg"),
+        "gauss-elongated": _centred(GaussianSpatialModel, sigma="0.16 deg", e=0.8, phi="30 deg"),
     },
     GeneralizedGaussianSpatialModel: {
-        "gauss-general": _placed(
+        "gauss-general": _centred(
             GeneralizedGaussianSpatialModel, r_0="0.1 deg", eta=0.6, e=0.5, phi="70 deg"
         )
     },
     DiskSpatialModel: {
-        "disk": _placed(DiskSpatialModel, r_0="0.2 deg"),
-        "disk-elongated": _placed(
+        "disk": _centred(DiskSpatialModel, r_0="0.2 deg"),
+        "disk-elongated": _centred(
             DiskSpatialModel, r_0="0.2 deg", e=0.7, phi="-40 deg", edge_width=0.2
         ),
     },
-    ShellSpatialModel: {"shell": _placed(ShellSpatialModel, radius="0.2 deg", width="0.07 deg")},
-    Shell2SpatialModel: {"shell2": _placed(Shell2SpatialModel, r_0="0.25 deg", eta=0.3)},
+    ShellSpatialModel: {"shell": _centred(ShellSpatialModel, radius="0.2 deg", width="0.07 deg")},
+    Shell2SpatialModel: {"shell2": _centred(Shell2SpatialModel, r_0="0.25 deg", eta=0.3)},
     ConstantSpatialModel: {"const": lambda lonlat, frame: ConstantSpatialModel(value="3000 sr-1")},
     ConstantFluxSpatialModel: {"const-flux": lambda lonlat, frame: ConstantFluxSpatialModel()},
     TemplateSpatialModel: {"template": _template, "template-cube": _template_cube},

@@ -1,4 +1,4 @@
-"""One or more instances of every spectral model that gammapy has, by class, for sweeps."""
+"""One or more instances of every spectral model of gammapy, by class."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ AMPLITUDE = 2e-11 * FLUX
 
 
 def _table(unit: str, scale: float) -> RegionNDMap:
-    """Give a table by energy and two parameters."""
+    """Return a table by energy and two parameters."""
     energy = MapAxis.from_energy_bounds("0.3 TeV", "30 TeV", nbin=9, name="energy_true")
     slope = MapAxis.from_nodes([1.5, 2, 2.5, 3], name="slope", unit="")
     size = MapAxis.from_nodes([1, 2, 4], name="size", unit="cm", interp="log")
@@ -35,7 +35,7 @@ def _template(scale: u.Quantity, **options: Any) -> m.TemplateSpectralModel:
 
 
 def _fixed_norm() -> m.SpectralModel:
-    """Make a norm without any parameter."""
+    """Return a norm without parameters."""
     energy = MapAxis.from_energy_bounds("0.3 TeV", "30 TeV", nbin=9, name="energy_true")
     table = RegionNDMap.create(region=None, axes=[energy])
     table.data = np.linspace(0.6, 1.8, 9).reshape(9, 1, 1)
@@ -43,7 +43,7 @@ def _fixed_norm() -> m.SpectralModel:
 
 
 def absorption(redshift: float = 0.2, alpha_norm: float = 1.1) -> m.SpectralModel:
-    """Make an absorption by the extragalactic background light, of a plausible form."""
+    """Return a plausible absorption by the extragalactic background light."""
     energy, redshifts = np.geomspace(5e6, 5e11, 30) * u.keV, np.linspace(0.01, 1, 8)
     depth = 2 * redshifts[:, None] * (energy.to_value("TeV") / 1.0) ** 0.9
     return m.EBLAbsorptionNormSpectralModel(
@@ -52,7 +52,7 @@ def absorption(redshift: float = 0.2, alpha_norm: float = 1.1) -> m.SpectralMode
 
 
 def power_law(**options: Any) -> m.SpectralModel:
-    """Make a power law."""
+    """Return a power law."""
     return m.PowerLawSpectralModel(**{"index": 2.3, "amplitude": AMPLITUDE, **options})
 
 
@@ -166,6 +166,6 @@ NORMS: dict[type[m.SpectralModel], dict[str, Spectral]] = {
 
 
 def free_all(model: Any) -> None:
-    """Free every parameter but energies at which others are defined."""
+    """Free all parameters except reference energies."""
     for parameter in model.parameters:
         parameter.frozen = parameter.name in ("reference", "emin", "emax")

@@ -1,4 +1,4 @@
-"""Exported scripts, run where there is no skyred."""
+"""Execution of exported scripts without skyred."""
 
 import os
 import subprocess
@@ -12,13 +12,13 @@ from gammapy.modeling.models import Models
 
 from skyred import Pipeline
 
-WITHOUT = """
+BLOCK_SKYRED = """
 import runpy, sys
 
 class Blocked:
     def find_spec(self, name, path=None, target=None):
         if name.split(".")[0] == "skyred":
-            raise ImportError("there is no skyred here")
+            raise ImportError("skyred is blocked")
 
 sys.meta_path.insert(0, Blocked())
 sys.argv = sys.argv[1:]
@@ -28,7 +28,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 @attrs.define
 class Exported:
-    """What a script wrote."""
+    """The results that a script wrote."""
 
     datasets: Datasets
     models: Models
@@ -39,10 +39,12 @@ def run_exported(pipeline: Pipeline, folder: Path) -> Exported:
     """Run the script of a pipeline with flux points, in a process that cannot import skyred."""
     script, results = folder / "script.py", folder / "results"
     script.write_text(pipeline.to_script(), encoding="utf-8")
-    command = [sys.executable, "-I", "-c", WITHOUT, str(script), str(results)]
+    command = [sys.executable, "-I", "-c", BLOCK_SKYRED, str(script), str(results)]
     environment = os.environ | {"MPLBACKEND": "agg"}
-    found = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    assert found.returncode == 0, found.stderr
+    completed = subprocess.run(
+        command, capture_output=True, text=True, env=environment, check=False
+    )
+    assert completed.returncode == 0, completed.stderr
     assert (results / "flux-points.png").stat().st_size > 1000
     return Exported(
         Datasets.read(results / "datasets.yaml", lazy=False),

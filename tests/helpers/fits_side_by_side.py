@@ -1,4 +1,4 @@
-"""Fits by `skyred.fit` beside those of gammapy's `Fit`, on small datasets that can be spoilt."""
+"""Comparison of `skyred.fit` with gammapy's `Fit`, on small datasets that tests can change."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ import skyred
 import small_datasets as small
 from skyred import FitResult
 
-CLOSE = 0.01  # of an error, between two fits of which both converge
-GAIN = 1e-3  # in the statistic, by which MIGRAD may end lower: it stops below 2e-3
+CLOSE = 0.01  # fraction of an error, between two converged fits
+GAIN = 1e-3  # tolerance of the statistic, since MIGRAD stops below 2e-3
 
 Change = Callable[[Datasets], None]
 
@@ -39,25 +39,25 @@ def background(dataset: str = "map") -> FoVBackgroundModel:
     return FoVBackgroundModel(dataset_name=dataset)
 
 
-def seen(change: Change | None = None, free: bool = False) -> Datasets:
-    """A map on which a source is seen with 800 counts; it starts with a tenth more."""
+def map_with_source(change: Change | None = None, free: bool = False) -> Datasets:
+    """Return a map with a source of 800 counts, whose model starts 10 % too high."""
     dataset = small.map_dataset()
     dataset.models = [point(), background()]
     dataset.models["point"].spectral_model.amplitude.value = 4e-11
     dataset.fake(random_state=3)
-    return changed([dataset], [point(free=free), background()], change)
+    return with_changes([dataset], [point(free=free), background()], change)
 
 
 def spectrum(change: Change | None = None, on_off: bool = False) -> Datasets:
     model = point("crab")
     source = SkyModel(spectral_model=model.spectral_model, name="crab")
     dataset = small.spectrum_on_off() if on_off else small.spectrum_dataset()
-    return changed([dataset], [source], change)
+    return with_changes([dataset], [source], change)
 
 
-def changed(datasets: list[Any], models: list[Any], change: Change | None) -> Datasets:
-    """Give new datasets: gammapy keeps what it knows of sources and masks in old ones."""
-    fresh = Datasets([each.copy(name=each.name) for each in datasets])
+def with_changes(datasets: list[Any], models: list[Any], change: Change | None) -> Datasets:
+    """Return new datasets, since gammapy caches sources and masks in used ones."""
+    fresh = Datasets([dataset.copy(name=dataset.name) for dataset in datasets])
     fresh.models = models
     if change:
         change(fresh)
@@ -69,31 +69,31 @@ def free(datasets: Datasets) -> list[Any]:
 
 
 def assert_as_good_as_gammapy(make: Callable[[], Datasets]) -> FitResult:
-    """Fit by both: the same values where both converge, unless ours has the lower statistic."""
+    """Require gammapy's values if both converge, or a lower statistic."""
     ours, theirs = make(), make()
     result = skyred.fit(ours)
     assert result.success, result.message
-    assert_sane(ours, result)
-    by_gammapy = Fit().run(theirs)
+    assert_consistent(ours, result)
+    gammapy_result = Fit().run(theirs)
     stats = float(ours.copy().stat_sum()), float(theirs.copy().stat_sum())
-    if by_gammapy.success:
+    if gammapy_result.success:
         assert stats[0] < stats[1] + GAIN
-    away = [one.value - other.value for one, other in zip(free(ours), free(theirs), strict=True)]
-    near = np.abs(np.array(away)) <= CLOSE * result.errors
-    assert near.all() or stats[0] < stats[1]
+    differences = [p.value - q.value for p, q in zip(free(ours), free(theirs), strict=True)]
+    close = np.abs(np.array(differences)) <= CLOSE * result.errors
+    assert close.all() or stats[0] < stats[1]
     return result
 
 
-def assert_sane(datasets: Datasets, result: FitResult) -> None:
-    """Check that the models hold what the result says, and that they can be used."""
+def assert_consistent(datasets: Datasets, result: FitResult) -> None:
+    """Check that the models have the values of the result, and can be evaluated."""
     values = [parameter.value for parameter in free(datasets)]
     assert np.isfinite(values).all()
     assert values == result.values.tolist()
     assert np.isfinite(datasets.stat_sum())
-    # gammapy makes 1 of NaN when models are copied or written: errors that are not known are 0
+    # gammapy writes and copies NaN errors as 1, so unknown errors are 0
     errors = np.nan_to_num(result.errors)
     for models in (datasets.models, datasets.models.copy()):
-        own = [each.error for each in models.parameters.unique_parameters if not each.frozen]
+        own = [par.error for par in models.parameters.unique_parameters if not par.frozen]
         assert own == pytest.approx(errors, rel=1e-12)
     datasets.models.to_yaml()
     datasets.models.to_parameters_table()
@@ -101,10 +101,10 @@ def assert_sane(datasets: Datasets, result: FitResult) -> None:
 
 
 def assert_fails(datasets: Datasets, *words: str) -> FitResult:
-    """Fit, and check that the result says why it is none."""
+    """Fit, and check that the fit fails with the words in its message."""
     result = skyred.fit(datasets)
     assert not result.success
     for word in words:
         assert word in result.message, result.message
-    assert_sane(datasets, result)
+    assert_consistent(datasets, result)
     return result

@@ -1,4 +1,4 @@
-"""Reading the HTML that notebooks are given: that it is well formed, and what it says."""
+"""Parser of the HTML for notebooks, which checks that it is well formed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ATTRIBUTES = {"class", "title", "open"}
 
 
 class _Parser(HTMLParser):
-    """Follows the tags; all that is used here is closed."""
+    """Parser that requires closed tags."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -24,7 +24,7 @@ class _Parser(HTMLParser):
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         assert tag in TAGS
         assert {name for name, _ in attributes} <= ATTRIBUTES
-        self.hints += [held or "" for name, held in attributes if name == "title"]
+        self.hints += [value or "" for name, value in attributes if name == "title"]
         self.open.append(tag)
         if tag == "table":
             self.tables.append([])
@@ -49,23 +49,23 @@ class _Parser(HTMLParser):
 
 @attrs.frozen
 class Page:
-    """What a page says: its text, the texts of its hints, and its tables, row by row."""
+    """Content of a page: its text, its hints, and its tables as rows."""
 
     text: str
     hints: list[str]
     tables: list[list[list[str]]]
 
     def row(self, first: str, of: str = "") -> list[str]:
-        """Give the one row that begins with a text; `of` is the first heading of its table."""
+        """Return the only row with a first cell; `of` is the first heading of its table."""
         tables = [table for table in self.tables if not of or table[0][0] == of]
         (row,) = [row for table in tables for row in table if row[0] == first]
         return row
 
 
-def read(shown: object) -> Page:
-    """Read what an object shows in a notebook; fails on unknown tags and on unclosed ones."""
+def read(result: object) -> Page:
+    """Parse the notebook view of an object; fail on unknown and on unclosed tags."""
     parser = _Parser()
-    parser.feed(shown if isinstance(shown, str) else shown._repr_html_())  # type: ignore[attr-defined]
+    parser.feed(result if isinstance(result, str) else result._repr_html_())  # type: ignore[attr-defined]
     parser.close()
     assert parser.open == []
     return Page("".join(parser.texts), parser.hints, parser.tables)

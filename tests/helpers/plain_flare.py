@@ -1,6 +1,6 @@
 """On-off spectra of the flare of PKS 2155-304 (2006-07-29, H.E.S.S. DL3 DR1) in plain gammapy.
 
-This is what light curves are held against, so nothing of skyred is used here.
+Light curves of skyred are compared with these results, so skyred is not used here.
 """
 
 from astropy import units as u
@@ -20,11 +20,11 @@ STEADY = (47802, 47803, 47804, 47827, 47828, 47829)
 REFERENCE = (
     3.4,
     "8e-11 cm-2 s-1 TeV-1",
-)  # index and amplitude at 1 TeV, near the mean of the flare
+)  # index and amplitude at 1 TeV, close to the mean of the flare
 
 
 def empty(name: str) -> SpectrumDataset:
-    """Give the empty spectrum in the on region."""
+    """Return an empty spectrum in the on region."""
     region = CircleSkyRegion(center=PKS_2155, radius=0.11 * u.deg)
     energy = MapAxis.from_energy_bounds("0.4 TeV", "20 TeV", nbin=10)
     true = MapAxis.from_energy_bounds("0.1 TeV", "40 TeV", nbin=20, name="energy_true")
@@ -33,28 +33,28 @@ def empty(name: str) -> SpectrumDataset:
 
 
 def reduce(runs: tuple[int, ...]) -> Datasets:
-    """Give an on-off spectrum for each run, without models."""
+    """Return an on-off spectrum for each run, without models."""
     spectrum = SpectrumDatasetMaker(
         selection=["counts", "exposure", "edisp"], containment_correction=True
     )
     background = ReflectedRegionsBackgroundMaker()
     safe = SafeMaskMaker(methods=["aeff-max"], aeff_percent=10)
-    found = []
+    spectra = []
     for observation in DataStore.from_dir(plain.archive()).get_observations(list(runs)):
         dataset = spectrum.run(empty(f"run-{observation.obs_id}"), observation)
-        found.append(safe.run(background.run(dataset, observation), observation))
-    return Datasets(found)
+        spectra.append(safe.run(background.run(dataset, observation), observation))
+    return Datasets(spectra)
 
 
 def models() -> Models:
-    """Give a power law for all runs."""
+    """Return a power law for all runs."""
     index, amplitude = REFERENCE
     spectral = PowerLawSpectralModel(index=index, amplitude=amplitude, reference="1 TeV")
     return Models([SkyModel(spectral_model=spectral, name="pks")])
 
 
 def fresh(datasets: Datasets) -> Datasets:
-    """Copy datasets under their own names, with new models."""
+    """Copy datasets with their names, and assign new models."""
     copies = Datasets([dataset.copy(name=dataset.name) for dataset in datasets])
     copies.models = models()
     return copies

@@ -1,6 +1,6 @@
-"""The H.E.S.S. Crab analysis in plain gammapy, written out as its low-level tutorial does.
+"""The H.E.S.S. Crab analysis in plain gammapy, like its low-level tutorial.
 
-This is what skyred is held against, so nothing of skyred is used here.
+skyred is compared with these results, so it is not used here.
 """
 
 import os
@@ -68,7 +68,7 @@ def exclusion() -> Map:
 
 
 def make(observation: Observation, onto: MapDataset) -> MapDataset:
-    """Make the dataset of one run, its fitted background norm in its models."""
+    """Return the dataset of one run, with the fitted background norm in its models."""
     position = observation.get_pointing_icrs(observation.tmid)
     name = f"run-{observation.obs_id}"
     dataset = onto.cutout(position=position, width=2 * OFFSET_MAX, name=name)
@@ -84,7 +84,7 @@ def norm_of(dataset: MapDataset) -> float:
 
 @attrs.define
 class Reduced:
-    """The stack, and of each run its norm and its template (norm 1) on the whole map."""
+    """The stack, and the norms and full-size templates (norm 1) of the runs."""
 
     dataset: MapDataset
     norms: list[float]
@@ -123,7 +123,7 @@ def models(*datasets: str) -> Models:
 
 @attrs.define
 class Fitted:
-    """gammapy's optimum; `errors` are those of its fit, which MIGRAD built up on its way."""
+    """gammapy's best fit; `errors` are MIGRAD's estimates."""
 
     values: np.ndarray
     errors: np.ndarray
@@ -145,15 +145,15 @@ def fit(dataset: MapDataset) -> Fitted:
 
 
 def hesse_errors(dataset: MapDataset, models: Models) -> np.ndarray:
-    """Give the errors of an explicit HESSE at the models' values; `Fit.run` calls none.
+    """Return the errors of an explicit HESSE at the models' values; `Fit.run` does not call it.
 
-    The likelihood of a point source has kinks where it crosses pixel centres, and HESSE steps over
-    them: its errors depend on its first steps, by up to 20 % here. With strategy 2 they do not.
+    The likelihood of a point source is not differentiable at pixel centres, and HESSE steps across
+    them: its errors depend on the first steps by up to 20 %, but not with strategy 2.
     """
     datasets = Datasets([dataset])
     datasets.models = models.copy()
     fitter = Fit(covariance_opts={"strategy": 2})
-    # given no optimizer, gammapy calls HESSE; the parameters' errors it puts back
+    # without an optimizer, gammapy calls HESSE, and restores the errors of parameters
     variances = np.diag(fitter.covariance(datasets).matrix)
     return np.sqrt(variances[[not p.frozen for p in datasets.models.parameters]])
 
@@ -166,7 +166,7 @@ def flux_points(dataset: MapDataset, models: Models) -> FluxPoints:
 
 
 def arrays(dataset: MapDataset) -> dict[str, np.ndarray]:
-    """Give every array that a map dataset holds."""
+    """Return all arrays of a map dataset."""
     return {
         "counts": dataset.counts.data,
         "background": dataset.background.data,
@@ -180,7 +180,7 @@ def arrays(dataset: MapDataset) -> dict[str, np.ndarray]:
 
 
 def simulate(models: Models, seed: int = 1) -> MapDataset:
-    """Simulate counts of models on a small map with simple responses, by gammapy's `fake`."""
+    """Simulate counts of models on a small map with simple IRFs, by gammapy's `fake`."""
     energy = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=3)
     true = MapAxis.from_energy_bounds("0.5 TeV", "20 TeV", nbin=6, name="energy_true")
     image = WcsGeom.create(

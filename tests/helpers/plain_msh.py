@@ -1,6 +1,6 @@
-"""MSH 15-52 seen by H.E.S.S. in plain gammapy: a ring background, as in gammapy's tutorial.
+"""H.E.S.S. data of MSH 15-52 in plain gammapy: a ring background, as in gammapy's tutorial.
 
-This is what skyred is held against, so nothing of skyred is used here.
+skyred is compared with these results, so it is not used here.
 """
 
 import astropy.units as u
@@ -47,8 +47,8 @@ class Msh:
             energy_axis_true=self.rings[0].exposure.geom.axes["energy_true"],
             name="ring",
         )
-        for each in self.rings:
-            total.stack(each)
+        for dataset in self.rings:
+            total.stack(dataset)
         return total
 
 

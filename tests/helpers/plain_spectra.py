@@ -1,6 +1,6 @@
-"""One-dimensional analyses in plain gammapy, written out as its tutorials do.
+"""One-dimensional analyses in plain gammapy, like its tutorials.
 
-This is what skyred is held against, so nothing of skyred is used here.
+skyred is compared with these results, so it is not used here.
 """
 
 import os
@@ -29,7 +29,7 @@ EDGES = [0.7, 1, 2, 4, 10, 30] * u.TeV
 
 
 def target(name: str = "plain", region: SkyRegion = ON) -> SpectrumDataset:
-    """Give an empty spectrum, with the axes of ``examples/spectrum.yaml``."""
+    """Return an empty spectrum with the axes of ``examples/spectrum.yaml``."""
     energy = MapAxis.from_energy_bounds("0.1 TeV", "40 TeV", nbin=10, per_decade=True)
     true = MapAxis.from_energy_bounds(
         "0.05 TeV", "100 TeV", nbin=20, per_decade=True, name="energy_true"
@@ -39,13 +39,13 @@ def target(name: str = "plain", region: SkyRegion = ON) -> SpectrumDataset:
 
 
 def allowed() -> WcsNDMap:
-    """Give the map that is False around the Crab, fine enough to be a circle."""
+    """Return a fine exclusion mask, which is False in a circle around the Crab."""
     geom = WcsGeom.create(skydir=CRAB, width=1.2, binsz=0.002, frame="icrs", proj="TAN")
     return ~geom.region_mask([EXCLUDED])
 
 
 def make_run(observation: Observation) -> SpectrumDatasetOnOff:
-    """Make the spectrum of one run, as in ``examples/spectrum.yaml``."""
+    """Return the spectrum of one run, as in ``examples/spectrum.yaml``."""
     dataset = target(f"run-{observation.obs_id}")
     parts = ["counts", "exposure", "edisp"]
     maker = SpectrumDatasetMaker(containment_correction=True, selection=parts)
@@ -74,7 +74,7 @@ def magic_target(name: str = "plain", low: str = "50 GeV") -> SpectrumDataset:
 
 
 def make_magic(observation: Observation) -> SpectrumDatasetOnOff:
-    """Make one run as gammapy's tutorial on energy-dependent cuts does."""
+    """Return the spectrum of one run, as in gammapy's tutorial on energy-dependent cuts."""
     parts = ["counts", "exposure", "edisp"]
     name = f"run-{observation.obs_id}"
     dataset = SpectrumDatasetMaker(selection=parts).run(magic_target(name), observation)
@@ -91,7 +91,7 @@ def power_law() -> Models:
 
 
 def fit(datasets: list[SpectrumDatasetOnOff], models: Models) -> tuple[np.ndarray, float]:
-    """Give gammapy's best values of the free parameters and its statistic; models are fitted."""
+    """Fit models by gammapy; return values of the free parameters and the statistic."""
     fitted = Datasets(datasets)
     fitted.models = models
     stat = float(Fit().run(fitted).total_stat)
@@ -99,13 +99,13 @@ def fit(datasets: list[SpectrumDatasetOnOff], models: Models) -> tuple[np.ndarra
 
 
 def arrays(dataset: SpectrumDatasetOnOff) -> dict[str, np.ndarray]:
-    """Give every array that a spectrum holds."""
-    held = {"counts": dataset.counts, "mask_safe": dataset.mask_safe, "exposure": dataset.exposure}
+    """Return all arrays of a spectrum."""
+    maps = {"counts": dataset.counts, "mask_safe": dataset.mask_safe, "exposure": dataset.exposure}
     if dataset.edisp is not None:
-        held |= {"edisp": dataset.edisp.edisp_map, "edisp_exposure": dataset.edisp.exposure_map}
+        maps |= {"edisp": dataset.edisp.edisp_map, "edisp_exposure": dataset.edisp.exposure_map}
     if dataset.tag == "SpectrumDatasetOnOff":
         names = ("counts_off", "acceptance", "acceptance_off")
-        held |= {name: getattr(dataset, name) for name in names}
+        maps |= {name: getattr(dataset, name) for name in names}
     elif dataset.background is not None:
-        held["background"] = dataset.background
-    return {name: each.data for name, each in held.items() if each is not None}
+        maps["background"] = dataset.background
+    return {name: value_map.data for name, value_map in maps.items() if value_map is not None}

@@ -1,4 +1,4 @@
-"""Flux points by skyred beside those of gammapy's estimator, column by column."""
+"""Comparison of flux points with gammapy's estimator, column by column."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ EXACT = ("e_ref", "e_min", "e_max", "ref_dnde", "ref_flux", "ref_eflux", "counts
 
 
 def precise() -> Fit:
-    """A fit of gammapy's that ends where the others do.
+    """Return a gammapy fit with a tighter tolerance.
 
-    MIGRAD as it comes stops up to 0.05 errors from the minimum, by which norms, errors and the
-    scan, whose range follows from them, differ by more than 0.1 %.
+    By default, MIGRAD stops up to 0.05 errors from the minimum, which changes norms, errors and
+    the range of the scan by more than 0.1 %.
     """
     return Fit(optimize_opts={"tol": 1e-4}, confidence_opts={"backend": "scipy"})
 
 
-def by_gammapy(
+def flux_points_by_gammapy(
     datasets: Datasets, source: str, energy_edges: u.Quantity, **options: Any
 ) -> FluxPoints:
-    """Estimate flux points by gammapy's estimator, on copies."""
-    copies = Datasets([each.copy(name=each.name) for each in datasets])
+    """Estimate flux points of copies by gammapy's estimator."""
+    copies = Datasets([dataset.copy(name=dataset.name) for dataset in datasets])
     copies.models = datasets.models.copy()
     options = {"fit": precise(), **options}
     estimator = FluxPointsEstimator(source=source, energy_edges=energy_edges, **options)
@@ -48,11 +48,11 @@ def by_gammapy(
 
 
 def table(points: FluxPoints) -> dict[str, np.ndarray]:
-    """Give the columns as plain arrays, a row for each energy."""
+    """Return the columns as arrays with a row for each energy."""
     rows = points.to_table(sed_type="likelihood")
-    found = {name: np.asarray(rows[name].quantity.si.value if rows[name].unit else rows[name])
+    columns = {name: np.asarray(rows[name].quantity.si.value if rows[name].unit else rows[name])
              for name in rows.colnames}  # fmt: skip
-    return {name: value.reshape(len(rows), -1) for name, value in found.items()}
+    return {name: value.reshape(len(rows), -1) for name, value in columns.items()}
 
 
 def assert_same_points(
@@ -62,36 +62,38 @@ def assert_same_points(
 
     Relative to gammapy's; statistics, of which differences matter, absolute.
     """
-    found, expected = table(ours), table(theirs)
-    assert found.keys() == expected.keys()
+    columns, expected = table(ours), table(theirs)
+    assert columns.keys() == expected.keys()
     for name in expected.keys() - set(skip):
         if name in EXACT and expected[name].dtype.kind == "f":
-            # skyred's energies are in the unit that was asked for, gammapy's in that of the axis
-            assert found[name] == pytest.approx(expected[name], rel=1e-12), name
+            # skyred's energies are in the requested unit, gammapy's in the unit of the axis
+            assert columns[name] == pytest.approx(expected[name], rel=1e-12), name
             continue
         if name in EXACT or expected[name].dtype.kind in "bOU":
-            assert found[name].tolist() == expected[name].tolist(), name
+            assert columns[name].tolist() == expected[name].tolist(), name
             continue
         default = {"norm_sensitivity": 1e-2}.get(name, 1e-3)
-        near = {"rel": 1e-6, "abs": 1e-2} if name in STATISTICS else {"rel": default, "abs": 1e-9}
+        tolerance = (
+            {"rel": 1e-6, "abs": 1e-2} if name in STATISTICS else {"rel": default, "abs": 1e-9}
+        )
         if name in tolerances:
-            near["abs" if name in STATISTICS else "rel"] = tolerances[name]
-        assert found[name] == pytest.approx(expected[name], nan_ok=True, **near), name
+            tolerance["abs" if name in STATISTICS else "rel"] = tolerances[name]
+        assert columns[name] == pytest.approx(expected[name], nan_ok=True, **tolerance), name
     assert ours.meta == theirs.meta
     assert ours.gti is None or (ours.gti.table == theirs.gti.table).all()
 
 
-def assert_like_gammapy(
+def assert_agrees_with_gammapy(
     datasets: Datasets, source: str, energy_edges: u.Quantity = EDGES, **options: Any
 ) -> FluxPoints:
-    """Estimate by both, and compare; gives skyred's."""
+    """Estimate by both, compare, and return skyred's result."""
     ours = skyred.flux_points(datasets, source, energy_edges, **options)
-    assert_same_points(ours, by_gammapy(datasets, source, energy_edges, **options))
+    assert_same_points(ours, flux_points_by_gammapy(datasets, source, energy_edges, **options))
     return ours
 
 
 def sources() -> Models:
-    """Two overlapping sources, and the background of `plain.simulate`."""
+    """Return two overlapping sources, and the background of `plain.simulate`."""
     steep = PowerLawSpectralModel(index=2.5, amplitude="4e-11 cm-2 s-1 TeV-1")
     hard = PowerLawSpectralModel(index=2.0, amplitude="2e-11 cm-2 s-1 TeV-1")
     point = PointSpatialModel(lon_0="83.651 deg", lat_0="22.03 deg", frame="icrs")
@@ -104,7 +106,7 @@ def sources() -> Models:
 
 
 def map_case(models: Models | None = None) -> Datasets:
-    """A map with several sources, of which the models are slightly off."""
+    """Return a map with several sources and slightly wrong models."""
     truth = sources()
     dataset: MapDataset = plain.simulate(truth)
     datasets = Datasets([dataset])
@@ -113,12 +115,12 @@ def map_case(models: Models | None = None) -> Datasets:
 
 
 def crab_spectra(runs: tuple[int, ...] = plain.RUNS) -> Datasets:
-    """The H.E.S.S. spectra of the Crab nebula, with a model."""
+    """Return the H.E.S.S. spectra of the Crab nebula, with a model."""
     folder = plain.archive().parent / "joint-crab" / "spectra" / "hess"
-    found = [
+    spectra = [
         SpectrumDatasetOnOff.read(folder / f"pha_obs{run}.fits", name=f"run-{run}") for run in runs
     ]
-    datasets = Datasets(found)
+    datasets = Datasets(spectra)
     spectral = PowerLawSpectralModel(index=2.6, amplitude="4.5e-11 cm-2 s-1 TeV-1")
     datasets.models = [SkyModel(spectral_model=spectral, name="crab")]
     return datasets

@@ -1,8 +1,8 @@
-"""The flat likelihood beside gammapy's own: the same statistic, the same predicted counts.
+"""Comparison of the compiled likelihood with gammapy: statistic and predicted counts.
 
-gammapy looks kernels and cutouts up where a model is when it is evaluated first, and keeps them
-until the model has left its cutout. Both sides are therefore started at the same values, and then
-moved to others.
+gammapy looks up kernels and cutouts at the position of a model in its first evaluation, and keeps
+them until the model leaves its cutout. Both sides are therefore started at the same values, and
+then moved to others.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from gammapy.modeling import Parameter
 
 from skyred.likelihood import Likelihood
 
-STAT = 1e-3  # absolute: a change of the fit statistic that no fitter looks at
-COUNTS = 1e-5  # of the maximum: gammapy convolves in float32, where FFTs are good to about 1e-6
+STAT = 1e-3  # absolute: a change of the fit statistic that does not matter to fitters
+COUNTS = 1e-5  # relative to the maximum: gammapy's float32 FFTs are accurate to about 1e-6
 SINGLE = 1e-7  # relative, of the statistic: predicted counts are rounded to float32 on both sides
 
 Make = Callable[[], Datasets]
@@ -28,42 +28,42 @@ Values = np.ndarray
 
 
 @attrs.define
-class Numbers:
-    """What one side gives for some values."""
+class Prediction:
+    """Statistic and predicted counts for some values."""
 
     stat: float
     npred: dict[str, np.ndarray]
 
 
-class Plain:
-    """gammapy's side: fresh datasets. It is first asked for the values that they are made with.
+class GammapyLikelihood:
+    """gammapy's likelihood of new datasets, which is first evaluated at their initial values.
 
     Parameters
     ----------
     make : callable
-        Makes the datasets with their models.
+        Function that returns the datasets with their models.
     """
 
     def __init__(self, make: Make) -> None:
         self.datasets = make()
         self.free = self.datasets.models.parameters.unique_parameters.free_parameters
 
-    def __call__(self, values: Values) -> Numbers:
-        """Give its numbers for values of the free parameters."""
+    def __call__(self, values: Values) -> Prediction:
+        """Evaluate at values of the free parameters."""
         for parameter, value in zip(self.free, values, strict=True):
             parameter.value = value
         for evaluator in self._evaluators():
-            # from its cache it scales by whatever is called norm or amplitude, even in a sum
+            # with its cache, it scales by any parameter called norm or amplitude, even in a sum
             evaluator._cached_parameter_values = None
             if evaluator.exposure is not None:
                 evaluator.reset_cache_properties()
-        npred = {each.name: _npred(each) for each in self.datasets}
+        npred = {dataset.name: _npred(dataset) for dataset in self.datasets}
         for evaluator in self._evaluators():
             placed = getattr(evaluator.model, "spatial_model", None) is not None
             if placed and evaluator._cached_position == (0, 0):
-                # gammapy would measure the first move from there, and look everything up again
+                # gammapy would measure the first move from here, and look everything up again
                 evaluator._cached_position = evaluator.model.position_lonlat
-        return Numbers(float(self.datasets._stat_sum_likelihood()), npred)
+        return Prediction(float(self.datasets._stat_sum_likelihood()), npred)
 
     def _evaluators(self) -> Iterable[Any]:
         for dataset in self.datasets:
@@ -78,7 +78,9 @@ def _npred(dataset: Any) -> np.ndarray:
     return dataset.npred().data
 
 
-def assert_same(ours: Numbers, theirs: Numbers, stat: float = STAT, counts: float = COUNTS) -> None:
+def assert_same(
+    ours: Prediction, theirs: Prediction, stat: float = STAT, counts: float = COUNTS
+) -> None:
     assert ours.npred.keys() == theirs.npred.keys()
     for name, expected in theirs.npred.items():
         assert ours.npred[name].shape == expected.shape
@@ -87,7 +89,7 @@ def assert_same(ours: Numbers, theirs: Numbers, stat: float = STAT, counts: floa
     assert ours.stat == pytest.approx(theirs.stat, rel=SINGLE, abs=stat)
 
 
-def assert_flat_like_gammapy(
+def assert_agrees_with_gammapy(
     make: Make,
     draws: int = 0,
     moves: Iterable[Values] = (),
@@ -96,48 +98,50 @@ def assert_flat_like_gammapy(
     stat: float = STAT,
     counts: float = COUNTS,
 ) -> Likelihood:
-    """Compare at the values that the models are made with, and at others.
+    """Compare at the initial values of the models, and at others.
 
     Parameters
     ----------
     make : callable
-        Makes the datasets with their models, the same each time.
+        Function that returns the datasets with their models, with the same values each time.
     draws : int
-        How many random values to compare at, see `drawn`.
+        Number of random values to compare at, see `draw_values`.
     moves : iterable of array
         More values of the free parameters, in the order of gammapy's unique parameters.
     notes : bool
-        Whether anything may be left to gammapy.
+        Whether gammapy can evaluate parts of the likelihood.
     stat, counts : float
         Absolute tolerance of the statistic; that of the predicted counts, by their maximum.
     """
     likelihood = Likelihood(make())
     assert notes or not likelihood.notes
-    theirs, start = Plain(make), likelihood.frozen[likelihood.space.free]
-    for values in (start, *drawn(likelihood.space.free_parameters, draws), *moves):
-        ours = Numbers(likelihood.stat(values), likelihood.npred(values))
+    theirs, start = GammapyLikelihood(make), likelihood.frozen[likelihood.space.free]
+    for values in (start, *draw_values(likelihood.space.free_parameters, draws), *moves):
+        ours = Prediction(likelihood.stat(values), likelihood.npred(values))
         assert_same(ours, theirs(values), stat, counts)
     return likelihood
 
 
 def with_models(datasets: Callable[[], list], models: Callable[[], list]) -> Make:
-    """Make datasets and models anew each time."""
+    """Return a function that creates new datasets and models."""
 
     def make() -> Datasets:
-        made = Datasets(datasets())
-        made.models = models()
-        return made
+        new_datasets = Datasets(datasets())
+        new_datasets.models = models()
+        return new_datasets
 
     return make
 
 
-def drawn(parameters: Iterable[Parameter], count: int, seed: int = 0) -> list[Values]:
+def draw_values(parameters: Iterable[Parameter], count: int, seed: int = 0) -> list[Values]:
     """Draw values: positions within 0.04 deg, times within 0.02 d, others within a fifth."""
     random, parameters = np.random.default_rng(seed), list(parameters)
-    return [np.array([_drawn(each, random) for each in parameters]) for _ in range(count)]
+    return [
+        np.array([_draw_value(parameter, random) for parameter in parameters]) for _ in range(count)
+    ]
 
 
-def _drawn(parameter: Parameter, random: np.random.Generator) -> float:
+def _draw_value(parameter: Parameter, random: np.random.Generator) -> float:
     if parameter.name in ("lon_0", "lat_0"):
         return parameter.value + random.uniform(-0.04, 0.04) * u.deg.to(parameter.unit)
     if parameter.name == "t_ref":

@@ -1,6 +1,6 @@
-"""Small datasets of every kind for tests of the likelihood, in plain gammapy.
+"""Small datasets of all types for tests of the likelihood, in plain gammapy.
 
-Responses vary with energy and position, so that none can be taken for another.
+IRFs vary with energy and position, so that tests detect any mix-up.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def gti() -> GTI:
 
 
 def _gradient(geom: Any) -> np.ndarray:
-    """Give a factor that is another in each bin, and between 1 and 2."""
+    """Return a factor that differs in each bin, between 1 and 2."""
     size = np.prod(geom.data_shape)
     return 1 + np.linspace(0, 1, size).reshape(geom.data_shape)
 
@@ -57,9 +57,9 @@ def _exposure(geom: Any) -> Map:
     return Map.from_geom(geom, data=3e9 * energy**0.3 * _gradient(geom), unit="m2 s")
 
 
-def _fill(dataset: MapDataset, seed: int, level: float) -> None:
-    """Set a background that falls with energy, and counts around it."""
-    falling = level * np.array([1.5, 0.5, 0.2])[:, None, None]
+def _fill(dataset: MapDataset, seed: int, scale: float) -> None:
+    """Set a background that decreases with energy, and counts close to it."""
+    falling = scale * np.array([1.5, 0.5, 0.2])[:, None, None]
     dataset.background.data = falling * _gradient(dataset.background.geom)
     random = np.random.default_rng(seed)
     dataset.counts.data = random.poisson(1.3 * dataset.background.data).astype(float)
@@ -68,7 +68,7 @@ def _fill(dataset: MapDataset, seed: int, level: float) -> None:
 
 
 def migra_map(geom: WcsGeom) -> EDispMap:
-    """Give an energy dispersion in true energy and migra, which varies over the field."""
+    """Return an energy dispersion in true energy and migra, which varies over the field."""
     offset = MapAxis.from_edges([0, 0.3, 0.6, 2], unit="deg", name="offset")
     migra = MapAxis.from_edges(np.linspace(0.2, 3, 60), name="migra")
     edisp = EnergyDispersion2D.from_gauss(
@@ -80,13 +80,13 @@ def migra_map(geom: WcsGeom) -> EDispMap:
 
 
 def psf_map(geom: WcsGeom, varying: bool = False) -> PSFMap:
-    """Give a Gaussian PSF; a varying one is wider in the east."""
+    """Return a Gaussian PSF; a varying one is wider in the east."""
     if not varying:
         return PSFMap.from_gauss(TRUE, sigma=PSF_SIGMA)
     psf = PSFMap.from_gauss(TRUE, sigma=PSF_SIGMA, geom=geom.to_binsz(0.25))
     narrow = PSFMap.from_gauss(TRUE, sigma=0.7 * PSF_SIGMA, geom=geom.to_binsz(0.25))
-    share = np.linspace(0, 1, psf.psf_map.data.shape[-1])
-    psf.psf_map.data = share * psf.psf_map.data + (1 - share) * narrow.psf_map.data
+    weight = np.linspace(0, 1, psf.psf_map.data.shape[-1])
+    psf.psf_map.data = weight * psf.psf_map.data + (1 - weight) * narrow.psf_map.data
     return psf
 
 
@@ -116,7 +116,7 @@ def map_dataset(
     edisp: str = "kernel",
     seed: int = 1,
 ) -> MapDataset:
-    """Make 20 x 20 pixels in 3 energies; `psf` and `edisp` choose the kind, or "none"."""
+    """Return 20 x 20 pixels in 3 energy bins; `psf` and `edisp` are the kind, or "none"."""
     return _map_dataset(frame, proj, lonlat, psf, edisp, seed).copy(name=name)
 
 
@@ -143,14 +143,14 @@ def spectrum_dataset(
     unit: str = "TeV",
     seed: int = 2,
 ) -> SpectrumDataset:
-    """Make a spectrum of 3 energies, in some unit, in a region."""
+    """Return a spectrum of 3 energy bins, in some unit, in a region."""
     return _spectrum_dataset(region, psf, unit, seed).copy(name=name)
 
 
 def spectrum_on_off(
     name: str = "on-off", region: str = CIRCLE, psf: bool = False, seed: int = 3
 ) -> SpectrumDatasetOnOff:
-    """Make on and off counts in 3 energies, none off in the last."""
+    """Return on and off counts in 3 energy bins, without off counts in the last."""
     spectrum = spectrum_dataset("source", region, psf, seed=seed)
     off = spectrum.counts.copy(data=np.array([200.0, 61.0, 0.0]).reshape(3, 1, 1))
     return SpectrumDatasetOnOff.from_spectrum_dataset(
@@ -159,7 +159,7 @@ def spectrum_on_off(
 
 
 def map_on_off(name: str = "map-on-off", seed: int = 4) -> MapDatasetOnOff:
-    """Make maps of on and off counts, some pixels without any acceptance, as around a ring."""
+    """Return maps of on and off counts, with some pixels without acceptance, as from a ring."""
     dataset = map_dataset("source", seed=seed)
     geom, random = dataset.counts.geom, np.random.default_rng(seed)
     acceptance = Map.from_geom(geom, data=np.ones(geom.data_shape))
@@ -174,7 +174,7 @@ def map_on_off(name: str = "map-on-off", seed: int = 4) -> MapDatasetOnOff:
 
 
 def flux_points(name: str = "points", asymmetric: bool = False) -> FluxPointsDataset:
-    """Make six flux points around a power law; one of them is an upper limit."""
+    """Return six flux points around a power law; one of them is an upper limit."""
     energy = np.geomspace(0.7, 20, 6) * u.TeV
     dnde = 4e-11 * energy.value**-2.6 * [1.1, 0.9, 1.0, 1.2, 0.8, 1.0] * u.Unit("TeV-1 s-1 cm-2")
     table = Table({"e_ref": energy, "dnde": dnde, "dnde_ul": 2 * dnde}, meta={"SED_TYPE": "dnde"})

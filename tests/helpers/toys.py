@@ -1,7 +1,7 @@
-"""Toy components, an archive and a watcher: the whole chain on counts that anyone can add up.
+"""Toy components, an archive and a watcher: a complete pipeline on simple counts.
 
-A toy run holds ``1 / OBS_ID`` counts in each of two bins: sums of them depend, in the last bits, on
-the order in which they are taken.
+A toy run has ``1 / OBS_ID`` counts in each of two bins: sums of them depend, in the last bits, on
+their order.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class ToyGeometry(Geometry):
 
 @component
 class ToyMaker(Maker):
-    """Fills a run's counts, and skips or fails the runs it is told to."""
+    """Fill the counts of a run, and skip or fail the configured runs."""
 
     kind = "toy-fill"
     scale = quantity("700 GeV", doc="An energy, for its digest only.")
@@ -153,7 +153,7 @@ class ToyFitter(Fitter):
     """One Newton step with numerical derivatives: exact for a quadratic objective."""
 
     kind = "toy-newton"
-    gives_up: bool = option(False, doc="Whether it says that it did not converge.")
+    gives_up: bool = option(False, doc="Whether it reports that it did not converge.")
 
     def fit(self, objective: Any) -> FitResult:
         start, h = objective.start, 1e-3
@@ -228,7 +228,7 @@ COMPONENTS = (
 
 @attrs.define
 class ToyStore:
-    """An archive of runs 1 to n; what gammapy's DataStore shows of itself."""
+    """An archive of runs 1 to n, with the interface of gammapy's DataStore."""
 
     runs: int
 
@@ -254,53 +254,53 @@ class ToyStore:
 
 @hookimpl
 def skyred_components() -> Iterable[Any]:
-    """Offer the toys."""
+    """Provide the toy components."""
     return COMPONENTS
 
 
 @hookimpl
 def skyred_archive(location: Any) -> Any:
-    """Open ``toy:N``, N runs."""
+    """Open ``toy:N``, an archive of N runs."""
     scheme, _, runs = str(location).partition(":")
     return ToyStore(int(runs)) if scheme == "toy" else None
 
 
 @attrs.define
 class Recorder:
-    """Notes every lifecycle hook that is called, in order, with what it was given."""
+    """Record all calls of lifecycle hooks, in order, with their arguments."""
 
     calls: list[tuple[str, dict[str, Any]]] = attrs.field(factory=list)
     raises_in: str = ""
 
-    def _note(self, hook: str, **given: Any) -> None:
-        self.calls.append((hook, given))
+    def _record(self, hook: str, **arguments: Any) -> None:
+        self.calls.append((hook, arguments))
         if hook == self.raises_in:
-            raise RuntimeError("the watcher fell asleep")
+            raise RuntimeError("the watcher is broken")
 
     @hookimpl
     def skyred_run_started(self, run: Any) -> None:
-        self._note("run_started", run=run)
+        self._record("run_started", run=run)
 
     @hookimpl
     def skyred_step_started(self, run: Any, step: str) -> None:
-        self._note("step_started", run=run, step=step)
+        self._record("step_started", run=run, step=step)
 
     @hookimpl
     def skyred_observation_reduced(self, run: Any, outcome: Any) -> None:
-        self._note("observation_reduced", run=run, outcome=outcome)
+        self._record("observation_reduced", run=run, outcome=outcome)
 
     @hookimpl
     def skyred_step_finished(self, run: Any, step: str, record: Any) -> None:
-        self._note("step_finished", run=run, step=step, record=record)
+        self._record("step_finished", run=run, step=step, record=record)
 
     @hookimpl
     def skyred_run_finished(self, run: Any, report: Any) -> None:
-        self._note("run_finished", run=run, report=report)
+        self._record("run_finished", run=run, report=report)
 
 
 def toy_plugins(*watchers: tuple[str, Any]) -> Plugins:
-    """Give the toys, the engines, provenance and some watchers: no gammapy components."""
-    import toys  # itself, as a plugin
+    """Return plugins with the toys, the engines, provenance and some watchers."""
+    import toys  # this module, as a plugin
     from skyred.components import engines
     from skyred.components.fitters import minuit
     from skyred.components.watchers import provenance
@@ -321,8 +321,8 @@ def toy_plugins(*watchers: tuple[str, Any]) -> Plugins:
 def toy_pipeline(
     runs: int = 5, *, fit: Any = None, model: bool = True, estimate: Any = (), **changes: Any
 ) -> Pipeline:
-    """Give a chain of toys; `changes` are options of its reduction, `toy`."""
-    made: dict[str, Any] = {
+    """Return a pipeline of toys; `changes` are options of its reduction, `toy`."""
+    options: dict[str, Any] = {
         "archive": f"toy:{runs}",
         "geometry": ToyGeometry(),
         "make": [ToyMaker()],
@@ -330,7 +330,7 @@ def toy_pipeline(
         **changes,
     }
     return Pipeline(
-        data={"toy": Reduction(**made)},
+        data={"toy": Reduction(**options)},
         model=[ToyModel()] if model else [],
         fit=fit,
         estimate=estimate,

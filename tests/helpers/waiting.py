@@ -1,4 +1,4 @@
-"""Waiting for events: with a limit against a hang, and never as a measure of speed."""
+"""Waiting for events with a limit against hangs, independent of the speed of the machine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-# seconds: no test comes near it, however busy the machine is
+# seconds: no test needs nearly as long, even on a busy machine
 LIMIT = 300
 
 
@@ -18,7 +18,7 @@ def wait_for(condition: Callable[[], object], limit: float = LIMIT) -> None:
     Parameters
     ----------
     condition : callable
-        Called without arguments, again and again.
+        Called repeatedly without arguments.
     limit : float
         Seconds after which to give up.
 

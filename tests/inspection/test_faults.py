@@ -11,14 +11,14 @@ from astropy.table import Table
 
 import plain_gammapy as plain
 from fault_injection.archive_damage import CLASSES, INDEX, Archive, Damage, find
-from fault_injection.damage_cases import DAMAGES, RESPONSES
+from fault_injection.damage_cases import DAMAGES, IRFS
 from skyred.inspection.index import run_inputs
 from skyred.inspection.reading import read_file
 from skyred.inspection.records import Finding, HduSource, RunInput
 from skyred.inspection.run import inspect_run
 
-# simulated responses are too smooth to test these damages
-OF_REAL_RUNS = ("flipped bit", "reversed", "neighbouring offsets", "zero above", "MIGRA")
+# simulated IRFs are too smooth to test these damages
+ONLY_IN_REAL_RUNS = ("flipped bit", "reversed", "neighbouring offsets", "zero above", "MIGRA")
 NEEDED = ("events", "gti", "aeff", "edisp", "psf", "bkg")
 
 
@@ -54,7 +54,7 @@ def test_damage_is_reported_as_fault_of_its_run_file_and_hdu(
     damage.apply(archive, run, other_run)
     everything = faults(inspect(archive.folder))
     of_run = [finding for finding in everything if finding.obs_id == run]
-    assert damage.other or of_run == everything, "another run has a fault"
+    assert damage.both_runs or of_run == everything, "another run has a fault"
     matches = [finding for finding in of_run if damage.word in finding.message]
     assert matches, f"{damage.word!r} is not in {[str(finding) for finding in of_run]}"
     if damage.file:
@@ -126,10 +126,10 @@ class TestRealRuns:
 
     @pytest.mark.parametrize(
         "damage",
-        [damage for damage in RESPONSES if damage.word in OF_REAL_RUNS],
+        [damage for damage in IRFS if damage.word in ONLY_IN_REAL_RUNS],
         ids=lambda damage: damage.name,
     )
-    def test_a_damaged_response_is_a_fault(self, damage: Damage, tmp_path: Path) -> None:
+    def test_damaged_irf_is_a_fault(self, damage: Damage, tmp_path: Path) -> None:
         run, name = 23523, f"hess_dl3_dr1_obs_id_{23523:06d}.fits.gz"
         (tmp_path / "data").mkdir()
         (tmp_path / "data" / name).write_bytes((plain.archive() / "data" / name).read_bytes())
@@ -149,7 +149,7 @@ class TestRealRuns:
 
     @pytest.mark.data("cta-caldb")
     @pytest.mark.parametrize("array", ["South", "North"])
-    def test_responses_of_cta_have_no_fault(self, array: str) -> None:
+    def test_irfs_of_cta_have_no_fault(self, array: str) -> None:
         (path,) = (plain.archive().parent / "cta-caldb").glob(f"Prod5-{array}*.fits.gz")
         with fits.open(path) as hdus:
             kinds = {CLASSES[hdu.header["HDUCLAS2"]]: hdu for hdu in hdus[1:]}
@@ -168,9 +168,7 @@ def test_read_file_does_not_raise_for_missing_file_or_folder(tmp_path: Path) -> 
         assert finding.file == path
 
 
-def test_card_that_gammapy_would_run_is_a_fault_of_the_file(
-    crab_archive: Path, tmp_path: Path
-) -> None:
+def test_card_with_code_is_a_fault_of_the_file(crab_archive: Path, tmp_path: Path) -> None:
     archive = Archive.copy(crab_archive, tmp_path / "archive")
     _, run = archive.runs
     code = "(__import__('os').abort(), (4, 4))[1]"

@@ -1,4 +1,4 @@
-"""The entries of runs in an index: their order and faults, and the scaling with the number."""
+"""Entries of runs in an index: order, faults, and scaling with the number of runs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def inputs(table: Table, *runs: int, **options: bool) -> list[RunInput]:
     return run_inputs(table, Table({"OBS_ID": list(runs)}), **options)
 
 
-def test_runs_come_in_the_order_of_the_rows_with_their_hdus(tmp_path: Path) -> None:
+def test_runs_are_in_the_order_of_the_rows_with_their_hdus(tmp_path: Path) -> None:
     runs = inputs(hdu_index(tmp_path, 4), 3, 1)
     assert [run.obs_id for run in runs] == [3, 1]
     assert all(run.findings == () for run in runs)
@@ -45,12 +45,12 @@ def test_runs_come_in_the_order_of_the_rows_with_their_hdus(tmp_path: Path) -> N
     assert runs[0].files == (tmp_path.resolve() / "data" / "3.fits",)
 
 
-def test_response_in_separate_file_may_serve_many_runs(tmp_path: Path) -> None:
+def test_irf_in_a_separate_file_can_be_shared_by_runs(tmp_path: Path) -> None:
     runs = inputs(hdu_index(tmp_path, 3, responses="caldb.fits"), 0, 1, 2)
     assert all(run.findings == () for run in runs)
 
 
-def test_two_runs_with_the_same_events_are_both_at_fault(tmp_path: Path) -> None:
+def test_two_runs_with_the_same_events_both_have_a_fault(tmp_path: Path) -> None:
     table = hdu_index(tmp_path, 2)
     table["FILE_NAME"] = "0.fits"
     first, second = inputs(table, 0, 1)
@@ -59,7 +59,7 @@ def test_two_runs_with_the_same_events_are_both_at_fault(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("folder", ["..", "/etc", "data/../.."])
-def test_file_outside_archive_is_no_source_unless_allowed(tmp_path: Path, folder: str) -> None:
+def test_file_outside_the_archive_is_ignored_unless_allowed(tmp_path: Path, folder: str) -> None:
     (run,) = inputs(hdu_index(tmp_path, 1, folder), 0)
     assert run.sources == ()
     assert "outside the archive" in run.findings[0].message
@@ -69,13 +69,13 @@ def test_file_outside_archive_is_no_source_unless_allowed(tmp_path: Path, folder
 
 
 @pytest.mark.parametrize("folder", ["$HOME", "${HOME}/data", "~", "~root/data"])
-def test_a_variable_is_never_expanded(tmp_path: Path, folder: str) -> None:
+def test_variable_is_not_expanded(tmp_path: Path, folder: str) -> None:
     (run,) = inputs(hdu_index(tmp_path, 1, folder), 0, allow_outside=True)
     assert run.sources == ()
     assert "not expanded" in run.findings[0].message
 
 
-def test_a_link_inside_the_archive_is_followed(tmp_path: Path) -> None:
+def test_link_inside_the_archive_is_followed(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "real.fits").touch()
     (tmp_path / "data" / "0.fits").symlink_to("real.fits")
@@ -83,14 +83,14 @@ def test_a_link_inside_the_archive_is_followed(tmp_path: Path) -> None:
     assert run.findings == ()
 
 
-def test_a_loop_of_links_is_a_fault(tmp_path: Path) -> None:
+def test_loop_of_links_is_not_an_exception(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "0.fits").symlink_to("0.fits")
     (run,) = inputs(hdu_index(tmp_path, 1), 0)
-    assert run.findings or run.sources  # how Python resolves it differs; it is not an exception
+    assert run.findings or run.sources  # the resolved path depends on the version of Python
 
 
-def test_values_are_in_seconds_and_degrees_and_none_if_masked(tmp_path: Path) -> None:
+def test_values_are_in_s_and_deg_and_none_if_masked(tmp_path: Path) -> None:
     rows = Table({"OBS_ID": [0], "OBJECT": [b"Crab "]}, meta={"MJDREFI": 51910})
     rows["ONTIME"] = np.array([0.5], dtype=">f4")
     rows["ONTIME"].unit = "h"
@@ -100,20 +100,20 @@ def test_values_are_in_seconds_and_degrees_and_none_if_masked(tmp_path: Path) ->
     assert run.row == {"MJDREFI": 51910, **expected}
 
 
-def test_an_index_without_a_column_is_an_error_that_names_it(tmp_path: Path) -> None:
+def test_missing_column_of_an_index_is_reported(tmp_path: Path) -> None:
     table = hdu_index(tmp_path, 1)
     table.remove_column("HDU_NAME")
     with pytest.raises(ArchiveError, match="no column HDU_NAME"):
         inputs(table, 0)
 
 
-def test_a_store_without_files_has_no_sources_and_no_fault() -> None:
+def test_store_without_files_has_no_sources_and_no_fault() -> None:
     (run,) = inputs(Table({"OBS_ID": np.array([], int)}), 5)
     assert run == RunInput(5, ())
 
 
 class CountedTable(Table):
-    """Counts how often something of it is read."""
+    """A table that counts reads."""
 
     reads = 0
 
@@ -122,7 +122,7 @@ class CountedTable(Table):
         return super().__getitem__(item)
 
 
-def work_of(base: Path, runs: int, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+def count_work(base: Path, runs: int, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """Count the reads of an HDU index, and the lines executed in `skyred.inspection.index`."""
     table, work = CountedTable(hdu_index(base, runs), copy=False), Counter[str]()
 
@@ -143,6 +143,6 @@ def work_of(base: Path, runs: int, monkeypatch: pytest.MonkeyPatch) -> Counter[s
 def test_work_grows_in_proportion_to_the_number_of_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    few, many = (work_of(tmp_path, runs, monkeypatch) for runs in (20, 200))
-    assert many["reads"] == few["reads"] > 0  # whole columns, not rows
+    few, many = (count_work(tmp_path, runs, monkeypatch) for runs in (20, 200))
+    assert many["reads"] == few["reads"] > 0  # complete columns, not rows
     assert 5 * few["lines"] < many["lines"] < 10.5 * few["lines"]

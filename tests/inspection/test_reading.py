@@ -41,23 +41,23 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @given(bit=st.integers(0, 8 * len(PACKED) - 1))
-def test_any_flipped_bit_is_found_or_changes_nothing(file: Path, bit: int) -> None:
+def test_any_flipped_bit_is_detected_or_has_no_effect(file: Path, bit: int) -> None:
     damaged = bytearray(PACKED)
     damaged[bit // 8] ^= 1 << bit % 8
     file.write_bytes(damaged)
     content_of_file = read_file(file)
-    # some bits have no effect, such as the time stamp of gzip
+    # some bits have no effect, such as the gzip time stamp
     assert content_of_file.findings or content_of_file.content == PLAIN
 
 
 @given(length=st.integers(0, len(PACKED) - 1))
-def test_any_truncation_is_found(file: Path, length: int) -> None:
+def test_any_truncation_is_detected(file: Path, length: int) -> None:
     file.write_bytes(PACKED[:length])
     assert read_file(file).findings
 
 
 @given(length=st.integers(0, len(PLAIN) - 1))
-def test_any_truncation_before_compression_is_found(file: Path, length: int) -> None:
+def test_any_truncation_before_compression_is_detected(file: Path, length: int) -> None:
     file.write_bytes(gzip.compress(PLAIN[:length], 1))
     content_of_file = read_file(file)
     # a file with fewer HDUs is valid; the missing HDU is a fault of the run
@@ -65,26 +65,26 @@ def test_any_truncation_before_compression_is_found(file: Path, length: int) -> 
 
 
 @pytest.mark.parametrize("content", [PACKED, PLAIN, PACKED + bytes(64)], ids=len)
-def test_a_sound_file_has_no_findings(file: Path, content: bytes) -> None:
+def test_valid_file_has_no_findings(file: Path, content: bytes) -> None:
     file.write_bytes(content)
     content_of_file = read_file(file)
     assert content_of_file.findings == ()
     assert set(content_of_file.hdus) == {"PRIMARY", "ONE", "TWO"}
 
 
-def test_a_file_in_several_members_is_read_whole(file: Path) -> None:
+def test_gzip_file_with_several_members_is_read_completely(file: Path) -> None:
     file.write_bytes(gzip.compress(PLAIN[:3000]) + gzip.compress(PLAIN[3000:]))
     assert read_file(file).content == PLAIN
 
 
-def test_two_hdus_of_one_name_are_a_fault(file: Path) -> None:
+def test_two_hdus_with_the_same_name_are_a_fault(file: Path) -> None:
     file.write_bytes(plain_bytes())
     (finding,) = read_file(file).findings
     assert finding.hdu == "ONE"
     assert "two HDUs" in finding.message
 
 
-def test_columns_are_what_astropy_reads(file: Path) -> None:
+def test_columns_agree_with_astropy(file: Path) -> None:
     file.write_bytes(PLAIN)
     table = read_file(file).table("ONE")
     assert table.names == tuple("ABCDEFG")
@@ -94,7 +94,7 @@ def test_columns_are_what_astropy_reads(file: Path) -> None:
             np.testing.assert_array_equal(table.column(name), hdus["ONE"].data[name])
 
 
-def test_a_scaled_column_is_in_its_own_numbers() -> None:
+def test_scaled_column_is_converted() -> None:
     header = {"TFIELDS": 1, "TTYPE1": "A", "TFORM1": "1I", "TSCAL1": 0.5, "TZERO1": 10}
     table = Table({**header, "NAXIS1": 2, "NAXIS2": 2}, memoryview(b"\0\1\0\4"))
     np.testing.assert_array_equal(table.column("A"), [10.5, 12.0])

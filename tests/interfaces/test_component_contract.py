@@ -1,4 +1,4 @@
-"""A component: frozen, compared by canonical values, the same digest everywhere, honest errors."""
+"""Components are frozen, compared by value, and have reproducible digests and clear errors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TRIO = [ToyMaker(skip=[3]), ToySum(chunk=3), ToyFitter()]
 
 
 @pytest.mark.parametrize("instance", TRIO, ids=lambda instance: instance.kind)
-def test_a_component_survives_pickling_with_its_digest(instance: Fields) -> None:
+def test_component_can_be_pickled(instance: Fields) -> None:
     again = pickle.loads(pickle.dumps(instance))
     assert again == instance
     assert hash(again) == hash(instance)
@@ -30,7 +30,7 @@ def test_a_component_survives_pickling_with_its_digest(instance: Fields) -> None
 
 
 @pytest.mark.parametrize("instance", TRIO, ids=lambda instance: instance.kind)
-def test_a_component_cannot_be_changed(instance: Fields) -> None:
+def test_component_is_frozen(instance: Fields) -> None:
     name = attrs.fields(type(instance))[0].name
     before = instance.digest()
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
@@ -38,12 +38,12 @@ def test_a_component_cannot_be_changed(instance: Fields) -> None:
     assert instance.digest() == before
 
 
-def test_a_component_takes_no_positional_arguments() -> None:
+def test_positional_arguments_are_refused() -> None:
     with pytest.raises(TypeError):
         ToyMaker("700 GeV")  # type: ignore[misc]
 
 
-def test_components_of_other_kinds_with_the_same_fields_differ() -> None:
+def test_components_of_different_kinds_with_equal_fields_differ() -> None:
     @component
     class Other(Maker):
         """One field."""
@@ -68,7 +68,7 @@ def test_components_of_other_kinds_with_the_same_fields_differ() -> None:
     assert Other().digest() != Another().digest()
 
 
-def test_one_quantity_in_two_units_is_one_component() -> None:
+def test_components_with_equal_quantities_in_different_units_are_equal() -> None:
     first = ToyMaker(scale="0.7 TeV", threshold="0.02 deg")
     second_maker = ToyMaker(scale=700 * u.GeV, threshold=1.2 * u.arcmin)
     assert first == second_maker
@@ -98,27 +98,27 @@ class Measured(Fields):
 @given(
     data=st.data(),
     physical=st.sampled_from(sorted(UNITS)),
-    # seven digits: a measurement, far from where 12 digits are rounded
+    # seven digits, far above the rounding to 12 digits
     digits=st.integers(-(10**7), 10**7),
     exponent=st.integers(-30, 20),
 )
-def test_a_quantity_in_any_unit_has_one_digest(
+def test_digest_is_independent_of_the_unit(
     data: st.DataObject, physical: str, digits: int, exponent: int
 ) -> None:
     number = float(f"{digits}e{exponent}")
     first, second = (data.draw(st.sampled_from(UNITS[physical])) for _ in range(2))
-    given_value = u.Quantity(number, first)
-    measured = Measured(**{physical: given_value})
-    second_maker = Measured(**{physical: given_value.to(second)})
+    quantity_value = u.Quantity(number, first)
+    measured = Measured(**{physical: quantity_value})
+    second_maker = Measured(**{physical: quantity_value.to(second)})
     assert measured == second_maker
     assert hash(measured) == hash(second_maker)
     assert measured.digest() == second_maker.digest()
-    farther = Measured(**{physical: given_value * (1 + 1e-9)})
+    farther = Measured(**{physical: quantity_value * (1 + 1e-9)})
     assert (farther == measured) == (number == 0)
 
 
 @pytest.mark.slow
-def test_the_digest_is_the_same_in_every_process() -> None:
+def test_digest_is_the_same_in_every_process() -> None:
     code = (
         "from toys import *; print(toy_pipeline(fit=ToyFitter(), estimate=[ToyEstimator()])"
         ".digest(), ToyMaker(skip=[1, 2], scale='1 TeV').digest())"
@@ -142,7 +142,7 @@ def test_the_digest_is_the_same_in_every_process() -> None:
     assert resolved == {f"{pipeline.digest()} {maker.digest()}"}
 
 
-def test_the_digest_does_not_depend_on_the_environment(
+def test_digest_is_independent_of_the_environment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pipeline = toy_pipeline(archive="$TOY_PLACE")
@@ -166,18 +166,20 @@ def test_the_digest_does_not_depend_on_the_environment(
         ({"skip": 1.5}, "ToyMaker.skip: is 1.5; expected a whole number"),
     ],
 )
-def test_a_wrong_value_names_class_and_field(options: dict[str, object], message: str) -> None:
+def test_invalid_value_is_reported_with_class_and_field(
+    options: dict[str, object], message: str
+) -> None:
     with pytest.raises(FieldError) as caught:
         ToyMaker(**options)
     assert str(caught.value).startswith(message)
 
 
-def test_an_unknown_field_is_refused() -> None:
+def test_unknown_field_is_refused() -> None:
     with pytest.raises(TypeError, match="treshold"):
         ToyMaker(treshold="1 deg")  # type: ignore[call-arg]
 
 
-def test_a_class_without_component_says_so_when_it_is_used() -> None:
+def test_class_without_decorator_is_reported() -> None:
     class Bare(Maker):
         kind = "bare"
 
@@ -188,7 +190,7 @@ def test_a_class_without_component_says_so_when_it_is_used() -> None:
         Bare()
 
 
-def test_a_field_without_option_is_refused() -> None:
+def test_field_without_option_is_refused() -> None:
     class Bare(Maker):
         kind = "bare"
         size: float = 3.0
@@ -197,7 +199,7 @@ def test_a_field_without_option_is_refused() -> None:
         component(Bare)
 
 
-def test_class_variables_are_no_fields() -> None:
+def test_class_variables_are_not_fields() -> None:
     @component
     class Plain(Maker):
         """A maker with a constant."""
@@ -212,30 +214,30 @@ def test_class_variables_are_no_fields() -> None:
 
 
 @pytest.mark.parametrize("kind", ["", "Upper", "under_score", "-x", "x-", "1st", "a--b", 5])
-def test_a_kind_that_is_not_kebab_case_is_refused(kind: object) -> None:
+def test_kind_that_is_not_kebab_case_is_refused(kind: object) -> None:
     with pytest.raises(TypeError, match=r"Odd has the kind .*kebab-case"):
         component(type("Odd", (Maker,), {"kind": kind}))
 
 
-def test_a_kind_is_not_inherited() -> None:
+def test_kind_is_not_inherited() -> None:
     with pytest.raises(TypeError, match="kebab-case"):
         component(type("Child", (ToyMaker,), {}))
 
 
-def test_a_component_must_have_a_role() -> None:
+def test_component_without_a_role_is_refused() -> None:
     with pytest.raises(TypeError, match="is not a subclass of an interface"):
         component(type("Nothing", (), {"kind": "nothing"}))
 
 
-def test_a_field_without_doc_is_refused() -> None:
+def test_field_without_doc_is_refused() -> None:
     with pytest.raises(TypeError, match="a field needs a doc"):
         option(3, doc=" ")
 
 
-def test_validate_names_the_class_and_keeps_the_hint() -> None:
+def test_problems_of_validate_are_reported_with_the_class() -> None:
     @component
     class Ordered(Maker):
-        """A maker with two options that belong together."""
+        """A maker with two related options."""
 
         kind = "ordered"
         low = option(1.0, doc="Low.")
@@ -252,20 +254,22 @@ def test_validate_names_the_class_and_keeps_the_hint() -> None:
         Ordered(low=2.5)
 
 
-def test_a_reduction_without_makers_is_refused() -> None:
+def test_reduction_without_makers_is_refused() -> None:
     base = toy_pipeline().data["toy"]
     with pytest.raises(FieldError, match=r"Reduction\.make: is empty; expected at least one maker"):
         Reduction(archive="toy:1", geometry=base.geometry, stack=base.stack)
 
 
-def test_a_class_in_the_place_of_an_object_is_named() -> None:
+def test_class_instead_of_an_object_is_reported() -> None:
     with pytest.raises(FieldError, match=r"is the class ToyMaker; call it: ToyMaker\(\.\.\.\)"):
         toy_pipeline(make=[ToyMaker])
 
 
-def test_a_toy_fitter_finds_the_bottom_of_a_bowl() -> None:
-    bowl = Objective(names=["x", "y"], start=[5, 5], stat=lambda x: (x[0] - 1) ** 2 + x[1] ** 2 / 4)
-    result: FitResult = ToyFitter().fit(bowl)
+def test_toy_fitter_finds_the_minimum() -> None:
+    objective = Objective(
+        names=["x", "y"], start=[5, 5], stat=lambda x: (x[0] - 1) ** 2 + x[1] ** 2 / 4
+    )
+    result: FitResult = ToyFitter().fit(objective)
     assert result.values == pytest.approx([1, 0], abs=1e-6)
     assert result.errors == pytest.approx([1, 2], rel=1e-4)
 

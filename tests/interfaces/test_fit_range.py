@@ -1,4 +1,4 @@
-"""The range of a fit: the bins of gammapy's own masks, and clear words where there are none."""
+"""The range of a fit: agreement with gammapy's masks, and errors for empty ranges."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def messages(**fields: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("make", [small.map_dataset, small.spectrum_on_off, small.map_on_off])
-def test_an_energy_range_is_gammapys_energy_mask(make: Any) -> None:
+def test_energy_range_agrees_with_the_energy_mask_of_gammapy(make: Any) -> None:
     dataset = make()
     low, high = dataset.counts.geom.axes["energy"].edges[[1, 3]]
     FitRange(energy=[low, high]).apply(dataset)
@@ -30,15 +30,15 @@ def test_an_energy_range_is_gammapys_energy_mask(make: Any) -> None:
     np.testing.assert_array_equal(dataset.mask_fit.data, expected.data)
 
 
-def test_edges_in_another_unit_are_the_same_edges() -> None:
-    # in MeV the edges differ from the axis's own in the last digit, and a bin must not be lost
+def test_edges_can_be_in_another_unit() -> None:
+    # edges in MeV differ from those of the axis in the last digit, which must not drop a bin
     dataset = small.map_dataset()
     edges = dataset.counts.geom.axes["energy"].edges
     FitRange(energy=[f"{edge.to_value('MeV'):.12g} MeV" for edge in edges[[0, -1]]]).apply(dataset)
     assert dataset.mask_fit.data.all()
 
 
-def test_a_bin_that_lies_inside_in_part_is_left_out() -> None:
+def test_bin_that_is_partly_inside_is_excluded() -> None:
     dataset = small.map_dataset()
     edges = dataset.counts.geom.axes["energy"].edges
     FitRange(energy=[1.05 * edges[0], edges[-1]]).apply(dataset)
@@ -46,7 +46,7 @@ def test_a_bin_that_lies_inside_in_part_is_left_out() -> None:
     assert dataset.mask_fit.data[1:].all()
 
 
-def test_a_region_is_gammapys_region_mask() -> None:
+def test_region_agrees_with_the_region_mask_of_gammapy() -> None:
     dataset = small.map_dataset()
     FitRange(region=small.CIRCLE).apply(dataset)
     circle = CircleSkyRegion(small.centre(), 0.2 * u.deg)
@@ -54,7 +54,7 @@ def test_a_region_is_gammapys_region_mask() -> None:
     np.testing.assert_array_equal(dataset.mask_fit.data, expected.data)
 
 
-def test_energy_and_region_are_both_asked_for() -> None:
+def test_energy_and_region_are_combined() -> None:
     dataset = small.map_dataset()
     edges = dataset.counts.geom.axes["energy"].edges
     FitRange(energy=edges[[0, 1]], region=small.CIRCLE).apply(dataset)
@@ -63,7 +63,7 @@ def test_energy_and_region_are_both_asked_for() -> None:
     assert not dataset.mask_fit.data[1:].any()
 
 
-def test_flux_points_are_chosen_by_their_reference_energy() -> None:
+def test_flux_points_are_selected_by_reference_energy() -> None:
     dataset = small.flux_points()
     FitRange(energy=["1 TeV", "12 TeV"]).apply(dataset)
     energy = dataset.data.energy_ref
@@ -72,7 +72,7 @@ def test_flux_points_are_chosen_by_their_reference_energy() -> None:
     np.testing.assert_array_equal(dataset.mask_fit.squeeze(), mask_inside)
 
 
-def test_a_range_that_leaves_nothing_names_the_dataset_and_its_energies() -> None:
+def test_empty_range_is_reported_with_the_dataset_and_its_energies() -> None:
     with pytest.raises(ModelError, match=r"\(30.0 TeV to 40.0 TeV\) leaves no bins of map, .* 10"):
         FitRange(energy=["30 TeV", "40 TeV"]).apply(small.map_dataset())
     with pytest.raises(ModelError, match="leaves no bins of points"):
@@ -84,7 +84,7 @@ def test_region_outside_the_map_reports_the_position_of_the_map() -> None:
         FitRange(region="icrs; circle(200, -60, 0.1)").apply(small.map_dataset())
 
 
-def test_a_range_outside_the_safe_bins_leaves_nothing() -> None:
+def test_range_outside_the_safe_mask_is_empty() -> None:
     dataset = small.map_dataset()
     dataset.mask_safe.data[0] = False
     edges = dataset.counts.geom.axes["energy"].edges
@@ -92,14 +92,14 @@ def test_a_range_outside_the_safe_bins_leaves_nothing() -> None:
         FitRange(energy=edges[[0, 1]]).apply(dataset)
 
 
-def test_a_region_is_no_range_of_a_spectrum() -> None:
+def test_region_for_a_spectrum_is_refused() -> None:
     with pytest.raises(ModelError, match="on-off is a spectrum, not a map"):
         FitRange(region=small.CIRCLE).apply(small.spectrum_on_off())
     with pytest.raises(ModelError, match="points contains flux points"):
         FitRange(region=small.CIRCLE).apply(small.flux_points())
 
 
-def test_a_range_that_is_none_is_refused() -> None:
+def test_invalid_range_is_refused() -> None:
     with pytest.raises(FieldError, match="neither energy nor region"):
         FitRange()
     with pytest.raises(FieldError, match=r"10.0 TeV is not below 1.0 TeV; expected \[lowest"):
@@ -108,7 +108,7 @@ def test_a_range_that_is_none_is_refused() -> None:
         FitRange(energy=["1 m", "10 m"])
 
 
-def test_a_region_that_is_none_is_named_before_data_are_read(tmp_path: Any) -> None:
+def test_invalid_region_is_reported_before_data_are_read(tmp_path: Any) -> None:
     (problem,) = messages(region="icrs; cirle(83.6, 22.0, 0.2)")
     assert "is not a DS9 region" in problem
     (problem,) = messages(region=str(tmp_path / "nowhere.reg"))

@@ -1,4 +1,4 @@
-"""The fit result: saved and read back, whatever is in it."""
+"""The fit result: written and read back for any content."""
 
 from __future__ import annotations
 
@@ -60,17 +60,17 @@ def assert_same(result: FitResult, expected: FitResult) -> None:
 
 
 @given(results())
-def test_a_result_survives_its_dictionary(result: FitResult) -> None:
+def test_result_reads_back_from_its_dictionary(result: FitResult) -> None:
     assert_same(FitResult.from_dict(result.to_dict()), result)
 
 
 @given(results())
-def test_a_result_survives_yaml_bit_by_bit(result: FitResult) -> None:
+def test_result_reads_back_from_yaml_exactly(result: FitResult) -> None:
     data = Document.parse(dump(result.to_dict())).data
     assert_same(FitResult.from_dict(data), result)
 
 
-def test_a_result_copies_its_arrays_and_locks_them() -> None:
+def test_arrays_are_read_only_copies() -> None:
     values = np.array([1.0, 2.0])
     result = FitResult(
         names="ab", units=["", ""], values=values, errors=values, covariance=np.eye(2), stat=0,
@@ -82,16 +82,18 @@ def test_a_result_copies_its_arrays_and_locks_them() -> None:
         result.values[0] = 3
 
 
-@pytest.mark.parametrize(("success", "words"), [(True, "converged: "), (False, "did NOT converge")])
-def test_a_result_says_whether_it_converged(success: bool, words: str) -> None:
+@pytest.mark.parametrize(
+    ("success", "message"), [(True, "converged: "), (False, "did NOT converge")]
+)
+def test_result_as_string_starts_with_its_status(success: bool, message: str) -> None:
     fields: dict[str, Any] = {"names": ["x"], "units": ["TeV"], "values": [1], "errors": [0.5]}
     result = FitResult(**fields, covariance=[[0.25]], stat=3, success=success, message="")
-    assert str(result).startswith(words)
+    assert str(result).startswith(message)
     assert " 1 +- 0.5 TeV" in str(result)
 
 
 @pytest.mark.slow
-def test_a_fit_of_many_parameters_is_read_from_its_folder(tmp_path: Path) -> None:
+def test_result_with_many_parameters_reads_back_from_its_folder(tmp_path: Path) -> None:
     n = 150
     result = FitResult(
         names=[f"p{index}" for index in range(n)],
@@ -109,7 +111,7 @@ def test_a_fit_of_many_parameters_is_read_from_its_folder(tmp_path: Path) -> Non
 
 
 @given(results())
-def test_a_result_survives_its_folder_bit_by_bit(result: FitResult) -> None:
+def test_result_reads_back_from_its_folder_exactly(result: FitResult) -> None:
     with TemporaryDirectory() as folder:
         write_fit(Path(folder), result)
         read = read_fit(Path(folder))
@@ -117,7 +119,7 @@ def test_a_result_survives_its_folder_bit_by_bit(result: FitResult) -> None:
     assert_same(read, result)
 
 
-def test_samples_are_a_table_beside_fit_yaml_with_names_and_units(tmp_path: Path) -> None:
+def test_samples_are_a_table_with_names_and_units(tmp_path: Path) -> None:
     samples = np.random.default_rng(1).normal(size=(4, 3))
     result = FitResult(
         names=["a.lon_0", "b.x", "B.x"], units=["deg", "1 / (TeV s cm2)", ""], values=[0, 0, 0],
@@ -126,7 +128,7 @@ def test_samples_are_a_table_beside_fit_yaml_with_names_and_units(tmp_path: Path
     )  # fmt: skip
     write_fit(tmp_path, result)
     table = Table.read(tmp_path / "samples.fits")
-    # FITS does not tell columns apart by their case
+    # column names in FITS are not case-sensitive
     assert table.colnames == ["WEIGHT", "a_lon_0", "b_x_2", "B_x_3"]
     assert table["a_lon_0"].unit == u.deg
     assert table["b_x_2"].unit == u.Unit("TeV-1 s-1 cm-2")
@@ -135,7 +137,7 @@ def test_samples_are_a_table_beside_fit_yaml_with_names_and_units(tmp_path: Path
 
 
 @pytest.mark.parametrize("fault", ["absent", "cut off", "of another fit"])
-def test_samples_that_cannot_be_those_of_the_fit_are_refused(fault: str, tmp_path: Path) -> None:
+def test_samples_that_do_not_match_the_fit_are_refused(fault: str, tmp_path: Path) -> None:
     fit = FitResult(
         names=["a", "b"], units=["", ""], values=[1, 2], errors=[1, 1], covariance=np.eye(2),
         stat=0, success=True, samples=np.ones((4, 2)),
@@ -152,7 +154,7 @@ def test_samples_that_cannot_be_those_of_the_fit_are_refused(fault: str, tmp_pat
         read_fit(tmp_path)
 
 
-def test_a_fit_without_samples_leaves_none_of_an_earlier_one(tmp_path: Path) -> None:
+def test_fit_without_samples_removes_earlier_samples(tmp_path: Path) -> None:
     fields: dict[str, Any] = {"names": ["x"], "units": [""], "values": [1], "errors": [1]}
     fields |= {"covariance": [[1]], "stat": 0, "success": True}
     write_fit(tmp_path, FitResult(**fields, samples=[[1.0], [2.0]]))
@@ -163,7 +165,7 @@ def test_a_fit_without_samples_leaves_none_of_an_earlier_one(tmp_path: Path) -> 
     assert not (tmp_path / "samples.fits").exists()
 
 
-def test_a_sampler_shows_its_evidence_in_the_place_of_the_distance_to_a_minimum() -> None:
+def test_result_of_a_sampler_shows_evidence_instead_of_edm() -> None:
     result = FitResult(
         names=["x"], units=[""], values=[1], errors=[1], covariance=[[1]], stat=0, success=True,
         evidence=-12.345, evidence_error=0.1,

@@ -1,4 +1,4 @@
-"""Components, values and pipelines as a notebook shows them."""
+"""Notebook views of components, values and pipelines."""
 
 import os
 import subprocess
@@ -28,7 +28,7 @@ CLASSES = sorted((entry.cls for entry in CATALOG), key=lambda cls: (cls.role, cl
 class Evil(Maker):
     __doc__ = f"Summary {EVIL}."
     kind = "evil"
-    text = option(EVIL, doc=f"Doc {EVIL}.")
+    label = option(EVIL, doc=f"Doc {EVIL}.")
     angle = quantity("1.2 arcmin", doc="An angle.")
 
     def make(self, dataset: Any, observation: Any) -> Any:
@@ -53,7 +53,7 @@ def test_every_component_shows_its_kind_and_all_its_options(
             assert spec.doc in page.hints
 
 
-def test_a_value_is_shown_as_it_was_given_beside_its_default() -> None:
+def test_value_is_shown_with_its_unit_and_its_default() -> None:
     page = read(ToyMaker(scale="0.5 TeV", skip=[1, 2]))
     assert page.row("scale")[1:3] == ["0.5 TeV", "700 GeV"]
     assert page.row("threshold")[1:3] == ["0.02 deg", "0.02 deg"]
@@ -75,20 +75,20 @@ def test_values_other_than_the_default_are_bold() -> None:
     assert "<b>0.02 deg</b>" not in html
 
 
-def test_texts_of_authors_and_users_are_never_markup() -> None:
+def test_all_strings_are_escaped() -> None:
     injection = "</td><img src=x onerror=alert(1)>"
-    page = read(Evil(text=injection))  # fails on tags that are not ours
+    page = read(Evil(label=injection))  # fails on other tags
     assert EVIL in page.text
-    assert page.row("text") == ["text", injection, EVIL, f"Doc {EVIL}."]
-    assert EVIL in read(toy_pipeline(make=[ToyMaker(), Evil(text=f"2{EVIL}")])).text
+    assert page.row("label") == ["label", injection, EVIL, f"Doc {EVIL}."]
+    assert EVIL in read(toy_pipeline(make=[ToyMaker(), Evil(label=f"2{EVIL}")])).text
 
 
-def test_a_pipeline_shows_its_chain_link_by_link() -> None:
+def test_pipeline_shows_its_components_in_order() -> None:
     pipeline = toy_pipeline(3, fit=ToyFitter(), estimate=[ToyEstimator(name="total")])
     page = read(pipeline)
-    links = ("data", "toy:3", "toy-region", "toy-fill", "toy-sum", "toy-flat", "toy-newton",
+    kinds = ("data", "toy:3", "toy-region", "toy-fill", "toy-sum", "toy-flat", "toy-newton",
              "toy-total")  # fmt: skip
-    positions = [page.text.index(link) for link in links]
+    positions = [page.text.index(kind) for kind in kinds]
     assert positions == sorted(positions)
 
 
@@ -98,7 +98,7 @@ def test_folded_component_lists_options_other_than_the_defaults() -> None:
     assert "toy-region <small>bins: 4</small></summary>" in html
 
 
-def test_a_long_value_is_cut_in_the_line_and_whole_in_the_table() -> None:
+def test_long_value_is_truncated_in_the_line_but_not_in_the_table() -> None:
     ids = list(range(1000, 1100))
     page = read(toy_pipeline(make=[ToyMaker(skip=ids)]))
     assert page.row("skip")[1].endswith("1098, 1099")
@@ -120,7 +120,7 @@ def test_product_shows_its_summary_and_table() -> None:
     assert page.tables == [[["counts"], ["2.5"]]]
 
 
-def test_a_product_without_a_table_says_so() -> None:
+def test_product_without_a_table_shows_the_reason() -> None:
     page_text = read(GammapyProduct("x", object())).text
     assert "x: a object cannot be shown as a table: it has no `to_table`; see `value`" in page_text
 
@@ -144,7 +144,7 @@ def test_fit_results_show_values_errors_units_limits_and_notes() -> None:
     assert "The fit converged" in skewed.text
 
 
-def test_showing_imports_no_gammapy() -> None:
+def test_views_do_not_import_gammapy() -> None:
     code = (
         "import sys; from toys import *; from skyred.components.fitters.minuit import Minuit\n"
         "from skyred.components.gammapy import FluxPoints, SafeMask\n"
@@ -159,7 +159,7 @@ def test_showing_imports_no_gammapy() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_a_model_shows_its_part_of_the_configuration() -> None:
+def test_model_shows_its_configuration() -> None:
     spectral = {"type": "pl", "index": {"value": 2.7, "frozen": True}}
     source = CATALOG.get("model", "source")(name="crab", spectral=spectral)
     assert read(source).row("spectral")[1] == "(type: pl, index: (value: 2.7, frozen: true))"

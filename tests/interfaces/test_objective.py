@@ -20,13 +20,13 @@ def make(**changes: Any) -> Objective:
     )
 
 
-def test_the_total_is_statistic_plus_priors() -> None:
+def test_total_is_statistic_plus_priors() -> None:
     objective = make(prior=lambda x: 10 * x[0])
     assert (objective([1, 2]), objective.prior_stat([1, 2]), objective.total([1, 2])) == (5, 10, 15)
     assert make().prior_stat([1, 2]) == 0
 
 
-def test_two_parameters_of_one_name_are_refused() -> None:
+def test_duplicate_names_are_refused() -> None:
     with pytest.raises(FitError, match="not unique: a, a"):
         make(names=["a", "a"])
 
@@ -36,7 +36,7 @@ def test_without_limits_all_values_are_allowed() -> None:
 
 
 @given(UNIFORM, UNIFORM, st.floats(-1e3, 1e3), st.floats(1e-3, 1e3))
-def test_the_unit_cube_fills_the_limits_evenly(
+def test_unit_cube_is_mapped_linearly_to_the_limits(
     p: float, q: float, low: float, width: float
 ) -> None:
     objective = make(limits=[[low, low + width], [0, 1]])
@@ -45,26 +45,26 @@ def test_the_unit_cube_fills_the_limits_evenly(
     assert low <= x[0] <= low + width + 1e-9 * abs(width + low)
 
 
-def test_a_prior_takes_the_place_of_limits() -> None:
+def test_prior_replaces_limits() -> None:
     objective = make(quantiles=[lambda q: 100 * q, None], limits=[[0, 1], [0, 10]])
     assert objective.transform([0.5, 0.5]).tolist() == [50, 5]
 
 
 @pytest.mark.parametrize("limits", [None, [[0, 1], [0, np.inf]], [[0, 1], [-np.inf, 1]]])
-def test_a_parameter_that_cannot_be_sampled_is_named(limits: Any) -> None:
+def test_parameter_that_cannot_be_sampled_is_reported(limits: Any) -> None:
     objective = make(limits=limits, quantiles=[lambda q: q, None])
     with pytest.raises(FitError, match="parameter 'b' has neither a prior nor two limits"):
         objective.transform([0.5, 0.5])
 
 
-def test_the_caller_cannot_change_the_start() -> None:
+def test_start_is_copied() -> None:
     start = np.array([1.0, 2.0])
     objective = make(start=start)
     start[0] = 99
     assert objective.start[0] == 1
 
 
-def test_all_parameters_that_cannot_be_sampled_are_named() -> None:
+def test_all_parameters_that_cannot_be_sampled_are_reported() -> None:
     objective = make(limits=[[0, np.inf], [-np.inf, 1]])
     with pytest.raises(FitError, match="parameters 'a', 'b' have neither a prior nor two limits"):
         objective.transform([0.5, 0.5])

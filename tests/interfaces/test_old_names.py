@@ -1,4 +1,4 @@
-"""Old names of options, kinds and classes: they work with a warning, and are written anew."""
+"""Old names of options, kinds and classes work with a warning, and are replaced in YAML."""
 
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,13 @@ pytestmark = pytest.mark.filterwarnings("default::skyred.errors.OldNameWarning")
 
 @component
 class Renamed(Selector):
-    """A selector that has a new kind, and an option that has a new name."""
+    """A selector with a new kind, and with a renamed option."""
 
     kind = "renamed"
     old_kinds = ("first-name",)
     old_names = {"limit": "largest"}
 
-    largest: int = option(3, min=1, doc="How many observations, at most.")
+    largest: int = option(3, min=1, doc="Maximum number of observations.")
 
     def select(self, table: Any) -> Any:
         return table[: self.largest]
@@ -42,7 +42,7 @@ def yaml(select: str) -> str:
     return config.replace("  toy:\n", f"  toy:\n    select: {select}\n", 1)
 
 
-def test_an_old_option_works_in_python_with_a_warning_that_names_the_new_one() -> None:
+def test_old_option_in_python_gives_a_warning_with_the_new_name() -> None:
     with pytest.warns(OldNameWarning, match="'limit' of Renamed is now called 'largest'"):
         renamed = Renamed(limit=2)
     assert renamed == Renamed(largest=2)
@@ -51,10 +51,10 @@ def test_an_old_option_works_in_python_with_a_warning_that_names_the_new_one() -
     assert renamed.evolve(largest=5).largest == 5
 
 
-def test_an_old_option_and_an_old_kind_work_in_yaml_and_are_written_anew(plugins: Any) -> None:
-    with pytest.warns(OldNameWarning) as warned:
+def test_old_option_and_kind_in_yaml_are_replaced(plugins: Any) -> None:
+    with pytest.warns(OldNameWarning) as warnings:
         read = Pipeline.from_yaml(yaml("{kind: first-name, limit: 2}"), plugins=plugins)
-    messages = sorted(str(line.message) for line in warned)
+    messages = sorted(str(line.message) for line in warnings)
     assert len(messages) == 2
     assert messages[0].startswith("data.toy.select.limit is now called 'largest'")
     assert messages[1].startswith("the selector 'first-name' is now called 'renamed'")
@@ -80,17 +80,17 @@ def test_invalid_value_of_an_old_option_is_reported_at_its_line(plugins: Any) ->
 @pytest.mark.parametrize(
     "select", ["{kind: renamed, limit: 1, largest: 2}", "{kind: renamed, largest: 2, limit: 1}"]
 )
-def test_both_names_of_an_option_at_once_are_refused(plugins: Any, select: str) -> None:
+def test_old_and_new_name_together_are_refused(plugins: Any, select: str) -> None:
     with pytest.raises(ConfigError, match=r"limit: is the old name of 'largest'; leave one"):
         Pipeline.from_yaml(yaml(select), plugins=plugins)
     with pytest.raises(TypeError, match="both 'largest' and its old name 'limit'"):
         Renamed(largest=1, limit=2)
 
 
-def test_an_old_kind_that_somebody_offers_is_a_clash() -> None:
+def test_old_kind_that_another_plugin_provides_is_a_conflict() -> None:
     @component
     class Other(Selector):
-        """It has the name that the other one had."""
+        """A selector with the old kind of the other one."""
 
         kind = "first-name"
 
@@ -106,10 +106,10 @@ def test_an_old_kind_that_somebody_offers_is_a_clash() -> None:
         assert catalog.add(second, owner) == ""
 
 
-def test_a_class_that_extends_a_renamed_one_has_no_old_kinds() -> None:
+def test_subclass_does_not_inherit_old_kinds() -> None:
     @component
     class Extended(Renamed):
-        """It has options by their old names too, but was never called otherwise."""
+        """A subclass that inherits old names of options, but not old kinds."""
 
         kind = "extended"
 
@@ -122,28 +122,28 @@ def test_a_class_that_extends_a_renamed_one_has_no_old_kinds() -> None:
 
 
 @pytest.mark.parametrize(
-    ("names", "says"),
+    ("names", "message"),
     [
         ({"old_kinds": "before"}, r"old_kinds is a text; expected a tuple: \('before',\)"),
         ({"old_names": {"largest": "other"}}, "largest is an option still"),
     ],
 )
-def test_old_names_that_cannot_be_are_refused(names: dict[str, Any], says: str) -> None:
-    options = {"largest": option(3, doc="How many."), "other": option(3, doc="How many.")}
+def test_invalid_old_names_are_refused(names: dict[str, Any], message: str) -> None:
+    options = {"largest": option(3, doc="A number."), "other": option(3, doc="A number.")}
     body = {"__doc__": "Wrong.", "kind": "wrong", "select": lambda self, table: table}
     annotations = {"largest": int, "other": int}
-    with pytest.raises(TypeError, match=says):
+    with pytest.raises(TypeError, match=message):
         component(
             type("Wrong", (Selector,), {"__annotations__": annotations, **options, **body, **names})
         )
 
 
-def test_an_old_name_that_leads_nowhere_is_refused() -> None:
+def test_old_name_of_an_unknown_option_is_refused() -> None:
     with pytest.raises(TypeError, match="old_names leads to no option: size"):
 
         @component
         class Wrong(Selector):
-            """It names an option that it does not have."""
+            """A selector with an old name of an option that does not exist."""
 
             kind = "wrong"
             old_names = {"limit": "size"}
@@ -152,13 +152,13 @@ def test_an_old_name_that_leads_nowhere_is_refused() -> None:
                 return table
 
 
-def test_an_old_public_name_gives_the_new_class(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(skyred._OLD_NAMES, "Chainlet", "Pipeline")
-    with pytest.warns(OldNameWarning, match=r"skyred.Chainlet is now called skyred.Pipeline"):
-        assert skyred.Chainlet is Pipeline
+def test_old_public_name_returns_the_new_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(skyred._OLD_NAMES, "FormerName", "Pipeline")
+    with pytest.warns(OldNameWarning, match=r"skyred.FormerName is now called skyred.Pipeline"):
+        assert skyred.FormerName is Pipeline
 
 
-def test_a_reduction_of_datasets_is_reduced_data(tmp_path: Path) -> None:
+def test_reduction_of_datasets_is_reduced_data(tmp_path: Path) -> None:
     path = str(tmp_path / "datasets.yaml")
     with pytest.warns(OldNameWarning, match=r"ReducedData\(datasets=...\)"):
         entry = Reduction(datasets=path)

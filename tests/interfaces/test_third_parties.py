@@ -1,4 +1,4 @@
-"""Components of third parties stand wherever the defaults do: the interfaces are asked."""
+"""Components of third parties are treated like the defaults, by their interfaces."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ OFFSET = 1.2 * u.deg
 
 @component
 class Inside(Maker):
-    """Keep what lies within an offset: a mask that nobody else knows."""
+    """A safe mask by offset, of a third party."""
 
     kind = "inside"
     offset_max: u.Quantity = quantity("1.2 deg", doc="Largest offset.")
@@ -46,11 +46,11 @@ class Inside(Maker):
 
 @component
 class Flat(Maker):
-    """A background that reaches so far, and masks nothing."""
+    """A background with a maximum offset, which does not change masks."""
 
     kind = "flat"
     makes = ("background",)
-    offset_max: u.Quantity = quantity("1 deg", doc="How far it reaches.")
+    offset_max: u.Quantity = quantity("1 deg", doc="Largest offset.")
 
     def make(self, dataset: Any, observation: Any) -> Any:
         return dataset
@@ -58,11 +58,11 @@ class Flat(Maker):
 
 @component
 class InPixels(Flat):
-    """It does not say what it makes, and its option is something else."""
+    """A maker without `makes`, and with an option that is not an angle."""
 
     kind = "in-pixels"
     makes = None
-    offset_max: float = option(3.0, doc="How far it reaches, in pixels.")
+    offset_max: float = option(3.0, doc="Largest distance in pixels.")
 
 
 def geometry(**options: Any) -> MapGeometry:
@@ -91,19 +91,21 @@ def pixels(mask: Any, observations: Observations) -> tuple[int, ...]:
     ).counts.data.shape
 
 
-def test_a_mask_of_a_third_party_gets_the_cutout_of_the_safe_mask(
+def test_mask_of_a_third_party_sets_the_cutout(
     observations: Observations,
 ) -> None:
     shape = geometry().target("t").counts.data.shape
     expected = pixels(SafeMask(methods=["offset-max"], offset_max=OFFSET), observations)
     assert pixels(Inside(), observations) == expected
     assert np.prod(expected) < np.prod(shape) / 5
-    # so does gammapy's own safe mask, as it is
+    # the same for gammapy's safe mask
     gammapys = SafeMaskMaker(methods=["offset-max"], offset_max=OFFSET)
     assert pixels(gammapys, observations) == expected
 
 
-def test_an_offset_that_limits_no_events_cuts_nothing(observations: Observations) -> None:
+def test_offset_that_does_not_limit_events_does_not_set_the_cutout(
+    observations: Observations,
+) -> None:
     shape = geometry().target("t").counts.data.shape
     assert pixels(Flat(), observations) == shape
     assert pixels(InPixels(), observations) == shape
@@ -111,7 +113,7 @@ def test_an_offset_that_limits_no_events_cuts_nothing(observations: Observations
     assert pixels(SafeMaskMaker(methods=["aeff-default"]), observations) == shape
 
 
-def test_the_datasets_maker_asks_the_makers_too() -> None:
+def test_datasets_maker_uses_the_offsets_of_its_makers() -> None:
     assert DatasetsMaker([MapData(), Inside()]).offset_max == OFFSET
     assert DatasetsMaker([MapData(), Flat()]).offset_max is None
     both = [SafeMaskMaker(methods=["offset-max"], offset_max=2 * u.deg), Inside()]
@@ -142,7 +144,7 @@ class Spectra(Image):
 
 @component
 class Unknown(Image):
-    """Neither."""
+    """A geometry of another type."""
 
     kind = "unknown"
     dataset_type = None
@@ -169,14 +171,14 @@ def test_makers_of_third_parties_are_checked_by_their_makes() -> None:
 
 
 @component
-class One(Sum):
+class ThirdPartySum(Sum):
     """A sum of a third party."""
 
     kind = "one"
 
 
-@pytest.mark.parametrize("stacker", [Sum(), One()])
-def test_a_light_curve_of_one_dataset_is_refused_whoever_sums(stacker: Stacker) -> None:
+@pytest.mark.parametrize("stacker", [Sum(), ThirdPartySum()])
+def test_light_curve_of_one_dataset_is_refused_for_any_stacker(stacker: Stacker) -> None:
     pipeline = skyred.Pipeline(
         data={"x": Reduction(archive="x", geometry=Image(), make=[MapData()], stack=stacker)},
         estimate=[LightCurve(source="crab", by="run")],

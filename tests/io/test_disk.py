@@ -1,4 +1,4 @@
-"""The disk: that it gave out is seen through errors that others make of it."""
+"""Disk failures are detected in the causes of other errors."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from skyred.io.disk import disk_failure
 from skyred.io.exchange import exchange
 
 
-def wrapped(error: Exception, chained: bool) -> Exception:
+def wrap(error: Exception, chained: bool) -> Exception:
     try:
         try:
             raise error
         except Exception as cause:
             if chained:
                 raise RuntimeError("pictures") from cause
-            raise OSError("Not enough space on disk") from None  # the context stays
+            raise OSError("Not enough space on disk") from None  # keeps the context
     except Exception as outer:
         return outer
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
 @pytest.mark.parametrize("chained", [True, False])
-def test_it_is_seen_below_other_errors(number: int, chained: bool) -> None:
-    error = OSError(number, "what the system says")
-    assert disk_failure(error) == disk_failure(wrapped(error, chained)) == "what the system says"
+def test_disk_failure_is_detected_in_the_cause_of_other_errors(number: int, chained: bool) -> None:
+    error = OSError(number, "message of the system")
+    assert disk_failure(error) == disk_failure(wrap(error, chained)) == "message of the system"
 
 
 @pytest.mark.parametrize("error", [OSError("disk full"), FileNotFoundError(2, "x"), ValueError(28)])
-def test_other_errors_are_others(error: Exception) -> None:
-    assert disk_failure(wrapped(error, True)) == ""
+def test_other_errors_are_not_disk_failures(error: Exception) -> None:
+    assert disk_failure(wrap(error, True)) == ""
 
 
-def test_two_folders_change_places(tmp_path: Path) -> None:
+def test_two_folders_are_exchanged(tmp_path: Path) -> None:
     for name in "ab":
         (tmp_path / name).mkdir()
         (tmp_path / name / name).touch()

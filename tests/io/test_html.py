@@ -1,4 +1,4 @@
-"""The builders of HTML: everything is escaped once, and tables are left as they were."""
+"""Functions that build HTML: strings are escaped once, and tables are not changed."""
 
 import numpy as np
 from astropy import units as u
@@ -10,22 +10,25 @@ from html_reading import read
 from skyred.io.html import data_table, details, hint, join, page, paragraph, table
 
 EVIL = "<script>alert('1')</script> & \"x\" <!-- "
-# a parser takes any of the line ends of HTML for \n
-TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\r\0")) | st.just(EVIL)
+# a parser converts all line ends to \n
+STRINGS = st.text(st.characters(codec="utf-8", exclude_characters="\r\0")) | st.just(EVIL)
 
 
-@given(text=TEXTS)
-def test_any_text_is_shown_as_it_is(text: str) -> None:
+@given(string=STRINGS)
+def test_any_string_is_escaped_once(string: str) -> None:
     rendered = page(
-        paragraph(text), details(text, text), hint(text, text), table([text], [[join(text)]])
+        paragraph(string),
+        details(string, string),
+        hint(string, string),
+        table([string], [[join(string)]]),
     )
     read_back = read(rendered)
-    assert read_back.text == 6 * text
-    assert read_back.hints == [text]
-    assert read_back.tables == [[[text], [text]]]
+    assert read_back.text == 6 * string
+    assert read_back.hints == [string]
+    assert read_back.tables == [[[string], [string]]]
 
 
-def measured() -> QTable:
+def create_table() -> QTable:
     return QTable({
         "energy": [1.23456789, 2] * u.TeV,
         "flux": MaskedColumn([1.23456789e-11, 2], mask=[False, True], unit="cm-2 s-1"),
@@ -36,9 +39,9 @@ def measured() -> QTable:
     }, descriptions={"energy": "reference <energy>"})  # fmt: skip
 
 
-def test_a_table_of_data_shows_units_descriptions_and_five_digits() -> None:
-    rendered = read(page(data_table(measured())))
-    assert rendered.tables[0][2].pop(1) in ("--", "\N{EM DASH}")  # masked, as astropy writes it
+def test_table_shows_units_descriptions_and_five_digits() -> None:
+    rendered = read(page(data_table(create_table())))
+    assert rendered.tables[0][2].pop(1) in ("--", "\N{EM DASH}")  # masked, as written by astropy
     assert rendered.tables == [[
         ["energy [TeV]", "flux [1 / (s cm2)]", "counts", "start", "scan", EVIL],
         ["1.2346", "1.2346e-11", "12345678", "51544.5", "1 .. 1", EVIL],
@@ -47,19 +50,19 @@ def test_a_table_of_data_shows_units_descriptions_and_five_digits() -> None:
     assert rendered.hints == ["reference <energy>"]
 
 
-def test_formats_that_a_table_has_are_kept_and_none_are_left_behind() -> None:
-    data = measured()
+def test_formats_of_the_table_are_not_changed() -> None:
+    data = create_table()
     data["flux"].info.format = ".1e"
     assert read(page(data_table(data))).tables[0][1][1] == "1.2e-11"
     assert data["flux"].info.format == ".1e"
     assert data["energy"].info.format is None
 
 
-def test_long_tables_are_cut_and_say_so() -> None:
+def test_long_tables_are_truncated_with_the_number_of_rows() -> None:
     rendered = read(page(data_table(QTable({"x": np.arange(12)}))))
     assert [row[0] for row in rendered.tables[0]] == ["x", "0", "1", "2", "3", "4"]
     assert "and 7 more rows" in rendered.text
 
 
-def test_an_empty_table_has_its_headings() -> None:
-    assert read(page(data_table(measured()[:0]))).tables[0][0][0] == "energy [TeV]"
+def test_empty_table_has_headings() -> None:
+    assert read(page(data_table(create_table()[:0]))).tables[0][0][0] == "energy [TeV]"

@@ -1,4 +1,4 @@
-"""Locks: held by one, known by name, and gone with the process that held them."""
+"""Locks: exclusive, with the name of their owner, and released with its process."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ sys.stdin.read()
 """
 
 
-def test_a_second_taker_is_refused_and_told_who_holds_it(tmp_path: Path) -> None:
+def test_locked_file_is_refused_with_its_owner(tmp_path: Path) -> None:
     lock = take_lock(tmp_path / "lock")
     assert lock is not None
     assert lock.sure
@@ -36,7 +36,7 @@ def test_a_second_taker_is_refused_and_told_who_holds_it(tmp_path: Path) -> None
     again.release()
 
 
-def test_a_killed_process_lets_go_of_its_lock(tmp_path: Path) -> None:
+def test_lock_of_a_killed_process_is_released(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", HOLD, str(tmp_path / "lock")],
         stdin=subprocess.PIPE,
@@ -49,22 +49,22 @@ def test_a_killed_process_lets_go_of_its_lock(tmp_path: Path) -> None:
         assert holder(tmp_path / "lock").startswith(f"process {process.pid} on ")
         process.send_signal(signal.SIGKILL)
         process.wait()
-    assert (tmp_path / "lock").exists(), "the file is left, but nobody holds it"
+    assert (tmp_path / "lock").exists(), "the file exists, but is not locked"
     lock = take_lock(tmp_path / "lock")
     assert lock is not None
     lock.release()
 
 
-def test_a_file_that_was_let_go_of_meanwhile_is_not_taken_for_the_lock(
+def test_file_that_was_removed_while_locking_is_not_the_lock(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, really, calls = tmp_path / "lock", locks._try_flock, []
+    path, try_flock, calls = tmp_path / "lock", locks._try_flock, []
 
     def slow(descriptor: int) -> bool | None:
         if not calls:
-            path.unlink()  # as its holder does, between opening and locking
+            path.unlink()  # like its owner, between opening and locking
         calls.append(descriptor)
-        return really(descriptor)
+        return try_flock(descriptor)
 
     monkeypatch.setattr(locks, "_try_flock", slow)
     lock = take_lock(path)
@@ -74,10 +74,10 @@ def test_a_file_that_was_let_go_of_meanwhile_is_not_taken_for_the_lock(
     lock.release()
 
 
-def test_a_link_in_the_place_of_the_lock_is_not_followed(tmp_path: Path) -> None:
-    precious = tmp_path / "precious"
-    precious.write_text("years")
-    (tmp_path / "lock").symlink_to(precious)
+def test_symbolic_link_is_not_followed(tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    target.write_text("content")
+    (tmp_path / "lock").symlink_to(target)
     with pytest.raises(OSError, match="symbolic links"):
         take_lock(tmp_path / "lock")
-    assert precious.read_text() == "years"
+    assert target.read_text() == "content"

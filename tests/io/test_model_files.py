@@ -1,4 +1,4 @@
-"""Models in files: what gammapy loses on the way is there again, and files move together."""
+"""Models in files: complete, unlike with gammapy, and movable with their folder."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def absorbed(name: str, table: Path) -> SkyModel:
 
 @pytest.fixture
 def models(tmp_path) -> Models:
-    """Give linked sources with priors, absorption, templates and a covariance."""
+    """Return linked sources with priors, absorption, templates and a covariance."""
     left, right = (absorbed(name, write_table(tmp_path / f"{name}.fits")) for name in "ab")
     alpha = left.parameters["alpha_norm"]
     alpha.frozen, alpha.min, alpha.max = False, 0, 3
@@ -80,7 +80,7 @@ def test_parameters_priors_links_and_covariance_read_back(models, tmp_path):
         assert getattr(left, name) is getattr(right, name)
 
 
-def test_plain_gammapy_reads_them_too(models, tmp_path):
+def test_gammapy_reads_the_files(models, tmp_path):
     write_models(tmp_path / "models.yaml", models)
     read = Models.read(tmp_path / "models.yaml", checksum=True)
     assert read.names == models.names
@@ -115,16 +115,16 @@ def test_writing_leaves_models_as_they_were(models, tmp_path):
     assert (models["diffuse"].spatial_model.filename, models["counts"].filename) == names
 
 
-def test_the_same_models_give_the_same_bytes(models, tmp_path):
-    texts = []
+def test_equal_models_have_equal_files(models, tmp_path):
+    contents = []
     for name in ("one", "two"):
         folder = tmp_path / name
         folder.mkdir()
         write_models(folder / "models.yaml", models)
         lines = (folder / "models.yaml").read_text().split("\n")
-        texts.append([line for line in lines if "date" not in line and "checksum" not in line])
-    assert texts[0] == texts[1]
-    assert any("link: index@1" in line for line in texts[0])
+        contents.append([line for line in lines if "date" not in line and "checksum" not in line])
+    assert contents[0] == contents[1]
+    assert any("link: index@1" in line for line in contents[0])
 
 
 def test_writing_again_replaces_a_template(models, tmp_path):
@@ -135,12 +135,12 @@ def test_writing_again_replaces_a_template(models, tmp_path):
     np.testing.assert_array_equal(again["counts"].map.data, models["counts"].map.data)
 
 
-def test_models_without_parameters_are_written_too(tmp_path):
+def test_empty_models_read_back(tmp_path):
     write_models(tmp_path / "models.yaml", Models([]))
     assert len(read_models(tmp_path / "models.yaml")) == 0
 
 
-def test_a_covariance_in_another_folder_is_found_as_by_gammapy(models, tmp_path):
+def test_covariance_in_another_folder_is_read(models, tmp_path):
     write_models(tmp_path / "m.yaml", models)
     (tmp_path / "errors").mkdir()
     (tmp_path / "m_covariance.dat").rename(tmp_path / "errors/moved.dat")
@@ -151,7 +151,7 @@ def test_a_covariance_in_another_folder_is_found_as_by_gammapy(models, tmp_path)
     np.testing.assert_allclose(restored.covariance.data, models.covariance.data, rtol=1e-6)
 
 
-def test_a_covariance_of_other_parameters_is_left_out_with_a_warning(tmp_path, caplog):
+def test_covariance_of_other_parameters_is_ignored_with_a_warning(tmp_path, caplog):
     left, right = (SkyModel(PowerLawSpectralModel(), name=name) for name in "ab")
     write_models(tmp_path / "one.yaml", Models([left]))
     write_models(tmp_path / "both.yaml", Models([left, right]))

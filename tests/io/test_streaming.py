@@ -1,4 +1,4 @@
-"""Streaming: in order, a bounded look-ahead, cancelled when nobody listens, workers may die."""
+"""Streaming: order, limited look-ahead, cancellation, and recovery from killed workers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from waiting import LIMIT
 
 
 class Lazy(Executor):
-    """Does nothing until it is asked for a result; keeps all it was given."""
+    """An executor that runs tasks when their results are requested, and records them."""
 
     def __init__(self) -> None:
         self.futures: list[Future[Any]] = []
@@ -31,17 +31,17 @@ class Lazy(Executor):
         return future
 
 
-def workers_of(executor: Executor) -> Workers:
+def create_workers(executor: Executor) -> Workers:
     return Workers(lambda: executor)
 
 
 @given(st.lists(st.integers()), st.integers(-1, 5), st.integers(1, 3))
-def test_results_come_in_the_order_of_the_items(items: list[int], ahead: int, workers: int) -> None:
-    with workers_of(ThreadPoolExecutor(workers)) as pool:
+def test_results_are_in_the_order_of_the_items(items: list[int], ahead: int, workers: int) -> None:
+    with create_workers(ThreadPoolExecutor(workers)) as pool:
         assert list(stream(pool, str, items, ahead)) == [str(item) for item in items]
 
 
-def test_a_slow_first_item_still_comes_first() -> None:
+def test_slow_first_item_is_returned_first() -> None:
     last_is_done = threading.Event()
 
     def work(item: int) -> int:
@@ -51,11 +51,11 @@ def test_a_slow_first_item_still_comes_first() -> None:
             last_is_done.set()
         return item
 
-    with workers_of(ThreadPoolExecutor(3)) as pool:
+    with create_workers(ThreadPoolExecutor(3)) as pool:
         assert list(stream(pool, work, range(3), 3)) == [0, 1, 2]
 
 
-def test_what_is_finished_is_told_at_once_and_not_when_it_is_its_turn() -> None:
+def test_finished_items_are_reported_immediately() -> None:
     reported: list[str] = []
     first_may_end = threading.Event()
 
@@ -68,59 +68,59 @@ def test_what_is_finished_is_told_at_once_and_not_when_it_is_its_turn() -> None:
         reported.append(f"{item} {result}")
         first_may_end.set()
 
-    with workers_of(ThreadPoolExecutor(2)) as pool:
+    with create_workers(ThreadPoolExecutor(2)) as pool:
         done = list(stream(pool, work, ["first", "second", "third"], 3, finished=finished))
     assert done == ["FIRST", "SECOND", "THIRD"]
-    assert sorted(reported) == ["first FIRST", "second SECOND", "third THIRD"]  # each once
+    assert sorted(reported) == ["first FIRST", "second SECOND", "third THIRD"]  # without duplicates
     assert reported[0] != "first FIRST"
 
 
 @given(st.integers(0, 12), st.integers(1, 5))
-def test_no_more_than_the_look_ahead_is_under_way(count: int, ahead: int) -> None:
-    taken_items: list[int] = []
+def test_number_of_submitted_items_is_limited(count: int, ahead: int) -> None:
+    submitted_items: list[int] = []
 
     def items() -> Iterator[int]:
         for number in range(count):
-            taken_items.append(number)
+            submitted_items.append(number)
             yield number
 
     lazy, received = Lazy(), 0
-    with workers_of(lazy) as pool:
+    with create_workers(lazy) as pool:
         for result in stream(pool, lambda item: item, items(), ahead):
             received += 1
             assert result == received - 1
-            assert len(taken_items) == len(lazy.futures) <= received + ahead
+            assert len(submitted_items) == len(lazy.futures) <= received + ahead
     assert received == count
 
 
-def test_what_has_not_started_is_cancelled_when_the_caller_stops() -> None:
+def test_pending_items_are_cancelled_if_the_caller_stops() -> None:
     lazy = Lazy()
-    with workers_of(lazy) as pool:
+    with create_workers(lazy) as pool:
         running = stream(pool, lambda item: item, range(10), 3)
         assert next(running) == 0
         running.close()
     assert [future.cancelled() for future in lazy.futures] == [False, True, True, True]
 
 
-def test_an_error_ends_the_stream_and_cancels_the_rest() -> None:
+def test_error_ends_the_stream_and_cancels_pending_items() -> None:
     lazy = Lazy()
-    with workers_of(lazy) as pool, pytest.raises(ZeroDivisionError):
+    with create_workers(lazy) as pool, pytest.raises(ZeroDivisionError):
         list(stream(pool, lambda item: 1 / item, [1, 0, 2, 3], 3))
     assert [future.cancelled() for future in lazy.futures] == [False, False, True, True]
 
 
-def test_an_interrupt_of_inline_work_is_not_swallowed() -> None:
+def test_interrupt_of_inline_work_is_raised() -> None:
     def interrupt(item: int) -> None:
         raise KeyboardInterrupt
 
-    with workers_of(InlineExecutor()) as pool, pytest.raises(KeyboardInterrupt):
+    with create_workers(InlineExecutor()) as pool, pytest.raises(KeyboardInterrupt):
         list(stream(pool, interrupt, [1]))
 
 
-class Mortal(Executor):
-    """Does its work in a thread, and dies of some items; `deaths` says how often each still kills.
+class Unreliable(Executor):
+    """An executor of one thread that breaks for some items, `deaths` times for each.
 
-    `alone`: only the item's own work is lost with it, as on a cluster; else all, as in a pool.
+    If `alone`, only the item's own work is lost, as on a cluster; otherwise all, as in a pool.
     """
 
     def __init__(self, deaths: dict[int, int], alone: bool) -> None:
@@ -129,7 +129,7 @@ class Mortal(Executor):
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         if self.dead:
-            raise BrokenExecutor("all are dead")
+            raise BrokenExecutor("the executor is broken")
         return self.thread.submit(self.work, fn, *args)
 
     def work(self, fn: Callable[..., Any], *args: Any) -> Any:
@@ -151,49 +151,49 @@ class Mortal(Executor):
     st.dictionaries(st.integers(0, 7), st.integers(1, 4), max_size=3),
     st.booleans(),
 )
-def test_whoever_dies_how_often_each_item_gives_its_result_in_order(
+def test_results_are_complete_and_in_order_despite_killed_workers(
     count: int, ahead: int, deaths: dict[int, int], alone: bool
 ) -> None:
-    left, rescued = dict(deaths), list[int]()
+    remaining, rescued = dict(deaths), list[int]()
 
     def rescue(item: int) -> str:
         rescued.append(item)
         return f"rescued {item}"
 
-    with Workers(lambda: Mortal(left, alone)) as pool:
-        given_back = list(stream(pool, str, range(count), ahead, rescue))
-    assert given_back == [f"rescued {i}" if i in rescued else str(i) for i in range(count)]
-    # only who killed at least twice, the last time alone
+    with Workers(lambda: Unreliable(remaining, alone)) as pool:
+        results = list(stream(pool, str, range(count), ahead, rescue))
+    assert results == [f"rescued {i}" if i in rescued else str(i) for i in range(count)]
+    # only items that killed at least twice, the last time alone
     assert all(deaths.get(item, 0) >= 2 for item in rescued)
     assert len(rescued) == len(set(rescued))
     assert {item for item in deaths if item < count and deaths[item] >= 3} <= set(rescued)
 
 
-def test_the_work_s_own_error_is_raised_though_a_worker_died_before() -> None:
-    with Workers(lambda: Mortal({0: 2}, False)) as pool, pytest.raises(ZeroDivisionError):
+def test_error_of_the_work_is_raised_after_a_killed_worker() -> None:
+    with Workers(lambda: Unreliable({0: 2}, False)) as pool, pytest.raises(ZeroDivisionError):
         list(stream(pool, lambda item: 1 / (item - 1), range(3), 3, float))
 
 
-def test_without_rescue_the_executor_s_error_is_raised() -> None:
-    with Workers(lambda: Mortal({1: 9}, False)) as pool, pytest.raises(BrokenExecutor):
+def test_error_of_the_executor_is_raised_without_rescue() -> None:
+    with Workers(lambda: Unreliable({1: 9}, False)) as pool, pytest.raises(BrokenExecutor):
         list(stream(pool, str, range(3), 3))
 
 
-def test_workers_that_die_of_nothing_are_an_error_that_says_what_to_do() -> None:
-    class Stillborn(Mortal):
+def test_workers_that_cannot_start_are_reported_with_a_hint() -> None:
+    class NeverStarts(Unreliable):
         def work(self, fn: Callable[..., Any], *args: Any) -> Any:
             self.dead = True
-            raise BrokenExecutor("dead at birth")
+            raise BrokenExecutor("no start")
 
     with (
-        Workers(lambda: Stillborn({}, False)) as pool,
-        pytest.raises(EngineError, match=r"cannot be started: dead at birth; .*__main__"),
+        Workers(lambda: NeverStarts({}, False)) as pool,
+        pytest.raises(EngineError, match=r"cannot be started: no start; .*__main__"),
     ):
         list(stream(pool, str, range(3), 2, str))
 
 
-def test_work_that_a_scheduler_cancelled_is_done_again() -> None:
-    class Forgetful(Mortal):
+def test_work_cancelled_by_a_scheduler_is_repeated() -> None:
+    class Forgetful(Unreliable):
         def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
             if args and self.deaths.pop(args[0], 0):
                 forgotten: Future[Any] = Future()

@@ -1,4 +1,4 @@
-"""SHA256SUMS: what `sha256sum` reads, and what each kind of damage is called."""
+"""SHA256SUMS: compatible with `sha256sum`, and reports of damage."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from skyred.io.sums import SUMS, damage, write_sums
 names = st.text(st.sampled_from("ab \\\n\rn*ü"), min_size=1, max_size=6).filter(lambda n: n.strip())
 
 
-def folder_of(folder: Path, files: dict[str, bytes]) -> Path:
+def create_folder(folder: Path, files: dict[str, bytes]) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     for name, content in files.items():
@@ -24,17 +24,17 @@ def folder_of(folder: Path, files: dict[str, bytes]) -> Path:
 
 
 @given(files=st.dictionaries(names, st.binary(max_size=9), max_size=5))
-def test_files_of_any_name_are_what_was_written(
+def test_files_with_any_name_are_valid(
     tmp_path_factory: pytest.TempPathFactory, files: dict[str, bytes]
 ) -> None:
-    folder = folder_of(tmp_path_factory.getbasetemp() / "sums", files)
+    folder = create_folder(tmp_path_factory.getbasetemp() / "sums", files)
     assert damage(folder) is None
     assert damage(folder, files) is None
 
 
 @pytest.mark.skipif(shutil.which("sha256sum") is None, reason="needs the command sha256sum")
-def test_the_command_sha256sum_agrees(tmp_path: Path) -> None:
-    folder = folder_of(tmp_path / "it", {"a": b"1", "b b": b"2", "c\\d": b"3", "e\nf": b"4"})
+def test_sha256sum_command_agrees(tmp_path: Path) -> None:
+    folder = create_folder(tmp_path / "it", {"a": b"1", "b b": b"2", "c\\d": b"3", "e\nf": b"4"})
     command = ["sha256sum", "--check", "--strict", SUMS]
     assert subprocess.run(command, cwd=folder, check=False).returncode == 0
     (folder / "e\nf").write_bytes(b"5")
@@ -42,7 +42,7 @@ def test_the_command_sha256sum_agrees(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("harm", "says"),
+    ("apply_damage", "message"),
     [
         (lambda folder: (folder / "a").unlink(), "a is missing"),
         (lambda folder: (folder / "a").write_bytes(b"2"), "a does not match SHA256SUMS"),
@@ -52,16 +52,16 @@ def test_the_command_sha256sum_agrees(tmp_path: Path) -> None:
     ],
     ids=["missing", "changed", "empty", "no sums", "no text"],
 )
-def test_each_damage_is_named(tmp_path: Path, harm, says: str) -> None:
-    folder = folder_of(tmp_path / "it", {"a": b"1", "b": b"2"})
-    harm(folder)
+def test_damage_is_reported(tmp_path: Path, apply_damage, message: str) -> None:
+    folder = create_folder(tmp_path / "it", {"a": b"1", "b": b"2"})
+    apply_damage(folder)
     difference = damage(folder)
     assert difference is not None
-    assert says in difference
+    assert message in difference
 
 
-def test_a_file_that_is_not_stated_matters_only_where_all_are_named(tmp_path: Path) -> None:
-    folder = folder_of(tmp_path / "it", {"a": b"1"})
+def test_unlisted_file_is_reported_only_for_a_list_of_files(tmp_path: Path) -> None:
+    folder = create_folder(tmp_path / "it", {"a": b"1"})
     (folder / "notes.txt").write_text("mine")
     assert damage(folder) is None
     assert "does not list" in (damage(folder, ["a", "notes.txt"]) or "")

@@ -1,4 +1,4 @@
-"""The likelihood with some parameters fixed: the same numbers as the whole."""
+"""The likelihood with some parameters fixed agrees with the full likelihood."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def datasets_with_models(negative: bool = False) -> Datasets:
 
 
 @pytest.mark.parametrize("negative", [False, True])
-def test_functions_of_some_parameters_are_those_of_all(negative: bool) -> None:
+def test_conditional_likelihood_agrees_with_the_full_one(negative: bool) -> None:
     objective = objective_of(datasets_with_models(negative))
     assert objective.condition is not None
     x = objective.start
@@ -46,31 +46,33 @@ def test_functions_of_some_parameters_are_those_of_all(negative: bool) -> None:
     blocks = [np.array([position]) for position in range(len(x))]
     for positions in chain(blocks, [np.array([1, 4]), np.arange(5), np.arange(len(x))]):
         values = x + STEP * errors * random.uniform(-1, 1, len(x))
-        some = objective.condition(positions, values)
+        conditional = objective.condition(positions, values)
         for _ in range(2):
             point = values.copy()
             point[positions] += STEP * errors[positions] * random.uniform(-1, 1, len(positions))
-            assert some.stat(point) == pytest.approx(objective(point), rel=1e-12)
+            assert conditional.stat(point) == pytest.approx(objective(point), rel=1e-12)
             gradient = objective.gradient(point)[positions] * errors[positions]
-            assert some.gradient_of(point) * errors[positions] == pytest.approx(gradient, abs=1e-6)
+            assert conditional.gradient_of(point) * errors[positions] == pytest.approx(
+                gradient, abs=1e-6
+            )
             scale = np.outer(errors[positions], errors[positions])
             fisher = objective.fisher(point)[np.ix_(positions, positions)] * scale
-            assert some.fisher_of(point) * scale == pytest.approx(fisher, rel=1e-9, abs=1e-9)
+            assert conditional.fisher_of(point) * scale == pytest.approx(fisher, rel=1e-9, abs=1e-9)
 
 
-def test_a_source_may_leave_its_cutout_while_others_are_fixed() -> None:
+def test_source_can_leave_its_cutout_while_others_are_fixed() -> None:
     likelihood = Likelihood(datasets_with_models())
     names = likelihood.space.names()
     x = likelihood.frozen[likelihood.space.free]
     index = names.index("first.spatial.lon_0")
-    some = likelihood.condition(np.array([index]), x)
+    conditional = likelihood.condition(np.array([index]), x)
     for step in (0.0, 0.25, -0.45, 0.9):
         point = x.copy()
         point[index] += step
-        assert some.stat(point) == pytest.approx(likelihood.stat(point), rel=1e-12)
+        assert conditional.stat(point) == pytest.approx(likelihood.stat(point), rel=1e-12)
 
 
-def test_predicted_counts_of_fixed_datasets_stay() -> None:
+def test_fixed_datasets_are_not_evaluated_again() -> None:
     likelihood = Likelihood(datasets_with_models())
     x = likelihood.frozen[likelihood.space.free]
     norm = likelihood.space.names().index("one-bkg.spectral.norm")

@@ -1,4 +1,4 @@
-"""Coverage of upper limits: how often they are above the true flux of simulated data."""
+"""Coverage of upper limits: fraction above the true flux of simulated data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models of others: compared with gammapy's evaluation, and left to it where they differ."""
+"""Models of third parties: comparison with gammapy's evaluation, and its use on differences."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from gammapy.modeling.models import (
 
 from every_shape import SPATIAL
 from every_spectrum import power_law
-from side_by_side import Make, assert_flat_like_gammapy, with_models
+from side_by_side import Make, assert_agrees_with_gammapy, with_models
 from skyred.errors import SkyredWarning
 from skyred.likelihood import Likelihood
 from small_datasets import CRAB, flux_points, map_dataset, spectrum_on_off
 
-PLACE = {"lon_0": f"{CRAB[0] + 0.04} deg", "lat_0": f"{CRAB[1]} deg"}
+POSITION = {"lon_0": f"{CRAB[0] + 0.04} deg", "lat_0": f"{CRAB[1]} deg"}
 SHAPES = {name: make for kinds in SPATIAL.values() for name, make in kinds.items()}
 
 
 class OwnSpectrum(SpectralModel):
-    """A power law with a bend, as anyone may write one."""
+    """A power law with a bend, written by a user."""
 
     tag = ["OwnSpectrum", "own"]
     amplitude = Parameter("amplitude", "2e-11 cm-2 s-1 TeV-1")
@@ -49,7 +49,7 @@ class OwnSpectrum(SpectralModel):
 
 
 class SwitchingSpectrum(SpectralModel):
-    """One that is another without units, but only away from where it starts."""
+    """A spectrum with another result without units, but not at its initial values."""
 
     tag = ["SwitchingSpectrum", "switching"]
     amplitude = Parameter("amplitude", "2e-11 cm-2 s-1 TeV-1")
@@ -64,7 +64,7 @@ class SwitchingSpectrum(SpectralModel):
 
 
 class OwnShape(SpatialModel):
-    """A cone: its surface falls linearly from the centre."""
+    """A cone: its surface brightness decreases linearly from the centre."""
 
     tag = ["OwnShape", "cone"]
     lon_0 = Parameter("lon_0", "0 deg")
@@ -79,13 +79,13 @@ class OwnShape(SpatialModel):
     def evaluate(lon: Any, lat: Any, lon_0: Any, lat_0: Any, radius: Any) -> Any:
         from astropy.coordinates import angular_separation
 
-        away = angular_separation(lon, lat, lon_0, lat_0)
+        separation = angular_separation(lon, lat, lon_0, lat_0)
         height = 3 / (np.pi * radius**2)
-        return (height * np.clip(1 - (away / radius).to_value(""), 0, None)).to("sr-1")
+        return (height * np.clip(1 - (separation / radius).to_value(""), 0, None)).to("sr-1")
 
 
 class ShiftingShape(SpatialModel):
-    """A cone that gammapy integrates in a way of its own, which skyred does not know."""
+    """A cone with its own integration, which skyred does not know."""
 
     tag = ["ShiftingShape", "shifting"]
     lon_0 = Parameter("lon_0", "0 deg")
@@ -111,7 +111,7 @@ class OwnLightCurve(TemporalModel):
 
 
 class OwnSource(SkyModel):
-    """A sky model whose own evaluation is not that of its parts."""
+    """A sky model whose evaluation is not the product of its components."""
 
     tag = ["OwnSource", "own-source"]
 
@@ -121,7 +121,7 @@ class OwnSource(SkyModel):
 
 def case(spectral: Any, spatial: Any = None, temporal: Any = None, cls: Any = SkyModel) -> Make:
     def models() -> list[Any]:
-        shape = spatial() if spatial else GaussianSpatialModel(**PLACE, sigma="0.1 deg")
+        shape = spatial() if spatial else GaussianSpatialModel(**POSITION, sigma="0.1 deg")
         curve = temporal() if temporal else None
         return [cls(spectral(), shape, curve, name="star"), FoVBackgroundModel("map")]
 
@@ -141,37 +141,39 @@ def no_warning() -> Iterator[None]:
     [
         case(OwnSpectrum),
         case(lambda: power_law() + OwnSpectrum()),
-        case(power_law, lambda: OwnShape(**PLACE)),
+        case(power_law, lambda: OwnShape(**POSITION)),
         case(power_law, temporal=OwnLightCurve),
         case(power_law, cls=OwnSource),
     ],
     ids=["spectrum", "sum", "shape", "light-curve", "source"],
 )
-def test_a_model_of_ones_own_is_used_flat_if_it_agrees(make: Make) -> None:
-    likelihood = assert_flat_like_gammapy(make, 3)
+def test_user_model_is_compiled_if_it_agrees(make: Make) -> None:
+    likelihood = assert_agrees_with_gammapy(make, 3)
     assert likelihood.exact
 
 
 @pytest.mark.parametrize(
-    ("make", "where"),
+    ("make", "dataset_names"),
     [
         (case(SwitchingSpectrum), ["map", "on-off"]),
         (case(lambda: power_law() + SwitchingSpectrum()), ["map", "on-off"]),
-        (case(power_law, lambda: ShiftingShape(**PLACE)), ["map"]),
+        (case(power_law, lambda: ShiftingShape(**POSITION)), ["map"]),
     ],
     ids=["spectrum", "sum", "shape"],
 )
-def test_a_model_that_differs_is_named_and_left_to_gammapy(make: Make, where: list[str]) -> None:
+def test_model_that_differs_is_evaluated_by_gammapy_with_a_warning(
+    make: Make, dataset_names: list[str]
+) -> None:
     with pytest.warns(SkyredWarning, match="star: its predicted counts differ by"):
-        likelihood = assert_flat_like_gammapy(make, 3, notes=True)
-    assert len(likelihood.notes) == len(where)
-    for note, name in zip(likelihood.notes, where, strict=True):
+        likelihood = assert_agrees_with_gammapy(make, 3, notes=True)
+    assert len(likelihood.notes) == len(dataset_names)
+    for note, name in zip(likelihood.notes, dataset_names, strict=True):
         assert note.startswith(f"star in {name} is evaluated by gammapy: its predicted counts")
     assert not likelihood.exact
 
 
 class SwitchingNorm(SpectralModel):
-    """A norm that is another without units, but only away from where it starts."""
+    """A norm with another result without units, but not at its initial values."""
 
     tag = ["SwitchingNorm", "switching-norm"]
     tilt = Parameter("tilt", 0.1)
@@ -205,28 +207,26 @@ def points() -> list[Any]:
     [(map_dataset, fov), (map_dataset, template), (flux_points, points)],
     ids=["background", "template", "flux-points"],
 )
-def test_a_norm_or_spectrum_of_a_third_party_is_evaluated_with_its_units(
-    dataset: Any, models: Any
-) -> None:
-    assert_flat_like_gammapy(with_models(lambda: [dataset()], models), 3)
+def test_user_norm_or_spectrum_is_evaluated_with_units(dataset: Any, models: Any) -> None:
+    assert_agrees_with_gammapy(with_models(lambda: [dataset()], models), 3)
 
 
 @pytest.mark.usefixtures("no_warning")
 @pytest.mark.parametrize("shape", ["point", "gauss-elongated", "shell", "template-cube", "const"])
-def test_checking_all_models_of_gammapy_finds_nothing(shape: str) -> None:
+def test_check_of_all_gammapy_models_has_no_warnings(shape: str) -> None:
     make = case(power_law, lambda: SHAPES[shape]((CRAB[0] + 0.04, CRAB[1]), "icrs"))
     assert Likelihood(make(), check=True).notes == ()
 
 
-def test_all_models_are_checked_only_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = PowerLawSpectralModel.integral
+def test_gammapy_models_are_checked_only_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    original_integral = PowerLawSpectralModel.integral
     monkeypatch.setattr(
         PowerLawSpectralModel,
         "evaluate_integral",
         staticmethod(lambda low, high, index, amplitude, reference: amplitude * (high - low)
                      * (1 if isinstance(low, u.Quantity) or abs(index - 2.3) < 1e-9 else 2)),
     )  # fmt: skip
-    assert PowerLawSpectralModel.integral is whole
+    assert PowerLawSpectralModel.integral is original_integral
     make = case(power_law)
     assert Likelihood(make()).notes == ()
     with pytest.warns(SkyredWarning, match="star: its predicted counts differ by"):
@@ -234,8 +234,8 @@ def test_all_models_are_checked_only_on_request(monkeypatch: pytest.MonkeyPatch)
     assert [note.split()[2] for note in likelihood.notes] == ["map", "on-off"]
 
 
-def test_checking_leaves_the_parameters_as_they_were() -> None:
-    datasets = case(power_law, lambda: OwnShape(**PLACE))()
+def test_check_does_not_change_parameters() -> None:
+    datasets = case(power_law, lambda: OwnShape(**POSITION))()
     before = datasets.models.parameters.value
     Likelihood(datasets, check=True)
     assert np.array_equal(datasets.models.parameters.value, before)

@@ -1,4 +1,4 @@
-"""Gradient and Fisher matrix: those of the statistic, by differences."""
+"""Gradient and Fisher matrix, compared with numerical derivatives of the statistic."""
 
 from __future__ import annotations
 
@@ -35,26 +35,28 @@ SPECTRA = {name: make for kinds in SOURCES.values() for name, make in kinds.item
 FACTORS = {name: make for kinds in NORMS.values() for name, make in kinds.items()}
 SHAPES = {name: make for kinds in SPATIAL.values() for name, make in kinds.items()}
 CURVES = {name: make for kinds in LIGHT_CURVES.values() for name, make in kinds.items()}
-PLACE = (CRAB[0] + 0.071, CRAB[1] - 0.044)  # not near a pixel centre, where the likelihood kinks
-# Both sides are differences, and images are convolved in float32. A fitter needs far less: a
-# gradient that is off by 0.01 of an error moves the minimum by as much.
+POSITION = (CRAB[0] + 0.071, CRAB[1] - 0.044)  # the likelihood is not smooth at pixel centres
+# Both are numerical, and images are convolved in float32. Fitters need much less: a gradient that
+# is wrong by 0.01 errors moves the minimum by 0.01 errors.
 IN_ERRORS = 3e-3
 
 
 def errors(likelihood: Likelihood) -> np.ndarray:
-    """Give the errors by the Fisher matrix; 0.01 for what the statistic does not depend on."""
+    """Return the errors by the Fisher matrix; 0.01 for parameters without effect."""
     diagonal = np.diag(likelihood.fisher(likelihood.frozen[likelihood.space.free]))
     assert np.all(diagonal >= 0)
     return np.sqrt(2 / np.where(diagonal > 0, diagonal, 2e4))
 
 
 def steps(likelihood: Likelihood, fraction: float) -> np.ndarray:
-    """Give a part of the errors, but no more than a hundredth of the values."""
+    """Return a fraction of the errors, but at most a hundredth of the values."""
     values = np.abs(likelihood.frozen[likelihood.space.free])
     return np.minimum(fraction * errors(likelihood), 0.01 * np.where(values > 0, values, np.inf))
 
 
-def slopes(function: Callable[[np.ndarray], Any], x: np.ndarray, step: np.ndarray) -> np.ndarray:
+def differentiate(
+    function: Callable[[np.ndarray], Any], x: np.ndarray, step: np.ndarray
+) -> np.ndarray:
     """Differentiate by central differences of the fourth order, shape (parameters, ...)."""
     derivatives = []
     for size, along in zip(step, np.eye(len(x)), strict=True):
@@ -65,40 +67,42 @@ def slopes(function: Callable[[np.ndarray], Any], x: np.ndarray, step: np.ndarra
     return np.array(derivatives)
 
 
-def assert_slopes_are_right(make: Make, fraction: float = 3e-2, allowed: float = IN_ERRORS) -> None:
+def assert_gradient_is_correct(
+    make: Make, fraction: float = 3e-2, tolerance: float = IN_ERRORS
+) -> None:
     likelihood = Likelihood(make())
     assert likelihood.exact
     x, scale = likelihood.frozen[likelihood.space.free], errors(likelihood)
-    expected = slopes(likelihood.stat, x, steps(likelihood, fraction)) * scale
-    off = likelihood.gradient(x) * scale - expected
+    expected = differentiate(likelihood.stat, x, steps(likelihood, fraction)) * scale
+    difference = likelihood.gradient(x) * scale - expected
     names = likelihood.space.names()
-    right = np.abs(off) < allowed * (1 + np.abs(expected))
-    assert np.all(right), dict(zip(names, off, strict=True))
+    is_close = np.abs(difference) < tolerance * (1 + np.abs(expected))
+    assert np.all(is_close), dict(zip(names, difference, strict=True))
 
 
 def source(spectral: Any, shape: str | None = None, temporal: Any = None) -> SkyModel:
     spatial = None
     if shape:
-        spatial = SHAPES[shape](PLACE, "icrs")
+        spatial = SHAPES[shape](POSITION, "icrs")
         free_all(spatial)
-        if shape in ("gauss", "gauss-narrow", "disk"):  # round, at the end of what e may be
+        if shape in ("gauss", "gauss-narrow", "disk"):  # circular, where e is at its limit
             spatial.e.frozen = spatial.phi.frozen = True
     return SkyModel(spectral, spatial, temporal, name="source")
 
 
 @pytest.mark.parametrize("kind", [kind for kind in SPECTRA if "template-fixed" not in kind])
-def test_the_gradient_is_right_for_every_spectrum(kind: str) -> None:
+def test_gradient_of_every_spectrum_is_correct(kind: str) -> None:
     def models() -> list[Any]:
         spectral = SPECTRA[kind]()
         free_all(spectral)
         return [source(spectral)]
 
-    assert_slopes_are_right(with_models(lambda: [spectrum_on_off()], models), 3e-3)
-    assert_slopes_are_right(with_models(lambda: [flux_points()], models), 3e-3)
+    assert_gradient_is_correct(with_models(lambda: [spectrum_on_off()], models), 3e-3)
+    assert_gradient_is_correct(with_models(lambda: [flux_points()], models), 3e-3)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in FACTORS if "template-fixed" not in kind])
-def test_the_gradient_is_right_for_every_norm(kind: str) -> None:
+def test_gradient_of_every_norm_is_correct(kind: str) -> None:
     def models() -> list[Any]:
         norm, template = FACTORS[kind](), FACTORS[kind]()
         free_all(norm), free_all(template)
@@ -107,7 +111,7 @@ def test_the_gradient_is_right_for_every_norm(kind: str) -> None:
             TemplateNPredModel(map_dataset().background * 0.3, spectral_model=template),
         ]
 
-    assert_slopes_are_right(with_models(lambda: [map_dataset()], models))
+    assert_gradient_is_correct(with_models(lambda: [map_dataset()], models))
 
 
 @pytest.mark.parametrize(
@@ -115,38 +119,38 @@ def test_the_gradient_is_right_for_every_norm(kind: str) -> None:
     # of disks and shells see test_sharp_edges.py
     [k for k in SHAPES if not k.startswith(("const-flux", "piecewise-norm", "disk", "shell"))],
 )
-def test_the_gradient_is_right_for_every_smooth_shape(shape: str) -> None:
-    assert_slopes_are_right(
+def test_gradient_of_every_smooth_shape_is_correct(shape: str) -> None:
+    assert_gradient_is_correct(
         with_models(lambda: [map_dataset()], lambda: [source(power_law(), shape)])
     )
 
 
 @pytest.mark.parametrize("shape", ["point", "gauss", "template"])
-def test_the_gradient_is_right_in_on_off_maps(shape: str) -> None:
+def test_gradient_of_on_off_maps_is_correct(shape: str) -> None:
     make = with_models(lambda: [map_on_off()], lambda: [source(power_law(), shape)])
-    assert_slopes_are_right(make)
+    assert_gradient_is_correct(make)
 
 
 @pytest.mark.parametrize("shape", ["point", "gauss"])
-def test_the_gradient_is_right_in_a_region(shape: str) -> None:
+def test_gradient_in_a_region_is_correct(shape: str) -> None:
     def models() -> list[Any]:
         return [source(power_law(), shape)]
 
-    assert_slopes_are_right(with_models(lambda: [spectrum_dataset(psf=True)], models), 3e-3)
+    assert_gradient_is_correct(with_models(lambda: [spectrum_dataset(psf=True)], models), 3e-3)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in CURVES if kind not in ("const", "phase-curve")])
 @pytest.mark.parametrize("dataset", [spectrum_dataset, flux_points])
-def test_the_gradient_is_right_for_every_light_curve(kind: str, dataset: Callable[[], Any]) -> None:
+def test_gradient_of_every_light_curve_is_correct(kind: str, dataset: Callable[[], Any]) -> None:
     def models() -> list[Any]:
         spectral, temporal = power_law(), CURVES[kind]()
-        spectral.amplitude.frozen = True  # some light curves have a norm of their own
+        spectral.amplitude.frozen = True  # some light curves have a norm
         return [source(spectral, temporal=temporal)]
 
-    assert_slopes_are_right(with_models(lambda: [dataset()], models))
+    assert_gradient_is_correct(with_models(lambda: [dataset()], models))
 
 
-def several() -> list[Any]:
+def all_dataset_types() -> list[Any]:
     return [
         map_dataset(),
         map_on_off(),
@@ -156,8 +160,8 @@ def several() -> list[Any]:
     ]
 
 
-def linked() -> list[Any]:
-    """Make two sources that share an index and a position, and backgrounds with norms."""
+def linked_models() -> list[Any]:
+    """Return two sources that share an index and a position, and backgrounds with norms."""
     first, second = source(power_law(), "point"), source(SPECTRA["ecpl"](), "gauss")
     second = second.copy(name="second")
     second.spectral_model.index = first.spectral_model.index
@@ -167,13 +171,13 @@ def linked() -> list[Any]:
     return [first, second, tilted, FoVBackgroundModel("spectrum", FACTORS["piecewise-norm"]())]
 
 
-def test_the_gradient_is_right_for_linked_parameters_of_datasets_of_all_kinds() -> None:
-    make = with_models(several, linked)
+def test_gradient_of_linked_parameters_is_correct_for_all_dataset_types() -> None:
+    make = with_models(all_dataset_types, linked_models)
     assert len(make().models.parameters.free_parameters) > len(Likelihood(make()).space.free)
-    assert_slopes_are_right(make)
+    assert_gradient_is_correct(make)
 
 
-def test_the_gradient_is_right_where_bins_are_masked() -> None:
+def test_gradient_with_masked_bins_is_correct() -> None:
     def masked() -> list[Any]:
         datasets = map_dataset()
         datasets.mask_safe.data[0, :7] = False
@@ -181,33 +185,33 @@ def test_the_gradient_is_right_where_bins_are_masked() -> None:
         datasets.mask_fit.data[:, :, 11:] = False
         return [datasets]
 
-    assert_slopes_are_right(with_models(masked, lambda: linked()[:3]))
+    assert_gradient_is_correct(with_models(masked, lambda: linked_models()[:3]))
 
 
 @pytest.mark.slow
-def test_priors_are_in_gradient_and_curvature_of_the_objective() -> None:
+def test_gradient_and_fisher_matrix_include_priors() -> None:
     def models() -> list[Any]:
-        datasets = linked()
+        datasets = linked_models()
         datasets[0].spectral_model.index.prior = GaussianPrior(mu=2.1, sigma=0.04)
         datasets[1].spatial_model.sigma.prior = GaussianPrior(mu=0.1, sigma=0.01)
         datasets[0].spectral_model.amplitude.prior = UniformPrior(min=0, max=1e-9)
         return datasets
 
-    make = with_models(several, models)
+    make = with_models(all_dataset_types, models)
     objective, likelihood = objective_of(make()), Likelihood(make())
     x, scale = objective.start, errors(likelihood)
-    expected = slopes(objective.total, x, steps(likelihood, 3e-2))
+    expected = differentiate(objective.total, x, steps(likelihood, 3e-2))
     assert objective.gradient(x) * scale == pytest.approx(expected * scale, abs=0.1, rel=3e-3)
     curvature = objective.fisher(x) - likelihood.fisher(x)
-    second = slopes(lambda at: slopes(objective.prior_stat, at, scale), x, scale)
+    second = differentiate(lambda at: differentiate(objective.prior_stat, at, scale), x, scale)
     units = np.outer(scale, scale)
     assert curvature * units == pytest.approx(second * units, abs=1e-5, rel=1e-5)
-    # the index is that of both sources, and gammapy counts its prior twice
+    # both sources have this index, so gammapy adds its prior twice
     assert curvature[0, 0] == pytest.approx(2 * 2 / 0.04**2)
 
 
 def weights(dataset: Any, npred: np.ndarray) -> np.ndarray:
-    """Give the second derivative of the statistic by what is predicted in each bin."""
+    """Return the second derivative of the statistic by the predicted counts of each bin."""
     if dataset.stat_type == "chi2":
         second_derivatives = 2 / dataset.data.dnde_err.quantity.to_value("cm-2 s-1 TeV-1") ** 2
         return np.where(dataset.mask, second_derivatives, 0)
@@ -225,22 +229,22 @@ def weights(dataset: Any, npred: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("kind", ["map", "map-on-off", "spectrum", "on-off", "points"])
-def test_the_fisher_matrix_is_that_of_the_predicted_counts(kind: str) -> None:
+def test_fisher_matrix_agrees_with_derivatives_of_predicted_counts(kind: str) -> None:
     def dataset() -> list[Any]:
-        return [each for each in several() if each.name == kind]
+        return [dataset for dataset in all_dataset_types() if dataset.name == kind]
 
     def models() -> list[Any]:
-        return linked() if kind == "map" else linked()[:1]
+        return linked_models() if kind == "map" else linked_models()[:1]
 
     make = with_models(dataset, models)
     likelihood, data = Likelihood(make()), make()[0]
     x, scale = likelihood.frozen[likelihood.space.free], errors(likelihood)
 
-    def signal(at: np.ndarray) -> np.ndarray:  # by which the statistic of on-off data is derived
+    def signal(at: np.ndarray) -> np.ndarray:  # the variable of the statistic of on-off data
         state = likelihood.state(at)
         return sum(part.cube(state) for part in likelihood.datasets[0].parts)
 
-    jacobian = slopes(signal, x, 3e-2 * scale) * scale[:, None, None, None]
+    jacobian = differentiate(signal, x, 3e-2 * scale) * scale[:, None, None, None]
     weighted = jacobian * weights(data, signal(x))
     expected = np.einsum("ikyx,jkyx->ij", weighted, jacobian)
     # in units of the errors, where the diagonal is 2
@@ -248,8 +252,8 @@ def test_the_fisher_matrix_is_that_of_the_predicted_counts(kind: str) -> None:
 
 
 @pytest.mark.slow
-def test_statistic_gradient_and_fisher_matrix_do_not_depend_on_what_was_asked_before() -> None:
-    make = with_models(several, linked)
+def test_results_do_not_depend_on_earlier_evaluations() -> None:
+    make = with_models(all_dataset_types, linked_models)
     used, start = Likelihood(make()), Likelihood(make()).frozen
     x = start[used.space.free]
     for move in (1.02, 0.97, 1.0):

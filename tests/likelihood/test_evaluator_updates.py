@@ -21,7 +21,7 @@ KINDS = {
     "gauss": {"sigma": 0.07 * u.deg},
     "disk": {"r_0": 0.2 * u.deg},
 }
-# pixels: the middle of the map, centres and sides of pixels, the rim, and beyond it
+# pixels: the middle of the map, centres and edges of pixels, the edge of the map, and outside
 PIXELS = (9.5, 9.0, 12.25, 0.0, -0.5, 19.6, -3.0, 24.0, 80.0)
 
 
@@ -36,10 +36,10 @@ def model_at(dataset: MapDataset, kind: str, pixel: tuple[float, float]) -> SkyM
     return model
 
 
-def updated(
+def update_both(
     dataset: MapDataset, model: SkyModel
 ) -> tuple[MapEvaluator, MapEvaluator, Response | None]:
-    """Return our evaluator, gammapy's, and the response of ours."""
+    """Return our evaluator, gammapy's, and our response."""
     instrument = Instrument(dataset)
     ours = instrument.evaluator(model)
     slices = instrument.update(ours)
@@ -53,7 +53,7 @@ def updated(
 
 
 def assert_same_update(dataset: MapDataset, model: SkyModel) -> None:
-    ours, theirs, response = updated(dataset, model)
+    ours, theirs, response = update_both(dataset, model)
     assert ours.contributes == theirs.contributes
     assert ours.exposure.geom.data_shape == theirs.exposure.geom.data_shape
     np.testing.assert_array_equal(ours.exposure.data, theirs.exposure.data)
@@ -73,7 +73,7 @@ def assert_same_update(dataset: MapDataset, model: SkyModel) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("frame", "proj"), [("icrs", "CAR"), ("galactic", "TAN")])
-def test_cutouts_are_gammapys_everywhere_on_the_map(kind: str, frame: str, proj: str) -> None:
+def test_cutouts_agree_with_gammapy_everywhere(kind: str, frame: str, proj: str) -> None:
     dataset = small.map_dataset(frame=frame, proj=proj)
     for pixel in product(PIXELS, (9.5, 3.0, -0.5, 22.0)):
         assert_same_update(dataset, model_at(dataset, kind, pixel))
@@ -81,13 +81,13 @@ def test_cutouts_are_gammapys_everywhere_on_the_map(kind: str, frame: str, proj:
 
 @pytest.mark.parametrize("psf", ["none", "varying"])
 @pytest.mark.parametrize("edisp", ["none", "migra"])
-def test_updates_are_gammapys_for_other_irfs(psf: str, edisp: str) -> None:
+def test_updates_for_other_irfs_agree_with_gammapy(psf: str, edisp: str) -> None:
     dataset = small.map_dataset(psf=psf, edisp=edisp)
     for pixel in ((9.5, 9.5), (3.2, 15.8), (19.4, 4.0), (21.0, 3.0)):
         assert_same_update(dataset, model_at(dataset, "gauss", pixel))
 
 
-def test_updates_are_gammapys_for_a_model_in_another_frame() -> None:
+def test_updates_in_another_frame_agree_with_gammapy() -> None:
     dataset = small.map_dataset(frame="galactic", psf="varying")
     model = model_at(small.map_dataset(), "point", (9.5, 11.0))
     assert_same_update(dataset, model)
@@ -100,7 +100,7 @@ def with_partial_mask(dataset: MapDataset) -> MapDataset:
     return dataset
 
 
-def test_contributions_to_a_partial_mask_are_gammapys() -> None:
+def test_updates_for_a_partial_mask_agree_with_gammapy() -> None:
     dataset = with_partial_mask(small.map_dataset())
     for pixel in product((0.0, 5.5, 12.0), (2.0, 9.0, 11.5, 15.0, 19.0)):
         assert_same_update(dataset, model_at(dataset, "point", pixel))
@@ -115,7 +115,7 @@ def with_kernel_per_pixel(dataset: MapDataset) -> MapDataset:
     return dataset
 
 
-def test_energy_dispersion_is_gammapys_in_all_pixels_and_between_them() -> None:
+def test_energy_dispersion_agrees_with_gammapy_in_and_between_pixels() -> None:
     dataset = with_kernel_per_pixel(small.map_dataset(edisp="migra"))
     coarse = dataset.edisp.edisp_map.geom.to_image()
     pixels = (-0.6, 0.0, 0.3, 0.5, 0.5 + 1e-9, 1.0, 1.5 - 1e-4, 1.5 + 1e-4, 2.2)
@@ -127,7 +127,7 @@ def test_energy_dispersion_is_gammapys_in_all_pixels_and_between_them() -> None:
         assert_same_update(dataset, model)
 
 
-def test_exposures_on_other_pixels_are_left_to_gammapy() -> None:
+def test_exposures_with_other_pixels_use_cutouts_by_gammapy() -> None:
     dataset = small.map_dataset()
     dataset.exposure = small.map_dataset(lonlat=(83.5, 22.1)).exposure
     assert Instrument(dataset).cutouts is None

@@ -1,4 +1,4 @@
-"""Every spectral model of gammapy, as a source and as a norm: the same numbers as gammapy's."""
+"""The compiled likelihood of every spectral model of gammapy agrees with gammapy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gammapy.modeling.models import (
 )
 
 from every_spectrum import NORMS, SOURCES, free_all, power_law
-from side_by_side import Make, assert_flat_like_gammapy, drawn, with_models
+from side_by_side import Make, assert_agrees_with_gammapy, draw_values, with_models
 from small_datasets import (
     CRAB,
     flux_points,
@@ -32,31 +32,33 @@ each_spectrum = pytest.mark.parametrize("kind", SPECTRA)
 each_norm = pytest.mark.parametrize("kind", FACTORS)
 
 
-def sharp() -> Any:
-    """Give a map without PSF, of which gammapy would make kernels for a long time."""
+def map_without_psf() -> Any:
+    """Return a map without PSF, since gammapy's computation of kernels is slow."""
     return map_dataset(psf="none")
 
 
-# nothing is convolved, so the sums differ by rounding alone
+# without convolution, sums differ only by rounding
 EXACT = {"stat": 1e-7, "counts": 1e-9}
 
 
-def source(spectral: Any, place: bool) -> SkyModel:
+def source(spectral: Any, with_position: bool) -> SkyModel:
     free_all(spectral)
     spatial = None
-    if place:
+    if with_position:
         spatial = PointSpatialModel(
             lon_0=f"{CRAB[0] + 0.03} deg", lat_0=f"{CRAB[1]} deg", frame="icrs"
         )
     return SkyModel(spectral, spatial, name="source")
 
 
-def case(dataset: Callable[[], Any], spectral: Callable[[], Any], place: bool = False) -> Make:
-    return with_models(lambda: [dataset()], lambda: [source(spectral(), place)])
+def case(
+    dataset: Callable[[], Any], spectral: Callable[[], Any], with_position: bool = False
+) -> Make:
+    return with_models(lambda: [dataset()], lambda: [source(spectral(), with_position)])
 
 
 @pytest.mark.parametrize("cls", SPECTRAL_MODEL_REGISTRY, ids=lambda cls: cls.__name__)
-def test_no_spectral_model_is_forgotten(cls: type[Any]) -> None:
+def test_every_spectral_model_is_tested(cls: type[Any]) -> None:
     kinds = {**SOURCES.get(cls, {}), **NORMS.get(cls, {})}
     if cls is NaimaSpectralModel and not kinds:
         pytest.skip("naima is not installed")
@@ -65,95 +67,95 @@ def test_no_spectral_model_is_forgotten(cls: type[Any]) -> None:
 
 
 @each_spectrum
-def test_a_point_of_any_spectrum_has_gammapys_numbers(kind: str) -> None:
-    assert_flat_like_gammapy(case(sharp, SPECTRA[kind], place=True), 2)
+def test_point_source_with_any_spectrum_agrees_with_gammapy(kind: str) -> None:
+    assert_agrees_with_gammapy(case(map_without_psf, SPECTRA[kind], with_position=True), 2)
 
 
 @each_spectrum
-def test_any_spectrum_in_a_region_has_gammapys_numbers(kind: str) -> None:
-    assert_flat_like_gammapy(case(spectrum_on_off, SPECTRA[kind]), 2, **EXACT)
+def test_any_spectrum_in_a_region_agrees_with_gammapy(kind: str) -> None:
+    assert_agrees_with_gammapy(case(spectrum_on_off, SPECTRA[kind]), 2, **EXACT)
 
 
 @each_spectrum
-def test_any_spectrum_by_energies_in_gev_has_gammapys_numbers(kind: str) -> None:
+def test_any_spectrum_with_energies_in_gev_agrees_with_gammapy(kind: str) -> None:
     make = case(lambda: spectrum_dataset(unit="GeV"), SPECTRA[kind])
-    assert_flat_like_gammapy(make, 1, **EXACT)
+    assert_agrees_with_gammapy(make, 1, **EXACT)
 
 
 @pytest.mark.slow
 # a quotient would start from 0 / 0; of a sum gammapy predicts nothing while its amplitude is 0
 @pytest.mark.parametrize("kind", sorted({*SPECTRA} - {"quotient", "sum-const"}))
-def test_any_spectrum_that_starts_from_nothing_has_gammapys_numbers(kind: str) -> None:
+def test_any_spectrum_that_starts_at_zero_agrees_with_gammapy(kind: str) -> None:
     def spectral() -> Any:
-        made = SPECTRA[kind]()
+        model = SPECTRA[kind]()
         for name in ("norm", "amplitude", "alpha_norm", "tilt"):
-            for parameter in made.parameters.select(name=name):
+            for parameter in model.parameters.select(name=name):
                 parameter.value = 0
-        return made
+        return model
 
     free = case(spectrum_dataset, SPECTRA[kind])().models.parameters.free_parameters
-    moves = drawn(free, 2)
-    assert_flat_like_gammapy(case(spectrum_dataset, spectral), moves=moves, **EXACT)
+    moves = draw_values(free, 2)
+    assert_agrees_with_gammapy(case(spectrum_dataset, spectral), moves=moves, **EXACT)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", [kind for kind in SPECTRA if "template" not in kind])
-def test_any_spectrum_of_negative_flux_has_gammapys_numbers(kind: str) -> None:
+def test_any_spectrum_with_negative_flux_agrees_with_gammapy(kind: str) -> None:
     make = case(spectrum_dataset, SPECTRA[kind])
     free = make().models.parameters.free_parameters
-    moves = drawn(free, 2)
-    norms = [at for at, name in enumerate(free.names) if name in ("amplitude", "const", "norm")]
-    for place in norms[:1] if kind in ("absorbed", "quotient") else norms:
-        moves[0][place] *= -0.3
-    assert_flat_like_gammapy(make, moves=moves, **EXACT)
+    moves = draw_values(free, 2)
+    norms = [i for i, name in enumerate(free.names) if name in ("amplitude", "const", "norm")]
+    for index in norms[:1] if kind in ("absorbed", "quotient") else norms:
+        moves[0][index] *= -0.3
+    assert_agrees_with_gammapy(make, moves=moves, **EXACT)
 
 
 @pytest.mark.parametrize("factor", [-0.03, 0])
 @pytest.mark.parametrize("dataset", [map_dataset, spectrum_dataset, spectrum_on_off, map_on_off])
-def test_a_source_of_no_or_negative_flux_has_gammapys_numbers(
+def test_source_with_zero_or_negative_flux_agrees_with_gammapy(
     factor: float, dataset: Callable[[], Any]
 ) -> None:
-    make = case(dataset, power_law, place=True)
+    make = case(dataset, power_law, with_position=True)
     free = make().models.parameters.free_parameters
-    moves = drawn(free, 2)
+    moves = draw_values(free, 2)
     for values in moves:
         values[free.names.index("amplitude")] *= factor
-    assert_flat_like_gammapy(make, moves=moves)
+    assert_agrees_with_gammapy(make, moves=moves)
 
 
 @pytest.mark.slow
 @each_spectrum
 @pytest.mark.parametrize("asymmetric", [False, True])
-def test_any_spectrum_through_flux_points_has_gammapys_numbers(kind: str, asymmetric: bool) -> None:
+def test_any_spectrum_of_flux_points_agrees_with_gammapy(kind: str, asymmetric: bool) -> None:
     make = case(lambda: flux_points(asymmetric=asymmetric), SPECTRA[kind])
-    assert_flat_like_gammapy(make, 3, **EXACT)
+    assert_agrees_with_gammapy(make, 3, **EXACT)
 
 
 @pytest.mark.slow
 @each_norm
-def test_a_power_law_times_any_norm_has_gammapys_numbers(kind: str) -> None:
+def test_power_law_times_any_norm_agrees_with_gammapy(kind: str) -> None:
     def spectral() -> Any:
         return power_law() * FACTORS[kind]()
 
-    assert_flat_like_gammapy(case(sharp, spectral, place=True), 2)
-    assert_flat_like_gammapy(case(spectrum_on_off, spectral), 2, **EXACT)
-    assert_flat_like_gammapy(case(flux_points, spectral), 3, **EXACT)
+    assert_agrees_with_gammapy(case(map_without_psf, spectral, with_position=True), 2)
+    assert_agrees_with_gammapy(case(spectrum_on_off, spectral), 2, **EXACT)
+    assert_agrees_with_gammapy(case(flux_points, spectral), 3, **EXACT)
 
 
 # gammapy cannot evaluate a background whose norm has no parameters
 @pytest.mark.parametrize("kind", sorted({*FACTORS} - {"template-fixed-norm"}))
-def test_a_background_of_any_norm_has_gammapys_numbers(kind: str) -> None:
+def test_background_with_any_norm_agrees_with_gammapy(kind: str) -> None:
     def models() -> list[Any]:
         background = FoVBackgroundModel("map", spectral_model=FACTORS[kind]())
         free_all(background)
         return [background]
 
-    assert_flat_like_gammapy(with_models(lambda: [sharp()], models), 3, **EXACT)
+    assert_agrees_with_gammapy(with_models(lambda: [map_without_psf()], models), 3, **EXACT)
 
 
 @each_norm
-@pytest.mark.parametrize("part", [False, True], ids=["whole", "cutout"])
-def test_a_template_of_any_norm_has_gammapys_numbers(kind: str, part: bool) -> None:
+@pytest.mark.parametrize("part", [False, True], ids=["full", "cutout"])
+def test_template_with_any_norm_agrees_with_gammapy(kind: str, part: bool) -> None:
     def models() -> list[Any]:
         counts = map_dataset().background * 0.7
         if part:
@@ -162,4 +164,4 @@ def test_a_template_of_any_norm_has_gammapys_numbers(kind: str, part: bool) -> N
         free_all(model)
         return [model, FoVBackgroundModel("map")]
 
-    assert_flat_like_gammapy(with_models(lambda: [sharp()], models), 3, **EXACT)
+    assert_agrees_with_gammapy(with_models(lambda: [map_without_psf()], models), 3, **EXACT)

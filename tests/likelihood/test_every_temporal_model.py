@@ -1,4 +1,4 @@
-"""Every temporal model of gammapy: the flat likelihood has gammapy's numbers."""
+"""The compiled likelihood of every temporal model of gammapy agrees with gammapy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gammapy.modeling.models import TEMPORAL_MODEL_REGISTRY, PointSpatialModel, 
 
 from every_light_curve import LIGHT_CURVES
 from every_spectrum import power_law
-from side_by_side import Make, assert_flat_like_gammapy, with_models
+from side_by_side import Make, assert_agrees_with_gammapy, with_models
 from small_datasets import (
     CRAB,
     REFERENCE,
@@ -39,25 +39,27 @@ def _parameter(kind: str) -> Any:
 each_curve = pytest.mark.parametrize("kind", [_parameter(kind) for kind in CURVES])
 
 
-def source(kind: str, place: bool, free: bool = True) -> SkyModel:
+def source(kind: str, with_position: bool, free: bool = True) -> SkyModel:
     temporal = CURVES[kind]()
     for parameter in temporal.parameters:
         parameter.frozen = not free
     spatial = None
-    if place:
+    if with_position:
         spatial = PointSpatialModel(lon_0=f"{CRAB[0]} deg", lat_0=f"{CRAB[1]} deg", frame="icrs")
     return SkyModel(power_law(), spatial, temporal, name="source")
 
 
-def case(dataset: Callable[[], Any], kind: str, place: bool = False, free: bool = True) -> Make:
-    return with_models(lambda: [dataset()], lambda: [source(kind, place, free)])
+def case(
+    dataset: Callable[[], Any], kind: str, with_position: bool = False, free: bool = True
+) -> Make:
+    return with_models(lambda: [dataset()], lambda: [source(kind, with_position, free)])
 
 
 def interval(start: float, stop: float) -> GTI:
     return GTI.create([start] * u.h, [stop] * u.h, reference_time=REFERENCE)
 
 
-def test_no_temporal_model_is_forgotten() -> None:
+def test_all_temporal_models_are_tested() -> None:
     assert set(LIGHT_CURVES) == set(TEMPORAL_MODEL_REGISTRY)
     for cls, kinds in LIGHT_CURVES.items():
         assert all(type(make()) is cls for make in kinds.values())
@@ -65,27 +67,27 @@ def test_no_temporal_model_is_forgotten() -> None:
 
 @each_curve
 @pytest.mark.parametrize("free", [True, False], ids=["free", "frozen"])
-def test_a_point_of_any_light_curve_has_gammapys_numbers(kind: str, free: bool) -> None:
-    assert_flat_like_gammapy(case(lambda: map_dataset(psf="none"), kind, True, free), 2)
+def test_point_source_with_any_light_curve_agrees_with_gammapy(kind: str, free: bool) -> None:
+    assert_agrees_with_gammapy(case(lambda: map_dataset(psf="none"), kind, True, free), 2)
 
 
 @each_curve
 @pytest.mark.parametrize("dataset", [spectrum_dataset, spectrum_on_off, flux_points])
-def test_any_light_curve_has_gammapys_numbers_in_other_datasets(
+def test_any_light_curve_in_other_datasets_agrees_with_gammapy(
     kind: str, dataset: Callable[[], Any]
 ) -> None:
     # nothing is convolved
-    assert_flat_like_gammapy(case(dataset, kind), 2, stat=1e-6, counts=1e-9)
+    assert_agrees_with_gammapy(case(dataset, kind), 2, stat=1e-6, counts=1e-9)
 
 
 @each_curve
-def test_datasets_of_other_times_see_other_parts_of_a_light_curve(kind: str) -> None:
+def test_light_curve_is_integrated_over_the_times_of_each_dataset(kind: str) -> None:
     def datasets() -> list[Any]:
         first, later = spectrum_dataset("first"), spectrum_dataset("later", seed=5)
         first.gti, later.gti = interval(1, 4), interval(5, 8)
         return [first, later]
 
     make = with_models(datasets, lambda: [source(kind, False)])
-    likelihood = assert_flat_like_gammapy(make, 2)
+    likelihood = assert_agrees_with_gammapy(make, 2)
     first, later = likelihood.npred(likelihood.frozen[likelihood.space.free]).values()
     assert kind == "const" or abs(first.sum() - later.sum()) > 0.1

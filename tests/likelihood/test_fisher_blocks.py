@@ -1,4 +1,4 @@
-"""Fisher matrices from blocks: the same as the product of all derivatives with themselves."""
+"""Fisher matrices from blocks agree with the product of dense derivatives."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BINS = 40
     everywhere=st.integers(0, 2),
     parameters=st.integers(1, 8),
 )
-def test_blocks_add_up_to_the_product_of_all_derivatives(
+def test_sum_of_blocks_agrees_with_dense_derivatives(
     seed: int, sizes: list[int], everywhere: int, parameters: int
 ) -> None:
     random = np.random.default_rng(seed)
@@ -46,7 +46,7 @@ def test_blocks_add_up_to_the_product_of_all_derivatives(
     assert not others.any()
 
 
-def test_the_matrix_is_the_expected_curvature_of_the_statistic() -> None:
+def test_fisher_matrix_agrees_with_numerical_derivatives() -> None:
     datasets = Datasets([small.map_dataset("one"), small.map_dataset("two", seed=5)])
     first, second = (plain.models()["crab"].copy(name=name) for name in ("first", "second"))
     second.spatial_model.lon_0.value += 0.25
@@ -64,8 +64,8 @@ def test_the_matrix_is_the_expected_curvature_of_the_statistic() -> None:
         [
             # Cash: the second derivative by the predicted counts is 2 n / mu^2
             sum(
-                np.sum(2 * each.counts.data / mu[each.name] ** 2 * a[each.name] * b[each.name])
-                for each in datasets
+                np.sum(2 * d.counts.data / mu[d.name] ** 2 * a[d.name] * b[d.name])
+                for d in datasets
             )
             for b in slopes
         ]

@@ -1,4 +1,4 @@
-"""`skyred.fit` leaves in models and datasets what gammapy's `Fit.run` does, and true errors."""
+"""`skyred.fit` changes models and datasets like gammapy's `Fit.run`, with accurate errors."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from gammapy.stats.fit_statistics import GaussianPriorPenalty
 
 import skyred
 import small_datasets as small
-from fits_side_by_side import free, seen
+from fits_side_by_side import free, map_with_source
 from skyred import FitResult, Objective
 from skyred.components.fitters.minuit import Minuit
 from skyred.errors import FitError
 
 Make = Callable[[], Datasets]
-ERRORS = 0.01  # relative, as gammapy's float32 and the steps allow
+ERRORS = 0.01  # relative, limited by gammapy's float32 and the steps
 
 
 def power_law(index: float = 2.6, amplitude: float = 4e-11) -> PowerLawSpectralModel:
@@ -37,9 +37,9 @@ def power_law(index: float = 2.6, amplitude: float = 4e-11) -> PowerLawSpectralM
 
 
 def covariance_of_differences(datasets: Datasets, result: FitResult, step: float = 0.3) -> Any:
-    """Give the covariance by symmetric second differences of gammapy's own statistic.
+    """Return the covariance by symmetric second differences of gammapy's statistic.
 
-    The steps are parts of an error along the axes of the result's ellipse, on new datasets.
+    The steps are fractions of an error along the axes of the error ellipse, on new datasets.
     """
     fresh = datasets.copy()
     fresh.models = datasets.models
@@ -63,7 +63,7 @@ def covariance_of_differences(datasets: Datasets, result: FitResult, step: float
 
 
 def wide_on_map() -> Datasets:
-    """A Gaussian, which has no kinks, with its position, width and spectrum free."""
+    """Return a Gaussian, which is smooth, with free position, width and spectrum."""
     dataset = small.map_dataset()
     spatial = GaussianSpatialModel(
         lon_0="83.65 deg", lat_0="22.03 deg", sigma="0.15 deg", frame="icrs"
@@ -83,7 +83,7 @@ def on_off() -> Datasets:
 
 
 def joint() -> Datasets:
-    """One spectrum seen in a map, a spectrum on a known background, on-off counts and points."""
+    """Return a map, a spectrum with known background, on-off counts and points of a source."""
     spatial = PointSpatialModel(lon_0="83.651 deg", lat_0="22.03 deg", frame="icrs")
     spatial.freeze()
     source = SkyModel(spectral_model=power_law(), spatial_model=spatial, name="crab")
@@ -107,7 +107,7 @@ def with_prior() -> Datasets:
 
 
 def with_penalty() -> Datasets:
-    """On-off spectra, of which amplitude and index are known together from elsewhere."""
+    """Return on-off spectra with a joint prior of amplitude and index."""
     datasets = on_off()
     models = Models(datasets.models)
     own = [models["crab"].spectral_model.index, models["crab"].spectral_model.amplitude]
@@ -119,7 +119,7 @@ def with_penalty() -> Datasets:
 
 
 def linked() -> Datasets:
-    """Two sources, each in one dataset, of one index."""
+    """Return two sources, each in one dataset, with a common index."""
     datasets = Datasets([small.spectrum_on_off("one"), small.spectrum_on_off("two", seed=8)])
     first = SkyModel(spectral_model=power_law(), name="first", datasets_names=["one"])
     second = SkyModel(spectral_model=power_law(), name="second", datasets_names=["two"])
@@ -130,19 +130,19 @@ def linked() -> Datasets:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("make", [wide_on_map, on_off, joint, with_prior, with_penalty, linked])
-def test_values_are_gammapys_and_errors_those_of_its_statistic(make: Make) -> None:
+def test_values_and_errors_agree_with_gammapy(make: Make) -> None:
     ours, theirs = make(), make()
     result = skyred.fit(ours)
     assert result.success, result.message
     Fit().run(theirs)
-    # MIGRAD ends up to 2e-4 above the minimum, which is 0.015 errors; from the map it stops far
-    # above it, and says that it converged
+    # MIGRAD ends up to 2e-4 above the minimum, which is 0.015 errors; on the map it stops far
+    # above it, and reports convergence
     lower = theirs.copy().stat_sum() - result.stat
-    away = [
+    differences = [
         our_parameter.value - their_parameter.value
         for our_parameter, their_parameter in zip(free(ours), free(theirs), strict=True)
     ]
-    assert lower > 1 or (np.abs(away) < 0.02 * result.errors).all()
+    assert lower > 1 or (np.abs(differences) < 0.02 * result.errors).all()
     assert lower > -1e-3
     assert result.stat == pytest.approx(ours.stat_sum(), abs=1e-3)
     expected = covariance_of_differences(ours, result)
@@ -153,39 +153,39 @@ def test_values_are_gammapys_and_errors_those_of_its_statistic(make: Make) -> No
     )
 
 
-def test_models_hold_values_errors_and_covariance() -> None:
+def test_models_have_values_errors_and_covariance() -> None:
     datasets = wide_on_map()
     result = skyred.fit(datasets)
-    assert [each.value for each in free(datasets)] == result.values.tolist()
-    assert [each.error for each in free(datasets)] == pytest.approx(result.errors)
+    assert [par.value for par in free(datasets)] == result.values.tolist()
+    assert [par.error for par in free(datasets)] == pytest.approx(result.errors)
     covariance = datasets.models.covariance
     assert covariance.get_subcovariance(free(datasets)).data == pytest.approx(result.covariance)
-    frozen = [each for each in datasets.models.parameters if each.frozen]
-    assert [each.error for each in frozen] == [0] * len(frozen)
+    frozen = [par for par in datasets.models.parameters if par.frozen]
+    assert [par.error for par in frozen] == [0] * len(frozen)
     own = datasets.models["wide"].spectral_model
     indices = [
-        result.names.index(f"wide.spectral.{each.name}") for each in own.parameters.free_parameters
+        result.names.index(f"wide.spectral.{par.name}") for par in own.parameters.free_parameters
     ]
     expected = result.covariance[np.ix_(indices, indices)]
     assert own.covariance.get_subcovariance(own.parameters.free_parameters).data == pytest.approx(
         expected
     )
-    # as after `Fit.run`, each dataset's models know their errors too
-    assert [each.error for each in datasets[0].models.parameters.free_parameters] == pytest.approx(
+    # as after `Fit.run`, the models of each dataset also have their errors
+    assert [par.error for par in datasets[0].models.parameters.free_parameters] == pytest.approx(
         result.errors
     )
 
 
-def test_errors_of_the_spectrum_follow_from_the_covariance() -> None:
+def test_errors_of_the_spectrum_are_computed_from_the_covariance() -> None:
     datasets = on_off()
     result = skyred.fit(datasets)
     model = datasets.models["crab"].spectral_model
     energy = 3 * u.TeV
-    _, *sides = (each.to_value("cm-2 s-1 TeV-1") for each in model.evaluate_error(energy))
+    _, *sides = (flux.to_value("cm-2 s-1 TeV-1") for flux in model.evaluate_error(energy))
     value = model(energy).to_value("cm-2 s-1 TeV-1")
     # d ln f / d index = -ln(E), d ln f / d amplitude = 1 / amplitude
     slopes = value * np.array([-np.log(3), 1 / model.amplitude.value])
-    # gammapy draws 7000 samples: the mean of both sides is good to a few percent
+    # gammapy draws 7000 samples: the mean of both sides is accurate to a few percent
     expected = np.sqrt(slopes @ result.covariance @ slopes)
     assert np.mean(sides) == pytest.approx(expected, rel=0.05)
 
@@ -202,22 +202,22 @@ def test_linked_parameters_have_one_value_and_one_error() -> None:
     for model, number in ((first, 1), (second, 2)):
         own = model.covariance.get_subcovariance([model.index, model.amplitude]).data
         assert own == pytest.approx(result.covariance[np.ix_([0, number], [0, number])])
-        assert all(each.value > 0 for each in model.evaluate_error(2 * u.TeV))
+        assert all(flux.value > 0 for flux in model.evaluate_error(2 * u.TeV))
 
 
-def test_a_dataset_a_list_and_datasets_are_taken_alike() -> None:
+def test_dataset_list_and_datasets_have_the_same_result() -> None:
     results = []
-    for wrap in (lambda each: each, lambda each: each[0], list, tuple, iter):
+    for wrap in (lambda datasets: datasets, lambda datasets: datasets[0], list, tuple, iter):
         datasets = Datasets([small.spectrum_on_off("one")])
         datasets.models = [SkyModel(spectral_model=power_law(), name="crab")]
         results.append(skyred.fit(wrap(datasets)).values.tolist())
-        # `Datasets.models` sets the errors that its own `Datasets` was told: not those of another
+        # `Datasets.models` sets only the errors of the same `Datasets` object
         assert datasets[0].models.parameters["index"].error > 0
     assert all(values == results[0] for values in results)
 
 
 @pytest.mark.slow
-def test_priors_of_several_parameters_are_part_of_what_is_minimised() -> None:
+def test_priors_of_several_parameters_are_minimised() -> None:
     def make() -> Datasets:
         datasets = linked()
         for name in ("first", "second"):
@@ -229,15 +229,15 @@ def test_priors_of_several_parameters_are_part_of_what_is_minimised() -> None:
     result = skyred.fit(ours)
     Fit(optimize_opts={"tol": 1e-3}).run(theirs)
     assert result.stat == pytest.approx(theirs.stat_sum(), abs=1e-3)
-    away = [
+    differences = [
         our_parameter.value - their_parameter.value
         for our_parameter, their_parameter in zip(free(ours), free(theirs), strict=True)
     ]
-    assert (np.abs(away) < 0.02 * result.errors).all()
+    assert (np.abs(differences) < 0.02 * result.errors).all()
 
 
 @pytest.mark.slow
-def test_minos_errors_are_those_of_iminuit_on_gammapys_statistic() -> None:
+def test_minos_errors_agree_with_gammapy() -> None:
     ours, theirs = on_off(), on_off()
     result = skyred.fit(ours, minos=True)
     fitter = Fit(optimize_opts={"tol": 1e-3})
@@ -246,11 +246,11 @@ def test_minos_errors_are_those_of_iminuit_on_gammapys_statistic() -> None:
         expected = fitter.confidence(theirs, parameter)
         assert result.errn[index] == pytest.approx(expected["errn"], rel=ERRORS)
         assert result.errp[index] == pytest.approx(expected["errp"], rel=ERRORS)
-    # counts of a few: they are not alike
+    # asymmetric because of the few counts
     assert abs(result.errp[1] / result.errn[1] - 1) > 2 * ERRORS
 
 
-def test_a_fitter_that_is_passed_in_is_used() -> None:
+def test_given_fitter_is_used() -> None:
     class Counting(Minuit):
         def fit(self, objective: Objective) -> FitResult:
             calls.append(objective.names)
@@ -262,14 +262,14 @@ def test_a_fitter_that_is_passed_in_is_used() -> None:
     assert calls == [("crab.spectral.index", "crab.spectral.amplitude")]
 
 
-def test_minos_is_an_option_of_the_fitter_if_there_is_one() -> None:
+def test_minos_of_a_given_fitter_is_its_option() -> None:
     with pytest.raises(FitError, match=r"cannot be combined with a fitter: .* \('minuit'\)"):
         skyred.fit(on_off(), Minuit(), minos=True)
     assert skyred.fit(on_off(), Minuit(minos=True)).errn is not None
 
 
-def test_evaluators_of_the_datasets_are_not_touched() -> None:
-    datasets = seen(free=True)
+def test_evaluators_of_the_datasets_are_not_changed() -> None:
+    datasets = map_with_source(free=True)
     dataset = datasets[0]
     datasets.stat_sum()
     evaluators = dict(dataset.evaluators)
@@ -284,7 +284,7 @@ def test_evaluators_of_the_datasets_are_not_touched() -> None:
     assert (dataset.mask_safe.data == masks).all()
 
 
-def test_a_second_fit_changes_nothing() -> None:
+def test_second_fit_has_the_same_result() -> None:
     datasets = wide_on_map()
     first = skyred.fit(datasets)
     second = skyred.fit(datasets)

@@ -1,4 +1,4 @@
-"""`skyred.fit` of what the data do not constrain: no success, and the names of what is not."""
+"""`skyred.fit` of unconstrained parameters fails with their names."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from gammapy.datasets import Datasets
 import skyred
 from fits_side_by_side import (
     assert_as_good_as_gammapy,
+    assert_consistent,
     assert_fails,
-    assert_sane,
     free,
+    map_with_source,
     point,
-    seen,
     spectrum,
 )
 
@@ -25,43 +25,45 @@ def no_exposure(datasets: Datasets) -> None:
     datasets[0].exposure.data[...] = 0
 
 
-def test_a_source_without_exposure_is_named_but_not_the_background() -> None:
-    datasets = seen(no_exposure)
+def test_source_without_exposure_is_reported() -> None:
+    datasets = map_with_source(no_exposure)
     start = [parameter.value for parameter in datasets.models["point"].parameters]
     result = assert_fails(datasets, "constrain point.spectral.index, point.spectral.amplitude:")
     assert [parameter.value for parameter in datasets.models["point"].parameters] == start
     assert "map-bkg" not in result.message
 
 
-def test_on_off_counts_without_exposure_settle_no_source() -> None:
+def test_on_off_counts_without_exposure_do_not_constrain_a_source() -> None:
     assert_fails(
         spectrum(no_exposure, on_off=True), "constrain crab.spectral.index, crab.spectral.amp"
     )
 
 
-def test_a_source_outside_the_map_changes_nothing_if_it_is_frozen() -> None:
-    datasets = seen()
+def test_frozen_source_outside_the_map_has_no_effect() -> None:
+    datasets = map_with_source()
     far = point("far", lon=90)
     far.freeze()
     datasets.models = [*datasets.models, far]
-    assert skyred.fit(datasets).values == pytest.approx(skyred.fit(seen()).values, rel=1e-9)
+    assert skyred.fit(datasets).values == pytest.approx(
+        skyred.fit(map_with_source()).values, rel=1e-9
+    )
 
 
-def test_two_sources_of_one_shape_and_spectrum_are_not_told_apart() -> None:
-    datasets = seen()
+def test_two_identical_sources_are_reported() -> None:
+    datasets = map_with_source()
     datasets.models = [*datasets.models, point("twin")]
     for name in ("point", "twin"):
         datasets.models[name].spectral_model.index.frozen = True
     assert_fails(datasets, "constrain point.spectral.amplitude, twin.spectral.amplitude")
 
 
-def test_a_template_like_the_background_is_not_told_from_it(
+def test_template_equal_to_the_background_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)  # gammapy writes templates with their YAML
     from gammapy.modeling.models import PowerLawNormSpectralModel, TemplateNPredModel
 
-    datasets = seen()
+    datasets = map_with_source()
     copy = TemplateNPredModel(
         datasets[0].background.copy(), spectral_model=PowerLawNormSpectralModel(), name="copy"
     )
@@ -84,14 +86,14 @@ def no_counts_nor_negative_flux(datasets: Datasets) -> None:
             parameter.min = 0
 
 
-@pytest.mark.parametrize("make", [seen, spectrum])
-def test_no_counts_on_a_known_background_are_no_fit(make: Any) -> None:
+@pytest.mark.parametrize("make", [map_with_source, spectrum])
+def test_no_counts_with_known_background_are_a_failure(make: Any) -> None:
     result = assert_fails(make(no_counts))
-    # less than nothing cannot be predicted, so the statistic ends at its lowest
+    # predicted counts cannot be negative, so the statistic ends at its lowest value
     assert result.stat == pytest.approx(0, abs=1e-9)
 
 
-def test_no_counts_without_negative_fluxes_end_at_their_limits() -> None:
+def test_no_counts_with_positive_fluxes_end_at_their_limits() -> None:
     datasets = spectrum(no_counts_nor_negative_flux)
     result = assert_fails(datasets, "does not constrain crab.spectral.index")
     assert result.at_limit == ("crab.spectral.amplitude",)
@@ -104,13 +106,13 @@ def test_no_counts_on_are_fitted_as_by_gammapy() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_no_counts_at_all_end_without_a_source() -> None:
-    def nothing(datasets: Datasets) -> None:
+def test_no_on_and_off_counts_end_without_a_source() -> None:
+    def clear_counts(datasets: Datasets) -> None:
         no_counts(datasets)
         datasets[0].counts_off.data[...] = 0
 
-    datasets = spectrum(nothing, on_off=True)
-    result = skyred.fit(datasets)  # a kink: its errors mean nothing, whatever HESSE makes of it
-    assert_sane(datasets, result)
+    datasets = spectrum(clear_counts, on_off=True)
+    result = skyred.fit(datasets)  # not differentiable: errors are meaningless
+    assert_consistent(datasets, result)
     assert result.stat == pytest.approx(0, abs=1e-6)
     assert np.abs(datasets[0].npred_signal().data).max() < 1e-6

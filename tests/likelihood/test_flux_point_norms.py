@@ -57,17 +57,19 @@ def best() -> float:
         pytest.param(Parameter("norm", 1, frozen=True), id="frozen"),
     ],
 )
-def test_options_of_the_norm_are_taken_as_by_gammapy(norm: Any) -> None:
-    beside.assert_like_gammapy(on_off(), "crab", WIDE, selection_optional=OPTIONAL, norm=norm)
+def test_options_of_the_norm_agree_with_gammapy(norm: Any) -> None:
+    beside.assert_agrees_with_gammapy(
+        on_off(), "crab", WIDE, selection_optional=OPTIONAL, norm=norm
+    )
 
 
 @pytest.mark.parametrize(("low", "high"), [(1.5, None), (None, 0.5), (0.9, 1.1)])
-def test_a_norm_beyond_its_limit_stays_at_it(best: float, low: Any, high: Any) -> None:
-    limits = {name: part * best for name, part in (("min", low), ("max", high)) if part}
+def test_norm_outside_its_limits_ends_at_the_limit(best: float, low: Any, high: Any) -> None:
+    limits = {name: factor * best for name, factor in (("min", low), ("max", high)) if factor}
     options = {"selection_optional": OPTIONAL, "norm": limits}
     ours = skyred.flux_points(on_off(), "crab", WIDE, **options)
-    theirs = beside.by_gammapy(on_off(), "crab", WIDE, **options)
-    # Minuit's errors and distances of parameters at a limit are of its sine: they tend to zero
+    theirs = beside.flux_points_by_gammapy(on_off(), "crab", WIDE, **options)
+    # Minuit's errors at a limit are those of its sine transformation: they tend to zero
     skip = ("norm_err", "norm_errn", "norm_errp", "norm_ul", "norm_scan", "stat_scan")
     beside.assert_same_points(ours, theirs, skip)
     if None in (low, high):
@@ -75,7 +77,7 @@ def test_a_norm_beyond_its_limit_stays_at_it(best: float, low: Any, high: Any) -
         assert np.isnan(value(ours, "norm_errn" if low else "norm_errp"))
 
 
-def test_a_source_without_any_background_has_gammapys_errors_and_limits() -> None:
+def test_source_without_background_agrees_with_gammapy() -> None:
     # where nothing is predicted, rounding errors of the PSF convolution have either sign
     dataset = small.map_dataset()
     datasets = Datasets([dataset])
@@ -84,7 +86,7 @@ def test_a_source_without_any_background_has_gammapys_errors_and_limits() -> Non
     spatial = PointSpatialModel(lon_0="83.651 deg", lat_0="22.03 deg", frame="icrs")
     datasets.models = [SkyModel(spectral_model=spectral, spatial_model=spatial, name="crab")]
     options = {"selection_optional": ["errn-errp", "ul"]}
-    beside.assert_like_gammapy(datasets, "crab", small.ENERGY.edges, **options)
+    beside.assert_agrees_with_gammapy(datasets, "crab", small.ENERGY.edges, **options)
 
 
 def empty_spectrum() -> SpectrumDataset:
@@ -93,7 +95,7 @@ def empty_spectrum() -> SpectrumDataset:
     return dataset
 
 
-def test_no_counts_on_a_known_background_have_an_upper_limit_and_no_best_norm() -> None:
+def test_no_counts_with_known_background_have_only_an_upper_limit() -> None:
     # the lower the norm the better, until nothing at all is predicted: the statistic is zero there
     datasets = with_model(empty_spectrum())
     points = skyred.flux_points(datasets, "crab", WIDE, selection_optional="all")
@@ -107,12 +109,12 @@ def test_no_counts_on_a_known_background_have_an_upper_limit_and_no_best_norm() 
     assert datasets.stat_sum() == pytest.approx(4, rel=1e-3)
 
 
-def test_no_counts_and_no_negative_norms_give_the_limit_of_poisson() -> None:
+def test_no_counts_with_positive_norms_have_the_poisson_limit() -> None:
     datasets = with_model(empty_spectrum())
     points = skyred.flux_points(
         datasets, "crab", WIDE, selection_optional=OPTIONAL, norm={"min": 0}
     )
-    # -2 log L = 2 s norm: up by 1 and by 4 at norms of 0.5 / s and 2 / s
+    # -2 log L = 2 s norm: increases by 1 and by 4 at norms of 0.5 / s and 2 / s
     signal = datasets[0].npred_signal().data.sum()
     assert value(points, "norm") == 0
     assert value(points, "ts") == 0
@@ -121,15 +123,15 @@ def test_no_counts_and_no_negative_norms_give_the_limit_of_poisson() -> None:
     assert np.isnan(value(points, "norm_errn"))
 
 
-def test_no_counts_on_have_gammapys_error_and_limit() -> None:
+def test_no_on_counts_agree_with_gammapy() -> None:
     datasets = on_off()
     datasets[0].counts.data[...] = 0
     ours = skyred.flux_points(datasets, "crab", WIDE, selection_optional=OPTIONAL)
-    theirs = beside.by_gammapy(datasets, "crab", WIDE, selection_optional=OPTIONAL)
+    theirs = beside.flux_points_by_gammapy(datasets, "crab", WIDE, selection_optional=OPTIONAL)
     beside.assert_same_points(ours, theirs)
 
 
-def test_no_counts_at_all_have_a_norm_of_zero_and_gammapys_limit() -> None:
+def test_no_on_and_off_counts_have_a_norm_of_zero_and_a_limit() -> None:
     datasets = on_off()
     datasets[0].counts.data[...] = datasets[0].counts_off.data[...] = 0
     points = skyred.flux_points(datasets, "crab", WIDE, selection_optional=OPTIONAL)
@@ -142,14 +144,14 @@ def test_no_counts_at_all_have_a_norm_of_zero_and_gammapys_limit() -> None:
     assert np.isnan(value(points, "norm_err"))
 
 
-def test_no_counts_off_are_gammapys() -> None:
+def test_no_off_counts_agree_with_gammapy() -> None:
     datasets = on_off()
     datasets[0].counts_off.data[...] = 0
-    beside.assert_like_gammapy(datasets, "crab", WIDE, selection_optional=OPTIONAL)
+    beside.assert_agrees_with_gammapy(datasets, "crab", WIDE, selection_optional=OPTIONAL)
 
 
 @pytest.mark.parametrize("make", [small.spectrum_dataset, small.spectrum_on_off])
-def test_no_exposure_gives_no_norm(make: Any) -> None:
+def test_norm_without_exposure_is_nan(make: Any) -> None:
     datasets = with_model(make())
     datasets[0].exposure.data[...] = 0
     points = skyred.flux_points(datasets, "crab", WIDE, selection_optional="all")
@@ -159,11 +161,13 @@ def test_no_exposure_gives_no_norm(make: Any) -> None:
     assert value(points, "counts") == datasets[0].counts.data.sum()
 
 
-def test_a_prior_on_the_norm_leaves_the_work_to_gammapy() -> None:
+def test_norm_with_a_prior_is_estimated_by_gammapy() -> None:
     norm = Parameter("norm", 1, prior=GaussianPrior(mu=2, sigma=0.05))
     with pytest.warns(SkyredWarning, match="estimated by gammapy: their norm has a prior"):
         ours = skyred.flux_points(on_off(), "crab", WIDE, norm=norm)
-    beside.assert_same_points(ours, beside.by_gammapy(on_off(), "crab", WIDE, norm=norm))
+    beside.assert_same_points(
+        ours, beside.flux_points_by_gammapy(on_off(), "crab", WIDE, norm=norm)
+    )
 
 
 def test_datasets_that_cannot_be_compiled_are_estimated_by_gammapy() -> None:
@@ -175,10 +179,10 @@ def test_datasets_that_cannot_be_compiled_are_estimated_by_gammapy() -> None:
     message = "by gammapy: .* Mine is a class that skyred does not support"
     with pytest.warns(SkyredWarning, match=message):
         ours = skyred.flux_points(with_model(dataset), "crab", WIDE)
-    theirs = beside.by_gammapy(with_model(small.spectrum_dataset()), "crab", WIDE)
+    theirs = beside.flux_points_by_gammapy(with_model(small.spectrum_dataset()), "crab", WIDE)
     beside.assert_same_points(ours, theirs)
 
 
-def test_flux_points_are_no_counts_to_estimate_from() -> None:
+def test_flux_points_as_data_are_refused() -> None:
     with pytest.raises(FitError, match="'points' holds flux points; only counts give new ones"):
         skyred.flux_points(with_model(small.flux_points()), "crab", WIDE)

@@ -39,91 +39,99 @@ def on_off(models: list[SkyModel] | None = None) -> Datasets:
 
 
 @pytest.mark.slow
-def test_columns_of_one_source_among_several_on_a_map_are_gammapys() -> None:
+def test_columns_of_one_of_several_sources_on_a_map_agree_with_gammapy() -> None:
     options = {"selection_optional": ["errn-errp", "ul", "scan"], "norm": {"scan_values": [0.5, 2]}}
-    beside.assert_like_gammapy(beside.map_case(), "steep", [1, 3] * u.TeV, **options)
+    beside.assert_agrees_with_gammapy(beside.map_case(), "steep", [1, 3] * u.TeV, **options)
 
 
-def test_each_bin_and_source_of_a_map_is_gammapys() -> None:
-    beside.assert_like_gammapy(beside.map_case(), "hard", [1, 2, 10] * u.TeV)
+def test_each_bin_of_a_map_agrees_with_gammapy() -> None:
+    beside.assert_agrees_with_gammapy(beside.map_case(), "hard", [1, 2, 10] * u.TeV)
 
 
 @pytest.mark.data("joint-crab")
-def test_on_off_spectra_are_combined_as_by_gammapy() -> None:
+def test_joint_on_off_spectra_agree_with_gammapy() -> None:
     optional = ["errn-errp", "ul"]
     edges = [0.7, 2, 10] * u.TeV
-    beside.assert_like_gammapy(beside.crab_spectra(), "crab", edges, selection_optional=optional)
+    beside.assert_agrees_with_gammapy(
+        beside.crab_spectra(), "crab", edges, selection_optional=optional
+    )
 
 
 @pytest.mark.data("joint-crab")
-def test_bins_beyond_the_data_are_filled_as_by_gammapy() -> None:
+def test_bins_outside_the_data_agree_with_gammapy() -> None:
     edges = [0.001, 0.002, 1, 3, 500, 1000] * u.TeV
     datasets = beside.crab_spectra((23523,))
-    points = beside.assert_like_gammapy(datasets, "crab", edges, selection_optional=["ul", "scan"])
+    points = beside.assert_agrees_with_gammapy(
+        datasets, "crab", edges, selection_optional=["ul", "scan"]
+    )
     assert points.success.data.ravel().tolist() == [False, True, True, True, False]
 
 
 @pytest.mark.data("joint-crab")
-def test_other_confidences_are_gammapys() -> None:
+def test_other_confidence_levels_agree_with_gammapy() -> None:
     sigmas = {"n_sigma": 2, "n_sigma_ul": 3, "n_sigma_sensitivity": 3}
     datasets = beside.crab_spectra((23523,))
-    points = beside.assert_like_gammapy(
+    points = beside.assert_agrees_with_gammapy(
         datasets, "crab", [1, 3] * u.TeV, selection_optional="all", **sigmas
     )
     assert (points.n_sigma, points.n_sigma_ul) == (2, 3)
 
 
-def test_a_map_and_a_spectrum_are_combined_as_by_gammapy() -> None:
+def test_joint_map_and_spectrum_agree_with_gammapy() -> None:
     datasets = Datasets([small.spectrum_dataset(), small.map_dataset()])
     datasets.models = [beside.sources()["steep"], FoVBackgroundModel(dataset_name="map")]
     optional = ["ul", "scan"]
     norm = {"scan_values": [0.5, 1, 2]}
-    beside.assert_like_gammapy(datasets, "steep", WIDE, selection_optional=optional, norm=norm)
+    beside.assert_agrees_with_gammapy(
+        datasets, "steep", WIDE, selection_optional=optional, norm=norm
+    )
 
 
-def test_a_spectrum_on_known_background_has_gammapys_sensitivity() -> None:
+def test_sensitivity_with_known_background_agrees_with_gammapy() -> None:
     datasets = Datasets([small.spectrum_dataset()])
     datasets.models = [power_law()]
-    points = beside.assert_like_gammapy(datasets, "crab", WIDE, selection_optional=["sensitivity"])
+    points = beside.assert_agrees_with_gammapy(
+        datasets, "crab", WIDE, selection_optional=["sensitivity"]
+    )
     assert np.isfinite(points.norm_sensitivity.data).all()
 
 
-def test_edges_off_the_axis_fall_where_gammapys_do() -> None:
+def test_edges_between_those_of_the_axis_agree_with_gammapy() -> None:
     edges = [1.3, 3.9, 8] * u.TeV
-    points = beside.assert_like_gammapy(on_off(), "crab", edges)
+    points = beside.assert_agrees_with_gammapy(on_off(), "crab", edges)
     axis = small.ENERGY.edges.to_value("TeV")
     assert points.energy_min.to_value("TeV") == pytest.approx(axis[[0, 2]])
 
 
-def test_edges_inside_one_bin_give_none_as_by_gammapy() -> None:
-    points = beside.assert_like_gammapy(on_off(), "crab", [1, 1.1, 1.2] * u.TeV)
+def test_edges_inside_one_bin_give_no_fluxes_as_by_gammapy() -> None:
+    points = beside.assert_agrees_with_gammapy(on_off(), "crab", [1, 1.1, 1.2] * u.TeV)
     assert not points.success.data.any()
 
 
-def test_masked_bins_are_left_out_as_by_gammapy() -> None:
+def test_masked_bins_are_ignored_as_by_gammapy() -> None:
     datasets = Datasets([small.spectrum_on_off("one"), small.spectrum_on_off("two", seed=5)])
     axis = small.ENERGY.edges
     datasets[0].mask_fit = datasets[0].counts.geom.energy_mask(axis[1], axis[2])
     datasets[1].mask_fit = datasets[1].counts.geom.energy_mask(axis[1], axis[3])
     datasets.models = [power_law()]
-    points = beside.assert_like_gammapy(datasets, "crab", axis, selection_optional=["ul"])
+    points = beside.assert_agrees_with_gammapy(datasets, "crab", axis, selection_optional=["ul"])
     assert points.success.data.ravel().tolist() == [False, True, True]
 
 
-def test_models_of_some_of_the_datasets_are_gammapys() -> None:
+def test_models_of_some_datasets_agree_with_gammapy() -> None:
     datasets = Datasets([small.spectrum_on_off("one"), small.spectrum_on_off("two", seed=5)])
     second_model = power_law(1e-11, "other")
     second_model.datasets_names = ["two"]
     datasets.models = [power_law(), second_model]
-    beside.assert_like_gammapy(datasets, "crab", WIDE)
+    beside.assert_agrees_with_gammapy(datasets, "crab", WIDE)
 
 
-def test_a_template_in_energy_is_gammapys() -> None:
+def test_energy_dependent_template_agrees_with_gammapy() -> None:
     dataset = small.map_dataset()
     image = dataset.counts.geom.to_image()
-    away = image.separation(small.centre()).to_value("deg")
+    separation = image.separation(small.centre()).to_value("deg")
     energy = small.TRUE.center.to_value("TeV")[:, None, None]
-    shape = np.exp(-0.5 * (away / (0.15 * energy**-0.2)) ** 2) * 1e-8 * energy**-2.5
+    shape = np.exp(-0.5 * (separation / (0.15 * energy**-0.2)) ** 2) * 1e-8 * energy**-2.5
     unit = "cm-2 s-1 TeV-1 sr-1"
     template = Map.from_geom(image.to_cube([small.TRUE]), data=shape, unit=unit)
     source = SkyModel(
@@ -133,7 +141,7 @@ def test_a_template_in_energy_is_gammapys() -> None:
     )
     datasets = Datasets([dataset])
     datasets.models = [source, FoVBackgroundModel(dataset_name="map")]
-    beside.assert_like_gammapy(datasets, "template", [1, 3] * u.TeV)
+    beside.assert_agrees_with_gammapy(datasets, "template", [1, 3] * u.TeV)
 
 
 def test_priors_shift_the_statistic_as_in_gammapy() -> None:
@@ -142,16 +150,16 @@ def test_priors_shift_the_statistic_as_in_gammapy() -> None:
     datasets.models["steep"].spatial_model.lon_0.prior = GaussianPrior(mu=83.6, sigma=0.02)
     # gammapy discards the spectrum of the source itself, and its priors
     datasets.models["steep"].spectral_model.index.prior = GaussianPrior(mu=9, sigma=0.1)
-    points = beside.assert_like_gammapy(datasets, "steep", [1, 3] * u.TeV)
+    points = beside.assert_agrees_with_gammapy(datasets, "steep", [1, 3] * u.TeV)
     datasets.models["hard"].spectral_model.index.prior = None
     datasets.models["steep"].spatial_model.lon_0.prior = None
     without = skyred.flux_points(datasets, "steep", [1, 3] * u.TeV)
-    away, sigma = np.array([0.5, 0.051]), np.array([0.2, 0.02])
-    expected = np.sum((away / sigma) ** 2 + np.log(2 * np.pi * sigma**2))
+    separation, sigma = np.array([0.5, 0.051]), np.array([0.2, 0.02])
+    expected = np.sum((separation / sigma) ** 2 + np.log(2 * np.pi * sigma**2))
     assert points.stat.data - without.stat.data == pytest.approx(expected)
 
 
-def test_datasets_and_models_are_left_unchanged() -> None:
+def test_datasets_and_models_are_not_changed() -> None:
     datasets = beside.map_case()
     skyred.fit(datasets)
     datasets.models["hard"].spectral_model.index.frozen = True
@@ -173,7 +181,7 @@ def test_datasets_and_models_are_left_unchanged() -> None:
         )
 
 
-def test_points_are_written_read_and_drawn(tmp_path: Path) -> None:
+def test_points_can_be_written_read_and_plotted(tmp_path: Path) -> None:
     points = skyred.flux_points(on_off(), "crab", beside.EDGES, selection_optional="all")
     path = tmp_path / "points.fits"
     points.write(path, sed_type="likelihood", format="gadf-sed")
@@ -191,7 +199,7 @@ def test_points_are_written_read_and_drawn(tmp_path: Path) -> None:
 # -- invalid input -----------------------------------------------------------------------------
 
 
-def test_datasets_without_common_bins_are_refused_by_name() -> None:
+def test_datasets_without_common_bins_are_refused() -> None:
     coarse_dataset = small.spectrum_dataset("other")
     coarse = MapAxis.from_energy_edges([1, 3, 10] * u.TeV)
     coarse_dataset = coarse_dataset.resample_energy_axis(coarse, name="other")
@@ -204,7 +212,7 @@ def test_datasets_without_common_bins_are_refused_by_name() -> None:
         skyred.flux_points(datasets, "crab", WIDE)
 
 
-def test_several_telescopes_are_refused_unless_they_are_allowed() -> None:
+def test_several_telescopes_are_refused_unless_allowed() -> None:
     from astropy.table import Table
 
     datasets = Datasets([small.spectrum_on_off("one"), small.spectrum_on_off("two")])
@@ -218,7 +226,7 @@ def test_several_telescopes_are_refused_unless_they_are_allowed() -> None:
 
 
 @pytest.mark.parametrize("source", ["crob", "sim-bkg", ""])
-def test_an_unknown_source_is_reported_with_the_existing_ones(source: str) -> None:
+def test_unknown_source_is_reported_with_the_available_ones(source: str) -> None:
     with pytest.raises(FitError, match=r"no source is called .*; there are steep, hard"):
         skyred.flux_points(beside.map_case(), source, WIDE)
 
@@ -228,14 +236,14 @@ def test_datasets_without_models_have_no_sources() -> None:
         skyred.flux_points(small.spectrum_dataset(), "crab", WIDE)
 
 
-def test_a_list_and_a_single_dataset_are_accepted() -> None:
+def test_list_and_single_dataset_are_accepted() -> None:
     datasets = on_off()
     norms = [skyred.flux_points(argument, "crab", WIDE).norm.data
                for argument in (datasets, datasets[0], list(datasets))]  # fmt: skip
     assert norms[0].tolist() == norms[1].tolist() == norms[2].tolist()
 
 
-def test_a_reference_that_gives_no_counts_has_no_norm() -> None:
+def test_reference_without_counts_has_no_norm() -> None:
     with pytest.warns(SkyredWarning, match="the reference flux is zero"):
         points = skyred.flux_points(
             on_off([power_law(0.0)]), "crab", WIDE, selection_optional="all"

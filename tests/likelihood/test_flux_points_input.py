@@ -1,4 +1,4 @@
-"""Sources and datasets that `skyred.flux_points` accepts and refuses, as gammapy's estimator."""
+"""Sources and datasets that `skyred.flux_points` accepts and refuses, compared with gammapy."""
 
 from __future__ import annotations
 
@@ -23,11 +23,13 @@ WIDE = [1, 10] * u.TeV
 Estimate = Callable[..., FluxPoints]
 
 
-def by_gammapy(datasets: Datasets, source: str | int, edges: u.Quantity, **options) -> FluxPoints:
+def flux_points_by_gammapy(
+    datasets: Datasets, source: str | int, edges: u.Quantity, **options
+) -> FluxPoints:
     return FluxPointsEstimator(source=source, energy_edges=edges, **options).run(datasets)
 
 
-both = pytest.mark.parametrize("estimate", [by_gammapy, skyred.flux_points])
+both_estimators = pytest.mark.parametrize("estimate", [flux_points_by_gammapy, skyred.flux_points])
 
 
 def on_off(name: str = "on-off") -> Datasets:
@@ -38,18 +40,18 @@ def on_off(name: str = "on-off") -> Datasets:
 
 
 @pytest.mark.parametrize("source", [0, 1, -2])
-def test_a_source_is_chosen_by_its_index_as_by_gammapy(source: int) -> None:
-    beside.assert_like_gammapy(beside.map_case(), source, [1, 3] * u.TeV)
+def test_source_can_be_selected_by_index(source: int) -> None:
+    beside.assert_agrees_with_gammapy(beside.map_case(), source, [1, 3] * u.TeV)
 
 
-def test_a_light_curve_takes_an_index_too() -> None:
+def test_source_of_a_light_curve_can_be_selected_by_index() -> None:
     by_name, by_index = (light_curve(on_off(), source) for source in ("crab", 0))
     np.testing.assert_array_equal(by_index.flux.norm.data, by_name.flux.norm.data)
 
 
-@both
+@both_estimators
 @pytest.mark.parametrize("source", [5, "vela"])
-def test_an_unknown_source_is_refused(estimate: Estimate, source: str | int) -> None:
+def test_unknown_source_is_refused(estimate: Estimate, source: str | int) -> None:
     with pytest.raises((IndexError, ValueError)):
         estimate(on_off(), source, WIDE)
 
@@ -65,12 +67,12 @@ def test_an_unknown_source_is_refused(estimate: Estimate, source: str | int) -> 
         ([1, 10] * u.m, "expected energies"),
     ],
 )
-def test_energy_edges_that_give_no_bins_are_refused(edges: u.Quantity, message: str) -> None:
+def test_energy_edges_without_bins_are_refused(edges: u.Quantity, message: str) -> None:
     with pytest.raises(FitError, match=message):
         skyred.flux_points(on_off(), "crab", edges)
 
 
-def test_energy_edges_may_be_a_list_of_energies() -> None:
+def test_energy_edges_can_be_a_list_of_energies() -> None:
     listed = skyred.flux_points(on_off(), "crab", [1000 * u.GeV, 10 * u.TeV])
     expected = skyred.flux_points(on_off(), "crab", WIDE.to("GeV"))
     np.testing.assert_array_equal(listed.norm.data, expected.norm.data)
@@ -79,17 +81,17 @@ def test_energy_edges_may_be_a_list_of_energies() -> None:
 
 
 @pytest.mark.parametrize("width", [0 * u.h, -3 * u.h, np.inf * u.h, 3 * u.m, [1, 2] * u.h])
-def test_intervals_of_no_positive_width_are_refused(width: u.Quantity) -> None:
+def test_intervals_without_positive_width_are_refused(width: u.Quantity) -> None:
     with pytest.raises(FitError, match=r"the width of the intervals is .*; expected a positive"):
         light_curve(on_off(), "crab", width)
 
 
-def test_a_light_curve_without_intervals_is_refused() -> None:
+def test_light_curve_without_intervals_is_refused() -> None:
     with pytest.raises(FitError, match="there are no intervals"):
         light_curve(on_off(), "crab", [])
 
 
-def test_an_index_out_of_range_is_named() -> None:
+def test_index_out_of_range_is_reported() -> None:
     with pytest.raises(FitError, match="no model has the index 5: the datasets have 1"):
         skyred.flux_points(on_off(), 5, WIDE)
 
@@ -104,27 +106,27 @@ def spectra(bins: tuple[int, int], telescopes: tuple[str, str]) -> Datasets:
     return datasets
 
 
-@both
-def test_energy_axes_that_are_not_aligned_are_refused_before_models(estimate: Estimate) -> None:
+@both_estimators
+def test_misaligned_energy_axes_are_refused_before_models_are_checked(estimate: Estimate) -> None:
     with pytest.raises(ValueError, match="All datasets must have aligned energy axes"):
         estimate(spectra((10, 7), ("A", "A")), 0, WIDE)
 
 
-@both
-def test_two_telescopes_are_refused_before_models(estimate: Estimate) -> None:
+@both_estimators
+def test_two_telescopes_are_refused_before_models_are_checked(estimate: Estimate) -> None:
     match = "All datasets must use the same value of the 'TELESCOP' meta keyword"
     with pytest.raises(ValueError, match=match):
         estimate(spectra((10, 10), ("A", "B")), 0, WIDE)
 
 
-@both
-def test_reoptimize_with_nothing_free_is_refused(estimate: Estimate) -> None:
+@both_estimators
+def test_reoptimize_without_free_parameters_is_refused(estimate: Estimate) -> None:
     with pytest.raises(ValueError, match="No free parameters for fitting"):
         estimate(on_off(), "crab", WIDE, reoptimize=True)
 
 
-@both
-def test_without_exposure_predicted_counts_are_those_of_the_background(estimate: Estimate) -> None:
+@both_estimators
+def test_predicted_counts_without_exposure_are_the_background(estimate: Estimate) -> None:
     axis = MapAxis.from_energy_edges([1, 3, 10], unit="TeV")
     dataset = MapDataset.create(WcsGeom.create(binsz=1, width=3, axes=[axis]), name="empty")
     dataset.gti = dataset.psf = dataset.edisp = dataset.mask_safe = None

@@ -1,6 +1,6 @@
 """`skyred.flux_points` with other parameters fitted again in each bin, against gammapy.
 
-gammapy fits them again for each value of the norm that it tries, so the cases are tiny.
+gammapy fits them again for each evaluated norm, so the cases are small.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ import small_datasets as small
 from skyred.errors import SkyredWarning
 
 WIDE = [1, 10] * u.TeV
-# gammapy's errors with other free parameters are those that MIGRAD gathers on its way
+# gammapy's errors with other free parameters are MIGRAD's estimates
 ERRORS = {"norm_err": 1e-2, "norm_errn": 1e-2, "norm_errp": 1e-2}
 SCAN = {"scan_values": [0.5, 2]}
 
 
-def by_gammapy(datasets: Datasets, **options: Any) -> FluxPoints:
-    """Estimate by gammapy with MINOS: its other errors are affected by noise of its fits."""
-    return beside.by_gammapy(
+def reoptimized_by_gammapy(datasets: Datasets, **options: Any) -> FluxPoints:
+    """Estimate by gammapy with MINOS, since its other errors are affected by noise of fits."""
+    return beside.flux_points_by_gammapy(
         datasets, "crab", WIDE, **{"fit": Fit(), "reoptimize": True, **options}
     )
 
@@ -45,23 +45,23 @@ def two_on_one() -> Datasets:
 
 
 @pytest.mark.slow
-def test_all_columns_are_gammapys() -> None:
+def test_all_columns_agree_with_gammapy() -> None:
     options = {"selection_optional": ["errn-errp", "ul", "scan"], "norm": SCAN, "reoptimize": True}
     ours = skyred.flux_points(two_on_one(), "crab", WIDE, **options)
-    theirs = by_gammapy(two_on_one(), **options)
+    theirs = reoptimized_by_gammapy(two_on_one(), **options)
     beside.assert_same_points(ours, theirs, **ERRORS)
 
 
 @pytest.mark.slow
-def test_the_sensitivity_is_gammapys() -> None:
+def test_sensitivity_agrees_with_gammapy() -> None:
     options = {"selection_optional": ["sensitivity"], "reoptimize": True}
     ours = skyred.flux_points(two_on_one(), "crab", WIDE, **options)
-    theirs = by_gammapy(two_on_one(), **options)
+    theirs = reoptimized_by_gammapy(two_on_one(), **options)
     beside.assert_same_points(ours, theirs, **ERRORS)
 
 
 def on_a_map() -> Datasets:
-    """Overlapping sources and a background norm, of which all but shapes and positions is free."""
+    """Return overlapping sources and a background norm, with free amplitudes and norm."""
     datasets = beside.map_case()
     for model in ("steep", "hard"):
         datasets.models[model].spatial_model.freeze()
@@ -70,23 +70,23 @@ def on_a_map() -> Datasets:
 
 
 @pytest.mark.slow
-def test_amplitudes_and_background_norm_of_a_map_are_gammapys() -> None:
+def test_points_of_a_map_agree_with_gammapy() -> None:
     options = {"reoptimize": True}
     ours = skyred.flux_points(on_a_map(), "steep", WIDE, **options)
-    # without asking for more than MIGRAD's own tolerance this takes a minute
-    theirs = beside.by_gammapy(on_a_map(), "steep", WIDE, fit=Fit(), **options)
-    # it stops up to 0.01 in the statistic above the minimum: 0.1 errors, which are a twentieth
+    # this takes a minute with a tighter tolerance than MIGRAD's default
+    theirs = beside.flux_points_by_gammapy(on_a_map(), "steep", WIDE, fit=Fit(), **options)
+    # MIGRAD stops up to 0.01 in the statistic above the minimum: 0.1 errors
     beside.assert_same_points(ours, theirs, **ERRORS, norm=5e-3, npred_excess=5e-3, ts=0.05)
 
 
-def test_errors_grow_where_the_rest_is_free() -> None:
+def test_errors_are_larger_with_other_free_parameters() -> None:
     fixed = skyred.flux_points(on_a_map(), "steep", WIDE)
     free = skyred.flux_points(on_a_map(), "steep", WIDE, reoptimize=True)
     assert free.stat.data <= fixed.stat.data
     assert free.norm_err.data > fixed.norm_err.data
 
 
-def test_the_rest_is_fitted_by_the_statistic_with_its_priors() -> None:
+def test_priors_of_other_parameters_are_included() -> None:
     def case() -> Datasets:
         datasets = two_on_one()
         datasets.models["weak"].spectral_model.amplitude.prior = GaussianPrior(
@@ -95,11 +95,11 @@ def test_the_rest_is_fitted_by_the_statistic_with_its_priors() -> None:
         return datasets
 
     ours = skyred.flux_points(case(), "crab", WIDE, reoptimize=True)
-    theirs = by_gammapy(case())
+    theirs = reoptimized_by_gammapy(case())
     beside.assert_same_points(ours, theirs, **ERRORS)
 
 
-def test_a_limit_on_the_norm_holds_it() -> None:
+def test_norm_is_limited() -> None:
     options = {"reoptimize": True, "selection_optional": ["errn-errp", "ul"]}
     best = skyred.flux_points(two_on_one(), "crab", WIDE, **options)
     low = 1.2 * float(best.norm.data.squeeze())
@@ -109,7 +109,7 @@ def test_a_limit_on_the_norm_holds_it() -> None:
     assert np.isnan(points.norm_errn.data.squeeze())
 
 
-def test_each_bin_begins_with_the_models_as_they_were() -> None:
+def test_each_bin_starts_with_the_original_models() -> None:
     edges = small.ENERGY.edges
     together = skyred.flux_points(two_on_one(), "crab", edges, reoptimize=True)
     for index in range(3):
@@ -117,8 +117,8 @@ def test_each_bin_begins_with_the_models_as_they_were() -> None:
         assert alone.norm.data.squeeze() == pytest.approx(together.norm.data[index].item())
 
 
-def test_without_other_free_parameters_it_is_refused_as_by_gammapy() -> None:
-    for estimate in (skyred.flux_points, beside.by_gammapy):
+def test_missing_other_free_parameters_are_refused_as_by_gammapy() -> None:
+    for estimate in (skyred.flux_points, beside.flux_points_by_gammapy):
         datasets = two_on_one()
         datasets.models["weak"].freeze()
         with pytest.raises(ValueError, match="No free parameters for fitting"):
@@ -134,4 +134,4 @@ def test_datasets_that_cannot_be_compiled_are_estimated_by_gammapy() -> None:
     datasets[1].__class__ = Mine
     with pytest.warns(SkyredWarning, match="flux points are estimated by gammapy"):
         ours = skyred.flux_points(datasets, "crab", WIDE, reoptimize=True)
-    beside.assert_same_points(ours, by_gammapy(two_on_one()), **ERRORS)
+    beside.assert_same_points(ours, reoptimized_by_gammapy(two_on_one()), **ERRORS)

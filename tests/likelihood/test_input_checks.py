@@ -1,4 +1,4 @@
-"""What no fit could use is refused before it, by name."""
+"""Invalid input of fits is refused with the name of its dataset or model."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from fits_side_by_side import (
     Change,
     assert_as_good_as_gammapy,
     background,
+    map_with_source,
     point,
-    seen,
     spectrum,
 )
 from skyred.errors import FitError
@@ -35,7 +35,7 @@ from skyred.likelihood import Likelihood, objective_of
 EXACT = 1e-8  # relative, of the statistic
 
 
-def refused(datasets: Datasets, message: str) -> None:
+def assert_refused(datasets: Datasets, message: str) -> None:
     before = [parameter.value for parameter in datasets.models.parameters]
     with pytest.raises(FitError, match=message):
         skyred.fit(datasets)
@@ -51,14 +51,14 @@ def refused(datasets: Datasets, message: str) -> None:
     ("bad", "kind"), [(np.nan, "not finite"), (np.inf, "not finite"), (-1.0, "negative")]
 )
 @pytest.mark.parametrize("attribute", ["counts", "counts_off"])
-def test_counts_that_are_no_numbers_of_events_are_refused(
-    attribute: str, bad: float, kind: str
-) -> None:
-    def spoil(datasets: Datasets) -> None:
+def test_invalid_counts_are_refused(attribute: str, bad: float, kind: str) -> None:
+    def set_invalid(datasets: Datasets) -> None:
         getattr(datasets[0], attribute).data[1, 0, 0] = bad
 
     name = "off counts" if attribute == "counts_off" else "counts"
-    refused(spectrum(spoil, on_off=True), f"the {name} of 'on-off' are {kind} in 1 bin that is")
+    assert_refused(
+        spectrum(set_invalid, on_off=True), f"the {name} of 'on-off' are {kind} in 1 bin that is"
+    )
 
 
 class Parabola(Dataset):
@@ -79,32 +79,34 @@ class Parabola(Dataset):
         return float((self._models.parameters["const"].value - 3) ** 2)
 
     def stat_array(self) -> None:
-        """Not needed for fits."""
+        """Do nothing: fits do not need it."""
 
 
-def test_a_dataset_without_counts_and_masks_is_fitted() -> None:
+def test_dataset_without_counts_and_masks_is_fitted() -> None:
     result = skyred.fit(Parabola())
     assert result.success
-    assert result.values == pytest.approx([3], abs=1e-4)  # an error of 1
+    assert result.values == pytest.approx([3], abs=1e-4)  # the error is 1
 
 
 def test_counts_are_refused_with_the_number_of_bins() -> None:
-    def spoil(datasets: Datasets) -> None:
+    def set_invalid(datasets: Datasets) -> None:
         datasets[0].counts.data[1, 3:6, 4] = -1
 
-    refused(seen(spoil), "the counts of 'map' are negative in 3 bins that are fitted")
+    assert_refused(
+        map_with_source(set_invalid), "the counts of 'map' are negative in 3 bins that are fitted"
+    )
 
 
-def test_counts_outside_the_mask_do_no_harm() -> None:
-    def spoil(datasets: Datasets) -> None:
+def test_invalid_counts_outside_the_mask_are_ignored() -> None:
+    def set_invalid(datasets: Datasets) -> None:
         datasets[0].counts.data[1, 3:6, 4] = [np.nan, np.inf, -1]
         datasets[0].mask_safe.data[1, 3:6, 4] = False
 
-    assert_as_good_as_gammapy(lambda: seen(spoil))
+    assert_as_good_as_gammapy(lambda: map_with_source(set_invalid))
 
 
 def points(errors: list[float], masked: bool = False) -> Datasets:
-    """Make flux points with a third error of one's own."""
+    """Return flux points with given third errors."""
     energy = [1, 3, 9] * u.TeV
     dnde = 4e-11 * energy.value**-2.6 * u.Unit("TeV-1 s-1 cm-2")
     table = Table({"e_ref": energy, "dnde": dnde}, meta={"SED_TYPE": "dnde"})
@@ -117,30 +119,30 @@ def points(errors: list[float], masked: bool = False) -> Datasets:
     return datasets
 
 
-def test_a_parameter_with_equal_limits_is_held_as_by_gammapy() -> None:
-    def hold(datasets: Datasets) -> None:
+def test_parameter_with_equal_limits_is_fixed_as_by_gammapy() -> None:
+    def set_equal_limits(datasets: Datasets) -> None:
         index = datasets.models["crab"].parameters["index"]
         index.min = index.max = index.value
 
-    ours, theirs = spectrum(hold), spectrum(hold)
-    result, by_gammapy = skyred.fit(ours), Fit().run(theirs)
+    ours, theirs = spectrum(set_equal_limits), spectrum(set_equal_limits)
+    result, gammapy_result = skyred.fit(ours), Fit().run(theirs)
     assert result.success, result.message
-    assert by_gammapy.success
+    assert gammapy_result.success
     assert result.names == ("crab.spectral.amplitude",)
-    amplitudes = [each.models.parameters["amplitude"].value for each in (ours, theirs)]
+    amplitudes = [datasets.models.parameters["amplitude"].value for datasets in (ours, theirs)]
     assert abs(amplitudes[0] - amplitudes[1]) < CLOSE * result.errors[0]
 
 
-def test_equal_limits_that_leave_only_another_value_are_refused() -> None:
-    def hold(datasets: Datasets) -> None:
+def test_equal_limits_at_another_value_are_refused() -> None:
+    def set_equal_limits(datasets: Datasets) -> None:
         index = datasets.models["crab"].parameters["index"]
         index.min = index.max = index.value + 1
 
-    refused(spectrum(hold), "index starts at .*, but its limits leave only")
+    assert_refused(spectrum(set_equal_limits), "index starts at .*, but its limits leave only")
 
 
-def test_a_model_that_predicts_no_numbers_is_refused_by_name() -> None:
-    datasets = seen()
+def test_model_with_infinite_predictions_is_refused() -> None:
+    datasets = map_with_source()
     point_like = datasets.models["point"]
     gauss = GaussianSpatialModel(
         lon_0=point_like.spatial_model.lon_0.quantity,
@@ -150,38 +152,38 @@ def test_a_model_that_predicts_no_numbers_is_refused_by_name() -> None:
     )
     model = SkyModel(point_like.spectral_model, gauss, name="point")
     datasets.models = [model, background()]
-    refused(datasets, r"'point' predicts no finite counts .* \(sigma = 0 deg")
+    assert_refused(datasets, r"'point' predicts no finite counts .* \(sigma = 0 deg")
 
 
 @pytest.mark.parametrize("bad", [np.nan, 0.0, -1e-14, np.inf])
 def test_flux_points_without_errors_are_refused(bad: float) -> None:
-    refused(points([bad]), "1 flux point of 'points' that is fitted has no positive error")
+    assert_refused(points([bad]), "1 flux point of 'points' that is fitted has no positive error")
 
 
-def test_flux_points_that_are_masked_need_no_errors() -> None:
+def test_masked_flux_points_need_no_errors() -> None:
     likelihood = Likelihood(points([np.nan], masked=True))
     x = likelihood.frozen[likelihood.space.free]
     expected = likelihood.space.datasets.stat_sum()
     assert likelihood.stat(x) == pytest.approx(expected, rel=EXACT, abs=1e-12)
 
 
-def test_acceptances_that_are_not_finite_are_taken_as_by_gammapy() -> None:
-    def spoil(datasets: Datasets) -> None:
+def test_acceptances_that_are_not_finite_are_treated_as_by_gammapy() -> None:
+    def set_invalid(datasets: Datasets) -> None:
         acceptance = np.array([1.0, np.nan, 1.0]).reshape(3, 1, 1)
         datasets[0].acceptance = datasets[0].counts.copy(data=acceptance)
 
-    datasets = spectrum(spoil, on_off=True)
+    datasets = spectrum(set_invalid, on_off=True)
     likelihood = Likelihood(datasets)
     x = likelihood.frozen[likelihood.space.free]
     assert likelihood.stat(x) == pytest.approx(datasets.stat_sum(), rel=EXACT)
 
 
-def test_empty_masks_are_refused_if_no_dataset_has_bins_left() -> None:
+def test_masks_are_refused_if_all_are_empty() -> None:
     def empty(datasets: Datasets) -> None:
         datasets[0].mask_safe.data[...] = False
 
-    refused(seen(empty), "no bin is fitted: the mask of 'map' is empty")
-    datasets = Datasets([*seen(empty), small.map_dataset("other")])
+    assert_refused(map_with_source(empty), "no bin is fitted: the mask of 'map' is empty")
+    datasets = Datasets([*map_with_source(empty), small.map_dataset("other")])
     datasets.models = [point(), background("map"), background("other")]
     datasets.models["map-bkg"].freeze()
     assert objective_of(datasets).names
@@ -208,27 +210,29 @@ def test_masks_of_numbers_are_read_as_bool(make: Any) -> None:
 # -- parameters ------------------------------------------------------------------------------
 
 
-def test_limits_that_leave_no_value_are_refused() -> None:
+def test_limits_without_valid_values_are_refused() -> None:
     def limit(datasets: Datasets) -> None:
         datasets.models["point"].spectral_model.index.min = 3
         datasets.models["point"].spectral_model.index.max = 2
 
-    refused(seen(limit), "point.spectral.index has a minimum, 3, above its maximum, 2")
+    assert_refused(
+        map_with_source(limit), "point.spectral.index has a minimum, 3, above its maximum, 2"
+    )
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_a_start_that_is_not_finite_is_refused(bad: float) -> None:
-    def spoil(datasets: Datasets) -> None:
+def test_start_that_is_not_finite_is_refused(bad: float) -> None:
+    def set_invalid(datasets: Datasets) -> None:
         datasets.models["point"].spectral_model.index.value = bad
 
-    refused(seen(spoil), f"point.spectral.index starts at {bad}")
+    assert_refused(map_with_source(set_invalid), f"point.spectral.index starts at {bad}")
 
 
-def test_a_start_outside_its_limits_is_noted_and_moved_to_the_limit() -> None:
+def test_start_outside_its_limits_is_moved_with_a_note() -> None:
     def limit(datasets: Datasets) -> None:
         datasets.models["point"].spectral_model.index.max = 2
 
-    datasets = seen(limit)
+    datasets = map_with_source(limit)
     objective = objective_of(datasets)
     assert objective.start[objective.names.index("point.spectral.index")] == 2
     note = "point.spectral.index starts at 2.6, above its limit: the fit begins at 2"
@@ -240,7 +244,7 @@ def test_a_start_outside_its_limits_is_noted_and_moved_to_the_limit() -> None:
 
 
 def with_far(change: Change | None = None, free: bool = False) -> Datasets:
-    datasets = seen()
+    datasets = map_with_source()
     datasets.models = [*datasets.models, point("far", lon=90, free=free)]
     if change:
         change(datasets)
@@ -248,38 +252,38 @@ def with_far(change: Change | None = None, free: bool = False) -> Datasets:
 
 
 @pytest.mark.parametrize("free", [False, True])
-def test_a_source_that_reaches_no_dataset_is_refused(free: bool) -> None:
+def test_source_outside_all_datasets_is_refused(free: bool) -> None:
     message = (
         r"source 'far' reaches no dataset: at longitude 90 deg, latitude 22.03 deg \(icrs\) it "
         "lies outside the fitted part of the maps of 'map'"
     )
-    refused(with_far(free=free), message)
+    assert_refused(with_far(free=free), message)
 
 
-def test_a_source_that_lies_where_nothing_is_fitted_is_refused() -> None:
-    def hide(datasets: Datasets) -> None:
-        """Leave the corner of the map that lies farthest from the source."""
+def test_source_in_a_masked_area_is_refused() -> None:
+    def mask_source(datasets: Datasets) -> None:
+        """Mask the map except for the corner that is farthest from the source."""
         datasets.models["point"].spatial_model.lon_0.value = 84.1
         datasets.models["point"].spatial_model.lat_0.value = 22.45
         datasets[0].mask_safe.data[:, 4:] = datasets[0].mask_safe.data[:, :, :16] = False
 
-    refused(seen(hide), "source 'point' reaches no dataset")
+    assert_refused(map_with_source(mask_source), "source 'point' reaches no dataset")
 
 
-def test_a_source_that_reaches_one_of_two_datasets_is_fitted() -> None:
-    datasets = Datasets([*seen(), small.map_dataset("other", lonlat=(90.0, 22.03))])
+def test_source_in_one_of_two_datasets_is_fitted() -> None:
+    datasets = Datasets([*map_with_source(), small.map_dataset("other", lonlat=(90.0, 22.03))])
     datasets.models = [point(), point("far", lon=90), background("map"), background("other")]
     assert objective_of(datasets).names
 
 
-def test_a_frozen_source_outside_the_map_is_no_matter() -> None:
-    datasets = with_far(lambda each: each.models["far"].freeze())
+def test_frozen_source_outside_the_map_is_ignored() -> None:
+    datasets = with_far(lambda datasets: datasets.models["far"].freeze())
     assert objective_of(datasets).names
 
 
-def test_a_source_outside_with_parameters_of_another_only_is_no_matter() -> None:
+def test_source_outside_with_shared_parameters_is_ignored() -> None:
     def link(datasets: Datasets) -> None:
-        far, near = datasets.models["far"], datasets.models["point"]
-        far.spectral_model = near.spectral_model
+        far, point = datasets.models["far"], datasets.models["point"]
+        far.spectral_model = point.spectral_model
 
     assert objective_of(with_far(link)).names

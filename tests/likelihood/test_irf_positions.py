@@ -1,4 +1,4 @@
-"""IRF positions: the statistic does not depend on the path, and is `stat_sum`'s after a refresh."""
+"""IRF positions: independent of earlier evaluations, and equal to `stat_sum` after a refresh."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from skyred.likelihood import Likelihood
 from skyred.likelihood.objective import objective_from
 
 EXACT = 1e-8  # relative, of the statistic
-CONVOLVED = 2e-5  # absolute: what float32 leaves of a convolution in sums over few counts
+CONVOLVED = 2e-5  # absolute: rounding of float32 convolutions in sums over few counts
 MOVES = [0.0, 0.05, 0.11, 0.2, 0.5]  # deg; gammapy's margin is 0.1
 
 
@@ -34,18 +34,18 @@ def source(name: str, spatial: SpatialModel) -> SkyModel:
                     name=name)  # fmt: skip
 
 
-def at(lon: float, lat: float) -> dict[str, u.Quantity]:
+def position_offset(lon: float, lat: float) -> dict[str, u.Quantity]:
     return {"lon_0": (small.CRAB[0] + lon) * u.deg, "lat_0": (small.CRAB[1] + lat) * u.deg}
 
 
 def point(lon: float = 0.03, lat: float = -0.02, name: str = "point") -> SkyModel:
-    where = at(lon, lat)
-    return source(name, PointSpatialModel(**where, frame="icrs"))
+    position = position_offset(lon, lat)
+    return source(name, PointSpatialModel(**position, frame="icrs"))
 
 
 def gaussian() -> SkyModel:
-    where = at(-0.1, 0.1)
-    return source("gaussian", GaussianSpatialModel(**where, sigma="0.08 deg", frame="icrs"))
+    position = position_offset(-0.1, 0.1)
+    return source("gaussian", GaussianSpatialModel(**position, sigma="0.08 deg", frame="icrs"))
 
 
 def datasets(models: Callable[[], list[SkyModel]], psf: str = "varying") -> Datasets:
@@ -61,14 +61,14 @@ def datasets(models: Callable[[], list[SkyModel]], psf: str = "varying") -> Data
     return assigned
 
 
-def fresh_stat(assigned: Datasets) -> float:
+def stat_of_new_assignment(assigned: Datasets) -> float:
     models = assigned.models
     assigned.models = models
     return float(assigned.stat_sum())
 
 
-def moved(likelihood: Likelihood, distance: float) -> np.ndarray:
-    """Move all sources north-west, and widen them."""
+def move_sources(likelihood: Likelihood, distance: float) -> np.ndarray:
+    """Return parameters with all sources moved to the north-west, and widened."""
     x = likelihood.frozen[likelihood.space.free].copy()
     for index, name in enumerate(likelihood.space.names()):
         if name.endswith("lon_0"):
@@ -82,7 +82,7 @@ def moved(likelihood: Likelihood, distance: float) -> np.ndarray:
 
 @pytest.mark.parametrize("distance", MOVES)
 @pytest.mark.parametrize("kind", ["points", "gaussian"])
-def test_after_a_refresh_the_statistic_is_that_of_models_assigned_anew(
+def test_statistic_after_a_refresh_agrees_with_newly_assigned_models(
     kind: str, distance: float
 ) -> None:
     def models() -> list[SkyModel]:
@@ -90,46 +90,48 @@ def test_after_a_refresh_the_statistic_is_that_of_models_assigned_anew(
 
     assigned = datasets(models)
     likelihood = Likelihood(assigned)
-    x = moved(likelihood, distance)
+    x = move_sources(likelihood, distance)
     likelihood.stat(x)
     assert likelihood.refresh(x) == (distance > 0)
     ours = likelihood.stat(x)
     assert not likelihood.refresh(x)
     assert likelihood.stat(x) == ours
     likelihood.space.set(x)
-    assert ours == pytest.approx(fresh_stat(assigned), rel=EXACT, abs=CONVOLVED)
+    assert ours == pytest.approx(stat_of_new_assignment(assigned), rel=EXACT, abs=CONVOLVED)
 
 
 @pytest.mark.parametrize("models", [lambda: [point()], lambda: [gaussian()]])
-def test_the_statistic_does_not_depend_on_the_path(models: Callable[[], list[SkyModel]]) -> None:
+def test_statistic_does_not_depend_on_earlier_positions(
+    models: Callable[[], list[SkyModel]],
+) -> None:
     straight, wandering = (Likelihood(datasets(models)) for _ in range(2))
     random = np.random.default_rng(1)
     for distance in random.uniform(0, 0.9, size=30):
-        wandering.stat(moved(wandering, distance))
+        wandering.stat(move_sources(wandering, distance))
     for distance in [*MOVES, 3.0, -0.3]:
-        x = moved(straight, distance)
+        x = move_sources(straight, distance)
         assert wandering.stat(x) == straight.stat(x)
         assert wandering.gradient(x) == pytest.approx(straight.gradient(x), rel=1e-12)
 
 
-def test_far_from_the_start_the_irfs_are_those_of_a_position_nearby() -> None:
+def test_irfs_far_from_the_start_are_updated() -> None:
     assigned = datasets(lambda: [point()])
     likelihood = Likelihood(assigned)
     for distance in (0.15, 0.3, 0.45):
-        x = moved(likelihood, distance)
+        x = move_sources(likelihood, distance)
         ours = likelihood.stat(x)
         likelihood.space.set(x)
-        # 0.07 deg away, a PSF that varies by 40 % over 1 deg is another by 3 %
-        assert ours == pytest.approx(fresh_stat(assigned), abs=1)
-        away = likelihood.datasets[0].parts[1].positions.values_at((2, -3))
-        assert np.isfinite(away).all()
+        # at 0.07 deg, a PSF that varies by 40 % over 1 deg differs by 3 %
+        assert ours == pytest.approx(stat_of_new_assignment(assigned), abs=1)
+        values = likelihood.datasets[0].parts[1].positions.values_at((2, -3))
+        assert np.isfinite(values).all()
 
 
-def test_a_source_that_leaves_the_map_comes_back() -> None:
+def test_source_can_leave_the_map_and_return() -> None:
     likelihood = Likelihood(datasets(lambda: [point()]))
     start = likelihood.frozen[likelihood.space.free]
     before = likelihood.stat(start)
-    x = moved(likelihood, 5.0)
+    x = move_sources(likelihood, 5.0)
     stat_outside = likelihood.stat(x)
     assert likelihood.stat(start) == before
     assert likelihood.refresh(x)
@@ -139,11 +141,11 @@ def test_a_source_that_leaves_the_map_comes_back() -> None:
 
 
 class OwnSkyModel(SkyModel):
-    """A class that is not gammapy's own, so that it is compared with gammapy."""
+    """A class of a third party, so that it is compared with gammapy."""
 
 
-def test_what_gammapy_evaluates_is_refreshed_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("skyred.likelihood.cross_check.AGREEMENT", -1.0)  # no comparison is passed
+def test_models_evaluated_by_gammapy_are_refreshed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("skyred.likelihood.cross_check.AGREEMENT", -1.0)  # comparisons always fail
 
     def models() -> list[SkyModel]:
         model = point()
@@ -154,31 +156,31 @@ def test_what_gammapy_evaluates_is_refreshed_too(monkeypatch: pytest.MonkeyPatch
         likelihood = Likelihood(assigned)
     assert likelihood.notes
     for distance in MOVES[1:]:
-        x = moved(likelihood, distance)
+        x = move_sources(likelihood, distance)
         assert likelihood.refresh(x)
         assert not likelihood.refresh(x)
         ours = likelihood.stat(x)
         likelihood.space.set(x)
-        assert ours == pytest.approx(fresh_stat(assigned), rel=EXACT, abs=CONVOLVED)
+        assert ours == pytest.approx(stat_of_new_assignment(assigned), rel=EXACT, abs=CONVOLVED)
 
 
-def test_a_dataset_that_gammapy_evaluates_is_refreshed_too() -> None:
+def test_dataset_evaluated_by_gammapy_is_refreshed() -> None:
     assigned = datasets(lambda: [point()])
     assigned[0].mask_safe.data = assigned[0].mask_safe.data.astype(float)
     assigned[0].stat_type = "cash_weighted"
     likelihood = Likelihood(assigned)
     assert likelihood.notes
     for distance in MOVES[1:]:
-        x = moved(likelihood, distance)
+        x = move_sources(likelihood, distance)
         assert likelihood.refresh(x)
         ours = likelihood.stat(x)
         likelihood.space.set(x)
-        assert ours == pytest.approx(fresh_stat(assigned), rel=EXACT, abs=CONVOLVED)
+        assert ours == pytest.approx(stat_of_new_assignment(assigned), rel=EXACT, abs=CONVOLVED)
 
 
-def test_the_objective_hands_the_refresh_on() -> None:
+def test_objective_has_the_refresh() -> None:
     likelihood = Likelihood(datasets(lambda: [point()]))
     objective = objective_from(likelihood)
     assert objective.refresh is not None
     assert not objective.refresh(objective.start)
-    assert objective.refresh(moved(likelihood, 0.05))
+    assert objective.refresh(move_sources(likelihood, 0.05))

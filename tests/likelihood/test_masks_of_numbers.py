@@ -1,4 +1,4 @@
-"""Masks that hold numbers instead of truth values, as some files have them: read as bool."""
+"""Numeric masks, as in some files, are treated as boolean."""
 
 from __future__ import annotations
 
@@ -62,7 +62,9 @@ def ts_map(datasets: Datasets) -> Any:
 
 
 def profile(datasets: Datasets) -> Any:
-    centres = [small.centre().directional_offset_by(90 * u.deg, far * u.deg) for far in (0, 0.2)]
+    centres = [
+        small.centre().directional_offset_by(90 * u.deg, offset * u.deg) for offset in (0, 0.2)
+    ]
     regions = [CircleSkyRegion(centre, 0.1 * u.deg) for centre in centres]
     return flux_profile(datasets, regions, energy_edges=small.ENERGY.edges).flux.norm.data
 
@@ -71,7 +73,7 @@ def points(datasets: Datasets) -> Any:
     return skyred.flux_points(datasets, "crab", small.ENERGY.edges).norm.data
 
 
-def fitted(datasets: Datasets) -> Any:
+def fit_values(datasets: Datasets) -> Any:
     return skyred.fit(datasets).values
 
 
@@ -79,7 +81,7 @@ ESTIMATES = [
     pytest.param(ts_map, id="ts-map"),
     pytest.param(profile, id="flux-profile"),
     pytest.param(points, id="flux-points"),
-    pytest.param(fitted, id="fit"),
+    pytest.param(fit_values, id="fit"),
     pytest.param(lambda d: ExcessMap().estimate(d, None).maps.sqrt_ts.data, id="excess-map"),
     pytest.param(lambda d: SignificanceMap().estimate(d, None).maps.flux.data, id="significance"),
     pytest.param(lambda d: Residuals().estimate(d, None).table()["residuals"], id="residuals"),
@@ -88,14 +90,14 @@ ESTIMATES = [
 
 @pytest.mark.parametrize("estimate", ESTIMATES)
 @pytest.mark.parametrize("name", ["mask_safe", "mask_fit"])
-def test_estimates_of_maps(estimate: Any, name: str) -> None:
+def test_estimates_of_maps_are_those_of_boolean_masks(estimate: Any, name: str) -> None:
     results = [estimate(with_masks(small.map_dataset(), kind, name)) for kind in (float, bool)]
     np.testing.assert_allclose(*results, rtol=1e-12)
     assert np.isfinite(results[0]).any()
 
 
-def test_estimates_of_spectra() -> None:
-    for estimate in (points, fitted):
+def test_estimates_of_spectra_are_those_of_boolean_masks() -> None:
+    for estimate in (points, fit_values):
         results = [
             estimate(with_masks(small.spectrum_on_off(psf=True), kind, "mask_safe"))
             for kind in (np.uint8, bool)
@@ -103,7 +105,7 @@ def test_estimates_of_spectra() -> None:
         np.testing.assert_allclose(*results, rtol=1e-12)
 
 
-def test_the_sensitivity_of_spectra() -> None:
+def test_sensitivity_of_spectra_is_that_of_boolean_masks() -> None:
     results = [
         Sensitivity().estimate(with_masks(small.spectrum_on_off(), kind, "mask_safe"), None)
         for kind in (float, bool)
@@ -113,14 +115,14 @@ def test_the_sensitivity_of_spectra() -> None:
     assert np.isnan(first[-1])
 
 
-def test_a_fit_range() -> None:
+def test_fit_range_is_applied_to_numeric_masks() -> None:
     dataset = with_masks(small.spectrum_on_off(), float, "mask_safe")[0]
     FitRange(energy=small.ENERGY.edges[:3:2]).apply(dataset)
     assert dataset.mask.data.ravel().tolist() == [False, True, False]
 
 
-def test_the_picture_of_a_spectrum() -> None:
+def test_plot_of_a_spectrum_accepts_numeric_masks() -> None:
     datasets = with_masks(small.spectrum_on_off(), float, "mask_safe")
     datasets.models = None
     ax = draw_counts_spectrum(datasets[0])
-    assert "not used" in [legend_text.get_text() for legend_text in ax.get_legend().get_texts()]
+    assert "not used" in [label.get_text() for label in ax.get_legend().get_texts()]

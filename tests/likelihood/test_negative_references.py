@@ -1,4 +1,4 @@
-"""Fluxes where the reference model is negative, changes its sign with energy, or is zero."""
+"""Fluxes with a reference model that is negative, changes its sign with energy, or is zero."""
 
 from __future__ import annotations
 
@@ -64,13 +64,13 @@ def assert_same_fluxes(
         assert first.unit == second.unit
 
 
-class Changing(SpectralModel):
+class SignChange(SpectralModel):
     """A spectrum that is positive in the first bin, and negative in the last.
 
     Its integral is exact; gammapy's numerical one fails where the sign changes.
     """
 
-    tag = ("Changing", "changing")
+    tag = ("SignChange", "sign-change")
     amplitude = Parameter("amplitude", "1e-11 cm-2 s-1 TeV-1")
 
     @staticmethod
@@ -84,12 +84,12 @@ class Changing(SpectralModel):
         return amplitude * u.TeV * (0.5 * (low**-2 - high**-2) - 0.3 * (1 / low - 1 / high))
 
 
-class TestTheReference:
-    def test_a_positive_spectrum_is_its_own_reference(self) -> None:
+class TestReference:
+    def test_positive_spectrum_is_the_reference(self) -> None:
         spectral = power_law(1e-12)
         assert positive_spectrum(spectral, EDGES) is spectral
 
-    def test_the_opposite_has_the_opposite_amplitude_limits_and_covariances(self) -> None:
+    def test_reference_of_a_negative_spectrum_has_the_opposite_sign(self) -> None:
         spectral = LogParabolaSpectralModel(amplitude="-2e-12 cm-2 s-1 TeV-1")
         spectral.amplitude.max = 1e-13
         spectral.covariance = np.diag([4e-26, 0, 1, 1]) + 1e-14 * np.eye(4)[::-1]
@@ -106,8 +106,8 @@ class TestTheReference:
         expected[1:, 0] *= -1
         np.testing.assert_array_equal(opposite.covariance.data, expected)
 
-    def test_the_reference_of_a_spectrum_of_both_signs_is_its_magnitude(self) -> None:
-        spectral = Changing()
+    def test_reference_of_a_spectrum_with_both_signs_is_its_magnitude(self) -> None:
+        spectral = SignChange()
         magnitude = positive_spectrum(spectral, EDGES)
         assert isinstance(magnitude, MagnitudeSpectralModel)
         np.testing.assert_allclose(
@@ -121,7 +121,7 @@ class TestFluxPoints:
     def test_fluxes_do_not_depend_on_the_amplitude(self, amplitude: float) -> None:
         assert_same_fluxes(points(power_law(1e-12)), points(power_law(amplitude)))
 
-    def test_a_norm_limit_of_zero_is_one_of_the_flux(self) -> None:
+    def test_norm_limit_of_zero_limits_the_flux(self) -> None:
         limited = points(power_law(-1e-12), norm={"min": 0})
         free = points(power_law(1e-12))
         np.testing.assert_allclose(
@@ -132,9 +132,9 @@ class TestFluxPoints:
         assert np.isnan(limited.flux_errn.data[at_limit]).all()
         np.testing.assert_allclose(limited.ts.data[at_limit], 0, atol=1e-9)
 
-    def test_a_spectrum_that_changes_its_sign_between_bins(self) -> None:
-        datasets = with_model(Changing())
-        # without dispersion, so that a bin's counts are those of its own flux
+    def test_bin_with_a_sign_change_has_no_flux_point(self) -> None:
+        datasets = with_model(SignChange())
+        # without energy dispersion, so that the counts of a bin are due to its flux
         datasets[0].edisp = None
         with pytest.warns(SkyredWarning, match="no flux point .* changes its sign in the bin"):
             flux_points = skyred.flux_points(datasets, "crab", EDGES, selection_optional=OPTIONAL)
@@ -144,25 +144,25 @@ class TestFluxPoints:
             assert np.isnan(getattr(flux_points, name).data[1]).all()
         for number, amplitude in ((0, 1e-11), (2, -1e-11)):
             bounds = EDGES[number : number + 2]
-            spectral = Changing(amplitude=amplitude * u.Unit("cm-2 s-1 TeV-1"))
+            spectral = SignChange(amplitude=amplitude * u.Unit("cm-2 s-1 TeV-1"))
             datasets.models = [SkyModel(spectral, name="crab")]
             single_bin = skyred.flux_points(datasets, "crab", bounds, selection_optional=OPTIONAL)
             for name in ("flux", "flux_ul", "dnde", "dnde_errp", "sqrt_ts"):
                 pair = (getattr(flux_points, name).data[number], getattr(single_bin, name).data[0])
                 np.testing.assert_allclose(*pair, rtol=1e-6, err_msg=name)
 
-    def test_a_reference_of_zero_has_no_flux(self) -> None:
+    def test_reference_of_zero_has_no_flux(self) -> None:
         with pytest.warns(SkyredWarning, match="the reference flux is zero"):
             flux_points = points(power_law(0.0))
         assert not flux_points.success.data.any()
         assert np.isnan(flux_points.flux_ul.data).all()
 
-    def test_estimates_by_gammapy_have_a_positive_reference_too(self) -> None:
-        class Mine(SpectrumDatasetOnOff):
+    def test_estimates_by_gammapy_have_a_positive_reference(self) -> None:
+        class UnknownDataset(SpectrumDatasetOnOff):
             pass
 
         datasets = with_model(power_law(-1e-12))
-        datasets[0].__class__ = Mine
+        datasets[0].__class__ = UnknownDataset
         optional = ["errn-errp", "ul"]
         with pytest.warns(SkyredWarning, match="estimated by gammapy"):
             ours = skyred.flux_points(datasets, "crab", EDGES, selection_optional=optional)
@@ -171,7 +171,7 @@ class TestFluxPoints:
             pair = (getattr(flux_points, name).data for flux_points in (ours, expected))
             np.testing.assert_allclose(*pair, rtol=1e-3, atol=1e-16, err_msg=name)
 
-    def test_other_free_parameters_of_any_kind(self) -> None:
+    def test_fluxes_with_other_free_parameters_do_not_depend_on_the_sign(self) -> None:
         points_by_sign = []
         for amplitude in (4e-11, -4e-11):
             datasets = with_model(power_law(amplitude), small.spectrum_on_off())
@@ -185,7 +185,7 @@ class TestFluxPoints:
             positive, negative = (getattr(flux_points, name).data for flux_points in points_by_sign)
             np.testing.assert_allclose(negative, positive, rtol=1e-3, err_msg=name)
 
-    def test_a_scan_that_depends_on_the_fit_is_the_same_for_all_bins(self) -> None:
+    def test_scan_norms_are_the_same_for_all_bins(self) -> None:
         norm = Parameter("norm", 0.5, scan_n_sigma=3, scan_n_values=5)
         datasets = with_model(power_law(-4e-11))
         flux_points = skyred.flux_points(
@@ -202,7 +202,7 @@ class TestFluxPoints:
 
 
 class TestFiles:
-    def test_flux_points(self, tmp_path: Path) -> None:
+    def test_flux_points_read_back(self, tmp_path: Path) -> None:
         flux, model = points(power_law(-1e-12)), SkyModel(power_law(-1e-12), name="crab")
         product = FluxPointsProduct("fp", flux, model)
         product.write(tmp_path)
@@ -215,7 +215,7 @@ class TestFiles:
             pair = (getattr(flux_points, name).data for flux_points in (plain, flux))
             np.testing.assert_allclose(*pair, rtol=1e-5, err_msg=name)
 
-    def test_files_of_a_negative_reference_keep_their_fluxes(self, tmp_path: Path) -> None:
+    def test_files_with_a_negative_reference_keep_their_fluxes(self, tmp_path: Path) -> None:
         model = SkyModel(power_law(-1e-12), name="crab")
         flux = points(power_law(-1e-12))
         maps = {"norm": flux.norm * -1, "norm_err": flux.norm_err * -1}
@@ -224,7 +224,7 @@ class TestFiles:
         read = FluxPointsProduct.read(tmp_path, "old", model_list(model)).flux
         np.testing.assert_allclose(read.dnde.data, flux.dnde.data, rtol=1e-6)
 
-    def test_a_light_curve(self, tmp_path: Path) -> None:
+    def test_light_curve_reads_back(self, tmp_path: Path) -> None:
         curves = []
         for amplitude in (-1e-12, 1e-12):
             datasets = with_model(power_law(amplitude))
@@ -245,10 +245,12 @@ def model_list(model: SkyModel) -> Any:
     return Models([model])
 
 
-def test_a_flux_profile() -> None:
+def test_flux_profile_does_not_depend_on_the_sign() -> None:
     dataset = small.map_dataset()
     dataset.mask_safe.data = dataset.mask_safe.data.astype(float)
-    centres = [small.centre().directional_offset_by(90 * u.deg, far * u.deg) for far in (0, 0.2)]
+    centres = [
+        small.centre().directional_offset_by(90 * u.deg, offset * u.deg) for offset in (0, 0.2)
+    ]
     regions = [CircleSkyRegion(centre, 0.1 * u.deg) for centre in centres]
     profiles = [
         flux_profile(dataset, regions, power_law(amplitude), EDGES, selection_optional=OPTIONAL)
@@ -261,7 +263,7 @@ def test_a_flux_profile() -> None:
     assert np.all(flux.flux_ul.data[is_fitted] > flux.flux.data[is_fitted])
 
 
-def test_fluxes_of_a_negative_mean_have_no_fractional_variance() -> None:
+def test_negative_mean_flux_has_no_fractional_variance() -> None:
     flux, error = np.array([-3.0, 1.0, -5.0]), np.full(3, 0.5)
     variability = Variability.of(flux, error)
     assert variability is not None

@@ -1,4 +1,4 @@
-"""What cannot be laid out flat: it is named with its reason, and has still gammapy's numbers."""
+"""Datasets and models that cannot be compiled have a note, and are evaluated by gammapy."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from gammapy.modeling.models import (
 
 from every_shape import SPATIAL
 from every_spectrum import power_law
-from side_by_side import assert_flat_like_gammapy, with_models
+from side_by_side import assert_agrees_with_gammapy, with_models
 from skyred.likelihood import Likelihood, objective_of
 from small_datasets import (
     CRAB,
@@ -44,7 +44,7 @@ def star(shape: str | None = "point") -> SkyModel:
 
 
 class MyMapDataset(MapDataset):
-    """A dataset of one's own, which skyred cannot know."""
+    """A dataset of a third party, which skyred cannot compile."""
 
     tag = "MyMapDataset"
 
@@ -58,7 +58,7 @@ def weighted() -> Any:
     return dataset
 
 
-def own_kind() -> Any:
+def third_party_dataset() -> Any:
     dataset = map_dataset()
     parts = {name: getattr(dataset, name) for name in ("counts", "exposure", "background", "psf",
              "edisp", "mask_safe", "gti", "name")}  # fmt: skip
@@ -94,27 +94,27 @@ def profiled() -> Any:
     return FluxPointsDataset(data=FluxPoints.from_table(table), name="points", stat_type="profile")
 
 
-LEFT_WHOLE: dict[str, tuple[Callable[[], Any], str]] = {
+NOT_COMPILABLE: dict[str, tuple[Callable[[], Any], str]] = {
     "weighted": (weighted, "its statistic is 'cash_weighted'"),
-    "own-kind": (own_kind, "MyMapDataset is a class that skyred does not support"),
+    "third-party": (third_party_dataset, "MyMapDataset is a class that skyred does not support"),
     "distributed": (distributed, "its statistic is 'distrib'"),
     "profiled": (profiled, "its statistic is 'profile'"),
 }
 
 
-@pytest.mark.parametrize("kind", LEFT_WHOLE)
-def test_a_dataset_that_is_left_to_gammapy_is_named_with_the_reason(kind: str) -> None:
-    dataset, reason = LEFT_WHOLE[kind]
+@pytest.mark.parametrize("kind", NOT_COMPILABLE)
+def test_dataset_evaluated_by_gammapy_has_a_note(kind: str) -> None:
+    dataset, reason = NOT_COMPILABLE[kind]
     make = with_models(lambda: [dataset(), spectrum_on_off()], lambda: [star()])
-    likelihood = assert_flat_like_gammapy(make, 3, notes=True)
+    likelihood = assert_agrees_with_gammapy(make, 3, notes=True)
     (note,) = likelihood.notes
     assert note == f"dataset '{dataset().name}' is evaluated by gammapy: {reason}"
     assert not likelihood.exact
 
 
-def test_flux_points_of_a_template_are_left_to_gammapy() -> None:
+def test_flux_points_of_a_template_are_evaluated_by_gammapy() -> None:
     make = with_models(lambda: [flux_points()], lambda: [star("template")])
-    likelihood = assert_flat_like_gammapy(make, 1, notes=True)
+    likelihood = assert_agrees_with_gammapy(make, 1, notes=True)
     assert isinstance(make().models[0].spatial_model, TemplateSpatialModel)
     assert likelihood.notes == (
         "dataset 'points' is evaluated by gammapy: star has a template, which gammapy turns into a "
@@ -123,11 +123,13 @@ def test_flux_points_of_a_template_are_left_to_gammapy() -> None:
 
 
 @pytest.mark.parametrize("shape", ["point", "gauss", "const"])
-def test_a_psf_in_reconstructed_energy_leaves_the_source_to_gammapy(shape: str) -> None:
+def test_source_with_psf_in_reconstructed_energy_is_evaluated_by_gammapy(shape: str) -> None:
     def models() -> list[Any]:
         return [star(shape), FoVBackgroundModel("map")]
 
-    likelihood = assert_flat_like_gammapy(with_models(lambda: [reco_psf()], models), 3, notes=True)
+    likelihood = assert_agrees_with_gammapy(
+        with_models(lambda: [reco_psf()], models), 3, notes=True
+    )
     assert likelihood.notes == (
         "star in map is evaluated by gammapy: the PSF is known in reconstructed energy",
     )
@@ -135,7 +137,7 @@ def test_a_psf_in_reconstructed_energy_leaves_the_source_to_gammapy(shape: str) 
 
 
 @pytest.mark.parametrize("dataset", [map_dataset, reco_psf])
-def test_a_source_without_parameters_has_gammapys_numbers(dataset: Callable[[], Any]) -> None:
+def test_source_without_parameters_agrees_with_gammapy(dataset: Callable[[], Any]) -> None:
     def models() -> list[Any]:
         spectral = TemplateSpectralModel(
             [0.1, 100] * u.TeV, [1e-11, 1e-16] * u.Unit("cm-2 s-1 TeV-1")
@@ -143,15 +145,15 @@ def test_a_source_without_parameters_has_gammapys_numbers(dataset: Callable[[], 
         star = SkyModel(spectral, ConstantFluxSpatialModel(), name="star")
         return [star, FoVBackgroundModel("map")]
 
-    assert_flat_like_gammapy(with_models(lambda: [dataset()], models), 1, notes=True)
+    assert_agrees_with_gammapy(with_models(lambda: [dataset()], models), 1, notes=True)
 
 
-def test_a_norm_that_varies_over_the_field_is_left_to_gammapy() -> None:
+def test_spatially_varying_norm_is_evaluated_by_gammapy() -> None:
     def models() -> list[Any]:
         norm = SPATIAL[PiecewiseNormSpatialModel]["piecewise-norm"](CRAB, "icrs")
         return [star(), FoVBackgroundModel("map", spatial_model=norm)]
 
-    likelihood = assert_flat_like_gammapy(
+    likelihood = assert_agrees_with_gammapy(
         with_models(lambda: [map_dataset()], models), 3, notes=True
     )
     assert likelihood.notes == (
@@ -159,49 +161,51 @@ def test_a_norm_that_varies_over_the_field_is_left_to_gammapy() -> None:
     )
 
 
-def test_a_healpix_dataset_is_left_to_gammapy() -> None:
+def test_healpix_dataset_is_evaluated_by_gammapy() -> None:
     pytest.importorskip("healpy")
     from gammapy.maps import HpxGeom
 
     def dataset() -> Any:
         geom = HpxGeom.create(nside=64, axes=[ENERGY], region="DISK(83.633,22.014,5)", frame="icrs")
-        made = MapDataset.create(geom, energy_axis_true=ENERGY.copy(name="energy_true"), name="map")
-        made.background.data += 0.3
-        made.counts.data += 1
-        made.exposure.data += 1e13
-        made.psf = made.edisp = None
-        made.mask_safe.data[...] = True
-        return made
+        healpix = MapDataset.create(
+            geom, energy_axis_true=ENERGY.copy(name="energy_true"), name="map"
+        )
+        healpix.background.data += 0.3
+        healpix.counts.data += 1
+        healpix.exposure.data += 1e13
+        healpix.psf = healpix.edisp = None
+        healpix.mask_safe.data[...] = True
+        return healpix
 
-    likelihood = assert_flat_like_gammapy(
+    likelihood = assert_agrees_with_gammapy(
         with_models(lambda: [dataset()], lambda: [star()]), 1, notes=True
     )
     assert "its maps are HEALPix" in likelihood.notes[0]
 
 
 @pytest.mark.parametrize("move", [0.3, 2.0, 0.0])
-def test_a_source_that_once_left_the_map_is_found_again_by_gammapy_too(move: float) -> None:
-    # gammapy by itself never looks again at a source that left
-    for dataset in (own_kind, reco_psf):
-        make = with_models(lambda made=dataset: [made()], lambda: [star()])
+def test_source_evaluated_by_gammapy_can_leave_the_map_and_return(move: float) -> None:
+    # gammapy never updates a source that left the map
+    for dataset in (third_party_dataset, reco_psf):
+        make = with_models(lambda create=dataset: [create()], lambda: [star()])
         likelihood = Likelihood(make())
         x = likelihood.frozen[likelihood.space.free]
         expected = likelihood.stat(x)
-        away = x.copy()
-        away[likelihood.space.names().index("star.spatial.lat_0")] += move
-        likelihood.stat(away)
+        moved = x.copy()
+        moved[likelihood.space.names().index("star.spatial.lat_0")] += move
+        likelihood.stat(moved)
         assert likelihood.stat(x) == pytest.approx(expected, abs=1e-3)
 
 
-def test_nothing_is_noted_of_what_is_flat() -> None:
+def test_compiled_datasets_have_no_notes() -> None:
     datasets = [map_dataset, map_on_off, spectrum_dataset, spectrum_on_off, flux_points]
-    make = with_models(lambda: [each() for each in datasets], lambda: [star()])
+    make = with_models(lambda: [create() for create in datasets], lambda: [star()])
     likelihood = Likelihood(make())
     assert likelihood.notes == ()
     assert likelihood.exact
 
 
-def test_the_objective_has_the_notes_and_no_derivatives_if_any_are_missing() -> None:
+def test_objective_has_notes_and_no_incomplete_derivatives() -> None:
     objective = objective_of(with_models(lambda: [weighted()], lambda: [star()])())
     assert "cash_weighted" in objective.notes[0]
     assert objective.gradient(objective.start) is None

@@ -1,4 +1,4 @@
-"""Predicted counts: those of gammapy's `Dataset.npred`, with the background of on-off data."""
+"""Predicted counts agree with gammapy's `Dataset.npred`, with the background of on-off data."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import plain_gammapy as plain
 import small_datasets as small
 from skyred.likelihood import Likelihood
 
-CONVOLVED = 1e-6  # of the maximum: float32
+CONVOLVED = 1e-6  # relative to the maximum: float32
 
 
 @pytest.mark.parametrize(
     "make", [small.map_dataset, small.spectrum_dataset, small.spectrum_on_off, small.map_on_off]
 )
 @pytest.mark.parametrize("factor", [1.0, 0.0, -0.5])
-def test_predicted_counts_are_gammapys_inside_and_outside_the_mask(
+def test_predicted_counts_agree_with_gammapy_inside_and_outside_the_mask(
     make: Callable[..., Any], factor: float
 ) -> None:
     dataset = make("d")

@@ -1,4 +1,4 @@
-"""Priors of parameters at their limits: the best value and the error are those of the limits."""
+"""Priors of parameters at their limits: values and errors are those of the limits."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from gammapy.datasets import Datasets
 from gammapy.modeling.models import GaussianPrior, LogUniformPrior, Prior, UniformPrior
 
 import skyred
-from fits_side_by_side import seen
+from fits_side_by_side import map_with_source
 
-LOW, HIGH = 1e-12, 3e-11  # of the amplitude, whose best value without limits is 4.4e-11
+LOW, HIGH = 1e-12, 3e-11  # limits of the amplitude, whose best value without limits is 4.4e-11
 
 
-def limited(prior: Prior | None = None) -> Datasets:
-    datasets = seen()
+def with_limited_amplitude(prior: Prior | None = None) -> Datasets:
+    datasets = map_with_source()
     amplitude = datasets.models["point"].spectral_model.amplitude
     amplitude.prior = prior
     if prior is None:
@@ -23,8 +23,11 @@ def limited(prior: Prior | None = None) -> Datasets:
 
 
 @pytest.mark.parametrize("kind", [UniformPrior, LogUniformPrior])
-def test_a_uniform_prior_at_its_end_is_a_limit(kind: type[Prior]) -> None:
-    expected, datasets = skyred.fit(limited()), limited(kind(min=LOW, max=HIGH))
+def test_edge_of_a_uniform_prior_is_a_limit(kind: type[Prior]) -> None:
+    expected, datasets = (
+        skyred.fit(with_limited_amplitude()),
+        with_limited_amplitude(kind(min=LOW, max=HIGH)),
+    )
     result = skyred.fit(datasets)
     assert result.success, result.message
     assert result.at_limit == expected.at_limit == ("point.spectral.amplitude",)
@@ -34,8 +37,8 @@ def test_a_uniform_prior_at_its_end_is_a_limit(kind: type[Prior]) -> None:
     assert not any("MIGRAD" in note for note in result.notes)
 
 
-def test_a_prior_of_a_parameter_whose_limits_leave_one_value_does_not_move_it() -> None:
-    datasets = seen()
+def test_prior_of_a_parameter_with_equal_limits_has_no_effect() -> None:
+    datasets = map_with_source()
     index = datasets.models["point"].spectral_model.index
     index.prior = GaussianPrior(mu=2.0, sigma=0.1)
     index.min = index.max = index.value = 2.6

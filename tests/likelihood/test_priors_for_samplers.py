@@ -1,7 +1,7 @@
-"""Priors for samplers: the unit cube follows the density that the statistic counts.
+"""Priors for samplers: the transformation of the unit cube matches the prior density.
 
-For any prior, -2 log of the density of what `transform` gives, plus the remainder that is counted
-in the sampled statistic, must be the prior's own statistic but for a constant.
+For any prior, -2 log of the density of transformed values, plus the rest of the prior in the
+sampled statistic, must be the statistic of the prior, except for a constant.
 """
 
 from __future__ import annotations
@@ -48,27 +48,29 @@ def objective_with(prior, limits=(np.nan, np.nan), linked=False):
     return objective_of(datasets)
 
 
-def offsets(objective):
-    """Give what must be constant: both ways to count the prior, at places in the cube."""
+def prior_differences(objective):
+    """Yield differences between both forms of the prior, which must be constant."""
     for q in CUBE:
         low, x, high = (objective.transform([q + side])[0] for side in (-STEP, 0, STEP))
         density = 2 * STEP / (high - low)
-        counted = objective.sampled_stat([x]) - objective([x])
-        yield -2 * np.log(density) + counted - objective.prior_stat([x])
+        remainder = objective.sampled_stat([x]) - objective([x])
+        yield -2 * np.log(density) + remainder - objective.prior_stat([x])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("prior", PRIORS.values(), ids=PRIORS)
 @pytest.mark.parametrize("limits", [(np.nan, np.nan), (2.0, np.nan), (1.5, 3.0)])
 @pytest.mark.parametrize("linked", [False, True])
-def test_the_cube_and_the_remainder_count_a_prior_as_the_statistic_does(prior, limits, linked):
+def test_transformation_and_sampled_stat_agree_with_the_prior(prior, limits, linked):
     objective = objective_with(prior, limits, linked)
-    remainders = np.array(list(offsets(objective)))
-    # differences over steps of 1e-4 are good to better than 1e-6, but at the kink of Laplace's
+    remainders = np.array(list(prior_differences(objective)))
+    # differences with steps of 1e-4 are accurate to 1e-6, except at the maximum of Laplace's
     assert np.median(np.abs(remainders - np.median(remainders))) < 1e-6
     low, high = limits
     x = np.array([objective.transform([q])[0] for q in CUBE])
-    if not isinstance(prior, (UniformPrior, LogUniformPrior)):  # gammapy: these are limits too
+    if not isinstance(
+        prior, (UniformPrior, LogUniformPrior)
+    ):  # gammapy also treats these as limits
         assert np.all(x >= np.nan_to_num(low, nan=-np.inf))
         assert np.all(x <= np.nan_to_num(high, nan=np.inf))
 
@@ -83,14 +85,14 @@ def test_the_cube_and_the_remainder_count_a_prior_as_the_statistic_does(prior, l
     ],
     ids=["gaussian", "uniform", "log-uniform", "laplace"],
 )
-def test_quantiles_are_those_of_the_distribution(prior, law):
+def test_quantiles_agree_with_the_distribution(prior, law):
     objective = objective_with(prior)
     quantiles = [objective.transform([q])[0] for q in CUBE]
     assert quantiles == pytest.approx(law.ppf(CUBE), rel=1e-12)
 
 
-def test_a_prior_next_to_nothing_between_two_limits_is_counted_in_the_statistic():
+def test_negligible_prior_between_limits_is_in_the_sampled_stat():
     objective = objective_with(GaussianPrior(mu=0, sigma=0.1), (2.0, 3.0))
     assert objective.transform([0.5]).tolist() == [2.5]
-    counted = objective.sampled_stat([2.5]) - objective([2.5])
-    assert counted == pytest.approx(-2 * stats.norm(0, 0.1).logpdf(2.5))
+    difference = objective.sampled_stat([2.5]) - objective([2.5])
+    assert difference == pytest.approx(-2 * stats.norm(0, 0.1).logpdf(2.5))

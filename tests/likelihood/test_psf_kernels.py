@@ -14,10 +14,10 @@ from gammapy.maps import Map, MapAxis, WcsGeom
 
 import small_datasets as small
 from points_side_by_side import sources
-from side_by_side import assert_flat_like_gammapy
+from side_by_side import assert_agrees_with_gammapy
 from skyred.likelihood.psf import KernelMaker
 
-CLOSE = 1e-6  # of the maximum: the same steps, in another order
+CLOSE = 1e-6  # relative to the maximum: the same operations in another order
 
 
 def assert_same_kernel(psf: PSFMap, geom: WcsGeom, position: SkyCoord | None) -> None:
@@ -31,8 +31,8 @@ def assert_same_kernel(psf: PSFMap, geom: WcsGeom, position: SkyCoord | None) ->
     )
 
 
-def places(geom: WcsGeom) -> list[SkyCoord]:
-    """Give the centre of a map, somewhere inside, its corner and a place beyond its edge."""
+def positions_on_map(geom: WcsGeom) -> list[SkyCoord]:
+    """Return the centre of a map, and positions inside, at its corner and outside."""
     height, width = geom.data_shape[-2:]
     pixels = [(width / 2, height / 2), (3.3, 5.8), (-0.4, -0.4), (width + 4, height / 3)]
     return [SkyCoord(geom.to_image().pix_to_coord(pair)[0], geom.to_image().pix_to_coord(pair)[1],
@@ -50,47 +50,47 @@ def places(geom: WcsGeom) -> list[SkyCoord]:
     ],
 )
 @pytest.mark.parametrize("varying", [False, True])
-def test_kernels_are_gammapys_in_any_projection(
+def test_kernels_in_any_projection_agree_with_gammapy(
     frame: str, proj: str, lonlat: tuple[float, float], varying: bool
 ) -> None:
     image = small.image(frame, proj, lonlat)
     psf = small.psf_map(image, varying)
-    for position in places(image):
+    for position in positions_on_map(image):
         assert_same_kernel(psf, image.to_cube([small.TRUE]), position)
 
 
 @pytest.mark.parametrize("pixel", [0.02, 0.03, 0.1, 0.4])
-def test_kernels_are_gammapys_for_any_pixels(pixel: float) -> None:
+def test_kernels_for_any_pixel_size_agree_with_gammapy(pixel: float) -> None:
     image = WcsGeom.create(skydir=small.centre(), width=1.2, binsz=pixel, frame="icrs", proj="TAN")
     psf = small.psf_map(small.image(), varying=True)
     assert_same_kernel(psf, image.to_cube([small.TRUE]), small.centre())
 
 
-def test_pixels_that_are_not_square_have_gammapys_kernels() -> None:
+def test_kernels_for_rectangular_pixels_agree_with_gammapy() -> None:
     image = WcsGeom.create(skydir=small.centre(), npix=(20, 30), binsz=(0.05, 0.03), frame="icrs")
     psf = small.psf_map(small.image(), varying=True)
     assert_same_kernel(psf, image.to_cube([small.TRUE]), small.centre())
 
 
-def test_one_maker_serves_positions_in_any_order() -> None:
+def test_maker_can_be_reused_for_positions_in_any_order() -> None:
     image = small.image()
     psf, geom = small.psf_map(image, varying=True), image.to_cube([small.TRUE])
     maker = KernelMaker(psf)
-    for position in [*places(geom), *reversed(places(geom))]:
+    for position in [*positions_on_map(geom), *reversed(positions_on_map(geom))]:
         ours = maker.get_psf_kernel(position, geom, PSF_CONTAINMENT).psf_kernel_map.data
         theirs = psf.get_psf_kernel(geom, position, containment=PSF_CONTAINMENT).psf_kernel_map.data
         assert ours == pytest.approx(theirs, abs=float(CLOSE * theirs.max()))
 
 
-def test_no_position_is_the_centre() -> None:
+def test_default_position_is_the_centre() -> None:
     assert_same_kernel(
         small.psf_map(small.image(), True), small.image().to_cube([small.TRUE]), None
     )
 
 
 @pytest.mark.parametrize("nbin", [4, 9])
-def test_a_psf_of_other_energies_than_the_exposure_is_left_to_gammapy(nbin: int) -> None:
-    # gammapy takes sizes of kernels by the number of their energy, whatever it is
+def test_psf_with_other_energies_than_the_exposure_agrees_with_gammapy(nbin: int) -> None:
+    # gammapy determines kernel sizes by the index of the energy, not by its value
     axis = MapAxis.from_energy_bounds("0.3 TeV", "30 TeV", nbin=nbin, name="energy_true")
 
     def make() -> Datasets:
@@ -100,17 +100,17 @@ def test_a_psf_of_other_energies_than_the_exposure_is_left_to_gammapy(nbin: int)
         datasets.models = [sources()["hard"], sources()["steep"]]
         return datasets
 
-    assert_flat_like_gammapy(make, draws=1)
+    assert_agrees_with_gammapy(make, draws=1)
 
 
-def test_a_psf_of_one_energy_is_that_of_all() -> None:
+def test_psf_of_one_energy_agrees_with_gammapy() -> None:
     axis = MapAxis.from_energy_edges([0.5, 20] * u.TeV, name="energy_true")
     psf = PSFMap.from_gauss(axis, sigma="0.08 deg")
     assert_same_kernel(psf, small.image().to_cube([axis]), small.centre())
 
 
 def king_tables(rad: MapAxis) -> PSF3D:
-    """A PSF3D of a Gaussian core with a wide tail, wider at larger offsets."""
+    """Return a PSF3D with a Gaussian core and a wide tail, wider at larger offsets."""
     offset = MapAxis.from_edges([0, 0.5, 1, 2], unit="deg", name="offset")
     distance = rad.center.to_value("deg")[None, None, :]
     core = 0.05 * (1 + offset.center.to_value("deg"))[None, :, None]
@@ -129,17 +129,17 @@ def king_tables(rad: MapAxis) -> PSF3D:
         pytest.param(np.linspace(0, 0.3, 7), id="coarse"),
     ],
 )
-def test_tables_on_any_axis_of_distance_are_interpolated_as_by_gammapy(edges: np.ndarray) -> None:
+def test_tables_on_any_rad_axis_agree_with_gammapy(edges: np.ndarray) -> None:
     rad = MapAxis.from_edges(edges, unit="deg", name="rad")
     pointing = small.centre().directional_offset_by(30 * u.deg, 0.3 * u.deg)
     coarse = small.image().to_binsz(0.2).to_cube([rad, small.TRUE])
     psf = make_psf_map(king_tables(rad), pointing, coarse)
-    for position in places(small.image()):
+    for position in positions_on_map(small.image()):
         assert_same_kernel(psf, small.image().to_cube([small.TRUE]), position)
 
 
 def half_valid() -> PSFMap:
-    """A PSF that has no exposure, and no values, in its eastern half."""
+    """Return a PSF without exposure and values in its eastern half."""
     psf = small.psf_map(small.image(), varying=True)
     geom = psf.psf_map.geom.squash("rad")
     psf.exposure_map = Map.from_geom(geom, data=1e10, unit="cm2 s")
@@ -148,18 +148,18 @@ def half_valid() -> PSFMap:
     return psf
 
 
-def test_beyond_valid_irfs_the_nearest_valid_ones_are_taken_as_by_gammapy() -> None:
-    for position in places(small.image()):
+def test_nearest_valid_irfs_are_used_as_by_gammapy() -> None:
+    for position in positions_on_map(small.image()):
         assert_same_kernel(half_valid(), small.image().to_cube([small.TRUE]), position)
 
 
-def test_energies_without_a_psf_have_empty_kernels_as_in_gammapy() -> None:
+def test_kernels_without_psf_are_empty_as_in_gammapy() -> None:
     psf = small.psf_map(small.image())
     psf.psf_map.data[0] = 0
     assert_same_kernel(psf, small.image().to_cube([small.TRUE]), small.centre())
 
 
-def test_a_given_radius_is_left_to_gammapy() -> None:
+def test_kernels_with_a_given_radius_agree_with_gammapy() -> None:
     psf, geom = small.psf_map(small.image()), small.image().to_cube([small.TRUE])
     ours = KernelMaker(psf).get_psf_kernel(small.centre(), geom, PSF_CONTAINMENT, 0.3 * u.deg)
     theirs = psf.get_psf_kernel(geom, small.centre(), max_radius=0.3 * u.deg)

@@ -1,4 +1,4 @@
-"""Random datasets with random models: the flat likelihood has gammapy's numbers, whatever it is."""
+"""The compiled likelihood of random datasets and models agrees with gammapy."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hypothesis import given, settings, strategies as st
 
 from every_shape import SPATIAL
 from every_spectrum import NORMS, SOURCES
-from side_by_side import assert_flat_like_gammapy, drawn
+from side_by_side import assert_agrees_with_gammapy, draw_values
 from small_datasets import (
     CRAB,
     flux_points,
@@ -33,16 +33,16 @@ SHAPES = {name: make for kinds in SPATIAL.values() for name, make in kinds.items
 SPECTRA = {name: make for kinds in SOURCES.values() for name, make in kinds.items()}
 FACTORS = {name: make for kinds in NORMS.values() for name, make in kinds.items()}
 KINDS = ("map", "spectrum", "on-off", "map-on-off", "points")
-NO_PLACE = ("const", "template-nd")  # gammapy asks them for a radius in a region with a PSF
+NO_POSITION = ("const", "template-nd")  # gammapy needs their radius in a region with a PSF
 
 
 @attrs.frozen
 class Star:
-    """One random source; its place in tenths of a degree from the centre."""
+    """One random source, with its offset from the centre in tenths of a degree."""
 
     spectrum: str
     shape: str
-    place: tuple[int, int]
+    offset: tuple[int, int]
     frame: str
     free: bool
     only: tuple[int, ...]
@@ -51,7 +51,7 @@ class Star:
 
 @attrs.frozen
 class Sky:
-    """Random datasets and models, as plain values, so that they can be made anew."""
+    """Random datasets and models as plain values, from which new objects can be created."""
 
     kinds: tuple[str, ...]
     psf: str
@@ -62,17 +62,17 @@ class Sky:
     stars: tuple[Star, ...]
 
     def make(self) -> Datasets:
-        made = Datasets(
+        datasets = Datasets(
             [self._masked(self._dataset(i, kind), i) for i, kind in enumerate(self.kinds)]
         )
         stars = [self._star(index) for index in range(len(self.stars))]
         _link(stars, self.stars)
-        made.models = [*stars, *self._extras(made)]
-        return made
+        datasets.models = [*stars, *self._extras(datasets)]
+        return datasets
 
     def _dataset(self, index: int, kind: str) -> Any:
         name, seed = f"{kind}-{index}", index
-        psf = self.psf != "none" and not any(star.shape in NO_PLACE for star in self.stars)
+        psf = self.psf != "none" and not any(star.shape in NO_POSITION for star in self.stars)
         makers: dict[str, Callable[[], Any]] = {
             "map": lambda: map_dataset(name, psf=self.psf, edisp=self.edisp, seed=seed),
             "spectrum": lambda: spectrum_dataset(name, psf=psf, seed=seed),
@@ -91,7 +91,7 @@ class Sky:
 
     def _star(self, index: int) -> SkyModel:
         star = self.stars[index]
-        at = CRAB[0] + 0.1 * star.place[0] + 0.017, CRAB[1] + 0.1 * star.place[1] - 0.013
+        at = CRAB[0] + 0.1 * star.offset[0] + 0.017, CRAB[1] + 0.1 * star.offset[1] - 0.013
         spatial = SHAPES[star.shape](at, star.frame)
         for parameter in spatial.parameters:
             parameter.frozen = not star.free
@@ -101,17 +101,17 @@ class Sky:
         )
 
     def _extras(self, datasets: Datasets) -> list[Any]:
-        counts = [each for each in datasets if each.tag in ("MapDataset", "SpectrumDataset")]
-        made: list[Any] = []
-        for dataset in counts if self.background != "none" else []:
+        with_counts = [d for d in datasets if d.tag in ("MapDataset", "SpectrumDataset")]
+        models: list[Any] = []
+        for dataset in with_counts if self.background != "none" else []:
             norm = FACTORS.get(self.background, PowerLawNormSpectralModel)()
             norm.parameters[0].frozen = False  # also a tilt
-            made.append(FoVBackgroundModel(dataset.name, spectral_model=norm))
-        for dataset in [each for each in counts if each.tag == "MapDataset" and self.template]:
+            models.append(FoVBackgroundModel(dataset.name, spectral_model=norm))
+        for dataset in [d for d in with_counts if d.tag == "MapDataset" and self.template]:
             part = dataset.background.cutout(dataset.counts.geom.center_skydir, width="0.6 deg")
-            made.append(TemplateNPredModel(part, name="more", datasets_names=[dataset.name]))
+            models.append(TemplateNPredModel(part, name="more", datasets_names=[dataset.name]))
             break
-        return made
+        return models
 
 
 def _set_mask(dataset: Any, name: str, random: np.random.Generator) -> None:
@@ -124,17 +124,21 @@ def _set_mask(dataset: Any, name: str, random: np.random.Generator) -> None:
 
 
 def _link(models: list[SkyModel], stars: tuple[Star, ...]) -> None:
-    """Let sources share parameters with the first one, where both have them."""
+    """Link parameters of sources to those of the first one if both have them."""
     first = models[0]
     for model, star in zip(models[1:], stars[1:], strict=True):
         for part in ("spectral_model", "spatial_model"):
             ours, theirs = getattr(model, part), getattr(first, part)
             for name in star.links:
-                if hasattr(ours, name) and hasattr(theirs, name) and _alike(ours, theirs, name):
+                if (
+                    hasattr(ours, name)
+                    and hasattr(theirs, name)
+                    and _can_be_linked(ours, theirs, name)
+                ):
                     setattr(ours, name, getattr(theirs, name))
 
 
-def _alike(ours: Any, theirs: Any, name: str) -> bool:
+def _can_be_linked(ours: Any, theirs: Any, name: str) -> bool:
     same_frame = getattr(ours, "frame", "") == getattr(theirs, "frame", "")
     return same_frame and getattr(ours, name).unit == getattr(theirs, name).unit
 
@@ -147,7 +151,7 @@ STARS = st.builds(
     shape=st.sampled_from(
         ["point", "point", "gauss", "gauss-elongated", "disk", "shell2", "const", "template-nd"]
     ),
-    place=st.tuples(st.integers(-6, 6), st.integers(-6, 6)),
+    offset=st.tuples(st.integers(-6, 6), st.integers(-6, 6)),
     frame=st.sampled_from(["icrs", "galactic"]),
     free=st.booleans(),
     only=st.sampled_from([(), (), (0,), (1,), (0, 2)]),
@@ -165,17 +169,17 @@ SKIES = st.builds(
 )
 
 
-# a negative one is faint: else nothing but rounded zeros is left of the predicted counts
+# negative amplitudes are small: otherwise all predicted counts are zero
 AMPLITUDES = st.lists(st.sampled_from([1, 1, 1, 0.1, -0.01, 0]), max_size=6)
 
 
 @pytest.mark.slow
 @settings(max_examples=20)
 @given(sky=SKIES, seed=st.integers(0, 1000), factors=AMPLITUDES)
-def test_any_likelihood_has_gammapys_numbers(sky: Sky, seed: int, factors: list[float]) -> None:
+def test_any_likelihood_agrees_with_gammapy(sky: Sky, seed: int, factors: list[float]) -> None:
     free = sky.make().models.parameters.unique_parameters.free_parameters
-    moves = drawn(free, 2, seed)
+    moves = draw_values(free, 2, seed)
     amplitudes = [index for index, name in enumerate(free.names) if name == "amplitude"]
     for index, factor in zip(amplitudes, factors, strict=False):
         moves[1][index] *= factor
-    assert_flat_like_gammapy(sky.make, moves=moves)
+    assert_agrees_with_gammapy(sky.make, moves=moves)

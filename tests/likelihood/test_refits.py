@@ -1,4 +1,4 @@
-"""Norms refitted with the backgrounds: the same with and without compiling each bin again."""
+"""Norms fitted together with backgrounds agree with those of a likelihood compiled in each bin."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def fast_refits(monkeypatch: pytest.MonkeyPatch, datasets: Datasets, source: str
 
 
 @pytest.mark.parametrize("tilt", [False, True], ids=["norm", "norm and tilt"])
-def test_backgrounds_are_fitted_as_when_each_bin_is_compiled_again(
+def test_norms_agree_with_those_of_newly_compiled_likelihoods(
     monkeypatch: pytest.MonkeyPatch, tilt: bool
 ) -> None:
     datasets = two_maps(tilt)
@@ -64,35 +64,35 @@ def test_backgrounds_are_fitted_as_when_each_bin_is_compiled_again(
         actual, reference = (
             getattr(result, name).data.astype(float) for result in (points, expected)
         )
-        # both end where Newton steps do; in one bin, norm and tilt are degenerate, and the error of
+        # both end with Newton steps; in one bin, norm and tilt are degenerate, and the error of
         # the source is that of the parameters that are constrained
         rtol = 1e-2 if name == "norm_err" else 1e-4
         np.testing.assert_allclose(actual, reference, rtol=rtol, atol=1e-6, err_msg=name)
 
 
-def test_a_hole_in_the_background_gives_gammapys_negative_norm() -> None:
+def test_negative_norm_of_a_hole_agrees_with_gammapy() -> None:
     datasets = two_maps()
     for dataset in datasets:
-        away = dataset.counts.geom.to_image().separation(small.centre()).to_value("deg")
-        dataset.counts.data *= away > 0.1
+        separation = dataset.counts.geom.to_image().separation(small.centre()).to_value("deg")
+        dataset.counts.data *= separation > 0.1
     norm = {"min": -10.0, "max": 10.0}
     options = {"reoptimize": True, "norm": norm}
     points = skyred.flux_points(datasets, "crab", EDGES[:2], **options)
-    expected = beside.by_gammapy(datasets, "crab", EDGES[:2], **options)
+    expected = beside.flux_points_by_gammapy(datasets, "crab", EDGES[:2], **options)
     assert (points.norm.data < 0).all()
     assert (points.stat.data <= expected.stat.data + 1e-3).all()
-    away = (points.norm.data - expected.norm.data) / expected.norm_err.data
-    assert np.abs(away).max() < 0.01
+    pulls = (points.norm.data - expected.norm.data) / expected.norm_err.data
+    assert np.abs(pulls).max() < 0.01
 
 
 @pytest.mark.slow
-def test_only_norms_of_backgrounds_are_refitted_without_compiling(
+def test_likelihood_is_reused_only_for_free_background_norms(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert fast_refits(monkeypatch, two_maps(), "crab") == [True, True]
     case = beside.map_case()
     with monkeypatch.context() as patch:
-        assert fast_refits(patch, case, "steep") == [False, False]  # the other source is free too
+        assert fast_refits(patch, case, "steep") == [False, False]  # the other source is also free
     case.models["hard"].parameters.freeze_all()
     assert all(fast_refits(monkeypatch, case, "steep"))
     case.models["sim-bkg"].spectral_model.norm.prior = GaussianPrior(mu=1, sigma=0.1)

@@ -1,7 +1,7 @@
-"""Parameters that share one value without being linked are fitted as linked ones.
+"""Parameters that share a value without being linked are fitted like linked ones.
 
-gammapy's `NestedModelSelection` makes such by a common ``__dict__``. gammapy's own fit takes them
-for two, so that the expected values are those of gammapy with a link.
+gammapy's `NestedModelSelection` creates them by a common ``__dict__``. gammapy's fit treats them as
+two parameters, so that the expected values are computed by gammapy with a link.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ WIDE = [1, 10] * u.TeV
 Join = Callable[[SkyModel, SkyModel], None]
 
 
-def share(first: SkyModel, second: SkyModel) -> None:
+def share_value(first: SkyModel, second: SkyModel) -> None:
     second.spectral_model.index.__dict__ = first.spectral_model.index.__dict__
 
 
@@ -43,7 +43,7 @@ def link(first: SkyModel, second: SkyModel) -> None:
 
 
 def two_sources(join: Join | None = None) -> Datasets:
-    """Two spectra of different sources, whose indices are joined."""
+    """Return two spectra of different sources with joined indices."""
     names = ("one", "two")
     datasets = Datasets([small.spectrum_on_off(name, seed=n) for n, name in enumerate(names)])
     models = [
@@ -60,8 +60,8 @@ def two_sources(join: Join | None = None) -> Datasets:
     return datasets
 
 
-def test_a_shared_value_is_fitted_as_a_link() -> None:
-    shared, linked = two_sources(share), two_sources(link)
+def test_shared_value_is_fitted_like_a_link() -> None:
+    shared, linked = two_sources(share_value), two_sources(link)
     ours, expected = skyred.fit(shared, minos=True), skyred.fit(linked, minos=True)
     assert ours.success
     assert ours.names == expected.names
@@ -81,30 +81,30 @@ def test_a_shared_value_is_fitted_as_a_link() -> None:
     )
 
 
-def test_the_fit_of_a_shared_value_is_gammapys_of_a_link() -> None:
-    ours, theirs = skyred.fit(two_sources(share)), two_sources(link)
+def test_fit_of_a_shared_value_agrees_with_gammapy_with_a_link() -> None:
+    ours, theirs = skyred.fit(two_sources(share_value)), two_sources(link)
     assert Fit(optimize_opts={"tol": 1e-4}).run(theirs).success
     values = [parameter.value for parameter in theirs.models.parameters.free_unique_parameters]
     assert ours.values == pytest.approx(values, abs=0.01 * ours.errors.min(), rel=1e-3)
     assert ours.stat == pytest.approx(theirs.stat_sum(), abs=1e-3)
 
 
-def test_a_shared_frozen_value_stays() -> None:
-    datasets = two_sources(share)
+def test_shared_frozen_value_is_not_changed() -> None:
+    datasets = two_sources(share_value)
     datasets.models[0].spectral_model.index.frozen = True
     result = skyred.fit(datasets)
     assert [name.split(".")[-1] for name in result.names] == ["amplitude", "amplitude"]
     assert [model.spectral_model.index.value for model in datasets.models] == [2.4, 2.4]
 
 
-def test_the_derivatives_by_a_shared_value_are_those_of_the_statistic() -> None:
-    objective = objective_of(two_sources(share))
+def test_gradient_of_a_shared_value_is_correct() -> None:
+    objective = objective_of(two_sources(share_value))
     step = 1e-4 * np.eye(3)[0]
     rise = objective.stat(objective.start + step) - objective.stat(objective.start - step)
     assert objective.gradient_of(objective.start)[0] == pytest.approx(rise / 2e-4, rel=1e-4)
 
 
-def test_the_null_hypothesis_of_nested_models_is_fitted() -> None:
+def test_null_hypothesis_of_nested_models_is_fitted() -> None:
     datasets, unlinked, linked = two_sources(), two_sources(), two_sources(link)
     first, second = (model.spectral_model.index for model in datasets.models)
     free = skyred.fit(datasets)
@@ -116,7 +116,7 @@ def test_the_null_hypothesis_of_nested_models_is_fitted() -> None:
     assert null.stat - free.stat == pytest.approx(expected, abs=2e-3)
 
 
-def test_values_may_be_shared_within_one_model() -> None:
+def test_values_can_be_shared_within_one_model() -> None:
     datasets = Datasets([small.spectrum_on_off()])
     first = PowerLawSpectralModel(index=2.3, amplitude="4e-12 cm-2 s-1 TeV-1")
     second = PowerLawSpectralModel(index=2.9, amplitude="2e-12 cm-2 s-1 TeV-1")
@@ -133,7 +133,7 @@ def test_values_may_be_shared_within_one_model() -> None:
     assert ours.stat == pytest.approx(expected.stat, abs=1e-3)
 
 
-def test_priors_and_penalties_of_a_shared_value_are_those_of_a_link() -> None:
+def test_priors_and_penalties_of_a_shared_value_agree_with_a_link() -> None:
     def case(join: Join) -> Datasets:
         datasets = two_sources(join)
         index = datasets.models[1].spectral_model.index
@@ -143,7 +143,7 @@ def test_priors_and_penalties_of_a_shared_value_are_those_of_a_link() -> None:
         datasets.models = models
         return datasets
 
-    shared = case(share)
+    shared = case(share_value)
     ours, expected = skyred.fit(shared), skyred.fit(case(link))
     assert np.array_equal(ours.values, expected.values)
     assert np.array_equal(ours.errors, expected.errors)
@@ -151,7 +151,7 @@ def test_priors_and_penalties_of_a_shared_value_are_those_of_a_link() -> None:
 
 
 def three_sources(join: Join) -> Datasets:
-    """A source in both of two spectra, and two weak ones with joined amplitudes."""
+    """Return two spectra with a common source, and two weak sources with joined amplitudes."""
     datasets = Datasets([small.spectrum_on_off("one"), small.spectrum_on_off("two", seed=5)])
     crab = PowerLawSpectralModel(index=2.6, amplitude="4e-11 cm-2 s-1 TeV-1")
     models = [SkyModel(spectral_model=crab, name="crab")]
@@ -161,7 +161,7 @@ def three_sources(join: Join) -> Datasets:
         weak.amplitude.prior = GaussianPrior(mu=6e-12, sigma=3e-12)
         models.append(SkyModel(spectral_model=weak, name=f"weak-{name}", datasets_names=[name]))
     first, second = (model.spectral_model for model in models[1:])
-    if join is share:
+    if join is share_value:
         second.amplitude.__dict__ = first.amplitude.__dict__
     else:
         second.amplitude = first.amplitude
@@ -169,39 +169,39 @@ def three_sources(join: Join) -> Datasets:
     return datasets
 
 
-def test_flux_points_are_those_of_a_link() -> None:
-    shared, options = three_sources(share), {"reoptimize": True}
+def test_flux_points_agree_with_a_link() -> None:
+    shared, options = three_sources(share_value), {"reoptimize": True}
     ours = skyred.flux_points(shared, "crab", WIDE, **options)
     linked = skyred.flux_points(three_sources(link), "crab", WIDE, **options)
     beside.assert_same_points(ours, linked)
     first, second = (shared.models[name].spectral_model for name in ("weak-one", "weak-two"))
     assert first.amplitude.__dict__ is second.amplitude.__dict__
-    theirs = beside.by_gammapy(three_sources(link), "crab", WIDE, **options)
+    theirs = beside.flux_points_by_gammapy(three_sources(link), "crab", WIDE, **options)
     beside.assert_same_points(ours, theirs)
 
 
-def test_flux_points_by_gammapy_that_would_lose_a_shared_value_are_refused() -> None:
+def test_flux_points_of_shared_values_by_gammapy_are_refused() -> None:
     options = {"reoptimize": True, "norm": {"prior": GaussianPrior(mu=1, sigma=0.1)}}
     with pytest.raises(FitError, match=r"weak-one.*, weak-two.* share values without being linked"):
-        skyred.flux_points(three_sources(share), "crab", WIDE, **options)
+        skyred.flux_points(three_sources(share_value), "crab", WIDE, **options)
 
 
-def test_only_the_source_being_free_is_refused_if_it_shares_its_values() -> None:
-    datasets = two_sources(share)
+def test_source_without_other_free_parameters_is_refused() -> None:
+    datasets = two_sources(share_value)
     datasets.models[1].spectral_model.amplitude.frozen = True
     with pytest.raises(FitError, match="No free parameters for fitting"):
         skyred.flux_points(datasets, "source-one", WIDE, reoptimize=True)
 
 
-def test_a_shared_parameter_is_found_by_its_name_in_each_model() -> None:
-    datasets = two_sources(share)
+def test_shared_parameter_has_a_name_in_each_model() -> None:
+    datasets = two_sources(share_value)
     objective = objective_of(datasets)
     for name in ("source-one.index", "source-two.index"):
         assert chosen_parameters([name], datasets, objective) == [0]
 
 
-def test_copies_for_estimators_share_values_as_well() -> None:
-    datasets = two_sources(share)
+def test_copies_for_estimators_share_values() -> None:
+    datasets = two_sources(share_value)
     copied = copies(datasets)
     expected = minimise(objective_of(datasets))
     assert np.array_equal(minimise(objective_of(copied)).values, expected.values)

@@ -1,4 +1,4 @@
-"""Sources with sharp edges: which they are, their derivatives, and fits of them."""
+"""Sources with sharp edges: detection, derivatives and fits."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from skyred.likelihood.sharp_edges import SLOPE_STEP, changes_unevenly
 from skyred.likelihood.sky import ModelImage
 
 PIXEL = 0.05 * u.deg
-# two minima are taken for the same within 0.005; IRFs and rounding in float32 add 0.001
+# minima are treated as equal within 0.005; IRFs and rounding in float32 add 0.001
 SAME = 0.006
 
 SHARP: dict[str, Callable[[], SpatialModel]] = {
@@ -53,7 +53,7 @@ SMOOTH: dict[str, Callable[[], SpatialModel]] = {
 
 @pytest.mark.parametrize("shift", [(0, 0), (0.31, -0.17), (0.5, 0.5)])
 @pytest.mark.parametrize("kind", [*SHARP, *SMOOTH])
-def test_edges_are_seen_in_the_image(kind: str, shift: tuple[float, float]) -> None:
+def test_sharp_edges_are_detected_in_the_image(kind: str, shift: tuple[float, float]) -> None:
     model = (SHARP | SMOOTH)[kind]()
     model.frame = "icrs"
     geom = WcsGeom.create(skydir=(83, 22), npix=(60, 60), binsz=PIXEL, proj="TAN")
@@ -67,12 +67,12 @@ def test_edges_are_seen_in_the_image(kind: str, shift: tuple[float, float]) -> N
 
     values = np.array([parameter.value for parameter in parameters], dtype=float)
     axes = [image.position.lon, image.position.lat]
-    uneven = changes_unevenly(of, values, axes, PIXEL.to_value("deg") * np.ones(2))
-    assert uneven == (kind in SHARP)
+    is_non_smooth = changes_unevenly(of, values, axes, PIXEL.to_value("deg") * np.ones(2))
+    assert is_non_smooth == (kind in SHARP)
 
 
 def simulated(spatial: SpatialModel, seed: int = 7) -> Datasets:
-    """A map with a bright source, beside the centre of a pixel."""
+    """Return a map with a bright source that is not at the centre of a pixel."""
     dataset = small.map_dataset()
     spatial.frame = "icrs"
     spatial.lon_0.value, spatial.lat_0.value = small.CRAB[0] + 0.011, small.CRAB[1] - 0.017
@@ -86,12 +86,12 @@ def simulated(spatial: SpatialModel, seed: int = 7) -> Datasets:
 
 
 @pytest.mark.parametrize("kind", ["disk", "shell"])
-def test_derivatives_are_over_a_tenth_of_a_pixel(kind: str) -> None:
-    """Those of the Cash statistic, with predicted counts by gammapy on both sides."""
+def test_derivatives_use_steps_of_a_tenth_of_a_pixel(kind: str) -> None:
+    """Compare with derivatives of the Cash statistic, from counts predicted by gammapy."""
 
     def predicted(name: str, side: int) -> np.ndarray:
         (dataset,) = simulated(SHARP[kind]())
-        dataset.npred()  # IRFs are looked up where the source is now
+        dataset.npred()  # look up IRFs at this position
         parameter = dataset.models["source"].parameters[name]
         parameter.value += side * SLOPE_STEP * PIXEL.to_value(parameter.unit)
         return np.asarray(dataset.npred().data)
@@ -105,13 +105,13 @@ def test_derivatives_are_over_a_tenth_of_a_pixel(kind: str) -> None:
         rise = predicted(parameter.name, 1) - predicted(parameter.name, -1)
         expected = np.sum(weights * rise) / (2 * SLOPE_STEP * PIXEL.to_value(parameter.unit))
         # images are convolved in float32
-        found = gradient[f"source.spatial.{parameter.name}"]
-        assert found == pytest.approx(expected, rel=1e-3, abs=0.5)
+        derivative = gradient[f"source.spatial.{parameter.name}"]
+        assert derivative == pytest.approx(expected, rel=1e-3, abs=0.5)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["disk", "shell"])
-def test_every_start_and_both_fitters_lead_to_one_minimum(kind: str) -> None:
+def test_minimum_is_independent_of_start_and_fitter(kind: str) -> None:
     counts = simulated(SHARP[kind]())[0].counts
     stats = []
     for fitter, shift, factor in [
@@ -122,7 +122,7 @@ def test_every_start_and_both_fitters_lead_to_one_minimum(kind: str) -> None:
     ]:
         datasets = simulated(SHARP[kind]())
         datasets[0].counts = counts
-        truth = {each.name: float(each.value) for each in free(datasets)}
+        truth = {parameter.name: float(parameter.value) for parameter in free(datasets)}
         spatial = datasets.models["source"].spatial_model
         spatial.lon_0.value += shift[0] * PIXEL.to_value("deg")
         spatial.lat_0.value += shift[1] * PIXEL.to_value("deg")
@@ -140,8 +140,8 @@ def test_every_start_and_both_fitters_lead_to_one_minimum(kind: str) -> None:
     assert max(stats) < by_gammapy.copy().stat_sum() + SAME
 
 
-def test_a_negative_radius_of_a_shell_is_left_again() -> None:
-    """gammapy has no limit there, and the statistic hardly depends on it: a false minimum."""
+def test_negative_radius_of_a_shell_is_not_a_minimum() -> None:
+    """gammapy has no limit on the radius, so that negative values can be a false minimum."""
     datasets = simulated(ShellSpatialModel(radius=3 * PIXEL, width=1.5 * PIXEL))
     lowest = objective_of(datasets).total(objective_of(datasets).start)
     spatial = datasets.models["source"].spatial_model

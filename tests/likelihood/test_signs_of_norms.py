@@ -1,6 +1,6 @@
 """Signs, errors and limits of fluxes for positive and negative reference amplitudes.
 
-The expected numbers are those of gammapy's own `stat_sum` as a function of the amplitude.
+The expected numbers are computed with gammapy's `stat_sum` as a function of the amplitude.
 """
 
 from __future__ import annotations
@@ -86,20 +86,20 @@ def assert_signs(points: FluxPoints) -> None:
     assert np.sign(flux) == np.sign(value(points, "dnde"))
 
 
-def assert_like_scan(datasets: Datasets, points: FluxPoints) -> None:
+def assert_agrees_with_scan(datasets: Datasets, points: FluxPoints) -> None:
     """Compare the columns with gammapy's statistic, which is convex, at norms around them."""
     stat, norm = statistic(datasets, points), value(points, "norm")
     error, errn, errp = (value(points, f"norm_{name}") for name in ("err", "errn", "errp"))
-    least = stat(norm)
-    assert value(points, "stat") == pytest.approx(least, rel=1e-7, abs=1e-7)
-    assert value(points, "ts") == pytest.approx(stat(0) - least, rel=1e-6, abs=1e-4)
-    assert stat(norm - 0.1 * errn) > least
-    assert stat(norm + 0.1 * errp) > least
+    minimum = stat(norm)
+    assert value(points, "stat") == pytest.approx(minimum, rel=1e-7, abs=1e-7)
+    assert value(points, "ts") == pytest.approx(stat(0) - minimum, rel=1e-6, abs=1e-4)
+    assert stat(norm - 0.1 * errn) > minimum
+    assert stat(norm + 0.1 * errp) > minimum
     ul = value(points, "norm_ul") - norm
     for side, distance, sigma in ((1, errp, 1), (-1, errn, 1), (1, ul, 2)):
         nearer, farther = (stat(norm + side * part * distance) for part in (0.999, 1.001))
-        assert nearer - least < sigma**2 < farther - least
-    if np.isnan(error):  # the first derivative jumps where there are counts neither on nor off
+        assert nearer - minimum < sigma**2 < farther - minimum
+    if np.isnan(error):  # the first derivative is discontinuous without on and off counts
         dataset = datasets[0]
         assert np.any((dataset.counts.data == 0) & (dataset.counts_off.data == 0))
     elif abs(errp - errn) < 0.05 * (errp + errn):
@@ -109,11 +109,13 @@ def assert_like_scan(datasets: Datasets, points: FluxPoints) -> None:
 @pytest.mark.slow
 @settings(max_examples=40)
 @given(on=COUNTS, off=COUNTS, amplitude=AMPLITUDES)
-def test_on_off_spectra(on: list[int], off: list[int], amplitude: float) -> None:
+def test_columns_of_on_off_spectra_agree_with_a_scan(
+    on: list[int], off: list[int], amplitude: float
+) -> None:
     datasets = spectra(on, off, amplitude)
     points = skyred.flux_points(datasets, "crab", WIDE, selection_optional=ALL)
     assert_signs(points)
-    assert_like_scan(datasets, points)
+    assert_agrees_with_scan(datasets, points)
 
 
 @pytest.mark.slow
@@ -123,15 +125,15 @@ def test_on_off_spectra(on: list[int], off: list[int], amplitude: float) -> None
     ratio=st.sampled_from([0.01, 0.1, 0.7, 1.0, 1.3]),
     amplitude=AMPLITUDES,
 )
-def test_maps(seed: int, ratio: float, amplitude: float) -> None:
+def test_columns_of_maps_agree_with_a_scan(seed: int, ratio: float, amplitude: float) -> None:
     datasets = maps(seed, ratio, amplitude)
     points = skyred.flux_points(datasets, "crab", WIDE, selection_optional=ALL)
     assert_signs(points)
-    assert_like_scan(datasets, points)
+    assert_agrees_with_scan(datasets, points)
 
 
 @pytest.mark.parametrize("reoptimize", [False, True])
-def test_the_sign_of_the_amplitude_changes_no_flux(reoptimize: bool) -> None:
+def test_fluxes_do_not_depend_on_the_sign_of_the_amplitude(reoptimize: bool) -> None:
     on, off, edges = [30, 14, 1], [200, 61, 0], small.ENERGY.edges
     options = {"selection_optional": "all", "reoptimize": reoptimize}
     points_by_sign = []

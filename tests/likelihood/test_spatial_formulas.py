@@ -1,4 +1,4 @@
-"""Formulas of spatial models on unit vectors, and gradients without convolutions: gammapy's."""
+"""Formulas of spatial models on unit vectors, and transposed convolutions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from skyred.likelihood.sky import ModelImage
 from skyred.likelihood.spatial_formulas import SkyGrid, formula_of
 from small_datasets import image
 
-ROUNDING = 3e-16  # of cosines, which gammapy subtracts from one
+ROUNDING = 3e-16  # rounding of cosines, which gammapy subtracts from one
 
 
 def grid_around(lon: float, lat: float, width: float) -> SkyGrid:
@@ -31,7 +31,7 @@ def grid_around(lon: float, lat: float, width: float) -> SkyGrid:
     lat=st.floats(-1.4, 1.4),
     extended=st.booleans(),
 )
-def test_formulas_are_gammapys(
+def test_formulas_agree_with_gammapy(
     size: float, eccentricity: float, angle: float, lon: float, lat: float, extended: bool
 ) -> None:
     grid = grid_around(lon, lat, 2 * size)
@@ -53,7 +53,7 @@ def test_formulas_are_gammapys(
 
 
 class OwnGaussian(GaussianSpatialModel):
-    """A model of a class that is not gammapy's."""
+    """A model of a third party."""
 
     tag = ["OwnGaussian", "own-gauss"]
     lon_0, lat_0, sigma, e, phi = (
@@ -64,7 +64,7 @@ class OwnGaussian(GaussianSpatialModel):
     )  # fmt: skip
 
 
-def test_a_gaussian_is_evaluated_by_its_formula_and_a_subclass_by_gammapys() -> None:
+def test_only_the_class_of_gammapy_is_evaluated_by_formula() -> None:
     geom = image()
     at = geom.center_skydir
     methods, images = [], []
@@ -74,7 +74,9 @@ def test_a_gaussian_is_evaluated_by_its_formula_and_a_subclass_by_gammapys() -> 
         model_image(np.array([parameter.value for parameter in model.parameters]))
         methods.append(model_image.method)
         images.append(model_image(np.array([parameter.value for parameter in model.parameters])))
-        expected = model.integrate_geom(geom).quantity.to_value("")  # with areas of fine pixels
+        expected = model.integrate_geom(geom).quantity.to_value(
+            ""
+        )  # with the areas of small pixels
         assert images[-1] == pytest.approx(expected, rel=1e-6, abs=1e-9 * expected.max())
     assert images[0] == pytest.approx(images[1], rel=1e-9, abs=1e-9 * images[1].max())
     assert [getattr(method, "__name__", "") for method in methods] == ["_by_formula", "_on_numbers"]
@@ -85,7 +87,7 @@ def test_a_gaussian_is_evaluated_by_its_formula_and_a_subclass_by_gammapys() -> 
     shape=st.tuples(st.integers(1, 12), st.integers(1, 12)),
     half=st.tuples(st.integers(0, 7), st.integers(0, 7)),
 )
-def test_the_transposed_convolution_has_the_transposed_matrix(
+def test_transposed_convolution_has_the_transposed_matrix(
     seed: int, shape: tuple[int, int], half: tuple[int, int]
 ) -> None:
     random = np.random.default_rng(seed)
@@ -104,7 +106,7 @@ def test_the_transposed_convolution_has_the_transposed_matrix(
     )
 
 
-def test_a_model_without_extent_has_no_surface_brightness() -> None:
+def test_model_without_extent_has_no_finite_brightness() -> None:
     geom = image()
     at = geom.center_skydir
     model = GaussianSpatialModel(lon_0=at.ra, lat_0=at.dec, sigma=0.1 * u.deg, frame="icrs")

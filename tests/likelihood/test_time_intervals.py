@@ -23,7 +23,7 @@ def spans(*times: tuple[float, float]) -> Spans:
 
 @st.composite
 def nights_of_runs(draw: st.DrawFn) -> tuple[Spans, list[int]]:
-    """Draw runs of 28 min in nights of at most 8 h after a random hour, and the night of each."""
+    """Draw runs of 28 min in nights of up to 8 h after a random time, and the night of each."""
     dusk = draw(st.floats(0, DAY))
     numbers = draw(st.lists(st.integers(0, 400), min_size=1, max_size=4, unique=True))
     times, nights = [], []
@@ -37,8 +37,8 @@ def nights_of_runs(draw: st.DrawFn) -> tuple[Spans, list[int]]:
 
 
 @given(nights_of_runs())
-def test_a_night_contains_exactly_its_runs(drawn: tuple[Spans, list[int]]) -> None:
-    runs, numbers = drawn
+def test_night_contains_exactly_its_runs(runs_and_nights: tuple[Spans, list[int]]) -> None:
+    runs, numbers = runs_and_nights
     runs_by_night = [set(runs.within(night)) for night in runs.nights()]
     expected = [
         {name for name, number in zip(runs.names, numbers, strict=True) if number == night}
@@ -48,48 +48,48 @@ def test_a_night_contains_exactly_its_runs(drawn: tuple[Spans, list[int]]) -> No
 
 
 @given(nights_of_runs(), st.floats(60, 10 * DAY))
-def test_steps_touch_all_runs_and_each_step_touches_a_run(
-    drawn: tuple[Spans, list[int]], width: float
+def test_intervals_of_a_width_cover_all_runs_without_empty_ones(
+    runs_and_nights: tuple[Spans, list[int]], width: float
 ) -> None:
-    runs, _ = drawn
+    runs, _ = runs_and_nights
     steps = runs.steps(width)
     touched = [set(runs.within(step)) | set(runs.across(step)) for step in steps]
     assert all(touched)
     assert set().union(*touched) == set(runs.names)
     assert intervals.overlap(steps) == ""
     np.testing.assert_allclose(np.diff(steps), width)
-    # all begin at a multiple of the width after the first start
+    # all start at a multiple of the width after the first start
     offsets = (steps[:, 0] - runs.times.min()) / width
     np.testing.assert_allclose(offsets, np.round(offsets), atol=1e-6)
 
 
 @given(nights_of_runs())
-def test_runs_are_their_own_intervals_in_order(drawn: tuple[Spans, list[int]]) -> None:
-    runs, _ = drawn
+def test_intervals_by_run_are_the_runs_in_order(runs_and_nights: tuple[Spans, list[int]]) -> None:
+    runs, _ = runs_and_nights
     run_intervals = runs.runs()
     assert len(run_intervals) == len(runs.names)
     assert [len(runs.within(interval)) for interval in run_intervals] == [1] * len(run_intervals)
     assert intervals.overlap(run_intervals) == ""
 
 
-def test_datasets_of_one_time_share_a_point() -> None:
+def test_datasets_of_the_same_time_share_a_point() -> None:
     runs = spans((0, 10), (20, 30), (0, 10 + 5e-7))
     assert [runs.within(interval) for interval in runs.runs()] == [["run-0", "run-2"], ["run-1"]]
 
 
-def test_runs_that_overlap_in_part_are_reported() -> None:
+def test_partly_overlapping_runs_are_reported() -> None:
     with pytest.raises(FitError, match="run-0 and run-1 overlap in time"):
         spans((0, 10), (9, 30)).runs()
 
 
-def test_a_run_lies_across_a_border_if_it_is_on_both_sides() -> None:
+def test_runs_across_an_edge_are_detected() -> None:
     runs = spans((0, 10), (10, 20), (19, 30), (-5, 40), (30, 40))
     interval = np.array([10.0, 25.0])
     assert runs.within(interval) == ["run-1"]
     assert runs.across(interval) == ["run-2", "run-3"]
 
 
-def test_spans_reach_from_the_first_start_to_the_last_stop_in_any_order() -> None:
+def test_span_is_from_the_first_start_to_the_last_stop_in_any_order() -> None:
     # gammapy uses the first and the last row
     dataset = small.spectrum_on_off()
     dataset.gti = GTI.create([3, 0] * u.h, [4.5, 1] * u.h, reference_time=small.REFERENCE)
@@ -123,7 +123,7 @@ def test_invalid_intervals_are_refused(ends: list[tuple[str, str]], message: str
 
 class TestVariability:
     @given(st.floats(0.1, 10), st.integers(2, 40), st.integers(0, 1000))
-    def test_of_a_constant_flux_is_a_chi_square(self, scale: float, size: int, seed: int) -> None:
+    def test_of_a_constant_flux_is_chi_square(self, scale: float, size: int, seed: int) -> None:
         # by hand: the weighted mean minimises the sum of squares
         random = np.random.default_rng(seed)
         error = scale * random.uniform(0.5, 2, size)

@@ -1,4 +1,4 @@
-"""Fits that start far off: their minima are compared with gammapy's and with simulated truth."""
+"""Fits with a distant start: minima are compared with gammapy and with simulated truth."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from hypothesis import given, settings, strategies as st
 
 import skyred
 import small_datasets as small
-from fits_side_by_side import background, point, seen
+from fits_side_by_side import background, map_with_source, point
 from skyred.components.fitters.minuit import Minuit, Newton
 
 
-def fresh_stat(datasets: Datasets) -> float:
-    """gammapy's statistic with the IRFs at the present positions."""
+def stat_of_new_assignment(datasets: Datasets) -> float:
+    """Return gammapy's statistic with the IRFs at the current positions."""
     models = datasets.models
     datasets.models = models
     return float(datasets.stat_sum())
@@ -37,7 +37,7 @@ def galactic_centre() -> MapDataset:
     return MapDataset.read(path, name="fermi-gc")
 
 
-def at(dataset: MapDataset, lon: float, lat: float) -> Datasets:
+def with_source_at(dataset: MapDataset, lon: float, lat: float) -> Datasets:
     spectral = PowerLawSpectralModel(
         amplitude="1e-11 cm-2 s-1 TeV-1", reference="100 GeV", index=2.7
     )
@@ -53,14 +53,14 @@ def at(dataset: MapDataset, lon: float, lat: float) -> Datasets:
 @pytest.mark.slow
 @pytest.mark.parametrize("fitter", [Newton(), Minuit()], ids=lambda fitter: fitter.kind)
 @pytest.mark.parametrize("start", [(0, 0), (-0.1, -0.1), (0.15, 0.1)])
-def test_the_galactic_centre_is_found_behind_the_barrier(
+def test_galactic_centre_is_reached_across_a_barrier(
     galactic_centre: MapDataset, start: tuple[float, float], fitter: Newton | Minuit
 ) -> None:
-    datasets = at(galactic_centre, *start)
+    datasets = with_source_at(galactic_centre, *start)
     result = skyred.fit(datasets, fitter)
     assert result.success, result.message
-    # gammapy's statistic at the minimum that its own fit finds from (-0.04, -0.04) deg
-    minimum = at(galactic_centre, -0.0476, -0.0491)
+    # gammapy's statistic at the minimum that its fit reaches from (-0.04, -0.04) deg
+    minimum = with_source_at(galactic_centre, -0.0476, -0.0491)
     for name in ("index", "amplitude"):
         minimum.models["gc"].spectral_model.parameters[name].value = float(
             datasets.models["gc"].spectral_model.parameters[name].value
@@ -68,15 +68,15 @@ def test_the_galactic_centre_is_found_behind_the_barrier(
     minimum.models["fermi-gc-bkg"].parameters["norm"].value = float(
         datasets.models["fermi-gc-bkg"].parameters["norm"].value
     )
-    assert fresh_stat(datasets) <= fresh_stat(minimum) + 0.01
-    assert result.stat == pytest.approx(fresh_stat(datasets), rel=1e-8)
+    assert stat_of_new_assignment(datasets) <= stat_of_new_assignment(minimum) + 0.01
+    assert result.stat == pytest.approx(stat_of_new_assignment(datasets), rel=1e-8)
 
 
 @pytest.mark.parametrize("fitter", [Newton(), Minuit()], ids=lambda fitter: fitter.kind)
-def test_a_source_that_is_not_seen_where_it_starts_is_found_on_the_map(
+def test_undetected_source_is_searched_on_the_map(
     fitter: Newton | Minuit,
 ) -> None:
-    datasets = seen(free=True)
+    datasets = map_with_source(free=True)
     truth = datasets.models["point"].spatial_model.lon_0.value
     shifted = point(free=True)
     shifted.spatial_model.lon_0.value = truth + 0.6
@@ -89,7 +89,7 @@ def test_a_source_that_is_not_seen_where_it_starts_is_found_on_the_map(
 
 
 def two_sources() -> Datasets:
-    """A map of two sources, as bright as each other, one of which covers four pixels evenly."""
+    """Return a map of two equally bright sources, one of them at a corner of four pixels."""
     dataset = small.map_dataset()
     models = [point("first", 83.408), point("second", 83.9)]
     models[0].spatial_model.lat_0.value, models[1].spatial_model.lat_0.value = 21.839, 22.24
@@ -103,19 +103,17 @@ def two_sources() -> Datasets:
 
 
 @pytest.mark.parametrize("fitter", [Newton(), Minuit()], ids=lambda fitter: fitter.kind)
-@pytest.mark.parametrize("apart", [0.02, 0.06, 0.1])
-def test_two_models_do_not_share_one_source_while_another_has_none(
-    fitter: Newton | Minuit, apart: float
-) -> None:
+@pytest.mark.parametrize("shift", [0.02, 0.06, 0.1])
+def test_two_models_are_fitted_to_two_sources(fitter: Newton | Minuit, shift: float) -> None:
     expected = skyred.fit(two_sources())
     datasets = two_sources()
     first, second = (datasets.models[name].spatial_model for name in ("first", "second"))
-    # each side of the first source: both seem to be detected there
-    second.lon_0.value, second.lat_0.value = first.lon_0.value + apart, first.lat_0.value + apart
-    first.lon_0.value -= apart
+    # on both sides of the first source, so that both seem to be detected
+    second.lon_0.value, second.lat_0.value = first.lon_0.value + shift, first.lat_0.value + shift
+    first.lon_0.value -= shift
     result = skyred.fit(datasets, fitter)
     assert result.success, result.message
-    assert result.stat == pytest.approx(expected.stat, abs=0.01)  # the two may be exchanged
+    assert result.stat == pytest.approx(expected.stat, abs=0.01)  # the sources can be exchanged
 
 
 def spectra() -> Datasets:
@@ -134,7 +132,7 @@ def test_errors_do_not_depend_on_reference_energy_and_units(decades: float, scal
     datasets.models = [SkyModel(spectral_model=plain, name="crab")]
     expected = skyred.fit(datasets)
     beta = expected.names.index("crab.spectral.beta")
-    # the same curve from another reference energy
+    # the same spectrum with another reference energy
     shift = np.log(reference)
     moved = LogParabolaSpectralModel(
         amplitude=plain(reference * plain.reference.quantity).to(scale),
@@ -149,7 +147,7 @@ def test_errors_do_not_depend_on_reference_energy_and_units(decades: float, scal
     assert result.errors[beta] == pytest.approx(expected.errors[beta], rel=0.01)
 
 
-def test_one_call_is_not_enough_for_migrad() -> None:
-    result = skyred.fit(seen(), Minuit(calls=1))
+def test_single_call_is_a_failure() -> None:
+    result = skyred.fit(map_with_source(), Minuit(calls=1))
     assert not result.success
     assert "limit on calls" in result.message

@@ -50,13 +50,13 @@ def dataset() -> MapDataset:
 
 
 @pytest.fixture(scope="module")
-def few(dataset: MapDataset) -> MapDataset:
-    """Return the middle of the dataset: gammapy takes 10 ms per pixel for all columns."""
+def cutout(dataset: MapDataset) -> MapDataset:
+    """Return the middle of the dataset, since gammapy needs 10 ms per pixel for all columns."""
     return dataset.cutout(dataset.counts.geom.center_skydir, width="0.5 deg", name="few")
 
 
 def plain_maps(datasets: Any, model: SkyModel, width: u.Quantity, summed: bool, **options: Any):
-    """Run gammapy's estimator with a root tolerance that makes its own error negligible."""
+    """Run gammapy's estimator with a negligible root tolerance."""
     estimator = TSMapEstimator(
         model,
         kernel_width=width,
@@ -82,41 +82,41 @@ def assert_same(ours: Any, expected: Any) -> None:
     np.testing.assert_array_equal(np.isfinite(ours.norm.data), np.isfinite(expected.norm.data))
     for name in (*COLUMNS, *ROOTS):
         actual, reference = (getattr(maps, name).data for maps in (ours, expected))
-        is_known = good & np.isfinite(reference)
-        assert is_known.sum() > 0.8 * good.sum()
-        assert np.isfinite(actual[is_known]).all()
+        is_finite = good & np.isfinite(reference)
+        assert is_finite.sum() > 0.8 * good.sum()
+        assert np.isfinite(actual[is_finite]).all()
         np.testing.assert_allclose(
-            actual[is_known], reference[is_known], rtol=1e-4, atol=1e-5, err_msg=name
+            actual[is_finite], reference[is_finite], rtol=1e-4, atol=1e-5, err_msg=name
         )
-    # gammapy looks for sensitivities between a thousandth and a thousand times the norm: for a
-    # negative norm it finds negative ones
-    is_known = good & (expected.norm.data > 0) & np.isfinite(expected.norm_sensitivity.data)
+    # gammapy searches sensitivities between a thousandth and a thousand times the norm: negative
+    # ones for a negative norm
+    is_finite = good & (expected.norm.data > 0) & np.isfinite(expected.norm_sensitivity.data)
     np.testing.assert_allclose(
-        ours.norm_sensitivity.data[is_known], expected.norm_sensitivity.data[is_known], rtol=1e-4
+        ours.norm_sensitivity.data[is_finite], expected.norm_sensitivity.data[is_finite], rtol=1e-4
     )
     assert np.all(ours.norm_sensitivity.data[good] > 0)
 
 
 class TestAgainstGammapy:
     @pytest.mark.parametrize("summed", [True, False], ids=["summed", "each energy"])
-    def test_a_point_source(self, few: MapDataset, summed: bool) -> None:
+    def test_maps_of_a_point_source_agree(self, cutout: MapDataset, summed: bool) -> None:
         width = 0.35 * u.deg
-        ours = TSMapMaker(source(), width, summed, ALL).run([few], EDGES)
-        assert_same(ours, plain_maps(few, source(), width, summed))
+        ours = TSMapMaker(source(), width, summed, ALL).run([cutout], EDGES)
+        assert_same(ours, plain_maps(cutout, source(), width, summed))
 
-    def test_an_extended_source_of_another_spectrum(self, few: MapDataset) -> None:
+    def test_maps_of_an_extended_source_agree(self, cutout: MapDataset) -> None:
         model, width = source(GaussianSpatialModel(sigma="0.08 deg"), 2.6), 0.45 * u.deg
-        ours = TSMapMaker(model, width, True, ALL).run([few], EDGES)
-        expected = plain_maps(few, model, width, True)
+        ours = TSMapMaker(model, width, True, ALL).run([cutout], EDGES)
+        expected = plain_maps(cutout, model, width, True)
         assert_same(ours, expected)
         np.testing.assert_allclose(ours.flux.data, expected.flux.data, rtol=1e-4, atol=1e-16)
         assert ours.flux.unit == expected.flux.unit
 
-    def test_joint_datasets_over_a_fitted_model(self, few: MapDataset) -> None:
+    def test_maps_of_joint_datasets_with_models_agree(self, cutout: MapDataset) -> None:
         second = plain.simulate(plain.models("other"), seed=4)
         second.exposure.data *= 0.5
         second = second.cutout(second.counts.geom.center_skydir, width="0.5 deg", name="other")
-        datasets = Datasets([few.copy(name="sim"), second])
+        datasets = Datasets([cutout.copy(name="sim"), second])
         background = FoVBackgroundModel(dataset_name="sim")
         background.spectral_model.norm.value = 1.1
         datasets.models = [background, plain.models()["crab"]]
@@ -125,46 +125,46 @@ class TestAgainstGammapy:
         expected = plain_maps(datasets, source(), 0.35 * u.deg, True, energy_edges=edges)
         assert_same(ours, expected)
 
-    def test_a_kernel_wider_than_the_map(self, few: MapDataset) -> None:
+    def test_maps_with_a_kernel_wider_than_the_map_agree(self, cutout: MapDataset) -> None:
         edges, width = [1, 10] * u.TeV, 0.75 * u.deg
-        ours = TSMapMaker(source(), width, True, ALL).run([few], edges)
-        expected = plain_maps(few, source(), width, True, energy_edges=edges, columns=[])
+        ours = TSMapMaker(source(), width, True, ALL).run([cutout], edges)
+        expected = plain_maps(cutout, source(), width, True, energy_edges=edges, columns=[])
         np.testing.assert_allclose(ours.norm.data, expected.norm.data, rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(ours.ts.data, expected.ts.data, rtol=1e-4, atol=1e-5)
 
-    def test_default_precision_of_gammapy(self, dataset: MapDataset) -> None:
+    def test_maps_agree_within_the_default_precision_of_gammapy(self, dataset: MapDataset) -> None:
         width, edges = 0.35 * u.deg, [1, 10] * u.TeV
         ours = TSMapMaker(source(), width).run([dataset], edges)
         expected = TSMapEstimator(source(), kernel_width=width, energy_edges=edges).run(dataset)
-        # its roots are found to 1 %, which is little of an error; a minimum is flat
+        # its roots are accurate to 1 %, a small fraction of an error, and the minimum is flat
         distance = np.abs(ours.norm.data - expected.norm.data) / expected.norm_err.data
         assert np.nanmax(distance) < 0.1
         np.testing.assert_allclose(ours.ts.data, expected.ts.data, atol=0.01)
         assert (
             np.nanmin(ours.ts.data - expected.ts.data) > -1e-4
-        )  # ours is the minimum, with a kernel of float32
+        )  # ours is the minimum, with a float32 kernel
 
 
-class TestTheNullHypothesis:
-    def test_a_source_is_detected_only_without_its_fitted_model(self, dataset: MapDataset) -> None:
+class TestNullHypothesis:
+    def test_source_is_detected_only_without_its_fitted_model(self, dataset: MapDataset) -> None:
         datasets = Datasets([dataset.copy(name="sim")])
         datasets.models = plain.models("sim")
         edges, width = [1, 10] * u.TeV, 0.55 * u.deg
         with_source = TSMapMaker(source(), width).run([datasets[0]], edges)
-        without = TSMapMaker(source(), width, without=["crab"]).run([datasets[0]], edges)
+        without_source = TSMapMaker(source(), width, without=["crab"]).run([datasets[0]], edges)
         datasets.models = [FoVBackgroundModel(dataset_name="sim")]
         expected = plain_maps(datasets, source(), width, True, energy_edges=edges, columns=[])
         # npred is the difference of two float32 sums
-        np.testing.assert_allclose(without.ts.data, expected.ts.data, rtol=1e-3, atol=1e-2)
-        assert np.nanmax(without.ts.data) > 400
+        np.testing.assert_allclose(without_source.ts.data, expected.ts.data, rtol=1e-3, atol=1e-2)
+        assert np.nanmax(without_source.ts.data) > 400
         assert np.nanmax(with_source.ts.data) < 25
 
-    def test_widths_of_errors_and_limits(self, few: MapDataset) -> None:
+    def test_widths_of_errors_and_limits_are_applied(self, cutout: MapDataset) -> None:
         edges, width = [1, 10] * u.TeV, 0.35 * u.deg
         columns = ColumnSelection(2.0, errors=True, limit=3.0, sensitivity=3.0)
-        ours = TSMapMaker(source(), width, True, columns).run([few], edges)
+        ours = TSMapMaker(source(), width, True, columns).run([cutout], edges)
         options = {"n_sigma": 2, "n_sigma_ul": 3, "n_sigma_sensitivity": 3, "energy_edges": edges}
-        expected = plain_maps(few, source(), width, True, **options)
+        expected = plain_maps(cutout, source(), width, True, **options)
         for name in ("norm_err", "norm_errn", "norm_errp", "norm_ul"):
             actual, reference = (getattr(maps, name).data for maps in (ours, expected))
             np.testing.assert_allclose(actual, reference, rtol=1e-4, atol=1e-5)
@@ -174,13 +174,13 @@ class TestTheNullHypothesis:
         assert (ours.n_sigma, ours.n_sigma_ul) == (2, 3)
 
 
-class TestTheKernel:
-    def test_the_default_width_contains_the_source(self, dataset: MapDataset) -> None:
+class TestKernel:
+    def test_default_width_contains_the_source(self, dataset: MapDataset) -> None:
         maker, edges = TSMapMaker(source()), [1, 10] * u.TeV
         ours = maker.run([dataset], edges)
         wide = TSMapMaker(source(), 2 * u.deg).run([dataset], edges)
         peak = np.unravel_index(np.nanargmax(wide.ts.data), wide.ts.data.shape)
-        # 99 % of the counts are in it: of the flux 1 % is missing at most
+        # it contains 99 % of the counts, so that at most 1 % of the flux is missing
         assert ours.norm.data[peak] == pytest.approx(wide.norm.data[peak], rel=0.02)
 
     def test_missing_exposure_is_reported(self, dataset: MapDataset) -> None:
@@ -198,7 +198,7 @@ class TestTheKernel:
         edges, width = [1, 10] * u.TeV, 0.25 * u.deg
         ours = TSMapMaker(source(), width, True, ALL).run([dark], edges)
         expected = plain_maps(dark, source(), width, True, energy_edges=edges, columns=[])
-        # gammapy's norm is -1e14 there
+        # gammapy's norm is -1e14 in these pixels
         without_counts = ~ours.success.data & np.isfinite(expected.ts.data)
         assert without_counts.sum() > 10
         for name in ("ts", "npred", "npred_excess", "stat", "stat_null"):
@@ -209,13 +209,13 @@ class TestTheKernel:
         for name in ("norm", "norm_err", "norm_ul", "norm_sensitivity"):
             assert np.isnan(getattr(ours, name).data[without_counts]).all()
 
-    def test_a_fully_masked_dataset_is_reported(self, dataset: MapDataset) -> None:
+    def test_fully_masked_dataset_is_reported(self, dataset: MapDataset) -> None:
         masked = dataset.copy(name="masked")
         masked.mask_safe.data[...] = False
         with pytest.raises(ModelError, match="no pixel to fit"):
             TSMapMaker(source()).run([masked], EDGES)
 
-    def test_a_masked_energy_bin_leaves_the_other_bins_valid(self, dataset: MapDataset) -> None:
+    def test_masked_energy_bin_does_not_affect_other_bins(self, dataset: MapDataset) -> None:
         masked = dataset.copy(name="masked")
         masked.mask_safe.data[2] = False
         ours = TSMapMaker(source()).run([masked], [1, 4.6, 10] * u.TeV)
@@ -224,7 +224,7 @@ class TestTheKernel:
         assert not ours.success.data[1].any()
 
 
-class TestTheSignOfTheSource:
+class TestSignOfTheSource:
     def test_fluxes_do_not_depend_on_the_sign(self, dataset: MapDataset) -> None:
         edges, width, maps_by_sign = [1, 10] * u.TeV, 0.35 * u.deg, []
         for amplitude in (1e-12, -1e-12):
@@ -243,12 +243,12 @@ class TestTheSignOfTheSource:
         assert np.all(np.sign(maps.sqrt_ts.data[is_fitted]) == np.sign(maps.flux.data[is_fitted]))
         assert np.any(maps.flux.data[is_fitted] < 0)
 
-    def test_a_source_of_both_signs_is_refused(self, few: MapDataset) -> None:
+    def test_source_with_both_signs_is_refused(self, cutout: MapDataset) -> None:
         steep, hard = (PowerLawSpectralModel(index=index) for index in (3, 2))
         hard.amplitude.value *= 0.3
         model = SkyModel(CompoundSpectralModel(steep, hard, operator.sub), PointSpatialModel())
         with pytest.raises(ModelError, match="the source changes its sign with energy"):
-            TSMapMaker(model, 0.35 * u.deg).run([few], [1, 10] * u.TeV)
+            TSMapMaker(model, 0.35 * u.deg).run([cutout], [1, 10] * u.TeV)
 
 
 def layer(counts: np.ndarray, background: float = 0.5, kernel: Any = None) -> Layer:
@@ -262,8 +262,8 @@ def layer(counts: np.ndarray, background: float = 0.5, kernel: Any = None) -> La
 
 
 class TestExactResults:
-    def test_one_bin_with_counts(self) -> None:
-        """n counts in one bin: the derivative vanishes at n / S - b / s, gammapy finds no root."""
+    def test_counts_in_one_bin_have_an_analytical_norm(self) -> None:
+        """With n counts in one bin, the root is n / S - b / s, which gammapy does not find."""
         counts = np.zeros((5, 5))
         counts[2, 2] = 7
         data = layer(counts)
@@ -277,12 +277,12 @@ class TestExactResults:
         assert maps.ts[2, 2] == pytest.approx(2 * gain, rel=1e-9)
         assert maps.success.all()
 
-    def test_without_counts_the_limit_is_that_of_poisson(self) -> None:
+    def test_limit_without_counts_is_that_of_poisson(self) -> None:
         data = layer(np.zeros((5, 5)))
         maps = norm_maps([data], np.ones((5, 5), bool), ColumnSelection(errors=True, limit=2.0))
-        floor = -0.5 / (0.4 * 1.5)  # where the brightest bin has no predicted counts left
+        floor = -0.5 / (0.4 * 1.5)  # the brightest bin has no predicted counts at this norm
         assert maps.norm[2, 2] == pytest.approx(floor, rel=1e-9)
-        # the statistic rises by 2 S a norm; gammapy gives NaN
+        # the slope of the statistic is 2 S; gammapy returns NaN
         assert maps.norm_ul[2, 2] - floor == pytest.approx(4 / (2 * data.signal()[2, 2]))
         assert np.isinf(maps.norm_err[2, 2])
         assert np.isnan(maps.norm_errn).all()
@@ -308,7 +308,7 @@ class TestExactResults:
     @settings(deadline=None, max_examples=30)
     @given(counts=st.lists(st.integers(0, 4), min_size=49, max_size=49))
     def test_norms_minimise_the_statistic(self, counts: list[int]) -> None:
-        """The Cash statistic is not lower at other norms within the limits."""
+        """Check that the Cash statistic is not lower at other norms within the limits."""
         data = layer(np.array(counts, dtype=float).reshape(7, 7))
         maps = norm_maps([data], np.ones((7, 7), bool), ColumnSelection())
         floor = data.floor(np.ones((7, 7), bool))
@@ -322,7 +322,7 @@ class TestExactResults:
                 stat = 2 * (mu.sum() - (n * np.log(np.maximum(mu, 1e-25))).sum())
                 assert stat >= maps.stat[j, i] - 1e-8
 
-    def test_two_maps_are_twice_the_counts(self) -> None:
+    def test_two_equal_maps_have_twice_the_ts(self) -> None:
         data = layer(np.random.default_rng(1).poisson(0.7, (8, 8)).astype(float))
         mask = np.ones((8, 8), bool)
         single, double = norm_maps([data], mask, ALL), norm_maps([data, data], mask, ALL)
@@ -331,9 +331,7 @@ class TestExactResults:
         np.testing.assert_allclose(double.norm_err, single.norm_err / np.sqrt(2), rtol=1e-6)
         np.testing.assert_allclose(double.stat, 2 * single.stat, rtol=1e-9)
 
-    def test_the_block_size_does_not_change_the_result(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_block_size_does_not_change_the_result(self, monkeypatch: pytest.MonkeyPatch) -> None:
         data = layer(np.random.default_rng(2).poisson(0.7, (9, 9)).astype(float))
         mask = np.random.default_rng(3).random((9, 9)) > 0.2
         one_block = norm_maps([data], mask, ALL)
@@ -346,7 +344,7 @@ class TestExactResults:
             )
 
 
-def test_datasets_and_models_are_left_unchanged(dataset: MapDataset) -> None:
+def test_datasets_and_models_are_not_changed(dataset: MapDataset) -> None:
     datasets = Datasets([dataset.copy(name="sim")])
     datasets.models = Models(plain.models("sim"))
     before = datasets.stat_sum(), datasets[0].counts.data.copy(), datasets.models.names

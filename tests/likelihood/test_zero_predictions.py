@@ -1,4 +1,4 @@
-"""Bins in which next to nothing is predicted: gammapy's statistic, and derivatives of the same."""
+"""Bins with almost zero predicted counts: agreement with gammapy, and derivatives."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def point(free: bool = False) -> SkyModel:
     return model
 
 
-def with_background(kind: str, seed: int, share: float, float32: bool) -> Datasets:
-    """Set a share of the background's bins to values around zero."""
+def with_background(kind: str, seed: int, fraction: float, float32: bool) -> Datasets:
+    """Set a fraction of the background bins to values around zero."""
     makers = {
         "spectrum": lambda: small.spectrum_dataset("d"),
         "map": lambda: small.map_dataset("d", psf="none"),
@@ -45,8 +45,8 @@ def with_background(kind: str, seed: int, share: float, float32: bool) -> Datase
     }
     dataset, random = makers[kind](), np.random.default_rng(seed)
     background = np.array(dataset.background.data, dtype=np.float32 if float32 else float)
-    chosen = random.random(background.shape) < share
-    background[chosen] = random.choice(LEVELS, size=int(chosen.sum()))
+    selection = random.random(background.shape) < fraction
+    background[selection] = random.choice(LEVELS, size=int(selection.sum()))
     dataset.background.data = background
     dataset.mask_fit = dataset.counts.copy(data=random.random(background.shape) < 0.9)
     datasets = Datasets([dataset])
@@ -54,7 +54,7 @@ def with_background(kind: str, seed: int, share: float, float32: bool) -> Datase
     return datasets
 
 
-def fresh_stat(datasets: Datasets) -> float:
+def stat_of_new_assignment(datasets: Datasets) -> float:
     models = datasets.models
     datasets.models = models
     return float(datasets.stat_sum())
@@ -64,45 +64,43 @@ def fresh_stat(datasets: Datasets) -> float:
 @given(
     kind=st.sampled_from(["spectrum", "map", "map with PSF"]),
     seed=st.integers(0, 10**6),
-    share=st.sampled_from([0.01, 0.2, 1.0]),
+    fraction=st.sampled_from([0.01, 0.2, 1.0]),
     float32=st.booleans(),
     factor=st.sampled_from([1.0, 0.3, 0.0, -0.2]),
 )
-def test_the_statistic_is_gammapys_around_zero(
-    kind: str, seed: int, share: float, float32: bool, factor: float
+def test_statistic_around_zero_agrees_with_gammapy(
+    kind: str, seed: int, fraction: float, float32: bool, factor: float
 ) -> None:
-    datasets = with_background(kind, seed, share, float32)
+    datasets = with_background(kind, seed, fraction, float32)
     likelihood = Likelihood(datasets)
     x = likelihood.frozen[likelihood.space.free].copy()
     x[likelihood.space.names().index("crab.spectral.amplitude")] *= factor
     ours = likelihood.stat(x)
     likelihood.space.set(x)
-    # what rounding errors of gammapy's convolution may change before it is asked itself
+    # limit on rounding errors of gammapy's convolution, above which gammapy evaluates
     rounding = TOLERANCE if kind == "map with PSF" else 0
-    assert ours == pytest.approx(fresh_stat(datasets), rel=EXACT, abs=rounding)
+    assert ours == pytest.approx(stat_of_new_assignment(datasets), rel=EXACT, abs=rounding)
 
 
 @given(
     counts=st.lists(st.integers(0, 5), min_size=6, max_size=6),
     predicted=st.lists(st.sampled_from([*LEVELS, 1.0, 30.0]), min_size=6, max_size=6),
 )
-def test_the_slopes_of_cash_are_those_of_its_value(
-    counts: list[int], predicted: list[float]
-) -> None:
+def test_derivatives_of_cash_are_correct(counts: list[int], predicted: list[float]) -> None:
     n, mu = np.array(counts, dtype=float), np.array(predicted)
     statistic = Cash(n)
     assert statistic.value(mu, float(mu.sum())) == pytest.approx(
         float(cash(n, mu).sum()), rel=EXACT
     )
-    slopes = statistic.derivatives(mu)
+    derivatives = statistic.derivatives(mu)
     is_predicted = mu > 1e-25
     # exact: 2 (1 - n / mu) above the truncation value; constant below zero
     expected = np.where(
         is_predicted, 2 - 2 * n / np.where(is_predicted, mu, 1), np.where(mu < 0, 0, 2)
     )
-    assert slopes.first + slopes.total == pytest.approx(expected, rel=1e-12)
-    assert np.all(slopes.second[~is_predicted] == 0)
-    assert np.all(np.isfinite(slopes.second))
+    assert derivatives.first + derivatives.total == pytest.approx(expected, rel=1e-12)
+    assert np.all(derivatives.second[~is_predicted] == 0)
+    assert np.all(np.isfinite(derivatives.second))
 
 
 @given(
@@ -111,7 +109,7 @@ def test_the_slopes_of_cash_are_those_of_its_value(
     alpha=st.sampled_from([0.0, 0.1, 1.0, np.inf]),
     signal=st.sampled_from([0.0, 1e-30, 1e-9, 0.5, 20.0, -1e-9, -0.3, -40.0]),
 )
-def test_wstat_is_gammapys_and_its_slopes_are_those_of_its_value(
+def test_wstat_agrees_with_gammapy_and_its_derivatives_are_correct(
     on: int, off: int, alpha: float, signal: float
 ) -> None:
     n_on, n_off, mu = (np.array([float(count)]) for count in (on, off, signal))
@@ -120,26 +118,26 @@ def test_wstat_is_gammapys_and_its_slopes_are_those_of_its_value(
         expected = np.nan_to_num(wstat(n_on, n_off, ratio, mu))[0]
     statistic = WStat(n_on, n_off, ratio)
     assert statistic.value(mu) == pytest.approx(expected, rel=EXACT, abs=1e-12)
-    slopes = statistic.derivatives(mu)
-    assert np.isfinite([*slopes.first, *slopes.second]).all()
+    derivatives = statistic.derivatives(mu)
+    assert np.isfinite([*derivatives.first, *derivatives.second]).all()
     step = 1e-6
     sides = [statistic.value(mu + side * step) for side in (-1, 0, 1)]
-    if sides[0] == sides[1] == sides[2]:  # where the statistic is not defined it is constant
-        assert slopes.first[0] == 0
-    elif abs(signal) > 0.1 and np.ptp(sides) < 1e-3:  # no bound of the definition between them
-        assert slopes.first[0] == pytest.approx((sides[2] - sides[0]) / (2 * step), abs=1e-3)
+    if sides[0] == sides[1] == sides[2]:  # the statistic is constant where it is not defined
+        assert derivatives.first[0] == 0
+    elif abs(signal) > 0.1 and np.ptp(sides) < 1e-3:  # both inside the definition range
+        assert derivatives.first[0] == pytest.approx((sides[2] - sides[0]) / (2 * step), abs=1e-3)
 
 
 @pytest.mark.parametrize("signal", [np.nan, np.inf, -np.inf, 1e200])
-def test_wstat_of_a_signal_that_overflows_is_no_number(signal: float) -> None:
-    """gammapy's is zero there, below any minimum: a search would end at it."""
+def test_wstat_of_a_signal_that_overflows_is_nan(signal: float) -> None:
+    """gammapy's wstat is zero for such signals, below any minimum."""
     on, off, alpha = np.array([3.0, 2.0]), np.array([1.0, 4.0]), np.array([0.5, 0.5])
     statistic = WStat(on, off, alpha)
     assert np.isnan(statistic.value(np.array([1.0, signal])))
     assert np.isfinite(statistic.value(np.array([1.0, 1e100])))
 
 
-def test_a_fit_does_not_end_where_the_flux_overflows() -> None:
+def test_fit_does_not_end_at_infinite_fluxes() -> None:
     spectral = SuperExpCutoffPowerLaw4FGLDR3SpectralModel(
         amplitude="1e-11 cm-2 s-1 TeV-1", reference="1 TeV"
     )
@@ -148,11 +146,11 @@ def test_a_fit_does_not_end_where_the_flux_overflows() -> None:
     start = datasets.stat_sum()
     result = skyred.fit(datasets)
     assert 0 < result.stat < start
-    assert result.stat == pytest.approx(fresh_stat(datasets), rel=EXACT)
+    assert result.stat == pytest.approx(stat_of_new_assignment(datasets), rel=EXACT)
 
 
 @pytest.mark.parametrize("kind", ["spectrum", "map"])
-def test_a_fit_with_bins_without_background_ends_at_gammapys_minimum(kind: str) -> None:
+def test_fit_with_bins_without_background_agrees_with_gammapy(kind: str) -> None:
     def datasets() -> Datasets:
         simulated = with_background(kind, 3, 0.0, True)
         simulated[0].background.data[1] = 0
@@ -162,13 +160,13 @@ def test_a_fit_with_bins_without_background_ends_at_gammapys_minimum(kind: str) 
     result = skyred.fit(ours)
     assert result.success, result.message
     Fit().run(theirs)
-    assert result.stat == pytest.approx(fresh_stat(ours), rel=EXACT)
-    assert result.stat <= fresh_stat(theirs) + 0.01
+    assert result.stat == pytest.approx(stat_of_new_assignment(ours), rel=EXACT)
+    assert result.stat <= stat_of_new_assignment(theirs) + 0.01
 
 
-def map_without_background_far_out() -> Datasets:
+def map_with_partial_background() -> Datasets:
     dataset = small.map_dataset("map")
-    dataset.psf.psf_map.data[..., 5:, :, :] = 0  # a kernel that ends before the map does
+    dataset.psf.psf_map.data[..., 5:, :, :] = 0  # a kernel smaller than the map
     dataset.background.data[2] = 0
     dataset.counts.data[2, 1, 1] = 1
     datasets = Datasets([dataset])
@@ -176,21 +174,21 @@ def map_without_background_far_out() -> Datasets:
     return datasets
 
 
-def test_counts_on_rounding_errors_of_the_convolution_are_left_to_gammapy_and_named() -> None:
-    datasets = map_without_background_far_out()
+def test_counts_with_only_rounding_errors_as_prediction_have_a_note() -> None:
+    datasets = map_with_partial_background()
     likelihood = Likelihood(datasets)
     (note,) = likelihood.notes
     assert note.startswith("crab in map is evaluated by gammapy: ")
     assert "nothing but the rounding errors of its PSF convolution is predicted" in note
     x = likelihood.frozen[likelihood.space.free]
-    assert likelihood.stat(x) == pytest.approx(fresh_stat(datasets), rel=EXACT)
+    assert likelihood.stat(x) == pytest.approx(stat_of_new_assignment(datasets), rel=EXACT)
     result = skyred.fit(datasets)
     assert result.notes[0] == note
-    assert result.stat == pytest.approx(fresh_stat(datasets), rel=EXACT)
+    assert result.stat == pytest.approx(stat_of_new_assignment(datasets), rel=EXACT)
 
 
 @pytest.mark.parametrize("sign", [1, -1])
-def test_a_negative_start_is_no_reason_to_leave_counts_to_gammapy(sign: int) -> None:
+def test_negative_start_is_compiled(sign: int) -> None:
     dataset = small.map_dataset("map")
     dataset.background.data[:, :10] = 0
     dataset.models = Models([point(), FoVBackgroundModel(dataset_name="map")])
@@ -205,8 +203,8 @@ def test_a_negative_start_is_no_reason_to_leave_counts_to_gammapy(sign: int) -> 
     assert result.values[1] > 0
 
 
-def test_the_same_map_with_background_is_compiled() -> None:
-    datasets = map_without_background_far_out()
+def test_same_map_with_background_is_compiled() -> None:
+    datasets = map_with_partial_background()
     datasets[0].background.data[2] = 0.1
     assert not Likelihood(datasets).notes
 
@@ -219,12 +217,12 @@ def on_off_without_off_counts() -> Any:
 
 
 @pytest.mark.parametrize("amplitude", [0.0, 1e-30, 4e-11, -1e-12])
-def test_on_off_data_without_counts_or_signal(amplitude: float) -> None:
+def test_on_off_data_without_counts_or_signal_agree_with_gammapy(amplitude: float) -> None:
     dataset: SpectrumDatasetOnOff = on_off_without_off_counts()
     spectrum = PowerLawSpectralModel(index=2.6, amplitude=f"{amplitude} cm-2 s-1 TeV-1")
     datasets = Datasets([dataset])
     datasets.models = [SkyModel(spectral_model=spectrum, name="source")]
     likelihood = Likelihood(datasets)
     x = likelihood.frozen[likelihood.space.free]
-    assert likelihood.stat(x) == pytest.approx(fresh_stat(datasets), rel=EXACT)
+    assert likelihood.stat(x) == pytest.approx(stat_of_new_assignment(datasets), rel=EXACT)
     assert np.isfinite(likelihood.gradient(x)).all()

@@ -1,4 +1,4 @@
-"""One-file plugins: a file named on the command line is a plugin, in workers too."""
+"""One-file plugins: a file given on the command line is a plugin, also in workers."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def skyred(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_its_components_are_in_the_catalog_beside_the_installed_ones(file: Path) -> None:
+def test_components_of_a_file_are_in_the_catalog(file: Path) -> None:
     plugins = Plugins.load(files=[file])
     plugins.require_sound()
     maker = plugins.catalog.get("maker", "even-runs")(start=3)
@@ -98,7 +98,7 @@ def test_its_components_are_in_the_catalog_beside_the_installed_ones(file: Path)
     assert "safe-mask" in plugins.catalog.kinds("maker")
 
 
-def test_loading_it_again_gives_the_same_classes_until_it_is_changed(file: Path) -> None:
+def test_unchanged_file_is_loaded_once(file: Path) -> None:
     first = Plugins.load(files=[file, str(file)]).catalog.get("maker", "even-runs")
     assert Plugins.load(files=[file]).catalog.get("maker", "even-runs") is first
     file.write_text(FILE.replace("option(0", "option(5"), encoding="utf-8")
@@ -117,33 +117,33 @@ def test_instances_are_unpickled_in_a_process_without_the_plugin(file: Path) -> 
         "sys.stdout.flush()\n"
         "sys.stdout.buffer.write(pickle.dumps([maker, mood]))\n"
     )
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code], input=pickle.dumps(originals), capture_output=True, check=True
     )
-    line, back = done.stdout.split(b"\n", 1)
+    line, back = process.stdout.split(b"\n", 1)
     assert line == b"even-runs 3 4 good ('why',)"
     assert pickle.loads(back) == [originals[0], originals[2]]
 
 
-def test_a_file_that_changed_meanwhile_is_refused_by_a_worker(file: Path) -> None:
+def test_changed_file_is_refused_by_a_worker(file: Path) -> None:
     maker = Plugins.load(files=[file]).catalog.get("maker", "even-runs")()
     pickled = pickle.dumps(maker)
     file.write_text(FILE + "# changed\n", encoding="utf-8")
     code = "import pickle, sys; pickle.load(sys.stdin.buffer)"
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code], input=pickled, capture_output=True, check=False
     )
-    assert b"my plugin-1.py was changed after it was loaded; run skyred again" in done.stderr
+    assert b"my plugin-1.py was changed after it was loaded; run skyred again" in process.stderr
 
 
 FAULTS = {
     "raises": ("import skyred\n\nx = undefined\n", "NameError", "(line 3 of faulty.py)"),
-    "is no Python": ("def f(:\n", "cannot be imported: SyntaxError", "line 1"),
+    "syntax error": ("def f(:\n", "cannot be imported: SyntaxError", "line 1"),
     "has no hook": ("x = 1\n", "offers nothing: expected a function skyred_components()", ""),
     "adds commands": (FILE + "\n@hookimpl\ndef skyred_commands(cli):\n    pass\n",
                       "skyred_commands() is not called here: a file cannot add commands", ""),
-    "lacks @hookimpl": (FILE.replace("@hookimpl", ""), "put @hookimpl above it", ""),
-    "claims a kind of ours": (FILE.replace("even-runs", "map"), "is offered by skyred", ""),
+    "no @hookimpl": (FILE.replace("@hookimpl", ""), "put @hookimpl above it", ""),
+    "kind of skyred": (FILE.replace("even-runs", "map"), "is offered by skyred", ""),
 }  # fmt: skip
 
 
@@ -165,20 +165,20 @@ def test_faulty_file_is_reported_with_fault_and_line(fault: str, tmp_path: Path)
     ("name", "expected"),
     [("absent.py", "cannot be read: No such file"), ("crab.yaml", "is not a Python file")],
 )
-def test_missing_or_wrong_file_is_refused_by_name(name: str, expected: str) -> None:
+def test_missing_or_invalid_file_is_refused(name: str, expected: str) -> None:
     with pytest.raises(PluginError, match=f"{name}.*{expected}|{name} {expected}"):
         Plugins.load(files=[name])
 
 
 @pytest.mark.slow
-def test_a_run_uses_it_in_its_workers_and_keeps_a_copy(file: Path, tmp_path: Path) -> None:
+def test_run_uses_the_file_in_workers_and_keeps_a_copy(file: Path, tmp_path: Path) -> None:
     (tmp_path / "crab.yaml").write_text(CONFIG, encoding="utf-8")
     words = ("crab.yaml", "--plugin", file.name, "--engine", "processes", "--workers", "2")
-    done = skyred(tmp_path, "run", *words)
-    assert done.returncode == 0, done.stderr
-    ledger = (tmp_path / "crab" / "observations.ecsv").read_text(encoding="utf-8")
-    assert "900001 is odd" in ledger
-    assert "even-runs of my plugin-1.py sha256:" in ledger
+    process = skyred(tmp_path, "run", *words)
+    assert process.returncode == 0, process.stderr
+    observation_log = (tmp_path / "crab" / "observations.ecsv").read_text(encoding="utf-8")
+    assert "900001 is odd" in observation_log
+    assert "even-runs of my plugin-1.py sha256:" in observation_log
     assert (tmp_path / "crab" / "plugins" / file.name).read_bytes() == file.read_bytes()
     report = json.loads((tmp_path / "crab" / "report.json").read_text(encoding="utf-8"))
     (used,) = [plugin_record for plugin_record in report["plugins"] if "file" in plugin_record]
@@ -186,20 +186,18 @@ def test_a_run_uses_it_in_its_workers_and_keeps_a_copy(file: Path, tmp_path: Pat
 
 
 @pytest.mark.parametrize("ending", ["changed", "gone"])
-def test_the_run_folder_keeps_the_file_as_it_was_loaded(
-    ending: str, file: Path, tmp_path: Path
-) -> None:
-    """In Python too, where the pipeline runs without being told of the file again."""
+def test_run_folder_has_the_file_as_it_was_loaded(ending: str, file: Path, tmp_path: Path) -> None:
+    """Run in Python, where the file is given only when the pipeline is read."""
     pipeline = Pipeline.from_yaml(CONFIG, plugins=Plugins.load(files=[file]))
-    was = file.read_bytes()
+    original = file.read_bytes()
     file.write_text(FILE + "# changed\n", encoding="utf-8")
     if ending == "gone":
         file.unlink()
     pipeline.run(tmp_path / "run")
-    assert (tmp_path / "run" / "plugins" / file.name).read_bytes() == was
+    assert (tmp_path / "run" / "plugins" / file.name).read_bytes() == original
     report = json.loads((tmp_path / "run" / "report.json").read_text(encoding="utf-8"))
     (used,) = [plugin_record for plugin_record in report["plugins"] if "file" in plugin_record]
-    assert used["version"].removeprefix("sha256:") == hashlib.sha256(was).hexdigest()[:12]
+    assert used["version"].removeprefix("sha256:") == hashlib.sha256(original).hexdigest()[:12]
 
 
 def test_two_files_with_the_same_name_are_refused_until_renamed(file: Path) -> None:
@@ -210,16 +208,16 @@ def test_two_files_with_the_same_name_are_refused_until_renamed(file: Path) -> N
     assert "has the same name; rename the file" in sentence
 
 
-def test_without_the_file_its_kind_is_unknown(file: Path) -> None:
+def test_kind_is_unknown_without_the_file(file: Path) -> None:
     with pytest.raises(Exception, match="there is no maker 'even-runs'"):
         Pipeline.from_yaml(CONFIG)
     assert Pipeline.from_yaml(CONFIG, plugins=Plugins.load(files=[file]))
 
 
 @pytest.mark.parametrize("words", [("plugins",), ("show", "even-runs"), ("check", "crab.yaml")])
-def test_other_commands_take_it_too(words: tuple[str, ...], file: Path, tmp_path: Path) -> None:
+def test_other_commands_accept_the_file(words: tuple[str, ...], file: Path, tmp_path: Path) -> None:
     (tmp_path / "crab.yaml").write_text(CONFIG, encoding="utf-8")
     flags = ("--no-data",) if words[0] == "check" else ()
-    done = skyred(tmp_path, *words, *flags, "--plugin", file.name)
-    assert done.returncode == 0, done.stderr
-    assert "no problems" in done.stdout or "Leave out runs with an odd number" in done.stdout
+    process = skyred(tmp_path, *words, *flags, "--plugin", file.name)
+    assert process.returncode == 0, process.stderr
+    assert "no problems" in process.stdout or "Leave out runs with an odd number" in process.stdout

@@ -1,4 +1,4 @@
-"""Plugins: found by entry point; each that cannot be used is named, and stops no other."""
+"""Plugins: loading by entry point, and errors that do not affect other plugins."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ FAULTS = {
     "raises on import": ("raise RuntimeError('no libfoo')",
                          "cannot be imported: RuntimeError: no libfoo"),
     "exits on import": ("raise SystemExit('bye')", "cannot be imported: SystemExit: bye"),
-    "is no Python": ("def f(:", "cannot be imported: SyntaxError"),
+    "syntax error": ("def f(:", "cannot be imported: SyntaxError"),
     "misspelt hook": (GOOD.replace("skyred_components", "skyred_componets"),
                       "there is no hook 'skyred_componets'; did you mean 'skyred_components'?"),
     "undecorated hook": (GOOD.replace("@hookimpl", ""), "skyred_components lacks its decorator: "
@@ -66,7 +66,7 @@ Distribute = Callable[..., Path]
 
 @pytest.fixture
 def distribute(tmp_path: Path) -> Distribute:
-    """Install a distribution: a folder with its metadata and one module."""
+    """Return a function that installs a distribution of one module with its metadata."""
 
     def install(name: str, code: str, *, plugin: str = "", version: str = "1.2") -> Path:
         return install_distribution(
@@ -77,7 +77,7 @@ def distribute(tmp_path: Path) -> Distribute:
 
 
 def load(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Plugins:
-    """Load our own plugins and those in a folder."""
+    """Load the plugins of skyred and those in a folder."""
     monkeypatch.syspath_prepend(str(folder))
     found_distributions = [
         *Distribution.discover(path=[str(folder)]),
@@ -107,7 +107,7 @@ def test_faulty_plugin_is_reported_with_a_fix_and_does_not_affect_others(
     fault: str, distribute: Distribute, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     code, message = FAULTS[fault]
-    module = f"faulty_{fault.replace(' ', '_')}"  # modules stay imported from test to test
+    module = f"faulty_{fault.replace(' ', '_')}"  # modules stay imported between tests
     name = module.replace("_", "-")
     distribute(name, code, version="3.4")
     folder = distribute(f"sound-{name}", GOOD.replace("good-maker", "sound-maker"))
@@ -140,7 +140,7 @@ def test_two_plugins_with_the_same_name_are_blocked_by_distribution(
     assert "one" in plugins.catalog.kinds("maker")
 
 
-def test_ours_come_first_so_the_newcomer_is_refused(
+def test_kind_of_skyred_in_another_plugin_is_refused(
     distribute: Distribute, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = distribute("aaa-first", GOOD.replace("good-maker", "aaa"), plugin="gammapy")
@@ -154,36 +154,38 @@ def test_faulty_plugins_cannot_stop_the_list_of_plugins(distribute: Distribute) 
     distribute("breaks", "raise RuntimeError('no libfoo')")
     distribute("leaves", "raise SystemExit(3)")
     folder = distribute("works", GOOD)
-    listed = skyred(folder, "plugins")
-    assert listed.returncode == 0
-    assert "works  works 1.2  works\n    maker good-maker" in listed.stdout
-    assert "A maker that does nothing." in listed.stdout
-    assert "breaks  breaks 1.2  breaks FAULTY" in listed.stdout
-    assert "maker safe-mask" in listed.stdout
-    assert "plugin 'breaks' of breaks 1.2 (breaks): cannot be imported" in listed.stderr
-    assert "SKYRED_BLOCK=breaks" in listed.stderr
-    assert "SKYRED_BLOCK=leaves" in listed.stderr
+    plugin_list = skyred(folder, "plugins")
+    assert plugin_list.returncode == 0
+    assert "works  works 1.2  works\n    maker good-maker" in plugin_list.stdout
+    assert "A maker that does nothing." in plugin_list.stdout
+    assert "breaks  breaks 1.2  breaks FAULTY" in plugin_list.stdout
+    assert "maker safe-mask" in plugin_list.stdout
+    assert "plugin 'breaks' of breaks 1.2 (breaks): cannot be imported" in plugin_list.stderr
+    assert "SKYRED_BLOCK=breaks" in plugin_list.stderr
+    assert "SKYRED_BLOCK=leaves" in plugin_list.stderr
 
 
 @pytest.mark.slow
-def test_a_faulty_plugin_stops_check_and_run_with_2(distribute: Distribute, tmp_path: Path) -> None:
+def test_check_and_run_with_a_faulty_plugin_exit_with_2(
+    distribute: Distribute, tmp_path: Path
+) -> None:
     folder = distribute("breaks", "raise RuntimeError('no libfoo')")
     config = tmp_path / "some.yaml"
     config.write_text("data: {}\n")
     for command in ("check", "run"):
-        done = skyred(folder, command, str(config))
-        assert done.returncode == 2
-        assert "plugin 'breaks' of breaks 1.2" in done.stderr
-        assert "Traceback" not in done.stderr
+        process = skyred(folder, command, str(config))
+        assert process.returncode == 2
+        assert "plugin 'breaks' of breaks 1.2" in process.stderr
+        assert "Traceback" not in process.stderr
         allowed = skyred(folder, command, str(config), SKYRED_BLOCK="breaks")
         assert allowed.returncode == 2
-        assert "breaks" not in allowed.stderr, "now only the configuration is wrong"
-    listed = skyred(folder, "plugins", SKYRED_BLOCK="breaks")
-    assert "breaks (left out by SKYRED_BLOCK)" in listed.stdout
-    assert listed.stderr == ""
+        assert "breaks" not in allowed.stderr, "only the configuration is invalid"
+    plugin_list = skyred(folder, "plugins", SKYRED_BLOCK="breaks")
+    assert "breaks (left out by SKYRED_BLOCK)" in plugin_list.stdout
+    assert plugin_list.stderr == ""
 
 
-def test_the_owner_of_a_component_is_its_distribution(
+def test_owner_of_a_component_is_its_distribution(
     distribute: Distribute, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = distribute("gives-owner", GOOD, plugin="nice", version="0.3")
@@ -200,13 +202,13 @@ def empty(*plugins: tuple[str, object]) -> Plugins:
     return instance
 
 
-def offer(*classes: type) -> SimpleNamespace:
+def plugin_with(*classes: type) -> SimpleNamespace:
     return SimpleNamespace(skyred_components=hookimpl(lambda: classes))
 
 
-def test_registering_a_second_of_one_name_leaves_the_first() -> None:
-    plugins = empty(("same", offer(ToyMaker)))
-    plugins.register(offer(ToySum), Owner("other", "2", "same"))
+def test_plugin_with_a_duplicate_name_does_not_replace_the_first() -> None:
+    plugins = empty(("same", plugin_with(ToyMaker)))
+    plugins.register(plugin_with(ToySum), Owner("other", "2", "same"))
     assert len(plugins.faults()) == 1
     assert plugins.catalog.kinds("maker") == ["toy-fill"]
     assert plugins.catalog.kinds("stacker") == []
@@ -214,8 +216,8 @@ def test_registering_a_second_of_one_name_leaves_the_first() -> None:
 
 
 class TestCatalog:
-    def test_an_unknown_kind_is_answered_with_the_nearest(self) -> None:
-        catalog = empty(("toys", offer(ToyMaker, ToySum))).catalog
+    def test_unknown_kind_is_reported_with_a_suggestion(self) -> None:
+        catalog = empty(("toys", plugin_with(ToyMaker, ToySum))).catalog
         with pytest.raises(FieldError, match=r"no maker 'toy-fil'; .* did you mean 'toy-fill'\?"):
             catalog.get("maker", "toy-fil")
         with pytest.raises(FieldError, match=r"no maker 'toy-sum' \('toy-sum' is a stacker\)"):
@@ -223,7 +225,7 @@ class TestCatalog:
         with pytest.raises(FieldError, match="expected one of none: no plugin provides any"):
             catalog.get("fitter", "minuit")
 
-    def test_one_kind_may_stand_for_two_roles(self) -> None:
+    def test_kind_can_have_two_roles(self) -> None:
         plugins = Plugins.load()
         roles = {entry.cls.role for entry in plugins.catalog.find("map")}
         assert roles == {"geometry", "maker"}
@@ -240,22 +242,22 @@ def archive(name: str, scheme: str) -> tuple[str, SimpleNamespace]:
 
 
 class TestArchives:
-    def test_the_claimant_opens(self) -> None:
+    def test_plugin_of_the_scheme_opens_the_archive(self) -> None:
         plugins = empty(archive("red", "red:"), archive("blue", "blue:"))
         assert plugins.open_archive("blue:1") == "the store of blue"
 
-    def test_two_claimants_are_an_error_naming_both(self) -> None:
+    def test_two_plugins_for_one_location_are_an_error(self) -> None:
         plugins = empty(archive("red", "x:"), archive("blue", "x:"), archive("green", "y:"))
         with pytest.raises(
             ArchiveError, match=r"claimed by the plugins blue and red;.*SKYRED_BLOCK"
         ):
             plugins.open_archive("x:1")
 
-    def test_no_claimant_is_an_error_with_a_hint(self) -> None:
+    def test_location_without_a_plugin_is_an_error_with_a_hint(self) -> None:
         with pytest.raises(ArchiveError, match="no plugin knows how to open 'x:1'; expected"):
             empty(archive("red", "red:")).open_archive("x:1")
 
-    def test_a_plugin_that_fails_to_open_is_named(self) -> None:
+    def test_failing_plugin_is_reported(self) -> None:
         def skyred_archive(location: object) -> object:
             raise ValueError("bad options")
 
@@ -263,12 +265,12 @@ class TestArchives:
         with pytest.raises(ArchiveError, match="plugin 'red' cannot open 'x:1': bad options"):
             plugins.open_archive("x:1")
 
-    def test_a_place_that_is_not_there_can_still_be_another_plugins(self) -> None:
+    def test_location_that_is_not_a_path_can_be_opened_by_a_plugin(self) -> None:
         plugins = Plugins.load()
         plugins.register(archive("names", "my-")[1], Owner("names", "1", "names"))
         assert plugins.open_archive("my-observations") == "the store of names"
 
-    def test_a_misspelt_simulation_is_an_error_of_the_user(self) -> None:
+    def test_misspelt_simulation_is_a_user_error(self) -> None:
         with pytest.raises(ArchiveError, match="did you mean 'crab'") as caught:
             Plugins.load().open_archive("sim:carb")
         assert caught.value.exit_code == 2

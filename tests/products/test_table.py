@@ -1,4 +1,4 @@
-"""TableProduct: a table as a product, written, read and drawn with its units."""
+"""TableProduct: a table as a product, which can be written, read and plotted with its units."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from skyred import TableProduct
 
 @pytest.fixture
 def table() -> Table:
-    table = Table(meta={"how": "by hand"})
-    table["energy"] = Column([1.0, 3.0], unit="TeV", description="Where.")
+    table = Table(meta={"origin": "test"})
+    table["energy"] = Column([1.0, 3.0], unit="TeV", description="Energy.")
     table["note"] = ["a", "b"]
     table["flux"] = Column([2e-12, np.nan], unit="cm-2 s-1")
     table["flux_err"] = Column([1e-13, 1.0], unit="cm-2 s-1")
     return table
 
 
-def test_what_is_written_is_read_again(table: Table, tmp_path: Path) -> None:
+def test_table_reads_back(table: Table, tmp_path: Path) -> None:
     (path,) = TableProduct("fluxes", table).write(tmp_path)
     assert path == tmp_path / "fluxes.ecsv"
     again = TableProduct.read(tmp_path, "fluxes", None).table()
     assert again.colnames == table.colnames
     assert again.meta == table.meta
     assert again["flux"].unit == u.Unit("cm-2 s-1")
-    assert again["energy"].description == "Where."
+    assert again["energy"].description == "Energy."
     for name in table.colnames:
         np.testing.assert_array_equal(again[name], table[name])
 
 
 @pytest.mark.parametrize("kind", [Table, QTable])
-def test_the_first_numbers_are_drawn_against_the_first_column(kind: type, table: Table) -> None:
+def test_first_numeric_column_is_plotted_against_the_first_column(kind: type, table: Table) -> None:
     _, ax = plt.subplots()
     product = TableProduct("fluxes", kind(table))
     assert product.plot(ax) is ax
@@ -50,7 +50,7 @@ def test_the_first_numbers_are_drawn_against_the_first_column(kind: type, table:
     plt.close()
 
 
-def test_times_are_dates_on_the_axis_and_no_numbers_to_draw() -> None:
+def test_times_are_dates_on_the_axis() -> None:
     times = Time(["2004-12-06", "2004-12-08"])
     table = QTable({"time": times, "again": times, "counts": [3, 4]})
     ax = TableProduct("counts", table).plot()
@@ -60,21 +60,21 @@ def test_times_are_dates_on_the_axis_and_no_numbers_to_draw() -> None:
     plt.close()
 
 
-def test_texts_are_places_on_the_axis() -> None:
+def test_strings_are_categories_on_the_axis() -> None:
     ax = TableProduct("counts", Table({"dataset": ["a", "b"], "counts": [3, 4]})).plot()
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["a", "b"]
     plt.close()
 
 
 @pytest.mark.parametrize("columns", [{"a": [1.0]}, {"a": [1.0], "b": ["x"]}, {}])
-def test_without_numbers_there_is_no_picture(columns: dict[str, list[object]]) -> None:
+def test_table_without_numbers_has_no_plot(columns: dict[str, list[object]]) -> None:
     product = TableProduct("empty", Table(columns))
     assert product.pictures() == {}
     with pytest.raises(TypeError, match="empty: there is no numeric column"):
         product.plot()
 
 
-def test_upper_edges_and_errors_are_not_what_is_drawn_and_energies_are_logarithmic() -> None:
+def test_upper_edges_and_errors_are_not_plotted_as_values() -> None:
     table = Table({"e_min": [1.0, 3.0], "e_max": [3.0, 9.0], "eflux_err": [1, 1], "eflux": [5, 4]})
     table["e_min"].unit = table["e_max"].unit = "TeV"
     ax = TableProduct("fluxes", table).plot()

@@ -1,4 +1,4 @@
-"""Datasets written and read back hold what they held, also what gammapy leaves out."""
+"""Datasets read back completely, including parts that gammapy does not write."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def round_trip(folder: Path, *datasets: Any) -> Any:
 
 
 @pytest.mark.parametrize("make", MAKERS)
-def test_counts_masks_and_responses_survive(tmp_path: Path, make: Any) -> None:
+def test_counts_masks_and_irfs_read_back(tmp_path: Path, make: Any) -> None:
     dataset = make()
     (read,) = round_trip(tmp_path, dataset)
     assert read.name == dataset.name
@@ -39,7 +39,7 @@ def test_counts_masks_and_responses_survive(tmp_path: Path, make: Any) -> None:
 
 
 @pytest.mark.parametrize("make", MAKERS)
-def test_the_range_of_the_fit_survives(tmp_path: Path, make: Any) -> None:
+def test_fit_range_reads_back(tmp_path: Path, make: Any) -> None:
     dataset = make()
     FitRange(energy=dataset.counts.geom.axes["energy"].edges[[1, 2]]).apply(dataset)
     (read,) = round_trip(tmp_path, dataset)
@@ -48,20 +48,20 @@ def test_the_range_of_the_fit_survives(tmp_path: Path, make: Any) -> None:
 
 
 @pytest.mark.parametrize("make", MAKERS)
-def test_the_livetime_survives(tmp_path: Path, make: Any) -> None:
+def test_livetime_reads_back(tmp_path: Path, make: Any) -> None:
     spectrum = make()
     spectrum.exposure.meta = {"livetime": 1581.73675841 * u.s}
     (read,) = round_trip(tmp_path, spectrum)
     assert read.exposure.meta["livetime"].to_value("s") == 1581.73675841
 
 
-def test_gammapy_reads_the_files_by_itself(tmp_path: Path) -> None:
+def test_gammapy_reads_the_files(tmp_path: Path) -> None:
     round_trip(tmp_path, small.map_dataset(), small.spectrum_on_off(), small.flux_points())
     read = Datasets.read(tmp_path / "datasets.yaml")
     assert read.names == ["map", "on-off", "points"]
 
 
-def test_names_that_no_file_can_have_are_no_hindrance(tmp_path: Path) -> None:
+def test_names_that_are_invalid_for_files_read_back(tmp_path: Path) -> None:
     # the FACT spectrum of the joint Crab has such a name
     name = "[" + "20131003093, " * 120 + "]"
     (read,) = round_trip(tmp_path, small.spectrum_on_off(name))
@@ -69,7 +69,7 @@ def test_names_that_no_file_can_have_are_no_hindrance(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("make", MAKERS)
-def test_a_mask_that_is_not_there_is_none_without_a_word(
+def test_missing_mask_is_none_without_warnings(
     tmp_path: Path, make: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     (read,) = round_trip(tmp_path, make())

@@ -1,4 +1,4 @@
-"""Estimates of a run that has no YAML, since it held objects of gammapy: read from its folder."""
+"""Estimates of a run without YAML, because of gammapy objects, read from its folder."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ NAMES = ["by-gammapy", "flux-points", "numbers"]
 
 
 class Numbers:
-    """An estimator that anyone could have written for gammapy."""
+    """A user estimator with the interface of gammapy."""
 
     def run(self, datasets: Datasets) -> dict[str, Any]:
-        """Give the counts."""
+        """Return the counts."""
         return {"counts": sum(float(dataset.counts.data.sum()) for dataset in datasets)}
 
 
@@ -47,7 +47,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Path]:
     return pipeline.run(folder / "out"), folder / "out"
 
 
-def test_estimates_of_gammapy_and_of_skyred_are_read_by_their_names(
+def test_estimates_of_gammapy_and_of_skyred_read_back(
     run: tuple[Result, Path],
 ) -> None:
     result, folder = run
@@ -65,7 +65,7 @@ def test_estimates_of_gammapy_and_of_skyred_are_read_by_their_names(
     assert again.estimates["flux-points"].source == "crab"
 
 
-def test_a_name_in_the_report_cannot_lead_out_of_the_folder(
+def test_name_in_the_report_with_a_path_outside_is_refused(
     run: tuple[Result, Path], tmp_path: Path
 ) -> None:
     folder = tmp_path / "run"
@@ -74,6 +74,6 @@ def test_a_name_in_the_report_cannot_lead_out_of_the_folder(
     report["estimates"] = {"../numbers": "adapted"}
     (folder / "report.json").write_text(json.dumps(report))
     (folder / "SHA256SUMS").unlink()
-    named = pytest.raises(OutputError, match=r"cannot be read: has the name '\.\./numbers'")
-    with pytest.warns(SkyredWarning, match="holds no SHA256SUMS"), named:
+    refused = pytest.raises(OutputError, match=r"cannot be read: has the name '\.\./numbers'")
+    with pytest.warns(SkyredWarning, match="holds no SHA256SUMS"), refused:
         Result.read(folder)

@@ -1,4 +1,4 @@
-"""A result and an orchestrator as a notebook shows them."""
+"""Notebook views of a result and of an orchestrator."""
 
 from pathlib import Path
 from typing import Any
@@ -23,19 +23,19 @@ def orchestrate(runs: int = 5, **changes: Any) -> Orchestrator:
 
 @attrs.define(eq=False)
 class NoTable(ToyProduct):
-    """It cannot give its table."""
+    """A product whose table fails."""
 
     def table(self) -> Any:
-        raise RuntimeError("the table is lost")
+        raise RuntimeError("the table is missing")
 
 
-def test_a_run_tells_of_steps_datasets_fit_and_estimates(tmp_path: Path) -> None:
+def test_run_shows_steps_datasets_fit_and_estimates(tmp_path: Path) -> None:
     result = orchestrate().run(tmp_path / "run")
     rendered = read(result)
     assert f"finished, in {tmp_path / 'run'}, digest {result.digest[:12]}" in rendered.text
     for step in result.steps:
         assert rendered.row(step.name) == [step.name, f"{step.seconds:.1f} s", step.summary]
-    counts = 2 * sum(1 / run for run in range(1, 6))  # what the toy maker puts into two bins
+    counts = 2 * sum(1 / run for run in range(1, 6))  # sum of two bins by the toy maker
     assert rendered.row("toy", of="Dataset")[:3] == ["toy", "SpectrumDataset", f"{counts:.0f}"]
     assert rendered.row("toy", of="Dataset")[5:] == ["1.00 TeV to 10.0 TeV", "2 of 2"]
     assert result.fit is not None
@@ -44,31 +44,31 @@ def test_a_run_tells_of_steps_datasets_fit_and_estimates(tmp_path: Path) -> None
     assert [["counts"], [f"{counts:.5g}"]] in rendered.tables
 
 
-def test_a_result_read_from_its_folder_shows_the_same(tmp_path: Path) -> None:
+def test_result_read_from_its_folder_has_the_same_view(tmp_path: Path) -> None:
     result = orchestrate().run(tmp_path / "run")
     again = Result.read(tmp_path / "run", plugins=toy_plugins())
     assert read(again).tables[1:] == read(result).tables[1:]  # step times are rounded in the file
 
 
-def test_what_was_lost_comes_first_with_its_reason() -> None:
+def test_failed_and_skipped_observations_are_shown_first_with_reasons() -> None:
     result = orchestrate(on_error="skip", make=[ToyMaker(skip=[2], fail=[4])]).run()
     rendered = read(result)
     assert "3 made, 1 skipped, 1 failed" in rendered.text
-    ledger = next(table for table in rendered.tables if table[0][0] == "Data")
-    assert [row[1] for row in ledger[1:]] == ["4", "2", "1", "3", "5"]
-    assert ledger[1][2] == "failed"
-    assert ledger[1][-1].endswith("run 4 is broken")
-    assert ledger[2][-1] == "run 2 is too cloudy"
+    observation_log = next(table for table in rendered.tables if table[0][0] == "Data")
+    assert [row[1] for row in observation_log[1:]] == ["4", "2", "1", "3", "5"]
+    assert observation_log[1][2] == "failed"
+    assert observation_log[1][-1].endswith("run 4 is broken")
+    assert observation_log[2][-1] == "run 2 is too cloudy"
 
 
-def test_a_long_ledger_is_cut_and_says_where_the_rest_is() -> None:
+def test_long_observation_log_is_truncated() -> None:
     outcomes = tuple(Outcome("toy", run, "made") for run in range(1000))
     rendered = read(Result(outcomes=outcomes))
     assert "1000 made" in rendered.text
     assert "and 980 more: all are in observations" in rendered.text
 
 
-def test_a_failed_run_shows_its_error_and_how_far_it_got(tmp_path: Path) -> None:
+def test_failed_run_shows_its_error_and_counts_of_statuses(tmp_path: Path) -> None:
     with pytest.raises(RunsFailedError):
         orchestrate(make=[ToyMaker(fail=[4])]).run(tmp_path / "run")
     rendered = read(Result.read(tmp_path / "run", plugins=toy_plugins()))
@@ -76,13 +76,13 @@ def test_a_failed_run_shows_its_error_and_how_far_it_got(tmp_path: Path) -> None
     assert "4 made, 1 failed" in rendered.text
 
 
-def test_replaced_steps_are_named() -> None:
+def test_replaced_steps_are_shown() -> None:
     orchestrator = orchestrate()
     orchestrator.models = orchestrator.model()
     assert "not as configured: the result of model" in read(orchestrator.run()).text
 
 
-def test_what_a_run_tells_is_never_markup() -> None:
+def test_strings_of_a_run_are_escaped() -> None:
     outcomes = (Outcome("toy", 1, "failed", reason=EVIL),)
     report = {"state": "failed", "error": EVIL}
     rendered = read(
@@ -93,18 +93,18 @@ def test_what_a_run_tells_is_never_markup() -> None:
     assert rendered.row("toy", of="Data")[-1] == EVIL
 
 
-def test_one_product_without_table_hides_no_other() -> None:
+def test_product_without_table_does_not_hide_others() -> None:
     estimates = {"a": NoTable("a", 1.0), "b": ToyProduct("b", 2.5)}
     rendered = read(Result(estimates=estimates))
-    assert "the table is lost" in rendered.text
+    assert "the table is missing" in rendered.text
     assert [["counts"], ["2.5"]] in rendered.tables
 
 
-def test_nothing_yet_is_shown_as_well() -> None:
+def test_empty_result_is_shown() -> None:
     assert "in memory, digest none" in read(Result()).text
 
 
-def test_an_orchestrator_shows_which_steps_were_taken_and_takes_none() -> None:
+def test_orchestrator_shows_finished_steps_without_running_others() -> None:
     orchestrator = orchestrate()
     assert [row[1] for row in read(orchestrator).tables[0][1:]] == ["not run"] * 5
     assert orchestrator.steps == ()
@@ -115,7 +115,7 @@ def test_an_orchestrator_shows_which_steps_were_taken_and_takes_none() -> None:
     assert "toy-fill" in rendered.text
 
 
-def test_an_orchestrator_shows_what_was_replaced() -> None:
+def test_orchestrator_shows_replaced_steps() -> None:
     orchestrator = orchestrate()
     orchestrator.datasets = orchestrate().reduce()
     rows = read(orchestrator).tables[0][1:]

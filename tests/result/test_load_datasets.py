@@ -1,4 +1,4 @@
-"""Datasets that others have reduced, as entries of `data:`."""
+"""Reduced datasets from files as entries of `data:`."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from skyred.interfaces import FitRange
 from toys import ToyModel, toy_pipeline, toy_plugins
 
 
-def written(folder: Path, *datasets: Any) -> Path:
+def write_index(folder: Path, *datasets: Any) -> Path:
     Datasets(list(datasets)).write(folder / "datasets.yaml")
     return folder / "datasets.yaml"
 
 
-def ogip(folder: Path, name: str, seed: int = 3) -> Path:
+def write_ogip(folder: Path, name: str, seed: int = 3) -> Path:
     dataset = small.spectrum_on_off(name, seed=seed)
     dataset.exposure.meta = {"livetime": 100 * small.u.s}
     path = folder / f"pha_obs{name}.fits"
@@ -33,69 +33,67 @@ def ogip(folder: Path, name: str, seed: int = 3) -> Path:
     return path
 
 
-def chain(locations: Any, **options: Any) -> Orchestrator:
+def create_orchestrator(locations: Any, **options: Any) -> Orchestrator:
     pipeline = Pipeline(data={"other": ReducedData(datasets=locations, **options)})
     return Orchestrator(pipeline, plugins=toy_plugins())
 
 
-def test_every_kind_of_dataset_that_an_index_names_is_read(tmp_path: Path) -> None:
+def test_all_types_of_datasets_in_an_index_are_read(tmp_path: Path) -> None:
     makers = (small.map_dataset, small.map_on_off, small.spectrum_on_off, small.flux_points)
-    index = written(tmp_path, *(make() for make in makers))
-    datasets = chain(str(index)).reduce()
+    index = write_index(tmp_path, *(make() for make in makers))
+    datasets = create_orchestrator(str(index)).reduce()
     assert datasets.names == ["other-1", "other-2", "other-3", "other-4"]
     for make, read in zip(makers, datasets, strict=True):
         assert type(read) is type(make())
     np.testing.assert_array_equal(datasets[1].counts_off.data, small.map_on_off().counts_off.data)
 
 
-def test_ogip_files_are_read_as_gammapy_reads_them(tmp_path: Path) -> None:
+def test_ogip_files_are_read_as_by_gammapy(tmp_path: Path) -> None:
     from gammapy.datasets import SpectrumDatasetOnOff
 
-    path = ogip(tmp_path, "run7")
-    (read,) = chain(str(path)).reduce()
+    path = write_ogip(tmp_path, "run7")
+    (read,) = create_orchestrator(str(path)).reduce()
     plain = SpectrumDatasetOnOff.read(path)
     assert read.stat_type == "wstat"
     for name in ("counts", "counts_off", "acceptance", "acceptance_off", "exposure"):
         np.testing.assert_array_equal(getattr(read, name).data, getattr(plain, name).data)
 
 
-def test_the_name_that_a_dataset_had_and_its_file_are_kept(tmp_path: Path) -> None:
-    (read,) = chain(str(ogip(tmp_path, "run7"))).reduce()
+def test_original_name_and_file_of_a_dataset_are_kept(tmp_path: Path) -> None:
+    (read,) = create_orchestrator(str(write_ogip(tmp_path, "run7"))).reduce()
     assert read.meta_table["DATASET_NAME"].tolist() == ["run7"]
     assert read.meta_table["DATASET_FILE"].tolist() == ["pha_obsrun7.fits"]
 
 
-def test_a_star_stands_for_several_files_in_order_of_their_names(tmp_path: Path) -> None:
+def test_wildcard_matches_several_files_in_order_of_their_names(tmp_path: Path) -> None:
     for name, seed in (("b", 1), ("a", 2)):
-        ogip(tmp_path, name, seed)
-    datasets = chain(f"{tmp_path}/pha_obs?.fits").reduce()
+        write_ogip(tmp_path, name, seed)
+    datasets = create_orchestrator(f"{tmp_path}/pha_obs?.fits").reduce()
     assert [read.meta_table["DATASET_NAME"][0] for read in datasets] == ["a", "b"]
 
 
-def test_a_file_that_is_listed_twice_is_read_once(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    path = ogip(tmp_path, "run7")
+def test_file_listed_twice_is_read_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = write_ogip(tmp_path, "run7")
     with caplog.at_level(logging.WARNING):
-        assert len(chain([str(path), f"{tmp_path}/pha*.fits"]).reduce()) == 1
+        assert len(create_orchestrator([str(path), f"{tmp_path}/pha*.fits"]).reduce()) == 1
     assert "listed twice" in caplog.text
 
 
-def test_the_fit_range_of_an_entry_is_set_on_all_its_datasets(tmp_path: Path) -> None:
-    index = written(tmp_path, small.map_dataset("a"), small.map_dataset("b"))
+def test_fit_range_of_an_entry_is_applied_to_all_its_datasets(tmp_path: Path) -> None:
+    index = write_index(tmp_path, small.map_dataset("a"), small.map_dataset("b"))
     edges = small.ENERGY.edges[[0, 1]]
-    for read in chain(str(index), fit_range=FitRange(energy=edges)).reduce():
+    for read in create_orchestrator(str(index), fit_range=FitRange(energy=edges)).reduce():
         assert read.mask_fit.data[0].all()
         assert not read.mask_fit.data[1:].any()
 
 
-def test_a_fit_range_that_leaves_nothing_stops_the_run_by_name(tmp_path: Path) -> None:
-    index = written(tmp_path, small.map_dataset("a"))
+def test_empty_fit_range_is_reported_with_the_dataset(tmp_path: Path) -> None:
+    index = write_index(tmp_path, small.map_dataset("a"))
     with pytest.raises(ModelError, match="leaves no bins of other-1"):
-        chain(str(index), fit_range=FitRange(energy=["50 TeV", "60 TeV"])).reduce()
+        create_orchestrator(str(index), fit_range=FitRange(energy=["50 TeV", "60 TeV"])).reduce()
 
 
-def test_a_fit_range_off_the_energy_axis_is_told_before_data_are_read() -> None:
+def test_fit_range_outside_the_axis_is_reported_before_data_are_read() -> None:
     with pytest.raises(FieldError, match=r"fit_range.energy: 50.0 TeV to 60.0 TeV is outside"):
         Reduction(
             archive="sim:crab",
@@ -110,25 +108,25 @@ def test_a_fit_range_off_the_energy_axis_is_told_before_data_are_read() -> None:
         )
 
 
-def test_a_fit_range_holds_for_what_is_reduced_too() -> None:
+def test_fit_range_is_applied_to_reduced_observations() -> None:
     low, high = "1 TeV", "3.2 TeV"
     pipeline = toy_pipeline(fit_range=FitRange(energy=[low, high]))
     (dataset,) = Orchestrator(pipeline, plugins=toy_plugins()).reduce()
     assert dataset.mask_fit.data.squeeze().tolist() == [True, False]
 
 
-def test_datasets_are_joined_with_those_that_are_reduced(tmp_path: Path) -> None:
+def test_datasets_from_files_are_combined_with_reduced_ones(tmp_path: Path) -> None:
     (toy,) = toy_pipeline().data.values()
-    data_entry = ReducedData(datasets=str(written(tmp_path, small.spectrum_dataset())))
+    data_entry = ReducedData(datasets=str(write_index(tmp_path, small.spectrum_dataset())))
     pipeline = Pipeline(data={"other": data_entry, "toy": toy}, model=[ToyModel()])
     orchestrator = Orchestrator(pipeline, plugins=toy_plugins())
     assert orchestrator.reduce().names == ["other-1", "toy"]
     assert list(orchestrator.select()) == ["toy"]
 
 
-def test_every_file_that_is_read_is_an_input_of_the_run(tmp_path: Path) -> None:
-    path = ogip(tmp_path, "run7")
-    index = written(tmp_path, small.map_dataset())
+def test_all_read_files_are_inputs_of_the_run(tmp_path: Path) -> None:
+    path = write_ogip(tmp_path, "run7")
+    index = write_index(tmp_path, small.map_dataset())
     pipeline = Pipeline(data={"other": ReducedData(datasets=[str(path), str(index)])})
     result = pipeline.run(tmp_path / "out", plugins=toy_plugins())
     assert result.folder is not None
@@ -138,14 +136,14 @@ def test_every_file_that_is_read_is_an_input_of_the_run(tmp_path: Path) -> None:
     assert names >= {"pha_obsrun7_rmf.fits", "datasets.yaml", "map.fits"}
 
 
-def test_a_run_folder_is_input_for_another_run(tmp_path: Path) -> None:
-    first = chain(
-        str(ogip(tmp_path, "run7")), fit_range=FitRange(energy=small.ENERGY.edges[[0, 2]])
+def test_datasets_of_a_run_folder_can_be_used_by_another_run(tmp_path: Path) -> None:
+    first = create_orchestrator(
+        str(write_ogip(tmp_path, "run7")), fit_range=FitRange(energy=small.ENERGY.edges[[0, 2]])
     )
     first.run(tmp_path / "first")
-    second = chain(str(tmp_path / "first" / "datasets" / "datasets.yaml"))
+    second = create_orchestrator(str(tmp_path / "first" / "datasets" / "datasets.yaml"))
     (read,) = second.reduce()
-    # gammapy's own reading loses the range of the fit of on-off datasets
+    # gammapy does not read the fit range of on-off datasets
     np.testing.assert_array_equal(read.mask_fit.data, first.datasets[0].mask_fit.data)
     second.run(tmp_path / "second")
     again = Result.read(tmp_path / "second", plugins=toy_plugins()).datasets
@@ -153,43 +151,43 @@ def test_a_run_folder_is_input_for_another_run(tmp_path: Path) -> None:
     assert again[0].stat_sum() == pytest.approx(first.datasets[0].stat_sum(), rel=1e-9)
 
 
-def test_what_is_no_dataset_is_named(tmp_path: Path) -> None:
+def test_other_files_are_reported(tmp_path: Path) -> None:
     image = tmp_path / "image.fits"
     fits.PrimaryHDU(np.zeros((2, 2))).writeto(image)
     with pytest.raises(ArchiveError, match=r"image.fits holds no OGIP spectrum .*datasets.yaml"):
-        chain(str(image)).reduce()
-    text = tmp_path / "notes.fits"
-    text.write_text("no FITS at all")
+        create_orchestrator(str(image)).reduce()
+    notes = tmp_path / "notes.fits"
+    notes.write_text("no FITS at all")
     with pytest.raises(ArchiveError, match=r"data.other: .*notes.fits cannot be read as FITS"):
-        chain(str(text)).reduce()
+        create_orchestrator(str(notes)).reduce()
     yaml = tmp_path / "models.yaml"
     yaml.write_text("components: []")
     with pytest.raises(ArchiveError, match=r"models.yaml cannot be read as datasets: KeyError"):
-        chain(str(yaml)).reduce()
+        create_orchestrator(str(yaml)).reduce()
 
 
-def test_a_spectrum_without_background_or_with_a_lost_response_is_named(tmp_path: Path) -> None:
-    path = ogip(tmp_path, "run7")
+def test_spectrum_without_background_or_irf_file_is_reported(tmp_path: Path) -> None:
+    path = write_ogip(tmp_path, "run7")
     (tmp_path / "pha_obsrun7_arf.fits").unlink()
     with pytest.raises(
         ArchiveError, match=r"pha_obsrun7.fits names .*arf.fits, which does not exist"
     ):
-        chain(str(path)).reduce()
-    path = ogip(tmp_path, "run8")
+        create_orchestrator(str(path)).reduce()
+    path = write_ogip(tmp_path, "run8")
     with fits.open(path, mode="update") as hdus:
         del hdus["SPECTRUM"].header["BACKFILE"]
     with pytest.raises(ArchiveError, match="names no background file"):
-        chain(str(path)).reduce()
+        create_orchestrator(str(path)).reduce()
 
 
-def test_a_place_where_nothing_is_is_found_before_anything_is_read(tmp_path: Path) -> None:
+def test_missing_files_are_reported_before_data_are_read(tmp_path: Path) -> None:
     with pytest.raises(
         ConfigError, match=r"data.other.datasets: no such file or folder: .*pha\*.fits"
     ):
-        chain(f"{tmp_path}/pha*.fits")
+        create_orchestrator(f"{tmp_path}/pha*.fits")
 
 
-def test_an_entry_is_either_reduced_or_read() -> None:
+def test_entry_has_either_an_archive_or_datasets() -> None:
     for entry_yaml, message in (
         ("{fit_range: {energy: [1 TeV, 2 TeV]}}", r"data.other: has neither archive nor datasets"),
         (
@@ -203,16 +201,16 @@ def test_an_entry_is_either_reduced_or_read() -> None:
             Pipeline.from_yaml(f"data:\n  other: {entry_yaml}\n", plugins=toy_plugins())
 
 
-def test_reduced_data_stand_where_a_reduction_does() -> None:
+def test_reduced_data_are_not_a_reduction() -> None:
     pipeline = Pipeline(data={"other": ReducedData(datasets="datasets.yaml")})
     assert list(pipeline.reductions()) == []
-    assert not hasattr(pipeline.data["other"], "with_name")  # there is no geometry to name
+    assert not hasattr(pipeline.data["other"], "with_name")  # it has no geometry
 
 
-def test_the_entry_is_the_same_in_yaml(tmp_path: Path) -> None:
-    index = written(tmp_path, small.map_dataset())
-    text = f"data:\n  other:\n    datasets: {index}\n    fit_range: {{energy: [1 TeV, 5 TeV]}}\n"
-    pipeline = Pipeline.from_yaml(text, plugins=toy_plugins())
+def test_entry_in_yaml_equals_the_entry_in_python(tmp_path: Path) -> None:
+    index = write_index(tmp_path, small.map_dataset())
+    config = f"data:\n  other:\n    datasets: {index}\n    fit_range: {{energy: [1 TeV, 5 TeV]}}\n"
+    pipeline = Pipeline.from_yaml(config, plugins=toy_plugins())
     entry = ReducedData(datasets=str(index), fit_range=FitRange(energy=["1 TeV", "5 TeV"]))
     assert pipeline == Pipeline(data={"other": entry})
     assert Pipeline.from_yaml(pipeline.to_yaml(), plugins=toy_plugins()) == pipeline

@@ -1,6 +1,6 @@
-"""Publishes run folders in a loop in processes that are killed, and looks at them all the while.
+"""Publish run folders in processes that are killed, and check the folders meanwhile.
 
-``python killed_publishers.py FOLDER KILLS SEED EXCHANGE`` prints what was seen, as JSON.
+``python killed_publishers.py FOLDER KILLS SEED EXCHANGE`` prints the observed states as JSON.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from skyred.io.sums import damage
 from skyred.run import run_folder as folder
 from skyred.run.run_folder import RunFolder
 
-NOTHING = "nothing is there"
+NOTHING = "no folder"
 FILES = ("config.yaml", "log.jsonl", "datasets/a.fits", "datasets/b.fits")
 
 
@@ -32,7 +32,7 @@ def publish(target: Path, content: str) -> None:
         run_folder.publish()
 
 
-def publish_for_ever(target: Path) -> None:
+def publish_repeatedly(target: Path) -> None:
     for number in count():
         publish(target, f"{os.getpid()} {number}\n")
 
@@ -44,8 +44,8 @@ def published_by(process: int, target: Path) -> bool:
     return False
 
 
-def look(target: Path) -> str:
-    """Say what is wrong with a folder; "" if it is whole, or changed while it was looked at."""
+def check_folder(target: Path) -> str:
+    """Return the damage of a folder; "" if it is complete, or changed during the check."""
     try:
         before = target.stat()
     except FileNotFoundError:
@@ -64,24 +64,26 @@ def look(target: Path) -> str:
 def main(target: Path, kills: int, seed: int, can_exchange: bool) -> None:
     if not can_exchange:
         folder.exchange = lambda first, second: False
-    chance, left = random.Random(seed), 0
+    random_generator, n_interrupted = random.Random(seed), 0
     observed, later = Counter[str](), Counter[str]()
     publish(target, "the first\n")
     for _ in range(kills):
         child = os.fork()
         if child == 0:
-            publish_for_ever(target)
+            publish_repeatedly(target)
         while not published_by(child, target):
             time.sleep(0.001)
-        for _ in range(chance.randint(10, 100)):
-            observed[look(target)] += 1
+        for _ in range(random_generator.randint(10, 100)):
+            observed[check_folder(target)] += 1
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-        left += any(path.name.startswith(".") for path in target.parent.iterdir())
+        n_interrupted += any(path.name.startswith(".") for path in target.parent.iterdir())
         with RunFolder.create(target, overwrite=True):
-            later[look(target)] += 1  # whoever comes next finds a run, and tidies up
+            later[check_folder(target)] += (
+                1  # the next process restores a run, and removes left-overs
+            )
     stray = sorted(path.name for path in target.parent.iterdir() if path != target)
-    print(json.dumps({"seen": observed, "later": later, "left": left, "stray": stray}))
+    print(json.dumps({"seen": observed, "later": later, "left": n_interrupted, "stray": stray}))
 
 
 if __name__ == "__main__":

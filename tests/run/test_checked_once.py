@@ -1,4 +1,4 @@
-"""Each check runs once for each run, whether the pipeline is from YAML or from Python."""
+"""Checks run once per run, for pipelines from YAML and from Python."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ class Counted(ToyEstimator):
 
     kind = "toy-counted"
     inner: Inner = part(Inner, Inner(), doc="A value.")
-    wrong: bool = option(False, doc="Whether its check reports a problem.")
+    invalid: bool = option(False, doc="Whether its check reports a problem.")
 
     def check(self, pipeline: Any) -> Iterator[Problem]:
         CALLS.append("counted")
-        if self.wrong:
-            yield Problem(("wrong",), "is true", "expected false")
+        if self.invalid:
+            yield Problem(("invalid",), "is true", "expected false")
 
 
 @pytest.fixture
@@ -61,26 +61,24 @@ def loaded(plugins: Plugins) -> Pipeline:
     return Pipeline.from_yaml(toy_pipeline(estimate=[Counted()]).to_yaml(), plugins=plugins)
 
 
-def test_a_pipeline_from_yaml_is_checked_when_it_is_read(
-    loaded: Pipeline, plugins: Plugins
-) -> None:
+def test_pipeline_from_yaml_is_checked_when_it_is_read(loaded: Pipeline, plugins: Plugins) -> None:
     assert CALLS == ["counted", "inner"]
     loaded.run(plugins=plugins)
     Orchestrator(loaded, plugins=plugins).select()
     assert CALLS == ["counted", "inner"]
 
 
-def test_a_pipeline_from_python_is_checked_when_it_runs(plugins: Plugins) -> None:
+def test_pipeline_from_python_is_checked_when_it_runs(plugins: Plugins) -> None:
     pipeline = toy_pipeline(estimate=[Counted()])
     assert CALLS == []
     pipeline.run(plugins=plugins)
     assert CALLS == ["counted", "inner"]
-    pipeline.run(plugins=plugins)  # gammapy objects that it holds may have changed
+    pipeline.run(plugins=plugins)  # its gammapy objects may have changed
     assert CALLS == ["counted", "inner"] * 2
 
 
 @pytest.mark.parametrize(
-    "copied",
+    "copy_pipeline",
     [
         lambda pipeline: pipeline.evolve(fit=None),
         copy.copy,
@@ -89,10 +87,10 @@ def test_a_pipeline_from_python_is_checked_when_it_runs(plugins: Plugins) -> Non
     ],
     ids=["evolve", "copy", "deepcopy", "pickle"],
 )
-def test_a_copy_of_a_checked_pipeline_is_checked_again(
-    loaded: Pipeline, plugins: Plugins, copied: Any
+def test_copy_of_a_checked_pipeline_is_checked_again(
+    loaded: Pipeline, plugins: Plugins, copy_pipeline: Any
 ) -> None:
-    plugin_copy = copied(loaded)
+    plugin_copy = copy_pipeline(loaded)
     assert plugin_copy == loaded
     assert plugin_copy.digest() == loaded.digest()
     assert (loaded.checked, plugin_copy.checked) == (True, False)
@@ -101,10 +99,10 @@ def test_a_copy_of_a_checked_pipeline_is_checked_again(
     assert CALLS == ["counted", "inner"]
 
 
-def test_a_change_of_a_checked_pipeline_is_checked(loaded: Pipeline, plugins: Plugins) -> None:
-    wrong = loaded.evolve(estimate=[Counted(wrong=True)])
-    with pytest.raises(ConfigError, match=r"estimate\[0\].wrong: is true; expected false"):
-        wrong.run(plugins=plugins)
+def test_changed_copy_of_a_checked_pipeline_is_checked(loaded: Pipeline, plugins: Plugins) -> None:
+    changed = loaded.evolve(estimate=[Counted(invalid=True)])
+    with pytest.raises(ConfigError, match=r"estimate\[0\].invalid: is true; expected false"):
+        changed.run(plugins=plugins)
 
 
 PLUGIN = """
@@ -132,12 +130,12 @@ def skyred_components():
 """
 
 
-def test_the_command_checks_once(tmp_path: Path, crab_yaml: str) -> None:
+def test_command_checks_once(tmp_path: Path, crab_yaml: str) -> None:
     log, path, plugin = tmp_path / "log", tmp_path / "crab.yaml", tmp_path / "counted.py"
     plugin.write_text(PLUGIN.format(log=str(log)))
     config = crab_yaml.replace("$GAMMAPY_DATA/hess-dl3-dr1", "sim:crab")
     path.write_text(config.replace("kind: cone", "kind: counted}\n      - {kind: cone"))
     words = ["run", path, "--plugin", plugin, "--until", "select", "-o", tmp_path / "out"]
-    done = CliRunner().invoke(main, [str(word) for word in words], catch_exceptions=False)
-    assert done.exit_code == 0, done.output
+    outcome = CliRunner().invoke(main, [str(word) for word in words], catch_exceptions=False)
+    assert outcome.exit_code == 0, outcome.output
     assert log.read_text() == "checked "

@@ -1,4 +1,4 @@
-"""Run folders on disks that fill up, beside other runs, and under processes that are killed."""
+"""Run folders on full disks, with concurrent runs, and with killed processes."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
-# -- a disk that fills up --------------------------------------------------------------------
+# -- full disks ------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Give a file system of 2 MB."""
+    """Return the folder of a file system of 2 MB."""
     mount_point = tmp_path / "disk"
     mount_point.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(mount_point)]
@@ -73,8 +73,8 @@ class Large(ToyProduct):
 
 
 @component
-class GivesMuch(Estimator):
-    """Gives a product of 3 MB."""
+class LargeEstimator(Estimator):
+    """An estimator with a product of 3 MB."""
 
     kind = "much"
     product = Large
@@ -83,24 +83,24 @@ class GivesMuch(Estimator):
         return Large(self.label, 1.0)
 
 
-class Draws:
+class LargePlot:
     @hookimpl
     def skyred_run_finished(self, run: Any) -> None:
         (run.folder / "plots").mkdir()
         (run.folder / "plots" / "large.png").write_bytes(BIG)
 
 
-class DrawsForOthers:
+class LargePlotOfPlugin:
     @hookimpl
     def skyred_run_finished(self, run: Any) -> None:
         try:
-            Draws().skyred_run_finished(run)
+            LargePlot().skyred_run_finished(run)
         except OSError as error:
-            raise RuntimeError("pictures that could not be drawn") from error
+            raise RuntimeError("plots could not be written") from error
 
 
 @attrs.define
-class FillsWhen:
+class FillsDiskBefore:
     step: str
     disk: Path
 
@@ -112,20 +112,20 @@ class FillsWhen:
 
 STAGES: dict[str, Callable[[Path], tuple[Pipeline, list[Any]]]] = {
     "datasets": lambda _: (toy_pipeline(geometry=ToyGeometry(bins=200_000)), []),
-    "estimates": lambda _: (toy_pipeline(estimate=[GivesMuch(), ToyEstimator()]), []),
-    "plots": lambda _: (toy_pipeline(), [("draws", Draws())]),
-    "plots of a plugin": lambda _: (toy_pipeline(), [("draws", DrawsForOthers())]),
-    "the log": lambda disk: (toy_pipeline(), [("fills", FillsWhen("reduce", disk))]),
+    "estimates": lambda _: (toy_pipeline(estimate=[LargeEstimator(), ToyEstimator()]), []),
+    "plots": lambda _: (toy_pipeline(), [("draws", LargePlot())]),
+    "plots of a plugin": lambda _: (toy_pipeline(), [("draws", LargePlotOfPlugin())]),
+    "log": lambda disk: (toy_pipeline(), [("fills", FillsDiskBefore("reduce", disk))]),
 }
 
 
 @pytest.mark.parametrize("stage", STAGES)
-@pytest.mark.parametrize("stands", [False, True], ids=["new", "over an old run"])
-def test_a_disk_that_fills_up_leaves_what_stood_there_and_nothing_else(
-    small_disk: Path, stage: str, stands: bool, capfd: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("exists", [False, True], ids=["new", "over an old run"])
+def test_full_disk_leaves_only_the_earlier_run(
+    small_disk: Path, stage: str, exists: bool, capfd: pytest.CaptureFixture[str]
 ) -> None:
     target = small_disk / "run"
-    if stands:
+    if exists:
         run(target)
     before = contents(target)
     pipeline, watchers = STAGES[stage](small_disk)
@@ -134,27 +134,27 @@ def test_a_disk_that_fills_up_leaves_what_stood_there_and_nothing_else(
     assert caught.value.exit_code == 2
     assert str(small_disk) in str(caught.value)
     assert contents(target) == before
-    left = {path.name for path in small_disk.iterdir()} - {"others"}
-    assert left == ({"run"} if stands else set())
+    remaining = {path.name for path in small_disk.iterdir()} - {"others"}
+    assert remaining == ({"run"} if exists else set())
     assert "Traceback" not in capfd.readouterr().err
 
 
-@pytest.mark.parametrize("stands", [False, True], ids=["new", "over an old run"])
-def test_a_disk_that_is_full_from_the_start_is_named_before_any_work(
-    small_disk: Path, stands: bool
+@pytest.mark.parametrize("exists", [False, True], ids=["new", "over an old run"])
+def test_disk_that_is_full_at_the_start_is_reported_before_any_work(
+    small_disk: Path, exists: bool
 ) -> None:
-    if stands:
+    if exists:
         run(small_disk / "run")
     before = contents(small_disk / "run")
     fill(small_disk)
-    pipeline = toy_pipeline(make=[ToyMaker(fail=[1])])  # it would fail if it were begun
+    pipeline = toy_pipeline(make=[ToyMaker(fail=[1])])  # fails if it is started
     with pytest.raises(OutputError, match="cannot be written: No space left on device"):
         run(small_disk / "run", pipeline, overwrite=True)
     assert contents(small_disk / "run") == before
     assert {path.name for path in small_disk.iterdir()} <= {"run", "others"}
 
 
-def test_a_read_only_disk_is_named_before_any_work(small_disk: Path) -> None:
+def test_read_only_disk_is_reported_before_any_work(small_disk: Path) -> None:
     run(small_disk / "run")
     before = contents(small_disk / "run")
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
@@ -165,26 +165,26 @@ def test_a_read_only_disk_is_named_before_any_work(small_disk: Path) -> None:
     assert [path.name for path in small_disk.iterdir()] == ["run"]
 
 
-def test_a_disk_with_room_again_when_the_run_ends_loses_no_line_of_the_log(
+def test_log_is_complete_if_the_disk_has_space_again(
     small_disk: Path,
 ) -> None:
-    class FillsAndFrees(FillsWhen):
+    class FillsAndFreesDisk(FillsDiskBefore):
         @hookimpl
         def skyred_step_finished(self, step: str) -> None:
             if step == "fit":
                 (self.disk / "others").unlink()
 
-    run(small_disk / "run", None, ("fills", FillsAndFrees("reduce", small_disk)))
+    run(small_disk / "run", None, ("fills", FillsAndFreesDisk("reduce", small_disk)))
     lines = [json.loads(line) for line in (small_disk / "run" / "log.jsonl").open()]
     assert sum("made" in line["message"] for line in lines) == 5
 
 
-# -- room ------------------------------------------------------------------------------------
+# -- free space ------------------------------------------------------------------------------
 
 
 @component
 class KeepsRuns(ToySum):
-    """Says that it keeps all runs."""
+    """A stacker whose minimum size is that of all runs."""
 
     kind = "keeps-runs"
 
@@ -193,10 +193,10 @@ class KeepsRuns(ToySum):
 
 
 @component
-class Shared(ToyGeometry):
-    """Says how much of it a run takes."""
+class HalfCovered(ToyGeometry):
+    """A geometry of which each run covers a half."""
 
-    kind = "shared"
+    kind = "half-covered"
 
     def coverage_fractions(self, table: Any, reduction: Any) -> Any:
         import numpy as np
@@ -204,10 +204,10 @@ class Shared(ToyGeometry):
         return np.full(len(table), 0.5)
 
 
-def test_room_is_counted_by_what_geometry_and_stacker_say() -> None:
-    pipeline = toy_pipeline(4, geometry=Shared(bins=10), stack=KeepsRuns())
+def test_needed_space_is_computed_by_geometry_and_stacker() -> None:
+    pipeline = toy_pipeline(4, geometry=HalfCovered(bins=10), stack=KeepsRuns())
     selected = Orchestrator(pipeline, plugins=toy_plugins()).select()
-    dataset_size = size_of([Shared(bins=10).target("toy")])
+    dataset_size = size_of([HalfCovered(bins=10).target("toy")])
     assert dataset_size == 10 * (4 + 4 + 4 + 1), "counts, exposure, background, safe mask"
     assert needed_for(selected, pipeline.data) == 4 * 0.5 * dataset_size
     unknown = toy_pipeline(4)
@@ -215,36 +215,40 @@ def test_room_is_counted_by_what_geometry_and_stacker_say() -> None:
     assert Stacker.minimum_size is ToySum.minimum_size
 
 
-def test_a_place_that_is_too_small_is_refused_before_data_are_read(
+def test_too_small_disk_is_refused_before_data_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(space, "free_bytes", lambda path: 1000.0)
     stack = KeepsRuns()
-    pipeline = toy_pipeline(4, geometry=Shared(bins=1000), stack=stack, make=[ToyMaker(fail=[1])])
-    says = r"is too small for this run: at least 0.026 MB are needed, and 0.001 MB are free; free"
-    with pytest.raises(DiskError, match=says):
+    pipeline = toy_pipeline(
+        4, geometry=HalfCovered(bins=1000), stack=stack, make=[ToyMaker(fail=[1])]
+    )
+    message = (
+        r"is too small for this run: at least 0.026 MB are needed, and 0.001 MB are free; free"
+    )
+    with pytest.raises(DiskError, match=message):
         run(tmp_path / "run", pipeline)
     assert list(tmp_path.iterdir()) == []
 
 
-# -- sums ------------------------------------------------------------------------------------
+# -- checksums -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_every_file_of_a_run_folder_has_its_sum(tmp_path: Path, fails: bool) -> None:
+def test_every_file_of_a_run_folder_has_a_checksum(tmp_path: Path, fails: bool) -> None:
     pipeline = toy_pipeline(estimate=[ToyEstimator()], make=[ToyMaker(fail=[1] if fails else [])])
     if fails:
         with pytest.raises(RunsFailedError):
-            run(tmp_path / "run", pipeline, ("draws", Draws()))
+            run(tmp_path / "run", pipeline, ("draws", LargePlot()))
     else:
-        run(tmp_path / "run", pipeline, ("draws", Draws()))
+        run(tmp_path / "run", pipeline, ("draws", LargePlot()))
     assert damage(tmp_path / "run", set(contents(tmp_path / "run")) - {SUMS}) is None
 
 
 # -- other runs ------------------------------------------------------------------------------
 
 
-def test_of_two_runs_at_once_one_wins_and_the_other_is_told_at_once(tmp_path: Path) -> None:
+def test_second_concurrent_run_is_refused(tmp_path: Path) -> None:
     refusals = []
 
     class Second:
@@ -263,10 +267,10 @@ def test_of_two_runs_at_once_one_wins_and_the_other_is_told_at_once(tmp_path: Pa
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
-def test_what_killed_runs_left_is_removed_and_an_old_run_put_back(tmp_path: Path) -> None:
+def test_left_overs_of_killed_runs_are_removed_and_the_old_run_restored(tmp_path: Path) -> None:
     run(tmp_path / "run")
     before = contents(tmp_path / "run")
-    (tmp_path / "run").rename(tmp_path / ".run.old")  # killed between its two renames
+    (tmp_path / "run").rename(tmp_path / ".run.old")  # killed between two renames
     (tmp_path / ".run.part" / "datasets").mkdir(parents=True)
     (tmp_path / ".run.lock").write_text("process 1 on elsewhere")
     with pytest.raises(OutputError, match="already exists"):
@@ -275,32 +279,32 @@ def test_what_killed_runs_left_is_removed_and_an_old_run_put_back(tmp_path: Path
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
-def test_left_overs_of_other_names_are_left(tmp_path: Path) -> None:
+def test_left_overs_of_other_names_are_not_removed(tmp_path: Path) -> None:
     for name in (".runs.part", ".run2.part", ".run.partial"):
         (tmp_path / name).mkdir()
     run(tmp_path / "run")
     assert len(list(tmp_path.iterdir())) == 4
 
 
-def test_without_locks_what_may_be_anothers_is_left_and_named(
+def test_without_locks_possible_left_overs_are_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def unsure(path: Path) -> Any:
+    def take_unsure_lock(path: Path) -> Any:
         lock = take_lock(path)
         assert lock is not None
         return attrs.evolve(lock, sure=False)
 
-    monkeypatch.setattr(folder_module, "take_lock", unsure)
+    monkeypatch.setattr(folder_module, "take_lock", take_unsure_lock)
     (tmp_path / ".run.part").mkdir()
     with pytest.raises(OutputError, match=r"exists: another run is writing .*run, or was killed"):
         run(tmp_path / "run")
     assert (tmp_path / ".run.part").is_dir()
 
 
-@pytest.mark.parametrize("where", ["run", "nothing"])
-def test_a_link_is_no_place_for_a_run(tmp_path: Path, where: str) -> None:
+@pytest.mark.parametrize("link_target", ["run", "nothing"])
+def test_symbolic_link_as_run_folder_is_refused(tmp_path: Path, link_target: str) -> None:
     run(tmp_path / "run")
-    (tmp_path / "link").symlink_to(tmp_path / where)
+    (tmp_path / "link").symlink_to(tmp_path / link_target)
     with pytest.raises(OutputError, match="link is a symbolic link; give the folder it points to"):
         run(tmp_path / "link", None, overwrite=True)
     assert damage(tmp_path / "run") is None
@@ -311,16 +315,16 @@ def test_a_link_is_no_place_for_a_run(tmp_path: Path, where: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["exchange", "renames"])
-def test_kill_9_at_any_moment_leaves_a_whole_run(tmp_path: Path, how: str) -> None:
+def test_kill_9_at_any_time_leaves_a_complete_run(tmp_path: Path, how: str) -> None:
     if how == "exchange" and not can_exchange(tmp_path):
         pytest.skip("this file system cannot exchange")
-    parent = tmp_path / "place"
+    parent = tmp_path / "parent"
     parent.mkdir()
     command = [sys.executable, str(KILLING), str(parent / "run"), "25", "7", how]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=LIMIT)
-    observed = json.loads(done.stdout)
-    # two renames leave a moment without a run; whoever comes next puts the old one back
-    assert set(observed["seen"]) <= ({""} if how == "exchange" else {"", "nothing is there"})
+    process = subprocess.run(command, capture_output=True, text=True, check=True, timeout=LIMIT)
+    observed = json.loads(process.stdout)
+    # between two renames there is no run, until the next process restores the old one
+    assert set(observed["seen"]) <= ({""} if how == "exchange" else {"", "no folder"})
     assert observed["seen"][""] > 100
     assert observed["later"] == {"": 25}
     assert observed["left"] > 5, "killed in the middle"
@@ -333,7 +337,7 @@ def can_exchange(folder: Path) -> bool:
     return folder_module.exchange(folder / "a", folder / "b")
 
 
-def test_a_swap_that_fails_puts_the_old_run_back(
+def test_failed_exchange_restores_the_old_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(tmp_path / "run")

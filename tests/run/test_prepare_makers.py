@@ -1,4 +1,4 @@
-"""Makers that learn from all runs: what they are given, and what becomes of runs with faults."""
+"""Preparation of makers with all runs, also with faulty ones."""
 
 import logging
 import shutil
@@ -30,10 +30,10 @@ data:
 
 @component
 class Counter(Maker):
-    """Counts the events of all runs that it is shown."""
+    """Counts the events of all runs in its preparation."""
 
     kind = "counter"
-    events = option((), type=int, many=True, doc="How many events each run had.")
+    events = option((), type=int, many=True, doc="Number of events of each run.")
 
     def prepare(self, observations: Any) -> Maker:
         return self.evolve(
@@ -45,37 +45,37 @@ class Counter(Maker):
         return dataset
 
 
-def analysis_of(archive: Path, maker: Maker) -> Orchestrator:
+def create_orchestrator(archive: Path, maker: Maker) -> Orchestrator:
     pipeline = Pipeline.from_yaml(YAML.format(archive=archive))
     entry = pipeline.data["crab"]
     return Orchestrator(pipeline.evolve(data={"crab": entry.evolve(make=[*entry.make, maker])}))
 
 
-@pytest.mark.parametrize("where", ["cut short", "one bit flipped"])
-def test_a_run_with_a_fault_teaches_nothing_and_fails_and_the_other_is_made(
-    where: str, crab_archive: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("damage", ["cut short", "one bit flipped"])
+def test_faulty_run_is_excluded_from_the_preparation_and_fails(
+    damage: str, crab_archive: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     broken = Path(shutil.copytree(crab_archive, tmp_path / "broken"))
     file = sorted(path for path in broken.rglob("*.fits.gz") if "index" not in path.name)[0]
     content = bytearray(file.read_bytes())
-    if where == "cut short":
+    if damage == "cut short":
         del content[-3000:]
     else:
         content[len(content) // 2] ^= 1
     file.write_bytes(content)
-    analysis = analysis_of(broken, Counter())
+    orchestrator = create_orchestrator(broken, Counter())
     with caplog.at_level(logging.WARNING):
-        (dataset,) = analysis.reduce()
-    assert [outcome.status for outcome in analysis.outcomes] == ["failed", "made"]
-    assert file.name in analysis.outcomes[0].reason
+        (dataset,) = orchestrator.reduce()
+    assert [outcome.status for outcome in orchestrator.outcomes] == ["failed", "made"]
+    assert file.name in orchestrator.outcomes[0].reason
     assert set(dataset.counts.data.ravel()) == {1}
     assert "makers are prepared without run 900001" in caplog.text
 
 
-def test_what_a_maker_raises_while_it_learns_names_it_and_the_entry(crab_archive: Path) -> None:
+def test_error_of_a_preparation_is_reported_with_maker_and_entry(crab_archive: Path) -> None:
     @component
     class Hopeless(Counter):
-        """Learns nothing."""
+        """Fails in its preparation."""
 
         kind = "hopeless"
 
@@ -85,5 +85,5 @@ def test_what_a_maker_raises_while_it_learns_names_it_and_the_entry(crab_archive
     with pytest.raises(
         PrepareError, match=r"data\.crab: the maker 'hopeless' cannot be prepared"
     ) as e:
-        analysis_of(crab_archive, Hopeless()).reduce()
+        create_orchestrator(crab_archive, Hopeless()).reduce()
     assert "two runs are too few" in str(e.value)

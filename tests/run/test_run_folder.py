@@ -1,4 +1,4 @@
-"""The run folder: whole or not there, never replaced by accident, read back as it was."""
+"""The run folder: complete or missing, not replaced by accident, and readable."""
 
 from __future__ import annotations
 
@@ -36,47 +36,47 @@ def state(folder: Path) -> str:
     return json.loads((folder / "report.json").read_text())["state"]
 
 
-def others(folder: Path) -> set[str]:
+def siblings(folder: Path) -> set[str]:
     return {path.name for path in folder.parent.iterdir()} - {folder.name}
 
 
 @attrs.define
 class Spy:
-    """Looks at the final name and at the staging folder while a run is under way."""
+    """Record the existence of the final folder, and the staging folder, during a run."""
 
     target: Path
-    seen: list[bool] = attrs.field(factory=list)
+    target_exists: list[bool] = attrs.field(factory=list)
     staging: Path | None = None
 
     @hookimpl
     def skyred_run_started(self, run: Any) -> None:
         self.staging = run.folder
-        self.seen.append(self.target.exists())
+        self.target_exists.append(self.target.exists())
 
     @hookimpl
     def skyred_step_finished(self, run: Any) -> None:
-        self.seen.append(self.target.exists())
+        self.target_exists.append(self.target.exists())
 
     @hookimpl
     def skyred_run_finished(self, run: Any) -> None:
-        self.seen.append(self.target.exists())
+        self.target_exists.append(self.target.exists())
         (run.folder / "added.txt").write_text("by a plugin")
 
 
-def test_nothing_is_under_the_final_name_before_the_end(tmp_path: Path) -> None:
+def test_final_folder_does_not_exist_before_the_end(tmp_path: Path) -> None:
     spy = Spy(tmp_path / "run")
     result = run(spy.target, None, ("spy", spy))
-    assert spy.seen == [False] * 7
+    assert spy.target_exists == [False] * 7
     assert result.folder == spy.target
     assert spy.staging is not None
     assert spy.staging.parent == tmp_path
     assert spy.staging.name.startswith(".run.")
     assert not spy.staging.exists()
     assert (spy.target / "added.txt").read_text() == "by a plugin"
-    assert others(spy.target) == set()
+    assert siblings(spy.target) == set()
 
 
-def test_a_run_folder_holds_everything_and_reads_back(tmp_path: Path) -> None:
+def test_run_folder_is_complete_and_reads_back(tmp_path: Path) -> None:
     plugins = toy_plugins()
     pipeline = full(5, make=[ToyMaker(skip=[2])])
     result = Orchestrator(pipeline, plugins=plugins).run(tmp_path / "run")
@@ -85,7 +85,7 @@ def test_a_run_folder_holds_everything_and_reads_back(tmp_path: Path) -> None:
     assert again.digest == result.digest == pipeline.digest()
     assert [o.status for o in again.outcomes] == ["made", "skipped", "made", "made", "made"]
     for first, second in zip(again.outcomes, result.outcomes, strict=True):
-        # NaN is unlike itself
+        # NaN is not equal to itself
         assert attrs.evolve(first, background_norm=0) == attrs.evolve(second, background_norm=0)
     assert again.datasets is not None
     assert again.datasets.names == ["toy"]
@@ -102,22 +102,22 @@ def test_a_run_folder_holds_everything_and_reads_back(tmp_path: Path) -> None:
         assert {"time", "level", "message"} <= set(json.loads(line))
 
 
-def test_a_second_run_gives_the_same_products(tmp_path: Path) -> None:
+def test_second_run_has_identical_products(tmp_path: Path) -> None:
     for name in ("a", "b"):
         run(tmp_path / name)
     for path in ("config.yaml", "fit.yaml", "models_covariance.dat", "estimates/toy-total.txt"):
         assert (tmp_path / "a" / path).read_bytes() == (tmp_path / "b" / path).read_bytes()
-    first, second = (undated(tmp_path / name / "models.yaml") for name in ("a", "b"))
+    first, second = (lines_without_dates(tmp_path / name / "models.yaml") for name in ("a", "b"))
     assert first == second
 
 
-def undated(path: Path) -> list[str]:
-    """Give the lines of gammapy's YAML, without its date and the checksum that covers it."""
+def lines_without_dates(path: Path) -> list[str]:
+    """Return the lines of gammapy's YAML without its date and checksum."""
     lines = path.read_text().splitlines()
     return [line for line in lines if not line.strip().startswith(("date:", "checksum:"))]
 
 
-def test_a_failed_run_is_published_as_failed_with_its_ledger(tmp_path: Path) -> None:
+def test_failed_run_is_published_with_its_observation_log(tmp_path: Path) -> None:
     pipeline = full(3, make=[ToyMaker(fail=[2])])
     with pytest.raises(RunsFailedError):
         run(tmp_path / "run", pipeline)
@@ -126,13 +126,13 @@ def test_a_failed_run_is_published_as_failed_with_its_ledger(tmp_path: Path) -> 
     assert [outcome.status for outcome in read.outcomes] == ["made", "failed", "made"]
     assert "run 2 is broken" in read.outcomes[1].traceback
     assert "run 2 is broken" in (tmp_path / "run" / "log.jsonl").read_text()
-    assert others(tmp_path / "run") == set()
+    assert siblings(tmp_path / "run") == set()
 
 
-def test_an_interrupted_run_says_so(tmp_path: Path) -> None:
+def test_interrupted_run_has_the_state_interrupted(tmp_path: Path) -> None:
     @component
     class Interrupts(Estimator):
-        """Ctrl-C."""
+        """Raises `KeyboardInterrupt`."""
 
         kind = "interrupts"
         product = ToyProduct
@@ -145,7 +145,7 @@ def test_an_interrupted_run_says_so(tmp_path: Path) -> None:
     assert state(tmp_path / "run") == "interrupted"
 
 
-def test_an_existing_target_is_refused_before_any_work(tmp_path: Path) -> None:
+def test_existing_folder_is_refused_before_any_work(tmp_path: Path) -> None:
     run(tmp_path / "run")
     before = (tmp_path / "run" / "report.json").read_bytes()
     recorder = Recorder()
@@ -154,36 +154,36 @@ def test_an_existing_target_is_refused_before_any_work(tmp_path: Path) -> None:
     assert caught.value.exit_code == 2
     assert recorder.calls == []
     assert (tmp_path / "run" / "report.json").read_bytes() == before
-    assert others(tmp_path / "run") == set()
+    assert siblings(tmp_path / "run") == set()
 
 
-@pytest.mark.parametrize("what", ["folder", "file"])
-def test_what_is_no_run_folder_is_never_replaced(tmp_path: Path, what: str) -> None:
-    target = tmp_path / "precious"
-    if what == "folder":
+@pytest.mark.parametrize("kind", ["folder", "file"])
+def test_other_folders_and_files_are_not_replaced(tmp_path: Path, kind: str) -> None:
+    target = tmp_path / "other"
+    if kind == "folder":
         target.mkdir()
-        (target / "thesis.tex").write_text("years")
+        (target / "notes.txt").write_text("content")
     else:
-        target.write_text("years")
+        target.write_text("content")
     with pytest.raises(OutputError, match="is not a run folder of skyred, so it is not replaced"):
         run(target, overwrite=True)
     assert target.exists()
-    assert others(target) == set()
+    assert siblings(target) == set()
 
 
-def test_overwrite_swaps_the_old_run_for_the_new(tmp_path: Path) -> None:
+def test_overwrite_replaces_the_old_run(tmp_path: Path) -> None:
     run(tmp_path / "run", full(2))
     (tmp_path / "run" / "old.txt").write_text("of the old run")
     spy = Spy(tmp_path / "run")
     run(tmp_path / "run", full(3), ("spy", spy), overwrite=True)
-    assert all(spy.seen), "the old one stands until the new one is whole"
+    assert all(spy.target_exists), "the old run exists until the new one is complete"
     assert not (tmp_path / "run" / "old.txt").exists()
     assert len(Result.read(tmp_path / "run", plugins=toy_plugins()).outcomes) == 3
-    assert others(tmp_path / "run") == set()
+    assert siblings(tmp_path / "run") == set()
 
 
-def test_a_run_that_did_not_finish_is_replaced_by_the_same_command(tmp_path: Path) -> None:
-    for _ in range(2):  # the second one fails too, and stands there alone
+def test_unfinished_run_is_replaced_by_the_same_command(tmp_path: Path) -> None:
+    for _ in range(2):  # the second one also fails, and replaces the first
         with pytest.raises(RunsFailedError):
             run(tmp_path / "run", full(3, make=[ToyMaker(fail=[1])]))
         assert [path.name for path in tmp_path.iterdir()] == ["run"]
@@ -194,19 +194,19 @@ def test_a_run_that_did_not_finish_is_replaced_by_the_same_command(tmp_path: Pat
         run(tmp_path / "run", full(3))
 
 
-def test_a_failed_run_never_replaces_another_but_stands_beside_it(tmp_path: Path) -> None:
+def test_failed_run_does_not_replace_a_finished_one(tmp_path: Path) -> None:
     run(tmp_path / "run", full(2))
     before = (tmp_path / "run" / "report.json").read_bytes()
     for _ in range(2):
         with pytest.raises(RunsFailedError):
             run(tmp_path / "run", full(3, make=[ToyMaker(fail=[1])]), overwrite=True)
     assert (tmp_path / "run" / "report.json").read_bytes() == before
-    parent_names = others(tmp_path / "run")
+    parent_names = siblings(tmp_path / "run")
     assert len(parent_names) == 2
     assert all(state(tmp_path / name) == "failed" for name in parent_names)
 
 
-def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_folder_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     recorder = Recorder()
     with pytest.raises(OutputError, match=r"cannot be written: .*choose another folder with -o"):
@@ -214,11 +214,11 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     assert recorder.calls == []
 
 
-def test_missing_parents_are_made(tmp_path: Path) -> None:
+def test_missing_parent_folders_are_created(tmp_path: Path) -> None:
     assert run(tmp_path / "a" / "b" / "run").folder == tmp_path / "a" / "b" / "run"
 
 
-def test_a_run_without_folder_leaves_an_earlier_folder_alone(tmp_path: Path) -> None:
+def test_run_without_folder_does_not_change_an_earlier_folder(tmp_path: Path) -> None:
     orchestrator = Orchestrator(full(), plugins=toy_plugins())
     orchestrator.run(tmp_path / "run", until="reduce")
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")}
@@ -227,13 +227,13 @@ def test_a_run_without_folder_leaves_an_earlier_folder_alone(tmp_path: Path) -> 
     assert result.fit is not None
 
 
-def test_a_step_that_is_none_writes_nothing(tmp_path: Path) -> None:
+def test_unknown_step_writes_nothing(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no step 'fitt'"):
         run(tmp_path / "run", until="fitt")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_product_that_cannot_be_written_fails_the_run_but_not_the_rest(tmp_path: Path) -> None:
+def test_product_that_cannot_be_written_does_not_affect_others(tmp_path: Path) -> None:
     @attrs.define(eq=False)
     class Unwritable(ToyProduct):
         def write(self, folder: Path) -> list[Path]:
@@ -241,7 +241,7 @@ def test_a_product_that_cannot_be_written_fails_the_run_but_not_the_rest(tmp_pat
 
     @component
     class Breaks(Estimator):
-        """Gives what cannot be written."""
+        """Returns a product that cannot be written."""
 
         kind = "breaks"
         product = Unwritable
@@ -256,7 +256,7 @@ def test_a_product_that_cannot_be_written_fails_the_run_but_not_the_rest(tmp_pat
     assert (tmp_path / "run" / "fit.yaml").is_file()
 
 
-def test_a_target_that_appears_during_the_run_is_not_touched_and_nothing_is_lost(
+def test_folder_created_during_the_run_is_not_replaced(
     tmp_path: Path,
 ) -> None:
     class Rival:
@@ -264,14 +264,14 @@ def test_a_target_that_appears_during_the_run_is_not_touched_and_nothing_is_lost
         def skyred_step_finished(self, step: str) -> None:
             if step == "estimate":
                 (tmp_path / "run").mkdir()
-                (tmp_path / "run" / "theirs").write_text("precious")
+                (tmp_path / "run" / "theirs").write_text("other")
 
     with pytest.raises(OutputError) as caught:
         run(tmp_path / "run", None, ("rival", Rival()))
-    assert (tmp_path / "run" / "theirs").read_text() == "precious"
-    (mine,) = others(tmp_path / "run")
-    assert state(tmp_path / mine) == "finished"
-    assert mine in str(caught.value), "the message says where the results are"
+    assert (tmp_path / "run" / "theirs").read_text() == "other"
+    (sibling,) = siblings(tmp_path / "run")
+    assert state(tmp_path / sibling) == "finished"
+    assert sibling in str(caught.value), "the message contains the folder of the results"
 
 
 def test_input_inside_the_run_folder_is_refused(tmp_path: Path) -> None:
@@ -285,7 +285,7 @@ def test_input_inside_the_run_folder_is_refused(tmp_path: Path) -> None:
     "name",
     ["../outside", "a/b", "a b", "..", ".", ".hidden", "-x", "[x]", "", "x" * 81, "a\nb", "naïve"],
 )
-def test_a_name_that_would_be_no_good_file_name_is_refused(name: str) -> None:
+def test_name_that_is_invalid_for_files_is_refused(name: str) -> None:
     reduction = toy_pipeline().data["toy"]
     with pytest.raises(FieldError, match=r"ToyEstimator\.name: has the name"):
         ToyEstimator(name=name)
@@ -304,6 +304,6 @@ def test_estimates_and_entries_of_any_allowed_name_read_back(tmp_path: Path, nam
     assert again.datasets.names == [name]
 
 
-def test_a_folder_that_is_no_run_folder_cannot_be_read(tmp_path: Path) -> None:
+def test_reading_another_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"is not a run folder: it has no config\.yaml"):
         Result.read(tmp_path)

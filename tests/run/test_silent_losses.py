@@ -1,4 +1,4 @@
-"""Nothing is lost without a word: models, data entries, edges, watchers' faults, owners."""
+"""Losses of models, data entries, edges and watcher errors are reported."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def source(**changes: Any) -> Source:
     return Source(name="crab", spectral={"type": "pl"}, **changes)
 
 
-def test_a_model_that_no_dataset_takes_is_named() -> None:
+def test_model_without_dataset_is_reported() -> None:
     pipeline = toy_pipeline().evolve(model=[source(datasets="hes")])
     with pytest.raises(ModelError, match=r"uses the model crab: the datasets are toy"):
         Orchestrator(pipeline, plugins=toy_plugins()).model()
 
 
-def test_background_models_of_no_use_are_not_missed() -> None:
-    # a spectrum dataset with a background takes one; nothing is lost
+def test_unused_background_models_are_not_reported() -> None:
+    # a spectrum dataset with a background uses one, so nothing is lost
     pipeline = toy_pipeline().evolve(model=[source(), BackgroundModels()])
     models = Orchestrator(pipeline, plugins=toy_plugins()).model()
     assert models is not None
@@ -40,7 +40,7 @@ class FailAll(Maker):
     kind = "fail-all"
 
     def make(self, dataset: Any, observation: Any) -> Any:
-        raise OSError("no such thing")
+        raise OSError("no such file")
 
 
 def two_entries() -> Pipeline:
@@ -49,7 +49,7 @@ def two_entries() -> Pipeline:
     return Pipeline(data={"one": bad, "two": good})
 
 
-def test_every_entry_is_tried_although_the_first_gives_nothing() -> None:
+def test_all_entries_are_reduced_despite_a_failed_one() -> None:
     orchestrator = Orchestrator(two_entries(), plugins=toy_plugins())
     with pytest.raises(RunsFailedError):
         orchestrator.reduce()
@@ -59,17 +59,17 @@ def test_every_entry_is_tried_although_the_first_gives_nothing() -> None:
     assert datasets.names == ["two"]
 
 
-def test_a_maker_that_no_plugin_offers_is_not_said_to_be_somebodys() -> None:
+def test_maker_without_plugin_is_recorded_as_such() -> None:
     orchestrator = Orchestrator(two_entries(), plugins=toy_plugins())
     with pytest.raises(RunsFailedError):
         orchestrator.reduce()
     assert orchestrator.outcomes[0].maker == "maker fail-all of no plugin"
 
 
-def test_the_second_of_two_makers_of_one_kind_is_said_to_be_its_own_plugins() -> None:
+def test_maker_with_the_kind_of_another_is_recorded_with_its_own_plugin() -> None:
     @component
     class Other(FailAll):
-        """Fails, under the kind of a toy."""
+        """Fails, with the kind of a toy."""
 
         kind = ToyMaker.kind
 
@@ -81,7 +81,7 @@ def test_the_second_of_two_makers_of_one_kind_is_said_to_be_its_own_plugins() ->
     assert orchestrator.outcomes[0].maker == f"maker {ToyMaker.kind} of no plugin"
 
 
-def test_two_entries_cannot_call_their_datasets_the_same() -> None:
+def test_entries_with_the_same_dataset_name_are_refused() -> None:
     (reduction,) = toy_pipeline().data.values()
     same: Reduction = reduction.evolve(geometry=reduction.geometry.evolve(name="same"))
     pipeline = Pipeline(data={"one": same, "two": same})
@@ -98,20 +98,20 @@ class Faulty:
         raise ValueError("too late")
 
 
-def test_what_fails_at_the_end_of_a_run_is_in_its_report(tmp_path: Path) -> None:
+def test_watcher_error_at_the_end_is_in_the_report(tmp_path: Path) -> None:
     Orchestrator(toy_pipeline(), plugins=toy_plugins(("faulty", Faulty()))).run(tmp_path / "run")
     report = json.loads((tmp_path / "run" / "report.json").read_text())
     assert any("too late" in fault for fault in report["watchers"])
 
 
 @pytest.mark.parametrize(
-    "given",
+    "options",
     [{"min": "0 TeV", "max": "1 TeV", "bins": 2}, {"edges": ["0 TeV", "1 TeV"]}],
     ids=["min", "edges"],
 )
-def test_a_logarithmic_axis_does_not_start_at_zero(given: dict[str, Any]) -> None:
+def test_logarithmic_axis_from_zero_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="not above 0"):
-        EnergyAxis(**given)
+        EnergyAxis(**options)
 
 
 @pytest.mark.parametrize(
@@ -123,12 +123,12 @@ def test_a_logarithmic_axis_does_not_start_at_zero(given: dict[str, Any]) -> Non
     ],
     ids=["bins", "per decade", "edges"],
 )
-def test_an_axis_knows_its_edges_as_gammapy_makes_them(axis: EnergyAxis) -> None:
+def test_edges_of_an_axis_agree_with_gammapy(axis: EnergyAxis) -> None:
     expected = axis.build("energy").edges.to_value("TeV")
     assert axis.nodes().to_value("TeV") == pytest.approx(expected, rel=1e-9)
 
 
-def test_flux_points_whose_bins_fall_together_are_refused_before_data_are_read(
+def test_flux_points_with_identical_edges_are_reported_before_data_are_read(
     crab_yaml: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "hess-dl3-dr1").mkdir()

@@ -1,4 +1,4 @@
-"""What a stacker does before a run is made: it learns from the table, and judges runs."""
+"""Stackers before the reduction of runs: preparation with the table, and skipped runs."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from toys import ToyMaker, ToySum, toy_pipeline, toy_plugins
 
 
 @component
-class Choosy(ToySum):
+class LimitedSum(ToySum):
     """Adds only runs up to the middle one of the table."""
 
-    kind = "choosy-sum"
-    last: int = option(0, doc="The last run that is added, as the table says.")
-    lacking: str = option("", doc="What is asked of the table in vain.")
+    kind = "limited-sum"
+    last: int = option(0, doc="The last run that is added, set by `prepare`.")
+    missing_column: str = option("", doc="A column that is missing in the table.")
 
-    def prepare(self, table: Any) -> Choosy:
-        if self.lacking:
-            raise ArchiveError(f"there is no column {self.lacking!r}")
+    def prepare(self, table: Any) -> LimitedSum:
+        if self.missing_column:
+            raise ArchiveError(f"there is no column {self.missing_column!r}")
         return self.evolve(last=int(np.median(table["OBS_ID"])))
 
     def admit(self, observation: Any) -> None:
@@ -32,12 +32,12 @@ class Choosy(ToySum):
 
 @component
 class Fragile(Maker):
-    """Fails on any run that should not have come so far."""
+    """Fails for runs that the stacker does not accept."""
 
     kind = "fragile"
 
     def make(self, dataset: Any, observation: Any) -> Any:
-        assert observation.obs_id <= 3, "made, although the stacker does not admit it"
+        assert observation.obs_id <= 3, "reduced, although the stacker does not accept it"
         return dataset
 
 
@@ -45,35 +45,35 @@ def orchestrate(pipeline: Pipeline) -> Orchestrator:
     return Orchestrator(pipeline, plugins=toy_plugins())
 
 
-def choosy(**options: Any) -> Pipeline:
-    return toy_pipeline(5, make=[Fragile(), ToyMaker()], stack=Choosy(chunk=2, **options))
+def limited_pipeline(**options: Any) -> Pipeline:
+    return toy_pipeline(5, make=[Fragile(), ToyMaker()], stack=LimitedSum(chunk=2, **options))
 
 
-def test_what_it_learns_from_the_table_is_known_when_runs_are_made() -> None:
-    orchestrator = orchestrate(choosy())
+def test_prepared_stacker_is_used_for_runs() -> None:
+    orchestrator = orchestrate(limited_pipeline())
     (dataset,) = orchestrator.reduce()
     assert dataset.counts.data.ravel() == pytest.approx([1 + 1 / 2 + 1 / 3] * 2)
-    assert orchestrator.pipeline.data["toy"].stack.last == 0  # the pipeline is what it was
+    assert orchestrator.pipeline.data["toy"].stack.last == 0  # the pipeline is not changed
 
 
-def test_runs_that_it_does_not_admit_are_not_made_and_the_reason_is_kept() -> None:
-    orchestrator = orchestrate(choosy())
+def test_runs_that_are_not_accepted_are_skipped_with_the_reason() -> None:
+    orchestrator = orchestrate(limited_pipeline())
     orchestrator.reduce()
     statuses = [outcome.status for outcome in orchestrator.outcomes]
     assert statuses == ["made", "made", "made", "skipped", "skipped"]
     assert orchestrator.outcomes[3].reason == "run 4 comes after 3"
-    assert orchestrator.outcomes[3].maker == "stacker choosy-sum of no plugin"
+    assert orchestrator.outcomes[3].maker == "stacker limited-sum of no plugin"
 
 
-def test_what_the_table_lacks_is_said_when_runs_are_selected() -> None:
+def test_missing_column_is_reported_by_the_selection() -> None:
     with pytest.raises(ArchiveError, match="no column 'NIGHT'"):
-        orchestrate(choosy(lacking="NIGHT")).select()
+        orchestrate(limited_pipeline(missing_column="NIGHT")).select()
 
 
-def test_a_stacker_that_fails_to_judge_fails_the_run() -> None:
+def test_error_of_a_stacker_fails_the_run() -> None:
     @component
     class Undecided(ToySum):
-        """Cannot tell."""
+        """Fails in its check of observations."""
 
         kind = "undecided"
 

@@ -1,4 +1,4 @@
-"""Rescue: workers that are really killed in the middle of a chunk, and what becomes of the run."""
+"""Recovery from workers that are killed during a chunk."""
 
 from __future__ import annotations
 
@@ -22,35 +22,35 @@ from waiting import hang_guard
 
 
 @pytest.fixture(autouse=True)
-def no_hang() -> Iterator[None]:
+def limit_time() -> Iterator[None]:
     with hang_guard():
         yield
 
 
-def test_a_run_that_kills_its_worker_once_costs_nothing_but_time(tmp_path: Path) -> None:
-    done = reduce(Killer(victims=[5], times=1, scene=str(tmp_path)), Processes(workers=2))
+def test_run_that_kills_its_worker_once_is_reduced_again(tmp_path: Path) -> None:
+    partial_stacks = reduce(Killer(victims=[5], times=1, scene=str(tmp_path)), Processes(workers=2))
     assert [path.name for path in tmp_path.iterdir()] == ["5-0"]
-    assert statuses(done) == [(n, "made") for n in range(1, 8)]
-    assert totals(done) == totals(reduce(Killer(), Serial()))
+    assert statuses(partial_stacks) == [(n, "made") for n in range(1, 8)]
+    assert totals(partial_stacks) == totals(reduce(Killer(), Serial()))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_run_that_always_kills_is_the_only_one_that_fails(
+def test_only_the_run_that_always_kills_fails(
     tmp_path: Path, workers: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    done = reduce(Killer(victims=[5], scene=str(tmp_path)), Processes(workers=workers))
-    assert statuses(done) == [(n, "failed" if n == 5 else "made") for n in range(1, 8)]
-    reason = done[1].outcomes[1].reason
+    partial_stacks = reduce(Killer(victims=[5], scene=str(tmp_path)), Processes(workers=workers))
+    assert statuses(partial_stacks) == [(n, "failed" if n == 5 else "made") for n in range(1, 8)]
+    reason = partial_stacks[1].outcomes[1].reason
     assert "the worker that reduced it was killed" in reason
     assert "out of memory?" in reason
     assert "ended with signal 9 (SIGKILL)" in caplog.text
-    # the bits are those of a chunk whose run failed in the usual way
-    assert totals(done) == totals(reduce(Killer(fails=[5]), Serial()))
+    # identical bits to a chunk with a run that raised an error
+    assert totals(partial_stacks) == totals(reduce(Killer(fails=[5]), Serial()))
 
 
 class Fragile(InlineExecutor):
-    """Loses every chunk that one of its rules holds for."""
+    """An executor that loses chunks by a rule."""
 
     def __init__(self, rule: Any) -> None:
         self.rule = rule
@@ -65,20 +65,22 @@ class Fragile(InlineExecutor):
         return super().submit(fn, *args, **kwargs)
 
 
-def test_runs_that_kill_only_together_fail_together_and_the_others_go_on() -> None:
+def test_runs_that_kill_only_together_fail_together() -> None:
     with Workers(lambda: Fragile({4, 6}.issubset)) as workers:
-        done = list(
+        partial_stacks = list(
             stream(workers, reduce_chunk, chunks(Killer()), 4, partial(reduce_run_by_run, workers))
         )
-    assert statuses(done) == [(n, "failed" if n in (4, 5, 6) else "made") for n in range(1, 8)]
-    assert "smaller stack.chunk" in done[1].outcomes[0].reason
-    assert done[1].total == 0.0
+    assert statuses(partial_stacks) == [
+        (n, "failed" if n in (4, 5, 6) else "made") for n in range(1, 8)
+    ]
+    assert "smaller stack.chunk" in partial_stacks[1].outcomes[0].reason
+    assert partial_stacks[1].total == 0.0
 
 
-def test_a_pipeline_loses_no_more_than_the_run_that_kills() -> None:
+def test_pipeline_loses_only_the_run_that_kills() -> None:
     @component
     class Weak(Engine):
-        """Loses the chunk that holds run 5."""
+        """An engine that loses chunks with run 5."""
 
         kind = "weak"
 

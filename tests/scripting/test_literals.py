@@ -1,4 +1,4 @@
-"""Values that are written as Python are the same values when they are read."""
+"""Values written as Python code evaluate to the same values."""
 
 import numpy as np
 import pytest
@@ -18,12 +18,12 @@ PLAIN = st.recursive(
 
 
 @given(PLAIN)
-def test_plain_data_are_read_as_they_were(value: object) -> None:
+def test_plain_data_evaluate_to_the_same_data(value: object) -> None:
     assert eval(literal(value)) == value
 
 
 @given(NUMBERS, st.sampled_from(["deg", "TeV", "cm-2 s-1 TeV-1", ""]))
-def test_a_quantity_keeps_all_its_digits_and_its_unit(value: float, unit: str) -> None:
+def test_quantity_keeps_all_digits_and_its_unit(value: float, unit: str) -> None:
     quantity = u.Quantity(value, unit)
     again = u.Quantity(eval(quantity_code(quantity), {"u": u}))
     assert again == quantity
@@ -31,14 +31,14 @@ def test_a_quantity_keeps_all_its_digits_and_its_unit(value: float, unit: str) -
     assert u.Quantity(eval(quantity_text(value, quantity.unit))) == quantity
 
 
-def test_a_list_of_quantities_is_one_array() -> None:
+def test_list_of_quantities_is_one_array() -> None:
     code = quantity_code([1, 2.5] * u.TeV)
     assert code == "[1, 2.5] * u.TeV"
     np.testing.assert_array_equal(eval(code, {"u": u}), [1, 2.5] * u.TeV)
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(5.0, "5"), (0.02, "0.02"), (np.float64(1e-11), "1e-11")]
+    ("value", "code"), [(5.0, "5"), (0.02, "0.02"), (np.float64(1e-11), "1e-11")]
 )
-def test_numbers_are_written_as_people_do(value: float, text: str) -> None:
-    assert number(value) == text
+def test_numbers_are_written_in_short_form(value: float, code: str) -> None:
+    assert number(value) == code

@@ -1,4 +1,4 @@
-"""The messages of check and parametrize_with_checks, independent of single laws."""
+"""The messages of check and parametrize_with_checks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ UNCHANGED = "returns a sub-table with unchanged rows"
 
 
 @component
-class Needy(Maker):
+class NeedsSize(Maker):
     """Needs an option."""
 
     kind = "planted-needy"
@@ -26,63 +26,68 @@ class Needy(Maker):
 
 
 @component
-class Twofold(declaring.Everything):
+class TwoViolations(declaring.Everything):
     kind = "planted-twofold"
     size: int = option(3, doc="the size")
 
 
 def test_all_violations_are_reported_with_observations() -> None:
     with pytest.raises(LawsBrokenError) as caught:
-        check(Twofold)
+        check(TwoViolations)
     message = str(caught.value)
     assert "A component has a summary of one sentence." in message
     assert "Observed: the doc of size is 'the size'." in message
     assert message.count("To fix it: ") == len(caught.value.violations) == 2
 
 
-def test_an_expected_failure_is_no_failure() -> None:
-    check(selecting.ChangesRows, expected_failures={UNCHANGED: "it rounds on purpose"})
+def test_expected_failure_is_not_reported() -> None:
+    check(selecting.ChangesRows, expected_failures={UNCHANGED: "rounding is intended"})
 
 
-def test_expected_failure_that_holds_is_reported() -> None:
+def test_expected_failure_that_does_not_occur_is_reported() -> None:
     with pytest.raises(LawsBrokenError, match="expected to fail, but holds"):
-        check(selecting.EveryOther, expected_failures={UNCHANGED: "it rounds on purpose"})
+        check(selecting.EverySecond, expected_failures={UNCHANGED: "rounding is intended"})
 
 
-def test_an_expected_failure_needs_a_reason() -> None:
+def test_expected_failure_without_a_reason_is_refused() -> None:
     with pytest.raises(ValueError, match=r"give a reason for the expected failure of 'is frozen'"):
-        check(selecting.EveryOther, expected_failures={"is frozen": " "})
+        check(selecting.EverySecond, expected_failures={"is frozen": " "})
 
 
-def test_unknown_law_is_rejected_with_a_suggestion() -> None:
+def test_unknown_check_is_refused_with_a_suggestion() -> None:
     with pytest.raises(
         ValueError, match=r"no law of the role selector is called 'is frosen'; .* 'is frozen'"
     ):
-        check(selecting.EveryOther, expected_failures={"is frosen": "a slip"})
+        check(selecting.EverySecond, expected_failures={"is frosen": "a typo"})
 
 
-def test_a_class_that_needs_options_asks_for_an_instance() -> None:
-    with pytest.raises(TypeError, match=r"Needy needs size: pass an instance, Needy\(size=...\)"):
-        check(Needy)
+def test_class_with_required_options_is_refused() -> None:
+    with pytest.raises(
+        TypeError, match=r"NeedsSize needs size: pass an instance, NeedsSize\(size=...\)"
+    ):
+        check(NeedsSize)
 
 
 @pytest.mark.parametrize("value", [int, 3, Maker])
-def test_other_objects_than_components_are_rejected(value: Any) -> None:
+def test_other_objects_than_components_are_refused(value: Any) -> None:
     with pytest.raises(TypeError, match=r"is not a component|does not implement make"):
         check(value)
 
 
-def test_each_law_has_a_name_of_its_own_in_its_role() -> None:
+def test_names_of_checks_are_unique_within_a_role() -> None:
     for role in ROLES:
         names = [law.name for law in laws(role)]
         assert len(names) == len(set(names))
         assert len(names) > len([law for law in laws() if len(law.roles) > 1])
 
 
-def test_there_is_one_pytest_parameter_for_each_component_and_law() -> None:
-    reasons = {UNCHANGED: "it rounds on purpose"}
-    both = [selecting.EveryOther, ComponentCase(selecting.ChangesRows, expected_failures=reasons)]
-    _, params = parametrize_with_checks(both).args
+def test_pytest_has_one_parameter_for_each_component_and_check() -> None:
+    reasons = {UNCHANGED: "rounding is intended"}
+    components = [
+        selecting.EverySecond,
+        ComponentCase(selecting.ChangesRows, expected_failures=reasons),
+    ]
+    _, params = parametrize_with_checks(components).args
     assert len(params) == 2 * len(laws("selector"))
     assert params[0].id == "planted-every-other: " + laws("selector")[0].name
     marked = [param for param in params if param.marks]
@@ -92,9 +97,9 @@ def test_there_is_one_pytest_parameter_for_each_component_and_law() -> None:
 
 @parametrize_with_checks(
     [
-        selecting.EveryOther,
-        ComponentCase(selecting.ChangesRows, expected_failures={UNCHANGED: "it rounds on purpose"}),
+        selecting.EverySecond,
+        ComponentCase(selecting.ChangesRows, expected_failures={UNCHANGED: "rounding is intended"}),
     ]
 )
-def test_selectors_by_decorator(check: Any) -> None:
+def test_decorated_test_checks_selectors(check: Any) -> None:
     check()

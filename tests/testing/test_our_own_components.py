@@ -1,4 +1,4 @@
-"""All installed components obey the laws of their roles."""
+"""All installed components pass the conformance checks of their roles."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ ENTRIES = [entry for entry in CATALOG if entry.owner.distribution in OURS]
 ENERGIES = ["0.8 TeV", "2 TeV", "10 TeV"]
 CRAB = {"type": "point", "lon_0": "83.633 deg", "lat_0": "22.014 deg", "frame": "icrs"}
 
-# options of components that require some, or are slow without
-GIVEN: dict[tuple[str, str], dict[str, Any]] = {
+# options that components require, or that make them faster
+OPTIONS: dict[tuple[str, str], dict[str, Any]] = {
     ("selector", "column-range"): {"column": "ZEN_PNT", "max": "90 deg"},
     ("selector", "cone"): {"center": ["83.633 deg", "22.014 deg"], "radius": "2 deg"},
     ("selector", "observation-ids"): {"ids": [900001, 900103]},
@@ -62,8 +62,8 @@ GIVEN: dict[tuple[str, str], dict[str, Any]] = {
     ("engine", "dask"): {"workers": 1},
 }  # fmt: skip
 
-# it needs a catalogue, as in its own tests
-ELSEWHERE = {("model", "catalog")}
+# needs a catalogue file, which its own tests have
+CHECKED_ELSEWHERE = {("model", "catalog")}
 
 # components with checks of more than a second
 SLOW = {
@@ -77,8 +77,8 @@ SLOW = {
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with the files of `GIVEN`."""
-    folder_of_files = tmp_path_factory.mktemp("given")
+    """Return a folder with the files of `OPTIONS`."""
+    folder_of_files = tmp_path_factory.mktemp("files")
     datasets, _ = crab().fitted()
     datasets[0].background.write(folder_of_files / "counts.fits")
     datasets[0].exposure.sum_over_axes(keepdims=False).write(folder_of_files / "image.fits")
@@ -89,7 +89,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def component_of(cls: type[Component]) -> Component:
     """Return the component to be checked."""
     if cls.role != "geometry":
-        return cls(**GIVEN.get((cls.role, cls.kind), {}))
+        return cls(**OPTIONS.get((cls.role, cls.kind), {}))
     reductions = [crab().reduction(name) for name in ("maps", "spectra")]
     return next(item.geometry for item in reductions if item.geometry.kind == cls.kind)
 
@@ -119,10 +119,10 @@ def parameter(cls: type[Component]) -> Any:
     [
         parameter(entry.cls)
         for entry in ENTRIES
-        if (entry.cls.role, entry.cls.kind) not in ELSEWHERE
+        if (entry.cls.role, entry.cls.kind) not in CHECKED_ELSEWHERE
     ],
 )
-def test_our_own_components_obey_the_laws(
+def test_installed_component_passes_the_checks(
     cls: type[Component], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(folder)

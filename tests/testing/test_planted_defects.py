@@ -1,4 +1,4 @@
-"""Planted defects are reported by the laws about them and by no others."""
+"""Planted defects are reported by their checks and by no others."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from skyred.testing import LawsBrokenError, check, laws
 FIXES = {law.name: law.fix for law in laws()}
 
 VALID = [
-    declaring.Sound, selecting.EveryOther, making.EnoughEvents, making.MeanEvents,
-    stacking.SoundList, stacking.EachAlone, modelling.Flat, fitting.SoundNewton, fitting.SoundBoxes,
-    modelling.SumOfCounts, modelling.AtOnce,
+    declaring.Valid, selecting.EverySecond, making.EnoughEvents, making.MeanEvents,
+    stacking.ValidList, stacking.KeepsAnyType, modelling.Flat, fitting.ValidNewton,
+    fitting.ValidBoxes, modelling.SumOfCounts, modelling.AtOnce,
 ]  # fmt: skip
 
 _KIND = "is declared with @component and a kind of its own"
@@ -25,15 +25,15 @@ _PRIORS = "includes priors exactly once"
 _WITHOUT = "reports no success for a statistic that is not finite"
 _NEW = "builds new but equal models each time"
 
-# a defect, the law about it, and other laws that it necessarily breaks
+# a defect, its check, and other checks that it necessarily fails
 DEFECTS: dict[type[Any], tuple[str, ...]] = {
-    # it cannot be in a catalog either
+    # it can also not be in a catalog
     declaring.Undecorated: (_KIND, "is equal after writing to YAML and reading back"),
-    declaring.TakenKind: ("has a kind that no other component of its role has",),
+    declaring.DuplicateKind: ("has a kind that no other component of its role has",),
     declaring.NoSummary: ("has a summary of one sentence",),
     declaring.PoorDoc: ("documents each option in a sentence",),
     declaring.UnitInDoc: ("has units on the options that are quantities",),
-    declaring.Thawed: ("is frozen",),
+    declaring.Mutable: ("is frozen",),
     declaring.OpensFile: ("stores its options and does nothing else when it is built",),
     declaring.ImportsGammapy: ("does not import gammapy before it is used",),
     declaring.RandomDigest: (
@@ -48,22 +48,22 @@ DEFECTS: dict[type[Any], tuple[str, ...]] = {
     selecting.ChangesRows: ("returns a sub-table with unchanged rows",),
     selecting.SortsInPlace: ("leaves the table unchanged",),
     selecting.PlainTable: ("returns a table of the same type",),
-    selecting.Lottery: ("returns the same rows each time",),
+    selecting.RandomRuns: ("returns the same rows each time",),
     selecting.NeedsRows: ("accepts a table without rows",),
     making.CutsEvents: ("leaves the observation unchanged",),
     making.RandomCounts: (_SAME_RUNS, "makes the same dataset in another process"),
     making.CountsCalls: (_SAME_RUNS, "makes the same dataset in another process"),
-    making.StaysHome: ("makes the same dataset in another process",),
+    making.UsesModuleState: ("makes the same dataset in another process",),
     making.LosesName: ("keeps the dataset's name and axes",),
     making.WidensMask: ("does not widen the safe mask",),
     making.LosesTimes: ("keeps times and metadata",),
-    making.SaysNothing: ("gives a reason for each run that it skips",),
+    making.SkipsWithoutReason: ("gives a reason for each run that it skips",),
     making.FailsEmpty: ("gives a reason for each run that it skips",),
-    making.LearnsAside: ("has another digest if it is prepared with other results",),
+    making.HidesPreparation: ("has another digest if it is prepared with other results",),
     making.ForgetsReturn: ("makes a dataset of an observation",),
     stacking.Aliases: ("shares no data with added datasets",),
     stacking.Backwards: ("adds a dataset like merging the total of that dataset",),
-    stacking.LosesRight: ("has a zero that is a left identity of merge",),
+    stacking.DropsRightTotal: ("has a zero that is a left identity of merge",),
     stacking.Twice: (
         _COUNTED,
         "merges in any grouping",
@@ -71,10 +71,10 @@ DEFECTS: dict[type[Any], tuple[str, ...]] = {
     ),
     stacking.ForgetsOff: (_MIXED,),
     stacking.ForgetsDataset: (_MIXED,),
-    stacking.SpoilsDataset: ("leaves added datasets unchanged",),
+    stacking.ChangesDataset: ("leaves added datasets unchanged",),
     stacking.Generates: ("has totals that survive pickling",),
     stacking.OneName: ("returns datasets with unique names",),
-    modelling.Promises: ("lists the names of the sources that it builds",),
+    modelling.WrongSourceName: ("lists the names of the sources that it builds",),
     modelling.SetsModels: ("leaves the datasets unchanged when it builds",),
     modelling.NotANumber: (
         "starts from finite values inside their limits",
@@ -82,7 +82,7 @@ DEFECTS: dict[type[Any], tuple[str, ...]] = {
     ),
     modelling.RandomName: (_NEW,),
     fitting.SmallErrors: ("returns the errors and the covariance of known objectives", _PRIORS),
-    fitting.Liar: (
+    fitting.AlwaysSuccessful: (
         _WITHOUT,
         "reports no success for degenerate parameters",
         "reports no success for a constant statistic",
@@ -93,24 +93,24 @@ DEFECTS: dict[type[Any], tuple[str, ...]] = {
     fitting.TwicePrior: (_PRIORS,),
     fitting.NoUpper: ("stays inside the limits, and reports parameters that end at a limit",),
     fitting.TwiceSampled: (_PRIORS,),
-    modelling.SpoilsDatasets: ("leaves datasets, models and fit unchanged",),
-    modelling.WritesUntold: ("writes files, in its folder only",),
+    modelling.ChangesDatasets: ("leaves datasets, models and fit unchanged",),
+    modelling.WritesUnlistedFile: ("writes files, in its folder only",),
     modelling.ReadsWrong: ("reads back the product that it wrote",),
     modelling.NoUnits: ("returns a table with units",),
     modelling.DrawsElsewhere: ("draws on the given axes, and labels them",),
-    modelling.Swallows: ("raises the error of a task",),
+    modelling.HidesErrors: ("raises the error of a task",),
     modelling.NoSlots: ("defines the number of tasks that may run at once",),
 }
 
 
 @pytest.mark.parametrize("component", VALID, ids=lambda cls: cls.__name__)
-def test_valid_component_breaks_no_law(component: type[Any]) -> None:
+def test_valid_component_passes_all_checks(component: type[Any]) -> None:
     check(component)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("planted", DEFECTS, ids=lambda cls: cls.__name__)
-def test_a_defect_is_found_by_its_law_alone(planted: type[Any]) -> None:
+def test_defect_is_reported_only_by_its_check(planted: type[Any]) -> None:
     with pytest.raises(LawsBrokenError) as caught:
         check(planted)
     names = {violation.law.name for violation in caught.value.violations}

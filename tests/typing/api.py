@@ -1,4 +1,4 @@
-"""The types of the public names, as a user's type checker sees them: checked by mypy, never run."""
+"""The types of public names for type checkers of users: checked by mypy, not executed."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ from skyred.testing import ComponentCase, LawsBrokenError, Violation, check, par
 
 @component
 class Doubled(Maker):
-    """A maker as a third party writes it."""
+    """A maker of a third party."""
 
     kind = "doubled"
-    factor: float = option(2.0, min=0, doc="By what the counts are multiplied.")
-    radius = quantity("0.2 deg", doc="Where.")
-    name: str = option(doc="Which.")
+    factor: float = option(2.0, min=0, doc="Factor of the counts.")
+    radius = quantity("0.2 deg", doc="A radius.")
+    name: str = option(doc="A name.")
 
     def make(self, dataset: Any, observation: Any) -> Any:
         """Multiply the counts."""
@@ -51,42 +51,44 @@ class Doubled(Maker):
         return dataset
 
 
-def a_component_knows_its_options() -> None:
-    """The constructor and the attributes are typed by the declarations."""
+def check_types_of_options() -> None:
+    """Check that constructor and attributes have the declared types."""
     maker = Doubled(name="x", factor=3.0)
     assert_type(maker.factor, float)
     assert_type(maker.evolve(factor=1.0), Doubled)
     assert_type(maker.digest(), str)
     assert_type(Doubled.kind, str)
     assert_type(maker.name, str)
-    Doubled(name="x", radius="3 deg", factor="4")  # options are converted, so that texts will do
+    Doubled(
+        name="x", radius="3 deg", factor="4"
+    )  # options are converted, so that strings are accepted
     Doubled("x")  # type: ignore[call-arg]
 
 
-def a_pipeline_is_read_and_run(
+def check_types_of_pipelines(
     geometry: Geometry, selector: Selector, stack: skyred.Stacker, model: Model, fitter: Fitter
 ) -> None:
-    """From YAML or from Python to a result."""
+    """Check pipelines from YAML and from Python, and their result."""
     pipeline = Pipeline.from_yaml(Path("crab.yaml"), overrides=["fit.kind=newton"])
     assert_type(pipeline, Pipeline)
     reduction = Reduction(
         archive="$DATA/archive", select=[selector], geometry=geometry,
         make=[Doubled(name="x")], stack=stack,
     )  # fmt: skip
-    made = Pipeline(
+    pipeline_in_python = Pipeline(
         data={"a": reduction, "b": ReducedData(datasets="x.fits")},
         model=[model],
         fit=fitter,
     )
-    assert_type(dict(made.entries()), dict[str, DataEntry])
-    assert_type(dict(made.reductions()), dict[str, Reduction])
-    assert_type(made.to_yaml(), str)
-    assert_type(made.to_script(), str)
-    assert_type(made.run("crab", overwrite=True), Result)
+    assert_type(dict(pipeline_in_python.entries()), dict[str, DataEntry])
+    assert_type(dict(pipeline_in_python.reductions()), dict[str, Reduction])
+    assert_type(pipeline_in_python.to_yaml(), str)
+    assert_type(pipeline_in_python.to_script(), str)
+    assert_type(pipeline_in_python.run("crab", overwrite=True), Result)
 
 
-def an_orchestrator_takes_steps(pipeline: Pipeline) -> None:
-    """Methods give results, attributes those or None."""
+def check_types_of_orchestrators(pipeline: Pipeline) -> None:
+    """Check that methods return results, and attributes results or None."""
     orchestrator = Orchestrator(pipeline, cache=False)
     assert_type(orchestrator.fit(), FitResult | None)
     assert_type(orchestrator.fit_result, FitResult | None)
@@ -96,16 +98,16 @@ def an_orchestrator_takes_steps(pipeline: Pipeline) -> None:
     assert_type(orchestrator.run(), Result)
 
 
-def a_fit_has_values(result: FitResult, objective: Objective) -> None:
-    """What a fit gives."""
+def check_types_of_fits(result: FitResult, objective: Objective) -> None:
+    """Check the attributes of a fit result and an objective."""
     assert_type(result.success, bool)
     assert_type(result.stat, float)
     assert_type(result.message, str)
     assert_type(objective.names, tuple[str, ...])
 
 
-def a_hook_is_told(run: Run, report: Report, step: StepRecord) -> None:
-    """What watchers are told."""
+def check_types_of_hook_arguments(run: Run, report: Report, step: StepRecord) -> None:
+    """Check the arguments of watchers."""
     assert_type(run.folder, Path | None)
     assert_type(report.state, str)
     assert_type(step.seconds, float)
@@ -113,12 +115,12 @@ def a_hook_is_told(run: Run, report: Report, step: StepRecord) -> None:
 
 @hookimpl
 def skyred_components() -> list[type[Component]]:
-    """Offer a component."""
+    """Provide a component."""
     return [Doubled]
 
 
-def components_are_checked(estimator: Estimator) -> None:
-    """The conformance kit takes components and cases."""
+def check_types_of_testing(estimator: Estimator) -> None:
+    """Check that `check` accepts components and cases."""
     check(estimator)
     parametrize_with_checks([Doubled(name="x"), ComponentCase(estimator)])
     assert_type(LawsBrokenError("x", ()).violations, tuple[Violation, ...])

@@ -1,4 +1,4 @@
-"""Runs drawn from a background that is known: the truth that a learnt model is compared with."""
+"""Runs simulated from a known background, with which a learnt model is compared."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ from skyred_acceptance.maker import zenith_angle
 
 HESS = observatory_locations["hess"]
 REFERENCE = Time("2020-01-01T00:00:00", scale="tt")
-ENERGY = (0.8, 15.0)  # TeV: beyond the models' range
-BOX = 2.8  # deg: beyond the models' reach
+ENERGY = (0.8, 15.0)  # TeV: wider than the range of the models
+BOX = 2.8  # deg: wider than the field of the models
 DEAD = 0.1
 
 
 @attrs.frozen
 class Truth:
-    """A power law in energy, falling with offset, with a slope towards the horizon.
+    """A power law in energy that decreases with offset, with a slope towards the horizon.
 
-    `rate` is that at 1 TeV on axis at the zenith, per MeV s sr of livetime; `slope` the change
-    per degree in latitude of the field of view, `fall` the power of cos(zenith).
+    `rate` is at 1 TeV on axis at the zenith, per MeV s sr of livetime; `slope` is the relative
+    change per degree of field-of-view latitude, `zenith_power` the power of cos(zenith).
     """
 
     rate: float = 2e-3
     index: float = 2.7
     slope: float = 0.0
-    fall: float = 0.0
+    zenith_power: float = 0.0
 
     def shape(self, lon, lat):
-        """Give the rate relative to the axis, at field-of-view coordinates in deg."""
+        """Return the rate relative to the axis, at field-of-view coordinates in deg."""
         offset = np.hypot(lon * np.cos(np.deg2rad(lat)), lat)
         return np.exp(-0.25 * (offset / 1.6) ** 4) * (1 + self.slope * lat)
 
     def at_zenith(self, zenith):
-        return self.rate * np.cos(np.deg2rad(zenith)) ** self.fall
+        return self.rate * np.cos(np.deg2rad(zenith)) ** self.zenith_power
 
     def spectrum(self, edges):
-        """Integrate the power law over bins of energy in TeV; in MeV."""
+        """Integrate the power law over energy bins in TeV; the integral is in MeV."""
         powers = np.asarray(edges) ** (1 - self.index)
         return 1e6 * -np.diff(powers) / (self.index - 1)
 
@@ -61,7 +61,7 @@ class Truth:
         return values.reshape(bins, samples, bins, samples).sum(axis=(1, 3))
 
     def response(self, zenith):
-        """Give it as gammapy's response, in bins so fine that interpolation does not matter."""
+        """Return a background IRF of gammapy, with fine bins to make interpolation negligible."""
         energy = MapAxis.from_energy_bounds(0.7, 20, 40, unit="TeV", name="energy")
         sides = [
             MapAxis.from_bounds(-BOX, BOX, 112, unit="deg", name=n) for n in ("fov_lon", "fov_lat")
@@ -76,7 +76,7 @@ class Truth:
 
 
 def run(truth, number, pointing=None, dead=DEAD, hours=1.0, start=None, seed=1):
-    """Draw a run: events between 0.8 and 15 TeV in 5.6 deg, aligned with the horizon."""
+    """Simulate a run: events from 0.8 to 15 TeV in 5.6 deg, aligned with the horizon."""
     random = np.random.default_rng([seed, number])
     pointing = pointing or SkyCoord(83.63, 22.01, unit="deg").directional_offset_by(
         90 * (number % 4) * u.deg, 0.7 * u.deg
@@ -108,7 +108,7 @@ def _events(truth, observation, random):
 
 
 def event_list(sky, energy, times):
-    """Make gammapy's list of events; energies in TeV."""
+    """Return an event list of gammapy, from energies in TeV."""
     columns = {"TIME": times, "RA": sky.ra, "DEC": sky.dec, "ENERGY": energy * u.TeV}
     return EventList(Table(columns | {"EVENT_ID": np.arange(len(sky))}))
 
@@ -121,13 +121,13 @@ def _draw(truth, observation, random):
     solid_angle = (truth.shape(*grid) * pixel).sum()
     live = observation.observation_live_time_duration.to_value("s")
     expected = truth.at_zenith(zenith) * live * solid_angle * truth.spectrum(ENERGY)[0]
-    wanted = random.poisson(expected)
-    tries = int(wanted * 8 + 1000)
+    n_events = random.poisson(expected)
+    tries = int(n_events * 8 + 1000)
     lon = random.uniform(-BOX, BOX, tries)
     lat = np.rad2deg(np.arcsin(random.uniform(-1, 1, tries) * np.sin(np.deg2rad(BOX))))
     highest = 1 + abs(truth.slope) * BOX
-    kept = np.flatnonzero(random.uniform(0, highest, tries) < truth.shape(lon, lat))[:wanted]
-    assert len(kept) == wanted
+    accepted = np.flatnonzero(random.uniform(0, highest, tries) < truth.shape(lon, lat))[:n_events]
+    assert len(accepted) == n_events
     low, high = (edge ** (1 - truth.index) for edge in ENERGY)
-    energy = (low + random.uniform(size=wanted) * (high - low)) ** (1 / (1 - truth.index))
-    return lon[kept], lat[kept], energy
+    energy = (low + random.uniform(size=n_events) * (high - low)) ** (1 / (1 - truth.index))
+    return lon[accepted], lat[accepted], energy

@@ -1,4 +1,4 @@
-"""The maker in pipelines: runs that cannot be read, and the cache."""
+"""The maker in pipelines: unreadable runs, and the cache."""
 
 import shutil
 from pathlib import Path
@@ -33,52 +33,52 @@ data:
 
 @pytest.fixture(scope="module")
 def archive():
-    """Give three short runs: those of the conformance kit, made once; to be copied, not changed."""
+    """Return three short runs of the conformance checks, created once; do not change them."""
     store = Plugins.load().open_archive("sim:crab?runs=3&livetime=3min")
     return Path(store.hdu_table.meta["BASE_DIR"])
 
 
-def test_a_run_that_cannot_be_read_is_in_the_ledger_and_the_others_are_made(archive, tmp_path):
+def test_unreadable_run_fails_and_the_others_are_reduced(archive, tmp_path):
     broken = shutil.copytree(archive, tmp_path / "broken")
     file = sorted(path for path in broken.rglob("*.fits.gz") if "index" not in path.name)[1]
     file.write_bytes(file.read_bytes()[:-3000])
     analysis = Orchestrator(Pipeline.from_yaml(YAML.format(archive=broken)))
     (dataset,) = analysis.reduce()
-    statuses = [(each.status, each.maker) for each in analysis.outcomes]
+    statuses = [(outcome.status, outcome.maker) for outcome in analysis.outcomes]
     assert statuses == [("made", ""), ("failed", "inspection"), ("made", "")]
     assert file.name in analysis.outcomes[1].reason
     assert dataset.background.data.sum() > 10
 
 
-def test_a_second_run_is_cached_and_another_option_is_not(archive, tmp_path, monkeypatch):
+def test_second_run_is_cached_but_not_with_another_option(archive, tmp_path, monkeypatch):
     monkeypatch.delenv("SKYRED_CACHE", raising=False)
-    text = YAML.format(archive=archive)
+    config = YAML.format(archive=archive)
 
-    def statuses(text):
-        analysis = Orchestrator(Pipeline.from_yaml(text), cache=tmp_path / "cache")
+    def statuses(config):
+        analysis = Orchestrator(Pipeline.from_yaml(config), cache=tmp_path / "cache")
         analysis.reduce()
-        return [each.status for each in analysis.outcomes]
+        return [outcome.status for outcome in analysis.outcomes]
 
-    assert statuses(text) == ["made"] * 3
-    assert statuses(text) == ["cached"] * 3
-    assert statuses(text.replace("offset_bins: 4", "offset_bins: 5")) == ["made"] * 3
-    # one run less teaches other rates: what was made of the others is not used
+    assert statuses(config) == ["made"] * 3
+    assert statuses(config) == ["cached"] * 3
+    assert statuses(config.replace("offset_bins: 4", "offset_bins: 5")) == ["made"] * 3
+    # other rates are learnt from fewer runs, so that cached chunks are not used
     fewer = "    select: [{kind: observation-ids, ids: [900001]}]\n    on_error"
-    assert statuses(text.replace("    on_error", fewer)) == ["made"]
+    assert statuses(config.replace("    on_error", fewer)) == ["made"]
 
 
-def test_what_lies_beyond_the_model_is_named_before_anything_is_read(archive):
-    text = YAML.format(archive=archive).replace("[1 TeV, 10 TeV]", "[2 TeV, 10 TeV]")
-    text = text.replace("offset_bins: 4", "offset_max: 1 deg")
+def test_data_outside_the_model_are_reported_before_data_are_read(archive):
+    config = YAML.format(archive=archive).replace("[1 TeV, 10 TeV]", "[2 TeV, 10 TeV]")
+    config = config.replace("offset_bins: 4", "offset_max: 1 deg")
     with pytest.raises(ValueError, match=r"does not cover the energies of data\.crab") as error:
-        Pipeline.from_yaml(text)
+        Pipeline.from_yaml(config)
     assert "less than that of the masks" in str(error.value)
 
 
-def test_a_chain_that_keeps_to_no_offset_is_told_to(archive):
-    text = YAML.format(archive=archive).replace(
+def test_missing_maximum_offset_is_reported(archive):
+    config = YAML.format(archive=archive).replace(
         "      - {kind: safe-mask, methods: [offset-max], offset_max: 2 deg}\n", ""
     )
     with pytest.raises(ValueError, match=r"no maker of data\.crab keeps to 2\.5 deg") as error:
-        Pipeline.from_yaml(text)
+        Pipeline.from_yaml(config)
     assert "add {kind: safe-mask, methods: [offset-max], offset_max: 2.5 deg}" in str(error.value)

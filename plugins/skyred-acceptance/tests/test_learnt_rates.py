@@ -1,4 +1,4 @@
-"""What is learnt from simulated runs, against the rates that they were drawn from."""
+"""Rates learnt from simulated runs, compared with the true rates."""
 
 import pickle
 from copy import copy
@@ -27,12 +27,12 @@ def maker(model, **options):
 
 
 def tally_of(maker, runs):
-    tallies = (Tally.of(maker.camera, each, 50, maker.exclude, None) for each in runs)
+    tallies = (Tally.of(maker.camera, observation, 50, maker.exclude, None) for observation in runs)
     return sum(tallies, Tally.nothing(maker.camera))
 
 
 def expected(truth, camera, exposure):
-    """Give the counts that the truth stands for in each bin, by its own integrals."""
+    """Return the true counts in each bin, by integration."""
     truth = attrs.evolve(truth, slope=0.0) if camera.radial else truth
     spectrum = truth.rate * truth.spectrum(camera.energy)
     field = truth.on_field(camera) / camera.solid_angle() * exposure
@@ -41,60 +41,60 @@ def expected(truth, camera, exposure):
 
 @pytest.mark.parametrize("exclude", [[], [SOURCE]], ids=["everywhere", "outside a region"])
 @pytest.mark.parametrize("model", ["radial", "3d"])
-def test_counts_over_exposure_are_the_true_rates_within_poisson_errors(
-    model, exclude, tilted, runs
-):
-    chosen = maker(model, exclude=exclude)
-    tally = tally_of(chosen, runs)
-    true = expected(tilted, chosen.camera, tally.exposure)
+def test_learnt_rates_agree_with_the_true_ones_within_errors(model, exclude, tilted, runs):
+    acceptance = maker(model, exclude=exclude)
+    tally = tally_of(acceptance, runs)
+    true = expected(tilted, acceptance.camera, tally.exposure)
     enough = true > 5
     total = ((tally.counts - true)[enough] ** 2 / true[enough]).sum()
-    # the seeds are fixed: one in a thousand on either side
+    # fixed seeds; probability of 1 in 1000 on each side
     assert 1e-3 < chi2.sf(total, enough.sum()) < 1 - 1e-3
     assert tally.counts.sum() == pytest.approx(true.sum(), abs=3.5 * np.sqrt(true.sum()))
 
 
-def test_a_source_in_the_exclusion_changes_nothing(runs):
-    chosen = maker("radial", exclude=[SOURCE])
+def test_excluded_source_has_no_effect(runs):
+    acceptance = maker("radial", exclude=[SOURCE])
     source = SkyCoord(83.63, 22.01, unit="deg")
     sky = source.directional_offset_by(np.arange(500) * u.deg, np.linspace(0, 0.45, 500) * u.deg)
     bright = event_list(sky, np.full(500, 2.0), runs[0].tstart + np.arange(500) * u.s)
     both = vstack([runs[0].events.table, bright.table], metadata_conflicts="silent")
-    spoilt = copy(runs[0])
-    spoilt._events = EventList(both)
-    assert len(spoilt.events.table) == len(runs[0].events.table) + 500
-    assert np.array_equal(tally_of(chosen, [spoilt]).counts, tally_of(chosen, runs[:1]).counts)
+    with_source = copy(runs[0])
+    with_source._events = EventList(both)
+    assert len(with_source.events.table) == len(runs[0].events.table) + 500
+    assert np.array_equal(
+        tally_of(acceptance, [with_source]).counts, tally_of(acceptance, runs[:1]).counts
+    )
 
 
-def test_each_bin_in_zenith_angle_has_its_own_rates_and_between_them_is_interpolated():
-    truth = Truth(rate=3e-3, fall=1.0)
+def test_rates_are_interpolated_between_zenith_bins():
+    truth = Truth(rate=3e-3, zenith_power=1.0)
     steep = SkyCoord(83.63, -10.0, unit="deg")
     low = SkyCoord(83.63, 30.0, unit="deg")
     runs = [
         run(truth, number, pointing=steep if number < 2 else low, hours=0.5) for number in range(4)
     ]
-    angles = [zenith_angle(each) for each in runs]
+    angles = [zenith_angle(observation) for observation in runs]
     assert max(angles[:2]) < 40 < min(angles[2:])
-    chosen = maker("radial", zenith_edges=["0 deg", "40 deg", "70 deg"], zenith="interpolate")
-    learnt = chosen.prepare(runs)
+    acceptance = maker("radial", zenith_edges=["0 deg", "40 deg", "70 deg"], zenith="interpolate")
+    learnt = acceptance.prepare(runs)
     for zenith in (np.mean(angles[:2]), np.mean(angles[2:]), 38.0):
         rate = learnt.irf(zenith).evaluate(energy=2 * u.TeV, offset=0.8 * u.deg)
         true = truth.at_zenith(zenith) * 2.0**-truth.index * truth.shape(0.8, 0)
-        # some 600 counts in each bin around it: 4 % are one standard deviation
+        # about 600 counts in each neighbouring bin: 4 % are one standard deviation
         assert rate.to_value("s-1 MeV-1 sr-1") == pytest.approx(true, rel=0.12)
     nearest = attrs.evolve(learnt, zenith="nearest")
     assert np.array_equal(nearest.irf(41).data, nearest.irf(60).data)
     assert not np.array_equal(learnt.irf(41).data, learnt.irf(60).data)
 
 
-def test_what_is_learnt_is_the_same_again_and_survives_a_pickle(runs):
-    chosen = maker("radial")
-    learnt = chosen.prepare(runs)
-    assert learnt == chosen.prepare(iter(runs)) == pickle.loads(pickle.dumps(learnt))
-    assert learnt.digest() == chosen.prepare(runs).digest()
+def test_learnt_rates_are_reproducible_and_can_be_pickled(runs):
+    acceptance = maker("radial")
+    learnt = acceptance.prepare(runs)
+    assert learnt == acceptance.prepare(iter(runs)) == pickle.loads(pickle.dumps(learnt))
+    assert learnt.digest() == acceptance.prepare(runs).digest()
     assert not learnt.rates.flags.writeable
 
 
-def test_other_runs_give_another_digest(runs):
-    chosen = maker("radial")
-    assert chosen.prepare(runs).digest() != chosen.prepare(runs[:3]).digest()
+def test_digest_depends_on_the_runs(runs):
+    acceptance = maker("radial")
+    assert acceptance.prepare(runs).digest() != acceptance.prepare(runs[:3]).digest()

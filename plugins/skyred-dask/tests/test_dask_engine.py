@@ -1,4 +1,4 @@
-"""The engine dask: the bits of serial, workers that are really killed, schedulers, Ctrl-C."""
+"""The engine dask: identical results to serial, killed workers, schedulers and Ctrl-C."""
 
 import logging
 import os
@@ -18,34 +18,34 @@ WAIT = f"{LIMIT} s"
 
 
 @pytest.fixture(autouse=True)
-def no_hang():
-    with hang_guard(3 * LIMIT):  # more than any limit below
+def limit_time():
+    with hang_guard(3 * LIMIT):  # more than all limits below
         yield
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_totals_are_those_of_serial_to_the_bit(workers):
-    done = reduce(Killer(fails=[4]), Dask(workers=workers))
+def test_totals_are_identical_to_serial(workers):
+    partial_stacks = reduce(Killer(fails=[4]), Dask(workers=workers))
     expected = reduce(Killer(fails=[4]), Serial())
-    assert totals(done) == totals(expected)
-    assert statuses(done) == statuses(expected)
+    assert totals(partial_stacks) == totals(expected)
+    assert statuses(partial_stacks) == statuses(expected)
 
 
-def test_a_run_that_kills_its_worker_once_costs_nothing_but_time(tmp_path):
-    done = reduce(Killer(victims=[5], times=1, scene=str(tmp_path)), Dask(workers=2))
+def test_run_that_kills_its_worker_once_is_reduced_again(tmp_path):
+    partial_stacks = reduce(Killer(victims=[5], times=1, scene=str(tmp_path)), Dask(workers=2))
     assert [path.name for path in tmp_path.iterdir()] == ["5-0"]
-    assert totals(done) == totals(reduce(Killer(), Serial()))
+    assert totals(partial_stacks) == totals(reduce(Killer(), Serial()))
 
 
-def test_a_run_that_always_kills_is_the_only_one_that_fails(tmp_path):
+def test_only_the_run_that_always_kills_fails(tmp_path):
     killer = Killer(victims=[5], scene=str(tmp_path))
-    done = reduce(killer, Dask(workers=2, allowed_failures=0))
-    assert statuses(done) == [(n, "failed" if n == 5 else "made") for n in range(1, 8)]
-    assert "dask workers died of it" in done[1].outcomes[1].reason
-    assert totals(done) == totals(reduce(Killer(fails=[5]), Serial()))
+    partial_stacks = reduce(killer, Dask(workers=2, allowed_failures=0))
+    assert statuses(partial_stacks) == [(n, "failed" if n == 5 else "made") for n in range(1, 8)]
+    assert "dask workers died of it" in partial_stacks[1].outcomes[1].reason
+    assert totals(partial_stacks) == totals(reduce(Killer(fails=[5]), Serial()))
 
 
-def test_workers_of_this_machine_have_one_thread_and_no_other_machine_reaches_them():
+def test_local_workers_have_one_thread_and_are_not_reachable_from_outside():
     with Dask(workers=1).open() as executor:
         assert executor.submit(os.getenv, "OMP_NUM_THREADS").result() == "1"
         (worker,) = executor._client.scheduler_info(n_workers=-1)["workers"].values()
@@ -53,7 +53,7 @@ def test_workers_of_this_machine_have_one_thread_and_no_other_machine_reaches_th
     assert worker["host"] == "127.0.0.1"
 
 
-def test_a_cluster_that_does_not_close_in_time_loses_nothing(monkeypatch):
+def test_timeout_of_a_closing_cluster_is_not_an_error(monkeypatch):
     with Dask(workers=1).open() as executor:
         answer = executor.submit(sum, (1, 2)).result()
         pids = [nanny.pid for nanny in executor._cluster.workers.values()]
@@ -68,25 +68,25 @@ def test_a_cluster_that_does_not_close_in_time_loses_nothing(monkeypatch):
     close(LIMIT)
 
 
-def test_connections_that_break_while_it_closes_are_not_logged():
+def test_broken_connections_while_closing_are_not_logged():
     with Dask(workers=1).open():
         pass
-    for name in ("distributed.batched", "distributed.client"):  # threads of it may not have ended
+    for name in ("distributed.batched", "distributed.client"):  # its threads may still run
         assert not logging.getLogger(name).isEnabledFor(logging.WARNING)
 
 
 @pytest.fixture(scope="module")
 def scheduler(tmp_path_factory):
-    """Start a scheduler as on a cluster; gives its file, its address and how to start a worker."""
-    place = tmp_path_factory.mktemp("cluster")
-    file = place / "scheduler.json"
+    """Start a scheduler like on a cluster; yield its file and a function that starts workers."""
+    folder = tmp_path_factory.mktemp("cluster")
+    file = folder / "scheduler.json"
     paths = os.pathsep.join([str(Path(__file__).parents[3] / "tests" / "helpers"), *sys.path])
     environment = {**os.environ, "PYTHONPATH": paths, "DASK_LOGGING__DISTRIBUTED": "error"}
 
     def start(*words):
         command = [sys.executable, "-m", "dask", *words, "--scheduler-file", str(file)]
-        log = (place / f"{words[0]}.log").open("a")
-        return subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=place)
+        log = (folder / f"{words[0]}.log").open("a")
+        return subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=folder)
 
     started = [start("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")]
     try:
@@ -98,15 +98,15 @@ def scheduler(tmp_path_factory):
             process.wait(LIMIT)
 
 
-ONE = ("--nthreads", "1", "--no-dashboard", "--no-nanny", "--host", "127.0.0.1")
+SINGLE_WORKER = ("--nthreads", "1", "--no-dashboard", "--no-nanny", "--host", "127.0.0.1")
 
 
-def test_a_scheduler_without_workers_is_told(scheduler):
+def test_scheduler_without_workers_is_reported(scheduler):
     with pytest.raises(EngineError, match=r"has no workers after 0 s; start some"):
         Dask(scheduler=str(scheduler[0]), workers=1, wait="0.2 s").open()
 
 
-def test_a_worker_with_several_threads_is_refused(scheduler):
+def test_worker_with_several_threads_is_refused(scheduler):
     file, start = scheduler
     worker = start("--nthreads", "2", "--no-dashboard", "--no-nanny", "--host", "127.0.0.1")
     try:
@@ -117,21 +117,21 @@ def test_a_worker_with_several_threads_is_refused(scheduler):
         worker.wait(LIMIT)
 
 
-def test_a_scheduler_is_found_by_its_file_and_outlives_the_run(scheduler):
+def test_scheduler_of_a_file_is_used_and_not_stopped(scheduler):
     file, start = scheduler
-    start(*ONE)
+    start(*SINGLE_WORKER)
     expected = totals(reduce(Killer(), Serial()))
     for _ in range(2):
-        done = reduce(Killer(), Dask(scheduler=str(file), workers=1, wait=WAIT))
-        assert totals(done) == expected
+        partial_stacks = reduce(Killer(), Dask(scheduler=str(file), workers=1, wait=WAIT))
+        assert totals(partial_stacks) == expected
 
 
-def test_a_scheduler_that_loses_its_workers_ends_the_run_with_an_error(scheduler, tmp_path):
+def test_missing_workers_end_the_run_with_an_error(scheduler, tmp_path):
     file, start = scheduler
-    worker = start(*ONE)
-    killer = Killer(victims=[3], scene=str(tmp_path))  # nobody starts another one
+    worker = start(*SINGLE_WORKER)
+    killer = Killer(victims=[3], scene=str(tmp_path))  # no other worker is started
     with Dask(scheduler=str(file), workers=1, wait=WAIT).open():
-        pass  # it is there
+        pass  # the worker is connected
     try:
         with pytest.raises(EngineError, match=r"no workers for 1 s.*start some and run again"):
             reduce(killer, Dask(scheduler=str(file), workers=1, wait="1 s"))
@@ -139,33 +139,33 @@ def test_a_scheduler_that_loses_its_workers_ends_the_run_with_an_error(scheduler
         worker.kill()
 
 
-def test_workers_with_other_versions_are_refused_by_name(scheduler, monkeypatch):
+def test_workers_with_other_versions_are_refused(scheduler, monkeypatch):
     from skyred_dask import sameness
 
     file, start = scheduler
-    start(*ONE)
-    here = {**sameness.versions(), "gammapy": "2.0"}
+    start(*SINGLE_WORKER)
+    local = {**sameness.versions(), "gammapy": "2.0"}
     with Dask(scheduler=str(file), workers=1, wait=WAIT).open() as executor:
         theirs = executor._client.run(sameness.versions)
-        monkeypatch.setattr(sameness, "versions", lambda: here)
+        monkeypatch.setattr(sameness, "versions", lambda: local)
         monkeypatch.setattr(sameness, "_versions_of_workers", lambda client: theirs)
         with pytest.raises(EngineError, match=r"tcp://\S+ has gammapy 2\.1 \(here 2\.0\)"):
             sameness.require_same(executor._client)
 
 
 @pytest.mark.parametrize(
-    ("where", "message"),
+    ("address", "message"),
     [("nowhere.json", "no scheduler file nowhere.json"), ("tcp://127.0.0.1:1", "no dask sched")],
 )
-def test_a_scheduler_that_is_not_there_is_told(where, message):
+def test_unreachable_scheduler_is_reported(address, message):
     import dask
 
     quick = {"distributed.comm.timeouts.connect": "0.5s"}
     with dask.config.set(quick), pytest.raises(EngineError, match=message):
-        Dask(scheduler=where, workers=1).open()
+        Dask(scheduler=address, workers=1).open()
 
 
-def test_the_number_of_workers_of_a_scheduler_is_asked_for():
+def test_number_of_workers_of_a_scheduler_is_required():
     with pytest.raises(FieldError, match=r"how many workers it has"):
         Dask(scheduler="tcp://node1:8786")
 
@@ -178,8 +178,8 @@ def child(tmp_path):
 
 
 @pytest.mark.parametrize("whole_group", [False, True], ids=["parent", "group"])
-def test_ctrl_c_ends_it_in_the_middle_of_runs_with_all_its_workers(child, whole_group):
-    said = child.interrupt(whole_group)
-    assert child.process.returncode == 130, said
-    assert "Traceback" not in said
-    wait_for(lambda: not child.family())
+def test_ctrl_c_during_a_run_stops_all_workers(child, whole_group):
+    output = child.interrupt(whole_group)
+    assert child.process.returncode == 130, output
+    assert "Traceback" not in output
+    wait_for(lambda: not child.session_processes())

@@ -1,4 +1,4 @@
-"""The laws of a stacker, on toy map datasets; expected values are plain sums and gammapy's own."""
+"""Algebraic rules of the stacker on toy maps; expected values are sums by numpy and gammapy."""
 
 from copy import deepcopy
 from types import SimpleNamespace
@@ -20,18 +20,20 @@ SECOND = ("2004-12-10T22:00:00", "2004-12-11T02:00:00")
 
 @pytest.fixture(scope="module")
 def geometry(example):
-    chosen = Pipeline.from_yaml(example).data["crab"].geometry
-    return chosen.evolve(width="1.5 deg", bin_size="0.1 deg", irf_bin_size="0.2 deg", name="toy")
+    full_geometry = Pipeline.from_yaml(example).data["crab"].geometry
+    return full_geometry.evolve(
+        width="1.5 deg", bin_size="0.1 deg", irf_bin_size="0.2 deg", name="toy"
+    )
 
 
 @pytest.fixture
 def runs(geometry):
-    """Four runs of two nights, no two alike; each safe in another part of the map."""
+    """Return four different runs of two nights, each with another safe mask."""
     return [run(geometry, number, time) for number, time in enumerate((*FIRST, *SECOND))]
 
 
 def run(geometry, number, time):
-    """Make a run on a cutout, as real ones are, that leaves the safe mask ragged at its edge."""
+    """Return a run on a cutout, with an irregular edge of the safe mask."""
     random = np.random.default_rng(number)
     center = geometry.center.skycoord.directional_offset_by(90 * number * u.deg, 0.3 * u.deg)
     dataset = geometry.target("toy").cutout(center, "1.1 deg", name=f"toy-{number}")
@@ -49,24 +51,24 @@ def run(geometry, number, time):
 
 
 def total(stacker, geometry, runs):
-    held = stacker.zero(geometry)
+    stacked = stacker.zero(geometry)
     for dataset, observation in runs:
-        held = stacker.add(held, dataset, observation)
-    return held
+        stacked = stacker.add(stacked, dataset, observation)
+    return stacked
 
 
 def assert_same(stacker, left, right, tolerance):
     lefts, rights = stacker.result(left), stacker.result(right)
     assert lefts.names == rights.names
-    for one, other in zip(lefts, rights, strict=True):
-        assert_same_dataset(one, other, tolerance)
+    for left_dataset, right_dataset in zip(lefts, rights, strict=True):
+        assert_same_dataset(left_dataset, right_dataset, tolerance)
 
 
-def assert_same_dataset(one, other, tolerance):
-    for name, values in arrays(one).items():
-        np.testing.assert_allclose(values, arrays(other)[name], rtol=tolerance, err_msg=name)
-    assert np.array_equal(one.mask_safe.data, other.mask_safe.data)
-    assert one.gti.time_sum.to_value("s") == pytest.approx(other.gti.time_sum.to_value("s"), 1e-9)
+def assert_same_dataset(left, right, tolerance):
+    for name, values in arrays(left).items():
+        np.testing.assert_allclose(values, arrays(right)[name], rtol=tolerance, err_msg=name)
+    assert np.array_equal(left.mask_safe.data, right.mask_safe.data)
+    assert left.gti.time_sum.to_value("s") == pytest.approx(right.gti.time_sum.to_value("s"), 1e-9)
 
 
 def arrays(dataset):
@@ -81,7 +83,7 @@ def arrays(dataset):
     }
 
 
-def test_zero_is_an_exact_identity_on_both_sides(geometry, runs):
+def test_zero_is_an_identity(geometry, runs):
     stacker = SumByNight()
     alone = total(stacker, geometry, runs)
     for pair in ([], runs), (runs, []):
@@ -89,13 +91,13 @@ def test_zero_is_an_exact_identity_on_both_sides(geometry, runs):
         assert_same(stacker, merged, alone, EXACT)
 
 
-def test_zero_alone_gives_no_dataset(geometry):
+def test_zero_has_no_datasets(geometry):
     stacker = SumByNight()
     assert len(stacker.result(stacker.zero(geometry))) == 0
 
 
 def test_merge_is_associative(geometry, runs):
-    stacker = SumByNight(noon="0 h")  # a boundary at midnight leaves three nights of these runs
+    stacker = SumByNight(noon="0 h")  # with the boundary at midnight, these are three nights
 
     def parts():
         return [
@@ -110,7 +112,7 @@ def test_merge_is_associative(geometry, runs):
 
 
 @pytest.mark.parametrize("cut", [1, 2, 3])
-def test_chunks_merged_are_the_runs_added(geometry, runs, cut):
+def test_merged_chunks_equal_added_runs(geometry, runs, cut):
     stacker = SumByNight()
     merged = stacker.merge(
         total(stacker, geometry, runs[:cut]), total(stacker, geometry, runs[cut:])
@@ -118,7 +120,7 @@ def test_chunks_merged_are_the_runs_added(geometry, runs, cut):
     assert_same(stacker, merged, total(stacker, geometry, runs), ROUNDING)
 
 
-def test_each_night_is_what_plain_gammapy_stacks(geometry, runs):
+def test_each_night_agrees_with_gammapy(geometry, runs):
     stacked = SumByNight().result(total(SumByNight(), geometry, runs))
     for result, night in zip(stacked, (runs[:2], runs[2:]), strict=True):
         expected = geometry.target("expected")
@@ -129,19 +131,19 @@ def test_each_night_is_what_plain_gammapy_stacks(geometry, runs):
         assert result.counts.data.sum() == sum(safe)
 
 
-def test_no_dataset_is_changed_or_held_on_to(geometry, runs):
+def test_datasets_are_copied(geometry, runs):
     before = deepcopy([dataset for dataset, _ in runs])
-    held = total(SumByNight(), geometry, runs)
-    for dataset, untouched in zip([dataset for dataset, _ in runs], before, strict=True):
-        assert_same_dataset(dataset, untouched, EXACT)
-    counts = [stack.counts.data.copy() for stack in SumByNight().result(held)]
+    stacked = total(SumByNight(), geometry, runs)
+    for dataset, original in zip([dataset for dataset, _ in runs], before, strict=True):
+        assert_same_dataset(dataset, original, EXACT)
+    counts = [stack.counts.data.copy() for stack in SumByNight().result(stacked)]
     for dataset, _ in runs:
         dataset.counts.data[...] = 1000
-    for stack, values in zip(SumByNight().result(held), counts, strict=True):
+    for stack, values in zip(SumByNight().result(stacked), counts, strict=True):
         assert np.array_equal(stack.counts.data, values)
 
 
-def test_nights_are_named_by_the_day_they_begin_and_come_in_order(geometry, runs):
+def test_nights_are_sorted_and_named_after_their_first_day(geometry, runs):
     stacked = SumByNight().result(total(SumByNight(), geometry, reversed(runs)))
     assert stacked.names == ["toy-20041209", "toy-20041210"]
 
@@ -156,11 +158,11 @@ def test_nights_are_named_by_the_day_they_begin_and_come_in_order(geometry, runs
         ("2004-12-09T19:01:00", "1140 min", "20041209"),
     ],
 )
-def test_a_night_goes_from_noon_to_noon(geometry, runs, time, noon, day):
+def test_night_is_from_noon_to_noon(geometry, runs, time, noon, day):
     stacker = SumByNight(noon=noon)
     observation = SimpleNamespace(tmid=Time(time, scale="utc").tt)
-    held = stacker.add(stacker.zero(geometry), runs[0][0], observation)
-    assert stacker.result(held).names == [f"toy-{day}"]
+    stacked = stacker.add(stacker.zero(geometry), runs[0][0], observation)
+    assert stacker.result(stacked).names == [f"toy-{day}"]
 
 
 def test_datasets_of_another_type_are_refused(geometry, runs):

@@ -1,4 +1,4 @@
-"""What the tests share: they read the real data where they are."""
+"""Shared by the tests: a marker for real data, and a disabled cache."""
 
 import os
 from pathlib import Path
@@ -14,5 +14,5 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def no_cache() -> None:
+def disable_cache() -> None:
     os.environ["SKYRED_CACHE"] = "off"

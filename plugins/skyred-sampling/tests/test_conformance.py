@@ -1,4 +1,4 @@
-"""The laws that every component obeys."""
+"""The conformance checks of the components."""
 
 from gammapy.datasets import Datasets
 from gammapy.modeling.models import PowerLawSpectralModel, SkyModel
@@ -8,12 +8,12 @@ from skyred import objective_of
 from skyred.testing import ComponentCase, Sample, parametrize_with_checks
 from skyred_sampling import Nested, Posterior
 
-# the laws allow for the precision of the samples that there are
+# the checks consider the precision of the available samples
 NESTED = Nested(live_points=50, bound="single", dlogz=0.1)
 
 
 def sampled() -> Sample:
-    """Give a spectrum and its posterior."""
+    """Return a spectrum and its posterior."""
     datasets = Datasets([small.spectrum_on_off("crab")])
     spectral = PowerLawSpectralModel(amplitude="4e-11 cm-2 s-1 TeV-1")
     spectral.index.min, spectral.index.max = 1, 4
@@ -26,5 +26,5 @@ def sampled() -> Sample:
 
 
 @parametrize_with_checks([NESTED, ComponentCase(Posterior(), sample=sampled())])
-def test_fitter_and_estimator_obey_the_laws(check):
+def test_fitter_and_estimator_pass_the_checks(check):
     check()

@@ -1,10 +1,10 @@
-"""The Crab's spectrum sampled, from its file to its corner plot, against HESSE and MINOS.
+"""The sampled Crab spectrum, compared with HESSE and MINOS.
 
 The priors are flat and far wider than the errors, so that the posterior is the likelihood: mean,
 standard deviation and quantiles differ from Minuit's by its skewness (by an integral on a grid: the
-means by 6 % of the errors, the errors by 0.2 %), and by chance. Of 2700 effective samples, a mean
-is good to 1.9 % of the error, a quantile at 1 sigma to 3 %. Limits are nearer than those of the
-example, 8 errors away, and it ends a little sooner: with a third of the calls less.
+means by 6 % of the errors, the errors by 0.2 %), and by chance. With 2700 effective samples, a
+mean is accurate to 1.9 % of the error, a quantile at 1 sigma to 3 %. The limits are closer than in
+the example, at 8 errors, and the sampling ends earlier, which saves a third of the calls.
 """
 
 from pathlib import Path
@@ -17,8 +17,8 @@ from skyred_sampling import weighted
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.yaml"))
 SPECTRUM = next(path for path in EXAMPLES if path.stem == "spectrum")
-CLOSE = 0.1  # of the error
-SOONER = (
+CLOSE = 0.1  # fraction of the error
+OVERRIDES = (
     "model.0.spectral.index={value: 2.6, min: 2.1, max: 3.2}",
     "model.0.spectral.amplitude="
     "{value: 4.3e-11 cm-2 s-1 TeV-1, min: 2.6e-11 cm-2 s-1 TeV-1, max: 6e-11 cm-2 s-1 TeV-1}",
@@ -29,43 +29,43 @@ pytestmark = pytest.mark.data
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory):
-    return Pipeline.from_yaml(SPECTRUM, overrides=SOONER).run(
+def result(tmp_path_factory):
+    return Pipeline.from_yaml(SPECTRUM, overrides=OVERRIDES).run(
         tmp_path_factory.mktemp("run") / "crab"
     )
 
 
 @pytest.fixture(scope="module")
-def minuit(ran):
-    datasets = ran.datasets.copy()
-    datasets.models = ran.models.copy()
+def minuit(result):
+    datasets = result.datasets.copy()
+    datasets.models = result.models.copy()
     return fit(datasets, minos=True)
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_the_examples_are_valid(path):
+def test_example_is_valid(path):
     assert Pipeline.from_yaml(path).fit.kind == "nested"
 
 
-def test_there_are_enough_effective_samples(ran):
-    assert ran.fit.success
-    assert weighted.effective_size(ran.fit.weights) > 2500
+def test_number_of_effective_samples_is_sufficient(result):
+    assert result.fit.success
+    assert weighted.effective_size(result.fit.weights) > 2500
 
 
-def test_means_and_standard_deviations_are_hesses(ran, minuit):
-    assert ran.fit.names == minuit.names
-    assert (ran.fit.values - minuit.values) / minuit.errors == pytest.approx(0, abs=CLOSE)
-    assert ran.fit.errors / minuit.errors == pytest.approx(1, abs=CLOSE)
+def test_means_and_standard_deviations_agree_with_hesse(result, minuit):
+    assert result.fit.names == minuit.names
+    assert (result.fit.values - minuit.values) / minuit.errors == pytest.approx(0, abs=CLOSE)
+    assert result.fit.errors / minuit.errors == pytest.approx(1, abs=CLOSE)
 
 
-def test_asymmetric_errors_are_those_of_minos(ran, minuit):
-    assert (ran.fit.errn - minuit.errn) / minuit.errors == pytest.approx(0, abs=CLOSE)
-    assert (ran.fit.errp - minuit.errp) / minuit.errors == pytest.approx(0, abs=CLOSE)
+def test_asymmetric_errors_agree_with_minos(result, minuit):
+    assert (result.fit.errn - minuit.errn) / minuit.errors == pytest.approx(0, abs=CLOSE)
+    assert (result.fit.errp - minuit.errp) / minuit.errors == pytest.approx(0, abs=CLOSE)
 
 
-def test_mean_deviation_and_evidence_are_those_of_the_integral_on_a_grid(ran, minuit):
-    datasets = ran.datasets.copy()
-    datasets.models = ran.models.copy()
+def test_mean_deviation_and_evidence_agree_with_integration(result, minuit):
+    datasets = result.datasets.copy()
+    datasets.models = result.models.copy()
     objective = objective_of(datasets)
     pairs = zip(minuit.values, minuit.errors, strict=True)
     axes = [value + error * np.linspace(-5, 5, 41) for value, error in pairs]
@@ -73,41 +73,41 @@ def test_mean_deviation_and_evidence_are_those_of_the_integral_on_a_grid(ran, mi
     stat = np.array([objective(x) for x in grid])
     density = np.exp(-0.5 * (stat - stat.min()))
     errors = np.sqrt(np.diag(weighted.covariance(grid, density)))
-    good = 4 / np.sqrt(weighted.effective_size(ran.fit.weights))
-    away = (ran.fit.values - weighted.mean(grid, density)) / errors
+    good = 4 / np.sqrt(weighted.effective_size(result.fit.weights))
+    away = (result.fit.values - weighted.mean(grid, density)) / errors
     assert away == pytest.approx(0, abs=good)
-    assert ran.fit.errors / errors == pytest.approx(1, abs=good)
+    assert result.fit.errors / errors == pytest.approx(1, abs=good)
     cell = np.prod([axis[1] - axis[0] for axis in axes])
     prior = np.prod(np.diff(objective.limits, axis=1))
     evidence = np.log(density.sum() * cell / prior) - 0.5 * stat.min()
-    assert ran.fit.evidence == pytest.approx(evidence, abs=3 * ran.fit.evidence_error)
+    assert result.fit.evidence == pytest.approx(evidence, abs=3 * result.fit.evidence_error)
 
 
-def test_the_models_hold_the_means_with_their_covariance(ran):
-    (crab,) = ran.models
+def test_models_have_the_means_with_their_covariance(result):
+    (crab,) = result.models
     free = crab.parameters.free_parameters
-    assert [each.value for each in free] == list(ran.fit.values)
-    assert [each.error for each in free] == pytest.approx(list(ran.fit.errors))
+    assert [parameter.value for parameter in free] == list(result.fit.values)
+    assert [parameter.error for parameter in free] == pytest.approx(list(result.fit.errors))
 
 
-def test_the_folder_gives_back_samples_and_posterior_to_the_bit(ran):
-    read = Result.read(ran.folder)
+def test_samples_and_posterior_read_back_exactly(result):
+    read = Result.read(result.folder)
     for name in ("samples", "weights", "values", "covariance"):
-        assert getattr(read.fit, name).tobytes() == getattr(ran.fit, name).tobytes()
-    assert read.fit.evidence == ran.fit.evidence
-    assert read.fit.evidence_error == ran.fit.evidence_error
-    one, other = ran.estimates["posterior"], read.estimates["posterior"]
-    assert one.samples.tobytes() == other.samples.tobytes()
-    assert one.weights.tobytes() == other.weights.tobytes()
-    assert list(one.table()["unit"]) == list(other.table()["unit"]) == list(ran.fit.units)
-    assert list(one.table()["mean"]) == list(other.table()["mean"])
-    assert other.table().meta["evidence"] == ran.fit.evidence
-    assert (ran.folder / "plots" / "posterior.png").is_file()
-    assert not ran.report["watchers"]
+        assert getattr(read.fit, name).tobytes() == getattr(result.fit, name).tobytes()
+    assert read.fit.evidence == result.fit.evidence
+    assert read.fit.evidence_error == result.fit.evidence_error
+    expected, loaded = result.estimates["posterior"], read.estimates["posterior"]
+    assert loaded.samples.tobytes() == expected.samples.tobytes()
+    assert loaded.weights.tobytes() == expected.weights.tobytes()
+    assert list(loaded.table()["unit"]) == list(expected.table()["unit"]) == list(result.fit.units)
+    assert list(loaded.table()["mean"]) == list(expected.table()["mean"])
+    assert loaded.table().meta["evidence"] == result.fit.evidence
+    assert (result.folder / "plots" / "posterior.png").is_file()
+    assert not result.report["watchers"]
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "message"),
     [
         ("model.0.spectral.index=2.6", r"crab\.spectral\.index: neither a prior nor two limits"),
         ("fit={kind: minuit}", "minuit gives no samples"),
@@ -115,6 +115,6 @@ def test_the_folder_gives_back_samples_and_posterior_to_the_bit(ran):
     ],
     ids=["loose", "no sampler", "method"],
 )
-def test_what_cannot_be_sampled_is_named_before_data_are_read(change, says):
-    with pytest.raises(ConfigError, match=says):
+def test_parameters_that_cannot_be_sampled_are_reported_before_data_are_read(change, message):
+    with pytest.raises(ConfigError, match=message):
         Pipeline.from_yaml(SPECTRUM, overrides=[change])

@@ -62,7 +62,7 @@ def test_edges_outside_all_axes_are_reported_with_the_range_of_the_axes() -> Non
 def test_edges_are_not_checked_if_some_axes_are_only_in_datasets() -> None:
     read = ReducedData(datasets=["spectra/pha_*.fits"])
     (problem,) = messages(points(0.1, 1, 30), high=entry(HIGH), read=read)
-    assert "no such file or folder: spectra/pha_*.fits" in problem  # that alone
+    assert "no such file or folder: spectra/pha_*.fits" in problem  # no other problem
 
 
 def test_edges_nearest_to_the_same_edge_are_reported_with_the_axis() -> None:

@@ -89,7 +89,7 @@ class TestFluxPoints:
         assert ours.colnames == expected.colnames
         for name in expected.colnames:
             if expected[name].dtype.kind == "f":
-                # gammapy's own root finding
+                # tolerance of gammapy's root finding
                 np.testing.assert_allclose(ours[name], expected[name], rtol=1e-3, err_msg=name)
 
     def test_recover_the_truth_in_a_table_with_units(self, truth, datasets):
@@ -97,7 +97,7 @@ class TestFluxPoints:
         table = product.table()
         expected = truth["crab"].spectral_model(table["e_ref"].quantity)
         pulls = (table["dnde"].quantity - expected) / table["dnde_err"].quantity
-        # raises if the units do not fit; two numbers within 4 sigma: one chance in 8000 is not
+        # raises if the units differ; the chance of a pull above 4 sigma is 1 in 8000
         assert np.all(np.abs(pulls.to_value("")) < 4)
 
     def test_widths_of_errors_and_limits(self, fitted, datasets):
@@ -109,7 +109,7 @@ class TestFluxPoints:
         )
         expected = plain.run(fresh(fitted))
         for name in ("norm_err", "norm_ul"):
-            # gammapy's own root finding
+            # tolerance of gammapy's root finding
             np.testing.assert_allclose(
                 getattr(ours, name).data, getattr(expected, name).data, rtol=1e-3
             )
@@ -120,11 +120,11 @@ class TestFluxPoints:
 
 
 class TestResiduals:
-    def test_significance_is_that_of_gammapys_estimator(self, fitted, datasets):
+    def test_significance_agrees_with_gammapy(self, fitted, datasets):
         maps = Residuals(correlation_radius="0.12 deg").estimate(datasets, None).maps
         plain = ExcessMapEstimator(0.12 * u.deg, sum_over_energy_groups=True)
         expected = plain.run(fresh(fitted)["sim"]).sqrt_ts
-        # npred is float32 in gammapy's maps; where a kernel sum is near 0, sqrt_ts is near 0 too
+        # npred is float32 in gammapy; if a kernel sum is close to 0, sqrt_ts is also close to 0
         np.testing.assert_allclose(maps["sqrt_ts"].data, expected.data, rtol=1e-3, atol=1e-3)
 
     def test_maps_are_counts_and_prediction(self, fitted, datasets):
@@ -158,7 +158,7 @@ class TestResiduals:
         assert product.table()["counts"][0] == 0
 
     def test_significances_of_the_true_model_scatter_by_one(self, simulated, truth):
-        # truth: with the model that made the counts, pulls are normal
+        # truth: with the simulated model, pulls are normal
         datasets = Datasets([simulated.copy(name="sim")])
         datasets.models = truth.copy()
         sqrt_ts = Residuals(correlation_radius="0.2 deg").estimate(datasets, None).maps["sqrt_ts"]
@@ -190,7 +190,7 @@ class TestExcess:
             )
 
     def test_errors_and_limits_agree_with_gammapy(self, datasets):
-        # a few pixels: each is a root to find
+        # only a few pixels, since a root is searched in each
         dataset = datasets["sim"]
         cutout = dataset.cutout(dataset.counts.geom.center_skydir, width="0.3 deg", name="sim")
         maps = ExcessMap(errors=True).estimate(Datasets([cutout]), None).maps
@@ -199,12 +199,12 @@ class TestExcess:
         )
         expected = plain.run(cutout)
         for name in ("norm_errn", "norm_errp", "norm_ul"):
-            # gammapy's own root finding
+            # tolerance of gammapy's root finding
             np.testing.assert_allclose(
                 getattr(maps, name).data, getattr(expected, name).data, rtol=1e-3
             )
 
-    def test_flux_of_datasets_counts_their_exposure_where_they_have_counts(self):
+    def test_flux_of_several_datasets_uses_the_exposure_within_their_masks(self):
         low, high = small.map_dataset("low"), small.map_dataset("high", seed=5)
         high.mask_safe.data[0] = False  # as of a run with a higher threshold
         maps = ExcessMap().estimate(Datasets([low, high]), None).maps
@@ -216,14 +216,14 @@ class TestExcess:
         # float32 maps, convolved by FFT
         np.testing.assert_allclose(maps.norm.data, excess / exposure, rtol=1e-3, atol=1e-6)
 
-    def test_a_map_without_background_is_refused(self):
+    def test_map_without_background_is_refused(self):
         bare = small.map_dataset("bare")
         bare.background = None
         with pytest.raises(ModelError, match="bare has no background"):
             ExcessMap().estimate(Datasets([bare]), None)
 
-    def test_flux_is_about_that_of_the_source(self, datasets, truth):
-        # a disk as wide as the map holds nearly all of the source, beside its spectral shape
+    def test_flux_is_close_to_the_simulated_flux(self, datasets, truth):
+        # a disk as wide as the map contains nearly all of the source
         maps = (
             ExcessMap(correlation_radius="0.4 deg", energy_edges=[1, 3] * u.TeV)
             .estimate(datasets, None)
@@ -232,18 +232,18 @@ class TestExcess:
         spatial = truth["crab"].spatial_model
         flux = maps.flux.get_by_coord((spatial.lon_0.quantity, spatial.lat_0.quantity, 1.7 * u.TeV))
         expected = truth["crab"].spectral_model.integral(1 * u.TeV, 3 * u.TeV)
-        # 5 % of counts, and another index than the reference's
+        # 5 % of the counts are outside, and the index is not that of the reference
         assert flux[0] == pytest.approx(expected.to_value(maps.flux.unit), rel=0.2)
 
     def test_maximum_is_at_the_position_of_the_source(self, datasets, truth):
         table = ExcessMap().estimate(datasets, None).table()
         spatial = truth["crab"].spatial_model
-        # to a pixel of 0.05 deg and a half
+        # within one and a half pixels of 0.05 deg
         assert table["lon"][0] == pytest.approx(spatial.lon_0.value, abs=0.08)
         assert table["lat"][0] == pytest.approx(spatial.lat_0.value, abs=0.08)
         assert table["sqrt_ts_max"][0] > 10
 
-    def test_unknown_dataset_is_reported_with_the_existing_ones(self, datasets):
+    def test_unknown_dataset_is_reported_with_the_available_ones(self, datasets):
         with pytest.raises(ModelError, match=r"no map dataset called hess\*; there are sim"):
             ExcessMap(datasets=["hess*"]).estimate(datasets, None)
 
@@ -269,7 +269,7 @@ class TestSeveralDatasets:
         datasets.models = [fitted[1]["crab"].copy(name="crab")]
         return datasets
 
-    def test_residuals_of_halves_are_those_of_the_map(self, fitted, halves):
+    def test_residuals_of_halves_agree_with_the_full_map(self, fitted, halves):
         expected = Residuals().estimate(fresh(fitted), None)
         residuals = Residuals().estimate(halves, None)
         assert residuals.maps["counts"].data.sum() == expected.maps["counts"].data.sum()
@@ -280,7 +280,7 @@ class TestSeveralDatasets:
             residuals.maps["npred"].data.sum(), expected.maps["npred"].data.sum(), rtol=1e-2
         )
 
-    def test_excess_of_halves_is_that_of_the_map(self, fitted, halves):
+    def test_excess_of_halves_agrees_with_the_full_map(self, fitted, halves):
         expected = ExcessMap().estimate(fresh(fitted), None).maps
         maps = ExcessMap().estimate(halves, None).maps
         # float32 maps, convolved by FFT

@@ -42,12 +42,12 @@ def boxes(dataset: MapDataset, bins: int, length: float = 0.5) -> list[Any]:
 
 @pytest.mark.slow
 @pytest.mark.data
-class TestOfTheCrab:
+class TestCrab:
     @pytest.fixture
     def crab(self, reduced: plain.Reduced) -> Datasets:
         return Datasets([reduced.dataset.copy(name="hess")])
 
-    def test_boxes_on_a_line_are_gammapys(self, crab: Datasets) -> None:
+    def test_boxes_on_a_line_agree_with_gammapy(self, crab: Datasets) -> None:
         regions = boxes(crab[0], 2)
         profile = flux_profile(crab, regions, STEEP, EDGES, selection_optional=LIMITS)
         expected = beside.profile_by_gammapy(
@@ -60,7 +60,7 @@ class TestOfTheCrab:
         )
         assert profile.reasons == ("",) * 2
 
-    def test_rings_are_gammapys(self, crab: Datasets) -> None:
+    def test_rings_agree_with_gammapy(self, crab: Datasets) -> None:
         rings = Rings(center=CRAB, radii=[0, 0.1, 0.3] * u.deg)
         estimator = FluxProfile(rings=rings, index=2.6, columns=())
         profile = estimator.estimate(crab, None)
@@ -83,13 +83,13 @@ class TestOfTheCrab:
         assert flux.gti.time_sum == span
 
 
-class TestOfSmallMaps:
-    """Responses that vary with energy and position."""
+class TestSmallMaps:
+    """Maps whose IRFs vary with energy and position."""
 
     @pytest.mark.parametrize(
         "kind", ["kernel", "migra", "none", "on-off"], ids=lambda kind: f"edisp {kind}"
     )
-    def test_each_kind_is_gammapys(self, kind: str) -> None:
+    def test_each_kind_of_map_agrees_with_gammapy(self, kind: str) -> None:
         dataset = small.map_on_off() if kind == "on-off" else small.map_dataset(edisp=kind)
         regions = [CircleSkyRegion(center, 0.12 * u.deg) for center in centers(dataset)]
         profile = flux_profile(dataset, regions, STEEP, EDGES)
@@ -99,7 +99,7 @@ class TestOfSmallMaps:
         beside.assert_same(profile.flux, expected)
 
     @pytest.mark.slow
-    def test_several_datasets_are_taken_together_as_by_gammapy(self) -> None:
+    def test_joint_profile_of_several_datasets_agrees_with_gammapy(self) -> None:
         datasets = Datasets([small.map_dataset("one"), small.map_dataset("two", seed=7)])
         regions = boxes(datasets[0], 2)
         options = {"selection_optional": ["scan", "sensitivity"], "energy_edges": [1, 10] * u.TeV}
@@ -107,7 +107,7 @@ class TestOfSmallMaps:
         expected = beside.profile_by_gammapy(datasets, regions, spectral_model=STEEP, **options)
         beside.assert_same(profile.flux, expected)
 
-    def test_sources_belong_to_the_background_if_they_are_named(self, simulated: Any) -> None:
+    def test_background_sources_are_subtracted(self, simulated: Any) -> None:
         dataset = simulated.copy(name="sim")
         datasets = Datasets([dataset])
         datasets.models = plain.models("sim")
@@ -127,7 +127,7 @@ class TestOfSmallMaps:
             np.testing.assert_allclose(norm, expected.norm.data, rtol=1e-3)
 
     def test_rings_add_up_to_the_simulated_flux(self, simulated: MapDataset, truth: Models) -> None:
-        # truth: the whole source lies within four widths of the PSF
+        # truth: the source is within four widths of the PSF
         spatial = truth["crab"].spatial_model
         rings = Rings(center=spatial.position, radii=[0, 0.1, 0.2, 0.32] * u.deg)
         datasets = Datasets([simulated.copy(name="sim")])
@@ -141,7 +141,7 @@ class TestOfSmallMaps:
     def test_leaves_datasets_as_they_were(self, simulated: MapDataset) -> None:
         datasets = Datasets([simulated.copy(name="sim")])
         datasets.models = plain.models("sim")
-        expected = beside.copied(datasets)
+        expected = beside.copy_datasets(datasets)
         line = line_through(boxes(datasets[0], 3))
         FluxProfile(line=line, background_sources=["crab"]).estimate(datasets, None)
         for name in ("counts", "background", "mask_safe", "exposure"):
@@ -175,8 +175,10 @@ class TestRegionsWithoutFlux:
         dataset.mask_safe.data[:, 14:, :] = False
         middle = dataset.counts.geom.center_skydir
         regions = [
-            CircleSkyRegion(middle.directional_offset_by(angle * u.deg, away * u.deg), 0.1 * u.deg)
-            for angle, away in (
+            CircleSkyRegion(
+                middle.directional_offset_by(angle * u.deg, offset * u.deg), 0.1 * u.deg
+            )
+            for angle, offset in (
                 (180, 0.0),
                 (180, 0.25),
                 (180, 0.45),
@@ -194,7 +196,7 @@ class TestRegionsWithoutFlux:
         leaves, cut = "the region leaves the map", "the mask divides the region"
         assert profile.reasons == ("", "", leaves, leaves, cut, "masked in all datasets")
 
-    def test_without_counts_are_warned_of(self) -> None:
+    def test_without_counts_give_a_warning(self) -> None:
         dataset = small.map_dataset()
         dataset.counts.data[...] = 0
         rings = Rings(center=CRAB, radii=[0, 0.1, 0.2] * u.deg)
@@ -203,7 +205,7 @@ class TestRegionsWithoutFlux:
         assert np.isnan(product.table()["flux"]).all()
         assert product.details["reason"].tolist() == ["the statistic has no minimum"] * 2
 
-    def test_without_exposure_are_warned_of(self) -> None:
+    def test_without_exposure_give_a_warning(self) -> None:
         dataset = small.map_dataset()
         dataset.exposure.data[...] = 0
         rings = Rings(center=CRAB, radii=[0, 0.1, 0.2] * u.deg)
@@ -247,7 +249,7 @@ class TestFiles:
                 assert table[name].tolist() == expected[name].tolist()
 
     def test_unequal_rings_keep_their_edges(self, tmp_path: Path) -> None:
-        # gammapy's reading takes edges half way between the centres
+        # gammapy reads edges half way between the centres
         dataset = small.map_dataset()
         rings = Rings(center=dataset.counts.geom.center_skydir, radii=[0, 0.1, 0.2, 0.4] * u.deg)
         product = FluxProfile(rings=rings, columns=()).estimate(Datasets([dataset]), None)
@@ -272,7 +274,7 @@ class TestFiles:
 
 
 class TestInvalidOptionsAndData:
-    def test_either_a_line_or_rings_are_required(self) -> None:
+    def test_exactly_one_of_line_and_rings_is_required(self) -> None:
         with pytest.raises(FieldError, match="neither line nor rings; give one of the two"):
             FluxProfile()
         rings = Rings(center=CRAB, radii=[0, 0.1, 0.2] * u.deg)
@@ -285,7 +287,7 @@ class TestInvalidOptionsAndData:
         with pytest.raises(FieldError, match="expected three or more rising radii"):
             Rings(center=CRAB, radii=radii * u.deg)
 
-    def test_a_line_of_zero_length_is_refused(self) -> None:
+    def test_line_of_zero_length_is_refused(self) -> None:
         with pytest.raises(FieldError, match="is where the line starts"):
             Line(start=CRAB, stop=CRAB)
 
@@ -311,7 +313,7 @@ class TestInvalidOptionsAndData:
         with pytest.raises(FitError, match="'map' has no exposure"):
             flux_profile(dataset, boxes(dataset, 2))
 
-    def test_regions_without_an_order_need_their_distances(self) -> None:
+    def test_regions_without_an_order_need_distances(self) -> None:
         dataset = small.map_dataset()
         outward, return_box = boxes(dataset, 2), boxes(dataset, 2)[:1]
         with pytest.raises(FitError, match=r"distances from the first .* do not increase; pass"):

@@ -49,9 +49,9 @@ def spans(datasets: Datasets) -> list[tuple[Time, Time]]:
 
 
 @pytest.mark.data
-class TestOfSpectra:
+class TestSpectra:
     @pytest.mark.slow
-    def test_runs_in_bins_of_energy_are_gammapys(self, spectra: Datasets) -> None:
+    def test_runs_in_energy_bins_agree_with_gammapy(self, spectra: Datasets) -> None:
         two_runs = Datasets(spectra[:2])
         flux = estimated(two_runs, energy_edges=EDGES, columns=LIMITS).flux
         expected = beside.light_curve_by_gammapy(
@@ -64,7 +64,7 @@ class TestOfSpectra:
             np.testing.assert_allclose(differences.to_value("s"), 0, atol=1e-6)
         assert (flux.gti.table == expected.gti.table).all()
 
-    def test_nights_are_gammapys_in_the_same_intervals(self, spectra: Datasets) -> None:
+    def test_nights_agree_with_gammapy_in_the_same_intervals(self, spectra: Datasets) -> None:
         product = estimated(spectra, by="night")
         ends = spans(spectra)
         nights = [(ends[0][0], ends[2][1]), ends[3], ends[4]]
@@ -77,7 +77,7 @@ class TestOfSpectra:
         total = [sum(livetimes[:3]), *livetimes[3:]]
         np.testing.assert_allclose(product.details["livetime"], total, rtol=1e-9)
 
-    def test_counts_belong_to_their_datasets_for_any_names(self, spectra: Datasets) -> None:
+    def test_counts_are_in_the_order_of_the_dataset_names(self, spectra: Datasets) -> None:
         # gammapy sorts the names, but not the counts
         names = ["c", "a", "b"]
         renamed = Datasets(
@@ -115,13 +115,13 @@ class TestOfSpectra:
         ]
         assert product.details["livetime"][1] == 0
 
-    def test_a_width_gives_intervals_from_the_first_run_on(self, spectra: Datasets) -> None:
+    def test_intervals_of_a_width_start_at_the_first_run(self, spectra: Datasets) -> None:
         product = estimated(spectra, by="interval", width="3 h")
         axis = product.flux.geom.axes["time"]
         first = spectra[0].gti.time_start[0]
         np.testing.assert_allclose((axis.time_min[0] - first).to_value("s"), 0, atol=1e-6)
         np.testing.assert_allclose((axis.time_max - axis.time_min).to_value("h"), 3)
-        # those that no run touches, in two years, are none
+        # intervals without runs, within two years, are omitted
         assert product.details["n_datasets"].tolist() == [2, 1, 1, 1]
 
     def test_masked_energies_are_reported(self, spectra: Datasets) -> None:
@@ -130,18 +130,18 @@ class TestOfSpectra:
         assert np.isnan(product.flux.norm.data[0, 0]).all()
         assert product.details["reason"][0] == "0.4 to 0.875 TeV: masked in all datasets"
 
-    def test_variability_is_gammapys(self, spectra: Datasets) -> None:
+    def test_variability_agrees_with_gammapy(self, spectra: Datasets) -> None:
         product = estimated(spectra)
         variability = product.variability()[0]
         expected = compute_lightcurve_fvar(product.flux)
         assert variability.fvar == pytest.approx(expected["fvar"].item())
         assert variability.fvar_err == pytest.approx(expected["fvar_err"].item())
         assert product.table().meta["variability"][0]["fvar"] == variability.fvar
-        assert variability.p_value < 1e-100  # the flare is no constant flux
+        assert variability.p_value < 1e-100  # the flux of the flare is not constant
         assert variability.dof == 4
 
     def test_datasets_and_models_are_left_as_they_were(self, spectra: Datasets) -> None:
-        expected = beside.copied(spectra)
+        expected = beside.copy_datasets(spectra)
         for reoptimize in (False, True):
             estimated(spectra, reoptimize=reoptimize, columns=LIMITS)
         for dataset, copy in zip(spectra, expected, strict=True):
@@ -153,7 +153,7 @@ class TestOfSpectra:
 
 
 @pytest.mark.data
-class TestOfMaps:
+class TestMaps:
     @pytest.fixture
     def maps(self, runs: list[Any]) -> Datasets:
         """Return two runs of the Crab, each with its own background."""
@@ -162,15 +162,15 @@ class TestOfMaps:
         return datasets
 
     @pytest.mark.slow
-    @pytest.mark.parametrize("reoptimize", [False, True], ids=["held", "refitted"])
-    def test_runs_are_gammapys(self, maps: Datasets, reoptimize: bool) -> None:
+    @pytest.mark.parametrize("reoptimize", [False, True], ids=["fixed", "refitted"])
+    def test_runs_agree_with_gammapy(self, maps: Datasets, reoptimize: bool) -> None:
         flux = estimated(maps, source="crab", reoptimize=reoptimize).flux
         expected = beside.light_curve_by_gammapy(
             maps, "crab", energy_edges=[1, 10] * u.TeV, reoptimize=reoptimize
         )
         beside.assert_same(flux, expected)
 
-    def test_priors_count_in_the_datasets_of_their_models(self, maps: Datasets) -> None:
+    def test_priors_are_added_in_the_datasets_of_their_models(self, maps: Datasets) -> None:
         norm = maps.models[f"{maps[1].name}-bkg"].spectral_model.norm
         norm.prior = GaussianPrior(mu=1.1, sigma=0.05)
         with_prior = estimated(maps, source="crab").flux.stat.data.ravel()
@@ -250,7 +250,7 @@ class TestInvalidOptionsAndData:
         with pytest.raises(FieldError, match=message):
             LightCurve(source="pks", **options)
 
-    def test_intervals_must_rise_and_have_a_length(self) -> None:
+    def test_overlapping_and_reversed_intervals_are_refused(self) -> None:
         first = Interval(start="2006-07-29T20:00", stop="2006-07-29T22:00")
         second = Interval(start="2006-07-29T21:00", stop="2006-07-29T23:00")
         with pytest.raises(FieldError, match="before the end of the one before it"):
@@ -258,7 +258,7 @@ class TestInvalidOptionsAndData:
         with pytest.raises(FieldError, match=r"is not before .*; swap them"):
             Interval(start="2006-07-29T22:00", stop="2006-07-29T20:00")
 
-    def test_intervals_in_two_time_scales_are_compared_too(self) -> None:
+    def test_intervals_in_two_time_scales_are_compared(self) -> None:
         # TT is 65 s ahead of UTC: the second starts 35 s before the end of the first
         first = Interval(start="2006-07-29T20:00:00", stop="2006-07-29T21:00:00")
         second = Interval(start="2006-07-29T21:00:30 tt", stop="2006-07-29T22:00:00 tt")
@@ -282,7 +282,7 @@ class TestInvalidOptionsAndData:
             Pipeline.from_yaml(EXAMPLE, overrides=[override])
 
     @pytest.mark.data
-    def test_a_source_that_some_runs_lack_has_no_flux_there(self, spectra: Datasets) -> None:
+    def test_run_without_the_source_has_no_flux(self, spectra: Datasets) -> None:
         spectra.models["pks"].datasets_names = [spectra[0].name]
         product = estimated(Datasets(spectra[:2]))
         assert np.isfinite(product.flux.norm.data[0]).all()
@@ -294,7 +294,7 @@ class TestInvalidOptionsAndData:
             estimated(spectra, by="interval", width="10 min")
 
     @pytest.mark.data
-    def test_a_single_dataset_is_warned_of(self, spectra: Datasets) -> None:
+    def test_single_dataset_gives_a_warning(self, spectra: Datasets) -> None:
         with pytest.warns(SkyredWarning, match=r"has one point: run-33787 is the only dataset"):
             estimated(Datasets(spectra[:1]))
 

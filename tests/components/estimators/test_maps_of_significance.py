@@ -1,4 +1,4 @@
-"""Excess, significance and TS maps, and sources found in them, against plain gammapy."""
+"""Excess, significance and TS maps, and detected sources, compared with plain gammapy."""
 
 from __future__ import annotations
 
@@ -86,13 +86,13 @@ class TestSignificance:
             )
         assert np.nanmax(ours.sqrt_ts.data) > 4.5
 
-    def test_of_runs_is_that_of_their_stack(self, msh: plain_msh.Msh) -> None:
+    def test_of_several_runs_agrees_with_their_stack(self, msh: plain_msh.Msh) -> None:
         estimator = SignificanceMap(correlation_radius=RADIUS)
         ours = estimator.estimate(Datasets(msh.rings), None).maps
         expected = quiet(ExcessMapEstimator(RADIUS, selection_optional=[]), msh.ring)
         np.testing.assert_allclose(ours.sqrt_ts.data, expected.sqrt_ts.data, atol=1e-4)
 
-    def test_distribution_is_that_of_the_tutorial(self, msh: plain_msh.Msh) -> None:
+    def test_distribution_agrees_with_the_tutorial(self, msh: plain_msh.Msh) -> None:
         estimator = SignificanceMap(correlation_radius=RADIUS, exclude=plain_msh.REGION)
         product = estimator.estimate(Datasets([msh.ring]), None)
         sqrt_ts = quiet(ExcessMapEstimator(RADIUS, selection_optional=[]), msh.ring).sqrt_ts
@@ -103,7 +103,7 @@ class TestSignificance:
         assert row["pixels"] == len(values)
         assert row["mean"] == pytest.approx(mean, abs=1e-4)
         assert row["sigma"] == pytest.approx(sigma, abs=1e-4)
-        # truth: no other source is known there; some 700 disks scatter by 0.04
+        # truth: no other source is known in this field; some 700 disks scatter by 0.04
         assert abs(mean) < 0.2
         assert 0.85 < sigma < 1.15
         all_values = sqrt_ts.data[np.isfinite(sqrt_ts.data)]
@@ -160,7 +160,7 @@ class TestTSMap:
         product = TSMap(kernel_width="0.3 deg").estimate(Datasets([reduced.dataset]), None)
         for name in ("ts", "sqrt_ts", "norm", "norm_err", "flux", "npred_excess", "stat"):
             values, expected_values = getattr(product.maps, name).data, getattr(crab_ts, name).data
-            # kernels agree to 1e-6; near zero an error is the scale
+            # kernels agree to 1e-6; near zero the tolerance is relative to the median
             scale = np.nanmedian(np.abs(expected_values))
             np.testing.assert_allclose(
                 values, expected_values, rtol=1e-4, atol=1e-4 * scale, err_msg=name
@@ -184,7 +184,9 @@ class TestTSMap:
             ours.energy_axis.edges.value, expected.energy_axis.edges.value, rtol=1e-9
         )
 
-    def test_off_counts_are_treated_as_known_with_a_warning(self, msh: plain_msh.Msh) -> None:
+    def test_off_counts_are_treated_as_known_background_with_a_warning(
+        self, msh: plain_msh.Msh
+    ) -> None:
         cutout = msh.ring.cutout(plain_msh.CENTER, width="0.6 deg", name="few")
         with pytest.warns(SkyredWarning, match="few: the background of its off counts"):
             ours = TSMap(kernel_width="0.33 deg").estimate(Datasets([cutout]), None).maps
@@ -193,7 +195,7 @@ class TestTSMap:
         np.testing.assert_allclose(ours.ts.data, expected.ts.data, rtol=1e-4, atol=1e-4)
 
 
-class TestOfSimulatedCounts:
+class TestSimulatedCounts:
     """Without real data: the truth is known."""
 
     @pytest.fixture
@@ -216,7 +218,7 @@ class TestOfSimulatedCounts:
         assert row["lon"] == pytest.approx(spatial.lon_0.value, abs=0.05)
         assert row["lat"] == pytest.approx(spatial.lat_0.value, abs=0.05)
         expected = truth["crab"].spectral_model.integral(1 * u.TeV, 10 * u.TeV)
-        # within 4 errors and 5 %: the kernel holds 99 %, and is centred on a pixel
+        # within 4 errors and 5 %: the kernel contains 99 %, and is centred on a pixel
         difference = abs(row["flux"] - expected.value)
         assert difference < 4 * row["flux_err"] + 0.05 * expected.value
         assert product.table()["flux"].unit == expected.unit
@@ -270,14 +272,12 @@ class TestOfSimulatedCounts:
         np.testing.assert_allclose(table["flux"], product.maps.flux.data[0, table["y"], table["x"]])
 
     def test_distances_below_one_pixel_are_rounded_up(self, datasets: Datasets) -> None:
-        # with 0 pixels gammapy takes every pixel above the threshold for a peak
+        # with 0 pixels gammapy treats every pixel above the threshold as a peak
         product = SourceDetection(min_distance="0.01 deg").estimate(datasets, None)
         pixels_above = (product.maps.sqrt_ts.data > 5).sum()
         assert 1 <= len(product.table()) < pixels_above / 4
 
-    def test_no_source_is_an_empty_table_with_units(
-        self, datasets: Datasets, tmp_path: Path
-    ) -> None:
+    def test_table_without_sources_has_units(self, datasets: Datasets, tmp_path: Path) -> None:
         product = SourceDetection(threshold=1000.0, name="none").estimate(datasets, None)
         loaded = write_and_read(product, tmp_path)
         for table in (product.table(), loaded.table()):
@@ -292,15 +292,15 @@ class TestOfSimulatedCounts:
     def test_detected_sources_can_be_fitted_and_excluded(
         self, datasets: Datasets, tmp_path: Path
     ) -> None:
-        product = SourceDetection(name="found").estimate(datasets, None)
+        product = SourceDetection(name="detected").estimate(datasets, None)
         row = product.table()[0]
         write_and_read(product, tmp_path)
-        models = ModelFile(path=str(tmp_path / "found.yaml")).build(datasets)
+        models = ModelFile(path=str(tmp_path / "detected.yaml")).build(datasets)
         assert models.names == [row["name"]]
         assert models[0].position.separation(product.positions[0]) < 1 * u.arcsec
         flux = models[0].spectral_model.integral(1 * u.TeV, 10 * u.TeV)
         assert flux.to_value("cm-2 s-1") == pytest.approx(row["flux"], rel=1e-6)
-        region = Regions.read(tmp_path / "found.reg", format="ds9")[0]
+        region = Regions.read(tmp_path / "detected.reg", format="ds9")[0]
         assert region.radius == 0.2 * u.deg
         assert region.center.separation(product.positions[0]) < 1 * u.arcsec
         assert region.meta["text"] == row["name"]
@@ -326,28 +326,28 @@ class TestInvalidOptionsAndData:
     def dataset(self, simulated: MapDataset) -> MapDataset:
         return simulated.copy(name="sim")
 
-    def test_a_point_without_psf(self, dataset: MapDataset) -> None:
+    def test_point_source_without_psf_is_refused(self, dataset: MapDataset) -> None:
         dataset.psf = None
         with pytest.raises(ModelError, match="sim has no PSF, so a point source would be one"):
             TSMap().estimate(Datasets([dataset]), None)
-        # a shape of its own is another matter
+        # an extended source needs no PSF
         shape = {"type": "gauss", "sigma": "0.1 deg"}
         assert TSMap(spatial=shape).estimate(Datasets([dataset]), None).table()["sqrt_ts_max"] > 5
 
-    def test_maps_of_other_pixels(self, dataset: MapDataset) -> None:
+    def test_maps_with_different_pixels_are_refused(self, dataset: MapDataset) -> None:
         part = dataset.cutout(dataset.counts.geom.center_skydir, width="0.5 deg", name="part")
         with pytest.raises(ModelError, match="sim and part are not maps of the same pixels"):
             TSMap().estimate(Datasets([dataset, part]), None)
 
     @pytest.mark.parametrize("estimator", [TSMap(), SignificanceMap(), SourceDetection()])
-    def test_spectra(self, estimator: Any) -> None:
+    def test_spectra_are_refused(self, estimator: Any) -> None:
         axis = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=2)
         geom = RegionGeom.create("icrs;circle(83, 22, 0.1)", axes=[axis])
         spectrum = SpectrumDataset(counts=Map.from_geom(geom), name="spectrum")
         with pytest.raises(ModelError, match="no map dataset; there are spectrum"):
             estimator.estimate(Datasets([spectrum]), None)
 
-    def test_no_flux_without_exposure(self, dataset: MapDataset) -> None:
+    def test_flux_without_exposure_is_refused(self, dataset: MapDataset) -> None:
         dataset.exposure = None
         with pytest.raises(ModelError, match="sim has no exposure, so there is no flux"):
             SignificanceMap().estimate(Datasets([dataset]), None)

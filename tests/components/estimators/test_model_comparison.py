@@ -1,4 +1,4 @@
-"""Models compared: each alternative against a fit that gammapy makes of it."""
+"""The estimator model-comparison: each alternative against a fit with gammapy."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_without_the_source_agrees_with_gammapy(datasets):
     (_, row) = compare(datasets, without=["crab"]).table()
     copied = Datasets([datasets[0].copy(name="sim")])
     copied.models = [datasets.models["sim-bkg"].copy(name="sim-bkg")]
-    # one free norm of the background, which gammapy finds
+    # with one free norm, gammapy finds the minimum
     assert row["stat"] == pytest.approx(Fit().run(copied).total_stat, abs=1e-3)
     assert row["dof"] == 4
     expected = ts_to_sigma(row["delta_stat"], df=4)
@@ -79,11 +79,11 @@ def test_without_the_source_agrees_with_gammapy(datasets):
     assert "its index, lon_0, lat_0 are undefined" in row["note"]
 
 
-def test_fixed_parameter_is_gammapys_profile(datasets):
+def test_fixed_parameter_agrees_with_the_profile_of_gammapy(datasets):
     index = datasets.parameters["index"]
     fixed_value = index.value + 2 * index.error
     (_, row) = compare(datasets, fix={"crab.index": fixed_value}).table()
-    # a parabola of its error, about
+    # approximately a parabola
     assert row["delta_stat"] == pytest.approx(4, rel=0.1)
     assert (row["dof"], row["note"]) == (1, "")
     assert row["significance"] == pytest.approx(np.sqrt(row["delta_stat"]))
@@ -108,7 +108,7 @@ def test_absorption_stays_when_a_spectrum_is_replaced(datasets, tmp_path):
     crab.spectral_model = Absorption(file=str(table), redshift=0.05).applied(crab.spectral_model)
     power_law = {"type": "pl", "index": 2.3, "amplitude": "4e-11 cm-2 s-1 TeV-1"}
     first, row = compare(datasets, replace={"crab": {"spectral": power_law}}).table()
-    # the same model once more
+    # the same model again
     assert row["stat"] == pytest.approx(first["stat"], abs=1e-3)
 
 
@@ -125,7 +125,7 @@ def test_without_free_parameters_the_statistic_is_evaluated(datasets):
     names = ["crab.index", "crab.amplitude", "crab.lon_0", "crab.lat_0", "sim-bkg.norm"]
     first, row = compare(datasets, fix=dict.fromkeys(names)).table()
     assert row["free"] == 0
-    # gammapy's own statistic, with its own kernel
+    # gammapy's statistic, with its kernel
     assert row["stat"] == pytest.approx(first["stat"], abs=1e-2)
 
 
@@ -139,7 +139,7 @@ def test_leaves_datasets_and_models_as_they_were(datasets):
 
 
 class TestNotes:
-    """Significances and notes of models with given fit results."""
+    """Significances and notes of models, from fit results defined by the test."""
 
     def note(self, first: FittedModel, alternative: FittedModel) -> tuple[float, str]:
         row = comparison_table([first, alternative], bins=100)[1]
@@ -174,10 +174,10 @@ class TestNotes:
         assert message in note
 
     def test_failed_fits_have_no_significance(self):
-        failed = self.fitted(120, 2, success=False, message="no way down")
+        failed = self.fitted(120, 2, success=False, message="line search failed")
         sigma, note = self.note(self.fitted(100, 3), failed)
         assert np.isnan(sigma)
-        assert "no way down" in note
+        assert "line search failed" in note
 
     def test_models_that_are_not_nested_have_no_significance(self):
         sigma, note = self.note(self.fitted(100, 3), self.fitted(120, 2, nested=False))
@@ -187,7 +187,7 @@ class TestNotes:
     def test_limits_of_the_more_general_model_are_noted(self):
         first = self.fitted(100, 3, doubts=("p1 is at its limit",))
         assert self.note(first, self.fitted(101, 2))[1] == "p1 is at its limit"
-        # those of the simpler one are its own
+        # limits of the simpler model do not matter
         assert self.note(first, self.fitted(90, 5))[1] == ""
 
 
@@ -200,7 +200,7 @@ def test_parameters_at_limits_are_noted(datasets):
     assert row["note"] == "crab.index is fixed at its limit"
 
 
-def test_a_failed_fit_is_warned_of_and_the_others_are_kept(datasets, monkeypatch):
+def test_failed_fit_gives_a_warning_and_the_others_are_kept(datasets, monkeypatch):
     def fails_with_two_free(objective):
         result = minimise(objective)
         fails = len(objective.names) == 2

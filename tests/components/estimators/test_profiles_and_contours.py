@@ -1,4 +1,4 @@
-"""Profiles and contours against gammapy's own: on the H.E.S.S. Crab, on maps and spectra."""
+"""Profiles and contours against gammapy: on the H.E.S.S. Crab, on maps and spectra."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def small(simulated, truth) -> Datasets:
     return datasets
 
 
-def gammapys_profile(datasets: Datasets, name: str, values: np.ndarray) -> np.ndarray:
+def gammapy_profile(datasets: Datasets, name: str, values: np.ndarray) -> np.ndarray:
     """Return gammapy's profile above its minimum, with the other parameters refitted."""
     parameter = datasets.models.parameters[name]
     parameter.scan_values = np.append(values, parameter.value)
@@ -71,7 +71,7 @@ class TestProfiles:
         estimator = ProfileLikelihood(parameters=["crab.index"], points=5, width=2)
         (curve,) = estimator.estimate(spectrum, None).curves
         assert curve.value == pytest.approx(spectrum.parameters["index"].value, rel=1e-3)
-        expected = gammapys_profile(spectrum, "index", curve.values)
+        expected = gammapy_profile(spectrum, "index", curve.values)
         # gammapy's MIGRAD stops at an estimated distance of 2e-4
         np.testing.assert_allclose(curve.delta_stat, expected, atol=2e-3)
 
@@ -83,7 +83,7 @@ class TestProfiles:
             name = curve.name.split(".")[-1]
             for crossing in curve.crossings:
                 plain = Fit().confidence(spectrum, spectrum.parameters[name], sigma=crossing.sigma)
-                # ours ends at 5e-4 of an error, MINOS about so
+                # ours ends at 5e-4 of an error, MINOS at about the same
                 assert crossing.errp == pytest.approx(plain["errp"], rel=1e-3), name
                 assert crossing.errn == pytest.approx(plain["errn"], rel=1e-3), name
 
@@ -98,10 +98,10 @@ class TestProfiles:
         product = ProfileLikelihood(
             parameters=["crab.amplitude"], values=values * amplitude.unit
         ).estimate(datasets, None)
-        expected = gammapys_profile(datasets, "amplitude", np.array(values))
+        expected = gammapy_profile(datasets, "amplitude", np.array(values))
         np.testing.assert_allclose(product.curves[0].delta_stat, expected, atol=0.02)
 
-    def test_all_free_parameters_are_taken_by_default(self, small):
+    def test_all_free_parameters_are_profiled_by_default(self, small):
         product = ProfileLikelihood(points=3, sigmas=[1]).estimate(small, None)
         assert [curve.name for curve in product.curves] == [
             "crab.spectral.index", "crab.spectral.amplitude", "crab.spatial.lon_0",
@@ -115,13 +115,13 @@ class TestProfiles:
         np.testing.assert_allclose(product.curves[0].values, [lon - 0.01, lon + 0.01], rtol=1e-12)
         assert product.curves[0].unit == "deg"
 
-    def test_a_prior_is_part_of_the_statistic(self, small):
+    def test_prior_is_part_of_the_statistic(self, small):
         index = small.parameters["index"]
         index.prior = GaussianPrior(mu=index.value, sigma=0.01)
         (curve,) = (
             ProfileLikelihood(parameters=["crab.index"], points=5).estimate(small, None).curves
         )
-        # far narrower than what the counts tell, so it is the prior's parabola
+        # far narrower than the constraint by the counts, so the profile is the prior's parabola
         assert curve.error == pytest.approx(0.01, rel=0.02)
         np.testing.assert_allclose(curve.delta_stat, [9, 2.25, 0, 2.25, 9], rtol=0.03, atol=1e-3)
 
@@ -138,7 +138,7 @@ class TestProfiles:
         assert np.isfinite(curve.crossings[0].errn)
         assert np.isnan(curve.crossings[1].errn)
 
-    def test_a_fit_that_missed_the_minimum_is_warned_of(self, small, monkeypatch):
+    def test_fit_that_missed_the_minimum_gives_a_warning(self, small, monkeypatch):
         def stops_early(objective):
             result = minimise(objective)
             shift = np.array([1, 0, 0, 0, 0]) * result.errors
@@ -177,7 +177,7 @@ class TestContours:
         x, y = (spectrum.parameters[name] for name in ("index", "amplitude"))
         plain = Fit().stat_contour(spectrum, x, y, numpoints=8, sigma=1)
         line = pair.lines[0]
-        # gammapy's points hold the ends of both parameters, ours are near: 40 of them
+        # gammapy's points include the extrema of both parameters, our 40 points are close to them
         for ours, theirs in (
             (line.x, plain["crab.spectral.index"]),
             (line.y, plain["crab.spectral.amplitude"]),
@@ -231,7 +231,7 @@ class TestContours:
             Contours(parameters=["a.b", "c.d"], sigmas=[])
 
 
-def test_a_linked_parameter_has_a_name_in_each_model(small):
+def test_linked_parameter_has_a_name_in_each_model(small):
     models = small.models.copy()
     second = SkyModel(
         PowerLawSpectralModel(amplitude="3e-12 cm-2 s-1 TeV-1"),
@@ -304,7 +304,7 @@ class TestFiles:
         assert all(column.description for column in product.table().itercols())
 
 
-class TestPictures:
+class TestPlots:
     def draw(self, product):
         axes_by_suffix = {name: draw() for name, draw in product.pictures().items()}
         plt.close("all")

@@ -67,7 +67,7 @@ def widgets(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
 
 
 @pytest.mark.parametrize("index", [1, 2])
-def test_the_slider_selects_the_energy_bin(
+def test_slider_selects_the_energy_bin(
     product: ResidualsProduct, widgets: list[Any], monkeypatch: pytest.MonkeyPatch, index: int
 ) -> None:
     drawn: list[Any] = []
@@ -86,7 +86,7 @@ def test_the_slider_selects_the_energy_bin(
         assert earlier not in figure.axes
 
 
-def test_without_ipywidgets_the_error_has_the_install_command(
+def test_missing_ipywidgets_is_reported_with_the_install_command(
     product: ResidualsProduct, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in [name for name in sys.modules if name.startswith("ipywidgets")]:

@@ -1,4 +1,4 @@
-"""The estimator sensitivity against gammapy's `SensitivityEstimator`, and against its meaning."""
+"""The estimator sensitivity against gammapy's `SensitivityEstimator` and its definition."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ from skyred.components.gammapy import Sensitivity
 from skyred.errors import ConfigError, FieldError, ModelError
 
 ON = CircleSkyRegion(SkyCoord(83.633, 22.014, unit="deg"), 0.2 * u.deg)
-ON_TEXT = "icrs; circle(83.633, 22.014, 0.2)"
-RESPONSES = "Prod5-South-20deg-AverageAz-14MSTs37SSTs.180000s-v0.1.fits.gz"
+ON_REGION = "icrs; circle(83.633, 22.014, 0.2)"
+IRFS = "Prod5-South-20deg-AverageAz-14MSTs37SSTs.180000s-v0.1.fits.gz"
 EXAMPLE = plain.EXAMPLE.with_name("sensitivity.yaml")
 COLUMNS = ("e_ref", "e_min", "e_max", "e2dnde", "excess", "background")
 
 
-def by_gammapy(dataset: SpectrumDatasetOnOff, **options: Any) -> Any:
+def sensitivity_by_gammapy(dataset: SpectrumDatasetOnOff, **options: Any) -> Any:
     names = {"background_systematics": "bkg_syst_fraction"}
     options = {names.get(name, name): value for name, value in options.items()}
     spectral = PowerLawSpectralModel(index=options.pop("index", 2))
-    copy = dataset.copy(name=dataset.name)  # gammapy leaves its model in the dataset
+    copy = dataset.copy(name=dataset.name)  # gammapy does not remove its model from the dataset
     return SensitivityEstimator(spectral_model=spectral, **options).run(copy)
 
 
@@ -60,7 +60,7 @@ def assert_same(table: Any, expected: Any, bins: Any = slice(None)) -> None:
 def cta() -> SpectrumDataset:
     """Return 50 h of the Crab for CTA South, simulated as in gammapy's tutorial."""
     pytest.importorskip("gammapy")
-    file = plain.archive().parent / "cta-caldb" / RESPONSES
+    file = plain.archive().parent / "cta-caldb" / IRFS
     if not file.is_file():
         pytest.skip("needs $GAMMAPY_DATA/cta-caldb")
     energy = MapAxis.from_energy_bounds("0.03 TeV", "30 TeV", nbin=8)
@@ -76,7 +76,7 @@ def cta() -> SpectrumDataset:
     return SpectrumDatasetMaker(selection=parts).run(empty, observation)
 
 
-class TestOfCTA:
+class TestCTA:
     @pytest.mark.parametrize(
         "options",
         [{}, {"index": 3.0, "n_sigma": 3.0, "gamma_min": 40.0, "background_systematics": 0.5}],
@@ -88,11 +88,11 @@ class TestOfCTA:
         on_off = SpectrumDatasetOnOff.from_spectrum_dataset(
             dataset=cta, acceptance=1, acceptance_off=5, counts_off=cta.background * 5, name="cta"
         )
-        expected = by_gammapy(on_off, **options)
+        expected = sensitivity_by_gammapy(on_off, **options)
         for dataset, alpha in ((on_off, None), (cta, 0.2)):
             estimator = Sensitivity(alpha=alpha, **options)
             assert_same(estimator.estimate(Datasets([dataset]), None).table(), expected)
-        # each limit is met in one of the two cases
+        # each criterion limits one of the two cases
         limits = {"gamma", "bkg"} if options else {"significance"}
         assert set(expected["criterion"]) == limits
 
@@ -105,9 +105,7 @@ class TestOfCTA:
         np.testing.assert_allclose(counts.sqrt_ts, 4, rtol=1e-6)
         assert set(table["criterion"]) == {"significance"}
 
-    def test_an_exactly_known_background_has_the_better_sensitivity(
-        self, cta: SpectrumDataset
-    ) -> None:
+    def test_sensitivity_is_better_if_the_background_is_exact(self, cta: SpectrumDataset) -> None:
         exact, measured = (
             Sensitivity(alpha=alpha).estimate(Datasets([cta]), None).table()
             for alpha in (None, 0.2)
@@ -118,7 +116,7 @@ class TestOfCTA:
 
 
 @pytest.mark.data
-class TestOfHess:
+class TestHess:
     @pytest.fixture
     def spectra(self) -> Datasets:
         datasets = points_side_by_side.crab_spectra((23523, 23526))
@@ -128,7 +126,7 @@ class TestOfHess:
     def test_several_runs_agree_with_gammapy_on_their_stack(self, spectra: Datasets) -> None:
         table = Sensitivity().estimate(spectra, None).table()
         stacked = spectra.stack_reduce(name="all")
-        expected = by_gammapy(stacked)
+        expected = sensitivity_by_gammapy(stacked)
         safe = stacked.mask_safe.data.ravel()
         assert_same(table, expected, safe)
         assert (table["criterion"][~safe] == "masked").all()
@@ -141,11 +139,11 @@ class TestOfHess:
         table = Sensitivity(energy_edges=edges).estimate(spectra, None).table()
         axis = MapAxis.from_energy_edges(edges)
         stacked = spectra.stack_reduce(name="all").resample_energy_axis(axis, name="all")
-        assert_same(table, by_gammapy(stacked))
+        assert_same(table, sensitivity_by_gammapy(stacked))
         assert len(table) == 2
 
     def test_leaves_datasets_as_they_were(self, spectra: Datasets) -> None:
-        before = beside.copied(spectra)
+        before = beside.copy_datasets(spectra)
         Sensitivity().estimate(spectra, None)
         for dataset, expected in zip(spectra, before, strict=True):
             np.testing.assert_array_equal(dataset.counts_off.data, expected.counts_off.data)
@@ -153,29 +151,29 @@ class TestOfHess:
             assert dataset.models is None
 
 
-class TestOfMaps:
-    def test_a_map_has_the_sensitivity_of_its_spectrum_in_the_region(self) -> None:
+class TestMaps:
+    def test_map_has_the_sensitivity_of_its_spectrum_in_the_region(self) -> None:
         dataset = small.map_dataset()
-        table = Sensitivity(region=ON_TEXT, alpha=0.2).estimate(Datasets([dataset]), None).table()
+        table = Sensitivity(region=ON_REGION, alpha=0.2).estimate(Datasets([dataset]), None).table()
         spectrum = dataset.to_spectrum_dataset(ON, containment_correction=True, name="map")
         on_off = SpectrumDatasetOnOff.from_spectrum_dataset(
             dataset=spectrum, acceptance=1, acceptance_off=5, counts_off=spectrum.background * 5
         )
-        assert_same(table, by_gammapy(on_off))
+        assert_same(table, sensitivity_by_gammapy(on_off))
 
-    def test_containment_costs_sensitivity(self) -> None:
+    def test_containment_correction_reduces_the_sensitivity(self) -> None:
         datasets = Datasets([small.map_dataset()])
         corrected, uncorrected = (
-            Sensitivity(region=ON_TEXT, containment=containment).estimate(datasets, None).table()
+            Sensitivity(region=ON_REGION, containment=containment).estimate(datasets, None).table()
             for containment in (True, False)
         )
         assert (corrected["e2dnde"] > uncorrected["e2dnde"]).all()
 
     def test_on_off_maps_keep_their_off_counts(self) -> None:
         dataset = small.map_on_off()
-        table = Sensitivity(region=ON_TEXT).estimate(Datasets([dataset]), None).table()
+        table = Sensitivity(region=ON_REGION).estimate(Datasets([dataset]), None).table()
         spectrum = dataset.to_spectrum_dataset(ON, containment_correction=True, name="map")
-        assert_same(table, by_gammapy(spectrum))
+        assert_same(table, sensitivity_by_gammapy(spectrum))
 
 
 @given(
@@ -242,7 +240,7 @@ class TestInvalidOptionsAndData:
         with pytest.raises(ConfigError, match="is missing, and the data are maps"):
             Pipeline.from_yaml(plain.EXAMPLE, overrides=changed)
 
-    def test_a_region_outside_the_map_is_refused(self) -> None:
+    def test_region_outside_the_map_is_refused(self) -> None:
         estimator = Sensitivity(region="icrs; circle(83.633, 22.014, 3)")
         with pytest.raises(ModelError, match=r"no spectrum of 'map' in the region: .*contained"):
             estimator.estimate(Datasets([small.map_dataset()]), None)

@@ -1,4 +1,4 @@
-"""The fitter `gammapy`: every method of its backends, on bowls whose bottom is known."""
+"""The fitter `gammapy`: every method of its backends, on objectives with known minima."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from skyred.components.gammapy import GammapyFit
 from skyred.errors import FieldError, FitError
 
 COVARIANCE = np.array([[4.0, 1.2, 0.0], [1.2, 1.0, -0.3], [0.0, -0.3, 0.25]])
-BOTTOM = np.array([1.0, -2.0, 30.0])
-EVERY = [(backend, method) for backend in ("minuit", "scipy") for method in METHODS[backend]]
-LIMITED = [(backend, method) for backend, method in EVERY if method not in WITHOUT_LIMITS]
-SOME = [("minuit", "migrad"), ("scipy", "Nelder-Mead"), ("scipy", "L-BFGS-B")]
+MINIMUM = np.array([1.0, -2.0, 30.0])
+ALL_METHODS = [(backend, method) for backend in ("minuit", "scipy") for method in METHODS[backend]]
+WITH_LIMITS = [(backend, method) for backend, method in ALL_METHODS if method not in WITHOUT_LIMITS]
+SOME_METHODS = [("minuit", "migrad"), ("scipy", "Nelder-Mead"), ("scipy", "L-BFGS-B")]
 
 
-@pytest.mark.parametrize(("backend", "method"), EVERY)
+@pytest.mark.parametrize(("backend", "method"), ALL_METHODS)
 @pytest.mark.parametrize("derivatives", [True, False])
-def test_a_quadratic_gives_its_covariance(backend: str, method: str, derivatives: bool) -> None:
+def test_covariance_of_a_quadratic_is_exact(backend: str, method: str, derivatives: bool) -> None:
     details = {} if derivatives else {"gradient_of": None, "fisher_of": None, "steps": None}
     unit = np.array([1e-13, 1.0, 1e6])  # of any size
-    objective = objectives.quadratic(COVARIANCE * np.outer(unit, unit), BOTTOM * unit, **details)
+    objective = objectives.quadratic(COVARIANCE * np.outer(unit, unit), MINIMUM * unit, **details)
     result = GammapyFit(backend=backend, method=method).fit(objective)
     assert result.success, result.message
     assert result.message == ""
     errors = np.sqrt(np.diag(COVARIANCE)) * unit
-    np.testing.assert_allclose((result.values - BOTTOM * unit) / errors, 0, atol=0.01)
+    np.testing.assert_allclose((result.values - MINIMUM * unit) / errors, 0, atol=0.01)
     # 0.0115 with Powell and iminuit before 2.33, 0.01 since
     np.testing.assert_allclose(result.covariance / np.outer(errors, errors),
                                COVARIANCE * np.outer(unit, unit) / np.outer(errors, errors),
@@ -47,9 +47,9 @@ def test_a_quadratic_gives_its_covariance(backend: str, method: str, derivatives
     assert result.at_limit == ()
 
 
-@pytest.mark.parametrize(("backend", "method"), LIMITED)
+@pytest.mark.parametrize(("backend", "method"), WITH_LIMITS)
 @pytest.mark.parametrize(("low", "high"), [(2.0, np.inf), (-np.inf, 0.5), (2.0, 5.0)])
-def test_a_minimum_beyond_a_limit_ends_exactly_at_it(
+def test_minimum_outside_the_limits_gives_the_limit(
     backend: str, method: str, low: float, high: float
 ) -> None:
     limits = np.array([[low, high], [-np.inf, np.inf], [-np.inf, np.inf]])
@@ -57,7 +57,7 @@ def test_a_minimum_beyond_a_limit_ends_exactly_at_it(
 
     def stat(x: np.ndarray) -> float:
         evaluations.append(x[0])
-        return float(((x - BOTTOM) ** 2).sum())
+        return float(((x - MINIMUM) ** 2).sum())
 
     start = [min(max(0.7, low), high - 0.1), 0.5, 0.5]
     objective = Objective(names=["a", "b", "c"], start=start, stat=stat, limits=limits)
@@ -65,22 +65,22 @@ def test_a_minimum_beyond_a_limit_ends_exactly_at_it(
     assert result.success, result.message
     assert result.at_limit == ("a",)
     assert result.values[0] == (low if low > 1 else high)
-    np.testing.assert_allclose(result.values[1:], BOTTOM[1:], atol=0.01)
+    np.testing.assert_allclose(result.values[1:], MINIMUM[1:], atol=0.01)
     np.testing.assert_allclose(result.errors, 1, rtol=0.01)
     assert (np.array(evaluations) >= low).all()
     assert (np.array(evaluations) <= high).all()
 
 
-def test_a_method_without_limits_refuses_them_by_name() -> None:
-    objective = objectives.quadratic(COVARIANCE, BOTTOM, limits=[[0, 9]] + [[-np.inf, np.inf]] * 2)
+def test_method_without_limits_refuses_limited_parameters() -> None:
+    objective = objectives.quadratic(COVARIANCE, MINIMUM, limits=[[0, 9]] + [[-np.inf, np.inf]] * 2)
     with pytest.raises(
         FitError, match="BFGS does not support limits, and p0 have some; use L-BFGS-B"
     ):
         GammapyFit(method="BFGS").fit(objective)
 
 
-@pytest.mark.parametrize(("backend", "method"), SOME)
-def test_poisson_counts_give_what_minuit_gives(backend: str, method: str) -> None:
+@pytest.mark.parametrize(("backend", "method"), SOME_METHODS)
+def test_fit_of_poisson_counts_agrees_with_newton_steps(backend: str, method: str) -> None:
     signal = np.array([[1.0, 0], [10, 2], [0, 5]])
     limits = [[0, np.inf]] * 2
     objective = objectives.poisson(np.array([5.0, 30, 11]), signal, np.ones(3), limits=limits)
@@ -94,11 +94,11 @@ def test_poisson_counts_give_what_minuit_gives(backend: str, method: str) -> Non
     np.testing.assert_allclose(result.errors[~smooth], expected.errors[~smooth], rtol=0.15)
 
 
-@pytest.mark.parametrize(("backend", "method"), LIMITED)
+@pytest.mark.parametrize(("backend", "method"), WITH_LIMITS)
 @pytest.mark.parametrize(
     ("start", "step"), [(5000.0, None), (50000.0, 5000.0), (5000.0, 1e-3), (0.0, 5e4), (1.0, 1e-4)]
 )
-def test_a_bad_guess_of_the_error_does_not_mislead(
+def test_result_is_independent_of_start_and_step(
     backend: str, method: str, start: float, step: float | None
 ) -> None:
     # n = 3 counts over b = 0.5: s = n - b, and its error is the root of n
@@ -114,8 +114,8 @@ def test_a_bad_guess_of_the_error_does_not_mislead(
     assert result.at_limit == ()
 
 
-def test_a_limit_where_the_statistic_falls_inward_is_no_minimum() -> None:
-    # the bottom lies 2e-3 inside, and a step is 1
+def test_limit_is_not_a_minimum_if_the_statistic_decreases_inwards() -> None:
+    # the minimum is 2e-3 inside the limits, and the step is 1
     stat = lambda x: float(((x[0] - 2e-3) / 1e-3) ** 2)  # noqa: E731
     limits = [[0, np.inf]]
     objective = Objective(names=["s"], start=[0], stat=stat, limits=limits, steps=np.ones(1))
@@ -127,8 +127,8 @@ def test_a_limit_where_the_statistic_falls_inward_is_no_minimum() -> None:
 
 
 @pytest.mark.parametrize("start", [1e-9, 1e-8, 1e-7])
-@pytest.mark.parametrize(("backend", "method"), LIMITED)
-def test_a_flux_from_zero_on_is_found_from_far_above(
+@pytest.mark.parametrize(("backend", "method"), WITH_LIMITS)
+def test_positive_flux_is_fitted_from_a_far_too_high_start(
     backend: str, method: str, start: float
 ) -> None:
     # counts of a source of about 4e-11 cm-2 s-1 TeV-1 in three bins
@@ -145,43 +145,46 @@ def test_a_flux_from_zero_on_is_found_from_far_above(
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
-    ("backend", "method"), [backend_method for backend_method in EVERY if backend_method[1] != "CG"]
+    ("backend", "method"),
+    [backend_method for backend_method in ALL_METHODS if backend_method[1] != "CG"],
 )
 @pytest.mark.parametrize(
     "stat",
     [
-        pytest.param(lambda x: (x[0] - 1) ** 2, id="a parameter without effect"),
-        pytest.param(lambda x: (x[0] + x[1] - 1) ** 2, id="only the sum is known"),
-        pytest.param(lambda x: (x[0] - 1) ** 2 - x[1], id="no bottom"),
-        pytest.param(lambda x: (x[0] - 1) ** 2 - x[1] ** 2, id="a saddle"),
+        pytest.param(lambda x: (x[0] - 1) ** 2, id="parameter without effect"),
+        pytest.param(lambda x: (x[0] + x[1] - 1) ** 2, id="degenerate"),
+        pytest.param(lambda x: (x[0] - 1) ** 2 - x[1], id="unbounded"),
+        pytest.param(lambda x: (x[0] - 1) ** 2 - x[1] ** 2, id="saddle"),
     ],
 )
-def test_a_fit_without_a_minimum_does_not_succeed(
+def test_fit_without_a_minimum_fails(
     backend: str, method: str, stat: Callable[[np.ndarray], float]
 ) -> None:
-    # CG is left out: it runs away for seconds
+    # CG is excluded: it diverges for seconds
     objective = Objective(names=["x", "y"], start=[0.5, 0.5], stat=stat)
     result = GammapyFit(backend=backend, method=method).fit(objective)
     assert not result.success
     assert result.message
 
 
-def test_a_search_that_is_stopped_does_not_succeed() -> None:
-    result = GammapyFit(options={"maxiter": 5}).fit(objectives.quadratic(COVARIANCE, BOTTOM))
+def test_stopped_search_fails() -> None:
+    result = GammapyFit(options={"maxiter": 5}).fit(objectives.quadratic(COVARIANCE, MINIMUM))
     assert not result.success
     assert "scipy's Nelder-Mead did not converge: Maximum number of iterations" in result.message
 
 
-def test_a_methods_word_alone_is_not_believed() -> None:
+def test_convergence_reported_by_a_method_is_checked() -> None:
     # with this tolerance scipy calls the start a minimum
-    result = GammapyFit(tolerance=1e9).fit(objectives.quadratic(COVARIANCE, BOTTOM))
+    result = GammapyFit(tolerance=1e9).fit(objectives.quadratic(COVARIANCE, MINIMUM))
     assert not result.success
-    # iminuit before 2.33 finds no covariance there
+    # iminuit before 2.33 computes no covariance in this case
     assert re.search("lower|no valid covariance", result.message)
 
 
-def test_a_lower_minimum_beyond_a_kink_is_found() -> None:
-    def stat(x: np.ndarray) -> float:  # two valleys that meet in a kink, one lower by 0.05
+def test_lower_minimum_next_to_a_non_differentiable_point_is_reached() -> None:
+    def stat(
+        x: np.ndarray,
+    ) -> float:  # two minima with a non-differentiable point between them, one lower by 0.05
         return float(min((x[0] - 0.3) ** 2, x[0] ** 2 + 0.05))
 
     result = GammapyFit().fit(Objective(names=["x"], start=[-1.0], stat=stat, steps=np.ones(1)))
@@ -189,30 +192,30 @@ def test_a_lower_minimum_beyond_a_kink_is_found() -> None:
     assert result.values[0] == pytest.approx(0.3, abs=0.01)
 
 
-def test_a_start_that_is_not_finite_is_refused() -> None:
+def test_start_that_is_not_finite_is_refused() -> None:
     objective = Objective(names=["x"], start=[1.0], stat=lambda x: np.nan)
     with pytest.raises(FitError, match="the fit statistic is nan at the starting values"):
         GammapyFit().fit(objective)
 
 
-def test_a_method_of_another_backend_is_refused_with_its_own() -> None:
+def test_method_of_another_backend_is_refused() -> None:
     with pytest.raises(FieldError, match="minuit has no method 'Powell'; expected one of migrad"):
         GammapyFit(backend="minuit", method="Powell")
 
 
-def test_without_sherpa_the_extra_is_named_before_and_at_the_fit() -> None:
+def test_missing_sherpa_is_reported_by_the_check_and_by_the_fit() -> None:
     fitter = GammapyFit(backend="sherpa")
     if not fitter._is_missing():
         pytest.skip("sherpa is installed")
     (problem,) = problems_of(fitter)
     assert "skyred[sherpa]" in problem.expected
     with pytest.raises(FitError, match=r"pip install \"skyred\[sherpa\]\""):
-        fitter.fit(objectives.quadratic(COVARIANCE, BOTTOM))
+        fitter.fit(objectives.quadratic(COVARIANCE, MINIMUM))
 
 
 @pytest.mark.data
-@pytest.mark.parametrize(("backend", "method"), SOME)
-def test_the_crab_is_fitted_as_by_newton_steps(
+@pytest.mark.parametrize(("backend", "method"), SOME_METHODS)
+def test_fit_of_the_crab_agrees_with_newton_steps(
     backend: str, method: str, reduced: plain.Reduced
 ) -> None:
     from gammapy.datasets import Datasets

@@ -1,4 +1,4 @@
-"""The fitter `minuit` on bowls whose bottom is known."""
+"""The fitter `minuit` on objectives with known minima."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from skyred.components.fitters.minuit import Minuit
 from skyred.errors import FitError
 
 COVARIANCE = np.array([[4.0, 1.2, 0.0], [1.2, 1.0, -0.3], [0.0, -0.3, 0.25]])
-BOTTOM = np.array([1.0, -2.0, 30.0])
+MINIMUM = np.array([1.0, -2.0, 30.0])
 
 
-def bowl(
-    covariance: np.ndarray = COVARIANCE, bottom: np.ndarray = BOTTOM, **details: Any
+def quadratic(
+    covariance: np.ndarray = COVARIANCE, minimum: np.ndarray = MINIMUM, **details: Any
 ) -> Objective:
-    """A quadratic of -2 log L: its covariance is the one given."""
+    """Return a quadratic -2 log L with a covariance and a minimum."""
     inverse = np.linalg.inv(covariance)
-    names = [f"p{i}" for i in range(len(bottom))]
+    names = [f"p{i}" for i in range(len(minimum))]
 
     def stat(x: np.ndarray) -> float:
-        return float((x - bottom) @ inverse @ (x - bottom)) + 7.0
+        return float((x - minimum) @ inverse @ (x - minimum)) + 7.0
 
     return Objective(
-        **{"names": names, "start": np.ones(len(bottom)) * 0.5, "stat": stat, **details}
+        **{"names": names, "start": np.ones(len(minimum)) * 0.5, "stat": stat, **details}
     )
 
 
-def test_a_quadratic_gives_its_covariance() -> None:
-    result = Minuit().fit(bowl())
+def test_covariance_of_a_quadratic_is_exact() -> None:
+    result = Minuit().fit(quadratic())
     assert result.success, result.message
     assert result.message == ""
-    assert result.values == pytest.approx(BOTTOM, abs=1e-3)
+    assert result.values == pytest.approx(MINIMUM, abs=1e-3)
     assert result.covariance == pytest.approx(COVARIANCE, abs=1e-3)
     assert result.errors == pytest.approx(np.sqrt(np.diag(COVARIANCE)), rel=1e-3)
     assert result.stat == pytest.approx(7.0, abs=1e-4)
@@ -45,8 +45,8 @@ def test_a_quadratic_gives_its_covariance() -> None:
     assert result.at_limit == ()
 
 
-def test_the_objective_has_the_result_it_was_called_for() -> None:
-    objective = bowl()
+def test_stat_of_the_result_is_that_of_the_objective() -> None:
+    objective = quadratic()
     result = Minuit().fit(objective)
     assert result.stat == objective.total(result.values)
     assert result.names == objective.names
@@ -56,30 +56,30 @@ def test_the_objective_has_the_result_it_was_called_for() -> None:
 def test_parameters_of_any_size_are_fitted(unit: float) -> None:
     scale = np.array([unit, 1.0, 1.0])
     result = Minuit().fit(
-        bowl(COVARIANCE * np.outer(scale, scale), BOTTOM * scale, start=[3 * unit, 1, 10])
+        quadratic(COVARIANCE * np.outer(scale, scale), MINIMUM * scale, start=[3 * unit, 1, 10])
     )
     assert result.success, result.message
     errors = np.sqrt(np.diag(COVARIANCE))
     # MIGRAD stops within a small part of an error, which differs between versions of iminuit
-    assert (result.values / scale - BOTTOM) / errors == pytest.approx(0, abs=5e-3)
+    assert (result.values / scale - MINIMUM) / errors == pytest.approx(0, abs=5e-3)
     assert result.errors / scale == pytest.approx(errors, rel=1e-3)
 
 
-def test_a_start_at_zero_needs_no_steps() -> None:
-    result = Minuit().fit(bowl(start=np.zeros(3)))
+def test_start_at_zero_needs_no_steps() -> None:
+    result = Minuit().fit(quadratic(start=np.zeros(3)))
     assert result.success, result.message
-    assert result.values == pytest.approx(BOTTOM, abs=1e-3)
+    assert result.values == pytest.approx(MINIMUM, abs=1e-3)
 
 
 def poisson(counts: list[int]) -> Callable[[np.ndarray], float]:
-    """-2 log L of Poisson counts that share one mean."""
+    """Return -2 log L of Poisson counts with a common mean."""
     total, bins = sum(counts), len(counts)
     return lambda x: float(2 * (bins * x[0] - total * np.log(x[0])))
 
 
 @settings(max_examples=25)
 @given(st.lists(st.integers(0, 500), min_size=1, max_size=8).filter(lambda n: sum(n) > 20))
-def test_a_poisson_mean_has_the_analytic_error(counts: list[int]) -> None:
+def test_poisson_mean_has_the_analytic_error(counts: list[int]) -> None:
     objective = Objective(
         names=["mean"],
         start=[max(np.mean(counts) * 1.5, 1)],
@@ -94,7 +94,7 @@ def test_a_poisson_mean_has_the_analytic_error(counts: list[int]) -> None:
     assert result.errors[0] == pytest.approx(error, rel=0.01)
 
 
-def test_priors_are_part_of_what_is_minimised() -> None:
+def test_priors_are_minimised_with_the_statistic() -> None:
     objective = Objective(
         names=["x"], start=[0.5], stat=lambda x: (x[0] - 1) ** 2, prior=lambda x: (x[0] - 3) ** 2
     )
@@ -104,65 +104,65 @@ def test_priors_are_part_of_what_is_minimised() -> None:
     assert result.stat == pytest.approx(2, abs=1e-3)
 
 
-def test_a_gradient_is_used_and_gives_the_same() -> None:
+def test_gradient_is_used_and_gives_the_same_result() -> None:
     calls = []
     inverse = np.linalg.inv(COVARIANCE)
 
     def gradient(x: np.ndarray) -> np.ndarray:
         calls.append(x)
-        return 2 * inverse @ (x - BOTTOM)
+        return 2 * inverse @ (x - MINIMUM)
 
-    result = Minuit().fit(bowl(gradient_of=gradient, start=[5.0, 2.0, 10.0]))
+    result = Minuit().fit(quadratic(gradient_of=gradient, start=[5.0, 2.0, 10.0]))
     assert calls
     assert result.success, result.message
-    assert result.values == pytest.approx(BOTTOM, abs=1e-3)
+    assert result.values == pytest.approx(MINIMUM, abs=1e-3)
     assert result.covariance == pytest.approx(COVARIANCE, abs=1e-3)
 
 
 @pytest.mark.parametrize(("low", "high"), [(2.0, np.inf), (2.0, 5.0), (-np.inf, 0.5)])
-def test_a_minimum_beyond_a_limit_ends_at_it(low: float, high: float) -> None:
+def test_minimum_outside_the_limits_gives_the_limit(low: float, high: float) -> None:
     limits = [[low, high], [-np.inf, np.inf], [-np.inf, np.inf]]
     start_values = [min(max(0.7, low), high), 0.5, 0.5]
-    result = Minuit().fit(bowl(np.eye(3), limits=limits, start=start_values))
+    result = Minuit().fit(quadratic(np.eye(3), limits=limits, start=start_values))
     assert result.at_limit == ("p0",)
     assert result.values[0] == pytest.approx(low if low > 1 else high, abs=1e-3)
     assert low <= result.values[0] <= high
-    assert result.values[1:] == pytest.approx(BOTTOM[1:], abs=0.01)
+    assert result.values[1:] == pytest.approx(MINIMUM[1:], abs=0.01)
 
 
-def test_a_minimum_near_a_limit_but_inside_is_not_at_it() -> None:
+def test_minimum_close_to_a_limit_is_not_at_the_limit() -> None:
     limits = [[0.9, np.inf], [-np.inf, np.inf], [-np.inf, np.inf]]
-    result = Minuit().fit(bowl(np.eye(3) * 1e-4, limits=limits, start=[1.5, 0, 20]))
+    result = Minuit().fit(quadratic(np.eye(3) * 1e-4, limits=limits, start=[1.5, 0, 20]))
     assert result.success, result.message
     assert result.at_limit == ()
-    assert result.values == pytest.approx(BOTTOM, abs=1e-3)
+    assert result.values == pytest.approx(MINIMUM, abs=1e-3)
 
 
 @pytest.mark.parametrize(
     "stat",
     [
-        pytest.param(lambda x: (x[0] - 1) ** 2, id="a parameter without effect"),
-        pytest.param(lambda x: (x[0] + x[1] - 1) ** 2, id="only the sum is known"),
-        pytest.param(lambda x: (x[0] - 1) ** 2 - x[1], id="no bottom"),
-        pytest.param(lambda x: (x[0] - 1) ** 2 - x[1] ** 2, id="a saddle"),
+        pytest.param(lambda x: (x[0] - 1) ** 2, id="parameter without effect"),
+        pytest.param(lambda x: (x[0] + x[1] - 1) ** 2, id="degenerate"),
+        pytest.param(lambda x: (x[0] - 1) ** 2 - x[1], id="unbounded"),
+        pytest.param(lambda x: (x[0] - 1) ** 2 - x[1] ** 2, id="saddle"),
     ],
 )
 @pytest.mark.filterwarnings("ignore")
-def test_a_fit_without_a_minimum_does_not_succeed(stat: Callable[[np.ndarray], float]) -> None:
+def test_fit_without_a_minimum_fails(stat: Callable[[np.ndarray], float]) -> None:
     result = Minuit().fit(Objective(names=["x", "y"], start=[0.5, 0.5], stat=stat))
     assert not result.success
     assert result.message
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_a_start_that_is_not_finite_is_refused(bad: float) -> None:
+def test_start_that_is_not_finite_is_refused(bad: float) -> None:
     objective = Objective(names=["x"], start=[1.0], stat=lambda x: bad)
     with pytest.raises(FitError, match=r"the fit statistic is (nan|inf) at the starting values"):
         Minuit().fit(objective)
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_statistic_that_turns_nan_does_not_succeed() -> None:
+def test_statistic_that_becomes_nan_fails() -> None:
     objective = Objective(
         names=["x"], start=[1.0], stat=lambda x: (x[0] - 9) ** 2 if abs(x[0] - 1) < 1 else np.nan
     )
@@ -171,46 +171,46 @@ def test_a_statistic_that_turns_nan_does_not_succeed() -> None:
     assert result.message
 
 
-def banana(x: np.ndarray) -> float:
+def rosenbrock(x: np.ndarray) -> float:
     return float(100 * (x[1] - x[0] ** 2) ** 2 + (1 - x[0]) ** 2)
 
 
 @pytest.mark.parametrize("strategy", [0, 1, 2])
-def test_errors_come_from_the_second_derivatives_at_the_bottom(strategy: int) -> None:
-    # MIGRAD's own estimate of them is rough, above all with strategy 0
-    objective = Objective(names=["x", "y"], start=[-1.2, 1.0], stat=banana)
+def test_errors_are_computed_from_second_derivatives_at_the_minimum(strategy: int) -> None:
+    # MIGRAD's own estimate is imprecise, especially with strategy 0
+    objective = Objective(names=["x", "y"], start=[-1.2, 1.0], stat=rosenbrock)
     result = Minuit(strategy=strategy, tolerance=1e-4).fit(objective)
     assert result.success, result.message
     hessian = np.array([[802.0, -400.0], [-400.0, 200.0]])
     assert result.covariance == pytest.approx(2 * np.linalg.inv(hessian), rel=0.02)
 
 
-def test_too_few_calls_are_said_to_be_so() -> None:
-    objective = Objective(names=["x", "y"], start=[-1.2, 1.0], stat=banana)
+def test_limit_on_calls_is_reported() -> None:
+    objective = Objective(names=["x", "y"], start=[-1.2, 1.0], stat=rosenbrock)
     stopped = Minuit(calls=10).fit(objective)
     assert not stopped.success
     assert "the limit on calls was reached" in stopped.message
-    done = Minuit().fit(objective)
-    assert done.success, done.message
-    assert done.values == pytest.approx([1, 1], abs=0.01)
+    converged = Minuit().fit(objective)
+    assert converged.success, converged.message
+    assert converged.values == pytest.approx([1, 1], abs=0.01)
 
 
-def test_the_objective_is_left_as_it_was() -> None:
-    objective = bowl()
+def test_objective_is_not_changed() -> None:
+    objective = quadratic()
     start = objective.start.copy()
     Minuit().fit(objective)
     assert (objective.start == start).all()
 
 
 def test_minos_is_an_option_and_off_by_default() -> None:
-    assert Minuit().fit(bowl()).errn is None
-    result = Minuit(minos=True).fit(bowl())
-    # of a parabola both errors are its own
+    assert Minuit().fit(quadratic()).errn is None
+    result = Minuit(minos=True).fit(quadratic())
+    # on a parabola both agree with the symmetric error
     assert result.errn == pytest.approx(np.sqrt(np.diag(COVARIANCE)), rel=1e-3)
     assert result.errp == pytest.approx(result.errn, rel=1e-3)
 
 
-def test_minos_follows_the_statistic_where_it_is_no_parabola() -> None:
+def test_minos_errors_of_a_skewed_likelihood_are_asymmetric() -> None:
     from scipy.optimize import brentq
 
     stat = poisson([4])
@@ -225,8 +225,8 @@ def test_minos_follows_the_statistic_where_it_is_no_parabola() -> None:
     assert f"-{result.errn[0]:.2g} +{result.errp[0]:.2g}" in str(result)
 
 
-def test_there_is_no_minos_where_there_is_no_minimum() -> None:
-    flat = Objective(names=["x", "y"], start=[0.5, 0.5], stat=lambda x: (x[0] - 1) ** 2)
-    result = Minuit(minos=True).fit(flat)
+def test_minos_is_skipped_without_a_minimum() -> None:
+    unconstrained = Objective(names=["x", "y"], start=[0.5, 0.5], stat=lambda x: (x[0] - 1) ** 2)
+    result = Minuit(minos=True).fit(unconstrained)
     assert not result.success
     assert result.errn is None

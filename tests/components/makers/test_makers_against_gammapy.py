@@ -1,4 +1,4 @@
-"""Makers on a real run, against gammapy's own makers with the same options."""
+"""Makers on a real run, against gammapy's makers with the same options."""
 
 import os
 from pathlib import Path
@@ -30,7 +30,7 @@ BOX = "icrs; circle(83.0, 21.6, 0.3)"
 CRAB = SkyCoord(83.633, 22.014, unit="deg")
 
 
-def blank() -> MapDataset:
+def empty_dataset() -> MapDataset:
     energy = MapAxis.from_energy_bounds("0.7 TeV", "10 TeV", nbin=4)
     geom = WcsGeom.create(skydir=CRAB, width=2.4, binsz=0.05, frame="icrs", axes=[energy])
     true = MapAxis.from_energy_bounds("0.5 TeV", "20 TeV", nbin=8, name="energy_true")
@@ -44,7 +44,7 @@ def observation() -> Observation:
 
 @pytest.fixture(scope="session")
 def filled(observation) -> MapDataset:
-    return MapDatasetMaker().run(blank(), observation)
+    return MapDatasetMaker().run(empty_dataset(), observation)
 
 
 @pytest.fixture(scope="session")
@@ -58,7 +58,7 @@ def copies(masked) -> tuple[MapDataset, MapDataset]:
     return masked.copy(name="run"), masked.copy(name="run")
 
 
-def parts(dataset: MapDataset) -> dict[str, np.ndarray]:
+def arrays(dataset: MapDataset) -> dict[str, np.ndarray]:
     maps_by_name = {"counts": dataset.counts, "background": dataset.background,
              "exposure": dataset.exposure, "mask_safe": dataset.mask_safe}  # fmt: skip
     if dataset.psf:
@@ -74,8 +74,8 @@ def parts(dataset: MapDataset) -> dict[str, np.ndarray]:
 
 
 def assert_equal(dataset: MapDataset, expected: MapDataset) -> None:
-    """The same gammapy code on the same numbers gives the same bits."""
-    ours, theirs = parts(dataset), parts(expected)
+    """Require identical bits: both run the same gammapy code on the same numbers."""
+    ours, theirs = arrays(dataset), arrays(expected)
     assert ours.keys() == theirs.keys()
     for name, array in ours.items():
         np.testing.assert_array_equal(array, theirs[name], err_msg=name)
@@ -85,7 +85,7 @@ def assert_equal(dataset: MapDataset, expected: MapDataset) -> None:
 
 
 def assert_errors_are_hesses(dataset: MapDataset) -> None:
-    """Hold errors against an explicit HESSE at the same values: `Fit.run` calls none."""
+    """Compare errors with an explicit HESSE at the same values: `Fit.run` calls none."""
     parameters = dataset.models.parameters.free_parameters
     ours = [parameter.error for parameter in parameters]
     Fit(covariance_opts={"strategy": 2}).covariance(Datasets([dataset]))
@@ -94,20 +94,20 @@ def assert_errors_are_hesses(dataset: MapDataset) -> None:
 
 class TestMap:
     def test_fills_all_maps_as_gammapy_does(self, observation, filled):
-        assert_equal(MapData().make(blank(), observation), filled)
+        assert_equal(MapData().make(empty_dataset(), observation), filled)
 
     @pytest.mark.parametrize(
         "selected_parts",
         [["counts"], ["counts", "exposure"], ["exposure", "psf", "edisp"], ["background"]],
         ids="+".join,
     )
-    def test_fills_the_parts_that_are_asked_for(self, observation, selected_parts):
-        expected = MapDatasetMaker(selection=selected_parts).run(blank(), observation)
-        assert_equal(MapData(parts=selected_parts).make(blank(), observation), expected)
+    def test_fills_only_the_selected_parts(self, observation, selected_parts):
+        expected = MapDatasetMaker(selection=selected_parts).run(empty_dataset(), observation)
+        assert_equal(MapData(parts=selected_parts).make(empty_dataset(), observation), expected)
 
     def test_background_oversampling(self, observation, filled):
-        expected = MapDatasetMaker(background_oversampling=4).run(blank(), observation)
-        dataset = MapData(background_oversampling=4).make(blank(), observation)
+        expected = MapDatasetMaker(background_oversampling=4).run(empty_dataset(), observation)
+        dataset = MapData(background_oversampling=4).make(empty_dataset(), observation)
         assert_equal(dataset, expected)
         assert not np.array_equal(dataset.background.data, filled.background.data)
 
@@ -153,23 +153,23 @@ class TestSafeMask:
         ],
         ids=lambda options: "+".join(f"{v}" for v in options.values()),
     )
-    def test_is_gammapys(self, filled, observation, ours, theirs):
+    def test_agrees_with_gammapy(self, filled, observation, ours, theirs):
         expected = SafeMaskMaker(**theirs).run(filled.copy(name="run"), observation)
         dataset = SafeMask(**ours).make(filled.copy(name="run"), observation)
         assert_equal(dataset, expected)
         assert dataset.mask_safe.data.any()
 
-    def test_defaults_are_gammapys(self, filled, observation):
-        # but for the method: gammapy's is aeff-default too
+    def test_defaults_agree_with_gammapy(self, filled, observation):
+        # the default method is aeff-default in both
         expected = SafeMaskMaker().run(filled.copy(name="run"), observation)
         assert_equal(SafeMask().make(filled.copy(name="run"), observation), expected)
 
-    def test_run_that_is_left_with_nothing_is_skipped(self, filled, observation):
+    def test_run_with_an_empty_safe_mask_is_skipped(self, filled, observation):
         maker = SafeMask(methods="offset-max", offset_max="0 deg")
         with pytest.raises(SkipObservation, match=r"safe mask \(offset-max\) leaves nothing"):
             maker.make(filled.copy(name="run"), observation)
 
-    def test_position_beside_offset_is_refused(self):
+    def test_position_together_with_offset_is_refused(self):
         with pytest.raises(FieldError, match="cannot be combined with fixed_offset"):
             SafeMask(position=CRAB, fixed_offset="1 deg")
 
@@ -182,12 +182,12 @@ class TestFoVBackground:
             ("scale", "ecpl-norm", False, 1e-6),
             ("fit", "pl-norm", False, 2e-4),  # MIGRAD stops early
             ("fit", "pl-norm", True, 2e-4),
-            # MIGRAD stops early along the degeneracy of norm and shape, so more here
+            # MIGRAD stops early along the degeneracy of norm and shape, so the tolerance is larger
             ("fit", "lp-norm", False, 2e-3),
             ("fit", "ecpl-norm", False, 2e-3),
         ],
     )
-    def test_is_gammapys(self, copies, observation, method, spectral, free_tilt, tolerance):
+    def test_agrees_with_gammapy(self, copies, observation, method, spectral, free_tilt, tolerance):
         ours, theirs = copies
         mask = ~ours.counts.geom.region_mask(Regions.parse(CIRCLE, format="ds9"))
         norm_model = Model.create(spectral, model_type="spectral")
@@ -224,7 +224,7 @@ class TestFoVBackground:
         # float32 sum
         assert apply_background_norm(normalised) == pytest.approx(expected, rel=1e-6)
 
-    def test_settled_background_is_a_template_like_any_other(self, copies, observation):
+    def test_background_after_normalisation_is_an_ordinary_template(self, copies, observation):
         # gammapy's cache of the fitted background must not be the template of later models
         dataset = FoVBackground(exclude=CIRCLE).make(copies[0], observation)
         norm = apply_background_norm(dataset)
@@ -236,7 +236,7 @@ class TestFoVBackground:
             np.testing.assert_allclose(dataset.npred_background().data, value * template, rtol=1e-6)
             np.testing.assert_array_equal(dataset.background.data, template)
 
-    def test_leaves_mask_and_counts_alone(self, copies, observation):
+    def test_does_not_change_mask_and_counts(self, copies, observation):
         dataset, before = copies
         dataset = FoVBackground(exclude=CIRCLE).make(dataset, observation)
         np.testing.assert_array_equal(dataset.mask_safe.data, before.mask_safe.data)
@@ -262,12 +262,12 @@ class TestFoVBackground:
         with pytest.raises(SkipObservation, match=r"0 counts for \d+\.\d predicted"):
             FoVBackground(method=method).make(copies[0], observation)
 
-    def test_run_whose_counts_cannot_settle_a_tilt_is_skipped(self, copies, observation):
+    def test_run_with_too_few_counts_for_a_tilt_is_skipped(self, copies, observation):
         copies[0].counts.data[1:] = 0
         with pytest.raises(SkipObservation, match=r"fit of norm and tilt diverges"):
             FoVBackground(free_tilt=True).make(copies[0], observation)
 
-    def test_what_has_no_background_or_none_that_is_a_number_is_left_out(self, copies, observation):
+    def test_bins_without_finite_background_are_ignored(self, copies, observation):
         dataset, plain_dataset = copies
         expected = apply_background_norm(
             FoVBackground(method="scale").make(plain_dataset, observation)
@@ -279,7 +279,7 @@ class TestFoVBackground:
         norm = apply_background_norm(FoVBackground().make(dataset, observation))
         assert norm == pytest.approx(expected, rel=0.1)
 
-    def test_dataset_with_models_fails_by_name(self, copies, observation):
+    def test_dataset_with_models_is_refused(self, copies, observation):
         copies[0].models = FoVBackgroundModel(dataset_name="run")
         with pytest.raises(ValueError, match=r"has the models \['run-bkg'\] already"):
             FoVBackground().make(copies[0], observation)
@@ -288,13 +288,13 @@ class TestFoVBackground:
         with pytest.raises(FieldError, match="needs method: fit"):
             FoVBackground(method="scale", free_tilt=True)
 
-    def test_tilt_is_that_of_pl_norm(self):
+    def test_tilt_is_refused_for_other_models_than_pl_norm(self):
         with pytest.raises(FieldError, match="lp-norm has no tilt"):
             FoVBackground(spectral="lp-norm", free_tilt=True)
 
 
 class TestExclusion:
-    """What is excluded, seen in the norm that `scale` gives outside of it."""
+    """Exclusions, compared by the norm that `scale` computes outside of them."""
 
     def norm(self, dataset, observation, exclude) -> float:
         return apply_background_norm(
@@ -323,29 +323,31 @@ class TestExclusion:
 
     @pytest.fixture
     def mask_file(self, tmp_path) -> tuple[Path, Map]:
-        # on another grid than the dataset's, and covering a part of it
+        # with other pixels than the dataset, and covering only a part of it
         geom = WcsGeom.create(skydir=(84.2, 22.6), width=1, binsz=0.02, frame="icrs")
         mask = geom.region_mask("icrs; circle(84.2, 22.6, 0.25)", inside=False)
         mask = Map.from_geom(geom, data=mask.data.astype(np.int16))
         mask.write(tmp_path / "mask.fits.gz")
         return tmp_path / "mask.fits.gz", mask
 
-    def allowed_by(self, image, *texts) -> np.ndarray:
+    def allowed_by(self, image, *region_strings) -> np.ndarray:
         regions = [
-            region for region_text in texts for region in Regions.parse(region_text, format="ds9")
+            region
+            for region_string in region_strings
+            for region in Regions.parse(region_string, format="ds9")
         ]
         return ~image.region_mask(regions).data
 
-    def test_by_region_text(self, copies, observation, image):
+    def test_by_region_string(self, copies, observation, image):
         norm = self.norm(copies[0], observation, CIRCLE)
         assert norm == self.expected(copies[1], observation, self.allowed_by(image, CIRCLE))
 
-    def test_by_several_regions_in_one_text_and_in_a_list(self, copies, observation, image):
+    def test_by_several_regions_in_one_string_and_in_a_list(self, copies, observation, image):
         allowed = self.allowed_by(image, CIRCLE, BOX)
         expected = self.expected(copies[1], observation, allowed)
         assert self.norm(copies[0].copy(name="run"), observation, [CIRCLE, BOX]) == expected
-        region_text = f"{CIRCLE}; {BOX.removeprefix('icrs; ')}"
-        assert self.norm(copies[0], observation, region_text) == expected
+        region_string = f"{CIRCLE}; {BOX.removeprefix('icrs; ')}"
+        assert self.norm(copies[0], observation, region_string) == expected
 
     def test_by_region_object(self, copies, observation, image):
         region = Regions.parse(CIRCLE, format="ds9")[0]
@@ -356,9 +358,9 @@ class TestExclusion:
         norm = self.norm(copies[0], observation, [reg_file])
         assert norm == self.expected(copies[1], observation, self.allowed_by(image, BOX))
 
-    def test_by_mask_map_that_covers_a_part(self, copies, observation, image, mask_file):
+    def test_by_mask_map_that_covers_only_a_part(self, copies, observation, image, mask_file):
         path, mask = mask_file
-        # the pixel of the mask that holds each centre; outside of the mask nothing is excluded
+        # the value of the mask at each pixel centre; outside of the mask nothing is excluded
         values = mask.get_by_coord(image.get_coord())
         allowed = np.where(np.isnan(values), 1, values).astype(bool)
         assert 0 < (~allowed).sum() < allowed.size / 10
@@ -378,7 +380,7 @@ class TestExclusion:
         mask_path = "$GAMMAPY_DATA/joint-crab/exclusion/exclusion_mask_crab.fits.gz"
         assert self.norm(copies[0], observation, mask_path) == pytest.approx(expected, rel=1e-6)
 
-    def test_all_together(self, copies, observation, image, reg_file, mask_file):
+    def test_by_all_of_them_together(self, copies, observation, image, reg_file, mask_file):
         path, mask = mask_file
         allowed = self.allowed_by(image, CIRCLE, BOX)
         values = mask.get_by_coord(image.get_coord())
@@ -386,46 +388,46 @@ class TestExclusion:
         norm = self.norm(copies[0], observation, [CIRCLE, reg_file, path])
         assert norm == self.expected(copies[1], observation, allowed)
 
-    def test_what_is_excluded_by_a_mask_is_no_more_than_by_its_region(
+    def test_mask_map_excludes_the_same_pixels_as_its_region(
         self, copies, observation, image, mask_file
     ):
-        # truth: the mask was drawn from this circle, so both exclude the same pixels but at the rim
-        region_text = "icrs; circle(84.2, 22.6, 0.25)"
+        # truth: the mask was created from this circle; only pixels at the rim differ
+        region_string = "icrs; circle(84.2, 22.6, 0.25)"
         by_mask = self.norm(copies[0], observation, [mask_file[0]])
-        by_region = self.norm(copies[1], observation, [region_text])
+        by_region = self.norm(copies[1], observation, [region_string])
         everything = copies[0].mask_safe.data.sum()
         rim = 2 * np.pi * 0.25 * 0.05 / 0.05**2
-        # each pixel of the rim holds about one count in everything
+        # each pixel of the rim has about one count
         assert by_mask == pytest.approx(by_region, rel=rim / everything * 4)
 
 
 class TestExclusionErrors:
-    """An exclusion that is none must not pass for "nothing is excluded"."""
+    """An invalid exclusion must not be treated as an empty one."""
 
     @pytest.mark.parametrize(
-        "region_text",
+        "region_string",
         ["garbage", "icrs; circl(83.63, 22.14, 0.2)", "icrs; circle(83.63", "circle(a, b, c)"],
     )
-    def test_that_parses_to_nothing_stops_before_data_are_read(self, region_text):
-        configured = plain.EXAMPLE.read_text().replace(CIRCLE, region_text)
+    def test_invalid_region_is_reported_before_data_are_read(self, region_string):
+        configured = plain.EXAMPLE.read_text().replace(CIRCLE, region_string)
         with pytest.raises(ConfigError, match=r"data\.hess\.make\[2\]\.exclude") as caught:
             Pipeline.from_yaml(configured)
-        assert region_text in str(caught.value)
+        assert region_string in str(caught.value)
 
     @pytest.mark.parametrize("name", ["none.reg", "none.fits"])
-    def test_file_that_is_not_there_stops_before_data_are_read(self, tmp_path, name):
+    def test_missing_file_is_reported_before_data_are_read(self, tmp_path, name):
         configured = plain.EXAMPLE.read_text().replace(CIRCLE, str(tmp_path / name))
         with pytest.raises(ConfigError, match=r"make\[2\]\.exclude"):
             Pipeline.from_yaml(configured)
 
-    def test_region_file_without_regions(self, tmp_path):
+    def test_region_file_without_regions_is_reported(self, tmp_path):
         path = tmp_path / "empty.reg"
         path.write_text("# Region file format: DS9\n")
         configured = plain.EXAMPLE.read_text().replace(CIRCLE, str(path))
         with pytest.raises(ConfigError, match=r"empty\.reg' contains no region"):
             Pipeline.from_yaml(configured)
 
-    def test_written_in_python_it_stops_before_data_are_read_too(self):
+    def test_invalid_region_in_python_is_reported_before_data_are_read(self):
         pipeline = Pipeline.from_yaml(plain.EXAMPLE)
         entry = pipeline.data["hess"]
         makers = [*entry.make[:2], FoVBackground(exclude="icrs; circl(83.63, 22.14, 0.2)")]
@@ -446,13 +448,13 @@ def orchestrator(*makers, **changes) -> Orchestrator:
     return prepared
 
 
-class TestChain:
+class TestMakersInAPipeline:
     SAFE = SafeMask(methods=["offset-max", "aeff-max"], offset_max="2.5 deg")
     FIELD = FoVBackground(method="scale", exclude=CIRCLE)
 
-    def test_adapted_gammapy_makers_give_what_their_counterparts_give(self):
+    def test_adapted_gammapy_makers_agree_with_skyred_makers(self):
         ours = orchestrator(MapData(), self.SAFE, self.FIELD)
-        # the cutout follows our own safe mask's offset, so here it is given
+        # the cutout width is derived from skyred's safe mask only, so it is set here
         geometry = ours.pipeline.data["hess"].geometry.evolve(cutout_width="5 deg")
         target = geometry.target("x")
         mask = ~target.counts.geom.region_mask(Regions.parse(CIRCLE, format="ds9"))
@@ -465,12 +467,12 @@ class TestChain:
             own_outcome.background_norm, rel=1e-6
         )
 
-    def test_adapted_maker_has_no_yaml_and_says_why(self):
+    def test_adapted_maker_cannot_be_written_as_yaml(self):
         pipeline = orchestrator(MapDatasetMaker(), self.SAFE).pipeline
         with pytest.raises(ConfigError, match="contains a MapDatasetMaker object"):
             pipeline.to_yaml()
 
-    def test_pipeline_with_adapted_makers_leaves_a_readable_folder(self, tmp_path):
+    def test_run_folder_of_a_pipeline_with_adapted_makers_reads_back(self, tmp_path):
         from skyred import Result
 
         orchestrated = orchestrator(MapDatasetMaker(), self.SAFE, self.FIELD)
@@ -480,7 +482,7 @@ class TestChain:
         assert result.digest == ""
         assert result.datasets["hess"].counts.data.sum() > 0
 
-    def test_run_that_does_not_overlap_is_skipped_with_where_it_points(self):
+    def test_run_that_does_not_overlap_is_skipped_with_its_pointing(self):
         makers = (MapData(), SafeMask(methods="offset-max", offset_max="0.1 deg"))
         orchestrated = orchestrator(*makers)
         with pytest.raises(RunsFailedError, match="does not overlap"):
@@ -491,7 +493,7 @@ class TestChain:
         assert "83.63 21.51" in outcome.reason
         assert "0.20 deg" in outcome.reason
 
-    def test_run_that_cannot_be_normalised_is_skipped_by_name(self):
+    def test_skipped_run_is_recorded_with_its_maker(self):
         orchestrated = orchestrator(MapData(), self.SAFE, FoVBackground(min_counts=10**6))
         with pytest.raises(RunsFailedError, match="cannot be normalised"):
             orchestrated.reduce()
@@ -499,7 +501,7 @@ class TestChain:
         assert outcome.status == "skipped"
         assert outcome.maker.startswith("maker fov-background")
 
-    def test_run_that_fails_is_told_with_maker_and_traceback(self):
+    def test_failed_run_is_recorded_with_reason_and_traceback(self):
         class Broken:
             def run(self, dataset, observation):
                 raise RuntimeError("the moon was up")
@@ -512,7 +514,7 @@ class TestChain:
         assert outcome.reason == "RuntimeError: the moon was up"
         assert "in run" in outcome.traceback
 
-    def test_makers_are_not_changed_by_their_use(self):
+    def test_makers_are_not_changed_by_a_reduction(self):
         makers: list[Maker] = [MapData(), self.SAFE, self.FIELD]
         before = [maker.digest() for maker in makers]
         orchestrator(*makers).reduce()

@@ -1,4 +1,4 @@
-"""Norm models fitted to counts by energy: laws of the minimum, and what has none."""
+"""Norm models fitted to counts by energy: properties of the minimum, and fits without one."""
 
 import astropy.units as u
 import numpy as np
@@ -19,24 +19,24 @@ counts = st.lists(st.integers(1, 10**5), min_size=6, max_size=6).map(np.array)
 tags = st.sampled_from(sorted(SHAPES))
 
 
-def fitted(tag: str, sums: EnergySums, names: list[str]) -> Model:
+def fit_model(tag: str, sums: EnergySums, names: list[str]) -> Model:
     model = Model.create(tag, model_type="spectral")
     fit_norm(model, sums, [model.parameters[name] for name in names])
     return model
 
 
 @given(tags, backgrounds, st.floats(0.1, 10))
-def test_finds_the_parameters_that_predict_the_counts_exactly(tag, background, norm):
+def test_parameters_that_predict_the_counts_exactly_are_recovered(tag, background, norm):
     truth = Model.create(tag, model_type="spectral", norm=norm, **SHAPES[tag])
     counts = background * truth(ENERGY).value
-    model = fitted(tag, EnergySums(ENERGY, counts, background), list(SHAPES[tag]))
+    model = fit_model(tag, EnergySums(ENERGY, counts, background), list(SHAPES[tag]))
     np.testing.assert_allclose(model.parameters.value, truth.parameters.value, rtol=1e-7)
 
 
 @pytest.mark.parametrize("tag", sorted(SHAPES))
-def test_errors_are_those_of_the_curvature_of_the_statistic(tag):
+def test_errors_agree_with_the_curvature_of_the_statistic(tag):
     counts, background = np.arange(60.0, 0.0, -10.0), np.full(6, 40.0)
-    model = fitted(tag, EnergySums(ENERGY, counts, background), list(SHAPES[tag]))
+    model = fit_model(tag, EnergySums(ENERGY, counts, background), list(SHAPES[tag]))
     free = [model.norm, *(model.parameters[name] for name in SHAPES[tag])]
     best, sigma = (np.array([getattr(p, name) for p in free]) for name in ("value", "error"))
 
@@ -55,9 +55,9 @@ def test_errors_are_those_of_the_curvature_of_the_statistic(tag):
 
 
 @given(counts, backgrounds)
-def test_at_the_minimum_a_tilt_leaves_counts_and_their_log_energies_as_they_are(counts, background):
-    # the score equations of norm and tilt; the statistic is convex, so they hold there alone
-    model = fitted("pl-norm", EnergySums(ENERGY, counts, background), ["tilt"])
+def test_score_equations_of_norm_and_tilt_hold_at_the_minimum(counts, background):
+    # the statistic is convex, so they hold only at the minimum
+    model = fit_model("pl-norm", EnergySums(ENERGY, counts, background), ["tilt"])
     predicted = background * model(ENERGY).value
     weights = np.log(ENERGY.value)
     assert predicted.sum() == pytest.approx(counts.sum(), rel=1e-9)
@@ -68,40 +68,40 @@ def test_at_the_minimum_a_tilt_leaves_counts_and_their_log_energies_as_they_are(
 @given(tags, counts, backgrounds)
 def test_norm_alone_is_counts_over_prediction(tag, counts, background):
     unit = background * Model.create(tag, model_type="spectral")(ENERGY).value
-    norm = fitted(tag, EnergySums(ENERGY, counts, background), []).norm
+    norm = fit_model(tag, EnergySums(ENERGY, counts, background), []).norm
     assert norm.value == pytest.approx(counts.sum() / unit.sum(), rel=1e-12)
     assert norm.error == pytest.approx(norm.value / np.sqrt(counts.sum()), rel=1e-9)
 
 
 @pytest.mark.parametrize("filled", [0, 5], ids=["lowest", "highest"])
-def test_counts_in_one_bin_do_not_settle_a_tilt(filled):
+def test_counts_in_one_bin_do_not_constrain_a_tilt(filled):
     counts = np.zeros(6)
     counts[filled] = 30
     with pytest.raises(NoMinimumError, match="the fit of norm and tilt diverges: too few counts"):
-        fitted("pl-norm", EnergySums(ENERGY, counts, np.full(6, 5.0)), ["tilt"])
+        fit_model("pl-norm", EnergySums(ENERGY, counts, np.full(6, 5.0)), ["tilt"])
 
 
-def test_two_bins_do_not_settle_three_parameters():
+def test_two_bins_do_not_constrain_three_parameters():
     sums = EnergySums(ENERGY, np.full(6, 7.0), np.array([3.0, 2.0, 0, 0, 0, 0]))
     with pytest.raises(
         NoMinimumError, match="2 bins of energy cannot constrain norm and alpha and b"
     ):
-        fitted("lp-norm", sums, ["alpha", "beta"])
+        fit_model("lp-norm", sums, ["alpha", "beta"])
 
 
-def test_bin_without_background_says_nothing():
+def test_bin_without_background_is_ignored():
     counts, background = np.arange(4.0, 10.0), np.arange(9.0, 3.0, -1.0)
     filled_sums = EnergySums(ENERGY[:5], counts[:5], background[:5])
     background[5] = 0
     first_fit, second_fit = (
-        fitted("pl-norm", sums, ["tilt"]).parameters.value
+        fit_model("pl-norm", sums, ["tilt"]).parameters.value
         for sums in (filled_sums, EnergySums(ENERGY, counts, background))
     )
     np.testing.assert_allclose(first_fit, second_fit, rtol=1e-12)
 
 
 @pytest.mark.parametrize("names", [[], ["tilt"]])
-def test_counts_that_are_no_numbers_end_the_fit(names):
+def test_nan_counts_are_refused(names):
     counts = np.array([np.nan, 3, 2, 1, 1, 1])
     with pytest.raises(NoMinimumError):
-        fitted("pl-norm", EnergySums(ENERGY, counts, np.ones(6)), names)
+        fit_model("pl-norm", EnergySums(ENERGY, counts, np.ones(6)), names)

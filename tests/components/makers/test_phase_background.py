@@ -1,4 +1,4 @@
-"""The maker `phase-background`: a real run with simulated phases, against gammapy and by hand."""
+"""The maker `phase-background` on a real run with simulated phases, against gammapy."""
 
 import numpy as np
 import pytest
@@ -42,8 +42,8 @@ def sky(pulsar) -> MapDataset:
     return MapDatasetMaker(selection=["counts", "exposure"]).run(plain.target("run"), pulsar)
 
 
-def counted(pulsar: Observation, low: float, high: float) -> np.ndarray:
-    """Count the events of a phase interval in the on region by hand, by energy."""
+def count_events(pulsar: Observation, low: float, high: float) -> np.ndarray:
+    """Return the number of events of a phase interval in the on region, by energy."""
     in_region = pulsar.events.radec.separation(spectra.CRAB) < spectra.ON.radius
     phase = pulsar.events.table["PHASE"].data
     energy = pulsar.events.energy[in_region & (low <= phase) & (phase < high)].to_value("TeV")
@@ -51,7 +51,7 @@ def counted(pulsar: Observation, low: float, high: float) -> np.ndarray:
     return np.histogram(energy, edges)[0]
 
 
-def test_counts_of_a_map_are_gammapys(pulsar, sky):
+def test_counts_of_a_map_agree_with_gammapy(pulsar, sky):
     expected = PhaseBackgroundMaker(on_phase=[ON], off_phase=[OFF]).run(sky, pulsar)
     on_off = PhaseBackground(on_phase=ON, off_phase=OFF).make(sky.copy(name="run"), pulsar)
     assert on_off.tag == expected.tag == "MapDatasetOnOff"
@@ -62,32 +62,32 @@ def test_counts_of_a_map_are_gammapys(pulsar, sky):
     assert on_off.counts.data.sum() > 50
 
 
-def test_counts_of_a_spectrum_are_those_of_the_phases(pulsar, spectrum):
+def test_counts_of_a_spectrum_are_the_events_of_the_phases(pulsar, spectrum):
     on_off = PhaseBackground(on_phase=ON, off_phase=OFF).make(spectrum, pulsar)
     assert on_off.tag == "SpectrumDatasetOnOff"
     assert on_off.name == "run"
-    np.testing.assert_array_equal(on_off.counts.data.ravel(), counted(pulsar, *ON))
-    np.testing.assert_array_equal(on_off.counts_off.data.ravel(), counted(pulsar, *OFF))
+    np.testing.assert_array_equal(on_off.counts.data.ravel(), count_events(pulsar, *ON))
+    np.testing.assert_array_equal(on_off.counts_off.data.ravel(), count_events(pulsar, *OFF))
     np.testing.assert_allclose(on_off.alpha.data, 0.2 / 0.4, rtol=1e-12)
     assert on_off.counts.data.sum() > 10
 
 
-def test_spectrum_is_gammapys_where_that_has_off_counts(pulsar, spectrum, filled):
+def test_spectrum_agrees_with_gammapy_in_bins_with_off_counts(pulsar, spectrum, filled):
     expected = PhaseBackgroundMaker(on_phase=[ON], off_phase=[OFF]).run(filled, pulsar)
     on_off = PhaseBackground(on_phase=ON, off_phase=OFF).make(spectrum, pulsar)
-    some = expected.counts_off.data > 0
+    has_off = expected.counts_off.data > 0
     np.testing.assert_array_equal(on_off.counts.data, expected.counts.data)
     np.testing.assert_array_equal(on_off.counts_off.data, expected.counts_off.data)
     # float32
-    np.testing.assert_allclose(on_off.alpha.data[some], expected.alpha.data[some], rtol=1e-6)
-    # without off counts, gammapy's alpha is the largest number there is
-    assert expected.alpha.data[~some].min() > 1e300
-    assert on_off.alpha.data[~some].max() < 1
+    np.testing.assert_allclose(on_off.alpha.data[has_off], expected.alpha.data[has_off], rtol=1e-6)
+    # without off counts, gammapy's alpha is the largest float
+    assert expected.alpha.data[~has_off].min() > 1e300
+    assert on_off.alpha.data[~has_off].max() < 1
 
 
-def test_interval_goes_through_zero(pulsar, spectrum, filled):
+def test_interval_can_include_phase_zero(pulsar, spectrum, filled):
     wrapped = PhaseBackground(on_phase=[0.95, 0.05], off_phase=OFF).make(spectrum, pulsar)
-    expected = counted(pulsar, 0.95, 1) + counted(pulsar, 0, 0.05)
+    expected = count_events(pulsar, 0.95, 1) + count_events(pulsar, 0, 0.05)
     np.testing.assert_array_equal(wrapped.counts.data.ravel(), expected)
     np.testing.assert_allclose(wrapped.acceptance.data, 0.1, rtol=1e-12)
     parts = PhaseBackground(on_phase=[[0.95, 1], [0, 0.05]], off_phase=OFF)
@@ -95,7 +95,7 @@ def test_interval_goes_through_zero(pulsar, spectrum, filled):
     np.testing.assert_array_equal(again.counts.data, wrapped.counts.data)
 
 
-def test_same_phases_are_the_same_maker():
+def test_makers_of_the_same_phases_are_equal():
     expected_intervals = [
         PhaseBackground(on_phase=[0.95, 0.05], off_phase=[0.5, 0.6]),
         PhaseBackground(on_phase=[[0, 0.05], [0.95, 1]], off_phase=[[0.5, 0.6]]),
@@ -104,7 +104,7 @@ def test_same_phases_are_the_same_maker():
     assert expected_intervals[0].digest() == expected_intervals[1].digest()
 
 
-def test_everything_else_stays_as_it_was(pulsar, spectrum, filled):
+def test_other_data_are_not_changed(pulsar, spectrum, filled):
     on_off = PhaseBackground(on_phase=ON, off_phase=OFF).make(spectrum, pulsar)
     np.testing.assert_array_equal(on_off.exposure.data, filled.exposure.data)
     np.testing.assert_array_equal(on_off.mask_safe.data, filled.mask_safe.data)
@@ -114,7 +114,7 @@ def test_everything_else_stays_as_it_was(pulsar, spectrum, filled):
     assert on_off.meta.obs_info[0].obs_id == 23523
 
 
-def test_missing_column_is_named_with_those_that_are_there(pulsar, spectrum):
+def test_missing_column_is_reported_with_the_available_ones(pulsar, spectrum):
     maker = PhaseBackground(on_phase=ON, off_phase=OFF, column="PULSE_PHASE")
     with pytest.raises(ArchiveError, match=r"no column 'PULSE_PHASE'.*EVENT_ID.*PHASE"):
         maker.make(spectrum, pulsar)
@@ -127,4 +127,4 @@ def test_other_column_is_read(pulsar, spectrum):
     renamed._events = EventList(table)
     maker = PhaseBackground(on_phase=ON, off_phase=OFF, column="ORBIT")
     on_off = maker.make(spectrum, renamed)
-    np.testing.assert_array_equal(on_off.counts.data.ravel(), counted(pulsar, *ON))
+    np.testing.assert_array_equal(on_off.counts.data.ravel(), count_events(pulsar, *ON))

@@ -1,4 +1,4 @@
-"""Ring backgrounds on real runs, against gammapy's makers and what the method is defined to be."""
+"""Ring backgrounds of real runs, against gammapy's makers and the definition of the method."""
 
 import warnings
 
@@ -100,39 +100,39 @@ def adaptive(dataset: MapDataset, **changes) -> MapDatasetOnOff:
     return AdaptiveRingBackground(**options).make(dataset, None)
 
 
-def assert_like_gammapy(ours: MapDatasetOnOff, theirs: MapDatasetOnOff) -> None:
+def assert_agrees_with_gammapy(ours: MapDatasetOnOff, theirs: MapDatasetOnOff) -> None:
     safe = ours.mask_safe.data
     np.testing.assert_array_equal(safe, theirs.mask_safe.data)
     np.testing.assert_array_equal(ours.counts.data[safe], theirs.counts.data[safe])
-    # gammapy's float32 Fourier sums are off whole numbers by some 1e-5
+    # gammapy's float32 Fourier sums differ from integers by about 1e-5
     np.testing.assert_array_equal(ours.counts_off.data[safe], np.rint(theirs.counts_off.data[safe]))
     np.testing.assert_allclose(
         ours.acceptance_off.data[safe], theirs.acceptance_off.data[safe], rtol=1e-6
     )
-    # float32 there
+    # gammapy's maps are float32
     np.testing.assert_allclose(ours.acceptance.data[safe], theirs.acceptance.data[safe], rtol=1e-6)
     assert str(ours.gti) == str(theirs.gti)
     assert ours.exposure.meta == theirs.exposure.meta
-    # gammapy's statistic of its own off counts
+    # gammapy's statistic with its off counts
     assert ours.stat_sum() == pytest.approx(theirs.stat_sum(), abs=1e-2)
 
 
 class TestRing:
-    def test_is_gammapys_inside_the_safe_mask(self, run):
-        # gammapy's tutorial turns the dataset into an image, which applies the safe mask
+    def test_agrees_with_gammapy_inside_the_safe_mask(self, run):
+        # gammapy's tutorial converts the dataset to an image, which applies the safe mask
         maker = RingBackgroundMaker(**RING, exclusion_mask=exclusion(run.counts.geom))
         theirs = maker.run(run.to_image(name="plain"))
         ours = ring(run)
         assert 0 < ours.mask_safe.data.sum() < ours.mask_safe.data.size
-        assert_like_gammapy(ours, theirs)
+        assert_agrees_with_gammapy(ours, theirs)
 
-    def test_what_is_unsafe_is_in_no_ring(self, run):
+    def test_counts_outside_the_safe_mask_are_in_no_ring(self, run):
         before = ring(run.copy(name="run"))
         run.counts.data[~run.mask_safe.data] += 1000
         after = ring(run)
         np.testing.assert_array_equal(after.counts_off.data, before.counts_off.data)
 
-    def test_has_whole_off_counts_and_nothing_that_is_not_finite(self, run):
+    def test_off_counts_are_integers_and_all_maps_finite(self, run):
         ring_dataset = ring(run)
         assert ring_dataset.tag == "MapDatasetOnOff"
         np.testing.assert_array_equal(
@@ -150,10 +150,10 @@ class TestRing:
     def test_keeps_name_and_metadata(self, run):
         ring_dataset = ring(run)
         assert ring_dataset.name == "run"
-        assert ring_dataset.meta.obs_info[0].obs_id == RUNS[0]  # gammapy's own is empty
+        assert ring_dataset.meta.obs_info[0].obs_id == RUNS[0]  # gammapy's metadata are empty
         assert ring_dataset.meta_table is run.meta_table
 
-    def test_a_norm_fitted_before_is_in_the_acceptance(self, run):
+    def test_earlier_background_norm_is_in_the_acceptance(self, run):
         maker = FoVBackgroundMaker(method="scale", exclusion_mask=exclusion(run.counts.geom))
         plain_ring, template = ring(run.copy(name="run")), run.background.data.copy()
         scaled = maker.run(run)
@@ -163,7 +163,7 @@ class TestRing:
         safe = ring_dataset.mask_safe.data
         expected = norm * template[safe]
         np.testing.assert_allclose(ring_dataset.acceptance.data[safe], expected, rtol=1e-6)
-        # the ring takes any norm out again
+        # the norm cancels in alpha
         np.testing.assert_allclose(
             ring_dataset.alpha.data[safe], plain_ring.alpha.data[safe], rtol=1e-5
         )
@@ -172,12 +172,12 @@ class TestRing:
         with pytest.raises(SkipObservation, match="leaves nothing inside the safe mask"):
             ring(run, exclude="icrs; circle(228.32, -59.08, 10)")
 
-    def test_ring_beyond_the_map_skips_the_run(self, run):
-        # gammapy keeps thousands of pixels here: Fourier noise for off acceptance
+    def test_ring_outside_the_map_skips_the_run(self, run):
+        # gammapy keeps thousands of pixels here, with Fourier noise as off acceptance
         with pytest.raises(SkipObservation, match=r"no pixel finds background.*6.0 deg to 6.3 deg"):
             ring(run, r_in="6 deg")
 
-    def test_pixels_whose_ring_is_excluded_are_taken_out_and_told(self, run):
+    def test_pixels_with_an_excluded_ring_are_masked_with_a_warning(self, run):
         with pytest.warns(UserWarning, match=r"\d+ of \d+ safe pixels find no background"):
             ring_dataset = ring(run, r_in="0.1 deg", width="0.08 deg")
         near_source = (
@@ -189,7 +189,7 @@ class TestRing:
             ring_dataset.mask_safe.data[0][far], run.mask_safe.data[0][far]
         )
 
-    def test_needs_one_bin_of_energy_and_a_background(self, observations):
+    def test_one_energy_bin_and_a_background_are_required(self, observations):
         cube = make(observations[0], target(bins=2))
         with pytest.raises(
             ValueError, match="'ring-background' needs a background template in one"
@@ -203,8 +203,8 @@ class TestRing:
 class TestAdaptiveRing:
     @pytest.mark.parametrize("method", ["fixed_width", "fixed_r_in"])
     @pytest.mark.parametrize("alpha", [0.1, 0.0022])
-    def test_is_gammapys_where_theta_is_one_pixel(self, run, method, alpha):
-        # to gammapy theta is always one pixel, whatever is given: see below
+    def test_agrees_with_gammapy_if_theta_is_one_pixel(self, run, method, alpha):
+        # gammapy's theta is always one pixel, whatever its option
         maker = AdaptiveRingBackgroundMaker(
             **ADAPTIVE, method=method, threshold_alpha=alpha,
             exclusion_mask=exclusion(run.counts.geom) & run.mask_safe,
@@ -217,22 +217,22 @@ class TestAdaptiveRing:
             ours = adaptive(run, theta="0.001 deg", method=method, threshold_alpha=alpha)
         grew = ours.counts_off.data != adaptive(run, theta="0.001 deg").counts_off.data
         assert grew.any() == (alpha < 0.1)
-        assert_like_gammapy(ours, theirs)
+        assert_agrees_with_gammapy(ours, theirs)
 
-    def test_takes_the_first_ring_whose_alpha_within_theta_is_small_enough(self, run):
+    def test_first_ring_with_small_enough_alpha_within_theta_is_used(self, run):
         with pytest.warns(UserWarning, match="find no background"):
             ring_dataset = adaptive(
                 run, theta="0.12 deg", threshold_alpha=0.05, r_out_max="0.8 deg"
             )
         safe, background = run.mask_safe.data[0], run.background.data[0]
-        allowed = safe & exclusion(run.counts.geom).data[0]
+        not_excluded = safe & exclusion(run.counts.geom).data[0]
         y, x = np.indices(safe.shape)
         used_rings = set()
         for row, column in np.argwhere(safe)[::97]:
             distance = np.hypot(x - column, y - row) * 0.04
             own_background = background[safe & (distance <= 0.121)].sum()
             radii = 0.3 + 0.04 * np.arange(5)  # rings of 0.3 deg, up to 0.8 deg
-            rings = [allowed & (distance > r - 1e-3) & (distance < r + 0.301) for r in radii]
+            rings = [not_excluded & (distance > r - 1e-3) & (distance < r + 0.301) for r in radii]
             sufficient = [
                 own_background <= 0.05 * background[ring_mask].sum() for ring_mask in rings
             ]
@@ -243,12 +243,12 @@ class TestAdaptiveRing:
             assert ring_dataset.counts_off.data[0, row, column] == expected
         assert {None, 2, 3} <= used_rings  # not the same ring for all
 
-    def test_acceptance_is_that_of_the_pixel(self, run):
+    def test_acceptance_is_the_background_of_the_pixel(self, run):
         ring_dataset = adaptive(run, theta="0.1 deg")
         safe = ring_dataset.mask_safe.data
         np.testing.assert_array_equal(ring_dataset.acceptance.data[safe], run.background.data[safe])
 
-    def test_pixels_without_a_large_enough_ring_are_taken_out(self, run):
+    def test_pixels_without_a_large_enough_ring_are_masked(self, run):
         with pytest.warns(UserWarning, match=r"up to 1.2 deg, with alpha up to 0.04\): removed"):
             ring_dataset = adaptive(run, threshold_alpha=0.04, theta="0.1 deg")
         assert 0 < ring_dataset.mask_safe.data.sum() < run.mask_safe.data.sum()
@@ -256,7 +256,7 @@ class TestAdaptiveRing:
             assert np.isfinite(part.data).all()
         assert np.isfinite(ring_dataset.stat_sum())
 
-    def test_no_ring_at_all_skips_the_run(self, run):
+    def test_run_without_any_sufficient_ring_is_skipped(self, run):
         with pytest.raises(SkipObservation, match=r"no pixel finds background.*alpha up to 1e-05"):
             adaptive(run, threshold_alpha=1e-5)
 
@@ -276,7 +276,7 @@ class TestMistakes:
             ({"method": "fixed"}, "did you mean"),
         ],
     )
-    def test_adaptive_ring_that_is_none_is_refused(self, changes, message):
+    def test_invalid_adaptive_ring_is_refused(self, changes, message):
         with pytest.raises(FieldError, match=message):
             AdaptiveRingBackground(**{**ADAPTIVE, **changes})
 
@@ -304,7 +304,7 @@ class TestMistakes:
             ("make[2].exclude=icrs; circel(1, 2, 3)", r"make\[2\]\.exclude: .*circel"),
         ],
     )  # fmt: skip
-    def test_what_a_ring_needs_is_named_before_any_data_are_read(self, change, message):
+    def test_missing_requirements_are_reported_before_data_are_read(self, change, message):
         with pytest.raises(ConfigError, match=message):
             Pipeline.from_yaml(YAML, overrides=[f"data.hess.{change}"])
 
@@ -328,7 +328,7 @@ def source() -> Models:
 
 
 class TestInAPipeline:
-    def test_the_stack_is_that_of_plain_gammapy(self, stacked, run_datasets):
+    def test_stack_agrees_with_gammapy(self, stacked, run_datasets):
         true = target().exposure.geom.axes["energy_true"]
         expected = MapDatasetOnOff.create(target().counts.geom, energy_axis_true=true, name="hess")
         for dataset in run_datasets:
@@ -342,32 +342,32 @@ class TestInAPipeline:
         np.testing.assert_array_equal(ours.counts_off.data, np.rint(expected.counts_off.data))
         for name in ("acceptance", "acceptance_off", "alpha", "background"):
             left, right = getattr(ours, name).data[safe], getattr(expected, name).data[safe]
-            # float32 sums in chunks; gammapy's off counts are off whole numbers by 1e-5
+            # float32 sums in chunks; gammapy's off counts differ from integers by 1e-5
             np.testing.assert_allclose(left, right, rtol=2e-6, err_msg=name)
         np.testing.assert_allclose(ours.exposure.data, expected.exposure.data, rtol=1e-6)
         livetime = expected.exposure.meta["livetime"].to_value("s")
         assert ours.exposure.meta["livetime"].to_value("s") == pytest.approx(livetime, rel=1e-9)
         assert str(ours.gti) == str(expected.gti)
 
-    def test_the_ledger_has_every_run(self, stacked):
+    def test_observation_log_has_every_run(self, stacked):
         outcomes = stacked[0].outcomes
         assert [(outcome.obs_id, outcome.status) for outcome in outcomes] == [
             (id_, "made") for id_ in RUNS
         ]
 
-    def test_the_folder_reads_back(self, stacked):
+    def test_run_folder_reads_back(self, stacked):
         (before,), (after,) = stacked[0].datasets, stacked[1].datasets
         assert after.tag == "MapDatasetOnOff"
         assert after.stat_sum() == pytest.approx(before.stat_sum(), abs=1e-3)
 
-    def test_keep_gives_a_dataset_for_each_run_and_chunks_change_nothing(self, stacked):
+    def test_keep_creates_a_dataset_for_each_run_in_any_chunks(self, stacked):
         changes = ["data.hess.stack={kind: keep, chunk: 1}"]
         reduced = Orchestrator(Pipeline.from_yaml(YAML, overrides=changes)).reduce()
         assert reduced.names == [f"hess-{run}" for run in RUNS]
         off = [d.counts_off.data[d.mask_safe.data].sum() for d in reduced]
         assert stacked[0].datasets[0].counts_off.data.sum() == sum(off)
 
-    def test_runs_that_find_no_ring_are_in_the_ledger_with_the_reason(self):
+    def test_runs_without_a_ring_are_reported_with_the_reason(self):
         changes = ["data.hess.make[2].exclude=icrs; circle(228.32, -59.08, 10)",
                    "data.hess.make[0].parts=[counts, background]"]  # fmt: skip
         orchestrator = Orchestrator(Pipeline.from_yaml(YAML, overrides=changes))
@@ -375,7 +375,7 @@ class TestInAPipeline:
             orchestrator.reduce()
         assert str(error.value).count("the exclusion leaves nothing inside the safe mask") == 2
 
-    def test_what_is_taken_out_is_noted_with_the_run_and_a_norm_before_too(self):
+    def test_masked_pixels_and_background_norm_are_in_the_outcome(self):
         fov = '{kind: fov-background, method: scale, exclude: "icrs; circle(228.32, -59.08, 0.3)"}'
         small = "{kind: ring-background, r_in: 0.1 deg, width: 0.08 deg, "
         small += 'exclude: "icrs; circle(228.32, -59.08, 0.3)"}'
@@ -392,7 +392,7 @@ class TestInAPipeline:
 
 
 class TestLikelihood:
-    """The flat likelihood takes maps with off counts as they are."""
+    """The compiled likelihood of maps with off counts."""
 
     @pytest.fixture
     def dataset(self, stacked):
@@ -400,12 +400,12 @@ class TestLikelihood:
         dataset.models = source()
         return dataset
 
-    def test_the_statistic_is_gammapys(self, dataset):
+    def test_statistic_agrees_with_gammapy(self, dataset):
         objective = objective_of(Datasets([dataset]))
         assert objective(objective.start) == pytest.approx(dataset.stat_sum(), abs=1e-3)
 
     @pytest.mark.slow
-    def test_the_best_fit_is_gammapys_without_its_help(self, dataset):
+    def test_best_fit_agrees_with_gammapy(self, dataset):
         plain_dataset = dataset.copy(name="hess")
         plain_dataset.models = source()
         ours = skyred.fit(Datasets([dataset]))
@@ -417,4 +417,4 @@ class TestLikelihood:
         expected = np.array([parameter.value for parameter in free])
         lower = ours.stat < theirs.total_stat - 1e-3
         assert lower or np.abs((ours.values - expected) / sigma).max() < 0.01
-        assert ours.values[0] > 4 * ours.errors[0]  # MSH 15-52 is seen
+        assert ours.values[0] > 4 * ours.errors[0]  # MSH 15-52 is detected

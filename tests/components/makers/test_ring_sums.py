@@ -1,4 +1,4 @@
-"""Sums over rings, against sums written out pixel by pixel."""
+"""Sums over rings, against sums pixel by pixel."""
 
 import numpy as np
 from hypothesis import given, strategies as st
@@ -13,7 +13,7 @@ def ring(r_in: float, r_out: float) -> np.ndarray:
     return ((distance >= r_in) & (distance <= r_out)).astype(float)
 
 
-def by_hand(image: np.ndarray, r_in: float, r_out: float) -> np.ndarray:
+def sum_by_pixel(image: np.ndarray, r_in: float, r_out: float) -> np.ndarray:
     y, x = np.indices(image.shape)
     return np.array(
         [
@@ -31,33 +31,38 @@ def images(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     random = np.random.default_rng(draw(st.integers(0, 2**32)))
     shape = draw(st.integers(1, 9)), draw(st.integers(1, 9))
     background = random.uniform(0, 1, shape) * 10.0 ** draw(st.integers(-6, 3))
-    allowed = random.uniform(size=shape) < draw(st.floats(0, 1))
-    return random.poisson(draw(st.floats(0, 50)), shape), background, allowed
+    not_excluded = random.uniform(size=shape) < draw(st.floats(0, 1))
+    return random.poisson(draw(st.floats(0, 50)), shape), background, not_excluded
 
 
 @given(images(), st.floats(0, 6), st.floats(0.5, 6))
-def test_sums_are_those_of_the_pixels_in_the_ring(some, r_in, width):
-    counts, background, allowed = some
-    off = sum_around(counts, background, allowed, ring(r_in, r_in + width))
-    pixels = by_hand(allowed.astype(float), r_in, r_in + width)
+def test_sums_agree_with_sums_pixel_by_pixel(ring_images, r_in, width):
+    counts, background, not_excluded = ring_images
+    off = sum_around(counts, background, not_excluded, ring(r_in, r_in + width))
+    pixels = sum_by_pixel(not_excluded.astype(float), r_in, r_in + width)
     np.testing.assert_array_equal(off.valid, pixels > 0)
-    np.testing.assert_array_equal(off.counts, by_hand(counts * allowed, r_in, r_in + width))
+    np.testing.assert_array_equal(
+        off.counts, sum_by_pixel(counts * not_excluded, r_in, r_in + width)
+    )
     # float64 sums in another order, of numbers up to the largest
-    expected, atol = by_hand(background * allowed, r_in, r_in + width), 1e-13 * background.max()
+    expected, atol = (
+        sum_by_pixel(background * not_excluded, r_in, r_in + width),
+        1e-13 * background.max(),
+    )
     np.testing.assert_allclose(off.acceptance, expected, rtol=1e-10, atol=atol)
 
 
 @given(images(), st.floats(0, 3), st.floats(0.01, 100))
-def test_a_wrong_norm_of_the_template_is_corrected(some, r_in, norm):
-    _, background, allowed = some
-    off = sum_around(norm * 1e4 * background, 1e4 * background, allowed, ring(r_in, r_in + 2))
+def test_norm_of_the_template_cancels(ring_images, r_in, norm):
+    _, background, not_excluded = ring_images
+    off = sum_around(norm * 1e4 * background, 1e4 * background, not_excluded, ring(r_in, r_in + 2))
     estimate = off.counts[off.valid] / off.acceptance[off.valid]
     # counts are rounded to 1e-6, in sums of at least some 1e-3 here
     keep = off.acceptance[off.valid] > 1
     np.testing.assert_allclose(estimate[keep], norm, rtol=1e-4)
 
 
-def test_the_first_ring_with_enough_background_is_used():
+def test_first_ring_with_enough_background_is_used():
     own_background = np.array([[1.0, 1.0, 1.0, 1.0]])
     valid = np.array([[True, True, False, True]])
     small = OffMaps(np.array([[5.0] * 4]), np.array([[20.0, 5.0, 20.0, 1.0]]), valid)
@@ -68,11 +73,11 @@ def test_the_first_ring_with_enough_background_is_used():
     assert off.valid.tolist() == [[True, True, True, False]]
 
 
-def test_no_ring_is_made_when_no_pixel_needs_one():
+def test_rings_are_created_only_if_a_pixel_needs_them():
     enough = OffMaps(np.ones((2, 2)), np.full((2, 2), 100.0), np.ones((2, 2), dtype=bool))
 
     def rings():
         yield enough
-        raise AssertionError("a second ring was made")
+        raise AssertionError("a second ring was created")
 
     assert first_sufficient_ring(rings(), np.ones((2, 2)), largest_alpha=0.1).valid.all()

@@ -1,4 +1,4 @@
-"""The makers of spectra on real runs, against gammapy's own makers with the same options."""
+"""The makers of spectra on real runs, against gammapy's makers with the same options."""
 
 import os
 from pathlib import Path
@@ -27,7 +27,7 @@ from skyred.errors import ArchiveError
 
 pytestmark = pytest.mark.data
 
-RUN = 23523  # 0.5 deg beside the Crab
+RUN = 23523  # 0.5 deg from the Crab
 PARTS = ["counts", "exposure", "edisp"]
 JOINT_CRAB = "$GAMMAPY_DATA/joint-crab/exclusion/exclusion_mask_crab.fits.gz"
 ELLIPSE = EllipseSkyRegion(spectra.CRAB, 0.4 * u.deg, 0.2 * u.deg, 30 * u.deg)
@@ -61,7 +61,7 @@ def spectrum(filled) -> SpectrumDataset:
 
 
 def assert_equal(dataset: SpectrumDataset, expected: SpectrumDataset) -> None:
-    """The same gammapy code on the same numbers gives the same bits."""
+    """Require identical bits: both run the same gammapy code on the same numbers."""
     assert type(dataset) is type(expected)
     assert dataset.name == expected.name
     ours, theirs = spectra.arrays(dataset), spectra.arrays(expected)
@@ -89,14 +89,14 @@ class TestSpectrum:
         ],
         ids=["all parts", "counts", "oversampling", "containment", "averaged"],
     )
-    def test_is_gammapys(self, observation, ours, region):
+    def test_agrees_with_gammapy(self, observation, ours, region):
         theirs = {name: value for name, value in ours.items() if name != "parts"}
         maker = SpectrumDatasetMaker(selection=ours.get("parts", PARTS), **theirs)
         expected = maker.run(spectra.target("run", region), observation)
         dataset = SpectrumData(**ours).make(spectra.target("run", region), observation)
         assert_equal(dataset, expected)
 
-    def test_containment_is_what_the_psf_holds(self, observation, filled):
+    def test_containment_correction_agrees_with_the_psf(self, observation, filled):
         maker = SpectrumData(parts=["exposure"], containment_correction=True)
         corrected = maker.make(spectra.target("run"), observation).exposure.data.ravel()
         offset = spectra.CRAB.separation(observation.get_pointing_icrs(observation.tmid))
@@ -110,28 +110,28 @@ class TestSpectrum:
         )  # float32
         assert 0.4 < corrected.sum() / uncorrected.sum() < 0.95
 
-    def test_needs_what_it_reads(self):
+    def test_needed_irfs_depend_on_the_parts(self):
         assert set(SpectrumData().needs) == {"aeff", "edisp"}
         assert set(SpectrumData(parts=["counts"]).needs) == {"aeff"}
         assert "psf" in SpectrumData(containment_correction=True).needs
         assert "bkg" in SpectrumData(parts=["counts", "background"]).needs
 
-    def test_run_whose_responses_do_not_reach_the_on_region_is_skipped(self, observation):
+    def test_run_with_the_on_region_outside_its_irfs_is_skipped(self, observation):
         far = CircleSkyRegion(SkyCoord(83.6, 25.5, unit="deg"), 0.1 * u.deg)
         with pytest.raises(SkipObservation, match=r"lies 3\.99 deg from .* end at 2\.75 deg"):
             SpectrumData().make(spectra.target("run", far), observation)
 
-    def test_point_needs_a_radius_in_the_responses(self, observation):
+    def test_point_region_needs_a_radius_in_the_irfs(self, observation):
         with pytest.raises(ArchiveError, match=r"is a point, .* hold no radius .*circle"):
             SpectrumData().make(spectra.magic_target("run"), observation)
 
-    def test_circle_is_refused_where_the_radius_depends_on_energy(self, magic):
+    def test_circle_is_refused_if_the_radius_depends_on_energy(self, magic):
         with pytest.raises(ArchiveError, match=r"radius that depends on energy .*point\("):
             SpectrumData().make(spectra.target("run"), magic)
 
-    def test_circle_must_have_the_fixed_radius_of_the_responses(self, magic):
+    def test_circle_must_have_the_fixed_radius_of_the_irfs(self, magic):
         class Fixed:
-            """A run whose responses are for 0.1 deg at all energies."""
+            """A run with IRFs for 0.1 deg at all energies."""
 
             rad_max = type("Fixed", (), {"is_fixed_rad_max": True, "quantity": [[0.1]] * u.deg})()
 
@@ -146,7 +146,7 @@ class TestSpectrum:
         energy = magic.events.energy[in_region].to_value("TeV")
         assert spectrum.counts.data.sum() == ((energy > 0.1) & (energy < 39.9)).sum()
 
-    def test_point_like_responses_hold_no_psf_to_correct_with(self, magic):
+    def test_containment_correction_of_point_like_irfs_is_refused(self, magic):
         with pytest.raises(ArchiveError, match=r"leave containment_correction out"):
             SpectrumData(containment_correction=True).make(spectra.magic_target("run"), magic)
 
@@ -169,26 +169,26 @@ class TestReflectedRegions:
         ],
         ids=["reflected", "distances", "number", "wobble", "wobble of one"],
     )
-    def test_is_gammapys(self, spectrum, filled, observation, ours, finder):
+    def test_agrees_with_gammapy(self, spectrum, filled, observation, ours, finder):
         expected = ReflectedRegionsBackgroundMaker(region_finder=finder).run(filled, observation)
         dataset = ReflectedRegions(**ours).make(spectrum, observation)
         assert_equal(dataset, expected)
         assert repr(dataset.counts_off.geom.region) == repr(expected.counts_off.geom.region)
         assert dataset.counts_off.data.sum() > 0
 
-    def test_angle_increment_is_gammapys(self, spectrum, filled, observation):
-        mask = spectra.allowed()  # an excluded place is passed in such steps
+    def test_angle_increment_agrees_with_gammapy(self, spectrum, filled, observation):
+        mask = spectra.allowed()  # excluded regions are skipped in such steps
         finder = ReflectedRegionsFinder(angle_increment="0.5 rad")
         maker = ReflectedRegionsBackgroundMaker(region_finder=finder, exclusion_mask=mask)
         ours = ReflectedRegions(exclude=spectra.EXCLUDED, angle_increment="0.5 rad")
         assert_equal(ours.make(spectrum, observation), maker.run(filled, observation))
 
     def test_metadata_are_kept(self, spectrum, observation):
-        # gammapy's own conversion forgets them
+        # gammapy's conversion drops them
         dataset = ReflectedRegions().make(spectrum, observation)
         assert dataset.meta.obs_info[0].obs_id == RUN
 
-    def test_exclusion_by_region_is_that_by_a_fine_mask(self, spectrum, filled, observation):
+    def test_exclusion_by_region_agrees_with_a_fine_mask(self, spectrum, filled, observation):
         maker = ReflectedRegionsBackgroundMaker(exclusion_mask=spectra.allowed())
         expected = maker.run(filled, observation)
         dataset = ReflectedRegions(exclude=spectra.EXCLUDED).make(spectrum, observation)
@@ -219,15 +219,13 @@ class TestReflectedRegions:
         ],
         ids=["reflected", "wobble"],
     )
-    def test_run_is_skipped_where_everything_is_excluded(
-        self, spectrum, observation, options, reason
-    ):
+    def test_run_is_skipped_if_everything_is_excluded(self, spectrum, observation, options, reason):
         maker = ReflectedRegions(exclude="icrs; circle(83.63, 21.5, 3)", **options)
         with pytest.raises(SkipObservation, match=r"found 0\.50 deg from the pointing: " + reason):
             maker.make(spectrum, observation)
 
-    def test_no_off_counts_are_made_up_from_the_template(self, observation):
-        # gammapy does, where no off region is found and there is a background template
+    def test_template_does_not_replace_missing_off_counts(self, observation):
+        # gammapy does, without off regions and with a background template
         everything = [*PARTS, "background"]
         dataset = SpectrumDatasetMaker(selection=everything).run(spectra.target("run"), observation)
         with pytest.raises(SkipObservation, match="no off region"):
@@ -236,7 +234,7 @@ class TestReflectedRegions:
     @pytest.mark.parametrize(
         "options", [{}, {"finder": "wobble", "n_off_regions": 1}], ids=["reflected", "wobble"]
     )
-    def test_run_is_skipped_that_points_into_the_on_region(self, observation, options):
+    def test_run_that_points_into_the_on_region_is_skipped(self, observation, options):
         pointing = observation.get_pointing_icrs(observation.tmid)
         centre = pointing.directional_offset_by(0 * u.deg, 0.05 * u.deg)
         target = spectra.target("run", CircleSkyRegion(centre, 0.11 * u.deg))
@@ -244,8 +242,8 @@ class TestReflectedRegions:
         with pytest.raises(SkipObservation, match=r"0\.05 deg .* lies inside the on region"):
             ReflectedRegions(**options).make(dataset, observation)
 
-    def test_wobble_regions_that_reach_into_the_on_region_are_none(self, observation):
-        # gammapy compares off regions with each other only: here it finds one that is half signal
+    def test_wobble_regions_that_overlap_the_on_region_are_not_used(self, observation):
+        # gammapy only compares off regions with each other, and accepts one with half the signal
         pointing = observation.get_pointing_icrs(observation.tmid)
         centre = pointing.directional_offset_by(0 * u.deg, 0.12 * u.deg)
         maker = ReflectedRegions(finder="wobble", n_off_regions=1)
@@ -265,7 +263,7 @@ class TestReflectedRegions:
             with pytest.raises(SkipObservation, match="no off region"):
                 maker.make(spectra_by_shape[name], observation)
 
-    def test_points_whose_radii_overlap_are_skipped_with_the_reason(self, magic):
+    def test_overlapping_radii_of_points_are_skipped_with_the_reason(self, magic):
         # below 50 GeV the radius is too large for three off regions at 0.4 deg
         target = spectra.magic_target("run", low="10 GeV")
         dataset = SpectrumDatasetMaker(selection=PARTS).run(target, magic)
@@ -288,20 +286,20 @@ class TestSafeMask:
         ],
         ids=lambda options: "+".join(options),
     )
-    def test_of_spectra_is_gammapys(self, filled, with_off, observation, options, after):
-        """Both before the off counts are there and after."""
+    def test_of_spectra_agrees_with_gammapy(self, filled, with_off, observation, options, after):
+        """The mask is the same before and after off counts are added."""
         spectrum = with_off if after else filled
         expected = SafeMaskMaker(**options).run(spectrum.copy(name="run"), observation)
         dataset = SafeMask(**options).make(spectrum.copy(name="run"), observation)
         assert_equal(dataset, expected)
         assert dataset.mask_safe.data.any()
 
-    def test_run_whose_on_region_is_too_far_off_is_skipped(self, spectrum, observation):
+    def test_run_with_a_too_large_offset_is_skipped(self, spectrum, observation):
         with pytest.raises(SkipObservation, match=r"\(offset-max\) leaves nothing"):
             SafeMask(methods="offset-max", offset_max="0.4 deg").make(spectrum, observation)
 
 
-def test_whole_run_is_gammapys(observation):
+def test_spectrum_of_a_run_agrees_with_gammapy(observation):
     dataset = spectra.target(f"run-{RUN}")
     for maker in (
         SpectrumData(containment_correction=True),
@@ -313,7 +311,7 @@ def test_whole_run_is_gammapys(observation):
     assert_equal(dataset, spectra.make_run(observation))
 
 
-def test_point_like_run_is_gammapys(magic):
+def test_spectrum_of_a_point_like_run_agrees_with_gammapy(magic):
     dataset = spectra.magic_target(f"run-{magic.obs_id}")
     for maker in (
         SpectrumData(),

@@ -1,4 +1,4 @@
-"""Mistakes in the configuration of spectra: each named before any data are read."""
+"""Mistakes in the configuration of spectra: reported before any data are read."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def load(**parts: str) -> Pipeline:
     ],
     ids=lambda parts: "+".join(parts) or "as it is",
 )  # fmt: skip
-def test_what_is_right_is_accepted_and_written_back(parts):
+def test_valid_configuration_is_accepted_and_written_back(parts):
     pipeline = load(**parts)
     assert Pipeline.from_yaml(pipeline.to_yaml()).digest() == pipeline.digest()
 
@@ -93,7 +93,7 @@ def test_on_region_must_be_one_region_of_the_sky(region, message):
     assert re.search(r"data\.crab\.geometry\.on_region: .*" + message, problems(region))
 
 
-def test_mask_map_is_no_on_region(tmp_path):
+def test_mask_map_as_on_region_is_refused(tmp_path):
     (tmp_path / "mask.fits").touch()
     assert "mask.fits is a map; expected one region" in problems(str(tmp_path / "mask.fits"))
 
@@ -202,7 +202,7 @@ def test_true_energies_must_overlap():
     ],
     ids=lambda part: part.replace("make[", "").replace("]", "") if isinstance(part, str) else "",
 )  # fmt: skip
-def test_what_does_not_fit_together_is_named(parts, option_path, message):
+def test_inconsistent_options_are_reported(parts, option_path, message):
     reported = problems(**parts)
     assert message in reported
     assert f"{option_path}: " in reported
@@ -214,6 +214,6 @@ def test_maker_of_spectra_needs_the_geometry_spectrum(crab_yaml):
             Pipeline.from_yaml(crab_yaml.replace("{kind: map}", f"{{kind: {kind}}}"))
 
 
-def test_options_for_the_other_finder_are_refused_in_python_too():
+def test_options_for_the_other_finder_are_refused_in_python():
     with pytest.raises(FieldError, match="angle_increment: has no effect with finder: wobble"):
         ReflectedRegions(finder="wobble", n_off_regions=2, angle_increment="0.2 rad")

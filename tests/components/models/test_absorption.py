@@ -56,7 +56,7 @@ def absorbed(ebl: EBLAbsorptionNormSpectralModel) -> object:
     return PowerLawSpectralModel(index=2.3, amplitude="4e-11 cm-2 s-1 TeV-1") * ebl
 
 
-def test_spectrum_of_a_file_is_gammapys(table):
+def test_spectrum_of_a_file_agrees_with_gammapy(table):
     model = build(source(file=table, redshift=0.116))
     expected = absorbed(EBLAbsorptionNormSpectralModel.read(table, redshift=0.116))
     np.testing.assert_array_equal(model.spectral_model(ENERGIES), expected(ENERGIES))
@@ -68,17 +68,17 @@ def test_spectrum_of_a_file_is_gammapys(table):
 
 
 @pytest.mark.usefixtures("data")
-def test_model_is_found_by_name():
+def test_model_can_be_selected_by_name():
     model = build(source(ebl="dominguez", redshift=0.2))
     expected = absorbed(EBLAbsorptionNormSpectralModel.read_builtin("dominguez", redshift=0.2))
     np.testing.assert_array_equal(model.spectral_model(ENERGIES), expected(ENERGIES))
 
 
-def test_names_are_gammapys():
+def test_names_agree_with_gammapy():
     assert set(EBL) == set(EBL_DATA_BUILTIN)
 
 
-def test_parameters_are_held_unless_they_are_freed(table):
+def test_parameters_are_frozen_by_default(table):
     model = build(source(file=table, redshift=0.1))
     assert {p.name: p.frozen for p in model.parameters} == {
         "index": False, "amplitude": False, "reference": True, "redshift": True, "alpha_norm": True,
@@ -90,7 +90,7 @@ def test_parameters_are_held_unless_they_are_freed(table):
     assert alpha.prior.sigma.value == 0.2
 
 
-def test_fit_finds_the_light_that_was_put_in(table):
+def test_fit_recovers_the_simulated_normalisation(table):
     dataset = spectrum_dataset("agn")
     free = {"alpha_norm": {"value": 0.7, "frozen": False, "min": 0}}
     model = build(source(file=table, redshift=0.1, parameters=free))
@@ -101,7 +101,7 @@ def test_fit_finds_the_light_that_was_put_in(table):
     model.parameters["index"].frozen = True
     datasets = Datasets([dataset])
     objective = objective_of(datasets)
-    assert objective.notes == ()  # evaluated flat
+    assert objective.notes == ()  # compiled, not evaluated by gammapy
     assert objective(objective.start) == pytest.approx(datasets.stat_sum(), abs=1e-3)
     result = skyred.fit(datasets)
     assert result.success
@@ -110,7 +110,7 @@ def test_fit_finds_the_light_that_was_put_in(table):
 
 
 @pytest.mark.usefixtures("data")
-def test_table_that_is_not_there_is_named_with_the_way_to_it(tmp_path, monkeypatch):
+def test_missing_table_is_reported_with_the_download_command(tmp_path, monkeypatch):
     (problem,) = problems_of(Absorption(ebl="finke", redshift=0.1))
     assert f"no table of absorption at {tmp_path}/ebl/frd_abs.fits.gz" in str(problem)
     assert "gammapy download datasets" in str(problem)
@@ -119,12 +119,12 @@ def test_table_that_is_not_there_is_named_with_the_way_to_it(tmp_path, monkeypat
     assert "GAMMAPY_DATA is not set" in str(problem)
 
 
-def test_redshift_beyond_the_table_is_refused(table):
+def test_redshift_outside_the_table_is_refused(table):
     (problem,) = problems_of(Absorption(file=table, redshift=0.9))
     assert "ends at redshift 0.6, below 0.9" in str(problem)
 
 
-def test_file_that_is_no_table_is_named(tmp_path):
+def test_invalid_file_is_reported(tmp_path):
     path = tmp_path / "odd.fits"
     path.write_text("no FITS")
     (problem,) = problems_of(Absorption(file=str(path), redshift=0.1))
@@ -132,20 +132,20 @@ def test_file_that_is_no_table_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("parameters", "says"),
+    ("parameters", "message"),
     [
         ({"alpha": 1}, r"parameters\.alpha: there is no such parameter.*'alpha_norm'"),
         ({"alpha_norm": {"value": 1, "fozen": False}}, r"alpha_norm\.fozen.*did you mean 'frozen'"),
         ({"redshift": "1 TeV"}, "is in TeV"),
     ],
 )
-def test_wrong_parameters_are_named(table, parameters, says):
+def test_invalid_parameters_are_reported(table, parameters, message):
     (problem,) = problems_of(Absorption(file=table, redshift=0.1, parameters=parameters))
-    assert re.search(says, str(problem))
+    assert re.search(message, str(problem))
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("options", "message"),
     [
         ({"redshift": 0.1}, "neither ebl nor file"),
         ({"redshift": 0.1, "ebl": "finke", "file": "a.fits"}, "both ebl and file"),
@@ -154,8 +154,8 @@ def test_wrong_parameters_are_named(table, parameters, says):
         ({"ebl": "finke"}, "redshift"),
     ],
 )
-def test_options_that_make_no_sense_are_refused(options, says):
-    with pytest.raises((FieldError, TypeError), match=says):
+def test_invalid_options_are_refused(options, message):
+    with pytest.raises((FieldError, TypeError), match=message):
         Absorption(**options)
 
 

@@ -1,4 +1,4 @@
-"""Sources of catalogues, against gammapy's own models of the same small files."""
+"""Sources of catalogues, against gammapy's models of the same small files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from skyred.testing import Sample, check
 from small_datasets import map_dataset
 
 FLUX = "cm-2 s-1 GeV-1"
-TEXTS = {"ASSOC1": ["Crab Nebula", "IC 443", "NVSS J0000"], "ASSOC2": ["", "", ""],
+STRING_COLUMNS = {"ASSOC1": ["Crab Nebula", "IC 443", "NVSS J0000"], "ASSOC2": ["", "", ""],
          "ASSOC_TEV": ["Crab", "IC 443", ""], "ASSOC_GAM": ["3FGL J0534.5+2201i", "", ""],
          "CLASS": ["PWN", "snr", "bcu"]}  # fmt: skip
 
@@ -51,7 +51,7 @@ def fermi(tmp_path) -> Path:
             "beta": [0, 0.1, 0],
             "Unc_beta": [0, 0.07, 0],
             "Extended_Source_Name": ["", "IC 443", ""],
-            **TEXTS,
+            **STRING_COLUMNS,
         }
     )
     extended = Table(
@@ -122,7 +122,7 @@ def assert_same(model, expected) -> None:
 
 
 @pytest.mark.parametrize("name", ["3FHL J0534.5+2201", "Crab", "3FHL J0617.2+2234e", "IC 443"])
-def test_models_are_gammapys(fermi, name):
+def test_models_agree_with_gammapy(fermi, name):
     (model,) = build(catalog="3fhl", file=str(fermi), sources=[name])
     assert_same(model, SourceCatalog3FHL(fermi)[name].sky_model())
     assert " " not in model.name
@@ -136,7 +136,7 @@ def test_published_values_of_the_crab(hawc):
     assert model.spatial_model.position.icrs.ra.deg == pytest.approx(83.63, abs=0.01)
 
 
-def test_the_model_that_is_asked_for_is_taken(hawc):
+def test_requested_model_is_built(hawc):
     options = {"catalog": "2hwc", "file": str(hawc), "sources": ["2HWC J0631+169"]}
     catalog = SourceCatalog2HWC(hawc)
     for variant in ("point", "extended"):
@@ -145,14 +145,14 @@ def test_the_model_that_is_asked_for_is_taken(hawc):
     assert_same(build(**options)[0], catalog["2HWC J0631+169"].sky_model("point"))
 
 
-def test_cone_takes_what_is_inside(fermi):
+def test_cone_selects_the_sources_inside(fermi):
     models = build(catalog="3fhl", file=str(fermi), center=["83.6 deg", "22 deg"], radius="15 deg")
     assert models.names == ["3FHL-J0534.5+2201", "3FHL-J0617.2+2234e"]
     assert len(build(catalog="3fhl", file=str(fermi), center=["83.6 deg", "22 deg"],
                      radius="1 deg")) == 1  # fmt: skip
 
 
-def test_cone_beside_names_takes_each_source_once(fermi):
+def test_cone_together_with_names_adds_each_source_once(fermi):
     models = build(
         catalog="3fhl", file=str(fermi), sources=["Crab"], center=["83.6 deg", "22 deg"],
         radius="15 deg",
@@ -160,7 +160,7 @@ def test_cone_beside_names_takes_each_source_once(fermi):
     assert models.names == ["Crab", "3FHL-J0617.2+2234e"]
 
 
-def test_source_of_a_cone_that_has_no_model_is_left_out_with_a_warning(fermi):
+def test_source_in_a_cone_without_a_model_is_omitted_with_a_warning(fermi):
     component = CatalogSources(
         catalog="3fhl", file=str(fermi), center=["83.6 deg", "22 deg"], radius="180 deg"
     )
@@ -178,19 +178,17 @@ def test_source_of_a_cone_that_has_no_model_is_left_out_with_a_warning(fermi):
         ("all", []),
     ],
 )
-def test_what_is_frozen(fermi, freeze, free):
+def test_frozen_parts_have_no_free_parameters(fermi, freeze, free):
     (model,) = build(catalog="3fhl", file=str(fermi), sources=["Crab"], freeze=freeze)
     assert [parameter.name for parameter in model.parameters if not parameter.frozen] == free
 
 
-def test_is_for_the_datasets_it_names(fermi):
+def test_datasets_of_a_source_are_set(fermi):
     (model,) = build(catalog="3fhl", file=str(fermi), sources=["Crab"], datasets=["hess"])
     assert model.datasets_names == ["hess"]
 
 
-def test_catalogue_that_is_not_there_is_named_with_its_file_and_the_way_to_it(
-    tmp_path, monkeypatch
-):
+def test_missing_catalogue_is_reported_with_the_download_command(tmp_path, monkeypatch):
     monkeypatch.setenv("GAMMAPY_DATA", str(tmp_path))
     for catalog in CATALOGS:
         (problem,) = problems_of(CatalogSources(catalog=catalog, sources=["x"]))
@@ -201,17 +199,17 @@ def test_catalogue_that_is_not_there_is_named_with_its_file_and_the_way_to_it(
     assert "GAMMAPY_DATA is not set" in str(problem)
 
 
-def test_every_catalogue_of_gammapy_is_offered():
+def test_every_catalogue_of_gammapy_is_available():
     assert sorted(CATALOGS) == sorted(cls.tag for cls in CATALOG_REGISTRY)
 
 
-def test_source_that_is_not_there_is_named_with_the_nearest(fermi):
+def test_unknown_source_is_reported_with_suggestions(fermi):
     component = CatalogSources(catalog="3fhl", file=str(fermi), sources=["Crab nebul"])
     (problem,) = problems_of(component)
     assert "has no source 'Crab nebul'; the nearest are Crab Nebula" in str(problem)
 
 
-def test_source_without_the_model_that_is_asked_for_is_named(hawc):
+def test_source_without_the_requested_model_is_reported(hawc):
     component = CatalogSources(
         catalog="2hwc", file=str(hawc), sources=["2HWC J0534+220"], which="extended"
     )
@@ -220,7 +218,7 @@ def test_source_without_the_model_that_is_asked_for_is_named(hawc):
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("options", "message"),
     [
         ({"sources": ["Crab", "Crab Nebula"]}, "'Crab' and 'Crab Nebula' are the same source"),
         ({"sources": ["3FHL J0001.2-0748"]}, "has no index in the catalogue"),
@@ -228,13 +226,13 @@ def test_source_without_the_model_that_is_asked_for_is_named(hawc):
     ],
     ids=["two names", "no index", "empty cone"],
 )
-def test_choices_that_give_nothing_are_refused(fermi, options, says):
+def test_selections_without_sources_are_refused(fermi, options, message):
     component = CatalogSources(catalog="3fhl", file=str(fermi), **options)
-    with pytest.raises(ModelError, match=says):
+    with pytest.raises(ModelError, match=message):
         component.build(Datasets())
 
 
-def test_file_that_is_no_catalogue_is_named(tmp_path):
+def test_invalid_file_is_reported(tmp_path):
     path = tmp_path / "x.fits"
     path.write_text("no FITS")
     (problem,) = problems_of(CatalogSources(catalog="3fhl", file=str(path), sources=["Crab"]))
@@ -242,7 +240,7 @@ def test_file_that_is_no_catalogue_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("options", "message"),
     [
         ({"catalog": "3fhl"}, "selects no sources"),
         ({"catalog": "3fhl", "center": ["1 deg", "2 deg"]}, "lacks 'radius'"),
@@ -252,12 +250,12 @@ def test_file_that_is_no_catalogue_is_named(tmp_path):
     ],
     ids=["none", "half a cone", "catalogue", "one model", "model"],
 )
-def test_options_that_make_no_sense_are_refused(options, says):
-    with pytest.raises(FieldError, match=says):
+def test_invalid_options_are_refused(options, message):
+    with pytest.raises(FieldError, match=message):
         CatalogSources(**options)
 
 
-def test_estimators_find_the_sources_that_are_named(fermi):
+def test_estimators_can_use_the_sources_by_name(fermi):
     model = f"model.0={{kind: catalog, catalog: 3fhl, file: {fermi}, sources: [Crab]}}"
     changed = ["data.hess.archive=sim:crab", model]
     with pytest.raises(ConfigError, match=r"no model has the source 'crab'; there are: Crab"):
@@ -265,7 +263,7 @@ def test_estimators_find_the_sources_that_are_named(fermi):
     Pipeline.from_yaml(plain.EXAMPLE, overrides=[*changed, "estimate.0.source=Crab"])
 
 
-def test_sources_of_a_cone_are_judged_when_they_are_known(fermi):
+def test_sources_of_a_cone_are_checked_after_they_are_built(fermi):
     cone = "center: [83.6 deg, 22 deg], radius: 1 deg"
     model = f"model.0={{kind: catalog, catalog: 3fhl, file: {fermi}, {cone}}}"
     changed = ["data.hess.archive=sim:crab", model, "estimate.0.source=3FHL-J0534.5+2201"]
@@ -273,6 +271,6 @@ def test_sources_of_a_cone_are_judged_when_they_are_known(fermi):
     assert accepted.estimate[0].source == "3FHL-J0534.5+2201"
 
 
-def test_it_obeys_the_laws_of_models(fermi):
+def test_component_passes_the_conformance_checks(fermi):
     sample = Sample(datasets=Datasets([map_dataset()]))
     check(CatalogSources(catalog="3fhl", file=str(fermi), sources=["Crab"]), sample=sample)

@@ -51,7 +51,7 @@ def build(component: Model, *datasets: MapDataset) -> Models:
     return component.build(Datasets(list(datasets)))
 
 
-def described(model) -> list[tuple]:
+def parameter_tuples(model) -> list[tuple]:
     return [
         (p.name, p.quantity.to_string(), float(p.min), float(p.max), p.frozen)
         for p in model.parameters
@@ -118,20 +118,20 @@ SPATIAL = {
 
 class TestSource:
     @pytest.mark.parametrize(("spec", "expected"), SPECTRAL.values(), ids=SPECTRAL)
-    def test_spectral_model_is_that_of_plain_code(self, spec, expected):
+    def test_spectral_model_agrees_with_gammapy_code(self, spec, expected):
         model = build(Source(name="crab", spectral=spec))["crab"]
         assert_same(model, SkyModel(spectral_model=expected, name="crab"))
         energies = [0.5, 1, 7] * u.TeV
         np.testing.assert_array_equal(model.spectral_model(energies), expected(energies))
 
     @pytest.mark.parametrize(("spec", "expected"), SPATIAL.values(), ids=SPATIAL)
-    def test_spatial_model_is_that_of_plain_code(self, spec, expected):
+    def test_spatial_model_agrees_with_gammapy_code(self, spec, expected):
         model = build(Source(name="crab", spectral=POWER_LAW, spatial=spec))["crab"]
         spectral = SPECTRAL["power law"][1]
         assert_same(model, SkyModel(spectral, spatial_model=expected, name="crab"))
         assert model.spatial_model.frame == expected.frame
 
-    def test_gammapys_own_list_of_parameters_gives_the_same(self):
+    def test_gammapy_list_of_parameters_is_accepted(self):
         listed = SPECTRAL["cutoff"][1].to_dict()["spectral"]
         model = build(Source(name="crab", spectral=listed))["crab"]
         assert_same(model, SkyModel(SPECTRAL["cutoff"][1], name="crab"))
@@ -179,7 +179,7 @@ class TestSource:
         models = build_models([Source(name="a", spectral=spectral)], Datasets())
         assert len(models.parameters.unique_parameters) == len(models.parameters)
 
-    def test_link_of_two_sources_makes_one_parameter(self):
+    def test_linked_parameters_of_two_sources_are_one_parameter(self):
         linked = {**POWER_LAW, "index": {"value": 2.3, "link": "index"}}
         parts = [Source(name=name, spectral=linked) for name in ("a", "b")]
         models = build_models(parts, Datasets())
@@ -190,7 +190,7 @@ class TestSource:
         first.value = 3
         assert models["b"].spectral_model(10 * u.TeV) == models["a"].spectral_model(10 * u.TeV)
 
-    def test_link_survives_being_put_on_datasets(self):
+    def test_links_are_kept_by_datasets(self):
         linked = {**POWER_LAW, "index": {"value": 2.3, "link": "index"}}
         datasets = Datasets([dataset("x")])
         datasets.models = build_models(
@@ -222,7 +222,7 @@ class TestSource:
         assert model.temporal_model.t0.quantity == 2 * u.h
         assert model.temporal_model.t_ref.frozen
 
-    def test_is_for_the_datasets_it_names(self):
+    def test_datasets_of_a_source_are_set(self):
         model = build(Source(name="crab", spectral=POWER_LAW, datasets=["hess"]))["crab"]
         assert model.datasets_names == ["hess"]
 
@@ -233,7 +233,7 @@ class TestSource:
         assert build(source)["crab"].parameters["index"].value == 2.7
 
     @pytest.mark.parametrize(
-        ("change", "option_path", "says"),
+        ("change", "option_path", "message"),
         [
             ({"amplitude": "4e-11 cm-2 s-1"}, "spectral.amplitude", "expected a unit such as"),
             ({"amplitude": "4e-11 pigs"}, "spectral.amplitude", "is no quantity"),
@@ -248,14 +248,14 @@ class TestSource:
         ],
         ids=lambda case: str(case)[:40],
     )
-    def test_what_is_wrong_is_named_with_its_place(self, change, option_path, says):
+    def test_mistake_is_reported_with_its_path(self, change, option_path, message):
         source = Source(name="crab", spectral={**POWER_LAW, **change})
         problems = problems_of(source)
         assert len(problems) == 1
         assert str(problems[0]).startswith(option_path)
-        assert says in str(problems[0])
+        assert message in str(problems[0])
 
-    def test_wrong_model_in_a_file_is_told_with_line_and_column(self):
+    def test_mistake_in_a_file_is_reported_with_line_and_column(self):
         yaml_text = """\
 data: {x: {archive: 'sim:crab', geometry: {kind: map, center: [83 deg, 22 deg], width: 1 deg,
   energy: {min: 1 TeV, max: 10 TeV, bins: 2}, energy_true: {min: 1 TeV, max: 10 TeV, bins: 2}},
@@ -296,11 +296,11 @@ class TestFov:
         expected.norm.min = 0
         assert_background(model, FoVBackgroundModel(spectral_model=expected, dataset_name="a"))
 
-    def test_norm_that_is_none_is_named(self):
+    def test_unknown_norm_model_is_reported(self):
         problems = problems_of(BackgroundModels(spectral={"type": "pl-nrm"}))
         assert "did you mean 'pl-norm'" in str(problems[0])
 
-    def test_spectral_model_that_is_no_norm_is_named(self):
+    def test_spectral_model_instead_of_a_norm_model_is_reported(self):
         problems = problems_of(BackgroundModels(spectral={"type": "pl"}))
         assert "'pl' is no norm model" in str(problems[0])
 
@@ -334,16 +334,16 @@ def model_file(tmp_path) -> tuple[Models, str]:
 
 
 class TestFile:
-    def test_gives_the_models_with_their_covariance(self, model_file):
+    def test_models_have_their_covariance(self, model_file):
         models, path = model_file
         read = build(ModelFile(path=path))
         assert_same(read["crab"], models["crab"])
         np.testing.assert_array_equal(read.covariance.data, models.covariance.data)
 
-    def test_names_its_sources_without_gammapy(self, model_file):
+    def test_source_names_are_read_without_gammapy(self, model_file):
         assert list(ModelFile(path=model_file[1]).source_names()) == ["crab"]
 
-    def test_file_that_is_not_there_is_named_before_data_are_read(self, tmp_path):
+    def test_missing_file_is_reported_before_data_are_read(self, tmp_path):
         changed = [
             "data.hess.archive=sim:crab",
             f"model.0={{kind: file, path: {tmp_path}/no.yaml}}",
@@ -354,7 +354,7 @@ class TestFile:
     @pytest.mark.parametrize(
         "yaml_text", ["components: [{name: x, type: Skymodel}]", "just text", "a: b", "a: [b"]
     )
-    def test_file_without_models_is_one_clear_error(self, tmp_path, yaml_text):
+    def test_file_without_models_is_one_error(self, tmp_path, yaml_text):
         path = tmp_path / "odd.yaml"
         path.write_text(yaml_text)
         with pytest.raises(ModelError, match=r"odd\.yaml cannot be read as gammapy models"):
@@ -362,12 +362,12 @@ class TestFile:
 
 
 class TestGammapyYaml:
-    def test_gives_the_models_as_they_are(self, model_file):
+    def test_models_are_built_unchanged(self, model_file):
         models, _ = model_file
         read = build(GammapyModels(components=models.to_dict(full_output=True)["components"]))
         assert_same(read["crab"], models["crab"])
 
-    def test_wrong_component_is_named_by_its_place(self):
+    def test_invalid_component_is_reported_with_its_index(self):
         component = GammapyModels(
             components=[{"type": "SkyModel", "name": "x", "spectral": {"type": "nope"}}]
         )
@@ -386,7 +386,7 @@ class TestAdapted:
         built["crab"].parameters["index"].value = 9
         assert models["crab"].parameters["index"].value == 2.7
 
-    def test_single_model_is_taken_too(self, model_file):
+    def test_single_model_is_accepted(self, model_file):
         model = model_file[0]["crab"]
         component = Model.adapt(model)
         assert list(component.source_names()) == ["crab"]
@@ -400,23 +400,23 @@ class TestAdapted:
         built = build(Model.adapt(models))
         assert built["a"].spectral_model.index is built["b"].spectral_model.index
 
-    def test_something_else_is_refused(self):
+    def test_other_objects_are_refused(self):
         assert Model.adapt("crab") is None
         assert Model.adapt(SkyModel) is None
 
 
-class TestTogether:
-    def test_two_models_of_one_name_are_refused_with_their_kinds(self):
+class TestSeveralModels:
+    def test_duplicate_names_are_refused_with_the_kinds(self):
         parts = [Source(name="crab", spectral=POWER_LAW)] * 2
         with pytest.raises(ModelError, match="two models are called 'crab'"):
             build_models(parts, Datasets())
 
-    def test_order_is_that_of_the_parts(self):
+    def test_order_of_the_components_is_kept(self):
         parts = [BackgroundModels(), Source(name="z", spectral=POWER_LAW),
                  Source(name="a", spectral=POWER_LAW)]  # fmt: skip
         assert build_models(parts, Datasets([dataset("x")])).names == ["x-bkg", "z", "a"]
 
-    def test_source_that_no_model_has_is_named_before_data_are_read(self):
+    def test_unknown_source_is_reported_before_data_are_read(self):
         changed = ["estimate.0.source=crap", "data.hess.archive=sim:crab"]
         with pytest.raises(
             ConfigError, match=r"no model has the source 'crap'.*did you mean 'crab'"

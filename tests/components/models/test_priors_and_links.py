@@ -35,7 +35,7 @@ def with_prior(name: str, prior: object, value: object) -> Source:
     return Source(name="crab", spectral={**POWER_LAW, name: {"value": value, "prior": prior}})
 
 
-def built(source: Source, name: str):
+def build_parameter(source: Source, name: str):
     assert problems_of(source) == []
     (model,) = source.build(Datasets())
     return model.parameters[name]
@@ -54,10 +54,10 @@ class TestPriors:
                                                       {"name": "sigma", "value": 0.3}],
               "weight": 2}, GaussianPrior(mu=2, sigma=0.3, weight=2)),
         ],
-        ids=["gaussian", "uniform", "log-uniform", "generalized", "gammapy's own"],
+        ids=["gaussian", "uniform", "log-uniform", "generalized", "gammapy format"],
     )  # fmt: skip
-    def test_is_gammapys(self, prior_spec, expected):
-        index = built(with_prior("index", prior_spec, 2.2), "index")
+    def test_agrees_with_gammapy(self, prior_spec, expected):
+        index = build_parameter(with_prior("index", prior_spec, 2.2), "index")
         assert type(index.prior) is type(expected)
         for value in (1.5, 2.2, 3.1):
             index.value = value
@@ -65,10 +65,12 @@ class TestPriors:
 
     def test_numbers_are_converted_to_the_unit_of_the_parameter(self):
         prior = {"type": "gaussian", "mu": "4e-7 m-2 s-1 TeV-1", "sigma": "1e-12 cm-2 s-1 TeV-1"}
-        amplitude = built(with_prior("amplitude", prior, "4e-11 cm-2 s-1 TeV-1"), "amplitude")
+        amplitude = build_parameter(
+            with_prior("amplitude", prior, "4e-11 cm-2 s-1 TeV-1"), "amplitude"
+        )
         assert amplitude.prior.mu.value == pytest.approx(4e-11)
         assert amplitude.prior.sigma.value == pytest.approx(1e-12)
-        # where the parameter is at its mean: -2 log of the density there
+        # -2 log of the density at the mean
         expected = -2 * np.log(1 / (np.sqrt(2 * np.pi) * 1e-12))
         assert amplitude.prior_stat_sum() == pytest.approx(expected)
 
@@ -80,12 +82,12 @@ class TestPriors:
         }
         entry = {"value": "0.1 TeV-1", "prior": {"type": "gaussian", **prior_spec}}
         spectral = {"type": "ecpl", "lambda_": entry}
-        lambda_ = built(Source(name="x", spectral=spectral), "lambda_")
+        lambda_ = build_parameter(Source(name="x", spectral=spectral), "lambda_")
         assert lambda_.prior.mu.value == pytest.approx(mu)
         assert lambda_.prior.sigma.value == pytest.approx(sigma)
 
     @pytest.mark.parametrize(
-        ("prior", "says"),
+        ("prior", "message"),
         [
             ({"type": "gausian", "mu": 2, "sigma": 1}, r"index\.prior\.type.*mean 'gaussian'"),
             ({"type": "gaussian", "mean": 2, "sigma": 1}, r"index\.prior\.mean: there is no such"),
@@ -102,12 +104,12 @@ class TestPriors:
         ids=["type", "key", "missing", "unit", "sigma", "text", "order", "start", "log", "no type",
              "number"],
     )  # fmt: skip
-    def test_what_is_wrong_is_named_with_its_place(self, prior, says):
+    def test_mistake_is_reported_with_its_path(self, prior, message):
         (problem,) = problems_of(with_prior("index", prior, 2.2))
-        assert re.search(says, str(problem)), str(problem)
+        assert re.search(message, str(problem)), str(problem)
 
     @pytest.mark.slow
-    def test_fit_is_gammapys(self):
+    def test_fit_agrees_with_gammapy(self):
         prior = {"type": "gaussian", "mu": 2.0, "sigma": 0.02}
         datasets = []
         for _ in range(2):
@@ -133,7 +135,7 @@ def linked(name: str, **index: object) -> Source:
 
 
 class TestLinks:
-    def test_fit_is_gammapys(self):
+    def test_fit_agrees_with_gammapy(self):
         def both() -> Datasets:
             return Datasets([spectrum_dataset("a", seed=2), spectrum_dataset("b", seed=5)])
 
@@ -152,7 +154,7 @@ class TestLinks:
         expected = [p.value for p in theirs.models.parameters.unique_parameters.free_parameters]
         np.testing.assert_allclose((result.values - expected) / result.errors, 0, atol=0.01)
         assert ours.models["b"].parameters["index"].value == result.values[0]
-        # of both, the error is the one
+        # the linked parameters have one error
         assert ours.models["b"].parameters["index"].error == result.errors[0]
 
     def test_within_a_compound_model(self):
@@ -195,7 +197,7 @@ class TestLinks:
             build_models([contradicting, later], Datasets())
 
     @pytest.mark.parametrize(
-        ("second", "says"),
+        ("second", "message"),
         [
             ("index: {value: 2.6, link: shap}",
              r"index\.link: the link 'shap' is used once, .*did you mean 'shape'"),
@@ -206,16 +208,16 @@ class TestLinks:
         ],
         ids=["once", "value", "frozen", "name"],
     )  # fmt: skip
-    def test_links_that_cannot_be_are_named_before_data_are_read(self, second, says):
+    def test_invalid_links_are_reported_before_data_are_read(self, second, message):
         changed = [
             "data.hess.archive=sim:crab",
             "model.0.spectral.index={value: 2.5, link: shape}",
             f"model.1={{kind: source, name: b, spectral: {{type: pl, {second}}}}}",
         ]
-        with pytest.raises(ConfigError, match=says):
+        with pytest.raises(ConfigError, match=message):
             Pipeline.from_yaml(plain.EXAMPLE, overrides=changed)
 
-    def test_the_same_value_in_another_unit_is_the_same(self):
+    def test_equal_values_in_different_units_can_be_linked(self):
         amplitude = "amplitude: {{value: {}, link: flux}}"
         spectra = [amplitude.format(value_text) for value_text in ("4e-11 cm-2 s-1 TeV-1",
                                                        "4e-7 m-2 s-1 TeV-1")]  # fmt: skip
@@ -228,7 +230,7 @@ class TestLinks:
         first, second = (model.spectral["amplitude"]["value"] for model in accepted.model[:2])
         assert u.Quantity(first) == u.Quantity(second)
 
-    def test_linked_parameters_and_priors_count_once_in_the_statistic_as_gammapys(self):
+    def test_priors_of_linked_parameters_are_added_once_to_the_statistic(self):
         prior = {"type": "gaussian", "mu": 2.0, "sigma": 0.1}
         dataset = spectrum_dataset("a")
         datasets = Datasets([dataset])

@@ -1,4 +1,4 @@
-"""Templates of maps and tables, against gammapy's own models of the same files."""
+"""Templates of maps and tables, against gammapy's models of the same files."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ CENTRE = (83.633, 22.014)
 def write_map(
     path: Path, centre=CENTRE, axes=(), unit: str = "", scale: float = 1.0, **header: str
 ) -> str:
-    """Write a bump on a map of 0.8 deg, falling with energy if it has an axis."""
+    """Write a map of 0.8 deg with a Gaussian, with a power law in energy if it has an axis."""
     geom = WcsGeom.create(skydir=centre, width=0.8, binsz=0.04, frame="icrs", axes=list(axes))
-    away = geom.to_image().get_coord().skycoord.separation(geom.center_skydir).deg
-    data = scale * np.exp(-0.5 * (away / 0.1) ** 2) * np.ones(geom.data_shape)
+    separation = geom.to_image().get_coord().skycoord.separation(geom.center_skydir).deg
+    data = scale * np.exp(-0.5 * (separation / 0.1) ** 2) * np.ones(geom.data_shape)
     if axes:
         data *= axes[0].center.value[:, None, None] ** -2
     Map.from_geom(geom, data=data, unit=unit).write(path)
@@ -76,14 +76,14 @@ def build(component, *datasets):
 
 
 def npred(model) -> np.ndarray:
-    """Return the counts that gammapy predicts."""
+    """Return the counts predicted by gammapy."""
     dataset = map_dataset("map")
     dataset.models = [model]
     return dataset.npred_signal().data
 
 
-def flat_npred(model) -> np.ndarray:
-    """Return the predicted counts of the compiled likelihood, with the model alone."""
+def compiled_and_plain_stat(model) -> np.ndarray:
+    """Return the statistic by the compiled likelihood and by gammapy."""
     dataset = map_dataset("map")
     dataset.models = [model]
     datasets = Datasets([dataset])
@@ -91,18 +91,18 @@ def flat_npred(model) -> np.ndarray:
 
 
 class TestSource:
-    def test_map_is_gammapys(self, image):
+    def test_map_agrees_with_gammapy(self, image):
         model = build(TemplateSource(name="blob", map=image, spectral=POWER_LAW))
         expected = TemplateSpatialModel.read(image)
         assert isinstance(model.spatial_model, TemplateSpatialModel)
         np.testing.assert_array_equal(model.spatial_model.map.data, expected.map.data)
         plain_model = SkyModel(model.spectral_model.copy(), expected, name="plain")
         np.testing.assert_array_equal(npred(model), npred(plain_model))
-        ours, theirs = flat_npred(model)
+        ours, theirs = compiled_and_plain_stat(model)
         assert ours == pytest.approx(theirs, abs=1e-3)
 
-    def test_copies_are_what_they_are_of(self, tmp_path):
-        # pixels are not of one size: gammapy divides by it once more in each copy
+    def test_copies_keep_the_map(self, tmp_path):
+        # pixel sizes differ, and gammapy divides by them again in each copy
         path = write_map(tmp_path / "map.fits")
         model = build(TemplateSource(name="blob", map=path, spectral=POWER_LAW))
         data = model.spatial_model.map.data
@@ -110,7 +110,7 @@ class TestSource:
         again = TemplateSpatialModel.read(path).copy().map.data
         assert not np.allclose(again, data, rtol=1e-6)
 
-    def test_cube_in_units_of_flux_takes_a_norm(self, tmp_path):
+    def test_cube_in_flux_units_has_a_norm(self, tmp_path):
         axis = MapAxis.from_energy_bounds("0.3 TeV", "30 TeV", nbin=5, name="energy_true")
         cube = write_map(
             tmp_path / "cube.fits", axes=[axis], unit="cm-2 s-1 TeV-1 sr-1", scale=1e-9
@@ -123,7 +123,7 @@ class TestSource:
         assert npred(model).sum() > 0.5
         assert [p.name for p in model.parameters if not p.frozen] == ["norm"]
 
-    def test_table_is_gammapys_times_a_norm(self, table):
+    def test_table_agrees_with_gammapy_times_a_norm(self, table):
         model = build(TemplateSource(name="s", spectrum=table, spatial=POINT))
         read = Table.read(table)
         expected = TemplateSpectralModel(read["energy"].quantity, read["dnde"].quantity)
@@ -131,7 +131,7 @@ class TestSource:
         np.testing.assert_allclose(model.spectral_model(energies), expected(energies))
         model.parameters["norm"].value = 2
         np.testing.assert_allclose(model.spectral_model(energies), 2 * expected(energies))
-        ours, theirs = flat_npred(model)
+        ours, theirs = compiled_and_plain_stat(model)
         assert ours == pytest.approx(theirs, abs=1e-3)
 
     def test_table_and_map_together(self, image, table):
@@ -151,14 +151,14 @@ class TestSource:
         # truth, and rounding of the counts
         assert datasets.parameters["amplitude"].value == pytest.approx(8e-11, rel=0.1)
 
-    def test_map_elsewhere_is_refused(self, tmp_path):
+    def test_map_without_overlap_is_refused(self, tmp_path):
         far = write_map(tmp_path / "far.fits", centre=(100, 22))
         component = TemplateSource(name="s", map=far, spectral=POWER_LAW)
         assert problems_of(component) == []
         with pytest.raises(ModelError, match=r"s: .*far\.fits does not overlap map"):
             component.build(Datasets([map_dataset("map")]))
 
-    def test_map_that_is_larger_than_the_dataset_overlaps(self, tmp_path):
+    def test_map_larger_than_the_dataset_is_accepted(self, tmp_path):
         geom = WcsGeom.create(skydir=(90, 20), width=40, binsz=1)
         path = tmp_path / "large.fits"
         Map.from_geom(geom, data=np.ones(geom.data_shape)).write(path)
@@ -167,7 +167,7 @@ class TestSource:
         assert built.spatial_model.map.geom.data_shape == geom.data_shape
 
     @pytest.mark.parametrize(
-        ("map_options", "says"),
+        ("map_options", "message"),
         [
             ({"unit": "TeV"}, "spectrum and map together must be a flux"),
             ({"scale": 0.0}, "holds only zeros"),
@@ -180,36 +180,36 @@ class TestSource:
         ],
         ids=["unit", "zeros", "nan", "code", "axis"],
     )
-    def test_maps_that_cannot_be_used_are_named(self, tmp_path, map_options, says):
+    def test_invalid_maps_are_reported(self, tmp_path, map_options, message):
         path = write_map(tmp_path / "wrong.fits", **map_options)
         component = TemplateSource(
             name="s", map=path, spectral=POWER_LAW, normalize="unit" not in map_options
         )
         (problem,) = problems_of(component)
-        assert says in str(problem)
+        assert message in str(problem)
         with pytest.raises(ModelError) as error:
             component.build(Datasets())
         assert str(error.value) in str(problem)
 
-    def test_maps_that_gammapys_own_yaml_names_run_no_code_either(self, tmp_path):
+    def test_headers_of_maps_in_gammapy_yaml_are_not_executed(self, tmp_path):
         path = write_map(tmp_path / "wrong.fits", WCSSHAPE="__import__('os').abort()")
         spatial = {"type": "template", "filename": path}
         (problem,) = problems_of(Source(name="s", spectral=POWER_LAW, spatial=spatial))
         assert "would run anything else as code" in str(problem)
-        described = {"name": "s", "type": "SkyModel", "spatial": spatial, "spectral": POWER_LAW}
-        (problem,) = problems_of(GammapyModels(components=[described]))
+        model_dict = {"name": "s", "type": "SkyModel", "spatial": spatial, "spectral": POWER_LAW}
+        (problem,) = problems_of(GammapyModels(components=[model_dict]))
         assert "would run anything else as code" in str(problem)
-        listed = tmp_path / "models.yaml"
-        listed.write_text(json.dumps({"components": [described]}))
+        model_path = tmp_path / "models.yaml"
+        model_path.write_text(json.dumps({"components": [model_dict]}))
         with pytest.raises(ModelError, match="would run anything else as code"):
-            ModelFile(path=str(listed)).build(Datasets())
+            ModelFile(path=str(model_path)).build(Datasets())
 
-    def test_header_that_gammapy_writes_itself_is_read(self, tmp_path):
+    def test_header_written_by_gammapy_is_read(self, tmp_path):
         path = write_map(tmp_path / "fine.fits", WCSSHAPE="(20, 20)")
         built = build(TemplateSource(name="s", map=path, spectral=POWER_LAW))
         assert built.spatial_model.map.geom.data_shape == (20, 20)
 
-    def test_file_that_is_no_map_is_named(self, tmp_path):
+    def test_invalid_file_is_reported(self, tmp_path):
         path = tmp_path / "odd.fits"
         path.write_text("no FITS")
         component = TemplateSource(name="s", map=str(path), spectral=POWER_LAW)
@@ -217,7 +217,7 @@ class TestSource:
         assert "odd.fits cannot be read as FITS" in str(problem)
 
     @pytest.mark.parametrize(
-        ("columns", "says"),
+        ("columns", "message"),
         [
             ({"energy": [1, 2] * u.TeV}, "lacks the column dnde; it has energy"),
             ({"energy": [1, 2], "dnde": [1, 1]}, "energy is in no unit"),
@@ -227,29 +227,29 @@ class TestSource:
         ],
         ids=["column", "no unit", "unit", "order", "negative"],
     )
-    def test_tables_that_are_no_spectrum_are_named(self, tmp_path, columns, says):
+    def test_invalid_tables_are_reported(self, tmp_path, columns, message):
         path = tmp_path / "s.ecsv"
         Table(columns).write(path)
         (problem,) = problems_of(TemplateSource(name="s", spectrum=str(path)))
-        assert says in str(problem)
+        assert message in str(problem)
 
     @pytest.mark.parametrize(
-        ("options", "says"),
+        ("options", "message"),
         [
             ({}, "has neither map nor spectrum"),
             ({"map": "a.fits", "spatial": POINT}, "cannot be combined with map"),
             ({"map": "a.fits", "spectral": {"index": 2}}, "has no type"),
         ],
     )
-    def test_options_that_make_no_sense_are_refused(self, options, says):
-        with pytest.raises(FieldError, match=says):
+    def test_invalid_options_are_refused(self, options, message):
+        with pytest.raises(FieldError, match=message):
             TemplateSource(name="s", **options)
 
-    def test_spectrum_that_is_no_norm_is_named(self, table):
+    def test_spectral_model_instead_of_a_norm_model_is_reported(self, table):
         (problem,) = problems_of(TemplateSource(name="s", spectrum=table, spectral=POWER_LAW))
         assert "'pl' is no norm model" in str(problem)
 
-    def test_file_that_is_not_there_is_named_before_data_are_read(self, tmp_path):
+    def test_missing_file_is_reported_before_data_are_read(self, tmp_path):
         model = f"{{kind: template, name: crab, map: {tmp_path}/no.fits, spectral: {{type: pl}}}}"
         changed = ["data.hess.archive=sim:crab", f"model.0={model}"]
         with pytest.raises(
@@ -266,13 +266,13 @@ class TestCounts:
         dataset.background.write(path)
         return str(path)
 
-    def test_is_gammapys(self, counts):
+    def test_agrees_with_gammapy(self, counts):
         component = CountsTemplate(name="extra", map=counts, dataset="map")
         model = build(component, map_dataset("map"))
         expected = TemplateNPredModel(Map.read(counts), name="plain")
         np.testing.assert_array_equal(npred(model), npred(expected))
         assert model.datasets_names == ["map"]
-        ours, theirs = flat_npred(model)
+        ours, theirs = compiled_and_plain_stat(model)
         assert ours == pytest.approx(theirs, abs=1e-3)
 
     def test_other_energies_are_refused(self, tmp_path):
@@ -282,7 +282,7 @@ class TestCounts:
         with pytest.raises(ModelError, match="has the energy edges"):
             component.build(Datasets([map_dataset("map")]))
 
-    def test_map_elsewhere_is_refused(self, tmp_path):
+    def test_map_without_overlap_is_refused(self, tmp_path):
         axis = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=3)
         path = write_map(tmp_path / "far.fits", centre=(100, 22), axes=[axis])
         component = CountsTemplate(name="extra", map=path, dataset="map")
@@ -290,11 +290,11 @@ class TestCounts:
             component.build(Datasets([map_dataset("map")]))
 
     @pytest.mark.parametrize(
-        ("map_options", "says"),
+        ("map_options", "message"),
         [({}, "has the axes: none"), ({"unit": "TeV", "axes": True}, "is in TeV; expected counts")],
         ids=["image", "unit"],
     )
-    def test_maps_that_are_no_counts_are_named(self, tmp_path, map_options, says):
+    def test_invalid_count_maps_are_reported(self, tmp_path, map_options, message):
         if "axes" in map_options:
             map_options = {
                 **map_options,
@@ -302,9 +302,9 @@ class TestCounts:
             }
         path = write_map(tmp_path / "wrong.fits", **map_options)
         (problem,) = problems_of(CountsTemplate(name="extra", map=path, dataset="map"))
-        assert says in str(problem)
+        assert message in str(problem)
 
-    def test_spectrum_that_is_no_norm_is_named(self, counts):
+    def test_spectral_model_instead_of_a_norm_model_is_reported(self, counts):
         component = CountsTemplate(name="x", map=counts, dataset="map", spectral=POWER_LAW)
         (problem,) = problems_of(component)
         assert "'pl' is no norm model" in str(problem)

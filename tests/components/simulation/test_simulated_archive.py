@@ -1,4 +1,4 @@
-"""The content of a simulated archive, seen with gammapy and astropy."""
+"""The content of a simulated archive, read with gammapy and astropy."""
 
 import json
 import stat
@@ -31,26 +31,26 @@ def run_bytes(number, seed=42):
 
 
 @pytest.mark.slow
-def test_the_same_simulation_gives_the_same_bytes(archive, simulation, tmp_path):
+def test_equal_simulations_have_equal_bytes(archive, simulation, tmp_path):
     again = simulation.write(tmp_path / "again")
     assert contents(again) == contents(archive)
 
 
-def test_a_run_is_the_same_whatever_other_runs_are_made(archive):
+def test_run_is_independent_of_other_runs(archive):
     assert run_bytes(1) == (archive / "data/sim_crab_obs_id_900002.fits.gz").read_bytes()
 
 
-def test_another_seed_gives_other_events(archive, other_run):
+def test_events_depend_on_the_seed(archive, other_run):
     events = DataStore.from_dir(archive).obs(900001).events
     assert set(events.time.mjd).isdisjoint(other_run.events.time.mjd)
 
 
-def test_an_archive_holds_the_files_it_states_and_nothing_else(archive, simulation):
+def test_archive_contains_exactly_the_listed_files(archive, simulation):
     assert set(contents(archive)) == {*simulation.files, SUMS}
     assert damage(archive, simulation.files) is None
 
 
-def test_gammapy_finds_full_enclosure_observations(archive):
+def test_gammapy_reads_full_enclosure_observations(archive):
     observations = DataStore.from_dir(archive).get_observations(required_irf="full-enclosure")
     assert observations.ids == ["900001", "900002"]
     for observation in observations:
@@ -64,7 +64,7 @@ def test_gammapy_finds_full_enclosure_observations(archive):
         assert offset.deg == pytest.approx(0.5)
 
 
-def test_the_observation_index_says_what_the_files_say(archive):
+def test_observation_index_agrees_with_the_files(archive):
     store = DataStore.from_dir(archive)
     for row, observation in zip(store.obs_table, store.get_observations(), strict=True):
         assert row["EVENT_COUNT"] == len(observation.events.table)
@@ -72,13 +72,13 @@ def test_the_observation_index_says_what_the_files_say(archive):
         assert row["ALT_PNT"] > 30
 
 
-def test_responses_that_were_written_are_those_that_were_simulated_with(archive, other_run):
+def test_written_irfs_are_those_of_the_simulation(archive, other_run):
     stored_run = DataStore.from_dir(archive).obs(900001)
     for name in stored_run.available_irfs:
         np.testing.assert_array_equal(getattr(stored_run, name).data, getattr(other_run, name).data)
 
 
-def test_every_event_tells_where_it_came_from(archive):
+def test_every_event_has_the_id_of_its_model(archive):
     events = DataStore.from_dir(archive).obs(900001).events.table
     assert set(np.unique(events["MC_ID"])) == {0, 1}
     source = events[events["MC_ID"] == 1]
@@ -99,7 +99,7 @@ def test_truth_and_models_agree(archive, simulation):
     assert (truth["seed"], truth["runs"]) == (42, 2)
 
 
-def test_files_are_sound_to_a_strict_reader(archive):
+def test_files_are_valid_for_a_strict_reader(archive):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for path in archive.rglob("*.fits.gz"):
@@ -110,13 +110,13 @@ def test_files_are_sound_to_a_strict_reader(archive):
                     assert not any(key.startswith("TNULL") for key in hdu.header)
 
 
-def test_a_run_without_events_is_an_empty_list():
+def test_run_without_events_has_an_empty_event_list():
     observation = simulate_run(0, livetime=1e-6, seed=42)
     assert len(observation.events.table) == 0
     assert files.fits_bytes(files.observation_hdus(observation))
 
 
-def test_nothing_is_seen_if_the_making_is_interrupted(monkeypatch, tmp_path, simulation, other_run):
+def test_interrupted_simulation_leaves_no_files(monkeypatch, tmp_path, simulation, other_run):
     file_names = []
 
     def interrupted(number, *, livetime, seed):
@@ -133,14 +133,14 @@ def test_nothing_is_seen_if_the_making_is_interrupted(monkeypatch, tmp_path, sim
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_there_is_never_overwritten(tmp_path, simulation):
+def test_existing_folder_is_not_overwritten(tmp_path, simulation):
     (tmp_path / "mine.txt").touch()
     with pytest.raises(FileExistsError, match="already exists"):
         simulation.write(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
-def test_modes_are_those_that_the_umask_leaves(archive, tmp_path):
+def test_file_modes_follow_the_umask(archive, tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").touch()
     for path in (archive, *archive.rglob("*")):
@@ -152,6 +152,6 @@ def test_modes_are_those_that_the_umask_leaves(archive, tmp_path):
     ("field", "value"),
     [("seed", -1), ("seed", 1.0), ("runs", 0), ("runs", True), ("livetime", 0), ("livetime", "2")],
 )
-def test_a_value_out_of_range_is_refused_by_name(field, value):
+def test_value_out_of_range_is_refused(field, value):
     with pytest.raises(ValueError, match=f"^{field} is .*, expected "):
         CrabSimulation(**{field: value})

@@ -1,4 +1,4 @@
-"""Archives that are kept: made once, checked when used, made again when damaged."""
+"""Cached archives: created once, checked at each use, created again if damaged."""
 
 import logging
 import shutil
@@ -19,7 +19,7 @@ LOCATION = "sim:crab?runs=2&livetime=2min"
 
 @pytest.fixture
 def created_archives(monkeypatch, archive):
-    """Where archives were made: copies of the shared one, to save time."""
+    """Return the folders of created archives, which are copies of the shared one to save time."""
     folders = []
 
     def copy(self, folder):
@@ -30,14 +30,12 @@ def created_archives(monkeypatch, archive):
     return folders
 
 
-def test_an_archive_is_made_on_first_use_only(created_archives, tmp_path):
+def test_archive_is_created_only_on_first_use(created_archives, tmp_path):
     location = f"{LOCATION}&folder={tmp_path}"
     assert [ensure(location), ensure(location)] == created_archives * 2
 
 
-def test_the_cache_folder_is_the_one_that_the_environment_names(
-    created_archives, monkeypatch, tmp_path
-):
+def test_cache_folder_is_set_by_the_environment(created_archives, monkeypatch, tmp_path):
     monkeypatch.setenv("SKYRED_CACHE_DIR", str(tmp_path))
     assert ensure(LOCATION).is_relative_to(tmp_path)
 
@@ -53,7 +51,7 @@ def test_other_simulations_have_other_folders(created_archives, tmp_path, change
 
 
 @pytest.mark.parametrize("matter", ["gammapy", "numpy", "astropy", "format"])
-def test_another_version_has_another_folder(created_archives, monkeypatch, tmp_path, matter):
+def test_other_versions_have_other_folders(created_archives, monkeypatch, tmp_path, matter):
     before = cache.cached_archive(CrabSimulation(runs=2, livetime=2), tmp_path)
     if matter == "format":
         monkeypatch.setattr(cache, "FORMAT_VERSION", 999)
@@ -69,21 +67,21 @@ def flip(path):
 
 
 DAMAGES = {
-    "a flipped bit": lambda folder: flip(folder / "data/sim_crab_obs_id_900001.fits.gz"),
-    "a missing file": lambda folder: (folder / "truth.json").unlink(),
-    "empty sums": lambda folder: (folder / SUMS).write_text(""),
-    "no sums": lambda folder: (folder / SUMS).unlink(),
-    "everything gone": lambda folder: shutil.rmtree(folder / "data"),
+    "flipped bit": lambda folder: flip(folder / "data/sim_crab_obs_id_900001.fits.gz"),
+    "missing file": lambda folder: (folder / "truth.json").unlink(),
+    "empty checksum file": lambda folder: (folder / SUMS).write_text(""),
+    "no checksum file": lambda folder: (folder / SUMS).unlink(),
+    "no data folder": lambda folder: shutil.rmtree(folder / "data"),
 }
 
 
-@pytest.mark.parametrize("harm", DAMAGES.values(), ids=DAMAGES)
-def test_a_damaged_archive_is_made_again_with_a_warning(
-    created_archives, tmp_path, caplog, simulation, harm
+@pytest.mark.parametrize("apply_damage", DAMAGES.values(), ids=DAMAGES)
+def test_damaged_archive_is_created_again_with_a_warning(
+    created_archives, tmp_path, caplog, simulation, apply_damage
 ):
     location = f"{LOCATION}&folder={tmp_path}"
     folder = ensure(location)
-    harm(folder)
+    apply_damage(folder)
     with caplog.at_level(logging.WARNING, logger="skyred.simulation"):
         assert ensure(location) == folder
     assert damage(folder, simulation.files) is None
@@ -91,7 +89,7 @@ def test_a_damaged_archive_is_made_again_with_a_warning(
     assert "is damaged" in caplog.text
 
 
-def test_what_a_killed_process_left_behind_is_removed(created_archives, tmp_path):
+def test_left_overs_of_killed_processes_are_removed(created_archives, tmp_path):
     folder = cache.cached_archive(CrabSimulation(runs=2, livetime=2), tmp_path)
     shutil.rmtree(folder)
     folder.with_name(f".{folder.name}.0123abcd.part").mkdir()
@@ -108,7 +106,7 @@ print(ensure(sys.argv[1]))
 
 
 @pytest.mark.slow
-def test_two_processes_at_once_make_it_once(tmp_path):
+def test_two_concurrent_processes_create_it_once(tmp_path):
     command = [sys.executable, "-c", ENSURE, f"sim:crab?runs=1&livetime=1min&folder={tmp_path}"]
     processes = [Popen(command, stdout=PIPE, text=True) for _ in range(2)]
     lines = [process.communicate(timeout=LIMIT)[0].splitlines() for process in processes]

@@ -1,4 +1,4 @@
-"""Reading `sim:` locations, and the hook that opens them."""
+"""Parsing of `sim:` locations, and the hook that opens them."""
 
 import os
 import subprocess
@@ -19,19 +19,19 @@ simulations = st.builds(
     runs=st.integers(1, 20_000),
     livetime=st.floats(1e-6, 300),
 )
-# what a file can be called: any bytes but the one that ends names
+# valid file names: any bytes except the null byte
 folders = st.none() | st.binary(min_size=1).map(
     lambda name: Path(os.fsdecode(name.replace(b"\0", b"0")))
 )
 
 
 @given(st.builds(Location, simulations, folders))
-def test_a_location_written_and_read_is_the_same(location):
+def test_location_as_string_is_parsed_to_the_same_location(location):
     assert parse(str(location)) == location
 
 
 @pytest.mark.parametrize(
-    ("location_text", "expected"),
+    ("location_string", "expected"),
     [
         ("sim:crab", CrabSimulation()),
         ("sim:crab?", CrabSimulation(seed=42, runs=4, livetime=28)),
@@ -41,16 +41,16 @@ def test_a_location_written_and_read_is_the_same(location):
         ("sim:crab?livetime=10%20min", CrabSimulation(livetime=10)),
     ],
 )
-def test_what_a_location_says(location_text, expected):
-    assert parse(location_text) == Location(expected)
+def test_location_has_the_parsed_options(location_string, expected):
+    assert parse(location_string) == Location(expected)
 
 
-def test_a_folder_may_be_named():
+def test_folder_can_be_given():
     assert parse("sim:crab?folder=/some/dir%26more").folder == Path("/some/dir&more")
 
 
 @pytest.mark.parametrize(
-    ("location_text", "message"),
+    ("location_string", "message"),
     [
         ("sim:crap", "no simulated archive 'crap', expected one of crab; did you mean 'crab'?"),
         ("sim:", "no simulated archive '', expected one of crab"),
@@ -72,26 +72,26 @@ def test_a_folder_may_be_named():
         ("sim:crab?folder=", "folder is empty, expected the name of a folder"),
     ],
 )
-def test_a_faulty_location_is_one_clear_error(location_text, message):
+def test_invalid_location_is_one_error(location_string, message):
     with pytest.raises(ValueError, match=r"^sim:") as caught:
-        parse(location_text)
-    assert str(caught.value).startswith(f"{location_text}: ")
+        parse(location_string)
+    assert str(caught.value).startswith(f"{location_string}: ")
     assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(
     "location", ["crab", "/data/sim:crab", ("sim:crab",), ("a.fits", "b.fits")]
 )
-def test_the_hook_leaves_other_locations_to_others(location):
+def test_hook_ignores_other_locations(location):
     assert plugin.skyred_archive(location=location) is None
 
 
-def test_the_hook_says_which_simulations_there_are():
+def test_hook_reports_the_available_simulations():
     with pytest.raises(ValueError, match="'vela', expected one of crab"):
         plugin.skyred_archive(location="sim:vela")
 
 
-def test_the_hook_opens_the_archive(monkeypatch, archive):
+def test_hook_opens_the_archive(monkeypatch, archive):
     monkeypatch.setattr(
         "skyred.components.simulation.location.cached_archive", lambda simulation, base: archive
     )
@@ -100,7 +100,7 @@ def test_the_hook_opens_the_archive(monkeypatch, archive):
     assert list(store.obs_ids) == [900001, 900002]
 
 
-def test_the_plugin_is_imported_without_gammapy_and_astropy():
+def test_plugin_is_imported_without_gammapy_and_astropy():
     code = (
         "import sys, skyred.hookspecs; before = set(sys.modules);"
         "import skyred.components.simulation, skyred.components.simulation.location;"

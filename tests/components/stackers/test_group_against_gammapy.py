@@ -1,4 +1,4 @@
-"""Runs of PKS 2155-304 in groups: against plain gammapy stacking the same runs by hand."""
+"""Runs of PKS 2155-304 in groups, against plain gammapy stacking the same runs."""
 
 import numpy as np
 import pytest
@@ -56,7 +56,7 @@ def pipeline(stack: str = "{kind: group, by: night}", **changes: str) -> Pipelin
 
 @pytest.fixture(scope="session")
 def datasets_by_run(once) -> dict[int, MapDataset]:
-    """Return the dataset of each run, as the makers return it."""
+    """Return the dataset of each run, before stacking."""
 
     def make(_):
         datasets = Orchestrator(pipeline("{kind: keep}")).reduce()
@@ -76,7 +76,7 @@ def by_night(once):
     return once("pks-nights", run)
 
 
-def by_hand(datasets_by_run: dict[int, MapDataset], runs: tuple[int, ...]) -> MapDataset:
+def stack_by_gammapy(datasets_by_run: dict[int, MapDataset], runs: tuple[int, ...]) -> MapDataset:
     expected = pipeline().data["hess"].with_name("hess").geometry.target("plain")
     for run in sorted(runs):
         expected.stack(datasets_by_run[run])
@@ -99,10 +99,10 @@ def assert_same(ours: MapDataset, theirs: MapDataset) -> None:
     assert str(ours.meta_table) == str(theirs.meta_table)
 
 
-def groups_of(
+def stack_groups(
     datasets_by_run: dict[int, MapDataset], stack: str, runs=RUNS
 ) -> dict[str, MapDataset]:
-    """Stack what the makers gave, as the reduction does, without making it again."""
+    """Stack datasets of runs like a reduction, without reducing the runs again."""
     orchestrator = Orchestrator(pipeline(stack))
     reduction = orchestrator.pipeline.data["hess"].with_name("hess")
     stacker = reduction.stack.prepare(orchestrator.select()["hess"])
@@ -113,11 +113,11 @@ def groups_of(
     return {dataset.name: dataset for dataset in stacker.result(total)}
 
 
-def test_nights_are_what_gammapy_stacks(by_night, datasets_by_run):
+def test_nights_agree_with_gammapy(by_night, datasets_by_run):
     datasets = by_night[0].datasets
     assert datasets.names == [f"hess-{night}" for night in NIGHTS]
     for dataset, runs in zip(datasets, NIGHTS.values(), strict=True):
-        assert_same(dataset, by_hand(datasets_by_run, runs))
+        assert_same(dataset, stack_by_gammapy(datasets_by_run, runs))
 
 
 @pytest.mark.slow
@@ -138,31 +138,34 @@ def test_nights_are_what_gammapy_stacks(by_night, datasets_by_run):
     ],
     ids=["zenith", "target", "muons", "years", "days", "telescope"],
 )  # fmt: skip
-def test_groups_are_what_gammapy_stacks(datasets_by_run, stack, groups):
-    grouped = groups_of(datasets_by_run, stack)
-    if groups is None:  # as the table has it
+def test_groups_agree_with_gammapy(datasets_by_run, stack, groups):
+    grouped = stack_groups(datasets_by_run, stack)
+    if groups is None:  # taken from the table
         table = Orchestrator(pipeline()).select()["hess"]
         dim = tuple(table["OBS_ID"][table["MUONEFF"] < 1].tolist())
         groups = {"MUONEFF-0-1": dim, "MUONEFF-1-2": tuple(set(RUNS) - set(dim))}
         groups = {name: runs for name, runs in groups.items() if runs}
     assert list(grouped) == [f"hess-{label}" for label in groups]
     for name, runs in groups.items():
-        assert_same(grouped[f"hess-{name}"], by_hand(datasets_by_run, runs))
+        assert_same(grouped[f"hess-{name}"], stack_by_gammapy(datasets_by_run, runs))
 
 
-def test_zenith_angles_are_those_of_the_pointing_at_mid_run():
+def test_zenith_angles_are_computed_at_mid_run():
     stacker = GroupRuns(by="zenith", edges=[f"{edge} deg" for edge in range(0, 91, 1)])
     table = Orchestrator(pipeline()).select()["hess"]
     for observation, row in zip(plain.observations(tuple(sorted(RUNS))), table, strict=True):
         low = int(stacker.group(observation).label.split("-")[1])
-        # the column has one value of the run, which is 28 minutes long: 7 deg at the most
+        # the column has one value for the run, during which the angle changes by up to 7 deg
         assert low <= row["ZEN_PNT"] + 1
         assert abs(low + 0.5 - row["ZEN_PNT"]) < 4
 
 
-def test_order_of_the_runs_does_not_matter_to_the_order_of_groups(datasets_by_run):
+def test_order_of_groups_is_independent_of_the_order_of_runs(datasets_by_run):
     stack = "{kind: group, by: night}"
-    some = groups_of(datasets_by_run, stack, RUNS[:1]), groups_of(datasets_by_run, stack, RUNS)
+    some = (
+        stack_groups(datasets_by_run, stack, RUNS[:1]),
+        stack_groups(datasets_by_run, stack, RUNS),
+    )
     assert list(some[0]) == ["hess-2006-07-29"]
     assert list(some[1]) == [f"hess-{night}" for night in NIGHTS]
 
@@ -176,14 +179,14 @@ def test_nights_are_fitted_together(by_night):
     assert result.fit.stat == pytest.approx(stat, abs=1e-3)
 
 
-def test_the_folder_has_a_file_for_each_night(by_night):
+def test_run_folder_has_a_file_for_each_night(by_night):
     assert by_night[1].datasets.names == by_night[0].datasets.names
     counts = [dataset.counts.data.sum() for dataset in by_night[0].datasets]
     assert [dataset.counts.data.sum() for dataset in by_night[1].datasets] == counts
 
 
 @pytest.mark.slow
-def test_processes_give_the_bits_of_chunks_stacked_here(datasets_by_run):
+def test_several_processes_give_identical_bits(datasets_by_run):
     changes = {"data.hess.select[0].ids": str(list(RUNS[2:]))}
     stack = "{kind: group, by: night, chunk: 2}"
     chunked = Orchestrator(pipeline(stack, **changes), engine=Processes(workers=2)).reduce()
@@ -202,7 +205,7 @@ def test_processes_give_the_bits_of_chunks_stacked_here(datasets_by_run):
             np.testing.assert_array_equal(array, expected[name], err_msg=name)
 
 
-def test_runs_in_no_group_are_in_the_ledger_with_the_reason():
+def test_runs_in_no_group_are_skipped_with_the_reason():
     stack = "{kind: group, by: zenith, edges: [26 deg, 33 deg]}"
     few = {"data.hess.make[0].parts": "[counts]", "data.hess.make[1].methods": "[offset-max]"}
     ids = {"data.hess.select[0].ids": "[47802, 47803]"}
@@ -215,7 +218,7 @@ def test_runs_in_no_group_are_in_the_ledger_with_the_reason():
     assert second.status == "made"
 
 
-def test_a_column_that_is_not_there_is_named_before_any_data_are_read():
+def test_missing_column_is_reported_before_data_are_read():
     orchestrator = Orchestrator(pipeline("{kind: group, by: column, column: NIGHT}"))
     with pytest.raises(
         ArchiveError, match=r"'group' finds no column 'NIGHT'; there are OBS_ID, RA"
@@ -223,7 +226,7 @@ def test_a_column_that_is_not_there_is_named_before_any_data_are_read():
         orchestrator.select()
 
 
-def test_mistakes_are_named_with_their_place():
+def test_mistakes_are_reported_with_their_path():
     with pytest.raises(ConfigError) as error:
         pipeline("{kind: group, by: zenith, times: [2008-01-01, 2007-01-01]}")
     message = str(error.value)

@@ -1,4 +1,4 @@
-"""The groups of the stacker `group`: to which a run belongs, and what it is called."""
+"""The groups of the stacker `group`: their runs and their labels."""
 
 from types import SimpleNamespace
 
@@ -57,7 +57,7 @@ class TestNight:
     def test_goes_from_noon_to_noon_at_the_site(self, time, location, night):
         assert label(run(time, location), by="night") == night
 
-    def test_needs_a_site(self):
+    def test_observatory_location_is_required(self):
         with pytest.raises(ValueError, match=r"run 7 does not state its site \(GEOLON"):
             label(run(location=None, obs_id=7), by="night")
 
@@ -75,11 +75,11 @@ class TestTime:
              "2004-12-04T215856"),
         ],
     )  # fmt: skip
-    def test_bins_have_their_lower_edge_and_are_called_after_it(self, times, time, expected):
+    def test_lower_edge_is_inclusive_and_is_the_label(self, times, time, expected):
         assert label(run(time), by="time", times=times) == expected
 
     @pytest.mark.parametrize("time", ["2004-11-30T23:59:59", "2005-01-01T00:00:00"])
-    def test_a_run_outside_all_bins_is_skipped_with_the_reason(self, time):
+    def test_run_outside_all_bins_is_skipped_with_the_reason(self, time):
         stacker = GroupRuns(by="time", times=["2004-12-01", "2005-01-01"])
         expected = rf"its middle, {time}.*, is in no bin of time \(2004-12-01.* to 2005-01-01"
         with pytest.raises(SkipObservation, match=expected):
@@ -97,13 +97,11 @@ class TestTime:
             ({"width": "12 s"}, "2004-12-04T22:31:14", "2004-12-04T223112"),
         ],
     )
-    def test_bins_of_one_width_go_on_in_both_directions(self, options, time, expected):
+    def test_bins_of_a_width_extend_in_both_directions(self, options, time, expected):
         assert label(run(time), by="time", **options) == expected
 
     @given(st.integers(1, 10**7), st.floats(0, 10**8), st.floats(0, 10**8))
-    def test_two_runs_share_a_bin_of_a_width_only_if_it_holds_both(
-        self, width, first_time, second_time
-    ):
+    def test_runs_are_in_one_bin_only_if_it_contains_both(self, width, first_time, second_time):
         stacker = GroupRuns(by="time", width=f"{width} s")
         start = Time("2000-01-01", scale="utc").mjd
         times = [
@@ -124,11 +122,11 @@ class TestZenith:
         ("angle", "expected"),
         [(0, "zenith-0-22.5"), (22.4, "zenith-0-22.5"), (22.5, "zenith-22.5-45")],
     )
-    def test_bins_have_their_lower_edge(self, angle, expected):
+    def test_lower_edge_is_inclusive(self, angle, expected):
         edges = ["0 deg", "22.5 deg", "0.785398163397448 rad"]
         assert label(run(zenith=angle), by="zenith", edges=edges) == expected
 
-    def test_a_run_outside_all_bins_is_skipped_with_the_reason(self):
+    def test_run_outside_all_bins_is_skipped_with_the_reason(self):
         stacker = GroupRuns(by="zenith", edges=["0 deg", "30 deg", "60 deg"])
         expected = r"zenith angle 61\.2 deg is in no bin \(0\.0 deg to 60\.0 deg\)"
         with pytest.raises(SkipObservation, match=expected):
@@ -148,7 +146,7 @@ class TestTelescope:
     def test_is_the_array_and_its_telescopes(self, header, expected):
         assert label(run(**header), by="telescope") == expected
 
-    def test_must_be_named(self):
+    def test_missing_telescope_is_refused(self):
         with pytest.raises(ValueError, match=r"run 1 does not name its telescope \(TELESCOP\)"):
             label(run(), by="telescope")
 
@@ -175,32 +173,32 @@ class TestColumn:
                 label_list.append(skip.reason)
         return label_list
 
-    def test_texts(self):
+    def test_labels_of_strings(self):
         expected = ["MSH_15-52", "Crab", "its TARGET_NAME is not known", "MSH_15-52"]
         assert self.labels(column="TARGET_NAME") == expected
 
-    def test_numbers(self):
+    def test_labels_of_numbers(self):
         assert self.labels(column="N_TELS") == ["N_TELS-4", "N_TELS-3", "N_TELS-3", "N_TELS-4"]
 
-    def test_bins_of_numbers(self):
+    def test_labels_of_bins(self):
         no_bin = "its MUONEFF, {}, is in no bin (0.7 to 1.2)"
         assert self.labels(column="MUONEFF", edges=[0.7, 1, 1.2]) == [
             "MUONEFF-0.7-1", no_bin.format("nan"), "MUONEFF-1-1.2", no_bin.format("1.3"),
         ]  # fmt: skip
 
-    def test_bins_in_the_unit_of_the_column(self):
+    def test_bins_are_converted_to_the_unit_of_the_column(self):
         edges = ["0 rad", "0.5 rad", "1 rad"]
         first, second, third, fourth = self.labels(column="ZEN_PNT", edges=edges)
         assert first == "ZEN_PNT-0-28.6479"
         assert second == "its ZEN_PNT, --, is in no bin (0.0 rad to 1.0 rad)"
         assert third == fourth == "ZEN_PNT-28.6479-57.2958"
 
-    def test_numbers_come_in_their_order_and_texts_in_theirs(self):
+    def test_numbers_and_strings_are_sorted(self):
         counts = GroupRuns(by="column", column="N_TELS").prepare(table())
         groups = {counts.group(run(obs_id=obs_id)) for obs_id in (1, 2, 3, 4)}
         assert [group.label for group in sorted(groups)] == ["N_TELS-3", "N_TELS-4"]
 
-    def test_a_run_that_is_not_in_the_table_is_an_error(self):
+    def test_run_missing_in_the_table_is_an_error(self):
         with pytest.raises(ValueError, match="run 9 is not in the observation table"):
             label(run(obs_id=9), table(), by="column", column="N_TELS")
 
@@ -220,21 +218,21 @@ class TestColumn:
             ({"column": "N_TELS", "edges": ["1 m", "2 m"]}, "in no unit, not comparable"),
         ],
     )
-    def test_what_does_not_fit_the_table_is_named(self, options, message):
+    def test_options_that_do_not_match_the_table_are_reported(self, options, message):
         with pytest.raises(ArchiveError, match=message):
             GroupRuns(by="column", **options).prepare(table())
 
-    def test_values_that_would_have_one_name_are_refused(self):
+    def test_values_with_the_same_label_are_refused(self):
         clashing = table()
         clashing["TARGET_NAME"] = ["MSH 15-52", "MSH_15-52", "Crab", "Crab"]
         with pytest.raises(ArchiveError, match=r"MSH 15-52 and MSH_15-52 .* alike: MSH_15-52"):
             GroupRuns(by="column", column="TARGET_NAME").prepare(clashing)
 
-    def test_it_must_be_prepared(self):
+    def test_unprepared_stacker_is_an_error(self):
         with pytest.raises(TypeError, match="prepare the stacker with the observation table"):
             label(run(), by="column", column="N_TELS")
 
-    def test_what_it_learns_changes_its_digest_and_survives_pickling(self):
+    def test_prepared_stacker_has_another_digest_and_can_be_pickled(self):
         import pickle
 
         stacker = GroupRuns(by="column", column="N_TELS", chunk=3)
@@ -243,7 +241,7 @@ class TestColumn:
         assert prepared.digest() != stacker.prepare(table()[:2]).digest()
         assert pickle.loads(pickle.dumps(prepared)) == prepared
 
-    def test_other_ways_learn_nothing(self):
+    def test_other_groupings_are_not_changed_by_prepare(self):
         stacker = GroupRuns(by="night")
         assert stacker.prepare(table()) is stacker
 
@@ -273,6 +271,6 @@ class TestColumn:
          "start: cannot be combined with times"),
     ],
 )  # fmt: skip
-def test_options_that_make_no_sense_are_refused(options, message):
+def test_invalid_options_are_refused(options, message):
     with pytest.raises(FieldError, match=message):
         GroupRuns(**options)

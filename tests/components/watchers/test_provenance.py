@@ -1,4 +1,4 @@
-"""The report says what was used."""
+"""The report lists the used input files."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,7 +8,7 @@ from skyred.interfaces.records import Report, Run, StepRecord
 from skyred.io.sums import sum_of
 
 
-def test_a_file_that_changed_after_it_was_used_is_reported_as_it_was(tmp_path: Path) -> None:
+def test_input_that_changed_later_is_reported_with_its_earlier_digest(tmp_path: Path) -> None:
     used, unused = tmp_path / "run.fits", tmp_path / "index.fits"
     for path in (used, unused):
         path.write_text("before")

@@ -1,1 +1,1 @@
-"""Faults that are real: killed and interrupted processes, damaged archives."""
+"""Real faults: killed and interrupted processes, damaged archives."""

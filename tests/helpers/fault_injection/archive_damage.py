@@ -1,4 +1,4 @@
-"""Damaging DL3 archives: real bytes on disk."""
+"""Damage to the files of DL3 archives on disk."""
 
 from __future__ import annotations
 
@@ -23,36 +23,36 @@ Change = Callable[[Any], object]
 
 @attrs.frozen
 class Archive:
-    """An archive that may be damaged: a copy."""
+    """A copy of an archive, which can be damaged."""
 
     folder: Path
 
     @classmethod
     def copy(cls, source: Path, folder: Path, *, sums: bool = False) -> Archive:
-        """Copy one; without its sums, by which any damage would be found."""
+        """Copy an archive, by default without checksums, which would detect any damage."""
         ignored = shutil.ignore_patterns() if sums else shutil.ignore_patterns(SUMS)
         return cls(Path(shutil.copytree(source, folder, ignore=ignored)))
 
     @property
     def runs(self) -> list[int]:
-        """The runs of the index."""
+        """Runs of the index."""
         return [int(obs_id) for obs_id in Table.read(self.folder / INDEX["obs"])["OBS_ID"]]
 
     def path(self, run: int) -> Path:
-        """Give the file of a run."""
-        (found,) = self.folder.glob(f"data/*{run}.fits.gz")
-        return found
+        """Return the file of a run."""
+        (path,) = self.folder.glob(f"data/*{run}.fits.gz")
+        return path
 
     def pack(self, run: int, change: Callable[[bytes], bytes]) -> None:
-        """Change the bytes that lie on disk."""
+        """Change the bytes on disk."""
         self.path(run).write_bytes(change(self.path(run).read_bytes()))
 
     def unpacked(self, run: int, change: Callable[[bytes], bytes]) -> None:
-        """Change the bytes before they are packed: gzip's sums are right."""
+        """Change the bytes before compression, so that gzip's checksums are valid."""
         self.pack(run, lambda packed: gzip.compress(change(gzip.decompress(packed)), 1, mtime=0))
 
     def hdus(self, run: int, change: Change) -> None:
-        """Change the HDUs; their checksum cards, which would tell, are taken out."""
+        """Change the HDUs, and remove their checksum cards, which would detect it."""
 
         def rewrite(content: bytes) -> bytes:
             with fits.open(io.BytesIO(content)) as hdus:
@@ -60,9 +60,9 @@ class Archive:
                     hdu.header.remove("CHECKSUM", ignore_missing=True)
                     hdu.header.remove("DATASUM", ignore_missing=True)
                 change(hdus)
-                written = io.BytesIO()
-                hdus.writeto(written, output_verify="ignore")
-                return written.getvalue()
+                stream = io.BytesIO()
+                hdus.writeto(stream, output_verify="ignore")
+                return stream.getvalue()
 
         self.unpacked(run, rewrite)
 
@@ -70,9 +70,9 @@ class Archive:
         """Change one HDU."""
         self.hdus(run, lambda hdus: change(find(hdus, kind)))
 
-    def index(self, which: str, change: Callable[[Table], Table]) -> None:
+    def index(self, index_name: str, change: Callable[[Table], Table]) -> None:
         """Change an index table."""
-        path = self.folder / INDEX[which]
+        path = self.folder / INDEX[index_name]
         table = Table.read(path)
         for name in table.colnames:
             if table[name].dtype.kind in "SU":
@@ -82,22 +82,22 @@ class Archive:
 
 @attrs.frozen
 class Damage:
-    """One damage to a run, and what must be said of it.
+    """One damage to a run, and the expected report.
 
     Parameters
     ----------
     name : str
-        What is done.
+        Description.
     apply : callable
-        Does it, to an archive, its damaged run and another one.
+        Function that damages a run, called with an archive, the run and another run.
     word : str
-        What must be in the message.
+        Expected part of the message.
     kind : str
-        The HDU that must be named; "" where the file is damaged as a whole.
+        The HDU in the message; "" if the complete file is damaged.
     file : bool
-        Whether a file must be named.
-    other : bool
-        Whether the other run has a fault by it too: of two that share something, who is right?
+        Whether the message has a file.
+    both_runs : bool
+        Whether the other run also has a fault, since both share a file.
     """
 
     name: str
@@ -105,11 +105,11 @@ class Damage:
     word: str
     kind: str = ""
     file: bool = True
-    other: bool = False
+    both_runs: bool = False
 
 
 def find(hdus: fits.HDUList, kind: str) -> Any:
-    """Give the HDU of a kind."""
+    """Return the HDU of a kind."""
     for hdu in hdus[1:]:
         name = CLASSES.get(str(hdu.header.get("HDUCLAS2", "")), hdu.name.lower())
         if name == kind:
@@ -123,9 +123,9 @@ def flip(array: Any, index: tuple[int, ...], bit: int) -> None:
     array[index] = (value.view(">u4") ^ np.uint32(1 << bit)).view(">f4")
 
 
-def brightest(cube: Any) -> tuple[int, ...]:
-    """Give the largest cell in the middle of the last axis, where real responses are lit."""
+def find_largest_cell(cube: Any) -> tuple[int, ...]:
+    """Return the largest cell in the middle of the last axis, where real IRFs are not zero."""
     first = cube.shape[-1] // 2
     middle = cube[..., first : first + cube.shape[-1] // 8 + 1]
-    *place, last = np.unravel_index(int(np.argmax(middle)), middle.shape)
-    return (*(int(i) for i in place), first + int(last))
+    *indices, last = np.unravel_index(int(np.argmax(middle)), middle.shape)
+    return (*(int(i) for i in indices), first + int(last))

@@ -1,4 +1,4 @@
-"""Damages to DL3 archives, each with what must be said of it."""
+"""Damages to DL3 archives, each with the expected report."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from astropy.table import Table, vstack
 
-from fault_injection.archive_damage import Archive, Damage, brightest, find, flip
+from fault_injection.archive_damage import Archive, Damage, find, find_largest_cell, flip
 
 
 def _card(kind: str, key: str, value: Any) -> Callable[[Archive, int, int], object]:
@@ -25,12 +25,12 @@ def _card(kind: str, key: str, value: Any) -> Callable[[Archive, int, int], obje
 def _column(
     kind: str, name: str, change: Callable[[Any], object]
 ) -> Callable[[Archive, int, int], object]:
-    """Change a column in place, or put what is given back in its place."""
+    """Change a column in place, or replace it by the returned values."""
 
     def edit(hdu: Any) -> None:
-        given = change(hdu.data[name])
-        if given is not None:
-            hdu.data[name] = given
+        new_values = change(hdu.data[name])
+        if new_values is not None:
+            hdu.data[name] = new_values
 
     return lambda archive, run, _: archive.hdu(run, kind, edit)
 
@@ -44,7 +44,7 @@ def _unit(kind: str, names: str, unit: str) -> Callable[[Archive, int, int], obj
 
 
 def _flipped(kind: str, name: str, bit: int) -> Callable[[Archive, int, int], object]:
-    return _column(kind, name, lambda cube: flip(cube[0], brightest(cube[0]), bit))
+    return _column(kind, name, lambda cube: flip(cube[0], find_largest_cell(cube[0]), bit))
 
 
 def _rows(kind: str, change: Callable[[Any], Any]) -> Callable[[Archive, int, int], object]:
@@ -57,17 +57,17 @@ def _rows(kind: str, change: Callable[[Any], Any]) -> Callable[[Archive, int, in
     return lambda archive, run, _: archive.hdu(run, kind, edit)
 
 
-def _set(array: Any, where: Any, value: float) -> None:
-    array[where] = value
+def _set(array: Any, selection: Any, value: float) -> None:
+    array[selection] = value
 
 
 def _hdu_row(name: str, value: Callable[[Table, int, int], Any], kind: str = "events") -> Any:
     """Change a cell of the HDU index."""
 
-    def apply(archive: Archive, run: int, other: int) -> None:
+    def apply(archive: Archive, run: int, other_run: int) -> None:
         def edit(table: Table) -> Table:
-            mine = (table["OBS_ID"] == run) & (np.char.strip(table["HDU_TYPE"]) == kind)
-            table[name][mine] = value(table, run, other)
+            is_row = (table["OBS_ID"] == run) & (np.char.strip(table["HDU_TYPE"]) == kind)
+            table[name][is_row] = value(table, run, other_run)
             return table
 
         archive.index("hdu", edit)
@@ -75,12 +75,12 @@ def _hdu_row(name: str, value: Callable[[Table, int, int], Any], kind: str = "ev
     return apply
 
 
-def _file_of(table: Table, _: int, other: int) -> Any:
-    return table["FILE_NAME"][table["OBS_ID"] == other][0]
+def _file_of(table: Table, _: int, other_run: int) -> Any:
+    return table["FILE_NAME"][table["OBS_ID"] == other_run][0]
 
 
-def _index_rows(which: str, change: Callable[[Table, int], Table]) -> Any:
-    return lambda archive, run, _: archive.index(which, lambda table: change(table, run))
+def _index_rows(index_name: str, change: Callable[[Table, int], Table]) -> Any:
+    return lambda archive, run, _: archive.index(index_name, lambda table: change(table, run))
 
 
 def _doubled(table: Table, run: int) -> Table:
@@ -96,9 +96,9 @@ def _obs_cell(name: str, add: float) -> Any:
 
 
 def _link_out(archive: Archive, run: int, _: int) -> None:
-    outside = archive.folder.parent / f"outside-{archive.folder.name}.fits.gz"
-    shutil.move(archive.path(run), outside)
-    (archive.folder / "data" / f"sim_crab_obs_id_{run}.fits.gz").symlink_to(outside)
+    target = archive.folder.parent / f"outside-{archive.folder.name}.fits.gz"
+    shutil.move(archive.path(run), target)
+    (archive.folder / "data" / f"sim_crab_obs_id_{run}.fits.gz").symlink_to(target)
 
 
 def _without(name: str) -> Callable[[Archive, int, int], object]:
@@ -125,7 +125,7 @@ def _twice_renumbered(data: Any) -> Any:
 
 
 def _migrated(by: float) -> Callable[[Archive, int, int], object]:
-    """Stretch MIGRA; what it integrates to is kept."""
+    """Stretch MIGRA, and keep the integral."""
 
     def edit(hdu: Any) -> None:
         for name in ("MIGRA_LO", "MIGRA_HI"):
@@ -156,7 +156,7 @@ FILES = [
         run, lambda b: _swap(b, b"XTENSION= 'BINTABLE'", b"XTENSXON= 'BINTABLE'")), ""),
     Damage("a bit of the events flipped under a checksum", lambda a, run, _: a.unpacked(
         run, lambda b: b[:20_000] + bytes([b[20_000] ^ 4]) + b[20_001:]), "DATASUM", "events"),
-    Damage("a header changed under a checksum", lambda a, run, _: a.unpacked(
+    Damage("header changed under a checksum", lambda a, run, _: a.unpacked(
         run, lambda b: _swap(b, b"DEC_PNT =", b"DEC_PNT_=")), "CHECKSUM", "events"),
 ]  # fmt: skip
 HDUS = [
@@ -215,7 +215,7 @@ TIMES = [
     Damage("half of the good time", _column("gti", "STOP", lambda x: x - 60), "ONTIME", "gti"),
     Damage("good time NaN", _column("gti", "STOP", lambda x: x * np.nan), "finite", "gti"),
 ]  # fmt: skip
-RESPONSES = [
+IRFS = [
     *(Damage(f"{kind} all {value}", _column(kind, name, lambda x, v=value: x * 0 + v),
              "finite" if np.isnan(value) else "nowhere above 0", kind)
       for kind, name in (("aeff", "EFFAREA"), ("edisp", "MATRIX"), ("psf", "RPSF"), ("bkg", "BKG"))
@@ -273,9 +273,9 @@ RESPONSES = [
 ]  # fmt: skip
 INDEXES = [
     Damage("another run's events", _hdu_row("FILE_NAME", _file_of), "also assigns", "events",
-           other=True),
+           both_runs=True),
     Damage("another run's area", _hdu_row("FILE_NAME", _file_of, "aeff"), "also assigns", "aeff",
-           other=True),
+           both_runs=True),
     Damage("events row twice", _index_rows("hdu", _doubled), "2 rows", "events"),
     Damage("no GTI row", _index_rows("hdu", lambda t, run: t[
         ~((t["OBS_ID"] == run) & (np.char.strip(t["HDU_TYPE"]) == "gti"))]), "lacks gti",
@@ -293,4 +293,4 @@ INDEXES = [
     Damage("another start", _obs_cell("TSTART", 500.0), "TSTART", "events"),
     Damage("a wrong name", _hdu_row("HDU_NAME", lambda *_: "AREA", "aeff"), "missing"),
 ]  # fmt: skip
-DAMAGES = [*FILES, *HDUS, *EVENTS, *TIMES, *RESPONSES, *INDEXES]
+DAMAGES = [*FILES, *HDUS, *EVENTS, *TIMES, *IRFS, *INDEXES]

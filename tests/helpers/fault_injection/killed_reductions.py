@@ -1,4 +1,4 @@
-"""Reductions that are killed and interrupted, in this process or in one of their own."""
+"""Reductions that are killed or interrupted, in this process or in another one."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from skyred.run.worker import Partial, reduce_chunk
 from skyred.run.worker_recovery import reduce_run_by_run
 from waiting import LIMIT, wait_for
 
-# seconds that each run sleeps: a process that waits for the end of one runs into the limit
+# seconds that each run sleeps: a process that waits for the end of a run exceeds the limit
 ASLEEP = 2 * LIMIT
 SCRIPT = """
 import signal, sys
 
-# who starts tests in the background has interrupts ignored, and that is inherited
+# tests that are started in the background inherit ignored interrupts
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from fault_injection.killing_maker import Killer, chunks
 from {module} import {name}
@@ -39,7 +39,7 @@ if __name__ == "__main__":
 
 
 def reduce(maker: Killer, engine: Engine) -> list[Partial]:
-    """Reduce seven runs in chunks of three, whatever dies."""
+    """Reduce seven runs in chunks of three, with recovery of killed workers."""
     with Workers(engine.open) as workers:
         return list(
             stream(workers, reduce_chunk, chunks(maker), 4, partial(reduce_run_by_run, workers))
@@ -47,13 +47,13 @@ def reduce(maker: Killer, engine: Engine) -> list[Partial]:
 
 
 def totals(partials: list[Partial]) -> list[str]:
-    """Give the totals of chunks, to the bit."""
-    return [float(each.total).hex() for each in partials]
+    """Return the exact totals of chunks as hexadecimal strings."""
+    return [float(partial_stack.total).hex() for partial_stack in partials]
 
 
 def statuses(partials: list[Partial]) -> list[tuple[int, str]]:
-    """Give what became of each run."""
-    return [(o.obs_id, o.status) for each in partials for o in each.outcomes]
+    """Return the status of each run."""
+    return [(o.obs_id, o.status) for partial_stack in partials for o in partial_stack.outcomes]
 
 
 def _fields(pid: int) -> list[str]:
@@ -83,7 +83,7 @@ class Child:
         return len(self.workers()) == 2
 
     def workers(self) -> list[int]:
-        """Give the processes that sleep."""
+        """Return the ids of the sleeping processes."""
         return [int(mark.name) for mark in self.scene.iterdir()]
 
     def interrupt(self, whole_group: bool) -> str:
@@ -92,7 +92,7 @@ class Child:
         Parameters
         ----------
         whole_group : bool
-            Whether to interrupt its process group, as a terminal does, or it alone.
+            Whether to interrupt its process group, like a terminal, or only the process.
 
         Returns
         -------
@@ -107,25 +107,25 @@ class Child:
         (os.killpg if whole_group else os.kill)(self.process.pid, signal.SIGINT)
         return self.process.communicate(timeout=LIMIT)[1]
 
-    def family(self) -> list[int]:
-        """Give everything of its session: workers, and what else multiprocessing starts."""
-        pids = [int(place.name) for place in Path("/proc").glob("[0-9]*")]
-        held = {pid: _fields(pid) for pid in pids}
+    def session_processes(self) -> list[int]:
+        """Return the ids of its session: workers and helpers of multiprocessing."""
+        pids = [int(path.name) for path in Path("/proc").glob("[0-9]*")]
+        fields_by_pid = {pid: _fields(pid) for pid in pids}
         return [
             pid
-            for pid, fields in held.items()
+            for pid, fields in fields_by_pid.items()
             if fields and int(fields[3]) == self.process.pid and fields[0] != "Z"
         ]
 
     def end(self) -> None:
-        """Leave nothing of it behind."""
-        for pid in self.family():
+        """Kill all its processes."""
+        for pid in self.session_processes():
             os.kill(pid, signal.SIGKILL)
         self.process.wait(LIMIT)
 
 
 def start(script: Path, scene: Path) -> subprocess.Popen[str]:
-    """Start a script that finds the tests' modules, in a session of its own."""
+    """Start a script in a new session, with the modules of the tests on its path."""
     paths = os.pathsep.join([str(Path(__file__).parent), *sys.path])
     return subprocess.Popen(
         [sys.executable, str(script), str(scene)],

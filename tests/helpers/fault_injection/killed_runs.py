@@ -1,4 +1,4 @@
-"""Killing a run at a random moment, starting it again, and comparing what it gives."""
+"""Runs that are killed at random times and restarted, and comparison of their results."""
 
 from __future__ import annotations
 
@@ -35,22 +35,22 @@ data:
     stack: {{kind: sum, chunk: 1}}
 estimate: [{{kind: excess-map}}]
 """
-# what says when, not what
+# keywords with times of writing
 DATES = ("DATE", "CREATED", "CHECKSUM", "DATASUM")
 
 
 @attrs.define
-class Victim:
-    """A run that is killed and started again, in a folder of its own.
+class KillableRun:
+    """A run in its own folder, which can be killed and restarted.
 
     Parameters
     ----------
     archive : str
-        What it reduces.
+        Location of the archive.
     folder : Path
-        Where it works; made if it is not there.
+        Working folder, created if it is missing.
     engine : str
-        Where it works.
+        Kind of the engine.
     """
 
     archive: str
@@ -72,10 +72,10 @@ class Victim:
         return self.folder / "crab"
 
     def start(self) -> subprocess.Popen[str]:
-        """Start the program, in a process group of its own."""
+        """Start the program, in a new process group."""
         command = [sys.executable, "-m", "skyred", "run", str(self.config), "-o", str(self.output)]
         command += ["--cache", str(self.folder / "cache"), "--engine", self.engine]
-        environment = {name: held for name, held in os.environ.items() if name != "SKYRED_CACHE"}
+        environment = {name: value for name, value in os.environ.items() if name != "SKYRED_CACHE"}
         return subprocess.Popen(
             command,
             env=environment | {"SKYRED_BLOCK": "progress,pictures"},
@@ -87,71 +87,71 @@ class Victim:
     def finish(self) -> Result:
         """Run it to its end."""
         process = self.start()
-        said, _ = process.communicate(timeout=LIMIT)
-        assert process.returncode == 0, said
+        output, _ = process.communicate(timeout=LIMIT)
+        assert process.returncode == 0, output
         return Result.read(self.output)
 
     def kill_after(self, seconds: float) -> bool:
-        """Start it and kill it so much later; gives whether it was still at work.
+        """Start it and kill it after some seconds; return whether it was still running.
 
         Raises
         ------
         AssertionError
-            If half a run folder stands under the final name.
+            If an incomplete run folder has the final name.
         """
         process = self.start()
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and process.poll() is None:
             time.sleep(0.01)
-            self.assert_whole_or_absent()
+            self.assert_complete_or_absent()
         alive = process.poll() is None
         process.send_signal(signal.SIGKILL)
         process.communicate()
-        self.assert_whole_or_absent()
+        self.assert_complete_or_absent()
         return alive
 
-    def assert_whole_or_absent(self) -> None:
-        """Say that what stands under the final name, if anything does, is complete."""
+    def assert_complete_or_absent(self) -> None:
+        """Check that a run folder under the final name, if it exists, is complete."""
         if self.output.exists():
             names = {path.name for path in self.output.iterdir()}
-            whole = {"config.yaml", "datasets", "estimates", "observations.ecsv", "report.json"}
-            assert whole | {"SHA256SUMS", "log.jsonl"} <= names, names
+            required = {"config.yaml", "datasets", "estimates", "observations.ecsv", "report.json"}
+            assert required | {"SHA256SUMS", "log.jsonl"} <= names, names
 
-    def kept(self) -> set[int]:
-        """Give the runs whose chunks are finished."""
+    def cached_runs(self) -> set[int]:
+        """Return the runs of finished chunks."""
         chunks = self.folder / "cache" / "chunks"
         if not chunks.exists():
             return set()
         return {run for entry in Cache(chunks, b"").entries() for run in entry.about["runs"]}
 
 
-def moments(seed: int, number: int, longest: float) -> list[float]:
-    """Give random moments of a run that takes so many seconds."""
-    chance = random.Random(seed)
-    return [chance.uniform(0.05, 1.0) * longest for _ in range(number)]
+def random_times(seed: int, number: int, longest: float) -> list[float]:
+    """Return random times within a run of a maximum duration, in seconds."""
+    random_generator = random.Random(seed)
+    return [random_generator.uniform(0.05, 1.0) * longest for _ in range(number)]
 
 
-def differences(one: Path, other: Path) -> list[str]:
-    """Say in what the products of two run folders differ, but for dates."""
-    names = {place: _products(place) for place in (one, other)}
-    if names[one] != names[other]:
-        return [f"{names[one] ^ names[other]} are in one only"]
-    return [name for name in sorted(names[one]) if not _same(one / name, other / name)]
+def differences(left: Path, right: Path) -> list[str]:
+    """List differences between the products of two run folders, except for dates."""
+    names = {folder: _products(folder) for folder in (left, right)}
+    if names[left] != names[right]:
+        return [f"{names[left] ^ names[right]} are only in one of them"]
+    return [name for name in sorted(names[left]) if not _same(left / name, right / name)]
 
 
 def _products(folder: Path) -> set[str]:
     return {
         path.relative_to(folder).as_posix()
-        for place in ("datasets", "estimates")
-        for path in (folder / place).rglob("*")
+        for subfolder in ("datasets", "estimates")
+        for path in (folder / subfolder).rglob("*")
         if path.is_file()
     }
 
 
-def _same(one: Path, other: Path) -> bool:
-    if one.suffix == ".fits":
-        return bool(fits.FITSDiff(one, other, ignore_keywords=DATES).identical)
-    return _without_dates(one) == _without_dates(other)
+def _same(left: Path, right: Path) -> bool:
+    if left.suffix == ".fits":
+        return bool(fits.FITSDiff(left, right, ignore_keywords=DATES).identical)
+    return _without_dates(left) == _without_dates(right)
 
 
 def _without_dates(path: Path) -> list[str]:

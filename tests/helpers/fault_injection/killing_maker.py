@@ -1,7 +1,7 @@
-"""A reduction of plain numbers, whose maker kills its process or sleeps: faults that are real.
+"""A reduction of plain numbers, with a maker that kills its process or sleeps.
 
-It needs no gammapy, so workers start at once. A run gives ``1 / OBS_ID``: sums of them depend, in
-the last bits, on the order in which they are taken.
+It does not need gammapy, so that workers start quickly. A run has the value ``1 / OBS_ID``: sums of
+them depend, in the last bits, on their order.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from skyred.run.worker import Chunk
 
 
 @component
-class Nowhere(Geometry):
-    """A number, and no place."""
+class NumberGeometry(Geometry):
+    """A geometry of a number."""
 
-    kind = "nowhere"
+    kind = "number"
 
     def target(self, name: str | None = None) -> Any:
         return SimpleNamespace(value=0.0, stat_type="", models=None)
@@ -33,14 +33,14 @@ class Nowhere(Geometry):
 
 @component
 class Killer(Maker):
-    """Kills the process it runs in, as the kernel does when memory is short; or sleeps in it."""
+    """Kills its process, like the kernel when memory is low, or sleeps."""
 
     kind = "killer"
-    victims: tuple[int, ...] = option((), type=int, many=True, doc="Runs that kill.")
-    times: int = option(0, min=0, doc="How often each kills; 0 for always.")
+    victims: tuple[int, ...] = option((), type=int, many=True, doc="Runs that kill the process.")
+    times: int = option(0, min=0, doc="Number of kills by each; 0 for always.")
     fails: tuple[int, ...] = option((), type=int, many=True, doc="Runs that only fail.")
-    seconds: float = option(0.0, doc="How long each run sleeps.")
-    scene: str = option(".", doc="Folder for a mark of each death, and of each sleeping process.")
+    seconds: float = option(0.0, doc="Time that each run sleeps.")
+    scene: str = option(".", doc="Folder for a file of each kill, and of each sleeping process.")
 
     def make(self, dataset: Any, observation: Any) -> Any:
         obs_id = int(observation.obs_id)
@@ -78,8 +78,10 @@ class Adder(Stacker):
 
 
 def chunks(maker: Killer, runs: int = 7, size: int = 3) -> list[Chunk]:
-    """Give runs 1 to `runs` in chunks."""
-    reduction = Reduction(archive="none", geometry=Nowhere(), make=[maker], stack=Adder(chunk=size))
+    """Return runs 1 to `runs` in chunks."""
+    reduction = Reduction(
+        archive="none", geometry=NumberGeometry(), make=[maker], stack=Adder(chunk=size)
+    )
     ids = range(1, runs + 1)
     return [
         Chunk(

@@ -1,4 +1,4 @@
-"""Components with one defect each in what they declare, store, compare or write."""
+"""Components with one defect each in declaration, storage, comparison or YAML."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ class Everything(Selector):
     """Select all."""
 
     def select(self, table: Any) -> Any:
-        """Give the table."""
+        """Return the table."""
         return table
 
 
 @component
-class Sound(Everything):
-    """Every run, as it is."""
+class Valid(Everything):
+    """Select all runs: a valid component."""
 
     kind = "planted-sound"
     size: int = option(3, doc="A number without unit.")
 
 
-class Undecorated(Sound):
-    """Forgets the decorator."""
+class Undecorated(Valid):
+    """A component without decorator."""
 
 
 @component
-class TakenKind(Everything):
-    """Takes the kind of another."""
+class DuplicateKind(Everything):
+    """A component with the kind of another one."""
 
     kind = "cone"
 
@@ -43,7 +43,7 @@ class NoSummary(Everything):
 
 @component
 class PoorDoc(Everything):
-    """Has an option that is not described in a sentence."""
+    """A component with an option whose doc is no sentence."""
 
     kind = "planted-poor-doc"
     size: int = option(3, doc="the size")
@@ -51,15 +51,15 @@ class PoorDoc(Everything):
 
 @component
 class UnitInDoc(Everything):
-    """Has an angle that is a plain number."""
+    """A component with an angle without unit."""
 
     kind = "planted-unit-in-doc"
     radius: float = option(2.0, doc="Largest offset in deg.")
 
 
 @component
-class Thawed(Everything):
-    """Can be changed."""
+class Mutable(Everything):
+    """A component that can be changed."""
 
     kind = "planted-thawed"
     size: int = option(3, doc="A number without unit.")
@@ -69,13 +69,13 @@ def _set(self: Any, name: str, value: Any) -> None:
     self.__dict__[name] = value
 
 
-# attrs lets no frozen class say so itself
-Thawed.__setattr__ = _set  # type: ignore[method-assign]
+# attrs does not allow this in a frozen class
+Mutable.__setattr__ = _set  # type: ignore[method-assign]
 
 
 @component
 class OpensFile(Everything):
-    """Reads a file when it is built."""
+    """A component that reads a file on construction."""
 
     kind = "planted-opens-file"
 
@@ -86,7 +86,7 @@ class OpensFile(Everything):
 
 @component
 class ImportsGammapy(Everything):
-    """Imports gammapy when it is built."""
+    """A component that imports gammapy on construction."""
 
     kind = "planted-imports-gammapy"
 
@@ -96,7 +96,7 @@ class ImportsGammapy(Everything):
 
 @component
 class RandomDigest(Everything):
-    """Has a digest that differs from time to time."""
+    """A component with a random digest."""
 
     kind = "planted-random-digest"
 
@@ -106,7 +106,7 @@ class RandomDigest(Everything):
 
 @component
 class ForgetsOption(Everything):
-    """Has an option that plays no part in its key."""
+    """A component whose key omits an option."""
 
     kind = "planted-forgets-option"
     size: int = option(3, doc="A number without unit.")
@@ -117,7 +117,7 @@ class ForgetsOption(Everything):
 
 @component
 class ForgetsYaml(Everything):
-    """Does not write its option."""
+    """A component whose YAML omits an option."""
 
     kind = "planted-forgets-yaml"
     size: int = option(3, doc="A number without unit.")
@@ -128,7 +128,7 @@ class ForgetsYaml(Everything):
 
 @component
 class NoPickle(Everything):
-    """Holds something that cannot be sent to a worker."""
+    """A component that cannot be pickled."""
 
     kind = "planted-no-pickle"
 
@@ -138,7 +138,7 @@ class NoPickle(Everything):
 
 @component
 class BareError(Everything):
-    """Answers a wrong option with an error that does not name it."""
+    """A component whose errors do not contain the option."""
 
     kind = "planted-bare-error"
     size: int = option(3, doc="A number without unit.")

@@ -1,4 +1,4 @@
-"""Fitters with one defect each; the sound ones they come from."""
+"""Fitters with one defect each, and the valid ones that they are derived from."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from skyred.interfaces import value
 
 @value
 class Newton(Fitter):
-    """Newton steps with differences: what the others come from."""
+    """Newton steps with numerical derivatives, the base class of others."""
 
     factor: ClassVar[float] = 1.0
     honest: ClassVar[bool] = True
@@ -24,25 +24,25 @@ class Newton(Fitter):
         x = np.array(objective.start)
         for _ in range(30):
             gradient, hessian = derivatives(objective.total, x, 1e-3 * sigma)
-            fine = np.isfinite(hessian).all() and np.linalg.matrix_rank(
+            is_regular = np.isfinite(hessian).all() and np.linalg.matrix_rank(
                 hessian * np.outer(sigma, sigma), tol=1e-6, hermitian=True
             ) == len(x)
             free = ~(((x <= low) & (gradient > 0)) | ((x >= high) & (gradient < 0)))
-            if fine and free.any():
+            if is_regular and free.any():
                 inner = hessian[np.ix_(free, free)]
                 x[free] -= np.linalg.solve(inner, gradient[free])
                 x = np.clip(x, low, high)
         at = (x <= low) | (x >= high)
         gradient, _ = derivatives(objective.total, x, 1e-3 * sigma)
-        covariance = 2 * np.linalg.inv(hessian) if fine else np.diag(sigma**2)
+        covariance = 2 * np.linalg.inv(hessian) if is_regular else np.diag(sigma**2)
         still = abs(gradient @ covariance @ (gradient * ~at)) < 1e-3
         return FitResult(
             names=objective.names, units=objective.units, values=x,
             errors=self.factor * np.sqrt(np.abs(np.diag(covariance))),
             covariance=self.factor**2 * covariance, stat=objective.total(x),
-            success=bool(fine and still and np.linalg.eigvalsh(hessian).min() > 0)
+            success=bool(is_regular and still and np.linalg.eigvalsh(hessian).min() > 0)
             or not self.honest,
-            at_limit=[name for name, held in zip(objective.names, at, strict=True) if held],
+            at_limit=[name for name, is_fixed in zip(objective.names, at, strict=True) if is_fixed],
             notes=objective.notes,
         )  # fmt: skip
 
@@ -58,23 +58,23 @@ def derivatives(stat: Any, x: Any, steps: Any) -> tuple[Any, Any]:
 
 
 @component
-class SoundNewton(Newton):
-    """Newton steps: a sound fitter."""
+class ValidNewton(Newton):
+    """A valid fitter."""
 
     kind = "planted-newton"
 
 
 @component
 class SmallErrors(Newton):
-    """Gives errors of -log L, and not of -2 log L."""
+    """A fitter with errors of -log L instead of -2 log L."""
 
     kind = "planted-small-errors"
     factor = 1 / np.sqrt(2)
 
 
 @component
-class Liar(Newton):
-    """Has success always."""
+class AlwaysSuccessful(Newton):
+    """A fitter that always reports success."""
 
     kind = "planted-liar"
     honest = False
@@ -82,7 +82,7 @@ class Liar(Newton):
 
 @component
 class Forgetful(Newton):
-    """Does not hand on notes."""
+    """A fitter that drops notes."""
 
     kind = "planted-forgetful"
 
@@ -92,7 +92,7 @@ class Forgetful(Newton):
 
 @component
 class MovesStart(Newton):
-    """Leaves the start where it ended."""
+    """A fitter that changes the start of the objective."""
 
     kind = "planted-moves-start"
 
@@ -104,7 +104,7 @@ class MovesStart(Newton):
 
 @component
 class NoPrior(Newton):
-    """Takes no notice of priors."""
+    """A fitter that ignores priors."""
 
     kind = "planted-no-prior"
 
@@ -114,7 +114,7 @@ class NoPrior(Newton):
 
 @component
 class TwicePrior(Newton):
-    """Counts priors twice."""
+    """A fitter that adds priors twice."""
 
     kind = "planted-twice-prior"
 
@@ -124,7 +124,7 @@ class TwicePrior(Newton):
 
 @component
 class NoUpper(Newton):
-    """Knows lower limits only."""
+    """A fitter that ignores upper limits."""
 
     kind = "planted-no-upper"
 
@@ -136,7 +136,7 @@ class NoUpper(Newton):
 
 @value
 class Boxes(Fitter):
-    """Samples weighted by their likelihood, each time in a smaller box of the unit cube."""
+    """Samples weighted by their likelihood, in smaller and smaller boxes of the unit cube."""
 
     def stat(self, objective: Any, x: Any) -> float:
         return float(objective.sampled_stat(x))
@@ -146,15 +146,15 @@ class Boxes(Fitter):
         low, high = np.zeros(n), np.ones(n)
         for size in (*[200] * 8, 1500):
             cube = random.uniform(low, high, (size, n))
-            samples = np.array([objective.transform(each) for each in cube])
+            samples = np.array([objective.transform(point) for point in cube])
             stat = np.array([self.stat(objective, x) for x in samples])
-            near = cube[stat <= max(stat.min() + 20, np.quantile(stat, 0.2))]
-            if not len(near):
+            best = cube[stat <= max(stat.min() + 20, np.quantile(stat, 0.2))]
+            if not len(best):
                 break
-            ends, room = (near.min(axis=0), near.max(axis=0)), 0.1 * np.ptp(near, axis=0)
+            ends, margin = (best.min(axis=0), best.max(axis=0)), 0.1 * np.ptp(best, axis=0)
             low, high = (
-                np.maximum(low, ends[0] - room),
-                np.minimum(high, ends[1] + room),
+                np.maximum(low, ends[0] - margin),
+                np.minimum(high, ends[1] + margin),
             )
         weights = np.nan_to_num(np.exp(-0.5 * (stat - stat.min())))
         weights = weights / max(weights.sum(), 1)
@@ -169,15 +169,15 @@ class Boxes(Fitter):
 
 
 @component
-class SoundBoxes(Boxes):
-    """Samples in boxes: a sound sampler."""
+class ValidBoxes(Boxes):
+    """A valid sampler."""
 
     kind = "planted-boxes"
 
 
 @component
 class TwiceSampled(Boxes):
-    """Draws by the priors, and weighs by them too."""
+    """A sampler that draws from the priors, and also weights by them."""
 
     kind = "planted-twice-sampled"
 

@@ -15,10 +15,10 @@ _SCALES = list[float]()
 
 @component
 class EnoughEvents(Maker):
-    """Leave out runs with few events: a sound maker."""
+    """Skip runs with few events: a valid maker."""
 
     kind = "planted-enough-events"
-    events_min: int = option(10, min=0, doc="Least number of events.")
+    events_min: int = option(10, min=0, doc="Minimum number of events.")
 
     def make(self, dataset: Any, observation: Any) -> Any:
         if len(observation.events.table) < self.events_min:
@@ -28,10 +28,10 @@ class EnoughEvents(Maker):
 
 @component
 class MeanEvents(Maker):
-    """Scale the background by what it learns from all runs: a sound maker."""
+    """Scale the background by the mean number of events of all runs: a valid maker."""
 
     kind = "planted-mean-events"
-    mean: float | None = option(None, type=float, doc="Mean number of events, once it is learnt.")
+    mean: float | None = option(None, type=float, doc="Mean number of events, set by `prepare`.")
 
     def prepare(self, observations: Any) -> Any:
         return self.evolve(mean=float(np.mean([len(o.events.table) for o in observations])))
@@ -43,7 +43,7 @@ class MeanEvents(Maker):
 
 @component
 class CutsEvents(Maker):
-    """Takes events off the observation."""
+    """A maker that changes the events of the observation."""
 
     kind = "planted-cuts-events"
 
@@ -54,7 +54,7 @@ class CutsEvents(Maker):
 
 @component
 class RandomCounts(Maker):
-    """Adds what chance gives."""
+    """A maker with random results."""
 
     kind = "planted-random-counts"
 
@@ -65,7 +65,7 @@ class RandomCounts(Maker):
 
 @component
 class CountsCalls(Maker):
-    """Remembers how often it was called."""
+    """A maker whose result depends on the number of calls."""
 
     kind = "planted-counts-calls"
 
@@ -75,8 +75,8 @@ class CountsCalls(Maker):
 
 
 @component
-class StaysHome(Maker):
-    """Keeps in its module what it needs, which does not come with it to another process."""
+class UsesModuleState(Maker):
+    """A maker with state in its module, which is missing in another process."""
 
     kind = "planted-stays-home"
 
@@ -90,7 +90,7 @@ class StaysHome(Maker):
 
 @component
 class LosesName(Maker):
-    """Gives a copy, which has a random name."""
+    """A maker that returns a dataset with another name."""
 
     kind = "planted-loses-name"
 
@@ -100,7 +100,7 @@ class LosesName(Maker):
 
 @component
 class WidensMask(Maker):
-    """Takes all bins for safe."""
+    """A maker that enlarges the safe mask."""
 
     kind = "planted-widens-mask"
 
@@ -111,7 +111,7 @@ class WidensMask(Maker):
 
 @component
 class LosesTimes(Maker):
-    """Forgets the good time intervals."""
+    """A maker that removes the good time intervals."""
 
     kind = "planted-loses-times"
 
@@ -121,8 +121,8 @@ class LosesTimes(Maker):
 
 
 @component
-class SaysNothing(Maker):
-    """Leaves runs out without a word."""
+class SkipsWithoutReason(Maker):
+    """A maker that skips runs without a reason."""
 
     kind = "planted-says-nothing"
 
@@ -134,7 +134,7 @@ class SaysNothing(Maker):
 
 @component
 class FailsEmpty(Maker):
-    """Fails where there are no events."""
+    """A maker that fails for runs without events."""
 
     kind = "planted-fails-empty"
 
@@ -144,15 +144,15 @@ class FailsEmpty(Maker):
 
 
 @component
-class LearnsAside(Maker):
-    """Keeps what it learns where no digest sees it."""
+class HidesPreparation(Maker):
+    """A maker with prepared values that are not in its digest."""
 
     kind = "planted-learns-aside"
 
     def prepare(self, observations: Any) -> Any:
-        made = self.evolve()
-        made.__dict__["_mean"] = float(np.mean([len(o.events.table) for o in observations]))
-        return made
+        prepared = self.evolve()
+        prepared.__dict__["_mean"] = float(np.mean([len(o.events.table) for o in observations]))
+        return prepared
 
     def make(self, dataset: Any, observation: Any) -> Any:
         dataset.background.data *= self.__dict__.get("_mean", 1.0)
@@ -161,7 +161,7 @@ class LearnsAside(Maker):
 
 @component
 class ForgetsReturn(Maker):
-    """Gives nothing."""
+    """A maker that returns None."""
 
     kind = "planted-forgets-return"
 

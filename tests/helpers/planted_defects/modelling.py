@@ -18,15 +18,15 @@ def flat_source(name: str, const: float = 1e-12) -> Any:
     return SkyModel(ConstantSpectralModel(const=f"{const} cm-2 s-1 TeV-1"), name=name)
 
 
-def models_of(*held: Any) -> Any:
+def models_of(*models: Any) -> Any:
     from gammapy.modeling.models import Models
 
-    return Models(list(held))
+    return Models(list(models))
 
 
 @component
 class Flat(Model):
-    """A source with a flat spectrum: a sound model."""
+    """A source with a flat spectrum: a valid model."""
 
     kind = "planted-flat"
 
@@ -38,8 +38,8 @@ class Flat(Model):
 
 
 @component
-class Promises(Flat):
-    """Names a source that it does not build."""
+class WrongSourceName(Flat):
+    """A model that lists a source which it does not build."""
 
     kind = "planted-promises"
 
@@ -49,7 +49,7 @@ class Promises(Flat):
 
 @component
 class SetsModels(Flat):
-    """Sets its models on the datasets."""
+    """A model that assigns its models to the datasets."""
 
     kind = "planted-sets-models"
 
@@ -60,7 +60,7 @@ class SetsModels(Flat):
 
 @component
 class NotANumber(Flat):
-    """Starts from NaN."""
+    """A model with a NaN parameter."""
 
     kind = "planted-not-a-number"
 
@@ -70,7 +70,7 @@ class NotANumber(Flat):
 
 @component
 class RandomName(Flat):
-    """Calls its source something else each time."""
+    """A model whose source has a random name."""
 
     kind = "planted-random-name"
 
@@ -112,7 +112,7 @@ class Total(Product):
 
 @component
 class SumOfCounts(Estimator):
-    """The sum of all counts: a sound estimator."""
+    """The sum of all counts: a valid estimator."""
 
     kind = "planted-sum-of-counts"
     product = Total
@@ -122,8 +122,8 @@ class SumOfCounts(Estimator):
 
 
 @component
-class SpoilsDatasets(SumOfCounts):
-    """Sets the index of the source."""
+class ChangesDatasets(SumOfCounts):
+    """An estimator that changes the index of the source."""
 
     kind = "planted-spoils-datasets"
 
@@ -132,8 +132,8 @@ class SpoilsDatasets(SumOfCounts):
         return super().estimate(datasets, fit)
 
 
-class Untold(Total):
-    """Writes a file that it does not tell of."""
+class UnlistedFile(Total):
+    """A product that writes a file which it does not return."""
 
     def write(self, folder: Path) -> list[Path]:
         (folder / "more.txt").write_text("more", encoding="utf-8")
@@ -141,7 +141,7 @@ class Untold(Total):
 
 
 class NotRead(Total):
-    """Reads half of what it wrote."""
+    """A product that does not read its value."""
 
     @classmethod
     def read(cls, folder: Path, name: str, models: Any) -> Any:
@@ -149,7 +149,7 @@ class NotRead(Total):
 
 
 class Unitless(Total):
-    """Has energies without a unit."""
+    """A product with energies without unit."""
 
     def table(self) -> Any:
         from astropy.table import Table
@@ -158,7 +158,7 @@ class Unitless(Total):
 
 
 class OwnFigure(Total):
-    """Draws into a figure of its own."""
+    """A product that draws into a new figure."""
 
     def plot(self, ax: Any = None) -> Any:
         import matplotlib.pyplot as plt
@@ -167,16 +167,16 @@ class OwnFigure(Total):
 
 
 @component
-class WritesUntold(SumOfCounts):
-    """Writes a file too many."""
+class WritesUnlistedFile(SumOfCounts):
+    """An estimator with a product that writes an unlisted file."""
 
     kind = "planted-untold"
-    product = Untold
+    product = UnlistedFile
 
 
 @component
 class ReadsWrong(SumOfCounts):
-    """Reads something else."""
+    """An estimator with a product that does not read back."""
 
     kind = "planted-reads-wrong"
     product = NotRead
@@ -184,7 +184,7 @@ class ReadsWrong(SumOfCounts):
 
 @component
 class NoUnits(SumOfCounts):
-    """Has no units."""
+    """An estimator with a product without units."""
 
     kind = "planted-no-units"
     product = Unitless
@@ -192,14 +192,14 @@ class NoUnits(SumOfCounts):
 
 @component
 class DrawsElsewhere(SumOfCounts):
-    """Draws elsewhere."""
+    """An estimator with a product that draws into a new figure."""
 
     kind = "planted-draws-elsewhere"
     product = OwnFigure
 
 
 class Inline(Executor):
-    """Does work at once."""
+    """An executor that runs tasks immediately."""
 
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
         future: Future[Any] = Future()
@@ -213,8 +213,8 @@ class Inline(Executor):
         future.set_exception(error)
 
 
-class Swallowing(Inline):
-    """Swallows errors."""
+class ErrorHiding(Inline):
+    """An executor that hides errors."""
 
     def failed(self, future: Any, error: Exception) -> None:
         future.set_result(None)
@@ -222,7 +222,7 @@ class Swallowing(Inline):
 
 @component
 class AtOnce(Engine):
-    """Work done at once: a sound engine."""
+    """An engine that runs tasks immediately: a valid engine."""
 
     kind = "planted-at-once"
 
@@ -231,18 +231,18 @@ class AtOnce(Engine):
 
 
 @component
-class Swallows(Engine):
-    """Swallows errors."""
+class HidesErrors(Engine):
+    """HidesErrors errors."""
 
     kind = "planted-swallows"
 
     def open(self) -> Executor:
-        return Swallowing()
+        return ErrorHiding()
 
 
 @component
 class NoSlots(Engine):
-    """Has no room for work."""
+    """An engine without slots."""
 
     kind = "planted-no-slots"
     slots = 0

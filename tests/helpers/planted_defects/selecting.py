@@ -10,8 +10,8 @@ from skyred import Selector, component
 
 
 @component
-class EveryOther(Selector):
-    """Every other run: a sound one."""
+class EverySecond(Selector):
+    """Every second run: a valid selector."""
 
     kind = "planted-every-other"
 
@@ -21,19 +21,19 @@ class EveryOther(Selector):
 
 @component
 class ChangesRows(Selector):
-    """Rounds what it selects by."""
+    """A selector that changes a column."""
 
     kind = "planted-changes-rows"
 
     def select(self, table: Any) -> Any:
-        chosen = table.copy()
-        chosen["ZEN_PNT"] = np.round(chosen["ZEN_PNT"]) + 1
-        return chosen
+        changed_table = table.copy()
+        changed_table["ZEN_PNT"] = np.round(changed_table["ZEN_PNT"]) + 1
+        return changed_table
 
 
 @component
 class SortsInPlace(Selector):
-    """Sorts the table that it is given."""
+    """A selector that sorts its input table."""
 
     kind = "planted-sorts-in-place"
 
@@ -44,7 +44,7 @@ class SortsInPlace(Selector):
 
 @component
 class PlainTable(Selector):
-    """Gives a table without the methods of an ObservationTable."""
+    """A selector that returns a table without the methods of ObservationTable."""
 
     kind = "planted-plain-table"
 
@@ -55,8 +55,8 @@ class PlainTable(Selector):
 
 
 @component
-class Lottery(Selector):
-    """Draws runs."""
+class RandomRuns(Selector):
+    """A selector with random results."""
 
     kind = "planted-lottery"
 
@@ -66,7 +66,7 @@ class Lottery(Selector):
 
 @component
 class NeedsRows(Selector):
-    """Fails if there is no first run."""
+    """A selector that fails for empty tables."""
 
     kind = "planted-needs-rows"
 

@@ -1,4 +1,4 @@
-"""Stackers with one defect each; a sound one they come from."""
+"""Stackers with one defect each, and the valid ones that they are derived from."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from skyred.interfaces import value
 
 @value
 class Listing(Stacker):
-    """Keep a copy of each dataset: what the others come from."""
+    """Keep a copy of each dataset, the base class of others."""
 
     def zero(self, geometry: Any) -> Any:
         return []
@@ -30,15 +30,15 @@ class Listing(Stacker):
 
 
 @component
-class SoundList(Listing):
-    """Keep each dataset: a sound stacker."""
+class ValidList(Listing):
+    """A valid stacker."""
 
     kind = "planted-list"
 
 
 @component
 class Aliases(Listing):
-    """Holds on to the datasets."""
+    """A stacker that does not copy datasets."""
 
     kind = "planted-aliases"
 
@@ -50,7 +50,7 @@ class Aliases(Listing):
 
 @component
 class Backwards(Listing):
-    """Merges the wrong way round."""
+    """A stacker that merges in reverse order."""
 
     kind = "planted-backwards"
 
@@ -59,8 +59,8 @@ class Backwards(Listing):
 
 
 @component
-class LosesRight(Listing):
-    """Forgets the right total if the left one is empty."""
+class DropsRightTotal(Listing):
+    """A stacker that loses the right total if the left one is empty."""
 
     kind = "planted-loses-right"
 
@@ -70,7 +70,7 @@ class LosesRight(Listing):
 
 @component
 class Twice(Listing):
-    """Counts datasets twice when it merges."""
+    """A stacker that doubles counts when merging."""
 
     kind = "planted-doubles"
 
@@ -81,8 +81,8 @@ class Twice(Listing):
 
 
 @component
-class EachAlone(Listing):
-    """Keeps each dataset on its own, of whatever type: a sound stacker."""
+class KeepsAnyType(Listing):
+    """Keep each dataset, of any type: a valid stacker."""
 
     kind = "planted-each-alone"
 
@@ -91,8 +91,8 @@ class EachAlone(Listing):
 
 
 @component
-class ForgetsOff(EachAlone):
-    """Takes datasets of two types, as those of the first."""
+class ForgetsOff(KeepsAnyType):
+    """A stacker that converts datasets to the type of the first."""
 
     kind = "planted-forgets-off"
 
@@ -103,8 +103,8 @@ class ForgetsOff(EachAlone):
 
 
 @component
-class ForgetsDataset(EachAlone):
-    """Leaves out datasets of another type than the first."""
+class ForgetsDataset(KeepsAnyType):
+    """A stacker that drops datasets of another type than the first."""
 
     kind = "planted-forgets-dataset"
 
@@ -114,8 +114,8 @@ class ForgetsDataset(EachAlone):
 
 
 @component
-class SpoilsDataset(Listing):
-    """Masks the counts of the dataset that it adds."""
+class ChangesDataset(Listing):
+    """A stacker that masks the counts of added datasets."""
 
     kind = "planted-spoils-dataset"
 
@@ -126,7 +126,7 @@ class SpoilsDataset(Listing):
 
 @component
 class Generates(Listing):
-    """Has totals that cannot be pickled."""
+    """A stacker with totals that cannot be pickled."""
 
     kind = "planted-generates"
 
@@ -141,7 +141,7 @@ class Generates(Listing):
 
 
 class Unsendable(list[Any]):
-    """A list that stays where it is."""
+    """A list that cannot be pickled."""
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         raise TypeError("cannot pickle a handle")
@@ -149,7 +149,7 @@ class Unsendable(list[Any]):
 
 @component
 class OneName(Listing):
-    """Calls all datasets the same."""
+    """A stacker that gives all datasets the same name."""
 
     kind = "planted-one-name"
 

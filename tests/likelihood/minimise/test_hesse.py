@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from objectives import banana, poisson, quadratic
+from objectives import poisson, quadratic, rosenbrock
 from skyred import Objective
 from skyred.likelihood.minimise.hesse import hesse
 
 COVARIANCE = np.array([[4.0, 1.2, 0.0], [1.2, 1.0, -0.3], [0.0, -0.3, 0.25]])
-BOTTOM = np.array([1.0, -2.0, 30.0])
+MINIMUM = np.array([1.0, -2.0, 30.0])
 FREE = np.zeros(3, dtype=bool)
 
 
-def test_the_covariance_of_a_parabola_is_exact() -> None:
-    result = hesse(quadratic(COVARIANCE, BOTTOM), BOTTOM, FREE)
+def test_covariance_of_a_parabola_is_exact() -> None:
+    result = hesse(quadratic(COVARIANCE, MINIMUM), MINIMUM, FREE)
     assert result.covariance == pytest.approx(COVARIANCE, rel=1e-9)
     assert result.flat == []
     assert result.calls == 7
@@ -25,33 +25,33 @@ def test_the_covariance_of_a_parabola_is_exact() -> None:
 @given(st.lists(st.floats(-12, 12), min_size=3, max_size=3))
 def test_covariance_does_not_depend_on_units(exponents: list[float]) -> None:
     scale = 10 ** np.array(exponents)
-    objective = quadratic(COVARIANCE * np.outer(scale, scale), BOTTOM * scale)
-    result = hesse(objective, BOTTOM * scale, FREE)
+    objective = quadratic(COVARIANCE * np.outer(scale, scale), MINIMUM * scale)
+    result = hesse(objective, MINIMUM * scale, FREE)
     assert result.covariance / np.outer(scale, scale) == pytest.approx(COVARIANCE, rel=1e-6)
 
 
-def test_the_distance_to_the_minimum_is_that_of_the_parabola() -> None:
-    away = np.array([0.1, 0.05, -0.02])
-    result = hesse(quadratic(COVARIANCE, BOTTOM), BOTTOM + away, FREE)
-    assert result.edm == pytest.approx(away @ np.linalg.inv(COVARIANCE) @ away, rel=1e-6)
+def test_edm_of_a_parabola_is_exact() -> None:
+    offset = np.array([0.1, 0.05, -0.02])
+    result = hesse(quadratic(COVARIANCE, MINIMUM), MINIMUM + offset, FREE)
+    assert result.edm == pytest.approx(offset @ np.linalg.inv(COVARIANCE) @ offset, rel=1e-6)
 
 
-def test_the_fisher_matrix_only_sets_the_steps() -> None:
-    bowl = quadratic(COVARIANCE, BOTTOM, fisher_of=lambda x: np.diag([9.0, 1e-3, 50.0]))
-    assert hesse(bowl, BOTTOM, FREE).covariance == pytest.approx(COVARIANCE, rel=1e-8)
+def test_fisher_matrix_only_sets_the_steps() -> None:
+    objective = quadratic(COVARIANCE, MINIMUM, fisher_of=lambda x: np.diag([9.0, 1e-3, 50.0]))
+    assert hesse(objective, MINIMUM, FREE).covariance == pytest.approx(COVARIANCE, rel=1e-8)
 
 
 def test_steps_of_the_objective_replace_a_zero_fisher_matrix() -> None:
-    bowl = quadratic(COVARIANCE, BOTTOM, fisher_of=lambda x: np.zeros((3, 3)))
-    assert hesse(bowl, BOTTOM, FREE).covariance == pytest.approx(COVARIANCE, rel=1e-8)
+    objective = quadratic(COVARIANCE, MINIMUM, fisher_of=lambda x: np.zeros((3, 3)))
+    assert hesse(objective, MINIMUM, FREE).covariance == pytest.approx(COVARIANCE, rel=1e-8)
 
 
 def test_covariance_includes_second_derivatives_of_the_model() -> None:
     # at (1, 1) the Fisher matrix is the Hessian; elsewhere residuals contribute
     x = np.array([0.9, 0.7])
     hessian = np.array([[1200 * x[0] ** 2 - 400 * x[1] + 2, -400 * x[0]], [-400 * x[0], 200]])
-    result = hesse(banana(), x, np.zeros(2, dtype=bool))
-    # steps of 0.1 of the error of x alone, 0.05: third derivatives cancel, fourth 2400 small
+    result = hesse(rosenbrock(), x, np.zeros(2, dtype=bool))
+    # the steps are 0.1 errors of x, 0.05: third derivatives cancel, the fourth one is 2400
     assert result.covariance == pytest.approx(2 * np.linalg.inv(hessian), rel=0.01)
 
 
@@ -63,10 +63,10 @@ def test_poisson_errors_are_analytic() -> None:
     assert result.covariance == pytest.approx(expected, rel=1e-3)
 
 
-def test_a_parameter_at_its_limit_is_not_correlated() -> None:
+def test_parameter_at_its_limit_is_not_correlated() -> None:
     at_limit = np.array([True, False, False])
-    limits = [[BOTTOM[0], np.inf], [-np.inf, np.inf], [-np.inf, np.inf]]
-    result = hesse(quadratic(COVARIANCE, BOTTOM, limits=limits), BOTTOM, at_limit)
+    limits = [[MINIMUM[0], np.inf], [-np.inf, np.inf], [-np.inf, np.inf]]
+    result = hesse(quadratic(COVARIANCE, MINIMUM, limits=limits), MINIMUM, at_limit)
     inverse = np.linalg.inv(COVARIANCE)
     assert result.covariance[1:, 1:] == pytest.approx(np.linalg.inv(inverse[1:, 1:]), rel=1e-9)
     assert result.covariance[0, 0] == pytest.approx(1 / inverse[0, 0], rel=1e-9)
@@ -74,7 +74,7 @@ def test_a_parameter_at_its_limit_is_not_correlated() -> None:
 
 
 def test_parameters_at_limits_have_their_own_variances() -> None:
-    result = hesse(quadratic(COVARIANCE, BOTTOM), BOTTOM, ~FREE)
+    result = hesse(quadratic(COVARIANCE, MINIMUM), MINIMUM, ~FREE)
     assert np.diag(result.covariance) == pytest.approx(1 / np.diag(np.linalg.inv(COVARIANCE)))
     assert result.edm == 0
 
@@ -84,11 +84,11 @@ def test_steps_stay_within_limits() -> None:
 
     def gradient(x: np.ndarray) -> np.ndarray:
         points.append(x.copy())
-        return 2 * np.linalg.inv(COVARIANCE) @ (x - BOTTOM)
+        return 2 * np.linalg.inv(COVARIANCE) @ (x - MINIMUM)
 
-    limits = [[BOTTOM[0], np.inf], [-np.inf, BOTTOM[1]], [29.999, 30.001]]
-    objective = quadratic(COVARIANCE, BOTTOM, gradient_of=gradient, limits=limits)
-    result = hesse(objective, BOTTOM, FREE)
+    limits = [[MINIMUM[0], np.inf], [-np.inf, MINIMUM[1]], [29.999, 30.001]]
+    objective = quadratic(COVARIANCE, MINIMUM, gradient_of=gradient, limits=limits)
+    result = hesse(objective, MINIMUM, FREE)
     assert result.covariance == pytest.approx(COVARIANCE, rel=1e-6)
     low, high = np.array(limits).T
     assert (np.array(points) >= low).all()
@@ -118,7 +118,7 @@ def curved(matrix: np.ndarray) -> Objective:
     ],
 )
 @pytest.mark.filterwarnings("ignore:invalid value")
-def test_parameters_without_positive_curvature_are_named(
+def test_parameters_without_positive_curvature_are_reported(
     matrix: np.ndarray, flat: list[str]
 ) -> None:
     result = hesse(curved(np.array(matrix)), np.zeros(3), FREE)

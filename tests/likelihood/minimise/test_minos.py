@@ -1,7 +1,7 @@
-"""Asymmetric errors where profiles find a lower minimum, on objectives with two minima.
+"""Asymmetric errors if profiles reach a lower minimum, on objectives with two minima.
 
 The statistic along x is a polynomial of fourth degree with minima at 0 and at a value beyond 1, and
-a barrier at 1 that is less than 1 above the first: a profile that begins there passes it.
+a barrier at 1 that is less than 1 above the first, so that a profile crosses it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from skyred import FitResult, Objective
 from skyred.likelihood.minimise import minimise
 from skyred.likelihood.minimise.minos import RESTARTS, add_asymmetric_errors
 
-SECOND = 2.2  # where the lower minimum is
+SECOND = 2.2  # position of the lower minimum
 PLAIN = {"gradient_of": None, "fisher_of": None}
 DERIVATIVES = pytest.mark.parametrize(
     "overrides", [pytest.param({}, id="both"), pytest.param(PLAIN, id="none")]
@@ -60,7 +60,7 @@ def crossings(minimum: float) -> tuple[float, float]:
 
 
 @DERIVATIVES
-def test_without_minos_the_fit_ends_in_the_nearest_minimum(overrides: dict[str, Any]) -> None:
+def test_fit_without_minos_ends_in_the_nearest_minimum(overrides: dict[str, Any]) -> None:
     result = minimise(two_minima(0.05, **overrides))
     assert result.success, result.message
     assert result.values == pytest.approx([0, 0], abs=0.005)
@@ -81,14 +81,14 @@ def test_minos_restarts_the_fit_from_a_lower_minimum(overrides: dict[str, Any]) 
 
 
 @DERIVATIVES
-def test_the_asymmetric_errors_are_those_of_the_lower_minimum(overrides: dict[str, Any]) -> None:
+def test_asymmetric_errors_are_those_of_the_lower_minimum(overrides: dict[str, Any]) -> None:
     result = minimise(two_minima(0.05, **overrides), minos=True)
     low, high = crossings(SECOND)
     assert result.errn[0] == pytest.approx(SECOND - low, rel=2e-3)
     assert result.errp[0] == pytest.approx(high - SECOND, rel=2e-3)
 
 
-def test_no_restart_is_noted_if_no_value_is_lower() -> None:
+def test_no_note_is_added_if_no_value_is_lower() -> None:
     result = minimise(two_minima(SECOND), minos=True)
     low, high = crossings(SECOND)
     assert result.errn[0] == pytest.approx(SECOND - low, rel=2e-3)
@@ -96,8 +96,8 @@ def test_no_restart_is_noted_if_no_value_is_lower() -> None:
     assert not any(note.startswith("MINOS") for note in result.notes)
 
 
-def test_a_lower_minimum_in_another_parameter_is_found_as_well() -> None:
-    """The profile of y, which is best at x / 2, passes the barrier of x."""
+def test_lower_minimum_in_another_parameter_is_reached() -> None:
+    """The profile of y, whose best value is x / 2, crosses the barrier of x."""
     first = minimise(two_minima(0.05))
     assert first.success
     swapped = minimise(two_minima(0.05, tilt=-2.0), minos=True)
@@ -105,33 +105,33 @@ def test_a_lower_minimum_in_another_parameter_is_found_as_well() -> None:
 
 
 def test_calls_of_all_fits_are_counted() -> None:
-    once = minimise(two_minima(SECOND))
-    again = minimise(two_minima(0.05), minos=True)
-    assert again.nfev > once.nfev
+    single = minimise(two_minima(SECOND))
+    restarted = minimise(two_minima(0.05), minos=True)
+    assert restarted.nfev > single.nfev
 
 
-BOWL = quadratic([[1.0]], [0.0])
+OBJECTIVE = quadratic([[1.0]], [0.0])
 
 
-def parabola(bottom: float, stat: float, **details: Any) -> FitResult:
-    """Return the minimum of a parabola of variance 1, with a statistic of its own."""
-    result = minimise(quadratic([[1.0]], [bottom]))
+def parabola(minimum: float, stat: float, **details: Any) -> FitResult:
+    """Return the minimum of a parabola of variance 1, with another statistic."""
+    result = minimise(quadratic([[1.0]], [minimum]))
     return attrs.evolve(result, stat=stat, **details)
 
 
-def test_a_new_fit_that_fails_is_no_success() -> None:
-    first = parabola(0.0, 3.0)  # where the statistic is 0: profiles find lower values
+def test_failed_second_fit_is_a_failure() -> None:
+    first = parabola(0.0, 3.0)  # above the true value of 0, so that profiles find lower values
     failed = parabola(0.0, 0.0, success=False, message="it diverges")
-    result = add_asymmetric_errors(BOWL, first, lambda objective: failed, 0.1)
+    result = add_asymmetric_errors(OBJECTIVE, first, lambda objective: failed, 0.1)
     assert not result.success
     assert result.message == "it diverges"
     assert any(note.startswith("MINOS found a lower minimum") for note in result.notes)
 
 
-def test_a_new_fit_that_ends_no_lower_is_ignored() -> None:
+def test_second_fit_without_a_lower_statistic_is_ignored() -> None:
     first = parabola(0.0, 2.0)
     refreshed = []
-    objective = attrs.evolve(BOWL, refresh=lambda x: refreshed.append(x) or False)
+    objective = attrs.evolve(OBJECTIVE, refresh=lambda x: refreshed.append(x) or False)
     result = add_asymmetric_errors(objective, first, lambda objective: first, 0.1)
     assert result.success
     assert np.array_equal(result.values, first.values)
@@ -140,7 +140,7 @@ def test_a_new_fit_that_ends_no_lower_is_ignored() -> None:
     assert np.array_equal(refreshed, [first.values])  # the IRFs of the result, not of the new fit
 
 
-def test_lower_values_after_each_new_fit_are_no_success() -> None:
+def test_lower_values_after_each_new_fit_are_a_failure() -> None:
     stats = iter(np.arange(10, 0, -1.0))
     first = parabola(0.0, 11.0)
     searches = []
@@ -149,7 +149,7 @@ def test_lower_values_after_each_new_fit_are_no_success() -> None:
         searches.append(objective.start)
         return parabola(0.0, next(stats))
 
-    result = add_asymmetric_errors(BOWL, first, search, 0.1)
+    result = add_asymmetric_errors(OBJECTIVE, first, search, 0.1)
     assert len(searches) == RESTARTS
     assert not result.success
     assert result.message == "MINOS found lower values after each of 3 new fits"

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from objectives import banana, noisy, on_limits, poisson, quadratic
+from objectives import minimum_within_limits, noisy, poisson, quadratic, rosenbrock
 from skyred import Objective
 from skyred.likelihood.minimise.newton import descend
 from skyred.likelihood.minimise.newton_search import NewtonResult, NewtonSearch
 
 TOLERANCE = 2e-5  # in the statistic: the default of `minimise`
 COVARIANCE = np.array([[4.0, 1.2, 0.0], [1.2, 1.0, -0.3], [0.0, -0.3, 0.25]])
-BOTTOM = np.array([1.0, -2.0, 30.0])
+MINIMUM = np.array([1.0, -2.0, 30.0])
 NO = [-np.inf, np.inf]
 
 
@@ -23,8 +23,8 @@ def search(objective: Objective) -> NewtonResult:
     return NewtonSearch(objective, TOLERANCE).run(objective.start)
 
 
-def correlated(random: np.random.Generator, size: int) -> np.ndarray:
-    """Draw a correlation matrix: the smallest eigenvalue is a hundredth of the largest, or more."""
+def draw_correlation(random: np.random.Generator, size: int) -> np.ndarray:
+    """Draw a correlation matrix with a ratio of eigenvalues up to 100."""
     axes = np.linalg.qr(random.normal(size=(size, size)))[0]
     matrix = axes @ np.diag(10 ** random.uniform(-1, 1, size)) @ axes.T
     scale = np.sqrt(np.diag(matrix))
@@ -32,23 +32,25 @@ def correlated(random: np.random.Generator, size: int) -> np.ndarray:
 
 
 def test_one_step_solves_a_parabola() -> None:
-    descent = descend(quadratic(COVARIANCE, BOTTOM, start=BOTTOM + np.array([1, 1, 1])), TOLERANCE)
+    descent = descend(
+        quadratic(COVARIANCE, MINIMUM, start=MINIMUM + np.array([1, 1, 1])), TOLERANCE
+    )
     assert descent.converged
-    assert descent.x == pytest.approx(BOTTOM, abs=1e-9)
-    assert descent.calls <= 7  # the start; derivatives and the step; those that gain nothing
+    assert descent.x == pytest.approx(MINIMUM, abs=1e-9)
+    assert descent.calls <= 7  # the start; derivatives and the step; steps without gain
     assert not descent.at_bound.any()
 
 
-def test_errors_are_those_of_the_inverse_fisher_matrix() -> None:
-    descent = descend(quadratic(COVARIANCE, BOTTOM), TOLERANCE)
+def test_errors_agree_with_the_inverse_fisher_matrix() -> None:
+    descent = descend(quadratic(COVARIANCE, MINIMUM), TOLERANCE)
     assert descent.errors == pytest.approx(np.sqrt(np.diag(COVARIANCE)), rel=1e-9)
 
 
 def test_descent_from_hundred_errors_away_converges() -> None:
-    objective = quadratic(COVARIANCE, BOTTOM, start=BOTTOM + np.array([200, -100, 50]))
+    objective = quadratic(COVARIANCE, MINIMUM, start=MINIMUM + np.array([200, -100, 50]))
     descent = descend(objective, TOLERANCE)
     assert descent.converged
-    assert descent.x == pytest.approx(BOTTOM, abs=1e-6)
+    assert descent.x == pytest.approx(MINIMUM, abs=1e-6)
 
 
 def test_descent_with_too_few_iterations_does_not_converge() -> None:
@@ -56,7 +58,7 @@ def test_descent_with_too_few_iterations_does_not_converge() -> None:
     assert not descend(objective, TOLERANCE, iterations=2).converged
 
 
-def test_steps_grow_where_errors_are_far_too_small() -> None:
+def test_steps_grow_if_errors_are_far_too_small() -> None:
     # ten million counts predicted for ten: errors at the start are 1e-4 of the distance
     objective = poisson(np.array([10.0]), np.ones((1, 1)), np.zeros(1), start=[1e7])
     end = descend(objective, TOLERANCE)
@@ -64,15 +66,15 @@ def test_steps_grow_where_errors_are_far_too_small() -> None:
     assert end.x == pytest.approx([10.0], abs=0.02)
 
 
-def test_a_start_outside_the_limits_is_moved_inside() -> None:
+def test_start_outside_the_limits_is_moved_inside() -> None:
     points = []
 
     def stat(x: np.ndarray) -> float:
         points.append(x.copy())
         return float((x[0] - 1) ** 2)
 
-    bowl = quadratic(np.eye(1), [1.0], stat=stat, limits=[[0, 5]], start=[9.0])
-    descent = descend(bowl, TOLERANCE)
+    objective = quadratic(np.eye(1), [1.0], stat=stat, limits=[[0, 5]], start=[9.0])
+    descent = descend(objective, TOLERANCE)
     assert descent.x == pytest.approx([1.0])
     assert 0 <= np.min(points) <= np.max(points) <= 5
 
@@ -88,22 +90,22 @@ def test_parabolas_of_any_scale_are_solved_within_their_limits(
 ) -> None:
     random = np.random.default_rng(seed)
     scale = 10 ** np.array(exponents[:size])
-    covariance = correlated(random, size) * np.outer(scale, scale)
-    bottom = random.uniform(-10, 10, size) * scale
-    edges = np.sort(random.uniform(-3, 3, (size, 2)), axis=1) * scale[:, None] + bottom[:, None]
+    covariance = draw_correlation(random, size) * np.outer(scale, scale)
+    minimum = random.uniform(-10, 10, size) * scale
+    edges = np.sort(random.uniform(-3, 3, (size, 2)), axis=1) * scale[:, None] + minimum[:, None]
     low = np.where(np.isin(bound[:size], ["low", "both"]), edges[:, 0], -np.inf)
     high = np.where(np.isin(bound[:size], ["high", "both"]), edges[:, 1], np.inf)
     limits = np.array([low, high]).T
-    expected, at_limit = on_limits(covariance, bottom, limits)
+    expected, at_limit = minimum_within_limits(covariance, minimum, limits)
     # the expected gain of a step is a square of errors: 1e-14 for 1e-7 errors
-    descent = descend(quadratic(covariance, bottom, limits=limits), 1e-14)
+    descent = descend(quadratic(covariance, minimum, limits=limits), 1e-14)
     assert descent.converged
     assert np.abs(descent.x - expected) / scale == pytest.approx(0, abs=1e-6)
-    assert (descent.at_bound <= at_limit).all()  # a minimum may touch a limit at zero slope
+    assert (descent.at_bound <= at_limit).all()  # a minimum at a limit can have zero slope
 
 
 @pytest.mark.parametrize("start", [0.01, 1.0, 300.0])
-def test_poisson_counts_lead_to_their_mean(start: float) -> None:
+def test_poisson_counts_are_fitted_by_their_mean(start: float) -> None:
     counts = np.array([3.0, 7.0, 5.0, 0.0])
     objective = poisson(counts, np.ones((4, 1)), np.zeros(4), start=[start])
     descent = descend(objective, TOLERANCE)
@@ -120,18 +122,18 @@ def test_zero_counts_end_at_the_lower_limit() -> None:
     assert descent.at_bound.tolist() == [True]
 
 
-def test_a_curved_valley_is_followed_to_its_end() -> None:
-    descent = descend(banana(), TOLERANCE)
+def test_minimum_of_a_curved_valley_is_reached() -> None:
+    descent = descend(rosenbrock(), TOLERANCE)
     assert descent.converged
     assert descent.x == pytest.approx([1, 1], abs=0.01)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_steps_to_where_the_statistic_is_not_finite_are_shortened(bad: float) -> None:
-    bowl = quadratic(np.eye(1), [1.0])
+def test_steps_to_infinite_values_are_shortened(bad: float) -> None:
+    objective = quadratic(np.eye(1), [1.0])
 
     def stat(x: np.ndarray) -> float:
-        return bowl.stat(x) if x[0] > 0.9 else bad
+        return objective.stat(x) if x[0] > 0.9 else bad
 
     # a Fisher matrix three times too small makes each step three times too long
     fisher = 2 * np.eye(1) / 3
@@ -140,15 +142,15 @@ def test_steps_to_where_the_statistic_is_not_finite_are_shortened(bad: float) ->
     assert descent.x == pytest.approx([1.0], abs=0.01)
 
 
-def test_a_wrong_gradient_does_not_converge() -> None:
+def test_wrong_gradient_does_not_converge() -> None:
     # the gradient has the wrong sign, so no step decreases the statistic
-    bowl = quadratic(np.eye(1), [1.0])
-    objective = quadratic(np.eye(1), [1.0], gradient_of=lambda x: -bowl.gradient(x))
+    correct = quadratic(np.eye(1), [1.0])
+    objective = quadratic(np.eye(1), [1.0], gradient_of=lambda x: -correct.gradient(x))
     assert not descend(objective, TOLERANCE).converged
 
 
 @pytest.mark.parametrize("direction", [0, 1])
-def test_a_parameter_without_effect_stays(direction: int) -> None:
+def test_parameter_without_effect_is_not_changed(direction: int) -> None:
     matrix = np.zeros((2, 2))
     matrix[1 - direction, 1 - direction] = 2.0
     objective = Objective(
@@ -166,7 +168,7 @@ def test_a_parameter_without_effect_stays(direction: int) -> None:
 
 
 def non_smooth(depth: float, at: float, **details: Any) -> Objective:
-    """Return a parabola of error 1 around 0, with a deeper one beyond a non-smooth point."""
+    """Return a parabola of error 1 around 0, with a deeper one next to a non-smooth point."""
 
     def branches(x: np.ndarray) -> tuple[float, float]:
         return float(x[0] ** 2), float((x[0] - 2 * at) ** 2 - depth)
@@ -186,7 +188,7 @@ def non_smooth(depth: float, at: float, **details: Any) -> Objective:
 
 
 @pytest.mark.parametrize("at", [0.1, 0.2, -0.2])
-def test_a_lower_minimum_beyond_a_non_differentiable_point_is_found(at: float) -> None:
+def test_lower_minimum_next_to_a_non_differentiable_point_is_reached(at: float) -> None:
     objective = non_smooth(2 * at**2, at, start=[-np.sign(at)])  # the branches meet at ``at / 2``
     assert descend(objective, TOLERANCE).x == pytest.approx([0.0], abs=1e-3)
     result = search(objective)
@@ -199,7 +201,7 @@ def test_search_across_non_differentiable_points_stays_within_limits() -> None:
     assert result.x == pytest.approx([0.3], abs=1e-6)
 
 
-def test_a_minimum_lower_by_less_than_the_tolerance_is_ignored() -> None:
+def test_minimum_lower_by_less_than_the_tolerance_is_ignored() -> None:
     result = search(non_smooth(1e-6, 0.2))
     assert result.x == pytest.approx([0.0], abs=0.005)
 
@@ -207,16 +209,16 @@ def test_a_minimum_lower_by_less_than_the_tolerance_is_ignored() -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_search_converges_with_noise_of_float32(seed: int) -> None:
     random = np.random.default_rng(seed)
-    bowl = quadratic(correlated(random, 3), BOTTOM)
-    objective = quadratic(correlated(random, 3), BOTTOM, stat=noisy(bowl.stat, 1e-5))
-    objective.gradient_of, objective.fisher_of = bowl.gradient_of, bowl.fisher_of
+    exact = quadratic(draw_correlation(random, 3), MINIMUM)
+    objective = quadratic(draw_correlation(random, 3), MINIMUM, stat=noisy(exact.stat, 1e-5))
+    objective.gradient_of, objective.fisher_of = exact.gradient_of, exact.fisher_of
     result = search(objective)
     assert result.converged
-    # of the tolerance and twice the noise: sqrt(4e-5) = 0.0063 errors
-    assert np.abs(result.x - BOTTOM).max() < 0.0063
+    # tolerance and twice the noise: sqrt(4e-5) = 0.0063 errors
+    assert np.abs(result.x - MINIMUM).max() < 0.0063
 
 
-def test_steps_from_side_to_side_of_a_valley_end_early() -> None:
+def test_steps_across_a_valley_end_early() -> None:
     def stat(x: np.ndarray) -> float:
         return float(x[0] ** 2 + 3 * abs(x[0] - 0.1) + (x[1] - 2) ** 2)
 
@@ -231,5 +233,5 @@ def test_steps_from_side_to_side_of_a_valley_end_early() -> None:
     assert not early.converged
     assert early.calls < patient.calls
     assert stat(early.x) < stat(patient.x) + 0.05
-    plain = descend(quadratic(COVARIANCE, BOTTOM), TOLERANCE, least_gain=0.01)
+    plain = descend(quadratic(COVARIANCE, MINIMUM), TOLERANCE, least_gain=0.01)
     assert plain.converged

@@ -1,4 +1,4 @@
-"""`minimise` without a minimum, or without one in reach: the fit must not succeed."""
+"""`minimise` without a minimum, or if it cannot be reached: the fit must fail."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from objectives import banana, poisson, quadratic
+from objectives import poisson, quadratic, rosenbrock
 from skyred import Objective
 from skyred.errors import FitError
 from skyred.likelihood.minimise import minimise
 
 COVARIANCE = np.array([[4.0, 1.2, 0.0], [1.2, 1.0, -0.3], [0.0, -0.3, 0.25]])
-BOTTOM = np.array([1.0, -2.0, 30.0])
+MINIMUM = np.array([1.0, -2.0, 30.0])
 ERRORS = np.sqrt(np.diag(COVARIANCE))
 PLAIN = {"gradient_of": None, "fisher_of": None}
 DERIVATIVES = pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def diagonal_objective(matrix: list[float], **details: Any) -> Objective:
 @pytest.mark.parametrize("start", [[1.0, 1.0], [0.0, 0.0], [1.0, 0.0]])
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("second", [-1.0, 0.0])
-def test_a_saddle_or_flat_direction_is_no_success(
+def test_saddle_or_flat_direction_is_a_failure(
     overrides: dict[str, Any], start: list[float], second: float
 ) -> None:
     result = minimise(diagonal_objective([2.0, second], start=start, **overrides), calls=500)
@@ -48,12 +48,12 @@ def test_a_saddle_or_flat_direction_is_no_success(
     assert result.message
 
 
-def test_a_flat_direction_is_named() -> None:
+def test_flat_direction_is_reported() -> None:
     result = minimise(diagonal_objective([2.0, 0.0]))
     assert "the likelihood does not constrain y: freeze" in result.message
 
 
-def test_all_of_a_degenerate_sum_are_named() -> None:
+def test_all_degenerate_parameters_are_reported() -> None:
     def stat(x: np.ndarray) -> float:
         return float((x[0] + x[1] - 1) ** 2 + x[2] ** 2)
 
@@ -72,7 +72,7 @@ def test_all_of_a_degenerate_sum_are_named() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_an_unbounded_statistic_is_no_success() -> None:
+def test_unbounded_statistic_is_a_failure() -> None:
     objective = Objective(
         names=["x", "y"],
         start=[2.0, 2.0],
@@ -85,7 +85,7 @@ def test_an_unbounded_statistic_is_no_success() -> None:
     assert result.message
 
 
-def test_a_slope_without_curvature_ends_at_its_limit() -> None:
+def test_linear_statistic_ends_at_its_limit() -> None:
     # as of a source without any counts: the statistic is 2 npred
     objective = poisson(np.zeros(3), np.ones((3, 1)), np.ones(3), limits=[[0, np.inf]])
     result = minimise(objective)
@@ -94,11 +94,11 @@ def test_a_slope_without_curvature_ends_at_its_limit() -> None:
     assert result.stat == pytest.approx(6, abs=1e-4)
 
 
-def broken(bad: float, beyond: float) -> Objective:
-    """Return a parabola around 9 that is not finite beyond a value."""
+def partly_finite(bad: float, upper: float) -> Objective:
+    """Return a parabola around 9 that is not finite above a value."""
 
     def stat(x: np.ndarray) -> float:
-        return float((x[0] - 9) ** 2) if x[0] < beyond else bad
+        return float((x[0] - 9) ** 2) if x[0] < upper else bad
 
     return quadratic(np.eye(1), [9.0], start=[1.0], stat=stat)
 
@@ -106,8 +106,8 @@ def broken(bad: float, beyond: float) -> Objective:
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 @pytest.mark.parametrize("overrides", [{}, PLAIN], ids=["derivatives", "none"])
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_a_minimum_beyond_a_wall_of_nan_is_no_success(bad: float, overrides: dict) -> None:
-    objective = broken(bad, 3)
+def test_minimum_that_is_not_finite_is_a_failure(bad: float, overrides: dict) -> None:
+    objective = partly_finite(bad, 3)
     objective.gradient_of = overrides.get("gradient_of", objective.gradient_of)
     objective.fisher_of = overrides.get("fisher_of", objective.fisher_of)
     result = minimise(objective)
@@ -117,30 +117,30 @@ def test_a_minimum_beyond_a_wall_of_nan_is_no_success(bad: float, overrides: dic
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_fit_succeeds_if_some_steps_are_not_finite(bad: float) -> None:
-    objective = broken(bad, 10.5)
+    objective = partly_finite(bad, 10.5)
     result = minimise(objective)
     assert result.success, result.message
     assert result.values == pytest.approx([9], abs=0.0045)
 
 
-@pytest.mark.parametrize("where", ["gradient_of", "fisher_of"])
-def test_derivatives_that_are_not_finite_are_not_needed(where: str) -> None:
+@pytest.mark.parametrize("argument", ["gradient_of", "fisher_of"])
+def test_derivatives_that_are_not_finite_are_not_needed(argument: str) -> None:
     bad = {"gradient_of": lambda x: np.full(3, np.nan),
            "fisher_of": lambda x: np.full((3, 3), np.nan)}  # fmt: skip
-    result = minimise(quadratic(COVARIANCE, BOTTOM, **{where: bad[where]}))
+    result = minimise(quadratic(COVARIANCE, MINIMUM, **{argument: bad[argument]}))
     assert result.success, result.message
-    assert np.abs((result.values - BOTTOM) / ERRORS).max() < 0.0045
+    assert np.abs((result.values - MINIMUM) / ERRORS).max() < 0.0045
     assert result.errors == pytest.approx(ERRORS, rel=1e-3)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_a_start_that_is_not_finite_is_refused(bad: float) -> None:
+def test_start_that_is_not_finite_is_refused(bad: float) -> None:
     with pytest.raises(FitError, match=r"the fit statistic is (nan|inf|-inf) at the starting"):
-        minimise(quadratic(COVARIANCE, BOTTOM, stat=lambda x: bad))
+        minimise(quadratic(COVARIANCE, MINIMUM, stat=lambda x: bad))
 
 
-def test_the_limit_on_calls_is_named() -> None:
-    result = minimise(banana(**PLAIN), calls=10)
+def test_limit_on_calls_is_reported() -> None:
+    result = minimise(rosenbrock(**PLAIN), calls=10)
     assert not result.success
     assert "the limit on calls was reached; allow more with calls" in result.message
 
@@ -153,7 +153,7 @@ def test_minos_is_skipped_without_a_minimum() -> None:
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_values_of_a_diverged_search_are_discarded() -> None:
-    # as of a source without flux, held at its limit: MIGRAD takes its flux to infinity
+    # like a source without flux at its limit: MIGRAD moves its flux to infinity
     objective = Objective(
         names=["flux", "index"],
         start=[0.0, 1.0],

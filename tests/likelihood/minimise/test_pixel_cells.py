@@ -1,4 +1,4 @@
-"""The search among pixel cells, on objectives that are parabolas between integers."""
+"""The search in pixel cells, on objectives that are parabolas between integers."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from skyred.likelihood.minimise.pixel_coordinates import PixelCoordinates
 PIXEL = 0.02  # deg
 
 
-def comb(ridge: float, bottom: tuple[float, float], start: tuple[float, float]) -> Objective:
-    """Return a parabola in pixels, with a ridge of some height at every integer, and an amplitude.
+def comb(ridge: float, minimum: tuple[float, float], start: tuple[float, float]) -> Objective:
+    """Return a parabola in pixels with ridges at integers, and an amplitude.
 
-    The term ``-ridge * 4 t (1 - t)`` of the position t offset a cell has its minimum in the middle;
-    at integers it is zero, with slopes away from the line on both sides.
+    The term ``-ridge * 4 t (1 - t)`` of the position t in a cell has its minimum in the middle; at
+    integers it is zero, with opposite slopes on both sides.
     """
-    middle = np.array(bottom)
+    middle = np.array(minimum)
 
     def parts(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
         pixels = x[:2] / PIXEL
@@ -31,12 +31,14 @@ def comb(ridge: float, bottom: tuple[float, float], start: tuple[float, float]) 
         return pixels - middle, offset, x[2] - 3.0
 
     def stat(x: np.ndarray) -> float:
-        away, offset, residual = parts(x)
-        return float((away**2).sum() - ridge * (4 * offset * (1 - offset)).sum() + residual**2)
+        difference, offset, residual = parts(x)
+        return float(
+            (difference**2).sum() - ridge * (4 * offset * (1 - offset)).sum() + residual**2
+        )
 
     def gradient(x: np.ndarray) -> np.ndarray:
-        away, offset, residual = parts(x)
-        return np.array([*((2 * away - ridge * (4 - 8 * offset)) / PIXEL), 2 * residual])
+        difference, offset, residual = parts(x)
+        return np.array([*((2 * difference - ridge * (4 - 8 * offset)) / PIXEL), 2 * residual])
 
     grid = PixelGrid(
         name="source",
@@ -55,36 +57,36 @@ def comb(ridge: float, bottom: tuple[float, float], start: tuple[float, float]) 
     )
 
 
-def lowest(ridge: float, bottom: float) -> float:
+def exact_minimum(ridge: float, minimum: float) -> float:
     """Return the exact minimum along one axis, by its parabola in each cell."""
     best = np.inf
     for cell in range(-12, 13):
-        # a parabola in each cell: its minimum, or an end of the cell
-        curvature, slope = 1 + 4 * ridge, bottom + 4 * ridge * (cell + 0.5)
+        # the minimum of the parabola in the cell, or an end of the cell
+        curvature, slope = 1 + 4 * ridge, minimum + 4 * ridge * (cell + 0.5)
         inner = slope / curvature if curvature > 0 else float(cell)
         for position in (np.clip(inner, cell, cell + 1), cell, cell + 1):
             offset = position - cell
-            best = min(best, (position - bottom) ** 2 - ridge * 4 * offset * (1 - offset))
+            best = min(best, (position - minimum) ** 2 - ridge * 4 * offset * (1 - offset))
     return best
 
 
 @given(
     ridge=st.floats(0.05, 3.0),
-    bottom=st.tuples(st.floats(-2, 2), st.floats(-2, 2)),
+    minimum=st.tuples(st.floats(-2, 2), st.floats(-2, 2)),
     start=st.tuples(st.floats(-5, 5), st.floats(-5, 5)),
 )
 @pytest.mark.parametrize("method", ["newton", "minuit"])
-def test_the_lowest_cell_is_found_over_ridges(
-    method: Any, ridge: float, bottom: tuple[float, float], start: tuple[float, float]
+def test_lowest_cell_is_reached_across_ridges(
+    method: Any, ridge: float, minimum: tuple[float, float], start: tuple[float, float]
 ) -> None:
-    result = minimise(comb(ridge, bottom, start), method=method)
-    expected = sum(lowest(ridge, axis) for axis in bottom)
+    result = minimise(comb(ridge, minimum, start), method=method)
+    expected = sum(exact_minimum(ridge, axis) for axis in minimum)
     assert not result.success or result.stat <= expected + 0.01
     assert method == "minuit" or result.success
 
 
 @given(depth=st.floats(0.05, 0.2), start=st.tuples(st.floats(-5, 5), st.floats(-5, 5)))
-def test_a_minimum_on_a_line_is_a_success_with_a_note(
+def test_minimum_at_a_pixel_centre_is_a_success_with_a_note(
     depth: float, start: tuple[float, float]
 ) -> None:
     # a negative ridge is a valley at each integer; the best one is at (1, -1)
@@ -98,9 +100,11 @@ def test_a_minimum_on_a_line_is_a_success_with_a_note(
     assert result.errors[:2] / PIXEL == pytest.approx(half_width, rel=0.02)
 
 
-def combs(ridge: float, bottoms: list[float], starts: list[float], coupling: float) -> Objective:
-    """Return many combs along one axis, whose parabolas are coupled to their neighbours."""
-    number, middle = len(bottoms), np.array(bottoms)
+def coupled_combs(
+    ridge: float, minima: list[float], starts: list[float], coupling: float
+) -> Objective:
+    """Return combs along one axis with coupled parabolas."""
+    number, middle = len(minima), np.array(minima)
     matrix = np.eye(number) + coupling * (np.eye(number, k=1) + np.eye(number, k=-1))
 
     def stat(z: np.ndarray) -> float:
@@ -131,38 +135,38 @@ def combs(ridge: float, bottoms: list[float], starts: list[float], coupling: flo
 
 
 @given(
-    bottoms=st.lists(st.floats(-2, 2), min_size=4, max_size=4),
+    minima=st.lists(st.floats(-2, 2), min_size=4, max_size=4),
     starts=st.lists(st.floats(-3, 3), min_size=4, max_size=4),
 )
-def test_many_sources_that_do_not_overlap_each_find_their_lowest_cell(
-    bottoms: list[float], starts: list[float]
+def test_separate_sources_reach_their_lowest_cells(
+    minima: list[float], starts: list[float]
 ) -> None:
-    result = minimise(combs(0.3, bottoms, starts, 0.0))
+    result = minimise(coupled_combs(0.3, minima, starts, 0.0))
     assert result.success, result.message
-    assert result.stat <= sum(lowest(0.3, bottom) for bottom in bottoms) + 0.01
+    assert result.stat <= sum(exact_minimum(0.3, minimum) for minimum in minima) + 0.01
 
 
 @given(starts=st.lists(st.floats(-3, 3), min_size=3, max_size=3))
-def test_overlapping_sources_are_fitted_again_after_one_has_moved(starts: list[float]) -> None:
-    bottoms, coupling, ridge = [0.3, 0.9, -0.4], 0.2, 0.3
-    result = minimise(combs(ridge, bottoms, starts, coupling))
+def test_overlapping_sources_are_fitted_jointly(starts: list[float]) -> None:
+    minima, coupling, ridge = [0.3, 0.9, -0.4], 0.2, 0.3
+    result = minimise(coupled_combs(ridge, minima, starts, coupling))
     assert result.success, result.message
     # the exact minimum: a parabola in each combination of cells
     matrix = np.eye(3) + coupling * (np.eye(3, k=1) + np.eye(3, k=-1))
-    objective = combs(ridge, bottoms, starts, coupling)
+    objective = coupled_combs(ridge, minima, starts, coupling)
     best = np.inf
     for cells in np.ndindex(5, 5, 5):
         cell = np.array(cells) - 2
         curved = matrix + 4 * ridge * np.eye(3)
-        inner = np.linalg.solve(curved, matrix @ bottoms + 4 * ridge * (cell + 0.5))
+        inner = np.linalg.solve(curved, matrix @ minima + 4 * ridge * (cell + 0.5))
         if np.all((inner > cell) & (inner < cell + 1)):
             best = min(best, objective.total(inner))
     assert result.stat <= best + 0.01
 
 
-def test_parameters_that_do_not_change_keep_their_pixels_exactly() -> None:
+def test_unchanged_parameters_keep_their_exact_pixels() -> None:
     objective = comb(0.3, (0.4, 0.4), (1.3, 0.7))
-    far = np.array([np.nan, 1.0])  # a position that has no pixel coordinates
+    far = np.array([np.nan, 1.0])  # a position without pixel coordinates
 
     def to_pixels(x: np.ndarray) -> np.ndarray:
         return x[:2] / PIXEL if abs(x[0]) < 1 else far

@@ -1,4 +1,4 @@
-"""Profiles, asymmetric errors and contours of objectives in closed form."""
+"""Profiles, asymmetric errors and contours, against analytical results."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, strategies as st
 from scipy.optimize import brentq
 
-from objectives import banana, poisson, quadratic
+from objectives import poisson, quadratic, rosenbrock
 from skyred import Objective
 from skyred.errors import FitError
 from skyred.interfaces.records import FitResult
@@ -33,60 +33,60 @@ def parabolas(draw: st.DrawFn) -> tuple[Objective, np.ndarray, np.ndarray]:
     root = random.normal(size=(size, size))
     scale = 10.0 ** random.uniform(-12, 3, size)
     covariance = (root @ root.T + 0.1 * np.eye(size)) * np.outer(scale, scale)
-    bottom = random.normal(size=size) * scale * 5
-    return quadratic(covariance, bottom), covariance, bottom
+    minimum = random.normal(size=size) * scale * 5
+    return quadratic(covariance, minimum), covariance, minimum
 
 
-def fitted(objective: Objective, *indices: int) -> tuple[ConditionalFit, FitResult]:
+def fit_best(objective: Objective, *indices: int) -> tuple[ConditionalFit, FitResult]:
     best = minimise(objective)
     assert best.success
     return ConditionalFit(objective, best, indices), best
 
 
 @given(parabolas())
-def test_profile_of_a_parabola_is_the_parabola_of_its_error(drawn) -> None:
-    objective, covariance, bottom = drawn
-    conditional_fit, best = fitted(objective, 1)
+def test_profile_of_a_parabola_is_exact(parabola) -> None:
+    objective, covariance, minimum = parabola
+    conditional_fit, best = fit_best(objective, 1)
     error = np.sqrt(covariance[1, 1])
-    away = np.array([-4, -1, 0, 0.5, 3])
-    result = profile(conditional_fit, bottom[1] + away * error)
-    np.testing.assert_allclose(result.stat - best.stat, away**2, rtol=1e-4, atol=1e-4)
+    offsets = np.array([-4, -1, 0, 0.5, 3])
+    result = profile(conditional_fit, minimum[1] + offsets * error)
+    np.testing.assert_allclose(result.stat - best.stat, offsets**2, rtol=1e-4, atol=1e-4)
     # the others follow by the regression coefficients of the covariance
     slope = covariance[:, 1] / covariance[1, 1]
-    expected = bottom + np.outer(away * error, slope)
+    expected = minimum + np.outer(offsets * error, slope)
     np.testing.assert_allclose(
         (result.parameters - expected) / np.sqrt(np.diag(covariance)), 0, atol=0.01
     )
 
 
 @given(parabolas(), st.floats(0.3, 5))
-def test_asymmetric_errors_of_a_parabola_are_its_error(drawn, sigma: float) -> None:
-    objective, covariance, _ = drawn
+def test_asymmetric_errors_of_a_parabola_are_equal(parabola, sigma: float) -> None:
+    objective, covariance, _ = parabola
     best = minimise(objective)
     expected = sigma * np.sqrt(covariance[0, 0])
     for end in interval(objective, best, 0, sigma):
-        # the accuracy of a crossing is one of the statistic
+        # the accuracy is that of the statistic at the crossing
         assert end == pytest.approx(expected, rel=ACCURACY / sigma**2)
 
 
 @given(parabolas(), st.sampled_from([1.0, 2.3, 9.0]))
-def test_contour_of_a_parabola_is_the_ellipse_of_its_covariance(drawn, rise: float) -> None:
-    objective, covariance, bottom = drawn
-    conditional_fit, best = fitted(objective, 0, 1)
+def test_contour_of_a_parabola_is_an_ellipse(parabola, rise: float) -> None:
+    objective, covariance, minimum = parabola
+    conditional_fit, best = fit_best(objective, 0, 1)
     block = np.ix_([0, 1], [0, 1])
     result = contour(conditional_fit, best.covariance[block], rise, 12)
     scale = np.sqrt(np.diag(covariance)[:2])
     inverse = np.linalg.inv(covariance[block] / np.outer(scale, scale))
-    away = (np.array([result.x, result.y]).T - bottom[:2]) / scale
-    np.testing.assert_allclose(np.einsum("ij,jk,ik->i", away, inverse, away), rise, rtol=2e-3)
+    offsets = (np.array([result.x, result.y]).T - minimum[:2]) / scale
+    np.testing.assert_allclose(np.einsum("ij,jk,ik->i", offsets, inverse, offsets), rise, rtol=2e-3)
     assert not result.at_limit.any()
-    # the points go around once
-    whitened = away @ np.linalg.cholesky(inverse)
+    # the points enclose the minimum once
+    whitened = offsets @ np.linalg.cholesky(inverse)
     turns = np.unwrap(np.arctan2(whitened[:, 1], whitened[:, 0]))
     assert abs(abs(turns[-1] - turns[0]) - 2 * np.pi * 11 / 12) < 1e-3
 
 
-def test_crossings_of_counts_are_those_of_their_own_statistic() -> None:
+def test_crossings_of_poisson_counts_are_exact() -> None:
     # one bin, 4 counts, no background: stat = 2 (x - 4 log x), far from a parabola
     objective = poisson(np.array([4.0]), np.array([[1.0]]), np.array([0.0]))
     best = minimise(objective)
@@ -100,7 +100,7 @@ def test_crossings_of_counts_are_those_of_their_own_statistic() -> None:
 
 def test_conditional_fits_follow_a_curved_valley() -> None:
     # Rosenbrock's valley: with x fixed, y is x^2 and the statistic (1 - x)^2
-    conditional_fit, best = fitted(banana(), 0)
+    conditional_fit, best = fit_best(rosenbrock(), 0)
     values = np.linspace(-1, 3, 9)
     result = profile(conditional_fit, values)
     np.testing.assert_allclose(result.stat - best.stat, (1 - values) ** 2, atol=1e-3)
@@ -111,12 +111,12 @@ def without_derivatives(objective: Objective) -> Objective:
     return attrs.evolve(objective, gradient_of=None, fisher_of=None)
 
 
-def test_without_derivatives_migrad_returns_the_same_profile() -> None:
+def test_profile_by_migrad_agrees() -> None:
     counts, signal = np.array([9.0, 4.0, 6.0]), np.array([[1.0, 0.2], [0.3, 1.0], [1.0, 1.0]])
     objective = poisson(counts, signal, np.ones(3))
     values = [1.0, 3.0, 5.0]
     exact, by_migrad = (
-        profile(fitted(candidate, 0)[0], values).stat
+        profile(fit_best(candidate, 0)[0], values).stat
         for candidate in (objective, without_derivatives(objective))
     )
     # MIGRAD stops early
@@ -125,16 +125,16 @@ def test_without_derivatives_migrad_returns_the_same_profile() -> None:
 
 def test_profile_is_nan_without_a_conditional_minimum() -> None:
     objective = poisson(np.array([9.0, 4.0]), np.eye(2), np.array([1.0, 1.0]))
-    conditional_fit, _ = fitted(objective, 0)
+    conditional_fit, _ = fit_best(objective, 0)
     # below -1 the predicted counts are negative: the statistic is infinite
     result = profile(conditional_fit, [-2.0, 8.0])
     assert np.isnan(result.stat[0])
     assert np.isfinite(result.stat[1])
 
 
-def test_crossings_beyond_a_limit_are_marked() -> None:
+def test_crossings_outside_a_limit_are_marked() -> None:
     limits = [[-1.0, np.inf], [-np.inf, np.inf]]
-    conditional_fit, best = fitted(quadratic(np.eye(2), [0, 0], limits=limits), 0)
+    conditional_fit, best = fit_best(quadratic(np.eye(2), [0, 0], limits=limits), 0)
     downwards, upwards = (
         find_crossing(conditional_fit, np.array([side]), 4.0) for side in (-1.0, 1.0)
     )
@@ -149,7 +149,7 @@ def test_crossings_beyond_a_limit_are_marked() -> None:
 
 def test_points_of_a_contour_at_a_limit_are_marked() -> None:
     limits = [[-0.5, np.inf], [-np.inf, np.inf]]
-    conditional_fit, best = fitted(quadratic(np.eye(2), [0, 0], limits=limits), 0, 1)
+    conditional_fit, best = fit_best(quadratic(np.eye(2), [0, 0], limits=limits), 0, 1)
     result = contour(conditional_fit, best.covariance, 1.0, 16)
     np.testing.assert_array_equal(result.at_limit, result.x < -0.499)
     assert 0 < result.at_limit.sum() < 16
@@ -160,36 +160,34 @@ def test_points_of_a_contour_at_a_limit_are_marked() -> None:
 
 
 @given(wall=st.floats(0.62, 1.0), height=st.floats(10, 1e6), width=st.floats(0.3, 0.6))
-def test_a_wall_behind_a_crossing_does_not_hide_it(
-    wall: float, height: float, width: float
-) -> None:
-    """Such a wall occurs at negative amplitudes, an error away from the minimum."""
+def test_crossing_is_located_in_front_of_a_step(wall: float, height: float, width: float) -> None:
+    """The statistic can have a step at negative amplitudes, one error from the minimum."""
 
     def fit(length: float) -> ConditionalMinimum:
         stat = (length / width) ** 2 + (height if length >= wall else 0)
         return ConditionalMinimum(np.array([length]), stat, True)
 
-    # the statistic is accurate to ACCURACY, and rises there with a slope of 2 / width
+    # the statistic is accurate to ACCURACY, and its slope at the crossing is 2 / width
     assert find_crossing_length(fit, 0.0, 1.0) == pytest.approx(width, abs=ACCURACY * width)
 
 
-def test_a_statistic_that_does_not_rise_has_no_error() -> None:
+def test_bounded_statistic_has_no_error() -> None:
     # saturates at 1 above its minimum: there is no crossing at 4
     objective = Objective(
         names=["x"], start=[0.3], steps=[0.5], stat=lambda x: float(1 - np.exp(-(x[0] ** 2)))
     )
-    conditional_fit, best = fitted(objective, 0)
+    conditional_fit, best = fit_best(objective, 0)
     assert np.isnan(interval(objective, best, 0, 2.0)).all()
     assert np.isfinite(interval(objective, best, 0, 0.5)).all()
     assert len(conditional_fit.minima) < 200  # the search is limited
 
 
-def test_fixing_all_parameters_leaves_nothing_to_fit() -> None:
-    conditional_fit, _ = fitted(quadratic(np.eye(2), [1, 2]), 0, 1)
+def test_conditional_fit_can_fix_all_parameters() -> None:
+    conditional_fit, _ = fit_best(quadratic(np.eye(2), [1, 2]), 0, 1)
     assert conditional_fit.fit([2, 4]).stat == pytest.approx(5)
 
 
-def test_a_conditional_objective_keeps_units_limits_and_derivatives() -> None:
+def test_conditional_objective_keeps_units_limits_and_derivatives() -> None:
     limits = [[-1.0, 4.0], [-2.0, 5.0], [-3.0, 6.0]]
     objective = quadratic(
         np.diag([1.0, 4.0, 9.0]), [0, 0, 0], limits=limits, units=["a", "b", "c"],
@@ -210,7 +208,7 @@ def test_a_conditional_objective_keeps_units_limits_and_derivatives() -> None:
     )
 
 
-def test_a_fit_without_errors_is_refused() -> None:
+def test_fit_without_errors_is_refused() -> None:
     objective = quadratic(np.eye(2), [0, 0])
     best = attrs.evolve(minimise(objective), errors=[np.nan, 1.0], message="HESSE failed")
     with pytest.raises(FitError, match="no errors of p0: HESSE failed"):

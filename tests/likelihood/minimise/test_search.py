@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, strategies as st
 
-from objectives import banana, noisy, on_limits, poisson, quadratic
+from objectives import minimum_within_limits, noisy, poisson, quadratic, rosenbrock
 from skyred.likelihood.minimise import minimise
 
 COVARIANCE = np.array([[4.0, 1.2, 0.0], [1.2, 1.0, -0.3], [0.0, -0.3, 0.25]])
-BOTTOM = np.array([1.0, -2.0, 30.0])
+MINIMUM = np.array([1.0, -2.0, 30.0])
 ERRORS = np.sqrt(np.diag(COVARIANCE))
 PLAIN = {"gradient_of": None, "fisher_of": None}
 GRADIENT = {"fisher_of": None}
@@ -24,12 +24,12 @@ DERIVATIVES = pytest.mark.parametrize(
 
 
 @DERIVATIVES
-def test_a_parabola_returns_its_covariance(overrides: dict[str, Any]) -> None:
-    result = minimise(quadratic(COVARIANCE, BOTTOM, **overrides))
+def test_covariance_of_a_parabola_is_exact(overrides: dict[str, Any]) -> None:
+    result = minimise(quadratic(COVARIANCE, MINIMUM, **overrides))
     assert result.success, result.message
     assert result.message == ""
     # the search ends at a distance of 2e-5 in the statistic: 0.0045 errors
-    assert np.abs(result.values - BOTTOM).max() < 0.0045
+    assert np.abs(result.values - MINIMUM).max() < 0.0045
     assert result.covariance == pytest.approx(COVARIANCE, abs=1e-3)
     assert result.errors == pytest.approx(ERRORS, rel=1e-3)
     assert 0 <= result.stat < 2e-5
@@ -48,11 +48,11 @@ def test_parabolas_of_any_scale_are_solved(seed: int, size: int, exponents: list
     root = random.normal(size=(size, size)) + 2 * np.eye(size)
     scale = 10 ** np.array(exponents[:size])
     covariance = (root @ root.T + 0.1 * np.eye(size)) * np.outer(scale, scale)
-    bottom = random.uniform(-10, 10, size) * scale
-    result = minimise(quadratic(covariance, bottom))
+    minimum = random.uniform(-10, 10, size) * scale
+    result = minimise(quadratic(covariance, minimum))
     assert result.success, result.message
     errors = np.sqrt(np.diag(covariance))
-    assert np.abs((result.values - bottom) / errors).max() < 1e-6
+    assert np.abs((result.values - minimum) / errors).max() < 1e-6
     ratio = result.covariance / np.outer(errors, errors)
     assert ratio == pytest.approx(covariance / np.outer(errors, errors), abs=1e-6)
 
@@ -62,24 +62,24 @@ def test_parabolas_of_any_scale_are_solved(seed: int, size: int, exponents: list
     exponents=st.lists(st.floats(-12, 12), min_size=3, max_size=3),
     edges=st.lists(st.tuples(st.floats(-3, 3), st.floats(-3, 3)), min_size=3, max_size=3),
 )
-def test_limits_of_any_scale_are_kept_and_named(
+def test_limits_of_any_scale_are_respected_and_reported(
     seed: int, exponents: list[float], edges: list[tuple[float, float]]
 ) -> None:
     random, scale = np.random.default_rng(seed), 10 ** np.array(exponents)
-    bottom = random.uniform(-10, 10, 3) * scale
+    minimum = random.uniform(-10, 10, 3) * scale
     covariance = COVARIANCE * np.outer(scale, scale)
-    # half an error between them, at least
+    # at least half an error between them
     low, width = np.min(edges, axis=1), np.abs(np.diff(edges, axis=1)[:, 0]) + 0.5
     errors = np.sqrt(np.diag(covariance))
-    limits = np.array([bottom + low * errors, bottom + (low + width) * errors]).T
-    expected, at_limit = on_limits(covariance, bottom, limits)
-    bowl = quadratic(covariance, bottom, limits=limits)
+    limits = np.array([minimum + low * errors, minimum + (low + width) * errors]).T
+    expected, at_limit = minimum_within_limits(covariance, minimum, limits)
+    objective = quadratic(covariance, minimum, limits=limits)
     # a parameter that could gain less than the tolerance may end close to its limit, and one that
     # touches its limit at zero slope may be named
     margin = np.min(np.abs(limits - expected[:, None]), axis=1) / errors
     assume(np.all(margin[~at_limit] > 0.05))
-    assume(np.all(np.abs(bowl.gradient(expected) * errors)[at_limit] > 0.05))
-    result = minimise(bowl)
+    assume(np.all(np.abs(objective.gradient(expected) * errors)[at_limit] > 0.05))
+    result = minimise(objective)
     assert result.success, result.message
     # the steps end at an expected gain of 2e-5, which is 0.0045 errors
     assert np.abs((result.values - expected) / errors).max() < 0.0045
@@ -92,11 +92,13 @@ def test_limits_of_any_scale_are_kept_and_named(
 
 @DERIVATIVES
 @pytest.mark.parametrize(("low", "high"), [(2.0, np.inf), (2.0, 5.0), (-np.inf, 0.5)])
-def test_a_minimum_beyond_a_limit_ends_at_it(overrides: dict, low: float, high: float) -> None:
+def test_minimum_outside_the_limits_gives_the_limit(
+    overrides: dict, low: float, high: float
+) -> None:
     limits = [[low, high], [-np.inf, np.inf], [-np.inf, np.inf]]
     start = [min(max(0.7, low), high), 0.5, 29]
-    result = minimise(quadratic(COVARIANCE, BOTTOM, limits=limits, start=start, **overrides))
-    expected, _ = on_limits(COVARIANCE, BOTTOM, limits)
+    result = minimise(quadratic(COVARIANCE, MINIMUM, limits=limits, start=start, **overrides))
+    expected, _ = minimum_within_limits(COVARIANCE, MINIMUM, limits)
     assert low <= result.values[0] <= high
     # Minuit's sine of a limited parameter is flat at its end
     assert result.values == pytest.approx(expected, abs=0.005)
@@ -105,12 +107,12 @@ def test_a_minimum_beyond_a_limit_ends_at_it(overrides: dict, low: float, high: 
 
 
 def test_priors_are_part_of_the_minimised_statistic() -> None:
-    bowl = quadratic(np.eye(1), [1.0])
+    without_prior = quadratic(np.eye(1), [1.0])
     objective = quadratic(
         np.eye(1),
         [1.0],
         prior=lambda x: float((x[0] - 3) ** 2),
-        gradient_of=lambda x: bowl.gradient(x) + 2 * (x - 3),
+        gradient_of=lambda x: without_prior.gradient(x) + 2 * (x - 3),
         fisher_of=lambda x: 4 * np.eye(1),
     )
     result = minimise(objective)
@@ -121,7 +123,7 @@ def test_priors_are_part_of_the_minimised_statistic() -> None:
 
 @DERIVATIVES
 def test_poisson_sources_on_background_are_solved(overrides: dict[str, Any]) -> None:
-    # each source has bins of its own: (n - b) / s, and a variance of n / s^2
+    # each source has different bins: (n - b) / s, and a variance of n / s^2
     signal, background = np.diag([2.0, 5.0, 1.0]), np.array([10.0, 4.0, 2.0])
     counts = np.array([50.0, 29.0, 14.0])
     objective = poisson(counts, signal, background, limits=[[0, np.inf]] * 3, **overrides)
@@ -135,8 +137,8 @@ def test_poisson_sources_on_background_are_solved(overrides: dict[str, Any]) -> 
 
 @DERIVATIVES
 @pytest.mark.parametrize("stretch", [1.0, 100.0, 1e4])
-def test_a_curved_valley_is_followed_to_its_end(overrides: dict[str, Any], stretch: float) -> None:
-    result = minimise(banana(stretch, **overrides), tolerance=1e-3)
+def test_minimum_of_a_curved_valley_is_reached(overrides: dict[str, Any], stretch: float) -> None:
+    result = minimise(rosenbrock(stretch, **overrides), tolerance=1e-3)
     assert result.success, result.message
     hessian = np.array([[8 * stretch + 2, -4 * stretch], [-4 * stretch, 2 * stretch]])
     expected = 2 * np.linalg.inv(hessian)
@@ -148,53 +150,57 @@ def test_a_curved_valley_is_followed_to_its_end(overrides: dict[str, Any], stret
 @pytest.mark.parametrize("seed", range(4))
 @DERIVATIVES
 def test_noise_of_float32_does_not_change_results(overrides: dict, seed: int) -> None:
-    bowl = quadratic(COVARIANCE, BOTTOM)
-    start = BOTTOM + np.random.default_rng(seed).uniform(-3, 3, 3) * ERRORS
-    objective = quadratic(COVARIANCE, BOTTOM, stat=noisy(bowl.stat, 1e-5), start=start, **overrides)
+    exact = quadratic(COVARIANCE, MINIMUM)
+    start = MINIMUM + np.random.default_rng(seed).uniform(-3, 3, 3) * ERRORS
+    objective = quadratic(
+        COVARIANCE, MINIMUM, stat=noisy(exact.stat, 1e-5), start=start, **overrides
+    )
     result = minimise(objective)
     # without derivatives, noise may invalidate Minuit's differences: then the fit must fail
     assert result.success or overrides
     if result.success:
-        assert np.abs((result.values - BOTTOM) / ERRORS).max() < 0.02
+        assert np.abs((result.values - MINIMUM) / ERRORS).max() < 0.02
         assert result.errors == pytest.approx(ERRORS, rel=0.02)
 
 
 @pytest.mark.parametrize("factor", [0.2, 3.0, 100.0, 1e4])
-def test_a_fisher_matrix_that_is_far_off_costs_calls_but_no_accuracy(factor: float) -> None:
-    bowl = quadratic(COVARIANCE, BOTTOM)
-    result = minimise(quadratic(COVARIANCE, BOTTOM, fisher_of=lambda x: factor * bowl.fisher(x)))
-    assert result.success, result.message
-    assert result.edm < 2e-5
-    assert np.abs((result.values - BOTTOM) / ERRORS).max() < 0.0045
-    assert result.covariance == pytest.approx(COVARIANCE, abs=1e-3)
-
-
-def test_true_second_derivatives_continue_a_search_that_fisher_ends_too_soon() -> None:
-    bowl = quadratic(COVARIANCE, BOTTOM)
-    start = BOTTOM + np.array([0.2, 0, 0])  # which Fisher takes for 0.0003 errors
+def test_wrong_fisher_matrix_does_not_reduce_the_accuracy(factor: float) -> None:
+    objective = quadratic(COVARIANCE, MINIMUM)
     result = minimise(
-        quadratic(COVARIANCE, BOTTOM, start=start, fisher_of=lambda x: 1e5 * bowl.fisher(x))
+        quadratic(COVARIANCE, MINIMUM, fisher_of=lambda x: factor * objective.fisher(x))
     )
     assert result.success, result.message
     assert result.edm < 2e-5
-    assert np.abs((result.values - BOTTOM) / ERRORS).max() < 0.0045
+    assert np.abs((result.values - MINIMUM) / ERRORS).max() < 0.0045
+    assert result.covariance == pytest.approx(COVARIANCE, abs=1e-3)
+
+
+def test_search_continues_with_second_derivatives() -> None:
+    exact = quadratic(COVARIANCE, MINIMUM)
+    start = MINIMUM + np.array([0.2, 0, 0])  # 0.0003 errors by the Fisher matrix
+    result = minimise(
+        quadratic(COVARIANCE, MINIMUM, start=start, fisher_of=lambda x: 1e5 * exact.fisher(x))
+    )
+    assert result.success, result.message
+    assert result.edm < 2e-5
+    assert np.abs((result.values - MINIMUM) / ERRORS).max() < 0.0045
 
 
 def test_fit_with_a_wrong_gradient_succeeds() -> None:
-    bowl = quadratic(COVARIANCE, BOTTOM)
-    result = minimise(quadratic(COVARIANCE, BOTTOM, gradient_of=lambda x: -bowl.gradient(x)))
+    objective = quadratic(COVARIANCE, MINIMUM)
+    result = minimise(quadratic(COVARIANCE, MINIMUM, gradient_of=lambda x: -objective.gradient(x)))
     assert result.success, result.message
-    assert np.abs((result.values - BOTTOM) / ERRORS).max() < 0.0045
+    assert np.abs((result.values - MINIMUM) / ERRORS).max() < 0.0045
 
 
 def test_minos_of_a_parabola_returns_its_errors() -> None:
-    result = minimise(quadratic(COVARIANCE, BOTTOM), minos=True)
+    result = minimise(quadratic(COVARIANCE, MINIMUM), minos=True)
     assert result.errn == pytest.approx(ERRORS, rel=1e-3)
     assert result.errp == pytest.approx(ERRORS, rel=1e-3)
 
 
 @DERIVATIVES
-def test_minos_of_poisson_counts_is_where_the_statistic_rises_by_one(overrides: dict) -> None:
+def test_minos_errors_of_poisson_counts_are_exact(overrides: dict) -> None:
     from scipy.optimize import brentq
 
     counts = 9.0

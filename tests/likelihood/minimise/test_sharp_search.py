@@ -1,4 +1,4 @@
-"""The search with sharp edges, on objectives with many minima and a known lowest one."""
+"""The non-smooth search, on objectives with many minima and a known lowest one."""
 
 from __future__ import annotations
 
@@ -14,24 +14,26 @@ from skyred.likelihood.minimise import minimise
 PIXEL = 0.02  # deg
 ERRORS = 0.3  # pixels
 WAVE = 0.25  # pixels, between minima
-# the widths of the likelihood have an effective sample size of about 120
-OF_WIDTHS = 0.15
+# relative accuracy of widths, from an effective sample size of about 120
+WIDTH_ACCURACY = 0.15
 
 
-def waves(ripple: float, start: tuple[float, float, float], seed: int | None = None) -> Objective:
-    """Return a parabola with ripples along two of its three parameters, all zero at one point.
+def rippled_parabola(
+    ripple: float, start: tuple[float, float, float], seed: int | None = None
+) -> Objective:
+    """Return a parabola with ripples along two of its three parameters; the minimum is zero.
 
     The two are positions in steps of a pixel, the third is an amplitude that is correlated with
-    the first. The derivatives given are those of the parabola alone, as over a tenth of a pixel.
+    the first. The derivatives are those of the parabola alone.
     With a seed the ripples are noise instead.
     """
-    bottom = np.array([1.3 * PIXEL, -0.7 * PIXEL, 3.0])
+    minimum = np.array([1.3 * PIXEL, -0.7 * PIXEL, 3.0])
     inverse = np.linalg.inv([[1, 0, 0.4], [0, 1, 0], [0.4, 0, 1]])
     scale = np.array([ERRORS * PIXEL, ERRORS * PIXEL, 0.2])
     curvature = inverse / np.outer(scale, scale)
 
     def stat(x: np.ndarray) -> float:
-        away = x - bottom
+        away = x - minimum
         parabola = float(away @ curvature @ away)
         if seed is not None:
             words = np.frombuffer(x.tobytes(), dtype=np.uint32)
@@ -49,7 +51,7 @@ def waves(ripple: float, start: tuple[float, float, float], seed: int | None = N
         names=["lon", "lat", "amplitude"],
         start=np.array(start) * [PIXEL, PIXEL, 1],
         stat=stat,
-        gradient_of=lambda x: 2 * curvature @ (x - bottom),
+        gradient_of=lambda x: 2 * curvature @ (x - minimum),
         fisher_of=lambda x: 2 * curvature,
         sharp=lambda x: [source],
     )
@@ -65,10 +67,10 @@ def width(ripple: float) -> float:
 @pytest.mark.parametrize("method", ["newton", "minuit"])
 @pytest.mark.parametrize("start", [(1.3, -0.7, 3.0), (3.0, 1.0, 1.0), (-4.0, -4.0, 9.0)])
 @pytest.mark.parametrize("ripple", [0.5, 2.0])
-def test_the_lowest_of_many_minima_is_found(
+def test_lowest_of_many_minima_is_reached(
     method: Any, start: tuple[float, float, float], ripple: float
 ) -> None:
-    result = minimise(waves(ripple, start), method=method)
+    result = minimise(rippled_parabola(ripple, start), method=method)
     assert result.success, result.message
     assert 0 <= result.stat < 1e-3
     assert np.abs(result.values / [PIXEL, PIXEL, 1] - [1.3, -0.7, 3.0]).max() < 0.01
@@ -76,21 +78,21 @@ def test_the_lowest_of_many_minima_is_found(
 
 @pytest.mark.parametrize("ripple", [0.5, 2.0])
 def test_errors_are_the_widths_of_the_likelihood(ripple: float) -> None:
-    result = minimise(waves(ripple, (3.0, 1.0, 1.0)))
+    result = minimise(rippled_parabola(ripple, (3.0, 1.0, 1.0)))
     expected = width(ripple) * PIXEL
-    # the ripples are along the first parameter without the third one, so that its width is less
-    assert result.errors[1] == pytest.approx(expected, rel=OF_WIDTHS)
-    assert result.errors[0] == pytest.approx(expected, rel=2 * OF_WIDTHS)
+    # the ripples do not depend on the third parameter, so that the width is smaller
+    assert result.errors[1] == pytest.approx(expected, rel=WIDTH_ACCURACY)
+    assert result.errors[0] == pytest.approx(expected, rel=2 * WIDTH_ACCURACY)
     assert any("many minima along lon, lat" in note for note in result.notes)
 
 
-def test_the_same_fit_gives_the_same_numbers() -> None:
-    first, second = (minimise(waves(0.5, (3.0, 1.0, 1.0))) for _ in range(2))
+def test_results_are_reproducible() -> None:
+    first, second = (minimise(rippled_parabola(0.5, (3.0, 1.0, 1.0))) for _ in range(2))
     assert np.array_equal(first.values, second.values)
     assert np.array_equal(first.covariance, second.covariance)
 
 
-def test_a_lowest_value_that_is_not_found_again_is_no_success() -> None:
-    result = minimise(waves(300.0, (1.3, -0.7, 3.0), seed=5))
+def test_minimum_that_is_not_reproduced_is_a_failure() -> None:
+    result = minimise(rippled_parabola(300.0, (1.3, -0.7, 3.0), seed=5))
     assert not result.success
     assert "a lower one may exist" in result.message

@@ -1,4 +1,4 @@
-"""The store of the cache: what it gives back, and what it refuses to read."""
+"""The store of the cache: stored values, and entries that it refuses to read."""
 
 import os
 import pickle
@@ -40,16 +40,16 @@ def _file(cache: Cache, key: str = KEY) -> Path:
 
 
 class Canary:
-    """Makes a file when it is unpickled."""
+    """An object that creates a file when it is unpickled."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def __reduce__(self) -> tuple[Callable[[str], Any], tuple[str]]:
-        return _sing, (str(self.path),)
+        return _create_file, (str(self.path),)
 
 
-def _sing(path: str) -> None:
+def _create_file(path: str) -> None:
     Path(path).touch()
 
 
@@ -62,46 +62,46 @@ plain = st.recursive(
 @pytest.mark.slow
 @shared
 @given(value=plain.filter(lambda value: value is not None))
-def test_what_is_put_in_comes_out(cache: Cache, value: Any) -> None:
+def test_stored_value_is_returned(cache: Cache, value: Any) -> None:
     cache.put(KEY, value, {"entry": "hess"})
     assert cache.get(KEY) == value
     assert [(entry.key, entry.about) for entry in cache.entries()] == [(KEY, {"entry": "hess"})]
 
 
-def test_nothing_is_under_a_key_that_was_never_used(cache: Cache) -> None:
+def test_unknown_key_has_no_value(cache: Cache) -> None:
     assert cache.get(KEY) is None
     assert not cache.contains(KEY)
 
 
 @shared
 @given(data=st.data())
-def test_a_flipped_bit_anywhere_makes_an_entry_worthless(cache: Cache, data: st.DataObject) -> None:
+def test_entry_with_a_flipped_bit_is_rejected(cache: Cache, data: st.DataObject) -> None:
     cache.put(KEY, {"counts": list(range(50))}, {"entry": "hess"})
     content = bytearray(_file(cache).read_bytes())
-    where = data.draw(st.integers(0, 8 * len(content) - 1))
-    content[where // 8] ^= 1 << where % 8
+    bit = data.draw(st.integers(0, 8 * len(content) - 1))
+    content[bit // 8] ^= 1 << bit % 8
     _file(cache).write_bytes(content)
     assert cache.get(KEY) is None
-    assert not cache.contains(KEY)  # thrown away
+    assert not cache.contains(KEY)  # removed
 
 
 @shared
 @given(data=st.data())
-def test_a_truncated_entry_is_worthless(cache: Cache, data: st.DataObject) -> None:
+def test_truncated_entry_is_rejected(cache: Cache, data: st.DataObject) -> None:
     cache.put(KEY, list(range(50)), {})
     content = _file(cache).read_bytes()
     _file(cache).write_bytes(content[: data.draw(st.integers(0, len(content) - 1))])
     assert cache.get(KEY) is None
 
 
-def test_an_entry_of_somebody_else_is_never_unpickled(cache: Cache, tmp_path: Path) -> None:
+def test_entry_with_another_secret_is_not_unpickled(cache: Cache, tmp_path: Path) -> None:
     canary = tmp_path / "canary"
     Cache(cache.folder, b"x" * 32).put(KEY, Canary(canary), {})
     assert cache.get(KEY) is None
     assert not canary.exists()
 
 
-def test_a_bare_pickle_is_never_unpickled(cache: Cache, tmp_path: Path) -> None:
+def test_pickle_without_a_signature_is_not_unpickled(cache: Cache, tmp_path: Path) -> None:
     canary = tmp_path / "canary"
     _file(cache).parent.mkdir()
     _file(cache).write_bytes(pickle.dumps(Canary(canary)))
@@ -109,14 +109,14 @@ def test_a_bare_pickle_is_never_unpickled(cache: Cache, tmp_path: Path) -> None:
     assert not canary.exists()
 
 
-def test_an_entry_that_was_moved_under_another_key_is_not_read(cache: Cache) -> None:
+def test_entry_that_was_moved_to_another_key_is_rejected(cache: Cache) -> None:
     cache.put(OTHER, "something else", {})
     _file(cache).parent.mkdir()
     _file(cache, OTHER).rename(_file(cache))
     assert cache.get(KEY) is None
 
 
-def test_a_value_that_cannot_be_pickled_costs_a_warning_only(
+def test_value_that_cannot_be_pickled_gives_a_warning(
     cache: Cache, caplog: pytest.LogCaptureFixture
 ) -> None:
     cache.put(KEY, lambda: None, {})
@@ -124,17 +124,17 @@ def test_a_value_that_cannot_be_pickled_costs_a_warning_only(
     assert not list(cache.folder.rglob("*.part"))
 
 
-def test_a_cache_that_cannot_be_written_costs_a_warning_only(
+def test_cache_that_cannot_be_written_gives_a_warning(
     cache: Cache, caplog: pytest.LogCaptureFixture
 ) -> None:
     cache.folder.rmdir()
-    cache.folder.touch()  # a file in its place stops root too
+    cache.folder.touch()  # a file in place of the folder is an error even for root
     cache.put(KEY, 1, {})
     cache.put(OTHER, 1, {})
     assert caplog.text.count("nothing more is stored in the cache") == 1
 
 
-def test_what_was_not_used_for_longest_goes_first(tmp_path: Path) -> None:
+def test_least_recently_used_entries_are_removed_first(tmp_path: Path) -> None:
     cache = Cache(_folder(tmp_path), SECRET, limit=2500)
     for number in range(3):
         key = f"{number}a" * 32
@@ -145,7 +145,7 @@ def test_what_was_not_used_for_longest_goes_first(tmp_path: Path) -> None:
     assert {entry.key[:2] for entry in cache.entries()} == {"0a", "2a"}
 
 
-def test_clear_removes_all_or_what_is_old(cache: Cache) -> None:
+def test_clear_removes_all_or_old_entries(cache: Cache) -> None:
     cache.put(KEY, 1, {})
     cache.put(OTHER, 1, {})
     os.utime(_file(cache), (time.time() - 1000,) * 2)
@@ -155,7 +155,7 @@ def test_clear_removes_all_or_what_is_old(cache: Cache) -> None:
     assert not cache.entries()
 
 
-def test_left_overs_of_killed_processes_are_swept(cache: Cache) -> None:
+def test_left_overs_of_killed_processes_are_removed(cache: Cache) -> None:
     cache.put(KEY, 1, {})
     old, young = (_file(cache).with_name(f".{KEY}.{age}.part") for age in ("old", "young"))
     for part in (old, young):
@@ -165,7 +165,7 @@ def test_left_overs_of_killed_processes_are_swept(cache: Cache) -> None:
     assert (old.exists(), young.exists()) == (False, True)
 
 
-def test_processes_that_put_get_and_clear_at_once_never_see_half_an_entry(cache: Cache) -> None:
+def test_concurrent_processes_never_read_incomplete_entries(cache: Cache) -> None:
     script = (
         "import sys; from pathlib import Path; from skyred.run.cache import Cache\n"
         "cache = Cache(Path(sys.argv[1]), b's' * 32)\n"
@@ -182,7 +182,7 @@ def test_processes_that_put_get_and_clear_at_once_never_see_half_an_entry(cache:
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs POSIX modes")
-def test_a_cache_that_others_can_write_is_refused(
+def test_cache_that_is_writable_by_others_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
@@ -193,7 +193,7 @@ def test_a_cache_that_others_can_write_is_refused(
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs POSIX modes")
-def test_a_secret_that_others_can_read_is_refused(tmp_path: Path) -> None:
+def test_secret_that_is_readable_by_others_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "secret"
     assert read_or_create(path) == read_or_create(path)
     path.chmod(0o644)
@@ -201,7 +201,7 @@ def test_a_secret_that_others_can_read_is_refused(tmp_path: Path) -> None:
         read_or_create(path)
 
 
-def test_a_secret_that_is_cut_is_refused(tmp_path: Path) -> None:
+def test_truncated_secret_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "secret"
     secret = read_or_create(path)
     path.write_bytes(secret[:16])
@@ -209,7 +209,7 @@ def test_a_secret_that_is_cut_is_refused(tmp_path: Path) -> None:
         read_or_create(path)
 
 
-def test_a_secret_that_is_a_link_is_refused(tmp_path: Path) -> None:
+def test_secret_that_is_a_link_is_refused(tmp_path: Path) -> None:
     read_or_create(tmp_path / "elsewhere")
     (tmp_path / "secret").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(CacheError, match="not a regular file"):

@@ -1,4 +1,4 @@
-"""The digest of code: all that runs when a component works, wherever it stands."""
+"""The digest of code covers all modules and data files that a component uses."""
 
 import importlib
 import os
@@ -27,7 +27,7 @@ class Mine(Maker{bases}):
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def module_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.syspath_prepend(str(tmp_path))
     before = set(sys.modules)
     yield tmp_path
@@ -41,7 +41,7 @@ def write(path: Path, imports: str = "", bases: str = "", work: str = "pass") ->
 
 
 def digests(module: str) -> dict[str, str]:
-    """Import a module anew, and give the digests of its component, without skyred's own."""
+    """Import a module again, and return the digests of its component, except for skyred's."""
     for name in [name for name in sys.modules if name.split("_")[0] == "digested"]:
         del sys.modules[name]
     importlib.invalidate_caches()
@@ -49,56 +49,56 @@ def digests(module: str) -> dict[str, str]:
     return {name: digest for name, digest in digests.items() if name != "skyred"}
 
 
-def test_a_module_that_is_imported_while_it_works_matters(place: Path) -> None:
-    write(place / "digested_a.py", work="from digested_helper import FACTOR")
-    (place / "digested_helper.py").write_text("FACTOR = 1\n")
+def test_digest_depends_on_modules_imported_in_functions(module_folder: Path) -> None:
+    write(module_folder / "digested_a.py", work="from digested_helper import FACTOR")
+    (module_folder / "digested_helper.py").write_text("FACTOR = 1\n")
     before = digests("digested_a")
-    (place / "digested_helper.py").write_text("FACTOR = 3\n")
+    (module_folder / "digested_helper.py").write_text("FACTOR = 3\n")
     assert digests("digested_a") != before
 
 
-def test_a_base_that_is_no_component_matters(place: Path) -> None:
-    (place / "elsewhere").mkdir()
-    sys.path.append(str(place / "elsewhere"))
-    base = place / "elsewhere" / "digested_base.py"
+def test_digest_depends_on_base_classes(module_folder: Path) -> None:
+    (module_folder / "elsewhere").mkdir()
+    sys.path.append(str(module_folder / "elsewhere"))
+    base = module_folder / "elsewhere" / "digested_base.py"
     base.write_text("class Mix:\n    factor = 1\n")
-    write(place / "digested_a.py", "from digested_base import Mix", ", Mix")
+    write(module_folder / "digested_a.py", "from digested_base import Mix", ", Mix")
     before = digests("digested_a")
     base.write_text("class Mix:\n    factor = 3\n")
     assert digests("digested_a") != before
-    sys.path.remove(str(place / "elsewhere"))
+    sys.path.remove(str(module_folder / "elsewhere"))
 
 
-def test_a_data_file_in_a_package_matters(place: Path) -> None:
-    write(place / "digested_package" / "__init__.py")
-    table = place / "digested_package" / "table.txt"
+def test_digest_depends_on_data_files_of_a_package(module_folder: Path) -> None:
+    write(module_folder / "digested_package" / "__init__.py")
+    table = module_folder / "digested_package" / "table.txt"
     table.write_text("1\n")
     before = digests("digested_package")
     table.write_text("3\n")
     assert digests("digested_package") != before
 
 
-def test_nothing_else_matters(place: Path) -> None:
-    write(place / "digested_a.py")
+def test_digest_is_independent_of_other_files(module_folder: Path) -> None:
+    write(module_folder / "digested_a.py")
     before = digests("digested_a")
-    (place / "notes.txt").write_text("anything")
+    (module_folder / "notes.txt").write_text("anything")
     assert digests("digested_a") == before
 
 
-def test_an_old_file_that_was_moved_over_imported_source_is_seen(place: Path) -> None:
-    write(place / "digested_a.py")
+def test_source_replaced_after_import_is_detected(module_folder: Path) -> None:
+    write(module_folder / "digested_a.py")
     digests("digested_a")
-    newer = place / "other.py.kept"
-    newer.write_text((place / "digested_a.py").read_text() + "# changed\n")
+    newer = module_folder / "other.py.new"
+    newer.write_text((module_folder / "digested_a.py").read_text() + "# changed\n")
     imported = sys.modules["digested_a"].Mine.declared_at
     wait_for(lambda: newer.touch() or newer.stat().st_ctime > imported)  # file clocks are coarse
     os.utime(newer, (0, 0))
-    newer.rename(place / "digested_a.py")
+    newer.rename(module_folder / "digested_a.py")
     with pytest.raises(NoCacheError, match="was changed after Mine was imported"):
         code_digests([sys.modules["digested_a"].Mine])
 
 
-def test_a_class_without_a_file_cannot_be_cached() -> None:
+def test_class_without_a_file_cannot_be_cached() -> None:
     from skyred import Maker, component
 
     source = COMPONENT.format(imports="", bases="", work="pass")

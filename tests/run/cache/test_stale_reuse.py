@@ -1,4 +1,4 @@
-"""What a chunk's key depends on: everything that its content does, and nothing else."""
+"""The key of a chunk depends on everything that affects its content, and on nothing else."""
 
 import importlib.util
 import os
@@ -35,7 +35,7 @@ from skyred import Maker, component, hookimpl, option
 
 @component
 class Mine(Maker):
-    """Does nothing, in its own way."""
+    """Does nothing."""
 
     kind = "{kind}"
     way = option("left", doc="Which way.")
@@ -71,7 +71,7 @@ model: [{kind: fov-background}]
 estimate: [{kind: excess-map}]
 """
 
-# another value for every option of every link that takes part in making
+# another value for every option of every component of the reduction
 OPTIONS = {
     "geometry.name": "other",
     "geometry.center": "[83.7 deg, 22.014 deg]",
@@ -108,7 +108,7 @@ OPTIONS = {
     "make.3.kind": "other-mine",
     "on_fault": "note",
 }
-# what says which runs, or what is done with the result
+# options of the selection and of later steps
 NO_OPTIONS = {
     "data.hess.select": "[]",
     "data.hess.on_error": "stop",
@@ -122,7 +122,7 @@ NO_OPTIONS = {
 
 @attrs.define
 class World:
-    """Everything that a chain could read, on disk and installed."""
+    """All files that a reduction could read, in the archive and in plugins."""
 
     folder: Path
     version: str = "1.0"
@@ -136,16 +136,16 @@ class World:
         return self.archive / f"run{number}.fits"
 
     def pipeline(self, plugins: Plugins) -> Pipeline:
-        os.environ["SKYRED_TEST_WORLD"] = str(self.folder)  # as it is written, it is an option
+        os.environ["SKYRED_TEST_WORLD"] = str(self.folder)  # the key has the unexpanded variable
         return Pipeline.from_yaml(PIPELINE, overrides=self.overrides, plugins=plugins)
 
     def keys(self) -> dict[int, str]:
-        """Give the key of each run's chunk."""
+        """Return the key of the chunk of each run."""
         plugins = _plugins(self)
         pipeline = self.pipeline(plugins)
         ((entry, reduction),) = pipeline.entries()
         selection = select(entry, reduction, plugins)
-        plan = _begun(self, entry, reduction, plugins)
+        plan = _create_plan(self, entry, reduction, plugins)
         chunks = _iter_chunks(plan, selection)
         return {
             int(observation.obs_id): plan.entry_cache.key(chunk)
@@ -154,7 +154,9 @@ class World:
         }
 
 
-def _begun(world: World, entry: str, reduction: Reduction, plugins: Plugins) -> _EntryReduction:
+def _create_plan(
+    world: World, entry: str, reduction: Reduction, plugins: Plugins
+) -> _EntryReduction:
     reduction = reduction.with_name(entry)
     entry_cache = EntryCache.of(
         Cache(world.folder, b""), reduction, reduction.make, plugins.catalog
@@ -181,7 +183,7 @@ def _module(world: World, name: str) -> Any:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # as an import does; it may have been another world's
+    sys.modules[name] = module  # like an import; an earlier module may be from another world
     module.__path__ = [str(world.folder / name)]
     spec.loader.exec_module(module)
     return module
@@ -213,20 +215,20 @@ def before(tmp_path_factory: pytest.TempPathFactory) -> tuple[World, dict[int, s
     return world, world.keys()
 
 
-def _byte(run: int, where: int) -> Callable[[World], Any]:
+def _flip_bit(run: int, bit: int) -> Callable[[World], Any]:
     def change(world: World) -> None:
         content = bytearray(world.run(run).read_bytes())
-        content[where % len(content)] ^= 1 << where % 8
+        content[bit % len(content)] ^= 1 << bit % 8
         world.run(run).write_bytes(content)
 
     return change
 
 
-def _text(name: str) -> Callable[[World], Any]:
+def _append_comment(name: str) -> Callable[[World], Any]:
     def change(world: World) -> None:
         path = world.folder / name
         path.write_text(path.read_text() + "# changed\n")
-        os.utime(path, (0, 0))  # before it is imported
+        os.utime(path, (0, 0))  # older than its import
 
     return change
 
@@ -245,8 +247,8 @@ def _hdu(run: int) -> Callable[[World], Any]:
     def change(world: World) -> None:
         path = world.archive / "hdu-index.fits.gz"
         table = Table.read(path)
-        mine = (table["OBS_ID"] == run) & (table["HDU_TYPE"] == "aeff")
-        table["HDU_NAME"][mine] = "BKG"
+        is_row = (table["OBS_ID"] == run) & (table["HDU_TYPE"] == "aeff")
+        table["HDU_NAME"][is_row] = "BKG"
         table.write(path, overwrite=True)
 
     return change
@@ -270,7 +272,7 @@ def _another_run(world: World) -> None:
 
 def _comment_in_index(world: World) -> None:
     with fits.open(world.archive / "obs-index.fits.gz", mode="update") as hdus:
-        hdus[1].header["COMMENT"] = "made on a Monday"
+        hdus[1].header["COMMENT"] = "a comment"
 
 
 Change = Callable[[World], Any]
@@ -280,11 +282,11 @@ CHANGES: dict[str, tuple[Change, frozenset[int]]] = {
     **{path: (_set(path, value), NONE) for path, value in NO_OPTIONS.items()},
     **{f"row of run {run}": (_row(run), frozenset({run})) for run in RUNS},
     **{f"HDU of run {run}": (_hdu(run), frozenset({run})) for run in RUNS},
-    "region file": (_text("sources.reg"), ALL),
-    "source of a component": (_text("mine/__init__.py"), ALL),
-    "source of its helper": (_text("mine/helper.py"), ALL),
+    "region file": (_append_comment("sources.reg"), ALL),
+    "source of a component": (_append_comment("mine/__init__.py"), ALL),
+    "source of its helper": (_append_comment("mine/helper.py"), ALL),
     "version of a plugin": (_version, ALL),
-    "source of a plugin that takes no part": (_text("other_mine/__init__.py"), NONE),
+    "source of a plugin that takes no part": (_append_comment("other_mine/__init__.py"), NONE),
     "times of a file": (_touch, NONE),
     "a run that was not chosen": (_another_run, NONE),
     "comment in the index": (_comment_in_index, NONE),
@@ -292,13 +294,13 @@ CHANGES: dict[str, tuple[Change, frozenset[int]]] = {
 }
 
 
-def concerned(
+def changed_runs(
     before: tuple[World, dict[int, str]], change: Change, factory: pytest.TempPathFactory
 ) -> set[int]:
-    """Give the runs whose chunks have another key after a change."""
+    """Return the runs with another chunk key after a change."""
     world, keys = before
     copy = World(factory.mktemp("changed") / "world")
-    shutil.copytree(world.folder, copy.folder)  # somewhere else: places play no part
+    shutil.copytree(world.folder, copy.folder)  # another folder, which must not matter
     change(copy)
     after = copy.keys()
     shutil.rmtree(copy.folder)
@@ -307,11 +309,11 @@ def concerned(
 
 
 @pytest.mark.parametrize("change_name", CHANGES)
-def test_any_single_change_is_seen_by_the_chunks_that_it_concerns_and_by_no_other(
+def test_change_affects_only_the_keys_of_its_chunks(
     change_name: str, before: tuple[World, dict[int, str]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     change, expected = CHANGES[change_name]
-    assert concerned(before, change, tmp_path_factory) == expected
+    assert changed_runs(before, change, tmp_path_factory) == expected
 
 
 @settings(
@@ -319,29 +321,29 @@ def test_any_single_change_is_seen_by_the_chunks_that_it_concerns_and_by_no_othe
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(run=st.sampled_from(RUNS), where=st.integers(0, 10_000))
-def test_any_bit_of_a_run_is_seen_by_its_chunk_alone(
+def test_flipped_bit_of_a_run_affects_only_the_key_of_its_chunk(
     run: int,
     where: int,
     before: tuple[World, dict[int, str]],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    assert concerned(before, _byte(run, where), tmp_path_factory) == {run}
+    assert changed_runs(before, _flip_bit(run, where), tmp_path_factory) == {run}
 
 
-def test_every_option_of_the_chain_is_among_the_changes(
+def test_all_options_of_the_reduction_are_tested(
     before: tuple[World, dict[int, str]],
 ) -> None:
     world, _ = before
     reduction = world.pipeline(_plugins(world)).data["hess"]
-    links = {"geometry": reduction.geometry, "stack": reduction.stack}
-    links |= {f"make.{index}": maker for index, maker in enumerate(reduction.make)}
-    options = {f"{path}.{name}" for path, link in links.items() for name in specs(type(link))}
-    tried = {".".join(path.split(".")[: 3 if path.startswith("make") else 2]) for path in OPTIONS}
-    assert options <= tried
+    components = {"geometry": reduction.geometry, "stack": reduction.stack}
+    components |= {f"make.{index}": maker for index, maker in enumerate(reduction.make)}
+    options = {f"{path}.{name}" for path, part in components.items() for name in specs(type(part))}
+    tested = {".".join(path.split(".")[: 3 if path.startswith("make") else 2]) for path in OPTIONS}
+    assert options <= tested
 
 
 @pytest.mark.parametrize("package", ["gammapy", "numpy", "astropy"])
-def test_another_version_of_what_does_the_numbers_makes_all_anew(
+def test_versions_of_numerical_packages_affect_all_keys(
     package: str, before: tuple[World, dict[int, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world, keys = before
@@ -355,7 +357,7 @@ def test_another_version_of_what_does_the_numbers_makes_all_anew(
     assert all(after[run] != keys[run] for run in RUNS)
 
 
-def test_source_that_changed_after_it_was_imported_is_not_cached(tmp_path: Path) -> None:
+def test_source_changed_after_import_disables_the_cache(tmp_path: Path) -> None:
     world = _write(tmp_path / "world")
     plugins = _plugins(world)
     path = world.folder / "mine" / "helper.py"
@@ -366,7 +368,7 @@ def test_source_that_changed_after_it_was_imported_is_not_cached(tmp_path: Path)
     assert entry_cache.recipe is None
 
 
-def test_a_file_that_changes_while_chunks_are_made_spoils_what_is_kept_of_them(
+def test_chunks_are_not_stored_if_a_file_changes_meanwhile(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     from skyred.interfaces.records import Outcome
@@ -379,7 +381,7 @@ def test_a_file_that_changes_while_chunks_are_made_spoils_what_is_kept_of_them(
     entry_cache = EntryCache.of(
         Cache(tmp_path / "chunks", b"s"), reduction, reduction.make, plugins.catalog
     )
-    _text("sources.reg")(world)
+    _append_comment("sources.reg")(world)
     entry_cache.put("ab" * 32, Partial(np.ones(3), (Outcome("hess", 1, "made"),)))
     assert not entry_cache.contains("ab" * 32)
     assert "changed meanwhile" in caplog.text

@@ -1,4 +1,4 @@
-"""An observation of the bytes that were inspected is the one that gammapy reads."""
+"""An observation from inspected bytes equals the one that gammapy reads."""
 
 import shutil
 from pathlib import Path
@@ -17,7 +17,7 @@ from skyred.run.worker.open_observation import opened
 
 @attrs.frozen
 class Pair:
-    """An observation as gammapy reads it, and the same after its archive is gone."""
+    """An observation read by gammapy, and the same one from memory."""
 
     read: Observation
     in_memory: Observation
@@ -32,14 +32,14 @@ def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         pytest.skip("needs $GAMMAPY_DATA/hess-dl3-dr1")
     else:
         _copy_run(23523, folder)
-    kept_folder = folder.with_name("kept")
-    shutil.copytree(folder, kept_folder)
+    copy_folder = folder.with_name("copy")
+    shutil.copytree(folder, copy_folder)
     store = DataStore.from_dir(folder)
     (run,) = run_inputs(store.hdu_table, store.obs_table)
     own = store.obs(run.obs_id)
     in_memory = opened(own, inspect_run(run).hdus)
-    shutil.rmtree(folder)  # whatever is read from here on is in memory
-    return Pair(DataStore.from_dir(kept_folder).obs(run.obs_id), in_memory)
+    shutil.rmtree(folder)  # from here on, only data in memory can be read
+    return Pair(DataStore.from_dir(copy_folder).obs(run.obs_id), in_memory)
 
 
 def _copy_run(obs_id: int, folder: Path) -> None:
@@ -55,7 +55,7 @@ def _copy_run(obs_id: int, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["aeff", "edisp", "psf", "bkg"])
-def test_responses_are_the_same(pair: Pair, name: str) -> None:
+def test_irfs_are_equal(pair: Pair, name: str) -> None:
     read, in_memory = getattr(pair.read, name), getattr(pair.in_memory, name)
     assert type(in_memory) is type(read)
     assert in_memory.unit == read.unit
@@ -67,11 +67,11 @@ def test_responses_are_the_same(pair: Pair, name: str) -> None:
     np.testing.assert_array_equal(in_memory.data, read.data)
 
 
-def test_the_background_keeps_its_alignment(pair: Pair) -> None:
+def test_alignment_of_the_background_is_equal(pair: Pair) -> None:
     assert pair.in_memory.bkg.fov_alignment == pair.read.bkg.fov_alignment
 
 
-def test_events_are_the_same(pair: Pair) -> None:
+def test_events_are_equal(pair: Pair) -> None:
     read, in_memory = pair.read.events, pair.in_memory.events
     assert in_memory.table.colnames == read.table.colnames
     np.testing.assert_array_equal(in_memory.energy, read.energy)
@@ -79,7 +79,7 @@ def test_events_are_the_same(pair: Pair) -> None:
     np.testing.assert_array_equal(in_memory.time.mjd, read.time.mjd)
 
 
-def test_times_pointing_and_description_are_the_same(pair: Pair) -> None:
+def test_times_pointing_and_metadata_are_equal(pair: Pair) -> None:
     read, in_memory = pair.read, pair.in_memory
     np.testing.assert_array_equal(in_memory.gti.time_start.mjd, read.gti.time_start.mjd)
     np.testing.assert_array_equal(in_memory.gti.time_stop.mjd, read.gti.time_stop.mjd)
@@ -87,7 +87,7 @@ def test_times_pointing_and_description_are_the_same(pair: Pair) -> None:
     ours, theirs = (observation.get_pointing_icrs(read.tmid) for observation in (in_memory, read))
     assert ours.separation(theirs).deg == 0
     ours, theirs = (observation.meta.to_header() for observation in (in_memory, read))
-    assert ours | {"CREATED": ""} == theirs | {"CREATED": ""}  # when it was asked for
+    assert ours | {"CREATED": ""} == theirs | {"CREATED": ""}  # time of the call
 
 
 def test_parts_are_read_once(pair: Pair) -> None:

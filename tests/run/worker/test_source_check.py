@@ -1,4 +1,4 @@
-"""A chunk is made by the source that was meant, or not at all."""
+"""A chunk is reduced only with the expected source code."""
 
 import attrs
 import pytest
@@ -15,13 +15,13 @@ def chunk() -> Chunk:
     return first
 
 
-def test_the_same_source_makes_it(chunk: Chunk) -> None:
+def test_chunk_is_reduced_with_the_same_source(chunk: Chunk) -> None:
     code = code_of(type(component) for component in components_of(chunk.reduction, chunk.makers))
-    done = reduce_chunk(attrs.evolve(chunk, code=code))
-    assert {outcome.status for outcome in done.outcomes} == {"made"}
+    partial_stack = reduce_chunk(attrs.evolve(chunk, code=code))
+    assert {outcome.status for outcome in partial_stack.outcomes} == {"made"}
 
 
-def test_other_source_is_told_and_makes_nothing(chunk: Chunk) -> None:
+def test_other_source_is_refused(chunk: Chunk) -> None:
     with pytest.raises(
         EngineError, match=r"a worker has different source code .* restart the workers"
     ):

@@ -1,4 +1,4 @@
-"""The laws of the stackers, on the datasets of real runs: maps, spectra, with and without off."""
+"""Algebraic rules of stackers, on real runs: maps and spectra, with and without off counts."""
 
 from types import SimpleNamespace
 
@@ -25,7 +25,7 @@ from skyred.components.stackers import GroupRuns, Keep, Stack, Sum
 pytestmark = [pytest.mark.data, pytest.mark.slow]
 
 STACKERS = [Sum(), Keep(), GroupRuns(by="night")]
-# what is not a sum of float32 is exact
+# all others are float32 sums
 EXACT = ("counts", "mask_safe", "counts_off")
 
 
@@ -110,7 +110,7 @@ def stacker(request):
     return request.param
 
 
-def fold(stacker, geometry, datasets):
+def add_all(stacker, geometry, datasets):
     total = stacker.zero(geometry)
     for dataset in datasets:
         total = stacker.add(total, dataset, run_of(dataset))
@@ -132,8 +132,8 @@ def assert_equal(left: list[MapDataset], right: list[MapDataset], rtol: float) -
     assert [dataset.name for dataset in left] == [dataset.name for dataset in right]
     for left_dataset, right_dataset in zip(left, right, strict=True):
         assert type(left_dataset) is type(right_dataset)
-        expected = every_array(right_dataset)
-        for name, array in every_array(left_dataset).items():
+        expected = all_arrays(right_dataset)
+        for name, array in all_arrays(left_dataset).items():
             tolerance = 0 if name in EXACT else rtol
             scale = np.abs(expected[name]).max() if tolerance else 0
             # rounding is relative to the largest summand of a pixel, at most the largest value
@@ -149,7 +149,7 @@ def assert_equal(left: list[MapDataset], right: list[MapDataset], rtol: float) -
         )
 
 
-def every_array(dataset) -> dict[str, np.ndarray]:
+def all_arrays(dataset) -> dict[str, np.ndarray]:
     if dataset.tag == "MapDataset":
         return arrays(dataset)
     maps_by_name = {"counts": dataset.counts, "mask_safe": dataset.mask_safe,
@@ -168,26 +168,26 @@ def times(dataset: MapDataset) -> list[tuple[float, float]]:
     return list(zip(dataset.gti.time_start.mjd, dataset.gti.time_stop.mjd, strict=True))
 
 
-def test_zero_on_the_left_changes_nothing(stacker, geometry, datasets):
-    expected = results(stacker, fold(stacker, geometry, datasets[:2]))
-    total = stacker.merge(stacker.zero(geometry), fold(stacker, geometry, datasets[:2]))
+def test_zero_is_a_left_identity(stacker, geometry, datasets):
+    expected = results(stacker, add_all(stacker, geometry, datasets[:2]))
+    total = stacker.merge(stacker.zero(geometry), add_all(stacker, geometry, datasets[:2]))
     assert_equal(results(stacker, total), expected, rtol=0)
 
 
-def test_zero_on_the_right_changes_nothing(stacker, geometry, datasets):
-    expected = results(stacker, fold(stacker, geometry, datasets[:2]))
-    total = stacker.merge(fold(stacker, geometry, datasets[:2]), stacker.zero(geometry))
+def test_zero_is_a_right_identity(stacker, geometry, datasets):
+    expected = results(stacker, add_all(stacker, geometry, datasets[:2]))
+    total = stacker.merge(add_all(stacker, geometry, datasets[:2]), stacker.zero(geometry))
     assert_equal(results(stacker, total), expected, rtol=0)
 
 
-def test_zero_and_zero_is_nothing(stacker, map_geometry):
+def test_merged_zeros_have_no_datasets(stacker, map_geometry):
     total = stacker.merge(stacker.zero(map_geometry), stacker.zero(map_geometry))
     assert results(stacker, total) == []
 
 
 def test_merge_is_associative(stacker, geometry, datasets):
     def parts():
-        return [fold(stacker, geometry, [dataset]) for dataset in datasets[:3]]
+        return [add_all(stacker, geometry, [dataset]) for dataset in datasets[:3]]
 
     a, b, c = parts()
     left = stacker.merge(stacker.merge(a, b), c)
@@ -197,68 +197,68 @@ def test_merge_is_associative(stacker, geometry, datasets):
     assert_equal(results(stacker, left), results(stacker, right), rtol=1e-6)
 
 
-def test_adding_is_merging_a_total_of_one(stacker, geometry, datasets):
-    added = stacker.add(fold(stacker, geometry, datasets[:3]), datasets[3], run_of(datasets[3]))
+def test_adding_equals_merging_a_total_of_one(stacker, geometry, datasets):
+    added = stacker.add(add_all(stacker, geometry, datasets[:3]), datasets[3], run_of(datasets[3]))
     single = stacker.add(stacker.zero(geometry), datasets[3], run_of(datasets[3]))
-    merged = stacker.merge(fold(stacker, geometry, datasets[:3]), single)
+    merged = stacker.merge(add_all(stacker, geometry, datasets[:3]), single)
     # float32 sums in another order
     assert_equal(results(stacker, merged), results(stacker, added), rtol=1e-6)
 
 
-def test_adding_leaves_the_dataset_as_it_was(stacker, geometry, datasets):
+def test_adding_does_not_change_the_dataset(stacker, geometry, datasets):
     before = datasets[1].copy(name=datasets[1].name)
-    fold(stacker, geometry, datasets)
+    add_all(stacker, geometry, datasets)
     assert_equal([datasets[1]], [before], rtol=0)
     assert datasets[1].models == before.models
 
 
-def test_total_shares_nothing_with_what_was_added(stacker, geometry, datasets):
-    total = fold(stacker, geometry, datasets[:1])
+def test_total_shares_no_data_with_added_datasets(stacker, geometry, datasets):
+    total = add_all(stacker, geometry, datasets[:1])
     before = [dataset.copy(name=dataset.name) for dataset in results(stacker, total)]
-    for array in every_array(datasets[0]).values():
+    for array in all_arrays(datasets[0]).values():
         array[...] = 0
     datasets[0].exposure.meta["livetime"] *= 3
     datasets[0].gti.table["STOP"] = datasets[0].gti.table["START"]
     assert_equal(results(stacker, total), before, rtol=0)
 
 
-def test_adding_after_a_merge_leaves_the_other_total_alone(geometry, datasets):
+def test_adding_after_a_merge_does_not_change_the_merged_total(geometry, datasets):
     stacker = Sum()
-    right = fold(stacker, geometry, datasets[1:2])
+    right = add_all(stacker, geometry, datasets[1:2])
     before = right.dataset.copy(name="hess")
-    merged = stacker.merge(fold(stacker, geometry, datasets[:1]), right)
+    merged = stacker.merge(add_all(stacker, geometry, datasets[:1]), right)
     stacker.add(merged, datasets[2], observation=None)
     assert_equal([right.dataset], [before], rtol=0)
 
 
-def test_sum_is_what_gammapy_stacks(geometry, datasets):
+def test_sum_agrees_with_gammapy(geometry, datasets):
     expected = empty_like(datasets[0], geometry.target("hess"))
     for dataset in datasets:
         expected.stack(dataset)
-    assert_equal(results(Sum(), fold(Sum(), geometry, datasets)), [expected], rtol=0)
+    assert_equal(results(Sum(), add_all(Sum(), geometry, datasets)), [expected], rtol=0)
 
 
-def test_sum_of_two_halves_has_every_livetime_once(geometry, datasets):
+def test_sum_of_two_halves_has_the_total_livetime(geometry, datasets):
     stacker = Sum()
-    halves = [fold(stacker, geometry, datasets[:2]), fold(stacker, geometry, datasets[2:])]
+    halves = [add_all(stacker, geometry, datasets[:2]), add_all(stacker, geometry, datasets[2:])]
     merged = results(stacker, stacker.merge(*halves))[0]
     expected = sum(livetime(dataset) for dataset in datasets if dataset.mask_safe.data.any())
     assert livetime(merged) == pytest.approx(expected, rel=1e-9)
 
 
-def test_keep_holds_the_datasets_in_order(geometry, datasets):
-    joint = results(Keep(), fold(Keep(), geometry, datasets))
+def test_keep_returns_the_datasets_in_order(geometry, datasets):
+    joint = results(Keep(), add_all(Keep(), geometry, datasets))
     assert_equal(joint, datasets, rtol=0)
 
 
-def test_nothing_gives_no_datasets(stacker, map_geometry):
+def test_zero_has_no_datasets(stacker, map_geometry):
     result = stacker.result(stacker.zero(map_geometry))
     assert isinstance(result, Datasets)
     assert len(result) == 0
 
 
 def empty_like(dataset, target):
-    """Return gammapy's own empty dataset of the type of a dataset."""
+    """Return an empty dataset by gammapy, of the same type as a dataset."""
     if not dataset.tag.endswith("OnOff"):
         return target
     true = target.exposure.geom.axes["energy_true"]
@@ -277,7 +277,7 @@ def without_off_counts(spectrum: SpectrumDatasetOnOff) -> SpectrumDatasetOnOff:
 
 
 class TestOnOff:
-    """Spectra with off counts; the sums by hand, inside the safe masks."""
+    """Spectra with off counts, compared with numpy sums inside the safe masks."""
 
     def sums(self, spectra, *parts) -> np.ndarray:
         values = [np.prod([getattr(s, part).data for part in parts], axis=0) for s in spectra]
@@ -285,7 +285,7 @@ class TestOnOff:
         return sum(value * safe for value, safe in zip(values, safe_masks, strict=True))
 
     def test_sum_keeps_the_off_counts_and_their_statistic(self, spectrum_geometry, spectra):
-        (total,) = results(Sum(), fold(Sum(), spectrum_geometry, spectra))
+        (total,) = results(Sum(), add_all(Sum(), spectrum_geometry, spectra))
         assert total.tag == "SpectrumDatasetOnOff"
         assert total.stat_type == "wstat"
         assert total.name == "hess"
@@ -296,12 +296,10 @@ class TestOnOff:
         np.testing.assert_allclose(total.background.data, background, rtol=1e-6)
         assert total.stat_sum() > 0
 
-    def test_halves_that_have_no_off_counts_do_not_lose_their_acceptance(
-        self, spectrum_geometry, spectra
-    ):
-        # gammapy makes the off acceptance NaN here, and alpha 0
+    def test_acceptance_of_spectra_without_off_counts_is_kept(self, spectrum_geometry, spectra):
+        # gammapy sets the off acceptance to NaN here, and alpha to 0
         empty = [without_off_counts(spectrum) for spectrum in spectra]
-        left, right = (fold(Sum(), spectrum_geometry, half) for half in (empty[:2], empty[2:]))
+        left, right = (add_all(Sum(), spectrum_geometry, half) for half in (empty[:2], empty[2:]))
         (total,) = results(Sum(), Sum().merge(left, right))
         acceptance = self.sums(empty, "acceptance")
         expected = self.sums(empty, "acceptance_off")
@@ -310,23 +308,27 @@ class TestOnOff:
         used = total.mask_safe.data
         assert (total.alpha.data[used] > 0).all()
 
-    def test_part_without_off_counts_changes_nothing_of_the_rest(self, spectrum_geometry, spectra):
+    def test_spectrum_without_off_counts_does_not_change_the_others(
+        self, spectrum_geometry, spectra
+    ):
         mixed = [without_off_counts(spectra[0]), *spectra[1:]]
         expected = empty_like(spectra[0], spectrum_geometry.target("hess"))
         for spectrum in mixed:
             expected.stack(spectrum)
-        halves = [fold(Sum(), spectrum_geometry, half) for half in (mixed[:1], mixed[1:])]
+        halves = [add_all(Sum(), spectrum_geometry, half) for half in (mixed[:1], mixed[1:])]
         # float32 sums in another order
         assert_equal(results(Sum(), Sum().merge(*halves)), [expected], rtol=1e-6)
 
-    def test_on_off_cannot_be_stacked_onto_what_has_no_off_counts(self, spectrum_geometry, spectra):
+    def test_on_off_cannot_be_stacked_with_a_dataset_without_off_counts(
+        self, spectrum_geometry, spectra
+    ):
         total = Stack(spectrum_geometry, spectrum_target("plain"))
         with pytest.raises(TypeError, match="OnOff cannot be stacked with a SpectrumDataset"):
             Sum().add(total, spectra[0], observation=None)
 
-    def test_spectrum_cannot_be_stacked_onto_a_map(self, map_geometry, spectra):
+    def test_spectrum_cannot_be_stacked_with_a_map(self, map_geometry, spectra):
         with pytest.raises(TypeError, match=r"'map' gives a MapDataset, and no SpectrumDatasetOn"):
-            fold(Sum(), map_geometry, spectra[:1])
+            add_all(Sum(), map_geometry, spectra[:1])
 
 
 def spectrum_on_map_axes(geometry) -> SpectrumDataset:
@@ -337,11 +339,11 @@ def spectrum_on_map_axes(geometry) -> SpectrumDataset:
 
 
 def test_types_cannot_be_mixed(stacker, map_geometry, corners):
-    total = fold(stacker, map_geometry, corners[:1])
+    total = add_all(stacker, map_geometry, corners[:1])
     with pytest.raises(TypeError, match=r"SpectrumDataset cannot be stacked with a MapDataset"):
         stacker.add(total, spectrum_on_map_axes(map_geometry), observation=None)
 
 
-def test_sum_refuses_a_type_that_the_geometry_does_not_give(map_geometry):
+def test_sum_refuses_a_type_that_does_not_match_the_geometry(map_geometry):
     with pytest.raises(TypeError, match=r"gives a MapDataset, and no SpectrumDataset can"):
         Sum().add(Sum().zero(map_geometry), spectrum_on_map_axes(map_geometry), observation=None)

@@ -41,7 +41,7 @@ def test_a_run_that_always_kills_is_the_only_one_that_fails(tmp_path):
     killer = Killer(victims=[5], scene=str(tmp_path))
     done = reduce(killer, Dask(workers=2, allowed_failures=0))
     assert statuses(done) == [(n, "failed" if n == 5 else "made") for n in range(1, 8)]
-    assert "dask workers died of it" in done[1].outcomes[1].reason
+    assert "dask workers died while running it" in done[1].outcomes[1].reason
     assert totals(done) == totals(reduce(Killer(fails=[5]), Serial()))
 
 
@@ -140,22 +140,25 @@ def test_a_scheduler_that_loses_its_workers_ends_the_run_with_an_error(scheduler
 
 
 def test_workers_with_other_versions_are_refused_by_name(scheduler, monkeypatch):
-    from skyred_dask import sameness
+    from skyred_dask import check_workers
 
     file, start = scheduler
     start(*ONE)
-    here = {**sameness.versions(), "gammapy": "2.0"}
+    here = {**check_workers.versions(), "gammapy": "2.0"}
     with Dask(scheduler=str(file), workers=1, wait=WAIT).open() as executor:
-        theirs = executor._client.run(sameness.versions)
-        monkeypatch.setattr(sameness, "versions", lambda: here)
-        monkeypatch.setattr(sameness, "_versions_of_workers", lambda client: theirs)
+        theirs = executor._client.run(check_workers.versions)
+        monkeypatch.setattr(check_workers, "versions", lambda: here)
+        monkeypatch.setattr(check_workers, "_versions_of_workers", lambda client: theirs)
         with pytest.raises(EngineError, match=r"tcp://\S+ has gammapy 2\.1 \(here 2\.0\)"):
-            sameness.require_same(executor._client)
+            check_workers.check_workers(executor._client)
 
 
 @pytest.mark.parametrize(
     ("where", "message"),
-    [("nowhere.json", "no scheduler file nowhere.json"), ("tcp://127.0.0.1:1", "no dask sched")],
+    [
+        ("nowhere.json", "no such scheduler file: nowhere.json"),
+        ("tcp://127.0.0.1:1", "cannot connect to the dask"),
+    ],
 )
 def test_a_scheduler_that_is_not_there_is_told(where, message):
     import dask
@@ -166,7 +169,7 @@ def test_a_scheduler_that_is_not_there_is_told(where, message):
 
 
 def test_the_number_of_workers_of_a_scheduler_is_asked_for():
-    with pytest.raises(FieldError, match=r"how many workers it has"):
+    with pytest.raises(FieldError, match="missing, although a scheduler is set"):
         Dask(scheduler="tcp://node1:8786")
 
 

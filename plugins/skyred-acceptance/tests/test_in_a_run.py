@@ -72,13 +72,15 @@ def test_what_lies_beyond_the_model_is_named_before_anything_is_read(archive):
     text = text.replace("offset_bins: 4", "offset_max: 1 deg")
     with pytest.raises(ValueError, match=r"does not cover the energies of data\.crab") as error:
         Pipeline.from_yaml(text)
-    assert "less than that of the masks" in str(error.value)
+    assert "is less than the largest offset" in str(error.value)
 
 
 def test_a_chain_that_keeps_to_no_offset_is_told_to(archive):
     text = YAML.format(archive=archive).replace(
         "      - {kind: safe-mask, methods: [offset-max], offset_max: 2 deg}\n", ""
     )
-    with pytest.raises(ValueError, match=r"no maker of data\.crab keeps to 2\.5 deg") as error:
+    with pytest.raises(
+        ValueError, match=r"no maker of data\.crab limits the offset to 2\.5 deg"
+    ) as error:
         Pipeline.from_yaml(text)
     assert "add {kind: safe-mask, methods: [offset-max], offset_max: 2.5 deg}" in str(error.value)

@@ -27,8 +27,8 @@ def maker(model, **options):
 
 
 def tally_of(maker, runs):
-    tallies = (Tally.of(maker.camera, each, 50, maker.exclude, None) for each in runs)
-    return sum(tallies, Tally.nothing(maker.camera))
+    tallies = (Tally.from_observation(maker.camera, each, 50, maker.exclude, None) for each in runs)
+    return sum(tallies, Tally.empty(maker.camera))
 
 
 def expected(truth, camera, exposure):

@@ -110,7 +110,7 @@ def test_the_folder_gives_back_samples_and_posterior_to_the_bit(ran):
     ("change", "says"),
     [
         ("model.0.spectral.index=2.6", r"crab\.spectral\.index: neither a prior nor two limits"),
-        ("fit={kind: minuit}", "minuit gives no samples"),
+        ("fit={kind: minuit}", "the fitter minuit does not sample"),
         ("fit.method=nuts", "expected one of auto, unif"),
     ],
     ids=["loose", "no sampler", "method"],

@@ -47,7 +47,7 @@ HOOK_KINDS = {
 def write_pages(folder: Path) -> list[Path]:
     """Write all pages and return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
-    pages = {"configuration": configuration_page(), "hooks": hooks_page(), "laws": laws_page()}
+    pages = {"configuration": configuration_page(), "hooks": hooks_page(), "checks": checks_page()}
     pages["plugins"] = plugins_page()
     pages |= {plural(role): role_page(role) for role in ROLES}
     written = []
@@ -124,7 +124,7 @@ def configuration_page() -> Iterator[str]:
         yield from options(cls)
 
 
-def laws_page() -> Iterator[str]:
+def checks_page() -> Iterator[str]:
     """Yield the lines of the page of the checks of components, with advice for violations."""
     yield from heading("Checks of components", "=")
     yield "The requirements that `skyred.testing` checks, with advice on how to fix violations."

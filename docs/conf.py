@@ -1,4 +1,4 @@
-"""How the documentation is built. Nothing is fetched, unless SKYRED_INTERSPHINX asks for it."""
+"""Configuration of Sphinx. Nothing is downloaded, unless SKYRED_INTERSPHINX is set."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",  # runs docs/tutorials/*.py into docs/generated
 ]
 exclude_patterns = ["_build", "ext", "tutorials", "generated/**.ipynb"]
-# in docstrings `name` is a thing in Python, linked where it is documented
+# in docstrings `name` refers to a Python object
 default_role = "py:obj"
 
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
@@ -51,18 +51,18 @@ html_theme_options = {
 }
 html_sidebars = {"onboarding": [], "getting-started": []}
 
-# -- tutorials: what they print is the same in each build, as far as it can be ------------------
-# what a tutorial calls as a command is that of this environment, activated or not
+# -- tutorials: their output should be the same in each build -----------------------------------
+# commands of tutorials are those of this environment, even if it is not activated
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-os.environ["SKYRED_CACHE"] = "off"  # each run is "made", not "cached"
-os.environ["SKYRED_BLOCK"] = f"{os.environ.get('SKYRED_BLOCK', '')},progress"  # no times of steps
+os.environ["SKYRED_CACHE"] = "off"  # the status of all runs is "reduced", not "cached"
+os.environ["SKYRED_BLOCK"] = f"{os.environ.get('SKYRED_BLOCK', '')},progress"  # no run times
 sphinx_gallery_conf = {
     "examples_dirs": "tutorials",
     "gallery_dirs": "generated/tutorials",
-    "filename_pattern": r"\.py$",  # all of them are run
-    "within_subsection_order": "tutorials_in_order.place",
+    "filename_pattern": r"\.py$",  # run all of them
+    "within_subsection_order": "tutorials_in_order.position",
     "abort_on_example_error": True,
-    "ignore_repr_types": r"[Aa]xes|^<class 'int'>$",  # axes; what write_text gives
+    "ignore_repr_types": r"[Aa]xes|^<class 'int'>$",  # axes, and return values of write_text
     "thumbnail_size": (480, 320),
     "min_reported_time": 1e6,
     "write_computation_times": False,
@@ -71,7 +71,7 @@ sphinx_gallery_conf = {
     "first_notebook_cell": '# pip install "skyred[notebook]"\n%matplotlib inline',
 }
 
-# -- links to the documentation of others: their inventories are not ours to keep ----------------
+# -- links to the documentation of other packages ------------------------------------------------
 INVENTORIES = {
     "python": "https://docs.python.org/3",
     "numpy": "https://numpy.org/doc/stable",
@@ -81,7 +81,7 @@ INVENTORIES = {
 }
 if folder := os.environ.get("SKYRED_INTERSPHINX"):
     extensions.append("sphinx.ext.intersphinx")
-    # NAME.inv in that folder, or else fetched
+    # NAME.inv in that folder, or downloaded
     intersphinx_mapping = {
         name: (url, (str(Path(folder, f"{name}.inv").resolve()), None))
         for name, url in INVENTORIES.items()

@@ -1,4 +1,4 @@
-"""Where each kind of component stands in an example or a page: the YAML its reference shows."""
+"""Examples of components in YAML for their reference, from the example files and the pages."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ KEYS = {
     "select": "selector", "geometry": "geometry", "make": "maker", "stack": "stacker",
     "model": "model", "fit": "fitter", "estimate": "estimator",
 }  # fmt: skip
-LISTED = ("selector", "maker", "model", "estimator")
+LIST_ROLES = ("selector", "maker", "model", "estimator")
 
 
-def example(cls: type[Component]) -> tuple[str, str]:
-    """Give the YAML of a component and the file that it stands in; "" if it stands in none."""
-    found = _examples().get((cls.role, cls.kind))
-    if found is None:
+def find_example(cls: type[Component]) -> tuple[str, str]:
+    """Return the YAML of a component and the file that contains it; empty if there is none."""
+    example = _examples().get((cls.role, cls.kind))
+    if example is None:
         return "", ""
-    part, file = found
-    return dedent(dump([part] if cls.role in LISTED else part)), file
+    data, file = example
+    return dedent(dump([data] if cls.role in LIST_ROLES else data)), file
 
 
 @cache
 def _examples() -> dict[tuple[str, str], tuple[Any, str]]:
-    """Give the first use of each kind: in examples, else in those of plugins, else in pages."""
-    found: dict[tuple[str, str], tuple[Any, str]] = {}
+    """Return the first use of each kind: in examples, those of plugins, or pages."""
+    examples: dict[tuple[str, str], tuple[Any, str]] = {}
     for file, text in _texts():
-        whole = YAML(typ="safe", pure=True).load(text)
-        for role, part in _components(whole):
-            found.setdefault((role, part["kind"]), (part, file))
-    return found
+        config = YAML(typ="safe", pure=True).load(text)
+        for role, data in _components(config):
+            examples.setdefault((role, data["kind"]), (data, file))
+    return examples
 
 
 def _texts() -> Iterator[tuple[str, str]]:
@@ -52,13 +52,13 @@ def _texts() -> Iterator[tuple[str, str]]:
             yield str(path.relative_to(ROOT)), text
 
 
-def _components(whole: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield role and YAML of each component in a file or in a part of one."""
-    if "kind" in whole:  # a single one stands in pages on models
-        yield "model", whole
-    for held in (whole, *(whole.get("data") or {}).values()):
+def _components(config: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield role and data of each component in a configuration, or in a part of one."""
+    if "kind" in config:  # a single component, on the page on models
+        yield "model", config
+    for section in (config, *(config.get("data") or {}).values()):
         for key, role in KEYS.items():
-            parts = held.get(key) or []
-            for part in parts if isinstance(parts, list) else [parts]:
-                if isinstance(part, dict) and "kind" in part:
-                    yield role, part
+            value = section.get(key) or []
+            for data in value if isinstance(value, list) else [value]:
+                if isinstance(data, dict) and "kind" in data:
+                    yield role, data

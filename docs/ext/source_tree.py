@@ -1,7 +1,7 @@
-"""The tree of the onboarding page: each package and module with the first line of its docstring.
+"""The source tree of the onboarding page: packages and modules with their docstring summaries.
 
-``python docs/ext/source_tree.py`` writes it into the page. Packages stand in the order of the
-import contract: from what may import most to what may import least.
+``python docs/ext/source_tree.py`` writes it to the page. Packages are in the order of the layers of
+the import contract, the highest layer first.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ SOURCE = ROOT / "src" / "skyred"
 PAGE = ROOT / "docs" / "onboarding.md"
 BEGIN, END = "```text\nsrc/skyred/\n", "\nplugins/skyred-example/"
 COLUMN = 30
-WHOLE = {"__main__.py": "python -m skyred", "py.typed": "says that the package is typed"}
+SUMMARIES = {"__main__.py": "python -m skyred", "py.typed": "Marker of a typed package (PEP 561)"}
 
 
 def source_tree() -> str:
@@ -38,37 +38,39 @@ def _entries(folder: Path) -> Iterator[Path]:
             continue
         if path.suffix == ".txt":  # the templates of a new plugin
             continue
-        if path.is_dir() and not any(_files(path)):  # what was moved away leaves caches behind
+        if path.is_dir() and not any(_files(path)):  # only caches of removed modules
             continue
         yield path
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    return (each for each in folder.rglob("*.*") if "__pycache__" not in each.parts)
+    return (path for path in folder.rglob("*.*") if "__pycache__" not in path.parts)
 
 
 def _order(folder: Path):
     contract = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     layers = contract["tool"]["importlinter"]["contracts"][0]["layers"]
     first = ["__init__", "py", *layers] if folder == SOURCE else []
-    places = {name: place for place, name in enumerate(first)}
-    return lambda path: (places.get(path.stem, len(places)), path.stem)
+    positions = {name: position for position, name in enumerate(first)}
+    return lambda path: (positions.get(path.stem, len(positions)), path.stem)
 
 
 def _summary(path: Path) -> str:
-    if path.name in WHOLE:
-        return WHOLE[path.name]
+    if path.name in SUMMARIES:
+        return SUMMARIES[path.name]
     module = path / "__init__.py" if path.is_dir() else path
     if module.suffix == ".py" and module.exists():
         text = ast.get_docstring(ast.parse(module.read_text("utf-8"))) or ""
         return text.split("\n")[0].rstrip(".")
     if module.suffix in (".yaml", ".pyi"):
         return module.read_text("utf-8").split("\n")[0].lstrip("# ").rstrip(".")
-    return "texts, one for each role, and for the files of a package" if path.is_dir() else ""
+    return (
+        "Templates of components, by role, and of the files of a package" if path.is_dir() else ""
+    )
 
 
 def with_tree(page: str) -> str:
-    """Return the text of a page with the present tree in its block."""
+    """Return the text of a page with an updated source tree."""
     begin = page.index(BEGIN) + len(BEGIN)
     return page[:begin] + source_tree() + page[page.index(END, begin) :]
 

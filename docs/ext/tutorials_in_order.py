@@ -1,4 +1,4 @@
-"""The tutorials in the order in which they are to be read; a new one has to be listed here."""
+"""The tutorials in reading order; new ones must be listed here."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ ORDER = (
 )
 
 
-def place(filename: str) -> int:
-    """Give the place of a tutorial among the others, for sphinx-gallery.
+def position(filename: str) -> int:
+    """Return the position of a tutorial in the reading order, for sphinx-gallery.
 
     Raises
     ------
     ValueError
-        If it is not listed.
+        If the tutorial is not listed.
     """
     if filename not in ORDER:
-        raise ValueError(f"{filename} is not in ORDER of docs/ext/tutorials_in_order.py; list it")
+        raise ValueError(
+            f"{filename} is not listed in docs/ext/tutorials_in_order.py; add it to ORDER"
+        )
     return ORDER.index(filename)

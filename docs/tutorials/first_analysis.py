@@ -106,12 +106,12 @@ print(result.fit)
 # source was simulated with an index of 2.6 and an amplitude of 4e-11; the real Crab has similar
 # values.
 #
-# The observation table lists the outcome of each run. If a run fails, or is skipped by a maker, the
-# table has the reason.
+# The observation log lists the outcome of each run. If a run fails, or is skipped by a maker, the
+# log has the reason.
 
-ledger = result.observations["obs_id", "status", "counts", "background_norm"]
-ledger.round({"background_norm": 3})
-ledger
+log = result.observations["obs_id", "status", "counts", "background_norm"]
+log.round({"background_norm": 3})
+log
 
 # %%
 # Plot the results

@@ -27,8 +27,8 @@ archive = "$GAMMAPY_DATA/hess-dl3-dr1" if "GAMMAPY_DATA" in os.environ else "sim
 store = Plugins.load().open_archive(os.path.expandvars(archive))
 
 crab = SkyCoord(83.633, 22.014, unit="deg", frame="icrs")
-near = store.obs_table.pointing_radec.separation(crab) < 5 * u.deg
-observations = store.get_observations(store.obs_table["OBS_ID"][near])
+is_near = store.obs_table.pointing_radec.separation(crab) < 5 * u.deg
+observations = store.get_observations(store.obs_table["OBS_ID"][is_near])
 
 geom = WcsGeom.create(
     skydir=crab,
@@ -66,7 +66,7 @@ from gammapy.modeling.models import (
 )
 
 
-def start():
+def create_models():
     spatial = PointSpatialModel(lon_0="83.6 deg", lat_0="22.0 deg", frame="icrs")
     spectral = PowerLawSpectralModel(index=2.3, amplitude="3e-11 cm-2 s-1 TeV-1")
     source = SkyModel(spatial_model=spatial, spectral_model=spectral, name="source")
@@ -84,10 +84,10 @@ from gammapy.modeling import Fit
 
 seconds = {}
 
-datasets.models = start()
-began = time.process_time()
+datasets.models = create_models()
+start = time.process_time()
 Fit().run(datasets)
-seconds["fit", "gammapy"] = time.process_time() - began
+seconds["fit", "gammapy"] = time.process_time() - start
 values = {parameter.name: parameter.value for parameter in datasets.parameters.free_parameters}
 stat = datasets.stat_sum()
 
@@ -96,10 +96,10 @@ stat = datasets.stat_sum()
 
 import skyred
 
-datasets.models = start()
-began = time.process_time()
+datasets.models = create_models()
+start = time.process_time()
 result = skyred.fit(datasets)
-seconds["fit", "skyred"] = time.process_time() - began
+seconds["fit", "skyred"] = time.process_time() - start
 print(result)
 
 # %%
@@ -129,14 +129,14 @@ from gammapy.estimators import FluxPointsEstimator
 
 edges = [1, 2, 4, 10] * u.TeV
 
-began = time.process_time()
+start = time.process_time()
 estimator = FluxPointsEstimator(source="source", energy_edges=edges, selection_optional=["ul"])
 theirs = estimator.run(datasets)
-seconds["flux points", "gammapy"] = time.process_time() - began
+seconds["flux points", "gammapy"] = time.process_time() - start
 
-began = time.process_time()
+start = time.process_time()
 ours = skyred.flux_points(datasets, "source", edges, selection_optional=["ul"])
-seconds["flux points", "skyred"] = time.process_time() - began
+seconds["flux points", "skyred"] = time.process_time() - start
 
 for name in ("dnde", "dnde_err", "dnde_ul"):
     ratio = getattr(ours, name).data.ravel() / getattr(theirs, name).data.ravel()

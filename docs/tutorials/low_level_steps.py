@@ -111,8 +111,8 @@ maps = {
     "safe bins of energy": dataset.mask_safe.sum_over_axes(),
     "background per pixel, normalised": dataset.npred_background().sum_over_axes(),
 }
-for place, (title, image) in enumerate(maps.items(), start=1):
-    ax = figure.add_subplot(1, 3, place, projection=image.geom.wcs)
+for position, (title, image) in enumerate(maps.items(), start=1):
+    ax = figure.add_subplot(1, 3, position, projection=image.geom.wcs)
     image.plot(ax=ax, add_cbar=True)
     ax.set_title(title)
 figure.tight_layout()
@@ -229,8 +229,8 @@ print(again)
 # The values computed step by step and by the pipeline, and their difference in units of the error:
 
 print(f"{'parameter':26} {'by hand':>12} {'pipeline':>12}  difference")
-for name, mine, its, error in zip(fit.names, fit.values, again.values, fit.errors, strict=True):
-    print(f"{name:26} {mine:12.6g} {its:12.6g}  {abs(mine - its) / error:.1e} sigma")
+for name, value, other, error in zip(fit.names, fit.values, again.values, fit.errors, strict=True):
+    print(f"{name:26} {value:12.6g} {other:12.6g}  {abs(value - other) / error:.1e} sigma")
 
 # %%
 # The same pipeline as YAML, for ``skyred run``:

@@ -21,7 +21,7 @@ from pathlib import Path
 here = Path(tempfile.mkdtemp())
 real = "GAMMAPY_DATA" in os.environ
 archive = "$GAMMAPY_DATA/hess-dl3-dr1" if real else "sim:crab?runs=8&livetime=5min"
-around = f"icrs; circle({'329.717, -30.226' if real else '83.633, 22.014'}, 0.3)"
+source = f"icrs; circle({'329.717, -30.226' if real else '83.633, 22.014'}, 0.3)"
 center = "[329.717 deg, -30.226 deg]" if real else "[83.633 deg, 22.014 deg]"
 
 (here / "many.yaml").write_text(f"""
@@ -40,7 +40,7 @@ data:
     make:
       - {{kind: map}}
       - {{kind: safe-mask, methods: offset-max, offset_max: 2.5 deg}}
-      - {{kind: fov-background, exclude: ["{around}"]}}
+      - {{kind: fov-background, exclude: ["{source}"]}}
     stack: {{kind: sum, chunk: 2}}
 """)
 
@@ -52,11 +52,11 @@ import subprocess
 
 def shell(command):
     environment = os.environ | {"SKYRED_CACHE": "on", "SKYRED_CACHE_DIR": str(here / "cache")}
-    ended = subprocess.run(
+    process = subprocess.run(
         command, shell=True, cwd=here, env=environment, text=True, capture_output=True
     )
-    output = (ended.stdout + ended.stderr * (ended.returncode != 0)).replace(f"{here}/", "")
-    print(f"$ {command}\n{output}(exit code {ended.returncode})")
+    output = (process.stdout + process.stderr * (process.returncode != 0)).replace(f"{here}/", "")
+    print(f"$ {command}\n{output}(exit code {process.returncode})")
 
 
 # %%
@@ -75,14 +75,14 @@ shell("skyred check many.yaml")
 shell("skyred run many.yaml -o many --engine processes --workers 2 --until reduce")
 
 # %%
-# The observation table lists each run with its status, counts and background norm:
+# The observation log lists each run with its status, counts and background norm:
 
 from skyred import Result
 
 many = Result.read(here / "many")
-ledger = many.observations["obs_id", "status", "counts", "background_norm"]
-ledger["background_norm"].info.format = ".3f"
-ledger
+log = many.observations["obs_id", "status", "counts", "background_norm"]
+log["background_norm"].info.format = ".3f"
+log
 
 # %%
 # The counts of all runs together:
@@ -146,11 +146,11 @@ from skyred import Plugins
 
 table = Plugins.load().open_archive(os.path.expandvars(archive)).hdu_table
 shutil.copytree(table.meta["BASE_DIR"], here / "copy")
-chosen = table[
-    (table["OBS_ID"] == many.observations["obs_id"][5]) & (table["HDU_TYPE"] == "events")
-][0]
-broken = here / "copy" / str(chosen["FILE_DIR"]) / str(chosen["FILE_NAME"])
-os.truncate(broken, broken.stat().st_size // 2)
+row = table[(table["OBS_ID"] == many.observations["obs_id"][5]) & (table["HDU_TYPE"] == "events")][
+    0
+]
+path = here / "copy" / str(row["FILE_DIR"]) / str(row["FILE_NAME"])
+os.truncate(path, path.stat().st_size // 2)
 
 shell("skyred run many.yaml -o broken --set data.many.archive=copy --until reduce")
 

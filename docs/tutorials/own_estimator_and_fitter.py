@@ -71,8 +71,8 @@ class CrabUnits(Estimator):
 
     kind = "crab-units"
     product = TableProduct
-    source = option(type=str, doc="Which source.")
-    energy_min = quantity(["1 TeV", "2 TeV", "5 TeV"], many=True, doc="Energies above which it is.")
+    source = option(type=str, doc="Name of the source.")
+    energy_min = quantity(["1 TeV", "2 TeV", "5 TeV"], many=True, doc="Lower energy limits.")
 
     def check(self, pipeline):
         names = [
@@ -80,7 +80,7 @@ class CrabUnits(Estimator):
         ]
         if self.source not in names:
             yield Problem(
-                ("source",), f"no model is called {self.source!r}", f"expected one of {names}"
+                ("source",), f"no model {self.source!r}", f"available: {', '.join(names)}"
             )
 
     def estimate(self, datasets, fit):
@@ -147,23 +147,23 @@ from skyred import Fitter, minimise
 
 
 @component
-class Everywhere(Fitter):
-    """Search all around the nearest minimum for a lower one."""
+class GlobalSearch(Fitter):
+    """Search for lower minima around the nearest minimum."""
 
-    kind = "everywhere"
-    reach = option(10.0, min=1.0, doc="How far to search, in errors of a parameter.")
-    seed = option(0, min=0, doc="Seed of the search: the same seed, the same result.")
+    kind = "global-search"
+    width = option(10.0, min=1.0, doc="Half width of the search region, in errors.")
+    seed = option(0, min=0, doc="Seed of the random numbers.")
 
     def fit(self, objective):
         from scipy.optimize import differential_evolution
 
-        near = minimise(objective)
-        if not near.success:
-            return near
-        far = self.reach * near.errors
-        low = np.maximum(near.values - far, objective.limits[:, 0])
-        high = np.minimum(near.values + far, objective.limits[:, 1])
-        found = differential_evolution(
+        nearest = minimise(objective)
+        if not nearest.success:
+            return nearest
+        width = self.width * nearest.errors
+        low = np.maximum(nearest.values - width, objective.limits[:, 0])
+        high = np.minimum(nearest.values + width, objective.limits[:, 1])
+        search = differential_evolution(
             objective.total,
             list(zip(low, high, strict=True)),
             rng=self.seed,
@@ -173,9 +173,9 @@ class Everywhere(Fitter):
             atol=0.01,
             polish=False,
         )
-        best = minimise(attrs.evolve(objective, start=found.x))
-        best = best if best.success and best.stat < near.stat else near
-        return attrs.evolve(best, nfev=best.nfev + near.nfev + found.nfev)
+        best = minimise(attrs.evolve(objective, start=search.x))
+        best = best if best.success and best.stat < nearest.stat else nearest
+        return attrs.evolve(best, nfev=best.nfev + nearest.nfev + search.nfev)
 
 
 # %%
@@ -184,20 +184,20 @@ class Everywhere(Fitter):
 
 from skyred import Objective
 
-valleys = Objective(
+double_well = Objective(
     names=["x"],
     start=[-2.0],
     limits=[[-5, 5]],
     stat=lambda x: float((x[0] ** 2 - 9) ** 2 / 9 - x[0]),
 )
-print(minimise(valleys))
-print(Everywhere().fit(valleys))
+print(minimise(double_well))
+print(GlobalSearch().fit(double_well))
 
 # %%
-# Then use it for the Crab, instead of ``minuit``. The minimum is the same, so the first search had
+# Then use it for the Crab, instead of ``newton``. The minimum is the same, so the first search had
 # found the lowest one:
 
-again = Orchestrator(pipeline.evolve(fit=Everywhere()))
+again = Orchestrator(pipeline.evolve(fit=GlobalSearch()))
 again.datasets = orchestrator.datasets
 print(again.fit())
 
@@ -208,7 +208,7 @@ print(again.fit())
 
 from skyred.testing import check
 
-check(Everywhere)
+check(GlobalSearch)
 
 # %%
 # If the simulated Crab of the kit is not suitable, you can pass other data: see

@@ -56,7 +56,7 @@ from skyred import Maker, SkipObservation, component, option, quantity
 
 @component
 class SteadyRate(Maker):
-    """Leave out runs whose rate of events is not steady."""
+    """Skip runs with an unsteady event rate."""
 
     kind = "steady-rate"
     interval = quantity("2 min", min="10 s", doc="Intervals in which events are counted.")
@@ -100,7 +100,7 @@ SteadyRate(interval="90 s")
 
 from skyred import Orchestrator, Pipeline
 
-chain = f"""
+config = f"""
 data:
   crab:
     archive: {archive}
@@ -118,7 +118,7 @@ data:
       - {{kind: safe-mask, methods: offset-max, offset_max: 2.5 deg}}
     stack: {{kind: sum}}
 """
-pipeline = Pipeline.from_yaml(chain)
+pipeline = Pipeline.from_yaml(config)
 crab = pipeline.data["crab"]
 strict = crab.evolve(make=[SteadyRate(chi2_max=1.0), *crab.make])
 orchestrator = Orchestrator(pipeline.evolve(data={"crab": strict}))
@@ -140,7 +140,7 @@ from pathlib import Path
 
 here = Path(tempfile.mkdtemp())
 (here / "steady.py").write_text('''
-"""Runs with clouds are left out."""
+"""Skip runs with clouds."""
 
 import numpy as np
 from skyred import Maker, SkipObservation, component, hookimpl, option, quantity
@@ -148,7 +148,7 @@ from skyred import Maker, SkipObservation, component, hookimpl, option, quantity
 
 @component
 class SteadyRate(Maker):
-    """Leave out runs whose rate of events is not steady."""
+    """Skip runs with an unsteady event rate."""
 
     kind = "steady-rate"
     interval = quantity("2 min", min="10 s", doc="Intervals in which events are counted.")
@@ -177,12 +177,12 @@ def skyred_components():
 import subprocess
 
 with_rate = "make:\n      - {kind: steady-rate, chi2_max: 1.0}\n"
-(here / "crab.yaml").write_text(chain.replace("make:\n", with_rate))
+(here / "crab.yaml").write_text(config.replace("make:\n", with_rate))
 
 
 def shell(command):
-    ended = subprocess.run(command, shell=True, cwd=here, text=True, capture_output=True)
-    print(f"$ {command}\n{ended.stdout}{ended.stderr}".replace(f"{here}/", ""))
+    process = subprocess.run(command, shell=True, cwd=here, text=True, capture_output=True)
+    print(f"$ {command}\n{process.stdout}{process.stderr}".replace(f"{here}/", ""))
 
 
 shell("skyred show steady-rate --plugin steady.py")
@@ -207,7 +207,7 @@ steady = Plugins.load(files=[here / "steady.py"]).catalog.get("maker", "steady-r
 check(steady)
 
 # %%
-# This maker has two faults:
+# This maker has two errors:
 
 
 @component

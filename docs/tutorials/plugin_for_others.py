@@ -1,6 +1,6 @@
 """
-A plugin others can install
-===========================
+A plugin that others can install
+================================
 
 Create a package with a maker that can be installed with ``pip install``.
 """
@@ -23,10 +23,10 @@ site = here / "site"
 
 def shell(command, folder="."):
     environment = os.environ | {"PYTHONPATH": str(site)}
-    ended = subprocess.run(
+    process = subprocess.run(
         command, shell=True, cwd=here / folder, env=environment, text=True, capture_output=True
     )
-    print(f"$ {command}\n{ended.stdout}{ended.stderr}".replace(f"{here}/", ""))
+    print(f"$ {command}\n{process.stdout}{process.stderr}".replace(f"{here}/", ""))
 
 
 shell("skyred new-plugin skyred-dust --maker dust-veto")
@@ -54,8 +54,8 @@ print((here / "skyred-dust" / "src" / "skyred_dust" / "__init__.py").read_text()
 # In your environment, use ``python -m pip install -e skyred-dust``; with ``-e``, changes of the
 # code take effect at once. For this page, it is installed into a separate folder.
 
-quietly = ("--quiet", "--disable-pip-version-check", "--no-deps", "--no-build-isolation")
-pip = (sys.executable, "-m", "pip", "install", *quietly)
+options = ("--quiet", "--disable-pip-version-check", "--no-deps", "--no-build-isolation")
+pip = (sys.executable, "-m", "pip", "install", *options)
 subprocess.run([*pip, "--target", str(site), str(here / "skyred-dust")], check=True)
 
 shell("skyred show dust-veto")

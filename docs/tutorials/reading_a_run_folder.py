@@ -94,15 +94,15 @@ points = FluxPoints.read(
 print(f"stat {datasets.stat_sum():.2f}, {len(points.to_table())} flux points")
 
 # %%
-# Observation table
-# -----------------
-# One row per requested run: ``made`` or ``cached``, ``skipped`` by a maker with its reason, or
-# ``failed`` with its error.
+# Observation log
+# ---------------
+# One row per requested run: ``reduced`` or ``cached``, ``skipped`` with the reason, or ``failed``
+# with the error.
 
 from astropy.table import Table
 
-ledger = Table.read(here / "crab" / "observations.ecsv")
-ledger["entry", "obs_id", "status", "reason", "counts"]
+log = Table.read(here / "crab" / "observations.ecsv")
+log["entry", "obs_id", "status", "reason", "counts"]
 
 # %%
 # Provenance
@@ -119,8 +119,8 @@ for package, version in report["versions"].items():
     print(f"{package:8} {version}")
 for step in report["steps"]:
     print(f"{step['name']:8} {step['summary']}")
-for read in report["inputs"]:
-    print(read["sha256"][:16], Path(read["path"]).name)
+for file in report["inputs"]:
+    print(file["sha256"][:16], Path(file["path"]).name)
 
 # %%
 # The digest is that of the pipeline. Two runs with the same digest have the same configuration,

@@ -24,7 +24,7 @@ archive = "$GAMMAPY_DATA/hess-dl3-dr1" if real else "sim:crab"
 spectra = "$GAMMAPY_DATA/joint-crab/spectra/veritas/pha_obs*.fits"
 
 if not real:
-    others = Pipeline.from_yaml("""
+    spectra_pipeline = Pipeline.from_yaml("""
 data:
   other:
     archive: sim:crab?seed=7&runs=2&livetime=40min
@@ -39,8 +39,8 @@ data:
       - {kind: safe-mask, methods: aeff-max, aeff_percent: 10}
     stack: {kind: keep}
 """)
-    others.run(here / "others")
-    spectra = here / "others" / "datasets" / "datasets.yaml"
+    spectra_pipeline.run(here / "spectra")
+    spectra = here / "spectra" / "datasets" / "datasets.yaml"
 
 # %%
 # Configuration with two entries
@@ -116,11 +116,11 @@ import skyred
 fits = {"joint": fit}
 for entry in ("maps", "spectra"):
     names = [name for name in datasets.names if name.startswith(entry)]
-    alone = Datasets([datasets[name].copy(name=name) for name in names])
-    alone.models = joint.models.copy()
+    subset = Datasets([datasets[name].copy(name=name) for name in names])
+    subset.models = joint.models.copy()
     if entry == "spectra":
-        alone.models["crab"].spatial_model.freeze()
-    fits[entry] = skyred.fit(alone)
+        subset.models["crab"].spatial_model.freeze()
+    fits[entry] = skyred.fit(subset)
 
 # %%
 # Index and amplitude with their joint 68 % confidence region, from the covariance of each fit:
@@ -131,9 +131,9 @@ import numpy as np
 figure, ax = plt.subplots(figsize=(7, 4.5))
 angle = np.linspace(0, 2 * np.pi, 200)
 circle = np.sqrt(2.30) * np.array([np.cos(angle), np.sin(angle)])
-for name, found in fits.items():
-    where = [found.names.index(f"crab.spectral.{each}") for each in ("index", "amplitude")]
-    values, covariance = found.values[where], found.covariance[np.ix_(where, where)]
+for name, result in fits.items():
+    indices = [result.names.index(f"crab.spectral.{key}") for key in ("index", "amplitude")]
+    values, covariance = result.values[indices], result.covariance[np.ix_(indices, indices)]
     index, amplitude = values[:, np.newaxis] + np.linalg.cholesky(covariance) @ circle
     (line,) = ax.plot(index, amplitude * 1e11, label=name)
     ax.plot(values[0], values[1] * 1e11, "+", color=line.get_color())

@@ -32,9 +32,9 @@ def order() -> tuple[str, ...]:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    with pytest.raises(ValueError, match=r"unlisted\.py is not in ORDER"):
-        module.place("unlisted.py")
-    assert [module.place(name) for name in module.ORDER] == list(range(len(module.ORDER)))
+    with pytest.raises(ValueError, match=r"unlisted\.py is not listed in"):
+        module.position("unlisted.py")
+    assert [module.position(name) for name in module.ORDER] == list(range(len(module.ORDER)))
     return tuple(module.ORDER)
 
 

@@ -52,7 +52,7 @@ class Truth:
     def on_field(self, camera, samples=20):
         """Integrate the shape over bins of the field of view, in sr."""
         fine = attrs.evolve(camera, bins=camera.bins * samples)
-        axes = [axis.center.to_value("deg") for axis in fine.field()]
+        axes = [axis.center.to_value("deg") for axis in fine.fov_axes()]
         if camera.radial:
             values = self.shape(axes[0], 0) * fine.solid_angle()
             return values.reshape(-1, samples).sum(axis=1)

@@ -13,7 +13,7 @@ from gammapy.modeling.models import FoVBackgroundModel
 
 from skyred import SkipObservation
 from skyred_acceptance import Acceptance
-from skyred_acceptance.maker import LearntAcceptance, zenith_angle
+from skyred_acceptance.maker import EstimatedAcceptance, zenith_angle
 from skyred_acceptance.model import rates
 from skyred_acceptance.tally import Tally
 
@@ -55,12 +55,12 @@ def test_background_from_exact_counts_agrees_to_a_percent(model, bins, tilted, r
     spectrum = truth.rate * truth.spectrum(camera.energy)
     counts = spectrum.reshape(-1, *[1] * field.ndim) * field
     tally = Tally(counts, camera.solid_angle() * 3600, 3600.0, 2400.0, 1)
-    learnt = LearntAcceptance(
+    learnt = EstimatedAcceptance(
         **OPTIONS | {"model": model, "offset_bins": bins},
         bins=[0],
         cos_zeniths=[0.66],
         rates=[rates(camera, tally, 1, "it")],
-        lost={},
+        failures={},
     )
     background_map = learnt.make(dataset_of(runs[0]), runs[0]).background
     true = true_background(truth, runs[0], background_map.geom)
@@ -108,7 +108,9 @@ def test_alignment_with_the_horizon_is_independent_of_the_events_header(runs):
 
 def test_zenith_angle_outside_all_bins_is_skipped_with_the_reason(runs):
     learnt = Acceptance(**OPTIONS, zenith_edges=["0 deg", "40 deg"]).prepare(runs)
-    with pytest.raises(SkipObservation, match=r"zenith angle .* is in no bin \(0.0 deg to 40.0"):
+    with pytest.raises(
+        SkipObservation, match=r"zenith angle .* is outside all bins \(0.0 deg to 40.0"
+    ):
         learnt.make(dataset_of(runs[0]), runs[0])
 
 
@@ -116,7 +118,7 @@ def test_dataset_with_models_is_refused(runs):
     learnt = Acceptance(**OPTIONS | {"model": "radial"}).prepare(runs)
     dataset = dataset_of(runs[0])
     dataset.models = FoVBackgroundModel(dataset_name="run")
-    with pytest.raises(ValueError, match="put it before fov-background"):
+    with pytest.raises(ValueError, match="put acceptance before fov-background"):
         learnt.make(dataset, runs[0])
 
 

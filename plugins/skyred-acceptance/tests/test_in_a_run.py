@@ -72,13 +72,15 @@ def test_data_outside_the_model_are_reported_before_data_are_read(archive):
     config = config.replace("offset_bins: 4", "offset_max: 1 deg")
     with pytest.raises(ValueError, match=r"does not cover the energies of data\.crab") as error:
         Pipeline.from_yaml(config)
-    assert "less than that of the masks" in str(error.value)
+    assert "is less than the largest offset" in str(error.value)
 
 
 def test_missing_maximum_offset_is_reported(archive):
     config = YAML.format(archive=archive).replace(
         "      - {kind: safe-mask, methods: [offset-max], offset_max: 2 deg}\n", ""
     )
-    with pytest.raises(ValueError, match=r"no maker of data\.crab keeps to 2\.5 deg") as error:
+    with pytest.raises(
+        ValueError, match=r"no maker of data\.crab limits the offset to 2\.5 deg"
+    ) as error:
         Pipeline.from_yaml(config)
     assert "add {kind: safe-mask, methods: [offset-max], offset_max: 2.5 deg}" in str(error.value)

@@ -27,8 +27,11 @@ def maker(model, **options):
 
 
 def tally_of(maker, runs):
-    tallies = (Tally.of(maker.camera, observation, 50, maker.exclude, None) for observation in runs)
-    return sum(tallies, Tally.nothing(maker.camera))
+    tallies = (
+        Tally.from_observation(maker.camera, observation, 50, maker.exclude, None)
+        for observation in runs
+    )
+    return sum(tallies, Tally.empty(maker.camera))
 
 
 def expected(truth, camera, exposure):

@@ -41,7 +41,7 @@ def test_only_the_run_that_always_kills_fails(tmp_path):
     killer = Killer(victims=[5], scene=str(tmp_path))
     partial_stacks = reduce(killer, Dask(workers=2, allowed_failures=0))
     assert statuses(partial_stacks) == [(n, "failed" if n == 5 else "made") for n in range(1, 8)]
-    assert "dask workers died of it" in partial_stacks[1].outcomes[1].reason
+    assert "dask workers died while running it" in partial_stacks[1].outcomes[1].reason
     assert totals(partial_stacks) == totals(reduce(Killer(fails=[5]), Serial()))
 
 
@@ -140,22 +140,25 @@ def test_missing_workers_end_the_run_with_an_error(scheduler, tmp_path):
 
 
 def test_workers_with_other_versions_are_refused(scheduler, monkeypatch):
-    from skyred_dask import sameness
+    from skyred_dask import check_workers
 
     file, start = scheduler
     start(*SINGLE_WORKER)
-    local = {**sameness.versions(), "gammapy": "2.0"}
+    local = {**check_workers.versions(), "gammapy": "2.0"}
     with Dask(scheduler=str(file), workers=1, wait=WAIT).open() as executor:
-        theirs = executor._client.run(sameness.versions)
-        monkeypatch.setattr(sameness, "versions", lambda: local)
-        monkeypatch.setattr(sameness, "_versions_of_workers", lambda client: theirs)
+        theirs = executor._client.run(check_workers.versions)
+        monkeypatch.setattr(check_workers, "versions", lambda: local)
+        monkeypatch.setattr(check_workers, "_versions_of_workers", lambda client: theirs)
         with pytest.raises(EngineError, match=r"tcp://\S+ has gammapy 2\.1 \(here 2\.0\)"):
-            sameness.require_same(executor._client)
+            check_workers.check_workers(executor._client)
 
 
 @pytest.mark.parametrize(
     ("address", "message"),
-    [("nowhere.json", "no scheduler file nowhere.json"), ("tcp://127.0.0.1:1", "no dask sched")],
+    [
+        ("nowhere.json", "no such scheduler file: nowhere.json"),
+        ("tcp://127.0.0.1:1", "cannot connect to the dask"),
+    ],
 )
 def test_unreachable_scheduler_is_reported(address, message):
     import dask
@@ -166,7 +169,7 @@ def test_unreachable_scheduler_is_reported(address, message):
 
 
 def test_number_of_workers_of_a_scheduler_is_required():
-    with pytest.raises(FieldError, match=r"how many workers it has"):
+    with pytest.raises(FieldError, match=r"missing, although a scheduler is set"):
         Dask(scheduler="tcp://node1:8786")
 
 

@@ -110,7 +110,7 @@ def test_samples_and_posterior_read_back_exactly(result):
     ("change", "message"),
     [
         ("model.0.spectral.index=2.6", r"crab\.spectral\.index: neither a prior nor two limits"),
-        ("fit={kind: minuit}", "minuit gives no samples"),
+        ("fit={kind: minuit}", "the fitter minuit does not sample"),
         ("fit.method=nuts", "expected one of auto, unif"),
     ],
     ids=["loose", "no sampler", "method"],

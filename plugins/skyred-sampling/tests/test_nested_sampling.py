@@ -70,7 +70,7 @@ def test_stopped_sampling_is_a_failure_with_its_progress():
     objective = quadratic(COVARIANCE, MINIMUM, limits=LIMITS)
     result = Nested(live_points=50, calls=200).fit(objective)
     assert not result.success
-    assert "could rise by" in result.message
+    assert "could still increase by" in result.message
     assert "allow more calls" in result.message
 
 
@@ -141,7 +141,7 @@ def test_points_without_finite_statistic_are_excluded_with_a_note(invalid_stat):
 
 def test_statistic_without_finite_values_is_an_error():
     objective = Objective(names=["x"], start=[1], limits=[[0, 1]], stat=lambda x: np.nan)
-    with pytest.raises(FitError, match="finite at none of 200 places"):
+    with pytest.raises(FitError, match="not finite at any of 200 points"):
         Nested(live_points=10).fit(objective)
 
 
@@ -161,7 +161,7 @@ def test_all_parameters_that_cannot_be_sampled_are_reported_before_any_call():
 
 def test_too_few_live_points_are_refused():
     objective = quadratic(np.eye(8), np.zeros(8), limits=[[-1, 1]] * 8)
-    with pytest.raises(FitError, match="10 live points are too few for 8 parameters: 17 do"):
+    with pytest.raises(FitError, match="too few for 8 parameters; use at least 17"):
         Nested(live_points=10).fit(objective)
 
 

@@ -1,4 +1,4 @@
-"""The plugin acceptance: the background from an acceptance model that is learnt from the runs."""
+"""The plugin acceptance: background from an acceptance model that is estimated from the runs."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ __all__ = ["Acceptance"]
 
 @hookimpl
 def skyred_components() -> list[type]:
-    """Offer the maker."""
+    """Return the maker."""
     return [Acceptance]

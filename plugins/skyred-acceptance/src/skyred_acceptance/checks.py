@@ -1,4 +1,4 @@
-"""Checks by the whole pipeline: beyond the reach of the model there is no background."""
+"""Checks that the model covers the energies and offsets of the pipeline."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ from astropy import units as u
 from skyred import Chain, Maker, Problem, largest_offset, reductions_using
 
 
-def reach_problems(
+def coverage_problems(
     maker: Maker, energy: u.Quantity, offset_max: u.Quantity, pipeline: Chain
 ) -> Iterable[Problem]:
-    """Name energies and offsets of a data entry that the model does not reach."""
+    """Yield a problem for each energy range or offset of a data entry outside the model."""
     for entry, reduction in reductions_using(maker, pipeline):
         axis = getattr(getattr(reduction, "geometry", None), "energy", None)
         if axis is not None and not any(axis.validate()):
             low, high = axis.bounds
-            # rounding of units must not make a range reach beyond itself
+            # with a margin for the rounding of unit conversions
             if low < energy[0] * (1 - 1e-9) or high > energy[1] * (1 + 1e-9):
                 yield Problem(
                     ("energy",),
                     f"{energy[0]} to {energy[1]} does not cover the energies of data.{entry}, "
                     f"{low} to {high}: there would be no background",
-                    "take a wider range",
+                    "use a wider range",
                 )
         makers = getattr(reduction, "make", ())
-        reach = largest_offset(makers)
-        if reach is not None and reach > offset_max:
+        largest = largest_offset(makers)
+        if largest is not None and largest > offset_max:
             yield Problem(
                 ("offset_max",),
-                f"{offset_max} is less than that of the masks of data.{entry}, {reach}: "
+                f"{offset_max} is less than the largest offset in data.{entry}, {largest}: "
                 "there would be no background",
-                "let it be as large",
+                f"set it to at least {largest}",
             )
-        if reach is None and not any(other.makes is None for other in makers):
+        if largest is None and not any(other.makes is None for other in makers):
             yield Problem(
                 ("offset_max",),
-                f"no maker of data.{entry} keeps to {offset_max}, beyond which there is no "
-                "background",
+                f"no maker of data.{entry} limits the offset to {offset_max}, beyond which there "
+                "is no background",
                 f"add {{kind: safe-mask, methods: [offset-max], offset_max: {offset_max}}}",
             )

@@ -1,4 +1,4 @@
-"""The model: background rates from counts and exposure, as gammapy's background responses."""
+"""The model: background rates from counts and exposure, as gammapy's background IRFs."""
 
 from __future__ import annotations
 
@@ -17,52 +17,52 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 COUNTS_FOR_SHAPE = 25  # in each bin of the field of view, on average
-EMPTY = 0.5  # counts that stand for none: gammapy interpolates logarithms
-SEEN = 0.05  # of its solid angle and all livetime: the least that a bin can be learnt from
-SAMPLES = 5  # places in each bin of the field of view
-ROUNDS = 6  # each brings the counts closer by a factor of about 10
+EMPTY = 0.5  # counts of a bin without counts: gammapy interpolates logarithms
+MIN_EXPOSURE_FRACTION = 0.05  # of the solid angle times livetime of a bin
+SAMPLES = 5  # points per axis in each bin of the field of view
+ITERATIONS = 6  # each reduces the difference of the counts by a factor of about 10
 
 
-def rates(camera: Camera, tally: Tally, min_counts: int, where: str) -> Array:
-    """Give the background rate in MeV-1 s-1 sr-1, per livetime, by energy and place in the field.
+def rates(camera: Camera, tally: Tally, min_counts: int, description: str) -> Array:
+    """Compute the background rate in MeV-1 s-1 sr-1, per livetime, by energy and field of view.
 
-    In a bin of energy with `N` counts the rate is ``N / dE`` times a shape over the field of view.
-    The shape is counts over exposure in that bin of energy, or, where these are too few, in as many
-    bins around it as it takes. Then the rates are scaled, energy by energy, until gammapy's
-    interpolation between bin centres, integrated, gives the counts again.
+    In an energy bin with `N` counts the rate is ``N / dE`` times a shape over the field of view.
+    The shape is counts over exposure in that bin or, if there are too few counts, also in the
+    adjacent bins. The rates are then scaled in each energy bin until the integral of gammapy's
+    interpolation between bin centres equals the counts.
 
     Parameters
     ----------
     camera : Camera
         The bins.
     tally : Tally
-        What was seen.
+        The counts and exposure.
     min_counts : int
-        Counts that each bin of energy must have.
-    where : str
-        Which runs they are, for messages.
+        Minimum counts in each energy bin.
+    description : str
+        Description of the runs, for error messages.
 
     Raises
     ------
     ValueError
-        If there are fewer, or bins of the field of view were always excluded.
+        If there are fewer counts, or bins of the field of view without exposure.
     """
-    _refuse_few(camera, tally, min_counts, where)
-    _refuse_hidden(camera, tally, where)
+    _check_counts(camera, tally, min_counts, description)
+    _check_exposure(camera, tally, description)
     counts = _by_energy(tally.counts)
     width = np.diff(camera.energy) * 1e6  # MeV
-    found = np.stack([_shape(tally, energy) for energy in range(len(counts))])
-    found *= _as_factor(counts / width, found)
-    for _ in range(ROUNDS):
-        found = found * _as_factor(counts / _expected(camera, found, tally.exposure), found)
-    return found
+    rate = np.stack([_shape(tally, energy) for energy in range(len(counts))])
+    rate *= _broadcast(counts / width, rate)
+    for _ in range(ITERATIONS):
+        rate = rate * _broadcast(counts / _expected_counts(camera, rate, tally.exposure), rate)
+    return rate
 
 
 def response(camera: Camera, rate: Array) -> BackgroundIRF:
-    """Give rates as gammapy's `Background2D` or `Background3D`.
+    """Return rates as gammapy's `Background2D` or `Background3D`.
 
-    The two-dimensional one goes on flat for a bin beyond the largest offset, as `MapDatasetMaker`
-    has it: gammapy would extrapolate logarithms there.
+    The former is constant in a bin beyond the largest offset, as in `MapDatasetMaker`: gammapy
+    would extrapolate logarithms there.
     """
     from gammapy.irf import Background2D, Background3D, FoVAlignment
 
@@ -74,58 +74,58 @@ def response(camera: Camera, rate: Array) -> BackgroundIRF:
     return Background3D(axes=axes, data=rate, unit=unit, fov_alignment=alignment)
 
 
-def _refuse_few(camera: Camera, tally: Tally, min_counts: int, where: str) -> None:
-    for index, found in enumerate(_by_energy(tally.counts)):
-        if found < max(min_counts, 1):
+def _check_counts(camera: Camera, tally: Tally, min_counts: int, description: str) -> None:
+    for index, counts in enumerate(_by_energy(tally.counts)):
+        if counts < max(min_counts, 1):
             low, high = camera.energy[index], camera.energy[index + 1]
             raise ValueError(
-                f"{found:.0f} counts from {low:.3g} to {high:.3g} TeV in {where} "
-                f"({tally.runs} runs), at least {max(min_counts, 1)} are needed: take fewer "
-                "energy_bins, a narrower range of energy, wider zenith_edges or more runs"
+                f"{counts:.0f} counts from {low:.3g} to {high:.3g} TeV in {description} "
+                f"({tally.runs} runs), expected at least {max(min_counts, 1)}: use fewer "
+                "energy_bins, a narrower energy range, wider zenith_edges or more runs"
             )
 
 
-def _refuse_hidden(camera: Camera, tally: Tally, where: str) -> None:
-    seen = tally.exposure / (camera.solid_angle() * tally.livetime)
-    if missing := int((seen < SEEN).sum()):
+def _check_exposure(camera: Camera, tally: Tally, description: str) -> None:
+    fraction = tally.exposure / (camera.solid_angle() * tally.livetime)
+    if missing := int((fraction < MIN_EXPOSURE_FRACTION).sum()):
         raise ValueError(
-            f"{missing} of {seen.size} bins of the field of view are excluded in (nearly) all of "
-            f"{where} ({tally.runs} runs): take fewer offset_bins, model: radial, smaller regions, "
-            "wider zenith_edges or more pointings"
+            f"{missing} of {fraction.size} bins of the field of view are excluded in (nearly) all "
+            f"of {description} ({tally.runs} runs): use fewer offset_bins, model: radial, smaller "
+            "regions, wider zenith_edges or more pointings"
         )
 
 
 def _shape(tally: Tally, energy: int) -> Array:
-    """Give the rate over the field of view around one bin of energy, of integral 1."""
+    """Compute the shape over the field of view in an energy bin, with integral 1."""
     low, high, last = energy, energy + 1, len(tally.counts)
-    wanted = COUNTS_FOR_SHAPE * tally.exposure.size
-    while tally.counts[low:high].sum() < wanted and high - low < last:
+    minimum = COUNTS_FOR_SHAPE * tally.exposure.size
+    while tally.counts[low:high].sum() < minimum and high - low < last:
         low, high = max(low - 1, 0), min(high + 1, last)
     shape = np.maximum(tally.counts[low:high].sum(axis=0), EMPTY) / tally.exposure
     return np.asarray(shape / (shape * tally.exposure).sum())
 
 
-def _expected(camera: Camera, rate: Array, exposure: Array) -> Array:
-    """Give the counts by energy that gammapy's interpolation of the rates stands for."""
+def _expected_counts(camera: Camera, rate: Array, exposure: Array) -> Array:
+    """Compute the counts by energy that gammapy's interpolation of the rates predicts."""
     irf = response(camera, rate)
     edges = np.asarray(camera.energy)
     nodes = np.sort(np.concatenate([edges, np.sqrt(edges[1:] * edges[:-1])])) * u.TeV
-    field = {axis.name: axis.upsample(SAMPLES).center for axis in camera.field()}
+    field = {axis.name: axis.upsample(SAMPLES).center for axis in camera.fov_axes()}
     grid = np.meshgrid(nodes, *field.values(), indexing="ij")
     coords = dict(zip(("energy", *field), grid, strict=True))
-    # two pieces a bin: gammapy's interpolation has its kinks at the centres
+    # two pieces per bin: the slope of gammapy's interpolation jumps at the centres
     pieces = irf.integrate_log_log(**coords, axis_name="energy").to_value("s-1 sr-1")
     integral = pieces[0::2] + pieces[1::2]
-    weights = _fine(camera, exposure)
+    weights = _resample(camera, exposure)
     return _by_energy(integral * weights[np.newaxis])
 
 
-def _fine(camera: Camera, exposure: Array) -> Array:
-    """Give the exposure of each sample of the field of view: its part of its bin's."""
-    fine = Camera(camera.energy, camera.reach, camera.bins * SAMPLES, camera.radial, camera.altaz)
+def _resample(camera: Camera, exposure: Array) -> Array:
+    """Divide the exposure of each bin of the field of view among its samples."""
+    fine = Camera(camera.energy, camera.extent, camera.bins * SAMPLES, camera.radial, camera.altaz)
     bins, samples = camera.solid_angle(), fine.solid_angle()
     for axis in range(exposure.ndim):
-        exposure, bins = (np.repeat(each, SAMPLES, axis=axis) for each in (exposure, bins))
+        exposure, bins = (np.repeat(values, SAMPLES, axis=axis) for values in (exposure, bins))
     return exposure * samples / bins
 
 
@@ -133,5 +133,5 @@ def _by_energy(cube: Array) -> Array:
     return np.asarray(cube.reshape(len(cube), -1).sum(axis=1))
 
 
-def _as_factor(by_energy: Array, cube: Array) -> Array:
+def _broadcast(by_energy: Array, cube: Array) -> Array:
     return np.asarray(by_energy.reshape(-1, *[1] * (cube.ndim - 1)))

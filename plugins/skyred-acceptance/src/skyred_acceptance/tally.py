@@ -1,4 +1,4 @@
-"""The tally: counts and exposure of the runs of one bin in zenith angle, run by run."""
+"""Counts and exposure of the runs in one bin of zenith angle, summed run by run."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ if TYPE_CHECKING:
     from gammapy.data import Observation
     from gammapy.maps import WcsNDMap
 
-PIXEL = 0.02 * u.deg  # of the exclusion: small against a bin of the camera
-TURN = 180.0  # seconds between two looks at where excluded pixels are while the sky turns
+PIXEL = 0.02 * u.deg  # of the exclusion mask: small compared with a bin of the camera
+TIME_STEP = 180.0  # seconds between two positions of excluded pixels while the sky rotates
 
 
 @attrs.frozen
 class Tally:
-    """What was seen, outside the exclusion.
+    """Counts and exposure outside the exclusion.
 
     Parameters
     ----------
     counts : array
-        By energy and place in the field of view.
+        By energy and bin of the field of view.
     exposure : array
-        Livetime times solid angle in s sr, by place in the field of view.
+        Livetime times solid angle in s sr, by bin of the field of view.
     livetime : float
         In s.
     cos_zenith : float
         The sum over runs of livetime times the cosine of the zenith angle, in s.
     runs : int
-        How many.
+        Number of runs.
     """
 
     counts: Array = attrs.field(eq=False)
@@ -53,14 +53,14 @@ class Tally:
         )
 
     @classmethod
-    def nothing(cls, camera: Camera) -> Self:
-        """Give the tally of no run."""
+    def empty(cls, camera: Camera) -> Self:
+        """Create a tally without runs."""
         solid_angle = camera.solid_angle()
         shape = (len(camera.energy) - 1, *solid_angle.shape)
         return cls(np.zeros(shape), np.zeros_like(solid_angle))
 
     @classmethod
-    def of(
+    def from_observation(
         cls,
         camera: Camera,
         observation: Observation,
@@ -68,7 +68,7 @@ class Tally:
         exclude: Regions,
         target_radius: u.Quantity | None,
     ) -> Self:
-        """Give the tally of one run; `zenith` in deg."""
+        """Create the tally of one run; `zenith` in deg."""
         livetime = observation.observation_live_time_duration.to_value("s")
         cos_zenith = livetime * np.cos(np.deg2rad(zenith))
         outside = _outside(camera, observation, exclude, target_radius)
@@ -76,29 +76,30 @@ class Tally:
         sky, energy, times = events.radec, events.energy.to_value("TeV"), events.time
         solid_angle = camera.solid_angle()
         if outside is not None:
-            # what falls off this map is off the field of view too
-            kept = outside.get_by_coord(sky) == 1
-            sky, energy, times = sky[kept], energy[kept], times[kept]
-            solid_angle = np.maximum(solid_angle - _hidden(camera, observation, outside), 0)
-        counts = camera.histogram(energy, camera.places(sky, times, observation))
+            # events outside this map are also outside the field of view
+            is_outside = outside.get_by_coord(sky) == 1
+            sky, energy, times = sky[is_outside], energy[is_outside], times[is_outside]
+            excluded = _excluded_solid_angle(camera, observation, outside)
+            solid_angle = np.maximum(solid_angle - excluded, 0)
+        counts = camera.histogram(energy, camera.to_fov(sky, times, observation))
         return cls(counts, livetime * solid_angle, livetime, cos_zenith, 1)
 
 
 def _outside(
     camera: Camera, observation: Observation, exclude: Regions, radius: u.Quantity | None
 ) -> WcsNDMap | None:
-    """Give the map of the field of view that is 1 where nothing is excluded; None if all is so."""
+    """Return a map that is 1 outside the exclusion; None if nothing is excluded."""
     from gammapy.maps import WcsGeom
 
     if not exclude and radius is None:
         return None
-    width = 2 * camera.reach * (1 if camera.radial else np.sqrt(2)) * u.deg + 4 * PIXEL
+    width = 2 * camera.extent * (1 if camera.radial else np.sqrt(2)) * u.deg + 4 * PIXEL
     pointing = observation.pointing.fixed_icrs
     geom = WcsGeom.create(skydir=pointing, width=width, binsz=PIXEL, proj="TAN", frame="icrs")
     outside = exclude.outside(geom)
     if radius is not None:
-        away = geom.get_coord().skycoord.separation(_target(observation)) > radius
-        outside.data &= away
+        far = geom.get_coord().skycoord.separation(_target(observation)) > radius
+        outside.data &= far
     return None if outside.data.all() else outside
 
 
@@ -106,21 +107,21 @@ def _target(observation: Observation) -> u.Quantity:
     target = observation.target_radec
     if target is None or not np.isfinite(target.ra.deg):
         raise ValueError(
-            f"run {observation.obs_id} does not say where its target is (RA_OBJ, DEC_OBJ): "
-            "give it as a region in exclude, and leave out target_radius"
+            f"run {observation.obs_id} has no target position (RA_OBJ, DEC_OBJ): "
+            "exclude it with a region in exclude instead of target_radius"
         )
     return target
 
 
-def _hidden(camera: Camera, observation: Observation, outside: WcsNDMap) -> Array:
-    """Give the excluded solid angle in each bin of the field of view, on average over the run."""
-    hidden = ~outside.data.astype(bool)
-    sky = outside.geom.get_coord().skycoord[hidden]
-    weights = outside.geom.solid_angle().to_value("sr")[hidden]
+def _excluded_solid_angle(camera: Camera, observation: Observation, outside: WcsNDMap) -> Array:
+    """Compute the excluded solid angle in each bin of the field of view, averaged over the run."""
+    excluded = ~outside.data.astype(bool)
+    sky = outside.geom.get_coord().skycoord[excluded]
+    weights = outside.geom.solid_angle().to_value("sr")[excluded]
     if not camera.rotates:
-        return camera.spread(weights, camera.places(sky, None, observation))
+        return camera.sum_weights(weights, camera.to_fov(sky, None, observation))
     length = (observation.tstop - observation.tstart).to_value("s")
-    looks = max(int(np.ceil(length / TURN)), 1)
-    times = observation.tstart + (np.arange(looks) + 0.5) / looks * length * u.s
-    places = camera.places(sky[:, np.newaxis], times, observation)
-    return camera.spread(np.repeat(weights / looks, looks), places)
+    steps = max(int(np.ceil(length / TIME_STEP)), 1)
+    times = observation.tstart + (np.arange(steps) + 0.5) / steps * length * u.s
+    fov = camera.to_fov(sky[:, np.newaxis], times, observation)
+    return camera.sum_weights(np.repeat(weights / steps, steps), fov)

@@ -10,5 +10,5 @@ __all__ = ["Dask"]
 
 @hookimpl
 def skyred_components() -> list[type]:
-    """Offer the engine."""
+    """Return the engine."""
     return [Dask]

@@ -17,7 +17,7 @@ class Dask(Engine):
         None,
         type=int,
         min=1,
-        doc="How many workers: by default one for each core; with a scheduler, how many it has.",
+        doc="Number of workers: by default one per core; with a scheduler, the number that it has.",
     )
     scheduler: str | None = option(
         None,
@@ -25,37 +25,35 @@ class Dask(Engine):
         doc="Address of a scheduler (node1:8786), or the path of its scheduler file; "
         "by default workers are started on this machine.",
     )
-    wait = quantity(
-        "5 min", min="0 s", doc="How long a scheduler may be without any worker, at most."
-    )
+    wait = quantity("5 min", min="0 s", doc="Longest time that a scheduler may have no workers.")
     allowed_failures: int = option(
         1,
         min=0,
-        doc="How many dead workers a chunk is tried on before it counts as lost, on this machine; "
-        "a scheduler has its own (distributed.scheduler.allowed-failures).",
+        doc="Number of worker deaths after which a chunk is still retried, on this machine; "
+        "a scheduler has its own setting (distributed.scheduler.allowed-failures).",
     )
 
     @property
     def slots(self) -> int:  # type: ignore[override]
-        """How many pieces of work may run at once."""
+        """Number of tasks that may run at once."""
         return self.workers or cores()
 
     def validate(self) -> Iterable[Problem]:
-        """Ask for the number of workers of a scheduler: the look-ahead follows from it."""
+        """Yield a problem if a scheduler is set, but not its number of workers."""
         if self.scheduler and not self.workers:
             yield Problem(
                 ("workers",),
-                "a scheduler is given, but not how many workers it has",
-                "give workers: so many chunks are sent at once, twice over",
+                "missing, although a scheduler is set",
+                "set it to the number of workers: at most twice as many chunks are sent at once",
             )
 
     def open(self) -> Executor:
-        """Start workers, or find the scheduler's.
+        """Start workers, or connect to the scheduler.
 
         Raises
         ------
         EngineError
-            If there are none, or if they would not give the same numbers.
+            If there are no workers, or if their environment differs from this one.
         """
         from skyred_dask.executor import open_cluster, open_local  # dask is slow to import
 

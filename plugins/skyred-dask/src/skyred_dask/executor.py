@@ -1,4 +1,4 @@
-"""The executor: work sent to dask's workers; what died with them is told as a broken executor."""
+"""The executor: sends tasks to dask workers; tasks whose workers died raise `BrokenExecutor`."""
 
 from __future__ import annotations
 
@@ -16,84 +16,88 @@ from distributed import Client, LocalCluster
 from distributed.scheduler import KilledWorker
 
 from skyred import EngineError, interrupts_held
-from skyred_dask.sameness import require_same
-from skyred_dask.watch import Watch
+from skyred_dask.check_workers import check_workers
+from skyred_dask.worker_monitor import WorkerMonitor
 
-START = 60.0  # seconds for workers of this machine to start
-# looking at every worker a hundred times a second makes the work a third slower
-NO_PROFILE = {
+START_TIMEOUT = 60.0  # seconds, for workers on this machine
+# profiling each worker a hundred times per second makes the tasks a third slower
+NO_PROFILING = {
     "distributed.worker.profile.enabled": False,
     "distributed.admin.system-monitor.gil.enabled": False,
 }
-CLOSE = 10.0  # seconds for them to end, and for the connection to close
+CLOSE_TIMEOUT = 10.0  # seconds, for workers to stop and for the connection to close
 
 
 class WorkerDied(BrokenExecutor):
-    """A piece of work that took too many workers with it."""
+    """A task whose workers died too often."""
 
 
 class DaskExecutor(Executor):
-    """Sends work to the workers of a scheduler.
+    """Executor that sends tasks to the workers of a scheduler.
 
     Parameters
     ----------
     client : distributed.Client
         The connection to the scheduler; closed at the end.
     cluster : distributed.LocalCluster, optional
-        The workers, if they are ours to end.
-    patience : float
-        How many seconds there may be no worker at all, before the work is given up.
+        The workers, if they were started here; they are stopped at the end.
+    worker_timeout : float
+        Seconds without any worker after which all tasks fail.
     """
 
     def __init__(
-        self, client: Client, cluster: LocalCluster | None = None, patience: float = START
+        self,
+        client: Client,
+        cluster: LocalCluster | None = None,
+        worker_timeout: float = START_TIMEOUT,
     ) -> None:
         self._client = client
         self._cluster = cluster
         self._inner = client.get_executor(pure=False)
-        self._open: set[Future[Any]] = set()
-        self._watch = Watch(client, patience, self._give_up)
+        self._pending: set[Future[Any]] = set()
+        self._monitor = WorkerMonitor(client, worker_timeout, self._fail_pending)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Send a piece of work."""
+        """Send a task to a worker."""
         if self._client.status != "running":
             raise WorkerDied(f"the connection to the dask scheduler is {self._client.status}")
-        told: Future[Any] = Future()
-        self._open.add(told)
-        told.add_done_callback(self._open.discard)
+        future: Future[Any] = Future()
+        self._pending.add(future)
+        future.add_done_callback(self._pending.discard)
         inner = self._inner.submit(fn, *args, **kwargs)
-        inner.add_done_callback(lambda done: _tell(done, told))
-        told.add_done_callback(lambda done: inner.cancel() if done.cancelled() else None)
-        return told
+        inner.add_done_callback(lambda done: _copy_result(done, future))
+        future.add_done_callback(lambda done: inner.cancel() if done.cancelled() else None)
+        return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Close the connection, and end the workers if they are ours."""
-        self._watch.end()
+        """Close the connection, and stop the workers if they were started here."""
+        self._monitor.stop()
         self._inner.shutdown(wait=wait and self._client.status == "running")
-        # a machine that is too busy to close them in time must not cost what they computed
+        # a timeout on a busy machine must not discard the results
         with suppress(TimeoutError):
-            self._client.close(CLOSE)
+            self._client.close(CLOSE_TIMEOUT)
         if self._cluster is not None:
             try:
-                self._cluster.close(CLOSE)
+                self._cluster.close(CLOSE_TIMEOUT)
             except TimeoutError:
-                self._kill()
+                self._kill_workers()
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        if kind is not None:  # nobody wants what is under way
-            self._kill()
+        if kind is not None:  # the results of running tasks are not needed
+            self._kill_workers()
         self.shutdown(wait=kind is None)
 
-    def _give_up(self, why: str) -> None:
+    def _fail_pending(self, reason: str) -> None:
         error = EngineError(
-            f"{why}: they ended, or were killed; start some and run again, what is finished is kept"
+            f"{reason}: they stopped or were killed; start some and run again, "
+            "finished chunks are read from the cache"
         )
-        for told in list(self._open):
-            with suppress(InvalidStateError):  # it was done in this very moment
-                told.set_exception(error)
+        for future in list(self._pending):
+            with suppress(InvalidStateError):  # it finished in the meantime
+                future.set_exception(error)
 
-    def _kill(self) -> None:
-        """Kill the workers that are ours: asked to end, they would end their work first."""
+    def _kill_workers(self) -> None:
+        """Kill the workers started here: if asked to stop, they would finish their tasks first."""
         for nanny in self._cluster.workers.values() if self._cluster else ():
             nanny.auto_restart = False
             with suppress(ProcessLookupError):
@@ -101,39 +105,39 @@ class DaskExecutor(Executor):
                     os.kill(nanny.pid, signal.SIGKILL)
 
 
-def _tell(done: Future[Any], told: Future[Any]) -> None:
-    if told.done():  # cancelled by who asked for it
+def _copy_result(done: Future[Any], future: Future[Any]) -> None:
+    if future.done():  # cancelled by the caller
         return
     error = CancelledError() if done.cancelled() else done.exception()
     if isinstance(error, KilledWorker):
-        error = WorkerDied(f"{error.allowed_failures + 1} dask workers died of it")
+        error = WorkerDied(f"{error.allowed_failures + 1} dask workers died while running it")
     elif isinstance(error, CancelledError):
         error = WorkerDied("the dask scheduler dropped it")
-    with suppress(InvalidStateError):  # given up in this very moment
+    with suppress(InvalidStateError):  # failed by the monitor in the meantime
         if error is None:
-            told.set_result(done.result())
+            future.set_result(done.result())
         else:
-            told.set_exception(error)
+            future.set_exception(error)
 
 
 def silence_logs() -> None:
-    """Let distributed log errors only, from now on.
+    """Set the log level of distributed to errors.
 
-    Whatever matters is raised. A cluster restores its level when it closes, while connections to
-    workers that were killed still log how they broke, with a traceback.
+    All relevant errors are raised. A cluster restores the level of its logger when it closes, but
+    broken connections to killed workers are still logged after that, with a traceback.
     """
-    for name in ("distributed", "distributed.client"):  # which has a level of its own
+    for name in ("distributed", "distributed.client"):  # the second has its own level
         logger = logging.getLogger(name)
         logger.setLevel(max(logger.level, logging.ERROR))
 
 
 def open_local(workers: int, allowed_failures: int) -> DaskExecutor:
-    """Start workers on this machine, one thread each, that only this machine can reach."""
+    """Start workers on this machine, with one thread each, only reachable from this machine."""
     silence_logs()
     settings = {
         "distributed.scheduler.allowed-failures": allowed_failures,
-        "distributed.comm.timeouts.connect": START,
-        **NO_PROFILE,
+        "distributed.comm.timeouts.connect": START_TIMEOUT,
+        **NO_PROFILING,
     }
     with dask.config.set(settings), interrupts_held():
         try:
@@ -142,36 +146,36 @@ def open_local(workers: int, allowed_failures: int) -> DaskExecutor:
                 threads_per_worker=1,
                 processes=True,
                 host="127.0.0.1",
-                dashboard_address="127.0.0.1:0",  # it serves its metrics even without a dashboard
+                dashboard_address="127.0.0.1:0",  # metrics are served even without a dashboard
                 scheduler_kwargs={"dashboard": False},
-                memory_limit=0,  # dask pauses what comes near a limit, for ever if it stays there
+                memory_limit=0,  # dask pauses workers near a limit, possibly forever
                 silence_logs="ERROR",
             )
-            return DaskExecutor(Client(cluster, timeout=START), cluster)
+            return DaskExecutor(Client(cluster, timeout=START_TIMEOUT), cluster)
         except (OSError, RuntimeError, TimeoutError) as error:
             raise EngineError(
-                f"dask's workers cannot be started: {error}; in a script, put what runs the "
-                "pipeline below if __name__ == '__main__':"
+                f"cannot start dask workers: {error}; in a script, run the pipeline inside "
+                "if __name__ == '__main__':"
             ) from error
 
 
 def open_cluster(scheduler: str, wait: float) -> DaskExecutor:
-    """Connect to a scheduler, by address or by scheduler file, and look at its workers."""
+    """Connect to a scheduler, by address or by scheduler file, and check its workers."""
     silence_logs()
     client = _connect(scheduler)
     try:
         client.wait_for_workers(1, timeout=wait)
-        require_same(client)
+        check_workers(client)
     except TimeoutError:
         client.close()
         raise EngineError(
             f"the dask scheduler {scheduler} has no workers after {wait:.0f} s; "
-            "start some (dask worker ... --nthreads 1), or give a longer wait"
+            "start some (dask worker ... --nthreads 1), or increase the option wait"
         ) from None
     except BaseException:
         client.close()
         raise
-    return DaskExecutor(client, patience=wait)
+    return DaskExecutor(client, worker_timeout=wait)
 
 
 def _connect(scheduler: str) -> Client:
@@ -180,11 +184,11 @@ def _connect(scheduler: str) -> Client:
             return Client(scheduler)
         if not Path(scheduler).is_file():
             raise EngineError(
-                f"there is no scheduler file {scheduler}; expected an address (tcp://node1:8786) "
-                "or the file that dask scheduler --scheduler-file wrote"
+                f"no such scheduler file: {scheduler}; expected an address (tcp://node1:8786) "
+                "or the file written by dask scheduler --scheduler-file"
             )
         return Client(scheduler_file=scheduler)
     except (OSError, ValueError, TimeoutError) as error:
         raise EngineError(
-            f"no dask scheduler answers at {scheduler}: {error}; is it running?"
+            f"cannot connect to the dask scheduler {scheduler}: {error}; is it running?"
         ) from error

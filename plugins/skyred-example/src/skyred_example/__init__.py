@@ -11,5 +11,5 @@ __all__ = ["SumByNight", "ZenithVeto"]
 
 @hookimpl
 def skyred_components() -> list[type]:
-    """Offer both components."""
+    """Return both components."""
     return [ZenithVeto, SumByNight]

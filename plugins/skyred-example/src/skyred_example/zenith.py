@@ -1,4 +1,4 @@
-"""The maker `zenith-veto`: a verdict on a run, for a reason that its events do not show."""
+"""The maker `zenith-veto`: skips runs at large zenith angles."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @component
 class ZenithVeto(Maker):
-    """Leave out runs taken too close to the horizon."""
+    """Skip runs at large zenith angles."""
 
     kind = "zenith-veto"
     zenith_max: Quantity = quantity(
@@ -22,7 +22,7 @@ class ZenithVeto(Maker):
     )
 
     def make(self, dataset: Dataset, observation: Observation) -> Dataset:
-        """Give the dataset as it is.
+        """Return the dataset unchanged.
 
         Raises
         ------

@@ -11,5 +11,5 @@ __all__ = ["Nested", "Posterior"]
 
 @hookimpl
 def skyred_components() -> list[type]:
-    """Offer both components."""
+    """Return both components."""
     return [Nested, Posterior]

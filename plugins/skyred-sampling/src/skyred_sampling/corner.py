@@ -16,31 +16,31 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-MOST = 10  # parameters in one picture
-INSIDE = (0.393469340287, 0.864664716763)  # of a Gaussian in two dimensions, within 1 and 2 sigma
-EDGES = (0.0005, 0.9995)  # quantiles between which is drawn
-BINS, SMOOTHING = 36, 1.5  # bins of a histogram; how many of them it is smoothed over
+MAX_PARAMETERS = 10  # in one plot
+CONTOUR_LEVELS = (0.393469340287, 0.864664716763)  # 1 and 2 sigma of a two-dimensional Gaussian
+RANGE = (0.0005, 0.9995)  # quantiles at the ends of the axes
+BINS, SMOOTHING = 36, 1.5  # number of bins of a histogram; smoothing width in bins
 PANEL = 2.0  # inches
-LEFT, BOTTOM, RIGHT, TOP = 1.3, 1.05, 0.15, 0.4  # of the margins, in inches
+LEFT, BOTTOM, RIGHT, TOP = 1.3, 1.05, 0.15, 0.4  # margins, in inches
 COLOUR, SHADES = "#1f5a8c", ("#c9dcec", "#6fa3cc")
 
 
 @attrs.frozen(eq=False)
-class Shown:
-    """A parameter as it is drawn.
+class PlottedParameter:
+    """A parameter of a corner plot.
 
     Parameters
     ----------
     values : array
-        Its samples, divided by a power of ten, shape (m,).
+        Samples, divided by a power of ten, shape (m,).
     label : str
-        Its name and unit.
+        Name and unit.
     title : str
-        Its mean and interval.
+        Mean and interval, as text.
     mean, low, high : float
-        The same as numbers.
+        Mean and interval, as numbers.
     edges : array
-        Of the bins of its histogram.
+        Edges of the histogram bins.
     """
 
     values: Array
@@ -53,7 +53,7 @@ class Shown:
 
 
 def draw_corner(summary: Table, samples: Array, weights: Array, ax: Axes | None = None) -> Axes:
-    """Draw all parameters against each other.
+    """Draw a corner plot of all parameters.
 
     Parameters
     ----------
@@ -62,34 +62,34 @@ def draw_corner(summary: Table, samples: Array, weights: Array, ax: Axes | None 
     samples, weights : array
         The samples, shape (m, n), and their weights, shape (m,).
     ax : Axes, optional
-        Whose place is filled with panels; a new figure by default.
+        The axes whose area is filled with panels; a new figure by default.
 
     Returns
     -------
     Axes
-        Those that hold the panels.
+        The axes with the panels.
     """
-    rows = list(summary)[:MOST]
-    shown = [_shown(row, samples[:, place], weights) for place, row in enumerate(rows)]
-    ax = _frame(len(rows)) if ax is None else ax
+    rows = list(summary)[:MAX_PARAMETERS]
+    parameters = [_prepare(row, samples[:, i], weights) for i, row in enumerate(rows)]
+    ax = _create_axes(len(rows)) if ax is None else ax
     ax.set_axis_off()
-    panels = _panels(ax, len(rows))
+    panels = _create_panels(ax, len(rows))
     for (row, column), panel in panels.items():
         if row == column:
-            _draw_one(panel, shown[row], weights)
+            _draw_histogram(panel, parameters[row], weights)
         else:
-            _draw_pair(panel, shown[column], shown[row], weights)
-        _dress(panel, shown[column], shown[row])
-        away = 1 / max(1, 3 - len(rows))  # one panel alone is twice as large
+            _draw_contours(panel, parameters[column], parameters[row], weights)
+        _format_panel(panel, parameters[column], parameters[row])
+        distance = 1 / max(1, 3 - len(rows))  # a single panel is twice as large
         if row == len(rows) - 1:
-            _name(panel.xaxis, shown[column].label, (0.5, -0.26 * away))
+            _label_axis(panel.xaxis, parameters[column].label, (0.5, -0.26 * distance))
         if column == 0 < row:
-            _name(panel.yaxis, shown[row].label, (-0.36, 0.5))
-    _head(ax, summary, len(rows))
+            _label_axis(panel.yaxis, parameters[row].label, (-0.36, 0.5))
+    _draw_text(ax, summary, len(rows))
     return ax
 
 
-def _frame(n: int) -> Axes:
+def _create_axes(n: int) -> Axes:
     import matplotlib.pyplot as plt
 
     side = PANEL * max(n, 2)
@@ -99,57 +99,57 @@ def _frame(n: int) -> Axes:
     return axes
 
 
-def _panels(ax: Axes, n: int) -> dict[tuple[int, int], Axes]:
-    """Give the panels on and below the diagonal, by row and column from above."""
+def _create_panels(ax: Axes, n: int) -> dict[tuple[int, int], Axes]:
+    """Create the panels on and below the diagonal, by row and column from the top left."""
     step, side = 1 / n, 0.94 / n
-    places = [(row, column) for row in range(n) for column in range(row + 1)]
+    positions = [(row, column) for row in range(n) for column in range(row + 1)]
     return {
         (row, column): ax.inset_axes((column * step, 1 - row * step - side, side, side))
-        for row, column in places
+        for row, column in positions
     }
 
 
-def _shown(row: Row, values: Array, weights: Array) -> Shown:
-    scale = _power(float(row["mean"]), float(row["std"]))
+def _prepare(row: Row, values: Array, weights: Array) -> PlottedParameter:
+    scale = _power_of_ten(float(row["mean"]), float(row["std"]))
     factor = 10.0**scale
     mean, low, high = (float(row[name]) / factor for name in ("mean", "low", "high"))
-    ends = weighted.quantiles(values[:, None], weights, EDGES)[:, 0] / factor
-    return Shown(
+    ends = weighted.quantiles(values[:, None], weights, RANGE)[:, 0] / factor
+    return PlottedParameter(
         values=values / factor,
         label=_label(str(row["parameter"]), str(row["unit"]), scale),
         title=_title(mean, low, high),
         mean=mean,
         low=low,
         high=high,
-        edges=np.linspace(*_apart(*ends), BINS + 1),
+        edges=np.linspace(*_add_margins(*ends), BINS + 1),
     )
 
 
-def _apart(low: float, high: float) -> tuple[float, float]:
-    """Give a range with some room, also where all samples are one."""
-    room = 0.05 * (high - low) or 0.05 * abs(low) or 0.05
-    return low - room, high + room
+def _add_margins(low: float, high: float) -> tuple[float, float]:
+    """Return a range with margins, also if all samples are equal."""
+    margin = 0.05 * (high - low) or 0.05 * abs(low) or 0.05
+    return low - margin, high + margin
 
 
-def _power(mean: float, std: float) -> int:
-    """Give the power of ten that numbers are written in; 0 for those that are read easily."""
+def _power_of_ten(mean: float, std: float) -> int:
+    """Return the power of ten to factor out of the numbers; 0 for those of moderate size."""
     size = max(abs(mean), std)
     exponent = int(np.floor(np.log10(size))) if size > 0 else 0
     return exponent if not -3 <= exponent <= 4 else 0
 
 
 def _label(name: str, unit: str, scale: int) -> str:
-    """Give the name in two lines, and the unit with its power of ten below."""
+    """Return the name in two lines, and the unit with the power of ten below."""
     from astropy import units as u
 
     source, _, parameter = name.partition(".")
-    known = u.Unit(unit, parse_strict="silent")
-    # a degree sign alone would stand in the brackets like a dust mark
-    text = unit if known == u.deg or not unit else known.to_string("latex_inline")
+    parsed = u.Unit(unit, parse_strict="silent")
+    # a degree sign alone is hard to recognise
+    text = unit if parsed == u.deg or not unit else parsed.to_string("latex_inline")
     factor = rf"$10^{{{scale}}}$ " if scale else ""
-    inside = f"{factor}{text}".strip()
+    scaled_unit = f"{factor}{text}".strip()
     lines = [source, parameter] if parameter else [source]
-    return "\n".join([*lines, *([f"[{inside}]"] if inside else [])])
+    return "\n".join([*lines, *([f"[{scaled_unit}]"] if scaled_unit else [])])
 
 
 def _title(mean: float, low: float, high: float) -> str:
@@ -159,81 +159,85 @@ def _title(mean: float, low: float, high: float) -> str:
     return rf"${mean:.{digits}f}_{{-{down:.{digits}f}}}^{{+{up:.{digits}f}}}$"
 
 
-def _draw_one(panel: Axes, shown: Shown, weights: Array) -> None:
+def _draw_histogram(panel: Axes, parameter: PlottedParameter, weights: Array) -> None:
     from scipy.ndimage import gaussian_filter1d
 
-    heights, edges = np.histogram(shown.values, shown.edges, weights=weights)
+    heights, edges = np.histogram(parameter.values, parameter.edges, weights=weights)
     smooth = gaussian_filter1d(heights, SMOOTHING, mode="constant")
     centres = (edges[1:] + edges[:-1]) / 2
-    inside = np.linspace(shown.low, shown.high, 200)
+    interval = np.linspace(parameter.low, parameter.high, 200)
     panel.fill_between(centres, smooth, color=SHADES[0], linewidth=0)
-    panel.fill_between(inside, np.interp(inside, centres, smooth), color=SHADES[1], linewidth=0)
+    panel.fill_between(interval, np.interp(interval, centres, smooth), color=SHADES[1], linewidth=0)
     panel.plot(centres, smooth, color=COLOUR, linewidth=1.2)
-    panel.axvline(shown.mean, color="black", linewidth=0.9)
+    panel.axvline(parameter.mean, color="black", linewidth=0.9)
     panel.set_ylim(0, 1.12 * smooth.max())
-    panel.set_title(shown.title, fontsize=10, pad=5)
+    panel.set_title(parameter.title, fontsize=10, pad=5)
 
 
-def _draw_pair(panel: Axes, across: Shown, up: Shown, weights: Array) -> None:
+def _draw_contours(panel: Axes, x: PlottedParameter, y: PlottedParameter, weights: Array) -> None:
     from scipy.ndimage import gaussian_filter
 
-    bins = [across.edges, up.edges]
-    counts, *_ = np.histogram2d(across.values, up.values, bins=bins, weights=weights)
+    bins = [x.edges, y.edges]
+    counts, *_ = np.histogram2d(x.values, y.values, bins=bins, weights=weights)
     density = gaussian_filter(counts, SMOOTHING, mode="constant").T
-    x, y = ((edges[1:] + edges[:-1]) / 2 for edges in bins)
+    centres = [(edges[1:] + edges[:-1]) / 2 for edges in bins]
     levels = _levels(density)
     if levels[0] < levels[1] < density.max():
-        panel.contourf(x, y, density, [*levels, density.max()], colors=SHADES)
-        panel.contour(x, y, density, levels, colors=COLOUR, linewidths=1.2)
-    panel.plot(across.mean, up.mean, "+", color="black", markersize=7)
-    panel.set_ylim(up.edges[0], up.edges[-1])
+        panel.contourf(*centres, density, [*levels, density.max()], colors=SHADES)
+        panel.contour(*centres, density, levels, colors=COLOUR, linewidths=1.2)
+    panel.plot(x.mean, y.mean, "+", color="black", markersize=7)
+    panel.set_ylim(y.edges[0], y.edges[-1])
 
 
 def _levels(density: Array) -> list[float]:
-    """Give the densities above which 2 sigma and 1 sigma of the samples lie."""
-    falling = np.sort(density, axis=None)[::-1]
-    held = np.cumsum(falling) / falling.sum()
-    return [float(falling[np.searchsorted(held, inside)]) for inside in reversed(INSIDE)]
+    """Compute the densities of the 2 sigma and 1 sigma contours."""
+    descending = np.sort(density, axis=None)[::-1]
+    fraction = np.cumsum(descending) / descending.sum()
+    return [
+        float(descending[np.searchsorted(fraction, level)]) for level in reversed(CONTOUR_LEVELS)
+    ]
 
 
-def _dress(panel: Axes, across: Shown, up: Shown) -> None:
-    panel.set_xlim(across.edges[0], across.edges[-1])
+def _format_panel(panel: Axes, x: PlottedParameter, y: PlottedParameter) -> None:
+    panel.set_xlim(x.edges[0], x.edges[-1])
     panel.tick_params(direction="in", top=True, right=True, labelsize=8)
-    panel.set_xticks(_ticks(across.edges))
-    panel.set_yticks([] if panel.get_title() else _ticks(up.edges))
+    panel.set_xticks(_ticks(x.edges))
+    panel.set_yticks([] if panel.get_title() else _ticks(y.edges))
     panel.tick_params(labelbottom=False, labelleft=False)
 
 
 def _ticks(edges: Array) -> Array:
-    """Give two or three round numbers, none whose text could meet that of the next panel."""
+    """Return two or three round numbers, away from the edges so that labels do not overlap."""
     from matplotlib.ticker import MaxNLocator
 
-    room = 0.12 * (edges[-1] - edges[0])
-    ticks = MaxNLocator(3, steps=[1, 2, 2.5, 5, 10]).tick_values(edges[0] + room, edges[-1] - room)
-    inside: Array = ticks[(ticks > edges[0] + room) & (ticks < edges[-1] - room)]
+    margin = 0.12 * (edges[-1] - edges[0])
+    ticks = MaxNLocator(3, steps=[1, 2, 2.5, 5, 10]).tick_values(
+        edges[0] + margin, edges[-1] - margin
+    )
+    inside: Array = ticks[(ticks > edges[0] + margin) & (ticks < edges[-1] - margin)]
     return inside
 
 
-def _name(axis: Any, label: str, place: tuple[float, float]) -> None:
+def _label_axis(axis: Any, label: str, position: tuple[float, float]) -> None:
     axis.get_major_formatter().set_useOffset(False)
     axis.set_tick_params(labelrotation=40, labelbottom=True, labelleft=True)
     axis.set_label_text(label, fontsize=9)
-    axis.set_label_coords(*place)
+    axis.set_label_coords(*position)
 
 
-def _head(ax: Axes, summary: Table, drawn: int) -> None:
-    """Write the evidence, and what is left out, into the empty corner."""
+def _draw_text(ax: Axes, summary: Table, n_plotted: int) -> None:
+    """Write the evidence, and the number of omitted parameters, into the empty corner."""
     meta, lines = summary.meta, list[str]()
     if "evidence" in meta:
         error = meta.get("evidence_error", np.nan)
         lines.append(f"log evidence {meta['evidence']:.2f} \N{PLUS-MINUS SIGN} {error:.2f}")
     if "effective_samples" in meta:
         lines.append(f"{meta['effective_samples']:.0f} effective samples")
-    if drawn > 1:
+    if n_plotted > 1:
         lines.append("contours: 1 and 2 sigma\n(39.3 % and 86.5 %)")
-    if drawn < len(summary):
-        lines.append(f"the first {drawn} of {len(summary)} parameters")
-    corner = 1.0 if drawn > 1 else 0.92  # of one parameter alone: inside its panel
+    if n_plotted < len(summary):
+        lines.append(f"the first {n_plotted} of {len(summary)} parameters")
+    corner = 1.0 if n_plotted > 1 else 0.92  # for a single parameter: inside its panel
     ax.text(
         corner, corner, "\n".join(lines), transform=ax.transAxes, ha="right", va="top",
         fontsize=9, linespacing=1.5, zorder=10,

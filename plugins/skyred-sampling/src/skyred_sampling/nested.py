@@ -9,7 +9,7 @@ import numpy as np
 
 from skyred import FitResult, Fitter, Problem, Source, component, option
 from skyred_sampling import weighted
-from skyred_sampling.sampling import Sampled, sample
+from skyred_sampling.sampling import SamplingResult, sample
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-CENTRAL = (0.15865525393145707, 0.8413447460685429)  # as much as within 1 sigma of a Gaussian
-RARE = 0.9973  # of the posterior of a Gaussian lies closer to its mean: 3 sigma
-NEAR_LIMIT = 0.5  # of its error
-WEIGHTY = 0.01  # of the largest weight: among samples with less, none is the best
+CENTRAL = (0.15865525393145707, 0.8413447460685429)  # quantiles at 1 sigma of a Gaussian
+THREE_SIGMA = 0.9973  # probability within 3 sigma of a Gaussian
+NEAR_LIMIT = 0.5  # errors between a parameter and its limit
+MIN_WEIGHT = 0.01  # of the largest weight, for the best sample
 
 
 @component
@@ -31,46 +31,50 @@ class Nested(Fitter):
     kind = "nested"
     samples = True
     live_points: int = option(
-        500, min=10, doc="How many live points: errors of the evidence go with the root of it."
+        500, min=10, doc="Number of live points; errors decrease with its square root."
     )
     dlogz: float = option(
         0.01,
         min=1e-6,
         max=10.0,
-        doc="It ends when the logarithm of the evidence can rise by no more than this.",
+        doc="Sampling ends when the logarithm of the evidence can increase by at most this.",
     )
     method: str = option(
         "auto",
         choices=("auto", "unif", "rwalk", "slice", "rslice"),
-        doc="How new points are drawn; auto: unif below 10 parameters, rwalk to 20, then rslice.",
+        doc="Method to draw points; auto: unif below 10 parameters, rwalk up to 20, then rslice.",
     )
     bound: str = option(
         "multi",
         choices=("none", "single", "multi", "balls", "cubes"),
-        doc="What bounds the region to draw from; multi, for several modes: several ellipsoids.",
+        doc="Bounds of the region to draw from; multi: several ellipsoids, for several modes.",
     )
     calls: int = option(
-        2_000_000, min=1, doc="Largest number of calls of the statistic; stopped there, it failed."
+        2_000_000,
+        min=1,
+        doc="Largest number of calls of the statistic; a fit that reaches it is not successful.",
     )
-    seed: int = option(0, min=0, doc="Seed of the random numbers: the same gives the same bytes.")
+    seed: int = option(
+        0, min=0, doc="Seed of the random numbers; the same seed gives byte-identical results."
+    )
     point: str = option(
         "mean",
         choices=("mean", "best"),
-        doc="What the models are set to: the mean of the posterior, or its best sample.",
+        doc="Values that the models are set to: the mean of the posterior, or the best sample.",
     )
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
         """Yield a problem if parameters of sources have neither a prior nor two limits."""
-        loose = [name for model in pipeline.model for name in _loose(model)]
-        if loose:
-            found = f"{', '.join(loose)}: neither a prior nor two limits"
-            yield Problem((), found, "sampling needs one of them: set prior, or min and max")
+        names = [name for model in pipeline.model for name in _unbounded_parameters(model)]
+        if names:
+            message = f"{', '.join(names)}: neither a prior nor two limits"
+            yield Problem((), message, "sampling needs one of them: set prior, or min and max")
 
     def fit(self, objective: Objective) -> FitResult:
         """Sample the posterior.
 
-        Values are the mean of the posterior (or its best sample), errors and covariance those of
-        the samples; `errn` and `errp` reach to the quantiles at 16 and 84 %.
+        Values are the mean of the posterior (or the best sample), errors and covariance those of
+        the samples; `errn` and `errp` are the distances to the quantiles at 16 and 84 %.
 
         Raises
         ------
@@ -78,7 +82,7 @@ class Nested(Fitter):
             If parameters have neither a prior nor two limits, there are too few live points, or
             the statistic is nowhere finite.
         """
-        found = sample(
+        sampling = sample(
             objective,
             live_points=self.live_points,
             dlogz=self.dlogz,
@@ -87,11 +91,11 @@ class Nested(Fitter):
             calls=self.calls,
             seed=self.seed,
         )
-        return self._result(objective, found)
+        return self._result(objective, sampling)
 
-    def _result(self, objective: Objective, found: Sampled) -> FitResult:
-        samples, weights = found.samples, found.weights
-        mean, best = weighted.mean(samples, weights), best_sample(objective, found)
+    def _result(self, objective: Objective, sampling: SamplingResult) -> FitResult:
+        samples, weights = sampling.samples, sampling.weights
+        mean, best = weighted.mean(samples, weights), best_sample(objective, sampling)
         values = mean if self.point == "mean" else best
         covariance = weighted.covariance(samples, weights)
         errors = np.sqrt(np.diag(covariance))
@@ -102,63 +106,65 @@ class Nested(Fitter):
             values=values,
             errors=errors,
             covariance=covariance,
-            # of a skewed posterior, the mean may lie outside its central interval
+            # the mean of a skewed posterior may be outside the central interval
             errn=np.maximum(values - low, 0),
             errp=np.maximum(high - values, 0),
             stat=objective.total(values),
-            success=found.remaining <= self.dlogz and bool(np.all(errors > 0)),
-            message=self._message(found),
-            nfev=found.calls,
+            success=sampling.remaining <= self.dlogz and bool(np.all(errors > 0)),
+            message=self._message(sampling),
+            nfev=sampling.calls,
             at_limit=at_limit(objective, low, high, errors),
             samples=samples,
             weights=weights,
-            evidence=found.evidence,
-            evidence_error=found.evidence_error,
-            notes=(*objective.notes, *found.notes, *self._doubts(objective, mean, best)),
+            evidence=sampling.evidence,
+            evidence_error=sampling.evidence_error,
+            notes=(*objective.notes, *sampling.notes, *self._mode_notes(objective, mean, best)),
         )
 
-    def _message(self, found: Sampled) -> str:
-        size = weighted.effective_size(found.weights)
-        text = f"{len(found.samples)} samples, worth {size:.0f} unweighted ones"
-        if found.remaining <= self.dlogz:
+    def _message(self, sampling: SamplingResult) -> str:
+        size = weighted.effective_size(sampling.weights)
+        text = f"{len(sampling.samples)} samples, effective sample size {size:.0f}"
+        if sampling.remaining <= self.dlogz:
             return text
         return (
-            f"stopped after {found.calls} calls, while the logarithm of the evidence could rise by "
-            f"{found.remaining:.3g}, more than {self.dlogz:g}: allow more calls; {text}"
+            f"stopped after {sampling.calls} calls, when the logarithm of the evidence could still "
+            f"increase by {sampling.remaining:.3g}, more than {self.dlogz:g}: allow more calls; "
+            f"{text}"
         )
 
-    def _doubts(self, objective: Objective, mean: Array, best: Array) -> Iterable[str]:
+    def _mode_notes(self, objective: Objective, mean: Array, best: Array) -> Iterable[str]:
         from scipy.stats import chi2
 
-        away = objective.total(mean) - objective.total(best)
-        if self.point == "mean" and not away < chi2.ppf(RARE, len(mean)):
+        difference = objective.total(mean) - objective.total(best)
+        if self.point == "mean" and not difference < chi2.ppf(THREE_SIGMA, len(mean)):
             yield (
-                f"the mean of the posterior is an unlikely place, its statistic {away:.1f} above "
-                "the best: look at the samples for several modes; point: best avoids it"
+                f"the statistic at the mean of the posterior is {difference:.1f} above that of the "
+                "best sample; check the samples for several modes, or use point: best"
             )
 
 
-def best_sample(objective: Objective, found: Sampled) -> Array:
-    """Give the sample with the lowest statistic, priors included, shape (n,)."""
+def best_sample(objective: Objective, sampling: SamplingResult) -> Array:
+    """Return the sample with the lowest statistic, including priors, shape (n,)."""
     if objective.prior is None:
-        candidates = found.samples[-1:]
+        candidates = sampling.samples[-1:]
     else:
-        candidates = found.samples[found.weights > WEIGHTY * found.weights.max()]
+        candidates = sampling.samples[sampling.weights > MIN_WEIGHT * sampling.weights.max()]
     best: Array = candidates[np.argmin([objective.total(x) for x in candidates])]
     return best
 
 
 def at_limit(objective: Objective, low: Array, high: Array, errors: Array) -> list[str]:
-    """Name the parameters whose central interval comes near one of their limits."""
+    """Return the names of parameters whose central interval is near one of their limits."""
     lowest, highest = objective.limits.T
     near = (low - lowest < NEAR_LIMIT * errors) | (highest - high < NEAR_LIMIT * errors)
     return [name for name, is_near in zip(objective.names, near, strict=True) if is_near]
 
 
-def _loose(model: Model) -> Iterable[str]:
-    """Yield the parameters that cannot be sampled, of a source, which is built without data.
+def _unbounded_parameters(model: Model) -> Iterable[str]:
+    """Yield the parameters of a source without prior or limits; no data are needed.
 
-    Linked parameters may have their limits elsewhere; they are judged before sampling begins.
+    Sources with linked parameters are checked before sampling begins, because the limits may be
+    set in another model.
     """
     if not isinstance(model, Source) or any(True for _ in model.links()):
         return

@@ -1,4 +1,4 @@
-"""The estimator `posterior`: what the samples of a fit say of each parameter, and a corner plot."""
+"""The estimator `posterior`: summaries of the samples of a fit, and a corner plot."""
 
 from __future__ import annotations
 
@@ -52,16 +52,16 @@ class PosteriorProduct(Product):
 
     @classmethod
     def read(cls, folder: Path, name: str, models: Models | None) -> Self:
-        """Read both files."""
+        """Read the product from both files."""
         from astropy.table import Table
 
         summary = Table.read(folder / f"{name}.ecsv", format="ascii.ecsv")
-        # no unit is read as no value
+        # empty units are read as masked values
         summary = summary.filled("") if summary.has_masked_values else summary
         return cls(name, summary, *tables.read_samples(folder / f"{name}.fits"))
 
     def table(self) -> Table:
-        """Give mean, standard deviation, median, central 68 % interval and best sample."""
+        """Return mean, standard deviation, median, central 68 % interval and best sample."""
         return self.summary
 
     def plot(self, ax: Axes | None = None) -> Axes:
@@ -79,43 +79,47 @@ class Posterior(Estimator):
         (),
         type=str,
         many=True,
-        doc="Names of the parameters (with wildcards), such as crab.spatial.*; all if empty.",
+        doc="Names of parameters, with wildcards, such as crab.spatial.*; by default all.",
     )
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """The fit must be one that gives samples."""
+        """Yield a problem if the fitter does not sample."""
         fitter = pipeline.fit
         if fitter is None or fitter.samples is False:
-            found = "there is no fit" if fitter is None else f"fit: {fitter.kind} gives no samples"
-            yield Problem((), found, "expected a fitter that samples, such as fit: {kind: nested}")
+            message = (
+                "missing fit" if fitter is None else f"the fitter {fitter.kind} does not sample"
+            )
+            yield Problem(
+                (), message, "expected a fitter that samples, such as fit: {kind: nested}"
+            )
 
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> PosteriorProduct:
-        """Take the samples of the fit.
+        """Summarise the samples of the fit.
 
         Raises
         ------
         FitError
-            If it has none, or a name means no parameter of it.
+            If the fit has no samples, or a name matches no parameter.
         """
         if fit is None or fit.samples is None:
             raise FitError(
                 f"{self.label}: the fit has no samples; use a fitter that samples, such as nested"
             )
-        places = self._places(fit.names)
+        indices = self._indices(fit.names)
         weights = np.ones(len(fit.samples)) if fit.weights is None else fit.weights
-        summary = tables.summarise(fit, places, weights)
-        return PosteriorProduct(self.label, summary, fit.samples[:, places], weights)
+        summary = tables.summarise(fit, indices, weights)
+        return PosteriorProduct(self.label, summary, fit.samples[:, indices], weights)
 
-    def _places(self, names: tuple[str, ...]) -> list[int]:
-        places = dict[int, None]()
+    def _indices(self, names: tuple[str, ...]) -> list[int]:
+        indices = dict[int, None]()
         for pattern in self.parameters or ("*",):
-            meant = [place for place, name in enumerate(names) if fnmatchcase(name, pattern)]
-            if not meant:
-                near = difflib.get_close_matches(pattern, names, 1)
-                hint = f"; did you mean {near[0]!r}?" if near else ""
+            matches = [index for index, name in enumerate(names) if fnmatchcase(name, pattern)]
+            if not matches:
+                similar = difflib.get_close_matches(pattern, names, 1)
+                hint = f"; did you mean {similar[0]!r}?" if similar else ""
                 raise FitError(
-                    f"{self.label}: no parameter that was sampled is called {pattern!r}; there are "
+                    f"{self.label}: no sampled parameter matches {pattern!r}; available: "
                     f"{', '.join(names)}{hint}"
                 )
-            places |= dict.fromkeys(meant)
-        return list(places)
+            indices |= dict.fromkeys(matches)
+        return list(indices)

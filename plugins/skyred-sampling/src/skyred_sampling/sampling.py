@@ -1,4 +1,4 @@
-"""One run of dynesty over an objective: the samples, and how it ended."""
+"""A run of dynesty on an objective."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 # below skyred's own logger, so that it goes to the log of the run
 log = logging.getLogger("skyred.sampling")
-EVERY = 10.0  # seconds between two lines of the log
-IN_VAIN = 20  # times the live points: as many places without a finite statistic end it
+LOG_INTERVAL = 10.0  # seconds between two lines of the log
+MAX_INVALID = 20  # times the live points: calls without a finite statistic before giving up
 
 
 @attrs.frozen(eq=False)
-class Sampled:
-    """What a run of nested sampling gave.
+class SamplingResult:
+    """The result of a run of nested sampling.
 
     Parameters
     ----------
@@ -38,11 +38,11 @@ class Sampled:
     evidence, evidence_error : float
         Natural logarithm of the evidence, and its error.
     remaining : float
-        By how much the logarithm of the evidence could still have risen when it stopped.
+        Largest possible increase of the logarithm of the evidence when the run stopped.
     calls : int
-        Calls of the statistic.
+        Number of calls of the statistic.
     notes : tuple of str
-        What should be known of it.
+        Notes for the user.
     """
 
     samples: Array
@@ -60,62 +60,64 @@ class LogLikelihood:
     Parameters
     ----------
     objective : Objective
-        Whose statistic is -2 log L.
-    patience : int
-        After how many calls without a finite statistic to give up.
+        The objective, whose statistic is -2 log L.
+    max_invalid : int
+        Number of calls after which an error is raised if none had a finite statistic.
     """
 
-    def __init__(self, objective: Objective, patience: int) -> None:
-        self.objective, self.patience = objective, patience
-        self.calls = self.impossible = 0
+    def __init__(self, objective: Objective, max_invalid: int) -> None:
+        self.objective, self.max_invalid = objective, max_invalid
+        self.calls = self.invalid = 0
 
     def __call__(self, x: Array) -> float:
-        """Give the logarithm of the likelihood at a vector of shape (n,)."""
+        """Evaluate the logarithm of the likelihood for a vector of shape (n,)."""
         self.calls += 1
         stat = self.objective.sampled_stat(x)
         if np.isfinite(stat):
             return -0.5 * stat
-        self.impossible += 1
-        if self.impossible == self.calls >= self.patience:
+        self.invalid += 1
+        if self.invalid == self.calls >= self.max_invalid:
             raise FitError(
-                f"the statistic is finite at none of {self.calls} places between the limits and "
-                "within the priors; let them include places that the model can be at"
+                f"the statistic is not finite at any of {self.calls} points drawn from the priors "
+                "and limits; change them so that they include valid parameter values"
             )
         return -np.inf
 
     def notes(self) -> list[str]:
-        """Say at how many places the statistic was not finite."""
-        if not self.impossible:
+        """Return a note with the number of points where the statistic was not finite."""
+        if not self.invalid:
             return []
-        places = f"{self.impossible} of {self.calls} places"
-        return [f"the statistic was not finite at {places}: they were taken to be impossible"]
+        points = f"{self.invalid} of {self.calls} points"
+        return [f"the statistic was not finite at {points}: their likelihood was set to zero"]
 
 
-class Watch:
-    """Follows a run of dynesty: what evidence remains, and a line of the log now and then.
+class ProgressMonitor:
+    """Records the state of a run of dynesty, and logs it at regular intervals.
 
     Parameters
     ----------
     dlogz : float
-        The remaining evidence at which it ends.
+        The remaining evidence at which the run ends.
     """
 
     def __init__(self, dlogz: float) -> None:
-        self.dlogz, self.last = dlogz, time.monotonic()
+        self.dlogz, self.last_log = dlogz, time.monotonic()
         self.state: Any = None
 
     def __call__(self, state: Any, number: int, calls: int, **details: Any) -> None:
-        """Note the state of a run; dynesty calls it after each sample."""
+        """Record the state of the run; called by dynesty after each sample."""
         if details.get("add_live_it") is not None:
             return
         self.state = state
-        if time.monotonic() - self.last > EVERY:
-            self.last = time.monotonic()
-            text = "%d samples after %d calls; log evidence %.2f, may rise by %.3g (ends at %.3g)"
+        if time.monotonic() - self.last_log > LOG_INTERVAL:
+            self.last_log = time.monotonic()
+            text = (
+                "%d samples after %d calls; log evidence %.2f, may increase by %.3g (ends at %.3g)"
+            )
             log.info(text, number, calls, state.logz, state.delta_logz, self.dlogz)
 
     def remaining(self, highest: float) -> float:
-        """Give what dynesty itself compares with dlogz, for the highest log L of the end."""
+        """Compute the value that dynesty compares with dlogz, from the highest log L at the end."""
         if self.state is None:
             return np.inf
         return float(np.logaddexp(0, highest + self.state.logvol - self.state.logz))
@@ -124,15 +126,15 @@ class Watch:
 def sample(
     objective: Objective, *, live_points: int, dlogz: float, method: str, bound: str, calls: int,
     seed: int,
-) -> Sampled:  # fmt: skip
+) -> SamplingResult:  # fmt: skip
     """Sample the posterior of an objective by nested sampling (Skilling 2006) with dynesty.
 
     Parameters
     ----------
     objective : Objective
-        Each parameter with a prior or two limits.
+        The objective; each parameter has a prior or two limits.
     live_points, dlogz, method, bound, calls, seed
-        As the options of `skyred_sampling.Nested`.
+        The options of `skyred_sampling.Nested`.
 
     Raises
     ------
@@ -145,37 +147,42 @@ def sample(
     n = len(objective.names)
     objective.transform(np.full(n, 0.5))
     if live_points <= 2 * n:
-        raise FitError(f"{live_points} live points are too few for {n} parameters: {2 * n + 1} do")
-    likelihood, watch = LogLikelihood(objective, IN_VAIN * live_points), Watch(dlogz)
+        raise FitError(
+            f"{live_points} live points are too few for {n} parameters; use at least {2 * n + 1}"
+        )
+    likelihood = LogLikelihood(objective, MAX_INVALID * live_points)
+    monitor = ProgressMonitor(dlogz)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         sampler = dynesty.NestedSampler(
             likelihood, objective.transform, n, nlive=live_points, bound=bound, sample=method,
             rstate=np.random.default_rng(seed),
         )  # fmt: skip
-        # its own wrapper prints whatever is raised, Ctrl-C too
+        # dynesty's own wrapper prints all exceptions, including KeyboardInterrupt
         sampler.loglikelihood.loglikelihood = likelihood
         sampler.run_nested(
-            dlogz=dlogz, maxcall=calls, print_func=watch, save_bounds=False, print_progress=True
+            dlogz=dlogz, maxcall=calls, print_func=monitor, save_bounds=False, print_progress=True
         )
     notes = [*likelihood.notes(), *_messages(caught)]
-    return _sampled(sampler.results, watch, likelihood.calls, notes)
+    return _create_result(sampler.results, monitor, likelihood.calls, notes)
 
 
-def _sampled(results: Any, watch: Watch, calls: int, notes: list[str]) -> Sampled:
+def _create_result(
+    results: Any, monitor: ProgressMonitor, calls: int, notes: list[str]
+) -> SamplingResult:
     weights = np.exp(results.logwt - results.logwt.max())
-    kept = weights > 0  # the first samples weigh less than any number
-    return Sampled(
-        samples=results.samples[kept],
-        weights=weights[kept] / weights.sum(),
+    positive = weights > 0  # the weights of the first samples underflow
+    return SamplingResult(
+        samples=results.samples[positive],
+        weights=weights[positive] / weights.sum(),
         evidence=float(results.logz[-1]),
         evidence_error=float(results.logzerr[-1]),
-        remaining=watch.remaining(float(results.logl[-1])),
+        remaining=monitor.remaining(float(results.logl[-1])),
         calls=calls,
         notes=tuple(notes),
     )
 
 
 def _messages(caught: list[warnings.WarningMessage]) -> list[str]:
-    """Give what dynesty and numpy warned of, each once."""
-    return list(dict.fromkeys(" ".join(str(each.message).split()) for each in caught))
+    """Return the warnings of dynesty and numpy, without duplicates."""
+    return list(dict.fromkeys(" ".join(str(warning.message).split()) for warning in caught))

@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 
 
 def mean(samples: Array, weights: Array) -> Array:
-    """Give the mean of samples of shape (m, n), shape (n,)."""
+    """Compute the mean, shape (n,), of samples of shape (m, n)."""
     return cast("Array", weights @ samples / weights.sum())
 
 
 def covariance(samples: Array, weights: Array) -> Array:
-    """Give their covariance, shape (n, n)."""
-    away = samples - mean(samples, weights)
-    return cast("Array", (away.T * weights) @ away / weights.sum())
+    """Compute the covariance of samples, shape (n, n)."""
+    deviations = samples - mean(samples, weights)
+    return cast("Array", (deviations.T * weights) @ deviations / weights.sum())
 
 
 def quantiles(samples: Array, weights: Array, fractions: Sequence[float]) -> Array:
-    """Give quantiles of each parameter, shape (number of fractions, n).
+    """Compute quantiles of each parameter, shape (number of fractions, n).
 
-    Between samples they are interpolated, each sample standing in the middle of its weight.
+    They are interpolated between samples; each sample is at the centre of its weight.
     """
     columns = [_quantiles(column, weights, fractions) for column in samples.T]
     return np.stack(columns, axis=1)
@@ -37,10 +37,10 @@ def quantiles(samples: Array, weights: Array, fractions: Sequence[float]) -> Arr
 def _quantiles(column: Array, weights: Array, fractions: Sequence[float]) -> Array:
     order = np.argsort(column, kind="stable")
     sorted_weights = weights[order]
-    below = (np.cumsum(sorted_weights) - sorted_weights / 2) / weights.sum()
-    return np.interp(fractions, below, column[order])
+    cumulative = (np.cumsum(sorted_weights) - sorted_weights / 2) / weights.sum()
+    return np.interp(fractions, cumulative, column[order])
 
 
 def effective_size(weights: Array) -> float:
-    """Give Kish's effective sample size: (sum of weights)^2 / sum of their squares."""
+    """Compute Kish's effective sample size: (sum of weights)^2 / sum of their squares."""
     return float(weights.sum() ** 2 / (weights**2).sum())

@@ -130,7 +130,7 @@ def skyred_observation_reduced(run: Run, outcome: Outcome) -> None:
     run : Run
         The run.
     outcome : Outcome
-        Whether the observation was made, cached, skipped or failed, and the reason; its time in
+        Whether the observation was reduced, cached, skipped or failed, and the reason; its time in
         seconds, its counts and its background norm.
     """
 

@@ -66,7 +66,7 @@ def test_a_run_with_a_fault_teaches_nothing_and_fails_and_the_other_is_made(
     analysis = analysis_of(broken, Counter())
     with caplog.at_level(logging.WARNING):
         (dataset,) = analysis.reduce()
-    assert [outcome.status for outcome in analysis.outcomes] == ["failed", "made"]
+    assert [outcome.status for outcome in analysis.outcomes] == ["failed", "reduced"]
     assert file.name in analysis.outcomes[0].reason
     assert set(dataset.counts.data.ravel()) == {1}
     assert "makers are prepared without run 900001" in caplog.text

@@ -60,7 +60,7 @@ def test_runs_that_it_does_not_admit_are_not_made_and_the_reason_is_kept() -> No
     orchestrator = orchestrate(choosy())
     orchestrator.reduce()
     statuses = [outcome.status for outcome in orchestrator.outcomes]
-    assert statuses == ["made", "made", "made", "skipped", "skipped"]
+    assert statuses == ["reduced", "reduced", "reduced", "skipped", "skipped"]
     assert orchestrator.outcomes[3].reason == "run 4 comes after 3"
     assert orchestrator.outcomes[3].maker == "stacker choosy-sum of no plugin"
 

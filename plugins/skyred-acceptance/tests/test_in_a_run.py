@@ -45,7 +45,7 @@ def test_a_run_that_cannot_be_read_is_in_the_ledger_and_the_others_are_made(arch
     analysis = Orchestrator(Pipeline.from_yaml(YAML.format(archive=broken)))
     (dataset,) = analysis.reduce()
     statuses = [(each.status, each.maker) for each in analysis.outcomes]
-    assert statuses == [("made", ""), ("failed", "inspection"), ("made", "")]
+    assert statuses == [("reduced", ""), ("failed", "inspection"), ("reduced", "")]
     assert file.name in analysis.outcomes[1].reason
     assert dataset.background.data.sum() > 10
 
@@ -59,12 +59,12 @@ def test_a_second_run_is_cached_and_another_option_is_not(archive, tmp_path, mon
         analysis.reduce()
         return [each.status for each in analysis.outcomes]
 
-    assert statuses(text) == ["made"] * 3
+    assert statuses(text) == ["reduced"] * 3
     assert statuses(text) == ["cached"] * 3
-    assert statuses(text.replace("offset_bins: 4", "offset_bins: 5")) == ["made"] * 3
+    assert statuses(text.replace("offset_bins: 4", "offset_bins: 5")) == ["reduced"] * 3
     # one run less teaches other rates: what was made of the others is not used
     fewer = "    select: [{kind: observation-ids, ids: [900001]}]\n    on_error"
-    assert statuses(text.replace("    on_error", fewer)) == ["made"]
+    assert statuses(text.replace("    on_error", fewer)) == ["reduced"]
 
 
 def test_what_lies_beyond_the_model_is_named_before_anything_is_read(archive):

@@ -40,7 +40,7 @@ def test_a_run_that_kills_its_worker_once_costs_nothing_but_time(tmp_path):
 def test_a_run_that_always_kills_is_the_only_one_that_fails(tmp_path):
     killer = Killer(victims=[5], scene=str(tmp_path))
     done = reduce(killer, Dask(workers=2, allowed_failures=0))
-    assert statuses(done) == [(n, "failed" if n == 5 else "made") for n in range(1, 8)]
+    assert statuses(done) == [(n, "failed" if n == 5 else "reduced") for n in range(1, 8)]
     assert "dask workers died of it" in done[1].outcomes[1].reason
     assert totals(done) == totals(reduce(Killer(fails=[5]), Serial()))
 

@@ -190,6 +190,6 @@ def report_result(result: Result) -> None:
     if result.fit is not None:
         click.echo(str(result.fit))
     if result.outcomes:
-        number = sum(outcome.status in ("made", "cached") for outcome in result.outcomes)
+        number = sum(outcome.status in ("reduced", "cached") for outcome in result.outcomes)
         click.echo(f"{number} of {len(result.outcomes)} observations are in the result")
     click.echo(f"results are in {result.folder}")

@@ -31,7 +31,7 @@ OBSERVATION_LOG = "observations.ecsv"
 DESCRIPTIONS = {
     "entry": "data entry of the observation",
     "obs_id": "observation id",
-    "status": "made, cached, skipped or failed",
+    "status": "reduced, cached, skipped or failed",
     "reason": "reason for skipping it, or the error",
     "maker": "component that skipped it or failed",
     "seconds": "processing time",

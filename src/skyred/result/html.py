@@ -16,7 +16,7 @@ from skyred.result.pictures import pictures_table
 if TYPE_CHECKING:
     from skyred.result.core import Result
 
-SUCCESSFUL = ("made", "cached")
+SUCCESSFUL = ("reduced", "cached")
 ROWS = 20  # maximum for observations and datasets; the attributes have all
 OUTCOME = ("Data", "Run", "Status", "Counts", "Background norm", "Time", "Reason")
 DATASET = ("Dataset", "Type", "Counts", "Background", "Livetime", "Energy", "Bins used")
@@ -66,7 +66,7 @@ def _state(result: Result) -> str:
 
 
 def _count_states(outcomes: Iterable[Outcome]) -> str:
-    """Return the number of observations by status: '4 made, 1 skipped'."""
+    """Return the number of observations by status: '4 reduced, 1 skipped'."""
     counts = Counter(outcome.status for outcome in outcomes)
     return (
         ", ".join(f"{counts[status]} {status}" for status in STATUSES if counts[status]) or "none"

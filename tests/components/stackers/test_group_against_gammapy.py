@@ -212,7 +212,7 @@ def test_runs_in_no_group_are_in_the_ledger_with_the_reason():
     assert (first.obs_id, first.status) == (47802, "skipped")
     assert first.reason.startswith("zenith angle 37.2 deg is in no bin (26.0 deg to 33.0 deg)")
     assert first.maker.startswith("stacker group of skyred")
-    assert second.status == "made"
+    assert second.status == "reduced"
 
 
 def test_a_column_that_is_not_there_is_named_before_any_data_are_read():

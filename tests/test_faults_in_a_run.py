@@ -65,7 +65,7 @@ def sound_alone(
 
 
 def test_undamaged_runs_have_no_fault(both: Reduced) -> None:
-    assert {outcome.status for outcome in both.outcomes.values()} <= {"made", "cached"}
+    assert {outcome.status for outcome in both.outcomes.values()} <= {"reduced", "cached"}
 
 
 @pytest.mark.slow
@@ -93,7 +93,7 @@ def test_a_damaged_run_is_recorded_and_left_out_to_the_last_bit(
         return
     assert damage.word in found.outcomes[run].reason
     assert found.outcomes[run].maker == "inspection"
-    assert found.outcomes[other].status in ("made", "cached")
+    assert found.outcomes[other].status in ("reduced", "cached")
     assert found.maps == sound_alone.maps
 
 
@@ -105,7 +105,7 @@ def test_a_fault_can_be_tolerated_and_is_noted(
     other, run = archive.runs
     damage.apply(archive, run, other)
     found = reduce(archive.folder, cache, "data.crab.on_fault=note")
-    assert {each.status for each in found.outcomes.values()} == {"made"}
+    assert {each.status for each in found.outcomes.values()} == {"reduced"}
     assert any(damage.word in note for note in found.outcomes[run].notes)
     assert found.maps["counts"] == both.maps["counts"]
     assert found.maps["exposure"] != both.maps["exposure"]

@@ -18,10 +18,10 @@ import pytest
 from skyred import Estimator, Orchestrator, Pipeline, Result, component, hookimpl
 from skyred.errors import DiskError, OutputError, RunsFailedError
 from skyred.interfaces import Stacker
-from skyred.io.locks import take_lock
-from skyred.io.sums import SUMS, damage
+from skyred.io.checksums import SUMS, find_damage
+from skyred.io.locks import acquire_lock
 from skyred.run import disk_space as space, run_folder as folder_module
-from skyred.run.disk_space import needed_for, size_of
+from skyred.run.disk_space import minimum_size, size_of
 from skyred.run.run_folder import RunFolder
 from toys import ToyEstimator, ToyGeometry, ToyMaker, ToyProduct, ToySum, toy_pipeline, toy_plugins
 from waiting import LIMIT
@@ -176,7 +176,7 @@ def test_a_disk_with_room_again_when_the_run_ends_loses_no_line_of_the_log(
 
     run(small_disk / "run", None, ("fills", FillsAndFrees("reduce", small_disk)))
     lines = [json.loads(line) for line in (small_disk / "run" / "log.jsonl").open()]
-    assert sum("made" in line["message"] for line in lines) == 5
+    assert sum("reduced" in line["message"] for line in lines) == 5
 
 
 # -- room ------------------------------------------------------------------------------------
@@ -209,9 +209,9 @@ def test_room_is_counted_by_what_geometry_and_stacker_say() -> None:
     selected = Orchestrator(pipeline, plugins=toy_plugins()).select()
     dataset_size = size_of([Shared(bins=10).target("toy")])
     assert dataset_size == 10 * (4 + 4 + 4 + 1), "counts, exposure, background, safe mask"
-    assert needed_for(selected, pipeline.data) == 4 * 0.5 * dataset_size
+    assert minimum_size(selected, pipeline.data) == 4 * 0.5 * dataset_size
     unknown = toy_pipeline(4)
-    assert needed_for(selected, unknown.data) == 0
+    assert minimum_size(selected, unknown.data) == 0
     assert Stacker.minimum_size is ToySum.minimum_size
 
 
@@ -238,7 +238,7 @@ def test_every_file_of_a_run_folder_has_its_sum(tmp_path: Path, fails: bool) -> 
             run(tmp_path / "run", pipeline, ("draws", Draws()))
     else:
         run(tmp_path / "run", pipeline, ("draws", Draws()))
-    assert damage(tmp_path / "run", set(contents(tmp_path / "run")) - {SUMS}) is None
+    assert find_damage(tmp_path / "run", set(contents(tmp_path / "run")) - {SUMS}) is None
 
 
 # -- other runs ------------------------------------------------------------------------------
@@ -259,7 +259,7 @@ def test_of_two_runs_at_once_one_wins_and_the_other_is_told_at_once(tmp_path: Pa
         rf"another run \(process {os.getpid()} on .*\) is writing .*run; wait", refusals[0]
     )
     assert len(refusals) == 2
-    assert damage(tmp_path / "run") is None
+    assert find_damage(tmp_path / "run") is None
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
@@ -286,11 +286,11 @@ def test_without_locks_what_may_be_anothers_is_left_and_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unsure(path: Path) -> Any:
-        lock = take_lock(path)
+        lock = acquire_lock(path)
         assert lock is not None
-        return attrs.evolve(lock, sure=False)
+        return attrs.evolve(lock, exclusive=False)
 
-    monkeypatch.setattr(folder_module, "take_lock", unsure)
+    monkeypatch.setattr(folder_module, "acquire_lock", unsure)
     (tmp_path / ".run.part").mkdir()
     with pytest.raises(OutputError, match=r"exists: another run is writing .*run, or was killed"):
         run(tmp_path / "run")
@@ -301,9 +301,11 @@ def test_without_locks_what_may_be_anothers_is_left_and_named(
 def test_a_link_is_no_place_for_a_run(tmp_path: Path, where: str) -> None:
     run(tmp_path / "run")
     (tmp_path / "link").symlink_to(tmp_path / where)
-    with pytest.raises(OutputError, match="link is a symbolic link; give the folder it points to"):
+    with pytest.raises(
+        OutputError, match="link is a symbolic link; use the folder that it points to"
+    ):
         run(tmp_path / "link", None, overwrite=True)
-    assert damage(tmp_path / "run") is None
+    assert find_damage(tmp_path / "run") is None
 
 
 # -- killed processes ------------------------------------------------------------------------

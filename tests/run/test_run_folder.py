@@ -83,7 +83,13 @@ def test_a_run_folder_holds_everything_and_reads_back(tmp_path: Path) -> None:
     again = Result.read(tmp_path / "run", plugins=plugins)
     assert Pipeline.from_yaml(again.config, plugins=plugins) == pipeline
     assert again.digest == result.digest == pipeline.digest()
-    assert [o.status for o in again.outcomes] == ["made", "skipped", "made", "made", "made"]
+    assert [o.status for o in again.outcomes] == [
+        "reduced",
+        "skipped",
+        "reduced",
+        "reduced",
+        "reduced",
+    ]
     for first, second in zip(again.outcomes, result.outcomes, strict=True):
         # NaN is unlike itself
         assert attrs.evolve(first, background_norm=0) == attrs.evolve(second, background_norm=0)
@@ -117,13 +123,24 @@ def undated(path: Path) -> list[str]:
     return [line for line in lines if not line.strip().startswith(("date:", "checksum:"))]
 
 
+def test_status_made_in_the_observation_log_of_an_earlier_version_is_read_as_reduced(
+    tmp_path: Path,
+) -> None:
+    run(tmp_path / "run")
+    path = tmp_path / "run" / "observations.ecsv"
+    path.write_text(path.read_text().replace(" reduced ", " made "))
+    read = Result.read(tmp_path / "run", plugins=toy_plugins(), verify=False)
+    assert " made " in path.read_text()
+    assert {outcome.status for outcome in read.outcomes} == {"reduced"}
+
+
 def test_a_failed_run_is_published_as_failed_with_its_ledger(tmp_path: Path) -> None:
     pipeline = full(3, make=[ToyMaker(fail=[2])])
     with pytest.raises(RunsFailedError):
         run(tmp_path / "run", pipeline)
     assert state(tmp_path / "run") == "failed"
     read = Result.read(tmp_path / "run", plugins=toy_plugins())
-    assert [outcome.status for outcome in read.outcomes] == ["made", "failed", "made"]
+    assert [outcome.status for outcome in read.outcomes] == ["reduced", "failed", "reduced"]
     assert "run 2 is broken" in read.outcomes[1].traceback
     assert "run 2 is broken" in (tmp_path / "run" / "log.jsonl").read_text()
     assert others(tmp_path / "run") == set()
@@ -228,7 +245,7 @@ def test_a_run_without_folder_leaves_an_earlier_folder_alone(tmp_path: Path) -> 
 
 
 def test_a_step_that_is_none_writes_nothing(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no step 'fitt'"):
+    with pytest.raises(ConfigError, match="unknown step 'fitt'"):
         run(tmp_path / "run", until="fitt")
     assert list(tmp_path.iterdir()) == []
 

@@ -30,7 +30,7 @@ def no_hang() -> Iterator[None]:
 def test_a_run_that_kills_its_worker_once_costs_nothing_but_time(tmp_path: Path) -> None:
     done = reduce(Killer(victims=[5], times=1, scene=str(tmp_path)), Processes(workers=2))
     assert [path.name for path in tmp_path.iterdir()] == ["5-0"]
-    assert statuses(done) == [(n, "made") for n in range(1, 8)]
+    assert statuses(done) == [(n, "reduced") for n in range(1, 8)]
     assert totals(done) == totals(reduce(Killer(), Serial()))
 
 
@@ -40,7 +40,7 @@ def test_a_run_that_always_kills_is_the_only_one_that_fails(
     tmp_path: Path, workers: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     done = reduce(Killer(victims=[5], scene=str(tmp_path)), Processes(workers=workers))
-    assert statuses(done) == [(n, "failed" if n == 5 else "made") for n in range(1, 8)]
+    assert statuses(done) == [(n, "failed" if n == 5 else "reduced") for n in range(1, 8)]
     reason = done[1].outcomes[1].reason
     assert "the worker that reduced it was killed" in reason
     assert "out of memory?" in reason
@@ -70,7 +70,7 @@ def test_runs_that_kill_only_together_fail_together_and_the_others_go_on() -> No
         done = list(
             stream(workers, reduce_chunk, chunks(Killer()), 4, partial(reduce_run_by_run, workers))
         )
-    assert statuses(done) == [(n, "failed" if n in (4, 5, 6) else "made") for n in range(1, 8)]
+    assert statuses(done) == [(n, "failed" if n in (4, 5, 6) else "reduced") for n in range(1, 8)]
     assert "smaller stack.chunk" in done[1].outcomes[0].reason
     assert done[1].total == 0.0
 

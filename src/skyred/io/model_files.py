@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from gammapy.modeling.models import Models
 
 log = logging.getLogger(__name__)
-COVARIANCE = "{stem}_covariance.dat"  # as gammapy calls it
-RESTORED = ("frozen", "min", "max")
+COVARIANCE = "{stem}_covariance.dat"  # the name that gammapy uses
+RESTORED_ATTRIBUTES = ("frozen", "min", "max")
 
 
 def write_models(path: Path, models: Models) -> None:
@@ -111,7 +111,7 @@ def _restore(submodel: Any, parameter_data: Any, linked: dict[str, Any]) -> None
     for entry in parameter_data:
         parameter = getattr(submodel, entry["name"])
         if submodel.tag[0] == "EBLAbsorptionNormSpectralModel":
-            for key in RESTORED:
+            for key in RESTORED_ATTRIBUTES:
                 if key in entry:
                     setattr(parameter, key, entry[key])
             parameter.prior = entry.get("prior")

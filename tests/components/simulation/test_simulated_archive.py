@@ -14,7 +14,7 @@ from gammapy.modeling.models import Models
 from skyred.components.simulation import files, observations
 from skyred.components.simulation.archive import CrabSimulation
 from skyred.components.simulation.observations import simulate_run
-from skyred.io.sums import SUMS, damage
+from skyred.io.checksums import SUMS, find_damage
 
 
 def contents(folder):
@@ -47,7 +47,7 @@ def test_another_seed_gives_other_events(archive, other_run):
 
 def test_an_archive_holds_the_files_it_states_and_nothing_else(archive, simulation):
     assert set(contents(archive)) == {*simulation.files, SUMS}
-    assert damage(archive, simulation.files) is None
+    assert find_damage(archive, simulation.files) is None
 
 
 def test_gammapy_finds_full_enclosure_observations(archive):

@@ -156,7 +156,7 @@ class World:
 
 def _begun(world: World, entry: str, reduction: Reduction, plugins: Plugins) -> _EntryReduction:
     reduction = reduction.with_name(entry)
-    entry_cache = EntryCache.of(
+    entry_cache = EntryCache.from_reduction(
         Cache(world.folder, b""), reduction, reduction.make, plugins.catalog
     )
     return _EntryReduction(entry, reduction, reduction.make, (), entry_cache, None)
@@ -362,7 +362,9 @@ def test_source_that_changed_after_it_was_imported_is_not_cached(tmp_path: Path)
     path.write_text("FACTOR = 2\n")
     os.utime(path, (2**33, 2**33))
     reduction = world.pipeline(plugins).data["hess"].with_name("hess")
-    entry_cache = EntryCache.of(Cache(tmp_path, b""), reduction, reduction.make, plugins.catalog)
+    entry_cache = EntryCache.from_reduction(
+        Cache(tmp_path, b""), reduction, reduction.make, plugins.catalog
+    )
     assert entry_cache.recipe is None
 
 
@@ -370,16 +372,16 @@ def test_a_file_that_changes_while_chunks_are_made_spoils_what_is_kept_of_them(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     from skyred.interfaces.records import Outcome
-    from skyred.run.worker import Partial
+    from skyred.run.worker import PartialStack
 
     world = _write(tmp_path / "world")
     plugins = _plugins(world)
     reduction = world.pipeline(plugins).data["hess"].with_name("hess")
     (tmp_path / "chunks").mkdir()
-    entry_cache = EntryCache.of(
+    entry_cache = EntryCache.from_reduction(
         Cache(tmp_path / "chunks", b"s"), reduction, reduction.make, plugins.catalog
     )
     _text("sources.reg")(world)
-    entry_cache.put("ab" * 32, Partial(np.ones(3), (Outcome("hess", 1, "made"),)))
+    entry_cache.put("ab" * 32, PartialStack(np.ones(3), (Outcome("hess", 1, "reduced"),)))
     assert not entry_cache.contains("ab" * 32)
-    assert "changed meanwhile" in caplog.text
+    assert "changed during the reduction" in caplog.text

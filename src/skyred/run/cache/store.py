@@ -22,13 +22,13 @@ import attrs
 from platformdirs import user_cache_path
 
 from skyred.errors import CacheError
-from skyred.run.cache.secret import secret_of_user
+from skyred.run.cache.secret import user_secret
 
 log = logging.getLogger(__name__)
 
 FORMAT = b"skyred cache 1"
-FOLDER = "SKYRED_CACHE_DIR"
-SWITCH = "SKYRED_CACHE"
+FOLDER_VARIABLE = "SKYRED_CACHE_DIR"
+SWITCH_VARIABLE = "SKYRED_CACHE"
 LIMIT = 20 * 10**9
 MIN_FREE = 10**9
 """Bytes that an entry must leave free on its disk, for the products of the run."""
@@ -68,17 +68,17 @@ class CachedEntry:
 class Cache:
     """Values under keys, in a folder of the user.
 
-    A file consists of a mark (HMAC-SHA256 with the user's secret, over key, description and value),
-    the description as JSON, and the pickled value. Nothing is unpickled before the mark is
-    verified: an entry that is damaged, was written by another user, or was moved to another key is
-    deleted.
+    A file consists of a signature (HMAC-SHA256 of key, description and value with the user's
+    secret), the description as JSON, and the pickled value. Nothing is unpickled before the
+    signature is verified: an entry that is damaged, was written by another user, or was moved to
+    another key is deleted.
 
     Parameters
     ----------
     folder : Path
         The folder of the entries.
     secret : bytes
-        The secret of the mark.
+        The secret for the signatures.
     limit : int
         The maximum size of the cache in bytes; the least recently used entries are removed first.
     """
@@ -122,7 +122,7 @@ class Cache:
             raise CacheError(
                 f"the cache {chunk_folder} {fault}; choose another with --cache, or remove it"
             )
-        return cls(chunk_folder, secret_of_user())
+        return cls(chunk_folder, user_secret())
 
     def get(self, key: str) -> Any:
         """Return the value under a key.
@@ -192,7 +192,7 @@ class Cache:
             path.parent.mkdir(mode=0o700, exist_ok=True)
             with os.fdopen(os.open(part, _NEW, 0o600), "wb") as stream:
                 stream.write(
-                    b"\n".join((FORMAT, self._mark(key, description, pickled), description))
+                    b"\n".join((FORMAT, self._sign(key, description, pickled), description))
                 )
                 stream.write(b"\n")
                 stream.write(pickled)
@@ -249,21 +249,21 @@ class Cache:
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / key
 
-    def _mark(self, key: str, description: bytes, pickled: bytes) -> bytes:
-        mark = hmac.new(self.secret, digestmod=hashlib.sha256)
+    def _sign(self, key: str, description: bytes, pickled: bytes) -> bytes:
+        signature = hmac.new(self.secret, digestmod=hashlib.sha256)
         for part in (FORMAT, key.encode(), description):
-            mark.update(len(part).to_bytes(8, "big") + part)
-        mark.update(pickled)
-        return mark.hexdigest().encode()
+            signature.update(len(part).to_bytes(8, "big") + part)
+        signature.update(pickled)
+        return signature.hexdigest().encode()
 
     def _verify(self, key: str, head: list[bytes], pickled: bytes) -> None:
         if head[0] != FORMAT:
             raise ValueError("it is not an entry of this version of the cache")
-        if not hmac.compare_digest(self._mark(key, head[2], pickled), head[1]):
-            raise ValueError("it is damaged, or not written by this user")
+        if not hmac.compare_digest(self._sign(key, head[2], pickled), head[1]):
+            raise ValueError("it is damaged, or was not written by this user")
 
 
-def is_off() -> bool:
+def is_disabled() -> bool:
     """Return whether the environment turns caching off (``SKYRED_CACHE=off``).
 
     Returns
@@ -271,7 +271,7 @@ def is_off() -> bool:
     bool
         Whether caching is off.
     """
-    return os.environ.get(SWITCH, "").lower() == "off"
+    return os.environ.get(SWITCH_VARIABLE, "").lower() == "off"
 
 
 def default_folder() -> Path:
@@ -282,7 +282,7 @@ def default_folder() -> Path:
     Path
         The folder.
     """
-    folder = os.environ.get(FOLDER)
+    folder = os.environ.get(FOLDER_VARIABLE)
     return Path(folder) if folder else user_cache_path("skyred")
 
 

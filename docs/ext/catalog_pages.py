@@ -169,9 +169,9 @@ def option(cls: type, name: str, spec: FieldSpec) -> Iterator[str]:
 def default_text(default: Any, spec: FieldSpec) -> str:
     """Say what the default is."""
     if default is REQUIRED:
-        return "must be given"
+        return "required"
     if default is None:
-        return "may be left out"
+        return "optional"
     plain = spec.plain(default)
     if plain in ([], {}):
         return "empty by default"

@@ -42,5 +42,5 @@ def test_a_cache_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     for words in ((), ("clear",)):
         done = call(*words, "--cache", tmp_path / "nowhere")
         assert done.exit_code == 0
-        assert f"there is no cache in {tmp_path / 'nowhere'}" in done.output
+        assert f"no cache in {tmp_path / 'nowhere'}" in done.output
     assert not (tmp_path / "nowhere").exists()

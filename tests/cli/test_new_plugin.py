@@ -129,11 +129,11 @@ def test_its_source_is_in_order(words: list[str], tmp_path: Path) -> None:
 
 
 MISTAKES = {
-    "no component": (["skyred-dust"], "there are no components; add one: --maker"),
+    "no component": (["skyred-dust"], "no component is requested; add one: --maker"),
     "a name of capitals": (["Dust", "--maker", "a"], "'Dust' is not a valid name of a plugin"),
     "a path for a name": (["../dust", "--maker", "a"], "'../dust' is not a valid name of a plugin"),
     "a kind that is none": (["dust", "--maker", "DustVeto"], "'DustVeto' is not a valid kind"),
-    "a kind that is taken": (["dust", "--maker", "safe-mask"], "'safe-mask' is offered by skyred"),
+    "a kind that is taken": (["dust", "--maker", "safe-mask"], "'safe-mask' is provided by skyred"),
     "a keyword": (["class", "--maker", "a"], "'class' is a keyword or an installed package"),
     "a package that is there": (
         ["numpy", "--maker", "a"],
@@ -167,6 +167,6 @@ def test_existing_files_are_not_replaced(tmp_path: Path) -> None:
         (tmp_path / "skyred-sand").mkdir(exist_ok=True)
         done = new_plugin(tmp_path, name, "--maker", "dust-veto")
         assert done.exit_code == 2
-        assert "exists already; choose another name" in done.output
+        assert "already exists; choose another name" in done.output
     assert (tmp_path / "dust.yaml").read_text(encoding="utf-8") == "mine"
     assert not (tmp_path / "dust.py").exists()

@@ -185,7 +185,7 @@ class TestErrors:
             open_archive(str(tmp_path))
 
     def test_scheme_that_no_plugin_knows(self):
-        with pytest.raises(ArchiveError, match="no plugin knows how to open 'vo:hess'"):
+        with pytest.raises(ArchiveError, match="no plugin can open 'vo:hess'"):
             Plugins.load().open_archive("vo:hess")
 
     def test_variable_that_is_not_set(self, monkeypatch):

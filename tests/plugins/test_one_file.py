@@ -139,11 +139,11 @@ def test_a_file_that_changed_meanwhile_is_refused_by_a_worker(file: Path) -> Non
 FAULTS = {
     "raises": ("import skyred\n\nx = undefined\n", "NameError", "(line 3 of faulty.py)"),
     "is no Python": ("def f(:\n", "cannot be imported: SyntaxError", "line 1"),
-    "has no hook": ("x = 1\n", "offers nothing: expected a function skyred_components()", ""),
+    "has no hook": ("x = 1\n", "provides nothing: expected a function skyred_components()", ""),
     "adds commands": (FILE + "\n@hookimpl\ndef skyred_commands(cli):\n    pass\n",
                       "skyred_commands() is not called here: a file cannot add commands", ""),
     "lacks @hookimpl": (FILE.replace("@hookimpl", ""), "put @hookimpl above it", ""),
-    "claims a kind of ours": (FILE.replace("even-runs", "map"), "is offered by skyred", ""),
+    "claims a kind of ours": (FILE.replace("even-runs", "map"), "already provided by skyred", ""),
 }  # fmt: skip
 
 

@@ -75,5 +75,5 @@ def test_a_name_in_the_report_cannot_lead_out_of_the_folder(
     (folder / "report.json").write_text(json.dumps(report))
     (folder / "SHA256SUMS").unlink()
     named = pytest.raises(OutputError, match=r"cannot be read: has the name '\.\./numbers'")
-    with pytest.warns(SkyredWarning, match="holds no SHA256SUMS"), named:
+    with pytest.warns(SkyredWarning, match="has no SHA256SUMS"), named:
         Result.read(folder)

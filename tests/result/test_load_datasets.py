@@ -156,7 +156,7 @@ def test_a_run_folder_is_input_for_another_run(tmp_path: Path) -> None:
 def test_what_is_no_dataset_is_named(tmp_path: Path) -> None:
     image = tmp_path / "image.fits"
     fits.PrimaryHDU(np.zeros((2, 2))).writeto(image)
-    with pytest.raises(ArchiveError, match=r"image.fits holds no OGIP spectrum .*datasets.yaml"):
+    with pytest.raises(ArchiveError, match=r"image.fits has no OGIP spectrum .*datasets.yaml"):
         chain(str(image)).reduce()
     text = tmp_path / "notes.fits"
     text.write_text("no FITS at all")
@@ -178,7 +178,7 @@ def test_a_spectrum_without_background_or_with_a_lost_response_is_named(tmp_path
     path = ogip(tmp_path, "run8")
     with fits.open(path, mode="update") as hdus:
         del hdus["SPECTRUM"].header["BACKFILE"]
-    with pytest.raises(ArchiveError, match="names no background file"):
+    with pytest.raises(ArchiveError, match="has no background file"):
         chain(str(path)).reduce()
 
 
@@ -197,7 +197,7 @@ def test_an_entry_is_either_reduced_or_read() -> None:
             r"data.other: has both datasets and an archive",
         ),
         ("{datasets: x.fits, stack: {kind: sum}}", r"data.other.stack: there is no such key"),
-        ("{archive: 'sim:crab'}", r"data.other: lacks 'geometry'; expected a geometry"),
+        ("{archive: 'sim:crab'}", r"data.other: missing key 'geometry'; expected a geometry"),
     ):
         with pytest.raises(ConfigError, match=message):
             Pipeline.from_yaml(f"data:\n  other: {entry_yaml}\n", plugins=toy_plugins())

@@ -87,7 +87,9 @@ def test_a_notebook_completes_them(jedi: bool) -> None:
 
 
 def test_an_unknown_picture_is_named_with_the_nearest() -> None:
-    with pytest.raises(KeyError, match="no picture 'totl'; there are total, total-by-run; did you"):
+    with pytest.raises(
+        KeyError, match="no picture 'totl'; available: total, total-by-run; did you"
+    ):
         result("total").plot("totl")
 
 

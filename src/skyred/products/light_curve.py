@@ -51,7 +51,7 @@ class LightCurveProduct(Product):
         return "" if self.model is None else str(self.model.name)
 
     def write(self, folder: Path) -> list[Path]:
-        """Write ``NAME.fits`` (everything) and ``NAME.ecsv`` (fluxes, for people).
+        """Write ``NAME.fits`` (all quantities) and ``NAME.ecsv`` (fluxes, for reading).
 
         gammapy's ``FluxPoints.read(format="lightcurve")`` reads both.
 

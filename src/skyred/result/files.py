@@ -290,9 +290,9 @@ def read_estimates(
             estimates[name] = AdaptedEstimator.product.read(folder / "estimates", name, models)
             continue
         if kind not in catalog.kinds(Estimator.role):
-            message = f"{folder}: no plugin offers the estimator {kind!r}: {name} is not read"
+            message = f"{folder}: no plugin provides the estimator {kind!r}: {name} is not read"
             if (folder / "plugins").is_dir():
-                message += "; give plugins=Plugins.load(files=[...]) with the files in plugins/"
+                message += "; pass plugins=Plugins.load(files=[...]) with the files in plugins/"
             warnings.warn(message, SkyredWarning, stacklevel=3)
             continue
         estimator = catalog.get(Estimator.role, kind)

@@ -32,7 +32,7 @@ def verify_folder(folder: Path) -> None:
         If a file is missing, was changed, or is not listed.
     """
     if not (folder / SUMS).is_file():
-        message = f"{folder} holds no {SUMS}: its files cannot be verified"
+        message = f"{folder} has no {SUMS}: its files cannot be verified"
         warnings.warn(message, SkyredWarning, stacklevel=3)
     elif fault := find_damage(folder) or _find_unlisted(folder):
         raise OutputError(f"{folder}: {fault}; repeat the run ({VERIFY_HINT})")
@@ -47,12 +47,12 @@ def _find_unlisted(folder: Path) -> str | None:
     ]
     for path in (*single_files, *nested_files):
         if (name := path.relative_to(folder).as_posix()) not in listed:
-            return f"{SUMS} does not list {name}: it was added, or the sums were truncated"
+            return f"{SUMS} does not list {name}: it was added, or {SUMS} was truncated"
     return None
 
 
 @contextmanager
-def readable(folder: Path) -> Iterator[None]:
+def convert_read_errors(folder: Path) -> Iterator[None]:
     """Convert errors from invalid files of a run folder to an `OutputError`.
 
     Parameters

@@ -19,7 +19,7 @@ from skyred import Pipeline, ReducedData, Reduction, hookspecs
 from skyred.fields import REQUIRED, FieldSpec, default_of, specs
 from skyred.interfaces import ROLES
 from skyred.plugins import CatalogEntry, Plugins
-from skyred.testing import laws
+from skyred.testing import requirements
 
 PLUGINS = Plugins.load()
 INTRODUCTIONS = {
@@ -47,7 +47,11 @@ HOOK_KINDS = {
 def write_pages(folder: Path) -> list[Path]:
     """Write all pages; gives them."""
     folder.mkdir(parents=True, exist_ok=True)
-    pages = {"configuration": configuration_page(), "hooks": hooks_page(), "laws": laws_page()}
+    pages = {
+        "configuration": configuration_page(),
+        "hooks": hooks_page(),
+        "requirements": requirements_page(),
+    }
     pages["plugins"] = plugins_page()
     pages |= {plural(role): role_page(role) for role in ROLES}
     written = []
@@ -124,15 +128,15 @@ def configuration_page() -> Iterator[str]:
         yield from options(cls)
 
 
-def laws_page() -> Iterator[str]:
-    """Yield the lines of the page of the laws of components, each with the fix of a violation."""
+def requirements_page() -> Iterator[str]:
+    """Yield the lines of the page of requirements, each with the fix of a violation."""
     yield from heading("Checks of components", "=")
     yield "The requirements that `skyred.testing` checks, each with the way to fix a violation."
     yield ""
     titles = {"": "Every component"} | {role: plural(role).capitalize() for role in ROLES}
     for role, title in titles.items():
         yield from heading(title, "-")
-        for each in laws(role):
+        for each in requirements(role):
             if (len(each.roles) > 1) is not bool(role):
                 yield from (plainly(each.sentence), f"    {plainly(each.fix)}", "")
 

@@ -1,4 +1,4 @@
-"""The command new-plugin: what it writes installs, runs, and obeys the laws."""
+"""The command new-plugin: what it writes installs, runs, and meets the requirements."""
 
 from __future__ import annotations
 

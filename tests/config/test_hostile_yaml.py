@@ -47,7 +47,9 @@ def test_too_large_files_are_not_parsed(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(Document, "parse", lambda *_: pytest.fail("it is parsed"))
     path = tmp_path / "large.yaml"
     path.write_text("a: 1\n" + "# ä\n" * 3_000_000)
-    with pytest.raises(ConfigError, match=f"large.yaml: is too large; expected at most {MAX_BYTES} bytes"):
+    with pytest.raises(
+        ConfigError, match=f"large.yaml: is too large; expected at most {MAX_BYTES} bytes"
+    ):
         read_document(path)
     with hang_guard(), pytest.raises(ConfigError, match="/dev/zero: is too large"):
         read_document(Path("/dev/zero"))

@@ -1,4 +1,4 @@
-"""All installed components obey the laws of their roles."""
+"""All installed components meet the requirements of their roles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Planted defects are reported by the laws about them and by no others."""
+"""Planted defects are reported by the requirements about them and by no others."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from planted_defects import declaring, fitting, making, modelling, selecting, stacking
-from skyred.testing import LawsBrokenError, check, laws
+from skyred.testing import ConformanceError, check, requirements
 
-FIXES = {law.name: law.fix for law in laws()}
+FIXES = {requirement.name: requirement.fix for requirement in requirements()}
 
 VALID = [
     declaring.Sound, selecting.EveryOther, making.EnoughEvents, making.MeanEvents,
@@ -25,7 +25,7 @@ _PRIORS = "includes priors exactly once"
 _WITHOUT = "reports no success for a statistic that is not finite"
 _NEW = "builds new but equal models each time"
 
-# a defect, the law about it, and other laws that it necessarily breaks
+# a defect, the requirement about it, and other requirements that it necessarily violates
 DEFECTS: dict[type[Any], tuple[str, ...]] = {
     # it cannot be in a catalog either
     declaring.Undecorated: (_KIND, "is equal after writing to YAML and reading back"),
@@ -111,9 +111,9 @@ def test_valid_component_breaks_no_law(component: type[Any]) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("planted", DEFECTS, ids=lambda cls: cls.__name__)
 def test_a_defect_is_found_by_its_law_alone(planted: type[Any]) -> None:
-    with pytest.raises(LawsBrokenError) as caught:
+    with pytest.raises(ConformanceError) as caught:
         check(planted)
-    names = {violation.law.name for violation in caught.value.violations}
+    names = {violation.requirement.name for violation in caught.value.violations}
     about, *others = DEFECTS[planted]
     assert about in names
     assert names <= {about, *others}

@@ -33,7 +33,13 @@ from skyred import (
     option,
     quantity,
 )
-from skyred.testing import ComponentCase, LawsBrokenError, Violation, check, parametrize_with_checks
+from skyred.testing import (
+    ComponentCase,
+    ConformanceError,
+    Violation,
+    check,
+    parametrize_with_checks,
+)
 
 
 @component
@@ -121,5 +127,5 @@ def components_are_checked(estimator: Estimator) -> None:
     """The conformance kit takes components and cases."""
     check(estimator)
     parametrize_with_checks([Doubled(name="x"), ComponentCase(estimator)])
-    assert_type(LawsBrokenError("x", ()).violations, tuple[Violation, ...])
+    assert_type(ConformanceError("x", ()).violations, tuple[Violation, ...])
     assert_type(Problem(("a",), "is wrong").message, str)

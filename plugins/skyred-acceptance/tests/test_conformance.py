@@ -1,4 +1,4 @@
-"""The laws that every component obeys."""
+"""The requirements that every component meets."""
 
 from skyred.testing import parametrize_with_checks
 from skyred_acceptance import Acceptance

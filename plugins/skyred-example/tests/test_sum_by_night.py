@@ -1,4 +1,4 @@
-"""The laws of a stacker, on toy map datasets; expected values are plain sums and gammapy's own."""
+"""The requirements of a stacker on toy map datasets; expected values are plain sums and gammapy's."""
 
 from copy import deepcopy
 from types import SimpleNamespace

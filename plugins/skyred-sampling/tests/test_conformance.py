@@ -1,4 +1,4 @@
-"""The laws that every component obeys."""
+"""The requirements that every component meets."""
 
 from gammapy.datasets import Datasets
 from gammapy.modeling.models import PowerLawSpectralModel, SkyModel
@@ -8,7 +8,7 @@ from skyred import objective_of
 from skyred.testing import ComponentCase, Sample, parametrize_with_checks
 from skyred_sampling import Nested, Posterior
 
-# the laws allow for the precision of the samples that there are
+# the requirements allow for the precision of the samples that there are
 NESTED = Nested(live_points=50, bound="single", dlogz=0.1)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from skyred.errors import warn_of_old_name
 from skyred.scripting.layout import INDENT, lay_out
 from skyred.scripting.literals import path_code, position_code, quantity_code, regions_code
 
@@ -308,6 +309,22 @@ class Script:
         if code.startswith("make_path"):
             self.use("gammapy.utils.scripts", "make_path")
         return code
+
+    def place(self, location: str) -> str:
+        """Return the code of a path: the old name of `path`.
+
+        Parameters
+        ----------
+        location : str
+            The path.
+
+        Returns
+        -------
+        str
+            The code.
+        """
+        warn_of_old_name("Script.place", "Script.path")
+        return self.path(location)
 
     def draw(self, code: str, picture: str) -> None:
         """Add a figure to the current function, and save it in the folder.

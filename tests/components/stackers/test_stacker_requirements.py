@@ -1,4 +1,4 @@
-"""The laws of the stackers, on the datasets of real runs: maps, spectra, with and without off."""
+"""The requirements of stackers on datasets of real runs: maps, spectra, with and without off counts."""
 
 from types import SimpleNamespace
 

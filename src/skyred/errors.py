@@ -265,5 +265,5 @@ class SkipObservation(Exception):  # noqa: N818 - not an error, but the result o
 
     @property
     def reason(self) -> str:
-        """Reason for leaving out the observation."""
+        """Reason for skipping the observation."""
         return str(self.args[0]) if self.args else "no reason given"

@@ -70,7 +70,7 @@ def test_texts_are_places_on_the_axis() -> None:
 def test_without_numbers_there_is_no_picture(columns: dict[str, list[object]]) -> None:
     product = TableProduct("empty", Table(columns))
     assert product.pictures() == {}
-    with pytest.raises(TypeError, match="empty: there is no numeric column"):
+    with pytest.raises(TypeError, match="empty: no numeric column"):
         product.plot()
 
 

@@ -30,7 +30,7 @@ KILLING = Path(__file__).with_name("killed_publishers.py")
 BIG = bytes(3_000_000)
 FULL = (
     r"cannot be written: No space left on device \(.*[\d.]+ MB are free\); free some space, or "
-    "choose another folder with -o; nothing of this run was published"
+    "choose another folder with -o; this run was not published"
 )
 
 

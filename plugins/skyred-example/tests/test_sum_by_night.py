@@ -1,4 +1,4 @@
-"""The requirements of a stacker on toy map datasets; expected values are plain sums and gammapy's."""
+"""The requirements of a stacker on toy map datasets, compared with plain sums and gammapy."""
 
 from copy import deepcopy
 from types import SimpleNamespace

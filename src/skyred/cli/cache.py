@@ -68,7 +68,7 @@ def _open(folder: Path | None) -> Cache | None:
 def _format_by_data_entry(entries: list[CachedEntry]) -> list[str]:
     grouped: dict[str, list[CachedEntry]] = {}
     for entry in entries:
-        grouped.setdefault(str(entry.about.get("entry", "unknown")), []).append(entry)
+        grouped.setdefault(str(entry.description.get("entry", "unknown")), []).append(entry)
     return [
         f"{name}: {_total(group)}, {_last_use(group[0])}" for name, group in sorted(grouped.items())
     ]
@@ -77,13 +77,13 @@ def _format_by_data_entry(entries: list[CachedEntry]) -> list[str]:
 def _format_entries(entries: list[CachedEntry]) -> list[str]:
     return [
         f"{entry.key[:16]} {_size(entry.size):>9}  {_last_use(entry)}  "
-        f"{entry.about.get('entry', '?')}: runs {_format_runs(entry)}"
+        f"{entry.description.get('entry', '?')}: runs {_format_runs(entry)}"
         for entry in entries
     ]
 
 
 def _format_runs(entry: CachedEntry) -> str:
-    return ", ".join(str(run) for run in entry.about.get("runs", ()))
+    return ", ".join(str(run) for run in entry.description.get("runs", ()))
 
 
 def _total(entries: list[CachedEntry]) -> str:

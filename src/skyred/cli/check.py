@@ -25,7 +25,7 @@ AHEAD = 4
 
 @click.command()
 @FILE
-@click.option("--no-data", is_flag=True, help="Check the configuration alone; read no data.")
+@click.option("--no-data", is_flag=True, help="Check the configuration only; read no data.")
 @click.option(
     "--all-runs", is_flag=True, help="Inspect all runs of the archives, also those not selected."
 )

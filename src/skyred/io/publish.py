@@ -21,7 +21,7 @@ def published(folder: Path) -> Iterator[Path]:
     Yields
     ------
     Path
-        The hidden folder, beside the target.
+        The hidden folder, next to the target.
 
     Raises
     ------

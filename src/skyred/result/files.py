@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from gammapy.datasets import Datasets
     from gammapy.modeling.models import Models
 
-NO_CONFIG = "# This run was made from Python with objects that have no YAML.\n"
+NO_CONFIG = "# This pipeline was built in Python, from objects without a YAML form.\n"
+_OLD_NO_CONFIG = "# This run was made from Python with objects that have no YAML.\n"
 OBSERVATION_LOG = "observations.ecsv"
 DESCRIPTIONS = {
     "entry": "data entry of the observation",
@@ -173,7 +174,7 @@ def read_datasets(folder: Path) -> Datasets | None:
 
 
 def write_models(folder: Path, models: Models) -> None:
-    """Write ``models.yaml``, with its covariance and templates beside it.
+    """Write ``models.yaml``, with its covariance and templates next to it.
 
     Parameters
     ----------
@@ -313,10 +314,10 @@ def read_config(folder: Path) -> str:
     Returns
     -------
     str
-        The configuration; "" if the run had no YAML.
+        The configuration; "" if the pipeline had no YAML form.
     """
     content = (folder / "config.yaml").read_text(encoding="utf-8")
-    return "" if content.endswith(NO_CONFIG) else content
+    return "" if content.endswith((NO_CONFIG, _OLD_NO_CONFIG)) else content
 
 
 def estimator_kinds(config: str) -> dict[str, str]:

@@ -106,7 +106,7 @@ def dataset_files(entry: str, data: ReducedData) -> Iterator[Path]:
         for path in matches:
             if path_by_target.setdefault(path.resolve(), path) is not path:
                 log.warning("data.%s: %s is listed twice; it is read once", entry, path)
-    # pha_obs*.fits also matches the IRF files that gammapy writes beside the spectra
+    # pha_obs*.fits also matches the IRF files that gammapy writes next to the spectra
     companions = {
         companion.resolve()
         for path in path_by_target.values()

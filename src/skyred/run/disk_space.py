@@ -66,7 +66,7 @@ def disk_errors(path: Path, needed: float = 0) -> Iterator[None]:
             raise
         raise DiskError(
             f"{path} cannot be written: {reason} ({_describe_space(path, needed)}); free some "
-            "space, or choose another folder with -o; nothing of this run was published"
+            "space, or choose another folder with -o; this run was not published"
         ) from error
 
 

@@ -111,7 +111,7 @@ class RunFolder:
         """Write SHA256SUMS and move the folder to its target.
 
         The previous run is removed after the new one is in place. A failed run never replaces a
-        finished one: it is published beside it.
+        finished one: it is published next to it.
 
         Parameters
         ----------
@@ -126,7 +126,7 @@ class RunFolder:
         Raises
         ------
         OutputError
-            If the target was created by another process meanwhile; the run is published beside it.
+            If the target was created by another process meanwhile; the run is published next to it.
         OSError
             If the disk fails.
         """

@@ -188,7 +188,7 @@ def _open(entry: str, store: DataStore, table: ObservationTable, reduction: Redu
 
 
 def _iter_run_stores(store: DataStore, table: ObservationTable) -> Iterator[DataStore]:
-    """Yield a store for each run alone: looking up a run searches the whole index."""
+    """Yield a store for each run: looking up a run searches the whole index of a store."""
     from gammapy.data import DataStore
 
     if not _is_plain(store):  # the store of a plugin has its own lookup

@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 def reduce_run_by_run(workers: Workers, chunk: Chunk) -> PartialStack:
-    """Reduce a chunk that killed its worker; runs that kill a worker alone are recorded as failed.
+    """Reduce a chunk that killed its worker; runs that kill a worker on their own fail.
 
     The other runs are stacked in one pass, in order: the sum is the same, bit by bit, as if those
     runs had failed in any other way.

@@ -1,4 +1,4 @@
-"""The requirements of stackers on datasets of real runs: maps, spectra, with and without off counts."""
+"""The requirements of stackers on datasets of real runs: maps, and spectra with and without off."""
 
 from types import SimpleNamespace
 

@@ -115,7 +115,7 @@ def has_units(case: ComponentCase) -> None:
     "converters; in validate(), yield a Problem that names the option.",
 )
 def rejects_invalid(case: ComponentCase) -> None:
-    """Check that an object of no known type and a quantity in another unit are rejected.
+    """Check that an object of unknown type and a quantity in another unit are rejected.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ def rejects_invalid(case: ComponentCase) -> None:
 
 
 def _require_rejected(component: Component, name: str, value: Any) -> None:
-    description = "an object of no known type" if type(value) is object else repr(value)
+    description = "an object of unknown type" if type(value) is object else repr(value)
     try:
         component.evolve(**{name: value})
     except FieldError as error:

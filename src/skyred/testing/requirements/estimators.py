@@ -46,7 +46,7 @@ def returns_product(case: ComponentCase) -> None:
     case : ComponentCase
         The estimator to be checked.
     """
-    product = _first(case).product
+    product = _first_estimate(case).product
     class_name = type(product).__name__
     require(isinstance(product, Product), f"estimate returns {class_name}, not a Product")
     expected = getattr(case.component, "product", None)
@@ -74,7 +74,7 @@ def leaves_inputs(case: ComponentCase) -> None:
         The estimator to be checked.
     """
     _product(case)
-    changed = _first(case).changed
+    changed = _first_estimate(case).changed
     require(not changed, "; ".join(changed[:3]))
 
 
@@ -83,7 +83,7 @@ def leaves_inputs(case: ComponentCase) -> None:
     "estimator",
     fix="Set the seed of random numbers by an option, and keep nothing between estimates.",
 )
-def estimates_again(case: ComponentCase) -> None:
+def reproducible_estimate(case: ComponentCase) -> None:
     """Check that the tables of two products are equal, bit by bit.
 
     Parameters
@@ -110,7 +110,7 @@ def writes_files(case: ComponentCase) -> None:
     case : ComponentCase
         The estimator to be checked.
     """
-    with _written(case) as (folder, files):
+    with _write_to_temporary(case) as (folder, files):
         require(files, "write returns no file")
         for path in files:
             in_folder = Path(path).resolve().is_relative_to(folder.resolve())
@@ -138,7 +138,7 @@ def reads_back(case: ComponentCase) -> None:
         The estimator to be checked.
     """
     product = _product(case)
-    with _written(case) as (folder, _):
+    with _write_to_temporary(case) as (folder, _):
         datasets, _ = _inputs(case)
         again = type(product).read(folder, product.name, datasets.models)
         before, after = _table_contents(product.table()), _table_contents(again.table())
@@ -228,7 +228,7 @@ def _similar_axes(axes: Any, figure: Any) -> Any:
 
 
 @contextmanager
-def _written(case: ComponentCase) -> Iterator[tuple[Path, list[Path]]]:
+def _write_to_temporary(case: ComponentCase) -> Iterator[tuple[Path, list[Path]]]:
     with TemporaryDirectory() as temporary:
         folder = Path(temporary) / "estimates"
         folder.mkdir()
@@ -251,7 +251,7 @@ class _Estimate:
 def _product(case: ComponentCase) -> Any:
     """Return the product; another requirement is that there is one."""
     try:
-        product = _first(case).product
+        product = _first_estimate(case).product
     except Exception as error:  # any exception of the estimator
         raise NotChecked(f"it returns no product: {type(error).__name__}: {error}") from error
     if not isinstance(product, Product):
@@ -259,7 +259,7 @@ def _product(case: ComponentCase) -> Any:
     return product
 
 
-def _first(case: ComponentCase) -> _Estimate:
+def _first_estimate(case: ComponentCase) -> _Estimate:
     if "estimate" not in case.memo:
         datasets, fit = _inputs(case)
         before = _state(datasets, fit)

@@ -256,7 +256,7 @@ def leaves_objective(case: ComponentCase) -> None:
     "fitter",
     fix="Set the seed of random numbers by an option, and keep nothing between fits.",
 )
-def fits_again(case: ComponentCase) -> None:
+def reproducible_fit(case: ComponentCase) -> None:
     """Check that two results are equal, bit by bit, with another fit in between.
 
     Parameters

@@ -69,7 +69,7 @@ def leaves_observation(case: ComponentCase) -> None:
     fix="Keep nothing between calls, and use random numbers only with a seed: runs are "
     "reduced in any order, and cached datasets must equal those that are reduced again.",
 )
-def makes_again(case: ComponentCase) -> None:
+def reproducible_datasets(case: ComponentCase) -> None:
     """Check that the first run is the same, bit by bit, after all runs were reduced.
 
     Parameters
@@ -92,7 +92,7 @@ def makes_again(case: ComponentCase) -> None:
     fix="Store everything that make() needs in options, or in the maker that prepare() returns: "
     "module variables and open files are not sent to workers.",
 )
-def makes_elsewhere(case: ComponentCase) -> None:
+def same_in_another_process(case: ComponentCase) -> None:
     """Check that a pickled maker makes the same dataset, bit by bit, in a worker process.
 
     Parameters
@@ -237,7 +237,7 @@ def prepares(case: ComponentCase) -> None:
     fix="Store all results of prepare in options of the maker that it returns: otherwise the cache "
     "returns datasets that were reduced with the results of other runs.",
 )
-def learns_in_digest(case: ComponentCase) -> None:
+def digest_includes_preparation(case: ComponentCase) -> None:
     """Check that makers with different output, prepared with one or all runs, differ in digest.
 
     Parameters

@@ -77,7 +77,7 @@ def leaves_table(case: ComponentCase) -> None:
     fix="Use neither random numbers without a seed nor the time of day, and keep nothing between "
     "calls.",
 )
-def selects_again(case: ComponentCase) -> None:
+def reproducible_selection(case: ComponentCase) -> None:
     """Check that two selections are equal, with a selection from fewer rows in between.
 
     Parameters

@@ -100,7 +100,7 @@ def associative(case: ComponentCase) -> None:
     fix="add(t, d) and merge(t, add(zero, d)) must be the same: otherwise results would depend on "
     "the chunks. " + _MERGE,
 )
-def adds_as_it_merges(case: ComponentCase) -> None:
+def adding_equals_merging(case: ComponentCase) -> None:
     """Check that adding and merging agree to the rounding of float32.
 
     Parameters
@@ -191,7 +191,7 @@ def picklable_totals(case: ComponentCase) -> None:
     fix="Use MapDataset.stack for the sum, and do not stack in merge a dataset that the total "
     "already includes. " + _MERGE,
 )
-def every_livetime_once(case: ComponentCase) -> None:
+def counts_each_run_once(case: ComponentCase) -> None:
     """Check that counts in safe masks and livetimes add up to those of the runs.
 
     Parameters
@@ -237,7 +237,7 @@ def unique_names(case: ComponentCase) -> None:
     fix="Raise TypeError if a dataset's type is not that of the total, or keep both types: gammapy "
     "silently stacks an on-off spectrum onto a plain one, and drops the off counts.",
 )
-def keeps_mixture(case: ComponentCase) -> None:
+def mixed_types(case: ComponentCase) -> None:
     """Check that a spectrum without and one with off counts are refused, or both kept.
 
     Parameters

@@ -96,7 +96,7 @@ print(f"stat {datasets.stat_sum():.2f}, {len(points.to_table())} flux points")
 # %%
 # Observation table
 # -----------------
-# One row per requested run: ``made`` or ``cached``, ``skipped`` by a maker with its reason, or
+# One row per requested run: ``reduced`` or ``cached``, ``skipped`` by a maker with its reason, or
 # ``failed`` with its error.
 
 from astropy.table import Table

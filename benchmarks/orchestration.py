@@ -94,12 +94,13 @@ def watch_extras(clock: Clock) -> None:
     from skyred.run import cached_chunks, orchestrator, reduce, select, steps
 
     places = [
-        (skyred.inspection.run, "inspect_run"), (select, "run_inputs"), (reduce, "sums_of"),
+        (skyred.inspection.run, "inspect_run"), (select, "run_inputs"),
+        (reduce, "compute_checksums"),
         *((cached_chunks.EntryCache, name) for name in ("key", "get", "put")),
-        (cached_chunks.Recipe, "of"), (cached_chunks.Cache, "prune"),
+        (cached_chunks.Recipe, "from_reduction"), (cached_chunks.Cache, "prune"),
         (orchestrator.Plugins, "load"),
-        (orchestrator, "open_cache"), (orchestrator, "_describe"), (steps.Steps, "_tell"),
-        (Chain, "problems"),
+        (orchestrator, "open_cache"), (orchestrator, "_create_record"),
+        (steps.Steps, "_record_outcome"), (Chain, "problems"),
     ]  # fmt: skip
     for owner, name in places:
         held = vars(owner)[name]

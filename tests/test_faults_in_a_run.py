@@ -67,7 +67,7 @@ def valid_run_alone(
 
 
 def test_undamaged_runs_have_no_fault(both_runs: Reduced) -> None:
-    assert {outcome.status for outcome in both_runs.outcomes.values()} <= {"made", "cached"}
+    assert {outcome.status for outcome in both_runs.outcomes.values()} <= {"reduced", "cached"}
 
 
 @pytest.mark.slow
@@ -95,7 +95,7 @@ def test_damaged_run_is_recorded_and_excluded(
         return
     assert damage.word in reduced.outcomes[run].reason
     assert reduced.outcomes[run].maker == "inspection"
-    assert reduced.outcomes[other_run].status in ("made", "cached")
+    assert reduced.outcomes[other_run].status in ("reduced", "cached")
     assert reduced.maps == valid_run_alone.maps
 
 
@@ -107,7 +107,7 @@ def test_fault_can_be_tolerated_with_a_note(
     other_run, run = archive.runs
     damage.apply(archive, run, other_run)
     reduced = reduce(archive.folder, cache, "data.crab.on_fault=note")
-    assert {outcome.status for outcome in reduced.outcomes.values()} == {"made"}
+    assert {outcome.status for outcome in reduced.outcomes.values()} == {"reduced"}
     assert any(damage.word in note for note in reduced.outcomes[run].notes)
     assert reduced.maps["counts"] == both_runs.maps["counts"]
     assert reduced.maps["exposure"] != both_runs.maps["exposure"]

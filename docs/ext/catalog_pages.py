@@ -19,7 +19,7 @@ from skyred import Pipeline, ReducedData, Reduction, hookspecs
 from skyred.fields import REQUIRED, FieldSpec, default_of, specs
 from skyred.interfaces import ROLES
 from skyred.plugins import CatalogEntry, Plugins
-from skyred.testing import laws
+from skyred.testing import requirements
 
 PLUGINS = Plugins.load()
 INTRODUCTIONS = {
@@ -132,9 +132,9 @@ def checks_page() -> Iterator[str]:
     titles = {"": "Every component"} | {role: plural(role).capitalize() for role in ROLES}
     for role, title in titles.items():
         yield from heading(title, "-")
-        for law in laws(role):
-            if (len(law.roles) > 1) is not bool(role):
-                yield from (escape(law.sentence), f"    {escape(law.fix)}", "")
+        for requirement in requirements(role):
+            if (len(requirement.roles) > 1) is not bool(role):
+                yield from (escape(requirement.sentence), f"    {escape(requirement.fix)}", "")
 
 
 def escape(text: str) -> str:

@@ -1,7 +1,7 @@
-"""skyred: chains of plugins for gamma-ray astronomy, on gammapy.
+"""skyred: pipelines of plugins for gamma-ray astronomy, based on gammapy.
 
-The public names are in the stub beside this file, each with the module that it is from. They are
-imported when they are first used, so that ``import skyred`` costs nothing.
+The public names and their modules are listed in the stub next to this file. They are
+imported on first use, so that ``import skyred`` is fast.
 """
 
 from typing import Any
@@ -10,7 +10,7 @@ import lazy_loader
 
 __version__ = "0.1.0"
 _get, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
-_OLD_NAMES: dict[str, str] = {}  # of public names, each with the present one
+_OLD_NAMES: dict[str, str] = {}  # current public names by old name
 
 
 def __getattr__(name: str) -> Any:

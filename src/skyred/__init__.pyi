@@ -1,4 +1,4 @@
-# The public names, and where each is from: they are imported when they are first used
+# The public names and their modules, imported on first use
 from .adapters.datasets_maker import (
     DatasetsMaker as DatasetsMaker,
 )

@@ -193,7 +193,7 @@ class PluginError(SkyredError):
 
 
 class ArchiveError(SkyredError, ValueError):
-    """An archive that cannot be opened, or that lacks the requested data."""
+    """An archive that cannot be opened, or in which the requested data are missing."""
 
     exit_code = 2
 
@@ -227,7 +227,7 @@ class EngineError(SkyredError):
 
 
 class StepError(SkyredError, AttributeError):
-    """A result of a step that is set before the previous step was executed."""
+    """An output of a step that is set before the previous step has run."""
 
 
 class RunsFailedError(SkyredError):
@@ -249,7 +249,7 @@ class ModelError(SkyredError, ValueError):
 
 
 class ExportError(SkyredError):
-    """A component without a plain gammapy form."""
+    """A component that cannot be expressed in plain gammapy."""
 
     exit_code = 2
 
@@ -265,5 +265,5 @@ class SkipObservation(Exception):  # noqa: N818 - not an error, but the result o
 
     @property
     def reason(self) -> str:
-        """Reason for leaving out the observation."""
+        """Reason for skipping the observation."""
         return str(self.args[0]) if self.args else "no reason given"

@@ -1,8 +1,8 @@
 """The hooks: what a plugin can add (components, archives, commands), and how it can watch runs.
 
 Only components change data; the lifecycle hooks watch. They are called in the parent process, with
-frozen records, and what they return is ignored. An exception in one is logged, named and recorded,
-and does not stop the run.
+frozen records, and their return values are ignored. An exception in a hook is logged and recorded
+with the name of the plugin, and does not stop the run.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def skyred_components() -> Iterable[type[Component]]:  # type: ignore[empty-body
     """Return the classes of components that this plugin adds.
 
     It is called once in each process that loads plugins. A plugin whose hook raises an exception,
-    or returns anything that is not a component class of a free kind, is faulty: ``skyred plugins``
-    reports it, and no run starts until it is fixed or left out.
+    or returns anything that is not a component class of an unused kind, is faulty: ``skyred
+    plugins`` reports it, and no run starts until it is fixed or blocked.
 
     .. versionadded:: 0.1
 
@@ -43,11 +43,11 @@ def skyred_components() -> Iterable[type[Component]]:  # type: ignore[empty-body
 
 @hookspec
 def skyred_archive(location: str | tuple[str, ...]) -> DataStore | None:
-    """Open an archive if its location is of a kind that this plugin knows.
+    """Open an archive if this plugin supports its location.
 
     It is called for every plugin when an archive is opened, by ``skyred run``, ``skyred check`` or
-    `skyred.Plugins.open_archive`. Two plugins that open one location are an error, and so is a
-    location that none opens. A `skyred.ArchiveError` is reported unless another plugin opens the
+    `skyred.Plugins.open_archive`. It is an error if several plugins open the same location, or if
+    none does. A `skyred.ArchiveError` is reported unless another plugin opens the
     archive; any other exception becomes an `~skyred.ArchiveError` that names the plugin.
 
     .. versionadded:: 0.1
@@ -55,13 +55,13 @@ def skyred_archive(location: str | tuple[str, ...]) -> DataStore | None:
     Parameters
     ----------
     location : str or tuple of str
-        One location (a folder, an index file, ``sim:crab``) or several DL3 files, as the
-        configuration has it, with environment variables filled in.
+        One location (a folder, an index file, ``sim:crab``) or several DL3 files, as in the
+        configuration, with environment variables expanded.
 
     Returns
     -------
     gammapy.data.DataStore or None
-        The archive; None if the location is none of this plugin's.
+        The archive; None if this plugin does not support the location.
     """
 
 
@@ -70,10 +70,10 @@ def skyred_commands(cli: click.Group) -> None:
     """Add commands to the command line.
 
     It is called by ``skyred --help``, by ``skyred plugins``, and for a command that is not one of
-    ``run``, ``check``, ``plugins``, ``show`` and ``cache``. It is called for entry points of the
-    group ``skyred.commands`` only, in modules of their own: help imports them all, so they import
-    what is slow inside the commands. A plugin whose hook raises an exception, or adds a command
-    that there is already, adds none; help and ``skyred plugins`` report it.
+    ``run``, ``check``, ``plugins``, ``show`` and ``cache``. It is only called for entry points of
+    the group ``skyred.commands``. They belong in a module of their own, which imports slow modules
+    inside the commands, because help imports all of them. A plugin whose hook raises an exception,
+    or adds an existing command, adds none; help and ``skyred plugins`` report it.
 
     .. versionadded:: 0.1
 
@@ -103,7 +103,7 @@ def skyred_run_started(run: Run) -> None:
 def skyred_step_started(run: Run, step: str) -> None:
     """Watch a step start.
 
-    It is also called for steps that are taken one by one from Python, outside a run.
+    It is also called for steps that are run one by one from Python, outside a run.
 
     .. versionadded:: 0.1
 
@@ -120,8 +120,8 @@ def skyred_step_started(run: Run, step: str) -> None:
 def skyred_observation_reduced(run: Run, outcome: Outcome) -> None:
     """Watch the outcome of an observation.
 
-    It is called once for each selected observation, when the chunk of observations that it is in
-    has been reduced or read from the cache. The order does not depend on the engine.
+    It is called once for each selected observation, when its chunk of observations has been
+    reduced or read from the cache. The order does not depend on the engine.
 
     .. versionadded:: 0.1
 
@@ -130,7 +130,7 @@ def skyred_observation_reduced(run: Run, outcome: Outcome) -> None:
     run : Run
         The run.
     outcome : Outcome
-        Whether the observation was made, cached, skipped or failed, and the reason; its time in
+        Whether the observation was reduced, cached, skipped or failed, and the reason; its time in
         seconds, its counts and its background norm.
     """
 

@@ -1,4 +1,4 @@
-"""The pipeline: a chain that can be read from YAML, checked, exported and run."""
+"""The pipeline, which can be read from YAML, checked, exported and run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @value
 class Pipeline(Chain):
-    """An analysis from archive to estimates, as a frozen value.
+    """An analysis from archive to estimates, as a frozen object.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ class Pipeline(Chain):
         Raises
         ------
         ExportError
-            If components have no plain gammapy form; the message lists all of them.
+            If components cannot be expressed in plain gammapy; the message lists all of them.
         """
         return export(self, source)
 

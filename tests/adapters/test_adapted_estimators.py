@@ -258,5 +258,5 @@ def test_product_without_file_format_is_reported_by_name(tmp_path: Path) -> None
         GammapyProduct("it", object()).write(tmp_path)
     with pytest.raises(TypeError, match=r"a\.b is a object; only numbers, strings"):
         GammapyProduct("it", {"a": {"b": object()}}).write(tmp_path)
-    with pytest.raises(TypeError, match="is of no known format"):
+    with pytest.raises(TypeError, match="has an unknown format"):
         GammapyProduct.read(tmp_path, "other", None)

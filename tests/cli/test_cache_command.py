@@ -42,5 +42,5 @@ def test_missing_cache_is_not_created(tmp_path: Path) -> None:
     for words in ((), ("clear",)):
         outcome = call(*words, "--cache", tmp_path / "nowhere")
         assert outcome.exit_code == 0
-        assert f"there is no cache in {tmp_path / 'nowhere'}" in outcome.output
+        assert f"no cache in {tmp_path / 'nowhere'}" in outcome.output
     assert not (tmp_path / "nowhere").exists()

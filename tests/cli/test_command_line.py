@@ -132,7 +132,7 @@ class TestRun:
         ("words", "message"),
         [
             (["--engine", "proceses"], "did you mean 'processes'?"),
-            (["--workers", "2"], "the engine 'serial' has no workers"),
+            (["--workers", "2"], "the engine 'serial' has no option workers"),
             (["--engine", "{kind: processes, worker: 2}"], "did you mean 'workers'?"),
             (["--engine", "{kind: processes, workers: 3}", "--workers", "2"], "has 3 workers"),
             (["--engine", "[serial]"], "expected a kind, or {kind: KIND, ...}"),
@@ -186,7 +186,7 @@ class TestShow:
             "offset_max: an angle [3.0 deg]",
             "Largest offset from the pointing",
             "aeff_percent: a number from 0 to 100 [10.0]",
-            "position: a position on the sky (may be left out)",
+            "position: a position on the sky (optional)",
         ):
             assert message in outcome.stdout
 
@@ -194,17 +194,17 @@ class TestShow:
         out = invoke("show", "map").stdout
         assert "geometry map" in out
         assert "maker map" in out
-        assert "energy: an energy axis (must be given)" in out
+        assert "energy: an energy axis (required)" in out
         assert "bins: a whole number of at least 1" in out, "options of nested values too"
 
     def test_options_of_list_items_are_shown(self) -> None:
-        assert "start: a date and time (must be given)" in invoke("show", "light-curve").stdout
+        assert "start: a date and time (required)" in invoke("show", "light-curve").stdout
         assert "replace: a mapping" in invoke("show", "model-comparison").stdout
 
     def test_unknown_kind_exits_with_2_and_a_suggestion(self) -> None:
         outcome = invoke("show", "save-mask")
         assert outcome.exit_code == 2
-        assert "there is no kind 'save-mask'" in outcome.stderr
+        assert "unknown kind 'save-mask'" in outcome.stderr
         assert "did you mean 'safe-mask'?" in outcome.stderr
 
     def test_every_kind_can_be_shown(self) -> None:

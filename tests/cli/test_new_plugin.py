@@ -129,11 +129,11 @@ def test_created_source_passes_ruff(words: list[str], tmp_path: Path) -> None:
 
 
 MISTAKES = {
-    "no component": (["skyred-dust"], "there are no components; add one: --maker"),
+    "no component": (["skyred-dust"], "no component is requested; add one: --maker"),
     "name with capitals": (["Dust", "--maker", "a"], "'Dust' is not a valid name of a plugin"),
     "path as name": (["../dust", "--maker", "a"], "'../dust' is not a valid name of a plugin"),
     "invalid kind": (["dust", "--maker", "DustVeto"], "'DustVeto' is not a valid kind"),
-    "kind of skyred": (["dust", "--maker", "safe-mask"], "'safe-mask' is offered by skyred"),
+    "kind of skyred": (["dust", "--maker", "safe-mask"], "'safe-mask' is provided by skyred"),
     "keyword as name": (["class", "--maker", "a"], "'class' is a keyword or an installed package"),
     "installed package": (
         ["numpy", "--maker", "a"],
@@ -167,6 +167,6 @@ def test_existing_files_are_not_replaced(tmp_path: Path) -> None:
         (tmp_path / "skyred-sand").mkdir(exist_ok=True)
         outcome = new_plugin(tmp_path, name, "--maker", "dust-veto")
         assert outcome.exit_code == 2
-        assert "exists already; choose another name" in outcome.output
+        assert "already exists; choose another name" in outcome.output
     assert (tmp_path / "dust.yaml").read_text(encoding="utf-8") == "mine"
     assert not (tmp_path / "dust.py").exists()

@@ -36,22 +36,22 @@ FAULTS = {
     "exits on import": ("raise SystemExit('bye')", "cannot be imported: SystemExit: bye"),
     "syntax error": ("def f(:", "cannot be imported: SyntaxError"),
     "misspelt hook": (GREET.replace("skyred_commands", "skyred_comands"),
-                      "there is no hook 'skyred_comands'; did you mean 'skyred_commands'?"),
-    "undecorated hook": (GREET.replace("@hookimpl", ""), "skyred_commands lacks its decorator"),
+                      "unknown hook 'skyred_comands'; did you mean 'skyred_commands'?"),
+    "undecorated hook": (GREET.replace("@hookimpl", ""), "skyred_commands is not decorated"),
     "raises": (GREET + "    1 / 0", "skyred_commands() failed: ZeroDivisionError"),
     "exits": (GREET + "    raise SystemExit(3)", "skyred_commands() failed: SystemExit: 3"),
     "wrong argument": (GREET.replace("(cli)", "(group)"),
                        "cannot be registered: Plugin 'faulty_greet' for hook 'skyred_commands'"),
     "adds no command": (GREET.replace("(greet)", "(5)"), "skyred_commands() failed: "),
-    "has no hook": ("", "offers nothing: expected a function skyred_commands(cli)"),
+    "has no hook": ("", "provides no command: expected a function skyred_commands(cli)"),
     "has another hook": (GREET + "@hookimpl\ndef skyred_components():\n    return []\n",
                          "skyred_components is not called here: expected a function "
                          "skyred_commands(cli)"),
     "takes a name of the core": (GREET + "    cli.add_command(greet, 'run')",
-                                 f"the command 'run' is added by skyred {__version__} already"),
+                                 f"the command 'run' is already added by skyred {__version__}"),
     "takes a name of skyred": (GREET + "    cli.add_command(greet, 'export')",
-                               f"the command 'export' is added by skyred {__version__} "
-                               "(plugin 'export') already"),
+                               f"the command 'export' is already added by skyred {__version__} "
+                               "(plugin 'export')"),
 }  # fmt: skip
 CORE = ("cache", "check", "plugins", "run", "show")
 
@@ -129,7 +129,7 @@ def test_faulty_plugin_is_reported_and_does_not_affect_other_commands(
     install("faulty-greet", code, plugin="faulty")
     install("skyred-wave", GREET.replace("greet", "wave"), plugin="wave")
     begin = f"plugin 'faulty' of faulty-greet 1.2 (faulty_greet): {message}"
-    end = f"; fix or remove it, or leave it out with {BLOCK}=faulty"
+    end = f"; fix or remove it, or block it with {BLOCK}=faulty"
 
     help_result = invoke("--help")
     assert help_result.exit_code == 0
@@ -161,7 +161,7 @@ def test_faulty_plugin_is_reported_and_does_not_affect_other_commands(
 
     monkeypatch.setenv(BLOCK, "faulty")
     assert "faulty" not in invoke("--help").stdout
-    assert "faulty_greet (left out by SKYRED_BLOCK)" in invoke("plugins").stdout
+    assert "faulty_greet (blocked by SKYRED_BLOCK)" in invoke("plugins").stdout
 
 
 class TestTwoPluginsWithOneCommand:
@@ -172,8 +172,8 @@ class TestTwoPluginsWithOneCommand:
         assert outcome.exit_code == 2
         assert outcome.stdout == ""
         assert outcome.stderr == (
-            "skyred: plugin 'red' of red-greet 1.2 (red_greet): the command 'greet' is added by "
-            "blue-greet 1.2 (plugin 'blue') already; fix or remove it, or leave it out with "
+            "skyred: plugin 'red' of red-greet 1.2 (red_greet): the command 'greet' is already "
+            "added by blue-greet 1.2 (plugin 'blue'); fix or remove it, or block it with "
             "SKYRED_BLOCK=red\n"
         )
         assert "plugin 'red' of red-greet" in invoke("--help").stdout

@@ -185,7 +185,7 @@ class TestErrors:
             open_archive(str(tmp_path))
 
     def test_unknown_scheme_is_reported(self):
-        with pytest.raises(ArchiveError, match="no plugin knows how to open 'vo:hess'"):
+        with pytest.raises(ArchiveError, match="no plugin can open 'vo:hess'"):
             Plugins.load().open_archive("vo:hess")
 
     def test_unset_environment_variable_is_reported(self, monkeypatch):

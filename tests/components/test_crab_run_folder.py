@@ -242,7 +242,7 @@ class TestObservationLog:
     def test_is_an_ecsv_table_with_units_and_descriptions(self, crab):
         table = Table.read(crab.folder / "observations.ecsv")
         assert table["obs_id"].tolist() == list(RUNS)
-        assert set(table["status"]) == {"made"}
+        assert set(table["status"]) == {"reduced"}
         assert str(table["seconds"].unit) == "s"
         assert all(column.description for column in table.itercols())
         assert table["counts"].sum() == 2479

@@ -69,8 +69,8 @@ MESSAGES = {
     "unknown": "data.hess.geometry.binsize: there is no such key; expected one of name, center, ",
     "order": "data.hess.geometry.energy.min: 50.0 TeV is not below the max, 1.0 TeV; swap them",
     "bins": "data.hess.geometry.energy_true.bins: is -3; expected a number of at least 1",
-    "missing": "data.hess.make[2]: has no kind; expected kind: one of ",
-    "duplicate": "data.hess.stack: the key 'stack' is duplicated; it is on line 18 already",
+    "missing": "data.hess.make[2]: missing key 'kind'; expected one of ",
+    "duplicate": "data.hess.stack: the key 'stack' is duplicated; it is already on line 18",
     "variable": "data.other.archive: the environment variable SKYRED_TEST_NOWHERE is not set",
     "source": "estimate[0].source: no model has the source 'carb'; there are: crab; "
     "did you mean 'crab'?",
@@ -109,7 +109,7 @@ def test_ten_mistakes_are_reported_at_once_with_their_positions(plugins: Plugins
     assert len(positions) == 10
     lines = mistakes(content, plugins)
     for name, (line, column) in positions.items():
-        start = f"<text>:{line}:{column}: {MESSAGES[name]}"
+        start = f"<string>:{line}:{column}: {MESSAGES[name]}"
         assert any(found_line.startswith(start) for found_line in lines), (
             f"{start}\nis not in\n" + "\n".join(lines)
         )
@@ -144,14 +144,14 @@ SINGLE = [
     ("kind: minuit}", "kind: minuit, «»strategy: 3}", "fit.strategy: is 3; expected a number from"),
     ("kind: minuit}", "«»kind: minuet}", "fit.kind: there is no fitter 'minuet'; expected one of"),
     ("kind: minuit}", "«»kind: cone}", "no fitter 'cone' ('cone' is a selector)"),
-    ("kind: minuit}", "«»kind: [minuit]}", "fit.kind: is ['minuit']; expected a text"),
-    ("kind: minuit}", "«»kind: 5}", "fit.kind: is 5; expected a text"),
+    ("kind: minuit}", "«»kind: [minuit]}", "fit.kind: is ['minuit']; expected a string"),
+    ("kind: minuit}", "«»kind: 5}", "fit.kind: is 5; expected a string"),
     ("{kind: minuit}", "[minuit]", "fit: is ['minuit']; expected a mapping: a fitter"),
     ("fit: {kind: minuit}", "«»fit: minuit", "fit: is 'minuit'; expected a mapping: a fitter"),
-    ("fit: {kind: minuit}", "«»fit: {}", "fit: has no kind; expected kind: one of gammapy, minuit"),
+    ("fit: {kind: minuit}", "«»fit: {}", "fit: missing key 'kind'; expected one of gammapy,"),
     ("fit: {kind: minuit}", "«»fti: {kind: minuit}", "fti: there is no such key; expected one of "
      "data, model, fit, estimate; did you mean 'fit'?"),
-    ("    stack: {kind: sum}\n", "", "data.hess: lacks 'stack'; expected a stacker: How the"),
+    ("    stack: {kind: sum}\n", "", "data.hess: missing key 'stack'; expected a stacker: How the"),
     ("name: crab", "«»name: 5", "model[0].name: is 5; expected a text"),
     ("radius: 5 deg", "«»radius: 5", "radius: '5' is a number without unit; expected an angle"),
     ("radius: 5 deg", "«»radius: .nan", "radius: 'nan' is a number without unit; expected"),
@@ -187,7 +187,7 @@ def test_single_mistake_is_reported_once_with_its_position(
     (lines,) = mistakes(content, plugins)
     assert message in lines
     for line, column in positions.values():
-        assert lines.startswith(f"<text>:{line}:{column}: ")
+        assert lines.startswith(f"<string>:{line}:{column}: ")
 
 
 ONLY_GAMMAPY = [
@@ -218,7 +218,7 @@ def test_problems_detected_by_gammapy_are_reported_before_data_are_read(
     (lines,) = mistakes(crab_yaml.replace(right, replacement), plugins)
     assert message in lines
     number = crab_yaml[: crab_yaml.index(right)].count("\n") + 1
-    assert lines.startswith(f"<text>:{number}:")
+    assert lines.startswith(f"<string>:{number}:")
 
 
 def test_mistakes_in_two_models_are_reported_together(crab_yaml: str, plugins: Plugins) -> None:
@@ -275,8 +275,8 @@ def test_recursive_data_are_refused(plugins: Plugins) -> None:
         ("data:\n\t- 1\n", "2:1", "found character '\\t'"),
         ("a: *unknown\n", "1:4", "found undefined alias"),
         ("a: 1\n---\nb: 2\n", "2:1", "invalid YAML: expected a single document"),
-        ("", "1:1", "lacks 'data'"),
-        ("# nothing\n", "1:1", "lacks 'data'"),
+        ("", "1:1", "missing key 'data'"),
+        ("# nothing\n", "1:1", "missing key 'data'"),
         ("- a\n- b\n", "1:1", "is ['a', 'b']; expected a mapping: a pipeline"),
         ("just text\n", "1:1", "is 'just text'; expected a mapping: a pipeline"),
         ("data: {}\n", "1:1", "data: is {}; expected a mapping of names"),

@@ -63,8 +63,8 @@ def test_value_is_shown_with_its_unit_and_its_default() -> None:
 def test_required_and_unset_options_are_labelled() -> None:
     cls = CATALOG.get("estimator", "flux-points")
     page = read(cls(source="crab", energy_edges=["1 TeV", "2 TeV"]))
-    assert page.row("source")[1:3] == ["crab", "must be given"]
-    assert page.row("energy_edges")[1:3] == ["1, 2 TeV", "must be given"]
+    assert page.row("source")[1:3] == ["crab", "required"]
+    assert page.row("energy_edges")[1:3] == ["1, 2 TeV", "required"]
     assert page.row("name")[1:3] == ["not set", "not set"]
     assert page.row("reoptimize")[1:3] == ["false", "false"]
 

@@ -72,7 +72,7 @@ def test_invalid_value_of_an_old_option_is_reported_at_its_line(plugins: Any) ->
         i for i, config_line in enumerate(config.split("\n"), 1) if "limit" in config_line
     )
     column = config.split("\n")[number - 1].index("limit") + 1
-    assert line.startswith(f"<text>:{number}:{column}: data.toy.select[0].limit: is 0") or (
+    assert line.startswith(f"<string>:{number}:{column}: data.toy.select[0].limit: is 0") or (
         f"{number}:{column}" in line and "limit" in line
     )
 
@@ -81,7 +81,7 @@ def test_invalid_value_of_an_old_option_is_reported_at_its_line(plugins: Any) ->
     "select", ["{kind: renamed, limit: 1, largest: 2}", "{kind: renamed, largest: 2, limit: 1}"]
 )
 def test_old_and_new_name_together_are_refused(plugins: Any, select: str) -> None:
-    with pytest.raises(ConfigError, match=r"limit: is the old name of 'largest'; leave one"):
+    with pytest.raises(ConfigError, match=r"limit: is the old name of 'largest'; remove one"):
         Pipeline.from_yaml(yaml(select), plugins=plugins)
     with pytest.raises(TypeError, match="both 'largest' and its old name 'limit'"):
         Renamed(largest=1, limit=2)

@@ -11,27 +11,27 @@ from pathlib import Path
 import pytest
 
 from skyred.io import locks
-from skyred.io.locks import holder, take_lock
+from skyred.io.locks import acquire_lock, holder
 
 HOLD = """
 import sys
 from pathlib import Path
-from skyred.io.locks import take_lock
-lock = take_lock(Path(sys.argv[1]))
+from skyred.io.locks import acquire_lock
+lock = acquire_lock(Path(sys.argv[1]))
 print("held" if lock else "refused", flush=True)
 sys.stdin.read()
 """
 
 
 def test_locked_file_is_refused_with_its_owner(tmp_path: Path) -> None:
-    lock = take_lock(tmp_path / "lock")
+    lock = acquire_lock(tmp_path / "lock")
     assert lock is not None
-    assert lock.sure
-    assert take_lock(tmp_path / "lock") is None
+    assert lock.exclusive
+    assert acquire_lock(tmp_path / "lock") is None
     assert f"process {os.getpid()} on " in holder(tmp_path / "lock")
     lock.release()
     assert not (tmp_path / "lock").exists()
-    again = take_lock(tmp_path / "lock")
+    again = acquire_lock(tmp_path / "lock")
     assert again is not None
     again.release()
 
@@ -45,12 +45,12 @@ def test_lock_of_a_killed_process_is_released(tmp_path: Path) -> None:
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
-        assert take_lock(tmp_path / "lock") is None
+        assert acquire_lock(tmp_path / "lock") is None
         assert holder(tmp_path / "lock").startswith(f"process {process.pid} on ")
         process.send_signal(signal.SIGKILL)
         process.wait()
     assert (tmp_path / "lock").exists(), "the file exists, but is not locked"
-    lock = take_lock(tmp_path / "lock")
+    lock = acquire_lock(tmp_path / "lock")
     assert lock is not None
     lock.release()
 
@@ -67,7 +67,7 @@ def test_file_that_was_removed_while_locking_is_not_the_lock(
         return try_flock(descriptor)
 
     monkeypatch.setattr(locks, "_try_flock", slow)
-    lock = take_lock(path)
+    lock = acquire_lock(path)
     assert lock is not None
     assert len(calls) == 2
     assert os.path.samestat(os.fstat(lock.descriptor), path.stat())
@@ -79,5 +79,5 @@ def test_symbolic_link_is_not_followed(tmp_path: Path) -> None:
     target.write_text("content")
     (tmp_path / "lock").symlink_to(target)
     with pytest.raises(OSError, match="symbolic links"):
-        take_lock(tmp_path / "lock")
+        acquire_lock(tmp_path / "lock")
     assert target.read_text() == "content"

@@ -139,11 +139,11 @@ def test_changed_file_is_refused_by_a_worker(file: Path) -> None:
 FAULTS = {
     "raises": ("import skyred\n\nx = undefined\n", "NameError", "(line 3 of faulty.py)"),
     "syntax error": ("def f(:\n", "cannot be imported: SyntaxError", "line 1"),
-    "has no hook": ("x = 1\n", "offers nothing: expected a function skyred_components()", ""),
+    "has no hook": ("x = 1\n", "provides nothing: expected a function skyred_components()", ""),
     "adds commands": (FILE + "\n@hookimpl\ndef skyred_commands(cli):\n    pass\n",
                       "skyred_commands() is not called here: a file cannot add commands", ""),
     "no @hookimpl": (FILE.replace("@hookimpl", ""), "put @hookimpl above it", ""),
-    "kind of skyred": (FILE.replace("even-runs", "map"), "is offered by skyred", ""),
+    "kind of skyred": (FILE.replace("even-runs", "map"), "already provided by skyred", ""),
 }  # fmt: skip
 
 

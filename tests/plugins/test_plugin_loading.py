@@ -40,19 +40,19 @@ FAULTS = {
     "exits on import": ("raise SystemExit('bye')", "cannot be imported: SystemExit: bye"),
     "syntax error": ("def f(:", "cannot be imported: SyntaxError"),
     "misspelt hook": (GOOD.replace("skyred_components", "skyred_componets"),
-                      "there is no hook 'skyred_componets'; did you mean 'skyred_components'?"),
-    "undecorated hook": (GOOD.replace("@hookimpl", ""), "skyred_components lacks its decorator: "
+                      "unknown hook 'skyred_componets'; did you mean 'skyred_components'?"),
+    "undecorated hook": (GOOD.replace("@hookimpl", ""), "skyred_components is not decorated: "
                          "put @hookimpl above it"),
-    "undecorated component": (GOOD.replace("@component", ""), "Good lacks its decorator: put "
+    "undecorated component": (GOOD.replace("@component", ""), "Good is not decorated: put "
                               "@component above the class"),
     "unfinished component": (GOOD.replace("def make", "def other"),
-                             "Good does not say how to make: write the method"),
+                             "Good does not implement make: write the method"),
     "wrong argument of a hook": ("@hookimpl\ndef skyred_run_started(rnu):\n    pass\n",
                                  "cannot be registered"),
     "claims a kind of ours": (GOOD.replace('"good-maker"', '"safe-mask"'),
-                              "the maker 'safe-mask' is offered by skyred "),
+                              "the maker 'safe-mask' is already provided by skyred "),
     "claims a kind twice": (GOOD.replace("[Good]", "[Good, Good]"),
-                            "the maker 'good-maker' is offered by "),
+                            "the maker 'good-maker' is already provided by "),
     "components that raise": (GOOD.replace("return [Good]", "return 1 / 0"),
                               "skyred_components() failed: ZeroDivisionError"),
     "commands": ("@hookimpl\ndef skyred_commands(cli):\n    pass\n",
@@ -114,7 +114,7 @@ def test_faulty_plugin_is_reported_with_a_fix_and_does_not_affect_others(
     plugins = load(folder, monkeypatch)
     (sentence,) = plugins.faults()
     assert sentence.startswith(f"plugin '{name}' of {name} 3.4 ({module}): {message}")
-    assert sentence.endswith(f"fix or remove it, or leave it out with SKYRED_BLOCK={name}")
+    assert sentence.endswith(f"fix or remove it, or block it with SKYRED_BLOCK={name}")
     with pytest.raises(PluginError, match=name):
         plugins.require_sound()
     assert "sound-maker" in plugins.catalog.kinds("maker")
@@ -181,7 +181,7 @@ def test_check_and_run_with_a_faulty_plugin_exit_with_2(
         assert allowed.returncode == 2
         assert "breaks" not in allowed.stderr, "only the configuration is invalid"
     plugin_list = skyred(folder, "plugins", SKYRED_BLOCK="breaks")
-    assert "breaks (left out by SKYRED_BLOCK)" in plugin_list.stdout
+    assert "breaks (blocked by SKYRED_BLOCK)" in plugin_list.stdout
     assert plugin_list.stderr == ""
 
 
@@ -249,12 +249,12 @@ class TestArchives:
     def test_two_plugins_for_one_location_are_an_error(self) -> None:
         plugins = empty(archive("red", "x:"), archive("blue", "x:"), archive("green", "y:"))
         with pytest.raises(
-            ArchiveError, match=r"claimed by the plugins blue and red;.*SKYRED_BLOCK"
+            ArchiveError, match=r"opened by the plugins blue and red;.*SKYRED_BLOCK"
         ):
             plugins.open_archive("x:1")
 
     def test_location_without_a_plugin_is_an_error_with_a_hint(self) -> None:
-        with pytest.raises(ArchiveError, match="no plugin knows how to open 'x:1'; expected"):
+        with pytest.raises(ArchiveError, match="no plugin can open 'x:1'; expected"):
             empty(archive("red", "red:")).open_archive("x:1")
 
     def test_failing_plugin_is_reported(self) -> None:

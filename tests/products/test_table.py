@@ -70,7 +70,7 @@ def test_strings_are_categories_on_the_axis() -> None:
 def test_table_without_numbers_has_no_plot(columns: dict[str, list[object]]) -> None:
     product = TableProduct("empty", Table(columns))
     assert product.pictures() == {}
-    with pytest.raises(TypeError, match="empty: there is no numeric column"):
+    with pytest.raises(TypeError, match="empty: no numeric column"):
         product.plot()
 
 

@@ -75,5 +75,5 @@ def test_name_in_the_report_with_a_path_outside_is_refused(
     (folder / "report.json").write_text(json.dumps(report))
     (folder / "SHA256SUMS").unlink()
     refused = pytest.raises(OutputError, match=r"cannot be read: has the name '\.\./numbers'")
-    with pytest.warns(SkyredWarning, match="holds no SHA256SUMS"), refused:
+    with pytest.warns(SkyredWarning, match="has no SHA256SUMS"), refused:
         Result.read(folder)

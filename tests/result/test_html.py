@@ -53,7 +53,7 @@ def test_result_read_from_its_folder_has_the_same_view(tmp_path: Path) -> None:
 def test_failed_and_skipped_observations_are_shown_first_with_reasons() -> None:
     result = orchestrate(on_error="skip", make=[ToyMaker(skip=[2], fail=[4])]).run()
     rendered = read(result)
-    assert "3 made, 1 skipped, 1 failed" in rendered.text
+    assert "3 reduced, 1 skipped, 1 failed" in rendered.text
     observation_log = next(table for table in rendered.tables if table[0][0] == "Data")
     assert [row[1] for row in observation_log[1:]] == ["4", "2", "1", "3", "5"]
     assert observation_log[1][2] == "failed"
@@ -62,9 +62,9 @@ def test_failed_and_skipped_observations_are_shown_first_with_reasons() -> None:
 
 
 def test_long_observation_log_is_truncated() -> None:
-    outcomes = tuple(Outcome("toy", run, "made") for run in range(1000))
+    outcomes = tuple(Outcome("toy", run, "reduced") for run in range(1000))
     rendered = read(Result(outcomes=outcomes))
-    assert "1000 made" in rendered.text
+    assert "1000 reduced" in rendered.text
     assert "and 980 more: all are in observations" in rendered.text
 
 
@@ -73,7 +73,7 @@ def test_failed_run_shows_its_error_and_counts_of_statuses(tmp_path: Path) -> No
         orchestrate(make=[ToyMaker(fail=[4])]).run(tmp_path / "run")
     rendered = read(Result.read(tmp_path / "run", plugins=toy_plugins()))
     assert "failed (RunsFailedError: 1 of 5 runs failed" in rendered.text
-    assert "4 made, 1 failed" in rendered.text
+    assert "4 reduced, 1 failed" in rendered.text
 
 
 def test_replaced_steps_are_shown() -> None:

@@ -154,7 +154,7 @@ def test_datasets_of_a_run_folder_can_be_used_by_another_run(tmp_path: Path) -> 
 def test_other_files_are_reported(tmp_path: Path) -> None:
     image = tmp_path / "image.fits"
     fits.PrimaryHDU(np.zeros((2, 2))).writeto(image)
-    with pytest.raises(ArchiveError, match=r"image.fits holds no OGIP spectrum .*datasets.yaml"):
+    with pytest.raises(ArchiveError, match=r"image.fits has no OGIP spectrum .*datasets.yaml"):
         create_orchestrator(str(image)).reduce()
     notes = tmp_path / "notes.fits"
     notes.write_text("no FITS at all")
@@ -176,7 +176,7 @@ def test_spectrum_without_background_or_irf_file_is_reported(tmp_path: Path) -> 
     path = write_ogip(tmp_path, "run8")
     with fits.open(path, mode="update") as hdus:
         del hdus["SPECTRUM"].header["BACKFILE"]
-    with pytest.raises(ArchiveError, match="names no background file"):
+    with pytest.raises(ArchiveError, match="has no background file"):
         create_orchestrator(str(path)).reduce()
 
 
@@ -195,7 +195,7 @@ def test_entry_has_either_an_archive_or_datasets() -> None:
             r"data.other: has both datasets and an archive",
         ),
         ("{datasets: x.fits, stack: {kind: sum}}", r"data.other.stack: there is no such key"),
-        ("{archive: 'sim:crab'}", r"data.other: lacks 'geometry'; expected a geometry"),
+        ("{archive: 'sim:crab'}", r"data.other: missing key 'geometry'; expected a geometry"),
     ):
         with pytest.raises(ConfigError, match=message):
             Pipeline.from_yaml(f"data:\n  other: {entry_yaml}\n", plugins=toy_plugins())

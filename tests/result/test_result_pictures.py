@@ -87,7 +87,9 @@ def test_methods_are_completed_in_a_notebook(jedi: bool) -> None:
 
 
 def test_unknown_plot_is_reported_with_a_suggestion() -> None:
-    with pytest.raises(KeyError, match="no picture 'totl'; there are total, total-by-run; did you"):
+    with pytest.raises(
+        KeyError, match="no picture 'totl'; available: total, total-by-run; did you"
+    ):
         result("total").plot("totl")
 
 

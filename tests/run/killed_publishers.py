@@ -16,7 +16,7 @@ from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
-from skyred.io.sums import damage
+from skyred.io.checksums import find_damage
 from skyred.run import run_folder as folder
 from skyred.run.run_folder import RunFolder
 
@@ -51,7 +51,7 @@ def check_folder(target: Path) -> str:
     except FileNotFoundError:
         return NOTHING
     try:
-        fault = damage(target) or ""
+        fault = find_damage(target) or ""
         if not fault and len({(target / name).read_text() for name in FILES}) > 1:
             fault = "files of two runs"
         after = target.stat()

@@ -18,10 +18,10 @@ import pytest
 from skyred import Estimator, Orchestrator, Pipeline, Result, component, hookimpl
 from skyred.errors import DiskError, OutputError, RunsFailedError
 from skyred.interfaces import Stacker
-from skyred.io.locks import take_lock
-from skyred.io.sums import SUMS, damage
+from skyred.io.checksums import SUMS, find_damage
+from skyred.io.locks import acquire_lock
 from skyred.run import disk_space as space, run_folder as folder_module
-from skyred.run.disk_space import needed_for, size_of
+from skyred.run.disk_space import minimum_size, size_of
 from skyred.run.run_folder import RunFolder
 from toys import ToyEstimator, ToyGeometry, ToyMaker, ToyProduct, ToySum, toy_pipeline, toy_plugins
 from waiting import LIMIT
@@ -30,7 +30,7 @@ KILLING = Path(__file__).with_name("killed_publishers.py")
 BIG = bytes(3_000_000)
 FULL = (
     r"cannot be written: No space left on device \(.*[\d.]+ MB are free\); free some space, or "
-    "choose another folder with -o; nothing of this run was published"
+    "choose another folder with -o; this run was not published"
 )
 
 
@@ -176,7 +176,7 @@ def test_log_is_complete_if_the_disk_has_space_again(
 
     run(small_disk / "run", None, ("fills", FillsAndFreesDisk("reduce", small_disk)))
     lines = [json.loads(line) for line in (small_disk / "run" / "log.jsonl").open()]
-    assert sum("made" in line["message"] for line in lines) == 5
+    assert sum("reduced" in line["message"] for line in lines) == 5
 
 
 # -- free space ------------------------------------------------------------------------------
@@ -209,9 +209,9 @@ def test_needed_space_is_computed_by_geometry_and_stacker() -> None:
     selected = Orchestrator(pipeline, plugins=toy_plugins()).select()
     dataset_size = size_of([HalfCovered(bins=10).target("toy")])
     assert dataset_size == 10 * (4 + 4 + 4 + 1), "counts, exposure, background, safe mask"
-    assert needed_for(selected, pipeline.data) == 4 * 0.5 * dataset_size
+    assert minimum_size(selected, pipeline.data) == 4 * 0.5 * dataset_size
     unknown = toy_pipeline(4)
-    assert needed_for(selected, unknown.data) == 0
+    assert minimum_size(selected, unknown.data) == 0
     assert Stacker.minimum_size is ToySum.minimum_size
 
 
@@ -242,7 +242,7 @@ def test_every_file_of_a_run_folder_has_a_checksum(tmp_path: Path, fails: bool) 
             run(tmp_path / "run", pipeline, ("draws", LargePlot()))
     else:
         run(tmp_path / "run", pipeline, ("draws", LargePlot()))
-    assert damage(tmp_path / "run", set(contents(tmp_path / "run")) - {SUMS}) is None
+    assert find_damage(tmp_path / "run", set(contents(tmp_path / "run")) - {SUMS}) is None
 
 
 # -- other runs ------------------------------------------------------------------------------
@@ -263,7 +263,7 @@ def test_second_concurrent_run_is_refused(tmp_path: Path) -> None:
         rf"another run \(process {os.getpid()} on .*\) is writing .*run; wait", refusals[0]
     )
     assert len(refusals) == 2
-    assert damage(tmp_path / "run") is None
+    assert find_damage(tmp_path / "run") is None
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
@@ -290,11 +290,11 @@ def test_without_locks_possible_left_overs_are_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def take_unsure_lock(path: Path) -> Any:
-        lock = take_lock(path)
+        lock = acquire_lock(path)
         assert lock is not None
-        return attrs.evolve(lock, sure=False)
+        return attrs.evolve(lock, exclusive=False)
 
-    monkeypatch.setattr(folder_module, "take_lock", take_unsure_lock)
+    monkeypatch.setattr(folder_module, "acquire_lock", take_unsure_lock)
     (tmp_path / ".run.part").mkdir()
     with pytest.raises(OutputError, match=r"exists: another run is writing .*run, or was killed"):
         run(tmp_path / "run")
@@ -305,9 +305,11 @@ def test_without_locks_possible_left_overs_are_reported(
 def test_symbolic_link_as_run_folder_is_refused(tmp_path: Path, link_target: str) -> None:
     run(tmp_path / "run")
     (tmp_path / "link").symlink_to(tmp_path / link_target)
-    with pytest.raises(OutputError, match="link is a symbolic link; give the folder it points to"):
+    with pytest.raises(
+        OutputError, match="link is a symbolic link; use the folder that it points to"
+    ):
         run(tmp_path / "link", None, overwrite=True)
-    assert damage(tmp_path / "run") is None
+    assert find_damage(tmp_path / "run") is None
 
 
 # -- killed processes ------------------------------------------------------------------------

@@ -235,6 +235,6 @@ def test_folder_without_checksums_is_read_with_a_warning(folder: Path) -> None:
     from skyred.errors import SkyredWarning
 
     (folder / "SHA256SUMS").unlink()
-    with pytest.warns(SkyredWarning, match="run holds no SHA256SUMS"):
+    with pytest.warns(SkyredWarning, match="run has no SHA256SUMS"):
         result = Result.read(folder, plugins=toy_plugins())
     assert json.loads((folder / "report.json").read_text())["digest"] == result.digest

@@ -119,7 +119,7 @@ def test_hooks_are_called_in_order_with_their_records() -> None:
     assert arguments["run_started"]["run"].steps == ("select", "reduce", "model", "fit", "estimate")
     assert arguments["run_started"]["run"].digest == full().digest()
     assert arguments["observation_reduced"]["run"].observations == 3
-    assert arguments["observation_reduced"]["outcome"].status == "made"
+    assert arguments["observation_reduced"]["outcome"].status == "reduced"
     report = arguments["run_finished"]["report"]
     assert (report.state, report.error) == ("finished", "")
     assert [step.name for step in report.steps] == ["select", "reduce", "model", "fit", "estimate"]
@@ -261,7 +261,7 @@ class TestOutcomes:
         assert "run 4 is broken" in str(caught.value)
         assert caught.value.exit_code == 3
         statuses = [outcome.status for outcome in orchestrator.outcomes]
-        assert statuses == ["made", "failed", "made", "failed", "made"]
+        assert statuses == ["reduced", "failed", "reduced", "failed", "reduced"]
         failed = orchestrator.outcomes[1]
         assert failed.obs_id == 2
         assert failed.reason == "RuntimeError: run 2 is broken"
@@ -294,7 +294,7 @@ class TestOutcomes:
         result = orchestrate(pipeline).run()
         assert sorted(result.observations["obs_id"]) == list(range(1, 15))
         by_id = {outcome.obs_id: outcome for outcome in result.outcomes}
-        assert [by_id[n].status for n in (1, 2, 3)] == ["skipped", "failed", "made"]
+        assert [by_id[n].status for n in (1, 2, 3)] == ["skipped", "failed", "reduced"]
         assert by_id[13].status == "failed"
         assert "no effective area" in by_id[13].reason
 
@@ -330,7 +330,11 @@ class TestOutcomes:
         pipeline = toy_pipeline(3, make=[ToyMaker(), Exits()], on_error="skip")
         orchestrator = orchestrate(pipeline)
         orchestrator.reduce()
-        assert [outcome.status for outcome in orchestrator.outcomes] == ["made", "failed", "made"]
+        assert [outcome.status for outcome in orchestrator.outcomes] == [
+            "reduced",
+            "failed",
+            "reduced",
+        ]
 
     def test_failing_stacker_fails_the_observation(self) -> None:
         @component

@@ -66,7 +66,7 @@ def test_faulty_run_is_excluded_from_the_preparation_and_fails(
     orchestrator = create_orchestrator(broken, Counter())
     with caplog.at_level(logging.WARNING):
         (dataset,) = orchestrator.reduce()
-    assert [outcome.status for outcome in orchestrator.outcomes] == ["failed", "made"]
+    assert [outcome.status for outcome in orchestrator.outcomes] == ["failed", "reduced"]
     assert file.name in orchestrator.outcomes[0].reason
     assert set(dataset.counts.data.ravel()) == {1}
     assert "makers are prepared without run 900001" in caplog.text

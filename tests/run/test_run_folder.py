@@ -83,7 +83,13 @@ def test_run_folder_is_complete_and_reads_back(tmp_path: Path) -> None:
     again = Result.read(tmp_path / "run", plugins=plugins)
     assert Pipeline.from_yaml(again.config, plugins=plugins) == pipeline
     assert again.digest == result.digest == pipeline.digest()
-    assert [o.status for o in again.outcomes] == ["made", "skipped", "made", "made", "made"]
+    assert [o.status for o in again.outcomes] == [
+        "reduced",
+        "skipped",
+        "reduced",
+        "reduced",
+        "reduced",
+    ]
     for first, second in zip(again.outcomes, result.outcomes, strict=True):
         # NaN is not equal to itself
         assert attrs.evolve(first, background_norm=0) == attrs.evolve(second, background_norm=0)
@@ -117,13 +123,24 @@ def lines_without_dates(path: Path) -> list[str]:
     return [line for line in lines if not line.strip().startswith(("date:", "checksum:"))]
 
 
+def test_status_made_of_earlier_versions_is_read_as_reduced(
+    tmp_path: Path,
+) -> None:
+    run(tmp_path / "run")
+    path = tmp_path / "run" / "observations.ecsv"
+    path.write_text(path.read_text().replace(" reduced ", " made "))
+    read = Result.read(tmp_path / "run", plugins=toy_plugins(), verify=False)
+    assert " made " in path.read_text()
+    assert {outcome.status for outcome in read.outcomes} == {"reduced"}
+
+
 def test_failed_run_is_published_with_its_observation_log(tmp_path: Path) -> None:
     pipeline = full(3, make=[ToyMaker(fail=[2])])
     with pytest.raises(RunsFailedError):
         run(tmp_path / "run", pipeline)
     assert state(tmp_path / "run") == "failed"
     read = Result.read(tmp_path / "run", plugins=toy_plugins())
-    assert [outcome.status for outcome in read.outcomes] == ["made", "failed", "made"]
+    assert [outcome.status for outcome in read.outcomes] == ["reduced", "failed", "reduced"]
     assert "run 2 is broken" in read.outcomes[1].traceback
     assert "run 2 is broken" in (tmp_path / "run" / "log.jsonl").read_text()
     assert siblings(tmp_path / "run") == set()
@@ -228,7 +245,7 @@ def test_run_without_folder_does_not_change_an_earlier_folder(tmp_path: Path) ->
 
 
 def test_unknown_step_writes_nothing(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no step 'fitt'"):
+    with pytest.raises(ConfigError, match="unknown step 'fitt'"):
         run(tmp_path / "run", until="fitt")
     assert list(tmp_path.iterdir()) == []
 

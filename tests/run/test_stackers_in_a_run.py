@@ -60,7 +60,7 @@ def test_runs_that_are_not_accepted_are_skipped_with_the_reason() -> None:
     orchestrator = orchestrate(limited_pipeline())
     orchestrator.reduce()
     statuses = [outcome.status for outcome in orchestrator.outcomes]
-    assert statuses == ["made", "made", "made", "skipped", "skipped"]
+    assert statuses == ["reduced", "reduced", "reduced", "skipped", "skipped"]
     assert orchestrator.outcomes[3].reason == "run 4 comes after 3"
     assert orchestrator.outcomes[3].maker == "stacker limited-sum of no plugin"
 

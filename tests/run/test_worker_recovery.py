@@ -30,7 +30,7 @@ def limit_time() -> Iterator[None]:
 def test_run_that_kills_its_worker_once_is_reduced_again(tmp_path: Path) -> None:
     partial_stacks = reduce(Killer(victims=[5], times=1, scene=str(tmp_path)), Processes(workers=2))
     assert [path.name for path in tmp_path.iterdir()] == ["5-0"]
-    assert statuses(partial_stacks) == [(n, "made") for n in range(1, 8)]
+    assert statuses(partial_stacks) == [(n, "reduced") for n in range(1, 8)]
     assert totals(partial_stacks) == totals(reduce(Killer(), Serial()))
 
 
@@ -40,7 +40,7 @@ def test_only_the_run_that_always_kills_fails(
     tmp_path: Path, workers: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     partial_stacks = reduce(Killer(victims=[5], scene=str(tmp_path)), Processes(workers=workers))
-    assert statuses(partial_stacks) == [(n, "failed" if n == 5 else "made") for n in range(1, 8)]
+    assert statuses(partial_stacks) == [(n, "failed" if n == 5 else "reduced") for n in range(1, 8)]
     reason = partial_stacks[1].outcomes[1].reason
     assert "the worker that reduced it was killed" in reason
     assert "out of memory?" in reason
@@ -71,7 +71,7 @@ def test_runs_that_kill_only_together_fail_together() -> None:
             stream(workers, reduce_chunk, chunks(Killer()), 4, partial(reduce_run_by_run, workers))
         )
     assert statuses(partial_stacks) == [
-        (n, "failed" if n in (4, 5, 6) else "made") for n in range(1, 8)
+        (n, "failed" if n in (4, 5, 6) else "reduced") for n in range(1, 8)
     ]
     assert "smaller stack.chunk" in partial_stacks[1].outcomes[0].reason
     assert partial_stacks[1].total == 0.0

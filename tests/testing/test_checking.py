@@ -9,7 +9,13 @@ import pytest
 from planted_defects import declaring, selecting
 from skyred import Maker, component, option
 from skyred.interfaces import ROLES
-from skyred.testing import ComponentCase, LawsBrokenError, check, laws, parametrize_with_checks
+from skyred.testing import (
+    ComponentCase,
+    ConformanceError,
+    check,
+    parametrize_with_checks,
+    requirements,
+)
 
 UNCHANGED = "returns a sub-table with unchanged rows"
 
@@ -32,7 +38,7 @@ class TwoViolations(declaring.Everything):
 
 
 def test_all_violations_are_reported_with_observations() -> None:
-    with pytest.raises(LawsBrokenError) as caught:
+    with pytest.raises(ConformanceError) as caught:
         check(TwoViolations)
     message = str(caught.value)
     assert "A component has a summary of one sentence." in message
@@ -45,7 +51,7 @@ def test_expected_failure_is_not_reported() -> None:
 
 
 def test_expected_failure_that_does_not_occur_is_reported() -> None:
-    with pytest.raises(LawsBrokenError, match="expected to fail, but holds"):
+    with pytest.raises(ConformanceError, match="expected to fail, but is met"):
         check(selecting.EverySecond, expected_failures={UNCHANGED: "rounding is intended"})
 
 
@@ -56,7 +62,8 @@ def test_expected_failure_without_a_reason_is_refused() -> None:
 
 def test_unknown_check_is_refused_with_a_suggestion() -> None:
     with pytest.raises(
-        ValueError, match=r"no law of the role selector is called 'is frosen'; .* 'is frozen'"
+        ValueError,
+        match=r"the role selector has no requirement 'is frosen'; .* 'is frozen'",
     ):
         check(selecting.EverySecond, expected_failures={"is frosen": "a typo"})
 
@@ -76,9 +83,9 @@ def test_other_objects_than_components_are_refused(value: Any) -> None:
 
 def test_names_of_checks_are_unique_within_a_role() -> None:
     for role in ROLES:
-        names = [law.name for law in laws(role)]
+        names = [requirement.name for requirement in requirements(role)]
         assert len(names) == len(set(names))
-        assert len(names) > len([law for law in laws() if len(law.roles) > 1])
+        assert len(names) > sum(len(requirement.roles) > 1 for requirement in requirements())
 
 
 def test_pytest_has_one_parameter_for_each_component_and_check() -> None:
@@ -88,8 +95,8 @@ def test_pytest_has_one_parameter_for_each_component_and_check() -> None:
         ComponentCase(selecting.ChangesRows, expected_failures=reasons),
     ]
     _, params = parametrize_with_checks(components).args
-    assert len(params) == 2 * len(laws("selector"))
-    assert params[0].id == "planted-every-other: " + laws("selector")[0].name
+    assert len(params) == 2 * len(requirements("selector"))
+    assert params[0].id == "planted-every-other: " + requirements("selector")[0].name
     marked = [param for param in params if param.marks]
     assert [param.id for param in marked] == [f"planted-changes-rows: {UNCHANGED}"]
     assert marked[0].marks[0].kwargs["strict"] is True

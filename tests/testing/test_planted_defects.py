@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from planted_defects import declaring, fitting, making, modelling, selecting, stacking
-from skyred.testing import LawsBrokenError, check, laws
+from skyred.testing import ConformanceError, check, requirements
 
-FIXES = {law.name: law.fix for law in laws()}
+FIXES = {requirement.name: requirement.fix for requirement in requirements()}
 
 VALID = [
     declaring.Valid, selecting.EverySecond, making.EnoughEvents, making.MeanEvents,
@@ -111,9 +111,9 @@ def test_valid_component_passes_all_checks(component: type[Any]) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("planted", DEFECTS, ids=lambda cls: cls.__name__)
 def test_defect_is_reported_only_by_its_check(planted: type[Any]) -> None:
-    with pytest.raises(LawsBrokenError) as caught:
+    with pytest.raises(ConformanceError) as caught:
         check(planted)
-    names = {violation.law.name for violation in caught.value.violations}
+    names = {violation.requirement.name for violation in caught.value.violations}
     about, *others = DEFECTS[planted]
     assert about in names
     assert names <= {about, *others}

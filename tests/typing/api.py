@@ -33,7 +33,13 @@ from skyred import (
     option,
     quantity,
 )
-from skyred.testing import ComponentCase, LawsBrokenError, Violation, check, parametrize_with_checks
+from skyred.testing import (
+    ComponentCase,
+    ConformanceError,
+    Violation,
+    check,
+    parametrize_with_checks,
+)
 
 
 @component
@@ -123,5 +129,5 @@ def check_types_of_testing(estimator: Estimator) -> None:
     """Check that `check` accepts components and cases."""
     check(estimator)
     parametrize_with_checks([Doubled(name="x"), ComponentCase(estimator)])
-    assert_type(LawsBrokenError("x", ()).violations, tuple[Violation, ...])
+    assert_type(ConformanceError("x", ()).violations, tuple[Violation, ...])
     assert_type(Problem(("a",), "is wrong").message, str)

@@ -64,9 +64,9 @@ def counts_and_background(dataset):
 
 def test_runs_used_only_for_learning_are_skipped_in_the_observation_log(learnt):
     _, outcomes = learnt
-    reduced = [obs_id for obs_id, outcome in outcomes.items() if outcome.status == "made"]
+    reduced = [obs_id for obs_id, outcome in outcomes.items() if outcome.status == "reduced"]
     assert reduced == [23523, 23526, 23559, 23592]
-    assert {outcome.status for outcome in outcomes.values()} == {"made", "skipped"}
+    assert {outcome.status for outcome in outcomes.values()} == {"reduced", "skipped"}
 
 
 def test_significance_outside_the_source_is_normal(learnt, delivered):

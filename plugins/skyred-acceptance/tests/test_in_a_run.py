@@ -45,7 +45,7 @@ def test_unreadable_run_fails_and_the_others_are_reduced(archive, tmp_path):
     analysis = Orchestrator(Pipeline.from_yaml(YAML.format(archive=broken)))
     (dataset,) = analysis.reduce()
     statuses = [(outcome.status, outcome.maker) for outcome in analysis.outcomes]
-    assert statuses == [("made", ""), ("failed", "inspection"), ("made", "")]
+    assert statuses == [("reduced", ""), ("failed", "inspection"), ("reduced", "")]
     assert file.name in analysis.outcomes[1].reason
     assert dataset.background.data.sum() > 10
 
@@ -59,12 +59,12 @@ def test_second_run_is_cached_but_not_with_another_option(archive, tmp_path, mon
         analysis.reduce()
         return [outcome.status for outcome in analysis.outcomes]
 
-    assert statuses(config) == ["made"] * 3
+    assert statuses(config) == ["reduced"] * 3
     assert statuses(config) == ["cached"] * 3
-    assert statuses(config.replace("offset_bins: 4", "offset_bins: 5")) == ["made"] * 3
+    assert statuses(config.replace("offset_bins: 4", "offset_bins: 5")) == ["reduced"] * 3
     # other rates are learnt from fewer runs, so that cached chunks are not used
     fewer = "    select: [{kind: observation-ids, ids: [900001]}]\n    on_error"
-    assert statuses(config.replace("    on_error", fewer)) == ["made"]
+    assert statuses(config.replace("    on_error", fewer)) == ["reduced"]
 
 
 def test_data_outside_the_model_are_reported_before_data_are_read(archive):

@@ -40,7 +40,7 @@ def test_run_that_kills_its_worker_once_is_reduced_again(tmp_path):
 def test_only_the_run_that_always_kills_fails(tmp_path):
     killer = Killer(victims=[5], scene=str(tmp_path))
     partial_stacks = reduce(killer, Dask(workers=2, allowed_failures=0))
-    assert statuses(partial_stacks) == [(n, "failed" if n == 5 else "made") for n in range(1, 8)]
+    assert statuses(partial_stacks) == [(n, "failed" if n == 5 else "reduced") for n in range(1, 8)]
     assert "dask workers died while running it" in partial_stacks[1].outcomes[1].reason
     assert totals(partial_stacks) == totals(reduce(Killer(fails=[5]), Serial()))
 

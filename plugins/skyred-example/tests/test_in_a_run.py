@@ -67,7 +67,7 @@ def zenith(row, meta):
 def test_each_night_is_a_dataset_with_the_counts_of_its_runs(reduced):
     assert reduced.datasets.names == ["crab-20041209", "crab-20041210"]
     first, second = (int(dataset.counts.data.sum()) for dataset in reduced.datasets)
-    counts_by_run = {o.obs_id: o.counts for o in reduced.outcomes if o.status == "made"}
+    counts_by_run = {o.obs_id: o.counts for o in reduced.outcomes if o.status == "reduced"}
     assert first == sum(counts for obs_id, counts in counts_by_run.items() if obs_id <= 900004)
     assert second == sum(counts for obs_id, counts in counts_by_run.items() if obs_id > 900004)
 

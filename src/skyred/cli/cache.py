@@ -12,16 +12,16 @@ if TYPE_CHECKING:
     from skyred.run.cache import Cache, CachedEntry
 
 DAY = 86400.0
-_DIR = click.option(
+_FOLDER_OPTION = click.option(
     "--cache",
     "folder",
     type=click.Path(path_type=Path),
-    help="Folder of the cache; by default $SKYRED_CACHE_DIR, or the user's cache folder.",
+    help="Folder of the cache; by default $SKYRED_CACHE_FOLDER_OPTION, or the user's cache folder.",
 )
 
 
 @click.group(invoke_without_command=True)
-@_DIR
+@_FOLDER_OPTION
 @click.option("-v", "--verbose", is_flag=True, help="List every entry.")
 @click.pass_context
 def cache(ctx: click.Context, folder: Path | None, verbose: bool) -> None:
@@ -37,12 +37,12 @@ def cache(ctx: click.Context, folder: Path | None, verbose: bool) -> None:
         return
     entries = cache_store.entries()
     click.echo(f"{cache_store.folder}: {_total(entries)}, at most {_size(cache_store.limit)}")
-    for line in _lines_of_entries(entries) if verbose else _lines_by_data_entry(entries):
+    for line in _format_entries(entries) if verbose else _format_by_data_entry(entries):
         click.echo(f"  {line}")
 
 
 @cache.command()
-@_DIR
+@_FOLDER_OPTION
 @click.option(
     "--older-than", metavar="DAYS", type=click.FloatRange(min=0), default=0.0,
     help="Only chunks that were not used for this many days.",
@@ -60,30 +60,30 @@ def _open(folder: Path | None) -> Cache | None:
 
     cache_folder = folder or default_folder()
     if not (cache_folder / "chunks").is_dir():
-        click.echo(f"there is no cache in {cache_folder}")
+        click.echo(f"no cache in {cache_folder}")
         return None
     return Cache.open(cache_folder, create=False)
 
 
-def _lines_by_data_entry(entries: list[CachedEntry]) -> list[str]:
+def _format_by_data_entry(entries: list[CachedEntry]) -> list[str]:
     grouped: dict[str, list[CachedEntry]] = {}
     for entry in entries:
-        grouped.setdefault(str(entry.about.get("entry", "unknown")), []).append(entry)
+        grouped.setdefault(str(entry.description.get("entry", "unknown")), []).append(entry)
     return [
         f"{name}: {_total(group)}, {_last_use(group[0])}" for name, group in sorted(grouped.items())
     ]
 
 
-def _lines_of_entries(entries: list[CachedEntry]) -> list[str]:
+def _format_entries(entries: list[CachedEntry]) -> list[str]:
     return [
         f"{entry.key[:16]} {_size(entry.size):>9}  {_last_use(entry)}  "
-        f"{entry.about.get('entry', '?')}: runs {_runs(entry)}"
+        f"{entry.description.get('entry', '?')}: runs {_format_runs(entry)}"
         for entry in entries
     ]
 
 
-def _runs(entry: CachedEntry) -> str:
-    return ", ".join(str(run) for run in entry.about.get("runs", ()))
+def _format_runs(entry: CachedEntry) -> str:
+    return ", ".join(str(run) for run in entry.description.get("runs", ()))
 
 
 def _total(entries: list[CachedEntry]) -> str:

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from skyred.pipeline import Pipeline
     from skyred.plugins import Plugins
 
-FAULTY = 3
+EXIT_FAULTY = 3
 AHEAD = 4
 
 
 @click.command()
 @FILE
-@click.option("--no-data", is_flag=True, help="Check the configuration alone; read no data.")
+@click.option("--no-data", is_flag=True, help="Check the configuration only; read no data.")
 @click.option(
     "--all-runs", is_flag=True, help="Inspect all runs of the archives, also those not selected."
 )
@@ -63,7 +63,7 @@ def check(
         entries = (_runs_of_archives if all_runs else _runs_of_entries)(pipeline, plugins)
     faulty = [_inspect(name, *runs, plugins, workers, verbose) for name, runs in entries.items()]
     if any(faulty):
-        sys.exit(FAULTY)
+        sys.exit(EXIT_FAULTY)
 
 
 Runs = tuple[Sequence["RunInput"], Sequence["Finding"]]
@@ -90,14 +90,14 @@ def _runs_of_archives(pipeline: Pipeline, plugins: Plugins) -> dict[str, Runs]:
     """
     from skyred.run.select import open_store
 
-    users: dict[tuple[object, bool], list[str]] = {}
+    names_by_archive: dict[tuple[object, bool], list[str]] = {}
     for name, reduction in pipeline.reductions():
-        users.setdefault((reduction.archive, reduction.allow_outside), []).append(name)
+        names_by_archive.setdefault((reduction.archive, reduction.allow_outside), []).append(name)
     return {
         ", ".join(f"data.{name}" for name in names): _all_runs(
             open_store(pipeline.data[names[0]], plugins), allow_outside=allow_outside
         )
-        for (_, allow_outside), names in users.items()
+        for (_, allow_outside), names in names_by_archive.items()
     }
 
 
@@ -121,8 +121,8 @@ def _selected_runs(name: str, reduction: Reduction, plugins: Plugins) -> Runs:
 
     selection = select(name, reduction, plugins)
     findings = [Finding(outcome.reason, obs_id=outcome.obs_id) for outcome in selection.outcomes]
-    left_out = {outcome.obs_id for outcome in selection.outcomes}
-    return [run for obs_id, run in selection.inputs.items() if obs_id not in left_out], findings
+    failed_ids = {outcome.obs_id for outcome in selection.outcomes}
+    return [run for obs_id, run in selection.inputs.items() if obs_id not in failed_ids], findings
 
 
 def _inspect(

@@ -1,6 +1,6 @@
 """The commands run, plugins and show.
 
-Modules that are slow to import are imported inside the commands, so that `--help` is quick.
+Modules that are slow to import are imported inside the commands, so that `--help` is fast.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from skyred.plugins.entry_points import distribution_of
 if TYPE_CHECKING:
     from skyred.cli.plugin_commands import CommandPlugin
     from skyred.pipeline import Pipeline
-    from skyred.plugins import Loaded, Plugins
+    from skyred.plugins import LoadedPlugin, Plugins
     from skyred.result import Result
 
 # a copy of `skyred.interfaces.records.STEPS`: importing it would make `--help` slow
@@ -123,8 +123,8 @@ def plugins(ctx: click.Context, plugin_files: tuple[Path, ...]) -> None:
         click.echo(fault, err=True)
 
 
-def _state(plugin: Loaded | CommandPlugin) -> str:
-    return " (left out by SKYRED_BLOCK)" if plugin.blocked else " FAULTY" if plugin.fault else ""
+def _state(plugin: LoadedPlugin | CommandPlugin) -> str:
+    return " (blocked by SKYRED_BLOCK)" if plugin.blocked else " FAULTY" if plugin.fault else ""
 
 
 def _echo_component(title: str, summary: str) -> None:
@@ -146,7 +146,7 @@ def show(kind: str, plugin_files: tuple[Path, ...]) -> None:
         kinds = sorted({entry.cls.kind for entry in catalog})
         suggestion = nearest(kind, kinds)
         raise ConfigError(
-            [Problem((), f"there is no kind {kind!r}", f"there are {', '.join(kinds)}", suggestion)]
+            [Problem((), f"unknown kind {kind!r}", f"available: {', '.join(kinds)}", suggestion)]
         )
     click.echo("\n\n".join(describe(entry) for entry in entries))
 
@@ -190,6 +190,6 @@ def report_result(result: Result) -> None:
     if result.fit is not None:
         click.echo(str(result.fit))
     if result.outcomes:
-        number = sum(outcome.status in ("made", "cached") for outcome in result.outcomes)
+        number = sum(outcome.status in ("reduced", "cached") for outcome in result.outcomes)
         click.echo(f"{number} of {len(result.outcomes)} observations are in the result")
     click.echo(f"results are in {result.folder}")

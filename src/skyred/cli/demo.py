@@ -15,7 +15,7 @@ from skyred.hookspecs import hookimpl
 if TYPE_CHECKING:
     from skyred.result import Result
 
-AGREEMENT = 3.0
+MAX_PULL = 3.0
 
 
 @click.command()
@@ -88,5 +88,5 @@ def compare(result: Result, truth: Path) -> list[str]:
                 f"{true:12.5g} {pulls[-1]:+6.2f}  {parameter.unit}"
             )
     worst = max(abs(pull) for pull in pulls)
-    verdict = "agrees with the truth" if worst < AGREEMENT else "does NOT agree with the truth"
+    verdict = "agrees with the truth" if worst < MAX_PULL else "does NOT agree with the truth"
     return [*lines, f"The fit {verdict}: the largest difference is {worst:.1f} sigma."]

@@ -41,8 +41,8 @@ def _options(cls: type, indent: str = "  ") -> Any:
 def _default(cls: type, name: str, spec: FieldSpec) -> str:
     default = default_of(cls, name)
     if default is REQUIRED:
-        return " (must be given)"
+        return " (required)"
     if default is None:
-        return " (may be left out)"
+        return " (optional)"
     plain = spec.plain(default)
     return f" {plain}" if isinstance(plain, list) else f" [{plain}]"

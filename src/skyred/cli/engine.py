@@ -49,7 +49,7 @@ def make_engine(plugins: Plugins, engine_option: str, workers: int | None) -> En
         _set_workers(document.data, workers)
         cls = _engine_class(plugins, document.data.get("kind"))
         if cls is not None and "workers" not in specs(cls):
-            message = f"the engine {cls.kind!r} has no workers"
+            message = f"the engine {cls.kind!r} has no option workers"
             raise ConfigError([Problem(("--workers",), message, "try --engine processes")])
     return load_component(Engine, document, plugins.catalog)  # type: ignore[type-abstract]
 

@@ -149,7 +149,7 @@ def _request_for_report(ctx: click.Context) -> str:
     Returns
     -------
     str
-        The request, with the authors of the command as addressee.
+        The request, addressed to the authors of the command.
     """
     name = ctx.invoked_subcommand or ""
     owner = None if name in main.commands else plugin_commands(ctx).owner(name)
@@ -195,7 +195,7 @@ def _format_warning(
 )
 @click.version_option(__version__, prog_name="skyred")
 def main() -> None:
-    """Run analyses of gamma-ray telescope data: chains of plugins, on gammapy."""
+    """Run analyses of gamma-ray telescope data: pipelines of plugins, based on gammapy."""
 
 
 for command in (run, check, plugins, show, cache):

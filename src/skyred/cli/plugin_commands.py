@@ -1,4 +1,4 @@
-"""The commands that plugins add, found by entry points.
+"""The commands that plugins add, loaded from entry points.
 
 They are loaded by ``skyred --help``, by ``skyred plugins``, and to run one of them. A faulty plugin
 is reported; the commands of other plugins and of skyred's core still work.
@@ -46,7 +46,7 @@ class CommandPlugin:
     fault : str
         The fault; "" if there is none.
     blocked : bool
-        Whether the user left it out.
+        Whether the user blocked it.
     """
 
     point: EntryPoint
@@ -113,12 +113,14 @@ class PluginCommands:
             return CommandPlugin(point, fault=str(error))
         except (Exception, SystemExit) as error:  # as above
             return CommandPlugin(point, fault=f"{COMMAND_HOOK}() failed: {_format_error(error)}")
-        clashes = (self._clash(name, core) for name in commands)
-        return CommandPlugin(point, commands, "; ".join(clash for clash in clashes if clash))
+        conflicts = (self._find_conflict(name, core) for name in commands)
+        return CommandPlugin(
+            point, commands, "; ".join(conflict for conflict in conflicts if conflict)
+        )
 
-    def _clash(self, name: str, core: Collection[str]) -> str:
+    def _find_conflict(self, name: str, core: Collection[str]) -> str:
         owner = CORE if name in core else self.owner(name)
-        return f"the command {name!r} is added by {owner} already" if owner else ""
+        return f"the command {name!r} is already added by {owner}" if owner else ""
 
     def owner(self, name: str) -> CommandPlugin | None:
         """Return the working plugin that adds a command.
@@ -245,8 +247,8 @@ def _commands_of(plugin: object) -> Mapping[str, click.Command]:
     implemented = implemented_hooks(manager, plugin)
     if implemented != [COMMAND_HOOK]:
         others = ", ".join(name for name in implemented if name != COMMAND_HOOK)
-        offers = f"{others} is not called here" if others else "offers nothing"
-        raise PluginError(f"{offers}: expected a function {COMMAND_HOOK}(cli) with @hookimpl")
+        fault = f"{others} is not called here" if others else "provides no command"
+        raise PluginError(f"{fault}: expected a function {COMMAND_HOOK}(cli) with @hookimpl")
     try:
         manager.register(plugin)
     except pluggy.PluginValidationError as error:  # of arguments that the hook does not have

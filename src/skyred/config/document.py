@@ -23,7 +23,7 @@ _PLAIN_TAGS = {
     f"tag:yaml.org,2002:{name}"
     for name in ("map", "seq", "str", "int", "float", "bool", "null", "timestamp", "merge", "value")
 }
-_TEXTS = {"tag:yaml.org,2002:str", "tag:yaml.org,2002:timestamp"}
+_STRING_TAGS = {"tag:yaml.org,2002:str", "tag:yaml.org,2002:timestamp"}
 
 
 @attrs.define
@@ -39,7 +39,7 @@ class Document:
     marks : dict
         From paths to (line, column) of their keys, counted from 1.
     problems : list of Problem
-        Problems of the YAML document: duplicate keys, tags.
+        Problems with the YAML document: duplicate keys, tags.
     positions : dict
         Line and column of problems that are not at the position of their path.
     nodes : int
@@ -54,7 +54,7 @@ class Document:
     nodes: int = MAX_NODES
 
     @classmethod
-    def parse(cls, content: str, name: str = "<text>", nodes: int = MAX_NODES) -> Document:
+    def parse(cls, content: str, name: str = "<string>", nodes: int = MAX_NODES) -> Document:
         """Parse a YAML document.
 
         Parameters
@@ -85,7 +85,11 @@ class Document:
             raise ConfigError([Problem((), f"{name} is not valid YAML: {error}")]) from None
         except RecursionError:
             raise ConfigError(
-                [Problem((), f"{name} is nested too deeply", "expected a few levels")]
+                [
+                    Problem(
+                        (), f"{name} is nested too deeply", f"expected at most {MAX_DEPTH} levels"
+                    )
+                ]
             ) from None
         document = cls(None, name, nodes=nodes)
         document.data = document._build(node, ()) if node is not None else None
@@ -171,10 +175,18 @@ class Document:
         self.marks.setdefault(path, _position(node))
         if len(self.marks) > self.nodes:  # nested aliases grow exponentially
             raise ConfigError(
-                [Problem((), f"{self.name} contains too many values", "expected a few pages")]
+                [
+                    Problem(
+                        (),
+                        f"{self.name} contains too many values",
+                        f"expected at most {self.nodes}",
+                    )
+                ]
             )
         if len(path) > MAX_DEPTH:
-            self.problems.append(Problem(path[:3], "is nested too deeply", "expected a few levels"))
+            self.problems.append(
+                Problem(path[:3], "is nested too deeply", f"expected at most {MAX_DEPTH} levels")
+            )
             return None
         if str(node.tag) not in _PLAIN_TAGS:
             self.problems.append(
@@ -206,7 +218,7 @@ class Document:
         problem = Problem(
             path,
             f"the key {name!r} is duplicated",
-            f"it is on line {self.marks[path][0]} already; remove one",
+            f"it is already on line {self.marks[path][0]}; remove one",
         )
         self.problems.append(problem)
         self.positions[problem] = position
@@ -234,7 +246,7 @@ def _position(node: Node) -> tuple[int, int]:
 
 def _scalar(node: Node) -> Any:
     # the constructor of YAML 1.2: 1e-11 is a number; yes, no and dates are strings
-    if str(node.tag) in _TEXTS or str(node.tag) not in _PLAIN_TAGS:
+    if str(node.tag) in _STRING_TAGS or str(node.tag) not in _PLAIN_TAGS:
         return node.value
     value = _yaml().constructor.construct_object(node)
     if isinstance(value, int) and value.bit_length() > MAX_BITS:

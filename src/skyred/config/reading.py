@@ -1,4 +1,4 @@
-"""Reading of configurations, from YAML to chains and components."""
+"""Reading of configurations, from YAML to pipelines and components."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ def read_document(source: str | Path, overrides: Iterable[str] = ()) -> Document
 
 
 def load(into: type[C], document: Document, catalog: Catalog) -> C:
-    """Build a chain from a document, and check it.
+    """Build a pipeline from a document, and check it.
 
     Valid parts are checked even if other parts are invalid, so that one pass finds all problems.
 
     Parameters
     ----------
     into : type
-        The class of the chain.
+        The class of the pipeline.
     document : Document
         The document.
     catalog : Catalog
@@ -66,7 +66,7 @@ def load(into: type[C], document: Document, catalog: Catalog) -> C:
     Returns
     -------
     Chain
-        The chain, an object of the class `into`.
+        The pipeline, an object of the class `into`.
 
     Raises
     ------
@@ -121,14 +121,14 @@ def _config_error(problems: list[Problem], document: Document) -> ConfigError:
 
 def _read_content_and_name(source: str | Path) -> tuple[str, str]:
     if isinstance(source, str) and ("\n" in source or source.lstrip().startswith("{")):
-        return source, "<text>"
+        return source, "<string>"
     path = Path(source)
     try:
         with path.open("rb") as stream:  # limited, because it may be an endless device
             content = stream.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
-            message = f"{path}: contains more than {MAX_BYTES} bytes"
-            raise ConfigError([Problem((), message, "expected a few pages")])
+            message = f"{path}: is too large"
+            raise ConfigError([Problem((), message, f"expected at most {MAX_BYTES} bytes")])
         return content.decode(), str(path)
     except OSError as error:
         raise ConfigError([Problem((), f"{path}: cannot be read: {error.strerror}")]) from None

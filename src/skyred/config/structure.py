@@ -1,7 +1,7 @@
 """Building of objects from plain data; reports all unknown, missing and invalid keys at once.
 
-Invalid fields are left unset, and the objects that contain them are built nevertheless, so that one
-pass finds all problems: those of single fields, of objects, and of the chain.
+Invalid fields are left unset, and the objects that contain them are built anyway, so that one
+pass finds all problems: those of single fields, of objects, and of the pipeline.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class InvalidNode:
         return [name] if isinstance(name, str) else []
 
     def knows_names(self) -> bool:
-        """Return that its names are known, so that unknown names are reported.
+        """Return whether its names are known, so that unknown names are reported.
 
         Returns
         -------
@@ -157,10 +157,10 @@ class Structurer:
         kind = raw.get("kind")
         if kind is None:
             kinds = ", ".join(self.catalog.kinds(role.role))
-            self._add_problem(path, FieldError("has no kind", f"expected kind: one of {kinds}"))
+            self._add_problem(path, FieldError("missing key 'kind'", f"expected one of {kinds}"))
             return None
         if not isinstance(kind, str):
-            self._add_problem((*path, "kind"), FieldError(f"is {kind!r:.60}", "expected a text"))
+            self._add_problem((*path, "kind"), FieldError(f"is {kind!r:.60}", "expected a string"))
             return None
         try:
             return self.catalog.get(role.role, kind)
@@ -177,7 +177,7 @@ class Structurer:
             if name not in field_specs:
                 self._add_unknown_key(key, list(field_specs), path)
             elif name in keys:
-                error = FieldError(f"is the old name of {name!r}", "leave one of the two out")
+                error = FieldError(f"is the old name of {name!r}", "remove one of them")
                 self._add_problem((*path, key if name != key else keys[name]), error)
             else:
                 keys[name] = key
@@ -186,7 +186,8 @@ class Structurer:
         for name, spec in field_specs.items():
             if name not in keys and default_of(cls, name) is REQUIRED:
                 self._add_problem(
-                    path, FieldError(f"lacks {name!r}", f"expected {spec.type_name}: {spec.doc}")
+                    path,
+                    FieldError(f"missing key {name!r}", f"expected {spec.type_name}: {spec.doc}"),
                 )
         return keys
 
@@ -237,7 +238,7 @@ class Structurer:
 
     def _validate(self, instance: Fields, path: Path, complete: bool) -> None:
         try:
-            for problem in instance.validate():  # problems found before an exception count
+            for problem in instance.validate():  # keep the problems found before an exception
                 self.problems.append(problem.with_prefix(*path))
         except Exception:  # validate() may raise anything if fields are invalid
             if complete:  # an error of the component; otherwise caused by a reported problem

@@ -29,19 +29,19 @@ def dump(data: Any) -> str:
     yaml.width = WIDTH
     yaml.indent(mapping=2, sequence=4, offset=2)
     stream = io.StringIO()
-    yaml.dump(_styled(data), stream)
+    yaml.dump(_add_style(data), stream)
     return stream.getvalue()
 
 
-def _styled(data: Any) -> Any:
+def _add_style(data: Any) -> Any:
     if isinstance(data, dict):
-        styled = CommentedMap({_styled(name): _styled(item) for name, item in data.items()})
-        if data and _short(data) and any(name != "kind" for name in data):
+        styled = CommentedMap({_add_style(name): _add_style(item) for name, item in data.items()})
+        if data and _is_short(data) and any(name != "kind" for name in data):
             styled.fa.set_flow_style()
         return styled
     if isinstance(data, (list, tuple)):
-        items = CommentedSeq(_styled(item) for item in data)
-        if _short(data):
+        items = CommentedSeq(_add_style(item) for item in data)
+        if _is_short(data):
             items.fa.set_flow_style()
         return items
     if isinstance(data, str) and data.startswith(("?", ":", "-")):
@@ -51,7 +51,7 @@ def _styled(data: Any) -> Any:
     return data
 
 
-def _short(data: Any) -> bool:
+def _is_short(data: Any) -> bool:
     items = list(data.values()) if isinstance(data, dict) else list(data)
     return all(not isinstance(item, (dict, list, tuple)) for item in items) and (
         len(str(data)) < WIDTH - 20

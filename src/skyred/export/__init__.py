@@ -1,5 +1,5 @@
 """Export of a pipeline as a plain gammapy script."""
 
-from skyred.export.whole import export
+from skyred.export.exporter import export
 
 __all__ = ["export"]

@@ -49,7 +49,7 @@ def _archive_code(script: Script, reduction: Reduction) -> str:
     name = f"{script.entry}_ARCHIVE"
     if len(reduction.archive) != 1 or not reduction.archive[0].is_path():
         listed = ", ".join(str(location) for location in reduction.archive)
-        raise ExportError(f"is of {listed:.60}: plain gammapy opens one folder with index files")
+        raise ExportError(f"reads {listed:.60}: plain gammapy opens one folder with index files")
     location = reduction.archive[0]
     path = location.path()
     if path.is_dir():
@@ -58,7 +58,7 @@ def _archive_code(script: Script, reduction: Reduction) -> str:
         observations = path.name.replace("hdu-index", "obs-index")
         folder = script.constant(name, literal(str(Path(location).parent)))
         return f"{folder}, {literal(path.name)}, {literal(observations)}"
-    raise ExportError(f"is of the file {location}: plain gammapy opens a folder with index files")
+    raise ExportError(f"reads the file {location}: plain gammapy opens a folder with index files")
 
 
 def _irf_code(reduction: Reduction) -> str:
@@ -91,9 +91,9 @@ def write_datasets(script: Script, entry: str, data: ReducedData) -> None:
     if any(tables) and not all(tables):
         raise ExportError("mixes datasets.yaml with OGIP files: put them into two entries")
     script_datasets = ScriptDatasets(
-        f"{entry}-*", is_map=any(tables), on_off=not any(tables), alone=False
+        f"{entry}-*", is_map=any(tables), on_off=not any(tables), single=False
     )
-    script.datasets_made.append(script_datasets)
+    script.all_datasets.append(script_datasets)
     if any(tables):
         function_name, datasets_code = (
             "read_datasets",

@@ -116,7 +116,7 @@ def _format_plain(plain: Any) -> str:
 def _row(fields: Nested, name: str, spec: FieldSpec) -> tuple[object, ...]:
     formatted = format_value(spec, getattr(fields, name))
     default = default_of(type(fields), name)
-    formatted_default = "must be given" if default is REQUIRED else format_value(spec, default)
+    formatted_default = "required" if default is REQUIRED else format_value(spec, default)
     value = formatted if formatted == formatted_default else bold(formatted)
     return hint(name, spec.type_name), value, muted(formatted_default), spec.doc
 

@@ -13,7 +13,7 @@ import numpy as np
 from skyred.errors import ArchiveError
 from skyred.inspection.records import Finding, HduSource, RunInput
 from skyred.inspection.units import factor
-from skyred.io.sums import stated_sums
+from skyred.io.checksums import read_checksums
 
 NEEDED = ("events", "gti")
 _TEXT_COLUMNS = ("HDU_TYPE", "HDU_CLASS", "FILE_DIR", "FILE_NAME", "HDU_NAME")
@@ -170,7 +170,7 @@ class _FileLocations:
     def __init__(self, base: Path, allow_outside: bool) -> None:
         self.base = base.resolve()
         self.allow_outside = allow_outside
-        self.sums = {self.base / name: digest for name, digest in stated_sums(base).items()}
+        self.sums = {self.base / name: digest for name, digest in read_checksums(base).items()}
         self._resolved: dict[tuple[str, str], tuple[Path | None, str]] = {}
 
     def resolve(self, row: _Row) -> tuple[Path | None, str]:

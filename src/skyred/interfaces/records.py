@@ -15,7 +15,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 STEPS = ("select", "reduce", "model", "fit", "estimate")
-STATUSES = ("made", "cached", "skipped", "failed")
+STATUSES = ("reduced", "cached", "skipped", "failed")
+_OLD_STATUSES = {"made": "reduced"}  # in folders of earlier versions
+
+
+def _current_status(status: str) -> str:
+    return _OLD_STATUSES.get(status, status)
 
 
 @attrs.frozen
@@ -56,7 +61,7 @@ class Outcome:
         The `data:` entry that requested it.
     obs_id : int
         The identifier of the observation.
-    status : {"made", "cached", "skipped", "failed"}
+    status : {"reduced", "cached", "skipped", "failed"}
         Whether it was reduced in this run, read from the cache, left out, or failed.
     reason : str
         The reason for skipping it, or the error message.
@@ -76,7 +81,7 @@ class Outcome:
 
     entry: str
     obs_id: int
-    status: str = attrs.field(validator=attrs.validators.in_(STATUSES))
+    status: str = attrs.field(converter=_current_status, validator=attrs.validators.in_(STATUSES))
     reason: str = ""
     maker: str = ""
     traceback: str = ""

@@ -1,4 +1,4 @@
 """Files written atomically, locks, checksums, streaming, captured warnings and HTML.
 
-Every package may use these tools: they know nothing of pipelines, components or likelihoods.
+Every package may use these tools: they do not depend on pipelines, components or likelihoods.
 """

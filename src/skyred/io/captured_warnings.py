@@ -21,7 +21,7 @@ class _Collector(logging.Handler):
 def capture_warnings(logger: str = "gammapy") -> Iterator[list[str]]:
     """Collect the warnings of a library's logger and of Python, without duplicates.
 
-    The warnings do not reach their usual destination: in a worker nobody would see them.
+    The warnings are not shown as usual, since nobody would see them in a worker.
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ DISK_FAILURES = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO
 def disk_failure(error: BaseException | None) -> str:
     """Return the reason if an error was caused by a full, read-only or faulty disk.
 
-    astropy raises an `OSError` of its own, without error number, out of that of the system.
+    astropy replaces the system's `OSError` with its own, which has no error number.
 
     Parameters
     ----------
@@ -49,8 +49,8 @@ def free_bytes(path: Path) -> int:
     return shutil.disk_usage(path).free
 
 
-def megabytes(number: float) -> str:
-    """Format a number of bytes for people.
+def format_size(number: float) -> str:
+    """Format a number of bytes.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def sync_folder(folder: Path) -> None:
     Raises
     ------
     OSError
-        If it cannot be written: network file systems notice that late.
+        If it cannot be written: network file systems report that late.
     """
     for path in files_below(folder):
         sync(path)

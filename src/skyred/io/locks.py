@@ -33,7 +33,7 @@ class Lock:
 
     path: Path
     descriptor: int
-    sure: bool
+    exclusive: bool
 
     def release(self) -> None:
         """Release the lock and delete its file."""
@@ -42,8 +42,8 @@ class Lock:
         os.close(self.descriptor)
 
 
-def take_lock(path: Path) -> Lock | None:
-    """Take a lock without waiting.
+def acquire_lock(path: Path) -> Lock | None:
+    """Acquire a lock without waiting.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def take_lock(path: Path) -> Lock | None:
     Returns
     -------
     Lock or None
-        The lock; None if another holder has it, in this process or in another.
+        The lock; None if it is already held, by this process or another.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def take_lock(path: Path) -> Lock | None:
                 os.close(descriptor)
                 return None
             if _is_same_file(descriptor, path):
-                return _sign(Lock(path, descriptor, sure=locked is True))
+                return _write_holder(Lock(path, descriptor, exclusive=locked is True))
         except BaseException:
             os.close(descriptor)
             raise
@@ -118,7 +118,7 @@ def _is_same_file(descriptor: int, path: Path) -> bool:
         return False
 
 
-def _sign(lock: Lock) -> Lock:
+def _write_holder(lock: Lock) -> Lock:
     try:
         os.ftruncate(lock.descriptor, 0)
         os.write(lock.descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode())

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from gammapy.modeling.models import Models
 
 log = logging.getLogger(__name__)
-COVARIANCE = "{stem}_covariance.dat"  # as gammapy calls it
-RESTORED = ("frozen", "min", "max")
+COVARIANCE = "{stem}_covariance.dat"  # the name that gammapy uses
+RESTORED_ATTRIBUTES = ("frozen", "min", "max")
 
 
 def write_models(path: Path, models: Models) -> None:
-    """Write models to YAML, with their covariance and templates as separate files beside it.
+    """Write models to YAML, with their covariance and templates as separate files next to it.
 
     The files can be moved together. Link labels are numbered; gammapy's are random.
 
@@ -48,7 +48,7 @@ def write_models(path: Path, models: Models) -> None:
 
 @contextmanager
 def _templates_beside(path: Path, models: Models) -> Iterator[dict[str, str]]:
-    """Set the files of templates to paths beside a file; yield their names by these paths."""
+    """Set the files of templates to paths next to a file; yield their names by these paths."""
     templates, names = list(_iter_templates(models)), dict[str, str]()
     saved_attributes = [vars(template).copy() for template in templates]
     try:
@@ -111,7 +111,7 @@ def _restore(submodel: Any, parameter_data: Any, linked: dict[str, Any]) -> None
     for entry in parameter_data:
         parameter = getattr(submodel, entry["name"])
         if submodel.tag[0] == "EBLAbsorptionNormSpectralModel":
-            for key in RESTORED:
+            for key in RESTORED_ATTRIBUTES:
                 if key in entry:
                     setattr(parameter, key, entry[key])
             parameter.prior = entry.get("prior")

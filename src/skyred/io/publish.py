@@ -21,7 +21,7 @@ def published(folder: Path) -> Iterator[Path]:
     Yields
     ------
     Path
-        The hidden folder, beside the target.
+        The hidden folder, next to the target.
 
     Raises
     ------
@@ -29,7 +29,7 @@ def published(folder: Path) -> Iterator[Path]:
         If the target exists and is not an empty folder.
     """
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise FileExistsError(f"{folder} already exists; give a new folder, or remove this one")
+        raise FileExistsError(f"{folder} already exists; choose a new folder, or remove this one")
     folder.parent.mkdir(parents=True, exist_ok=True)
     staging = _hidden(folder)
     staging.mkdir()  # with the mode of the umask, unlike tempfile

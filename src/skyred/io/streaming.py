@@ -25,8 +25,8 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 log = logging.getLogger(__name__)
-#: Errors of futures whose work was lost because workers died.
-LOST = (BrokenExecutor, CancelledError)
+#: Errors of futures whose task was lost because a worker died.
+LOST_TASK_ERRORS = (BrokenExecutor, CancelledError)
 POLL_INTERVAL = 1.0  # seconds; wait() does not return when a future is cancelled
 
 
@@ -95,16 +95,16 @@ class Workers:
         Raises
         ------
         concurrent.futures.BrokenExecutor, concurrent.futures.CancelledError
-            If the task is lost with its worker; new workers are ready then.
+            If the task is lost with its worker; new workers have been started.
         """
         try:
             return self.submit(work, *args).result()
-        except LOST:
+        except LOST_TASK_ERRORS:
             self.restart_if_broken()
             raise
 
     def restart_if_broken(self) -> bool:
-        """Open a new executor if the present one is broken.
+        """Open a new executor if the current one is broken.
 
         Returns
         -------
@@ -114,7 +114,7 @@ class Workers:
         Raises
         ------
         EngineError
-            If the workers of the new executor die too, without any work.
+            If the workers of the new executor die too, before any task.
         """
         try:
             self._executor.submit(_do_nothing).cancel()
@@ -126,7 +126,7 @@ class Workers:
         self._executor = self._open().__enter__()
         try:
             self._executor.submit(_do_nothing).result()
-        except LOST as error:
+        except LOST_TASK_ERRORS as error:
             raise EngineError(
                 f"workers cannot be started: {error}; in a script, put the code that runs the "
                 "pipeline below if __name__ == '__main__': (each worker imports the script)"
@@ -157,7 +157,7 @@ def stream(
     work : callable
         The function, called with one item in a worker.
     items : iterable
-        The items; read no further ahead than needed.
+        The items, read only as far ahead as needed.
     ahead : int
         The look-ahead, at least 1.
     recover : callable, optional
@@ -165,7 +165,7 @@ def stream(
         result of the item. Without it, the error of the executor is raised.
     finished : callable, optional
         Called in this process with each item and its result as soon as that is known, possibly long
-        before its turn.
+        before it is yielded.
 
     Yields
     ------
@@ -177,13 +177,13 @@ def stream(
     EngineError
         If the workers cannot be started again.
     """
-    waiting = iter(items)
+    remaining = iter(items)
     streamed = _Stream(workers, work, recover, finished)
-    streamed.start(islice(waiting, max(ahead, 1)))
+    streamed.start(islice(remaining, max(ahead, 1)))
     try:
         while streamed.pending:
-            result = streamed.take()
-            streamed.start(islice(waiting, 1))
+            result = streamed.next_result()
+            streamed.start(islice(remaining, 1))
             yield result
     finally:
         for task in streamed.pending:
@@ -208,7 +208,7 @@ class _Task(Generic[T, R]):
     def lost(self) -> bool:
         if self.future.cancelled():
             return True
-        return self.future.done() and isinstance(self.future.exception(), LOST)
+        return self.future.done() and isinstance(self.future.exception(), LOST_TASK_ERRORS)
 
 
 @attrs.define(eq=False)
@@ -226,7 +226,7 @@ class _Stream(Generic[T, R]):
             self.pending.append(_Task(item, self.workers.submit(self.work, item)))
             self._report_finished()
 
-    def take(self) -> R:
+    def next_result(self) -> R:
         """Wait for the result of the first task; repeat tasks that are lost meanwhile."""
         first = self.pending[0]
         while not first.succeeded:
@@ -263,11 +263,11 @@ class _Stream(Generic[T, R]):
         done: Future[R] = Future()
         try:
             done.set_result(self.workers.attempt(self.work, task.item))
-        except LOST:
+        except LOST_TASK_ERRORS:
             if self.recover is None:
                 raise
             done.set_result(self.recover(task.item))
-        except Exception as error:  # of the work itself: raised at the turn of this item
+        except Exception as error:  # of the work itself: raised when the result of this item is due
             done.set_exception(error)
         task.future = done
 

@@ -1,4 +1,4 @@
-# The names of this package, and where each is from
+# The names of this package and their modules
 from .catalog import (
     Catalog as Catalog,
     CatalogEntry as CatalogEntry,
@@ -7,7 +7,7 @@ from .entry_points import (
     BLOCK as BLOCK,
 )
 from .loading import (
-    Loaded as Loaded,
+    LoadedPlugin as LoadedPlugin,
     Plugins as Plugins,
 )
 

@@ -56,12 +56,13 @@ class Catalog:
         key = cls.role, cls.kind
         existing_entry = self._entries.get(key) or self._old.get(key)
         if existing_entry is not None:
-            return f"the {cls.role} {cls.kind!r} is offered by {existing_entry.owner} already"
+            return f"the {cls.role} {cls.kind!r} is already provided by {existing_entry.owner}"
         for kind in cls.old_kinds:
             existing_entry = self._entries.get((cls.role, kind)) or self._old.get((cls.role, kind))
             if existing_entry is not None:
                 return (
-                    f"the {cls.role} {kind!r}, its old kind, is offered by {existing_entry.owner}"
+                    f"the {cls.role} {kind!r}, its old kind, is already provided by "
+                    f"{existing_entry.owner}"
                 )
         entry = self._entries[cls.role, cls.kind] = CatalogEntry(cls, owner)
         self._old.update(dict.fromkeys(((cls.role, kind) for kind in cls.old_kinds), entry))
@@ -140,8 +141,8 @@ class Catalog:
         list of CatalogEntry
             The components.
         """
-        present = [entry for (_, name), entry in self._entries.items() if name == kind]
-        return present or [entry for (_, name), entry in self._old.items() if name == kind]
+        current = [entry for (_, name), entry in self._entries.items() if name == kind]
+        return current or [entry for (_, name), entry in self._old.items() if name == kind]
 
     def owner(self, component: Component) -> Owner | None:
         """Return the owner of a component.
@@ -207,7 +208,7 @@ def _find_fault(cls: Any) -> str:
     if not cls.role:
         return f"{cls.__name__} is not a subclass of an interface such as skyred.Maker"
     if "__attrs_attrs__" not in cls.__dict__:
-        return f"{cls.__name__} lacks its decorator: put @component above the class"
+        return f"{cls.__name__} is not decorated: put @component above the class"
     if missing := sorted(getattr(cls, "__abstractmethods__", ())):
-        return f"{cls.__name__} does not say how to {', '.join(missing)}: write the method"
+        return f"{cls.__name__} does not implement {', '.join(missing)}: write the method"
     return ""

@@ -30,7 +30,7 @@ def find_entry_points(group: str) -> list[EntryPoint]:
 def in_load_order(points: Iterable[EntryPoint]) -> list[EntryPoint]:
     """Sort entry points by distribution and name, those of skyred first.
 
-    So a name of skyred that another distribution uses too stays with skyred.
+    If another distribution uses the same name as skyred, that of skyred is used.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def describe_fault(
     fault : str
         The fault.
     block : str
-        The value of SKYRED_BLOCK that leaves the plugin out.
+        The value of SKYRED_BLOCK that blocks the plugin.
 
     Returns
     -------
@@ -100,5 +100,5 @@ def describe_fault(
     """
     return (
         f"plugin {plugin!r} of {distribution} {version} ({module}): {fault}; fix or remove it, "
-        f"or leave it out with {BLOCK}={block}"
+        f"or block it with {BLOCK}={block}"
     )

@@ -62,7 +62,7 @@ def find_misspelt_hook(manager: pluggy.PluginManager, plugin: Any) -> str:
     implemented = implemented_hooks(manager, plugin)
     for name in dir(plugin):
         if name not in HOOKS and (name in implemented or name.startswith("skyred_")):
-            return f"there is no hook {name!r}{did_you_mean(name, HOOKS)}"
+            return f"unknown hook {name!r}{did_you_mean(name, HOOKS)}"
         if name in HOOKS and name not in implemented:
-            return f"{name} lacks its decorator: put @hookimpl above it"
+            return f"{name} is not decorated: put @hookimpl above it"
     return ""

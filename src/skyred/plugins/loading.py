@@ -33,7 +33,7 @@ from skyred.plugins.one_file import OneFile, line_in_file
 
 
 @attrs.frozen
-class Loaded:
+class LoadedPlugin:
     """A plugin that was found, possibly faulty or blocked.
 
     Parameters
@@ -45,9 +45,9 @@ class Loaded:
     fault : str
         The fault; "" if there is none.
     blocked : bool
-        Whether the user left the plugin out.
+        Whether the user blocked the plugin.
     block : str
-        The value of SKYRED_BLOCK that leaves the plugin out.
+        The value of SKYRED_BLOCK that blocks the plugin.
     """
 
     owner: Owner
@@ -67,13 +67,13 @@ class Plugins:
         The manager of the plugins without faults.
     catalog : Catalog
         Their components.
-    loaded : list of Loaded
+    loaded : list of LoadedPlugin
         All plugins that were found, faulty and blocked ones too.
     """
 
     manager: pluggy.PluginManager
     catalog: Catalog = attrs.field(factory=Catalog)
-    loaded: list[Loaded] = attrs.field(factory=list)
+    loaded: list[LoadedPlugin] = attrs.field(factory=list)
 
     @classmethod
     def load(
@@ -82,7 +82,7 @@ class Plugins:
         """Load all plugins of the entry-point group ``skyred``; faulty ones are recorded.
 
         The environment variable SKYRED_BLOCK contains the names of plugins and distributions,
-        separated by commas, that are left out.
+        separated by commas, that are blocked.
 
         Parameters
         ----------
@@ -106,18 +106,18 @@ class Plugins:
         for point in points:
             owner = Owner(*distribution_of(point), point.name)
             plugins._load(owner, point.value, point.load)
-        for file in dict.fromkeys(OneFile.of(Path(path)) for path in files):
+        for file in dict.fromkeys(OneFile.from_path(Path(path)) for path in files):
             plugins._load(file.owner, str(file.path), file.load)
         return plugins
 
     def _load(self, owner: Owner, module: str, load: Callable[[], Any]) -> None:
         if blocked() & {owner.plugin, owner.distribution}:
-            self.loaded.append(Loaded(owner, module, blocked=True))
+            self.loaded.append(LoadedPlugin(owner, module, blocked=True))
             return
-        if twin := self._find_loaded(owner.plugin):
+        if namesake := self._find_loaded(owner.plugin):
             # the name of the plugin would block both
-            fault = f"{twin.owner} has the same name" + "; rename the file" * bool(owner.file)
-            self.loaded.append(Loaded(owner, module, fault, block=owner.distribution))
+            fault = f"{namesake.owner} has the same name" + "; rename the file" * bool(owner.file)
+            self.loaded.append(LoadedPlugin(owner, module, fault, block=owner.distribution))
             return
         try:
             plugin = load()
@@ -125,7 +125,7 @@ class Plugins:
         except (Exception, SystemExit) as error:  # must not prevent the import of other plugins
             where = line_in_file(Path(owner.file), error) if owner.file else ""
             fault = f"cannot be imported: {type(error).__name__}: {error}{where}"
-            self.loaded.append(Loaded(owner, module, fault))
+            self.loaded.append(LoadedPlugin(owner, module, fault))
             return
         self.register(plugin, owner, module)
 
@@ -156,19 +156,19 @@ class Plugins:
         ):  # remove a plugin that was registered in part
             self.manager.unregister(name=owner.plugin)
             self.catalog.drop(owner)
-        self.loaded.append(Loaded(owner, module, fault))
+        self.loaded.append(LoadedPlugin(owner, module, fault))
 
     def _add_components(self, plugin: Any, owner: Owner) -> str:
-        offer = getattr(plugin, "skyred_components", None)
-        if offer is None:
+        component_hook = getattr(plugin, "skyred_components", None)
+        if component_hook is None:
             return ""
         try:
-            faults = [self.catalog.add(cls, owner) for cls in offer()]
+            faults = [self.catalog.add(cls, owner) for cls in component_hook()]
         except Exception as error:  # as above
             return f"skyred_components() failed: {type(error).__name__}: {error}"
         return "; ".join(fault for fault in faults if fault)
 
-    def _find_loaded(self, name: str) -> Loaded | None:
+    def _find_loaded(self, name: str) -> LoadedPlugin | None:
         return next(
             (
                 loaded
@@ -246,43 +246,43 @@ class Plugins:
         ArchiveError
             If no plugin supports the location, or more than one does, or it cannot be opened.
         """
-        claims, refused = dict[str, Any](), list[ArchiveError]()
+        stores, errors = dict[str, Any](), list[ArchiveError]()
         for name, implementation in self.watchers("skyred_archive"):
             try:
                 store = implementation.function(location=location)
             except ArchiveError as error:  # another plugin may support the location
-                refused.append(error)
+                errors.append(error)
                 continue
             except Exception as error:  # a plugin may raise anything
                 raise ArchiveError(f"plugin {name!r} cannot open {location!r}: {error}") from error
             if store is not None:
-                claims[name] = store
-        if len(claims) > 1:
+                stores[name] = store
+        if len(stores) > 1:
             raise ArchiveError(
-                f"{location!r} is claimed by the plugins {' and '.join(sorted(claims))}; "
-                f"leave one out with {BLOCK}=NAME"
+                f"{location!r} can be opened by the plugins {' and '.join(sorted(stores))}; "
+                f"block one with {BLOCK}=NAME"
             )
-        if not claims and refused:
-            raise refused[0]
-        if not claims:
+        if not stores and errors:
+            raise errors[0]
+        if not stores:
             raise ArchiveError(
-                f"no plugin knows how to open {location!r}; expected the folder or index file of "
+                f"no plugin can open {location!r}; expected the folder or index file of "
                 "a DL3 store, a list of DL3 files, or sim:crab"
             )
-        return next(iter(claims.values()))
+        return next(iter(stores.values()))
 
 
 def _find_misplaced_hook(manager: pluggy.PluginManager, plugin: Any, owner: Owner) -> str:
     """Return the error if a plugin implements no hook, or one of another group; "" if none."""
     implemented = implemented_hooks(manager, plugin)
     if COMMAND_HOOK in implemented:
-        return f"{COMMAND_HOOK}() is not called here: {_advice_on_commands(owner)}"
+        return f"{COMMAND_HOOK}() is not called here: {_command_advice(owner)}"
     if owner.file and not implemented:  # a file that is used as a plugin must implement a hook
-        return "offers nothing: expected a function skyred_components() with @hookimpl above it"
+        return "provides nothing: expected a function skyred_components() with @hookimpl above it"
     return ""
 
 
-def _advice_on_commands(owner: Owner) -> str:
+def _command_advice(owner: Owner) -> str:
     if owner.file:
         return "a file cannot add commands; install a package that does (skyred new-plugin)"
     return f"put it into a module of its own, with an entry point in the group {COMMANDS}"

@@ -41,7 +41,7 @@ class OneFile:
     source: bytes = attrs.field(default=b"", eq=False, repr=False)
 
     @classmethod
-    def of(cls, path: Path) -> OneFile:
+    def from_path(cls, path: Path) -> OneFile:
         """Read a file.
 
         Parameters
@@ -59,7 +59,7 @@ class OneFile:
         PluginError
             If the file cannot be read, or its name does not end in ``.py``.
         """
-        source = _source(path)
+        source = _read_source(path)
         return cls(path.resolve(), hashlib.sha256(source).hexdigest(), source)
 
     @property
@@ -95,7 +95,7 @@ class OneFile:
         """
         if loaded_module := sys.modules.get(self.module_name):
             return loaded_module
-        source = self.source or _source(self.path)
+        source = self.source or _read_source(self.path)
         if hashlib.sha256(source).hexdigest() != self.sha256:
             raise PluginError(
                 f"the plugin {self.path} was changed after it was loaded; run skyred again"
@@ -156,7 +156,7 @@ def _unpickle_instance(
     return create(*arguments)
 
 
-def _source(path: Path) -> bytes:
+def _read_source(path: Path) -> bytes:
     if path.suffix != ".py":
         raise PluginError(f"{path} is not a Python file: expected a name that ends in .py")
     try:

@@ -12,7 +12,7 @@ CARDS = {"n_sigma": "NSIGMA", "n_sigma_ul": "NSIGMAUL"}
 
 
 def write_maps(maps: FluxMaps, path: Path) -> list[Path]:
-    """Write flux maps as FITS, and their reference model as YAML beside it.
+    """Write flux maps as FITS, and their reference model as YAML next to it.
 
     `FluxMaps.write` is not used, since it stores the absolute path of the model file, and the
     folder is moved later. Without the model, gammapy reads the same fluxes, with an E^-2 reference

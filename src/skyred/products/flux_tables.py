@@ -67,11 +67,11 @@ def add_descriptions(table: Table) -> Table:
     """
     for column in table.itercols():
         if not column.description:
-            column.description = description_of(column.name)
+            column.description = column_description(column.name)
     return table
 
 
-def description_of(name: str) -> str | None:
+def column_description(name: str) -> str | None:
     """Return the description of a column.
 
     Parameters
@@ -147,7 +147,7 @@ def write_flux(
     from astropy.table import Table
 
     table = flux_table(flux, "likelihood", details[details.colnames])
-    table.meta = {key: value for key, value in table.meta.items() if _fits_into_header(value)}
+    table.meta = {key: value for key, value in table.meta.items() if _is_valid_card(value)}
     table.meta |= {"EXTNAME": "FLUXPOINTS", **header}
     tables = [table]
     if flux.gti is not None:
@@ -158,7 +158,7 @@ def write_flux(
     return path
 
 
-def _fits_into_header(value: Any) -> bool:
+def _is_valid_card(value: Any) -> bool:
     return np.ndim(value) == 0 and (not isinstance(value, float) or np.isfinite(value))
 
 
@@ -208,7 +208,7 @@ def read_flux(
     from gammapy.estimators import FluxPoints
 
     path = folder / f"{name}.fits"
-    flux = FluxPoints.read(path, reference_model=reference_of(path, model))
+    flux = FluxPoints.read(path, reference_model=read_reference(path, model))
     table = read_tables(path)[0]
     for quantity in flux.available_quantities:
         values = flux._data[quantity]
@@ -225,7 +225,7 @@ def read_flux(
     return flux, details_table
 
 
-def reference_of(path: Path, model: Any) -> Any:
+def read_reference(path: Path, model: Any) -> Any:
     """Return the reference spectrum of the norms in a file.
 
     Parameters

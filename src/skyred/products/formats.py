@@ -24,7 +24,7 @@ SINGLE = "value"  # name of a number without a name
 
 
 class ProductFormat(ABC):
-    """The files, table and picture of results of some class.
+    """The files, table and picture of results of one class.
 
     Parameters
     ----------
@@ -250,7 +250,7 @@ class _Values(ProductFormat):
         return values_table(_named(value))
 
     def draw(self, value: Any, name: str, ax: Axes | None) -> Axes:
-        raise TypeError(f"{name}: numbers by name have no picture; see `value`")
+        raise TypeError(f"{name}: named numbers have no picture; see `value`")
 
 
 # the most specific first

@@ -30,8 +30,8 @@ class GammapyProduct(Product):
                               ``NAME.yaml``
     Map, Maps                 ``NAME.fits``                     significance, else flux or first
     Table, ImageProfile       ``NAME.ecsv``                     a column against the first
-    numbers, and by name      ``NAME.yaml``                     none
-    anything with a `write`   ``NAME.fits``, by its own         by its own `plot`
+    numbers, named numbers    ``NAME.yaml``                     none
+    objects with `write`      ``NAME.fits``, by its own         by its own `plot`
     ========================  ================================  ===============================
 
     Parameters
@@ -89,12 +89,12 @@ class GammapyProduct(Product):
         Raises
         ------
         TypeError
-            If the files are of no known format.
+            If the format of the files is unknown.
         """
         for product_format in FORMATS:
             if (value := product_format.read(folder / name)) is not None:
                 return cls(name, value)
-        raise TypeError(f"{folder / name}.* is of no known format: read it with its own class")
+        raise TypeError(f"{folder / name}.* has an unknown format; read it with its own class")
 
     def table(self) -> Table:
         """Return the result as a table.

@@ -36,7 +36,7 @@ class LightCurveProduct(Product):
         The flux points, with axes energy and time; NaN where there is no flux.
     details : Table
         For each interval ``n_datasets``, ``livetime`` and ``reason``: the reason for a missing
-        flux, or the datasets that were left out.
+        flux, or the excluded datasets.
     model : SkyModel or None
         The fitted model of the source.
     """
@@ -47,11 +47,11 @@ class LightCurveProduct(Product):
 
     @property
     def source(self) -> str:
-        """The name of the source; "" if its model is not known."""
+        """The name of the source; "" if its model is unknown."""
         return "" if self.model is None else str(self.model.name)
 
     def write(self, folder: Path) -> list[Path]:
-        """Write ``NAME.fits`` (everything) and ``NAME.ecsv`` (fluxes, for people).
+        """Write ``NAME.fits`` (all quantities) and ``NAME.ecsv`` (fluxes, for reading).
 
         gammapy's ``FluxPoints.read(format="lightcurve")`` reads both.
 

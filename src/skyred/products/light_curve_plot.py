@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-TS_OF_LIMITS = 4  # upper limits are drawn below this test statistic
-RANGE_OF_LOG = 20  # the scale is logarithmic above this ratio of highest to lowest flux
+MAX_TS_OF_LIMITS = 4  # upper limits are drawn below this test statistic
+MIN_LOG_RATIO = 20  # the scale is logarithmic above this ratio of highest to lowest flux
 
 
 def draw_light_curve(
@@ -53,8 +53,8 @@ def draw_light_curve(
 
     if ax is None:
         _, ax = plt.subplots(figsize=(7.2, 4.8), layout="constrained")
-    bins = [EnergyBin.of(flux, number) for number in range(flux.energy_axis.nbin)]
-    logarithmic = flux_ratio(bins) > RANGE_OF_LOG
+    bins = [EnergyBin.from_flux_points(flux, number) for number in range(flux.energy_axis.nbin)]
+    logarithmic = flux_ratio(bins) > MIN_LOG_RATIO
     for number, (energy_bin, variability) in enumerate(zip(bins, variabilities, strict=True)):
         label = energy_bin.label if variability is None else f"{energy_bin.label}: {variability}"
         energy_bin.draw(ax, number, label, logarithmic)
@@ -102,7 +102,7 @@ class EnergyBin:
     limit: Array
 
     @classmethod
-    def of(cls, flux: FluxPoints, number: int) -> Self:
+    def from_flux_points(cls, flux: FluxPoints, number: int) -> Self:
         """Return an energy bin of flux points.
 
         Parameters
@@ -127,7 +127,11 @@ class EnergyBin:
         moments = (axis.time_min, middle, axis.time_max)
         start, centre, stop = (date2num(time.utc.datetime64) for time in moments)
         low, high = flux.energy_axis.edges[[number, number + 1]]
-        weak = get_values("ts") < TS_OF_LIMITS if flux.has_ul else np.zeros(len(middle), dtype=bool)
+        weak = (
+            get_values("ts") < MAX_TS_OF_LIMITS
+            if flux.has_ul
+            else np.zeros(len(middle), dtype=bool)
+        )
         error = get_values("flux_err")
         sides = [error, error]
         if "norm_errn" in flux.available_quantities:

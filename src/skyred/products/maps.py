@@ -34,7 +34,7 @@ def maps_table(maps: Mapping[str, Any]) -> Table:
     from astropy.table import Table
 
     rows = [
-        (name, _energies(plane), *_extent(plane.data), str(plane.unit))
+        (name, _energies(plane), *_min_mean_max(plane.data), str(plane.unit))
         for name, sky_map in maps.items()
         for plane in sky_map.iter_by_image(keepdims=True)
     ]
@@ -60,11 +60,13 @@ def draw_main_map(maps: Mapping[str, Any], title: str, ax: Axes | None) -> Axes:
         The axes.
     """
     name = next((name for name in MAIN_MAPS if name in maps), next(iter(maps)))
-    plane = max(maps[name].iter_by_image(keepdims=True), key=lambda plane: _extent(plane.data)[2])
+    plane = max(
+        maps[name].iter_by_image(keepdims=True), key=lambda plane: _min_mean_max(plane.data)[2]
+    )
     label = f"{name} [{plane.unit}]" if str(plane.unit) else name
     image = _image(plane)
     if name == "sqrt_ts":
-        low, _, high = _extent(image.data)
+        low, _, high = _min_mean_max(image.data)
         ax = draw_signed(image, ax, r"Significance [$\sigma$]", max(MIN_COLOUR_RANGE, -low, high))
     else:
         ax = draw_map(image, ax, label, cmap=SEQUENTIAL)
@@ -84,7 +86,7 @@ def _energies(plane: WcsNDMap) -> str:
     return energy_text(axes["energy"].edges) if "energy" in axes.names else ""
 
 
-def _extent(data: Any) -> tuple[float, float, float]:
+def _min_mean_max(data: Any) -> tuple[float, float, float]:
     finite = data[np.isfinite(data)]
     if not finite.size:
         return np.nan, np.nan, np.nan

@@ -119,7 +119,7 @@ class TableProduct(Product):
 
         column = self._drawn_column()
         if column is None:
-            raise TypeError(f"{self.name}: there is no numeric column after the first to draw")
+            raise TypeError(f"{self.name}: no numeric column to draw after the first")
         if ax is None:
             _, ax = plt.subplots(figsize=(6.4, 4.8), layout="constrained")
         x, y = self.value.columns[0], self.value[column]

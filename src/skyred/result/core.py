@@ -15,8 +15,8 @@ from skyred.interfaces.records import FitResult, Outcome, StepRecord
 from skyred.plugins import Plugins
 from skyred.result import files
 from skyred.result.html import show
-from skyred.result.pictures import Pictures, pictures_of
-from skyred.result.verifying import readable, verify_folder
+from skyred.result.pictures import Pictures, create_pictures
+from skyred.result.verifying import convert_read_errors, verify_folder
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -88,7 +88,7 @@ class Result:
 
     @plot.default
     def _pictures(self) -> Pictures:
-        return pictures_of(self.datasets, self.estimates.values())
+        return create_pictures(self.datasets, self.estimates.values())
 
     @property
     def observations(self) -> Table:
@@ -152,7 +152,7 @@ class Result:
     ) -> Result:
         """Read a run folder.
 
-        No code in the folder is executed, whoever wrote it; estimates are read by the installed
+        No code in the folder is executed; estimates are read by the installed
         plugins.
 
         Parameters
@@ -162,8 +162,8 @@ class Result:
         plugins : Plugins, optional
             The plugins with the classes of the estimates; by default all that are installed.
         verify : bool
-            Whether the files must agree with SHA256SUMS. Without that file there is a
-            `SkyredWarning`.
+            Whether the files must match SHA256SUMS. If that file is missing, a `SkyredWarning` is
+            issued.
 
         Returns
         -------
@@ -180,7 +180,7 @@ class Result:
             raise OutputError(f"{folder} is not a run folder: it has no config.yaml")
         if verify:
             verify_folder(folder)
-        with readable(folder):
+        with convert_read_errors(folder):
             return cls._read(folder, plugins or Plugins.load())
 
     @classmethod

@@ -70,7 +70,7 @@ def read_datasets(index: Path) -> Datasets:
     Raises
     ------
     FileError
-        If a file is damaged, would execute code, or is not beside the index.
+        If a file is damaged, would execute code, or is not next to the index.
     """
     from gammapy.datasets import Datasets
     from gammapy.utils.scripts import read_yaml

@@ -26,12 +26,13 @@ if TYPE_CHECKING:
     from gammapy.datasets import Datasets
     from gammapy.modeling.models import Models
 
-NO_CONFIG = "# This run was made from Python with objects that have no YAML.\n"
+NO_CONFIG = "# This pipeline was built in Python, from objects without a YAML form.\n"
+_OLD_NO_CONFIG = "# This run was made from Python with objects that have no YAML.\n"
 OBSERVATION_LOG = "observations.ecsv"
 DESCRIPTIONS = {
     "entry": "data entry of the observation",
     "obs_id": "observation id",
-    "status": "made, cached, skipped or failed",
+    "status": "reduced, cached, skipped or failed",
     "reason": "reason for skipping it, or the error",
     "maker": "component that skipped it or failed",
     "seconds": "processing time",
@@ -173,7 +174,7 @@ def read_datasets(folder: Path) -> Datasets | None:
 
 
 def write_models(folder: Path, models: Models) -> None:
-    """Write ``models.yaml``, with its covariance and templates beside it.
+    """Write ``models.yaml``, with its covariance and templates next to it.
 
     Parameters
     ----------
@@ -290,9 +291,9 @@ def read_estimates(
             estimates[name] = AdaptedEstimator.product.read(folder / "estimates", name, models)
             continue
         if kind not in catalog.kinds(Estimator.role):
-            message = f"{folder}: no plugin offers the estimator {kind!r}: {name} is not read"
+            message = f"{folder}: no plugin provides the estimator {kind!r}: {name} is not read"
             if (folder / "plugins").is_dir():
-                message += "; give plugins=Plugins.load(files=[...]) with the files in plugins/"
+                message += "; pass plugins=Plugins.load(files=[...]) with the files in plugins/"
             warnings.warn(message, SkyredWarning, stacklevel=3)
             continue
         estimator = catalog.get(Estimator.role, kind)
@@ -313,10 +314,10 @@ def read_config(folder: Path) -> str:
     Returns
     -------
     str
-        The configuration; "" if the run had no YAML.
+        The configuration; "" if the pipeline had no YAML form.
     """
     content = (folder / "config.yaml").read_text(encoding="utf-8")
-    return "" if content.endswith(NO_CONFIG) else content
+    return "" if content.endswith((NO_CONFIG, _OLD_NO_CONFIG)) else content
 
 
 def estimator_kinds(config: str) -> dict[str, str]:

@@ -16,10 +16,10 @@ from skyred.result.pictures import pictures_table
 if TYPE_CHECKING:
     from skyred.result.core import Result
 
-SUCCESSFUL = ("made", "cached")
+SUCCESSFUL = ("reduced", "cached")
 ROWS = 20  # maximum for observations and datasets; the attributes have all
-OUTCOME = ("Data", "Run", "Status", "Counts", "Background norm", "Time", "Reason")
-DATASET = ("Dataset", "Type", "Counts", "Background", "Livetime", "Energy", "Bins used")
+OUTCOME_COLUMNS = ("Data", "Run", "Status", "Counts", "Background norm", "Time", "Reason")
+DATASET_COLUMNS = ("Dataset", "Type", "Counts", "Background", "Livetime", "Energy", "Bins used")
 
 
 def show(result: Result) -> str:
@@ -66,7 +66,7 @@ def _state(result: Result) -> str:
 
 
 def _count_states(outcomes: Iterable[Outcome]) -> str:
-    """Return the number of observations by status: '4 made, 1 skipped'."""
+    """Return the number of observations by status: '4 reduced, 1 skipped'."""
     counts = Counter(outcome.status for outcome in outcomes)
     return (
         ", ".join(f"{counts[status]} {status}" for status in STATUSES if counts[status]) or "none"
@@ -77,12 +77,12 @@ def _outcome_table(outcomes: Sequence[Outcome]) -> Html:
     """Return a table of outcomes, failed and skipped ones first."""
     failed_first = sorted(outcomes, key=lambda outcome: -STATUSES.index(outcome.status))
     rows = [_outcome_row(outcome) for outcome in failed_first[:ROWS]]
-    return join(table(OUTCOME, rows), _remaining_note(outcomes, "observations"))
+    return join(table(OUTCOME_COLUMNS, rows), _remaining_note(outcomes, "observations"))
 
 
 def _dataset_table(datasets: Sequence[Any]) -> Html:
     rows = [_dataset_row(dataset) for dataset in datasets[:ROWS]]
-    return join(table(DATASET, rows), _remaining_note(datasets, "datasets"))
+    return join(table(DATASET_COLUMNS, rows), _remaining_note(datasets, "datasets"))
 
 
 def _remaining_note(items: Sequence[object], name: str) -> Html:

@@ -73,7 +73,7 @@ def load_datasets(entry: str, data: ReducedData) -> LoadedDatasets:
             message = f"{path} cannot be read as datasets: {type(error).__name__}: {error}"
             raise ArchiveError(f"data.{entry}: {message}") from error
         datasets += [
-            _renamed(dataset, f"{entry}-{len(datasets) + number}", path)
+            _rename(dataset, f"{entry}-{len(datasets) + number}", path)
             for number, dataset in enumerate(loaded, start=1)
         ]
     return LoadedDatasets(datasets, files)
@@ -106,7 +106,7 @@ def dataset_files(entry: str, data: ReducedData) -> Iterator[Path]:
         for path in matches:
             if path_by_target.setdefault(path.resolve(), path) is not path:
                 log.warning("data.%s: %s is listed twice; it is read once", entry, path)
-    # pha_obs*.fits also matches the IRF files that gammapy writes beside the spectra
+    # pha_obs*.fits also matches the IRF files that gammapy writes next to the spectra
     companions = {
         companion.resolve()
         for path in path_by_target.values()
@@ -126,11 +126,11 @@ def _read(path: Path) -> list[Dataset]:
     with fits.open(path) as hdus:
         if "SPECTRUM" not in hdus:
             raise ArchiveError(
-                f"{path} holds no OGIP spectrum (HDU SPECTRUM): give a PHA file, or the "
+                f"{path} has no OGIP spectrum (HDU SPECTRUM); use a PHA file, or the "
                 "datasets.yaml of files in gammapy's format"
             )
         if "BACKFILE" not in hdus["SPECTRUM"].header:
-            raise ArchiveError(f"{path} names no background file (BACKFILE): wstat needs one")
+            raise ArchiveError(f"{path} has no background file (BACKFILE), which wstat needs")
         companion_names = [hdus["SPECTRUM"].header.get(card) for card in COMPANIONS]
     for name in companion_names:
         if name is not None:
@@ -162,7 +162,7 @@ def _files_in_index(index: Path) -> list[Path]:
         return []  # its faults are reported when it is read
 
 
-def _renamed(dataset: Dataset, name: str, path: Path) -> Dataset:
+def _rename(dataset: Dataset, name: str, path: Path) -> Dataset:
     from astropy.table import Table
 
     log.info("%s is %r of %s", name, dataset.name, path)

@@ -60,11 +60,11 @@ class Pictures:
         Raises
         ------
         KeyError
-            If there is no picture of this name.
+            If the name is unknown.
         """
         if name not in self._draw:
             hint = did_you_mean(name, self._draw)
-            raise KeyError(f"there is no picture {name!r}; there are {', '.join(self)}{hint}")
+            raise KeyError(f"no picture {name!r}; available: {', '.join(self)}{hint}")
         return self._draw[name]() if ax is None else self._draw[name](ax=ax)
 
     def __iter__(self) -> Iterator[str]:
@@ -99,7 +99,7 @@ def pictures_table(pictures: Pictures) -> Html:
     return table(("Picture", "Drawn by"), zip(pictures, calls, strict=True))
 
 
-def pictures_of(datasets: Iterable[Any] | None, products: Iterable[Product]) -> Pictures:
+def create_pictures(datasets: Iterable[Any] | None, products: Iterable[Product]) -> Pictures:
     """Return the pictures of datasets and products.
 
     Parameters

@@ -1,4 +1,4 @@
-"""The samples of a fit in a FITS table beside ``fit.yaml``."""
+"""The samples of a fit in a FITS table next to ``fit.yaml``."""
 
 from __future__ import annotations
 

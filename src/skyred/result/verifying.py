@@ -9,7 +9,7 @@ from pathlib import Path
 
 from skyred.errors import OutputError, SkyredError, SkyredWarning
 from skyred.inspection.map_headers import check_fits_file, check_models
-from skyred.io.sums import SUMS, damage, stated_sums
+from skyred.io.checksums import SUMS, find_damage, read_checksums
 
 # the files of a run folder that are read; users may add others
 READ_FILES = ("config.yaml", "report.json", "observations.ecsv", "models.yaml", "fit.yaml",
@@ -32,27 +32,27 @@ def verify_folder(folder: Path) -> None:
         If a file is missing, was changed, or is not listed.
     """
     if not (folder / SUMS).is_file():
-        message = f"{folder} holds no {SUMS}: its files cannot be verified"
+        message = f"{folder} has no {SUMS}: its files cannot be verified"
         warnings.warn(message, SkyredWarning, stacklevel=3)
-    elif fault := damage(folder) or _find_unlisted(folder):
+    elif fault := find_damage(folder) or _find_unlisted(folder):
         raise OutputError(f"{folder}: {fault}; repeat the run ({VERIFY_HINT})")
 
 
 def _find_unlisted(folder: Path) -> str | None:
     """Return a message on a file that is read but not listed in the checksums, or None."""
-    listed = stated_sums(folder)
+    listed = read_checksums(folder)
     single_files = [folder / name for name in READ_FILES if (folder / name).is_file()]
     nested_files = [
         path for name in READ_FOLDERS for path in (folder / name).rglob("*") if path.is_file()
     ]
     for path in (*single_files, *nested_files):
         if (name := path.relative_to(folder).as_posix()) not in listed:
-            return f"{SUMS} does not list {name}: it was added, or the sums were truncated"
+            return f"{SUMS} does not list {name}: it was added, or {SUMS} was truncated"
     return None
 
 
 @contextmanager
-def readable(folder: Path) -> Iterator[None]:
+def convert_read_errors(folder: Path) -> Iterator[None]:
     """Convert errors from invalid files of a run folder to an `OutputError`.
 
     Parameters

@@ -13,13 +13,13 @@ from skyred.errors import CacheError
 from skyred.interfaces import Maker, Reduction
 from skyred.interfaces.records import Outcome
 from skyred.plugins import Catalog
-from skyred.run.cache import Cache, NoCacheError, Recipe, chunk_key, is_off
-from skyred.run.worker import Chunk, Partial
+from skyred.run.cache import Cache, NoCacheError, Recipe, chunk_key, is_disabled
+from skyred.run.worker import Chunk, PartialStack
 
 log = logging.getLogger(__name__)
 
-Finished = Callable[[Chunk, Partial], None]
-ReduceChunks = Callable[[Iterable[Chunk], Finished], Iterator[Partial]]
+OnReduced = Callable[[Chunk, PartialStack], None]
+ReduceChunks = Callable[[Iterable[Chunk], OnReduced], Iterator[PartialStack]]
 
 
 def open_cache(cache: Cache | str | Path | bool | None) -> Cache | None:
@@ -43,14 +43,14 @@ def open_cache(cache: Cache | str | Path | bool | None) -> Cache | None:
     """
     if isinstance(cache, Cache):
         return cache
-    if cache is False or (cache in (None, True) and is_off()):
+    if cache is False or (cache in (None, True) and is_disabled()):
         return None
     try:
         return Cache.open(None if cache in (None, True) else cache)  # type: ignore[arg-type]
     except CacheError as error:
         if cache not in (None, True):
             raise
-        log.warning("nothing is cached: %s", error)
+        log.warning("the cache is not used: %s", error)
         return None
 
 
@@ -63,14 +63,14 @@ class EntryCache:
     cache : Cache or None
         The cache of reduced chunks.
     recipe : Recipe or None
-        Everything that determines a chunk beside its observations; nothing is cached without it.
+        Everything that a chunk depends on, except its observations; without it, nothing is cached.
     """
 
     cache: Cache | None = None
     recipe: Recipe | None = None
 
     @classmethod
-    def of(
+    def from_reduction(
         cls,
         cache: Cache | None,
         reduction: Reduction,
@@ -88,7 +88,7 @@ class EntryCache:
         makers : iterable of Maker
             The prepared makers.
         catalog : Catalog
-            The catalog that knows the plugins of the components.
+            The catalog of the components and their plugins.
 
         Returns
         -------
@@ -96,10 +96,10 @@ class EntryCache:
             The cache of the entry.
         """
         try:
-            return cls(cache, Recipe.of(reduction, makers, catalog))
+            return cls(cache, Recipe.from_reduction(reduction, makers, catalog))
         except NoCacheError as error:
             if cache is not None:
-                log.info("nothing of data.%s is cached: %s", reduction.geometry.name, error)
+                log.info("data.%s is not cached: %s", reduction.geometry.name, error)
             return cls()
 
     @property
@@ -143,7 +143,7 @@ class EntryCache:
         """
         return bool(key) and self.cache is not None and self.cache.contains(key)
 
-    def get(self, key: str, entry: str) -> Partial | None:
+    def get(self, key: str, entry: str) -> PartialStack | None:
         """Return a chunk from the cache.
 
         Parameters
@@ -155,44 +155,50 @@ class EntryCache:
 
         Returns
         -------
-        Partial or None
+        PartialStack or None
             The reduced chunk, with its outcomes marked as cached; None if it is missing or damaged.
         """
         if self.cache is None:
             return None
-        partial = self.cache.get(key)
-        if not isinstance(partial, Partial):
+        partial_stack = self.cache.get(key)
+        if not isinstance(partial_stack, PartialStack):
             return None
         return attrs.evolve(
-            partial, outcomes=tuple(_cached(outcome, entry) for outcome in partial.outcomes)
+            partial_stack,
+            outcomes=tuple(_cached(outcome, entry) for outcome in partial_stack.outcomes),
         )
 
-    def put(self, key: str, partial: Partial) -> None:
+    def put(self, key: str, partial_stack: PartialStack) -> None:
         """Store a chunk, unless one of its runs failed: such a chunk is reduced again as a whole.
 
         Parameters
         ----------
         key : str
             The key of the chunk; nothing is stored under "".
-        partial : Partial
+        partial_stack : PartialStack
             The reduced chunk.
         """
         if not key or self.cache is None or self.recipe is None:
             return
-        if any(outcome.status == "failed" for outcome in partial.outcomes):
+        if any(outcome.status == "failed" for outcome in partial_stack.outcomes):
             return
         if not self.recipe.files_unchanged():
-            log.warning("a file that the makers read was changed meanwhile: chunk not cached")
+            log.warning(
+                "a file that the makers read was changed during the reduction: chunk not cached"
+            )
             return
-        runs = [outcome.obs_id for outcome in partial.outcomes]
-        description = {"entry": partial.outcomes[0].entry if partial.outcomes else "", "runs": runs}
-        self.cache.put(key, partial, description)
+        runs = [outcome.obs_id for outcome in partial_stack.outcomes]
+        description = {
+            "entry": partial_stack.outcomes[0].entry if partial_stack.outcomes else "",
+            "runs": runs,
+        }
+        self.cache.put(key, partial_stack, description)
 
 
 def iter_reduced_chunks(
     chunks: Iterable[tuple[EntryCache, Chunk]], reduce_chunks: ReduceChunks
-) -> Iterator[tuple[Chunk, Partial]]:
-    """Yield reduced chunks in order, from the cache or reduced now and then cached.
+) -> Iterator[tuple[Chunk, PartialStack]]:
+    """Yield reduced chunks in order, from the cache, or reduced and then cached.
 
     Parameters
     ----------
@@ -200,19 +206,19 @@ def iter_reduced_chunks(
         The chunks in order, each with its cache.
     reduce_chunks : callable
         Reduces chunks: takes an iterable of chunks and a callback, and yields the reduced chunks in
-        order without reading further ahead than it needs. It calls the callback with each chunk as
-        soon as that is reduced, possibly before its turn, so that a killed run loses little work.
+        order, reading only as far ahead as it needs. It calls the callback with each chunk as soon
+        as that is reduced, possibly before it is yielded, so that a killed run loses little work.
 
     Yields
     ------
-    tuple of Chunk and Partial
+    tuple of Chunk and PartialStack
         Each chunk and its result.
     """
     order: deque[_ChunkRequest] = deque()
 
-    def store(chunk: Chunk, partial: Partial) -> None:
+    def store(chunk: Chunk, partial_stack: PartialStack) -> None:
         request = next(request for request in order if request.chunk is chunk)
-        request.entry_cache.put(request.key, partial)
+        request.entry_cache.put(request.key, partial_stack)
 
     def missing() -> Iterator[Chunk]:
         for entry_cache, chunk in chunks:
@@ -221,16 +227,16 @@ def iter_reduced_chunks(
             if not order[-1].in_cache:
                 yield chunk
 
-    def cached() -> Iterator[tuple[Chunk, Partial]]:
+    def cached() -> Iterator[tuple[Chunk, PartialStack]]:
         while order and order[0].in_cache:
             request = order.popleft()
             # the entry may turn out to be damaged
-            partial = request.entry_cache.get(request.key, request.chunk.entry)
-            yield request.chunk, partial or request.reduce(reduce_chunks)
+            partial_stack = request.entry_cache.get(request.key, request.chunk.entry)
+            yield request.chunk, partial_stack or request.reduce(reduce_chunks)
 
-    for partial in reduce_chunks(missing(), store):
+    for partial_stack in reduce_chunks(missing(), store):
         yield from cached()
-        yield order.popleft().chunk, partial
+        yield order.popleft().chunk, partial_stack
     yield from cached()
 
 
@@ -243,12 +249,14 @@ class _ChunkRequest:
     key: str
     in_cache: bool
 
-    def reduce(self, reduce_chunks: ReduceChunks) -> Partial:
+    def reduce(self, reduce_chunks: ReduceChunks) -> PartialStack:
         return next(
-            reduce_chunks([self.chunk], lambda _, partial: self.entry_cache.put(self.key, partial))
+            reduce_chunks(
+                [self.chunk], lambda _, partial_stack: self.entry_cache.put(self.key, partial_stack)
+            )
         )
 
 
 def _cached(outcome: Outcome, entry: str) -> Outcome:
-    status = "cached" if outcome.status == "made" else outcome.status
+    status = "cached" if outcome.status == "reduced" else outcome.status
     return attrs.evolve(outcome, entry=entry, status=status, seconds=0.0)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skyred.errors import DiskError
-from skyred.io.disk import disk_failure, free_bytes, megabytes, sync
+from skyred.io.disk import disk_failure, format_size, free_bytes, sync
 
 if TYPE_CHECKING:
     from gammapy.data import ObservationTable
@@ -66,12 +66,12 @@ def disk_errors(path: Path, needed: float = 0) -> Iterator[None]:
             raise
         raise DiskError(
             f"{path} cannot be written: {reason} ({_describe_space(path, needed)}); free some "
-            "space, or choose another folder with -o; nothing of this run was published"
+            "space, or choose another folder with -o; this run was not published"
         ) from error
 
 
 def require_space(folder: Path, needed: float) -> None:
-    """Check that the disk of a folder has the space that a run needs at least.
+    """Check that the disk of a folder has enough space for a run.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def require_space(folder: Path, needed: float) -> None:
         )
 
 
-def needed_for(selected: Mapping[str, ObservationTable], data: Mapping[str, Reduction]) -> float:
+def minimum_size(selected: Mapping[str, ObservationTable], data: Mapping[str, Reduction]) -> float:
     """Return the minimum size of the datasets of selected observations; no data are read.
 
     Parameters
@@ -151,5 +151,5 @@ def _data(part: Any) -> Iterator[np.ndarray]:
 
 def _describe_space(path: Path, needed: float) -> str:
     existing = next(folder for folder in (path, *path.parents) if folder.exists())
-    least = f"at least {megabytes(needed)} are needed, and " if needed else ""
-    return f"{least}{megabytes(free_bytes(existing))} are free"
+    least = f"at least {format_size(needed)} are needed, and " if needed else ""
+    return f"{least}{format_size(free_bytes(existing))} are free"

@@ -33,7 +33,7 @@ def show(steps: Steps) -> str:
 
 
 def _row(steps: Steps, name: str) -> tuple[str, ...]:
-    if name not in steps.done:
+    if name not in steps.outputs:
         return (name, "not run", "", "")
     if name in steps.record.replaced:
         return (name, "replaced from Python", "", "")

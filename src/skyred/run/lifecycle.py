@@ -28,8 +28,8 @@ class Watchers:
     plugins: Plugins
     faults: list[str] = attrs.field(factory=list)
 
-    def tell(self, hook: str, **record: Any) -> None:
-        """Call a hook of every plugin that implements it, with the arguments that it takes.
+    def notify(self, hook: str, **record: Any) -> None:
+        """Call a hook of every plugin that implements it, with the arguments that it declares.
 
         Parameters
         ----------

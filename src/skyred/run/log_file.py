@@ -51,7 +51,7 @@ class LogFile(logging.Handler):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self._file = path.open("ab", buffering=0)
-        self._waiting = b""
+        self._buffer = b""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a log record, or keep it for the next attempt if the disk is full.
@@ -62,7 +62,7 @@ class LogFile(logging.Handler):
             The log record.
         """
         try:
-            self._waiting += self.format(record).encode() + b"\n"
+            self._buffer += self.format(record).encode() + b"\n"
             self.flush()
         except OSError:
             return  # not reported for each line: close() raises the error
@@ -77,8 +77,8 @@ class LogFile(logging.Handler):
         OSError
             If the disk does not accept them.
         """
-        while self._waiting and not self._file.closed:
-            self._waiting = self._waiting[self._file.write(self._waiting) or 0 :]
+        while self._buffer and not self._file.closed:
+            self._buffer = self._buffer[self._file.write(self._buffer) or 0 :]
 
     def close(self) -> None:
         """Write the lines that are still in memory, and close the file.
@@ -86,18 +86,18 @@ class LogFile(logging.Handler):
         Raises
         ------
         OSError
-            If the disk does not accept them; the file is closed all the same.
+            If the disk does not accept them; the file is closed anyway.
         """
         try:
             self.flush()
         finally:
-            self._waiting = b""
+            self._buffer = b""
             self._file.close()
             super().close()
 
 
 @contextmanager
-def logged_to(path: Path) -> Iterator[None]:
+def log_to_file(path: Path) -> Iterator[None]:
     """Write the log messages of skyred and gammapy, and Python's warnings, to a file.
 
     Parameters

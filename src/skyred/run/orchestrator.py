@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import attrs
 
 from skyred.config import dump
-from skyred.errors import ConfigError, FitError, StepError
+from skyred.errors import ConfigError, FitError, StepError, warn_of_old_name
 from skyred.interfaces import Chain, Engine, Product
 from skyred.interfaces.records import FitResult, Outcome, Report, Run, StepRecord
 from skyred.likelihood import objective_of
@@ -81,7 +81,12 @@ class Orchestrator:
         plugins.require_sound()
         engine = engine or cast(Engine, plugins.catalog.get("engine", "serial")())
         self._steps = Steps(
-            pipeline, plugins, engine, _describe(pipeline), Watchers(plugins), open_cache(cache)
+            pipeline,
+            plugins,
+            engine,
+            _create_record(pipeline),
+            Watchers(plugins),
+            open_cache(cache),
         )
 
     @property
@@ -114,7 +119,9 @@ class Orchestrator:
         ArchiveError
             If an archive cannot be opened, or no observation is left.
         """
-        return {entry: selection.table for entry, selection in self._steps.take("select").items()}
+        return {
+            entry: selection.table for entry, selection in self._steps.run_until("select").items()
+        }
 
     def reduce(self) -> Datasets:
         """Reduce the selected observations.
@@ -129,7 +136,7 @@ class Orchestrator:
         RunsFailedError
             If runs failed in an entry with ``on_error: stop`` (after all were tried).
         """
-        return self._steps.take("reduce")
+        return self._steps.run_until("reduce")
 
     def model(self) -> Models | None:
         """Build the models and set them on the datasets.
@@ -142,9 +149,9 @@ class Orchestrator:
         Raises
         ------
         ModelError
-            If models have the same name, are linked wrongly, or apply to no dataset.
+            If models have the same name, are linked wrongly, or do not apply to any dataset.
         """
-        self._steps.take("model")
+        self._steps.run_until("model")
         return self._steps.models()
 
     def fit(self) -> FitResult | None:
@@ -160,7 +167,7 @@ class Orchestrator:
         FitError
             If there is nothing to fit.
         """
-        return cast("FitResult | None", self._steps.take("fit"))
+        return cast("FitResult | None", self._steps.run_until("fit"))
 
     def estimate(self) -> dict[str, Product]:
         """Run the estimators.
@@ -170,14 +177,14 @@ class Orchestrator:
         dict of str to Product
             The estimates by name.
         """
-        return cast("dict[str, Product]", self._steps.take("estimate"))
+        return cast("dict[str, Product]", self._steps.run_until("estimate"))
 
     # -- the outputs of the steps, to be inspected and replaced; nothing is run ---------------
 
     @property
     def observations(self) -> dict[str, Observations] | None:
         """The observations by data entry, read on use; None before they are selected."""
-        selections = self._steps.done.get("select")
+        selections = self._steps.outputs.get("select")
         if selections is None:
             return None
         return {entry: selection.observations for entry, selection in selections.items()}
@@ -187,8 +194,8 @@ class Orchestrator:
         selections = dict(self._require_output("select", "observations"))
         for entry, replacement in observations.items():
             if entry not in selections:
-                raise KeyError(f"there is no data entry {entry!r}; there are {list(selections)}")
-            selections[entry] = selections[entry].of(replacement)
+                raise KeyError(f"no data entry {entry!r}; available: {', '.join(selections)}")
+            selections[entry] = selections[entry].with_observations(replacement)
         self._steps.replace("select", selections)
         total = sum(len(selection.table) for selection in selections.values())
         self.record = attrs.evolve(self.record, observations=total)
@@ -215,7 +222,7 @@ class Orchestrator:
     @property
     def fit_result(self) -> FitResult | None:
         """The result of the fit; None before the fit, or if the pipeline has none."""
-        return cast("FitResult | None", self._steps.done.get("fit"))
+        return cast("FitResult | None", self._steps.outputs.get("fit"))
 
     @fit_result.setter
     def fit_result(self, result: FitResult | None) -> None:
@@ -226,8 +233,8 @@ class Orchestrator:
 
     @property
     def estimates(self) -> dict[str, Product] | None:
-        """The estimates by name, as far as they are computed; None before that."""
-        estimates = self._steps.done.get("estimate", self._steps.estimates or None)
+        """The estimates by name, as far as they are computed; None before."""
+        estimates = self._steps.outputs.get("estimate", self._steps.estimates or None)
         return cast("dict[str, Product] | None", estimates)
 
     @estimates.setter
@@ -237,13 +244,13 @@ class Orchestrator:
 
     def _require_output(self, step: str, attribute: str) -> Any:
         """Return the output of a step that must have run: setting an attribute runs no step."""
-        if step not in self._steps.done:
+        if step not in self._steps.outputs:
             raise StepError(f"{attribute} cannot be set before {step}() is called: call it first")
-        return self._steps.done[step]
+        return self._steps.outputs[step]
 
     # -- whole runs --------------------------------------------------------------------------
 
-    def take(self, until: str = "estimate") -> None:
+    def run_until(self, until: str = "estimate") -> None:
         """Run the steps up to one of select, reduce, model, fit and estimate.
 
         Parameters
@@ -257,9 +264,20 @@ class Orchestrator:
             If the fit did not converge (its result is still available as `fit_result`).
         """
         for step in steps_until(until):
-            output = self._steps.take(step)
+            output = self._steps.run_until(step)
             if step == "fit" and output is not None and not output.success:
                 raise FitError(f"the fit did not converge: {output.message}")
+
+    def take(self, until: str = "estimate") -> None:
+        """Run the steps up to one of them: the old name of `run_until`.
+
+        Parameters
+        ----------
+        until : str
+            The last step.
+        """
+        warn_of_old_name("Orchestrator.take", "Orchestrator.run_until")
+        self.run_until(until)
 
     def run(
         self, folder: str | Path | None = None, *, until: str = "estimate", overwrite: bool = False
@@ -304,8 +322,8 @@ class Orchestrator:
             steps=self.steps,
             datasets=steps.datasets(),
             models=steps.models(),
-            fit=steps.done.get("fit"),
-            estimates=dict(steps.done.get("estimate", steps.estimates)),
+            fit=steps.outputs.get("fit"),
+            estimates=dict(steps.outputs.get("estimate", steps.estimates)),
             kinds={estimator.label: estimator.kind for estimator in self.pipeline.estimate},
         )
 
@@ -355,7 +373,7 @@ class Orchestrator:
         return self._steps.watchers
 
 
-def _describe(pipeline: Chain) -> Run:
+def _create_record(pipeline: Chain) -> Run:
     """Return a record with configuration and digest; both "" if the pipeline has no YAML form."""
     try:
         return Run(dump(pipeline.to_plain(complete=True)), pipeline.digest())

@@ -61,9 +61,9 @@ def _prepare(entry: str, maker: Maker, observations: ValidRuns) -> Maker:
 class ValidRuns:
     """The runs that can be used, as the archive returns them or as they were inspected.
 
-    Each run is read when it is reached, and nothing keeps it afterwards: the memory does not grow
-    with the number of runs. A run with a fault is left out with a warning; the observation log
-    gives the reason once it is reduced. `len` reads all runs.
+    Each run is read during the iteration and not kept, so memory use does not grow with the number
+    of runs. A run with a fault is skipped with a warning; the observation log
+    lists the reason once it is reduced. `len` reads all runs.
 
     Parameters
     ----------

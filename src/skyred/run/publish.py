@@ -1,4 +1,4 @@
-"""Writing of a run to its folder, and publication of the folder, however the run ends."""
+"""Writing of a run to its folder, and publication of the folder, even if the run fails."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import attrs
 
 from skyred.errors import ConfigError, DiskError, Problem
 from skyred.interfaces.records import STEPS
-from skyred.run.disk_space import disk_errors, needed_for, require_space, size_of
-from skyred.run.log_file import logged_to
+from skyred.run.disk_space import disk_errors, minimum_size, require_space, size_of
+from skyred.run.log_file import log_to_file
 from skyred.run.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def run_to_folder(
     # reset the folder: nothing may be written into that of an earlier run
     orchestrator.record = attrs.evolve(orchestrator.record, steps=steps, folder=None)
     if folder is None:
-        _watched(orchestrator, until)
+        _run_with_hooks(orchestrator, until)
         return orchestrator.result()
     _check_inputs_outside(orchestrator, Path(folder))
     with RunFolder.create(folder, overwrite) as run_folder:
@@ -77,8 +77,8 @@ def _run_steps(
         If the disk failed: the files are incomplete and must not be published.
     """
     try:
-        with disk_errors(run_folder.target.parent), logged_to(run_folder.staging / "log.jsonl"):
-            _watched(orchestrator, until)
+        with disk_errors(run_folder.target.parent), log_to_file(run_folder.staging / "log.jsonl"):
+            _run_with_hooks(orchestrator, until)
     except DiskError:
         raise
     except BaseException as error:  # Ctrl-C too: the outputs so far are published
@@ -102,11 +102,11 @@ def steps_until(last: str) -> tuple[str, ...]:
     Raises
     ------
     ConfigError
-        If there is no such step.
+        If the step does not exist.
     """
     if last not in STEPS:
         expected = f"expected one of {', '.join(STEPS)}"
-        raise ConfigError([Problem((), f"there is no step {last!r}", expected)])
+        raise ConfigError([Problem((), f"unknown step {last!r}", expected)])
     return STEPS[: STEPS.index(last) + 1]
 
 
@@ -114,19 +114,19 @@ def _check_inputs_outside(orchestrator: Orchestrator, target: Path) -> None:
     """Refuse a run folder that contains an input: replacing the folder would delete the input."""
     for path, location in orchestrator.pipeline.iter_locations():
         if location.is_path() and location.path().resolve().is_relative_to(target.resolve()):
-            message = f"{location} lies in the run folder {target}"
+            message = f"{location} is in the run folder {target}"
             problem = Problem(path, message, "choose another folder with -o")
             raise ConfigError([problem])
 
 
-def _watched(orchestrator: Orchestrator, until: str) -> None:
+def _run_with_hooks(orchestrator: Orchestrator, until: str) -> None:
     watchers = orchestrator.watchers
-    watchers.tell("skyred_run_started", run=orchestrator.record)
+    watchers.notify("skyred_run_started", run=orchestrator.record)
     state, error = "failed", ""
     try:
         try:
             _check_space(orchestrator)
-            orchestrator.take(until)
+            orchestrator.run_until(until)
         finally:
             _write(orchestrator.result(), orchestrator.record.folder)
         state = "finished"
@@ -139,7 +139,7 @@ def _watched(orchestrator: Orchestrator, until: str) -> None:
         raise
     finally:
         report = orchestrator.report(state, error)
-        watchers.tell("skyred_run_finished", run=orchestrator.record, report=report)
+        watchers.notify("skyred_run_finished", run=orchestrator.record, report=report)
 
 
 def _write(result: Result, folder: Path | None) -> None:
@@ -151,5 +151,5 @@ def _write(result: Result, folder: Path | None) -> None:
 def _check_space(orchestrator: Orchestrator) -> None:
     folder = orchestrator.record.folder
     if folder is not None:
-        needed = needed_for(orchestrator.select(), orchestrator.pipeline.data)
+        needed = minimum_size(orchestrator.select(), orchestrator.pipeline.data)
         require_space(folder.parent, needed)

@@ -14,17 +14,17 @@ from skyred.interfaces import Maker, Reduction
 from skyred.interfaces.records import Outcome
 from skyred.io.streaming import Workers, stream
 from skyred.plugins import Catalog
-from skyred.run.cache import Cache, sums_of
-from skyred.run.cached_chunks import EntryCache, Finished, iter_reduced_chunks
+from skyred.run.cache import Cache, compute_checksums
+from skyred.run.cached_chunks import EntryCache, OnReduced, iter_reduced_chunks
 from skyred.run.prepare_makers import prepare_makers
 from skyred.run.select import Selection
-from skyred.run.worker import Chunk, Partial, reduce_chunk
+from skyred.run.worker import Chunk, PartialStack, reduce_chunk
 from skyred.run.worker_recovery import reduce_run_by_run
 
 if TYPE_CHECKING:
     from gammapy.datasets import Datasets
 
-MAX_DESCRIBED = 10
+MAX_LISTED = 10
 LOOK_AHEAD = 2  # chunks per slot of the engine: enough to keep it busy with little memory
 
 
@@ -39,10 +39,10 @@ class Reducer:
     slots : int
         The number of chunks that are reduced at once.
     catalog : Catalog
-        The catalog that knows the plugins of the components.
+        The catalog of the components and their plugins.
     cache : Cache or None
         The cache of reduced chunks.
-    sums : dict of Path to str
+    checksums : dict of Path to str
         The sha256 of all files that were used so far.
     """
 
@@ -50,7 +50,7 @@ class Reducer:
     slots: int
     catalog: Catalog
     cache: Cache | None = None
-    sums: dict[Path, str] = attrs.field(factory=dict)
+    checksums: dict[Path, str] = attrs.field(factory=dict)
 
     def reduce(
         self,
@@ -81,13 +81,13 @@ class Reducer:
             for entry, reduction, selection in entries:
                 active.append(self._start_entry(entry, reduction, selection))
                 for chunk in _iter_chunks(active[-1], selection):
-                    self.sums.update(chunk.sums)
+                    self.checksums.update(chunk.sums)
                     yield active[-1].entry_cache, chunk
 
-        for chunk, reduced in iter_reduced_chunks(chunks(), self._reduce_chunks):
+        for chunk, partial_stack in iter_reduced_chunks(chunks(), self._reduce_chunks):
             while active[0].entry != chunk.entry:
                 yield active.popleft().finish(report)
-            active[0].add(reduced, report)
+            active[0].add(partial_stack, report)
         while active:
             yield active.popleft().finish(report)
 
@@ -101,13 +101,15 @@ class Reducer:
         makers = prepare_makers(entry, reduction, selection)
         reduction = reduction.with_name(entry)
         reduction = reduction.evolve(stack=reduction.stack.prepare(selection.table))
-        entry_cache = EntryCache.of(self.cache, reduction, makers, self.catalog)
+        entry_cache = EntryCache.from_reduction(self.cache, reduction, makers, self.catalog)
         total = reduction.stack.zero(reduction.geometry)
         return _EntryReduction(
             entry, reduction, makers, owners, entry_cache, total, selection.outcomes
         )
 
-    def _reduce_chunks(self, chunks: Iterable[Chunk], finished: Finished) -> Iterator[Partial]:
+    def _reduce_chunks(
+        self, chunks: Iterable[Chunk], finished: OnReduced
+    ) -> Iterator[PartialStack]:
         recover, look_ahead = partial(reduce_run_by_run, self.workers), self.slots * LOOK_AHEAD
         return stream(self.workers, reduce_chunk, chunks, look_ahead, recover, finished)
 
@@ -128,9 +130,9 @@ def describe(outcomes: Sequence[Outcome]) -> str:
     lines = [
         f"  {outcome.entry} {outcome.obs_id} "
         + ": ".join(part for part in (outcome.status, outcome.maker, outcome.reason) if part)
-        for outcome in outcomes[:MAX_DESCRIBED]
+        for outcome in outcomes[:MAX_LISTED]
     ]
-    if (more := len(outcomes) - MAX_DESCRIBED) > 0:
+    if (more := len(outcomes) - MAX_LISTED) > 0:
         lines.append(f"  and {more} more: see the observation log (observations.ecsv)")
     return "\n".join(lines)
 
@@ -165,12 +167,12 @@ class _EntryReduction:
     total: Any
     unreported: Sequence[Outcome] = ()
 
-    def add(self, reduced: Partial, report: Callable[[Outcome], None]) -> None:
+    def add(self, partial_stack: PartialStack, report: Callable[[Outcome], None]) -> None:
         """Merge a reduced chunk, and report its outcomes."""
-        for outcome in (*self.unreported, *reduced.outcomes):
+        for outcome in (*self.unreported, *partial_stack.outcomes):
             report(outcome)
         self.unreported = ()
-        self.total = self.reduction.stack.merge(self.total, reduced.total)
+        self.total = self.reduction.stack.merge(self.total, partial_stack.total)
 
     def finish(self, report: Callable[[Outcome], None]) -> tuple[str, Datasets]:
         """Return the name of the entry and its datasets."""
@@ -188,6 +190,6 @@ def _iter_chunks(entry: _EntryReduction, selection: Selection) -> Iterator[Chunk
         )
         inputs = {run.obs_id: run for run in known_inputs if run is not None}
         # computed here and not at selection: files are hashed just before they are read
-        sums = sums_of(path for run in inputs.values() for path in run.files)
+        sums = compute_checksums(path for run in inputs.values() for path in run.files)
         common = (entry.entry, entry.reduction, entry.makers)
         yield Chunk(*common, observations, inputs, sums, entry.owners, entry.entry_cache.code)

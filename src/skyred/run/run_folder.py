@@ -21,14 +21,14 @@ from types import TracebackType
 import attrs
 
 from skyred.errors import OutputError
+from skyred.io.checksums import SUMS, write_checksums
 from skyred.io.disk import files_below, sync_folder, sync_names
 from skyred.io.exchange import exchange
-from skyred.io.locks import Lock, holder, take_lock
-from skyred.io.sums import SUMS, write_sums
+from skyred.io.locks import Lock, acquire_lock, holder
 from skyred.run.disk_space import probe
 
 log = logging.getLogger(__name__)
-_NAME_TAKEN = {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EISDIR}
+_EXISTS_ERRORS = {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EISDIR}
 
 
 @attrs.define
@@ -78,7 +78,7 @@ class RunFolder:
         _check_target(target, overwrite)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            lock = take_lock(_hidden_sibling(target, "lock"))
+            lock = acquire_lock(_hidden_sibling(target, "lock"))
         except OSError as error:
             raise _not_writable(target.parent, error) from None
         if lock is None:
@@ -110,8 +110,8 @@ class RunFolder:
     def publish(self, failed: bool = False) -> Path:
         """Write SHA256SUMS and move the folder to its target.
 
-        The previous run is removed after the new one is in its place. A failed run never replaces a
-        finished one: it is published beside it.
+        The previous run is removed after the new one is in place. A failed run never replaces a
+        finished one: it is published next to it.
 
         Parameters
         ----------
@@ -126,11 +126,11 @@ class RunFolder:
         Raises
         ------
         OutputError
-            If the target was created by another process meanwhile; the run is published beside it.
+            If the target was created by another process meanwhile; the run is published next to it.
         OSError
             If the disk fails.
         """
-        self._seal()
+        self._write_checksums()
         replaces = is_unfinished(self.target) or (self.overwrite and not failed)
         if replaces and is_run_folder(self.target):
             _swap(self.staging, self.target)
@@ -151,9 +151,9 @@ class RunFolder:
     def _failed_name(self) -> str:
         return f"{self.target.name}.failed"
 
-    def _seal(self) -> None:
+    def _write_checksums(self) -> None:
         names = [path.relative_to(self.staging).as_posix() for path in files_below(self.staging)]
-        write_sums(self.staging, [name for name in names if name != SUMS])
+        write_checksums(self.staging, [name for name in names if name != SUMS])
         sync_folder(self.staging)
 
 
@@ -195,7 +195,9 @@ def is_unfinished(folder: Path) -> bool:
 
 def _check_target(target: Path, overwrite: bool) -> None:
     if target.is_symlink():
-        raise OutputError(f"{target} is a symbolic link; give the folder it points to, or another")
+        raise OutputError(
+            f"{target} is a symbolic link; use the folder that it points to, or another"
+        )
     if not target.exists() or (is_unfinished(target) and is_run_folder(target)):
         return  # repeating the command continues the run
     if not overwrite:
@@ -218,7 +220,7 @@ def _not_writable(folder: Path, error: OSError) -> OutputError:
 
 def _clean_up(target: Path, lock: Lock) -> None:
     """Restore or remove the leftovers of killed processes, if this process holds the lock."""
-    if not lock.sure:  # another process may still be using them
+    if not lock.exclusive:  # another process may still be using them
         return
     old, staging = _hidden_sibling(target, "old"), _hidden_sibling(target, "part")
     if old.is_dir() and not target.exists():
@@ -279,8 +281,8 @@ def _move(staging: Path, preferred: Path, fallback: Path) -> Path:
             if not os.path.lexists(candidate):
                 staging.rename(candidate)
                 return candidate
-        except OSError as error:  # another process took the name
-            if error.errno not in _NAME_TAKEN:
+        except OSError as error:  # another process created it
+            if error.errno not in _EXISTS_ERRORS:
                 raise
     raise AssertionError("unreachable: the candidates never end")
 

@@ -47,7 +47,7 @@ class Selection:
     files: list[Path] = attrs.field(factory=list)
     inputs: dict[int, RunInput] = attrs.field(factory=dict)
 
-    def of(self, observations: Observations) -> Selection:
+    def with_observations(self, observations: Observations) -> Selection:
         """Return a selection of other observations, with their rows of the table.
 
         Parameters
@@ -86,8 +86,8 @@ def select(entry: str, reduction: Reduction, plugins: Plugins) -> Selection:
     Raises
     ------
     ArchiveError
-        If the archive cannot be opened, no observation is left, or the table lacks a column that
-        the stacker needs.
+        If the archive cannot be opened, no observation is left, or a column that the stacker
+        needs is missing.
     """
     store = open_store(reduction, plugins)
     table = store.obs_table
@@ -96,7 +96,7 @@ def select(entry: str, reduction: Reduction, plugins: Plugins) -> Selection:
         if len(table) == 0:
             raise ArchiveError(
                 f"data.{entry}: no observation is left after the selector {selector.kind!r} "
-                f"({len(store.obs_table)} in the archive); loosen it"
+                f"({len(store.obs_table)} in the archive); relax it"
             )
     table = _drop_duplicates(entry, table)
     reduction.stack.prepare(table)  # reports missing columns before any data are read
@@ -177,7 +177,10 @@ def _open(entry: str, store: DataStore, table: ObservationTable, reduction: Redu
     valid_inputs = {run.obs_id: run for run in inputs if run.sources and not run.findings}
     files = [*_index_files(store), *(path for run in valid_inputs.values() for path in run.files)]
     if not _is_plain(store):  # the store of a plugin may transform its files
-        log.info("data.%s: the archive is of a plugin's class: runs are not inspected", entry)
+        log.info(
+            "data.%s: the class of the archive is defined by a plugin: runs are not inspected",
+            entry,
+        )
         valid_inputs = {}
     return Selection(
         table, Observations(opened), outcomes, list(dict.fromkeys(files)), valid_inputs
@@ -185,10 +188,10 @@ def _open(entry: str, store: DataStore, table: ObservationTable, reduction: Redu
 
 
 def _iter_run_stores(store: DataStore, table: ObservationTable) -> Iterator[DataStore]:
-    """Yield a store for each run alone: looking up a run searches the whole index."""
+    """Yield a store for each run: looking up a run searches the whole index of a store."""
     from gammapy.data import DataStore
 
-    if not _is_plain(store):  # the store of a plugin has its own look-up
+    if not _is_plain(store):  # the store of a plugin has its own lookup
         yield from (store for _ in range(len(table)))
         return
     rows: dict[int, list[int]] = {}

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from gammapy.modeling.models import Models
 
 log = logging.getLogger(__name__)
-_TOLERATE_HINT = "use those with faults nevertheless (data.{}.on_fault: note), "
+_ON_FAULT_HINT = "use those with faults anyway (data.{}.on_fault: note), "
 
 
 @attrs.define(eq=False)
@@ -57,9 +57,9 @@ class Steps:
         The steps that have run.
     estimates : dict of str to Product
         The estimates so far: a faulty estimator must not discard the others.
-    reduced : list of Dataset
+    reduced_datasets : list of Dataset
         The datasets so far: a failed run must not discard the others.
-    done : dict of str to object
+    outputs : dict of str to object
         The output of each step that has run.
     """
 
@@ -72,10 +72,10 @@ class Steps:
     outcomes: list[Outcome] = attrs.field(factory=list)
     records: list[StepRecord] = attrs.field(factory=list)
     estimates: dict[str, Product] = attrs.field(factory=dict)
-    reduced: list[Any] = attrs.field(factory=list)
-    done: dict[str, Any] = attrs.field(factory=dict)
+    reduced_datasets: list[Any] = attrs.field(factory=list)
+    outputs: dict[str, Any] = attrs.field(factory=dict)
 
-    def take(self, step: str) -> Any:
+    def run_until(self, step: str) -> Any:
         """Run a step, and the steps before it that have not run yet.
 
         Parameters
@@ -89,11 +89,11 @@ class Steps:
             The output of the step.
         """
         for name in STEPS[: STEPS.index(step) + 1]:
-            if name not in self.done:
+            if name not in self.outputs:
                 run_step = _STEP_METHODS[name]
-                with self._watched(name) as details:
-                    self.done[name] = run_step(self, details)
-        return self.done[step]
+                with self._notify_and_record(name) as details:
+                    self.outputs[name] = run_step(self, details)
+        return self.outputs[step]
 
     def replace(self, step: str, value: Any) -> None:
         """Replace the output of a step; later steps run again when they are needed.
@@ -106,13 +106,13 @@ class Steps:
             The new output.
         """
         for later in STEPS[STEPS.index(step) :]:
-            self.done.pop(later, None)
+            self.outputs.pop(later, None)
         if step != "estimate":
             self.estimates = {}
         if step == "reduce":
-            self.outcomes, self.reduced = [], []
-        self.done.setdefault("select", {})
-        self.done[step] = value
+            self.outcomes, self.reduced_datasets = [], []
+        self.outputs.setdefault("select", {})
+        self.outputs[step] = value
         replaced = dict.fromkeys((*self.record.replaced, step))
         self.record = attrs.evolve(self.record, replaced=tuple(replaced))
 
@@ -126,17 +126,17 @@ class Steps:
         """
         from gammapy.modeling.models import Models
 
-        return Models(self.done["reduce"].models) if "model" in self.done else None
+        return Models(self.outputs["reduce"].models) if "model" in self.outputs else None
 
     @contextmanager
-    def _watched(self, step: str) -> Iterator[dict[str, Any]]:
-        self.watchers.tell("skyred_step_started", run=self.record, step=step)
+    def _notify_and_record(self, step: str) -> Iterator[dict[str, Any]]:
+        self.watchers.notify("skyred_step_started", run=self.record, step=step)
         started, details = time.perf_counter(), dict[str, Any]()
         yield details
         record = StepRecord(step, time.perf_counter() - started, **details)
         log.info("%s in %.1f s: %s", step, record.seconds, record.summary)
         self.records.append(record)
-        self.watchers.tell("skyred_step_finished", run=self.record, step=step, record=record)
+        self.watchers.notify("skyred_step_finished", run=self.record, step=step, record=record)
 
     def _select(self, details: dict[str, Any]) -> dict[str, Selection]:
         selections = {
@@ -159,7 +159,7 @@ class Steps:
     def _reduce(self, details: dict[str, Any]) -> Datasets:
         from gammapy.datasets import Datasets
 
-        self.outcomes, self.reduced = [], []
+        self.outcomes, self.reduced_datasets = [], []
         inputs_by_name = {
             name: load_datasets(name, entry)
             for name, entry in self._active_entries()
@@ -168,10 +168,12 @@ class Steps:
         datasets_by_entry: dict[str, Any] = {
             name: input_data.datasets for name, input_data in inputs_by_name.items()
         }
-        self.reduced += [dataset for datasets in datasets_by_entry.values() for dataset in datasets]
+        self.reduced_datasets += [
+            dataset for datasets in datasets_by_entry.values() for dataset in datasets
+        ]
         for entry, datasets in self._iter_reduced(details):
             datasets_by_entry[entry] = datasets
-            self.reduced += datasets
+            self.reduced_datasets += datasets
         if self.cache is not None:
             self.cache.prune()
         self._raise_on_failures()
@@ -180,18 +182,20 @@ class Steps:
             [(entry, datasets_by_entry[name]) for name, entry in self._active_entries()]
         )
         # in the order of the configuration, not of completion
-        self.reduced = [
+        self.reduced_datasets = [
             dataset for entry, _ in self._active_entries() for dataset in datasets_by_entry[entry]
         ]
-        number = len(self.reduced)
-        details["summary"] = f"{number} dataset{'' if number == 1 else 's'}{_tally(self.outcomes)}"
+        number = len(self.reduced_datasets)
+        details["summary"] = (
+            f"{number} dataset{'' if number == 1 else 's'}{_format_other_statuses(self.outcomes)}"
+        )
         details["inputs"] = tuple(
             path for input_data in inputs_by_name.values() for path in input_data.files
         )
-        return Datasets(self.reduced)
+        return Datasets(self.reduced_datasets)
 
     def _iter_reduced(self, details: dict[str, Any]) -> Iterator[tuple[str, Datasets]]:
-        selections = self.done["select"]
+        selections = self.outputs["select"]
         entries = [
             (entry, reduction, selections[entry])
             for entry, reduction in self.pipeline.reductions()
@@ -201,12 +205,12 @@ class Steps:
             return
         with Workers(self.engine.open) as workers:
             reducer = Reducer(workers, self.engine.slots, self.plugins.catalog, self.cache)
-            details["sums"] = reducer.sums
-            yield from reducer.reduce(entries, self._tell)
+            details["sums"] = reducer.checksums
+            yield from reducer.reduce(entries, self._record_outcome)
 
     def _active_entries(self) -> list[tuple[str, DataEntry]]:
-        """Return the entries that are reduced or read: replaced observations may lack some."""
-        selections = self.done["select"]
+        """Return the entries that are reduced or read: replaced observations may omit some."""
+        selections = self.outputs["select"]
         return [
             (name, entry)
             for name, entry in self.pipeline.entries()
@@ -223,23 +227,25 @@ class Steps:
         """
         from gammapy.datasets import Datasets
 
-        return self.done.get("reduce", Datasets(self.reduced) if self.reduced else None)
+        return self.outputs.get(
+            "reduce", Datasets(self.reduced_datasets) if self.reduced_datasets else None
+        )
 
-    def _tell(self, outcome: Outcome) -> None:
+    def _record_outcome(self, outcome: Outcome) -> None:
         self.outcomes.append(outcome)
         # for the log file: on the terminal, outcomes are reported by watchers
         message = f"{outcome.status}: {outcome.reason}" if outcome.reason else outcome.status
         log.info("%s %d %s", outcome.entry, outcome.obs_id, message)
         for note in outcome.notes:
             log.info("%s %d: %s", outcome.entry, outcome.obs_id, note)
-        self.watchers.tell("skyred_observation_reduced", run=self.record, outcome=outcome)
+        self.watchers.notify("skyred_observation_reduced", run=self.record, outcome=outcome)
 
     def _require_reduced(self) -> None:
         reduced_entries = {
-            outcome.entry for outcome in self.outcomes if outcome.status in ("made", "cached")
+            outcome.entry for outcome in self.outcomes if outcome.status in ("reduced", "cached")
         }
         if empty_entries := [
-            entry for entry in self.done["select"] if entry not in reduced_entries
+            entry for entry in self.outputs["select"] if entry not in reduced_entries
         ]:
             outcomes = [outcome for outcome in self.outcomes if outcome.entry in empty_entries]
             raise RunsFailedError(
@@ -258,14 +264,14 @@ class Steps:
             by_inspection = any(outcome.maker == "inspection" for outcome in failed)
             raise RunsFailedError(
                 f"{len(failed)} of {len(self.outcomes)} runs failed:\n{describe(failed)}\n"
-                f"fix them, leave them out, {_TOLERATE_HINT.format(entry) if by_inspection else ''}"
+                f"fix them, exclude them, {_ON_FAULT_HINT.format(entry) if by_inspection else ''}"
                 f"or continue without them (data.{entry}.on_error: skip)"
                 + "; tracebacks are in observations.ecsv"
                 * any(outcome.traceback for outcome in failed)
             )
 
     def _model(self, details: dict[str, Any]) -> Models | None:
-        datasets = self.done["reduce"]
+        datasets = self.outputs["reduce"]
         models = build_models(self.pipeline.model, datasets)
         datasets.models = models
         # gammapy silently drops a model if none of its datasets exists
@@ -280,8 +286,8 @@ class Steps:
     def _fit(self, details: dict[str, Any]) -> FitResult | None:
         if self.pipeline.fit is None:
             return None
-        objective = objective_of(self.done["reduce"])
-        with restored_on_error(self.done["reduce"]):
+        objective = objective_of(self.outputs["reduce"])
+        with restored_on_error(self.outputs["reduce"]):
             result = self.pipeline.fit.fit(objective)
         objective.accept(result)
         details["summary"] = str(result).split("\n")[0]
@@ -292,7 +298,7 @@ class Steps:
         errors: list[Exception] = []
         for estimator in self.pipeline.estimate:
             try:
-                product = estimator.estimate(self.done["reduce"], self.done["fit"])
+                product = estimator.estimate(self.outputs["reduce"], self.outputs["fit"])
                 self.estimates[estimator.label] = product
             except Exception as error:  # a faulty estimator must not stop the others
                 log.error("the estimate %s failed: %s", estimator.label, error)
@@ -305,8 +311,8 @@ class Steps:
         return self.estimates
 
 
-def _tally(outcomes: Iterable[Outcome]) -> str:
-    """Return the numbers of observations that are not made: `` (4 cached, 1 failed)``."""
+def _format_other_statuses(outcomes: Iterable[Outcome]) -> str:
+    """Return the numbers of other observations: `` (4 cached, 1 failed)``."""
     numbers = Counter(outcome.status for outcome in outcomes)
     others = [f"{numbers[status]} {status}" for status in STATUSES[1:] if numbers[status]]
     return f" ({', '.join(others)})" if others else ""

@@ -8,14 +8,14 @@ import time
 import attrs
 
 from skyred.interfaces.records import Outcome
-from skyred.io.streaming import LOST, Workers
-from skyred.run.worker import Chunk, Partial, reduce_chunk
+from skyred.io.streaming import LOST_TASK_ERRORS, Workers
+from skyred.run.worker import Chunk, PartialStack, reduce_chunk
 
 log = logging.getLogger(__name__)
 
 
-def reduce_run_by_run(workers: Workers, chunk: Chunk) -> Partial:
-    """Reduce a chunk that killed its worker; runs that kill a worker alone are recorded as failed.
+def reduce_run_by_run(workers: Workers, chunk: Chunk) -> PartialStack:
+    """Reduce a chunk that killed its worker; runs that kill a worker on their own fail.
 
     The other runs are stacked in one pass, in order: the sum is the same, bit by bit, as if those
     runs had failed in any other way.
@@ -29,7 +29,7 @@ def reduce_run_by_run(workers: Workers, chunk: Chunk) -> Partial:
 
     Returns
     -------
-    Partial
+    PartialStack
         The reduced chunk.
 
     Raises
@@ -45,7 +45,7 @@ def reduce_run_by_run(workers: Workers, chunk: Chunk) -> Partial:
     }
     try:
         return workers.attempt(reduce_chunk, chunk, killed_alone)
-    except LOST as error:
+    except LOST_TASK_ERRORS as error:
         reason = f"the worker that reduced {_describe_runs(chunk)} together died"
         failures = _failed_outcomes(
             chunk, f"{reason} ({error}): out of memory? try a smaller stack.chunk"
@@ -59,7 +59,7 @@ def _try_alone(workers: Workers, chunk: Chunk) -> Outcome | None:
     started = time.perf_counter()
     try:
         workers.attempt(_reduce_and_discard, chunk)
-    except LOST as error:
+    except LOST_TASK_ERRORS as error:
         reason = f"the worker that reduced it was killed each time ({error}): out of memory?"
         (outcome,) = _failed_outcomes(chunk, reason)
         return attrs.evolve(outcome, seconds=time.perf_counter() - started)

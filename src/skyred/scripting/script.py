@@ -1,4 +1,4 @@
-"""The script that is being generated: imports, constants and functions."""
+"""The generated script: imports, constants and functions."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from skyred.errors import warn_of_old_name
 from skyred.scripting.layout import INDENT, lay_out
 from skyred.scripting.literals import path_code, position_code, quantity_code, regions_code
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from skyred.fields import Position, Regions
 
 FUNCTIONS = ("build_models", "fit_models", "main")  # names of functions of every script
-STANDARD = ("os", "sys", "pathlib", "fnmatch", "itertools")
+STANDARD_MODULES = ("os", "sys", "pathlib", "fnmatch", "itertools")
 
 
 @attrs.define(eq=False)
@@ -91,14 +92,14 @@ class ScriptDatasets:
         The name of the dataset, or a pattern for the names of several.
     is_map, on_off : bool
         Whether they are maps, and whether they have off counts.
-    alone : bool
+    single : bool
         Whether it is one dataset.
     """
 
     name: str
     is_map: bool
     on_off: bool
-    alone: bool
+    single: bool
 
 
 def _body() -> Block:
@@ -113,7 +114,7 @@ def _loop() -> Block:
 class Script:
     """A plain gammapy script, to which each component adds its statements.
 
-    In the code of a data entry, ``table`` is the table of observations (for selectors), ``geom``
+    In the code of a data entry, ``table`` is the observation table (for selectors), ``geom``
     and ``target`` are the geometry and its empty dataset, and ``dataset`` and ``observation`` those
     of one run. Models are appended to ``models``. Estimators use ``datasets`` and write to
     ``folder``.
@@ -134,7 +135,7 @@ class Script:
         Whether its datasets have off counts.
     datasets : str
         The code of the entry's datasets: by default the variable ``datasets``.
-    datasets_made : list of ScriptDatasets
+    all_datasets : list of ScriptDatasets
         The datasets of all entries, for estimators.
     imports : dict of str to set of str
         The imported names by module; see `use`.
@@ -159,7 +160,7 @@ class Script:
     reduction: Any = None
     on_off: bool = False
     datasets: str = "datasets"
-    datasets_made: list[ScriptDatasets] = attrs.field(factory=list)
+    all_datasets: list[ScriptDatasets] = attrs.field(factory=list)
     _imports: dict[str, set[str]] = attrs.field(factory=dict)
     _constants: dict[str, str] = attrs.field(factory=dict)
     _functions: list[str] = attrs.field(factory=list)
@@ -288,10 +289,10 @@ class Script:
         """
         self.use("regions", "Regions")
         for source in value.files:
-            self.place(source)
+            self.path(source)
         return self.constant(name, regions_code(value.sources) + item)
 
-    def place(self, location: str) -> str:
+    def path(self, location: str) -> str:
         """Return the code of a path; its variables are expanded when the script runs.
 
         Parameters
@@ -308,6 +309,22 @@ class Script:
         if code.startswith("make_path"):
             self.use("gammapy.utils.scripts", "make_path")
         return code
+
+    def place(self, location: str) -> str:
+        """Return the code of a path: the old name of `path`.
+
+        Parameters
+        ----------
+        location : str
+            The path.
+
+        Returns
+        -------
+        str
+            The code.
+        """
+        warn_of_old_name("Script.place", "Script.path")
+        return self.path(location)
 
     def draw(self, code: str, picture: str) -> None:
         """Add a figure to the current function, and save it in the folder.
@@ -337,16 +354,16 @@ class Script:
         is_spectrum = self.reduction.geometry.dataset_type == "spectrum"
         return "SpectrumDatasetOnOff" if is_spectrum else "MapDatasetOnOff"
 
-    def made(self, *, alone: bool) -> None:
+    def add_datasets(self, *, single: bool) -> None:
         """Register the datasets of the current entry.
 
         Parameters
         ----------
-        alone : bool
+        single : bool
             Whether it is one dataset, named after the entry, or several.
         """
         is_map = self.reduction.geometry.dataset_type != "spectrum"
-        self.datasets_made.append(ScriptDatasets(self.entry, is_map, self.on_off, alone))
+        self.all_datasets.append(ScriptDatasets(self.entry, is_map, self.on_off, single))
 
     def linked(self, label: str, parameter: str) -> str | None:
         """Return the first parameter with a link label.
@@ -436,7 +453,7 @@ class Script:
 
     def _import_lines(self) -> list[str]:
         def is_standard(item: tuple[str, set[str]]) -> bool:
-            return item[0].split(".")[0] in STANDARD
+            return item[0].split(".")[0] in STANDARD_MODULES
 
         items = sorted(self._imports.items(), key=lambda item: (bool(item[1]), item[0].lower()))
         groups = [

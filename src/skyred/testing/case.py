@@ -13,14 +13,14 @@ from skyred.errors import ConfigError
 from skyred.fields import REQUIRED, default_of, specs
 from skyred.interfaces import ROLES, Component
 from skyred.testing.copies import Snapshot
-from skyred.testing.law import NotTried
+from skyred.testing.requirement import NotChecked
 from skyred.testing.sample import Crab, Sample, crab
 
 if TYPE_CHECKING:
     from gammapy.data import Observation, ObservationTable
 
 
-def _instance(component: Any) -> Any:
+def _create_instance(component: Any) -> Any:
     if isinstance(component, type):
         name = component.__name__
         if not (issubclass(component, Component) and component.role in ROLES):
@@ -55,7 +55,7 @@ class ComponentCase:
     sample : Sample, optional
         The input for the component; by default the simulated Crab.
     expected_failures : mapping of str to str, optional
-        The names of laws that it breaks on purpose, each with the reason.
+        The names of requirements that it violates on purpose, each with the reason.
 
     Raises
     ------
@@ -63,7 +63,7 @@ class ComponentCase:
         If it is not a component, or a class that needs options.
     """
 
-    component: Any = attrs.field(converter=_instance)
+    component: Any = attrs.field(converter=_create_instance)
     sample: Sample = attrs.field(factory=Sample)
     expected_failures: Mapping[str, str] = attrs.field(factory=dict)
 
@@ -102,7 +102,7 @@ class ComponentCase:
         return Snapshot([run.copy(in_memory=True, obs_id=run.obs_id) for run in runs])
 
     def table(self) -> ObservationTable:
-        """Return a new copy of the table of observations.
+        """Return a new copy of the observation table.
 
         Returns
         -------
@@ -113,11 +113,11 @@ class ComponentCase:
 
     @cached_property
     def memo(self) -> dict[str, Any]:
-        """Intermediate results that several laws use, by name."""
+        """Intermediate results that several requirements use, by name."""
         return {}
 
 
-def stored(component: Component) -> dict[str, Any]:
+def stored_options(component: Component) -> dict[str, Any]:
     """Return the stored options of a component.
 
     Parameters
@@ -148,10 +148,10 @@ def digest_or_skip(component: Component) -> str:
 
     Raises
     ------
-    NotTried
+    NotChecked
         If the component has no digest, because it holds an arbitrary Python object.
     """
     try:
         return component.digest()
     except ConfigError as error:
-        raise NotTried("it holds an arbitrary Python object, so it has no digest") from error
+        raise NotChecked("it holds an arbitrary Python object, so it has no digest") from error

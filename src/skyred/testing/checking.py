@@ -1,4 +1,4 @@
-"""The function `check`: it tries all laws on a component and reports all violations."""
+"""The function `check`: it checks all requirements of a component and reports all violations."""
 
 from __future__ import annotations
 
@@ -9,35 +9,44 @@ from typing import Any
 
 import attrs
 
-from skyred.errors import did_you_mean
+from skyred.errors import did_you_mean, warn_of_old_name
 from skyred.interfaces import Component
 from skyred.testing.case import ComponentCase
-from skyred.testing.law import Law, LawBroken, NotTried
-from skyred.testing.laws import laws
+from skyred.testing.requirement import NotChecked, Requirement, RequirementViolated
+from skyred.testing.requirements import requirements
 from skyred.testing.sample import Sample
 
 
 @attrs.frozen
 class Violation:
-    """A law that a component breaks.
+    """A requirement that a component violates.
 
     Parameters
     ----------
-    law : Law
-        The law.
+    requirement : Requirement
+        The requirement.
     observed : str
-        The observation that contradicts the law.
+        The observation that contradicts the requirement.
     """
 
-    law: Law
+    requirement: Requirement
     observed: str
 
+    @property
+    def law(self) -> Requirement:
+        """The old name of `requirement`."""
+        warn_of_old_name("Violation.law", "Violation.requirement")
+        return self.requirement
+
     def __str__(self) -> str:
-        return f"{self.law.sentence}\n  Observed: {self.observed}.\n  To fix it: {self.law.fix}"
+        requirement = self.requirement
+        return (
+            f"{requirement.sentence}\n  Observed: {self.observed}.\n  To fix it: {requirement.fix}"
+        )
 
 
-class LawsBrokenError(AssertionError):
-    """The laws that a component breaks.
+class ConformanceError(AssertionError):
+    """The requirements that a component violates.
 
     Parameters
     ----------
@@ -50,7 +59,7 @@ class LawsBrokenError(AssertionError):
     def __init__(self, name: str, violations: Sequence[Violation]) -> None:
         self.name, self.violations = name, tuple(violations)
         count = len(self.violations)
-        head = f"{name} breaks {count} law{'s' * (count > 1)}"
+        head = f"{name} violates {count} requirement{'s' * (count > 1)}"
         super().__init__("\n\n".join([head, *map(str, self.violations)]))
 
 
@@ -60,7 +69,7 @@ def check(
     sample: Sample | None = None,
     expected_failures: Mapping[str, str] | None = None,
 ) -> None:
-    """Check that a component obeys every law of its role.
+    """Check that a component meets every requirement of its role.
 
     Parameters
     ----------
@@ -69,17 +78,17 @@ def check(
     sample : Sample, optional
         The input for the component, if the simulated Crab is not suitable.
     expected_failures : mapping of str to str, optional
-        The names of laws that it breaks on purpose, each with the reason.
+        The names of requirements that it violates on purpose, each with the reason.
 
     Raises
     ------
-    LawsBrokenError
-        With all violations, the observations, and the ways to fix them; also if a law that is
-        expected to fail holds.
+    ConformanceError
+        With all violations, the observations, and the ways to fix them; also if a requirement
+        that is expected to fail is met.
     TypeError
         If it is not a component, or a class that needs options.
     ValueError
-        If an expected failure is not a law of the role, or has no reason.
+        If an expected failure is not a requirement of the role, or has no reason.
 
     Examples
     --------
@@ -88,14 +97,16 @@ def check(
     """
     case = ComponentCase(component, sample or Sample(), expected_failures or {})
     violations = [
-        violation for law in applicable_laws(case) if (violation := find_violation(case, law))
+        violation
+        for requirement in applicable_requirements(case)
+        if (violation := find_violation(case, requirement))
     ]
     if violations:
-        raise LawsBrokenError(case.name, violations)
+        raise ConformanceError(case.name, violations)
 
 
-def applicable_laws(case: ComponentCase) -> tuple[Law, ...]:
-    """Return the laws that apply to a component.
+def applicable_requirements(case: ComponentCase) -> tuple[Requirement, ...]:
+    """Return the requirements that apply to a component.
 
     Parameters
     ----------
@@ -104,80 +115,80 @@ def applicable_laws(case: ComponentCase) -> tuple[Law, ...]:
 
     Returns
     -------
-    tuple of Law
-        The laws of its role.
+    tuple of Requirement
+        The requirements of its role.
 
     Raises
     ------
     ValueError
-        If an expected failure is not a law of the role, or has no reason.
+        If an expected failure is not a requirement of the role, or has no reason.
     """
-    laws_of_role = laws(case.component.role)
-    names = [law.name for law in laws_of_role]
+    requirements_of_role = requirements(case.component.role)
+    names = [requirement.name for requirement in requirements_of_role]
     for name, reason in case.expected_failures.items():
         if name not in names:
             hint = did_you_mean(name, names)
             raise ValueError(
-                f"{case.name}: no law of the role {case.component.role} is called {name!r}{hint}"
+                f"{case.name}: the role {case.component.role} has no requirement {name!r}{hint}"
             )
         if not reason.strip():
             raise ValueError(f"{case.name}: give a reason for the expected failure of {name!r}")
-    return laws_of_role
+    return requirements_of_role
 
 
-def find_violation(case: ComponentCase, law: Law) -> Violation | None:
-    """Try a law on a component, and compare the outcome with the expected failures.
+def find_violation(case: ComponentCase, requirement: Requirement) -> Violation | None:
+    """Check a requirement of a component, and compare the outcome with the expected failures.
 
     Parameters
     ----------
     case : ComponentCase
         The component.
-    law : Law
-        The law.
+    requirement : Requirement
+        The requirement.
 
     Returns
     -------
     Violation or None
-        The violation; None if the outcome is as expected, or the law cannot be tried.
+        The violation; None if the outcome is as expected, or the requirement cannot be checked.
     """
     try:
-        observed = attempt(case, law)
-    except NotTried:
+        observed = check_requirement(case, requirement)
+    except NotChecked:
         return None
-    if law.name not in case.expected_failures:
-        return Violation(law, observed) if observed else None
+    if requirement.name not in case.expected_failures:
+        return Violation(requirement, observed) if observed else None
     if not observed:
         return Violation(
-            law, "it was expected to fail, but holds: remove it from expected_failures"
+            requirement, "it was expected to fail, but is met: remove it from expected_failures"
         )
     return None
 
 
-def attempt(case: ComponentCase, law: Law) -> str:
-    """Try a law on a component.
+def check_requirement(case: ComponentCase, requirement: Requirement) -> str:
+    """Check a requirement of a component.
 
     Parameters
     ----------
     case : ComponentCase
         The component.
-    law : Law
-        The law.
+    requirement : Requirement
+        The requirement.
 
     Returns
     -------
     str
-        The observation that contradicts the law; "" if it holds.
+        The observation that contradicts the requirement; "" if it holds.
 
     Raises
     ------
-    NotTried
-        If the law cannot be tried on the component.
+    NotChecked
+        If the requirement cannot be checked.
     """
     try:
-        law.test(case)
-    except LawBroken as broken:
+        requirement.test(case)
+    except RequirementViolated as broken:
         return str(broken).rstrip(".")
-    except NotTried:
+    except NotChecked:
         raise
     except Exception as error:  # any exception of the component
         return f"{type(error).__name__}: {error} ({_location(error)})".replace("\n", " ")

@@ -23,7 +23,7 @@ def contents(item: Any) -> Contents:
     Parameters
     ----------
     item : object
-        A table, map, response, event list, dataset, observation, model or plain value, good time
+        A table, map, IRF, event list, dataset, observation, model or plain value, good time
         intervals, or a list or mapping of such objects.
 
     Returns
@@ -52,7 +52,7 @@ def differences(before: Contents, after: Contents, rtol: float = 0.0) -> list[st
     list of str
         A sentence for each name that differs.
     """
-    messages = [f"{name} is gone" for name in before if name not in after]
+    messages = [f"{name} is missing" for name in before if name not in after]
     messages += [f"{name} is new" for name in after if name not in before]
     for name in before:
         if name in after and not _is_same(before[name], after[name], rtol):

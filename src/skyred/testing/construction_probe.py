@@ -16,7 +16,7 @@ import attrs
 from skyred.fields import specs
 from skyred.interfaces import Component
 from skyred.plugins.one_file import OneFile, file_of
-from skyred.testing.law import LawBroken, NotTried
+from skyred.testing.requirement import NotChecked, RequirementViolated
 from skyred.testing.subprocess_worker import Worker
 
 _HEAVY = "gammapy"
@@ -26,7 +26,7 @@ _AUDITED = {
     "socket.getaddrinfo": "looked up",
     "subprocess.Popen": "started",
     "os.system": "started",
-    "os.mkdir": "made the folder",
+    "os.mkdir": "created the folder",
     "os.remove": "removed",
 }
 _SOURCE = (".py", ".pyc", ".so", ".pyd")
@@ -83,20 +83,20 @@ class BuildProbe:
 
         Raises
         ------
-        NotTried
+        NotChecked
             If the class is defined in a notebook or script, so that another process cannot import
             it.
         """
         cls = type(component)
         if cls.__module__ == "__main__":
-            raise NotTried("its class is defined in a notebook or script")
+            raise NotChecked("its class is defined in a notebook or script")
         options = {name: getattr(component, name) for name in specs(cls)}
         self.worker = self.worker or Worker()
         try:
             record = self.worker.call(
                 build_and_record, file_of(cls), cls.__module__, cls.__qualname__, options
             )
-        except LawBroken:
+        except RequirementViolated:
             self._close()
             raise
         assert isinstance(record, BuildRecord)

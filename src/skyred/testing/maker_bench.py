@@ -12,7 +12,7 @@ from skyred.interfaces import Maker
 from skyred.testing.case import ComponentCase
 from skyred.testing.compare import Contents, contents
 from skyred.testing.copies import duplicate
-from skyred.testing.law import LawBroken, NotTried
+from skyred.testing.requirement import NotChecked, RequirementViolated
 from skyred.testing.sample import NAME, MakerSetting, reduce_before
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class MakerBench:
 
 
 def bench_or_skip(case: ComponentCase) -> MakerBench:
-    """Return the test bench of a maker; another law requires that there is one.
+    """Return the test bench of a maker; another requirement is that there is one.
 
     Parameters
     ----------
@@ -74,15 +74,15 @@ def bench_or_skip(case: ComponentCase) -> MakerBench:
 
     Raises
     ------
-    NotTried
+    NotChecked
         If there is no suitable setting.
     """
     try:
         bench = find_bench(case)
-    except LawBroken as broken:
-        raise NotTried(f"it makes no dataset: {broken}") from broken
+    except RequirementViolated as broken:
+        raise NotChecked(f"it makes no dataset: {broken}") from broken
     if not all(hasattr(dataset, "stat_type") for _, dataset in bench.datasets()):
-        raise NotTried("its output is not a dataset")
+        raise NotChecked("its output is not a dataset")
     return bench
 
 
@@ -101,7 +101,7 @@ def find_bench(case: ComponentCase) -> MakerBench:
 
     Raises
     ------
-    LawBroken
+    RequirementViolated
         If there is no suitable setting, with the error in each setting.
     """
     if "bench" not in case.memo:
@@ -113,7 +113,7 @@ def find_bench(case: ComponentCase) -> MakerBench:
                 break
             messages.append(f"on {setting.description}: {outcome}")
         else:
-            raise LawBroken(f"it makes no dataset in any setting: {'; '.join(messages)}")
+            raise RequirementViolated(f"it makes no dataset in any setting: {'; '.join(messages)}")
     bench = case.memo["bench"]
     assert isinstance(bench, MakerBench)
     return bench

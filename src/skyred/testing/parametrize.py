@@ -1,4 +1,4 @@
-"""Parametrisation of pytest: one test for each component and law."""
+"""Parametrisation of pytest: one test for each component and requirement."""
 
 from __future__ import annotations
 
@@ -9,8 +9,13 @@ import attrs
 
 from skyred.interfaces import Component
 from skyred.testing.case import ComponentCase
-from skyred.testing.checking import LawsBrokenError, Violation, applicable_laws, attempt
-from skyred.testing.law import Law, NotTried
+from skyred.testing.checking import (
+    ConformanceError,
+    Violation,
+    applicable_requirements,
+    check_requirement,
+)
+from skyred.testing.requirement import NotChecked, Requirement
 
 if TYPE_CHECKING:
     import pytest
@@ -19,9 +24,9 @@ if TYPE_CHECKING:
 def parametrize_with_checks(
     components: Iterable[Component | type[Component] | ComponentCase],
 ) -> pytest.MarkDecorator:
-    """Parametrise a test with one check for each component and law.
+    """Parametrise a test with one check for each component and requirement.
 
-    The test calls its argument `check`. Laws that are expected to fail are marked as strict
+    The test calls its argument `check`. Requirements that are expected to fail are marked as strict
     expected failures.
 
     Parameters
@@ -48,46 +53,50 @@ def parametrize_with_checks(
     ]
     parameters = []
     for name, case in zip(_names(cases), cases, strict=True):
-        for law in applicable_laws(case):
-            reason = case.expected_failures.get(law.name, "")
-            marks = [pytest.mark.xfail(reason=reason, strict=True, raises=LawsBrokenError)] * bool(
+        for requirement in applicable_requirements(case):
+            reason = case.expected_failures.get(requirement.name, "")
+            marks = [pytest.mark.xfail(reason=reason, strict=True, raises=ConformanceError)] * bool(
                 reason
             )
-            parameters.append(pytest.param(Check(case, law), id=f"{name}: {law.name}", marks=marks))
+            parameters.append(
+                pytest.param(
+                    Check(case, requirement), id=f"{name}: {requirement.name}", marks=marks
+                )
+            )
     return pytest.mark.parametrize("check", parameters)
 
 
 @attrs.frozen(eq=False)
 class Check:
-    """The check of one law on one component.
+    """The check of one requirement of one component.
 
     Parameters
     ----------
     case : ComponentCase
         The component.
-    law : Law
-        The law.
+    requirement : Requirement
+        The requirement.
     """
 
     case: ComponentCase
-    law: Law
+    requirement: Requirement
 
     def __call__(self) -> None:
-        """Try the law, or skip the test if the law cannot be tried.
+        """Check the requirement, or skip the test if it cannot be checked.
 
         Raises
         ------
-        LawsBrokenError
-            If the law does not hold.
+        ConformanceError
+            If the requirement is not met.
         """
         import pytest
 
         try:
-            observed = attempt(self.case, self.law)
-        except NotTried as reason:
+            observed = check_requirement(self.case, self.requirement)
+        except NotChecked as reason:
             pytest.skip(str(reason))
         if observed:
-            raise LawsBrokenError(self.case.name, [Violation(self.law, observed)])
+            raise ConformanceError(self.case.name, [Violation(self.requirement, observed)])
 
 
 def _names(cases: Iterable[ComponentCase]) -> Iterable[str]:

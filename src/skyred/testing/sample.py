@@ -36,7 +36,7 @@ class Sample:
     observations : sequence of gammapy.data.Observation, optional
         At least two observations, for makers, geometries and stackers.
     table : gammapy.data.ObservationTable, optional
-        The table of observations, for selectors, and for stackers that are prepared with it.
+        The observation table, for selectors, and for stackers that are prepared with it.
     geometry : Geometry, optional
         The geometry of a maker's datasets; by default a map, an image or a spectrum, the first
         that the maker accepts.

@@ -1,4 +1,4 @@
-"""Input of the checks of stackers: datasets, and totals of them."""
+"""Inputs of the checks of stackers: datasets and their totals."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from skyred.interfaces import Geometry, Stacker
 from skyred.testing.case import ComponentCase
 from skyred.testing.compare import Contents, contents
 from skyred.testing.copies import duplicate
-from skyred.testing.law import LawBroken
+from skyred.testing.requirement import RequirementViolated
 from skyred.testing.sample import NAME
 
 if TYPE_CHECKING:
     from gammapy.data import Observation
     from gammapy.datasets import Dataset
 
-FLOAT32 = 1e-6  # relative: sums of float32 in another order
+FLOAT32_RTOL = 1e-6  # relative: sums of float32 in another order
 
 
 @attrs.frozen(eq=False)
@@ -117,7 +117,7 @@ def accepted_inputs(case: ComponentCase) -> list[StackerInputs]:
 
     Raises
     ------
-    LawBroken
+    RequirementViolated
         If it accepts none of the inputs, with the error for each.
     """
     if "inputs" not in case.memo:
@@ -129,7 +129,7 @@ def accepted_inputs(case: ComponentCase) -> list[StackerInputs]:
             except Exception as error:  # the stacker may be for other datasets
                 messages.append(f"{inputs.description}: {type(error).__name__}: {error}")
         if not accepted:
-            raise LawBroken(f"it accepts none of the datasets: {'; '.join(messages)}")
+            raise RequirementViolated(f"it accepts none of the datasets: {'; '.join(messages)}")
         case.memo["inputs"] = accepted
     result: list[StackerInputs] = case.memo["inputs"]
     return result

@@ -18,7 +18,7 @@ from typing import Any
 
 import attrs
 
-from skyred.testing.law import LawBroken
+from skyred.testing.requirement import RequirementViolated
 
 _PROGRAM = "from skyred.testing.subprocess_worker import serve; serve()"
 
@@ -68,7 +68,7 @@ class Worker:
 
         Raises
         ------
-        LawBroken
+        RequirementViolated
             If the call fails, or its arguments cannot be pickled or unpickled.
         """
         stdin, stdout = self._process.stdin, self._process.stdout
@@ -79,11 +79,11 @@ class Worker:
             stdin.flush()
             answer = pickle.loads(pickle.load(stdout))
         except (EOFError, BrokenPipeError) as error:
-            raise LawBroken("the other process was terminated by it") from error
+            raise RequirementViolated("the other process was terminated by it") from error
         except (pickle.PicklingError, AttributeError, TypeError) as error:
-            raise LawBroken(f"it cannot be sent to another process: {error}") from error
+            raise RequirementViolated(f"it cannot be sent to another process: {error}") from error
         if isinstance(answer, RaisedError):
-            raise LawBroken(f"in another process: {answer.message}")
+            raise RequirementViolated(f"in another process: {answer.message}")
         return answer
 
     def close(self) -> None:

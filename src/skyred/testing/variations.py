@@ -74,16 +74,16 @@ def _candidates(value: Any, spec: FieldSpec) -> Iterator[Any]:
         yield from _changed_values(value)
         yield from _values_of_type(spec)
     elif spec.shape == "one" and value is not None:
-        yield from _varied(value)
+        yield from _iter_variations(value)
     elif spec.shape == "many" and value:
-        yield from ((variation, *value[1:]) for variation in _varied(value[0]))
+        yield from ((variation, *value[1:]) for variation in _iter_variations(value[0]))
     elif spec.shape == "map" and value:
         first = next(iter(value))
-        for variation in _varied(value[first]):
+        for variation in _iter_variations(value[first]):
             yield FrozenMapping({**value, first: variation})
 
 
-def _varied(fields: Fields) -> Iterator[Any]:
+def _iter_variations(fields: Fields) -> Iterator[Any]:
     for _, variation in variations(fields):
         yield variation
 

@@ -352,7 +352,7 @@ class TestInAPipeline:
     def test_observation_log_has_every_run(self, stacked):
         outcomes = stacked[0].outcomes
         assert [(outcome.obs_id, outcome.status) for outcome in outcomes] == [
-            (id_, "made") for id_ in RUNS
+            (id_, "reduced") for id_ in RUNS
         ]
 
     def test_run_folder_reads_back(self, stacked):

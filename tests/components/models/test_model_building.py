@@ -269,9 +269,9 @@ model:
         with pytest.raises(ConfigError) as caught:
             Pipeline.from_yaml(yaml_text)
         first, second = caught.value.lines
-        assert first.startswith("<text>:7:")
+        assert first.startswith("<string>:7:")
         assert "model[0].spectral.amplitude" in first
-        assert second.startswith("<text>:8:")
+        assert second.startswith("<string>:8:")
         assert "did you mean 'lon_0'" in second
 
 

@@ -14,7 +14,7 @@ from gammapy.modeling.models import Models
 from skyred.components.simulation import files, observations
 from skyred.components.simulation.archive import CrabSimulation
 from skyred.components.simulation.observations import simulate_run
-from skyred.io.sums import SUMS, damage
+from skyred.io.checksums import SUMS, find_damage
 
 
 def contents(folder):
@@ -47,7 +47,7 @@ def test_events_depend_on_the_seed(archive, other_run):
 
 def test_archive_contains_exactly_the_listed_files(archive, simulation):
     assert set(contents(archive)) == {*simulation.files, SUMS}
-    assert damage(archive, simulation.files) is None
+    assert find_damage(archive, simulation.files) is None
 
 
 def test_gammapy_reads_full_enclosure_observations(archive):

@@ -11,7 +11,7 @@ import pytest
 from skyred.components.simulation import cache
 from skyred.components.simulation.archive import CrabSimulation
 from skyred.components.simulation.location import ensure
-from skyred.io.sums import SUMS, damage
+from skyred.io.checksums import SUMS, find_damage
 from waiting import LIMIT
 
 LOCATION = "sim:crab?runs=2&livetime=2min"
@@ -84,7 +84,7 @@ def test_damaged_archive_is_created_again_with_a_warning(
     apply_damage(folder)
     with caplog.at_level(logging.WARNING, logger="skyred.simulation"):
         assert ensure(location) == folder
-    assert damage(folder, simulation.files) is None
+    assert find_damage(folder, simulation.files) is None
     assert len(created_archives) == 2
     assert "is damaged" in caplog.text
 
@@ -113,4 +113,4 @@ def test_two_concurrent_processes_create_it_once(tmp_path):
     assert [process.returncode for process in processes] == [0, 0]
     assert lines[0][-1] == lines[1][-1]
     assert len([line for line in lines[0] + lines[1] if line.startswith("Creating the")]) == 1
-    assert damage(Path(lines[0][-1]), CrabSimulation(runs=1, livetime=1).files) is None
+    assert find_damage(Path(lines[0][-1]), CrabSimulation(runs=1, livetime=1).files) is None

@@ -215,7 +215,7 @@ def test_runs_in_no_group_are_skipped_with_the_reason():
     assert (first.obs_id, first.status) == (47802, "skipped")
     assert first.reason.startswith("zenith angle 37.2 deg is in no bin (26.0 deg to 33.0 deg)")
     assert first.maker.startswith("stacker group of skyred")
-    assert second.status == "made"
+    assert second.status == "reduced"
 
 
 def test_missing_column_is_reported_before_data_are_read():

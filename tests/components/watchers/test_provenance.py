@@ -5,14 +5,14 @@ from types import SimpleNamespace
 
 from skyred.components.watchers.provenance import Provenance
 from skyred.interfaces.records import Report, Run, StepRecord
-from skyred.io.sums import sum_of
+from skyred.io.checksums import file_checksum
 
 
 def test_input_that_changed_later_is_reported_with_its_earlier_digest(tmp_path: Path) -> None:
     used, unused = tmp_path / "run.fits", tmp_path / "index.fits"
     for path in (used, unused):
         path.write_text("before")
-    before = sum_of(used)
+    before = file_checksum(used)
     steps = (
         StepRecord("select", 0.1, inputs=(unused, used)),
         StepRecord("reduce", 0.1, sums={used: before}),
@@ -22,5 +22,5 @@ def test_input_that_changed_later_is_reported_with_its_earlier_digest(tmp_path: 
     inputs = {
         entry["path"]: entry["sha256"] for entry in Provenance().describe(Run(), report)["inputs"]
     }
-    assert inputs == {str(used): before, str(unused): sum_of(unused)}
-    assert sum_of(used) != before
+    assert inputs == {str(used): before, str(unused): file_checksum(unused)}
+    assert file_checksum(used) != before

@@ -14,7 +14,7 @@ import numpy as np
 from astropy.io import fits
 from astropy.table import Table
 
-from skyred.io.sums import SUMS
+from skyred.io.checksums import SUMS
 
 INDEX = {"hdu": "hdu-index.fits.gz", "obs": "obs-index.fits.gz"}
 CLASSES = {"EFF_AREA": "aeff", "EDISP": "edisp", "RPSF": "psf", "PSF": "psf", "BKG": "bkg"}

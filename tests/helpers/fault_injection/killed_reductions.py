@@ -12,7 +12,7 @@ from pathlib import Path
 from fault_injection.killing_maker import Killer, chunks
 from skyred import Engine
 from skyred.io.streaming import Workers, stream
-from skyred.run.worker import Partial, reduce_chunk
+from skyred.run.worker import PartialStack, reduce_chunk
 from skyred.run.worker_recovery import reduce_run_by_run
 from waiting import LIMIT, wait_for
 
@@ -38,7 +38,7 @@ if __name__ == "__main__":
 """
 
 
-def reduce(maker: Killer, engine: Engine) -> list[Partial]:
+def reduce(maker: Killer, engine: Engine) -> list[PartialStack]:
     """Reduce seven runs in chunks of three, with recovery of killed workers."""
     with Workers(engine.open) as workers:
         return list(
@@ -46,12 +46,12 @@ def reduce(maker: Killer, engine: Engine) -> list[Partial]:
         )
 
 
-def totals(partials: list[Partial]) -> list[str]:
+def totals(partials: list[PartialStack]) -> list[str]:
     """Return the exact totals of chunks as hexadecimal strings."""
     return [float(partial_stack.total).hex() for partial_stack in partials]
 
 
-def statuses(partials: list[Partial]) -> list[tuple[int, str]]:
+def statuses(partials: list[PartialStack]) -> list[tuple[int, str]]:
     """Return the status of each run."""
     return [(o.obs_id, o.status) for partial_stack in partials for o in partial_stack.outcomes]
 

@@ -122,7 +122,7 @@ class KillableRun:
         chunks = self.folder / "cache" / "chunks"
         if not chunks.exists():
             return set()
-        return {run for entry in Cache(chunks, b"").entries() for run in entry.about["runs"]}
+        return {run for entry in Cache(chunks, b"").entries() for run in entry.description["runs"]}
 
 
 def random_times(seed: int, number: int, longest: float) -> list[float]:

@@ -158,7 +158,7 @@ def _create_plan(
     world: World, entry: str, reduction: Reduction, plugins: Plugins
 ) -> _EntryReduction:
     reduction = reduction.with_name(entry)
-    entry_cache = EntryCache.of(
+    entry_cache = EntryCache.from_reduction(
         Cache(world.folder, b""), reduction, reduction.make, plugins.catalog
     )
     return _EntryReduction(entry, reduction, reduction.make, (), entry_cache, None)
@@ -364,7 +364,9 @@ def test_source_changed_after_import_disables_the_cache(tmp_path: Path) -> None:
     path.write_text("FACTOR = 2\n")
     os.utime(path, (2**33, 2**33))
     reduction = world.pipeline(plugins).data["hess"].with_name("hess")
-    entry_cache = EntryCache.of(Cache(tmp_path, b""), reduction, reduction.make, plugins.catalog)
+    entry_cache = EntryCache.from_reduction(
+        Cache(tmp_path, b""), reduction, reduction.make, plugins.catalog
+    )
     assert entry_cache.recipe is None
 
 
@@ -372,16 +374,16 @@ def test_chunks_are_not_stored_if_a_file_changes_meanwhile(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     from skyred.interfaces.records import Outcome
-    from skyred.run.worker import Partial
+    from skyred.run.worker import PartialStack
 
     world = _write(tmp_path / "world")
     plugins = _plugins(world)
     reduction = world.pipeline(plugins).data["hess"].with_name("hess")
     (tmp_path / "chunks").mkdir()
-    entry_cache = EntryCache.of(
+    entry_cache = EntryCache.from_reduction(
         Cache(tmp_path / "chunks", b"s"), reduction, reduction.make, plugins.catalog
     )
     _append_comment("sources.reg")(world)
-    entry_cache.put("ab" * 32, Partial(np.ones(3), (Outcome("hess", 1, "made"),)))
+    entry_cache.put("ab" * 32, PartialStack(np.ones(3), (Outcome("hess", 1, "reduced"),)))
     assert not entry_cache.contains("ab" * 32)
-    assert "changed meanwhile" in caplog.text
+    assert "changed during the reduction" in caplog.text

@@ -12,7 +12,7 @@ import plain_gammapy as plain
 from skyred.components.simulation.archive import CrabSimulation
 from skyred.inspection.index import run_inputs
 from skyred.inspection.run import inspect_run
-from skyred.run.worker.open_observation import opened
+from skyred.run.worker.open_observation import open_in_memory
 
 
 @attrs.frozen
@@ -37,7 +37,7 @@ def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     store = DataStore.from_dir(folder)
     (run,) = run_inputs(store.hdu_table, store.obs_table)
     own = store.obs(run.obs_id)
-    in_memory = opened(own, inspect_run(run).hdus)
+    in_memory = open_in_memory(own, inspect_run(run).hdus)
     shutil.rmtree(folder)  # from here on, only data in memory can be read
     return Pair(DataStore.from_dir(copy_folder).obs(run.obs_id), in_memory)
 

@@ -5,7 +5,7 @@ import pytest
 
 from fault_injection.killing_maker import Killer, chunks
 from skyred.errors import EngineError
-from skyred.run.cache import code_of, components_of
+from skyred.run.cache import reduction_components, source_versions
 from skyred.run.worker import Chunk, reduce_chunk
 
 
@@ -16,9 +16,11 @@ def chunk() -> Chunk:
 
 
 def test_chunk_is_reduced_with_the_same_source(chunk: Chunk) -> None:
-    code = code_of(type(component) for component in components_of(chunk.reduction, chunk.makers))
+    code = source_versions(
+        type(component) for component in reduction_components(chunk.reduction, chunk.makers)
+    )
     partial_stack = reduce_chunk(attrs.evolve(chunk, code=code))
-    assert {outcome.status for outcome in partial_stack.outcomes} == {"made"}
+    assert {outcome.status for outcome in partial_stack.outcomes} == {"reduced"}
 
 
 def test_other_source_is_refused(chunk: Chunk) -> None:

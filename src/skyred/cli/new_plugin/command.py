@@ -11,7 +11,7 @@ import click
 ROLES = ("selector", "maker", "stacker", "model", "fitter", "estimator", "engine")
 
 
-def _options_of_roles(command: Callable[..., Any]) -> Callable[..., Any]:
+def _add_role_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for role in reversed(ROLES):
         article = "an" if role[0] in "aeiou" else "a"
         command = click.option(
@@ -25,7 +25,7 @@ def _options_of_roles(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.command("new-plugin")
 @click.argument("name")
-@_options_of_roles
+@_add_role_options
 @click.option(
     "-o",
     "--output",
@@ -52,10 +52,12 @@ def new_plugin(name: str, output: Path, **kinds: tuple[str, ...]) -> None:
     if name.endswith(".py"):
         path = write_file(output / name, drafts)
         command = f"skyred run {path.with_suffix('.yaml')} --plugin {path}"
-        click.echo(f"{path} is a plugin; try: {command}{_engine(drafts)}")
+        click.echo(f"created the plugin {path}; try: {command}{_engine(drafts)}")
     else:
         folder = write_package(output, name, drafts)
-        click.echo(f"{folder} is a plugin; its README.md says how to install, run and test it")
+        click.echo(
+            f"created the plugin {folder}; its README.md describes how to install, run and test it"
+        )
 
 
 def _engine(drafts: list[Any]) -> str:
@@ -63,7 +65,7 @@ def _engine(drafts: list[Any]) -> str:
 
 
 def _problems(name: str, drafts: list[Any]) -> Iterator[Any]:
-    """Yield problems of the name and of kinds: their form, and conflicts with other plugins."""
+    """Yield problems with the name and the kinds: their form, and conflicts with other plugins."""
     import re
 
     from skyred.errors import Problem
@@ -77,7 +79,7 @@ def _problems(name: str, drafts: list[Any]) -> Iterator[Any]:
             ("NAME",), f"{name!r} is a keyword or an installed package", "choose another name"
         )
     if not drafts:
-        yield Problem((), "there are no components", "add one: --maker my-kind")
+        yield Problem((), "no component is requested", "add one: --maker my-kind")
     catalog = Plugins.load().catalog
     for index, draft in enumerate(drafts):
         path = (f"--{draft.role}",)
@@ -89,7 +91,7 @@ def _problems(name: str, drafts: list[Any]) -> Iterator[Any]:
             yield Problem(path, f"{draft.kind!r} is duplicated", "expected each kind once")
         elif draft.kind in catalog.kinds(draft.role):
             owner = catalog.owner_of(draft.role, draft.kind)
-            yield Problem(path, f"{draft.kind!r} is offered by {owner}", "choose another kind")
+            yield Problem(path, f"{draft.kind!r} is provided by {owner}", "choose another kind")
 
 
 def _is_free(module: str) -> bool:

@@ -25,7 +25,7 @@ def example(drafts: Iterable[Draft]) -> dict[str, Any]:
     kinds: dict[str, list[dict[str, Any]]] = {}
     for draft in drafts:
         kinds.setdefault(draft.role, []).append({"kind": draft.kind})
-    chain = [
+    makers = [
         {"kind": "map"},
         {"kind": "safe-mask", "methods": ["offset-max"], "offset_max": "2.5 deg"},
         {"kind": "fov-background", "method": "fit", "exclude": ["icrs; circle(83.63, 22.01, 0.3)"]},
@@ -40,7 +40,7 @@ def example(drafts: Iterable[Draft]) -> dict[str, Any]:
             "energy_true": {"min": "0.5 TeV", "max": "20 TeV", "bins": 20},
         },
         # makers that change the safe mask must be between the safe mask and the background
-        "make": [*chain[:2], *kinds.get("maker", []), chain[2]],
+        "make": [*makers[:2], *kinds.get("maker", []), makers[2]],
         "stack": kinds.get("stacker", [{"kind": "sum"}])[0],
     }
     if "selector" in kinds:

@@ -201,4 +201,4 @@ def _example_yaml(drafts: Sequence[Draft]) -> str:
 def _refuse_existing(*paths: Path) -> None:
     for path in paths:
         if path.exists():
-            raise OutputError(f"{path} exists already; choose another name, or remove it")
+            raise OutputError(f"{path} already exists; choose another name, or remove it")

@@ -26,7 +26,7 @@ from skyred.components.estimators.scripted import changed_options, edges_option
 from skyred.errors import Problem
 from skyred.fields import option, quantity
 from skyred.interfaces import Chain, Estimator, Product, component
-from skyred.products.flux_tables import reference_of
+from skyred.products.flux_tables import read_reference
 from skyred.scripting import literal
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class FluxPointsProduct(Product):
         path = folder / f"{name}.fits"
         source = fits.getheader(path, 1).get("SOURCE", "")
         model = models[source] if models is not None and source in models.names else None
-        flux = GammapyFluxPoints.read(path, reference_model=reference_of(path, model))
+        flux = GammapyFluxPoints.read(path, reference_model=read_reference(path, model))
         return cls(name, flux, model)
 
     def table(self) -> Table:
@@ -245,7 +245,7 @@ class FluxPoints(Estimator):
         script.use("gammapy.estimators", "FluxPointsEstimator")
         # every dataset is part of the analysis, of any telescope
         options = [*flux_options(self, script), "allow_multiple_telescopes=True"]
-        if len(script.datasets_made) > 1:
+        if len(script.all_datasets) > 1:
             self._write_by_bin(script, options)
             return
         script.body.add(

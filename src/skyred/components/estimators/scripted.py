@@ -33,14 +33,14 @@ def write_map(script: Script, patterns: Sequence[str]) -> str:
     ExportError
         If there is not exactly one map dataset: gammapy's estimators of maps take one.
     """
-    datasets = script.datasets_made
+    datasets = script.all_datasets
     maps = [
         dataset
         for dataset in datasets
         if dataset.is_map
         and (not patterns or any(fnmatchcase(dataset.name, pattern) for pattern in patterns))
     ]
-    if len(maps) != 1 or not maps[0].alone:
+    if len(maps) != 1 or not maps[0].single:
         raise ExportError(
             "sums several map datasets, and gammapy's estimator takes one: "
             "set stack: {kind: sum}, or select one dataset by name"
@@ -60,7 +60,7 @@ def write_without_sources(script: Script, name: str) -> None:
         Name of the dataset.
     """
     script.body.add("# the fitted background alone is the null hypothesis")
-    if any(dataset.on_off for dataset in script.datasets_made if dataset.name == name):
+    if any(dataset.on_off for dataset in script.all_datasets if dataset.name == name):
         script.body.add(f'dataset = dataset.copy(name="{name}")')
     else:
         script.body.add(

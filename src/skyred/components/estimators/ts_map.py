@@ -222,7 +222,7 @@ class TSMap(MapEstimator):
         """
         script.use("gammapy.estimators", "TSMapEstimator")
         name = write_map(script, self.datasets)
-        if any(dataset.on_off for dataset in script.datasets_made if dataset.name == name):
+        if any(dataset.on_off for dataset in script.all_datasets if dataset.name == name):
             raise ExportError(
                 "treats the background of off counts as known, which gammapy does not"
             )

@@ -75,7 +75,7 @@ class _Minimiser(Fitter):
         options: dict[str, object] = {"strategy": strategy, "tol": self.tolerance}
         if calls is not None:
             options["migrad_opts"] = {"ncall": calls}
-        maps = any(dataset.is_map for dataset in script.datasets_made)
+        maps = any(dataset.is_map for dataset in script.all_datasets)
         if maps:
             options["strategy"] = 2
             script.body.add(

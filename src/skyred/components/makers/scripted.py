@@ -50,7 +50,7 @@ def write_exclusion(script: Script, exclude: Regions, geom: str, block: str = "b
         code_block.add(f"{name} = Map.from_geom({geom}, data=True, dtype=bool)")
     for mask_path in exclude.masks:
         script.use("gammapy.maps", "Map")
-        constant_name = script.constant(f"{script.entry}_MASK", script.place(mask_path))
+        constant_name = script.constant(f"{script.entry}_MASK", script.path(mask_path))
         # pixels beyond a mask map are not excluded
         code_block.add(
             f"mask = Map.read({constant_name}).interp_to_geom({geom}.to_image(), fill_value=1)",

@@ -246,7 +246,7 @@ def _template_map(script: Script, model: Any) -> str:
 
 def _template_table(script: Script, model: Any) -> str:
     script.use("astropy.table", "QTable")
-    constant_name = script.constant("SPECTRUM", script.place(str(model.meta["filename"])))
+    constant_name = script.constant("SPECTRUM", script.path(str(model.meta["filename"])))
     columns = ", ".join(
         f'{argument}=QTable.read({constant_name})["{name}"]'
         for argument, name in (("energy", "energy"), ("values", "dnde"))

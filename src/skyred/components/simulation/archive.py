@@ -18,8 +18,8 @@ from skyred.components.simulation.truth import (
     true_models,
     true_parameters,
 )
+from skyred.io.checksums import write_checksums
 from skyred.io.publish import published
-from skyred.io.sums import write_sums
 
 log = logging.getLogger("skyred.simulation")
 
@@ -169,4 +169,4 @@ class CrabSimulation:
         # without the block with the time of writing
         models, _, _ = true_models().to_yaml().partition("metadata:")
         (folder / MODELS).write_text(models, encoding="utf-8", newline="\n")
-        write_sums(folder, self.files)
+        write_checksums(folder, self.files)

@@ -14,8 +14,8 @@ from filelock import FileLock
 from platformdirs import user_cache_path
 
 from skyred.components.simulation.archive import CrabSimulation
+from skyred.io.checksums import find_damage
 from skyred.io.publish import remove, remove_left_behind
-from skyred.io.sums import damage
 
 log = logging.getLogger("skyred.simulation")
 
@@ -44,13 +44,15 @@ def cached_archive(simulation: CrabSimulation, base: Path | None = None) -> Path
     """
     # absolute: a worker may have another working directory
     folder = (base or _cache()).absolute() / f"crab-{_digest(simulation)}"
-    if damage(folder, simulation.files) is None:  # without the lock: the cache may be read-only
+    if (
+        find_damage(folder, simulation.files) is None
+    ):  # without the lock: the cache may be read-only
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_name(f".{folder.name}.lock")):
         remove_left_behind(folder)
         if folder.exists():
-            reason = damage(folder, simulation.files)
+            reason = find_damage(folder, simulation.files)
             if reason is None:
                 return folder
             log.warning("The archive in %s is damaged (%s); creating it again.", folder, reason)

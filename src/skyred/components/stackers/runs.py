@@ -123,7 +123,7 @@ class Sum(Stacker):
         write_empty(script, script.body, "stacked", f'"{script.entry}"')
         script.loop.add("stacked.stack(dataset)")
         script.datasets = "Datasets([stacked])"
-        script.made(alone=True)
+        script.add_datasets(single=True)
 
 
 @component
@@ -236,4 +236,4 @@ class Keep(Stacker):
         """
         script.body.add("datasets = Datasets()")
         script.loop.add("datasets.append(dataset)")
-        script.made(alone=False)
+        script.add_datasets(single=False)

@@ -65,7 +65,7 @@ def write_group(stacker: GroupRuns, script: Script) -> None:
         write_empty(script, script.loop, "stacks[group]", "name")
     script.loop.add("stacks[group].stack(dataset)")
     script.datasets = "Datasets([stacks[group] for group in sorted(stacks)])"
-    script.made(alone=False)
+    script.add_datasets(single=False)
 
 
 def _zenith(stacker: GroupRuns, script: Script) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from skyred.hookspecs import hookimpl
-from skyred.io.sums import sum_of
+from skyred.io.checksums import file_checksum
 
 if TYPE_CHECKING:
     from skyred.interfaces.records import Owner, Report, Run
@@ -128,7 +128,7 @@ def _inputs(report: Report) -> Iterator[tuple[Path, str]]:
     """
     checksums = {path: checksum for step in report.steps for path, checksum in step.sums.items()}
     for path in dict.fromkeys(path for step in report.steps for path in step.inputs):
-        yield path, checksums.get(path) or sum_of(path)
+        yield path, checksums.get(path) or file_checksum(path)
 
 
 def _plain(outcome: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from gammapy.modeling.models import SpectralModel
     from matplotlib.axes import Axes
 
-RANGE_OF_SYMLOG = 20  # the scale is symlog above this ratio of highest flux to median error
+MIN_SYMLOG_RATIO = 20  # the scale is symlog above this ratio of highest flux to median error
 
 
 def draw_flux_points(
@@ -86,7 +86,7 @@ def _set_scale(ax: Axes, flux: FluxPoints, spectral: SpectralModel | None) -> No
     if not negative and not np.any(values <= 0):
         return
     width = _median_error(flux, unit)
-    if width > 0 and np.max(np.abs(values), initial=0) > RANGE_OF_SYMLOG * width:
+    if width > 0 and np.max(np.abs(values), initial=0) > MIN_SYMLOG_RATIO * width:
         # a power of ten, so that ticks do not crowd around zero
         ax.set_yscale("symlog", linthresh=10 ** np.ceil(np.log10(width)))
     else:

@@ -1,8 +1,14 @@
 """The cache of reduced chunks of observations, shared between runs."""
 
 from skyred.run.cache.code import NoCacheError
-from skyred.run.cache.keys import Recipe, chunk_key, code_of, components_of, sums_of
-from skyred.run.cache.store import Cache, CachedEntry, default_folder, is_off
+from skyred.run.cache.keys import (
+    Recipe,
+    chunk_key,
+    compute_checksums,
+    reduction_components,
+    source_versions,
+)
+from skyred.run.cache.store import Cache, CachedEntry, default_folder, is_disabled
 
 __all__ = [
     "Cache",
@@ -10,9 +16,9 @@ __all__ = [
     "NoCacheError",
     "Recipe",
     "chunk_key",
-    "code_of",
-    "components_of",
+    "compute_checksums",
     "default_folder",
-    "is_off",
-    "sums_of",
+    "is_disabled",
+    "reduction_components",
+    "source_versions",
 ]

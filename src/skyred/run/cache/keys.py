@@ -14,7 +14,7 @@ from skyred.errors import ConfigError
 from skyred.fields import Location, digest
 from skyred.inspection.records import RunInput
 from skyred.interfaces import Component, Fields, Maker, Reduction, locations, walk
-from skyred.io.sums import sum_of
+from skyred.io.checksums import file_checksum
 from skyred.plugins import Catalog
 from skyred.run.cache.code import NoCacheError, code_digests
 
@@ -27,7 +27,7 @@ class Recipe:
 
     This comprises the prepared geometry, makers and stacker with all their options; their plugins
     and source code; the files that they read; and the versions of the numerical packages. The steps
-    before (selection) and after (fit range, models) play no part.
+    before (selection) and after (fit range, models) are not included.
 
     Parameters
     ----------
@@ -47,7 +47,9 @@ class Recipe:
     code: tuple[str, ...] = attrs.field(repr=False)
 
     @classmethod
-    def of(cls, reduction: Reduction, makers: Iterable[Maker], catalog: Catalog) -> Self:
+    def from_reduction(
+        cls, reduction: Reduction, makers: Iterable[Maker], catalog: Catalog
+    ) -> Self:
         """Return the recipe of a prepared reduction.
 
         Parameters
@@ -57,7 +59,7 @@ class Recipe:
         makers : iterable of Maker
             The prepared makers.
         catalog : Catalog
-            The catalog that knows the plugins of the components.
+            The catalog of the components and their plugins.
 
         Returns
         -------
@@ -67,15 +69,15 @@ class Recipe:
         Raises
         ------
         NoCacheError
-            If some part of it has no digest, with the reason.
+            If a component has no digest, with the reason.
         """
-        components = components_of(reduction, makers)
+        components = reduction_components(reduction, makers)
         files = tuple(_iter_file_digests(components))
         try:
             keys = tuple(component.key() for component in components)
         except ConfigError as error:
             raise NoCacheError(error.problems[0].message) from None
-        code = code_of(type(component) for component in components)
+        code = source_versions(type(component) for component in components)
         owners = tuple(
             _owner_key(component, catalog)
             for component in components
@@ -95,7 +97,7 @@ class Recipe:
         return tuple(_iter_file_digests(self.components)) == self.files
 
 
-def components_of(reduction: Reduction, makers: Iterable[Maker]) -> tuple[Fields, ...]:
+def reduction_components(reduction: Reduction, makers: Iterable[Maker]) -> tuple[Fields, ...]:
     """Return the components that produce a chunk, with all objects nested in them.
 
     Parameters
@@ -114,7 +116,7 @@ def components_of(reduction: Reduction, makers: Iterable[Maker]) -> tuple[Fields
     return tuple(component for root in roots for _, component in walk(root))
 
 
-def code_of(classes: Iterable[type[Fields]]) -> tuple[str, ...]:
+def source_versions(classes: Iterable[type[Fields]]) -> tuple[str, ...]:
     """Return the digests of the source code of classes, and the versions of the numerical packages.
 
     Parameters
@@ -158,7 +160,7 @@ def chunk_key(recipe: Recipe, runs: Iterable[RunInput], sums: Mapping[Path, str]
     return digest((recipe.digest, tuple(_run_key(run, sums) for run in runs)))
 
 
-def sums_of(files: Iterable[Path]) -> dict[Path, str]:
+def compute_checksums(files: Iterable[Path]) -> dict[Path, str]:
     """Compute the sha256 of files.
 
     Parameters
@@ -171,7 +173,7 @@ def sums_of(files: Iterable[Path]) -> dict[Path, str]:
     dict of Path to str
         The sha256 by file; "" for a file that cannot be read.
     """
-    return {path: sum_of(path) for path in dict.fromkeys(files)}
+    return {path: file_checksum(path) for path in dict.fromkeys(files)}
 
 
 def _run_key(run: RunInput, sums: Mapping[Path, str]) -> Hashable:
@@ -190,7 +192,7 @@ def _owner_key(component: Component, catalog: Catalog) -> Hashable:
 def _iter_file_digests(components: Iterable[Fields]) -> Iterator[Hashable]:
     for component in components:
         for _, location in locations(component):
-            yield tuple(sum_of(path) for path in _iter_files(location))
+            yield tuple(file_checksum(path) for path in _iter_files(location))
 
 
 def _iter_files(location: Location) -> Iterator[Path]:

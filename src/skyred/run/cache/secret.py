@@ -16,7 +16,7 @@ from skyred.errors import CacheError
 LENGTH = 32
 
 
-def secret_of_user() -> bytes:
+def user_secret() -> bytes:
     """Return the user's secret, created on first use.
 
     It is stored in the user's data folder, not in the cache: somebody who can write to the cache,

@@ -22,21 +22,21 @@ import attrs
 from platformdirs import user_cache_path
 
 from skyred.errors import CacheError
-from skyred.run.cache.secret import secret_of_user
+from skyred.run.cache.secret import user_secret
 
 log = logging.getLogger(__name__)
 
 FORMAT = b"skyred cache 1"
-FOLDER = "SKYRED_CACHE_DIR"
-SWITCH = "SKYRED_CACHE"
+FOLDER_VARIABLE = "SKYRED_CACHE_DIR"
+SWITCH_VARIABLE = "SKYRED_CACHE"
 LIMIT = 20 * 10**9
 MIN_FREE = 10**9
 """Bytes that an entry must leave free on its disk, for the products of the run."""
 
 _KEY = re.compile(r"[0-9a-f]{64}")
-_ABANDONED = 24 * 3600.0
-_HEAD = 100_000
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+_ABANDONED_AFTER = 24 * 3600.0
+_MAX_LINE = 100_000
+_CREATE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 
 
 @attrs.frozen
@@ -53,7 +53,7 @@ class CachedEntry:
         Its size in bytes.
     used : float
         The time when it was last written or read, in seconds since 1970.
-    about : mapping
+    description : mapping
         Its description (data entry, runs); empty if it cannot be read.
     """
 
@@ -61,24 +61,24 @@ class CachedEntry:
     path: Path
     size: int
     used: float
-    about: Mapping[str, Any] = attrs.field(factory=dict)
+    description: Mapping[str, Any] = attrs.field(factory=dict)
 
 
 @attrs.define
 class Cache:
     """Values under keys, in a folder of the user.
 
-    A file consists of a mark (HMAC-SHA256 with the user's secret, over key, description and value),
-    the description as JSON, and the pickled value. Nothing is unpickled before the mark is
-    verified: an entry that is damaged, was written by another user, or was moved to another key is
-    deleted.
+    A file consists of a signature (HMAC-SHA256 of key, description and value with the user's
+    secret), the description as JSON, and the pickled value. Nothing is unpickled before the
+    signature is verified: an entry that is damaged, was written by another user, or was moved to
+    another key is deleted.
 
     Parameters
     ----------
     folder : Path
         The folder of the entries.
     secret : bytes
-        The secret of the mark.
+        The secret for the signatures.
     limit : int
         The maximum size of the cache in bytes; the least recently used entries are removed first.
     """
@@ -122,7 +122,7 @@ class Cache:
             raise CacheError(
                 f"the cache {chunk_folder} {fault}; choose another with --cache, or remove it"
             )
-        return cls(chunk_folder, secret_of_user())
+        return cls(chunk_folder, user_secret())
 
     def get(self, key: str) -> Any:
         """Return the value under a key.
@@ -140,7 +140,7 @@ class Cache:
         path = self._path(key)
         try:
             with path.open("rb") as stream:
-                head = [stream.readline(_HEAD).rstrip(b"\n") for _ in range(3)]
+                head = [stream.readline(_MAX_LINE).rstrip(b"\n") for _ in range(3)]
                 pickled = stream.read()
             self._verify(key, head, pickled)
             value = pickle.loads(pickled)
@@ -168,8 +168,8 @@ class Cache:
         """
         return self._path(key).is_file()
 
-    def put(self, key: str, value: Any, about: Mapping[str, Any]) -> None:
-        """Store a value; if that fails, log a warning and store nothing from then on.
+    def put(self, key: str, value: Any, description: Mapping[str, Any]) -> None:
+        """Store a value; if that fails, log a warning and stop caching.
 
         Parameters
         ----------
@@ -177,7 +177,7 @@ class Cache:
             The key.
         value : object
             The value, which is pickled.
-        about : mapping
+        description : mapping
             Its description, for JSON.
         """
         if self._failed:
@@ -185,21 +185,19 @@ class Cache:
         path = self._path(key)
         part = path.with_name(f".{key}.{uuid.uuid4().hex[:8]}.part")
         try:
-            description = json.dumps(about).encode()
+            encoded = json.dumps(description).encode()
             pickled = pickle.dumps(value, protocol=5)
             if shutil.disk_usage(self.folder).free < len(pickled) + MIN_FREE:
                 raise OSError("the disk is nearly full")
             path.parent.mkdir(mode=0o700, exist_ok=True)
-            with os.fdopen(os.open(part, _NEW, 0o600), "wb") as stream:
-                stream.write(
-                    b"\n".join((FORMAT, self._mark(key, description, pickled), description))
-                )
+            with os.fdopen(os.open(part, _CREATE_FLAGS, 0o600), "wb") as stream:
+                stream.write(b"\n".join((FORMAT, self._sign(key, encoded, pickled), encoded)))
                 stream.write(b"\n")
                 stream.write(pickled)
             part.replace(path)
         except Exception as error:  # pickling raises whatever the classes raise
             self._failed = True
-            log.warning("nothing more is stored in the cache %s: %s", self.folder, error)
+            log.warning("caching in %s stopped: %s", self.folder, error)
             _delete(part)
 
     def entries(self) -> list[CachedEntry]:
@@ -239,7 +237,7 @@ class Cache:
             if total > self.limit:
                 self._remove([entry])
         for part in self.folder.glob("??/.*.part"):
-            if _age(part) > _ABANDONED:
+            if _age(part) > _ABANDONED_AFTER:
                 _delete(part)
 
     def _remove(self, entries: list[CachedEntry]) -> None:
@@ -249,21 +247,21 @@ class Cache:
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / key
 
-    def _mark(self, key: str, description: bytes, pickled: bytes) -> bytes:
-        mark = hmac.new(self.secret, digestmod=hashlib.sha256)
+    def _sign(self, key: str, description: bytes, pickled: bytes) -> bytes:
+        signature = hmac.new(self.secret, digestmod=hashlib.sha256)
         for part in (FORMAT, key.encode(), description):
-            mark.update(len(part).to_bytes(8, "big") + part)
-        mark.update(pickled)
-        return mark.hexdigest().encode()
+            signature.update(len(part).to_bytes(8, "big") + part)
+        signature.update(pickled)
+        return signature.hexdigest().encode()
 
     def _verify(self, key: str, head: list[bytes], pickled: bytes) -> None:
         if head[0] != FORMAT:
             raise ValueError("it is not an entry of this version of the cache")
-        if not hmac.compare_digest(self._mark(key, head[2], pickled), head[1]):
-            raise ValueError("it is damaged, or not written by this user")
+        if not hmac.compare_digest(self._sign(key, head[2], pickled), head[1]):
+            raise ValueError("it is damaged, or was not written by this user")
 
 
-def is_off() -> bool:
+def is_disabled() -> bool:
     """Return whether the environment turns caching off (``SKYRED_CACHE=off``).
 
     Returns
@@ -271,7 +269,7 @@ def is_off() -> bool:
     bool
         Whether caching is off.
     """
-    return os.environ.get(SWITCH, "").lower() == "off"
+    return os.environ.get(SWITCH_VARIABLE, "").lower() == "off"
 
 
 def default_folder() -> Path:
@@ -282,7 +280,7 @@ def default_folder() -> Path:
     Path
         The folder.
     """
-    folder = os.environ.get(FOLDER)
+    folder = os.environ.get(FOLDER_VARIABLE)
     return Path(folder) if folder else user_cache_path("skyred")
 
 
@@ -292,11 +290,11 @@ def _entry(path: Path) -> CachedEntry | None:
     try:
         state = path.stat()
         with path.open("rb") as stream:
-            head = [stream.readline(_HEAD) for _ in range(3)]
-        about = json.loads(head[2]) if head[0].strip() == FORMAT else {}
+            head = [stream.readline(_MAX_LINE) for _ in range(3)]
+        description = json.loads(head[2]) if head[0].strip() == FORMAT else {}
     except (OSError, ValueError):
         return None if not path.exists() else CachedEntry(path.name, path, 0, 0.0)
-    return CachedEntry(path.name, path, state.st_size, state.st_mtime, about)
+    return CachedEntry(path.name, path, state.st_size, state.st_mtime, description)
 
 
 def _delete(path: Path) -> None:

@@ -35,10 +35,10 @@ class Chunk:
     observations : tuple of Observation
         The observations, not read yet.
     inputs : mapping of int to RunInput
-        The files and index rows of the observations by OBS_ID; observations without files are left
-        out.
+        The files and index rows of the observations by OBS_ID; observations without files are
+        omitted.
     sums : mapping of Path to str
-        The sha256 of files that are known already: the files that are read must have the same.
+        The known sha256 checksums of files: the files that are read must match them.
     owners : tuple of str
         The plugins of the makers and, last, of the stacker; () if unknown.
     code : tuple of str
@@ -56,7 +56,7 @@ class Chunk:
 
 
 @attrs.frozen
-class Partial:
+class PartialStack:
     """The result of a chunk.
 
     Parameters
@@ -71,7 +71,7 @@ class Partial:
     outcomes: tuple[Outcome, ...]
 
 
-def reduce_chunk(chunk: Chunk, excluded: Mapping[int, Outcome] | None = None) -> Partial:
+def reduce_chunk(chunk: Chunk, excluded: Mapping[int, Outcome] | None = None) -> PartialStack:
     """Reduce and stack the observations of a chunk; a run that fails does not stop the others.
 
     Parameters
@@ -79,11 +79,11 @@ def reduce_chunk(chunk: Chunk, excluded: Mapping[int, Outcome] | None = None) ->
     chunk : Chunk
         The chunk.
     excluded : mapping of int to Outcome, optional
-        Outcomes of observations that failed in an earlier attempt: these are left out.
+        Outcomes of observations that failed in an earlier attempt: these are excluded.
 
     Returns
     -------
-    Partial
+    PartialStack
         The total and the outcomes.
 
     Raises
@@ -110,4 +110,4 @@ def reduce_chunk(chunk: Chunk, excluded: Mapping[int, Outcome] | None = None) ->
         if run_reduction.total_invalid:  # it may be added partly: start again without it
             return reduce_chunk(chunk, {**excluded, obs_id: run_reduction.outcome})
         outcomes.append(run_reduction.outcome)
-    return Partial(total, tuple(outcomes))
+    return PartialStack(total, tuple(outcomes))

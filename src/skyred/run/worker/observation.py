@@ -65,7 +65,7 @@ class RunReduction:
         """
         notes: list[str] = []
         with capture_warnings() as warning_notes:
-            dataset = self._try(target, notes)
+            dataset = self._try_reduce(target, notes)
         self.outcome = attrs.evolve(self.outcome, notes=(*notes, *warning_notes))
         return dataset
 
@@ -93,7 +93,7 @@ class RunReduction:
             self.outcome, self.total_invalid = attrs.evolve(self.outcome, notes=notes), True
             return total
 
-    def _try(self, target: Dataset, notes: list[str]) -> Dataset | None:
+    def _try_reduce(self, target: Dataset, notes: list[str]) -> Dataset | None:
         try:
             notes += self._inspect()
             dataset, norm = self._make(target)
@@ -106,7 +106,7 @@ class RunReduction:
         except FAILURES as error:
             self._fail(error)
             return None
-        self._set_outcome("made", counts=_counts(dataset), background_norm=norm)
+        self._set_outcome("reduced", counts=_counts(dataset), background_norm=norm)
         return dataset
 
     def _inspect(self) -> list[str]:

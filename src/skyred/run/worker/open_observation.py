@@ -42,7 +42,7 @@ def inspect_observation(
     run : RunInput
         The files and index row of the run.
     sums : mapping of Path to str
-        The sha256 of files that are known already.
+        The known sha256 checksums of files.
     tolerant : bool
         Whether faults of single HDUs are only reported (``on_fault: note``).
 
@@ -56,7 +56,7 @@ def inspect_observation(
     Raises
     ------
     InspectionFailed
-        If there are faults that forbid its use.
+        If its faults prevent its use.
     """
     from skyred.inspection.run import inspect_run
 
@@ -64,10 +64,12 @@ def inspect_observation(
     # a fault of a whole file is never tolerated: its content is unknown
     if fatal := [fault for fault in inspection.faults if not (tolerant and fault.hdu)]:
         raise InspectionFailed("; ".join(str(fault) for fault in fatal))
-    return opened(observation, inspection.hdus), [str(finding) for finding in inspection.findings]
+    return open_in_memory(observation, inspection.hdus), [
+        str(finding) for finding in inspection.findings
+    ]
 
 
-def opened(observation: Observation, hdus: Mapping[str, BinTableHDU]) -> Observation:
+def open_in_memory(observation: Observation, hdus: Mapping[str, BinTableHDU]) -> Observation:
     """Return a copy of an observation that reads from HDUs in memory, each converted once.
 
     gammapy opens and decompresses the file for each part, and for IRFs at each use: 13 times per

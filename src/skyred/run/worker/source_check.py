@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from skyred.errors import EngineError
 from skyred.interfaces import Fields
-from skyred.run.cache import NoCacheError, code_of, components_of
+from skyred.run.cache import NoCacheError, reduction_components, source_versions
 
 if TYPE_CHECKING:
     from skyred.run.worker.chunk import Chunk
@@ -31,7 +31,7 @@ def require_same_code(chunk: Chunk) -> None:
     if not chunk.code:
         return
     classes = frozenset(
-        type(component) for component in components_of(chunk.reduction, chunk.makers)
+        type(component) for component in reduction_components(chunk.reduction, chunk.makers)
     )
     try:
         same = _local_code(classes) == chunk.code
@@ -47,4 +47,4 @@ def require_same_code(chunk: Chunk) -> None:
 @functools.cache
 def _local_code(classes: frozenset[type[Fields]]) -> tuple[str, ...]:
     # computed once: the imported code does not change, even if the files do
-    return code_of(classes)
+    return source_versions(classes)

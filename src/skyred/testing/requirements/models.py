@@ -1,4 +1,4 @@
-"""Laws of models: new gammapy models in each call, with predicted counts, that can be written."""
+"""Requirements of models: new gammapy models in each call, with predicted counts, and writable."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import numpy as np
 from skyred.testing.case import ComponentCase
 from skyred.testing.compare import contents, differences
 from skyred.testing.copies import duplicate
-from skyred.testing.law import NotTried, law, require
+from skyred.testing.requirement import NotChecked, require, requirement
 
 
-@law(
+@requirement(
     "builds gammapy models with unique names",
     "model",
     fix="Return Models([...]). If it needs other datasets, pass them: check(model, "
@@ -37,7 +37,7 @@ def unique_names(case: ComponentCase) -> None:
     require(len(set(names)) == len(names), f"it builds {', '.join(names)}")
 
 
-@law(
+@requirement(
     "builds new but equal models each time",
     "model",
     fix="Create or copy the models in build(), with names that depend on the options only: a fit "
@@ -59,7 +59,7 @@ def new_each_time(case: ComponentCase) -> None:
     require(not changed, f"the second time, {'; '.join(changed[:3])}")
 
 
-@law(
+@requirement(
     "leaves the datasets unchanged when it builds",
     "model",
     fix="Do not set datasets.models in build: the models of all components are set together.",
@@ -79,7 +79,7 @@ def leaves_datasets(case: ComponentCase) -> None:
     require(not changed, "; ".join(changed[:3]))
 
 
-@law(
+@requirement(
     "starts from finite values inside their limits",
     "model",
     fix="Give every parameter a value, and limits around it.",
@@ -100,7 +100,7 @@ def finite_values(case: ComponentCase) -> None:
         require(not beyond, f"{par.name} = {par.value:g} is outside its limits {limits}")
 
 
-@law(
+@requirement(
     "predicts a finite number of counts",
     "model",
     fix="Set the models on the datasets, check dataset.npred(), and correct units and ranges.",
@@ -121,7 +121,7 @@ def predicts_counts(case: ComponentCase) -> None:
         require(not number, f"npred of {dataset.name} is not finite in {number} bins")
 
 
-@law(
+@requirement(
     "lists the names of the sources that it builds",
     "model",
     fix="Return the names from source_names(), or return False from knows_names() if the names are "
@@ -141,7 +141,7 @@ def lists_names(case: ComponentCase) -> None:
     require(announced <= built, f"it lists {missing}, but builds no such model")
 
 
-@law(
+@requirement(
     "builds models that gammapy can write and read back",
     "model",
     fix="Use gammapy's model classes, or register your own in its MODEL_REGISTRY: models are "
@@ -176,11 +176,11 @@ def _values(models: Any) -> dict[str, Any]:
 
 
 def _build(case: ComponentCase, datasets: Any = None) -> Any:
-    """Return the built models; another law requires that they can be built."""
+    """Return the built models; another requirement is that they can be built."""
     try:
         return case.component.build(_datasets(case) if datasets is None else datasets)
     except Exception as error:  # any exception of the model
-        raise NotTried(f"it builds no models: {type(error).__name__}: {error}") from error
+        raise NotChecked(f"it builds no models: {type(error).__name__}: {error}") from error
 
 
 def _datasets(case: ComponentCase) -> Any:

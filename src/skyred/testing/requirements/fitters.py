@@ -1,4 +1,4 @@
-"""Laws of fitters: correct results for known objectives, and success only at a minimum."""
+"""Requirements of fitters: correct results for known objectives, and success only at a minimum."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import numpy as np
 from skyred.errors import SkyredError
 from skyred.interfaces.records import FitResult
 from skyred.testing.case import ComponentCase
-from skyred.testing.law import LawBroken, law, require
 from skyred.testing.objectives import (
     KnownObjective,
     constant_objective,
@@ -22,6 +21,7 @@ from skyred.testing.objectives import (
     poisson_counts,
     rosenbrock,
 )
+from skyred.testing.requirement import RequirementViolated, require, requirement
 
 if TYPE_CHECKING:
     from skyred.interfaces.objective import Objective
@@ -32,7 +32,7 @@ _SUCCESS = (
 )
 
 
-@law(
+@requirement(
     "finds the minimum of known objectives",
     "fitter",
     fix="Minimise objective.total, from objective.start, with a tolerance of the EDM of 1e-3 or "
@@ -50,7 +50,7 @@ def finds_minimum(case: ComponentCase) -> None:
         _check_minimum(case, reference)
 
 
-@law(
+@requirement(
     "includes priors exactly once",
     "fitter",
     fix="Minimise objective.total. A sampler that draws with objective.transform uses "
@@ -74,7 +74,7 @@ def includes_priors(case: ComponentCase) -> None:
     require(close, f"on {reference.description} the errors are {ratio.round(3)} of the true ones")
 
 
-@law(
+@requirement(
     "returns the errors and the covariance of known objectives",
     "fitter",
     fix="Compute the covariance from second derivatives at the minimum: for -2 log L it is "
@@ -106,7 +106,7 @@ def finds_errors(case: ComponentCase) -> None:
         )
 
 
-@law(
+@requirement(
     "returns a symmetric, positive definite covariance that is consistent with the errors",
     "fitter",
     fix="Set errors = sqrt(diag(covariance)), or success=False if that is impossible.",
@@ -139,7 +139,7 @@ def consistent_covariance(case: ComponentCase) -> None:
         require(equal, f"on {reference.description} the errors differ from its diagonal")
 
 
-@law(
+@requirement(
     "stays inside the limits, and reports parameters that end at a limit",
     "fitter",
     fix="Search inside objective.limits, and add parameters that end at a limit to at_limit.",
@@ -156,7 +156,7 @@ def inside_limits(case: ComponentCase) -> None:
         _check_limits(case, minimum_beyond_limit(side))
 
 
-@law("reports no success for degenerate parameters", "fitter", fix=_SUCCESS)
+@requirement("reports no success for degenerate parameters", "fitter", fix=_SUCCESS)
 def degenerate_parameters(case: ComponentCase) -> None:
     """Check two parameters with a constraint on their sum only, to 0.1.
 
@@ -171,7 +171,7 @@ def degenerate_parameters(case: ComponentCase) -> None:
         require(least > 1, f"it reports success, with errors of {least:.2g}")
 
 
-@law("reports no success for a constant statistic", "fitter", fix=_SUCCESS)
+@requirement("reports no success for a constant statistic", "fitter", fix=_SUCCESS)
 def constant_statistic(case: ComponentCase) -> None:
     """Check a constant statistic; the posterior of a sampler is as wide as the limits.
 
@@ -186,7 +186,7 @@ def constant_statistic(case: ComponentCase) -> None:
         require(least > 1, f"it reports success, with errors of {least:.2g}")
 
 
-@law("reports no success for a statistic that is not finite", "fitter", fix=_SUCCESS)
+@requirement("reports no success for a statistic that is not finite", "fitter", fix=_SUCCESS)
 def statistic_not_finite(case: ComponentCase) -> None:
     """Check statistics that are NaN or infinite; the fitter may raise a SkyredError.
 
@@ -203,7 +203,7 @@ def statistic_not_finite(case: ComponentCase) -> None:
         )
 
 
-@law(
+@requirement(
     "reports success only at a minimum",
     "fitter",
     fix="Check the gradient g at the end of the search: the estimated distance to the minimum is "
@@ -226,7 +226,7 @@ def success_at_minimum(case: ComponentCase) -> None:
     require(excess < 0.01, message)
 
 
-@law(
+@requirement(
     "leaves the objective unchanged",
     "fitter",
     fix="Copy objective.start and objective.limits before you change them, and leave the call of "
@@ -251,12 +251,12 @@ def leaves_objective(case: ComponentCase) -> None:
     require(not accepted, "it calls objective.accept")
 
 
-@law(
+@requirement(
     "returns the same result each time",
     "fitter",
     fix="Set the seed of random numbers by an option, and keep nothing between fits.",
 )
-def fits_again(case: ComponentCase) -> None:
+def reproducible_fit(case: ComponentCase) -> None:
     """Check that two results are equal, bit by bit, with another fit in between.
 
     Parameters
@@ -272,7 +272,7 @@ def fits_again(case: ComponentCase) -> None:
         require(same, f"the second time, its {name} differ")
 
 
-@law(
+@requirement(
     "returns a result that can be saved and read back",
     "fitter",
     fix="Create FitResult with plain numbers, strings and arrays of them.",
@@ -292,7 +292,7 @@ def saved_result(case: ComponentCase) -> None:
         require(same, f"read back, its {name} differ")
 
 
-@law(
+@requirement(
     "passes on the notes of the objective",
     "fitter",
     fix="Return FitResult(notes=objective.notes, ...): the notes report approximations.",
@@ -312,7 +312,7 @@ def passes_notes(case: ComponentCase) -> None:
 
 
 def _fit(case: ComponentCase, reference: KnownObjective) -> FitResult:
-    """Return the result of the fit of a known objective, shared by all laws."""
+    """Return the result of the fit of a known objective, shared by all requirements."""
     fits: dict[str, FitResult] = case.memo.setdefault("fits", {})
     name = reference.description
     if name not in fits:
@@ -353,7 +353,7 @@ def _check_limits(case: ComponentCase, reference: KnownObjective) -> None:
 def _minimise(case: ComponentCase, objective: Objective) -> FitResult:
     result: Any = case.component.fit(objective)
     if not isinstance(result, FitResult):
-        raise LawBroken(f"fit returns {type(result).__name__}, not a FitResult")
+        raise RequirementViolated(f"fit returns {type(result).__name__}, not a FitResult")
     return result
 
 

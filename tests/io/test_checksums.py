@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
-from skyred.io.sums import SUMS, damage, write_sums
+from skyred.io.checksums import SUMS, find_damage, write_checksums
 
 names = st.text(st.sampled_from("ab \\\n\rn*ü"), min_size=1, max_size=6).filter(lambda n: n.strip())
 
@@ -19,7 +19,7 @@ def create_folder(folder: Path, files: dict[str, bytes]) -> Path:
     folder.mkdir()
     for name, content in files.items():
         (folder / name).write_bytes(content)
-    write_sums(folder, files)
+    write_checksums(folder, files)
     return folder
 
 
@@ -28,8 +28,8 @@ def test_files_with_any_name_are_valid(
     tmp_path_factory: pytest.TempPathFactory, files: dict[str, bytes]
 ) -> None:
     folder = create_folder(tmp_path_factory.getbasetemp() / "sums", files)
-    assert damage(folder) is None
-    assert damage(folder, files) is None
+    assert find_damage(folder) is None
+    assert find_damage(folder, files) is None
 
 
 @pytest.mark.skipif(shutil.which("sha256sum") is None, reason="needs the command sha256sum")
@@ -55,7 +55,7 @@ def test_sha256sum_command_agrees(tmp_path: Path) -> None:
 def test_damage_is_reported(tmp_path: Path, apply_damage, message: str) -> None:
     folder = create_folder(tmp_path / "it", {"a": b"1", "b": b"2"})
     apply_damage(folder)
-    difference = damage(folder)
+    difference = find_damage(folder)
     assert difference is not None
     assert message in difference
 
@@ -63,5 +63,5 @@ def test_damage_is_reported(tmp_path: Path, apply_damage, message: str) -> None:
 def test_unlisted_file_is_reported_only_for_a_list_of_files(tmp_path: Path) -> None:
     folder = create_folder(tmp_path / "it", {"a": b"1"})
     (folder / "notes.txt").write_text("mine")
-    assert damage(folder) is None
-    assert "does not list" in (damage(folder, ["a", "notes.txt"]) or "")
+    assert find_damage(folder) is None
+    assert "does not list" in (find_damage(folder, ["a", "notes.txt"]) or "")

@@ -1,4 +1,4 @@
-"""Laws of engines: ordered results, errors of tasks, and no remaining workers."""
+"""Requirements of engines: ordered results, errors of tasks, and no remaining workers."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from contextlib import suppress
 from typing import Any
 
 from skyred.testing.case import ComponentCase
-from skyred.testing.law import LawBroken, law, require
+from skyred.testing.requirement import RequirementViolated, require, requirement
 
 TIMEOUT = 120.0  # s: for workers to end, long enough for slow machines
 _EXECUTOR = "Return a concurrent.futures.Executor from open(), or a subclass of it."
 
 
-@law(
+@requirement(
     "opens an executor that runs tasks and returns their results in order", "engine", fix=_EXECUTOR
 )
 def runs_tasks(case: ComponentCase) -> None:
@@ -34,7 +34,7 @@ def runs_tasks(case: ComponentCase) -> None:
     require(results == [0, 1, 4, 9], f"the squares of 0 to 3 are returned as {results}")
 
 
-@law(
+@requirement(
     "raises the error of a task",
     "engine",
     fix="Store the exception in the future (set_exception): it is reported as the reason of a "
@@ -54,14 +54,16 @@ def raises_errors(case: ComponentCase) -> None:
         except ArithmeticError as error:
             require("run 7 is broken" in str(error), f"the message of the error is {error}")
         except Exception as error:  # any other exception that the engine raises instead
-            raise LawBroken(f"an ArithmeticError became {type(error).__name__}: {error}") from error
+            raise RequirementViolated(
+                f"an ArithmeticError became {type(error).__name__}: {error}"
+            ) from error
         else:
-            raise LawBroken(f"a task that fails returns {result!r}")
+            raise RequirementViolated(f"a task that fails returns {result!r}")
         works = executor.submit(slow_square, 3).result() == 9
         require(works, "it runs no more tasks after an error")
 
 
-@law(
+@requirement(
     "leaves no worker running",
     "engine",
     fix="End all processes in the executor's __exit__ (or shutdown), and wait for them.",
@@ -88,7 +90,7 @@ def ends_workers(case: ComponentCase) -> None:
         require(not running, f"after {'an error' if fails else 'the end'}, {running} still run")
 
 
-@law(
+@requirement(
     "defines the number of tasks that may run at once",
     "engine",
     fix="Set `slots` to an integer of at least 1: as many tasks are submitted in advance.",

@@ -1,4 +1,4 @@
-"""Laws of the declaration of components: kind, documentation, options and units."""
+"""Requirements of the declaration of components: kind, documentation, options and units."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from skyred.errors import FieldError
 from skyred.fields import FieldSpec, specs
 from skyred.interfaces import Component
 from skyred.testing.case import ComponentCase
-from skyred.testing.law import law, require
+from skyred.testing.requirement import require, requirement
 
 _KIND = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _UNITS = (
@@ -20,7 +20,7 @@ _UNITS = (
 _IN_UNITS = re.compile(rf"\bin (?:units of )?({_UNITS})\b")
 
 
-@law(
+@requirement(
     "is declared with @component and a kind of its own",
     fix='Add @component above the class, and kind = "my-kind" in it: otherwise both are inherited '
     "from the parent, and YAML builds the parent.",
@@ -39,7 +39,7 @@ def declared(case: ComponentCase) -> None:
     require(_KIND.fullmatch(kind), f"its class has kind = {kind!r}, which is not in kebab-case")
 
 
-@law(
+@requirement(
     "has a kind that no other component of its role has",
     fix="Choose another kind: of two components of the same kind, neither can be loaded.",
 )
@@ -57,7 +57,7 @@ def unique_kind(case: ComponentCase) -> None:
             require(same, f"{entry.owner} already has the {case.cls.role} {case.cls.kind!r}")
 
 
-@law(
+@requirement(
     "has a summary of one sentence",
     fix="Begin the docstring of the class with one sentence: skyred show and the reference page "
     "print it.",
@@ -73,7 +73,7 @@ def has_summary(case: ComponentCase) -> None:
     require(_is_sentence(case.cls.summary()), f"its docstring begins with {case.cls.summary()!r}")
 
 
-@law(
+@requirement(
     "documents each option in a sentence",
     fix="Write the doc as a sentence that begins with a capital letter and ends with a full stop.",
 )
@@ -89,7 +89,7 @@ def documented(case: ComponentCase) -> None:
         require(_is_sentence(spec.doc), f"the doc of {name} is {spec.doc!r}")
 
 
-@law(
+@requirement(
     "has units on the options that are quantities",
     fix='Declare it with quantity("50 deg", doc=...): then the unit is checked and converted, '
     "and 0.02 deg is equal to 1.2 arcmin.",
@@ -109,13 +109,13 @@ def has_units(case: ComponentCase) -> None:
             require(False, f"{name} is {spec.type_name}, but its doc says {match[0]!r}")
 
 
-@law(
+@requirement(
     "rejects invalid values of an option, and names the option",
     fix="Declare options with option(), quantity(), position(), ... and do not replace their "
     "converters; in validate(), yield a Problem that names the option.",
 )
 def rejects_invalid(case: ComponentCase) -> None:
-    """Check that an object of no known type and a quantity in another unit are rejected.
+    """Check that an object of unknown type and a quantity in another unit are rejected.
 
     Parameters
     ----------
@@ -130,13 +130,13 @@ def rejects_invalid(case: ComponentCase) -> None:
 
 
 def _require_rejected(component: Component, name: str, value: Any) -> None:
-    description = "an object of no known type" if type(value) is object else repr(value)
+    description = "an object of unknown type" if type(value) is object else repr(value)
     try:
         component.evolve(**{name: value})
     except FieldError as error:
         named = name in str(error)
         require(named, f"{name} = {description} raises {str(error)!r}, without its name")
-    except Exception as error:  # other exceptions do not help users with a typing error
+    except Exception as error:  # other exceptions do not help users with a typo
         message = f"{type(error).__name__}: {error}"
         require(False, f"{name} = {description} raises {message}, not a FieldError")
     else:

@@ -1,4 +1,4 @@
-"""The export of a whole pipeline: the functions of the script, filled by its components."""
+"""The export of a pipeline: the functions of the script, to which its components add their code."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ def export(pipeline: Chain, source: str = "", owner: Owner = lambda _: "") -> st
     Raises
     ------
     ExportError
-        If parts of the pipeline have no plain gammapy form, with all of them.
+        If parts of it cannot be expressed in plain gammapy; the message lists all of them.
     """
-    return _Exporter(pipeline, source, owner).text()
+    return _Exporter(pipeline, source, owner).create_script()
 
 
 @attrs.define(eq=False)
@@ -58,17 +58,17 @@ class _Exporter:
     script: Script = attrs.field(factory=Script)
     errors: list[str] = attrs.field(factory=list)
 
-    def text(self) -> str:
-        calls = [self._entry(name, entry) for name, entry in self.pipeline.entries()]
-        self._models()
-        self._fit()
-        estimates = [self._estimate(estimator) for estimator in self.pipeline.estimate]
-        self._main(calls, [function for function in estimates if function])
+    def create_script(self) -> str:
+        calls = [self._write_entry(name, entry) for name, entry in self.pipeline.entries()]
+        self._write_models()
+        self._write_fit()
+        estimates = [self._write_estimate(estimator) for estimator in self.pipeline.estimate]
+        self._write_main(calls, [function for function in estimates if function])
         if self.errors:
             raise ExportError(
                 f"{self.source or 'the pipeline'} cannot be exported:\n  "
                 + "\n  ".join(dict.fromkeys(self.errors))
-                + "\nleave them out (--set), or run it with skyred"
+                + "\nremove them (--set), or run it with skyred"
             )
         return self.script.text(self._doc())
 
@@ -80,14 +80,14 @@ class _Exporter:
         except ExportError as error:
             self.errors.append(f"{subject} {error}")
 
-    def _write(self, component: Component) -> None:
+    def _write_component(self, component: Component) -> None:
         owner = self.owner(component)
         with self._collect_errors(f"`{component.kind}`{f' of {owner}' if owner else ''}"):
             write_component(component, self.script)
 
     # -- data ------------------------------------------------------------------------------------
 
-    def _entry(self, name: str, entry: DataEntry) -> str:
+    def _write_entry(self, name: str, entry: DataEntry) -> str:
         script = self.script
         script.use("gammapy.datasets", "Datasets")
         script.entry, script.on_off = name, False
@@ -99,7 +99,7 @@ class _Exporter:
                 write_datasets(script, name, entry)
         elif isinstance(entry, Reduction):
             verb, doc = "reduce", "Reduce the runs"
-            self._reduction(name, entry)
+            self._write_reduction(name, entry)
         if entry.fit_range is not None:
             with self._collect_errors(f"data.{name}.fit_range"):
                 write_fit_range(script, entry.fit_range)
@@ -108,53 +108,55 @@ class _Exporter:
         script.function(f"{function}()", f"{doc} of {name}.")
         return function
 
-    def _reduction(self, name: str, reduction: Reduction) -> None:
+    def _write_reduction(self, name: str, reduction: Reduction) -> None:
         script = self.script
         script.entry = reduction.geometry.name or name
         with self._collect_errors(f"data.{name}"):
             write_archive(
-                script, reduction, [self._selector(selector) for selector in reduction.select]
+                script,
+                reduction,
+                [self._selector_writer(selector) for selector in reduction.select],
             )
         script.body.add("")
-        self._write(reduction.geometry)
+        self._write_component(reduction.geometry)
         script.body.add("")
         for maker in reduction.make:
-            self._write(maker)
+            self._write_component(maker)
         script.body.add("")
-        self._write(reduction.stack)
+        self._write_component(reduction.stack)
 
-    def _selector(self, selector: Component) -> Callable[[], None]:
-        return lambda: self._write(selector)
+    def _selector_writer(self, selector: Component) -> Callable[[], None]:
+        return lambda: self._write_component(selector)
 
     # -- models, fit and estimates ---------------------------------------------------------------
 
-    def _models(self) -> None:
+    def _write_models(self) -> None:
         if not self.pipeline.model:
             return
         script = self.script
         script.use("gammapy.modeling.models", "Models")
         script.body.add("models = Models()")
         for model in self.pipeline.model:
-            self._write(model)
+            self._write_component(model)
         script.body.add("return models")
         script.function("build_models(datasets)", "Return the models of the datasets.")
 
-    def _fit(self) -> None:
+    def _write_fit(self) -> None:
         if self.pipeline.fit is None:
             return
-        self._write(self.pipeline.fit)
+        self._write_component(self.pipeline.fit)
         self.script.function("fit_models(datasets)", "Fit the models to all datasets together.")
 
-    def _estimate(self, estimator: Estimator) -> str:
+    def _write_estimate(self, estimator: Estimator) -> str:
         function = self.script.name(f"estimate_{estimator.label}")
-        self._write(estimator)
+        self._write_component(estimator)
         summary = estimator.summary().rstrip(".")
         # leave out the details after the colon
         doc = summary if len(summary) < MAX_SUMMARY else summary.split(":")[0]
         self.script.function(f"{function}(datasets, folder)", f"{doc}.")
         return function
 
-    def _main(self, entries: list[str], estimates: list[str]) -> None:
+    def _write_main(self, entries: list[str], estimates: list[str]) -> None:
         script, add = self.script, self.script.body.add
         script.use("sys")
         script.use("pathlib", "Path")
@@ -183,7 +185,7 @@ class _Exporter:
 
     @property
     def _results(self) -> str:
-        return f"{self._folder}-gammapy"  # other than the folder of skyred's results
+        return f"{self._folder}-gammapy"  # not the folder of skyred's results
 
     def _doc(self) -> list[str]:
         of = f" of {self.source.rsplit('/', 1)[-1]}" if self.source else ""

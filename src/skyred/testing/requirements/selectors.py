@@ -1,4 +1,4 @@
-"""Laws of selectors: an unchanged input, and a sub-table as the result."""
+"""Requirements of selectors: an unchanged input, and a sub-table as the result."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 from skyred.errors import SkyredError
 from skyred.testing.case import ComponentCase
 from skyred.testing.compare import contents, differences
-from skyred.testing.law import law, require
+from skyred.testing.requirement import require, requirement
 
 _SUB_TABLE = "Return table[mask] or table[indices]: unchanged rows with all columns."
 
 
-@law("returns a sub-table with unchanged rows", "selector", fix=_SUB_TABLE)
+@requirement("returns a sub-table with unchanged rows", "selector", fix=_SUB_TABLE)
 def sub_table(case: ComponentCase) -> None:
     """Check that each row is in the table, and occurs no more often than in the table.
 
@@ -33,7 +33,7 @@ def sub_table(case: ComponentCase) -> None:
     require(not extra, f"{sum(extra.values())} of {len(selected)} rows are not in the table")
 
 
-@law(
+@requirement(
     "returns a table of the same type",
     "selector",
     fix=_SUB_TABLE + " Later steps need an ObservationTable.",
@@ -51,7 +51,7 @@ def same_type(case: ComponentCase) -> None:
     require(type(selected) is type(table), f"it returns a {type(selected).__name__}")
 
 
-@law(
+@requirement(
     "leaves the table unchanged",
     "selector",
     fix="Work on table.copy(), or on arrays created from its columns.",
@@ -71,13 +71,13 @@ def leaves_table(case: ComponentCase) -> None:
     require(not changed, "; ".join(changed[:3]))
 
 
-@law(
+@requirement(
     "returns the same rows each time",
     "selector",
     fix="Use neither random numbers without a seed nor the time of day, and keep nothing between "
     "calls.",
 )
-def selects_again(case: ComponentCase) -> None:
+def reproducible_selection(case: ComponentCase) -> None:
     """Check that two selections are equal, with a selection from fewer rows in between.
 
     Parameters
@@ -92,7 +92,7 @@ def selects_again(case: ComponentCase) -> None:
     require(not changed, "; ".join(changed[:3]))
 
 
-@law(
+@requirement(
     "accepts a table without rows",
     "selector",
     fix="Return the empty table: preceding selectors may have removed all rows.",

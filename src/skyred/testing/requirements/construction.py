@@ -1,4 +1,4 @@
-"""Laws of all components: construction, comparison, pickling and YAML."""
+"""Requirements of all components: construction, comparison, pickling and YAML."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from skyred.fields import specs
 from skyred.interfaces import ROLES, Component
 from skyred.interfaces.records import Owner
 from skyred.plugins import Catalog
-from skyred.testing.case import ComponentCase, digest_or_skip, stored
+from skyred.testing.case import ComponentCase, digest_or_skip, stored_options
 from skyred.testing.construction_probe import BuildRecord, shared_probe
-from skyred.testing.law import LawBroken, law, require
+from skyred.testing.requirement import RequirementViolated, require, requirement
 from skyred.testing.variations import variations
 
 
-@law(
+@requirement(
     "is frozen",
     fix="Add @component above the class, and write no __setattr__: if a component changes, its "
     "digest and the cache become invalid.",
@@ -38,7 +38,7 @@ def frozen(case: ComponentCase) -> None:
         require(False, f"{name} can be set")
 
 
-@law(
+@requirement(
     "stores its options and does nothing else when it is built",
     fix="Move the work to the method of the role (select, make, ...) or to prepare: configurations "
     "are also built to be checked, without data and network.",
@@ -55,7 +55,7 @@ def only_stores(case: ComponentCase) -> None:
     require(not actions, f"building it {'; '.join(actions[:3])}")
 
 
-@law(
+@requirement(
     "does not import gammapy before it is used",
     fix="Import gammapy, astropy.coordinates and regions inside the functions that need them: "
     "then all plugins load in 0.5 s instead of 3 s.",
@@ -73,7 +73,7 @@ def imports_no_gammapy(case: ComponentCase) -> None:
     require(not record.build_imports_gammapy, "building it imports gammapy")
 
 
-@law(
+@requirement(
     "is equal to a component built from the same options, with the same hash and digest",
     fix="Write no __eq__, __hash__, key or digest, and no default that changes between calls.",
 )
@@ -85,18 +85,18 @@ def equal_if_rebuilt(case: ComponentCase) -> None:
     case : ComponentCase
         The component to be checked.
     """
-    again = case.cls(**stored(case.component))
+    again = case.cls(**stored_options(case.component))
     require(again == case.component, "rebuilt from the same options, it is not equal")
     digest = digest_or_skip(case.component)
     try:
         hashes = hash(again), hash(case.component)
     except TypeError as error:
-        raise LawBroken(f"it cannot be hashed: {error}") from error
+        raise RequirementViolated(f"it cannot be hashed: {error}") from error
     require(hashes[0] == hashes[1], "rebuilt from the same options, it has another hash")
     require(again.digest() == digest, "rebuilt from the same options, it has another digest")
 
 
-@law(
+@requirement(
     "survives pickling",
     fix="Define the class at the top level of a module, and store plain values: components are "
     "sent to workers by pickle.",
@@ -112,13 +112,13 @@ def picklable(case: ComponentCase) -> None:
     try:
         again = pickle.loads(pickle.dumps(case.component))
     except Exception as error:  # any exception of its options
-        raise LawBroken(f"{type(error).__name__}: {error}") from error
+        raise RequirementViolated(f"{type(error).__name__}: {error}") from error
     digest = digest_or_skip(case.component)  # components without digest compare by identity
     require(again == case.component, "the unpickled component is not equal")
     require(again.digest() == digest, "the unpickled component has another digest")
 
 
-@law(
+@requirement(
     "is equal after writing to YAML and reading back",
     fix="Write no to_plain, and declare every option with option(), quantity(), ...",
 )
@@ -132,12 +132,12 @@ def yaml_round_trip(case: ComponentCase) -> None:
     """
     digest_or_skip(case.component)
     catalog = _catalog(case)
-    for name, component in [("", case.component), *_varied(case)]:
+    for name, component in [("", case.component), *_cached_variations(case)]:
         for complete in (False, True):
             _check_round_trip(component, catalog, complete, name)
 
 
-@law(
+@requirement(
     "distinguishes all options by equality and digest",
     fix="Write no __eq__, key or digest: an option that they ignore leads to outdated results from "
     "the cache.",
@@ -151,7 +151,7 @@ def every_option_matters(case: ComponentCase) -> None:
         The component to be checked.
     """
     digest = digest_or_skip(case.component)
-    for name, changed in _varied(case):
+    for name, changed in _cached_variations(case):
         require(changed != case.component, f"with another value of {name} it is still equal")
         require(changed.digest() != digest, f"with another value of {name} it has the same digest")
 
@@ -164,7 +164,7 @@ def _build_record(case: ComponentCase) -> BuildRecord:
     return record
 
 
-def _varied(case: ComponentCase) -> list[tuple[str, Component]]:
+def _cached_variations(case: ComponentCase) -> list[tuple[str, Component]]:
     if "variations" not in case.memo:
         case.memo["variations"] = list(variations(case.component))
     variations_of_case: list[tuple[str, Component]] = case.memo["variations"]
@@ -179,7 +179,7 @@ def _check_round_trip(
     try:
         again = load_component(ROLES[component.role], Document.parse(document), catalog)
     except ConfigError as error:
-        raise LawBroken(
+        raise RequirementViolated(
             f"{prefix}it is written as {document!r}, which cannot be read: {error}"
         ) from error
     require(again == component, f"{prefix}it is written as {document!r}, and reads back unequal")
@@ -187,7 +187,7 @@ def _check_round_trip(
 
 
 def _catalog(case: ComponentCase) -> Catalog:
-    # the component itself first: another law requires that its kind is unique
+    # the component itself first: another requirement is that its kind is unique
     catalog = Catalog()
     catalog.add(case.cls, Owner("checked", "", "checked"))
     for entry in case.crab.plugins.catalog:

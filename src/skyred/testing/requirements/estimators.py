@@ -1,4 +1,4 @@
-"""Laws of estimators and their products: unchanged input, files, tables and plots."""
+"""Requirements of estimators and their products: unchanged input, files, tables and plots."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from skyred.interfaces import Product
 from skyred.testing.case import ComponentCase
 from skyred.testing.compare import contents, differences
 from skyred.testing.copies import duplicate
-from skyred.testing.law import NotTried, law, require
+from skyred.testing.requirement import NotChecked, require, requirement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +31,7 @@ _NEED_UNITS = re.compile(
 RTOL = 1e-6  # files store float32 or text
 
 
-@law(
+@requirement(
     "returns a product with the label of the estimator",
     "estimator",
     fix="Return product(self.label, ...), of the class in `product`, which reads it back. If it "
@@ -46,7 +46,7 @@ def returns_product(case: ComponentCase) -> None:
     case : ComponentCase
         The estimator to be checked.
     """
-    product = _first(case).product
+    product = _first_estimate(case).product
     class_name = type(product).__name__
     require(isinstance(product, Product), f"estimate returns {class_name}, not a Product")
     expected = getattr(case.component, "product", None)
@@ -59,7 +59,7 @@ def returns_product(case: ComponentCase) -> None:
     )
 
 
-@law(
+@requirement(
     "leaves datasets, models and fit unchanged",
     "estimator",
     fix="Copy the datasets, with their models, before you change or fit them: the next estimator "
@@ -74,16 +74,16 @@ def leaves_inputs(case: ComponentCase) -> None:
         The estimator to be checked.
     """
     _product(case)
-    changed = _first(case).changed
+    changed = _first_estimate(case).changed
     require(not changed, "; ".join(changed[:3]))
 
 
-@law(
+@requirement(
     "returns the same estimate each time",
     "estimator",
     fix="Set the seed of random numbers by an option, and keep nothing between estimates.",
 )
-def estimates_again(case: ComponentCase) -> None:
+def reproducible_estimate(case: ComponentCase) -> None:
     """Check that the tables of two products are equal, bit by bit.
 
     Parameters
@@ -97,7 +97,7 @@ def estimates_again(case: ComponentCase) -> None:
     require(not changed, f"the second time, {'; '.join(changed[:3])}")
 
 
-@law(
+@requirement(
     "writes files, in its folder only",
     "estimator",
     fix="Write below `folder`, named after self.name, and return all paths that were written.",
@@ -110,7 +110,7 @@ def writes_files(case: ComponentCase) -> None:
     case : ComponentCase
         The estimator to be checked.
     """
-    with _written(case) as (folder, files):
+    with _write_to_temporary(case) as (folder, files):
         require(files, "write returns no file")
         for path in files:
             in_folder = Path(path).resolve().is_relative_to(folder.resolve())
@@ -123,7 +123,7 @@ def writes_files(case: ComponentCase) -> None:
         require(not unreported, f"it writes {', '.join(unreported)}, but does not return the path")
 
 
-@law(
+@requirement(
     "reads back the product that it wrote",
     "estimator",
     fix="Return from Product.read(folder, name, models) the product that write() wrote: results "
@@ -138,7 +138,7 @@ def reads_back(case: ComponentCase) -> None:
         The estimator to be checked.
     """
     product = _product(case)
-    with _written(case) as (folder, _):
+    with _write_to_temporary(case) as (folder, _):
         datasets, _ = _inputs(case)
         again = type(product).read(folder, product.name, datasets.models)
         before, after = _table_contents(product.table()), _table_contents(again.table())
@@ -146,7 +146,7 @@ def reads_back(case: ComponentCase) -> None:
     require(not changed, f"read back, {'; '.join(changed[:3])}")
 
 
-@law(
+@requirement(
     "returns a table with units",
     "estimator",
     fix='Set table["dnde"].unit, or fill the column with a quantity.',
@@ -172,7 +172,7 @@ def table_units(case: ComponentCase) -> None:
     require(not without_unit, f"{', '.join(without_unit)} have no unit")
 
 
-@law(
+@requirement(
     "draws on the given axes, and labels them",
     "estimator",
     fix="Draw on `ax`, create axes with plt.gca() or plt.subplot() only if it is None, and set "
@@ -188,7 +188,7 @@ def draws(case: ComponentCase) -> None:
     """
     product = _product(case)
     if not product.pictures():
-        raise NotTried("its product has no pictures")
+        raise NotChecked("its product has no pictures")
     import matplotlib as mpl
 
     with mpl.rc_context({"backend": "agg"}), _figures() as plt:
@@ -228,7 +228,7 @@ def _similar_axes(axes: Any, figure: Any) -> Any:
 
 
 @contextmanager
-def _written(case: ComponentCase) -> Iterator[tuple[Path, list[Path]]]:
+def _write_to_temporary(case: ComponentCase) -> Iterator[tuple[Path, list[Path]]]:
     with TemporaryDirectory() as temporary:
         folder = Path(temporary) / "estimates"
         folder.mkdir()
@@ -249,17 +249,17 @@ class _Estimate:
 
 
 def _product(case: ComponentCase) -> Any:
-    """Return the product; another law requires that there is one."""
+    """Return the product; another requirement is that there is one."""
     try:
-        product = _first(case).product
+        product = _first_estimate(case).product
     except Exception as error:  # any exception of the estimator
-        raise NotTried(f"it returns no product: {type(error).__name__}: {error}") from error
+        raise NotChecked(f"it returns no product: {type(error).__name__}: {error}") from error
     if not isinstance(product, Product):
-        raise NotTried("its return value is not a product")
+        raise NotChecked("its return value is not a product")
     return product
 
 
-def _first(case: ComponentCase) -> _Estimate:
+def _first_estimate(case: ComponentCase) -> _Estimate:
     if "estimate" not in case.memo:
         datasets, fit = _inputs(case)
         before = _state(datasets, fit)

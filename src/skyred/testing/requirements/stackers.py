@@ -1,4 +1,4 @@
-"""Laws of stackers: totals form a monoid, so that partial totals can be merged in order."""
+"""Requirements of stackers: merged partial totals are the same as one total of all runs."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import numpy as np
 from skyred.testing.case import ComponentCase
 from skyred.testing.compare import Contents, contents, differences
 from skyred.testing.copies import duplicate
-from skyred.testing.law import LawBroken, law, require
-from skyred.testing.stacker_inputs import FLOAT32, StackerInputs, accepted_inputs
+from skyred.testing.requirement import RequirementViolated, require, requirement
+from skyred.testing.stacker_inputs import FLOAT32_RTOL, StackerInputs, accepted_inputs
 
 _MERGE = (
-    "MapDataset.stack applies the mask of the other dataset again, to its coarse responses: to "
+    "MapDataset.stack applies the mask of the other dataset again, to its IRF maps: to "
     "merge totals, set an all-True mask_safe on the right one, stack, and combine the masks with |."
 )
 
 
-@law(
+@requirement(
     "has a zero that is a left identity of merge",
     "stacker",
     fix="In merge, return the other total if one is empty: stacking onto an empty dataset rounds, "
-    "and masks responses.",
+    "and masks the IRF maps.",
 )
 def zero_left(case: ComponentCase) -> None:
     """Check that merging a total into zero returns the total exactly.
@@ -38,7 +38,7 @@ def zero_left(case: ComponentCase) -> None:
         _require_same(inputs, inputs.total(0, 1), merged)
 
 
-@law(
+@requirement(
     "has a zero that is a right identity of merge",
     "stacker",
     fix="In merge, return the other total if one is empty. " + _MERGE,
@@ -56,7 +56,7 @@ def zero_right(case: ComponentCase) -> None:
         _require_same(inputs, inputs.total(0, 1), merged)
 
 
-@law(
+@requirement(
     "returns no datasets for an empty total",
     "stacker",
     fix="Return Datasets([]) from result() if nothing was added: an empty dataset would be "
@@ -76,7 +76,9 @@ def empty_total(case: ComponentCase) -> None:
             require(not datasets, f"without runs, result returns {len(datasets)} datasets")
 
 
-@law("merges in any grouping", "stacker", fix="Let merge use the same sums as add. " + _MERGE)
+@requirement(
+    "merges in any grouping", "stacker", fix="Let merge use the same sums as add. " + _MERGE
+)
 def associative(case: ComponentCase) -> None:
     """Check that the grouping changes totals by no more than the rounding of float32.
 
@@ -89,16 +91,16 @@ def associative(case: ComponentCase) -> None:
         merge = inputs.stacker.merge
         left = merge(merge(inputs.total(0), inputs.total(1)), inputs.total(2))
         right = merge(inputs.total(0), merge(inputs.total(1), inputs.total(2)))
-        _require_same(inputs, left, right, FLOAT32)
+        _require_same(inputs, left, right, FLOAT32_RTOL)
 
 
-@law(
+@requirement(
     "adds a dataset like merging the total of that dataset",
     "stacker",
     fix="add(t, d) and merge(t, add(zero, d)) must be the same: otherwise results would depend on "
     "the chunks. " + _MERGE,
 )
-def adds_as_it_merges(case: ComponentCase) -> None:
+def adding_equals_merging(case: ComponentCase) -> None:
     """Check that adding and merging agree to the rounding of float32.
 
     Parameters
@@ -111,11 +113,11 @@ def adds_as_it_merges(case: ComponentCase) -> None:
             inputs,
             inputs.stacker.merge(inputs.total(0, 1), inputs.total(2)),
             inputs.total(0, 1, 2),
-            FLOAT32,
+            FLOAT32_RTOL,
         )
 
 
-@law(
+@requirement(
     "leaves added datasets unchanged",
     "stacker",
     fix="Add to the total, not to the dataset; copy a dataset (dataset.copy(name=...)) before it "
@@ -134,10 +136,10 @@ def leaves_datasets(case: ComponentCase) -> None:
         for dataset, (_, run) in zip(added, inputs.runs, strict=True):
             total = inputs.stacker.add(total, dataset, run)
         changed = differences(contents([dataset for dataset, _ in inputs.runs]), contents(added))
-        require(not changed, f"of {inputs.description}, {'; '.join(changed[:3])}")
+        require(not changed, f"for {inputs.description}, {'; '.join(changed[:3])}")
 
 
-@law(
+@requirement(
     "shares no data with added datasets",
     "stacker",
     fix="Copy the dataset (dataset.copy(name=...)) if it becomes the total, with its good time "
@@ -161,7 +163,7 @@ def no_aliasing(case: ComponentCase) -> None:
         require(not changed, f"{message}, {'; '.join(changed[:3])}")
 
 
-@law(
+@requirement(
     "has totals that survive pickling",
     "stacker",
     fix="Use datasets, lists and plain values in totals: workers return them by pickle.",
@@ -179,17 +181,17 @@ def picklable_totals(case: ComponentCase) -> None:
             try:
                 unpickled = pickle.loads(pickle.dumps(total))
             except Exception as error:  # any exception of the objects in the total
-                raise LawBroken(f"{type(error).__name__}: {error}") from error
+                raise RequirementViolated(f"{type(error).__name__}: {error}") from error
             _require_same(inputs, total, unpickled)
 
 
-@law(
+@requirement(
     "counts every livetime and every count once",
     "stacker",
     fix="Use MapDataset.stack for the sum, and do not stack in merge a dataset that the total "
     "already includes. " + _MERGE,
 )
-def every_livetime_once(case: ComponentCase) -> None:
+def counts_each_run_once(case: ComponentCase) -> None:
     """Check that counts in safe masks and livetimes add up to those of the runs.
 
     Parameters
@@ -207,11 +209,11 @@ def every_livetime_once(case: ComponentCase) -> None:
                 close = np.isclose(sums[name], value, rtol=1e-9)
                 require(
                     close,
-                    f"of {inputs.description}, the {name} is {sums[name]:g} and not {value:g}",
+                    f"for {inputs.description}, the {name} is {sums[name]:g} and not {value:g}",
                 )
 
 
-@law(
+@requirement(
     "returns datasets with unique names",
     "stacker",
     fix="Begin names with geometry.name, and append a suffix that is unique to the dataset.",
@@ -229,13 +231,13 @@ def unique_names(case: ComponentCase) -> None:
         require(len(set(names)) == len(names), f"it returns {', '.join(names)}")
 
 
-@law(
+@requirement(
     "loses no data if datasets are of two types",
     "stacker",
     fix="Raise TypeError if a dataset's type is not that of the total, or keep both types: gammapy "
     "silently stacks an on-off spectrum onto a plain one, and drops the off counts.",
 )
-def keeps_mixture(case: ComponentCase) -> None:
+def mixed_types(case: ComponentCase) -> None:
     """Check that a spectrum without and one with off counts are refused, or both kept.
 
     Parameters
@@ -262,7 +264,7 @@ def keeps_mixture(case: ComponentCase) -> None:
             require(has_off, f"{message}, and the off counts are lost")
 
 
-@law(
+@requirement(
     "has a chunk of at least one run",
     "stacker",
     fix="Keep the declaration of `chunk` by Stacker, or change its default only.",
@@ -283,7 +285,7 @@ def _require_same(inputs: StackerInputs, first: Any, second: Any, rtol: float = 
     # the totals may share datasets: the first is read before the second
     before = _snapshot(inputs, first)
     changed = differences(before, inputs.contents(second), rtol)
-    require(not changed, f"of {inputs.description}, {'; '.join(changed[:3])}")
+    require(not changed, f"for {inputs.description}, {'; '.join(changed[:3])}")
 
 
 def _snapshot(inputs: StackerInputs, total: Any) -> Contents:

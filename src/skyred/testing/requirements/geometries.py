@@ -1,4 +1,4 @@
-"""Laws of geometries: new, empty datasets in each call."""
+"""Requirements of geometries: new, empty datasets in each call."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 from skyred.errors import SkipObservation
 from skyred.testing.case import ComponentCase
 from skyred.testing.compare import contents, differences
-from skyred.testing.law import law, require
+from skyred.testing.requirement import require, requirement
 from skyred.testing.sample import NAME
 
 
-@law(
+@requirement(
     "returns an empty dataset with the requested name",
     "geometry",
     fix="Create the dataset with gammapy's `create`, with name=name or self.name, and do not fill "
@@ -32,7 +32,7 @@ def empty_dataset(case: ComponentCase) -> None:
         require(data_map is None or not data_map.data.any(), f"its {name} are not 0")
 
 
-@law(
+@requirement(
     "returns a new dataset each time",
     "geometry",
     fix="Create the dataset in target(), and keep no reference: the next caller stacks onto it.",
@@ -53,7 +53,7 @@ def new_each_time(case: ComponentCase) -> None:
     require(not changed, f"after another dataset was filled, {'; '.join(changed[:3])}")
 
 
-@law(
+@requirement(
     "cuts out datasets of runs without changing the target",
     "geometry",
     fix="Copy or cut out (dataset.cutout): makers write to the dataset that cutout() returns.",
@@ -81,7 +81,7 @@ def cuts_out(case: ComponentCase) -> None:
             require(same, "the axes of the dataset of a run differ from those of the target")
             dataset.counts.data[...] = 1
     changed = differences(contents(_target(case)), contents(target))
-    require(not changed, f"of the target, {'; '.join(changed[:3])}")
+    require(not changed, f"in the target, {'; '.join(changed[:3])}")
 
 
 def _target(case: ComponentCase) -> Any:

@@ -1,4 +1,4 @@
-"""Laws: conditions that every component of a role meets, each with a check and a remedy."""
+"""Requirements: conditions that every component of a role meets, each with a check and a fix."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from skyred.testing.case import ComponentCase
 
 
-class LawBroken(Exception):  # noqa: N818 - a verdict, not an error
-    """A law does not hold; the message is the observation."""
+class RequirementViolated(Exception):  # noqa: N818 - a verdict, not an error
+    """A requirement is not met; the message is the observation."""
 
 
-class NotTried(Exception):  # noqa: N818 - as above
-    """A law cannot be tried on a component; the message is the reason."""
+class NotChecked(Exception):  # noqa: N818 - as above
+    """A requirement cannot be checked; the message is the reason."""
 
 
 @attrs.frozen
-class Law:
+class Requirement:
     """A condition that every component of some roles meets.
 
     Parameters
@@ -30,11 +30,11 @@ class Law:
     name : str
         The condition, as the end of a sentence: "is frozen".
     roles : tuple of str
-        The roles to which the law applies.
+        The roles to which the requirement applies.
     fix : str
-        The way to fix a component that breaks the law.
+        The way to fix a component that violates the requirement.
     test : callable
-        Tries the law on a `ComponentCase`; raises `LawBroken` if it does not hold.
+        Checks the requirement; raises `RequirementViolated` if it is not met.
     """
 
     name: str
@@ -44,33 +44,35 @@ class Law:
 
     @property
     def sentence(self) -> str:
-        """The law as a sentence: "A component is frozen."."""
+        """The requirement as a sentence: "A component is frozen."."""
         subject = self.roles[0] if len(self.roles) == 1 else "component"
         return f"{'An' if subject[0] in 'aeiou' else 'A'} {subject} {self.name}."
 
 
-def law(name: str, *roles: str, fix: str) -> Callable[[Callable[[ComponentCase], None]], Law]:
-    """Return a decorator that turns a check into a law.
+def requirement(
+    name: str, *roles: str, fix: str
+) -> Callable[[Callable[[ComponentCase], None]], Requirement]:
+    """Return a decorator that turns a check into a requirement.
 
     Parameters
     ----------
     name : str
         The condition, as the end of a sentence.
     *roles : str
-        The roles to which the law applies; by default all.
+        The roles to which the requirement applies; by default all.
     fix : str
-        The way to fix a component that breaks the law.
+        The way to fix a component that violates the requirement.
 
     Returns
     -------
     callable
-        The decorator; it returns a `Law`.
+        The decorator; it returns a `Requirement`.
     """
-    return lambda test: Law(name, roles or tuple(ROLES), fix, test)
+    return lambda test: Requirement(name, roles or tuple(ROLES), fix, test)
 
 
 def require(condition: object, message: str) -> None:
-    """Raise `LawBroken` unless a condition is true.
+    """Raise `RequirementViolated` unless a condition is true.
 
     Parameters
     ----------
@@ -81,8 +83,8 @@ def require(condition: object, message: str) -> None:
 
     Raises
     ------
-    LawBroken
+    RequirementViolated
         If the condition is false.
     """
     if not condition:
-        raise LawBroken(message)
+        raise RequirementViolated(message)

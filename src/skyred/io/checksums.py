@@ -10,7 +10,7 @@ SUMS = "SHA256SUMS"
 _ESCAPES = (("\\", "\\\\"), ("\n", "\\n"), ("\r", "\\r"))
 
 
-def write_sums(folder: Path, names: Iterable[str]) -> None:
+def write_checksums(folder: Path, names: Iterable[str]) -> None:
     """Write SHA256SUMS, in the format of the command `sha256sum`, for files of a folder.
 
     Parameters
@@ -24,7 +24,7 @@ def write_sums(folder: Path, names: Iterable[str]) -> None:
     (folder / SUMS).write_text("".join(lines), encoding="utf-8", newline="\n")
 
 
-def damage(folder: Path, names: Iterable[str] | None = None) -> str | None:
+def find_damage(folder: Path, names: Iterable[str] | None = None) -> str | None:
     """Compare the files of a folder with its SHA256SUMS, and describe the first difference.
 
     Parameters
@@ -37,16 +37,16 @@ def damage(folder: Path, names: Iterable[str] | None = None) -> str | None:
     Returns
     -------
     str or None
-        The difference as a clause; None if there is none.
+        The difference, without a full stop; None if there is none.
     """
     try:
         lines = (folder / SUMS).read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError):
         return f"{SUMS} cannot be read"
-    stated = dict(_parse_line(line) for line in lines if line)
-    if names is not None and stated.keys() != set(names):
+    listed = dict(_parse_line(line) for line in lines if line)
+    if names is not None and listed.keys() != set(names):
         return f"{SUMS} does not list the expected files"
-    for name, digest in stated.items():
+    for name, digest in listed.items():
         if not (folder / name).is_file():
             return f"{name} is missing"
         try:
@@ -57,7 +57,7 @@ def damage(folder: Path, names: Iterable[str] | None = None) -> str | None:
     return None
 
 
-def stated_sums(folder: Path) -> dict[str, str]:
+def read_checksums(folder: Path) -> dict[str, str]:
     """Return the checksums in the SHA256SUMS of a folder.
 
     Parameters
@@ -77,7 +77,7 @@ def stated_sums(folder: Path) -> dict[str, str]:
     return dict(_parse_line(line) for line in lines if line)
 
 
-def sum_of(path: Path) -> str:
+def file_checksum(path: Path) -> str:
     """Return the sha256 of a file.
 
     Parameters

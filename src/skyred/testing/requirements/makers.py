@@ -1,4 +1,4 @@
-"""Laws of makers: reproducible datasets of single observations."""
+"""Requirements of makers: reproducible datasets of single observations."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from skyred.interfaces import Maker
 from skyred.testing.case import ComponentCase, digest_or_skip
 from skyred.testing.compare import contents, differences
 from skyred.testing.copies import duplicate
-from skyred.testing.law import NotTried, law, require
 from skyred.testing.maker_bench import (
     bench_or_skip,
     find_bench,
@@ -19,10 +18,11 @@ from skyred.testing.maker_bench import (
     run_maker,
     run_maker_contents,
 )
+from skyred.testing.requirement import NotChecked, require, requirement
 from skyred.testing.subprocess_worker import shared_worker
 
 
-@law(
+@requirement(
     "makes a dataset of an observation",
     "maker",
     fix="Return the dataset. If it needs another geometry, other preceding makers, or other "
@@ -40,14 +40,14 @@ def makes(case: ComponentCase) -> None:
     require(hasattr(output, "stat_type"), f"make returns {type(output).__name__}, not a dataset")
 
 
-@law(
+@requirement(
     "leaves the observation unchanged",
     "maker",
-    fix="Copy everything that you change (events, tables, responses): the next maker reads the "
+    fix="Copy everything that you change (events, tables, IRFs): the next maker reads the "
     "same observation.",
 )
 def leaves_observation(case: ComponentCase) -> None:
-    """Check that events, good time intervals, responses, pointing and metadata stay equal.
+    """Check that events, good time intervals, IRFs, pointing and metadata stay equal.
 
     Parameters
     ----------
@@ -60,17 +60,17 @@ def leaves_observation(case: ComponentCase) -> None:
     ):
         run_maker(bench.maker, dataset, run)
         changed = differences(contents(original), contents(run))
-        require(not changed, f"of run {run.obs_id}, {'; '.join(changed[:3])}")
+        require(not changed, f"in run {run.obs_id}, {'; '.join(changed[:3])}")
 
 
-@law(
+@requirement(
     "makes the same dataset each time, independent of previous calls",
     "maker",
-    fix="Keep nothing between calls, and use random numbers only with a seed: runs are made in "
-    "any order, and cached datasets must equal those that would be made again.",
+    fix="Keep nothing between calls, and use random numbers only with a seed: runs are "
+    "reduced in any order, and cached datasets must equal those that are reduced again.",
 )
-def makes_again(case: ComponentCase) -> None:
-    """Check that the first run is the same, bit by bit, after all runs were made.
+def reproducible_datasets(case: ComponentCase) -> None:
+    """Check that the first run is the same, bit by bit, after all runs were reduced.
 
     Parameters
     ----------
@@ -86,13 +86,13 @@ def makes_again(case: ComponentCase) -> None:
     require(not changed, f"the second time, {'; '.join(changed[:3])}")
 
 
-@law(
+@requirement(
     "makes the same dataset in another process",
     "maker",
     fix="Store everything that make() needs in options, or in the maker that prepare() returns: "
     "module variables and open files are not sent to workers.",
 )
-def makes_elsewhere(case: ComponentCase) -> None:
+def same_in_another_process(case: ComponentCase) -> None:
     """Check that a pickled maker makes the same dataset, bit by bit, in a worker process.
 
     Parameters
@@ -101,7 +101,7 @@ def makes_elsewhere(case: ComponentCase) -> None:
         The maker to be checked.
     """
     if case.cls.__module__ == "__main__":
-        raise NotTried("its class is defined in a notebook or script")
+        raise NotChecked("its class is defined in a notebook or script")
     bench = bench_or_skip(case)
     index, _ = bench.datasets()[0]
     args = (bench.maker, bench.inputs[index], case.observations()[index])
@@ -110,7 +110,7 @@ def makes_elsewhere(case: ComponentCase) -> None:
     require(not changed, f"in the other process, {'; '.join(changed[:3])}")
 
 
-@law(
+@requirement(
     "keeps the dataset's name and axes",
     "maker",
     fix="Change the dataset that make() receives, or create a new one with name=dataset.name: the "
@@ -132,7 +132,7 @@ def keeps_frame(case: ComponentCase) -> None:
         require(same, "the axes or pixels of the counts differ")
 
 
-@law(
+@requirement(
     "does not widen the safe mask",
     "maker",
     fix="Combine masks with &: bins that a preceding maker excludes remain excluded.",
@@ -147,15 +147,15 @@ def narrows_mask(case: ComponentCase) -> None:
     """
     bench = bench_or_skip(case)
     if not bench.setting.filled:
-        raise NotTried("it fills empty datasets")
+        raise NotChecked("it fills empty datasets")
     for index, output in bench.datasets():
         before = bench.inputs[index].mask_safe
-        require(output.mask_safe is not None or before is None, "the safe mask is gone")
+        require(output.mask_safe is not None or before is None, "the safe mask is missing")
         added = np.sum(output.mask_safe.data & ~before.data) if before is not None else 0
         require(not added, f"{added} bins outside the safe mask became safe")
 
 
-@law(
+@requirement(
     "keeps times and metadata",
     "maker",
     fix="Copy gti and meta_table to the dataset that you return.",
@@ -172,7 +172,7 @@ def keeps_times(case: ComponentCase) -> None:
     for index, output in bench.datasets():
         before = bench.inputs[index]
         if getattr(before, "gti", None) is not None:
-            require(output.gti is not None, "the good time intervals are gone")
+            require(output.gti is not None, "the good time intervals are missing")
             increase = output.gti.time_sum - before.gti.time_sum
             same = not bench.setting.filled or increase.to_value("s") < 1e-6
             require(same, f"the observation time increased by {increase:.3g}")
@@ -182,7 +182,7 @@ def keeps_times(case: ComponentCase) -> None:
             require(not missing, f"the metadata lost {', '.join(missing)}")
 
 
-@law(
+@requirement(
     "gives a reason for each run that it skips",
     "maker",
     fix='raise SkipObservation("reason"): the observation log shows nothing but the reason.',
@@ -205,7 +205,7 @@ def gives_reason(case: ComponentCase) -> None:
             require(reason, f"run {run.obs_id} is skipped without a reason")
 
 
-@law(
+@requirement(
     "prepares without changing itself or the observations",
     "maker",
     fix="Return self.evolve(...) from prepare, with the results in an option: components are "
@@ -225,19 +225,19 @@ def prepares(case: ComponentCase) -> None:
     require(case.component == before, "prepare changed the maker itself")
     for run, original in zip(runs, case.observations(), strict=True):
         changed = differences(contents(original), contents(run))
-        require(not changed, f"of run {run.obs_id}, {'; '.join(changed[:3])}")
+        require(not changed, f"in run {run.obs_id}, {'; '.join(changed[:3])}")
     again = case.component.prepare(case.observations())
     equal = duplicate(prepared) == prepared == again
     require(equal, "the prepared maker is not equal after pickling or preparing again")
 
 
-@law(
+@requirement(
     "has another digest if it is prepared with other results",
     "maker",
     fix="Store all results of prepare in options of the maker that it returns: otherwise the cache "
-    "returns datasets that were made with the results of other runs.",
+    "returns datasets that were reduced with the results of other runs.",
 )
-def learns_in_digest(case: ComponentCase) -> None:
+def digest_includes_preparation(case: ComponentCase) -> None:
     """Check that makers with different output, prepared with one or all runs, differ in digest.
 
     Parameters
@@ -257,7 +257,7 @@ def learns_in_digest(case: ComponentCase) -> None:
 
 
 def _is_reproducible(maker: Maker, dataset: Any, run: Any) -> bool:
-    """Return whether a maker makes the same dataset twice, as another law requires."""
+    """Return whether a maker makes the same dataset twice, which another requirement demands."""
     first, second = (output_contents(run_maker(maker, dataset, run)) for _ in range(2))
     return not differences(first, second)
 

@@ -123,7 +123,7 @@ def lines_without_dates(path: Path) -> list[str]:
     return [line for line in lines if not line.strip().startswith(("date:", "checksum:"))]
 
 
-def test_status_made_of_earlier_versions_is_read_as_reduced(
+def test_old_status_of_reduced_runs_is_still_read(
     tmp_path: Path,
 ) -> None:
     run(tmp_path / "run")

@@ -20,10 +20,10 @@ import attrs
 import numpy as np
 from scipy.stats import norm as gauss
 
-from skyred.likelihood.flux.norm import best_norm, upper_limit
+from skyred.likelihood.flux.norm import find_best_norm, upper_limit
 from skyred.likelihood.flux.profile import CashTerm, FixedProfile, WStatTerm
 from skyred.likelihood.flux.ts_map.layers import Layer
-from skyred.likelihood.flux.ts_map.pixels import ColumnSelection, norm_maps
+from skyred.likelihood.flux.ts_map.pixels import ColumnSelection, fit_norm_maps
 from skyred.likelihood.statistics import WStat
 
 BACKGROUNDS = (3, 8, 20, 100, 1000)
@@ -94,7 +94,7 @@ def ts_map_limits(background: float, flux: float, random: Any) -> list[float]:
     middle[PIXELS // 2, PIXELS // 2] = True
     cubes = (plane[None] for plane in (counts, flat, np.ones_like(flat)))
     layer = Layer.cube(*cubes, np.ones((1, PIXELS, PIXELS), dtype=bool), signal[None])
-    maps = (norm_maps([layer], middle, ColumnSelection(limit=sigma)) for sigma in SIGMAS)
+    maps = (fit_norm_maps([layer], middle, ColumnSelection(limit=sigma)) for sigma in SIGMAS)
     return [float(columns.norm_ul[middle].item()) for columns in maps]
 
 
@@ -109,7 +109,7 @@ def _map(background: float, flux: float, random: Any) -> tuple[Any, Any, Any]:
 
 
 def _limits(profile: FixedProfile) -> list[float]:
-    best = best_norm(profile)
+    best = find_best_norm(profile)
     return [upper_limit(profile, best, sigma) for sigma in SIGMAS]
 
 

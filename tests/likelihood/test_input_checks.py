@@ -58,7 +58,7 @@ def test_counts_that_are_no_numbers_of_events_are_refused(
         getattr(datasets[0], attribute).data[1, 0, 0] = bad
 
     name = "off counts" if attribute == "counts_off" else "counts"
-    refused(spectrum(spoil, on_off=True), f"the {name} of 'on-off' are {kind} in 1 bin that is")
+    refused(spectrum(spoil, on_off=True), f"the {name} of 'on-off' are {kind} in 1 of the fitted")
 
 
 class Parabola(Dataset):
@@ -92,7 +92,7 @@ def test_counts_are_refused_with_the_number_of_bins() -> None:
     def spoil(datasets: Datasets) -> None:
         datasets[0].counts.data[1, 3:6, 4] = -1
 
-    refused(seen(spoil), "the counts of 'map' are negative in 3 bins that are fitted")
+    refused(seen(spoil), "the counts of 'map' are negative in 3 of the fitted bins")
 
 
 def test_counts_outside_the_mask_do_no_harm() -> None:
@@ -136,7 +136,7 @@ def test_equal_limits_that_leave_only_another_value_are_refused() -> None:
         index = datasets.models["crab"].parameters["index"]
         index.min = index.max = index.value + 1
 
-    refused(spectrum(hold), "index starts at .*, but its limits leave only")
+    refused(spectrum(hold), "index starts at .*, but both its limits are")
 
 
 def test_a_model_that_predicts_no_numbers_is_refused_by_name() -> None:
@@ -150,12 +150,12 @@ def test_a_model_that_predicts_no_numbers_is_refused_by_name() -> None:
     )
     model = SkyModel(point_like.spectral_model, gauss, name="point")
     datasets.models = [model, background()]
-    refused(datasets, r"'point' predicts no finite counts .* \(sigma = 0 deg")
+    refused(datasets, r"predicted by model 'point' are not finite .* \(sigma = 0 deg")
 
 
 @pytest.mark.parametrize("bad", [np.nan, 0.0, -1e-14, np.inf])
 def test_flux_points_without_errors_are_refused(bad: float) -> None:
-    refused(points([bad]), "1 flux point of 'points' that is fitted has no positive error")
+    refused(points([bad]), "the error is not positive for 1 of the fitted flux points of 'points'")
 
 
 def test_flux_points_that_are_masked_need_no_errors() -> None:
@@ -250,8 +250,8 @@ def with_far(change: Change | None = None, free: bool = False) -> Datasets:
 @pytest.mark.parametrize("free", [False, True])
 def test_a_source_that_reaches_no_dataset_is_refused(free: bool) -> None:
     message = (
-        r"source 'far' reaches no dataset: at longitude 90 deg, latitude 22.03 deg \(icrs\) it "
-        "lies outside the fitted part of the maps of 'map'"
+        r"source 'far' does not reach any dataset: its position, longitude 90 deg, "
+        r"latitude 22.03 deg \(icrs\), is outside the fitted part of the maps of 'map'"
     )
     refused(with_far(free=free), message)
 
@@ -263,7 +263,7 @@ def test_a_source_that_lies_where_nothing_is_fitted_is_refused() -> None:
         datasets.models["point"].spatial_model.lat_0.value = 22.45
         datasets[0].mask_safe.data[:, 4:] = datasets[0].mask_safe.data[:, :, :16] = False
 
-    refused(seen(hide), "source 'point' reaches no dataset")
+    refused(seen(hide), "source 'point' does not reach any dataset")
 
 
 def test_a_source_that_reaches_one_of_two_datasets_is_fitted() -> None:

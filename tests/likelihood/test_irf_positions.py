@@ -20,7 +20,7 @@ from gammapy.modeling.models import (
 
 import small_datasets as small
 from skyred.likelihood import Likelihood
-from skyred.likelihood.objective import objective_from
+from skyred.likelihood.objective import build_objective
 
 EXACT = 1e-8  # relative, of the statistic
 CONVOLVED = 2e-5  # absolute: what float32 leaves of a convolution in sums over few counts
@@ -119,10 +119,10 @@ def test_far_from_the_start_the_irfs_are_those_of_a_position_nearby() -> None:
         x = moved(likelihood, distance)
         ours = likelihood.stat(x)
         likelihood.space.set(x)
-        # 0.07 deg away, a PSF that varies by 40 % over 1 deg is another by 3 %
+        # 0.07 deg distance, a PSF that varies by 40 % over 1 deg is another by 3 %
         assert ours == pytest.approx(fresh_stat(assigned), abs=1)
-        away = likelihood.datasets[0].parts[1].positions.values_at((2, -3))
-        assert np.isfinite(away).all()
+        distance = likelihood.datasets[0].parts[1].positions.values_at((2, -3))
+        assert np.isfinite(distance).all()
 
 
 def test_a_source_that_leaves_the_map_comes_back() -> None:
@@ -178,7 +178,7 @@ def test_a_dataset_that_gammapy_evaluates_is_refreshed_too() -> None:
 
 def test_the_objective_hands_the_refresh_on() -> None:
     likelihood = Likelihood(datasets(lambda: [point()]))
-    objective = objective_from(likelihood)
+    objective = build_objective(likelihood)
     assert objective.refresh is not None
     assert not objective.refresh(objective.start)
     assert objective.refresh(moved(likelihood, 0.05))

@@ -1,4 +1,4 @@
-"""Fluxes where the reference model is negative, changes its sign with energy, or is zero."""
+"""Fluxes where the reference model is negative, changes sign with energy, or is zero."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ class TestFluxPoints:
         datasets = with_model(Changing())
         # without dispersion, so that a bin's counts are those of its own flux
         datasets[0].edisp = None
-        with pytest.warns(SkyredWarning, match="no flux point .* changes its sign in the bin"):
+        with pytest.warns(SkyredWarning, match="no flux point .* changes sign in the bin"):
             flux_points = skyred.flux_points(datasets, "crab", EDGES, selection_optional=OPTIONAL)
         assert np.all(flux_points.dnde_ref > 0)
         assert flux_points.success.data.ravel().tolist() == [True, False, True]
@@ -263,7 +263,7 @@ def test_a_flux_profile() -> None:
 
 def test_fluxes_of_a_negative_mean_have_no_fractional_variance() -> None:
     flux, error = np.array([-3.0, 1.0, -5.0]), np.full(3, 0.5)
-    variability = Variability.of(flux, error)
+    variability = Variability.from_fluxes(flux, error)
     assert variability is not None
     assert np.isnan([variability.fvar, variability.fvar_err]).all()
-    assert variability.chi2 == Variability.of(-flux, error).chi2
+    assert variability.chi2 == Variability.from_fluxes(-flux, error).chi2

@@ -117,7 +117,7 @@ def test_flux_points_of_a_template_are_left_to_gammapy() -> None:
     likelihood = assert_flat_like_gammapy(make, 1, notes=True)
     assert isinstance(make().models[0].spatial_model, TemplateSpatialModel)
     assert likelihood.notes == (
-        "dataset 'points' is evaluated by gammapy: star has a template, which gammapy turns into a "
+        "dataset 'points' is evaluated by gammapy: star has a template, which gammapy converts to a "
         "spectrum each time",
     )
 
@@ -129,7 +129,7 @@ def test_a_psf_in_reconstructed_energy_leaves_the_source_to_gammapy(shape: str) 
 
     likelihood = assert_flat_like_gammapy(with_models(lambda: [reco_psf()], models), 3, notes=True)
     assert likelihood.notes == (
-        "star in map is evaluated by gammapy: the PSF is known in reconstructed energy",
+        "star in map is evaluated by gammapy: the PSF depends on reconstructed energy",
     )
     assert not likelihood.exact
 

@@ -33,7 +33,7 @@ def two_maps(free_tilt: bool = False) -> Datasets:
 def fast_refits(monkeypatch: pytest.MonkeyPatch, datasets: Datasets, source: str) -> list[bool]:
     """Return for each bin whether the norm was fitted without compiling the likelihood again."""
     was_fast: list[bool] = []
-    plain_refit = flux_points.FlatFluxPointsEstimator._refit
+    plain_refit = flux_points.CompiledFluxPointsEstimator._refit_compiled_bin
     fast_fit = Refit.fit
 
     def slow(self: Any, *args: Any) -> Any:
@@ -44,7 +44,7 @@ def fast_refits(monkeypatch: pytest.MonkeyPatch, datasets: Datasets, source: str
         was_fast.append(True)
         return fast_fit(self, *args)
 
-    monkeypatch.setattr(flux_points.FlatFluxPointsEstimator, "_refit", slow)
+    monkeypatch.setattr(flux_points.CompiledFluxPointsEstimator, "_refit_compiled_bin", slow)
     monkeypatch.setattr(Refit, "fit", fast)
     skyred.flux_points(datasets, source, EDGES, reoptimize=True)
     return was_fast

@@ -181,7 +181,7 @@ def test_counts_on_rounding_errors_of_the_convolution_are_left_to_gammapy_and_na
     likelihood = Likelihood(datasets)
     (note,) = likelihood.notes
     assert note.startswith("crab in map is evaluated by gammapy: ")
-    assert "nothing but the rounding errors of its PSF convolution is predicted" in note
+    assert "only rounding errors of the PSF convolution are predicted" in note
     x = likelihood.frozen[likelihood.space.free]
     assert likelihood.stat(x) == pytest.approx(fresh_stat(datasets), rel=EXACT)
     result = skyred.fit(datasets)

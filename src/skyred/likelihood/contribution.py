@@ -179,7 +179,7 @@ class Refreshable(Protocol):
         ...
 
 
-def weighted(
+def weighted_slopes(
     part: Contribution, state: Vector, weights: Array, weight: float, indices: Indices
 ) -> Iterator[tuple[int, float]]:
     """Return the derivatives of a weighted sum of the counts of a model contribution.
@@ -208,7 +208,7 @@ def weighted(
         yield index, float(slope.by_bin @ weights[part.rows()] + slope.total * weight)
 
 
-class Recent(Generic[K, V]):
+class RecentCache(Generic[K, V]):
     """Cache of the most recent values of a function.
 
     Parameters
@@ -236,7 +236,7 @@ class Recent(Generic[K, V]):
         """
         return self.entries.get(key)
 
-    def keep(self, key: K, value: V) -> V:
+    def store(self, key: K, value: V) -> V:
         """Cache a value, and drop the oldest ones if there are too many.
 
         Parameters

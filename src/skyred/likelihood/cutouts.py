@@ -45,7 +45,7 @@ class CutoutLookup:
         self.scales = self.exposure.geom.pixel_scales
 
     @classmethod
-    def of(cls, exposure: Any, mask: Any) -> CutoutLookup | None:
+    def from_maps(cls, exposure: Any, mask: Any) -> CutoutLookup | None:
         """Return the look-up of an exposure and a mask.
 
         Parameters

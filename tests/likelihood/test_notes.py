@@ -117,8 +117,8 @@ def test_flux_points_of_a_template_are_left_to_gammapy() -> None:
     likelihood = assert_flat_like_gammapy(make, 1, notes=True)
     assert isinstance(make().models[0].spatial_model, TemplateSpatialModel)
     assert likelihood.notes == (
-        "dataset 'points' is evaluated by gammapy: star has a template, which gammapy converts to a "
-        "spectrum each time",
+        "dataset 'points' is evaluated by gammapy: star has a template, which gammapy "
+        "converts to a spectrum each time",
     )
 
 

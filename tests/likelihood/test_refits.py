@@ -57,7 +57,7 @@ def test_backgrounds_are_fitted_as_when_each_bin_is_compiled_again(
     datasets = two_maps(tilt)
     options = {"selection_optional": ["ul"], "reoptimize": True}
     points = skyred.flux_points(datasets, "crab", EDGES, **options)
-    monkeypatch.setattr(Refit, "of", lambda *_: None)
+    monkeypatch.setattr(Refit, "from_likelihood", lambda *_: None)
     expected = skyred.flux_points(datasets, "crab", EDGES, **options)
     assert points.available_quantities == expected.available_quantities
     for name in points.available_quantities:

@@ -212,7 +212,7 @@ class TestTheKernel:
     def test_a_fully_masked_dataset_is_reported(self, dataset: MapDataset) -> None:
         masked = dataset.copy(name="masked")
         masked.mask_safe.data[...] = False
-        with pytest.raises(ModelError, match="no pixel to fit"):
+        with pytest.raises(ModelError, match="no pixels to fit"):
             TSMapMaker(source()).run([masked], EDGES)
 
     def test_a_masked_energy_bin_leaves_the_other_bins_valid(self, dataset: MapDataset) -> None:

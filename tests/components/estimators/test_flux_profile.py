@@ -303,7 +303,7 @@ class TestInvalidOptionsAndData:
 
     def test_spectra_and_maps_without_exposure_are_refused(self) -> None:
         spectrum, dataset = small.spectrum_dataset(), small.map_dataset()
-        with pytest.raises(FitError, match="'spectrum' is no map"):
+        with pytest.raises(FitError, match="'spectrum' is not a map"):
             flux_profile(spectrum, boxes(dataset, 2))
         with pytest.raises(ModelError, match="no map dataset"):
             FluxProfile(line=line_through(boxes(dataset, 2))).estimate(Datasets([spectrum]), None)

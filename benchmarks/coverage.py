@@ -93,7 +93,7 @@ def ts_map_limits(background: float, flux: float, random: Any) -> list[float]:
     middle = np.zeros(signal.shape, dtype=bool)
     middle[PIXELS // 2, PIXELS // 2] = True
     cubes = (plane[None] for plane in (counts, flat, np.ones_like(flat)))
-    layer = Layer.cube(*cubes, np.ones((1, PIXELS, PIXELS), dtype=bool), signal[None])
+    layer = Layer.from_bins(*cubes, np.ones((1, PIXELS, PIXELS), dtype=bool), signal[None])
     maps = (fit_norm_maps([layer], middle, ColumnSelection(limit=sigma)) for sigma in SIGMAS)
     return [float(columns.norm_ul[middle].item()) for columns in maps]
 

@@ -40,9 +40,9 @@ def fit(
 ) -> FitResult:
     """Fit the models of gammapy datasets, as ``gammapy.modeling.Fit().run(datasets)`` does.
 
-    Afterwards the models hold the best values, their errors and covariance; errors that are NaN in
-    the result are 0 there. The errors are computed from the second derivatives at the minimum,
-    unlike those of `Fit.run`, which MIGRAD accumulates during the search.
+    Afterwards the models have the best-fit values, their errors and covariance; errors that are
+    NaN in the result are 0 there. The errors are computed from the second derivatives at the
+    minimum, unlike those of `Fit.run`, which MIGRAD accumulates during the search.
 
     Parameters
     ----------
@@ -212,7 +212,7 @@ def light_curve(
     -------
     LightCurveData
         The flux points of gammapy with a time axis, and for each interval its datasets and the
-        reason if there is no norm. Intervals without datasets are NaN; gammapy leaves them out.
+        reason if there is no norm. Intervals without datasets are NaN; gammapy omits them.
 
     Raises
     ------

@@ -89,9 +89,9 @@ class Compiler:
         bins = Bins(mask, np.flatnonzero(is_selected))
         on_off_statistic = _create_wstat(dataset) if on_off else None
         statistic = on_off_statistic.select(bins) if on_off_statistic else Cash(bins.select(counts))
-        parts = self._compile_contributions(dataset, bins)
+        contributions = self._compile_contributions(dataset, bins)
         compiled = CountsDataset(
-            str(dataset.name), parts, bins, counts, statistic, on_off_statistic
+            str(dataset.name), contributions, bins, counts, statistic, on_off_statistic
         )
         if number := counts_dominated_by_rounding(compiled, self.space.state()):
             self._convolve_by_gammapy(compiled, dataset, number)
@@ -106,27 +106,29 @@ class Compiler:
             f"in bins with {number} of the counts, only rounding errors of the PSF convolution "
             "are predicted; set mask_fit to false where the background is zero"
         )
-        parts: list[Contribution] = []
-        for part in compiled.parts:
-            if is_convolved(part):
-                self._add_note(part.name, compiled.name, reason)
-                part = self._evaluate_by_gammapy(part.model, instrument, compiled.bins)
-            parts.append(part)
-        compiled.parts = parts
+        contributions: list[Contribution] = []
+        for contribution in compiled.parts:
+            if is_convolved(contribution):
+                self._add_note(contribution.name, compiled.name, reason)
+                contribution = self._create_gammapy_counts(
+                    contribution.model, instrument, compiled.bins
+                )
+            contributions.append(contribution)
+        compiled.parts = contributions
 
     def _compile_contributions(self, dataset: MapDataset, bins: Bins) -> list[Contribution]:
         from gammapy.modeling.models import FoVBackgroundModel
 
-        parts: list[Contribution] = []
+        contributions: list[Contribution] = []
         if dataset.stat_type == "cash" and dataset.background:
-            parts.append(self._compile_background(dataset, bins))
+            contributions.append(self._compile_background(dataset, bins))
         models = [
             model for model in dataset.models or () if not isinstance(model, FoVBackgroundModel)
         ]
         if models:
             instrument = Instrument(dataset)
-            parts += [self._compile_model(model, instrument, bins) for model in models]
-        return parts
+            contributions += [self._compile_model(model, instrument, bins) for model in models]
+        return contributions
 
     def _compile_background(self, dataset: MapDataset, bins: Bins) -> Contribution:
         counts = dataset.background.data.astype(float)
@@ -140,7 +142,7 @@ class Compiler:
         if model is None:
             return ScaledCounts("", counts, None, energy, bins, self.space)
         if model.spatial_model is None:
-            return self._scale_counts(model, counts, energy, bins)
+            return self._create_scaled_counts(model, counts, energy, bins)
 
         def predict() -> Array:
             norm = model.evaluate_geom(dataset.background.geom)
@@ -161,9 +163,11 @@ class Compiler:
         if not reason:
             return source
         self._add_note(model.name, instrument.dataset.name, reason)
-        return self._evaluate_by_gammapy(model, instrument, bins)
+        return self._create_gammapy_counts(model, instrument, bins)
 
-    def _evaluate_by_gammapy(self, model: Any, instrument: Instrument, bins: Bins) -> Contribution:
+    def _create_gammapy_counts(
+        self, model: Any, instrument: Instrument, bins: Bins
+    ) -> Contribution:
         prediction = GammapyPrediction(model, instrument, self.space)
         return GammapyCounts(model, prediction, bins, self.space, prediction.refresh)
 
@@ -177,9 +181,11 @@ class Compiler:
         projected = Map.from_geom(instrument.geom, dtype=float)
         projected.stack(template)
         energy = instrument.geom.axes["energy"].center
-        return self._scale_counts(model, projected.data, energy, bins)
+        return self._create_scaled_counts(model, projected.data, energy, bins)
 
-    def _scale_counts(self, model: Any, counts: Array, energy: Any, bins: Bins) -> Contribution:
+    def _create_scaled_counts(
+        self, model: Any, counts: Array, energy: Any, bins: Bins
+    ) -> Contribution:
         spectral, plain = model.spectral_model, self.cross_check.is_exempt(model)
         return ScaledCounts(model.name, counts, spectral, energy, bins, self.space, plain)
 

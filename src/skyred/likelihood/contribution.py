@@ -214,7 +214,7 @@ class RecentCache(Generic[K, V]):
     Parameters
     ----------
     size : int
-        Number of values that are kept.
+        Largest number of cached values.
     """
 
     def __init__(self, size: int) -> None:
@@ -237,7 +237,7 @@ class RecentCache(Generic[K, V]):
         return self.entries.get(key)
 
     def store(self, key: K, value: V) -> V:
-        """Cache a value, and drop the oldest ones if there are too many.
+        """Cache a value, and drop the oldest one if the cache is full.
 
         Parameters
         ----------

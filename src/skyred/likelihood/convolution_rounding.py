@@ -101,7 +101,7 @@ def _estimate_change(counts: Array, predicted: Array, rounding: Array | float) -
 def _limit_to_counts(source: SourceContribution, dataset: CountsDataset, state: Vector) -> Array:
     """Return the predicted counts of a source, scaled down to the counts at each energy.
 
-    Those of a source that starts negative are made positive, as the first steps of a fit do.
+    The sign of a source that starts negative is changed, as in the first steps of a fit.
     """
     predicted = source.cube(state)
     predicted = predicted * (-1 if predicted.sum() < 0 else 1)

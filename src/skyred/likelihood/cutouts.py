@@ -1,4 +1,4 @@
-"""Cutouts around sources, as gammapy's evaluator takes them, without copies of geometries.
+"""Cutouts around sources, as in gammapy's evaluator, without copies of geometries.
 
 `MapEvaluator.update` cuts out the mask twice and the exposure once, and each time copies and
 transforms geometries. If all of them have the same pixels, their slices are enough.

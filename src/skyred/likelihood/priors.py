@@ -80,9 +80,9 @@ class Priors:
     def prior_without_quantile(self, x: Vector) -> float:
         """Return the priors and penalties that the quantiles do not describe.
 
-        These are penalties and priors with unknown quantiles. A prior that gammapy adds more than
-        once, for several models or by its weight, is included without the first time. Priors of
-        frozen parameters are constant, and excluded.
+        These are penalties, priors with unknown quantiles, and the repetitions of priors that
+        gammapy adds more than once, for several models or by their weight. Priors of frozen
+        parameters are constant, and excluded.
 
         Parameters
         ----------

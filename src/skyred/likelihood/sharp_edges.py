@@ -60,8 +60,11 @@ def has_sharp_edges(
         moved = values.copy()
         moved[axes] += (OFFSET + step * DIRECTION * STEP) * pixels
         images.append(image(moved))
-    first, second = np.diff(images, axis=0), np.diff(images, 2, axis=0)
-    return bool(np.linalg.norm(second) > MIN_SHARPNESS * np.linalg.norm(first[1:] + first[:-1]))
+    first_differences, second_differences = np.diff(images, axis=0), np.diff(images, 2, axis=0)
+    return bool(
+        np.linalg.norm(second_differences)
+        > MIN_SHARPNESS * np.linalg.norm(first_differences[1:] + first_differences[:-1])
+    )
 
 
 def pixel_sizes(subset: ParameterSubset, pixel: float) -> Array:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Values = Mapping[str, float]
 
-EDGE_95 = 2.326174307353347  # gammapy's: the width of an edge holds 95 % of its error function
+EDGE_95 = 2.326174307353347  # gammapy's: the width of an edge contains 95 % of its error function
 
 
 @attrs.define(eq=False, slots=False)

@@ -23,7 +23,7 @@ from skyred.likelihood.flux.columns import NO_REFERENCE, FittedNorm, FluxColumns
 from skyred.likelihood.flux.norm import Norm
 from skyred.likelihood.flux.profile import FixedProfile, RefittedProfile
 from skyred.likelihood.flux.reference import flux_sign, positive_spectrum, reference_spectrum
-from skyred.likelihood.flux.refit import Refit, norm_from_result, set_start
+from skyred.likelihood.flux.refit import Refit, norm_from_result, with_start
 from skyred.likelihood.flux.slices import EnergySlices, Slice, can_slice
 from skyred.likelihood.flux.stack_axis import aligned_axes
 from skyred.likelihood.likelihood import Likelihood
@@ -277,7 +277,7 @@ class CompiledFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
         likelihood = Likelihood(sliced, self.check)
         parameter_ids = [id(parameter) for parameter in likelihood.space.free_parameters]
         index = parameter_ids.index(id(scaled.norm))
-        objective = set_start(build_objective(likelihood), index, start)
+        objective = with_start(build_objective(likelihood), index, start)
         result = minimise(objective)
         likelihood.space.set(result.values)
         norm = norm_from_result(result, index, start.scale)

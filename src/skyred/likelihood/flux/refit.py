@@ -244,7 +244,7 @@ class Refit:
         other_indices = [_free_indices(part, self.free) or set() for part in others]
         free = [*sorted(set().union(*other_indices)), self.index]
         total = Total(attrs.evolve(self.space, free=np.array(free)), datasets)
-        objective = set_start(build_objective_without_priors(total), len(free) - 1, start)
+        objective = with_start(build_objective_without_priors(total), len(free) - 1, start)
         result = minimise(objective)
         norm = norm_from_result(result, len(free) - 1, start.scale)
         profile = RefittedProfile(attrs.evolve(objective, start=result.values), len(free) - 1)
@@ -292,7 +292,7 @@ def _free_indices(part: Any, free: set[int]) -> set[int] | None:
     return None if indices and not isinstance(part, ScaledCounts) else indices
 
 
-def set_start(objective: Objective, index: int, norm: Norm) -> Objective:
+def with_start(objective: Objective, index: int, norm: Norm) -> Objective:
     """Return an objective that starts at a norm, clipped to its limits.
 
     Parameters

@@ -20,10 +20,10 @@ import attrs
 import numpy as np
 from scipy.stats import norm as gauss
 
-from skyred.likelihood.flux.norm import best_norm, upper_limit
+from skyred.likelihood.flux.norm import find_best_norm, find_upper_limit
 from skyred.likelihood.flux.profile import CashTerm, FixedProfile, WStatTerm
 from skyred.likelihood.flux.ts_map.layers import Layer
-from skyred.likelihood.flux.ts_map.pixels import ColumnSelection, norm_maps
+from skyred.likelihood.flux.ts_map.pixels import ColumnSelection, fit_norm_maps
 from skyred.likelihood.statistics import WStat
 
 BACKGROUNDS = (3, 8, 20, 100, 1000)
@@ -50,7 +50,7 @@ class Coverage:
     number : int
         Number of simulations.
     above : int
-        Number of simulations whose limit is not below the true flux.
+        Number of simulations with a limit that is not below the true flux.
     """
 
     data: str
@@ -58,16 +58,16 @@ class Coverage:
     flux: float
     sigma: float
     number: int
-    above: int
+    n_above: int
 
     @property
-    def share(self) -> float:
-        """Return the share of simulations whose limit is not below the true flux."""
-        return self.above / self.number
+    def fraction(self) -> float:
+        """Return the fraction of simulations with a limit that is not below the true flux."""
+        return self.n_above / self.number
 
     @property
     def error(self) -> float:
-        """Return the binomial uncertainty of the share that is expected."""
+        """Return the binomial uncertainty of the expected fraction."""
         expected = gauss.cdf(self.sigma)
         return float(np.sqrt(expected * (1 - expected) / self.number))
 
@@ -93,24 +93,24 @@ def ts_map_limits(background: float, flux: float, random: Any) -> list[float]:
     middle = np.zeros(signal.shape, dtype=bool)
     middle[PIXELS // 2, PIXELS // 2] = True
     cubes = (plane[None] for plane in (counts, flat, np.ones_like(flat)))
-    layer = Layer.cube(*cubes, np.ones((1, PIXELS, PIXELS), dtype=bool), signal[None])
-    maps = (norm_maps([layer], middle, ColumnSelection(limit=sigma)) for sigma in SIGMAS)
+    layer = Layer.from_bins(*cubes, np.ones((1, PIXELS, PIXELS), dtype=bool), signal[None])
+    maps = (fit_norm_maps([layer], middle, ColumnSelection(limit=sigma)) for sigma in SIGMAS)
     return [float(columns.norm_ul[middle].item()) for columns in maps]
 
 
 def _map(background: float, flux: float, random: Any) -> tuple[Any, Any, Any]:
-    """Return the source's share of each pixel, the flat background, and simulated counts."""
+    """Return the source's distribution over pixels, the flat background, and simulated counts."""
     offset = np.arange(PIXELS) - PIXELS // 2
     signal = np.exp(-0.5 * (offset[:, None] ** 2 + offset[None, :] ** 2) / WIDTH**2)
     signal /= signal.sum()
-    # such that counts weighted by the source have the noise of one bin with this background
+    # so that counts weighted by the source have the same noise as one bin with this background
     flat = np.full(signal.shape, background * np.sum(signal**2))
     return signal, flat, random.poisson(flux * signal + flat).astype(float)
 
 
 def _limits(profile: FixedProfile) -> list[float]:
-    best = best_norm(profile)
-    return [upper_limit(profile, best, sigma) for sigma in SIGMAS]
+    best = find_best_norm(profile)
+    return [find_upper_limit(profile, best, sigma) for sigma in SIGMAS]
 
 
 KINDS = {"on-off": on_off_limits, "map": map_limits, "TS map": ts_map_limits}
@@ -139,8 +139,8 @@ def coverage(
     """
     random = np.random.default_rng(seed)
     limits = np.array([KINDS[kind](background, flux, random) for _ in range(number)])
-    above = np.count_nonzero(limits >= flux, axis=0)  # a limit of NaN is none
-    pairs = zip(SIGMAS, above, strict=True)
+    n_above = np.count_nonzero(limits >= flux, axis=0)  # false for NaN
+    pairs = zip(SIGMAS, n_above, strict=True)
     return [Coverage(kind, background, flux, sigma, number, int(many)) for sigma, many in pairs]
 
 
@@ -161,7 +161,7 @@ def main() -> None:
     for row in study(number):
         print(
             f"| {row.data} | {row.background:g} | {row.flux:.3g} | {row.sigma:g} "
-            f"| {100 * row.share:.1f} % | {100 * gauss.cdf(row.sigma):.1f} "
+            f"| {100 * row.fraction:.1f} % | {100 * gauss.cdf(row.sigma):.1f} "
             f"± {100 * row.error:.1f} % |",
             flush=True,
         )

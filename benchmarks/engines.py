@@ -1,13 +1,13 @@
-"""Whether engines give the same, bit by bit, and what a second worker gains.
+"""Check that all engines return identical results, and measure the speed-up by a second worker.
 
 The four targets of `examples/targets.yaml` (60 runs) are reduced with each engine in turn, from
-the files, without a cache. Digests of all stacked arrays are printed; the program fails if one of
+the files, without a cache. Digests of all stacked arrays are printed; the program fails if any of
 them depends on the engine::
 
     GAMMAPY_DATA=... python benchmarks/engines.py --repeats 2
 
-Times are of the clock, with the start of the workers, the best of the repeats. A second worker
-can only gain where a second core is free: the load before each run is printed too.
+Times are wall-clock times including the start of the workers; the best of the repeats counts. A
+second worker only helps if a second core is free, so the load before each run is printed too.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "targets.yaml"
 
 
 @attrs.frozen
-class Reduced:
-    """What an engine gave.
+class Reduction:
+    """Result of a reduction by one engine.
 
     Parameters
     ----------
     digests : dict of (str, str) to str
         The sha256 of each array, by entry and name.
     seconds : float
-        By the clock.
+        Wall-clock time.
     load : float
-        The machine's load before.
+        Load of the machine before the reduction.
     """
 
     digests: dict[tuple[str, str], str]
@@ -55,7 +55,7 @@ class Reduced:
 
 
 def arrays(dataset: MapDataset) -> Iterator[tuple[str, np.ndarray]]:
-    """Give every array of a stacked dataset, with its name."""
+    """Yield the name and data of every array of a stacked dataset."""
     maps = {
         "counts": dataset.counts,
         "background": dataset.background,
@@ -67,41 +67,43 @@ def arrays(dataset: MapDataset) -> Iterator[tuple[str, np.ndarray]]:
         "edisp": dataset.edisp.edisp_map,
         "edisp exposure": dataset.edisp.exposure_map,
     }
-    yield from ((name, held.data) for name, held in maps.items() if held is not None)
+    yield from ((name, sky_map.data) for name, sky_map in maps.items() if sky_map is not None)
     for edge in ("START", "STOP"):
         times = dataset.gti.table[edge]
         yield f"gti {edge.lower()}", np.stack([times.jd1, times.jd2])
 
 
 def digest(array: np.ndarray) -> str:
-    """Give the sha256 of an array: its type, shape and bytes."""
+    """Return the sha256 of the type, shape and bytes of an array."""
     head = f"{array.dtype.str} {array.shape} ".encode()
     return hashlib.sha256(head + np.ascontiguousarray(array).tobytes()).hexdigest()
 
 
-def engine_of(text: str) -> Engine:
-    """Give the engine that `kind` or `kind:workers` stands for."""
+def create_engine(name: str) -> Engine:
+    """Create an engine from `kind` or `kind:workers`."""
     from skyred.plugins import Plugins
 
-    kind, _, workers = text.partition(":")
+    kind, _, workers = name.partition(":")
     options: dict[str, Any] = {"workers": int(workers)} if workers else {}
     return Plugins.load().catalog.get("engine", kind)(**options)
 
 
-def reduce(engine: str, overrides: list[str]) -> Reduced:
+def reduce(engine: str, overrides: list[str]) -> Reduction:
     from skyred import Orchestrator, Pipeline
 
     pipeline = Pipeline.from_yaml(EXAMPLE, overrides=overrides)
-    orchestrator = Orchestrator(pipeline, engine=engine_of(engine), cache=False)
+    orchestrator = Orchestrator(pipeline, engine=create_engine(engine), cache=False)
     orchestrator.select()
     load, started = os.getloadavg()[0], time.perf_counter()
     datasets = orchestrator.reduce()
     seconds = time.perf_counter() - started
-    found = {(each.name, name): digest(data) for each in datasets for name, data in arrays(each)}
-    return Reduced(found, seconds, load)
+    digests = {
+        (dataset.name, name): digest(data) for dataset in datasets for name, data in arrays(dataset)
+    }
+    return Reduction(digests, seconds, load)
 
 
-def show_times(reduced: dict[str, list[Reduced]]) -> None:
+def show_times(reduced: dict[str, list[Reduction]]) -> None:
     print("\n| engine | best, s | all, s | load before |\n|---|---:|---|---|")
     best = {}
     for engine, runs in reduced.items():
@@ -116,14 +118,14 @@ def show_times(reduced: dict[str, list[Reduced]]) -> None:
             print(f"\n{kind}: 2 workers are {best[f'{kind}:1'] / best[engine]:.2f} times as fast")
 
 
-def show_digests(reduced: dict[str, list[Reduced]]) -> bool:
-    """Print each digest; gives whether all engines agree."""
+def show_digests(reduced: dict[str, list[Reduction]]) -> bool:
+    """Print the digests, and return whether all engines agree."""
     runs = [(engine, run.digests) for engine, runs in reduced.items() for run in runs]
     agree = True
     for key in sorted(set().union(*(digests for _, digests in runs))):
-        found = {digests.get(key, "missing") for _, digests in runs}
-        print(*key, *found, sep="  ")
-        if len(found) > 1:
+        values = {digests.get(key, "missing") for _, digests in runs}
+        print(*key, *values, sep="  ")
+        if len(values) > 1:
             agree = False
             print("  DIFFERS:", *((engine, digests.get(key)) for engine, digests in runs))
     return agree
@@ -140,7 +142,7 @@ def main() -> None:
     engines = arguments.engines or ["serial", "processes:1", "processes:2"]
     if not arguments.engines and importlib.util.find_spec("skyred_dask"):
         engines += ["dask:1", "dask:2"]
-    reduced: dict[str, list[Reduced]] = {engine: [] for engine in engines}
+    reduced: dict[str, list[Reduction]] = {engine: [] for engine in engines}
     for _ in range(arguments.repeats):
         for engine in engines:
             reduced[engine].append(reduce(engine, arguments.set))

@@ -32,14 +32,14 @@ THREE_BINS = (0.4, 1.0, 3.0, 20.0)
 
 @attrs.frozen
 class Job:
-    """Something to estimate.
+    """Light curve or flux profile to estimate.
 
     Parameters
     ----------
     case : Case
-        Gives the datasets, with models.
+        Datasets and models.
     plain, ours : callable
-        From datasets to flux points, by gammapy and by skyred.
+        Functions from datasets to flux points, by gammapy and by skyred.
     """
 
     case: cases.Case
@@ -57,18 +57,18 @@ def flare_datasets() -> Datasets:
 
 @functools.cache
 def crab_runs() -> Datasets:
-    """Reduce the four runs of the Crab, each on its own map, its background at its fitted norm."""
-    found = []
+    """Reduce four runs of the Crab, with a map and a fitted background for each."""
+    datasets = []
     for observation in plain.observations(plain.RUNS):
         dataset = plain.make(observation, plain.target())
         dataset.background = dataset.npred_background()
         dataset.models = None
-        found.append(dataset)
-    return Datasets(found)
+        datasets.append(dataset)
+    return Datasets(datasets)
 
 
 def curve(name: str, title: str, **options: Any) -> Job:
-    """Give the light curve by run, of the flare or of the Crab."""
+    """Create the job of a light curve by run, of the flare or of the Crab."""
     of_flare = name.startswith("flare")
     datasets, source = (flare_datasets, "pks") if of_flare else (crab_runs, "crab")
     case = cases.Case(
@@ -120,7 +120,7 @@ def maps_free() -> Job:
 
 
 def profile(name: str, title: str, regions: Sequence[SkyRegion], **options: Any) -> Job:
-    """Give a profile of the Crab's map."""
+    """Create the job of a flux profile of the Crab."""
     edges = [1, 10] * u.TeV
     case = cases.Case(
         name=name,
@@ -150,8 +150,8 @@ def line_limits() -> Job:
 
 def rings() -> Job:
     center = SkyCoord(83.633, 22.014, unit="deg")
-    found = make_concentric_annulus_sky_regions(center, 0.8 * u.deg, nbin=11)
-    return profile("rings", "Crab, 10 rings", found)
+    annuli = make_concentric_annulus_sky_regions(center, 0.8 * u.deg, nbin=11)
+    return profile("rings", "Crab, 10 rings", annuli)
 
 
 JOBS: Mapping[str, Callable[[], Job]] = {
@@ -162,7 +162,7 @@ JOBS: Mapping[str, Callable[[], Job]] = {
 
 
 def smallest() -> Sequence[Job]:
-    """Give what warms both up: two runs of each, and a profile."""
+    """Return small jobs to warm up: light curves of two runs, and a profile."""
     curves = [flare_run(), maps_free()]
     shortened = [attrs.evolve(j, case=attrs.evolve(j.case, bare=_first(j))) for j in curves]
     return [*shortened, attrs.evolve(line(), plain=lambda data: data)]

@@ -1,11 +1,11 @@
-"""What light curves and flux profiles cost: skyred's beside gammapy's, and how they differ.
+"""Compare the CPU time and the results of light curves and flux profiles with gammapy's.
 
-Both begin each time with new copies of the same datasets and models, in one process and in turns,
-as in `likelihood.py`. CPU time is compared::
+Both start each time with new copies of the same datasets and models, and alternate in one process,
+as in `likelihood.py`::
 
     OMP_NUM_THREADS=1 GAMMAPY_DATA=... python benchmarks/estimators.py --pairs 5 --json out.json
 
-gammapy's side is what its users write: ``LightCurveEstimator`` and ``FluxProfileEstimator``.
+gammapy's results are those of ``LightCurveEstimator`` and ``FluxProfileEstimator``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from likelihood import Turns, prepare, surroundings
+from likelihood import AlternatingTimer, environment, prepare
 from rich.console import Console
 from rich.table import Table
 
@@ -28,16 +28,16 @@ QUICK = ("flare", "line")
 
 
 def differences(ours: FluxPoints, theirs: FluxPoints) -> dict[str, float]:
-    """Give how far norms are apart, in errors, and how far errors are: the largest of both.
+    """Return the largest differences of norms, in errors, of their errors and of the statistic.
 
-    Where there are hardly any counts, gammapy's error is now and then what MIGRAD gave up with, so
-    the median is given too, and how far skyred's statistic is above gammapy's.
+    With few counts, gammapy's error is sometimes that of a MIGRAD fit that did not converge, so the
+    median difference of the errors is included too.
     """
-    found, expected = ours.norm.data, theirs.norm.data
-    error, other = ours.norm_err.data, theirs.norm_err.data
+    values, expected = ours.norm.data, theirs.norm.data
+    error, expected_error = ours.norm_err.data, theirs.norm_err.data
     with np.errstate(all="ignore"):
-        shift = np.abs(found - expected) / error
-        relative = np.abs(other / error - 1)
+        shift = np.abs(values - expected) / error
+        relative = np.abs(expected_error / error - 1)
     lower = np.nanmax(ours.stat.data - theirs.stat.data)
     return {
         "norm": float(np.nanmax(shift)),
@@ -48,19 +48,19 @@ def differences(ours: FluxPoints, theirs: FluxPoints) -> dict[str, float]:
 
 
 def measure(job: Job, pairs: int) -> dict[str, Any]:
-    turns = Turns(job.case, None, job.plain, job.ours)
-    found = {"title": job.case.title, "target": job.case.target, "pairs": pairs}
-    found |= turns.take(pairs)
-    found["difference"] = differences(turns.given["skyred"], turns.given["plain"])
-    return found
+    turns = AlternatingTimer(job.case, None, job.plain, job.ours)
+    outcome = {"title": job.case.title, "target": job.case.target, "pairs": pairs}
+    outcome |= turns.run(pairs)
+    outcome["difference"] = differences(turns.results["skyred"], turns.results["plain"])
+    return outcome
 
 
 def warm_up() -> None:
-    """Let both do a little of each, so that imports and first calls are not counted."""
+    """Run small jobs with both, so that imports and first calls are not timed."""
     from estimator_cases import smallest
 
     for job in smallest():
-        Turns(job.case, None, job.plain, job.ours).take(1)
+        AlternatingTimer(job.case, None, job.plain, job.ours).run(1)
 
 
 def show(results: dict[str, dict[str, Any]], console: Console) -> None:
@@ -69,23 +69,23 @@ def show(results: dict[str, dict[str, Any]], console: Console) -> None:
              "norm [sigma]", "error", "stat")  # fmt: skip
     for head in heads:
         table.add_column(head, justify="left" if head == "case" else "right")
-    for name, found in results.items():
-        low, high = found["ratio_range"]
+    for name, outcome in results.items():
+        low, high = outcome["ratio_range"]
         table.add_row(
-            f"{name}: {found['title']}",
-            f"{found['plain_ms']:.0f}",
-            f"{found['skyred_ms']:.0f}",
-            f"{found['ratio']:.0f}",
+            f"{name}: {outcome['title']}",
+            f"{outcome['plain_ms']:.0f}",
+            f"{outcome['skyred_ms']:.0f}",
+            f"{outcome['ratio']:.0f}",
             f"{low:.0f} .. {high:.0f}",
-            f"{found['target']:.0f}",
-            f"{found['difference']['norm']:.4f}",
-            f"{100 * found['difference']['norm_err_median']:.2f} %",
-            f"{found['difference']['stat']:+.4f}",
+            f"{outcome['target']:.0f}",
+            f"{outcome['difference']['norm']:.4f}",
+            f"{100 * outcome['difference']['norm_err_median']:.2f} %",
+            f"{outcome['difference']['stat']:+.4f}",
         )
     console.print(table)
     console.print(
-        "norm: the largest difference from gammapy's, whose MIGRAD stops up to 0.05 sigma off; "
-        "error: the median one; stat: how far skyred's is above gammapy's at most"
+        "norm: largest difference (MIGRAD stops up to 0.05 sigma from the minimum); "
+        "error: median difference; stat: largest excess of skyred's over gammapy's"
     )
 
 
@@ -95,19 +95,21 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--pairs", type=int, default=5, help="pairs that are timed, at least 3")
-    parser.add_argument("--case", action="append", choices=JOBS, help="only this; may be repeated")
-    parser.add_argument("--json", type=Path, help="write the numbers here too")
+    parser.add_argument(
+        "--case", action="append", choices=JOBS, help="name of a case; may be repeated"
+    )
+    parser.add_argument("--json", type=Path, help="file for the results")
     parser.add_argument("--quick", action="store_true", help="one pair of the quickest cases")
     arguments = parser.parse_args()
     if arguments.pairs < 3:
-        parser.error("fewer than 3 pairs tell nothing")
+        parser.error("at least 3 pairs are needed")
     console, results = Console(width=130), dict[str, dict[str, Any]]()
     warm_up()
     for name in arguments.case or (QUICK if arguments.quick else JOBS):
         results[name] = measure(JOBS[name](), 1 if arguments.quick else arguments.pairs)
         if arguments.json is not None:
-            text = json.dumps({"surroundings": surroundings(), "cases": results}, indent=1)
-            arguments.json.write_text(text + "\n", encoding="utf-8")
+            content = json.dumps({"environment": environment(), "cases": results}, indent=1)
+            arguments.json.write_text(content + "\n", encoding="utf-8")
     show(results, console)
 
 

@@ -1,13 +1,12 @@
-"""What profiles and contours cost: skyred's beside plain gammapy, and how they differ.
+"""Compare the CPU time and the results of profiles and contours with plain gammapy's.
 
-Both begin each time with new copies of the same datasets and models at their best, in one process
-and in turns, as in ``likelihood.py``; CPU time is compared::
+Both start each time with new copies of the same datasets and best-fit models, and alternate in one
+process, as in ``likelihood.py``::
 
     OMP_NUM_THREADS=1 GAMMAPY_DATA=... python benchmarks/estimators_profile.py --pairs 3 --contours
 
-gammapy's side is what its users write: ``Fit.stat_profile(reoptimize=True)`` along one parameter,
-and ``Fit.stat_contour``. skyred's side lays the datasets out and finds the minimum and HESSE anew
-each time.
+gammapy's results are those of ``Fit.stat_profile(reoptimize=True)`` along one parameter, and of
+``Fit.stat_contour``. skyred's times include the compilation of the datasets, the fit and HESSE.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from likelihood import Turns, prepare, report, skyred_fit, surroundings
+from likelihood import AlternatingTimer, environment, prepare, report, skyred_fit
 from rich.console import Console
 from rich.table import Table
 
@@ -30,11 +29,11 @@ if TYPE_CHECKING:
 POINTS = 11
 CONTOUR = 20
 TARGET = 20
-# of each case: what the profile is along, and the pair of the contour
-LOOKED_AT = {"crab": ("index", "amplitude"), "onoff": ("index", "amplitude")}
+# for each case the parameters of the contour; the first is that of the profile
+PARAMETERS = {"crab": ("index", "amplitude"), "onoff": ("index", "amplitude")}
 
 
-def values_of(datasets: Datasets, name: str) -> np.ndarray:
+def scan_values(datasets: Datasets, name: str) -> np.ndarray:
     parameter = datasets.models.parameters[name]
     return parameter.value + parameter.error * np.linspace(-2, 2, POINTS)
 
@@ -43,7 +42,7 @@ def plain_profile(datasets: Datasets, name: str) -> np.ndarray:
     from gammapy.modeling import Fit
 
     parameter = datasets.models.parameters[name]
-    parameter.scan_values = values_of(datasets, name)
+    parameter.scan_values = scan_values(datasets, name)
     scan = Fit().stat_profile(datasets, parameter, reoptimize=True)["stat_scan"]
     return scan - scan.min()
 
@@ -52,7 +51,7 @@ def skyred_profile(datasets: Datasets, name: str) -> np.ndarray:
     from skyred.components.gammapy import ProfileLikelihood
 
     unit = datasets.models.parameters[name].unit
-    values = values_of(datasets, name) * unit
+    values = scan_values(datasets, name) * unit
     estimator = ProfileLikelihood(parameters=[f"crab.{name}"], values=values, sigmas=())
     (curve,) = estimator.estimate(datasets, None).curves
     return curve.delta_stat - curve.delta_stat.min()
@@ -62,8 +61,8 @@ def plain_contour(datasets: Datasets, x: str, y: str) -> np.ndarray:
     from gammapy.modeling import Fit
 
     pair = (datasets.models.parameters[name] for name in (x, y))
-    found = Fit().stat_contour(datasets, *pair, numpoints=CONTOUR, sigma=1)
-    return spans(*(found[f"crab.spectral.{name}"] for name in (x, y)))
+    contour = Fit().stat_contour(datasets, *pair, numpoints=CONTOUR, sigma=1)
+    return bounding_box(*(contour[f"crab.spectral.{name}"] for name in (x, y)))
 
 
 def skyred_contour(datasets: Datasets, x: str, y: str) -> np.ndarray:
@@ -72,33 +71,35 @@ def skyred_contour(datasets: Datasets, x: str, y: str) -> np.ndarray:
     names = [f"crab.{x}", f"crab.{y}"]
     estimator = Contours(parameters=names, sigmas=[1], points=CONTOUR)
     (line,) = estimator.estimate(datasets, None).pairs[0].lines
-    return spans(line.x, line.y)
+    return bounding_box(line.x, line.y)
 
 
-def spans(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def bounding_box(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.array([x.min(), x.max(), y.min(), y.max()])
 
 
 def measure(case: Case, pairs: int, contours: bool) -> dict[str, Any]:
-    """Time a case from its best values, and compare what the two found."""
+    """Time a case from its best-fit values, and compare the results."""
     datasets = case.datasets()
     skyred_fit(datasets)
-    x, y = LOOKED_AT[case.name]
-    skyred_contour(case.datasets(datasets.models), x, y)  # imports are not counted
+    x, y = PARAMETERS[case.name]
+    skyred_contour(case.datasets(datasets.models), x, y)  # imports are not timed
     skyred_profile(case.datasets(datasets.models), x)
-    work = [functools.partial(each, name=x) for each in (plain_profile, skyred_profile)]
-    turns = Turns(case, datasets.models, *work)
-    found: dict[str, Any] = {"title": case.title, "profile": turns.take(pairs)}
-    plain, ours = (turns.given[name] for name in ("plain", "skyred"))
-    found["profile"] |= {"largest_difference": float(np.abs(plain - ours).max())}
+    work = [functools.partial(function, name=x) for function in (plain_profile, skyred_profile)]
+    turns = AlternatingTimer(case, datasets.models, *work)
+    outcome: dict[str, Any] = {"title": case.title, "profile": turns.run(pairs)}
+    plain, ours = (turns.results[name] for name in ("plain", "skyred"))
+    outcome["profile"] |= {"largest_difference": float(np.abs(plain - ours).max())}
     if contours:
-        work = [functools.partial(each, x=x, y=y) for each in (plain_contour, skyred_contour)]
-        turns = Turns(case, datasets.models, *work)
-        found["contour"] = turns.take(pairs)
-        plain, ours = (turns.given[name] for name in ("plain", "skyred"))
+        work = [
+            functools.partial(function, x=x, y=y) for function in (plain_contour, skyred_contour)
+        ]
+        turns = AlternatingTimer(case, datasets.models, *work)
+        outcome["contour"] = turns.run(pairs)
+        plain, ours = (turns.results[name] for name in ("plain", "skyred"))
         widths = np.repeat([plain[1] - plain[0], plain[3] - plain[2]], 2)
-        found["contour"] |= {"largest_difference": float(np.abs((plain - ours) / widths).max())}
-    return found
+        outcome["contour"] |= {"largest_difference": float(np.abs((plain - ours) / widths).max())}
+    return outcome
 
 
 def show(cases: dict[str, dict[str, Any]], console: Console) -> None:
@@ -106,15 +107,15 @@ def show(cases: dict[str, dict[str, Any]], console: Console) -> None:
     heads = ("case", "gammapy [ms]", "skyred [ms]", "ratio", "range", "target", "difference")
     for head in heads:
         table.add_column(head, justify="left" if head == "case" else "right")
-    for name, found in cases.items():
-        for what in ("profile", "contour"):
-            if what not in found:
+    for name, outcome in cases.items():
+        for kind in ("profile", "contour"):
+            if kind not in outcome:
                 continue
-            times = found[what]
+            times = outcome[kind]
             low, high = times["ratio_range"]
-            unit = "of the width" if what == "contour" else "in the statistic"
+            unit = "of the width" if kind == "contour" else "in the statistic"
             table.add_row(
-                f"{name}, {what}",
+                f"{name}, {kind}",
                 f"{times['plain_ms']:.0f}",
                 f"{times['skyred_ms']:.0f}",
                 f"{times['ratio']:.0f}",
@@ -129,22 +130,24 @@ def main() -> None:
     prepare()
     from likelihood_cases import CASES, smallest
 
-    known = {make.__name__: make for make in CASES if make.__name__ in LOOKED_AT}
+    cases_by_name = {make.__name__: make for make in CASES if make.__name__ in PARAMETERS}
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--pairs", type=int, default=3, help="pairs that are timed")
-    parser.add_argument("--case", action="append", choices=known, help="only this; may be repeated")
+    parser.add_argument(
+        "--case", action="append", choices=cases_by_name, help="name of a case; may be repeated"
+    )
     parser.add_argument("--contours", action="store_true", help="time contours too: takes minutes")
-    parser.add_argument("--json", type=Path, help="write the numbers here too")
+    parser.add_argument("--json", type=Path, help="file for the results")
     arguments = parser.parse_args()
-    for case in smallest():  # imports and first calls are not counted
-        Turns(case, None, skyred_fit, skyred_fit).take(1)
+    for case in smallest():  # imports and first calls are not timed
+        AlternatingTimer(case, None, skyred_fit, skyred_fit).run(1)
     cases = dict[str, dict[str, Any]]()
-    for name in arguments.case or known:
-        cases[name] = measure(known[name](), arguments.pairs, arguments.contours)
+    for name in arguments.case or cases_by_name:
+        cases[name] = measure(cases_by_name[name](), arguments.pairs, arguments.contours)
         report(cases, arguments.json)
     console = Console(width=120)
     show(cases, console)
-    console.print(json.dumps(surroundings()["load"]))
+    console.print(json.dumps(environment()["load"]))
 
 
 if __name__ == "__main__":

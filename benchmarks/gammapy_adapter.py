@@ -1,8 +1,9 @@
-"""skyred in the place of gammapy's `Fit.run` and `FluxPointsEstimator.run`, as a pytest plugin.
+"""Replacement of gammapy's `Fit.run` and `FluxPointsEstimator.run` by skyred, as a pytest plugin.
 
 ``pytest -p gammapy_adapter`` replaces both methods for the session. `Fit.run` still returns
-gammapy's `FitResult`, and `FluxPointsEstimator.run` gammapy's `FluxPoints`. Calls that skyred has
-no counterpart for go to gammapy's own method; ``--adapter-calls FILE`` writes the numbers of both.
+gammapy's `FitResult`, and `FluxPointsEstimator.run` gammapy's `FluxPoints`. Calls with options that
+skyred does not support use gammapy's own method; ``--adapter-calls FILE`` writes the number of
+calls of both.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ _running = False
 
 @contextmanager
 def running_skyred() -> Iterator[None]:
-    """Send calls that skyred itself makes to gammapy's own methods."""
+    """Use gammapy's own methods for calls by skyred itself."""
     global _running
     _running = True
     try:
@@ -50,28 +51,28 @@ def running_skyred() -> Iterator[None]:
         _running = False
 
 
-def replaced(
+def replace_method(
     original: Callable[..., Any],
     replacement: Callable[..., Any],
-    reason_against: Callable[[Any, Any], str],
+    reason_for_gammapy: Callable[[Any, Any], str],
 ) -> Callable[..., Any]:
-    """Return a method that calls skyred, or the original where there is a reason against it.
+    """Return a method that calls skyred, or the original if there is a reason to.
 
     Parameters
     ----------
     original : callable
-        gammapy's method, of an object and datasets.
+        gammapy's method, a function of an object and datasets.
     replacement : callable
-        The same by skyred.
-    reason_against : callable
-        Returns why gammapy's method is called; "" for skyred.
+        The function of skyred with the same arguments.
+    reason_for_gammapy : callable
+        Function that returns the reason to call gammapy's method; "" for skyred.
     """
 
     @wraps(original)
     def run(self: Any, datasets: Any) -> Any:
         if _running:
             return original(self, datasets)
-        reason = reason_against(self, datasets)
+        reason = reason_for_gammapy(self, datasets)
         calls[f"{original.__qualname__}: {reason or BY_SKYRED}"] += 1
         if reason:
             return original(self, datasets)
@@ -81,8 +82,8 @@ def replaced(
     return run
 
 
-def why_gammapy_fits(fit: Fit, datasets: Any) -> str:
-    """Return why a fit is left to gammapy; "" for skyred."""
+def reason_for_gammapy_fit(fit: Fit, datasets: Any) -> str:
+    """Return the reason to fit by gammapy; "" for skyred."""
     backends = {fit.backend, fit.optimize_opts.get("backend", fit.backend)}
     if backends != {"minuit"}:
         return f"the backend is {', '.join(sorted(backends - {'minuit'}))}"
@@ -93,8 +94,8 @@ def why_gammapy_fits(fit: Fit, datasets: Any) -> str:
     return "the datasets are Ray actors" if isinstance(datasets, DatasetsActor) else ""
 
 
-def why_gammapy_estimates(estimator: FluxPointsEstimator, datasets: Any) -> str:
-    """Return why flux points are left to gammapy; "" for skyred."""
+def reason_for_gammapy_flux_points(estimator: FluxPointsEstimator, datasets: Any) -> str:
+    """Return the reason to estimate flux points by gammapy; "" for skyred."""
     if isinstance(datasets, DatasetsActor):
         return "the datasets are Ray actors"
     if estimator.sum_over_energy_groups:
@@ -105,12 +106,16 @@ def why_gammapy_estimates(estimator: FluxPointsEstimator, datasets: Any) -> str:
 
 def fit_by_skyred(fit: Fit, datasets: Any) -> FitResult:
     """Fit by `skyred.fit`, and return gammapy's record of a fit."""
-    chosen = datasets if isinstance(datasets, Datasets) else Datasets(datasets)
-    asked = fit.optimize_opts
-    options = {ours: asked[theirs] for theirs, ours in MINUIT_OPTIONS.items() if theirs in asked}
-    result = skyred.fit(chosen, Minuit(**options) if options else None)
+    datasets_to_fit = datasets if isinstance(datasets, Datasets) else Datasets(datasets)
+    minuit_options = fit.optimize_opts
+    options = {
+        ours: minuit_options[theirs]
+        for theirs, ours in MINUIT_OPTIONS.items()
+        if theirs in minuit_options
+    }
+    result = skyred.fit(datasets_to_fit, Minuit(**options) if options else None)
     fit._minuit = result  # skyred has no Minuit object
-    models = chosen.models
+    models = datasets_to_fit.models
     state = {"backend": "minuit", "success": result.success, "message": result.message}
     optimised = OptimizeResult(
         models=models.copy(),
@@ -134,20 +139,20 @@ def estimate_by_skyred(estimator: FluxPointsEstimator, datasets: Any) -> Any:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option for the numbers of calls."""
-    parser.addoption("--adapter-calls", help="file for the numbers of calls to each method")
+    """Add the option `--adapter-calls`."""
+    parser.addoption("--adapter-calls", help="file for the number of calls of each method")
 
 
 def pytest_configure() -> None:
     """Replace gammapy's methods."""
-    Fit.run = replaced(Fit.run, fit_by_skyred, why_gammapy_fits)
-    FluxPointsEstimator.run = replaced(
-        FluxPointsEstimator.run, estimate_by_skyred, why_gammapy_estimates
+    Fit.run = replace_method(Fit.run, fit_by_skyred, reason_for_gammapy_fit)
+    FluxPointsEstimator.run = replace_method(
+        FluxPointsEstimator.run, estimate_by_skyred, reason_for_gammapy_flux_points
     )
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Write the numbers of calls."""
+    """Write the number of calls of each method."""
     path = session.config.getoption("--adapter-calls")
     if path:
         Path(path).write_text(json.dumps(calls, indent=2) + "\n")

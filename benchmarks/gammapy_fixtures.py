@@ -1,6 +1,6 @@
 """The fixture of gammapy's ``conftest.py`` as a pytest plugin, for runs with ``--noconftest``.
 
-That file also imports the plugin of a header of pytest's report, which need not be installed.
+That file also imports `pytest_astropy_header`, which is optional here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Run gammapy's own tests twice: as they are, and with skyred in the place of gammapy's fits.
+"""Run gammapy's own tests twice: unchanged, and with gammapy's fits replaced by skyred's.
 
     GAMMAPY_DATA=... python benchmarks/gammapy_tests.py --json differences.json
 
@@ -43,48 +43,48 @@ ERROR_LINES = 2
 
 @attrs.frozen
 class Outcome:
-    """The outcome of a test: "passed", "failed", "error" or "skipped", and its error's end."""
+    """Outcome of a test: "passed", "failed", "error" or "skipped", and the end of its error."""
 
     status: str
     error: str = ""
 
     @classmethod
-    def of(cls, case: ElementTree.Element) -> Outcome:
+    def from_test_case(cls, case: ElementTree.Element) -> Outcome:
         """Read a test case of a JUnit report."""
         for tag, status in (("failure", "failed"), ("error", "error"), ("skipped", "skipped")):
             if (part := case.find(tag)) is not None:
-                return cls(status, error_end(part.text or part.get("message", "")))
+                return cls(status, last_error_lines(part.text or part.get("message", "")))
         return cls("passed")
 
 
 @attrs.frozen
 class Difference:
-    """A test that passes with gammapy and not with skyred; `reason` is "" if it is not listed."""
+    """Test that passes with gammapy but not with skyred; `reason` is "" if it is not listed."""
 
     test: str
     error: str
     reason: str = ""
 
 
-def error_end(text: str) -> str:
+def last_error_lines(traceback: str) -> str:
     """Return the last lines of the error in pytest's short traceback."""
-    lines = [line[1:].strip() for line in text.splitlines() if line.startswith("E ")]
+    lines = [line[1:].strip() for line in traceback.splitlines() if line.startswith("E ")]
     return "; ".join([line for line in lines if line][-ERROR_LINES:])
 
 
 def read_report(path: Path) -> dict[str, Outcome]:
-    """Return the outcomes in a JUnit report by test, as ``modeling.tests.test_fit::test_run``."""
+    """Read outcomes from a JUnit report by test, as ``modeling.tests.test_fit::test_run``."""
     outcomes: dict[str, Outcome] = {}
     for case in ElementTree.parse(path).iter("testcase"):
         test = f"{case.get('classname')}::{case.get('name')}"
-        outcome = Outcome.of(case)
+        outcome = Outcome.from_test_case(case)
         if test not in outcomes or outcome.status != "passed":  # a teardown is another entry
             outcomes[test] = outcome
     return outcomes
 
 
 def run_tests(tests: Sequence[str], report: Path, options: Sequence[str] = ()) -> None:
-    """Run tests of the installed gammapy in a process of its own, and write a JUnit report."""
+    """Run tests of the installed gammapy in a subprocess, and write a JUnit report."""
     import gammapy
 
     package = Path(gammapy.__file__).parent
@@ -104,17 +104,20 @@ def run_tests(tests: Sequence[str], report: Path, options: Sequence[str] = ()) -
 
 
 def find_differences(
-    plain: Mapping[str, Outcome], patched: Mapping[str, Outcome], known: Mapping[str, Any]
+    plain: Mapping[str, Outcome],
+    patched: Mapping[str, Outcome],
+    known_differences: Mapping[str, Any],
 ) -> list[Difference]:
-    """Return the tests that pass the first run and not the second."""
+    """Return the tests that pass in the first run but not in the second."""
     differences = []
     for test, outcome in plain.items():
-        other = patched.get(test, Outcome("error", "was not run"))
-        if outcome.status == "passed" != other.status:
-            entry = known.get(test)
-            listed = entry is not None and entry["error"] in other.error
-            reason = entry["reason"] if listed else ""
-            differences.append(Difference(test, f"{other.status}: {other.error}", reason))
+        other_outcome = patched.get(test, Outcome("error", "was not run"))
+        if outcome.status == "passed" != other_outcome.status:
+            entry = known_differences.get(test)
+            is_listed = entry is not None and entry["error"] in other_outcome.error
+            reason = entry["reason"] if is_listed else ""
+            error = f"{other_outcome.status}: {other_outcome.error}"
+            differences.append(Difference(test, error, reason))
     return differences
 
 
@@ -123,28 +126,30 @@ def report_text(
     patched: Mapping[str, Outcome],
     calls: Mapping[str, int],
     differences: Sequence[Difference],
-    known: Iterable[str],
+    known_differences: Iterable[str],
 ) -> str:
-    """Return the report as text."""
+    """Format the report."""
     lines = []
     for name, outcomes in (("gammapy", plain), ("skyred", patched)):
         numbers = Counter(outcome.status for outcome in outcomes.values())
         lines.append(f"{name}: " + ", ".join(f"{n} {status}" for status, n in numbers.items()))
     lines += [f"{number} calls of {name}" for name, number in sorted(calls.items())]
     for title, unknown in (("Known differences", False), ("Other differences", True)):
-        chosen = [each for each in differences if (not each.reason) is unknown]
-        lines.append(f"\n{title}: {len(chosen)}")
-        for each in chosen:
-            lines += [f"  {each.test}", f"    {each.error}"]
-            lines += [f"    {each.reason}"] if each.reason else []
-    if outdated := [test for test in known if patched.get(test, Outcome("")).status == "passed"]:
+        listed = [difference for difference in differences if (not difference.reason) is unknown]
+        lines.append(f"\n{title}: {len(listed)}")
+        for difference in listed:
+            lines += [f"  {difference.test}", f"    {difference.error}"]
+            lines += [f"    {difference.reason}"] if difference.reason else []
+    if outdated := [
+        test for test in known_differences if patched.get(test, Outcome("")).status == "passed"
+    ]:
         lines += ["\nListed as different, but passed:", *(f"  {test}" for test in outdated)]
     return "\n".join(lines)
 
 
 def main() -> int:
     options = _options()
-    known = YAML(typ="safe").load(KNOWN) or {}
+    known_differences = YAML(typ="safe").load(KNOWN) or {}
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
@@ -158,12 +163,12 @@ def main() -> int:
         run_tests(options.tests, second, adapter)
         plain, patched = read_report(first), read_report(second)
         calls = json.loads(calls_file.read_text())
-    differences = find_differences(plain, patched, known)
-    print(report_text(plain, patched, calls, differences, known))
+    differences = find_differences(plain, patched, known_differences)
+    print(report_text(plain, patched, calls, differences, known_differences))
     if options.json:
-        content = {"calls": calls, "differences": [attrs.asdict(each) for each in differences]}
+        content = {"calls": calls, "differences": [attrs.asdict(item) for item in differences]}
         options.json.write_text(json.dumps(content, indent=2) + "\n")
-    return int(any(not each.reason for each in differences))
+    return int(any(not difference.reason for difference in differences))
 
 
 def _options() -> argparse.Namespace:

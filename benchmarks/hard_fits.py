@@ -1,9 +1,9 @@
-"""Fits from random starts far off the minimum, of real and simulated data.
+"""Fit real and simulated data from random starts far from the minimum.
 
-Every fit starts with fresh copies of datasets and models. The results are compared by gammapy's
-own statistic, with the models assigned anew, with the lowest statistic known of each problem: of
-all fits from all starts, of fits from the true or best-known values, of gammapy's own `Fit` on a
-subset of the problems (``--gammapy``), and of earlier runs with the same cache::
+Every fit starts with fresh copies of datasets and models. gammapy's own statistic at each result,
+with newly assigned models, is compared with the lowest known statistic of the problem: of all fits
+from all starts, of fits from the true or best known values, of gammapy's own `Fit` on a subset of
+the problems (``--gammapy``), and of earlier runs with the same cache::
 
     OMP_NUM_THREADS=1 GAMMAPY_DATA=... python benchmarks/hard_fits.py --workers 2
 
@@ -50,8 +50,8 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def jobs_of(names: Iterable[str], arguments: argparse.Namespace) -> list[Job]:
-    """Return the fits of a run: from the reference (number -1), and from random starts."""
+def create_jobs(names: Iterable[str], arguments: argparse.Namespace) -> list[Job]:
+    """Create the fits of a run: from the reference (number -1), and from random starts."""
     jobs = []
     for name in names:
         problem = problems()[name]
@@ -64,7 +64,7 @@ def jobs_of(names: Iterable[str], arguments: argparse.Namespace) -> list[Job]:
 
 
 def run(job: Job | ErrorJob, cache: Path) -> Record | ErrorRecord:
-    """Run a fit or the check of an error."""
+    """Run a fit, or check an error."""
     problem = problems()[job.problem]
     if isinstance(job, ErrorJob):
         return run_error_job(job, problem, cache)
@@ -97,15 +97,17 @@ def run_all(
         if sys.stderr.isatty():
             print(f"\r{len(records)}/{len(jobs)}", end="", file=sys.stderr, flush=True)
     print(f"{len(records)} {title} in {time.monotonic() - started:.0f} s", file=sys.stderr)
-    order = {job: place for place, job in enumerate(jobs)}
+    order = {job: index for index, job in enumerate(jobs)}
     return sorted(records, key=lambda record: order[record.job])
 
 
-def chosen_names(arguments: argparse.Namespace) -> list[str]:
+def select_names(arguments: argparse.Namespace) -> list[str]:
     names = arguments.problems.split(",") if arguments.problems else list(problems())
     unknown = sorted(set(names) - set(problems()))
     if unknown:
-        raise SystemExit(f"no such problem: {', '.join(unknown)}; known: {', '.join(problems())}")
+        raise SystemExit(
+            f"no such problem: {', '.join(unknown)}; available: {', '.join(problems())}"
+        )
     return names
 
 
@@ -123,7 +125,7 @@ def write_json(
 def main() -> None:
     arguments = parse_arguments()
     quiet()
-    names, cache = chosen_names(arguments), arguments.cache
+    names, cache = select_names(arguments), arguments.cache
     if arguments.list:
         for name in names:
             print(f"{name:20} {problems()[name].title}")
@@ -132,7 +134,7 @@ def main() -> None:
     with executor(arguments.workers) as mapping:
         for _ in mapping(functools.partial(prepare_named, cache=cache), names):
             pass
-        fits = run_all(mapping, jobs_of(names, arguments), cache, "fits")
+        fits = run_all(mapping, create_jobs(names, arguments), cache, "fits")
         lowest = Minima(cache).update(fits)
         if arguments.errors:
             jobs = [job for name in names for job in error_jobs(name, problems()[name])]

@@ -1,8 +1,8 @@
 """Errors of skyred's fits compared with profiles of the likelihood.
 
-A profile fixes a parameter, fits the others, and takes gammapy's statistic at the result with the
-models assigned anew. Where it has risen by 1 on both sides are the asymmetric errors. No code of
-skyred's errors takes part.
+A profile fixes a parameter, fits the others, and evaluates gammapy's statistic at the result with
+newly assigned models. The distances at which it has risen by 1 on both sides are the asymmetric
+errors. They do not use skyred's code for errors.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ PARABOLIC = 0.05  # largest difference of each asymmetric error from their mean,
 AGREEMENT = 0.02  # of an error with the mean of the asymmetric ones, relative
 ACCURACY = 0.004  # of a crossing, in the statistic: a five hundredth of an error
 STEPS = 12
-LOWER = 0.01  # a statistic that is lower than that of the best fit by more is another minimum
+MAX_DECREASE = 0.01  # of the statistic below the best fit: with more there is another minimum
 CPU_LIMIT = 600.0  # seconds per parameter
-ALL = 12  # parameters: of larger problems some are checked only
-SOME = 8
+MAX_CHECKED = 12  # parameters of a problem that are all checked
+N_SAMPLED = 8  # checked parameters of larger problems
 
 
 @attrs.frozen
@@ -49,15 +49,15 @@ class ErrorRecord:
     name : str
         Its name.
     success : bool
-        Of the fit.
+        Whether the fit was successful.
     error : float
-        Of the fit.
+        The error of the fit.
     errp, errn : float
-        By the profile, both positive; NaN where there is none.
+        Asymmetric errors by the profile, both positive; NaN if there are none.
     near_centre : bool
-        Whether a point source is less than an error from the centre of a pixel.
+        Whether the position of a point source is less than an error from the centre of a pixel.
     message : str
-        What went wrong.
+        The message of the fit or of an exception.
     """
 
     job: ErrorJob
@@ -94,22 +94,22 @@ class ErrorRecord:
 
 
 class LowerMinimumError(Exception):
-    """A profile went below the best fit."""
+    """Raised if a profile is lower than the best fit."""
 
 
 def error_jobs(name: str, problem: Problem) -> list[ErrorJob]:
     """Return the parameters to check, a random choice if there are many."""
     count = len(free_parameters(problem.reference()))
     numbers = np.arange(count)
-    if count > ALL:
+    if count > MAX_CHECKED:
         generator = np.random.default_rng([SEED, zlib.crc32(name.encode())])
-        numbers = np.sort(generator.choice(numbers, SOME, replace=False))
+        numbers = np.sort(generator.choice(numbers, N_SAMPLED, replace=False))
     return [ErrorJob(name, int(number)) for number in numbers]
 
 
 def best_models(problem: Problem, cache: Path) -> Models:
-    """Return models at the lowest minimum known, or at the reference."""
-    models, lowest = problem.reference(), Minima(cache).of(problem)
+    """Return models at the lowest known minimum, or at the reference."""
+    models, lowest = problem.reference(), Minima(cache).get(problem)
     if lowest is not None:
         for parameter, value in zip(free_parameters(models), lowest["values"], strict=True):
             parameter.value = value
@@ -117,7 +117,7 @@ def best_models(problem: Problem, cache: Path) -> Models:
 
 
 def run_error_job(job: ErrorJob, problem: Problem, cache: Path) -> ErrorRecord:
-    """Fit from the lowest minimum known, and profile a parameter.
+    """Fit from the lowest known minimum, and profile a parameter.
 
     Parameters
     ----------
@@ -192,8 +192,8 @@ class Curve:
     def crossing(self, sign: int) -> float:
         """Return the distance at which the statistic has risen by 1, or NaN.
 
-        Secant steps in the square root of the rise, which is linear for a parabola, and bisection
-        where they leave the bracket.
+        The square root of the rise is linear for a parabola, so secant steps are used, within the
+        bracket.
         """
         models = self.best.copy()
         low, high, distance = (0.0, 0.0), (np.inf, np.inf), self.error
@@ -201,7 +201,7 @@ class Curve:
             if not self.allowed(models, sign * distance):
                 return np.nan
             rise, models = self.rise(models, sign * distance)
-            if rise < -LOWER:
+            if rise < -MAX_DECREASE:
                 raise LowerMinimumError(f"{-rise:.3g} below the best fit at {sign * distance:+.4g}")
             root = np.sqrt(max(rise, 0.0))
             if abs(rise - 1) < ACCURACY:
@@ -224,10 +224,10 @@ class Curve:
         return not (value < parameter.min or value > parameter.max)
 
     def parameter(self, models: Models) -> Parameter:
-        """Return the profiled parameter of copies of the models, in which it may be frozen."""
-        every = self.best.parameters.unique_parameters
-        places = [place for place, parameter in enumerate(every) if not parameter.frozen]
-        return models.parameters.unique_parameters[places[self.number]]
+        """Return the profiled parameter of copied models; it may be frozen there."""
+        all_parameters = self.best.parameters.unique_parameters
+        indices = [index for index, parameter in enumerate(all_parameters) if not parameter.frozen]
+        return models.parameters.unique_parameters[indices[self.number]]
 
     def rise(self, models: Models, shift: float) -> tuple[float, Models]:
         """Return the rise of the statistic at a shift, and the models of the conditional fit."""

@@ -1,4 +1,4 @@
-"""The lowest statistic known of each problem, kept between runs."""
+"""The lowest known statistic of each problem, stored between runs."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Minima:
         minima: dict[str, dict[str, Any]] = json.loads(self.path.read_text(encoding="utf-8"))
         return minima
 
-    def of(self, problem: Problem) -> dict[str, Any] | None:
+    def get(self, problem: Problem) -> dict[str, Any] | None:
         """Return the lowest minimum of a problem, or None."""
         return self.read().get(identity(problem))
 
@@ -55,20 +55,20 @@ class Minima:
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(self.path.with_suffix(".lock")):
-            minima = self.merged(records)
+            minima = self.merge(records)
             partial = self.path.with_suffix(".partial")
             partial.write_text(json.dumps(minima, indent=1) + "\n", encoding="utf-8")
             partial.replace(self.path)
         names = {record.job.problem for record in records}
         return {name: minima[identity(problems()[name])]["stat"] for name in names}
 
-    def merged(self, records: list[Record]) -> dict[str, dict[str, Any]]:
-        """Return the known minima and lower ones of fits."""
+    def merge(self, records: list[Record]) -> dict[str, dict[str, Any]]:
+        """Merge the known minima with lower ones of fits."""
         minima = self.read()
         for record in records:
             key = identity(problems()[record.job.problem])
-            known = minima.get(key, {"stat": np.inf})["stat"]
-            if record.fresh_stat < known and np.isfinite(record.values).all():
+            lowest = minima.get(key, {"stat": np.inf})["stat"]
+            if record.fresh_stat < lowest and np.isfinite(record.values).all():
                 minima[key] = {
                     "stat": record.fresh_stat,
                     "values": record.values,

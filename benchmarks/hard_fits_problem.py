@@ -1,7 +1,7 @@
 """Problems of the benchmark of hard fits: datasets, reference models, and random starts.
 
-The starts are spread by the errors that the expected second derivatives of gammapy's prediction
-give, so they do not depend on the fitter. What is expensive is computed once and cached on disk.
+The spread of the starts is computed from the Fisher matrix of gammapy's prediction, so it does not
+depend on the fitter. Expensive results are computed once, and cached on disk.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MAX_ERRORS = 10.0  # largest shift of a start, in errors of the parameter
 MAX_FACTOR = 10.0  # largest factor on amplitudes and norms
 MAX_SIZE_FACTOR = 4.0  # largest factor on sizes and cutoff energies
 MAX_SHIFT = {"index": 1.5, "alpha": 1.5, "beta": 0.4, "tilt": 0.5, "e": 0.5, "phi": 60.0}
-MAX_ECCENTRICITY = 0.95  # at 1 the Gaussian has no width across
+MAX_ECCENTRICITY = 0.95  # the minor axis of a Gaussian is zero at 1
 SCALES = ("sigma", "r_0", "radius", "width", "lambda_")
 DRAWS = 200
 
@@ -42,20 +42,20 @@ class Problem:
     name, title : str
         Identifier, and one line for tables.
     build : callable
-        Return the datasets without models.
+        Function that returns the datasets without models.
     reference : callable
-        Return the true models of a simulation, or models near the best fit to real data.
+        Function that returns the true models of a simulation, or models near the best fit to data.
     pixels : tuple of float
         Smallest and largest distance of a far start from the reference position, in pixels.
     starts : int
         Number of random starts of a full run.
     gammapy : bool
-        Whether it belongs to the subset that gammapy's own fit is compared on.
+        Whether it belongs to the subset that is also fitted by gammapy.
     constrained : bool
         Whether the data constrain all free parameters.
     sharp : bool
-        Whether a source has a sharp edge. gammapy evaluates it on a grid whose step depends on the
-        size, and the statistic has jumps and many minima within an error.
+        Whether a source has a sharp edge. gammapy evaluates it on a grid with a step that depends
+        on the size, so the statistic has jumps and many minima within an error.
     version : str
         Cached datasets of other versions are ignored.
     """
@@ -94,13 +94,13 @@ def default_cache() -> Path:
 
 def identity(problem: Problem) -> str:
     """Return a name that changes with the version of the problem and of gammapy."""
-    text = repr((problem.name, problem.version, gammapy.__version__))
-    return f"{problem.name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    content = repr((problem.name, problem.version, gammapy.__version__))
+    return f"{problem.name}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
 
 
 @functools.cache
 def prepare(problem: Problem, cache: Path) -> Prepared:
-    """Return the datasets and errors of a problem, from the cache if they are there.
+    """Prepare the datasets and errors of a problem, or read them from the cache.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def prepare(problem: Problem, cache: Path) -> Prepared:
     Returns
     -------
     Prepared
-        Read back from disk, so that every run fits the same numbers.
+        The datasets and errors as read from disk, so that every run fits the same data.
     """
     path = cache / f"{identity(problem)}.pickle"
     if not path.exists():
@@ -137,7 +137,7 @@ def free_parameters(models: Models) -> list[Parameter]:
 def start(problem: Problem, number: int, cache: Path) -> Models:
     """Draw a random start of a problem.
 
-    Starts with even numbers are near (positions up to 10 errors off), others are far.
+    Starts with even numbers are near the reference (positions within 10 errors), others far.
 
     Parameters
     ----------
@@ -174,7 +174,7 @@ def draw(problem: Problem, generator: Generator, far: bool, cache: Path) -> Mode
             shift_position(position, problem.pixels, far, pixel, errors, generator)
         for parameter in model.parameters.free_parameters:
             if parameter.name not in ("lon_0", "lat_0"):
-                parameter.value = drawn_value(parameter, errors[parameter], generator)
+                parameter.value = draw_value(parameter, errors[parameter], generator)
     return models
 
 
@@ -211,14 +211,14 @@ def shift_position(
         parameter.value += shifts[parameter.name]
 
 
-def drawn_value(parameter: Parameter, error: float, generator: Generator) -> float:
+def draw_value(parameter: Parameter, error: float, generator: Generator) -> float:
     """Draw a value of a parameter that is not a position, within its limits."""
     value, deviate = float(parameter.value), generator.uniform(-1, 1)
     if parameter.name in ("amplitude", "norm"):
         value *= MAX_FACTOR**deviate
     elif parameter.name in SCALES:
-        reach = min(MAX_ERRORS * error / abs(value), np.log(MAX_SIZE_FACTOR))
-        value *= np.exp(reach * deviate)
+        max_shift = min(MAX_ERRORS * error / abs(value), np.log(MAX_SIZE_FACTOR))
+        value *= np.exp(max_shift * deviate)
     else:
         value += deviate * min(MAX_ERRORS * error, MAX_SHIFT[parameter.name])
     high = min(parameter.max, MAX_ECCENTRICITY) if parameter.name == "e" else parameter.max

@@ -12,7 +12,7 @@ from hard_fits_run import Record
 from rich.console import Console
 from rich.table import Table
 
-TOLERANCE = 0.01  # a statistic that is higher than the lowest one by more is a false minimum
+TOLERANCE = 0.01  # of the statistic above the lowest one: with more it is a false minimum
 HEADS = (
     "problem",
     "data and model",
@@ -50,10 +50,10 @@ class Summary:
     false_minima : int
         Number of fits with success above the lowest statistic by more than the tolerance.
     largest_excess : float
-        Of the fits with success; 0 if there is none.
+        Of the statistic of the fits with success; 0 if there are none.
     largest_difference : float
         Between the reported statistic and gammapy's, of the fits with success.
-    lost : int
+    failed_off_minimum : int
         Number of fits without success above the lowest statistic by more than the tolerance.
     cpu : float
         Median CPU time in seconds.
@@ -64,7 +64,7 @@ class Summary:
     false_minima: int
     largest_excess: float
     largest_difference: float
-    lost: int
+    failed_off_minimum: int
     cpu: float
 
     def cells(self) -> list[str]:
@@ -74,7 +74,7 @@ class Summary:
             f"{100 * self.successes / max(self.fits, 1):.0f} %",
             str(self.false_minima),
             f"{self.largest_excess:.3g}",
-            f"{failures} ({self.lost} not at the minimum)" if failures else "0",
+            f"{failures} ({self.failed_off_minimum} not at the minimum)" if failures else "0",
             f"{self.largest_difference:.1g}",
             f"{self.cpu:.2f}",
         ]
@@ -93,19 +93,19 @@ def summarize(records: list[Record], lowest: dict[str, float]) -> Summary:
     Returns
     -------
     Summary
-        Their numbers.
+        Summary of the fits.
     """
     excesses = np.array([record.fresh_stat - lowest[record.job.problem] for record in records])
     differences = np.array([record.stat - record.fresh_stat for record in records])
     success = np.array([record.success for record in records], dtype=bool)
-    wrong = ~(excesses <= TOLERANCE)  # a statistic that is not a number is wrong
+    is_high = ~(excesses <= TOLERANCE)  # true for NaN
     return Summary(
         fits=len(records),
         successes=int(success.sum()),
-        false_minima=int((success & wrong).sum()),
+        false_minima=int((success & is_high).sum()),
         largest_excess=max([0.0, *excesses[success]]),
         largest_difference=max([0.0, *np.abs(differences[success])]),
-        lost=int((~success & wrong).sum()),
+        failed_off_minimum=int((~success & is_high).sum()),
         cpu=float(np.median([record.cpu for record in records])) if records else np.nan,
     )
 
@@ -114,15 +114,15 @@ def rows(
     problems: dict[str, Problem], records: list[Record], lowest: dict[str, float], fitter: str
 ) -> list[list[str]]:
     """Return the rows of the table of a fitter, the totals last."""
-    chosen = [r for r in records if r.job.fitter == fitter and r.job.number >= 0]
+    selected = [r for r in records if r.job.fitter == fitter and r.job.number >= 0]
     table = []
     for name, problem in problems.items():
-        own = [record for record in chosen if record.job.problem == name]
+        own = [record for record in selected if record.job.problem == name]
         if own:
             table.append([name, problem.title + flag(problem), *summarize(own, lowest).cells()])
-    constrained = [r for r in chosen if problems[r.job.problem].constrained]
+    constrained = [r for r in selected if problems[r.job.problem].constrained]
     smooth = [r for r in constrained if not problems[r.job.problem].sharp]
-    totals = {"all": chosen, "constrained": constrained, "constrained, no sharp edges": smooth}
+    totals = {"all": selected, "constrained": constrained, "constrained, no sharp edges": smooth}
     for title, total in totals.items():
         if total:
             table.append(["total", title, *summarize(total, lowest).cells()])
@@ -131,8 +131,8 @@ def rows(
 
 def flag(problem: Problem) -> str:
     flags = {"not constrained": not problem.constrained, "sharp edge": problem.sharp}
-    chosen = [text for text, applies in flags.items() if applies]
-    return f" ({', '.join(chosen)})" if chosen else ""
+    flags_that_apply = [label for label, applies in flags.items() if applies]
+    return f" ({', '.join(flags_that_apply)})" if flags_that_apply else ""
 
 
 def failures(records: list[Record], lowest: dict[str, float]) -> list[str]:
@@ -142,11 +142,11 @@ def failures(records: list[Record], lowest: dict[str, float]) -> list[str]:
         excess = record.fresh_stat - lowest[record.job.problem]
         if record.success and excess <= TOLERANCE:
             continue
-        what = "false minimum" if record.success else "no success"
+        kind = "false minimum" if record.success else "no success"
         job = record.job
         message = record.message.replace("\n", " ")[:SHORT]
         lines.append(
-            f"{job.problem} {job.fitter} start {job.number}: {what}, excess {excess:.4g}, "
+            f"{job.problem} {job.fitter} start {job.number}: {kind}, excess {excess:.4g}, "
             f"reported {record.stat - record.fresh_stat:+.2g}, CPU {record.cpu:.1f} s: {message}"
         )
     return lines
@@ -215,7 +215,7 @@ class Report:
     errors: list[ErrorRecord]
 
     def tables(self) -> list[tuple[str, tuple[str, ...], list[list[str]]]]:
-        """Return titles, heads and rows of the tables that have any."""
+        """Return titles, heads and rows of the tables that are not empty."""
         tables = [
             (f"Fits by {fitter}", HEADS, rows(self.problems, self.fits, self.lowest, fitter))
             for fitter in ("skyred", "gammapy")

@@ -19,7 +19,9 @@ from gammapy.datasets import Datasets
 from gammapy.modeling.models import Models
 from hard_fits_problem import Problem, free_parameters, start
 
-TESTS = Path(__file__).resolve().parents[1] / "tests" / "helpers"  # they reduce some of the data
+TESTS = (
+    Path(__file__).resolve().parents[1] / "tests" / "helpers"
+)  # helpers that reduce some of the data
 CPU_LIMIT = {"skyred": 120.0, "gammapy": 300.0}  # seconds per fit
 
 
@@ -41,15 +43,15 @@ class Record:
     job : Job
         The fit.
     success : bool
-        As the fitter reports it; false after an exception.
+        Whether the fitter reports success; false after an exception.
     message : str
-        Of the fitter, or of the exception.
+        Message of the fitter or of the exception.
     notes : list of str
-        Of skyred's result.
+        Notes of skyred's result.
     stat : float
-        As the fitter reports it.
+        The statistic that the fitter reports.
     fresh_stat : float
-        gammapy's statistic at the result, with models assigned anew.
+        gammapy's statistic at the result, with newly assigned models.
     names : list of str
         Of the free parameters.
     values, errors : list of float
@@ -74,7 +76,7 @@ class Record:
 
 
 class CpuLimitError(Exception):
-    """A fit took more CPU time than it may."""
+    """Raised if a fit takes more CPU time than allowed."""
 
 
 @contextmanager
@@ -181,5 +183,5 @@ def problems() -> dict[str, Problem]:
     import hard_fits_spectra
 
     modules = (hard_fits_real, hard_fits_spectra, hard_fits_simulated)
-    every = [problem for module in modules for problem in module.PROBLEMS]
-    return {problem.name: problem for problem in every}
+    all_problems = [problem for module in modules for problem in module.PROBLEMS]
+    return {problem.name: problem for problem in all_problems}

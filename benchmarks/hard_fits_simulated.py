@@ -1,4 +1,4 @@
-"""Hard fits of simulated data: a spec of sources and pixels for each problem."""
+"""Hard fits of simulated data, specified by sources and pixels."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ DNDE = "cm-2 s-1 TeV-1"
 
 @attrs.frozen
 class Shape:
-    """A source: gammapy's tag of its spatial model, its position and sizes.
+    """Source with a spatial model of gammapy.
 
     Parameters
     ----------
     tag : str
-        Of the spatial model.
+        gammapy's tag of the spatial model.
     x, y : float
         Offset from the centre of the map, in pixels.
     amplitude : float
@@ -36,9 +36,9 @@ class Shape:
     index : float
         Of the power law.
     beta : float
-        Curvature; with 0 the spectrum is a power law, else a log parabola.
+        Curvature; the spectrum is a power law if it is 0, else a log parabola.
     sizes : dict
-        Names of sizes, and values in pixels; of `edge_width` relative to the radius.
+        Values of the sizes in pixels, by their names; `edge_width` is relative to the radius.
     """
 
     tag: str
@@ -73,7 +73,7 @@ class Spec:
     Parameters
     ----------
     name : str
-        Of the problem; it seeds the counts.
+        The name of the problem; it also seeds the counts.
     shapes : tuple of Shape
         The sources.
     ratio : float
@@ -83,7 +83,7 @@ class Spec:
     tilt : bool
         Whether the background has a free spectral tilt.
     second : float
-        Size of a pixel, relative to the first, of a second dataset; with 0 there is one.
+        Size of the pixels of a second dataset, relative to the first; 0 for one dataset.
     """
 
     name: str
@@ -143,12 +143,12 @@ def empty_dataset(name: str, pixel: float, npix: int) -> MapDataset:
 
 
 def problem(spec: Spec, title: str, **options: object) -> Problem:
-    """Return the problem of a spec; datasets are simulated anew when the spec changes."""
+    """Create the problem of a spec; datasets are simulated again when the spec changes."""
     return Problem(spec.name, title, spec.datasets, spec.models, version=repr(spec), **options)
 
 
 def single(tag: str, amplitude: float = 2e-11, **sizes: float) -> tuple[Shape, ...]:
-    """Return one source beside a pixel centre."""
+    """Return one source near a pixel centre."""
     return (Shape(tag, 1.3, -0.7, amplitude, sizes=sizes),)
 
 
@@ -249,4 +249,4 @@ MANY = (
         starts=6,
     ),
 )
-PROBLEMS = (*(attrs.evolve(each, gammapy=True) for each in (*ONE, *SEVERAL)), *MANY)
+PROBLEMS = (*(attrs.evolve(item, gammapy=True) for item in (*ONE, *SEVERAL)), *MANY)

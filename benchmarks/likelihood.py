@@ -1,12 +1,12 @@
-"""What fits and flux points cost: skyred's likelihood beside plain gammapy, and how they differ.
+"""Compare the CPU time and the results of fits and flux points with plain gammapy's.
 
-Both begin each time with new copies of the same datasets and models, in one process and in turns,
-so that what else the machine does falls on both alike. CPU time is compared::
+Both start each time with new copies of the same datasets and models. They alternate in one process,
+so that other load on the machine affects both equally::
 
     OMP_NUM_THREADS=1 GAMMAPY_DATA=... python benchmarks/likelihood.py --pairs 5 --json out.json
 
-gammapy's side is what its users write: ``Fit().run(datasets)``, and ``FluxPointsEstimator`` with
-all optional columns. It calls no HESSE; skyred's side does, and compiles anew each time.
+gammapy's results are those of ``Fit().run(datasets)``, which does not call HESSE, and of
+``FluxPointsEstimator`` with all optional columns. skyred's times include HESSE and the compilation.
 """
 
 from __future__ import annotations
@@ -72,36 +72,36 @@ def skyred_points(datasets: Datasets, case: Case) -> FluxPoints:
 
 
 def cpu_seconds(work: Work, datasets: Datasets) -> tuple[float, Any]:
-    """Give the CPU time of a piece of work, and what it gave; earlier garbage is not its own."""
+    """Return the CPU time of a function and its result, after a garbage collection."""
     gc.collect()
     started = time.process_time()
-    given = work(datasets)
-    return time.process_time() - started, given
+    result = work(datasets)
+    return time.process_time() - started, result
 
 
-class Turns:
-    """Times two pieces of work in turns, each time on new datasets, and keeps what came last."""
+class AlternatingTimer:
+    """Timer of two functions that are called alternately with new datasets."""
 
     def __init__(self, case: Case, models: Models | None, plain: Work, ours: Work) -> None:
         self.case, self.models = case, models
         self.work = {"plain": plain, "skyred": ours}
         self.seconds: dict[str, list[float]] = {name: [] for name in self.work}
-        self.given: dict[str, Any] = {}
+        self.results: dict[str, Any] = {}
         self.datasets: dict[str, Datasets] = {}
 
-    def take(self, pairs: int) -> dict[str, Any]:
-        """Time pairs; gives the times and their ratios."""
+    def run(self, pairs: int) -> dict[str, Any]:
+        """Time pairs of calls, and return the times and their ratios."""
         for number in range(pairs):
             names = list(self.work)
             for name in names if number % 2 else names[::-1]:
                 datasets = self.case.datasets(self.models)
-                seconds, given = cpu_seconds(self.work[name], datasets)
+                seconds, result = cpu_seconds(self.work[name], datasets)
                 self.seconds[name].append(seconds)
-                self.given[name], self.datasets[name] = given, datasets
+                self.results[name], self.datasets[name] = result, datasets
         return self.summary()
 
     def summary(self) -> dict[str, Any]:
-        """Give medians, and the ratio of a pair: median, smallest and largest."""
+        """Return median times, and the median, smallest and largest ratio of a pair."""
         plain, ours = (np.array(self.seconds[name]) for name in self.work)
         ratios = plain / ours
         return {
@@ -115,40 +115,45 @@ class Turns:
 
 
 def measure(case: Case, pairs: int) -> dict[str, Any]:
-    """Time a case, and compare what the two found."""
+    """Time a case, and compare the results."""
     from likelihood_accuracy import compare_fits, compare_points, fitted
 
     pairs = min(pairs, case.pairs)
-    fits = Turns(case, None, plain_fit, skyred_fit)
-    found: dict[str, Any] = {"title": case.title, "pairs": pairs}
-    found["fit"] = fits.take(pairs) | {"target": case.target}
+    fits = AlternatingTimer(case, None, plain_fit, skyred_fit)
+    outcome: dict[str, Any] = {"title": case.title, "pairs": pairs}
+    outcome["fit"] = fits.run(pairs) | {"target": case.target}
     plain, ours = (fitted(fits.datasets[name]) for name in ("plain", "skyred"))
-    given = fits.given["skyred"]
+    result = fits.results["skyred"]
     same = functools.partial(np.allclose, rtol=1e-9, atol=0)
-    if not (same(given.values, ours.values) and same(given.errors, ours.errors)):
-        raise SystemExit(f"{case.name}: skyred's result is not what it left in the models")
-    found |= {"free": len(ours.values), "nfev": given.nfev, "edm": given.edm}
-    found["plain_success"] = bool(fits.given["plain"].success)
-    found["fit_accuracy"] = compare_fits(case, plain, ours)
+    if not (same(result.values, ours.values) and same(result.errors, ours.errors)):
+        raise SystemExit(f"{case.name}: skyred's result differs from the values in the models")
+    outcome |= {"free": len(ours.values), "nfev": result.nfev, "edm": result.edm}
+    outcome["plain_success"] = bool(fits.results["plain"].success)
+    outcome["fit_accuracy"] = compare_fits(case, plain, ours)
     if case.source:
-        work = (functools.partial(each, case=case) for each in (plain_points, skyred_points))
-        points = Turns(case, plain.models, *work)  # the same models for both
-        found["points"] = points.take(pairs) | {"target": case.target_points}
-        found["points_accuracy"] = compare_points(*(points.given[n] for n in ("plain", "skyred")))
-    return found
+        work = (
+            functools.partial(function, case=case) for function in (plain_points, skyred_points)
+        )
+        points = AlternatingTimer(case, plain.models, *work)  # the same models for both
+        outcome["points"] = points.run(pairs) | {"target": case.target_points}
+        both = (points.results[name] for name in ("plain", "skyred"))
+        outcome["points_accuracy"] = compare_points(*both)
+    return outcome
 
 
 def warm_up() -> None:
-    """Let both do the smallest work, so that imports and first calls are not counted."""
+    """Run the smallest cases with both, so that imports and first calls are not timed."""
     from likelihood_cases import smallest
 
     for case in smallest():
-        Turns(case, None, plain_fit, skyred_fit).take(1)
-        work = (functools.partial(each, case=case) for each in (plain_points, skyred_points))
-        Turns(case, None, *work).take(1)
+        AlternatingTimer(case, None, plain_fit, skyred_fit).run(1)
+        work = (
+            functools.partial(function, case=case) for function in (plain_points, skyred_points)
+        )
+        AlternatingTimer(case, None, *work).run(1)
 
 
-def surroundings() -> dict[str, Any]:
+def environment() -> dict[str, Any]:
     names = ("skyred", "gammapy", "astropy", "numpy", "scipy", "iminuit")
     return {
         "python": platform.python_version(),
@@ -164,14 +169,14 @@ def show_times(cases: dict[str, dict[str, Any]], console: Console) -> None:
     table = Table(title="CPU time, gammapy's over skyred's", title_justify="left")
     for head in ("case", "free", "gammapy [ms]", "skyred [ms]", "ratio", "range", "target"):
         table.add_column(head, justify="left" if head == "case" else "right")
-    for name, found in cases.items():
-        for what, free in (("fit", str(found["free"])), ("points", "")):
-            if what not in found:
+    for name, outcome in cases.items():
+        for kind, free in (("fit", str(outcome["free"])), ("points", "")):
+            if kind not in outcome:
                 continue
-            times = found[what]
+            times = outcome[kind]
             low, high = times["ratio_range"]
             table.add_row(
-                f"{name}, {'flux points' if what == 'points' else what}",
+                f"{name}, {'flux points' if kind == 'points' else kind}",
                 free,
                 f"{times['plain_ms']:.0f}",
                 f"{times['skyred_ms']:.0f}",
@@ -183,15 +188,19 @@ def show_times(cases: dict[str, dict[str, Any]], console: Console) -> None:
 
 
 def show_accuracy(cases: dict[str, dict[str, Any]], console: Console) -> None:
-    table = Table(title="the largest differences, skyred's from gammapy's", title_justify="left")
+    table = Table(title="largest differences between skyred and gammapy", title_justify="left")
     heads = ("case", "parameters [sigma]", "stat", "errors", "flux points", "sensitivity")
     for head in heads:
         table.add_column(head, justify="left" if head == "case" else "right")
-    for name, found in cases.items():
-        fit, points = found["fit_accuracy"], found.get("points_accuracy", {})
+    for name, outcome in cases.items():
+        fit, points = outcome["fit_accuracy"], outcome.get("points_accuracy", {})
         defined = np.array(fit["error_defined"])
         errors = np.abs(fit["skyred_errors"])[defined]
-        others = [each["difference"] for column, each in points.items() if "sensi" not in column]
+        others = [
+            comparison["difference"]
+            for column, comparison in points.items()
+            if "sensi" not in column
+        ]
         table.add_row(
             name,
             f"{np.abs(fit['shifts']).max():.4f}",
@@ -200,8 +209,10 @@ def show_accuracy(cases: dict[str, dict[str, Any]], console: Console) -> None:
             f"{max(others):.1e}" if others else "",
             f"{points['norm_sensitivity']['difference']:.1e}" if points else "",
         )
-        for place in np.flatnonzero(~defined):
-            console.print(f"{name}: no one error for {fit['names'][place]}, a kink is near")
+        for index in np.flatnonzero(~defined):
+            console.print(
+                f"{name}: undefined error of {fit['names'][index]}, near a non-differentiable point"
+            )
     console.print(table)
     console.print(
         "stat: gammapy's own, skyred's best fit minus gammapy's; errors: against a Hessian"
@@ -209,10 +220,10 @@ def show_accuracy(cases: dict[str, dict[str, Any]], console: Console) -> None:
 
 
 def report(cases: dict[str, dict[str, Any]], path: Path | None) -> None:
-    """Write the numbers, after each case: the last ones take long."""
+    """Write the results so far to a JSON file."""
     if path is not None:
-        text = json.dumps({"surroundings": surroundings(), "cases": cases}, indent=1)
-        path.write_text(text + "\n", encoding="utf-8")
+        content = json.dumps({"environment": environment(), "cases": cases}, indent=1)
+        path.write_text(content + "\n", encoding="utf-8")
 
 
 def prepare() -> None:
@@ -227,20 +238,22 @@ def main() -> None:
     prepare()
     from likelihood_cases import CASES
 
-    known = {make.__name__: make for make in CASES}
+    cases_by_name = {make.__name__: make for make in CASES}
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--pairs", type=int, default=5, help="pairs that are timed, at least 3")
-    parser.add_argument("--case", action="append", choices=known, help="only this; may be repeated")
-    parser.add_argument("--json", type=Path, help="write the numbers here too")
+    parser.add_argument(
+        "--case", action="append", choices=cases_by_name, help="name of a case; may be repeated"
+    )
+    parser.add_argument("--json", type=Path, help="file for the results")
     parser.add_argument("--quick", action="store_true", help="one pair of the quickest cases")
     arguments = parser.parse_args()
     if arguments.pairs < 3:
-        parser.error("fewer than 3 pairs tell nothing")
-    chosen = arguments.case or (QUICK if arguments.quick else known)
+        parser.error("at least 3 pairs are needed")
+    names = arguments.case or (QUICK if arguments.quick else cases_by_name)
     console, cases = Console(width=100), dict[str, dict[str, Any]]()
     warm_up()
-    for name in chosen:
-        cases[name] = measure(known[name](), 1 if arguments.quick else arguments.pairs)
+    for name in names:
+        cases[name] = measure(cases_by_name[name](), 1 if arguments.quick else arguments.pairs)
         report(cases, arguments.json)
     show_times(cases, console)
     show_accuracy(cases, console)

@@ -1,4 +1,4 @@
-"""How far skyred's fits and flux points are from gammapy's, judged by gammapy's own statistic."""
+"""Differences of skyred's fits and flux points from gammapy's, by gammapy's own statistic."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     Vector = NDArray[np.float64]
 
-STEPS = (0.1, 0.3)  # of an error: shorter ones see float32, longer ones that it is no parabola
-UNDEFINED = 0.01  # relative difference of the errors by the two, from which there is no one error
+STEPS = (0.1, 0.3)  # of an error: shorter ones are affected by float32, longer ones by asymmetry
+UNDEFINED = 0.01  # relative difference of the errors with both steps: with more they are undefined
 SAME = ("e_min", "e_max", "e_ref", "ref_dnde", "ref_flux", "ref_eflux", "counts", "norm_scan")
 NORMS = ("norm", "norm_err", "norm_errn", "norm_errp", "norm_ul", "npred", "npred_excess")
 STATS = ("ts", "sqrt_ts", "stat", "stat_null", "stat_scan")
@@ -26,7 +26,7 @@ SENSITIVITY = "norm_sensitivity"
 
 @attrs.frozen(eq=False)
 class Fitted:
-    """What a fit left in the models: values and covariance of the free parameters."""
+    """Values and covariance of the free parameters of fitted models."""
 
     names: list[str]
     values: Vector
@@ -39,7 +39,7 @@ class Fitted:
 
 
 def fitted(datasets: Datasets) -> Fitted:
-    """Read what a fit left in the models of datasets."""
+    """Read values and covariance from the models of datasets."""
     models = datasets.models
     free = models.parameters.unique_parameters.free_parameters
     names = dict(zip(map(id, models.parameters), models.parameters_unique_names, strict=True))
@@ -51,18 +51,18 @@ def fitted(datasets: Datasets) -> Fitted:
     )
 
 
-def stat_of(case: Case, fit: Fitted) -> float:
-    """Give gammapy's statistic at a fit, on new datasets: with kernels where the sources are."""
+def evaluate_stat(case: Case, fit: Fitted) -> float:
+    """Return gammapy's statistic at a fit, with IRFs looked up at the fitted positions."""
     return float(case.datasets(fit.models).stat_sum())
 
 
 class Hessian:
     """Errors by second differences of gammapy's statistic around a fit.
 
-    This is what HESSE does, without what makes its errors depend on where it starts from: its steps
-    grow with the statistic (to 5 errors at 200000), go along the parameters, which leaves the
-    parabola where they are correlated, and are one-sided for pairs of them. Here the steps are
-    fractions of an error along the axes of an error ellipse, to both sides.
+    HESSE works in the same way, but its errors depend on its start: its steps grow with the
+    statistic (to 5 errors at 200000), are taken along the parameters, which leaves the parabolic
+    region if they are correlated, and are one-sided for pairs of parameters. Here the steps are
+    fractions of an error along the axes of an error ellipse, in both directions.
     """
 
     def __init__(self, case: Case, fit: Fitted, ellipse: Vector) -> None:
@@ -77,7 +77,7 @@ class Hessian:
         return float(self.datasets.stat_sum()) - getattr(self, "minimum", 0.0)
 
     def errors(self, step: float) -> Vector:
-        """Give the errors by second differences over steps of this many errors."""
+        """Return the errors from second differences with a step in units of the errors."""
         size = len(self.centre)
         units = step * np.eye(size)
         single = np.array([self(unit) + self(-unit) for unit in units])
@@ -91,8 +91,8 @@ class Hessian:
 
 def compare_fits(case: Case, plain: Fitted, ours: Fitted) -> dict[str, Any]:
     """Compare two fits: parameters in errors, statistic, errors with those of the Hessian."""
-    stats = stat_of(case, plain), stat_of(case, ours)
-    # the ellipse settles the steps only; gammapy's, of MIGRAD, need not be one
+    stats = evaluate_stat(case, plain), evaluate_stat(case, ours)
+    # the ellipse only determines the steps; gammapy's covariance is approximate
     hessian = Hessian(case, ours if stats[1] < stats[0] else plain, ours.covariance)
     short, long = (hessian.errors(step) for step in STEPS)
     defined = np.abs(long / short - 1) < UNDEFINED
@@ -112,25 +112,25 @@ def compare_fits(case: Case, plain: Fitted, ours: Fitted) -> dict[str, Any]:
 
 
 def compare_points(plain: FluxPoints, ours: FluxPoints) -> dict[str, dict[str, Any]]:
-    """Compare flux points, column by column: the largest relative difference, and where it is.
+    """Return the largest relative difference of flux points in each column, and its row.
 
     Statistics are compared relative to 1 where they are smaller.
     """
     tables = [points.to_table(sed_type="likelihood") for points in (plain, ours)]
-    found = {}
+    comparisons = {}
     for name in (*SAME, *NORMS, *STATS, SENSITIVITY):
         if name not in tables[0].colnames:
             continue
-        expected, given = (_column(table, name) for table in tables)
-        difference = _relative(expected, given, floor=1.0 if name in STATS else 0.0)
+        expected, values = (_column(table, name) for table in tables)
+        difference = _relative(expected, values, floor=1.0 if name in STATS else 0.0)
         row = np.unravel_index(np.argmax(difference), difference.shape)
-        found[name] = {
+        comparisons[name] = {
             "difference": float(difference[row]),
             "row": int(row[0]),
             "plain": float(expected[row]),
-            "skyred": float(given[row]),
+            "skyred": float(values[row]),
         }
-    return found
+    return comparisons
 
 
 def _column(table: Any, name: str) -> Vector:
@@ -138,9 +138,9 @@ def _column(table: Any, name: str) -> Vector:
     return np.asarray(column.si.value, dtype=float).reshape(len(table), -1)
 
 
-def _relative(expected: Vector, given: Vector, floor: float) -> Vector:
-    both = np.isnan(expected) & np.isnan(given)
+def _relative(expected: Vector, values: Vector, floor: float) -> Vector:
+    both = np.isnan(expected) & np.isnan(values)
     scale = np.maximum(np.abs(expected), floor)
     with np.errstate(divide="ignore", invalid="ignore"):
-        difference = np.where(expected == given, 0.0, np.abs(given - expected) / scale)
+        difference = np.where(expected == values, 0.0, np.abs(values - expected) / scale)
     return np.where(both, 0.0, np.where(np.isnan(difference), np.inf, difference))

@@ -1,7 +1,7 @@
 """The cases of the likelihood benchmark: datasets with models assigned, fresh at each call.
 
-What is reduced or simulated is made once and copied. The copies have no models, and with them none
-of what gammapy keeps between evaluations: each fit begins as in a new session, whoever does it.
+Datasets are reduced or simulated once, and copied. The copies have no models, and so none of
+gammapy's caches of earlier evaluations: each fit starts as in a new session.
 """
 
 from __future__ import annotations
@@ -29,26 +29,26 @@ import plain_gammapy as plain
 
 @attrs.frozen
 class Case:
-    """Something to fit, and a source to derive flux points of.
+    """Datasets and models to fit, and optionally flux points of a source.
 
     Parameters
     ----------
     name, title : str
-        What it is called, and what is fitted.
+        Identifier, and description of data and models.
     bare : callable
-        Gives new datasets without models.
+        Function that returns new datasets without models.
     start : callable
-        Gives new models, at the values that the fit starts from.
+        Function that returns new models, at the start values of the fit.
     target : float, optional
-        How many times faster than gammapy the fit should be.
+        Target of the ratio of gammapy's to skyred's time of the fit.
     source : str
-        Of which source the flux points are; "" if there are none.
+        Source of the flux points; "" if there are none.
     edges : array
         Their energy edges, in TeV.
     target_points : float, optional
-        How many times faster they should be.
+        Target of the ratio of times of the flux points.
     pairs : int
-        How many pairs are enough; gammapy takes minutes for some.
+        Largest number of pairs that are timed; gammapy takes minutes for some.
     """
 
     name: str
@@ -62,7 +62,7 @@ class Case:
     pairs: int = 1000
 
     def datasets(self, models: Models | None = None) -> Datasets:
-        """Give new datasets with copies of models, by default those that the fit starts from."""
+        """Return new datasets with copies of models, by default at the start values of the fit."""
         datasets = self.bare()
         datasets.models = self.start() if models is None else models.copy()
         return datasets
@@ -73,7 +73,7 @@ class Case:
 
 
 def copies(*datasets: MapDataset) -> Datasets:
-    """Copy datasets, each under its own name, without models."""
+    """Copy datasets without models, with the same names."""
     return Datasets([dataset.copy(name=dataset.name) for dataset in datasets])
 
 
@@ -130,12 +130,12 @@ def onoff_datasets() -> tuple[SpectrumDatasetOnOff, ...]:
 def onoff_models() -> Models:
     spectral = PowerLawSpectralModel(
         index=2, amplitude="2e-11 cm-2 s-1 TeV-1", reference="1 TeV"
-    )  # where gammapy's tutorial on these spectra starts, with index and amplitude free
+    )  # the start values of gammapy's tutorial
     return Models([SkyModel(spectral_model=spectral, name="crab")])
 
 
 def onoff() -> Case:
-    # up to 20 TeV: beyond there is no count, and gammapy's point is wherever MIGRAD gives up
+    # up to 20 TeV: without counts gammapy's flux point is undefined
     edges = (0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 6.3, 8.9, 12.6, 20.0)
     return Case(
         name="onoff",
@@ -151,7 +151,7 @@ def onoff() -> Case:
 
 @functools.cache
 def crab_points() -> FluxPoints:
-    """Derive flux points of the on-off case with gammapy."""
+    """Estimate flux points of the on-off case with gammapy."""
     case = onoff()
     datasets = case.datasets()
     Fit().run(datasets)
@@ -180,7 +180,7 @@ def fluxpoints() -> Case:
 
 
 def smallest() -> tuple[Case, ...]:
-    """Give what warms both up: a small map and a spectrum, with flux points."""
+    """Return small cases to warm up: a map and a spectrum, with flux points."""
     small = plain.simulate(plain.models("sim"))
     spectrum = onoff_datasets()[0]
     map_case = Case(
@@ -191,10 +191,10 @@ def smallest() -> tuple[Case, ...]:
         source="crab",
         edges=(1, 10),
     )
-    other = attrs.evolve(
+    spectrum_case = attrs.evolve(
         onoff(), name="small-spectrum", bare=lambda: copies(spectrum), edges=(1, 10)
     )
-    return map_case, other
+    return map_case, spectrum_case
 
 
 CASES = (crab, gaussian, five, onoff, fluxpoints)

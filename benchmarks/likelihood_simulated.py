@@ -1,8 +1,8 @@
-"""Simulated datasets for the likelihood benchmark: a Gaussian, and five sources seen by two arrays.
+"""Simulated datasets for the likelihood benchmark: a Gaussian, and five sources and two arrays.
 
-Counts are Poisson with a fixed seed. Starting values are off the truth by a few errors of the fit,
-and no point source sits on a pixel centre, where the likelihood has a kink. Positions have limits:
-without them gammapy's fit puts a source off the map in its first steps, and fails on both fields.
+Counts are Poisson with a fixed seed. Start values differ from the true ones by a few errors of the
+fit, and no point source is at a pixel centre, where the likelihood is not differentiable. Positions
+have limits: without them gammapy's fit moves a source off the map in its first steps, and fails.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from gammapy.modeling.models import FoVBackgroundModel, Models, SkyModel
 SEED = 20240601
 CENTER = SkyCoord(266.4, -29.0, unit="deg")
 AMPLITUDE = "cm-2 s-1 TeV-1"
-REACH = 0.5  # degrees, by which a position may leave the value it starts from
+MAX_SHIFT = 0.5  # degrees, of a position from its start value
 
 
 @attrs.frozen
 class Value:
-    """A parameter: the truth, by how much the fit starts off it, and its unit."""
+    """Parameter: its true value, the difference of its start value, and its unit."""
 
     true: float
     off: float = 0.0
@@ -47,7 +47,7 @@ class Source:
     parameters: dict[str, Value]
 
     def model(self, *, start: bool) -> SkyModel:
-        """Build the model at its truth, or at the values that the fit starts from."""
+        """Build the model at its true values, or at the start values of the fit."""
         model = SkyModel.create(self.spectral, self.spatial, name=self.name)
         model.spatial_model.frame = "icrs"
         for name, value in self.parameters.items():
@@ -55,7 +55,8 @@ class Source:
             parameter.quantity = (value.true + start * value.off) * u.Unit(value.unit)
             parameter.frozen = value.frozen
             if name in ("lon_0", "lat_0"):
-                parameter.min, parameter.max = parameter.value - REACH, parameter.value + REACH
+                parameter.min = parameter.value - MAX_SHIFT
+                parameter.max = parameter.value + MAX_SHIFT
         return model
 
 
@@ -102,7 +103,7 @@ FIVE = (
         | {"sigma": Value(0.2, 0.02, "deg")}
         | log_parabola(2.2, 0.1, 6e-12),
     ),
-    # a sharp edge would make kinks of the likelihood wherever it passes a pixel
+    # with a sharp edge, the likelihood would have non-differentiable points
     Source(
         "remnant",
         "disk",
@@ -134,8 +135,8 @@ def models(sources: tuple[Source, ...], datasets: tuple[str, ...], *, start: boo
     return Models([*(source.model(start=start) for source in sources), *backgrounds])
 
 
-def faked(dataset: MapDataset, sources: tuple[Source, ...], seed: int) -> MapDataset:
-    """Put Poisson counts of the truth into a dataset."""
+def simulate_counts(dataset: MapDataset, sources: tuple[Source, ...], seed: int) -> MapDataset:
+    """Simulate Poisson counts of the true models in a dataset."""
     dataset.models = models(sources, (dataset.name,), start=False)
     dataset.fake(random_state=seed)
     dataset.models = None
@@ -144,30 +145,30 @@ def faked(dataset: MapDataset, sources: tuple[Source, ...], seed: int) -> MapDat
 
 @functools.cache
 def extended_dataset() -> MapDataset:
-    """Simulate the Gaussian with the responses and the background of the H.E.S.S. Crab runs."""
+    """Simulate the Gaussian with the IRFs and the background of the H.E.S.S. Crab runs."""
     import plain_gammapy
 
     dataset = plain_gammapy.reduce().copy(name="gaussian")
-    return faked(dataset, (EXTENDED,), SEED)
+    return simulate_counts(dataset, (EXTENDED,), SEED)
 
 
 @functools.cache
 def five_datasets() -> tuple[MapDataset, ...]:
-    """Simulate the field of five sources, seen by both CTA arrays from half a degree beside."""
+    """Simulate the field of five sources for both CTA arrays, with offsets of half a degree."""
     return tuple(
-        faked(cta_dataset(name, number, shift), FIVE, SEED + number)
+        simulate_counts(create_cta_dataset(name, number, shift), FIVE, SEED + number)
         for number, (name, shift) in enumerate({"north": 0.5, "south": -0.5}.items(), start=1)
     )
 
 
-def cta_dataset(name: str, number: int, shift: float) -> MapDataset:
-    """Make the responses and the background of five hours with one of the CTA arrays."""
-    place, file = ARRAYS[name]
+def create_cta_dataset(name: str, number: int, shift: float) -> MapDataset:
+    """Create the IRFs and the background of five hours with one of the CTA arrays."""
+    observatory, file = ARRAYS[name]
     path = Path(os.environ["GAMMAPY_DATA"], "cta-caldb", file)
     pointing = CENTER.directional_offset_by(90 * u.deg, shift * u.deg)
     observation = Observation.create(
         pointing=FixedPointingInfo(fixed_icrs=pointing.icrs),
-        location=observatory_locations[place],
+        location=observatory_locations[observatory],
         obs_id=number,
         livetime=5 * u.h,
         irfs=load_irf_dict_from_file(path),

@@ -1,13 +1,12 @@
-"""What the memory of a stacked reduction comes to: few runs, many runs, beside plain gammapy.
+"""Measure the memory of a stacked reduction of few and many runs, and of plain gammapy.
 
 The four runs of the H.E.S.S. Crab are repeated under new ids, in an archive that is removed
-afterwards (1 MB a run). Each line of the table is a process of its own::
+afterwards (1 MB per run). Each line of the table is a separate process::
 
     OMP_NUM_THREADS=1 GAMMAPY_DATA=... python benchmarks/memory.py --runs 25 100 1000 --plain 25 100
 
-Memory is the largest resident size that the kernel saw: of the process, and of the largest of its
-workers. `--limit` makes the program fail if skyred's grows by more between the first number of
-runs and any other.
+The memory is the maximum resident set size of the process, and of the largest of its workers. The
+program fails if skyred's differs by more than `--limit` between the numbers of runs.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-from engines import engine_of
+from engines import create_engine
 
 ROOT = Path(__file__).resolve().parents[1]
 NAME = "hess-dl3-dr1"
@@ -38,9 +37,9 @@ MB = 1024 if sys.platform != "darwin" else 1024**2  # ru_maxrss: kB, on macOS by
 
 @attrs.frozen
 class Line:
-    """One process: who reduced how many runs, its memory in MB and its time in seconds."""
+    """Reduction in one process: its memory in MB and its time in seconds."""
 
-    who: str
+    reducer: str
     runs: int
     parent: float
     worker: float
@@ -49,11 +48,13 @@ class Line:
 
     def markdown(self) -> str:
         worker = f"{self.worker:.0f}" if self.worker else ""
-        return f"| {self.who} | {self.runs} | {self.parent:.0f} | {worker} | {self.seconds:.0f} |"
+        return (
+            f"| {self.reducer} | {self.runs} | {self.parent:.0f} | {worker} | {self.seconds:.0f} |"
+        )
 
 
 def repeat(source: Path, target: Path, number: int) -> None:
-    """Write an archive of `number` runs: the four of the Crab again and again, under new ids."""
+    """Write an archive of `number` runs, repeating the four of the Crab under new ids."""
     from astropy.table import Table, vstack
 
     (target / "data").mkdir(parents=True)
@@ -75,7 +76,7 @@ def repeat(source: Path, target: Path, number: int) -> None:
 
 
 def _write_run(source: Path, target: Path, old: int, new: int) -> str:
-    """Copy a run uncompressed, with another id in its headers; gives the file's name."""
+    """Copy a run uncompressed, with another id in its headers, and return the name of the file."""
     (path,) = source.glob(f"data/*{old:06d}.fits.gz")
     content = gzip.decompress(path.read_bytes())
     card = b"OBS_ID  = %20d"
@@ -87,19 +88,19 @@ def _write_run(source: Path, target: Path, old: int, new: int) -> str:
 
 
 def skyred_reduce(ids: tuple[int, ...], engine: str) -> float:
-    """Reduce with skyred; gives the summed counts."""
+    """Reduce with skyred, and return the total counts."""
     from skyred import Orchestrator, Pipeline
     from skyred.components.gammapy import ObservationIds
 
     pipeline = Pipeline.from_yaml(ROOT / "examples" / "crab.yaml")
     entry = pipeline.data["hess"].evolve(select=[ObservationIds(ids=ids)])
     pipeline = pipeline.evolve(data={"hess": entry})
-    orchestrator = Orchestrator(pipeline, engine=engine_of(engine), cache=False)
+    orchestrator = Orchestrator(pipeline, engine=create_engine(engine), cache=False)
     return float(orchestrator.reduce()["hess"].counts.data.sum())
 
 
 def plain_reduce(ids: tuple[int, ...]) -> float:
-    """Reduce with the script of gammapy's tutorial; gives the summed counts."""
+    """Reduce with the script of gammapy's tutorial, and return the total counts."""
     sys.path.insert(
         0, str(ROOT / "tests" / "helpers")
     )  # the plain script is what the tests compare with
@@ -108,35 +109,35 @@ def plain_reduce(ids: tuple[int, ...]) -> float:
     return float(plain_gammapy.reduce(ids).counts.data.sum())
 
 
-def reduce_here(who: str, runs: int) -> Line:
-    """Reduce in this process, and look at what it took."""
+def measure_reduction(reducer: str, runs: int) -> Line:
+    """Reduce in this process, and measure memory and time."""
     logging.disable(logging.WARNING)
     warnings.simplefilter("ignore")
     ids = tuple(range(FIRST, FIRST + runs))
     started = time.perf_counter()
-    counts = plain_reduce(ids) if who == "gammapy" else skyred_reduce(ids, who)
+    counts = plain_reduce(ids) if reducer == "gammapy" else skyred_reduce(ids, reducer)
     seconds = time.perf_counter() - started
     parent, worker = (
-        resource.getrusage(which).ru_maxrss / MB
-        for which in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+        resource.getrusage(process).ru_maxrss / MB
+        for process in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     )
-    return Line(who, runs, parent, worker, seconds, counts)
+    return Line(reducer, runs, parent, worker, seconds, counts)
 
 
-def reduce_apart(who: str, runs: int, data: Path) -> Line:
-    """Reduce in a process of its own."""
-    command = [sys.executable, __file__, "--here", who, "--runs", str(runs)]
+def measure_in_subprocess(reducer: str, runs: int, data: Path) -> Line:
+    """Reduce in a subprocess, and measure memory and time."""
+    command = [sys.executable, __file__, "--here", reducer, "--runs", str(runs)]
     environment = {**os.environ, "GAMMAPY_DATA": str(data)}
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
-    return Line(**json.loads(done.stdout.splitlines()[-1]))
+    completed = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
+    return Line(**json.loads(completed.stdout.splitlines()[-1]))
 
 
-def grown(lines: list[Line]) -> float:
-    """Give by how many MB skyred's memory differs between numbers of runs, at most."""
+def memory_growth(lines: list[Line]) -> float:
+    """Return the largest difference of skyred's memory between numbers of runs, in MB."""
     growth = [0.0]
-    for who in {line.who for line in lines} - {"gammapy"}:
+    for reducer in {line.reducer for line in lines} - {"gammapy"}:
         for part in ("parent", "worker"):
-            sizes = [getattr(line, part) for line in lines if line.who == who]
+            sizes = [getattr(line, part) for line in lines if line.reducer == reducer]
             growth.append(max(sizes) - min(sizes))
     return max(growth)
 
@@ -144,13 +145,15 @@ def grown(lines: list[Line]) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--runs", type=int, nargs="*", default=[25, 100], help="numbers of runs")
-    parser.add_argument("--plain", type=int, nargs="*", default=[25], help="those of gammapy's")
+    parser.add_argument(
+        "--plain", type=int, nargs="*", default=[25], help="numbers of runs for plain gammapy"
+    )
     parser.add_argument("--engines", nargs="+", default=["serial", "processes:2"])
-    parser.add_argument("--limit", type=float, default=100, help="MB that it may grow")
+    parser.add_argument("--limit", type=float, default=100, help="largest growth in MB")
     parser.add_argument("--here", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.here:
-        print(json.dumps(attrs.asdict(reduce_here(arguments.here, arguments.runs[0]))))
+        print(json.dumps(attrs.asdict(measure_reduction(arguments.here, arguments.runs[0]))))
         return
     cases = [(engine, runs) for engine in arguments.engines for runs in arguments.runs]
     cases += [("gammapy", runs) for runs in arguments.plain]
@@ -159,10 +162,10 @@ def main() -> None:
         print("| reduced by | runs | process, MB | largest worker, MB | time, s |")
         print("|---|---:|---:|---:|---:|", flush=True)
         lines = []
-        for who, runs in cases:
-            lines.append(reduce_apart(who, runs, Path(folder)))
+        for reducer, runs in cases:
+            lines.append(measure_in_subprocess(reducer, runs, Path(folder)))
             print(lines[-1].markdown(), flush=True)
-    growth = grown(lines)
+    growth = memory_growth(lines)
     print(f"\nskyred grows by {growth:.0f} MB; limit: {arguments.limit:.0f} MB")
     if growth > arguments.limit:
         sys.exit(1)

@@ -1,10 +1,10 @@
-"""What the chain costs: reducing the H.E.S.S. Crab with skyred beside the plain gammapy script.
+"""Compare the CPU time of the reduction of the H.E.S.S. Crab with a plain gammapy script.
 
-Three do the same work, in one process and in turns, so that what else the machine does falls on all
-alike: plain gammapy; skyred with an empty cache (plugins, configuration, selection, inspection of
-the input, reduction, ledger, cache written); and skyred with all of it in the cache. CPU time is
-compared, best with one thread. The parts that plain gammapy does not have are timed by themselves
-too: skyred is quicker elsewhere, and that must not hide what they cost::
+Three reductions alternate in one process, so that other load on the machine affects all equally:
+plain gammapy; skyred with an empty cache (plugins, configuration, selection, inspection of the
+input, reduction, observation log, writing of the cache); and skyred with all observations in the
+cache. Use one thread. The steps that plain gammapy does not have are also timed separately, since
+skyred is faster in other steps::
 
     OMP_NUM_THREADS=1 GAMMAPY_DATA=... python benchmarks/orchestration.py --rounds 9 --json out.json
 """
@@ -37,7 +37,7 @@ TARGETS = {"fresh": 1.1, "extra": 0.1, "resumed": 0.1}  # of a plain reduction
 
 
 def plain_reduce(folder: Path) -> float:
-    """Reduce with the script of gammapy's tutorial; gives the summed counts."""
+    """Reduce with the script of gammapy's tutorial, and return the total counts."""
     import plain_gammapy
 
     return float(plain_gammapy.reduce().counts.data.sum())
@@ -50,36 +50,38 @@ def fresh(folder: Path) -> float:
 
 
 def resumed(folder: Path) -> float:
-    """Reduce with skyred, everything in the cache but the first time."""
+    """Reduce with skyred, with all observations in the cache except in the first call."""
     return skyred_reduce(folder / "resumed", {"made", "cached"})
 
 
 def skyred_reduce(cache: Path, expected: set[str]) -> float:
-    """Find the plugins, select, inspect, reduce; the pipeline was checked when it was read."""
+    """Reduce with skyred, and check the status of the observations."""
     from skyred import Orchestrator
 
     orchestrator = Orchestrator(pipeline(), cache=cache)
     counts = float(orchestrator.reduce()["hess"].counts.data.sum())
     if not {outcome.status for outcome in orchestrator.outcomes} <= expected:
-        raise SystemExit("the runs are not what they should be: made, or cached")
+        raise SystemExit(
+            f"unexpected status of observations; expected {' or '.join(sorted(expected))}"
+        )
     return counts
 
 
 class Clock:
-    """Adds up the CPU time inside functions that stand in for others."""
+    """Clock that sums the CPU time inside wrapped functions."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
         self._inside = False
 
-    def timing(self, work: Callable[..., Any]) -> Callable[..., Any]:
+    def wrap(self, work: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(work)
-        def timed(*given: Any, **options: Any) -> Any:
+        def timed(*arguments: Any, **options: Any) -> Any:
             if self._inside:
-                return work(*given, **options)
+                return work(*arguments, **options)
             started, self._inside = time.process_time(), True
             try:
-                return work(*given, **options)
+                return work(*arguments, **options)
             finally:
                 self.seconds += time.process_time() - started
                 self._inside = False
@@ -88,12 +90,12 @@ class Clock:
 
 
 def watch_extras(clock: Clock) -> None:
-    """Time what plain gammapy does not do: inspection, cache, plugins, ledger."""
+    """Time the steps that plain gammapy does not have: inspection, cache, plugins, log."""
     import skyred.inspection.run
     from skyred.interfaces import Chain
     from skyred.run import cached_chunks, orchestrator, reduce, select, steps
 
-    places = [
+    timed_functions = [
         (skyred.inspection.run, "inspect_run"), (select, "run_inputs"),
         (reduce, "compute_checksums"),
         *((cached_chunks.EntryCache, name) for name in ("key", "get", "put")),
@@ -102,12 +104,12 @@ def watch_extras(clock: Clock) -> None:
         (orchestrator, "open_cache"), (orchestrator, "_create_record"),
         (steps.Steps, "_record_outcome"), (Chain, "problems"),
     ]  # fmt: skip
-    for owner, name in places:
-        held = vars(owner)[name]
-        if isinstance(held, classmethod):
-            setattr(owner, name, classmethod(clock.timing(held.__func__)))
+    for owner, name in timed_functions:
+        original = vars(owner)[name]
+        if isinstance(original, classmethod):
+            setattr(owner, name, classmethod(clock.wrap(original.__func__)))
         else:
-            setattr(owner, name, clock.timing(held))
+            setattr(owner, name, clock.wrap(original))
 
 
 @functools.cache
@@ -118,7 +120,7 @@ def pipeline() -> Any:
 
 
 def cpu_seconds(work: Callable[[Path], float], folder: Path) -> tuple[float, float]:
-    """Give the CPU time of a piece of work, and what it gave; earlier garbage is not its own."""
+    """Return the CPU time of a function and its result, after a garbage collection."""
     gc.collect()
     started = time.process_time()
     value = work(folder)
@@ -126,7 +128,7 @@ def cpu_seconds(work: Callable[[Path], float], folder: Path) -> tuple[float, flo
 
 
 def measure(rounds: int, folder: Path) -> dict[str, list[float]]:
-    """Time all three in turns, and in turns which of them goes first."""
+    """Time all three alternately, in a different order in each round."""
     times: dict[str, list[float]] = {"plain": [], "fresh": [], "extra": [], "resumed": []}
     works = [("plain", plain_reduce), ("fresh", fresh), ("resumed", resumed)]
     clock = Clock()
@@ -142,12 +144,12 @@ def measure(rounds: int, folder: Path) -> dict[str, list[float]]:
                 if name == "fresh":
                     times["extra"].append(clock.seconds - before)
         if len(counts) > 1:
-            raise SystemExit(f"they do not do the same: counts {sorted(counts)}")
+            raise SystemExit(f"the results differ: counts {sorted(counts)}")
     return times
 
 
 def summary(times: dict[str, list[float]]) -> dict[str, Any]:
-    """Give medians, and the median ratio to plain gammapy in a round with its quartiles."""
+    """Return median times, and the median and quartiles of the ratio to plain gammapy."""
     return {
         "rounds": len(times["plain"]),
         "load": [round(load, 1) for load in os.getloadavg()],
@@ -171,17 +173,22 @@ def _ratio(ours: list[float], plain: list[float], target: float) -> dict[str, An
     }
 
 
-def show(found: dict[str, Any]) -> None:
+def show(results: dict[str, Any]) -> None:
     title = (
-        f"reduce, H.E.S.S. Crab, 4 runs: CPU time, {found['rounds']} rounds, load {found['load']}"
+        f"reduction of 4 runs, H.E.S.S. Crab: CPU time, {results['rounds']} rounds, "
+        f"load {results['load']}"
     )
     table = Table(title=title)
     for name in ("", "median", "of plain", "quartiles", "target"):
         table.add_column(name, justify="right" if name else "left")
-    table.add_row("plain gammapy", f"{found['plain']['median_s']:.3f} s", "", "", "")
-    labels = {"fresh": "skyred", "extra": "what is extra in it", "resumed": "skyred, resumed"}
+    table.add_row("plain gammapy", f"{results['plain']['median_s']:.3f} s", "", "", "")
+    labels = {
+        "fresh": "skyred",
+        "extra": "additional steps of skyred",
+        "resumed": "skyred, resumed",
+    }
     for name, label in labels.items():
-        row = found[name]
+        row = results[name]
         low, high = row["quartiles"]
         verdict = f"{row['target']:.2f} {'met' if row['met'] else 'MISSED'}"
         times = f"{row['median_s']:.3f} s", f"{row['ratio']:.3f}", f"{low:.3f} .. {high:.3f}"
@@ -192,20 +199,20 @@ def show(found: dict[str, Any]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=7, help="rounds that are timed, at least 5")
-    parser.add_argument("--json", type=Path, help="write the numbers here too")
+    parser.add_argument("--json", type=Path, help="file for the results")
     arguments = parser.parse_args()
     if arguments.rounds < 5:
-        parser.error("fewer than 5 rounds tell nothing")
+        parser.error("at least 5 rounds are needed")
     sys.path.insert(
         0, str(ROOT / "tests" / "helpers")
     )  # the plain script is what the tests compare with
     logging.disable(logging.WARNING)
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory() as folder:
-        found = summary(measure(arguments.rounds, Path(folder)))
-    show(found)
+        results = summary(measure(arguments.rounds, Path(folder)))
+    show(results)
     if arguments.json:
-        arguments.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        arguments.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

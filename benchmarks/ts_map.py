@@ -1,11 +1,11 @@
-"""What TS maps cost: skyred's beside gammapy's, and how they differ.
+"""Compare the CPU time and the results of TS maps with gammapy's.
 
-Both begin each time with new copies of the same datasets, in one process and in turns, as in
-`likelihood.py`. CPU time is compared::
+Both start each time with new copies of the same datasets, and alternate in one process, as in
+`likelihood.py`::
 
     OMP_NUM_THREADS=1 GAMMAPY_DATA=... python benchmarks/ts_map.py --pairs 5 --json out.json
 
-gammapy's side is what its users write: ``TSMapEstimator``, with its own precision (1 % of a norm).
+gammapy's results are those of ``TSMapEstimator``, with its own precision (1 % of a norm).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import numpy as np
 from astropy import units as u
-from likelihood import Turns, prepare, surroundings
+from likelihood import AlternatingTimer, environment, prepare
 from rich.console import Console
 from rich.table import Table
 
@@ -34,7 +34,7 @@ EVEN, ODD = (20282, 20302, 20322), (20283, 20301, 20323)
 
 @attrs.frozen
 class Job:
-    """A TS map, and what both make it with."""
+    """TS map with its data and options."""
 
     case: Case
     width: str
@@ -63,8 +63,8 @@ def case(name: str, title: str, make: Callable[[], list[MapDataset]]) -> Case:
 def msh(*runs: int) -> MapDataset:
     import plain_msh
 
-    made = plain_msh.reduce(runs, width=4, bin_size=0.02).template
-    return made.copy(name=f"msh-{runs[0]}")
+    dataset = plain_msh.reduce(runs, width=4, bin_size=0.02).template
+    return dataset.copy(name=f"msh-{runs[0]}")
 
 
 def crab() -> Job:
@@ -98,7 +98,7 @@ JOBS = (crab, crab_columns, large, wide, joint)
 
 
 def differences(ours: FluxMaps, theirs: FluxMaps) -> dict[str, float]:
-    """Give the largest differences of norms, in errors, and of the root of TS."""
+    """Return the largest differences of norms, in errors, and of sqrt(TS)."""
     with np.errstate(all="ignore"):
         norm = np.abs(ours.norm.data - theirs.norm.data) / theirs.norm_err.data
     good = theirs.success.data & np.isfinite(norm)
@@ -111,26 +111,26 @@ def differences(ours: FluxMaps, theirs: FluxMaps) -> dict[str, float]:
 
 
 def measure(job: Job, pairs: int) -> dict[str, Any]:
-    turns = Turns(job.case, None, job.plain, job.ours)
-    found = {"title": job.case.title, "target": job.case.target, "pairs": pairs}
-    found |= turns.take(pairs)
-    return found | {"difference": differences(turns.given["skyred"], turns.given["plain"])}
+    turns = AlternatingTimer(job.case, None, job.plain, job.ours)
+    outcome = {"title": job.case.title, "target": job.case.target, "pairs": pairs}
+    outcome |= turns.run(pairs)
+    return outcome | {"difference": differences(turns.results["skyred"], turns.results["plain"])}
 
 
 def warm_up() -> None:
-    """Let both do a little, so that imports and first calls are not counted."""
+    """Run a small map with both, so that imports and first calls are not timed."""
     job = crab()
     few = job.case.bare()[0]
     few = few.cutout(few.counts.geom.center_skydir, width="0.2 deg", name="few")
-    Turns(case("few", "", lambda: [few]), None, job.plain, job.ours).take(1)
+    AlternatingTimer(case("few", "", lambda: [few]), None, job.plain, job.ours).run(1)
 
 
-def show(found: dict[str, dict[str, Any]], console: Console) -> None:
+def show(outcomes: dict[str, dict[str, Any]], console: Console) -> None:
     table = Table(title="CPU time, gammapy's over skyred's", title_justify="left")
     heads = ("case", "gammapy [s]", "skyred [s]", "ratio", "range", "norm [err]", "sqrt(TS)")
     for head in heads:
         table.add_column(head, justify="left" if head == "case" else "right")
-    for name, times in found.items():
+    for name, times in outcomes.items():
         low, high = times["ratio_range"]
         table.add_row(
             name,
@@ -146,22 +146,24 @@ def show(found: dict[str, dict[str, Any]], console: Console) -> None:
 
 def main() -> None:
     prepare()
-    known = {make.__name__: make for make in JOBS}
+    jobs_by_name = {make.__name__: make for make in JOBS}
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--pairs", type=int, default=5, help="pairs that are timed, at least 3")
-    parser.add_argument("--case", action="append", choices=known, help="only this; may be repeated")
-    parser.add_argument("--json", type=Path, help="write the numbers here too")
+    parser.add_argument(
+        "--case", action="append", choices=jobs_by_name, help="name of a case; may be repeated"
+    )
+    parser.add_argument("--json", type=Path, help="file for the results")
     arguments = parser.parse_args()
     if arguments.pairs < 3:
-        parser.error("fewer than 3 pairs tell nothing")
+        parser.error("at least 3 pairs are needed")
     warm_up()
-    found = {}
-    for name in arguments.case or known:
-        found[name] = measure(known[name](), arguments.pairs)
+    outcomes = {}
+    for name in arguments.case or jobs_by_name:
+        outcomes[name] = measure(jobs_by_name[name](), arguments.pairs)
         if arguments.json is not None:
-            text = json.dumps({"surroundings": surroundings(), "cases": found}, indent=1)
-            arguments.json.write_text(text + "\n", encoding="utf-8")
-    show(found, Console(width=100))
+            content = json.dumps({"environment": environment(), "cases": outcomes}, indent=1)
+            arguments.json.write_text(content + "\n", encoding="utf-8")
+    show(outcomes, Console(width=100))
 
 
 if __name__ == "__main__":

@@ -110,7 +110,7 @@ def test_infinite_background_is_refused_with_the_number_of_bins(bad: float) -> N
     def set_invalid(datasets: Datasets) -> None:
         datasets[0].background.data[1, 3:6, 4] = bad
 
-    with pytest.raises(FitError, match="background of 'map' is not finite in 3 bins"):
+    with pytest.raises(FitError, match="background of 'map' is not finite in 3 of the fitted bins"):
         skyred.fit(map_with_source(set_invalid))
 
 
@@ -187,7 +187,7 @@ def test_models_are_restored_after_an_invalid_start() -> None:
     datasets.models["point"].spectral_model.amplitude.value = 1e300
     before = [parameter.value for parameter in datasets.models.parameters]
     with pytest.raises(
-        FitError, match=r"'point' predicts no finite counts for 'map' where the fit"
+        FitError, match=r"counts of 'map' predicted by model 'point' are not finite"
     ):
         skyred.fit(datasets)
     assert [parameter.value for parameter in datasets.models.parameters] == before

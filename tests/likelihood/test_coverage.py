@@ -39,7 +39,7 @@ def test_limits_are_above_the_true_flux(study: ModuleType, kind: str, background
     for flux in (0.0, background**0.5):
         for row in study.coverage(kind, background, flux, 1000, seed=1):
             low, high = INTERVALS[row.sigma]
-            assert low <= row.share <= high, row
+            assert low <= row.fraction <= high, row
 
 
 @pytest.mark.slow

@@ -48,7 +48,7 @@ def update_both(
     theirs.update(
         dataset.exposure, plain.psf, dataset.edisp, dataset.counts.geom, instrument.mask_image
     )
-    response = Response.of(ours, instrument, slices) if ours.contributes else None
+    response = Response.from_evaluator(ours, instrument, slices) if ours.contributes else None
     return ours, theirs, response
 
 
@@ -66,7 +66,7 @@ def assert_same_update(dataset: MapDataset, model: SkyModel) -> None:
     if dataset.psf:
         assert ours.psf_width == theirs.psf_width
     if response is not None:
-        expected = Response.of(theirs, Instrument(dataset))
+        expected = Response.from_evaluator(theirs, Instrument(dataset))
         assert response.slices == expected.slices
         np.testing.assert_array_equal(response.exposure, expected.exposure)
 

@@ -163,7 +163,7 @@ def test_norm_without_exposure_is_nan(make: Any) -> None:
 
 def test_norm_with_a_prior_is_estimated_by_gammapy() -> None:
     norm = Parameter("norm", 1, prior=GaussianPrior(mu=2, sigma=0.05))
-    with pytest.warns(SkyredWarning, match="estimated by gammapy: their norm has a prior"):
+    with pytest.warns(SkyredWarning, match="estimated by gammapy: the norm has a prior"):
         ours = skyred.flux_points(on_off(), "crab", WIDE, norm=norm)
     beside.assert_same_points(
         ours, beside.flux_points_by_gammapy(on_off(), "crab", WIDE, norm=norm)
@@ -184,5 +184,5 @@ def test_datasets_that_cannot_be_compiled_are_estimated_by_gammapy() -> None:
 
 
 def test_flux_points_as_data_are_refused() -> None:
-    with pytest.raises(FitError, match="'points' holds flux points; only counts give new ones"):
+    with pytest.raises(FitError, match="'points' contains flux points; expected counts"):
         skyred.flux_points(with_model(small.flux_points()), "crab", WIDE)

@@ -59,7 +59,10 @@ def test_unknown_source_is_refused(estimate: Estimate, source: str | int) -> Non
 @pytest.mark.parametrize(
     ("edges", "message"),
     [
-        ([1, 1.1, 1.2, 10] * u.TeV, "fall on one edge of the energy axis; expected edges near"),
+        (
+            [1, 1.1, 1.2, 10] * u.TeV,
+            "have the same nearest edge of the energy axis; expected edges near",
+        ),
         ([1, 2, 2, 10] * u.TeV, "expected two or more, all finite and without duplicates"),
         ([1, np.nan, 10] * u.TeV, "expected two or more, all finite"),
         ([1] * u.TeV, "expected two or more"),
@@ -87,7 +90,7 @@ def test_intervals_without_positive_width_are_refused(width: u.Quantity) -> None
 
 
 def test_light_curve_without_intervals_is_refused() -> None:
-    with pytest.raises(FitError, match="there are no intervals"):
+    with pytest.raises(FitError, match="intervals is empty"):
         light_curve(on_off(), "crab", [])
 
 

@@ -57,7 +57,7 @@ def test_invalid_counts_are_refused(attribute: str, bad: float, kind: str) -> No
 
     name = "off counts" if attribute == "counts_off" else "counts"
     assert_refused(
-        spectrum(set_invalid, on_off=True), f"the {name} of 'on-off' are {kind} in 1 bin that is"
+        spectrum(set_invalid, on_off=True), f"the {name} of 'on-off' are {kind} in 1 of the fitted"
     )
 
 
@@ -93,7 +93,7 @@ def test_counts_are_refused_with_the_number_of_bins() -> None:
         datasets[0].counts.data[1, 3:6, 4] = -1
 
     assert_refused(
-        map_with_source(set_invalid), "the counts of 'map' are negative in 3 bins that are fitted"
+        map_with_source(set_invalid), "the counts of 'map' are negative in 3 of the fitted bins"
     )
 
 
@@ -138,7 +138,7 @@ def test_equal_limits_at_another_value_are_refused() -> None:
         index = datasets.models["crab"].parameters["index"]
         index.min = index.max = index.value + 1
 
-    assert_refused(spectrum(set_equal_limits), "index starts at .*, but its limits leave only")
+    assert_refused(spectrum(set_equal_limits), "index starts at .*, but both its limits are")
 
 
 def test_model_with_infinite_predictions_is_refused() -> None:
@@ -152,12 +152,14 @@ def test_model_with_infinite_predictions_is_refused() -> None:
     )
     model = SkyModel(point_like.spectral_model, gauss, name="point")
     datasets.models = [model, background()]
-    assert_refused(datasets, r"'point' predicts no finite counts .* \(sigma = 0 deg")
+    assert_refused(datasets, r"predicted by model 'point' are not finite .* \(sigma = 0 deg")
 
 
 @pytest.mark.parametrize("bad", [np.nan, 0.0, -1e-14, np.inf])
 def test_flux_points_without_errors_are_refused(bad: float) -> None:
-    assert_refused(points([bad]), "1 flux point of 'points' that is fitted has no positive error")
+    assert_refused(
+        points([bad]), "the error is not positive for 1 of the fitted flux points of 'points'"
+    )
 
 
 def test_masked_flux_points_need_no_errors() -> None:
@@ -254,8 +256,8 @@ def with_far(change: Change | None = None, free: bool = False) -> Datasets:
 @pytest.mark.parametrize("free", [False, True])
 def test_source_outside_all_datasets_is_refused(free: bool) -> None:
     message = (
-        r"source 'far' reaches no dataset: at longitude 90 deg, latitude 22.03 deg \(icrs\) it "
-        "lies outside the fitted part of the maps of 'map'"
+        r"source 'far' does not reach any dataset: its position, longitude 90 deg, "
+        r"latitude 22.03 deg \(icrs\), is outside the fitted part of the maps of 'map'"
     )
     assert_refused(with_far(free=free), message)
 
@@ -267,7 +269,7 @@ def test_source_in_a_masked_area_is_refused() -> None:
         datasets.models["point"].spatial_model.lat_0.value = 22.45
         datasets[0].mask_safe.data[:, 4:] = datasets[0].mask_safe.data[:, :, :16] = False
 
-    assert_refused(map_with_source(mask_source), "source 'point' reaches no dataset")
+    assert_refused(map_with_source(mask_source), "source 'point' does not reach any dataset")
 
 
 def test_source_in_one_of_two_datasets_is_fitted() -> None:

@@ -20,7 +20,7 @@ from gammapy.modeling.models import (
 
 import small_datasets as small
 from skyred.likelihood import Likelihood
-from skyred.likelihood.objective import objective_from
+from skyred.likelihood.objective import build_objective
 
 EXACT = 1e-8  # relative, of the statistic
 CONVOLVED = 2e-5  # absolute: rounding of float32 convolutions in sums over few counts
@@ -180,7 +180,7 @@ def test_dataset_evaluated_by_gammapy_is_refreshed() -> None:
 
 def test_objective_has_the_refresh() -> None:
     likelihood = Likelihood(datasets(lambda: [point()]))
-    objective = objective_from(likelihood)
+    objective = build_objective(likelihood)
     assert objective.refresh is not None
     assert not objective.refresh(objective.start)
     assert objective.refresh(move_sources(likelihood, 0.05))

@@ -1,4 +1,4 @@
-"""Fluxes with a reference model that is negative, changes its sign with energy, or is zero."""
+"""Fluxes with a reference model that is negative, changes sign with energy, or is zero."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ class TestFluxPoints:
         datasets = with_model(SignChange())
         # without energy dispersion, so that the counts of a bin are due to its flux
         datasets[0].edisp = None
-        with pytest.warns(SkyredWarning, match="no flux point .* changes its sign in the bin"):
+        with pytest.warns(SkyredWarning, match="no flux point .* changes sign in the bin"):
             flux_points = skyred.flux_points(datasets, "crab", EDGES, selection_optional=OPTIONAL)
         assert np.all(flux_points.dnde_ref > 0)
         assert flux_points.success.data.ravel().tolist() == [True, False, True]
@@ -265,7 +265,7 @@ def test_flux_profile_does_not_depend_on_the_sign() -> None:
 
 def test_negative_mean_flux_has_no_fractional_variance() -> None:
     flux, error = np.array([-3.0, 1.0, -5.0]), np.full(3, 0.5)
-    variability = Variability.of(flux, error)
+    variability = Variability.from_fluxes(flux, error)
     assert variability is not None
     assert np.isnan([variability.fvar, variability.fvar_err]).all()
-    assert variability.chi2 == Variability.of(-flux, error).chi2
+    assert variability.chi2 == Variability.from_fluxes(-flux, error).chi2

@@ -117,8 +117,8 @@ def test_flux_points_of_a_template_are_evaluated_by_gammapy() -> None:
     likelihood = assert_agrees_with_gammapy(make, 1, notes=True)
     assert isinstance(make().models[0].spatial_model, TemplateSpatialModel)
     assert likelihood.notes == (
-        "dataset 'points' is evaluated by gammapy: star has a template, which gammapy turns into a "
-        "spectrum each time",
+        "dataset 'points' is evaluated by gammapy: star has a template, which gammapy "
+        "converts to a spectrum each time",
     )
 
 
@@ -131,7 +131,7 @@ def test_source_with_psf_in_reconstructed_energy_is_evaluated_by_gammapy(shape: 
         with_models(lambda: [reco_psf()], models), 3, notes=True
     )
     assert likelihood.notes == (
-        "star in map is evaluated by gammapy: the PSF is known in reconstructed energy",
+        "star in map is evaluated by gammapy: the PSF depends on reconstructed energy",
     )
     assert not likelihood.exact
 

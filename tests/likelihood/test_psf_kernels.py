@@ -1,4 +1,4 @@
-"""`KernelMaker` against `PSFMap.get_psf_kernel`: the same kernels."""
+"""`PsfLookup` against `PSFMap.get_psf_kernel`: the same kernels."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from gammapy.maps import Map, MapAxis, WcsGeom
 import small_datasets as small
 from points_side_by_side import sources
 from side_by_side import assert_agrees_with_gammapy
-from skyred.likelihood.psf import KernelMaker
+from skyred.likelihood.psf import PsfLookup
 
 CLOSE = 1e-6  # relative to the maximum: the same operations in another order
 
 
 def assert_same_kernel(psf: PSFMap, geom: WcsGeom, position: SkyCoord | None) -> None:
-    ours = KernelMaker(psf).get_psf_kernel(position, geom, PSF_CONTAINMENT).psf_kernel_map
+    ours = PsfLookup(psf).get_psf_kernel(position, geom, PSF_CONTAINMENT).psf_kernel_map
     theirs = psf.get_psf_kernel(geom, position, containment=PSF_CONTAINMENT).psf_kernel_map
     assert ours.data.shape == theirs.data.shape
     assert np.abs(ours.data - theirs.data).max() < CLOSE * theirs.data.max()
@@ -75,7 +75,7 @@ def test_kernels_for_rectangular_pixels_agree_with_gammapy() -> None:
 def test_maker_can_be_reused_for_positions_in_any_order() -> None:
     image = small.image()
     psf, geom = small.psf_map(image, varying=True), image.to_cube([small.TRUE])
-    maker = KernelMaker(psf)
+    maker = PsfLookup(psf)
     for position in [*positions_on_map(geom), *reversed(positions_on_map(geom))]:
         ours = maker.get_psf_kernel(position, geom, PSF_CONTAINMENT).psf_kernel_map.data
         theirs = psf.get_psf_kernel(geom, position, containment=PSF_CONTAINMENT).psf_kernel_map.data
@@ -161,7 +161,7 @@ def test_kernels_without_psf_are_empty_as_in_gammapy() -> None:
 
 def test_kernels_with_a_given_radius_agree_with_gammapy() -> None:
     psf, geom = small.psf_map(small.image()), small.image().to_cube([small.TRUE])
-    ours = KernelMaker(psf).get_psf_kernel(small.centre(), geom, PSF_CONTAINMENT, 0.3 * u.deg)
+    ours = PsfLookup(psf).get_psf_kernel(small.centre(), geom, PSF_CONTAINMENT, 0.3 * u.deg)
     theirs = psf.get_psf_kernel(geom, small.centre(), max_radius=0.3 * u.deg)
     assert ours.data.shape == theirs.data.shape
     assert ours.data == pytest.approx(theirs.data, abs=float(CLOSE * theirs.data.max()))

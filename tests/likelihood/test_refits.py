@@ -33,7 +33,7 @@ def two_maps(free_tilt: bool = False) -> Datasets:
 def fast_refits(monkeypatch: pytest.MonkeyPatch, datasets: Datasets, source: str) -> list[bool]:
     """Return for each bin whether the norm was fitted without compiling the likelihood again."""
     was_fast: list[bool] = []
-    plain_refit = flux_points.FlatFluxPointsEstimator._refit
+    plain_refit = flux_points.CompiledFluxPointsEstimator._refit_compiled_bin
     fast_fit = Refit.fit
 
     def slow(self: Any, *args: Any) -> Any:
@@ -44,7 +44,7 @@ def fast_refits(monkeypatch: pytest.MonkeyPatch, datasets: Datasets, source: str
         was_fast.append(True)
         return fast_fit(self, *args)
 
-    monkeypatch.setattr(flux_points.FlatFluxPointsEstimator, "_refit", slow)
+    monkeypatch.setattr(flux_points.CompiledFluxPointsEstimator, "_refit_compiled_bin", slow)
     monkeypatch.setattr(Refit, "fit", fast)
     skyred.flux_points(datasets, source, EDGES, reoptimize=True)
     return was_fast
@@ -57,7 +57,7 @@ def test_norms_agree_with_those_of_newly_compiled_likelihoods(
     datasets = two_maps(tilt)
     options = {"selection_optional": ["ul"], "reoptimize": True}
     points = skyred.flux_points(datasets, "crab", EDGES, **options)
-    monkeypatch.setattr(Refit, "of", lambda *_: None)
+    monkeypatch.setattr(Refit, "from_likelihood", lambda *_: None)
     expected = skyred.flux_points(datasets, "crab", EDGES, **options)
     assert points.available_quantities == expected.available_quantities
     for name in points.available_quantities:

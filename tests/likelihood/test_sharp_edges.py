@@ -27,7 +27,7 @@ import small_datasets as small
 from fits_side_by_side import free
 from skyred.components.fitters.minuit import Minuit, Newton
 from skyred.likelihood import Likelihood, objective_of
-from skyred.likelihood.sharp_edges import SLOPE_STEP, changes_unevenly
+from skyred.likelihood.sharp_edges import SLOPE_STEP, has_sharp_edges
 from skyred.likelihood.sky import ModelImage
 
 PIXEL = 0.05 * u.deg
@@ -67,7 +67,7 @@ def test_sharp_edges_are_detected_in_the_image(kind: str, shift: tuple[float, fl
 
     values = np.array([parameter.value for parameter in parameters], dtype=float)
     axes = [image.position.lon, image.position.lat]
-    is_non_smooth = changes_unevenly(of, values, axes, PIXEL.to_value("deg") * np.ones(2))
+    is_non_smooth = has_sharp_edges(of, values, axes, PIXEL.to_value("deg") * np.ones(2))
     assert is_non_smooth == (kind in SHARP)
 
 

@@ -13,16 +13,18 @@ from hypothesis import assume, given, strategies as st
 import small_datasets as small
 from skyred.errors import FitError
 from skyred.likelihood.flux import intervals
-from skyred.likelihood.flux.intervals import DAY, Spans
+from skyred.likelihood.flux.intervals import DAY, TimeSpans
 from skyred.likelihood.flux.variability import Variability
 
 
-def spans(*times: tuple[float, float]) -> Spans:
-    return Spans([f"run-{number}" for number in range(len(times))], np.array(times, dtype=float))
+def spans(*times: tuple[float, float]) -> TimeSpans:
+    return TimeSpans(
+        [f"run-{number}" for number in range(len(times))], np.array(times, dtype=float)
+    )
 
 
 @st.composite
-def nights_of_runs(draw: st.DrawFn) -> tuple[Spans, list[int]]:
+def nights_of_runs(draw: st.DrawFn) -> tuple[TimeSpans, list[int]]:
     """Draw runs of 28 min in nights of up to 8 h after a random time, and the night of each."""
     dusk = draw(st.floats(0, DAY))
     numbers = draw(st.lists(st.integers(0, 400), min_size=1, max_size=4, unique=True))
@@ -37,9 +39,9 @@ def nights_of_runs(draw: st.DrawFn) -> tuple[Spans, list[int]]:
 
 
 @given(nights_of_runs())
-def test_night_contains_exactly_its_runs(runs_and_nights: tuple[Spans, list[int]]) -> None:
+def test_night_contains_exactly_its_runs(runs_and_nights: tuple[TimeSpans, list[int]]) -> None:
     runs, numbers = runs_and_nights
-    runs_by_night = [set(runs.within(night)) for night in runs.nights()]
+    runs_by_night = [set(runs.datasets_within(night)) for night in runs.night_intervals()]
     expected = [
         {name for name, number in zip(runs.names, numbers, strict=True) if number == night}
         for night in sorted(set(numbers))
@@ -49,14 +51,14 @@ def test_night_contains_exactly_its_runs(runs_and_nights: tuple[Spans, list[int]
 
 @given(nights_of_runs(), st.floats(60, 10 * DAY))
 def test_intervals_of_a_width_cover_all_runs_without_empty_ones(
-    runs_and_nights: tuple[Spans, list[int]], width: float
+    runs_and_nights: tuple[TimeSpans, list[int]], width: float
 ) -> None:
     runs, _ = runs_and_nights
-    steps = runs.steps(width)
-    touched = [set(runs.within(step)) | set(runs.across(step)) for step in steps]
+    steps = runs.equal_intervals(width)
+    touched = [set(runs.datasets_within(step)) | set(runs.datasets_across(step)) for step in steps]
     assert all(touched)
     assert set().union(*touched) == set(runs.names)
-    assert intervals.overlap(steps) == ""
+    assert intervals.describe_overlap(steps) == ""
     np.testing.assert_allclose(np.diff(steps), width)
     # all start at a multiple of the width after the first start
     offsets = (steps[:, 0] - runs.times.min()) / width
@@ -64,44 +66,53 @@ def test_intervals_of_a_width_cover_all_runs_without_empty_ones(
 
 
 @given(nights_of_runs())
-def test_intervals_by_run_are_the_runs_in_order(runs_and_nights: tuple[Spans, list[int]]) -> None:
+def test_intervals_by_run_are_the_runs_in_order(
+    runs_and_nights: tuple[TimeSpans, list[int]],
+) -> None:
     runs, _ = runs_and_nights
-    run_intervals = runs.runs()
+    run_intervals = runs.run_intervals()
     assert len(run_intervals) == len(runs.names)
-    assert [len(runs.within(interval)) for interval in run_intervals] == [1] * len(run_intervals)
-    assert intervals.overlap(run_intervals) == ""
+    assert [len(runs.datasets_within(interval)) for interval in run_intervals] == [1] * len(
+        run_intervals
+    )
+    assert intervals.describe_overlap(run_intervals) == ""
 
 
 def test_datasets_of_the_same_time_share_a_point() -> None:
     runs = spans((0, 10), (20, 30), (0, 10 + 5e-7))
-    assert [runs.within(interval) for interval in runs.runs()] == [["run-0", "run-2"], ["run-1"]]
+    assert [runs.datasets_within(interval) for interval in runs.run_intervals()] == [
+        ["run-0", "run-2"],
+        ["run-1"],
+    ]
 
 
 def test_partly_overlapping_runs_are_reported() -> None:
     with pytest.raises(FitError, match="run-0 and run-1 overlap in time"):
-        spans((0, 10), (9, 30)).runs()
+        spans((0, 10), (9, 30)).run_intervals()
 
 
 def test_runs_across_an_edge_are_detected() -> None:
     runs = spans((0, 10), (10, 20), (19, 30), (-5, 40), (30, 40))
     interval = np.array([10.0, 25.0])
-    assert runs.within(interval) == ["run-1"]
-    assert runs.across(interval) == ["run-2", "run-3"]
+    assert runs.datasets_within(interval) == ["run-1"]
+    assert runs.datasets_across(interval) == ["run-2", "run-3"]
 
 
 def test_span_is_from_the_first_start_to_the_last_stop_in_any_order() -> None:
     # gammapy uses the first and the last row
     dataset = small.spectrum_on_off()
     dataset.gti = GTI.create([3, 0] * u.h, [4.5, 1] * u.h, reference_time=small.REFERENCE)
-    span = Spans.of(Datasets([dataset])).times[0]
+    span = TimeSpans.from_datasets(Datasets([dataset])).times[0]
     start = Time(small.REFERENCE, scale="tt")
-    offset = (start - intervals.reference()).to_value("s")
+    offset = (start - intervals.reference_time()).to_value("s")
     assert span == pytest.approx([offset, offset + 4.5 * 3600])
 
 
 def test_equal_times_of_different_scales_have_equal_seconds() -> None:
     utc = Time("2006-07-29T21:00:00", scale="utc")
-    numbers = [intervals.seconds(time, intervals.reference()) for time in (utc, utc.tt, utc.tai)]
+    numbers = [
+        intervals.to_seconds(time, intervals.reference_time()) for time in (utc, utc.tt, utc.tai)
+    ]
     np.testing.assert_allclose(np.diff(numbers), 0, atol=1e-6)
     # TT is 65.184 s ahead of UTC in 2006: 33 leap seconds and 32.184 s
     days = utc.mjd - Time(intervals.REFERENCE, scale="utc").mjd
@@ -111,7 +122,7 @@ def test_equal_times_of_different_scales_have_equal_seconds() -> None:
 @pytest.mark.parametrize(
     ("ends", "message"),
     [
-        ([("21:00", "20:00")], "interval 1 ends before it starts"),
+        ([("21:00", "20:00")], "interval 1 does not end after it starts"),
         ([("20:00", "21:00"), ("20:30", "22:00")], "intervals 1 and 2 overlap"),
     ],
 )
@@ -128,7 +139,7 @@ class TestVariability:
         random = np.random.default_rng(seed)
         error = scale * random.uniform(0.5, 2, size)
         flux = 100 * scale + error * random.normal(size=size)
-        variability = Variability.of(flux, error)
+        variability = Variability.from_fluxes(flux, error)
         assert variability is not None
         assert variability.dof == size - 1
         sums = [(((flux - mean) / error) ** 2).sum() for mean in np.linspace(95, 105) * scale]
@@ -137,15 +148,15 @@ class TestVariability:
 
     def test_fluxes_that_are_nan_are_ignored(self) -> None:
         flux, error = np.array([1.0, np.nan, 3.0]), np.array([1.0, 1.0, 1.0])
-        variability = Variability.of(flux, error)
+        variability = Variability.from_fluxes(flux, error)
         assert variability is not None
         assert (variability.chi2, variability.dof) == (2.0, 1)
-        assert Variability.of([1.0, np.nan], [1.0, 1.0]) is None
+        assert Variability.from_fluxes([1.0, np.nan], [1.0, 1.0]) is None
 
     def test_pulls_of_a_constant_source_are_likely(self) -> None:
         # truth: p-values of constant fluxes are uniform; the mean of 200 scatters by 0.02
         random = np.random.default_rng(1)
-        values = [Variability.of(random.normal(5, 1, 10), np.ones(10)) for _ in range(200)]
+        values = [Variability.from_fluxes(random.normal(5, 1, 10), np.ones(10)) for _ in range(200)]
         assert np.mean([variability.p_value for variability in values]) == pytest.approx(
             0.5, abs=0.08
         )

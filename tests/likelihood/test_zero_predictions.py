@@ -179,7 +179,7 @@ def test_counts_with_only_rounding_errors_as_prediction_have_a_note() -> None:
     likelihood = Likelihood(datasets)
     (note,) = likelihood.notes
     assert note.startswith("crab in map is evaluated by gammapy: ")
-    assert "nothing but the rounding errors of its PSF convolution is predicted" in note
+    assert "only rounding errors of the PSF convolution are predicted" in note
     x = likelihood.frozen[likelihood.space.free]
     assert likelihood.stat(x) == pytest.approx(stat_of_new_assignment(datasets), rel=EXACT)
     result = skyred.fit(datasets)

@@ -40,9 +40,9 @@ def fit(
 ) -> FitResult:
     """Fit the models of gammapy datasets, as ``gammapy.modeling.Fit().run(datasets)`` does.
 
-    Afterwards the models hold the best values, their errors and covariance; errors that are NaN in
-    the result are 0 there. The errors are computed from the second derivatives at the minimum,
-    unlike those of `Fit.run`, which MIGRAD accumulates during the search.
+    Afterwards the models have the best-fit values, their errors and covariance; errors that are
+    NaN in the result are 0 there. The errors are computed from the second derivatives at the
+    minimum, unlike those of `Fit.run`, which MIGRAD accumulates during the search.
 
     Parameters
     ----------
@@ -135,12 +135,12 @@ def flux_points(
         If there is no such source model, a dataset does not contain counts, the energy axes are
         not sections of one axis, `energy_edges` are not finite energies or two of them fall on one
         edge, there are several telescopes without `allow_multiple_telescopes`, there is nothing
-        free to reoptimize, or free parameters share values in a way that gammapy's estimator,
-        where it has to be used, would not preserve.
+        free to reoptimize, or gammapy's estimator has to be used and would not preserve the values
+        that free parameters share.
     """
     from astropy import units as u
 
-    from skyred.likelihood.flux.flux_points import FlatFluxPointsEstimator
+    from skyred.likelihood.flux.flux_points import CompiledFluxPointsEstimator
     from skyred.likelihood.flux.stack_axis import aligned_axes, covered_axis
 
     all_datasets, edges = as_datasets(datasets), u.Quantity(energy_edges)
@@ -151,7 +151,7 @@ def flux_points(
     model = find_source(all_datasets, source)
     if reoptimize:
         require_free_background(all_datasets, model)
-    estimator = FlatFluxPointsEstimator(
+    estimator = CompiledFluxPointsEstimator(
         check=check,
         source=str(model.name),
         energy_edges=edges,
@@ -212,19 +212,19 @@ def light_curve(
     -------
     LightCurveData
         The flux points of gammapy with a time axis, and for each interval its datasets and the
-        reason if there is no norm. Intervals without datasets are NaN; gammapy leaves them out.
+        reason if there is no norm. Intervals without datasets are NaN; gammapy omits them.
 
     Raises
     ------
     FitError
         If there is no such source, intervals overlap, or no dataset lies in one of them.
     """
-    from skyred.likelihood.flux.flux_points import FlatFluxPointsEstimator
-    from skyred.likelihood.flux.light_curve import FlatLightCurveEstimator
+    from skyred.likelihood.flux.flux_points import CompiledFluxPointsEstimator
+    from skyred.likelihood.flux.light_curve import CompiledLightCurveEstimator
 
     all_datasets = as_datasets(datasets)
     model = find_source(all_datasets, source)
-    points = FlatFluxPointsEstimator(
+    points = CompiledFluxPointsEstimator(
         check=check,
         source=str(model.name),
         energy_edges=_edges(all_datasets, energy_edges),
@@ -235,30 +235,32 @@ def light_curve(
         reoptimize=reoptimize,
         norm=norm,
     )
-    return FlatLightCurveEstimator(points).run(all_datasets, _intervals(all_datasets, intervals))
+    return CompiledLightCurveEstimator(points).run(
+        all_datasets, _intervals(all_datasets, intervals)
+    )
 
 
 def _intervals(datasets: Datasets, intervals: Any) -> NDArray[Any]:
-    """Return start and stop of the intervals, shape (n, 2)."""
-    from skyred.likelihood.flux.intervals import Spans, intervals_from_pairs
+    """Convert the argument `intervals` to starts and stops, shape (n, 2)."""
+    from skyred.likelihood.flux.intervals import TimeSpans, intervals_from_pairs
 
-    spans = Spans.of(datasets)
+    spans = TimeSpans.from_datasets(datasets)
     if isinstance(intervals, str):
         if intervals not in ("run", "night"):
-            raise FitError(f"there are no intervals by {intervals!r}; expected 'run' or 'night'")
-        return spans.runs() if intervals == "run" else spans.nights()
+            raise FitError(f"unknown intervals {intervals!r}; expected 'run' or 'night'")
+        return spans.run_intervals() if intervals == "run" else spans.night_intervals()
     if hasattr(intervals, "to_value") and hasattr(intervals, "unit"):
         is_time = intervals.isscalar and intervals.unit.is_equivalent("s")
         if not (is_time and 0 < intervals.value < float("inf")):
             raise FitError(f"the width of the intervals is {intervals}; expected a positive time")
-        return spans.steps(float(intervals.to_value("s")))
+        return spans.equal_intervals(float(intervals.to_value("s")))
     if not len(intervals):
-        raise FitError("there are no intervals; expected start and stop of at least one")
+        raise FitError("intervals is empty; expected start and stop of at least one")
     return intervals_from_pairs(intervals)
 
 
 def _edges(datasets: Datasets, edges: Any) -> u.Quantity:
-    """Return edges of bins as one quantity; for None those of the whole energy axis."""
+    """Return bin edges as one quantity; by default those of one bin of the whole energy axis."""
     from astropy import units as u
 
     from skyred.likelihood.flux.stack_axis import aligned_axes, energy_range
@@ -308,18 +310,20 @@ def flux_profile(
     Returns
     -------
     FluxProfileData
-        The flux points of gammapy along the projected distance, and the reason where a region has
-        none. A region that leaves the map or is cut by the mask is NaN; gammapy refuses it.
+        The flux points of gammapy along the projected distance, and the reason for each region
+        without any. A region that extends beyond the map or is divided by the mask is NaN; gammapy
+        raises an error.
 
     Raises
     ------
     FitError
-        If a dataset is not a map or has no exposure, or the regions are not in order.
+        If a dataset is not a map or has no exposure, or the distances of the regions do not
+        increase.
     """
     from gammapy.estimators import FluxPointsEstimator, FluxProfileEstimator
     from gammapy.modeling.models import PowerLawSpectralModel
 
-    from skyred.likelihood.flux.flux_profile import FlatFluxProfileEstimator
+    from skyred.likelihood.flux.flux_profile import RegionFluxProfileEstimator
     from skyred.likelihood.flux.regions import predict_background
 
     all_datasets = as_datasets(datasets)
@@ -341,7 +345,7 @@ def flux_profile(
                 f"({error}) do not increase; pass two or more regions in order, or their distances "
                 "(distance=...)"
             ) from None
-    estimator = FlatFluxProfileEstimator(points, spectral_model or PowerLawSpectralModel())
+    estimator = RegionFluxProfileEstimator(points, spectral_model or PowerLawSpectralModel())
     return estimator.run(all_datasets, backgrounds, regions, distance)
 
 

@@ -42,7 +42,7 @@ class Bins:
     def __len__(self) -> int:
         return len(self.indices)
 
-    def of(self, cube: Array) -> Array:
+    def select(self, cube: Array) -> Array:
         """Return the values of a cube in the selected bins.
 
         Parameters
@@ -99,8 +99,7 @@ class Template:
     def times(self, flux: Array) -> Counts:
         """Return the counts for a flux.
 
-        The last counts are cached: mixtures ask for the same counts to compute different
-        derivatives.
+        The last counts are cached, since mixtures use them for several derivatives.
 
         Parameters
         ----------
@@ -125,7 +124,7 @@ class Template:
             self.last_counts = key, counts
         return counts
 
-    def weighted(self, weights: Array, weight: float) -> Array:
+    def weighted_sum(self, weights: Array, weight: float) -> Array:
         """Return the weighted sum over the bins and the total.
 
         Parameters
@@ -154,7 +153,7 @@ class Template:
 
 @attrs.define(eq=False)
 class Mixture:
-    """Weighted sum of templates, each of the same bins.
+    """Weighted sum of templates of the same bins.
 
     Parameters
     ----------
@@ -170,7 +169,7 @@ class Mixture:
     def times(self, flux: Array) -> Counts:
         """Return the counts for a flux.
 
-        They are summed over short vectors, not over the templates.
+        The counts of the templates are summed, which is faster than summing the templates.
 
         Parameters
         ----------
@@ -189,7 +188,7 @@ class Mixture:
             total += weight * counts.total
         return Counts(by_bin, total)
 
-    def weighted(self, weights: Array, weight: float) -> Array:
+    def weighted_sum(self, weights: Array, weight: float) -> Array:
         """Return the weighted sum over the bins and the total.
 
         Parameters
@@ -205,7 +204,7 @@ class Mixture:
             Sum by true energy, shape (true energies,).
         """
         return sum(  # type: ignore[return-value]
-            fraction * template.weighted(weights, weight) for fraction, template in self.parts
+            fraction * template.weighted_sum(weights, weight) for fraction, template in self.parts
         )
 
 

@@ -1,4 +1,4 @@
-"""Compilation of gammapy's datasets, with a note for everything that gammapy evaluates."""
+"""Compilation of gammapy's datasets, with notes on the models that gammapy evaluates."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from skyred.errors import FitError
 from skyred.likelihood.bins import Bins
 from skyred.likelihood.contribution import Contribution
-from skyred.likelihood.convolution_rounding import counts_on_rounding, is_convolved
+from skyred.likelihood.convolution_rounding import counts_dominated_by_rounding, is_convolved
 from skyred.likelihood.count_templates import ScaledCounts
 from skyred.likelihood.cross_check import CrossCheck
 from skyred.likelihood.datasets import CompiledDataset, CountsDataset, GammapyDataset
@@ -71,119 +71,125 @@ class Compiler:
             If counts, flux points or the background have invalid values.
         """
         check_counts(dataset)
-        reason = reason_not_compilable(dataset)
+        reason = reason_dataset_not_compilable(dataset)
         if reason:
             self.notes.append(f"dataset {dataset.name!r} is evaluated by gammapy: {reason}")
             return GammapyDataset(dataset, self.space)
         if dataset.tag == "FluxPointsDataset":
             return compile_flux_points(dataset, self.space, self.cross_check)
-        return self._counts(dataset)
+        return self._compile_counts(dataset)
 
-    def _counts(self, dataset: MapDataset) -> CountsDataset:
+    def _compile_counts(self, dataset: MapDataset) -> CountsDataset:
         counts = np.nan_to_num(dataset.counts.data.astype(float))
         mask = np.ones(counts.shape, dtype=bool)
         if dataset.mask is not None:
             mask = dataset.mask.data.astype(bool)
         on_off = dataset.stat_type == "wstat"
-        is_selected = mask if on_off else mask & ((counts > 0) | _could_be_negative(dataset))
+        is_selected = mask if on_off else mask & ((counts > 0) | _find_negative_bins(dataset))
         bins = Bins(mask, np.flatnonzero(is_selected))
-        on_off_statistic = _wstat(dataset) if on_off else None
-        statistic = on_off_statistic.within(bins) if on_off_statistic else Cash(bins.of(counts))
-        parts = self._parts(dataset, bins)
+        on_off_statistic = _create_wstat(dataset) if on_off else None
+        statistic = on_off_statistic.select(bins) if on_off_statistic else Cash(bins.select(counts))
+        contributions = self._compile_contributions(dataset, bins)
         compiled = CountsDataset(
-            str(dataset.name), parts, bins, counts, statistic, on_off_statistic
+            str(dataset.name), contributions, bins, counts, statistic, on_off_statistic
         )
-        if number := counts_on_rounding(compiled, self.space.state()):
+        if number := counts_dominated_by_rounding(compiled, self.space.state()):
             self._convolve_by_gammapy(compiled, dataset, number)
         return compiled
 
     def _convolve_by_gammapy(
         self, compiled: CountsDataset, dataset: MapDataset, number: int
     ) -> None:
-        """Replace sources by gammapy's own evaluation, to the last digit."""
+        """Replace sources by gammapy's own evaluation, which has the same rounding errors."""
         instrument = Instrument(dataset, fast_kernels=False)
         reason = (
-            "nothing but the rounding errors of its PSF convolution is predicted where "
-            f"{number} of the counts lie; set mask_fit to false where the background is zero"
+            f"in bins with {number} of the counts, only rounding errors of the PSF convolution "
+            "are predicted; set mask_fit to false where the background is zero"
         )
-        parts: list[Contribution] = []
-        for part in compiled.parts:
-            if is_convolved(part):
-                self._note(part.name, compiled.name, reason)
-                part = self._by_gammapy(part.model, instrument, compiled.bins)
-            parts.append(part)
-        compiled.parts = parts
+        contributions: list[Contribution] = []
+        for contribution in compiled.parts:
+            if is_convolved(contribution):
+                self._add_note(contribution.name, compiled.name, reason)
+                contribution = self._create_gammapy_counts(
+                    contribution.model, instrument, compiled.bins
+                )
+            contributions.append(contribution)
+        compiled.parts = contributions
 
-    def _parts(self, dataset: MapDataset, bins: Bins) -> list[Contribution]:
+    def _compile_contributions(self, dataset: MapDataset, bins: Bins) -> list[Contribution]:
         from gammapy.modeling.models import FoVBackgroundModel
 
-        parts: list[Contribution] = []
+        contributions: list[Contribution] = []
         if dataset.stat_type == "cash" and dataset.background:
-            parts.append(self._background(dataset, bins))
+            contributions.append(self._compile_background(dataset, bins))
         models = [
             model for model in dataset.models or () if not isinstance(model, FoVBackgroundModel)
         ]
         if models:
             instrument = Instrument(dataset)
-            parts += [self._model(model, instrument, bins) for model in models]
-        return parts
+            contributions += [self._compile_model(model, instrument, bins) for model in models]
+        return contributions
 
-    def _background(self, dataset: MapDataset, bins: Bins) -> Contribution:
+    def _compile_background(self, dataset: MapDataset, bins: Bins) -> Contribution:
         counts = dataset.background.data.astype(float)
-        if unknown := int((~np.isfinite(counts) & bins.mask).sum()):
+        if n_invalid := int((~np.isfinite(counts) & bins.mask).sum()):
             raise FitError(
-                f"the background of {dataset.name!r} is not finite in {unknown} bins that are "
-                "fitted; take them out of its mask"
+                f"the background of {dataset.name!r} is not finite in {n_invalid} of the fitted "
+                "bins; exclude them from its mask"
             )
         energy = dataset.background.geom.axes["energy"].center
         model = dataset.background_model
         if model is None:
             return ScaledCounts("", counts, None, energy, bins, self.space)
         if model.spatial_model is None:
-            return self._scaled(model, counts, energy, bins)
+            return self._create_scaled_counts(model, counts, energy, bins)
 
         def predict() -> Array:
             norm = model.evaluate_geom(dataset.background.geom)
             return np.asarray(counts * np.asarray(getattr(norm, "value", norm), dtype=float))
 
-        self._note(model.name, dataset.name, "its norm varies over the field of view")
+        self._add_note(model.name, dataset.name, "its norm varies over the field of view")
         return GammapyCounts(model, predict, bins, self.space)
 
-    def _model(self, model: Any, instrument: Instrument, bins: Bins) -> Contribution:
+    def _compile_model(self, model: Any, instrument: Instrument, bins: Bins) -> Contribution:
         if model.tag == "TemplateNPredModel":
-            return self._template(model, instrument, bins)
-        reason = reason_not_source(model, instrument)
+            return self._compile_template(model, instrument, bins)
+        reason = reason_source_not_compilable(model, instrument)
         if not reason:
             source = SourceContribution(
-                model, instrument, bins, self.space, self._spectrum(model, instrument)
+                model, instrument, bins, self.space, self._compile_spectrum(model, instrument)
             )
             reason = self.cross_check.reason_to_reject(source, self.space)
         if not reason:
             return source
-        self._note(model.name, instrument.dataset.name, reason)
-        return self._by_gammapy(model, instrument, bins)
+        self._add_note(model.name, instrument.dataset.name, reason)
+        return self._create_gammapy_counts(model, instrument, bins)
 
-    def _by_gammapy(self, model: Any, instrument: Instrument, bins: Bins) -> Contribution:
+    def _create_gammapy_counts(
+        self, model: Any, instrument: Instrument, bins: Bins
+    ) -> Contribution:
         prediction = GammapyPrediction(model, instrument, self.space)
         return GammapyCounts(model, prediction, bins, self.space, prediction.refresh)
 
-    def _template(self, model: Any, instrument: Instrument, bins: Bins) -> Contribution:
+    def _compile_template(self, model: Any, instrument: Instrument, bins: Bins) -> Contribution:
         from gammapy.maps import Map
 
         template = model.map
         if model.spatial_model is not None:
             norm = model.spatial_model.evaluate_geom(template.geom).value
             template = template.copy(data=template.data * norm)
-        onto = Map.from_geom(instrument.geom, dtype=float)
-        onto.stack(template)
+        projected = Map.from_geom(instrument.geom, dtype=float)
+        projected.stack(template)
         energy = instrument.geom.axes["energy"].center
-        return self._scaled(model, onto.data, energy, bins)
+        return self._create_scaled_counts(model, projected.data, energy, bins)
 
-    def _scaled(self, model: Any, counts: Array, energy: Any, bins: Bins) -> Contribution:
+    def _create_scaled_counts(
+        self, model: Any, counts: Array, energy: Any, bins: Bins
+    ) -> Contribution:
         spectral, plain = model.spectral_model, self.cross_check.is_exempt(model)
         return ScaledCounts(model.name, counts, spectral, energy, bins, self.space, plain)
 
-    def _spectrum(self, model: Any, instrument: Instrument) -> SpectralFlux:
+    def _compile_spectrum(self, model: Any, instrument: Instrument) -> SpectralFlux:
         """Return the spectrum of a model; datasets with the same energies share it."""
         edges = instrument.dataset.exposure.geom.axes["energy_true"].edges
         key = id(model.spectral_model), edges.to_value("TeV").tobytes()
@@ -191,11 +197,11 @@ class Compiler:
             self.spectra[key] = SpectralFlux(model.spectral_model, edges, self.space)
         return self.spectra[key]
 
-    def _note(self, model: str, dataset: str, reason: str) -> None:
+    def _add_note(self, model: str, dataset: str, reason: str) -> None:
         self.notes.append(f"{model} in {dataset} is evaluated by gammapy: {reason}")
 
 
-def reason_not_compilable(dataset: Dataset) -> str:
+def reason_dataset_not_compilable(dataset: Dataset) -> str:
     """Return the reason why gammapy has to evaluate a dataset.
 
     Parameters
@@ -214,7 +220,7 @@ def reason_not_compilable(dataset: Dataset) -> str:
     if not kind.__module__.startswith("gammapy.") or kind.__name__ not in supported:
         return f"{kind.__name__} is a class that skyred does not support"
     if kind.__name__ == "FluxPointsDataset":
-        return _reason_not_flux_points(dataset)
+        return _reason_flux_points_not_compilable(dataset)
     if dataset.stat_type not in ("cash", "wstat"):
         return f"its statistic is {dataset.stat_type!r}"
     if dataset.counts is None or (dataset.stat_type == "wstat" and dataset.counts_off is None):
@@ -227,7 +233,7 @@ def reason_not_compilable(dataset: Dataset) -> str:
     return ""
 
 
-def _reason_not_flux_points(dataset: Any) -> str:
+def _reason_flux_points_not_compilable(dataset: Any) -> str:
     from gammapy.modeling.models import TemplateSpatialModel
 
     if dataset.stat_type != "chi2":
@@ -236,11 +242,11 @@ def _reason_not_flux_points(dataset: Any) -> str:
         return f"its axes are {', '.join(dataset.data.geom.axes.names)}"
     for model in dataset.models or ():
         if isinstance(model.spatial_model, TemplateSpatialModel):
-            return f"{model.name} has a template, which gammapy turns into a spectrum each time"
+            return f"{model.name} has a template, which gammapy converts to a spectrum each time"
     return ""
 
 
-def reason_not_source(model: Any, instrument: Instrument) -> str:
+def reason_source_not_compilable(model: Any, instrument: Instrument) -> str:
     """Return the reason why gammapy has to evaluate a model.
 
     Parameters
@@ -261,14 +267,14 @@ def reason_not_source(model: Any, instrument: Instrument) -> str:
         return f"{type(model).__name__} is not a sky model"
     psf = instrument.psf
     if psf and psf.energy_name == "energy" and model.spatial_model is not None:
-        return "the PSF is known in reconstructed energy"
+        return "the PSF depends on reconstructed energy"
     if instrument.dataset.exposure is None:
         return "the dataset has no exposure"
     return ""
 
 
-def _could_be_negative(dataset: MapDataset) -> NDArray[np.bool_]:
-    """Return the bins with negative predicted counts though every flux is positive."""
+def _find_negative_bins(dataset: MapDataset) -> NDArray[np.bool_]:
+    """Return the bins that may have negative predicted counts although all fluxes are positive."""
     from gammapy.modeling.models import TemplateNPredModel
 
     geom = dataset._geom
@@ -284,7 +290,7 @@ def _could_be_negative(dataset: MapDataset) -> NDArray[np.bool_]:
     return negative
 
 
-def _wstat(dataset: Any) -> WStat:
+def _create_wstat(dataset: Any) -> WStat:
     with np.errstate(all="ignore"):
         maps = dataset.counts, dataset.counts_off, dataset.alpha
         return WStat(*(sky_map.data.astype(float).ravel() for sky_map in maps))

@@ -179,7 +179,7 @@ class Refreshable(Protocol):
         ...
 
 
-def weighted(
+def weighted_slopes(
     part: Contribution, state: Vector, weights: Array, weight: float, indices: Indices
 ) -> Iterator[tuple[int, float]]:
     """Return the derivatives of a weighted sum of the counts of a model contribution.
@@ -208,13 +208,13 @@ def weighted(
         yield index, float(slope.by_bin @ weights[part.rows()] + slope.total * weight)
 
 
-class Recent(Generic[K, V]):
+class RecentCache(Generic[K, V]):
     """Cache of the most recent values of a function.
 
     Parameters
     ----------
     size : int
-        Number of values that are kept.
+        Largest number of cached values.
     """
 
     def __init__(self, size: int) -> None:
@@ -236,8 +236,8 @@ class Recent(Generic[K, V]):
         """
         return self.entries.get(key)
 
-    def keep(self, key: K, value: V) -> V:
-        """Cache a value, and drop the oldest ones if there are too many.
+    def store(self, key: K, value: V) -> V:
+        """Cache a value, and drop the oldest one if the cache is full.
 
         Parameters
         ----------

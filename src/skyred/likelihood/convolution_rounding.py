@@ -2,7 +2,7 @@
 
 gammapy convolves in float32 by FFT. Far from a source, where it predicts nothing, this leaves
 counts of about 1e-9 of the maximum, of either sign. They are negligible on top of any background.
-But in a bin with counts and no other predicted counts, gammapy takes their logarithm, or that of
+But in a bin with counts and no other predicted counts, gammapy uses their logarithm, or that of
 its truncation value: the statistic is then random, and changes by up to 100 per count as a source
 moves.
 """
@@ -31,7 +31,7 @@ UNPREDICTED, FACTOR = 3.0, 10.0  # counts of a bin that a fit may leave unpredic
 RELATIVE_TOLERANCE = 3e-8  # of the statistic
 
 
-def counts_on_rounding(dataset: CountsDataset, state: Vector) -> int:
+def counts_dominated_by_rounding(dataset: CountsDataset, state: Vector) -> int:
     """Return the number of counts in bins where rounding errors dominate the statistic.
 
     Parameters
@@ -55,17 +55,17 @@ def counts_on_rounding(dataset: CountsDataset, state: Vector) -> int:
         tolerance = max(TOLERANCE, RELATIVE_TOLERANCE * abs(dataset.stat(state)))
         bound = ROUNDING * sum(abs(source.counts(state).total) for source in sources)
         predicted = np.maximum(dataset.predict(state)[0], TRUNCATION)
-        if not _change(counts, predicted, bound) > tolerance:
+        if not _estimate_change(counts, predicted, bound) > tolerance:
             return 0
-        # start values may predict far more than the counts at an energy; no fit ends there
-        cubes = [_limited(source, dataset, state) for source in sources]
+        # start values may predict far more than the counts at an energy; best-fit values do not
+        cubes = [_limit_to_counts(source, dataset, state) for source in sources]
         others = [part for part in dataset.parts if part not in sources]
         predicted = sum((part.cube(state) for part in others), np.zeros(dataset.counts.shape))
-        predicted = dataset.bins.of(predicted + sum(np.maximum(cube, 0) for cube in cubes))
+        predicted = dataset.bins.select(predicted + sum(np.maximum(cube, 0) for cube in cubes))
         rounding = ROUNDING * sum(
-            _maxima(source, cube, dataset) for source, cube in zip(sources, cubes, strict=True)
+            _find_maxima(source, cube, dataset) for source, cube in zip(sources, cubes, strict=True)
         )
-        if not _change(counts, np.maximum(predicted, TRUNCATION), rounding) > tolerance:
+        if not _estimate_change(counts, np.maximum(predicted, TRUNCATION), rounding) > tolerance:
             return 0
         return max(1, int(counts[rounding > 0.01 * predicted].sum()))
 
@@ -90,18 +90,18 @@ def is_convolved(part: object) -> TypeGuard[SourceContribution]:
     )
 
 
-def _change(counts: Array, predicted: Array, rounding: Array | float) -> float:
+def _estimate_change(counts: Array, predicted: Array, rounding: Array | float) -> float:
     """Return the estimated change of the statistic by rounding errors."""
     ratio = np.minimum(rounding / predicted, LARGEST_RATIO)
-    # start values may put the source next to a bright one; no fit ends there
+    # start values may place the source next to a bright one; best-fit values do not
     plausible = np.minimum(counts, UNPREDICTED + FACTOR * predicted)
     return float(np.sqrt(np.sum((2 * plausible * ratio) ** 2)))
 
 
-def _limited(source: SourceContribution, dataset: CountsDataset, state: Vector) -> Array:
+def _limit_to_counts(source: SourceContribution, dataset: CountsDataset, state: Vector) -> Array:
     """Return the predicted counts of a source, scaled down to the counts at each energy.
 
-    Those of a source that starts negative are made positive, as the first steps of a fit do.
+    The sign of a source that starts negative is changed, as in the first steps of a fit.
     """
     predicted = source.cube(state)
     predicted = predicted * (-1 if predicted.sum() < 0 else 1)
@@ -110,7 +110,7 @@ def _limited(source: SourceContribution, dataset: CountsDataset, state: Vector) 
     return predicted * np.where(total > counts, counts / np.where(total > 0, total, 1), 1)
 
 
-def _maxima(source: SourceContribution, predicted: Array, dataset: CountsDataset) -> Array:
+def _find_maxima(source: SourceContribution, predicted: Array, dataset: CountsDataset) -> Array:
     """Return the largest predicted counts of a source at each energy, shape (selected bins,).
 
     Zero outside its cutout, where gammapy predicts exactly nothing.
@@ -118,4 +118,4 @@ def _maxima(source: SourceContribution, predicted: Array, dataset: CountsDataset
     cube = np.zeros_like(dataset.counts)
     rows, columns = source.response.slices
     cube[:, rows, columns] = np.abs(predicted).max(axis=(1, 2), keepdims=True)
-    return dataset.bins.of(cube)
+    return dataset.bins.select(cube)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from skyred.likelihood.bins import Bins
-from skyred.likelihood.contribution import Counts, weighted
+from skyred.likelihood.contribution import Counts, weighted_slopes
 from skyred.likelihood.parameters import ParameterSubset
-from skyred.likelihood.spectra import curve_of
+from skyred.likelihood.spectra import compile_curve
 
 if TYPE_CHECKING:
     from astropy import units as u
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Indices = frozenset[int]
 
-SLOPE_STEP = 1e-5  # of a parameter's usual step: norm spectra are smooth
+SLOPE_STEP = 1e-5  # of a parameter's default step: norm spectra are smooth
 
 
 class ScaledCounts:
@@ -59,18 +59,18 @@ class ScaledCounts:
         plain: bool = True,
     ) -> None:
         self.name, self.template = name, counts
-        self.curve = spectral and curve_of(spectral, energy.to_value("TeV"), plain)
-        self.subset = ParameterSubset.of(spectral, space)
+        self.curve = spectral and compile_curve(spectral, energy.to_value("TeV"), plain)
+        self.subset = ParameterSubset.from_model(spectral, space)
         self.free = self.subset.free_indices
         self._select(bins)
         self.cached: tuple[bytes | None, Array] = (None, np.ones(len(counts)))
 
     def _select(self, bins: Bins) -> None:
-        self.by_bin = bins.of(self.template)
+        self.by_bin = bins.select(self.template)
         self.row_energy = np.unravel_index(bins.indices, self.template.shape)[0]
         self.totals = np.where(bins.mask, self.template, 0).sum(axis=(1, 2))
 
-    def within(self, bins: Bins) -> Self:
+    def select(self, bins: Bins) -> Self:
         """Return a copy for other bins of the dataset.
 
         Parameters
@@ -184,7 +184,7 @@ class ScaledCounts:
         iterator of (int, float)
             Index of a parameter in the state, and the derivative by it.
         """
-        return weighted(self, state, weights, weight, indices)
+        return weighted_slopes(self, state, weights, weight, indices)
 
     def cube(self, state: Vector) -> Array:
         """Return the predicted counts in every bin.

@@ -10,7 +10,7 @@ import attrs
 import numpy as np
 
 from skyred.errors import SkyredWarning
-from skyred.likelihood.parameters import step_of
+from skyred.likelihood.parameters import parameter_step
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 TRIALS = 3
 AGREEMENT = 1e-5  # of the largest predicted counts: gammapy convolves in float32
-SMALL_STEP = 0.5  # of a parameter's usual step, so that the source stays in its cutout
+SMALL_STEP = 0.5  # of a parameter's default step, so that the source stays in its cutout
 
 
 @attrs.define(eq=False)
@@ -146,7 +146,7 @@ def _states(space: ParameterSpace, start: Vector) -> Iterator[Vector]:
         state = start.copy()
         for index in space.free:
             parameter = space.all[index]
-            step = SMALL_STEP * min(step_of(parameter), abs(start[index]) or np.inf)
+            step = SMALL_STEP * min(parameter_step(parameter), abs(start[index]) or np.inf)
             low, high = np.fmax(parameter.min, -np.inf), np.fmin(parameter.max, np.inf)
             state[index] = np.clip(start[index] + step * random.uniform(-1, 1), low, high)
         yield state

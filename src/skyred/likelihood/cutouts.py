@@ -1,4 +1,4 @@
-"""Cutouts around sources, as gammapy's evaluator takes them, without copies of geometries.
+"""Cutouts around sources, as in gammapy's evaluator, without copies of geometries.
 
 `MapEvaluator.update` cuts out the mask twice and the exposure once, and each time copies and
 transforms geometries. If all of them have the same pixels, their slices are enough.
@@ -45,7 +45,7 @@ class CutoutLookup:
         self.scales = self.exposure.geom.pixel_scales
 
     @classmethod
-    def of(cls, exposure: Any, mask: Any) -> CutoutLookup | None:
+    def from_maps(cls, exposure: Any, mask: Any) -> CutoutLookup | None:
         """Return the look-up of an exposure and a mask.
 
         Parameters

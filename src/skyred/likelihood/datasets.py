@@ -9,7 +9,7 @@ import attrs
 import numpy as np
 
 from skyred.likelihood.bins import Bins
-from skyred.likelihood.contribution import Contribution, Recent, Refreshable
+from skyred.likelihood.contribution import Contribution, RecentCache, Refreshable
 from skyred.likelihood.fisher import ContributionGradient, fisher_matrix
 from skyred.likelihood.fixed_counts import FixedCounts, FixedDataset, sum_of_counts
 from skyred.likelihood.statistics import Cash, ChiSquare, Derivatives, WStat
@@ -212,7 +212,7 @@ class CountsDataset:
     counts: Array
     statistic: Cash | WStat | ChiSquare
     on_off: WStat | None = None
-    last: Recent[bytes, Prediction] = attrs.field(init=False, factory=lambda: Recent(1))
+    last: RecentCache[bytes, Prediction] = attrs.field(init=False, factory=lambda: RecentCache(1))
 
     @property
     def exact(self) -> bool:
@@ -254,7 +254,7 @@ class CountsDataset:
         cached = self.last.get(key)
         if cached is None:
             counts = sum_of_counts(self.parts, len(self.bins), state)
-            cached = self.last.keep(key, Prediction(*counts))
+            cached = self.last.store(key, Prediction(*counts))
         return cached
 
     def _derivatives(self, state: Vector) -> Derivatives:
@@ -331,11 +331,11 @@ class CountsDataset:
         CompiledDataset
             The dataset with fixed contributions summed up.
         """
-        moving = [part for part in self.parts if not indices.isdisjoint(part.free)]
-        if not moving:
+        varying = [part for part in self.parts if not indices.isdisjoint(part.free)]
+        if not varying:
             return FixedDataset(self, state)
         others = [part for part in self.parts if indices.isdisjoint(part.free)]
-        return attrs.evolve(self, parts=[FixedCounts(others, self.bins, state), *moving])
+        return attrs.evolve(self, parts=[FixedCounts(others, self.bins, state), *varying])
 
     def _clipped(self, state: Vector) -> float:
         """Return the statistic bin by bin, with negative predicted counts set to zero."""
@@ -387,7 +387,7 @@ class CountsDataset:
             The Fisher matrix, shape (k, k).
         """
         contributions = [
-            ContributionGradient.of(part, state, indices)
+            ContributionGradient.evaluate(part, state, indices)
             for part in self.parts
             if not indices.isdisjoint(part.free)
         ]
@@ -422,7 +422,7 @@ class CountsDataset:
         return np.maximum(signal, 0)
 
     def _signal(self, state: Vector) -> Array:
-        """Return the sum of all contributions in every bin; without the background of on-off."""
+        """Return the sum of all contributions in every bin, without the on-off background."""
         cube = np.zeros(self.bins.mask.shape)
         for part in self.parts:
             cube += part.cube(state)
@@ -443,7 +443,7 @@ class GammapyDataset:
     def __init__(self, dataset: Dataset, space: ParameterSpace) -> None:
         self.dataset, self.space, self.name = dataset, space, str(dataset.name)
         self.last_positions: dict[Any, tuple[float, ...]] = {}
-        self.looked_up: dict[Any, tuple[float, ...]] = {}
+        self.irf_positions: dict[Any, tuple[float, ...]] = {}
 
     def stat(self, state: Vector) -> float:
         """Return the fit statistic.
@@ -463,7 +463,7 @@ class GammapyDataset:
 
     @property
     def exact(self) -> bool:
-        """Whether there are no free parameters, and so no derivatives."""
+        """Whether there are no free parameters, so that no derivatives are needed."""
         return not self.may_be_non_smooth
 
     def gradient(self, state: Vector, indices: Indices) -> dict[int, float]:
@@ -544,11 +544,11 @@ class GammapyDataset:
         """
         self._set(state)
         changed = False
-        for evaluator in self._placed_evaluators():
+        for evaluator in self._evaluators_with_position():
             parameters = evaluator.model.spatial_model.parameters
             values = tuple(parameters.value)
-            if parameters.free_parameters and self.looked_up.get(evaluator) != values:
-                self.looked_up[evaluator], changed = values, True
+            if parameters.free_parameters and self.irf_positions.get(evaluator) != values:
+                self.irf_positions[evaluator], changed = values, True
                 evaluator.contributes, evaluator.exposure = True, None
                 evaluator._cached_parameter_values = None
         return changed
@@ -597,15 +597,15 @@ class GammapyDataset:
         self._reset_evaluators()
 
     def _reset_evaluators(self) -> None:
-        # gammapy skips a source for good once it has left the map: without this, every state that a
-        # fitter tries after such a step is evaluated without the source
-        for evaluator in self._placed_evaluators():
+        # once a source has left the map, gammapy skips it permanently; without this reset, all
+        # later states that a fitter tries would be evaluated without the source
+        for evaluator in self._evaluators_with_position():
             position = tuple(evaluator.model.spatial_model.parameters.value)
             if not evaluator.contributes and self.last_positions.get(evaluator) != position:
                 evaluator.contributes, evaluator.exposure = True, None
             self.last_positions[evaluator] = position
 
-    def _placed_evaluators(self) -> Iterator[Any]:
+    def _evaluators_with_position(self) -> Iterator[Any]:
         for evaluator in (getattr(self.dataset, "evaluators", None) or {}).values():
             if getattr(evaluator.model, "spatial_model", None) is not None:
                 yield evaluator

@@ -1,6 +1,6 @@
 """Energy dispersion kernels of a map, without gammapy's intermediate region maps.
 
-gammapy takes the kernel of the nearest pixel of an `EDispKernelMap`, without interpolation. Within
+gammapy uses the kernel of the nearest pixel of an `EDispKernelMap`, without interpolation. Within
 a pixel it is the same for all positions, so it is cached for the next source or position.
 """
 

@@ -42,7 +42,9 @@ class ContributionGradient:
     slopes: Array
 
     @classmethod
-    def of(cls, part: Contribution, state: Vector, indices: frozenset[int]) -> ContributionGradient:
+    def evaluate(
+        cls, part: Contribution, state: Vector, indices: frozenset[int]
+    ) -> ContributionGradient:
         """Evaluate the derivatives of a contribution; those of linked parameters are summed.
 
         Parameters
@@ -66,7 +68,7 @@ class ContributionGradient:
         return cls(list(slopes), part.rows(), np.array(list(slopes.values())))
 
     @property
-    def everywhere(self) -> bool:
+    def reaches_all_bins(self) -> bool:
         """Whether the contribution reaches all selected bins."""
         return isinstance(self.rows, slice)
 
@@ -90,27 +92,31 @@ def fisher_matrix(
     matrix : array
         The Fisher matrix, shape (n, n).
     """
-    ordered = sorted((item for item in contributions if item.indices), key=lambda i: i.everywhere)
+    ordered = sorted(
+        (item for item in contributions if item.indices), key=lambda i: i.reaches_all_bins
+    )
     indices = list(dict.fromkeys(index for item in ordered for index in item.indices))
     positions = {index: position for position, index in enumerate(indices)}
     matrix = np.zeros((len(indices), len(indices)))
-    spread = _Spread(len(weights), max((len(item.indices) for item in ordered), default=0))
+    scattered = _ScatteredSlopes(
+        len(weights), max((len(item.indices) for item in ordered), default=0)
+    )
     for number, first in enumerate(ordered):
         weighted = first.slopes * weights[first.rows]
-        at_first = [positions[index] for index in first.indices]
-        matrix[np.ix_(at_first, at_first)] += weighted @ first.slopes.T
-        spread.set(first, weighted)
+        first_positions = [positions[index] for index in first.indices]
+        matrix[np.ix_(first_positions, first_positions)] += weighted @ first.slopes.T
+        scattered.set(first, weighted)
         for second in ordered[number + 1 :]:
-            block = spread.product(first, weighted, second)
+            block = scattered.product(first, weighted, second)
             if block is not None:
-                at_second = [positions[index] for index in second.indices]
-                matrix[np.ix_(at_first, at_second)] += block
-                matrix[np.ix_(at_second, at_first)] += block.T
-        spread.clear(first)
+                second_positions = [positions[index] for index in second.indices]
+                matrix[np.ix_(first_positions, second_positions)] += block
+                matrix[np.ix_(second_positions, first_positions)] += block.T
+        scattered.clear(first)
     return np.array(indices, dtype=int), matrix
 
 
-class _Spread:
+class _ScatteredSlopes:
     """Weighted derivatives of one contribution in all selected bins."""
 
     def __init__(self, bins: int, parameters: int) -> None:
@@ -118,14 +124,14 @@ class _Spread:
         self.reached = np.zeros(bins, dtype=bool)
 
     def set(self, first: ContributionGradient, weighted: Array) -> None:
-        """Set the bins that a contribution reaches, unless it reaches all."""
-        if not first.everywhere:
+        """Set the values in the bins that a contribution reaches, unless it reaches all."""
+        if not first.reaches_all_bins:
             self.values[first.rows, : len(weighted)] = weighted.T
             self.reached[first.rows] = True
 
     def clear(self, first: ContributionGradient) -> None:
-        """Set them to zero again."""
-        if not first.everywhere:
+        """Reset these values to zero."""
+        if not first.reaches_all_bins:
             self.values[first.rows] = 0
             self.reached[first.rows] = False
 
@@ -133,7 +139,7 @@ class _Spread:
         self, first: ContributionGradient, weighted: Array, second: ContributionGradient
     ) -> Array | None:
         """Return the products with another contribution; None if they have no bin in common."""
-        if second.everywhere:
+        if second.reaches_all_bins:
             return np.asarray(weighted @ second.slopes[:, first.rows].T)
         if not self.reached[second.rows].any():
             return None

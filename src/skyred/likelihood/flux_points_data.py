@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skyred.likelihood.bins import Bins
-from skyred.likelihood.contribution import Counts, weighted
+from skyred.likelihood.contribution import Counts, weighted_slopes
 from skyred.likelihood.cross_check import CrossCheck
 from skyred.likelihood.datasets import CountsDataset
 from skyred.likelihood.input_checks import check_flux_points
 from skyred.likelihood.parameters import ParameterSubset
-from skyred.likelihood.spectra import curve_of
+from skyred.likelihood.spectra import compile_curve
 from skyred.likelihood.statistics import ChiSquare
 from skyred.likelihood.timing import TimeFactor
 from skyred.likelihood.units import scale_of
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Indices = frozenset[int]
 
-SLOPE_STEP = 1e-4  # of a parameter's usual step
+SLOPE_STEP = 1e-4  # of a parameter's default step
 
 
 def compile_flux_points(
@@ -64,7 +64,7 @@ def compile_flux_points(
         DifferentialFlux(model, dataset, bins, space, cross_check.is_exempt(model))
         for model in dataset.models or ()
     ]
-    statistic = ChiSquare(bins.of(values), bins.of(errors))
+    statistic = ChiSquare(bins.select(values), bins.select(errors))
     return CountsDataset(str(dataset.name), parts, bins, values, statistic)
 
 
@@ -110,10 +110,10 @@ class DifferentialFlux:
         space: ParameterSpace,
         plain: bool,
     ) -> None:
-        self.bins, self.subset = bins, ParameterSubset.of(model.spectral_model, space)
+        self.bins, self.subset = bins, ParameterSubset.from_model(model.spectral_model, space)
         self.name = str(model.name)
         energy = dataset.data.geom.axes["energy"].center.to_value("TeV")
-        self.curve = curve_of(model.spectral_model, energy, plain)
+        self.curve = compile_curve(model.spectral_model, energy, plain)
         self.time = TimeFactor(model, dataset.gti, space)
         self.free = self.subset.free_indices | self.time.subset.free_indices
 
@@ -140,7 +140,7 @@ class DifferentialFlux:
 
     def _counts(self, flux: Array) -> Counts:
         cube = np.broadcast_to(flux[:, None, None], self.bins.mask.shape)
-        return Counts(self.bins.of(cube), 0.0)
+        return Counts(self.bins.select(cube), 0.0)
 
     def counts(self, state: Vector) -> Counts:
         """Return the flux.
@@ -201,7 +201,7 @@ class DifferentialFlux:
         iterator of (int, float)
             Index of a parameter in the state, and the derivative by it.
         """
-        return weighted(self, state, weights, weight, indices)
+        return weighted_slopes(self, state, weights, weight, indices)
 
     def cube(self, state: Vector) -> Array:
         """Return the flux in the shape of the flux points.

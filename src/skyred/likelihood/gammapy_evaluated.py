@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skyred.likelihood.bins import Bins
-from skyred.likelihood.contribution import Counts, Recent, weighted
+from skyred.likelihood.contribution import Counts, RecentCache, weighted_slopes
 from skyred.likelihood.irf_positions import IrfPositions
 from skyred.likelihood.parameters import ParameterSubset
 from skyred.likelihood.response import Instrument
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Indices = frozenset[int]
 
-SLOPE_STEP = 0.01  # of a parameter's usual step
-EVALUATORS_KEPT = 4
+SLOPE_STEP = 0.01  # of a parameter's default step
+MAX_CACHED_EVALUATORS = 4
 
 
 class GammapyCounts:
@@ -33,14 +33,14 @@ class GammapyCounts:
     model : object
         The model, for its parameters.
     predict : callable
-        Function that returns the predicted counts in every bin at the present values of the
+        Function that returns the predicted counts in every bin at the current values of the
         parameters.
     bins : Bins
         The bins of the dataset.
     space : ParameterSpace
         The parameters of all models.
     look_up : callable, optional
-        Function that looks up the IRFs at the present values, and returns whether they have
+        Function that looks up the IRFs at the current values, and returns whether they have
         changed.
     """
 
@@ -52,7 +52,11 @@ class GammapyCounts:
         space: ParameterSpace,
         look_up: Callable[[], bool] | None = None,
     ) -> None:
-        self.predict, self.bins, self.subset = predict, bins, ParameterSubset.of(model, space)
+        self.predict, self.bins, self.subset = (
+            predict,
+            bins,
+            ParameterSubset.from_model(model, space),
+        )
         self.look_up = look_up
         self.name = str(model.name)
         self.free = self.subset.free_indices
@@ -106,7 +110,7 @@ class GammapyCounts:
         return self.cached[1]
 
     def _counts(self, cube: Array) -> Counts:
-        return Counts(self.bins.of(cube), float(cube[self.bins.mask].sum()))
+        return Counts(self.bins.select(cube), float(cube[self.bins.mask].sum()))
 
     def counts(self, state: Vector) -> Counts:
         """Return the predicted counts.
@@ -164,7 +168,7 @@ class GammapyCounts:
         iterator of (int, float)
             Index of a parameter in the state, and the derivative by it.
         """
-        return weighted(self, state, weights, weight, indices)
+        return weighted_slopes(self, state, weights, weight, indices)
 
     def cube(self, state: Vector) -> Array:
         """Return the predicted counts in every bin.
@@ -213,12 +217,12 @@ class GammapyPrediction:
     def __init__(self, model: Any, instrument: Instrument, space: ParameterSpace) -> None:
         self.model, self.instrument = model, instrument
         spatial = getattr(model, "spatial_model", None)
-        self.subset = ParameterSubset.of(spatial, space)
+        self.subset = ParameterSubset.from_model(spatial, space)
         self.positions = IrfPositions(spatial, self.subset, instrument.moves(model))
-        self.evaluators = Recent[tuple[int, int], Any](EVALUATORS_KEPT)
+        self.evaluators = RecentCache[tuple[int, int], Any](MAX_CACHED_EVALUATORS)
 
     def refresh(self) -> bool:
-        """Look up the IRFs at the present values.
+        """Look up the IRFs at the current values.
 
         Returns
         -------
@@ -239,13 +243,13 @@ class GammapyPrediction:
         evaluator = self.evaluators.get(node)
         if evaluator is None:
             self.subset.set(self.positions.values_at(node))
-            evaluator = self.evaluators.keep(node, self.instrument.evaluator(self.model))
+            evaluator = self.evaluators.store(node, self.instrument.evaluator(self.model))
             self.instrument.update(evaluator)
             self.subset.set(values)
         return evaluator
 
     def __call__(self) -> Array:
-        """Return the predicted counts at the present values of the parameters."""
+        """Return the predicted counts at the current values of the parameters."""
         from gammapy.maps import Map
 
         npred, evaluator = Map.from_geom(self.instrument.geom, dtype=float), self._evaluator()

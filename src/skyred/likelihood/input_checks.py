@@ -46,13 +46,13 @@ def check_parameters(space: ParameterSpace) -> None:
             )
         if parameter.min == parameter.max:
             raise FitError(
-                f"parameter {name} starts at {parameter.value:.6g}, but its limits leave only "
+                f"parameter {name} starts at {parameter.value:.6g}, but both its limits are "
                 f"{parameter.min:.6g}; set it to that value, or widen its limits"
             )
 
 
-def starts_outside_limits(space: ParameterSpace) -> list[str]:
-    """Return a note for each free parameter that starts outside its limits.
+def list_starts_outside_limits(space: ParameterSpace) -> list[str]:
+    """List the free parameters that start outside their limits.
 
     Parameters
     ----------
@@ -95,11 +95,11 @@ def check_counts(dataset: Any) -> None:
             continue
         mask = True if dataset.mask is None else np.asarray(_data(dataset.mask), dtype=bool)
         values = np.asarray(_data(counts), dtype=float)
-        for bad, kind in ((~np.isfinite(values), "not finite"), (values < 0, "negative")):
-            if number := int((bad & mask).sum()):
+        for invalid, kind in ((~np.isfinite(values), "not finite"), (values < 0, "negative")):
+            if number := int((invalid & mask).sum()):
                 raise FitError(
-                    f"the {name} of {dataset.name!r} are {kind} in {_bins(number)} that "
-                    f"{_verb(number)} fitted; correct them, or set mask_fit to false there"
+                    f"the {name} of {dataset.name!r} are {kind} in {number} of the fitted bins; "
+                    "correct them, or set mask_fit to false there"
                 )
 
 
@@ -120,15 +120,15 @@ def check_flux_points(name: str, bins: Bins, values: Array, errors: Array) -> No
     FitError
         If a value is not finite, or an error not positive.
     """
-    if number := int((~np.isfinite(bins.of(values))).sum()):
+    if number := int((~np.isfinite(bins.select(values))).sum()):
         raise FitError(
-            f"{_points(number)} of {name!r} that {_verb(number)} fitted {_has(number)} no finite "
-            "flux; set mask_fit to false there"
+            f"the flux is not finite for {number} of the fitted flux points of {name!r}; "
+            "set mask_fit to false there"
         )
-    if number := int((~(np.isfinite(bins.of(errors)) & (bins.of(errors) > 0))).sum()):
+    if number := int((~(np.isfinite(bins.select(errors)) & (bins.select(errors) > 0))).sum()):
         raise FitError(
-            f"{_points(number)} of {name!r} that {_verb(number)} fitted {_has(number)} no positive "
-            "error; set their errors, or set mask_fit to false there"
+            f"the error is not positive for {number} of the fitted flux points of {name!r}; "
+            "set their errors, or set mask_fit to false there"
         )
 
 
@@ -147,11 +147,13 @@ def check_bins(total: Total) -> None:
     """
     masks = [getattr(dataset, "bins", None) for dataset in total.datasets]
     if masks and all(bins is not None and not bins.mask.any() for bins in masks):
-        names = _names(dataset.name for dataset in total.datasets)
-        raise FitError(f"no bin is fitted: the mask of {names} is empty; widen mask_safe, mask_fit")
+        names = _format_names(dataset.name for dataset in total.datasets)
+        raise FitError(
+            f"no bin is fitted: the mask of {names} is empty; widen mask_safe or mask_fit"
+        )
 
 
-def check_reach(total: Total) -> None:
+def check_source_positions(total: Total) -> None:
     """Check that every source with free parameters reaches a dataset.
 
     Parameters
@@ -182,9 +184,9 @@ def check_reach(total: Total) -> None:
         position = source.model.position
         longitude, latitude = position.data.lon.deg, position.data.lat.deg
         raise FitError(
-            f"source {name!r} reaches no dataset: at longitude {longitude:.6g} deg, latitude "
-            f"{latitude:.6g} deg ({position.frame.name}) it lies outside the fitted part of the "
-            f"maps of {_names(name for name, _ in parts)}; move it, or remove it"
+            f"source {name!r} does not reach any dataset: its position, longitude {longitude:.6g} "
+            f"deg, latitude {latitude:.6g} deg ({position.frame.name}), is outside the fitted part "
+            f"of the maps of {_format_names(name for name, _ in parts)}; move it, or remove it"
         )
 
 
@@ -209,44 +211,28 @@ def check_predictions(total: Total) -> None:
         for part in getattr(dataset, "parts", ()):
             if np.isfinite(part.counts(start).total):
                 continue
-            values = _degenerate_values(space, part.name)
+            values = _describe_degenerate_values(space, part.name)
             raise FitError(
-                f"model {part.name!r} predicts no finite counts for {dataset.name!r} where the fit "
-                f"starts{f' ({values})' if values else ''}; start from other values"
+                f"the counts of {dataset.name!r} predicted by model {part.name!r} are not finite "
+                f"at the start of the fit{f' ({values})' if values else ''}; change its parameters"
             )
 
 
-def _degenerate_values(space: ParameterSpace, name: str) -> str:
-    """Return the parameters of a model that are zero or at a limit, as text."""
+def _describe_degenerate_values(space: ParameterSpace, name: str) -> str:
+    """Describe the parameters of a model that are zero or at a limit."""
     model = next((model for model in space.models if model.name == name), None)
-    texts = [
+    descriptions = [
         f"{parameter.name} = {parameter.value:.6g} {parameter.unit}".rstrip()
         for parameter in (() if model is None else model.parameters)
         if parameter.value in (0, parameter.min, parameter.max)
         and parameter.name not in ("lon_0", "lat_0")
     ]
-    return ", ".join(texts)
+    return ", ".join(descriptions)
 
 
 def _data(array: Any) -> Any:
     return getattr(array, "data", array)
 
 
-def _names(names: Iterable[str]) -> str:
+def _format_names(names: Iterable[str]) -> str:
     return ", ".join(repr(name) for name in names)
-
-
-def _bins(number: int) -> str:
-    return "1 bin" if number == 1 else f"{number} bins"
-
-
-def _points(number: int) -> str:
-    return "1 flux point" if number == 1 else f"{number} flux points"
-
-
-def _verb(number: int) -> str:
-    return "is" if number == 1 else "are"
-
-
-def _has(number: int) -> str:
-    return "has" if number == 1 else "have"

@@ -1,9 +1,9 @@
 """Positions of the IRFs of a source, independent of the path of a fit.
 
-gammapy looks up the IRFs at the first position of a source, and again where it has left its
-cutout, at the values that the fit tries just then. So its statistic depends on the path of the
-fit. Here it does not: the IRFs are those of a reference position, and beyond gammapy's margin
-those of the nearest node of a grid around it. The reference changes only on demand.
+gammapy looks up the IRFs at the first position of a source. When a fit moves the source out of its
+cutout, gammapy looks them up again, at the position of that step, so its statistic depends on the
+path of the fit. Here it does not: the IRFs are those of a reference position, and beyond gammapy's
+margin those of the nearest node of a grid around it. The reference changes only on request.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 REFERENCE = (0, 0)  # the grid node at the reference position
 SAME_POSITION = 1e-6  # rad: IRFs vary over degrees, the statistic by less than 1e-8
-CLOSEST_TO_POLE = 1e-3  # cosine of the latitude
+MIN_COS_LATITUDE = 1e-3  # cosine of the latitude
 
 
 class IrfPositions:
@@ -36,8 +36,8 @@ class IrfPositions:
     subset : ParameterSubset
         The spatial parameters.
     moves : bool
-        Whether the IRFs are looked up again for a source that left its cutout. gammapy does not do
-        so in regions, nor for models that are evaluated on the full map.
+        Whether the IRFs are looked up again for a source that has left its cutout. gammapy does not
+        do so in regions, or for models that are evaluated on the full map.
 
     Attributes
     ----------
@@ -72,7 +72,7 @@ class IrfPositions:
         if self.position is not None:
             self.subset.set(values)
             self.centre = self.position.radians(values)
-            self.reach = (self.spatial.evaluation_radius + CUTOUT_MARGIN).to_value("rad")
+            self.radius = (self.spatial.evaluation_radius + CUTOUT_MARGIN).to_value("rad")
         return True
 
     def _is_same(self, reference: Array, values: Array) -> bool:
@@ -80,9 +80,9 @@ class IrfPositions:
         if self.position is None:
             return np.array_equal(reference, values)
         axes = [self.position.lon, self.position.lat]
-        away = separation(*self.position.radians(reference), *self.position.radians(values))
+        distance = separation(*self.position.radians(reference), *self.position.radians(values))
         others = np.delete(reference, axes), np.delete(values, axes)
-        return away < SAME_POSITION and np.array_equal(*others)
+        return distance < SAME_POSITION and np.array_equal(*others)
 
     def node(self, values: Array) -> tuple[int, int]:
         """Return the node for values of the spatial parameters.
@@ -100,16 +100,16 @@ class IrfPositions:
         if self.position is None:
             return REFERENCE
         lon, lat = self.position.radians(values)
-        if not separation(lon, lat, *self.centre) > self.reach:
+        if not separation(lon, lat, *self.centre) > self.radius:
             return REFERENCE
-        row = round((lat - self.centre[1]) / self.reach)
+        row = round((lat - self.centre[1]) / self.radius)
         east = np.remainder(lon - self.centre[0] + np.pi, 2 * np.pi) - np.pi
-        return round(float(east) / self._width(row)), row
+        return round(float(east) / self._longitude_step(row)), row
 
-    def _width(self, row: int) -> float:
+    def _longitude_step(self, row: int) -> float:
         """Return the spacing of the nodes of a row in longitude, in rad."""
-        latitude = self.centre[1] + row * self.reach
-        return float(self.reach / max(np.cos(latitude), CLOSEST_TO_POLE))
+        latitude = self.centre[1] + row * self.radius
+        return float(self.radius / max(np.cos(latitude), MIN_COS_LATITUDE))
 
     def values_at(self, node: tuple[int, int]) -> Array:
         """Return the reference values with the position of a node.
@@ -127,7 +127,7 @@ class IrfPositions:
         values = self.reference.copy()
         if self.position is not None and node != REFERENCE:
             column, row = node
-            east, north = column * self._width(row), row * self.reach
+            east, north = column * self._longitude_step(row), row * self.radius
             values[self.position.lon] += east / self.position.units[0]
             pole = np.pi / 2 / self.position.units[1]
             values[self.position.lat] = np.clip(

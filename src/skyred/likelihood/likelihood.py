@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     Index = NDArray[np.int64]
 
 
-STEP_OF_DIFFERENCES = 1e-3  # of a parameter's step
+DIFFERENCE_STEP = 1e-3  # of a parameter's step
 
 
 class Total:
@@ -116,7 +116,7 @@ class Total:
         float
             The statistic, -2 log L; NaN if a parameter is not finite.
         """
-        if not np.isfinite(x).all():  # as MIGRAD tries when it diverges
+        if not np.isfinite(x).all():  # MIGRAD passes such values when it diverges
             return np.nan
         state = self.state(x)
         return sum(dataset.stat(state) for dataset in self.datasets)
@@ -209,7 +209,7 @@ class Total:
     def _gradient(self, indices: Index, x: Vector) -> Array:
         state = self.state(x)
         if any(dataset.clips(state) for dataset in self.datasets):
-            return self._differences(indices, x)
+            return self._finite_differences(indices, x)
         positions = {index: position for position, index in enumerate(indices.tolist())}
         gradient, requested = np.zeros(len(indices)), frozenset(positions)
         for dataset in self.datasets:
@@ -219,18 +219,20 @@ class Total:
 
     def _fisher(self, indices: Index, x: Vector) -> Array:
         state = self.state(x)
-        positions = {index: at for at, index in enumerate(indices.tolist())}
+        positions = {index: position for position, index in enumerate(indices.tolist())}
         fisher, requested = np.zeros((len(indices), len(indices))), frozenset(positions)
         for dataset in self.datasets:
             block_indices, block = dataset.fisher(state, requested)
-            at = np.array([positions[index] for index in block_indices.tolist()], dtype=int)
-            fisher[np.ix_(at, at)] += block
+            block_positions = np.array(
+                [positions[index] for index in block_indices.tolist()], dtype=int
+            )
+            fisher[np.ix_(block_positions, block_positions)] += block
         return fisher
 
-    def _differences(self, indices: Index, x: Vector) -> Array:
-        """Return the gradient by finite differences, where predicted counts are clipped at zero."""
+    def _finite_differences(self, indices: Index, x: Vector) -> Array:
+        """Return the gradient by finite differences, for predicted counts clipped at zero."""
         is_requested = np.isin(self.space.free, indices)
-        steps = STEP_OF_DIFFERENCES * self.space.steps()
+        steps = DIFFERENCE_STEP * self.space.steps()
         return np.array(
             [
                 (self.stat(x + step) - self.stat(x - step)) / (2 * step.sum())
@@ -314,7 +316,7 @@ class Likelihood(Total):
     """
 
     def __init__(self, datasets: Datasets, check: bool = False) -> None:
-        space = ParameterSpace.of(datasets)
+        space = ParameterSpace.from_datasets(datasets)
         check_parameters(space)
         compiler = Compiler(space, CrossCheck(check))
         compiled = [compiler.compile(dataset) for dataset in datasets]

@@ -15,8 +15,8 @@ from skyred.interfaces.objective import Conditional, Objective
 from skyred.likelihood.input_checks import (
     check_bins,
     check_predictions,
-    check_reach,
-    starts_outside_limits,
+    check_source_positions,
+    list_starts_outside_limits,
 )
 from skyred.likelihood.likelihood import Likelihood
 from skyred.likelihood.pixel_grids import pixel_grids
@@ -55,7 +55,7 @@ def objective_of(datasets: Datasets, check: bool = False) -> Objective:
     FitError
         If there are no models, no free parameters or no bins to fit, a parameter is not finite or
         its limits exclude its value, counts or flux points are not valid, or a source with free
-        parameters reaches no dataset.
+        parameters does not reach any dataset.
     """
     if not any(dataset.models for dataset in datasets):
         raise FitError("the datasets have no models: there is nothing to fit")
@@ -63,10 +63,10 @@ def objective_of(datasets: Datasets, check: bool = False) -> Objective:
     if not len(likelihood.space.free):
         raise FitError("No free parameters for fitting: set frozen to false for at least one")
     check_bins(likelihood)
-    check_reach(likelihood)
+    check_source_positions(likelihood)
     check_predictions(likelihood)
-    objective = objective_from(likelihood)
-    notes = (*objective.notes, *starts_outside_limits(likelihood.space))
+    objective = build_objective(likelihood)
+    notes = (*objective.notes, *list_starts_outside_limits(likelihood.space))
     return attrs.evolve(objective, start=np.clip(objective.start, *objective.limits.T), notes=notes)
 
 
@@ -88,16 +88,18 @@ def restored_on_error(datasets: Datasets) -> Iterator[None]:
         Nothing.
     """
     models = [dataset.models for dataset in datasets if dataset.models]
-    before = [(parameter, parameter.value) for model in models for parameter in model.parameters]
+    initial_values = [
+        (parameter, parameter.value) for model in models for parameter in model.parameters
+    ]
     try:
         yield
     except BaseException:
-        for parameter, value in before:
+        for parameter, value in initial_values:
             parameter.value = value
         raise
 
 
-def objective_from(likelihood: Likelihood) -> Objective:
+def build_objective(likelihood: Likelihood) -> Objective:
     """Build the objective of a likelihood.
 
     Parameters
@@ -126,8 +128,8 @@ def objective_from(likelihood: Likelihood) -> Objective:
         prior_without_quantile=priors.prior_without_quantile
         if priors.has_prior_without_quantile
         else None,
-        gradient_of=_sum(gradient, priors.gradient) if likelihood.exact else None,
-        fisher_of=_sum(fisher, priors.curvature) if likelihood.exact else None,
+        gradient_of=_add(gradient, priors.gradient) if likelihood.exact else None,
+        fisher_of=_add(fisher, priors.curvature) if likelihood.exact else None,
         may_be_non_smooth=likelihood.may_be_non_smooth,
         factors=likelihood.factors,
         costly=likelihood.costly,
@@ -136,23 +138,23 @@ def objective_from(likelihood: Likelihood) -> Objective:
         relocate=partial(Relocation(likelihood), grids=grids),
         refresh=likelihood.refresh,
         blocks=likelihood.blocks if likelihood.exact else (),
-        condition=_condition(likelihood, priors) if likelihood.exact else None,
+        condition=_condition_with_priors(likelihood, priors) if likelihood.exact else None,
         gradient_by=partial(_gradient_by, likelihood, priors) if likelihood.exact else None,
         on_accept=likelihood.accept,
         notes=likelihood.notes,
     )
 
 
-def _sum(first: Function, second: Function) -> Function:
+def _add(first: Function, second: Function) -> Function:
     return lambda x: first(x) + second(x)
 
 
 def _gradient_by(likelihood: Likelihood, priors: Priors, positions: NDArray[np.int64]) -> Function:
     gradient = likelihood.gradient_by(positions)
-    return _sum(gradient, lambda x: priors.gradient(x)[positions]) if priors else gradient
+    return _add(gradient, lambda x: priors.gradient(x)[positions]) if priors else gradient
 
 
-def _condition(
+def _condition_with_priors(
     likelihood: Likelihood, priors: Priors
 ) -> Callable[[NDArray[np.int64], Array], Conditional]:
     """Return a function that fixes all but some parameters, with priors in its derivatives."""

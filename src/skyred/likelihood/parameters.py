@@ -27,7 +27,7 @@ TIME_STEP = 0.01  # days: reference times are MJD, so a fraction of their values
 
 @attrs.define(eq=False)
 class ParameterSpace:
-    """Parameters of all models, linked ones once; a vector holds the free ones.
+    """Parameters of all models; linked parameters are listed once.
 
     Parameters that share one value without being the same object, as in gammapy's
     `NestedModelSelection`, are linked too.
@@ -51,7 +51,7 @@ class ParameterSpace:
     free: NDArray[np.int64]
 
     @classmethod
-    def of(cls, datasets: Datasets) -> ParameterSpace:
+    def from_datasets(cls, datasets: Datasets) -> ParameterSpace:
         """Collect the parameters of datasets.
 
         Parameters
@@ -96,7 +96,7 @@ class ParameterSpace:
         Parameters
         ----------
         x : array, optional
-            Values of the free parameters, shape (n,); by default their present values.
+            Values of the free parameters, shape (n,); by default their current values.
 
         Returns
         -------
@@ -165,7 +165,9 @@ class ParameterSpace:
         array
             The errors, in the units of the parameters, shape (n,).
         """
-        return np.array([step_of(parameter) for parameter in self.free_parameters], dtype=float)
+        return np.array(
+            [parameter_step(parameter) for parameter in self.free_parameters], dtype=float
+        )
 
     def write_back(self, result: FitResult) -> None:
         """Write values, errors and covariance of a fit to the models.
@@ -212,7 +214,7 @@ class ParameterSubset:
     free : list of int
         Positions of the free ones in `parameters`.
     steps : array
-        Their usual steps, shape (k,).
+        Their default steps, shape (k,).
     """
 
     parameters: list[Parameter]
@@ -221,7 +223,7 @@ class ParameterSubset:
     steps: Vector
 
     @classmethod
-    def of(cls, model: Any, space: ParameterSpace) -> ParameterSubset:
+    def from_model(cls, model: Any, space: ParameterSpace) -> ParameterSubset:
         """Return the parameters of a model component.
 
         Parameters
@@ -245,7 +247,7 @@ class ParameterSubset:
             parameters,
             indices,
             free_positions,
-            np.array([usual_step(parameter) for parameter in parameters]),
+            np.array([default_step(parameter) for parameter in parameters]),
         )
 
     @property
@@ -279,22 +281,22 @@ class ParameterSubset:
         for parameter, value in zip(self.parameters, values, strict=True):
             parameter.value = value
 
-    def sides(self, values: Vector, index: int, fraction: float) -> tuple[Vector, Vector]:
-        """Return the values with one parameter moved down and up, within its limits.
+    def shifted(self, values: Vector, index: int, fraction: float) -> tuple[Vector, Vector]:
+        """Return the values with one parameter shifted down and up, within its limits.
 
         Parameters
         ----------
         values : array
             Values of these parameters, shape (k,).
         index : int
-            Position of the parameter that is moved.
+            Position of the parameter that is shifted.
         fraction : float
-            Length of the move, as a fraction of the usual step.
+            Size of the shift, as a fraction of the default step.
 
         Returns
         -------
         tuple of array
-            The values with the parameter moved down, and up, shape (k,) each.
+            The values with the parameter shifted down and up, shape (k,) each.
         """
         parameter, step = self.parameters[index], fraction * self.steps[index]
         low, high = values.copy(), values.copy()
@@ -318,7 +320,7 @@ class ParameterSubset:
         state : array
             Values of all parameters, shape (m,).
         fraction : float
-            Step of the differences, as a fraction of the usual step.
+            Step of the differences, as a fraction of the default step.
         indices : frozenset of int
             Indices in the state of the parameters to differentiate by.
 
@@ -332,9 +334,9 @@ class ParameterSubset:
         for index in self.free:
             if int(self.state_indices[index]) not in indices:
                 continue
-            low, high = self.sides(self.values(state), index, fraction)
-            rise = function(high) - function(low)
-            yield int(self.state_indices[index]), rise / (high[index] - low[index])
+            low, high = self.shifted(self.values(state), index, fraction)
+            change = function(high) - function(low)
+            yield int(self.state_indices[index]), change / (high[index] - low[index])
 
 
 def is_fixed(parameter: Parameter) -> bool:
@@ -432,8 +434,8 @@ def names_sharing_values(models: DatasetModels) -> list[str]:
     return list(names)
 
 
-def step_of(parameter: Parameter) -> float:
-    """Return the error of a parameter, or a usual step if it has none.
+def parameter_step(parameter: Parameter) -> float:
+    """Return the error of a parameter, or its default step if it has none.
 
     Parameters
     ----------
@@ -445,11 +447,11 @@ def step_of(parameter: Parameter) -> float:
     float
         The step, in the unit of the parameter.
     """
-    return float(parameter.error) if parameter.error > 0 else usual_step(parameter)
+    return float(parameter.error) if parameter.error > 0 else default_step(parameter)
 
 
-def usual_step(parameter: Parameter) -> float:
-    """Return the usual step of a parameter by its name, unit and value.
+def default_step(parameter: Parameter) -> float:
+    """Return the default step of a parameter, which depends on its name, unit and value.
 
     Parameters
     ----------

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
 
-SMALL = 1.5  # pixels: below this size an extended source is as sensitive to the grid as a point
+MAX_SMALL_SIZE = 1.5  # pixels: smaller extended sources are as sensitive to the grid as points
 SIZES = ("sigma", "r_0", "radius")  # gammapy's names of parameters that are sizes
 ITERATIONS = 4  # of the inverse along one axis, which is linear except for the projection
 STEP = 1e-3  # of a pixel
@@ -45,7 +45,7 @@ def pixel_grids(total: Total) -> list[PixelGrid]:
     """
     grids: dict[tuple[int, ...], PixelGrid] = {}
     for source in _sources(total):
-        grid = _grid(source, total)
+        grid = _create_grid(source, total)
         if grid is None:
             continue
         key = tuple(grid.places.tolist())
@@ -65,7 +65,7 @@ def _sources(total: Total) -> Iterator[SourceContribution]:
                 yield part
 
 
-def _grid(source: SourceContribution, total: Total) -> PixelGrid | None:
+def _create_grid(source: SourceContribution, total: Total) -> PixelGrid | None:
     shape = source.shape
     if not isinstance(shape, PointShape | ExtendedShape):
         return None
@@ -98,7 +98,7 @@ def _is_small(source: SourceContribution, sizes: Sequence[int], total: Total) ->
     pixel = float(np.min(source.shape.model_image.pixel))  # type: ignore[attr-defined]
     units = [source.subset.parameters[index].unit.to("deg") for index in sizes]
     extent = [abs(values[index]) * unit for index, unit in zip(sizes, units, strict=True)]
-    return bool(extent) and max(extent) < SMALL * pixel
+    return bool(extent) and max(extent) < MAX_SMALL_SIZE * pixel
 
 
 @attrs.define(eq=False)
@@ -140,9 +140,9 @@ class GridMapping:
         array
             Pixel coordinates of the free axes, shape (1,) or (2,).
         """
-        return self._along(x[self.indices])
+        return self._pixel_coordinates(x[self.indices])
 
-    def _along(self, position: Array) -> Array:
+    def _pixel_coordinates(self, position: Array) -> Array:
         values = self.values.copy()
         values[self.free] = position
         both = np.array(self.pixels(values))
@@ -165,22 +165,22 @@ class GridMapping:
         """
         start = x[self.indices]
         if len(self.free) == 2:
-            return self._both(pixel, start)
+            return self._invert_both_axes(pixel, start)
         position = start.astype(float)
         step = STEP / self.pixels.slope(self.values, self.free[0])[self.axis]
         for _ in range(ITERATIONS):
-            reached = self._along(position)
+            reached = self._pixel_coordinates(position)
             position = position + (pixel - reached) * step / (
-                self._along(position + step) - reached
+                self._pixel_coordinates(position + step) - reached
             )
         return position
 
-    def _both(self, pixel: Array, start: Array) -> Array:
+    def _invert_both_axes(self, pixel: Array, start: Array) -> Array:
         lon, lat = self.pixels.inverse(float(pixel[0]), float(pixel[1]))
         units = dict(zip((self.pixels.lon, self.pixels.lat), self.pixels.units, strict=True))
         order = {self.pixels.lon: lon, self.pixels.lat: lat}
         position = np.array([order[axis] / units[axis] for axis in self.free])
         index = self.free.index(self.pixels.lon)
-        turn = 2 * np.pi / units[self.pixels.lon]
-        position[index] += turn * np.round((start[index] - position[index]) / turn)
+        period = 2 * np.pi / units[self.pixels.lon]
+        position[index] += period * np.round((start[index] - position[index]) / period)
         return position

@@ -1,4 +1,4 @@
-"""Priors and penalties: evaluated by gammapy, with derivatives by differences, and for samplers."""
+"""Priors and penalties, evaluated by gammapy, with numerical derivatives and quantiles."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skyred.likelihood.parameters import ParameterSpace, is_fixed, step_of, value_key
+from skyred.likelihood.parameters import ParameterSpace, is_fixed, parameter_step, value_key
 
 if TYPE_CHECKING:
     from gammapy.modeling import Parameter
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Quantile = Callable[[float], float]
 
 SLOPE_STEP = 1e-2  # of a parameter's step: most priors are parabolas, for which any step is exact
-SMALLEST_PROBABILITY = 1e-6  # of a prior, between limits: quantiles lose digits below it
+SMALLEST_PROBABILITY = 1e-6  # of a prior, between limits: quantiles lose precision below it
 
 
 class Priors:
@@ -45,7 +45,7 @@ class Priors:
             value_key(parameter) for penalty in self.penalties for parameter in penalty.parameters
         }
         self.steps = np.array(
-            [SLOPE_STEP * step_of(parameter) for parameter in space.free_parameters]
+            [SLOPE_STEP * parameter_step(parameter) for parameter in space.free_parameters]
         )
         self.limits = np.array(space.limits())
         self.positions = [
@@ -53,7 +53,7 @@ class Priors:
             for position, parameter in enumerate(space.free_parameters)
             if parameter.prior or value_key(parameter) in penalised
         ]
-        self.quantiles = [quantile_of(parameter) for parameter in space.free_parameters]
+        self.quantiles = [quantile_function(parameter) for parameter in space.free_parameters]
         pairs = zip(space.free_parameters, self.quantiles, strict=True)
         self.sampled = [parameter for parameter, quantile in pairs if quantile is not None]
 
@@ -61,7 +61,7 @@ class Priors:
         return bool(self.penalties) or any(parameter.prior for parameter in self.parameters)
 
     def __call__(self, x: Vector) -> float:
-        """Return the sum; a linked parameter's prior counts for each model, as in gammapy."""
+        """Return their sum, with the prior of a linked parameter once per model, as in gammapy."""
         self.space.set(x)
         penalty = sum(model_penalty.stat_sum() for model_penalty in self.penalties)
         return float(self.parameters.prior_stat_sum() + penalty)
@@ -80,9 +80,9 @@ class Priors:
     def prior_without_quantile(self, x: Vector) -> float:
         """Return the priors and penalties that the quantiles do not describe.
 
-        These are penalties, priors with unknown quantiles, and all but one count of a prior that
-        counts more than once: for several models, or by its weight. Priors of frozen parameters
-        are constant, and left out.
+        These are penalties, priors with unknown quantiles, and the repetitions of priors that
+        gammapy adds more than once, for several models or by their weight. Priors of frozen
+        parameters are constant, and excluded.
 
         Parameters
         ----------
@@ -100,10 +100,10 @@ class Priors:
             for parameter in self.parameters
             if parameter.prior and is_fixed(parameter)
         )
-        once = sum(
+        counted_once = sum(
             parameter.prior_stat_sum() / parameter.prior.weight for parameter in self.sampled
         )
-        return float(total - frozen - once)
+        return float(total - frozen - counted_once)
 
     def gradient(self, x: Vector) -> Array:
         """Return the gradient.
@@ -118,7 +118,7 @@ class Priors:
         array
             The gradient, shape (n,).
         """
-        return self._slope(self, x, np.zeros(len(x)))
+        return self._differentiate(self, x, np.zeros(len(x)))
 
     def curvature(self, x: Vector) -> Array:
         """Return the second derivatives.
@@ -133,21 +133,23 @@ class Priors:
         array
             The second derivatives, shape (n, n).
         """
-        matrix = self._slope(self.gradient, x, np.zeros((len(x), len(x))))
+        matrix = self._differentiate(self.gradient, x, np.zeros((len(x), len(x))))
         return (matrix + matrix.T) / 2
 
-    def _slope(self, function: Callable[[Vector], float | Array], x: Vector, onto: Array) -> Array:
+    def _differentiate(
+        self, function: Callable[[Vector], float | Array], x: Vector, derivatives: Array
+    ) -> Array:
         for position in self.positions:
             low, high = x.copy(), x.copy()
             # a uniform prior is infinite outside its range, which also limits the parameter
             ends = x[position] + np.array([-1, 1]) * self.steps[position]
             low[position], high[position] = np.clip(ends, *self.limits[position])
             if (width := high[position] - low[position]) > 0:
-                onto[position] = (function(high) - function(low)) / width
-        return onto
+                derivatives[position] = (function(high) - function(low)) / width
+        return derivatives
 
 
-def quantile_of(parameter: Parameter) -> Quantile | None:
+def quantile_function(parameter: Parameter) -> Quantile | None:
     """Return the inverse cumulative distribution of a parameter's prior, between its limits.
 
     Parameters
@@ -159,7 +161,7 @@ def quantile_of(parameter: Parameter) -> Quantile | None:
     -------
     callable or None
         Function from 0 .. 1 to values of the parameter; None if it has no prior, or a prior with
-        an unknown or improper distribution, or with next to no probability between the limits.
+        an unknown or improper distribution, or with almost no probability between the limits.
     """
     # kept, since gammapy rebuilds this scipy distribution at each access: 0.3 ms
     distribution = getattr(parameter.prior, "_random_variable", None)
@@ -167,12 +169,16 @@ def quantile_of(parameter: Parameter) -> Quantile | None:
         return None
     low = float(distribution.cdf(_finite(parameter.min, -np.inf)))
     high = float(distribution.cdf(_finite(parameter.max, np.inf)))
-    return partial(_between, distribution, low, high) if high - low > SMALLEST_PROBABILITY else None
+    return (
+        partial(_quantile_between, distribution, low, high)
+        if high - low > SMALLEST_PROBABILITY
+        else None
+    )
 
 
-def _between(distribution: Any, low: float, high: float, q: float) -> float:
+def _quantile_between(distribution: Any, low: float, high: float, q: float) -> float:
     return float(distribution.ppf(low + q * (high - low)))
 
 
-def _finite(limit: float, otherwise: float) -> float:
-    return otherwise if np.isnan(limit) else limit
+def _finite(limit: float, default: float) -> float:
+    return default if np.isnan(limit) else limit

@@ -1,7 +1,8 @@
 """PSF kernels, equal to those of `PSFMap.get_psf_kernel` and 25 times faster.
 
-The steps and their constants are gammapy's, so the kernels agree to rounding. The time is saved in
-the evaluation of sky coordinates: distances from the centre are the same for all positions.
+The steps and their constants are gammapy's, so the kernels agree up to rounding. Most of gammapy's
+time is spent on sky coordinates; here distances from the centre are computed once for all
+positions.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 PIXELS_IN_DIAMETER = 12  # gammapy's `precision_factor`
-UPSAMPLING_OF_RAD = 20  # steps of gammapy's search for containment radii
+RAD_UPSAMPLING = 20  # steps of gammapy's search for containment radii
 
 
 @attrs.define(eq=False)
-class KernelMaker:
+class PsfLookup:
     """PSF kernels of one map, with the interface that gammapy's evaluator needs.
 
     Parameters
@@ -35,7 +36,7 @@ class KernelMaker:
     distances : dict
         Cached angular distances from the centre of the map in rad, on grids with pixels divided by
         the key.
-    centred : WcsGeom or None
+    centred_geom : WcsGeom or None
         A grid of such pixels, with one at the centre.
     centre : tuple of float
         Longitude and latitude of the centre, in rad.
@@ -47,7 +48,7 @@ class KernelMaker:
 
     psf: PSFMap
     distances: dict[int, Array] = attrs.field(factory=dict)
-    centred: WcsGeom | None = None
+    centred_geom: WcsGeom | None = None
     centre: tuple[float, float] = (0.0, 0.0)
     images: dict[int, WcsGeom] = attrs.field(factory=dict)
     kernels: dict[float, PSFKernel] = attrs.field(factory=dict)
@@ -112,7 +113,7 @@ class KernelMaker:
             return self.psf.get_psf_kernel(geom, position, max_radius, containment)
         if self.is_uniform and containment in self.kernels:
             return self.kernels[containment]
-        profile = RadialProfile.at(self.psf, self._nearest(position))
+        profile = RadialProfile.from_psf_map(self.psf, self._nearest(position))
         data = self._kernel(profile, geom, containment)
         image = self._image(geom, len(data[0]))
         kernel = PSFKernel(Map.from_geom(image, data=data), normalize=False)
@@ -130,45 +131,45 @@ class KernelMaker:
     def _kernel(self, profile: RadialProfile, geom: WcsGeom, containment: float) -> Array:
         """Average the profile over pixels, at each energy out to the containment radius."""
         pixel = geom.pixel_scales.max().to_value("rad")
-        energies = profile.onto(geom.axes[self.energy_name].center)
-        sizes = [_odd(2 * radius / pixel) for radius in profile.radii(containment)]
+        energies = profile.at_energies(geom.axes[self.energy_name].center)
+        sizes = [_odd(2 * radius / pixel) for radius in profile.containment_radii(containment)]
         kernel = np.zeros((len(sizes), max(sizes), max(sizes)))
         for plane, size, row, r68 in zip(
-            kernel, sizes, energies.values, energies.radii(0.68), strict=True
+            kernel, sizes, energies.values, energies.containment_radii(0.68), strict=True
         ):
-            factor = self._factor(2 * r68 / pixel)
+            factor = self._oversampling(2 * r68 / pixel)
             centred = slice((max(sizes) - size) // 2, (max(sizes) + size) // 2)
-            fine = np.maximum(energies.interpolate(row, self._distances(geom, size, factor)), 0)
+            fine = np.maximum(energies.interpolate(row, self._get_distances(geom, size, factor)), 0)
             plane[centred, centred] = fine.reshape(size, factor, size, factor).sum(axis=(1, 3))
         total = kernel.sum(axis=(1, 2), keepdims=True)
         return kernel / np.where(total > 0, total, 1)
 
-    def _factor(self, pixels: float) -> int:
+    def _oversampling(self, pixels: float) -> int:
         from gammapy.irf.psf.map import PSF_MAX_OVERSAMPLING
 
         with np.errstate(divide="ignore"):
             factor = np.ceil(np.float64(PIXELS_IN_DIAMETER) / pixels)
         return int(min(factor, PSF_MAX_OVERSAMPLING))
 
-    def _distances(self, geom: WcsGeom, size: int, factor: int) -> Array:
+    def _get_distances(self, geom: WcsGeom, size: int, factor: int) -> Array:
         """Return the distances on size x size pixels, each divided by factor along both axes."""
         cached = self.distances.get(factor)
         if cached is None or len(cached) < size * factor:
-            cached = self.distances[factor] = self._new_distances(geom.to_image(), size, factor)
+            cached = self.distances[factor] = self._compute_distances(geom.to_image(), size, factor)
         margin = (len(cached) - size * factor) // 2
         return cached[margin : margin + size * factor, margin : margin + size * factor]
 
-    def _new_distances(self, image: WcsGeom, size: int, factor: int) -> Array:
+    def _compute_distances(self, image: WcsGeom, size: int, factor: int) -> Array:
         from astropy.coordinates import angular_separation
 
-        if self.centred is None:  # one odd grid around the centre is used for all sizes
-            self.centred = image.to_odd_npix(max_radius=image.pixel_scales.max())
+        if self.centred_geom is None:  # one odd grid around the centre is used for all sizes
+            self.centred_geom = image.to_odd_npix(max_radius=image.pixel_scales.max())
             direction = image.center_skydir.data
             self.centre = float(direction.lon.rad), float(direction.lat.rad)
-        middle = (self.centred.data_shape[0] - 1) / 2
+        middle = (self.centred_geom.data_shape[0] - 1) / 2
         offsets = ((np.arange(size * factor) + 0.5) / factor - size / 2) + middle
         x, y = np.meshgrid(offsets, offsets)
-        lon, lat = np.deg2rad(self.centred.wcs.wcs_pix2world(x.ravel(), y.ravel(), 0))
+        lon, lat = np.deg2rad(self.centred_geom.wcs.wcs_pix2world(x.ravel(), y.ravel(), 0))
         separation = angular_separation(lon, lat, *self.centre)
         return np.asarray(separation.reshape(x.shape))
 
@@ -202,7 +203,7 @@ class RadialProfile:
     steps: Array
 
     @classmethod
-    def at(cls, psf: PSFMap, position: SkyCoord) -> RadialProfile:
+    def from_psf_map(cls, psf: PSFMap, position: SkyCoord) -> RadialProfile:
         """Interpolate the PSF at a position.
 
         Parameters
@@ -220,13 +221,13 @@ class RadialProfile:
         geom, rad = psf.psf_map.geom, psf.psf_map.geom.axes["rad"]
         pixel = geom.to_image().coord_to_pix(position)
         x, y = (float(np.squeeze(coordinate)) for coordinate in pixel)
-        lower, upper, fraction = _between(y, geom.data_shape[2])
+        lower, upper, fraction = _bracketing_pixels(y, geom.data_shape[2])
         data = psf.psf_map.data
         rows = (1 - fraction) * data[:, :, lower] + fraction * data[:, :, upper]
-        lower, upper, fraction = _between(x, geom.data_shape[3])
+        lower, upper, fraction = _bracketing_pixels(x, geom.data_shape[3])
         values = (1 - fraction) * rows[..., lower] + fraction * rows[..., upper]
         values = np.nan_to_num(values) * psf.psf_map.unit.to("sr-1")
-        edges, steps = rad.edges.to_value("rad"), rad.upsample(UPSAMPLING_OF_RAD).center
+        edges, steps = rad.edges.to_value("rad"), rad.upsample(RAD_UPSAMPLING).center
         cumulative = np.cumsum(values * np.pi * np.diff(edges**2), axis=1)
         cumulative = np.concatenate([np.zeros((len(values), 1)), cumulative], axis=1)
         steps = steps.to_value("rad")
@@ -240,7 +241,7 @@ class RadialProfile:
         widths = np.diff(self.edges)
         return bool(np.allclose(widths, widths[0]))
 
-    def onto(self, energy: Any) -> RadialProfile:
+    def at_energies(self, energy: Any) -> RadialProfile:
         """Interpolate the profile at other energies.
 
         Parameters
@@ -254,14 +255,14 @@ class RadialProfile:
             The profile at these energies.
         """
         pixels = self.axis.coord_to_pix(energy)
-        weights = [_between(pixel, len(self.values)) for pixel in pixels]
+        weights = [_bracketing_pixels(pixel, len(self.values)) for pixel in pixels]
         values = [(1 - f) * self.values[a] + f * self.values[b] for a, b, f in weights]
         containment = [
             (1 - f) * self.containment[a] + f * self.containment[b] for a, b, f in weights
         ]
         return attrs.evolve(self, values=np.array(values), containment=np.array(containment))
 
-    def radii(self, fraction: float) -> Array:
+    def containment_radii(self, fraction: float) -> Array:
         """Return the containment radii.
 
         Parameters
@@ -294,14 +295,14 @@ class RadialProfile:
         """
         widths = np.diff(self.edges)
         position = (distance - self.edges[0]) / widths[0] - 0.5
-        if not self.has_equal_bins:  # gammapy is half way between bins at their edge
+        if not self.has_equal_bins:  # gammapy's position at an edge is halfway between the bins
             position = np.interp(distance, self.edges, np.arange(len(self.edges)) - 0.5)
             position += np.maximum(distance - self.edges[-1], 0) / widths[-1]
         index = np.clip(position.astype(int), 0, len(row) - 2)
         return np.asarray(row[index] + (position - index) * np.diff(row)[index])
 
 
-def _between(coordinate: float, size: int) -> tuple[int, int, float]:
+def _bracketing_pixels(coordinate: float, size: int) -> tuple[int, int, float]:
     """Return the pixels below and above a coordinate, and its fractional position between them."""
     lower = int(np.clip(np.floor(coordinate), 0, max(size - 2, 0)))
     return lower, min(lower + 1, size - 1), float(coordinate - lower)

@@ -1,8 +1,8 @@
 """IRFs at one position as plain arrays: exposure, energy dispersion and PSF kernel.
 
-They are those that gammapy's own evaluator looks up, with its interpolation and size of cutouts.
-They are computed by `skyred.likelihood.psf`, `edisp` and `cutouts` for the IRFs that these
-support.
+They are the same as in gammapy's evaluator, with its interpolation and size of cutouts. The modules
+`skyred.likelihood.psf`, `edisp` and `cutouts` compute the IRFs that they support, gammapy the
+others.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 
 from skyred.likelihood.cutouts import CutoutLookup
 from skyred.likelihood.edisp import EdispLookup
-from skyred.likelihood.psf import KernelMaker
+from skyred.likelihood.psf import PsfLookup
 from skyred.likelihood.units import scale_of
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def quiet_evaluator() -> Iterator[None]:
+def suppress_evaluator_warnings() -> Iterator[None]:
     """Suppress the warnings of gammapy's evaluator about sources outside of a map.
 
     Yields
@@ -56,7 +56,7 @@ class Instrument:
     dataset : gammapy.datasets.MapDataset
         The dataset.
     fast_kernels : bool
-        Whether PSF kernels may be computed by `KernelMaker`, equal to gammapy's up to rounding.
+        Whether PSF kernels may be computed by `PsfLookup`, equal to gammapy's up to rounding.
     """
 
     def __init__(self, dataset: MapDataset, fast_kernels: bool = True) -> None:
@@ -64,11 +64,11 @@ class Instrument:
         self.mask_image = _mask_image(dataset)
         self.psf: Any = dataset.psf
         if fast_kernels and self.psf and not self.geom.is_region and self._has_usual_energies():
-            self.psf = KernelMaker(dataset.psf)
+            self.psf = PsfLookup(dataset.psf)
         self.edisp: Any = dataset.edisp
         if self._has_kernel_per_pixel():
             self.edisp = EdispLookup(dataset.edisp)
-        self.cutouts = CutoutLookup.of(dataset.exposure, self.mask_image)
+        self.cutouts = CutoutLookup.from_maps(dataset.exposure, self.mask_image)
 
     def _has_kernel_per_pixel(self) -> bool:
         """Return whether the energy dispersion is a map of kernels, on pixels of the sky."""
@@ -78,7 +78,7 @@ class Instrument:
         return type(edisp) is EDispKernelMap and not edisp.edisp_map.geom.is_region
 
     def _has_usual_energies(self) -> bool:
-        """Return whether the PSF has the energies of the exposure; else use gammapy's."""
+        """Return whether the PSF has the energies of the exposure, as `PsfLookup` requires."""
         if self.psf.energy_name != "energy_true" or self.dataset.exposure is None:
             return self.dataset.exposure is None
         geoms = self.psf.psf_map.geom, self.dataset.exposure.geom
@@ -89,7 +89,7 @@ class Instrument:
         """Solid angles of the pixels of the image in sr, shape (y, x)."""
         return np.asarray(self.geom.to_image().solid_angle().to_value("sr"))
 
-    def area_of(self, slices: tuple[slice, slice]) -> Array | None:
+    def cutout_area(self, slices: tuple[slice, slice]) -> Array | None:
         """Return the solid angles of the pixels of a cutout.
 
         Parameters
@@ -105,7 +105,7 @@ class Instrument:
         return None if self.geom.is_region else self.area[slices]
 
     def evaluator(self, model: SkyModel) -> MapEvaluator:
-        """Create an evaluator of gammapy's for a model; it is not the dataset's own.
+        """Create a gammapy evaluator for a model, separate from the dataset's own.
 
         Parameters
         ----------
@@ -142,8 +142,8 @@ class Instrument:
     def _kernel(self) -> Any:
         from gammapy.datasets.evaluator import PSF_CONTAINMENT, PSF_MAX_RADIUS
 
-        # gammapy takes one kernel for all positions if the PSF is known at one position only
-        if not isinstance(self.psf, KernelMaker):
+        # gammapy uses one kernel for all positions if the PSF map has a single position
+        if not isinstance(self.psf, PsfLookup):
             return self.dataset._psf_kernel
         exposure = self.dataset.exposure
         if not self.psf.has_single_spatial_bin or exposure is None:
@@ -152,7 +152,7 @@ class Instrument:
         return self.psf.get_psf_kernel(centre, exposure.geom, *size)
 
     def update(self, evaluator: MapEvaluator) -> tuple[slice, slice] | None:
-        """Look up the IRFs at the present position of the evaluator's model.
+        """Look up the IRFs at the current position of the evaluator's model.
 
         Parameters
         ----------
@@ -173,7 +173,7 @@ class Instrument:
             mask = self.mask_image
             evaluator.update(dataset.exposure, self.psf, self.edisp, self.geom, mask)
         if getattr(evaluator.model, "spatial_model", None) is not None:
-            # else gammapy measures the next move from (0, 0), and computes kernels needlessly
+            # otherwise gammapy compares the next position with (0, 0), and recomputes kernels
             evaluator._cached_position = evaluator.model.position_lonlat
         return slices
 
@@ -198,7 +198,7 @@ class Instrument:
 
 
 def _mask_image(dataset: MapDataset) -> Any:
-    """Return the pixels with any fitted energy; gammapy's own method copies geometries deeply."""
+    """Return the pixels with any fitted energy, without gammapy's deep copies of geometries."""
     from gammapy.maps import Map
 
     if dataset.mask is None:
@@ -236,7 +236,7 @@ class Response:
     area: Callable[[], Array | None]
 
     @classmethod
-    def of(
+    def from_evaluator(
         cls,
         evaluator: MapEvaluator,
         instrument: Instrument,
@@ -258,27 +258,27 @@ class Response:
         Response
             The IRFs.
         """
-        applied, cutout = evaluator.model.apply_irf, evaluator.geom
-        edisp = evaluator.edisp if applied["edisp"] and evaluator.edisp else None
+        apply_irf, cutout = evaluator.model.apply_irf, evaluator.geom
+        edisp = evaluator.edisp if apply_irf["edisp"] and evaluator.edisp else None
         edisp = edisp or evaluator._edisp_diagonal
         exposure = np.ones(cutout.data_shape)
-        if applied["exposure"]:
+        if apply_irf["exposure"]:
             exposure = evaluator.exposure.data * scale_of(evaluator.exposure.unit)
         kernel = None
-        if evaluator.psf and applied["psf"] and not cutout.is_region:
+        if evaluator.psf and apply_irf["psf"] and not cutout.is_region:
             kernel = evaluator.psf.psf_kernel_map.data.astype(np.float32)
-        slices = _slices(cutout, instrument.geom) if slices is None else slices
+        slices = _find_slices(cutout, instrument.geom) if slices is None else slices
         return cls(
             slices,
-            _finite(exposure.astype(float)),
+            _set_invalid_to_zero(exposure.astype(float)),
             np.asarray(edisp.pdf_matrix, dtype=float),
             kernel,
             cutout.to_image(),
-            partial(instrument.area_of, slices),
+            partial(instrument.cutout_area, slices),
         )
 
 
-def _slices(cutout: Any, geom: Any) -> tuple[slice, slice]:
+def _find_slices(cutout: Any, geom: Any) -> tuple[slice, slice]:
     shape = cutout.data_shape[1:]
     if cutout.is_region or shape == geom.data_shape[1:]:
         return slice(0, shape[0]), slice(0, shape[1])
@@ -286,7 +286,7 @@ def _slices(cutout: Any, geom: Any) -> tuple[slice, slice]:
     return slices_by_map["parent-slices"]  # type: ignore[no-any-return]
 
 
-def _finite(exposure: Array) -> Array:
+def _set_invalid_to_zero(exposure: Array) -> Array:
     # gammapy sets predicted counts to zero if the exposure is invalid at any true energy
     exposure[:, ~np.isfinite(exposure).all(axis=0)] = 0
     return exposure

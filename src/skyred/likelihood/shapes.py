@@ -1,8 +1,7 @@
-"""Shapes: images of a source after the PSF, and its templates, by its spatial parameters.
+"""Shapes: images of a source after the PSF, and its templates, for given spatial parameters.
 
-There are three kinds, from the most special to the most general: a point, with an image made of
-four kernels; an image that is the same at all energies, convolved by FFT; and every other model
-that gammapy's evaluator can evaluate.
+There are three kinds: a point, with an image that is the sum of four kernels; an image that is the
+same at all energies, convolved by FFT; and any other model, evaluated by gammapy.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from scipy import fft
 
 from skyred.likelihood import sharp_edges
 from skyred.likelihood.bins import Footprint, Mixture, Template
-from skyred.likelihood.contribution import Recent
+from skyred.likelihood.contribution import RecentCache
 from skyred.likelihood.parameters import ParameterSubset
 from skyred.likelihood.response import Response
 from skyred.likelihood.sky import ModelImage, PixelPosition
@@ -30,10 +29,10 @@ if TYPE_CHECKING:
     Pair = tuple[float, float]
     Weights = Iterator[tuple[tuple[int, int], float]]
 
-SLOPE_STEP = 0.01  # of a parameter's usual step, for derivatives of images
-DIFFERENCES_KEPT = 2  # for each spatial parameter
-CORNERS_KEPT = 24  # at least: the pixels that a fit and its errors reach
-CORNERS_MEMORY = 2**26  # bytes, for more of them: samplers move from pixel to pixel and back
+SLOPE_STEP = 0.01  # of a parameter's default step, for derivatives of images
+CACHED_DIFFERENCES = 2  # for each spatial parameter
+MIN_CACHED_CORNERS = 24  # the pixels that a fit and its errors reach
+CORNER_CACHE_BYTES = 2**26  # for more of them: samplers move from pixel to pixel and back
 
 
 class Shape(ABC):
@@ -108,9 +107,9 @@ class Shape(ABC):
         """
         return False
 
-    def _sides(self, values: Array, index: int) -> tuple[Array, Array]:
-        """Return the two sets of values of a finite difference."""
-        return self.subset.sides(values, index, SLOPE_STEP)
+    def _shifted(self, values: Array, index: int) -> tuple[Array, Array]:
+        """Return the values at both ends of a finite difference."""
+        return self.subset.shifted(values, index, SLOPE_STEP)
 
     def slope(self, values: Array, index: int) -> Template | Mixture:
         """Return the derivative of the template by one of the parameters.
@@ -127,10 +126,12 @@ class Shape(ABC):
         Template or Mixture
             The derivative.
         """
-        low, high = self._sides(values, index)
-        return self.footprint.template(self._rise(low, high) / (high[index] - low[index]))
+        low, high = self._shifted(values, index)
+        return self.footprint.template(
+            self._image_difference(low, high) / (high[index] - low[index])
+        )
 
-    def _rise(self, low: Array, high: Array) -> Array:
+    def _image_difference(self, low: Array, high: Array) -> Array:
         """Return the difference of two images."""
         return self.image(high) - self.image(low)
 
@@ -203,7 +204,7 @@ class PointShape(Shape):
         super().__init__(evaluator, response, footprint, subset)
         self.position = PixelPosition(evaluator.model.spatial_model, response.image)
         self.corners: dict[tuple[int, int], Template] = {}
-        self.corners_kept = max(CORNERS_KEPT, CORNERS_MEMORY // footprint.template_size)
+        self.max_corners = max(MIN_CACHED_CORNERS, CORNER_CACHE_BYTES // footprint.template_size)
 
     def image(self, values: Array) -> Array:
         """Return the image: four kernels, each around one of the pixels.
@@ -266,7 +267,7 @@ class PointShape(Shape):
             image = np.zeros(self.response.exposure.shape)
             self._add_kernel(image, pixel, 1.0)
             cached = self.footprint.template(image)
-            while len(self.corners) >= self.corners_kept:
+            while len(self.corners) >= self.max_corners:
                 self.corners.pop(next(iter(self.corners)))
             self.corners[pixel] = cached
         return cached
@@ -309,7 +310,7 @@ def _products(low: int, left: int, rows: Pair, columns: Pair) -> Weights:
 
 
 def _overlap(at: int, size: int, full: int) -> tuple[slice, slice]:
-    """Return the slices of the overlap of image and kernel: in the image, and in the kernel."""
+    """Return the slices of image and kernel where they overlap, along one axis."""
     start = at - (size - 1) // 2
     low, high = max(start, 0), min(start + size, full)
     return slice(low, high), slice(low - start, high - start)
@@ -340,17 +341,17 @@ class ExtendedShape(Shape):
         super().__init__(evaluator, response, footprint, subset)
         area = response.area()
         self.model_image = ModelImage(evaluator.model.spatial_model, response.image, area)
-        size = DIFFERENCES_KEPT * len(subset.free)
-        self.differences: Recent[tuple[bytes, bytes], Array] = Recent(size)
+        size = CACHED_DIFFERENCES * len(subset.free)
+        self.differences: RecentCache[tuple[bytes, bytes], Array] = RecentCache(size)
         self.convolution = None
         self.last_weights: tuple[Array, tuple[bytes, float], Array] | None = None
         if response.kernel is not None:
             self.convolution = Convolution(response.kernel, response.image.data_shape)
-        self.pixels = sharp_edges.pixels_of(subset, float(np.max(self.model_image.pixel)))
+        self.pixels = sharp_edges.pixel_sizes(subset, float(np.max(self.model_image.pixel)))
         self.sharp: bool | None = None
 
     def is_sharp(self, values: Array) -> bool:
-        """Return whether the image has sharp edges; the first answer is cached.
+        """Return whether the image has sharp edges; the first result is cached.
 
         Parameters
         ----------
@@ -365,14 +366,14 @@ class ExtendedShape(Shape):
         if self.sharp is None:
             axes = [self.model_image.position.lon, self.model_image.position.lat]
             pixels = self.pixels[axes]
-            self.sharp = sharp_edges.changes_unevenly(self._plain, values, axes, pixels)
+            self.sharp = sharp_edges.has_sharp_edges(self._unconvolved, values, axes, pixels)
         return self.sharp
 
-    def _sides(self, values: Array, index: int) -> tuple[Array, Array]:
+    def _shifted(self, values: Array, index: int) -> tuple[Array, Array]:
         if not self.is_sharp(values):
-            return super()._sides(values, index)
+            return super()._shifted(values, index)
         fraction = sharp_edges.SLOPE_STEP * self.pixels[index] / self.subset.steps[index]
-        return self.subset.sides(values, index, fraction)
+        return self.subset.shifted(values, index, fraction)
 
     def image(self, values: Array) -> Array:
         """Return the image after the PSF.
@@ -387,27 +388,27 @@ class ExtendedShape(Shape):
         array
             Fraction of the flux in each pixel, shape (true energies, y, x).
         """
-        return self._spread(self._plain(values))
+        return self._convolve(self._unconvolved(values))
 
-    def _plain(self, values: Array) -> Array:
+    def _unconvolved(self, values: Array) -> Array:
         self.subset.set(values)
         return self.model_image(values)
 
-    def _spread(self, plain: Array) -> Array:
+    def _convolve(self, plain: Array) -> Array:
         if self.convolution is None:
             return np.broadcast_to(plain, self.response.exposure.shape)
         return self.convolution(plain)
 
-    def _rise(self, low: Array, high: Array) -> Array:
-        # one convolution of the difference: half the time, and no difference of rounded numbers
-        return self._spread(self._difference(low, high))
+    def _image_difference(self, low: Array, high: Array) -> Array:
+        # convolving the difference takes half the time, and avoids cancellation of rounded numbers
+        return self._convolve(self._unconvolved_difference(low, high))
 
-    def _difference(self, low: Array, high: Array) -> Array:
+    def _unconvolved_difference(self, low: Array, high: Array) -> Array:
         """Return the difference of two images before the PSF; the last ones are cached."""
         key = low.tobytes(), high.tobytes()
         cached = self.differences.get(key)
         if cached is None:
-            cached = self.differences.keep(key, self._plain(high) - self._plain(low))
+            cached = self.differences.store(key, self._unconvolved(high) - self._unconvolved(low))
         return cached
 
     def weighted_slope(
@@ -435,12 +436,12 @@ class ExtendedShape(Shape):
         float
             The derivative.
         """
-        low, high = self._sides(values, index)
-        by_pixel = self._by_pixel(flux, weights, weight)
-        rise = np.vdot(by_pixel, self._difference(low, high))
+        low, high = self._shifted(values, index)
+        by_pixel = self._project_to_pixels(flux, weights, weight)
+        rise = np.vdot(by_pixel, self._unconvolved_difference(low, high))
         return float(rise / (high[index] - low[index]))
 
-    def _by_pixel(self, flux: Array, weights: Array, weight: float) -> Array:
+    def _project_to_pixels(self, flux: Array, weights: Array, weight: float) -> Array:
         """Return the derivatives of the weighted sum by the pixels of the image, shape (y, x)."""
         cached = self.last_weights
         if cached is None or cached[0] is not weights or cached[1] != (flux.tobytes(), weight):
@@ -465,7 +466,7 @@ class Convolution:
     """
 
     def __init__(self, kernel: NDArray[np.float32], shape: tuple[int, int]) -> None:
-        # the wrap-around falls on pixels that are cut off, so half a kernel of margin is enough
+        # wrap-around only affects pixels that are cut off, so half a kernel of margin is enough
         sizes = [
             max(fft.next_fast_len(size + (k + 1) // 2, real=True), k)
             for size, k in zip(shape, kernel.shape[1:], strict=True)

@@ -1,8 +1,8 @@
-"""Sharp edges: sources with images that change unevenly within a fraction of a pixel.
+"""Sources with sharp edges, along which the likelihood is not differentiable.
 
-gammapy evaluates a spatial model at the centres of pixels, or of divided pixels. If the model has
-a sharp edge, such as a disk or a shell, these points cross the edge one after the other, and the
-statistic is non-differentiable and has many minima within the errors.
+gammapy evaluates a spatial model at the centres of pixels, or of oversampled pixels. As a model
+with a sharp edge moves, such as a disk or a shell, these points cross the edge one by one. So the
+statistic is not differentiable, and has many minima within the errors.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from skyred.interfaces.objective import SharpSource
-from skyred.likelihood.parameters import ParameterSubset, usual_step
+from skyred.likelihood.parameters import ParameterSubset, default_step
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 
 STEP = 0.03  # pixels, between the positions at which images are compared
 STEPS = np.arange(-4, 5)
-ALONG = np.array([0.0, 1.0])
-ASIDE = np.array([0.31, 0.17])  # pixels: centred on a pixel, points cross an edge in pairs
-UNEVEN = 0.15  # relative variation of the changes: 0.1 for a Gaussian of 0.3 pixels, 0.4 for disks
-SLOPE_STEP = 0.1  # pixels: over less, derivatives are those of single points that cross an edge
-PART_OF_STEP = 0.3  # the same for eccentricities and angles, of their usual step
+DIRECTION = np.array([0.0, 1.0])
+OFFSET = np.array([0.31, 0.17])  # pixels: centred on a pixel, points cross an edge in pairs
+MIN_SHARPNESS = 0.15  # relative second difference: 0.1 for a Gaussian of 0.3 pixels, 0.4 for disks
+SLOPE_STEP = 0.1  # pixels: with smaller steps, single points at an edge dominate the derivatives
+STEP_FRACTION = 0.3  # of the default step, for eccentricities and angles
 ROTATIONS = ("phi",)
 
 
-def changes_unevenly(
+def has_sharp_edges(
     image: Callable[[Array], Array], values: Array, axes: Sequence[int], pixels: Array
 ) -> bool:
     """Return whether an image has sharp edges.
@@ -58,13 +58,16 @@ def changes_unevenly(
     images = []
     for step in STEPS:
         moved = values.copy()
-        moved[axes] += (ASIDE + step * ALONG * STEP) * pixels
+        moved[axes] += (OFFSET + step * DIRECTION * STEP) * pixels
         images.append(image(moved))
-    rises, bends = np.diff(images, axis=0), np.diff(images, 2, axis=0)
-    return bool(np.linalg.norm(bends) > UNEVEN * np.linalg.norm(rises[1:] + rises[:-1]))
+    first_differences, second_differences = np.diff(images, axis=0), np.diff(images, 2, axis=0)
+    return bool(
+        np.linalg.norm(second_differences)
+        > MIN_SHARPNESS * np.linalg.norm(first_differences[1:] + first_differences[:-1])
+    )
 
 
-def pixels_of(subset: ParameterSubset, pixel: float) -> Array:
+def pixel_sizes(subset: ParameterSubset, pixel: float) -> Array:
     """Return the size of a pixel in the unit of each spatial parameter.
 
     Parameters
@@ -78,13 +81,13 @@ def pixels_of(subset: ParameterSubset, pixel: float) -> Array:
     -------
     array
         Sizes, shape (k,); for rotations and parameters that are not angles, a fraction of their
-        usual step.
+        default step.
     """
     return np.array(
         [
             pixel / parameter.unit.to("deg")
             if parameter.unit.is_equivalent("deg") and parameter.name not in ROTATIONS
-            else usual_step(parameter) * PART_OF_STEP / SLOPE_STEP
+            else default_step(parameter) * STEP_FRACTION / SLOPE_STEP
             for parameter in subset.parameters
         ]
     )
@@ -122,7 +125,9 @@ def _sources(total: Total, x: Array) -> Iterator[SharpSource]:
             free = part.subset.free
             sizes = [index for index in free if _is_size(part.subset, index)]
 
-            def at(indices: list[int], part: SourceContribution = part) -> NDArray[np.int64]:
+            def free_positions(
+                indices: list[int], part: SourceContribution = part
+            ) -> NDArray[np.int64]:
                 return np.array(
                     [positions[int(part.subset.state_indices[index])] for index in indices], int
                 )
@@ -130,9 +135,9 @@ def _sources(total: Total, x: Array) -> Iterator[SharpSource]:
             related = [positions[index] for index in part.own.tolist() if index in positions]
             yield SharpSource(
                 name=part.name,
-                places=at(free),
+                places=free_positions(free),
                 pixels=shape.pixels[free],
-                sizes=at(sizes),
+                sizes=free_positions(sizes),
                 related=np.unique(related),
             )
 

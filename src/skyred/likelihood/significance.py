@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-SMALLEST_PROBABILITY = 1e-280  # tail probabilities below it lose digits
+SMALLEST_PROBABILITY = 1e-280  # tail probabilities below it lose precision
 
 
 def significance(ts: float, dof: int) -> float:
@@ -41,7 +41,7 @@ def significance(ts: float, dof: int) -> float:
     tail = float(chi2.sf(ts, dof))
     if tail > SMALLEST_PROBABILITY:
         return float(norm.isf(tail / 2))
-    return _sigma_of(_log_tail(ts / 2, dof / 2))
+    return _sigma_from_log_tail(_log_tail(ts / 2, dof / 2))
 
 
 def _log_tail(x: float, a: float) -> float:
@@ -53,15 +53,15 @@ def _log_tail(x: float, a: float) -> float:
 
     term, total = 1.0, 1.0
     for order in range(1, 40):
-        following = term * (a - order) / x
-        if abs(following) >= abs(term):
+        next_term = term * (a - order) / x
+        if abs(next_term) >= abs(term):
             break
-        term = following
+        term = next_term
         total += term
     return float((a - 1) * np.log(x) - x - gammaln(a) + np.log(total))
 
 
-def _sigma_of(log_tail: float) -> float:
+def _sigma_from_log_tail(log_tail: float) -> float:
     """Return sigma for the logarithm of a two-sided probability."""
     from scipy.optimize import brentq
     from scipy.stats import norm

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy import units as u
 
-from skyred.likelihood.spatial_formulas import SkyGrid, formula_of
-from skyred.likelihood.units import Plain, scale_of
+from skyred.likelihood.spatial_formulas import SkyGrid, find_formula
+from skyred.likelihood.units import PlainArray, scale_of
 
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 PIXEL_STEP = 1e-6  # rad, for the derivative of a position in pixels
-GRIDS_KEPT = 8
-AGREEMENT = 1e-9  # rounding alone: the same formula on plain numbers
+MAX_CACHED_GRIDS = 8
+AGREEMENT = 1e-9  # relative; the methods differ by rounding only
 
 
 class ModelPosition:
@@ -224,17 +224,17 @@ class ModelImage:
         Parameters
         ----------
         values : array
-            The values of the parameters, which are those that the model has now, shape (k,).
+            The values of the parameters, equal to the current values of the model, shape (k,).
         """
         factor, sides = self._extent(values)
-        slices = self._around(values, sides)
+        slices = self._slices_around(values, sides)
         if factor == 1 or slices is None:
             factor, slices = 1, (slice(0, self.area.shape[0]), slice(0, self.area.shape[1]))
         image: Array = np.zeros(self.area.shape)
-        image[slices] = self._mean(values, factor, slices)
+        image[slices] = self._average(values, factor, slices)
         return np.asarray(image * self.area)
 
-    def _mean(self, values: Array, factor: int, slices: tuple[slice, slice]) -> Array:
+    def _average(self, values: Array, factor: int, slices: tuple[slice, slice]) -> Array:
         """Average the model over the pixels, each divided by factor along both axes."""
         fine = self._evaluate(self._grid(factor, slices), values)
         shape = [slices[0].stop - slices[0].start, slices[1].stop - slices[1].start]
@@ -249,11 +249,11 @@ class ModelImage:
         if self.method is not None:
             try:
                 return self.method(grid, values)
-            except Exception:  # for example without extent: fall back to gammapy
-                return self._on_quantities(grid, values)
-        expected = self._on_quantities(grid, values)
-        self.method = self._on_quantities
-        for method in (self._by_formula, self._on_numbers):
+            except Exception:  # for example for a size of zero: fall back to gammapy
+                return self._by_quantities(grid, values)
+        expected = self._by_quantities(grid, values)
+        self.method = self._by_quantities
+        for method in (self._by_formula, self._by_plain_numbers):
             if _agrees(method, grid, values, expected):
                 self.method = method
                 break
@@ -264,27 +264,31 @@ class ModelImage:
         return {name: value * scale for name, value, scale in pairs}
 
     def _by_formula(self, grid: SkyGrid, values: Array) -> Array:
-        formula = formula_of(self.model)
+        formula = find_formula(self.model)
         if formula is None:
             raise NotImplementedError
         with np.errstate(all="ignore"):
             return formula(grid, self._plain(values))
 
-    def _on_numbers(self, grid: SkyGrid, values: Array) -> Array:
-        numbers = {name: Plain.of(value) for name, value in self._plain(values).items()}
-        result = self.model.evaluate(Plain.of(grid.lon), Plain.of(grid.lat), **numbers)
+    def _by_plain_numbers(self, grid: SkyGrid, values: Array) -> Array:
+        numbers = {
+            name: PlainArray.from_numbers(value) for name, value in self._plain(values).items()
+        }
+        result = self.model.evaluate(
+            PlainArray.from_numbers(grid.lon), PlainArray.from_numbers(grid.lat), **numbers
+        )
         return np.asarray(getattr(result, "value", result), dtype=float)
 
-    def _on_quantities(self, grid: SkyGrid, values: Array) -> Array:
+    def _by_quantities(self, grid: SkyGrid, values: Array) -> Array:
         quantities = {parameter.name: parameter.quantity for parameter in self.model.parameters}
         try:
             brightness = self.model.evaluate(grid.lon * u.rad, grid.lat * u.rad, **quantities)
-        except ZeroDivisionError:  # of a model without extent, which has no surface brightness
+        except ZeroDivisionError:  # raised for a size of zero
             return np.full(np.broadcast(grid.lon, grid.lat).shape, np.nan)
         return np.asarray(brightness.to_value("sr-1"), dtype=float)
 
     def _extent(self, values: Array) -> tuple[int, Array]:
-        """Return the division of pixels and the sides of the model in pixels, (x, y).
+        """Return the oversampling factor and the width and height of the model in pixels.
 
         They do not depend on its position.
         """
@@ -292,10 +296,10 @@ class ModelImage:
         if self.extent is None or self.extent[0] != others:
             radius = self.model.evaluation_radius.to_value("deg")
             sides = np.round(np.clip(2 * max(radius, np.max(self.pixel)) / self.pixel, 1, None))
-            self.extent = others, self._division(), sides
+            self.extent = others, self._oversampling(), sides
         return self.extent[1:]
 
-    def _division(self) -> int:
+    def _oversampling(self) -> int:
         from gammapy.modeling.models.spatial import MAX_OVERSAMPLING
 
         smallest = self.model.evaluation_bin_size_min
@@ -305,7 +309,7 @@ class ModelImage:
             factor = np.ceil(np.max(self.pixel) / np.float64(smallest.to_value("deg")))
         return int(min(factor, MAX_OVERSAMPLING)) if factor > 0 else MAX_OVERSAMPLING
 
-    def _around(self, values: Array, sides: Array) -> tuple[slice, slice] | None:
+    def _slices_around(self, values: Array, sides: Array) -> tuple[slice, slice] | None:
         """Return the pixels around the model's position; None if there are none."""
         from astropy.nddata.utils import NoOverlapError, overlap_slices
 
@@ -322,7 +326,7 @@ class ModelImage:
 
         key = factor, slices[0].start, slices[0].stop, slices[1].start, slices[1].stop
         if key not in self.grids:
-            if len(self.grids) >= GRIDS_KEPT:
+            if len(self.grids) >= MAX_CACHED_GRIDS:
                 self.grids.pop(next(iter(self.grids)))
             part = WcsGeom(self.image.wcs[slices], npix=(key[4] - key[3], key[2] - key[1]))
             fine = part.upsample(factor) if factor > 1 else part

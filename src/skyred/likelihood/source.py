@@ -1,4 +1,4 @@
-"""Source models in datasets of counts: flux by energy times template, each cached."""
+"""Source models in datasets of counts: predicted counts as flux times template, with caches."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from skyred.likelihood.bins import Bins, Footprint, Mixture, Template
-from skyred.likelihood.contribution import Counts, Recent
+from skyred.likelihood.contribution import Counts, RecentCache
 from skyred.likelihood.irf_positions import IrfPositions
 from skyred.likelihood.parameters import ParameterSubset
-from skyred.likelihood.response import Instrument, Response, quiet_evaluator
+from skyred.likelihood.response import Instrument, Response, suppress_evaluator_warnings
 from skyred.likelihood.shapes import Shape
 from skyred.likelihood.source_cutout import SourceCutout
 from skyred.likelihood.spectra import SpectralFlux
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     Index = NDArray[np.int64]
     Indices = frozenset[int]
 
-STATES_KEPT = 4
-CUTOUTS_KEPT = 9  # a search fits sources in the eight neighbouring pixels
+MAX_CACHED_STATES = 4
+MAX_CACHED_CUTOUTS = 9  # fits also try the eight neighbouring pixels
 
 
 class SourceContribution:
@@ -66,15 +66,15 @@ class SourceContribution:
     ) -> None:
         self.model, self.instrument, self.bins, self.spectrum = model, instrument, bins, spectrum
         self.name = str(model.name)
-        self.subset = ParameterSubset.of(model.spatial_model, space)
+        self.subset = ParameterSubset.from_model(model.spatial_model, space)
         self.own = space.indices_of(model.parameters)
         self.free = frozenset(self.own.tolist()) & frozenset(space.free.tolist())
         self.time = TimeFactor(model, instrument.dataset.gti, space)
         # counts by all values; spectrum and time factor cache their last values themselves
-        self.states = Recent[bytes, tuple[SourceCutout, Counts]](STATES_KEPT)
-        self.cutouts = Recent[tuple[int, int], SourceCutout](CUTOUTS_KEPT)
+        self.states = RecentCache[bytes, tuple[SourceCutout, Counts]](MAX_CACHED_STATES)
+        self.cutouts = RecentCache[tuple[int, int], SourceCutout](MAX_CACHED_CUTOUTS)
         self.positions = IrfPositions(model.spatial_model, self.subset, instrument.moves(model))
-        self.cutout = self._select(self.positions.reference)
+        self.cutout = self._select_cutout(self.positions.reference)
 
     @property
     def may_be_non_smooth(self) -> set[int]:
@@ -95,16 +95,16 @@ class SourceContribution:
 
     # -- IRFs -----------------------------------------------------------------------------------
 
-    def _select(self, values: Vector) -> SourceCutout:
+    def _select_cutout(self, values: Vector) -> SourceCutout:
         """Select the cutout for values of the spatial parameters, and return it."""
         node = self.positions.node(values)
         cutout = self.cutouts.get(node)
         if cutout is None:
             self.subset.set(self.positions.values_at(node))
-            # warn at the start only, as gammapy does, and not at every step of a search
-            with quiet_evaluator() if hasattr(self, "cutout") else nullcontext():
+            # warn only at the start, as gammapy does, and not at every step of a fit
+            with suppress_evaluator_warnings() if hasattr(self, "cutout") else nullcontext():
                 created = SourceCutout(self.model, self.instrument, self.bins, self.subset)
-            cutout = self.cutouts.keep(node, created)
+            cutout = self.cutouts.store(node, created)
         self.cutout = cutout
         return cutout
 
@@ -126,32 +126,32 @@ class SourceContribution:
             return False
         self.cutouts.clear()
         self.states.clear()
-        self._select(values)
+        self._select_cutout(values)
         return True
 
     @property
     def contributes(self) -> bool:
-        """Whether the source reaches the map from its last position."""
+        """Whether the source at its last position reaches the map."""
         return self.cutout.contributes
 
     @property
     def evaluator(self) -> MapEvaluator:
-        """The evaluator of gammapy for the present cutout."""
+        """The gammapy evaluator for the current cutout."""
         return self.cutout.evaluator
 
     @property
     def response(self) -> Response:
-        """The IRFs of the present cutout."""
+        """The IRFs of the current cutout."""
         return self.cutout.response
 
     @property
     def footprint(self) -> Footprint:
-        """The footprint of the present cutout."""
+        """The footprint of the current cutout."""
         return self.cutout.footprint
 
     @property
     def shape(self) -> Shape:
-        """The shape in the present cutout."""
+        """The shape in the current cutout."""
         return self.cutout.shape
 
     def shape_at(self, state: Vector) -> Shape | None:
@@ -168,18 +168,18 @@ class SourceContribution:
             The shape; None if the source does not reach the map, or has no free spatial
             parameters.
         """
-        cutout = self._select(self.subset.values(state))
+        cutout = self._select_cutout(self.subset.values(state))
         return cutout.shape if cutout.contributes and self.subset.free else None
 
     # -- predicted counts -----------------------------------------------------------------------
 
     def _template(self, state: Vector) -> Template | Mixture | None:
         values = self.subset.values(state)
-        cutout = self._select(values)
+        cutout = self._select_cutout(values)
         return cutout.template(values) if cutout.contributes else None
 
     def rows(self) -> Index:
-        """Return the rows of the selected bins that lie in the present cutout.
+        """Return the rows of the selected bins that lie in the current cutout.
 
         Returns
         -------
@@ -223,7 +223,7 @@ class SourceContribution:
             counts = Counts(np.zeros(0), 0.0)
             if template is not None:
                 counts = template.times(self.flux(state))
-            cached = self.states.keep(key, (self.cutout, counts))
+            cached = self.states.store(key, (self.cutout, counts))
         self.cutout = cached[0]
         return cached[1]
 
@@ -282,7 +282,7 @@ class SourceContribution:
         if template is None:
             return
         own = weights[self.rows()]
-        by_flux = template.weighted(own, weight)
+        by_flux = template.weighted_sum(own, weight)
         for state_index, slope in self._flux_slopes(state, indices):
             yield state_index, float(by_flux @ slope)
         flux, values = self.flux(state), self.subset.values(state)

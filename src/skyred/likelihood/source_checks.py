@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 def find_source(datasets: Datasets, source: str | int) -> SkyModel:
-    """Return a source model of datasets of counts.
+    """Find a source model of datasets of counts.
 
     Parameters
     ----------
     datasets : gammapy.datasets.Datasets
         With models assigned.
     source : str or int
-        Its name, or its index in ``datasets.models``, as gammapy's estimators take it.
+        Its name, or its index in ``datasets.models``, as in gammapy's estimators.
 
     Returns
     -------
@@ -30,7 +30,7 @@ def find_source(datasets: Datasets, source: str | int) -> SkyModel:
     Raises
     ------
     FitError
-        If there is no such source model, or a dataset is not of counts.
+        If there is no such source model, or a dataset does not contain counts.
     """
     from gammapy.modeling.models import SkyModel
 
@@ -40,17 +40,18 @@ def find_source(datasets: Datasets, source: str | int) -> SkyModel:
     listed = list(datasets.models or ())
     if isinstance(source, int):
         if not -len(listed) <= source < len(listed):
-            raise FitError(f"no model has the index {source}: the datasets have {len(listed)}")
+            raise FitError(
+                f"no model has the index {source}: the datasets have {len(listed)} models"
+            )
         source = str(listed[source].name)
     if source not in names:
-        raise FitError(
-            f"no source is called {source!r}; there are {', '.join(dict.fromkeys(names)) or 'none'}"
-        )
+        available = ", ".join(dict.fromkeys(names)) or "none"
+        raise FitError(f"no source is called {source!r}; available: {available}")
     return next(model for model in listed if model.name == source)
 
 
 def require_counts(datasets: Datasets) -> None:
-    """Raise `FitError` unless all datasets are of counts.
+    """Raise `FitError` unless all datasets contain counts.
 
     Parameters
     ----------
@@ -60,11 +61,11 @@ def require_counts(datasets: Datasets) -> None:
     Raises
     ------
     FitError
-        If a dataset holds flux points.
+        If a dataset contains flux points.
     """
     for dataset in datasets:
         if dataset.tag == "FluxPointsDataset":
-            raise FitError(f"{dataset.name!r} holds flux points; only counts give new ones")
+            raise FitError(f"dataset {dataset.name!r} contains flux points; expected counts")
 
 
 def require_one_telescope(datasets: Datasets) -> None:
@@ -91,7 +92,7 @@ def require_one_telescope(datasets: Datasets) -> None:
 
 
 def require_free_background(datasets: Datasets, source: SkyModel) -> None:
-    """Raise `FitError` if nothing but the source has free parameters.
+    """Raise `FitError` if only the source has free parameters.
 
     Parameters
     ----------

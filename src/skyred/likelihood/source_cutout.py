@@ -1,4 +1,4 @@
-"""Source cutouts: a source with the IRFs of one position, and its cached templates."""
+"""Sources with the IRFs of one position, and their cached templates."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from skyred.likelihood.bins import Bins, Footprint, Mixture, Template
-from skyred.likelihood.contribution import Recent
+from skyred.likelihood.contribution import RecentCache
 from skyred.likelihood.parameters import ParameterSubset
 from skyred.likelihood.response import Instrument, Response
 from skyred.likelihood.shapes import ExtendedShape, GeneralShape, PointShape, Shape
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Index = NDArray[np.int64]
 
-MEMORY = 2**25  # bytes, for the templates of a cutout that are kept
+TEMPLATE_CACHE_BYTES = 2**25  # for the cached templates of a cutout
 
 
 class SourceCutout:
-    """Source with the IRFs at the present values of its spatial parameters.
+    """Source with the IRFs at the current values of its spatial parameters.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class SourceCutout:
     Attributes
     ----------
     evaluator : gammapy.datasets.evaluator.MapEvaluator
-        Evaluator of gammapy's, updated.
+        Updated gammapy evaluator.
     contributes : bool
         Whether the source reaches the map; otherwise there is no response, footprint or shape.
     """
@@ -56,17 +56,19 @@ class SourceCutout:
         self.evaluator: MapEvaluator = instrument.evaluator(model)
         slices = instrument.update(self.evaluator)
         self.contributes = bool(self.evaluator.contributes)
-        self.templates = Recent[bytes, Template | Mixture](2 * len(subset.free) + 4)
-        self.slopes = Recent[tuple[int, bytes], Template | Mixture](max(1, 2 * len(subset.free)))
+        self.templates = RecentCache[bytes, Template | Mixture](2 * len(subset.free) + 4)
+        self.slopes = RecentCache[tuple[int, bytes], Template | Mixture](
+            max(1, 2 * len(subset.free))
+        )
         if self.contributes:
-            self.response = Response.of(self.evaluator, instrument, slices)
+            self.response = Response.from_evaluator(self.evaluator, instrument, slices)
             self.footprint = Footprint(self.response, bins)
-            self.shape = self._shape()
-            max_templates = MEMORY // self.footprint.template_size
+            self.shape = self._create_shape()
+            max_templates = TEMPLATE_CACHE_BYTES // self.footprint.template_size
             self.templates.size = max(2, min(self.templates.size, max_templates))
             self.slopes.size = max(1, min(self.slopes.size, max_templates))
 
-    def _shape(self) -> Shape:
+    def _create_shape(self) -> Shape:
         from gammapy.modeling.models import PointSpatialModel
 
         spatial, image = self.evaluator.model.spatial_model, self.response.image
@@ -74,7 +76,7 @@ class SourceCutout:
         if spatial is not None and not image.is_region and self.subset.free:
             if type(spatial) is PointSpatialModel:
                 kind = PointShape
-            elif spatial.evaluation_radius is not None and _has_one_image(spatial):
+            elif spatial.evaluation_radius is not None and _has_position_and_one_image(spatial):
                 kind = ExtendedShape
         return kind(self.evaluator, self.response, self.footprint, self.subset)
 
@@ -98,7 +100,7 @@ class SourceCutout:
         """
         key = values.tobytes()
         cached = self.templates.get(key)
-        return self.templates.keep(key, self.shape.template(values)) if cached is None else cached
+        return self.templates.store(key, self.shape.template(values)) if cached is None else cached
 
     def slope(self, values: Array, index: int) -> Template | Mixture:
         """Return the derivative of the template by one of the spatial parameters.
@@ -117,7 +119,7 @@ class SourceCutout:
         """
         key = index, values.tobytes()
         cached = self.slopes.get(key)
-        return self.slopes.keep(key, self.shape.slope(values, index)) if cached is None else cached
+        return self.slopes.store(key, self.shape.slope(values, index)) if cached is None else cached
 
     def weighted_slope(
         self, values: Array, index: int, flux: Array, weights: Array, weight: float
@@ -144,10 +146,10 @@ class SourceCutout:
         """
         if isinstance(self.shape, ExtendedShape):
             return self.shape.weighted_slope(values, index, flux, weights, weight)
-        return float(self.slope(values, index).weighted(weights, weight) @ flux)
+        return float(self.slope(values, index).weighted_sum(weights, weight) @ flux)
 
 
-def _has_one_image(spatial: object) -> bool:
+def _has_position_and_one_image(spatial: object) -> bool:
     names = {parameter.name for parameter in spatial.parameters}  # type: ignore[attr-defined]
-    placed = {"lon_0", "lat_0"} <= names
-    return placed and not spatial.is_energy_dependent  # type: ignore[attr-defined]
+    has_position = {"lon_0", "lat_0"} <= names
+    return has_position and not spatial.is_energy_dependent  # type: ignore[attr-defined]

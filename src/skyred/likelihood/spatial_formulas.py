@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Values = Mapping[str, float]
 
-EDGE_95 = 2.326174307353347  # gammapy's: the width of an edge holds 95 % of its error function
+EDGE_95 = 2.326174307353347  # gammapy's: the width of an edge contains 95 % of its error function
 
 
 @attrs.define(eq=False, slots=False)
@@ -41,8 +41,12 @@ class SkyGrid:
     @cached_property
     def vectors(self) -> tuple[Array, Array, Array]:
         """The three components of unit vectors."""
-        out = np.cos(self.lat)
-        return out * np.cos(self.lon), out * np.sin(self.lon), np.sin(self.lat) + 0 * self.lon
+        cos_lat = np.cos(self.lat)
+        return (
+            cos_lat * np.cos(self.lon),
+            cos_lat * np.sin(self.lon),
+            np.sin(self.lat) + 0 * self.lon,
+        )
 
     def squared_chords(self, lon: float, lat: float) -> Array:
         """Return the squares of the chords to a direction, ``2 (1 - cos(separation))``.
@@ -57,9 +61,9 @@ class SkyGrid:
         array
             Squared chords, shape (y, x).
         """
-        (x, y, z), out = self.vectors, math.cos(lat)
-        chords = np.square(x - out * math.cos(lon))
-        chords += np.square(y - out * math.sin(lon))
+        (x, y, z), cos_lat = self.vectors, math.cos(lat)
+        chords = np.square(x - cos_lat * math.cos(lon))
+        chords += np.square(y - cos_lat * math.sin(lon))
         chords += np.square(z - math.sin(lat))
         return chords
 
@@ -91,7 +95,7 @@ class SkyGrid:
 Formula = Callable[[SkyGrid, "Values"], "Array"]
 
 
-def formula_of(model: Any) -> Formula | None:
+def find_formula(model: Any) -> Formula | None:
     """Return the formula of a spatial model.
 
     Parameters
@@ -159,8 +163,8 @@ def disk(grid: SkyGrid, values: Values) -> Array:
         size = _effective_size(grid, values, radius)
         norm = DiskSpatialModel._evaluate_norm_factor(radius, eccentricity)
     chords = np.sqrt(grid.squared_chords(values["lon_0"], values["lat_0"]))
-    away = 2 * np.arcsin(np.minimum(chords / 2, 1)) - size
-    return np.asarray(norm * 0.5 * (1 - erf(away * (EDGE_95 / (size * values["edge_width"])))))
+    distance = 2 * np.arcsin(np.minimum(chords / 2, 1)) - size
+    return np.asarray(norm * 0.5 * (1 - erf(distance * (EDGE_95 / (size * values["edge_width"])))))
 
 
 def _effective_size(grid: SkyGrid, values: Values, major: float) -> Array:

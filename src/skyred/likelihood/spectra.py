@@ -1,8 +1,8 @@
 """Spectra: the integral flux of a spectral model in bins of energy, as plain numbers.
 
 The formulas are gammapy's own: `evaluate_integral` if a model has it, else its log-log trapezoidal
-rule over `evaluate`. Only the units are left out, and each method is compared with
-`model.integral` when it is selected.
+rule over `evaluate`. They are evaluated without units, and compared with `model.integral` when they
+are selected.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 POINTS_PER_DECADE = 100  # gammapy's `integrate_spectrum`
-AGREEMENT = 1e-9  # rounding alone: another method for the same numbers
-SLOPE_STEP = 1e-4  # of a parameter's usual step: central differences are then good to 1e-9
+AGREEMENT = 1e-9  # relative; the methods differ by rounding only
+SLOPE_STEP = 1e-4  # of a parameter's default step: central differences are then good to 1e-9
 NORMS = ("norm", "amplitude")  # parameters that gammapy also treats as factors
 
 
@@ -45,11 +45,11 @@ class SpectralFlux:
     """
 
     def __init__(self, model: SpectralModel, edges: u.Quantity, space: ParameterSpace) -> None:
-        self.subset = ParameterSubset.of(model, space)
-        self.norm = _norm_of(model, self.subset.parameters)
+        self.subset = ParameterSubset.from_model(model, space)
+        self.norm = _find_norm(model, self.subset.parameters)
         self.cached: tuple[bytes | None, Array] = (None, np.zeros(0))
         self.cached_slopes: tuple[bytes | None, Sequence[tuple[int, Array]]] = (None, ())
-        self.flux = _fastest(model, self.subset.parameters, edges)
+        self.flux = _find_fastest_method(model, self.subset.parameters, edges)
 
     def __call__(self, state: Vector) -> Array:
         """Return the fluxes, shape (n,)."""
@@ -82,11 +82,11 @@ class SpectralFlux:
         state_index = int(self.subset.state_indices[index])
         if index == self.norm and values[index] != 0:
             return state_index, self(state) / values[index]
-        low, high = self.subset.sides(values, index, SLOPE_STEP)
+        low, high = self.subset.shifted(values, index, SLOPE_STEP)
         return state_index, (self.flux(high) - self.flux(low)) / (high[index] - low[index])
 
 
-def _norm_of(model: Any, parameters: list[Any]) -> int | None:
+def _find_norm(model: Any, parameters: list[Any]) -> int | None:
     if not _is_product(model):
         return None
     norms = [index for index, parameter in enumerate(parameters) if parameter.name in NORMS]
@@ -103,16 +103,18 @@ def _is_product(model: Any) -> bool:
 FluxMethod = Callable[["Vector"], "Array"]
 
 
-def _fastest(model: SpectralModel, parameters: list[Any], edges: u.Quantity) -> FluxMethod:
+def _find_fastest_method(
+    model: SpectralModel, parameters: list[Any], edges: u.Quantity
+) -> FluxMethod:
     """Return the fastest method that agrees with `model.integral`."""
-    plain = _by_gammapy(model, parameters, lambda: model.integral(edges[:-1], edges[1:]))
+    plain = _gammapy_method(model, parameters, lambda: model.integral(edges[:-1], edges[1:]))
     values = np.array([parameter.value for parameter in parameters], dtype=float)
     expected = plain(values)
-    for build in (_analytic, _on_grid):
+    for build in (_analytic_method, _grid_method):
         method = build(model, parameters, edges)
         if method is not None and _agrees(method, values, expected):
             return method
-    return _cached(plain, _norm_of(model, parameters))
+    return _cache_up_to_norm(plain, _find_norm(model, parameters))
 
 
 def _agrees(method: FluxMethod, values: Vector, expected: Array) -> bool:
@@ -126,7 +128,9 @@ def _agrees(method: FluxMethod, values: Vector, expected: Array) -> bool:
     )
 
 
-def _by_gammapy(model: Any, parameters: list[Any], call: Callable[[], u.Quantity]) -> FluxMethod:
+def _gammapy_method(
+    model: Any, parameters: list[Any], call: Callable[[], u.Quantity]
+) -> FluxMethod:
     """Return a function that sets the parameters and evaluates the model by gammapy."""
 
     def method(values: Vector) -> Array:
@@ -139,8 +143,8 @@ def _by_gammapy(model: Any, parameters: list[Any], call: Callable[[], u.Quantity
     return method
 
 
-def _cached(method: FluxMethod, norm: int | None) -> FluxMethod:
-    """Return the method with a cache: evaluate it only if more than the norm changes."""
+def _cache_up_to_norm(method: FluxMethod, norm: int | None) -> FluxMethod:
+    """Cache the result of a method until a parameter other than the norm changes."""
     cache: dict[bytes, Array] = {}
 
     def cached(values: Vector) -> Array:
@@ -161,7 +165,7 @@ def _scales(parameters: list[Any]) -> Array:
     return np.array([scale_of(parameter.unit) for parameter in parameters], dtype=float)
 
 
-def _analytic(model: Any, parameters: list[Any], edges: u.Quantity) -> FluxMethod | None:
+def _analytic_method(model: Any, parameters: list[Any], edges: u.Quantity) -> FluxMethod | None:
     if not hasattr(model, "evaluate_integral"):
         return None
     scales, energy = _scales(parameters), edges.to_value("TeV")
@@ -169,17 +173,17 @@ def _analytic(model: Any, parameters: list[Any], edges: u.Quantity) -> FluxMetho
     return lambda values: np.asarray(model.evaluate_integral(low, high, *(values * scales)))
 
 
-def _on_grid(model: Any, parameters: list[Any], edges: u.Quantity) -> FluxMethod | None:
+def _grid_method(model: Any, parameters: list[Any], edges: u.Quantity) -> FluxMethod | None:
     from gammapy.modeling.models import SpectralModel
 
     if type(model).integral is not SpectralModel.integral:
         return None
     grid = EnergyGrid(edges.to_value("TeV"))
-    curve = curve_of(model, grid.energy)
+    curve = compile_curve(model, grid.energy)
     return lambda values: grid.integral(curve(values))
 
 
-def curve_of(model: Any, energy: Array, plain: bool = True) -> FluxMethod:
+def compile_curve(model: Any, energy: Array, plain: bool = True) -> FluxMethod:
     """Return the differential flux as a function of a model's parameters.
 
     Parameters
@@ -204,10 +208,10 @@ def curve_of(model: Any, energy: Array, plain: bool = True) -> FluxMethod:
     parameters = list(model.parameters)
     if type(model) is CompoundSpectralModel:
         split = len(model.model1.parameters)
-        first = curve_of(model.model1, energy, plain)
-        second = curve_of(model.model2, energy, plain)
+        first = compile_curve(model.model1, energy, plain)
+        second = compile_curve(model.model2, energy, plain)
         return lambda values: model.operator(first(values[:split]), second(values[split:]))
-    quantities = _by_gammapy(model, parameters, lambda: u.Quantity(model(energy * u.TeV)))
+    quantities = _gammapy_method(model, parameters, lambda: u.Quantity(model(energy * u.TeV)))
     scales = _scales(parameters)
 
     def numbers(values: Vector) -> Array:
@@ -216,7 +220,7 @@ def curve_of(model: Any, energy: Array, plain: bool = True) -> FluxMethod:
     values = np.array([parameter.value for parameter in parameters], dtype=float)
     if plain and _agrees(numbers, values, quantities(values)):
         return numbers
-    return _cached(quantities, _norm_of(model, parameters))
+    return _cache_up_to_norm(quantities, _find_norm(model, parameters))
 
 
 class EnergyGrid:
@@ -254,8 +258,8 @@ class EnergyGrid:
         tiny = np.finfo(float).tiny  # gammapy clips ratios at it before taking logarithms
         with np.errstate(all="ignore"):
             # a ratio has a logarithm also where the flux is negative
-            fall = np.log(np.maximum(curve[:, :-1] / curve[:, 1:], tiny)) / self.width
-            slope = 1 - np.nan_to_num(fall, nan=np.inf, posinf=np.inf, neginf=-np.inf)
+            index = np.log(np.maximum(curve[:, :-1] / curve[:, 1:], tiny)) / self.width
+            slope = 1 - np.nan_to_num(index, nan=np.inf, posinf=np.inf, neginf=-np.inf)
             area = np.expm1(slope * self.width) / slope
         area = np.where(np.abs(slope) < 1e-8, self.width, area)
         return (curve[:, :-1] * self.start * area).sum(axis=-1)  # type: ignore[no-any-return]

@@ -77,7 +77,7 @@ class Cash:
         return float(2 * (total - self.counts @ logs))
 
     def derivatives(self, predicted: Array) -> Derivatives:
-        """Return the derivatives of `value`, as it is truncated.
+        """Return the derivatives of `value`, including its truncation.
 
         A bin below the truncation value has the constant ``log(TRUNCATION)``, so the derivative of
         its logarithm is zero. If negative predicted counts are set to zero, that of the sum is
@@ -126,17 +126,17 @@ class WStat:
     alpha: Array
     constant: Array = attrs.field(init=False)
     linear: Array = attrs.field(init=False)
-    twice: Array = attrs.field(init=False)
+    denominator: Array = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         from gammapy.stats import get_wstat_gof_terms
 
         self.constant = get_wstat_gof_terms(self.on, self.off)
-        with np.errstate(over="ignore"):  # without acceptance off alpha is the largest number
+        with np.errstate(over="ignore"):  # alpha is the largest float if the off acceptance is zero
             self.linear = self.alpha * (self.on + self.off)
-            self.twice = 2 * self.alpha * (1 + self.alpha)
+            self.denominator = 2 * self.alpha * (1 + self.alpha)
 
-    def within(self, bins: Bins) -> WStat:
+    def select(self, bins: Bins) -> WStat:
         """Return the statistic of the selected bins.
 
         Parameters
@@ -149,7 +149,7 @@ class WStat:
         WStat
             The statistic.
         """
-        return WStat(bins.of(self.on), bins.of(self.off), bins.of(self.alpha))
+        return WStat(bins.select(self.on), bins.select(self.off), bins.select(self.alpha))
 
     def background(self, signal: Array) -> Array:
         """Return the most likely background in the off region.
@@ -170,8 +170,8 @@ class WStat:
         """Return the background, and the linear term and the root of its formula."""
         with np.errstate(all="ignore"):
             linear = self.linear - (1 + self.alpha) * signal
-            root = np.sqrt(linear**2 + 2 * self.twice * self.off * signal)
-            return (linear + root) / self.twice, linear, root
+            root = np.sqrt(linear**2 + 2 * self.denominator * self.off * signal)
+            return (linear + root) / self.denominator, linear, root
 
     def value(self, signal: Array, total: float = 0.0) -> float:
         """Return the statistic; bins with an undefined statistic count as zero, as in gammapy.
@@ -206,8 +206,8 @@ class WStat:
         """Return the derivatives.
 
         The background is at its optimum, so it does not contribute to the first derivative. The
-        exception is a bin without counts on: a negative signal keeps the background at the value
-        where nothing is predicted, and the background moves with the signal.
+        exception is a bin without on counts and with a negative signal: there the background
+        cancels the signal, and changes with it.
 
         Parameters
         ----------
@@ -222,14 +222,16 @@ class WStat:
         background, linear, root = self._background(signal)
         with np.errstate(all="ignore"):
             defined = np.isfinite(self._terms(signal, background))
-            bend = (self.twice * self.off - (1 + self.alpha) * linear) / root
-            moves = (bend - 1 - self.alpha) / self.twice  # of the background, by the signal
+            root_slope = (self.denominator * self.off - (1 + self.alpha) * linear) / root
+            background_slope = (root_slope - 1 - self.alpha) / self.denominator
             predicted = signal + self.alpha * background
             ratio = np.where(self.on > 0, self.on / predicted, 0)
-            second = np.where(self.on > 0, ratio * (1 + self.alpha * moves) / predicted, 0)
+            second = np.where(
+                self.on > 0, ratio * (1 + self.alpha * background_slope) / predicted, 0
+            )
             off = np.where(self.off > 0, self.off / background, 0)
-            forced = np.where(self.on == 0, moves * (1 + self.alpha - off), 0)
-        first = 2 * (1 - ratio + np.nan_to_num(forced, posinf=0, neginf=0))
+            from_background = np.where(self.on == 0, background_slope * (1 + self.alpha - off), 0)
+        first = 2 * (1 - ratio + np.nan_to_num(from_background, posinf=0, neginf=0))
         first = np.where(defined, np.nan_to_num(first, posinf=0, neginf=0), 0)
         second = np.where(defined, np.nan_to_num(2 * second, posinf=0, neginf=0), 0)
         return Derivatives(first, second, 0.0)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from skyred.likelihood.parameters import ParameterSpace, Vector
 
-SLOPE_STEP = 1e-3  # of a parameter's usual step
+SLOPE_STEP = 1e-3  # of a parameter's default step
 
 
 class TimeFactor:
@@ -32,14 +32,14 @@ class TimeFactor:
 
     def __init__(self, model: SkyModel, gti: Any, space: ParameterSpace) -> None:
         self.model, self.gti = model.temporal_model, gti
-        self.subset = ParameterSubset.of(self.model, space)
+        self.subset = ParameterSubset.from_model(self.model, space)
         self.cached: tuple[bytes | None, float] = (None, 1.0)
 
     def __call__(self, state: Vector) -> float:
         """Return the factor."""
-        return 1.0 if self.model is None else self._at(self.subset.values(state))
+        return 1.0 if self.model is None else self._factor(self.subset.values(state))
 
-    def _at(self, values: Vector) -> float:
+    def _factor(self, values: Vector) -> float:
         if values.tobytes() != self.cached[0]:
             self.subset.set(values)
             integral = self.model.integral(self.gti.time_start, self.gti.time_stop)
@@ -63,4 +63,4 @@ class TimeFactor:
         iterator of (int, float)
             Index of a parameter in the state, and the derivative by it.
         """
-        return self.subset.slopes(self._at, state, SLOPE_STEP, indices)
+        return self.subset.slopes(self._factor, state, SLOPE_STEP, indices)

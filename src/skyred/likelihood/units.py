@@ -41,16 +41,16 @@ def scale_of(unit: u.UnitBase | str) -> float:
     return float(si.scale / JOULES_IN_TEV**energy * 100**length)
 
 
-class Plain(np.ndarray[Any, Any]):
-    """Numbers in TeV, cm, s and rad, for formulas that ask their quantities for values.
+class PlainArray(np.ndarray[Any, Any]):
+    """Numbers in TeV, cm, s and rad, with the methods `value`, `to_value` and `to` of quantities.
 
-    It converts nothing. Formulas that rely on a conversion return other numbers than with
-    quantities, so the two have to be compared before it is used.
+    These methods convert nothing. The result of a formula that relies on a conversion differs from
+    that with quantities, so the two have to be compared first.
     """
 
     @classmethod
-    def of(cls, numbers: ArrayLike) -> Plain:
-        """Return numbers without a conversion.
+    def from_numbers(cls, numbers: ArrayLike) -> PlainArray:
+        """Create an array from numbers, without a conversion.
 
         Parameters
         ----------
@@ -59,7 +59,7 @@ class Plain(np.ndarray[Any, Any]):
 
         Returns
         -------
-        Plain
+        PlainArray
             The numbers.
         """
         return np.asarray(numbers, dtype=float).view(cls)
@@ -84,7 +84,7 @@ class Plain(np.ndarray[Any, Any]):
         """
         return np.asarray(self)
 
-    def to(self, unit: object) -> Plain:
+    def to(self, unit: object) -> PlainArray:
         """Return the object itself.
 
         Parameters
@@ -94,7 +94,7 @@ class Plain(np.ndarray[Any, Any]):
 
         Returns
         -------
-        Plain
+        PlainArray
             The object itself.
         """
         return self

@@ -122,7 +122,7 @@ class LightCurveProduct(Product):
         from skyred.likelihood.flux.variability import Variability
 
         flux, errors = (_by_energy(getattr(self.flux, name)) for name in ("flux", "flux_err"))
-        return [Variability.of(*pair) for pair in zip(flux, errors, strict=True)]
+        return [Variability.from_fluxes(*pair) for pair in zip(flux, errors, strict=True)]
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the flux over time (UTC), with upper limits where TS is below 4.

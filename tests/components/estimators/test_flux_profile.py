@@ -193,7 +193,7 @@ class TestRegionsWithoutFlux:
         )
         beside.assert_same(profile.flux, expected, slice(2))
         assert np.isnan(profile.flux.norm.data[2:]).all()
-        leaves, cut = "the region leaves the map", "the mask divides the region"
+        leaves, cut = "the region extends beyond the map", "the mask divides the region"
         assert profile.reasons == ("", "", leaves, leaves, cut, "masked in all datasets")
 
     def test_without_counts_give_a_warning(self) -> None:
@@ -219,7 +219,7 @@ class TestRegionsWithoutFlux:
         tiny = CircleSkyRegion(SkyCoord(*corner, frame="icrs"), 0.01 * u.deg)
         wide = CircleSkyRegion(tiny.center, 0.2 * u.deg)
         profile = flux_profile(dataset, [wide, tiny], STEEP, distance=distances(2))
-        assert profile.reasons == ("", "the region holds no centre of a pixel")
+        assert profile.reasons == ("", "the region contains no pixel centre")
 
 
 class TestFiles:
@@ -232,7 +232,7 @@ class TestFiles:
         )
 
     def test_are_read_back_and_by_gammapy(self, product: Any, tmp_path: Path) -> None:
-        assert "the region leaves the map" in product.details["reason"]
+        assert "the region extends beyond the map" in product.details["reason"]
         for path in product.write(tmp_path):
             flux_points = FluxPoints.read(path, format="profile", reference_model=STEEP)
             flux_ul = np.ma.filled(flux_points.flux_ul.data, np.nan)
@@ -305,7 +305,7 @@ class TestInvalidOptionsAndData:
 
     def test_spectra_and_maps_without_exposure_are_refused(self) -> None:
         spectrum, dataset = small.spectrum_dataset(), small.map_dataset()
-        with pytest.raises(FitError, match="'spectrum' is no map"):
+        with pytest.raises(FitError, match="'spectrum' is not a map"):
             flux_profile(spectrum, boxes(dataset, 2))
         with pytest.raises(ModelError, match="no map dataset"):
             FluxProfile(line=line_through(boxes(dataset, 2))).estimate(Datasets([spectrum]), None)
@@ -321,5 +321,5 @@ class TestInvalidOptionsAndData:
 
     def test_edges_nearest_to_the_same_edge_are_refused(self) -> None:
         dataset = small.map_dataset()
-        with pytest.raises(FitError, match="fall on one edge"):
+        with pytest.raises(FitError, match="have the same nearest edge"):
             flux_profile(dataset, boxes(dataset, 2), STEEP, [1, 1.1, 3, 10] * u.TeV)

@@ -109,9 +109,9 @@ class TestSpectra:
         assert not product.flux.success.data[[1, 2]].any()
         assert product.details["reason"].tolist() == [
             "",
-            "only partly covered: run-33791 lies across its border",
+            "only partly covered: run-33791 extends beyond it",
             "no dataset lies in it",
-            "left out: run-47802 lies across its border",
+            "excluded: run-47802 extends beyond it",
         ]
         assert product.details["livetime"][1] == 0
 
@@ -286,7 +286,10 @@ class TestInvalidOptionsAndData:
         spectra.models["pks"].datasets_names = [spectra[0].name]
         product = estimated(Datasets(spectra[:2]))
         assert np.isfinite(product.flux.norm.data[0]).all()
-        assert product.details["reason"].tolist() == ["", "the source is in none of its datasets"]
+        assert product.details["reason"].tolist() == [
+            "",
+            "none of its datasets contains the source",
+        ]
 
     @pytest.mark.data
     def test_intervals_without_runs_are_refused(self, spectra: Datasets) -> None:
@@ -302,9 +305,9 @@ class TestInvalidOptionsAndData:
     def test_datasets_without_times_and_unknown_intervals_are_refused(
         self, spectra: Datasets
     ) -> None:
-        with pytest.raises(FitError, match="no intervals by 'week'"):
+        with pytest.raises(FitError, match="unknown intervals 'week'"):
             light_curve(spectra, "pks", "week")
-        with pytest.raises(FitError, match="no source is called 'crab'; there are pks"):
+        with pytest.raises(FitError, match="no source is called 'crab'; available: pks"):
             light_curve(spectra, "crab")
         spectra[1].gti = None
         with pytest.raises(FitError, match="'run-33791' has no good time intervals"):

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any, Self
 import attrs
 import numpy as np
 
-from skyred.likelihood.flux.norm import Norm, best_norm, crossing, sensitivity, upper_limit
+from skyred.likelihood.flux.norm import (
+    Norm,
+    find_best_norm,
+    find_crossing_distance,
+    find_sensitivity,
+    find_upper_limit,
+)
 from skyred.likelihood.flux.profile import FixedProfile, NormProfile
 from skyred.likelihood.flux.slices import Slice
 
@@ -19,10 +25,10 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 MASKED = "masked in all datasets"
-NO_DATASET = "no dataset has such energies"
+NO_DATASET = "no dataset covers these energies"
 NO_MINIMUM = "the statistic has no minimum"
-NO_COUNTS = "the source predicts no counts: there is no exposure for it"
-NO_REFERENCE = "the reference flux is zero, not finite or changes its sign in the bin"
+NO_COUNTS = "the source predicts no counts, since there is no exposure"
+NO_REFERENCE = "the reference flux is zero, not finite or changes sign in the bin"
 OPTIONAL = {
     "errn-errp": ("norm_errn", "norm_errp"),
     "ul": ("norm_ul",),
@@ -78,7 +84,7 @@ class FluxColumns:
     scans: list[NDArray[np.float64]] = attrs.field(factory=list)
 
     @classmethod
-    def of(cls, estimator: FluxPointsEstimator) -> Self:
+    def from_estimator(cls, estimator: FluxPointsEstimator) -> Self:
         """Return the columns selected by the options of a gammapy estimator.
 
         Parameters
@@ -116,7 +122,7 @@ class FluxColumns:
             The fitted norm.
         """
         profile = FixedProfile([dataset_slice.term for dataset_slice in slices], offset)
-        norm = best_norm(profile, self.parameter.value, *self.limits)
+        norm = find_best_norm(profile, self.parameter.value, *self.limits)
         return FittedNorm(norm, profile, slices, profile)
 
     def fixed_row(self, slices: Sequence[Slice], offset: float = 0.0) -> Row:
@@ -187,17 +193,22 @@ class FluxColumns:
         }
         low, high = self.limits
         if "errn-errp" in self.selected:
-            row["norm_errp"] = crossing(profile, norm, self.n_sigma, 1, high)
-            row["norm_errn"] = crossing(profile, norm, self.n_sigma, -1, low)
+            row["norm_errp"] = find_crossing_distance(profile, norm, self.n_sigma, 1, high)
+            row["norm_errn"] = find_crossing_distance(profile, norm, self.n_sigma, -1, low)
         if "ul" in self.selected:
-            row["norm_ul"] = upper_limit(profile, norm, self.n_sigma_ul, high)
+            row["norm_ul"] = find_upper_limit(profile, norm, self.n_sigma_ul, high)
         if "scan" in self.selected:
             row["norm_scan"] = scan = self._scan(norm)
             row["stat_scan"] = np.array([profile.stat(value) for value in scan])
         if "sensitivity" in self.selected:
             sigma = self.n_sigma_sensitivity
-            row["norm_sensitivity"] = sensitivity(fitted.fixed_profile.asimov, norm.scale, sigma)
-        return {**row, "reason": "" if np.isfinite(norm.value) else _reason(fitted)}
+            row["norm_sensitivity"] = find_sensitivity(
+                fitted.fixed_profile.asimov, norm.scale, sigma
+            )
+        return {
+            **row,
+            "reason": "" if np.isfinite(norm.value) else _reason_for_missing_norm(fitted),
+        }
 
     def _scan(self, norm: Norm) -> NDArray[np.float64]:
         if not self.scans:
@@ -244,7 +255,7 @@ class FluxColumns:
         return {**self.empty_row(0, NO_DATASET), **unknown, "counts": [], "datasets": []}
 
 
-def _reason(fitted: FittedNorm) -> str:
+def _reason_for_missing_norm(fitted: FittedNorm) -> str:
     """Return the reason for a missing norm."""
     predicted = any(dataset_slice.term.excess(1.0) for dataset_slice in fitted.slices)
     return NO_MINIMUM if predicted else NO_COUNTS

@@ -23,12 +23,12 @@ from skyred.likelihood.flux.columns import NO_REFERENCE, FittedNorm, FluxColumns
 from skyred.likelihood.flux.norm import Norm
 from skyred.likelihood.flux.profile import FixedProfile, RefittedProfile
 from skyred.likelihood.flux.reference import flux_sign, positive_spectrum, reference_spectrum
-from skyred.likelihood.flux.refit import Refit, fitted_norm, started_at
+from skyred.likelihood.flux.refit import Refit, norm_from_result, with_start
 from skyred.likelihood.flux.slices import EnergySlices, Slice, can_slice
 from skyred.likelihood.flux.stack_axis import aligned_axes
 from skyred.likelihood.likelihood import Likelihood
 from skyred.likelihood.minimise import minimise
-from skyred.likelihood.objective import objective_from
+from skyred.likelihood.objective import build_objective
 from skyred.likelihood.parameters import (
     ParameterSpace,
     names_sharing_values,
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from gammapy.modeling.models import DatasetModels, SkyModel, SpectralModel
 
 
-class FlatFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
+class CompiledFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
     """Flux points of a source, with the options of gammapy's `FluxPointsEstimator`.
 
     Parameters
@@ -52,7 +52,7 @@ class FlatFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
         Options of gammapy's estimator.
     """
 
-    tag = "FlatFluxPointsEstimator"
+    tag = "CompiledFluxPointsEstimator"
 
     def __init__(self, check: bool = False, **options: Any) -> None:
         self.check = check
@@ -74,9 +74,8 @@ class FlatFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
         Raises
         ------
         FitError
-            If the energy axes of the datasets are not sections of one axis, or free parameters
-            share values in a way that gammapy's estimator, where it has to be used, would not
-            preserve.
+            If the energy axes of the datasets are not sections of one axis, or gammapy's estimator
+            has to be used and would not preserve the values that free parameters share.
         """
         aligned_axes(datasets)
         self.prepare(datasets)
@@ -94,7 +93,7 @@ class FlatFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
         return reference_spectrum(self.model, self.energy_edges).copy()
 
     def prepare(self, datasets: Datasets) -> None:
-        """Compile the likelihood of datasets, before `fit_norm` is called with any of them.
+        """Compile the likelihood of datasets, for later calls of `fit_norm`.
 
         Parameters
         ----------
@@ -111,17 +110,19 @@ class FlatFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
         self.model: SkyModel = likelihood.space.models[self.source]
         self.sign = 1
         self.is_compiled = can_slice(likelihood) and (likelihood.exact or not self.reoptimize)
-        reason = "; ".join(likelihood.notes) or "its datasets are not of counts"
+        reason = "; ".join(likelihood.notes) or "not all datasets contain counts"
         if self.norm.prior is not None:
-            self.is_compiled, reason = False, "their norm has a prior"
+            self.is_compiled, reason = False, "the norm has a prior"
         if not self.is_compiled:
             self._check_links(likelihood.space.models, reason)
             warnings.warn(f"flux points are estimated by gammapy: {reason}", SkyredWarning, 4)
         else:
             self.slices = EnergySlices(likelihood, self.model.name)
             self.priors = _other_priors(likelihood.space, self.model)
-            self.columns = FluxColumns.of(self)
-            free = self.reoptimize and Refit.of(likelihood, self.slices, self.model, self.norm)
+            self.columns = FluxColumns.from_estimator(self)
+            free = self.reoptimize and Refit.from_likelihood(
+                likelihood, self.slices, self.model, self.norm
+            )
             self.refit = free or None
 
     def _check_links(self, models: DatasetModels, reason: str) -> None:
@@ -225,13 +226,13 @@ class FlatFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
     ) -> FittedNorm:
         """Fit the norm together with the free parameters of the other models."""
         if self.refit is None:
-            return self._refit(datasets, low, high, start)
-        return self.refit.fit(self.slices.ranges_of(low, high, datasets.names), start, self.sign)
+            return self._refit_compiled_bin(datasets, low, high, start)
+        return self.refit.fit(self.slices.bin_ranges(low, high, datasets.names), start, self.sign)
 
     def _for_all_datasets(self, slices: list[Slice], row: Row) -> Row:
         """Return a row with counts of every dataset, 0 for those without a bin in the range.
 
-        gammapy combines the datasets of all rows to one axis, and fails if a row lacks one.
+        gammapy combines the datasets of all rows to one axis, and fails if one is missing in a row.
         """
         names = [split.dataset.name for split in self.slices.split_datasets]
         indices = [names.index(dataset_slice.name) for dataset_slice in slices]
@@ -262,7 +263,7 @@ class FlatFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
             fluxes = spectral.reference_fluxes(energy_axis=axis)
         return {name: value.item() for name, value in fluxes.items()}
 
-    def _refit(
+    def _refit_compiled_bin(
         self, datasets: Datasets, energy_min: u.Quantity, energy_max: u.Quantity, start: Norm
     ) -> FittedNorm:
         """Fit the norm and all other free parameters, with the likelihood of the bin compiled."""
@@ -276,10 +277,10 @@ class FlatFluxPointsEstimator(FluxPointsEstimator):  # type: ignore[misc]
         likelihood = Likelihood(sliced, self.check)
         parameter_ids = [id(parameter) for parameter in likelihood.space.free_parameters]
         index = parameter_ids.index(id(scaled.norm))
-        objective = started_at(objective_from(likelihood), index, start)
+        objective = with_start(build_objective(likelihood), index, start)
         result = minimise(objective)
         likelihood.space.set(result.values)
-        norm = fitted_norm(result, index, start.scale)
+        norm = norm_from_result(result, index, start.scale)
         profile = RefittedProfile(attrs.evolve(objective, start=result.values), index)
         scaled.norm.value = 1.0
         slices = EnergySlices(likelihood, source.name).all()

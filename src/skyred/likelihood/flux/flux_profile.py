@@ -1,8 +1,8 @@
 """Flux profiles: the norm of a spectrum in each of several regions of maps.
 
-gammapy makes a spectrum dataset for each region, predicts the whole map for each, and fits it. Here
-maps are summed over the pixels of a region, and the counts predicted from a flux are computed from
-the mean exposure and the energy dispersion at the region's centre, as in gammapy.
+For each region, gammapy creates a spectrum dataset, predicts the counts of the full map, and fits
+them. Here maps are summed over the pixels of a region, and the counts predicted from a flux are
+computed from the mean exposure and the energy dispersion at the region's centre, as in gammapy.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class FluxProfileData:
 
 
 @attrs.define(eq=False)
-class FlatFluxProfileEstimator:
+class RegionFluxProfileEstimator:
     """Flux profiles, with the numbers of gammapy's `FluxProfileEstimator`.
 
     Parameters
@@ -90,18 +90,18 @@ class FlatFluxProfileEstimator:
         Returns
         -------
         FluxProfileData
-            The profile. A region that leaves the map or is cut by the mask, which gammapy refuses,
-            is a row of NaN, with its reason.
+            The profile. A region that extends beyond the map or is divided by the mask, for which
+            gammapy raises an error, is a row of NaN with the reason.
 
         Raises
         ------
         FitError
             If the energy axes of the datasets are not sections of one axis, or the energy edges are
-            not finite energies or two of them fall on one edge.
+            not finite energies or two of them have the same nearest edge.
         """
         axes = aligned_axes(datasets)
         energy = covered_axis(axes, self.points.energy_edges)
-        columns = FluxColumns.of(self.points)
+        columns = FluxColumns.from_estimator(self.points)
         extractors = [
             SpectrumExtractor(dataset, background, self.spectral)
             for dataset, background in zip(datasets, backgrounds, strict=True)
@@ -111,17 +111,17 @@ class FlatFluxProfileEstimator:
         signs = [flux_sign(self.spectral, *pair) for pair in pairwise(energy.edges)]
         rows, reasons = [], []
         for region in regions:
-            region_rows, reason = self._region(
+            region_rows, reason = self._fit_region(
                 extractors, region, columns, list(zip(bins, signs, strict=True))
             )
             rows.append(region_rows)
             reasons.append(reason)
         builder = FluxPointsBuilder(distance, energy, datasets.names, columns)
         reference = positive_spectrum(self.spectral, energy.edges).copy()
-        flux = builder.flux_points(rows, reference, datasets.gti)
+        flux = builder.build(rows, reference, datasets.gti)
         return FluxProfileData(flux, tuple(reasons))
 
-    def _region(
+    def _fit_region(
         self,
         extractors: list[SpectrumExtractor],
         region: SkyRegion,

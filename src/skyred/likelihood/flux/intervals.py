@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 REFERENCE = "2000-01-01T00:00:00"
 DAY = 86400.0
-SAME = 1e-6  # gammapy's `atol`
+TIME_TOLERANCE = 1e-6  # gammapy's `atol`
 
 
-def reference() -> Time:
+def reference_time() -> Time:
     """Return the reference time.
 
     Returns
@@ -39,7 +39,7 @@ def reference() -> Time:
     return Time(REFERENCE, scale="tt")
 
 
-def seconds(time: Time, zero: Time) -> Array:
+def to_seconds(time: Time, zero: Time) -> Array:
     """Return times as seconds since another time.
 
     Parameters
@@ -60,7 +60,7 @@ def seconds(time: Time, zero: Time) -> Array:
 
 
 @attrs.frozen(eq=False)
-class Spans:
+class TimeSpans:
     """Time spans of datasets.
 
     Parameters
@@ -75,7 +75,7 @@ class Spans:
     times: Array
 
     @classmethod
-    def of(cls, datasets: Datasets) -> Self:
+    def from_datasets(cls, datasets: Datasets) -> Self:
         """Return the time spans of datasets.
 
         Parameters
@@ -85,7 +85,7 @@ class Spans:
 
         Returns
         -------
-        Spans
+        TimeSpans
             Their time spans.
 
         Raises
@@ -93,20 +93,20 @@ class Spans:
         FitError
             If a dataset has no good time intervals.
         """
-        zero, times = reference(), []
+        zero, times = reference_time(), []
         for dataset in datasets:
             gti = dataset.gti
             if gti is None or len(gti.table) == 0:
                 raise FitError(
-                    f"the dataset {dataset.name!r} has no good time intervals, so it belongs to no "
-                    "interval of a light curve; set its gti"
+                    f"the dataset {dataset.name!r} has no good time intervals, so it cannot be "
+                    "assigned to an interval of a light curve; set its gti"
                 )
-            start, stop = seconds(gti.time_start, zero), seconds(gti.time_stop, zero)
+            start, stop = to_seconds(gti.time_start, zero), to_seconds(gti.time_stop, zero)
             times.append([start.min(), stop.max()])
         return cls(tuple(datasets.names), np.array(times))
 
-    def within(self, interval: Array) -> list[str]:
-        """Return the datasets that lie in an interval fully, as selected by gammapy.
+    def datasets_within(self, interval: Array) -> list[str]:
+        """Return the datasets that lie fully in an interval, as selected by gammapy.
 
         Parameters
         ----------
@@ -119,11 +119,11 @@ class Spans:
             Names of the datasets.
         """
         low, high = self.times.T
-        is_within = (low >= interval[0] - SAME) & (high <= interval[1] + SAME)
+        is_within = (low >= interval[0] - TIME_TOLERANCE) & (high <= interval[1] + TIME_TOLERANCE)
         return [name for name, selected in zip(self.names, is_within, strict=True) if selected]
 
-    def across(self, interval: Array) -> list[str]:
-        """Return the datasets that lie across a border of an interval.
+    def datasets_across(self, interval: Array) -> list[str]:
+        """Return the datasets that lie partly in an interval.
 
         Parameters
         ----------
@@ -136,14 +136,14 @@ class Spans:
             Names of the datasets.
         """
         low, high = self.times.T
-        touches = (low < interval[1] - SAME) & (high > interval[0] + SAME)
-        within = set(self.within(interval))
+        touches = (low < interval[1] - TIME_TOLERANCE) & (high > interval[0] + TIME_TOLERANCE)
+        within = set(self.datasets_within(interval))
         candidates = zip(self.names, touches, strict=True)
         return [name for name, selected in candidates if selected and name not in within]
 
     # -- intervals computed from them -----------------------------------------------------------
 
-    def runs(self) -> Array:
+    def run_intervals(self) -> Array:
         """Return the span of each dataset; datasets of the same time share one.
 
         Returns
@@ -160,21 +160,21 @@ class Spans:
         indices: list[int] = []
         for index in order:
             if indices and np.allclose(
-                self.times[index], self.times[indices[-1]], rtol=0, atol=SAME
+                self.times[index], self.times[indices[-1]], rtol=0, atol=TIME_TOLERANCE
             ):
                 continue
-            if indices and self.times[index, 0] < self.times[indices[-1], 1] - SAME:
+            if indices and self.times[index, 0] < self.times[indices[-1], 1] - TIME_TOLERANCE:
                 raise FitError(
                     f"the datasets {self.names[indices[-1]]} and {self.names[index]} overlap in "
-                    "time, so there is no light curve by run; use nights or intervals of time"
+                    "time, so a light curve by run is not possible; use nights or time intervals"
                 )
             indices.append(int(index))
         return self.times[indices]
 
-    def nights(self) -> Array:
+    def night_intervals(self) -> Array:
         """Return the interval of each night, from its first start to its last stop.
 
-        A night ends in the middle of the widest part of the day in which no dataset begins, so
+        A night ends in the middle of the longest part of the day in which no dataset starts, so
         the location of the telescopes is not needed.
 
         Returns
@@ -190,8 +190,8 @@ class Spans:
         times_by_night = [self.times[night == number] for number in np.unique(night)]
         return np.array([[times[:, 0].min(), times[:, 1].max()] for times in times_by_night])
 
-    def steps(self, width: float) -> Array:
-        """Return the intervals of equal width from the first start on that touch a dataset.
+    def equal_intervals(self, width: float) -> Array:
+        """Return the intervals of equal width, counted from the first start, that contain data.
 
         Parameters
         ----------
@@ -204,8 +204,8 @@ class Spans:
             Start and stop in seconds, shape (n, 2), increasing.
         """
         first = self.times[:, 0].min()
-        low = np.floor((self.times[:, 0] - first + SAME) / width)
-        high = np.ceil((self.times[:, 1] - first - SAME) / width)
+        low = np.floor((self.times[:, 0] - first + TIME_TOLERANCE) / width)
+        high = np.ceil((self.times[:, 1] - first - TIME_TOLERANCE) / width)
         numbers = [np.arange(*ends) for ends in zip(low, np.maximum(high, low + 1), strict=True)]
         start = first + width * np.unique(np.concatenate(numbers))
         return np.stack([start, start + width], axis=1)
@@ -227,20 +227,22 @@ def intervals_from_pairs(pairs: Sequence[tuple[Any, Any]]) -> Array:
     Raises
     ------
     FitError
-        If an interval ends before it starts, or two overlap.
+        If an interval does not end after it starts, or two overlap.
     """
     from astropy.time import Time
 
-    zero = reference()
-    ends = [seconds(Time([pair[side] for pair in pairs]), zero) for side in (0, 1)]
+    zero = reference_time()
+    ends = [to_seconds(Time([pair[side] for pair in pairs]), zero) for side in (0, 1)]
     times = np.stack(ends, axis=1)
     times = times[np.argsort(times[:, 0])]
-    if problem := overlap(times):
-        raise FitError(f"a light curve needs intervals one after the other: {problem}")
+    if problem := describe_overlap(times):
+        raise FitError(
+            f"{problem}; expected intervals that end after they start and do not overlap"
+        )
     return times
 
 
-def overlap(times: Array) -> str:
+def describe_overlap(times: Array) -> str:
     """Describe the first interval that overlaps with the previous one or ends too early.
 
     Parameters
@@ -251,11 +253,11 @@ def overlap(times: Array) -> str:
     Returns
     -------
     str
-        The problem; "" if there is none.
+        The description; "" if there is no such interval.
     """
     for number, (start, stop) in enumerate(times):
         if stop <= start:
-            return f"interval {number + 1} ends before it starts"
-        if number and start < times[number - 1, 1] - SAME:
+            return f"interval {number + 1} does not end after it starts"
+        if number and start < times[number - 1, 1] - TIME_TOLERANCE:
             return f"intervals {number} and {number + 1} overlap"
     return ""

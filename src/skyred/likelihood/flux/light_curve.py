@@ -14,8 +14,8 @@ from gammapy.maps import MapAxis, TimeMapAxis
 
 from skyred.errors import ModelError
 from skyred.likelihood.flux.columns import FluxColumns, Row
-from skyred.likelihood.flux.flux_points import FlatFluxPointsEstimator
-from skyred.likelihood.flux.intervals import Spans, reference
+from skyred.likelihood.flux.flux_points import CompiledFluxPointsEstimator
+from skyred.likelihood.flux.intervals import TimeSpans, reference_time
 from skyred.likelihood.flux.stack_axis import (
     FluxPointsBuilder,
     aligned_axes,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-NO_SOURCE = "the source is in none of its datasets"
+NO_SOURCE = "none of its datasets contains the source"
 
 
 @attrs.frozen(eq=False)
@@ -42,8 +42,8 @@ class LightCurveData:
     datasets : tuple of tuple of str
         Names of the datasets in each interval.
     reasons : tuple of str
-        Reason for missing norms and datasets that are left out in each interval; "" if there are
-        none.
+        For each interval, the reason for missing norms, and datasets that are excluded; "" if there
+        are none.
     """
 
     flux: FluxPoints
@@ -52,7 +52,7 @@ class LightCurveData:
 
 
 @attrs.define(eq=False)
-class FlatLightCurveEstimator:
+class CompiledLightCurveEstimator:
     """Light curves, with the numbers of gammapy's `LightCurveEstimator`.
 
     gammapy cuts and evaluates the datasets again for each interval, and omits intervals without
@@ -61,11 +61,11 @@ class FlatLightCurveEstimator:
 
     Parameters
     ----------
-    points : FlatFluxPointsEstimator
+    points : CompiledFluxPointsEstimator
         Estimator that fits the norms, with its options.
     """
 
-    points: FlatFluxPointsEstimator
+    points: CompiledFluxPointsEstimator
 
     def run(self, datasets: Datasets, intervals: Array) -> LightCurveData:
         """Estimate the light curve; datasets and models are left unchanged.
@@ -75,7 +75,7 @@ class FlatLightCurveEstimator:
         datasets : gammapy.datasets.Datasets
             Datasets with models assigned.
         intervals : array
-            Start and stop in seconds as in `Spans`, increasing, shape (n, 2).
+            Start and stop in seconds as in `TimeSpans`, increasing, shape (n, 2).
 
         Returns
         -------
@@ -91,29 +91,29 @@ class FlatLightCurveEstimator:
             time intervals, or shared values of free parameters would not be preserved.
         """
         axes = aligned_axes(datasets)
-        spans = Spans.of(datasets)
-        members = [spans.within(interval) for interval in intervals]
+        spans = TimeSpans.from_datasets(datasets)
+        members = [spans.datasets_within(interval) for interval in intervals]
         if not any(members):
             raise ModelError(_no_dataset_message(datasets, len(members)))
         self.points.prepare(datasets)
         edges = self.points.energy_edges
-        rows = [self._rows(datasets, names) for names in members]
+        rows = [self._fit_interval(datasets, names) for names in members]
         reasons = []
         for interval_rows, names, interval in zip(rows, members, intervals, strict=True):
             missing = (
                 missing_reasons(interval_rows, edges) if self._has_source(names) else NO_SOURCE
             )
-            reasons.append(_reason(missing, names, spans.across(interval)))
+            reasons.append(_describe_gaps(missing, names, spans.datasets_across(interval)))
         return LightCurveData(
-            self._flux_points(datasets, axes, rows, intervals),
+            self._build_flux_points(datasets, axes, rows, intervals),
             tuple(tuple(names) for names in members),
             tuple(reasons),
         )
 
-    def _rows(self, datasets: Datasets, names: list[str]) -> list[Row]:
+    def _fit_interval(self, datasets: Datasets, names: list[str]) -> list[Row]:
         edges = self.points.energy_edges
         if not self._has_source(names):
-            return [FluxColumns.of(self.points).missing_row() for _ in edges[1:]]
+            return [FluxColumns.from_estimator(self.points).missing_row() for _ in edges[1:]]
         subset = Datasets([datasets[name] for name in names])
         return [self.points.fit_norm(subset, *ends) for ends in pairwise(edges)]
 
@@ -121,16 +121,18 @@ class FlatLightCurveEstimator:
         allowed = self.points.model.datasets_names
         return bool(names) and (allowed is None or bool(set(names) & set(allowed)))
 
-    def _flux_points(
+    def _build_flux_points(
         self, datasets: Datasets, axes: list[MapAxis], rows: list[list[Row]], intervals: Array
     ) -> FluxPoints:
         start, stop = intervals.T * u.s
-        time = TimeMapAxis(edges_min=start, edges_max=stop, reference_time=reference())
+        time = TimeMapAxis(edges_min=start, edges_max=stop, reference_time=reference_time())
         energy = covered_axis(axes, self.points.energy_edges)
-        builder = FluxPointsBuilder(time, energy, datasets.names, FluxColumns.of(self.points))
+        builder = FluxPointsBuilder(
+            time, energy, datasets.names, FluxColumns.from_estimator(self.points)
+        )
         used = {name for interval_rows in rows for row in interval_rows for name in row["datasets"]}
         gti = Datasets([dataset for dataset in datasets if dataset.name in used]).gti
-        return builder.flux_points(rows, self.points.reference_spectrum(), gti)
+        return builder.build(rows, self.points.reference_spectrum(), gti)
 
 
 def _no_dataset_message(datasets: Datasets, number: int) -> str:
@@ -138,14 +140,14 @@ def _no_dataset_message(datasets: Datasets, number: int) -> str:
     first, last = gti.time_start.min().utc.isot[:16], gti.time_stop.max().utc.isot[:16]
     return (
         f"none of the {len(datasets)} datasets lies fully in one of the {number} intervals of the "
-        f"light curve: the data are from {first} to {last} (UTC); correct the intervals, or reduce "
-        "the data in shorter pieces"
+        f"light curve: the data are from {first} to {last} (UTC); correct the intervals, or stack "
+        "fewer observations per dataset"
     )
 
 
-def _reason(missing: str, names: list[str], across: list[str]) -> str:
-    left_out = f"{', '.join(across)} {'lies' if len(across) == 1 else 'lie'} across its border"
+def _describe_gaps(missing: str, names: list[str], across: list[str]) -> str:
+    excluded = f"{', '.join(across)} {'extends' if len(across) == 1 else 'extend'} beyond it"
     if not names:
-        return f"only partly covered: {left_out}" if across else "no dataset lies in it"
-    reasons = [missing, f"left out: {left_out}" if across else ""]
+        return f"only partly covered: {excluded}" if across else "no dataset lies in it"
+    reasons = [missing, f"excluded: {excluded}" if across else ""]
     return "; ".join(reason for reason in reasons if reason)

@@ -7,12 +7,12 @@ from typing import Protocol
 import attrs
 import numpy as np
 
-STEPS = 300
+MAX_STEPS = 300
 EXPANSION = 4.0  # of a bracket
-FARTHEST = 1e60  # largest distance from the start, in units of the scale
-LEAP = 1e10  # growth of a step where the function is constant
+MAX_DISTANCE = 1e60  # largest distance from the start, in units of the scale
+EXPANSION_WHERE_FLAT = 1e10  # growth of a step where the function is constant
 ACCURACY = 1e-7  # of the error, at which Newton steps end
-GAIN = 1e-6  # in the statistic, below which a slope is rounding
+MIN_GAIN = 1e-6  # in the statistic, below which a slope is rounding
 ROUNDING = 1e-14  # of a bracket, relative to its ends
 
 
@@ -78,12 +78,12 @@ def find_minimum(
     start : float
         Start of the search.
     low, high : float
-        Limits, which can be the minimum.
+        Limits, included.
 
     Returns
     -------
     Minimum or None
-        None if the function decreases without end, or does not depend on the norm.
+        The minimum; None if the function is not bounded, or does not depend on the norm.
     """
     pole, top = function.domain
     if max(pole, low) >= min(top, high):  # the limits allow none of the domain
@@ -99,7 +99,7 @@ def find_minimum(
         return Minimum(search.farthest, 0.0, unbounded=True)
     if isinstance(left, Minimum):
         return left
-    return _between(function, left, right, start)
+    return _minimise_in_bracket(function, left, right, start)
 
 
 @attrs.define
@@ -126,7 +126,7 @@ class BracketSearch:
     farthest: float = np.nan
 
     def clip(self, start: float) -> float:
-        """Return the start, or a norm within limits and domain if the start is outside.
+        """Return the start, or a norm within limits and domain if it is outside.
 
         Parameters
         ----------
@@ -161,44 +161,44 @@ class BracketSearch:
         float, Minimum or None
             The norm; the minimum if it is at a limit; None if there is neither.
         """
-        limit, wall = (self.high, self.top) if side > 0 else (self.low, self.pole)
+        limit, domain_end = (self.high, self.top) if side > 0 else (self.low, self.pole)
         width = self.function.scale
-        for _ in range(STEPS):
+        for _ in range(MAX_STEPS):
             self.farthest = norm
-            if side * norm >= side * wall:
-                return wall
+            if side * norm >= side * domain_end:
+                return domain_end
             slope, curvature = self.function.slopes(norm)
             if side * slope > 0:
                 return norm
             if norm == limit:
                 return Minimum(norm, curvature) if slope or curvature else None
             if not slope and not curvature:
-                width *= LEAP
+                width *= EXPANSION_WHERE_FLAT
             norm += side * max(width, 1e-3 * abs(norm))
-            norm = min(norm, limit, wall) if side > 0 else max(norm, limit, wall)
+            norm = min(norm, limit, domain_end) if side > 0 else max(norm, limit, domain_end)
             width *= EXPANSION
-            if width > FARTHEST * self.function.scale:
+            if width > MAX_DISTANCE * self.function.scale:
                 break
         return None
 
 
-def _between(function: Convex, left: float, right: float, start: float) -> Minimum:
+def _minimise_in_bracket(function: Convex, left: float, right: float, start: float) -> Minimum:
     """Find the minimum in a bracket by Newton steps, and by bisection if they fail."""
     norm = start if left < start < right else 0.5 * (left + right)
-    before = right - left
+    previous_width = right - left
     slope, curvature = function.slopes(norm)
-    for _ in range(STEPS):
+    for _ in range(MAX_STEPS):
         left, right = (left, norm) if slope > 0 else (norm, right)
         step = -slope / curvature if curvature > 0 else np.inf
         if abs(step) < ACCURACY * np.sqrt(2 / curvature) if curvature > 0 else slope == 0:
             return Minimum(norm + step if left < norm + step < right else norm, curvature)
         if right - left <= ROUNDING * max(abs(left), abs(right), function.scale):
             break
-        if not left < norm + step < right or abs(step) > 0.5 * before:
+        if not left < norm + step < right or abs(step) > 0.5 * previous_width:
             step = 0.5 * (left + right) - norm
-        before, norm = abs(step), norm + step
+        previous_width, norm = abs(step), norm + step
         slope, curvature = function.slopes(norm)
-    if curvature > 0 and slope**2 < 2 * GAIN * curvature:
+    if curvature > 0 and slope**2 < 2 * MIN_GAIN * curvature:
         return Minimum(norm, curvature)
     # bins without any counts have their non-differentiable point at zero
     return Minimum(0.0 if left <= 0 <= right else norm, 0.0)

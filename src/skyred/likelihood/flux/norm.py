@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from skyred.likelihood.flux.profile import FixedProfile, NormProfile
 
 GROWTH = 1.6  # of a bracket, until it contains the crossing
-BRACKETS = 120
-LOWER = 0.01  # in the statistic: a profile that falls by more below its minimum has another one
-SIDE = 1e-5  # above the lowest statistic on a half-line of norms, at which the half-line ends
+MAX_BRACKETS = 120
+MAX_DECREASE = 0.01  # of the statistic below its minimum: with more there is another minimum
+HALF_LINE_TOLERANCE = 1e-5  # of the statistic, along norms that are all equally good
 
 
 @attrs.frozen
@@ -32,7 +32,7 @@ class Norm:
     success : bool
         Whether there is one best norm.
     scale : float
-        Distance at which crossings are searched first.
+        First distance in the search for crossings.
     origin : float
         A norm of the lowest statistic: the best one, or, if the statistic is the same for all
         norms below, one of them.
@@ -50,7 +50,7 @@ class Norm:
         return self.value if self.success else np.nan
 
 
-def best_norm(
+def find_best_norm(
     profile: FixedProfile, start: float = 1.0, low: float = -np.inf, high: float = np.inf
 ) -> Norm:
     """Find the minimum of a profile by safeguarded Newton steps.
@@ -77,25 +77,25 @@ def best_norm(
     if minimum is None:
         return Norm(np.nan, np.nan, np.nan, False, scale)
     if minimum.unbounded:
-        return _half_line(profile, minimum, scale)
+        return _find_half_line(profile, minimum, scale)
     error = np.sqrt(2 / minimum.curvature) if minimum.curvature > 0 else np.nan
     first = error if np.isfinite(error) else scale
     return Norm(minimum.norm, float(error), profile.stat(minimum.norm), True, float(first))
 
 
-def _half_line(profile: FixedProfile, minimum: Minimum, scale: float) -> Norm:
-    """Return the result for a statistic that is lowest for all norms below some value."""
+def _find_half_line(profile: FixedProfile, minimum: Minimum, scale: float) -> Norm:
+    """Return the result for a statistic that is at its minimum for all norms below some value."""
     stat, distance = profile.stat(minimum.norm), scale
     origin = 0.0
-    while origin > minimum.norm and profile.stat(origin) > stat + SIDE:
+    while origin > minimum.norm and profile.stat(origin) > stat + HALF_LINE_TOLERANCE:
         origin, distance = -distance, GROWTH * distance
     return Norm(np.nan, np.nan, stat, False, scale, max(origin, minimum.norm))
 
 
-def crossing(
+def find_crossing_distance(
     profile: NormProfile, best: Norm, sigma: float, side: int, limit: float = np.inf
 ) -> float:
-    """Find the distance from the best norm for a rise of the statistic by sigma squared.
+    """Find the distance from the best norm at which the statistic has risen by sigma squared.
 
     Parameters
     ----------
@@ -115,11 +115,13 @@ def crossing(
     float
         The distance; NaN if there is none.
     """
-    return _distance(profile, best, sigma, side, limit) if best.success else np.nan
+    return _find_distance(profile, best, sigma, side, limit) if best.success else np.nan
 
 
-def upper_limit(profile: NormProfile, best: Norm, sigma: float, limit: float = np.inf) -> float:
-    """Find the norm above the best one for a rise of the statistic by sigma squared.
+def find_upper_limit(
+    profile: NormProfile, best: Norm, sigma: float, limit: float = np.inf
+) -> float:
+    """Find the norm above the best one at which the statistic has risen by sigma squared.
 
     Parameters
     ----------
@@ -130,24 +132,26 @@ def upper_limit(profile: NormProfile, best: Norm, sigma: float, limit: float = n
     sigma : float
         Square root of the rise of the statistic.
     limit : float
-        The highest norm.
+        The upper limit of the parameter range of the norm.
 
     Returns
     -------
     float
-        The upper limit, which exists also if any lower norm is as good as the best one; NaN if
-        there is none.
+        The upper limit; NaN if there is none. It exists even if all lower norms have the same
+        statistic.
     """
-    return best.origin + _distance(profile, best, sigma, 1, limit)
+    return best.origin + _find_distance(profile, best, sigma, 1, limit)
 
 
-def _distance(profile: NormProfile, best: Norm, sigma: float, side: int, limit: float) -> float:
-    """Find the distance from the origin of a minimum for a rise by sigma squared."""
+def _find_distance(
+    profile: NormProfile, best: Norm, sigma: float, side: int, limit: float
+) -> float:
+    """Find the distance from the minimum at which the statistic has risen by sigma squared."""
     if not np.isfinite(best.origin):
         return np.nan
     lowest = 0.0
 
-    def rise(distance: float) -> float:
+    def rise_above_target(distance: float) -> float:
         nonlocal lowest
         value = profile.stat(best.origin + side * distance) - best.stat
         lowest = min(lowest, value)
@@ -158,11 +162,11 @@ def _distance(profile: NormProfile, best: Norm, sigma: float, side: int, limit: 
         low, high = -np.inf, np.inf
     ends = (limit, high) if side > 0 else (-limit, -low)
     farthest = max(0.0, min(ends) - side * best.origin)
-    distance = root(rise, 0.0, min(sigma * best.scale, farthest), farthest)
-    return distance if lowest > -LOWER else np.nan
+    distance = find_root(rise_above_target, 0.0, min(sigma * best.scale, farthest), farthest)
+    return distance if lowest > -MAX_DECREASE else np.nan
 
 
-def sensitivity(asimov: Callable[[float], float], scale: float, sigma: float) -> float:
+def find_sensitivity(asimov: Callable[[float], float], scale: float, sigma: float) -> float:
     """Find the norm with an expected significance of sigma.
 
     Parameters
@@ -179,13 +183,13 @@ def sensitivity(asimov: Callable[[float], float], scale: float, sigma: float) ->
     float
         The norm; NaN if there is none.
     """
-    return root(lambda norm: asimov(norm) - sigma**2, 0.0, sigma * scale)
+    return find_root(lambda norm: asimov(norm) - sigma**2, 0.0, sigma * scale)
 
 
-def root(
+def find_root(
     function: Callable[[float], float], low: float, first: float, highest: float = np.inf
 ) -> float:
-    """Find the point where a function that is negative at `low` becomes positive.
+    """Find the root of a function that is negative at `low`.
 
     Parameters
     ----------
@@ -206,7 +210,7 @@ def root(
     from scipy.optimize import brentq
 
     high = first
-    for _ in range(BRACKETS):
+    for _ in range(MAX_BRACKETS):
         value = function(high)
         if value > 0:
             return float(brentq(function, low, high, xtol=1e-14 * high, rtol=1e-9, maxiter=500))

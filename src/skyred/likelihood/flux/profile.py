@@ -1,8 +1,8 @@
 """Profiles: the statistic as a function of the norm of one source.
 
-The other parameters are fixed, or fitted at each norm. Flux points, light curves, flux profiles and
-maps compute from a profile the best norm, its errors, limits and significance, with the functions
-of `skyred.likelihood.flux.norm`.
+The other parameters are fixed, or fitted at each norm. The functions of
+`skyred.likelihood.flux.norm` compute the best norm, its errors, limits and significance from a
+profile.
 """
 
 from __future__ import annotations
@@ -334,7 +334,7 @@ class WStatTerm:
         slopes = self.statistic.derivatives(predicted)
         first, second = np.where(self.used, slopes.first, 0), np.where(self.used, slopes.second, 0)
         off, alpha = self.statistic.off, self.statistic.alpha
-        # so negative a signal that the background alone compensates for it: ``b = -mu / alpha``
+        # where the signal is so negative that the background cancels it: ``b = -mu / alpha``
         compensated = self.empty & (predicted < -alpha * off / (1 + alpha))
         first[compensated] = -2 * (
             1 / alpha[compensated] + off[compensated] / predicted[compensated]

@@ -27,9 +27,9 @@ FACTORS = ("amplitude", "norm")  # parameters to which spectra of gammapy are pr
 class MagnitudeSpectralModel(SpectralModel):  # type: ignore[misc]
     """The magnitude of another spectrum.
 
-    It is the reference of spectra with a sign that is not that of one parameter. Integrals are the
-    magnitude of the other spectrum's integrals, which is exact unless the sign changes within the
-    bin.
+    It is the reference of spectra with a sign that is not determined by one parameter. Integrals
+    are the magnitude of the other spectrum's integrals, which is exact unless the sign changes
+    within the bin.
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ import numpy as np
 
 from skyred.interfaces.objective import Objective
 from skyred.likelihood.bins import Bins
-from skyred.likelihood.contribution import Counts, weighted
+from skyred.likelihood.contribution import Counts, weighted_slopes
 from skyred.likelihood.count_templates import ScaledCounts
 from skyred.likelihood.datasets import CountsDataset
 from skyred.likelihood.flux.columns import FittedNorm
@@ -56,15 +56,15 @@ class Signal:
     def __init__(self, counts: Array, index: int, bins: Bins) -> None:
         self.template, self.index = counts, index
         self.free = frozenset([index])
-        self.unit = Counts(bins.of(counts), float(counts[bins.mask].sum()))
+        self.unit = Counts(bins.select(counts), float(counts[bins.mask].sum()))
 
     @property
     def may_be_non_smooth(self) -> set[int]:
-        """Parameters with non-differentiable points of the counts: none."""
+        """Empty set: the counts are linear in the norm."""
         return set()
 
     def rows(self) -> slice:
-        """Return the rows of the selected bins that the counts belong to: all.
+        """Return all selected bins.
 
         Returns
         -------
@@ -127,7 +127,7 @@ class Signal:
         iterator of (int, float)
             Index of the norm in the state, and the derivative.
         """
-        return weighted(self, state, weights, weight, indices)
+        return weighted_slopes(self, state, weights, weight, indices)
 
     def cube(self, state: Vector) -> Array:
         """Return the predicted counts in every bin, masked or not.
@@ -182,7 +182,7 @@ class Refit:
     free: set[int]
 
     @classmethod
-    def of(
+    def from_likelihood(
         cls, likelihood: Likelihood, slices: EnergySlices, model: SkyModel, norm: Parameter
     ) -> Self | None:
         """Return the refit for a likelihood, if only norms of backgrounds are free.
@@ -236,26 +236,29 @@ class Refit:
             The fitted norm.
         """
         datasets = [
-            self._within(self.split_datasets[name], *bins, sign) for name, bins in ranges.items()
+            self._select_energies(self.split_datasets[name], *bins, sign)
+            for name, bins in ranges.items()
         ]
         parts = [part for name in ranges for part in self.split_datasets[name].dataset.parts]
         others = [part for part in parts if part.name != self.source]
         other_indices = [_free_indices(part, self.free) or set() for part in others]
         free = [*sorted(set().union(*other_indices)), self.index]
         total = Total(attrs.evolve(self.space, free=np.array(free)), datasets)
-        objective = started_at(objective_of_total(total), len(free) - 1, start)
+        objective = with_start(build_objective_without_priors(total), len(free) - 1, start)
         result = minimise(objective)
-        norm = fitted_norm(result, len(free) - 1, start.scale)
+        norm = norm_from_result(result, len(free) - 1, start.scale)
         profile = RefittedProfile(attrs.evolve(objective, start=result.values), len(free) - 1)
         state = total.state(result.values)
         slices = [
-            self._split_at(self.split_datasets[name], state).slice(*bins, sign)
+            self._evaluate_at(self.split_datasets[name], state).slice(*bins, sign)
             for name, bins in ranges.items()
         ]
         fixed_profile = FixedProfile([dataset_slice.term for dataset_slice in slices])
         return FittedNorm(norm, profile, slices, fixed_profile)
 
-    def _within(self, split: SplitDataset, first: int, last: int, sign: int) -> CountsDataset:
+    def _select_energies(
+        self, split: SplitDataset, first: int, last: int, sign: int
+    ) -> CountsDataset:
         """Return a dataset in a range of energy, with all fixed contributions summed."""
         dataset = split.dataset
         mask = np.zeros_like(dataset.bins.mask)
@@ -268,14 +271,14 @@ class Refit:
             if part.name == self.source:
                 continue
             if isinstance(part, ScaledCounts) and _free_indices(part, self.free):
-                parts.append(part.within(bins))
+                parts.append(part.select(bins))
             else:
                 fixed += part.cube(state)
         parts.append(ScaledCounts("", fixed, None, split.axis.center, bins, self.space))
-        statistic: Any = split.wstat(rows) or Cash(bins.of(dataset.counts))
+        statistic: Any = split.wstat(rows) or Cash(bins.select(dataset.counts))
         return CountsDataset(dataset.name, parts, bins, dataset.counts, statistic)
 
-    def _split_at(self, split: SplitDataset, state: Vector) -> SplitDataset:
+    def _evaluate_at(self, split: SplitDataset, state: Vector) -> SplitDataset:
         """Return a dataset split at the values in a state, with the source at norm one."""
         others = [part for part in split.dataset.parts if part.name != self.source]
         background = sum((part.cube(state) for part in others), np.zeros(split.signal.shape))
@@ -283,13 +286,13 @@ class Refit:
 
 
 def _free_indices(part: Any, free: set[int]) -> set[int] | None:
-    """Return the free parameters of a contribution; None if they do not only scale it."""
+    """Return the free parameters of a contribution; None if they change more than its scale."""
     own = part.own if hasattr(part, "own") else part.subset.state_indices
     indices = set(own.tolist()) & free
     return None if indices and not isinstance(part, ScaledCounts) else indices
 
 
-def started_at(objective: Objective, index: int, norm: Norm) -> Objective:
+def with_start(objective: Objective, index: int, norm: Norm) -> Objective:
     """Return an objective that starts at a norm, clipped to its limits.
 
     Parameters
@@ -314,7 +317,7 @@ def started_at(objective: Objective, index: int, norm: Norm) -> Objective:
     return attrs.evolve(objective, start=start)
 
 
-def fitted_norm(result: FitResult, index: int, scale: float) -> Norm:
+def norm_from_result(result: FitResult, index: int, scale: float) -> Norm:
     """Return the norm of a fit result.
 
     Parameters
@@ -333,13 +336,13 @@ def fitted_norm(result: FitResult, index: int, scale: float) -> Norm:
     """
     value, error = float(result.values[index]), float(result.errors[index])
     is_constrained = np.isfinite(error) and error > 0
-    # if other parameters are degenerate, such as norm and tilt in one bin, the norm may be
-    # constrained nevertheless
+    # the norm may be constrained even if other parameters are degenerate, such as norm and tilt in
+    # one bin
     success = result.success or (bool(result.unconstrained) and is_constrained)
     return Norm(value, error, float(result.stat), bool(success), error if is_constrained else scale)
 
 
-def objective_of_total(total: Total) -> Objective:
+def build_objective_without_priors(total: Total) -> Objective:
     """Build the objective of datasets without priors.
 
     Parameters

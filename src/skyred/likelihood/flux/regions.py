@@ -51,10 +51,10 @@ def predict_background(dataset: MapDataset, sources: Sequence[str] | None) -> Ar
     """
     geom = getattr(getattr(dataset, "counts", None), "geom", None)
     if geom is None or geom.is_region or geom.is_hpx:
-        raise FitError(f"the dataset {dataset.name!r} is no map; a flux profile needs one")
+        raise FitError(f"the dataset {dataset.name!r} is not a map; expected a map dataset")
     if dataset.exposure is None:
         raise FitError(
-            f"the dataset {dataset.name!r} has no exposure, which is needed to compute a flux"
+            f"the dataset {dataset.name!r} has no exposure; expected one, to compute fluxes"
         )
     if dataset.stat_type == "wstat":
         return np.zeros(geom.data_shape)  # the off counts determine the background
@@ -80,7 +80,7 @@ class ImagePixels:
     def __init__(self, geom: WcsGeom) -> None:
         self.geom = geom.to_image()
         self.shape = self.geom.data_shape
-        # with a frame of one pixel: regions that reach into it leave the map
+        # with a margin of one pixel: regions that reach it extend beyond the map
         self.rows, self.columns = np.indices([size + 2 for size in self.shape]) - 1
 
     def region_mask(self, region: SkyRegion) -> NDArray[np.bool_]:
@@ -99,7 +99,7 @@ class ImagePixels:
         Raises
         ------
         UnusableRegion
-            If the region leaves the image, or contains no centre of a pixel.
+            If the region extends beyond the image, or contains no pixel centre.
         """
         from regions import PixCoord
 
@@ -108,9 +108,9 @@ class ImagePixels:
         inner = mask[1:-1, 1:-1]
         (height, width), (x, y) = self.shape, pixels.center.xy
         if mask.sum() > inner.sum() or not (-1 < x < width and -1 < y < height):
-            raise UnusableRegion("the region leaves the map")
+            raise UnusableRegion("the region extends beyond the map")
         if not inner.any():
-            raise UnusableRegion("the region holds no centre of a pixel")
+            raise UnusableRegion("the region contains no pixel centre")
         return inner
 
 
@@ -162,8 +162,8 @@ class SpectrumExtractor:
         Raises
         ------
         UnusableRegion
-            If gammapy would refuse the region: it leaves the map, contains no centre of a pixel, or
-            is divided by the mask.
+            If gammapy would raise an error: the region extends beyond the map, contains no pixel
+            centre, or is divided by the mask.
         """
         in_region = self.pixels.region_mask(region)
         masks = self.mask[:, in_region]
@@ -177,7 +177,7 @@ class SpectrumExtractor:
         exposure = np.nan_to_num(exposure * scale_of(self.dataset.exposure.unit))
         spectrum = RegionSpectrum(
             counts=_sum(self.dataset.counts.data, weights),
-            signal=(self.flux * exposure) @ self._migration(region.center),
+            signal=(self.flux * exposure) @ self._get_migration(region.center),
             background=_sum(self.background, weights),
             mask=np.asarray(masks.any(axis=1)),
         )
@@ -186,7 +186,7 @@ class SpectrumExtractor:
             spectrum.background = _sum(self.off_background, weights)
         return spectrum
 
-    def _migration(self, center: Any) -> Array:
+    def _get_migration(self, center: Any) -> Array:
         """Return the energy dispersion at a position, shape (true, reconstructed energies)."""
         edisp = self.dataset.edisp
         if edisp is None:

@@ -75,7 +75,9 @@ class SplitDataset:
         return self.axis.edges.to_value("TeV").tobytes()  # type: ignore[no-any-return]
 
     @classmethod
-    def of(cls, dataset: CountsDataset, axis: Any, source: str, state: Vector) -> SplitDataset:
+    def from_dataset(
+        cls, dataset: CountsDataset, axis: Any, source: str, state: Vector
+    ) -> SplitDataset:
         """Evaluate the model contributions of a dataset.
 
         Parameters
@@ -165,7 +167,7 @@ class SplitDataset:
 
 
 class EnergySlices:
-    """All datasets of a likelihood, at the present values of the parameters.
+    """Slices in energy of all datasets of a likelihood, at the current parameter values.
 
     Parameters
     ----------
@@ -179,7 +181,7 @@ class EnergySlices:
         state = likelihood.space.state()
         axes = [dataset._geom.axes["energy"] for dataset in likelihood.space.datasets]
         self.split_datasets = [
-            SplitDataset.of(dataset, axis, source, state)
+            SplitDataset.from_dataset(dataset, axis, source, state)
             for dataset, axis in zip(likelihood.datasets, axes, strict=True)
             if isinstance(dataset, CountsDataset)
         ]
@@ -208,11 +210,11 @@ class EnergySlices:
         list of Slice
             A slice of each dataset that has such bins.
         """
-        ranges = self.ranges_of(energy_min, energy_max, names)
+        ranges = self.bin_ranges(energy_min, energy_max, names)
         pairs = [(ranges.get(split.dataset.name), split) for split in self.split_datasets]
         return [split.slice(*bins, sign) for bins, split in pairs if bins is not None]
 
-    def ranges_of(
+    def bin_ranges(
         self, energy_min: u.Quantity, energy_max: u.Quantity, names: Collection[str] | None = None
     ) -> dict[str, tuple[int, int]]:
         """Return the ranges of bins that gammapy selects between two energies.
@@ -232,12 +234,12 @@ class EnergySlices:
         bins_by_dataset = {}
         for split in self.split_datasets:
             if names is None or split.dataset.name in names:
-                bins = self._range(split, energy_min, energy_max)
+                bins = self._find_bins(split, energy_min, energy_max)
                 if bins is not None:
                     bins_by_dataset[split.dataset.name] = bins
         return bins_by_dataset
 
-    def _range(
+    def _find_bins(
         self, split: SplitDataset, energy_min: u.Quantity, energy_max: u.Quantity
     ) -> tuple[int, int] | None:
         key = split.edges, energy_min.to_value("TeV"), energy_max.to_value("TeV")

@@ -1,4 +1,4 @@
-"""Flux points along a further axis, time or distance, and checks of energy axes and edges."""
+"""Flux points along a second axis, time or distance, and checks of energy axes and edges."""
 
 from __future__ import annotations
 
@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from gammapy.estimators import FluxPoints
     from gammapy.maps import MapAxis, RegionNDMap, TimeMapAxis
 
-PER_DATASET = ("counts", "npred", "npred_excess")
-ORDER = ("norm", "norm_err", "norm_errn", "norm_errp", "norm_ul", "norm_sensitivity", "ts", "npred",
-         "npred_excess", "stat", "stat_null", "stat_scan", "counts", "success")  # fmt: skip
+COLUMNS_BY_DATASET = ("counts", "npred", "npred_excess")
+COLUMN_ORDER = (
+    "norm", "norm_err", "norm_errn", "norm_errp", "norm_ul", "norm_sensitivity", "ts", "npred",
+    "npred_excess", "stat", "stat_null", "stat_scan", "counts", "success",
+)  # fmt: skip
 
 
 @attrs.frozen(eq=False)
@@ -32,7 +34,7 @@ class FluxPointsBuilder:
     Parameters
     ----------
     axis : MapAxis or TimeMapAxis
-        The further axis.
+        The second axis.
     energy : MapAxis
         The energy axis.
     datasets : sequence of str
@@ -46,7 +48,7 @@ class FluxPointsBuilder:
     datasets: Sequence[str]
     columns: FluxColumns
 
-    def flux_points(self, rows: Sequence[Sequence[Row]], model: Any, gti: GTI | None) -> FluxPoints:
+    def build(self, rows: Sequence[Sequence[Row]], model: Any, gti: GTI | None) -> FluxPoints:
         """Build the flux points.
 
         Parameters
@@ -67,8 +69,8 @@ class FluxPointsBuilder:
         from gammapy.maps import Maps
 
         maps = Maps()
-        for name in ORDER:
-            if name in PER_DATASET:
+        for name in COLUMN_ORDER:
+            if name in COLUMNS_BY_DATASET:
                 maps[name] = self._per_dataset(rows, name)
             elif name == "stat_scan" and "scan" in self.columns.selected:
                 maps[name] = self._scan(rows)
@@ -133,7 +135,7 @@ def missing_reason(row: Row) -> str:
 
 
 def missing_reasons(rows: Sequence[Row], edges: u.Quantity) -> str:
-    """Return the reasons for missing norms in energy bins, only once if it is the same for all.
+    """Return the reasons for missing norms in energy bins; one reason if all are the same.
 
     Parameters
     ----------
@@ -159,7 +161,7 @@ def missing_reasons(rows: Sequence[Row], edges: u.Quantity) -> str:
 
 
 def aligned_axes(datasets: Datasets) -> list[MapAxis]:
-    """Return the different energy axes of datasets.
+    """Return the distinct energy axes of datasets.
 
     Parameters
     ----------
@@ -184,14 +186,14 @@ def aligned_axes(datasets: Datasets) -> list[MapAxis]:
     for axis, name in others:
         if not first.is_aligned(axis):
             raise FitError(
-                f"All datasets must have aligned energy axes: {first_name} ({_bins(first)}) and "
-                f"{name} ({_bins(axis)}) have no common bins; reduce them with the same bins per "
-                "decade, from the same edge"
+                f"All datasets must have aligned energy axes: {first_name} "
+                f"({_describe_bins(first)}) and {name} ({_describe_bins(axis)}) have no common "
+                "bins; reduce them with the same bins per decade, from the same edge"
             )
     return [axis for axis, _ in axes.values()]
 
 
-def _bins(axis: MapAxis) -> str:
+def _describe_bins(axis: MapAxis) -> str:
     low, high = axis.bounds
     return f"{low:.4g} to {high:.4g} in {axis.nbin} bins"
 
@@ -231,7 +233,7 @@ def covered_axis(axes: Sequence[MapAxis], edges: u.Quantity) -> MapAxis:
     Raises
     ------
     FitError
-        If two edges fall on one edge of the axes, or they are not two or more finite energies.
+        If two edges have the same nearest edge, or they are not two or more finite energies.
     """
     from gammapy.maps import MapAxis
 
@@ -240,8 +242,8 @@ def covered_axis(axes: Sequence[MapAxis], edges: u.Quantity) -> MapAxis:
     covered = u.Quantity([*(low for low, _ in ends), ends[-1][1]]).to(edges.unit)
     if np.any(np.diff(covered.value) <= 0):
         raise FitError(
-            f"two of the energy edges {edges} fall on one edge of the energy axis; "
-            f"expected edges near its own: {axes[0].edges.to(edges.unit)}"
+            f"two of the energy edges {edges} have the same nearest edge of the energy axis; "
+            f"expected edges near {axes[0].edges.to(edges.unit)}"
         )
     return MapAxis.from_energy_edges(covered)
 

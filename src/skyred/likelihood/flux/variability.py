@@ -39,7 +39,7 @@ class Variability:
     p_value: float
 
     @classmethod
-    def of(cls, flux: ArrayLike, error: ArrayLike) -> Self | None:
+    def from_fluxes(cls, flux: ArrayLike, error: ArrayLike) -> Self | None:
         """Compare fluxes with a constant flux.
 
         Parameters

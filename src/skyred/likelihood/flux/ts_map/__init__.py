@@ -2,6 +2,6 @@
 
 from skyred.likelihood.flux.ts_map.flux_maps import TSMapMaker
 from skyred.likelihood.flux.ts_map.layers import Layer
-from skyred.likelihood.flux.ts_map.pixels import ColumnSelection, NormMaps, norm_maps
+from skyred.likelihood.flux.ts_map.pixels import ColumnSelection, NormMaps, fit_norm_maps
 
-__all__ = ["ColumnSelection", "Layer", "NormMaps", "TSMapMaker", "norm_maps"]
+__all__ = ["ColumnSelection", "Layer", "NormMaps", "TSMapMaker", "fit_norm_maps"]

@@ -13,7 +13,7 @@ from skyred.errors import ModelError
 from skyred.likelihood.flux.slices import bins_between
 from skyred.likelihood.flux.ts_map.kernel import source_kernel
 from skyred.likelihood.flux.ts_map.layers import Layer
-from skyred.likelihood.flux.ts_map.pixels import ColumnSelection, NormMaps, norm_maps
+from skyred.likelihood.flux.ts_map.pixels import ColumnSelection, NormMaps, fit_norm_maps
 
 if TYPE_CHECKING:
     from astropy import units as u
@@ -43,7 +43,7 @@ class TSMapMaker:
     columns : ColumnSelection
         The optional columns.
     without : collection of str
-        Names of models that do not belong to the null hypothesis.
+        Names of models that are excluded from the null hypothesis.
     """
 
     model: SkyModel
@@ -71,32 +71,33 @@ class TSMapMaker:
         Raises
         ------
         ModelError
-            If a dataset has no exposure, the flux of the source changes its sign with energy, or
-            there is no energy bin or no pixel to fit.
+            If a dataset has no exposure, the flux of the source changes sign with energy, or there
+            is no energy bin or no pixel to fit.
         """
-        maker = attrs.evolve(self, model=_positive(self.model, datasets))
-        all_arrays = [DatasetArrays.of(dataset, maker) for dataset in datasets]
+        maker = attrs.evolve(self, model=_positive_source(self.model, datasets))
+        all_arrays = [DatasetArrays.from_dataset(dataset, maker) for dataset in datasets]
         planes, nodes = [], []
         for low, high in pairwise(edges):
             ranges = [(arrays, bins_between(arrays.axis, low, high)) for arrays in all_arrays]
             slices = [(arrays, slice(*bins)) for arrays, bins in ranges if bins is not None]
             if not slices:
                 raise ModelError(f"no dataset has an energy bin between {low} and {high}")
-            planes.append(self._plane(slices))
+            planes.append(self._fit_plane(slices))
             first, bins = slices[0]
             nodes.append(first.axis.edges[[bins.start, bins.stop]])
         if not any(plane.success.any() for plane in planes):
             raise ModelError(
-                "there is no pixel to fit: all pixels are masked, or no background is predicted"
+                "there are no pixels to fit: all are masked, or have no predicted background; "
+                "check the masks and the background model"
             )
-        return maker._flux_maps(datasets, planes, nodes)
+        return maker._build_flux_maps(datasets, planes, nodes)
 
-    def _plane(self, slices: Sequence[tuple[DatasetArrays, slice]]) -> NormMaps:
+    def _fit_plane(self, slices: Sequence[tuple[DatasetArrays, slice]]) -> NormMaps:
         layers = [arrays.layer(bins, self.summed) for arrays, bins in slices]
         valid = [arrays.valid(bins) for arrays, bins in slices]
-        return norm_maps(layers, np.any(valid, axis=0), self.columns)
+        return fit_norm_maps(layers, np.any(valid, axis=0), self.columns)
 
-    def _flux_maps(
+    def _build_flux_maps(
         self, datasets: Sequence[MapDataset], planes: list[NormMaps], nodes: list[Any]
     ) -> FluxMaps:
         from astropy import units as u
@@ -149,7 +150,7 @@ class DatasetArrays:
     kernel: Array
 
     @classmethod
-    def of(cls, dataset: MapDataset, maker: TSMapMaker) -> DatasetArrays:
+    def from_dataset(cls, dataset: MapDataset, maker: TSMapMaker) -> DatasetArrays:
         """Return the arrays of a dataset.
 
         Parameters
@@ -172,11 +173,11 @@ class DatasetArrays:
         from gammapy.estimators.utils import estimate_exposure_reco_energy
 
         if dataset.exposure is None:
-            raise ModelError(f"{dataset.name} has no exposure: make it with the maker map")
+            raise ModelError(f"{dataset.name} has no exposure; reduce it with the maker 'map'")
         kernel = source_kernel(dataset, maker.model, maker.width)
         spectrum = maker.model.spectral_model
         exposure = estimate_exposure_reco_energy(dataset, spectrum, normalize=False)
-        background = _null(dataset, maker.without)
+        background = _predict_null(dataset, maker.without)
         mask = np.isfinite(background)
         if dataset.mask:
             mask &= dataset.mask.data.astype(bool)
@@ -198,7 +199,7 @@ class DatasetArrays:
         Layer
             The layer.
         """
-        create = Layer.summed if summed else Layer.cube
+        create = Layer.from_summed_bins if summed else Layer.from_bins
         counts, background, exposure = self.counts[bins], self.background[bins], self.exposure[bins]
         return create(counts, background, exposure, self.mask[bins], self.kernel[bins])
 
@@ -220,7 +221,7 @@ class DatasetArrays:
         return np.asarray(mask.any(axis=0) & (predicted > 0))
 
 
-def _positive(model: SkyModel, datasets: Sequence[MapDataset]) -> SkyModel:
+def _positive_source(model: SkyModel, datasets: Sequence[MapDataset]) -> SkyModel:
     """Return the source with positive fluxes, the reference of the norms."""
     from skyred.likelihood.flux.reference import MagnitudeSpectralModel, positive_model
 
@@ -228,13 +229,12 @@ def _positive(model: SkyModel, datasets: Sequence[MapDataset]) -> SkyModel:
         model = positive_model(model, dataset.counts.geom.axes["energy"].edges)
     if isinstance(model.spectral_model, MagnitudeSpectralModel):
         raise ModelError(
-            "the flux of the source changes its sign with energy: a TS map needs a spectrum "
-            "that does not"
+            "the flux of the source changes sign with energy; expected a spectrum of one sign"
         )
     return model
 
 
-def _null(dataset: MapDataset, without: Collection[str]) -> Array:
+def _predict_null(dataset: MapDataset, without: Collection[str]) -> Array:
     """Return the predicted counts of the null hypothesis, shape (energies, ny, nx)."""
     npred = dataset.npred().data.astype(float)
     names = [name for name in without if name in dataset.evaluators]

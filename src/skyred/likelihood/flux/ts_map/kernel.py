@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-CONTAINED = 0.99  # fraction of the counts in a kernel of the default width
+CONTAINMENT = 0.99  # fraction of the counts in a kernel of the default width
 
 
 def source_kernel(dataset: MapDataset, model: SkyModel, width: u.Quantity | None) -> Array:
@@ -43,7 +43,7 @@ def source_kernel(dataset: MapDataset, model: SkyModel, width: u.Quantity | None
     Raises
     ------
     ModelError
-        If the dataset has no exposure anywhere.
+        If the exposure is zero everywhere.
     """
     if width is None:
         width = _width(_counts(dataset, model, None), dataset.exposure.geom)
@@ -78,7 +78,7 @@ def _exposure(dataset: MapDataset, centre: Any) -> Array:
         exposure = dataset.exposure.to_region_nd_map(position).data
         if np.any(exposure):
             return np.asarray(exposure, dtype=float)
-    raise ModelError(f"{dataset.name} has no exposure anywhere, so a source cannot be fitted in it")
+    raise ModelError(f"the exposure of {dataset.name} is zero everywhere; remove the dataset")
 
 
 def _width(counts: Array, geom: WcsGeom) -> u.Quantity:
@@ -88,7 +88,7 @@ def _width(counts: Array, geom: WcsGeom) -> u.Quantity:
     for half in range(middle + 1):
         box = slice(middle - half, middle + half + 1)
         contained = counts[:, box, box].sum(axis=(1, 2))
-        if np.all(contained >= CONTAINED * total):
+        if np.all(contained >= CONTAINMENT * total):
             break
-    # a little less, so that rounding up to an odd number of pixels gives this one
+    # slightly smaller, so that it is not rounded up to the next odd number of pixels
     return (2 * half + 1) * (1 - 1e-9) * geom.pixel_scales.max()

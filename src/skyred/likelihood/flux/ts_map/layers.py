@@ -50,10 +50,10 @@ class Layer:
     pattern: Integers
 
     @classmethod
-    def cube(
+    def from_bins(
         cls, counts: Array, background: Array, exposure: Array, mask: Mask, kernel: Array
     ) -> Layer:
-        """Return the layer of separate energy bins.
+        """Create the layer of separate energy bins.
 
         Parameters
         ----------
@@ -70,13 +70,13 @@ class Layer:
             The layer.
         """
         planes = [np.where(mask, plane, 0) for plane in (counts, background, exposure)]
-        return _padded(planes, kernel[None], np.zeros(mask.shape[1:], dtype=np.int64))
+        return _pad(planes, kernel[None], np.zeros(mask.shape[1:], dtype=np.int64))
 
     @classmethod
-    def summed(
+    def from_summed_bins(
         cls, counts: Array, background: Array, exposure: Array, mask: Mask, kernel: Array
     ) -> Layer:
-        """Return the layer of the sum of the energy bins, with the mean of their kernels.
+        """Create the layer of the sum of the energy bins, with the mean of their kernels.
 
         As in gammapy, the mean is over the bins inside the mask, which differ from pixel to pixel.
         All bins have the same weight, independent of the source's counts in them.
@@ -101,7 +101,7 @@ class Layer:
         patterns, indices = np.unique(mask.reshape(len(mask), -1), axis=1, return_inverse=True)
         weights = patterns.T / np.maximum(patterns.sum(axis=0), 1)[:, None]
         kernels = np.tensordot(weights, kernel, axes=1)[:, None]
-        return _padded(planes, kernels, indices.reshape(mask.shape[1:]).astype(np.int64))
+        return _pad(planes, kernels, indices.reshape(mask.shape[1:]).astype(np.int64))
 
     @property
     def size(self) -> tuple[int, int]:
@@ -175,7 +175,7 @@ class Layer:
             kernel, least = self.kernels[pattern, group], ratio.min()
             for index in np.argsort(kernel, axis=None)[::-1]:
                 a, b = divmod(int(index), kernel.shape[1])
-                # the highest values of the kernel decide: soon the others have no effect
+                # the largest values of the kernel come first; stop when the others have no effect
                 if kernel[a, b] <= 0 or least >= kernel[a, b] * lowest.max(where=mask, initial=0):
                     break
                 np.minimum(lowest, ratio[a : a + ny, b : b + nx] / kernel[a, b], out=lowest)
@@ -211,7 +211,7 @@ class Layer:
         return 2 * self.box_sums(self.background - self.counts * logs)
 
 
-def _padded(planes: Sequence[Array], kernels: Array, pattern: Integers) -> Layer:
+def _pad(planes: Sequence[Array], kernels: Array, pattern: Integers) -> Layer:
     edges = [(size // 2, size // 2) for size in kernels.shape[2:]]
     counts, background, exposure = (
         np.pad(np.maximum(plane, 0).astype(float), [(0, 0), *edges]) for plane in planes

@@ -129,7 +129,7 @@ class PixelBinPairs:
         return PixelBinPairs(self.size, pixel, counts, self.background[mask], self.signal[mask])
 
     @classmethod
-    def joined(cls, pairs_by_dataset: Sequence[PixelBinPairs]) -> PixelBinPairs:
+    def concatenate(cls, pairs_by_dataset: Sequence[PixelBinPairs]) -> PixelBinPairs:
         """Join the pairs of the same pixels in several datasets.
 
         Parameters
@@ -176,8 +176,8 @@ class BinSelection:
     kernel_bins: Integers
 
     @classmethod
-    def of(cls, layer: Layer, select: Callable[[Layer], Mask]) -> BinSelection:
-        """Return the selected bins with exposure to a source.
+    def from_layer(cls, layer: Layer, select: Callable[[Layer], Mask]) -> BinSelection:
+        """Select the bins with exposure to a source.
 
         Parameters
         ----------

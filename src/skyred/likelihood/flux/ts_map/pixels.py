@@ -18,10 +18,10 @@ from skyred.likelihood.flux.ts_map.pairs import (
 )
 from skyred.likelihood.flux.ts_map.solve import (
     Norms,
-    distances_down,
-    distances_up,
+    find_distances_down,
+    find_distances_up,
     find_roots,
-    sensitivities,
+    find_sensitivities,
 )
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class NormMaps:
     norm_sensitivity: Array | None = None
 
 
-def norm_maps(layers: Sequence[Layer], mask: Mask, columns: ColumnSelection) -> NormMaps:
+def fit_norm_maps(layers: Sequence[Layer], mask: Mask, columns: ColumnSelection) -> NormMaps:
     """Fit the norm of a source in each pixel to the Cash statistic of all datasets.
 
     All other parameters are fixed.
@@ -178,7 +178,7 @@ class Solver:
         self.signal = np.sum([layer.signal() for layer in layers], axis=0)
         self.floor = np.max([layer.floor(mask) for layer in layers], axis=0)
         self.with_counts, self.without_counts, self.all_bins = (
-            [BinSelection.of(layer, select) for layer in layers]
+            [BinSelection.from_layer(layer, select) for layer in layers]
             for select in (has_counts, has_no_counts, all_bins)
         )
         self.bins = sum(layer.bins for layer in layers)
@@ -205,15 +205,15 @@ class Solver:
         best = Norms.from_roots(roots, self.floor[rows, columns], pairs, signal)
         errn = errp = limit = sensitivity = None
         if selection.errors:
-            errp = distances_up(pairs, signal, best, selection.n_sigma)
+            errp = find_distances_up(pairs, signal, best, selection.n_sigma)
             empty = _pairs(self.without_counts, rows, columns)
             empty = empty.select(empty.predicted(best.pole) < 0)
-            errn = distances_down(pairs, empty, signal, best, selection.n_sigma)
+            errn = find_distances_down(pairs, empty, signal, best, selection.n_sigma)
         if selection.limit is not None:
-            limit = best.value + distances_up(pairs, signal, best, selection.limit)
+            limit = best.value + find_distances_up(pairs, signal, best, selection.limit)
         if selection.sensitivity is not None:
             all_pairs = _pairs(self.all_bins, rows, columns)
-            sensitivity = sensitivities(all_pairs, signal, selection.sensitivity)
+            sensitivity = find_sensitivities(all_pairs, signal, selection.sensitivity)
         has_signal = signal > 0  # without it the source has no counts: there is no norm, no gain
         return PixelResults(
             np.where(has_signal, best.ts, 0),
@@ -231,7 +231,7 @@ class Solver:
 
 def _pairs(selections: Sequence[BinSelection], rows: Integers, columns: Integers) -> PixelBinPairs:
     """Return the pairs of pixels and selected bins of all datasets."""
-    return PixelBinPairs.joined([selection.pairs(rows, columns) for selection in selections])
+    return PixelBinPairs.concatenate([selection.pairs(rows, columns) for selection in selections])
 
 
 def _blocks(mask: Mask, bins: int) -> Iterator[tuple[Integers, Integers]]:

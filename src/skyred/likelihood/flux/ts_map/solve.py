@@ -1,7 +1,7 @@
 """Norms of many pixels at once: best values, errors, limits and sensitivities.
 
-Each is the root of one function per pixel. The functions are chosen such that Newton steps approach
-the root from one side, so no bracket is needed; see the notes of each function. Pixels are
+All are roots of one function per pixel. The functions are chosen such that Newton steps approach
+the root from one side, so no bracket is needed; see the notes of the functions below. Pixels are
 independent; the iteration ends when all of them have converged.
 """
 
@@ -97,8 +97,8 @@ class Norms:
         pole = np.where(np.isfinite(roots.pole), roots.pole, norm)
         return cls(norm, np.where(signal > 0, error, np.nan), pole, ts)
 
-    def distance(self, sigma: float, signal: Array) -> Array:
-        """Return the approximate distance from the best norm for a rise by sigma squared.
+    def approximate_distance(self, sigma: float, signal: Array) -> Array:
+        """Approximate the distance at which the statistic has risen by sigma squared.
 
         Parameters
         ----------
@@ -152,17 +152,17 @@ def find_roots(pairs: PixelBinPairs, signal: Array) -> Roots:
             weighted = pairs.counts * ratio
             slope, curvature = pairs.sums(weighted), pairs.sums(weighted * ratio)
             step = slope * (slope / signal - 1) / curvature
-            after = np.where(active, np.maximum(norm + step, lowest), norm)
+            updated = np.where(active, np.maximum(norm + step, lowest), norm)
             niter[active] += 1
-            active &= np.abs(after - norm) > ACCURACY / np.sqrt(curvature)
-            norm = after
+            active &= np.abs(updated - norm) > ACCURACY / np.sqrt(curvature)
+            norm = updated
             if not active.any():
                 break
     return Roots(norm, pole, niter, ~active)
 
 
-def distances_up(pairs: PixelBinPairs, signal: Array, best: Norms, sigma: float) -> Array:
-    """Find the distances above the best norms for a rise of the statistic by sigma squared.
+def find_distances_up(pairs: PixelBinPairs, signal: Array, best: Norms, sigma: float) -> Array:
+    """Find the distances above the best norms at which the statistic has risen by sigma squared.
 
     Parameters
     ----------
@@ -187,7 +187,7 @@ def distances_up(pairs: PixelBinPairs, signal: Array, best: Norms, sigma: float)
     """
     start = np.maximum(pairs.predicted(best.value), TRUNCATION)
     with np.errstate(all="ignore"):
-        distance = best.distance(sigma, signal)
+        distance = best.approximate_distance(sigma, signal)
         for _ in range(ITERATIONS):
             predicted = start + distance[pairs.pixel] * pairs.signal
             logs = pairs.sums(pairs.counts * np.log(predicted / start))
@@ -199,10 +199,10 @@ def distances_up(pairs: PixelBinPairs, signal: Array, best: Norms, sigma: float)
     return distance
 
 
-def distances_down(
+def find_distances_down(
     pairs: PixelBinPairs, empty: PixelBinPairs, signal: Array, best: Norms, sigma: float
 ) -> Array:
-    """Find the distances below the best norms for a rise of the statistic by sigma squared.
+    """Find the distances below the best norms at which the statistic has risen by sigma squared.
 
     Parameters
     ----------
@@ -232,7 +232,7 @@ def distances_down(
     start = np.maximum(pairs.predicted(best.value), TRUNCATION)
     with np.errstate(all="ignore"):
         deepest = best.value - best.pole
-        distance = np.minimum(best.distance(sigma, signal), deepest / 2)
+        distance = np.minimum(best.approximate_distance(sigma, signal), deepest / 2)
         for _ in range(ITERATIONS):
             predicted = start - distance[pairs.pixel] * pairs.signal
             deficit = -np.minimum(empty.predicted(best.value - distance), 0)
@@ -241,15 +241,17 @@ def distances_down(
             slope = empty.sums(empty.signal * (deficit > 0)) + pairs.sums(
                 pairs.counts * pairs.signal / predicted
             )
-            after = distance - rise / (2 * (slope - signal))
-            after = np.where((after < deepest) & (slope > signal), after, (distance + deepest) / 2)
-            moved, distance = np.abs(after - distance), after
+            updated = distance - rise / (2 * (slope - signal))
+            updated = np.where(
+                (updated < deepest) & (slope > signal), updated, (distance + deepest) / 2
+            )
+            moved, distance = np.abs(updated - distance), updated
             if not np.any(moved > ACCURACY * distance):
                 break
     return np.where(np.isfinite(best.error), distance, np.nan)
 
 
-def sensitivities(pairs: PixelBinPairs, signal: Array, sigma: float) -> Array:
+def find_sensitivities(pairs: PixelBinPairs, signal: Array, sigma: float) -> Array:
     """Find the norms with an expected significance of sigma.
 
     Parameters
@@ -268,7 +270,7 @@ def sensitivities(pairs: PixelBinPairs, signal: Array, sigma: float) -> Array:
 
     Notes
     -----
-    The gain on the Asimov data is convex, as the statistic in `distances_up`.
+    The gain on the Asimov data is convex, as the statistic in `find_distances_up`.
 
     References
     ----------
@@ -276,7 +278,7 @@ def sensitivities(pairs: PixelBinPairs, signal: Array, sigma: float) -> Array:
     """
     null = np.maximum(pairs.background, TRUNCATION)
     with np.errstate(all="ignore"):
-        few = sigma**2 / signal  # so that the source is included where there is no background
+        few = sigma**2 / signal  # to include the source where there is no background
         scale = pairs.sums(pairs.signal**2 / pairs.predicted(few))
         norm = sigma / np.sqrt(scale)
         for _ in range(ITERATIONS):

@@ -94,7 +94,7 @@ def watch_extras(clock: Clock) -> None:
     from skyred.run import cached_chunks, orchestrator, reduce, select, steps
 
     places = [
-        (skyred.inspection.run, "inspect_run"), (select, "run_inputs"), (reduce, "sums_of"),
+        (skyred.inspection.run, "inspect_run"), (select, "list_run_inputs"), (reduce, "sums_of"),
         *((cached_chunks.EntryCache, name) for name in ("key", "get", "put")),
         (cached_chunks.Recipe, "of"), (cached_chunks.Cache, "prune"),
         (orchestrator.Plugins, "load"),

@@ -10,7 +10,7 @@ from gammapy.data import DataStore, Observation
 
 import plain_gammapy as plain
 from skyred.components.simulation.archive import CrabSimulation
-from skyred.inspection.index import run_inputs
+from skyred.inspection.index import list_run_inputs
 from skyred.inspection.run import inspect_run
 from skyred.run.worker.open_observation import opened
 
@@ -35,7 +35,7 @@ def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     kept_folder = folder.with_name("kept")
     shutil.copytree(folder, kept_folder)
     store = DataStore.from_dir(folder)
-    (run,) = run_inputs(store.hdu_table, store.obs_table)
+    (run,) = list_run_inputs(store.hdu_table, store.obs_table)
     own = store.obs(run.obs_id)
     in_memory = opened(own, inspect_run(run).hdus)
     shutil.rmtree(folder)  # whatever is read from here on is in memory

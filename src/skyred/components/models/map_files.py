@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from skyred.errors import FileError, ModelError
-from skyred.inspection.map_headers import check_fits_file, check_models
+from skyred.inspection.file_checks import check_fits_file, check_models
 
 
 def read_map(path: Path) -> Any:

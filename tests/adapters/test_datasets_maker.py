@@ -136,7 +136,7 @@ def test_a_skipped_run_is_left_out_with_its_reason(
     assert [(outcome.obs_id, outcome.status, outcome.reason) for outcome in maker.skipped] == [
         (int(first), "skipped", "it rained")
     ]
-    assert f"run {first} is left out: it rained" in caplog.text
+    assert f"run {first} is skipped: it rained" in caplog.text
     (alone,) = gm.DatasetsMaker(theirs()).run(target(), observations[[second]])
     assert_same(dataset, arrays(alone))
     # neither its time nor its number is in the stack

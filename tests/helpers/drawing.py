@@ -63,8 +63,8 @@ def _one(words: str, spec: FieldSpec) -> st.SearchStrategy[Any]:
         return st.floats(low, high)
     known = {
         "true or false": st.booleans(),
-        "a text": TEXTS,
-        "a text or number": TEXTS | st.integers(-9, 9),
+        "a string": TEXTS,
+        "a string or number": TEXTS | st.integers(-9, 9),
         "a number, with or without a unit": NUMBERS.map(lambda n: f"{n!r} deg"),
         "a name": NAMES,
         "a mapping": st.dictionaries(TEXTS, PLAIN, max_size=3),

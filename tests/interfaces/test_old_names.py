@@ -124,8 +124,8 @@ def test_a_class_that_extends_a_renamed_one_has_no_old_kinds() -> None:
 @pytest.mark.parametrize(
     ("names", "says"),
     [
-        ({"old_kinds": "before"}, r"old_kinds is a text; expected a tuple: \('before',\)"),
-        ({"old_names": {"largest": "other"}}, "largest is an option still"),
+        ({"old_kinds": "before"}, r"old_kinds is a string; expected a tuple: \('before',\)"),
+        ({"old_names": {"largest": "other"}}, "old_names has current options as keys: largest"),
     ],
 )
 def test_old_names_that_cannot_be_are_refused(names: dict[str, Any], says: str) -> None:
@@ -139,7 +139,7 @@ def test_old_names_that_cannot_be_are_refused(names: dict[str, Any], says: str) 
 
 
 def test_an_old_name_that_leads_nowhere_is_refused() -> None:
-    with pytest.raises(TypeError, match="old_names leads to no option: size"):
+    with pytest.raises(TypeError, match="old_names refers to unknown options: size"):
 
         @component
         class Wrong(Selector):

@@ -158,7 +158,7 @@ def test_geometry_of_a_third_party_is_checked_by_its_dataset_type() -> None:
     assert "needs the geometry" not in problems(geometry=Image(), make=makers)
     assert "needs the geometry" not in problems(geometry=Unknown(), make=makers)
     messages = problems(geometry=Spectra(), make=makers)
-    assert "the maker 'map' needs the geometry 'map', and that of data.x is 'spectra'" in messages
+    assert "the maker 'map' needs the geometry 'map', but that of data.x is 'spectra'" in messages
 
 
 def test_makers_of_third_parties_are_checked_by_their_makes() -> None:

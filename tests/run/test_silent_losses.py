@@ -85,7 +85,9 @@ def test_two_entries_cannot_call_their_datasets_the_same() -> None:
     (reduction,) = toy_pipeline().data.values()
     same: Reduction = reduction.evolve(geometry=reduction.geometry.evolve(name="same"))
     pipeline = Pipeline(data={"one": same, "two": same})
-    with pytest.raises(ConfigError, match=r"data.two: the datasets are called 'same'"):
+    with pytest.raises(
+        ConfigError, match=r"data.two: the datasets have the same name as those of data.one: 'same'"
+    ):
         Orchestrator(pipeline, plugins=toy_plugins())
 
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from skyred.errors import FieldError
 from skyred.fields.canonical import FrozenMapping
-from skyred.fields.names import checked_name
+from skyred.fields.names import check_name
 from skyred.fields.spec import REQUIRED, FieldSpec, declare
 
 
@@ -199,8 +199,6 @@ def _mapping_parser(of: type) -> Callable[[Any], FrozenMapping]:
     def parse(value: Any) -> FrozenMapping:
         if not isinstance(value, Mapping) or not value:
             raise FieldError(f"is {value!r:.80}", "expected a mapping with at least one name")
-        return FrozenMapping(
-            {checked_name(name): parse_object(item) for name, item in value.items()}
-        )
+        return FrozenMapping({check_name(name): parse_object(item) for name, item in value.items()})
 
     return parse

@@ -81,13 +81,13 @@ class Chain(Fields):
         Parameters
         ----------
         earlier_problems : iterable of Problem
-            Problems that were found when the pipeline was built, and left some fields unset.
+            Problems from building the pipeline, which left some fields unset.
 
         Returns
         -------
         list of Problem
-            The earlier problems and those that the checks find, without follow-up problems: those
-            in a field that has another problem already.
+            The earlier problems and those found by the checks, without follow-up problems in fields
+            that already have one.
 
         Raises
         ------
@@ -100,9 +100,9 @@ class Chain(Fields):
             earlier = [problem.path for problem in problems]
             try:
                 for problem in check():
-                    placed = problem.with_prefix(*path)
-                    if not _is_follow_up(placed, path, earlier):
-                        problems.append(placed)
+                    located = problem.with_prefix(*path)
+                    if not _is_follow_up(located, path, earlier):
+                        problems.append(located)
             except Exception as error:  # a check may raise anything if other fields are invalid
                 failure = failure or error
         if failure is not None and not problems:
@@ -150,8 +150,10 @@ class Chain(Fields):
             name = getattr(getattr(data_entry, "geometry", None), "name", None) or entry
             if name in entries_by_name:
                 other_entry = entries_by_name[name]
-                message = f"the datasets are called {name!r}, as those of data.{other_entry}"
-                yield Problem(("data", entry), message, "give each its own name")
+                message = (
+                    f"the datasets have the same name as those of data.{other_entry}: {name!r}"
+                )
+                yield Problem(("data", entry), message, "choose another name")
             entries_by_name[name] = entry
 
     def _duplicate_sources(self) -> Iterator[Problem]:
@@ -159,8 +161,8 @@ class Chain(Fields):
         for index, model in enumerate(self.model):
             for name in model.source_names():
                 if name in names:
-                    message = f"a second model is called {name!r}"
-                    yield Problem(("model", index), message, "give each its own name")
+                    message = f"another model has the same name, {name!r}"
+                    yield Problem(("model", index), message, "choose another name")
                 names.add(name)
 
     def _duplicate_estimates(self) -> Iterator[Problem]:
@@ -170,8 +172,8 @@ class Chain(Fields):
             if counts[estimator.label] == 2:
                 yield Problem(
                     ("estimate", index),
-                    f"a second estimate is called {estimator.label!r}",
-                    "give each its own name: ...",
+                    f"another estimate has the same name, {estimator.label!r}",
+                    "set another name: ...",
                 )
 
     def _fit_without_model(self) -> Iterator[Problem]:

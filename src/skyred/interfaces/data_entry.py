@@ -42,12 +42,12 @@ class DataEntry(Fields):
         if "archive" in raw and "datasets" in raw:
             raise FieldError(
                 "has both datasets and an archive",
-                "datasets are reduced already: leave out one of the two",
+                "remove one of them: datasets are already reduced",
             )
         if "archive" not in raw and "datasets" not in raw:
             raise FieldError(
                 "has neither archive nor datasets",
-                "expected an archive of DL3 data, or datasets that are reduced already",
+                "expected an archive of DL3 data, or reduced datasets",
             )
         return Reduction if "archive" in raw else ReducedData
 

@@ -422,7 +422,7 @@ class TestExclusionErrors:
         path = tmp_path / "empty.reg"
         path.write_text("# Region file format: DS9\n")
         configured = plain.EXAMPLE.read_text().replace(CIRCLE, str(path))
-        with pytest.raises(ConfigError, match=r"empty\.reg' contains no region"):
+        with pytest.raises(ConfigError, match=r"empty\.reg' contains no regions"):
             Pipeline.from_yaml(configured)
 
     def test_written_in_python_it_stops_before_data_are_read_too(self):

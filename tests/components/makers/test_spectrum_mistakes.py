@@ -158,7 +158,7 @@ def test_true_energies_must_overlap():
         ),
         (
             {"off": "fov-background"},
-            "make[2]", "the maker 'fov-background' needs the geometry 'map', and that of data.crab",
+            "make[2]", "the maker 'fov-background' needs the geometry 'map', but that of data.crab",
         ),
         (
             {"off": "map"}, "make[2]", "the maker 'map' needs the geometry 'map'",

@@ -72,9 +72,9 @@ MESSAGES = {
     "missing": "data.hess.make[2]: has no kind; expected kind: one of ",
     "duplicate": "data.hess.stack: the key 'stack' is duplicated; it is on line 18 already",
     "variable": "data.other.archive: the environment variable SKYRED_TEST_NOWHERE is not set",
-    "source": "estimate[0].source: no model has the source 'carb'; there are: crab; "
+    "source": "estimate[0].source: no model has the source 'carb'; available: crab; "
     "did you mean 'crab'?",
-    "edges": "estimate[1].energy_edges: 1.0 TeV to 30.0 TeV reach outside the energy axis of "
+    "edges": "estimate[1].energy_edges: 1.0 TeV to 30.0 TeV are outside the energy axis of "
     "data.other",
 }
 
@@ -159,7 +159,7 @@ SINGLE = [
     ("center: [83.633 deg, 22.014 deg], r", "«»center: [22.014 deg], r", "is ['22.014 deg'];"),
     ("methods: [offset-max, aeff-max]", "«»methods: [offset-mx]", "did you mean 'offset-max'?"),
     ("exclude: [\"icrs; circle(83.63, 22.14, 0.2)\"]", "«»exclude: [Crab]", "neither a region nor"),
-    ("energy_edges: [1 TeV,", "«»energy_edges: [5 TeV,", "estimate[0].energy_edges: do not rise"),
+    ("energy_edges: [1 TeV,", "«»energy_edges: [5 TeV,", "estimate[0].energy_edges: must increase"),
     ("{kind: excess-map}", "«»{kind: flux-points, source: crab, energy_edges: [1 TeV, 2 TeV]}",
      "estimate[2]: another estimate has the same name, 'flux-points'"),
     ("  - {kind: fov-background}", "  - «»{kind: source, name: crab, spectral: {type: pl}}",
@@ -170,7 +170,7 @@ SINGLE = [
     ("$GAMMAPY_DATA/hess-dl3-dr1", "$GAMMAPY_DATA/hess-dl4", "no such file or folder: $GAMMAPY"),
     ("width: [2 deg, 2 deg]", "«»width: [2 deg, 2 deg, 2 deg]", "width: has 3 values; expected 2"),
     ("bins: 4}", "«»bins: 4.5}", "data.hess.geometry.energy.bins: is 4.5; expected a whole number"),
-    ("{min: 1 TeV, max: 10 TeV, bins: 4}", "{max: 10 TeV, bins: 4}", "energy: lacks 'min';"),
+    ("{min: 1 TeV, max: 10 TeV, bins: 4}", "{max: 10 TeV, bins: 4}", "energy: missing key 'min';"),
     ("{min: 1 TeV, max: 10 TeV, bins: 4}", "{«»min: 1 TeV, edges: [1 TeV, 10 TeV]}",
      "energy.min: cannot be combined with edges; use one"),
     ("  hess:\n", "  «»hess: 5\n  other:\n",

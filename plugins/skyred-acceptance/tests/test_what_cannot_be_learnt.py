@@ -49,7 +49,7 @@ def test_unprepared_it_refuses_to_make(runs):
     [
         ({"energy": ["5 TeV", "1 TeV"]}, "energy: is"),
         ({"offset_max": "0 deg"}, "offset_max: is 0"),
-        ({"zenith_edges": ["40 deg", "20 deg"]}, "do not rise"),
+        ({"zenith_edges": ["40 deg", "20 deg"]}, "must increase"),
     ],
 )
 def test_values_that_make_no_sense_are_named(options, message):

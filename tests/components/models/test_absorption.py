@@ -112,7 +112,7 @@ def test_fit_finds_the_light_that_was_put_in(table):
 @pytest.mark.usefixtures("data")
 def test_table_that_is_not_there_is_named_with_the_way_to_it(tmp_path, monkeypatch):
     (problem,) = problems_of(Absorption(ebl="finke", redshift=0.1))
-    assert f"no table of absorption at {tmp_path}/ebl/frd_abs.fits.gz" in str(problem)
+    assert f"no absorption table at {tmp_path}/ebl/frd_abs.fits.gz" in str(problem)
     assert "gammapy download datasets" in str(problem)
     monkeypatch.delenv("GAMMAPY_DATA")
     (problem,) = problems_of(Absorption(ebl="finke", redshift=0.1))
@@ -121,20 +121,20 @@ def test_table_that_is_not_there_is_named_with_the_way_to_it(tmp_path, monkeypat
 
 def test_redshift_beyond_the_table_is_refused(table):
     (problem,) = problems_of(Absorption(file=table, redshift=0.9))
-    assert "ends at redshift 0.6, below 0.9" in str(problem)
+    assert "ends at redshift 0.6; expected at least 0.9" in str(problem)
 
 
 def test_file_that_is_no_table_is_named(tmp_path):
     path = tmp_path / "odd.fits"
     path.write_text("no FITS")
     (problem,) = problems_of(Absorption(file=str(path), redshift=0.1))
-    assert "odd.fits cannot be read as a table of absorption" in str(problem)
+    assert "odd.fits cannot be read as an absorption table" in str(problem)
 
 
 @pytest.mark.parametrize(
     ("parameters", "says"),
     [
-        ({"alpha": 1}, r"parameters\.alpha: there is no such parameter.*'alpha_norm'"),
+        ({"alpha": 1}, r"parameters\.alpha: unknown parameter.*'alpha_norm'"),
         ({"alpha_norm": {"value": 1, "fozen": False}}, r"alpha_norm\.fozen.*did you mean 'frozen'"),
         ({"redshift": "1 TeV"}, "is in TeV"),
     ],

@@ -165,7 +165,9 @@ def test_source_of_a_cone_that_has_no_model_is_left_out_with_a_warning(fermi):
         catalog="3fhl", file=str(fermi), center=["83.6 deg", "22 deg"], radius="180 deg"
     )
     assert problems_of(component) == []
-    with pytest.warns(SkyredWarning, match=r"3FHL-J0001\.2-0748 has no index in the catalogue"):
+    with pytest.warns(
+        SkyredWarning, match=r"3FHL-J0001\.2-0748 has no value of index in the catalogue"
+    ):
         assert len(component.build(Datasets())) == 2
 
 
@@ -194,7 +196,7 @@ def test_catalogue_that_is_not_there_is_named_with_its_file_and_the_way_to_it(
     monkeypatch.setenv("GAMMAPY_DATA", str(tmp_path))
     for catalog in CATALOGS:
         (problem,) = problems_of(CatalogSources(catalog=catalog, sources=["x"]))
-        assert f"no file {tmp_path}/catalogs/" in str(problem)
+        assert f"no such file: {tmp_path}/catalogs/" in str(problem)
         assert "gammapy download datasets" in str(problem)
     monkeypatch.delenv("GAMMAPY_DATA")
     (problem,) = problems_of(CatalogSources(catalog="3fhl", sources=["x"]))
@@ -208,7 +210,7 @@ def test_every_catalogue_of_gammapy_is_offered():
 def test_source_that_is_not_there_is_named_with_the_nearest(fermi):
     component = CatalogSources(catalog="3fhl", file=str(fermi), sources=["Crab nebul"])
     (problem,) = problems_of(component)
-    assert "has no source 'Crab nebul'; the nearest are Crab Nebula" in str(problem)
+    assert "has no source 'Crab nebul'; the most similar are Crab Nebula" in str(problem)
 
 
 def test_source_without_the_model_that_is_asked_for_is_named(hawc):
@@ -216,14 +218,14 @@ def test_source_without_the_model_that_is_asked_for_is_named(hawc):
         catalog="2hwc", file=str(hawc), sources=["2HWC J0534+220"], which="extended"
     )
     (problem,) = problems_of(component)
-    assert "2HWC J0534+220 has no model that gammapy can make" in str(problem)
+    assert "2HWC J0534+220 cannot be converted to a model" in str(problem)
 
 
 @pytest.mark.parametrize(
     ("options", "says"),
     [
         ({"sources": ["Crab", "Crab Nebula"]}, "'Crab' and 'Crab Nebula' are the same source"),
-        ({"sources": ["3FHL J0001.2-0748"]}, "has no index in the catalogue"),
+        ({"sources": ["3FHL J0001.2-0748"]}, "has no value of index in the catalogue"),
         ({"center": ["200 deg", "60 deg"], "radius": "1 deg"}, "no source within"),
     ],
     ids=["two names", "no index", "empty cone"],
@@ -245,7 +247,7 @@ def test_file_that_is_no_catalogue_is_named(tmp_path):
     ("options", "says"),
     [
         ({"catalog": "3fhl"}, "selects no sources"),
-        ({"catalog": "3fhl", "center": ["1 deg", "2 deg"]}, "lacks 'radius'"),
+        ({"catalog": "3fhl", "center": ["1 deg", "2 deg"]}, "missing key 'radius'"),
         ({"catalog": "4fhl", "sources": ["x"]}, "did you mean '[34]f[gh]l'"),
         ({"catalog": "3fhl", "sources": ["x"], "which": "point"}, "not a model of 3fhl"),
         ({"catalog": "2hwc", "sources": ["x"], "which": "pl"}, "expected one of point, extended"),
@@ -260,7 +262,7 @@ def test_options_that_make_no_sense_are_refused(options, says):
 def test_estimators_find_the_sources_that_are_named(fermi):
     model = f"model.0={{kind: catalog, catalog: 3fhl, file: {fermi}, sources: [Crab]}}"
     changed = ["data.hess.archive=sim:crab", model]
-    with pytest.raises(ConfigError, match=r"no model has the source 'crab'; there are: Crab"):
+    with pytest.raises(ConfigError, match=r"no model has the source 'crab'; available: Crab"):
         Pipeline.from_yaml(plain.EXAMPLE, overrides=changed)
     Pipeline.from_yaml(plain.EXAMPLE, overrides=[*changed, "estimate.0.source=Crab"])
 

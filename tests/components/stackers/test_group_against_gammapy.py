@@ -218,7 +218,8 @@ def test_runs_in_no_group_are_in_the_ledger_with_the_reason():
 def test_a_column_that_is_not_there_is_named_before_any_data_are_read():
     orchestrator = Orchestrator(pipeline("{kind: group, by: column, column: NIGHT}"))
     with pytest.raises(
-        ArchiveError, match=r"'group' finds no column 'NIGHT'; there are OBS_ID, RA"
+        ArchiveError,
+        match=r"'group' needs the column 'NIGHT', which is missing; available: OBS_ID, RA",
     ):
         orchestrator.select()
 
@@ -228,5 +229,5 @@ def test_mistakes_are_named_with_their_place():
         pipeline("{kind: group, by: zenith, times: [2008-01-01, 2007-01-01]}")
     message = str(error.value)
     assert "data.hess.stack.times: has no effect with by: zenith" in message
-    assert "data.hess.stack.times: do not rise" in message
-    assert "data.hess.stack: lacks 'edges'" in message
+    assert "data.hess.stack.times: must increase" in message
+    assert "data.hess.stack: missing key 'edges'" in message

@@ -86,12 +86,14 @@ class Acceptance(Maker):
         """Ranges must rise and be above zero."""
         low, high = self.energy
         if not 0 * low < low < high:
-            yield Problem(("energy",), f"is {self.energy}", "expected two rising energies")
+            yield Problem(("energy",), f"is {self.energy}", "expected two increasing energies")
         if self.offset_max <= 0:
             yield Problem(("offset_max",), f"is {self.offset_max}", "expected more than 0 deg")
         edges = self.zenith_edges
         if edges is not None and (len(edges) < 2 or np.any(np.diff(edges.value) <= 0)):
-            yield Problem(("zenith_edges",), f"{edges} do not rise", "expected two or more angles")
+            yield Problem(
+                ("zenith_edges",), f"{edges} must increase", "expected two or more angles"
+            )
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
         """Yield problems of the geometry, of the model's reach and of the exclusion."""

@@ -108,9 +108,9 @@ class SpectrumGeometry(Geometry):
             raise FieldError(f"{self.on_region.masks[0]!s} is a map", _EXPECTED)
         on_regions = self.on_region.build()
         if len(on_regions) != 1:
-            raise FieldError(f"holds {len(on_regions)} regions", _EXPECTED)
+            raise FieldError(f"contains {len(on_regions)} regions", _EXPECTED)
         if not isinstance(on_regions[0], SkyRegion):
-            raise FieldError("is a region of pixels, not of the sky", _EXPECTED)
+            raise FieldError("is a pixel region, not a sky region", _EXPECTED)
         return on_regions[0]
 
     def target(self, name: str | None = None) -> SpectrumDataset:
@@ -173,7 +173,7 @@ class SpectrumGeometry(Geometry):
         Parameters
         ----------
         script : Script
-            The script that is written.
+            The script to add code to.
         """
         script.use("gammapy.maps", "RegionGeom")
         script.use("gammapy.datasets", "SpectrumDataset")

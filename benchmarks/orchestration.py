@@ -96,7 +96,7 @@ def watch_extras(clock: Clock) -> None:
     from skyred.run import cached_chunks, orchestrator, reduce, select, steps
 
     timed_functions = [
-        (skyred.inspection.run, "inspect_run"), (select, "run_inputs"),
+        (skyred.inspection.run, "inspect_run"), (select, "list_run_inputs"),
         (reduce, "compute_checksums"),
         *((cached_chunks.EntryCache, name) for name in ("key", "get", "put")),
         (cached_chunks.Recipe, "from_reduction"), (cached_chunks.Cache, "prune"),

@@ -146,12 +146,16 @@ def test_pipeline_with_a_gammapy_object_cannot_be_written_as_yaml() -> None:
 
     pipeline = toy_pipeline(estimate=[Estimator()])
     for attempt in (pipeline.to_yaml, pipeline.digest):
-        with pytest.raises(ConfigError, match="contains a Estimator object, so it has no YAML"):
+        with pytest.raises(
+            ConfigError, match="contains a Estimator object, so it cannot be written as YAML"
+        ):
             attempt()
 
 
 def test_duplicate_estimate_names_are_refused() -> None:
-    with pytest.raises(ConfigError, match=r"estimate\[1\].*second estimate is called 'toy-total'"):
+    with pytest.raises(
+        ConfigError, match=r"estimate\[1\].*another estimate has the same name, 'toy-total'"
+    ):
         toy_pipeline(estimate=[ToyEstimator(), ToyEstimator()]).check()
     toy_pipeline(estimate=[ToyEstimator(), ToyEstimator(name="other")]).check()
 

@@ -140,7 +140,7 @@ def test_skipped_run_is_excluded_with_its_reason(
     assert [(outcome.obs_id, outcome.status, outcome.reason) for outcome in maker.skipped] == [
         (int(first), "skipped", "it rained")
     ]
-    assert f"run {first} is left out: it rained" in caplog.text
+    assert f"run {first} is skipped: it rained" in caplog.text
     (alone,) = gm.DatasetsMaker(gammapy_makers()).run(target(), observations[[second]])
     assert_same(dataset, arrays(alone))
     # neither its livetime nor its number is in the stack

@@ -153,7 +153,7 @@ class TestErrors:
             open_archive((str(tmp_path / "run.fits"),))
 
     def test_folder_without_an_index_is_reported(self, tmp_path):
-        with pytest.raises(ArchiveError, match="is no DL3 store: it holds no hdu-index"):
+        with pytest.raises(ArchiveError, match="is not a DL3 store: it has no hdu-index"):
             open_archive(str(tmp_path))
 
     @data
@@ -212,7 +212,7 @@ class TestErrors:
     def test_two_files_of_one_run_are_refused(self, tmp_path):
         copy = tmp_path / "copy.fits.gz"
         copy.write_bytes(Path(files()[0]).read_bytes())
-        with pytest.raises(ArchiveError, match=r"copy\.fits\.gz both hold run 23523"):
+        with pytest.raises(ArchiveError, match=r"copy\.fits\.gz both contain run 23523"):
             open_archive((files()[0], str(copy)))
 
 

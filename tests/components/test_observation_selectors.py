@@ -74,7 +74,7 @@ class TestObservationIds:
         assert ids(ObservationIds(ids=[23523, 23523]).select(table)) == [23523]
 
     def test_missing_ids_are_reported(self, table):
-        with pytest.raises(ArchiveError, match=r"not there: \[1, 99\]"):
+        with pytest.raises(ArchiveError, match=r"missing runs: \[1, 99\]"):
             ObservationIds(ids=[23523, 99, 1]).select(table)
 
     def test_duplicated_rows_of_the_table_are_kept(self, table):
@@ -203,19 +203,21 @@ class TestColumnRange:
         assert others == [run for run in ids(table) if run not in selected_ids]
 
     def test_missing_column_is_reported_with_the_available_ones(self, table):
-        with pytest.raises(ArchiveError, match=r"no column 'ZENITH'.*ZEN_PNT"):
+        with pytest.raises(ArchiveError, match=r"column 'ZENITH', which is missing.*ZEN_PNT"):
             ColumnRange(column="ZENITH", max="50 deg").select(table)
 
     def test_incompatible_unit_is_reported(self, table):
-        with pytest.raises(ArchiveError, match=r"ZEN_PNT is in deg, not comparable with 50.0 TeV"):
+        with pytest.raises(
+            ArchiveError, match=r"ZEN_PNT is in deg, which cannot be compared with 50.0 TeV"
+        ):
             ColumnRange(column="ZEN_PNT", max="50 TeV").select(table)
 
     def test_missing_unit_is_reported(self, table):
-        with pytest.raises(ArchiveError, match=r"ZEN_PNT is in deg: give 50.0 with a unit"):
+        with pytest.raises(ArchiveError, match=r"ZEN_PNT is in deg: add a unit to 50.0"):
             ColumnRange(column="ZEN_PNT", max="50").select(table)
 
     def test_range_of_a_string_column_is_refused(self, table):
-        with pytest.raises(ArchiveError, match=r"OBJECT holds .*: select by values"):
+        with pytest.raises(ArchiveError, match=r"OBJECT contains .*; use values instead"):
             ColumnRange(column="OBJECT", min="4").select(table)
 
     def test_masked_rows_are_outside_any_range(self, table):

@@ -72,9 +72,9 @@ MESSAGES = {
     "missing": "data.hess.make[2]: missing key 'kind'; expected one of ",
     "duplicate": "data.hess.stack: the key 'stack' is duplicated; it is already on line 18",
     "variable": "data.other.archive: the environment variable SKYRED_TEST_NOWHERE is not set",
-    "source": "estimate[0].source: no model has the source 'carb'; there are: crab; "
+    "source": "estimate[0].source: no model has the source 'carb'; available: crab; "
     "did you mean 'crab'?",
-    "edges": "estimate[1].energy_edges: 1.0 TeV to 30.0 TeV reach outside the energy axis of "
+    "edges": "estimate[1].energy_edges: 1.0 TeV to 30.0 TeV are outside the energy axis of "
     "data.other",
 }
 
@@ -152,25 +152,25 @@ SINGLE = [
     ("fit: {kind: minuit}", "«»fti: {kind: minuit}", "fti: there is no such key; expected one of "
      "data, model, fit, estimate; did you mean 'fit'?"),
     ("    stack: {kind: sum}\n", "", "data.hess: missing key 'stack'; expected a stacker: How the"),
-    ("name: crab", "«»name: 5", "model[0].name: is 5; expected a text"),
+    ("name: crab", "«»name: 5", "model[0].name: is 5; expected a string"),
     ("radius: 5 deg", "«»radius: 5", "radius: '5' is a number without unit; expected an angle"),
     ("radius: 5 deg", "«»radius: .nan", "radius: 'nan' is a number without unit; expected"),
     ("radius: 5 deg", "«»radius: null", "data.hess.select[0].radius: is not set; expected"),
     ("center: [83.633 deg, 22.014 deg], r", "«»center: [22.014 deg], r", "is ['22.014 deg'];"),
     ("methods: [offset-max, aeff-max]", "«»methods: [offset-mx]", "did you mean 'offset-max'?"),
     ("exclude: [\"icrs; circle(83.63, 22.14, 0.2)\"]", "«»exclude: [Crab]", "neither a region nor"),
-    ("energy_edges: [1 TeV,", "«»energy_edges: [5 TeV,", "estimate[0].energy_edges: do not rise"),
+    ("energy_edges: [1 TeV,", "«»energy_edges: [5 TeV,", "estimate[0].energy_edges: must increase"),
     ("{kind: excess-map}", "«»{kind: flux-points, source: crab, energy_edges: [1 TeV, 2 TeV]}",
-     "estimate[2]: a second estimate is called 'flux-points'"),
+     "estimate[2]: another estimate has the same name, 'flux-points'"),
     ("  - {kind: fov-background}", "  - «»{kind: source, name: crab, spectral: {type: pl}}",
-     "model[1]: a second model is called 'crab'; give each its own name"),
+     "model[1]: another model has the same name, 'crab'; choose another name"),
     ("{kind: excess-map}", "{kind: model-comparison, alternatives: [«»5]}",
      "alternatives[0]: is 5; expected a mapping: an alternative, with name, without, fix, free"),
     ("kind: sum}", "kind: sum, «»chunk: 0}", "stack.chunk: is 0; expected a number of at least 1"),
     ("$GAMMAPY_DATA/hess-dl3-dr1", "$GAMMAPY_DATA/hess-dl4", "no such file or folder: $GAMMAPY"),
     ("width: [2 deg, 2 deg]", "«»width: [2 deg, 2 deg, 2 deg]", "width: has 3 values; expected 2"),
     ("bins: 4}", "«»bins: 4.5}", "data.hess.geometry.energy.bins: is 4.5; expected a whole number"),
-    ("{min: 1 TeV, max: 10 TeV, bins: 4}", "{max: 10 TeV, bins: 4}", "energy: lacks 'min';"),
+    ("{min: 1 TeV, max: 10 TeV, bins: 4}", "{max: 10 TeV, bins: 4}", "energy: missing key 'min';"),
     ("{min: 1 TeV, max: 10 TeV, bins: 4}", "{«»min: 1 TeV, edges: [1 TeV, 10 TeV]}",
      "energy.min: cannot be combined with edges; use one"),
     ("  hess:\n", "  «»hess: 5\n  other:\n",
@@ -195,16 +195,16 @@ ONLY_GAMMAPY = [
     ("icrs; circle(83.63, 22.01, 0.5)", "icrs; circle(83.63)", "estimate[1].region: "),
     ("4.712e-11 cm-2 s-1 TeV-1", "4.712e-11 cm-2 s-1", "model[0].spectral.amplitude: "
      "'4.712e-11 cm-2 s-1' is in 1 / (s cm2); expected a unit such as 1 / (TeV s cm2)"),
-    ("4.712e-11 cm-2 s-1 TeV-1", "many", "model[0].spectral.amplitude: 'many' is no quantity"),
-    ("type: pl,", "type: plaw,", "model[0].spectral.type: there is no spectral model 'plaw'"),
-    ("type: pl,", "type: point,", "model[0].spectral.type: there is no spectral model 'point'"),
+    ("4.712e-11 cm-2 s-1 TeV-1", "many", "model[0].spectral.amplitude: 'many' is not a quantity"),
+    ("type: pl,", "type: plaw,", "model[0].spectral.type: unknown spectral model 'plaw'"),
+    ("type: pl,", "type: point,", "model[0].spectral.type: unknown spectral model 'point'"),
     ("index: 2.702", "indxe: 2.702", "model[0].spectral.indxe: PowerLawSpectralModel has no "
-     "parameter of this name; expected some of index, amplitude, reference; did you mean 'index'?"),
-    ("index: 2.702", "index: {value: 2.7, fixed: true}", "model[0].spectral.index.fixed: there is"),
+     "parameter with this name; expected some of index, amplitude, reference; did you mean"),
+    ("index: 2.702", "index: {value: 2.7, fixed: true}", "spectral.index.fixed: unknown key"),
     ("index: 2.702", "index: {value: 2.7, min: 3, max: 1}", "spectral.index.min: is above"),
     ("lon_0: 83.63308 deg", "lon_0: 83.63308 TeV", "model[0].spatial.lon_0: '83.63308 TeV' is in"),
     ("{kind: fov-background}\nfit", "{kind: fov-background, spectral: {type: pl-nrom}}\nfit",
-     "model[1].spectral.type: there is no spectral model 'pl-nrom'"),
+     "model[1].spectral.type: unknown spectral model 'pl-nrom'"),
 ]  # fmt: skip
 
 

@@ -67,8 +67,8 @@ def _single_value(type_name: str, spec: FieldSpec) -> st.SearchStrategy[Any]:
         return st.floats(low, high)
     strategies = {
         "true or false": st.booleans(),
-        "a text": STRINGS,
-        "a text or number": STRINGS | st.integers(-9, 9),
+        "a string": STRINGS,
+        "a string or number": STRINGS | st.integers(-9, 9),
         "a number, with or without a unit": NUMBERS.map(lambda n: f"{n!r} deg"),
         "a name": NAMES,
         "a mapping": st.dictionaries(STRINGS, PLAIN, max_size=3),

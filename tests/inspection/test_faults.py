@@ -12,22 +12,22 @@ from astropy.table import Table
 import plain_gammapy as plain
 from fault_injection.archive_damage import CLASSES, INDEX, Archive, Damage, find
 from fault_injection.damage_cases import DAMAGES, IRFS
-from skyred.inspection.index import run_inputs
-from skyred.inspection.reading import read_file
+from skyred.inspection.file_content import read_file
+from skyred.inspection.index import list_run_inputs
 from skyred.inspection.records import Finding, HduSource, RunInput
 from skyred.inspection.run import inspect_run
 
 # simulated IRFs are too smooth to test these damages
 ONLY_IN_REAL_RUNS = ("flipped bit", "reversed", "neighbouring offsets", "zero above", "MIGRA")
-NEEDED = ("events", "gti", "aeff", "edisp", "psf", "bkg")
+REQUIRED_KINDS = ("events", "gti", "aeff", "edisp", "psf", "bkg")
 
 
-def inspect(folder: Path, *runs: int, needed: tuple[str, ...] = NEEDED) -> list[Finding]:
+def inspect(folder: Path, *runs: int, needed: tuple[str, ...] = REQUIRED_KINDS) -> list[Finding]:
     hdu_table = Table.read(folder / INDEX["hdu"])
     hdu_table.meta["BASE_DIR"] = str(folder)
     table = Table.read(folder / INDEX["obs"])
     selected = table[[row["OBS_ID"] in runs for row in table]] if runs else table
-    inputs = run_inputs(hdu_table, selected, needed=needed)
+    inputs = list_run_inputs(hdu_table, selected, required=needed)
     return [finding for run in inputs for finding in inspect_run(run).findings]
 
 
@@ -79,7 +79,7 @@ def test_small_difference_from_event_count_of_index_is_a_note(
     findings = inspect(archive.folder)
     levels = [(finding.obs_id, finding.level) for finding in findings]
     assert levels == [(run, "note") for run in archive.runs]
-    assert all("the index says" in finding.message for finding in findings)
+    assert all("in the index" in finding.message for finding in findings)
 
 
 def test_file_that_does_not_match_sha256sums_is_a_fault(crab_archive: Path, tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_file_that_does_not_match_sha256sums_is_a_fault(crab_archive: Path, tmp_
 def test_file_that_changed_since_last_inspection_is_a_fault(crab_archive: Path) -> None:
     hdu_table = Table.read(crab_archive / INDEX["hdu"])
     hdu_table.meta["BASE_DIR"] = str(crab_archive)
-    run = run_inputs(hdu_table, Table.read(crab_archive / INDEX["obs"]))[0]
+    run = list_run_inputs(hdu_table, Table.read(crab_archive / INDEX["obs"]))[0]
     inspected = inspect_run(run)
     assert inspect_run(run, inspected.sha256).faults == ()
     (finding,) = inspect_run(run, dict.fromkeys(inspected.sha256, "0" * 64)).faults
@@ -105,11 +105,11 @@ def test_file_that_changed_since_last_inspection_is_a_fault(crab_archive: Path) 
 def test_inspected_bytes_are_returned(crab_archive: Path) -> None:
     hdu_table = Table.read(crab_archive / INDEX["hdu"])
     hdu_table.meta["BASE_DIR"] = str(crab_archive)
-    run = run_inputs(hdu_table, Table.read(crab_archive / INDEX["obs"]))[0]
+    run = list_run_inputs(hdu_table, Table.read(crab_archive / INDEX["obs"]))[0]
     inspected = inspect_run(run)
-    assert set(inspected.hdus) == set(NEEDED)
+    assert set(inspected.hdus) == set(REQUIRED_KINDS)
     with fits.open(run.files[0]) as plainly:
-        for kind in NEEDED:
+        for kind in REQUIRED_KINDS:
             assert inspected.hdus[kind].data.tobytes() == find(plainly, kind).data.tobytes()
     assert set(inspected.sha256) == set(run.files)
 

@@ -14,7 +14,7 @@ from astropy.table import MaskedColumn, Table
 
 from skyred.errors import ArchiveError
 from skyred.inspection import index
-from skyred.inspection.index import run_inputs
+from skyred.inspection.index import list_run_inputs
 from skyred.inspection.records import RunInput
 
 KINDS = ("events", "gti", "aeff")
@@ -32,14 +32,14 @@ def hdu_index(base: Path, runs: int, folder: str = "data", responses: str = "") 
 
 
 def inputs(table: Table, *runs: int, **options: bool) -> list[RunInput]:
-    return run_inputs(table, Table({"OBS_ID": list(runs)}), **options)
+    return list_run_inputs(table, Table({"OBS_ID": list(runs)}), **options)
 
 
 def test_runs_are_in_the_order_of_the_rows_with_their_hdus(tmp_path: Path) -> None:
     runs = inputs(hdu_index(tmp_path, 4), 3, 1)
     assert [run.obs_id for run in runs] == [3, 1]
     assert all(run.findings == () for run in runs)
-    assert [(source.kind, source.form, source.name) for source in runs[0].sources] == [
+    assert [(source.kind, source.hdu_class, source.name) for source in runs[0].sources] == [
         (kind, f"{kind}_x", kind) for kind in KINDS
     ]
     assert runs[0].files == (tmp_path.resolve() / "data" / "3.fits",)
@@ -95,7 +95,7 @@ def test_values_are_in_s_and_deg_and_none_if_masked(tmp_path: Path) -> None:
     rows["ONTIME"] = np.array([0.5], dtype=">f4")
     rows["ONTIME"].unit = "h"
     rows["TARGET_OFFSET"] = MaskedColumn([1.0], mask=[True])
-    (run,) = run_inputs(hdu_index(tmp_path, 1), rows)
+    (run,) = list_run_inputs(hdu_index(tmp_path, 1), rows)
     expected = {"OBS_ID": 0, "OBJECT": "Crab", "ONTIME": 1800.0, "TARGET_OFFSET": None}
     assert run.row == {"MJDREFI": 51910, **expected}
 

@@ -186,7 +186,7 @@ def test_class_without_decorator_is_reported() -> None:
         def make(self, dataset: object, observation: object) -> object:
             return dataset
 
-    with pytest.raises(TypeError, match="Bare lacks its decorator: put @component above"):
+    with pytest.raises(TypeError, match="Bare has no decorator: put @component above"):
         Bare()
 
 
@@ -195,7 +195,7 @@ def test_field_without_option_is_refused() -> None:
         kind = "bare"
         size: float = 3.0
 
-    with pytest.raises(TypeError, match=r"Bare\.size is declared without option\(\)"):
+    with pytest.raises(TypeError, match=r"Bare\.size is not declared with option\(\)"):
         component(Bare)
 
 

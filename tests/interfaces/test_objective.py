@@ -53,7 +53,7 @@ def test_prior_replaces_limits() -> None:
 @pytest.mark.parametrize("limits", [None, [[0, 1], [0, np.inf]], [[0, 1], [-np.inf, 1]]])
 def test_parameter_that_cannot_be_sampled_is_reported(limits: Any) -> None:
     objective = make(limits=limits, quantiles=[lambda q: q, None])
-    with pytest.raises(FitError, match="parameter 'b' has neither a prior nor two limits"):
+    with pytest.raises(FitError, match="without a prior or two limits: 'b'"):
         objective.transform([0.5, 0.5])
 
 
@@ -66,7 +66,7 @@ def test_start_is_copied() -> None:
 
 def test_all_parameters_that_cannot_be_sampled_are_reported() -> None:
     objective = make(limits=[[0, np.inf], [-np.inf, 1]])
-    with pytest.raises(FitError, match="parameters 'a', 'b' have neither a prior nor two limits"):
+    with pytest.raises(FitError, match="without a prior or two limits: 'a', 'b'"):
         objective.transform([0.5, 0.5])
 
 

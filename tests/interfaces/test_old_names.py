@@ -124,8 +124,8 @@ def test_subclass_does_not_inherit_old_kinds() -> None:
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        ({"old_kinds": "before"}, r"old_kinds is a text; expected a tuple: \('before',\)"),
-        ({"old_names": {"largest": "other"}}, "largest is an option still"),
+        ({"old_kinds": "before"}, r"old_kinds is a string; expected a tuple: \('before',\)"),
+        ({"old_names": {"largest": "other"}}, "old_names has current options as keys: largest"),
     ],
 )
 def test_invalid_old_names_are_refused(names: dict[str, Any], message: str) -> None:
@@ -139,7 +139,7 @@ def test_invalid_old_names_are_refused(names: dict[str, Any], message: str) -> N
 
 
 def test_old_name_of_an_unknown_option_is_refused() -> None:
-    with pytest.raises(TypeError, match="old_names leads to no option: size"):
+    with pytest.raises(TypeError, match="old_names refers to unknown options: size"):
 
         @component
         class Wrong(Selector):
@@ -163,3 +163,9 @@ def test_reduction_of_datasets_is_reduced_data(tmp_path: Path) -> None:
     with pytest.warns(OldNameWarning, match=r"ReducedData\(datasets=...\)"):
         entry = Reduction(datasets=path)
     assert entry == ReducedData(datasets=path)
+
+
+@pytest.mark.parametrize("old", sorted(skyred._OLD_NAMES))
+def test_old_public_name_is_the_current_object(old: str) -> None:
+    with pytest.warns(OldNameWarning, match=f"skyred.{old} is now called"):
+        assert getattr(skyred, old) is getattr(skyred, skyred._OLD_NAMES[old])

@@ -25,7 +25,7 @@ from gammapy.stats.fit_statistics import GaussianPriorPenalty
 import points_side_by_side as beside
 import skyred
 import small_datasets as small
-from skyred.components.estimators.parameters import chosen_parameters, copies
+from skyred.components.estimators.parameters import copies, select_parameters
 from skyred.errors import FitError
 from skyred.likelihood import objective_of
 from skyred.likelihood.minimise import minimise
@@ -197,7 +197,7 @@ def test_shared_parameter_has_a_name_in_each_model() -> None:
     datasets = two_sources(share_value)
     objective = objective_of(datasets)
     for name in ("source-one.index", "source-two.index"):
-        assert chosen_parameters([name], datasets, objective) == [0]
+        assert select_parameters([name], datasets, objective) == [0]
 
 
 def test_copies_for_estimators_share_values() -> None:

@@ -170,7 +170,7 @@ def test_spectrum_without_background_or_irf_file_is_reported(tmp_path: Path) -> 
     path = write_ogip(tmp_path, "run7")
     (tmp_path / "pha_obsrun7_arf.fits").unlink()
     with pytest.raises(
-        ArchiveError, match=r"pha_obsrun7.fits names .*arf.fits, which does not exist"
+        ArchiveError, match=r"pha_obsrun7.fits refers to .*arf.fits, which does not exist"
     ):
         create_orchestrator(str(path)).reduce()
     path = write_ogip(tmp_path, "run8")

@@ -93,7 +93,7 @@ def test_index_with_a_file_outside_its_folder_is_refused(tmp_path: Path, name: s
     index(tmp_path)
     path.write_text(path.read_text().replace("map.fits", name.format(folder=tmp_path)))
     with pytest.raises(
-        ArchiveError, match=r"data.other: .* names the file .*; expected one in the same folder"
+        ArchiveError, match=r"data.other: .* refers to .*; expected a file in the same folder"
     ):
         reduce_datasets(path)
 
@@ -103,7 +103,7 @@ def test_spectrum_with_a_file_outside_its_folder_is_refused(tmp_path: Path, card
     spectrum(tmp_path / "pha_x.fits")
     fits.setval(tmp_path / "pha_x.fits", card, value="/etc/passwd", extname="SPECTRUM")
     with pytest.raises(
-        ArchiveError, match="names the file '/etc/passwd'; expected one in the same folder"
+        ArchiveError, match="refers to '/etc/passwd'; expected a file in the same folder"
     ):
         reduce_datasets(tmp_path / "pha_x.fits")
 
@@ -209,7 +209,7 @@ def test_missing_or_truncated_dataset_is_reported(folder: Path) -> None:
     path = folder / "datasets" / "other-1.fits"
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2 + 7])
-    for verify, message in ((True, "does not match SHA256SUMS"), (False, "is cut off")):
+    for verify, message in ((True, "does not match SHA256SUMS"), (False, "is truncated")):
         with pytest.raises(OutputError, match=message):
             Result.read(folder, plugins=toy_plugins(), verify=verify)
     path.unlink()

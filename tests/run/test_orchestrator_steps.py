@@ -495,5 +495,5 @@ class TestRefusals:
     def test_duplicate_model_names_are_refused(self) -> None:
         pipeline = toy_pipeline()
         doubled = pipeline.evolve(model=[*pipeline.model, *pipeline.model])
-        with pytest.raises(ConfigError, match="a second model is called 'toy'"):
+        with pytest.raises(ConfigError, match="another model has the same name, 'toy'"):
             orchestrate(doubled).model()

@@ -85,7 +85,9 @@ def test_entries_with_the_same_dataset_name_are_refused() -> None:
     (reduction,) = toy_pipeline().data.values()
     same: Reduction = reduction.evolve(geometry=reduction.geometry.evolve(name="same"))
     pipeline = Pipeline(data={"one": same, "two": same})
-    with pytest.raises(ConfigError, match=r"data.two: the datasets are called 'same'"):
+    with pytest.raises(
+        ConfigError, match=r"data.two: the datasets have the same name as those of data.one: 'same'"
+    ):
         Orchestrator(pipeline, plugins=toy_plugins())
 
 
@@ -135,5 +137,5 @@ def test_flux_points_with_identical_edges_are_reported_before_data_are_read(
     monkeypatch.setenv("GAMMAPY_DATA", str(tmp_path))
     pipeline = Pipeline.from_yaml(crab_yaml)
     crowded = FluxPoints(source="crab", energy_edges=["1 TeV", "1.1 TeV", "1.2 TeV", "10 TeV"])
-    with pytest.raises(ConfigError, match="two of them lie at the same edge"):
+    with pytest.raises(ConfigError, match="two of them have the same nearest edge"):
         Orchestrator(pipeline.evolve(estimate=[crowded]))

@@ -155,7 +155,7 @@ def test_all_parameters_that_cannot_be_sampled_are_reported_before_any_call():
         stat=stat,
         limits=[[0, np.inf], [0, 1], [-1, np.nan]],
     )
-    with pytest.raises(FitError, match="parameters 'a', 'c' have neither a prior nor two limits"):
+    with pytest.raises(FitError, match="without a prior or two limits: 'a', 'c'"):
         Nested().fit(objective)
 
 

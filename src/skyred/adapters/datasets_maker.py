@@ -25,7 +25,7 @@ class DatasetsMaker(makers.DatasetsMaker):  # type: ignore[misc]
     """Subclass of gammapy's `DatasetsMaker` with support for the features of skyred's makers.
 
     skyred's makers also work in gammapy's own class. This one also prepares them with all
-    observations (`Maker.prepare`), leaves out runs that they skip, and takes the width of the
+    observations (`Maker.prepare`), leaves out runs that they skip, and derives the width of the
     cutouts from `Maker.largest_offset` as well as from gammapy's safe mask.
 
     Parameters
@@ -61,8 +61,8 @@ class DatasetsMaker(makers.DatasetsMaker):  # type: ignore[misc]
     @property
     def offset_max(self) -> Angle | None:
         """Largest offset of events that all makers use; None without a limit."""
-        ours = largest_offset([maker for maker in self.makers if isinstance(maker, Maker)])
-        offsets = [offset for offset in (super().offset_max, ours) if offset is not None]
+        skyred_offset = largest_offset([maker for maker in self.makers if isinstance(maker, Maker)])
+        offsets = [offset for offset in (super().offset_max, skyred_offset) if offset is not None]
         return min(offsets, default=None)
 
     def make_dataset(self, dataset: Dataset, observation: Observation) -> Dataset | Outcome | None:
@@ -96,7 +96,7 @@ class DatasetsMaker(makers.DatasetsMaker):  # type: ignore[misc]
             The return value of `make_dataset`.
         """
         if isinstance(dataset, Outcome):
-            log.warning("run %d is left out: %s", dataset.obs_id, dataset.reason)
+            log.warning("run %d is skipped: %s", dataset.obs_id, dataset.reason)
             self.skipped.append(dataset)
         else:
             super().callback(dataset)
@@ -107,7 +107,7 @@ class DatasetsMaker(makers.DatasetsMaker):  # type: ignore[misc]
         observations: Observations,
         datasets: Iterable[Dataset] | None = None,
     ) -> Datasets:
-        """Prepare the makers with the observations, and reduce these as gammapy does.
+        """Prepare the makers with the observations, and reduce the observations as gammapy does.
 
         Parameters
         ----------

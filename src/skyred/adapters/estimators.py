@@ -44,15 +44,15 @@ def adapt_estimator(
     """
     if not has_run(candidate):
         return None
-    takes = any(accepts_arguments(candidate, *names) for names in _SIGNATURES)
-    if not takes or "observation" in run_arguments(candidate):
+    is_supported = any(accepts_arguments(candidate, *names) for names in _SIGNATURES)
+    if not is_supported or "observation" in run_arguments(candidate):
         raise signature_error(
             candidate,
             "expected an estimator, with run(datasets) or run(dataset); write a "
             "skyred.Estimator that calls it",
         )
-    called = name or type(candidate).__name__
-    return AdaptedEstimator(adapted=candidate, name=called, parameter=parameter)
+    label = name or type(candidate).__name__
+    return AdaptedEstimator(adapted=candidate, name=label, parameter=parameter)
 
 
 @component
@@ -65,7 +65,7 @@ class AdaptedEstimator(Estimator):
     parameter: str | None = option(
         None,
         type=str,
-        doc="The parameter it is run for, if it takes one; by default each free parameter.",
+        doc="The parameter it is run for, if it needs one; by default each free parameter.",
     )
 
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> Product:
@@ -86,46 +86,46 @@ class AdaptedEstimator(Estimator):
         Raises
         ------
         ModelError
-            If it takes one dataset and there are several, or if there is no such parameter.
+            If it needs one dataset and there are several, or if the parameter does not exist.
         """
         datasets = copy.deepcopy(datasets)  # one copy, so that datasets still share their models
-        estimator = self._with_parameter_of(datasets)
+        estimator = self._with_parameter_from(datasets)
         if accepts_arguments(estimator, "datasets"):
             return GammapyProduct(self.label, _with_unit(estimator, estimator.run(datasets)))
         if accepts_arguments(estimator, "dataset"):
             return GammapyProduct(self.label, estimator.run(self._single_dataset(datasets)))
-        return GammapyProduct(self.label, self._by_parameter(datasets))
+        return GammapyProduct(self.label, self._run_by_parameter(datasets))
 
     def _single_dataset(self, datasets: Datasets) -> Any:
         if len(datasets) != 1:
             raise ModelError(
-                f"{type(self.adapted).__name__} takes one dataset, but there are {len(datasets)}: "
-                "stack them, or use a component that takes several"
+                f"{type(self.adapted).__name__} needs one dataset, but got {len(datasets)}: "
+                "stack them, or use a component for several datasets"
             )
         return datasets[0]
 
-    def _by_parameter(self, datasets: Datasets) -> Any:
+    def _run_by_parameter(self, datasets: Datasets) -> Any:
         """Run it for one parameter; for several, return a dict of results by name."""
         if self.parameter is not None:
             return self.adapted.run(datasets, _find_parameter(datasets, self.parameter))
-        named = enumerate(datasets.models.parameters_unique_names)
+        names = enumerate(datasets.models.parameters_unique_names)
         free = [not parameter.frozen for parameter in datasets.models.parameters]
         return {
             name: self._run_for(copy.deepcopy(datasets), index)
-            for index, name in named
+            for index, name in names
             if free[index]
         }
 
     def _run_for(self, datasets: Datasets, index: int) -> Any:
         return self.adapted.run(datasets, datasets.models.parameters[index])
 
-    def _with_parameter_of(self, datasets: Datasets) -> Any:
+    def _with_parameter_from(self, datasets: Datasets) -> Any:
         """Return the estimator, with its parameter replaced by that of the datasets."""
-        held_parameter: Any = getattr(self.adapted, "parameter", None)
-        if not hasattr(held_parameter, "frozen"):
+        old_parameter: Any = getattr(self.adapted, "parameter", None)
+        if not hasattr(old_parameter, "frozen"):
             return self.adapted
-        new_parameter = _find_parameter(datasets, self.parameter or held_parameter.name)
-        return copy.deepcopy(self.adapted, {id(held_parameter): new_parameter})
+        new_parameter = _find_parameter(datasets, self.parameter or old_parameter.name)
+        return copy.deepcopy(self.adapted, {id(old_parameter): new_parameter})
 
 
 def _find_parameter(datasets: Datasets, name: str) -> Parameter:
@@ -138,12 +138,12 @@ def _find_parameter(datasets: Datasets, name: str) -> Parameter:
     if len(matches) == 1:
         return matches[0]
     raise ModelError(
-        f"{len(matches) or 'no'} parameters are called {name!r}; expected one of "
-        f"{', '.join(models.parameters_unique_names)}: Estimator.adapt(..., parameter=...)"
+        f"{len(matches) or 'no'} parameters match {name!r}; available: "
+        f"{', '.join(models.parameters_unique_names)}; set Estimator.adapt(..., parameter=...)"
     )
 
 
 def _with_unit(estimator: Any, result: Any) -> Any:
-    """Return a result with unit: gammapy returns the sensitivity of a parameter without."""
+    """Add the unit of the parameter, which gammapy omits, to a sensitivity."""
     unit = getattr(getattr(estimator, "parameter", None), "unit", None)
     return result * unit if isinstance(result, float) and unit is not None else result

@@ -38,7 +38,7 @@ def adapt_maker(candidate: object) -> Maker | None:
     if not accepts_arguments(candidate, "dataset", "observation"):
         expected = "expected a maker, with run(dataset, observation)"
         if hasattr(candidate, "makers"):
-            expected += "; it is a chain of makers: add its makers one by one"
+            expected += "; it is a list of makers: add its makers one by one"
         raise signature_error(candidate, expected)
     return AdaptedMaker(adapted=candidate)
 
@@ -80,12 +80,12 @@ class AdaptedMaker(Maker):
         TypeError
             If it does not return a dataset.
         """
-        was_filled = _has_safe_bins(dataset)
+        had_safe_bins = _has_safe_bins(dataset)
         reduced = self.adapted.run(dataset=dataset, observation=observation)
         name = type(self.adapted).__name__
         if not hasattr(reduced, "mask_safe"):
             raise TypeError(f"{name}.run returned {reduced!r:.80}; expected a dataset")
-        if was_filled and not _has_safe_bins(reduced):
+        if had_safe_bins and not _has_safe_bins(reduced):
             raise SkipObservation(f"{name} leaves no bins in the safe mask")
         return reduced
 

@@ -62,7 +62,7 @@ def accepts_arguments(candidate: object, *names: str) -> bool:
 
 
 def signature_error(candidate: object, expected: str) -> FieldError:
-    """Return the error about an object with an unexpected signature of `run`.
+    """Create the error for an object with an unexpected signature of `run`.
 
     Parameters
     ----------

@@ -75,9 +75,9 @@ def _is_archive(file: Path) -> bool:
 
 
 def _all_runs(store: Any, *, allow_outside: bool) -> Runs:
-    from skyred.inspection.index import run_inputs
+    from skyred.inspection.index import list_run_inputs
 
-    return run_inputs(store.hdu_table, store.obs_table, allow_outside=allow_outside), ()
+    return list_run_inputs(store.hdu_table, store.obs_table, allow_outside=allow_outside), ()
 
 
 def _runs_of_archives(pipeline: Pipeline, plugins: Plugins) -> dict[str, Runs]:
@@ -158,7 +158,7 @@ def _inspect(
     if not runs and not skipped:
         click.echo(f"{name}: the archive has a format of a plugin, so its runs cannot be inspected")
         return False
-    from skyred.inspection.run import findings_of
+    from skyred.inspection.run import collect_findings
     from skyred.io.streaming import Workers, stream
 
     engine = make_engine(plugins, "serial" if workers is None else "processes", workers)
@@ -166,7 +166,7 @@ def _inspect(
     with (
         Workers(engine.open) as executor,
         click.progressbar(
-            stream(executor, findings_of, runs, AHEAD * (workers or 1)),
+            stream(executor, collect_findings, runs, AHEAD * (workers or 1)),
             length=len(runs),
             label=f"{name}: inspecting",
             file=sys.stderr,

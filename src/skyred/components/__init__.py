@@ -1,1 +1,1 @@
-"""The default components, by role; reached by entry points like anyone's."""
+"""The default components, by role, which are loaded through entry points."""

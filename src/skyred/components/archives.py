@@ -42,12 +42,12 @@ def open_archive(location: str | tuple[str, ...]) -> DataStore | None:
     Returns
     -------
     gammapy.data.DataStore or None
-        The data store; None if the location looks like none of these.
+        The data store; None if the location is none of these.
 
     Raises
     ------
     ArchiveError
-        If a file or folder does not exist, or is no DL3 store.
+        If a file or folder does not exist, or is not a DL3 store.
     """
     if isinstance(location, tuple):
         return from_files([Path(path_name) for path_name in location])
@@ -90,23 +90,23 @@ def _from_index(folder: Path, name: str) -> DataStore:
     index = folder / name
     if not index.is_file():
         raise ArchiveError(
-            f"{folder} is no DL3 store: it holds no {HDU_INDEX}; "
-            "name the index file itself, or list the DL3 files"
+            f"{folder} is not a DL3 store: it has no {HDU_INDEX}; "
+            "specify the index file, or list the DL3 files"
         )
     observations = folder / name.replace("hdu-index", "obs-index")
     if not observations.is_file():
-        raise ArchiveError(f"{folder} holds {name}, but no {observations.name}")
+        raise ArchiveError(f"{folder} has {name}, but no {observations.name}")
     try:
         hdus = HDUIndexTable.read(index, format="fits")
         table = ObservationTable.read(observations, format="fits")
-        _warn_of_duplicates(table, observations)
+        _warn_about_duplicates(table, observations)
         return DataStore(hdu_table=hdus, obs_table=table)
     except (OSError, ValueError, KeyError) as error:
         raise ArchiveError(f"the index {index} cannot be read: {error}") from None
 
 
-def _warn_of_duplicates(table: ObservationTable, index: Path) -> None:
-    # gammapy silently takes the first row of each run
+def _warn_about_duplicates(table: ObservationTable, index: Path) -> None:
+    # gammapy silently uses the first row of each run
     runs, counts = np.unique(np.asarray(table["OBS_ID"]), return_counts=True)
     if duplicates := runs[counts > 1].tolist():
         run_list = ", ".join(str(run) for run in duplicates[:10])
@@ -132,7 +132,7 @@ def from_files(paths: list[Path]) -> DataStore:
     Raises
     ------
     ArchiveError
-        If a file does not exist, is no DL3 file, or has the OBS_ID of another one.
+        If a file does not exist, is not a DL3 file, or has the OBS_ID of another one.
     """
     from astropy.table import Table
     from gammapy.data import DataStore, HDUIndexTable, ObservationTable
@@ -161,12 +161,14 @@ def from_files(paths: list[Path]) -> DataStore:
 
 def _is_duplicate(first_files: dict[int, Path], obs_id: int, path: Path) -> bool:
     """Return whether a file was listed before; raise if another file has the same OBS_ID."""
-    # gammapy would take the first file of a run, and warn once for each of its HDUs
+    # gammapy would use the first file of a run, and warn once for each of its HDUs
     first_file = first_files.setdefault(obs_id, path)
     if first_file is path:
         return False
     if first_file.resolve() != path.resolve():
-        raise ArchiveError(f"{first_file} and {path} both hold run {obs_id}: list one of them")
+        raise ArchiveError(
+            f"{first_file} and {path} both contain run {obs_id}: list only one of them"
+        )
     log.warning("the DL3 file %s is listed twice: it is used once", path)
     return True
 
@@ -196,7 +198,7 @@ def _read_headers(path: Path) -> tuple[list[dict[str, Any]], dict[str, Any], dic
         with fits.open(path) as hdus:
             events = next((hdu for hdu in hdus if _type_of(hdu) == "events"), None)
             if events is None:
-                raise ArchiveError(f"{path} is no DL3 file: it has no EVENTS extension")
+                raise ArchiveError(f"{path} is not a DL3 file: it has no EVENTS extension")
             header = events.header
             obs_id = int(header["OBS_ID"])
             rows = [

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from gammapy.data import ObservationTable
 
 
-def column_of(table: ObservationTable, name: str, requester: str) -> Column:
+def get_column(table: ObservationTable, name: str, requester: str) -> Column:
     """Return a column of the observation table.
 
     Parameters
@@ -24,7 +24,7 @@ def column_of(table: ObservationTable, name: str, requester: str) -> Column:
     name : str
         The name of the column.
     requester : str
-        The component that needs the column, as the error message names it.
+        The component that needs the column, for the error message.
 
     Returns
     -------
@@ -38,13 +38,14 @@ def column_of(table: ObservationTable, name: str, requester: str) -> Column:
     """
     if name not in table.colnames:
         raise ArchiveError(
-            f"{requester} finds no column {name!r}; there are {', '.join(table.colnames)}"
+            f"{requester} needs the column {name!r}, which is missing; "
+            f"available: {', '.join(table.colnames)}"
         )
     return table[name]
 
 
-def limits_in(column: Column, limits: u.Quantity, hint: str) -> Any:
-    """Return limits as numbers in the unit of a numeric column.
+def convert_limits(column: Column, limits: u.Quantity, hint: str) -> Any:
+    """Convert limits to the unit of a numeric column.
 
     Parameters
     ----------
@@ -66,14 +67,15 @@ def limits_in(column: Column, limits: u.Quantity, hint: str) -> Any:
         If the column is not numeric, or its unit does not fit the limits.
     """
     if column.dtype.kind not in "iuf":
-        content = "text" if column.dtype.kind in "SU" else column.dtype
-        raise ArchiveError(f"the column {column.name} holds {content}, not numbers: {hint}")
+        content = "strings" if column.dtype.kind in "SU" else column.dtype
+        raise ArchiveError(f"the column {column.name} contains {content}, not numbers; {hint}")
     unit = u.Unit(column.unit or "")
     if limits.unit == u.dimensionless_unscaled and unit != limits.unit:
-        raise ArchiveError(f"the column {column.name} is in {unit}: give {limits} with a unit")
+        raise ArchiveError(f"the column {column.name} is in {unit}: add a unit to {limits}")
     try:
         return np.asarray(limits.to_value(unit))
     except u.UnitConversionError:
         raise ArchiveError(
-            f"the column {column.name} is in {str(unit) or 'no unit'}, not comparable with {limits}"
+            f"the column {column.name} is in {str(unit) or 'no unit'}, which cannot be "
+            f"compared with {limits}"
         ) from None

@@ -99,7 +99,7 @@ class _Pool(ProcessPoolExecutor):
             return super().submit(fn, *args, **kwargs)
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        if kind is not None:  # their results are no longer needed
+        if kind is not None:  # the results are no longer needed
             self.shutdown(wait=False, cancel_futures=True)
             for process in self._spawn.started:
                 process.terminate()

@@ -138,11 +138,11 @@ def skyred_archive(location: str | tuple[str, ...]) -> DataStore | None:
     Parameters
     ----------
     location : str or tuple of str
-        The archive, as `open_archive` takes it.
+        The archive, as for `open_archive`.
 
     Returns
     -------
     gammapy.data.DataStore or None
-        The data store; None if the location looks like none of these.
+        The data store; None if the location is none of these.
     """
     return open_archive(location)

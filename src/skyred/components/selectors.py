@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy import units as u
 
-from skyred.components.columns import column_of, limits_in
+from skyred.components.columns import convert_limits, get_column
 from skyred.errors import ArchiveError, Problem
 from skyred.fields import Instant, Position, instant, option, position, quantity
 from skyred.interfaces import Selector, component
@@ -51,7 +51,7 @@ class Cone(Selector):
         Parameters
         ----------
         script : Script
-            The script that is written.
+            The script to add code to.
         """
         center, radius = script.position("CENTER", self.center), script.quantity(self.radius)
         script.body.add(f"table = table[table.pointing_radec.separation({center}) <= {radius}]")
@@ -91,14 +91,14 @@ class ObservationIds(Selector):
         Raises
         ------
         ArchiveError
-            If one of them is not in the table, that is, in the archive or in the selection of the
-            previous selectors.
+            If one of them is not in the table: missing in the archive, or excluded by a previous
+            selector.
         """
         missing = sorted(set(self.ids) - set(table["OBS_ID"].tolist()))
         if missing:
             raise ArchiveError(
-                f"the selector 'observation-ids' requests runs that are not there: {missing}; "
-                "correct ids, or the selectors before it"
+                f"the selector 'observation-ids' requests missing runs: {missing}; "
+                "correct ids, or the previous selectors"
             )
         return table[np.isin(table["OBS_ID"], self.ids)]
 
@@ -108,7 +108,7 @@ class ObservationIds(Selector):
         Parameters
         ----------
         script : Script
-            The script that is written.
+            The script to add code to.
         """
         script.use("numpy as np")
         runs = script.constant(f"{script.entry}_RUNS", literal(self.ids))
@@ -133,9 +133,11 @@ class TimeWindow(Selector):
             Each invalid combination of options.
         """
         if self.start is None and self.stop is None:
-            yield Problem(("start",), "neither start nor stop is given", "expected at least one")
+            yield Problem(("start",), "neither start nor stop is set", "expected at least one")
         elif self.start and self.stop and not self.start.before(self.stop):
-            yield Problem(("start",), f"{self.start} is not before {self.stop}", "swap them")
+            yield Problem(
+                ("start",), f"{self.start} is not before {self.stop}", "expected start before stop"
+            )
 
     def select(self, table: ObservationTable) -> ObservationTable:
         """Keep the runs with TSTART and TSTOP within the window.
@@ -165,7 +167,7 @@ class TimeWindow(Selector):
         Parameters
         ----------
         script : Script
-            The script that is written.
+            The script to add code to.
         """
         script.use("astropy.time", "Time")
         first, last = ("stop", "start") if self.partial else ("start", "stop")
@@ -197,13 +199,13 @@ class ColumnRange(Selector):
             Each invalid combination of options.
         """
         if bool(self.values) == (self.min is not None or self.max is not None):
-            yield Problem((), "needs either min or max, or values", "give one of the two")
+            yield Problem((), "needs either min or max, or values", "set one of the two")
         low, high = self.min, self.max
         if low is not None and high is not None:
             if not low.unit.is_equivalent(high.unit):
-                yield Problem(("min",), f"{low} and {high} differ in unit", "use one unit for both")
+                yield Problem(("min",), f"{low} and {high} differ in unit", "use equivalent units")
             elif low > high:
-                yield Problem(("min",), f"{low} is above the max, {high}", "swap them")
+                yield Problem(("min",), f"{low} is above max, {high}", "expected min below max")
 
     def select(self, table: ObservationTable) -> ObservationTable:
         """Keep the rows within the range (both ends included) or with one of the values.
@@ -221,12 +223,12 @@ class ColumnRange(Selector):
         Raises
         ------
         ArchiveError
-            If the table has no such column, or the unit of the range does not fit it.
+            If the table does not have the column, or its unit is incompatible with the range.
         """
-        selected = self._keep(column_of(table, self.column, "the selector 'column-range'"))
+        selected = self._mask(get_column(table, self.column, "the selector 'column-range'"))
         return table[~selected if self.invert else selected]
 
-    def _keep(self, column: Column) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    def _mask(self, column: Column) -> np.ndarray[Any, np.dtype[np.bool_]]:
         """Return the mask of the rows in the range or with one of the values, before `invert`.
 
         Parameters
@@ -244,7 +246,7 @@ class ColumnRange(Selector):
         selected = np.ones(len(column), dtype=bool)
         for limit, sign in ((self.min, 1), (self.max, -1)):
             if limit is not None:
-                bound = limits_in(column, limit, "select by values")
+                bound = convert_limits(column, limit, "use values instead")
                 selected &= sign * (np.asarray(column, dtype=float) - bound) >= 0
         return selected
 
@@ -254,7 +256,7 @@ class ColumnRange(Selector):
         Parameters
         ----------
         script : Script
-            The script that is written.
+            The script to add code to.
         """
         column = f"table[{literal(self.column)}]"
         if self.values:

@@ -18,7 +18,7 @@ from skyred.fields import (
     REQUIRED,
     FieldSpec,
     FrozenMapping,
-    checked_name,
+    check_name,
     default_of,
     parse_field,
     specs,
@@ -223,7 +223,7 @@ class Structurer:
             return tuple(self.build(spec.of, item, (*path, i)) for i, item in enumerate(raw))
         for name in raw:
             try:
-                checked_name(name)
+                check_name(name)
             except FieldError as error:
                 self._add_problem((*path, name), error)
         return FrozenMapping({n: self.build(spec.of, item, (*path, n)) for n, item in raw.items()})

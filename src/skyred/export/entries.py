@@ -8,7 +8,7 @@ from pathlib import Path
 from skyred.errors import ExportError
 from skyred.fields import Location
 from skyred.interfaces import FitRange, ReducedData, Reduction, required_irfs
-from skyred.interfaces.fit_range import SLACK
+from skyred.interfaces.fit_range import TOLERANCE
 from skyred.result.load_datasets import dataset_files
 from skyred.scripting import Script, ScriptDatasets, literal
 
@@ -149,7 +149,7 @@ def write_fit_range(script: Script, fit_range: FitRange) -> None:
     options: dict[str, str] = {}
     if fit_range.energy is not None:
         # allow for rounding if an edge of the axis is written in another unit
-        masks.append(f"geom.energy_mask({1 - SLACK} * low, {1 + SLACK} * high)")
+        masks.append(f"geom.energy_mask({1 - TOLERANCE} * low, {1 + TOLERANCE} * high)")
         options |= zip(("low", "high"), map(script.quantity, fit_range.energy), strict=True)
     if fit_range.region:
         masks.append("geom.region_mask(regions)")

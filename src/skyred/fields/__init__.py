@@ -3,11 +3,11 @@
 from skyred.fields.arrays import array as array
 from skyred.fields.canonical import FrozenMapping as FrozenMapping, digest as digest, thaw as thaw
 from skyred.fields.foreign import foreign as foreign
-from skyred.fields.names import checked_name as checked_name, file_name as file_name
+from skyred.fields.names import check_name as check_name, file_name as file_name
 from skyred.fields.nested import (
-    chain as chain,
-    part as part,
-    table as table,
+    nested_list as nested_list,
+    nested_mapping as nested_mapping,
+    nested_object as nested_object,
     with_article as with_article,
     write_nested as write_nested,
 )

@@ -1,4 +1,4 @@
-"""Fields that hold any Python object, without support for YAML, digest and cache."""
+"""Fields for any Python object, without support for YAML, digests and the cache."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _raise_unsupported(value: object) -> NoReturn:
             Problem(
                 (),
                 f"the pipeline contains a {type(value).__name__} object, "
-                "so it has no YAML, no digest and no cache",
+                "so it cannot be written as YAML, digested or cached",
                 "use the skyred component instead, or write a small one that wraps it",
             )
         ]

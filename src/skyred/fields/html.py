@@ -1,4 +1,4 @@
-"""The HTML representation of objects with fields: value, default, unit and help of each field."""
+"""The HTML representation of objects with fields: value, default and description of each field."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from skyred.io.html import (
     table,
 )
 
-LONGEST = 100  # characters of a value in the line that sums up a component
+MAX_LENGTH = 100  # characters of a value in the summary line of a component
 
 
-def show(fields: Nested) -> str:
+def html_page(fields: Nested) -> str:
     """Return the HTML page of a component or value.
 
     Parameters
@@ -40,10 +40,10 @@ def show(fields: Nested) -> str:
     str
         The title, the summary, the options and the nested objects.
     """
-    return page(paragraph(_title(fields), " ", _summary(type(fields))), body(fields))
+    return page(paragraph(_title(fields), " ", _summary(type(fields))), html_body(fields))
 
 
-def body(fields: Nested) -> Html:
+def html_body(fields: Nested) -> Html:
     """Return the options as a table, followed by the nested objects.
 
     Parameters
@@ -63,7 +63,7 @@ def body(fields: Nested) -> Html:
     return join(options, *nested) if field_specs else paragraph(muted("It has no options."))
 
 
-def brief(fields: Nested) -> str:
+def format_changes(fields: Nested) -> str:
     """Return the options that differ from their defaults, in one line.
 
     Parameters
@@ -76,7 +76,7 @@ def brief(fields: Nested) -> str:
     str
         The options with their values, separated by commas.
     """
-    return ", ".join(f"{name}: {value}" for name, value in _changed(fields))
+    return ", ".join(f"{name}: {value}" for name, value in _changed_options(fields))
 
 
 def format_value(spec: FieldSpec, value: Any) -> str:
@@ -121,7 +121,7 @@ def _row(fields: Nested, name: str, spec: FieldSpec) -> tuple[object, ...]:
     return hint(name, spec.type_name), value, muted(formatted_default), spec.doc
 
 
-def _changed(fields: Nested) -> Iterator[tuple[str, str]]:
+def _changed_options(fields: Nested) -> Iterator[tuple[str, str]]:
     for name, spec in specs(type(fields)).items():
         value, default = getattr(fields, name), default_of(type(fields), name)
         if value is None:
@@ -130,33 +130,33 @@ def _changed(fields: Nested) -> Iterator[tuple[str, str]]:
             yield from _nested_changes(name, spec, value)
         elif default is REQUIRED or format_value(spec, value) != format_value(spec, default):
             formatted = format_value(spec, value)
-            if len(formatted) > LONGEST:
-                formatted = f"{formatted[:LONGEST]}\N{HORIZONTAL ELLIPSIS}"
+            if len(formatted) > MAX_LENGTH:
+                formatted = f"{formatted[:MAX_LENGTH]}\N{HORIZONTAL ELLIPSIS}"
             yield name, formatted
 
 
 def _nested_changes(name: str, spec: FieldSpec, value: Any) -> Iterator[tuple[str, str]]:
-    if spec.shape == "one" and (summary := brief(value)):
+    if spec.shape == "one" and (summary := format_changes(value)):
         yield name, f"({summary})"
 
 
 def _nested(fields: Nested, name: str, spec: FieldSpec) -> Html:
-    """Return a nested object, folded behind a summary line, or an unfolded list or mapping."""
+    """Return a nested object, collapsed behind a summary line, or an expanded list or mapping."""
     value, label = getattr(fields, name), hint(bold(name), spec.doc)
     if not value:
         return paragraph(label, " ", muted("not set" if value is None else "none"))
     if spec.shape == "one":
-        return _folded(label, value)
+        return _collapsible(label, value)
     if spec.shape == "many":
-        return details(label, *(_folded("", item) for item in value), unfolded=True)
-    entries = [details(bold(key), body(item), unfolded=True) for key, item in value.items()]
+        return details(label, *(_collapsible("", item) for item in value), unfolded=True)
+    entries = [details(bold(key), html_body(item), unfolded=True) for key, item in value.items()]
     return details(label, *entries, unfolded=True)
 
 
-def _folded(label: object, fields: Nested) -> Html:
+def _collapsible(label: object, fields: Nested) -> Html:
     name = getattr(fields, "kind", "") or type(fields).__name__
-    line = join(label, " " if label else "", name, " ", muted(brief(fields)))
-    return details(line, paragraph(_summary(type(fields))), body(fields))
+    line = join(label, " " if label else "", name, " ", muted(format_changes(fields)))
+    return details(line, paragraph(_summary(type(fields))), html_body(fields))
 
 
 def _title(fields: Nested) -> Html:

@@ -7,12 +7,14 @@ import re
 
 from skyred.errors import FieldError
 
-LONGEST = 80
-_SAFE = re.compile(rf"\w[\w.+-]{{0,{LONGEST - 1}}}", re.ASCII)  # the maximum length in FITS headers
-_EXPECTED = f"expected letters, digits and . + - _, at most {LONGEST}, and no . + - at the start"
+MAX_LENGTH = 80
+_SAFE_NAME = re.compile(
+    rf"\w[\w.+-]{{0,{MAX_LENGTH - 1}}}", re.ASCII
+)  # the maximum length in FITS headers
+_EXPECTED = f"expected letters, digits and . + - _, at most {MAX_LENGTH}, and no . + - at the start"
 
 
-def checked_name(name: object) -> str:
+def check_name(name: object) -> str:
     """Return a name after checking that it can be part of a file name.
 
     Parameters
@@ -30,7 +32,7 @@ def checked_name(name: object) -> str:
     FieldError
         If it is not a string, is too long, or contains other characters.
     """
-    if not isinstance(name, str) or not _SAFE.fullmatch(name):
+    if not isinstance(name, str) or not _SAFE_NAME.fullmatch(name):
         raise FieldError(f"has the name {str(name)[:40]!r}", _EXPECTED)
     return name
 
@@ -48,7 +50,7 @@ def file_name(name: str) -> str:
     str
         The name itself if it is safe; otherwise a name of bounded length with a digest.
     """
-    if _SAFE.fullmatch(name):
+    if _SAFE_NAME.fullmatch(name):
         return name
     digest = hashlib.sha256(name.encode()).hexdigest()[:8]
-    return "_" + re.sub(r"[^\w+-]", "_", name)[: LONGEST - 10] + "-" + digest
+    return "_" + re.sub(r"[^\w+-]", "_", name)[: MAX_LENGTH - 10] + "-" + digest

@@ -1,4 +1,4 @@
-"""Fields that hold value classes and components, or lists and mappings of them."""
+"""Fields for value classes and components, or lists and mappings of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from skyred.errors import FieldError
 from skyred.fields.canonical import FrozenMapping
-from skyred.fields.names import checked_name
+from skyred.fields.names import check_name
 from skyred.fields.spec import REQUIRED, FieldSpec, declare
 
 
@@ -42,7 +42,7 @@ class Nested(Protocol):
         ...
 
 
-def part(of: type, default: Any = REQUIRED, *, doc: str) -> Any:
+def nested_object(of: type, default: Any = REQUIRED, *, doc: str) -> Any:
     """Declare a nested object.
 
     Parameters
@@ -65,7 +65,7 @@ def part(of: type, default: Any = REQUIRED, *, doc: str) -> Any:
     )
 
 
-def chain(of: type, default: Any = (), *, doc: str) -> Any:
+def nested_list(of: type, default: Any = (), *, doc: str) -> Any:
     """Declare a list of nested objects, stored as a tuple.
 
     Parameters
@@ -90,7 +90,7 @@ def chain(of: type, default: Any = (), *, doc: str) -> Any:
     return declare(_spec(of, doc, "many", name, _list_parser(of), key), default)
 
 
-def table(of: type, default: Any = REQUIRED, *, doc: str) -> Any:
+def nested_mapping(of: type, default: Any = REQUIRED, *, doc: str) -> Any:
     """Declare a mapping from names to nested objects, stored as a `FrozenMapping`.
 
     Parameters
@@ -199,8 +199,6 @@ def _mapping_parser(of: type) -> Callable[[Any], FrozenMapping]:
     def parse(value: Any) -> FrozenMapping:
         if not isinstance(value, Mapping) or not value:
             raise FieldError(f"is {value!r:.80}", "expected a mapping with at least one name")
-        return FrozenMapping(
-            {checked_name(name): parse_object(item) for name, item in value.items()}
-        )
+        return FrozenMapping({check_name(name): parse_object(item) for name, item in value.items()})
 
     return parse

@@ -1,4 +1,4 @@
-"""Options that hold strings, numbers, booleans, lists of them, locations and free mappings."""
+"""Options for strings, numbers, booleans, lists of them, locations and free mappings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from skyred.errors import FieldError, nearest
 from skyred.fields.canonical import exact_key, freeze, plain_key, thaw
-from skyred.fields.names import checked_name
+from skyred.fields.names import check_name
 from skyred.fields.spec import REQUIRED, FieldSpec, declare
 
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
@@ -137,9 +137,11 @@ def option(
         If the type is not supported.
     """
     kind = type or _infer_type(default, many)
-    item = _ITEMS.get(kind)
+    item = _PARSERS.get(kind)
     if item is None:
-        raise TypeError(f"an option cannot be a {kind.__name__}; expected one of {_KNOWN}")
+        raise TypeError(
+            f"unsupported type of an option: {kind.__name__}; expected one of {_SUPPORTED}"
+        )
     parse: Callable[[Any], Any] = _value_parser(item, tuple(choices), min, max)
     name = _type_name(kind, tuple(choices), min, max)
     if many:
@@ -203,20 +205,20 @@ def _float(value: Any) -> float:
     if isinstance(value, (bool, str)) or not hasattr(value, "__float__"):
         raise FieldError(f"is {value!r}", "expected a number")
     if math.isnan(number := float(value)):
-        raise FieldError("is not a number", "expected a number")
+        raise FieldError("is NaN", "expected a number")
     return number
 
 
 def _scalar(value: Any) -> str:
     if isinstance(value, str) or (hasattr(value, "__float__") and not isinstance(value, bool)):
         return str(value)
-    raise FieldError(f"is {value!r}", "expected a text or a number")
+    raise FieldError(f"is {value!r}", "expected a string or a number")
 
 
 def _str(value: Any) -> str:
     if isinstance(value, str):
         return str(value)
-    raise FieldError(f"is {value!r}", "expected a text")
+    raise FieldError(f"is {value!r}", "expected a string")
 
 
 def _location(value: Any) -> Location:
@@ -237,8 +239,8 @@ class Name(str):
     __slots__ = ()
 
 
-_ITEMS: dict[type, Callable[[Any], Any]] = {
-    Name: checked_name,
+_PARSERS: dict[type, Callable[[Any], Any]] = {
+    Name: check_name,
     object: _scalar,
     bool: _bool,
     int: _int,
@@ -247,14 +249,14 @@ _ITEMS: dict[type, Callable[[Any], Any]] = {
     dict: _dict,
     Location: _location,
 }
-_KNOWN = ", ".join(kind.__name__ for kind in _ITEMS)
-_NAMES: dict[type, str] = {
+_SUPPORTED = ", ".join(kind.__name__ for kind in _PARSERS)
+_TYPE_NAMES: dict[type, str] = {
     Name: "a name",
-    object: "a text or number",
+    object: "a string or number",
     bool: "true or false",
     int: "a whole number",
     float: "a number",
-    str: "a text",
+    str: "a string",
     dict: "a mapping",
     Location: "a location",
 }
@@ -264,5 +266,5 @@ def _type_name(kind: type, choices: tuple[str, ...], low: float | None, high: fl
     if choices:
         return "one of " + ", ".join(choices)
     if low is not None or high is not None:
-        return _bounds(low, high).replace("a number", _NAMES[kind])
-    return _NAMES[kind]
+        return _bounds(low, high).replace("a number", _TYPE_NAMES[kind])
+    return _TYPE_NAMES[kind]

@@ -1,4 +1,4 @@
-"""Fields that hold positions on the sky.
+"""Fields for positions on the sky.
 
 Importing `SkyCoord` takes a second, so it is imported on demand, not when a configuration is read.
 """
@@ -87,7 +87,7 @@ def _parse_position(value: Any) -> Position:
     frame: Any = "icrs"
     if isinstance(value, Mapping):
         if unknown := set(value) - {"lon", "lat", "frame"}:
-            raise FieldError(f"has no part {sorted(unknown)[0]!r}", _EXPECTED)
+            raise FieldError(f"has the unknown key {sorted(unknown)[0]!r}", _EXPECTED)
         frame = value.get("frame", "icrs")
         value = [value.get("lon"), value.get("lat")]
     if frame not in FRAMES:
@@ -113,10 +113,8 @@ def _angle(value: Any) -> u.Quantity:
         raise FieldError(f"{value!r} cannot be read as an angle", _EXPECTED) from None
     if not angle.unit.is_equivalent("deg"):
         raise FieldError(f"{value!r} is not an angle", _EXPECTED)
-    if not (
-        angle.isscalar and angle.value - angle.value == 0
-    ):  # inf and nan differ from themselves
-        raise FieldError(f"{str(value)!r} is not one finite angle", _EXPECTED)
+    if not (angle.isscalar and angle.value - angle.value == 0):  # not inf or nan
+        raise FieldError(f"{str(value)!r} is not a single finite angle", _EXPECTED)
     angle.setflags(write=False)
     return angle
 

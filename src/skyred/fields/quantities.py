@@ -1,4 +1,4 @@
-"""Fields that hold quantities of a physical type."""
+"""Fields for quantities of a physical type."""
 
 from __future__ import annotations
 
@@ -46,15 +46,19 @@ def quantity(
         The field, to be assigned in the body of the class.
     """
     many = many or count is not None
-    example = None if unit == "any" else u.Unit(unit) if unit else _unit_of(default)
-    article = "a number, with or without a unit" if example is None else _describe_type(example)
+    reference_unit = None if unit == "any" else u.Unit(unit) if unit else _unit_of(default)
+    type_name = (
+        "a number, with or without a unit"
+        if reference_unit is None
+        else _describe_type(reference_unit)
+    )
     spec = FieldSpec(
-        type_name=f"a list of quantities, each {article}" if many else article,
+        type_name=f"a list of quantities, each {type_name}" if many else type_name,
         doc=doc,
-        parse=_parser(_quantity_parser(example, min, max), many, count),
+        parse=_parser(_quantity_parser(reference_unit, min, max), many, count),
         key=quantity_key,
         plain=plain,
-        unit="" if example is None else example.to_string(),
+        unit="" if reference_unit is None else reference_unit.to_string(),
     )
     return declare(spec, default)
 
@@ -105,13 +109,15 @@ def _describe_type(unit: u.UnitBase) -> str:
 
 
 def _quantity_parser(
-    example: u.UnitBase | None, low: str | None, high: str | None
+    reference_unit: u.UnitBase | None, low: str | None, high: str | None
 ) -> Callable[[Any], u.Quantity]:
-    if example is None:
+    if reference_unit is None:
         expected = "expected a number such as 4 or '50 deg'"
     else:
-        expected = f"expected {_describe_type(example)} such as '1 {example}'".replace(
-            "'1 '", "'1'"
+        expected = (
+            f"expected {_describe_type(reference_unit)} such as '1 {reference_unit}'".replace(
+                "'1 '", "'1'"
+            )
         )
 
     def parse(value: Any) -> u.Quantity:
@@ -120,8 +126,8 @@ def _quantity_parser(
         except FieldError as error:
             raise FieldError(error.problem.message, expected) from None
         if result.shape:
-            raise FieldError(f"{str(value)!r} is more than one quantity", expected)
-        if example is not None and not result.unit.is_equivalent(example):
+            raise FieldError(f"{str(value)!r} is not a single quantity", expected)
+        if reference_unit is not None and not result.unit.is_equivalent(reference_unit):
             raise FieldError(f"{str(value)!r} is {_describe_type(result.unit)}", expected)
         if not np.all(np.isfinite(result.value)):
             raise FieldError(f"{str(value)!r} is not finite", expected)

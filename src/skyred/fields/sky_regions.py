@@ -1,4 +1,4 @@
-"""Fields that hold regions of the sky and mask maps.
+"""Fields for regions of the sky and mask maps.
 
 Importing `regions` takes a second, so region objects are built on demand, not when a component is
 built.
@@ -19,7 +19,7 @@ from skyred.errors import FieldError, FileError, Problem
 from skyred.fields.canonical import exact_key
 from skyred.fields.options import Location
 from skyred.fields.spec import FieldSpec, declare
-from skyred.inspection.map_headers import check_fits_file
+from skyred.inspection.file_checks import check_fits_file
 
 if TYPE_CHECKING:
     from gammapy.maps import WcsGeom, WcsNDMap
@@ -82,7 +82,7 @@ class Regions:
         FieldError
             If a source contains no valid region.
         FileError
-            If a mask map is damaged, or would run code if it were read.
+            If a mask map is damaged, or contains code that gammapy would run.
         """
         from gammapy.maps import Map
 
@@ -102,7 +102,7 @@ class Regions:
         Parameters
         ----------
         name : str
-            The name of the option that holds the regions.
+            The name of the option with the regions.
 
         Yields
         ------
@@ -136,13 +136,15 @@ def _build(source: str, masks: tuple[Location, ...]) -> list[Region]:
             warnings.simplefilter("error")
             parsed = list(RegionList.parse(content, format="ds9"))
     except Exception as error:  # the parser may raise anything
-        raise FieldError(f"{str(source)!r} is not a DS9 region: {error}", _REGION) from None
+        raise FieldError(f"{str(source)!r} is not a DS9 region: {error}", _EXPECTED) from None
     if not parsed:
-        raise FieldError(f"{str(source)!r} contains no region", _REGION)
+        raise FieldError(f"{str(source)!r} contains no regions", _EXPECTED)
     return parsed
 
 
-_REGION = "expected a DS9 region such as 'icrs; circle(83.63, 22.14, 0.2)', or a .reg or FITS file"
+_EXPECTED = (
+    "expected a DS9 region such as 'icrs; circle(83.63, 22.14, 0.2)', or a .reg or FITS file"
+)
 _EXCLUSION = (
     "Excluded regions with sources: DS9 regions, .reg files, or FITS mask maps (0 where excluded; "
     "positions outside a mask map are not excluded)."
@@ -195,7 +197,7 @@ def _parse_regions(value: Any) -> Regions:
     try:
         return Regions(tuple(_source(item) for item in items))
     except TypeError:
-        raise FieldError(f"is {value!r}", _REGION) from None
+        raise FieldError(f"is {value!r}", _EXPECTED) from None
 
 
 def _source(item: Any) -> str:
@@ -205,23 +207,23 @@ def _source(item: Any) -> str:
     if isinstance(item, Location) or hasattr(item, "__fspath__"):
         return Location(item)
     if not isinstance(item, str) or not item.strip():
-        raise FieldError(f"{item!r} is not a region", _REGION)
+        raise FieldError(f"{item!r} is not a region", _EXPECTED)
     source = " ".join(item.split())
     if source.lower().endswith(_FILES):
         return Location(source)
     if "(" not in source:
-        raise FieldError(f"{source!r} is neither a region nor a region file", _REGION)
+        raise FieldError(f"{source!r} is neither a region nor a region file", _EXPECTED)
     return source
 
 
 def _mask_map(location: Location) -> WcsNDMap:
     """Read a mask map, or return it from the cache if the file has not changed."""
-    state = location.path().stat()
-    return _read_mask(location.path(), state.st_mtime_ns, state.st_size)
+    status = location.path().stat()
+    return _read_mask(location.path(), status.st_mtime_ns, status.st_size)
 
 
 @functools.lru_cache(maxsize=4)
-def _read_mask(path: Path, changed: int, size: int) -> WcsNDMap:
+def _read_mask(path: Path, mtime_ns: int, size: int) -> WcsNDMap:
     from gammapy.maps import Map
 
     check_fits_file(path)

@@ -90,11 +90,11 @@ def _convert(value: Any, owner: Any, field: attrs.Attribute[Any]) -> Any:
     try:
         return parse_field(spec_of(field), value)
     except FieldError as error:
-        raise named(error, type(owner), field.name) from None
+        raise add_field_name(error, type(owner), field.name) from None
 
 
-def named(error: FieldError, owner: type, field: str) -> FieldError:
-    """Return an error with class and field prepended to its message.
+def add_field_name(error: FieldError, owner: type, field: str) -> FieldError:
+    """Return an error with the names of class and field before its message.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Fields that hold points in time; `astropy.time` is imported on demand."""
+"""Fields for points in time; `astropy.time` is imported on demand."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from astropy.time import Time
 
 SCALES = ("utc", "tt", "tai")
-_TEXT = re.compile(
+_PATTERN = re.compile(
     r"(?P<date>\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?)(?: (?P<scale>\w+))?"
 )
 _EXPECTED = (
-    "expected a date and time such as 2004-12-06T23:45:00, with tt or tai after it if not utc"
+    "expected a date and time such as 2004-12-06T23:45:00, followed by tt or tai if not in utc"
 )
 
 
@@ -90,14 +90,14 @@ def instant(default: Any = REQUIRED, *, doc: str, many: bool = False) -> Any:
             type_name=f"a list, each {name}",
             doc=doc,
             parse=_parse_all,
-            key=lambda moments: tuple(_key(moment) for moment in moments),
-            plain=lambda moments: [str(moment) for moment in moments],
+            key=lambda instants: tuple(_key(instant) for instant in instants),
+            plain=lambda instants: [str(instant) for instant in instants],
         )
     return declare(spec, default)
 
 
-def _key(moment: Instant) -> tuple[str, str]:
-    return moment.iso, moment.scale
+def _key(instant: Instant) -> tuple[str, str]:
+    return instant.iso, instant.scale
 
 
 def _parse_all(value: Any) -> tuple[Instant, ...]:
@@ -113,14 +113,14 @@ def _parse(value: Any) -> Instant:
         return value
     if hasattr(value, "isot"):
         scale = value.scale if value.scale in SCALES else "tt"
-        moment = getattr(value, scale).copy(format="isot")
-        moment.precision = 6  # microseconds; the default of astropy is milliseconds
-        return _instant(str(moment.value), scale)
+        instant = getattr(value, scale).copy(format="isot")
+        instant.precision = 6  # microseconds; the default of astropy is milliseconds
+        return _instant(str(instant.value), scale)
     if isinstance(value, datetime):
         if value.tzinfo is not None:
             raise FieldError(f"{value} has a time zone", "expected utc without a zone")
         return _instant(value.isoformat(), "utc")
-    match = _TEXT.fullmatch(str(value).strip())
+    match = _PATTERN.fullmatch(str(value).strip())
     if match is None:
         raise FieldError(f"{str(value)!r} is not a date and time", _EXPECTED)
     return _instant(match["date"], match["scale"] or "utc")
@@ -130,7 +130,7 @@ def _instant(iso: str, scale: str) -> Instant:
     if scale not in SCALES:
         raise FieldError(f"has the time scale {scale!r}", f"expected one of {', '.join(SCALES)}")
     try:
-        moment = datetime.fromisoformat(iso)
+        instant = datetime.fromisoformat(iso)
     except ValueError as error:
         raise FieldError(f"{iso!r} is not a date and time: {error}", _EXPECTED) from None
-    return Instant(moment.isoformat(timespec="microseconds"), scale)
+    return Instant(instant.isoformat(timespec="microseconds"), scale)

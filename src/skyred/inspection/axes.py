@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 import attrs
 import numpy as np
 
-from skyred.inspection.parts import RunHdu
 from skyred.inspection.records import Finding
+from skyred.inspection.run_hdu import RunHdu
 from skyred.inspection.tables import Floats
 
 AXIS_UNITS = {
@@ -19,11 +19,11 @@ AXIS_UNITS = {
 OFFSET_RANGE = (0.3, 20.0)  # deg
 OFFSETS = ("THETA", "DETX", "DETY")
 # largest gap between bins relative to the bin width: the precision of float32
-CONTIGUOUS = 1e-3
+GAP_TOLERANCE = 1e-3
 
 
 @attrs.frozen
-class ResponseForm:
+class ResponseLayout:
     """Layout of a response.
 
     Parameters
@@ -31,7 +31,7 @@ class ResponseForm:
     axes : tuple of str
         The names of the axes in numpy's order.
     cubes : mapping of str to str
-        The names of the columns that hold values, with their units.
+        The names of the columns with values, and their units.
     """
 
     axes: tuple[str, ...]
@@ -44,21 +44,21 @@ class ResponseForm:
         return {**edges, **self.cubes}
 
 
-FORMS = {
-    "aeff_2d": ResponseForm(("THETA", "ENERG"), {"EFFAREA": "m2"}),
-    "edisp_2d": ResponseForm(("THETA", "MIGRA", "ENERG"), {"MATRIX": ""}),
-    "psf_table": ResponseForm(("RAD", "THETA", "ENERG"), {"RPSF": "sr-1"}),
-    "psf_3gauss": ResponseForm(
+LAYOUTS = {
+    "aeff_2d": ResponseLayout(("THETA", "ENERG"), {"EFFAREA": "m2"}),
+    "edisp_2d": ResponseLayout(("THETA", "MIGRA", "ENERG"), {"MATRIX": ""}),
+    "psf_table": ResponseLayout(("RAD", "THETA", "ENERG"), {"RPSF": "sr-1"}),
+    "psf_3gauss": ResponseLayout(
         ("THETA", "ENERG"),
         {
             **{"SCALE": "sr-1", "SIGMA_1": "deg", "SIGMA_2": "deg", "SIGMA_3": "deg"},
             **{"AMPL_2": "", "AMPL_3": ""},
         },
     ),
-    "psf_king": ResponseForm(("THETA", "ENERG"), {"GAMMA": "", "SIGMA": "deg"}),
-    "bkg_2d": ResponseForm(("THETA", "ENERG"), {"BKG": "MeV-1 s-1 sr-1"}),
-    "bkg_3d": ResponseForm(("ENERG", "DETY", "DETX"), {"BKG": "MeV-1 s-1 sr-1"}),
-    "rad_max_2d": ResponseForm(("THETA", "ENERG"), {"RAD_MAX": "deg"}),
+    "psf_king": ResponseLayout(("THETA", "ENERG"), {"GAMMA": "", "SIGMA": "deg"}),
+    "bkg_2d": ResponseLayout(("THETA", "ENERG"), {"BKG": "MeV-1 s-1 sr-1"}),
+    "bkg_3d": ResponseLayout(("ENERG", "DETY", "DETX"), {"BKG": "MeV-1 s-1 sr-1"}),
+    "rad_max_2d": ResponseLayout(("THETA", "ENERG"), {"RAD_MAX": "deg"}),
 }
 
 
@@ -68,16 +68,16 @@ class ResponseTable:
 
     Parameters
     ----------
-    part : RunHdu
+    hdu : RunHdu
         The HDU of the response.
     low, high : mapping of str to array
         The lower and upper edges of each axis, shape (bins,), in the units of `AXIS_UNITS`.
     cubes : mapping of str to array
-        The values by column, with the axes in the order of the response form, in the units of the
-        form.
+        The values by column, with the axes in the order of the layout, in the units of the
+        layout.
     """
 
-    part: RunHdu
+    hdu: RunHdu
     low: Mapping[str, Floats]
     high: Mapping[str, Floats]
     cubes: Mapping[str, Floats]
@@ -119,14 +119,14 @@ class ResponseTable:
         return self.high[axis] - self.low[axis]
 
 
-def check_axes(part: RunHdu, form: ResponseForm) -> Iterator[Finding]:
+def check_axes(hdu: RunHdu, layout: ResponseLayout) -> Iterator[Finding]:
     """Check the columns, units, axes and shapes of a response.
 
     Parameters
     ----------
-    part : RunHdu
+    hdu : RunHdu
         The HDU of the response.
-    form : ResponseForm
+    layout : ResponseLayout
         The expected layout.
 
     Yields
@@ -134,30 +134,30 @@ def check_axes(part: RunHdu, form: ResponseForm) -> Iterator[Finding]:
     Finding
         A fault for each violation.
     """
-    faults = list(part.check_columns(form.columns))
-    if not faults and len(part.table) != 1:
-        faults.append(part.fault(f"has {len(part.table)} rows; expected 1"))
+    faults = list(hdu.check_columns(layout.columns))
+    if not faults and len(hdu.table) != 1:
+        faults.append(hdu.fault(f"has {len(hdu.table)} rows; expected 1"))
     yield from faults
     if faults:
         return
-    for axis in form.axes:
-        if fault := _axis_fault(axis, *_edges(part, axis)):
-            yield part.fault(f"its axis {axis} {fault}")
-    lengths = tuple(len(part.table.cell(f"{axis}_LO")) for axis in form.axes)
-    for name in form.cubes:
-        shape = part.table.cell(name).shape
-        if _arranged(part.table.cell(name), lengths) is None:
-            yield part.fault(f"{name} has the shape {shape}, but its axes have {lengths} bins")
+    for axis in layout.axes:
+        if fault := _describe_axis_fault(axis, *_edges(hdu, axis)):
+            yield hdu.fault(f"its axis {axis} {fault}")
+    lengths = tuple(len(hdu.table.cell(f"{axis}_LO")) for axis in layout.axes)
+    for name in layout.cubes:
+        shape = hdu.table.cell(name).shape
+        if _reorder(hdu.table.cell(name), lengths) is None:
+            yield hdu.fault(f"{name} has the shape {shape}, but its axes have {lengths} bins")
 
 
-def response_of(part: RunHdu, form: ResponseForm) -> ResponseTable:
+def build_response(hdu: RunHdu, layout: ResponseLayout) -> ResponseTable:
     """Return the response in an HDU that passes `check_axes`.
 
     Parameters
     ----------
-    part : RunHdu
+    hdu : RunHdu
         The HDU of the response.
-    form : ResponseForm
+    layout : ResponseLayout
         The layout.
 
     Returns
@@ -165,23 +165,23 @@ def response_of(part: RunHdu, form: ResponseForm) -> ResponseTable:
     ResponseTable
         The axes and the values.
     """
-    edges = {axis: _edges(part, axis) for axis in form.axes}
+    edges = {axis: _edges(hdu, axis) for axis in layout.axes}
     lengths = tuple(len(low) for low, _ in edges.values())
-    cubes = {name: _arranged(part.cell(name, unit), lengths) for name, unit in form.cubes.items()}
+    cubes = {name: _reorder(hdu.cell(name, unit), lengths) for name, unit in layout.cubes.items()}
     return ResponseTable(
-        part,
+        hdu,
         {axis: low for axis, (low, _) in edges.items()},
         {axis: high for axis, (_, high) in edges.items()},
         {name: cube for name, cube in cubes.items() if cube is not None},
     )
 
 
-def _edges(part: RunHdu, axis: str) -> tuple[Floats, Floats]:
+def _edges(hdu: RunHdu, axis: str) -> tuple[Floats, Floats]:
     unit = AXIS_UNITS[axis]
-    return part.cell(f"{axis}_LO", unit), part.cell(f"{axis}_HI", unit)
+    return hdu.cell(f"{axis}_LO", unit), hdu.cell(f"{axis}_HI", unit)
 
 
-def _axis_fault(axis: str, low: Floats, high: Floats) -> str | None:
+def _describe_axis_fault(axis: str, low: Floats, high: Floats) -> str | None:
     if low.shape != high.shape:
         return f"has {len(low)} lower and {len(high)} upper edges"
     if not (np.isfinite(low).all() and np.isfinite(high).all()):
@@ -192,20 +192,20 @@ def _axis_fault(axis: str, low: Floats, high: Floats) -> str | None:
         return "is not strictly increasing"
     if not points and (high <= low).any():
         return "has a bin without width"
-    if not points and (np.abs(low[1:] - high[:-1]) > CONTIGUOUS * np.abs(high - low)[:-1]).any():
+    if not points and (np.abs(low[1:] - high[:-1]) > GAP_TOLERANCE * np.abs(high - low)[:-1]).any():
         return "has a gap or an overlap between bins"
     if axis == "ENERG" and low[0] < 0:
         return "has a negative energy"
     if axis in OFFSETS and not OFFSET_RANGE[0] <= high[-1] <= OFFSET_RANGE[1]:
         return (
-            f"ends at {high[-1]:.3g} deg; expected {OFFSET_RANGE[0]:g} to {OFFSET_RANGE[1]:g} deg: "
-            "is its unit right?"
+            f"ends at {high[-1]:.3g} deg; expected {OFFSET_RANGE[0]:g} to {OFFSET_RANGE[1]:g} deg; "
+            "check its unit"
         )
     return None
 
 
-def _arranged(cube: Floats, lengths: tuple[int, ...]) -> Floats | None:
-    """Return an array with its axes in the order of the form; None if the lengths differ."""
+def _reorder(cube: Floats, lengths: tuple[int, ...]) -> Floats | None:
+    """Return an array with its axes in the order of the layout; None if the lengths differ."""
     if cube.shape == lengths:
         return cube
     if cube.size == np.prod(lengths) and cube.ndim == 1 and sum(n > 1 for n in lengths) <= 1:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from skyred.inspection.axes import ResponseTable
-from skyred.inspection.parts import RunHdu
 from skyred.inspection.records import Finding
+from skyred.inspection.run_hdu import RunHdu
 from skyred.inspection.tables import Floats
 
 # in real backgrounds no cell exceeds 1.17 times the largest of its neighbours, or is below 1 / 1.08
@@ -18,10 +18,10 @@ HIGH_RATIO, HIGH_MIN_FRACTION = 1.4, 0.01
 LOW_RATIO, LOW_MIN_FRACTION = 0.7, 0.1
 # the backgrounds of the H.E.S.S. runs predict 0.46 to 0.97 times the observed number of events,
 # those of the simulated runs 1.55 times; the limit widens with the Poisson error of few events
-RATE, SCATTER = 3.5, 3.0
+MAX_RATE_RATIO, N_SIGMA = 3.5, 3.0
 # one half of the camera has at most 1.14 times the rate of the other in H.E.S.S. runs
-HALVES_RATIO = 1.5
-CENTRED = 1e-3  # deg
+MAX_HALVES_RATIO = 1.5
+CENTRE_TOLERANCE = 1e-3  # deg
 ALIGNMENTS = ("ALTAZ", "RADEC")
 
 
@@ -38,9 +38,9 @@ def check_background(background: ResponseTable) -> Iterator[Finding]:
     Finding
         A fault for each violation.
     """
-    alignment = str(background.part.header.get("FOVALIGN", ALIGNMENTS[0])).strip().upper()
+    alignment = str(background.hdu.header.get("FOVALIGN", ALIGNMENTS[0])).strip().upper()
     if alignment not in ALIGNMENTS:
-        yield background.part.fault(
+        yield background.hdu.fault(
             f"its FOVALIGN is {alignment!r}; expected one of {', '.join(ALIGNMENTS)}"
         )
     if "DETX" in background.low:
@@ -49,7 +49,7 @@ def check_background(background: ResponseTable) -> Iterator[Finding]:
 
 
 def _check_halves(background: ResponseTable) -> Iterator[Finding]:
-    """Compare the rates of the two halves of the camera, along each coordinate."""
+    """Compare the rates in the two halves of the camera, along each coordinate."""
     weight = background.widths("ENERG")
     plane = np.einsum(
         "eyx,e,y,x->yx",
@@ -60,13 +60,13 @@ def _check_halves(background: ResponseTable) -> Iterator[Finding]:
     )
     for number, axis in enumerate(("DETY", "DETX")):
         rate, half = plane.sum(axis=1 - number), len(background.low[axis]) // 2
-        if half == 0 or abs(background.low[axis][0] + background.high[axis][-1]) > CENTRED:
+        if half == 0 or abs(background.low[axis][0] + background.high[axis][-1]) > CENTRE_TOLERANCE:
             continue
         low, high = float(rate[:half].sum()), float(rate[-half:].sum())
-        if max(low, high) > HALVES_RATIO * min(low, high):
-            yield background.part.fault(
+        if max(low, high) > MAX_HALVES_RATIO * min(low, high):
+            yield background.hdu.fault(
                 f"BKG of the half with {axis} below 0 is {low / max(high, 1e-300):.3g} times that "
-                f"of the other half; expected a ratio of up to {HALVES_RATIO:g}"
+                f"of the other half; expected a ratio of up to {MAX_HALVES_RATIO:g}"
             )
 
 
@@ -87,10 +87,10 @@ def _check_cells(background: ResponseTable) -> Iterator[Finding]:
         return
     energy, y, x = (int(index) for index in suspects[relevant][0])
     ratio = cube[energy, y, x] / max(float(np.median(neighbours[:, energy, y, x])), 1e-300)
-    yield background.part.fault(
+    yield background.hdu.fault(
         f"BKG at {background.centers('ENERG')[energy]:.3g} TeV and "
         f"({background.centers('DETX')[x]:.2f}, {background.centers('DETY')[y]:.2f}) deg is "
-        f"{ratio:.3g} times that of its neighbours: a flipped bit?"
+        f"{ratio:.3g} times that of its neighbours; possibly a flipped bit"
     )
 
 
@@ -113,16 +113,16 @@ def check_rate(background: ResponseTable, events: RunHdu) -> Iterator[Finding]:
     number = len(events.table)
     if not livetime or not number:
         return
-    predicted = _rate(background) * livetime
-    limit = RATE * (1 + SCATTER / np.sqrt(number))
+    predicted = _compute_rate(background) * livetime
+    limit = MAX_RATE_RATIO * (1 + N_SIGMA / np.sqrt(number))
     if not number / limit <= predicted <= number * limit:
-        yield background.part.fault(
-            f"it predicts {predicted:.3g} events, but the run has {number}: is the unit "
-            f"{background.part.table.unit('BKG')!r} right?"
+        yield background.hdu.fault(
+            f"it predicts {predicted:.3g} events, but the run has {number}; check its unit "
+            f"{background.hdu.table.unit('BKG')!r}"
         )
 
 
-def _rate(background: ResponseTable) -> float:
+def _compute_rate(background: ResponseTable) -> float:
     """Return the rate integrated over the energy and the camera, in events per second."""
     cube, energy = background.cube, background.widths("ENERG") * 1e6  # MeV
     if cube.ndim == 2:

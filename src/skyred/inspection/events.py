@@ -7,19 +7,19 @@ from collections.abc import Iterator
 import numpy as np
 
 from skyred.inspection.header import separation
-from skyred.inspection.parts import RunHdu
 from skyred.inspection.records import Finding
+from skyred.inspection.run_hdu import RunHdu
 from skyred.inspection.tables import Floats
 
 COLUMNS = {"TIME": "s", "RA": "deg", "DEC": "deg", "ENERGY": "TeV"}
 # the median direction of the events of real runs lies within 0.45 deg of the pointing
 MAX_DISTANCE = 3.0  # deg
-# minimum number and fraction of events for a fault;
-# in real runs no two events have the same position
-SAME_POSITION, SAME_POSITION_FRACTION = 10, 0.01
-# nor the same position and energy; the same energy (float32) occurs in pairs, or for 0.04 %
-DOUBLED, DOUBLED_FRACTION = 2, 0.001
-SAME_ENERGY, SAME_ENERGY_FRACTION = 10, 0.01
+# more events than this number and this fraction are a fault; in real runs no two events have the
+# same position
+MAX_SAME_POSITION, MAX_SAME_POSITION_FRACTION = 10, 0.01
+# or the same position and energy; the same energy (float32) occurs for pairs or 0.04 % of events
+MIN_DUPLICATES, MIN_DUPLICATE_FRACTION = 2, 0.001
+MAX_SAME_ENERGY, MAX_SAME_ENERGY_FRACTION = 10, 0.01
 
 
 def check_events(events: RunHdu) -> Iterator[Finding]:
@@ -55,7 +55,7 @@ def check_events(events: RunHdu) -> Iterator[Finding]:
 def _check_ranges(events: RunHdu, ra: Floats, dec: Floats, energy: Floats) -> Iterator[Finding]:
     for name, out_of_range, expected in (
         ("ENERGY", energy <= 0, "above 0"),
-        ("RA", (ra < -360) | (ra > 360), "degrees up to 360"),
+        ("RA", (ra < -360) | (ra > 360), "-360 to 360 deg"),
         ("DEC", np.abs(dec) > 90, "-90 to 90 deg"),
     ):
         if number := int(out_of_range.sum()):
@@ -70,11 +70,11 @@ def _check_identifiers(events: RunHdu, time: Floats) -> Iterator[Finding]:
     if not repeated:
         return
     pairs = np.stack([ids, time])
-    doubled = len(ids) - np.unique(pairs, axis=1).shape[1]
-    if doubled:
-        yield events.fault(f"{doubled} events occur twice (same EVENT_ID and TIME)")
-    if repeated > doubled:
-        yield events.note(f"has an EVENT_ID more than once ({repeated - doubled})")
+    n_duplicates = len(ids) - np.unique(pairs, axis=1).shape[1]
+    if n_duplicates:
+        yield events.fault(f"{n_duplicates} events occur twice (same EVENT_ID and TIME)")
+    if repeated > n_duplicates:
+        yield events.note(f"has duplicated EVENT_IDs ({repeated - n_duplicates})")
 
 
 def _check_positions(events: RunHdu, ra: Floats, dec: Floats) -> Iterator[Finding]:
@@ -82,33 +82,33 @@ def _check_positions(events: RunHdu, ra: Floats, dec: Floats) -> Iterator[Findin
     candidates = np.isin(ra, repeated)
     _, counts = np.unique(ra[candidates] + 1j * dec[candidates], return_counts=True)
     largest = int(counts.max(initial=1))
-    if largest > max(SAME_POSITION, SAME_POSITION_FRACTION * len(ra)):
+    if largest > max(MAX_SAME_POSITION, MAX_SAME_POSITION_FRACTION * len(ra)):
         yield events.fault(f"{largest} of {len(ra)} events have the same position")
 
 
 def _check_duplicates(events: RunHdu, ra: Floats, dec: Floats, energy: Floats) -> Iterator[Finding]:
-    """Check for energies that occur too often, and for events of the same position and energy."""
+    """Check for energies that occur too often, and events with the same position and energy."""
     repeated, counts = _repeated_values(energy)
     largest = int(counts.max(initial=1))
-    if largest > max(SAME_ENERGY, SAME_ENERGY_FRACTION * len(energy)):
+    if largest > max(MAX_SAME_ENERGY, MAX_SAME_ENERGY_FRACTION * len(energy)):
         yield events.fault(f"{largest} of {len(energy)} events have the same ENERGY")
-    # only few events share an energy, so that comparing their positions is fast
+    # only a few events have the same energy, so comparing their positions is fast
     candidates = np.stack([ra, dec, energy])[:, np.isin(energy, repeated)]
-    doubled = candidates.shape[1] - np.unique(candidates, axis=1).shape[1]
-    if doubled >= max(DOUBLED, DOUBLED_FRACTION * len(energy)):
+    n_duplicates = candidates.shape[1] - np.unique(candidates, axis=1).shape[1]
+    if n_duplicates >= max(MIN_DUPLICATES, MIN_DUPLICATE_FRACTION * len(energy)):
         yield events.fault(
-            f"{doubled} of {len(energy)} events occur twice (same RA, DEC and ENERGY)"
+            f"{n_duplicates} of {len(energy)} events occur twice (same RA, DEC and ENERGY)"
         )
 
 
 def _repeated_values(values: Floats) -> tuple[Floats, Floats]:
     """Return the values that occur more than once, and how often each of them occurs."""
     ordered = np.sort(values)
-    repeated, again = np.unique(ordered[1:][ordered[1:] == ordered[:-1]], return_counts=True)
-    return repeated, again.astype(float) + 1
+    repeated, counts = np.unique(ordered[1:][ordered[1:] == ordered[:-1]], return_counts=True)
+    return repeated, counts.astype(float) + 1
 
 
-def check_field(events: RunHdu) -> Iterator[Finding]:
+def check_direction(events: RunHdu) -> Iterator[Finding]:
     """Compare the median direction of the events with the pointing.
 
     Parameters
@@ -156,6 +156,6 @@ def check_energies(events: RunHdu, low: float, high: float) -> Iterator[Finding]
     median = float(np.nanmedian(energy))
     if not low <= median <= high:
         yield events.fault(
-            f"the median ENERGY is {median:.3g} TeV, but there is effective area from {low:.3g} "
-            f"to {high:.3g} TeV only: is the unit {events.table.unit('ENERGY')!r} right?"
+            f"the median ENERGY is {median:.3g} TeV, but the effective area is non-zero from "
+            f"{low:.3g} to {high:.3g} TeV only; check the unit {events.table.unit('ENERGY')!r}"
         )

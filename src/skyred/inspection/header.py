@@ -6,27 +6,27 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from skyred.inspection.parts import RunHdu, as_number
 from skyred.inspection.records import Finding
+from skyred.inspection.run_hdu import RunHdu, as_number
 
-# index and header of the H.E.S.S. runs agree to 1.4e-5 deg (float32); half a PSF would matter
-POINTING = 0.05  # deg
-# index and header of the H.E.S.S. runs agree to 1e-7; this is also the relative error of a flux
-DURATION = 0.01
+# index and header of the H.E.S.S. runs agree to 1.4e-5 deg (float32); the limit is half a PSF
+POINTING_TOLERANCE = 0.05  # deg
+# index and header of the H.E.S.S. runs agree to 1e-7; the limit is the relative error of a flux
+DURATION_TOLERANCE = 0.01
 # LIVETIME / ONTIME of all real runs equals DEADC to 1e-7
-DEADTIME = 0.02
+DEADTIME_TOLERANCE = 0.02
 # the numbers of events in the index and the event list agree in all real runs
-COUNT = 0.01
-SECONDS = 2.0
+COUNT_TOLERANCE = 0.01
+TIME_TOLERANCE = 2.0
 SECONDS_PER_DAY = 86400.0
 
 
-def check_obs_id(part: RunHdu, *, required: bool) -> Iterator[Finding]:
+def check_obs_id(hdu: RunHdu, *, required: bool) -> Iterator[Finding]:
     """Compare the run identifier in a header with that of the index.
 
     Parameters
     ----------
-    part : RunHdu
+    hdu : RunHdu
         The HDU.
     required : bool
         Whether a missing OBS_ID is a fault.
@@ -36,11 +36,11 @@ def check_obs_id(part: RunHdu, *, required: bool) -> Iterator[Finding]:
     Finding
         A fault if the identifiers differ.
     """
-    obs_id = part.number("OBS_ID")
+    obs_id = hdu.number("OBS_ID")
     if obs_id is None and required:
-        yield part.fault(f"its header has no OBS_ID; expected {part.obs_id}")
-    elif obs_id is not None and obs_id != part.obs_id:
-        yield part.fault(f"its header says OBS_ID {obs_id:g}, the index says {part.obs_id}")
+        yield hdu.fault(f"its header has no OBS_ID; expected {hdu.obs_id}")
+    elif obs_id is not None and obs_id != hdu.obs_id:
+        yield hdu.fault(f"its OBS_ID is {obs_id:g}, but {hdu.obs_id} in the index")
 
 
 def check_pointing(events: RunHdu, row: Mapping[str, Any]) -> Iterator[Finding]:
@@ -59,13 +59,13 @@ def check_pointing(events: RunHdu, row: Mapping[str, Any]) -> Iterator[Finding]:
         A fault if the pointing is missing or differs.
     """
     if str(events.header.get("OBS_MODE", "")).upper() == "DRIFT":
-        return  # the pointing follows from altitude and azimuth
+        return  # the pointing is fixed in altitude and azimuth
     pointing = _direction(events.header)
     if pointing is None:
         yield events.fault("its header has no pointing (RA_PNT, DEC_PNT) in range")
         return
     expected = _direction(row)
-    if expected is not None and (distance := separation(*pointing, *expected)) > POINTING:
+    if expected is not None and (distance := separation(*pointing, *expected)) > POINTING_TOLERANCE:
         yield events.fault(
             f"its pointing {_format_direction(pointing)} is {distance:.3g} deg from that of the "
             f"index {_format_direction(expected)}"
@@ -90,7 +90,9 @@ def check_durations(events: RunHdu, row: Mapping[str, Any]) -> Iterator[Finding]
     ontime, livetime = events.number("ONTIME"), events.number("LIVETIME")
     for name, value in (("ONTIME", ontime), ("LIVETIME", livetime)):
         if name in events.header and not (value and value > 0):
-            yield events.fault(f"its {name} is {events.header[name]!r}; expected seconds above 0")
+            yield events.fault(
+                f"its {name} is {events.header[name]!r}; expected more than 0 seconds"
+            )
     if "DEADC" not in events.header:
         yield events.fault("its header has no DEADC, the ratio of livetime to ontime")
         return
@@ -105,9 +107,9 @@ def check_durations(events: RunHdu, row: Mapping[str, Any]) -> Iterator[Finding]
 def _check_deadtime(
     events: RunHdu, ontime: float, livetime: float, deadc: float
 ) -> Iterator[Finding]:
-    if livetime > ontime * (1 + DURATION):
+    if livetime > ontime * (1 + DURATION_TOLERANCE):
         yield events.fault(f"its LIVETIME {livetime:g} s is above its ONTIME {ontime:g} s")
-    elif abs(livetime / ontime - deadc) > DEADTIME:
+    elif abs(livetime / ontime - deadc) > DEADTIME_TOLERANCE:
         yield events.fault(
             f"its LIVETIME / ONTIME is {livetime / ontime:.4f}, its DEADC is {deadc:.4f}"
         )
@@ -116,15 +118,19 @@ def _check_deadtime(
 def _check_against_index(events: RunHdu, row: Mapping[str, Any]) -> Iterator[Finding]:
     for name in ("ONTIME", "LIVETIME", "DEADC"):
         value, expected = events.number(name), as_number(row.get(name))
-        if value and expected is not None and abs(value - expected) > DURATION * abs(value):
-            yield events.fault(f"its {name} is {value:g}, the index says {expected:g}")
+        if (
+            value
+            and expected is not None
+            and abs(value - expected) > DURATION_TOLERANCE * abs(value)
+        ):
+            yield events.fault(f"its {name} is {value:g}, but {expected:g} in the index")
     reference = reference_time(row)
     if reference is None or reference != reference_time(events.header):
-        return  # the times of the index have another reference
+        return  # the times of the index have a different reference
     for name in ("TSTART", "TSTOP"):
         value, expected = events.number(name), as_number(row.get(name))
-        if value is not None and expected is not None and abs(value - expected) > SECONDS:
-            yield events.fault(f"its {name} is {value:.1f} s, the index says {expected:.1f} s")
+        if value is not None and expected is not None and abs(value - expected) > TIME_TOLERANCE:
+            yield events.fault(f"its {name} is {value:.1f} s, but {expected:.1f} s in the index")
 
 
 def check_count(events: RunHdu, row: Mapping[str, Any]) -> Iterator[Finding]:
@@ -144,8 +150,8 @@ def check_count(events: RunHdu, row: Mapping[str, Any]) -> Iterator[Finding]:
     """
     expected = as_number(row.get("EVENT_COUNT"))
     if expected is not None and expected != len(events.table):
-        message = f"has {len(events.table)} events, the index says {expected:g}"
-        large = abs(expected - len(events.table)) > COUNT * max(expected, 1)
+        message = f"has {len(events.table)} events, but {expected:g} in the index"
+        large = abs(expected - len(events.table)) > COUNT_TOLERANCE * max(expected, 1)
         yield events.fault(message) if large else events.note(message)
 
 

@@ -12,10 +12,10 @@ import numpy as np
 
 from skyred.errors import ArchiveError
 from skyred.inspection.records import Finding, HduSource, RunInput
-from skyred.inspection.units import factor
+from skyred.inspection.units import conversion_factor
 from skyred.io.checksums import read_checksums
 
-NEEDED = ("events", "gti")
+REQUIRED_KINDS = ("events", "gti")
 _TEXT_COLUMNS = ("HDU_TYPE", "HDU_CLASS", "FILE_DIR", "FILE_NAME", "HDU_NAME")
 _REFERENCE = ("MJDREFI", "MJDREFF")
 
@@ -25,7 +25,7 @@ class _Row:
     """One row of an HDU index."""
 
     kind: str
-    form: str
+    hdu_class: str
     folder: str
     file: str
     hdu: str
@@ -35,12 +35,12 @@ class _Row:
         return self.folder, self.file
 
 
-def run_inputs(
+def list_run_inputs(
     hdu_table: Any,
     obs_table_rows: Any,
     *,
     allow_outside: bool = False,
-    needed: Collection[str] = NEEDED,
+    required: Collection[str] = REQUIRED_KINDS,
 ) -> list[RunInput]:
     """Return the input of the inspection for each run of an index.
 
@@ -52,28 +52,28 @@ def run_inputs(
         The rows of the observation index for the selected runs.
     allow_outside : bool
         Whether files may be outside the folder of the archive.
-    needed : collection of str
+    required : collection of str
         The required kinds of HDUs (HDU_TYPE) of a run.
 
     Returns
     -------
     list of RunInput
         One for each row, in the same order. Files that must not be read are not among the sources.
-        If the HDU index is empty, because the archive keeps its data elsewhere, there are no
+        If the HDU index is empty, because the data are stored elsewhere, there are no
         sources.
 
     Raises
     ------
     ArchiveError
-        If the HDU index lacks a column.
+        If the HDU index has a missing column.
     """
     obs_ids = [int(obs_id) for obs_id in obs_table_rows["OBS_ID"]]
     if len(hdu_table) == 0:
         return [RunInput(obs_id, ()) for obs_id in obs_ids]
     locations = _FileLocations(Path(str(hdu_table.meta.get("BASE_DIR", ""))), allow_outside)
-    index = _Index(_rows_by_run(hdu_table), locations, needed, Counter(obs_ids))
+    index = _Index(_rows_by_run(hdu_table), locations, required, Counter(obs_ids))
     pairs = zip(obs_ids, _values(obs_table_rows), strict=True)
-    return [index.input_of(obs_id, values) for obs_id, values in pairs]
+    return [index.run_input(obs_id, values) for obs_id, values in pairs]
 
 
 class _Index:
@@ -83,27 +83,27 @@ class _Index:
         self,
         rows: Mapping[int, list[_Row]],
         locations: _FileLocations,
-        needed: Collection[str],
+        required: Collection[str],
         obs_id_counts: Mapping[int, int],
     ) -> None:
         self.rows = rows
         self.locations = locations
-        self.needed = needed
+        self.required = required
         self.obs_id_counts = obs_id_counts
         self.shared = _shared_hdus(rows)
 
-    def input_of(self, obs_id: int, values: Mapping[str, Any]) -> RunInput:
+    def run_input(self, obs_id: int, values: Mapping[str, Any]) -> RunInput:
         rows = self.rows.get(obs_id, [])
-        findings = list(_check_rows(rows, self.needed))
+        findings = list(_check_rows(rows, self.required))
         if self.obs_id_counts[obs_id] > 1:
-            findings.append(Finding("the observation index has this run more than once"))
+            findings.append(Finding("the run is listed more than once in the observation index"))
         sources = []
         for row in rows:
             path, message = self.locations.resolve(row)
             if path is None:
                 findings.append(Finding(message, file=Path(row.folder) / row.file, hdu=row.hdu))
                 continue
-            sources.append(HduSource(row.kind, row.form, path, row.hdu))
+            sources.append(HduSource(row.kind, row.hdu_class, path, row.hdu))
             if (other_run := _other_run(self.shared, obs_id, row)) is not None:
                 message = f"the index also assigns this HDU ({row.kind}) to run {other_run}"
                 findings.append(Finding(message, file=path, hdu=row.hdu))
@@ -128,20 +128,20 @@ def _strings(column: Any) -> list[str]:
     return [str(cell) for cell in np.char.strip(np.asarray(column).astype(str)).tolist()]
 
 
-def _check_rows(rows: list[_Row], needed: Collection[str]) -> Iterator[Finding]:
+def _check_rows(rows: list[_Row], required: Collection[str]) -> Iterator[Finding]:
     kinds = Counter(row.kind for row in rows)
     if not rows:
         yield Finding("the HDU index has no rows for this run")
         return
     for row in dict.fromkeys(rows):
         if kinds[row.kind] > 1:
-            message = f"the index has {kinds[row.kind]} rows of the kind {row.kind} for this run"
+            message = f"the index has {kinds[row.kind]} rows with HDU_TYPE {row.kind} for this run"
             yield Finding(message, file=Path(row.folder) / row.file, hdu=row.hdu)
             kinds[row.kind] = 0
-    missing = [kind for kind in needed if kind not in kinds]
+    missing = [kind for kind in required if kind not in kinds]
     if missing:
         present = ", ".join(kinds)
-        yield Finding(f"the index lacks {', '.join(missing)} for this run; it has {present}")
+        yield Finding(f"the index has no {', '.join(missing)} for this run; available: {present}")
 
 
 def _shared_hdus(rows: Mapping[int, list[_Row]]) -> dict[tuple[str, str, str], list[int]]:
@@ -149,14 +149,14 @@ def _shared_hdus(rows: Mapping[int, list[_Row]]) -> dict[tuple[str, str, str], l
 
     These are events, good time intervals, and all HDUs in the same file as events.
     """
-    users: dict[tuple[str, str, str], list[int]] = {}
+    runs_by_hdu: dict[tuple[str, str, str], list[int]] = {}
     event_files = {row.location for run in rows.values() for row in run if row.kind == "events"}
     for obs_id, run in rows.items():
         for row in dict.fromkeys(run):
-            # responses in files of their own may serve many runs
-            if row.location in event_files or row.kind in NEEDED:
-                users.setdefault((*row.location, row.hdu.upper()), []).append(obs_id)
-    return {hdu: runs for hdu, runs in users.items() if len(set(runs)) > 1}
+            # responses in separate files may be used for many runs
+            if row.location in event_files or row.kind in REQUIRED_KINDS:
+                runs_by_hdu.setdefault((*row.location, row.hdu.upper()), []).append(obs_id)
+    return {hdu: runs for hdu, runs in runs_by_hdu.items() if len(set(runs)) > 1}
 
 
 def _other_run(shared: Mapping[Any, list[int]], obs_id: int, row: _Row) -> int | None:
@@ -181,15 +181,15 @@ class _FileLocations:
 
     def _resolve(self, relative: Path) -> tuple[Path | None, str]:
         if "$" in str(relative) or str(relative).startswith("~"):
-            return None, "the index names a file with a variable or ~, which is not expanded"
+            return None, "the path in the index contains a variable or ~, which is not expanded"
         path = self.base / relative
         if self.allow_outside:
             return path, ""
         if relative.is_absolute() or ".." in relative.parts:
-            return None, f"the index names a file outside the archive {self.base}"
+            return None, f"the path in the index is outside the archive {self.base}"
         try:
             in_archive = path.resolve().is_relative_to(self.base)
-        except (OSError, RuntimeError, ValueError):  # a loop of links, a NUL in a name
+        except (OSError, RuntimeError, ValueError):  # circular links, or a NUL in the name
             in_archive = False
         if not in_archive:
             return None, f"the file is a link that points outside the archive {self.base}"
@@ -209,9 +209,9 @@ def _plain(column: Any) -> list[Any]:
     if values.dtype.kind not in "fiu":
         return _strings(column) if values.dtype.kind in "SU" else list(values.tolist())
     for unit in ("s", "deg"):
-        scale = factor(str(getattr(column, "unit", None) or ""), unit)
+        scale = conversion_factor(str(getattr(column, "unit", None) or ""), unit)
         if scale not in (None, 1.0):
             return list((values * scale).tolist())
     masked = np.ma.getmaskarray(column) if hasattr(column, "mask") else np.zeros(len(values), bool)
     pairs = zip(values.tolist(), masked.tolist(), strict=True)
-    return [None if hidden else value for value, hidden in pairs]
+    return [None if is_masked else value for value, is_masked in pairs]

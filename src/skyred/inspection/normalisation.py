@@ -12,17 +12,17 @@ from skyred.inspection.records import Finding
 from skyred.inspection.tables import Floats
 
 # integrals are tested where the effective area is above this fraction of its maximum
-RELEVANT = 1e-3
-# the dispersion of real runs is normalised to 1e-6 there; this is also the relative error of a flux
-DISPERSION = 0.01
-# the PSF of H.E.S.S. is normalised to 0.4 %; a PSF that is cut at some angle lacks a little more
-PSF = 0.02
+RELEVANT_FRACTION = 1e-3
+# the dispersion of real runs is normalised to 1e-6 there; the limit is the relative error of a flux
+DISPERSION_TOLERANCE = 0.01
+# the PSF of H.E.S.S. is normalised to 0.4 %; a truncated PSF loses a little more
+PSF_TOLERANCE = 0.02
 # tolerance of the median integral: H.E.S.S. has 1 to 0.06 % in its PSF, to 1e-7 in its dispersion
-MEDIAN = 0.05
+MEDIAN_TOLERANCE = 0.05
 # where the area is above this fraction of its maximum, the median of MIGRA is 0.70 to 1.27 in
 # single cells (H.E.S.S.), and its median over the cells is 0.84 to 1.01
-BRIGHTEST = 0.1
-MIGRATION, MEDIAN_MIGRATION = 2.0, 1.5
+BRIGHT_FRACTION = 0.1
+MAX_MIGRATION, MAX_MEDIAN_MIGRATION = 2.0, 1.5
 # the dispersion of CTA is zero where its area ends; the lost fraction of a flux (E-2) must be small
 MAX_LOST_FLUX = 0.01
 SIGMA_MAX = 5.0  # deg
@@ -47,23 +47,25 @@ def check_dispersion(edisp: ResponseTable, area: ResponseTable) -> Iterator[Find
     # CTA has sums of 1 instead of integrals: gammapy accepts both
     total = edisp.cube.sum(axis=1)
     fraction = _area_fraction(edisp, area)
-    relevant = fraction > RELEVANT
+    relevant = fraction > RELEVANT_FRACTION
     median = _median(integral, relevant)
-    if abs(median - 1) > MEDIAN and abs(_median(total, relevant) - 1) > MEDIAN:
-        yield edisp.part.fault(f"MATRIX integrates to {median:.3g} over MIGRA; expected 1")
+    if abs(median - 1) > MEDIAN_TOLERANCE and abs(_median(total, relevant) - 1) > MEDIAN_TOLERANCE:
+        yield edisp.hdu.fault(f"MATRIX integrates to {median:.3g} over MIGRA; expected 1")
         return
     empty = relevant & (integral <= 0)
     if lost_flux := _lost_flux(edisp, fraction, empty):
-        yield edisp.part.fault(
+        yield edisp.hdu.fault(
             f"MATRIX is zero for {empty.sum()} of {relevant.sum()} energies and offsets that "
             f"have effective area ({lost_flux:.1%} of a flux)"
         )
-    yield from _check_uniform(edisp, integral / median, relevant & ~empty, DISPERSION, "MATRIX")
-    yield from _check_migration(edisp, (fraction > BRIGHTEST) & (integral > 0))
+    yield from _check_uniform(
+        edisp, integral / median, relevant & ~empty, DISPERSION_TOLERANCE, "MATRIX"
+    )
+    yield from _check_migration(edisp, (fraction > BRIGHT_FRACTION) & (integral > 0))
 
 
 def check_psf(psf: ResponseTable, area: ResponseTable) -> Iterator[Finding]:
-    """Check the integral or the parameters of the PSF, for each offset and energy.
+    """Check the integral or the parameters of the PSF_TOLERANCE, for each offset and energy.
 
     Parameters
     ----------
@@ -78,23 +80,23 @@ def check_psf(psf: ResponseTable, area: ResponseTable) -> Iterator[Finding]:
         A fault for each violation.
     """
     fraction = _area_fraction(psf, area)
-    relevant = fraction > RELEVANT
+    relevant = fraction > RELEVANT_FRACTION
     if "RPSF" not in psf.cubes:
         yield from _check_parameters(psf, relevant)
         return
     low, high = np.radians(psf.low["RAD"]), np.radians(psf.high["RAD"])
     integral = np.einsum("rte,r->te", psf.cube, 2 * np.pi * (np.cos(low) - np.cos(high)))
     median = _median(integral, relevant)
-    if abs(median - 1) > MEDIAN:
-        yield psf.part.fault(f"RPSF integrates to {median:.3g} over the sky; expected 1")
+    if abs(median - 1) > MEDIAN_TOLERANCE:
+        yield psf.hdu.fault(f"RPSF integrates to {median:.3g} over the sky; expected 1")
         return
     empty = relevant & (integral <= 0)
     if lost_flux := _lost_flux(psf, fraction, empty):
-        yield psf.part.fault(
+        yield psf.hdu.fault(
             f"RPSF is zero for {empty.sum()} of {relevant.sum()} energies and offsets that have "
             f"effective area ({lost_flux:.1%} of a flux)"
         )
-    yield from _check_uniform(psf, integral / median, relevant & ~empty, PSF, "RPSF")
+    yield from _check_uniform(psf, integral / median, relevant & ~empty, PSF_TOLERANCE, "RPSF")
 
 
 def _check_migration(edisp: ResponseTable, bright: npt.NDArray[np.bool_]) -> Iterator[Finding]:
@@ -104,12 +106,12 @@ def _check_migration(edisp: ResponseTable, bright: npt.NDArray[np.bool_]) -> Ite
     summed = (np.swapaxes(edisp.cube, 1, 2)[bright] * edisp.widths("MIGRA")).cumsum(axis=1)
     medians = edisp.centers("MIGRA")[np.argmax(summed >= summed[:, -1:] / 2, axis=1)]
     typical = float(np.median(medians))
-    if not 1 / MEDIAN_MIGRATION <= typical <= MEDIAN_MIGRATION:
-        yield edisp.part.fault(f"the median of its MIGRA is {typical:.3g}; expected about 1")
-    elif number := int(((medians < 1 / MIGRATION) | (medians > MIGRATION)).sum()):
-        yield edisp.part.fault(
+    if not 1 / MAX_MEDIAN_MIGRATION <= typical <= MAX_MEDIAN_MIGRATION:
+        yield edisp.hdu.fault(f"the median of its MIGRA is {typical:.3g}; expected about 1")
+    elif number := int(((medians < 1 / MAX_MIGRATION) | (medians > MAX_MIGRATION)).sum()):
+        yield edisp.hdu.fault(
             f"the median of its MIGRA is {medians.min():.3g} to {medians.max():.3g}; {number} of "
-            f"{len(medians)} cells are not within {1 / MIGRATION:g} to {MIGRATION:g}"
+            f"{len(medians)} cells are not within {1 / MAX_MIGRATION:g} to {MAX_MIGRATION:g}"
         )
 
 
@@ -117,15 +119,15 @@ def _check_parameters(psf: ResponseTable, relevant: npt.NDArray[np.bool_]) -> It
     """Check the parameters of a King profile or of three Gaussians."""
     narrow = "SIGMA" if "SIGMA" in psf.cubes else "SIGMA_1"
     if number := int((psf.cubes[narrow][relevant] <= 0).sum()):
-        yield psf.part.fault(f"{narrow} is not above 0 in {number} cells with effective area")
+        yield psf.hdu.fault(f"{narrow} is not above 0 in {number} cells with effective area")
     for name, cube in psf.cubes.items():
         if name.startswith("SIGMA") and (np.abs(cube) > SIGMA_MAX).any():
-            yield psf.part.fault(
+            yield psf.hdu.fault(
                 f"{name} has values of {np.abs(cube).max():.3g} deg; "
                 f"expected up to {SIGMA_MAX:g} deg"
             )
     if "GAMMA" in psf.cubes and (number := int((psf.cubes["GAMMA"][relevant] <= 1).sum())):
-        yield psf.part.fault(f"GAMMA is not above 1 in {number} cells with effective area")
+        yield psf.hdu.fault(f"GAMMA is not above 1 in {number} cells with effective area")
 
 
 def _check_uniform(
@@ -138,10 +140,10 @@ def _check_uniform(
     deviation = np.where(relevant, np.abs(integral - 1), 0.0)
     if deviation.max() > tolerance:
         row, column = np.unravel_index(int(np.argmax(deviation)), deviation.shape)
-        yield response.part.fault(
+        yield response.hdu.fault(
             f"{name} at {response.centers('ENERG')[column]:.3g} TeV and "
             f"{response.centers('THETA')[row]:.3g} deg integrates to {integral[row, column]:.3g} "
-            f"times the value elsewhere: a flipped bit?"
+            f"times the value elsewhere; possibly a flipped bit"
         )
 
 

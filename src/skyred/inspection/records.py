@@ -42,13 +42,13 @@ class Finding:
 
 @attrs.frozen
 class HduSource:
-    """One row of an HDU index: the file and HDU of a part of a run.
+    """One row of an HDU index: the file and the HDU that contain part of a run.
 
     Parameters
     ----------
     kind : str
         HDU_TYPE: events, gti, aeff, edisp, psf, bkg or rad_max.
-    form : str
+    hdu_class : str
         HDU_CLASS: events, aeff_2d, psf_3gauss, ...
     path : Path
         The absolute path of the file.
@@ -57,7 +57,7 @@ class HduSource:
     """
 
     kind: str
-    form: str
+    hdu_class: str
     path: Path
     name: str
 

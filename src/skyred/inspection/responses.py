@@ -6,45 +6,45 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from skyred.inspection.axes import FORMS, ResponseTable, check_axes, response_of
+from skyred.inspection.area_offsets import check_area_offsets
+from skyred.inspection.area_smoothness import check_area_smoothness
+from skyred.inspection.axes import LAYOUTS, ResponseTable, build_response, check_axes
 from skyred.inspection.background import check_background
 from skyred.inspection.normalisation import check_dispersion, check_psf
-from skyred.inspection.parts import RunHdu
 from skyred.inspection.records import Finding
-from skyred.inspection.rows import check_rows
-from skyred.inspection.smoothness import check_area
+from skyred.inspection.run_hdu import RunHdu
 
 # the maximum effective areas of real instruments are 1e4 to 5e6 m2
-AREA = (1e2, 1e8)
-RAD_MAX = 10.0  # deg
+AREA_RANGE = (1e2, 1e8)
+MAX_RADIUS = 10.0  # deg
 # a PSF of three Gaussians may have fewer components
 MAY_BE_ZERO = ("SIGMA_2", "SIGMA_3", "AMPL_2", "AMPL_3")
 
 
-def read_response(part: RunHdu) -> tuple[ResponseTable | None, list[Finding]]:
+def read_response(hdu: RunHdu) -> tuple[ResponseTable | None, list[Finding]]:
     """Read a response, and check its axes and that its values are finite.
 
     Parameters
     ----------
-    part : RunHdu
+    hdu : RunHdu
         The HDU of the response.
 
     Returns
     -------
     response : ResponseTable or None
-        The response; None if it is not valid enough for further checks.
+        The response; None if it has faults.
     findings : list of Finding
         The findings so far.
     """
-    form = FORMS.get(part.form.lower())
-    if form is None:
-        return None, [part.note(f"is of the class {part.form}, which is not inspected")]
-    if part.table.varying:
-        return None, [part.note("has columns of variable length, which are not inspected")]
-    findings = list(check_axes(part, form))
+    layout = LAYOUTS.get(hdu.hdu_class.lower())
+    if layout is None:
+        return None, [hdu.note(f"has the HDU_CLASS {hdu.hdu_class}, which is not inspected")]
+    if hdu.table.has_variable_length:
+        return None, [hdu.note("has columns of variable length, which are not inspected")]
+    findings = list(check_axes(hdu, layout))
     if findings:
         return None, findings
-    response = response_of(part, form)
+    response = build_response(hdu, layout)
     findings = list(_check_values(response))
     faults = any(finding.level == "fault" for finding in findings)
     return (None if faults else response), findings
@@ -66,19 +66,19 @@ def check_response(response: ResponseTable, area: ResponseTable | None) -> Itera
     Finding
         A fault or note for each violation.
     """
-    kind = response.part.kind
+    kind = response.hdu.kind
     if kind == "aeff":
         yield from _check_maximum(response)
-        yield from check_area(response)
-        yield from check_rows(response)
+        yield from check_area_smoothness(response)
+        yield from check_area_offsets(response)
     elif kind == "edisp" and area is not None:
         yield from check_dispersion(response, area)
     elif kind == "psf" and area is not None:
         yield from check_psf(response, area)
     elif kind == "bkg":
         yield from check_background(response)
-    elif kind == "rad_max" and (response.cube.min() < 0 or response.cube.max() > RAD_MAX):
-        yield response.part.fault(f"RAD_MAX is not between 0 and {RAD_MAX:g} deg everywhere")
+    elif kind == "rad_max" and (response.cube.min() < 0 or response.cube.max() > MAX_RADIUS):
+        yield response.hdu.fault(f"RAD_MAX has values outside 0 to {MAX_RADIUS:g} deg")
 
 
 def sensitive_energy_range(area: ResponseTable) -> tuple[float, float]:
@@ -99,23 +99,23 @@ def sensitive_energy_range(area: ResponseTable) -> tuple[float, float]:
 
 
 def _check_values(response: ResponseTable) -> Iterator[Finding]:
-    part = response.part
+    hdu = response.hdu
     for name, cube in response.cubes.items():
         if number := int((~np.isfinite(cube)).sum()):
-            yield part.fault(f"{name} is not finite in {number} of {cube.size} cells")
+            yield hdu.fault(f"{name} is not finite in {number} of {cube.size} cells")
         elif name not in MAY_BE_ZERO and not (cube > 0).any():
-            yield part.fault(f"{name} is nowhere above 0")
+            yield hdu.fault(f"{name} is nowhere above 0")
         elif (cube < 0).any():
             percentage = 100 * cube.min() / cube.max()
-            yield part.note(
-                f"{part.kind} has negative cells (down to {percentage:.2g} % of the largest)"
+            yield hdu.note(
+                f"{hdu.kind} has negative cells (down to {percentage:.2g} % of the largest)"
             )
 
 
 def _check_maximum(area: ResponseTable) -> Iterator[Finding]:
     largest = float(area.cube.max())
-    if not AREA[0] <= largest <= AREA[1]:
-        yield area.part.fault(
-            f"EFFAREA is at most {largest:.3g} m2; expected {AREA[0]:g} to {AREA[1]:g} m2: is the "
-            f"unit {area.part.table.unit('EFFAREA')!r} right?"
+    if not AREA_RANGE[0] <= largest <= AREA_RANGE[1]:
+        yield area.hdu.fault(
+            f"EFFAREA is at most {largest:.3g} m2; expected {AREA_RANGE[0]:g} to "
+            f"{AREA_RANGE[1]:g} m2; check the unit {area.hdu.table.unit('EFFAREA')!r}"
         )

@@ -8,23 +8,23 @@ from typing import Any, ParamSpec
 
 import attrs
 
-from skyred.inspection.agreement import check_agreement
 from skyred.inspection.axes import ResponseTable
 from skyred.inspection.background import check_rate
-from skyred.inspection.events import COLUMNS, check_energies, check_events, check_field
+from skyred.inspection.events import COLUMNS, check_direction, check_energies, check_events
+from skyred.inspection.file_content import FileContent, read_file
 from skyred.inspection.header import (
     check_count,
     check_durations,
     check_obs_id,
     check_pointing,
 )
-from skyred.inspection.parts import RunHdu, as_number
-from skyred.inspection.reading import FileContent, read_file
 from skyred.inspection.records import Finding, HduSource, RunInput
+from skyred.inspection.response_agreement import check_agreement
 from skyred.inspection.responses import check_response, read_response, sensitive_energy_range
+from skyred.inspection.run_hdu import RunHdu, as_number
 from skyred.inspection.times import (
     check_gti,
-    check_gti_of_events,
+    check_gti_against_header,
     check_references,
     check_time_unit,
     check_times,
@@ -56,7 +56,7 @@ class InspectedRun:
 
     @property
     def faults(self) -> tuple[Finding, ...]:
-        """The findings that forbid the use of the run."""
+        """The findings for which the run must not be used."""
         return tuple(finding for finding in self.findings if finding.level == "fault")
 
     @property
@@ -89,12 +89,12 @@ def inspect_run(run: RunInput, expected: Mapping[Path, str] | None = None) -> In
     return InspectedRun(
         run.obs_id,
         tuple(dict.fromkeys(with_run)),
-        {part.kind: files[part.path].hdus[part.name] for part in inspection.parts},
+        {hdu.kind: files[hdu.path].hdus[hdu.name] for hdu in inspection.hdus},
         {path: file.sha256 for path, file in files.items() if file.sha256},
     )
 
 
-def findings_of(run: RunInput) -> tuple[Finding, ...]:
+def collect_findings(run: RunInput) -> tuple[Finding, ...]:
     """Return the findings of `inspect_run` without the data, to be sent back by a worker.
 
     Parameters
@@ -116,11 +116,11 @@ class _Inspection:
     def __init__(self, run: RunInput, files: Mapping[Path, FileContent]) -> None:
         self.run = run
         self.files = files
-        broken = {(f.path, finding.hdu) for f in files.values() for finding in f.findings}
-        self.parts = tuple(self._part(source) for source in run.sources if self._exists(source))
+        damaged = {(f.path, finding.hdu) for f in files.values() for finding in f.findings}
+        self.hdus = tuple(self._hdu(source) for source in run.sources if self._exists(source))
         # the content of a damaged HDU is not checked
-        self.intact = [part for part in self.parts if (part.path, part.name) not in broken]
-        self.by_kind = {part.kind: part for part in self.intact}
+        self.intact = [hdu for hdu in self.hdus if (hdu.path, hdu.name) not in damaged]
+        self.by_kind = {hdu.kind: hdu for hdu in self.intact}
 
     def check_files(self, expected: Mapping[Path, str]) -> Iterator[Finding]:
         for path, file in self.files.items():
@@ -133,100 +133,100 @@ class _Inspection:
             file = self.files[source.path]
             if file.hdus and not self._exists(source):
                 present = ", ".join(name for name in file.hdus if name != "PRIMARY")
-                message = f"the HDU is missing ({source.kind}); the file has {present}"
+                message = f"the HDU is missing ({source.kind}); available: {present}"
                 yield Finding(message, file=source.path, hdu=source.name.upper())
-        yield from self._check_file_owners()
+        yield from self._check_runs_of_files()
 
     def check_hdus(self) -> Iterator[Finding]:
         yield from self._check_events()
         responses: dict[str, ResponseTable] = {}
-        for part in self.intact:
-            if part.kind not in ("events", "gti", "pointing"):
-                yield from _guarded(part, self._read, part, responses)
+        for hdu in self.intact:
+            if hdu.kind not in ("events", "gti", "pointing"):
+                yield from _run_check(hdu, self._read, hdu, responses)
         for kind, response in responses.items():
             area = responses.get("aeff")
-            yield from _guarded(self.by_kind[kind], check_response, response, area)
+            yield from _run_check(self.by_kind[kind], check_response, response, area)
             if area is not None and kind != "aeff":
-                yield from _guarded(self.by_kind[kind], check_agreement, response, area)
+                yield from _run_check(self.by_kind[kind], check_agreement, response, area)
         yield from self._check_events_against_responses(responses)
 
-    def _read(self, part: RunHdu, responses: dict[str, ResponseTable]) -> Iterator[Finding]:
-        yield from check_obs_id(part, required=False)
-        response, findings = read_response(part)
+    def _read(self, hdu: RunHdu, responses: dict[str, ResponseTable]) -> Iterator[Finding]:
+        yield from check_obs_id(hdu, required=False)
+        response, findings = read_response(hdu)
         yield from findings
         if response is not None:
-            responses[part.kind] = response
+            responses[hdu.kind] = response
 
     def _check_events(self) -> Iterator[Finding]:
         events, gti = self.by_kind.get("events"), self.by_kind.get("gti")
         row = self.run.row
         gti_faults: list[Finding] = []
         if gti is not None:
-            yield from _guarded(gti, check_obs_id, gti, required=False)
-            yield from _guarded(gti, check_time_unit, gti)
-            gti_faults = list(_guarded(gti, check_gti, gti))
+            yield from _run_check(gti, check_obs_id, gti, required=False)
+            yield from _run_check(gti, check_time_unit, gti)
+            gti_faults = list(_run_check(gti, check_gti, gti))
             yield from gti_faults
         if events is None:
             return
         for check in (check_pointing, check_durations, check_count):
-            yield from _guarded(events, check, events, row)
-        yield from _guarded(events, check_obs_id, events, required=True)
-        yield from _guarded(events, check_time_unit, events)
-        yield from _guarded(events, check_events, events)
-        if self._readable(events):
-            yield from _guarded(events, check_field, events)
+            yield from _run_check(events, check, events, row)
+        yield from _run_check(events, check_obs_id, events, required=True)
+        yield from _run_check(events, check_time_unit, events)
+        yield from _run_check(events, check_events, events)
+        if self._is_readable(events):
+            yield from _run_check(events, check_direction, events)
         if gti is not None:
-            yield from _guarded(events, check_references, events, gti)
+            yield from _run_check(events, check_references, events, gti)
         if gti is not None and not gti_faults:
-            yield from _guarded(events, check_gti_of_events, events, gti)
-            if self._readable(events):
-                yield from _guarded(events, check_times, events, gti)
+            yield from _run_check(events, check_gti_against_header, events, gti)
+            if self._is_readable(events):
+                yield from _run_check(events, check_times, events, gti)
 
     def _check_events_against_responses(
         self, responses: Mapping[str, ResponseTable]
     ) -> Iterator[Finding]:
         events = self.by_kind.get("events")
-        if events is None or not self._readable(events):
+        if events is None or not self._is_readable(events):
             return
         if "aeff" in responses:
             low, high = sensitive_energy_range(responses["aeff"])
-            yield from _guarded(events, check_energies, events, low, high)
+            yield from _run_check(events, check_energies, events, low, high)
         if "bkg" in responses:
             background = responses["bkg"]
-            yield from _guarded(background.part, check_rate, background, events)
+            yield from _run_check(background.hdu, check_rate, background, events)
 
-    def _check_file_owners(self) -> Iterator[Finding]:
+    def _check_runs_of_files(self) -> Iterator[Finding]:
         """Check that no response without an OBS_ID is in the file of another run."""
-        own = {source.path for source in self.run.sources if source.kind == "events"}
+        own_files = {source.path for source in self.run.sources if source.kind == "events"}
         for source in self.run.sources:
             hdus = self.files[source.path].hdus
-            if source.kind in ("events", "gti") or "EVENTS" not in hdus or source.path in own:
+            if source.kind in ("events", "gti") or "EVENTS" not in hdus or source.path in own_files:
                 continue  # the OBS_ID of the run's own events is checked separately
-            owner = as_number(hdus["EVENTS"].header.get("OBS_ID"))
-            if owner is not None and owner != self.run.obs_id:
-                message = f"is in a file of run {owner:g}"
+            run_of_file = as_number(hdus["EVENTS"].header.get("OBS_ID"))
+            if run_of_file is not None and run_of_file != self.run.obs_id:
+                message = f"is in a file of run {run_of_file:g}"
                 yield Finding(message, file=source.path, hdu=source.name.upper())
 
     def _exists(self, source: HduSource) -> bool:
         hdu = self.files[source.path].hdus.get(source.name.upper())
         return hdu is not None and "TFIELDS" in hdu.header
 
-    def _part(self, source: HduSource) -> RunHdu:
+    def _hdu(self, source: HduSource) -> RunHdu:
         name = source.name.upper()
         table = self.files[source.path].table(name)
-        return RunHdu(self.run.obs_id, source.kind, source.form, source.path, name, table)
+        return RunHdu(self.run.obs_id, source.kind, source.hdu_class, source.path, name, table)
 
     @staticmethod
-    def _readable(events: RunHdu) -> bool:
-        return len(events.table) > 0 and not list(_guarded(events, events.check_columns, COLUMNS))
+    def _is_readable(events: RunHdu) -> bool:
+        return len(events.table) > 0 and not list(_run_check(events, events.check_columns, COLUMNS))
 
 
-def _guarded(
-    part: RunHdu, check: Callable[P, Iterable[Finding]], *args: P.args, **kwargs: P.kwargs
+def _run_check(
+    hdu: RunHdu, check: Callable[P, Iterable[Finding]], *args: P.args, **kwargs: P.kwargs
 ) -> Iterator[Finding]:
-    """Run a check, and report any exception as a fault: a damaged header can hold anything."""
+    """Run a check, and report any exception as a fault: a damaged header may contain anything."""
     try:
         yield from list(check(*args, **kwargs))
     except Exception as error:
         message = str(error).strip() or type(error).__name__
-        yield part.fault(f"cannot be read: {message}")
+        yield hdu.fault(f"cannot be read: {message}")

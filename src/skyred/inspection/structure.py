@@ -15,7 +15,7 @@ _ONES = 0xFFFFFFFF
 
 
 def open_hdus(content: bytes) -> fits.HDUList:
-    """Open a FITS file in memory without astropy's warnings; `structure_faults` replaces them.
+    """Open a FITS file in memory without astropy's warnings; `check_structure` replaces them.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def open_hdus(content: bytes) -> fits.HDUList:
         return fits.open(io.BytesIO(content), memmap=False, lazy_load_hdus=False)
 
 
-def structure_faults(hdus: fits.HDUList, content: bytes) -> Iterator[tuple[str, str]]:
+def check_structure(hdus: fits.HDUList, content: bytes) -> Iterator[tuple[str, str]]:
     """Check the length, the checksums and the names of the HDUs of a file.
 
     Parameters
@@ -55,28 +55,30 @@ def structure_faults(hdus: fits.HDUList, content: bytes) -> Iterator[tuple[str, 
         name, layout = hdu.name, hdu.fileinfo()
         end = layout["datLoc"] + layout["datSpan"]
         if end > len(content):
-            yield name, f"is cut short: {end - len(content)} bytes of its data are missing"
-        elif message := _checksum_fault(hdu.header, content, layout):
+            yield name, f"is truncated: {end - len(content)} bytes of its data are missing"
+        elif message := _describe_checksum_fault(hdu.header, content, layout):
             yield name, message
         if name in names:
-            yield name, "there are two HDUs of this name, and readers use the first"
+            yield name, "two HDUs have this name, and readers use the first"
         names.add(name)
     if end < len(content) and content[end:].strip(b"\0"):
         last = hdus[-1].name if len(hdus) else ""
         trailing = len(content) - end
         yield (
             last,
-            f"the {trailing} bytes after it are not an HDU: the header of the next one is damaged",
+            f"the {trailing} bytes after it are not an HDU; the next header is probably damaged",
         )
 
 
-def _checksum_fault(header: fits.Header, content: bytes, layout: dict[str, Any]) -> str | None:
+def _describe_checksum_fault(
+    header: fits.Header, content: bytes, layout: dict[str, Any]
+) -> str | None:
     """Check the cards CHECKSUM and DATASUM, if present (FITS standard 4.0, section 4.4.2.7)."""
     end = layout["datLoc"] + layout["datSpan"]
     if "DATASUM" in header and _sum(content[layout["datLoc"] : end]) != int(header["DATASUM"]):
-        return "the checksum of its data differs from its card DATASUM"
+        return "the checksum of its data differs from DATASUM"
     if "CHECKSUM" in header and _sum(content[layout["hdrLoc"] : end]) not in (0, _ONES):
-        return "its checksum differs from its card CHECKSUM"
+        return "its checksum differs from CHECKSUM"
     return None
 
 

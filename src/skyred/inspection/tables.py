@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
-_FORM = re.compile(r"\s*(\d*)([LXBIJKEDCMAPQ])")
+_FORMAT = re.compile(r"\s*(\d*)([LXBIJKEDCMAPQ])")
 _CARD = re.compile(r"(TTYPE|TFORM|TUNIT|TDIM|TSCAL|TZERO)(\d+)")
 _TYPES = {
     **{"L": "i1", "B": "u1", "I": ">i2", "J": ">i4", "K": ">i8"},
@@ -45,9 +45,9 @@ class Table:
         return tuple(self._numbers)
 
     @property
-    def varying(self) -> bool:
+    def has_variable_length(self) -> bool:
         """Whether a column has cells of variable length."""
-        return any(self._form(number)[1] in "PQ" for number in self._numbers.values())
+        return any(self._format(number)[1] in "PQ" for number in self._numbers.values())
 
     def unit(self, name: str) -> str:
         """Return the unit of a column as it is written in the file.
@@ -127,22 +127,22 @@ class Table:
         layout = np.dtype(fields)
         if layout.itemsize != self.header["NAXIS1"]:
             raise ValueError(
-                f"its columns take {layout.itemsize} bytes per row, but its NAXIS1 is "
+                f"the columns have {layout.itemsize} bytes per row, but NAXIS1 is "
                 f"{self.header['NAXIS1']}"
             )
         return np.frombuffer(self.content, layout, count=len(self))
 
     def _field(self, number: int) -> tuple[Any, ...]:
-        repeat, code = self._form(number)
+        repeat, code = self._format(number)
         if code == "A":
             return (f"S{repeat}",)
         if code == "X":
             return ("u1", ((repeat + 7) // 8,))
         return (_TYPES[code],) if repeat == 1 else (_TYPES[code], (repeat,))
 
-    def _form(self, number: int) -> tuple[int, str]:
-        form = str(self._cards[("TFORM", number)])
-        match = _FORM.match(form)
+    def _format(self, number: int) -> tuple[int, str]:
+        fits_format = str(self._cards[("TFORM", number)])
+        match = _FORMAT.match(fits_format)
         if not match:
-            raise ValueError(f"TFORM{number} is {form!r}, which is not a FITS format")
+            raise ValueError(f"TFORM{number} is {fits_format!r}, which is not a FITS format")
         return int(match[1] or 1), match[2]

@@ -6,20 +6,20 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from skyred.inspection.header import DURATION, SECONDS, reference_time
-from skyred.inspection.parts import RunHdu
+from skyred.inspection.header import DURATION_TOLERANCE, TIME_TOLERANCE, reference_time
 from skyred.inspection.records import Finding
+from skyred.inspection.run_hdu import RunHdu
 from skyred.inspection.tables import Floats
 
 # consecutive intervals of real files agree to a microsecond
-OVERLAP = 1e-3  # s
-# H.E.S.S. has events up to 0.93 s after the end; a few more do no harm, but a shifted clock does
+OVERLAP_TOLERANCE = 1e-3  # s
+# H.E.S.S. has events up to 0.93 s after the end; the limit is for shifted clocks
 OUTSIDE_FRACTION = 0.01
 # one of the 105 H.E.S.S. runs ends 503 s after its last event, the others within a second
-MAX_SILENCE = 60.0  # s
+MAX_EVENT_GAP = 60.0  # s
 REFERENCES = ("MJDREFI", "MJDREFF")
-SAME_REFERENCE = 0.01  # s: headers have different numbers of digits
-# the times of all real runs are in seconds; an observation takes less than two days
+REFERENCE_TOLERANCE = 0.01  # s: headers have different numbers of digits
+# the times of all real runs are in seconds; an observation is shorter than two days
 TIME_UNITS = ("s", "d")
 MAX_DAYS = 2.0
 
@@ -43,14 +43,14 @@ def check_gti(gti: RunHdu) -> Iterator[Finding]:
         return
     start, stop = intervals(gti)
     if len(start) == 0:
-        yield gti.fault("has no rows: there are no good time intervals")
+        yield gti.fault("has no rows; expected at least one good time interval")
     elif not (np.isfinite(start).all() and np.isfinite(stop).all()):
         yield gti.fault("has times that are not finite")
     elif (stop <= start).any():
         row = int(np.argmax(stop <= start))
         yield gti.fault(f"row {row} has no length: START {start[row]:.3f}, STOP {stop[row]:.3f} s")
-    elif (overlap := _overlap(start, stop)) > OVERLAP:
-        yield gti.fault(f"its rows overlap by {overlap:.3f} s, which would be counted twice")
+    elif (overlap := _overlap(start, stop)) > OVERLAP_TOLERANCE:
+        yield gti.fault(f"its rows overlap by {overlap:.3f} s, which would be used twice")
 
 
 def check_references(events: RunHdu, gti: RunHdu) -> Iterator[Finding]:
@@ -66,28 +66,32 @@ def check_references(events: RunHdu, gti: RunHdu) -> Iterator[Finding]:
     Finding
         A fault if a reference is missing, or if they differ.
     """
-    for part in (events, gti):
-        missing = [key for key in REFERENCES if part.number(key) is None]
+    for hdu in (events, gti):
+        missing = [key for key in REFERENCES if hdu.number(key) is None]
         if missing:
-            yield part.fault(f"its header lacks the time reference {', '.join(missing)}")
-    of_events, of_gti = (reference_time(part.header) for part in (events, gti))
-    if of_events is not None and of_gti is not None and abs(of_events - of_gti) > SAME_REFERENCE:
+            yield hdu.fault(f"its header has no time reference {', '.join(missing)}")
+    reference, gti_reference = (reference_time(hdu.header) for hdu in (events, gti))
+    if (
+        reference is not None
+        and gti_reference is not None
+        and abs(reference - gti_reference) > REFERENCE_TOLERANCE
+    ):
         yield gti.fault(
             f"its time reference (MJDREFI, MJDREFF) differs from that of the events by "
-            f"{of_gti - of_events:g} s"
+            f"{gti_reference - reference:g} s"
         )
-    names = (str(part.header.get("TIMESYS", "")) for part in (events, gti))
+    names = (str(hdu.header.get("TIMESYS", "")) for hdu in (events, gti))
     system, gti_system = (name.strip().upper() for name in names)
     if system and gti_system and system != gti_system:
         yield gti.fault(f"its TIMESYS is {gti_system!r}, that of the events is {system!r}")
 
 
-def check_time_unit(part: RunHdu) -> Iterator[Finding]:
+def check_time_unit(hdu: RunHdu) -> Iterator[Finding]:
     """Check the unit of the times in a header.
 
     Parameters
     ----------
-    part : RunHdu
+    hdu : RunHdu
         The events or the good time intervals of a run.
 
     Yields
@@ -95,18 +99,18 @@ def check_time_unit(part: RunHdu) -> Iterator[Finding]:
     Finding
         A fault if the unit is unknown, or inconsistent with the times.
     """
-    unit = str(part.header.get("TIMEUNIT", "s")).strip()
-    begin, end = part.number("TSTART"), part.number("TSTOP")
+    unit = str(hdu.header.get("TIMEUNIT", "s")).strip()
+    begin, end = hdu.number("TSTART"), hdu.number("TSTOP")
     if unit not in TIME_UNITS:
-        yield part.fault(f"its TIMEUNIT is {unit!r}; expected one of {', '.join(TIME_UNITS)}")
+        yield hdu.fault(f"its TIMEUNIT is {unit!r}; expected one of {', '.join(TIME_UNITS)}")
     elif unit == "d" and begin is not None and end is not None and end - begin > MAX_DAYS:
-        yield part.fault(
-            f"its TIMEUNIT is 'd', but TSTART and TSTOP differ by {end - begin:.6g}: are they in "
-            "seconds?"
+        yield hdu.fault(
+            f"its TIMEUNIT is 'd', but TSTART and TSTOP differ by {end - begin:.6g}; they "
+            "are probably in seconds"
         )
 
 
-def check_gti_of_events(events: RunHdu, gti: RunHdu) -> Iterator[Finding]:
+def check_gti_against_header(events: RunHdu, gti: RunHdu) -> Iterator[Finding]:
     """Compare good time intervals with the times in the header of the events.
 
     Parameters
@@ -124,16 +128,16 @@ def check_gti_of_events(events: RunHdu, gti: RunHdu) -> Iterator[Finding]:
     start, stop = intervals(gti)
     ontime = events.number("ONTIME")
     total = float((stop - start).sum())
-    if ontime and abs(total - ontime) > max(SECONDS, DURATION * ontime):
+    if ontime and abs(total - ontime) > max(TIME_TOLERANCE, DURATION_TOLERANCE * ontime):
         yield gti.fault(
             f"its rows add up to {total:.1f} s, but the ONTIME of the events is {ontime:g} s"
         )
     begin, end = events.number("TSTART"), events.number("TSTOP")
     if begin is None or end is None:
-        yield events.fault("its header lacks TSTART or TSTOP")
+        yield events.fault("its header has no TSTART or TSTOP")
     elif end <= begin:
         yield events.fault(f"its TSTOP {end:.1f} s is not after its TSTART {begin:.1f} s")
-    elif start.min() < begin - SECONDS or stop.max() > end + SECONDS:
+    elif start.min() < begin - TIME_TOLERANCE or stop.max() > end + TIME_TOLERANCE:
         yield gti.fault(
             f"its times {start.min():.1f} to {stop.max():.1f} s are not within the observation, "
             f"{begin:.1f} to {end:.1f} s"
@@ -159,7 +163,7 @@ def check_times(events: RunHdu, gti: RunHdu) -> Iterator[Finding]:
     times = times[np.isfinite(times)]
     start, stop = intervals(gti)
     first, last = start.min(), stop.max()
-    is_outside = (times < first - SECONDS) | (times > last + SECONDS)
+    is_outside = (times < first - TIME_TOLERANCE) | (times > last + TIME_TOLERANCE)
     number, fraction = int(is_outside.sum()), float(is_outside.mean()) if len(times) else 0.0
     if fraction > OUTSIDE_FRACTION:
         yield events.fault(
@@ -169,7 +173,7 @@ def check_times(events: RunHdu, gti: RunHdu) -> Iterator[Finding]:
     elif number:
         yield events.note(f"has events outside the good time intervals ({number})")
     if not is_outside.all():
-        yield from _check_silence(events, times[~is_outside], first, last)
+        yield from _check_event_gap(events, times[~is_outside], first, last)
 
 
 def intervals(gti: RunHdu) -> tuple[Floats, Floats]:
@@ -194,9 +198,9 @@ def _overlap(start: Floats, stop: Floats) -> float:
     return max(0.0, *(np.maximum.accumulate(stop)[:-1] - start[1:])) if len(start) > 1 else 0.0
 
 
-def _check_silence(events: RunHdu, times: Floats, first: float, last: float) -> Iterator[Finding]:
-    silence = max(times.min() - first, last - times.max())
-    if silence > MAX_SILENCE:
+def _check_event_gap(events: RunHdu, times: Floats, first: float, last: float) -> Iterator[Finding]:
+    gap = max(times.min() - first, last - times.max())
+    if gap > MAX_EVENT_GAP:
         yield events.note(
-            f"has no events at the beginning or the end of its good time ({silence:.0f} s)"
+            f"has no events at the beginning or the end of its good time ({gap:.0f} s)"
         )

@@ -1,4 +1,4 @@
-"""Conversion of the units in files to those of this package: TeV, s, deg, m2."""
+"""Conversion of units in files to those of this package: TeV, s, deg, m2."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from functools import lru_cache
 
 
 @lru_cache(maxsize=256)
-def factor(unit: str, target: str) -> float | None:
+def conversion_factor(unit: str, target: str) -> float | None:
     """Return the factor that converts a number from one unit to another.
 
     Parameters

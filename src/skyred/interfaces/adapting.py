@@ -23,8 +23,8 @@ def _adapters(role: str) -> tuple[EntryPoint, ...]:
     return tuple(entry_points(group=GROUP, name=role))
 
 
-def adapted(role: str, candidate: object, **options: Any) -> Component | None:
-    """Return an object as a component.
+def adapt_object(role: str, candidate: object, **options: Any) -> Component | None:
+    """Convert an object to a component, with the first adapter that supports it.
 
     Parameters
     ----------
@@ -38,12 +38,12 @@ def adapted(role: str, candidate: object, **options: Any) -> Component | None:
     Returns
     -------
     Component or None
-        The component returned by the first adapter that supports the object; None if none does.
+        The component; None if no adapter supports the object.
 
     Raises
     ------
     FieldError
-        If an adapter supports the object, but the object cannot be used in a chain.
+        If an adapter supports the object, but the object cannot be used in a pipeline.
     """
     for point in _adapters(role):
         component: Component | None = point.load()(candidate, **options)

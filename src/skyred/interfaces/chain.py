@@ -1,4 +1,4 @@
-"""The chain: all components of an analysis as one frozen value."""
+"""The base class of `Pipeline`: all components of an analysis as one frozen object."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from skyred.errors import Problem
-from skyred.fields import FrozenMapping, Location, chain, part, table
+from skyred.fields import FrozenMapping, Location, nested_list, nested_mapping, nested_object
 from skyred.interfaces.component import Component, Fields, locations, value, walk
 from skyred.interfaces.data_entry import DataEntry, Reduction
 from skyred.interfaces.estimator import Estimator
@@ -22,12 +22,14 @@ Path = tuple[str | int, ...]
 class Chain(Fields):
     """An analysis from archive to estimates; `skyred.Pipeline` adds YAML and running to it."""
 
-    data: FrozenMapping = table(DataEntry, doc="The data to reduce or to read, by name.")
-    model: tuple[Model, ...] = chain(Model, doc="The models, joined in this order.")
-    fit: Fitter | None = part(
-        Fitter, None, doc="The fitter of the models; without one there is no fit."
+    data: FrozenMapping = nested_mapping(DataEntry, doc="The data to reduce or to read, by name.")
+    model: tuple[Model, ...] = nested_list(Model, doc="The models, joined in this order.")
+    fit: Fitter | None = nested_object(
+        Fitter, None, doc="The fitter of the models; none means no fit."
     )
-    estimate: tuple[Estimator, ...] = chain(Estimator, doc="The estimators of derived quantities.")
+    estimate: tuple[Estimator, ...] = nested_list(
+        Estimator, doc="The estimators of derived quantities."
+    )
     #: Whether `config.load` checked this very object; copies, by `evolve` or pickle, are unchecked.
     checked: ClassVar[bool] = False
 
@@ -64,7 +66,7 @@ class Chain(Fields):
                 yield name, entry
 
     def components(self) -> Iterator[Component]:
-        """Yield all components of the chain, nested ones included.
+        """Yield all components of the pipeline, including nested ones.
 
         Yields
         ------
@@ -81,13 +83,13 @@ class Chain(Fields):
         Parameters
         ----------
         earlier_problems : iterable of Problem
-            Problems that were found when the pipeline was built, and left some fields unset.
+            Problems from building the pipeline, which left some fields unset.
 
         Returns
         -------
         list of Problem
-            The earlier problems and those that the checks find, without follow-up problems: those
-            in a field that has another problem already.
+            The earlier problems and those found by the checks, without follow-up problems in fields
+            that already have one.
 
         Raises
         ------
@@ -100,9 +102,9 @@ class Chain(Fields):
             earlier = [problem.path for problem in problems]
             try:
                 for problem in check():
-                    placed = problem.with_prefix(*path)
-                    if not _is_follow_up(placed, path, earlier):
-                        problems.append(placed)
+                    located = problem.with_prefix(*path)
+                    if not _is_follow_up(located, path, earlier):
+                        problems.append(located)
             except Exception as error:  # a check may raise anything if other fields are invalid
                 failure = failure or error
         if failure is not None and not problems:
@@ -119,12 +121,12 @@ class Chain(Fields):
                 yield path, partial(inner.check, self)
 
     def iter_locations(self) -> Iterator[tuple[Path, Location]]:
-        """Yield all locations in the chain: archives, region files, model files, ...
+        """Yield all locations in the pipeline: archives, region files, model files, ...
 
         Yields
         ------
         path : tuple of (str or int)
-            The path of the field that holds the location.
+            The path of the field with the location.
         location : Location
             The location.
         """
@@ -150,8 +152,10 @@ class Chain(Fields):
             name = getattr(getattr(data_entry, "geometry", None), "name", None) or entry
             if name in entries_by_name:
                 other_entry = entries_by_name[name]
-                message = f"the datasets are called {name!r}, as those of data.{other_entry}"
-                yield Problem(("data", entry), message, "give each its own name")
+                message = (
+                    f"the datasets have the same name as those of data.{other_entry}: {name!r}"
+                )
+                yield Problem(("data", entry), message, "choose another name")
             entries_by_name[name] = entry
 
     def _duplicate_sources(self) -> Iterator[Problem]:
@@ -159,8 +163,8 @@ class Chain(Fields):
         for index, model in enumerate(self.model):
             for name in model.source_names():
                 if name in names:
-                    message = f"a second model is called {name!r}"
-                    yield Problem(("model", index), message, "give each its own name")
+                    message = f"another model has the same name, {name!r}"
+                    yield Problem(("model", index), message, "choose another name")
                 names.add(name)
 
     def _duplicate_estimates(self) -> Iterator[Problem]:
@@ -170,13 +174,13 @@ class Chain(Fields):
             if counts[estimator.label] == 2:
                 yield Problem(
                     ("estimate", index),
-                    f"a second estimate is called {estimator.label!r}",
-                    "give each its own name: ...",
+                    f"another estimate has the same name, {estimator.label!r}",
+                    "set another name: ...",
                 )
 
     def _fit_without_model(self) -> Iterator[Problem]:
         if self.fit is not None and not self.model:
-            yield Problem(("fit",), "there is nothing to fit", "add a model, or leave fit out")
+            yield Problem(("fit",), "there is nothing to fit", "add a model, or remove fit")
 
 
 def _is_follow_up(problem: Problem, path: Path, earlier: Iterable[Path]) -> bool:

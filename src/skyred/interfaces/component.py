@@ -24,7 +24,7 @@ from skyred.fields import (
     specs,
     write_nested,
 )
-from skyred.fields.html import show
+from skyred.fields.html import html_page
 
 if TYPE_CHECKING:
     from skyred.interfaces.chain import Chain
@@ -59,14 +59,12 @@ class Fields:
     old_names: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, **fields: Any) -> None:
-        raise TypeError(
-            f"{type(self).__name__} lacks its decorator: put @component above the class"
-        )
+        raise TypeError(f"{type(self).__name__} has no decorator: put @component above the class")
 
     def __attrs_post_init__(self) -> None:
         for problem in self.validate():
-            placed = problem.with_prefix(type(self).__name__)
-            raise FieldError(str(attrs.evolve(placed, expected="")), problem.expected)
+            located = problem.with_prefix(type(self).__name__)
+            raise FieldError(str(attrs.evolve(located, expected="")), problem.expected)
 
     def validate(self) -> Iterable[Problem]:
         """Yield problems in the combination of fields, such as a minimum above the maximum.
@@ -217,7 +215,7 @@ class Fields:
         return attrs.evolve(self, **changes)  # type: ignore[misc]
 
     def _repr_html_(self) -> str:
-        return show(self)
+        return html_page(self)
 
 
 class Component(Fields, ABC):
@@ -262,8 +260,7 @@ class Component(Fields, ABC):
         Raises
         ------
         ExportError
-            If it has no plain gammapy form, or not with these options; the message states the
-            reason.
+            If plain gammapy cannot do the same; the message gives the reason.
         """
         raise ExportError("has no plain gammapy form")
 
@@ -317,8 +314,8 @@ def write_component(component: Component, script: Script) -> None:
     if defining_class not in (cls, Component):
         parent = defining_class.__name__
         raise ExportError(
-            f"has no plain gammapy form of its own, only that of its parent {parent}: give "
-            f"{cls.__name__} a method write_script, or, if it does the same as its parent, "
+            f"has no plain gammapy form, only its parent {parent} has one: "
+            f"define write_script in {cls.__name__}, or, if it does the same as its parent, set "
             f"write_script = {parent}.write_script"
         )
     component.write_script(script)
@@ -363,12 +360,12 @@ def component(cls: T) -> T:
     cls.old_kinds = vars(cls).get("old_kinds", ())  # not those of the class that it extends
     if isinstance(cls.old_kinds, str):
         raise TypeError(
-            f"{cls.__name__}.old_kinds is a text; expected a tuple: ({cls.old_kinds!r},)"
+            f"{cls.__name__}.old_kinds is a string; expected a tuple: ({cls.old_kinds!r},)"
         )
     kind = cls.__dict__.get("kind", "")
     if not isinstance(kind, str) or not _KIND.fullmatch(kind):
         raise TypeError(
-            f'{cls.__name__} has the kind {kind!r}; give it one in kebab-case: kind = "my-kind"'
+            f'{cls.__name__} has the kind {kind!r}; expected kebab-case: kind = "my-kind"'
         )
     return value(cls)
 
@@ -377,11 +374,11 @@ def _accept_old_names(cls: Any) -> None:
     """Make a class accept its options under their old names, with a warning."""
     init = cls.__init__
     if unknown := sorted(set(cls.old_names.values()) - set(specs(cls))):
-        raise TypeError(f"{cls.__name__}.old_names leads to no option: {', '.join(unknown)}")
+        raise TypeError(f"{cls.__name__}.old_names refers to unknown options: {', '.join(unknown)}")
     if present := sorted(set(cls.old_names) & set(specs(cls))):
         raise TypeError(
-            f"{cls.__name__}.old_names: {', '.join(present)} is an option still; expected the name "
-            "that it had before, and the present one behind it"
+            f"{cls.__name__}.old_names has current options as keys: {', '.join(present)}; "
+            "expected old names as keys, and current names as values"
         )
 
     @functools.wraps(init)
@@ -389,7 +386,7 @@ def _accept_old_names(cls: Any) -> None:
         for old in [name for name in fields if name in cls.old_names]:
             new = cls.old_names[old]
             if new in fields:
-                raise TypeError(f"{cls.__name__} is given both {new!r} and its old name {old!r}")
+                raise TypeError(f"{cls.__name__} got both {new!r} and its old name {old!r}")
             warn_of_old_name(f"the option {old!r} of {cls.__name__}", repr(new))
             fields[new] = fields.pop(old)
         init(self, **fields)
@@ -405,13 +402,13 @@ def _check_field_declarations(cls: type) -> None:
             continue
         if SPEC not in getattr(cls.__dict__.get(name), "metadata", {}):
             raise TypeError(
-                f"{cls.__name__}.{name} is declared without option(), quantity(), position(), ...; "
-                "declare it with one of them, so that it has help, errors and YAML"
+                f"{cls.__name__}.{name} is not declared with option(), quantity(), ...; "
+                "these provide help, error messages and YAML"
             )
 
 
 def _check_method_names(cls: type) -> None:
-    # authors would rely on a check that is never called
+    # earlier names of `check`: the author would expect them to be called
     for name in ("check_deeply", "check_whole_deeply"):
         if hasattr(cls, name):
             raise TypeError(f"{cls.__name__}.{name} is never called; move it to check(pipeline)")

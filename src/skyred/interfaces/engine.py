@@ -49,7 +49,7 @@ def cores() -> int:
 def interrupts_held() -> Iterator[None]:
     """Block interrupts (Ctrl-C) for processes and threads that are started in this context.
 
-    An interrupt reaches every process of a terminal, but only the parent process must handle it.
+    An interrupt reaches every process of a terminal, but only the parent process should handle it.
 
     Yields
     ------

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
 from skyred.fields import Name, option
-from skyred.interfaces.adapting import adapted
+from skyred.interfaces.adapting import adapt_object
 from skyred.interfaces.component import Component, value
 from skyred.interfaces.product import Product
 
@@ -61,7 +61,7 @@ class Estimator(Component):
         name : str, optional
             The name of its product; by default the name of its class.
         parameter : str, optional
-            The parameter that it is run for, if its ``run`` takes one; by default it is run for
+            The parameter that it is run for, if its ``run`` needs one; by default it is run for
             each free parameter.
 
         Returns
@@ -74,4 +74,4 @@ class Estimator(Component):
         FieldError
             If its ``run`` takes other arguments.
         """
-        return adapted(cls.role, candidate, name=name, parameter=parameter)
+        return adapt_object(cls.role, candidate, name=name, parameter=parameter)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from skyred.interfaces.chain import Chain
 
-SLACK = 1e-6  # relative: an edge of the axis may be given in another unit, with rounding
+TOLERANCE = 1e-6  # relative: an edge of the axis may be given in another unit, with rounding
 
 
 @value
@@ -83,49 +83,49 @@ class FitRange(Fields):
             If no bin is left, or there is a region and the dataset is not a map.
         """
         if dataset.tag == "FluxPointsDataset":
-            mask, mask_safe = self._mask_of_points(dataset), dataset.mask_safe
+            mask, mask_safe = self._flux_points_mask(dataset), dataset.mask_safe
         elif dataset.counts is None:
             raise ModelError(f"the fit range needs counts, but {dataset.name} has none")
         else:
-            mask = self._mask_of_map(dataset)
+            mask = self._counts_mask(dataset)
             mask_safe = True if dataset.mask_safe is None else dataset.mask_safe.data.astype(bool)
         mask_data = mask if dataset.tag == "FluxPointsDataset" else mask.data
         if not (mask_data & mask_safe).any():
             raise ModelError(
                 f"the fit range ({self}) leaves no bins of {dataset.name}, with data from "
-                f"{self._data_range(dataset)}; widen it, or leave the dataset out"
+                f"{self._data_range(dataset)}; widen it, or remove the dataset"
             )
         dataset.mask_fit = mask
 
-    def _mask_of_map(self, dataset: Any) -> Map:
+    def _counts_mask(self, dataset: Any) -> Map:
         geom = dataset.counts.geom
-        mask = geom.energy_mask(*self._energy_with_slack) if self.energy is not None else None
+        mask = geom.energy_mask(*self._energy_with_tolerance) if self.energy is not None else None
         if self.region:
             if geom.is_region:
                 raise ModelError(
                     f"the fit range has a region, but {dataset.name} is a spectrum, not a map; "
-                    "give an energy range only"
+                    "set an energy range only"
                 )
             area = geom.region_mask(self.region.build())
             mask = area if mask is None else mask & area
         return mask
 
-    def _mask_of_points(self, dataset: FluxPointsDataset) -> Any:
+    def _flux_points_mask(self, dataset: FluxPointsDataset) -> Any:
         if self.region:
             raise ModelError(f"the fit range has a region, but {dataset.name} contains flux points")
-        low, high = self._energy_with_slack
+        low, high = self._energy_with_tolerance
         energies = dataset.data.energy_ref
         mask = (energies >= low) & (energies <= high)
         return mask.reshape(dataset.data.dnde.data.shape)
 
     @property
-    def _energy_with_slack(self) -> tuple[u.Quantity, u.Quantity]:
+    def _energy_with_tolerance(self) -> tuple[u.Quantity, u.Quantity]:
         assert self.energy is not None
-        return self.energy[0] * (1 - SLACK), self.energy[1] * (1 + SLACK)
+        return self.energy[0] * (1 - TOLERANCE), self.energy[1] * (1 + TOLERANCE)
 
     def __str__(self) -> str:
-        texts = [f"{self.energy[0]} to {self.energy[1]}"] if self.energy is not None else []
-        return ", ".join([*texts, *(str(source) for source in self.region.sources)])
+        parts = [f"{self.energy[0]} to {self.energy[1]}"] if self.energy is not None else []
+        return ", ".join([*parts, *(str(source) for source in self.region.sources)])
 
     def _data_range(self, dataset: Any) -> str:
         geom = (dataset.data if dataset.tag == "FluxPointsDataset" else dataset.counts).geom
@@ -136,5 +136,5 @@ class FitRange(Fields):
         if not self.region:
             return energies
         center, width = geom.center_skydir.icrs, geom.width.squeeze()
-        where = f"{center.ra.deg:.2f} deg, {center.dec.deg:.2f} deg (icrs)"
-        return f"{energies}, on a map {width[0]:.3g} wide and {width[1]:.3g} high around {where}"
+        position = f"{center.ra.deg:.2f} deg, {center.dec.deg:.2f} deg (icrs)"
+        return f"{energies}, on a map {width[0]:.3g} wide and {width[1]:.3g} high around {position}"

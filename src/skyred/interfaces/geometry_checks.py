@@ -34,7 +34,7 @@ def reductions_using(maker: Maker, pipeline: Chain) -> Iterator[tuple[str, Reduc
 
 
 def geometry_problems(maker: Maker, needed: str, pipeline: Chain) -> Iterable[Problem]:
-    """Yield a problem for each geometry with datasets of another type than a maker needs.
+    """Yield a problem for each geometry whose dataset type a maker does not support.
 
     Parameters
     ----------
@@ -59,6 +59,6 @@ def geometry_problems(maker: Maker, needed: str, pipeline: Chain) -> Iterable[Pr
             yield Problem(
                 (),
                 f"the maker {maker.kind!r} needs the geometry {needed!r}, "
-                f"and that of data.{entry} is {geometry.kind!r}",
+                f"but that of data.{entry} is {geometry.kind!r}",
                 "change the maker or the geometry",
             )

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from skyred.errors import SkipObservation
-from skyred.interfaces.adapting import adapted
+from skyred.interfaces.adapting import adapt_object
 from skyred.interfaces.component import Component
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Maker(Component):
         Raises
         ------
         SkipObservation
-            To leave the observation out, with the reason.
+            To skip the observation, with the reason.
         """
 
     @property
@@ -67,7 +67,7 @@ class Maker(Component):
         if self.makes is not None and "mask" not in self.makes:
             return None
         offset_max = getattr(self, "offset_max", None)
-        unit = getattr(offset_max, "unit", None)  # the option may be no quantity
+        unit = getattr(offset_max, "unit", None)  # a plugin may define it as something else
         return offset_max if unit is not None and unit.is_equivalent("deg") else None
 
     def prepare(self, observations: Iterable[Observation]) -> Maker:
@@ -80,7 +80,7 @@ class Maker(Component):
         ----------
         observations : iterable of Observation
             The observations without faults, each read during iteration: do not keep references to
-            them. Observations with a fault are left out here, and fail when they are reduced.
+            them. Those with a fault are not included, and fail when they are reduced.
 
         Returns
         -------
@@ -92,7 +92,7 @@ class Maker(Component):
     def run(self, dataset: Dataset, observation: Observation) -> Dataset:
         """Run the maker with the interface of gammapy's makers.
 
-        It allows to use the maker in gammapy's `DatasetsMaker`, which supports neither `prepare`
+        With it the maker can be used in gammapy's `DatasetsMaker`, which supports neither `prepare`
         nor skipped runs; `skyred.DatasetsMaker` does.
 
         Parameters
@@ -110,15 +110,15 @@ class Maker(Component):
         Raises
         ------
         SkipObservation
-            If the observation must be left out.
+            If the observation must be skipped.
         """
         try:
             return self.make(dataset, observation)
         except SkipObservation as skip:
             raise SkipObservation(
-                f"run {observation.obs_id} must be left out: {skip.reason} (maker {self.kind}); "
-                "gammapy's DatasetsMaker cannot skip runs: use skyred.DatasetsMaker, or leave the "
-                "run out of the observations"
+                f"run {observation.obs_id} is skipped: {skip.reason} (maker {self.kind}); "
+                "gammapy's DatasetsMaker cannot skip runs: use skyred.DatasetsMaker, or remove "
+                "the run from the observations"
             ) from skip
 
     @classmethod
@@ -140,7 +140,7 @@ class Maker(Component):
         FieldError
             If its ``run`` takes other arguments.
         """
-        return adapted(cls.role, candidate)
+        return adapt_object(cls.role, candidate)
 
 
 def largest_offset(makers: Sequence[Maker]) -> Quantity | None:

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar
 
-from skyred.interfaces.adapting import adapted
+from skyred.interfaces.adapting import adapt_object
 from skyred.interfaces.component import Component
 
 if TYPE_CHECKING:
@@ -68,4 +68,4 @@ class Model(Component):
         Component or None
             The component; None if `candidate` is not a model.
         """
-        return adapted(cls.role, candidate)
+        return adapt_object(cls.role, candidate)

@@ -23,7 +23,7 @@ def _vector(value: Any) -> Vector:
     return np.array(value, dtype=float)
 
 
-def _texts(value: Iterable[str]) -> tuple[str, ...]:
+def _strings(value: Iterable[str]) -> tuple[str, ...]:
     return tuple(value)
 
 
@@ -178,10 +178,10 @@ class Objective:
         Remarks that fitters copy to their results.
     """
 
-    names: tuple[str, ...] = attrs.field(converter=_texts)
+    names: tuple[str, ...] = attrs.field(converter=_strings)
     start: Vector = attrs.field(converter=_vector)
     stat: Callable[[Vector], float]
-    units: tuple[str, ...] = attrs.field(converter=_texts)
+    units: tuple[str, ...] = attrs.field(converter=_strings)
     limits: Vector = attrs.field(default=None, converter=_limits)
     steps: Vector | None = None
     prior: Callable[[Vector], float] | None = None
@@ -200,7 +200,7 @@ class Objective:
     relocate: Callable[[Vector], Sequence[Vector]] | None = None
     condition: Callable[[NDArray[np.int64], Vector], Conditional] | None = None
     gradient_by: Callable[[NDArray[np.int64]], Derivative] | None = None
-    notes: tuple[str, ...] = attrs.field(default=(), converter=_texts)
+    notes: tuple[str, ...] = attrs.field(default=(), converter=_strings)
 
     @units.default
     def _no_units(self) -> tuple[str, ...]:
@@ -320,11 +320,9 @@ class Objective:
         parameters = zip(self.names, priors, finite, strict=True)
         unbounded = [name for name, prior, bounded in parameters if prior is None and not bounded]
         if unbounded:
-            noun = "parameters" if len(unbounded) > 1 else "parameter"
-            verb = "have" if len(unbounded) > 1 else "has"
             raise FitError(
-                f"{noun} {', '.join(map(repr, unbounded))} {verb} neither a prior nor two limits; "
-                "sampling needs one of them: set prior, or min and max"
+                f"cannot sample without a prior or two limits: {', '.join(map(repr, unbounded))}; "
+                "set prior, or min and max"
             )
 
     def _quantile(self, index: int, q: float) -> float:

@@ -44,7 +44,7 @@ class Owner:
     distribution: str
     version: str
     plugin: str
-    file: str = attrs.field(default="", eq=False)  # the location does not matter
+    file: str = attrs.field(default="", eq=False)  # equal wherever the file is
     source: bytes = attrs.field(default=b"", eq=False, repr=False)
 
     def __str__(self) -> str:
@@ -186,11 +186,11 @@ def _array(value: Any) -> NDArray[np.float64]:
     return array
 
 
-def _maybe_array(value: Any) -> NDArray[np.float64] | None:
+def _optional_array(value: Any) -> NDArray[np.float64] | None:
     return None if value is None else _array(value)
 
 
-def _texts(value: Iterable[str]) -> tuple[str, ...]:
+def _strings(value: Iterable[str]) -> tuple[str, ...]:
     return tuple(value)
 
 
@@ -231,8 +231,8 @@ class FitResult:
         be valid.
     """
 
-    names: tuple[str, ...] = attrs.field(converter=_texts)
-    units: tuple[str, ...] = attrs.field(converter=_texts)
+    names: tuple[str, ...] = attrs.field(converter=_strings)
+    units: tuple[str, ...] = attrs.field(converter=_strings)
     values: NDArray[np.float64] = attrs.field(converter=_array)
     errors: NDArray[np.float64] = attrs.field(converter=_array)
     covariance: NDArray[np.float64] = attrs.field(converter=_array)
@@ -241,15 +241,15 @@ class FitResult:
     message: str = ""
     nfev: int = 0
     edm: float = float("nan")
-    at_limit: tuple[str, ...] = attrs.field(default=(), converter=_texts)
-    samples: NDArray[np.float64] | None = attrs.field(default=None, converter=_maybe_array)
-    weights: NDArray[np.float64] | None = attrs.field(default=None, converter=_maybe_array)
+    at_limit: tuple[str, ...] = attrs.field(default=(), converter=_strings)
+    samples: NDArray[np.float64] | None = attrs.field(default=None, converter=_optional_array)
+    weights: NDArray[np.float64] | None = attrs.field(default=None, converter=_optional_array)
     evidence: float | None = None
     evidence_error: float | None = None
-    notes: tuple[str, ...] = attrs.field(default=(), converter=_texts)
-    errn: NDArray[np.float64] | None = attrs.field(default=None, converter=_maybe_array)
-    errp: NDArray[np.float64] | None = attrs.field(default=None, converter=_maybe_array)
-    unconstrained: tuple[str, ...] = attrs.field(default=(), converter=_texts)
+    notes: tuple[str, ...] = attrs.field(default=(), converter=_strings)
+    errn: NDArray[np.float64] | None = attrs.field(default=None, converter=_optional_array)
+    errp: NDArray[np.float64] | None = attrs.field(default=None, converter=_optional_array)
+    unconstrained: tuple[str, ...] = attrs.field(default=(), converter=_strings)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as plain Python values.
@@ -288,11 +288,11 @@ class FitResult:
     def __str__(self) -> str:
         width = max((len(name) for name in self.names), default=0)
         lines = [self._line(index, width) for index in range(len(self.names))]
-        head = f"{self._verdict}: {self._quality}"
-        return "\n".join([head, *lines, *(f"  note: {note}" for note in self.notes)])
+        header = f"{self._status}: {self._quality}"
+        return "\n".join([header, *lines, *(f"  note: {note}" for note in self.notes)])
 
     @property
-    def _verdict(self) -> str:
+    def _status(self) -> str:
         return "converged" if self.success else "did NOT converge"
 
     @property
@@ -332,7 +332,7 @@ class FitResult:
         values = [f"{value:.5g}" for value in self.values]
         rows = zip(self.names, values, errors, self.units, remarks, strict=True)
         return join(
-            paragraph("The fit ", bold(self._verdict), ": ", self._quality),
+            paragraph("The fit ", bold(self._status), ": ", self._quality),
             table(("Parameter", "Value", "Error", "Unit", ""), rows),
             *(paragraph("Note: ", note) for note in self.notes),
         )

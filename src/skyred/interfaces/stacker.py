@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 class Stacker(Component):
     """Combines the datasets of observations into a total.
 
-    A stacker is a monoid: `zero` is an exact identity on both sides of `merge`, and to float32
-    rounding `merge` is associative and ``add(t, d) == merge(t, add(zero, d))``. Totals and datasets
-    share no memory. Then the totals of chunks can be computed in any process and merged in order.
+    The totals of chunks are computed in different processes and merged in order. Therefore merging
+    with `zero` must not change a total, and up to float32 rounding `merge` must be associative and
+    ``add(total, dataset)`` equal to ``merge(total, add(zero, dataset))``. Totals and datasets must
+    not share memory.
     """
 
     role: ClassVar[str] = "stacker"
@@ -52,7 +53,7 @@ class Stacker(Component):
         Raises
         ------
         ArchiveError
-            If the table lacks a column or a value.
+            If a column or a value is missing.
         """
         return self
 

@@ -68,7 +68,7 @@ class Maps:
         shape, requested = first_order.shape[1:], frozenset(indices.tolist())
         correlate = Correlation(kernels, shape)
         gradients = [
-            ContributionGradient.of(part, state, requested)
+            ContributionGradient.evaluate(part, state, requested)
             for part in dataset.parts
             if not requested.isdisjoint(part.free)
         ]

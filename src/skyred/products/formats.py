@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skyred.inspection.map_headers import check_fits_file
+from skyred.inspection.file_checks import check_fits_file
 from skyred.products.flux_io import read_maps, read_points, write_maps, write_points
 from skyred.products.maps import draw_main_map, maps_table
 from skyred.products.table import TableProduct

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from skyred.fields import file_name
-from skyred.inspection.map_headers import check_fits_file, indexed_file
+from skyred.inspection.file_checks import check_fits_file, resolve_indexed_file
 
 if TYPE_CHECKING:
     from gammapy.datasets import Dataset, Datasets
@@ -77,7 +77,7 @@ def read_datasets(index: Path) -> Datasets:
 
     entries = read_yaml(index)["datasets"]
     for data in entries:
-        check_fits_file(indexed_file(index, data["filename"]))
+        check_fits_file(resolve_indexed_file(index, data["filename"]))
     on_off = any(data["type"].endswith("OnOff") for data in entries)
     # gammapy raises an error for lazy reading of on-off maps
     datasets = Datasets.read(index, lazy=not on_off, checksum=True)

@@ -13,8 +13,8 @@ import attrs
 from skyred.adapters.estimators import AdaptedEstimator
 from skyred.config import Document, dump
 from skyred.errors import SkyredWarning
-from skyred.fields import checked_name
-from skyred.inspection.map_headers import check_models
+from skyred.fields import check_name
+from skyred.inspection.file_checks import check_models
 from skyred.interfaces import Estimator, Product
 from skyred.interfaces.records import FitResult, Outcome, StepRecord
 from skyred.io import model_files
@@ -336,7 +336,7 @@ def estimator_kinds(config: str) -> dict[str, str]:
     data = Document.parse(config).data if config else None
     entries = (data or {}).get("estimate") or []
     # an invalid name could be a path outside the folder
-    return {checked_name(e.get("name") or e["kind"]): e["kind"] for e in entries}
+    return {check_name(e.get("name") or e["kind"]): e["kind"] for e in entries}
 
 
 def reported_kinds(report: Mapping[str, Any]) -> dict[str, str]:
@@ -352,7 +352,7 @@ def reported_kinds(report: Mapping[str, Any]) -> dict[str, str]:
     dict of str to str
         The kinds by name.
     """
-    return {checked_name(name): str(kind) for name, kind in report.get("estimates", {}).items()}
+    return {check_name(name): str(kind) for name, kind in report.get("estimates", {}).items()}
 
 
 def steps_of(report: Mapping[str, Any]) -> tuple[StepRecord, ...]:

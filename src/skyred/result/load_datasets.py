@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from skyred.errors import ArchiveError, FileError
-from skyred.inspection.map_headers import check_fits_file, indexed_file
+from skyred.inspection.file_checks import check_fits_file, resolve_indexed_file
 from skyred.interfaces import ReducedData
 from skyred.result.dataset_files import read_datasets
 
@@ -134,7 +134,7 @@ def _read(path: Path) -> list[Dataset]:
         companion_names = [hdus["SPECTRUM"].header.get(card) for card in COMPANIONS]
     for name in companion_names:
         if name is not None:
-            check_fits_file(indexed_file(path, name))
+            check_fits_file(resolve_indexed_file(path, name))
     return [SpectrumDatasetOnOff.read(path, format="ogip")]
 
 

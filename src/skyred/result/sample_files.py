@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skyred.errors import FileError
-from skyred.inspection.map_headers import check_fits_file
+from skyred.inspection.file_checks import check_fits_file
 
 if TYPE_CHECKING:
     from astropy.table import Table

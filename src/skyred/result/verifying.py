@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from skyred.errors import OutputError, SkyredError, SkyredWarning
-from skyred.inspection.map_headers import check_fits_file, check_models
+from skyred.inspection.file_checks import check_fits_file, check_models
 from skyred.io.checksums import SUMS, find_damage, read_checksums
 
 # the files of a run folder that are read; users may add others

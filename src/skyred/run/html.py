@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from skyred.fields.html import body
+from skyred.fields.html import html_body
 from skyred.interfaces.records import STEPS
 from skyred.io.html import bold, details, page, paragraph, table
 
@@ -28,7 +28,7 @@ def show(steps: Steps) -> str:
     return page(
         paragraph(bold("Orchestrator"), f" on the engine {steps.engine.kind}"),
         table(("Step", "State", "Time", "Output"), [_row(steps, name) for name in STEPS]),
-        details(bold("pipeline"), body(steps.pipeline)),
+        details(bold("pipeline"), html_body(steps.pipeline)),
     )
 
 

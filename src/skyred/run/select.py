@@ -11,7 +11,7 @@ import attrs
 
 from skyred.errors import ArchiveError
 from skyred.fields import Location
-from skyred.inspection.index import run_inputs
+from skyred.inspection.index import list_run_inputs
 from skyred.inspection.records import RunInput
 from skyred.interfaces import Reduction, required_irfs
 from skyred.interfaces.records import Outcome
@@ -159,11 +159,11 @@ def _open(entry: str, store: DataStore, table: ObservationTable, reduction: Redu
     from gammapy.data.data_store import MissingRequiredHDU
 
     irfs = _required_irfs(reduction)
-    inputs = run_inputs(
+    inputs = list_run_inputs(
         store.hdu_table,
         table,
         allow_outside=reduction.allow_outside,
-        needed=("events", "gti", *irfs),
+        required=("events", "gti", *irfs),
     )
     opened, outcomes = [], list[Outcome]()
     for run, run_store in zip(inputs, _iter_run_stores(store, table), strict=True):

@@ -17,8 +17,8 @@ from skyred.interfaces import Fields
 #: Examples of YAML values by the name of the type of an option.
 _EXAMPLES: dict[str, tuple[Any, ...]] = {
     "true or false": (True, False),
-    "a text": ("crab", "a: b", "1e3"),
-    "a text or number": ("crab", 3),
+    "a string": ("crab", "a: b", "1e3"),
+    "a string or number": ("crab", 3),
     "a number, with or without a unit": (2.5, "3 deg"),
     "a name": ("crab", "a.b"),
     "a mapping": ({"crab": 1}, {"a": {"type": "pl"}}),

@@ -55,7 +55,7 @@ def test_edges_inside_one_of_the_axes_are_valid() -> None:
 
 def test_edges_outside_all_axes_are_reported_with_the_range_of_the_axes() -> None:
     (problem,) = messages(points(0.1, 1, 30), low=entry(LOW), high=entry(HIGH))
-    assert "0.1 TeV to 30.0 TeV reach outside the energy axes of data.low and data.high" in problem
+    assert "0.1 TeV to 30.0 TeV are outside the energy axes of data.low and data.high" in problem
     assert "expected edges from 0.1 TeV to 10.0 TeV" in problem
 
 
@@ -67,7 +67,7 @@ def test_edges_are_not_checked_if_some_axes_are_only_in_datasets() -> None:
 
 def test_edges_nearest_to_the_same_edge_are_reported_with_the_axis() -> None:
     (problem,) = messages(points(0.1, 1, 1.1, 10), low=entry(LOW), high=entry(HIGH))
-    assert "two of them lie at the same edge of the energy axis of data.high" in problem
+    assert "two of them have the same nearest edge on the energy axis of data.high" in problem
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_edges_nearest_to_the_same_edge_are_reported_with_the_axis() -> None:
 @pytest.mark.parametrize("other_axis", [FINE, ONE], ids=["finer", "one bin"])
 def test_axes_without_common_bins_are_reported(estimate: Estimator, other_axis: EnergyAxis) -> None:
     (problem,) = messages(estimate, one=entry(HIGH), other=entry(other_axis))
-    assert "data.one and data.other have no common bins of energy" in problem
+    assert "data.one and data.other have no common energy bins" in problem
     assert messages(estimate, one=entry(HIGH), other=entry(HIGH)) == []
 
 

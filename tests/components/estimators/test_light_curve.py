@@ -238,11 +238,11 @@ class TestInvalidOptionsAndData:
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            ({"by": "interval"}, "there are no intervals"),
-            ({"width": "1 d"}, "is given with by: run"),
+            ({"by": "interval"}, "neither intervals nor width is set"),
+            ({"width": "1 d"}, "has no effect with by: run"),
             ({"by": "interval", "width": "0.5 s"}, "expected at least 1 s"),
             ({"by": "interval", "width": "1 TeV"}, "expected a time"),
-            ({"energy_edges": ["2 TeV", "1 TeV"]}, "do not rise"),
+            ({"energy_edges": ["2 TeV", "1 TeV"]}, "must increase"),
             ({"by": "week"}, "expected one of run, night, interval"),
         ],
     )
@@ -253,9 +253,9 @@ class TestInvalidOptionsAndData:
     def test_overlapping_and_reversed_intervals_are_refused(self) -> None:
         first = Interval(start="2006-07-29T20:00", stop="2006-07-29T22:00")
         second = Interval(start="2006-07-29T21:00", stop="2006-07-29T23:00")
-        with pytest.raises(FieldError, match="before the end of the one before it"):
+        with pytest.raises(FieldError, match="before the end of the previous one"):
             LightCurve(source="pks", by="interval", intervals=[first, second])
-        with pytest.raises(FieldError, match=r"is not before .*; swap them"):
+        with pytest.raises(FieldError, match=r"is not before .*; expected start before stop"):
             Interval(start="2006-07-29T22:00", stop="2006-07-29T20:00")
 
     def test_intervals_in_two_time_scales_are_compared(self) -> None:
@@ -274,7 +274,7 @@ class TestInvalidOptionsAndData:
         [
             ("data.hess.stack.kind=sum", "stack: {kind: keep}"),
             ("estimate.0.source=crab", "no model has the source 'crab'"),
-            ("estimate.1.energy_edges=[0.1 TeV, 1 TeV]", "reach outside the energy axis"),
+            ("estimate.1.energy_edges=[0.1 TeV, 1 TeV]", "are outside the energy axis"),
         ],
     )
     def test_errors_are_reported_before_data_are_read(self, override: str, message: str) -> None:

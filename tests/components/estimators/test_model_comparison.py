@@ -16,7 +16,7 @@ import plain_gammapy as plain
 import skyred
 from ebl_table import write_table
 from skyred import Pipeline
-from skyred.components.estimators.comparing import FittedModel, comparison_table
+from skyred.components.estimators.comparison_tables import FittedModel, comparison_table
 from skyred.components.estimators.model_comparison import ComparisonProduct
 from skyred.components.gammapy import Absorption, Alternative, ModelComparison
 from skyred.errors import ConfigError, FieldError, ModelError, SkyredWarning
@@ -105,7 +105,7 @@ def test_absorption_stays_when_a_spectrum_is_replaced(datasets, tmp_path):
     table = write_table(tmp_path / "ebl.fits")
     crab = datasets.models["crab"]
     crab.spatial_model.freeze()
-    crab.spectral_model = Absorption(file=str(table), redshift=0.05).applied(crab.spectral_model)
+    crab.spectral_model = Absorption(file=str(table), redshift=0.05).apply_to(crab.spectral_model)
     power_law = {"type": "pl", "index": 2.3, "amplitude": "4e-11 cm-2 s-1 TeV-1"}
     first, row = compare(datasets, replace={"crab": {"spectral": power_law}}).table()
     # the same model again
@@ -185,7 +185,7 @@ class TestNotes:
         assert "AIC" in note
 
     def test_limits_of_the_more_general_model_are_noted(self):
-        first = self.fitted(100, 3, doubts=("p1 is at its limit",))
+        first = self.fitted(100, 3, caveats=("p1 is at its limit",))
         assert self.note(first, self.fitted(101, 2))[1] == "p1 is at its limit"
         # limits of the simpler model do not matter
         assert self.note(first, self.fitted(90, 5))[1] == ""
@@ -214,11 +214,11 @@ def test_failed_fit_gives_a_warning_and_the_others_are_kept(datasets, monkeypatc
             Alternative(name="fine", fix={"crab.index": 2.4}),
         ]
     )
-    with pytest.warns(SkyredWarning, match="broken is not at a minimum: diverged"):
+    with pytest.warns(SkyredWarning, match="broken did not converge: diverged"):
         table = estimator.estimate(datasets, None).table()
     assert list(table["success"]) == [True, False, True]
     assert list(np.isnan(table["significance"])) == [True, True, False]
-    assert table["note"][1] == "not at a minimum: diverged"
+    assert table["note"][1] == "the fit did not converge: diverged"
 
 
 def test_reads_back(datasets, tmp_path):
@@ -266,7 +266,10 @@ def test_unknown_sources_and_parameters_are_reported(datasets, alternative, mess
     ("options", "message"),
     [
         ({"name": "a"}, "changes nothing"),
-        ({"name": "a", "replace": {"crab": {"spctral": {"type": "pl"}}}}, "is no part of a source"),
+        (
+            {"name": "a", "replace": {"crab": {"spctral": {"type": "pl"}}}},
+            "is not a part of a source",
+        ),
         ({"name": "a", "replace": {"crab": {"spectral": {"index": 2}}}}, "has no type"),
         ({"name": "a", "replace": {"crab": {"spectral": None}}}, "has no type"),
         ({"name": "a", "replace": {"crab": "pl"}}, "expected a mapping"),
@@ -296,7 +299,7 @@ def test_duplicate_names_are_refused():
         ("{name: a, free: [crab.beta]}",
          r"alternatives\[0\]\.free\[0\]: no parameter is called 'crab.beta'"),
         ("{name: a, replace: {crab: {spectral: {type: lpp}}}}",
-         r"alternatives\[0\]\.replace\.crab\.spectral\.type: there is no spectral model 'lpp'"),
+         r"alternatives\[0\]\.replace\.crab\.spectral\.type: unknown spectral model 'lpp'"),
     ],
     ids=["source", "source of a parameter", "fixed", "freed", "model"],
 )  # fmt: skip

@@ -81,11 +81,11 @@ class TestProfiles:
         product = ProfileLikelihood(sigmas=[1, 2], points=3).estimate(spectrum, None)
         for curve in product.curves:
             name = curve.name.split(".")[-1]
-            for crossing in curve.crossings:
-                plain = Fit().confidence(spectrum, spectrum.parameters[name], sigma=crossing.sigma)
+            for interval in curve.intervals:
+                plain = Fit().confidence(spectrum, spectrum.parameters[name], sigma=interval.sigma)
                 # ours ends at 5e-4 of an error, MINOS at about the same
-                assert crossing.errp == pytest.approx(plain["errp"], rel=1e-3), name
-                assert crossing.errn == pytest.approx(plain["errn"], rel=1e-3), name
+                assert interval.errp == pytest.approx(plain["errp"], rel=1e-3), name
+                assert interval.errn == pytest.approx(plain["errn"], rel=1e-3), name
 
     @pytest.mark.slow
     @pytest.mark.data
@@ -135,8 +135,8 @@ class TestProfiles:
         )
         assert curve.values[0] == index.min
         assert np.all(np.diff(curve.values) > 0)
-        assert np.isfinite(curve.crossings[0].errn)
-        assert np.isnan(curve.crossings[1].errn)
+        assert np.isfinite(curve.intervals[0].errn)
+        assert np.isnan(curve.intervals[1].errn)
 
     def test_fit_that_missed_the_minimum_gives_a_warning(self, small, monkeypatch):
         def stops_early(objective):
@@ -151,11 +151,14 @@ class TestProfiles:
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            ({"parameters": ["crab.indx"]}, r"called 'crab.indx'.*did you mean 'crab.index'"),
+            ({"parameters": ["crab.indx"]}, r"matches 'crab.indx'.*did you mean 'crab.index'"),
             ({"parameters": ["crab.reference"]}, r"'crab.reference' is frozen"),
-            ({"parameters": ["crab.*"], "values": [1, 2]}, r"crab\.\* means crab.spectral.index, "),
+            (
+                {"parameters": ["crab.*"], "values": [1, 2]},
+                r"crab\.\* matches crab.spectral.index, ",
+            ),
             ({"parameters": ["crab.index"], "values": [1, 2] * u.TeV}, r"in TeV; .* in no unit"),
-            ({"parameters": ["crab.lat_0"], "values": [-91, 20] * u.deg}, "outside the limits"),
+            ({"parameters": ["crab.lat_0"], "values": [-91, 20] * u.deg}, "exceed the limits"),
         ],
         ids=["misspelt", "frozen", "several", "unit", "limits"],
     )
@@ -164,7 +167,7 @@ class TestProfiles:
             ProfileLikelihood(**options).estimate(small, None)
 
     def test_values_need_one_parameter(self):
-        with pytest.raises(FieldError, match=r"values: are given for all parameters"):
+        with pytest.raises(FieldError, match=r"values: are set for all parameters"):
             ProfileLikelihood(values=[1, 2])
 
 
@@ -176,7 +179,7 @@ class TestContours:
         )
         x, y = (spectrum.parameters[name] for name in ("index", "amplitude"))
         plain = Fit().stat_contour(spectrum, x, y, numpoints=8, sigma=1)
-        line = pair.lines[0]
+        line = pair.contours[0]
         # gammapy's points include the extrema of both parameters, our 40 points are close to them
         for ours, theirs in (
             (line.x, plain["crab.spectral.index"]),
@@ -186,11 +189,11 @@ class TestContours:
             assert ours.min() == pytest.approx(theirs.min(), abs=0.01 * width)
             assert ours.max() == pytest.approx(theirs.max(), abs=0.01 * width)
         lowest = spectrum.stat_sum()
-        for line in pair.lines:
+        for line in pair.contours:
             # both are the only free parameters, so gammapy's statistic needs no fit
             for x.value, y.value in zip(line.x[::5], line.y[::5], strict=True):
                 assert spectrum.stat_sum() - lowest == pytest.approx(line.rise, abs=2e-3)
-        assert [line.rise for line in pair.lines] == [1, 4]
+        assert [line.rise for line in pair.contours] == [1, 4]
 
     @pytest.mark.slow
     def test_of_a_map_agrees_with_refits_of_gammapy(self, small):
@@ -199,7 +202,7 @@ class TestContours:
         lowest = Fit().optimize(small).total_stat
         x, y = (small.parameters[name] for name in ("index", "norm"))
         x.frozen = y.frozen = True
-        x.value, y.value = pair.lines[0].x[3], pair.lines[0].y[3]
+        x.value, y.value = pair.contours[0].x[3], pair.contours[0].y[3]
         rise = Fit().optimize(small).total_stat - lowest
         # the kernels of gammapy's fits are at other positions each time
         assert rise == pytest.approx(2.25, abs=0.03)
@@ -225,7 +228,7 @@ class TestContours:
     def test_fewer_than_two_parameters_are_refused(self, small):
         with pytest.raises(FieldError, match=r"parameters: has one name"):
             Contours(parameters=["crab.index"])
-        with pytest.raises(ModelError, match="contours are of two parameters"):
+        with pytest.raises(ModelError, match="contours need two parameters"):
             Contours(parameters=["crab.ind*"]).estimate(small, None)
         with pytest.raises(FieldError, match="expected sigmas, or probabilities"):
             Contours(parameters=["a.b", "c.d"], sigmas=[])
@@ -271,7 +274,7 @@ class TestFiles:
             )  # fmt: skip
             np.testing.assert_array_equal(curve.values, expected.values)
             np.testing.assert_array_equal(curve.delta_stat, expected.delta_stat)
-            np.testing.assert_equal(str(curve.crossings), str(expected.crossings))
+            np.testing.assert_equal(str(curve.intervals), str(expected.intervals))
         table = product.table().__class__.read(tmp_path / "profile-likelihood.ecsv")
         assert table.colnames[-2:] == ["errn_6.0sigma", "errp_6.0sigma"]
         assert all(column.description for column in table.itercols())
@@ -296,7 +299,7 @@ class TestFiles:
             assert (pair.x, pair.y, pair.units, pair.best) == (
                 expected_pair.x, expected_pair.y, expected_pair.units, expected_pair.best,
             )  # fmt: skip
-            for line, expected in zip(pair.lines, expected_pair.lines, strict=True):
+            for line, expected in zip(pair.contours, expected_pair.contours, strict=True):
                 assert line.rise == expected.rise
                 np.testing.assert_array_equal(line.x, expected.x)
                 np.testing.assert_array_equal(line.y, expected.y)
@@ -341,7 +344,7 @@ class TestPlots:
     [
         ("{kind: profile-likelihood, parameters: [carb.index]}",
          r"no model has the source 'carb' of 'carb.index'.*did you mean 'crab'"),
-        ("{kind: contours, parameters: [crab.index, index]}", "'index' names no parameter"),
+        ("{kind: contours, parameters: [crab.index, index]}", "'index' is not the name"),
         ("{kind: profile-likelihood, parameters: [crab.temporal.t0]}", "no temporal model"),
         ("{kind: contours, parameters: [crab.index, crab.amplitud]}",
          r"no parameter is called 'crab.amplitud'.*did you mean 'crab.amplitude'"),

@@ -83,9 +83,7 @@ def test_counts_in_one_bin_do_not_constrain_a_tilt(filled):
 
 def test_two_bins_do_not_constrain_three_parameters():
     sums = EnergySums(ENERGY, np.full(6, 7.0), np.array([3.0, 2.0, 0, 0, 0, 0]))
-    with pytest.raises(
-        NoMinimumError, match="2 bins of energy cannot constrain norm and alpha and b"
-    ):
+    with pytest.raises(NoMinimumError, match="2 energy bins do not constrain norm and alpha and b"):
         fit_model("lp-norm", sums, ["alpha", "beta"])
 
 

@@ -169,16 +169,16 @@ class TestRing:
         )
 
     def test_exclusion_of_everything_skips_the_run(self, run):
-        with pytest.raises(SkipObservation, match="leaves nothing inside the safe mask"):
+        with pytest.raises(SkipObservation, match="covers all safe pixels"):
             ring(run, exclude="icrs; circle(228.32, -59.08, 10)")
 
     def test_ring_outside_the_map_skips_the_run(self, run):
         # gammapy keeps thousands of pixels here, with Fourier noise as off acceptance
-        with pytest.raises(SkipObservation, match=r"no pixel finds background.*6.0 deg to 6.3 deg"):
+        with pytest.raises(SkipObservation, match=r"no pixel has background.*6.0 deg to 6.3 deg"):
             ring(run, r_in="6 deg")
 
     def test_pixels_with_an_excluded_ring_are_masked_with_a_warning(self, run):
-        with pytest.warns(UserWarning, match=r"\d+ of \d+ safe pixels find no background"):
+        with pytest.warns(UserWarning, match=r"\d+ of \d+ safe pixels have no background"):
             ring_dataset = ring(run, r_in="0.1 deg", width="0.08 deg")
         near_source = (
             ring_dataset.counts.geom.separation(MSH) < 0.1 * u.deg
@@ -220,7 +220,7 @@ class TestAdaptiveRing:
         assert_agrees_with_gammapy(ours, theirs)
 
     def test_first_ring_with_small_enough_alpha_within_theta_is_used(self, run):
-        with pytest.warns(UserWarning, match="find no background"):
+        with pytest.warns(UserWarning, match="have no background"):
             ring_dataset = adaptive(
                 run, theta="0.12 deg", threshold_alpha=0.05, r_out_max="0.8 deg"
             )
@@ -257,7 +257,7 @@ class TestAdaptiveRing:
         assert np.isfinite(ring_dataset.stat_sum())
 
     def test_run_without_any_sufficient_ring_is_skipped(self, run):
-        with pytest.raises(SkipObservation, match=r"no pixel finds background.*alpha up to 1e-05"):
+        with pytest.raises(SkipObservation, match=r"no pixel has background.*alpha up to 1e-05"):
             adaptive(run, threshold_alpha=1e-5)
 
 
@@ -288,15 +288,15 @@ class TestMistakes:
         ("change", "message"),
         [
             ("geometry.energy.bins=3",
-             r"make\[2\]: makes an image, and the map has 3 bins of energy; "
-             r"give data\.hess\.geometry\.energy one bin: bins: 1"),
+             r"make\[2\]: needs a single energy bin, but the map has 3; "
+             r"set one bin in data\.hess\.geometry\.energy \(bins: 1\)"),
             ("make[2].width=0.02 deg",
              r"make\[2\]\.width: is 0\.02 deg; expected at least a pixel"),
             ("make[2].r_in=4.3 deg", r"make\[2\]\.r_in: is 4\.3 deg: every ring lies outside"),
             ("make[0]={kind: map, parts: [counts, exposure]}",
              r"make\[2\]: needs the background template; add background"),
             ("make[1]={kind: ring-background, r_in: 1 deg, width: 1 deg}",
-             r"make\[1\]: comes before the maker 'ring-background'; put the ring last"),
+             r"make\[1\]: must be the last maker, but 'ring-background' follows; move"),
             ("geometry={kind: spectrum, on_region: 'icrs; circle(228.3, -59.1, 0.1)', "
              "energy: {min: 1 TeV, max: 10 TeV, bins: 1}, "
              "energy_true: {min: 1 TeV, max: 10 TeV, bins: 1}}",
@@ -373,7 +373,7 @@ class TestInAPipeline:
         orchestrator = Orchestrator(Pipeline.from_yaml(YAML, overrides=changes))
         with pytest.raises(RunsFailedError, match="none of 2 observations") as error:
             orchestrator.reduce()
-        assert str(error.value).count("the exclusion leaves nothing inside the safe mask") == 2
+        assert str(error.value).count("the exclusion covers all safe pixels") == 2
 
     def test_masked_pixels_and_background_norm_are_in_the_outcome(self):
         fov = '{kind: fov-background, method: scale, exclude: "icrs; circle(228.32, -59.08, 0.3)"}'
@@ -385,7 +385,7 @@ class TestInAPipeline:
         orchestrator = Orchestrator(Pipeline.from_yaml(YAML, overrides=changes))
         (dataset,) = orchestrator.reduce()
         (outcome,) = orchestrator.outcomes
-        assert "safe pixels find no background in their ring" in "\n".join(outcome.notes)
+        assert "safe pixels have no background in their ring" in "\n".join(outcome.notes)
         assert 0.5 < outcome.background_norm < 2
         assert dataset.models is None
         assert dataset.tag == "MapDatasetOnOff"

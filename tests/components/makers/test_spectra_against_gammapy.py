@@ -51,7 +51,7 @@ def filled(observation) -> SpectrumDataset:
 
 
 @pytest.fixture(scope="session")
-def with_off(filled, observation) -> SpectrumDatasetOnOff:
+def add_off_counts(filled, observation) -> SpectrumDatasetOnOff:
     return ReflectedRegionsBackgroundMaker().run(filled.copy(name="run"), observation)
 
 
@@ -122,7 +122,7 @@ class TestSpectrum:
             SpectrumData().make(spectra.target("run", far), observation)
 
     def test_point_region_needs_a_radius_in_the_irfs(self, observation):
-        with pytest.raises(ArchiveError, match=r"is a point, .* hold no radius .*circle"):
+        with pytest.raises(ArchiveError, match=r"is a point, .* have no radius .*circle"):
             SpectrumData().make(spectra.magic_target("run"), observation)
 
     def test_circle_is_refused_if_the_radius_depends_on_energy(self, magic):
@@ -147,7 +147,7 @@ class TestSpectrum:
         assert spectrum.counts.data.sum() == ((energy > 0.1) & (energy < 39.9)).sum()
 
     def test_containment_correction_of_point_like_irfs_is_refused(self, magic):
-        with pytest.raises(ArchiveError, match=r"leave containment_correction out"):
+        with pytest.raises(ArchiveError, match=r"remove containment_correction"):
             SpectrumData(containment_correction=True).make(spectra.magic_target("run"), magic)
 
 
@@ -214,14 +214,14 @@ class TestReflectedRegions:
     @pytest.mark.parametrize(
         ("options", "reason"),
         [
-            ({}, r"there is no room, or all of it is excluded"),
-            ({"finder": "wobble", "n_off_regions": 3}, r"3 of them would overlap, or all are excl"),
+            ({}, r"all positions overlap with the on region or are"),
+            ({"finder": "wobble", "n_off_regions": 3}, r"3 regions would overlap, or all are excl"),
         ],
         ids=["reflected", "wobble"],
     )
     def test_run_is_skipped_if_everything_is_excluded(self, spectrum, observation, options, reason):
         maker = ReflectedRegions(exclude="icrs; circle(83.63, 21.5, 3)", **options)
-        with pytest.raises(SkipObservation, match=r"found 0\.50 deg from the pointing: " + reason):
+        with pytest.raises(SkipObservation, match=r"at 0\.50 deg from the pointing: " + reason):
             maker.make(spectrum, observation)
 
     def test_template_does_not_replace_missing_off_counts(self, observation):
@@ -239,7 +239,7 @@ class TestReflectedRegions:
         centre = pointing.directional_offset_by(0 * u.deg, 0.05 * u.deg)
         target = spectra.target("run", CircleSkyRegion(centre, 0.11 * u.deg))
         dataset = SpectrumDatasetMaker(selection=PARTS).run(target, observation)
-        with pytest.raises(SkipObservation, match=r"0\.05 deg .* lies inside the on region"):
+        with pytest.raises(SkipObservation, match=r"0\.05 deg .* pointing is inside the on region"):
             ReflectedRegions(**options).make(dataset, observation)
 
     def test_wobble_regions_that_overlap_the_on_region_are_not_used(self, observation):
@@ -268,7 +268,7 @@ class TestReflectedRegions:
         target = spectra.magic_target("run", low="10 GeV")
         dataset = SpectrumDatasetMaker(selection=PARTS).run(target, magic)
         maker = ReflectedRegions(finder="wobble", n_off_regions=3)
-        with pytest.raises(SkipObservation, match=r"3 of them would overlap with the radius"):
+        with pytest.raises(SkipObservation, match=r"3 regions would overlap for the radius"):
             maker.make(dataset, magic)
 
 
@@ -286,16 +286,18 @@ class TestSafeMask:
         ],
         ids=lambda options: "+".join(options),
     )
-    def test_of_spectra_agrees_with_gammapy(self, filled, with_off, observation, options, after):
+    def test_of_spectra_agrees_with_gammapy(
+        self, filled, add_off_counts, observation, options, after
+    ):
         """The mask is the same before and after off counts are added."""
-        spectrum = with_off if after else filled
+        spectrum = add_off_counts if after else filled
         expected = SafeMaskMaker(**options).run(spectrum.copy(name="run"), observation)
         dataset = SafeMask(**options).make(spectrum.copy(name="run"), observation)
         assert_equal(dataset, expected)
         assert dataset.mask_safe.data.any()
 
     def test_run_with_a_too_large_offset_is_skipped(self, spectrum, observation):
-        with pytest.raises(SkipObservation, match=r"\(offset-max\) leaves nothing"):
+        with pytest.raises(SkipObservation, match=r"\(offset-max\) excludes all pixels"):
             SafeMask(methods="offset-max", offset_max="0.4 deg").make(spectrum, observation)
 
 

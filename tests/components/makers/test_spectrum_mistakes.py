@@ -83,8 +83,8 @@ def test_valid_configuration_is_accepted_and_written_back(parts):
     ("region", "message"),
     [
         ("icrs; circl(83.63, 22.01, 0.11)", r"circl\(83\.63.* is not a DS9 region"),
-        ("icrs; circle(83.63, 22.01, 0.1); circle(84, 22, 0.1)", r"holds 2 regions"),
-        ("image; circle(10, 10, 3)", r"region of pixels, not of the sky"),
+        ("icrs; circle(83.63, 22.01, 0.1); circle(84, 22, 0.1)", r"contains 2 regions"),
+        ("image; circle(10, 10, 3)", r"pixel region, not a sky region"),
         ("nowhere", r"neither a region nor a region file"),
         ("", r"is not a region"),
     ],
@@ -119,7 +119,7 @@ def test_true_energies_must_overlap():
         (
             {"region": "icrs; ellipse(83.6, 22, 0.2, 0.1, 0)",
              "spectrum": "containment_correction: true"},
-            "make[0].containment_correction", "needs a circle, and the on region of data.crab is a",
+            "make[0].containment_correction", "needs a circle, but the on region of data.crab is a",
         ),
         (
             {"region": "icrs; point(83.6, 22)", "spectrum": "use_region_center: false",
@@ -128,7 +128,7 @@ def test_true_energies_must_overlap():
         ),
         (
             {"off": "safe-mask"},
-            "make[0]", "nothing in data.crab makes a background; add a maker such as reflected",
+            "make[0]", "no maker of data.crab makes a background; add a maker such as reflected",
         ),
         (
             {"region": "icrs; point(83.6, 22)"},
@@ -139,7 +139,7 @@ def test_true_energies_must_overlap():
             "make[2]", "is a PolygonSkyRegion; expected one with a centre",
         ),
         (
-            {"off": WOBBLE}, "make[2].n_off_regions", "is not set; finder: wobble needs it",
+            {"off": WOBBLE}, "make[2].n_off_regions", "is not set; set it for finder: wobble",
         ),
         (
             {"off": WOBBLE + ", n_off_regions: 3, min_distance: 0.2 rad"},
@@ -158,26 +158,26 @@ def test_true_energies_must_overlap():
         ),
         (
             {"off": "fov-background"},
-            "make[2]", "the maker 'fov-background' needs the geometry 'map', and that of data.crab",
+            "make[2]", "the maker 'fov-background' needs the geometry 'map', but that of data.crab",
         ),
         (
             {"off": "map"}, "make[2]", "the maker 'map' needs the geometry 'map'",
         ),
         (
             {"safe": "position: [83.6 deg, 22 deg], methods: aeff-max"},
-            "make[1].position", "has no effect: the DL4 IRFs of data.crab are those of its on",
+            "make[1].position", "has no effect: the DL4 IRFs of data.crab are evaluated for its on",
         ),
         (
             {"safe": "fixed_offset: 1 deg, methods: edisp-bias"},
-            "make[1].fixed_offset", "give irfs: DL3, or leave it out",
+            "make[1].fixed_offset", "set irfs: DL3, or remove it",
         ),
         (
             {"estimate": "{kind: excess-map}"},
-            "estimate[0]", "needs a map, and all of the data are spectra",
+            "estimate[0]", "needs a map, but all data are spectra",
         ),
         (
             {"estimate": '{kind: residuals, region: "icrs; circle(83.6, 22, 1)"}'},
-            "estimate[0]", "needs a map, and all of the data are spectra",
+            "estimate[0]", "needs a map, but all data are spectra",
         ),
         (
             {"off": "phase-background, on_phase: [0.1, 0.3], off_phase: [0.2, 0.9]"},
@@ -189,7 +189,7 @@ def test_true_energies_must_overlap():
         ),
         (
             {"off": "phase-background, on_phase: [0.1, 1.3], off_phase: [0.2, 0.9]"},
-            "make[2].on_phase", "holds [0.1, 1.3]; expected [low, high] between 0 and 1",
+            "make[2].on_phase", "contains [0.1, 1.3]; expected [low, high] between 0 and 1",
         ),
         (
             {"off": "phase-background, on_phase: [0.1], off_phase: [0.2, 0.2]"},

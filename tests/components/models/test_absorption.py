@@ -112,7 +112,7 @@ def test_fit_recovers_the_simulated_normalisation(table):
 @pytest.mark.usefixtures("data")
 def test_missing_table_is_reported_with_the_download_command(tmp_path, monkeypatch):
     (problem,) = problems_of(Absorption(ebl="finke", redshift=0.1))
-    assert f"no table of absorption at {tmp_path}/ebl/frd_abs.fits.gz" in str(problem)
+    assert f"no absorption table at {tmp_path}/ebl/frd_abs.fits.gz" in str(problem)
     assert "gammapy download datasets" in str(problem)
     monkeypatch.delenv("GAMMAPY_DATA")
     (problem,) = problems_of(Absorption(ebl="finke", redshift=0.1))
@@ -121,20 +121,20 @@ def test_missing_table_is_reported_with_the_download_command(tmp_path, monkeypat
 
 def test_redshift_outside_the_table_is_refused(table):
     (problem,) = problems_of(Absorption(file=table, redshift=0.9))
-    assert "ends at redshift 0.6, below 0.9" in str(problem)
+    assert "ends at redshift 0.6; expected at least 0.9" in str(problem)
 
 
 def test_invalid_file_is_reported(tmp_path):
     path = tmp_path / "odd.fits"
     path.write_text("no FITS")
     (problem,) = problems_of(Absorption(file=str(path), redshift=0.1))
-    assert "odd.fits cannot be read as a table of absorption" in str(problem)
+    assert "odd.fits cannot be read as an absorption table" in str(problem)
 
 
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"alpha": 1}, r"parameters\.alpha: there is no such parameter.*'alpha_norm'"),
+        ({"alpha": 1}, r"parameters\.alpha: unknown parameter.*'alpha_norm'"),
         ({"alpha_norm": {"value": 1, "fozen": False}}, r"alpha_norm\.fozen.*did you mean 'frozen'"),
         ({"redshift": "1 TeV"}, "is in TeV"),
     ],

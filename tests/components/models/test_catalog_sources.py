@@ -165,7 +165,9 @@ def test_source_in_a_cone_without_a_model_is_omitted_with_a_warning(fermi):
         catalog="3fhl", file=str(fermi), center=["83.6 deg", "22 deg"], radius="180 deg"
     )
     assert problems_of(component) == []
-    with pytest.warns(SkyredWarning, match=r"3FHL-J0001\.2-0748 has no index in the catalogue"):
+    with pytest.warns(
+        SkyredWarning, match=r"3FHL-J0001\.2-0748 has no value of index in the catalogue"
+    ):
         assert len(component.build(Datasets())) == 2
 
 
@@ -192,7 +194,7 @@ def test_missing_catalogue_is_reported_with_the_download_command(tmp_path, monke
     monkeypatch.setenv("GAMMAPY_DATA", str(tmp_path))
     for catalog in CATALOGS:
         (problem,) = problems_of(CatalogSources(catalog=catalog, sources=["x"]))
-        assert f"no file {tmp_path}/catalogs/" in str(problem)
+        assert f"no such file: {tmp_path}/catalogs/" in str(problem)
         assert "gammapy download datasets" in str(problem)
     monkeypatch.delenv("GAMMAPY_DATA")
     (problem,) = problems_of(CatalogSources(catalog="3fhl", sources=["x"]))
@@ -206,7 +208,7 @@ def test_every_catalogue_of_gammapy_is_available():
 def test_unknown_source_is_reported_with_suggestions(fermi):
     component = CatalogSources(catalog="3fhl", file=str(fermi), sources=["Crab nebul"])
     (problem,) = problems_of(component)
-    assert "has no source 'Crab nebul'; the nearest are Crab Nebula" in str(problem)
+    assert "has no source 'Crab nebul'; the most similar are Crab Nebula" in str(problem)
 
 
 def test_source_without_the_requested_model_is_reported(hawc):
@@ -214,14 +216,14 @@ def test_source_without_the_requested_model_is_reported(hawc):
         catalog="2hwc", file=str(hawc), sources=["2HWC J0534+220"], which="extended"
     )
     (problem,) = problems_of(component)
-    assert "2HWC J0534+220 has no model that gammapy can make" in str(problem)
+    assert "2HWC J0534+220 cannot be converted to a model" in str(problem)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"sources": ["Crab", "Crab Nebula"]}, "'Crab' and 'Crab Nebula' are the same source"),
-        ({"sources": ["3FHL J0001.2-0748"]}, "has no index in the catalogue"),
+        ({"sources": ["3FHL J0001.2-0748"]}, "has no value of index in the catalogue"),
         ({"center": ["200 deg", "60 deg"], "radius": "1 deg"}, "no source within"),
     ],
     ids=["two names", "no index", "empty cone"],
@@ -243,7 +245,7 @@ def test_invalid_file_is_reported(tmp_path):
     ("options", "message"),
     [
         ({"catalog": "3fhl"}, "selects no sources"),
-        ({"catalog": "3fhl", "center": ["1 deg", "2 deg"]}, "lacks 'radius'"),
+        ({"catalog": "3fhl", "center": ["1 deg", "2 deg"]}, "missing key 'radius'"),
         ({"catalog": "4fhl", "sources": ["x"]}, "did you mean '[34]f[gh]l'"),
         ({"catalog": "3fhl", "sources": ["x"], "which": "point"}, "not a model of 3fhl"),
         ({"catalog": "2hwc", "sources": ["x"], "which": "pl"}, "expected one of point, extended"),
@@ -258,7 +260,7 @@ def test_invalid_options_are_refused(options, message):
 def test_estimators_can_use_the_sources_by_name(fermi):
     model = f"model.0={{kind: catalog, catalog: 3fhl, file: {fermi}, sources: [Crab]}}"
     changed = ["data.hess.archive=sim:crab", model]
-    with pytest.raises(ConfigError, match=r"no model has the source 'crab'; there are: Crab"):
+    with pytest.raises(ConfigError, match=r"no model has the source 'crab'; available: Crab"):
         Pipeline.from_yaml(plain.EXAMPLE, overrides=changed)
     Pipeline.from_yaml(plain.EXAMPLE, overrides=[*changed, "estimate.0.source=Crab"])
 

@@ -236,14 +236,14 @@ class TestSource:
         ("change", "option_path", "message"),
         [
             ({"amplitude": "4e-11 cm-2 s-1"}, "spectral.amplitude", "expected a unit such as"),
-            ({"amplitude": "4e-11 pigs"}, "spectral.amplitude", "is no quantity"),
+            ({"amplitude": "4e-11 pigs"}, "spectral.amplitude", "is not a quantity"),
             ({"index": "2 TeV"}, "spectral.index", "is in TeV"),
             ({"indx": 2}, "spectral.indx", "did you mean 'index'"),
-            ({"type": "power"}, "spectral.type", "there is no spectral model 'power'"),
+            ({"type": "power"}, "spectral.type", "unknown spectral model 'power'"),
             ({"type": "gauss"}, "spectral.index", "expected some of amplitude, mean, sigma"),
-            ({"type": "point"}, "spectral.type", "there is no spectral model 'point'"),
+            ({"type": "point"}, "spectral.type", "unknown spectral model 'point'"),
             ({"index": {"value": 2, "mn": 1}}, "spectral.index.mn", "did you mean 'min'"),
-            ({"index": {"value": 2, "min": 3, "max": 1}}, "spectral.index.min", "above the max"),
+            ({"index": {"value": 2, "min": 3, "max": 1}}, "spectral.index.min", "above max"),
             ({"index": {"value": 2, "prior": {"type": "GausPrior"}}}, "spectral", "GausPrior"),
         ],
         ids=lambda case: str(case)[:40],
@@ -302,7 +302,7 @@ class TestFov:
 
     def test_spectral_model_instead_of_a_norm_model_is_reported(self):
         problems = problems_of(BackgroundModels(spectral={"type": "pl"}))
-        assert "'pl' is no norm model" in str(problems[0])
+        assert "'pl' is not a norm model" in str(problems[0])
 
 
 def assert_background(model, expected) -> None:

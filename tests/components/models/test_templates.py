@@ -155,7 +155,7 @@ class TestSource:
         far = write_map(tmp_path / "far.fits", centre=(100, 22))
         component = TemplateSource(name="s", map=far, spectral=POWER_LAW)
         assert problems_of(component) == []
-        with pytest.raises(ModelError, match=r"s: .*far\.fits does not overlap map"):
+        with pytest.raises(ModelError, match=r"s: .*far\.fits does not overlap with map"):
             component.build(Datasets([map_dataset("map")]))
 
     def test_map_larger_than_the_dataset_is_accepted(self, tmp_path):
@@ -169,8 +169,8 @@ class TestSource:
     @pytest.mark.parametrize(
         ("map_options", "message"),
         [
-            ({"unit": "TeV"}, "spectrum and map together must be a flux"),
-            ({"scale": 0.0}, "holds only zeros"),
+            ({"unit": "TeV"}, "expected a flux as product of spectrum and map"),
+            ({"scale": 0.0}, "contains only zeros"),
             ({"scale": np.nan}, "values that are not finite"),
             ({"WCSSHAPE": "__import__('os').abort()"}, "gammapy would run anything else as code"),
             (
@@ -219,10 +219,13 @@ class TestSource:
     @pytest.mark.parametrize(
         ("columns", "message"),
         [
-            ({"energy": [1, 2] * u.TeV}, "lacks the column dnde; it has energy"),
+            ({"energy": [1, 2] * u.TeV}, "has no column dnde; available: energy"),
             ({"energy": [1, 2], "dnde": [1, 1]}, "energy is in no unit"),
             ({"energy": [1, 2] * u.TeV, "dnde": [1, 1] / u.TeV}, "dnde is in 1 / TeV"),
-            ({"energy": [2, 1] * u.TeV, "dnde": [1, 1] / u.cm**2 / u.s / u.TeV}, "does not rise"),
+            (
+                {"energy": [2, 1] * u.TeV, "dnde": [1, 1] / u.cm**2 / u.s / u.TeV},
+                "energy must increase",
+            ),
             ({"energy": [1, 2] * u.TeV, "dnde": [1, -1] / u.cm**2 / u.s / u.TeV}, "negative"),
         ],
         ids=["column", "no unit", "unit", "order", "negative"],
@@ -247,7 +250,7 @@ class TestSource:
 
     def test_spectral_model_instead_of_a_norm_model_is_reported(self, table):
         (problem,) = problems_of(TemplateSource(name="s", spectrum=table, spectral=POWER_LAW))
-        assert "'pl' is no norm model" in str(problem)
+        assert "'pl' is not a norm model" in str(problem)
 
     def test_missing_file_is_reported_before_data_are_read(self, tmp_path):
         model = f"{{kind: template, name: crab, map: {tmp_path}/no.fits, spectral: {{type: pl}}}}"
@@ -286,12 +289,12 @@ class TestCounts:
         axis = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=3)
         path = write_map(tmp_path / "far.fits", centre=(100, 22), axes=[axis])
         component = CountsTemplate(name="extra", map=path, dataset="map")
-        with pytest.raises(ModelError, match="does not overlap map"):
+        with pytest.raises(ModelError, match="does not overlap with map"):
             component.build(Datasets([map_dataset("map")]))
 
     @pytest.mark.parametrize(
         ("map_options", "message"),
-        [({}, "has the axes: none"), ({"unit": "TeV", "axes": True}, "is in TeV; expected counts")],
+        [({}, "has the axes none"), ({"unit": "TeV", "axes": True}, "is in TeV; expected counts")],
         ids=["image", "unit"],
     )
     def test_invalid_count_maps_are_reported(self, tmp_path, map_options, message):
@@ -307,4 +310,4 @@ class TestCounts:
     def test_spectral_model_instead_of_a_norm_model_is_reported(self, counts):
         component = CountsTemplate(name="x", map=counts, dataset="map", spectral=POWER_LAW)
         (problem,) = problems_of(component)
-        assert "'pl' is no norm model" in str(problem)
+        assert "'pl' is not a norm model" in str(problem)

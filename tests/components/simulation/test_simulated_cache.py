@@ -10,7 +10,7 @@ import pytest
 
 from skyred.components.simulation import cache
 from skyred.components.simulation.archive import CrabSimulation
-from skyred.components.simulation.location import ensure
+from skyred.components.simulation.location import ensure_archive
 from skyred.io.checksums import SUMS, find_damage
 from waiting import LIMIT
 
@@ -32,19 +32,19 @@ def created_archives(monkeypatch, archive):
 
 def test_archive_is_created_only_on_first_use(created_archives, tmp_path):
     location = f"{LOCATION}&folder={tmp_path}"
-    assert [ensure(location), ensure(location)] == created_archives * 2
+    assert [ensure_archive(location), ensure_archive(location)] == created_archives * 2
 
 
 def test_cache_folder_is_set_by_the_environment(created_archives, monkeypatch, tmp_path):
     monkeypatch.setenv("SKYRED_CACHE_DIR", str(tmp_path))
-    assert ensure(LOCATION).is_relative_to(tmp_path)
+    assert ensure_archive(LOCATION).is_relative_to(tmp_path)
 
 
 @pytest.mark.parametrize("change", [{"seed": 1}, {"runs": 1}, {"livetime": 3.0}])
 def test_other_simulations_have_other_folders(created_archives, tmp_path, change):
     usual = {"seed": 42, "runs": 2, "livetime": 2.0}
     first, second = (
-        cache.cached_archive(CrabSimulation(**values), tmp_path)
+        cache.get_cached_archive(CrabSimulation(**values), tmp_path)
         for values in (usual, usual | change)
     )
     assert first != second
@@ -52,12 +52,12 @@ def test_other_simulations_have_other_folders(created_archives, tmp_path, change
 
 @pytest.mark.parametrize("matter", ["gammapy", "numpy", "astropy", "format"])
 def test_other_versions_have_other_folders(created_archives, monkeypatch, tmp_path, matter):
-    before = cache.cached_archive(CrabSimulation(runs=2, livetime=2), tmp_path)
+    before = cache.get_cached_archive(CrabSimulation(runs=2, livetime=2), tmp_path)
     if matter == "format":
         monkeypatch.setattr(cache, "FORMAT_VERSION", 999)
     else:
         monkeypatch.setattr(cache, "version", {"gammapy": "", "numpy": "", "astropy": ""}.get)
-    assert cache.cached_archive(CrabSimulation(runs=2, livetime=2), tmp_path) != before
+    assert cache.get_cached_archive(CrabSimulation(runs=2, livetime=2), tmp_path) != before
 
 
 def flip(path):
@@ -80,28 +80,28 @@ def test_damaged_archive_is_created_again_with_a_warning(
     created_archives, tmp_path, caplog, simulation, apply_damage
 ):
     location = f"{LOCATION}&folder={tmp_path}"
-    folder = ensure(location)
+    folder = ensure_archive(location)
     apply_damage(folder)
     with caplog.at_level(logging.WARNING, logger="skyred.simulation"):
-        assert ensure(location) == folder
+        assert ensure_archive(location) == folder
     assert find_damage(folder, simulation.files) is None
     assert len(created_archives) == 2
     assert "is damaged" in caplog.text
 
 
 def test_left_overs_of_killed_processes_are_removed(created_archives, tmp_path):
-    folder = cache.cached_archive(CrabSimulation(runs=2, livetime=2), tmp_path)
+    folder = cache.get_cached_archive(CrabSimulation(runs=2, livetime=2), tmp_path)
     shutil.rmtree(folder)
     folder.with_name(f".{folder.name}.0123abcd.part").mkdir()
-    cache.cached_archive(CrabSimulation(runs=2, livetime=2), tmp_path)
+    cache.get_cached_archive(CrabSimulation(runs=2, livetime=2), tmp_path)
     assert [path.name for path in tmp_path.iterdir() if path.suffix != ".lock"] == [folder.name]
 
 
 ENSURE = """
 import logging, sys
 logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
-from skyred.components.simulation.location import ensure
-print(ensure(sys.argv[1]))
+from skyred.components.simulation.location import ensure_archive
+print(ensure_archive(sys.argv[1]))
 """
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 
 from skyred.components import simulation as plugin
 from skyred.components.simulation.archive import CrabSimulation
-from skyred.components.simulation.location import Location, parse
+from skyred.components.simulation.location import SimulationLocation, parse
 
 simulations = st.builds(
     CrabSimulation,
@@ -25,7 +25,7 @@ folders = st.none() | st.binary(min_size=1).map(
 )
 
 
-@given(st.builds(Location, simulations, folders))
+@given(st.builds(SimulationLocation, simulations, folders))
 def test_location_as_string_is_parsed_to_the_same_location(location):
     assert parse(str(location)) == location
 
@@ -42,7 +42,7 @@ def test_location_as_string_is_parsed_to_the_same_location(location):
     ],
 )
 def test_location_has_the_parsed_options(location_string, expected):
-    assert parse(location_string) == Location(expected)
+    assert parse(location_string) == SimulationLocation(expected)
 
 
 def test_folder_can_be_given():
@@ -52,13 +52,16 @@ def test_folder_can_be_given():
 @pytest.mark.parametrize(
     ("location_string", "message"),
     [
-        ("sim:crap", "no simulated archive 'crap', expected one of crab; did you mean 'crab'?"),
-        ("sim:", "no simulated archive '', expected one of crab"),
+        (
+            "sim:crap",
+            "unknown simulated archive 'crap', expected one of crab; did you mean 'crab'?",
+        ),
+        ("sim:", "unknown simulated archive '', expected one of crab"),
         (
             "sim:crab?seeds=7",
-            "no key 'seeds', expected one of folder, livetime, runs, seed; did you",
+            "unknown key 'seeds', expected one of folder, livetime, runs, seed; did you",
         ),
-        ("sim:crab?seed=1&seed=1", "seed is given twice, expected once"),
+        ("sim:crab?seed=1&seed=1", "seed is set more than once, expected once"),
         ("sim:crab?seed", "seed is '', expected a whole number"),
         ("sim:crab?seed=1.5", "seed is '1.5', expected a whole number"),
         ("sim:crab?seed=-1", "seed is -1, expected a whole number from 0 to 4294967295"),
@@ -93,7 +96,7 @@ def test_hook_reports_the_available_simulations():
 
 def test_hook_opens_the_archive(monkeypatch, archive):
     monkeypatch.setattr(
-        "skyred.components.simulation.location.cached_archive", lambda simulation, base: archive
+        "skyred.components.simulation.location.get_cached_archive", lambda simulation, base: archive
     )
     store = plugin.skyred_archive(location="sim:crab?runs=2&livetime=2min")
     assert isinstance(store, DataStore)

@@ -221,7 +221,8 @@ def test_runs_in_no_group_are_skipped_with_the_reason():
 def test_missing_column_is_reported_before_data_are_read():
     orchestrator = Orchestrator(pipeline("{kind: group, by: column, column: NIGHT}"))
     with pytest.raises(
-        ArchiveError, match=r"'group' finds no column 'NIGHT'; there are OBS_ID, RA"
+        ArchiveError,
+        match=r"'group' needs the column 'NIGHT', which is missing; available: OBS_ID, RA",
     ):
         orchestrator.select()
 
@@ -231,5 +232,5 @@ def test_mistakes_are_reported_with_their_path():
         pipeline("{kind: group, by: zenith, times: [2008-01-01, 2007-01-01]}")
     message = str(error.value)
     assert "data.hess.stack.times: has no effect with by: zenith" in message
-    assert "data.hess.stack.times: do not rise" in message
-    assert "data.hess.stack: lacks 'edges'" in message
+    assert "data.hess.stack.times: must increase" in message
+    assert "data.hess.stack: missing key 'edges'" in message

@@ -151,7 +151,7 @@ FILES = [
     Damage("gzip: wrong length", lambda a, run, _: a.pack(run, lambda b: b[:-1] + b"\1"), "gzip"),
     Damage("garbage after gzip", lambda a, run, _: a.pack(run, lambda b: b + b"xyz"), "gzip"),
     Damage("FITS cut short", lambda a, run, _: a.unpacked(run, lambda b: b[:-5760]),
-           "cut short", "bkg"),
+           "truncated", "bkg"),
     Damage("header cut", lambda a, run, _: a.unpacked(
         run, lambda b: _swap(b, b"XTENSION= 'BINTABLE'", b"XTENSXON= 'BINTABLE'")), ""),
     Damage("a bit of the events flipped under a checksum", lambda a, run, _: a.unpacked(
@@ -162,7 +162,7 @@ FILES = [
 HDUS = [
     *(Damage(f"no {kind}", _without(kind), "missing", kind)
       for kind in ("events", "gti", "aeff", "edisp", "psf", "bkg")),
-    Damage("another run's OBS_ID", _card("events", "OBS_ID", 77), "OBS_ID 77", "events"),
+    Damage("another run's OBS_ID", _card("events", "OBS_ID", 77), "OBS_ID is 77", "events"),
     Damage("no OBS_ID", _card("events", "OBS_ID", None), "OBS_ID", "events"),
     Damage("pointing moved by 1 deg", _card("events", "DEC_PNT", 23.6), "pointing", "events"),
     Damage("no pointing", _card("events", "RA_PNT", None), "pointing", "events"),
@@ -193,7 +193,7 @@ EVENTS = [
     Damage("events twice under new numbers", _rows("events", _twice_renumbered),
            "same RA, DEC and ENERGY", "events"),
     Damage("a third of the events lost", _rows("events", lambda data: data[len(data) // 3 :]),
-           "the index says", "events"),
+           "in the index", "events"),
     Damage("all events of one energy", _column("events", "ENERGY", lambda x: x * 0 + 2),
            "same ENERGY", "events"),
     Damage("a tenth of the events of one energy",
@@ -278,7 +278,7 @@ INDEXES = [
            both_runs=True),
     Damage("events row twice", _index_rows("hdu", _doubled), "2 rows", "events"),
     Damage("no GTI row", _index_rows("hdu", lambda t, run: t[
-        ~((t["OBS_ID"] == run) & (np.char.strip(t["HDU_TYPE"]) == "gti"))]), "lacks gti",
+        ~((t["OBS_ID"] == run) & (np.char.strip(t["HDU_TYPE"]) == "gti"))]), "no gti",
         file=False),
     Damage("no rows", _index_rows("hdu", lambda t, run: t[t["OBS_ID"] != run]), "no rows",
            file=False),

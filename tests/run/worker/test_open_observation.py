@@ -10,7 +10,7 @@ from gammapy.data import DataStore, Observation
 
 import plain_gammapy as plain
 from skyred.components.simulation.archive import CrabSimulation
-from skyred.inspection.index import run_inputs
+from skyred.inspection.index import list_run_inputs
 from skyred.inspection.run import inspect_run
 from skyred.run.worker.open_observation import open_in_memory
 
@@ -35,7 +35,7 @@ def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     copy_folder = folder.with_name("copy")
     shutil.copytree(folder, copy_folder)
     store = DataStore.from_dir(folder)
-    (run,) = run_inputs(store.hdu_table, store.obs_table)
+    (run,) = list_run_inputs(store.hdu_table, store.obs_table)
     own = store.obs(run.obs_id)
     in_memory = open_in_memory(own, inspect_run(run).hdus)
     shutil.rmtree(folder)  # from here on, only data in memory can be read

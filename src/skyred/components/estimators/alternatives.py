@@ -1,4 +1,4 @@
-"""Alternatives to a fitted model, and doubts about Wilks' theorem for them."""
+"""Alternatives to a fitted model, and caveats about Wilks' theorem for them."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Alternative(Fields):
                 yield from _part_problems(part, spec, ("replace", source))
 
     def check(self, pipeline: Chain) -> Iterator[Problem]:
-        """Yield problems of the sources, the parameters and the replacing models.
+        """Yield problems with the sources, the parameters and the replacement models.
 
         Parameters
         ----------
@@ -77,15 +77,15 @@ class Alternative(Fields):
             A problem, with the option and the reason.
         """
         names = [name for model in pipeline.model for name in model.source_names()]
-        names_are_known = all(model.knows_names() for model in pipeline.model)
+        all_names_known = all(model.knows_names() for model in pipeline.model)
         sources: list[tuple[tuple[str | int, ...], str]] = [
             *((("without", index), name) for index, name in enumerate(self.without)),
             *((("replace", name), name) for name in self.replace),
         ]
         for path, source in sources:
-            if names_are_known and source not in names:
+            if all_names_known and source not in names:
                 nearest_name = nearest(source, names)
-                expected = f"there are: {', '.join(names) or 'none'}"
+                expected = f"available: {', '.join(names) or 'none'}"
                 yield Problem(path, f"no model has the source {source!r}", expected, nearest_name)
         parameters: list[tuple[tuple[str | int, ...], str]] = [
             *((("fix", name), name) for name in self.fix),
@@ -100,10 +100,15 @@ class Alternative(Fields):
 
 
 def _part_problems(part: str, spec: Any, path: tuple[str, ...]) -> Iterator[Problem]:
-    """Yield problems of a model that replaces a part of a source."""
+    """Yield problems with a model that replaces a part of a source."""
     if part not in PARTS:
         nearest_name = nearest(part, PARTS)
-        yield Problem((*path, part), "is no part of a source", f"expected {PARTS}", nearest_name)
+        yield Problem(
+            (*path, part),
+            "is not a part of a source",
+            f"expected one of {', '.join(PARTS)}",
+            nearest_name,
+        )
     elif spec is None and part != "spectral":
         return  # the part is removed
     elif not isinstance(spec, Mapping) or "type" not in spec:
@@ -132,31 +137,31 @@ def apply_alternative(datasets: Datasets, alternative: Alternative) -> list[str]
     """
     from gammapy.modeling.models import Models
 
-    models, doubts = datasets.models, list[str]()
+    models, caveats = datasets.models, list[str]()
     for source in (*alternative.without, *alternative.replace):
         if source not in models.names:
             raise ModelError(
-                f"{alternative.name}: no model is called {source!r}; there are "
+                f"{alternative.name}: no model is called {source!r}; available: "
                 f"{', '.join(models.names)}"
             )
     for source in alternative.without:
-        doubts += _doubts_without(models[source])
+        caveats += _removal_caveats(models[source])
     remaining = Models([model for model in models if model.name not in alternative.without])
     for source, parts in alternative.replace.items():
         for part, spec in parts.items():
             new_model = None if spec is None else build_part(part, spec)
             if part == "spectral":
-                new_model = _with_absorption_of(remaining[source].spectral_model, new_model)
+                new_model = _apply_absorption_of(remaining[source].spectral_model, new_model)
             setattr(remaining[source], f"{part}_model", new_model)
     datasets.models = remaining
     for name, fixed_value in alternative.fix.items():
-        doubts += _fix(_parameter(datasets, name, alternative.name), name, fixed_value)
+        caveats += _fix(_parameter(datasets, name, alternative.name), name, fixed_value)
     for name in alternative.free:
         _parameter(datasets, name, alternative.name).frozen = False
-    return doubts
+    return caveats
 
 
-def _with_absorption_of(replaced: Any, spectrum: Any) -> Any:
+def _apply_absorption_of(replaced: Any, spectrum: Any) -> Any:
     """Return a spectrum with the EBL absorption of the one that it replaces."""
     absorption = getattr(replaced, "model2", None)
     absorbs = absorption is not None and "ebl-norm" in absorption.tag
@@ -178,13 +183,15 @@ def _parameter(datasets: Datasets, name: str, alternative: str) -> Parameter:
 
 
 def _fix(parameter: Parameter, name: str, fixed_value: Any) -> list[str]:
-    """Freeze a parameter, at a value unless that is None, and return doubts."""
+    """Freeze a parameter, at a new value unless that is None, and return caveats."""
     if fixed_value is not None:
         quantity = u.Quantity(fixed_value)
         if quantity.unit == u.dimensionless_unscaled:
             quantity = u.Quantity(quantity.value, parameter.unit)
         if not quantity.unit.is_equivalent(parameter.unit):
-            raise ModelError(f"{name} is fixed at {fixed_value}, but it is in {parameter.unit}")
+            raise ModelError(
+                f"{name} is fixed at {fixed_value}; expected a value in {parameter.unit}"
+            )
         parameter.value = quantity.to_value(parameter.unit)
     was_free, parameter.frozen = not parameter.frozen, True
     if was_free and parameter.value in (parameter.min, parameter.max):
@@ -192,15 +199,15 @@ def _fix(parameter: Parameter, name: str, fixed_value: Any) -> list[str]:
     return []
 
 
-def _doubts_without(model: Any) -> list[str]:
-    """Return doubts about the removal of a model with free parameters."""
+def _removal_caveats(model: Any) -> list[str]:
+    """Return caveats for the removal of a model with free parameters."""
     free = [parameter for parameter in model.parameters if not parameter.frozen]
     names = [parameter.name for parameter in free]
     norm = next((parameter for parameter in free if parameter.name in ("amplitude", "norm")), None)
     others = [name for name in names if norm is None or name != norm.name]
-    doubts = []
+    caveats = []
     if norm is not None and np.isfinite(norm.min) and norm.min >= 0:
-        doubts.append(f"without {model.name}, its {norm.name} is at its limit")
+        caveats.append(f"without {model.name}, its {norm.name} is at its limit")
     if others:
-        doubts.append(f"without {model.name}, its {', '.join(others)} are undefined")
-    return doubts
+        caveats.append(f"without {model.name}, its {', '.join(others)} are undefined")
+    return caveats

@@ -14,7 +14,7 @@ from skyred.interfaces import Chain, ReducedData
 TOLERANCE = 1 + 1e-6  # factor by which edges may exceed an axis: rounding in another unit
 
 
-def rising_problems(edges: u.Quantity | None) -> Iterable[Problem]:
+def order_problems(edges: u.Quantity | None) -> Iterable[Problem]:
     """Yield a problem if energy edges do not increase.
 
     Parameters
@@ -28,11 +28,13 @@ def rising_problems(edges: u.Quantity | None) -> Iterable[Problem]:
         Fewer than two edges, or edges that do not increase.
     """
     if edges is not None and (len(edges) < 2 or np.any(np.diff(edges.value) <= 0)):
-        yield Problem(("energy_edges",), "do not rise", "expected two or more rising energies")
+        yield Problem(
+            ("energy_edges",), "must increase", "expected two or more increasing energies"
+        )
 
 
 def source_problems(source: str, pipeline: Chain) -> Iterable[Problem]:
-    """Yield a problem if no model has a source.
+    """Yield a problem if no model has the name of a source.
 
     Parameters
     ----------
@@ -49,12 +51,12 @@ def source_problems(source: str, pipeline: Chain) -> Iterable[Problem]:
     names = [name for model in pipeline.model for name in model.source_names()]
     if source not in names and all(model.knows_names() for model in pipeline.model):
         nearest_name = nearest(source, names)
-        expected = f"there are: {', '.join(names) or 'none'}"
+        expected = f"available: {', '.join(names) or 'none'}"
         yield Problem(("source",), f"no model has the source {source!r}", expected, nearest_name)
 
 
 def edge_problems(edges: u.Quantity, pipeline: Chain) -> Iterable[Problem]:
-    """Yield problems of energy edges outside all energy axes, and of empty energy bins.
+    """Yield problems with energy edges outside all energy axes, and of empty energy bins.
 
     gammapy moves each edge to the nearest edge of the axis, so that a bin is empty if both of its
     edges move to the same one.
@@ -84,8 +86,8 @@ def edge_problems(edges: u.Quantity, pipeline: Chain) -> Iterable[Problem]:
             nodes_text = ", ".join(f"{node:.4g}" for node in np.exp(nodes))
             yield Problem(
                 ("energy_edges",),
-                f"two of them lie at the same edge of the energy axis of data.{entry}",
-                f"expected edges near its own: {nodes_text} TeV",
+                f"two of them have the same nearest edge on the energy axis of data.{entry}",
+                f"expected edges near those of the axis: {nodes_text} TeV",
             )
 
 
@@ -101,14 +103,14 @@ def _range_problems(
         entry_names = " and ".join(f"data.{entry}" for entry in axes)
         yield Problem(
             ("energy_edges",),
-            f"{edges.min()} to {edges.max()} reach outside the energy "
+            f"{edges.min()} to {edges.max()} are outside the energy "
             f"{'axis' if len(axes) == 1 else 'axes'} of {entry_names}",
             f"expected edges from {low} to {high}",
         )
 
 
 def bin_problems(edges: u.Quantity | None, pipeline: Chain) -> Iterable[Problem]:
-    """Yield problems of energy edges or, without edges, of axes without common bins.
+    """Yield problems with energy edges or, without edges, of axes without common bins.
 
     Parameters
     ----------
@@ -127,15 +129,15 @@ def bin_problems(edges: u.Quantity | None, pipeline: Chain) -> Iterable[Problem]
 
 
 def _alignment_problems(pipeline: Chain) -> Iterable[Problem]:
-    """Yield problems of data entries without common energy bins."""
+    """Yield problems with data entries without common energy bins."""
     axes = {entry: axis.build("energy") for entry, axis in _valid_axes(pipeline).items()}
     first = next(iter(axes), "")
     for entry, axis in axes.items():
         if not axes[first].is_aligned(axis):
             yield Problem(
                 (),
-                f"data.{first} and data.{entry} have no common bins of energy",
-                "expected the same bins per decade, from the same edge",
+                f"data.{first} and data.{entry} have no common energy bins",
+                "expected the same bins per decade, with a common edge",
             )
 
 
@@ -170,4 +172,4 @@ def map_problems(pipeline: Chain) -> Iterable[Problem]:
         for _, entry in pipeline.entries()
     }
     if types == {"spectrum"}:
-        yield Problem((), "needs a map, and all of the data are spectra", "leave it out")
+        yield Problem((), "needs a map, but all data are spectra", "remove it")

@@ -10,7 +10,7 @@ import attrs
 import numpy as np
 from astropy import units as u
 
-from skyred.components.estimators.curves import axis_label, few_ticks, power_of
+from skyred.components.estimators.curves import axis_label, power_of_ten, reduce_ticks
 from skyred.likelihood.minimise.profile import Contour
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ PANEL = 3.0  # size of a pair in the corner plot, in inches
 
 
 @attrs.frozen(eq=False, kw_only=True)
-class Pair:
+class ContourPair:
     """Contours of two parameters.
 
     Parameters
@@ -34,7 +34,7 @@ class Pair:
         Their units, length 2.
     best : tuple of float
         Their best-fit values, length 2, in ``units``.
-    lines : tuple of Contour
+    contours : tuple of Contour
         The contours, from the innermost outwards.
     """
 
@@ -42,7 +42,7 @@ class Pair:
     y: str
     units: tuple[str, str]
     best: tuple[float, float]
-    lines: tuple[Contour, ...]
+    contours: tuple[Contour, ...]
 
     def tables(self) -> Iterator[Table]:
         """Yield a table of the points of each contour.
@@ -54,10 +54,10 @@ class Pair:
         """
         from astropy.table import Table
 
-        for line in self.lines:
-            table = Table({"x": u.Quantity(line.x, self.units[0]),
-                           "y": u.Quantity(line.y, self.units[1]),
-                           "at_limit": line.at_limit})  # fmt: skip
+        for contour in self.contours:
+            table = Table({"x": u.Quantity(contour.x, self.units[0]),
+                           "y": u.Quantity(contour.y, self.units[1]),
+                           "at_limit": contour.at_limit})  # fmt: skip
             table["x"].description, table["y"].description = self.x, self.y
             table["at_limit"].description = "whether the point is at a limit of a parameter"
             table.meta["EXTNAME"] = "CONTOUR"
@@ -72,17 +72,23 @@ class Pair:
             Name, unit, best-fit value, minimum and maximum of both parameters, the rise of the
             statistic, its square root, and the probability.
         """
-        for line in self.lines:
+        for contour in self.contours:
             spans = [
                 (np.nanmin(side), np.nanmax(side)) if np.isfinite(side).any() else (np.nan, np.nan)
-                for side in (line.x, line.y)
+                for side in (contour.x, contour.y)
             ]
             parameters = zip((self.x, self.y), self.units, self.best, spans, strict=True)
             sides = [(name, unit, best, *span) for name, unit, best, span in parameters]
-            yield (*sides[0], *sides[1], line.rise, np.sqrt(line.rise), probability(line.rise))
+            yield (
+                *sides[0],
+                *sides[1],
+                contour.rise,
+                np.sqrt(contour.rise),
+                probability(contour.rise),
+            )
 
     @classmethod
-    def of(cls, rows: Table, tables: Sequence[Table]) -> list[Self]:
+    def from_tables(cls, rows: Table, tables: Sequence[Table]) -> list[Self]:
         """Create the pairs from the table of all contours and the tables of their points.
 
         Parameters
@@ -94,7 +100,7 @@ class Pair:
 
         Returns
         -------
-        list of Pair
+        list of ContourPair
             The pairs.
         """
         pairs: dict[tuple[str, str], Self] = {}
@@ -106,11 +112,11 @@ class Pair:
                 y=names[1],
                 units=(str(row["x_unit"]), str(row["y_unit"])),
                 best=(float(row["x_best"]), float(row["y_best"])),
-                lines=(),
+                contours=(),
             )
             pair = pairs.setdefault(names, empty_pair)
-            line = Contour(float(row["delta_stat"]), *points)
-            pairs[names] = attrs.evolve(pair, lines=(*pair.lines, line))
+            contour = Contour(float(row["delta_stat"]), *points)
+            pairs[names] = attrs.evolve(pair, contours=(*pair.contours, contour))
         return list(pairs.values())
 
 
@@ -139,16 +145,16 @@ def _label(rise: float) -> str:
     return f"{sigma:g}$\\sigma$ ({percentage})" if is_half_integer else percentage
 
 
-def draw_pair(pair: Pair, ax: Axes | None = None, *, alone: bool = True) -> Axes:
+def draw_pair(pair: ContourPair, ax: Axes | None = None, *, standalone: bool = True) -> Axes:
     """Draw the contours of one pair, with a cross at the best-fit values.
 
     Parameters
     ----------
-    pair : Pair
+    pair : ContourPair
         The pair.
     ax : matplotlib.axes.Axes, optional
         Axes to draw on; by default those of a new figure.
-    alone : bool
+    standalone : bool
         Whether the plot has a legend and full parameter names; if not, names are short:
         ``crab.index``.
 
@@ -161,33 +167,33 @@ def draw_pair(pair: Pair, ax: Axes | None = None, *, alone: bool = True) -> Axes
 
     if ax is None:
         ax = plt.subplots(figsize=(5.6, 4.8), layout="constrained")[1]
-    powers = [power_of(best, 0.0 if best else 1.0) for best in pair.best]
+    powers = [power_of_ten(best, 0.0 if best else 1.0) for best in pair.best]
     scale = [10.0**power for power in powers]
-    for number, line in reversed(list(enumerate(pair.lines))):
+    for number, contour in reversed(list(enumerate(pair.contours))):
         shade = SHADES[min(number, len(SHADES) - 1)]
-        sides = line.x / scale[0], line.y / scale[1]
+        sides = contour.x / scale[0], contour.y / scale[1]
         is_finite = np.isfinite(sides[0]) & np.isfinite(sides[1])
         x, y = (np.append(side[is_finite], side[is_finite][:1]) for side in sides)
         ax.fill(x, y, color=shade, alpha=0.35, linewidth=0)
-        ax.plot(x, y, color=shade, linewidth=1.4, label=_label(line.rise))
-        ax.plot(*(side[line.at_limit] for side in sides), "|", color="black")
+        ax.plot(x, y, color=shade, linewidth=1.4, label=_label(contour.rise))
+        ax.plot(*(side[contour.at_limit] for side in sides), "|", color="black")
     best = [value / size for value, size in zip(pair.best, scale, strict=True)]
     ax.plot(*best, "+", color="black", markersize=9, label="best fit")
-    few_ticks(ax)
-    names = [name if alone else PART.sub(".", name) for name in (pair.x, pair.y)]
+    reduce_ticks(ax)
+    names = [name if standalone else PART.sub(".", name) for name in (pair.x, pair.y)]
     ax.set_xlabel(axis_label(names[0], pair.units[0], powers[0]))
     ax.set_ylabel(axis_label(names[1], pair.units[1], powers[1]))
-    if alone:
+    if standalone:
         ax.legend(*(items[::-1] for items in ax.get_legend_handles_labels()), fontsize="small")
     return ax
 
 
-def draw_corner(pairs: Sequence[Pair]) -> Axes:
+def draw_corner(pairs: Sequence[ContourPair]) -> Axes:
     """Draw all pairs as a corner plot.
 
     Parameters
     ----------
-    pairs : sequence of Pair
+    pairs : sequence of ContourPair
         The pairs.
 
     Returns
@@ -208,7 +214,7 @@ def draw_corner(pairs: Sequence[Pair]) -> Axes:
     for pair in pairs:
         row, column = rows.index(pair.y), columns.index(pair.x)
         unused.discard((row, column))
-        draw_pair(pair, grid[row, column], alone=False)
+        draw_pair(pair, grid[row, column], standalone=False)
         grid[row, column].label_outer()
     for panel in unused:
         grid[panel].axis("off")

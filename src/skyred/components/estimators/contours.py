@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Self
 import attrs
 import numpy as np
 
-from skyred.components.estimators.contour_pairs import Pair, draw_corner, draw_pair
+from skyred.components.estimators.contour_pairs import ContourPair, draw_corner, draw_pair
 from skyred.components.estimators.parameters import (
     FittedMinimum,
-    chosen_parameters,
-    fitted_minimum,
+    fit_minimum,
     parameter_problems,
+    select_parameters,
 )
 from skyred.components.estimators.scripted import write_parameters
 from skyred.errors import ModelError, Problem
@@ -57,11 +57,11 @@ class ContoursProduct(Product):
 
     Parameters
     ----------
-    pairs : list of Pair
+    pairs : list of ContourPair
         The pairs, each with its contours from the innermost outwards.
     """
 
-    pairs: list[Pair]
+    pairs: list[ContourPair]
 
     def write(self, folder: Path) -> list[Path]:
         """Write ``NAME.fits`` (summary and contours) and ``NAME.ecsv`` (summary).
@@ -101,7 +101,7 @@ class ContoursProduct(Product):
             The contours.
         """
         rows, *tables = read_tables(folder / f"{name}.fits")
-        return cls(name, Pair.of(rows, tables))
+        return cls(name, ContourPair.from_tables(rows, tables))
 
     def table(self) -> Table:
         """Return the range of both parameters on each contour.
@@ -191,14 +191,14 @@ class Contours(Estimator):
             A problem, with the option and the reason.
         """
         if len(self.parameters) == 1 and not any(sign in self.parameters[0] for sign in "*?["):
-            yield Problem(("parameters",), "has one name", "expected two or more")
+            yield Problem(("parameters",), "has one name", "expected two or more names")
         if not self.parameters:
             yield Problem(("parameters",), "is empty", "expected two or more")
         if not self.sigmas and not self.probabilities:
             yield Problem(("sigmas",), "is empty", "expected sigmas, or probabilities")
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Yield problems of parameters that are frozen or do not exist.
+        """Yield problems with parameters that are frozen or do not exist.
 
         Parameters
         ----------
@@ -234,11 +234,11 @@ class Contours(Estimator):
         ModelError
             If names match fewer than two free parameters, or the fit does not converge.
         """
-        with fitted_minimum(datasets) as minimum:
-            indices = chosen_parameters(self.parameters, minimum.datasets, minimum.objective)
+        with fit_minimum(datasets) as minimum:
+            indices = select_parameters(self.parameters, minimum.datasets, minimum.objective)
             if len(indices) < 2:
                 names = f"{self.parameters} match {minimum.objective.names[indices[0]]} only"
-                raise ModelError(f"contours are of two parameters; {names}")
+                raise ModelError(f"contours need two parameters; {names}")
             pairs = [self._pair(minimum, *pair) for pair in combinations(indices, 2)]
         return ContoursProduct(self.label, pairs)
 
@@ -248,7 +248,7 @@ class Contours(Estimator):
         Parameters
         ----------
         script : Script
-            The script to which the code is added.
+            The script to add code to.
         """
         script.use("gammapy.modeling", "Fit")
         script.use("astropy.table", "Table")
@@ -275,7 +275,7 @@ class Contours(Estimator):
                 f'figure.savefig(folder / f"{self.label}-{{x}}-{{y}}.png")',
             )
 
-    def _pair(self, minimum: FittedMinimum, x: int, y: int) -> Pair:
+    def _pair(self, minimum: FittedMinimum, x: int, y: int) -> ContourPair:
         """Return the contours of the parameters with the indices ``x`` and ``y``."""
         from skyred.likelihood.minimise.conditional_fit import ConditionalFit
         from skyred.likelihood.minimise.profile import contour
@@ -288,12 +288,12 @@ class Contours(Estimator):
         contours = [
             contour(conditional_fit, covariance, rise, self.points) for rise in self._rises()
         ]
-        return Pair(
+        return ContourPair(
             x=best.names[x],
             y=best.names[y],
             units=(best.units[x], best.units[y]),
             best=(float(best.values[x]), float(best.values[y])),
-            lines=tuple(contours),
+            contours=tuple(contours),
         )
 
     def _rises(self) -> list[float]:

@@ -28,7 +28,7 @@ STYLES = ("-", "--", ":", "-.")  # with the colours; makes curves distinct in gr
 
 
 @attrs.frozen
-class Crossing:
+class ConfidenceInterval:
     """Asymmetric errors of a parameter.
 
     Parameters
@@ -58,7 +58,7 @@ class Curve:
     values, delta_stat : array
         Values of the parameter, and the statistic there above its minimum, shape (m,); NaN if the
         fit of the other parameters failed.
-    crossings : tuple of Crossing
+    intervals : tuple of ConfidenceInterval
         Asymmetric errors.
     """
 
@@ -68,7 +68,7 @@ class Curve:
     error: float
     values: Array
     delta_stat: Array
-    crossings: tuple[Crossing, ...]
+    intervals: tuple[ConfidenceInterval, ...]
 
     def table(self) -> Table:
         """Return the profile as a table, with the name of the parameter in the metadata.
@@ -94,17 +94,17 @@ class Curve:
         tuple
             Name, unit, value, error and all asymmetric errors.
         """
-        ends = [end for crossing in self.crossings for end in (crossing.errn, crossing.errp)]
+        ends = [end for interval in self.intervals for end in (interval.errn, interval.errp)]
         return (self.name, self.unit, self.value, self.error, *ends)
 
     @classmethod
-    def of(cls, row: Row, table: Table) -> Self:
+    def from_table(cls, row: Row, table: Table) -> Self:
         """Create a profile from its row in the table of all profiles, and its own table.
 
         Parameters
         ----------
         row : astropy.table.Row
-            Row of `summary`.
+            Row of `summary_table`.
         table : astropy.table.Table
             Table of the profile.
 
@@ -113,8 +113,10 @@ class Curve:
         Curve
             The profile.
         """
-        crossings = [
-            Crossing(_sigma(name), float(row[name]), float(row[name.replace("errn", "errp")]))
+        intervals = [
+            ConfidenceInterval(
+                _sigma(name), float(row[name]), float(row[name.replace("errn", "errp")])
+            )
             for name in row.colnames
             if name.startswith("errn")
         ]
@@ -125,11 +127,11 @@ class Curve:
             error=float(row["error"]),
             values=np.array(table["value"]),
             delta_stat=np.array(table["delta_stat"]),
-            crossings=tuple(crossings),
+            intervals=tuple(intervals),
         )
 
 
-def summary(curves: Sequence[Curve]) -> Table:
+def summary_table(curves: Sequence[Curve]) -> Table:
     """Return the best-fit value and the errors of each parameter.
 
     Parameters
@@ -144,7 +146,7 @@ def summary(curves: Sequence[Curve]) -> Table:
     """
     from astropy.table import Table
 
-    sigmas = [crossing.sigma for crossing in curves[0].crossings]
+    sigmas = [interval.sigma for interval in curves[0].intervals]
     ends = [f"{side}_{sigma!r}sigma" for sigma in sigmas for side in ("errn", "errp")]
     names = ["parameter", "unit", "value", "error", *ends]
     table = Table(rows=[curve.row() for curve in curves], names=names)
@@ -160,7 +162,7 @@ def _sigma(column: str) -> float:
     return float(column.removeprefix("errn_").removesuffix("sigma"))
 
 
-def power_of(value: float, error: float) -> int:
+def power_of_ten(value: float, error: float) -> int:
     """Return the power of ten to write a number with; 0 for numbers of order one.
 
     Parameters
@@ -203,8 +205,8 @@ def axis_label(name: str, unit: str, power: int = 0) -> str:
     return f"{name} [{' '.join(parts)}]" if parts else name
 
 
-def few_ticks(ax: Axes) -> None:
-    """Reduce the number of ticks, to fit in labels without an offset.
+def reduce_ticks(ax: Axes) -> None:
+    """Reduce the number of ticks, for labels without an offset.
 
     Parameters
     ----------
@@ -231,7 +233,7 @@ def draw_curve(curve: Curve, ax: Axes | None = None) -> Axes:
         The axes.
     """
     ax = ax or _figure()
-    power = power_of(curve.value, curve.error)
+    power = power_of_ten(curve.value, curve.error)
     scale = 10.0**power
     best, error, values = curve.value / scale, curve.error / scale, curve.values / scale
     is_finite = np.isfinite(curve.delta_stat)
@@ -242,13 +244,15 @@ def draw_curve(curve: Curve, ax: Axes | None = None) -> Axes:
     ax.plot(grid, ((grid - best) / error) ** 2, "--", color="tab:blue",
             label="parabola of the error")  # fmt: skip
     _draw_levels(
-        ax, [crossing.sigma for crossing in curve.crossings], float(np.nanmax(curve.delta_stat))
+        ax,
+        [interval.sigma for interval in curve.intervals],
+        float(np.nanmax(curve.delta_stat)),
     )
-    for crossing in curve.crossings:
-        for bound in (curve.value - crossing.errn, curve.value + crossing.errp):
+    for interval in curve.intervals:
+        for bound in (curve.value - interval.errn, curve.value + interval.errp):
             if low <= bound / scale <= high:
-                ax.vlines(bound / scale, 0, crossing.sigma**2, color="0.5", linewidth=0.8)
-    few_ticks(ax)
+                ax.vlines(bound / scale, 0, interval.sigma**2, color="0.5", linewidth=0.8)
+    reduce_ticks(ax)
     ax.set_xlabel(axis_label(curve.name, curve.unit, power))
     ax.set_xlim(low, high)
     ax.set_title(_result_text(curve), fontsize="medium")
@@ -282,7 +286,7 @@ def draw_curves(curves: Sequence[Curve], ax: Axes | None = None) -> Axes:
         width = max(width, float(np.abs(pulls).max()))
     grid = np.linspace(-width, width, 200)
     ax.plot(grid, grid**2, color="0.6", linewidth=4, alpha=0.5, zorder=0, label="parabola")
-    _draw_levels(ax, [crossing.sigma for crossing in curves[0].crossings], top)
+    _draw_levels(ax, [interval.sigma for interval in curves[0].intervals], top)
     ax.set_xlabel("(value - best value) / error")
     ax.set_xlim(-width, width)
     ax.legend(fontsize="small")
@@ -309,9 +313,11 @@ def _draw_levels(ax: Axes, sigmas: Sequence[float], top: float) -> None:
 
 
 def _result_text(curve: Curve) -> str:
-    """Return the best-fit value and the errors of the first crossing, with two digits."""
-    first = curve.crossings[0] if curve.crossings else Crossing(1, curve.error, curve.error)
-    power = power_of(curve.value, curve.error)
+    """Return the best-fit value and the errors of the first interval, with two digits."""
+    first = (
+        curve.intervals[0] if curve.intervals else ConfidenceInterval(1, curve.error, curve.error)
+    )
+    power = power_of_ten(curve.value, curve.error)
     scale = 10.0**power
     decimals = max(1 - int(np.floor(np.log10(curve.error / scale))), 0)
     down, up = (f"{end / scale:.{decimals}f}" if np.isfinite(end) else r"\infty"

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 class ExcessProduct(FluxMapsProduct):
     """Maps of counts, excess, flux and significance within a correlation radius."""
 
-    meaning = r"Significance of the excess [$\sigma$]"
+    significance_label = r"Significance of the excess [$\sigma$]"
 
     def pictures(self) -> dict[str, Callable[[], Axes]]:
         """Return the functions that draw the significance and the excess counts.
@@ -104,7 +104,7 @@ class CorrelatedMapEstimator(MapEstimator):
         """
         from gammapy.estimators import ExcessMapEstimator
 
-        mosaic = Mosaic.of(select_maps(datasets, self.datasets), sources=False)
+        mosaic = Mosaic.from_datasets(select_maps(datasets, self.datasets), sources=False)
         estimator = ExcessMapEstimator(
             self.correlation_radius,
             selection_optional=list(columns),
@@ -113,13 +113,13 @@ class CorrelatedMapEstimator(MapEstimator):
         exposure = mosaic.reco_exposure(estimator.spectral_model)
         return mosaic.excess(estimator, self.energy_edges, exposure)
 
-    def write_maps_of(self, script: Script, columns: Sequence[str] = ()) -> None:
+    def write_excess_maps(self, script: Script, columns: Sequence[str] = ()) -> None:
         """Write ``maps``, their file and their plots.
 
         Parameters
         ----------
         script : Script
-            The script to which the code is added.
+            The script to add code to.
         columns : sequence of str
             Optional maps of gammapy's `ExcessMapEstimator`.
 
@@ -181,11 +181,11 @@ class ExcessMap(CorrelatedMapEstimator):
         Parameters
         ----------
         script : Script
-            The script to which the code is added.
+            The script to add code to.
 
         Raises
         ------
         ExportError
             If several map datasets would have to be summed.
         """
-        self.write_maps_of(script, ["errn-errp", "ul"] if self.errors else [])
+        self.write_excess_maps(script, ["errn-errp", "ul"] if self.errors else [])

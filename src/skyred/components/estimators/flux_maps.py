@@ -13,7 +13,7 @@ from astropy import units as u
 from skyred.components.estimators.checks import (
     edge_problems,
     map_problems,
-    rising_problems,
+    order_problems,
 )
 from skyred.components.estimators.flux_options import energy_bins
 from skyred.errors import Problem
@@ -51,7 +51,7 @@ class FluxMapsProduct(Product):
     """
 
     maps: FluxMaps
-    meaning: ClassVar[str] = r"Significance [$\sigma$]"
+    significance_label: ClassVar[str] = r"Significance [$\sigma$]"
 
     def write(self, folder: Path) -> list[Path]:
         """Write ``NAME.fits``, for gammapy's `FluxMaps.read`, and the source as ``NAME.yaml``.
@@ -128,7 +128,7 @@ class FluxMapsProduct(Product):
         matplotlib.axes.Axes
             The axes.
         """
-        return draw_significance(self.strongest, ax, self.meaning)
+        return draw_significance(self.strongest, ax, self.significance_label)
 
 
 @value
@@ -148,7 +148,7 @@ class MapEstimator(Estimator):
         Problem
             Energy edges that do not increase.
         """
-        yield from rising_problems(self.energy_edges)
+        yield from order_problems(self.energy_edges)
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
         """Yield a problem if there is no map, or if energy edges are outside the axes.

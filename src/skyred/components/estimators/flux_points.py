@@ -13,7 +13,7 @@ from astropy import units as u
 
 from skyred.components.estimators.checks import (
     bin_problems,
-    rising_problems,
+    order_problems,
     source_problems,
 )
 from skyred.components.estimators.flux_options import (
@@ -49,9 +49,10 @@ class FluxPointsProduct(Product):
     """Flux points of a source, with its fitted model.
 
     Norms are fluxes in units of the absolute flux of the model: ``flux.reference_model`` is the
-    fitted model if that is positive, and its opposite if it is negative. Without a reference model,
-    gammapy's ``FluxPoints.read`` uses the positive reference fluxes in the file. A reference model
-    passed to it must be positive too, and not a fitted model with a negative amplitude.
+    fitted model if that is positive, and the model with the opposite sign if it is negative.
+    Without a reference model, gammapy's ``FluxPoints.read`` uses the positive reference fluxes in
+    the file. A reference model passed to it must be positive too, and not a fitted model with a
+    negative amplitude.
 
     Parameters
     ----------
@@ -184,10 +185,10 @@ class FluxPoints(Estimator):
         Problem
             Energy edges that do not increase.
         """
-        yield from rising_problems(self.energy_edges)
+        yield from order_problems(self.energy_edges)
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Yield problems of the source, the energy edges and the energy axes.
+        """Yield problems with the source, the energy edges and the energy axes.
 
         Parameters
         ----------
@@ -231,7 +232,7 @@ class FluxPoints(Estimator):
             n_sigma_ul=self.n_sigma_ul,
             allow_multiple_telescopes=True,  # every data entry is part of the analysis
         )
-        _warn_of_moved_edges(self.label, self.energy_edges, flux.geom.axes["energy"].edges)
+        _warn_about_moved_edges(self.label, self.energy_edges, flux.geom.axes["energy"].edges)
         return FluxPointsProduct(self.label, flux, datasets.models.copy()[self.source])
 
     def write_script(self, script: Script) -> None:
@@ -240,13 +241,13 @@ class FluxPoints(Estimator):
         Parameters
         ----------
         script : Script
-            The script to which the code is added.
+            The script to add code to.
         """
         script.use("gammapy.estimators", "FluxPointsEstimator")
         # every dataset is part of the analysis, of any telescope
         options = [*flux_options(self, script), "allow_multiple_telescopes=True"]
         if len(script.all_datasets) > 1:
-            self._write_by_bin(script, options)
+            self._write_bins_separately(script, options)
             return
         script.body.add(
             f"estimator = FluxPointsEstimator({', '.join(options)})",
@@ -257,14 +258,14 @@ class FluxPoints(Estimator):
         )
         script.draw('flux_points.plot(ax=axes, sed_type="e2dnde")', self.label)
 
-    def _write_by_bin(self, script: Script, options: list[str]) -> None:
-        """Write one bin after the other: gammapy fails if a dataset lacks one of them."""
+    def _write_bins_separately(self, script: Script, options: list[str]) -> None:
+        """Write one bin after the other: gammapy fails if a dataset does not have all of them."""
         script.use("itertools", "pairwise")
         script.use("astropy.table", "vstack")
         edges = options[1].removeprefix("energy_edges=")
         options[1] = "energy_edges=u.Quantity(bounds)"
         script.body.add(
-            "# one bin after the other: gammapy fails if a dataset lacks one of several",
+            "# one bin after the other: gammapy fails if a dataset does not have all bins",
             "tables = []",
         )
         with script.body.inside(f"for bounds in pairwise({edges}):"):
@@ -291,7 +292,7 @@ def flux_options(estimator: Any, script: Script) -> list[str]:
     estimator : Estimator
         The estimator.
     script : Script
-        The script to which the code is added.
+        The script to add code to.
 
     Returns
     -------
@@ -304,8 +305,8 @@ def flux_options(estimator: Any, script: Script) -> list[str]:
     return options + changed_options(estimator, "reoptimize", "n_sigma", "n_sigma_ul")
 
 
-def _warn_of_moved_edges(label: str, requested: u.Quantity, actual: u.Quantity) -> None:
-    """Log a warning of edges that the energy axis does not have."""
+def _warn_about_moved_edges(label: str, requested: u.Quantity, actual: u.Quantity) -> None:
+    """Log a warning about edges that the energy axis does not have."""
     distances = np.abs(np.log(requested[:, None] / actual[None, :]).to_value("")).min(axis=1)
     if moved := [
         f"{edge:.4g}"

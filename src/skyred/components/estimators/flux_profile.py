@@ -14,7 +14,7 @@ from astropy import units as u
 from skyred.components.estimators.checks import (
     edge_problems,
     map_problems,
-    rising_problems,
+    order_problems,
 )
 from skyred.components.estimators.flux_options import (
     energy_bins,
@@ -31,7 +31,7 @@ from skyred.components.estimators.scripted import (
     write_without_sources,
 )
 from skyred.errors import ExportError, Problem, SkyredWarning
-from skyred.fields import option, part
+from skyred.fields import nested_object, option
 from skyred.interfaces import Chain, Estimator, Product, component
 from skyred.products.flux_tables import (
     flux_table,
@@ -160,8 +160,8 @@ class FluxProfileProduct(Product):
                         marker=marker, markersize=4, linestyle="none",
                         label=f"{low.value:.3g} to {high.value:.3g} {high.unit}")  # fmt: skip
         without_flux = np.isnan(self.flux.norm.data).all(axis=(1, 2, 3))
-        for ends in zip(edges[:-1][without_flux], edges[1:][without_flux], strict=True):
-            ax.axvspan(*ends, facecolor="none", edgecolor="0.7",
+        for bounds in zip(edges[:-1][without_flux], edges[1:][without_flux], strict=True):
+            ax.axvspan(*bounds, facecolor="none", edgecolor="0.7",
                        hatch="///", linewidth=0)  # fmt: skip
         ax.axhline(0, color="0.5", linewidth=0.8)
         ax.set_xlabel("Projected distance [deg]")
@@ -178,8 +178,10 @@ class FluxProfile(Estimator):
 
     kind = "flux-profile"
     product = FluxProfileProduct
-    line: Line | None = part(Line, None, doc="A line, divided into boxes.")
-    rings: Rings | None = part(Rings, None, doc="Rings around a position, instead of a line.")
+    line: Line | None = nested_object(Line, None, doc="A line, divided into boxes.")
+    rings: Rings | None = nested_object(
+        Rings, None, doc="Rings around a position, instead of a line."
+    )
     index: float = option(2.0, min=-5, max=10, doc="Index of the power law of the fitted fluxes.")
     energy_edges: u.Quantity | None = energy_bins("one bin of the whole energy axis")
     background_sources: tuple[str, ...] = option(
@@ -200,13 +202,13 @@ class FluxProfile(Estimator):
         Problem
             A problem, with the option and the reason.
         """
-        yield from rising_problems(self.energy_edges)
+        yield from order_problems(self.energy_edges)
         if (self.line is None) == (self.rings is None):
-            message = "there is neither line nor rings" if self.line is None else "has both"
-            yield Problem(("line",), message, "give one of the two: line or rings")
+            state = "neither line nor rings is" if self.line is None else "both line and rings are"
+            yield Problem(("line",), f"{state} set", "set one of the two")
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Yield problems of the maps, the background sources and the energy edges.
+        """Yield problems with the maps, the background sources and the energy edges.
 
         Parameters
         ----------
@@ -224,7 +226,7 @@ class FluxProfile(Estimator):
         names = [name for model in pipeline.model for name in model.source_names()]
         for index, source in enumerate(self.background_sources):
             if source not in names and all(model.knows_names() for model in pipeline.model):
-                expected = f"there are: {', '.join(names) or 'none'}"
+                expected = f"available: {', '.join(names) or 'none'}"
                 path = ("background_sources", index)
                 yield Problem(path, f"no model has the source {source!r}", expected)
 
@@ -271,9 +273,11 @@ class FluxProfile(Estimator):
             n_sigma_ul=self.n_sigma_ul,
         )
         if all(profile.reasons):
-            message = f"{self.label}: there is no flux anywhere: {profile.reasons[0]}"
+            message = f"{self.label}: no flux could be estimated: {profile.reasons[0]}"
             warnings.warn(message, SkyredWarning, stacklevel=2)
-        return FluxProfileProduct(self.label, profile.flux, details(regions, geom, profile.reasons))
+        return FluxProfileProduct(
+            self.label, profile.flux, details_table(regions, geom, profile.reasons)
+        )
 
     def write_script(self, script: Script) -> None:
         """Write a call of gammapy's `FluxProfileEstimator`, over the fitted background alone.
@@ -281,7 +285,7 @@ class FluxProfile(Estimator):
         Parameters
         ----------
         script : Script
-            The script to which the code is added.
+            The script to add code to.
 
         Raises
         ------
@@ -316,7 +320,7 @@ class FluxProfile(Estimator):
         )
 
 
-def details(regions: list[SkyRegion], geom: Any, reasons: Iterable[str]) -> Table:
+def details_table(regions: list[SkyRegion], geom: Any, reasons: Iterable[str]) -> Table:
     """Return the solid angle of each region, and the reasons for missing fluxes.
 
     Parameters

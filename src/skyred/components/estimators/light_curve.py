@@ -7,12 +7,11 @@ from collections.abc import Iterable
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-import attrs
 from astropy import units as u
 
 from skyred.components.estimators.checks import (
     bin_problems,
-    rising_problems,
+    order_problems,
     source_problems,
 )
 from skyred.components.estimators.flux_options import (
@@ -23,10 +22,10 @@ from skyred.components.estimators.flux_options import (
     refit_others,
 )
 from skyred.components.estimators.flux_points import flux_options
-from skyred.components.estimators.scripted import write_nights, write_steps
+from skyred.components.estimators.scripted import write_nights, write_time_bins
 from skyred.components.estimators.times import livetime
 from skyred.errors import Problem, SkyredWarning
-from skyred.fields import Instant, chain, instant, option, quantity
+from skyred.fields import Instant, instant, nested_list, option, quantity
 from skyred.interfaces import Chain, Estimator, Fields, Stacker, component, value
 from skyred.products.light_curve import LightCurveProduct
 from skyred.scripting import literal
@@ -38,6 +37,12 @@ if TYPE_CHECKING:
     from skyred.interfaces.records import FitResult
     from skyred.likelihood.flux.light_curve import LightCurveData
     from skyred.scripting import Script
+
+DESCRIPTIONS = {
+    "n_datasets": "number of datasets in the interval",
+    "livetime": "livetime of these datasets",
+    "reason": "reason for a missing flux, or datasets that were left out",
+}
 
 
 @value
@@ -56,7 +61,9 @@ class Interval(Fields):
             An interval without a positive length.
         """
         if not self.start.before(self.stop):
-            yield Problem(("start",), f"{self.start} is not before {self.stop}", "swap them")
+            yield Problem(
+                ("start",), f"{self.start} is not before {self.stop}", "expected start before stop"
+            )
 
 
 @component
@@ -71,7 +78,7 @@ class LightCurve(Estimator):
         choices=("run", "night", "interval"),
         doc="Time bins of the points: runs (stack: keep), nights, or the given intervals.",
     )
-    intervals: tuple[Interval, ...] = chain(
+    intervals: tuple[Interval, ...] = nested_list(
         Interval, doc="The intervals of by: interval; each uses the runs that lie fully inside."
     )
     width: u.Quantity | None = quantity(
@@ -94,19 +101,19 @@ class LightCurve(Estimator):
         Problem
             A problem, with the option and the reason.
         """
-        yield from rising_problems(self.energy_edges)
+        yield from order_problems(self.energy_edges)
         interval_options = [] if self.width is None else ["width"]
         interval_options += ["intervals"] if self.intervals else []
         if self.by != "interval":
             for name in interval_options:
-                yield Problem((name,), f"is given with by: {self.by}", "expected by: interval")
+                yield Problem((name,), f"has no effect with by: {self.by}", "set by: interval")
         elif len(interval_options) != 1:
             message = (
-                "both intervals and width are given"
+                "both intervals and width are set"
                 if interval_options
-                else "there are no intervals"
+                else "neither intervals nor width is set"
             )
-            yield Problem(("intervals",), message, "give one of the two: intervals or width")
+            yield Problem(("intervals",), message, "set one of the two")
         for number, (interval, following) in enumerate(pairwise(self.intervals)):
             if (
                 interval.stop.scale != following.start.scale
@@ -114,12 +121,12 @@ class LightCurve(Estimator):
             ):
                 continue
             message = (
-                f"starts at {following.start}, before the end of the one before it, {interval.stop}"
+                f"starts at {following.start}, before the end of the previous one, {interval.stop}"
             )
-            yield Problem(("intervals", number + 1), message, "expected one after the other")
+            yield Problem(("intervals", number + 1), message, "expected an order without overlap")
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Yield problems of the source, the stacker, the energies and the intervals.
+        """Yield problems with the source, the stacker, the energies and the intervals.
 
         Parameters
         ----------
@@ -138,8 +145,8 @@ class LightCurve(Estimator):
             if isinstance(stacker, Stacker) and stacker.one_dataset:
                 yield Problem(
                     ("by",),
-                    f"data.{entry} is stacked to one dataset, which results in one point only",
-                    f"keep the runs apart (data.{entry}.stack: {{kind: keep}}), or group them",
+                    f"data.{entry} is stacked into one dataset, so there is only one point",
+                    f"keep the runs separate (data.{entry}.stack: {{kind: keep}}), or group them",
                 )
         yield from bin_problems(self.energy_edges, pipeline)
         yield from self._interval_problems()
@@ -192,10 +199,10 @@ class LightCurve(Estimator):
             n_sigma_ul=self.n_sigma_ul,
         )
         if self.by == "run" and len(light_curve_data.reasons) < 2:
-            warn_of_one_point(datasets)
+            warn_about_one_point(datasets)
         model = datasets.models.copy()[self.source]
         return LightCurveProduct(
-            self.label, light_curve_data.flux, details(light_curve_data, datasets), model
+            self.label, light_curve_data.flux, details_table(light_curve_data, datasets), model
         )
 
     def write_script(self, script: Script) -> None:
@@ -204,7 +211,7 @@ class LightCurve(Estimator):
         Parameters
         ----------
         script : Script
-            The script to which the code is added.
+            The script to add code to.
         """
         script.use("gammapy.estimators", "LightCurveEstimator")
         options = flux_options(self, script)
@@ -212,7 +219,7 @@ class LightCurve(Estimator):
             script.body.add('edges = datasets[0].counts.geom.axes["energy"].edges[[0, -1]]')
             options.append("energy_edges=edges")
         if self.by == "interval":
-            options.append(f"time_intervals={self._intervals_code(script)}")
+            options.append(f"time_intervals={self._write_intervals(script)}")
         elif self.by == "night":
             options.append(f"time_intervals={write_nights(script)}")
         script.body.add(
@@ -224,10 +231,10 @@ class LightCurve(Estimator):
         )
         script.draw('light_curve.plot(ax=axes, sed_type="flux", axis_name="time")', self.label)
 
-    def _intervals_code(self, script: Script) -> str:
-        """Return the name of the variable with the intervals."""
+    def _write_intervals(self, script: Script) -> str:
+        """Write the intervals, and return the name of their variable."""
         if self.width is not None:
-            return write_steps(script, self.width)
+            return write_time_bins(script, self.width)
         script.use("astropy.time", "Time")
         pairs = (
             f"Time([{literal(interval.start.iso)}, {literal(interval.stop.iso)}], "
@@ -237,7 +244,7 @@ class LightCurve(Estimator):
         return script.constant(f"{self.label}_INTERVALS", f"[{', '.join(pairs)}]")
 
 
-def warn_of_one_point(datasets: Datasets) -> None:
+def warn_about_one_point(datasets: Datasets) -> None:
     """Warn that a light curve by run has one point only, with the reason.
 
     Parameters
@@ -248,13 +255,13 @@ def warn_of_one_point(datasets: Datasets) -> None:
     reason = f"its {len(datasets)} datasets cover the same time"
     if len(datasets) == 1:
         reason = (
-            f"{datasets[0].name} is the only dataset; if it is of several runs, keep them apart "
-            "(stack: {kind: keep}) or group them"
+            f"{datasets[0].name} is the only dataset; if it contains several runs, "
+            "keep them separate (stack: {kind: keep}) or group them"
         )
     warnings.warn(f"the light curve by run has one point: {reason}", SkyredWarning, stacklevel=3)
 
 
-def details(light_curve_data: LightCurveData, datasets: Datasets) -> Table:
+def details_table(light_curve_data: LightCurveData, datasets: Datasets) -> Table:
     """Return the number of datasets, their livetime and the status of each interval.
 
     Parameters
@@ -283,15 +290,6 @@ def details(light_curve_data: LightCurveData, datasets: Datasets) -> Table:
             "reason": list(light_curve_data.reasons),
         }
     )
-    for name, description in attrs.asdict(Descriptions()).items():
+    for name, description in DESCRIPTIONS.items():
         table[name].description = description
     return table
-
-
-@attrs.frozen
-class Descriptions:
-    """Descriptions of the additional columns."""
-
-    n_datasets: str = "number of datasets in the interval"
-    livetime: str = "livetime of these datasets"
-    reason: str = "reason for a missing flux, or datasets that were left out"

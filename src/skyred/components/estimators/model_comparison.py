@@ -12,15 +12,15 @@ import attrs
 import numpy as np
 
 from skyred.components.estimators.alternatives import Alternative, apply_alternative
-from skyred.components.estimators.comparing import (
+from skyred.components.estimators.comparison_tables import (
     FittedModel,
     comparison_table,
     draw_comparison,
     parameter_table,
 )
-from skyred.components.estimators.parameters import copies
+from skyred.components.estimators.parameters import copy_datasets
 from skyred.errors import FitError, Problem, SkyredWarning
-from skyred.fields import REQUIRED, chain, option
+from skyred.fields import REQUIRED, nested_list, option
 from skyred.interfaces import Estimator, Product, component
 from skyred.products.fits_tables import read_tables, write_tables
 
@@ -120,7 +120,7 @@ class ModelComparison(Estimator):
     kind = "model-comparison"
     product = ComparisonProduct
     reference: str = option("fitted", doc="Name of the fitted model in the results.")
-    alternatives: tuple[Alternative, ...] = chain(
+    alternatives: tuple[Alternative, ...] = nested_list(
         Alternative, REQUIRED, doc="Alternatives to the fitted model."
     )
 
@@ -138,7 +138,7 @@ class ModelComparison(Estimator):
         for index, alternative in enumerate(self.alternatives):
             if names[alternative.name] > 1:
                 message = f"two models are called {alternative.name!r}"
-                yield Problem(("alternatives", index), message, "give each its own name")
+                yield Problem(("alternatives", index), message, "choose another name")
 
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> ComparisonProduct:
         """Fit each alternative on copies of the datasets, starting from the fitted model.
@@ -160,34 +160,34 @@ class ModelComparison(Estimator):
         ModelError
             If a source or parameter of an alternative does not exist.
         """
-        models = [_fit(self.reference, copies(datasets), ())]
+        models = [_fit(self.reference, copy_datasets(datasets), ())]
         for alternative in self.alternatives:
-            copied_datasets = copies(datasets)
-            doubts = apply_alternative(copied_datasets, alternative)
-            fitted_model = _fit(alternative.name, copied_datasets, doubts)
+            copied_datasets = copy_datasets(datasets)
+            caveats = apply_alternative(copied_datasets, alternative)
+            fitted_model = _fit(alternative.name, copied_datasets, caveats)
             models.append(attrs.evolve(fitted_model, nested=alternative.nested))
             if not fitted_model.success:
                 message = (
-                    f"{self.label}: {fitted_model.name} is not at a minimum: {fitted_model.message}"
+                    f"{self.label}: {fitted_model.name} did not converge: {fitted_model.message}"
                 )
                 warnings.warn(message, SkyredWarning, stacklevel=2)
-        bins = sum(int(_bins(dataset)) for dataset in datasets)
+        bins = sum(int(_count_bins(dataset)) for dataset in datasets)
         return ComparisonProduct(
             self.label, comparison_table(models, bins), parameter_table(models)
         )
 
 
-def _fit(name: str, datasets: Datasets, doubts: Iterable[str]) -> FittedModel:
+def _fit(name: str, datasets: Datasets, caveats: Iterable[str]) -> FittedModel:
     """Fit the models of datasets; without free parameters, evaluate the statistic only."""
     from skyred.likelihood import objective_of
     from skyred.likelihood.minimise import minimise
 
     if not datasets.models or not len(datasets.models.parameters.free_parameters):
-        return FittedModel(name, float(datasets.stat_sum()), doubts=tuple(doubts))
+        return FittedModel(name, float(datasets.stat_sum()), caveats=tuple(caveats))
     try:
         result = minimise(objective_of(datasets))
     except FitError as error:
-        return FittedModel(name, np.nan, success=False, message=str(error), doubts=tuple(doubts))
+        return FittedModel(name, np.nan, success=False, message=str(error), caveats=tuple(caveats))
     limits = tuple(f"{parameter} is at its limit" for parameter in result.at_limit)
     return FittedModel(
         name=name,
@@ -198,11 +198,11 @@ def _fit(name: str, datasets: Datasets, doubts: Iterable[str]) -> FittedModel:
         errors=result.errors,
         success=result.success,
         message=result.message,
-        doubts=(*doubts, *limits),
+        caveats=(*caveats, *limits),
     )
 
 
-def _bins(dataset: object) -> int:
+def _count_bins(dataset: object) -> int:
     """Return the number of fitted bins of a dataset."""
     if (mask := getattr(dataset, "mask", None)) is not None:
         return int(np.sum(getattr(mask, "data", mask)))

@@ -42,8 +42,8 @@ def select_maps(datasets: Datasets, patterns: Sequence[str]) -> list[MapDataset]
     for dataset in maps[1:]:
         if _grid(dataset) != _grid(maps[0]):
             raise ModelError(
-                f"{maps[0].name} and {dataset.name} are not on one pixel grid; "
-                "choose datasets that are, by name: datasets: [...]"
+                f"{maps[0].name} and {dataset.name} are on different pixel grids; "
+                "select datasets with the same grid: datasets: [...]"
             )
     return maps
 
@@ -75,8 +75,8 @@ def maps_by_name(datasets: Datasets, patterns: Sequence[str]) -> list[MapDataset
         and (not patterns or any(fnmatchcase(dataset.name, pattern) for pattern in patterns))
     ]
     if not maps:
-        called = f" called {' or '.join(patterns)}" if patterns else ""
-        raise ModelError(f"there is no map dataset{called}; there are {', '.join(datasets.names)}")
+        name_part = f" called {' or '.join(patterns)}" if patterns else ""
+        raise ModelError(f"no map dataset{name_part}; available: {', '.join(datasets.names)}")
     return maps
 
 
@@ -85,7 +85,7 @@ def _is_map(dataset: Any) -> bool:
     return geom is not None and not geom.is_region
 
 
-def _require_one_kind(datasets: Sequence[MapDataset]) -> None:
+def _require_same_stat(datasets: Sequence[MapDataset]) -> None:
     """Raise an error if only some of the datasets have off counts."""
     first = datasets[0]
     for dataset in datasets[1:]:
@@ -93,7 +93,7 @@ def _require_one_kind(datasets: Sequence[MapDataset]) -> None:
             raise ModelError(
                 f"only one of {first.name} and {dataset.name} has off counts "
                 f"({first.stat_type} and {dataset.stat_type}); "
-                "choose datasets of one kind, by name: datasets: [...]"
+                "select datasets of one type: datasets: [...]"
             )
 
 
@@ -152,7 +152,7 @@ class Mosaic:
     signal: WcsNDMap | None
 
     @classmethod
-    def of(cls, datasets: list[MapDataset], sources: bool) -> Mosaic:
+    def from_datasets(cls, datasets: list[MapDataset], sources: bool) -> Mosaic:
         """Sum datasets.
 
         Parameters
@@ -172,11 +172,11 @@ class Mosaic:
         ModelError
             If only some of the datasets have off counts, or a dataset has no background.
         """
-        _require_one_kind(datasets)
+        _require_same_stat(datasets)
         geom = union_geom([dataset.counts.geom for dataset in datasets])
         if datasets[0].stat_type == "wstat":
             signals = [dataset.npred_signal() for dataset in datasets] if sources else []
-            signal = _summed(geom, datasets, signals) if signals else None
+            signal = _sum_maps(geom, datasets, signals) if signals else None
             return cls(datasets, _stack_on_off(geom, datasets), signal)
         for dataset in datasets:
             if not sources and dataset.background is None:
@@ -222,10 +222,10 @@ class Mosaic:
             edges = self.geom.axes["energy"].edges[[0, -1]]
         axis = MapAxis.from_energy_edges(edges)
         with np.errstate(divide="ignore", invalid="ignore"):  # outside the masks
-            rebinned, exposure = self._rebinned(axis, exposure)
+            rebinned, exposure = self._rebin(axis, exposure)
             return estimator.estimate_excess_map(rebinned, exposure)
 
-    def _rebinned(self, axis: Any, exposure: WcsNDMap | None) -> tuple[MapDataset, WcsNDMap | None]:
+    def _rebin(self, axis: Any, exposure: WcsNDMap | None) -> tuple[MapDataset, WcsNDMap | None]:
         """Return the sum and the exposure, rebinned to another energy axis."""
         from gammapy.modeling.models import TemplateNPredModel
 
@@ -269,7 +269,7 @@ class Mosaic:
         total = Map.from_geom(self.geom)
         for dataset in self.datasets:
             if dataset.exposure is None:
-                raise ModelError(f"{dataset.name} has no exposure, so there is no flux")
+                raise ModelError(f"{dataset.name} has no exposure, so fluxes cannot be computed")
             exposure = estimate_exposure_reco_energy(dataset, spectral, normalize=False)
             total.stack(exposure, weights=_mask_of(dataset))  # in the same pixels as its counts
         return total
@@ -282,32 +282,32 @@ def _stack_known_background(
     from gammapy.datasets import MapDataset
 
     return MapDataset(
-        counts=_summed(geom, datasets, [dataset.counts for dataset in datasets]),
-        background=_summed(geom, datasets, predictions),
-        mask_safe=_mask(geom, datasets),
+        counts=_sum_maps(geom, datasets, [dataset.counts for dataset in datasets]),
+        background=_sum_maps(geom, datasets, predictions),
+        mask_safe=_union_mask(geom, datasets),
         name="mosaic",
     )
 
 
 def _stack_on_off(geom: WcsGeom, datasets: list[MapDataset]) -> MapDatasetOnOff:
     """Stack as gammapy does: alpha is the mean over the off counts."""
-    parts = [_on_union_geom(geom, dataset) for dataset in datasets]
-    total = parts[0]
-    for part in parts[1:]:
-        total.stack(part)
+    extended = [_extend_to(geom, dataset) for dataset in datasets]
+    total = extended[0]
+    for addition in extended[1:]:
+        total.stack(addition)
     return total
 
 
-def _on_union_geom(geom: WcsGeom, dataset: MapDatasetOnOff) -> MapDatasetOnOff:
+def _extend_to(geom: WcsGeom, dataset: MapDatasetOnOff) -> MapDatasetOnOff:
     """Return a dataset on a geometry that contains its own."""
     from gammapy.datasets import MapDatasetOnOff
 
     names = ("counts", "counts_off", "acceptance", "acceptance_off")
-    maps = {name: _summed(geom, [dataset], [getattr(dataset, name)]) for name in names}
-    return MapDatasetOnOff(**maps, mask_safe=_mask(geom, [dataset]), name="mosaic")
+    maps = {name: _sum_maps(geom, [dataset], [getattr(dataset, name)]) for name in names}
+    return MapDatasetOnOff(**maps, mask_safe=_union_mask(geom, [dataset]), name="mosaic")
 
 
-def _summed(geom: WcsGeom, datasets: Sequence[MapDataset], maps: Sequence[WcsNDMap]) -> WcsNDMap:
+def _sum_maps(geom: WcsGeom, datasets: Sequence[MapDataset], maps: Sequence[WcsNDMap]) -> WcsNDMap:
     """Sum one map per dataset, inside the masks of the datasets."""
     from gammapy.maps import Map
 
@@ -317,7 +317,7 @@ def _summed(geom: WcsGeom, datasets: Sequence[MapDataset], maps: Sequence[WcsNDM
     return total
 
 
-def _mask(geom: WcsGeom, datasets: Sequence[MapDataset]) -> WcsNDMap:
+def _union_mask(geom: WcsGeom, datasets: Sequence[MapDataset]) -> WcsNDMap:
     """Return the union of the masks of the datasets."""
     from gammapy.maps import Map
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 PARTS = ("spectral", "spatial", "temporal")
 
 
-def chosen_parameters(
+def select_parameters(
     patterns: Sequence[str], datasets: Datasets, objective: Objective
 ) -> list[int]:
     """Return the indices of the free parameters that match names or wildcards.
@@ -49,11 +49,11 @@ def chosen_parameters(
     Raises
     ------
     ModelError
-        If a pattern matches no free parameter; the message has the nearest name.
+        If a pattern matches no free parameter; the message suggests the nearest name.
     """
     if not patterns:
         return list(range(len(objective.names)))
-    names = _names(datasets)
+    names = _free_parameter_names(datasets)
     indices: dict[int, None] = {}
     for pattern in patterns:
         matches = [index for index, aliases in enumerate(names) if _matches(pattern, aliases)]
@@ -63,7 +63,7 @@ def chosen_parameters(
     return list(indices)
 
 
-def _names(datasets: Datasets) -> list[list[str]]:
+def _free_parameter_names(datasets: Datasets) -> list[list[str]]:
     """Return all names of each free parameter, in the order of the objective."""
     from skyred.likelihood.parameters import is_fixed, unique_parameters, value_key
 
@@ -95,7 +95,7 @@ def _no_match_message(pattern: str, datasets: Datasets, names: list[list[str]]) 
         return f"the parameter {pattern!r} is frozen; set frozen: false in its model"
     free_names = ", ".join(aliases[0] for aliases in names)
     hint = did_you_mean(pattern, all_names)
-    return f"no free parameter is called {pattern!r}; there are {free_names}{hint}"
+    return f"no free parameter matches {pattern!r}; available: {free_names}{hint}"
 
 
 def parameter_problems(
@@ -106,9 +106,9 @@ def parameter_problems(
     free: bool = False,
     replaced: Collection[str] = (),
 ) -> Iterator[Problem]:
-    """Yield problems of parameter names: unknown or frozen parameters.
+    """Yield problems with parameter names: unknown or frozen parameters.
 
-    Parameters of backgrounds, and of models that know the names of their sources only after they
+    Parameters of backgrounds, and of models with source names that are known only after they
     are built, are not checked.
 
     Parameters
@@ -146,11 +146,11 @@ def _unknown_source(
     """Yield a problem of a name that does not start with a known source."""
     if "." not in name:
         expected = "expected source.parameter, such as crab.spectral.index or crab.index"
-        yield Problem(path, f"{name!r} names no parameter", expected)
-    elif not _checked_later(name, pipeline):
+        yield Problem(path, f"{name!r} is not the name of a parameter", expected)
+    elif not _is_known_later(name, pipeline):
         source = name.split(".")[0]
         nearest_name = nearest(source, sources)
-        expected = f"there are: {', '.join(sources) or 'none'}"
+        expected = f"available: {', '.join(sources) or 'none'}"
         yield Problem(
             path, f"no model has the source {source!r} of {name!r}", expected, nearest_name
         )
@@ -159,7 +159,7 @@ def _unknown_source(
 def _unknown_parameter(
     name: str, source: Source | None, path: tuple[str | int, ...], free: bool
 ) -> Iterator[Problem]:
-    """Yield a problem if the source lacks a parameter, or has it frozen instead of free."""
+    """Yield a problem if a parameter does not exist in the source, or is frozen instead of free."""
     model = None if source is None else source.build_or_none()
     if model is None:
         return
@@ -169,20 +169,20 @@ def _unknown_parameter(
         expected = ", ".join(names[0] for names, _ in named)
         nearest_name = nearest(name, [alias for names, _ in named for alias in names])
         yield Problem(
-            path, f"no parameter is called {name!r}", f"there are: {expected}", nearest_name
+            path, f"no parameter is called {name!r}", f"available: {expected}", nearest_name
         )
     elif free and all(parameter.frozen for parameter in matches):
         message = f"the parameter {name!r} is frozen"
         yield Problem(path, message, "set frozen: false in its model")
 
 
-def _checked_later(name: str, pipeline: Chain) -> bool:
+def _is_known_later(name: str, pipeline: Chain) -> bool:
     """Return whether the source of a parameter is unknown until the models are built."""
     source = name.split(".")[0]
     has_wildcards = any(character in source for character in "*?[")
     # names of backgrounds derive from those of datasets, which are known after the reduction
-    names_are_known = all(model.knows_names() for model in pipeline.model)
-    return has_wildcards or source.endswith("-bkg") or not names_are_known
+    all_names_known = all(model.knows_names() for model in pipeline.model)
+    return has_wildcards or source.endswith("-bkg") or not all_names_known
 
 
 def _missing_part(
@@ -193,7 +193,11 @@ def _missing_part(
     for model in pipeline.model:
         owns_part = getattr(model, "name", None) == owner and part in PARTS
         if owns_part and getattr(model, part, ()) is None:
-            yield Problem(path, f"{owner!r} has no {part} model, so no {name!r}", "see model:")
+            yield Problem(
+                path,
+                f"{owner!r} has no {part} model, so no {name!r}",
+                "correct the name, or the model",
+            )
 
 
 @attrs.frozen(eq=False)
@@ -216,10 +220,10 @@ class FittedMinimum:
 
 
 @contextmanager
-def fitted_minimum(datasets: Datasets) -> Iterator[FittedMinimum]:
+def fit_minimum(datasets: Datasets) -> Iterator[FittedMinimum]:
     """Fit the models of datasets, and restore their parameters on exit.
 
-    The fit starts from the present values of the parameters. These are not at the minimum after a
+    The fit starts from the current values of the parameters. These are not at the minimum after a
     sampler, or after a fit that did not converge.
 
     Parameters
@@ -241,21 +245,21 @@ def fitted_minimum(datasets: Datasets) -> Iterator[FittedMinimum]:
     from skyred.likelihood.minimise import minimise
 
     objective = objective_of(datasets)
-    if objective.notes:  # gammapy caches kernels and more between evaluations
-        datasets = copies(datasets)
+    if objective.notes:  # gammapy caches kernels and other data between evaluations
+        datasets = copy_datasets(datasets)
         objective = objective_of(datasets)
     initial_values = [(parameter, parameter.value) for parameter in datasets.models.parameters]
     try:
         best = minimise(objective)
         if not best.success:
-            raise ModelError(f"the fit has no minimum: {best.message}")
+            raise ModelError(f"the fit did not converge: {best.message}")
         yield FittedMinimum(datasets, objective, best)
     finally:
         for parameter, value in initial_values:
             parameter.value = value
 
 
-def copies(datasets: Datasets) -> Datasets:
+def copy_datasets(datasets: Datasets) -> Datasets:
     """Return copies of datasets and their models, with the same names.
 
     Parameters

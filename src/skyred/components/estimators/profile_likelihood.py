@@ -13,17 +13,17 @@ import numpy as np
 from astropy import units as u
 
 from skyred.components.estimators.curves import (
-    Crossing,
+    ConfidenceInterval,
     Curve,
     draw_curve,
     draw_curves,
-    summary,
+    summary_table,
 )
 from skyred.components.estimators.parameters import (
     FittedMinimum,
-    chosen_parameters,
-    fitted_minimum,
+    fit_minimum,
     parameter_problems,
+    select_parameters,
 )
 from skyred.components.estimators.scripted import write_parameters
 from skyred.errors import ExportError, ModelError, Problem, SkyredWarning
@@ -96,7 +96,8 @@ class ProfileProduct(Product):
         """
         rows, *tables = read_tables(folder / f"{name}.fits")
         return cls(
-            name, [Curve.of(*row_and_table) for row_and_table in zip(rows, tables, strict=True)]
+            name,
+            [Curve.from_table(*row_and_table) for row_and_table in zip(rows, tables, strict=True)],
         )
 
     def table(self) -> Table:
@@ -107,7 +108,7 @@ class ProfileProduct(Product):
         astropy.table.Table
             One row per parameter, in the unit of column ``unit``.
         """
-        return summary(self.curves)
+        return summary_table(self.curves)
 
     def pictures(self) -> dict[str, Callable[[], Axes]]:
         """Return the functions that draw all profiles together, and each profile alone.
@@ -178,7 +179,7 @@ class ProfileLikelihood(Estimator):
     )
 
     def validate(self) -> Iterable[Problem]:
-        """Check that values are given for one parameter only.
+        """Check that values are set for a single parameter only.
 
         Yields
         ------
@@ -186,11 +187,11 @@ class ProfileLikelihood(Estimator):
             Values for several parameters.
         """
         if self.values is not None and len(self.parameters) != 1:
-            message = f"are given for {len(self.parameters) or 'all'} parameters"
+            message = f"are set for {len(self.parameters) or 'all'} parameters"
             yield Problem(("values",), message, "expected one name in parameters")
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Yield problems of parameters that are frozen or do not exist.
+        """Yield problems with parameters that are frozen or do not exist.
 
         Parameters
         ----------
@@ -227,11 +228,13 @@ class ProfileLikelihood(Estimator):
         """
         from skyred.likelihood.minimise.conditional_fit import ConditionalFit
 
-        with fitted_minimum(datasets) as minimum:
-            indices = chosen_parameters(self.parameters, minimum.datasets, minimum.objective)
+        with fit_minimum(datasets) as minimum:
+            indices = select_parameters(self.parameters, minimum.datasets, minimum.objective)
             if self.values is not None and len(indices) > 1:
                 names = ", ".join(minimum.objective.names[index] for index in indices)
-                raise ModelError(f"values need one parameter; {self.parameters[0]} means {names}")
+                raise ModelError(
+                    f"values need a single parameter; {self.parameters[0]} matches {names}"
+                )
             conditional_fits = [
                 ConditionalFit(minimum.objective, minimum.best, [index]) for index in indices
             ]
@@ -246,7 +249,7 @@ class ProfileLikelihood(Estimator):
         Parameters
         ----------
         script : Script
-            The script to which the code is added.
+            The script to add code to.
 
         Raises
         ------
@@ -287,8 +290,8 @@ class ProfileLikelihood(Estimator):
         decrease = best.stat - float(np.nanmin(scan.stat, initial=best.stat))
         if decrease > MAX_DECREASE:
             message = (
-                f"the profile of {name} is {decrease:.2g} lower than the fit: "
-                "repeat the fit from its lowest value"
+                f"the profile of {name} is {decrease:.2g} lower than the fit; "
+                "repeat the fit from the lowest value of the profile"
             )
             warnings.warn(message, SkyredWarning, stacklevel=2)
         return Curve(
@@ -298,7 +301,7 @@ class ProfileLikelihood(Estimator):
             error=float(best.errors[index]),
             values=scan.values,
             delta_stat=scan.stat - best.stat,
-            crossings=tuple(map(Crossing, self.sigmas, *zip(*errors, strict=True))),
+            intervals=tuple(map(ConfidenceInterval, self.sigmas, *zip(*errors, strict=True))),
         )
 
     def _values(self, minimum: FittedMinimum, index: int) -> Any:
@@ -314,15 +317,15 @@ class ProfileLikelihood(Estimator):
             raise ModelError(
                 f"values are in {_unit_text(self.values.unit)}; {name} is in {_unit_text(unit)}"
             )
-        return _inside_limits(self.values.to_value(unit), minimum, index)
+        return _check_limits(self.values.to_value(unit), minimum, index)
 
 
-def _inside_limits(values: Any, minimum: FittedMinimum, index: int) -> Sequence[float]:
+def _check_limits(values: Any, minimum: FittedMinimum, index: int) -> Sequence[float]:
     """Return the values if they are within the limits of the parameter, else raise an error."""
     low, high = minimum.objective.limits[index]
     if np.any((values < low) | (values > high)):
         name, unit = minimum.best.names[index], minimum.best.units[index]
-        raise ModelError(f"values reach outside the limits of {name}: {low} to {high} {unit}")
+        raise ModelError(f"values exceed the limits of {name}, {low} to {high} {unit}")
     return list(values)
 
 

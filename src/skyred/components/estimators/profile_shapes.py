@@ -42,7 +42,7 @@ class Line(Fields):
             A line of zero length.
         """
         if self.start == self.stop:
-            yield Problem(("stop",), "is where the line starts", "expected another position")
+            yield Problem(("stop",), "is equal to start", "expected another position")
 
     def regions(self, wcs: Any) -> list[SkyRegion]:
         """Return the boxes, with equal length in pixels of the map.
@@ -63,12 +63,12 @@ class Line(Fields):
         return list(make_orthogonal_rectangle_sky_regions(*ends, wcs, self.width, self.bins))
 
     def write_regions(self, script: Script) -> None:
-        """Write ``regions`` of a plain gammapy script.
+        """Write the variable ``regions`` of a plain gammapy script.
 
         Parameters
         ----------
         script : Script
-            The script to which the code is added.
+            The script to add code to.
         """
         function = "make_orthogonal_rectangle_sky_regions"
         script.use("gammapy.utils.regions", function)
@@ -116,7 +116,7 @@ class Rings(Fields):
         """
         if len(self.radii) < 3 or np.any(np.diff(self.radii.value) <= 0):
             yield Problem(
-                ("radii",), "define fewer than two rings", "expected three or more rising radii"
+                ("radii",), "define fewer than two rings", "expected three or more increasing radii"
             )
 
     def regions(self, wcs: Any) -> list[SkyRegion]:
@@ -138,12 +138,12 @@ class Rings(Fields):
         return [CircleAnnulusSkyRegion(center, *ends) for ends in pairwise(radii)]
 
     def write_regions(self, script: Script) -> None:
-        """Write ``regions`` of a plain gammapy script.
+        """Write the variable ``regions`` of a plain gammapy script.
 
         Parameters
         ----------
         script : Script
-            The script to which the code is added.
+            The script to add code to.
         """
         script.use("regions", "CircleAnnulusSkyRegion")
         script.use("itertools", "pairwise")

@@ -195,7 +195,7 @@ class Residuals(Estimator):
     )
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Yield problems of the region, and of data without maps.
+        """Yield problems with the region, and of data without maps.
 
         Parameters
         ----------
@@ -239,11 +239,11 @@ class Residuals(Estimator):
         """
         from gammapy.maps import Map, Maps
 
-        mosaic = Mosaic.of(select_maps(datasets, self.datasets), sources=True)
+        mosaic = Mosaic.from_datasets(select_maps(datasets, self.datasets), sources=True)
         counts = _image(mosaic.total.counts, mosaic.total)
         npred = _image(mosaic.predicted, mosaic.total)
-        summed = self._significance(mosaic, None)
-        sqrt_ts = Map.from_geom(counts.geom, data=summed.data)
+        all_energies = self._significance(mosaic, None)
+        sqrt_ts = Map.from_geom(counts.geom, data=all_energies.data)
         maps = Maps(counts=counts, npred=npred, residuals=counts - npred, sqrt_ts=sqrt_ts)
         by_energy = self._significance(mosaic, mosaic.geom.axes["energy"].edges)
         return ResidualsProduct(self.label, maps, by_energy, self._spectrum(mosaic))
@@ -254,7 +254,7 @@ class Residuals(Estimator):
         Parameters
         ----------
         script : Script
-            The script to which the code is added.
+            The script to add code to.
 
         Raises
         ------
@@ -287,7 +287,7 @@ class Residuals(Estimator):
         )
 
     def _significance(self, mosaic: Mosaic, edges: u.Quantity | None) -> WcsNDMap:
-        """Return the significance within the correlation radius; `edges` of None mean one bin."""
+        """Return the significance within the correlation radius; in one bin if `edges` is None."""
         from gammapy.estimators import ExcessMapEstimator
 
         estimator = ExcessMapEstimator(self.correlation_radius, selection_optional=[])

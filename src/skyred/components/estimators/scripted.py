@@ -19,7 +19,7 @@ def write_map(script: Script, patterns: Sequence[str]) -> str:
     Parameters
     ----------
     script : Script
-        The script to which the code is added.
+        The script to add code to.
     patterns : sequence of str
         Names of the datasets, possibly with wildcards; all maps if empty.
 
@@ -31,7 +31,7 @@ def write_map(script: Script, patterns: Sequence[str]) -> str:
     Raises
     ------
     ExportError
-        If there is not exactly one map dataset: gammapy's estimators of maps take one.
+        If the number of map datasets is not one: gammapy's map estimators need a single one.
     """
     datasets = script.all_datasets
     maps = [
@@ -42,7 +42,7 @@ def write_map(script: Script, patterns: Sequence[str]) -> str:
     ]
     if len(maps) != 1 or not maps[0].single:
         raise ExportError(
-            "sums several map datasets, and gammapy's estimator takes one: "
+            "sums several map datasets, but gammapy's estimator needs a single one: "
             "set stack: {kind: sum}, or select one dataset by name"
         )
     script.body.add(f'dataset = datasets["{maps[0].name}"]')
@@ -55,7 +55,7 @@ def write_without_sources(script: Script, name: str) -> None:
     Parameters
     ----------
     script : Script
-        The script to which the code is added.
+        The script to add code to.
     name : str
         Name of the dataset.
     """
@@ -77,7 +77,7 @@ def edges_option(script: Script, label: str, edges: u.Quantity | None) -> list[s
     Parameters
     ----------
     script : Script
-        The script to which the code is added.
+        The script to add code to.
     label : str
         Label of the estimator.
     edges : astropy.units.Quantity or None
@@ -121,7 +121,7 @@ def write_maps(script: Script, label: str, quantity: str = "sqrt_ts") -> None:
     Parameters
     ----------
     script : Script
-        The script to which the code is added.
+        The script to add code to.
     label : str
         Label of the estimator.
     quantity : str
@@ -143,16 +143,16 @@ def write_parameters(script: Script, patterns: Sequence[str]) -> None:
     Parameters
     ----------
     script : Script
-        The script to which the code is added.
+        The script to add code to.
     patterns : sequence of str
         Names of parameters, possibly with wildcards; all free ones if empty.
     """
     script.body.add(
         "models = datasets.models",
-        "named = zip(models.parameters_unique_names, models.parameters, strict=True)",
+        "names = zip(models.parameters_unique_names, models.parameters, strict=True)",
     )
     if not patterns:
-        script.body.add("parameters = {name: par for name, par in named if not par.frozen}")
+        script.body.add("parameters = {name: par for name, par in names if not par.frozen}")
         return
     script.use("fnmatch", "fnmatchcase")
     # crab.index is short for crab.spectral.index
@@ -163,7 +163,7 @@ def write_parameters(script: Script, patterns: Sequence[str]) -> None:
         for pattern in patterns
     ]
     script.body.add("parameters = {}")
-    with script.body.inside("for name, parameter in named:"):
+    with script.body.inside("for name, parameter in names:"):
         script.body.add(
             f"matches = any(fnmatchcase(name, pattern) for pattern in {literal(full_patterns)})"
         )
@@ -171,13 +171,13 @@ def write_parameters(script: Script, patterns: Sequence[str]) -> None:
             script.body.add("parameters[name] = parameter")
 
 
-def write_steps(script: Script, width: u.Quantity) -> str:
+def write_time_bins(script: Script, width: u.Quantity) -> str:
     """Write equal time intervals from the first start on, and return their name.
 
     Parameters
     ----------
     script : Script
-        The script to which the code is added.
+        The script to add code to.
     width : astropy.units.Quantity
         Width of the intervals.
 
@@ -204,7 +204,7 @@ def write_nights(script: Script) -> str:
     Parameters
     ----------
     script : Script
-        The script to which the code is added.
+        The script to add code to.
 
     Returns
     -------

@@ -10,7 +10,7 @@ import attrs
 import numpy as np
 from astropy import units as u
 
-from skyred.components.estimators.checks import edge_problems, rising_problems
+from skyred.components.estimators.checks import edge_problems, order_problems
 from skyred.components.estimators.flux_options import energy_bins
 from skyred.components.estimators.scripted import changed_options
 from skyred.errors import ExportError, FieldError, Problem
@@ -174,10 +174,10 @@ class Sensitivity(Estimator):
         Problem
             Energy edges that do not increase.
         """
-        yield from rising_problems(self.energy_edges)
+        yield from order_problems(self.energy_edges)
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Yield problems of the energy edges, and of the region required by maps.
+        """Yield problems with the energy edges, and of the region required by maps.
 
         Parameters
         ----------
@@ -196,14 +196,14 @@ class Sensitivity(Estimator):
         }
         if "map" in kinds and not self.region:
             expected = "expected the on region, such as 'icrs; circle(83.63, 22.01, 0.11)'"
-            yield Problem(("region",), "is missing, and the data are maps", expected)
+            yield Problem(("region",), "is not set, but the data are maps", expected)
         try:
             yield from self._region_problems(self.region.build())
         except (FieldError, OSError) as error:
             yield Problem(("region",), str(error))
 
     def _region_problems(self, sky_regions: list[SkyRegion]) -> Iterable[Problem]:
-        """Yield problems of the number and the shape of the regions."""
+        """Yield problems with the number and the shape of the regions."""
         from regions import CircleSkyRegion
 
         if not self.region:
@@ -212,7 +212,7 @@ class Sensitivity(Estimator):
             yield Problem(("region",), f"has {len(sky_regions)} regions", "expected one")
         elif self.containment and not isinstance(sky_regions[0], CircleSkyRegion):
             shape = type(sky_regions[0]).__name__
-            message = f"is a {shape}, and the containment is known for circles only"
+            message = f"is a {shape}, but the containment is computed for circles only"
             yield Problem(("region",), message, "expected a circle, or containment: false")
 
     def estimate(self, datasets: Datasets, fit: FitResult | None) -> SensitivityProduct:
@@ -254,7 +254,7 @@ class Sensitivity(Estimator):
         Parameters
         ----------
         script : Script
-            The script to which the code is added.
+            The script to add code to.
 
         Raises
         ------

@@ -26,7 +26,7 @@ DESCRIPTIONS = {
     "e_max": "upper edge of the energy bin",
     "e2dnde": "energy squared times the smallest detectable differential flux",
     "dnde": "smallest detectable differential flux",
-    "excess": "counts of the source that a detection takes",
+    "excess": "counts of the source for a detection",
     "background": "background counts in the on region",
     "criterion": "limiting criterion: significance, gamma or bkg; masked outside the safe range",
 }
@@ -63,7 +63,7 @@ def stack_spectra(
     spectra = Datasets([_spectrum(dataset, region, containment) for dataset in datasets])
     kinds = {type(dataset).__name__ for dataset in spectra}
     if len(kinds) > 1:
-        raise ModelError(f"sensitivity needs data of one kind, not of {' and '.join(kinds)}")
+        raise ModelError(f"sensitivity needs datasets of one type, not {' and '.join(kinds)}")
     return spectra[0] if len(spectra) == 1 else spectra.stack_reduce(name="all")
 
 
@@ -71,25 +71,25 @@ def _spectrum(dataset: Any, region: SkyRegion | None, containment: bool) -> Spec
     """Return the spectrum of a dataset, with the fitted background."""
     geom = getattr(getattr(dataset, "counts", None), "geom", None)
     if geom is None or getattr(dataset, "exposure", None) is None:
-        raise ModelError(f"the dataset {dataset.name!r} has no counts and exposure")
+        raise ModelError(f"the dataset {dataset.name!r} has no counts or no exposure")
     if dataset.background is None:
-        raise ModelError(
-            f"the dataset {dataset.name!r} has no background, which a sensitivity needs"
-        )
+        raise ModelError(f"the dataset {dataset.name!r} has no background; a sensitivity needs one")
     if geom.is_region:
         spectrum = dataset.copy(name=dataset.name)
         if dataset.stat_type == "cash":
             spectrum.background = dataset.npred_background()
         return spectrum
     if region is None:
-        raise ModelError(f"the dataset {dataset.name!r} is a map: give the on region (region: ...)")
+        raise ModelError(f"the dataset {dataset.name!r} is a map: set the on region (region: ...)")
     try:
         return dataset.to_spectrum_dataset(
             region, containment_correction=containment, name=dataset.name
         )
     except Exception as error:  # gammapy raises plain exceptions for regions that do not fit
         reason = " ".join(str(error).split())
-        raise ModelError(f"no spectrum of {dataset.name!r} in the region: {reason}") from error
+        raise ModelError(
+            f"cannot extract a spectrum of {dataset.name!r} from the region: {reason}"
+        ) from error
 
 
 def sensitivity_table(dataset: SpectrumDataset, options: Sensitivity) -> Table:
@@ -190,8 +190,8 @@ def detectable_excess(
     """
     minimum = np.full(len(significant), options.gamma_min)
     systematic = options.background_systematics * background
-    few = significant < minimum
-    excess = np.where(few, minimum, significant)
+    too_few = significant < minimum
+    excess = np.where(too_few, minimum, significant)
     below_systematic = excess < systematic
-    criterion = np.where(below_systematic, "bkg", np.where(few, "gamma", "significance"))
+    criterion = np.where(below_systematic, "bkg", np.where(too_few, "gamma", "significance"))
     return np.where(below_systematic, systematic, excess), criterion

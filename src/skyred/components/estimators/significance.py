@@ -50,7 +50,7 @@ class SignificanceProduct(FluxMapsProduct):
     """
 
     mask_outside: WcsNDMap
-    meaning = r"Significance (Li & Ma) [$\sigma$]"
+    significance_label = r"Significance (Li & Ma) [$\sigma$]"
 
     def write(self, folder: Path) -> list[Path]:
         """Write maps (``NAME.fits``, ``NAME.yaml``), ``NAME.outside.fits`` and ``NAME.ecsv``.
@@ -188,11 +188,11 @@ class SignificanceProduct(FluxMapsProduct):
             color="black",
             label="outside the exclusion regions",
         )
-        _draw_gauss(ax, len(values_outside), 0, 1, color="tab:orange", linestyle="--",
+        _draw_gaussian(ax, len(values_outside), 0, 1, color="tab:orange", linestyle="--",
                     label="expected: mean 0, width 1")  # fmt: skip
         if len(values_outside):
             mean, sigma = values_outside.mean(), values_outside.std()
-            _draw_gauss(ax, len(values_outside), mean, sigma, color="tab:blue",
+            _draw_gaussian(ax, len(values_outside), mean, sigma, color="tab:blue",
                         label=f"measured: mean {mean:.2f}, width {sigma:.2f}")  # fmt: skip
         ax.set_yscale("log")
         ax.set_ylim(bottom=0.5)
@@ -203,7 +203,7 @@ class SignificanceProduct(FluxMapsProduct):
         return ax
 
 
-def _draw_gauss(ax: Axes, total: int, mean: float, sigma: float, **style: Any) -> None:
+def _draw_gaussian(ax: Axes, total: int, mean: float, sigma: float, **style: Any) -> None:
     from scipy.stats import norm
 
     x = np.linspace(LOWEST, HIGHEST, 400)
@@ -219,7 +219,7 @@ class SignificanceMap(CorrelatedMapEstimator):
     exclude: Regions = exclusion()
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Yield problems of the maps, the energy edges and the exclusion regions.
+        """Yield problems with the maps, the energy edges and the exclusion regions.
 
         Parameters
         ----------
@@ -263,14 +263,14 @@ class SignificanceMap(CorrelatedMapEstimator):
         Parameters
         ----------
         script : Script
-            The script to which the code is added.
+            The script to add code to.
 
         Raises
         ------
         ExportError
             If several map datasets would have to be summed.
         """
-        self.write_maps_of(script)
+        self.write_excess_maps(script)
         script.use("numpy as np")
         script.body.add("valid = np.isfinite(maps.sqrt_ts.data)")
         if self.exclude:

@@ -13,7 +13,7 @@ from astropy import units as u
 from skyred.components.estimators.flux_maps import FluxMapsProduct, draw_significance
 from skyred.components.estimators.ts_map import TSMap, amplitude
 from skyred.errors import ModelError, Problem
-from skyred.fields import option, part, quantity
+from skyred.fields import nested_object, option, quantity
 from skyred.interfaces import Estimator, Product, component, write_component
 from skyred.products.fits_tables import read_tables, write_tables
 from skyred.products.flux_io import read_maps, write_maps
@@ -79,7 +79,7 @@ class DetectionProduct(Product):
             The files written.
         """
         fits, ecsv, reg, yaml = (
-            folder / f"{self.name}.{end}" for end in ("fits", "ecsv", "reg", "yaml")
+            folder / f"{self.name}.{suffix}" for suffix in ("fits", "ecsv", "reg", "yaml")
         )
         write_tables(fits, [self.sources])
         self.sources.write(ecsv, format="ascii.ecsv", overwrite=True)
@@ -205,7 +205,7 @@ class SourceDetection(Estimator):
 
     kind = "source-detection"
     product = DetectionProduct
-    on: Estimator = part(
+    on: Estimator = nested_object(
         Estimator,
         TSMap(),
         doc="Estimator of the map, with its options: ts-map, significance-map or excess-map, in "
@@ -236,7 +236,7 @@ class SourceDetection(Estimator):
         if edges is not None and len(edges) > 2:
             yield Problem(
                 ("on", "energy_edges"),
-                f"define {len(edges) - 1} energy bins, and sources are detected in one",
+                f"define {len(edges) - 1} energy bins, but sources are detected in a single one",
                 "expected two edges, or none",
             )
 
@@ -261,7 +261,7 @@ class SourceDetection(Estimator):
             If a gammapy estimator does not return maps in one energy bin.
         """
         product = self.on.estimate(datasets, fit)
-        maps = _maps_of(product)
+        maps = _get_maps(product)
         return DetectionProduct(self.label, self._sources(maps), maps)
 
     def write_script(self, script: Script) -> None:
@@ -270,7 +270,7 @@ class SourceDetection(Estimator):
         Parameters
         ----------
         script : Script
-            The script to which the code is added.
+            The script to add code to.
         """
         write_component(self.on.evolve(name=f"{self.label}-map"), script)
         script.use("gammapy.estimators.utils", "find_peaks")
@@ -308,18 +308,18 @@ class SourceDetection(Estimator):
         return table
 
 
-def _maps_of(product: Product) -> FluxMaps:
-    """Return the maps of a product of skyred or of a gammapy estimator."""
+def _get_maps(product: Product) -> FluxMaps:
+    """Return the maps of a product; raise if they are not in one energy bin."""
     from gammapy.estimators import FluxMaps
 
     maps = getattr(product, "maps", None) or getattr(product, "value", None)
     if not isinstance(maps, FluxMaps):
-        raise ModelError(f"{product.name} has no significance maps to detect sources in")
+        raise ModelError(f"{product.name} has no significance maps")
     bins = maps.geom.axes["energy"].nbin
     if bins != 1:
         raise ModelError(
-            f"{product.name} has maps in {bins} energy bins, and sources are detected in one: "
-            "give it two energy edges"
+            f"{product.name} has maps in {bins} energy bins, but sources are "
+            "detected in a single one: set two energy edges"
         )
     return maps
 

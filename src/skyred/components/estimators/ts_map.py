@@ -43,7 +43,7 @@ OPTIONAL = ("errn-errp", "ul", "sensitivity")
 class TSMapProduct(FluxMapsProduct):
     """Maps of TS, flux and its errors, with the model of the source."""
 
-    meaning = r"$\sqrt{TS}$ [$\sigma$]"
+    significance_label = r"$\sqrt{TS}$ [$\sigma$]"
 
     def pictures(self) -> dict[str, Callable[[], Axes]]:
         """Return the functions that draw the significance and the flux.
@@ -124,7 +124,7 @@ class TSMap(MapEstimator):
     )
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Yield problems of the maps, the energy edges, the sources and the model.
+        """Yield problems with the maps, the energy edges, the sources and the model.
 
         Parameters
         ----------
@@ -143,7 +143,7 @@ class TSMap(MapEstimator):
         yield from self._model_problems()
 
     def _model_problems(self) -> Iterable[Problem]:
-        """Yield problems of the shape and the spectrum of the source."""
+        """Yield problems with the shape and the spectrum of the source."""
         problems = [
             *part_problems("spatial", self.spatial),
             *part_problems("spectral", self.spectral),
@@ -151,7 +151,7 @@ class TSMap(MapEstimator):
         yield from problems
         if problems:
             return
-        model = self.source()
+        model = self.build_source()
         if not hasattr(model.spatial_model, "lon_0"):
             yield Problem(
                 ("spatial", "type"),
@@ -185,14 +185,14 @@ class TSMap(MapEstimator):
         Raises
         ------
         ModelError
-            If the datasets have different pixels, lack IRFs, or no pixel can be fitted.
+            If the datasets have different pixels or no IRFs, or no pixel can be fitted.
         """
         from skyred.likelihood.flux.ts_map import ColumnSelection, TSMapMaker
 
         maps = [
             _with_known_background(dataset) for dataset in maps_by_name(datasets, self.datasets)
         ]
-        _require_one_image(maps)
+        _require_same_pixels(maps)
         self._require_psf(maps)
         columns = ColumnSelection(
             self.n_sigma,
@@ -201,7 +201,7 @@ class TSMap(MapEstimator):
             sensitivity=self.n_sigma_sensitivity if "sensitivity" in self.columns else None,
         )
         width, summed = self.kernel_width, self.sum_over_energy_groups
-        maker = TSMapMaker(self.source(), width, summed, columns, self.without)
+        maker = TSMapMaker(self.build_source(), width, summed, columns, self.without)
         edges = self.energy_edges
         if edges is None:
             edges = maps[0].counts.geom.axes["energy"].edges[[0, -1]]
@@ -213,7 +213,7 @@ class TSMap(MapEstimator):
         Parameters
         ----------
         script : Script
-            The script to which the code is added.
+            The script to add code to.
 
         Raises
         ------
@@ -224,7 +224,7 @@ class TSMap(MapEstimator):
         name = write_map(script, self.datasets)
         if any(dataset.on_off for dataset in script.all_datasets if dataset.name == name):
             raise ExportError(
-                "treats the background of off counts as known, which gammapy does not"
+                "treats the background of off counts as known, which gammapy does not support"
             )
         if self.without:
             script.body.add(
@@ -232,7 +232,7 @@ class TSMap(MapEstimator):
                 f"excluded = {literal(self.without)}",
                 "dataset.models = [m for m in datasets.models if m.name not in excluded]",
             )
-        kernel_model = ModelWriter(script, script.body).sky_model(self.source())
+        kernel_model = ModelWriter(script, script.body).write_sky_model(self.build_source())
         options = [f"kernel_model={kernel_model}"]
         if self.kernel_width is not None:
             options.append(f"kernel_width={script.quantity(self.kernel_width)}")
@@ -245,7 +245,7 @@ class TSMap(MapEstimator):
         )
         write_maps(script, self.label)
 
-    def source(self) -> SkyModel:
+    def build_source(self) -> SkyModel:
         """Build the model of the source.
 
         Returns
@@ -259,12 +259,12 @@ class TSMap(MapEstimator):
         return SkyModel(spatial_model=spatial, spectral_model=spectral, name="ts-kernel")
 
     def _require_psf(self, datasets: Iterable[MapDataset]) -> None:
-        """Raise an error if a dataset lacks the PSF that a point source needs."""
+        """Raise an error if the source is a point and a dataset has no PSF."""
         for dataset in datasets:
             if dataset.psf is None and self.spatial["type"] in ("point", "PointSpatialModel"):
                 raise ModelError(
                     f"{dataset.name} has no PSF, so a point source would be one pixel wide: "
-                    "use full-enclosure IRFs, or give the shape of the source: spatial: ..."
+                    "use full-enclosure IRFs, or set the shape of the source (spatial: ...)"
                 )
 
 
@@ -288,14 +288,14 @@ def amplitude(spectral: Any) -> Any:
     return spectral.parameters[names[0]] if names else None
 
 
-def _require_one_image(datasets: list[MapDataset]) -> None:
+def _require_same_pixels(datasets: list[MapDataset]) -> None:
     """Raise an error if the datasets have different pixels."""
     first = datasets[0].counts.geom.to_image()
     for dataset in datasets[1:]:
         if dataset.counts.geom.to_image() != first:
             raise ModelError(
-                f"{datasets[0].name} and {dataset.name} are not maps of the same pixels: sum the "
-                "observations (stack: {kind: sum}), or choose by name: datasets: [...]"
+                f"{datasets[0].name} and {dataset.name} have different pixels: stack the "
+                "observations (stack: {kind: sum}), or select datasets: [...]"
             )
 
 
@@ -305,7 +305,7 @@ def _with_known_background(dataset: MapDataset) -> MapDataset:
         return dataset
     warnings.warn(
         f"{dataset.name}: the background of its off counts is treated as known "
-        "(Cash statistic), because a TS map supports no other",
+        "(Cash statistic), the only statistic of TS maps",
         SkyredWarning,
         stacklevel=3,
     )

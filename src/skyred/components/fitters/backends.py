@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import numpy as np
 
-from skyred.components.fitters.check_minimum import check_minimum, lower_point_inside_limits
+from skyred.components.fitters.check_minimum import check_minimum, search_inside_limits
 from skyred.components.fitters.scaled import ScaledObjective
 from skyred.errors import FitError, Problem
 from skyred.fields import FrozenMapping, option, thaw
@@ -38,7 +38,7 @@ METHODS: Mapping[str, tuple[str, ...]] = {
 WITH_GRADIENT = ("L-BFGS-B", "TNC", "SLSQP", "BFGS", "CG")
 WITHOUT_LIMITS = ("BFGS", "CG")
 MAX_STEP_RATIO = 10.0  # of step and error, in either direction; beyond it the fit is repeated
-GOAL = 2e-5  # in the statistic: minimum difference of a lower minimum, as in the fitter minuit
+MIN_STAT_DECREASE = 2e-5  # for a lower minimum, as in the fitter minuit
 TOLERANCES = {"minuit": "tol", "scipy": "tol", "sherpa": "ftol"}
 
 
@@ -63,8 +63,8 @@ class GammapyFit(Fitter):
     options: FrozenMapping = option(
         FrozenMapping({}),
         type=dict,
-        doc="Options of the method, as the backend calls them: those of scipy.optimize.minimize, "
-        "of Minuit.migrad (ncall) or of sherpa's method.",
+        doc="Options of the method, with the names of the backend: "
+        "those of scipy.optimize.minimize, of Minuit.migrad (ncall) or of sherpa's method.",
     )
 
     def validate(self) -> Iterable[Problem]:
@@ -113,17 +113,17 @@ class GammapyFit(Fitter):
         ------
         FitError
             If the backend is not installed, the objective is not finite at its starting values, or
-            the method does not support limits and there are some.
+            parameters have limits and the method does not support them.
         """
         scaled = ScaledObjective(objective)
-        self._require_supported(objective, scaled.start_stat)
-        result = self._minimum(scaled)
+        self._check_supported(objective, scaled.start_stat)
+        result = self._find_minimum(scaled)
         for _ in range(RESTARTS):
             restart = _restart(scaled, result)
             if restart is None:
                 break
             scaled = ScaledObjective(restart, calls=scaled.calls)
-            result = self._minimum(scaled)
+            result = self._find_minimum(scaled)
         if (
             not result.message
             and objective.refresh is not None
@@ -132,7 +132,7 @@ class GammapyFit(Fitter):
             # the IRFs at the fitted position differ from those at the start
             refit = attrs.evolve(objective, start=result.values, steps=result.errors)
             scaled = ScaledObjective(refit, calls=scaled.calls)
-            result = self._minimum(scaled)
+            result = self._find_minimum(scaled)
             objective.refresh(result.values)
         return FitResult(
             names=objective.names,
@@ -149,7 +149,7 @@ class GammapyFit(Fitter):
             notes=objective.notes,
         )
 
-    def _minimum(self, scaled: ScaledObjective) -> SearchResult:
+    def _find_minimum(self, scaled: ScaledObjective) -> SearchResult:
         """Search once, and check that the search ended at a minimum.
 
         Parameters
@@ -172,25 +172,25 @@ class GammapyFit(Fitter):
     def _is_missing(self) -> bool:
         return self.backend == "sherpa" and find_spec("sherpa") is None
 
-    def _require_supported(self, objective: Objective, start_stat: float) -> None:
-        """Raise if the backend cannot minimise the objective from its start."""
+    def _check_supported(self, objective: Objective, start_stat: float) -> None:
+        """Raise an error if the backend cannot minimise the objective from its start."""
         if self._is_missing():
             raise FitError('sherpa is not installed: pip install "skyred[sherpa]"')
         if not np.isfinite(start_stat):
             raise FitError(
-                f"the fit statistic is {start_stat} at the starting values; start from values at "
-                "which the model predicts counts wherever there are any"
+                f"the fit statistic is {start_stat} at the starting values; start from values "
+                "with predicted counts in all bins with counts"
             )
         limits = zip(objective.names, objective.limits, strict=True)
         names = [name for name, bounds in limits if np.isfinite(bounds).any()]
         if self.method in WITHOUT_LIMITS and names:
             raise FitError(
-                f"{self.method} does not support limits, and {', '.join(names)} have some; "
+                f"{self.method} does not support limits, but {', '.join(names)} have limits; "
                 "use L-BFGS-B, or remove the limits"
             )
 
     def _search(self, scaled: ScaledObjective) -> tuple[Array, str]:
-        """Return the end of the search, and a message if the backend reports a failure.
+        """Run the backend, and return the end of the search and the message of a failure.
 
         Parameters
         ----------
@@ -213,10 +213,10 @@ class GammapyFit(Fitter):
                 function=scaled.function(parameters),
                 **self._arguments(scaled),
             )
-        failed = (
+        failure = (
             "" if info["success"] else f"{self._method_name()} did not converge: {info['message']}"
         )
-        return np.array(factors, dtype=float), failed
+        return np.array(factors, dtype=float), failure
 
     def _method_name(self) -> str:
         """Return the name of backend and method for messages."""
@@ -245,7 +245,7 @@ class GammapyFit(Fitter):
         if self.backend == "sherpa":
             return {**arguments, **options, "method": method}
         if method == "Nelder-Mead":
-            # its own first steps from a start of zero are 0.00025 errors: far too small
+            # its default first steps from zero are 0.00025 errors: far too small
             options = {"initial_simplex": _simplex(scaled), **options}
         if method in WITH_GRADIENT:
             has_gradient = scaled.objective.gradient_of is not None
@@ -270,7 +270,7 @@ def _restart(scaled: ScaledObjective, result: SearchResult) -> Objective | None:
     """
     objective, errors = scaled.objective, result.errors
     factors = scaled.factors(result.values)
-    lower_point = lower_point_inside_limits(scaled, factors)
+    lower_point = search_inside_limits(scaled, factors)
     if lower_point is not None:
         step = scaled.steps * (lower_point - factors)
         start = np.clip(result.values + step, *objective.limits.T)
@@ -282,7 +282,7 @@ def _restart(scaled: ScaledObjective, result: SearchResult) -> Objective | None:
     if result.message:
         return None
     # the likelihood of a point source has non-differentiable points between minima
-    lower, calls = find_lower_neighbour(objective, result.values, errors, GOAL)
+    lower, calls = find_lower_neighbour(objective, result.values, errors, MIN_STAT_DECREASE)
     scaled.calls += calls
     return None if lower is None else attrs.evolve(objective, start=lower, steps=errors)
 

@@ -30,11 +30,11 @@ class Minimum:
     ----------
     covariance : numpy.ndarray
         The covariance of the factors, shape (n, n); NaN if it is not valid. A parameter at its
-        limit has its own variance, and no correlation.
+        limit has a variance, but no correlations.
     edm : float
         The estimated distance to the minimum, in the statistic.
     message : str
-        The reason why the point is no minimum; "" for a minimum.
+        The reason why the point is not a minimum; "" for a minimum.
     """
 
     covariance: Array
@@ -48,7 +48,7 @@ def check_minimum(scaled: ScaledObjective, factors: Array) -> Minimum:
     gammapy does not report a failure of HESSE, Minuit modifies a matrix that is not positive
     definite, and the methods of scipy report convergence wherever they stop. The statistic is
     therefore evaluated at a tenth of an error on both sides along each axis of the covariance: it
-    must rise as expected from the covariance, and not be lower on one side.
+    must rise as expected from the covariance, and must not be lower on one side.
 
     Parameters
     ----------
@@ -62,8 +62,8 @@ def check_minimum(scaled: ScaledObjective, factors: Array) -> Minimum:
     Minimum
         The covariance, the estimated distance and the message.
     """
-    at_limit, _ = _at_limits(scaled, factors)
-    lower_point = lower_point_inside_limits(scaled, factors)
+    at_limit, _ = _find_limits(scaled, factors)
+    lower_point = search_inside_limits(scaled, factors)
     if lower_point is not None:
         name = scaled.objective.names[int(np.argmax(np.abs(lower_point - factors)))]
         message = f"stopped at the limit of {name}, where the statistic decreases inwards"
@@ -73,15 +73,15 @@ def check_minimum(scaled: ScaledObjective, factors: Array) -> Minimum:
         covariance[np.ix_(~at_limit, ~at_limit)] = _hesse(scaled, factors, at_limit)
     for i in np.flatnonzero(at_limit).tolist():
         covariance[i, ~at_limit] = covariance[~at_limit, i] = covariance[i, at_limit] = 0
-        covariance[i, i] = _own_variance(scaled, factors, i)
+        covariance[i, i] = _variance_at_limit(scaled, factors, i)
     if not np.all(np.isfinite(covariance)) or np.any(np.diag(covariance) <= 0):
         no_covariance = np.full_like(covariance, np.nan)
-        return Minimum(no_covariance, np.nan, "there is no valid covariance")
+        return Minimum(no_covariance, np.nan, "the covariance is not valid")
     edm, message = _check_rise(scaled, factors, covariance, at_limit)
     return Minimum(covariance, edm, message)
 
 
-def lower_point_inside_limits(scaled: ScaledObjective, factors: Array) -> Array | None:
+def search_inside_limits(scaled: ScaledObjective, factors: Array) -> Array | None:
     """Search inwards from the limits that were reached for a lower statistic.
 
     Parameters
@@ -97,7 +97,7 @@ def lower_point_inside_limits(scaled: ScaledObjective, factors: Array) -> Array 
         The lowest point, different in one factor, shape (n,); None if no point is lower.
     """
     lowest, best = scaled.stat(factors) - MIN_DECREASE, None
-    at_limit, inward = _at_limits(scaled, factors)
+    at_limit, inward = _find_limits(scaled, factors)
     for index in np.flatnonzero(at_limit).tolist():
         for step in INWARD_STEPS:
             trial = factors + step * inward[index] * _unit(len(factors), index)
@@ -107,7 +107,7 @@ def lower_point_inside_limits(scaled: ScaledObjective, factors: Array) -> Array 
     return best
 
 
-def _at_limits(scaled: ScaledObjective, factors: Array) -> tuple[Mask, Array]:
+def _find_limits(scaled: ScaledObjective, factors: Array) -> tuple[Mask, Array]:
     """Return the parameters at a limit, and the inward direction of each, as 1 or -1.
 
     Parameters
@@ -152,7 +152,7 @@ def _hesse(scaled: ScaledObjective, factors: Array, frozen: Mask) -> Array:
     return np.asarray(matrix, dtype=float)
 
 
-def _own_variance(scaled: ScaledObjective, factors: Array, index: int) -> float:
+def _variance_at_limit(scaled: ScaledObjective, factors: Array, index: int) -> float:
     """Return the variance of a parameter at its limit, from the curvature inwards.
 
     Parameters
@@ -169,7 +169,7 @@ def _own_variance(scaled: ScaledObjective, factors: Array, index: int) -> float:
     float
         The variance; NaN if the curvature is not positive.
     """
-    inward = _at_limits(scaled, factors)[1][index]
+    inward = _find_limits(scaled, factors)[1][index]
     stat, stat_half, stat_one = (
         scaled.stat(factors + step * inward * _unit(len(factors), index)) for step in (0, 0.5, 1)
     )
@@ -180,7 +180,7 @@ def _own_variance(scaled: ScaledObjective, factors: Array, index: int) -> float:
 def _check_rise(
     scaled: ScaledObjective, factors: Array, covariance: Array, at_limit: Mask
 ) -> tuple[float, str]:
-    """Return the estimated distance to the minimum, and a message if the point is none.
+    """Return the estimated distance to the minimum, and a message if the point is not a minimum.
 
     Parameters
     ----------

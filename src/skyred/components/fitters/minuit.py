@@ -26,7 +26,7 @@ MINOS = option(False, doc="Whether to compute asymmetric errors, as MINOS does."
 
 
 class _Minimiser(Fitter):
-    """The base class of the fitters that minimise, with their plain gammapy form."""
+    """The base class of `newton` and `minuit`, with their export to gammapy."""
 
     samples = False
     tolerance: float
@@ -58,7 +58,7 @@ class _Minimiser(Fitter):
         return minimise(objective, tolerance=self.tolerance, minos=self.minos, **self._method)
 
     @property
-    def _minuit_options(self) -> tuple[int, int | None]:
+    def _strategy_and_calls(self) -> tuple[int, int | None]:
         """The strategy of Minuit, and the limit on calls if it is not the default."""
         return 1, None
 
@@ -68,10 +68,10 @@ class _Minimiser(Fitter):
         Parameters
         ----------
         script : Script
-            The script that is written.
+            The script to add code to.
         """
         script.use("gammapy.modeling", "Fit")
-        strategy, calls = self._minuit_options
+        strategy, calls = self._strategy_and_calls
         options: dict[str, object] = {"strategy": strategy, "tol": self.tolerance}
         if calls is not None:
             options["migrad_opts"] = {"ncall": calls}
@@ -137,7 +137,7 @@ class Minuit(_Minimiser):
         return {"method": "minuit", "strategy": self.strategy, "calls": self.calls}
 
     @property
-    def _minuit_options(self) -> tuple[int, int | None]:
+    def _strategy_and_calls(self) -> tuple[int, int | None]:
         return self.strategy, None if self._is_default("calls", self.calls) else self.calls
 
 

@@ -1,4 +1,4 @@
-"""Objectives in the form of gammapy's backends: scaled parameters, and a function of these."""
+"""Objectives for gammapy's backends: scaled parameters, and a function of these."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-CLOSE = 1e-3  # in steps: a search that ends this close to a limit may have reached it
+LIMIT_MARGIN = 1e-3  # in steps: a search that ends this close to a limit is moved to it
 STAT_TOLERANCE = 1e-6  # difference of the statistic that is regarded as zero
 
 
@@ -23,7 +23,7 @@ STAT_TOLERANCE = 1e-6  # difference of the statistic that is regarded as zero
 class ScaledObjective:
     """An objective as a function of factors: steps from the start, each of about one error.
 
-    gammapy's own factors are of order one, independent of the errors: with these, an absolute
+    gammapy's own factors are of order one, independent of the errors: with them, an absolute
     tolerance of 1e-4, as in scipy, could be as large as the error of a position.
 
     Parameters
@@ -70,7 +70,8 @@ class ScaledObjective:
         """
         low, high = self.objective.limits.T
         values = np.clip(self.objective.start + self.steps * factors, low, high)
-        near_low, near_high = values - low < CLOSE * self.steps, high - values < CLOSE * self.steps
+        margin = LIMIT_MARGIN * self.steps
+        near_low, near_high = values - low < margin, high - values < margin
         largest_allowed = self._total(values) + STAT_TOLERANCE
         for index in np.flatnonzero(near_low | near_high):
             trial = values.copy()
@@ -125,7 +126,7 @@ class ScaledObjective:
         """
         values = self.objective.start + self.steps * factors
         low, high = self.objective.limits.T
-        margin = 1e-9 * self.steps  # scaling back and forth has rounding errors
+        margin = 1e-9 * self.steps  # scaling causes rounding errors
         if np.any(values < low - margin) or np.any(values > high + margin):
             return float("inf")
         total = self._total(np.clip(values, low, high)) - self.start_stat

@@ -32,7 +32,7 @@ class EnergyAxis(Fields):
     )
 
     def validate(self) -> Iterable[Problem]:
-        """Check that the axis has either rising edges, or a range with a number of bins.
+        """Check that the axis has either increasing edges, or a range with a number of bins.
 
         Yields
         ------
@@ -41,17 +41,21 @@ class EnergyAxis(Fields):
         """
         for name in ("min", "edges"):
             if (low := getattr(self, name)) is not None and np.any(low <= 0 * low.unit):
-                yield Problem((name,), f"{low} is not above 0", "bins are logarithmic in energy")
+                yield Problem(
+                    (name,),
+                    f"{low} is not above 0",
+                    "expected a positive energy: bins are logarithmic",
+                )
         if self.min is not None and self.max is not None and self.min >= self.max:
             yield Problem(("min",), f"{self.min} is not below the max, {self.max}", "swap them")
         options_set = [name for name in ("min", "max", "bins") if getattr(self, name) is not None]
         if self.edges is None:
             for name in [name for name in ("min", "max", "bins") if name not in options_set]:
-                yield Problem((), f"lacks {name!r}", "expected min, max and bins, or edges")
+                yield Problem((), f"missing key {name!r}", "expected min, max and bins, or edges")
         elif options_set:
             yield Problem((options_set[0],), "cannot be combined with edges", "use one of the two")
         elif len(self.edges) < 2 or np.any(np.diff(self.edges.value) <= 0):
-            yield Problem(("edges",), "do not rise", "expected two or more rising energies")
+            yield Problem(("edges",), "must increase", "expected two or more increasing energies")
 
     @property
     def bounds(self) -> u.Quantity:

@@ -10,7 +10,7 @@ from astropy import units as u
 
 from skyred.components.geometries.axes import EnergyAxis, overlap_problems
 from skyred.errors import Problem, SkipObservation
-from skyred.fields import Position, option, part, position, quantity
+from skyred.fields import Position, nested_object, option, position, quantity
 from skyred.interfaces import Geometry, Reduction, component, largest_offset
 from skyred.scripting import literal
 
@@ -34,8 +34,10 @@ class MapGeometry(Geometry):
         count=2, unit="deg", min="0 deg", doc="Width and height; a single value is used for both."
     )
     bin_size: u.Quantity = quantity("0.02 deg", min="1e-5 deg", doc="Size of a pixel.")
-    energy: EnergyAxis = part(EnergyAxis, doc="Reconstructed energy.")
-    energy_true: EnergyAxis = part(EnergyAxis, doc="True energy; wider than the reconstructed one.")
+    energy: EnergyAxis = nested_object(EnergyAxis, doc="Reconstructed energy.")
+    energy_true: EnergyAxis = nested_object(
+        EnergyAxis, doc="True energy; wider than the reconstructed one."
+    )
     frame: str = option("icrs", choices=("icrs", "galactic"), doc="Sky frame of the map.")
     projection: str = option("CAR", choices=("CAR", "TAN", "AIT", "SIN", "ZEA"), doc="Projection.")
     cutout_width: u.Quantity | None = quantity(
@@ -43,8 +45,8 @@ class MapGeometry(Geometry):
         unit="deg",
         min="1e-3 deg",
         doc="Width of the map of one run, around its pointing; "
-        "by default twice the largest offset that the makers leave (the safe mask's "
-        "offset_max), else the whole map.",
+        "by default twice the largest offset of the makers (offset_max of the safe "
+        "mask), or else the whole map.",
     )
     irf_bin_size: u.Quantity = quantity(
         "0.2 deg", min="1e-3 deg", doc="Size of a pixel of the IRF maps."
@@ -61,7 +63,9 @@ class MapGeometry(Geometry):
             Each invalid combination of options.
         """
         if np.any(self.width < self.bin_size):
-            yield Problem(("width",), f"{self.width} is below bin_size", "expected some pixels")
+            yield Problem(
+                ("width",), f"{self.width} is below bin_size", "expected at least one pixel"
+            )
         yield from overlap_problems(self.energy, self.energy_true)
 
     def target(self, name: str | None = None) -> MapDataset:
@@ -138,15 +142,15 @@ class MapGeometry(Geometry):
 
         name = f"{target.name}-{observation.obs_id}"
         pointing = observation.get_pointing_icrs(observation.tmid)
-        width = self._width_for(reduction)
+        width = self._get_cutout_width(reduction)
         if width is None:
             return target.copy(name=name)
         try:
             return target.cutout(position=pointing, width=width, name=name)
         except NoOverlapError:
             raise SkipObservation(
-                f"points to {pointing.to_string(precision=2)} deg: the map does not overlap with "
-                f"the {width.to('deg'):.2f} around it"
+                f"the map does not overlap with the cutout of {width.to('deg'):.2f} around the "
+                f"pointing, {pointing.to_string(precision=2)} deg"
             ) from None
 
     def write_script(self, script: Script) -> None:
@@ -155,7 +159,7 @@ class MapGeometry(Geometry):
         Parameters
         ----------
         script : Script
-            The script that is written.
+            The script to add code to.
         """
         script.use("gammapy.maps", "WcsGeom")
         script.use("gammapy.datasets", "MapDataset")
@@ -180,7 +184,7 @@ class MapGeometry(Geometry):
 
     def _write_cutout(self, script: Script) -> None:
         name = f'f"{script.entry}-{{observation.obs_id}}"'
-        width = self._width_for(script.reduction)
+        width = self._get_cutout_width(script.reduction)
         if width is None:
             script.loop.add(f"dataset = target.copy(name={name})")
             return
@@ -209,7 +213,7 @@ class MapGeometry(Geometry):
         numpy.ndarray
             The fractions, shape (n,); 0 if the table has no pointings.
         """
-        width = self._width_for(reduction)
+        width = self._get_cutout_width(reduction)
         if width is None:
             return np.ones(len(table))
         if not {"RA_PNT", "DEC_PNT"} <= set(table.colnames):
@@ -219,7 +223,7 @@ class MapGeometry(Geometry):
         lon, lat = (u.Quantity(table[name], "deg") for name in ("RA_PNT", "DEC_PNT"))
         image = self.build().to_image()
         half_width = (width / self.bin_size).to_value("") / 2
-        # the IRF maps are cut at their own, coarser pixels
+        # the IRF maps have coarser pixels
         irf_margin = (self.irf_bin_size / self.bin_size).to_value("")
         fractions = np.ones(len(table))
         pixels = image.coord_to_pix(SkyCoord(lon, lat))
@@ -232,7 +236,7 @@ class MapGeometry(Geometry):
             fractions *= np.clip(np.nan_to_num(overlap), 0, count) / count
         return fractions
 
-    def _width_for(self, reduction: Reduction) -> Any:
+    def _get_cutout_width(self, reduction: Reduction) -> Any:
         """Return the width of the map of one run; None for the whole map.
 
         Parameters

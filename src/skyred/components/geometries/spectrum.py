@@ -10,7 +10,7 @@ from astropy import units as u
 
 from skyred.components.geometries.axes import EnergyAxis, overlap_problems
 from skyred.errors import FieldError, Problem
-from skyred.fields import REQUIRED, Regions, part, quantity, regions
+from skyred.fields import REQUIRED, Regions, nested_object, quantity, regions
 from skyred.interfaces import Chain, Geometry, Reduction, component
 
 if TYPE_CHECKING:
@@ -36,8 +36,10 @@ class SpectrumGeometry(Geometry):
         doc="The region of the on counts, as one DS9 region: a circle or another shape, or a "
         "point if its radius depends on energy and is part of the IRFs (RAD_MAX).",
     )
-    energy: EnergyAxis = part(EnergyAxis, doc="Reconstructed energy.")
-    energy_true: EnergyAxis = part(EnergyAxis, doc="True energy; wider than the reconstructed one.")
+    energy: EnergyAxis = nested_object(EnergyAxis, doc="Reconstructed energy.")
+    energy_true: EnergyAxis = nested_object(
+        EnergyAxis, doc="True energy; wider than the reconstructed one."
+    )
     bin_size: u.Quantity = quantity(
         "0.01 deg",
         min="1e-4 deg",
@@ -108,9 +110,9 @@ class SpectrumGeometry(Geometry):
             raise FieldError(f"{self.on_region.masks[0]!s} is a map", _EXPECTED)
         on_regions = self.on_region.build()
         if len(on_regions) != 1:
-            raise FieldError(f"holds {len(on_regions)} regions", _EXPECTED)
+            raise FieldError(f"contains {len(on_regions)} regions", _EXPECTED)
         if not isinstance(on_regions[0], SkyRegion):
-            raise FieldError("is a region of pixels, not of the sky", _EXPECTED)
+            raise FieldError("is a pixel region, not a sky region", _EXPECTED)
         return on_regions[0]
 
     def target(self, name: str | None = None) -> SpectrumDataset:
@@ -173,7 +175,7 @@ class SpectrumGeometry(Geometry):
         Parameters
         ----------
         script : Script
-            The script that is written.
+            The script to add code to.
         """
         script.use("gammapy.maps", "RegionGeom")
         script.use("gammapy.datasets", "SpectrumDataset")

@@ -27,7 +27,7 @@ NORMS = ("pl-norm", "lp-norm", "ecpl-norm")
 
 @component
 class FoVBackground(Maker):
-    """The background template, normalised to the counts outside an exclusion."""
+    """The background template, normalised to the counts outside the exclusion regions."""
 
     kind = "fov-background"
     makes = ("background",)
@@ -55,12 +55,12 @@ class FoVBackground(Maker):
             Each invalid combination of options.
         """
         if self.free_tilt and self.method != "fit":
-            yield Problem(("free_tilt",), "needs method: fit", "leave it out, or set method: fit")
+            yield Problem(("free_tilt",), "needs method: fit", "set method: fit, or remove it")
         if self.free_tilt and self.spectral != "pl-norm":
             yield Problem(("free_tilt",), f"{self.spectral} has no tilt", "only pl-norm has one")
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Yield problems of the geometry and the exclusion.
+        """Yield problems with the geometry and the exclusion.
 
         Parameters
         ----------
@@ -85,7 +85,7 @@ class FoVBackground(Maker):
         Parameters
         ----------
         dataset : gammapy.datasets.MapDataset
-            The dataset of the run, as the makers before this one return it.
+            The dataset of the run, as returned by the previous maker.
         observation : gammapy.data.Observation
             The run.
 
@@ -105,20 +105,20 @@ class FoVBackground(Maker):
 
         if dataset.models:
             raise ValueError(
-                f"maker fov-background: the dataset has the models {dataset.models.names} already, "
-                "and the counts are compared with the background alone; set models after it"
+                f"maker fov-background: the dataset already has the models {dataset.models.names}, "
+                "but the counts are compared with the background only; set models afterwards"
             )
-        sums = self._sums(dataset)
+        sums = self._sum_by_energy(dataset)
         model = Model.create(self.spectral, model_type="spectral")
         try:
-            fit_norm(model, sums, self._shape(model))
+            fit_norm(model, sums, self._free_shape_parameters(model))
         except NoMinimumError as error:
             raise SkipObservation(f"the background cannot be normalised: {error}") from error
         dataset.models = FoVBackgroundModel(dataset_name=dataset.name, spectral_model=model)
         return dataset
 
-    def _sums(self, dataset: MapDataset) -> EnergySums:
-        """Sum counts and background by energy; skip a run with too little of them.
+    def _sum_by_energy(self, dataset: MapDataset) -> EnergySums:
+        """Sum counts and background by energy; skip a run with too few of them.
 
         Parameters
         ----------
@@ -147,7 +147,7 @@ class FoVBackground(Maker):
         if n_invalid := int((~np.isfinite(dataset.counts.data[mask_used])).sum()):
             raise ValueError(
                 f"maker fov-background: the counts are not finite in {n_invalid} pixels; "
-                "correct the maker before it"
+                "correct the previous maker"
             )
         counts, background = (
             np.where(mask_used, data, 0).sum(axis=(1, 2), dtype=float)
@@ -156,13 +156,13 @@ class FoVBackground(Maker):
         if counts.sum() <= self.min_counts or background.sum() <= self.min_background:
             raise SkipObservation(
                 "the background cannot be normalised: "
-                f"{counts.sum():.0f} counts for {background.sum():.1f} predicted outside the "
-                f"exclusion; it needs more than {self.min_counts} counts and "
-                f"{self.min_background} predicted"
+                f"{counts.sum():.0f} counts and a background of {background.sum():.1f} outside the "
+                f"exclusion; expected more than {self.min_counts} counts and a background "
+                f"above {self.min_background}"
             )
         return EnergySums(dataset.counts.geom.axes["energy"].center, counts, background)
 
-    def _shape(self, model: SpectralModel) -> list[Parameter]:
+    def _free_shape_parameters(self, model: SpectralModel) -> list[Parameter]:
         """Return the parameters that are fitted in addition to the norm.
 
         Parameters
@@ -191,7 +191,7 @@ class FoVBackground(Maker):
         Parameters
         ----------
         script : Script
-            The script that is written.
+            The script to add code to.
         """
         script.use("gammapy.makers", "FoVBackgroundMaker")
         maker = script.local("fov_background_maker")
@@ -201,7 +201,7 @@ class FoVBackground(Maker):
         script.loop.add(f"dataset = {maker}.run(dataset)")
         skip_if_empty(script)
         script.loop.add(
-            "# the norm is part of the models, and would be lost when others are set",
+            "# the norm is part of the models, and would be lost when other models are set",
             "dataset.background = dataset.npred_background()",
             "dataset.models = None",
         )

@@ -25,7 +25,7 @@ class MapData(Maker):
     """Counts, exposure, background, PSF and energy dispersion, projected onto the map."""
 
     kind = "map"
-    parts: tuple[str, ...] = option(PARTS, choices=PARTS, many=True, doc="The maps that are made.")
+    parts: tuple[str, ...] = option(PARTS, choices=PARTS, many=True, doc="The maps to create.")
     background_oversampling: int | None = option(
         None, type=int, min=1, doc="Oversampling of the background in energy."
     )
@@ -61,7 +61,7 @@ class MapData(Maker):
         Parameters
         ----------
         dataset : gammapy.datasets.MapDataset
-            The dataset of the run, as the makers before this one return it.
+            The dataset of the run, as returned by the previous maker.
         observation : gammapy.data.Observation
             The run.
 
@@ -83,7 +83,7 @@ class MapData(Maker):
         Parameters
         ----------
         script : Script
-            The script that is written.
+            The script to add code to.
         """
         script.use("gammapy.makers", "MapDatasetMaker")
         options = [] if self.parts == PARTS else [f"selection={literal(self.parts)}"]

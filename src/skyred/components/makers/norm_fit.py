@@ -3,10 +3,10 @@
 The predicted counts of a pixel are its background times a norm model that depends on energy alone.
 The sums over all pixels of an energy bin are therefore sufficient. gammapy's norm models are
 log-linear in their parameters (except for the exponent of the cutoff of ``ecpl-norm``, which is
-frozen), so the fit is a Poisson regression: its statistic is convex, and Newton steps find its only
-minimum. If only the norm is free, its value is counts divided by background.
+frozen), so the fit is a Poisson regression: its statistic is convex, and Newton steps converge to
+its only minimum. If only the norm is free, its value is counts divided by background.
 
-gammapy's own fit agrees within MIGRAD's tolerance, and takes longer.
+The fit of gammapy agrees within the tolerance of MIGRAD, but is slower.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from gammapy.modeling.models import SpectralModel
     from numpy.typing import NDArray
 
-STEPS = 30  # several are needed far from the minimum; without a minimum, they diverge
-HALVINGS = 60  # a step that is still too long then has no effect
-CONVERGED = 1e-18  # squared distance to the minimum, in standard deviations
-ROUNDING = 1e-6  # the rounding error of the statistic of 1e8 counts
+MAX_STEPS = 30  # far from the minimum several are needed; without a minimum they diverge
+MAX_HALVINGS = 60  # afterwards a step has no effect
+EDM_TOLERANCE = 1e-18  # squared distance to the minimum, in standard deviations
+STAT_ROUNDING_ERROR = 1e-6  # the rounding error of the statistic of 1e8 counts
 
 
 class NoMinimumError(Exception):
@@ -69,16 +69,16 @@ def fit_norm(model: SpectralModel, sums: EnergySums, shape: Sequence[Parameter] 
     Raises
     ------
     NoMinimumError
-        If the likelihood has no maximum: too few energies have counts.
+        If the likelihood has no maximum, because too few energy bins have counts.
     """
     parameters = (model.norm, *shape)
-    offset, columns = _log_linear(model, shape, sums.energy)
+    offset, columns = _linearise_log(model, shape, sums.energy)
     filled = sums.background > 0
     if np.linalg.matrix_rank(columns[filled]) < len(parameters):
-        raise NoMinimumError(f"{filled.sum()} bins of energy cannot constrain {_names(parameters)}")
+        raise NoMinimumError(f"{filled.sum()} energy bins do not constrain {_names(parameters)}")
     template = sums.background[filled] * np.exp(offset[filled])
     try:
-        values, covariance = _regress(columns[filled], sums.counts[filled], template)
+        values, covariance = _fit_regression(columns[filled], sums.counts[filled], template)
     except np.linalg.LinAlgError as error:
         message = f"the fit of {_names(parameters)} diverges: too few counts"
         raise NoMinimumError(message) from error
@@ -89,7 +89,7 @@ def fit_norm(model: SpectralModel, sums: EnergySums, shape: Sequence[Parameter] 
         parameter.value, parameter.error = float(value), float(sigma)
 
 
-def _log_linear(
+def _linearise_log(
     model: SpectralModel, shape: Sequence[Parameter], energy: Quantity
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return ``log model`` at log norm and shape 0, and its slopes along each of them.
@@ -115,7 +115,7 @@ def _log_linear(
     return offset, np.stack(slopes, axis=1)
 
 
-def _regress(
+def _fit_regression(
     columns: NDArray[np.float64], counts: NDArray[np.float64], template: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Maximise the Poisson likelihood of ``template exp(columns @ values)``.
@@ -147,15 +147,15 @@ def _regress(
 
     values = np.zeros(columns.shape[1])
     values[0] = np.log(counts.sum() / template.sum())  # the minimum, if the norm alone is free
-    for _ in range(STEPS):
+    for _ in range(MAX_STEPS):
         predicted = template * np.exp(columns @ values)
         covariance = np.asarray(np.linalg.inv(columns.T * predicted @ columns), dtype=float)
         slope = columns.T @ (counts - predicted)
         step = covariance @ slope
-        if 0 <= slope @ step < CONVERGED:
+        if 0 <= slope @ step < EDM_TOLERANCE:
             return values + step, covariance
-        for _ in range(HALVINGS):
-            if stat(values + step) <= stat(values) + ROUNDING:
+        for _ in range(MAX_HALVINGS):
+            if stat(values + step) <= stat(values) + STAT_ROUNDING_ERROR:
                 break
             step = step / 2
         values = values + step

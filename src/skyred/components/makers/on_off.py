@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from gammapy.maps import Map
 
 
-def with_off(dataset: Any, counts_off: Map, acceptance: Any, acceptance_off: Any) -> Any:
-    """Return the dataset with off counts, with its name and metadata.
+def add_off_counts(dataset: Any, counts_off: Map, acceptance: Any, acceptance_off: Any) -> Any:
+    """Add off counts to a dataset, keeping its name and metadata.
 
     gammapy's own conversion drops the metadata.
 

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from skyred.components.makers.on_off import with_off
+from skyred.components.makers.on_off import add_off_counts
 from skyred.errors import ArchiveError, FieldError, Problem
 from skyred.fields import REQUIRED, FieldSpec, option
 from skyred.fields.canonical import exact_key, thaw
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from skyred.scripting import Script
 
 Interval = tuple[float, float]
-_EXPECTED = "expected [low, high] between 0 and 1, or a list of such; [0.9, 0.1] goes through 0"
+_EXPECTED = (
+    "expected [low, high] between 0 and 1, or a list of such intervals; [0.9, 0.1] contains phase 0"
+)
 
 
 def _phases(doc: str) -> Any:
@@ -47,12 +49,12 @@ def _parse(value: Any) -> tuple[Interval, ...]:
         raise FieldError("is empty", _EXPECTED)
     for low, high in intervals:
         if not (0 <= low <= 1 and 0 <= high <= 1) or low == high:
-            raise FieldError(f"holds [{low:g}, {high:g}]", _EXPECTED)
+            raise FieldError(f"contains [{low:g}, {high:g}]", _EXPECTED)
     return tuple(sorted(part for interval in intervals for part in _split_wrap(interval)))
 
 
 def _split_wrap(interval: Interval) -> Iterable[Interval]:
-    """Split an interval that passes through phase 0 into two.
+    """Split an interval that contains phase 0 into two.
 
     Parameters
     ----------
@@ -109,7 +111,7 @@ class PhaseBackground(Maker):
         Parameters
         ----------
         dataset : gammapy.datasets.MapDataset
-            The dataset of the run, as the makers before this one return it.
+            The dataset of the run, as returned by the previous maker.
         observation : gammapy.data.Observation
             The run.
 
@@ -126,13 +128,13 @@ class PhaseBackground(Maker):
         from gammapy.makers import PhaseBackgroundMaker
         from gammapy.maps import Map
 
-        self._require_column(observation)
+        self._check_column(observation)
         maker = PhaseBackgroundMaker(
             on_phase=list(self.on_phase),
             off_phase=list(self.off_phase),
             phase_column_name=self.column,
         )
-        # not with `run`: it gives each dataset a random name, and sets the off acceptance of a
+        # not with `run`: it assigns a random name to each dataset, and sets the off acceptance of a
         # spectrum without off counts to 0, so that its background is infinite
         counts_off = maker.make_counts_off(dataset, observation)
         dataset.counts = maker.make_counts(dataset, observation)
@@ -140,15 +142,15 @@ class PhaseBackground(Maker):
             Map.from_geom(dataset.counts.geom, data=_width(intervals))
             for intervals in (self.on_phase, self.off_phase)
         )
-        return with_off(dataset, counts_off, acceptance=on, acceptance_off=off)
+        return add_off_counts(dataset, counts_off, acceptance=on, acceptance_off=off)
 
     def write_script(self, script: Script) -> None:
-        """Write the same maker without its `run`, as that gives each dataset a random name.
+        """Write the same maker without its `run`, which assigns a random name to each dataset.
 
         Parameters
         ----------
         script : Script
-            The script that is written.
+            The script to add code to.
         """
         kind = script.on_off_type()
         script.use("gammapy.makers", "PhaseBackgroundMaker")
@@ -170,10 +172,10 @@ class PhaseBackground(Maker):
         )
         script.on_off = True
 
-    def _require_column(self, observation: Observation) -> None:
+    def _check_column(self, observation: Observation) -> None:
         columns = observation.events.table.colnames
         if self.column not in columns:
             raise ArchiveError(
                 f"the events have no column {self.column!r}; "
-                f"add the phases first, or give column: one of {', '.join(columns)}"
+                f"add the phases first, or set column to one of {', '.join(columns)}"
             )

@@ -9,7 +9,7 @@ import numpy as np
 from astropy import units as u
 
 from skyred.components.makers.checks import on_regions
-from skyred.components.makers.on_off import with_off
+from skyred.components.makers.on_off import add_off_counts
 from skyred.components.makers.scripted import write_exclusion
 from skyred.errors import Problem, SkipObservation
 from skyred.fields import Regions, exclusion, option, quantity
@@ -29,7 +29,7 @@ REFLECTED_ONLY = ("angle_increment", "min_distance", "min_distance_input", "max_
 
 @component
 class ReflectedRegions(Maker):
-    """Off counts from regions like the on region, at the same offset from the pointing."""
+    """Off counts from copies of the on region, at the same offset from the pointing."""
 
     kind = "reflected-regions"
     makes = ("off",)
@@ -68,7 +68,7 @@ class ReflectedRegions(Maker):
         """
         if self.finder == "wobble":
             if self.n_off_regions is None:
-                yield Problem(("n_off_regions",), "is not set", "finder: wobble needs it")
+                yield Problem(("n_off_regions",), "is not set", "set it for finder: wobble")
             for name in REFLECTED_ONLY:
                 if not self._is_default(name, getattr(self, name)):
                     yield Problem((name,), "has no effect with finder: wobble", "leave it out")
@@ -80,7 +80,7 @@ class ReflectedRegions(Maker):
             )
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Yield problems of the geometry, the on regions and the exclusion.
+        """Yield problems with the geometry, the on regions and the exclusion.
 
         Parameters
         ----------
@@ -97,7 +97,7 @@ class ReflectedRegions(Maker):
         yield from geometry_problems(self, "spectrum", pipeline)
         for entry, region in on_regions(self, pipeline):
             if self.finder == "reflected" and isinstance(region, PointSkyRegion):
-                message = f"is 'reflected', and the on region of data.{entry} is a point"
+                message = f"is 'reflected', but the on region of data.{entry} is a point"
                 yield Problem(("finder",), message, "expected finder: wobble, with n_off_regions")
             if not hasattr(region, "center"):
                 message = f"the on region of data.{entry} is a {type(region).__name__}"
@@ -110,7 +110,7 @@ class ReflectedRegions(Maker):
         Parameters
         ----------
         dataset : gammapy.datasets.SpectrumDataset
-            The spectrum of the run, as the makers before this one return it.
+            The spectrum of the run, as returned by the previous maker.
         observation : gammapy.data.Observation
             The run.
 
@@ -122,19 +122,21 @@ class ReflectedRegions(Maker):
         Raises
         ------
         SkipObservation
-            If there is no off region, or it overlaps with the on region.
+            If there is no off region, or one overlaps with the on region.
         """
         from gammapy.makers import ReflectedRegionsBackgroundMaker
 
         geom, pointing = dataset.counts.geom, observation.get_pointing_icrs(observation.tmid)
         search_geom = self._search_geom(geom, pointing)
         mask = self.exclude.outside(search_geom) if self.exclude else None
-        maker = ReflectedRegionsBackgroundMaker(region_finder=self._finder(), exclusion_mask=mask)
-        # not with `run`: with a background template it makes up off counts if it finds no region
+        maker = ReflectedRegionsBackgroundMaker(
+            region_finder=self._create_finder(), exclusion_mask=mask
+        )
+        # not with `run`: without regions it computes off counts from a background template
         counts_off, acceptance_off = maker.make_counts_off(dataset, observation)
         if counts_off is None or self._regions_overlap(geom, counts_off.geom, search_geom):
-            raise SkipObservation(self._describe_failure(geom, pointing, mask))
-        return with_off(dataset, counts_off, acceptance=1, acceptance_off=acceptance_off)
+            raise SkipObservation(self._describe_missing_regions(geom, pointing, mask))
+        return add_off_counts(dataset, counts_off, acceptance=1, acceptance_off=acceptance_off)
 
     def write_script(self, script: Script) -> None:
         """Write the same maker, with the exclusion on the map of its region finder.
@@ -142,7 +144,7 @@ class ReflectedRegions(Maker):
         Parameters
         ----------
         script : Script
-            The script that is written.
+            The script to add code to.
         """
         finder = "WobbleRegionsFinder" if self.finder == "wobble" else "ReflectedRegionsFinder"
         script.use("gammapy.makers", "ReflectedRegionsBackgroundMaker", finder)
@@ -160,7 +162,7 @@ class ReflectedRegions(Maker):
         if self.exclude:
             self._write_search(script, maker)
         script.loop.add(f"dataset = {maker}.run(dataset, observation)")
-        with script.loop.inside("if dataset.counts_off is None:  # there is no room for any"):
+        with script.loop.inside("if dataset.counts_off is None:  # no off region"):
             script.loop.add("continue")
         script.on_off = True
 
@@ -169,7 +171,7 @@ class ReflectedRegions(Maker):
         script.use("gammapy.maps", "WcsGeom")
         script.use("astropy", "units as u")
         script.loop.add(
-            "# the exclusion, on the map around the pointing where regions are looked for",
+            "# the exclusion, on the map around the pointing that is searched for regions",
             "pointing = observation.get_pointing_icrs(observation.tmid)",
             "center = geom.region.center",
             "width = 4 * center.separation(pointing) + 0.3 * u.deg",
@@ -179,7 +181,7 @@ class ReflectedRegions(Maker):
         mask = write_exclusion(script, self.exclude, "search", "loop")
         script.loop.add(f"{maker}.exclusion_mask = {mask}")
 
-    def _finder(self) -> Any:
+    def _create_finder(self) -> Any:
         """Return gammapy's region finder with these options."""
         from gammapy.makers import ReflectedRegionsFinder, WobbleRegionsFinder
 
@@ -249,8 +251,10 @@ class ReflectedRegions(Maker):
         )
         return bool(np.any(on & off))
 
-    def _describe_failure(self, geom: RegionGeom, pointing: SkyCoord, mask: WcsNDMap | None) -> str:
-        """Describe the reason why there is no off region, for the observation log.
+    def _describe_missing_regions(
+        self, geom: RegionGeom, pointing: SkyCoord, mask: WcsNDMap | None
+    ) -> str:
+        """Describe why no off region was found, for the observation log.
 
         Parameters
         ----------
@@ -266,16 +270,16 @@ class ReflectedRegions(Maker):
         str
             The reason.
         """
-        off_regions, wcs = self._finder().run(geom.region, pointing, mask)
+        off_regions, wcs = self._create_finder().run(geom.region, pointing, mask)
         separation = geom.region.center.separation(pointing).to_value("deg")
-        message = f"no off region is found {separation:.2f} deg from the pointing: "
+        message = f"no off region at {separation:.2f} deg from the pointing: "
         if geom.is_all_point_sky_regions and off_regions:
             return message + (
-                f"{len(off_regions)} of them would overlap with the radius (RAD_MAX) of some "
+                f"{len(off_regions)} regions would overlap for the radius (RAD_MAX) of some "
                 "energies; use fewer n_off_regions, or energies with a smaller radius"
             )
         if not geom.is_all_point_sky_regions and geom.region.contains(pointing, wcs):
-            return message + "it lies inside the on region"
+            return message + "the pointing is inside the on region"
         if self.finder == "wobble":
-            return message + f"{self.n_off_regions} of them would overlap, or all are excluded"
-        return message + "there is no room, or all of it is excluded"
+            return message + f"{self.n_off_regions} regions would overlap, or all are excluded"
+        return message + "all positions overlap with the on region or are excluded"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy import units as u
 
-from skyred.components.makers.on_off import with_off
+from skyred.components.makers.on_off import add_off_counts
 from skyred.components.makers.ring_checks import ring_problems
 from skyred.components.makers.ring_sums import OffMaps, first_sufficient_ring, sum_around
 from skyred.components.makers.scripted import skip_if_empty, write_exclusion
@@ -40,12 +40,12 @@ class Ring(Maker):
 
     @property
     @abstractmethod
-    def reach(self) -> str:
-        """The radii of the rings, for messages."""
+    def description(self) -> str:
+        """Description of the radii of the rings, for messages."""
 
     @abstractmethod
     def compute_off(
-        self, counts: WcsNDMap, background: WcsNDMap, safe: Any, allowed: Any
+        self, counts: WcsNDMap, background: WcsNDMap, safe_mask: Any, off_mask: Any
     ) -> OffMaps:
         """Return the off counts and the off acceptance of each pixel.
 
@@ -55,10 +55,10 @@ class Ring(Maker):
             The counts, in one energy bin.
         background : gammapy.maps.WcsNDMap
             The background template, in the same pixels.
-        safe : numpy.ndarray of bool
+        safe_mask : numpy.ndarray of bool
             The safe mask, shape (height, width).
-        allowed : numpy.ndarray of bool
-            The safe pixels without the exclusion, same shape: off counts are taken from these.
+        off_mask : numpy.ndarray of bool
+            The safe pixels outside the exclusion, same shape: off counts come from these.
 
         Returns
         -------
@@ -67,7 +67,7 @@ class Ring(Maker):
         """
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Yield problems of the map, the order of the makers and the exclusion.
+        """Yield problems with the map, the order of the makers and the exclusion.
 
         Parameters
         ----------
@@ -88,7 +88,7 @@ class Ring(Maker):
         Parameters
         ----------
         dataset : gammapy.datasets.MapDataset
-            The dataset of the run, as the makers before this one return it.
+            The dataset of the run, as returned by the previous maker.
         observation : gammapy.data.Observation
             The run.
 
@@ -105,34 +105,34 @@ class Ring(Maker):
             If the dataset has no background template, or more than one energy bin.
         """
         geom = dataset.counts.geom
-        safe = dataset.mask_safe.copy(data=dataset.mask_safe.data.astype(bool))
+        safe_mask = dataset.mask_safe.copy(data=dataset.mask_safe.data.astype(bool))
         if dataset.background is None or geom.data_shape[0] != 1:
             raise ValueError(
                 f"the maker {self.kind!r} needs a background template in one energy bin"
             )
-        # only safe pixels: gammapy takes off counts from outside the safe mask too
-        allowed = self.exclude.outside(geom) & safe
-        if not allowed.data.any():
-            raise SkipObservation("the exclusion leaves nothing inside the safe mask")
+        # only safe pixels: gammapy also uses off counts outside the safe mask
+        off_mask = self.exclude.outside(geom) & safe_mask
+        if not off_mask.data.any():
+            raise SkipObservation("the exclusion covers all safe pixels")
         background = dataset.npred_background()
-        maps = self.compute_off(dataset.counts, background, safe.data[0], allowed.data[0])
-        valid = safe & safe.copy(data=maps.valid[np.newaxis])
-        self._report_pixels(int(safe.data.sum()), int(valid.data.sum()))
+        maps = self.compute_off(dataset.counts, background, safe_mask.data[0], off_mask.data[0])
+        valid = safe_mask & safe_mask.copy(data=maps.valid[np.newaxis])
+        self._report_pixels(int(safe_mask.data.sum()), int(valid.data.sum()))
         counts_off = dataset.counts.copy(data=maps.counts[np.newaxis])
         acceptance_off = background.copy(data=maps.acceptance[np.newaxis])
-        # an acceptance without off acceptance would give an alpha of 1e308
+        # pixels with acceptance but without off acceptance would have an alpha of 1e308
         acceptance = background.copy(data=background.data * maps.valid)
-        on_off = with_off(dataset, counts_off, acceptance, acceptance_off)
+        on_off = add_off_counts(dataset, counts_off, acceptance, acceptance_off)
         on_off.mask_safe = valid
         return on_off
 
-    def _report_pixels(self, safe: int, valid: int) -> None:
+    def _report_pixels(self, n_safe: int, n_valid: int) -> None:
         """Warn if some safe pixels have no background in their ring; skip the run if none has."""
-        if valid == 0:
-            raise SkipObservation(f"no pixel finds background in its ring ({self.reach})")
-        if valid < safe:
-            message = f"{safe - valid} of {safe} safe pixels find no background in their ring"
-            message = f"{message} ({self.reach}): removed from the safe mask"
+        if n_valid == 0:
+            raise SkipObservation(f"no pixel has background in its ring ({self.description})")
+        if n_valid < n_safe:
+            message = f"{n_safe - n_valid} of {n_safe} safe pixels have no background in their ring"
+            message = f"{message} ({self.description}): removed from the safe mask"
             warnings.warn(message, SkyredWarning, stacklevel=3)
 
 
@@ -156,12 +156,12 @@ class RingBackground(Ring):
             yield Problem(("width",), f"is {self.width}", "expected more than 0 deg")
 
     @property
-    def reach(self) -> str:
-        """The radii of the ring, for messages."""
+    def description(self) -> str:
+        """Description of the radii of the ring, for messages."""
         return f"{self.r_in} to {(self.r_in + self.width).to(self.r_in.unit)}"
 
     def compute_off(
-        self, counts: WcsNDMap, background: WcsNDMap, safe: Any, allowed: Any
+        self, counts: WcsNDMap, background: WcsNDMap, safe_mask: Any, off_mask: Any
     ) -> OffMaps:
         """Sum counts and background over gammapy's ring.
 
@@ -171,10 +171,10 @@ class RingBackground(Ring):
             The counts, in one energy bin.
         background : gammapy.maps.WcsNDMap
             The background template, in the same pixels.
-        safe : numpy.ndarray of bool
+        safe_mask : numpy.ndarray of bool
             The safe mask, shape (height, width).
-        allowed : numpy.ndarray of bool
-            The safe pixels without the exclusion, same shape: off counts are taken from these.
+        off_mask : numpy.ndarray of bool
+            The safe pixels outside the exclusion, same shape: off counts come from these.
 
         Returns
         -------
@@ -184,7 +184,7 @@ class RingBackground(Ring):
         from gammapy.makers import RingBackgroundMaker
 
         ring = RingBackgroundMaker(r_in=self.r_in, width=self.width).kernel(counts).array
-        return sum_around(counts.data[0], background.data[0], allowed, ring)
+        return sum_around(counts.data[0], background.data[0], off_mask, ring)
 
     def write_script(self, script: Script) -> None:
         """Write gammapy's maker, with an exclusion that includes the unsafe pixels.
@@ -192,19 +192,19 @@ class RingBackground(Ring):
         Parameters
         ----------
         script : Script
-            The script that is written.
+            The script to add code to.
         """
         script.use("gammapy.makers", "RingBackgroundMaker")
         maker, radii = script.local("ring_maker"), (self.r_in, self.width)
         r_in, width = (script.quantity(radius) for radius in radii)
         script.body.add(f"{maker} = RingBackgroundMaker(r_in={r_in}, width={width})")
-        script.loop.add("# off counts are taken from safe pixels without sources")
-        allowed = "dataset.mask_safe"
+        script.loop.add("# off counts come from safe pixels without sources")
+        off_mask = "dataset.mask_safe"
         if self.exclude:
             mask = write_exclusion(script, self.exclude, "dataset.counts.geom", "loop")
-            allowed = f"{mask} & {allowed}"
+            off_mask = f"{mask} & {off_mask}"
         script.loop.add(
-            f"{maker}.exclusion_mask = {allowed}",
+            f"{maker}.exclusion_mask = {off_mask}",
             f"dataset = {maker}.run(dataset)",
         )
         skip_if_empty(script)
@@ -250,12 +250,12 @@ class AdaptiveRingBackground(Ring):
             yield Problem(("r_out_max",), f"is {self.r_out_max}", expected)
 
     @property
-    def reach(self) -> str:
-        """The largest radius and ratio of the rings, for messages."""
+    def description(self) -> str:
+        """Description of the largest radius and ratio of the rings, for messages."""
         return f"up to {self.r_out_max}, with alpha up to {self.threshold_alpha:g}"
 
     def compute_off(
-        self, counts: WcsNDMap, background: WcsNDMap, safe: Any, allowed: Any
+        self, counts: WcsNDMap, background: WcsNDMap, safe_mask: Any, off_mask: Any
     ) -> OffMaps:
         """Sum counts and background over the first of gammapy's rings with enough background.
 
@@ -265,19 +265,19 @@ class AdaptiveRingBackground(Ring):
             The counts, in one energy bin.
         background : gammapy.maps.WcsNDMap
             The background template, in the same pixels.
-        safe : numpy.ndarray of bool
+        safe_mask : numpy.ndarray of bool
             The safe mask, shape (height, width).
-        allowed : numpy.ndarray of bool
-            The safe pixels without the exclusion, same shape: off counts are taken from these.
+        off_mask : numpy.ndarray of bool
+            The safe pixels outside the exclusion, same shape: off counts come from these.
 
         Returns
         -------
         OffMaps
             The off counts and the off acceptance of each pixel.
         """
-        own_background = self._background_within_theta(background, safe)
-        pairs = (counts.data[0], background.data[0])
-        rings = (sum_around(*pairs, allowed, ring) for ring in self._rings(counts))
+        own_background = self._background_within_theta(background, safe_mask)
+        images = (counts.data[0], background.data[0])
+        rings = (sum_around(*images, off_mask, ring) for ring in self._rings(counts))
         return first_sufficient_ring(rings, own_background, self.threshold_alpha)
 
     def write_script(self, script: Script) -> None:
@@ -286,7 +286,7 @@ class AdaptiveRingBackground(Ring):
         Parameters
         ----------
         script : Script
-            The script that is written.
+            The script to add code to.
 
         Raises
         ------
@@ -294,7 +294,7 @@ class AdaptiveRingBackground(Ring):
             Always.
         """
         raise ExportError(
-            "has no plain gammapy form: gammapy's maker multiplies theta by the size of a pixel "
+            "cannot be exported: gammapy's maker multiplies theta by the size of a pixel "
             "instead of dividing by it; use ring-background"
         )
 
@@ -322,14 +322,14 @@ class AdaptiveRingBackground(Ring):
         )
         return [kernel.array for kernel in maker.kernels(counts)]
 
-    def _background_within_theta(self, background: WcsNDMap, safe: Any) -> Any:
+    def _background_within_theta(self, background: WcsNDMap, safe_mask: Any) -> Any:
         """Return the background within `theta` of each pixel, shape (height, width).
 
         Parameters
         ----------
         background : gammapy.maps.WcsNDMap
             The background template, in one energy bin.
-        safe : numpy.ndarray of bool
+        safe_mask : numpy.ndarray of bool
             The safe mask, shape (height, width).
 
         Returns
@@ -342,4 +342,4 @@ class AdaptiveRingBackground(Ring):
 
         pixel_size = background.geom.pixel_scales[0]
         disc = Tophat2DKernel((self.theta / pixel_size).to_value("")).array
-        return sum_around(background.data[0], background.data[0], safe, disc).acceptance
+        return sum_around(background.data[0], background.data[0], safe_mask, disc).acceptance

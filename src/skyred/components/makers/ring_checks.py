@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def ring_problems(ring: Ring, pipeline: Chain) -> Iterator[Problem]:
-    """Yield the problems of a ring maker in each data entry that uses it.
+    """Yield problems with a ring maker in each data entry that uses it.
 
     Parameters
     ----------
@@ -29,25 +29,25 @@ def ring_problems(ring: Ring, pipeline: Chain) -> Iterator[Problem]:
     Yields
     ------
     Problem
-        Each problem of the geometry, the ring sizes or the order of the makers.
+        Each problem with the geometry, the ring sizes or the order of the makers.
     """
     yield from geometry_problems(ring, "map", pipeline)
     for entry, reduction in reductions_using(ring, pipeline):
         geometry = getattr(reduction, "geometry", None)  # None if it is missing
         if getattr(geometry, "dataset_type", None) == "map":
-            yield from _problems_of_map(ring, f"data.{entry}.geometry", geometry)
-        yield from _problems_of_order(ring, reduction.make)
+            yield from _map_problems(ring, f"data.{entry}.geometry", geometry)
+        yield from _order_problems(ring, reduction.make)
 
 
-def _problems_of_map(ring: Ring, where: str, geometry: Any) -> Iterable[Problem]:
-    """Check the sizes of a ring, as far as the geometry, maybe of another plugin, has options."""
+def _map_problems(ring: Ring, path: str, geometry: Any) -> Iterable[Problem]:
+    """Check the sizes of a ring; a geometry of another plugin may have other options."""
     energy = getattr(geometry, "energy", None)
     if isinstance(energy, EnergyAxis) and (bins := len(energy.nodes()) - 1) > 1:
         # gammapy's adaptive ring uses the off counts of the first bin for all bins
         yield Problem(
             (),
-            f"makes an image, and the map has {bins} bins of energy",
-            f"give {where}.energy one bin: bins: 1",
+            f"needs a single energy bin, but the map has {bins}",
+            f"set one bin in {path}.energy (bins: 1)",
         )
     pixel = getattr(geometry, "bin_size", 0 * u.deg)
     for name in ("width", "stepsize"):
@@ -59,14 +59,16 @@ def _problems_of_map(ring: Ring, where: str, geometry: Any) -> Iterable[Problem]
         yield Problem(("r_in",), f"is {ring.r_in}: every ring lies outside the map", expected)
 
 
-def _problems_of_order(ring: Ring, makers: Sequence[Maker]) -> Iterable[Problem]:
-    """Check that a background template is made before the ring, and nothing after it."""
+def _order_problems(ring: Ring, makers: Sequence[Maker]) -> Iterable[Problem]:
+    """Check that the background template is made before the ring, and nothing after it."""
     position = next(position for position, maker in enumerate(makers) if maker is ring)
-    parts_before = [maker.makes for maker in makers[:position]]
-    if parts_before and all(
-        parts is not None and "background" not in parts for parts in parts_before
+    makes_before = [maker.makes for maker in makers[:position]]
+    if makes_before and all(
+        makes is not None and "background" not in makes for makes in makes_before
     ):
         yield Problem((), "needs the background template", "add background to the parts of map")
     for maker in makers[position + 1 :]:
         if maker.makes:
-            yield Problem((), f"comes before the maker {maker.kind!r}", "put the ring last")
+            yield Problem(
+                (), f"must be the last maker, but {maker.kind!r} follows", "move it to the end"
+            )

@@ -32,8 +32,8 @@ class OffMaps:
     valid: Mask
 
 
-def sum_around(counts: Image, background: Image, allowed: Mask, kernel: Image) -> OffMaps:
-    """Sum the allowed pixels over a kernel around each pixel.
+def sum_around(counts: Image, background: Image, mask: Mask, kernel: Image) -> OffMaps:
+    """Sum the pixels of a mask over a kernel around each pixel.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def sum_around(counts: Image, background: Image, allowed: Mask, kernel: Image) -
         Counts, shape (height, width).
     background : numpy.ndarray
         Background template, same shape.
-    allowed : numpy.ndarray of bool
+    mask : numpy.ndarray of bool
         The pixels that are summed, same shape.
     kernel : numpy.ndarray
         Positive for the pixels of the sum; may be larger than the images.
@@ -52,9 +52,9 @@ def sum_around(counts: Image, background: Image, allowed: Mask, kernel: Image) -
         The sums, same shape.
     """
     shape = (kernel > 0).astype(float)
-    pixels = np.rint(_sum(allowed, shape))
-    off, acceptance = _sum(counts * allowed, shape), _sum(background * allowed, shape)
-    # sums by Fourier transform have rounding errors: an empty ring may give a small number
+    pixels = np.rint(_sum(mask, shape))
+    off, acceptance = _sum(counts * mask, shape), _sum(background * mask, shape)
+    # sums by Fourier transform have rounding errors: that over an empty ring may not be 0
     valid = (pixels > 0) & (acceptance > 1e-12 * np.max(acceptance, initial=0))
     return OffMaps(np.where(valid, np.round(off, 6), 0), np.where(valid, acceptance, 0), valid)
 

@@ -97,8 +97,8 @@ class SafeMask(Maker):
             for entry, _ in on_regions(self, pipeline):
                 yield Problem(
                     (name,),
-                    f"has no effect: the DL4 IRFs of data.{entry} are those of its on region",
-                    "give irfs: DL3, or leave it out",
+                    f"has no effect: the DL4 IRFs of data.{entry} are evaluated for its on region",
+                    "set irfs: DL3, or remove it",
                 )
 
     def make(self, dataset: MapDataset, observation: Observation) -> MapDataset:
@@ -107,7 +107,7 @@ class SafeMask(Maker):
         Parameters
         ----------
         dataset : gammapy.datasets.MapDataset
-            The dataset of the run, as the makers before this one return it.
+            The dataset of the run, as returned by the previous maker.
         observation : gammapy.data.Observation
             The run.
 
@@ -134,7 +134,7 @@ class SafeMask(Maker):
         )
         dataset = maker.run(dataset, observation)
         if not dataset.mask_safe.data.any():
-            raise SkipObservation(f"the safe mask ({', '.join(self.methods)}) leaves nothing")
+            raise SkipObservation(f"the safe mask ({', '.join(self.methods)}) excludes all pixels")
         return dataset
 
     def write_script(self, script: Script) -> None:
@@ -143,7 +143,7 @@ class SafeMask(Maker):
         Parameters
         ----------
         script : Script
-            The script that is written.
+            The script to add code to.
         """
         script.use("gammapy.makers", "SafeMaskMaker")
         options = [f"methods={literal(self.methods)}"]

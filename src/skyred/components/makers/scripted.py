@@ -12,7 +12,7 @@ def skip_if_empty(script: Script) -> None:
     Parameters
     ----------
     script : Script
-        The script that is written.
+        The script to add code to.
     """
     with script.loop.inside("if not dataset.mask_safe.data.any():"):
         script.loop.add("continue")
@@ -24,7 +24,7 @@ def write_exclusion(script: Script, exclude: Regions, geom: str, block: str = "b
     Parameters
     ----------
     script : Script
-        The script that is written.
+        The script to add code to.
     exclude : Regions
         The excluded regions and mask maps.
     geom : str

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from skyred.scripting import Script
 
 PARTS = ("counts", "exposure", "edisp", "background")
-RADIUS_TOLERANCE = 1e-3  # relative; gammapy's
+RADIUS_TOLERANCE = 1e-3  # relative; as in gammapy
 
 
 @component
@@ -31,7 +31,7 @@ class SpectrumData(Maker):
         PARTS[:-1],
         choices=PARTS,
         many=True,
-        doc="The parts that are made; the background template is for data without off counts.",
+        doc="The parts to create; the background template is for data without off counts.",
     )
     containment_correction: bool = option(
         False,
@@ -79,24 +79,24 @@ class SpectrumData(Maker):
             ):
                 yield Problem(
                     (),
-                    f"nothing in data.{entry} makes a background",
+                    f"no maker of data.{entry} makes a background",
                     "add a maker such as reflected-regions, or background to the parts",
                 )
 
     def _region_problems(self, pipeline: Chain) -> Iterable[Problem]:
-        """Yield on regions that do not fit the options."""
+        """Yield problems with on regions that do not fit the options."""
         from regions import CircleSkyRegion, PointSkyRegion
 
         for entry, region in on_regions(self, pipeline):
-            region_path = f"the on region of data.{entry}"
+            region_name = f"the on region of data.{entry}"
             if self.containment_correction and not isinstance(region, CircleSkyRegion):
                 region_type = type(region).__name__
                 yield Problem(
                     ("containment_correction",),
-                    f"needs a circle, and {region_path} is a {region_type}",
+                    f"needs a circle, but {region_name} is a {region_type}",
                 )
             if not self.use_region_center and isinstance(region, PointSkyRegion):
-                yield Problem(("use_region_center",), f"must be true: {region_path} is a point")
+                yield Problem(("use_region_center",), f"must be true: {region_name} is a point")
 
     def make(self, dataset: SpectrumDataset, observation: Observation) -> SpectrumDataset:
         """Fill the spectrum with gammapy's `SpectrumDatasetMaker`.
@@ -104,7 +104,7 @@ class SpectrumData(Maker):
         Parameters
         ----------
         dataset : gammapy.datasets.SpectrumDataset
-            The spectrum of the run, as the makers before this one return it.
+            The spectrum of the run, as returned by the previous maker.
         observation : gammapy.data.Observation
             The run.
 
@@ -122,7 +122,7 @@ class SpectrumData(Maker):
         """
         from gammapy.makers import SpectrumDatasetMaker
 
-        self._require_matching_irfs(dataset.counts.geom, observation)
+        self._check_irfs(dataset.counts.geom, observation)
         maker = SpectrumDatasetMaker(
             selection=list(self.parts),
             containment_correction=self.containment_correction,
@@ -137,7 +137,7 @@ class SpectrumData(Maker):
         Parameters
         ----------
         script : Script
-            The script that is written.
+            The script to add code to.
         """
         script.use("gammapy.makers", "SpectrumDatasetMaker")
         options = [f"selection={literal(self.parts)}"]
@@ -148,33 +148,33 @@ class SpectrumData(Maker):
         script.body.add(f"{maker} = SpectrumDatasetMaker({', '.join(options)})")
         script.loop.add(f"dataset = {maker}.run(dataset, observation)")
 
-    def _require_matching_irfs(self, geom: RegionGeom, observation: Observation) -> None:
+    def _check_irfs(self, geom: RegionGeom, observation: Observation) -> None:
         """Raise if the IRFs do not fit the on region and the options."""
         aeff = observation.aeff
-        _require_valid_offset(geom, observation, aeff)
+        _check_offset(geom, observation, aeff)
         if geom.is_all_point_sky_regions or aeff.is_pointlike:
-            _require_radius(geom, observation.rad_max)
+            _check_radius(geom, observation.rad_max)
         if self.containment_correction and aeff.is_pointlike:
             raise ArchiveError(
-                "the IRFs are those after a cut on the direction (point-like), so there is "
-                "nothing to correct for: leave containment_correction out"
+                "the IRFs are point-like (after a cut on the direction), so the "
+                "containment must not be corrected: remove containment_correction"
             )
 
 
-def _require_valid_offset(geom: RegionGeom, observation: Observation, aeff: Any) -> None:
+def _check_offset(geom: RegionGeom, observation: Observation, aeff: Any) -> None:
     """Skip the run if the on region lies beyond the offsets of the IRFs."""
     # gammapy extrapolates IRFs silently
     offsets = aeff.axes["offset"].edges
     separation = geom.separation(observation.get_pointing_icrs(observation.tmid)).squeeze()
-    # IRFs with a single offset have no range of validity
+    # IRFs with a single offset have no valid range
     if len(offsets) > 2 and separation > offsets[-1]:
         raise SkipObservation(
-            f"the on region lies {separation.deg:.2f} deg from the pointing, and the IRFs "
+            f"the on region lies {separation.deg:.2f} deg from the pointing, but the IRFs "
             f"end at {offsets[-1].to_value('deg'):.2f} deg"
         )
 
 
-def _require_radius(geom: RegionGeom, rad_max: Any) -> None:
+def _check_radius(geom: RegionGeom, rad_max: Any) -> None:
     """Raise if the on region and the radius of point-like IRFs do not match.
 
     gammapy counts in any region, and reports a mismatch only when it searches for off regions.
@@ -185,13 +185,13 @@ def _require_radius(geom: RegionGeom, rad_max: Any) -> None:
     if rad_max is None:
         if is_point:
             raise ArchiveError(
-                "the on region is a point, and the IRFs hold no radius (RAD_MAX): "
-                "give a circle, such as on_region: 'icrs; circle(83.63, 22.01, 0.11)'"
+                "the on region is a point, but the IRFs have no radius (RAD_MAX): "
+                "use a circle, such as on_region: 'icrs; circle(83.63, 22.01, 0.11)'"
             )
     elif not is_point and not rad_max.is_fixed_rad_max:
         raise ArchiveError(
             "the IRFs are for a radius that depends on energy (RAD_MAX): "
-            "give a point, such as on_region: 'icrs; point(83.63, 22.01)'"
+            "use a point, such as on_region: 'icrs; point(83.63, 22.01)'"
         )
     elif not is_point:
         expected = rad_max.quantity.to_value("deg").item()
@@ -200,5 +200,5 @@ def _require_radius(geom: RegionGeom, rad_max: Any) -> None:
         if abs(radius - expected) > RADIUS_TOLERANCE * expected:
             raise ArchiveError(
                 f"the IRFs are for a circle of {expected:.4g} deg (RAD_MAX): "
-                "give the on region that radius, or a point"
+                "use this radius, or a point"
             )

@@ -49,7 +49,7 @@ class Absorption(Fields):
             yield Problem((), message, f"expected ebl: one of {', '.join(EBL)}; or file: a table")
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Yield problems of the table, its range of redshifts, and the parameters.
+        """Yield problems with the table, its range of redshifts, and the parameters.
 
         Parameters
         ----------
@@ -68,8 +68,8 @@ class Absorption(Fields):
         except PartError as error:
             yield error.problem.with_prefix("parameters")
 
-    def applied(self, spectral: SpectralModel) -> SpectralModel:
-        """Return the absorbed spectrum.
+    def apply_to(self, spectral: SpectralModel) -> SpectralModel:
+        """Apply the absorption to a spectrum.
 
         Parameters
         ----------
@@ -101,14 +101,14 @@ class Absorption(Fields):
         path, redshift = self._path(), self.redshift
         try:
             model = EBLAbsorptionNormSpectralModel.read(path, redshift=redshift)
-        except Exception as error:  # astropy raises many kinds of errors for invalid files
-            raise ModelError(f"{path} cannot be read as a table of absorption: {error}") from error
+        except Exception as error:  # astropy raises various errors for invalid files
+            raise ModelError(f"{path} cannot be read as an absorption table: {error}") from error
         highest = float(np.max(model.param))
         if redshift > highest:  # gammapy would silently extrapolate
-            raise ModelError(f"{path} ends at redshift {highest:g}, below {redshift:g}")
+            raise ModelError(f"{path} ends at redshift {highest:g}; expected at least {redshift:g}")
         if self.file is not None:
-            # gammapy finds its own tables by name; for others, models.yaml has the numbers, which
-            # can only be written in the native byte order
+            # gammapy finds its own tables by name; the values of other tables are written to
+            # models.yaml, which requires the native byte order
             model.filename = None
             for name in ("param", "energy", "data"):
                 setattr(model, name, u.Quantity(getattr(model, name), dtype=float))
@@ -116,7 +116,7 @@ class Absorption(Fields):
         return model
 
     def _path(self) -> Path:
-        """Return the path of the table; raise if there is no file.
+        """Return the path of the table; raise an error if it does not exist.
 
         Returns
         -------
@@ -126,7 +126,7 @@ class Absorption(Fields):
         Raises
         ------
         ModelError
-            If there is no table.
+            If the table does not exist.
         """
         from gammapy.modeling.models import EBL_DATA_BUILTIN
 
@@ -136,11 +136,11 @@ class Absorption(Fields):
             location = Location(EBL_DATA_BUILTIN[self.ebl])
             if location.unset():
                 raise ModelError(
-                    f"the table of {self.ebl!r} is expected at {location}, and GAMMAPY_DATA is "
-                    "not set: set it to the folder of gammapy's data, or give a file"
+                    f"the table of {self.ebl!r} is expected at {location}, but GAMMAPY_DATA is "
+                    "not set: set it to the folder of gammapy's data, or set file"
                 )
             path = location.path()
-            hint = "it is part of gammapy's data (gammapy download datasets), or give a file"
+            hint = "it is part of gammapy's data (gammapy download datasets), or set file"
         if not path.is_file():
-            raise ModelError(f"there is no table of absorption at {path}: {hint}")
+            raise ModelError(f"no absorption table at {path}: {hint}")
         return path

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from skyred.components.models.links import LinkUse, find_uses
+from skyred.components.models.links import LinkUse, find_link_uses
 from skyred.components.models.scripted import ModelWriter, is_plain
 from skyred.components.models.spec import (
     build_part,
@@ -34,17 +34,17 @@ class BackgroundModels(Model):
     )
 
     def links(self) -> Iterable[LinkUse]:
-        """Find the link labels: each stands for the backgrounds of all datasets.
+        """Find the link labels; each is used for the backgrounds of all datasets.
 
         Returns
         -------
         iterable of LinkUse
             Each use of a link label.
         """
-        return find_uses(self.spectral, "the backgrounds", ("spectral",), times=2)
+        return find_link_uses(self.spectral, "the backgrounds", ("spectral",), multiplicity=2)
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Yield problems of the norm model.
+        """Yield problems with the norm model.
 
         Parameters
         ----------
@@ -58,7 +58,7 @@ class BackgroundModels(Model):
         """
         problems = list(part_problems("spectral", self.spectral))
         if not problems and not is_norm(self.spectral):
-            problem = f"{self.spectral['type']!r} is no norm model"
+            problem = f"{self.spectral['type']!r} is not a norm model"
             problems = [Problem(("spectral", "type"), problem, "expected one such as pl-norm")]
         yield from problems
 
@@ -68,7 +68,7 @@ class BackgroundModels(Model):
         Parameters
         ----------
         datasets : gammapy.datasets.Datasets
-            The datasets that the models are for.
+            The datasets to build models for.
 
         Returns
         -------
@@ -93,7 +93,7 @@ class BackgroundModels(Model):
         Parameters
         ----------
         script : Script
-            The script that is written.
+            The script to add code to.
 
         Raises
         ------
@@ -101,17 +101,17 @@ class BackgroundModels(Model):
             If parameters are linked.
         """
         if list(self.links()):
-            raise ExportError("has linked parameters, which the script would not link")
+            raise ExportError("has linked parameters, which cannot be exported")
         script.use("gammapy.modeling.models", "FoVBackgroundModel")
         with script.body.inside("for dataset in datasets:"):
             # datasets with off counts need no background model, and some have no background
-            head = 'if dataset.stat_type == "cash" and dataset.background is not None:'
-            with script.body.inside(head):
+            condition = 'if dataset.stat_type == "cash" and dataset.background is not None:'
+            with script.body.inside(condition):
                 self._write_norm(script)
 
     def _write_norm(self, script: Script) -> None:
         norm, options = build_part("spectral", self.spectral), "dataset_name=dataset.name"
         if type(norm).__name__ != "PowerLawNormSpectralModel" or not is_plain(norm):
-            norm_variable = ModelWriter(script, script.body).part(norm, "norm")
+            norm_variable = ModelWriter(script, script.body).write_part(norm, "norm")
             options = f"spectral_model={norm_variable}, {options}"
         script.body.add(f"models.append(FoVBackgroundModel({options}))")

@@ -28,7 +28,11 @@ if TYPE_CHECKING:
 CATALOGS = ("gamma-cat", "hgps", "2hwc", "3hwc", "1LHAASO", "3fgl", "4fgl", "2fhl", "3fhl", "2PC",
             "3PC")  # fmt: skip
 # gammapy's names of the models of a source, for catalogues with more than one model
-WHICH = {"hgps": ("best", "pl", "ecpl"), "2hwc": ("point", "extended"), "1LHAASO": ("KM2A", "WCDA")}
+MODEL_VARIANTS = {
+    "hgps": ("best", "pl", "ecpl"),
+    "2hwc": ("point", "extended"),
+    "1LHAASO": ("KM2A", "WCDA"),
+}
 FREEZE = ("nothing", "spatial", "all-but-norm", "all")
 NORMS = ("amplitude", "norm")
 
@@ -61,7 +65,7 @@ class CatalogSources(Model):
         None,
         type=str,
         many=True,
-        doc="Names of the datasets that the sources are for; all by default.",
+        doc="Names of the datasets that contain the sources; all by default.",
     )
 
     def validate(self) -> Iterable[Problem]:
@@ -76,8 +80,8 @@ class CatalogSources(Model):
             yield Problem((), "selects no sources", "expected sources: [...], or center and radius")
         if (self.center is None) != (self.radius is None):
             missing = "center" if self.center is None else "radius"
-            yield Problem((), f"lacks {missing!r}", "expected center and radius, or neither")
-        model_variants = WHICH.get(self.catalog, ())
+            yield Problem((), f"missing key {missing!r}", "expected center and radius, or neither")
+        model_variants = MODEL_VARIANTS.get(self.catalog, ())
         if self.which is not None and self.which not in model_variants:
             expected = (
                 f"expected one of {', '.join(model_variants)}" if model_variants else "leave it out"
@@ -119,7 +123,7 @@ class CatalogSources(Model):
             Each problem, with the path of the option.
         """
         if any(True for _ in self.validate()):
-            return  # otherwise reported as an error of the catalogue
+            return  # they would be reported as errors of the catalogue
         field = "catalog" if self.file is None else "file"
         try:
             catalog = self._read()
@@ -136,7 +140,7 @@ class CatalogSources(Model):
         Parameters
         ----------
         datasets : gammapy.datasets.Datasets
-            The datasets that the models are for.
+            The datasets to build models for.
 
         Returns
         -------
@@ -162,13 +166,13 @@ class CatalogSources(Model):
         Parameters
         ----------
         script : Script
-            The script that is written.
+            The script to add code to.
         """
         from gammapy.datasets import Datasets
 
         script.body.add(f"# as in the catalogue {self.catalog}")
         for model in self.build(Datasets()):
-            ModelWriter(script, script.body).source(model)
+            ModelWriter(script, script.body).write_source(model)
 
     def _models(self, catalog: SourceCatalog) -> list[SkyModel]:
         """Return the models of the selected sources.
@@ -194,7 +198,7 @@ class CatalogSources(Model):
             row = self._row(catalog, name)
             if row in names_by_row:
                 raise ModelError(
-                    f"{names_by_row[row]!r} and {name!r} are the same source: name it once"
+                    f"{names_by_row[row]!r} and {name!r} are the same source: list only one of them"
                 )
             names_by_row[row] = name
             models += self._source_models(catalog[row], model_name(name))
@@ -204,7 +208,7 @@ class CatalogSources(Model):
             try:
                 models += self._source_models(catalog[row], model_name(str(catalog[row].name)))
             except ModelError as error:
-                warnings.warn(f"{self.catalog}: {error}: it is skipped", SkyredWarning, 2)
+                warnings.warn(f"{self.catalog}: {error}; the source is skipped", SkyredWarning, 2)
         if not models:
             raise ModelError(f"{self.catalog} has no source within {self.radius} of {self.center}")
         return models
@@ -229,26 +233,24 @@ class CatalogSources(Model):
         default = Location(inspect.signature(cls).parameters["filename"].default)
         if self.file is None and (missing := default.unset()):
             raise ModelError(
-                f"the catalogue {self.catalog} is expected at {default}, and {missing[0]} is not "
-                "set: set it to the folder of gammapy's data, or give the catalogue's file"
+                f"the catalogue {self.catalog} is expected at {default}, but {missing[0]} is not "
+                "set: set it to the folder of gammapy's data, or set file"
             )
         path = make_path(default if self.file is None else self.file.path())
         if not path.is_file():
             raise ModelError(
-                f"the catalogue {self.catalog} is missing: there is no file {path}; it is part "
-                "of gammapy's data (gammapy download datasets), or set its file"
+                f"no such file: {path}; the catalogue {self.catalog} is part of gammapy's data "
+                "(gammapy download datasets), or set file"
             )
         try:
             catalog = cls(path)
-        except (
-            Exception
-        ) as error:  # gammapy and astropy raise many kinds of errors for invalid files
+        except Exception as error:  # gammapy and astropy raise various errors for invalid files
             raise ModelError(f"{path} cannot be read as {self.catalog}: {error}") from error
         _unmask(catalog.table)
         return catalog
 
     def _row(self, catalog: SourceCatalog, name: str) -> int:
-        """Return the row of a source; raise if there is none.
+        """Return the row of a source; raise an error if it is missing.
 
         Parameters
         ----------
@@ -265,12 +267,12 @@ class CatalogSources(Model):
         Raises
         ------
         ModelError
-            If there is no such source.
+            If the catalogue does not contain the source.
         """
         rows_by_name = catalog._name_to_index_cache
         if name not in rows_by_name:
             suggestions = difflib.get_close_matches(name, rows_by_name, 3, cutoff=0.4)
-            hint = f"; the nearest are {', '.join(suggestions)}" if suggestions else ""
+            hint = f"; the most similar are {', '.join(suggestions)}" if suggestions else ""
             raise ModelError(f"{self.catalog} has no source {name!r}{hint}")
         return int(rows_by_name[name])
 
@@ -301,7 +303,9 @@ class CatalogSources(Model):
         ModelError
             If gammapy cannot create a model, or a parameter has no value.
         """
-        variant = self.which or (WHICH[self.catalog][0] if self.catalog in WHICH else None)
+        variant = self.which or (
+            MODEL_VARIANTS[self.catalog][0] if self.catalog in MODEL_VARIANTS else None
+        )
         options = {} if variant is None else {"which": variant}
         component_models = getattr(source, "components_models", None)
         try:
@@ -311,17 +315,15 @@ class CatalogSources(Model):
                 if component_models
                 else [source.sky_model(**options)]
             )
-        except Exception as error:  # gammapy raises many kinds of errors for invalid entries
-            raise ModelError(
-                f"{source.name} has no model that gammapy can make: {error}"
-            ) from error
+        except Exception as error:  # gammapy raises various errors for invalid entries
+            raise ModelError(f"{source.name} cannot be converted to a model: {error}") from error
         if models[0] is None:
             raise ModelError(f"{source.name} has no spectrum{f' of {variant}' if variant else ''}")
         names = [
             name if len(models) == 1 else f"{name}-{model_name(model.name)}" for model in models
         ]
         return [
-            _require_finite(model.copy(name=new_name))
+            _check_finite(model.copy(name=new_name))
             for model, new_name in zip(models, names, strict=True)
         ]
 
@@ -350,11 +352,11 @@ def _unmask(table: Table) -> None:
             table[name] = column.filled(np.nan)
 
 
-def _require_finite(model: SkyModel) -> SkyModel:
-    """Return the model; raise if a parameter has no value in the catalogue."""
+def _check_finite(model: SkyModel) -> SkyModel:
+    """Return the model; raise an error if a parameter has no value in the catalogue."""
     missing = [parameter.name for parameter in model.parameters if not np.isfinite(parameter.value)]
     if missing:
-        raise ModelError(f"{model.name} has no {', '.join(missing)} in the catalogue")
+        raise ModelError(f"{model.name} has no value of {', '.join(missing)} in the catalogue")
     return model
 
 

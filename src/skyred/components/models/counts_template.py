@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from astropy import units as u
 
-from skyred.components.models.links import LinkUse, find_uses, link_problems
+from skyred.components.models.links import LinkUse, find_link_uses, link_problems
 from skyred.components.models.map_files import overlap, read_map
 from skyred.components.models.scripted import ModelWriter
 from skyred.components.models.spec import build_part, is_norm, part_problems
@@ -32,7 +32,7 @@ class CountsTemplate(Model):
     map: Location = option(
         type=Location, doc="A FITS map of counts, with an axis of reconstructed energy."
     )
-    dataset: str = option(type=str, doc="Name of the dataset that the model is for.")
+    dataset: str = option(type=str, doc="Name of the dataset that contains the model.")
     spectral: Mapping[str, Any] = option(
         {"type": "pl-norm"}, type=dict, doc="Type and parameters of the norm model."
     )
@@ -56,10 +56,10 @@ class CountsTemplate(Model):
         iterable of LinkUse
             Each use of a link label.
         """
-        return find_uses(self.spectral, self.name, ("spectral",))
+        return find_link_uses(self.spectral, self.name, ("spectral",))
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Yield problems of the links, the norm model and the map.
+        """Yield problems with the links, the norm model and the map.
 
         Parameters
         ----------
@@ -74,7 +74,7 @@ class CountsTemplate(Model):
         yield from link_problems(self, pipeline)
         problems = list(part_problems("spectral", self.spectral))
         if not problems and not is_norm(self.spectral):
-            message = f"{self.spectral['type']!r} is no norm model"
+            message = f"{self.spectral['type']!r} is not a norm model"
             problems = [Problem(("spectral", "type"), message, "expected one such as pl-norm")]
         yield from problems
         try:
@@ -88,7 +88,7 @@ class CountsTemplate(Model):
         Parameters
         ----------
         datasets : gammapy.datasets.Datasets
-            The datasets that the models are for.
+            The datasets to build models for.
 
         Returns
         -------
@@ -111,7 +111,7 @@ class CountsTemplate(Model):
         )
         for dataset in datasets:
             if dataset.name == self.dataset:
-                _require_same_bins(model, dataset, str(self.map))
+                _check_same_bins(model, dataset, str(self.map))
         return Models([model])
 
     def write_script(self, script: Script) -> None:
@@ -120,12 +120,14 @@ class CountsTemplate(Model):
         Parameters
         ----------
         script : Script
-            The script that is written.
+            The script to add code to.
         """
         script.use("gammapy.modeling.models", "TemplateNPredModel")
         script.use("gammapy.maps", "Map")
         constant = script.constant(f"{self.name}_MAP", literal(self.map))
-        norm = ModelWriter(script, script.body).part(build_part("spectral", self.spectral), "norm")
+        norm = ModelWriter(script, script.body).write_part(
+            build_part("spectral", self.spectral), "norm"
+        )
         script.body.add(
             f"models.append(TemplateNPredModel(map=Map.read({constant}), spectral_model={norm}, "
             f"name={literal(self.name)}, filename={constant}, "
@@ -148,7 +150,7 @@ class CountsTemplate(Model):
         counts = read_map(self.map.path())
         if counts.geom.axes.names != ["energy"]:
             axes = ", ".join(counts.geom.axes.names) or "none"
-            raise ModelError(f"{self.map} has the axes: {axes}; expected energy alone")
+            raise ModelError(f"{self.map} has the axes {axes}; expected energy only")
         if not counts.unit.is_equivalent(""):
             raise ModelError(f"{self.map} is in {counts.unit}; expected counts, without a unit")
         if counts.geom.axes["energy"].node_type != "edges":
@@ -156,15 +158,13 @@ class CountsTemplate(Model):
         return counts
 
 
-def _require_same_bins(model: Any, dataset: Any, file: str) -> None:
-    """Raise if template and dataset do not overlap, or differ in energy bins."""
-    own_axis, dataset_axis = (skymap.geom.axes["energy"] for skymap in (model.map, dataset.counts))
+def _check_same_bins(model: Any, dataset: Any, file: str) -> None:
+    """Raise an error if template and dataset do not overlap, or differ in energy bins."""
+    axis, dataset_axis = (skymap.geom.axes["energy"] for skymap in (model.map, dataset.counts))
     if not overlap(model.map.geom.to_image(), dataset.counts.geom.to_image()):
-        raise ModelError(f"{model.name}: {file} does not overlap {dataset.name}")
-    if own_axis.nbin != dataset_axis.nbin or not u.allclose(
-        own_axis.edges, dataset_axis.edges, rtol=1e-5
-    ):
+        raise ModelError(f"{model.name}: {file} does not overlap with {dataset.name}")
+    if axis.nbin != dataset_axis.nbin or not u.allclose(axis.edges, dataset_axis.edges, rtol=1e-5):
         raise ModelError(
-            f"{model.name}: {file} has the energy edges {own_axis.edges}, and {dataset.name} "
-            f"{dataset_axis.edges}; expected the same edges"
+            f"{model.name}: {file} has the energy edges {axis.edges}, but {dataset.name} "
+            f"has {dataset_axis.edges}; expected the same edges"
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from skyred.components.models.links import LinkUse, find_uses, link_problems
+from skyred.components.models.links import LinkUse, find_link_uses, link_problems
 from skyred.components.models.map_files import check_map_files
 from skyred.errors import ModelError, Problem
 from skyred.fields import Location, option, thaw
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @component
 class ModelFile(Model):
-    """Models from a file in gammapy's YAML, with the covariance file that it names."""
+    """Models from a file in gammapy's YAML, with its covariance file."""
 
     kind = "file"
     path: Location = option(type=Location, doc="The YAML file.")
@@ -37,7 +37,7 @@ class ModelFile(Model):
         iterable of str
             The names.
         """
-        return [part["name"] for part in self._components() if "name" in part]
+        return [model["name"] for model in self._components() if "name" in model]
 
     def links(self) -> Iterable[LinkUse]:
         """Find the link labels in the file.
@@ -49,7 +49,7 @@ class ModelFile(Model):
         """
         return (
             attrs.evolve(use, path=("path",))
-            for use in find_uses(self._components(), str(self.path))
+            for use in find_link_uses(self._components(), str(self.path))
         )
 
     def build(self, datasets: Datasets) -> Models:
@@ -58,7 +58,7 @@ class ModelFile(Model):
         Parameters
         ----------
         datasets : gammapy.datasets.Datasets
-            The datasets that the models are for.
+            The datasets to build models for.
 
         Returns
         -------
@@ -74,9 +74,7 @@ class ModelFile(Model):
         check_map_files(self._components(), path.parent)
         try:
             return read_models(path)
-        except (
-            Exception
-        ) as error:  # gammapy and PyYAML raise many kinds of errors for invalid files
+        except Exception as error:  # gammapy and PyYAML raise various errors for invalid files
             raise ModelError(f"{path} cannot be read as gammapy models: {error}") from error
 
     def write_script(self, script: Script) -> None:
@@ -85,7 +83,7 @@ class ModelFile(Model):
         Parameters
         ----------
         script : Script
-            The script that is written.
+            The script to add code to.
         """
         constant = script.constant("MODEL_FILE", literal(self.path))
         script.body.add(f"models.extend(Models.read({constant}))")
@@ -100,7 +98,7 @@ class ModelFile(Model):
         except (OSError, YAMLError, ValueError):
             return []
         components = data.get("components") if isinstance(data, dict) else None
-        return [part for part in components or [] if isinstance(part, dict)]
+        return [model for model in components or [] if isinstance(model, dict)]
 
 
 @component
@@ -120,7 +118,7 @@ class GammapyModels(Model):
         iterable of str
             The names.
         """
-        return [part["name"] for part in self.components if "name" in part]
+        return [model["name"] for model in self.components if "name" in model]
 
     def links(self) -> Iterable[LinkUse]:
         """Find the link labels.
@@ -131,10 +129,10 @@ class GammapyModels(Model):
             Each use of a link label.
         """
         for index, model in enumerate(self.components):
-            yield from find_uses(model, str(model.get("name")), ("components", index))
+            yield from find_link_uses(model, str(model.get("name")), ("components", index))
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Yield problems of the links, and of components that gammapy cannot build.
+        """Yield problems with the links, and of components that gammapy cannot build.
 
         Parameters
         ----------
@@ -159,7 +157,7 @@ class GammapyModels(Model):
         Parameters
         ----------
         datasets : gammapy.datasets.Datasets
-            The datasets that the models are for.
+            The datasets to build models for.
 
         Returns
         -------
@@ -179,7 +177,7 @@ class GammapyModels(Model):
         Parameters
         ----------
         script : Script
-            The script that is written.
+            The script to add code to.
         """
         model_dict = {"components": [thaw(data) for data in self.components]}
         constant = script.constant("GAMMAPY_MODELS", literal(model_dict))

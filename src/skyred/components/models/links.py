@@ -31,7 +31,7 @@ class LinkUse:
         All settings of the parameter.
     path : tuple of str or int
         The path of the parameter in the model.
-    times : int
+    multiplicity : int
         The number of parameters that the use stands for.
     """
 
@@ -40,11 +40,13 @@ class LinkUse:
     owner: str
     entry: Mapping[str, Any]
     path: Path
-    times: int = 1
+    multiplicity: int = 1
 
 
-def find_uses(spec: Any, owner: str, path: Path = (), times: int = 1) -> Iterator[LinkUse]:
-    """Find the link labels in a mapping, in either way of writing parameters.
+def find_link_uses(
+    spec: Any, owner: str, path: Path = (), multiplicity: int = 1
+) -> Iterator[LinkUse]:
+    """Find the link labels in a mapping, in either format of parameters.
 
     Parameters
     ----------
@@ -54,7 +56,7 @@ def find_uses(spec: Any, owner: str, path: Path = (), times: int = 1) -> Iterato
         The name of the model.
     path : tuple of str or int
         The path of the mapping in the model.
-    times : int
+    multiplicity : int
         The number of parameters that each use stands for.
 
     Yields
@@ -65,16 +67,16 @@ def find_uses(spec: Any, owner: str, path: Path = (), times: int = 1) -> Iterato
     if isinstance(spec, Mapping):
         if isinstance(label := spec.get("link"), str):
             name = str(spec.get("name") or (path[-1] if path else ""))
-            yield LinkUse(label, name, owner, spec, path, times)
+            yield LinkUse(label, name, owner, spec, path, multiplicity)
         for name, inner in spec.items():
-            yield from find_uses(inner, owner, (*path, name), times)
+            yield from find_link_uses(inner, owner, (*path, name), multiplicity)
     elif isinstance(spec, (list, tuple)):
         for index, inner in enumerate(spec):
-            yield from find_uses(inner, owner, (*path, index), times)
+            yield from find_link_uses(inner, owner, (*path, index), multiplicity)
 
 
 def link_problems(model: Any, pipeline: Chain) -> Iterator[Problem]:
-    """Yield link labels that are used once, or link parameters that contradict each other.
+    """Yield problems with labels that are used only once, or have inconsistent settings.
 
     Parameters
     ----------
@@ -86,34 +88,34 @@ def link_problems(model: Any, pipeline: Chain) -> Iterator[Problem]:
     Yields
     ------
     Problem
-        Each problem of the links of the model.
+        Each problem with a link of the model.
     """
-    all_uses = [use for component in pipeline.model for use in _uses_of(component)]
-    for own in _uses_of(model):
-        same = [use for use in all_uses if use.label == own.label]
-        if sum(use.times for use in same) < 2:
+    all_uses = [use for component in pipeline.model for use in _get_uses(component)]
+    for own in _get_uses(model):
+        same_label = [use for use in all_uses if use.label == own.label]
+        if sum(use.multiplicity for use in same_label) < 2:
             yield _single_use(own, all_uses)
-        elif same and same[0].entry is not own.entry:
-            yield from _contradictions(own, same[0])
+        elif same_label and same_label[0].entry is not own.entry:
+            yield from _setting_differences(own, same_label[0])
 
 
-def _uses_of(model: Any) -> Iterator[LinkUse]:
-    """Return the uses in any model; None for an invalid option has no uses."""
+def _get_uses(model: Any) -> Iterator[LinkUse]:
+    """Return the uses in a model, which may be None if its options are invalid."""
     finder = getattr(model, "links", None)
     return iter(finder() if finder else ())
 
 
 def _single_use(own: LinkUse, all_uses: Iterable[LinkUse]) -> Problem:
-    """Return the problem of a label that is used once."""
+    """Return the problem with a label that is used only once."""
     other_labels = sorted({use.label for use in all_uses} - {own.label})
     suggestion = nearest(own.label, other_labels)
-    message = f"the link {own.label!r} is used once, so it links nothing"
+    message = f"the link {own.label!r} is used only once"
     return Problem(
         (*own.path, "link"), message, "use the same label on another parameter", suggestion
     )
 
 
-def _contradictions(own: LinkUse, first: LinkUse) -> Iterator[Problem]:
+def _setting_differences(own: LinkUse, first: LinkUse) -> Iterator[Problem]:
     """Yield differences between the settings of two uses of a label.
 
     Parameters
@@ -131,30 +133,30 @@ def _contradictions(own: LinkUse, first: LinkUse) -> Iterator[Problem]:
     if own.parameter != first.parameter:
         # gammapy passes parameters to its models by name
         message = f"links {own.parameter} with {first.parameter} of {first.owner}"
-        expected = "expected parameters of one name"
+        expected = "expected parameters with the same name"
         yield Problem((*own.path, "link"), message, expected)
         return
     for key in SHARED_KEYS:
         if key not in own.entry:
             continue
         if key not in first.entry:
-            message = f"is not set for {first.owner}, where {own.label!r} is first used"
-            yield Problem((*own.path, key), message, "set it there, or for both")
-        elif not _same(_with_unit(own.entry, key), _with_unit(first.entry, key)):
-            message = f"is {own.entry[key]!s:.40}, and {first.entry[key]!s:.40} in {first.owner}"
-            expected = f"they are one parameter, by the link {own.label!r}: set the same"
+            message = f"is not set for {first.owner}, the first to use {own.label!r}"
+            yield Problem((*own.path, key), message, "set it for both")
+        elif not _is_equal(_with_unit(own.entry, key), _with_unit(first.entry, key)):
+            message = f"is {own.entry[key]!s:.40}, but {first.entry[key]!s:.40} in {first.owner}"
+            expected = f"expected equal settings of parameters with the link {own.label!r}"
             yield Problem((*own.path, key), message, expected)
 
 
 def _with_unit(entry: Mapping[str, Any], key: str) -> Any:
-    """Return a setting of a parameter, numbers with their unit."""
+    """Return a setting of a parameter, with the unit of numbers."""
     if key in ("value", "min", "max") and isinstance(entry[key], (int, float)):
         return f"{entry[key]!r} {entry.get('unit') or ''}".strip()
     return entry[key]
 
 
-def _same(first: Any, second: Any) -> bool:
+def _is_equal(first: Any, second: Any) -> bool:
     try:
         return bool(u.isclose(u.Quantity(first), u.Quantity(second), rtol=1e-9))
-    except (TypeError, ValueError):  # strings, mappings, units that do not fit
+    except (TypeError, ValueError):  # strings, mappings, incompatible units
         return bool(first == second)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from skyred.errors import FileError, ModelError
-from skyred.inspection.map_headers import check_fits_file, check_models
+from skyred.inspection.file_checks import check_fits_file, check_models
 
 
 def read_map(path: Path) -> Any:
@@ -27,27 +27,27 @@ def read_map(path: Path) -> Any:
     Raises
     ------
     ModelError
-        If the file is missing, is no map, has a header that could run code, or has only zeros or
+        If the file is missing, is not a map, has a header that could run code, or has only zeros or
         values that are not finite.
     """
     from gammapy.maps import Map
 
     if not path.is_file():
-        raise ModelError(f"there is no file {path}")
+        raise ModelError(f"no such file: {path}")
     try:
         check_fits_file(path)
         skymap = Map.read(path)
     except FileError as error:
         raise ModelError(str(error)) from error
-    except Exception as error:  # gammapy and astropy raise many kinds of errors for invalid files
+    except Exception as error:  # gammapy and astropy raise various errors for invalid files
         raise ModelError(f"{path} cannot be read as a map: {error}") from error
     data = np.asarray(skymap.data, dtype=float)
     if not np.isfinite(data).all():
         raise ModelError(
-            f"{path} holds {int((~np.isfinite(data)).sum())} values that are not finite"
+            f"{path} contains {int((~np.isfinite(data)).sum())} values that are not finite"
         )
     if not data.any():
-        raise ModelError(f"{path} holds only zeros")
+        raise ModelError(f"{path} contains only zeros")
     return skymap
 
 
@@ -87,7 +87,7 @@ def overlap(first: Any, second: Any) -> bool:
     bool
         Whether a pixel centre of one lies within the other.
     """
-    # one of the two rectangles may lie within the other
-    centre = second.get_coord().skycoord
-    contained = first.contains(centre)
+    # one of the rectangles may contain the other
+    coordinates = second.get_coord().skycoord
+    contained = first.contains(coordinates)
     return bool(np.any(contained)) or bool(np.any(second.contains(first.get_coord().skycoord)))

@@ -12,7 +12,7 @@ from astropy import units as u
 
 from skyred.errors import Problem, nearest
 
-UNITLESS = ("eta",)  # all others are in the unit of the parameter that the prior is for
+UNITLESS = ("eta",)  # all others are in the unit of the parameter
 OPTIONAL = ("eta", "weight")
 POSITIVE = ("sigma", "eta")
 
@@ -67,7 +67,7 @@ def prior_to_gammapy(prior: Any, target: PriorTarget) -> dict[str, Any] | Proble
         short_names = sorted(name for name in classes if name == name.lower())
         suggestion = nearest(kind, classes)
         expected = f"expected one of {', '.join(short_names)}"
-        return Problem(("type",), f"there is no prior {kind!r}", expected, suggestion)
+        return Problem(("type",), f"unknown prior {kind!r}", expected, suggestion)
     cls = classes[kind]
     numbers = _numbers(prior)
     for problem in _name_problems(numbers, list(cls.default_parameters.names)):
@@ -100,7 +100,7 @@ def _classes() -> dict[str, Any]:
 
 
 def _numbers(prior: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the numbers of a prior by name, from both ways to write them.
+    """Return the numbers of a prior by name, from either format.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def _numbers(prior: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _name_problems(numbers: Mapping[str, Any], names: list[str]) -> Iterator[Problem]:
-    """Yield unknown and missing keys of a prior.
+    """Yield problems with unknown and missing keys of a prior.
 
     Parameters
     ----------
@@ -138,14 +138,14 @@ def _name_problems(numbers: Mapping[str, Any], names: list[str]) -> Iterator[Pro
         if key not in (*names, "weight"):
             suggestion = nearest(key, names)
             expected = f"expected {', '.join(names)}"
-            yield Problem((key,), "there is no such key", expected, suggestion)
+            yield Problem((key,), "unknown key", expected, suggestion)
     for key in names:
         if key not in numbers and key not in OPTIONAL:
-            yield Problem((), f"lacks {key!r}", f"expected {', '.join(names)}")
+            yield Problem((), f"missing key {key!r}", f"expected {', '.join(names)}")
 
 
 def _value(name: str, entry: Any, unit: u.UnitBase) -> float | Problem:
-    """Return the value of a number of a prior in a unit, or the problem with it.
+    """Return the value of a number of a prior in a unit, or a problem.
 
     Parameters
     ----------
@@ -164,7 +164,7 @@ def _value(name: str, entry: Any, unit: u.UnitBase) -> float | Problem:
     try:
         number = u.Quantity(entry)
     except (TypeError, ValueError):
-        return Problem((name,), f"{entry!r:.40} is no quantity", "expected a number with its unit")
+        return Problem((name,), f"{entry!r:.40} is not a quantity", "expected a number with a unit")
     if number.unit == u.dimensionless_unscaled:
         number = u.Quantity(number.value, unit)
     if not number.unit.is_equivalent(unit):
@@ -176,7 +176,7 @@ def _value(name: str, entry: Any, unit: u.UnitBase) -> float | Problem:
 def _value_problems(
     kind: str, values: Mapping[str, float], target: PriorTarget
 ) -> Iterator[Problem]:
-    """Yield impossible values of a prior, and a starting value that it excludes.
+    """Yield problems with invalid values of a prior, or an excluded starting value.
 
     Parameters
     ----------
@@ -201,7 +201,7 @@ def _value_problems(
     if "log" in kind.lower() and low <= 0:
         yield Problem(("min",), f"is {low:g}", "expected more than 0, for its logarithm")
     if low >= high:
-        yield Problem(("min",), "is not below the max", "expected min below max")
+        yield Problem(("min",), "is not below max", "expected min below max")
     if not low <= target.value <= high or not np.isfinite(target.value):
-        message = f"does not allow the starting value {target.value:g} {target.unit}".rstrip()
-        yield Problem((), message, f"start between {low:g} and {high:g}")
+        message = f"excludes the starting value {target.value:g} {target.unit}".rstrip()
+        yield Problem((), message, f"expected a value from {low:g} to {high:g}")

@@ -21,12 +21,12 @@ OTHER_ARGUMENTS = {"frame": None, "scale": "utc"}
 
 @attrs.define(eq=False)
 class ModelWriter:
-    """Writer of models: a variable for each part, with the attributes of its parameters.
+    """Writes models to a script: a variable for each part, with the attributes of its parameters.
 
     Parameters
     ----------
     script : Script
-        The script that is written.
+        The script to add code to.
     block : Block
         The block of the script to write to.
     """
@@ -34,7 +34,7 @@ class ModelWriter:
     script: Script
     block: Block
 
-    def source(self, model: Any) -> None:
+    def write_source(self, model: Any) -> None:
         """Write a sky model, and append it to ``models``.
 
         Parameters
@@ -42,9 +42,9 @@ class ModelWriter:
         model : gammapy.modeling.models.SkyModel
             The model.
         """
-        self.block.add(f"models.append({self.sky_model(model)})")
+        self.block.add(f"models.append({self.write_sky_model(model)})")
 
-    def sky_model(self, model: Any) -> str:
+    def write_sky_model(self, model: Any) -> str:
         """Write the parts of a sky model, and return the call that creates it.
 
         Parameters
@@ -59,14 +59,14 @@ class ModelWriter:
         """
         self.script.use(MODELS, "SkyModel")
         names = [name for name in PARTS if getattr(model, f"{name}_model") is not None]
-        codes = {name: self.part(getattr(model, f"{name}_model"), name) for name in names}
+        codes = {name: self.write_part(getattr(model, f"{name}_model"), name) for name in names}
         options = [f"{name}_model={code}" for name, code in codes.items()]
         options.append(f"name={literal(model.name)}")
         if model.datasets_names is not None:
             options.append(f"datasets_names={literal(model.datasets_names)}")
         return f"SkyModel({', '.join(options)})"
 
-    def part(self, model: Any, name: str) -> str:
+    def write_part(self, model: Any, name: str) -> str:
         """Write a spectral, spatial or temporal model, and return its variable.
 
         Parameters
@@ -82,26 +82,28 @@ class ModelWriter:
             The name of the variable.
         """
         variable = self.script.local(name)
-        code = self._compound(model, name) or self._code(model)
+        code = self._write_compound(model, name) or self._write_call(model)
         self.block.add(f"{variable} = {code}")
         if not hasattr(model, "operator"):
             self.block.add(*self._attribute_lines(model, variable))
         return variable
 
-    def _compound(self, model: Any, name: str) -> str:
-        """Return the expression of a compound model; "" for other models."""
+    def _write_compound(self, model: Any, name: str) -> str:
+        """Write the components of a compound model, and return its expression; "" for others."""
         if not hasattr(model, "operator"):
             return ""
         operator = OPERATORS.get(model.operator.__name__)
         if operator is None:
             raise ExportError(f"has the operator {model.operator.__name__} in a compound model")
-        left, right = (self.part(component, name) for component in (model.model1, model.model2))
+        left, right = (
+            self.write_part(component, name) for component in (model.model1, model.model2)
+        )
         return f"{left} {operator} {right}"
 
-    def _code(self, model: Any) -> str:
+    def _write_call(self, model: Any) -> str:
         """Return the call that creates a model."""
         cls = type(model).__name__
-        special = SPECIAL.get(cls)
+        special = SPECIAL_CALLS.get(cls)
         self.script.use(MODELS, cls)
         return special(self.script, model) if special else f"{cls}({', '.join(_options(model))})"
 
@@ -126,7 +128,7 @@ class ModelWriter:
             label = parameter._link_label_io
             first = self.script.linked(label, target) if label else None
             if first:
-                yield f"{target} = {first}  # one parameter"
+                yield f"{target} = {first}  # linked"
                 continue
             default = defaults.get(parameter.name)
             for name in PARAMETER_ATTRIBUTES:
@@ -188,14 +190,14 @@ def _options(model: Any) -> list[str]:
     Raises
     ------
     ExportError
-        If an argument cannot be written in a line.
+        If an argument cannot be exported.
     """
     model_dict = model.to_dict(full_output=True)
     model_dict = next(iter(model_dict.values())) if len(model_dict) == 1 else model_dict
     writable = {"type", "parameters", *OTHER_ARGUMENTS}
     if unknown := sorted(set(model_dict) - writable):
         raise ExportError(
-            f"has a {type(model).__name__}, whose {', '.join(unknown)} cannot be written in a line"
+            f"has a {type(model).__name__} with {', '.join(unknown)}, which cannot be exported"
         )
     defaults = {parameter.name: parameter for parameter in type(model).default_parameters}
     options = []
@@ -254,7 +256,7 @@ def _template_table(script: Script, model: Any) -> str:
     return f"TemplateSpectralModel({columns})"
 
 
-SPECIAL: Mapping[str, Any] = {
+SPECIAL_CALLS: Mapping[str, Any] = {
     "EBLAbsorptionNormSpectralModel": _absorption,
     "TemplateSpatialModel": _template_map,
     "TemplateSpectralModel": _template_table,

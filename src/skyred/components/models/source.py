@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from skyred.components.models.absorption import Absorption
-from skyred.components.models.links import LinkUse, find_uses, link_problems
+from skyred.components.models.links import LinkUse, find_link_uses, link_problems
 from skyred.components.models.scripted import ModelWriter
 from skyred.components.models.spec import build_part, part_problems
 from skyred.errors import Problem
-from skyred.fields import option, part
+from skyred.fields import nested_object, option
 from skyred.interfaces import Chain, Model, component
 
 if TYPE_CHECKING:
@@ -37,14 +37,14 @@ class Source(Model):
     temporal: Mapping[str, Any] | None = option(
         None, type=dict, doc="Type and parameters of the temporal model."
     )
-    absorption: Absorption | None = part(
+    absorption: Absorption | None = nested_object(
         Absorption, None, doc="Absorption of its flux by the extragalactic background light."
     )
     datasets: tuple[str, ...] | None = option(
         None,
         type=str,
         many=True,
-        doc="Names of the datasets that the source is for; all by default.",
+        doc="Names of the datasets that contain the source; all by default.",
     )
 
     def validate(self) -> Iterable[Problem]:
@@ -80,13 +80,13 @@ class Source(Model):
             Each use of a link label.
         """
         for name in PARTS:
-            yield from find_uses(getattr(self, name), self.name, (name,))
+            yield from find_link_uses(getattr(self, name), self.name, (name,))
         if self.absorption is not None:
             path = ("absorption", "parameters")
-            yield from find_uses(self.absorption.parameters, self.name, path)
+            yield from find_link_uses(self.absorption.parameters, self.name, path)
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Yield problems of the links, and of parts that gammapy cannot build.
+        """Yield problems with the links, and of parts that gammapy cannot build.
 
         Parameters
         ----------
@@ -108,7 +108,7 @@ class Source(Model):
         Parameters
         ----------
         datasets : gammapy.datasets.Datasets
-            The datasets that the models are for.
+            The datasets to build models for.
 
         Returns
         -------
@@ -123,7 +123,7 @@ class Source(Model):
             if (spec := getattr(self, name)) is not None
         }
         if self.absorption is not None:
-            built["spectral_model"] = self.absorption.applied(built["spectral_model"])
+            built["spectral_model"] = self.absorption.apply_to(built["spectral_model"])
         names = None if self.datasets is None else list(self.datasets)
         return Models([SkyModel(name=self.name, datasets_names=names, **built)])
 
@@ -141,7 +141,7 @@ class Source(Model):
 
         try:
             return self.build(Datasets())[0]
-        except Exception:  # gammapy raises many kinds of errors
+        except Exception:  # gammapy raises various errors
             return None
 
     def write_script(self, script: Script) -> None:
@@ -150,11 +150,11 @@ class Source(Model):
         Parameters
         ----------
         script : Script
-            The script that is written.
+            The script to add code to.
         """
         from gammapy.datasets import Datasets
 
         for model in self.build(Datasets()):
             if self.absorption is not None and self.absorption.file is not None:
                 model.spectral_model.model2.filename = str(self.absorption.file)
-            ModelWriter(script, script.body).source(model)
+            ModelWriter(script, script.body).write_source(model)

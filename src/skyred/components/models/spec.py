@@ -1,7 +1,7 @@
 """Model parts: conversion from the configuration to gammapy's dictionaries.
 
-Parameters can be written in two ways: as ``index: 2.7`` and ``amplitude: 4e-11 cm-2 s-1 TeV-1`` (or
-a mapping with value, unit, min, max, frozen, prior, link), and as gammapy's own list.
+Parameters can be written in two formats: as ``index: 2.7`` and ``amplitude: 4e-11 cm-2 s-1 TeV-1``
+(or a mapping with value, unit, min, max, frozen, prior, link), and as gammapy's own list.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def to_gammapy(part: str, spec: Mapping[str, Any]) -> dict[str, Any]:
     part : {"spectral", "spatial", "temporal"}
         The registry of the model type.
     spec : mapping
-        ``type`` and parameters, in either way of writing them.
+        ``type`` and parameters, in either format.
 
     Returns
     -------
@@ -55,7 +55,7 @@ def to_gammapy(part: str, spec: Mapping[str, Any]) -> dict[str, Any]:
         elif isinstance(value, dict) and "type" in value:  # a part of a compound model
             model_dict[name] = to_gammapy(part, value)
         else:
-            model_dict[name] = _extra(cls, name, value, defaults)
+            model_dict[name] = _check_extra(cls, name, value, defaults)
     for name, parameter in defaults.items():
         entries.setdefault(name, parameter.to_dict())
     model_dict["parameters"] = [
@@ -92,7 +92,7 @@ def model_class(part: str, data: Mapping[str, Any]) -> Any:
     Raises
     ------
     PartError
-        If there is no such type.
+        If the type is unknown.
     """
     from gammapy.modeling import models
 
@@ -105,7 +105,7 @@ def model_class(part: str, data: Mapping[str, Any]) -> Any:
         raise PartError(
             Problem(
                 ("type",) if "type" in data else (),
-                f"there is no {part} model {kind!r}" if kind else "has no type",
+                f"unknown {part} model {kind!r}" if kind else "has no type",
                 f"expected one of {', '.join(short_tags)}",
                 suggestion,
             )
@@ -144,7 +144,7 @@ def _full_entry(value: Any, name: str, default: Any) -> dict[str, Any]:
         if key not in PARAMETER_KEYS:
             suggestion = nearest(key, PARAMETER_KEYS)
             expected = f"expected some of {', '.join(PARAMETER_KEYS[:8])}"
-            raise PartError(Problem((name, key), "there is no such key", expected, suggestion))
+            raise PartError(Problem((name, key), "unknown key", expected, suggestion))
     entry.setdefault("value", str(default.quantity))
     unit = u.Unit(entry.get("unit") or "")
     number = _quantity(entry["value"], unit, name)
@@ -161,10 +161,12 @@ def _full_entry(value: Any, name: str, default: Any) -> dict[str, Any]:
         if limit in entry:
             entry[limit] = float(_quantity(entry[limit], number.unit, name).to_value(number.unit))
     if entry.get("min", float("-inf")) > entry.get("max", float("inf")):
-        raise PartError(Problem((name, "min"), "is above the max", "swap them"))
+        raise PartError(Problem((name, "min"), "is above max", "expected min below max"))
     if not entry.get("min", float("-inf")) <= entry["value"] <= entry.get("max", float("inf")):
         raise PartError(
-            Problem((name,), f"starts at {number}, outside min and max", "start between them")
+            Problem(
+                (name,), f"starts at {number}, outside min and max", "expected a value between them"
+            )
         )
     return {"name": name, "frozen": default.frozen, **entry}
 
@@ -189,13 +191,13 @@ def _quantity(value: Any, unit: u.UnitBase, name: str) -> u.Quantity:
     Raises
     ------
     PartError
-        If the value is no quantity.
+        If the value is not a quantity.
     """
     try:
         number = u.Quantity(value)
     except (TypeError, ValueError):
-        expected = "expected a number with its unit"
-        raise PartError(Problem((name,), f"{value!r} is no quantity", expected)) from None
+        expected = "expected a number with a unit"
+        raise PartError(Problem((name,), f"{value!r} is not a quantity", expected)) from None
     if number.unit == u.dimensionless_unscaled and not isinstance(value, u.Quantity):
         return u.Quantity(number.value, unit)
     return number
@@ -233,8 +235,8 @@ def _complete(name: str, entry: Mapping[str, Any], default: Any) -> dict[str, An
     return entry
 
 
-def _extra(cls: Any, name: str, value: Any, defaults: Mapping[str, Any]) -> Any:
-    """Return an argument of a model that is not a parameter; raise if the class has none.
+def _check_extra(cls: Any, name: str, value: Any, defaults: Mapping[str, Any]) -> Any:
+    """Return an argument that is not a parameter; raise an error if the class does not have it.
 
     Parameters
     ----------
@@ -255,7 +257,7 @@ def _extra(cls: Any, name: str, value: Any, defaults: Mapping[str, Any]) -> Any:
     Raises
     ------
     PartError
-        If the class has no such argument.
+        If the class does not have the argument.
     """
     accepted = EXTRA_KEYS | set(inspect.signature(cls.__init__).parameters)
     if name not in accepted:
@@ -263,7 +265,7 @@ def _extra(cls: Any, name: str, value: Any, defaults: Mapping[str, Any]) -> Any:
         raise PartError(
             Problem(
                 (name,),
-                f"{cls.__name__} has no parameter of this name",
+                f"{cls.__name__} has no parameter with this name",
                 f"expected some of {', '.join(defaults)}",
                 suggestion,
             )
@@ -279,7 +281,7 @@ def build_part(part: str, spec: Mapping[str, Any]) -> Any:
     part : {"spectral", "spatial", "temporal"}
         The registry of the model type.
     spec : mapping
-        ``type`` and parameters, in either way of writing them.
+        ``type`` and parameters, in either format.
 
     Returns
     -------
@@ -299,7 +301,7 @@ def build_part(part: str, spec: Mapping[str, Any]) -> Any:
 
 
 def set_parameters(model: Any, spec: Mapping[str, Any]) -> None:
-    """Set parameters of a model that gammapy builds without them.
+    """Set parameters of a model that was built with the defaults.
 
     Parameters
     ----------
@@ -319,9 +321,9 @@ def set_parameters(model: Any, spec: Mapping[str, Any]) -> None:
         if name not in model.parameters.names:
             suggestion = nearest(name, model.parameters.names)
             expected = f"expected some of {', '.join(model.parameters.names)}"
-            raise PartError(Problem((name,), "there is no such parameter", expected, suggestion))
-        present = model.parameters[name]
-        full_entry = _complete(name, _full_entry(entry, name, present), present)
+            raise PartError(Problem((name,), "unknown parameter", expected, suggestion))
+        current = model.parameters[name]
+        full_entry = _complete(name, _full_entry(entry, name, current), current)
         label = full_entry.pop("link", None)
         parameter = Parameter(**full_entry)
         parameter._link_label_io = label
@@ -345,14 +347,14 @@ def is_norm(spectral: Mapping[str, Any]) -> bool:
 
 
 def part_problems(part: str, spec: Mapping[str, Any] | None) -> Iterator[Problem]:
-    """Yield the problems of a part of a model that can be found without data.
+    """Yield problems with a part of a model that can be found without data.
 
     Parameters
     ----------
     part : {"spectral", "spatial", "temporal"}
         The registry of the model type.
     spec : mapping or None
-        ``type`` and parameters; None has no problems.
+        ``type`` and parameters; no problem if None.
 
     Yields
     ------

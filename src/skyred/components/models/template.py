@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy import units as u
 
-from skyred.components.models.links import LinkUse, find_uses, link_problems
+from skyred.components.models.links import LinkUse, find_link_uses, link_problems
 from skyred.components.models.map_files import overlap, read_map
 from skyred.components.models.scripted import ModelWriter
 from skyred.components.models.spec import build_part, is_norm, part_problems
@@ -56,7 +56,7 @@ class TemplateSource(Model):
         None,
         type=str,
         many=True,
-        doc="Names of the datasets that the source is for; all by default.",
+        doc="Names of the datasets that contain the source; all by default.",
     )
 
     def validate(self) -> Iterable[Problem]:
@@ -95,10 +95,10 @@ class TemplateSource(Model):
             Each use of a link label.
         """
         for part in ("spectral", "spatial"):
-            yield from find_uses(getattr(self, part), self.name, (part,))
+            yield from find_link_uses(getattr(self, part), self.name, (part,))
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:
-        """Yield problems of the links, and of files and parts that gammapy cannot use.
+        """Yield problems with the links, and of files and parts that gammapy cannot use.
 
         Parameters
         ----------
@@ -114,7 +114,7 @@ class TemplateSource(Model):
         problems = [*part_problems("spectral", self.spectral)]
         problems += part_problems("spatial", self.spatial)
         if not problems and self.spectrum is not None and not is_norm(self.spectral):
-            message = f"{self.spectral['type']!r} is no norm model"
+            message = f"{self.spectral['type']!r} is not a norm model"
             expected = "expected one such as pl-norm: the spectrum is a table"
             problems.append(Problem(("spectral", "type"), message, expected))
         yield from problems
@@ -136,7 +136,7 @@ class TemplateSource(Model):
         Parameters
         ----------
         datasets : gammapy.datasets.Datasets
-            The datasets that the models are for.
+            The datasets to build models for.
 
         Returns
         -------
@@ -152,7 +152,7 @@ class TemplateSource(Model):
 
         model = self._model()
         if self.map is not None:
-            _require_overlap(model, datasets, str(self.map))
+            _check_overlap(model, datasets, str(self.map))
         return Models([model])
 
     def write_script(self, script: Script) -> None:
@@ -161,7 +161,7 @@ class TemplateSource(Model):
         Parameters
         ----------
         script : Script
-            The script that is written.
+            The script to add code to.
         """
         model = self._model()
         if self.map is not None:
@@ -169,7 +169,7 @@ class TemplateSource(Model):
             model.spatial_model.filename = str(self.map)
         if self.spectrum is not None:
             model.spectral_model.model1.meta["filename"] = str(self.spectrum)
-        ModelWriter(script, script.body).source(model)
+        ModelWriter(script, script.body).write_source(model)
 
     def _model(self) -> Any:
         """Build the sky model, and check its unit.
@@ -182,7 +182,7 @@ class TemplateSource(Model):
         Raises
         ------
         ModelError
-            If a file cannot be used, or spectrum and map are no flux together.
+            If a file cannot be used, or the product of spectrum and map is not a flux.
         """
         from gammapy.modeling.models import SkyModel
 
@@ -201,7 +201,7 @@ class TemplateSource(Model):
             raise
         except (ValueError, u.UnitsError) as error:
             # the unit of a map is per solid angle
-            expected = "spectrum and map together must be a flux, in cm-2 s-1 TeV-1 (sr-1)"
+            expected = "expected a flux as product of spectrum and map, in cm-2 s-1 TeV-1 (sr-1)"
             raise ModelError(f"{self.name}: {error}; {expected}") from error
         return model
 
@@ -227,7 +227,7 @@ class TemplateSource(Model):
         if not skymap.geom.is_image and skymap.geom.axes.names != ["energy_true"]:
             raise ModelError(
                 f"{path} has the axes {', '.join(skymap.geom.axes.names)}; expected an image, or "
-                "energy_true alone"
+                "energy_true only"
             )
         shape = TemplateSpatialModel(skymap, normalize=self.normalize, filename=str(path))
         # normalise once: gammapy would normalise again in each copy of the model
@@ -255,7 +255,7 @@ def read_spectrum(location: Location) -> SpectralModel:
     Raises
     ------
     ModelError
-        If the file is no such table, or its numbers are no spectrum.
+        If the file is not such a table, or its values are not a spectrum.
     """
     from astropy.table import Table
     from gammapy.modeling.models import TemplateSpectralModel
@@ -263,11 +263,11 @@ def read_spectrum(location: Location) -> SpectralModel:
     path = location.path()
     try:
         table = Table.read(path)
-    except Exception as error:  # astropy raises many kinds of errors for invalid files
+    except Exception as error:  # astropy raises various errors for invalid files
         raise ModelError(f"{path} cannot be read as a table: {error}") from error
     if missing := [name for name in COLUMNS if name not in table.colnames]:
         column_names = ", ".join(table.colnames)
-        raise ModelError(f"{path} lacks the column {', '.join(missing)}; it has {column_names}")
+        raise ModelError(f"{path} has no column {', '.join(missing)}; available: {column_names}")
     columns = [u.Quantity(table[name]) for name in COLUMNS]
     for name, column, unit in zip(COLUMNS, columns, ("TeV", "cm-2 s-1 TeV-1"), strict=True):
         if not column.unit.is_equivalent(unit):
@@ -275,14 +275,14 @@ def read_spectrum(location: Location) -> SpectralModel:
             raise ModelError(f"{path}: {name} is in {unit_text}; expected a unit such as {unit}")
     energy, dnde = columns
     if len(energy) < 2 or not np.all(np.diff(energy.value) > 0) or energy.value[0] <= 0:
-        raise ModelError(f"{path}: energy does not rise; expected two or more rising energies")
+        raise ModelError(f"{path}: energy must increase; expected two or more increasing energies")
     if not np.all(np.isfinite(dnde.value) & (dnde.value >= 0)):
         raise ModelError(f"{path}: dnde has values that are negative or not finite")
     return TemplateSpectralModel(energy=energy, values=dnde, meta={"filename": str(path)})
 
 
-def _require_overlap(model: Any, datasets: Datasets, file: str) -> None:
-    """Raise if a map does not overlap any dataset: it would silently predict no counts."""
+def _check_overlap(model: Any, datasets: Datasets, file: str) -> None:
+    """Raise an error if a map does not overlap with any dataset: it would predict no counts."""
     model_datasets = [
         dataset for dataset in datasets if dataset.name in (model.datasets_names or [dataset.name])
     ]
@@ -290,4 +290,4 @@ def _require_overlap(model: Any, datasets: Datasets, file: str) -> None:
     template = model.spatial_model.map.geom.to_image()
     if maps and not any(overlap(template, dataset.counts.geom.to_image()) for dataset in maps):
         names = ", ".join(dataset.name for dataset in maps)
-        raise ModelError(f"{model.name}: {file} does not overlap {names}")
+        raise ModelError(f"{model.name}: {file} does not overlap with {names}")

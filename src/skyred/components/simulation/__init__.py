@@ -1,7 +1,7 @@
 """The simulated archive `sim:crab`: a H.E.S.S.-like Crab, created offline on first use.
 
 gammapy and astropy take seconds to import. This module imports neither; `archive` and `location`
-import the modules that do (`responses`, `observations`, `files`, `index`) when an archive is
+import the modules that import them (`irfs`, `observations`, `files`, `index`) when an archive is
 created.
 """
 
@@ -32,12 +32,12 @@ def skyred_archive(location: str | tuple[str, ...]) -> DataStore | None:
     Raises
     ------
     ValueError
-        If the location starts with ``sim:`` and names no simulation, or has invalid options.
+        If the location starts with ``sim:`` and the simulation is unknown, or options are invalid.
     """
     if not isinstance(location, str) or not location.startswith("sim:"):
         return None
     from gammapy.data import DataStore
 
-    from skyred.components.simulation.location import ensure
+    from skyred.components.simulation.location import ensure_archive
 
-    return DataStore.from_dir(ensure(location))
+    return DataStore.from_dir(ensure_archive(location))

@@ -126,7 +126,7 @@ class CrabSimulation:
     def write(self, folder: Path | str) -> Path:
         """Write the archive: DL3 files, both indexes, the true parameters, and SHA256SUMS.
 
-        It is written to a hidden folder, which is renamed at the end. The same simulation gives the
+        It is written to a hidden folder, which is renamed at the end. The same simulation has the
         same bytes with the same versions of gammapy, numpy and astropy.
 
         Parameters
@@ -162,11 +162,13 @@ class CrabSimulation:
             observation = observations.simulate_run(run, livetime=self.livetime, seed=self.seed)
             hdus = files.observation_hdus(observation)
             (folder / name).write_bytes(files.fits_bytes(hdus))
-        for name, hdus in zip(INDEXES, index.index_tables(folder, self.data_files), strict=True):
+        for name, hdus in zip(
+            INDEXES, index.build_index_tables(folder, self.data_files), strict=True
+        ):
             (folder / name).write_bytes(files.fits_bytes(hdus))
         truth = json.dumps(self.truth(), indent=1) + "\n"
         (folder / TRUTH).write_text(truth, encoding="utf-8", newline="\n")
-        # without the block with the time of writing
+        # without the metadata, which contain the time
         models, _, _ = true_models().to_yaml().partition("metadata:")
         (folder / MODELS).write_text(models, encoding="utf-8", newline="\n")
         write_checksums(folder, self.files)

@@ -23,7 +23,7 @@ FORMAT_VERSION = 1
 """To be increased when the same simulation results in different bytes."""
 
 
-def cached_archive(simulation: CrabSimulation, base: Path | None = None) -> Path:
+def get_cached_archive(simulation: CrabSimulation, base: Path | None = None) -> Path:
     """Return the folder of an archive; create the archive if it is missing or damaged.
 
     The name of the folder has a digest of the simulation, the version of its format, and the
@@ -42,7 +42,7 @@ def cached_archive(simulation: CrabSimulation, base: Path | None = None) -> Path
     pathlib.Path
         The folder of the archive.
     """
-    # absolute: a worker may have another working directory
+    # absolute: workers may have another working directory
     folder = (base or _cache()).absolute() / f"crab-{_digest(simulation)}"
     if (
         find_damage(folder, simulation.files) is None

@@ -19,7 +19,7 @@ CONVENTION = {"HDUCLASS": "GADF", "HDUDOC": DOCUMENT, "HDUVERS": "0.2"}
 def observation_hdus(observation: Observation) -> fits.HDUList:
     """Convert a run to the layout of DL3 files (GADF 0.2): events, GTI and each IRF.
 
-    `Observation.write` takes only a path, and adds the time of writing.
+    `Observation.write` writes to paths only, and adds the current time.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def observation_hdus(observation: Observation) -> fits.HDUList:
 
 
 def fits_bytes(hdus: fits.HDUList) -> bytes:
-    """Return HDUs as the bytes of a gzipped FITS file; equal content gives equal bytes.
+    """Return HDUs as the bytes of a gzipped FITS file; equal content has equal bytes.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def fits_bytes(hdus: fits.HDUList) -> bytes:
     for hdu in hdus:
         for key in {"CREATED", "DATE"} & set(hdu.header):
             hdu.header[key] = CREATED
-        # writeto(checksum=True) would add the time of writing to its cards
+        # writeto(checksum=True) would add the current time to its cards
         hdu.add_checksum(when=CREATED)
     raw, packed = io.BytesIO(), io.BytesIO()
     hdus.writeto(raw)

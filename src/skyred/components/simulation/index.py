@@ -31,7 +31,7 @@ COMMON = ("MJDREFI", "MJDREFF", "TIMEUNIT", "TIMESYS", "TIMEREF", "GEOLON", "GEO
 TYPES = {"EFF_AREA": "aeff", "EDISP": "edisp", "RPSF": "psf", "BKG": "bkg"}
 
 
-def index_tables(folder: Path, names: Iterable[str]) -> tuple[fits.HDUList, fits.HDUList]:
+def build_index_tables(folder: Path, names: Iterable[str]) -> tuple[fits.HDUList, fits.HDUList]:
     """Build the HDU index and the observation index of an archive.
 
     Parameters

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlencode
 import attrs
 
 from skyred.components.simulation.archive import CrabSimulation
-from skyred.components.simulation.cache import cached_archive
+from skyred.components.simulation.cache import get_cached_archive
 from skyred.errors import did_you_mean
 
 # Python represents bytes of file names that are not UTF-8 as lone surrogates; keep these
@@ -23,7 +23,7 @@ EXAMPLE = "sim:crab?seed=7&runs=2&livetime=10min"
 
 
 @attrs.frozen
-class Location:
+class SimulationLocation:
     """The content of a `sim:` location.
 
     Parameters
@@ -44,7 +44,7 @@ class Location:
         return f"sim:crab?{urlencode(values, errors=FILE_NAMES)}"
 
 
-def parse(location: str) -> Location:
+def parse(location: str) -> SimulationLocation:
     """Parse a location such as ``sim:crab?seed=7&runs=2&livetime=10min&folder=/some/dir``.
 
     Parameters
@@ -54,13 +54,13 @@ def parse(location: str) -> Location:
 
     Returns
     -------
-    Location
+    SimulationLocation
         Its content.
 
     Raises
     ------
     ValueError
-        If there is no such archive, or a key is unknown, repeated, or has an invalid value.
+        If the archive or a key is unknown, or a key is repeated or has an invalid value.
     """
     name, _, query = location.removeprefix("sim:").partition("?")
     try:
@@ -71,14 +71,14 @@ def parse(location: str) -> Location:
         raise ValueError(f"{location}: {error} (for example {EXAMPLE})") from None
 
 
-def ensure(location: str) -> Path:
+def ensure_archive(location: str) -> Path:
     """Return the folder of an archive; create the archive if it is missing or damaged.
 
     Parameters
     ----------
     location : str
         The location, as for `parse`. Without ``folder=`` the archive is in the cache of the user
-        (see `cache.cached_archive`).
+        (see `cache.get_cached_archive`).
 
     Returns
     -------
@@ -91,10 +91,12 @@ def ensure(location: str) -> Path:
         If the location is invalid.
     """
     parsed = parse(location)
-    return cached_archive(parsed.simulation, parsed.folder.expanduser() if parsed.folder else None)
+    return get_cached_archive(
+        parsed.simulation, parsed.folder.expanduser() if parsed.folder else None
+    )
 
 
-def _location(values: Mapping[str, str]) -> Location:
+def _location(values: Mapping[str, str]) -> SimulationLocation:
     """Return the location for the values of its keys."""
     default = CrabSimulation()
     simulation = CrabSimulation(
@@ -104,17 +106,17 @@ def _location(values: Mapping[str, str]) -> Location:
     )
     if not values.get("folder", "."):
         raise ValueError("folder is empty, expected the name of a folder")
-    return Location(simulation, Path(values["folder"]) if "folder" in values else None)
+    return SimulationLocation(simulation, Path(values["folder"]) if "folder" in values else None)
 
 
 def _values(query: str) -> dict[str, str]:
-    """Return the values of the keys of a query; raise for unknown or repeated keys."""
+    """Return the values of the keys of a query; raise an error for unknown or repeated keys."""
     values: dict[str, str] = {}
     for key, value in parse_qsl(query, keep_blank_values=True, errors=FILE_NAMES):
         if key not in KEYS:
             raise ValueError(_unknown("key", key, KEYS))
         if key in values:
-            raise ValueError(f"{key} is given twice, expected once")
+            raise ValueError(f"{key} is set more than once, expected once")
         values[key] = value
     return values
 
@@ -137,7 +139,7 @@ def _integer(key: str, value: str) -> int:
     Raises
     ------
     ValueError
-        If it is no whole number.
+        If it is not a whole number.
     """
     if not re.fullmatch(r"-?[0-9]{1,20}", value):
         raise ValueError(f"{key} is {value!r}, expected a whole number")
@@ -160,7 +162,7 @@ def _minutes(duration: str) -> float:
     Raises
     ------
     ValueError
-        If it is no such duration.
+        If it is not a duration.
     """
     match = re.fullmatch(r"(-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?) ?(s|min|h)", duration)
     if match is None:
@@ -174,4 +176,4 @@ def _unknown(item_type: str, name: str, choices: Iterable[str]) -> str:
     """Return the error message for an unknown name."""
     choices = sorted(choices)
     hint = did_you_mean(name, choices)
-    return f"there is no {item_type} {name!r}, expected one of {', '.join(choices)}{hint}"
+    return f"unknown {item_type} {name!r}, expected one of {', '.join(choices)}{hint}"

@@ -14,7 +14,7 @@ from gammapy.data import EventList, FixedPointingInfo, Observation, observatory_
 from gammapy.datasets import MapDatasetEventSampler, create_map_dataset_from_observation
 from gammapy.maps import MapAxis
 
-from skyred.components.simulation.responses import ENERGY_RANGE, FIELD_RADIUS, META, responses
+from skyred.components.simulation.irfs import ENERGY_RANGE, FIELD_RADIUS, META, create_irfs
 from skyred.components.simulation.truth import FIRST_OBS_ID, LAT_0, LON_0, true_models
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def simulate_run(number: int, *, livetime: float, seed: int) -> Observation:
     ----------
     number : int
         The number of the run, from 0. It determines the pointing, the time and, with the seed, the
-        events, independent of the other runs.
+        events, independently of the other runs.
     livetime : float
         The livetime in minutes; the run is longer by the dead time of 6 %.
     seed : int
@@ -71,17 +71,19 @@ def simulate_run(number: int, *, livetime: float, seed: int) -> Observation:
         observation.copy(in_memory=True, psf=None, edisp=None), BACKGROUND_MAP
     )
     tables = [_source(sampler, observation), sampler.sample_background(background_dataset)]
-    # an empty table may lack columns: stacking would mask those of the other table
+    # an empty table may have fewer columns: stacking would mask those of the other table
     non_empty = [table for table in tables if len(table)] or tables[1:]
     events = EventList(vstack(non_empty, metadata_conflicts="silent"))
     events = sampler.event_det_coords(observation, events)
     events = events.select_row_subset(
         background_dataset.counts.geom.contains(events.map_coord(background_dataset.counts.geom))
     )
-    # the tables of astropy cover those years: no download, and half the time
+    # these years are in the tables of astropy: no download is needed
     with iers.earth_orientation_table.set(iers.IERS_B.open()):
         header = sampler.event_list_meta(background_dataset, observation)
-    return observation.copy(in_memory=True, events=EventList(_stored(events.table, header)))
+    return observation.copy(
+        in_memory=True, events=EventList(_to_stored_events(events.table, header))
+    )
 
 
 def wobble_pointing(number: int) -> SkyCoord:
@@ -104,7 +106,7 @@ def wobble_pointing(number: int) -> SkyCoord:
 def start_time(number: int, duration: u.Quantity) -> Time:
     """Return the start of a run.
 
-    There are four runs a night around culmination, and the nights are a sidereal day apart.
+    There are four runs per night around culmination, and the nights are a sidereal day apart.
 
     Parameters
     ----------
@@ -145,7 +147,7 @@ def _observation(number: int, livetime: float) -> Observation:
         obs_id=FIRST_OBS_ID + number,
         tstart=start,
         tstop=start + duration,
-        irfs=responses(),
+        irfs=create_irfs(),
         deadtime_fraction=DEAD_TIME_FRACTION,
         reference_time=TIME_REFERENCE,
     )
@@ -167,7 +169,7 @@ def _dataset(observation: Observation, size: tuple[u.Quantity, u.Quantity]) -> M
         The dataset.
     """
     width, pixel = size
-    # gammapy samples flat in log energy within a bin: 20 bins a decade show no bias in 40 h
+    # gammapy samples uniformly in log energy within a bin: no bias in 40 h with 20 bins per decade
     energy_axis_true = MapAxis.from_energy_bounds(
         *ENERGY_RANGE, nbin=20, per_decade=True, name="energy_true"
     )
@@ -204,7 +206,7 @@ def _source(sampler: MapDatasetEventSampler, observation: Observation) -> Table:
     return events
 
 
-def _stored(events: Table, header: dict[str, Any]) -> Table:
+def _to_stored_events(events: Table, header: dict[str, Any]) -> Table:
     """Return the events as they are stored: sorted by time, in single precision, with headers.
 
     Parameters

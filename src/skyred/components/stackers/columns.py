@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import numpy as np
 
-from skyred.components.columns import column_of, limits_in
+from skyred.components.columns import convert_limits, get_column
 from skyred.components.stackers.groupings import Group, find_bin
 from skyred.errors import ArchiveError
 
@@ -42,18 +42,20 @@ def groups_by_column(
     Raises
     ------
     ArchiveError
-        If there is no such column, edges do not fit it, or two values have the same label.
+        If the column is missing or has an incompatible unit, or two values with the same label.
     """
-    column = column_of(table, name, "the stacker 'group'")
-    find_group = _by_value(column) if edges is None else _by_bin(column, edges)
+    column = get_column(table, name, "the stacker 'group'")
+    find_group = (
+        _create_value_finder(column) if edges is None else _create_bin_finder(column, edges)
+    )
     groups = {str(obs_id): find_group(index) for index, obs_id in enumerate(table["OBS_ID"])}
     if edges is None:
-        _require_distinct_labels(column, groups.values())
+        _check_distinct_labels(column, groups.values())
     return groups
 
 
-def _by_value(column: Column) -> Callable[[int], Assignment]:
-    """Return a function that finds the group of a row by the value of the column.
+def _create_value_finder(column: Column) -> Callable[[int], Assignment]:
+    """Create a function that finds the group of a row by the value of the column.
 
     Parameters
     ----------
@@ -69,7 +71,7 @@ def _by_value(column: Column) -> Callable[[int], Assignment]:
     def find_group(index: int) -> Assignment:
         value = column[index]
         if _is_missing(value):
-            return f"its {column.name} is not known"
+            return f"its {column.name} is unknown"
         if column.dtype.kind in "iufb":
             return attrs.astuple(Group(float(value), f"{column.name}-{value}"))
         return attrs.astuple(Group(0.0, str(value)))
@@ -77,8 +79,8 @@ def _by_value(column: Column) -> Callable[[int], Assignment]:
     return find_group
 
 
-def _by_bin(column: Column, edges: u.Quantity) -> Callable[[int], Assignment]:
-    """Return a function that finds the group of a row by bins of the column.
+def _create_bin_finder(column: Column, edges: u.Quantity) -> Callable[[int], Assignment]:
+    """Create a function that finds the group of a row by bins of the column.
 
     Parameters
     ----------
@@ -92,7 +94,7 @@ def _by_bin(column: Column, edges: u.Quantity) -> Callable[[int], Assignment]:
     callable
         The function of the row index.
     """
-    limits = limits_in(column, edges, "group by it without edges")
+    limits = convert_limits(column, edges, "remove edges")
 
     def find_group(index: int) -> Assignment:
         value = column[index]
@@ -114,8 +116,8 @@ def _is_missing(value: Any) -> bool:
     return not str(value).strip()
 
 
-def _require_distinct_labels(column: Column, groups: Any) -> None:
-    """Raise if two values differ only in characters that are not allowed in file names."""
+def _check_distinct_labels(column: Column, groups: Any) -> None:
+    """Raise an error if two values differ only in characters that are not allowed in file names."""
     first_values: dict[str, Any] = {}
     for value, assignment in zip(column, groups, strict=True):
         if isinstance(assignment, str):
@@ -125,6 +127,6 @@ def _require_distinct_labels(column: Column, groups: Any) -> None:
             != str(value).strip()
         ):
             raise ArchiveError(
-                f"the stacker 'group' would name {first_value!s:.40} and {value!s:.40} of the "
-                f"column {column.name} alike: {assignment[1]}; group by another column"
+                f"the stacker 'group' would use the same label for {first_value!s:.40} and "
+                f"{value!s:.40} of the column {column.name}, {assignment[1]}; use another column"
             )

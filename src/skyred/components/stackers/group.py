@@ -21,7 +21,12 @@ from skyred.components.stackers.groupings import (
     ZenithBins,
 )
 from skyred.components.stackers.scripted import write_group
-from skyred.components.stackers.stacking import Stack, add_to, merge_totals, mixed_types_error
+from skyred.components.stackers.stacking import (
+    Stack,
+    merge_totals,
+    mixed_types_error,
+    stack_dataset,
+)
 from skyred.errors import Problem, SkipObservation
 from skyred.fields import Instant, instant, option, quantity, specs
 from skyred.interfaces import Geometry, Stacker, component
@@ -44,7 +49,7 @@ EPOCH = Instant("2000-01-01T00:00:00.000000")
 
 
 @attrs.define(eq=False)
-class Groups:
+class GroupTotal:
     """The total: a stack for each group with at least one run."""
 
     geometry: Geometry
@@ -96,7 +101,7 @@ class GroupRuns(Stacker):
                     grouping for grouping, names in OPTIONS_BY_GROUPING.items() if name in names
                 )
                 message = f"has no effect with by: {self.by}"
-                yield Problem((name,), message, f"leave it out, or group by: {groupings}")
+                yield Problem((name,), message, f"remove it, or group by: {groupings}")
         yield from self._missing_options()
         if self.edges is not None:
             yield from self._edge_problems(self.edges)
@@ -104,28 +109,34 @@ class GroupRuns(Stacker):
             yield from self._time_problems(self.times)
 
     def _missing_options(self) -> Iterable[Problem]:
-        """Yield missing options, and options that exclude each other."""
+        """Yield problems with missing options, and options that exclude each other."""
         if self.by == "column" and self.column is None:
-            yield Problem((), "lacks 'column'", "expected one such as TARGET_NAME")
+            yield Problem((), "missing key 'column'", "expected a column such as TARGET_NAME")
         if self.by == "zenith" and self.edges is None:
-            yield Problem((), "lacks 'edges'", "expected some such as [0 deg, 30 deg, 60 deg]")
+            yield Problem(
+                (), "missing key 'edges'", "expected edges such as [0 deg, 30 deg, 60 deg]"
+            )
         if self.by == "time" and (self.times is None) == (self.width is None):
-            yield Problem((), "needs either times or width", "give one of the two")
+            yield Problem((), "needs either times or width", "set one of the two")
         if self.start is not None and self.times is not None:
             yield Problem(("start",), "cannot be combined with times", "use it with width")
 
     def _edge_problems(self, edges: u.Quantity) -> Iterable[Problem]:
-        """Yield invalid edges."""
+        """Yield problems with edges."""
         if self.by == "zenith" and not edges.unit.is_equivalent("deg"):
-            yield Problem(("edges",), f"{edges} are no angles", "expected some such as 30 deg")
+            yield Problem(("edges",), f"{edges} are not angles", "expected angles such as 30 deg")
         if len(edges) < 2 or np.any(np.diff(edges.value) <= 0):
-            yield Problem(("edges",), f"{edges} do not rise", "expected two or more rising values")
+            yield Problem(
+                ("edges",), f"{edges} must increase", "expected two or more increasing values"
+            )
 
     def _time_problems(self, times: tuple[Instant, ...]) -> Iterable[Problem]:
-        """Yield invalid times."""
+        """Yield problems with times."""
         pairs = list(pairwise(times))
         if not pairs or any(not start.before(stop) for start, stop in pairs):
-            yield Problem(("times",), "do not rise", "expected two or more times in rising order")
+            yield Problem(
+                ("times",), "must increase", "expected two or more times in increasing order"
+            )
         if len({time.scale for time in times}) > 1:
             yield Problem(("times",), "differ in time scale", "use one time scale for all")
 
@@ -140,12 +151,12 @@ class GroupRuns(Stacker):
         Returns
         -------
         Stacker
-            The stacker that knows the groups.
+            The stacker with the groups.
 
         Raises
         ------
         ArchiveError
-            If there is no such column, edges do not fit it, or two values have the same label.
+            If the column is missing or has an incompatible unit, or two values with the same label.
         """
         if self.by != "column":
             return self
@@ -186,9 +197,9 @@ class GroupRuns(Stacker):
         SkipObservation
             If it is in no group.
         ValueError
-            If the run lacks the information.
+            If the run has no such information.
         """
-        return self._grouping().group_of(observation)
+        return self._grouping().find_group(observation)
 
     def _grouping(self) -> Grouping:
         """Return the grouping for the options."""
@@ -208,12 +219,12 @@ class GroupRuns(Stacker):
         Parameters
         ----------
         script : Script
-            The script that is written.
+            The script to add code to.
         """
         write_group(self, script)
 
     def minimum_size(self, coverage_fractions: NDArray[np.float64]) -> float:
-        """Return the size of one group: the number of groups is not known before.
+        """Return the size of one group: the number of groups is unknown until the reduction.
 
         Parameters
         ----------
@@ -227,7 +238,7 @@ class GroupRuns(Stacker):
         """
         return 1.0
 
-    def zero(self, geometry: Geometry) -> Groups:
+    def zero(self, geometry: Geometry) -> GroupTotal:
         """Return an empty total.
 
         Parameters
@@ -237,17 +248,17 @@ class GroupRuns(Stacker):
 
         Returns
         -------
-        Groups
+        GroupTotal
             The empty total.
         """
-        return Groups(geometry)
+        return GroupTotal(geometry)
 
-    def add(self, total: Groups, dataset: Dataset, observation: Observation) -> Groups:
+    def add(self, total: GroupTotal, dataset: Dataset, observation: Observation) -> GroupTotal:
         """Stack a dataset onto the stack of its group, within its safe mask.
 
         Parameters
         ----------
-        total : Groups
+        total : GroupTotal
             The total; it is changed.
         dataset : gammapy.datasets.Dataset
             The dataset of the run; it is not changed.
@@ -256,7 +267,7 @@ class GroupRuns(Stacker):
 
         Returns
         -------
-        Groups
+        GroupTotal
             The total with the dataset.
 
         Raises
@@ -266,40 +277,40 @@ class GroupRuns(Stacker):
         TypeError
             If the dataset is of another type than the total.
         """
-        _require_same_type(total.stacks, dataset)
+        _check_same_type(total.stacks, dataset)
         group = self.group(observation)
         name = f"{total.geometry.name}-{group.label}"
         stack = total.stacks.get(group) or Stack(total.geometry.evolve(name=name))
-        total.stacks[group] = add_to(stack, dataset)
+        total.stacks[group] = stack_dataset(stack, dataset)
         return total
 
-    def merge(self, left: Groups, right: Groups) -> Groups:
+    def merge(self, left: GroupTotal, right: GroupTotal) -> GroupTotal:
         """Merge the totals group by group.
 
         Parameters
         ----------
-        left : Groups
+        left : GroupTotal
             The total of the first runs; it is changed.
-        right : Groups
+        right : GroupTotal
             The total of the following runs; it may be changed.
 
         Returns
         -------
-        Groups
+        GroupTotal
             The total of both.
         """
         for group, stack in right.stacks.items():
-            _require_same_type(left.stacks, stack.dataset)
+            _check_same_type(left.stacks, stack.dataset)
             left_stack = left.stacks.get(group)
             left.stacks[group] = merge_totals(left_stack, stack) if left_stack else stack
         return left
 
-    def result(self, total: Groups) -> Datasets:
+    def result(self, total: GroupTotal) -> Datasets:
         """Return the datasets, in the order of the groups.
 
         Parameters
         ----------
-        total : Groups
+        total : GroupTotal
             The total of all runs.
 
         Returns
@@ -319,7 +330,7 @@ class GroupRows(GroupRuns):
     kind = "group"
     groups: Mapping[str, Any] = option(
         type=dict,
-        doc="Sorting key and label of the group of each run, by OBS_ID; or the reason for none.",
+        doc="Sorting key and label of the group of each run, or the reason for none, by OBS_ID.",
     )
 
     def group(self, observation: Observation) -> Group:
@@ -350,7 +361,7 @@ class GroupRows(GroupRuns):
         return Group(*assignment)
 
 
-def _require_same_type(stacks: Mapping[Group, Stack], dataset: Any) -> None:
+def _check_same_type(stacks: Mapping[Group, Stack], dataset: Any) -> None:
     """Raise if a dataset is of another type than the stacks of the other groups."""
     first = next(iter(stacks.values()), None)
     if first is not None and type(first.dataset) is not type(dataset):

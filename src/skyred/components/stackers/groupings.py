@@ -47,9 +47,9 @@ class Group:
 
 
 class Grouping(Protocol):
-    """The interface of all groupings."""
+    """The interface of groupings."""
 
-    def group_of(self, observation: Observation) -> Group:
+    def find_group(self, observation: Observation) -> Group:
         """Return the group of an observation.
 
         Parameters
@@ -74,7 +74,7 @@ class Grouping(Protocol):
 class Night:
     """Nights from noon to noon of the mean sun at the site, named after the date of the evening."""
 
-    def group_of(self, observation: Observation) -> Group:
+    def find_group(self, observation: Observation) -> Group:
         """Return the night of the middle of the run.
 
         Parameters
@@ -98,7 +98,7 @@ class TimeEdges:
 
     edges: tuple[Instant, ...]
 
-    def group_of(self, observation: Observation) -> Group:
+    def find_group(self, observation: Observation) -> Group:
         """Return the bin of the middle of the run.
 
         Parameters
@@ -121,7 +121,7 @@ class TimeEdges:
         if index is None:
             middle = observation.tmid.utc.isot
             raise SkipObservation(
-                f"its middle, {middle}, is in no bin of time ({_span(self.edges)})"
+                f"the middle of the run, {middle}, is in no time bin ({_format_range(self.edges)})"
             )
         return Group(edges[index], format_time(edges[index], edges))
 
@@ -133,7 +133,7 @@ class TimeSteps:
     width: u.Quantity = attrs.field(eq=str)
     start: Instant
 
-    def group_of(self, observation: Observation) -> Group:
+    def find_group(self, observation: Observation) -> Group:
         """Return the bin of the middle of the run.
 
         Parameters
@@ -157,7 +157,7 @@ class ZenithBins:
 
     edges: u.Quantity = attrs.field(eq=str)
 
-    def group_of(self, observation: Observation) -> Group:
+    def find_group(self, observation: Observation) -> Group:
         """Return the bin of the run.
 
         Parameters
@@ -179,7 +179,7 @@ class ZenithBins:
         index = find_bin(angle, edges)
         if index is None:
             raise SkipObservation(
-                f"zenith angle {angle:.1f} deg is in no bin ({_span(self.edges)})"
+                f"zenith angle {angle:.1f} deg is in no bin ({_format_range(self.edges)})"
             )
         return Group(index, f"zenith-{edges[index]:g}-{edges[index + 1]:g}")
 
@@ -188,7 +188,7 @@ class ZenithBins:
 class Telescopes:
     """Groups by the telescopes of the run: TELESCOP and TELLIST of its events."""
 
-    def group_of(self, observation: Observation) -> Group:
+    def find_group(self, observation: Observation) -> Group:
         """Return the telescopes of the run.
 
         Parameters
@@ -204,14 +204,14 @@ class Telescopes:
         Raises
         ------
         ValueError
-            If the run does not name its telescope.
+            If the name of the telescope is missing.
         """
         meta = observation.meta
         name = meta.obs_info.telescope if meta.obs_info is not None else None
         parts = [name, *str((meta.optional or {}).get("TELLIST", "")).split(",")]
         label = "-".join(str(part).strip() for part in parts if part)
         if not label:
-            raise ValueError(f"run {observation.obs_id} does not name its telescope (TELESCOP)")
+            raise ValueError(f"run {observation.obs_id} has no telescope name (TELESCOP)")
         return Group(0, label)
 
 
@@ -223,7 +223,7 @@ def find_bin(value: float, edges: Sequence[float]) -> int | None:
     value : float
         The value.
     edges : sequence of float
-        The edges of the bins, in rising order.
+        The edges of the bins, in increasing order.
 
     Returns
     -------
@@ -235,7 +235,7 @@ def find_bin(value: float, edges: Sequence[float]) -> int | None:
 
 
 def format_time(mjd: float, other_times: Sequence[float]) -> str:
-    """Format a time (UTC), as short as possible if other times are formatted alike.
+    """Format a time (UTC), as short as possible for a common format with other times.
 
     Parameters
     ----------
@@ -273,7 +273,7 @@ def zenith(observation: Observation) -> float:
     Raises
     ------
     ValueError
-        If the run does not state its site.
+        If the site is missing.
     """
     from astropy.utils import iers
 
@@ -302,12 +302,12 @@ def site(observation: Observation) -> EarthLocation:
     Raises
     ------
     ValueError
-        If the run does not state its site.
+        If the site is missing.
     """
     location = observation.observatory_earth_location
     if location is None:
         raise ValueError(
-            f"run {observation.obs_id} does not state its site (GEOLON, GEOLAT, ALTITUDE): "
+            f"run {observation.obs_id} has no site (GEOLON, GEOLAT, ALTITUDE): "
             "group by time or by column"
         )
     return location
@@ -317,5 +317,5 @@ def _mjd(time: Any) -> float:
     return float(time.utc.mjd)
 
 
-def _span(edges: Any) -> str:
+def _format_range(edges: Any) -> str:
     return f"{edges[0]} to {edges[-1]}"

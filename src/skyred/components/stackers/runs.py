@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from skyred.components.stackers.scripted import write_empty
-from skyred.components.stackers.stacking import Stack, add_to, merge_totals, mixed_types_error
+from skyred.components.stackers.stacking import (
+    Stack,
+    merge_totals,
+    mixed_types_error,
+    stack_dataset,
+)
 from skyred.interfaces import Geometry, Stacker, component
 
 if TYPE_CHECKING:
@@ -76,7 +81,7 @@ class Sum(Stacker):
         TypeError
             If the dataset is of another type than the total.
         """
-        return add_to(total, dataset)
+        return stack_dataset(total, dataset)
 
     def merge(self, left: Stack, right: Stack) -> Stack:
         """Stack the right total onto the left one.
@@ -118,7 +123,7 @@ class Sum(Stacker):
         Parameters
         ----------
         script : Script
-            The script that is written.
+            The script to add code to.
         """
         write_empty(script, script.body, "stacked", f'"{script.entry}"')
         script.loop.add("stacked.stack(dataset)")
@@ -232,7 +237,7 @@ class Keep(Stacker):
         Parameters
         ----------
         script : Script
-            The script that is written.
+            The script to add code to.
         """
         script.body.add("datasets = Datasets()")
         script.loop.add("datasets.append(dataset)")

@@ -17,7 +17,7 @@ def write_empty(script: Script, block: Block, variable: str, name: str) -> None:
     Parameters
     ----------
     script : Script
-        The script that is written.
+        The script to add code to.
     block : Block
         The block of the script to write to.
     variable : str
@@ -49,7 +49,7 @@ def write_group(stacker: GroupRuns, script: Script) -> None:
     stacker : GroupRuns
         The stacker.
     script : Script
-        The script that is written.
+        The script to add code to.
 
     Raises
     ------

@@ -12,13 +12,13 @@ from skyred.interfaces import Geometry
 
 @attrs.define(eq=False)
 class Stack:
-    """The total of `sum`: empty, or one dataset; the first dataset sets its type."""
+    """The total of `sum`: empty, or one dataset with the type of the first dataset."""
 
     geometry: Geometry
     dataset: Any = None
 
 
-def add_to(stack: Stack, dataset: Any) -> Stack:
+def stack_dataset(stack: Stack, dataset: Any) -> Stack:
     """Stack a dataset onto a total, within its safe mask.
 
     Parameters
@@ -108,7 +108,7 @@ def merge_stacks(left: Any, right: Any) -> None:
 
 
 def mixed_types_error(total: Any, dataset: Any) -> TypeError:
-    """Return the error for a dataset of another type than the total.
+    """Create the error for a dataset of another type than the total.
 
     Parameters
     ----------
@@ -140,8 +140,8 @@ def _empty(geometry: Geometry, dataset: Any) -> Any:
         return target
     if type(dataset).__name__ != f"{type(target).__name__}OnOff":
         raise TypeError(
-            f"the geometry {geometry.kind!r} gives a {type(target).__name__}, and no "
-            f"{type(dataset).__name__} can be stacked onto it"
+            f"the geometry {geometry.kind!r} creates a {type(target).__name__}, but the "
+            f"makers return a {type(dataset).__name__}"
         )
     names = ("acceptance", "acceptance_off", "counts_off")
     empty_maps = {

@@ -1,4 +1,4 @@
-"""Pictures of a run: those of the datasets and of each product, in the folder of the run."""
+"""Pictures of the datasets and products of a run, in its run folder."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from skyred.interfaces.records import Report, Run
 
 DPI = 120
-MAX_DATASETS = 12  # that are drawn: pictures of a hundred runs would take too long
+MAX_DATASETS = 12  # to limit the time for pictures of many runs
 log = logging.getLogger(__name__)
 
 
@@ -37,13 +37,13 @@ def skyred_run_finished(run: Run, report: Report) -> None:
     Raises
     ------
     RuntimeError
-        If pictures cannot be drawn; the others are drawn.
+        If pictures cannot be drawn, after drawing the others.
     """
     if run.folder is None:
         return
     failures = []
     plot = _limit_datasets(report.result).plot
-    for name in plot:  # to add pictures of datasets: skyred/products/plotting/datasets.py
+    for name in plot:  # pictures of datasets are defined in skyred/products/plotting/datasets.py
         try:
             save(partial(plot, name), run.folder / "plots" / f"{name}.png")
         except Exception as error:  # an error in one picture must not prevent the others
@@ -51,7 +51,7 @@ def skyred_run_finished(run: Run, report: Report) -> None:
                 raise
             failures.append(f"{name}: {type(error).__name__}: {error}")
     if failures:
-        raise RuntimeError(f"pictures that could not be drawn: {'; '.join(failures)}")
+        raise RuntimeError(f"cannot draw pictures: {'; '.join(failures)}")
 
 
 def _limit_datasets(result: Any) -> Any:

@@ -26,7 +26,7 @@ PACKAGES = ("skyred", "gammapy", "astropy", "numpy", "scipy", "regions", "iminui
 class Provenance:
     """Watcher that writes the report of a run.
 
-    Of the environment only versions are written: variables may hold secrets.
+    Environment variables are not written, because they may contain secrets.
     """
 
     started: datetime = attrs.field(factory=lambda: datetime.now(UTC))
@@ -54,7 +54,7 @@ class Provenance:
             The report of the run.
         """
         if run.folder is not None:
-            _copy_files(run.folder, report)
+            _copy_plugins(run.folder, report)
             json_text = json.dumps(self.describe(run, report), indent=1, allow_nan=False)
             (run.folder / "report.json").write_text(json_text + "\n", encoding="utf-8")
 
@@ -83,7 +83,7 @@ class Provenance:
             "python": sys.version.split()[0],
             "platform": platform.platform(),
             "versions": {name: version(name) for name in PACKAGES},
-            "plugins": [_owner(owner) for owner in report.owners],
+            "plugins": [_describe_owner(owner) for owner in report.owners],
             "watchers": list(report.watchers),
             "engine": dict(report.engine),
             "steps": [
@@ -93,13 +93,13 @@ class Provenance:
             "inputs": [
                 {"path": str(path), "sha256": checksum} for path, checksum in _inputs(report)
             ],
-            # without YAML, this is the only record
+            # the only record of a pipeline that cannot be written as YAML
             "estimates": dict(report.result.kinds),
             "outcomes": [_plain(attrs.asdict(outcome)) for outcome in report.outcomes],
         }
 
 
-def _copy_files(folder: Path, report: Report) -> None:
+def _copy_plugins(folder: Path, report: Report) -> None:
     """Copy the single-file plugins of the run: their version does not identify them."""
     for owner in report.owners:
         if owner.file:
@@ -107,8 +107,8 @@ def _copy_files(folder: Path, report: Report) -> None:
             (folder / "plugins" / owner.distribution).write_bytes(owner.source)
 
 
-def _owner(owner: Owner) -> dict[str, str]:
-    """Return the non-empty attributes of a plugin."""
+def _describe_owner(owner: Owner) -> dict[str, str]:
+    """Return the non-empty attributes of an owner."""
     names = ("distribution", "version", "plugin", "file")
     return {name: getattr(owner, name) for name in names if getattr(owner, name)}
 

@@ -28,7 +28,7 @@ DESCRIPTIONS = {
     "aic": "Akaike information criterion: stat + 2 free",
     "bic": "Bayesian information criterion: stat + free log(bins)",
     "success": "whether the fit converged",
-    "note": "reason for a missing significance, or doubts about it",
+    "note": "reason for a missing significance, or caveats about it",
 }
 
 
@@ -50,7 +50,7 @@ class FittedModel:
         Whether the fit converged.
     message : str
         Reason for the failure, if the fit did not converge.
-    doubts : tuple of str
+    caveats : tuple of str
         Reasons why differences of the statistic may not follow a chi-square distribution.
     nested : bool
         Whether one of this model and the fitted model is a special case of the other.
@@ -64,7 +64,7 @@ class FittedModel:
     errors: Array = attrs.field(factory=lambda: np.zeros(0))
     success: bool = True
     message: str = ""
-    doubts: tuple[str, ...] = ()
+    caveats: tuple[str, ...] = ()
     nested: bool = True
 
 
@@ -99,12 +99,14 @@ def _row(model: FittedModel, first: FittedModel, bins: int) -> tuple[Any, ...]:
     """Return the row of a model, with the columns of `DESCRIPTIONS`."""
     free, delta = len(model.names), model.stat - first.stat
     dof = len(first.names) - free
-    sigma, note = (np.nan, "") if model is first else _wilks(model, first, delta, dof)
+    sigma, note = (np.nan, "") if model is first else _wilks_significance(model, first, delta, dof)
     aic, bic = model.stat + 2 * free, model.stat + free * np.log(max(bins, 1))
     return (model.name, model.stat, free, delta, dof, sigma, aic, bic, model.success, note)
 
 
-def _wilks(model: FittedModel, first: FittedModel, delta: float, dof: int) -> tuple[float, str]:
+def _wilks_significance(
+    model: FittedModel, first: FittedModel, delta: float, dof: int
+) -> tuple[float, str]:
     """Return the significance in sigma by Wilks' theorem, NaN if it does not apply, and a note.
 
     References
@@ -114,7 +116,7 @@ def _wilks(model: FittedModel, first: FittedModel, delta: float, dof: int) -> tu
     from skyred.likelihood.significance import significance
 
     if not (model.success and first.success):
-        return np.nan, f"not at a minimum: {model.message or first.message}"
+        return np.nan, f"the fit did not converge: {model.message or first.message}"
     if not model.nested:
         return np.nan, "not nested: compare AIC or BIC"
     if dof == 0:
@@ -125,11 +127,11 @@ def _wilks(model: FittedModel, first: FittedModel, delta: float, dof: int) -> tu
         return (
             np.nan,
             f"{more} has more free parameters but fits worse than {fewer}: "
-            "not nested, or a minimum was missed",
+            "not nested, or not the global minimum",
         )
     # the limits of the first model matter only if it is the more general of the two
-    doubts = dict.fromkeys((*model.doubts, *(first.doubts if dof > 0 else ())))
-    return significance(ts, abs(dof)), "; ".join(doubts)
+    caveats = dict.fromkeys((*model.caveats, *(first.caveats if dof > 0 else ())))
+    return significance(ts, abs(dof)), "; ".join(caveats)
 
 
 def parameter_table(models: Sequence[FittedModel]) -> Table:
@@ -207,4 +209,4 @@ def _annotation(row: Row) -> str:
     delta = f"{row['delta_stat']:+.2f}"
     if np.isfinite(row["significance"]):
         return rf"{delta}, {abs(int(row['dof']))} dof: {row['significance']:.1f}$\sigma$"
-    return f"{delta}, not nested" if row["success"] else f"{delta}, no minimum"
+    return f"{delta}, not nested" if row["success"] else f"{delta}, not converged"

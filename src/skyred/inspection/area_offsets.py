@@ -1,4 +1,4 @@
-"""Checks of an effective area from offset to offset: no empty offset in between, and no outliers.
+"""Checks of an effective area along the offset: no empty offset in between, and no outliers.
 
 Two offsets are compared by the median of their ratio over the energies where one of them is above
 a fraction of the maximum. In the 105 H.E.S.S. runs, the CTA responses and the simulated runs, an
@@ -14,19 +14,19 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from skyred.inspection.area_smoothness import ZERO_FRACTION
 from skyred.inspection.axes import ResponseTable
 from skyred.inspection.records import Finding
-from skyred.inspection.smoothness import ZERO_FRACTION
 from skyred.inspection.tables import Floats
 
-BRIGHT = 0.1
+BRIGHT_FRACTION = 0.1
 # minimum number of energies for a comparison
 MIN_ENERGIES = 3
 HIGH_RATIO, LOW_RATIO = 1.4, 1.8
-RISE, OUTERMOST = 4.2, 1.5
+MAX_INNER_RATIO, MAX_OUTER_RATIO = 4.2, 1.5
 
 
-def check_rows(area: ResponseTable) -> Iterator[Finding]:
+def check_area_offsets(area: ResponseTable) -> Iterator[Finding]:
     """Compare the effective area at each offset with that at the neighbouring offsets.
 
     Parameters
@@ -45,12 +45,12 @@ def check_rows(area: ResponseTable) -> Iterator[Finding]:
     if len(empty) and empty[0] < np.flatnonzero(nonzero)[-1]:
         yield _fault(area, int(empty[0]), "is zero, but not at larger offsets")
         return
-    rises = [_ratio(values, row, row - 1) for row in range(1, len(values))]
-    for row, rise in enumerate(rises):
-        if rise > RISE:
-            yield _fault(area, row, f"is {1 / rise:.2g} times that at the next offset")
+    ratios_to_inner = [_ratio(values, row, row - 1) for row in range(1, len(values))]
+    for row, ratio in enumerate(ratios_to_inner):
+        if ratio > MAX_INNER_RATIO:
+            yield _fault(area, row, f"is {1 / ratio:.2g} times that at the next offset")
     for row in range(1, len(values) - 1):
-        inner, outer = rises[row - 1], 1 / rises[row]
+        inner, outer = ratios_to_inner[row - 1], 1 / ratios_to_inner[row]
         if (inner > HIGH_RATIO and outer > HIGH_RATIO) or (
             inner < 1 / LOW_RATIO and outer < 1 / LOW_RATIO
         ):
@@ -59,13 +59,15 @@ def check_rows(area: ResponseTable) -> Iterator[Finding]:
             )
     if len(values) > 2:
         first, second = _ratio(values, -1, 0), _ratio(values, -1, 1)
-        if first > OUTERMOST and second > OUTERMOST:
-            yield _fault(area, -1, f"is {first:.2g} times that at the centre: are they reversed?")
+        if first > MAX_OUTER_RATIO and second > MAX_OUTER_RATIO:
+            yield _fault(
+                area, -1, f"is {first:.2g} times that at the centre; the offsets may be reversed"
+            )
 
 
 def _ratio(values: Floats, row: int, reference: int) -> float:
-    """Return the median ratio of two offsets; NaN, and thus within all limits, if unknown."""
-    bright = (values[[row, reference]] > BRIGHT * values.max()).any(axis=0)
+    """Return the median ratio of two offsets; NaN, which passes all checks, if it is unknown."""
+    bright = (values[[row, reference]] > BRIGHT_FRACTION * values.max()).any(axis=0)
     if bright.sum() < MIN_ENERGIES:
         return float("nan")
     floor = ZERO_FRACTION * values.max()
@@ -74,4 +76,4 @@ def _ratio(values: Floats, row: int, reference: int) -> float:
 
 
 def _fault(area: ResponseTable, row: int, message: str) -> Finding:
-    return area.part.fault(f"EFFAREA at the offset {area.centers('THETA')[row]:.3g} deg {message}")
+    return area.hdu.fault(f"EFFAREA at the offset {area.centers('THETA')[row]:.3g} deg {message}")

@@ -13,7 +13,12 @@ from hypothesis import given, strategies as st
 
 import small_datasets as small
 from skyred.errors import FileError
-from skyred.inspection.map_headers import SHAPE, check_fits_file, check_models, indexed_file
+from skyred.inspection.file_checks import (
+    SHAPE_PATTERN,
+    check_fits_file,
+    check_models,
+    resolve_indexed_file,
+)
 
 ATTACK = "open('canary', 'w') and (20, 20)"
 
@@ -50,12 +55,12 @@ def test_valid_file_is_accepted(tmp_path: Path, shape: str | None) -> None:
 def test_shape_written_by_gammapy_is_allowed() -> None:
     for geom in (small.image(), small.image().to_cube([small.ENERGY])):
         header = geom.to_header()
-        assert SHAPE.fullmatch(header.get("WCSSHAPE", "(1, 1)"))
+        assert SHAPE_PATTERN.fullmatch(header.get("WCSSHAPE", "(1, 1)"))
 
 
 @given(shape=st.text(st.sampled_from("0123456789(),.[]_ ax'\"+*"), max_size=12))
 def test_only_integers_in_brackets_are_allowed(shape: str) -> None:
-    if SHAPE.fullmatch(shape):
+    if SHAPE_PATTERN.fullmatch(shape):
         assert set(shape) <= set("0123456789(), ")
         assert all(part.strip().isdigit() for part in shape.strip("() ").rstrip(", ").split(","))
 
@@ -77,7 +82,7 @@ def test_truncated_file_is_rejected(tmp_path: Path, complete_file: bytes, packed
         if length % 2880 == 0 and length and not packed:
             continue  # a file that ends between two HDUs is valid FITS
         path.write_bytes(content[:length])
-        with pytest.raises(FileError, match=r"cannot be read as FITS|is cut off"):
+        with pytest.raises(FileError, match=r"cannot be read as FITS|is truncated"):
             check_fits_file(path)
 
 
@@ -96,18 +101,18 @@ def test_file_of_an_index_outside_its_folder_is_refused(tmp_path: Path, name: st
     (tmp_path / "data.fits").touch()
     (tmp_path / "in").mkdir()
     with pytest.raises(
-        FileError, match=r"names the file .*; expected one in the same folder or below"
+        FileError, match=r"refers to .*; expected a file in the same folder or below"
     ):
-        indexed_file(tmp_path / "in" / "datasets.yaml", name)
+        resolve_indexed_file(tmp_path / "in" / "datasets.yaml", name)
 
 
 def test_files_in_the_folder_of_an_index_and_below_are_accepted(tmp_path: Path) -> None:
     (tmp_path / "below").mkdir()
     for name in ("a.fits", "below/b.fits"):
         (tmp_path / name).touch()
-        assert indexed_file(tmp_path / "datasets.yaml", name) == tmp_path / name
+        assert resolve_indexed_file(tmp_path / "datasets.yaml", name) == tmp_path / name
     with pytest.raises(FileError, match="which does not exist: copy it to"):
-        indexed_file(tmp_path / "datasets.yaml", "c.fits")
+        resolve_indexed_file(tmp_path / "datasets.yaml", "c.fits")
 
 
 def test_models_with_code_are_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Checks that FITS files and models are complete and without code before gammapy reads them."""
+"""Checks that FITS files and models are complete and contain no code, before gammapy reads them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from typing import Any
 from skyred.errors import FileError
 
 # gammapy evaluates this card with Python's eval(): anything but integers could run code
-CARD = "WCSSHAPE"
-SHAPE = re.compile(r"\(\s*\d{1,9}\s*(,\s*\d{1,9}\s*)*,?\s*\)", re.ASCII)
+SHAPE_CARD = "WCSSHAPE"
+SHAPE_PATTERN = re.compile(r"\(\s*\d{1,9}\s*(,\s*\d{1,9}\s*)*,?\s*\)", re.ASCII)
 # gammapy looks up the name among all functions of Python's module `operator`
 OPERATORS = {"add", "sub", "mul", "truediv", "pow"}
 _BLOCK = 1 << 20
@@ -53,22 +53,22 @@ def check_fits_file(path: Path) -> None:
     for shape in shapes:
         if _is_code(shape):
             raise FileError(
-                f"{path} has the card {CARD} = {shape!r:.60}; expected integers in brackets "
+                f"{path} has the card {SHAPE_CARD} = {shape!r:.60}; expected integers in brackets "
                 "(gammapy would run anything else as code)"
             )
     if size < end:
         raise FileError(
-            f"{path} is cut off: it has {size} bytes, but at least {end} are expected; "
-            "get the file again"
+            f"{path} is truncated: it has {size} bytes, but at least {end} are expected; "
+            "copy or download it again"
         )
     if trailing:
         raise FileError(
-            f"{path} is cut off or damaged: the last {trailing} bytes are not part of an HDU; "
-            "get the file again"
+            f"{path} is truncated or damaged: the last {trailing} bytes are not part of an HDU; "
+            "copy or download it again"
         )
 
 
-def code_in_header(header: Any) -> str:
+def find_code(header: Any) -> str:
     """Return the value of the card that gammapy would run as code.
 
     Parameters
@@ -85,13 +85,13 @@ def code_in_header(header: Any) -> str:
 
 
 def _is_code(shape: str) -> bool:
-    return not SHAPE.fullmatch(shape.strip())
+    return not SHAPE_PATTERN.fullmatch(shape.strip())
 
 
 def check_models(data: Any, folder: Path | None = None) -> None:
     """Check the files and operators in gammapy's dictionary of models.
 
-    Missing files are left to gammapy, which reports them.
+    Missing files are not checked: gammapy reports them.
 
     Parameters
     ----------
@@ -119,8 +119,8 @@ def check_models(data: Any, folder: Path | None = None) -> None:
             check_models(item, folder)
 
 
-def indexed_file(index: Path, name: object) -> Path:
-    """Return the path of a file that an index names, in the folder of the index or below.
+def resolve_indexed_file(index: Path, name: object) -> Path:
+    """Return the path of a file in an index, which must be in the folder of the index or below.
 
     Parameters
     ----------
@@ -137,17 +137,19 @@ def indexed_file(index: Path, name: object) -> Path:
     Raises
     ------
     FileError
-        If the name leads out of the folder, or the file does not exist.
+        If the path leaves the folder, or the file does not exist.
     """
     path = Path(str(name))
     # gammapy would expand variables
     if path.is_absolute() or ".." in path.parts or set("$~%\\") & set(str(name)):
         raise FileError(
-            f"{index} names the file {str(name)!r:.100}; expected one in the same folder or below, "
-            "so copy it there"
+            f"{index} refers to {str(name)!r:.100}; expected a file in the same folder or below; "
+            "copy it there"
         )
     if not (index.parent / path).is_file():
-        raise FileError(f"{index} names {path}, which does not exist: copy it to {index.parent}")
+        raise FileError(
+            f"{index} refers to {path}, which does not exist: copy it to {index.parent}"
+        )
     return index.parent / path
 
 
@@ -161,7 +163,7 @@ def _uncompressed_size(path: Path) -> int:
 
 
 def _shapes(header: Any) -> Iterator[str]:
-    return (str(card.value) for card in header.cards if card.keyword.upper() == CARD)
+    return (str(card.value) for card in header.cards if card.keyword.upper() == SHAPE_CARD)
 
 
 def _end(hdu: Any) -> int:
@@ -173,7 +175,7 @@ def _end(hdu: Any) -> int:
 def _count_trailing_bytes(path: Path, end: int) -> int:
     """Return the number of bytes after the last readable HDU of an uncompressed file.
 
-    astropy takes an HDU with a truncated header for the end of the file.
+    astropy regards an HDU with a truncated header as the end of the file.
     """
     with path.open("rb") as stream:
         if stream.read(2) == _GZIP:

@@ -1,4 +1,4 @@
-"""The HDUs of a run with their headers, tables and findings."""
+"""The HDUs of a run: header, table and findings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import attrs
 
 from skyred.inspection.records import Finding
 from skyred.inspection.tables import Floats, Table
-from skyred.inspection.units import factor
+from skyred.inspection.units import conversion_factor
 
 
 @attrs.frozen(eq=False)
@@ -22,7 +22,7 @@ class RunHdu:
     ----------
     obs_id : int
         The identifier of the run.
-    kind, form : str
+    kind, hdu_class : str
         The expected content: HDU_TYPE and HDU_CLASS of the index.
     path : Path
         The file.
@@ -34,7 +34,7 @@ class RunHdu:
 
     obs_id: int
     kind: str
-    form: str
+    hdu_class: str
     path: Path
     name: str
     table: Table
@@ -104,7 +104,7 @@ class RunHdu:
         array
             Shape (rows, ...), in `unit`.
         """
-        scale = factor(self.table.unit(name), unit)
+        scale = conversion_factor(self.table.unit(name), unit)
         return self.table.column(name) * (1.0 if scale is None else scale)
 
     def cell(self, name: str, unit: str) -> Floats:
@@ -122,7 +122,7 @@ class RunHdu:
         array
             The value of the cell, in `unit`.
         """
-        scale = factor(self.table.unit(name), unit)
+        scale = conversion_factor(self.table.unit(name), unit)
         return self.table.cell(name) * (1.0 if scale is None else scale)
 
     def check_columns(self, columns: Mapping[str, str]) -> Iterator[Finding]:
@@ -141,8 +141,8 @@ class RunHdu:
         for name, unit in columns.items():
             if name not in self.table.names:
                 present = ", ".join(self.table.names)
-                yield self.fault(f"has no column {name}; it has {present}")
-            elif factor(self.table.unit(name), unit) is None:
+                yield self.fault(f"has no column {name}; available: {present}")
+            elif conversion_factor(self.table.unit(name), unit) is None:
                 actual = self.table.unit(name)
                 message = f"has the unit {actual!r}" if actual else "has no unit"
                 expected = f"a unit such as {unit!r}" if unit else "none"

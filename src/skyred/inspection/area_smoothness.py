@@ -2,7 +2,8 @@
 
 A cell is compared with the value expected from its neighbours in ten ways: along the energy by
 linear and by cubic interpolation, each of the area, of its logarithm, and of its ratio to the
-neighbouring offsets. A damaged cell is an outlier in all of them; a threshold or a bend is not.
+neighbouring offsets. A damaged cell is an outlier in all of them, unlike a threshold or a change of
+slope.
 
 The limits are twice the largest deviations in the 105 H.E.S.S. runs, two MAGIC runs and the CTA
 responses. Where the area is above 0.3 of its maximum, H.E.S.S. is smooth to 3 %, MAGIC (4 bins
@@ -31,7 +32,7 @@ EDGE_LIMIT = 1.0
 EDGE_MIN_FRACTION = 0.03
 
 
-def check_area(area: ResponseTable) -> Iterator[Finding]:
+def check_area_smoothness(area: ResponseTable) -> Iterator[Finding]:
     """Check an effective area for outlying cells.
 
     Parameters
@@ -47,20 +48,20 @@ def check_area(area: ResponseTable) -> Iterator[Finding]:
     if len(area.low["ENERG"]) < 5:
         return
     values = np.maximum(area.cube, ZERO_FRACTION * area.cube.max())
-    deviation = deviations(values)
+    deviation = compute_deviations(values)
     limit = _limits(values, deviation)
     excess = np.where(deviation > limit, deviation, 0.0)
     if not excess.any():
         return
     row, column = np.unravel_index(int(np.argmax(excess)), excess.shape)
     ratio = values[row, column] / np.sqrt(np.prod(_neighbours(values[row], int(column))))
-    yield area.part.fault(
+    yield area.hdu.fault(
         f"EFFAREA at {area.centers('ENERG')[column]:.3g} TeV and {area.centers('THETA')[row]:.3g} "
-        f"deg is {ratio:.3g} times that of its neighbours: a flipped bit?"
+        f"deg is {ratio:.3g} times that of its neighbours; possibly a flipped bit"
     )
 
 
-def deviations(values: Floats) -> Floats:
+def compute_deviations(values: Floats) -> Floats:
     """Return the deviation of each cell from its neighbours, the smallest of all comparisons.
 
     Parameters

@@ -1,6 +1,6 @@
-"""Reading of a file with its sha256, verification of its bytes, and access to its HDUs.
+"""The content of a file: its sha256, the verification of its bytes, and its HDUs.
 
-The file is read once: gammapy gets the HDUs that were checked here.
+The file is read only once: gammapy uses the HDUs that are checked here.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Any
 
 import attrs
 
-from skyred.inspection.map_headers import code_in_header
+from skyred.inspection.file_checks import find_code
 from skyred.inspection.records import Finding
-from skyred.inspection.structure import open_hdus, structure_faults
+from skyred.inspection.structure import check_structure, open_hdus
 from skyred.inspection.tables import Table
 
 _GZIP, _FITS = b"\x1f\x8b", b"SIMPLE  ="
@@ -88,7 +88,7 @@ def read_file(path: Path) -> FileContent:
     try:
         content = gzip.decompress(stored) if stored.startswith(_GZIP) else stored
     except (OSError, EOFError, zlib.error) as error:
-        message = f"the gzip data are damaged: {_sentence(error)}; get the file again"
+        message = f"the gzip data are damaged: {_describe(error)}; copy or download it again"
         return FileContent(path, sha256, findings=_faults(path, [("", message)]))
     return _parse(path, sha256, content)
 
@@ -99,9 +99,9 @@ def _parse(path: Path, sha256: str, content: bytes) -> FileContent:
         return FileContent(path, sha256, findings=_faults(path, [("", message)]))
     try:
         opened = open_hdus(content)
-        faults = [*structure_faults(opened, content), *_code_faults(opened)]
+        faults = [*check_structure(opened, content), *_code_faults(opened)]
     except Exception as error:  # astropy raises any exception for a damaged header
-        message = f"cannot be read as FITS: {_sentence(error)}"
+        message = f"cannot be read as FITS: {_describe(error)}"
         return FileContent(path, sha256, findings=_faults(path, [("", message)]))
     hdus = {hdu.name: hdu for hdu in reversed(opened)}
     return FileContent(path, sha256, content, hdus, _faults(path, faults))
@@ -110,7 +110,7 @@ def _parse(path: Path, sha256: str, content: bytes) -> FileContent:
 def _code_faults(hdus: Any) -> Iterator[tuple[str, str]]:
     # faults of the file as a whole: no option accepts such a file
     for hdu in hdus:
-        if code := code_in_header(hdu.header):
+        if code := find_code(hdu.header):
             yield "", f"{hdu.name} has the card WCSSHAPE = {code!r:.60}, which gammapy would run"
 
 
@@ -130,5 +130,5 @@ def _read_error(error: OSError) -> str:
     return f"cannot be read: {error.strerror or error}"
 
 
-def _sentence(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     return str(error).strip().rstrip(".") or type(error).__name__

@@ -35,7 +35,7 @@ def check_agreement(response: ResponseTable, area: ResponseTable) -> Iterator[Fi
         A fault for each disagreement.
     """
     yield from _check_offsets(response, area)
-    if response.part.kind in ("edisp", "psf"):
+    if response.hdu.kind in ("edisp", "psf"):
         yield from _check_energies(response, area)
         yield from _check_last_energy(response, area)
 
@@ -44,27 +44,27 @@ def _check_offsets(response: ResponseTable, area: ResponseTable) -> Iterator[Fin
     axis = next((name for name in OFFSETS if name in response.high), None)
     if axis is None or len(area.high["THETA"]) == 1:
         return
-    largest, largest_of_area = float(response.high[axis][-1]), float(area.high["THETA"][-1])
-    if not 1 / OFFSET_RATIO <= largest / largest_of_area <= OFFSET_RATIO:
-        yield response.part.fault(
+    largest, area_max = float(response.high[axis][-1]), float(area.high["THETA"][-1])
+    if not 1 / OFFSET_RATIO <= largest / area_max <= OFFSET_RATIO:
+        yield response.hdu.fault(
             f"its axis {axis} ends at {largest:.3g} deg, that of the effective area at "
-            f"{largest_of_area:.3g} deg: are the units right?"
+            f"{area_max:.3g} deg; check the units"
         )
 
 
 def _check_energies(response: ResponseTable, area: ResponseTable) -> Iterator[Finding]:
-    first, first_of_area = float(response.low["ENERG"][0]), float(area.low["ENERG"][0])
-    ratio_exists = min(first, first_of_area) > 0
-    if ratio_exists and not 1 / EDGE_RATIO <= first / first_of_area <= EDGE_RATIO:
-        yield response.part.fault(
+    first, area_first = float(response.low["ENERG"][0]), float(area.low["ENERG"][0])
+    ratio_exists = min(first, area_first) > 0
+    if ratio_exists and not 1 / EDGE_RATIO <= first / area_first <= EDGE_RATIO:
+        yield response.hdu.fault(
             f"its axis ENERG begins at {first:.3g} TeV, that of the effective area at "
-            f"{first_of_area:.3g} TeV: are the units right?"
+            f"{area_first:.3g} TeV; check the units"
         )
-    last, last_of_area = float(response.high["ENERG"][-1]), float(area.high["ENERG"][-1])
-    if last < last_of_area / EDGE_RATIO:
-        yield response.part.fault(
+    last, area_last = float(response.high["ENERG"][-1]), float(area.high["ENERG"][-1])
+    if last < area_last / EDGE_RATIO:
+        yield response.hdu.fault(
             f"its axis ENERG ends at {last:.3g} TeV, that of the effective area at "
-            f"{last_of_area:.3g} TeV: are the units right?"
+            f"{area_last:.3g} TeV; check the units"
         )
 
 
@@ -74,10 +74,10 @@ def _check_last_energy(response: ResponseTable, area: ResponseTable) -> Iterator
     if name not in ("MATRIX", "RPSF"):
         return
     last = min(_last_nonzero_energy(response), area.high["ENERG"][-1])
-    last_of_area = _last_nonzero_energy(area)
-    if last > LAST_ENERGY_RATIO * last_of_area:
-        yield area.part.fault(
-            f"EFFAREA is zero above {last_of_area:.3g} TeV, but {name} is non-zero up to "
+    area_last = _last_nonzero_energy(area)
+    if last > LAST_ENERGY_RATIO * area_last:
+        yield area.hdu.fault(
+            f"EFFAREA is zero above {area_last:.3g} TeV, but {name} is non-zero up to "
             f"{last:.3g} TeV"
         )
 

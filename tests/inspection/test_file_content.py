@@ -11,7 +11,7 @@ import pytest
 from astropy.io import fits
 from hypothesis import given, strategies as st
 
-from skyred.inspection.reading import read_file
+from skyred.inspection.file_content import read_file
 from skyred.inspection.tables import Table
 
 
@@ -102,5 +102,5 @@ def test_scaled_column_is_converted() -> None:
 
 def test_columns_that_do_not_fill_a_row_are_an_error() -> None:
     header = {"TFIELDS": 1, "TTYPE1": "A", "TFORM1": "1D", "NAXIS1": 4, "NAXIS2": 1}
-    with pytest.raises(ValueError, match="take 8 bytes per row"):
+    with pytest.raises(ValueError, match="have 8 bytes per row"):
         Table(header, memoryview(bytes(8))).column("A")

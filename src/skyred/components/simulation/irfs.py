@@ -1,6 +1,6 @@
 """The simulated instrument: full-enclosure IRFs like those of H.E.S.S. I, from short formulae.
 
-Normalisations and shapes follow run 23523 of the H.E.S.S. DL3 DR1; no file of it is needed.
+Normalisations and shapes follow run 23523 of the H.E.S.S. DL3 DR1; its files are not needed.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ FIELD_RADIUS = 3.0
 """Half the width of the field of view, in degrees."""
 
 
-def responses() -> dict[str, IRF]:
-    """Build all four IRFs.
+def create_irfs() -> dict[str, IRF]:
+    """Create all four IRFs.
 
     Returns
     -------
@@ -68,7 +68,7 @@ def effective_area() -> EffectiveAreaTable2D:
     area = 1.9 * on_axis.quantity[:, :1] * acceptance(offset.center)[np.newaxis, :]
     return EffectiveAreaTable2D(
         axes=MapAxes([energy, offset]),
-        data=_stored(area.to_value("m2")),
+        data=_to_single_precision(area.to_value("m2")),
         unit="m2",
         meta={**META, "LO_THRES": 0.6, "HI_THRES": 100.0},
     )
@@ -90,7 +90,10 @@ def energy_dispersion() -> EnergyDispersion2D:
         sigma=0.15,
     )
     return EnergyDispersion2D(
-        axes=response.axes, data=_stored(response.data), unit=response.unit, meta=dict(META)
+        axes=response.axes,
+        data=_to_single_precision(response.data),
+        unit=response.unit,
+        meta=dict(META),
     )
 
 
@@ -113,13 +116,13 @@ def point_spread() -> PSF3D:
     profile = 0.8 * _gauss(coords["rad"], core) + 0.2 * _gauss(coords["rad"], 2.2 * core)
     psf = PSF3D(axes=axes, data=profile.to_value("sr-1"), unit="sr-1", meta=dict(META))
     psf.normalize()
-    return PSF3D(axes=axes, data=_stored(psf.data), unit=psf.unit, meta=dict(META))
+    return PSF3D(axes=axes, data=_to_single_precision(psf.data), unit=psf.unit, meta=dict(META))
 
 
 def background() -> Background3D:
     """Build the background rate, in s-1 MeV-1 sr-1, over energy and field-of-view coordinates.
 
-    It is a power law of index 2.7, round in the field of view, so that its alignment has no effect.
+    It is a power law of index 2.7, radially symmetric, so that its alignment has no effect.
 
     Returns
     -------
@@ -134,7 +137,7 @@ def background() -> Background3D:
     rate = 4.7e-4 * coords["energy"].to_value("TeV") ** -2.7 * shape
     return Background3D(
         axes=axes,
-        data=_stored(rate),
+        data=_to_single_precision(rate),
         unit="s-1 MeV-1 sr-1",
         fov_alignment=FoVAlignment.RADEC,
         meta={**META, "FOVALIGN": "RADEC"},
@@ -183,6 +186,6 @@ def _offset() -> MapAxis:
     return MapAxis.from_edges(np.linspace(0, FIELD_RADIUS, 7) * u.deg, name="offset")
 
 
-def _stored(values: Any) -> Any:
-    # single precision, as in real files, so that the simulation uses the written values
+def _to_single_precision(values: Any) -> Any:
+    # single precision, as in real files, so that the simulation uses the values in the files
     return np.asarray(values, dtype=np.float32)

@@ -10,7 +10,14 @@ from skyred.fields.spec import REQUIRED, FieldSpec, default_of, specs
 
 _DESCRIPTION = "_description"  # attribute of the class
 _SECTION = re.compile(r"^([A-Z][\w ]*)\n-+$", re.MULTILINE)
-_PYTHON_TYPES = {"string": "str", "text": "str", "true or false": "bool", "whole number": "int"}
+_PYTHON_TYPES = {
+    "location": "path",
+    "name": "str",
+    "string": "str",
+    "text": "str",
+    "true or false": "bool",
+    "whole number": "int",
+}
 _TYPE_IN_WORDS = re.compile(rf"\b({'|'.join(_PYTHON_TYPES)})\b")
 
 
@@ -50,13 +57,11 @@ def describe_class(cls: type) -> str:
 
 
 def _format_field(cls: type, name: str, spec: FieldSpec) -> str:
-    return f"{name} : {', '.join(_describe_type(spec, default_of(cls, name)))}\n    {spec.doc}"
+    return f"{name} : {', '.join(_describe(spec, default_of(cls, name)))}\n    {spec.doc}"
 
 
-def _describe_type(spec: FieldSpec, default: object) -> Iterator[str]:
-    type_name = re.sub(r"^a list, each an? ", "list of ", spec.type_name)
-    type_name = re.sub(r"^an? ", "", type_name)
-    yield _TYPE_IN_WORDS.sub(lambda match: _PYTHON_TYPES[match[0]], type_name)
+def _describe(spec: FieldSpec, default: object) -> Iterator[str]:
+    yield _format_type(spec)
     plain = None if default is None or default is REQUIRED else spec.plain(default)
     has_default = plain not in (None, [], {})
     if spec.unit and not has_default:
@@ -65,3 +70,14 @@ def _describe_type(spec: FieldSpec, default: object) -> Iterator[str]:
         yield f"default: {plain!r}"
     elif default is not REQUIRED:
         yield "optional"
+
+
+def _format_type(spec: FieldSpec) -> str:
+    if spec.of is not None:
+        containers = {"one": "", "many": "list of ", "map": "mapping of str to "}
+        return containers[spec.shape] + spec.of.__name__
+    type_name = re.sub(r"^a list, each (an? )?", "list of ", spec.type_name)
+    type_name = re.sub(r"^an? ", "", type_name)
+    if match := re.fullmatch(r"(.*)one of (.+)", type_name):
+        return f"{match[1]}{{{', '.join(map(repr, match[2].split(', ')))}}}"
+    return _TYPE_IN_WORDS.sub(lambda match: _PYTHON_TYPES[match[0]], type_name)

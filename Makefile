@@ -7,7 +7,7 @@ PLUGINS := $(patsubst %/,%,$(wildcard plugins/*/))
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test test-all lint docs clean
+.PHONY: help demo test test-all lint messages docs clean
 .DELETE_ON_ERROR:
 
 help:
@@ -15,6 +15,7 @@ help:
 	@echo "make test      run the quick tests (those on real data need GAMMAPY_DATA)"
 	@echo "make test-all  run all tests, including the slow ones"
 	@echo "make lint      ruff, mypy and the import contracts"
+	@echo "make messages  list the messages of errors in messages.txt, to review their wording"
 	@echo "make docs      build the documentation into docs/_build/html, and run its tutorials"
 	@echo "make clean     remove .venv and all build products"
 	@echo "PYTHON=python3.12 selects another Python."
@@ -38,6 +39,10 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 	$(foreach plugin,$(PLUGINS),$(BIN)/mypy $(plugin)/src &&) true
 	$(BIN)/lint-imports
+
+messages: $(VENV)/.dev
+	PYTHONPATH=tests/helpers $(BIN)/python -m pytest -n 0 -q -m "not slow" -p message_log \
+		--messages messages.txt $(addprefix tests/,cli config fields inspection interfaces io plugins)
 
 docs: $(VENV)/.dev
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html

@@ -112,10 +112,10 @@ def show_times(reduced: dict[str, list[Reduction]]) -> None:
             ", ".join(f"{getattr(run, name):.1f}" for run in runs) for name in ("seconds", "load")
         )
         print(f"| {engine} | {best[engine]:.1f} | {times} | {loads} |")
-    for engine in best:
+    for engine, seconds in best.items():
         kind, _, workers = engine.partition(":")
         if workers == "2" and f"{kind}:1" in best:
-            print(f"\n{kind}: 2 workers are {best[f'{kind}:1'] / best[engine]:.2f} times as fast")
+            print(f"\n{kind}: 2 workers are {best[f'{kind}:1'] / seconds:.2f} times as fast")
 
 
 def show_digests(reduced: dict[str, list[Reduction]]) -> bool:

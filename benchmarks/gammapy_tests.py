@@ -22,7 +22,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import attrs
 from ruamel.yaml import YAML
@@ -49,7 +49,7 @@ class Outcome:
     error: str = ""
 
     @classmethod
-    def from_test_case(cls, case: ElementTree.Element) -> Outcome:
+    def from_test_case(cls, case: ET.Element) -> Outcome:
         """Read a test case of a JUnit report."""
         for tag, status in (("failure", "failed"), ("error", "error"), ("skipped", "skipped")):
             if (part := case.find(tag)) is not None:
@@ -75,7 +75,7 @@ def last_error_lines(traceback: str) -> str:
 def read_report(path: Path) -> dict[str, Outcome]:
     """Read outcomes from a JUnit report by test, as ``modeling.tests.test_fit::test_run``."""
     outcomes: dict[str, Outcome] = {}
-    for case in ElementTree.parse(path).iter("testcase"):
+    for case in ET.parse(path).iter("testcase"):
         test = f"{case.get('classname')}::{case.get('name')}"
         outcome = Outcome.from_test_case(case)
         if test not in outcomes or outcome.status != "passed":  # a teardown is another entry

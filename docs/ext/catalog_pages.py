@@ -16,7 +16,7 @@ from catalog_examples import find_example
 
 import skyred
 from skyred import Pipeline, ReducedData, Reduction, hookspecs
-from skyred.fields import REQUIRED, FieldSpec, default_of, specs
+from skyred.fields import REQUIRED, FieldSpec, default_of, describe_class, specs
 from skyred.interfaces import ROLES
 from skyred.plugins import CatalogEntry, Plugins
 from skyred.testing import requirements
@@ -94,7 +94,7 @@ def component(entry: CatalogEntry, line: str = "-") -> Iterator[str]:
     """Yield the section of a component: its docstring, an example, its options."""
     modules = {plugin.owner: plugin.module for plugin in PLUGINS.loaded}
     yield from heading(entry.cls.kind, line)
-    yield from (*inspect.cleandoc(entry.cls.__doc__ or "").split("\n"), "")
+    yield from (*describe_class(entry.cls).split("\n"), "")
     role = f" ({entry.cls.role})" if line == "~" else ""
     yield from (f"In Python: ``{python_name(entry.cls, modules[entry.owner])}``{role}", "")
     text, file = find_example(entry.cls)

@@ -158,7 +158,7 @@ SINGLE = [
     ("radius: 5 deg", "«»radius: null", "data.hess.select[0].radius: is not set; expected"),
     ("center: [83.633 deg, 22.014 deg], r", "«»center: [22.014 deg], r", "is ['22.014 deg'];"),
     ("methods: [offset-max, aeff-max]", "«»methods: [offset-mx]", "did you mean 'offset-max'?"),
-    ("exclude: [\"icrs; circle(83.63, 22.14, 0.2)\"]", "«»exclude: [Crab]", "neither a region nor"),
+    ('exclude: ["icrs; circle(83.63, 22.14, 0.2)"]', "«»exclude: [Crab]", "neither a region nor"),
     ("energy_edges: [1 TeV,", "«»energy_edges: [5 TeV,", "estimate[0].energy_edges: must increase"),
     ("{kind: excess-map}", "«»{kind: flux-points, source: crab, energy_edges: [1 TeV, 2 TeV]}",
      "estimate[2]: another estimate has the same name, 'flux-points'"),

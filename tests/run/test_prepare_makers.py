@@ -56,7 +56,7 @@ def test_faulty_run_is_excluded_from_the_preparation_and_fails(
     damage: str, crab_archive: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     broken = Path(shutil.copytree(crab_archive, tmp_path / "broken"))
-    file = sorted(path for path in broken.rglob("*.fits.gz") if "index" not in path.name)[0]
+    file = min(path for path in broken.rglob("*.fits.gz") if "index" not in path.name)
     content = bytearray(file.read_bytes())
     if damage == "cut short":
         del content[-3000:]

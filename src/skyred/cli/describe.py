@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
-from skyred.fields import REQUIRED, FieldSpec, default_of, specs
+from skyred.fields import REQUIRED, FieldSpec, default_of, describe_class, specs
 from skyred.plugins import CatalogEntry
 
 
@@ -23,7 +22,7 @@ def describe(entry: CatalogEntry) -> str:
         Role, kind, owner, docstring and options.
     """
     cls = entry.cls
-    lines = [f"{cls.role} {cls.kind}    ({entry.owner})", "", inspect.cleandoc(cls.__doc__ or "")]
+    lines = [f"{cls.role} {cls.kind}    ({entry.owner})", "", describe_class(cls)]
     options = list(_options(cls))
     lines += ["", "Options:" if options else "It has no options.", *options]
     return "\n".join(lines).rstrip()

@@ -115,7 +115,7 @@ def load_component(role: type[F], document: Document, catalog: Catalog) -> F:
 
 
 def _config_error(problems: list[Problem], document: Document) -> ConfigError:
-    ordered = sorted(dict.fromkeys(problems), key=lambda problem: document.position(problem))
+    ordered = sorted(dict.fromkeys(problems), key=document.position)
     return ConfigError(ordered, [document.format_problem(problem) for problem in ordered])
 
 

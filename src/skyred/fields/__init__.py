@@ -2,6 +2,10 @@
 
 from skyred.fields.arrays import array as array
 from skyred.fields.canonical import FrozenMapping as FrozenMapping, digest as digest, thaw as thaw
+from skyred.fields.docstrings import (
+    describe_class as describe_class,
+    document_fields as document_fields,
+)
 from skyred.fields.foreign import foreign as foreign
 from skyred.fields.names import check_name as check_name, file_name as file_name
 from skyred.fields.nested import (

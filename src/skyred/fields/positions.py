@@ -87,7 +87,7 @@ def _parse_position(value: Any) -> Position:
     frame: Any = "icrs"
     if isinstance(value, Mapping):
         if unknown := set(value) - {"lon", "lat", "frame"}:
-            raise FieldError(f"has the unknown key {sorted(unknown)[0]!r}", _EXPECTED)
+            raise FieldError(f"has the unknown key {min(unknown)!r}", _EXPECTED)
         frame = value.get("frame", "icrs")
         value = [value.get("lon"), value.get("lat")]
     if frame not in FRAMES:

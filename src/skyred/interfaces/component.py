@@ -7,6 +7,7 @@ import inspect
 import operator
 import re
 import time
+import types
 from abc import ABC
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
@@ -21,6 +22,7 @@ from skyred.fields import (
     Position,
     default_of,
     digest,
+    document_fields,
     specs,
     write_nested,
 )
@@ -224,6 +226,11 @@ class Component(Fields, ABC):
     To define a component, subclass one of the interfaces (`Selector`, `Maker`, `Stacker`, `Model`,
     `Fitter`, `Estimator`, `Engine`), decorate the class with `component`, set its `kind`, declare
     its fields with `option`, `quantity`, `position`, ... and implement the abstract methods.
+
+    Parameters
+    ----------
+    **fields : object
+        The options, which subclasses declare.
     """
 
     role: ClassVar[str] = ""
@@ -337,6 +344,10 @@ def value(cls: T) -> T:
     value_class = attrs.frozen(cls, kw_only=True, slots=False)
     if value_class.old_names:  # type: ignore[attr-defined]
         _accept_old_names(value_class)
+    document_fields(value_class)
+    if "__new__" in vars(value_class):  # its signature hides that of __init__
+        init = types.MethodType(value_class.__init__, value_class)  # type: ignore[misc]
+        value_class.__signature__ = inspect.signature(init)  # type: ignore[attr-defined]
     value_class.declared_at = time.time()  # type: ignore[attr-defined]
     return value_class
 

@@ -16,7 +16,13 @@ from skyred.interfaces.stacker import Stacker
 
 
 class DataEntry(Fields):
-    """One entry of `data:`, a `Reduction` or `ReducedData`."""
+    """One entry of `data:`, a `Reduction` or `ReducedData`.
+
+    Parameters
+    ----------
+    **fields : object
+        The options, which subclasses declare.
+    """
 
     fit_range: FitRange | None
 
@@ -59,7 +65,7 @@ class ReducedData(DataEntry):
     datasets: tuple[Location, ...] = option(
         type=Location,
         many=True,
-        doc="gammapy's datasets.yaml, or OGIP files (pha_*.fits).",
+        doc="A datasets.yaml of gammapy, or OGIP files (pha_*.fits).",
     )
     fit_range: FitRange | None = nested_object(
         FitRange, None, doc="The bins that are fitted; all safe ones by default."

@@ -14,7 +14,13 @@ from skyred.interfaces.component import Component
 
 
 class Engine(Component):
-    """Opens an executor that reduces chunks of observations."""
+    """Opens an executor that reduces chunks of observations.
+
+    Parameters
+    ----------
+    **fields : object
+        The options, which subclasses declare.
+    """
 
     role: ClassVar[str] = "engine"
     #: How many tasks may run at the same time.

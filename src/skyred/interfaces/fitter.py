@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 class Fitter(Component):
     """Finds the best parameters of an objective.
 
+    Parameters
+    ----------
+    **fields : object
+        The options, which subclasses declare.
+
     Attributes
     ----------
     samples : bool or None

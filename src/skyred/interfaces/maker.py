@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
 
 class Maker(Component):
-    """Makes one component of the reduced dataset of an observation."""
+    """Makes one component of the reduced dataset of an observation.
+
+    Parameters
+    ----------
+    **fields : object
+        The options, which subclasses declare.
+    """
 
     role: ClassVar[str] = "maker"
     #: IRFs that this maker reads, by gammapy's names ("aeff", "edisp", "psf", "bkg"); None if they

@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 
 
 class Model(Component):
-    """Builds gammapy models; the models of all components of `model:` are joined in their order."""
+    """Builds gammapy models; the models of all components of `model:` are joined in their order.
+
+    Parameters
+    ----------
+    **fields : object
+        The options, which subclasses declare.
+    """
 
     role: ClassVar[str] = "model"
 

@@ -15,6 +15,11 @@ class Selector(Component):
     """Selects observations from the observation table of an archive, without reading their data.
 
     To leave out observations because of their content, write a maker that raises `SkipObservation`.
+
+    Parameters
+    ----------
+    **fields : object
+        The options, which subclasses declare.
     """
 
     role: ClassVar[str] = "selector"

@@ -116,7 +116,7 @@ class OneFile:
         """Make pickles of instances of the module's classes load the file first."""
 
         def reduce(instance: object) -> tuple[Any, ...]:
-            create, arguments, *state = cast(tuple[Any, ...], instance.__reduce_ex__(2))
+            create, arguments, *state = cast("tuple[Any, ...]", instance.__reduce_ex__(2))
             return _unpickle_instance, (self, create, arguments), *state
 
         for value in vars(module).values():

@@ -79,7 +79,7 @@ class Orchestrator:
             raise ConfigError(problems)
         plugins = plugins or Plugins.load()
         plugins.require_sound()
-        engine = engine or cast(Engine, plugins.catalog.get("engine", "serial")())
+        engine = engine or cast("Engine", plugins.catalog.get("engine", "serial")())
         self._steps = Steps(
             pipeline,
             plugins,

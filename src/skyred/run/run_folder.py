@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 import attrs
 
@@ -95,7 +96,7 @@ class RunFolder:
             lock.release()
             raise
 
-    def __enter__(self) -> RunFolder:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -402,7 +402,7 @@ class Script:
         """
         code = "\n".join([_function_head(head, doc), *(INDENT + line for line in lines)])
         if code not in self._shared:
-            preferred = head.split("(")[0]
+            preferred = head.split("(", maxsplit=1)[0]
             name = self._shared[code] = self.name(preferred)
             self._functions.append(f"def {name}{code.removeprefix(f'def {preferred}')}")
         return self._shared[code]

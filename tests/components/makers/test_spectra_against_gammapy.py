@@ -284,7 +284,7 @@ class TestSafeMask:
             {"methods": ["aeff-max"], "position": spectra.CRAB, "irfs": "DL3"},
             {"methods": ["edisp-bias"], "fixed_offset": 0.5 * u.deg, "irfs": "DL3"},
         ],
-        ids=lambda options: "+".join(options),
+        ids="+".join,
     )
     def test_of_spectra_agrees_with_gammapy(
         self, filled, add_off_counts, observation, options, after

@@ -148,7 +148,7 @@ def _unknown_source(
         expected = "expected source.parameter, such as crab.spectral.index or crab.index"
         yield Problem(path, f"{name!r} is not the name of a parameter", expected)
     elif not _is_known_later(name, pipeline):
-        source = name.split(".")[0]
+        source = name.split(".", maxsplit=1)[0]
         nearest_name = nearest(source, sources)
         expected = f"available: {', '.join(sources) or 'none'}"
         yield Problem(
@@ -178,7 +178,7 @@ def _unknown_parameter(
 
 def _is_known_later(name: str, pipeline: Chain) -> bool:
     """Return whether the source of a parameter is unknown until the models are built."""
-    source = name.split(".")[0]
+    source = name.split(".", maxsplit=1)[0]
     has_wildcards = any(character in source for character in "*?[")
     # names of backgrounds derive from those of datasets, which are known after the reduction
     all_names_known = all(model.knows_names() for model in pipeline.model)

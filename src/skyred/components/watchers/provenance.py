@@ -133,4 +133,4 @@ def _inputs(report: Report) -> Iterator[tuple[Path, str]]:
 
 def _plain(outcome: dict[str, Any]) -> dict[str, Any]:
     """Return the outcome with None for NaN, as JSON has no NaN."""
-    return {name: None if value != value else value for name, value in outcome.items()}
+    return {name: None if value != value else value for name, value in outcome.items()}  # noqa: PLR0124 - only NaN differs from itself

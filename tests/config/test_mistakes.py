@@ -195,16 +195,16 @@ ONLY_GAMMAPY = [
     ("icrs; circle(83.63, 22.01, 0.5)", "icrs; circle(83.63)", "estimate[1].region: "),
     ("4.712e-11 cm-2 s-1 TeV-1", "4.712e-11 cm-2 s-1", "model[0].spectral.amplitude: "
      "'4.712e-11 cm-2 s-1' is in 1 / (s cm2); expected a unit such as 1 / (TeV s cm2)"),
-    ("4.712e-11 cm-2 s-1 TeV-1", "many", "model[0].spectral.amplitude: 'many' is no quantity"),
-    ("type: pl,", "type: plaw,", "model[0].spectral.type: there is no spectral model 'plaw'"),
-    ("type: pl,", "type: point,", "model[0].spectral.type: there is no spectral model 'point'"),
+    ("4.712e-11 cm-2 s-1 TeV-1", "many", "model[0].spectral.amplitude: 'many' is not a quantity"),
+    ("type: pl,", "type: plaw,", "model[0].spectral.type: unknown spectral model 'plaw'"),
+    ("type: pl,", "type: point,", "model[0].spectral.type: unknown spectral model 'point'"),
     ("index: 2.702", "indxe: 2.702", "model[0].spectral.indxe: PowerLawSpectralModel has no "
-     "parameter of this name; expected some of index, amplitude, reference; did you mean 'index'?"),
-    ("index: 2.702", "index: {value: 2.7, fixed: true}", "model[0].spectral.index.fixed: there is"),
+     "parameter with this name; expected some of index, amplitude, reference; did you mean 'index'"),
+    ("index: 2.702", "index: {value: 2.7, fixed: true}", "spectral.index.fixed: unknown key"),
     ("index: 2.702", "index: {value: 2.7, min: 3, max: 1}", "spectral.index.min: is above"),
     ("lon_0: 83.63308 deg", "lon_0: 83.63308 TeV", "model[0].spatial.lon_0: '83.63308 TeV' is in"),
     ("{kind: fov-background}\nfit", "{kind: fov-background, spectral: {type: pl-nrom}}\nfit",
-     "model[1].spectral.type: there is no spectral model 'pl-nrom'"),
+     "model[1].spectral.type: unknown spectral model 'pl-nrom'"),
 ]  # fmt: skip
 
 

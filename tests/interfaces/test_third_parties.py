@@ -164,7 +164,7 @@ def test_geometry_of_a_third_party_is_checked_by_its_dataset_type() -> None:
 def test_makers_of_third_parties_are_checked_by_their_makes() -> None:
     ring = RingBackground(r_in="0.3 deg", width="0.3 deg")
     makers = [MapData(), ring, Flat()]
-    assert "comes before the maker 'flat'" in problems(geometry=Image(), make=makers)
+    assert "must be the last maker, but 'flat' follows" in problems(geometry=Image(), make=makers)
     assert "comes before" not in problems(geometry=Image(), make=[MapData(), ring, Inside()])
 
 
@@ -181,7 +181,7 @@ def test_a_light_curve_of_one_dataset_is_refused_whoever_sums(stacker: Stacker) 
         data={"x": Reduction(archive="x", geometry=Image(), make=[MapData()], stack=stacker)},
         estimate=[LightCurve(source="crab", by="run")],
     )
-    assert any("is stacked to one dataset" in str(problem) for problem in pipeline.problems())
+    assert any("is stacked into one dataset" in str(problem) for problem in pipeline.problems())
 
 
 def test_no_core_module_compares_the_kind_of_a_component() -> None:

@@ -172,7 +172,7 @@ def test_a_spectrum_without_background_or_with_a_lost_response_is_named(tmp_path
     path = ogip(tmp_path, "run7")
     (tmp_path / "pha_obsrun7_arf.fits").unlink()
     with pytest.raises(
-        ArchiveError, match=r"pha_obsrun7.fits names .*arf.fits, which does not exist"
+        ArchiveError, match=r"pha_obsrun7.fits refers to .*arf.fits, which does not exist"
     ):
         chain(str(path)).reduce()
     path = ogip(tmp_path, "run8")

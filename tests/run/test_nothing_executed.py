@@ -93,7 +93,7 @@ def test_an_index_that_leads_elsewhere(tmp_path: Path, name: str) -> None:
     index(tmp_path)
     path.write_text(path.read_text().replace("map.fits", name.format(folder=tmp_path)))
     with pytest.raises(
-        ArchiveError, match=r"data.other: .* names the file .*; expected one in the same folder"
+        ArchiveError, match=r"data.other: .* refers to .*; expected a file in the same folder"
     ):
         reduce_datasets(path)
 
@@ -103,7 +103,7 @@ def test_a_spectrum_that_leads_elsewhere(tmp_path: Path, card: str) -> None:
     spectrum(tmp_path / "pha_x.fits")
     fits.setval(tmp_path / "pha_x.fits", card, value="/etc/passwd", extname="SPECTRUM")
     with pytest.raises(
-        ArchiveError, match="names the file '/etc/passwd'; expected one in the same folder"
+        ArchiveError, match="refers to '/etc/passwd'; expected a file in the same folder"
     ):
         reduce_datasets(tmp_path / "pha_x.fits")
 
@@ -209,7 +209,7 @@ def test_a_missing_or_cut_dataset_is_named_and_never_read_as_less(folder: Path) 
     path = folder / "datasets" / "other-1.fits"
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2 + 7])
-    for verify, says in ((True, "does not match SHA256SUMS"), (False, "is cut off")):
+    for verify, says in ((True, "does not match SHA256SUMS"), (False, "is truncated")):
         with pytest.raises(OutputError, match=says):
             Result.read(folder, plugins=toy_plugins(), verify=verify)
     path.unlink()

@@ -10,7 +10,11 @@ import lazy_loader
 
 __version__ = "0.1.0"
 _get, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
-_OLD_NAMES: dict[str, str] = {}  # of public names, each with the present one
+_OLD_NAMES = {  # from old to current names, which work for one release
+    "chain": "nested_list",
+    "part": "nested_object",
+    "table": "nested_mapping",
+}
 
 
 def __getattr__(name: str) -> Any:

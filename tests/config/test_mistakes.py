@@ -199,7 +199,7 @@ ONLY_GAMMAPY = [
     ("type: pl,", "type: plaw,", "model[0].spectral.type: unknown spectral model 'plaw'"),
     ("type: pl,", "type: point,", "model[0].spectral.type: unknown spectral model 'point'"),
     ("index: 2.702", "indxe: 2.702", "model[0].spectral.indxe: PowerLawSpectralModel has no "
-     "parameter with this name; expected some of index, amplitude, reference; did you mean 'index'"),
+     "parameter with this name; expected some of index, amplitude, reference; did you mean"),
     ("index: 2.702", "index: {value: 2.7, fixed: true}", "spectral.index.fixed: unknown key"),
     ("index: 2.702", "index: {value: 2.7, min: 3, max: 1}", "spectral.index.min: is above"),
     ("lon_0: 83.63308 deg", "lon_0: 83.63308 TeV", "model[0].spatial.lon_0: '83.63308 TeV' is in"),

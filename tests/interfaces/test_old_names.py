@@ -163,3 +163,9 @@ def test_a_reduction_of_datasets_is_reduced_data(tmp_path: Path) -> None:
     with pytest.warns(OldNameWarning, match=r"ReducedData\(datasets=...\)"):
         entry = Reduction(datasets=path)
     assert entry == ReducedData(datasets=path)
+
+
+@pytest.mark.parametrize("old", sorted(skyred._OLD_NAMES))
+def test_old_public_name_is_the_current_object(old: str) -> None:
+    with pytest.warns(OldNameWarning, match=f"skyred.{old} is now called"):
+        assert getattr(skyred, old) is getattr(skyred, skyred._OLD_NAMES[old])

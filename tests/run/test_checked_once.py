@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from skyred import Orchestrator, Pipeline, Problem, component, hookimpl, option
 from skyred.cli import main
 from skyred.errors import ConfigError
-from skyred.fields import part
+from skyred.fields import nested_object
 from skyred.interfaces import Fields, value
 from skyred.plugins import Plugins
 from toys import ToyEstimator, toy_pipeline, toy_plugins
@@ -39,7 +39,7 @@ class Counted(ToyEstimator):
     """An estimator that counts its checks."""
 
     kind = "toy-counted"
-    inner: Inner = part(Inner, Inner(), doc="A value.")
+    inner: Inner = nested_object(Inner, Inner(), doc="A value.")
     wrong: bool = option(False, doc="Whether its check reports a problem.")
 
     def check(self, pipeline: Any) -> Iterator[Problem]:

@@ -5,9 +5,9 @@ from skyred.fields.canonical import FrozenMapping as FrozenMapping, digest as di
 from skyred.fields.foreign import foreign as foreign
 from skyred.fields.names import check_name as check_name, file_name as file_name
 from skyred.fields.nested import (
-    chain as chain,
-    part as part,
-    table as table,
+    nested_list as nested_list,
+    nested_mapping as nested_mapping,
+    nested_object as nested_object,
     with_article as with_article,
     write_nested as write_nested,
 )

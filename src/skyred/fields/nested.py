@@ -42,7 +42,7 @@ class Nested(Protocol):
         ...
 
 
-def part(of: type, default: Any = REQUIRED, *, doc: str) -> Any:
+def nested_object(of: type, default: Any = REQUIRED, *, doc: str) -> Any:
     """Declare a nested object.
 
     Parameters
@@ -65,7 +65,7 @@ def part(of: type, default: Any = REQUIRED, *, doc: str) -> Any:
     )
 
 
-def chain(of: type, default: Any = (), *, doc: str) -> Any:
+def nested_list(of: type, default: Any = (), *, doc: str) -> Any:
     """Declare a list of nested objects, stored as a tuple.
 
     Parameters
@@ -90,7 +90,7 @@ def chain(of: type, default: Any = (), *, doc: str) -> Any:
     return declare(_spec(of, doc, "many", name, _list_parser(of), key), default)
 
 
-def table(of: type, default: Any = REQUIRED, *, doc: str) -> Any:
+def nested_mapping(of: type, default: Any = REQUIRED, *, doc: str) -> Any:
     """Declare a mapping from names to nested objects, stored as a `FrozenMapping`.
 
     Parameters

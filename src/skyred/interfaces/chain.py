@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from skyred.errors import Problem
-from skyred.fields import FrozenMapping, Location, chain, part, table
+from skyred.fields import FrozenMapping, Location, nested_list, nested_mapping, nested_object
 from skyred.interfaces.component import Component, Fields, locations, value, walk
 from skyred.interfaces.data_entry import DataEntry, Reduction
 from skyred.interfaces.estimator import Estimator
@@ -22,12 +22,14 @@ Path = tuple[str | int, ...]
 class Chain(Fields):
     """An analysis from archive to estimates; `skyred.Pipeline` adds YAML and running to it."""
 
-    data: FrozenMapping = table(DataEntry, doc="The data to reduce or to read, by name.")
-    model: tuple[Model, ...] = chain(Model, doc="The models, joined in this order.")
-    fit: Fitter | None = part(
+    data: FrozenMapping = nested_mapping(DataEntry, doc="The data to reduce or to read, by name.")
+    model: tuple[Model, ...] = nested_list(Model, doc="The models, joined in this order.")
+    fit: Fitter | None = nested_object(
         Fitter, None, doc="The fitter of the models; without one there is no fit."
     )
-    estimate: tuple[Estimator, ...] = chain(Estimator, doc="The estimators of derived quantities.")
+    estimate: tuple[Estimator, ...] = nested_list(
+        Estimator, doc="The estimators of derived quantities."
+    )
     #: Whether `config.load` checked this very object; copies, by `evolve` or pickle, are unchecked.
     checked: ClassVar[bool] = False
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from skyred.errors import FieldError, Problem, warn_of_old_name
-from skyred.fields import Location, chain, option, part
+from skyred.fields import Location, nested_list, nested_object, option
 from skyred.interfaces.component import Fields, value
 from skyred.interfaces.fit_range import FitRange
 from skyred.interfaces.geometry import Geometry
@@ -61,7 +61,7 @@ class ReducedData(DataEntry):
         many=True,
         doc="gammapy's datasets.yaml, or OGIP files (pha_*.fits).",
     )
-    fit_range: FitRange | None = part(
+    fit_range: FitRange | None = nested_object(
         FitRange, None, doc="The bins that are fitted; all safe ones by default."
     )
 
@@ -96,13 +96,15 @@ class Reduction(DataEntry):
         doc="The type of the IRFs that a run must have; by default the type that the makers need "
         "(full-enclosure, if one of them is a gammapy maker).",
     )
-    select: tuple[Selector, ...] = chain(
+    select: tuple[Selector, ...] = nested_list(
         Selector, doc="The selectors, applied in this order; all observations if empty."
     )
-    geometry: Geometry = part(Geometry, doc="Axes, centre and size of the reduced data.")
-    make: tuple[Maker, ...] = chain(Maker, doc="The makers, applied in this order.")
-    stack: Stacker = part(Stacker, doc="How the datasets of the observations are combined.")
-    fit_range: FitRange | None = part(
+    geometry: Geometry = nested_object(Geometry, doc="Axes, centre and size of the reduced data.")
+    make: tuple[Maker, ...] = nested_list(Maker, doc="The makers, applied in this order.")
+    stack: Stacker = nested_object(
+        Stacker, doc="How the datasets of the observations are combined."
+    )
+    fit_range: FitRange | None = nested_object(
         FitRange, None, doc="The bins that are fitted; all safe ones by default."
     )
     on_fault: str = option(

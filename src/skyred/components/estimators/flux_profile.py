@@ -31,7 +31,7 @@ from skyred.components.estimators.scripted import (
     write_without_sources,
 )
 from skyred.errors import ExportError, Problem, SkyredWarning
-from skyred.fields import option, part
+from skyred.fields import nested_object, option
 from skyred.interfaces import Chain, Estimator, Product, component
 from skyred.products.flux_tables import (
     flux_table,
@@ -178,8 +178,10 @@ class FluxProfile(Estimator):
 
     kind = "flux-profile"
     product = FluxProfileProduct
-    line: Line | None = part(Line, None, doc="A line, divided into boxes.")
-    rings: Rings | None = part(Rings, None, doc="Rings around a position, instead of a line.")
+    line: Line | None = nested_object(Line, None, doc="A line, divided into boxes.")
+    rings: Rings | None = nested_object(
+        Rings, None, doc="Rings around a position, instead of a line."
+    )
     index: float = option(2.0, min=-5, max=10, doc="Index of the power law of the fitted fluxes.")
     energy_edges: u.Quantity | None = energy_bins("one bin of the whole energy axis")
     background_sources: tuple[str, ...] = option(

@@ -25,7 +25,7 @@ from skyred.components.estimators.flux_points import flux_options
 from skyred.components.estimators.scripted import write_nights, write_time_bins
 from skyred.components.estimators.times import livetime
 from skyred.errors import Problem, SkyredWarning
-from skyred.fields import Instant, chain, instant, option, quantity
+from skyred.fields import Instant, instant, nested_list, option, quantity
 from skyred.interfaces import Chain, Estimator, Fields, Stacker, component, value
 from skyred.products.light_curve import LightCurveProduct
 from skyred.scripting import literal
@@ -78,7 +78,7 @@ class LightCurve(Estimator):
         choices=("run", "night", "interval"),
         doc="Time bins of the points: runs (stack: keep), nights, or the given intervals.",
     )
-    intervals: tuple[Interval, ...] = chain(
+    intervals: tuple[Interval, ...] = nested_list(
         Interval, doc="The intervals of by: interval; each uses the runs that lie fully inside."
     )
     width: u.Quantity | None = quantity(

@@ -20,7 +20,7 @@ from skyred.components.estimators.comparison_tables import (
 )
 from skyred.components.estimators.parameters import copy_datasets
 from skyred.errors import FitError, Problem, SkyredWarning
-from skyred.fields import REQUIRED, chain, option
+from skyred.fields import REQUIRED, nested_list, option
 from skyred.interfaces import Estimator, Product, component
 from skyred.products.fits_tables import read_tables, write_tables
 
@@ -120,7 +120,7 @@ class ModelComparison(Estimator):
     kind = "model-comparison"
     product = ComparisonProduct
     reference: str = option("fitted", doc="Name of the fitted model in the results.")
-    alternatives: tuple[Alternative, ...] = chain(
+    alternatives: tuple[Alternative, ...] = nested_list(
         Alternative, REQUIRED, doc="Alternatives to the fitted model."
     )
 

@@ -13,7 +13,7 @@ from astropy import units as u
 from skyred.components.estimators.flux_maps import FluxMapsProduct, draw_significance
 from skyred.components.estimators.ts_map import TSMap, amplitude
 from skyred.errors import ModelError, Problem
-from skyred.fields import option, part, quantity
+from skyred.fields import nested_object, option, quantity
 from skyred.interfaces import Estimator, Product, component, write_component
 from skyred.products.fits_tables import read_tables, write_tables
 from skyred.products.flux_io import read_maps, write_maps
@@ -205,7 +205,7 @@ class SourceDetection(Estimator):
 
     kind = "source-detection"
     product = DetectionProduct
-    on: Estimator = part(
+    on: Estimator = nested_object(
         Estimator,
         TSMap(),
         doc="Estimator of the map, with its options: ts-map, significance-map or excess-map, in "

@@ -10,7 +10,7 @@ from astropy import units as u
 
 from skyred.components.geometries.axes import EnergyAxis, overlap_problems
 from skyred.errors import Problem, SkipObservation
-from skyred.fields import Position, option, part, position, quantity
+from skyred.fields import Position, nested_object, option, position, quantity
 from skyred.interfaces import Geometry, Reduction, component, largest_offset
 from skyred.scripting import literal
 
@@ -34,8 +34,10 @@ class MapGeometry(Geometry):
         count=2, unit="deg", min="0 deg", doc="Width and height; a single value is used for both."
     )
     bin_size: u.Quantity = quantity("0.02 deg", min="1e-5 deg", doc="Size of a pixel.")
-    energy: EnergyAxis = part(EnergyAxis, doc="Reconstructed energy.")
-    energy_true: EnergyAxis = part(EnergyAxis, doc="True energy; wider than the reconstructed one.")
+    energy: EnergyAxis = nested_object(EnergyAxis, doc="Reconstructed energy.")
+    energy_true: EnergyAxis = nested_object(
+        EnergyAxis, doc="True energy; wider than the reconstructed one."
+    )
     frame: str = option("icrs", choices=("icrs", "galactic"), doc="Sky frame of the map.")
     projection: str = option("CAR", choices=("CAR", "TAN", "AIT", "SIN", "ZEA"), doc="Projection.")
     cutout_width: u.Quantity | None = quantity(

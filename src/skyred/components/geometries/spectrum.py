@@ -10,7 +10,7 @@ from astropy import units as u
 
 from skyred.components.geometries.axes import EnergyAxis, overlap_problems
 from skyred.errors import FieldError, Problem
-from skyred.fields import REQUIRED, Regions, part, quantity, regions
+from skyred.fields import REQUIRED, Regions, nested_object, quantity, regions
 from skyred.interfaces import Chain, Geometry, Reduction, component
 
 if TYPE_CHECKING:
@@ -36,8 +36,10 @@ class SpectrumGeometry(Geometry):
         doc="The region of the on counts, as one DS9 region: a circle or another shape, or a "
         "point if its radius depends on energy and is part of the IRFs (RAD_MAX).",
     )
-    energy: EnergyAxis = part(EnergyAxis, doc="Reconstructed energy.")
-    energy_true: EnergyAxis = part(EnergyAxis, doc="True energy; wider than the reconstructed one.")
+    energy: EnergyAxis = nested_object(EnergyAxis, doc="Reconstructed energy.")
+    energy_true: EnergyAxis = nested_object(
+        EnergyAxis, doc="True energy; wider than the reconstructed one."
+    )
     bin_size: u.Quantity = quantity(
         "0.01 deg",
         min="1e-4 deg",

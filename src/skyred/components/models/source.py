@@ -10,7 +10,7 @@ from skyred.components.models.links import LinkUse, find_link_uses, link_problem
 from skyred.components.models.scripted import ModelWriter
 from skyred.components.models.spec import build_part, part_problems
 from skyred.errors import Problem
-from skyred.fields import option, part
+from skyred.fields import nested_object, option
 from skyred.interfaces import Chain, Model, component
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Source(Model):
     temporal: Mapping[str, Any] | None = option(
         None, type=dict, doc="Type and parameters of the temporal model."
     )
-    absorption: Absorption | None = part(
+    absorption: Absorption | None = nested_object(
         Absorption, None, doc="Absorption of its flux by the extragalactic background light."
     )
     datasets: tuple[str, ...] | None = option(

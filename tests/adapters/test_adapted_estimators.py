@@ -208,7 +208,7 @@ def test_missing_parameter_is_reported_with_the_available_ones() -> None:
 
 def test_one_that_takes_a_dataset_refuses_several() -> None:
     both = Datasets([small.map_dataset("a"), small.map_dataset("b")])
-    with pytest.raises(ModelError, match="takes one dataset, but there are 2: stack them"):
+    with pytest.raises(ModelError, match="needs one dataset, but got 2: stack them"):
         Estimator.adapt(ge.ExcessMapEstimator("0.1 deg")).estimate(both, None)
 
 

@@ -86,7 +86,7 @@ class AdaptedEstimator(Estimator):
         Raises
         ------
         ModelError
-            If it takes one dataset and there are several, or if the parameter does not exist.
+            If it needs one dataset and there are several, or if the parameter does not exist.
         """
         datasets = copy.deepcopy(datasets)  # one copy, so that datasets still share their models
         estimator = self._with_parameter_from(datasets)
@@ -99,8 +99,8 @@ class AdaptedEstimator(Estimator):
     def _single_dataset(self, datasets: Datasets) -> Any:
         if len(datasets) != 1:
             raise ModelError(
-                f"{type(self.adapted).__name__} takes one dataset, but there are {len(datasets)}: "
-                "stack them, or use a component that takes several"
+                f"{type(self.adapted).__name__} needs one dataset, but got {len(datasets)}: "
+                "stack them, or use a component for several datasets"
             )
         return datasets[0]
 

@@ -1,4 +1,4 @@
-"""Fields that hold arrays of numbers, compared and digested by their bytes."""
+"""Fields for arrays of numbers, compared and digested by their bytes."""
 
 from __future__ import annotations
 

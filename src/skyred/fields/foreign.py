@@ -1,4 +1,4 @@
-"""Fields that hold any Python object, without support for YAML, digest and cache."""
+"""Fields for any Python object, without support for YAML, digests and the cache."""
 
 from __future__ import annotations
 

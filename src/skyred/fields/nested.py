@@ -1,4 +1,4 @@
-"""Fields that hold value classes and components, or lists and mappings of them."""
+"""Fields for value classes and components, or lists and mappings of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Options that hold strings, numbers, booleans, lists of them, locations and free mappings."""
+"""Options for strings, numbers, booleans, lists of them, locations and free mappings."""
 
 from __future__ import annotations
 

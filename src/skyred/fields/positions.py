@@ -1,4 +1,4 @@
-"""Fields that hold positions on the sky.
+"""Fields for positions on the sky.
 
 Importing `SkyCoord` takes a second, so it is imported on demand, not when a configuration is read.
 """

@@ -1,4 +1,4 @@
-"""Fields that hold quantities of a physical type."""
+"""Fields for quantities of a physical type."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fields that hold regions of the sky and mask maps.
+"""Fields for regions of the sky and mask maps.
 
 Importing `regions` takes a second, so region objects are built on demand, not when a component is
 built.
@@ -102,7 +102,7 @@ class Regions:
         Parameters
         ----------
         name : str
-            The name of the option that holds the regions.
+            The name of the option with the regions.
 
         Yields
         ------

@@ -1,4 +1,4 @@
-"""Fields that hold points in time; `astropy.time` is imported on demand."""
+"""Fields for points in time; `astropy.time` is imported on demand."""
 
 from __future__ import annotations
 

@@ -45,12 +45,12 @@ def check_area_offsets(area: ResponseTable) -> Iterator[Finding]:
     if len(empty) and empty[0] < np.flatnonzero(nonzero)[-1]:
         yield _fault(area, int(empty[0]), "is zero, but not at larger offsets")
         return
-    rises = [_ratio(values, row, row - 1) for row in range(1, len(values))]
-    for row, rise in enumerate(rises):
-        if rise > MAX_INNER_RATIO:
-            yield _fault(area, row, f"is {1 / rise:.2g} times that at the next offset")
+    ratios_to_inner = [_ratio(values, row, row - 1) for row in range(1, len(values))]
+    for row, ratio in enumerate(ratios_to_inner):
+        if ratio > MAX_INNER_RATIO:
+            yield _fault(area, row, f"is {1 / ratio:.2g} times that at the next offset")
     for row in range(1, len(values) - 1):
-        inner, outer = rises[row - 1], 1 / rises[row]
+        inner, outer = ratios_to_inner[row - 1], 1 / ratios_to_inner[row]
         if (inner > HIGH_RATIO and outer > HIGH_RATIO) or (
             inner < 1 / LOW_RATIO and outer < 1 / LOW_RATIO
         ):

@@ -31,7 +31,7 @@ class ResponseLayout:
     axes : tuple of str
         The names of the axes in numpy's order.
     cubes : mapping of str to str
-        The names of the columns that hold values, with their units.
+        The names of the columns with values, and their units.
     """
 
     axes: tuple[str, ...]

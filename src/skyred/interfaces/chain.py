@@ -1,4 +1,4 @@
-"""The chain: all components of an analysis as one frozen value."""
+"""The base class of `Pipeline`: all components of an analysis as one frozen object."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Chain(Fields):
     data: FrozenMapping = nested_mapping(DataEntry, doc="The data to reduce or to read, by name.")
     model: tuple[Model, ...] = nested_list(Model, doc="The models, joined in this order.")
     fit: Fitter | None = nested_object(
-        Fitter, None, doc="The fitter of the models; without one there is no fit."
+        Fitter, None, doc="The fitter of the models; none means no fit."
     )
     estimate: tuple[Estimator, ...] = nested_list(
         Estimator, doc="The estimators of derived quantities."
@@ -66,7 +66,7 @@ class Chain(Fields):
                 yield name, entry
 
     def components(self) -> Iterator[Component]:
-        """Yield all components of the chain, nested ones included.
+        """Yield all components of the pipeline, including nested ones.
 
         Yields
         ------
@@ -121,12 +121,12 @@ class Chain(Fields):
                 yield path, partial(inner.check, self)
 
     def iter_locations(self) -> Iterator[tuple[Path, Location]]:
-        """Yield all locations in the chain: archives, region files, model files, ...
+        """Yield all locations in the pipeline: archives, region files, model files, ...
 
         Yields
         ------
         path : tuple of (str or int)
-            The path of the field that holds the location.
+            The path of the field with the location.
         location : Location
             The location.
         """
@@ -180,7 +180,7 @@ class Chain(Fields):
 
     def _fit_without_model(self) -> Iterator[Problem]:
         if self.fit is not None and not self.model:
-            yield Problem(("fit",), "there is nothing to fit", "add a model, or leave fit out")
+            yield Problem(("fit",), "there is nothing to fit", "add a model, or remove fit")
 
 
 def _is_follow_up(problem: Problem, path: Path, earlier: Iterable[Path]) -> bool:

@@ -314,7 +314,7 @@ def write_component(component: Component, script: Script) -> None:
     if defining_class not in (cls, Component):
         parent = defining_class.__name__
         raise ExportError(
-            f"has no plain gammapy form of its own, only that of its parent {parent}: "
+            f"has no plain gammapy form, only its parent {parent} has one: "
             f"define write_script in {cls.__name__}, or, if it does the same as its parent, set "
             f"write_script = {parent}.write_script"
         )

@@ -167,7 +167,7 @@ class TestProfiles:
             ProfileLikelihood(**options).estimate(small, None)
 
     def test_values_need_one_parameter(self):
-        with pytest.raises(FieldError, match=r"values: are given for all parameters"):
+        with pytest.raises(FieldError, match=r"values: are set for all parameters"):
             ProfileLikelihood(values=[1, 2])
 
 

@@ -76,9 +76,7 @@ def maps_by_name(datasets: Datasets, patterns: Sequence[str]) -> list[MapDataset
     ]
     if not maps:
         name_part = f" called {' or '.join(patterns)}" if patterns else ""
-        raise ModelError(
-            f"there is no map dataset{name_part}; available: {', '.join(datasets.names)}"
-        )
+        raise ModelError(f"no map dataset{name_part}; available: {', '.join(datasets.names)}")
     return maps
 
 

@@ -179,7 +179,7 @@ class ProfileLikelihood(Estimator):
     )
 
     def validate(self) -> Iterable[Problem]:
-        """Check that values are given for one parameter only.
+        """Check that values are set for a single parameter only.
 
         Yields
         ------
@@ -187,7 +187,7 @@ class ProfileLikelihood(Estimator):
             Values for several parameters.
         """
         if self.values is not None and len(self.parameters) != 1:
-            message = f"are given for {len(self.parameters) or 'all'} parameters"
+            message = f"are set for {len(self.parameters) or 'all'} parameters"
             yield Problem(("values",), message, "expected one name in parameters")
 
     def check(self, pipeline: Chain) -> Iterable[Problem]:

@@ -31,7 +31,7 @@ def write_map(script: Script, patterns: Sequence[str]) -> str:
     Raises
     ------
     ExportError
-        If there is not exactly one map dataset: gammapy's map estimators need a single one.
+        If the number of map datasets is not one: gammapy's map estimators need a single one.
     """
     datasets = script.datasets_made
     maps = [

@@ -254,7 +254,7 @@ class ReflectedRegions(Maker):
     def _describe_missing_regions(
         self, geom: RegionGeom, pointing: SkyCoord, mask: WcsNDMap | None
     ) -> str:
-        """Describe the reason why there is no off region, for the observation log.
+        """Describe why no off region was found, for the observation log.
 
         Parameters
         ----------

@@ -116,7 +116,7 @@ class Absorption(Fields):
         return model
 
     def _path(self) -> Path:
-        """Return the path of the table; raise if there is no file.
+        """Return the path of the table; raise an error if it does not exist.
 
         Returns
         -------
@@ -126,7 +126,7 @@ class Absorption(Fields):
         Raises
         ------
         ModelError
-            If there is no table.
+            If the table does not exist.
         """
         from gammapy.modeling.models import EBL_DATA_BUILTIN
 

@@ -53,7 +53,7 @@ def _differs(reference: KillableRun, victim: KillableRun, reduced: set[int]) -> 
     again: set[int] = set()
     if not victim.output.exists():
         outcomes = victim.finish().outcomes
-        again = reduced & {outcome.obs_id for outcome in outcomes if outcome.status == "made"}
+        again = reduced & {outcome.obs_id for outcome in outcomes if outcome.status == "reduced"}
     differing = differences(reference.output, victim.output)
     print(
         f"     finished; reduced again: {sorted(again) or 'none'}; differs: {differing or 'none'}"

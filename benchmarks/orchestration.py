@@ -46,12 +46,12 @@ def plain_reduce(folder: Path) -> float:
 def fresh(folder: Path) -> float:
     """Reduce with skyred and an empty cache."""
     shutil.rmtree(folder / "fresh", ignore_errors=True)
-    return skyred_reduce(folder / "fresh", {"made"})
+    return skyred_reduce(folder / "fresh", {"reduced"})
 
 
 def resumed(folder: Path) -> float:
     """Reduce with skyred, with all observations in the cache except in the first call."""
-    return skyred_reduce(folder / "resumed", {"made", "cached"})
+    return skyred_reduce(folder / "resumed", {"reduced", "cached"})
 
 
 def skyred_reduce(cache: Path, expected: set[str]) -> float:

@@ -231,9 +231,9 @@ class TestFiles:
             curves.append(light_curve(datasets, "crab", "run", EDGES, selection_optional=OPTIONAL))
         assert_same_fluxes(*(curve.flux for curve in curves))
         model = SkyModel(power_law(-1e-12), name="crab")
-        from skyred.components.estimators.light_curve import details
+        from skyred.components.estimators.light_curve import details_table
 
-        table = details(curves[0], with_model(power_law(-1e-12)))
+        table = details_table(curves[0], with_model(power_law(-1e-12)))
         LightCurveProduct("lc", curves[0].flux, table, model).write(tmp_path)
         read = LightCurveProduct.read(tmp_path, "lc", model_list(model))
         assert_same_fluxes(curves[0].flux, read.flux)

@@ -25,7 +25,7 @@ from gammapy.stats.fit_statistics import GaussianPriorPenalty
 import points_side_by_side as beside
 import skyred
 import small_datasets as small
-from skyred.components.estimators.parameters import copies, select_parameters
+from skyred.components.estimators.parameters import copy_datasets, select_parameters
 from skyred.errors import FitError
 from skyred.likelihood import objective_of
 from skyred.likelihood.minimise import minimise
@@ -202,7 +202,7 @@ def test_shared_parameter_has_a_name_in_each_model() -> None:
 
 def test_copies_for_estimators_share_values() -> None:
     datasets = two_sources(share_value)
-    copied = copies(datasets)
+    copied = copy_datasets(datasets)
     expected = minimise(objective_of(datasets))
     assert np.array_equal(minimise(objective_of(copied)).values, expected.values)
     copied.models[0].spectral_model.index.value = 3.0

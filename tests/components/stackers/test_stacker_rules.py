@@ -327,7 +327,10 @@ class TestOnOff:
             Sum().add(total, spectra[0], observation=None)
 
     def test_spectrum_cannot_be_stacked_with_a_map(self, map_geometry, spectra):
-        with pytest.raises(TypeError, match=r"'map' gives a MapDataset, and no SpectrumDatasetOn"):
+        with pytest.raises(
+            TypeError,
+            match=r"'map' creates a MapDataset, but the makers return a SpectrumDatasetOn",
+        ):
             add_all(Sum(), map_geometry, spectra[:1])
 
 
@@ -345,5 +348,7 @@ def test_types_cannot_be_mixed(stacker, map_geometry, corners):
 
 
 def test_sum_refuses_a_type_that_does_not_match_the_geometry(map_geometry):
-    with pytest.raises(TypeError, match=r"gives a MapDataset, and no SpectrumDataset can"):
+    with pytest.raises(
+        TypeError, match=r"creates a MapDataset, but the makers return a SpectrumDataset"
+    ):
         Sum().add(Sum().zero(map_geometry), spectrum_on_map_axes(map_geometry), observation=None)

@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 DEMO ?= demo
+LANGUAGE := tests/test_language.py tests/test_public_names.py
 PLUGINS := $(patsubst %/,%,$(wildcard plugins/*/))
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
@@ -14,7 +15,7 @@ help:
 	@echo "make demo      run the analysis of a simulated Crab, into ./$(DEMO)"
 	@echo "make test      run the quick tests (those on real data need GAMMAPY_DATA)"
 	@echo "make test-all  run all tests, including the slow ones"
-	@echo "make lint      ruff, mypy and the import contracts"
+	@echo "make lint      ruff, mypy, import contracts, names, docstrings"
 	@echo "make messages  list the messages of errors in messages.txt, to review their wording"
 	@echo "make docs      build the documentation into docs/_build/html, and run its tutorials"
 	@echo "make clean     remove .venv and all build products"
@@ -39,6 +40,7 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 	$(foreach plugin,$(PLUGINS),$(BIN)/mypy $(plugin)/src &&) true
 	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q $(LANGUAGE)
 
 messages: $(VENV)/.dev
 	PYTHONPATH=tests/helpers $(BIN)/python -m pytest -n 0 -q -m "not slow" -p message_log \

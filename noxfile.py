@@ -15,6 +15,7 @@ nox.options.sessions = ["tests-newest", "tests-lowest", "lint", "docs", "build"]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PROJECT)  # those of the classifiers
+LANGUAGE = ["tests/test_language.py", "tests/test_public_names.py"]
 PLUGINS = sorted(Path("plugins").glob("*/"))
 
 
@@ -56,7 +57,7 @@ def test_lowest(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check the code with ruff, mypy and import-linter."""
+    """Check code, imports, names and docstrings."""
     install(session, "constraints.txt", "test")
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
@@ -64,6 +65,7 @@ def lint(session: nox.Session) -> None:
     for plugin in PLUGINS:
         session.run("mypy", str(plugin / "src"))
     session.run("lint-imports")
+    session.run("python", "-m", "pytest", "-q", *LANGUAGE)
 
 
 @nox.session

@@ -1,4 +1,4 @@
-"""The public names are complete: plugins, examples and documentation use no others."""
+"""The public names are complete, and none is lost: old names work until the next release."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import skyred
+from public_names import public_names, read_names
 from skyred.plugins import Plugins
 
 ROOT = Path(__file__).parents[1]
@@ -94,3 +95,13 @@ def test_every_member_in_the_reference_exists(owner: str, name: str) -> None:
     if described is None:
         described = getattr(importlib.import_module(".".join(["skyred", *path[:-1]])), path[-1])
     assert hasattr(described, name) or name in getattr(described, "__annotations__", {})
+
+
+def test_public_names_of_the_list_still_work() -> None:
+    missing = sorted(read_names() - public_names())
+    assert not missing, "keep old names: _OLD_NAMES, old_kinds, old_names"
+
+
+def test_public_names_are_listed() -> None:
+    unlisted = sorted(public_names() - read_names())
+    assert not unlisted, "run python tests/helpers/public_names.py"

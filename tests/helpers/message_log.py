@@ -44,7 +44,7 @@ class MessageLog:
         )
         for message, name in messages:
             # errors of fields are part of those of their configuration
-            if not any(message in other and message != other for other, _ in messages):
+            if not any(message in longer and message != longer for longer, _ in messages):
                 self.add(message, name, item.nodeid)
         return result
 

@@ -227,12 +227,12 @@ def test_several_telescopes_are_refused_unless_allowed() -> None:
 
 @pytest.mark.parametrize("source", ["crob", "sim-bkg", ""])
 def test_unknown_source_is_reported_with_the_available_ones(source: str) -> None:
-    with pytest.raises(FitError, match=r"no source is called .*; available: steep, hard"):
+    with pytest.raises(FitError, match=r"no source is named .*; available: steep, hard"):
         skyred.flux_points(beside.map_case(), source, WIDE)
 
 
 def test_datasets_without_models_have_no_sources() -> None:
-    with pytest.raises(FitError, match="no source is called 'crab'; available: none"):
+    with pytest.raises(FitError, match="no source is named 'crab'; available: none"):
         skyred.flux_points(small.spectrum_dataset(), "crab", WIDE)
 
 

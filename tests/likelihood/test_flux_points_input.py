@@ -95,7 +95,7 @@ def test_light_curve_without_intervals_is_refused() -> None:
 
 
 def test_index_out_of_range_is_reported() -> None:
-    with pytest.raises(FitError, match="no model has the index 5: the datasets have 1"):
+    with pytest.raises(FitError, match="there is no model with index 5: the datasets have 1"):
         skyred.flux_points(on_off(), 5, WIDE)
 
 

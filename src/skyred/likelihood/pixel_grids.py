@@ -48,7 +48,7 @@ def pixel_grids(total: Total) -> list[PixelGrid]:
         grid = _create_grid(source, total)
         if grid is None:
             continue
-        key = tuple(grid.places.tolist())
+        key = tuple(grid.indices.tolist())
         first = grids.get(key)
         if first is not None:
             related = np.union1d(first.related, grid.related)
@@ -83,7 +83,7 @@ def _create_grid(source: SourceContribution, total: Total) -> PixelGrid | None:
     mapping = GridMapping(pixels, source.subset.values(total.frozen), free, free_positions)
     return PixelGrid(
         name=source.name,
-        places=free_positions,
+        indices=free_positions,
         related=np.array([positions[i] for i in source.own.tolist() if i in positions], dtype=int),
         to_pixels=mapping.to_pixels,
         to_sky=mapping.to_sky,

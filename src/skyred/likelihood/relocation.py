@@ -67,7 +67,7 @@ class Relocation:
             Vectors of all free parameters, the most significant position first; empty if all
             sources are detected.
         """
-        norms = {grid: self._norm_position(grid) for grid in grids if len(grid.places) == 2}
+        norms = {grid: self._norm_position(grid) for grid in grids if len(grid.indices) == 2}
         placed = {grid: norm for grid, norm in norms.items() if norm is not None}
         starts: list[tuple[float, Array]] = []
         for grid, norm in placed.items():
@@ -124,7 +124,7 @@ class Relocation:
         for row, column in rows[:CANDIDATES]:
             start = without.copy()
             start[grid.related] = first[grid.related]
-            start[grid.places] = grid.to_sky(np.array([column, row], dtype=float), x)
+            start[grid.indices] = grid.to_sky(np.array([column, row], dtype=float), x)
             start[norm] = scale * score[row, column] / information[row, column]
             yield float(test[row, column]), start
 

@@ -110,7 +110,7 @@ def sharp_sources(total: Total, x: Array) -> list[SharpSource]:
     """
     unique: dict[tuple[int, ...], SharpSource] = {}
     for source in _sources(total, x):
-        unique.setdefault(tuple(source.places.tolist()), source)
+        unique.setdefault(tuple(source.indices.tolist()), source)
     return list(unique.values())
 
 
@@ -135,7 +135,7 @@ def _sources(total: Total, x: Array) -> Iterator[SharpSource]:
             related = [positions[index] for index in part.own.tolist() if index in positions]
             yield SharpSource(
                 name=part.name,
-                places=free_positions(free),
+                indices=free_positions(free),
                 pixels=shape.pixels[free],
                 sizes=free_positions(sizes),
                 related=np.unique(related),

@@ -307,7 +307,7 @@ class TestInvalidOptionsAndData:
     ) -> None:
         with pytest.raises(FitError, match="unknown intervals 'week'"):
             light_curve(spectra, "pks", "week")
-        with pytest.raises(FitError, match="no source is called 'crab'; available: pks"):
+        with pytest.raises(FitError, match="no source is named 'crab'; available: pks"):
             light_curve(spectra, "crab")
         spectra[1].gti = None
         with pytest.raises(FitError, match="'run-33791' has no good time intervals"):

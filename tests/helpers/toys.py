@@ -314,7 +314,7 @@ def toy_plugins(*watchers: tuple[str, Any]) -> Plugins:
         *watchers,
     ):
         plugins.register(plugin, Owner("toys", "1.0", name))
-    plugins.require_sound()
+    plugins.raise_if_faulty()
     return plugins
 
 

@@ -196,7 +196,7 @@ class Result:
             digest=report.get("digest", ""),
             replaced=tuple(report.get("replaced", ())),
             outcomes=files.read_observation_log(folder),
-            steps=files.steps_of(report),
+            steps=files.read_steps(report),
             datasets=datasets,
             models=models,
             fit=files.read_fit(folder),

@@ -42,7 +42,7 @@ def _iter_sections(result: Result) -> Iterator[Html]:
     yield paragraph(bold("Result"), " ", _state(result))
     if result.replaced:
         names = ", ".join(result.replaced)
-        yield paragraph(f"Replaced from Python, so not as configured: the result of {names}.")
+        yield paragraph(f"The output of these steps was replaced from Python: {names}.")
     steps = [(step.name, f"{step.seconds:.1f} s", step.summary) for step in result.steps]
     yield details(bold("steps"), table(("Step", "Time", "Output"), steps), unfolded=True)
     any_failed = any(outcome.status not in SUCCESSFUL for outcome in result.outcomes)

@@ -16,7 +16,7 @@ _FOLDER_OPTION = click.option(
     "--cache",
     "folder",
     type=click.Path(path_type=Path),
-    help="Folder of the cache; by default $SKYRED_CACHE_FOLDER_OPTION, or the user's cache folder.",
+    help="Folder of the cache; by default $SKYRED_CACHE_DIR, or the user's cache folder.",
 )
 
 

@@ -61,7 +61,7 @@ def derivatives(stat: Any, x: Any, steps: Any) -> tuple[Any, Any]:
 class ValidNewton(Newton):
     """A valid fitter."""
 
-    kind = "planted-newton"
+    kind = "planted-valid-newton"
 
 
 @component
@@ -172,7 +172,7 @@ class Boxes(Fitter):
 class ValidBoxes(Boxes):
     """A valid sampler."""
 
-    kind = "planted-boxes"
+    kind = "planted-valid-boxes"
 
 
 @component

@@ -81,8 +81,8 @@ def reproducible_datasets(case: ComponentCase) -> None:
     first = output_contents(run_maker(bench.maker, bench.inputs[0], case.observations()[0]))
     for dataset, run in zip(bench.inputs[1:], case.observations()[1:], strict=True):
         run_maker(bench.maker, dataset, run)
-    again = output_contents(run_maker(bench.maker, bench.inputs[0], case.observations()[0]))
-    changed = differences(first, again)
+    second = output_contents(run_maker(bench.maker, bench.inputs[0], case.observations()[0]))
+    changed = differences(first, second)
     require(not changed, f"the second time, {'; '.join(changed[:3])}")
 
 
@@ -209,7 +209,7 @@ def gives_reason(case: ComponentCase) -> None:
     "prepares without changing itself or the observations",
     "maker",
     fix="Return self.evolve(...) from prepare, with the results in an option: components are "
-    "frozen, and the maker that prepare returns enters the cache key.",
+    "frozen, and the maker that prepare returns is part of the cache key.",
 )
 def prepares(case: ComponentCase) -> None:
     """Check that `prepare` returns an equal maker each time, and changes no input.
@@ -226,8 +226,8 @@ def prepares(case: ComponentCase) -> None:
     for run, original in zip(runs, case.observations(), strict=True):
         changed = differences(contents(original), contents(run))
         require(not changed, f"in run {run.obs_id}, {'; '.join(changed[:3])}")
-    again = case.component.prepare(case.observations())
-    equal = duplicate(prepared) == prepared == again
+    second = case.component.prepare(case.observations())
+    equal = duplicate(prepared) == prepared == second
     require(equal, "the prepared maker is not equal after pickling or preparing again")
 
 

@@ -1,4 +1,4 @@
-"""The table and the picture of a result that consists of maps by name."""
+"""The table and the plot of a result that consists of maps by name."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skyred.products.plotting import SEQUENTIAL, draw_map, draw_signed, energy_text
+from skyred.products.plotting import SEQUENTIAL, draw_map, draw_signed, format_energy_range
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -83,7 +83,7 @@ def _image(plane: WcsNDMap) -> WcsNDMap:
 
 def _energies(plane: WcsNDMap) -> str:
     axes = plane.geom.axes
-    return energy_text(axes["energy"].edges) if "energy" in axes.names else ""
+    return format_energy_range(axes["energy"].edges) if "energy" in axes.names else ""
 
 
 def _min_mean_max(data: Any) -> tuple[float, float, float]:

@@ -11,7 +11,7 @@ import numpy as np
 from skyred.interfaces.product import product_body
 from skyred.interfaces.records import STATUSES, Outcome
 from skyred.io.html import Html, bold, details, join, muted, page, paragraph, table
-from skyred.result.pictures import pictures_table
+from skyred.result.plots import plots_table
 
 if TYPE_CHECKING:
     from skyred.result.core import Result
@@ -54,7 +54,7 @@ def _iter_sections(result: Result) -> Iterator[Html]:
     for name, product in result.estimates.items():
         label = join(bold(f"estimates[{name!r}]"), " ", muted(result.kinds.get(name, "")))
         yield details(label, product_body(product), unfolded=True)
-    yield details(bold("plot"), pictures_table(result.plot))
+    yield details(bold("plot"), plots_table(result.plot))
 
 
 def _state(result: Result) -> str:

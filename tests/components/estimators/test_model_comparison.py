@@ -283,7 +283,7 @@ def test_invalid_alternatives_are_refused(options, message):
 
 def test_duplicate_names_are_refused():
     alternative = Alternative(name="a", without=["crab"])
-    with pytest.raises(FieldError, match="two models are called 'a'"):
+    with pytest.raises(FieldError, match="two models are named 'a'"):
         ModelComparison(alternatives=[alternative, alternative])
     with pytest.raises(FieldError, match="is empty"):
         ModelComparison(alternatives=[])
